@@ -1,0 +1,128 @@
+// Package console writes a run for people at a terminal or in a CI log.
+package console
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// Options change what is shown.
+type Options struct {
+	Colour  bool
+	Verbose bool // passed checks too, and every reason
+}
+
+var colours = map[reports.Verdict]string{
+	reports.Pass: "32", reports.Fail: "31;1", reports.Warn: "33", reports.Errored: "35;1", reports.Inconclusive: "36",
+	reports.NotApplicable: "2", reports.NotTested: "2", reports.Review: "34", reports.Suppressed: "2", reports.Flaky: "33",
+}
+
+// Write writes the verdicts that need attention, then the summary.
+func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
+	p := &printer{run: redacted.Run(), opt: opt}
+	p.head()
+	for _, v := range reports.Verdicts {
+		switch v {
+		case reports.Pass, reports.NotApplicable, reports.NotTested:
+			if !opt.Verbose {
+				continue
+			}
+		}
+		for i := range p.run.Results {
+			if p.run.Results[i].Verdict == v {
+				p.result(&p.run.Results[i])
+			}
+		}
+	}
+	p.summary()
+	_, err := io.WriteString(w, p.b.String())
+	return err
+}
+
+type printer struct {
+	run *reports.Run
+	opt Options
+	b   strings.Builder
+}
+
+func (p *printer) verdict(v reports.Verdict) string {
+	if p.opt.Colour {
+		return "\x1b[" + colours[v] + "m" + string(v) + "\x1b[0m"
+	}
+	return string(v)
+}
+
+// foreign writes text that may come from the target: escaped, and never at the start of a line.
+func (p *printer) foreign(prefix, text string) {
+	for _, line := range strings.Split(strings.TrimRight(reports.Printable(text), "\n"), "\n") {
+		p.b.WriteString(prefix + line + "\n")
+	}
+}
+
+func (p *printer) head() {
+	fmt.Fprintf(&p.b, "target    %s (tier %s)\n", reports.OneLine(p.run.Target.URL, 300), p.run.Target.Tier)
+	for _, r := range p.run.Revisions {
+		fmt.Fprintf(&p.b, "revision  %s %-9s %s: %s\n", r.Revision, r.Wire, r.Status, reports.OneLine(r.Why, 200))
+	}
+	for _, f := range p.run.Discovered {
+		fmt.Fprintf(&p.b, "found     %s: %s\n", f.Name, reports.OneLine(f.Value, 200))
+	}
+}
+
+func (p *printer) result(res *reports.Result) {
+	wire := res.Wire
+	if wire != "" {
+		wire = " " + wire
+	}
+	fmt.Fprintf(&p.b, "\n%s %s%s (%s; %s)\n  %s\n", p.verdict(res.Verdict), res.ID, wire, res.Level, strings.Join(res.Revisions, ", "), res.Title)
+	if len(res.Findings) == 0 && res.Reason != "" {
+		p.foreign("  ", res.Reason)
+	}
+	for i, f := range res.Findings {
+		if i == 5 && !p.opt.Verbose {
+			fmt.Fprintf(&p.b, "  … and %d more of the kind\n", len(res.Findings)-i)
+			break
+		}
+		p.finding(f)
+	}
+	if res.Verdict == reports.Fail || res.Verdict == reports.Warn {
+		p.foreign("  mend: ", res.Remediation)
+	}
+}
+
+func (p *printer) finding(f reports.Finding) {
+	p.foreign("  expected: ", f.Expected)
+	p.foreign("  observed: ", reports.OneLine(f.Observed, 600))
+	if f.About != "" {
+		p.foreign("  with:     ", reports.OneLine(f.About, 300))
+	}
+	if e, ok := p.run.Exchange(f.Exchange); ok {
+		status := e.Error
+		if e.Response != nil {
+			status = fmt.Sprintf("%d", e.Response.Status)
+		}
+		fmt.Fprintf(&p.b, "  exchange: #%d %s %s -> %s\n", e.Number, reports.OneLine(e.Request.Method, 20), reports.OneLine(e.Request.URL, 200), reports.OneLine(status, 200))
+	}
+}
+
+func (p *printer) summary() {
+	p.b.WriteString("\n")
+	if p.run.Unreachable != "" {
+		p.foreign("The target could not be tested: ", p.run.Unreachable)
+	}
+	if p.run.Interrupted {
+		p.b.WriteString("The run was interrupted; what is not listed was not judged.\n")
+	}
+	counts := p.run.Counts()
+	var parts []string
+	for _, v := range reports.Verdicts {
+		if n := counts[v]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, p.verdict(v)))
+		}
+	}
+	fmt.Fprintf(&p.b, "%s — %d requests in %.0f ms; %d requirements of the catalogue have no check yet\n",
+		strings.Join(parts, ", "), p.run.Requests, float64(p.run.Duration), p.run.Pending)
+}

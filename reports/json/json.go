@@ -1,0 +1,37 @@
+// Package json writes and reads a run as JSON. Its schema is published by mcpauth schema report.
+package json
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// Version is the version of the format. It changes when a reader of the old format would misread the new.
+const Version = 1
+
+// Schema is the JSON Schema (draft 2020-12) of the format.
+//
+//go:embed schema.json
+var Schema []byte
+
+type document struct {
+	Version int `json:"version"`
+	*reports.Run
+	Counts map[reports.Verdict]int `json:"counts"`
+}
+
+// Write writes the run as indented JSON.
+func Write(w io.Writer, redacted reports.Redacted) error {
+	run := redacted.Run()
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(true)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(document{Version: Version, Run: run, Counts: run.Counts()}); err != nil {
+		return fmt.Errorf("json: %w", err)
+	}
+	return nil
+}

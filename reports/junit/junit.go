@@ -1,0 +1,206 @@
+// Package junit writes a run as JUnit XML that GitLab, Jenkins and the GitHub actions read alike.
+package junit
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// Options change how a run is written.
+type Options struct {
+	Strict bool // warnings become failures
+	// Properties adds level, revisions, wire, tier and sources to each test case. Consumers want them,
+	// but Jenkins' published schema does not know properties inside a test case.
+	Properties bool
+}
+
+type seconds reports.Milliseconds
+
+// MarshalXMLAttr writes at most three decimals: the schema allows no more, and no exponent.
+func (s seconds) MarshalXMLAttr(name xml.Name) (xml.Attr, error) {
+	return xml.Attr{Name: name, Value: strconv.FormatFloat(float64(s)/1000, 'f', 3, 64)}, nil
+}
+
+type suites struct {
+	XMLName  xml.Name `xml:"testsuites"`
+	Name     string   `xml:"name,attr"`
+	Tests    int      `xml:"tests,attr"`
+	Failures int      `xml:"failures,attr"`
+	Errors   int      `xml:"errors,attr"`
+	Time     seconds  `xml:"time,attr"`
+	Suites   []*suite `xml:"testsuite"`
+}
+
+type suite struct {
+	Name       string      `xml:"name,attr"`
+	Tests      int         `xml:"tests,attr"`
+	Failures   int         `xml:"failures,attr"`
+	Errors     int         `xml:"errors,attr"`
+	Skipped    int         `xml:"skipped,attr"`
+	Time       seconds     `xml:"time,attr"`
+	Timestamp  string      `xml:"timestamp,attr"`
+	Properties *properties `xml:"properties"`
+	Cases      []testcase  `xml:"testcase"`
+}
+
+type properties struct {
+	Property []property `xml:"property"`
+}
+
+type property struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
+}
+
+type testcase struct {
+	Name       string      `xml:"name,attr"`
+	Classname  string      `xml:"classname,attr"`
+	Time       seconds     `xml:"time,attr"`
+	Properties *properties `xml:"properties"`
+	Skipped    *note       `xml:"skipped"`
+	Error      *note       `xml:"error"`
+	Failure    *note       `xml:"failure"`
+	Out        string      `xml:"system-out,omitempty"`
+}
+
+// note carries its text twice: GitLab reads the element, Jenkins the attribute.
+type note struct {
+	Message string `xml:"message,attr"`
+	Type    string `xml:"type,attr"`
+	Text    string `xml:",chardata"`
+}
+
+// mostEvidence bounds the evidence of one case; GitLab refuses files over 30 MB.
+const mostEvidence = 64 << 10
+
+// Write writes run as one testsuites document, one testsuite an area.
+func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
+	run := redacted.Run()
+	doc := suites{Name: "mcpauth", Time: seconds(run.Duration)}
+	byArea := map[string]*suite{}
+	for i := range run.Results {
+		res := &run.Results[i]
+		s := byArea[res.Area]
+		if s == nil {
+			s = newSuite(run, res.Area)
+			byArea[res.Area] = s
+			doc.Suites = append(doc.Suites, s)
+		}
+		s.add(run, res, opt)
+	}
+	if run.Unreachable != "" {
+		s := newSuite(run, "survey")
+		s.Tests, s.Errors = 1, 1
+		s.Cases = []testcase{{Name: "The target can be reached", Classname: "mcpauth.survey", Error: newNote("unreachable", run.Unreachable, run.Unreachable)}}
+		doc.Suites = append(doc.Suites, s)
+	}
+	for _, s := range doc.Suites {
+		doc.Tests, doc.Failures, doc.Errors = doc.Tests+s.Tests, doc.Failures+s.Failures, doc.Errors+s.Errors
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	enc := xml.NewEncoder(w)
+	enc.Indent("", "  ")
+	if err := enc.Encode(doc); err != nil {
+		return fmt.Errorf("junit: %w", err)
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func newSuite(run *reports.Run, area string) *suite {
+	return &suite{
+		Name: "mcpauth." + area, Timestamp: run.Started.UTC().Format("2006-01-02T15:04:05"),
+		Properties: &properties{[]property{
+			{"target", reports.Printable(run.Target.URL)}, {"tier", run.Target.Tier},
+			{"tool", run.Tool.Name + " " + run.Tool.Version}, {"catalogue", run.Catalogue},
+		}},
+	}
+}
+
+func (s *suite) add(run *reports.Run, res *reports.Result, opt Options) {
+	c := testcase{Name: Name(res), Classname: "mcpauth." + res.Area, Time: seconds(res.Duration)}
+	if opt.Properties {
+		c.Properties = caseProperties(res)
+	}
+	text := body(run, res)
+	headline := string(res.Verdict) + ": " + reports.OneLine(res.Reason, 500)
+	switch res.Verdict {
+	case reports.Pass:
+	case reports.Fail:
+		c.Failure = newNote(string(res.Verdict), headline, text)
+	case reports.Inconclusive, reports.Errored:
+		c.Error = newNote(string(res.Verdict), headline, text)
+	case reports.Warn, reports.Flaky:
+		if opt.Strict {
+			c.Failure = newNote(string(res.Verdict), headline, text)
+		} else {
+			c.Out = text
+		}
+	default:
+		c.Skipped = newNote(string(res.Verdict), headline, text)
+	}
+	s.Tests++
+	s.Time += c.Time
+	switch {
+	case c.Failure != nil:
+		s.Failures++
+	case c.Error != nil:
+		s.Errors++
+	case c.Skipped != nil:
+		s.Skipped++
+	}
+	s.Cases = append(s.Cases, c)
+}
+
+// Name is the test case's name: it starts with the requirement's id, is unique in the run, and holds
+// nothing that changes from run to run.
+func Name(res *reports.Result) string {
+	name := res.ID
+	if res.Wire != "" {
+		name += " " + res.Wire
+	}
+	return name + " " + res.Level + " [" + strings.Join(res.Revisions, " ") + "] " + res.Title
+}
+
+func newNote(kind, message, text string) *note { return &note{Message: message, Type: kind, Text: text} }
+
+func caseProperties(res *reports.Result) *properties {
+	p := []property{{"level", res.Level}, {"tier", res.Tier}, {"role", res.Role}, {"revisions", strings.Join(res.Revisions, " ")}, {"verdict", string(res.Verdict)}}
+	if res.Wire != "" {
+		p = append(p, property{"wire", res.Wire})
+	}
+	for _, s := range res.Sources {
+		p = append(p, property{"source", strings.TrimSpace(s.Doc + " " + s.Section + " " + s.URL)})
+	}
+	return &properties{p}
+}
+
+func body(run *reports.Run, res *reports.Result) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: %s\n", res.Verdict, res.ID, res.Reason)
+	for _, f := range res.Findings {
+		fmt.Fprintf(&b, "\nexpected: %s\nobserved: %s\n", f.Expected, f.Observed)
+		if f.About != "" {
+			fmt.Fprintf(&b, "with:     %s\n", f.About)
+		}
+		if e, ok := run.Exchange(f.Exchange); ok && b.Len() < mostEvidence {
+			b.WriteString(reports.Transcript(e))
+		}
+	}
+	for _, n := range res.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
+	fmt.Fprintf(&b, "\nmend: %s\nmore: mcpauth explain %s\n", res.Remediation, res.ID)
+	text := reports.Printable(b.String())
+	if len(text) > mostEvidence {
+		text = strings.ToValidUTF8(text[:mostEvidence], "") + "\n… cut; the JSON report has all of it\n"
+	}
+	return text
+}

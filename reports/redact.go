@@ -1,0 +1,221 @@
+package reports
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"sort"
+	"strings"
+	"sync"
+)
+
+// Secrets remembers every secret of a run from the moment it is born, so that whole values can be
+// removed from what leaves the tool. It is safe for concurrent use; the zero value is ready.
+type Secrets struct {
+	mu     sync.Mutex
+	values map[string]string // value -> placeholder
+	kinds  map[string]int
+}
+
+// shortest value that can be removed without tearing holes into ordinary text.
+const shortestSecret = 6
+
+// Add registers a secret of a kind such as "access_token" and returns the placeholder that stands for it
+// in reports. Values shorter than six bytes cannot be removed safely and are not registered.
+func (s *Secrets) Add(kind, value string) string {
+	if len(value) < shortestSecret {
+		return value
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.values == nil {
+		s.values, s.kinds = map[string]string{}, map[string]int{}
+	}
+	if p, ok := s.values[value]; ok {
+		return p
+	}
+	s.kinds[kind]++
+	p := fmt.Sprintf("‹%s#%d›", kind, s.kinds[kind])
+	s.values[value] = p
+	return p
+}
+
+func (s *Secrets) replacer() *strings.Replacer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	type pair struct{ from, to string }
+	var pairs []pair
+	for v, p := range s.values {
+		for _, f := range forms(v) {
+			pairs = append(pairs, pair{f, p})
+		}
+	}
+	// Longest first, so that a secret holding another one is removed whole.
+	sort.Slice(pairs, func(i, j int) bool {
+		if len(pairs[i].from) != len(pairs[j].from) {
+			return len(pairs[i].from) > len(pairs[j].from)
+		}
+		return pairs[i].from < pairs[j].from
+	})
+	var args []string
+	for _, p := range pairs {
+		args = append(args, p.from, p.to)
+	}
+	return strings.NewReplacer(args...)
+}
+
+// forms are the spellings in which a value may travel.
+func forms(v string) []string {
+	escaped, _ := json.Marshal(v)
+	all := []string{
+		v, url.QueryEscape(v), url.PathEscape(v), strings.Trim(string(escaped), `"`),
+		hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v))),
+	}
+	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		for offset := 0; offset < 3; offset++ { // a value may begin anywhere within a base64 group
+			e := enc.EncodeToString(append(make([]byte, offset), v...))
+			all = append(all, trimGroups(e, offset, (offset+len(v))%3))
+		}
+	}
+	return unique(all)
+}
+
+// trimGroups drops the characters of a base64 text that also depend on the value's neighbours.
+func trimGroups(e string, offset, rest int) string {
+	e = strings.TrimRight(e, "=")
+	if offset > 0 {
+		e = e[offset+1:]
+	}
+	if rest > 0 && len(e) > 0 {
+		e = e[:len(e)-1]
+	}
+	return e
+}
+
+func unique(in []string) []string {
+	seen := map[string]bool{}
+	out := in[:0]
+	for _, s := range in {
+		if len(s) >= shortestSecret && !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Redacted is a run from which every registered secret, cookie value, and token signature is gone.
+// It is the only thing reporters accept; Redact is the only way to make one.
+type Redacted struct{ run Run }
+
+// Run returns the redacted run. It is shared: do not change it.
+func (r Redacted) Run() *Run { return &r.run }
+
+var (
+	// three base64url segments, the first of which begins like {"
+	compactJWS = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{8,}`)
+	// members of OAuth JSON answers whose string value is a secret, whoever sent it
+	secretMember = regexp.MustCompile(`("(?:access_token|refresh_token|id_token|client_secret|registration_access_token|device_code|code_verifier|assertion|client_assertion|password)"\s*:\s*")((?:[^"\\]|\\.)*)(")`)
+	// key material of a JWK
+	secretKey = regexp.MustCompile(`("(?:d|p|q|dp|dq|qi|k)"\s*:\s*")([A-Za-z0-9_=-]{16,})(")`)
+	pemKey    = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----`)
+)
+
+// Redact removes secrets from a run: the registered ones in every spelling, cookie values, secret members
+// of OAuth answers, private keys, and the signature of anything that looks like a JWT.
+func Redact(run Run, secrets *Secrets) Redacted {
+	text := redaction(secrets)
+	out := run
+	out.Target.URL = text(run.Target.URL)
+	out.Unreachable = text(run.Unreachable)
+	out.Discovered = make([]Fact, len(run.Discovered))
+	for i, f := range run.Discovered {
+		out.Discovered[i] = Fact{f.Name, text(f.Value)}
+	}
+	out.Revisions = make([]RevisionStatus, len(run.Revisions))
+	for i, s := range run.Revisions {
+		s.Why = text(s.Why)
+		out.Revisions[i] = s
+	}
+	out.Results = make([]Result, len(run.Results))
+	for i, r := range run.Results {
+		out.Results[i] = redactResult(r, text)
+	}
+	out.Exchanges = make([]Exchange, len(run.Exchanges))
+	for i, e := range run.Exchanges {
+		out.Exchanges[i] = redactExchange(e, text)
+	}
+	return Redacted{out}
+}
+
+func redaction(secrets *Secrets) func(string) string {
+	replacer := secrets.replacer()
+	return func(s string) string {
+		if s == "" {
+			return s
+		}
+		s = replacer.Replace(s)
+		s = compactJWS.ReplaceAllStringFunc(s, func(t string) string { return t[:strings.LastIndexByte(t, '.')] + ".‹signature›" })
+		s = secretMember.ReplaceAllString(s, "$1‹removed›$3")
+		s = secretKey.ReplaceAllString(s, "$1‹removed›$3")
+		return pemKey.ReplaceAllString(s, "‹private key removed›")
+	}
+}
+
+func redactResult(r Result, text func(string) string) Result {
+	r.Reason = text(r.Reason)
+	r.Findings = append([]Finding(nil), r.Findings...)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		f.Expected, f.Observed, f.About = text(f.Expected), text(f.Observed), text(f.About)
+	}
+	r.Notes = append([]string(nil), r.Notes...)
+	for i := range r.Notes {
+		r.Notes[i] = text(r.Notes[i])
+	}
+	return r
+}
+
+func redactExchange(e Exchange, text func(string) string) Exchange {
+	e.Request.URL, e.Request.Body, e.Error = text(e.Request.URL), text(e.Request.Body), text(e.Error)
+	e.Request.Header = redactHeader(e.Request.Header, text)
+	if e.Response != nil {
+		resp := *e.Response
+		resp.Body, resp.Header = text(resp.Body), redactHeader(resp.Header, text)
+		e.Response = &resp
+	}
+	return e
+}
+
+func redactHeader(in []Field, text func(string) string) []Field {
+	out := make([]Field, len(in))
+	for i, f := range in {
+		f.Value = text(f.Value)
+		switch strings.ToLower(f.Name) {
+		case "set-cookie":
+			f.Value = cookieWithoutValue(f.Value)
+		case "cookie":
+			var kept []string
+			for _, c := range strings.Split(f.Value, ";") {
+				kept = append(kept, cookieWithoutValue(strings.TrimSpace(c)))
+			}
+			f.Value = strings.Join(kept, "; ")
+		}
+		out[i] = f
+	}
+	return out
+}
+
+func cookieWithoutValue(c string) string {
+	pair, attributes, more := strings.Cut(c, ";")
+	if name, _, ok := strings.Cut(pair, "="); ok {
+		pair = name + "=‹cookie›"
+	}
+	if more {
+		return pair + ";" + attributes
+	}
+	return pair
+}

@@ -1,0 +1,233 @@
+// Package reports is the model of a finished run and of everything a reporter may know about it.
+// Reporters accept only Redacted, so that a report holding secrets does not compile.
+package reports
+
+import (
+	"slices"
+	"time"
+)
+
+// Verdict is the outcome of judging one requirement. Only Pass counts as passed; every other verdict
+// carries its reason.
+type Verdict string
+
+// The verdicts.
+const (
+	Pass          Verdict = "PASS"
+	Fail          Verdict = "FAIL"           // a MUST is unmet
+	Warn          Verdict = "WARN"           // a SHOULD, MAY or best practice is unmet, or a MUST is met in a risky way
+	NotApplicable Verdict = "NOT_APPLICABLE" // the feature is legitimately absent
+	NotTested     Verdict = "NOT_TESTED"     // out of reach of the tier or of the permissions given
+	Review        Verdict = "REVIEW"         // a person must look
+	Inconclusive  Verdict = "INCONCLUSIVE"   // tried, and could not be decided
+	Suppressed    Verdict = "SUPPRESSED"     // accepted by the baseline
+	Flaky         Verdict = "FLAKY"          // differed between attempts
+	Errored       Verdict = "ERROR"          // the tool failed
+)
+
+// Verdicts lists every verdict, gravest first: the order in which people want to read them.
+var Verdicts = []Verdict{Errored, Fail, Inconclusive, Warn, Review, Flaky, Suppressed, NotTested, NotApplicable, Pass}
+
+// Run is one conformance run against one target.
+type Run struct {
+	Tool       Tool             `json:"tool"`
+	Target     Target           `json:"target"`
+	Started    time.Time        `json:"started"`
+	Duration   Milliseconds     `json:"duration_ms"`
+	Requests   int              `json:"requests"`   // sent over the network, by all checks and the survey together
+	Catalogue  string           `json:"catalogue"`  // digest of the requirement catalogue
+	Revisions  []RevisionStatus `json:"revisions"`  // every revision the catalogue knows
+	Discovered []Fact           `json:"discovered"` // what the survey learned, for people
+	Results    []Result         `json:"results"`    // in catalogue order
+	Exchanges  []Exchange       `json:"exchanges"`  // what the results rest on, by number
+	Pending    int              `json:"pending"`    // requirements of the catalogue that have no check yet
+	// Unreachable says why the target could not be tested at all; empty when it could.
+	Unreachable string `json:"unreachable,omitempty"`
+	Interrupted bool   `json:"interrupted,omitempty"`
+}
+
+// Tool names the program that made the run.
+type Tool struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// Target is what was tested.
+type Target struct {
+	URL  string `json:"url"`
+	Tier string `json:"tier"` // the deepest tier the run had access to
+}
+
+// RevisionStatus says whether the target speaks an MCP revision, and how we know.
+type RevisionStatus struct {
+	Revision string `json:"revision"`
+	Wire     string `json:"wire"`
+	Status   string `json:"status"` // spoken, declared, assumed, not-spoken, unknown
+	Why      string `json:"why"`
+}
+
+// Fact is one thing the survey learned.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Result is the verdict on one requirement, for one wire where wires are judged apart, and for the
+// revisions at which the requirement has the same level.
+type Result struct {
+	ID          string       `json:"id"`
+	Title       string       `json:"title"`
+	Area        string       `json:"area"`
+	Role        string       `json:"role"`
+	Level       string       `json:"level"`
+	Tier        string       `json:"tier"`
+	Wire        string       `json:"wire,omitempty"`
+	Revisions   []string     `json:"revisions"`
+	Verdict     Verdict      `json:"verdict"`
+	Reason      string       `json:"reason,omitempty"` // why the verdict is not PASS
+	Findings    []Finding    `json:"findings,omitempty"`
+	Notes       []string     `json:"notes,omitempty"`
+	Evidence    []int        `json:"evidence,omitempty"` // numbers of exchanges
+	Remediation string       `json:"remediation"`
+	Sources     []Source     `json:"sources"`
+	Duration    Milliseconds `json:"duration_ms"`
+}
+
+// Source is a text that states the requirement.
+type Source struct {
+	Doc     string `json:"doc"`
+	Section string `json:"section"`
+	URL     string `json:"url,omitempty"`
+}
+
+// Finding is one thing that is not as it should be.
+type Finding struct {
+	Expected string `json:"expected"`
+	Observed string `json:"observed"`
+	About    string `json:"about,omitempty"`    // which variant of the attack or document
+	Exchange int    `json:"exchange,omitempty"` // number of the exchange that shows it
+	Advice   bool   `json:"advice,omitempty"`   // never more than a warning, whatever the level
+}
+
+// Exchange is one request with its response. Headers keep their order and spelling.
+type Exchange struct {
+	Number   int       `json:"number"`
+	Check    string    `json:"check"` // id of the check that sent it, or "survey"
+	Started  time.Time `json:"started"`
+	Request  Request   `json:"request"`
+	Response *Response `json:"response,omitempty"`
+	// Error says why there is no response, or why it is not whole.
+	Error    string       `json:"error,omitempty"`
+	Duration Milliseconds `json:"duration_ms"`
+}
+
+// Request is what was sent.
+type Request struct {
+	Method string  `json:"method"`
+	URL    string  `json:"url"`
+	Header []Field `json:"header"`
+	Body   string  `json:"body,omitempty"`
+	Raw    bool    `json:"raw,omitempty"` // written byte by byte, because no HTTP library would send it
+}
+
+// Response is what came back.
+type Response struct {
+	Status int     `json:"status"`
+	Proto  string  `json:"proto"`
+	Header []Field `json:"header"`
+	Body   string  `json:"body,omitempty"`
+	// Truncated says that the body went on after the limit.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// Field is one header field line.
+type Field struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Milliseconds is a duration as reports write it.
+type Milliseconds float64
+
+// Since returns the time since t.
+func Since(t time.Time) Milliseconds { return Milliseconds(time.Since(t).Microseconds()) / 1000 }
+
+// Exchange returns the exchange with the given number.
+func (r *Run) Exchange(number int) (*Exchange, bool) {
+	i, ok := slices.BinarySearchFunc(r.Exchanges, number, func(e Exchange, n int) int { return e.Number - n })
+	if !ok {
+		return nil, false
+	}
+	return &r.Exchanges[i], true
+}
+
+// Counts returns how many results have each verdict.
+func (r *Run) Counts() map[Verdict]int {
+	n := map[Verdict]int{}
+	for i := range r.Results {
+		n[r.Results[i].Verdict]++
+	}
+	return n
+}
+
+// The exit codes of the command line tool.
+const (
+	ExitConformant  = 0
+	ExitFindings    = 1
+	ExitUsage       = 2
+	ExitUndecided   = 3
+	ExitToolFailed  = 4
+	ExitInterrupted = 130
+)
+
+// FailOn is the weakest level at which an unmet requirement makes the run fail.
+type FailOn string
+
+// The thresholds.
+const (
+	FailOnMust     FailOn = "must"
+	FailOnShould   FailOn = "should"   // SHOULD findings too
+	FailOnPractice FailOn = "practice" // MAY and best practice findings too
+	FailOnNone     FailOn = "none"
+)
+
+// ExitCode derives the exit code from the results alone. Several reasons may hold; the gravest wins:
+// tool failure, interruption, findings, undecided.
+func (r *Run) ExitCode(on FailOn) int {
+	code := ExitConformant
+	worse := func(c int) {
+		rank := map[int]int{ExitConformant: 0, ExitUndecided: 1, ExitFindings: 2, ExitUsage: 3, ExitInterrupted: 4, ExitToolFailed: 5}
+		if rank[c] > rank[code] {
+			code = c
+		}
+	}
+	if r.Interrupted {
+		worse(ExitInterrupted)
+	}
+	if r.Unreachable != "" {
+		worse(ExitUndecided)
+	}
+	if len(r.Results) == 0 && r.Unreachable == "" {
+		worse(ExitUsage)
+	}
+	for i := range r.Results {
+		res := &r.Results[i]
+		switch res.Verdict {
+		case Errored:
+			worse(ExitToolFailed)
+		case Fail:
+			if on != FailOnNone {
+				worse(ExitFindings)
+			}
+		case Warn:
+			if (on == FailOnShould && (res.Level == "SHOULD" || res.Level == "MUST")) || on == FailOnPractice {
+				worse(ExitFindings)
+			}
+		case Inconclusive:
+			if res.Level == "MUST" {
+				worse(ExitUndecided)
+			}
+		}
+	}
+	return code
+}
