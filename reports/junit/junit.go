@@ -169,7 +169,9 @@ func Name(res *reports.Result) string {
 	return name + " " + res.Level + " [" + strings.Join(res.Revisions, " ") + "] " + res.Title
 }
 
-func newNote(kind, message, text string) *note { return &note{Message: message, Type: kind, Text: text} }
+func newNote(kind, message, text string) *note {
+	return &note{Message: message, Type: kind, Text: text}
+}
 
 func caseProperties(res *reports.Result) *properties {
 	p := []property{{"level", res.Level}, {"tier", res.Tier}, {"role", res.Role}, {"revisions", strings.Join(res.Revisions, " ")}, {"verdict", string(res.Verdict)}}

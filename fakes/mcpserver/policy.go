@@ -1,0 +1,114 @@
+// Package mcpserver is the reference protected MCP server, on both wires and at every revision. Every
+// defence is a named field of Policy, so that a flaw is one assignment.
+package mcpserver
+
+import "net/http"
+
+// Policy is what the server does. Strict returns the right one.
+type Policy struct {
+	Revisions []string
+
+	// Who gets in.
+	Authenticate          bool     // false: everybody
+	Public                []string // JSON-RPC methods that need no token (a mixed server)
+	GuardEveryMethod      bool     // false: only tools/call is guarded
+	GuardNotifications    bool
+	GuardVerbs            bool // GET and DELETE need a token too
+	GuardStateless        bool // the stateless wire needs a token too
+	GuardAnyVersion       bool // false: a 2024-11-05 request passes without a token
+	GuardPathVariants     bool // false: the endpoint with a trailing slash passes without a token
+	GuardSideRoutes       bool // false: POST /tools/{name} runs tools without a token
+	SessionIsNoCredential bool
+	PerRequest            bool // false: a connection that was authorized once stays so
+
+	// What counts as a credential.
+	OnlyHeader        bool // false: ?access_token= counts too
+	NoBodyToken       bool // false: params.auth.access_token counts too
+	NoCookieToken     bool
+	OnlyBearer        bool // false: any scheme, or none, counts
+	SchemeAnyCase     bool
+	OneCredential     bool // false: of two Authorization fields any may be good
+	StrictSyntax      bool // false: quotes around the token are dropped
+	Verify            bool // false: any bearer string counts
+	VerifySignature   bool // false: any JWT with the right claims counts
+	RefuseNone        bool // false: alg none in odd spellings counts
+	RefuseSymmetric   bool // false: HS256 with the public key counts
+	RefuseEmbedded    bool // false: the header's jwk is trusted
+	RefuseKidPath     bool // false: a kid that is a path selects the empty key
+	RefuseWeakSecret  bool // false: HS256 with "your-jwt-secret-key" counts
+	KidOnly           bool // false: a known kid is enough
+	FetchesHeaderURLs bool // true: jku and x5u are fetched
+	SampleToken       string
+
+	// How it refuses.
+	Status        int // of a missing or bad token
+	Soft          bool
+	RedirectTo    string
+	ErrorCode     func(cause string) string
+	Challenge     func(cause, url string) []string // replaces the WWW-Authenticate fields
+	ScopeInField  bool
+	Echo          bool // the refusal shows the credential
+	Flap          bool // every second refusal differs
+	Crash         func(token string) bool
+	SessionOnFail bool // refusals set a session id
+	ReflectHeader bool // the refusal's description quotes the credential unescaped
+	MostToken     int  // longest credential looked at, in bytes; 0 crashes on long ones
+
+	// Metadata.
+	PRMPath, PRMRoot bool
+	PRM              func(doc map[string]any)
+	PRMEncode        func(doc map[string]any) string
+	PRMType          string
+	PRMGuarded       bool
+	PRMRedirect      string
+	PRMCORS          bool
+	FixedHost        bool
+	Fallback         bool // unknown paths answer 200 with HTML
+	EchoPath         bool // any well-known suffix is answered by a document for it
+	PRMFlap          bool
+	Capabilities     map[string]any
+
+	// Transport.
+	CheckOrigin      bool
+	OriginStatus     int
+	AbsentOrigin     bool // requests without Origin are served
+	OriginEveryVerb  bool
+	CheckHost        bool
+	Origins          []string // allowed besides the server's own
+	CORS             bool
+	GuardPreflight   bool // true: OPTIONS needs a token
+	Expose           bool
+	ReflectOrigin    bool // true: any origin, with credentials
+	RedirectEndpoint int
+	CacheControl     string
+	CookieAuth       bool // sets a cookie that is a credential of its own
+	CheckVersion     bool
+	CheckHeaders     bool // Mcp-Method and Mcp-Name must match the message
+	NoSessionHeader  bool // the stateless wire ignores Mcp-Session-Id
+	HSTS             bool
+
+	// Sessions.
+	Sessions      bool
+	NewSessionID  func() string
+	BindSession   bool // a session belongs to its user
+	CheckSession  bool // unknown and ended sessions are answered 404
+	OwnSessionIDs bool // false: an id chosen by the client is adopted
+}
+
+// Strict is the policy that passes every requirement.
+func Strict() Policy {
+	return Policy{
+		Revisions:    []string{"2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"},
+		Authenticate: true, GuardEveryMethod: true, GuardNotifications: true, GuardVerbs: true, GuardStateless: true,
+		GuardAnyVersion: true, GuardPathVariants: true, GuardSideRoutes: true, SessionIsNoCredential: true, PerRequest: true,
+		OnlyHeader: true, NoBodyToken: true, NoCookieToken: true, OnlyBearer: true, SchemeAnyCase: true, OneCredential: true,
+		StrictSyntax: true, Verify: true, VerifySignature: true, RefuseNone: true, RefuseSymmetric: true, RefuseEmbedded: true,
+		RefuseKidPath: true, RefuseWeakSecret: true, KidOnly: true,
+		Status: http.StatusUnauthorized, ScopeInField: true, MostToken: 16 << 10,
+		PRMPath: true, PRMRoot: true, PRMType: "application/json", PRMCORS: true, FixedHost: true,
+		CheckOrigin: true, OriginStatus: http.StatusForbidden, AbsentOrigin: true, OriginEveryVerb: true, CheckHost: true,
+		Origins: []string{"http://localhost:6274"}, CORS: true, Expose: true, CheckVersion: true, CheckHeaders: true,
+		NoSessionHeader: true, HSTS: true,
+		Sessions: true, BindSession: true, CheckSession: true, OwnSessionIDs: true,
+	}
+}

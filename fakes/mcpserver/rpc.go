@@ -1,0 +1,304 @@
+package mcpserver
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+type message struct {
+	JSONRPC string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Method  string          `json:"method"`
+	Params  map[string]any  `json:"params"`
+	Result  json.RawMessage `json:"result"`
+}
+
+func (m *message) notification() bool { return len(m.ID) == 0 }
+
+func (m *message) meta(key string) string {
+	meta, _ := m.Params["_meta"].(map[string]any)
+	v, _ := meta["io.modelcontextprotocol/"+key].(string)
+	return v
+}
+
+func stateless(revision string) bool { return revision >= "2026-07-28" }
+
+// exempt reports that the policy, by declaration or by flaw, serves the request without a token.
+func (s *Server) exempt(r *http.Request, body []byte) bool {
+	p := &s.Policy
+	if r.Method != http.MethodPost {
+		return !p.GuardVerbs && (r.Method == http.MethodGet || r.Method == http.MethodDelete)
+	}
+	var m message
+	_ = json.Unmarshal(body, &m)
+	s.mu.Lock()
+	_, live := s.sessions[r.Header.Get("Mcp-Session-Id")]
+	once := s.known[r.RemoteAddr]
+	s.mu.Unlock()
+	switch {
+	case !p.Authenticate,
+		slices.Contains(p.Public, m.Method),
+		!p.GuardEveryMethod && m.Method != "tools/call" && m.Method != "initialize" && m.Method != "server/discover",
+		!p.GuardNotifications && m.notification(),
+		!p.GuardStateless && stateless(m.meta("protocolVersion")),
+		!p.GuardAnyVersion && r.Header.Get("MCP-Protocol-Version") == "2024-11-05",
+		!p.GuardPathVariants && strings.HasSuffix(r.URL.Path, "/"),
+		!p.SessionIsNoCredential && live,
+		!p.PerRequest && once:
+		return true
+	}
+	return false
+}
+
+func (s *Server) post(w http.ResponseWriter, r *http.Request, body []byte, who *caller) {
+	var m message
+	if strings.HasPrefix(strings.TrimSpace(string(body)), "[") {
+		var batch []message
+		if err := json.Unmarshal(body, &batch); err != nil || len(batch) != 1 {
+			rpcError(w, http.StatusBadRequest, nil, -32600, "batches are not served")
+			return
+		}
+		m = batch[0]
+	} else if err := json.Unmarshal(body, &m); err != nil || m.JSONRPC != "2.0" {
+		rpcError(w, http.StatusBadRequest, nil, -32700, "not a JSON-RPC message")
+		return
+	}
+	header := r.Header.Get("MCP-Protocol-Version")
+	if version := m.meta("protocolVersion"); version != "" || stateless(header) {
+		s.stateless(w, r, &m, who, header, version)
+		return
+	}
+	s.stateful(w, r, &m, who, header)
+}
+
+func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, who *caller, header, version string) {
+	p := &s.Policy
+	name, _ := m.Params["name"].(string)
+	if name == "" {
+		name, _ = m.Params["uri"].(string)
+	}
+	named := m.Method == "tools/call" || m.Method == "resources/read" || m.Method == "prompts/get"
+	switch {
+	case version == "":
+		rpcError(w, http.StatusBadRequest, m.ID, -32602, "_meta lacks the protocol version")
+	case p.CheckHeaders && (header != version || r.Header.Get("Mcp-Method") != m.Method || named && decode(r.Header.Get("Mcp-Name")) != name || len(r.Header.Values("Mcp-Name")) > 1):
+		rpcError(w, http.StatusBadRequest, m.ID, -32020, "headers and message differ")
+	case p.CheckVersion && (!slices.Contains(p.Revisions, version) || !stateless(version)):
+		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version", map[string]any{"supported": p.Revisions, "requested": version})
+	case m.notification():
+		w.WriteHeader(http.StatusAccepted)
+	default:
+		if !p.NoSessionHeader {
+			if id := r.Header.Get("Mcp-Session-Id"); id != "" {
+				w.Header().Set("Mcp-Session-Id", id)
+				rpcError(w, http.StatusNotFound, m.ID, -32600, "unknown session")
+				return
+			}
+		}
+		s.dispatch(w, r, m, who, http.StatusNotFound)
+	}
+}
+
+func decode(v string) string {
+	if e, ok := strings.CutPrefix(v, "=?base64?"); ok {
+		if e, ok = strings.CutSuffix(e, "?="); ok {
+			b, err := base64.StdEncoding.DecodeString(e)
+			if err != nil {
+				return v
+			}
+			return string(b)
+		}
+	}
+	return v
+}
+
+func (s *Server) stateful(w http.ResponseWriter, r *http.Request, m *message, who *caller, header string) {
+	p := &s.Policy
+	if !slices.ContainsFunc(p.Revisions, func(v string) bool { return !stateless(v) }) {
+		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version", map[string]any{"supported": p.Revisions})
+		return
+	}
+	if p.CheckVersion && header != "" && !slices.Contains(p.Revisions, header) {
+		rpcError(w, http.StatusBadRequest, m.ID, -32600, "unsupported MCP-Protocol-Version")
+		return
+	}
+	if len(r.Header.Values("MCP-Protocol-Version")) > 1 {
+		rpcError(w, http.StatusBadRequest, m.ID, -32600, "two MCP-Protocol-Version fields")
+		return
+	}
+	if m.Method == "initialize" {
+		s.initialize(w, r, m, who)
+		return
+	}
+	if p.Sessions && !s.inSession(w, r, m, who) {
+		return
+	}
+	if m.notification() || len(m.Result) > 0 {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	s.dispatch(w, r, m, who, http.StatusOK)
+}
+
+func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
+	p := &s.Policy
+	wanted, _ := m.Params["protocolVersion"].(string)
+	offered := wanted
+	if !slices.Contains(p.Revisions, wanted) || stateless(wanted) {
+		offered = ""
+		for _, v := range p.Revisions {
+			if !stateless(v) {
+				offered = v
+			}
+		}
+	}
+	if p.Sessions {
+		id := random()
+		if p.NewSessionID != nil {
+			id = p.NewSessionID()
+		}
+		if chosen := r.Header.Get("Mcp-Session-Id"); chosen != "" && !p.OwnSessionIDs {
+			id = chosen
+		}
+		s.mu.Lock()
+		s.sessions[id] = &session{user: who.user, revision: offered}
+		s.mu.Unlock()
+		w.Header().Set("Mcp-Session-Id", id)
+	}
+	capabilities := map[string]any{"tools": map[string]any{}}
+	for k, v := range p.Capabilities {
+		capabilities[k] = v
+	}
+	rpcResult(w, m.ID, map[string]any{
+		"protocolVersion": offered, "capabilities": capabilities, "serverInfo": map[string]any{"name": "reference", "version": "1"},
+	})
+}
+
+func random() string {
+	b := make([]byte, 24)
+	_, _ = rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// inSession checks the session of a request: 400 without one, 404 for an unknown or ended one and for
+// somebody else's.
+func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, who *caller) bool {
+	p := &s.Policy
+	id := r.Header.Get("Mcp-Session-Id")
+	s.mu.Lock()
+	live := s.sessions[id]
+	s.mu.Unlock()
+	switch {
+	case id == "" && p.CheckSession:
+		rpcError(w, http.StatusBadRequest, m.ID, -32600, "no session")
+		return false
+	case live == nil && p.CheckSession, live != nil && p.BindSession && live.user != who.user && who.user != "anonymous":
+		rpcError(w, http.StatusNotFound, m.ID, -32600, "no such session")
+		return false
+	}
+	return true
+}
+
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, who *caller, unknown int) {
+	switch m.Method {
+	case "ping":
+		rpcResult(w, m.ID, map[string]any{})
+	case "server/discover":
+		capabilities := map[string]any{"tools": map[string]any{}}
+		for k, v := range s.Policy.Capabilities {
+			capabilities[k] = v
+		}
+		rpcResult(w, m.ID, map[string]any{"resultType": "complete", "supportedVersions": s.Policy.Revisions, "capabilities": capabilities})
+	case "tools/list":
+		var tools []any
+		for _, t := range Tools {
+			tools = append(tools, map[string]any{"name": t.Name, "description": t.Description, "inputSchema": map[string]any{"type": "object"}})
+		}
+		rpcResult(w, m.ID, map[string]any{"tools": tools})
+	case "tools/call":
+		s.call(w, r, m, who)
+	default:
+		rpcError(w, unknown, m.ID, -32601, "Method not found")
+	}
+}
+
+func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
+	name, _ := m.Params["name"].(string)
+	for _, t := range Tools {
+		if t.Name != name {
+			continue
+		}
+		if t.Scope != "" && !slices.Contains(who.scopes, t.Scope) {
+			w.Header().Set("WWW-Authenticate", bearer(s.base(r)+prm+s.endpoint.Path, "insufficient_scope", t.Scope, "The tool needs another scope"))
+			writeJSON(w, http.StatusForbidden, map[string]any{"error": "insufficient_scope"})
+			return
+		}
+		text := "done"
+		if name == "whoami" {
+			text = who.user
+		}
+		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}})
+		return
+	}
+	rpcError(w, http.StatusOK, m.ID, -32602, "Unknown tool")
+}
+
+// stream opens the server-sent event stream of a session.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *caller) {
+	if !s.Policy.Sessions || !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		w.Header().Set("Allow", "POST")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	if s.Policy.GuardVerbs && !s.inSession(w, r, &message{}, who) {
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	fmt.Fprint(w, ": open\n\n")
+	_ = http.NewResponseController(w).Flush()
+	select {
+	case <-r.Context().Done():
+	case <-s.stop:
+	}
+}
+
+func (s *Server) end(w http.ResponseWriter, r *http.Request, who *caller) {
+	if !s.Policy.Sessions {
+		w.Header().Set("Allow", "POST")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	if s.Policy.GuardVerbs && !s.inSession(w, r, &message{}, who) {
+		return
+	}
+	s.mu.Lock()
+	delete(s.sessions, r.Header.Get("Mcp-Session-Id"))
+	s.mu.Unlock()
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func rpcResult(w http.ResponseWriter, id json.RawMessage, result any) {
+	writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": id, "result": result})
+}
+
+func rpcError(w http.ResponseWriter, status int, id json.RawMessage, code int, text string) {
+	rpcErrorData(w, status, id, code, text, nil)
+}
+
+func rpcErrorData(w http.ResponseWriter, status int, id json.RawMessage, code int, text string, data any) {
+	e := map[string]any{"code": code, "message": text}
+	if data != nil {
+		e["data"] = data
+	}
+	doc := map[string]any{"jsonrpc": "2.0", "error": e}
+	if len(id) > 0 {
+		doc["id"] = id
+	}
+	writeJSON(w, status, doc)
+}

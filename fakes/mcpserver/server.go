@@ -1,0 +1,346 @@
+package mcpserver
+
+import (
+	"crypto/rsa"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Config says where a server stands and whom it trusts.
+type Config struct {
+	Resource string // the URL of the MCP endpoint
+	Issuer   string
+	Key      *rsa.PublicKey
+	Policy   Policy
+}
+
+// Server is the http.Handler of the MCP endpoint and its metadata.
+type Server struct {
+	Config
+	endpoint *url.URL
+	stop     chan struct{}
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	ended    map[string]bool
+	known    map[string]bool // remote addresses once authorized
+	refusals int
+	fetches  int
+	notes    int
+}
+
+type session struct{ user, revision string }
+
+// Tools are the server's tools and the scope that each needs; "" needs a token only.
+var Tools = []struct{ Name, Scope, Description string }{
+	{"whoami", "", "Tells who the caller is"},
+	{"read_note", "notes:read", "Reads a note"},
+	{"write_note", "notes:write", "Writes a note"},
+	{"admin_reset", "notes:admin", "Deletes all notes"},
+}
+
+// New makes a server. Close it to end its streams.
+func New(c Config) (*Server, error) {
+	u, err := url.Parse(c.Resource)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, ended: map[string]bool{}, known: map[string]bool{}}, nil
+}
+
+// Close ends every open stream.
+func (s *Server) Close() { close(s.stop) }
+
+const prm = "/.well-known/oauth-protected-resource"
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := &s.Policy
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	if p.CheckHost && !s.hostAllowed(r.Host) {
+		http.Error(w, "unknown host", http.StatusForbidden)
+		return
+	}
+	if p.HSTS && r.TLS != nil {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	path := r.URL.Path
+	switch {
+	case strings.HasPrefix(path, prm):
+		s.metadata(w, r)
+	case path == s.endpoint.Path, !p.GuardPathVariants && path == s.endpoint.Path+"/":
+		s.mcp(w, r)
+	case !p.GuardSideRoutes && strings.HasPrefix(path, "/tools/"):
+		writeJSON(w, http.StatusOK, map[string]any{"content": []any{map[string]any{"type": "text", "text": "note 1"}}})
+	case p.Fallback:
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<!doctype html><title>App</title><div id=app></div>")
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (s *Server) hostAllowed(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	return name == s.endpoint.Hostname() || name == "localhost" || name == "127.0.0.1" || name == "[::1]"
+}
+
+// base is the origin under which the server describes itself.
+func (s *Server) base(r *http.Request) string {
+	if s.Policy.FixedHost {
+		return s.endpoint.Scheme + "://" + s.endpoint.Host
+	}
+	host, scheme := r.Host, s.endpoint.Scheme
+	if h := r.Header.Get("X-Forwarded-Host"); h != "" {
+		host = h
+	}
+	if p := r.Header.Get("X-Forwarded-Proto"); p != "" {
+		scheme = p
+	}
+	return scheme + "://" + host
+}
+
+func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
+	p := &s.Policy
+	if p.PRMCORS {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		if r.Method == http.MethodOptions {
+			w.Header().Set("Access-Control-Allow-Methods", "GET")
+			w.Header().Set("Access-Control-Allow-Headers", "MCP-Protocol-Version, Content-Type")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+	}
+	suffix := strings.TrimPrefix(r.URL.Path, prm)
+	resource := s.base(r) + s.endpoint.Path
+	switch {
+	case suffix == s.endpoint.Path && p.PRMPath, suffix == "" && p.PRMRoot:
+	case p.EchoPath:
+		resource = s.base(r) + suffix
+	case p.Fallback:
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<!doctype html><title>App</title>")
+		return
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	if p.PRMGuarded && r.Header.Get("Authorization") == "" {
+		s.refuse(w, r, "missing")
+		return
+	}
+	if p.PRMRedirect != "" {
+		http.Redirect(w, r, p.PRMRedirect, http.StatusFound)
+		return
+	}
+	s.mu.Lock()
+	s.refusals++
+	flap := p.PRMFlap && s.refusals%2 == 0
+	s.mu.Unlock()
+	if flap {
+		http.NotFound(w, r)
+		return
+	}
+	doc := map[string]any{
+		"resource": resource, "authorization_servers": []string{s.Issuer},
+		"scopes_supported": []string{"notes:read", "notes:write"}, "bearer_methods_supported": []string{"header"},
+	}
+	if p.PRM != nil {
+		p.PRM(doc)
+	}
+	body, _ := json.Marshal(doc)
+	if p.PRMEncode != nil {
+		body = []byte(p.PRMEncode(doc))
+	}
+	w.Header().Set("Content-Type", p.PRMType)
+	w.Header().Set("Cache-Control", "max-age=300")
+	_, _ = w.Write(body)
+}
+
+func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
+	p := &s.Policy
+	if p.RedirectEndpoint != 0 {
+		http.Redirect(w, r, s.endpoint.Path+"/", p.RedirectEndpoint)
+		return
+	}
+	if !s.origin(w, r) {
+		return
+	}
+	if r.Method == http.MethodOptions && !p.GuardPreflight {
+		s.preflight(w, r)
+		return
+	}
+	if p.CacheControl != "" {
+		w.Header().Set("Cache-Control", p.CacheControl)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
+		return
+	}
+	who, cause := s.authenticate(r, body)
+	if who == nil && s.exempt(r, body) {
+		who = &caller{user: "anonymous"}
+	}
+	if who == nil {
+		s.refuse(w, r, cause)
+		return
+	}
+	if p.CookieAuth {
+		http.SetCookie(w, &http.Cookie{Name: "sid", Value: "session-cookie-1"})
+	}
+	switch r.Method {
+	case http.MethodPost:
+		s.post(w, r, body, who)
+	case http.MethodGet:
+		s.stream(w, r, who)
+	case http.MethodDelete:
+		s.end(w, r, who)
+	default:
+		w.Header().Set("Allow", "GET, POST, DELETE")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+	}
+}
+
+// origin refuses foreign origins (DNS rebinding) and sets the CORS fields for allowed ones.
+func (s *Server) origin(w http.ResponseWriter, r *http.Request) bool {
+	p := &s.Policy
+	values, present := r.Header["Origin"]
+	if !present {
+		if !p.AbsentOrigin {
+			http.Error(w, "no origin", http.StatusForbidden)
+			return false
+		}
+		return true
+	}
+	origin := strings.Join(values, ", ")
+	if p.ReflectOrigin {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Access-Control-Allow-Credentials", "true")
+		return true
+	}
+	own := s.endpoint.Scheme + "://" + s.endpoint.Host
+	if origin == own || slices.Contains(p.Origins, origin) {
+		if p.CORS {
+			w.Header().Set("Access-Control-Allow-Origin", origin)
+			w.Header().Set("Vary", "Origin")
+			if p.Expose {
+				w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Mcp-Session-Id")
+			}
+		}
+		return true
+	}
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return false
+	}
+	if p.CheckOrigin && (p.OriginEveryVerb || r.Method == http.MethodPost) {
+		http.Error(w, "origin not allowed", p.OriginStatus)
+		return false
+	}
+	return true
+}
+
+func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
+	if s.Policy.CORS && w.Header().Get("Access-Control-Allow-Origin") != "" {
+		w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID")
+		w.Header().Set("Access-Control-Max-Age", "600")
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// refuse answers 401 with a challenge, or whatever the policy does in its place.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
+	p := &s.Policy
+	credential := r.Header.Get("Authorization")
+	s.mu.Lock()
+	s.refusals++
+	odd := s.refusals%2 == 0
+	s.mu.Unlock()
+	if p.RedirectTo != "" {
+		http.Redirect(w, r, p.RedirectTo, http.StatusFound)
+		return
+	}
+	if p.Crash != nil && p.Crash(credential) {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	if p.Soft {
+		writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1, "error": map[string]any{"code": -32001, "message": "not authenticated"}})
+		return
+	}
+	status, code := p.Status, ""
+	switch cause {
+	case "invalid":
+		code = "invalid_token"
+	case "malformed":
+		code, status = "invalid_request", http.StatusBadRequest
+	}
+	if p.ErrorCode != nil {
+		code = p.ErrorCode(cause)
+	}
+	metadata := s.base(r) + prm + s.endpoint.Path
+	fields := []string{bearer(metadata, code, s.scopeHint(), description(p, code, credential))}
+	if p.Challenge != nil {
+		fields = p.Challenge(cause, metadata)
+	}
+	for _, f := range fields {
+		w.Header().Add("WWW-Authenticate", f)
+	}
+	if p.Flap && odd {
+		w.Header().Del("WWW-Authenticate")
+	}
+	if p.SessionOnFail {
+		w.Header().Set("Mcp-Session-Id", random())
+	}
+	doc := map[string]any{"error": "unauthorized"}
+	if p.Echo {
+		doc["received"] = credential
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, status, doc)
+}
+
+func description(p *Policy, code, credential string) string {
+	switch {
+	case code == "":
+		return ""
+	case p.ReflectHeader:
+		return "bad credential " + credential
+	}
+	return "The access token is not valid here"
+}
+
+func (s *Server) scopeHint() string {
+	if s.Policy.ScopeInField {
+		return "notes:read"
+	}
+	return ""
+}
+
+func bearer(metadata, code, scope, description string) string {
+	parts := []string{fmt.Sprintf(`resource_metadata="%s"`, metadata)}
+	if scope != "" {
+		parts = append(parts, fmt.Sprintf(`scope="%s"`, scope))
+	}
+	if code != "" {
+		parts = append(parts, fmt.Sprintf(`error="%s"`, code), fmt.Sprintf(`error_description="%s"`, description))
+	}
+	return "Bearer " + strings.Join(parts, ", ")
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}

@@ -1,0 +1,108 @@
+// Package reference runs the reference MCP server with its authorization server, on loopback.
+package reference
+
+import (
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+)
+
+// Options change the reference from what is right.
+type Options struct {
+	Policy    mcpserver.Policy
+	Behaviour idp.Behaviour
+	Listen    string // 127.0.0.1:0 if empty
+	// Apart puts the authorization server on an origin of its own, under an issuer with IssuerPath.
+	Apart      bool
+	IssuerPath string
+	// Delay is added to every answer, to stand for the round trip of a network.
+	Delay time.Duration
+	// Wrap, if set, wraps the MCP server's handler.
+	Wrap func(http.Handler) http.Handler
+}
+
+// Ideal is the reference without a flaw.
+func Ideal() Options { return Options{Policy: mcpserver.Strict(), Behaviour: idp.Ideal()} }
+
+// Reference is a running pair.
+type Reference struct {
+	URL     string // of the MCP endpoint
+	MCP     *mcpserver.Server
+	IDP     *idp.Server
+	servers []*http.Server
+}
+
+// Start starts the pair. Close it after use.
+func Start(o Options) (*Reference, error) {
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	origin := "http://" + l.Addr().String()
+	issuer, own := origin, net.Listener(nil)
+	if o.Apart {
+		if own, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			l.Close()
+			return nil, err
+		}
+		issuer = "http://" + own.Addr().String()
+	}
+	r := &Reference{URL: origin + "/mcp"}
+	if r.IDP, err = idp.New(issuer+o.IssuerPath, o.Behaviour); err != nil {
+		return nil, err
+	}
+	r.MCP, err = mcpserver.New(mcpserver.Config{Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), Policy: o.Policy})
+	if err != nil {
+		return nil, err
+	}
+	mcp := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if !o.Apart && r.IDP.Handles(req.URL.Path) {
+			r.IDP.ServeHTTP(w, req)
+			return
+		}
+		r.MCP.ServeHTTP(w, req)
+	}))
+	if o.Wrap != nil {
+		mcp = o.Wrap(mcp)
+	}
+	r.serve(l, delayed(mcp, o.Delay))
+	if own != nil {
+		r.serve(own, delayed(r.IDP, o.Delay))
+	}
+	return r, nil
+}
+
+func delayed(h http.Handler, d time.Duration) http.Handler {
+	if d == 0 {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(d)
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (r *Reference) serve(l net.Listener, h http.Handler) {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	r.servers = append(r.servers, s)
+	go func() { _ = s.Serve(l) }()
+}
+
+// Token is a valid access token of a user with all scopes but the administrator's.
+func (r *Reference) Token() string {
+	return r.IDP.Mint("alice", r.URL, []string{"notes:read", "notes:write"}, nil)
+}
+
+// Close stops both servers and ends their streams.
+func (r *Reference) Close() {
+	r.MCP.Close()
+	for _, s := range r.servers {
+		_ = s.Close()
+	}
+}

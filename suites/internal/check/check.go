@@ -1,0 +1,135 @@
+// Package check turns clauses into verdicts. A check is a function of a T, bound by id to exactly one
+// requirement of the catalogue; the same bodies run under Ginkgo, under testing.T, and under neither.
+package check
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+)
+
+// Check is the code that tests one requirement.
+type Check struct {
+	Requirement *requirements.Requirement
+	Level       requirements.Level
+	Section     string
+	Body        func(*T)
+	File        string
+	Line        int
+}
+
+// Registry is the set of all checks, by area.
+type Registry struct {
+	Areas  []string
+	ByArea map[string][]*Check
+	byID   map[string]*Check
+}
+
+// Lookup finds a check by its requirement's id.
+func (r *Registry) Lookup(id string) (*Check, bool) {
+	c, ok := r.byID[id]
+	return c, ok
+}
+
+// All returns every check in the order of registration.
+func (r *Registry) All() []*Check {
+	var out []*Check
+	for _, a := range r.Areas {
+		out = append(out, r.ByArea[a]...)
+	}
+	return out
+}
+
+var collector struct {
+	sync.Mutex
+	registry *Registry
+	area     string
+	section  []string
+	mistakes []error
+}
+
+// Area is one package of checks: its name in the catalogue and the function that registers them.
+type Area struct {
+	Name     string
+	Register func()
+}
+
+// Collect runs the areas' registrations and vets them against the catalogue. All mistakes are reported
+// at once, with file and line.
+func Collect(areas []Area) (*Registry, error) {
+	collector.Lock()
+	defer collector.Unlock()
+	reg := &Registry{ByArea: map[string][]*Check{}, byID: map[string]*Check{}}
+	collector.registry, collector.mistakes = reg, nil
+	for _, a := range areas {
+		collector.area, collector.section = a.Name, nil
+		reg.Areas = append(reg.Areas, a.Name)
+		a.Register()
+	}
+	collector.registry = nil
+	for _, r := range requirements.All() {
+		if _, ok := reg.byID[r.ID]; !ok && !r.Pending {
+			mistake("%s:%d: %s is not pending, but has no check", r.File, r.Line, r.ID)
+		}
+	}
+	return reg, errors.Join(collector.mistakes...)
+}
+
+func mistake(format string, args ...any) {
+	collector.mistakes = append(collector.mistakes, fmt.Errorf(format, args...))
+}
+
+// Describe groups checks by the section of the specification they come from.
+func Describe(section string, register func()) {
+	collector.section = append(collector.section, section)
+	register()
+	collector.section = collector.section[:len(collector.section)-1]
+}
+
+// Must registers the check of a MUST. The keyword stands in the catalogue too: the two are compared.
+func Must(id string, body func(*T)) { add(requirements.Must, id, body) }
+
+// Should registers the check of a SHOULD.
+func Should(id string, body func(*T)) { add(requirements.Should, id, body) }
+
+// May registers the check of a MAY: what holds once the option is taken.
+func May(id string, body func(*T)) { add(requirements.May, id, body) }
+
+// Practice registers the check of a best current practice.
+func Practice(id string, body func(*T)) { add(requirements.Practice, id, body) }
+
+func add(level requirements.Level, id string, body func(*T)) {
+	_, file, line, _ := runtime.Caller(2)
+	at := fmt.Sprintf("%s/%s:%d", filepath.Base(filepath.Dir(file)), filepath.Base(file), line)
+	reg := collector.registry
+	if reg == nil {
+		panic(at + ": " + id + " is registered outside of Collect")
+	}
+	req, ok := requirements.Lookup(id)
+	if !ok {
+		mistake("%s: %s is not in the catalogue", at, id)
+		return
+	}
+	switch first := reg.byID[id]; {
+	case first != nil:
+		mistake("%s: %s has a check already at %s:%d", at, id, filepath.Base(first.File), first.Line)
+		return
+	case req.Level != level:
+		mistake("%s: %s is registered as %s, but %s:%d says %s", at, id, level, req.File, req.Line, req.Level)
+	case req.Pending:
+		mistake("%s: %s has a check, but is marked pending at %s:%d", at, id, req.File, req.Line)
+	case req.Area != collector.area:
+		mistake("%s: %s belongs to area %s, not %s", at, id, req.Area, collector.area)
+	}
+	section := ""
+	if n := len(collector.section); n > 0 {
+		section = collector.section[n-1]
+	}
+	c := &Check{Requirement: req, Level: level, Section: section, Body: body, File: file, Line: line}
+	reg.byID[id] = c
+	reg.ByArea[collector.area] = append(reg.ByArea[collector.area], c)
+}

@@ -1,0 +1,445 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+)
+
+// Engine runs checks at once, each on its own goroutine, and keeps every result in a slot that is
+// written once.
+type Engine struct {
+	Registry *Registry
+	World    *World
+	Timeout  time.Duration // of one check; 30 s if zero
+	OnResult func(reports.Result)
+
+	slots map[string]*slot
+}
+
+type slot struct {
+	done      chan struct{}
+	results   []reports.Result
+	exchanges []*reports.Exchange
+}
+
+// Start begins the checks with the given ids. Those that must run alone follow one by one when all others
+// are done.
+func (e *Engine) Start(ctx context.Context, ids []string) {
+	e.slots = map[string]*slot{}
+	if e.Timeout == 0 {
+		e.Timeout = 30 * time.Second
+	}
+	var alone []*Check
+	var together sync.WaitGroup
+	for _, id := range ids {
+		c, ok := e.Registry.Lookup(id)
+		if !ok || e.slots[id] != nil {
+			continue
+		}
+		e.slots[id] = &slot{done: make(chan struct{})}
+		if c.Requirement.Alone {
+			alone = append(alone, c)
+			continue
+		}
+		together.Go(func() { e.run(ctx, c) })
+	}
+	go func() {
+		together.Wait()
+		for _, c := range alone {
+			e.run(ctx, c)
+		}
+	}()
+}
+
+// Wait returns the results of a check that was started.
+func (e *Engine) Wait(id string) []reports.Result {
+	s := e.slots[id]
+	if s == nil {
+		return nil
+	}
+	<-s.done
+	return s.results
+}
+
+// Collect waits for all checks and returns their results, in the catalogue's order, with the exchanges
+// that they rest on.
+func (e *Engine) Collect() ([]reports.Result, []reports.Exchange) {
+	seen := map[int]*reports.Exchange{}
+	var results []reports.Result
+	for _, c := range e.Registry.All() {
+		s := e.slots[c.Requirement.ID]
+		if s == nil {
+			continue
+		}
+		<-s.done
+		results = append(results, s.results...)
+		for _, ex := range s.exchanges {
+			seen[ex.Number] = ex
+		}
+	}
+	exchanges := make([]reports.Exchange, 0, len(seen))
+	for _, ex := range seen {
+		exchanges = append(exchanges, *ex)
+	}
+	sort.Slice(exchanges, func(i, j int) bool { return exchanges[i].Number < exchanges[j].Number })
+	return results, exchanges
+}
+
+// job is one execution of a body: for one wire, or one revision, or once.
+type job struct {
+	wire      mcp.Wire
+	revisions []string // judged by this execution, oldest first
+}
+
+func (e *Engine) run(ctx context.Context, c *Check) {
+	s := e.slots[c.Requirement.ID]
+	defer close(s.done)
+	jobs, absent := e.jobs(c.Requirement)
+	if absent != nil {
+		s.results = append(s.results, *absent)
+		e.report(*absent)
+		return
+	}
+	for _, j := range jobs {
+		results, exchanges := e.execute(ctx, c, j)
+		s.results = append(s.results, results...)
+		s.exchanges = append(s.exchanges, exchanges...)
+		for _, r := range results {
+			e.report(r)
+		}
+	}
+}
+
+func (e *Engine) report(r reports.Result) {
+	if e.OnResult != nil {
+		e.OnResult(r)
+	}
+}
+
+// jobs splits a requirement into executions; where none is due it returns the result that says why.
+func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
+	judged := e.World.Survey.Judged()
+	relevant := slices.DeleteFunc(slices.Clone(r.Revisions), func(rev string) bool { return !slices.Contains(judged, rev) })
+	if len(relevant) == 0 {
+		res := e.result(r, "", r.Revisions, r.Level)
+		res.Verdict, res.Reason = reports.NotApplicable, "it is demanded at "+strings.Join(r.Revisions, ", ")+", which the target does not speak"
+		for _, rev := range r.Revisions {
+			if st := e.World.Survey.StatusOf(rev); st.Status == "unknown" {
+				res.Verdict, res.Reason = reports.NotTested, rev+": "+st.Why
+			}
+		}
+		return nil, &res
+	}
+	if assumed := e.onlyAssumed(r, relevant); assumed != "" {
+		res := e.result(r, "", relevant, r.Level)
+		res.Verdict, res.Reason = reports.NotTested, assumed
+		return nil, &res
+	}
+	switch r.Judged {
+	case requirements.PerRevision:
+		var out []job
+		for _, rev := range relevant {
+			out = append(out, job{mcp.WireOf(rev), []string{rev}})
+		}
+		return out, nil
+	case requirements.PerWire:
+		byWire := map[mcp.Wire][]string{}
+		for _, rev := range relevant {
+			byWire[mcp.WireOf(rev)] = append(byWire[mcp.WireOf(rev)], rev)
+		}
+		var out []job
+		for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+			if len(byWire[w]) > 0 {
+				out = append(out, job{w, byWire[w]})
+			}
+		}
+		return out, nil
+	}
+	return []job{{"", relevant}}, nil
+}
+
+// onlyAssumed guards against accusing a server by a revision that it may never have claimed: a demand
+// that exists only at the stateless revision is not judged where that revision is merely assumed.
+func (e *Engine) onlyAssumed(r *requirements.Requirement, relevant []string) string {
+	if r.Revisions[0] < mcp.NewestStateless {
+		return ""
+	}
+	if st := e.World.Survey.StatusOf(relevant[0]); st.Status == "assumed" {
+		return "it is demanded only at " + relevant[0] + ", and whether the target speaks that is unknown: " + st.Why
+	}
+	return ""
+}
+
+func (e *Engine) result(r *requirements.Requirement, w mcp.Wire, revisions []string, level requirements.Level) reports.Result {
+	res := reports.Result{
+		ID: r.ID, Title: r.Title, Area: r.Area, Role: string(r.Role), Level: string(level), Tier: string(r.Tier),
+		Wire: string(w), Revisions: revisions, Remediation: r.Remediation,
+	}
+	for _, s := range r.Sources {
+		res.Sources = append(res.Sources, reports.Source(s))
+	}
+	return res
+}
+
+// execute runs a body once and grades what it found, apart for each level that the judged revisions give
+// the requirement.
+func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result, []*reports.Exchange) {
+	started := time.Now()
+	r := c.Requirement
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	t := &T{World: e.World, ctx: ctx, id: r.ID, Wire: j.wire, Revision: j.revisions[len(j.revisions)-1]}
+	ended := e.needs(t, r)
+	if ended == nil {
+		ended = t.perform(c.Body)
+	}
+	t.sealed = true
+
+	byLevel := map[requirements.Level][]string{}
+	var levels []requirements.Level
+	for _, rev := range j.revisions {
+		l, _ := r.LevelAt(rev)
+		if byLevel[l] == nil {
+			levels = append(levels, l)
+		}
+		byLevel[l] = append(byLevel[l], rev)
+	}
+	var out []reports.Result
+	for _, l := range levels {
+		res := e.result(r, j.wire, byLevel[l], l)
+		res.Findings, res.Notes, res.Duration = t.findings, t.notes, reports.Since(started)
+		res.Verdict, res.Reason = grade(l, t.findings, ended)
+		for _, ex := range t.transcript {
+			res.Evidence = append(res.Evidence, ex.Number)
+		}
+		out = append(out, res)
+	}
+	return out, t.transcript
+}
+
+// perform runs the body, and then the control if the body relies on a refusal without one.
+func (t *T) perform(body func(*T)) (ended *stop) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case stop:
+			ended = &p
+		default:
+			ended = &stop{reports.Errored, fmt.Sprintf("the check panicked: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	body(t)
+	if t.refusals > 0 && !t.controlled && t.Unmistaken() {
+		t.sharedControl()
+	}
+	return nil
+}
+
+func grade(l requirements.Level, findings []reports.Finding, ended *stop) (reports.Verdict, string) {
+	if ended != nil && ended.verdict == reports.Errored {
+		return reports.Errored, ended.reason
+	}
+	unmet, advice := 0, 0
+	var first *reports.Finding
+	for i := range findings {
+		if findings[i].Advice {
+			advice++
+			if first == nil {
+				first = &findings[i]
+			}
+			continue
+		}
+		if unmet++; unmet == 1 {
+			first = &findings[i]
+		}
+	}
+	switch {
+	case unmet > 0 && l == requirements.Must:
+		return reports.Fail, summarise(first, len(findings))
+	case unmet > 0:
+		return reports.Warn, summarise(first, len(findings))
+	case ended != nil && ended.verdict != reports.NotTested:
+		return ended.verdict, ended.reason
+	case advice > 0:
+		return reports.Warn, summarise(first, len(findings))
+	case ended != nil:
+		return ended.verdict, ended.reason
+	}
+	return reports.Pass, ""
+}
+
+func summarise(f *reports.Finding, n int) string {
+	s := "expected " + f.Expected + "; observed " + f.Observed
+	if f.About != "" {
+		s += " (" + f.About + ")"
+	}
+	if n > 1 {
+		s += fmt.Sprintf("; %d findings in all", n)
+	}
+	return s
+}
+
+// needs tries what the catalogue says a requirement needs, before the body runs.
+func (e *Engine) needs(t *T, r *requirements.Requirement) *stop {
+	if r.Intrusive && !e.World.Intrusive {
+		return &stop{reports.NotTested, "it is intrusive; allow it with --allow-intrusive"}
+	}
+	for _, name := range r.Needs {
+		if s := e.need(t, name); s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+func (e *Engine) need(t *T, name string) *stop {
+	s := e.World.Survey
+	absent := func(format string, args ...any) *stop {
+		return &stop{reports.NotApplicable, fmt.Sprintf(format, args...)}
+	}
+	switch name {
+	case "mcp-endpoint", "raw-socket", "declared-origins", "declared-public", "effect", "callback":
+		return nil
+	case "prm":
+		if s.Resource() == nil {
+			return absent("no protected resource metadata document was found (RS-DISC-PRM-PUBLISHED)")
+		}
+	case "challenge":
+		return e.needChallenge(t)
+	case "access-token":
+		return e.needToken(t)
+	case "tls":
+		if s.URL.Scheme != "https" || document.LoopbackHost(s.URL.Hostname()) {
+			return absent("the target is on loopback or not reached by https")
+		}
+	case "session":
+		if expect.Header(s.WithToken[mcp.Stateful], "Mcp-Session-Id") == "" {
+			return absent("the target assigns no session id")
+		}
+	case "dual-era":
+		if len(e.spokenWires()) < 2 {
+			return absent("the target speaks one wire only")
+		}
+	case "modern-wire":
+		if _, ok := s.Newest(mcp.Stateless); !ok {
+			return absent("the target does not speak the stateless wire")
+		}
+	case "issuer", "metadata", "metadata-oidc", "issuer-tls", "issuer-with-path", "jwks":
+		return e.needServer(name)
+	case "intrusive":
+		if !e.World.Intrusive {
+			return &stop{reports.NotTested, "it is intrusive; allow it with --allow-intrusive"}
+		}
+	default:
+		n, _ := requirements.LookupNeed(name)
+		return &stop{reports.NotTested, "it needs what was not given: " + n.Meaning}
+	}
+	return nil
+}
+
+func (e *Engine) spokenWires() []mcp.Wire {
+	var out []mcp.Wire
+	for _, st := range e.World.Survey.Status {
+		w := mcp.Wire(st.Wire)
+		if (st.Status == "spoken" || st.Status == "declared") && !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func (e *Engine) needChallenge(t *T) *stop {
+	s := e.World.Survey
+	wires := []mcp.Wire{t.Wire}
+	if t.Wire == "" {
+		wires = []mcp.Wire{mcp.Stateful, mcp.Stateless}
+	}
+	open := true
+	for _, w := range wires {
+		if expect.Status(s.Refused[w]) == 401 {
+			return nil
+		}
+		open = open && expect.Accepted(s.Refused[w])
+	}
+	ex := s.Refused[wires[0]]
+	t.transcript = append(t.transcript, ex)
+	if open {
+		return &stop{reports.NotApplicable, "the target serves anonymous callers; authorization is optional in MCP"}
+	}
+	return &stop{reports.Inconclusive, "the anonymous request is not answered 401 but with " + expect.Describe(ex) + " (RS-CHALLENGE-401-STATUS)"}
+}
+
+func (e *Engine) needToken(t *T) *stop {
+	s := e.World.Survey
+	if s.Token == "" {
+		return &stop{reports.NotTested, "it needs a valid access token; give one with --token-env"}
+	}
+	wires := []mcp.Wire{t.Wire}
+	if t.Wire == "" {
+		wires = e.spokenWires()
+	}
+	for _, w := range wires {
+		if ex := s.WithToken[w]; !expect.Accepted(ex) {
+			t.transcript = append(t.transcript, ex)
+			return &stop{reports.Inconclusive, fmt.Sprintf("the token given is answered with %s on the %s wire, so nothing can be concluded from it", expect.Describe(ex), w)}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) needServer(name string) *stop {
+	s := e.World.Survey
+	absent := func(reason string) *stop { return &stop{reports.NotApplicable, reason} }
+	if len(s.Servers) == 0 {
+		return absent("no authorization server is named by the target")
+	}
+	has := false
+	for i := range s.Servers {
+		a := &s.Servers[i]
+		switch name {
+		case "issuer":
+			has = has || a.Err == nil
+		case "metadata":
+			has = has || a.Metadata() != nil
+		case "metadata-oidc":
+			for j := range a.Documents {
+				has = has || a.Documents[j].Found() && strings.HasPrefix(a.Documents[j].Place, "oidc")
+			}
+		case "issuer-tls":
+			has = has || strings.HasPrefix(a.Issuer, "https://") && !loopbackURL(a.Issuer)
+		case "issuer-with-path":
+			u, err := document.ParseURL(a.Issuer)
+			has = has || err == nil && strings.Trim(u.Path, "/") != ""
+		case "jwks":
+			has = has || a.JWKS.URL != ""
+		}
+	}
+	if has {
+		return nil
+	}
+	return absent(map[string]string{
+		"issuer":           "no authorization server entry is a URL that could be asked (RS-DISC-AS-ENTRIES)",
+		"metadata":         "no authorization server metadata was found (AS-META-PUBLISHED)",
+		"metadata-oidc":    "no OpenID discovery document is served",
+		"issuer-tls":       "the authorization server is on loopback or not reached by https",
+		"issuer-with-path": "the issuer has no path",
+		"jwks":             "the metadata names no jwks_uri",
+	}[name])
+}
+
+func loopbackURL(s string) bool {
+	u, err := document.ParseURL(s)
+	return err == nil && document.LoopbackHost(u.Hostname())
+}

@@ -1,0 +1,349 @@
+package check
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/onsi/gomega/types"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// World is what all checks of a run share.
+type World struct {
+	Client    *wire.Client
+	Survey    *survey.Survey
+	Secrets   *reports.Secrets
+	Intrusive bool
+	Origins   []string // browser origins the user declared as allowed
+	shared    sync.Map // key -> *sharedExchange
+}
+
+type sharedExchange struct {
+	once sync.Once
+	ex   *reports.Exchange
+}
+
+// T is one check's world while its body runs: it sends, records and judges. A body may use it from one
+// goroutine, and not after it has returned.
+type T struct {
+	*World
+	// Revision is the newest revision that the body judges, and Wire its wire.
+	Revision string
+	Wire     mcp.Wire
+
+	ctx        context.Context
+	id         string
+	transcript []*reports.Exchange
+	findings   []reports.Finding
+	notes      []string
+	refusals   int
+	controlled bool
+	sealed     bool
+}
+
+// stop ends a body early with a verdict other than PASS or FAIL.
+type stop struct {
+	verdict reports.Verdict
+	reason  string
+}
+
+func (t *T) end(v reports.Verdict, format string, args ...any) {
+	panic(stop{v, fmt.Sprintf(format, args...)})
+}
+
+// Inconclusive ends the check: it was tried and could not be decided.
+func (t *T) Inconclusive(format string, args ...any) { t.end(reports.Inconclusive, format, args...) }
+
+// NotApplicable ends the check: the feature is legitimately absent.
+func (t *T) NotApplicable(format string, args ...any) { t.end(reports.NotApplicable, format, args...) }
+
+// NotTested ends the check: what would decide it is out of reach of what the user gave.
+func (t *T) NotTested(format string, args ...any) { t.end(reports.NotTested, format, args...) }
+
+// Note adds a sentence to the result.
+func (t *T) Note(format string, args ...any) { t.notes = append(t.notes, fmt.Sprintf(format, args...)) }
+
+// Since reports that the judged revision is at least the given one.
+func (t *T) Since(revision string) bool { return t.Revision >= revision }
+
+// Do sends any request and records it.
+func (t *T) Do(req wire.Request) *reports.Exchange {
+	if t.sealed {
+		panic("the check " + t.id + " used its T after it returned")
+	}
+	ex := t.Client.Do(t.ctx, t.id, req)
+	if retryable(ex) {
+		if wait := retryAfter(ex); wait <= longestWait {
+			select {
+			case <-time.After(wait):
+			case <-t.ctx.Done():
+			}
+			ex = t.Client.Do(t.ctx, t.id, req)
+		}
+	}
+	t.transcript = append(t.transcript, ex)
+	switch {
+	case ex.Error == wire.ErrBudget.Error():
+		t.Inconclusive("%s; raise it with --max-requests", ex.Error)
+	case retryable(ex):
+		t.Inconclusive("the target answers HTTP %d (busy), again after waiting", ex.Response.Status)
+	case t.ctx.Err() != nil:
+		t.Inconclusive("the time for this check is over")
+	}
+	return ex
+}
+
+const longestWait = 2 * time.Second
+
+func retryable(ex *reports.Exchange) bool {
+	s := expect.Status(ex)
+	return s == 429 || s == 503
+}
+
+func retryAfter(ex *reports.Exchange) time.Duration {
+	var seconds int
+	if _, err := fmt.Sscanf(expect.Header(ex, "Retry-After"), "%d", &seconds); err != nil {
+		return 100 * time.Millisecond
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// Send sends a call.
+func (t *T) Send(c mcp.Call) *reports.Exchange { return t.Do(c.Request()) }
+
+// Get fetches a document without credentials.
+func (t *T) Get(url string, fields ...reports.Field) *reports.Exchange {
+	h := fields
+	if !slices.ContainsFunc(h, func(f reports.Field) bool { return strings.EqualFold(f.Name, "Accept") }) {
+		h = append([]reports.Field{mcp.Field("Accept", "application/json")}, h...)
+	}
+	return t.Do(wire.Request{Method: "GET", URL: url, Header: h})
+}
+
+// Once sends a request the first time it is asked for in the run, and hands every later caller the same
+// exchange: one answer serves many checks.
+func (t *T) Once(key string, send func() *reports.Exchange) *reports.Exchange {
+	v, _ := t.shared.LoadOrStore(key, &sharedExchange{})
+	s := v.(*sharedExchange)
+	before := len(t.transcript)
+	s.once.Do(func() { s.ex = send() })
+	t.transcript = t.transcript[:before]
+	if s.ex == nil {
+		t.Inconclusive("a request shared with another check got no answer")
+	}
+	return t.Saw(s.ex)
+}
+
+// Saw adds an exchange of the survey, or one shared with other checks, to this check's evidence.
+func (t *T) Saw(ex *reports.Exchange) *reports.Exchange {
+	if ex == nil {
+		t.Inconclusive("the survey has no such exchange")
+	}
+	if !slices.Contains(t.transcript, ex) {
+		t.transcript = append(t.transcript, ex)
+	}
+	return ex
+}
+
+// Call is the smallest protected request on this wire, without credentials.
+func (t *T) Call() mcp.Call {
+	c := t.Survey.Protected[t.Wire]
+	if c.Revision != t.Revision && mcp.WireOf(t.Revision) == t.Wire {
+		c.Revision = t.Revision
+		if c.RPC == "initialize" {
+			c = mcp.Initialize(c.Endpoint, t.Revision)
+		}
+	}
+	return c
+}
+
+// Token is the user's access token.
+func (t *T) Token() string { return t.Survey.Token }
+
+// HasToken reports that the user gave a token.
+func (t *T) HasToken() bool { return t.Survey.Token != "" }
+
+// Good is the Authorization field of the user's valid token.
+func (t *T) Good() reports.Field { return mcp.Bearer(t.Survey.Token) }
+
+// Anonymous is the target's answer to the protected request without credentials.
+func (t *T) Anonymous() *reports.Exchange { return t.Saw(t.Survey.Refused[t.Wire]) }
+
+// Bogus is the target's answer to a bearer value that cannot be valid.
+func (t *T) Bogus() *reports.Exchange {
+	c := t.Call()
+	if c.RPC == mcp.Probe("", t.Revision).RPC {
+		return t.Saw(t.Survey.Bogus[t.Wire])
+	}
+	return t.Once("bogus "+string(t.Wire), func() *reports.Exchange { return t.Send(c.With(mcp.Bearer(survey.BogusToken))) })
+}
+
+// Control shows that the target serves what it should, so that a refusal means something. With a token
+// the authorized request is sent anew; without one, what the survey saw served has to do.
+func (t *T) Control() {
+	t.controlled = true
+	if t.HasToken() {
+		if ex := t.Send(t.Call().With(t.Good())); !expect.Accepted(ex) {
+			t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
+		}
+		return
+	}
+	t.sharedControl()
+}
+
+func (t *T) sharedControl() {
+	t.controlled = true
+	w := t.Wire
+	if w == "" {
+		w = mcp.Stateful
+		if ex, ok := t.Survey.Alive(mcp.Stateless); ok {
+			t.Saw(ex)
+			return
+		}
+	}
+	ex, ok := t.Survey.Alive(w)
+	if ex != nil {
+		t.Saw(ex)
+	}
+	if !ok {
+		t.Inconclusive("the control failed: nothing that should be served was served, so a refusal proves nothing (%s)", expect.Describe(ex))
+	}
+}
+
+// Random returns n random bytes in base64url.
+func Random(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Assertion is an expectation about one value.
+type Assertion struct {
+	t      *T
+	actual any
+	about  string
+}
+
+// Expect begins an expectation; about says which variant is meant.
+func (t *T) Expect(actual any, about ...any) Assertion {
+	a := Assertion{t: t, actual: actual}
+	if len(about) > 0 {
+		format, _ := about[0].(string)
+		a.about = fmt.Sprintf(format, about[1:]...)
+	}
+	return a
+}
+
+// To records a finding unless the matcher is satisfied, and reports whether it was.
+func (a Assertion) To(m types.GomegaMatcher) bool { return a.judge(m, false) }
+
+// Ideally is To for what is risky but allowed: the finding is never more than a warning.
+func (a Assertion) Ideally(m types.GomegaMatcher) bool { return a.judge(m, true) }
+
+func (a Assertion) judge(m types.GomegaMatcher, advice bool) bool {
+	ok, err := m.Match(a.actual)
+	ex, _ := a.actual.(*reports.Exchange)
+	own, explained := m.(expect.Matcher)
+	if ok && err == nil {
+		if explained && own.Refusal() {
+			a.t.refusals++
+		}
+		return true
+	}
+	f := reports.Finding{About: a.about, Advice: advice}
+	switch {
+	case err != nil:
+		f.Expected, f.Observed = "a value that can be judged", err.Error()
+	case explained:
+		f.Expected, f.Observed = own.Expected(), own.Observed(ex)
+	default:
+		f.Expected, f.Observed = "see observed", strings.Join(strings.Fields(m.FailureMessage(a.actual)), " ")
+	}
+	if ex != nil {
+		f.Exchange = ex.Number
+	}
+	a.t.findings = append(a.t.findings, f)
+	return false
+}
+
+// Unmet records that the requirement is not met, as ex shows (nil if no single exchange does).
+func (t *T) Unmet(ex *reports.Exchange, expected, observed string, args ...any) {
+	t.finding(ex, false, expected, observed, args)
+}
+
+// Advise records what is risky but allowed: a warning, whatever the level.
+func (t *T) Advise(ex *reports.Exchange, expected, observed string, args ...any) {
+	t.finding(ex, true, expected, observed, args)
+}
+
+func (t *T) finding(ex *reports.Exchange, advice bool, expected, observed string, args []any) {
+	f := reports.Finding{Expected: expected, Observed: fmt.Sprintf(observed, args...), Advice: advice}
+	if ex != nil {
+		t.Saw(ex)
+		f.Exchange = ex.Number
+	}
+	t.findings = append(t.findings, f)
+}
+
+// Refused counts a refusal that a body judged without a matcher.
+func (t *T) Refused() { t.refusals++ }
+
+// Unmistaken reports that no finding has been recorded so far.
+func (t *T) Unmistaken() bool { return len(t.findings) == 0 }
+
+// Resource is the protected resource metadata a client would use.
+func (t *T) Resource() *survey.Document {
+	d := t.Survey.Resource()
+	if d == nil {
+		t.NotApplicable("no protected resource metadata document was found (RS-DISC-PRM-PUBLISHED)")
+	}
+	t.Saw(d.Exchange)
+	return d
+}
+
+// Resources are all protected resource metadata documents found, one for each URL.
+func (t *T) Resources() []*survey.Document {
+	var out []*survey.Document
+	seen := map[string]bool{}
+	for i := range t.Survey.Resources {
+		if d := &t.Survey.Resources[i]; d.Found() && !seen[d.URL] {
+			seen[d.URL] = true
+			t.Saw(d.Exchange)
+			out = append(out, d)
+		}
+	}
+	if len(out) == 0 {
+		t.NotApplicable("no protected resource metadata document was found (RS-DISC-PRM-PUBLISHED)")
+	}
+	return out
+}
+
+// EachServer judges every authorization server that has metadata; about names it where there are several.
+func (t *T) EachServer(judge func(s *survey.Server, m *survey.Document)) {
+	n := 0
+	for i := range t.Survey.Servers {
+		if m := t.Survey.Servers[i].Metadata(); m != nil {
+			n++
+			t.Saw(m.Exchange)
+			judge(&t.Survey.Servers[i], m)
+		}
+	}
+	if n == 0 {
+		t.NotApplicable("no authorization server metadata was found (AS-META-PUBLISHED)")
+	}
+}
+
+// Loopback reports that the target is on this machine.
+func (t *T) Loopback() bool { return document.LoopbackHost(t.Survey.URL.Hostname()) }

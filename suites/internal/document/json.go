@@ -1,0 +1,219 @@
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of a JSON document: real metadata stays far below them.
+const (
+	deepestJSON = 64
+	mostMembers = 10_000
+)
+
+// Object is a JSON object as sent: exact names, order kept, duplicates kept.
+type Object struct {
+	Members []Member
+}
+
+// Member is one name and value. The value is nil, bool, json.Number, string, []any or *Object.
+type Member struct {
+	Name  string
+	Value any
+}
+
+// Get returns the first member with exactly this name.
+func (o *Object) Get(name string) (any, bool) {
+	if o == nil {
+		return nil, false
+	}
+	for _, m := range o.Members {
+		if m.Name == name {
+			return m.Value, true
+		}
+	}
+	return nil, false
+}
+
+// String returns a member that is a string.
+func (o *Object) String(name string) string {
+	v, _ := o.Get(name)
+	s, _ := v.(string)
+	return s
+}
+
+// Bool returns a member that is true or false; ok is false for every other value.
+func (o *Object) Bool(name string) (value, ok bool) {
+	v, _ := o.Get(name)
+	value, ok = v.(bool)
+	return value, ok
+}
+
+// Strings returns a member that is an array of strings; ok is false for any other value.
+func (o *Object) Strings(name string) (list []string, ok bool) {
+	v, _ := o.Get(name)
+	a, isArray := v.([]any)
+	if !isArray {
+		return nil, false
+	}
+	for _, e := range a {
+		s, isString := e.(string)
+		if !isString {
+			return nil, false
+		}
+		list = append(list, s)
+	}
+	return list, true
+}
+
+// Object returns a member that is an object, or nil.
+func (o *Object) Object(name string) *Object {
+	v, _ := o.Get(name)
+	sub, _ := v.(*Object)
+	return sub
+}
+
+// Duplicates returns the names that stand more than once in the object itself.
+func (o *Object) Duplicates() []string {
+	seen, twice := map[string]int{}, []string(nil)
+	for _, m := range o.Members {
+		if seen[m.Name]++; seen[m.Name] == 2 {
+			twice = append(twice, m.Name)
+		}
+	}
+	return twice
+}
+
+// ParseObject reads text as one JSON object (RFC 8259). Oddities are accepted by lenient readers only,
+// or make readers disagree: a byte order mark, duplicate members.
+func ParseObject(text string) (o *Object, oddities []string, err error) {
+	if rest, ok := strings.CutPrefix(text, "\ufeff"); ok {
+		text, oddities = rest, append(oddities, "begins with a byte order mark")
+	}
+	v, err := ParseValue(text)
+	if err != nil {
+		return nil, oddities, err
+	}
+	o, ok := v.(*Object)
+	if !ok {
+		return nil, oddities, fmt.Errorf("want a JSON object, found %s", kind(v))
+	}
+	for _, name := range o.Duplicates() {
+		oddities = append(oddities, fmt.Sprintf("member %q stands twice", name))
+	}
+	return o, oddities, nil
+}
+
+// ParseValue reads text as one JSON value, within the limits.
+func ParseValue(text string) (any, error) {
+	if !utf8.ValidString(text) {
+		return nil, errors.New("not valid UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader([]byte(text)))
+	dec.UseNumber()
+	p := &jsonParser{dec: dec}
+	v, err := p.value(0)
+	if err != nil {
+		return nil, explainJSON(text, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("text after the end of the JSON value at byte %d", dec.InputOffset())
+	}
+	return v, nil
+}
+
+type jsonParser struct {
+	dec     *json.Decoder
+	members int
+}
+
+func (p *jsonParser) value(depth int) (any, error) {
+	if depth > deepestJSON {
+		return nil, fmt.Errorf("nested deeper than %d", deepestJSON)
+	}
+	tok, err := p.dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch tok {
+	case json.Delim('{'):
+		return p.object(depth)
+	case json.Delim('['):
+		return p.array(depth)
+	}
+	return tok, nil
+}
+
+func (p *jsonParser) object(depth int) (any, error) {
+	o := &Object{}
+	for p.dec.More() {
+		if p.members++; p.members > mostMembers {
+			return nil, fmt.Errorf("more than %d members", mostMembers)
+		}
+		name, err := p.dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		v, err := p.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		o.Members = append(o.Members, Member{name.(string), v})
+	}
+	_, err := p.dec.Token()
+	return o, err
+}
+
+func (p *jsonParser) array(depth int) (any, error) {
+	a := []any{}
+	for p.dec.More() {
+		if p.members++; p.members > mostMembers {
+			return nil, fmt.Errorf("more than %d members", mostMembers)
+		}
+		v, err := p.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		a = append(a, v)
+	}
+	_, err := p.dec.Token()
+	return a, err
+}
+
+func explainJSON(text string, err error) error {
+	trimmed := strings.TrimSpace(text)
+	switch {
+	case trimmed == "":
+		return errors.New("the body is empty")
+	case strings.HasPrefix(trimmed, "<"):
+		return errors.New("this is HTML or XML, not JSON")
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the JSON ends too early")
+	}
+	return err
+}
+
+func kind(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case json.Number:
+		return "a number"
+	case string:
+		return "a string"
+	case []any:
+		return "an array"
+	}
+	return "an object"
+}
+
+// Kind says in words what kind of JSON value v is.
+func Kind(v any) string { return kind(v) }

@@ -1,0 +1,84 @@
+package document
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// ParseURL reads an absolute http or https URL by RFC 3986, without repairing anything.
+func ParseURL(s string) (*url.URL, error) {
+	if s == "" {
+		return nil, errors.New("empty")
+	}
+	for i := 0; i < len(s); i++ {
+		if b := s[i]; b <= 0x20 || b >= 0x7f || strings.IndexByte("\"<>\\^`{|}", b) >= 0 {
+			return nil, fmt.Errorf("character %q at position %d cannot stand in a URI", b, i)
+		}
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return nil, err
+	}
+	switch {
+	case u.Scheme == "":
+		return nil, errors.New("no scheme: a relative reference")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("scheme %q, want https", u.Scheme)
+	case u.Hostname() == "":
+		return nil, errors.New("no host")
+	}
+	return u, nil
+}
+
+// LoopbackHost reports whether a host name or literal is on this machine by its form alone.
+func LoopbackHost(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+// PrivateHost reports whether a host cannot be reached from the public internet, by its form alone.
+func PrivateHost(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if LoopbackHost(host) {
+		return true
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		a = a.Unmap()
+		return a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified() || netip.MustParsePrefix("100.64.0.0/10").Contains(a)
+	}
+	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".internal")
+}
+
+// Origin is scheme and authority of u, with the default port left out.
+func Origin(u *url.URL) string {
+	host := strings.ToLower(u.Hostname())
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if p := u.Port(); p != "" && p != map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		host = net.JoinHostPort(strings.ToLower(u.Hostname()), p)
+	}
+	return u.Scheme + "://" + host
+}
+
+// WellKnown inserts a well-known suffix between host and path (RFC 8615, RFC 9728 section 3.1, RFC 8414
+// section 3.1). A lone or trailing slash of the path is dropped and the query kept.
+func WellKnown(u *url.URL, suffix string) string {
+	out := Origin(u) + "/.well-known/" + suffix + strings.TrimSuffix(u.EscapedPath(), "/")
+	if u.RawQuery != "" {
+		out += "?" + u.RawQuery
+	}
+	return out
+}

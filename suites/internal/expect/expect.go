@@ -1,0 +1,204 @@
+// Package expect holds matchers that speak HTTP and OAuth. They are pure functions of an exchange.
+package expect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/onsi/gomega/types"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Matcher is a Gomega matcher that says what it expects and sees, apart.
+type Matcher interface {
+	types.GomegaMatcher
+	Expected() string
+	Observed(ex *reports.Exchange) string
+	// Refusal reports that being satisfied means that the target refused something: such a result counts
+	// only beside a control.
+	Refusal() bool
+}
+
+type matcher struct {
+	expected string
+	refusal  bool
+	match    func(ex *reports.Exchange) bool
+}
+
+func (m *matcher) Match(actual any) (bool, error) {
+	ex, ok := actual.(*reports.Exchange)
+	if !ok || ex == nil {
+		return false, fmt.Errorf("want an exchange, got %T", actual)
+	}
+	return m.match(ex), nil
+}
+
+func (m *matcher) FailureMessage(actual any) string {
+	ex, _ := actual.(*reports.Exchange)
+	return "expected " + m.expected + ", observed " + m.Observed(ex)
+}
+
+func (m *matcher) NegatedFailureMessage(actual any) string {
+	return "expected anything but " + m.expected
+}
+
+func (m *matcher) Expected() string                     { return m.expected }
+func (m *matcher) Observed(ex *reports.Exchange) string { return Describe(ex) }
+func (m *matcher) Refusal() bool                        { return m.refusal }
+
+// Status is the HTTP status of an exchange; 0 without an answer.
+func Status(ex *reports.Exchange) int {
+	if ex == nil || ex.Response == nil {
+		return 0
+	}
+	return ex.Response.Status
+}
+
+// Header is the first value of a response header field.
+func Header(ex *reports.Exchange, name string) string {
+	if ex == nil || ex.Response == nil {
+		return ""
+	}
+	return wire.Get(ex.Response.Header, name)
+}
+
+// HeaderValues are all values of a response header field.
+func HeaderValues(ex *reports.Exchange, name string) []string {
+	if ex == nil || ex.Response == nil {
+		return nil
+	}
+	return wire.Values(ex.Response.Header, name)
+}
+
+// MediaType is the media type of a response, in lower case and without parameters.
+func MediaType(ex *reports.Exchange) string {
+	t, _, _ := strings.Cut(Header(ex, "Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}
+
+// Accepted reports that the target did what only an authorized caller may ask for: a JSON-RPC result, an
+// opened stream, or 202 for a notification.
+func Accepted(ex *reports.Exchange) bool {
+	status := Status(ex)
+	if status < 200 || status > 299 {
+		return false
+	}
+	a := mcp.Read(ex)
+	switch {
+	case a.Error:
+		return false
+	case a.Result != nil:
+		return true
+	case ex.Request.Method == "GET":
+		return MediaType(ex) == "text/event-stream"
+	case ex.Request.Method == "DELETE":
+		return true
+	}
+	return status == 202
+}
+
+// Soft reports that the refusal is only inside a JSON-RPC error of a successful HTTP answer.
+func Soft(ex *reports.Exchange) bool {
+	return Status(ex) >= 200 && Status(ex) <= 299 && mcp.Read(ex).Error
+}
+
+// Crashed reports a server error, a broken connection or a hang where an answer was due.
+func Crashed(ex *reports.Exchange) bool { return ex.Response == nil || ex.Response.Status >= 500 }
+
+// Describe says in one line what was answered.
+func Describe(ex *reports.Exchange) string {
+	if ex == nil {
+		return "nothing was sent"
+	}
+	if ex.Response == nil {
+		return "no answer: " + ex.Error
+	}
+	out := fmt.Sprintf("HTTP %d", ex.Response.Status)
+	if www := HeaderValues(ex, "WWW-Authenticate"); len(www) > 0 {
+		out += fmt.Sprintf(" with WWW-Authenticate: %s", strings.Join(www, " | "))
+	}
+	if l := Header(ex, "Location"); l != "" {
+		out += " to " + l
+	}
+	switch a := mcp.Read(ex); {
+	case a.Error:
+		out += fmt.Sprintf(" and JSON-RPC error %s %q", a.Code, a.Message)
+	case a.IsError:
+		out += " and a tool result with isError"
+	case a.Result != nil:
+		out += " and a JSON-RPC result"
+	}
+	return out
+}
+
+// Refuse expects the request to be refused with one of the statuses, without a result or a session.
+func Refuse(statuses ...int) Matcher {
+	return &matcher{expected: "refusal with HTTP " + list(statuses), refusal: true, match: func(ex *reports.Exchange) bool {
+		return slices.Contains(statuses, Status(ex)) && mcp.Read(ex).Result == nil
+	}}
+}
+
+// RefuseAnyway expects any 4xx answer without a result.
+func RefuseAnyway() Matcher {
+	return &matcher{expected: "refusal with HTTP 4xx", refusal: true, match: func(ex *reports.Exchange) bool {
+		return Status(ex) >= 400 && Status(ex) <= 499 && mcp.Read(ex).Result == nil
+	}}
+}
+
+// NotBypass expects only that nothing protected comes back: no result, no stream, no server error.
+func NotBypass() Matcher {
+	return &matcher{expected: "no result, no stream and no server error", refusal: true, match: func(ex *reports.Exchange) bool {
+		return !Accepted(ex) && !Crashed(ex)
+	}}
+}
+
+// Accept expects the request to be served.
+func Accept() Matcher {
+	return &matcher{expected: "the request to be served", match: Accepted}
+}
+
+// HaveChallenge expects at least one WWW-Authenticate field.
+func HaveChallenge() Matcher {
+	return &matcher{expected: "a WWW-Authenticate field (RFC 9110 section 15.5.2)", match: func(ex *reports.Exchange) bool {
+		return len(HeaderValues(ex, "WWW-Authenticate")) > 0
+	}}
+}
+
+// Challenges parses every WWW-Authenticate field as far as it goes.
+func Challenges(ex *reports.Exchange) []document.Challenge {
+	var out []document.Challenge
+	for _, f := range HeaderValues(ex, "WWW-Authenticate") {
+		c, _, _ := document.ParseChallenges(f)
+		out = append(out, c...)
+	}
+	return out
+}
+
+// Bearer returns the Bearer challenges.
+func Bearer(ex *reports.Exchange) []document.Challenge {
+	return slices.DeleteFunc(Challenges(ex), func(c document.Challenge) bool { return !strings.EqualFold(c.Scheme, "Bearer") })
+}
+
+// Param returns the first value of a challenge parameter in any challenge of the answer.
+func Param(ex *reports.Exchange, name string) (string, bool) {
+	for _, c := range Challenges(ex) {
+		if v, ok := c.Param(name); ok {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// list writes statuses as people read them.
+func list(statuses []int) string {
+	var parts []string
+	for _, s := range statuses {
+		parts = append(parts, fmt.Sprint(s))
+	}
+	return strings.Join(parts, " or ")
+}

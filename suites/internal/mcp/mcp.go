@@ -1,0 +1,301 @@
+// Package mcp builds MCP requests on both wires and reads their answers. It sends exactly what it is
+// told and judges nothing.
+package mcp
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Wire is the way MCP is spoken.
+type Wire string
+
+// The two wires: an initialize handshake with sessions, and per-request metadata without them.
+const (
+	Stateful  Wire = "stateful"
+	Stateless Wire = "stateless"
+)
+
+// NewestStateful is the newest revision of the stateful wire.
+const NewestStateful = "2025-11-25"
+
+// NewestStateless is the newest revision of the stateless wire.
+const NewestStateless = "2026-07-28"
+
+// WireOf returns the wire of a revision.
+func WireOf(revision string) Wire {
+	if revision >= NewestStateless {
+		return Stateless
+	}
+	return Stateful
+}
+
+// Call is one message to an MCP endpoint.
+type Call struct {
+	Endpoint string
+	Revision string
+	// Verb is the HTTP method; empty means POST.
+	Verb string
+	// RPC is the JSON-RPC method; Params its parameters. Notification leaves the id out.
+	RPC          string
+	Params       map[string]any
+	Notification bool
+	SessionID    string
+	Header       []reports.Field
+	Query        url.Values
+	// Body replaces the message.
+	Body  string
+	Fresh bool
+}
+
+// ID is the id of every request that Call makes.
+const ID = 1
+
+// Probe is the smallest protected request of a revision: initialize, or server/discover.
+func Probe(endpoint, revision string) Call {
+	if WireOf(revision) == Stateless {
+		return Call{Endpoint: endpoint, Revision: revision, RPC: "server/discover"}
+	}
+	return Initialize(endpoint, revision)
+}
+
+// Initialize opens a session on the stateful wire.
+func Initialize(endpoint, revision string) Call {
+	return Call{Endpoint: endpoint, Revision: revision, RPC: "initialize", Params: map[string]any{
+		"protocolVersion": revision, "capabilities": map[string]any{},
+		"clientInfo": map[string]any{"name": "mcpauth", "version": "1"},
+	}}
+}
+
+// Method returns a call of another JSON-RPC method, keeping endpoint, revision, session and headers.
+func (c Call) Method(rpc string, params map[string]any) Call {
+	c.RPC, c.Params, c.Notification = rpc, params, strings.HasPrefix(rpc, "notifications/")
+	return c
+}
+
+// With returns the call with more header fields.
+func (c Call) With(fields ...reports.Field) Call {
+	c.Header = append(slices.Clone(c.Header), fields...)
+	return c
+}
+
+// WithQuery returns the call with a query parameter.
+func (c Call) WithQuery(name, value string) Call {
+	q := url.Values{name: {value}}
+	for k, v := range c.Query {
+		q[k] = v
+	}
+	c.Query = q
+	return c
+}
+
+// Using returns the call with another HTTP method and, unless it is POST, without a message.
+func (c Call) Using(verb string) Call {
+	c.Verb = verb
+	return c
+}
+
+// InSession returns the call with a session id.
+func (c Call) InSession(id string) Call {
+	c.SessionID = id
+	return c
+}
+
+// OnFreshConnection returns the call on a connection of its own.
+func (c Call) OnFreshConnection() Call {
+	c.Fresh = true
+	return c
+}
+
+// Field makes a header field.
+func Field(name, value string) reports.Field { return reports.Field{Name: name, Value: value} }
+
+// Bearer makes the Authorization field of a bearer token.
+func Bearer(token string) reports.Field { return Field("Authorization", "Bearer "+token) }
+
+// Message is the JSON-RPC message as it is sent.
+func (c Call) Message() string {
+	if c.Body != "" {
+		return c.Body
+	}
+	msg := map[string]any{"jsonrpc": "2.0", "method": c.RPC}
+	if !c.Notification {
+		msg["id"] = ID
+	}
+	params := map[string]any{}
+	for k, v := range c.Params {
+		params[k] = v
+	}
+	if WireOf(c.Revision) == Stateless {
+		meta := map[string]any{
+			"io.modelcontextprotocol/protocolVersion":    c.Revision,
+			"io.modelcontextprotocol/clientInfo":         map[string]any{"name": "mcpauth", "version": "1"},
+			"io.modelcontextprotocol/clientCapabilities": map[string]any{},
+		}
+		if given, ok := params["_meta"].(map[string]any); ok {
+			for k, v := range given {
+				meta[k] = v
+			}
+		}
+		params["_meta"] = meta
+	}
+	if len(params) > 0 {
+		msg["params"] = params
+	}
+	b, _ := json.Marshal(msg) // maps of strings and plain values always marshal
+	return string(b)
+}
+
+// Request is the HTTP request of the call.
+func (c Call) Request() wire.Request {
+	verb := c.Verb
+	if verb == "" {
+		verb = "POST"
+	}
+	r := wire.Request{Method: verb, URL: c.Endpoint, Fresh: c.Fresh, Until: isAnswer}
+	if len(c.Query) > 0 {
+		sep := "?"
+		if strings.Contains(r.URL, "?") {
+			sep = "&"
+		}
+		r.URL += sep + c.Query.Encode()
+	}
+	switch verb {
+	case "POST", "PUT", "PATCH":
+		r.Body = c.Message()
+		r.Header = append(r.Header, Field("Content-Type", "application/json"), Field("Accept", "application/json, text/event-stream"))
+		if c.Body == "" {
+			r.Header = append(r.Header, c.metadata()...)
+		}
+	case "GET":
+		r.Header = append(r.Header, Field("Accept", "text/event-stream"))
+		r.Header = append(r.Header, c.version()...)
+		r.Peek = peek
+	default:
+		r.Header = append(r.Header, c.version()...)
+	}
+	if c.SessionID != "" {
+		r.Header = append(r.Header, Field("Mcp-Session-Id", c.SessionID))
+	}
+	for _, f := range c.Header { // a field given replaces ours, but not another one given
+		r.Header = slices.DeleteFunc(r.Header, func(g reports.Field) bool { return strings.EqualFold(g.Name, f.Name) })
+	}
+	r.Header = append(r.Header, c.Header...)
+	return r
+}
+
+func (c Call) version() []reports.Field {
+	if c.RPC == "initialize" && (c.Verb == "" || c.Verb == "POST") || c.Revision < "2025-06-18" {
+		return nil
+	}
+	return []reports.Field{Field("MCP-Protocol-Version", c.Revision)}
+}
+
+// metadata is the fields that mirror the message on the stateless wire.
+func (c Call) metadata() []reports.Field {
+	f := c.version()
+	if WireOf(c.Revision) != Stateless {
+		return f
+	}
+	f = append(f, Field("Mcp-Method", c.RPC))
+	for _, key := range []string{"name", "uri"} {
+		if v, ok := c.Params[key].(string); ok {
+			f = append(f, Field("Mcp-Name", headerValue(v)))
+			break
+		}
+	}
+	return f
+}
+
+// headerValue encodes a value by the base64 sentinel form where plain ASCII would not do.
+func headerValue(v string) string {
+	plain := v == strings.TrimSpace(v) && !(strings.HasPrefix(v, "=?base64?") && strings.HasSuffix(v, "?="))
+	for i := 0; i < len(v); i++ {
+		if v[i] < 0x20 || v[i] > 0x7e {
+			plain = false
+		}
+	}
+	if plain {
+		return v
+	}
+	return "=?base64?" + base64.StdEncoding.EncodeToString([]byte(v)) + "?="
+}
+
+// Answer is what an exchange says on the JSON-RPC layer.
+type Answer struct {
+	Result  *document.Object // nil unless a result for our id came
+	Code    string           // of a JSON-RPC error
+	Message string
+	Error   bool
+	IsError bool // a tool result marked as error
+}
+
+// Read finds the answer in a JSON body or in an event stream.
+func Read(ex *reports.Exchange) Answer {
+	if ex == nil || ex.Response == nil {
+		return Answer{}
+	}
+	if !strings.HasPrefix(strings.ToLower(wire.Get(ex.Response.Header, "Content-Type")), "text/event-stream") {
+		return readMessage(ex.Response.Body)
+	}
+	for _, data := range Events(ex.Response.Body) {
+		if a := readMessage(data); a.Result != nil || a.Error {
+			return a
+		}
+	}
+	return Answer{}
+}
+
+// Events returns the data of each server-sent event.
+func Events(body string) []string {
+	var out, data []string
+	for _, line := range strings.Split(body, "\n") {
+		line = strings.TrimRight(line, "\r")
+		if d, ok := strings.CutPrefix(line, "data:"); ok {
+			data = append(data, strings.TrimPrefix(d, " "))
+		} else if line == "" && len(data) > 0 {
+			out, data = append(out, strings.Join(data, "\n")), nil
+		}
+	}
+	if len(data) > 0 {
+		out = append(out, strings.Join(data, "\n"))
+	}
+	return out
+}
+
+func isAnswer(data string) bool {
+	a := readMessage(data)
+	return a.Result != nil || a.Error
+}
+
+func readMessage(text string) Answer {
+	v, err := document.ParseValue(text)
+	if err != nil {
+		return Answer{}
+	}
+	if batch, ok := v.([]any); ok && len(batch) == 1 {
+		v = batch[0]
+	}
+	o, _ := v.(*document.Object)
+	if o == nil || o.String("jsonrpc") != "2.0" {
+		return Answer{}
+	}
+	if e := o.Object("error"); e != nil {
+		code, _ := e.Get("code")
+		n, _ := code.(json.Number)
+		return Answer{Error: true, Code: n.String(), Message: e.String("message")}
+	}
+	if id, _ := o.Get("id"); id != json.Number("1") {
+		return Answer{}
+	}
+	r := o.Object("result")
+	isError, _ := r.Bool("isError")
+	return Answer{Result: r, IsError: isError}
+}

@@ -1,0 +1,531 @@
+// Package survey learns what a target says of itself before any check runs: whether it is protected, its
+// challenge, its metadata and that of its authorization servers, the revisions and wires it speaks.
+package survey
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Check is the name under which the survey's requests are recorded.
+const Check = "survey"
+
+// Input is what the user told us.
+type Input struct {
+	Endpoint  string
+	Revisions []string // declared by the user; empty means: every one that the target speaks
+	Token     string   // a valid access token, or empty
+}
+
+// Survey is what was learned. It is immutable once Take has returned.
+type Survey struct {
+	Input
+	URL       *url.URL
+	Anonymous map[mcp.Wire]*reports.Exchange // the probe without credentials
+	WithToken map[mcp.Wire]*reports.Exchange // the probe with the user's token, if any
+	Bogus     map[mcp.Wire]*reports.Exchange // the probe with a bearer value that cannot be valid
+	// Protected is the smallest request that anonymous callers are refused; the probe itself unless the
+	// handshake is public.
+	Protected map[mcp.Wire]mcp.Call
+	Refused   map[mcp.Wire]*reports.Exchange // the answer to Protected without credentials
+	Public    map[mcp.Wire][]string          // JSON-RPC methods that anonymous callers may use
+	Resources []Document                     // protected resource metadata, in the order clients look
+	Origin    Document                       // RFC 8414 metadata at the MCP server's origin (2025-03-26)
+	Servers   []Server                       // the authorization servers listed
+	Status    []reports.RevisionStatus
+	Tools     []string // where listing is open to us
+	exchanges []*reports.Exchange
+	mu        sync.Mutex
+}
+
+// Document is one metadata document, or what came in its place.
+type Document struct {
+	URL      string
+	Place    string // challenge, path, root; rfc8414, oidc-inserted, oidc-appended; origin; jwks
+	Exchange *reports.Exchange
+	Object   *document.Object // nil unless the answer was 200 with a JSON object
+	Oddities []string
+	Err      error // why Object is nil
+}
+
+// Found reports that the document was served.
+func (d *Document) Found() bool { return d.Object != nil }
+
+// Server is one authorization server and its metadata in all places.
+type Server struct {
+	Issuer    string
+	Err       error // the issuer is no URL that could be asked
+	Documents []Document
+	JWKS      Document
+}
+
+// Metadata is the first document found, in MCP's order of discovery.
+func (s *Server) Metadata() *Document {
+	for i := range s.Documents {
+		if s.Documents[i].Found() {
+			return &s.Documents[i]
+		}
+	}
+	return nil
+}
+
+// At returns the document of a place.
+func (s *Server) At(place string) *Document {
+	for i := range s.Documents {
+		if s.Documents[i].Place == place {
+			return &s.Documents[i]
+		}
+	}
+	return nil
+}
+
+// Resource is the protected resource metadata a client would use: the first found.
+func (s *Survey) Resource() *Document {
+	for i := range s.Resources {
+		if s.Resources[i].Found() {
+			return &s.Resources[i]
+		}
+	}
+	return nil
+}
+
+// Exchanges are all exchanges of the survey.
+func (s *Survey) Exchanges() []*reports.Exchange { return s.exchanges }
+
+// Judged returns the revisions that checks judge, oldest first.
+func (s *Survey) Judged() []string {
+	var out []string
+	for _, r := range s.Status {
+		if r.Status == "spoken" || r.Status == "declared" || r.Status == "assumed" {
+			out = append(out, r.Revision)
+		}
+	}
+	return out
+}
+
+// StatusOf returns what is known about a revision.
+func (s *Survey) StatusOf(revision string) reports.RevisionStatus {
+	for _, r := range s.Status {
+		if r.Revision == revision {
+			return r
+		}
+	}
+	return reports.RevisionStatus{Revision: revision, Status: "unknown"}
+}
+
+// Newest returns the newest judged revision of a wire.
+func (s *Survey) Newest(w mcp.Wire) (string, bool) {
+	j := s.Judged()
+	for i := len(j) - 1; i >= 0; i-- {
+		if mcp.WireOf(j[i]) == w {
+			return j[i], true
+		}
+	}
+	return "", false
+}
+
+// Alive reports that some public document or authorized request was served, so that a refusal elsewhere
+// means something; the exchange shows it.
+func (s *Survey) Alive(w mcp.Wire) (*reports.Exchange, bool) {
+	if s.Token != "" {
+		ex := s.WithToken[w]
+		return ex, ex != nil && expect.Accepted(ex)
+	}
+	if d := s.Resource(); d != nil {
+		return d.Exchange, true
+	}
+	for i := range s.Servers {
+		if d := s.Servers[i].Metadata(); d != nil {
+			return d.Exchange, true
+		}
+	}
+	if s.Origin.Found() {
+		return s.Origin.Exchange, true
+	}
+	return s.Refused[w], false
+}
+
+// BogusToken is a bearer value of the usual shape that no server has issued.
+const BogusToken = "bWNwYXV0aC1ub3QtYS12YWxpZC10b2tlbi0wMDAwMDAwMQ"
+
+// Take surveys a target. It fails only if the endpoint gives no HTTP answer at all.
+func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
+	u, err := document.ParseURL(in.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	s := &Survey{
+		Input: in, URL: u, Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
+		Bogus: map[mcp.Wire]*reports.Exchange{}, Protected: map[mcp.Wire]mcp.Call{}, Refused: map[mcp.Wire]*reports.Exchange{},
+		Public: map[mcp.Wire][]string{},
+	}
+	t := &taker{ctx: ctx, client: client, s: s}
+	t.endpoint()
+	stateful := s.Anonymous[mcp.Stateful]
+	if stateful.Response == nil && s.Anonymous[mcp.Stateless].Response == nil {
+		return s, &Unreachable{stateful.Error}
+	}
+	t.resources()
+	both(t.servers, t.revisions)
+	return s, nil
+}
+
+// Unreachable is the error of a target that gave no HTTP answer.
+type Unreachable struct{ Why string }
+
+func (u *Unreachable) Error() string { return u.Why }
+
+type taker struct {
+	ctx    context.Context
+	client *wire.Client
+	s      *Survey
+}
+
+func both(fs ...func()) {
+	var wg sync.WaitGroup
+	for _, f := range fs {
+		wg.Go(f)
+	}
+	wg.Wait()
+}
+
+func (t *taker) do(req wire.Request) *reports.Exchange {
+	ex := t.client.Do(t.ctx, Check, req)
+	t.s.mu.Lock()
+	t.s.exchanges = append(t.s.exchanges, ex)
+	t.s.mu.Unlock()
+	return ex
+}
+
+func (t *taker) call(c mcp.Call) *reports.Exchange { return t.do(c.Request()) }
+
+// endpoint sends the probes, and the guesses at metadata that need no answer first.
+func (t *taker) endpoint() {
+	s := t.s
+	var mu sync.Mutex
+	set := func(m map[mcp.Wire]*reports.Exchange, w mcp.Wire, ex *reports.Exchange) {
+		mu.Lock()
+		m[w] = ex
+		mu.Unlock()
+	}
+	origin := document.Origin(s.URL)
+	root := origin + "/.well-known/oauth-protected-resource"
+	paths := []Document{{Place: "path", URL: document.WellKnown(s.URL, "oauth-protected-resource")}, {Place: "root", URL: root}}
+	if paths[0].URL == root {
+		paths = paths[1:]
+	}
+	s.Resources = paths
+	s.Origin = Document{Place: "origin", URL: origin + "/.well-known/oauth-authorization-server"}
+	var jobs []func()
+	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+		probe := mcp.Probe(s.Endpoint, newest(w))
+		jobs = append(jobs,
+			func() { set(s.Anonymous, w, t.call(probe)) },
+			func() { set(s.Bogus, w, t.call(probe.With(mcp.Bearer(BogusToken)))) })
+		if s.Token != "" {
+			jobs = append(jobs, func() { set(s.WithToken, w, t.call(probe.With(mcp.Bearer(s.Token)))) })
+		}
+	}
+	for i := range s.Resources {
+		jobs = append(jobs, func() { t.fetch(&s.Resources[i]) })
+	}
+	jobs = append(jobs, func() { t.fetch(&s.Origin) })
+	both(jobs...)
+	both(func() { t.protection(mcp.Stateful, &mu) }, func() { t.protection(mcp.Stateless, &mu) })
+}
+
+func newest(w mcp.Wire) string {
+	if w == mcp.Stateless {
+		return mcp.NewestStateless
+	}
+	return mcp.NewestStateful
+}
+
+// protection finds the smallest request that is refused to anonymous callers. A public handshake is
+// legitimate (mixed servers): then the first refused listing or call counts. No tool is ever called by
+// a name that exists.
+func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
+	s := t.s
+	probe := mcp.Probe(s.Endpoint, newest(w))
+	mu.Lock()
+	anonymous := s.Anonymous[w]
+	mu.Unlock()
+	record := func(c mcp.Call, ex *reports.Exchange) {
+		mu.Lock()
+		s.Protected[w], s.Refused[w] = c, ex
+		mu.Unlock()
+	}
+	record(probe, anonymous)
+	if !expect.Accepted(anonymous) {
+		return
+	}
+	if id := expect.Header(anonymous, "Mcp-Session-Id"); id != "" {
+		probe = probe.InSession(id)
+	}
+	public := []string{probe.RPC}
+	for _, c := range []mcp.Call{
+		probe.Method("tools/list", nil), probe.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}),
+		probe.Method("resources/list", nil), probe.Method("prompts/list", nil),
+	} {
+		ex := t.call(c)
+		if status := expect.Status(ex); status == 401 || status == 403 {
+			record(c, ex)
+			break
+		}
+		if expect.Accepted(ex) {
+			public = append(public, c.RPC)
+			if c.RPC == "tools/list" {
+				t.tools(ex)
+			}
+		}
+	}
+	mu.Lock()
+	s.Public[w] = public
+	mu.Unlock()
+}
+
+func (t *taker) tools(ex *reports.Exchange) {
+	v, _ := mcp.Read(ex).Result.Get("tools")
+	list, _ := v.([]any)
+	t.s.mu.Lock()
+	defer t.s.mu.Unlock()
+	for _, e := range list {
+		if o, ok := e.(*document.Object); ok && o.String("name") != "" && !slices.Contains(t.s.Tools, o.String("name")) {
+			t.s.Tools = append(t.s.Tools, o.String("name"))
+		}
+	}
+}
+
+// resources fetches what the challenges name, and puts it first: the order in which clients look.
+func (t *taker) resources() {
+	s := t.s
+	var named []Document
+	for _, ex := range []*reports.Exchange{s.Refused[mcp.Stateful], s.Refused[mcp.Stateless], s.Bogus[mcp.Stateful], s.Bogus[mcp.Stateless]} {
+		for _, c := range expect.Challenges(ex) {
+			v, ok := c.Param("resource_metadata")
+			if !ok || slices.ContainsFunc(named, func(d Document) bool { return d.URL == v }) {
+				continue
+			}
+			d := Document{Place: "challenge", URL: v}
+			for i := range s.Resources {
+				if s.Resources[i].URL == v {
+					d = s.Resources[i]
+					d.Place = "challenge"
+				}
+			}
+			named = append(named, d)
+		}
+	}
+	var jobs []func()
+	for i := range named {
+		if named[i].Exchange == nil {
+			jobs = append(jobs, func() { t.fetch(&named[i]) })
+		}
+	}
+	both(jobs...)
+	s.Resources = append(named, s.Resources...)
+}
+
+// fetch reads a metadata document as a client would: no credentials, no redirects followed.
+func (t *taker) fetch(d *Document) {
+	if _, err := document.ParseURL(d.URL); err != nil {
+		d.Err = err
+		return
+	}
+	d.Exchange = t.do(wire.Request{Method: "GET", URL: d.URL, Header: []reports.Field{mcp.Field("Accept", "application/json")}})
+	d.Object, d.Oddities, d.Err = ReadDocument(d.Exchange)
+}
+
+// ReadDocument takes an exchange as a metadata document: 200 with one JSON object.
+func ReadDocument(ex *reports.Exchange) (*document.Object, []string, error) {
+	if ex.Response == nil {
+		return nil, nil, &Unreachable{ex.Error}
+	}
+	if ex.Response.Status != 200 {
+		return nil, nil, &status{ex.Response.Status}
+	}
+	return document.ParseObject(ex.Response.Body)
+}
+
+type status struct{ code int }
+
+func (s *status) Error() string { return "HTTP " + itoa(s.code) }
+
+func itoa(n int) string {
+	if n == 0 {
+		return "0"
+	}
+	var b []byte
+	for ; n > 0; n /= 10 {
+		b = append([]byte{byte('0' + n%10)}, b...)
+	}
+	return string(b)
+}
+
+// servers fetches the metadata of every authorization server listed, in all places, and their keys.
+func (t *taker) servers() {
+	s := t.s
+	var issuers []string
+	for i := range s.Resources {
+		list, _ := s.Resources[i].Object.Get("authorization_servers")
+		entries, _ := list.([]any)
+		for _, e := range entries {
+			if issuer, ok := e.(string); ok && !slices.Contains(issuers, issuer) && len(issuers) < mostServers {
+				issuers = append(issuers, issuer)
+			}
+		}
+	}
+	if len(issuers) == 0 && s.Resource() == nil && s.Origin.Found() {
+		issuers = []string{document.Origin(s.URL)} // 2025-03-26: the authorization base URL
+	}
+	s.Servers = make([]Server, len(issuers))
+	var jobs []func()
+	for i := range issuers {
+		s.Servers[i].Issuer = issuers[i]
+		jobs = append(jobs, func() { t.server(&s.Servers[i]) })
+	}
+	both(jobs...)
+}
+
+// mostServers bounds how many authorization servers of one document are asked.
+const mostServers = 5
+
+func (t *taker) server(a *Server) {
+	u, err := document.ParseURL(a.Issuer)
+	if err != nil {
+		a.Err = err
+		return
+	}
+	for _, p := range Places(u) {
+		a.Documents = append(a.Documents, Document{Place: p[0], URL: p[1]})
+	}
+	var jobs []func()
+	for i := range a.Documents {
+		if a.Documents[i].URL == t.s.Origin.URL && t.s.Origin.Exchange != nil {
+			place := a.Documents[i].Place
+			a.Documents[i] = t.s.Origin
+			a.Documents[i].Place = place
+			continue
+		}
+		jobs = append(jobs, func() { t.fetch(&a.Documents[i]) })
+	}
+	both(jobs...)
+	if m := a.Metadata(); m != nil {
+		if uri := m.Object.String("jwks_uri"); uri != "" {
+			a.JWKS = Document{Place: "jwks", URL: uri}
+			t.fetch(&a.JWKS)
+		}
+	}
+}
+
+// Places are the well-known locations of an issuer's metadata in MCP's order of discovery.
+func Places(issuer *url.URL) [][2]string {
+	p := [][2]string{{"rfc8414", document.WellKnown(issuer, "oauth-authorization-server")}}
+	if strings.TrimSuffix(issuer.EscapedPath(), "/") == "" {
+		return append(p, [2]string{"oidc-appended", document.Origin(issuer) + "/.well-known/openid-configuration"})
+	}
+	return append(p,
+		[2]string{"oidc-inserted", document.WellKnown(issuer, "openid-configuration")},
+		[2]string{"oidc-appended", document.Origin(issuer) + strings.TrimSuffix(issuer.EscapedPath(), "/") + "/.well-known/openid-configuration"})
+}
+
+// revisions finds out which revisions the target speaks, as far as it lets us.
+func (t *taker) revisions() {
+	s := t.s
+	found := map[string]reports.RevisionStatus{}
+	both(func() { t.statelessRevisions(found) })
+	t.statefulRevisions(found)
+	for _, rev := range requirements.Revisions {
+		st, ok := found[rev]
+		if !ok {
+			st = t.undecided(rev)
+		}
+		st.Revision, st.Wire = rev, string(mcp.WireOf(rev))
+		if len(s.Revisions) > 0 {
+			if slices.Contains(s.Revisions, rev) {
+				st.Status, st.Why = "declared", "named by the user"
+			} else if st.Status != "not-spoken" {
+				st.Status, st.Why = "not-spoken", "left out by the user"
+			}
+		}
+		s.Status = append(s.Status, st)
+	}
+}
+
+// authorized returns the answer to a probe that got past authorization, with the token that did it.
+func (t *taker) authorized(w mcp.Wire) (*reports.Exchange, []reports.Field) {
+	if ex := t.s.WithToken[w]; ex != nil {
+		return ex, []reports.Field{mcp.Bearer(t.s.Token)}
+	}
+	return t.s.Anonymous[w], nil
+}
+
+func (t *taker) statelessRevisions(found map[string]reports.RevisionStatus) {
+	ex, token := t.authorized(mcp.Stateless)
+	rev := mcp.NewestStateless
+	a := mcp.Read(ex)
+	switch {
+	case expect.Accepted(ex):
+		found[rev] = reports.RevisionStatus{Status: "spoken", Why: "server/discover is served"}
+		if token != nil {
+			t.tools(t.call(mcp.Probe(t.s.Endpoint, rev).Method("tools/list", nil).With(token...)))
+		}
+	case a.Error && a.Code == "-32022":
+		found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "UnsupportedProtocolVersion"}
+	case expect.Status(ex) == 401 || expect.Status(ex) == 403:
+	case expect.Status(ex) >= 400 && expect.Status(ex) < 500:
+		found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "server/discover is answered " + expect.Describe(ex)}
+	case a.Error:
+		found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "server/discover is answered with a JSON-RPC error"}
+	}
+}
+
+// statefulRevisions asks for each revision by the handshake and looks which one is offered back.
+func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
+	ex, token := t.authorized(mcp.Stateful)
+	if !expect.Accepted(ex) {
+		if s := expect.Status(ex); s >= 400 && s < 500 && s != 401 && s != 403 && found[mcp.NewestStateless].Status == "spoken" {
+			for _, rev := range requirements.Revisions[:3] {
+				found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "initialize is answered " + expect.Describe(ex)}
+			}
+		}
+		return
+	}
+	var mu sync.Mutex
+	var jobs []func()
+	for _, rev := range requirements.Revisions[:3] {
+		jobs = append(jobs, func() {
+			answer := ex
+			if rev != mcp.NewestStateful {
+				answer = t.call(mcp.Initialize(t.s.Endpoint, rev).With(token...))
+			}
+			offered := mcp.Read(answer).Result.String("protocolVersion")
+			mu.Lock()
+			defer mu.Unlock()
+			if offered == rev {
+				found[rev] = reports.RevisionStatus{Status: "spoken", Why: "initialize agrees on it"}
+			} else if offered != "" {
+				found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "initialize offers " + offered + " instead"}
+			}
+		})
+	}
+	both(jobs...)
+}
+
+// undecided is the status of a revision about which the target says nothing before it has a token.
+func (t *taker) undecided(rev string) reports.RevisionStatus {
+	if rev == "2025-03-26" {
+		return reports.RevisionStatus{Status: "unknown", Why: "the target does not say; judged only if named with --revision"}
+	}
+	return reports.RevisionStatus{Status: "assumed", Why: "the target asks for a token before it says; give one, or name the revisions with --revision"}
+}

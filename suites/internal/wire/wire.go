@@ -1,0 +1,402 @@
+// Package wire is the only HTTP client of the suite. It dials only where it may, never follows a
+// redirect, bounds everything that a hostile target could make endless, and records every exchange.
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// Limits bound what one run may cost us and the target. The zero value of a field means its default.
+type Limits struct {
+	Connect     time.Duration // 5 s
+	Request     time.Duration // whole exchange, 15 s
+	Header      int64         // bytes of response header, 64 KiB
+	Body        int64         // bytes of response body after decompression, 1 MiB
+	Ratio       int64         // decompressed to compressed, 100
+	Events      int           // server-sent events of one stream, 256
+	Requests    int64         // of the whole run, 2000
+	Concurrency int           // requests in flight, 16
+	Rate        float64       // requests per second; 0 is unlimited
+}
+
+func (l Limits) withDefaults() Limits {
+	def := func(p *int64, v int64) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	def((*int64)(&l.Connect), int64(5*time.Second))
+	def((*int64)(&l.Request), int64(15*time.Second))
+	def(&l.Header, 64<<10)
+	def(&l.Body, 1<<20)
+	def(&l.Ratio, 100)
+	def(&l.Requests, 2000)
+	if l.Events == 0 {
+		l.Events = 256
+	}
+	if l.Concurrency == 0 {
+		l.Concurrency = 16
+	}
+	return l
+}
+
+// Options describe where a client may go and how.
+type Options struct {
+	Guard     Guard
+	Limits    Limits
+	Roots     *x509.CertPool // nil: the system's
+	UserAgent string
+	// Header is sent with every request to the target's own origin, for servers behind a gate.
+	Header       []reports.Field
+	HeaderOrigin string
+}
+
+// Client sends requests. It is safe for concurrent use.
+type Client struct {
+	opt       Options
+	transport *http.Transport
+	slots     chan struct{}
+	pace      *pace
+	sent      atomic.Int64
+	number    atomic.Int64
+}
+
+// New makes a client.
+func New(opt Options) *Client {
+	opt.Limits = opt.Limits.withDefaults()
+	c := &Client{opt: opt, slots: make(chan struct{}, opt.Limits.Concurrency), pace: newPace(opt.Limits.Rate)}
+	c.transport = &http.Transport{
+		Proxy:                  nil, // a proxy would blind the guard
+		DialContext:            c.dial,
+		TLSClientConfig:        &tls.Config{RootCAs: opt.Roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    opt.Limits.Connect,
+		MaxResponseHeaderBytes: opt.Limits.Header,
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    opt.Limits.Concurrency,
+		IdleConnTimeout:        30 * time.Second,
+		ForceAttemptHTTP2:      true,
+	}
+	return c
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Sent is the number of requests sent so far.
+func (c *Client) Sent() int { return int(c.sent.Load()) }
+
+// Request is what to send, exactly.
+type Request struct {
+	Method string
+	URL    string
+	Header []reports.Field // order is kept per name
+	Body   string
+	Host   string // overrides the Host field
+	// Fresh uses a connection of its own.
+	Fresh bool
+	// Until ends the reading of an event stream early: it gets the data of each event.
+	Until func(data string) bool
+	// Peek ends the reading of an event stream that sent nothing for this long; 0 waits for the limits.
+	Peek time.Duration
+	// Raw, if set, is written to the connection as it is, in place of all else but URL (which says where).
+	Raw []byte
+}
+
+// Get returns the first value of a header field, by name without case.
+func Get(fields []reports.Field, name string) string {
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, name) {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// Values returns all values of a header field.
+func Values(fields []reports.Field, name string) []string {
+	var out []string
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, name) {
+			out = append(out, f.Value)
+		}
+	}
+	return out
+}
+
+// ErrBudget is the error of a request refused because the run has spent its requests.
+var ErrBudget = errors.New("the run's request limit is spent")
+
+// Do sends req on behalf of check and records the exchange. It always returns an exchange; a failure to
+// get an answer is in its Error. Redirects are answers like any other.
+func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exchange {
+	ex := &reports.Exchange{Number: int(c.number.Add(1)), Check: check, Started: time.Now()}
+	ex.Request = reports.Request{Method: req.Method, URL: req.URL, Body: req.Body, Raw: req.Raw != nil}
+	err := c.do(ctx, check, req, ex)
+	if err != nil {
+		ex.Error = plain(err)
+	}
+	ex.Duration = reports.Since(ex.Started)
+	return ex
+}
+
+func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
+	if c.sent.Add(1) > c.opt.Limits.Requests {
+		c.sent.Add(-1)
+		return ErrBudget
+	}
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := c.pace.wait(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits.Request)
+	defer cancel()
+	ex.Started = time.Now()
+	if req.Raw != nil {
+		return c.raw(ctx, req, ex)
+	}
+	return c.send(ctx, check, req, ex)
+}
+
+func (c *Client) send(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
+	var body io.Reader
+	if req.Body != "" {
+		body = strings.NewReader(req.Body)
+	}
+	hr, err := http.NewRequestWithContext(ctx, req.Method, req.URL, body)
+	if err != nil {
+		return err
+	}
+	if u := hr.URL; u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("scheme %q is never dialled", u.Scheme)
+	}
+	for _, f := range c.header(hr.URL, check, req.Header) {
+		hr.Header[http.CanonicalHeaderKey(f.Name)] = append(hr.Header[http.CanonicalHeaderKey(f.Name)], f.Value)
+		ex.Request.Header = append(ex.Request.Header, f)
+	}
+	hr.Host = req.Host
+	if req.Host != "" {
+		ex.Request.Header = append(ex.Request.Header, reports.Field{Name: "Host", Value: req.Host})
+	}
+	rt := http.RoundTripper(c.transport)
+	if req.Fresh {
+		t := c.transport.Clone()
+		t.DisableKeepAlives = true
+		defer t.CloseIdleConnections()
+		rt = t
+	}
+	resp, err := rt.RoundTrip(hr)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return c.read(ctx, req, resp, ex)
+}
+
+// header adds what every request carries: the check's id in User-Agent, and the gate's headers for the
+// target's own origin only.
+func (c *Client) header(u *url.URL, check string, given []reports.Field) []reports.Field {
+	out := make([]reports.Field, 0, len(given)+2)
+	if !slices.ContainsFunc(given, func(f reports.Field) bool { return strings.EqualFold(f.Name, "User-Agent") }) {
+		out = append(out, reports.Field{Name: "User-Agent", Value: strings.ReplaceAll(c.opt.UserAgent, "{check}", check)})
+	}
+	if len(c.opt.Header) > 0 && u.Scheme+"://"+u.Host == c.opt.HeaderOrigin {
+		out = append(out, c.opt.Header...)
+	}
+	return append(out, given...)
+}
+
+func (c *Client) read(ctx context.Context, req Request, resp *http.Response, ex *reports.Exchange) error {
+	ex.Response = &reports.Response{Status: resp.StatusCode, Proto: resp.Proto}
+	names := make([]string, 0, len(resp.Header))
+	for n := range resp.Header {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		for _, v := range resp.Header[n] {
+			ex.Response.Header = append(ex.Response.Header, reports.Field{Name: n, Value: v})
+		}
+	}
+	body := io.Reader(resp.Body)
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		z, err := newBounded(resp.Body, c.opt.Limits.Ratio)
+		if err != nil {
+			return err
+		}
+		body = z
+	}
+	if mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream") {
+		return c.stream(ctx, req, resp.Body, body, ex.Response)
+	}
+	b, err := io.ReadAll(io.LimitReader(body, c.opt.Limits.Body+1))
+	if int64(len(b)) > c.opt.Limits.Body {
+		b, ex.Response.Truncated = b[:c.opt.Limits.Body], true
+	}
+	ex.Response.Body = string(b)
+	if err != nil {
+		return fmt.Errorf("the body broke off: %w", err)
+	}
+	return nil
+}
+
+// stream reads server-sent events until Until is satisfied or a limit is reached.
+func (c *Client) stream(ctx context.Context, req Request, closer io.Closer, body io.Reader, resp *reports.Response) error {
+	if req.Peek > 0 {
+		timer := time.AfterFunc(req.Peek, func() { closer.Close() })
+		defer timer.Stop()
+	}
+	var all bytes.Buffer
+	var data []string
+	events := 0
+	r := bufio.NewReader(io.LimitReader(body, c.opt.Limits.Body))
+	defer func() { resp.Body = all.String() }()
+	for {
+		line, err := r.ReadString('\n')
+		all.WriteString(line)
+		switch field := strings.TrimRight(line, "\r\n"); {
+		case strings.HasPrefix(field, "data:"):
+			data = append(data, strings.TrimPrefix(strings.TrimPrefix(field, "data:"), " "))
+		case field == "" && len(data) > 0:
+			events++
+			if req.Until != nil && req.Until(strings.Join(data, "\n")) {
+				return nil
+			}
+			data = nil
+		}
+		if events >= c.opt.Limits.Events || int64(all.Len()) >= c.opt.Limits.Body {
+			resp.Truncated = true
+			return nil
+		}
+		if err != nil {
+			if req.Peek > 0 || errors.Is(err, io.EOF) {
+				return nil
+			}
+			return fmt.Errorf("the event stream broke off: %w", err)
+		}
+	}
+}
+
+// raw writes bytes that no HTTP library would send, over the same guarded dialer.
+func (c *Client) raw(ctx context.Context, req Request, ex *reports.Exchange) error {
+	u, err := url.Parse(req.URL)
+	if err != nil {
+		return err
+	}
+	host := u.Host
+	if u.Port() == "" {
+		host = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	}
+	conn, err := c.dial(ctx, "tcp", host)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline)
+	}
+	if u.Scheme == "https" {
+		tc := tls.Client(conn, &tls.Config{RootCAs: c.opt.Roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12})
+		if err := tc.HandshakeContext(ctx); err != nil {
+			return err
+		}
+		conn = tc
+	}
+	ex.Request.Body = string(req.Raw)
+	if _, err := conn.Write(req.Raw); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, c.opt.Limits.Header+c.opt.Limits.Body)), &http.Request{Method: req.Method})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return c.read(ctx, req, resp, ex)
+}
+
+// bounded decompresses gzip but refuses to grow beyond ratio.
+type bounded struct {
+	z     *gzip.Reader
+	in    *counter
+	out   int64
+	ratio int64
+}
+
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func newBounded(r io.Reader, ratio int64) (*bounded, error) {
+	in := &counter{r: r}
+	z, err := gzip.NewReader(in)
+	if err != nil {
+		return nil, fmt.Errorf("content-encoding gzip: %w", err)
+	}
+	return &bounded{z: z, in: in, ratio: ratio}, nil
+}
+
+// Read refuses bombs: the first 64 KiB are free, since small bodies compress well.
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.z.Read(p)
+	b.out += int64(n)
+	if b.out > 64<<10 && b.out > b.in.n*b.ratio {
+		return 0, fmt.Errorf("content-encoding gzip: grows more than %d to 1", b.ratio)
+	}
+	return n, err
+}
+
+// plain says in words what went wrong.
+func plain(err error) string {
+	var dns *net.DNSError
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var host x509.HostnameError
+	var netErr net.Error
+	switch {
+	case errors.Is(err, ErrBudget):
+		return err.Error()
+	case errors.As(err, &unknown):
+		return "TLS: the certificate is signed by an authority that nobody here trusts; give it with --ca-file if it is yours"
+	case errors.As(err, &host):
+		return "TLS: " + host.Error()
+	case errors.As(err, &invalid):
+		return "TLS: " + invalid.Error()
+	case errors.As(err, &dns):
+		return "the name " + dns.Name + " does not resolve"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		return "no whole answer within the time limit"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the server closed the connection without an answer"
+	}
+	return err.Error()
+}

@@ -1,0 +1,453 @@
+// Package suites tests the authorization of an MCP server, and of the authorization servers it points
+// at, from outside. It has three doors: Run for a program, Test for a go test, Register for a Ginkgo
+// suite of your own.
+package suites
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/extensions/globals"
+	"github.com/onsi/ginkgo/v2/formatter"
+	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/check"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Version is the version of the tool, set by the linker for releases.
+var Version = "dev"
+
+// Config says what to test, with what, and how far to go.
+type Config struct {
+	// URL is the MCP endpoint.
+	URL string
+	// Revisions limits the run to these MCP revisions; empty means every one that the target speaks.
+	Revisions []string
+	// Token is a valid access token or static bearer token; with it, refusals are measured against a
+	// request that is served. It appears in no report.
+	Token string
+	// Header is sent with every request to the target's origin, for servers behind a gate. The values
+	// appear in no report.
+	Header []reports.Field
+	// Origins are browser origins that the server is meant to allow.
+	Origins []string
+
+	// Only and Skip select requirements by id or glob ("RS-DISC-*"); LabelFilter by Ginkgo's language
+	// over ids, areas, levels, tiers and roles.
+	Only, Skip  []string
+	LabelFilter string
+
+	// AllowIntrusive permits checks that may trip limits or strain the target. Nil means: only on loopback.
+	AllowIntrusive *bool
+	// AllowHosts are host names that may resolve to addresses that are not public.
+	AllowHosts []string
+	// ConnectTo maps "host:port" to the "host:port" to dial in its place.
+	ConnectTo map[string]string
+	// RootCAs replaces the system's certificate authorities.
+	RootCAs *x509.CertPool
+
+	Timeout     time.Duration // of the whole run; 10 minutes if zero
+	MaxRequests int           // of the whole run; 2000 if zero
+	Concurrency int           // requests in flight; 16 if zero, 64 on loopback
+	Rate        float64       // requests per second; 50 if zero, unlimited on loopback
+
+	// OnResult is called with each verdict as it falls, from several goroutines.
+	OnResult func(reports.Result)
+	// OnSelected is called once with the number of checks selected.
+	OnSelected func(n int)
+}
+
+// UsageError is the error of a configuration that names something unknown or selects nothing.
+type UsageError struct{ Problem string }
+
+func (u *UsageError) Error() string { return u.Problem }
+
+func usage(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
+
+// Checks returns the ids that have a check, in the order of registration. It fails on any mistake of
+// registration, naming all of them.
+func Checks() ([]string, error) {
+	reg, err := check.Collect(areas)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, c := range reg.All() {
+		ids = append(ids, c.Requirement.ID)
+	}
+	return ids, nil
+}
+
+// session is one run being prepared and carried out.
+type session struct {
+	cfg     Config
+	reg     *check.Registry
+	world   *check.World
+	engine  *check.Engine
+	run     reports.Run
+	started time.Time
+	cancel  context.CancelFunc
+	client  *wire.Client
+}
+
+// prepare validates the configuration, surveys the target and makes the engine.
+func prepare(ctx context.Context, cfg Config) (context.Context, *session, error) {
+	reg, err := check.Collect(areas)
+	if err != nil {
+		return ctx, nil, err
+	}
+	if err := cfg.validate(reg); err != nil {
+		return ctx, nil, err
+	}
+	u, _ := document.ParseURL(cfg.URL)
+	s := &session{cfg: cfg, reg: reg, started: time.Now()}
+	timeout := cfg.Timeout
+	if timeout == 0 {
+		timeout = 10 * time.Minute
+	}
+	ctx, s.cancel = context.WithTimeout(ctx, timeout)
+	secrets := &reports.Secrets{}
+	secrets.Add("access_token", cfg.Token)
+	for _, f := range cfg.Header {
+		secrets.Add("header", f.Value)
+	}
+	guard := wire.NewGuard(u.Hostname(), cfg.AllowHosts)
+	guard.ConnectTo = cfg.ConnectTo
+	for to := range cfg.ConnectTo { // what the user redirects is the user's own
+		if host, _, err := net.SplitHostPort(cfg.ConnectTo[to]); err == nil {
+			guard.Own = append(guard.Own, host)
+		}
+	}
+	s.client = wire.New(wire.Options{
+		Guard: guard, Roots: cfg.RootCAs, Limits: cfg.limits(guard.Loopback), Header: cfg.Header, HeaderOrigin: u.Scheme + "://" + u.Host,
+		UserAgent: "mcpauth/" + Version + " ({check}; +https://github.com/mcpauth/conformance)",
+	})
+	intrusive := guard.Loopback
+	if cfg.AllowIntrusive != nil {
+		intrusive = *cfg.AllowIntrusive
+	}
+	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token})
+	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins}
+	s.engine = &check.Engine{Registry: reg, World: s.world, OnResult: cfg.OnResult}
+	s.run = reports.Run{
+		Tool: reports.Tool{Name: "mcpauth", Version: Version}, Started: s.started, Catalogue: requirements.Digest(),
+		Target: reports.Target{URL: cfg.URL, Tier: "T1"}, Results: []reports.Result{}, Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
+		Revisions: sv.Status,
+	}
+	if cfg.Token != "" {
+		s.run.Target.Tier = "T2"
+	}
+	for _, r := range requirements.All() {
+		if r.Pending {
+			s.run.Pending++
+		}
+	}
+	var unreachable *survey.Unreachable
+	if errors.As(err, &unreachable) {
+		s.run.Unreachable = unreachable.Why
+		err = nil
+	}
+	return ctx, s, err
+}
+
+func (c *Config) validate(reg *check.Registry) error {
+	u, err := document.ParseURL(c.URL)
+	if err != nil {
+		hint := ""
+		if !strings.Contains(c.URL, "://") && c.URL != "" {
+			hint = "; did you mean https://" + c.URL + "?"
+		}
+		return usage("the URL %q cannot be tested: %v%s", c.URL, err, hint)
+	}
+	if u.User != nil || u.Fragment != "" {
+		return usage("the URL %q must have no user name and no fragment", u.Redacted())
+	}
+	for _, r := range c.Revisions {
+		if !slices.Contains(requirements.Revisions, r) {
+			return usage("unknown revision %q; known are %s", r, strings.Join(requirements.Revisions, ", "))
+		}
+	}
+	for _, pattern := range append(slices.Clone(c.Only), c.Skip...) {
+		if err := known(reg, pattern); err != nil {
+			return err
+		}
+	}
+	if c.LabelFilter != "" {
+		if _, err := types.ParseLabelFilter(c.LabelFilter); err != nil {
+			return usage("the label filter %q cannot be read: %v", c.LabelFilter, strings.Join(strings.Fields(err.Error()), " "))
+		}
+	}
+	for from, to := range c.ConnectTo {
+		for _, hp := range []string{from, to} {
+			if _, _, err := net.SplitHostPort(hp); err != nil {
+				return usage("connect-to %q: want host:port", hp)
+			}
+		}
+	}
+	return nil
+}
+
+// known refuses a pattern that matches no requirement, and one that matches only pending ones.
+func known(reg *check.Registry, pattern string) error {
+	pending := false
+	for _, r := range requirements.All() {
+		if ok, err := path.Match(pattern, r.ID); err != nil {
+			return usage("the pattern %q cannot be read: %v", pattern, err)
+		} else if !ok {
+			continue
+		}
+		if _, has := reg.Lookup(r.ID); has {
+			return nil
+		}
+		pending = true
+	}
+	if pending {
+		return usage("%s has no check yet", pattern)
+	}
+	return usage("no requirement matches %q; mcpauth list shows them all%s", pattern, nearest(pattern))
+}
+
+func nearest(id string) string {
+	best, score := "", 0
+	for _, r := range requirements.All() {
+		n := 0
+		for _, word := range strings.Split(strings.ToUpper(id), "-") {
+			if len(word) > 2 && strings.Contains(r.ID, word) {
+				n += len(word)
+			}
+		}
+		if n > score {
+			best, score = r.ID, n
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+func (c *Config) limits(loopback bool) wire.Limits {
+	l := wire.Limits{Requests: int64(c.MaxRequests), Concurrency: c.Concurrency, Rate: c.Rate}
+	if loopback {
+		if l.Concurrency == 0 {
+			l.Concurrency = 64
+		}
+	} else if l.Rate == 0 {
+		l.Rate = 50
+	}
+	return l
+}
+
+// selects applies Only and Skip.
+func (c *Config) selects(id string) bool {
+	match := func(patterns []string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool { ok, _ := path.Match(p, id); return ok })
+	}
+	return (len(c.Only) == 0 || match(c.Only)) && !match(c.Skip)
+}
+
+func (s *session) selected() []string {
+	filter, _ := types.ParseLabelFilter(s.cfg.LabelFilter) // validated before
+	var ids []string
+	for _, c := range s.reg.All() {
+		if s.cfg.selects(c.Requirement.ID) && (s.cfg.LabelFilter == "" || filter(c.Labels())) {
+			ids = append(ids, c.Requirement.ID)
+		}
+	}
+	return ids
+}
+
+// finish gathers the results into the run and lets go of everything.
+func (s *session) finish(ctx context.Context) reports.Redacted {
+	s.run.Results, s.run.Exchanges = s.engine.Collect()
+	s.run.Discovered = facts(s.world.Survey)
+	return s.close(ctx)
+}
+
+func (s *session) close(ctx context.Context) reports.Redacted {
+	s.run.Interrupted = errors.Is(ctx.Err(), context.Canceled)
+	s.run.Requests = s.client.Sent()
+	s.run.Duration = reports.Since(s.started)
+	s.cancel()
+	s.client.Close()
+	return reports.Redact(s.run, s.world.Secrets)
+}
+
+func facts(sv *survey.Survey) []reports.Fact {
+	facts := []reports.Fact{}
+	if d := sv.Resource(); d != nil {
+		facts = append(facts, reports.Fact{Name: "protected resource metadata", Value: d.URL + " (" + d.Place + ")"})
+	}
+	for i := range sv.Servers {
+		a := &sv.Servers[i]
+		value := a.Issuer + ", no metadata found"
+		if m := a.Metadata(); m != nil {
+			value = a.Issuer + ", metadata at " + m.URL
+		}
+		facts = append(facts, reports.Fact{Name: "authorization server", Value: value})
+	}
+	if len(sv.Tools) > 0 {
+		facts = append(facts, reports.Fact{Name: "tools", Value: strings.Join(sv.Tools, ", ")})
+	}
+	for _, w := range []string{"stateful", "stateless"} {
+		for k, public := range sv.Public {
+			if string(k) == w && len(public) > 0 {
+				facts = append(facts, reports.Fact{Name: "public on the " + w + " wire", Value: strings.Join(public, ", ")})
+			}
+		}
+	}
+	return facts
+}
+
+// process guards Ginkgo, whose tree and configuration are global to the process.
+var process sync.Mutex
+
+// verdictOnly is the testing.T of a run whose outcome is read from the results.
+type verdictOnly struct{}
+
+func (verdictOnly) Fail() {}
+
+// Run tests a target and returns the redacted report. The error is a UsageError, or says that the tool
+// itself failed; findings, and a target that cannot be reached, are not errors. Runs in one process wait
+// for each other. A Ginkgo suite must use Register instead.
+func Run(ctx context.Context, cfg Config) (reports.Redacted, error) {
+	process.Lock()
+	defer process.Unlock()
+	ctx, s, err := prepare(ctx, cfg)
+	if err != nil {
+		return reports.Redacted{}, err
+	}
+	if s.run.Unreachable != "" {
+		return s.close(ctx), nil
+	}
+	ids := s.selected()
+	if len(ids) == 0 {
+		s.cancel()
+		return reports.Redacted{}, usage("the filters select no check; mcpauth list shows what there is")
+	}
+	if cfg.OnSelected != nil {
+		cfg.OnSelected(len(ids))
+	}
+	s.engine.Start(ctx, ids)
+	s.ginkgo(ids)
+	return s.finish(ctx), nil
+}
+
+// ginkgo walks the tree and waits, in it, for the verdicts of the selected checks.
+func (s *session) ginkgo(ids []string) {
+	out := formatter.ColorableStdOut
+	formatter.ColorableStdOut = io.Discard
+	defer func() { formatter.ColorableStdOut = out }()
+	globals.Reset()
+	defer globals.Reset()
+	suite, reporter := ginkgo.GinkgoConfiguration()
+	suite.FocusStrings, suite.SkipStrings, suite.LabelFilter = nil, nil, ""
+	suite.Timeout, suite.GracePeriod, suite.RandomSeed = time.Hour, time.Second, 1
+	suite.OutputInterceptorMode = "none"
+	reporter.JUnitReport, reporter.JSONReport, reporter.GoJSONReport, reporter.TeamcityReport = "", "", "", ""
+	chosen := *s.reg
+	chosen.ByArea = map[string][]*check.Check{}
+	for _, id := range ids {
+		c, _ := s.reg.Lookup(id)
+		chosen.ByArea[c.Requirement.Area] = append(chosen.ByArea[c.Requirement.Area], c)
+	}
+	chosen.Tree(s.engine.Wait)
+	ginkgo.RunSpecs(verdictOnly{}, "mcpauth", suite, reporter)
+}
+
+// Test tests a target under go test: a subtest for each requirement. A FAIL, an INCONCLUSIVE and an ERROR
+// fail their subtest; a WARN does not. It returns the report for a user who wants to write it.
+func Test(t *testing.T, cfg Config) reports.Redacted {
+	t.Helper()
+	ctx, s, err := prepare(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.run.Unreachable != "" {
+		t.Errorf("the target could not be tested: %s", s.run.Unreachable)
+		return s.close(ctx)
+	}
+	ids := s.selected()
+	s.engine.Start(ctx, ids)
+	s.reg.Subtests(t, func(id string) bool { return slices.Contains(ids, id) }, s.engine.Wait)
+	return s.finish(ctx)
+}
+
+// Register writes the suite into the Ginkgo tree that is being built: call it at the top level or in a
+// container of a suite of your own. The target is surveyed when the first of the checks runs. done, if not
+// nil, gets the report at the end of the suite.
+func Register(configure func() Config, done func(reports.Redacted)) {
+	reg, err := check.Collect(areas)
+	if err != nil {
+		panic(err)
+	}
+	var once sync.Once
+	var s *session
+	var ctx context.Context
+	var failed error
+	start := func() {
+		if ctx, s, failed = prepare(context.Background(), configure()); failed == nil && s.run.Unreachable == "" {
+			s.engine.Start(ctx, s.selected())
+		}
+	}
+	reg.Tree(func(id string) []reports.Result {
+		once.Do(start)
+		switch {
+		case failed != nil:
+			return []reports.Result{{ID: id, Verdict: reports.Errored, Reason: failed.Error()}}
+		case s.run.Unreachable != "":
+			return []reports.Result{{ID: id, Verdict: reports.Inconclusive, Reason: s.run.Unreachable}}
+		}
+		if r := s.engine.Wait(id); r != nil {
+			return r
+		}
+		return []reports.Result{{ID: id, Verdict: reports.NotTested, Reason: "left out by the configuration"}}
+	})
+	if done != nil {
+		ginkgo.ReportAfterSuite("mcpauth", func(ginkgo.Report) {
+			if s != nil && failed == nil {
+				done(s.finish(ctx))
+			}
+		})
+	}
+}
+
+// Loopback reports whether a URL points at this machine, by its form.
+func Loopback(rawURL string) bool {
+	u, err := document.ParseURL(rawURL)
+	if err != nil {
+		return false
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return a.IsLoopback()
+	}
+	return document.LoopbackHost(u.Hostname())
+}
+
+// TokenFromEnvironment reads an access token from an environment variable, and fails clearly if it is
+// not set.
+func TokenFromEnvironment(name string) (string, error) {
+	v := strings.TrimSpace(os.Getenv(name))
+	if v == "" {
+		return "", usage("the environment variable %s, which should hold the access token, is not set", name)
+	}
+	return v, nil
+}
