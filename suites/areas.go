@@ -1,6 +1,33 @@
 package suites
 
-import "github.com/mcpauth/conformance/suites/internal/check"
+import (
+	"github.com/mcpauth/conformance/suites/challenge"
+	"github.com/mcpauth/conformance/suites/credentials"
+	"github.com/mcpauth/conformance/suites/discovery"
+	"github.com/mcpauth/conformance/suites/internal/check"
+	"github.com/mcpauth/conformance/suites/keys"
+	"github.com/mcpauth/conformance/suites/metadata"
+	"github.com/mcpauth/conformance/suites/registration"
+	"github.com/mcpauth/conformance/suites/revocation"
+	"github.com/mcpauth/conformance/suites/scope"
+	"github.com/mcpauth/conformance/suites/session"
+	"github.com/mcpauth/conformance/suites/token"
+	"github.com/mcpauth/conformance/suites/tokenvalidation"
+	"github.com/mcpauth/conformance/suites/transport"
+)
 
 // areas is the explicit list of all areas, in the order of reports. A test compares it with the folders.
-var areas = []check.Area{}
+var areas = []check.Area{
+	{Name: "discovery", Register: discovery.Register},
+	{Name: "challenge", Register: challenge.Register},
+	{Name: "metadata", Register: metadata.Register},
+	{Name: "keys", Register: keys.Register},
+	{Name: "registration", Register: registration.Register},
+	{Name: "token", Register: token.Register},
+	{Name: "revocation", Register: revocation.Register},
+	{Name: "scope", Register: scope.Register},
+	{Name: "tokenvalidation", Register: tokenvalidation.Register},
+	{Name: "credentials", Register: credentials.Register},
+	{Name: "session", Register: session.Register},
+	{Name: "transport", Register: transport.Register},
+}

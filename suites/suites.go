@@ -96,8 +96,8 @@ func Checks() ([]string, error) {
 	return ids, nil
 }
 
-// session is one run being prepared and carried out.
-type session struct {
+// preparation is one run being prepared and carried out.
+type preparation struct {
 	cfg     Config
 	reg     *check.Registry
 	world   *check.World
@@ -109,7 +109,7 @@ type session struct {
 }
 
 // prepare validates the configuration, surveys the target and makes the engine.
-func prepare(ctx context.Context, cfg Config) (context.Context, *session, error) {
+func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, error) {
 	reg, err := check.Collect(areas)
 	if err != nil {
 		return ctx, nil, err
@@ -118,7 +118,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *session, error)
 		return ctx, nil, err
 	}
 	u, _ := document.ParseURL(cfg.URL)
-	s := &session{cfg: cfg, reg: reg, started: time.Now()}
+	s := &preparation{cfg: cfg, reg: reg, started: time.Now()}
 	timeout := cfg.Timeout
 	if timeout == 0 {
 		timeout = 10 * time.Minute
@@ -264,7 +264,7 @@ func (c *Config) selects(id string) bool {
 	return (len(c.Only) == 0 || match(c.Only)) && !match(c.Skip)
 }
 
-func (s *session) selected() []string {
+func (s *preparation) selected() []string {
 	filter, _ := types.ParseLabelFilter(s.cfg.LabelFilter) // validated before
 	var ids []string
 	for _, c := range s.reg.All() {
@@ -276,13 +276,13 @@ func (s *session) selected() []string {
 }
 
 // finish gathers the results into the run and lets go of everything.
-func (s *session) finish(ctx context.Context) reports.Redacted {
+func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	s.run.Results, s.run.Exchanges = s.engine.Collect()
 	s.run.Discovered = facts(s.world.Survey)
 	return s.close(ctx)
 }
 
-func (s *session) close(ctx context.Context) reports.Redacted {
+func (s *preparation) close(ctx context.Context) reports.Redacted {
 	s.run.Interrupted = errors.Is(ctx.Err(), context.Canceled)
 	s.run.Requests = s.client.Sent()
 	s.run.Duration = reports.Since(s.started)
@@ -352,7 +352,7 @@ func Run(ctx context.Context, cfg Config) (reports.Redacted, error) {
 }
 
 // ginkgo walks the tree and waits, in it, for the verdicts of the selected checks.
-func (s *session) ginkgo(ids []string) {
+func (s *preparation) ginkgo(ids []string) {
 	out := formatter.ColorableStdOut
 	formatter.ColorableStdOut = io.Discard
 	defer func() { formatter.ColorableStdOut = out }()
@@ -400,7 +400,7 @@ func Register(configure func() Config, done func(reports.Redacted)) {
 		panic(err)
 	}
 	var once sync.Once
-	var s *session
+	var s *preparation
 	var ctx context.Context
 	var failed error
 	start := func() {

@@ -205,6 +205,9 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	if ended == nil {
 		ended = t.perform(c.Body)
 	}
+	for _, f := range t.cleanups {
+		f()
+	}
 	t.sealed = true
 
 	byLevel := map[requirements.Level][]string{}
@@ -325,6 +328,9 @@ func (e *Engine) need(t *T, name string) *stop {
 			return absent("the target is on loopback or not reached by https")
 		}
 	case "session":
+		if s.Token == "" {
+			return e.needToken(t)
+		}
 		if expect.Header(s.WithToken[mcp.Stateful], "Mcp-Session-Id") == "" {
 			return absent("the target assigns no session id")
 		}

@@ -51,6 +51,7 @@ type T struct {
 	refusals   int
 	controlled bool
 	sealed     bool
+	cleanups   []func()
 }
 
 // stop ends a body early with a verdict other than PASS or FAIL.
@@ -71,6 +72,22 @@ func (t *T) NotApplicable(format string, args ...any) { t.end(reports.NotApplica
 
 // NotTested ends the check: what would decide it is out of reach of what the user gave.
 func (t *T) NotTested(format string, args ...any) { t.end(reports.NotTested, format, args...) }
+
+// Cleanup registers a function to run when the body has returned.
+func (t *T) Cleanup(f func()) { t.cleanups = append(t.cleanups, f) }
+
+// RawPost is the protected call written byte by byte, with extra header lines, each ended by CR LF.
+func RawPost(t *T, lines string) wire.Request {
+	req := t.Call().Request()
+	path := t.Survey.URL.RequestURI()
+	var b strings.Builder
+	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: mcpauth (%s)\r\n", path, t.Survey.URL.Host, t.id)
+	for _, f := range req.Header {
+		fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
+	}
+	fmt.Fprintf(&b, "%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", lines, len(req.Body), req.Body)
+	return wire.Request{Method: "POST", URL: t.Survey.Endpoint, Raw: []byte(b.String()), Until: req.Until}
+}
 
 // Note adds a sentence to the result.
 func (t *T) Note(format string, args ...any) { t.notes = append(t.notes, fmt.Sprintf(format, args...)) }
@@ -159,8 +176,9 @@ func (t *T) Saw(ex *reports.Exchange) *reports.Exchange {
 
 // Call is the smallest protected request on this wire, without credentials.
 func (t *T) Call() mcp.Call {
-	c := t.Survey.Protected[t.Wire]
-	if c.Revision != t.Revision && mcp.WireOf(t.Revision) == t.Wire {
+	w := t.wire()
+	c := t.Survey.Protected[w]
+	if c.Revision != t.Revision && mcp.WireOf(t.Revision) == w {
 		c.Revision = t.Revision
 		if c.RPC == "initialize" {
 			c = mcp.Initialize(c.Endpoint, t.Revision)
@@ -179,15 +197,26 @@ func (t *T) HasToken() bool { return t.Survey.Token != "" }
 func (t *T) Good() reports.Field { return mcp.Bearer(t.Survey.Token) }
 
 // Anonymous is the target's answer to the protected request without credentials.
-func (t *T) Anonymous() *reports.Exchange { return t.Saw(t.Survey.Refused[t.Wire]) }
+func (t *T) Anonymous() *reports.Exchange { return t.Saw(t.Survey.Refused[t.wire()]) }
+
+// wire is the judged wire, or the newest wire of the judged revisions where wires are not judged apart.
+func (t *T) wire() mcp.Wire {
+	if t.Wire != "" {
+		return t.Wire
+	}
+	if _, ok := t.Survey.Newest(mcp.Stateful); ok {
+		return mcp.Stateful
+	}
+	return mcp.Stateless
+}
 
 // Bogus is the target's answer to a bearer value that cannot be valid.
 func (t *T) Bogus() *reports.Exchange {
 	c := t.Call()
-	if c.RPC == mcp.Probe("", t.Revision).RPC {
-		return t.Saw(t.Survey.Bogus[t.Wire])
+	if c.RPC == "initialize" || c.RPC == "server/discover" {
+		return t.Saw(t.Survey.Bogus[t.wire()])
 	}
-	return t.Once("bogus "+string(t.Wire), func() *reports.Exchange { return t.Send(c.With(mcp.Bearer(survey.BogusToken))) })
+	return t.Once("bogus "+string(t.wire()), func() *reports.Exchange { return t.Send(c.With(mcp.Bearer(survey.BogusToken))) })
 }
 
 // Control shows that the target serves what it should, so that a refusal means something. With a token

@@ -202,3 +202,11 @@ func list(statuses []int) string {
 	}
 	return strings.Join(parts, " or ")
 }
+
+// RefuseOrNotImplemented expects a refusal of an HTTP method: any 4xx, or 501.
+func RefuseOrNotImplemented() Matcher {
+	return &matcher{expected: "refusal with HTTP 4xx or 501", refusal: true, match: func(ex *reports.Exchange) bool {
+		s := Status(ex)
+		return (s >= 400 && s <= 499 || s == 501) && mcp.Read(ex).Result == nil
+	}}
+}

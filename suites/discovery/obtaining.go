@@ -1,0 +1,186 @@
+package discovery
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func obtaining() {
+	Must("RS-DISC-PRM-PUBLISHED", func(t *T) {
+		for i := range t.Survey.Resources {
+			d := &t.Survey.Resources[i]
+			if d.Exchange != nil {
+				t.Saw(d.Exchange)
+			}
+			if d.Found() && d.Object.String("resource") != "" {
+				return
+			}
+		}
+		places := []string{}
+		for _, d := range t.Survey.Resources {
+			places = append(places, d.URL+": "+reason(d.Err))
+		}
+		t.Unmet(t.Survey.Resources[0].Exchange, "protected resource metadata at one of the places where clients look", "none: %s", strings.Join(places, "; "))
+	})
+
+	// RFC 9728 section 3: exactly one default location follows from resource.
+	Should("RS-DISC-WELL-KNOWN-LOCATION", func(t *T) {
+		d := t.Resource()
+		resource := d.Object.String("resource")
+		u, err := document.ParseURL(resource)
+		if err != nil {
+			t.NotApplicable("resource is missing or no URL (RS-DISC-RESOURCE-FORM)")
+		}
+		location := document.WellKnown(u, "oauth-protected-resource")
+		at := slices.IndexFunc(t.Survey.Resources, func(d survey.Document) bool { return d.URL == location && d.Exchange != nil })
+		ex, found := (*reports.Exchange)(nil), false
+		var object *document.Object
+		if at >= 0 {
+			ex, object, found = t.Survey.Resources[at].Exchange, t.Survey.Resources[at].Object, t.Survey.Resources[at].Found()
+		} else {
+			ex = t.Get(location)
+			object, _, err = survey.ReadDocument(ex)
+			found = err == nil
+		}
+		switch {
+		case !found:
+			t.Unmet(ex, "the document at "+location+", the location that follows from resource", "%s", expect.Describe(ex))
+		case object.String("resource") != resource:
+			t.Unmet(ex, "the document for "+resource+" at "+location, "there, resource is %q", object.String("resource"))
+		}
+	})
+
+	Must("RS-DISC-HTTP-SHAPE", func(t *T) {
+		for i := range t.Survey.Resources {
+			d := &t.Survey.Resources[i]
+			if d.Exchange == nil || expect.Status(d.Exchange) != 200 || d.Place == "root" && !d.Found() {
+				continue // what is not there is RS-DISC-PRM-PUBLISHED's, what else is there NO-HTML-FALLBACK's
+			}
+			t.Saw(d.Exchange)
+			if !d.Found() {
+				t.Unmet(d.Exchange, "one JSON object (RFC 9728 section 3.2)", "%s: %v", d.URL, d.Err)
+				continue
+			}
+			switch m := expect.MediaType(d.Exchange); {
+			case m == "application/json":
+			case strings.HasSuffix(m, "+json"):
+				t.Advise(d.Exchange, "media type application/json", "%s", m)
+			default:
+				t.Unmet(d.Exchange, "media type application/json (RFC 9728 section 3.2)", "%q at %s", expect.Header(d.Exchange, "Content-Type"), d.URL)
+			}
+			for _, odd := range d.Oddities {
+				if strings.Contains(odd, `"resource"`) || strings.Contains(odd, `"authorization_servers"`) {
+					t.Unmet(d.Exchange, "every member once", "%s", odd)
+				} else {
+					t.Advise(d.Exchange, "plain JSON", "%s", odd)
+				}
+			}
+		}
+	})
+
+	Must("RS-DISC-UNAUTHENTICATED", func(t *T) {
+		d := t.Resource()
+		if s := expect.Status(d.Exchange); s != 200 {
+			t.Unmet(d.Exchange, "200 without credentials", "%s", expect.Describe(d.Exchange))
+			return
+		}
+		for _, agent := range []string{"curl/8", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "python-httpx/0.27"} {
+			ex := t.Get(d.URL, mcp.Field("User-Agent", agent))
+			if expect.Status(ex) != 200 {
+				t.Advise(ex, "200 whatever the User-Agent", "%s for %q", expect.Describe(ex), agent)
+			}
+		}
+		ex := t.Get(d.URL, mcp.Bearer(survey.BogusToken))
+		if expect.Status(ex) != 200 {
+			t.Advise(ex, "200 also with a bad token, which this public document need not look at", "%s", expect.Describe(ex))
+		}
+	})
+
+	// RFC 9728 section 3.3, and the canonical URI of the MCP server.
+	Must("RS-DISC-RESOURCE-MATCH", func(t *T) {
+		for _, d := range t.Resources() {
+			resource := d.Object.String("resource")
+			u, err := document.ParseURL(resource)
+			if err != nil {
+				continue // RS-DISC-RESOURCE-FORM
+			}
+			switch relation := relate(t, u, resource); {
+			case relation == "exact", relation == "root" && d.Place == "root":
+			case relation == "root" || relation == "prefix" || relation == "slash" || relation == "case" || relation == "query":
+				t.Advise(d.Exchange, "resource to equal the URL clients connect to, code point by code point: "+t.Survey.Endpoint, "%q (%s)", resource, relation)
+			case d.Place == "root" && relation == "other path":
+				t.Note("the document at the root describes another resource, %s", resource)
+			default:
+				t.Unmet(d.Exchange, "resource to name "+t.Survey.Endpoint, "%q (%s)", resource, relation)
+			}
+		}
+	})
+
+	Practice("RS-DISC-NO-REDIRECT", func(t *T) {
+		for i := range t.Survey.Resources {
+			d := &t.Survey.Resources[i]
+			location := expect.Header(d.Exchange, "Location")
+			if s := expect.Status(d.Exchange); s < 300 || s > 399 || location == "" {
+				continue
+			}
+			if sameOrigin(d.URL, location) {
+				t.Advise(d.Exchange, "200 at once", "a redirect within the origin, to %q", location)
+			} else {
+				t.Unmet(d.Exchange, "200 at once; hardened clients follow no redirect to another origin", "%s", expect.Describe(d.Exchange))
+			}
+		}
+	})
+
+	Practice("RS-DISC-CORS", func(t *T) {
+		d := t.Resource()
+		const inspector = "http://localhost:6274"
+		ex := t.Get(d.URL, mcp.Field("Origin", inspector))
+		allowed := expect.Header(ex, "Access-Control-Allow-Origin")
+		if allowed != "*" && allowed != inspector {
+			t.Advise(ex, "Access-Control-Allow-Origin, so that browser clients can read the document", "%q", allowed)
+		}
+		foreign := t.Get(d.URL, mcp.Field("Origin", "https://evil.example"))
+		if expect.Header(foreign, "Access-Control-Allow-Origin") == "https://evil.example" && strings.EqualFold(expect.Header(foreign, "Access-Control-Allow-Credentials"), "true") {
+			t.Unmet(foreign, "no credentials for foreign origins on a public document", "the origin is reflected together with Access-Control-Allow-Credentials: true")
+		}
+	})
+
+	May("RS-DISC-SIGNED-METADATA", signedMetadata)
+}
+
+func reason(err error) string {
+	if err == nil {
+		return "a document without resource"
+	}
+	return err.Error()
+}
+
+func refusals(t *T) []*reports.Exchange {
+	var out []*reports.Exchange
+	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+		if ex := t.Survey.Refused[w]; ex != nil {
+			out = append(out, t.Saw(ex))
+		}
+	}
+	return out
+}
+
+func sameOrigin(base, location string) bool {
+	b, err := document.ParseURL(base)
+	if err != nil {
+		return false
+	}
+	u, err := b.Parse(location)
+	return err == nil && document.Origin(u) == document.Origin(b)
+}
+
+// unreachable reports that a document's host gave no answer at all.
+func unreachable(d survey.Document) bool { return d.Exchange != nil && d.Exchange.Response == nil }

@@ -1,0 +1,68 @@
+package check
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+)
+
+// Genuine is what a forger knows of the target's tokens.
+type Genuine struct {
+	Header mint.Header
+	Claims mint.Claims
+	// Guessed says that no real token was there to copy from.
+	Guessed bool
+}
+
+// Genuine returns header and claims that a forged token should carry: those of the user's token if it is
+// a JWT, else what the metadata suggests. The signature of the user's token is never reused.
+func (t *T) Genuine() Genuine {
+	now := time.Now().Unix()
+	g := Genuine{Header: mint.Header{"alg": "RS256", "typ": "at+jwt"}, Guessed: true, Claims: mint.Claims{
+		"sub": "alice", "client_id": "mcpauth", "iat": now, "exp": now + 3600, "jti": Random(12), "aud": t.Survey.Endpoint,
+	}}
+	if d := t.Survey.Resource(); d != nil {
+		if r := d.Object.String("resource"); r != "" {
+			g.Claims["aud"] = r
+		}
+		if scopes, _ := d.Object.Strings("scopes_supported"); len(scopes) > 0 {
+			g.Claims["scope"] = strings.Join(scopes, " ")
+		}
+	}
+	for i := range t.Survey.Servers {
+		g.Claims["iss"] = t.Survey.Servers[i].Issuer
+		for _, k := range expect.Keys(t.Survey.Servers[i].JWKS.Object) {
+			if kid := k.String("kid"); kid != "" && g.Header["kid"] == nil {
+				g.Header["kid"] = kid
+			}
+		}
+		break
+	}
+	if parts := strings.Split(t.Token(), "."); len(parts) == 3 {
+		header, claims := mint.Header{}, mint.Claims{}
+		if decode(parts[0], &header) && decode(parts[1], &claims) && header["alg"] != nil {
+			claims["jti"] = Random(12)
+			return Genuine{Header: header, Claims: claims}
+		}
+	}
+	return g
+}
+
+func decode(segment string, into any) bool {
+	b, err := base64.RawURLEncoding.DecodeString(segment)
+	return err == nil && json.Unmarshal(b, into) == nil
+}
+
+// IssuerKeys are the public keys that the target's authorization servers publish.
+func (t *T) IssuerKeys() []*document.Object {
+	var out []*document.Object
+	for i := range t.Survey.Servers {
+		out = append(out, expect.Keys(t.Survey.Servers[i].JWKS.Object)...)
+	}
+	return out
+}

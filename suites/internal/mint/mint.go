@@ -1,0 +1,137 @@
+// Package mint makes tokens of every kind of wrongness, by hand: no library would sign them.
+package mint
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"sync"
+)
+
+// Claims and headers are written with their members in alphabetical order.
+type (
+	// Header is a JOSE header.
+	Header map[string]any
+	// Claims is a JWT claims set.
+	Claims map[string]any
+)
+
+// With returns the header with one member set; nil removes it.
+func (h Header) With(name string, value any) Header {
+	out := Header{}
+	for k, v := range h {
+		out[k] = v
+	}
+	if value == nil {
+		delete(out, name)
+	} else {
+		out[name] = value
+	}
+	return out
+}
+
+func segment(v any) string {
+	b, _ := json.Marshal(v) // maps of plain values always marshal
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Input is the signing input of a compact JWS (RFC 7515 section 5.1).
+func Input(h Header, c Claims) string { return segment(h) + "." + segment(c) }
+
+// Unsigned is a JWT with an empty signature.
+func Unsigned(h Header, c Claims) string { return Input(h, c) + "." }
+
+// HS256 signs with a shared secret, which may be empty.
+func HS256(h Header, c Claims, secret []byte) string {
+	input := Input(h, c)
+	return input + "." + HMAC(input, secret)
+}
+
+// HMAC is the HS256 signature segment of a signing input.
+func HMAC(input string, secret []byte) string {
+	m := hmac.New(sha256.New, secret)
+	m.Write([]byte(input))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+// Attacker holds the keys of somebody whom no server trusts.
+type Attacker struct {
+	EC *ecdsa.PrivateKey
+	Ed ed25519.PrivateKey
+}
+
+var attacker = sync.OnceValue(func() *Attacker {
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err) // the system has no randomness
+	}
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return &Attacker{ec, ed}
+})
+
+// NewAttacker returns the attacker of this process; keys are made once.
+func NewAttacker() *Attacker { return attacker() }
+
+// ES256 signs with the attacker's P-256 key.
+func (a *Attacker) ES256(h Header, c Claims) string {
+	input := Input(h, c)
+	sum := sha256.Sum256([]byte(input))
+	r, s, err := ecdsa.Sign(rand.Reader, a.EC, sum[:])
+	if err != nil {
+		panic(err) // a P-256 key signs every digest
+	}
+	sig := append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
+	return input + "." + base64.RawURLEncoding.EncodeToString(sig)
+}
+
+// EdDSA signs with the attacker's Ed25519 key.
+func (a *Attacker) EdDSA(h Header, c Claims) string {
+	input := Input(h, c)
+	sig, _ := a.Ed.Sign(nil, []byte(input), crypto.Hash(0)) // pure Ed25519 never fails
+	return input + "." + base64.RawURLEncoding.EncodeToString(sig)
+}
+
+// JWK is the attacker's public P-256 key.
+func (a *Attacker) JWK() map[string]any {
+	return map[string]any{
+		"kty": "EC", "crv": "P-256",
+		"x": base64.RawURLEncoding.EncodeToString(a.EC.X.FillBytes(make([]byte, 32))),
+		"y": base64.RawURLEncoding.EncodeToString(a.EC.Y.FillBytes(make([]byte, 32))),
+	}
+}
+
+// Spelling is one way to write a public key down as a shared secret.
+type Spelling struct {
+	Name   string
+	Secret []byte
+}
+
+// Spellings are the ways in which a careless verifier may take an RSA public key for an HMAC secret.
+func Spellings(n, e []byte) []Spelling {
+	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
+	pkix, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil
+	}
+	pkcs1 := x509.MarshalPKCS1PublicKey(key)
+	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix})
+	old := pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: pkcs1})
+	return []Spelling{
+		{"PEM of the SubjectPublicKeyInfo", text}, {"the same without the final newline", text[:len(text)-1]},
+		{"PEM of the PKCS #1 key", old}, {"DER of the SubjectPublicKeyInfo", pkix}, {"DER of the PKCS #1 key", pkcs1},
+		{"bytes of the modulus", n}, {"base64url of the modulus", []byte(base64.RawURLEncoding.EncodeToString(n))},
+	}
+}

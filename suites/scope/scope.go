@@ -1,0 +1,58 @@
+// Package scope holds the checks on scopes: advertised, challenged and enforced.
+package scope
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// Register registers the area.
+func Register() {
+	Describe("MCP Security Best Practices: Scope Minimization", minimization)
+}
+
+func minimization() {
+	Practice("RS-SCOPE-OBTAINABLE", func(t *T) {
+		known, published := []string(nil), false
+		for i := range t.Survey.Servers {
+			if m := t.Survey.Servers[i].Metadata(); m != nil {
+				scopes, ok := m.Object.Strings("scopes_supported")
+				known, published = append(known, scopes...), published || ok
+			}
+		}
+		ex := t.Anonymous()
+		v, ok := expect.Param(ex, "scope")
+		switch {
+		case !ok:
+			t.NotApplicable("the challenge names no scope")
+		case !published:
+			t.NotTested("the authorization server publishes no scopes; whether it grants the challenged ones takes a login")
+		}
+		for _, s := range strings.Fields(v) {
+			if !slices.Contains(known, s) {
+				t.Advise(ex, "challenged scopes that the authorization server knows", "%q is not in its scopes_supported", s)
+			}
+		}
+	})
+
+	Practice("AS-SCOPE-NO-OMNIBUS", func(t *T) {
+		listed := false
+		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+			scopes, _ := m.Object.Strings("scopes_supported")
+			listed = listed || len(scopes) > 0
+			for _, s := range scopes {
+				if expect.Omnibus(s) {
+					t.Advise(m.Exchange, "no scope that means everything", "%q", s)
+				}
+			}
+		})
+		if !listed {
+			t.NotApplicable("no scopes are published")
+		}
+	})
+}

@@ -1,0 +1,198 @@
+// Package tokenvalidation holds the checks on what a server takes for a valid access token (OAuth 2.1
+// section 5.2, RFC 7519, RFC 8725, RFC 9068).
+package tokenvalidation
+
+import (
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// Register registers the area.
+func Register() {
+	Describe("OAuth 2.1 section 5.1: Bearer Token Requests", requests)
+	Describe("OAuth 2.1 section 5.2: Access Token Validation", garbage)
+	Describe("RFC 8725: JSON Web Token Best Current Practices", forged)
+}
+
+func requests() {
+	Must("RS-TOKEN-VALID-ACCEPTED", func(t *T) {
+		t.Expect(t.Saw(t.Survey.WithToken[t.Wire]), "the valid token").To(expect.Accept())
+		if t.Wire == mcp.Stateless {
+			t.Expect(t.Send(mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil).With(t.Good())), "tools/list with the valid token").To(expect.Accept())
+		}
+	})
+
+	// RFC 9110 section 11.1: the scheme is case-insensitive.
+	Must("RS-TOKEN-SCHEME-CASE", func(t *T) {
+		for _, scheme := range []string{"bearer", "BEARER", "bEaReR"} {
+			t.Expect(t.Send(t.Call().With(mcp.Field("Authorization", scheme+" "+t.Token()))), "scheme spelled %s", scheme).To(expect.Accept())
+		}
+		t.Expect(t.Send(t.Call().With(mcp.Field("Authorization", "Bearer  "+t.Token()))), "two spaces after the scheme").Ideally(expect.Accept())
+	})
+
+	Must("RS-TOKEN-WRONG-SCHEME", func(t *T) {
+		for _, f := range []reports.Field{
+			mcp.Field("Authorization", "Basic "+basic(t.Token())), mcp.Field("Authorization", "OAuth "+t.Token()),
+			mcp.Field("Authorization", "JWT "+t.Token()), mcp.Field("Authorization", "DPoP "+t.Token()),
+			mcp.Field("Authorization", "Bearer"+t.Token()), mcp.Field("X-Authorization", "Bearer "+t.Token()),
+			mcp.Field("Proxy-Authorization", "Bearer "+t.Token()),
+		} {
+			scheme, _, _ := strings.Cut(f.Value, " ")
+			if len(scheme) > 10 {
+				scheme = "Bearer without a space"
+			}
+			t.Expect(t.Send(t.Call().With(f)), "%s: %s", f.Name, scheme).To(expect.Refuse(401, 400))
+		}
+		for _, f := range []reports.Field{mcp.Field("Authorization", t.Token()), mcp.Field("Authorization", "Token "+t.Token())} {
+			t.Expect(t.Send(t.Call().With(f)), "the raw token, or the scheme Token").Ideally(expect.Refuse(401, 400))
+		}
+	})
+
+	// MCP Authorization, Token Requirements: never in the query string.
+	Must("RS-TOKEN-QUERY-IGNORED", func(t *T) {
+		for _, name := range []string{"access_token", "token", "bearer", "authorization"} {
+			t.Expect(t.Send(t.Call().WithQuery(name, t.Token())), "POST with ?%s=", name).To(expect.RefuseAnyway())
+		}
+		t.Expect(t.Send(t.Call().Using("GET").WithQuery("access_token", t.Token())), "GET with ?access_token=").To(expect.RefuseAnyway())
+	})
+
+	Practice("RS-TOKEN-BODY-IGNORED", func(t *T) {
+		c := t.Call()
+		for about, params := range map[string]map[string]any{
+			"params.auth":                {"auth": map[string]any{"type": "oauth2", "access_token": t.Token()}},
+			"params.access_token":        {"access_token": t.Token()},
+			"params._meta.authorization": {"_meta": map[string]any{"authorization": "Bearer " + t.Token()}},
+		} {
+			all := map[string]any{}
+			for k, v := range c.Params {
+				all[k] = v
+			}
+			for k, v := range params {
+				all[k] = v
+			}
+			d := c
+			d.Params = all
+			t.Expect(t.Send(d), "the token in %s", about).To(expect.RefuseAnyway())
+		}
+	})
+
+	Practice("RS-TOKEN-COOKIE-IGNORED", func(t *T) {
+		for _, name := range []string{"access_token", "token"} {
+			t.Expect(t.Send(t.Call().With(mcp.Field("Cookie", name+"="+t.Token()))), "the token in cookie %s", name).To(expect.RefuseAnyway())
+		}
+	})
+
+	// RFC 6750 section 2: not more than one method in a request.
+	Should("RS-TOKEN-DUPLICATE-CREDENTIALS", func(t *T) {
+		good, bad := t.Good(), mcp.Bearer(survey.BogusToken)
+		first := t.Send(t.Call().With(bad, good))
+		t.Expect(first, "a bad Authorization field before the good one").To(expect.Refuse(400, 401))
+		second := t.Send(t.Call().With(good, bad))
+		t.Expect(second, "a bad Authorization field after the good one").Ideally(expect.Refuse(400, 401))
+		t.Expect(t.Send(t.Call().With(mcp.Field("Authorization", bad.Value+", "+good.Value))), "both in one field").To(expect.Refuse(400, 401))
+		t.Expect(t.Send(t.Call().With(bad).WithQuery("access_token", t.Token())), "a bad Authorization field and the good token in the query").To(expect.Refuse(400, 401))
+		t.Expect(t.Send(t.Call().With(bad, mcp.Field("Cookie", "access_token="+t.Token()))), "a bad Authorization field and the good token in a cookie").To(expect.Refuse(400, 401))
+	})
+}
+
+func garbage() {
+	Must("RS-TOKEN-GARBAGE", func(t *T) {
+		t.Expect(t.Bogus(), "a random value of the usual shape").To(expect.Refuse(401))
+		for _, token := range []string{"test", "admin", "00000000-0000-4000-8000-000000000000", Random(32)} {
+			t.Expect(t.Send(t.Call().With(mcp.Bearer(token))), "Bearer %s", token).To(expect.Refuse(401))
+		}
+		if !t.HasToken() {
+			return
+		}
+		for about, token := range nearMisses(t.Token()) {
+			t.Expect(t.Send(t.Call().With(mcp.Bearer(token))), "%s", about).To(expect.Refuse(401))
+		}
+	})
+
+	Must("RS-TOKEN-SYNTAX-BYTES", func(t *T) {
+		values := []string{"\"" + survey.BogusToken + "\"", "<" + survey.BogusToken + ">", survey.BogusToken + ";charset=utf-8", "\xfc", "ü"}
+		if t.HasToken() {
+			values = append(values, "\""+t.Token()+"\"", "<"+t.Token()+">", t.Token()+";charset=utf-8", t.Token()+",", t.Token()[:len(t.Token())/2]+" "+t.Token()[len(t.Token())/2:])
+		}
+		for i, v := range values {
+			t.Expect(t.Send(t.Call().With(mcp.Field("Authorization", "Bearer "+v))), "illegal bytes, variant %d", i+1).To(expect.RefuseAnyway())
+		}
+		t.Expect(t.Do(nulByte(t)), "a NUL byte in the token").To(expect.RefuseAnyway())
+	})
+
+	Practice("RS-TOKEN-OVERSIZED", func(t *T) {
+		sizes := []int{8 << 10, 64 << 10}
+		if t.Intrusive {
+			sizes = append(sizes, 256<<10)
+		}
+		for _, n := range sizes {
+			ex := t.Send(t.Call().With(mcp.Bearer(strings.Repeat("A", n))).OnFreshConnection())
+			if ex.Response == nil {
+				t.Advise(ex, "an answer to a token of "+kib(n), "%s", ex.Error)
+				continue
+			}
+			t.Expect(ex, "a token of %s", kib(n)).To(expect.Refuse(401, 400, 413, 414, 431))
+		}
+		t.Control()
+	})
+}
+
+// nulByte writes the request by hand: no HTTP library sends such a field.
+func nulByte(t *T) wire.Request {
+	token := survey.BogusToken
+	if t.HasToken() {
+		token = t.Token()
+	}
+	return RawPost(t, "Authorization: Bearer "+token+"\x00x\r\n")
+}
+
+func kib(n int) string {
+	return map[int]string{8 << 10: "8 KiB", 64 << 10: "64 KiB", 256 << 10: "256 KiB"}[n]
+}
+
+// nearMisses are tokens that differ from a good one in one place.
+func nearMisses(token string) map[string]string {
+	middle := len(token) / 2
+	flipped := []byte(token)
+	if flipped[middle] == 'A' {
+		flipped[middle] = 'B'
+	} else {
+		flipped[middle] = 'A'
+	}
+	return map[string]string{
+		"the valid token with one character changed":       string(flipped),
+		"the valid token without its last four":            token[:len(token)-4],
+		"the valid token with more at its end":             token + "xxxx",
+		"the valid token with upper and lower exchanged":   swapCase(token),
+		"the valid token without its first character":      token[1:],
+		"the first half of the valid token":                token[:middle],
+		"the valid token twice":                            token + token,
+		"the valid token with a dot and more at its end":   token + ".e30",
+		"the valid token, its characters in reverse order": reverse(token),
+	}
+}
+
+func swapCase(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+			b[i] = c ^ 0x20
+		}
+	}
+	return string(b)
+}
+
+func reverse(s string) string {
+	b := []byte(s)
+	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
+		b[i], b[j] = b[j], b[i]
+	}
+	return string(b)
+}

@@ -1,0 +1,290 @@
+// Package transport holds the checks on the HTTP layer below authorization: TLS, Origin and Host, CORS,
+// redirects, caches, and the protocol version header.
+package transport
+
+import (
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// Register registers the area.
+func Register() {
+	Describe("MCP Transports: Security Warning", rebinding)
+	Describe("WHATWG Fetch: HTTP CORS protocol", cors)
+	Describe("OAuth 2.1 section 1.5: Communication security", security)
+	Describe("MCP Transports: Protocol Version Header", versions)
+}
+
+const evil = "https://evil.example"
+
+func foreignOrigins(t *T) []string {
+	host, port := t.Survey.URL.Hostname(), "1"
+	return []string{
+		evil, "http://evil.example:80", "https://" + host + ".evil.example", "https://evil-" + host, "https://" + host + ":" + port,
+		"null", "file://", "HTTPS://EVIL.EXAMPLE",
+	}
+}
+
+func rebinding() {
+	// 2025-11-25: "If the Origin header is present and invalid, servers MUST respond with HTTP 403".
+	Must("RS-TRANSPORT-ORIGIN-INVALID", func(t *T) {
+		for _, origin := range foreignOrigins(t) {
+			ex := t.Send(t.Call().With(t.Good(), mcp.Field("Origin", origin)))
+			switch s := expect.Status(ex); {
+			case t.Since("2025-11-25") && (s == 400 || s == 401):
+				t.Expect(ex, "Origin: %s", origin).Ideally(expect.Refuse(403))
+			case t.Since("2025-11-25"):
+				t.Expect(ex, "Origin: %s", origin).To(expect.Refuse(403))
+			default:
+				t.Expect(ex, "Origin: %s", origin).To(expect.RefuseAnyway())
+			}
+		}
+	})
+
+	Practice("RS-TRANSPORT-ORIGIN-ALLOWED", func(t *T) {
+		t.Expect(t.Send(t.Call().With(t.Good())), "without Origin").To(expect.Accept())
+		for _, origin := range t.Origins {
+			t.Expect(t.Send(t.Call().With(t.Good(), mcp.Field("Origin", origin))), "declared Origin %s", origin).To(expect.Accept())
+		}
+		own := document.Origin(t.Survey.URL)
+		t.Expect(t.Send(t.Call().With(t.Good(), mcp.Field("Origin", own))), "its own Origin").Ideally(expect.Accept())
+	})
+
+	Must("RS-TRANSPORT-ORIGIN-EVERY-METHOD", func(t *T) {
+		foreign := mcp.Field("Origin", evil)
+		for _, verb := range []string{"GET", "DELETE"} {
+			t.Expect(t.Send(t.Call().Using(verb).With(t.Good(), foreign)), "%s from a foreign Origin", verb).To(expect.Refuse(403, 405, 400, 401, 404))
+		}
+		plain := t.Call().With(t.Good(), foreign, mcp.Field("Content-Type", "text/plain"))
+		t.Expect(t.Send(plain), "POST as text/plain from a foreign Origin").To(expect.Refuse(403, 415, 400, 401))
+	})
+
+	Practice("RS-TRANSPORT-HOST-REBINDING", func(t *T) {
+		if !t.Loopback() {
+			t.NotApplicable("the target is not on this machine; there, virtual hosting decides")
+		}
+		for _, host := range []string{"evil.example:" + t.Survey.URL.Port(), "localhost.evil.example", "127.0.0.1.nip.io"} {
+			req := t.Call().Request()
+			req.Host = host
+			ex := t.Do(req)
+			switch {
+			case expect.Accepted(ex):
+				t.Unmet(ex, "a foreign Host to be refused", "%s for Host: %s", expect.Describe(ex), host)
+			case expect.Status(ex) == 401:
+				t.Advise(ex, "a foreign Host to be refused before anything else", "%s for Host: %s; only the token protects", expect.Describe(ex), host)
+			default:
+				t.Expect(ex, "Host: %s", host).To(expect.RefuseAnyway())
+			}
+		}
+	})
+}
+
+func cors() {
+	Practice("RS-TRANSPORT-CORS-PREFLIGHT", func(t *T) {
+		origin := browserOrigin(t)
+		ex := t.Do(wire.Request{Method: "OPTIONS", URL: t.Survey.Endpoint, Header: []reports.Field{
+			mcp.Field("Origin", origin), mcp.Field("Access-Control-Request-Method", "POST"),
+			mcp.Field("Access-Control-Request-Headers", "authorization, content-type, mcp-protocol-version"),
+		}})
+		allowed := expect.Header(ex, "Access-Control-Allow-Origin")
+		s := expect.Status(ex)
+		if allowed == "" && len(t.Origins) == 0 {
+			t.NotApplicable("the target offers no CORS to %s, and no browser origin was declared with --origin", origin)
+		}
+		if s < 200 || s > 299 || (allowed != "*" && allowed != origin) {
+			t.Unmet(ex, "a preflight from "+origin+" to be answered 2xx and allowed, without credentials", "%s, Access-Control-Allow-Origin %q", expect.Describe(ex), allowed)
+			return
+		}
+		headers := strings.ToLower(strings.Join(expect.HeaderValues(ex, "Access-Control-Allow-Headers"), ","))
+		if !strings.Contains(headers, "authorization") {
+			t.Unmet(ex, "Authorization named in Access-Control-Allow-Headers; * does not cover it", "%q", headers)
+		}
+		if !strings.Contains(headers, "mcp-protocol-version") && headers != "*" && !strings.Contains(headers, "*") {
+			t.Advise(ex, "the MCP headers in Access-Control-Allow-Headers", "%q", headers)
+		}
+	})
+
+	Practice("RS-TRANSPORT-CORS-EXPOSE", func(t *T) {
+		origin := browserOrigin(t)
+		ex := t.Send(t.Call().With(mcp.Field("Origin", origin)))
+		exposed := strings.ToLower(strings.Join(expect.HeaderValues(ex, "Access-Control-Expose-Headers"), ","))
+		allowed := expect.Header(ex, "Access-Control-Allow-Origin")
+		elsewhere := allowed != "" || len(t.Origins) > 0 || corsElsewhere(t, origin)
+		switch {
+		case expect.Status(ex) != 401:
+			t.NotApplicable("the request from %s is answered with %s, not 401", origin, expect.Describe(ex))
+		case !elsewhere:
+			t.NotApplicable("the target offers no CORS, and no browser origin was declared with --origin")
+		case allowed == "":
+			t.Unmet(ex, "the CORS fields on the 401 too, as on other answers", "no Access-Control-Allow-Origin, so browser code cannot see the challenge")
+		case !strings.Contains(exposed, "www-authenticate") && exposed != "*":
+			t.Unmet(ex, "WWW-Authenticate in Access-Control-Expose-Headers, so that browser code can see the challenge", "%q", exposed)
+		}
+	})
+
+	Practice("RS-TRANSPORT-CORS-CREDENTIALS", func(t *T) {
+		for _, origin := range []string{evil, "null"} {
+			for _, ex := range []*reports.Exchange{
+				t.Send(t.Call().With(mcp.Field("Origin", origin))),
+				t.Do(wire.Request{Method: "OPTIONS", URL: t.Survey.Endpoint, Header: []reports.Field{mcp.Field("Origin", origin), mcp.Field("Access-Control-Request-Method", "POST")}}),
+			} {
+				if expect.Header(ex, "Access-Control-Allow-Origin") == origin && strings.EqualFold(expect.Header(ex, "Access-Control-Allow-Credentials"), "true") {
+					t.Unmet(ex, "no credentials for foreign origins", "Origin %s is reflected together with Access-Control-Allow-Credentials: true", origin)
+				}
+			}
+		}
+	})
+}
+
+// browserOrigin is an origin that the user declared, or that of the MCP Inspector.
+func browserOrigin(t *T) string {
+	if len(t.Origins) > 0 {
+		return t.Origins[0]
+	}
+	return "http://localhost:6274"
+}
+
+// corsElsewhere reports that the target offers CORS on its metadata or its preflight.
+func corsElsewhere(t *T, origin string) bool {
+	preflight := t.Do(wire.Request{Method: "OPTIONS", URL: t.Survey.Endpoint, Header: []reports.Field{mcp.Field("Origin", origin), mcp.Field("Access-Control-Request-Method", "POST")}})
+	if expect.Header(preflight, "Access-Control-Allow-Origin") != "" {
+		return true
+	}
+	d := t.Survey.Resource()
+	return d != nil && expect.Header(d.Exchange, "Access-Control-Allow-Origin") != ""
+}
+
+func security() {
+	Must("RS-TLS-ENFORCED", func(t *T) {
+		plain := "http://" + t.Survey.URL.Hostname() + t.Survey.URL.RequestURI()
+		probe := mcp.Probe(plain, mcp.NewestStateful).With(mcp.Bearer("x"))
+		ex := t.Send(probe)
+		switch s := expect.Status(ex); {
+		case ex.Response == nil:
+			t.Refused()
+		case s == 301 || s == 308 || s == 302 || s == 307:
+			if !strings.HasPrefix(expect.Header(ex, "Location"), "https://") {
+				t.Unmet(ex, "plain HTTP to be refused, or redirected to https", "%s", expect.Describe(ex))
+			} else if s == 307 || s == 308 {
+				t.Advise(ex, "no redirect that repeats the request in clear text", "%s", expect.Describe(ex))
+			}
+		case s == 401 || mcp.Read(ex).Result != nil || mcp.Read(ex).Error:
+			t.Unmet(ex, "the MCP endpoint over https only", "the MCP layer answers over plain HTTP: %s", expect.Describe(ex))
+		}
+	})
+
+	Practice("RS-TLS-HSTS", func(t *T) {
+		ex := t.Saw(t.Survey.Anonymous[mcp.Stateful])
+		v := strings.ToLower(expect.Header(ex, "Strict-Transport-Security"))
+		if !strings.Contains(v, "max-age=") || strings.Contains(v, "max-age=0") {
+			t.Advise(ex, "Strict-Transport-Security with a max-age of half a year or more", "%q", v)
+		}
+	})
+
+	Practice("RS-TRANSPORT-NO-REDIRECT", func(t *T) {
+		calls := []mcp.Call{t.Call()}
+		if t.HasToken() {
+			calls = append(calls, t.Call().With(t.Good()))
+		}
+		for _, c := range calls {
+			if ex := t.Send(c); expect.Status(ex) >= 300 && expect.Status(ex) <= 399 {
+				t.Unmet(ex, "an answer at the published URL; a redirect loses the body or the token", "%s", expect.Describe(ex))
+			}
+		}
+	})
+
+	Practice("RS-TRANSPORT-CACHE", func(t *T) {
+		ex := t.Send(t.Call().With(t.Good()))
+		v := strings.ToLower(strings.Join(expect.HeaderValues(ex, "Cache-Control"), ","))
+		for _, shared := range []string{"public", "s-maxage"} {
+			if strings.Contains(v, shared) {
+				t.Unmet(ex, "nothing in Cache-Control that lets shared caches keep an authorized answer", "%q", v)
+			}
+		}
+	})
+
+	Practice("RS-TRANSPORT-COOKIES", func(t *T) {
+		ex := t.Send(t.Call().With(t.Good()))
+		cookies := expect.HeaderValues(ex, "Set-Cookie")
+		if len(cookies) == 0 {
+			t.NotApplicable("the endpoint sets no cookie")
+		}
+		for _, c := range cookies {
+			pair, attributes, _ := strings.Cut(c, ";")
+			name, value, _ := strings.Cut(pair, "=")
+			t.Secrets.Add("cookie", value)
+			t.Expect(t.Send(t.Call().With(mcp.Field("Cookie", pair))), "the cookie %s without a token", name).To(expect.RefuseAnyway())
+			for _, attribute := range []string{"httponly", "samesite"} {
+				if !strings.Contains(strings.ToLower(attributes), attribute) {
+					t.Advise(ex, "HttpOnly and SameSite on the cookie "+name, "%s is missing", attribute)
+				}
+			}
+		}
+	})
+}
+
+func versions() {
+	Must("RS-TRANSPORT-VERSION-HEADER", func(t *T) {
+		for _, v := range []string{"2024-11-05", "1900-01-01", "draft", "2025-03-26", "2025-11-25"} {
+			t.Expect(t.Send(t.Call().With(mcp.Field("MCP-Protocol-Version", v))), "MCP-Protocol-Version: %s, without credentials", v).To(expect.RefuseAnyway())
+		}
+		twice := t.Call().With(mcp.Field("MCP-Protocol-Version", "2025-06-18"), mcp.Field("MCP-Protocol-Version", "2024-11-05"))
+		t.Expect(t.Send(twice), "two MCP-Protocol-Version fields, without credentials").To(expect.RefuseAnyway())
+		if !t.HasToken() || !t.Since("2025-06-18") {
+			return
+		}
+		t.Control()
+		call := t.Call()
+		if t.Wire == mcp.Stateful {
+			session := OpenSession(t, t.Good())
+			call = session.Method("tools/list", nil).With(t.Good())
+		} else {
+			call = call.With(t.Good())
+		}
+		t.Expect(t.Send(call.With(mcp.Field("MCP-Protocol-Version", "1900-01-01"))), "MCP-Protocol-Version: 1900-01-01, with the valid token").To(expect.Refuse(400))
+	})
+
+	Must("RS-TRANSPORT-ERA-PARITY", func(t *T) {
+		for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+			rev, _ := t.Survey.Newest(w)
+			probe := mcp.Probe(t.Survey.Endpoint, rev)
+			t.Expect(t.Send(probe), "the %s wire without credentials", w).To(expect.Refuse(401))
+			t.Expect(t.Send(probe.With(mcp.Bearer(survey.BogusToken))), "the %s wire with a bad token", w).To(expect.Refuse(401))
+			t.Expect(t.Send(probe.With(t.Good(), mcp.Field("Origin", evil))), "the %s wire from a foreign Origin", w).To(expect.RefuseAnyway())
+			t.Expect(t.Send(probe.Method("tools/list", nil)), "tools/list on the %s wire without credentials", w).To(expect.RefuseAnyway())
+		}
+	})
+
+	// 2026-07-28, Server Validation: 400 with HeaderMismatch, -32020.
+	Must("RS-TRANSPORT-HEADER-MISMATCH", func(t *T) {
+		list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil).With(t.Good())
+		call := list.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}})
+		t.Expect(t.Send(list), "tools/list with matching headers").To(expect.Accept())
+		for about, c := range map[string]mcp.Call{
+			"Mcp-Method: tools/call on a tools/list": list.With(mcp.Field("Mcp-Method", "tools/call")),
+			"Mcp-Name of another tool":               call.With(mcp.Field("Mcp-Name", "mcpauth_other_tool")),
+			"MCP-Protocol-Version unlike the _meta":  list.With(mcp.Field("MCP-Protocol-Version", "2025-11-25")),
+		} {
+			ex := t.Send(c)
+			if t.Expect(ex, "%s", about).To(expect.Refuse(400)) && mcp.Read(ex).Code != "-32020" && mcp.Read(ex).Code != "-32022" {
+				t.Advise(ex, "JSON-RPC error -32020", "%s (%s)", expect.Describe(ex), about)
+			}
+		}
+	})
+
+	Must("RS-TRANSPORT-CONNECTION-IDENTITY", func(t *T) {
+		for range 3 { // the same keep-alive connection, where the server keeps it
+			t.Expect(t.Send(t.Call().With(t.Good())), "the valid token").To(expect.Accept())
+			t.Expect(t.Send(t.Call()), "without credentials, after an authorized request").To(expect.Refuse(401))
+			t.Expect(t.Send(t.Call().With(mcp.Bearer(survey.BogusToken))), "a bad token, after an authorized request").To(expect.Refuse(401))
+		}
+	})
+}
