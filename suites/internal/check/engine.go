@@ -41,9 +41,8 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 	if e.Timeout == 0 {
 		e.Timeout = 30 * time.Second
 	}
-	var alone []*Check
-	var together sync.WaitGroup
-	for _, id := range ids {
+	var alone, others []*Check
+	for _, id := range ids { // all slots first: the map is read-only once the first check runs
 		c, ok := e.Registry.Lookup(id)
 		if !ok || e.slots[id] != nil {
 			continue
@@ -51,8 +50,12 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		e.slots[id] = &slot{done: make(chan struct{})}
 		if c.Requirement.Alone {
 			alone = append(alone, c)
-			continue
+		} else {
+			others = append(others, c)
 		}
+	}
+	var together sync.WaitGroup
+	for _, c := range others {
 		together.Go(func() { e.run(ctx, c) })
 	}
 	go func() {

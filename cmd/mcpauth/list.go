@@ -1,0 +1,196 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	reportjson "github.com/mcpauth/conformance/reports/json"
+)
+
+// filter selects requirements of the catalogue.
+type filter struct {
+	area, level, revision, tier, label []string
+}
+
+func (f *filter) selects(r *requirements.Requirement) bool {
+	has := func(want []string, got ...string) bool {
+		return len(want) == 0 || slices.ContainsFunc(want, func(w string) bool {
+			return slices.ContainsFunc(got, func(g string) bool { return strings.EqualFold(w, g) })
+		})
+	}
+	return has(f.area, r.Area) && has(f.level, string(r.Level)) && has(f.revision, r.Revisions...) && has(f.tier, string(r.Tier)) && has(f.label, labels(r)...)
+}
+
+func labels(r *requirements.Requirement) []string {
+	l := []string{r.ID, r.Area, string(r.Level), string(r.Tier), string(r.Role)}
+	for name, on := range map[string]bool{"core": r.Core, "browser": r.Browser, "intrusive": r.Intrusive, "pending": r.Pending} {
+		if on {
+			l = append(l, name)
+		}
+	}
+	return l
+}
+
+func listCommand() *cobra.Command {
+	var f filter
+	var format string
+	c := &cobra.Command{Use: "list", Short: "List the requirements", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		if err := f.validate(); err != nil {
+			return &exit{reports.ExitUsage, err}
+		}
+		var chosen []*requirements.Requirement
+		all := requirements.All()
+		for i := range all {
+			if f.selects(&all[i]) {
+				chosen = append(chosen, &all[i])
+			}
+		}
+		if len(chosen) == 0 {
+			return &exit{reports.ExitUsage, fmt.Errorf("no requirement fits these filters")}
+		}
+		switch format {
+		case "table":
+			return table(c.OutOrStdout(), chosen)
+		case "json":
+			return asJSON(c.OutOrStdout(), chosen)
+		}
+		return &exit{reports.ExitUsage, fmt.Errorf("--format %q: want table or json", format)}
+	}}
+	c.Flags().StringVar(&format, "format", "table", "table or json")
+	c.Flags().StringSliceVar(&f.area, "area", nil, "only these areas")
+	c.Flags().StringSliceVar(&f.level, "level", nil, "only these levels: MUST, SHOULD, MAY, BCP")
+	c.Flags().StringSliceVar(&f.revision, "revision", nil, "only what applies at these revisions")
+	c.Flags().StringSliceVar(&f.tier, "tier", nil, "only these tiers: T0 to T3")
+	c.Flags().StringSliceVar(&f.label, "label", nil, "only these labels: core, browser, intrusive, pending, a role, an id")
+	return c
+}
+
+// validate refuses values that can select nothing because they are misspelled.
+func (f *filter) validate() error {
+	for _, v := range f.revision {
+		if !slices.Contains(requirements.Revisions, v) {
+			return fmt.Errorf("unknown revision %q; known are %s", v, strings.Join(requirements.Revisions, ", "))
+		}
+	}
+	all := requirements.All()
+	for _, a := range f.area {
+		if !slices.ContainsFunc(all, func(r requirements.Requirement) bool { return strings.EqualFold(r.Area, a) }) {
+			return fmt.Errorf("unknown area %q", a)
+		}
+	}
+	return nil
+}
+
+func status(r *requirements.Requirement) string {
+	if r.Pending {
+		return "pending"
+	}
+	return "checked"
+}
+
+func table(w io.Writer, rs []*requirements.Requirement) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tLEVEL\tTIER\tAREA\tSTATUS\tTITLE")
+	pending := 0
+	for _, r := range rs {
+		if r.Pending {
+			pending++
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Level, r.Tier, r.Area, status(r), r.Title)
+	}
+	fmt.Fprintf(t, "%d requirements, %d of them pending (no check yet)\n", len(rs), pending)
+	return t.Flush()
+}
+
+type listed struct {
+	ID        string   `json:"id"`
+	Title     string   `json:"title"`
+	Role      string   `json:"role"`
+	Area      string   `json:"area"`
+	Level     string   `json:"level"`
+	Tier      string   `json:"tier"`
+	Status    string   `json:"status"`
+	Revisions []string `json:"revisions"`
+	Labels    []string `json:"labels"`
+	Needs     []string `json:"needs"`
+	Statement string   `json:"statement"`
+}
+
+func asJSON(w io.Writer, rs []*requirements.Requirement) error {
+	out := make([]listed, 0, len(rs))
+	for _, r := range rs {
+		l := labels(r)
+		slices.Sort(l)
+		out = append(out, listed{r.ID, r.Title, string(r.Role), r.Area, string(r.Level), string(r.Tier), status(r), r.Revisions, l, r.Needs, r.Statement})
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(out)
+}
+
+func explainCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "explain ID", Short: "Explain a requirement: what, why, how it is tested, how to mend", Args: cobra.ExactArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var ids []string
+			for _, r := range requirements.All() {
+				ids = append(ids, r.ID)
+			}
+			return ids, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			r, ok := requirements.Lookup(strings.ToUpper(args[0]))
+			if !ok {
+				return &exit{reports.ExitUsage, fmt.Errorf("%s is not in the catalogue; mcpauth list shows all ids", args[0])}
+			}
+			explain(c.OutOrStdout(), r)
+			return nil
+		},
+	}
+}
+
+func explain(w io.Writer, r *requirements.Requirement) {
+	fmt.Fprintf(w, "%s: %s\n\n", r.ID, r.Title)
+	for _, rev := range r.Revisions {
+		l, _ := r.LevelAt(rev)
+		fmt.Fprintf(w, "  %s at %s\n", l, rev)
+	}
+	fmt.Fprintf(w, "  %s, area %s, tier %s, %s\n\nWhat\n  %s\n", r.Role, r.Area, r.Tier, status(r), r.Statement)
+	fmt.Fprint(w, "\nWhat it needs\n")
+	for _, n := range r.Needs {
+		need, _ := requirements.LookupNeed(n)
+		fmt.Fprintf(w, "  %s: %s\n", n, need.Meaning)
+	}
+	section := func(title string, lines []string) {
+		if len(lines) > 0 {
+			fmt.Fprintf(w, "\n%s\n  %s\n", title, strings.Join(lines, "\n  "))
+		}
+	}
+	section("How it is tested (notation: docs/notation.md)", r.Procedure)
+	section("Legitimate variations, which are not accused", r.Variations)
+	section("The defect it catches", []string{r.Flaw})
+	section("How to mend", []string{r.Remediation})
+	fmt.Fprint(w, "\nSources\n")
+	for _, s := range r.Sources {
+		fmt.Fprintf(w, "  %s, %s %s\n", s.Doc, s.Section, s.URL)
+	}
+}
+
+func schemaCommand() *cobra.Command {
+	return &cobra.Command{Use: "schema report", Short: "Print the JSON Schema of the JSON report", Args: cobra.ExactArgs(1), ValidArgs: []string{"report"},
+		RunE: func(c *cobra.Command, args []string) error {
+			if args[0] != "report" {
+				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; there is: report", args[0])}
+			}
+			_, err := c.OutOrStdout().Write(reportjson.Schema)
+			return err
+		}}
+}

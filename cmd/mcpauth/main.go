@@ -1,0 +1,71 @@
+// Command mcpauth tests the authorization of MCP servers.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// exit carries an exit code through cobra.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+func run(ctx context.Context, args []string) int {
+	root := &cobra.Command{
+		Use:   "mcpauth",
+		Short: "Tests the authorization of MCP servers, and shows the exchange behind each verdict",
+		Long: `mcpauth tries to get past the authorization of a remote MCP server and of the authorization
+server it points at, gives a verdict for every requirement that can be observed from
+outside, and shows the HTTP exchange behind each verdict.`,
+		SilenceErrors: true, SilenceUsage: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &exit{reports.ExitUsage, fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+	})
+	root.AddCommand(runCommand(), demoCommand(), listCommand(), explainCommand(), serveCommand(), schemaCommand(), versionCommand())
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return reports.ExitConformant
+	}
+	code := reports.ExitUsage // cobra's own errors are about commands and arguments
+	var e *exit
+	if errors.As(err, &e) {
+		code = e.code
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(os.Stderr, "mcpauth: "+reports.OneLine(text, 2000))
+	}
+	return code
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(c *cobra.Command, _ []string) {
+		fmt.Fprintln(c.OutOrStdout(), "mcpauth "+suites.Version)
+	}}
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/console"
+	"github.com/mcpauth/conformance/reports/json"
+	"github.com/mcpauth/conformance/reports/junit"
+)
+
+// output is one report to write: to a temporary file beside its path first, so that it is there whole or
+// not at all.
+type output struct {
+	name, path string
+	temp       *os.File // nil: standard output
+	write      func(w io.Writer, r reports.Redacted) error
+}
+
+type outputs struct {
+	list           []*output
+	stdout, stderr io.Writer
+	people         func(w io.Writer, r reports.Redacted) error // nil if quiet
+}
+
+// outputs opens every report that was asked for, so that a path that cannot be written fails early.
+func (o *options) outputs(c *cobra.Command) (*outputs, error) {
+	out := &outputs{stdout: c.OutOrStdout(), stderr: c.ErrOrStderr()}
+	if !o.quiet {
+		out.people = func(w io.Writer, r reports.Redacted) error {
+			return console.Write(w, r, console.Options{Colour: colour(o.colour, w), Verbose: o.verbose})
+		}
+	}
+	fail := func(code int, format string, args ...any) (*outputs, error) {
+		out.abandon()
+		return nil, &exit{code, fmt.Errorf(format, args...)}
+	}
+	standard := 0
+	for _, spec := range o.reports {
+		name, path, _ := strings.Cut(spec, "=")
+		r := &output{name: name, path: path}
+		switch name {
+		case "junit":
+			r.write = func(w io.Writer, run reports.Redacted) error {
+				return junit.Write(w, run, junit.Options{Strict: o.strict, Properties: true})
+			}
+		case "json":
+			r.write = json.Write
+		case "console":
+			r.write = func(w io.Writer, run reports.Redacted) error {
+				return console.Write(w, run, console.Options{Verbose: o.verbose})
+			}
+		default:
+			return fail(reports.ExitUsage, "--report %q: unknown report; there are junit, json and console", name)
+		}
+		if path == "" || path == "-" {
+			if standard++; standard > 1 {
+				return fail(reports.ExitUsage, "--report %q: only one report can go to standard output", spec)
+			}
+		} else {
+			f, err := os.CreateTemp(filepath.Dir(path), ".mcpauth-*")
+			if err != nil {
+				return fail(reports.ExitUsage, "--report %s: %w", spec, err)
+			}
+			r.temp = f
+		}
+		out.list = append(out.list, r)
+	}
+	return out, nil
+}
+
+// write writes every report, and the summary for people to standard error.
+func (o *outputs) write(run reports.Redacted) error {
+	for _, r := range o.list {
+		var b bytes.Buffer
+		if err := r.write(&b, run); err != nil {
+			return fmt.Errorf("report %s: %w", r.name, err)
+		}
+		if r.temp == nil {
+			if _, err := o.stdout.Write(b.Bytes()); err != nil {
+				return fmt.Errorf("report %s: %w", r.name, err)
+			}
+			continue
+		}
+		if err := r.finish(b.Bytes()); err != nil {
+			return fmt.Errorf("report %s: %w", r.name, err)
+		}
+	}
+	if o.people != nil {
+		return o.people(o.stderr, run)
+	}
+	return nil
+}
+
+func (r *output) finish(b []byte) error {
+	if _, err := r.temp.Write(b); err != nil {
+		return err
+	}
+	if err := r.temp.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := r.temp.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(r.temp.Name(), r.path); err != nil {
+		return err
+	}
+	r.temp = nil
+	return nil
+}
+
+// abandon removes what was not finished.
+func (o *outputs) abandon() {
+	for _, r := range o.list {
+		if r.temp != nil {
+			_ = r.temp.Close()
+			_ = os.Remove(r.temp.Name())
+		}
+	}
+}
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// colour follows the flag, then NO_COLOR, then whether people watch.
+func colour(flag string, w io.Writer) bool {
+	switch {
+	case flag == "always":
+		return true
+	case flag == "never", os.Getenv("NO_COLOR") != "":
+		return false
+	}
+	return terminal(w)
+}
+
+// progress shows how far a run is: one live line on a terminal, a line every ten seconds elsewhere.
+type progress struct {
+	w     io.Writer
+	live  bool
+	quiet bool
+
+	mu    sync.Mutex
+	total int
+	seen  map[string]bool
+	bad   int
+	last  time.Time
+}
+
+func newProgress(w io.Writer, quiet bool) *progress {
+	return &progress{w: w, live: terminal(w), quiet: quiet, seen: map[string]bool{}, last: time.Now()}
+}
+
+func (p *progress) begin(n int) {
+	p.mu.Lock()
+	p.total = n
+	p.mu.Unlock()
+}
+
+func (p *progress) result(r reports.Result) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen[r.ID] = true
+	if r.Verdict == reports.Fail || r.Verdict == reports.Errored {
+		p.bad++
+	}
+	every := 10 * time.Second
+	if p.live {
+		every = 100 * time.Millisecond
+	}
+	if p.quiet || time.Since(p.last) < every {
+		return
+	}
+	p.last = time.Now()
+	line := fmt.Sprintf("%d of %d checks done, %d failed", len(p.seen), p.total, p.bad)
+	if p.live {
+		fmt.Fprintf(p.w, "\r\x1b[K%s", line)
+	} else {
+		fmt.Fprintln(p.w, line)
+	}
+}
+
+func (p *progress) end() {
+	if p.live && !p.quiet {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

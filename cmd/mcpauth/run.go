@@ -1,0 +1,214 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// options are the flags that run and demo share.
+type options struct {
+	revisions, only, skip, origins, headers, allowHosts, connectTo []string
+	reports                                                        []string
+	labelFilter, failOn, tokenEnv, caFile, colour                  string
+	intrusive                                                      bool
+	strict, verbose, quiet                                         bool
+	timeout                                                        time.Duration
+	maxRequests, concurrency                                       int
+	rate                                                           float64
+}
+
+func (o *options) register(f *pflag.FlagSet) {
+	f.StringSliceVar(&o.revisions, "revision", nil, "judge these MCP revisions only (default: every one that the target speaks)")
+	f.StringSliceVar(&o.only, "only", nil, "run only these requirements (ids or globs)")
+	f.StringSliceVar(&o.skip, "skip", nil, "leave these requirements out (ids or globs)")
+	f.StringVar(&o.labelFilter, "label-filter", "", "run what a Ginkgo label filter selects, over ids, areas, levels, tiers, roles")
+	f.StringVar(&o.tokenEnv, "token-env", "", "name of the environment variable that holds a valid access token (never the token itself)")
+	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
+	f.StringSliceVar(&o.origins, "origin", nil, "a browser origin that the server is meant to allow")
+	f.StringArrayVar(&o.reports, "report", nil, "write a report: junit, json or console, with =PATH or to standard output (repeatable)")
+	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
+	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
+	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
+	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host that may resolve to an address that is not public")
+	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT")
+	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
+	f.IntVar(&o.maxRequests, "max-requests", 2000, "for the whole run")
+	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 16, on loopback 64)")
+	f.Float64Var(&o.rate, "rate", 0, "requests per second (default 50, on loopback unlimited)")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict, not only those that need attention")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")
+	f.StringVar(&o.colour, "color", "auto", "auto, always or never")
+}
+
+// fromEnvironment sets every flag that was not given from its twin MCPAUTH_NAME.
+func fromEnvironment(c *cobra.Command) error {
+	var failed error
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		name := "MCPAUTH_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if v, ok := os.LookupEnv(name); ok && !f.Changed && f.Name != "help" {
+			if err := c.Flags().Set(f.Name, v); err != nil && failed == nil {
+				failed = &exit{reports.ExitUsage, fmt.Errorf("%s=%q: %w", name, v, err)}
+			}
+		}
+	})
+	return failed
+}
+
+func runCommand() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use:   "run [URL]",
+		Short: "Test the server at a URL",
+		Example: `  mcpauth run https://mcp.example.com/mcp
+  TOKEN=... mcpauth run https://mcp.example.com/mcp --token-env TOKEN --report junit=report.xml`,
+		Args:    cobra.MaximumNArgs(1),
+		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
+		RunE: func(c *cobra.Command, args []string) error {
+			url := os.Getenv("MCPAUTH_URL")
+			if len(args) == 1 {
+				url = args[0]
+			}
+			if url == "" {
+				return o.demo(c)
+			}
+			cfg, err := o.config(c, url)
+			if err != nil {
+				return err
+			}
+			return o.execute(c, cfg)
+		},
+	}
+	o.register(c.Flags())
+	return c
+}
+
+func demoCommand() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use: "demo", Short: "Test the embedded reference server", Args: cobra.NoArgs,
+		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
+		RunE:    func(c *cobra.Command, _ []string) error { return o.demo(c) },
+	}
+	o.register(c.Flags())
+	return c
+}
+
+// demo runs against the reference server, started on loopback for this one run.
+func (o *options) demo(c *cobra.Command) error {
+	r, err := reference.Start(reference.Ideal())
+	if err != nil {
+		return &exit{reports.ExitToolFailed, fmt.Errorf("the reference server could not be started: %w", err)}
+	}
+	defer r.Close()
+	cfg, err := o.config(c, r.URL)
+	if err != nil {
+		return err
+	}
+	cfg.Token = r.Token()
+	fmt.Fprintf(c.ErrOrStderr(), "testing the embedded reference server at %s\n", r.URL)
+	return o.execute(c, cfg)
+}
+
+func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
+	cfg := suites.Config{
+		URL: url, Revisions: o.revisions, Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, Origins: o.origins,
+		AllowHosts: o.allowHosts, Timeout: o.timeout, MaxRequests: o.maxRequests, Concurrency: o.concurrency, Rate: o.rate,
+		ConnectTo: map[string]string{},
+	}
+	bad := func(format string, args ...any) (suites.Config, error) {
+		return cfg, &exit{reports.ExitUsage, fmt.Errorf(format, args...)}
+	}
+	switch reports.FailOn(o.failOn) {
+	case reports.FailOnMust, reports.FailOnShould, reports.FailOnPractice, reports.FailOnNone:
+	default:
+		return bad("--fail-on %q: want must, should, practice or none", o.failOn)
+	}
+	if o.strict && o.failOn == "must" {
+		o.failOn = string(reports.FailOnShould)
+	}
+	if f := c.Flags().Lookup("allow-intrusive"); f.Changed {
+		cfg.AllowIntrusive = &o.intrusive
+	}
+	if o.tokenEnv != "" {
+		token, err := suites.TokenFromEnvironment(o.tokenEnv)
+		if err != nil {
+			return bad("%w", err)
+		}
+		cfg.Token = token
+	}
+	for _, h := range o.headers {
+		name, variable, ok := strings.Cut(h, "=")
+		value := os.Getenv(variable)
+		if !ok || name == "" || value == "" {
+			return bad("--header-env %q: want NAME=VARIABLE, and the variable set", h)
+		}
+		cfg.Header = append(cfg.Header, reports.Field{Name: name, Value: value})
+	}
+	for _, m := range o.connectTo {
+		from, to, ok := strings.Cut(m, "=")
+		if !ok {
+			return bad("--connect-to %q: want HOST:PORT=HOST:PORT", m)
+		}
+		cfg.ConnectTo[from] = to
+	}
+	if o.caFile != "" {
+		pem, err := os.ReadFile(o.caFile)
+		if err != nil {
+			return bad("--ca-file: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return bad("--ca-file %s holds no certificate in PEM", o.caFile)
+		}
+	}
+	return cfg, nil
+}
+
+// execute runs, writes the reports and turns the outcome into an exit code. Reports are prepared before
+// the run, so that a path that cannot be written is known before the target is touched.
+func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
+	out, err := o.outputs(c)
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	progress := newProgress(c.ErrOrStderr(), o.quiet)
+	cfg.OnSelected, cfg.OnResult = progress.begin, progress.result
+	run, err := suites.Run(c.Context(), cfg)
+	progress.end()
+	var usage *suites.UsageError
+	switch {
+	case errors.As(err, &usage):
+		return &exit{reports.ExitUsage, err}
+	case err != nil:
+		return &exit{reports.ExitToolFailed, err}
+	}
+	if err := out.write(run); err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	code := run.Run().ExitCode(reports.FailOn(o.failOn))
+	if code == reports.ExitConformant {
+		return nil
+	}
+	return &exit{code: code, err: fmt.Errorf("%s (exit %d)", verdict(code), code)}
+}
+
+func verdict(code int) string {
+	return map[int]string{
+		reports.ExitFindings: "not conformant: there are findings", reports.ExitUndecided: "undecided: no finding, but a MUST could not be judged",
+		reports.ExitToolFailed: "the tool failed: a check ended in an error", reports.ExitInterrupted: "interrupted: the report is partial",
+		reports.ExitUsage: "nothing was tested",
+	}[code]
+}

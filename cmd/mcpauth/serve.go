@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+)
+
+func serveCommand() *cobra.Command {
+	c := &cobra.Command{Use: "serve", Short: "Start a fake server for people to try things on"}
+	c.AddCommand(serveMCP(), serveIDP())
+	return c
+}
+
+func serveMCP() *cobra.Command {
+	var listen string
+	c := &cobra.Command{Use: "mcp", Short: "Start the reference MCP server with its authorization server", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		o := reference.Ideal()
+		o.Listen = listen
+		r, err := reference.Start(o)
+		if err != nil {
+			return &exit{reports.ExitToolFailed, err}
+		}
+		defer r.Close()
+		fmt.Fprintf(c.ErrOrStderr(), "MCP endpoint  %s\nissuer        %s\nstop with Ctrl-C; the line below is a valid access token for one hour\n", r.URL, r.IDP.Issuer)
+		fmt.Fprintln(c.OutOrStdout(), r.Token())
+		<-c.Context().Done()
+		return nil
+	}}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9300", "address to listen on; loopback only")
+	return c
+}
+
+func serveIDP() *cobra.Command {
+	var listen, audience string
+	c := &cobra.Command{Use: "idp", Short: "Start the fake authorization server alone", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		l, err := net.Listen("tcp", listen)
+		if err != nil {
+			return &exit{reports.ExitUsage, err}
+		}
+		s, err := idp.New("http://"+l.Addr().String(), idp.Ideal())
+		if err != nil {
+			return &exit{reports.ExitToolFailed, err}
+		}
+		server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+		go func() { <-c.Context().Done(); _ = server.Close() }()
+		fmt.Fprintf(c.ErrOrStderr(), `issuer   %[1]s
+keys     %[1]s/jwks
+
+To make a server trust it, configure issuer %[1]s, JWKS URL %[1]s/jwks,
+algorithm RS256 and audience %[2]s. The line below is a token for that audience.
+`, s.Issuer, audience)
+		fmt.Fprintln(c.OutOrStdout(), s.Mint("alice", audience, []string{"notes:read", "notes:write"}, nil))
+		if err := server.Serve(l); err != http.ErrServerClosed {
+			return &exit{reports.ExitToolFailed, err}
+		}
+		return nil
+	}}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9400", "address to listen on")
+	c.Flags().StringVar(&audience, "audience", "http://127.0.0.1:9300/mcp", "audience of the token that is printed")
+	return c
+}
