@@ -126,6 +126,9 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	ctx, s.cancel = context.WithTimeout(ctx, timeout)
 	secrets := &reports.Secrets{}
 	secrets.Add("access_token", cfg.Token)
+	if i := strings.LastIndexByte(cfg.Token, '.'); i >= 0 {
+		secrets.Add("signature", cfg.Token[i+1:])
+	}
 	for _, f := range cfg.Header {
 		secrets.Add("header", f.Value)
 	}

@@ -27,7 +27,8 @@ import (
 
 // Behaviour is what an authorization server does. Ideal returns the right one.
 type Behaviour struct {
-	// Places are the well-known forms served: rfc8414, oidc-inserted, oidc-appended.
+	// Places are the well-known forms served: rfc8414, oidc-inserted, oidc-appended,
+	// and the mistaken rfc8414-appended.
 	Places []string
 	// Metadata bends the document of a place before it is encoded.
 	Metadata func(place string, doc map[string]any)
@@ -151,6 +152,8 @@ func (s *Server) place(path string) string {
 	switch path {
 	case "/.well-known/oauth-authorization-server" + p:
 		return "rfc8414"
+	case p + "/.well-known/oauth-authorization-server":
+		return "rfc8414-appended" // a common mistake
 	case p + "/.well-known/openid-configuration":
 		return "oidc-appended"
 	case "/.well-known/openid-configuration" + p:
@@ -254,11 +257,14 @@ func (s *Server) Document(issuer string) map[string]any {
 
 func (s *Server) jwks(w http.ResponseWriter) {
 	pub := s.key.PublicKey
-	x, y := s.ec.X.FillBytes(make([]byte, 32)), s.ec.Y.FillBytes(make([]byte, 32))
+	point, err := s.ec.PublicKey.Bytes() // 0x04, then both coordinates
+	if err != nil {
+		panic(err) // the key is on its curve
+	}
 	b64 := base64.RawURLEncoding.EncodeToString
 	doc := map[string]any{"keys": []any{
 		map[string]any{"kty": "RSA", "kid": "rsa-1", "use": "sig", "alg": "RS256", "n": b64(pub.N.Bytes()), "e": b64(big.NewInt(int64(pub.E)).Bytes())},
-		map[string]any{"kty": "EC", "kid": "ec-1", "use": "sig", "alg": "ES256", "crv": "P-256", "x": b64(x), "y": b64(y)},
+		map[string]any{"kty": "EC", "kid": "ec-1", "use": "sig", "alg": "ES256", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])},
 	}}
 	if s.Behaviour.JWKS != nil {
 		s.Behaviour.JWKS(doc)

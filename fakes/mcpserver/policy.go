@@ -17,6 +17,7 @@ type Policy struct {
 	GuardStateless        bool // the stateless wire needs a token too
 	GuardAnyVersion       bool // false: a 2024-11-05 request passes without a token
 	GuardPathVariants     bool // false: the endpoint with a trailing slash passes without a token
+	ServesLists           bool // false: even a valid token gets no tools/list
 	GuardSideRoutes       bool // false: POST /tools/{name} runs tools without a token
 	SessionIsNoCredential bool
 	PerRequest            bool // false: a connection that was authorized once stays so
@@ -48,7 +49,7 @@ type Policy struct {
 	Challenge     func(cause, url string) []string // replaces the WWW-Authenticate fields
 	ScopeInField  bool
 	Echo          bool // the refusal shows the credential
-	Flap          bool // every second refusal differs
+	Moody         bool // browsers are answered 403
 	Crash         func(token string) bool
 	SessionOnFail bool // refusals set a session id
 	ReflectHeader bool // the refusal's description quotes the credential unescaped
@@ -56,7 +57,7 @@ type Policy struct {
 
 	// Metadata.
 	PRMPath, PRMRoot bool
-	PRM              func(doc map[string]any)
+	PRM              func(place string, doc map[string]any)
 	PRMEncode        func(doc map[string]any) string
 	PRMType          string
 	PRMGuarded       bool
@@ -65,13 +66,12 @@ type Policy struct {
 	FixedHost        bool
 	Fallback         bool // unknown paths answer 200 with HTML
 	EchoPath         bool // any well-known suffix is answered by a document for it
-	PRMFlap          bool
 	Capabilities     map[string]any
 
 	// Transport.
 	CheckOrigin      bool
 	OriginStatus     int
-	AbsentOrigin     bool // requests without Origin are served
+	OwnOrigin        bool // its own origin is allowed
 	OriginEveryVerb  bool
 	CheckHost        bool
 	Origins          []string // allowed besides the server's own
@@ -100,13 +100,13 @@ func Strict() Policy {
 	return Policy{
 		Revisions:    []string{"2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"},
 		Authenticate: true, GuardEveryMethod: true, GuardNotifications: true, GuardVerbs: true, GuardStateless: true,
-		GuardAnyVersion: true, GuardPathVariants: true, GuardSideRoutes: true, SessionIsNoCredential: true, PerRequest: true,
+		GuardAnyVersion: true, GuardPathVariants: true, GuardSideRoutes: true, ServesLists: true, SessionIsNoCredential: true, PerRequest: true,
 		OnlyHeader: true, NoBodyToken: true, NoCookieToken: true, OnlyBearer: true, SchemeAnyCase: true, OneCredential: true,
 		StrictSyntax: true, Verify: true, VerifySignature: true, RefuseNone: true, RefuseSymmetric: true, RefuseEmbedded: true,
 		RefuseKidPath: true, RefuseWeakSecret: true, KidOnly: true,
 		Status: http.StatusUnauthorized, ScopeInField: true, MostToken: 16 << 10,
 		PRMPath: true, PRMRoot: true, PRMType: "application/json", PRMCORS: true, FixedHost: true,
-		CheckOrigin: true, OriginStatus: http.StatusForbidden, AbsentOrigin: true, OriginEveryVerb: true, CheckHost: true,
+		CheckOrigin: true, OriginStatus: http.StatusForbidden, OwnOrigin: true, OriginEveryVerb: true, CheckHost: true,
 		Origins: []string{"http://localhost:6274"}, CORS: true, Expose: true, CheckVersion: true, CheckHeaders: true,
 		NoSessionHeader: true, HSTS: true,
 		Sessions: true, BindSession: true, CheckSession: true, OwnSessionIDs: true,

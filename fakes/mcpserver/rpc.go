@@ -31,15 +31,15 @@ func stateless(revision string) bool { return revision >= "2026-07-28" }
 // exempt reports that the policy, by declaration or by flaw, serves the request without a token.
 func (s *Server) exempt(r *http.Request, body []byte) bool {
 	p := &s.Policy
-	if r.Method != http.MethodPost {
-		return !p.GuardVerbs && (r.Method == http.MethodGet || r.Method == http.MethodDelete)
-	}
-	var m message
-	_ = json.Unmarshal(body, &m)
 	s.mu.Lock()
 	_, live := s.sessions[r.Header.Get("Mcp-Session-Id")]
 	once := s.known[r.RemoteAddr]
 	s.mu.Unlock()
+	if r.Method != http.MethodPost {
+		return (r.Method == http.MethodGet || r.Method == http.MethodDelete) && (!p.GuardVerbs || !p.SessionIsNoCredential && live)
+	}
+	var m message
+	_ = json.Unmarshal(body, &m)
 	switch {
 	case !p.Authenticate,
 		slices.Contains(p.Public, m.Method),
@@ -123,7 +123,7 @@ func (s *Server) stateful(w http.ResponseWriter, r *http.Request, m *message, wh
 		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version", map[string]any{"supported": p.Revisions})
 		return
 	}
-	if p.CheckVersion && header != "" && !slices.Contains(p.Revisions, header) {
+	if p.CheckVersion && p.GuardAnyVersion && header != "" && !slices.Contains(p.Revisions, header) {
 		rpcError(w, http.StatusBadRequest, m.ID, -32600, "unsupported MCP-Protocol-Version")
 		return
 	}
@@ -158,7 +158,7 @@ func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, 
 		}
 	}
 	if p.Sessions {
-		id := random()
+		id := RandomID()
 		if p.NewSessionID != nil {
 			id = p.NewSessionID()
 		}
@@ -179,7 +179,8 @@ func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, 
 	})
 }
 
-func random() string {
+// RandomID is a session id that cannot be guessed.
+func RandomID() string {
 	b := make([]byte, 24)
 	_, _ = rand.Read(b)
 	return base64.RawURLEncoding.EncodeToString(b)
@@ -215,6 +216,10 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 		}
 		rpcResult(w, m.ID, map[string]any{"resultType": "complete", "supportedVersions": s.Policy.Revisions, "capabilities": capabilities})
 	case "tools/list":
+		if !s.Policy.ServesLists {
+			s.refuse(w, r, "invalid")
+			return
+		}
 		var tools []any
 		for _, t := range Tools {
 			tools = append(tools, map[string]any{"name": t.Name, "description": t.Description, "inputSchema": map[string]any{"type": "object"}})

@@ -29,11 +29,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	ended    map[string]bool
 	known    map[string]bool // remote addresses once authorized
-	refusals int
-	fetches  int
-	notes    int
 }
 
 type session struct{ user, revision string }
@@ -52,7 +48,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, ended: map[string]bool{}, known: map[string]bool{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}}, nil
 }
 
 // Close ends every open stream.
@@ -142,20 +138,16 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, p.PRMRedirect, http.StatusFound)
 		return
 	}
-	s.mu.Lock()
-	s.refusals++
-	flap := p.PRMFlap && s.refusals%2 == 0
-	s.mu.Unlock()
-	if flap {
-		http.NotFound(w, r)
-		return
-	}
 	doc := map[string]any{
 		"resource": resource, "authorization_servers": []string{s.Issuer},
 		"scopes_supported": []string{"notes:read", "notes:write"}, "bearer_methods_supported": []string{"header"},
 	}
 	if p.PRM != nil {
-		p.PRM(doc)
+		place := "path"
+		if suffix == "" {
+			place = "root"
+		}
+		p.PRM(place, doc)
 	}
 	body, _ := json.Marshal(doc)
 	if p.PRMEncode != nil {
@@ -216,10 +208,6 @@ func (s *Server) origin(w http.ResponseWriter, r *http.Request) bool {
 	p := &s.Policy
 	values, present := r.Header["Origin"]
 	if !present {
-		if !p.AbsentOrigin {
-			http.Error(w, "no origin", http.StatusForbidden)
-			return false
-		}
 		return true
 	}
 	origin := strings.Join(values, ", ")
@@ -229,7 +217,7 @@ func (s *Server) origin(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	own := s.endpoint.Scheme + "://" + s.endpoint.Host
-	if origin == own || slices.Contains(p.Origins, origin) {
+	if origin == own && p.OwnOrigin || slices.Contains(p.Origins, origin) {
 		if p.CORS {
 			w.Header().Set("Access-Control-Allow-Origin", origin)
 			w.Header().Set("Vary", "Origin")
@@ -263,10 +251,6 @@ func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	p := &s.Policy
 	credential := r.Header.Get("Authorization")
-	s.mu.Lock()
-	s.refusals++
-	odd := s.refusals%2 == 0
-	s.mu.Unlock()
 	if p.RedirectTo != "" {
 		http.Redirect(w, r, p.RedirectTo, http.StatusFound)
 		return
@@ -297,11 +281,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	for _, f := range fields {
 		w.Header().Add("WWW-Authenticate", f)
 	}
-	if p.Flap && odd {
-		w.Header().Del("WWW-Authenticate")
+	if p.Moody && strings.Contains(r.UserAgent(), "Mozilla") {
+		status = http.StatusForbidden
 	}
 	if p.SessionOnFail {
-		w.Header().Set("Mcp-Session-Id", random())
+		w.Header().Set("Mcp-Session-Id", RandomID())
 	}
 	doc := map[string]any{"error": "unauthorized"}
 	if p.Echo {

@@ -2,6 +2,7 @@
 package reference
 
 import (
+	"crypto/x509"
 	"net"
 	"net/http"
 	"time"
@@ -18,6 +19,11 @@ type Options struct {
 	// Apart puts the authorization server on an origin of its own, under an issuer with IssuerPath.
 	Apart      bool
 	IssuerPath string
+	// Host, if set, is the name under which the server is reached, by https; the pair is bundled then.
+	// Roots and ConnectTo of the Reference tell how.
+	Host string
+	// PlainToo serves the same over plain HTTP on port 80 of Host.
+	PlainToo bool
 	// Delay is added to every answer, to stand for the round trip of a network.
 	Delay time.Duration
 	// Wrap, if set, wraps the MCP server's handler.
@@ -29,10 +35,13 @@ func Ideal() Options { return Options{Policy: mcpserver.Strict(), Behaviour: idp
 
 // Reference is a running pair.
 type Reference struct {
-	URL     string // of the MCP endpoint
-	MCP     *mcpserver.Server
-	IDP     *idp.Server
-	servers []*http.Server
+	URL string // of the MCP endpoint
+	MCP *mcpserver.Server
+	IDP *idp.Server
+	// Roots and ConnectTo are set where Options.Host is.
+	Roots     *x509.CertPool
+	ConnectTo map[string]string
+	servers   []*http.Server
 }
 
 // Start starts the pair. Close it after use.
@@ -53,7 +62,15 @@ func Start(o Options) (*Reference, error) {
 		}
 		issuer = "http://" + own.Addr().String()
 	}
-	r := &Reference{URL: origin + "/mcp"}
+	r := &Reference{}
+	if o.Host != "" {
+		origin = "https://" + o.Host
+		issuer = origin
+		if l, err = r.secure(l, o.Host); err != nil {
+			return nil, err
+		}
+	}
+	r.URL = origin + "/mcp"
 	if r.IDP, err = idp.New(issuer+o.IssuerPath, o.Behaviour); err != nil {
 		return nil, err
 	}
@@ -62,7 +79,9 @@ func Start(o Options) (*Reference, error) {
 		return nil, err
 	}
 	mcp := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if !o.Apart && r.IDP.Handles(req.URL.Path) {
+		// A 2025-03-26 client looks for the metadata at the MCP server's own origin, wherever the
+		// authorization server stands.
+		if !o.Apart && r.IDP.Handles(req.URL.Path) || o.Apart && o.IssuerPath == "" && req.URL.Path == "/.well-known/oauth-authorization-server" {
 			r.IDP.ServeHTTP(w, req)
 			return
 		}
@@ -72,6 +91,16 @@ func Start(o Options) (*Reference, error) {
 		mcp = o.Wrap(mcp)
 	}
 	r.serve(l, delayed(mcp, o.Delay))
+	if o.PlainToo {
+		plain, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		r.ConnectTo[o.Host+":80"] = plain.Addr().String()
+		r.serve(plain, mcp)
+	} else if o.Host != "" {
+		r.ConnectTo[o.Host+":80"] = "127.0.0.1:1" // nobody listens there
+	}
 	if own != nil {
 		r.serve(own, delayed(r.IDP, o.Delay))
 	}

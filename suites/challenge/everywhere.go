@@ -152,7 +152,6 @@ func bypassed(ex *reports.Exchange) bool {
 	if expect.Status(ex) != 200 {
 		return false
 	}
-	a := mcp.Read(ex)
 	body := ex.Response.Body
 	switch expect.MediaType(ex) {
 	case "text/html":
@@ -160,7 +159,22 @@ func bypassed(ex *reports.Exchange) bool {
 	case "text/event-stream":
 		return strings.Contains(body, "event: endpoint")
 	}
-	return a.Result != nil || strings.Contains(body, `"inputSchema"`) || strings.Contains(body, `"content":[{"type"`) ||
-		strings.HasSuffix(ex.Request.URL, "/.env") && strings.Contains(body, "=") || strings.Contains(ex.Request.URL, "/env") && strings.Contains(body, "propertySources") ||
-		strings.Contains(body, `"cmdline"`) && strings.Contains(body, `"memstats"`)
+	if o, _, err := document.ParseObject(body); err == nil && mcp.Read(ex).Result == nil {
+		return holds(o, "content", "type") || holds(o, "tools", "inputSchema") || o.Object("memstats") != nil || holds(o, "propertySources", "name")
+	}
+	return mcp.Read(ex).Result != nil || strings.HasSuffix(ex.Request.URL, "/.env") && strings.Contains(body, "=")
+}
+
+// holds reports that a member is an array of objects with a member of their own.
+func holds(o *document.Object, name, inner string) bool {
+	v, _ := o.Get(name)
+	list, _ := v.([]any)
+	for _, e := range list {
+		if entry, ok := e.(*document.Object); ok {
+			if _, has := entry.Get(inner); has {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -156,19 +156,6 @@ func members() {
 		}
 	})
 
-	Should("RS-DISC-SCOPES-PUBLISHED", func(t *T) {
-		d := t.Resource()
-		if _, ok := d.Object.Get("scopes_supported"); ok {
-			return
-		}
-		for _, ex := range refusals(t) {
-			if _, ok := expect.Param(ex, "scope"); ok {
-				return
-			}
-		}
-		t.NotApplicable("neither scopes_supported nor a challenge names a scope; that is right where scopes are not used")
-	})
-
 	Practice("RS-DISC-SCOPES-MINIMAL", func(t *T) {
 		d := t.Resource()
 		scopes, ok := d.Object.Strings("scopes_supported")

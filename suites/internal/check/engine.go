@@ -326,6 +326,11 @@ func (e *Engine) need(t *T, name string) *stop {
 		return e.needChallenge(t)
 	case "access-token":
 		return e.needToken(t)
+	case "caller":
+		if e.open(t) {
+			return nil
+		}
+		return e.needToken(t)
 	case "tls":
 		if s.URL.Scheme != "https" || document.LoopbackHost(s.URL.Hostname()) {
 			return absent("the target is on loopback or not reached by https")
@@ -334,7 +339,7 @@ func (e *Engine) need(t *T, name string) *stop {
 		if s.Token == "" {
 			return e.needToken(t)
 		}
-		if expect.Header(s.WithToken[mcp.Stateful], "Mcp-Session-Id") == "" {
+		if expect.Header(s.Handshake, "Mcp-Session-Id") == "" {
 			return absent("the target assigns no session id")
 		}
 	case "dual-era":
@@ -390,6 +395,9 @@ func (e *Engine) needChallenge(t *T) *stop {
 	return &stop{reports.Inconclusive, "the anonymous request is not answered 401 but with " + expect.Describe(ex) + " (RS-CHALLENGE-401-STATUS)"}
 }
 
+// open reports that anonymous callers are served on the judged wire.
+func (e *Engine) open(t *T) bool { return expect.Accepted(e.World.Survey.Refused[t.wire()]) }
+
 func (e *Engine) needToken(t *T) *stop {
 	s := e.World.Survey
 	if s.Token == "" {
@@ -400,7 +408,10 @@ func (e *Engine) needToken(t *T) *stop {
 		wires = e.spokenWires()
 	}
 	for _, w := range wires {
-		if ex := s.WithToken[w]; !expect.Accepted(ex) {
+		if expect.Accepted(s.Refused[w]) {
+			return &stop{reports.NotApplicable, "the target serves anonymous callers; authorization is optional in MCP"}
+		}
+		if ex := s.WithToken[w]; !s.Served(w, ex) {
 			t.transcript = append(t.transcript, ex)
 			return &stop{reports.Inconclusive, fmt.Sprintf("the token given is answered with %s on the %s wire, so nothing can be concluded from it", expect.Describe(ex), w)}
 		}

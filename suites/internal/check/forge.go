@@ -34,14 +34,14 @@ func (t *T) Genuine() Genuine {
 			g.Claims["scope"] = strings.Join(scopes, " ")
 		}
 	}
-	for i := range t.Survey.Servers {
-		g.Claims["iss"] = t.Survey.Servers[i].Issuer
-		for _, k := range expect.Keys(t.Survey.Servers[i].JWKS.Object) {
+	if len(t.Survey.Servers) > 0 {
+		first := &t.Survey.Servers[0]
+		g.Claims["iss"] = first.Issuer
+		for _, k := range expect.Keys(first.JWKS.Object) {
 			if kid := k.String("kid"); kid != "" && g.Header["kid"] == nil {
 				g.Header["kid"] = kid
 			}
 		}
-		break
 	}
 	if parts := strings.Split(t.Token(), "."); len(parts) == 3 {
 		header, claims := mint.Header{}, mint.Claims{}

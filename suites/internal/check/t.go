@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/onsi/gomega/types"
@@ -27,12 +26,6 @@ type World struct {
 	Secrets   *reports.Secrets
 	Intrusive bool
 	Origins   []string // browser origins the user declared as allowed
-	shared    sync.Map // key -> *sharedExchange
-}
-
-type sharedExchange struct {
-	once sync.Once
-	ex   *reports.Exchange
 }
 
 // T is one check's world while its body runs: it sends, records and judges. A body may use it from one
@@ -149,20 +142,6 @@ func (t *T) Get(url string, fields ...reports.Field) *reports.Exchange {
 	return t.Do(wire.Request{Method: "GET", URL: url, Header: h})
 }
 
-// Once sends a request the first time it is asked for in the run, and hands every later caller the same
-// exchange: one answer serves many checks.
-func (t *T) Once(key string, send func() *reports.Exchange) *reports.Exchange {
-	v, _ := t.shared.LoadOrStore(key, &sharedExchange{})
-	s := v.(*sharedExchange)
-	before := len(t.transcript)
-	s.once.Do(func() { s.ex = send() })
-	t.transcript = t.transcript[:before]
-	if s.ex == nil {
-		t.Inconclusive("a request shared with another check got no answer")
-	}
-	return t.Saw(s.ex)
-}
-
 // Saw adds an exchange of the survey, or one shared with other checks, to this check's evidence.
 func (t *T) Saw(ex *reports.Exchange) *reports.Exchange {
 	if ex == nil {
@@ -212,11 +191,28 @@ func (t *T) wire() mcp.Wire {
 
 // Bogus is the target's answer to a bearer value that cannot be valid.
 func (t *T) Bogus() *reports.Exchange {
-	c := t.Call()
-	if c.RPC == "initialize" || c.RPC == "server/discover" {
-		return t.Saw(t.Survey.Bogus[t.wire()])
+	return t.Saw(t.Survey.Bogus[t.wire()])
+}
+
+// Authorize returns the call with the user's token, if there is one: on a server that serves anonymous
+// callers there need not be.
+func (t *T) Authorize(c mcp.Call) mcp.Call {
+	if t.HasToken() {
+		return c.With(t.Good())
 	}
-	return t.Once("bogus "+string(t.wire()), func() *reports.Exchange { return t.Send(c.With(mcp.Bearer(survey.BogusToken))) })
+	return c
+}
+
+// Serve expects the protected call to get past authorization.
+func (t *T) Serve() expect.Matcher {
+	w := t.wire()
+	return expect.ServedBy(func(ex *reports.Exchange) bool { return t.Survey.Served(w, ex) })
+}
+
+// Hide keeps a value that is made from a secret out of reports, and returns it.
+func (t *T) Hide(value string) string {
+	t.Secrets.Add("derived", value)
+	return value
 }
 
 // Control shows that the target serves what it should, so that a refusal means something. With a token
@@ -224,7 +220,7 @@ func (t *T) Bogus() *reports.Exchange {
 func (t *T) Control() {
 	t.controlled = true
 	if t.HasToken() {
-		if ex := t.Send(t.Call().With(t.Good())); !expect.Accepted(ex) {
+		if ex := t.Send(t.Call().With(t.Good())); !t.Survey.Served(t.wire(), ex) {
 			t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
 		}
 		return
@@ -301,6 +297,7 @@ func (a Assertion) judge(m types.GomegaMatcher, advice bool) bool {
 		f.Expected, f.Observed = "see observed", strings.Join(strings.Fields(m.FailureMessage(a.actual)), " ")
 	}
 	if ex != nil {
+		a.t.Saw(ex)
 		f.Exchange = ex.Number
 	}
 	a.t.findings = append(a.t.findings, f)

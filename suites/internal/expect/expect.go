@@ -162,6 +162,11 @@ func Accept() Matcher {
 	return &matcher{expected: "the request to be served", match: Accepted}
 }
 
+// ServedBy expects the request to be served, as served judges it.
+func ServedBy(served func(ex *reports.Exchange) bool) Matcher {
+	return &matcher{expected: "the request to be served", match: served}
+}
+
 // HaveChallenge expects at least one WWW-Authenticate field.
 func HaveChallenge() Matcher {
 	return &matcher{expected: "a WWW-Authenticate field (RFC 9110 section 15.5.2)", match: func(ex *reports.Exchange) bool {

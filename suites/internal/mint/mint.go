@@ -106,11 +106,12 @@ func (a *Attacker) EdDSA(h Header, c Claims) string {
 
 // JWK is the attacker's public P-256 key.
 func (a *Attacker) JWK() map[string]any {
-	return map[string]any{
-		"kty": "EC", "crv": "P-256",
-		"x": base64.RawURLEncoding.EncodeToString(a.EC.X.FillBytes(make([]byte, 32))),
-		"y": base64.RawURLEncoding.EncodeToString(a.EC.Y.FillBytes(make([]byte, 32))),
+	point, err := a.EC.PublicKey.Bytes() // 0x04, then both coordinates
+	if err != nil {
+		panic(err) // the key is on its curve
 	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	return map[string]any{"kty": "EC", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}
 }
 
 // Spelling is one way to write a public key down as a shared secret.

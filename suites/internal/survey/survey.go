@@ -32,8 +32,10 @@ type Survey struct {
 	Input
 	URL       *url.URL
 	Anonymous map[mcp.Wire]*reports.Exchange // the probe without credentials
-	WithToken map[mcp.Wire]*reports.Exchange // the probe with the user's token, if any
-	Bogus     map[mcp.Wire]*reports.Exchange // the probe with a bearer value that cannot be valid
+	WithToken map[mcp.Wire]*reports.Exchange // Protected with the user's token, if any
+	Bogus     map[mcp.Wire]*reports.Exchange // Protected with a bearer value that cannot be valid
+	// Handshake is the answer to initialize with the token, or without one where that is served.
+	Handshake *reports.Exchange
 	// Protected is the smallest request that anonymous callers are refused; the probe itself unless the
 	// handshake is public.
 	Protected map[mcp.Wire]mcp.Call
@@ -139,7 +141,7 @@ func (s *Survey) Newest(w mcp.Wire) (string, bool) {
 func (s *Survey) Alive(w mcp.Wire) (*reports.Exchange, bool) {
 	if s.Token != "" {
 		ex := s.WithToken[w]
-		return ex, ex != nil && expect.Accepted(ex)
+		return ex, ex != nil && s.Served(w, ex)
 	}
 	if d := s.Resource(); d != nil {
 		return d.Exchange, true
@@ -266,10 +268,20 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 		mu.Unlock()
 	}
 	record(probe, anonymous)
+	mu.Lock()
+	withToken := s.WithToken[w]
+	handshake := anonymous
+	if withToken != nil {
+		handshake = withToken
+	}
+	if w == mcp.Stateful {
+		s.Handshake = handshake
+	}
+	mu.Unlock()
 	if !expect.Accepted(anonymous) {
 		return
 	}
-	if id := expect.Header(anonymous, "Mcp-Session-Id"); id != "" {
+	if id := expect.Header(handshake, "Mcp-Session-Id"); id != "" {
 		probe = probe.InSession(id)
 	}
 	public := []string{probe.RPC}
@@ -280,6 +292,7 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 		ex := t.call(c)
 		if status := expect.Status(ex); status == 401 || status == 403 {
 			record(c, ex)
+			t.mixed(w, c, mu)
 			break
 		}
 		if expect.Accepted(ex) {
@@ -292,6 +305,35 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 	mu.Lock()
 	s.Public[w] = public
 	mu.Unlock()
+}
+
+// mixed asks the protected call of a server with a public handshake again, with the user's token and with
+// a bad one: at the handshake any token would seem good.
+func (t *taker) mixed(w mcp.Wire, c mcp.Call, mu *sync.Mutex) {
+	bogus := t.call(c.With(mcp.Bearer(BogusToken)))
+	var good *reports.Exchange
+	if t.s.Token != "" {
+		good = t.call(c.With(mcp.Bearer(t.s.Token)))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	t.s.Bogus[w] = bogus
+	if good != nil {
+		t.s.WithToken[w] = good
+	}
+}
+
+// Served reports that an answer got past authorization: what was asked for, or, where the protected call
+// names a tool that does not exist, the complaint about that.
+func (s *Survey) Served(w mcp.Wire, ex *reports.Exchange) bool {
+	if expect.Accepted(ex) {
+		return true
+	}
+	if s.Protected[w].RPC != "tools/call" || expect.Status(ex) < 200 || expect.Status(ex) > 299 {
+		return false
+	}
+	code := mcp.Read(ex).Code
+	return code == "-32602" || code == "-32601"
 }
 
 func (t *taker) tools(ex *reports.Exchange) {
@@ -462,12 +504,12 @@ func (t *taker) revisions() {
 	}
 }
 
-// authorized returns the answer to a probe that got past authorization, with the token that did it.
+// authorized returns the answer to a probe that may have got past authorization, with the token that did it.
 func (t *taker) authorized(w mcp.Wire) (*reports.Exchange, []reports.Field) {
-	if ex := t.s.WithToken[w]; ex != nil {
-		return ex, []reports.Field{mcp.Bearer(t.s.Token)}
+	if expect.Accepted(t.s.Anonymous[w]) || t.s.Token == "" {
+		return t.s.Anonymous[w], nil
 	}
-	return t.s.Anonymous[w], nil
+	return t.s.WithToken[w], []reports.Field{mcp.Bearer(t.s.Token)}
 }
 
 func (t *taker) statelessRevisions(found map[string]reports.RevisionStatus) {

@@ -1,0 +1,82 @@
+package suites_test
+
+import (
+	"path"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/flaws"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// configure makes the configuration that reaches a reference.
+func configure(r *reference.Reference) suites.Config {
+	return suites.Config{URL: r.URL, Token: r.Token(), RootCAs: r.Roots, ConnectTo: r.ConnectTo, Rate: 100_000}
+}
+
+func start(t *testing.T, o reference.Options) *reference.Reference {
+	t.Helper()
+	r, err := reference.Start(o)
+	require.NoError(t, err)
+	t.Cleanup(r.Close)
+	return r
+}
+
+// noticed returns the requirements with findings.
+func noticed(run *reports.Run) map[string]reports.Result {
+	out := map[string]reports.Result{}
+	for _, r := range run.Results {
+		if len(r.Findings) > 0 {
+			out[r.ID] = r
+		}
+	}
+	return out
+}
+
+func TestKillMatrix(t *testing.T) {
+	intrusive := true
+	for _, f := range flaws.All() {
+		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel()
+			o := reference.Ideal()
+			f.Bend(&o)
+			cfg := configure(start(t, o))
+			cfg.AllowIntrusive = &intrusive
+			run, err := suites.Evaluate(t.Context(), cfg)
+			require.NoError(t, err)
+			found := noticed(run.Run())
+			for _, id := range f.Noticed {
+				assert.True(t, len(found[id].Findings) > 0, "%s survives %s: %s", f.Name, id, f.Says)
+			}
+			for id, r := range found {
+				expected := slices.Contains(f.Noticed, id) || slices.ContainsFunc(f.Also, func(p string) bool { ok, _ := path.Match(p, id); return ok })
+				assert.True(t, expected, "%s is accused of %s: %s", f.Name, id, r.Reason)
+			}
+			for _, r := range run.Run().Results {
+				assert.NotEqual(t, reports.Errored, r.Verdict, "%s: %s", r.ID, r.Reason)
+			}
+		})
+	}
+}
+
+func TestEveryCheckHasAFlawThatItCatches(t *testing.T) {
+	caught := map[string]bool{}
+	for _, f := range flaws.All() {
+		for _, id := range f.Noticed {
+			caught[id] = true
+		}
+	}
+	ids, err := suites.Checks()
+	require.NoError(t, err)
+	for _, id := range ids {
+		assert.True(t, caught[id], "no flaw shows that the check of %s can fail", id)
+	}
+	for id := range caught {
+		assert.Contains(t, ids, id, "a flaw names %s, which has no check", id)
+	}
+}

@@ -1,0 +1,320 @@
+package suites_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// clean fails unless every result is a PASS, or an abstention with its reason.
+func clean(t *testing.T, run *reports.Run, allowed ...reports.Verdict) {
+	t.Helper()
+	require.NotEmpty(t, run.Results)
+	for _, r := range run.Results {
+		switch r.Verdict {
+		case reports.Pass:
+			assert.Empty(t, r.Findings, r.ID)
+		case reports.NotApplicable:
+			assert.NotEmpty(t, r.Reason, r.ID)
+		default:
+			assert.Contains(t, allowed, r.Verdict, "%s %s %v: %s", r.ID, r.Wire, r.Revisions, r.Reason)
+		}
+	}
+}
+
+func TestReferencePassesEverything(t *testing.T) {
+	variants := map[string]func(o *reference.Options){
+		"bundled":                 func(*reference.Options) {},
+		"apart":                   func(o *reference.Options) { o.Apart = true },
+		"apart, issuer with path": func(o *reference.Options) { o.Apart, o.IssuerPath = true, "/tenant" },
+		"https, public name":      func(o *reference.Options) { o.Host = "mcp.example.com" },
+		"public handshake":        func(o *reference.Options) { o.Policy.Public = []string{"initialize", "server/discover", "tools/list"} },
+		"without sessions":        func(o *reference.Options) { o.Policy.Sessions = false },
+		"without root metadata":   func(o *reference.Options) { o.Policy.PRMRoot = false },
+		"stateful only":           func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[:3] },
+		"stateless only":          func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[3:] },
+	}
+	for name, vary := range variants {
+		t.Run(name, func(t *testing.T) {
+			o := reference.Ideal()
+			vary(&o)
+			cfg := configure(start(t, o))
+			if strings.Contains(name, "path") { // a 2025-03-26 server has no issuer with a path
+				cfg.Revisions = []string{"2025-06-18", "2025-11-25", "2026-07-28"}
+			}
+			run, err := suites.Evaluate(t.Context(), cfg)
+			require.NoError(t, err)
+			allowed := []reports.Verdict{}
+			if o.Host != "" {
+				allowed = append(allowed, reports.NotTested) // intrusive checks off loopback
+			}
+			clean(t, run.Run(), allowed...)
+		})
+	}
+}
+
+func TestReferencePassesAtEveryRevision(t *testing.T) {
+	r := start(t, reference.Ideal())
+	for _, rev := range requirements.Revisions {
+		cfg := configure(r)
+		cfg.Revisions = []string{rev}
+		run, err := suites.Evaluate(t.Context(), cfg)
+		require.NoError(t, err)
+		clean(t, run.Run())
+	}
+}
+
+func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
+	cfg := configure(start(t, reference.Ideal()))
+	cfg.Token = ""
+	run, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	clean(t, run.Run(), reports.NotTested)
+	assert.Equal(t, reports.ExitConformant, run.Run().ExitCode(reports.FailOnMust))
+	for _, r := range run.Run().Results {
+		if r.Tier == string(requirements.T2) && r.ID != "RS-TRANSPORT-COOKIES" {
+			assert.NotEqual(t, reports.Pass, r.Verdict, "%s passed without a token", r.ID)
+		}
+	}
+}
+
+func TestRunsAgree(t *testing.T) {
+	cfg := configure(start(t, reference.Ideal()))
+	var first map[string]reports.Verdict
+	for range 10 {
+		run, err := suites.Evaluate(t.Context(), cfg)
+		require.NoError(t, err)
+		verdicts := map[string]reports.Verdict{}
+		for _, r := range run.Run().Results {
+			verdicts[r.ID+r.Wire+strings.Join(r.Revisions, "")] = r.Verdict
+		}
+		if first == nil {
+			first = verdicts
+		}
+		assert.Equal(t, first, verdicts)
+	}
+}
+
+// blunt servers treat every request alike.
+var blunt = map[string]http.HandlerFunc{
+	"refuses everything": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	},
+	"accepts everything": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":1,"result":{}}`))
+	},
+	"answers 500": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+	"hangs up": func(w http.ResponseWriter, _ *http.Request) {
+		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			_ = c.Close()
+		}
+	},
+}
+
+// Checks that expect a refusal, by the area they belong to.
+func expectsRefusal(r reports.Result) bool {
+	if r.Area == "tokenvalidation" || r.Area == "session" {
+		return true
+	}
+	return strings.HasPrefix(r.ID, "RS-CHALLENGE-EVERY") || r.ID == "RS-CHALLENGE-401-STATUS" || r.ID == "RS-CHALLENGE-PATH-VARIANTS" ||
+		r.ID == "RS-TRANSPORT-ORIGIN-INVALID" || r.ID == "RS-TRANSPORT-ORIGIN-EVERY-METHOD" || r.ID == "RS-STATIC-DEFAULT-CREDENTIALS" || r.ID == "RS-TRANSPORT-VERSION-HEADER"
+}
+
+func TestBluntServersPassNothingThatExpectsARefusal(t *testing.T) {
+	for name, handler := range blunt {
+		for _, token := range []string{"", "some-token-that-means-nothing"} {
+			t.Run(name+" "+token, func(t *testing.T) {
+				s := httptest.NewServer(handler)
+				defer s.Close()
+				run, err := suites.Evaluate(t.Context(), suites.Config{URL: s.URL + "/mcp", Token: token})
+				if name == "hangs up" {
+					require.Error(t, err)
+					assert.Equal(t, reports.ExitUndecided, run.Run().ExitCode(reports.FailOnMust))
+					return
+				}
+				require.NoError(t, err)
+				for _, r := range run.Run().Results {
+					if expectsRefusal(r) && r.ID != "RS-SESSION-NOT-BEFORE-AUTH" && !(name == "accepts everything" && r.ID == "RS-TOKEN-VALID-ACCEPTED") {
+						assert.NotEqual(t, reports.Pass, r.Verdict, "%s %s", r.ID, r.Wire)
+					}
+				}
+				assert.NotEqual(t, reports.ExitConformant, run.Run().ExitCode(reports.FailOnPractice))
+			})
+		}
+	}
+}
+
+func TestAServerThatHangsIsUndecided(t *testing.T) {
+	stop := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-stop:
+		case <-r.Context().Done():
+		}
+	}))
+	defer s.Close()
+	defer close(stop)
+	run, err := suites.Evaluate(t.Context(), suites.Config{URL: s.URL + "/mcp", Timeout: 300 * time.Millisecond})
+	require.Error(t, err)
+	assert.NotEmpty(t, run.Run().Unreachable)
+	assert.Equal(t, reports.ExitUndecided, run.Run().ExitCode(reports.FailOnMust))
+}
+
+// The doors: Run, Test and Register give the same verdicts.
+
+func TestDoorRun(t *testing.T) {
+	cfg := configure(start(t, reference.Ideal()))
+	for range 2 { // one process may run many targets in turn
+		run, err := suites.Run(context.Background(), cfg)
+		require.NoError(t, err)
+		clean(t, run.Run())
+		ids, err := suites.Checks()
+		require.NoError(t, err)
+		judged := map[string]bool{}
+		for _, r := range run.Run().Results {
+			judged[r.ID] = true
+		}
+		assert.Len(t, judged, len(ids))
+	}
+}
+
+func TestDoorTest(t *testing.T) {
+	cfg := configure(start(t, reference.Ideal()))
+	cfg.Only = []string{"RS-DISC-*", "RS-CHALLENGE-*"}
+	clean(t, suites.Test(t, cfg).Run())
+}
+
+func TestDoorRegister(t *testing.T) {
+	cfg := configure(start(t, reference.Ideal()))
+	cfg.Only = []string{"RS-TOKEN-*", "AS-*"}
+	var run reports.Redacted
+	ginkgo.Describe("my server", func() {
+		ginkgo.It("has a test of its own", func() { gomega.Expect(cfg.URL).NotTo(gomega.BeEmpty()) })
+	})
+	suites.Register(func() suites.Config { return cfg }, func(r reports.Redacted) { run = r })
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	require.True(t, ginkgo.RunSpecs(t, "a foreign tree"))
+	clean(t, run.Run())
+}
+
+func TestFilters(t *testing.T) {
+	cfg := configure(start(t, reference.Ideal()))
+	cfg.LabelFilter, cfg.Skip = "discovery && MUST", []string{"RS-DISC-AS-*"}
+	run, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	for _, r := range run.Run().Results {
+		assert.Equal(t, "discovery", r.Area)
+		assert.NotContains(t, r.ID, "RS-DISC-AS-")
+	}
+	assert.Greater(t, len(run.Run().Results), 5)
+}
+
+func TestUsageErrors(t *testing.T) {
+	for name, c := range map[string]struct {
+		cfg  suites.Config
+		want string
+	}{
+		"no scheme":        {suites.Config{URL: "mcp.example.com/mcp"}, "did you mean https://mcp.example.com/mcp?"},
+		"empty":            {suites.Config{}, "cannot be tested"},
+		"other scheme":     {suites.Config{URL: "ftp://x/"}, `scheme "ftp"`},
+		"unknown revision": {suites.Config{URL: "http://127.0.0.1/", Revisions: []string{"2025-01-01"}}, `unknown revision "2025-01-01"`},
+		"unknown id":       {suites.Config{URL: "http://127.0.0.1/", Only: []string{"RS-DISC-RESOURCE-MATHC"}}, "no requirement matches"},
+		"pending id":       {suites.Config{URL: "http://127.0.0.1/", Only: []string{"AS-PAR-BASIC"}}, "has no check yet"},
+		"label filter":     {suites.Config{URL: "http://127.0.0.1/", LabelFilter: "(("}, "label filter"},
+		"user name":        {suites.Config{URL: "http://u:p@127.0.0.1/"}, "no user name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := suites.Run(t.Context(), c.cfg)
+			var usage *suites.UsageError
+			require.ErrorAs(t, err, &usage)
+			assert.ErrorContains(t, err, c.want)
+			assert.NotContains(t, err.Error(), "u:p@")
+		})
+	}
+}
+
+func TestEveryFolderOfChecksIsAnArea(t *testing.T) {
+	dirs, err := filepath.Glob("*")
+	require.NoError(t, err)
+	ids, err := suites.Checks()
+	require.NoError(t, err)
+	used := map[string]bool{}
+	for _, id := range ids {
+		r, _ := requirements.Lookup(id)
+		used[r.Area] = true
+	}
+	for _, d := range dirs {
+		if info, err := os.Stat(d); err == nil && info.IsDir() && d != "internal" && d != "testdata" {
+			assert.True(t, used[d], "%s is not in the list of areas", d)
+		}
+	}
+}
+
+// pending counts down: lower it with every check that is added.
+const pending = 412
+
+func TestPendingRequirementsCountDown(t *testing.T) {
+	n := 0
+	for _, r := range requirements.All() {
+		if r.Pending {
+			n++
+		}
+	}
+	assert.Equal(t, pending, n)
+}
+
+func TestNoSecretInTheReport(t *testing.T) {
+	r := start(t, reference.Ideal())
+	cfg := configure(r)
+	run, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	signature := cfg.Token[strings.LastIndexByte(cfg.Token, '.')+1:]
+	require.NotEmpty(t, signature)
+	for _, e := range run.Run().Exchanges {
+		text := reports.Transcript(&e)
+		assert.NotContains(t, text, cfg.Token)
+		assert.NotContains(t, text, signature)
+	}
+	assert.Zero(t, r.IDP.Clients(), "registrations are left behind")
+}
+
+func BenchmarkScanWithoutToken(b *testing.B) {
+	r, err := reference.Start(reference.Ideal())
+	require.NoError(b, err)
+	defer r.Close()
+	for b.Loop() {
+		if _, err := suites.Run(b.Context(), suites.Config{URL: r.URL}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkScanWithRoundTripOf50ms(b *testing.B) {
+	o := reference.Ideal()
+	o.Delay = 50 * time.Millisecond
+	r, err := reference.Start(o)
+	require.NoError(b, err)
+	defer r.Close()
+	for b.Loop() {
+		if _, err := suites.Run(b.Context(), suites.Config{URL: r.URL}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
