@@ -1,0 +1,295 @@
+package reports_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/console"
+	reportjson "github.com/mcpauth/conformance/reports/json"
+	"github.com/mcpauth/conformance/reports/junit"
+)
+
+const secret = "s3cr3t-Value+with/odd=chars\"and\\more"
+
+// sample holds every verdict, and a payload everywhere that foreign text may stand.
+func sample(payload string) reports.Run {
+	run := reports.Run{
+		Tool: reports.Tool{Name: "mcpauth", Version: "test"}, Target: reports.Target{URL: "https://mcp.example.com/mcp", Tier: "T1"},
+		Started: time.Unix(1_700_000_000, 0), Duration: 12.3456, Catalogue: strings.Repeat("a", 64),
+		Revisions:  []reports.RevisionStatus{{Revision: "2025-11-25", Wire: "stateful", Status: "spoken", Why: payload}},
+		Discovered: []reports.Fact{{Name: "tools", Value: payload}},
+	}
+	for i, v := range reports.Verdicts {
+		r := reports.Result{
+			ID: "RS-SAMPLE-" + string(rune('A'+i)), Title: "Sample", Area: "discovery", Role: "resource-server", Level: "MUST", Tier: "T1",
+			Revisions: []string{"2025-11-25"}, Verdict: v, Remediation: "Mend it.", Sources: []reports.Source{{Doc: "RFC 9728", Section: "§2"}},
+			Evidence: []int{1}, Duration: 0.00002,
+		}
+		if v != reports.Pass {
+			r.Reason = "because " + payload
+		}
+		if v == reports.Fail || v == reports.Warn {
+			r.Findings = []reports.Finding{{Expected: "x", Observed: payload, About: payload, Exchange: 1}}
+		}
+		run.Results = append(run.Results, r)
+	}
+	run.Exchanges = []reports.Exchange{{
+		Number: 1, Check: "survey", Started: time.Unix(1_700_000_000, 0),
+		Request:  reports.Request{Method: "POST", URL: "https://mcp.example.com/mcp", Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + payload}}, Body: payload},
+		Response: &reports.Response{Status: 401, Proto: "HTTP/1.1", Header: []reports.Field{{Name: "Set-Cookie", Value: "sid=abcdef123456; HttpOnly"}}, Body: payload},
+	}}
+	return run
+}
+
+// everything writes a run in every format.
+func everything(t *testing.T, r reports.Redacted) string {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, junit.Write(&b, r, junit.Options{Properties: true}))
+	require.NoError(t, reportjson.Write(&b, r))
+	require.NoError(t, console.Write(&b, r, console.Options{Verbose: true}))
+	for i := range r.Run().Exchanges {
+		b.WriteString(reports.Transcript(&r.Run().Exchanges[i]))
+	}
+	return b.String()
+}
+
+func TestRedaction(t *testing.T) {
+	quoted, err := json.Marshal(secret)
+	require.NoError(t, err)
+	for name, spelled := range map[string]string{
+		"raw": secret, "query": url.QueryEscape(secret), "path": url.PathEscape(secret), "json": strings.Trim(string(quoted), `"`),
+		"hex": hex.EncodeToString([]byte(secret)), "base64": base64.StdEncoding.EncodeToString([]byte(secret)),
+		"base64url": base64.RawURLEncoding.EncodeToString([]byte(secret)), "basic": base64.StdEncoding.EncodeToString([]byte("client:" + secret)),
+		"basic, shifted": base64.StdEncoding.EncodeToString([]byte("a:" + secret + ":b")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s reports.Secrets
+			assert.Equal(t, "‹token#1›", s.Add("token", secret))
+			out := everything(t, reports.Redact(sample("before "+spelled+" after"), &s))
+			for _, leak := range []string{secret, "s3cr3t", spelled, base64.StdEncoding.EncodeToString([]byte(secret))[4:24], hex.EncodeToString([]byte(secret))} {
+				assert.NotContains(t, out, leak)
+			}
+			assert.NotContains(t, out, "abcdef123456", "cookie values are removed")
+		})
+	}
+}
+
+func TestStructuralRedaction(t *testing.T) {
+	out := everything(t, reports.Redact(sample(`{"access_token":"never-seen-before","d":"AAAAAAAAAAAAAAAAAAAAAAAAAAAA"} eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJlLWJ5dGVz
+-----BEGIN RSA PRIVATE KEY-----
+MIIB
+-----END RSA PRIVATE KEY-----`), &reports.Secrets{}))
+	for _, leak := range []string{"never-seen-before", "AAAAAAAAAAAAAAAA", "c2lnbmF0dXJlLWJ5dGVz", "MIIB"} {
+		assert.NotContains(t, out, leak)
+	}
+	assert.Contains(t, out, "eyJzdWIiOiJhIn0", "the claims of a token are evidence")
+}
+
+var payloads = []string{"\x1b[31mred\x1b[0m", "]]>", "\x00\x01\x7f", "\xff\xfe", "\u202eevil\u200b", "::error::x\n::set-output name=a::b", "<script>alert(1)</script>", "&amp;", "\ufffe", "{{red}}"}
+
+func TestPrintable(t *testing.T) {
+	for _, p := range payloads {
+		out := reports.Printable(p)
+		for _, bad := range []string{"\x1b", "\x00", "\x7f", "\u202e", "\u200b", "\xff", "\ufffe"} {
+			assert.NotContains(t, out, bad)
+		}
+	}
+	assert.Equal(t, "plain\n\ttext é", reports.Printable("plain\n\ttext é"))
+}
+
+func TestTranscriptPrefixesEveryLine(t *testing.T) {
+	run := sample("::error::x\n##vso[task]\n##teamcity[x]")
+	for _, line := range strings.Split(strings.TrimSpace(reports.Transcript(&run.Exchanges[0])), "\n")[1:] {
+		assert.Regexp(t, `^[<>!] `, line)
+	}
+}
+
+func TestJUnitIsStrictXML(t *testing.T) {
+	for _, p := range payloads {
+		var b bytes.Buffer
+		require.NoError(t, junit.Write(&b, reports.Redact(sample(p), &reports.Secrets{}), junit.Options{Properties: true}))
+		dec := xml.NewDecoder(&b)
+		for {
+			_, err := dec.Token()
+			if err == io.EOF {
+				break
+			}
+			require.NoError(t, err, "%q", p)
+		}
+	}
+}
+
+func TestJUnitMapsVerdicts(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, junit.Write(&b, reports.Redact(sample("x"), &reports.Secrets{}), junit.Options{}))
+	var doc struct {
+		Failures int `xml:"failures,attr"`
+		Errors   int `xml:"errors,attr"`
+		Suites   []struct {
+			Name  string `xml:"name,attr"`
+			Cases []struct {
+				Name    string    `xml:"name,attr"`
+				Time    string    `xml:"time,attr"`
+				Failure *struct{} `xml:"failure"`
+				Error   *struct{} `xml:"error"`
+				Skipped *struct{} `xml:"skipped"`
+				Out     string    `xml:"system-out"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	require.NoError(t, xml.Unmarshal(b.Bytes(), &doc))
+	assert.Equal(t, 1, doc.Failures)
+	assert.Equal(t, 2, doc.Errors)
+	require.Len(t, doc.Suites, 1)
+	for i, c := range doc.Suites[0].Cases {
+		v := reports.Verdicts[i]
+		assert.True(t, strings.HasPrefix(c.Name, "RS-SAMPLE-"), c.Name)
+		assert.Regexp(t, `^\d+\.\d{3}$`, c.Time)
+		assert.Equal(t, v == reports.Fail, c.Failure != nil, v)
+		assert.Equal(t, v == reports.Inconclusive || v == reports.Errored, c.Error != nil, v)
+		assert.Equal(t, v == reports.NotApplicable || v == reports.NotTested || v == reports.Review || v == reports.Suppressed, c.Skipped != nil, v)
+		assert.Equal(t, v == reports.Warn || v == reports.Flaky, c.Out != "", v)
+	}
+	b.Reset()
+	require.NoError(t, junit.Write(&b, reports.Redact(sample("x"), &reports.Secrets{}), junit.Options{Strict: true}))
+	require.NoError(t, xml.Unmarshal(b.Bytes(), &doc))
+	assert.Equal(t, 3, doc.Failures, "under strict a warning is a failure")
+}
+
+// The schema is the one that Jenkins' xunit plugin holds a JUnit file to, read as rules: it is XML Schema,
+// for which Go has no reader.
+func TestJUnitKeepsToTheSchema(t *testing.T) {
+	attributes := map[string]string{
+		"testsuites": "name tests failures errors time", "testsuite": "name tests failures errors skipped time timestamp",
+		"testcase": "name classname time", "failure": "message type", "error": "message type", "skipped": "message type",
+		"property": "name value", "properties": "", "system-out": "",
+	}
+	children := map[string]string{
+		"": "testsuites", "testsuites": "testsuite", "testsuite": "properties testcase", "testcase": "failure error skipped system-out",
+		"properties": "property", "property": "", "failure": "", "error": "", "skipped": "", "system-out": "",
+	}
+	var b bytes.Buffer
+	require.NoError(t, junit.Write(&b, reports.Redact(sample("x"), &reports.Secrets{}), junit.Options{}))
+	dec := xml.NewDecoder(&b)
+	stack := []string{""}
+	for {
+		tok, err := dec.Token()
+		if err == io.EOF {
+			break
+		}
+		require.NoError(t, err)
+		switch e := tok.(type) {
+		case xml.StartElement:
+			assert.Contains(t, strings.Fields(children[stack[len(stack)-1]]), e.Name.Local)
+			for _, a := range e.Attr {
+				assert.Contains(t, strings.Fields(attributes[e.Name.Local]), a.Name.Local, e.Name.Local)
+			}
+			stack = append(stack, e.Name.Local)
+		case xml.EndElement:
+			stack = stack[:len(stack)-1]
+		}
+	}
+}
+
+func TestJSONKeepsToItsSchema(t *testing.T) {
+	c := jsonschema.NewCompiler()
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(reportjson.Schema))
+	require.NoError(t, err)
+	require.NoError(t, c.AddResource("report.json", schema))
+	compiled, err := c.Compile("report.json")
+	require.NoError(t, err)
+	for _, p := range payloads {
+		var b bytes.Buffer
+		require.NoError(t, reportjson.Write(&b, reports.Redact(sample(p), &reports.Secrets{})))
+		doc, err := jsonschema.UnmarshalJSON(&b)
+		require.NoError(t, err)
+		assert.NoError(t, compiled.Validate(doc), "%q", p)
+	}
+	assert.Error(t, compiled.Validate(map[string]any{"version": 1}))
+}
+
+func TestConsoleIsSafe(t *testing.T) {
+	for _, p := range payloads {
+		var b bytes.Buffer
+		require.NoError(t, console.Write(&b, reports.Redact(sample(p), &reports.Secrets{}), console.Options{Verbose: true}))
+		assert.NotContains(t, b.String(), "\x1b")
+		for _, line := range strings.Split(b.String(), "\n") {
+			assert.False(t, strings.HasPrefix(line, "::") || strings.HasPrefix(line, "##"), line)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	result := func(v reports.Verdict, level string) reports.Result { return reports.Result{Verdict: v, Level: level} }
+	for name, c := range map[string]struct {
+		run  reports.Run
+		on   reports.FailOn
+		want int
+	}{
+		"all passed":              {reports.Run{Results: []reports.Result{result(reports.Pass, "MUST")}}, reports.FailOnMust, 0},
+		"a failure":               {reports.Run{Results: []reports.Result{result(reports.Fail, "MUST"), result(reports.Inconclusive, "MUST")}}, reports.FailOnMust, 1},
+		"a failure, tolerated":    {reports.Run{Results: []reports.Result{result(reports.Fail, "MUST")}}, reports.FailOnNone, 0},
+		"a warning":               {reports.Run{Results: []reports.Result{result(reports.Warn, "SHOULD")}}, reports.FailOnMust, 0},
+		"a warning counts":        {reports.Run{Results: []reports.Result{result(reports.Warn, "SHOULD")}}, reports.FailOnShould, 1},
+		"a practice counts":       {reports.Run{Results: []reports.Result{result(reports.Warn, "BCP")}}, reports.FailOnPractice, 1},
+		"a practice below":        {reports.Run{Results: []reports.Result{result(reports.Warn, "BCP")}}, reports.FailOnShould, 0},
+		"undecided MUST":          {reports.Run{Results: []reports.Result{result(reports.Inconclusive, "MUST")}}, reports.FailOnMust, 3},
+		"undecided SHOULD":        {reports.Run{Results: []reports.Result{result(reports.Inconclusive, "SHOULD")}}, reports.FailOnMust, 0},
+		"not tested":              {reports.Run{Results: []reports.Result{result(reports.NotTested, "MUST")}}, reports.FailOnMust, 0},
+		"an error of the tool":    {reports.Run{Results: []reports.Result{result(reports.Errored, "MAY"), result(reports.Fail, "MUST")}}, reports.FailOnMust, 4},
+		"unreachable":             {reports.Run{Unreachable: "down"}, reports.FailOnMust, 3},
+		"nothing":                 {reports.Run{}, reports.FailOnMust, 2},
+		"interrupted with a fail": {reports.Run{Interrupted: true, Results: []reports.Result{result(reports.Fail, "MUST")}}, reports.FailOnMust, 130},
+	} {
+		assert.Equal(t, c.want, c.run.ExitCode(c.on), name)
+	}
+}
+
+func FuzzWriters(f *testing.F) {
+	for _, p := range payloads {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, payload string) {
+		r := reports.Redact(sample(payload), &reports.Secrets{})
+		var b bytes.Buffer
+		if err := junit.Write(&b, r, junit.Options{Properties: true}); err != nil {
+			t.Fatal(err)
+		}
+		for dec := xml.NewDecoder(&b); ; {
+			if _, err := dec.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.Reset()
+		if err := reportjson.Write(&b, r); err != nil || !json.Valid(b.Bytes()) {
+			t.Fatal("invalid JSON", err)
+		}
+		b.Reset()
+		if err := console.Write(&b, r, console.Options{}); err != nil || bytes.ContainsAny(b.Bytes(), "\x1b\x00") {
+			t.Fatal("control characters", err)
+		}
+	})
+}
+
+func TestSchemaIsValidJSON(t *testing.T) {
+	b, err := os.ReadFile("json/schema.json")
+	require.NoError(t, err)
+	assert.True(t, json.Valid(b))
+}

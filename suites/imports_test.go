@@ -1,0 +1,101 @@
+package suites_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/mcpauth/conformance/"
+
+type listedPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []listedPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	require.NoError(t, err)
+	var all []listedPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listedPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else {
+			require.NoError(t, err)
+		}
+		all = append(all, p)
+	}
+}
+
+// layer names the part of the house that a package belongs to.
+func layer(pkg string) string {
+	rel := strings.TrimPrefix(pkg, module)
+	switch {
+	case strings.HasPrefix(rel, "suites/internal/"):
+		return "internal"
+	case rel == "suites":
+		return "suites"
+	case strings.HasPrefix(rel, "suites/"):
+		return "area"
+	}
+	first, _, _ := strings.Cut(rel, "/")
+	return first
+}
+
+func TestWhoMayImportWhom(t *testing.T) {
+	allowed := map[string][]string{
+		"fixtures": {"fixtures"},
+		"reports":  {"reports", "fixtures"},
+		"internal": {"internal", "reports", "fixtures"},
+		"area":     {"internal", "reports", "fixtures"},
+		"suites":   {"area", "internal", "reports", "fixtures"},
+		"fakes":    {"fakes", "fixtures"},
+		"cmd":      {"suites", "reports", "fakes", "fixtures"},
+	}
+	outside := map[string][]string{ // libraries and the layers that may use them
+		"github.com/onsi/ginkgo/v2":        {"suites", "internal"},
+		"github.com/onsi/gomega":           {"internal"},
+		"github.com/spf13/cobra":           {"cmd"},
+		"github.com/stretchr/testify":      {},
+		"github.com/santhosh-tekuri":       {},
+		"net/http":                         {"internal", "fakes", "cmd"},
+		"go.yaml.in/yaml/v3":               {"fixtures"},
+		"github.com/go-rod/rod":            {"internal"},
+		"github.com/modelcontextprotocol/": {},
+	}
+	all := packages(t)
+	require.NotEmpty(t, all)
+	for _, p := range all {
+		from := layer(p.ImportPath)
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, module) {
+				assert.Contains(t, allowed[from], layer(i), "%s imports %s", p.ImportPath, i)
+				continue
+			}
+			for library, who := range outside {
+				if strings.HasPrefix(i, library) {
+					assert.Contains(t, who, from, "%s imports %s", p.ImportPath, i)
+				}
+			}
+		}
+	}
+}
+
+func TestLinkedModulesAreFew(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", module+"cmd/mcpauth").Output()
+	require.NoError(t, err)
+	modules := map[string]bool{}
+	for _, m := range strings.Fields(string(out)) {
+		modules[m] = true
+	}
+	assert.LessOrEqual(t, len(modules), 30)
+}

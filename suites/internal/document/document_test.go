@@ -1,0 +1,212 @@
+package document_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+)
+
+type P = document.Parameter
+
+func TestChallengeVectors(t *testing.T) {
+	for field, want := range map[string][]document.Challenge{
+		`Bearer`:                   {{Scheme: "Bearer"}},
+		`Bearer realm="x"`:         {{Scheme: "Bearer", Parameters: []P{{"realm", "x", true}}}},
+		`Bearer realm=x`:           {{Scheme: "Bearer", Parameters: []P{{"realm", "x", false}}}},
+		`Bearer realm="a\"b"`:      {{Scheme: "Bearer", Parameters: []P{{"realm", `a"b`, true}}}},
+		`Bearer realm=""`:          {{Scheme: "Bearer", Parameters: []P{{"realm", "", true}}}},
+		`Negotiate YII+/=`:         {{Scheme: "Negotiate", Token68: "YII+/="}},
+		`Bearer realm=`:            {{Scheme: "Bearer", Token68: "realm="}}, // the grammar's own ambiguity
+		`Negotiate, Basic realm=x`: {{Scheme: "Negotiate"}, {Scheme: "Basic", Parameters: []P{{"realm", "x", false}}}},
+		`Negotiate abc==, Bearer scope="a b"`: {{Scheme: "Negotiate", Token68: "abc=="},
+			{Scheme: "Bearer", Parameters: []P{{"scope", "a b", true}}}},
+		`Bearer realm="a", scope="x", DPoP algs="ES256"`: {{Scheme: "Bearer", Parameters: []P{{"realm", "a", true}, {"scope", "x", true}}},
+			{Scheme: "DPoP", Parameters: []P{{"algs", "ES256", true}}}},
+		`Bearer realm="a,b", error="x=y"`: {{Scheme: "Bearer", Parameters: []P{{"realm", "a,b", true}, {"error", "x=y", true}}}},
+	} {
+		got, odd, err := document.ParseChallenges(field)
+		require.NoError(t, err, field)
+		assert.Empty(t, odd, field)
+		assert.Equal(t, want, got, field)
+	}
+}
+
+func TestChallengeMistakes(t *testing.T) {
+	for field, want := range map[string]string{
+		``: "empty",
+		`Bearer resource_metadata=https://h/.well-known/x`: "not quoted",
+		`Bearer scope=a b`:               "want a comma",
+		`Bearer realm='x'`:               "single quotes",
+		`Bearer realm="x" scope="y"`:     "want a comma",
+		`Bearer realm="x`:                "never ends",
+		`Bearer realm="x"; scope="y"`:    "want a comma",
+		`Bearer, realm="x"`:              "belongs to no challenge",
+		"Bearer realm=\"x\ny\"":          "control character",
+		"Bearer realm=\"\xc3\xbc\"":      "not ASCII",
+		`="x"`:                           "want a scheme",
+		`Bearer: realm="x"`:              "after the scheme",
+		`Bearer error="a", ="b"`:         "want a parameter name",
+		`Bearer realm="x", Bad/Scheme y`: "",
+	} {
+		_, _, err := document.ParseChallenges(field)
+		require.Error(t, err, field)
+		assert.ErrorContains(t, err, want, field)
+	}
+}
+
+func TestChallengeOddities(t *testing.T) {
+	for field, want := range map[string]string{
+		`Bearer realm = "x"`:          "white space before the =",
+		`Bearer realm= "x"`:           "white space after the =",
+		`Bearer realm="a\b"`:          "escapes",
+		`Bearer realm="x",`:           "trailing comma",
+		`Bearer realm="x",,scope="y"`: "empty list element",
+		`, Bearer realm="x"`:          "empty list element",
+	} {
+		_, odd, err := document.ParseChallenges(field)
+		require.NoError(t, err, field)
+		assert.Contains(t, strings.Join(odd, "; "), want, field)
+	}
+}
+
+func FuzzParseChallenges(f *testing.F) {
+	for _, s := range []string{`Bearer realm="a", DPoP algs="ES256"`, `Negotiate abc==`, `Bearer realm="x\"y`, ",,", `a b=c, d`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, field string) {
+		challenges, _, err := document.ParseChallenges(field)
+		if err != nil {
+			return
+		}
+		require.NotEmpty(t, strings.Trim(field, " \t"))
+		var parts []string // what parses must parse again when written plainly
+		for _, c := range challenges {
+			if c.Token68 != "" {
+				parts = append(parts, c.Scheme+" "+c.Token68)
+				continue
+			}
+			var params []string
+			for _, p := range c.Parameters {
+				params = append(params, p.Name+`="`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(p.Value)+`"`)
+			}
+			parts = append(parts, strings.TrimSpace(c.Scheme+" "+strings.Join(params, ", ")))
+		}
+		if len(parts) == 0 {
+			return
+		}
+		again, _, err := document.ParseChallenges(strings.Join(parts, ", "))
+		require.NoError(t, err)
+		require.Len(t, again, len(challenges))
+	})
+}
+
+func TestObject(t *testing.T) {
+	o, odd, err := document.ParseObject(`{"a":"x","B":true,"list":["p","q"],"n":1.50,"a":"y"}`)
+	require.NoError(t, err)
+	assert.Equal(t, []string{`member "a" stands twice`}, odd)
+	assert.Equal(t, "x", o.String("a"))
+	assert.Empty(t, o.String("A"), "names are compared with case")
+	v, ok := o.Bool("B")
+	assert.True(t, v && ok)
+	list, ok := o.Strings("list")
+	assert.True(t, ok)
+	assert.Equal(t, []string{"p", "q"}, list)
+	_, ok = o.Strings("a")
+	assert.False(t, ok)
+}
+
+func TestJSONMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		``: "empty", `  `: "empty", `<html>`: "HTML", `[1]`: "found an array", `"x"`: "found a string", `null`: "found null",
+		`{"a":1} x`: "after the end", `{"a":1}{}`: "after the end", `{"a":`: "too early", "{\"a\":\"\xff\"}": "UTF-8", `{"a":1,}`: "",
+	} {
+		_, _, err := document.ParseObject(text)
+		require.Error(t, err, text)
+		assert.ErrorContains(t, err, want, text)
+	}
+	_, odd, err := document.ParseObject("\ufeff{}")
+	require.NoError(t, err)
+	assert.Contains(t, odd[0], "byte order mark")
+}
+
+func TestJSONLimits(t *testing.T) {
+	_, err := document.ParseValue(strings.Repeat("[", 200) + strings.Repeat("]", 200))
+	assert.ErrorContains(t, err, "deeper than 64")
+	_, err = document.ParseValue("[" + strings.Repeat("1,", 20_000) + "1]")
+	assert.ErrorContains(t, err, "more than 10000")
+}
+
+func FuzzParseValue(f *testing.F) {
+	for _, s := range []string{`{"a":[1,{"b":null}]}`, `[`, "\ufeff{}", `{"a":1,"a":2}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		v, err := document.ParseValue(text)
+		if err == nil && document.Kind(v) == "" {
+			t.Fatal("a value without a kind")
+		}
+	})
+}
+
+func TestURL(t *testing.T) {
+	for _, good := range []string{"https://h", "https://h/", "https://h:8443/p?q#f", "http://[::1]:80/x", "https://h/a%20b"} {
+		_, err := document.ParseURL(good)
+		assert.NoError(t, err, good)
+	}
+	for bad, want := range map[string]string{
+		"": "empty", "h/p": "no scheme", "//h/p": "no scheme", "ftp://h/": "scheme", "https://": "no host", "https:///p": "no host",
+		"https://h/a b": "cannot stand", "https://h/\n": "cannot stand", "https://h/{t}": "cannot stand", "urn:x:y": "scheme", "https://h:port/": "",
+	} {
+		_, err := document.ParseURL(bad)
+		require.Error(t, err, bad)
+		assert.ErrorContains(t, err, want, bad)
+	}
+}
+
+func TestWellKnown(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://h":        "https://h/.well-known/x",
+		"https://h/":       "https://h/.well-known/x",
+		"https://h/p":      "https://h/.well-known/x/p",
+		"https://h/p/":     "https://h/.well-known/x/p",
+		"https://h/p?q=1":  "https://h/.well-known/x/p?q=1",
+		"https://H:443/p":  "https://h/.well-known/x/p",
+		"http://[::1]:8/p": "http://[::1]:8/.well-known/x/p",
+		"http://[::1]/p":   "http://[::1]/.well-known/x/p",
+	} {
+		u, err := document.ParseURL(in)
+		require.NoError(t, err)
+		assert.Equal(t, want, document.WellKnown(u, "x"), in)
+	}
+}
+
+func TestHosts(t *testing.T) {
+	for _, h := range []string{"localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"} {
+		assert.True(t, document.LoopbackHost(h), h)
+	}
+	for _, h := range []string{"example.com", "127.0.0.1.nip.io", "10.0.0.1", "localhost.evil.example"} {
+		assert.False(t, document.LoopbackHost(h), h)
+	}
+	for _, h := range []string{"10.0.0.1", "app", "db.internal", "printer.local", "169.254.169.254", "100.64.1.1"} {
+		assert.True(t, document.PrivateHost(h), h)
+	}
+	assert.False(t, document.PrivateHost("mcp.example.com"))
+}
+
+func FuzzParseURL(f *testing.F) {
+	f.Add("https://h/p?q")
+	f.Add("http://[::1]:80/x")
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := document.ParseURL(s)
+		if err != nil {
+			return
+		}
+		if _, err := document.ParseURL(document.WellKnown(u, "x")); err != nil {
+			t.Fatalf("%q gives %q: %v", s, document.WellKnown(u, "x"), err)
+		}
+	})
+}

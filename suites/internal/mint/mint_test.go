@@ -1,0 +1,65 @@
+package mint_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/suites/internal/mint"
+)
+
+// RFC 7515 appendix A.1: the signing input and its signature.
+func TestHMACVector(t *testing.T) {
+	key, err := base64.RawURLEncoding.DecodeString("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow")
+	require.NoError(t, err)
+	input := "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+	assert.Equal(t, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", mint.HMAC(input, key))
+}
+
+func split(t *testing.T, token string) (string, []byte) {
+	t.Helper()
+	i := strings.LastIndexByte(token, '.')
+	sig, err := base64.RawURLEncoding.DecodeString(token[i+1:])
+	require.NoError(t, err)
+	return token[:i], sig
+}
+
+func TestAttackerSignaturesVerify(t *testing.T) {
+	a := mint.NewAttacker()
+	input, sig := split(t, a.ES256(mint.Header{"alg": "ES256"}, mint.Claims{"sub": "x"}))
+	sum := sha256.Sum256([]byte(input))
+	require.Len(t, sig, 64)
+	assert.True(t, ecdsa.Verify(&a.EC.PublicKey, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])))
+	input, sig = split(t, a.EdDSA(mint.Header{"alg": "EdDSA"}, mint.Claims{}))
+	assert.True(t, ed25519.Verify(a.Ed.Public().(ed25519.PublicKey), []byte(input), sig))
+}
+
+func TestUnsignedHasAnEmptySignature(t *testing.T) {
+	token := mint.Unsigned(mint.Header{"alg": "none"}, mint.Claims{"a": 1})
+	assert.Equal(t, "eyJhbGciOiJub25lIn0.eyJhIjoxfQ.", token)
+}
+
+func TestHeaderWithLeavesTheOriginalAlone(t *testing.T) {
+	h := mint.Header{"alg": "RS256", "kid": "k"}
+	assert.Equal(t, mint.Header{"alg": "none", "kid": "k"}, h.With("alg", "none"))
+	assert.Equal(t, mint.Header{"alg": "RS256"}, h.With("kid", nil))
+	assert.Equal(t, "RS256", h["alg"])
+}
+
+func TestSpellingsDiffer(t *testing.T) {
+	n := append([]byte{0xc1}, make([]byte, 255)...)
+	n[255] = 1
+	seen := map[string]bool{}
+	for _, s := range mint.Spellings(n, []byte{1, 0, 1}) {
+		assert.False(t, seen[string(s.Secret)], s.Name)
+		seen[string(s.Secret)] = true
+	}
+	assert.Len(t, seen, 7)
+}

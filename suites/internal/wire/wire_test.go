@@ -1,0 +1,328 @@
+package wire_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+func client(l wire.Limits) *wire.Client {
+	return wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil), Limits: l, UserAgent: "mcpauth ({check})"})
+}
+
+func serve(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func get(c *wire.Client, url string) *reports.Exchange {
+	return c.Do(context.Background(), "TEST", wire.Request{Method: "GET", URL: url})
+}
+
+func TestExchangeIsRecorded(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "mcpauth (TEST)", r.UserAgent())
+		w.Header().Add("X-Two", "a")
+		w.Header().Add("X-Two", "b")
+		w.WriteHeader(http.StatusTeapot)
+		fmt.Fprint(w, "body")
+	})
+	ex := get(client(wire.Limits{}), url)
+	require.NotNil(t, ex.Response)
+	assert.Equal(t, http.StatusTeapot, ex.Response.Status)
+	assert.Equal(t, []string{"a", "b"}, wire.Values(ex.Response.Header, "x-two"))
+	assert.Equal(t, "body", ex.Response.Body)
+	assert.Equal(t, 1, ex.Number)
+}
+
+func TestGuard(t *testing.T) {
+	for _, c := range []struct {
+		target, addr string
+		allowed      bool
+	}{
+		{"mcp.example.com", "93.184.216.34", true},
+		{"mcp.example.com", "127.0.0.1", false},
+		{"mcp.example.com", "10.0.0.1", false},
+		{"mcp.example.com", "192.168.1.1", false},
+		{"mcp.example.com", "169.254.169.254", false},
+		{"mcp.example.com", "100.64.0.1", false},
+		{"mcp.example.com", "0.0.0.0", false},
+		{"mcp.example.com", "224.0.0.1", false},
+		{"mcp.example.com", "255.255.255.255", false},
+		{"mcp.example.com", "::1", false},
+		{"mcp.example.com", "::", false},
+		{"mcp.example.com", "::ffff:127.0.0.1", false},
+		{"mcp.example.com", "::ffff:169.254.169.254", false},
+		{"mcp.example.com", "64:ff9b::7f00:1", false},
+		{"mcp.example.com", "2002:7f00:1::", false},
+		{"mcp.example.com", "2002:a00:1::", false},
+		{"mcp.example.com", "fe80::1", false},
+		{"mcp.example.com", "fd00::1", false},
+		{"mcp.example.com", "2606:2800:220:1::1", true},
+		{"127.0.0.1", "127.0.0.2", true},
+		{"localhost", "::1", true},
+		{"127.0.0.1", "169.254.169.254", false},
+		{"127.0.0.1", "10.0.0.1", false},
+		{"10.1.2.3", "10.0.0.1", true},
+		{"10.1.2.3", "127.0.0.1", false},
+	} {
+		dialled := &atomic.Int32{}
+		g := wire.NewGuard(c.target, nil)
+		g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
+			dialled.Add(1)
+			return []netip.Addr{netip.MustParseAddr(c.addr)}, nil
+		}
+		cl := wire.New(wire.Options{Guard: g, Limits: wire.Limits{Connect: 50 * time.Millisecond, Request: 100 * time.Millisecond}})
+		ctx, cancel := context.WithCancel(context.Background())
+		if c.allowed {
+			cancel() // only the decision is tested: nothing outside is contacted
+		}
+		ex := cl.Do(ctx, "TEST", wire.Request{Method: "GET", URL: "http://other.example:1/"})
+		cancel()
+		if !c.allowed {
+			assert.Contains(t, ex.Error, "not public", "%s from %s", c.addr, c.target)
+		} else {
+			assert.NotContains(t, ex.Error, "not public", "%s from %s", c.addr, c.target)
+		}
+	}
+}
+
+// An IPv6 literal in a URL goes through the same guard.
+func TestIPv6LiteralIsGuarded(t *testing.T) {
+	c := wire.New(wire.Options{Guard: wire.NewGuard("mcp.example.com", nil)})
+	for _, u := range []string{"http://[::1]:1/", "http://[::ffff:127.0.0.1]:1/", "http://[fe80::1]:1/"} {
+		assert.Contains(t, get(c, u).Error, "not public", u)
+	}
+}
+
+// The name answers a public address first and loopback then: each dial decides anew, on what it dials.
+func TestRebindingNameIsDecidedOnEachAddress(t *testing.T) {
+	hits := &atomic.Int32{}
+	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
+	require.NoError(t, err)
+	g := wire.NewGuard("mcp.example.com", nil)
+	g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}
+	ex := get(wire.New(wire.Options{Guard: g}), "http://rebind.example:"+u.Port()+"/")
+	assert.Contains(t, ex.Error, "not public")
+	assert.Zero(t, hits.Load())
+}
+
+func TestAllowedHostIsDialled(t *testing.T) {
+	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {}))
+	require.NoError(t, err)
+	g := wire.NewGuard("mcp.example.com", []string{"as.internal"})
+	g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}
+	ex := get(wire.New(wire.Options{Guard: g}), "http://as.internal:"+u.Port()+"/")
+	require.NotNil(t, ex.Response, ex.Error)
+	assert.Equal(t, 200, ex.Response.Status)
+}
+
+func TestProxyVariablesAreIgnored(t *testing.T) {
+	hits := &atomic.Int32{}
+	proxy := serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
+	for _, name := range []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY"} {
+		t.Setenv(name, proxy)
+	}
+	c := wire.New(wire.Options{Guard: wire.NewGuard("192.0.2.1", nil), Limits: wire.Limits{Connect: 50 * time.Millisecond, Request: 100 * time.Millisecond}})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = c.Do(ctx, "TEST", wire.Request{Method: "GET", URL: "http://192.0.2.1/"})
+	assert.Zero(t, hits.Load())
+}
+
+func TestRedirectIsAnAnswer(t *testing.T) {
+	hits := &atomic.Int32{}
+	other := serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		u := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other, code) })
+		ex := client(wire.Limits{}).Do(context.Background(), "TEST", wire.Request{
+			Method: "POST", URL: u, Body: "x", Header: []reports.Field{{Name: "Authorization", Value: "Bearer t"}},
+		})
+		require.NotNil(t, ex.Response)
+		assert.Equal(t, code, ex.Response.Status)
+	}
+	assert.Zero(t, hits.Load())
+}
+
+func TestGzipBombIsRefused(t *testing.T) {
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	_, _ = z.Write(make([]byte, 64<<20))
+	_ = z.Close()
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(bomb.Bytes())
+	})
+	ex := get(client(wire.Limits{}), u)
+	assert.Contains(t, ex.Error, "grows more than 100 to 1")
+	assert.LessOrEqual(t, len(ex.Response.Body), 1<<20)
+}
+
+func TestHonestGzipIsRead(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		fmt.Fprint(z, `{"a":1}`)
+		_ = z.Close()
+	})
+	ex := get(client(wire.Limits{}), u)
+	assert.Equal(t, `{"a":1}`, ex.Response.Body)
+}
+
+func TestBodyIsBounded(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", 4096)) })
+	ex := get(client(wire.Limits{Body: 1000}), u)
+	assert.Len(t, ex.Response.Body, 1000)
+	assert.True(t, ex.Response.Truncated)
+}
+
+func TestHeaderIsBounded(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Long", strings.Repeat("x", 100<<10)) })
+	ex := get(client(wire.Limits{}), u)
+	assert.NotEmpty(t, ex.Error)
+}
+
+func TestSlowBodyEnds(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for range 1000 {
+			if _, err := w.Write([]byte("x")); err != nil {
+				return
+			}
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-time.After(5 * time.Millisecond):
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	ex := get(client(wire.Limits{Request: 60 * time.Millisecond}), u)
+	assert.Contains(t, ex.Error, "no whole answer within the time limit")
+}
+
+func TestEventStreamIsBounded(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for r.Context().Err() == nil {
+			if _, err := fmt.Fprint(w, "data: {}\n\n"); err != nil {
+				return
+			}
+		}
+	})
+	ex := get(client(wire.Limits{}), u)
+	assert.True(t, ex.Response.Truncated)
+	assert.Equal(t, 256, strings.Count(ex.Response.Body, "data:"))
+}
+
+func TestEventStreamEndsAtTheAnswer(t *testing.T) {
+	stop := make(chan struct{})
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data: other\n\ndata: mine\n\n")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-stop:
+		case <-r.Context().Done():
+		}
+	})
+	defer close(stop)
+	ex := client(wire.Limits{}).Do(context.Background(), "TEST", wire.Request{Method: "GET", URL: u, Until: func(d string) bool { return d == "mine" }})
+	assert.Empty(t, ex.Error)
+	assert.Contains(t, ex.Response.Body, "mine")
+}
+
+func TestBudgetIsAHardStop(t *testing.T) {
+	hits := &atomic.Int32{}
+	u := serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
+	c := client(wire.Limits{Requests: 3})
+	for range 10 {
+		get(c, u)
+	}
+	assert.EqualValues(t, 3, hits.Load())
+	assert.Equal(t, wire.ErrBudget.Error(), get(c, u).Error)
+}
+
+func TestRateIsKept(t *testing.T) {
+	var times []time.Time
+	u := serve(t, func(http.ResponseWriter, *http.Request) { times = append(times, time.Now()) })
+	c := client(wire.Limits{Rate: 200, Concurrency: 1})
+	for range 5 {
+		get(c, u)
+	}
+	assert.GreaterOrEqual(t, times[4].Sub(times[0]), 18*time.Millisecond)
+}
+
+func TestErrorsAreSentences(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	defer l.Close()
+	assert.Contains(t, get(client(wire.Limits{}), "http://"+l.Addr().String()).Error, "closed the connection")
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	s.Config.ErrorLog = nil
+	assert.Contains(t, get(client(wire.Limits{}), s.URL).Error, "an authority that nobody here trusts")
+	assert.Contains(t, get(client(wire.Limits{}), "ftp://127.0.0.1/").Error, "never dialled")
+}
+
+func TestRawBytesAreSentAsTheyAre(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, len(r.Header["Authorization"])) })
+	p, err := url.Parse(u)
+	require.NoError(t, err)
+	raw := "GET / HTTP/1.1\r\nHost: " + p.Host + "\r\nAuthorization: a\r\nAuthorization: b\r\nConnection: close\r\n\r\n"
+	ex := client(wire.Limits{}).Do(context.Background(), "TEST", wire.Request{Method: "GET", URL: u, Raw: []byte(raw)})
+	require.NotNil(t, ex.Response, ex.Error)
+	assert.Equal(t, "2", ex.Response.Body)
+}
+
+func TestGateHeaderStaysAtTheTarget(t *testing.T) {
+	var seen atomic.Value
+	h := func(_ http.ResponseWriter, r *http.Request) { seen.Store(r.Header.Get("X-Gate")) }
+	mine, other := serve(t, h), serve(t, h)
+	c := wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil), Header: []reports.Field{{Name: "X-Gate", Value: "key"}}, HeaderOrigin: mine})
+	get(c, mine)
+	assert.Equal(t, "key", seen.Load())
+	get(c, other)
+	assert.Equal(t, "", seen.Load())
+}
+
+func TestUnresolvedNameIsSaid(t *testing.T) {
+	g := wire.NewGuard("no-such.invalid", nil)
+	g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: "no-such.invalid", IsNotFound: true}
+	}
+	ex := get(wire.New(wire.Options{Guard: g}), "http://no-such.invalid/")
+	assert.Contains(t, ex.Error, "does not resolve")
+	assert.NotErrorIs(t, errors.New(ex.Error), wire.ErrBudget)
+}
