@@ -1,0 +1,236 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "mcpauth")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "mcpauth")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// mcpauth runs the real binary and returns exit code, standard output and standard error.
+func mcpauth(t *testing.T, env []string, args ...string) (int, string, string) {
+	t.Helper()
+	c := exec.Command(binary, args...)
+	c.Env = append(os.Environ(), env...)
+	var out, err bytes.Buffer
+	c.Stdout, c.Stderr = &out, &err
+	_ = c.Run()
+	return c.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+func start(t *testing.T, bend func(o *reference.Options)) *reference.Reference {
+	t.Helper()
+	o := reference.Ideal()
+	if bend != nil {
+		bend(&o)
+	}
+	r, err := reference.Start(o)
+	require.NoError(t, err)
+	t.Cleanup(r.Close)
+	return r
+}
+
+func TestDemoIsGreen(t *testing.T) {
+	code, out, errs := mcpauth(t, nil, "demo")
+	assert.Zero(t, code, errs)
+	assert.Empty(t, out, "standard output is for machines")
+	assert.Contains(t, errs, "PASS")
+	assert.NotContains(t, errs, "FAIL")
+	code, _, errs = mcpauth(t, nil, "run", "-q")
+	assert.Zero(t, code, errs)
+}
+
+func TestExitCodes(t *testing.T) {
+	good, bad := start(t, nil), start(t, func(o *reference.Options) { o.Policy.Status = 403 })
+	stuck := start(t, func(o *reference.Options) { o.Policy.Soft = true })
+	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte("<!doctype html>"))
+	}))
+	defer html.Close()
+	tls := httptest.NewTLSServer(http.NotFoundHandler())
+	defer tls.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	closed := "http://" + l.Addr().String() + "/mcp"
+	require.NoError(t, l.Close())
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"conformant":           {[]string{"run", good.URL}, 0, "PASS"},
+		"findings":             {[]string{"run", bad.URL}, 1, "not conformant"},
+		"findings, tolerated":  {[]string{"run", bad.URL, "--fail-on", "none", "--only", "RS-CHALLENGE-401-STATUS"}, 0, "FAIL"},
+		"soft refusal":         {[]string{"run", stuck.URL}, 1, "RS-CHALLENGE-401-STATUS"},
+		"an HTML page":         {[]string{"run", html.URL + "/mcp"}, 1, "RS-CHALLENGE"},
+		"unreachable":          {[]string{"run", closed}, 3, "connection refused"},
+		"unknown authority":    {[]string{"run", tls.URL + "/mcp"}, 3, "nobody here trusts"},
+		"no such name":         {[]string{"run", "https://no-such-host.invalid/mcp", "--timeout", "5s"}, 3, "does not resolve"},
+		"no scheme":            {[]string{"run", "mcp.example.com/mcp"}, 2, "did you mean https://mcp.example.com/mcp?"},
+		"unknown flag":         {[]string{"run", good.URL, "--tokn-env", "X"}, 2, "unknown flag"},
+		"unknown verb":         {[]string{"rum"}, 2, "unknown command"},
+		"unknown id":           {[]string{"run", good.URL, "--only", "RS-NO-SUCH"}, 2, "no requirement matches"},
+		"unknown report":       {[]string{"run", good.URL, "--report", "pdf"}, 2, "unknown report"},
+		"unwritable report":    {[]string{"run", good.URL, "--report", "json=/no/such/folder/x.json"}, 2, "no such file or directory"},
+		"unset token variable": {[]string{"run", good.URL, "--token-env", "MCPAUTH_TEST_UNSET"}, 2, "is not set"},
+		"wrong threshold":      {[]string{"run", good.URL, "--fail-on", "musst"}, 2, "want must, should, practice or none"},
+		"nothing selected":     {[]string{"run", good.URL, "--label-filter", "browser && T0"}, 2, "select no check"},
+		"explain unknown":      {[]string{"explain", "RS-NOPE"}, 2, "not in the catalogue"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, errs := mcpauth(t, nil, c.args...)
+			assert.Equal(t, c.code, code, errs)
+			assert.Contains(t, errs, c.says)
+			assert.NotContains(t, errs, "goroutine ")
+		})
+	}
+}
+
+func TestReportsAreWritten(t *testing.T) {
+	r := start(t, func(o *reference.Options) { o.Policy.PRMType = "text/plain" })
+	dir := t.TempDir()
+	token := r.Token()
+	code, out, errs := mcpauth(t, []string{"TOKEN=" + token}, "run", r.URL, "--token-env", "TOKEN",
+		"--report", "junit="+dir+"/j.xml", "--report", "json="+dir+"/r.json", "--report", "json")
+	assert.Equal(t, 1, code, errs)
+	var doc struct {
+		Failures int `xml:"failures,attr"`
+	}
+	x, err := os.ReadFile(dir + "/j.xml")
+	require.NoError(t, err)
+	require.NoError(t, xml.Unmarshal(x, &doc))
+	assert.Equal(t, 1, doc.Failures)
+	j, err := os.ReadFile(dir + "/r.json")
+	require.NoError(t, err)
+	assert.True(t, json.Valid(j))
+	assert.True(t, json.Valid([]byte(out)), "standard output holds the report alone")
+	signature := token[strings.LastIndexByte(token, '.')+1:]
+	for _, text := range []string{string(x), string(j), out, errs} {
+		assert.NotContains(t, text, token)
+		assert.NotContains(t, text, signature)
+	}
+}
+
+func TestReportIsWrittenWhenTheTargetIsUnreachable(t *testing.T) {
+	path := t.TempDir() + "/j.xml"
+	code, _, _ := mcpauth(t, nil, "run", "http://127.0.0.1:1/mcp", "--report", "junit="+path)
+	assert.Equal(t, 3, code)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Contains(t, string(b), "<error")
+}
+
+func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "r.json")
+	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
+	code, _, _ := mcpauth(t, nil, "run", "mcp.example.com", "--report", "json="+path)
+	assert.Equal(t, 2, code)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, "old", string(b), "a run that did not happen leaves the old report")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, left, 1, "no temporary file is left")
+}
+
+func TestInterruptWritesThePartialReport(t *testing.T) {
+	r := start(t, func(o *reference.Options) { o.Delay = 100 * time.Millisecond })
+	path := t.TempDir() + "/r.json"
+	c := exec.Command(binary, "run", r.URL, "--concurrency", "1", "--report", "json="+path)
+	var errs bytes.Buffer
+	c.Stderr = &errs
+	require.NoError(t, c.Start())
+	time.Sleep(900 * time.Millisecond)
+	require.NoError(t, c.Process.Signal(syscall.SIGINT))
+	_ = c.Wait()
+	assert.Equal(t, 130, c.ProcessState.ExitCode(), errs.String())
+	b, err := os.ReadFile(path)
+	require.NoError(t, err, errs.String())
+	assert.Contains(t, string(b), `"interrupted": true`)
+}
+
+func TestFlagsHaveTwinsInTheEnvironment(t *testing.T) {
+	r := start(t, func(o *reference.Options) { o.Policy.Status = 403 })
+	code, _, _ := mcpauth(t, []string{"MCPAUTH_FAIL_ON=none", "MCPAUTH_ONLY=RS-CHALLENGE-401-STATUS", "MCPAUTH_URL=" + r.URL}, "run")
+	assert.Zero(t, code)
+	code, _, _ = mcpauth(t, []string{"MCPAUTH_FAIL_ON=none"}, "run", r.URL, "--fail-on", "must")
+	assert.Equal(t, 1, code, "the flag wins over the environment")
+	code, _, errs := mcpauth(t, []string{"MCPAUTH_MAX_REQUESTS=many"}, "run", r.URL)
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, "MCPAUTH_MAX_REQUESTS")
+}
+
+func TestListAndExplain(t *testing.T) {
+	code, out, _ := mcpauth(t, nil, "list", "--format", "json")
+	require.Zero(t, code)
+	var all []struct{ ID, Status, Area string }
+	require.NoError(t, json.Unmarshal([]byte(out), &all))
+	assert.Len(t, all, 538)
+	code, out, _ = mcpauth(t, nil, "list", "--area", "pkce", "--level", "must", "--revision", "2025-11-25", "--tier", "T2", "--label", "pending")
+	require.Zero(t, code)
+	assert.Contains(t, out, "AS-PKCE-REJECT-WRONG-VERIFIER")
+	assert.NotContains(t, out, "RS-DISC")
+	code, _, errs := mcpauth(t, nil, "list", "--area", "pkse")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, `unknown area "pkse"`)
+	code, out, _ = mcpauth(t, nil, "explain", "rs-disc-resource-match")
+	require.Zero(t, code)
+	for _, want := range []string{"MUST at 2025-06-18", "How it is tested", "Legitimate variations", "How to mend", "Sources", "RFC 9728"} {
+		assert.Contains(t, out, want)
+	}
+	code, out, _ = mcpauth(t, nil, "schema", "report")
+	require.Zero(t, code)
+	assert.True(t, json.Valid([]byte(out)))
+}
+
+func TestServeMCP(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	c := exec.Command(binary, "serve", "mcp", "--listen", addr)
+	var out bytes.Buffer
+	c.Stdout = &out
+	require.NoError(t, c.Start())
+	require.Eventually(t, func() bool {
+		resp, err := http.Get("http://" + addr + "/.well-known/oauth-protected-resource/mcp")
+		return err == nil && resp.Body.Close() == nil && resp.StatusCode == 200
+	}, 5*time.Second, 10*time.Millisecond)
+	code, _, errs := mcpauth(t, nil, "run", "http://"+addr+"/mcp")
+	assert.Zero(t, code, errs)
+	require.NoError(t, c.Process.Signal(os.Interrupt))
+	require.NoError(t, c.Wait())
+	assert.Equal(t, 3, len(strings.Split(strings.TrimSpace(out.String()), ".")), "a token is printed")
+}
