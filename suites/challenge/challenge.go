@@ -25,6 +25,7 @@ func Register() {
 
 func status() {
 	Must("RS-CHALLENGE-401-STATUS", func(t *T) {
+		t.CrashCounts()
 		ex := t.Anonymous()
 		if open := t.Survey.Public[t.Wire]; expect.Accepted(ex) && len(open) > 0 {
 			t.NotApplicable("anonymous callers may use %s; authorization is optional in MCP, and no protected operation was found", strings.Join(open, ", "))
@@ -57,6 +58,7 @@ func status() {
 
 	// A bad credential is the client's fault, whatever its shape.
 	Must("RS-CHALLENGE-NO-5XX", func(t *T) {
+		t.CrashCounts()
 		t.Expect(t.Bogus(), "Bearer, 47 characters of base64url").To(notCrash())
 		for _, token := range brokenTokens {
 			t.Expect(t.Send(t.Call().With(mcp.Bearer(token))), "Bearer %s", token).To(notCrash())

@@ -109,6 +109,7 @@ func requests() {
 
 func garbage() {
 	Must("RS-TOKEN-GARBAGE", func(t *T) {
+		t.CrashCounts()
 		t.Expect(t.Bogus(), "a random value of the usual shape").To(expect.Refuse(401))
 		for _, token := range []string{"test", "admin", "00000000-0000-4000-8000-000000000000", Random(32)} {
 			t.Expect(t.Send(t.Call().With(mcp.Bearer(token))), "Bearer %s", token).To(expect.Refuse(401))

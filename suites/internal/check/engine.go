@@ -145,11 +145,6 @@ func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
 		}
 		return nil, &res
 	}
-	if assumed := e.onlyAssumed(r, relevant); assumed != "" {
-		res := e.result(r, "", relevant, r.Level)
-		res.Verdict, res.Reason = reports.NotTested, assumed
-		return nil, &res
-	}
 	switch r.Judged {
 	case requirements.PerRevision:
 		var out []job
@@ -171,18 +166,6 @@ func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
 		return out, nil
 	}
 	return []job{{"", relevant}}, nil
-}
-
-// onlyAssumed guards against accusing a server by a revision that it may never have claimed: a demand
-// that exists only at the stateless revision is not judged where that revision is merely assumed.
-func (e *Engine) onlyAssumed(r *requirements.Requirement, relevant []string) string {
-	if r.Revisions[0] < mcp.NewestStateless {
-		return ""
-	}
-	if st := e.World.Survey.StatusOf(relevant[0]); st.Status == "assumed" {
-		return "it is demanded only at " + relevant[0] + ", and whether the target speaks that is unknown: " + st.Why
-	}
-	return ""
 }
 
 func (e *Engine) result(r *requirements.Requirement, w mcp.Wire, revisions []string, level requirements.Level) reports.Result {
@@ -247,6 +230,9 @@ func (t *T) perform(body func(*T)) (ended *stop) {
 		}
 	}()
 	body(t)
+	if t.crashed > 0 && t.Unmistaken() {
+		t.Inconclusive("a bad token is answered with %s whatever it holds (RS-CHALLENGE-NO-5XX): these were not accepted, but not refused either", expect.Describe(t.Survey.Bogus[t.wire()]))
+	}
 	if t.refusals > 0 && !t.controlled && t.Unmistaken() {
 		t.sharedControl()
 	}

@@ -564,10 +564,12 @@ func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
 	both(jobs...)
 }
 
-// undecided is the status of a revision about which the target says nothing before it has a token.
+// undecided is the status of a revision about which the target says nothing before it has a token. The
+// stateful revisions with protected resource metadata are assumed: most servers speak them. The others
+// are judged only if the user names them, lest a server be accused by what it never claimed.
 func (t *taker) undecided(rev string) reports.RevisionStatus {
-	if rev == "2025-03-26" {
-		return reports.RevisionStatus{Status: "unknown", Why: "the target does not say; judged only if named with --revision"}
+	if rev == "2025-03-26" || mcp.WireOf(rev) == mcp.Stateless {
+		return reports.RevisionStatus{Status: "unknown", Why: "the target asks for a token before it says; give one, or name the revision with --revision"}
 	}
 	return reports.RevisionStatus{Status: "assumed", Why: "the target asks for a token before it says; give one, or name the revisions with --revision"}
 }
