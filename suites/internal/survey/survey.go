@@ -517,6 +517,8 @@ func (t *taker) statelessRevisions(found map[string]reports.RevisionStatus) {
 	rev := mcp.NewestStateless
 	a := mcp.Read(ex)
 	switch {
+	case expect.Accepted(ex) && leavesOut(a.Result, rev):
+		found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "server/discover is served, but does not list it in supportedVersions"}
 	case expect.Accepted(ex):
 		found[rev] = reports.RevisionStatus{Status: "spoken", Why: "server/discover is served"}
 		if token != nil {
@@ -530,6 +532,12 @@ func (t *taker) statelessRevisions(found map[string]reports.RevisionStatus) {
 	case a.Error:
 		found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "server/discover is answered with a JSON-RPC error"}
 	}
+}
+
+// leavesOut reports that a discover result lists its versions, without this one.
+func leavesOut(result *document.Object, revision string) bool {
+	versions, ok := result.Strings("supportedVersions")
+	return ok && !slices.Contains(versions, revision)
 }
 
 // statefulRevisions asks for each revision by the handshake and looks which one is offered back.
