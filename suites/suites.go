@@ -66,7 +66,7 @@ type Config struct {
 
 	Timeout     time.Duration // of the whole run; 10 minutes if zero
 	MaxRequests int           // of the whole run; 2000 if zero
-	Concurrency int           // requests in flight; 16 if zero, 64 on loopback
+	Concurrency int           // requests in flight; 16 if zero, 32 on loopback
 	Rate        float64       // requests per second; 50 if zero, unlimited on loopback
 
 	// OnResult is called with each verdict as it falls, from several goroutines.
@@ -251,7 +251,7 @@ func (c *Config) limits(loopback bool) wire.Limits {
 	l := wire.Limits{Requests: int64(c.MaxRequests), Concurrency: c.Concurrency, Rate: c.Rate}
 	if loopback {
 		if l.Concurrency == 0 {
-			l.Concurrency = 64
+			l.Concurrency = 32
 		}
 	} else if l.Rate == 0 {
 		l.Rate = 50

@@ -45,7 +45,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
 	f.IntVar(&o.maxRequests, "max-requests", 2000, "for the whole run")
-	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 16, on loopback 64)")
+	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 16, on loopback 32)")
 	f.Float64Var(&o.rate, "rate", 0, "requests per second (default 50, on loopback unlimited)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict, not only those that need attention")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")

@@ -60,12 +60,14 @@ func status() {
 	Must("RS-CHALLENGE-NO-5XX", func(t *T) {
 		t.CrashCounts()
 		t.Expect(t.Bogus(), "Bearer, 47 characters of base64url").To(notCrash())
+		var variants []Variant
 		for _, token := range brokenTokens {
-			t.Expect(t.Send(t.Call().With(mcp.Bearer(token))), "Bearer %s", token).To(notCrash())
+			variants = append(variants, Call(t.Call().With(mcp.Bearer(token)), "Bearer %s", token))
 		}
 		for _, value := range []string{"Bearer", "Bearer ", "bearer:", "Basic !!!", "Digest x", "Basic dTpw"} {
-			t.Expect(t.Send(t.Call().With(mcp.Field("Authorization", value))), "Authorization: %s", value).To(notCrash())
+			variants = append(variants, Call(t.Call().With(mcp.Field("Authorization", value)), "Authorization: %s", value))
 		}
+		t.ExpectAll(variants, notCrash())
 	})
 
 	Practice("RS-CHALLENGE-BODY-HYGIENE", func(t *T) {
@@ -91,9 +93,12 @@ func status() {
 
 	Practice("RS-CHALLENGE-STABLE", func(t *T) {
 		first := t.Anonymous()
+		var variants []Variant
 		for i := range 4 {
 			agent := mcp.Field("User-Agent", []string{"mcp-conformance", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"}[i%2])
-			ex := t.Send(t.Call().With(agent).OnFreshConnection())
+			variants = append(variants, Call(t.Call().With(agent).OnFreshConnection(), "again"))
+		}
+		for _, ex := range t.All(variants) {
 			if expect.Status(ex) != expect.Status(first) {
 				t.Unmet(ex, "the same refusal every time", "%s, after %s", expect.Describe(ex), expect.Describe(first))
 			} else if !slices.Equal(challengeSet(ex), challengeSet(first)) {
@@ -136,10 +141,11 @@ func challengeSet(ex *reports.Exchange) []string {
 
 func field() {
 	Must("RS-CHALLENGE-401-WWW-AUTHENTICATE", func(t *T) {
-		answers := []*reports.Exchange{t.Anonymous(), t.Bogus(), t.Send(t.Call().With(mcp.Field("Authorization", "Bearer ")))}
+		variants := []Variant{Call(t.Call().With(mcp.Field("Authorization", "Bearer ")), "an empty token")}
 		for _, verb := range []string{"GET", "DELETE"} {
-			answers = append(answers, t.Send(t.Call().Using(verb)), t.Send(t.Call().Using(verb).With(mcp.Bearer(survey.BogusToken))))
+			variants = append(variants, Call(t.Call().Using(verb), "%s", verb), Call(t.Call().Using(verb).With(mcp.Bearer(survey.BogusToken)), "%s", verb))
 		}
+		answers := append([]*reports.Exchange{t.Anonymous(), t.Bogus()}, t.All(variants)...)
 		for _, ex := range answers {
 			if expect.Status(ex) == 401 {
 				t.Expect(ex, "%s", credentialOf(ex)).To(expect.HaveChallenge())

@@ -20,11 +20,14 @@ func everywhere() {
 		for _, m := range t.Survey.Public[t.Wire] {
 			public[m] = true
 		}
+		var variants []Variant
 		for _, c := range messages(t) {
-			if public[c.RPC] {
-				continue
+			if !public[c.RPC] {
+				variants = append(variants, Call(c, "%s", c.RPC))
 			}
-			judge(t, t.Send(c), c.RPC)
+		}
+		for i, ex := range t.All(variants) {
+			judge(t, ex, variants[i].About)
 		}
 		if len(public) > 0 {
 			t.Note("public by the server's own behaviour, and not judged: %s", strings.Join(t.Survey.Public[t.Wire], ", "))
@@ -40,20 +43,25 @@ func everywhere() {
 			}
 			t.Expect(ex, "%s without credentials", verb).To(expect.Refuse(401, 405))
 		}
+		var unusual []Variant
 		for _, verb := range []string{"HEAD", "PUT", "PATCH", "MCPAUTH"} {
-			t.Expect(t.Send(t.Call().Using(verb)), "%s without credentials", verb).To(nothingServed())
+			unusual = append(unusual, Call(t.Call().Using(verb), "%s without credentials", verb))
 		}
+		t.ExpectAll(unusual, nothingServed())
 		override := t.Send(t.Call().With(mcp.Field("X-HTTP-Method-Override", "GET")))
 		t.Expect(override, "POST with X-HTTP-Method-Override: GET").To(expect.NotBypass())
 	})
 
 	Must("RS-CHALLENGE-PATH-VARIANTS", func(t *T) {
-		for _, variant := range variants(t.Survey.URL) {
+		var all []Variant
+		for _, u := range spellings(t.Survey.URL) {
 			c := t.Call()
-			c.Endpoint = variant
-			ex := t.Send(c)
+			c.Endpoint = u
+			all = append(all, Call(c, "%s", u))
+		}
+		for i, ex := range t.All(all) {
 			if expect.Accepted(ex) {
-				t.Unmet(ex, "no result under another spelling of the path", "%s at %s", expect.Describe(ex), variant)
+				t.Unmet(ex, "no result under another spelling of the path", "%s at %s", expect.Describe(ex), all[i].About)
 			} else if ex.Response != nil && ex.Response.Status < 500 {
 				t.Refused()
 			}
@@ -78,11 +86,15 @@ func everywhere() {
 				t.Refused()
 			}
 		}
+		var all []Variant
 		for _, path := range []string{"/call", "/messages", "/message?sessionId=00000000-0000-4000-8000-000000000000", "/rpc", "/tools/list", "/tools/mcpauth_no_such_tool"} {
-			judgeRoute(t.Do(wire.Request{Method: "POST", URL: origin + path, Body: call, Header: []reports.Field{mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json, text/event-stream")}}))
+			all = append(all, Variant{About: path, Request: wire.Request{Method: "POST", URL: origin + path, Body: call, Header: []reports.Field{mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json, text/event-stream")}}})
 		}
 		for _, path := range []string{"/sse", "/tools", "/resources", "/debug/vars", "/env", "/.env", "/actuator/env"} {
-			judgeRoute(t.Do(wire.Request{Method: "GET", URL: origin + path, Peek: 200e6, Header: []reports.Field{mcp.Field("Accept", "application/json, text/event-stream")}}))
+			all = append(all, Variant{About: path, Request: wire.Request{Method: "GET", URL: origin + path, Peek: 200e6, Header: []reports.Field{mcp.Field("Accept", "application/json, text/event-stream")}}})
+		}
+		for _, ex := range t.All(all) {
+			judgeRoute(ex)
 		}
 	})
 }
@@ -133,7 +145,7 @@ func judge(t *T, ex *reports.Exchange, method string) {
 // nothingServed accepts every refusal of an unusual verb, and OPTIONS-like answers without content.
 func nothingServed() expect.Matcher { return expect.RefuseOrNotImplemented() }
 
-func variants(u *url.URL) []string {
+func spellings(u *url.URL) []string {
 	origin, path := document.Origin(u), u.EscapedPath()
 	last := path[strings.LastIndex(path, "/")+1:]
 	dir := strings.TrimSuffix(path, last)

@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -94,10 +95,15 @@ func obtaining() {
 			}
 		}
 		d := t.Resource()
+		var variants []Variant
 		for _, agent := range []string{"curl/8", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "python-httpx/0.27"} {
-			ex := t.Get(d.URL, mcp.Field("User-Agent", agent))
+			variants = append(variants, Variant{About: agent, Request: wire.Request{Method: "GET", URL: d.URL, Header: []reports.Field{
+				mcp.Field("Accept", "application/json"), mcp.Field("User-Agent", agent),
+			}}})
+		}
+		for i, ex := range t.All(variants) {
 			if expect.Status(ex) != 200 {
-				t.Advise(ex, "200 whatever the User-Agent", "%s for %q", expect.Describe(ex), agent)
+				t.Advise(ex, "200 whatever the User-Agent", "%s for %q", expect.Describe(ex), variants[i].About)
 			}
 		}
 		ex := t.Get(d.URL, mcp.Bearer(survey.BogusToken))

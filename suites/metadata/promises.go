@@ -16,6 +16,7 @@ import (
 func promises() {
 	Must("AS-META-ENDPOINTS-EXIST", func(t *T) {
 		t.EachServer(func(s *survey.Server, m *survey.Document) {
+			var variants []Variant
 			for name, request := range map[string]wire.Request{
 				"authorization_endpoint":                {Method: "GET"},
 				"token_endpoint":                        {Method: "POST", Header: form()},
@@ -29,7 +30,10 @@ func promises() {
 				if request.URL == "" {
 					continue
 				}
-				exists(t, name, t.Do(request))
+				variants = append(variants, Variant{About: name, Request: request})
+			}
+			for i, ex := range t.All(variants) {
+				exists(t, variants[i].About, ex)
 			}
 			if s.JWKS.Exchange != nil {
 				exists(t, "jwks_uri", t.Saw(s.JWKS.Exchange))

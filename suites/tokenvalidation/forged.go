@@ -14,11 +14,18 @@ import (
 
 func basic(token string) string { return base64.StdEncoding.EncodeToString([]byte(token + ":")) }
 
-// refuse sends a forged token and expects 401. Without a real token to copy from, the claims are guessed,
-// which is said.
-func refuse(t *T, token, about string, args ...any) {
-	t.Expect(t.Send(t.Call().With(mcp.Bearer(token))), append([]any{about}, args...)...).To(expect.Refuse(401))
+// forgeries are forged tokens of one kind; none depends on the answer to another.
+type forgeries struct {
+	t        *T
+	variants []Variant
 }
+
+func (f *forgeries) add(token, about string, args ...any) {
+	f.variants = append(f.variants, Call(f.t.Call().With(mcp.Bearer(token)), about, args...))
+}
+
+// refused expects 401 for each.
+func (f *forgeries) refused() { f.t.ExpectAll(f.variants, expect.Refuse(401)) }
 
 // genuine begins a check with forged tokens.
 func genuine(t *T) Genuine {
@@ -33,15 +40,18 @@ func forged() {
 	// RFC 7519 section 6; RFC 8725 section 3.1.
 	Must("RS-TOKEN-ALG-NONE", func(t *T) {
 		g := genuine(t)
+		f := &forgeries{t: t}
 		for _, alg := range []any{"none", "None", "NONE", "nOnE", "none ", "", 0} {
-			refuse(t, mint.Unsigned(g.Header.With("alg", alg), g.Claims), "unsigned, alg %q", alg)
+			f.add(mint.Unsigned(g.Header.With("alg", alg), g.Claims), "unsigned, alg %q", alg)
 		}
-		refuse(t, mint.Unsigned(g.Header.With("alg", nil), g.Claims), "unsigned, alg missing")
-		refuse(t, mint.Unsigned(g.Header, g.Claims), "the genuine algorithm, signature removed")
+		f.add(mint.Unsigned(g.Header.With("alg", nil), g.Claims), "unsigned, alg missing")
+		f.add(mint.Unsigned(g.Header, g.Claims), "the genuine algorithm, signature removed")
+		f.refused()
 	})
 
 	Must("RS-TOKEN-KEY-CONFUSION", func(t *T) {
 		g := genuine(t)
+		f := &forgeries{t: t}
 		tried := 0
 		for _, k := range t.IssuerKeys() {
 			n, err1 := base64.RawURLEncoding.DecodeString(k.String("n"))
@@ -52,40 +62,46 @@ func forged() {
 			tried++
 			h := g.Header.With("alg", "HS256").With("kid", k.String("kid"))
 			for _, s := range mint.Spellings(n, e) {
-				refuse(t, mint.HS256(h, g.Claims, s.Secret), "HS256 with the public key as secret: %s", s.Name)
+				f.add(mint.HS256(h, g.Claims, s.Secret), "HS256 with the public key as secret: %s", s.Name)
 			}
 			break
 		}
 		if tried == 0 {
 			t.NotApplicable("no RSA key of the issuer is known")
 		}
+		f.refused()
 	})
 
 	Must("RS-TOKEN-FOREIGN-KEY", func(t *T) {
 		g, a := genuine(t), mint.NewAttacker()
+		f := &forgeries{t: t}
 		for _, h := range []mint.Header{g.Header, g.Header.With("kid", nil)} {
-			refuse(t, a.ES256(h.With("alg", "ES256"), g.Claims), "signed ES256 by a key nobody trusts, kid %v", h["kid"])
-			refuse(t, a.EdDSA(h.With("alg", "EdDSA"), g.Claims), "signed EdDSA by a key nobody trusts, kid %v", h["kid"])
+			f.add(a.ES256(h.With("alg", "ES256"), g.Claims), "signed ES256 by a key nobody trusts, kid %v", h["kid"])
+			f.add(a.EdDSA(h.With("alg", "EdDSA"), g.Claims), "signed EdDSA by a key nobody trusts, kid %v", h["kid"])
 		}
-		refuse(t, a.ES256(g.Header, g.Claims), "a foreign signature under the genuine header")
+		f.add(a.ES256(g.Header, g.Claims), "a foreign signature under the genuine header")
+		f.refused()
 	})
 
 	Must("RS-TOKEN-KID-INJECTION", func(t *T) {
 		g := genuine(t)
+		f := &forgeries{t: t}
 		trap := listen(t)
 		for _, kid := range []any{
 			"../../../../../../dev/null", "/dev/null", "file:///dev/null", "' UNION SELECT 'k' -- ", "1 OR 1=1", "*)(uid=*",
 			"{{7*7}}", "\x00", strings.Repeat("A", 2048), map[string]any{"$ne": nil}, "${jndi:ldap://" + trap.Host() + "/x}", trap.URL("/k"),
 		} {
 			h := g.Header.With("alg", "HS256").With("kid", kid)
-			refuse(t, mint.HS256(h, g.Claims, nil), "HS256 with an empty key, kid %.60v", kid)
+			f.add(mint.HS256(h, g.Claims, nil), "HS256 with an empty key, kid %.60v", kid)
 		}
-		refuse(t, mint.HS256(g.Header.With("alg", "HS256").With("kid", "' UNION SELECT 'k' -- "), g.Claims, []byte("k")), "HS256 with the key that an SQL injection selects")
+		f.add(mint.HS256(g.Header.With("alg", "HS256").With("kid", "' UNION SELECT 'k' -- "), g.Claims, []byte("k")), "HS256 with the key that an SQL injection selects")
+		f.refused()
 		expectSilence(t, trap)
 	})
 
 	Must("RS-TOKEN-EMBEDDED-JWK", func(t *T) {
 		g, a := genuine(t), mint.NewAttacker()
+		f := &forgeries{t: t}
 		jwk := a.JWK()
 		for _, kid := range []any{nil, g.Header["kid"], "attacker"} {
 			own := map[string]any{"kid": kid}
@@ -93,25 +109,28 @@ func forged() {
 				own[k] = v
 			}
 			h := g.Header.With("alg", "ES256").With("jwk", own).With("kid", kid)
-			refuse(t, a.ES256(h, g.Claims), "the signer's own key in the header, kid %v", kid)
+			f.add(a.ES256(h, g.Claims), "the signer's own key in the header, kid %v", kid)
 		}
 		oct := map[string]any{"kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAA"}
-		refuse(t, mint.HS256(g.Header.With("alg", "HS256").With("jwk", oct), g.Claims, make([]byte, 16)), "a shared secret in the header")
+		f.add(mint.HS256(g.Header.With("alg", "HS256").With("jwk", oct), g.Claims, make([]byte, 16)), "a shared secret in the header")
+		f.refused()
 	})
 
 	Must("RS-TOKEN-JKU-X5U", func(t *T) {
 		g, a := genuine(t), mint.NewAttacker()
+		f := &forgeries{t: t}
 		trap := listen(t)
 		for _, name := range []string{"jku", "x5u"} {
 			h := g.Header.With("alg", "ES256").With(name, trap.URL("/"+name))
-			refuse(t, a.ES256(h, g.Claims), "%s to a listener of ours", name)
+			f.add(a.ES256(h, g.Claims), "%s to a listener of ours", name)
 		}
 		claims := mint.Claims{}
 		for k, v := range g.Claims {
 			claims[k] = v
 		}
 		claims["iss"] = trap.URL("")
-		refuse(t, a.ES256(g.Header.With("alg", "ES256"), claims), "iss naming a listener of ours")
+		f.add(a.ES256(g.Header.With("alg", "ES256"), claims), "iss naming a listener of ours")
+		f.refused()
 		expectSilence(t, trap)
 		if !t.Loopback() {
 			t.Note("the listener is on this machine's loopback, where the target cannot reach it: only the refusals were judged")
@@ -120,6 +139,7 @@ func forged() {
 
 	Practice("RS-TOKEN-FORMAT-CONFUSION", func(t *T) {
 		g := genuine(t)
+		f := &forgeries{t: t}
 		flat := base64.RawURLEncoding.EncodeToString([]byte(`{"protected":"` + strings.Split(mint.Input(g.Header, g.Claims), ".")[0] + `","payload":"` + strings.Split(mint.Input(g.Header, g.Claims), ".")[1] + `","signature":""}`))
 		inner := mint.Unsigned(mint.Header{"alg": "none"}, g.Claims)
 		nested := base64.RawURLEncoding.EncodeToString([]byte(inner))
@@ -131,12 +151,14 @@ func forged() {
 			"PASETO":                          "v2.public." + nested,
 			"an SD-JWT without its signature": inner + "~",
 		} {
-			t.Expect(t.Send(t.Call().With(mcp.Bearer(token))), "%s", about).To(expect.Refuse(401, 400))
+			f.add(token, "%s", about)
 		}
+		t.ExpectAll(f.variants, expect.Refuse(401, 400))
 	})
 
 	Must("RS-TOKEN-WEAK-SECRET", func(t *T) {
 		g := genuine(t)
+		f := &forgeries{t: t}
 		if alg, _ := g.Header["alg"].(string); strings.HasPrefix(alg, "HS") && t.HasToken() {
 			for i, word := range weakSecrets {
 				if signedWith(t.Token(), word) {
@@ -145,8 +167,9 @@ func forged() {
 			}
 		}
 		for i, word := range weakSecrets {
-			refuse(t, mint.HS256(g.Header.With("alg", "HS256").With("kid", nil), g.Claims, []byte(word)), "HS256 with well-known secret number %d", i+1)
+			f.add(mint.HS256(g.Header.With("alg", "HS256").With("kid", nil), g.Claims, []byte(word)), "HS256 with well-known secret number %d", i+1)
 		}
+		f.refused()
 	})
 }
 

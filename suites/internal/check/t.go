@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/onsi/gomega/types"
@@ -134,6 +135,49 @@ func retryAfter(ex *reports.Exchange) time.Duration {
 
 // Send sends a call.
 func (t *T) Send(c mcp.Call) *reports.Exchange { return t.Do(c.Request()) }
+
+// Variant is one of several requests that a check sends at once, because none depends on another.
+type Variant struct {
+	About   string
+	Request wire.Request
+}
+
+// Call makes a variant of a call.
+func Call(c mcp.Call, about string, args ...any) Variant {
+	return Variant{fmt.Sprintf(about, args...), c.Request()}
+}
+
+// All sends the variants at once and returns their exchanges in order.
+func (t *T) All(variants []Variant) []*reports.Exchange {
+	children := make([]*T, len(variants))
+	ended := make([]any, len(variants))
+	var wg sync.WaitGroup
+	for i, v := range variants {
+		child := &T{World: t.World, ctx: t.ctx, id: t.id}
+		children[i] = child
+		wg.Go(func() {
+			defer func() { ended[i] = recover() }()
+			child.Do(v.Request)
+		})
+	}
+	wg.Wait()
+	out := make([]*reports.Exchange, len(variants))
+	for i, child := range children {
+		t.transcript = append(t.transcript, child.transcript...)
+		if ended[i] != nil {
+			panic(ended[i])
+		}
+		out[i] = child.transcript[len(child.transcript)-1]
+	}
+	return out
+}
+
+// ExpectAll sends the variants at once and expects the same of each.
+func (t *T) ExpectAll(variants []Variant, m types.GomegaMatcher) {
+	for i, ex := range t.All(variants) {
+		t.Expect(ex, "%s", variants[i].About).To(m)
+	}
+}
 
 // Get fetches a document without credentials.
 func (t *T) Get(url string, fields ...reports.Field) *reports.Exchange {
