@@ -117,7 +117,7 @@ var discovery = []Flaw{
 
 var challenges = []Flaw{
 	{"forbidden", "A missing token is answered 403.", policy(func(p *mcpserver.Policy) { p.Status = 403 }), []string{"RS-CHALLENGE-401-STATUS"}, []string{"RS-SESSION-*", "RS-TRANSPORT-*", "RS-TOKEN-*"}},
-	{"soft-refusal", "A missing token is answered 200 with a JSON-RPC error.", policy(func(p *mcpserver.Policy) { p.Soft = true }), []string{"RS-CHALLENGE-401-STATUS"}, []string{"RS-SESSION-*", "RS-TRANSPORT-*", "RS-TOKEN-*", "RS-DISC-*"}},
+	{"soft-refusal", "A missing token is answered 200 with a JSON-RPC error.", policy(func(p *mcpserver.Policy) { p.Soft = true }), []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-AUTH-ERROR-IN-200"}, []string{"RS-SESSION-*", "RS-TRANSPORT-*", "RS-TOKEN-*", "RS-DISC-*"}},
 	{"challenge-on-one-path", "Only the missing-token path sends a challenge.", challenge(func(cause, url string) []string {
 		if cause == "missing" {
 			return always(`Bearer resource_metadata="{url}", scope="notes:read"`)(cause, url)
@@ -305,7 +305,9 @@ var transport = []Flaw{
 	{"stateless-open", "The stateless wire needs no token.", policy(func(p *mcpserver.Policy) { p.GuardStateless = false }), []string{"RS-TRANSPORT-ERA-PARITY"}, []string{"RS-*"}},
 	{"headers-ignored", "Headers may contradict the message.", policy(func(p *mcpserver.Policy) { p.CheckHeaders = false }), []string{"RS-TRANSPORT-HEADER-MISMATCH"}, []string{"RS-TRANSPORT-VERSION-HEADER"}},
 	{"connection-identity", "A connection once authorized stays so.", policy(func(p *mcpserver.Policy) { p.PerRequest = false }), []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, []string{"RS-*"}},
-	{"plain-http", "The endpoint is served over plain HTTP too.", func(o *reference.Options) { o.Host, o.PlainToo = Public, true }, []string{"RS-TLS-ENFORCED"}, nil},
+	{"plain-http", "The endpoint is served over plain HTTP too.", func(o *reference.Options) { o.Host, o.PlainToo = Public, true }, []string{"RS-TLS-ENFORCED"}, []string{"AS-TLS-ENFORCED"}},
+	{"as-plain-http", "The authorization server answers over plain HTTP too.", func(o *reference.Options) { o.Host, o.PlainToo = Public, true }, []string{"AS-TLS-ENFORCED"}, []string{"RS-TLS-ENFORCED"}},
+	{"old-tls", "TLS 1.1 is still offered.", func(o *reference.Options) { o.Host, o.OldTLS = Public, true }, []string{"RS-TLS-MODERN", "AS-TLS-MODERN"}, nil},
 	{"no-hsts", "There is no Strict-Transport-Security.", func(o *reference.Options) { o.Host, o.Policy.HSTS = Public, false }, []string{"RS-TLS-HSTS"}, nil},
 }
 

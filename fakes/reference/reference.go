@@ -24,6 +24,8 @@ type Options struct {
 	Host string
 	// PlainToo serves the same over plain HTTP on port 80 of Host.
 	PlainToo bool
+	// OldTLS offers TLS 1.0 and 1.1 too, where Host is set.
+	OldTLS bool
 	// Delay is added to every answer, to stand for the round trip of a network.
 	Delay time.Duration
 	// Wrap, if set, wraps the MCP server's handler.
@@ -66,7 +68,7 @@ func Start(o Options) (*Reference, error) {
 	if o.Host != "" {
 		origin = "https://" + o.Host
 		issuer = origin
-		if l, err = r.secure(l, o.Host); err != nil {
+		if l, err = r.secure(l, o.Host, o.OldTLS); err != nil {
 			return nil, err
 		}
 	}

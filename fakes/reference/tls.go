@@ -37,12 +37,17 @@ func certificate(host string) (tls.Certificate, *x509.CertPool, error) {
 }
 
 // secure turns a listener into one that speaks TLS for host, and tells how to reach and trust it.
-func (r *Reference) secure(l net.Listener, host string) (net.Listener, error) {
+func (r *Reference) secure(l net.Listener, host string, old bool) (net.Listener, error) {
 	cert, pool, err := certificate(host)
 	if err != nil {
 		return nil, err
 	}
 	r.Roots = pool
 	r.ConnectTo = map[string]string{host + ":443": l.Addr().String()}
-	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}), nil
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if old {
+		config.MinVersion = tls.VersionTLS10 // the flaw
+		config.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
+	}
+	return tls.NewListener(l, config), nil
 }

@@ -41,6 +41,26 @@ func status() {
 		}
 	})
 
+	// The status says it, not a JSON-RPC error or a tool result inside HTTP 200.
+	Must("RS-CHALLENGE-NO-AUTH-ERROR-IN-200", func(t *T) {
+		answers := []*reports.Exchange{t.Anonymous(), t.Bogus()}
+		for _, method := range []string{"tools/list", "resources/list"} {
+			answers = append(answers, t.Send(t.Call().Method(method, nil)), t.Send(t.Call().Method(method, nil).With(mcp.Bearer(survey.BogusToken))))
+		}
+		for _, ex := range answers {
+			a := mcp.Read(ex)
+			switch s := expect.Status(ex); {
+			case s >= 200 && s <= 299 && (a.Error || a.IsError) && aboutAuthorization(ex.Response.Body):
+				t.Unmet(ex, "HTTP 401, which clients act on", "%s", expect.Describe(ex))
+			case s == 401:
+				t.Refused()
+			}
+		}
+		if expect.Accepted(t.Anonymous()) && t.Unmistaken() {
+			t.NotApplicable("the target serves anonymous callers; authorization is optional in MCP")
+		}
+	})
+
 	Must("RS-CHALLENGE-NO-REDIRECT-TO-LOGIN", func(t *T) {
 		open(t)
 		browser := []reports.Field{mcp.Field("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"), mcp.Field("Accept", "text/html, application/json, text/event-stream")}
@@ -105,6 +125,14 @@ func status() {
 				t.Unmet(ex, "the same challenges every time", "%v, after %v", challengeSet(ex), challengeSet(first))
 			}
 		}
+	})
+}
+
+// aboutAuthorization reports that an error is one of authentication or authorization, by its words.
+func aboutAuthorization(text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc([]string{"authenticat", "unauthori", "authoriz", "token", "credential", "permission", "log in", "login"}, func(word string) bool {
+		return strings.Contains(text, word)
 	})
 }
 

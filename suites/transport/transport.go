@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"net/url"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -185,6 +186,34 @@ func security() {
 		}
 	})
 
+	Practice("RS-TLS-MODERN", func(t *T) { modern(t, t.Survey.URL) })
+
+	Must("AS-TLS-ENFORCED", func(t *T) {
+		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+			endpoint, err := document.ParseURL(m.Object.String("token_endpoint"))
+			if err != nil || endpoint.Scheme != "https" {
+				return // AS-META-ENDPOINTS-HTTPS
+			}
+			ex := t.Do(wire.Request{
+				Method: "POST", URL: "http://" + endpoint.Hostname() + endpoint.RequestURI(), Body: "grant_type=authorization_code&code=mcpauth&client_id=mcpauth",
+				Header: []reports.Field{mcp.Field("Content-Type", "application/x-www-form-urlencoded")},
+			})
+			if ex.Response == nil {
+				t.Refused()
+			} else if o, _, err := document.ParseObject(ex.Response.Body); expect.Status(ex) == 200 || err == nil && o.String("error") != "" {
+				t.Unmet(ex, "the token endpoint over https only", "it answers over plain HTTP: %s", expect.Describe(ex))
+			}
+		})
+	})
+
+	Practice("AS-TLS-MODERN", func(t *T) {
+		t.EachServer(func(s *survey.Server, _ *survey.Document) {
+			if u, err := document.ParseURL(s.Issuer); err == nil {
+				modern(t, u)
+			}
+		})
+	})
+
 	Practice("RS-TLS-HSTS", func(t *T) {
 		ex := t.Saw(t.Survey.Anonymous[mcp.Stateful])
 		v := strings.ToLower(expect.Header(ex, "Strict-Transport-Security"))
@@ -233,6 +262,20 @@ func security() {
 			}
 		}
 	})
+}
+
+// modern expects a handshake with nothing newer than TLS 1.1 to fail (RFC 8996). That the certificate
+// is valid the survey has seen: it would have got no answer otherwise.
+func modern(t *T, u *url.URL) {
+	agreed, err := t.OldTLS(u)
+	switch {
+	case err != nil:
+		t.Inconclusive("%s could not be dialled again: %v", u.Host, err)
+	case agreed:
+		t.Advise(nil, "TLS 1.2 or newer only", "%s agrees to TLS 1.1 or older", u.Host)
+	default:
+		t.Refused()
+	}
 }
 
 func versions() {

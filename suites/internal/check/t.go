@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -136,6 +137,9 @@ func retryAfter(ex *reports.Exchange) time.Duration {
 // Send sends a call.
 func (t *T) Send(c mcp.Call) *reports.Exchange { return t.Do(c.Request()) }
 
+// OldTLS reports whether the server at u agrees to TLS 1.1 or older.
+func (t *T) OldTLS(u *url.URL) (bool, error) { return t.Client.OldTLS(t.ctx, u) }
+
 // Variant is one of several requests that a check sends at once, because none depends on another.
 type Variant struct {
 	About   string
@@ -180,12 +184,12 @@ func (t *T) ExpectAll(variants []Variant, m types.GomegaMatcher) {
 }
 
 // Get fetches a document without credentials.
-func (t *T) Get(url string, fields ...reports.Field) *reports.Exchange {
+func (t *T) Get(address string, fields ...reports.Field) *reports.Exchange {
 	h := fields
 	if !slices.ContainsFunc(h, func(f reports.Field) bool { return strings.EqualFold(f.Name, "Accept") }) {
 		h = append([]reports.Field{mcp.Field("Accept", "application/json")}, h...)
 	}
-	return t.Do(wire.Request{Method: "GET", URL: url, Header: h})
+	return t.Do(wire.Request{Method: "GET", URL: address, Header: h})
 }
 
 // Saw adds an exchange of the survey, or one shared with other checks, to this check's evidence.

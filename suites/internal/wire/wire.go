@@ -335,6 +335,33 @@ func (c *Client) raw(ctx context.Context, req Request, ex *reports.Exchange) err
 	return c.read(ctx, req, resp, ex)
 }
 
+// OldTLS tries a handshake with nothing newer than TLS 1.1 and reports whether the server agreed. The
+// certificate is not judged: a handshake with the current versions does that.
+func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error) {
+	if c.sent.Add(1) > c.opt.Limits.Requests {
+		return false, ErrBudget
+	}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits.Request)
+	defer cancel()
+	conn, err := c.dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	var suites []uint16
+	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		suites = append(suites, s.ID)
+	}
+	old := tls.Client(conn, &tls.Config{
+		ServerName: u.Hostname(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, CipherSuites: suites, InsecureSkipVerify: true,
+	})
+	return old.HandshakeContext(ctx) == nil, nil
+}
+
 // bounded decompresses gzip but refuses to grow beyond ratio.
 type bounded struct {
 	z     *gzip.Reader
