@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
@@ -195,6 +196,9 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 		hr.Header[http.CanonicalHeaderKey(f.Name)] = append(hr.Header[http.CanonicalHeaderKey(f.Name)], f.Value)
 		ex.Request.Header = append(ex.Request.Header, f)
 	}
+	// An empty value is not sent, but lets the transport repeat the request on a new connection when the
+	// server has closed an idle one: no verdict may hang on that race.
+	hr.Header["X-Idempotency-Key"] = []string{}
 	hr.Host = req.Host
 	if req.Host != "" {
 		ex.Request.Header = append(ex.Request.Header, reports.Field{Name: "Host", Value: req.Host})
@@ -422,7 +426,8 @@ func plain(err error) string {
 		return "no whole answer within the time limit"
 	case errors.Is(err, context.Canceled):
 		return "canceled"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+		strings.Contains(err.Error(), "server closed idle connection"): // net/http exports no name for it
 		return "the server closed the connection without an answer"
 	}
 	return err.Error()

@@ -317,6 +317,33 @@ func TestGateHeaderStaysAtTheTarget(t *testing.T) {
 	assert.Equal(t, "", seen.Load())
 }
 
+// A server that closes idle connections, as many do after seconds, must not look like one that crashes.
+func TestClosedIdleConnectionIsNotACrash(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { // answers one request on each connection, keeps it, and closes it when the next comes
+				b := make([]byte, 4096)
+				_, _ = conn.Read(b)
+				_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+				_, _ = conn.Read(b[:1])
+				_ = conn.Close()
+			}()
+		}
+	}()
+	c := client(wire.Limits{})
+	for range 5 {
+		ex := c.Do(context.Background(), "TEST", wire.Request{Method: "POST", URL: "http://" + l.Addr().String(), Body: "x"})
+		assert.NotNil(t, ex.Response, ex.Error)
+	}
+}
+
 func TestUnresolvedNameIsSaid(t *testing.T) {
 	g := wire.NewGuard("no-such.invalid", nil)
 	g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
