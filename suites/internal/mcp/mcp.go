@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -54,6 +55,9 @@ type Call struct {
 	Body  string
 	Fresh bool
 }
+
+// peek is how long a silent stream is watched: its status and header are all that matter.
+const peek = 20 * time.Millisecond
 
 // ID is the id of every request that Call makes.
 const ID = 1

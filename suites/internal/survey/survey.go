@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -399,20 +400,10 @@ func ReadDocument(ex *reports.Exchange) (*document.Object, []string, error) {
 	return document.ParseObject(ex.Response.Body)
 }
 
+// status is the error of a document that is answered with another status than 200.
 type status struct{ code int }
 
-func (s *status) Error() string { return "HTTP " + itoa(s.code) }
-
-func itoa(n int) string {
-	if n == 0 {
-		return "0"
-	}
-	var b []byte
-	for ; n > 0; n /= 10 {
-		b = append([]byte{byte('0' + n%10)}, b...)
-	}
-	return string(b)
-}
+func (s *status) Error() string { return "HTTP " + strconv.Itoa(s.code) }
 
 // servers fetches the metadata of every authorization server listed, in all places, and their keys.
 func (t *taker) servers() {
@@ -485,7 +476,7 @@ func Places(issuer *url.URL) [][2]string {
 func (t *taker) revisions() {
 	s := t.s
 	found := map[string]reports.RevisionStatus{}
-	both(func() { t.statelessRevisions(found) })
+	t.statelessRevisions(found)
 	t.statefulRevisions(found)
 	for _, rev := range requirements.Revisions {
 		st, ok := found[rev]
