@@ -308,6 +308,7 @@ var transport = []Flaw{
 	{"plain-http", "The endpoint is served over plain HTTP too.", func(o *reference.Options) { o.Host, o.PlainToo = Public, true }, []string{"RS-TLS-ENFORCED"}, []string{"AS-TLS-ENFORCED"}},
 	{"as-plain-http", "The authorization server answers over plain HTTP too.", func(o *reference.Options) { o.Host, o.PlainToo = Public, true }, []string{"AS-TLS-ENFORCED"}, []string{"RS-TLS-ENFORCED"}},
 	{"old-tls", "TLS 1.1 is still offered.", func(o *reference.Options) { o.Host, o.OldTLS = Public, true }, []string{"RS-TLS-MODERN", "AS-TLS-MODERN"}, nil},
+	{"as-no-hsts", "The pages of the authorization server lack Strict-Transport-Security.", func(o *reference.Options) { o.Host, o.Behaviour.HSTS = Public, false }, []string{"AS-TLS-HSTS"}, nil},
 	{"no-hsts", "There is no Strict-Transport-Security.", func(o *reference.Options) { o.Host, o.Policy.HSTS = Public, false }, []string{"RS-TLS-HSTS"}, nil},
 }
 

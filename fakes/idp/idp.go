@@ -45,6 +45,7 @@ type Behaviour struct {
 	HiddenRevoke bool   // a revocation endpoint that the metadata does not name
 	UnknownError string // OAuth error for an unknown client
 	CrashOnToken bool   // the token endpoint answers 500
+	HSTS         bool   // Strict-Transport-Security over https
 	Registration string // open, protected, closed, any-token
 }
 
@@ -52,7 +53,7 @@ type Behaviour struct {
 func Ideal() Behaviour {
 	return Behaviour{
 		Places: []string{"rfc8414", "oidc-inserted", "oidc-appended"}, ContentType: "application/json", CORS: true, FixedHost: true,
-		AnyVersion: true, NoFallback: true, UnknownError: "invalid_client", Registration: "open",
+		AnyVersion: true, NoFallback: true, UnknownError: "invalid_client", Registration: "open", HSTS: true,
 	}
 }
 
@@ -163,6 +164,9 @@ func (s *Server) place(path string) string {
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.Behaviour.HSTS && r.TLS != nil {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	if s.Behaviour.CORS {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		if r.Method == http.MethodOptions {

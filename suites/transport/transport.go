@@ -222,6 +222,19 @@ func security() {
 		}
 	})
 
+	Practice("AS-TLS-HSTS", func(t *T) {
+		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+			endpoint := m.Object.String("authorization_endpoint")
+			if !strings.HasPrefix(endpoint, "https://") {
+				return // AS-META-ENDPOINTS-HTTPS
+			}
+			ex := t.Get(endpoint, mcp.Field("Accept", "text/html"))
+			if v := strings.ToLower(expect.Header(ex, "Strict-Transport-Security")); !strings.Contains(v, "max-age=") || strings.Contains(v, "max-age=0") {
+				t.Advise(ex, "Strict-Transport-Security on the pages that people see", "%q", v)
+			}
+		})
+	})
+
 	Practice("RS-TRANSPORT-NO-REDIRECT", func(t *T) {
 		calls := []mcp.Call{t.Call()}
 		if t.HasToken() {
