@@ -20,7 +20,7 @@ func promises() {
 			for name, request := range map[string]wire.Request{
 				"authorization_endpoint":                {Method: "GET"},
 				"token_endpoint":                        {Method: "POST", Header: form()},
-				"registration_endpoint":                 {Method: "POST", Body: "{}", Header: []reports.Field{mcp.Field("Content-Type", "application/json")}},
+				"registration_endpoint":                 {Method: "POST", Body: `{"redirect_uris":"mcpauth: not an array"}`, Header: []reports.Field{mcp.Field("Content-Type", "application/json")}},
 				"revocation_endpoint":                   {Method: "POST", Header: form()},
 				"introspection_endpoint":                {Method: "POST", Header: form()},
 				"pushed_authorization_request_endpoint": {Method: "POST", Header: form()},
