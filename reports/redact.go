@@ -158,11 +158,30 @@ func redaction(secrets *Secrets) func(string) string {
 			return s
 		}
 		s = replacer.Replace(s)
-		s = compactJWS.ReplaceAllStringFunc(s, func(t string) string { return t[:strings.LastIndexByte(t, '.')] + ".‹signature›" })
-		s = secretMember.ReplaceAllString(s, "$1‹removed›$3")
-		s = secretKey.ReplaceAllString(s, "$1‹removed›$3")
-		return pemKey.ReplaceAllString(s, "‹private key removed›")
+		// Each expression is tried only where it can match: most texts hold none of these.
+		if strings.Contains(s, "eyJ") {
+			s = compactJWS.ReplaceAllStringFunc(s, func(t string) string { return t[:strings.LastIndexByte(t, '.')] + ".‹signature›" })
+		}
+		if containsAny(s, "_token\"", "client_secret", "device_code", "code_verifier", "assertion", "password") {
+			s = secretMember.ReplaceAllString(s, "$1‹removed›$3")
+		}
+		if containsAny(s, `"d"`, `"p"`, `"q"`, `"dp"`, `"dq"`, `"qi"`, `"k"`) {
+			s = secretKey.ReplaceAllString(s, "$1‹removed›$3")
+		}
+		if strings.Contains(s, "PRIVATE KEY-----") {
+			s = pemKey.ReplaceAllString(s, "‹private key removed›")
+		}
+		return s
 	}
+}
+
+func containsAny(s string, parts ...string) bool {
+	for _, p := range parts {
+		if strings.Contains(s, p) {
+			return true
+		}
+	}
+	return false
 }
 
 func redactResult(r Result, text func(string) string) Result {

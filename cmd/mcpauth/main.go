@@ -31,7 +31,7 @@ func (e *exit) Error() string {
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(65) // a short-lived process: a little more collecting keeps it under 25 MB
+		debug.SetGCPercent(80) // a short-lived process: a little more collecting keeps it under 25 MB
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
