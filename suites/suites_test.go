@@ -44,10 +44,34 @@ func TestReferencePassesEverything(t *testing.T) {
 		"apart, issuer with path": func(o *reference.Options) { o.Apart, o.IssuerPath = true, "/tenant" },
 		"https, public name":      func(o *reference.Options) { o.Host = "mcp.example.com" },
 		"public handshake":        func(o *reference.Options) { o.Policy.Public = []string{"initialize", "server/discover", "tools/list"} },
-		"without sessions":        func(o *reference.Options) { o.Policy.Sessions = false },
-		"without root metadata":   func(o *reference.Options) { o.Policy.PRMRoot = false },
-		"stateful only":           func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[:3] },
-		"stateless only":          func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[3:] },
+		"public handshake and ping": func(o *reference.Options) {
+			o.Policy.Public = []string{"initialize", "server/discover", "tools/list", "ping", "notifications/initialized"}
+		},
+		"keys without ids": func(o *reference.Options) {
+			o.Behaviour.JWKS = func(d map[string]any) {
+				for _, k := range d["keys"].([]any) {
+					delete(k.(map[string]any), "kid")
+				}
+			}
+		},
+		"one id for keys of two types": func(o *reference.Options) {
+			o.Behaviour.JWKS = func(d map[string]any) { d["keys"].([]any)[1].(map[string]any)["kid"] = "rsa-1" }
+		},
+		"no stream, answered 404": func(o *reference.Options) {
+			o.Wrap = func(h http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == http.MethodGet && r.URL.Path == "/mcp" {
+						http.NotFound(w, r)
+						return
+					}
+					h.ServeHTTP(w, r)
+				})
+			}
+		},
+		"without sessions":      func(o *reference.Options) { o.Policy.Sessions = false },
+		"without root metadata": func(o *reference.Options) { o.Policy.PRMRoot = false },
+		"stateful only":         func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[:3] },
+		"stateless only":        func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[3:] },
 	}
 	for name, vary := range variants {
 		t.Run(name, func(t *testing.T) {

@@ -221,6 +221,9 @@ var metadataFlaws = []Flaw{
 	{"as-without-cors", "Browser clients cannot read the metadata.", behaviour(func(b *idp.Behaviour) { b.CORS = false }), []string{"AS-META-CORS"}, nil},
 	{"as-version-strict", "Unknown protocol versions are refused on the metadata.", behaviour(func(b *idp.Behaviour) { b.AnyVersion = false }), []string{"AS-META-VERSION-HEADER"}, nil},
 	{"as-empty-jwks", "The key set is empty.", behaviour(func(b *idp.Behaviour) { b.JWKS = func(d map[string]any) { d["keys"] = []any{} } }), []string{"AS-KEYS-JWKS-SHAPE"}, nil},
+	{"as-one-kid-twice", "Two keys of one type share a key id.", behaviour(func(b *idp.Behaviour) {
+		b.JWKS = func(d map[string]any) { d["keys"] = append(d["keys"].([]any), d["keys"].([]any)[0]) }
+	}), []string{"AS-KEYS-JWKS-SHAPE"}, nil},
 	{"as-private-key", "The key set holds a private key.", behaviour(func(b *idp.Behaviour) {
 		b.JWKS = func(d map[string]any) {
 			d["keys"].([]any)[1].(map[string]any)["d"] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"

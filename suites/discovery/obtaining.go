@@ -62,8 +62,8 @@ func obtaining() {
 	Must("RS-DISC-HTTP-SHAPE", func(t *T) {
 		for i := range t.Survey.Resources {
 			d := &t.Survey.Resources[i]
-			if d.Exchange == nil || expect.Status(d.Exchange) != 200 || d.Place == "root" && !d.Found() {
-				continue // what is not there is RS-DISC-PRM-PUBLISHED's, what else is there NO-HTML-FALLBACK's
+			if d.Exchange == nil || expect.Status(d.Exchange) != 200 || d.Place != "challenge" && !d.Found() && expect.MediaType(d.Exchange) == "text/html" {
+				continue // what is not there is RS-DISC-PRM-PUBLISHED's, a page for every path NO-HTML-FALLBACK's
 			}
 			t.Saw(d.Exchange)
 			if !d.Found() {

@@ -40,14 +40,16 @@ func keySet() {
 				if k.String("use") != "enc" {
 					signing++
 				}
-				kids[k.String("kid")]++
+				if kid := k.String("kid"); kid != "" { // optional; keys of different types may share one (RFC 7517 section 4.5)
+					kids[k.String("kty")+" "+kid]++
+				}
 			}
 			if len(keys) > 0 && signing == 0 {
 				t.Unmet(ex, "a signature key", "encryption keys only")
 			}
 			for kid, n := range kids {
 				if n > 1 {
-					t.Unmet(ex, "distinct key ids", "%d keys have kid %q", n, kid)
+					t.Unmet(ex, "distinct key ids", "%d keys have type and kid %q", n, kid)
 				}
 			}
 		})

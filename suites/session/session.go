@@ -4,7 +4,6 @@ package session
 import (
 	"encoding/base64"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -26,7 +25,7 @@ func hijacking() {
 		session := OpenSession(t)
 		t.Expect(t.Send(session.Method("tools/list", nil).With(t.Good())), "tools/list in the session with the valid token").To(expect.Accept())
 		for _, method := range []string{"tools/list", "ping", "notifications/initialized", "tools/call"} {
-			if slices.Contains(t.Survey.Public[t.Wire], method) {
+			if t.Public(method) {
 				continue // public by the server's own behaviour
 			}
 			c := session.Method(method, nil)
@@ -100,11 +99,14 @@ func hijacking() {
 	})
 }
 
-// refuse expects 401, or 405 for a verb that is not offered; 404 and 400 are refusals with the wrong sign.
+// refuse expects 401, or 405 for a verb that is not offered, which a GET may say by 404 too; else 404 and
+// 400 are refusals with the wrong sign.
 func refuse(t *T, c mcp.Call, about string) {
 	ex := t.Send(c)
-	switch expect.Status(ex) {
-	case 404, 400:
+	switch s := expect.Status(ex); {
+	case s == 404 && c.Verb == "GET":
+		t.Refused()
+	case s == 404 || s == 400:
 		t.Expect(ex, "%s", about).Ideally(expect.Refuse(401, 405))
 	default:
 		t.Expect(ex, "%s", about).To(expect.Refuse(401, 405))
@@ -163,7 +165,7 @@ func management() {
 		t.Expect(t.Send(session.Method("tools/list", nil).With(t.Good())), "a terminated session, with the valid token").To(expect.Refuse(404))
 		random := mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.Revision}.InSession(Random(18)).Method("tools/list", nil)
 		t.Expect(t.Send(random.With(t.Good())), "a session that never was, with the valid token").To(expect.Refuse(404, 400))
-		if !slices.Contains(t.Survey.Public[t.Wire], "tools/list") {
+		if !t.Public("tools/list") {
 			t.Expect(t.Send(session.Method("tools/list", nil)), "a terminated session without a token").Ideally(expect.Refuse(401))
 		}
 	})

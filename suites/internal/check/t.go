@@ -239,6 +239,16 @@ func (t *T) wire() mcp.Wire {
 	return mcp.Stateless
 }
 
+// handshake are the messages that open and keep a session alive: where the handshake is public, these
+// may be too.
+var handshake = []string{"initialize", "server/discover", "ping", "notifications/initialized"}
+
+// Public reports that a JSON-RPC method is open to anonymous callers by the server's own design.
+func (t *T) Public(method string) bool {
+	public := t.Survey.Public[t.wire()]
+	return slices.Contains(public, method) || len(public) > 0 && slices.Contains(handshake, method)
+}
+
 // Bogus is the target's answer to a bearer value that cannot be valid.
 func (t *T) Bogus() *reports.Exchange {
 	return t.Saw(t.Survey.Bogus[t.wire()])
