@@ -243,7 +243,7 @@ var metadataFlaws = []Flaw{
 	{"as-any-initial-token", "Any initial access token is good enough.", behaviour(func(b *idp.Behaviour) { b.Registration = "any-token" }), []string{"AS-DCR-PROTECTED-401"}, []string{"AS-DCR-SUPPORTED"}},
 	{"as-wrong-error", "An unknown client is told invalid_grant.", behaviour(func(b *idp.Behaviour) { b.UnknownError = "invalid_grant" }), []string{"AS-TOKEN-UNKNOWN-CLIENT"}, nil},
 	{"as-crash", "The token endpoint answers 500.", behaviour(func(b *idp.Behaviour) { b.CrashOnToken = true }), []string{"AS-TOKEN-UNKNOWN-CLIENT"}, []string{"AS-META-ENDPOINTS-EXIST"}},
-	{"as-hidden-revocation", "Revocation exists, but is not advertised.", behaviour(func(b *idp.Behaviour) { b.HiddenRevoke = true }), []string{"AS-REVOKE-ADVERTISED"}, nil},
+	{"as-hidden-revocation", "Revocation exists, but is not advertised.", metadata(func(d map[string]any) { delete(d, "revocation_endpoint") }), []string{"AS-REVOKE-ADVERTISED"}, nil},
 	{"as-omnibus", "A scope means everything.", metadata(func(d map[string]any) {
 		d["scopes_supported"] = []string{"notes:read", "notes:write", "*"}
 	}), []string{"AS-SCOPE-NO-OMNIBUS"}, nil},

@@ -19,43 +19,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mcpauth/conformance/fixtures/vectors"
 )
-
-// Behaviour is what an authorization server does. Ideal returns the right one.
-type Behaviour struct {
-	// Places are the well-known forms served: rfc8414, oidc-inserted, oidc-appended,
-	// and the mistaken rfc8414-appended.
-	Places []string
-	// Metadata bends the document of a place before it is encoded.
-	Metadata func(place string, doc map[string]any)
-	// Encode replaces the encoding of the document.
-	Encode       func(place string, doc map[string]any) string
-	ContentType  string
-	JWKS         func(doc map[string]any)
-	CORS         bool
-	FixedHost    bool   // false: URLs follow the request's Host and forwarded headers
-	AnyVersion   bool   // false: an unknown MCP-Protocol-Version is answered 400
-	NoFallback   bool   // false: unknown paths are answered 200 with HTML
-	Redirect     string // answer well-known requests by a redirect to here
-	Missing      []string
-	HiddenRevoke bool   // a revocation endpoint that the metadata does not name
-	UnknownError string // OAuth error for an unknown client
-	CrashOnToken bool   // the token endpoint answers 500
-	HSTS         bool   // Strict-Transport-Security over https
-	Registration string // open, protected, closed, any-token
-}
-
-// Ideal is the behaviour that passes every requirement.
-func Ideal() Behaviour {
-	return Behaviour{
-		Places: []string{"rfc8414", "oidc-inserted", "oidc-appended"}, ContentType: "application/json", CORS: true, FixedHost: true,
-		AnyVersion: true, NoFallback: true, UnknownError: "invalid_client", Registration: "open", HSTS: true,
-	}
-}
 
 // Server is a running authorization server: an http.Handler for everything at its origin.
 type Server struct {
@@ -63,11 +30,29 @@ type Server struct {
 	Behaviour Behaviour
 	Scopes    []string
 
-	key     *rsa.PrivateKey
-	ec      *ecdsa.PrivateKey
-	mu      sync.Mutex
-	clients map[string]string // client id -> registration access token
+	// Resources are the identifiers of the protected resources that tokens may be meant for; the first is
+	// the default.
+	Resources []string
+	// Users may sign in. Alice and Bob, unless replaced before the first request.
+	Users []User
+
+	key *rsa.PrivateKey
+	ec  *ecdsa.PrivateKey
+	state
 }
+
+// User is somebody who may sign in.
+type User struct {
+	Name, Password string
+	// OneTime is the base32 secret of the second factor, or empty.
+	OneTime string
+}
+
+// The users of a new server.
+var (
+	Alice = User{Name: "alice", Password: "alice-7-looking-glass"}
+	Bob   = User{Name: "bob", Password: "bob-4-rabbit-hole"}
+)
 
 // New makes a server with the given issuer identifier.
 func New(issuer string, b Behaviour) (*Server, error) {
@@ -80,7 +65,7 @@ func New(issuer string, b Behaviour) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Issuer: issuer, Behaviour: b, Scopes: []string{"notes:read", "notes:write", "notes:admin", "offline_access"}, key: key, ec: ec, clients: map[string]string{}}, nil
+	return &Server{Issuer: issuer, Behaviour: b, Scopes: []string{"notes:read", "notes:write", "notes:admin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob}, key: key, ec: ec, state: newState()}, nil
 }
 
 // Claims are the claims of an access token.
@@ -145,7 +130,7 @@ func (s *Server) Handles(path string) bool {
 	})
 }
 
-var endpoints = []string{"/authorize", "/token", "/register", "/jwks", "/revoke"}
+var endpoints = []string{"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/refresh", "/tokeninfo"}
 
 // place tells which well-known form of this issuer a path is, or "".
 func (s *Server) place(path string) string {
@@ -167,18 +152,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.Behaviour.HSTS && r.TLS != nil {
 		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 	}
-	if s.Behaviour.CORS {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		if r.Method == http.MethodOptions {
-			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version")
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-	}
 	path := r.URL.Path
 	if place := s.place(path); place != "" && (slices.Contains(s.Behaviour.Places, place)) {
-		s.metadata(w, r, place)
+		if !s.allowOrigins(w, r, "") {
+			s.metadata(w, r, place)
+		}
 		return
 	}
 	endpoint := strings.TrimPrefix(path, s.path())
@@ -186,23 +164,53 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if s.allowOrigins(w, r, endpoint) {
+		return
+	}
+	handler, ok := map[string]http.HandlerFunc{
+		"/jwks": s.jwks, "/authorize": s.authorize, "/login": s.login, "/consent": s.consent, "/token": s.token,
+		"/revoke": s.revoke, "/introspect": s.introspect, "/userinfo": s.userinfo, "/register": s.register,
+	}[endpoint]
 	switch {
-	case endpoint == "/jwks":
-		s.jwks(w)
-	case endpoint == "/authorize":
-		s.authorize(w, r)
-	case endpoint == "/token":
-		s.token(w, r)
-	case endpoint == "/revoke" && s.Behaviour.HiddenRevoke:
-		writeError(w, http.StatusUnauthorized, "invalid_client", "the client is not known")
-	case endpoint == "/register" || strings.HasPrefix(endpoint, "/register/"):
-		s.register(w, r, strings.TrimPrefix(strings.TrimPrefix(endpoint, "/register"), "/"))
+	case ok:
+		handler(w, r)
+	case strings.HasPrefix(endpoint, "/register/"):
+		s.manage(w, r, strings.TrimPrefix(endpoint, "/register/"))
+	case endpoint == "/refresh" && !s.Behaviour.has(NoSideDoor):
+		s.sideDoor(w, r)
+	case endpoint == "/tokeninfo" && !s.Behaviour.has(NoTokenInfo):
+		s.tokenInfo(w, r)
 	case !s.Behaviour.NoFallback:
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, "<!doctype html><title>App</title><div id=app></div>")
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// allowOrigins lets browser clients read everything but the pages, and reports that the request was a
+// preflight.
+func (s *Server) allowOrigins(w http.ResponseWriter, r *http.Request, endpoint string) bool {
+	page := endpoint == "/authorize" || endpoint == "/login" || endpoint == "/consent"
+	allow := s.Behaviour.CORS && !page || page && !s.Behaviour.has(NoCORSOnPages)
+	if endpoint == "/revoke" && !s.Behaviour.has(RevokeCORS) {
+		allow = false
+	}
+	if allow {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+	}
+	if r.Method != http.MethodOptions {
+		return false
+	}
+	if allow {
+		w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
+		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version")
+		w.WriteHeader(http.StatusNoContent)
+		return true
+	}
+	w.Header().Set("Allow", "GET, POST")
+	w.WriteHeader(http.StatusMethodNotAllowed)
+	return true
 }
 
 func (s *Server) metadata(w http.ResponseWriter, r *http.Request, place string) {
@@ -243,23 +251,31 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, place string) 
 func (s *Server) Document(issuer string) map[string]any {
 	base := strings.TrimSuffix(issuer, "/")
 	return map[string]any{
-		"issuer":                                issuer,
-		"authorization_endpoint":                base + "/authorize",
-		"token_endpoint":                        base + "/token",
-		"registration_endpoint":                 base + "/register",
-		"jwks_uri":                              base + "/jwks",
-		"scopes_supported":                      s.Scopes,
-		"response_types_supported":              []string{"code"},
-		"response_modes_supported":              []string{"query"},
-		"grant_types_supported":                 []string{"authorization_code", "refresh_token"},
-		"token_endpoint_auth_methods_supported": []string{"none"},
-		"code_challenge_methods_supported":      []string{"S256"},
-		"subject_types_supported":               []string{"public"},
-		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"issuer":                                         issuer,
+		"authorization_endpoint":                         base + "/authorize",
+		"token_endpoint":                                 base + "/token",
+		"registration_endpoint":                          base + "/register",
+		"jwks_uri":                                       base + "/jwks",
+		"scopes_supported":                               s.Scopes,
+		"response_types_supported":                       []string{"code"},
+		"response_modes_supported":                       []string{"query", "form_post"},
+		"grant_types_supported":                          []string{"authorization_code", "refresh_token"},
+		"token_endpoint_auth_methods_supported":          []string{"none", "client_secret_basic", "client_secret_post"},
+		"revocation_endpoint":                            base + "/revoke",
+		"revocation_endpoint_auth_methods_supported":     []string{"none", "client_secret_basic", "client_secret_post"},
+		"introspection_endpoint":                         base + "/introspect",
+		"introspection_endpoint_auth_methods_supported":  []string{"client_secret_basic", "client_secret_post"},
+		"userinfo_endpoint":                              base + "/userinfo",
+		"authorization_response_iss_parameter_supported": true,
+		"claims_supported":                               []string{"sub", "name", "email", "email_verified"},
+		"request_uri_parameter_supported":                false,
+		"code_challenge_methods_supported":               []string{"S256"},
+		"subject_types_supported":                        []string{"public"},
+		"id_token_signing_alg_values_supported":          []string{"RS256"},
 	}
 }
 
-func (s *Server) jwks(w http.ResponseWriter) {
+func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
 	pub := s.key.PublicKey
 	point, err := s.ec.PublicKey.Bytes() // 0x04, then both coordinates
 	if err != nil {
@@ -275,141 +291,4 @@ func (s *Server) jwks(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", "application/jwk-set+json")
 	_ = json.NewEncoder(w).Encode(doc)
-}
-
-// authorize refuses every request: the engine issues tokens by Mint only, and knows no login page.
-func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	w.WriteHeader(http.StatusBadRequest)
-	reason := "The request names no client."
-	if r.URL.Query().Get("client_id") != "" {
-		reason = "The client is not known here."
-	}
-	fmt.Fprintf(w, "<!doctype html><title>Error</title><p>%s", reason)
-}
-
-func (s *Server) token(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST")
-		http.Error(w, "POST only", http.StatusMethodNotAllowed)
-		return
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	if s.Behaviour.CrashOnToken {
-		http.Error(w, "panic: nil map", http.StatusInternalServerError)
-		return
-	}
-	if err := r.ParseForm(); err != nil {
-		writeError(w, http.StatusBadRequest, "invalid_request", "the body is not a form")
-		return
-	}
-	s.mu.Lock()
-	_, known := s.clients[r.PostForm.Get("client_id")]
-	s.mu.Unlock()
-	grant := r.PostForm.Get("grant_type")
-	switch {
-	case grant == "":
-		writeError(w, http.StatusBadRequest, "invalid_request", "grant_type is missing")
-	case !known:
-		writeError(w, http.StatusUnauthorized, s.Behaviour.UnknownError, "the client is not known")
-	case grant != "authorization_code" && grant != "refresh_token":
-		writeError(w, http.StatusBadRequest, "unsupported_grant_type", "")
-	default:
-		writeError(w, http.StatusBadRequest, "invalid_grant", "the grant is not known")
-	}
-}
-
-func writeError(w http.ResponseWriter, status int, code, description string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Basic realm="token"`)
-	}
-	w.WriteHeader(status)
-	doc := map[string]string{"error": code}
-	if description != "" {
-		doc["error_description"] = description
-	}
-	_ = json.NewEncoder(w).Encode(doc)
-}
-
-// register is RFC 7591, with deletion by RFC 7592.
-func (s *Server) register(w http.ResponseWriter, r *http.Request, id string) {
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if id != "" {
-		s.manage(w, r, id, token)
-		return
-	}
-	switch s.Behaviour.Registration {
-	case "closed":
-		writeError(w, http.StatusForbidden, "access_denied", "registration is closed")
-		return
-	case "protected":
-		w.Header().Set("WWW-Authenticate", `Bearer realm="registration"`)
-		writeErrorKeep(w, http.StatusUnauthorized, "invalid_token")
-		return
-	case "any-token":
-		if token == "" {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="registration"`)
-			writeErrorKeep(w, http.StatusUnauthorized, "invalid_token")
-			return
-		}
-	}
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST")
-		http.Error(w, "POST only", http.StatusMethodNotAllowed)
-		return
-	}
-	var meta map[string]any
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&meta); err != nil {
-		writeError(w, http.StatusBadRequest, "invalid_client_metadata", "the body is not a JSON object")
-		return
-	}
-	if uris, _ := meta["redirect_uris"].([]any); len(uris) == 0 {
-		writeError(w, http.StatusBadRequest, "invalid_redirect_uri", "redirect_uris is missing")
-		return
-	}
-	s.mu.Lock()
-	client, management := random(16), random(24)
-	s.clients[client] = management
-	s.mu.Unlock()
-	meta["client_id"], meta["client_id_issued_at"] = client, time.Now().Unix()
-	meta["token_endpoint_auth_method"] = "none"
-	meta["registration_access_token"] = management
-	meta["registration_client_uri"] = strings.TrimSuffix(s.Issuer, "/") + "/register/" + client
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusCreated)
-	_ = json.NewEncoder(w).Encode(meta)
-}
-
-func writeErrorKeep(w http.ResponseWriter, status int, code string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": code})
-}
-
-func (s *Server) manage(w http.ResponseWriter, r *http.Request, id, token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if want, ok := s.clients[id]; !ok || token != want {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="registration"`)
-		writeErrorKeep(w, http.StatusUnauthorized, "invalid_token")
-		return
-	}
-	if r.Method != http.MethodDelete {
-		w.Header().Set("Allow", "DELETE")
-		http.Error(w, "DELETE only", http.StatusMethodNotAllowed)
-		return
-	}
-	delete(s.clients, id)
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// Clients is the number of clients registered and not deleted.
-func (s *Server) Clients() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.clients)
 }

@@ -130,6 +130,7 @@ func (s *Server) verify(token string) *caller {
 		Audience any    `json:"aud"`
 		Expires  int64  `json:"exp"`
 		Scope    string `json:"scope"`
+		ID       string `json:"jti"`
 	}
 	if !decodeSegment(parts[0], &header) || !decodeSegment(parts[1], &claims) {
 		return nil
@@ -149,6 +150,9 @@ func (s *Server) verify(token string) *caller {
 		return nil
 	}
 	if claims.Issuer != s.Issuer || claims.Expires <= time.Now().Unix() || !audience(claims.Audience, s.Resource) {
+		return nil
+	}
+	if p.CheckRevocation && s.Revoked != nil && s.Revoked(claims.ID) {
 		return nil
 	}
 	return &caller{user: claims.Subject, scopes: strings.Fields(claims.Scope)}

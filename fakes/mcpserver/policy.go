@@ -38,6 +38,7 @@ type Policy struct {
 	RefuseKidPath     bool // false: a kid that is a path selects the empty key
 	RefuseWeakSecret  bool // false: HS256 with "your-jwt-secret-key" counts
 	KidOnly           bool // false: a known kid is enough
+	CheckRevocation   bool // false: a revoked token lives until it expires
 	FetchesHeaderURLs bool // true: jku and x5u are fetched
 	SampleToken       string
 
@@ -103,7 +104,7 @@ func Strict() Policy {
 		GuardAnyVersion: true, GuardPathVariants: true, GuardSideRoutes: true, ServesLists: true, SessionIsNoCredential: true, PerRequest: true,
 		OnlyHeader: true, NoBodyToken: true, NoCookieToken: true, OnlyBearer: true, SchemeAnyCase: true, OneCredential: true,
 		StrictSyntax: true, Verify: true, VerifySignature: true, RefuseNone: true, RefuseSymmetric: true, RefuseEmbedded: true,
-		RefuseKidPath: true, RefuseWeakSecret: true, KidOnly: true,
+		RefuseKidPath: true, RefuseWeakSecret: true, KidOnly: true, CheckRevocation: true,
 		Status: http.StatusUnauthorized, ScopeInField: true, MostToken: 16 << 10,
 		PRMPath: true, PRMRoot: true, PRMType: "application/json", PRMCORS: true, FixedHost: true,
 		CheckOrigin: true, OriginStatus: http.StatusForbidden, OwnOrigin: true, OriginEveryVerb: true, CheckHost: true,

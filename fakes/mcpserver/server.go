@@ -18,7 +18,9 @@ type Config struct {
 	Resource string // the URL of the MCP endpoint
 	Issuer   string
 	Key      *rsa.PublicKey
-	Policy   Policy
+	// Revoked tells whether the authorization server has taken an access token back, by its jti. May be nil.
+	Revoked func(jti string) bool
+	Policy  Policy
 }
 
 // Server is the http.Handler of the MCP endpoint and its metadata.

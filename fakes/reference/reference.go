@@ -28,6 +28,8 @@ type Options struct {
 	OldTLS bool
 	// Delay is added to every answer, to stand for the round trip of a network.
 	Delay time.Duration
+	// Users replaces the users who may sign in.
+	Users []idp.User
 	// Wrap, if set, wraps the MCP server's handler.
 	Wrap func(http.Handler) http.Handler
 }
@@ -76,7 +78,11 @@ func Start(o Options) (*Reference, error) {
 	if r.IDP, err = idp.New(issuer+o.IssuerPath, o.Behaviour); err != nil {
 		return nil, err
 	}
-	r.MCP, err = mcpserver.New(mcpserver.Config{Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), Policy: o.Policy})
+	r.IDP.Resources = []string{r.URL}
+	if o.Users != nil {
+		r.IDP.Users = o.Users
+	}
+	r.MCP, err = mcpserver.New(mcpserver.Config{Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), Revoked: r.IDP.Revoked, Policy: o.Policy})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,825 @@
+package idp
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/login"
+)
+
+// transaction is one authorization request on its way through the pages.
+type transaction struct {
+	id, csrf, browser string
+	client            *client
+	redirectURI       string
+	mode              string
+	state             []string // empty, or the one value that was sent
+	scopes            []string
+	resources         []string
+	challenge, method string
+	nonce             string
+	problem           *problem
+	user              string // who typed a name on the first of two pages
+	issParameter      string
+	responseType      string
+}
+
+// problem is an error that is sent to the client.
+type problem struct{ code, description string }
+
+// single are the parameters that may appear once.
+var single = []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "code_challenge", "code_challenge_method", "prompt", "nonce"}
+
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
+	b := &s.Behaviour
+	if r.Method == http.MethodGet && !b.has(AuthorizeByGet) || r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, POST")
+		s.errorPage(w, http.StatusMethodNotAllowed, "The method is not allowed.")
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	raw := r.URL.RawQuery
+	if r.Method == http.MethodPost {
+		if err := r.ParseForm(); err != nil {
+			s.errorPage(w, http.StatusBadRequest, "The form cannot be read.")
+			return
+		}
+		raw = r.PostForm.Encode()
+	}
+	if !b.has(SurviveOddInput) && strings.Contains(raw, "client_id[") {
+		http.Error(w, "TypeError: client_id.split is not a function", http.StatusInternalServerError)
+		return
+	}
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		s.errorPage(w, http.StatusBadRequest, "The query cannot be read.")
+		return
+	}
+	if next := q.Get("next"); next != "" && !b.has(FixedReturn) {
+		http.Redirect(w, r, next, http.StatusFound)
+		return
+	}
+	t, fatal := s.newTransaction(q)
+	if fatal != "" {
+		s.refuse(w, r, q, fatal)
+		return
+	}
+	t.browser = s.browser(w, r)
+	user := s.user(r)
+	if t.problem != nil && (q.Get("prompt") == "none" || user != "" || !b.has(NoEarlyRedirect)) {
+		s.answer(w, r, t, url.Values{"error": {t.problem.code}, "error_description": {t.problem.description}})
+		return
+	}
+	if q.Get("prompt") == "none" {
+		s.silent(w, r, t, user)
+		return
+	}
+	s.mu.Lock()
+	s.transactions[t.id] = t
+	s.mu.Unlock()
+	switch {
+	case !b.has(AuthenticateUser):
+		s.grantTo(w, r, t, "demo", t.scopes)
+	case user == "":
+		s.loginPage(w, r, t, "", http.StatusOK)
+	default:
+		s.signedIn(w, r, t, user)
+	}
+}
+
+// silent answers prompt=none: never a code, since every request is consented to.
+func (s *Server) silent(w http.ResponseWriter, r *http.Request, t *transaction, user string) {
+	switch {
+	case user != "" && !s.Behaviour.has(HonourPromptNone):
+		s.grantTo(w, r, t, user, t.scopes)
+	case user == "":
+		s.answer(w, r, t, url.Values{"error": {"login_required"}})
+	default:
+		s.answer(w, r, t, url.Values{"error": {"consent_required"}})
+	}
+}
+
+// refuse answers a request whose client or redirect URI is not known: the user sees it, the client does not.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, q url.Values, fatal string) {
+	b := &s.Behaviour
+	if uri := q.Get("redirect_uri"); uri != "" && !b.has(KnowClient) {
+		http.Redirect(w, r, uri+"?error=invalid_client", http.StatusFound)
+		return
+	}
+	if !b.has(RequireClient) && strings.TrimSpace(q.Get("client_id")) == "" {
+		http.Error(w, "KeyError: client_id", http.StatusInternalServerError)
+		return
+	}
+	if !b.has(EscapePages) {
+		fatal += " (" + q.Get("client_id") + ")"
+	}
+	status := http.StatusBadRequest
+	if !b.has(ErrorStatus) {
+		writeJSON(w, http.StatusOK, map[string]string{"error": "invalid_client"})
+		return
+	}
+	s.errorPage(w, status, fatal)
+}
+
+// newTransaction reads a request. fatal says why it must not be answered to the client at all.
+func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
+	b := &s.Behaviour
+	get := func(name string) string {
+		v := q[name]
+		if len(v) == 0 {
+			return ""
+		}
+		if !b.has(RefuseDuplicates) {
+			return v[len(v)-1]
+		}
+		return v[0]
+	}
+	if b.has(RefuseDuplicates) && (len(q["client_id"]) > 1 || len(q["redirect_uri"]) > 1) {
+		return nil, "A parameter is repeated."
+	}
+	s.mu.Lock()
+	c := s.clients[get("client_id")]
+	s.mu.Unlock()
+	if c == nil {
+		return nil, "The client is not known here."
+	}
+	t = &transaction{id: random(16), csrf: random(16), client: c, redirectURI: get("redirect_uri"), nonce: get("nonce"), issParameter: get("iss"), responseType: get("response_type")}
+	switch {
+	case t.redirectURI == "" && (len(c.redirectURIs) == 1 || !b.has(NoDefaultRedirect)):
+		t.redirectURI = c.redirectURIs[0]
+	case t.redirectURI == "":
+		return nil, "The redirect URI is missing."
+	case !s.matchRedirect(c, q.Get("redirect_uri")):
+		return nil, "The redirect URI is not registered."
+	}
+	if v := get("state"); v != "" {
+		t.state = []string{v}
+	}
+	t.mode = get("response_mode")
+	t.problem = s.problem(q, get, t)
+	return t, ""
+}
+
+// problem finds the first error that is sent to the client.
+func (s *Server) problem(q url.Values, get func(string) string, t *transaction) *problem {
+	b := &s.Behaviour
+	if b.has(RefuseDuplicates) {
+		for _, name := range single {
+			if len(q[name]) > 1 {
+				return &problem{"invalid_request", "a parameter is repeated"}
+			}
+		}
+	}
+	if !b.has(IgnoreUnknown) && (q.Has("ui_locales") || q.Has("mcpauth_x")) {
+		return &problem{"invalid_request", "unknown parameter"}
+	}
+	switch {
+	case t.responseType == "" && b.has(RequireResponseType):
+		return &problem{"invalid_request", "response_type is missing"}
+	case t.responseType != "" && t.responseType != "code" && b.has(CheckResponseType) && (b.has(NoImplicit) || !strings.Contains(t.responseType, "token")):
+		return &problem{"unsupported_response_type", s.describe("the response type is not supported", t.responseType)}
+	case !slices.Contains([]string{"", "query", "form_post"}, t.mode) && b.has(CheckResponseMode):
+		return &problem{"invalid_request", "the response mode is not supported"}
+	case q.Has("request") && b.has(NoRequestObjects):
+		return &problem{"request_not_supported", ""}
+	case q.Has("request_uri") && b.has(NoRequestObjects):
+		return &problem{"request_uri_not_supported", ""}
+	}
+	if !b.has(NoRequestObjects) {
+		s.takeRequestObject(q, t)
+	}
+	if p := s.pkce(q, get, t); p != nil {
+		return p
+	}
+	if p := s.scope(get("scope"), q.Has("scope"), t); p != nil {
+		return p
+	}
+	return s.resource(q["resource"], t)
+}
+
+// describe is a flaw's way to word an error: it quotes the request.
+func (s *Server) describe(text, quoted string) string {
+	if s.Behaviour.has(CleanErrorText) {
+		return text
+	}
+	return text + ": " + quoted
+}
+
+// takeRequestObject is a flaw: it believes an unsigned request object, and fetches any request_uri.
+func (s *Server) takeRequestObject(q url.Values, t *transaction) {
+	var claims struct {
+		RedirectURI string `json:"redirect_uri"`
+	}
+	if parts := strings.Split(q.Get("request"), "."); len(parts) == 3 && decode(parts[1], &claims) && claims.RedirectURI != "" {
+		t.redirectURI = claims.RedirectURI
+	}
+	if u := q.Get("request_uri"); strings.HasPrefix(u, "http://127.0.0.1:") {
+		if resp, err := http.Get(u); err == nil {
+			resp.Body.Close()
+		}
+	}
+}
+
+func (s *Server) pkce(q url.Values, get func(string) string, t *transaction) *problem {
+	b := &s.Behaviour
+	t.challenge, t.method = get("code_challenge"), get("code_challenge_method")
+	refuse := func(description string) *problem {
+		if !b.has(PKCEErrors) {
+			return &problem{"server_error", description}
+		}
+		return &problem{"invalid_request", description}
+	}
+	required := b.has(RequireChallenge) && (t.client.public() || b.has(RequireChallengeConfidential))
+	if t.challenge == "" {
+		if required || b.has(NoDowngrade) && b.has(RequireChallenge) && t.client.public() {
+			return refuse("code_challenge is missing")
+		}
+		return nil
+	}
+	switch {
+	case t.method == "" && b.has(NoDefaultMethod):
+		return refuse("code_challenge_method must be S256")
+	case t.method == "":
+		t.method = "none"
+	case t.method == "plain" && b.has(RefusePlain):
+		return refuse("code_challenge_method must be S256")
+	case t.method != "plain" && t.method != "S256":
+		if b.has(KnowMethod) {
+			return refuse("code_challenge_method must be S256")
+		}
+		t.method = "any"
+	}
+	if t.method == "S256" && len(t.challenge) > 128 && !b.has(SurviveOddInput) {
+		return refuse("too long")
+	}
+	if t.method == "S256" && b.has(CheckChallengeFormat) && b.has(Base64URLChallenge) {
+		if sum, err := base64.RawURLEncoding.Strict().DecodeString(t.challenge); err != nil || len(sum) != 32 {
+			return refuse("code_challenge is not the base64url form of a SHA-256 hash")
+		}
+	}
+	s.mu.Lock()
+	s.lastPKCE[t.client.id] = t.challenge
+	s.mu.Unlock()
+	return nil
+}
+
+// scope takes the requested scopes; without any there is a modest default.
+func (s *Server) scope(requested string, sent bool, t *transaction) *problem {
+	b := &s.Behaviour
+	if !b.has(IgnoreEmpty) && sent && requested == "" {
+		return &problem{"invalid_scope", "scope is empty"}
+	}
+	values := strings.Fields(strings.NewReplacer("\t", "\x00", "\n", "\x00").Replace(requested))
+	if !b.has(ScopeCase) {
+		values = strings.FieldsFunc(strings.ToLower(requested), func(r rune) bool { return r == ' ' || r == ',' })
+	}
+	for _, v := range values {
+		switch {
+		case slices.Contains(t.scopes, v):
+			continue
+		case v == "offline_access" && !b.has(ObtainableScopes), v == "notes:read" && len(values) > 3 && !b.has(ObtainableScopes):
+			return &problem{"invalid_scope", "the scope is not known"}
+		case !slices.Contains(s.Scopes, v) && b.has(KnownScopes):
+			return &problem{"invalid_scope", s.describe("the scope is not known", v)}
+		case t.client.scopes != nil && !slices.Contains(t.client.scopes, v) && b.has(RegisteredScope):
+			return &problem{"invalid_scope", "the scope is not registered for the client"}
+		}
+		t.scopes = append(t.scopes, v)
+	}
+	if len(values) == 0 {
+		t.scopes = []string{"notes:read"}
+		if !b.has(NamedDefaultScope) {
+			t.scopes = slices.Clone(s.Scopes)
+		}
+	}
+	if !b.has(RequestedScopesOnly) && !slices.Contains(t.scopes, "notes:write") {
+		t.scopes = append(t.scopes, "notes:write")
+	}
+	return nil
+}
+
+// resource takes the resource indicators (RFC 8707).
+func (s *Server) resource(requested []string, t *transaction) *problem {
+	b := &s.Behaviour
+	if !b.has(KnowResource) && len(requested) > 0 {
+		return &problem{"invalid_request", "unknown parameter resource"}
+	}
+	resources, p := s.resources(requested)
+	t.resources = resources
+	return p
+}
+
+func (s *Server) resources(requested []string) ([]string, *problem) {
+	b := &s.Behaviour
+	var out []string
+	for _, v := range requested {
+		if v == "" {
+			continue
+		}
+		if known, ok := s.known(v); ok {
+			out = append(out, known)
+			continue
+		}
+		if !b.has(ResourceForm) {
+			if cut, _, found := strings.Cut(v, "#"); found && slices.Contains(s.Resources, cut) {
+				out = append(out, v)
+				continue
+			}
+		}
+		if b.has(KnownResources) || !strings.HasPrefix(v, "https://") {
+			return nil, &problem{"invalid_target", "the resource is not known"}
+		}
+		out = append(out, v)
+	}
+	if len(out) == 0 && len(s.Resources) > 0 {
+		out = s.Resources[:1]
+	}
+	return out, nil
+}
+
+// known finds a resource by its identifier; scheme and host compare without case (RFC 3986 section 6.2.2).
+func (s *Server) known(v string) (string, bool) {
+	for _, r := range s.Resources {
+		if r == v || !s.Behaviour.has(WholeResource) && strings.HasPrefix(v, r) {
+			return r, true
+		}
+		a, err1 := url.Parse(r)
+		u, err2 := url.Parse(v)
+		if err1 == nil && err2 == nil && strings.EqualFold(a.Scheme, u.Scheme) && strings.EqualFold(a.Host, u.Host) && u.User == nil &&
+			a.EscapedPath() == u.EscapedPath() && a.RawQuery == u.RawQuery && u.Fragment == "" && !strings.HasSuffix(v, "#") {
+			return r, true
+		}
+	}
+	return "", false
+}
+
+// Cookies.
+
+func (s *Server) cookieName(name string) string {
+	if strings.HasPrefix(s.Issuer, "https://") {
+		return "__Host-" + name
+	}
+	return name
+}
+
+func (s *Server) setCookie(w http.ResponseWriter, name, value string) {
+	c := &http.Cookie{Name: s.cookieName(name), Value: value, Path: "/"}
+	c.Secure = strings.HasPrefix(s.Issuer, "https://")
+	if s.Behaviour.has(CookieAttributes) {
+		c.HttpOnly, c.SameSite = true, http.SameSiteLaxMode
+	}
+	http.SetCookie(w, c)
+}
+
+func (s *Server) cookie(r *http.Request, name string) string {
+	c, err := r.Cookie(s.cookieName(name))
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// browser knows a browser again before anybody has signed in.
+func (s *Server) browser(w http.ResponseWriter, r *http.Request) string {
+	if v := s.cookie(r, "as_browser"); v != "" {
+		return v
+	}
+	v := random(16)
+	s.setCookie(w, "as_browser", v)
+	if !s.Behaviour.has(FreshSession) { // a session before login, kept by it
+		s.setCookie(w, "as_session", random(16))
+	}
+	return v
+}
+
+func (s *Server) user(r *http.Request) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[s.cookie(r, "as_session")]
+}
+
+// ours finds the transaction of a page, if it belongs to this browser.
+func (s *Server) ours(r *http.Request) *transaction {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.transactions[r.Form.Get("transaction")]
+	if t == nil || s.Behaviour.has(BindTransaction) && t.browser != s.cookie(r, "as_browser") {
+		return nil
+	}
+	return t
+}
+
+func (s *Server) login(w http.ResponseWriter, r *http.Request) {
+	b := &s.Behaviour
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	if err := r.ParseForm(); err != nil {
+		s.errorPage(w, http.StatusBadRequest, "The form cannot be read.")
+		return
+	}
+	t := s.ours(r)
+	if t == nil && b.has(LoginCSRF) {
+		s.errorPage(w, http.StatusBadRequest, "This page is out of date. Go back to the application and start again.")
+		return
+	}
+	if t == nil {
+		s.mu.Lock()
+		t = s.transactions[r.Form.Get("transaction")]
+		s.mu.Unlock()
+		if t == nil {
+			s.errorPage(w, http.StatusBadRequest, "This page is out of date.")
+			return
+		}
+	}
+	if r.Method == http.MethodGet && (r.Form.Get("password") == "" || b.has(LoginByPost)) {
+		s.loginPage(w, r, t, "", http.StatusOK)
+		return
+	}
+	form := r.PostForm
+	if r.Method == http.MethodGet {
+		form = r.Form
+	}
+	if b.has(LoginCSRF) && form.Get("csrf") != t.csrf {
+		s.errorPage(w, http.StatusForbidden, "The form is not ours.")
+		return
+	}
+	s.checkLogin(w, r, t, form)
+}
+
+func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transaction, form url.Values) {
+	b := &s.Behaviour
+	name, password := form.Get("username"), form.Get("password")
+	if name == "" {
+		name = t.user
+	}
+	if b.Pages == "two-pages" && !form.Has("password") && !form.Has("otp") {
+		t.user = name
+		s.loginPage(w, r, t, "", http.StatusOK)
+		return
+	}
+	u, known := s.account(name)
+	right := known && (password == u.Password || !b.has(CheckPassword))
+	if !b.has(NoDemoCredentials) && name == "demo_user" && password == "demo_password" {
+		u, right = User{Name: "demo_user"}, true
+	}
+	if t.user == name && known && form.Has("otp") {
+		right = form.Get("otp") != "" && OneTime(u.OneTime, time.Now()) == form.Get("otp")
+	} else if right && u.OneTime != "" {
+		t.user = name
+		s.loginPage(w, r, t, "", http.StatusOK)
+		return
+	}
+	if !right {
+		text := "The user name or password is wrong."
+		if !known && !b.has(SameLoginError) {
+			text = "There is no such user."
+		}
+		t.user = ""
+		if acceptsJSON(r) {
+			writeJSON(w, http.StatusOK, map[string]string{"error": text})
+			return
+		}
+		s.loginPage(w, r, t, text, http.StatusOK)
+		return
+	}
+	s.begin(w, r, u.Name)
+	s.signedIn(w, r, t, u.Name)
+}
+
+func (s *Server) account(name string) (User, bool) {
+	i := slices.IndexFunc(s.Users, func(u User) bool { return u.Name == name && name != "" })
+	if i < 0 {
+		return User{}, false
+	}
+	return s.Users[i], true
+}
+
+// begin opens a login session under a new id.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, user string) {
+	id := random(24)
+	if old := s.cookie(r, "as_session"); old != "" && !s.Behaviour.has(FreshSession) {
+		id = old
+	}
+	s.setCookie(w, "as_session", id)
+	s.mu.Lock()
+	s.sessions[id], s.lastUser = user, user
+	s.mu.Unlock()
+}
+
+// signedIn goes on when the user is known: with the error, with the consent page, or with the code.
+func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, t *transaction, user string) {
+	b := &s.Behaviour
+	if t.problem != nil {
+		s.answer(w, r, t, url.Values{"error": {t.problem.code}, "error_description": {t.problem.description}})
+		return
+	}
+	s.mu.Lock()
+	approved := s.approved[user+" "+t.client.id]
+	s.mu.Unlock()
+	covered := !slices.ContainsFunc(t.scopes, func(v string) bool { return !slices.Contains(approved, v) })
+	if b.Consent == "never" || b.Consent == "once" && covered || b.Consent == "client" && approved != nil {
+		s.grantTo(w, r, t, user, t.scopes)
+		return
+	}
+	if r.Method == http.MethodPost {
+		s.next(w, r, s.path()+"/consent?transaction="+t.id)
+		return
+	}
+	s.consentPage(w, t, user)
+}
+
+// next moves the browser on after a POST.
+func (s *Server) next(w http.ResponseWriter, r *http.Request, to string) {
+	if acceptsJSON(r) {
+		writeJSON(w, http.StatusOK, map[string]string{"next": to})
+		return
+	}
+	if s.Behaviour.Pages == "popup" && r.URL.Path == s.path()+"/login" {
+		s.closePage(w, to)
+		return
+	}
+	status := http.StatusSeeOther
+	if !s.Behaviour.has(SeeOther) {
+		status = http.StatusTemporaryRedirect
+	}
+	s.protect(w, "message", "")
+	w.Header().Set("Location", to)
+	w.WriteHeader(status)
+}
+
+func acceptsJSON(r *http.Request) bool { return r.Header.Get("Accept") == "application/json" }
+
+func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
+	b := &s.Behaviour
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	if err := r.ParseForm(); err != nil {
+		s.errorPage(w, http.StatusBadRequest, "The form cannot be read.")
+		return
+	}
+	t, user := s.ours(r), s.user(r)
+	if !b.has(UserPerSession) {
+		s.mu.Lock()
+		user = s.lastUser
+		s.mu.Unlock()
+	}
+	if t == nil || user == "" {
+		s.errorPage(w, http.StatusBadRequest, "This page is out of date. Go back to the application and start again.")
+		return
+	}
+	decision := r.PostForm.Get("decision")
+	form := r.PostForm
+	if !b.has(ConsentPost) && r.Form.Get("decision") != "" {
+		form, decision = r.Form, r.Form.Get("decision")
+	} else if r.Method != http.MethodPost {
+		s.consentPage(w, t, user)
+		return
+	}
+	if b.has(CheckCSRF) && form.Get("csrf") != t.csrf {
+		s.errorPage(w, http.StatusForbidden, "The form is not ours.")
+		return
+	}
+	if !b.has(ServerSideTransaction) && form.Get("redirect_uri") != "" {
+		t.redirectURI = form.Get("redirect_uri")
+	}
+	s.mu.Lock()
+	delete(s.transactions, t.id)
+	s.mu.Unlock()
+	if decision != "approve" && b.has(HonourDenial) {
+		s.answer(w, r, t, url.Values{"error": {"access_denied"}})
+		return
+	}
+	scopes := slices.DeleteFunc(slices.Clone(form["scope"]), func(v string) bool {
+		return b.has(ConsentedScopesOnly) && !slices.Contains(t.scopes, v)
+	})
+	if !form.Has("scope") {
+		scopes = t.scopes
+	}
+	s.grantTo(w, r, t, user, scopes)
+}
+
+// grantTo issues the code.
+func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction, user string, scopes []string) {
+	b := &s.Behaviour
+	if !b.has(StepUp) {
+		s.mu.Lock()
+		if first := s.approved[user+" "+t.client.id]; first != nil {
+			scopes = first
+		}
+		s.mu.Unlock()
+	}
+	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources}
+	c := &code{grant: g, redirectURI: t.redirectURI, challenge: t.challenge, method: t.method, nonce: t.nonce, expires: time.Now().Add(time.Minute)}
+	value := "code_" + random(32)
+	s.mu.Lock()
+	if !b.has(RandomCodes) {
+		s.counter++
+		value = fmt.Sprintf("%06d", s.counter)
+	}
+	if !b.has(OpaqueCodes) {
+		readable, _ := json.Marshal(map[string]string{"user": user, "challenge": t.challenge, "nonce": random(16)})
+		value = base64.RawURLEncoding.EncodeToString(readable)
+	}
+	s.codes[value] = c
+	key := user + " " + t.client.id
+	s.approved[key] = append(slices.Clone(s.approved[key]), scopes...)
+	s.mu.Unlock()
+	answer := url.Values{"code": {value}}
+	if !b.has(NoImplicit) && strings.Contains(t.responseType, "token") {
+		answer = url.Values{"access_token": {s.issue(g, scopes, nil)}, "token_type": {"Bearer"}}
+	}
+	s.answer(w, r, t, answer)
+}
+
+// answer sends the response to the client's redirect URI.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, t *transaction, params url.Values) {
+	s.complete(t, params)
+	b := &s.Behaviour
+	if b.Response != nil {
+		members := map[string]any{}
+		for k := range params {
+			members[k] = params.Get(k)
+		}
+		b.Response("callback", members)
+		params = url.Values{}
+		for k, v := range members {
+			params.Set(k, fmt.Sprint(v))
+		}
+	}
+	mode := t.mode
+	if mode == "" {
+		mode = b.ResponseMode
+	}
+	if mode == "form_post" {
+		s.formPost(w, t, params)
+		return
+	}
+	to := t.redirectURI
+	mark := "?"
+	if strings.Contains(to, "?") && b.has(KeepRedirectQuery) {
+		mark = "&"
+	}
+	if mode == "fragment" && !b.has(CheckResponseMode) {
+		mark = "#"
+	}
+	if !b.has(EncodeAnswers) {
+		to += mark + "code=" + params.Get("code") + "&state=" + params.Get("state") + "&iss=" + url.QueryEscape(params.Get("iss"))
+		mark, params = "", nil
+		to = strings.NewReplacer("\r", "", "\n", "").Replace(to)
+	}
+	location := to
+	if params != nil {
+		location = to + mark + params.Encode()
+	}
+	if r.Method == http.MethodPost && acceptsJSON(r) {
+		writeJSON(w, http.StatusOK, map[string]string{"next": location})
+		return
+	}
+	if b.Pages == "popup" && r.URL.Path == s.path()+"/login" {
+		s.closePage(w, location)
+		return
+	}
+	s.protect(w, "message", "")
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// complete adds state and iss.
+func (s *Server) complete(t *transaction, params url.Values) {
+	b := &s.Behaviour
+	failed := params.Has("error")
+	if params.Get("error_description") == "" {
+		params.Del("error_description")
+	}
+	switch {
+	case len(t.state) > 0 && (b.has(StateOnError) || !failed):
+		state := t.state[0]
+		if !b.has(KeepState) {
+			state, _ = url.QueryUnescape(state)
+		}
+		params.Set("state", state)
+	case len(t.state) == 0 && !b.has(NoInventedState):
+		params.Set("state", random(8))
+	}
+	if b.has(SendIssuer) && (b.has(IssuerOnError) || !failed) {
+		params.Set("iss", s.Issuer)
+		if !b.has(OwnIssuer) && t.issParameter != "" {
+			params.Set("iss", t.issParameter)
+		}
+	}
+}
+
+// Pages.
+
+// protect sets what every page and redirect of the server carries.
+func (s *Server) protect(w http.ResponseWriter, kind, style string) {
+	b := &s.Behaviour
+	h := w.Header()
+	if b.has(NoStoreOnPages) {
+		h.Set("Cache-Control", "no-store")
+		h.Set("Referrer-Policy", "no-referrer")
+	} else {
+		h.Set("Cache-Control", "public, max-age=300")
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	policy := "default-src 'none'; base-uri 'none'; connect-src 'self'"
+	if script := login.Script(kind, style); script != "" {
+		policy += "; script-src " + login.ScriptSource(script)
+	}
+	if !b.has(OwnPagesOnly) {
+		policy += "; script-src https://cdn.example"
+	}
+	if b.has(NoFraming) {
+		policy += "; frame-ancestors 'none'"
+	}
+	if b.has(ContentSecurityPolicy) {
+		h.Set("Content-Security-Policy", policy)
+	} else if b.has(NoFraming) {
+		h.Set("X-Frame-Options", "DENY")
+	}
+}
+
+func (s *Server) page(w http.ResponseWriter, status int, kind string, p login.Page) {
+	if !s.Behaviour.has(OwnPagesOnly) {
+		p.Foreign = "https://cdn.example/analytics.js"
+	}
+	p.Unescaped = !s.Behaviour.has(EscapePages)
+	s.protect(w, kind, p.Style)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(login.Render(kind, p)))
+}
+
+func (s *Server) errorPage(w http.ResponseWriter, status int, text string) {
+	s.page(w, status, "message", login.Page{Title: "That did not work", Error: text})
+}
+
+// closePage ends a second window and moves the first one on.
+func (s *Server) closePage(w http.ResponseWriter, to string) {
+	s.page(w, http.StatusOK, "close", login.Page{Title: "Signed in", Action: to})
+}
+
+func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, t *transaction, problem string, status int) {
+	p := login.Page{Title: "Sign in", Error: problem, Action: s.path() + "/login", User: t.user, AskUser: true, AskPassword: true}
+	p.Hidden = map[string]string{"transaction": t.id, "csrf": t.csrf}
+	p.Get = !s.Behaviour.has(LoginByPost)
+	u, known := s.account(t.user)
+	switch s.Behaviour.Pages {
+	case "two-pages":
+		p.AskUser, p.AskPassword = t.user == "", t.user != ""
+	case "javascript":
+		p.Style = "javascript"
+	case "popup":
+		if r.URL.Path != s.path()+"/login" {
+			p.Style, p.Action = "popup", p.Action+"?transaction="+t.id
+		}
+	}
+	if known && u.OneTime != "" && r.Method == http.MethodPost && r.PostForm.Has("password") && problem == "" {
+		p.AskUser, p.AskPassword, p.AskOneTime = false, false, true
+	}
+	s.page(w, status, "login", p)
+}
+
+func (s *Server) consentPage(w http.ResponseWriter, t *transaction, user string) {
+	b := &s.Behaviour
+	p := login.Page{Title: "Allow access?", Action: s.path() + "/consent", User: user, Client: t.client.name, Scopes: t.scopes}
+	p.Hidden = map[string]string{"transaction": t.id, "csrf": t.csrf}
+	if !b.has(ServerSideTransaction) {
+		p.Hidden["redirect_uri"] = t.redirectURI
+	}
+	if p.Client == "" {
+		p.Client = t.client.id
+	}
+	if strings.HasPrefix(t.client.uri, "https://") {
+		p.ClientURI = t.client.uri
+	}
+	if u, err := url.Parse(t.redirectURI); err == nil && b.has(ConsentNamesRedirect) {
+		p.RedirectHost = u.Host
+	}
+	if !b.has(ConsentNamesClient) {
+		p.Client, p.ClientURI = "", ""
+	}
+	if !b.has(ConsentNamesScopes) {
+		p.Scopes = nil
+	}
+	s.page(w, http.StatusOK, "consent", p)
+}
+
+func (s *Server) formPost(w http.ResponseWriter, t *transaction, params url.Values) {
+	p := login.Page{Title: "Back to the application", Action: t.redirectURI, Hidden: map[string]string{}}
+	for k := range params {
+		p.Hidden[k] = params.Get(k)
+	}
+	s.page(w, http.StatusOK, "post", p)
+}
+
+// CloseSession signs every user out, as an administrator would.
+func (s *Server) CloseSession() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.sessions)
+}

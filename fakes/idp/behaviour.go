@@ -1,0 +1,265 @@
+package idp
+
+import "slices"
+
+// Behaviour is what an authorization server does. Ideal returns the right one.
+type Behaviour struct {
+	// Places are the well-known forms served: rfc8414, oidc-inserted, oidc-appended,
+	// and the mistaken rfc8414-appended.
+	Places []string
+	// Metadata bends the document of a place before it is encoded.
+	Metadata func(place string, doc map[string]any)
+	// Encode replaces the encoding of the document.
+	Encode       func(place string, doc map[string]any) string
+	ContentType  string
+	JWKS         func(doc map[string]any)
+	CORS         bool
+	FixedHost    bool   // false: URLs follow the request's Host and forwarded headers
+	AnyVersion   bool   // false: an unknown MCP-Protocol-Version is answered 400
+	NoFallback   bool   // false: unknown paths are answered 200 with HTML
+	Redirect     string // answer well-known requests by a redirect to here
+	Missing      []string
+	UnknownError string // OAuth error for an unknown client
+	CrashOnToken bool   // the token endpoint answers 500
+	HSTS         bool   // Strict-Transport-Security over https
+	Registration string // open, protected, closed, any-token
+
+	// Pages is the manner of the login: plain (default), two-pages, javascript, popup.
+	Pages string
+	// Consent is when users are asked: always (default), once, never.
+	Consent string
+	// ResponseMode is how answers travel unless the client asks: query (default) or form_post.
+	ResponseMode string
+	// RefreshTokens is false for a server that issues none.
+	NoRefreshTokens bool
+	// Response bends a response of an endpoint ("/token", "/register", "/introspect", "/userinfo", or
+	// "callback" for the parameters sent to the client).
+	Response func(endpoint string, members map[string]any)
+	// Lacks are the defences that are left out.
+	Lacks []Defence
+}
+
+func (b *Behaviour) has(d Defence) bool { return !slices.Contains(b.Lacks, d) }
+
+// Ideal is the behaviour that passes every requirement.
+func Ideal() Behaviour {
+	return Behaviour{
+		Places: []string{"rfc8414", "oidc-inserted", "oidc-appended"}, ContentType: "application/json", CORS: true, FixedHost: true,
+		AnyVersion: true, NoFallback: true, UnknownError: "invalid_client", Registration: "open", HSTS: true,
+	}
+}
+
+// Defence is one thing that the server does right unless Behaviour.Lacks names it.
+type Defence string
+
+// The defences of the authorization endpoint and its pages.
+const (
+	AuthorizeByGet        Defence = "GET is routed at the authorization endpoint"
+	AuthenticateUser      Defence = "a user signs in before a code is issued"
+	CheckPassword         Defence = "the password is compared"
+	KnowClient            Defence = "an unknown client gets an error page, not a redirect"
+	RequireClient         Defence = "a missing client_id is refused in order"
+	MatchRedirect         Defence = "redirect_uri is one that the client registered"
+	MatchWholeRedirect    Defence = "redirect_uri is compared as a whole, not by its beginning"
+	KeepRedirectQuery     Defence = "answers are appended to the query of the redirect URI"
+	NoDefaultRedirect     Defence = "of two registered redirect URIs none is the default"
+	LoopbackAnyPort       Defence = "the port of a loopback redirect URI may vary"
+	LoopbackOnlyPort      Defence = "nothing but the port of a loopback redirect URI may vary"
+	CheckResponseType     Defence = "an unsupported response_type is refused"
+	RequireResponseType   Defence = "a missing response_type is refused"
+	NoImplicit            Defence = "no access token leaves the authorization endpoint"
+	CheckResponseMode     Defence = "an answer is sent by query unless the client asks otherwise"
+	KeepState             Defence = "state is returned exactly"
+	NoInventedState       Defence = "no state is returned where none was sent"
+	StateOnError          Defence = "errors carry the state"
+	SendIssuer            Defence = "answers carry iss"
+	OwnIssuer             Defence = "iss is the issuer's, never the request's"
+	IssuerOnError         Defence = "errors carry iss"
+	RefuseDuplicates      Defence = "a repeated parameter is refused at the authorization endpoint"
+	IgnoreUnknown         Defence = "unknown parameters are ignored"
+	IgnoreEmpty           Defence = "an empty parameter counts as absent"
+	ErrorStatus           Defence = "an error page has an error status"
+	SurviveOddInput       Defence = "odd input does not crash the authorization endpoint"
+	CleanErrorText        Defence = "error texts quote nothing of the request"
+	EncodeAnswers         Defence = "answers are percent-encoded into the redirect"
+	EscapePages           Defence = "pages escape what they quote"
+	HonourDenial          Defence = "a denial is sent to the client as access_denied"
+	HonourPromptNone      Defence = "prompt=none never yields a code without consent"
+	RandomCodes           Defence = "codes are random"
+	OpaqueCodes           Defence = "codes hold nothing readable"
+	NoCORSOnPages         Defence = "pages allow no other origin"
+	SeeOther              Defence = "a POST is never redirected with 307"
+	NoStoreOnPages        Defence = "pages and redirects are not stored"
+	NoFraming             Defence = "pages cannot be framed"
+	ContentSecurityPolicy Defence = "pages have a content security policy"
+	NoEarlyRedirect       Defence = "errors do not redirect before the user did anything"
+	NoRequestObjects      Defence = "request objects that were not verified are refused"
+	ServerSideTransaction Defence = "the request is kept by the server, not in the form"
+	BindTransaction       Defence = "a transaction belongs to the browser that began it"
+	UserPerSession        Defence = "the user is the one of the browser's own session"
+	CheckCSRF             Defence = "the consent form needs its token"
+	ConsentPost           Defence = "consent is given by POST only"
+	ConsentNamesClient    Defence = "the consent page names the client"
+	ConsentNamesScopes    Defence = "the consent page names the scopes"
+	ConsentNamesRedirect  Defence = "the consent page names the host that gets the answer"
+	ConsentedScopesOnly   Defence = "scopes that were not requested cannot be approved"
+	LoginCSRF             Defence = "the login form needs its token"
+	SameLoginError        Defence = "a wrong password and an unknown user look alike"
+	FreshSession          Defence = "the session id changes at login"
+	CookieAttributes      Defence = "cookies are HttpOnly and SameSite, and Secure over https"
+	LoginByPost           Defence = "credentials are taken by POST only"
+	OwnPagesOnly          Defence = "pages load nothing from others"
+	FixedReturn           Defence = "no return URL is taken from the request"
+	NoDemoCredentials     Defence = "there are no well-known credentials"
+)
+
+// The defences of PKCE.
+const (
+	RequireChallenge             Defence = "a request without code_challenge is refused"
+	RequireChallengeConfidential Defence = "a request of a confidential client without code_challenge is refused"
+	RefusePlain                  Defence = "code_challenge_method plain is refused"
+	NoDefaultMethod              Defence = "a missing code_challenge_method is refused"
+	KnowMethod                   Defence = "an unknown code_challenge_method is refused"
+	CheckChallengeFormat         Defence = "a code_challenge that is no SHA-256 hash is refused"
+	RequireVerifier              Defence = "a missing code_verifier is refused"
+	CheckVerifier                Defence = "a wrong code_verifier is refused"
+	WholeVerifier                Defence = "the code_verifier is compared as a whole"
+	HashVerifier                 Defence = "the code_challenge itself is no code_verifier"
+	LongVerifiers                Defence = "verifiers of every legal length work"
+	CheckVerifierFormat          Defence = "a code_verifier outside the legal form is refused"
+	Base64URLChallenge           Defence = "the hash is compared in base64url"
+	NoDowngrade                  Defence = "a code_verifier without code_challenge is refused"
+	ChallengePerCode             Defence = "each code keeps its own code_challenge"
+	PKCEErrors                   Defence = "errors about PKCE have their own code"
+)
+
+// The defences of the token endpoint and of refreshing.
+const (
+	TokenJSON            Defence = "token answers are JSON with status 200"
+	TokenNoStore         Defence = "token answers are not stored"
+	NumericExpiry        Defence = "expires_in is a number of seconds"
+	ShortLived           Defence = "access tokens live an hour"
+	UniqueTokens         Defence = "no two access tokens are alike"
+	ReportScope          Defence = "the granted scope is reported as it is"
+	PostOnly             Defence = "parameters are read from the body only"
+	MediaTypeParameters  Defence = "parameters of the media type are allowed"
+	FormOnly             Defence = "JSON bodies are refused"
+	RefuseRepeated       Defence = "a repeated parameter is refused at the token endpoint"
+	IgnoreUnknownAtToken Defence = "unknown and empty parameters are ignored at the token endpoint"
+	GrantErrors          Defence = "an unknown grant type is answered in order"
+	NoPasswordGrant      Defence = "the password grant does not exist"
+	NoPublicCredentials  Defence = "a public client gets no token for itself"
+	KnowCodes            Defence = "a code that was never issued is refused in order"
+	SingleUse            Defence = "a code works once"
+	AtomicCodes          Defence = "a code works once, also at once"
+	ReplayRevokes        Defence = "a replayed code revokes what it brought"
+	ReplayNeedsProof     Defence = "a replay by somebody else revokes nothing"
+	CodeClient           Defence = "a code belongs to its client"
+	CodeRedirect         Defence = "a code belongs to its redirect URI"
+	OptionalRedirect     Defence = "a missing redirect_uri does not crash the token endpoint"
+	BasicChallenge       Defence = "a failed Basic authentication is challenged"
+	CheckSecret          Defence = "the client secret is compared"
+	PinMethod            Defence = "a client authenticates by its registered method"
+	SecretByPost         Defence = "client_secret_post works"
+	SecretByBasic        Defence = "client_secret_basic works without client_id in the body"
+	OneClient            Defence = "header and body name one client"
+	ErrorShape           Defence = "errors are JSON with an error status"
+	SilentErrors         Defence = "errors echo no secret"
+	CORSOnErrors         Defence = "errors can be read by browser clients too"
+	RegisteredGrants     Defence = "a client uses its registered grant types only"
+	KnowTokenType        Defence = "one kind of token is not taken for another"
+	BoundedInput         Defence = "oversized input is refused"
+	TokenClaims          Defence = "access tokens name issuer, audience and expiry"
+	RotateRefresh        Defence = "refresh tokens rotate"
+	OldRefreshDies       Defence = "a used refresh token is refused"
+	ReuseRevokesFamily   Defence = "the reuse of a refresh token revokes its family"
+	ReuseKillsAccess     Defence = "the reuse of a refresh token kills its access tokens"
+	OneLineage           Defence = "two refreshes at once leave one lineage"
+	RefreshClient        Defence = "a refresh token belongs to its client"
+	RefreshNeedsSecret   Defence = "a confidential client authenticates when it refreshes"
+	NarrowOnce           Defence = "a narrowed refresh leaves the grant as it was"
+	NoWidening           Defence = "a refresh cannot widen the scope"
+	KnowRefresh          Defence = "a refresh token that was never issued is refused in order"
+	RandomRefresh        Defence = "refresh tokens are random"
+	FreshAccess          Defence = "a refresh yields a new access token"
+	NoSideDoor           Defence = "there is no second refresh endpoint"
+	WorkingRefresh       Defence = "an issued refresh token works"
+	KnownScopes          Defence = "unknown scopes are never granted"
+	ScopeCase            Defence = "scopes are compared with case"
+	NoScopeAtToken       Defence = "a code's scope cannot be widened at the token endpoint"
+	RequestedScopesOnly  Defence = "no more is granted than was requested"
+	NamedDefaultScope    Defence = "a request without scope gets a modest default"
+	ObtainableScopes     Defence = "the advertised scopes can be obtained"
+	StepUp               Defence = "a second request may add a scope"
+	KnowResource         Defence = "the resource parameter is understood"
+	BindAudience         Defence = "the audience is the requested resource"
+	KnownResources       Defence = "unknown resources are refused"
+	WholeResource        Defence = "resources are compared as a whole"
+	ResourceForm         Defence = "a malformed resource is refused"
+	SignedTokens         Defence = "JWTs are signed with a published key"
+	StrongKeys           Defence = "no JWT is signed with a guessable secret"
+	RightIDToken         Defence = "ID tokens name their client and carry the nonce"
+)
+
+// The defences of registration, revocation, introspection and userinfo.
+const (
+	RegisterCreated       Defence = "a registration is answered 201"
+	EchoMetadata          Defence = "the registered metadata is returned"
+	NoNulls               Defence = "absent metadata is left out"
+	NoSecretForPublic     Defence = "public clients get no secret"
+	SecretExpiry          Defence = "a secret comes with its expiry"
+	WorkingSecret         Defence = "the issued secret works"
+	RegistrationDefaults  Defence = "defaults are stated"
+	IgnoreUnknownMetadata Defence = "unknown metadata is ignored"
+	AnyApplicationType    Defence = "application_type native is allowed"
+	SafeSchemes           Defence = "dangerous redirect schemes are refused"
+	NoPlainHTTP           Defence = "http redirect URIs are loopback only"
+	ExactLoopback         Defence = "hosts that look like loopback are refused"
+	NoFragments           Defence = "redirect URIs with a fragment are refused"
+	AbsoluteRedirects     Defence = "redirect URIs are absolute"
+	NoWildcards           Defence = "redirect URIs are no patterns"
+	PrivateSchemes        Defence = "private schemes have a dot"
+	RequireRedirects      Defence = "redirect_uris is required"
+	RegistrationErrors    Defence = "registration errors have the RFC's form"
+	SurviveOddBodies      Defence = "odd bodies do not crash registration"
+	ConsistentTypes       Defence = "grant and response types fit each other"
+	NoPrivilegedGrants    Defence = "self-registered clients get redirect-based grants only"
+	RegisteredScope       Defence = "a client gets its registered scopes only"
+	OwnIDs                Defence = "identifiers are the server's choice"
+	RandomSecrets         Defence = "client secrets are random"
+	RegisterNoStore       Defence = "registration answers are not stored"
+	NoClientList          Defence = "clients cannot be listed"
+	ClientsKept           Defence = "a registered client is known everywhere"
+	LoopbackRegistered    Defence = "loopback redirect URIs can be registered"
+	NoFetching            Defence = "no URL of a registration is fetched from a private address"
+	NoUnsignedStatements  Defence = "unsigned software statements count for nothing"
+	DistinctClients       Defence = "every registration gets an identifier of its own"
+	ManagementToken       Defence = "a registration is managed with its own token"
+	RevalidateUpdates     Defence = "updates are validated like registrations"
+	DeleteClients         Defence = "a deleted client is gone"
+	RevokeRefresh         Defence = "a revoked refresh token is dead"
+	RevokeAccess          Defence = "a revoked access token is dead"
+	RevokeGrant           Defence = "revoking a refresh token kills its access tokens"
+	RevokeUnknown         Defence = "revoking an unknown token is answered 200"
+	RevokeOwn             Defence = "a client revokes its own tokens only"
+	RevokeAuthenticates   Defence = "a confidential client authenticates when it revokes"
+	RevokePublic          Defence = "public clients may revoke"
+	RevokeAnyHint         Defence = "token_type_hint is only a hint"
+	RevokeByPost          Defence = "tokens are revoked by POST only"
+	RevokeCORS            Defence = "browser clients may revoke"
+	IntrospectAuth        Defence = "introspection needs credentials"
+	IntrospectErrors      Defence = "bad credentials are refused in order"
+	IntrospectShape       Defence = "introspection answers have the RFC's types"
+	IntrospectState       Defence = "dead tokens are inactive"
+	IntrospectSilence     Defence = "inactive answers say nothing else"
+	IntrospectOwn         Defence = "a client sees its own tokens only"
+	IntrospectAnyHint     Defence = "the hint does not hide a token"
+	IntrospectTypes       Defence = "refresh tokens do not pass for access tokens"
+	NoTokenInfo           Defence = "there is no unguarded tokeninfo endpoint"
+	UserinfoChallenge     Defence = "userinfo challenges"
+	UserinfoSubject       Defence = "userinfo names the subject"
+	UserinfoScopes        Defence = "userinfo answers by scope"
+	UserinfoState         Defence = "userinfo refuses dead tokens"
+	UserinfoHeaderOnly    Defence = "userinfo takes no token from the query"
+	UserinfoClean         Defence = "userinfo holds no credential"
+)

@@ -1,0 +1,206 @@
+package idp
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// revoke is RFC 7009.
+func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
+	b := &s.Behaviour
+	if r.Method == http.MethodGet && !b.has(RevokeByPost) {
+		r.PostForm = r.URL.Query()
+	} else if e := s.form(w, r); e != nil {
+		s.writeOAuthError(w, r, e)
+		return
+	}
+	c, e := s.authenticate(r)
+	if e != nil && !(b.has(RevokeAuthenticates)) {
+		s.mu.Lock()
+		c, e = s.clients[r.PostForm.Get("client_id")], nil
+		s.mu.Unlock()
+		if c == nil {
+			c = &client{method: "none"}
+		}
+	}
+	value := r.PostForm.Get("token")
+	hint := r.PostForm.Get("token_type_hint")
+	switch {
+	case e != nil:
+		s.writeOAuthError(w, r, e)
+		return
+	case c.public() && c.id != "" && !b.has(RevokePublic):
+		s.writeOAuthError(w, r, refuse("invalid_request", "client_secret is missing"))
+		return
+	case value == "":
+		s.writeOAuthError(w, r, refuse("invalid_request", "token is missing"))
+		return
+	case !b.has(RevokeAnyHint) && hint != "" && hint != "access_token" && hint != "refresh_token":
+		s.writeOAuthError(w, r, refuse("unsupported_token_type", ""))
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	access, refresh := s.access[value], s.refresh[value]
+	if access == nil && refresh == nil && !b.has(RevokeUnknown) {
+		writeError(w, http.StatusNotFound, "invalid_token", "")
+		return
+	}
+	owner := func(g *grant) bool { return g.client == c.id || !b.has(RevokeOwn) || !b.has(RevokeAuthenticates) }
+	if access != nil && owner(access.grant) && b.has(RevokeAccess) {
+		access.revoked = true
+	}
+	if refresh != nil && owner(refresh.grant) && b.has(RevokeRefresh) {
+		refresh.grant.revoked = true
+		if !b.has(RevokeGrant) {
+			s.spareAccess(refresh.grant)
+		}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+}
+
+// introspect is RFC 7662: confidential clients may ask about their own access tokens.
+func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
+	b := &s.Behaviour
+	if e := s.form(w, r); e != nil {
+		s.writeOAuthError(w, r, e)
+		return
+	}
+	c, e := s.authenticate(r)
+	if !b.has(IntrospectErrors) && e != nil && r.Header.Get("Authorization") != "" {
+		http.Error(w, "binascii.Error", http.StatusInternalServerError)
+		return
+	}
+	if (e != nil || c.public()) && b.has(IntrospectAuth) {
+		s.writeOAuthError(w, r, &oauthError{http.StatusUnauthorized, "invalid_client", "credentials are needed"})
+		return
+	}
+	value := r.PostForm.Get("token")
+	if value == "" {
+		s.writeOAuthError(w, r, refuse("invalid_request", "token is missing"))
+		return
+	}
+	out := s.describeToken(value, c)
+	if !b.has(IntrospectAnyHint) && r.PostForm.Get("token_type_hint") == "refresh_token" {
+		out = map[string]any{"active": false}
+	}
+	if b.Response != nil {
+		b.Response("/introspect", out)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, out)
+}
+
+func (s *Server) describeToken(value string, c *client) map[string]any {
+	b := &s.Behaviour
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.access[value]
+	if r := s.refresh[value]; r != nil && !b.has(IntrospectTypes) {
+		t = &accessToken{grant: r.grant, scopes: r.scopes, aud: r.grant.resources, issued: time.Now(), expires: time.Now().Add(lifetime)}
+	}
+	if t == nil || b.has(IntrospectOwn) && (c == nil || t.grant.client != c.id) && b.has(IntrospectAuth) {
+		return s.inactive(nil)
+	}
+	if !t.alive() && b.has(IntrospectState) {
+		return s.inactive(t)
+	}
+	out := map[string]any{
+		"active": true, "scope": strings.Join(t.scopes, " "), "client_id": t.grant.client, "sub": t.grant.user, "username": t.grant.user,
+		"token_type": "Bearer", "iss": s.Issuer, "exp": t.expires.Unix(), "iat": t.issued.Unix(), "jti": t.jti,
+	}
+	if len(t.aud) == 1 {
+		out["aud"] = t.aud[0]
+	}
+	if !b.has(IntrospectShape) {
+		out["active"] = "true"
+	}
+	return out
+}
+
+func (s *Server) inactive(t *accessToken) map[string]any {
+	out := map[string]any{"active": false}
+	if t != nil && !s.Behaviour.has(IntrospectSilence) {
+		out["sub"], out["reason"] = t.grant.user, "revoked"
+	}
+	return out
+}
+
+// userinfo is OpenID Connect's, for access tokens with the scope openid.
+func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
+	b := &s.Behaviour
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, POST")
+		http.Error(w, "GET or POST", http.StatusMethodNotAllowed)
+		return
+	}
+	value, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !bearer && !b.has(UserinfoHeaderOnly) {
+		value = r.URL.Query().Get("access_token")
+	}
+	challenge := `Bearer realm="userinfo"`
+	if bearer {
+		challenge += `, error="invalid_token"`
+	}
+	s.mu.Lock()
+	t := s.access[value]
+	if old := s.refresh[value]; old != nil && !b.has(UserinfoState) {
+		t = &accessToken{grant: old.grant, scopes: old.scopes, expires: time.Now().Add(lifetime)}
+	}
+	alive := t.alive() || t != nil && !b.has(UserinfoState)
+	s.mu.Unlock()
+	switch {
+	case !alive:
+		if b.has(UserinfoChallenge) {
+			w.Header().Set("WWW-Authenticate", challenge)
+		}
+		writeErrorKeep(w, http.StatusUnauthorized, "invalid_token")
+		return
+	case !slices.Contains(t.scopes, "openid"):
+		w.Header().Set("WWW-Authenticate", `Bearer realm="userinfo", error="insufficient_scope", scope="openid"`)
+		writeErrorKeep(w, http.StatusForbidden, "insufficient_scope")
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, s.profile(t))
+}
+
+func (s *Server) profile(t *accessToken) map[string]any {
+	b := &s.Behaviour
+	out := map[string]any{"sub": t.grant.user}
+	if !b.has(UserinfoSubject) {
+		out["sub"] = t.grant.client
+	}
+	if slices.Contains(t.scopes, "profile") || !b.has(UserinfoScopes) {
+		out["name"] = strings.ToUpper(t.grant.user[:1]) + t.grant.user[1:]
+	}
+	if slices.Contains(t.scopes, "email") || !b.has(UserinfoScopes) {
+		out["email"], out["email_verified"] = t.grant.user+"@users.example", true
+	}
+	if !b.has(UserinfoClean) {
+		out["password_hash"] = "$2b$12$abcdefghijklmnopqrstuv"
+	}
+	if b.Response != nil {
+		b.Response("/userinfo", out)
+	}
+	return out
+}
+
+// tokenInfo is a flaw: anybody may ask about any token.
+func (s *Server) tokenInfo(w http.ResponseWriter, r *http.Request) {
+	value, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if value == "" {
+		value = r.URL.Query().Get("access_token")
+	}
+	s.mu.Lock()
+	t := s.access[value]
+	s.mu.Unlock()
+	if t == nil {
+		writeErrorKeep(w, http.StatusUnauthorized, "invalid_token")
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"sub": t.grant.user, "scope": strings.Join(t.scopes, " ")})
+}

@@ -1,0 +1,83 @@
+package idp
+
+import (
+	"sync"
+	"time"
+)
+
+// state is what the server remembers.
+type state struct {
+	mu           sync.Mutex
+	clients      map[string]*client
+	transactions map[string]*transaction
+	sessions     map[string]string // login session -> user
+	approved     map[string][]string
+	codes        map[string]*code
+	access       map[string]*accessToken  // by token
+	live         map[string]*accessToken  // by jti
+	refresh      map[string]*refreshToken // by token
+	lastUser     string
+	lastPKCE     map[string]string // client -> challenge, for a flaw
+	counter      int
+}
+
+func newState() state {
+	return state{
+		clients: map[string]*client{}, transactions: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
+		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{}, lastPKCE: map[string]string{},
+	}
+}
+
+// grant is what a user allowed a client; everything issued for it dies with it.
+type grant struct {
+	client, user string
+	scopes       []string
+	resources    []string
+	revoked      bool
+}
+
+type code struct {
+	grant             *grant
+	redirectURI       string
+	challenge, method string
+	nonce             string
+	expires           time.Time
+	used              bool
+}
+
+type accessToken struct {
+	grant   *grant
+	jti     string
+	scopes  []string
+	aud     []string
+	issued  time.Time
+	expires time.Time
+	revoked bool
+}
+
+func (a *accessToken) alive() bool {
+	return a != nil && !a.revoked && !a.grant.revoked && time.Now().Before(a.expires)
+}
+
+type refreshToken struct {
+	grant  *grant
+	scopes []string
+	used   bool
+	next   string // what its use brought, for a flaw
+}
+
+// Clients is the number of clients registered and not deleted.
+func (s *Server) Clients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients)
+}
+
+// Revoked reports that an access token of this server, by its jti, is no longer good. Tokens that were
+// minted without a grant live until they expire.
+func (s *Server) Revoked(jti string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.live[jti]
+	return ok && !t.alive()
+}

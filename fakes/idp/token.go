@@ -1,0 +1,667 @@
+package idp
+
+import (
+	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // RFC 6238 is defined over SHA-1
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// lifetime of access tokens.
+const lifetime = time.Hour
+
+// OneTime is the code of an authenticator (RFC 6238) at a time.
+func OneTime(secret string, now time.Time) string {
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
+	if err != nil {
+		return ""
+	}
+	m := hmac.New(sha1.New, key)
+	_ = binary.Write(m, binary.BigEndian, uint64(now.Unix()/30))
+	sum := m.Sum(nil)
+	offset := sum[len(sum)-1] & 15
+	return fmt.Sprintf("%06d", (binary.BigEndian.Uint32(sum[offset:])&0x7fffffff)%1_000_000)
+}
+
+// oauthError is an answer of the token endpoint or its neighbours.
+type oauthError struct {
+	status            int
+	code, description string
+}
+
+func refuse(code, description string) *oauthError {
+	return &oauthError{http.StatusBadRequest, code, description}
+}
+
+func (s *Server) writeOAuthError(w http.ResponseWriter, r *http.Request, e *oauthError) {
+	b := &s.Behaviour
+	if !b.has(CORSOnErrors) {
+		w.Header().Del("Access-Control-Allow-Origin")
+	}
+	if !b.has(SilentErrors) {
+		e.description += " (" + r.PostForm.Get("code_verifier") + r.PostForm.Get("refresh_token") + ")"
+	}
+	status := e.status
+	if !b.has(ErrorShape) {
+		status = http.StatusOK
+	}
+	if e.status == http.StatusUnauthorized && !b.has(BasicChallenge) {
+		w.Header().Set("Cache-Control", "no-store")
+		writeJSON(w, status, map[string]string{"error": e.code})
+		return
+	}
+	writeError(w, status, e.code, e.description)
+}
+
+// form reads the body of a token request into r.PostForm.
+func (s *Server) form(w http.ResponseWriter, r *http.Request) *oauthError {
+	b := &s.Behaviour
+	if r.Method != http.MethodPost && (b.has(PostOnly) || r.Method != http.MethodGet) {
+		w.Header().Set("Allow", "POST")
+		return &oauthError{http.StatusMethodNotAllowed, "invalid_request", "POST only"}
+	}
+	limit := int64(64 << 10)
+	if !b.has(BoundedInput) && r.ContentLength > limit {
+		return &oauthError{http.StatusInternalServerError, "server_error", "out of memory"}
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if !b.has(MediaTypeParameters) && r.Header.Get("Content-Type") != mediaType {
+		return refuse("invalid_request", "the media type is not supported")
+	}
+	if mediaType == "application/json" && !b.has(FormOnly) {
+		return s.jsonForm(r)
+	}
+	if (err != nil || mediaType != "application/x-www-form-urlencoded") && (r.Method == http.MethodPost && b.has(PostOnly) || mediaType != "") {
+		return &oauthError{http.StatusUnsupportedMediaType, "invalid_request", "the body is not a form"}
+	}
+	if err := r.ParseForm(); err != nil {
+		return refuse("invalid_request", "the form cannot be read")
+	}
+	if !b.has(PostOnly) {
+		r.PostForm = r.Form
+	}
+	if b.has(RefuseRepeated) {
+		for name, values := range r.PostForm {
+			if len(values) > 1 && name != "resource" {
+				return refuse("invalid_request", "a parameter is repeated")
+			}
+		}
+	} else { // the last value wins
+		for name, values := range r.PostForm {
+			r.PostForm[name] = values[len(values)-1:]
+		}
+	}
+	return nil
+}
+
+// jsonForm is a flaw: it reads JSON, and takes null for "not needed".
+func (s *Server) jsonForm(r *http.Request) *oauthError {
+	var members map[string]any
+	body, err := io.ReadAll(r.Body)
+	if err != nil || json.Unmarshal(body, &members) != nil {
+		return refuse("invalid_request", "the body cannot be read")
+	}
+	r.PostForm = url.Values{}
+	for k, v := range members {
+		if text, ok := v.(string); ok {
+			r.PostForm.Set(k, text)
+		} else if k == "code_verifier" {
+			r.PostForm.Set("skip_pkce", "1")
+		}
+	}
+	return nil
+}
+
+// authenticate finds the client of a request and verifies its secret.
+func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
+	b := &s.Behaviour
+	failed := &oauthError{http.StatusUnauthorized, b.UnknownError, "the client is not known, or its authentication failed"}
+	id, secret, method := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret"), "none"
+	if secret != "" {
+		method = "client_secret_post"
+	}
+	if header := r.Header.Get("Authorization"); header != "" {
+		user, password, ok := r.BasicAuth()
+		if !ok {
+			return nil, failed
+		}
+		user, err1 := url.QueryUnescape(user)
+		password, err2 := url.QueryUnescape(password)
+		switch {
+		case err1 != nil || err2 != nil:
+			return nil, failed
+		case method == "client_secret_post" && b.has(OneClient):
+			return nil, refuse("invalid_request", "two authentication methods are used")
+		case id != "" && id != user && b.has(OneClient):
+			return nil, refuse("invalid_request", "two clients are named")
+		case id == "" && !b.has(SecretByBasic):
+			return nil, refuse("invalid_request", "client_id is missing")
+		}
+		if b.has(OneClient) {
+			id = user
+		}
+		secret, method = password, "client_secret_basic"
+		if !b.has(OneClient) && id != user { // the flaw: the header authenticates one, the body names another
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if c := s.clients[user]; c != nil && c.secret == password && s.clients[id] != nil {
+				return s.clients[id], nil
+			}
+			return nil, failed
+		}
+	}
+	s.mu.Lock()
+	c := s.clients[id]
+	s.mu.Unlock()
+	if c == nil {
+		return nil, failed
+	}
+	if c.public() {
+		if method == "client_secret_basic" {
+			return nil, failed
+		}
+		return c, nil
+	}
+	if !b.has(CheckSecret) && (secret == "" || method == "none") || !b.has(RefreshNeedsSecret) && method == "none" && r.PostForm.Get("grant_type") == "refresh_token" {
+		return c, nil
+	}
+	pinned := method == c.method || method != "none" && !b.has(PinMethod)
+	if method == "none" && !b.has(PinMethod) {
+		return c, nil
+	}
+	if !b.has(SecretByPost) && method == "client_secret_post" || !pinned || subtle.ConstantTimeCompare([]byte(secret), []byte(c.secret)) != 1 {
+		return nil, failed
+	}
+	return c, nil
+}
+
+func (s *Server) token(w http.ResponseWriter, r *http.Request) {
+	b := &s.Behaviour
+	if b.CrashOnToken {
+		http.Error(w, "panic: nil map", http.StatusInternalServerError)
+		return
+	}
+	if e := s.form(w, r); e != nil {
+		s.writeOAuthError(w, r, e)
+		return
+	}
+	grantType := r.PostForm.Get("grant_type")
+	if grantType == "" {
+		s.writeOAuthError(w, r, refuse("invalid_request", "grant_type is missing"))
+		return
+	}
+	if !b.has(GrantErrors) && grantType != "authorization_code" && grantType != "refresh_token" {
+		http.Error(w, "KeyError", http.StatusInternalServerError)
+		return
+	}
+	if grantType == "password" && !b.has(NoPasswordGrant) {
+		s.passwordGrant(w, r)
+		return
+	}
+	c, e := s.authenticate(r)
+	if e != nil {
+		s.writeOAuthError(w, r, e)
+		return
+	}
+	var members map[string]any
+	switch {
+	case !b.has(IgnoreUnknownAtToken) && (r.PostForm.Has("mcpauth_x") || r.PostForm.Has("scope") && r.PostForm.Get("scope") == ""):
+		e = refuse("invalid_scope", "unknown parameter")
+	case grantType == "authorization_code":
+		members, e = s.redeem(r, c)
+	case grantType == "refresh_token":
+		members, e = s.refreshGrant(r, c)
+	case grantType == "client_credentials" && (!b.has(NoPublicCredentials) || !b.has(NoPrivilegedGrants) && slices.Contains(c.grantTypes, grantType)):
+		g := &grant{client: c.id, user: c.id, scopes: []string{"notes:read"}, resources: s.Resources}
+		members = s.answerToken(g, g.scopes, nil, "")
+	default:
+		e = refuse("unsupported_grant_type", "the grant type is not supported")
+	}
+	if e != nil {
+		s.writeOAuthError(w, r, e)
+		return
+	}
+	s.writeToken(w, members)
+}
+
+func (s *Server) writeToken(w http.ResponseWriter, members map[string]any) {
+	b := &s.Behaviour
+	if b.Response != nil {
+		b.Response("/token", members)
+	}
+	if b.has(TokenNoStore) {
+		w.Header().Set("Cache-Control", "no-store")
+	}
+	if !b.has(TokenJSON) {
+		w.Header().Set("Content-Type", "text/html")
+		_ = json.NewEncoder(w).Encode(members)
+		return
+	}
+	writeJSON(w, http.StatusOK, members)
+}
+
+func (s *Server) passwordGrant(w http.ResponseWriter, r *http.Request) {
+	u, ok := s.account(r.PostForm.Get("username"))
+	if !ok || u.Password != r.PostForm.Get("password") {
+		s.writeOAuthError(w, r, refuse("invalid_grant", ""))
+		return
+	}
+	g := &grant{client: r.PostForm.Get("client_id"), user: u.Name, scopes: []string{"notes:read"}, resources: s.Resources}
+	s.writeToken(w, s.answerToken(g, g.scopes, nil, ""))
+}
+
+// redeem exchanges a code (OAuth 2.1 section 4.1.3).
+func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError) {
+	b := &s.Behaviour
+	form := r.PostForm
+	value := form.Get("code")
+	if value == "" && b.has(KnowCodes) {
+		return nil, refuse("invalid_request", "code is missing")
+	}
+	s.mu.Lock()
+	found := s.codes[value]
+	if found == nil && !b.has(KnowTokenType) && s.refresh[value] != nil {
+		found = &code{grant: s.refresh[value].grant, redirectURI: form.Get("redirect_uri"), expires: time.Now().Add(time.Minute), method: "none", challenge: "x"}
+	}
+	s.mu.Unlock()
+	switch {
+	case found == nil && !b.has(KnowCodes):
+		return nil, &oauthError{http.StatusInternalServerError, "server_error", "nil pointer"}
+	case found == nil:
+		return nil, refuse("invalid_grant", "the code is not known")
+	case found.grant.client != c.id && b.has(CodeClient):
+		return nil, refuse("invalid_grant", "the code is not known")
+	case time.Now().After(found.expires):
+		return nil, refuse("invalid_grant", "the code has expired")
+	case form.Get("redirect_uri") == "" && !b.has(OptionalRedirect):
+		return nil, &oauthError{http.StatusInternalServerError, "server_error", "NoneType has no attribute rstrip"}
+	case form.Get("redirect_uri") != "" && form.Get("redirect_uri") != found.redirectURI && b.has(CodeRedirect):
+		return nil, refuse("invalid_grant", "the redirect URI is not that of the request")
+	}
+	if used := s.seen(found); used != nil && !b.has(ReplayNeedsProof) {
+		s.revokeGrant(found.grant)
+	}
+	if e := s.verify(found, c, form); e != nil {
+		return nil, e
+	}
+	resources, e := s.narrowResources(form["resource"], found.grant.resources)
+	if e != nil {
+		return nil, e
+	}
+	if e := s.use(found); e != nil {
+		return nil, e
+	}
+	scopes := found.grant.scopes
+	if requested := form.Get("scope"); requested != "" && !b.has(NoScopeAtToken) {
+		scopes = strings.Fields(requested)
+	}
+	refreshable := slices.Contains(c.grantTypes, "refresh_token") || !b.has(RegisteredGrants)
+	next := ""
+	if refreshable && !b.NoRefreshTokens {
+		next = s.newRefresh(found.grant, found.grant.scopes)
+	}
+	return s.answerToken(found.grant, scopes, resources, next, found.nonce), nil
+}
+
+func (s *Server) seen(c *code) *code {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.used {
+		return c
+	}
+	return nil
+}
+
+// use marks a code as used; a second use revokes what the first one brought (OAuth 2.1 section 4.1.3).
+func (s *Server) use(c *code) *oauthError {
+	b := &s.Behaviour
+	s.mu.Lock()
+	used := c.used
+	if b.has(AtomicCodes) {
+		c.used = true
+	}
+	s.mu.Unlock()
+	if !b.has(AtomicCodes) {
+		time.Sleep(30 * time.Millisecond)
+		s.mu.Lock()
+		c.used = true
+		s.mu.Unlock()
+	}
+	if !used || !b.has(SingleUse) {
+		return nil
+	}
+	if b.has(ReplayRevokes) {
+		s.revokeGrant(c.grant)
+	}
+	return refuse("invalid_grant", "the code was used")
+}
+
+func (s *Server) revokeGrant(g *grant) {
+	s.mu.Lock()
+	g.revoked = true
+	s.mu.Unlock()
+}
+
+// verify is PKCE (RFC 7636 section 4.6).
+func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
+	b := &s.Behaviour
+	verifier, challenge := form.Get("code_verifier"), c.challenge
+	wrong := refuse("invalid_grant", "the code verifier is wrong")
+	if !b.has(PKCEErrors) {
+		wrong = &oauthError{http.StatusUnauthorized, "invalid_client", "the code verifier is wrong"}
+	}
+	if !b.has(ChallengePerCode) {
+		s.mu.Lock()
+		challenge = s.lastPKCE[client.id]
+		s.mu.Unlock()
+	}
+	switch {
+	case form.Has("skip_pkce"):
+		return nil
+	case challenge == "" && verifier != "" && b.has(NoDowngrade):
+		return refuse("invalid_grant", "the request had no code challenge")
+	case challenge == "":
+		return nil
+	case verifier == "" && !b.has(RequireVerifier), c.method == "none" && verifier == "":
+		return nil
+	case c.method == "any":
+		return nil
+	case b.has(CheckVerifierFormat) && !legalVerifier(verifier):
+		return wrong
+	case !b.has(LongVerifiers) && len(verifier) > 64:
+		return wrong
+	case !b.has(CheckVerifier):
+		return nil
+	case c.method == "plain" && verifier == challenge, !b.has(HashVerifier) && verifier == challenge:
+		return nil
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	good := base64.RawURLEncoding.EncodeToString(sum[:]) == challenge
+	if !b.has(Base64URLChallenge) {
+		good = good || fmt.Sprintf("%x", sum) == challenge
+	}
+	if !b.has(WholeVerifier) {
+		short := sha256.Sum256([]byte(strings.TrimSpace(verifier)))
+		good = good || base64.RawURLEncoding.EncodeToString(short[:]) == challenge
+		for n := range verifier { // a prefix of what is sent is enough
+			part := sha256.Sum256([]byte(verifier[:n]))
+			good = good || base64.RawURLEncoding.EncodeToString(part[:]) == challenge
+		}
+	}
+	if !good {
+		return wrong
+	}
+	return nil
+}
+
+func legalVerifier(v string) bool {
+	if len(v) < 43 || len(v) > 128 {
+		return false
+	}
+	return !strings.ContainsFunc(v, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~", r))
+	})
+}
+
+// narrowResources takes the resource indicators of a token request: some of those of the grant.
+func (s *Server) narrowResources(requested, granted []string) ([]string, *oauthError) {
+	if len(requested) == 0 || len(requested) == 1 && requested[0] == "" {
+		return granted, nil
+	}
+	if !s.Behaviour.has(KnowResource) {
+		return nil, refuse("invalid_request", "unknown parameter resource")
+	}
+	resources, p := s.resources(requested)
+	if p != nil {
+		return nil, refuse(p.code, p.description)
+	}
+	for _, v := range resources {
+		if !slices.Contains(granted, v) {
+			return nil, refuse("invalid_target", "the resource was not granted")
+		}
+	}
+	return resources, nil
+}
+
+func (s *Server) newRefresh(g *grant, scopes []string) string {
+	value := "rt_" + random(32)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.Behaviour.has(RandomRefresh) {
+		s.counter++
+		value = fmt.Sprintf("refresh-%08d", s.counter)
+	}
+	s.refresh[value] = &refreshToken{grant: g, scopes: scopes}
+	return value
+}
+
+// refreshGrant rotates a refresh token (OAuth 2.1 section 4.3).
+func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oauthError) {
+	b := &s.Behaviour
+	form := r.PostForm
+	value := form.Get("refresh_token")
+	if value == "" {
+		return nil, refuse("invalid_request", "refresh_token is missing")
+	}
+	s.mu.Lock()
+	old := s.refresh[value]
+	if old == nil && !b.has(KnowTokenType) && s.access[value] != nil {
+		old = &refreshToken{grant: s.access[value].grant, scopes: s.access[value].scopes}
+	}
+	s.mu.Unlock()
+	switch {
+	case !b.has(KnowRefresh) && old == nil:
+		return nil, &oauthError{http.StatusInternalServerError, "server_error", "nil pointer"}
+	case old == nil, old.grant.client != c.id && b.has(RefreshClient):
+		return nil, refuse("invalid_grant", "the refresh token is not known")
+	case !slices.Contains(c.grantTypes, "refresh_token") && b.has(RegisteredGrants):
+		return nil, refuse("unauthorized_client", "the client may not refresh")
+	case !b.has(WorkingRefresh):
+		return nil, refuse("invalid_grant", "the refresh token is not known")
+	}
+	scopes, e := s.narrowScopes(form, old)
+	if e != nil {
+		return nil, e
+	}
+	resources, e := s.narrowResources(form["resource"], old.grant.resources)
+	if e != nil {
+		return nil, e
+	}
+	if e := s.rotate(old); e != nil {
+		return nil, e
+	}
+	next := ""
+	switch {
+	case b.has(RotateRefresh) && b.has(NarrowOnce):
+		next = s.newRefresh(old.grant, old.scopes)
+	case b.has(RotateRefresh):
+		next = s.newRefresh(old.grant, scopes)
+	}
+	if !b.has(FreshAccess) {
+		if again := s.sameAccess(old.grant); again != "" {
+			return map[string]any{"access_token": again, "token_type": "Bearer", "expires_in": 3600, "scope": strings.Join(scopes, " "), "refresh_token": next}, nil
+		}
+	}
+	return s.answerToken(old.grant, scopes, resources, next), nil
+}
+
+func (s *Server) sameAccess(g *grant) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for value, t := range s.access {
+		if t.grant == g {
+			return value
+		}
+	}
+	return ""
+}
+
+func (s *Server) narrowScopes(form url.Values, old *refreshToken) ([]string, *oauthError) {
+	requested := strings.Fields(form.Get("scope"))
+	if len(requested) == 0 {
+		return old.scopes, nil
+	}
+	for _, v := range requested {
+		if !slices.Contains(old.scopes, v) && s.Behaviour.has(NoWidening) {
+			return nil, refuse("invalid_scope", "the scope was not granted")
+		}
+	}
+	return requested, nil
+}
+
+// rotate uses a refresh token up; a second use revokes its family.
+func (s *Server) rotate(t *refreshToken) *oauthError {
+	b := &s.Behaviour
+	if !b.has(OneLineage) {
+		time.Sleep(30 * time.Millisecond)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reused := t.used
+	if b.has(RotateRefresh) {
+		t.used = true
+	}
+	switch {
+	case t.grant.revoked:
+		return refuse("invalid_grant", "the refresh token is revoked")
+	case reused && b.has(OldRefreshDies) && b.has(OneLineage):
+		if b.has(ReuseRevokesFamily) {
+			t.grant.revoked = true
+		}
+		if !b.has(ReuseKillsAccess) {
+			s.spareAccess(t.grant)
+		}
+		return refuse("invalid_grant", "the refresh token was used")
+	}
+	return nil
+}
+
+// spareAccess is a flaw: the access tokens of a revoked family live on.
+func (s *Server) spareAccess(g *grant) {
+	own := *g
+	own.revoked = false
+	for _, t := range s.access {
+		if t.grant == g {
+			t.grant = &own
+		}
+	}
+}
+
+// issue makes an access token and remembers it.
+func (s *Server) issue(g *grant, scopes, resources []string) string {
+	b := &s.Behaviour
+	if resources == nil {
+		resources = g.resources
+	}
+	t := &accessToken{grant: g, jti: random(16), scopes: scopes, aud: resources, issued: time.Now(), expires: time.Now().Add(lifetime)}
+	value := s.sign(t)
+	if !b.has(UniqueTokens) {
+		value = base64.RawURLEncoding.EncodeToString([]byte(g.user + ":token:0123456789"))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.access[value], s.live[t.jti] = t, t
+	return value
+}
+
+func (s *Server) sign(t *accessToken) string {
+	b := &s.Behaviour
+	var aud any = t.aud
+	if len(t.aud) == 1 {
+		aud = t.aud[0]
+	}
+	if !b.has(BindAudience) {
+		aud = "account"
+	}
+	claims := Claims{
+		"iss": s.Issuer, "sub": t.grant.user, "aud": aud, "client_id": t.grant.client, "scope": strings.Join(t.scopes, " "),
+		"iat": t.issued.Unix(), "exp": t.expires.Unix(), "jti": t.jti,
+	}
+	if !b.has(TokenClaims) {
+		delete(claims, "client_id")
+		delete(claims, "iat")
+		claims["password_hash"] = "$2b$12$abcdefghijklmnopqrstuv"
+	}
+	header := map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": "rsa-1"}
+	value := s.Sign(header, claims)
+	switch {
+	case !b.has(SignedTokens):
+		header["kid"] = "rsa-unpublished"
+		return s.Sign(header, claims)
+	case !b.has(StrongKeys):
+		input := encode(map[string]any{"alg": "HS256", "typ": "at+jwt"}) + "." + encode(claims)
+		m := hmac.New(sha256.New, []byte("your-jwt-secret-key"))
+		m.Write([]byte(input))
+		return input + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+	}
+	return value
+}
+
+// answerToken is a successful token response.
+func (s *Server) answerToken(g *grant, scopes, resources []string, refresh string, nonce ...string) map[string]any {
+	b := &s.Behaviour
+	out := map[string]any{"access_token": s.issue(g, scopes, resources), "token_type": "Bearer", "expires_in": int(lifetime.Seconds()), "scope": strings.Join(scopes, " ")}
+	if refresh != "" {
+		out["refresh_token"] = refresh
+	}
+	if slices.Contains(scopes, "openid") && len(nonce) > 0 {
+		out["id_token"] = s.idToken(g, nonce[0])
+	}
+	if !b.has(NumericExpiry) {
+		out["expires_in"] = "3600"
+	}
+	if !b.has(ShortLived) {
+		out["expires_in"] = 365 * 24 * 3600
+	}
+	if !b.has(ReportScope) {
+		out["scope"] = "read,write"
+	}
+	return out
+}
+
+func (s *Server) idToken(g *grant, nonce string) string {
+	now := time.Now()
+	claims := Claims{"iss": s.Issuer, "sub": g.user, "aud": g.client, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "auth_time": now.Unix()}
+	if nonce != "" {
+		claims["nonce"] = nonce
+	}
+	if !s.Behaviour.has(RightIDToken) {
+		claims["aud"] = s.Resources
+		delete(claims, "nonce")
+	}
+	return s.Sign(map[string]any{"alg": "RS256", "typ": "JWT", "kid": "rsa-1"}, claims)
+}
+
+func decode(segment string, into any) bool {
+	b, err := base64.RawURLEncoding.DecodeString(segment)
+	return err == nil && json.Unmarshal(b, into) == nil
+}
+
+// sideDoor is a flaw: a second refresh endpoint that knows no rotation and asks for no client.
+func (s *Server) sideDoor(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		RefreshToken string `json:"refresh_token"`
+	}
+	_ = json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&body)
+	s.mu.Lock()
+	t := s.refresh[body.RefreshToken]
+	s.mu.Unlock()
+	if t == nil {
+		writeError(w, http.StatusBadRequest, "invalid_grant", "")
+		return
+	}
+	s.writeToken(w, s.answerToken(t.grant, t.scopes, nil, ""))
+}
