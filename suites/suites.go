@@ -28,6 +28,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
@@ -44,6 +45,23 @@ type Config struct {
 	// Token is a valid access token or static bearer token; with it, refusals are measured against a
 	// request that is served. It appears in no report.
 	Token string
+	// Users can sign in at the target's authorization server. With the first one the suite obtains real
+	// tokens; the second lets checks across users run. Passwords appear in no report.
+	Users []User
+	// Clients were registered at the authorization server by hand. Without any, and with Register, the suite
+	// registers its own.
+	Clients []Client
+	// Scopes are requested at login; by default those of the challenge, else the resource's
+	// scopes_supported.
+	Scopes []string
+	// Register permits the suite to register clients (RFC 7591), which it deletes again where the server lets
+	// it. Nil means: on loopback, and where there are Users.
+	Register *bool
+	// Driver is how users sign in: auto, browser, or form. Empty is auto: plain forms, and a browser for
+	// what they cannot do.
+	Driver string
+	// Patience is how long the target may take to honour a revocation; 5 s if zero.
+	Patience time.Duration
 	// Header is sent with every request to the target's origin, for servers behind a gate. The values
 	// appear in no report.
 	Header []reports.Field
@@ -73,6 +91,22 @@ type Config struct {
 	OnResult func(reports.Result)
 	// OnSelected is called once with the number of checks selected.
 	OnSelected func(n int)
+}
+
+// User is somebody who can sign in.
+type User struct {
+	Name, Password string
+	// OneTime is the base32 secret of an authenticator app, or empty.
+	OneTime string
+}
+
+// Client is a client that the authorization server knows already.
+type Client struct {
+	ID, Secret string
+	// Method is how it authenticates: none (without Secret), client_secret_basic (with) or
+	// client_secret_post.
+	Method      string
+	RedirectURI string
 }
 
 // UsageError is the error of a configuration that names something unknown or selects nothing.
@@ -106,6 +140,8 @@ type preparation struct {
 	started time.Time
 	cancel  context.CancelFunc
 	client  *wire.Client
+	session *session.Session
+	closers []func()
 }
 
 // prepare validates the configuration, surveys the target and makes the engine.
@@ -148,14 +184,20 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		intrusive = *cfg.AllowIntrusive
 	}
 	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token})
-	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins}
+	if err == nil {
+		sv = s.login(ctx, sv, secrets, guard.Loopback)
+	}
+	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience}
+	if s.world.Patience == 0 {
+		s.world.Patience = 5 * time.Second
+	}
 	s.engine = &check.Engine{Registry: reg, World: s.world, OnResult: cfg.OnResult}
 	s.run = reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: Version}, Started: s.started, Catalogue: requirements.Digest(),
 		Target: reports.Target{URL: cfg.URL, Tier: "T1"}, Results: []reports.Result{}, Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
 		Revisions: sv.Status,
 	}
-	if cfg.Token != "" {
+	if sv.Token != "" {
 		s.run.Target.Tier = "T2"
 	}
 	for _, r := range requirements.All() {
@@ -282,6 +324,7 @@ func (s *preparation) selected() []string {
 func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	s.run.Results, s.run.Exchanges = s.engine.Collect()
 	s.run.Discovered = facts(s.world.Survey)
+	s.run.Discovered = append(s.run.Discovered, s.farewell(ctx)...)
 	return s.close(ctx)
 }
 

@@ -38,7 +38,7 @@ func rebinding() {
 	// 2025-11-25: "If the Origin header is present and invalid, servers MUST respond with HTTP 403".
 	Must("RS-TRANSPORT-ORIGIN-INVALID", func(t *T) {
 		for _, origin := range foreignOrigins(t) {
-			ex := t.Send(t.Authorize(t.Call()).With(mcp.Field("Origin", origin)))
+			ex := t.Send(t.Authorized(t.Call()).With(mcp.Field("Origin", origin)))
 			switch s := expect.Status(ex); {
 			case t.Since("2025-11-25") && (s == 400 || s == 401):
 				t.Expect(ex, "Origin: %s", origin).Ideally(expect.Refuse(403))
@@ -51,12 +51,12 @@ func rebinding() {
 	})
 
 	Practice("RS-TRANSPORT-ORIGIN-ALLOWED", func(t *T) {
-		t.Expect(t.Send(t.Authorize(t.Call())), "without Origin").To(t.Serve())
+		t.Expect(t.Send(t.Authorized(t.Call())), "without Origin").To(t.Serve())
 		for _, origin := range t.Origins {
-			t.Expect(t.Send(t.Authorize(t.Call()).With(mcp.Field("Origin", origin))), "declared Origin %s", origin).To(t.Serve())
+			t.Expect(t.Send(t.Authorized(t.Call()).With(mcp.Field("Origin", origin))), "declared Origin %s", origin).To(t.Serve())
 		}
 		own := document.Origin(t.Survey.URL)
-		t.Expect(t.Send(t.Authorize(t.Call()).With(mcp.Field("Origin", own))), "its own Origin").Ideally(t.Serve())
+		t.Expect(t.Send(t.Authorized(t.Call()).With(mcp.Field("Origin", own))), "its own Origin").Ideally(t.Serve())
 	})
 
 	Must("RS-TRANSPORT-ORIGIN-EVERY-METHOD", func(t *T) {
@@ -66,9 +66,9 @@ func rebinding() {
 			if t.Wire == mcp.Stateful { // without a session both might be refused for its lack
 				call = OpenSession(t)
 			}
-			t.Expect(t.Send(t.Authorize(call.Using(verb)).With(foreign)), "%s from a foreign Origin", verb).To(expect.Refuse(403, 405, 400, 401, 404))
+			t.Expect(t.Send(t.Authorized(call.Using(verb)).With(foreign)), "%s from a foreign Origin", verb).To(expect.Refuse(403, 405, 400, 401, 404))
 		}
-		plain := t.Authorize(t.Call()).With(foreign, mcp.Field("Content-Type", "text/plain"))
+		plain := t.Authorized(t.Call()).With(foreign, mcp.Field("Content-Type", "text/plain"))
 		t.Expect(t.Send(plain), "POST as text/plain from a foreign Origin").To(expect.Refuse(403, 415, 400, 401))
 	})
 
@@ -322,7 +322,7 @@ func versions() {
 			"without credentials": func(w mcp.Wire) *reports.Exchange { return t.Saw(t.Survey.Refused[w]) },
 			"with a bad token":    func(w mcp.Wire) *reports.Exchange { return t.Saw(t.Survey.Bogus[w]) },
 			"from a foreign Origin": func(w mcp.Wire) *reports.Exchange {
-				return t.Send(t.Authorize(t.Survey.Protected[w]).With(mcp.Field("Origin", evil)))
+				return t.Send(t.Authorized(t.Survey.Protected[w]).With(mcp.Field("Origin", evil)))
 			},
 		} {
 			a, b := send(mcp.Stateful), send(mcp.Stateless)

@@ -338,6 +338,11 @@ func (e *Engine) need(t *T, name string) *stop {
 		}
 	case "issuer", "metadata", "metadata-oidc", "issuer-tls", "issuer-with-path", "jwks":
 		return e.needServer(name)
+	case "login", "login-2", "client-public", "client-public-2", "client-confidential", "client-fresh", "client-two-redirects", "client-https-redirect",
+		"client-loopback", "client-query-redirect", "client-confidential-or-pkce-optional", "dcr", "dcr-mgmt", "refresh-grant", "revocation-endpoint",
+		"introspection-endpoint", "introspection-creds", "userinfo-endpoint", "userinfo-or-introspection", "scopes-2", "consent-page", "token-visible",
+		"id-token", "user-credentials", "wrong-kind-of-token", "revocable-token":
+		return e.needSession(t, name)
 	case "intrusive":
 		if !e.World.Intrusive {
 			return &stop{reports.NotTested, "it is intrusive; allow it with --allow-intrusive"}

@@ -17,6 +17,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
@@ -28,6 +29,11 @@ type World struct {
 	Secrets   *reports.Secrets
 	Intrusive bool
 	Origins   []string // browser origins the user declared as allowed
+	// Session is what the checks share when they act as clients; nil where no authorization server can be
+	// spoken with.
+	Session *session.Session
+	// Patience is how long a revocation or rotation may take to have its effect everywhere.
+	Patience time.Duration
 }
 
 // T is one check's world while its body runs: it sends, records and judges. A body may use it from one
@@ -254,9 +260,9 @@ func (t *T) Bogus() *reports.Exchange {
 	return t.Saw(t.Survey.Bogus[t.wire()])
 }
 
-// Authorize returns the call with the user's token, if there is one: on a server that serves anonymous
+// Authorized returns the call with the user's token, if there is one: on a server that serves anonymous
 // callers there need not be.
-func (t *T) Authorize(c mcp.Call) mcp.Call {
+func (t *T) Authorized(c mcp.Call) mcp.Call {
 	if t.HasToken() {
 		return c.With(t.Good())
 	}
@@ -446,3 +452,11 @@ func (t *T) EachServer(judge func(s *survey.Server, m *survey.Document)) {
 
 // Loopback reports that the target is on this machine.
 func (t *T) Loopback() bool { return document.LoopbackHost(t.Survey.URL.Hostname()) }
+
+func mustURL(s string) *url.URL {
+	u, err := url.Parse(s)
+	if err != nil {
+		return &url.URL{}
+	}
+	return u
+}

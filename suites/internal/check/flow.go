@@ -1,0 +1,475 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Edit changes an ordinary request before it is sent.
+type Edit func(*draft)
+
+type draft struct {
+	client   *oauth.Client
+	user     int
+	signedIn bool // the cookies of the first login are sent
+	nobody   bool
+	pair     oauth.PKCE
+	route    login.Route
+	jar      *login.Jar
+	changes  []func(*oauth.Form)
+	header   []reports.Field
+	identify bool
+	raw      string
+}
+
+func change(f func(*oauth.Form)) Edit {
+	return func(d *draft) { d.changes = append(d.changes, f) }
+}
+
+// With sets a parameter.
+func With(name, value string) Edit { return change(func(f *oauth.Form) { f.Set(name, value) }) }
+
+// Also adds a second value of a parameter.
+func Also(name, value string) Edit { return change(func(f *oauth.Form) { f.Add(name, value) }) }
+
+// Before puts another value of a parameter in front of it.
+func Before(name, value string) Edit {
+	return change(func(f *oauth.Form) { *f = append(oauth.Form{{Name: name, Value: value}}, *f...) })
+}
+
+// Without leaves parameters out.
+func Without(names ...string) Edit {
+	return change(func(f *oauth.Form) {
+		for _, n := range names {
+			f.Del(n)
+		}
+	})
+}
+
+// Scope requests scopes.
+func Scope(scopes ...string) Edit { return With("scope", strings.Join(scopes, " ")) }
+
+// As sends the request as another client than the shared public one.
+func As(c *oauth.Client) Edit { return func(d *draft) { d.client = c } }
+
+// By signs in as the n-th user, from 0.
+func By(n int) Edit { return func(d *draft) { d.user = n } }
+
+// Pair uses a code verifier with its challenge in place of a new one.
+func Pair(p oauth.PKCE) Edit { return func(d *draft) { d.pair = p } }
+
+// SignedOut begins without the cookies of the first login.
+func SignedOut() Edit { return func(d *draft) { d.signedIn = false } }
+
+// Nobody begins without cookies, and signs nobody in.
+func Nobody() Edit { return func(d *draft) { d.signedIn, d.nobody = false, true } }
+
+// Denying denies on the consent page.
+func Denying() Edit { return func(d *draft) { d.route.Decision = login.Deny } }
+
+// Leaving stops at the consent page.
+func Leaving() Edit { return func(d *draft) { d.route.Decision = login.Leave } }
+
+// StoppingAtLogin stops at the login page.
+func StoppingAtLogin() Edit { return func(d *draft) { d.route.StopAtLogin = true } }
+
+// InJar keeps the cookies in a jar of the check's own.
+func InJar(j *login.Jar) Edit { return func(d *draft) { d.jar = j } }
+
+// Submitting changes what is sent from a page.
+func Submitting(f func(p *login.Page, form *login.Form, values *oauth.Form)) Edit {
+	return func(d *draft) { d.route.Submit = f }
+}
+
+// Unidentified sends a token request without the client's identification.
+func Unidentified() Edit { return func(d *draft) { d.identify = false } }
+
+// Header adds a header field.
+func Header(f reports.Field) Edit { return func(d *draft) { d.header = append(d.header, f) } }
+
+// Raw appends bytes to the encoded parameters as they are.
+func Raw(s string) Edit { return func(d *draft) { d.raw += s } }
+
+// Grant is an authorization request with where it ended.
+type Grant struct {
+	*login.Outcome
+	Client      *oauth.Client
+	Pair        oauth.PKCE
+	Request     oauth.Form
+	RedirectURI string
+	Jar         *login.Jar
+	User        int
+	URL         string
+}
+
+// Code is the authorization code, or empty.
+func (g *Grant) Code() string { return g.Params.Get("code") }
+
+// Error is the error code that the client got, or empty.
+func (g *Grant) Error() string { return g.Params.Get("error") }
+
+// Describe says where the request ended.
+func (g *Grant) Describe() string {
+	switch {
+	case g.Stage != login.Answered:
+		return fmt.Sprintf("the request ended %s: %s", g.Stage, g.Why)
+	case g.Error() != "":
+		return fmt.Sprintf("the client gets error=%s", g.Error())
+	case g.Code() != "":
+		return "the client gets a code"
+	}
+	return "the client gets an answer without code and without error"
+}
+
+// AS is the authorization server with which the checks' clients speak.
+func (t *T) AS() *oauth.Server {
+	if t.Session == nil {
+		t.NotApplicable("no authorization server metadata was found (AS-META-PUBLISHED)")
+	}
+	return &t.Session.Server
+}
+
+// sharedClient is one of the clients that checks share.
+func (t *T) sharedClient(kind string) *oauth.Client {
+	c, why := t.Session.Client(t.ctx, kind)
+	if c == nil {
+		t.NotTested("%s", why)
+	}
+	return c
+}
+
+// Public, Second and Confidential are shared clients.
+func (t *T) PublicClient() *oauth.Client       { return t.sharedClient(session.Public) }
+func (t *T) SecondClient() *oauth.Client       { return t.sharedClient(session.Second) }
+func (t *T) ConfidentialClient() *oauth.Client { return t.sharedClient(session.Confidential) }
+
+// AnyClient is the shared public client, or the confidential one where there is no public.
+func (t *T) AnyClient() *oauth.Client {
+	if c, _ := t.Session.Client(t.ctx, session.Public); c != nil {
+		return c
+	}
+	return t.sharedClient(session.Confidential)
+}
+
+// Register registers a client of this check's own, with members of its metadata changed (nil leaves one
+// out); nil if the server refuses.
+func (t *T) Register(changes map[string]any) (*oauth.Client, *reports.Exchange) {
+	m := t.Session.Metadata(oauth.None)
+	for k, v := range changes {
+		if m[k] = v; v == nil {
+			delete(m, k)
+		}
+	}
+	return t.Session.NewClient(t.Do, m)
+}
+
+// MustRegister is Register, and ends the check where the server refuses.
+func (t *T) MustRegister(changes map[string]any) *oauth.Client {
+	c, ex := t.Register(changes)
+	if c == nil {
+		t.Inconclusive("a client could not be registered: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+	}
+	return c
+}
+
+func (t *T) draft(edits []Edit) *draft {
+	d := &draft{signedIn: true, identify: true}
+	for _, e := range edits {
+		e(d)
+	}
+	if d.pair == (oauth.PKCE{}) {
+		d.pair = oauth.NewPKCE(43)
+	}
+	return d
+}
+
+// Authorize sends an authorization request of the shared public client and carries it through the pages.
+func (t *T) Authorize(edits ...Edit) *Grant {
+	d := t.draft(edits)
+	if d.client == nil {
+		d.client = t.AnyClient()
+	}
+	t.Secrets.Add("code_verifier", d.pair.Verifier)
+	f := t.Session.Request(d.client, d.pair)
+	for _, c := range d.changes {
+		c(&f)
+	}
+	who := t.Session.Identity(d.user)
+	agent := &login.Agent{Jar: d.jar, User: who.User, Secrets: t.Secrets, Send: t.Do}
+	if agent.Jar == nil {
+		agent.Jar = login.NewJar()
+		if d.signedIn {
+			agent.Jar = who.Jar()
+		}
+	}
+	if d.nobody {
+		agent.User = nil
+	}
+	if d.route.RedirectURI = f.Get("redirect_uri"); d.route.RedirectURI == "" {
+		d.route.RedirectURI = d.client.RedirectURI
+	}
+	start := oauth.AtQuery(t.AS().Authorization, f) + d.raw
+	for _, h := range d.header {
+		agent.Send = withField(agent.Send, h)
+	}
+	g := &Grant{Client: d.client, Pair: d.pair, Request: f, RedirectURI: d.route.RedirectURI, Jar: agent.Jar, User: d.user, URL: start}
+	g.Outcome = t.Session.Carry(t.ctx, agent, start, d.route, false)
+	if g.SignedIn && d.signedIn && d.jar == nil && g.Stage == login.Answered && len(agent.Jar.Cookies(mustURL(start))) > 0 {
+		who.Keep(agent.Jar) // the second user's first login
+	}
+	return g
+}
+
+func withField(send func(wire.Request) *reports.Exchange, f reports.Field) func(wire.Request) *reports.Exchange {
+	return func(r wire.Request) *reports.Exchange {
+		r.Header = append(slices.Clone(r.Header), f)
+		return send(r)
+	}
+}
+
+// Decided ends the check where the pages stopped the request before the server had to decide.
+func (t *T) Decided(g *Grant) *Grant {
+	switch g.Stage {
+	case login.AtLogin:
+		t.NotTested("the authorization server shows its login page first; what it decides is seen only after a login (--username)")
+	case login.NeedsScript, login.Refused, login.Lost:
+		t.Inconclusive("%s", g.Describe())
+	}
+	return g
+}
+
+// Granted is Authorize with a code as its outcome; anything else leaves the check undecided.
+func (t *T) Granted(edits ...Edit) *Grant {
+	g := t.Decided(t.Authorize(edits...))
+	if g.Code() == "" {
+		t.Inconclusive("an ordinary authorization request gives no code: %s", g.Describe())
+	}
+	return g
+}
+
+// Redeem sends the token request for a grant.
+func (t *T) Redeem(g *Grant, edits ...Edit) *reports.Exchange {
+	return t.Do(t.Redemption(g, edits...))
+}
+
+// Redemption is the token request for a grant.
+func (t *T) Redemption(g *Grant, edits ...Edit) wire.Request {
+	d := t.draft(edits)
+	if d.client == nil {
+		d.client = g.Client
+	}
+	f := t.Session.Redemption(d.client, g.Code(), g.Pair)
+	f.Set("redirect_uri", g.RedirectURI)
+	return t.tokenRequest(d, f)
+}
+
+func (t *T) tokenRequest(d *draft, f oauth.Form) wire.Request {
+	var fields []reports.Field
+	if d.identify {
+		fields = d.client.Authenticate(&f)
+	}
+	for _, c := range d.changes {
+		c(&f)
+	}
+	for _, p := range f {
+		if p.Name == "code_verifier" || p.Name == "client_secret" {
+			t.Secrets.Add(p.Name, p.Value)
+		}
+	}
+	r := oauth.Request(t.AS().Token, f, append(fields, d.header...)...)
+	r.Body += d.raw
+	return r
+}
+
+// TokenRequest sends a token request made of edits alone, identified as the given client.
+func (t *T) TokenRequest(c *oauth.Client, edits ...Edit) *reports.Exchange {
+	d := t.draft(edits)
+	d.client = c
+	return t.Do(t.tokenRequest(d, nil))
+}
+
+// Tokens reads a token response; the secrets in it are kept out of reports. Nil if there is none.
+func (t *T) Tokens(ex *reports.Exchange, c *oauth.Client) *oauth.Tokens {
+	tokens := oauth.ReadTokens(ex)
+	if tokens != nil {
+		tokens.Client = c
+		t.Session.Remember(tokens)
+	}
+	return tokens
+}
+
+// Flow completes an ordinary flow, changed at the authorization endpoint; a failure leaves the check
+// undecided.
+func (t *T) Flow(edits ...Edit) *oauth.Tokens {
+	g := t.Granted(edits...)
+	ex := t.Redeem(g)
+	tokens := t.Tokens(ex, g.Client)
+	if tokens == nil {
+		t.Inconclusive("an ordinary code could not be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+	}
+	t.controlled = true
+	return tokens
+}
+
+// Refreshing is Flow with a refresh token in the response.
+func (t *T) Refreshing(edits ...Edit) *oauth.Tokens {
+	tokens := t.Flow(edits...)
+	if tokens.Refresh == "" {
+		t.Inconclusive("this flow brought no refresh token, though an earlier one did")
+	}
+	return tokens
+}
+
+// Refresh sends a refresh request.
+func (t *T) Refresh(tokens *oauth.Tokens, edits ...Edit) *reports.Exchange {
+	return t.Do(t.RefreshRequest(tokens, edits...))
+}
+
+// RefreshRequest is the request that uses a refresh token.
+func (t *T) RefreshRequest(tokens *oauth.Tokens, edits ...Edit) wire.Request {
+	d := t.draft(edits)
+	if d.client == nil {
+		d.client = tokens.Client
+	}
+	var f oauth.Form
+	f.Set("grant_type", "refresh_token")
+	f.Set("refresh_token", tokens.Refresh)
+	if t.Session.SendResource {
+		f.Set("resource", t.Session.Resource)
+	}
+	return t.tokenRequest(d, f)
+}
+
+// MustRefresh refreshes, and ends the check where that fails.
+func (t *T) MustRefresh(tokens *oauth.Tokens, edits ...Edit) *oauth.Tokens {
+	ex := t.Refresh(tokens, edits...)
+	next := t.Tokens(ex, tokens.Client)
+	if next == nil {
+		t.Inconclusive("an ordinary refresh fails (AS-REFRESH-WORKS): %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+	}
+	if next.Refresh == "" {
+		next.Refresh = tokens.Refresh
+	}
+	return next
+}
+
+// Revoke sends a revocation request, identified as the client of the tokens unless edited.
+func (t *T) Revoke(tokens *oauth.Tokens, token string, edits ...Edit) *reports.Exchange {
+	return t.tokenQuestion(t.AS().Revocation, tokens.Client, token, edits)
+}
+
+// Introspect asks about a token, as the given client.
+func (t *T) Introspect(c *oauth.Client, token string, edits ...Edit) *reports.Exchange {
+	return t.tokenQuestion(t.AS().Introspection, c, token, edits)
+}
+
+func (t *T) tokenQuestion(endpoint string, c *oauth.Client, token string, edits []Edit) *reports.Exchange {
+	d := t.draft(edits)
+	if d.client == nil {
+		d.client = c
+	}
+	var f oauth.Form
+	f.Set("token", token)
+	r := t.tokenRequest(d, f)
+	r.URL = endpoint
+	return t.Do(r)
+}
+
+// Use sends the protected request with a token.
+func (t *T) Use(token string) *reports.Exchange { return t.Send(t.Call().With(mcp.Bearer(token))) }
+
+// Served reports that an answer to the protected request got past authorization.
+func (t *T) Served(ex *reports.Exchange) bool { return t.Survey.Served(t.wire(), ex) }
+
+// Works reports whether a token has an effect: at the MCP endpoint, else at the userinfo endpoint.
+func (t *T) Works(tokens *oauth.Tokens) bool { return t.Served(t.Use(tokens.Access)) }
+
+// Dies waits for a token to stop working, as long as the user's patience lasts (Config.Patience).
+func (t *T) Dies(token string) (last *reports.Exchange, dead bool) {
+	deadline := time.Now().Add(t.Patience)
+	for wait := 50 * time.Millisecond; ; wait *= 2 {
+		if last = t.Use(token); !t.Served(last) {
+			return last, true
+		}
+		if rest := time.Until(deadline); rest <= 0 {
+			return last, false
+		} else if wait > rest {
+			wait = rest
+		}
+		select {
+		case <-time.After(wait):
+		case <-t.ctx.Done():
+			return last, false
+		}
+	}
+}
+
+// RefusedWith expects a token request to be refused; another error code than the listed ones is a warning.
+// A server error is no refusal.
+func (t *T) RefusedWith(ex *reports.Exchange, about string, codes ...string) bool {
+	f := func(expected, observed string, advice bool) {
+		t.Saw(ex)
+		t.findings = append(t.findings, reports.Finding{About: about, Expected: expected, Observed: observed, Advice: advice, Exchange: ex.Number})
+	}
+	status, code := expect.Status(ex), oauth.ErrorCode(ex)
+	switch {
+	case oauth.Object(ex).String("access_token") != "":
+		f("a refusal", "an access token is issued", false)
+		return false
+	case status < 400 || status > 499:
+		f("a refusal with HTTP 400 or 401", expect.Describe(ex), false)
+		return false
+	}
+	t.refusals++
+	if t.Session != nil && t.Session.Ready {
+		t.controlled = true
+		t.Saw(t.Session.Tokens.Exchange)
+	}
+	if len(codes) > 0 && !slices.Contains(codes, code) {
+		f("error "+strings.Join(codes, " or "), fmt.Sprintf("HTTP %d with error %q", status, code), true)
+	}
+	return true
+}
+
+// NoCode expects an authorization request to end without a code; where the client gets an error, another
+// one than listed is a warning.
+func (t *T) NoCode(g *Grant, about string, codes ...string) bool {
+	add := func(expected, observed string, advice bool) {
+		t.Saw(g.Exchange)
+		t.findings = append(t.findings, reports.Finding{About: about, Expected: expected, Observed: observed, Advice: advice, Exchange: g.Exchange.Number})
+	}
+	switch {
+	case g.Code() != "" || g.Params.Get("access_token") != "":
+		add("an error, no code", g.Describe(), false)
+		return false
+	case expect.Status(g.Exchange) >= 500:
+		add("an error, no code", expect.Describe(g.Exchange), false)
+		return false
+	case g.Stage == login.AtConsent:
+		add("an error", "the consent page is shown", false)
+		return false
+	}
+	t.Decided(g)
+	t.refusals++
+	if t.Session.Ready {
+		t.controlled = true
+		t.Saw(t.Session.Tokens.Exchange)
+	}
+	if e := g.Error(); e != "" && len(codes) > 0 && !slices.Contains(codes, e) {
+		add("error "+strings.Join(codes, " or "), "error "+e, true)
+	}
+	return true
+}
+
+// Decoded is the value of a parameter of the answer, however often it came.
+func (g *Grant) Decoded(name string) []string { return g.Params[name] }

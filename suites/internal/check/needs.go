@@ -1,0 +1,161 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
+)
+
+// needSession tries what a check needs of the authorization server, its clients and its users.
+func (e *Engine) needSession(t *T, name string) *stop {
+	absent := func(format string, args ...any) *stop {
+		return &stop{reports.NotApplicable, fmt.Sprintf(format, args...)}
+	}
+	withheld := func(format string, args ...any) *stop {
+		return &stop{reports.NotTested, fmt.Sprintf(format, args...)}
+	}
+	s := e.World.Session
+	if s == nil {
+		return absent("no authorization server with an authorization and a token endpoint was found (AS-META-PUBLISHED)")
+	}
+	client := func(kind string) *stop {
+		if c, why := s.Client(t.ctx, kind); c == nil {
+			return withheld("%s", why)
+		}
+		return nil
+	}
+	endpoint := func(address, name string) *stop {
+		if address == "" {
+			return absent("the metadata names no %s", name)
+		}
+		return nil
+	}
+	switch name {
+	case "login", "id-token", "wrong-kind-of-token":
+		return e.needLogin(t)
+	case "login-2":
+		if s.UserCount() < 2 {
+			return withheld("it needs a second user; give one with --second-username")
+		}
+		return e.needLogin(t)
+	case "client-public":
+		if c, _ := s.Client(t.ctx, session.Public); c == nil {
+			return client(session.Confidential) // any client will do for most
+		}
+	case "client-public-2":
+		return client(session.Second)
+	case "client-confidential", "client-confidential-or-pkce-optional", "introspection-creds":
+		return client(session.Confidential)
+	case "dcr", "client-fresh", "client-two-redirects", "client-https-redirect", "client-loopback", "client-query-redirect":
+		return e.needRegistration(t)
+	case "dcr-mgmt":
+		return e.needManagement(t)
+	case "refresh-grant":
+		if r := e.needLogin(t); r != nil {
+			return r
+		}
+		if s.Tokens.Refresh == "" {
+			return absent("the authorization server issues no refresh token")
+		}
+	case "revocation-endpoint", "revocable-token":
+		return endpoint(s.Server.Revocation, "revocation_endpoint")
+	case "introspection-endpoint":
+		return endpoint(s.Server.Introspection, "introspection_endpoint")
+	case "userinfo-endpoint":
+		return endpoint(s.Server.Userinfo, "userinfo_endpoint")
+	case "scopes-2":
+		if len(t.ScopePool()) < 2 {
+			return withheld("it needs two scopes that the user may grant, and the target names %d", len(t.ScopePool()))
+		}
+	case "consent-page":
+		if s.Ready && !s.Consented {
+			return absent("the authorization server shows no consent page (AS-CONSENT-REQUIRED)")
+		}
+	case "token-visible", "userinfo-or-introspection":
+		return e.needVisible(t, name)
+	case "user-credentials":
+		if s.UserCount() == 0 {
+			return withheld("it needs a user's name and password; give them with --username")
+		}
+	}
+	return nil
+}
+
+func (e *Engine) needLogin(t *T) *stop {
+	s := e.World.Session
+	if s.Ready {
+		return nil
+	}
+	if s.UserCount() == 0 {
+		return &stop{reports.NotTested, "it needs a user who signs in; give one with --username (" + s.Why + ")"}
+	}
+	for _, ex := range s.Exchanges() {
+		t.transcript = append(t.transcript, ex)
+	}
+	return &stop{reports.Inconclusive, "no user could sign in: " + s.Why}
+}
+
+func (e *Engine) needRegistration(t *T) *stop {
+	s := e.World.Session
+	switch {
+	case s.Server.Registration == "":
+		return &stop{reports.NotApplicable, "the authorization server offers no dynamic registration"}
+	case !s.Register:
+		return &stop{reports.NotTested, "it needs clients registered at the authorization server; allow that with --register"}
+	}
+	for _, kind := range []string{session.Public, session.Confidential} {
+		if c, _ := s.Client(t.ctx, kind); c != nil && c.Registered != nil {
+			return nil
+		}
+	}
+	_, why := s.Client(t.ctx, session.Public)
+	return &stop{reports.NotTested, "registration is not open to everybody: " + why}
+}
+
+func (e *Engine) needManagement(t *T) *stop {
+	if r := e.needRegistration(t); r != nil {
+		return r
+	}
+	for _, kind := range []string{session.Public, session.Confidential} {
+		if c, _ := e.World.Session.Client(t.ctx, kind); c != nil && c.Registered != nil {
+			if _, _, ok := e.World.Session.Manageable(c); ok {
+				return nil
+			}
+		}
+	}
+	return &stop{reports.NotApplicable, "the authorization server issues no registration_access_token (RFC 7592)"}
+}
+
+func (e *Engine) needVisible(t *T, name string) *stop {
+	s := e.World.Session
+	if s.Ready {
+		if h, _ := oauth.Claims(s.Tokens.Access); h != nil {
+			return nil
+		}
+	}
+	if s.Server.Introspection != "" {
+		if c, _ := s.Client(t.ctx, session.Confidential); c != nil {
+			return nil
+		}
+	}
+	if name == "userinfo-or-introspection" && s.Server.Userinfo != "" {
+		return nil
+	}
+	return &stop{reports.NotTested, "the content of a token cannot be seen: it is no JWT, and there are no credentials for introspection"}
+}
+
+// ScopePool are the scopes that an ordinary user may grant: those the target speaks of, without those that
+// mean something of their own to OpenID Connect.
+func (t *T) ScopePool() []string {
+	var out []string
+	for _, v := range t.Session.Pool {
+		switch v {
+		case "openid", "profile", "email", "address", "phone", "offline_access":
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}

@@ -1,0 +1,96 @@
+package login
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"sync"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+)
+
+// Jar keeps cookies like a browser, and can be copied, so that flows that run at once do not disturb each
+// other.
+type Jar struct {
+	mu  sync.Mutex
+	jar *cookiejar.Jar
+	log []received
+}
+
+type received struct {
+	from   *url.URL
+	cookie *http.Cookie
+}
+
+// NewJar makes an empty jar.
+func NewJar() *Jar {
+	jar, _ := cookiejar.New(&cookiejar.Options{PublicSuffixList: publicsuffix.List}) // never fails
+	return &Jar{jar: jar}
+}
+
+// Copy is a jar with the same cookies.
+func (j *Jar) Copy() *Jar {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := NewJar()
+	for _, r := range j.log {
+		out.Set(r.from, r.cookie)
+	}
+	return out
+}
+
+// Set stores one cookie.
+func (j *Jar) Set(from *url.URL, c *http.Cookie) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.log = append(j.log, received{from, c})
+	if from.Scheme == "http" && document.LoopbackHost(from.Hostname()) { // browsers treat loopback as secure
+		plain := *c
+		plain.Secure = false
+		c = &plain
+	}
+	j.jar.SetCookies(from, []*http.Cookie{c})
+}
+
+// Take stores the cookies of an answer and returns them.
+func (j *Jar) Take(from *url.URL, ex *reports.Exchange) []*http.Cookie {
+	if ex.Response == nil {
+		return nil
+	}
+	h := http.Header{}
+	for _, f := range ex.Response.Header {
+		if strings.EqualFold(f.Name, "Set-Cookie") {
+			h.Add("Set-Cookie", f.Value)
+		}
+	}
+	cookies := (&http.Response{Header: h}).Cookies()
+	for _, c := range cookies {
+		j.Set(from, c)
+	}
+	return cookies
+}
+
+// Field is the Cookie field for a URL, or no field.
+func (j *Jar) Field(u *url.URL) []reports.Field {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var pairs []string
+	for _, c := range j.jar.Cookies(u) {
+		pairs = append(pairs, c.Name+"="+c.Value)
+	}
+	if pairs == nil {
+		return nil
+	}
+	return []reports.Field{{Name: "Cookie", Value: strings.Join(pairs, "; ")}}
+}
+
+// Cookies are the cookies for a URL.
+func (j *Jar) Cookies(u *url.URL) []*http.Cookie {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.jar.Cookies(u)
+}

@@ -1,0 +1,402 @@
+// Package login carries authorization requests through the pages of an authorization server: with a real
+// browser, by plain HTML forms, or by the hand of the user.
+package login
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// User is somebody who can sign in.
+type User struct {
+	Name, Password string
+	// OneTime is the base32 secret of an authenticator app, or empty.
+	OneTime string
+}
+
+// Stage is how far an authorization request came.
+type Stage string
+
+// The stages.
+const (
+	Answered    Stage = "answered"          // the client's redirect URI got an answer
+	Elsewhere   Stage = "redirected"        // the browser was sent to an address of the request that is not the redirect URI
+	AtLogin     Stage = "at the login page" // a login page, and nobody to sign in or told to stop
+	AtConsent   Stage = "at the consent page"
+	ErrorPage   Stage = "at an error page"
+	NeedsScript Stage = "at a page of scripts" // only a browser can go on
+	Refused     Stage = "login refused"        // the login page came again
+	Lost        Stage = "lost"                 // a page that is not understood, a loop, or no answer
+)
+
+// Decision is what the user says on the consent page.
+type Decision int
+
+// The decisions.
+const (
+	Approve Decision = iota
+	Deny
+	Leave // stop there
+)
+
+// Route says how to go.
+type Route struct {
+	RedirectURI string
+	Decision    Decision
+	// StopAtLogin ends at the login page.
+	StopAtLogin bool
+	// Submit may change what is sent from a page before it is.
+	Submit func(p *Page, f *Form, values *oauth.Form)
+}
+
+// Hop is one redirect.
+type Hop struct {
+	Status   int
+	Method   string // of the request that was answered so
+	From, To string
+	Carried  bool // the request carried credentials or a decision
+}
+
+// Outcome is where an authorization request ended.
+type Outcome struct {
+	Stage Stage
+	// Params are those of the answer to the client, and Location where it was sent.
+	Params   url.Values
+	Location string
+	// Posted says that the answer travelled in a form (form_post), Fragment that it did behind #.
+	Posted, Fragment bool
+	Exchange         *reports.Exchange
+	Pages            []*Page // every page seen, the last one last
+	PageExchanges    []*reports.Exchange
+	Hops             []Hop
+	// SignedIn and Consented say that the user did so on the way.
+	SignedIn, Consented bool
+	Why                 string
+}
+
+// Page is the last page seen, or nil.
+func (o *Outcome) Page() *Page {
+	if len(o.Pages) == 0 {
+		return nil
+	}
+	return o.Pages[len(o.Pages)-1]
+}
+
+// Agent is a browser without scripts, over the guarded client.
+type Agent struct {
+	Jar     *Jar
+	User    *User // nil: nobody
+	Send    func(wire.Request) *reports.Exchange
+	Secrets *reports.Secrets
+}
+
+// most pages and redirects of one request.
+const mostSteps = 20
+
+// Walk sends an authorization request and goes on until the client gets its answer or nothing more can be
+// done.
+func (a *Agent) Walk(start string, r Route) *Outcome {
+	w := &walk{Agent: a, route: r, out: &Outcome{}, req: wire.Request{Method: "GET", URL: start}}
+	for range mostSteps {
+		if w.step() {
+			return w.out
+		}
+	}
+	return w.end(Lost, "more than %d pages and redirects", mostSteps)
+}
+
+// Continue goes on from the sending of a form, changed as the caller wants.
+func (a *Agent) Continue(req wire.Request, r Route) *Outcome {
+	w := &walk{Agent: a, route: r, out: &Outcome{}, req: req}
+	for range mostSteps {
+		if w.step() {
+			return w.out
+		}
+	}
+	return w.end(Lost, "more than %d pages and redirects", mostSteps)
+}
+
+type walk struct {
+	*Agent
+	route   Route
+	out     *Outcome
+	req     wire.Request
+	carries bool // the request to send carries credentials or a decision
+	names   int  // how often the name, the password and the second factor were typed
+	words   int
+	codes   int
+	decided int
+}
+
+func (w *walk) end(s Stage, format string, args ...any) *Outcome {
+	w.out.Stage = s
+	if format != "" {
+		w.out.Why = fmt.Sprintf(format, args...)
+	}
+	return w.out
+}
+
+// step sends one request and looks at the answer; true means that the walk is over.
+func (w *walk) step() bool {
+	u, err := url.Parse(w.req.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		w.end(Lost, "an address that is not followed: %q", w.req.URL)
+		return true
+	}
+	req := w.req
+	req.Header = append([]reports.Field{{Name: "Accept", Value: "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}}, req.Header...)
+	req.Header = append(req.Header, w.Jar.Field(u)...)
+	ex := w.Send(req)
+	w.out.Exchange = ex
+	if ex.Response == nil {
+		w.end(Lost, "%s gave no answer: %s", w.req.URL, ex.Error)
+		return true
+	}
+	w.Jar.Take(u, ex)
+	status := ex.Response.Status
+	if location := expect.Header(ex, "Location"); location != "" && status >= 300 && status <= 399 {
+		return w.redirect(u, status, location)
+	}
+	if t := expect.MediaType(ex); t != "text/html" && t != "application/xhtml+xml" {
+		stage := Lost
+		if status >= 400 {
+			stage = ErrorPage
+		}
+		w.end(stage, "%s", expect.Describe(ex))
+		return true
+	}
+	w.out.Pages = append(w.out.Pages, ParsePage(u, ex.Response.Body))
+	w.out.PageExchanges = append(w.out.PageExchanges, ex)
+	return w.page(ex)
+}
+
+func (w *walk) redirect(from *url.URL, status int, location string) bool {
+	to, err := from.Parse(location)
+	target := location
+	if err == nil && !strings.Contains(location, "://") && to.Scheme == from.Scheme {
+		target = to.String()
+	}
+	w.out.Hops = append(w.out.Hops, Hop{status, w.req.Method, w.req.URL, target, w.carries})
+	if rest, ok := answers(w.route.RedirectURI, target); ok {
+		w.answered(target, rest)
+		return true
+	}
+	if err != nil || to.Scheme != "http" && to.Scheme != "https" || Reserved(to.Hostname()) || w.sameHostAsAnswer(to) && to.Host != from.Host {
+		w.out.Location = target
+		w.end(Elsewhere, "the browser is sent to %s", target)
+		return true
+	}
+	if status == 307 || status == 308 {
+		if to.Host == from.Host {
+			w.req.URL = target
+			return false
+		}
+		w.out.Location = target
+		w.end(Elsewhere, "a POST is redirected to another origin with %d", status)
+		return true
+	}
+	w.req, w.carries = wire.Request{Method: "GET", URL: target}, false
+	return false
+}
+
+// sameHostAsAnswer keeps the walk from calling the client's own redirect host with a wrong address.
+func (w *walk) sameHostAsAnswer(to *url.URL) bool {
+	r, err := url.Parse(w.route.RedirectURI)
+	return err == nil && r.Host != "" && r.Host == to.Host
+}
+
+// Reserved reports that a host cannot be a real one (RFC 6761): redirects there are never followed.
+func Reserved(host string) bool {
+	for _, tld := range []string{".example", ".invalid", ".test"} {
+		if strings.HasSuffix(host, tld) {
+			return true
+		}
+	}
+	return strings.HasSuffix(host, "example.com") || strings.HasSuffix(host, "example.net") || strings.HasSuffix(host, "example.org")
+}
+
+// answers reports that an address is the redirect URI with parameters added.
+func answers(redirectURI, address string) (rest string, ok bool) {
+	rest, found := strings.CutPrefix(address, redirectURI)
+	if !found || redirectURI == "" || rest != "" && !strings.ContainsRune("?&#", rune(rest[0])) {
+		return "", false
+	}
+	return rest, true
+}
+
+func (w *walk) answered(location, rest string) {
+	w.out.Location = location
+	query, fragment, _ := strings.Cut(rest, "#")
+	if fragment != "" && fragment != "_=_" && fragment != "_" {
+		w.out.Fragment = true
+	}
+	if len(query) > 0 {
+		query = query[1:]
+	}
+	w.out.Params, _ = url.ParseQuery(query)
+	for name, values := range w.out.Params {
+		w.hide(name, values...)
+	}
+	if more, err := url.ParseQuery(fragment); err == nil {
+		for name, values := range more {
+			w.hide(name, values...)
+		}
+	}
+	w.end(Answered, "")
+}
+
+func (w *walk) hide(name string, values ...string) {
+	switch name {
+	case "code", "access_token", "id_token", "token":
+		for _, v := range values {
+			w.Secrets.Add(name, v)
+		}
+	}
+}
+
+// page decides what a person would do with a page; true means that the walk is over.
+func (w *walk) page(ex *reports.Exchange) bool {
+	p := w.out.Page()
+	for i := range p.Forms {
+		if f := &p.Forms[i]; f.Method == "POST" && f.Action == w.route.RedirectURI {
+			w.out.Params, w.out.Posted, w.out.Location = url.Values{}, true, f.Action
+			for _, v := range f.Values() {
+				w.out.Params.Add(v.Name, v.Value)
+				w.hide(v.Name, v.Value)
+			}
+			w.end(Answered, "")
+			return true
+		}
+	}
+	if f := p.Login(); f != nil {
+		return w.login(p, f)
+	}
+	if f, b, ok := p.Consent(); ok {
+		return w.consent(p, f, b)
+	}
+	switch {
+	case ex.Response.Status >= 400:
+		w.end(ErrorPage, "HTTP %d: %s", ex.Response.Status, Shorten(p.Text))
+	case p.Scripts > 0:
+		w.end(NeedsScript, "the page %q works by script only", p.Title)
+	default:
+		w.end(Lost, "a page that is not understood: %q %s", p.Title, Shorten(p.Text))
+	}
+	return true
+}
+
+// Shorten keeps the beginning of a text for a sentence.
+func Shorten(s string) string {
+	const most = 160
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+func (w *walk) login(p *Page, f *Form) bool {
+	if w.route.StopAtLogin || w.User == nil {
+		w.end(AtLogin, "the page %q asks for a user", p.Title)
+		return true
+	}
+	if to, err := url.Parse(f.Action); err != nil || to.Scheme != "https" && !document.LoopbackHost(to.Hostname()) {
+		w.end(Lost, "the page %q would send the password in clear to %s", p.Title, f.Action)
+		return true
+	}
+	values := f.Values()
+	again := false
+	if in := f.User(); in != nil {
+		again = again || w.names > 1
+		w.names++
+		values.Set(in.Name, w.User.Name)
+	}
+	if in := f.Password(); in != nil {
+		again = again || w.words > 0
+		w.words++
+		values.Set(in.Name, w.User.Password)
+	}
+	if in := f.OneTime(); in != nil && f.Password() == nil {
+		again = again || w.codes > 0
+		if w.User.OneTime == "" {
+			w.end(Refused, "the page %q asks for a second factor, and the user has none here", p.Title)
+			return true
+		}
+		code, err := totp.GenerateCode(w.User.OneTime, time.Now())
+		if err != nil {
+			w.end(Refused, "the secret of the second factor cannot be used: %v", err)
+			return true
+		}
+		w.codes++
+		w.Secrets.Add("one_time_code", in.Name+"="+code)
+		values.Set(in.Name, code)
+	}
+	if again {
+		w.end(Refused, "the login page came again: %s", Shorten(p.Text))
+		return true
+	}
+	if len(f.Buttons) > 0 && f.Buttons[0].Name != "" {
+		values.Add(f.Buttons[0].Name, f.Buttons[0].Value)
+	}
+	w.out.SignedIn = true
+	w.submit(p, f, values)
+	return false
+}
+
+func (w *walk) consent(p *Page, f *Form, b Input) bool {
+	if w.route.Decision == Leave {
+		w.end(AtConsent, "")
+		return true
+	}
+	if w.decided++; w.decided > 3 {
+		w.end(Lost, "the consent page came again: %s", Shorten(p.Text))
+		return true
+	}
+	if w.route.Decision == Deny {
+		form, button, link, ok := p.Denial()
+		if !ok {
+			w.end(AtConsent, "the consent page has no way to deny")
+			return true
+		}
+		if link != "" {
+			w.req = wire.Request{Method: "GET", URL: link}
+			return false
+		}
+		f, b = form, button
+	}
+	values := f.Values()
+	if b.Name != "" {
+		values.Add(b.Name, b.Value)
+	}
+	w.out.Consented = true
+	w.submit(p, f, values)
+	return false
+}
+
+func (w *walk) submit(p *Page, f *Form, values oauth.Form) {
+	if w.route.Submit != nil {
+		w.route.Submit(p, f, &values)
+	}
+	w.req, w.carries = Submission(p, f, values), true
+}
+
+// Submission is the request that sends a form with these values.
+func Submission(p *Page, f *Form, values oauth.Form) wire.Request {
+	if f.Method == "GET" {
+		bare, _, _ := strings.Cut(f.Action, "?")
+		return wire.Request{Method: "GET", URL: bare + "?" + values.Encode()}
+	}
+	origin := p.URL.Scheme + "://" + p.URL.Host
+	return wire.Request{Method: "POST", URL: f.Action, Body: values.Encode(), Header: []reports.Field{
+		{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}, {Name: "Origin", Value: origin}, {Name: "Referer", Value: origin + p.URL.Path},
+	}}
+}

@@ -1,0 +1,215 @@
+// Package oauth builds requests to an authorization server and reads its answers. It sends exactly what it
+// is told and judges nothing.
+package oauth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Server names the endpoints of an authorization server; those that it has not are empty.
+type Server struct {
+	Issuer        string
+	Authorization string
+	Token         string
+	Registration  string
+	Revocation    string
+	Introspection string
+	Userinfo      string
+	Metadata      *document.Object
+}
+
+// FromMetadata reads the endpoints out of a metadata document.
+func FromMetadata(issuer string, m *document.Object) Server {
+	return Server{
+		Issuer: issuer, Authorization: m.String("authorization_endpoint"), Token: m.String("token_endpoint"),
+		Registration: m.String("registration_endpoint"), Revocation: m.String("revocation_endpoint"),
+		Introspection: m.String("introspection_endpoint"), Userinfo: m.String("userinfo_endpoint"), Metadata: m,
+	}
+}
+
+// The ways in which a client authenticates at the token endpoint.
+const (
+	None  = "none"
+	Basic = "client_secret_basic"
+	Post  = "client_secret_post"
+)
+
+// Client is a client that the authorization server knows.
+type Client struct {
+	ID, Secret, Method string
+	RedirectURI        string // the first registered one
+	RedirectURIs       []string
+	// Registered is the client information response; nil for a client that the user named.
+	Registered *document.Object
+	Exchange   *reports.Exchange
+}
+
+// Public reports that the client has no secret.
+func (c *Client) Public() bool { return c.Method == None }
+
+// Authenticate adds the client's identification to a token request, by its own method.
+func (c *Client) Authenticate(f *Form) []reports.Field {
+	switch c.Method {
+	case Basic:
+		return []reports.Field{BasicAuth(c.ID, c.Secret)}
+	case Post:
+		f.Set("client_id", c.ID)
+		f.Set("client_secret", c.Secret)
+	default:
+		f.Set("client_id", c.ID)
+	}
+	return nil
+}
+
+// BasicAuth is the Authorization field of client_secret_basic (RFC 6749 section 2.3.1: both parts are
+// form-encoded first).
+func BasicAuth(id, secret string) reports.Field {
+	v := url.QueryEscape(id) + ":" + url.QueryEscape(secret)
+	return reports.Field{Name: "Authorization", Value: "Basic " + base64.StdEncoding.EncodeToString([]byte(v))}
+}
+
+// Form is an ordered list of parameters, which may repeat.
+type Form []Parameter
+
+// Parameter is one name and its value.
+type Parameter struct{ Name, Value string }
+
+// Get returns the first value of a parameter.
+func (f Form) Get(name string) string {
+	for _, p := range f {
+		if p.Name == name {
+			return p.Value
+		}
+	}
+	return ""
+}
+
+// Set replaces all values of a parameter by one.
+func (f *Form) Set(name, value string) {
+	for i, p := range *f {
+		if p.Name == name {
+			(*f)[i].Value = value
+			rest := slices.DeleteFunc(slices.Clone((*f)[i+1:]), func(p Parameter) bool { return p.Name == name })
+			*f = append((*f)[:i+1:i+1], rest...)
+			return
+		}
+	}
+	*f = append(*f, Parameter{name, value})
+}
+
+// Add appends a value, even if the parameter has one.
+func (f *Form) Add(name, value string) { *f = append(*f, Parameter{name, value}) }
+
+// Del removes a parameter.
+func (f *Form) Del(name string) {
+	*f = slices.DeleteFunc(*f, func(p Parameter) bool { return p.Name == name })
+}
+
+// Encode writes the parameters as application/x-www-form-urlencoded, in order.
+func (f Form) Encode() string {
+	var parts []string
+	for _, p := range f {
+		parts = append(parts, url.QueryEscape(p.Name)+"="+url.QueryEscape(p.Value))
+	}
+	return strings.Join(parts, "&")
+}
+
+// Request is the POST of a form.
+func Request(endpoint string, f Form, fields ...reports.Field) wire.Request {
+	header := []reports.Field{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}, {Name: "Accept", Value: "application/json"}}
+	return wire.Request{Method: "POST", URL: endpoint, Body: f.Encode(), Header: append(header, fields...)}
+}
+
+// AtQuery appends parameters to the query of a URL.
+func AtQuery(endpoint string, f Form) string {
+	mark := "?"
+	if strings.Contains(endpoint, "?") {
+		mark = "&"
+	}
+	return endpoint + mark + f.Encode()
+}
+
+// PKCE is a code verifier with its challenge (RFC 7636).
+type PKCE struct{ Verifier, Challenge string }
+
+// NewPKCE makes a pair with a verifier of the given length.
+func NewPKCE(length int) PKCE {
+	b := make([]byte, length)
+	_, _ = rand.Read(b) // never fails
+	return PairOf(base64.RawURLEncoding.EncodeToString(b)[:length])
+}
+
+// PairOf is the pair of a verifier.
+func PairOf(verifier string) PKCE {
+	sum := sha256.Sum256([]byte(verifier))
+	return PKCE{verifier, base64.RawURLEncoding.EncodeToString(sum[:])}
+}
+
+// Tokens is a token response.
+type Tokens struct {
+	Access, Refresh, ID string
+	Scope               []string
+	HasScope            bool
+	Client              *Client
+	Body                *document.Object
+	Exchange            *reports.Exchange
+}
+
+// ReadTokens reads a token response; nil if it brings no access token.
+func ReadTokens(ex *reports.Exchange) *Tokens {
+	o := Object(ex)
+	access := o.String("access_token")
+	if access == "" {
+		return nil
+	}
+	t := &Tokens{Access: access, Refresh: o.String("refresh_token"), ID: o.String("id_token"), Body: o, Exchange: ex}
+	var scope any
+	scope, t.HasScope = o.Get("scope")
+	if s, ok := scope.(string); ok {
+		t.Scope = strings.Fields(s)
+	}
+	return t
+}
+
+// Object is the JSON object of an answer, or nil.
+func Object(ex *reports.Exchange) *document.Object {
+	if ex == nil || ex.Response == nil {
+		return nil
+	}
+	o, _, err := document.ParseObject(ex.Response.Body)
+	if err != nil {
+		return nil
+	}
+	return o
+}
+
+// ErrorCode is the OAuth error code of an answer, or empty.
+func ErrorCode(ex *reports.Exchange) string { return Object(ex).String("error") }
+
+// Claims reads the header and claims of a compact JWS without verifying it; nil if it is none.
+func Claims(token string) (header, claims *document.Object) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil, nil
+	}
+	var out [2]*document.Object
+	for i := range out {
+		b, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil {
+			return nil, nil
+		}
+		if out[i], _, err = document.ParseObject(string(b)); err != nil {
+			return nil, nil
+		}
+	}
+	return out[0], out[1]
+}

@@ -1,0 +1,390 @@
+// Package session holds what the checks of a run share when they act as clients: the authorization server,
+// the clients registered there, and the users who sign in.
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Check is the name under which the session's own requests are recorded.
+const Check = "login"
+
+// Input is what the user gave and allowed.
+type Input struct {
+	Users    []login.User
+	Clients  []oauth.Client // registered by the user's hand
+	Scopes   []string       // to request; empty: the challenge's, then scopes_supported
+	Register bool           // clients may be registered at the server
+	Driver   login.Driver   // nil: plain forms
+	Resource string         // resource indicator, or empty
+	Pool     []string       // scopes that the target speaks of
+	Callback string         // redirect URI of the clients that are registered
+}
+
+// Session is shared by all checks of a run. Its exported fields do not change once Begin has returned.
+type Session struct {
+	Input
+	Server oauth.Server
+
+	// Ready says that a flow was completed; Why says why not.
+	Ready bool
+	Why   string
+	// Tokens are those of the first flow.
+	Tokens *oauth.Tokens
+	// Asked and Consented say that the server showed a login page and a consent page.
+	Asked, Consented bool
+	// SendResource says that the server takes a resource indicator.
+	SendResource bool
+	First        *login.Outcome
+
+	client     *wire.Client
+	secrets    *reports.Secrets
+	identities []*Identity
+	mu         sync.Mutex
+	clients    map[string]*entry
+	made       []*oauth.Client
+	exchanges  []*reports.Exchange
+}
+
+// entry is a client that is registered when first asked for.
+type entry struct {
+	once   sync.Once
+	client *oauth.Client
+	why    string
+}
+
+// Identity is a user with the cookies of the first login.
+type Identity struct {
+	User *login.User // nil: nobody
+	mu   sync.Mutex
+	jar  *login.Jar
+}
+
+// Jar is a copy of the identity's cookies.
+func (i *Identity) Jar() *login.Jar {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.jar.Copy()
+}
+
+// Keep makes a jar the identity's, so that the next flow finds the session of this login.
+func (i *Identity) Keep(j *login.Jar) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.jar = j.Copy()
+}
+
+// New makes a session with an authorization server.
+func New(client *wire.Client, secrets *reports.Secrets, server oauth.Server, in Input) *Session {
+	s := &Session{Input: in, Server: server, client: client, secrets: secrets, clients: map[string]*entry{}}
+	for i := range in.Users {
+		secrets.Add("password", in.Users[i].Password)
+		secrets.Add("one_time_secret", in.Users[i].OneTime)
+		s.identities = append(s.identities, &Identity{User: &in.Users[i], jar: login.NewJar()})
+	}
+	if len(s.identities) == 0 {
+		s.identities = []*Identity{{jar: login.NewJar()}}
+	}
+	for i := range in.Clients {
+		secrets.Add("client_secret", in.Clients[i].Secret)
+	}
+	return s
+}
+
+// Users is how many users can sign in.
+func (s *Session) UserCount() int { return len(s.Input.Users) }
+
+// Identity is the n-th user, from 0.
+func (s *Session) Identity(n int) *Identity {
+	if n >= len(s.identities) {
+		return s.identities[0]
+	}
+	return s.identities[n]
+}
+
+func (s *Session) send(ctx context.Context, req wire.Request) *reports.Exchange {
+	ex := s.client.Do(ctx, Check, req)
+	s.mu.Lock()
+	s.exchanges = append(s.exchanges, ex)
+	s.mu.Unlock()
+	return ex
+}
+
+// Exchanges are those of the login.
+func (s *Session) Exchanges() []*reports.Exchange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.exchanges)
+}
+
+// Begin completes one flow, to learn whether the user can sign in, what the server shows, and whether it
+// takes a resource indicator.
+func (s *Session) Begin(ctx context.Context) {
+	c, why := s.Client(ctx, Public)
+	if c == nil {
+		if c, _ = s.Client(ctx, Confidential); c == nil {
+			s.Why = why
+			return
+		}
+	}
+	s.SendResource = s.Resource != ""
+	s.begin(ctx, c)
+	if !s.Ready && s.SendResource {
+		why := s.Why
+		s.SendResource = false
+		if s.begin(ctx, c); !s.Ready {
+			s.Why = why
+		}
+	}
+}
+
+func (s *Session) begin(ctx context.Context, c *oauth.Client) {
+	who := s.identities[0]
+	pair := oauth.NewPKCE(43)
+	s.secrets.Add("code_verifier", pair.Verifier)
+	f := s.Request(c, pair)
+	jar := who.Jar()
+	agent := &login.Agent{Jar: jar, User: who.User, Secrets: s.secrets, Send: func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }}
+	o := s.Carry(ctx, agent, oauth.AtQuery(s.Server.Authorization, f), login.Route{RedirectURI: c.RedirectURI}, true)
+	s.First = o
+	s.Asked, s.Consented = s.Asked || o.SignedIn || o.Stage == login.AtLogin, s.Consented || o.Consented
+	switch {
+	case o.Stage != login.Answered:
+		s.Why = fmt.Sprintf("the login ended %s: %s", o.Stage, o.Why)
+		return
+	case o.Params.Get("code") == "":
+		s.Why = fmt.Sprintf("the authorization server answered with the error %q %s", o.Params.Get("error"), o.Params.Get("error_description"))
+		return
+	}
+	who.Keep(jar)
+	form := s.Redemption(c, o.Params.Get("code"), pair)
+	fields := c.Authenticate(&form)
+	ex := s.send(ctx, oauth.Request(s.Server.Token, form, fields...))
+	t := oauth.ReadTokens(ex)
+	if t == nil {
+		s.Why = fmt.Sprintf("the code could not be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+		return
+	}
+	t.Client = c
+	s.Remember(t)
+	s.Tokens, s.Ready, s.Why = t, true, ""
+}
+
+// Carry takes a request through the pages, with the driver where one is set and plain forms cannot do it.
+// first says that the driver's own way is wanted even if plain forms might do.
+func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r login.Route, first bool) *login.Outcome {
+	if first && s.Driver != nil && agent.User != nil {
+		return s.Driver.Authorize(ctx, agent, start, r)
+	}
+	o := agent.Walk(start, r)
+	if o.Stage == login.NeedsScript && s.Driver != nil && agent.User != nil {
+		return s.Driver.Authorize(ctx, agent, start, r)
+	}
+	return o
+}
+
+// Remember keeps the secrets of a token response out of reports.
+func (s *Session) Remember(t *oauth.Tokens) {
+	for kind, v := range map[string]string{"access_token": t.Access, "refresh_token": t.Refresh, "id_token": t.ID} {
+		s.secrets.Add(kind, v)
+		if i := strings.LastIndexByte(v, '.'); i > 0 && strings.Count(v, ".") == 2 {
+			s.secrets.Add("signature", v[i+1:])
+		}
+	}
+}
+
+// RequestedScopes are the scopes of an ordinary request.
+func (s *Session) RequestedScopes() []string {
+	if len(s.Input.Scopes) > 0 {
+		return s.Input.Scopes
+	}
+	return s.Pool
+}
+
+// Request is an ordinary authorization request.
+func (s *Session) Request(c *oauth.Client, pair oauth.PKCE) oauth.Form {
+	var f oauth.Form
+	f.Set("response_type", "code")
+	f.Set("client_id", c.ID)
+	f.Set("redirect_uri", c.RedirectURI)
+	if scopes := s.RequestedScopes(); len(scopes) > 0 {
+		f.Set("scope", strings.Join(scopes, " "))
+	}
+	f.Set("state", oauth.NewPKCE(22).Verifier)
+	f.Set("code_challenge", pair.Challenge)
+	f.Set("code_challenge_method", "S256")
+	if s.SendResource {
+		f.Set("resource", s.Resource)
+	}
+	return f
+}
+
+// Redemption is an ordinary token request for a code, without the client's identification.
+func (s *Session) Redemption(c *oauth.Client, code string, pair oauth.PKCE) oauth.Form {
+	var f oauth.Form
+	f.Set("grant_type", "authorization_code")
+	f.Set("code", code)
+	f.Set("redirect_uri", c.RedirectURI)
+	f.Set("code_verifier", pair.Verifier)
+	if s.SendResource {
+		f.Set("resource", s.Resource)
+	}
+	return f
+}
+
+// The clients that checks share.
+const (
+	Public           = "public"
+	Second           = "second public"
+	Confidential     = "confidential"
+	ConfidentialPost = "confidential, client_secret_post"
+)
+
+// Metadata is what an ordinary client registers.
+func (s *Session) Metadata(method string) map[string]any {
+	return map[string]any{
+		"client_name": "mcpauth conformance", "redirect_uris": []string{s.Callback}, "grant_types": []string{"authorization_code", "refresh_token"},
+		"response_types": []string{"code"}, "token_endpoint_auth_method": method,
+	}
+}
+
+// Client returns one of the shared clients, or why there is none.
+func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, string) {
+	s.mu.Lock()
+	e := s.clients[kind]
+	if e == nil {
+		e = &entry{}
+		s.clients[kind] = e
+	}
+	s.mu.Unlock()
+	e.once.Do(func() { e.client, e.why = s.find(ctx, kind) })
+	return e.client, e.why
+}
+
+func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string) {
+	method := map[string]string{Confidential: oauth.Basic, ConfidentialPost: oauth.Post}[kind]
+	if method == "" {
+		method = oauth.None
+	}
+	skip := 0
+	if kind == Second {
+		skip = 1
+	}
+	for i := range s.Input.Clients {
+		if c := &s.Input.Clients[i]; c.Method == method {
+			if skip == 0 {
+				return c, ""
+			}
+			skip--
+		}
+	}
+	switch {
+	case s.Server.Registration == "":
+		return nil, "the authorization server offers no dynamic registration; give a client with --client-id"
+	case !s.Register:
+		return nil, "it needs a client registered at the authorization server; allow that with --register, or give a client with --client-id"
+	}
+	c, ex := s.NewClient(func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }, s.Metadata(method))
+	if c == nil {
+		return nil, fmt.Sprintf("a client (%s) could not be registered: %s %s", method, expect.Describe(ex), oauth.ErrorCode(ex))
+	}
+	if c.Method != method {
+		return nil, fmt.Sprintf("a client that asks for %s is registered with %s", method, c.Method)
+	}
+	return c, ""
+}
+
+// NewClient registers a client (RFC 7591); nil if the server refuses.
+func (s *Session) NewClient(send func(wire.Request) *reports.Exchange, metadata map[string]any) (*oauth.Client, *reports.Exchange) {
+	body, _ := json.Marshal(metadata) // plain values always marshal
+	ex := send(wire.Request{Method: "POST", URL: s.Server.Registration, Body: string(body), Header: []reports.Field{
+		{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: "application/json"},
+	}})
+	return s.Registered(ex, metadata), ex
+}
+
+// Registered reads the answer to a registration and takes charge of the client; nil if there is none.
+func (s *Session) Registered(ex *reports.Exchange, metadata map[string]any) *oauth.Client {
+	o := oauth.Object(ex)
+	id := o.String("client_id")
+	if st := expect.Status(ex); id == "" || st < 200 || st > 299 {
+		return nil
+	}
+	c := &oauth.Client{ID: id, Secret: o.String("client_secret"), Method: o.String("token_endpoint_auth_method"), Registered: o, Exchange: ex}
+	if c.Method == "" {
+		c.Method, _ = metadata["token_endpoint_auth_method"].(string)
+	}
+	c.RedirectURIs, _ = metadata["redirect_uris"].([]string)
+	if uris, ok := o.Strings("redirect_uris"); ok && len(uris) > 0 {
+		c.RedirectURIs = uris
+	}
+	if len(c.RedirectURIs) > 0 {
+		c.RedirectURI = c.RedirectURIs[0]
+	}
+	s.secrets.Add("client_secret", c.Secret)
+	s.secrets.Add("registration_access_token", o.String("registration_access_token"))
+	s.mu.Lock()
+	s.made = append(s.made, c)
+	s.mu.Unlock()
+	return c
+}
+
+// Manageable reports that a client can be managed by RFC 7592, at the server that issued it.
+func (s *Session) Manageable(c *oauth.Client) (uri, token string, ok bool) {
+	uri, token = c.Registered.String("registration_client_uri"), c.Registered.String("registration_access_token")
+	u, err1 := document.ParseURL(uri)
+	at, err2 := document.ParseURL(s.Server.Registration)
+	return uri, token, token != "" && err1 == nil && err2 == nil && document.Origin(u) == document.Origin(at)
+}
+
+// Forget takes a client out of those to be deleted, since a check has deleted it.
+func (s *Session) Forget(c *oauth.Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made = slices.DeleteFunc(s.made, func(m *oauth.Client) bool { return m == c })
+}
+
+// End deletes the registered clients where the server lets us, and returns the ids of those left behind.
+func (s *Session) End(ctx context.Context) (left []string) {
+	s.mu.Lock()
+	made := s.made
+	s.made = nil
+	s.mu.Unlock()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	seen := map[string]bool{}
+	for _, c := range made {
+		if seen[c.ID] {
+			continue
+		}
+		seen[c.ID] = true
+		uri, token, ok := s.Manageable(c)
+		if !ok {
+			left = append(left, c.ID)
+			continue
+		}
+		wg.Go(func() {
+			ex := s.send(ctx, wire.Request{Method: "DELETE", URL: uri, Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + token}}})
+			if st := expect.Status(ex); st < 200 || st > 299 {
+				mu.Lock()
+				left = append(left, c.ID)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(left)
+	return left
+}

@@ -1,0 +1,143 @@
+package suites
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+)
+
+// callback is the redirect URI of the clients that the suite registers. Nobody needs to listen there: the
+// answer is read from the redirect.
+const callback = "http://127.0.0.1:8765/callback"
+
+// login lets the first user sign in at the target's first authorization server, and surveys the target anew
+// with the token so won. Where that is not possible the survey stays as it is.
+func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *reports.Secrets, loopback bool) *survey.Survey {
+	server, ok := authorizationServer(sv)
+	if !ok {
+		return sv
+	}
+	register := loopback || len(s.cfg.Users) > 0
+	if s.cfg.Register != nil {
+		register = *s.cfg.Register
+	}
+	in := session.Input{Register: register, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback}
+	if in.Driver = driver(&s.cfg); in.Driver != nil {
+		s.closers = append(s.closers, in.Driver.Close)
+	}
+	for _, u := range s.cfg.Users {
+		in.Users = append(in.Users, login.User(u))
+	}
+	for _, c := range s.cfg.Clients {
+		in.Clients = append(in.Clients, oauth.Client{ID: c.ID, Secret: c.Secret, Method: c.Method, RedirectURI: c.RedirectURI, RedirectURIs: []string{c.RedirectURI}})
+	}
+	scopes(sv, &in)
+	s.session = session.New(s.client, secrets, server, in)
+	if !register && len(in.Clients) == 0 {
+		s.session.Why = "it needs a client at the authorization server; allow registration with --register, or give one with --client-id"
+		return sv
+	}
+	s.session.Begin(ctx)
+	if !s.session.Ready || s.cfg.Token != "" {
+		return sv
+	}
+	again, err := survey.Take(ctx, s.client, survey.Input{Endpoint: sv.Endpoint, Revisions: s.cfg.Revisions, Token: s.session.Tokens.Access})
+	if err != nil {
+		return sv
+	}
+	return again
+}
+
+// authorizationServer is the first one whose metadata names the endpoints of the code flow.
+func authorizationServer(sv *survey.Survey) (oauth.Server, bool) {
+	for i := range sv.Servers {
+		if m := sv.Servers[i].Metadata(); m != nil {
+			server := oauth.FromMetadata(sv.Servers[i].Issuer, m.Object)
+			if server.Authorization != "" && server.Token != "" {
+				return server, true
+			}
+		}
+	}
+	return oauth.Server{}, false
+}
+
+// scopes follows MCP's scope selection strategy: the challenge's scope, else the resource's scopes_supported.
+func scopes(sv *survey.Survey, in *session.Input) {
+	var challenged, published []string
+	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+		if v, ok := expect.Param(sv.Refused[w], "scope"); ok && challenged == nil {
+			challenged = strings.Fields(v)
+		}
+	}
+	if d := sv.Resource(); d != nil {
+		published, _ = d.Object.Strings("scopes_supported")
+		if r := d.Object.String("resource"); r != "" {
+			in.Resource = r
+		}
+	}
+	if len(in.Scopes) == 0 {
+		in.Scopes = challenged
+	}
+	if len(in.Scopes) == 0 {
+		in.Scopes = published
+	}
+	in.Pool = unite(in.Scopes, challenged, published)
+	if len(in.Pool) < 2 {
+		for i := range sv.Servers {
+			if m := sv.Servers[i].Metadata(); m != nil {
+				more, _ := m.Object.Strings("scopes_supported")
+				in.Pool = unite(in.Pool, more)
+			}
+		}
+	}
+}
+
+func unite(lists ...[]string) []string {
+	var out []string
+	for _, list := range lists {
+		for _, v := range list {
+			if !slices.Contains(out, v) {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
+
+// farewell deletes what was registered, also after an interruption, and says what is left.
+func (s *preparation) farewell(ctx context.Context) []reports.Fact {
+	if s.session == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	left := s.session.End(ctx)
+	for _, closer := range s.closers {
+		closer()
+	}
+	switch {
+	case s.session.Ready:
+		facts := []reports.Fact{{Name: "login", Value: "a code flow was completed"}}
+		if len(left) > 0 {
+			facts = append(facts, reports.Fact{Name: "clients left behind", Value: strings.Join(left, ", ")})
+		}
+		return facts
+	case len(s.cfg.Users) > 0:
+		return []reports.Fact{{Name: "login", Value: s.session.Why}}
+	case len(left) > 0:
+		return []reports.Fact{{Name: "clients left behind", Value: strings.Join(left, ", ")}}
+	}
+	return nil
+}
+
+// driver is what signs in where plain forms will not do.
+func driver(*Config) login.Driver { return nil }
