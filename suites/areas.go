@@ -1,12 +1,16 @@
 package suites
 
 import (
+	"github.com/mcpauth/conformance/suites/authorization"
 	"github.com/mcpauth/conformance/suites/challenge"
 	"github.com/mcpauth/conformance/suites/credentials"
 	"github.com/mcpauth/conformance/suites/discovery"
 	"github.com/mcpauth/conformance/suites/internal/check"
+	"github.com/mcpauth/conformance/suites/introspection"
 	"github.com/mcpauth/conformance/suites/keys"
 	"github.com/mcpauth/conformance/suites/metadata"
+	"github.com/mcpauth/conformance/suites/pkce"
+	"github.com/mcpauth/conformance/suites/refresh"
 	"github.com/mcpauth/conformance/suites/registration"
 	"github.com/mcpauth/conformance/suites/revocation"
 	"github.com/mcpauth/conformance/suites/scope"
@@ -14,6 +18,7 @@ import (
 	"github.com/mcpauth/conformance/suites/token"
 	"github.com/mcpauth/conformance/suites/tokenvalidation"
 	"github.com/mcpauth/conformance/suites/transport"
+	"github.com/mcpauth/conformance/suites/userinfo"
 )
 
 // areas is the explicit list of all areas, in the order of reports. A test compares it with the folders.
@@ -23,8 +28,13 @@ var areas = []check.Area{
 	{Name: "metadata", Register: metadata.Register},
 	{Name: "keys", Register: keys.Register},
 	{Name: "registration", Register: registration.Register},
+	{Name: "authorization", Register: authorization.Register},
+	{Name: "pkce", Register: pkce.Register},
 	{Name: "token", Register: token.Register},
+	{Name: "refresh", Register: refresh.Register},
 	{Name: "revocation", Register: revocation.Register},
+	{Name: "introspection", Register: introspection.Register},
+	{Name: "userinfo", Register: userinfo.Register},
 	{Name: "scope", Register: scope.Register},
 	{Name: "tokenvalidation", Register: tokenvalidation.Register},
 	{Name: "credentials", Register: credentials.Register},

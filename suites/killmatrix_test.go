@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -14,9 +15,19 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// configure makes the configuration that reaches a reference.
+// configure makes the configuration that reaches a reference with a token that was given.
 func configure(r *reference.Reference) suites.Config {
-	return suites.Config{URL: r.URL, Token: r.Token(), RootCAs: r.Roots, ConnectTo: r.ConnectTo, Rate: 100_000}
+	no := false
+	return suites.Config{URL: r.URL, Token: r.Token(), RootCAs: r.Roots, ConnectTo: r.ConnectTo, Rate: 100_000, Register: &no}
+}
+
+// signingIn makes the configuration that signs in at a reference.
+func signingIn(r *reference.Reference) suites.Config {
+	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Rate: 100_000, MaxRequests: 20_000, Patience: 50 * time.Millisecond}
+	for _, u := range r.IDP.Users {
+		cfg.Users = append(cfg.Users, suites.User(u))
+	}
+	return cfg
 }
 
 func start(t *testing.T, o reference.Options) *reference.Reference {
@@ -39,28 +50,40 @@ func noticed(run *reports.Run) map[string]reports.Result {
 }
 
 func TestKillMatrix(t *testing.T) {
-	intrusive := true
-	for _, f := range flaws.All() {
+	for _, f := range flaws.BeforeLogin() {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
-			o := reference.Ideal()
-			f.Bend(&o)
-			cfg := configure(start(t, o))
-			cfg.AllowIntrusive = &intrusive
-			run, err := suites.Evaluate(t.Context(), cfg)
-			require.NoError(t, err)
-			found := noticed(run.Run())
-			for _, id := range f.Noticed {
-				assert.True(t, len(found[id].Findings) > 0, "%s survives %s: %s", f.Name, id, f.Says)
-			}
-			for id, r := range found {
-				expected := slices.Contains(f.Noticed, id) || slices.ContainsFunc(f.Also, func(p string) bool { ok, _ := path.Match(p, id); return ok })
-				assert.True(t, expected, "%s is accused of %s: %s", f.Name, id, r.Reason)
-			}
-			for _, r := range run.Run().Results {
-				assert.NotEqual(t, reports.Errored, r.Verdict, "%s: %s", r.ID, r.Reason)
-			}
+			kill(t, f, configure)
 		})
+	}
+	for _, f := range flaws.AfterLogin() {
+		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel()
+			kill(t, f, signingIn)
+		})
+	}
+}
+
+// kill expects that exactly the named checks notice a flaw.
+func kill(t *testing.T, f flaws.Flaw, configuration func(*reference.Reference) suites.Config) {
+	t.Helper()
+	intrusive := true
+	o := reference.Ideal()
+	f.Bend(&o)
+	cfg := configuration(start(t, o))
+	cfg.AllowIntrusive = &intrusive
+	run, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	found := noticed(run.Run())
+	for _, id := range f.Noticed {
+		assert.True(t, len(found[id].Findings) > 0, "%s survives %s: %s", f.Name, id, f.Says)
+	}
+	for id, r := range found {
+		expected := slices.Contains(f.Noticed, id) || slices.ContainsFunc(f.Also, func(p string) bool { ok, _ := path.Match(p, id); return ok })
+		assert.True(t, expected, "%s is accused of %s: %s", f.Name, id, r.Reason)
+	}
+	for _, r := range run.Run().Results {
+		assert.NotEqual(t, reports.Errored, r.Verdict, "%s: %s", r.ID, r.Reason)
 	}
 }
 

@@ -3,6 +3,7 @@
 package flaws
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/fakes/idp"
@@ -50,12 +51,17 @@ func always(field string) func(cause, url string) []string {
 }
 
 // All returns every flaw.
-func All() []Flaw {
-	var all []Flaw
-	for _, part := range [][]Flaw{discovery, challenges, metadataFlaws, tokens, sessions, transport} {
-		all = append(all, part...)
-	}
-	return all
+func All() []Flaw { return append(BeforeLogin(), AfterLogin()...) }
+
+// BeforeLogin are the flaws that a token suffices to see.
+func BeforeLogin() []Flaw {
+	return slices.Concat(discovery, challenges, metadataFlaws, tokens, sessions, transport)
+}
+
+// AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
+// in.
+func AfterLogin() []Flaw {
+	return slices.Concat(authorizationEndpoint, pkce, tokenEndpoint, refreshing, inspection)
 }
 
 var discovery = []Flaw{
@@ -218,7 +224,7 @@ var metadataFlaws = []Flaw{
 		}
 	}), []string{"AS-META-FORMS-AGREE"}, nil},
 	{"as-redirect", "The metadata is redirected to another origin.", behaviour(func(b *idp.Behaviour) { b.Redirect = "https://login.example/" }), []string{"AS-META-NO-REDIRECT"}, []string{"AS-META-*", "RS-DISC-AS-RESOLVES"}},
-	{"as-without-cors", "Browser clients cannot read the metadata.", behaviour(func(b *idp.Behaviour) { b.CORS = false }), []string{"AS-META-CORS"}, nil},
+	{"as-without-cors", "Browser clients cannot read the metadata.", behaviour(func(b *idp.Behaviour) { b.CORS = false }), []string{"AS-META-CORS"}, []string{"AS-*-CORS"}},
 	{"as-version-strict", "Unknown protocol versions are refused on the metadata.", behaviour(func(b *idp.Behaviour) { b.AnyVersion = false }), []string{"AS-META-VERSION-HEADER"}, nil},
 	{"as-empty-jwks", "The key set is empty.", behaviour(func(b *idp.Behaviour) { b.JWKS = func(d map[string]any) { d["keys"] = []any{} } }), []string{"AS-KEYS-JWKS-SHAPE"}, nil},
 	{"as-one-kid-twice", "Two keys of one type share a key id.", behaviour(func(b *idp.Behaviour) {

@@ -543,13 +543,9 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, to string) {
 		s.closePage(w, to)
 		return
 	}
-	status := http.StatusSeeOther
-	if !s.Behaviour.has(SeeOther) {
-		status = http.StatusTemporaryRedirect
-	}
 	s.protect(w, "message", "")
 	w.Header().Set("Location", to)
-	w.WriteHeader(status)
+	w.WriteHeader(http.StatusSeeOther)
 }
 
 func acceptsJSON(r *http.Request) bool { return r.Header.Get("Accept") == "application/json" }
@@ -663,7 +659,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, t *transaction, 
 	if strings.Contains(to, "?") && b.has(KeepRedirectQuery) {
 		mark = "&"
 	}
-	if mode == "fragment" && !b.has(CheckResponseMode) {
+	if mode != "" && mode != "query" && !b.has(CheckResponseMode) {
 		mark = "#"
 	}
 	if !b.has(EncodeAnswers) {
@@ -685,7 +681,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, t *transaction, 
 	}
 	s.protect(w, "message", "")
 	w.Header().Set("Location", location)
-	w.WriteHeader(http.StatusSeeOther)
+	status := http.StatusSeeOther
+	if !b.has(SeeOther) {
+		status = http.StatusTemporaryRedirect
+	}
+	w.WriteHeader(status)
 }
 
 // complete adds state and iss.

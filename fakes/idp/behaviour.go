@@ -128,6 +128,7 @@ const (
 	LongVerifiers                Defence = "verifiers of every legal length work"
 	CheckVerifierFormat          Defence = "a code_verifier outside the legal form is refused"
 	Base64URLChallenge           Defence = "the hash is compared in base64url"
+	URLAlphabet                  Defence = "the characters - and _ of a challenge are understood"
 	NoDowngrade                  Defence = "a code_verifier without code_challenge is refused"
 	ChallengePerCode             Defence = "each code keeps its own code_challenge"
 	PKCEErrors                   Defence = "errors about PKCE have their own code"

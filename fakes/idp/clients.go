@@ -418,6 +418,10 @@ func (s *Server) manage(w http.ResponseWriter, r *http.Request, id string) {
 		s.mu.Lock()
 		if s.Behaviour.has(DeleteClients) {
 			delete(s.clients, id)
+			s.pastSecrets = append(s.pastSecrets, c.management)
+			if c.secret != "" {
+				s.pastSecrets = append(s.pastSecrets, c.secret)
+			}
 			for _, t := range s.refresh {
 				t.grant.revoked = t.grant.revoked || t.grant.client == id
 			}

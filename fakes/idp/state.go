@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"strings"
 	"sync"
 	"time"
 )
@@ -19,6 +20,7 @@ type state struct {
 	lastUser     string
 	lastPKCE     map[string]string // client -> challenge, for a flaw
 	counter      int
+	pastSecrets  []string // of clients that are gone
 }
 
 func newState() state {
@@ -80,4 +82,33 @@ func (s *Server) Revoked(jti string) bool {
 	defer s.mu.Unlock()
 	t, ok := s.live[jti]
 	return ok && !t.alive()
+}
+
+// Secrets are all secrets that the server knows or has issued: what no report may show.
+func (s *Server) Secrets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, u := range s.Users {
+		out = append(out, u.Password)
+	}
+	for v := range s.sessions {
+		out = append(out, v)
+	}
+	for v := range s.codes {
+		out = append(out, v)
+	}
+	for v := range s.access {
+		out = append(out, v, v[strings.LastIndexByte(v, '.')+1:])
+	}
+	for v := range s.refresh {
+		out = append(out, v)
+	}
+	for _, c := range s.clients {
+		out = append(out, c.management)
+		if c.secret != "" {
+			out = append(out, c.secret)
+		}
+	}
+	return append(out, s.pastSecrets...)
 }

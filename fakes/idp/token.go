@@ -393,6 +393,9 @@ func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
 	if !b.has(Base64URLChallenge) {
 		good = good || fmt.Sprintf("%x", sum) == challenge
 	}
+	if !b.has(URLAlphabet) {
+		good = base64.StdEncoding.EncodeToString(sum[:]) == challenge+"="
+	}
 	if !b.has(WholeVerifier) {
 		short := sha256.Sum256([]byte(strings.TrimSpace(verifier)))
 		good = good || base64.RawURLEncoding.EncodeToString(short[:]) == challenge

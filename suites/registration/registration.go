@@ -15,6 +15,10 @@ import (
 // Register registers the area.
 func Register() {
 	Describe("RFC 7591 section 3: Client Registration Endpoint", open)
+	Describe("RFC 7591 section 3.2.1: Client Information Response", answer)
+	Describe("RFC 7591 section 2: redirect_uris", redirectURIs)
+	Describe("RFC 7591 section 2: Client Metadata", metadata)
+	Describe("RFC 7592: Client Configuration Endpoint", management)
 }
 
 func open() {

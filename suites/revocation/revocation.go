@@ -17,6 +17,8 @@ import (
 // Register registers the area.
 func Register() {
 	Describe("RFC 8414 section 2: revocation_endpoint", advertised)
+	Describe("RFC 7009 section 2.1: Revocation Request", requests)
+	Describe("RFC 7009 section 2.1: what a revocation brings about", effects)
 }
 
 func advertised() {

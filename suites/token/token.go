@@ -16,7 +16,12 @@ import (
 
 // Register registers the area.
 func Register() {
+	Describe("OAuth 2.1 section 3.2.3: Token Response", success)
+	Describe("OAuth 2.1 section 3.2.2: Token Request", requests)
+	Describe("OAuth 2.1 section 4.1.3: Token Endpoint Extension", codes)
+	Describe("OAuth 2.1 section 2.4: Client Authentication", clientAuthentication)
 	Describe("OAuth 2.1 section 3.2.4: Error Response", errors)
+	Describe("OAuth 2.1 section 3.2.4: Error Response", errorResponses)
 }
 
 func errors() {

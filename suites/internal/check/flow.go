@@ -1,7 +1,12 @@
 package check
 
 import (
+	"context"
 	"fmt"
+	"github.com/mcpauth/conformance/suites/internal/listener"
+	"iter"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +66,13 @@ func Scope(scopes ...string) Edit { return With("scope", strings.Join(scopes, " 
 
 // As sends the request as another client than the shared public one.
 func As(c *oauth.Client) Edit { return func(d *draft) { d.client = c } }
+
+// Stranger sends the request with the identifier of a client that nobody has registered.
+func Stranger() Edit {
+	return func(d *draft) {
+		d.client = &oauth.Client{ID: "mcpauth-unknown-" + Random(9), Method: oauth.None, RedirectURI: "http://127.0.0.1:8765/callback"}
+	}
+}
 
 // By signs in as the n-th user, from 0.
 func By(n int) Edit { return func(d *draft) { d.user = n } }
@@ -141,6 +153,7 @@ func (t *T) AS() *oauth.Server {
 
 // sharedClient is one of the clients that checks share.
 func (t *T) sharedClient(kind string) *oauth.Client {
+	t.AS()
 	c, why := t.Session.Client(t.ctx, kind)
 	if c == nil {
 		t.NotTested("%s", why)
@@ -155,6 +168,7 @@ func (t *T) ConfidentialClient() *oauth.Client { return t.sharedClient(session.C
 
 // AnyClient is the shared public client, or the confidential one where there is no public.
 func (t *T) AnyClient() *oauth.Client {
+	t.AS()
 	if c, _ := t.Session.Client(t.ctx, session.Public); c != nil {
 		return c
 	}
@@ -195,6 +209,7 @@ func (t *T) draft(edits []Edit) *draft {
 
 // Authorize sends an authorization request of the shared public client and carries it through the pages.
 func (t *T) Authorize(edits ...Edit) *Grant {
+	t.AS()
 	d := t.draft(edits)
 	if d.client == nil {
 		d.client = t.AnyClient()
@@ -473,3 +488,158 @@ func (t *T) NoCode(g *Grant, about string, codes ...string) bool {
 
 // Decoded is the value of a parameter of the answer, however often it came.
 func (g *Grant) Decoded(name string) []string { return g.Params[name] }
+
+// Sorted goes through a table in the order of its names, so that runs agree.
+func Sorted[V any](table map[string]V) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		for _, name := range slices.Sorted(maps.Keys(table)) {
+			if !yield(name, table[name]) {
+				return
+			}
+		}
+	}
+}
+
+// Finding records that the requirement is not met for one of several variants.
+func (t *T) Finding(ex *reports.Exchange, about, expected, observed string) {
+	f := reports.Finding{About: about, Expected: expected, Observed: observed}
+	if ex != nil {
+		t.Saw(ex)
+		f.Exchange = ex.Number
+	}
+	t.findings = append(t.findings, f)
+}
+
+// Controlled says that the body has seen itself what the target serves.
+func (t *T) Controlled() { t.controlled = true }
+
+// Subject is the user that a token stands for: by its claims, the ID token, introspection, or userinfo; empty
+// where none of these tells.
+func (t *T) Subject(tokens *oauth.Tokens) string {
+	if tokens == nil {
+		return ""
+	}
+	for _, jwt := range []string{tokens.Access, tokens.ID} {
+		if _, claims := oauth.Claims(jwt); claims.String("sub") != "" {
+			return claims.String("sub")
+		}
+	}
+	if t.AS().Userinfo != "" {
+		if sub := oauth.Object(t.Get(t.AS().Userinfo, mcp.Bearer(tokens.Access))).String("sub"); sub != "" {
+			return sub
+		}
+	}
+	if t.AS().Introspection != "" {
+		if c, _ := t.Session.Client(t.ctx, session.Confidential); c != nil {
+			return oauth.Object(t.Introspect(c, tokens.Access)).String("sub")
+		}
+	}
+	return ""
+}
+
+// Listen opens a listener that counts what the target fetches, until the check ends.
+func Listen(t *T) *listener.Listener {
+	l, err := listener.Open()
+	if err != nil {
+		t.Inconclusive("no listener could be opened: %v", err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// Weakness says why a set of values could be guessed; empty if nothing speaks for it. It sees weakness, not
+// strength: the positions that vary, and the size of the alphabet in them. slight says that they are short of
+// the demanded number only.
+func Weakness(values []string) (weakness string, slight bool) {
+	seen := map[string]bool{}
+	shortest := len(values[0])
+	for _, v := range values {
+		if seen[v] {
+			return "the same value twice", false
+		}
+		seen[v] = true
+		shortest = min(shortest, len(v))
+	}
+	bits := 0.0
+	alphabet := alphabetOf(values)
+	for i := range shortest {
+		for _, v := range values[1:] {
+			if v[i] != values[0][i] {
+				bits += math.Log2(float64(alphabet))
+				break
+			}
+		}
+	}
+	if bits < 126 { // a position may be equal by chance
+		return fmt.Sprintf("only about %d bits vary from one value to the next", int(bits)), bits >= 112
+	}
+	return "", false
+}
+
+// ExpectUnguessable judges a set of values that must not be guessed (RFC 6749 section 10.10). Random UUIDs,
+// with 122 bits, are short of the number but not guessable: a warning.
+func (t *T) ExpectUnguessable(what string, values []string) {
+	weak, slight := Weakness(values)
+	switch {
+	case weak == "":
+	case slight:
+		t.Advise(nil, what+" of at least 128 random bits (RFC 6749 section 10.10)", "%s", weak)
+	default:
+		t.Unmet(nil, what+" that cannot be guessed: all different, of at least 128 random bits (RFC 6749 section 10.10)", "%s", weak)
+	}
+}
+
+// alphabetOf is the size of the smallest usual alphabet that holds all values.
+func alphabetOf(values []string) int {
+	digits, hex := true, true
+	for _, v := range values {
+		for _, r := range v {
+			digits = digits && r >= '0' && r <= '9'
+			hex = hex && (r >= '0' && r <= '9' || r >= 'a' && r <= 'f' || r == '-')
+		}
+	}
+	switch {
+	case digits:
+		return 10
+	case hex:
+		return 16
+	}
+	return 64
+}
+
+// Unchanged leaves a request as it is.
+func Unchanged(*draft) {}
+
+// Context ends with the check.
+func (t *T) Context() context.Context { return t.ctx }
+
+// Clients are the shared clients that there are, by what they are.
+func (t *T) Clients() map[string]*oauth.Client {
+	out := map[string]*oauth.Client{}
+	for about, kind := range map[string]string{"public client": session.Public, "confidential client": session.Confidential} {
+		if c, _ := t.Session.Client(t.ctx, kind); c != nil {
+			out[about] = c
+		}
+	}
+	return out
+}
+
+// RealScope is the scope that a token has by its own claims, or by introspection of the client's own token.
+func (t *T) RealScope(tokens *oauth.Tokens) ([]string, bool) {
+	if _, claims := oauth.Claims(tokens.Access); claims != nil {
+		for _, name := range []string{"scope", "scp"} {
+			if s := claims.String(name); s != "" {
+				return strings.Fields(s), true
+			}
+			if list, ok := claims.Strings(name); ok {
+				return list, true
+			}
+		}
+	}
+	if t.AS().Introspection != "" && tokens.Client != nil && !tokens.Client.Public() {
+		if o := oauth.Object(t.Introspect(tokens.Client, tokens.Access)); o.String("scope") != "" {
+			return strings.Fields(o.String("scope")), true
+		}
+	}
+	return nil, false
+}

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -82,3 +83,6 @@ func WellKnown(u *url.URL, suffix string) string {
 	}
 	return out
 }
+
+// Base64URL encodes without padding, as JOSE does.
+func Base64URL(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }

@@ -125,6 +125,9 @@ func Describe(ex *reports.Exchange) string {
 	if l := Header(ex, "Location"); l != "" {
 		out += " to " + l
 	}
+	if code := member(ex, "error"); code != "" {
+		return out + fmt.Sprintf(" and error %q", code)
+	}
 	switch a := mcp.Read(ex); {
 	case a.Error:
 		out += fmt.Sprintf(" and JSON-RPC error %s %q", a.Code, a.Message)

@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"encoding/json"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -61,4 +62,35 @@ func Keys(set *document.Object) []*document.Object {
 		}
 	}
 	return out
+}
+
+// IssueTokens expects a successful token response: 200 with an access token.
+func IssueTokens() Matcher {
+	return &matcher{expected: "HTTP 200 with an access token", match: func(ex *reports.Exchange) bool {
+		return Status(ex) == 200 && member(ex, "access_token") != ""
+	}}
+}
+
+// member is a string member of a JSON answer.
+func member(ex *reports.Exchange, name string) string {
+	if ex == nil || ex.Response == nil {
+		return ""
+	}
+	o, _, err := document.ParseObject(ex.Response.Body)
+	if err != nil {
+		return ""
+	}
+	return o.String(name)
+}
+
+// Number reads a JSON number.
+func Number(v any) (float64, bool) {
+	switch n := v.(type) {
+	case json.Number:
+		f, err := n.Float64()
+		return f, err == nil
+	case float64:
+		return n, true
+	}
+	return 0, false
 }

@@ -191,7 +191,7 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 		w.answered(target, rest)
 		return true
 	}
-	if err != nil || to.Scheme != "http" && to.Scheme != "https" || Reserved(to.Hostname()) || w.sameHostAsAnswer(to) && to.Host != from.Host {
+	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host != from.Host && (Reserved(to.Hostname()) || w.sameHostAsAnswer(to)) {
 		w.out.Location = target
 		w.end(Elsewhere, "the browser is sent to %s", target)
 		return true

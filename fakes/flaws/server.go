@@ -1,0 +1,182 @@
+package flaws
+
+import (
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// lacks leaves defences of the authorization server out.
+func lacks(defences ...idp.Defence) func(o *reference.Options) {
+	return behaviour(func(b *idp.Behaviour) { b.Lacks = append(b.Lacks, defences...) })
+}
+
+// responses bends what an endpoint of the authorization server answers.
+func responses(endpoint string, bend func(members map[string]any)) func(o *reference.Options) {
+	return behaviour(func(b *idp.Behaviour) {
+		b.Response = func(at string, members map[string]any) {
+			if at == endpoint {
+				bend(members)
+			}
+		}
+	})
+}
+
+// one makes the flaw of a server that lacks a single defence, which says what the flaw is.
+func one(name string, d idp.Defence, noticed string, also ...string) Flaw {
+	return Flaw{name, "The server does without this: " + string(d) + ".", lacks(d), []string{noticed}, also}
+}
+
+var authorizationEndpoint = []Flaw{
+	one("authorize-post-only", idp.AuthorizeByGet, "AS-AUTHZ-GET", "AS-*"),
+	one("authorize-demo-mode", idp.AuthenticateUser, "AS-AUTHZ-USER-AUTHENTICATED", "AS-*"),
+	one("authorize-unknown-client-redirected", idp.KnowClient, "AS-AUTHZ-UNKNOWN-CLIENT", "AS-AUTHZ-*"),
+	one("authorize-missing-client-crashes", idp.RequireClient, "AS-AUTHZ-MISSING-CLIENT", "AS-AUTHZ-ERROR-STATUS", "AS-META-ENDPOINTS-EXIST"),
+	one("authorize-any-redirect", idp.MatchRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"),
+	one("authorize-redirect-prefix", idp.MatchWholeRedirect, "AS-AUTHZ-REDIRECT-EXACT", "AS-AUTHZ-LOOPBACK-*"),
+	one("authorize-second-question-mark", idp.KeepRedirectQuery, "AS-AUTHZ-REDIRECT-VERBATIM", "AS-AUTHZ-*"),
+	one("authorize-first-redirect-by-default", idp.NoDefaultRedirect, "AS-AUTHZ-REDIRECT-OMITTED"),
+	one("authorize-loopback-port-fixed", idp.LoopbackAnyPort, "AS-AUTHZ-LOOPBACK-PORT"),
+	one("authorize-loopback-prefix", idp.LoopbackOnlyPort, "AS-AUTHZ-LOOPBACK-STRICT", "AS-AUTHZ-REDIRECT-*"),
+	one("authorize-response-type-ignored", idp.CheckResponseType, "AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "AS-AUTHZ-*"),
+	one("authorize-response-type-defaulted", idp.RequireResponseType, "AS-AUTHZ-RESPONSE-TYPE-MISSING"),
+	{"authorize-implicit", "response_type token brings an access token.", lacks(idp.NoImplicit, idp.CheckResponseType), []string{"AS-AUTHZ-NO-IMPLICIT"}, []string{"AS-AUTHZ-*"}},
+	{"authorize-id-token-in-url", "An ID token travels in the query of the answer.", responses("callback", func(m map[string]any) { m["id_token"] = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.AAAA" }), []string{"AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL"}, []string{"AS-AUTHZ-*"}},
+	one("authorize-odd-response-mode", idp.CheckResponseMode, "AS-AUTHZ-RESPONSE-MODE"),
+	one("authorize-state-decoded-twice", idp.KeepState, "AS-AUTHZ-STATE-EXACT", "AS-AUTHZ-STATE-ON-ERROR", "AS-AUTHZ-HEADER-INJECTION"),
+	one("authorize-state-invented", idp.NoInventedState, "AS-AUTHZ-STATE-ABSENT"),
+	one("authorize-error-without-state", idp.StateOnError, "AS-AUTHZ-STATE-ON-ERROR"),
+	{"authorize-no-iss", "Answers carry no iss, and none is promised.", func(o *reference.Options) {
+		lacks(idp.SendIssuer)(o)
+		metadata(func(d map[string]any) { delete(d, "authorization_response_iss_parameter_supported") })(o)
+	}, []string{"AS-AUTHZ-ISS-PRESENT"}, []string{"AS-META-*"}},
+	one("authorize-iss-reflected", idp.OwnIssuer, "AS-AUTHZ-ISS-EXACT"),
+	{"authorize-iss-unadvertised", "iss is sent, but the metadata does not say so.", metadata(func(d map[string]any) { delete(d, "authorization_response_iss_parameter_supported") }), []string{"AS-AUTHZ-ISS-ADVERTISED"}, []string{"AS-META-*"}},
+	one("authorize-iss-on-success-only", idp.IssuerOnError, "AS-AUTHZ-ISS-PROMISED", "AS-AUTHZ-ISS-PRESENT"),
+	one("authorize-last-duplicate-wins", idp.RefuseDuplicates, "AS-AUTHZ-DUPLICATE-PARAMS", "AS-PKCE-DOWNGRADE"),
+	one("authorize-unknown-parameters-refused", idp.IgnoreUnknown, "AS-AUTHZ-UNKNOWN-PARAMS"),
+	one("authorize-empty-scope-refused", idp.IgnoreEmpty, "AS-AUTHZ-EMPTY-PARAMS"),
+	one("authorize-error-with-200", idp.ErrorStatus, "AS-AUTHZ-ERROR-STATUS"),
+	one("authorize-type-error", idp.SurviveOddInput, "AS-AUTHZ-NO-SERVER-ERROR"),
+	one("authorize-error-quotes", idp.CleanErrorText, "AS-AUTHZ-ERROR-CHARSET"),
+	one("authorize-answer-unencoded", idp.EncodeAnswers, "AS-AUTHZ-HEADER-INJECTION", "AS-AUTHZ-*", "AS-*"),
+	one("authorize-unescaped-page", idp.EscapePages, "AS-AUTHZ-REFLECTED-XSS", "AS-CONSENT-XSS"),
+	one("authorize-denial-approved", idp.HonourDenial, "AS-AUTHZ-DENY"),
+	one("authorize-prompt-none-approves", idp.HonourPromptNone, "AS-AUTHZ-PROMPT-NONE"),
+	one("authorize-code-counts", idp.RandomCodes, "AS-AUTHZ-CODE-RANDOM", "AS-*"),
+	one("authorize-readable-code", idp.OpaqueCodes, "AS-AUTHZ-CODE-HIDES-CHALLENGE"),
+	one("authorize-cors", idp.NoCORSOnPages, "AS-AUTHZ-CORS-OFF"),
+	one("authorize-307", idp.SeeOther, "AS-AUTHZ-NO-307", "AS-*"),
+	one("authorize-cached", idp.NoStoreOnPages, "AS-AUTHZ-NO-STORE"),
+	one("authorize-framed", idp.NoFraming, "AS-AUTHZ-CLICKJACKING", "AS-PROXY-*"),
+	one("authorize-no-csp", idp.ContentSecurityPolicy, "AS-AUTHZ-CSP"),
+	one("authorize-early-redirect", idp.NoEarlyRedirect, "AS-AUTHZ-OPEN-REDIRECT-PRELOGIN"),
+	one("authorize-request-object", idp.NoRequestObjects, "AS-AUTHZ-REQUEST-OBJECT"),
+	one("authorize-form-decides", idp.ServerSideTransaction, "AS-AUTHZ-PARAM-TAMPERING"),
+	one("authorize-transaction-unbound", idp.BindTransaction, "AS-AUTHZ-TRANSACTION-BINDING", "AS-CONSENT-CSRF", "AS-LOGIN-CSRF"),
+	one("authorize-global-user", idp.UserPerSession, "AS-AUTHZ-SUBJECT-CORRECT", "AS-*"),
+}
+
+var pkce = []Flaw{
+	one("pkce-hexadecimal", idp.Base64URLChallenge, "AS-PKCE-RFC-VECTOR", "AS-PKCE-*"),
+	one("pkce-standard-base64", idp.URLAlphabet, "AS-PKCE-S256-ACCEPTED", "AS-*"),
+	one("pkce-optional", idp.RequireChallenge, "AS-PKCE-REQUIRE-CHALLENGE", "AS-PKCE-*", "AS-AUTHZ-*"),
+	one("pkce-optional-for-confidential", idp.RequireChallengeConfidential, "AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL", "AS-PKCE-*"),
+	one("pkce-plain", idp.RefusePlain, "AS-PKCE-REJECT-PLAIN", "AS-AUTHZ-DUPLICATE-PARAMS"),
+	one("pkce-no-method-no-check", idp.NoDefaultMethod, "AS-PKCE-METHOD-DEFAULT"),
+	one("pkce-unknown-method", idp.KnowMethod, "AS-PKCE-UNKNOWN-METHOD", "AS-PKCE-ERROR-CODES"),
+	one("pkce-any-challenge", idp.CheckChallengeFormat, "AS-PKCE-CHALLENGE-FORMAT", "AS-PKCE-*"),
+	one("pkce-verifier-optional", idp.RequireVerifier, "AS-PKCE-REJECT-MISSING-VERIFIER", "AS-PKCE-*", "AS-TOKEN-*"),
+	one("pkce-any-verifier", idp.CheckVerifier, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-*", "AS-TOKEN-*"),
+	one("pkce-verifier-prefix", idp.WholeVerifier, "AS-PKCE-REJECT-WRONG-VERIFIER"),
+	one("pkce-challenge-as-verifier", idp.HashVerifier, "AS-PKCE-REJECT-CHALLENGE-AS-VERIFIER"),
+	one("pkce-short-column", idp.LongVerifiers, "AS-PKCE-VERIFIER-BOUNDS"),
+	one("pkce-any-verifier-form", idp.CheckVerifierFormat, "AS-PKCE-VERIFIER-FORMAT"),
+	{"pkce-downgrade", "A verifier is ignored where the code has no challenge.", lacks(idp.NoDowngrade, idp.RequireChallengeConfidential), []string{"AS-PKCE-DOWNGRADE"}, []string{"AS-PKCE-*"}},
+	one("pkce-challenge-per-client", idp.ChallengePerCode, "AS-PKCE-PER-CODE", "AS-*"),
+	one("pkce-odd-errors", idp.PKCEErrors, "AS-PKCE-ERROR-CODES", "AS-PKCE-*", "AS-AUTHZ-*", "AS-TOKEN-*"),
+}
+
+var tokenEndpoint = []Flaw{
+	one("token-as-html", idp.TokenJSON, "AS-TOKEN-SUCCESS-SHAPE"),
+	one("token-stored", idp.TokenNoStore, "AS-TOKEN-NO-STORE"),
+	one("token-expiry-string", idp.NumericExpiry, "AS-TOKEN-EXPIRES-IN", "AS-INTROSPECT-*"),
+	one("token-for-a-year", idp.ShortLived, "AS-TOKEN-SHORT-LIVED", "AS-TOKEN-EXPIRES-IN", "AS-INTROSPECT-*"),
+	one("token-scope-constant", idp.ReportScope, "AS-TOKEN-SCOPE-REPORTED", "AS-*"),
+	one("token-query", idp.PostOnly, "AS-TOKEN-POST-ONLY", "AS-REVOKE-REQUEST-FORM", "AS-INTROSPECT-REQUEST-FORM"),
+	one("token-media-type-exact", idp.MediaTypeParameters, "AS-TOKEN-CONTENT-TYPE"),
+	one("token-json-null", idp.FormOnly, "AS-TOKEN-JSON-BODY"),
+	one("token-last-wins", idp.RefuseRepeated, "AS-TOKEN-DUPLICATE-PARAMS", "AS-*"),
+	one("token-empty-scope-refused", idp.IgnoreUnknownAtToken, "AS-TOKEN-UNKNOWN-AND-EMPTY"),
+	one("token-unknown-grant-crashes", idp.GrantErrors, "AS-TOKEN-GRANT-TYPE-ERRORS", "AS-*"),
+	one("token-password-grant", idp.NoPasswordGrant, "AS-TOKEN-PASSWORD-GRANT-OFF", "AS-META-*"),
+	one("token-public-client-credentials", idp.NoPublicCredentials, "AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC", "AS-META-*", "AS-DCR-NO-PRIVILEGED-GRANTS"),
+	one("token-unknown-code-crashes", idp.KnowCodes, "AS-TOKEN-INVALID-CODE", "AS-*"),
+	one("token-code-reusable", idp.SingleUse, "AS-TOKEN-CODE-SINGLE-USE", "AS-TOKEN-CODE-*"),
+	one("token-code-race", idp.AtomicCodes, "AS-TOKEN-CODE-RACE"),
+	one("token-replay-only-refused", idp.ReplayRevokes, "AS-TOKEN-CODE-REPLAY-REVOKES"),
+	one("token-any-replay-revokes", idp.ReplayNeedsProof, "AS-TOKEN-CODE-REPLAY-NO-DOS"),
+	one("token-code-of-any-client", idp.CodeClient, "AS-TOKEN-CODE-BOUND-CLIENT", "AS-TOKEN-*"),
+	one("token-any-redirect", idp.CodeRedirect, "AS-TOKEN-CODE-BOUND-REDIRECT", "AS-TOKEN-DUPLICATE-PARAMS"),
+	one("token-redirect-needed", idp.OptionalRedirect, "AS-TOKEN-REDIRECT-OPTIONAL"),
+	one("token-no-basic-challenge", idp.BasicChallenge, "AS-TOKEN-INVALID-CLIENT-BASIC"),
+	one("token-secret-optional", idp.CheckSecret, "AS-TOKEN-WRONG-SECRET", "AS-*"),
+	one("token-method-unpinned", idp.PinMethod, "AS-TOKEN-METHOD-PINNED", "AS-*"),
+	one("token-no-post-secret", idp.SecretByPost, "AS-TOKEN-SECRET-POST", "AS-META-AUTH-METHODS-TRUE", "AS-REVOKE-CLIENT-AUTH"),
+	one("token-basic-needs-client-id", idp.SecretByBasic, "AS-TOKEN-SECRET-BASIC", "AS-*"),
+	one("token-two-clients", idp.OneClient, "AS-TOKEN-TWO-METHODS", "AS-*"),
+	one("token-error-with-200", idp.ErrorShape, "AS-TOKEN-ERROR-SHAPE", "AS-*"),
+	one("token-error-echoes", idp.SilentErrors, "AS-TOKEN-ERROR-NO-LEAK"),
+	one("token-cors-on-success-only", idp.CORSOnErrors, "AS-TOKEN-CORS"),
+	one("token-grants-unchecked", idp.RegisteredGrants, "AS-TOKEN-UNAUTHORIZED-GRANT", "AS-REFRESH-CLIENT-CAPABILITY"),
+	one("token-type-confusion", idp.KnowTokenType, "AS-TOKEN-TYPE-CONFUSION"),
+	one("token-oversized", idp.BoundedInput, "AS-TOKEN-OVERSIZED"),
+	one("token-bare-claims", idp.TokenClaims, "AS-TOKEN-JWT-CLAIMS"),
+	{"token-readable", "Access tokens are the user's name, encoded.", lacks(idp.UniqueTokens), []string{"AS-TOKEN-RANDOM"}, []string{"AS-*", "RS-*"}},
+}
+
+var refreshing = []Flaw{
+	one("refresh-handler-missing", idp.WorkingRefresh, "AS-REFRESH-WORKS", "AS-*"),
+	one("refresh-same-access", idp.FreshAccess, "AS-REFRESH-NEW-ACCESS-TOKEN", "AS-*"),
+	one("refresh-counts", idp.RandomRefresh, "AS-REFRESH-RANDOM", "AS-*"),
+	one("refresh-unknown-crashes", idp.KnowRefresh, "AS-REFRESH-INVALID", "AS-*"),
+	one("refresh-side-door", idp.NoSideDoor, "AS-REFRESH-SIDE-ENDPOINTS"),
+	one("refresh-narrow-for-good", idp.NarrowOnce, "AS-REFRESH-SCOPE-NARROW"),
+	one("refresh-widens", idp.NoWidening, "AS-REFRESH-SCOPE-WIDEN"),
+	one("refresh-no-rotation", idp.RotateRefresh, "AS-REFRESH-ROTATES"),
+	one("refresh-old-lives", idp.OldRefreshDies, "AS-REFRESH-OLD-DIES", "AS-REFRESH-*"),
+	one("refresh-reuse-only-refused", idp.ReuseRevokesFamily, "AS-REFRESH-REUSE-REVOKES-FAMILY", "AS-REFRESH-REUSE-KILLS-ACCESS"),
+	one("refresh-reuse-spares-access", idp.ReuseKillsAccess, "AS-REFRESH-REUSE-KILLS-ACCESS"),
+	one("refresh-race", idp.OneLineage, "AS-REFRESH-RACE", "AS-REFRESH-*"),
+	one("refresh-any-client", idp.RefreshClient, "AS-REFRESH-BOUND-CLIENT"),
+	one("refresh-without-secret", idp.RefreshNeedsSecret, "AS-REFRESH-CONFIDENTIAL-AUTH"),
+	one("refresh-for-everybody", idp.RegisteredGrants, "AS-REFRESH-CLIENT-CAPABILITY", "AS-TOKEN-UNAUTHORIZED-GRANT"),
+}
+
+var inspection = []Flaw{
+	one("revoke-nothing", idp.RevokeRefresh, "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-*", "AS-REFRESH-REVOKED"),
+	{"revoke-only-access", "Revocation knows access tokens only.", lacks(idp.RevokeRefresh), []string{"AS-REFRESH-REVOKED"}, []string{"AS-REVOKE-*"}},
+	one("revoke-access-lives", idp.RevokeAccess, "AS-REVOKE-ACCESS-TOKEN", "AS-INTROSPECT-INACTIVE", "AS-USERINFO-TOKEN-STATE"),
+	one("revoke-spares-access", idp.RevokeGrant, "AS-REVOKE-REFRESH-KILLS-ACCESS"),
+	one("revoke-unknown-404", idp.RevokeUnknown, "AS-REVOKE-UNKNOWN-200", "AS-REVOKE-*"),
+	one("revoke-others", idp.RevokeOwn, "AS-REVOKE-WRONG-CLIENT"),
+	one("revoke-without-secret", idp.RevokeAuthenticates, "AS-REVOKE-CLIENT-AUTH", "AS-REVOKE-*"),
+	one("revoke-needs-secret", idp.RevokePublic, "AS-REVOKE-PUBLIC-CLIENT", "AS-*"),
+	one("revoke-hint-enum", idp.RevokeAnyHint, "AS-REVOKE-HINTS"),
+	one("revoke-by-url", idp.RevokeByPost, "AS-REVOKE-REQUEST-FORM"),
+	one("revoke-no-cors", idp.RevokeCORS, "AS-REVOKE-CORS"),
+	one("introspect-open", idp.IntrospectAuth, "AS-INTROSPECT-AUTH-REQUIRED", "AS-INTROSPECT-*"),
+	one("introspect-bad-base64", idp.IntrospectErrors, "AS-INTROSPECT-BAD-CREDENTIALS", "AS-INTROSPECT-*"),
+	one("introspect-strings", idp.IntrospectShape, "AS-INTROSPECT-ACTIVE-SHAPE", "AS-INTROSPECT-*"),
+	one("introspect-dead-active", idp.IntrospectState, "AS-INTROSPECT-INACTIVE"),
+	one("introspect-tells-why", idp.IntrospectSilence, "AS-INTROSPECT-NO-LEAK"),
+	one("introspect-any-client", idp.IntrospectOwn, "AS-INTROSPECT-OTHER-CLIENT"),
+	one("introspect-hint-hides", idp.IntrospectAnyHint, "AS-INTROSPECT-REQUEST-FORM"),
+	one("introspect-refresh-as-access", idp.IntrospectTypes, "AS-INTROSPECT-REFRESH-TOKEN", "AS-INTROSPECT-INACTIVE"),
+	one("tokeninfo-open", idp.NoTokenInfo, "AS-INTROSPECT-SIDE-ENDPOINTS"),
+	one("userinfo-no-challenge", idp.UserinfoChallenge, "AS-USERINFO-UNAUTHENTICATED"),
+	one("userinfo-client-as-sub", idp.UserinfoSubject, "AS-USERINFO-SHAPE"),
+	one("userinfo-all-claims", idp.UserinfoScopes, "AS-USERINFO-SCOPES"),
+	one("userinfo-dead-token", idp.UserinfoState, "AS-USERINFO-TOKEN-STATE"),
+	one("userinfo-query", idp.UserinfoHeaderOnly, "AS-USERINFO-NO-QUERY-TOKEN"),
+	one("userinfo-password-hash", idp.UserinfoClean, "AS-USERINFO-HYGIENE"),
+}
