@@ -1,13 +1,16 @@
 package suites
 
 import (
+	"github.com/mcpauth/conformance/suites/audience"
 	"github.com/mcpauth/conformance/suites/authorization"
 	"github.com/mcpauth/conformance/suites/challenge"
+	"github.com/mcpauth/conformance/suites/consent"
 	"github.com/mcpauth/conformance/suites/credentials"
 	"github.com/mcpauth/conformance/suites/discovery"
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/introspection"
 	"github.com/mcpauth/conformance/suites/keys"
+	"github.com/mcpauth/conformance/suites/login"
 	"github.com/mcpauth/conformance/suites/metadata"
 	"github.com/mcpauth/conformance/suites/pkce"
 	"github.com/mcpauth/conformance/suites/refresh"
@@ -29,12 +32,15 @@ var areas = []check.Area{
 	{Name: "keys", Register: keys.Register},
 	{Name: "registration", Register: registration.Register},
 	{Name: "authorization", Register: authorization.Register},
+	{Name: "login", Register: login.Register},
+	{Name: "consent", Register: consent.Register},
 	{Name: "pkce", Register: pkce.Register},
 	{Name: "token", Register: token.Register},
 	{Name: "refresh", Register: refresh.Register},
 	{Name: "revocation", Register: revocation.Register},
 	{Name: "introspection", Register: introspection.Register},
 	{Name: "userinfo", Register: userinfo.Register},
+	{Name: "audience", Register: audience.Register},
 	{Name: "scope", Register: scope.Register},
 	{Name: "tokenvalidation", Register: tokenvalidation.Register},
 	{Name: "credentials", Register: credentials.Register},

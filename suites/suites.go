@@ -60,6 +60,8 @@ type Config struct {
 	// Driver is how users sign in: auto, browser, or form. Empty is auto: plain forms, and a browser for
 	// what they cannot do.
 	Driver string
+	// BrowserNoSandbox runs the browser without its sandbox, which root in a container needs.
+	BrowserNoSandbox bool
 	// Patience is how long the target may take to honour a revocation; 5 s if zero.
 	Patience time.Duration
 	// Header is sent with every request to the target's origin, for servers behind a gate. The values
@@ -83,7 +85,7 @@ type Config struct {
 	RootCAs *x509.CertPool
 
 	Timeout     time.Duration // of the whole run; 10 minutes if zero
-	MaxRequests int           // of the whole run; 2000 if zero
+	MaxRequests int           // of the whole run; 5000 if zero
 	Concurrency int           // requests in flight; 16 if zero, 32 on loopback
 	Rate        float64       // requests per second; 50 if zero, unlimited on loopback
 

@@ -198,7 +198,7 @@ func TestListAndExplain(t *testing.T) {
 	var all []struct{ ID, Status, Area string }
 	require.NoError(t, json.Unmarshal([]byte(out), &all))
 	assert.Len(t, all, 538)
-	code, out, _ = mcpauth(t, nil, "list", "--area", "pkce", "--level", "must", "--revision", "2025-11-25", "--tier", "T2", "--label", "pending")
+	code, out, _ = mcpauth(t, nil, "list", "--area", "pkce", "--level", "must", "--revision", "2025-11-25", "--tier", "T2")
 	require.Zero(t, code)
 	assert.Contains(t, out, "AS-PKCE-REJECT-WRONG-VERIFIER")
 	assert.NotContains(t, out, "RS-DISC")

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -21,6 +22,7 @@ type options struct {
 	revisions, only, skip, origins, headers, allowHosts, connectTo []string
 	reports                                                        []string
 	labelFilter, failOn, tokenEnv, caFile, colour                  string
+	signIn                                                         signIn
 	intrusive                                                      bool
 	strict, verbose, quiet                                         bool
 	timeout                                                        time.Duration
@@ -34,6 +36,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.skip, "skip", nil, "leave these requirements out (ids or globs)")
 	f.StringVar(&o.labelFilter, "label-filter", "", "run what a Ginkgo label filter selects, over ids, areas, levels, tiers, roles")
 	f.StringVar(&o.tokenEnv, "token-env", "", "name of the environment variable that holds a valid access token (never the token itself)")
+	o.signIn.register(f)
 	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
 	f.StringSliceVar(&o.origins, "origin", nil, "a browser origin that the server is meant to allow")
 	f.StringArrayVar(&o.reports, "report", nil, "write a report: junit, json or console, with =PATH or to standard output (repeatable)")
@@ -44,7 +47,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
-	f.IntVar(&o.maxRequests, "max-requests", 2000, "for the whole run")
+	f.IntVar(&o.maxRequests, "max-requests", 5000, "for the whole run")
 	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 16, on loopback 32)")
 	f.Float64Var(&o.rate, "rate", 0, "requests per second (default 50, on loopback unlimited)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict, not only those that need attention")
@@ -72,6 +75,7 @@ func runCommand() *cobra.Command {
 		Use:   "run [URL]",
 		Short: "Test the server at a URL",
 		Example: `  mcpauth run https://mcp.example.com/mcp
+  MCPAUTH_PASSWORD=... mcpauth run https://mcp.example.com/mcp --username alice
   TOKEN=... mcpauth run https://mcp.example.com/mcp --token-env TOKEN --report junit=report.xml`,
 		Args:    cobra.MaximumNArgs(1),
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
@@ -116,7 +120,9 @@ func (o *options) demo(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	cfg.Token = r.Token()
+	if len(cfg.Users) == 0 {
+		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob)}
+	}
 	fmt.Fprintf(c.ErrOrStderr(), "testing the embedded reference server at %s\n", r.URL)
 	return o.execute(c, cfg)
 }
@@ -147,6 +153,9 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 			return bad("%w", err)
 		}
 		cfg.Token = token
+	}
+	if err := o.signIn.apply(c, &cfg); err != nil {
+		return bad("%w", err)
 	}
 	for _, h := range o.headers {
 		name, variable, ok := strings.Cut(h, "=")

@@ -29,7 +29,7 @@ func one(name string, d idp.Defence, noticed string, also ...string) Flaw {
 var authorizationEndpoint = []Flaw{
 	one("authorize-post-only", idp.AuthorizeByGet, "AS-AUTHZ-GET", "AS-*"),
 	one("authorize-demo-mode", idp.AuthenticateUser, "AS-AUTHZ-USER-AUTHENTICATED", "AS-*"),
-	one("authorize-unknown-client-redirected", idp.KnowClient, "AS-AUTHZ-UNKNOWN-CLIENT", "AS-AUTHZ-*"),
+	one("authorize-unknown-client-redirected", idp.KnowClient, "AS-AUTHZ-UNKNOWN-CLIENT", "AS-AUTHZ-*", "AS-DCRM-DELETE"),
 	one("authorize-missing-client-crashes", idp.RequireClient, "AS-AUTHZ-MISSING-CLIENT", "AS-AUTHZ-ERROR-STATUS", "AS-META-ENDPOINTS-EXIST"),
 	one("authorize-any-redirect", idp.MatchRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"),
 	one("authorize-redirect-prefix", idp.MatchWholeRedirect, "AS-AUTHZ-REDIRECT-EXACT", "AS-AUTHZ-LOOPBACK-*"),
@@ -71,7 +71,7 @@ var authorizationEndpoint = []Flaw{
 	one("authorize-no-csp", idp.ContentSecurityPolicy, "AS-AUTHZ-CSP"),
 	one("authorize-early-redirect", idp.NoEarlyRedirect, "AS-AUTHZ-OPEN-REDIRECT-PRELOGIN"),
 	one("authorize-request-object", idp.NoRequestObjects, "AS-AUTHZ-REQUEST-OBJECT"),
-	one("authorize-form-decides", idp.ServerSideTransaction, "AS-AUTHZ-PARAM-TAMPERING"),
+	one("authorize-form-decides", idp.ServerSideTransaction, "AS-AUTHZ-PARAM-TAMPERING", "AS-LOGIN-RETURN-URL"),
 	one("authorize-transaction-unbound", idp.BindTransaction, "AS-AUTHZ-TRANSACTION-BINDING", "AS-CONSENT-CSRF", "AS-LOGIN-CSRF"),
 	one("authorize-global-user", idp.UserPerSession, "AS-AUTHZ-SUBJECT-CORRECT", "AS-*"),
 }

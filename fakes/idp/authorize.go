@@ -622,7 +622,11 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 	}
 	s.codes[value] = c
 	key := user + " " + t.client.id
-	s.approved[key] = append(slices.Clone(s.approved[key]), scopes...)
+	for _, v := range scopes {
+		if !slices.Contains(s.approved[key], v) {
+			s.approved[key] = append(slices.Clone(s.approved[key]), v)
+		}
+	}
 	s.mu.Unlock()
 	answer := url.Values{"code": {value}}
 	if !b.has(NoImplicit) && strings.Contains(t.responseType, "token") {

@@ -65,7 +65,6 @@ type refreshToken struct {
 	grant  *grant
 	scopes []string
 	used   bool
-	next   string // what its use brought, for a flaw
 }
 
 // Clients is the number of clients registered and not deleted.

@@ -149,7 +149,11 @@ func (s *Server) verify(token string) *caller {
 	if !s.signed(parts, alg, kid, header.JWK) {
 		return nil
 	}
-	if claims.Issuer != s.Issuer || claims.Expires <= time.Now().Unix() || !audience(claims.Audience, s.Resource) {
+	me := s.Resource
+	if p.Audience != "" {
+		me = p.Audience
+	}
+	if claims.Issuer != s.Issuer || claims.Expires <= time.Now().Unix() || !audience(claims.Audience, me) {
 		return nil
 	}
 	if p.CheckRevocation && s.Revoked != nil && s.Revoked(claims.ID) {

@@ -28,18 +28,19 @@ type Policy struct {
 	NoCookieToken     bool
 	OnlyBearer        bool // false: any scheme, or none, counts
 	SchemeAnyCase     bool
-	OneCredential     bool // false: of two Authorization fields any may be good
-	StrictSyntax      bool // false: quotes around the token are dropped
-	Verify            bool // false: any bearer string counts
-	VerifySignature   bool // false: any JWT with the right claims counts
-	RefuseNone        bool // false: alg none in odd spellings counts
-	RefuseSymmetric   bool // false: HS256 with the public key counts
-	RefuseEmbedded    bool // false: the header's jwk is trusted
-	RefuseKidPath     bool // false: a kid that is a path selects the empty key
-	RefuseWeakSecret  bool // false: HS256 with "your-jwt-secret-key" counts
-	KidOnly           bool // false: a known kid is enough
-	CheckRevocation   bool // false: a revoked token lives until it expires
-	FetchesHeaderURLs bool // true: jku and x5u are fetched
+	OneCredential     bool   // false: of two Authorization fields any may be good
+	StrictSyntax      bool   // false: quotes around the token are dropped
+	Verify            bool   // false: any bearer string counts
+	VerifySignature   bool   // false: any JWT with the right claims counts
+	RefuseNone        bool   // false: alg none in odd spellings counts
+	RefuseSymmetric   bool   // false: HS256 with the public key counts
+	RefuseEmbedded    bool   // false: the header's jwk is trusted
+	RefuseKidPath     bool   // false: a kid that is a path selects the empty key
+	RefuseWeakSecret  bool   // false: HS256 with "your-jwt-secret-key" counts
+	KidOnly           bool   // false: a known kid is enough
+	CheckRevocation   bool   // false: a revoked token lives until it expires
+	FetchesHeaderURLs bool   // true: jku and x5u are fetched
+	Audience          string // the audience demanded, if not the server's own URL
 	SampleToken       string
 
 	// How it refuses.

@@ -104,6 +104,8 @@ func response() {
 	Must("AS-AUTHZ-DENY", func(t *T) {
 		g := t.Decided(t.Authorize(Denying()))
 		switch {
+		case g.Code() != "" && !g.Consented:
+			t.NotApplicable("this request is not asked about, since the client was approved before")
 		case g.Code() != "":
 			t.Unmet(g.Exchange, "error access_denied", "denying brings a code")
 		case g.Stage == login.AtConsent:

@@ -17,6 +17,7 @@ import (
 // Register registers the area.
 func Register() {
 	Describe("RFC 7517 section 5: JWK Set Format", keySet)
+	Describe("RFC 7515 section 5.2: signatures of issued tokens", issued)
 }
 
 func keySet() {

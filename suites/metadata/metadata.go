@@ -19,6 +19,7 @@ func Register() {
 	Describe("RFC 8414 section 3: Obtaining Authorization Server Metadata", obtaining)
 	Describe("RFC 8414 section 2: Authorization Server Metadata", members)
 	Describe("MCP Authorization: Authorization Server Metadata Discovery", promises)
+	Describe("RFC 8414 section 2: what the metadata claims, tried", behaviour)
 }
 
 func members() {

@@ -626,6 +626,9 @@ func (t *T) Clients() map[string]*oauth.Client {
 
 // RealScope is the scope that a token has by its own claims, or by introspection of the client's own token.
 func (t *T) RealScope(tokens *oauth.Tokens) ([]string, bool) {
+	if tokens == nil {
+		return nil, false
+	}
 	if _, claims := oauth.Claims(tokens.Access); claims != nil {
 		for _, name := range []string{"scope", "scp"} {
 			if s := claims.String(name); s != "" {
@@ -643,3 +646,6 @@ func (t *T) RealScope(tokens *oauth.Tokens) ([]string, bool) {
 	}
 	return nil, false
 }
+
+// Transcript is what the check has sent so far.
+func (t *T) Transcript() []*reports.Exchange { return slices.Clone(t.transcript) }

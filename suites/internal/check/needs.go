@@ -91,9 +91,7 @@ func (e *Engine) needLogin(t *T) *stop {
 	if s.UserCount() == 0 {
 		return &stop{reports.NotTested, "it needs a user who signs in; give one with --username (" + s.Why + ")"}
 	}
-	for _, ex := range s.Exchanges() {
-		t.transcript = append(t.transcript, ex)
-	}
+	t.transcript = append(t.transcript, s.Exchanges()...)
 	return &stop{reports.Inconclusive, "no user could sign in: " + s.Why}
 }
 

@@ -186,6 +186,11 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 	if err == nil && !strings.Contains(location, "://") && to.Scheme == from.Scheme {
 		target = to.String()
 	}
+	if to != nil {
+		for name, values := range to.Query() { // wherever it goes: a code is a secret
+			w.hide(name, values...)
+		}
+	}
 	w.out.Hops = append(w.out.Hops, Hop{status, w.req.Method, w.req.URL, target, w.carries})
 	if rest, ok := answers(w.route.RedirectURI, target); ok {
 		w.answered(target, rest)

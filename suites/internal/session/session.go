@@ -133,6 +133,11 @@ func (s *Session) Exchanges() []*reports.Exchange {
 // takes a resource indicator.
 func (s *Session) Begin(ctx context.Context) {
 	c, why := s.Client(ctx, Public)
+	if c == nil && s.Register && len(s.Input.Clients) == 0 { // some servers know loopback by its name only
+		s.Callback = strings.Replace(s.Callback, "127.0.0.1", "localhost", 1)
+		s.clients = map[string]*entry{}
+		c, why = s.Client(ctx, Public)
+	}
 	if c == nil {
 		if c, _ = s.Client(ctx, Confidential); c == nil {
 			s.Why = why

@@ -32,7 +32,7 @@ type Limits struct {
 	Body        int64         // bytes of response body after decompression, 1 MiB
 	Ratio       int64         // decompressed to compressed, 100
 	Events      int           // server-sent events of one stream, 256
-	Requests    int64         // of the whole run, 2000
+	Requests    int64         // of the whole run, 5000
 	Concurrency int           // requests in flight, 16
 	Rate        float64       // requests per second; 0 is unlimited
 }
@@ -48,7 +48,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Header, 64<<10)
 	def(&l.Body, 1<<20)
 	def(&l.Ratio, 100)
-	def(&l.Requests, 2000)
+	def(&l.Requests, 5000)
 	if l.Events == 0 {
 		l.Events = 256
 	}

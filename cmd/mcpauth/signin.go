@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mcpauth/conformance/suites"
+)
+
+// signIn are the flags about users, clients and the login. Secrets come from the environment only: a command
+// line is public on the machine.
+type signIn struct {
+	username, passwordEnv, oneTimeEnv       string
+	secondUsername, secondPasswordEnv       string
+	clientID, clientSecretEnv, clientMethod string
+	redirectURI, driver                     string
+	scopes                                  []string
+	allowRegistration, noSandbox            bool
+	patience                                time.Duration
+}
+
+func (s *signIn) register(f *pflag.FlagSet) {
+	f.StringVar(&s.username, "username", "", "sign in as this user; the password comes from the environment")
+	f.StringVar(&s.passwordEnv, "password-env", "MCPAUTH_PASSWORD", "name of the environment variable with the user's password")
+	f.StringVar(&s.oneTimeEnv, "totp-env", "MCPAUTH_TOTP", "name of the environment variable with the base32 secret of the user's authenticator, if any")
+	f.StringVar(&s.secondUsername, "second-username", "", "a second user, so that checks across users can run")
+	f.StringVar(&s.secondPasswordEnv, "second-password-env", "MCPAUTH_SECOND_PASSWORD", "name of the environment variable with the second user's password")
+	f.StringVar(&s.clientID, "client-id", "", "a client registered at the authorization server by hand")
+	f.StringVar(&s.clientSecretEnv, "client-secret-env", "MCPAUTH_CLIENT_SECRET", "name of the environment variable with that client's secret, if it has one")
+	f.StringVar(&s.clientMethod, "client-auth-method", "", "how that client authenticates: none, client_secret_basic or client_secret_post (default: by whether it has a secret)")
+	f.StringVar(&s.redirectURI, "redirect-uri", "", "the redirect URI of that client")
+	f.StringSliceVar(&s.scopes, "scope", nil, "scopes to request at login (default: the challenge's, then the resource's)")
+	f.BoolVar(&s.allowRegistration, "register", false, "allow clients to be registered at the authorization server (default: on loopback, and with --username)")
+	f.StringVar(&s.driver, "login", "auto", "how users sign in: auto, browser or form")
+	f.BoolVar(&s.noSandbox, "browser-no-sandbox", false, "run the browser without its sandbox, as root in a container needs")
+	f.DurationVar(&s.patience, "patience", 0, "how long a revocation may take to have its effect (default 5s)")
+}
+
+// apply reads the secrets and fills the configuration.
+func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
+	switch s.driver {
+	case "auto", "browser", "form":
+	default:
+		return fmt.Errorf("--login %q: want auto, browser or form", s.driver)
+	}
+	cfg.Driver, cfg.Scopes, cfg.Patience, cfg.BrowserNoSandbox = s.driver, s.scopes, s.patience, s.noSandbox
+	if f := c.Flags().Lookup("register"); f.Changed {
+		cfg.Register = &s.allowRegistration
+	}
+	for _, u := range []struct{ name, flag, password, oneTime string }{
+		{s.username, "--username", s.passwordEnv, s.oneTimeEnv}, {s.secondUsername, "--second-username", s.secondPasswordEnv, ""},
+	} {
+		if u.name == "" {
+			continue
+		}
+		password := os.Getenv(u.password)
+		if password == "" {
+			return fmt.Errorf("%s %s: the environment variable %s, which should hold the password, is not set", u.flag, u.name, u.password)
+		}
+		user := suites.User{Name: u.name, Password: password}
+		if u.oneTime != "" {
+			user.OneTime = os.Getenv(u.oneTime)
+		}
+		cfg.Users = append(cfg.Users, user)
+	}
+	if s.secondUsername != "" && s.username == "" {
+		return fmt.Errorf("--second-username needs --username")
+	}
+	if s.clientID == "" {
+		return nil
+	}
+	client := suites.Client{ID: s.clientID, Secret: os.Getenv(s.clientSecretEnv), Method: s.clientMethod, RedirectURI: s.redirectURI}
+	if client.RedirectURI == "" {
+		return fmt.Errorf("--client-id needs --redirect-uri, the one that is registered for the client")
+	}
+	if client.Method == "" {
+		if client.Method = "none"; client.Secret != "" {
+			client.Method = "client_secret_basic"
+		}
+	}
+	if client.Method != "none" && client.Secret == "" {
+		return fmt.Errorf("--client-auth-method %s: the environment variable %s, which should hold the secret, is not set", client.Method, s.clientSecretEnv)
+	}
+	cfg.Clients = append(cfg.Clients, client)
+	return nil
+}

@@ -1,0 +1,93 @@
+package flaws
+
+import (
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+var registrations = []Flaw{
+	one("dcr-200", idp.RegisterCreated, "AS-DCR-SUCCESS-SHAPE", "AS-DCR-SUPPORTED"),
+	one("dcr-silent", idp.EchoMetadata, "AS-DCR-ECHO-METADATA", "AS-DCR-DEFAULTS", "AS-*"),
+	one("dcr-nulls", idp.NoNulls, "AS-DCR-NO-NULLS"),
+	one("dcr-secret-for-public", idp.NoSecretForPublic, "AS-DCR-PUBLIC-NO-SECRET"),
+	one("dcr-secret-without-expiry", idp.SecretExpiry, "AS-DCR-SECRET-EXPIRY"),
+	one("dcr-secret-does-not-work", idp.WorkingSecret, "AS-DCR-SECRET-WORKS", "AS-*"),
+	one("dcr-no-defaults", idp.RegistrationDefaults, "AS-DCR-DEFAULTS"),
+	one("dcr-strict-schema", idp.IgnoreUnknownMetadata, "AS-DCR-UNKNOWN-IGNORED"),
+	one("dcr-no-application-type", idp.AnyApplicationType, "AS-DCR-APPLICATION-TYPE"),
+	one("dcr-javascript", idp.SafeSchemes, "AS-DCR-REJECT-DANGEROUS-SCHEME", "AS-DCRM-UPDATE-REVALIDATES"),
+	one("dcr-plain-http", idp.NoPlainHTTP, "AS-DCR-REJECT-PLAIN-HTTP", "AS-DCR-REJECT-LOOPBACK-LOOKALIKE"),
+	one("dcr-lookalike", idp.ExactLoopback, "AS-DCR-REJECT-LOOPBACK-LOOKALIKE", "AS-DCR-REJECT-NON-ABSOLUTE"),
+	one("dcr-fragment", idp.NoFragments, "AS-DCR-REJECT-FRAGMENT", "AS-DCR-*"),
+	one("dcr-scheme-relative", idp.AbsoluteRedirects, "AS-DCR-REJECT-NON-ABSOLUTE"),
+	one("dcr-patterns", idp.NoWildcards, "AS-DCR-WILDCARD"),
+	one("dcr-any-scheme", idp.PrivateSchemes, "AS-DCR-PRIVATE-SCHEME"),
+	one("dcr-no-redirects", idp.RequireRedirects, "AS-DCR-REDIRECTS-REQUIRED", "AS-DCR-MALFORMED-BODY"),
+	one("dcr-framework-errors", idp.RegistrationErrors, "AS-DCR-ERROR-SHAPE"),
+	one("dcr-null-crashes", idp.SurviveOddBodies, "AS-DCR-MALFORMED-BODY"),
+	one("dcr-implicit", idp.ConsistentTypes, "AS-DCR-CONSISTENT-TYPES", "AS-DCR-ERROR-SHAPE"),
+	one("dcr-client-credentials", idp.NoPrivilegedGrants, "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DCR-*"),
+	one("dcr-scope-forgotten", idp.RegisteredScope, "AS-DCR-SCOPE-LIMITS"),
+	one("dcr-chosen-id", idp.OwnIDs, "AS-DCR-NO-CLIENT-CHOSEN-IDS", "AS-*"),
+	one("dcr-secret-counts", idp.RandomSecrets, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-*"),
+	one("dcr-stored", idp.RegisterNoStore, "AS-DCR-NO-STORE"),
+	one("dcr-client-list", idp.NoClientList, "AS-DCR-METHODS"),
+	one("dcr-forgotten", idp.ClientsKept, "AS-DCR-CLIENT-USABLE", "AS-*"),
+	one("dcr-localhost-only", idp.LoopbackRegistered, "AS-DCR-LOOPBACK-ACCEPTED", "AS-*"),
+	one("dcr-fetches", idp.NoFetching, "AS-DCR-SSRF-METADATA-URLS"),
+	one("dcr-believes-statements", idp.NoUnsignedStatements, "AS-DCR-SOFTWARE-STATEMENT"),
+	one("dcr-one-client-for-all", idp.DistinctClients, "AS-DCR-NO-SHARED-UPSTREAM", "AS-*"),
+	one("dcrm-any-token", idp.ManagementToken, "AS-DCRM-TOKEN-REQUIRED", "AS-*"),
+	one("dcrm-update-unchecked", idp.RevalidateUpdates, "AS-DCRM-UPDATE-REVALIDATES"),
+	one("dcrm-delete-does-nothing", idp.DeleteClients, "AS-DCRM-DELETE"),
+}
+
+var consents = []Flaw{
+	{"consent-never", "A signed-in user is never asked.", behaviour(func(b *idp.Behaviour) { b.Consent = "never" }), []string{"AS-CONSENT-REQUIRED", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE"}, []string{"AS-AUTHZ-PROMPT-NONE", "AS-CONSENT-*"}},
+	{"consent-per-client", "A client that was approved once is approved for every scope.", behaviour(func(b *idp.Behaviour) { b.Consent = "client" }), []string{"AS-CONSENT-NEW-SCOPE"}, []string{"AS-CONSENT-NO-SILENT-REPEAT"}},
+	{"consent-remembered", "A client that was approved once is not asked about again.", behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), []string{"AS-CONSENT-NO-SILENT-REPEAT"}, []string{"AS-CONSENT-NEW-SCOPE"}},
+	one("consent-anonymous", idp.ConsentNamesClient, "AS-CONSENT-CONTENT"),
+	one("consent-without-scopes", idp.ConsentNamesScopes, "AS-CONSENT-CONTENT"),
+	one("consent-without-host", idp.ConsentNamesRedirect, "AS-CONSENT-CONTENT"),
+	one("consent-no-csrf-token", idp.CheckCSRF, "AS-CONSENT-CSRF"),
+	one("consent-by-get", idp.ConsentPost, "AS-CONSENT-CSRF"),
+	one("consent-markup", idp.EscapePages, "AS-CONSENT-XSS", "AS-AUTHZ-REFLECTED-XSS"),
+	one("login-any-password", idp.CheckPassword, "AS-LOGIN-REJECT-WRONG-PASSWORD"),
+	one("login-tells-users", idp.SameLoginError, "AS-LOGIN-REJECT-WRONG-PASSWORD"),
+	one("login-demo-user", idp.NoDemoCredentials, "AS-LOGIN-NO-DEFAULT-CREDENTIALS"),
+	one("login-no-csrf-token", idp.LoginCSRF, "AS-LOGIN-CSRF"),
+	{"login-session-kept", "The session id from before the login stays.", lacks(idp.FreshSession), []string{"AS-LOGIN-SESSION-FIXATION"}, nil},
+	one("login-bare-cookies", idp.CookieAttributes, "AS-LOGIN-COOKIE-ATTRIBUTES"),
+	one("login-by-get", idp.LoginByPost, "AS-LOGIN-POST-ONLY", "AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL"),
+	one("login-open-redirect", idp.FixedReturn, "AS-LOGIN-RETURN-URL"),
+	one("login-foreign-script", idp.OwnPagesOnly, "AS-LOGIN-DISCLOSURE"),
+}
+
+var grants = []Flaw{
+	one("scope-copied", idp.KnownScopes, "AS-SCOPE-UNKNOWN", "AS-*"),
+	one("scope-lower-cased", idp.ScopeCase, "AS-SCOPE-SYNTAX", "AS-SCOPE-*"),
+	one("scope-at-token", idp.NoScopeAtToken, "AS-SCOPE-ESCALATION-AT-TOKEN"),
+	one("scope-extra", idp.RequestedScopesOnly, "AS-SCOPE-GRANTED-SUBSET", "AS-*"),
+	one("scope-of-the-form", idp.ConsentedScopesOnly, "AS-SCOPE-CONSENT-HONOURED", "AS-*"),
+	one("scope-default-all", idp.NamedDefaultScope, "AS-SCOPE-DEFAULT"),
+	{"scope-unobtainable", "The resource publishes a scope that the authorization server does not know.", prm(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "notes:write", "notes:share"} }), []string{"AS-SCOPE-ADVERTISED-OBTAINABLE"}, []string{"AS-*", "RS-*"}},
+	one("scope-no-step-up", idp.StepUp, "AS-SCOPE-STEP-UP", "AS-*"),
+	one("resource-parameter-refused", idp.KnowResource, "AS-RES-ACCEPTED", "AS-*"),
+	one("audience-fixed", idp.BindAudience, "AS-RES-AUDIENCE-BOUND", "AS-*", "RS-*"),
+	one("audience-copied", idp.KnownResources, "AS-RES-UNKNOWN-TARGET", "AS-RES-*"),
+	one("resource-with-fragment", idp.ResourceForm, "AS-RES-MALFORMED"),
+	one("resource-prefix", idp.WholeResource, "AS-RES-CANONICAL-VARIANTS", "AS-RES-*"),
+	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "AS-*", "RS-*"),
+	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-*", "RS-*"),
+	one("id-token-for-the-server", idp.RightIDToken, "AS-KEYS-ID-TOKEN"),
+	{"metadata-lists-grant", "client_credentials is listed, but not implemented.", metadata(func(d map[string]any) {
+		d["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials"}
+	}), []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"}, nil},
+	{"metadata-without-none", "Public clients are registered, but none is not listed.", metadata(func(d map[string]any) {
+		d["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
+	}), []string{"AS-META-AUTH-METHODS-LISTED"}, nil},
+	{"metadata-lists-post", "client_secret_post is listed, but does not work.", lacks(idp.SecretByPost), []string{"AS-META-AUTH-METHODS-TRUE"}, []string{"AS-TOKEN-SECRET-POST", "AS-REVOKE-CLIENT-AUTH"}},
+	{"prm-names-another-resource", "The verifier refuses the audience that the metadata tells clients to request.", func(o *reference.Options) {
+		o.Policy.Audience = "https://configured.example/mcp"
+	}, []string{"RS-AUD-MATCHES-PRM"}, []string{"AS-*", "RS-*"}},
+}

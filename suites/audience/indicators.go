@@ -1,0 +1,162 @@
+// Package audience holds the checks on what a token is meant for: resource indicators at the authorization
+// server (RFC 8707) and the audience at the MCP server.
+package audience
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// Register registers the area.
+func Register() {
+	Describe("RFC 8707 section 2: Resource Parameter", indicators)
+	Describe("MCP Authorization: Token Audience Binding and Validation", binding)
+}
+
+// audienceOf is what a token is meant for, by its claims or by introspection.
+func audienceOf(t *T, tokens *oauth.Tokens) ([]string, bool) {
+	_, claims := oauth.Claims(tokens.Access)
+	if claims == nil && t.AS().Introspection != "" && tokens.Client != nil && !tokens.Client.Public() {
+		claims = oauth.Object(t.Introspect(tokens.Client, tokens.Access))
+	}
+	if claims == nil {
+		return nil, false
+	}
+	if list, ok := claims.Strings("aud"); ok {
+		return list, true
+	}
+	if aud := claims.String("aud"); aud != "" {
+		return []string{aud}, true
+	}
+	return nil, true
+}
+
+// meantFor completes a flow for a resource at both endpoints; nil where it is refused.
+func meantFor(t *T, resource string) (*Grant, *oauth.Tokens) {
+	g := t.Decided(t.Authorize(With("resource", resource)))
+	if g.Code() == "" {
+		return g, nil
+	}
+	return g, t.Tokens(t.Redeem(g, With("resource", resource)), g.Client)
+}
+
+func indicators() {
+	Must("AS-RES-ACCEPTED", func(t *T) {
+		resource := t.Session.Resource
+		g := t.Decided(t.Authorize(With("resource", resource)))
+		if g.Code() == "" {
+			t.Unmet(g.Exchange, "the canonical URI of the MCP server as resource in the authorization request", "%s", g.Describe())
+			return
+		}
+		if ex := t.Redeem(g, With("resource", resource)); t.Tokens(ex, g.Client) == nil {
+			t.Finding(ex, "resource in both requests", "a token", expect.Describe(ex))
+		}
+		if g := t.Authorize(With("resource", resource)); g.Code() != "" {
+			if ex := t.Redeem(g, Without("resource")); t.Tokens(ex, g.Client) == nil {
+				t.Finding(ex, "resource in the authorization request only", "a token", expect.Describe(ex))
+			}
+		}
+		if g := t.Authorize(Without("resource")); g.Code() != "" {
+			if ex := t.Redeem(g, With("resource", resource)); t.Tokens(ex, g.Client) == nil && oauth.ErrorCode(ex) != "invalid_target" {
+				t.Finding(ex, "resource in the token request only", "a token, or error invalid_target", expect.Describe(ex))
+			}
+		}
+	})
+
+	Should("AS-RES-AUDIENCE-BOUND", func(t *T) {
+		tokens := t.Flow()
+		aud, seen := audienceOf(t, tokens)
+		own := strings.TrimSuffix(t.Session.Resource, "/")
+		match := slices.ContainsFunc(aud, func(a string) bool { return strings.TrimSuffix(a, "/") == own })
+		switch {
+		case !seen:
+			t.Inconclusive("the audience of the token cannot be seen")
+		case !match:
+			t.Unmet(tokens.Exchange, "the requested resource "+t.Session.Resource+" as audience", "aud %s", strings.Join(aud, " "))
+		case !slices.Contains(aud, t.Session.Resource):
+			t.Advise(tokens.Exchange, "the requested resource as it was written", "aud %s", strings.Join(aud, " "))
+		}
+	})
+
+	Should("AS-RES-UNKNOWN-TARGET", func(t *T) {
+		const foreign = "https://attacker.example/mcp"
+		g, tokens := meantFor(t, foreign)
+		switch {
+		case tokens != nil:
+			if aud, _ := audienceOf(t, tokens); slices.Contains(aud, foreign) {
+				t.Advise(tokens.Exchange, "error invalid_target for a resource that nobody registered", "a token is minted for it")
+			}
+		case expect.Status(g.Exchange) >= 500:
+			t.Unmet(g.Exchange, "error invalid_target", "%s", expect.Describe(g.Exchange))
+		default:
+			t.Refused()
+			t.Controlled()
+		}
+	})
+
+	Must("AS-RES-MALFORMED", func(t *T) {
+		own := t.Session.Resource
+		for _, v := range []string{"mcp.example.com", own + "#frag", "/mcp", "javascript:x", own + " "} {
+			g, tokens := meantFor(t, v)
+			switch {
+			case tokens != nil:
+				if aud, _ := audienceOf(t, tokens); slices.Contains(aud, v) {
+					t.Finding(tokens.Exchange, v, "error invalid_target, since a resource is an absolute URI without fragment", "a token is minted for it")
+				}
+			case expect.Status(g.Exchange) >= 500:
+				t.Finding(g.Exchange, v, "error invalid_target", expect.Describe(g.Exchange))
+			case g.Error() != "" && g.Error() != "invalid_target" && g.Error() != "invalid_request":
+				t.Advise(g.Exchange, "error invalid_target", "%s: error %s", v, g.Error())
+			}
+		}
+	})
+
+	Should("AS-RES-CANONICAL-VARIANTS", func(t *T) {
+		own := t.Session.Resource
+		u, err := url.Parse(own)
+		if err != nil || u.Host == "" {
+			t.Inconclusive("the resource %q is no URL", own)
+		}
+		if _, other := meantFor(t, "https://attacker.example/mcp"); other != nil {
+			if aud, seen := audienceOf(t, other); !seen || slices.Contains(aud, own) {
+				t.NotApplicable("the server ignores resource: every token has the same audience")
+			}
+		}
+		if g, tokens := meantFor(t, strings.ToUpper(u.Scheme)+strings.TrimPrefix(own, u.Scheme)); tokens == nil {
+			t.Advise(g.Exchange, "scheme and host compared without case (RFC 3986 section 6.2.2.1)", "the scheme in upper case: %s", g.Describe())
+		}
+		for _, v := range []string{own[:len(own)-1], own + "x", u.Scheme + "://evil" + u.Host + u.Path, own + "/../other"} {
+			if _, tokens := meantFor(t, v); tokens != nil {
+				if aud, _ := audienceOf(t, tokens); slices.Contains(aud, own) {
+					t.Finding(tokens.Exchange, v, "a resource of its own, or error invalid_target", "a token for "+own+" is issued")
+				}
+			}
+		}
+		t.Refused()
+		t.Controlled()
+	})
+}
+
+func binding() {
+	Must("RS-AUD-MATCHES-PRM", func(t *T) {
+		resource := t.Resource().Object.String("resource")
+		ex := t.Use(t.Session.Tokens.Access)
+		if !t.Served(ex) {
+			t.Unmet(ex, "a token that was requested for the published resource "+resource+" to be served", "%s", expect.Describe(ex))
+		}
+		if _, claims := oauth.Claims(t.Session.Tokens.Access); claims != nil {
+			t.Note("the token is meant for %v", audOf(claims))
+		}
+	})
+}
+
+func audOf(claims interface{ Get(string) (any, bool) }) any {
+	v, _ := claims.Get("aud")
+	return v
+}
