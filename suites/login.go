@@ -31,7 +31,8 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		register = *s.cfg.Register
 	}
 	in := session.Input{Register: register, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback}
-	if in.Driver = driver(&s.cfg); in.Driver != nil {
+	in.BrowserFirst = s.cfg.Driver == "browser"
+	if in.Driver = s.driver(); in.Driver != nil {
 		s.closers = append(s.closers, in.Driver.Close)
 	}
 	for _, u := range s.cfg.Users {
@@ -140,4 +141,16 @@ func (s *preparation) farewell(ctx context.Context) []reports.Fact {
 }
 
 // driver is what signs in where plain forms will not do.
-func driver(*Config) login.Driver { return nil }
+func (s *preparation) driver() login.Driver {
+	if s.cfg.Driver == "form" || len(s.cfg.Users) == 0 {
+		return nil
+	}
+	return &login.Browser{NoSandbox: s.cfg.BrowserNoSandbox, Client: s.client, Say: s.cfg.OnNotice}
+}
+
+// BrowserFound reports whether a browser is installed in which users can sign in; the error says how to get
+// one.
+func BrowserFound() error {
+	_, err := login.FindBrowser("")
+	return err
+}

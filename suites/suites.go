@@ -91,6 +91,9 @@ type Config struct {
 
 	// OnResult is called with each verdict as it falls, from several goroutines.
 	OnResult func(reports.Result)
+	// OnNotice is called with what the user should know about the run itself, such as that the browser runs
+	// without its sandbox.
+	OnNotice func(string)
 	// OnSelected is called once with the number of checks selected.
 	OnSelected func(n int)
 }

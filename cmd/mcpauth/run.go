@@ -123,6 +123,12 @@ func (o *options) demo(c *cobra.Command) error {
 	if len(cfg.Users) == 0 {
 		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob)}
 	}
+	if cfg.Driver == "auto" { // show the whole way where it can be shown
+		if cfg.Driver = "browser"; suites.BrowserFound() != nil {
+			cfg.Driver = "form"
+			fmt.Fprintf(c.ErrOrStderr(), "the login goes by plain forms: %v\n", suites.BrowserFound())
+		}
+	}
 	fmt.Fprintf(c.ErrOrStderr(), "testing the embedded reference server at %s\n", r.URL)
 	return o.execute(c, cfg)
 }
@@ -194,6 +200,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	}
 	defer out.abandon()
 	progress := newProgress(c.ErrOrStderr(), o.quiet)
+	cfg.OnNotice = func(notice string) { fmt.Fprintln(c.ErrOrStderr(), notice) }
 	cfg.OnSelected, cfg.OnResult = progress.begin, progress.result
 	run, err := suites.Run(c.Context(), cfg)
 	progress.end()

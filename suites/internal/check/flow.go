@@ -221,6 +221,7 @@ func (t *T) Authorize(edits ...Edit) *Grant {
 	}
 	who := t.Session.Identity(d.user)
 	agent := &login.Agent{Jar: d.jar, User: who.User, Secrets: t.Secrets, Send: t.Do}
+	agent.Record = func(ex *reports.Exchange) { t.browsed(ex) }
 	if agent.Jar == nil {
 		agent.Jar = login.NewJar()
 		if d.signedIn {
@@ -239,10 +240,26 @@ func (t *T) Authorize(edits ...Edit) *Grant {
 	}
 	g := &Grant{Client: d.client, Pair: d.pair, Request: f, RedirectURI: d.route.RedirectURI, Jar: agent.Jar, User: d.user, URL: start}
 	g.Outcome = t.Session.Carry(t.ctx, agent, start, d.route, false)
+	t.browser.Lock()
+	t.transcript = append(t.transcript, t.inBrowser...)
+	t.inBrowser = nil
+	t.browser.Unlock()
+	if g.Exchange == nil { // the browser got no answer at all
+		g.Exchange = &reports.Exchange{Number: t.World.Client.Number(), Check: t.id, Request: reports.Request{Method: "GET", URL: start}, Error: g.Why}
+		t.transcript = append(t.transcript, g.Exchange)
+	}
 	if g.SignedIn && d.signedIn && d.jar == nil && g.Stage == login.Answered && len(agent.Jar.Cookies(mustURL(start))) > 0 {
 		who.Keep(agent.Jar) // the second user's first login
 	}
 	return g
+}
+
+// browsed keeps what a browser did for the check.
+func (t *T) browsed(ex *reports.Exchange) {
+	t.browser.Lock()
+	defer t.browser.Unlock()
+	ex.Check = t.id
+	t.inBrowser = append(t.inBrowser, ex)
 }
 
 func withField(send func(wire.Request) *reports.Exchange, f reports.Field) func(wire.Request) *reports.Exchange {

@@ -51,6 +51,8 @@ type T struct {
 	notes      []string
 	refusals   int
 	controlled bool
+	browser    sync.Mutex
+	inBrowser  []*reports.Exchange
 	sealed     bool
 	cleanups   []func()
 	crashed    int  // refusals that were due, where every bad token crashes the target

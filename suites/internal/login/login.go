@@ -98,6 +98,8 @@ type Agent struct {
 	User    *User // nil: nobody
 	Send    func(wire.Request) *reports.Exchange
 	Secrets *reports.Secrets
+	// Record keeps an exchange that a browser had. May be nil.
+	Record func(*reports.Exchange)
 }
 
 // most pages and redirects of one request.

@@ -28,9 +28,11 @@ type Input struct {
 	Scopes   []string       // to request; empty: the challenge's, then scopes_supported
 	Register bool           // clients may be registered at the server
 	Driver   login.Driver   // nil: plain forms
-	Resource string         // resource indicator, or empty
-	Pool     []string       // scopes that the target speaks of
-	Callback string         // redirect URI of the clients that are registered
+	// BrowserFirst has the driver do the first login of a user, even if plain forms might do.
+	BrowserFirst bool
+	Resource     string   // resource indicator, or empty
+	Pool         []string // scopes that the target speaks of
+	Callback     string   // redirect URI of the clients that are registered
 }
 
 // Session is shared by all checks of a run. Its exported fields do not change once Begin has returned.
@@ -162,6 +164,11 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 	f := s.Request(c, pair)
 	jar := who.Jar()
 	agent := &login.Agent{Jar: jar, User: who.User, Secrets: s.secrets, Send: func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }}
+	agent.Record = func(ex *reports.Exchange) {
+		s.mu.Lock()
+		s.exchanges = append(s.exchanges, ex)
+		s.mu.Unlock()
+	}
 	o := s.Carry(ctx, agent, oauth.AtQuery(s.Server.Authorization, f), login.Route{RedirectURI: c.RedirectURI}, true)
 	s.First = o
 	s.Asked, s.Consented = s.Asked || o.SignedIn || o.Stage == login.AtLogin, s.Consented || o.Consented
@@ -190,7 +197,7 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 // Carry takes a request through the pages, with the driver where one is set and plain forms cannot do it.
 // first says that the driver's own way is wanted even if plain forms might do.
 func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r login.Route, first bool) *login.Outcome {
-	if first && s.Driver != nil && agent.User != nil {
+	if first && s.BrowserFirst && s.Driver != nil && agent.User != nil {
 		return s.Driver.Authorize(ctx, agent, start, r)
 	}
 	o := agent.Walk(start, r)

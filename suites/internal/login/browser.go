@@ -1,0 +1,665 @@
+package login
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-rod/rod"
+	"github.com/go-rod/rod/lib/cdp"
+	"github.com/go-rod/rod/lib/launcher"
+	"github.com/go-rod/rod/lib/launcher/flags"
+	"github.com/go-rod/rod/lib/proto"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Browser signs users in with a real Chromium. One process serves a run; every login has a context of its own,
+// with no cookies of another. All its traffic goes through the guarded client's proxy.
+type Browser struct {
+	// Path of the browser; found by itself if empty.
+	Path string
+	// NoSandbox runs it without its sandbox.
+	NoSandbox bool
+	// Say is told what the user should know: that the sandbox is off.
+	Say func(string)
+	// Client is the guarded client.
+	Client *wire.Client
+
+	launch  sync.Once
+	failed  error
+	browser *rod.Browser
+	process *exec.Cmd
+	profile string
+	proxy   *wire.Proxy
+	turn    sync.Mutex // one login at a time: two cores are busy with one
+}
+
+// ErrNoBrowser is the error of a machine without a browser.
+var ErrNoBrowser = errors.New("no browser was found; install one (Debian: apt-get install chromium; macOS: brew install --cask chromium), or name it with MCPAUTH_BROWSER")
+
+// FindBrowser finds a Chromium: the one named, the one in MCPAUTH_BROWSER, or an installed one. Nothing is ever
+// downloaded.
+func FindBrowser(named string) (string, error) {
+	if named == "" {
+		named = os.Getenv("MCPAUTH_BROWSER")
+	}
+	if named != "" {
+		if _, err := os.Stat(named); err != nil {
+			return "", fmt.Errorf("the browser cannot be used: %w", err)
+		}
+		return named, nil
+	}
+	if path, err := exec.LookPath("chromium-headless-shell"); err == nil {
+		return path, nil
+	}
+	if path, ok := launcher.LookPath(); ok {
+		return path, nil
+	}
+	return "", ErrNoBrowser
+}
+
+// inContainer reports that this process runs in a container.
+func inContainer() bool {
+	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
+		if _, err := os.Stat(mark); err == nil {
+			return true
+		}
+	}
+	b, _ := os.ReadFile("/proc/1/cgroup")
+	return strings.Contains(string(b), "docker") || strings.Contains(string(b), "kubepods") || os.Getenv("KUBERNETES_SERVICE_HOST") != ""
+}
+
+func (b *Browser) start() error {
+	b.launch.Do(func() { b.failed = b.open() })
+	return b.failed
+}
+
+func (b *Browser) open() error {
+	path, err := FindBrowser(b.Path)
+	if err != nil {
+		return err
+	}
+	noSandbox := b.NoSandbox
+	if !noSandbox && os.Geteuid() == 0 {
+		if !inContainer() {
+			return errors.New("Chromium refuses to run as root with its sandbox; run as another user, or allow it with --browser-no-sandbox") //nolint:staticcheck // a name begins it
+		}
+		noSandbox = true
+	}
+	if noSandbox && b.Say != nil {
+		b.Say("the browser runs without its sandbox, as root in a container must")
+	}
+	if b.proxy, err = b.Client.NewProxy(); err != nil {
+		return err
+	}
+	if b.profile, err = os.MkdirTemp("", "mcpauth-browser-"); err != nil {
+		return err
+	}
+	return b.run(path, noSandbox)
+}
+
+// run starts the process with a pipe in place of a debugging port, so that nobody else on the machine can
+// drive it and it ends with us.
+func (b *Browser) run(path string, noSandbox bool) error {
+	l := launcher.New().Bin(path).Leakless(false).NoSandbox(noSandbox).UserDataDir(b.profile)
+	l.Delete(flags.RemoteDebuggingPort).Set("remote-debugging-pipe")
+	l.Delete("disable-site-isolation-trials")
+	l.Set("disable-features", "AutofillServerCommunication,OptimizationHints,MediaRouter,Translate")
+	l.Set("proxy-server", "http://"+b.proxy.Addr).Set("proxy-bypass-list", "<-loopback>")
+	if b.Client.OwnRoots() {
+		l.Set("ignore-certificate-errors") // the proxy verifies with the user's authorities
+	}
+	r1, w1, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	r2, w2, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(path, l.FormatArgs()...)
+	cmd.ExtraFiles = []*os.File{r1, w2} // the child's 3 and 4
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("the browser does not start: %w", err)
+	}
+	r1.Close()
+	w2.Close()
+	b.process = cmd
+	b.browser = rod.New().Client(cdp.New().Start(&pipe{w: w1, r: bufio.NewReaderSize(r2, 1<<16), files: []*os.File{w1, r2}}))
+	connected := make(chan error, 1)
+	go func() { connected <- b.browser.Connect() }()
+	select {
+	case err = <-connected:
+	case <-time.After(20 * time.Second):
+		err = errors.New("it does not answer")
+	}
+	if err != nil {
+		_ = cmd.Process.Kill()
+		return fmt.Errorf("the browser %s does not start: %w", filepath.Base(path), err)
+	}
+	return nil
+}
+
+// pipe carries the DevTools protocol, whose messages end in NUL.
+type pipe struct {
+	mu    sync.Mutex
+	w     *os.File
+	r     *bufio.Reader
+	files []*os.File
+}
+
+func (p *pipe) Send(message []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := p.w.Write(append(message, 0))
+	return err
+}
+
+func (p *pipe) Read() ([]byte, error) {
+	message, err := p.r.ReadBytes(0)
+	if err != nil {
+		return nil, err
+	}
+	return message[:len(message)-1], nil
+}
+
+// Close ends the browser and removes its profile.
+func (b *Browser) Close() {
+	b.launch.Do(func() { b.failed = errors.New("the browser is closed") })
+	if b.process != nil {
+		_ = b.browser.Close()
+		exited := make(chan struct{})
+		go func() { _ = b.process.Wait(); close(exited) }()
+		select {
+		case <-exited:
+		case <-time.After(3 * time.Second):
+			_ = b.process.Process.Kill()
+			<-exited
+		}
+	}
+	if b.proxy != nil {
+		b.proxy.Close()
+	}
+	if b.profile != "" {
+		_ = os.RemoveAll(b.profile)
+	}
+}
+
+// patience with one login in the browser.
+const (
+	wholeLogin = 30 * time.Second
+	oneStep    = 8 * time.Second
+	glance     = 12 * time.Millisecond
+)
+
+// Authorize carries an authorization request through the pages in a context of its own, and leaves the cookies
+// in the agent's jar.
+func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r Route) *Outcome {
+	if err := b.start(); err != nil {
+		return &Outcome{Stage: Lost, Why: err.Error()}
+	}
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, wholeLogin)
+	defer cancel()
+	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}}
+	incognito, err := b.browser.Context(ctx).Incognito()
+	if err != nil {
+		return &Outcome{Stage: Lost, Why: "the browser failed: " + err.Error()}
+	}
+	defer func() {
+		_ = proto.TargetDisposeBrowserContext{BrowserContextID: incognito.BrowserContextID}.Call(b.browser)
+	}()
+	d.context = incognito
+	d.carry(ctx, start)
+	d.keepCookies()
+	if d.out.Exchange == nil && len(d.exchanges) > 0 {
+		d.out.Exchange = d.exchanges[len(d.exchanges)-1]
+	}
+	return d.out
+}
+
+// drive is one login in the browser.
+type drive struct {
+	*Browser
+	agent   *Agent
+	route   Route
+	out     *Outcome
+	context *rod.Browser
+	answer  chan arrival
+	pages   map[proto.TargetTargetID]bool
+
+	mu        sync.Mutex
+	exchanges []*reports.Exchange
+	trail     []string
+	typed     int // how often the password was typed
+	named     int
+	coded     int
+	decided   int
+	acted     string // the state on which we acted last
+	since     time.Time
+}
+
+// arrival is the answer of the authorization server at the client's redirect URI.
+type arrival struct {
+	location string
+	form     url.Values
+}
+
+func (d *drive) carry(ctx context.Context, start string) {
+	d.proxy.Take(d.taken)
+	defer d.proxy.Take(nil)
+	page, err := d.context.Page(proto.TargetCreateTarget{})
+	if err != nil {
+		d.end(Lost, "the browser failed: %v", err)
+		return
+	}
+	d.watch(page)
+	d.seedCookies(page, start)
+	navigated := make(chan error, 1)
+	go func() { navigated <- page.Navigate(start) }()
+	d.since = time.Now()
+	for {
+		select {
+		case a := <-d.answer:
+			d.arrived(a)
+			return
+		case err := <-navigated:
+			if err != nil && !d.expected(err) {
+				d.end(Lost, "the page %s does not load: %v", start, err)
+				return
+			}
+			navigated = nil
+		case <-ctx.Done():
+			d.end(Lost, "the login took longer than %v; the pages were %s", wholeLogin, strings.Join(d.trail, " → "))
+			return
+		case <-time.After(glance):
+			if d.look(ctx) {
+				return
+			}
+		}
+	}
+}
+
+// expected reports that a navigation broke off because its redirect went where nobody listens: to the client.
+func (d *drive) expected(err error) bool {
+	return len(d.answer) > 0 || strings.Contains(err.Error(), "ERR_ABORTED")
+}
+
+func (d *drive) end(s Stage, format string, args ...any) {
+	d.out.Stage, d.out.Why = s, fmt.Sprintf(format, args...)
+}
+
+// taken is shown every plain request of the browser: the client's callback goes no further.
+func (d *drive) taken(r *http.Request) bool {
+	if _, ok := answers(d.route.RedirectURI, r.URL.String()); !ok {
+		return false
+	}
+	a := arrival{location: r.URL.String()}
+	if r.Method == http.MethodPost && r.ParseForm() == nil {
+		a.form = r.PostForm
+	}
+	select {
+	case d.answer <- a:
+	default:
+	}
+	return true
+}
+
+func (d *drive) arrived(a arrival) {
+	w := &walk{Agent: d.agent, route: d.route, out: d.out}
+	if a.form != nil {
+		d.out.Params, d.out.Posted, d.out.Location, d.out.Stage = a.form, true, a.location, Answered
+		for name, values := range a.form {
+			w.hide(name, values...)
+		}
+		return
+	}
+	rest, _ := answers(d.route.RedirectURI, a.location)
+	w.answered(a.location, rest)
+}
+
+// watch follows what a page loads: redirects and documents become evidence, and an answer to a redirect URI
+// that is not plain HTTP is seen here. Dialogs are closed: they would stop the page.
+func (d *drive) watch(page *rod.Page) {
+	d.pages[page.TargetID] = true
+	wait := page.EachEvent(
+		func(e *proto.NetworkRequestWillBeSent) {
+			if e.Type != proto.NetworkResourceTypeDocument {
+				return
+			}
+			if e.RedirectResponse != nil {
+				d.record(e.RedirectResponse, e.Request.URL)
+			}
+			if _, ok := answers(d.route.RedirectURI, e.Request.URL); ok && !strings.HasPrefix(e.Request.URL, "http://") {
+				select {
+				case d.answer <- arrival{location: e.Request.URL}:
+				default:
+				}
+			}
+		},
+		func(e *proto.NetworkResponseReceived) {
+			if e.Type == proto.NetworkResourceTypeDocument {
+				d.record(e.Response, "")
+			}
+		},
+		func(*proto.PageJavascriptDialogOpening) {
+			_ = proto.PageHandleJavaScriptDialog{Accept: false}.Call(page)
+		},
+	)
+	go wait()
+}
+
+// record keeps one answer that the browser got, without its body.
+func (d *drive) record(r *proto.NetworkResponse, to string) {
+	ex := &reports.Exchange{Number: d.Client.Number(), Check: "browser", Started: time.Now(), Request: reports.Request{Method: "GET", URL: r.URL}, Response: &reports.Response{Status: r.Status, Proto: r.Protocol}}
+	names := make([]string, 0, len(r.Headers))
+	for name := range r.Headers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		ex.Response.Header = append(ex.Response.Header, reports.Field{Name: http.CanonicalHeaderKey(name), Value: r.Headers[name].String()})
+	}
+	if u, err := url.Parse(to); err == nil {
+		w := &walk{Agent: d.agent}
+		for name, values := range u.Query() {
+			w.hide(name, values...)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.exchanges = append(d.exchanges, ex)
+	d.trail = append(d.trail, bare(r.URL))
+	if to != "" {
+		d.out.Hops = append(d.out.Hops, Hop{Status: r.Status, Method: "GET", From: r.URL, To: to})
+	}
+	if d.agent.Record != nil {
+		d.agent.Record(ex)
+	}
+}
+
+// bare is a URL without what may be secret in it.
+func bare(address string) string {
+	cut, _, _ := strings.Cut(address, "?")
+	return cut
+}
+
+// sight is what a person could see and use on a page.
+type sight struct {
+	URL, Title, Text string
+	Fields           []struct {
+		Mark                                      int
+		Form                                      int
+		Tag, Type, Name, Complete, Label, Address string
+	}
+}
+
+// glanceScript marks everything that can be used on a page and tells about it.
+const glanceScript = `() => {
+	let n = 0; const fields = [], forms = [...document.forms];
+	const usable = e => { const r = e.getBoundingClientRect(), s = getComputedStyle(e); return r.width > 0 && r.height > 0 && s.visibility !== 'hidden' && !e.disabled; };
+	for (const e of document.querySelectorAll('input, button, select, textarea, a[href], [role=button]')) {
+		if (e.type === 'hidden' || !usable(e)) continue;
+		e.dataset.mcpauth = ++n;
+		const label = [e.labels && e.labels[0] && e.labels[0].innerText, e.getAttribute('aria-label'), e.placeholder, e.id, e.innerText].filter(Boolean).join(' ');
+		fields.push({Mark: n, Form: forms.indexOf(e.form), Tag: e.tagName.toLowerCase(), Type: (e.type || '').toLowerCase(), Name: e.name || '', Complete: e.autocomplete || '', Label: label.slice(0, 200), Address: e.href || ''});
+	}
+	return JSON.stringify({URL: location.href, Title: document.title, Text: (document.body ? document.body.innerText : '').slice(0, 4000), Fields: fields});
+}`
+
+// look looks at every page that is open and does the next thing; true means that the login is over.
+func (d *drive) look(ctx context.Context) bool {
+	pages, err := d.context.Pages()
+	if err != nil {
+		if len(d.answer) == 0 && ctx.Err() == nil {
+			d.end(Lost, "the browser failed: %v", err)
+			return true
+		}
+		return false
+	}
+	for _, page := range pages {
+		if !d.pages[page.TargetID] {
+			d.watch(page)
+		}
+		s, ok := d.see(ctx, page)
+		if !ok || s.URL == "about:blank" {
+			continue
+		}
+		if over := d.act(ctx, page, s); over {
+			return true
+		}
+	}
+	if time.Since(d.since) > oneStep {
+		d.end(Lost, "nothing more happens at %s; %s", strings.Join(d.trail, " → "), d.out.Why)
+		return true
+	}
+	return false
+}
+
+func (d *drive) see(ctx context.Context, page *rod.Page) (*sight, bool) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	result, err := page.Context(ctx).Eval(glanceScript)
+	if err != nil {
+		return nil, false
+	}
+	var s sight
+	return &s, json.Unmarshal([]byte(result.Value.Str()), &s) == nil
+}
+
+// page turns what is seen into the form that the plain walk understands too. Marks stand for names.
+func (s *sight) page() (*Page, map[string]int) {
+	at, err := url.Parse(s.URL)
+	if err != nil {
+		at = &url.URL{}
+	}
+	p := &Page{URL: at, Title: s.Title, Text: strings.Join(strings.Fields(s.Text), " ")}
+	forms, marks := map[int]int{}, map[string]int{}
+	for _, f := range s.Fields {
+		if f.Tag == "a" {
+			p.Links = append(p.Links, Link{f.Address, f.Label})
+			continue
+		}
+		i, ok := forms[f.Form]
+		if !ok {
+			i = len(p.Forms)
+			forms[f.Form] = i
+			p.Forms = append(p.Forms, Form{Method: "POST"})
+		}
+		in := Input{Name: f.Name, Type: f.Type, Label: f.Label, Complete: f.Complete, Value: fmt.Sprint(f.Mark)}
+		if f.Tag == "button" || f.Type == "submit" || f.Type == "button" || f.Tag == "div" || f.Tag == "span" {
+			in.Value = ""
+			p.Forms[i].Buttons = append(p.Forms[i].Buttons, in)
+		} else {
+			p.Forms[i].Inputs = append(p.Forms[i].Inputs, in)
+		}
+		marks[f.Label+"\x00"+f.Name] = f.Mark
+	}
+	return p, marks
+}
+
+// act does the next thing on a page. The same state is acted on once: what follows it is waited for.
+func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
+	p, marks := s.page()
+	state := fmt.Sprint(page.TargetID, s.URL, s.Text, len(s.Fields))
+	if state == d.acted {
+		return false
+	}
+	f := p.Login()
+	button, approve := Input{}, false
+	if f == nil {
+		_, button, approve = p.Consent()
+	}
+	opener, opens := d.opener(p)
+	switch {
+	case f != nil:
+		d.note(p, state)
+		return d.signIn(ctx, page, p, f, marks)
+	case approve:
+		d.note(p, state)
+		return d.decide(ctx, page, p, button, marks)
+	case opens:
+		d.note(p, state)
+		d.click(ctx, page, marks[opener.Label+"\x00"+opener.Name])
+	case p.Text != "":
+		d.out.Why = "the page says: " + Shorten(p.Text)
+	}
+	return false
+}
+
+func (d *drive) note(p *Page, state string) {
+	d.acted, d.since = state, time.Now()
+	d.out.Pages = append(d.out.Pages, p)
+	d.mu.Lock()
+	if n := len(d.exchanges); n > 0 {
+		d.out.PageExchanges = append(d.out.PageExchanges, d.exchanges[n-1])
+	} else {
+		d.out.PageExchanges = append(d.out.PageExchanges, &reports.Exchange{Check: "browser"})
+	}
+	d.mu.Unlock()
+}
+
+// opener is a button that opens the login elsewhere.
+func (d *drive) opener(p *Page) (Input, bool) {
+	for i := range p.Forms {
+		if b, ok := p.Forms[i].button([]string{"sign", "login", "log"}); ok {
+			return b, true
+		}
+	}
+	return Input{}, false
+}
+
+func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form, marks map[string]int) bool {
+	u := d.agent.User
+	if d.route.StopAtLogin || u == nil {
+		d.end(AtLogin, "the page %q asks for a user", p.Title)
+		return true
+	}
+	if p.URL.Scheme != "https" && !document.LoopbackHost(p.URL.Hostname()) {
+		d.end(Lost, "the page %q would send the password in clear", p.Title)
+		return true
+	}
+	again := false
+	if in := f.User(); in != nil {
+		again = again || d.named > 1
+		d.named++
+		d.fill(ctx, page, in.Value, u.Name)
+	}
+	if in := f.Password(); in != nil {
+		again = again || d.typed > 0
+		d.typed++
+		d.fill(ctx, page, in.Value, u.Password)
+	}
+	if in := f.OneTime(); in != nil && f.Password() == nil {
+		again = again || d.coded > 0
+		d.coded++
+		code, err := totp.GenerateCode(u.OneTime, time.Now())
+		if u.OneTime == "" || err != nil {
+			d.end(Refused, "the page %q asks for a second factor, and the user has none here", p.Title)
+			return true
+		}
+		d.fill(ctx, page, in.Value, code)
+	}
+	if again {
+		d.end(Refused, "the login page came again: %s", Shorten(p.Text))
+		return true
+	}
+	d.out.SignedIn = true
+	if b, ok := f.button([]string{"sign", "login", "log", "next", "continue", "submit", "verify", "ok"}); ok {
+		d.click(ctx, page, marks[b.Label+"\x00"+b.Name])
+	} else if len(f.Buttons) > 0 {
+		d.click(ctx, page, marks[f.Buttons[0].Label+"\x00"+f.Buttons[0].Name])
+	} else {
+		d.eval(ctx, page, `() => { const f = document.querySelector('form'); if (f) f.requestSubmit(); }`)
+	}
+	return false
+}
+
+func (d *drive) decide(ctx context.Context, page *rod.Page, p *Page, button Input, marks map[string]int) bool {
+	switch d.route.Decision {
+	case Leave:
+		d.end(AtConsent, "")
+		return true
+	case Deny:
+		_, deny, _, ok := p.Denial()
+		if !ok || deny.Label == "" {
+			d.end(AtConsent, "the consent page has no button to deny")
+			return true
+		}
+		button = deny
+	}
+	if d.decided++; d.decided > 3 {
+		d.end(Lost, "the consent page came again: %s", Shorten(p.Text))
+		return true
+	}
+	d.out.Consented = true
+	d.click(ctx, page, marks[button.Label+"\x00"+button.Name])
+	return false
+}
+
+// fill types as a page's own script would see it.
+func (d *drive) fill(ctx context.Context, page *rod.Page, mark, value string) {
+	d.eval(ctx, page, `(mark, value) => {
+		const e = document.querySelector('[data-mcpauth="' + mark + '"]'); if (!e) return;
+		e.focus(); Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(e, value);
+		e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true}));
+	}`, mark, value)
+}
+
+func (d *drive) click(ctx context.Context, page *rod.Page, mark int) {
+	d.eval(ctx, page, `(mark) => { const e = document.querySelector('[data-mcpauth="' + mark + '"]'); if (e) e.click(); }`, fmt.Sprint(mark))
+}
+
+// eval runs a script as if the user had touched the page: popups open only then.
+func (d *drive) eval(ctx context.Context, page *rod.Page, script string, args ...any) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	// An error here means that the page went away under the script; the next look tells.
+	_, _ = page.Context(ctx).Evaluate(rod.Eval(script, args...).ByUser())
+}
+
+func (d *drive) seedCookies(page *rod.Page, start string) {
+	u, err := url.Parse(start)
+	if err != nil {
+		return
+	}
+	for _, c := range d.agent.Jar.Cookies(u) {
+		_, _ = proto.NetworkSetCookie{Name: c.Name, Value: c.Value, URL: u.Scheme + "://" + u.Host + "/"}.Call(page)
+	}
+}
+
+// keepCookies takes what the browser earned into the agent's jar.
+func (d *drive) keepCookies() {
+	cookies, err := proto.StorageGetCookies{BrowserContextID: d.context.BrowserContextID}.Call(d.browser)
+	if err != nil {
+		return
+	}
+	for _, c := range cookies.Cookies {
+		scheme := "http"
+		if c.Secure {
+			scheme = "https"
+		}
+		host := strings.TrimPrefix(c.Domain, ".")
+		cookie := &http.Cookie{Name: c.Name, Value: c.Value, Path: c.Path, Secure: c.Secure, HttpOnly: c.HTTPOnly}
+		if strings.HasPrefix(c.Domain, ".") {
+			cookie.Domain = host
+		}
+		d.agent.Jar.Set(&url.URL{Scheme: scheme, Host: host, Path: "/"}, cookie)
+	}
+}
