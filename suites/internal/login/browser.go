@@ -217,7 +217,7 @@ func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r R
 	defer b.turn.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, wholeLogin)
 	defer cancel()
-	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}}
+	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}, acted: map[proto.TargetTargetID]string{}}
 	incognito, err := b.browser.Context(ctx).Incognito()
 	if err != nil {
 		return &Outcome{Stage: Lost, Why: "the browser failed: " + err.Error()}
@@ -251,7 +251,7 @@ type drive struct {
 	named     int
 	coded     int
 	decided   int
-	acted     string // the state on which we acted last
+	acted     map[proto.TargetTargetID]string // the state of each page on which we acted last
 	since     time.Time
 }
 
@@ -497,9 +497,13 @@ func (s *sight) page() (*Page, map[string]int) {
 // act does the next thing on a page. The same state is acted on once: what follows it is waited for.
 func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 	p, marks := s.page()
-	state := fmt.Sprint(page.TargetID, s.URL, s.Text, len(s.Fields))
-	if state == d.acted {
+	state := fmt.Sprint(s.URL, s.Text, len(s.Fields))
+	if state == d.acted[page.TargetID] {
 		return false
+	}
+	acting := func() {
+		d.acted[page.TargetID] = state
+		d.note(p)
 	}
 	f := p.Login()
 	button, approve := Input{}, false
@@ -509,13 +513,13 @@ func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 	opener, opens := d.opener(p)
 	switch {
 	case f != nil:
-		d.note(p, state)
+		acting()
 		return d.signIn(ctx, page, p, f, marks)
 	case approve:
-		d.note(p, state)
+		acting()
 		return d.decide(ctx, page, p, button, marks)
 	case opens:
-		d.note(p, state)
+		acting()
 		d.click(ctx, page, marks[opener.Label+"\x00"+opener.Name])
 	case p.Text != "":
 		d.out.Why = "the page says: " + Shorten(p.Text)
@@ -523,8 +527,8 @@ func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 	return false
 }
 
-func (d *drive) note(p *Page, state string) {
-	d.acted, d.since = state, time.Now()
+func (d *drive) note(p *Page) {
+	d.since = time.Now()
 	d.out.Pages = append(d.out.Pages, p)
 	d.mu.Lock()
 	if n := len(d.exchanges); n > 0 {

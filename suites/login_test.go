@@ -1,0 +1,123 @@
+package suites_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// A few checks that need a login, and the pages on its way.
+var afterLogin = []string{"AS-PKCE-S256-ACCEPTED", "AS-TOKEN-SUCCESS-SHAPE", "AS-REFRESH-WORKS"}
+
+// secondFactor is the base32 secret of an authenticator.
+const secondFactor = "JBSWY3DPEHPK3PXP"
+
+// pages are the manners of login that users meet.
+var pages = map[string]func(o *reference.Options){
+	"one page":  func(*reference.Options) {},
+	"two pages": func(o *reference.Options) { o.Behaviour.Pages = "two-pages" },
+	"form_post": func(o *reference.Options) { o.Behaviour.ResponseMode = "form_post" },
+	"second factor": func(o *reference.Options) {
+		o.Users = []idp.User{{Name: "alice", Password: "alice-7-looking-glass", OneTime: secondFactor}}
+	},
+	"scripts only":      func(o *reference.Options) { o.Behaviour.Pages = "javascript" },
+	"a second window":   func(o *reference.Options) { o.Behaviour.Pages = "popup" },
+	"without a consent": func(o *reference.Options) { o.Behaviour.Consent = "never" },
+	"https":             func(o *reference.Options) { o.Host = "mcp.example.com" },
+}
+
+func withBrowser(t *testing.T) {
+	t.Helper()
+	if err := suites.BrowserFound(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("INCONCLUSIVE: %v", err)
+		}
+		t.Skipf("INCONCLUSIVE, the browser steps were not tested: %v", err)
+	}
+}
+
+func TestLogin(t *testing.T) {
+	for _, driver := range []string{"form", "browser", "auto"} {
+		for name, vary := range pages {
+			t.Run(driver+", "+name, func(t *testing.T) {
+				if driver != "form" {
+					withBrowser(t)
+				}
+				o := reference.Ideal()
+				vary(&o)
+				cfg := signingIn(start(t, o))
+				cfg.Driver, cfg.Only, cfg.BrowserNoSandbox = driver, afterLogin, true
+				run, err := suites.Evaluate(t.Context(), cfg)
+				require.NoError(t, err)
+				if driver == "form" && (name == "scripts only" || name == "a second window") {
+					for _, r := range run.Run().Results {
+						assert.NotEqual(t, reports.Pass, r.Verdict, r.ID)
+						assert.NotEqual(t, reports.Fail, r.Verdict, r.ID)
+					}
+					return
+				}
+				clean(t, run.Run())
+			})
+		}
+	}
+}
+
+func TestLoginThatFailsSaysWhy(t *testing.T) {
+	for name, c := range map[string]struct {
+		vary func(o *reference.Options, cfg *suites.Config)
+		want string
+	}{
+		"wrong password":   {func(_ *reference.Options, cfg *suites.Config) { cfg.Users[0].Password = "not-hers" }, "The user name or password is wrong"},
+		"no second factor": {func(o *reference.Options, cfg *suites.Config) { cfg.Users[0].OneTime = "" }, "second factor"},
+		"token endpoint":   {func(o *reference.Options, _ *suites.Config) { o.Behaviour.CrashOnToken = true }, "could not be redeemed"},
+	} {
+		for _, driver := range []string{"form", "browser"} {
+			t.Run(driver+", "+name, func(t *testing.T) {
+				if driver != "form" {
+					withBrowser(t)
+				}
+				o := reference.Ideal()
+				o.Users = []idp.User{{Name: "alice", Password: "alice-7-looking-glass"}}
+				if name == "no second factor" {
+					o.Users[0].OneTime = secondFactor
+				}
+				cfg := suites.Config{}
+				cfg.Users = []suites.User{suites.User(o.Users[0])}
+				c.vary(&o, &cfg)
+				r := start(t, o)
+				users := cfg.Users
+				cfg = signingIn(r)
+				cfg.Users, cfg.Driver, cfg.BrowserNoSandbox, cfg.Only = users, driver, true, []string{"AS-TOKEN-NO-STORE"}
+				run, err := suites.Evaluate(t.Context(), cfg)
+				require.NoError(t, err)
+				require.Len(t, run.Run().Results, 1)
+				assert.Equal(t, reports.Inconclusive, run.Run().Results[0].Verdict)
+				assert.Contains(t, run.Run().Results[0].Reason, c.want)
+				assert.Equal(t, reports.ExitUndecided, run.Run().ExitCode(reports.FailOnMust))
+			})
+		}
+	}
+}
+
+func TestTheBrowserLeavesNothingBehind(t *testing.T) {
+	withBrowser(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	cfg := signingIn(start(t, reference.Ideal()))
+	cfg.Driver, cfg.BrowserNoSandbox, cfg.Only = "browser", true, afterLogin
+	run, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	clean(t, run.Run())
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	require.NoError(t, err)
+	for _, f := range left {
+		assert.False(t, strings.HasPrefix(f.Name(), "mcpauth"), f.Name())
+	}
+}
