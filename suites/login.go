@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -63,9 +64,18 @@ func authorizationServer(sv *survey.Survey) (oauth.Server, bool) {
 	for i := range sv.Servers {
 		if m := sv.Servers[i].Metadata(); m != nil {
 			server := oauth.FromMetadata(sv.Servers[i].Issuer, m.Object)
-			if server.Authorization != "" && server.Token != "" {
-				return server, true
+			if server.Authorization == "" || server.Token == "" {
+				continue
 			}
+			// The MCP server may publish a fuller copy of the metadata at its own origin.
+			if o := sv.Origin.Object; o.String("issuer") == m.Object.String("issuer") {
+				fuller := oauth.FromMetadata(server.Issuer, o)
+				server.Revocation = cmp.Or(server.Revocation, fuller.Revocation)
+				server.Introspection = cmp.Or(server.Introspection, fuller.Introspection)
+				server.Userinfo = cmp.Or(server.Userinfo, fuller.Userinfo)
+				server.Registration = cmp.Or(server.Registration, fuller.Registration)
+			}
+			return server, true
 		}
 	}
 	return oauth.Server{}, false

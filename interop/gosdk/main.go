@@ -1,5 +1,5 @@
 // Command gosdk is a protected MCP server built from the Go SDK's published parts: its bearer-token
-// middleware, its protected-resource handler and its streamable HTTP handler. It trusts mcpauth serve idp.
+// middleware, its protected-resource handler and its streamable HTTP handler. It trusts one authorization server.
 package main
 
 import (
@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log"
 	"math/big"
@@ -23,18 +24,25 @@ import (
 const (
 	address  = "127.0.0.1:9310"
 	resource = "http://" + address + "/mcp"
-	issuer   = "http://127.0.0.1:9400"
+)
+
+// The authorization server that is trusted; mcpauth serve idp by default.
+var (
+	issuer = flag.String("issuer", "http://127.0.0.1:9400", "issuer of the access tokens")
+	jwks   = flag.String("jwks", "http://127.0.0.1:9400/jwks", "address of the issuer's keys")
+	scopes = flag.String("scopes", "notes:read", "scopes to publish, separated by spaces")
 )
 
 func main() {
+	flag.Parse()
 	key, err := issuerKey()
 	if err != nil {
-		log.Fatal("start mcpauth serve idp first: ", err)
+		log.Fatal("start the authorization server first: ", err)
 	}
 	verify := func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
 		claims := jwt.MapClaims{}
 		_, err := jwt.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return key, nil },
-			jwt.WithValidMethods([]string{"RS256"}), jwt.WithAudience(resource), jwt.WithIssuer(issuer), jwt.WithExpirationRequired())
+			jwt.WithValidMethods([]string{"RS256"}), jwt.WithAudience(resource), jwt.WithIssuer(*issuer), jwt.WithExpirationRequired())
 		if err != nil {
 			return nil, fmt.Errorf("%w: %v", auth.ErrInvalidToken, err)
 		}
@@ -52,14 +60,14 @@ func main() {
 	mux.Handle("/mcp", auth.RequireBearerToken(verify, &auth.RequireBearerTokenOptions{ResourceMetadataURL: metadata})(
 		mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)))
 	mux.Handle("/.well-known/oauth-protected-resource/mcp", auth.ProtectedResourceMetadataHandler(&oauthex.ProtectedResourceMetadata{
-		Resource: resource, AuthorizationServers: []string{issuer}, ScopesSupported: []string{"notes:read"}, BearerMethodsSupported: []string{"header"},
+		Resource: resource, AuthorizationServers: []string{*issuer}, ScopesSupported: strings.Fields(*scopes), BearerMethodsSupported: []string{"header"},
 	}))
 	log.Printf("MCP endpoint %s", resource)
 	log.Fatal((&http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}).ListenAndServe())
 }
 
 func issuerKey() (*rsa.PublicKey, error) {
-	resp, err := http.Get(issuer + "/jwks")
+	resp, err := http.Get(*jwks)
 	if err != nil {
 		return nil, err
 	}

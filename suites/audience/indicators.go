@@ -70,7 +70,7 @@ func indicators() {
 	})
 
 	Should("AS-RES-AUDIENCE-BOUND", func(t *T) {
-		tokens := t.Flow()
+		tokens := t.Issued()
 		aud, seen := audienceOf(t, tokens)
 		own := strings.TrimSuffix(t.Session.Resource, "/")
 		match := slices.ContainsFunc(aud, func(a string) bool { return strings.TrimSuffix(a, "/") == own })

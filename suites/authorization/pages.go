@@ -134,6 +134,13 @@ func pages() {
 	})
 
 	Must("AS-AUTHZ-CLICKJACKING", func(t *T) {
+		if g := t.Authorize(SignedOut(), Leaving()); len(g.Pages) == 0 && g.Code() != "" {
+			// Nobody is asked anything here, so a frame gets a code as well as a window does.
+			if !framingForbidden(firstAnswer(g)) {
+				t.Advise(firstAnswer(g), "frame-ancestors in the Content-Security-Policy, or X-Frame-Options", "the authorization endpoint can be framed by anybody")
+			}
+			return
+		}
 		eachForm(t, func(p *login.Page, ex *reports.Exchange) {
 			if !framingForbidden(ex) {
 				t.Unmet(ex, "frame-ancestors in the Content-Security-Policy, or X-Frame-Options", "the page %q can be framed by anybody", p.Title)

@@ -119,6 +119,9 @@ func page() {
 		forged := func(about string, bend func(g *Grant, p *login.Page, f *login.Form, values *oauth.Form) (wire.Request, *login.Jar)) {
 			g, p, f, values := consentPage(t)
 			req, jar := bend(g, p, f, &values)
+			if req.URL == "" {
+				return
+			}
 			if o := goOn(t, jar, req, g.RedirectURI); o.Stage == login.Answered && o.Params.Get("code") != "" {
 				t.Finding(o.Exchange, about, "approval only by the form that this browser was shown", "a code is issued")
 				return
@@ -126,9 +129,9 @@ func page() {
 			t.Refused()
 		}
 		forged("without the form's token, from another site", func(g *Grant, p *login.Page, f *login.Form, values *oauth.Form) (wire.Request, *login.Jar) {
-			if !dropToken(f, values) {
-				// Nothing but the cookie protects the form: SameSite has to do it, which a browser enforces.
-				t.Note("the form holds no token of its own")
+			if !dropToken(f, values) && sameSite(t) {
+				t.Note("the form holds no token of its own; SameSite keeps its cookies from other sites' requests")
+				return wire.Request{}, nil
 			}
 			req := login.Submission(p, f, *values)
 			return foreign(req), g.Jar
@@ -165,6 +168,20 @@ func page() {
 		t.Refused()
 		t.Controlled()
 	})
+}
+
+// sameSite reports that every cookie the pages set stays away from the POST requests of other sites.
+func sameSite(t *T) bool {
+	n := 0
+	for _, ex := range t.Transcript() {
+		for _, c := range expect.HeaderValues(ex, "Set-Cookie") {
+			n++
+			if l := strings.ToLower(c); !strings.Contains(l, "samesite=lax") && !strings.Contains(l, "samesite=strict") {
+				return false
+			}
+		}
+	}
+	return n > 0
 }
 
 // dropToken takes out the hidden field that looks like the form's own token.

@@ -63,14 +63,14 @@ func request() {
 		}
 		t.Controlled()
 		for about, field := range Sorted(map[string]reports.Field{"a wrong secret by Basic": oauth.BasicAuth(c.ID, "mcpauth-wrong"), "a made-up bearer token": mcp.Bearer("mcpauth-made-up")}) {
-			t.Expect(ask(Unidentified(), Header(field)), "%s", about).To(expect.Refuse(401))
+			t.Expect(ask(Unidentified(), Header(field)), "%s", about).To(expect.Refuse(401, 400, 403))
 		}
 		t.Expect(ask(Unidentified(), With("client_id", c.ID), With("client_secret", "mcpauth-wrong")), "a wrong secret in the body").To(expect.Refuse(401, 400))
 	})
 
 	Practice("AS-INTROSPECT-OTHER-CLIENT", func(t *T) {
 		tokens := t.Flow()
-		stranger, ex := t.Register(map[string]any{"token_endpoint_auth_method": oauth.Basic})
+		stranger, ex := t.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
 		if stranger == nil || stranger.Secret == "" {
 			t.NotApplicable("registration issues no secrets: %s", expect.Describe(ex))
 		}
@@ -99,7 +99,7 @@ func request() {
 		}
 		for _, hint := range []string{"mcpauth_bogus", "refresh_token"} {
 			hinted := t.Introspect(c, tokens.Access, With("token_type_hint", hint))
-			if active, _ := oauth.Object(hinted).Bool("active"); !active {
+			if active, _ := oauth.Object(hinted).Bool("active"); !active && oauth.ErrorCode(hinted) != "unsupported_token_type" {
 				t.Finding(hinted, "token_type_hint "+hint, "the token found all the same (RFC 7662 section 2.1)", expect.Describe(hinted))
 			}
 		}
@@ -134,6 +134,9 @@ func response() {
 		tokens := t.Flow(As(c))
 		ex := t.Introspect(c, tokens.Access, With("token_type_hint", "access_token"))
 		o := oauth.Object(ex)
+		if oauth.ErrorCode(ex) == "unsupported_token_type" {
+			t.NotApplicable("the server does not introspect its access tokens, which are JWTs, and says so")
+		}
 		if expect.Status(ex) != 200 || o == nil {
 			t.Unmet(ex, "HTTP 200 with a JSON object", "%s", expect.Describe(ex))
 			return
@@ -199,7 +202,7 @@ func response() {
 		o := oauth.Object(ex)
 		active, _ := o.Bool("active")
 		kind := strings.ToLower(o.String("token_type") + o.String("token_use") + o.String("typ"))
-		if active && !strings.Contains(kind, "refresh") {
+		if active && strings.Contains(kind, "bearer") && !strings.Contains(kind, "refresh") {
 			t.Advise(ex, "a refresh token inactive, or marked as one", "it looks like an access token")
 		}
 	})
@@ -227,7 +230,11 @@ func each(t *T, judge func(ex *reports.Exchange, about string)) {
 		}
 	}
 	for about, v := range Sorted(values) {
-		judge(t.Introspect(c, v), about)
+		ex := t.Introspect(c, v)
+		if oauth.ErrorCode(ex) == "unsupported_token_type" {
+			continue
+		}
+		judge(ex, about)
 	}
 }
 

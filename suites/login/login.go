@@ -41,6 +41,14 @@ func loginPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form) {
 	return g, p, f
 }
 
+// user is who signs in; the check does not apply where the server asks for nobody.
+func user(t *T) login.User {
+	if len(t.Session.Users) == 0 {
+		t.NotApplicable("nobody has to sign in here (AS-AUTHZ-USER-AUTHENTICATED)")
+	}
+	return t.Session.Users[0]
+}
+
 func credentials(f *login.Form, name, password string) oauth.Form {
 	values := f.Values()
 	if in := f.User(); in != nil {
@@ -62,7 +70,7 @@ func inside(o *login.Outcome) bool {
 
 func authentication() {
 	Must("AS-LOGIN-REJECT-WRONG-PASSWORD", func(t *T) {
-		u := t.Session.Users[0]
+		u := user(t)
 		try := func(name, password, about string) *login.Outcome {
 			g, p, f := loginPage(t)
 			t.Secrets.Add("password", password)
@@ -95,15 +103,18 @@ func authentication() {
 		if u := t.Session.Users; len(u) > 0 && u[0].Name == "demo_user" {
 			return
 		}
-		g, p, f := loginPage(t)
-		if o := goOn(t, g.Jar, login.Submission(p, f, credentials(f, "demo_user", "demo_password")), g.RedirectURI); inside(o) {
+		enter := func(name, password string) *login.Outcome {
+			g, p, f := loginPage(t)
+			return goOn(t, g.Jar, login.Submission(p, f, credentials(f, name, password)), g.RedirectURI)
+		}
+		if o := enter("demo_user", "demo_password"); inside(o) && !inside(enter("mcpauth-nobody-"+Random(6), Random(12))) {
 			t.Unmet(o.Exchange, "no well-known user", "demo_user with demo_password gets in")
 		}
 		t.Refused()
 	})
 
 	Practice("AS-LOGIN-CSRF", func(t *T) {
-		u := t.Session.Users[0]
+		u := user(t)
 		forged := func(about string, bend func(g *Grant, f *login.Form, values *oauth.Form) *login.Jar) {
 			g, p, f := loginPage(t)
 			values := credentials(f, u.Name, u.Password)
@@ -137,7 +148,7 @@ func authentication() {
 			t.Unmet(g.Exchange, "a login form that is sent by POST", "it sends the password in the URL")
 			return
 		}
-		u := t.Session.Users[0]
+		u := user(t)
 		o := goOn(t, g.Jar, wire.Request{Method: "GET", URL: oauth.AtQuery(f.Action, credentials(f, u.Name, u.Password))}, g.RedirectURI)
 		if inside(o) {
 			t.Unmet(o.Exchange, "credentials by POST only", "the login works with the password in the URL")
@@ -154,7 +165,7 @@ func sessions() {
 	Practice("AS-LOGIN-SESSION-FIXATION", func(t *T) {
 		g, p, f := loginPage(t)
 		before := g.Jar.Copy()
-		u := t.Session.Users[0]
+		u := user(t)
 		o := goOn(t, g.Jar, login.Submission(p, f, credentials(f, u.Name, u.Password)), g.RedirectURI)
 		if !inside(o) {
 			t.Inconclusive("the login did not succeed: %s %s", o.Stage, o.Why)

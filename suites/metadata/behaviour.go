@@ -25,6 +25,9 @@ func behaviour() {
 				t.Finding(ex, grant, "the listed grant type to be known at the token endpoint", "error unsupported_grant_type")
 			}
 		}
+		if s := t.Session; slices.Contains(listed, "refresh_token") && s.Ready && s.Tokens.Refresh == "" && !slices.Contains(s.Tokens.Scope, "offline_access") {
+			t.Advise(s.Tokens.Exchange, "a refresh token for a client that registered for them, since the grant type is listed", "none is issued")
+		}
 		for _, grant := range []string{"password", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"} {
 			if slices.Contains(listed, grant) {
 				continue

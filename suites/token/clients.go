@@ -18,7 +18,7 @@ import (
 
 func clientAuthentication() {
 	Must("AS-TOKEN-INVALID-CLIENT-BASIC", func(t *T) {
-		c := t.ConfidentialClient()
+		c := basicClient(t)
 		for about, field := range Sorted(map[string]reports.Field{
 			"a wrong secret": oauth.BasicAuth(c.ID, "mcpauth-wrong"), "an unknown client": oauth.BasicAuth("mcpauth-unknown-"+Random(9), "x"),
 			"Basic with no base64": mcp.Field("Authorization", "Basic !!!"), "Basic without a colon": mcp.Field("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("nocolon"))),
@@ -74,21 +74,14 @@ func clientAuthentication() {
 	})
 
 	May("AS-TOKEN-SECRET-BASIC", func(t *T) {
-		methods, listed := t.AS().Metadata.Strings("token_endpoint_auth_methods_supported")
-		if listed && !slices.Contains(methods, oauth.Basic) {
-			t.NotApplicable("client_secret_basic is not advertised")
-		}
-		c := t.ConfidentialClient()
-		if c.Method != oauth.Basic {
-			t.NotTested("it needs a client registered for client_secret_basic")
-		}
+		c := basicClient(t)
 		ex := t.Redeem(t.Granted(As(c)))
 		t.Tokens(ex, c)
 		t.Expect(ex, "Basic, without client_id in the body").To(expect.IssueTokens())
 	})
 
 	Must("AS-TOKEN-TWO-METHODS", func(t *T) {
-		c := t.ConfidentialClient()
+		c := basicClient(t)
 		if ex := t.Redeem(t.Granted(As(c)), With("client_id", c.ID), With("client_secret", c.Secret)); c.Method == oauth.Basic {
 			if t.Tokens(ex, c) != nil {
 				t.Advise(ex, "error invalid_request for two authentication methods (OAuth 2.1 section 2.4)", "tokens are issued")
@@ -101,6 +94,19 @@ func clientAuthentication() {
 		ex := t.Redeem(g, Unidentified(), Header(oauth.BasicAuth(c.ID, c.Secret)), With("client_id", second.ID))
 		t.RefusedWith(ex, "Basic of one client, client_id of another, and that other's code")
 	})
+}
+
+// basicClient is the shared confidential client, where it authenticates by Basic.
+func basicClient(t *T) *oauth.Client {
+	methods, listed := t.AS().Metadata.Strings("token_endpoint_auth_methods_supported")
+	if listed && !slices.Contains(methods, oauth.Basic) {
+		t.NotApplicable("client_secret_basic is not advertised")
+	}
+	c := t.ConfidentialClient()
+	if c.Method != oauth.Basic {
+		t.NotTested("it needs a client registered for client_secret_basic")
+	}
+	return c
 }
 
 func isBasic(c document.Challenge) bool { return strings.EqualFold(c.Scheme, "Basic") }

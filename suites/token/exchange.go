@@ -50,7 +50,7 @@ func success() {
 	})
 
 	Should("AS-TOKEN-EXPIRES-IN", func(t *T) {
-		tokens := t.Flow()
+		tokens := t.Issued()
 		v, ok := tokens.Body.Get("expires_in")
 		seconds, number := expect.Number(v)
 		switch {
@@ -68,7 +68,7 @@ func success() {
 	})
 
 	Should("AS-TOKEN-SHORT-LIVED", func(t *T) {
-		tokens := t.Flow()
+		tokens := t.Issued()
 		v, _ := tokens.Body.Get("expires_in")
 		seconds, ok := expect.Number(v)
 		if exp, iat, has := lifetime(tokens); has && !ok {
@@ -134,7 +134,7 @@ func success() {
 	})
 
 	Practice("AS-TOKEN-JWT-CLAIMS", func(t *T) {
-		tokens := t.Flow()
+		tokens := t.Issued()
 		h, c := oauth.Claims(tokens.Access)
 		if h == nil {
 			t.NotApplicable("access tokens are opaque")

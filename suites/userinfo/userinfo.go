@@ -49,7 +49,11 @@ func endpoint() {
 			"Basic credentials": {oauth.BasicAuth("demo_client", "demo_secret")},
 		}) {
 			ex := t.Get(t.AS().Userinfo, fields...)
-			if !t.Expect(ex, "%s", variant).To(expect.Refuse(401)) {
+			refusal := expect.Refuse(401)
+			if variant == "Basic credentials" { // another scheme may be a malformed request
+				refusal = expect.Refuse(401, 400)
+			}
+			if !t.Expect(ex, "%s", variant).To(refusal) {
 				continue
 			}
 			if len(expect.Bearer(ex)) == 0 {

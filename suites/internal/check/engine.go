@@ -54,16 +54,36 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 			others = append(others, c)
 		}
 	}
-	var together sync.WaitGroup
-	for _, c := range others {
-		together.Go(func() { e.run(ctx, c) })
-	}
+	// Where the target limits requests, what is asked first is what is decided: MUSTs before all else.
+	slices.SortStableFunc(others, func(a, b *Check) int { return weight(a) - weight(b) })
 	go func() {
+		var together sync.WaitGroup
+		turn := make(chan struct{}, atOnce)
+		for _, c := range others {
+			turn <- struct{}{}
+			together.Go(func() {
+				e.run(ctx, c)
+				<-turn
+			})
+		}
 		together.Wait()
 		for _, c := range alone {
 			e.run(ctx, c)
 		}
 	}()
+}
+
+// atOnce is how many checks are under way together; requests in flight are limited apart.
+const atOnce = 64
+
+func weight(c *Check) int {
+	switch c.Level {
+	case requirements.Must:
+		return 0
+	case requirements.Should:
+		return 1
+	}
+	return 2
 }
 
 // Wait returns the results of a check that was started.

@@ -179,6 +179,9 @@ func (t *T) AnyClient() *oauth.Client {
 // out); nil if the server refuses.
 func (t *T) Register(changes map[string]any) (*oauth.Client, *reports.Exchange) {
 	m := t.Session.Metadata(oauth.None)
+	if uris, ok := changes["redirect_uris"].([]string); ok && !slices.ContainsFunc(uris, func(u string) bool { return strings.HasPrefix(u, "http://") }) {
+		delete(m, "application_type")
+	}
 	for k, v := range changes {
 		if m[k] = v; v == nil {
 			delete(m, k)
@@ -225,7 +228,8 @@ func (t *T) Authorize(edits ...Edit) *Grant {
 	if agent.Jar == nil {
 		agent.Jar = login.NewJar()
 		if d.signedIn {
-			agent.Jar = who.Jar()
+			agent.Jar = who.Borrow(t.ctx)
+			defer func() { who.Return(agent.Jar) }()
 		}
 	}
 	if d.nobody {
@@ -247,9 +251,6 @@ func (t *T) Authorize(edits ...Edit) *Grant {
 	if g.Exchange == nil { // the browser got no answer at all
 		g.Exchange = &reports.Exchange{Number: t.World.Client.Number(), Check: t.id, Request: reports.Request{Method: "GET", URL: start}, Error: g.Why}
 		t.transcript = append(t.transcript, g.Exchange)
-	}
-	if g.SignedIn && d.signedIn && d.jar == nil && g.Stage == login.Answered && len(agent.Jar.Cookies(mustURL(start))) > 0 {
-		who.Keep(agent.Jar) // the second user's first login
 	}
 	return g
 }
@@ -282,7 +283,11 @@ func (t *T) Decided(g *Grant) *Grant {
 
 // Granted is Authorize with a code as its outcome; anything else leaves the check undecided.
 func (t *T) Granted(edits ...Edit) *Grant {
-	g := t.Decided(t.Authorize(edits...))
+	g := t.Authorize(edits...)
+	if g.Stage == login.ErrorPage || g.Stage == login.Lost { // the first login may have been forgotten meanwhile
+		g = t.Authorize(append(slices.Clone(edits), SignedOut())...)
+	}
+	t.Decided(g)
 	if g.Code() == "" {
 		t.Inconclusive("an ordinary authorization request gives no code: %s", g.Describe())
 	}
@@ -351,6 +356,13 @@ func (t *T) Flow(edits ...Edit) *oauth.Tokens {
 	}
 	t.controlled = true
 	return tokens
+}
+
+// Issued are the tokens of the run's first flow: enough for a check that only looks at them.
+func (t *T) Issued() *oauth.Tokens {
+	t.Saw(t.Session.Tokens.Exchange)
+	t.controlled = true
+	return t.Session.Tokens
 }
 
 // Refreshing is Flow with a refresh token in the response.

@@ -32,6 +32,7 @@ type World struct {
 	// Session is what the checks share when they act as clients; nil where no authorization server can be
 	// spoken with.
 	Session *session.Session
+	limited sync.Map // endpoint -> time before which the target wants no more requests
 	// Patience is how long a revocation or rotation may take to have its effect everywhere.
 	Patience time.Duration
 }
@@ -105,6 +106,7 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	if t.sealed {
 		panic("the check " + t.id + " used its T after it returned")
 	}
+	t.untilAllowed(req.URL)
 	ex := t.Client.Do(t.ctx, t.id, req)
 	if retryable(ex) {
 		if wait := retryAfter(ex); wait <= longestWait {
@@ -113,6 +115,8 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 			case <-t.ctx.Done():
 			}
 			ex = t.Client.Do(t.ctx, t.id, req)
+		} else {
+			t.World.limited.Store(endpoint(req.URL), time.Now().Add(wait))
 		}
 	}
 	t.transcript = append(t.transcript, ex)
@@ -120,11 +124,25 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	case ex.Error == wire.ErrBudget.Error():
 		t.Inconclusive("%s; raise it with --max-requests", ex.Error)
 	case retryable(ex):
-		t.Inconclusive("the target answers HTTP %d (busy), again after waiting", ex.Response.Status)
+		t.Inconclusive("the target limits requests to %s (HTTP %d, Retry-After %q): lift the limit for the test, or run fewer checks at a time with --only", endpoint(req.URL), ex.Response.Status, expect.Header(ex, "Retry-After"))
 	case t.ctx.Err() != nil:
 		t.Inconclusive("the time for this check is over")
 	}
 	return ex
+}
+
+// untilAllowed ends the check where the target asked for a longer wait than a check can bear: its Retry-After is
+// honoured by everybody.
+func (t *T) untilAllowed(address string) {
+	if until, ok := t.World.limited.Load(endpoint(address)); ok && time.Now().Before(until.(time.Time)) {
+		t.Inconclusive("the target limits requests to %s, and asked to wait for %v: lift the limit for the test, or run fewer checks at a time with --only", endpoint(address), time.Until(until.(time.Time)).Round(time.Second))
+	}
+}
+
+// endpoint is an address without its query.
+func endpoint(address string) string {
+	bare, _, _ := strings.Cut(address, "?")
+	return bare
 }
 
 const longestWait = 2 * time.Second
@@ -454,11 +472,3 @@ func (t *T) EachServer(judge func(s *survey.Server, m *survey.Document)) {
 
 // Loopback reports that the target is on this machine.
 func (t *T) Loopback() bool { return document.LoopbackHost(t.Survey.URL.Hostname()) }
-
-func mustURL(s string) *url.URL {
-	u, err := url.Parse(s)
-	if err != nil {
-		return &url.URL{}
-	}
-	return u
-}

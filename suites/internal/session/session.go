@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -51,13 +52,14 @@ type Session struct {
 	SendResource bool
 	First        *login.Outcome
 
-	client     *wire.Client
-	secrets    *reports.Secrets
-	identities []*Identity
-	mu         sync.Mutex
-	clients    map[string]*entry
-	made       []*oauth.Client
-	exchanges  []*reports.Exchange
+	client      *wire.Client
+	secrets     *reports.Secrets
+	identities  []*Identity
+	mu          sync.Mutex
+	clients     map[string]*entry
+	withoutType atomic.Bool // the server refuses application_type
+	made        []*oauth.Client
+	exchanges   []*reports.Exchange
 }
 
 // entry is a client that is registered when first asked for.
@@ -67,25 +69,49 @@ type entry struct {
 	why    string
 }
 
-// Identity is a user with the cookies of the first login.
+// Identity is a user with the browsers in which they are signed in. A flow has a browser to itself while it
+// runs: servers may rotate the session with every step, or keep one request for each browser.
 type Identity struct {
-	User *login.User // nil: nobody
-	mu   sync.Mutex
-	jar  *login.Jar
+	User  *login.User // nil: nobody
+	mu    sync.Mutex
+	idle  []*login.Jar
+	lanes chan struct{}
 }
 
-// Jar is a copy of the identity's cookies.
-func (i *Identity) Jar() *login.Jar {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.jar.Copy()
+// mostBrowsers is how many flows of one user run at once; only so many browsers are signed in.
+const mostBrowsers = 16
+
+func newIdentity(u *login.User) *Identity {
+	return &Identity{User: u, lanes: make(chan struct{}, mostBrowsers)}
 }
 
-// Keep makes a jar the identity's, so that the next flow finds the session of this login.
-func (i *Identity) Keep(j *login.Jar) {
+// Borrow gives a flow a browser's cookies: those of one that is signed in, or of a new one. The flow gives
+// them back by Return.
+func (i *Identity) Borrow(ctx context.Context) *login.Jar {
+	select {
+	case i.lanes <- struct{}{}:
+	case <-ctx.Done():
+		return login.NewJar()
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.jar = j.Copy()
+	if n := len(i.idle); n > 0 {
+		jar := i.idle[n-1]
+		i.idle = i.idle[:n-1]
+		return jar
+	}
+	return login.NewJar()
+}
+
+// Return takes the cookies back, as the flow has left them.
+func (i *Identity) Return(jar *login.Jar) {
+	i.mu.Lock()
+	i.idle = append(i.idle, jar)
+	i.mu.Unlock()
+	select {
+	case <-i.lanes:
+	default: // borrowed after the end of the run
+	}
 }
 
 // New makes a session with an authorization server.
@@ -94,10 +120,10 @@ func New(client *wire.Client, secrets *reports.Secrets, server oauth.Server, in 
 	for i := range in.Users {
 		secrets.Add("password", in.Users[i].Password)
 		secrets.Add("one_time_secret", in.Users[i].OneTime)
-		s.identities = append(s.identities, &Identity{User: &in.Users[i], jar: login.NewJar()})
+		s.identities = append(s.identities, newIdentity(&in.Users[i]))
 	}
 	if len(s.identities) == 0 {
-		s.identities = []*Identity{{jar: login.NewJar()}}
+		s.identities = []*Identity{newIdentity(nil)}
 	}
 	for i := range in.Clients {
 		secrets.Add("client_secret", in.Clients[i].Secret)
@@ -162,7 +188,8 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 	pair := oauth.NewPKCE(43)
 	s.secrets.Add("code_verifier", pair.Verifier)
 	f := s.Request(c, pair)
-	jar := who.Jar()
+	jar := who.Borrow(ctx)
+	defer who.Return(jar)
 	agent := &login.Agent{Jar: jar, User: who.User, Secrets: s.secrets, Send: func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }}
 	agent.Record = func(ex *reports.Exchange) {
 		s.mu.Lock()
@@ -180,7 +207,6 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 		s.Why = fmt.Sprintf("the authorization server answered with the error %q %s", o.Params.Get("error"), o.Params.Get("error_description"))
 		return
 	}
-	who.Keep(jar)
 	form := s.Redemption(c, o.Params.Get("code"), pair)
 	fields := c.Authenticate(&form)
 	ex := s.send(ctx, oauth.Request(s.Server.Token, form, fields...))
@@ -264,12 +290,25 @@ const (
 	ConfidentialPost = "confidential, client_secret_post"
 )
 
+// SecretMethod is how confidential clients authenticate: by Basic, unless the server lists another way only.
+func (s *Session) SecretMethod() string {
+	methods, listed := s.Server.Metadata.Strings("token_endpoint_auth_methods_supported")
+	if listed && !slices.Contains(methods, oauth.Basic) && slices.Contains(methods, oauth.Post) {
+		return oauth.Post
+	}
+	return oauth.Basic
+}
+
 // Metadata is what an ordinary client registers.
 func (s *Session) Metadata(method string) map[string]any {
-	return map[string]any{
+	m := map[string]any{
 		"client_name": "mcpauth conformance", "redirect_uris": []string{s.Callback}, "grant_types": []string{"authorization_code", "refresh_token"},
 		"response_types": []string{"code"}, "token_endpoint_auth_method": method,
 	}
+	if !s.withoutType.Load() { // the redirect URI is on loopback (OpenID Connect Dynamic Client Registration section 2)
+		m["application_type"] = "native"
+	}
+	return m
 }
 
 // Client returns one of the shared clients, or why there is none.
@@ -286,7 +325,7 @@ func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, strin
 }
 
 func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string) {
-	method := map[string]string{Confidential: oauth.Basic, ConfidentialPost: oauth.Post}[kind]
+	method := map[string]string{Confidential: s.SecretMethod(), ConfidentialPost: oauth.Post}[kind]
 	if method == "" {
 		method = oauth.None
 	}
@@ -308,7 +347,14 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 	case !s.Register:
 		return nil, "it needs a client registered at the authorization server; allow that with --register, or give a client with --client-id"
 	}
-	c, ex := s.NewClient(func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }, s.Metadata(method))
+	send := func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }
+	c, ex := s.NewClient(send, s.Metadata(method))
+	if c == nil && !s.withoutType.Load() { // a server that knows no application_type is judged for that elsewhere
+		s.withoutType.Store(true)
+		if c, _ = s.NewClient(send, s.Metadata(method)); c == nil {
+			s.withoutType.Store(false)
+		}
+	}
 	if c == nil {
 		return nil, fmt.Sprintf("a client (%s) could not be registered: %s %s", method, expect.Describe(ex), oauth.ErrorCode(ex))
 	}
