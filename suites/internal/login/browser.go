@@ -228,9 +228,13 @@ func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r R
 	d.context = incognito
 	d.carry(ctx, start)
 	d.keepCookies()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.over = true // the browser may still be loading
 	if d.out.Exchange == nil && len(d.exchanges) > 0 {
 		d.out.Exchange = d.exchanges[len(d.exchanges)-1]
 	}
+	d.out.Hops = d.hops
 	return d.out
 }
 
@@ -244,9 +248,11 @@ type drive struct {
 	answer  chan arrival
 	pages   map[proto.TargetTargetID]bool
 
-	mu        sync.Mutex
+	mu        sync.Mutex // guards what the browser's events fill
 	exchanges []*reports.Exchange
+	hops      []Hop
 	trail     []string
+	over      bool
 	typed     int // how often the password was typed
 	named     int
 	coded     int
@@ -286,7 +292,7 @@ func (d *drive) carry(ctx context.Context, start string) {
 			}
 			navigated = nil
 		case <-ctx.Done():
-			d.end(Lost, "the login took longer than %v; the pages were %s", wholeLogin, strings.Join(d.trail, " → "))
+			d.end(Lost, "the login took longer than %v; the pages were %s", wholeLogin, d.way())
 			return
 		case <-time.After(glance):
 			if d.look(ctx) {
@@ -384,14 +390,24 @@ func (d *drive) record(r *proto.NetworkResponse, to string) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.over {
+		return
+	}
 	d.exchanges = append(d.exchanges, ex)
 	d.trail = append(d.trail, bare(r.URL))
 	if to != "" {
-		d.out.Hops = append(d.out.Hops, Hop{Status: r.Status, Method: "GET", From: r.URL, To: to})
+		d.hops = append(d.hops, Hop{Status: r.Status, Method: "GET", From: r.URL, To: to})
 	}
 	if d.agent.Record != nil {
 		d.agent.Record(ex)
 	}
+}
+
+// way is the trail of pages so far, for a sentence.
+func (d *drive) way() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Join(d.trail, " → ")
 }
 
 // bare is a URL without what may be secret in it.
@@ -446,7 +462,7 @@ func (d *drive) look(ctx context.Context) bool {
 		}
 	}
 	if time.Since(d.since) > oneStep {
-		d.end(Lost, "nothing more happens at %s; %s", strings.Join(d.trail, " → "), d.out.Why)
+		d.end(Lost, "nothing more happens at %s; %s", d.way(), d.out.Why)
 		return true
 	}
 	return false
