@@ -68,7 +68,7 @@ func TestWhoMayImportWhom(t *testing.T) {
 		"github.com/stretchr/testify":      {},
 		"github.com/santhosh-tekuri":       {},
 		"net/http":                         {"internal", "fakes", "cmd"},
-		"go.yaml.in/yaml/v3":               {"fixtures"},
+		"go.yaml.in/yaml/v3":               {"fixtures", "cmd"},
 		"github.com/go-rod/rod":            {"internal"},
 		"github.com/modelcontextprotocol/": {},
 	}

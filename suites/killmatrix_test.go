@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/flaws"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -27,6 +28,15 @@ func signingIn(r *reference.Reference) suites.Config {
 	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Rate: 100_000, MaxRequests: 20_000, Patience: 50 * time.Millisecond}
 	for _, u := range r.IDP.Users {
 		cfg.Users = append(cfg.Users, suites.User(u))
+	}
+	return trusted(r, cfg)
+}
+
+// trusted adds the issuer that the reference trusts, and its tools.
+func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
+	cfg.Issuer = r.IDP
+	for _, t := range mcpserver.Tools {
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset"})
 	}
 	return cfg
 }
@@ -55,6 +65,12 @@ func TestKillMatrix(t *testing.T) {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
 			kill(t, f, configure)
+		})
+	}
+	for _, f := range flaws.Trusting() {
+		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel()
+			kill(t, f, func(r *reference.Reference) suites.Config { return trusted(r, configure(r)) })
 		})
 	}
 	for i, f := range flaws.AfterLogin() {

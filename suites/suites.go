@@ -54,6 +54,10 @@ type Config struct {
 	// Scopes are requested at login; by default those of the challenge, else the resource's
 	// scopes_supported.
 	Scopes []string
+	// Tools say which tools may be called, and what each needs.
+	Tools []Tool
+	// Issuer, if set, mints tokens that the target trusts: tier T3.
+	Issuer Issuer
 	// Register permits the suite to register clients (RFC 7591), which it deletes again where the server lets
 	// it. Nil means: on loopback, and where there are Users.
 	Register *bool
@@ -112,6 +116,28 @@ type Client struct {
 	// client_secret_post.
 	Method      string
 	RedirectURI string
+}
+
+// Tool is a tool of the target that may be called.
+type Tool struct {
+	Name string
+	// Scope is what calling it takes; empty means that a valid token is enough.
+	Scope     string
+	Arguments map[string]any
+	// DeniedOnly says that it is called only with tokens that must be refused.
+	DeniedOnly bool
+}
+
+// Issuer is an authorization server under the user's control, whose tokens the target trusts.
+type Issuer interface {
+	// Identifier is its issuer identifier.
+	Identifier() string
+	// Claims are those of an ordinary access token for the target.
+	Claims(subject string, scopes []string) map[string]any
+	// Header is the JOSE header of an ordinary access token.
+	Header() map[string]any
+	// Signature signs a JWS signing input with the key that Header names.
+	Signature(input []byte) ([]byte, error)
 }
 
 // UsageError is the error of a configuration that names something unknown or selects nothing.
@@ -192,7 +218,10 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if err == nil {
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
-	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience}
+	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Tools: cfg.tools()}
+	if cfg.Issuer != nil {
+		s.world.Issuer = cfg.Issuer
+	}
 	if s.world.Patience == 0 {
 		s.world.Patience = 5 * time.Second
 	}
@@ -204,6 +233,9 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	}
 	if sv.Token != "" {
 		s.run.Target.Tier = "T2"
+	}
+	if cfg.Issuer != nil {
+		s.run.Target.Tier = "T3"
 	}
 	for _, r := range requirements.All() {
 		if r.Pending {
@@ -304,6 +336,14 @@ func (c *Config) limits(loopback bool) wire.Limits {
 		l.Rate = 50
 	}
 	return l
+}
+
+func (c *Config) tools() []check.Tool {
+	var out []check.Tool
+	for _, t := range c.Tools {
+		out = append(out, check.Tool(t))
+	}
+	return out
 }
 
 // selects applies Only and Skip.

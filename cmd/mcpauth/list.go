@@ -185,12 +185,14 @@ func explain(w io.Writer, r *requirements.Requirement) {
 }
 
 func schemaCommand() *cobra.Command {
-	return &cobra.Command{Use: "schema report", Short: "Print the JSON Schema of the JSON report", Args: cobra.ExactArgs(1), ValidArgs: []string{"report"},
+	schemas := map[string][]byte{"report": reportjson.Schema, "target": targetSchema}
+	return &cobra.Command{Use: "schema {report|target}", Short: "Print the JSON Schema of the JSON report, or of the target file", Args: cobra.ExactArgs(1), ValidArgs: []string{"report", "target"},
 		RunE: func(c *cobra.Command, args []string) error {
-			if args[0] != "report" {
-				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; there is: report", args[0])}
+			schema, ok := schemas[args[0]]
+			if !ok {
+				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; there are: report, target", args[0])}
 			}
-			_, err := c.OutOrStdout().Write(reportjson.Schema)
+			_, err := c.OutOrStdout().Write(schema)
 			return err
 		}}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -21,7 +22,7 @@ import (
 type options struct {
 	revisions, only, skip, origins, headers, allowHosts, connectTo []string
 	reports                                                        []string
-	labelFilter, failOn, tokenEnv, caFile, colour                  string
+	labelFilter, failOn, tokenEnv, caFile, colour, file            string
 	signIn                                                         signIn
 	intrusive                                                      bool
 	strict, verbose, quiet                                         bool
@@ -31,6 +32,7 @@ type options struct {
 }
 
 func (o *options) register(f *pflag.FlagSet) {
+	f.StringVarP(&o.file, "config", "c", "", "target file: what a URL cannot say (its form: mcpauth schema target)")
 	f.StringSliceVar(&o.revisions, "revision", nil, "judge these MCP revisions only (default: every one that the target speaks)")
 	f.StringSliceVar(&o.only, "only", nil, "run only these requirements (ids or globs)")
 	f.StringSliceVar(&o.skip, "skip", nil, "leave these requirements out (ids or globs)")
@@ -84,13 +86,18 @@ func runCommand() *cobra.Command {
 			if len(args) == 1 {
 				url = args[0]
 			}
-			if url == "" {
+			if url == "" && o.file == "" {
 				return o.demo(c)
 			}
 			cfg, err := o.config(c, url)
 			if err != nil {
 				return err
 			}
+			closeIssuer, err := o.target(&cfg)
+			if err != nil {
+				return err
+			}
+			defer closeIssuer()
 			return o.execute(c, cfg)
 		},
 	}
@@ -109,6 +116,29 @@ func demoCommand() *cobra.Command {
 	return c
 }
 
+// target adds what the target file says, and starts the fake authorization server that it asks for.
+func (o *options) target(cfg *suites.Config) (closeIssuer func(), err error) {
+	if o.file == "" {
+		return func() {}, nil
+	}
+	t, err := readTarget(o.file)
+	if err == nil {
+		err = t.apply(o.file, cfg)
+	}
+	if err != nil {
+		return nil, &exit{reports.ExitUsage, err}
+	}
+	if t.FakeIDP == nil {
+		return func() {}, nil
+	}
+	s, stop, err := serveIssuer(t.FakeIDP.Listen, t.FakeIDP.Issuer, t.FakeIDP.Audience)
+	if err != nil {
+		return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: fake_idp: %w", o.file, err)}
+	}
+	cfg.Issuer = s
+	return stop, nil
+}
+
 // demo runs against the reference server, started on loopback for this one run.
 func (o *options) demo(c *cobra.Command) error {
 	r, err := reference.Start(reference.Ideal())
@@ -119,6 +149,10 @@ func (o *options) demo(c *cobra.Command) error {
 	cfg, err := o.config(c, r.URL)
 	if err != nil {
 		return err
+	}
+	cfg.Issuer = r.IDP
+	for _, t := range mcpserver.Tools {
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset"})
 	}
 	if len(cfg.Users) == 0 {
 		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob)}

@@ -11,6 +11,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
 )
 
 func serveCommand() *cobra.Command {
@@ -66,4 +67,20 @@ algorithm RS256 and audience %[2]s. The line below is a token for that audience.
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9400", "address to listen on")
 	c.Flags().StringVar(&audience, "audience", "http://127.0.0.1:9300/mcp", "audience of the token that is printed")
 	return c
+}
+
+// serveIssuer starts the fake authorization server for a target that trusts it.
+func serveIssuer(listen, issuer, audience string) (suites.Issuer, func(), error) {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := idp.New(issuer, idp.Ideal())
+	if err != nil {
+		return nil, nil, err
+	}
+	s.Resources = []string{audience}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(l) }()
+	return s, func() { _ = server.Close() }, nil
 }

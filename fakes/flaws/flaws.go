@@ -51,7 +51,7 @@ func always(field string) func(cause, url string) []string {
 }
 
 // All returns every flaw.
-func All() []Flaw { return append(BeforeLogin(), AfterLogin()...) }
+func All() []Flaw { return slices.Concat(BeforeLogin(), Trusting(), AfterLogin()) }
 
 // BeforeLogin are the flaws that a token suffices to see.
 func BeforeLogin() []Flaw {

@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -37,7 +38,7 @@ func (s *Server) authenticate(r *http.Request, body []byte) (*caller, string) {
 		if !ok {
 			continue
 		}
-		if who := s.verify(token); who != nil {
+		if who := s.verify(r, token); who != nil {
 			s.mu.Lock()
 			s.known[r.RemoteAddr] = true
 			s.mu.Unlock()
@@ -68,7 +69,7 @@ func (s *Server) authenticate(r *http.Request, body []byte) (*caller, string) {
 	}
 	for _, t := range elsewhere {
 		if t != "" {
-			if who := s.verify(t); who != nil {
+			if who := s.verify(r, t); who != nil {
 				return who, ""
 			}
 		}
@@ -102,7 +103,7 @@ func (s *Server) token(field string) (string, bool) {
 }
 
 // verify checks a token and returns its caller, or nil.
-func (s *Server) verify(token string) *caller {
+func (s *Server) verify(r *http.Request, token string) *caller {
 	p := &s.Policy
 	if !p.Verify {
 		return &caller{user: "anyone", scopes: []string{"notes:read"}}
@@ -123,16 +124,11 @@ func (s *Server) verify(token string) *caller {
 		JKU string         `json:"jku"`
 		X5U string         `json:"x5u"`
 		JWK map[string]any `json:"jwk"`
+		Typ any            `json:"typ"`
+		// Crit is any value: an unknown extension is refused whatever it holds (RFC 7515 section 4.1.11).
+		Crit any `json:"crit"`
 	}
-	var claims struct {
-		Issuer   string `json:"iss"`
-		Subject  string `json:"sub"`
-		Audience any    `json:"aud"`
-		Expires  int64  `json:"exp"`
-		Scope    string `json:"scope"`
-		ID       string `json:"jti"`
-	}
-	if !decodeSegment(parts[0], &header) || !decodeSegment(parts[1], &claims) {
+	if !decodeSegment(parts[0], &header) {
 		return nil
 	}
 	if p.FetchesHeaderURLs {
@@ -146,20 +142,148 @@ func (s *Server) verify(token string) *caller {
 	}
 	kid, _ := header.Kid.(string)
 	alg, _ := header.Alg.(string)
-	if !s.signed(parts, alg, kid, header.JWK) {
+	if !p.AnyKid && p.RefuseKidPath && header.Kid != nil && kid != "rsa-1" {
 		return nil
 	}
+	if p.RefuseCritical && header.Crit != nil || !s.signed(parts, alg, kid, header.JWK) || !p.typed(header.Typ) {
+		return nil
+	}
+	return s.claims(r, parts[1])
+}
+
+// claims judges the claims of a token whose signature is good.
+func (s *Server) claims(r *http.Request, segment string) *caller {
+	p := &s.Policy
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(segment)
+	if err != nil || p.RefuseDuplicates && duplicated(raw) {
+		return nil
+	}
+	var c map[string]any
+	if json.Unmarshal(raw, &c) != nil {
+		return nil
+	}
+	if p.FoldCase {
+		for k, v := range c {
+			if strings.EqualFold(k, "aud") && k != "aud" {
+				c["aud"] = v
+			}
+		}
+	}
+	now := float64(time.Now().Unix())
+	expires, hasExpiry := c["exp"].(float64)
+	notBefore, hasNotBefore := c["nbf"].(float64)
+	subject, _ := c["sub"].(string)
+	scope, _ := c["scope"].(string)
+	id, _ := c["jti"].(string)
+	issuer, _ := c["iss"].(string)
 	me := s.Resource
 	if p.Audience != "" {
 		me = p.Audience
 	}
-	if claims.Issuer != s.Issuer || claims.Expires <= time.Now().Unix() || !audience(claims.Audience, me) {
+	if text, _ := c["aud"].(string); p.AudienceOfHost && text != me {
+		host := r.Host
+		if h := r.Header.Get("X-Forwarded-Host"); h != "" {
+			host = h
+		}
+		if text == "https://"+host+s.endpoint.Path || text == "http://"+host+s.endpoint.Path {
+			me = text
+		}
+	}
+	if p.SubjectCrash && strings.Contains(subject, "'") {
+		panic(http.ErrAbortHandler) // the flaw
+	}
+	leeway := p.Leeway.Seconds()
+	switch {
+	case !hasExpiry && (c["exp"] != nil || p.RequireExpiry) && !(p.LooseDates && c["exp"] != nil):
+		return nil
+	case hasExpiry && p.CheckExpiry && (expires+leeway <= now || expires > 1e11):
+		return nil
+	case hasNotBefore && p.CheckNotBefore && notBefore > now+leeway:
+		return nil
+	case issuer != s.Issuer && !(p.IssuerPrefix && strings.HasPrefix(issuer, s.Issuer)):
+		return nil
+	case !s.meantFor(c, me):
+		return nil
+	case subject == "" && p.RequireSubject:
+		return nil
+	case p.CheckRevocation && s.Revoked != nil && s.Revoked(id):
 		return nil
 	}
-	if p.CheckRevocation && s.Revoked != nil && s.Revoked(claims.ID) {
-		return nil
+	return &caller{user: subject, scopes: p.scopes(scope, c)}
+}
+
+// meantFor compares the audience.
+func (s *Server) meantFor(c map[string]any, me string) bool {
+	p := &s.Policy
+	aud := c["aud"]
+	switch {
+	case !p.CheckAudience, aud == nil && !p.RequireAudience:
+		return true
+	case p.AudiencePrefix:
+		text, _ := aud.(string)
+		return strings.HasPrefix(text, me)
+	case p.AudienceFold:
+		text, _ := aud.(string)
+		return strings.EqualFold(text, me)
+	case p.OtherAudience && c["resource"] == me:
+		return true
 	}
-	return &caller{user: claims.Subject, scopes: strings.Fields(claims.Scope)}
+	if p.AudienceInside {
+		if text, ok := aud.(string); ok && strings.Contains(text, me) {
+			return true
+		}
+	}
+	return audience(aud, me)
+}
+
+// scopes reads the scope claim.
+func (p *Policy) scopes(scope string, c map[string]any) []string {
+	if p.ScopeObjects {
+		if m, ok := c["scope"].(map[string]any); ok {
+			for k := range m {
+				scope += " " + k
+			}
+		}
+	}
+	if scope == "" && p.EmptyScopeIsAll {
+		return []string{"notes:read", "notes:write", "notes:admin"}
+	}
+	return strings.Split(scope, " ")
+}
+
+// foreignTypes are the types of JWTs that are no access tokens.
+func (p *Policy) typed(typ any) bool {
+	text, isString := typ.(string)
+	if typ == nil || p.AnyType {
+		return true
+	}
+	text = strings.ToLower(strings.TrimPrefix(strings.ToLower(text), "application/"))
+	return isString && (text == "at+jwt" || text == "jwt")
+}
+
+// duplicated reports that an object names a member twice.
+func duplicated(raw []byte) bool {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return false
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return false
+		}
+		name, _ := t.(string)
+		if seen[name] {
+			return true
+		}
+		seen[name] = true
+		var skip any
+		if dec.Decode(&skip) != nil {
+			return false
+		}
+	}
+	return false
 }
 
 func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) bool {
@@ -167,9 +291,17 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 	if !p.VerifySignature {
 		return true
 	}
-	sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
+	encoding := base64.RawURLEncoding.Strict()
+	if p.LooseEncoding {
+		parts[2] = strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(parts[2]), "=")
+		encoding = base64.RawURLEncoding
+	}
+	sig, err := encoding.DecodeString(parts[2])
 	if err != nil {
 		return false
+	}
+	if p.IgnoresEmpty && len(sig) == 0 {
+		return true
 	}
 	input := []byte(parts[0] + "." + parts[1])
 	sum := sha256.Sum256(input)
@@ -184,7 +316,7 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 		x, _ := jwk["x"].(string)
 		y, _ := jwk["y"].(string)
 		return verifyES256(x, y, sum[:], sig)
-	case alg == "RS256" && kid == "rsa-1":
+	case alg == "RS256" && (kid == "rsa-1" || kid == "" || p.AnyKid):
 		return rsa.VerifyPKCS1v15(s.Key, crypto.SHA256, sum[:], sig) == nil
 	}
 	return false

@@ -2,7 +2,10 @@
 // defence is a named field of Policy, so that a flaw is one assignment.
 package mcpserver
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // Policy is what the server does. Strict returns the right one.
 type Policy struct {
@@ -41,6 +44,36 @@ type Policy struct {
 	CheckRevocation   bool   // false: a revoked token lives until it expires
 	FetchesHeaderURLs bool   // true: jku and x5u are fetched
 	Audience          string // the audience demanded, if not the server's own URL
+	RefuseCritical    bool   // false: crit is ignored
+	RefuseDuplicates  bool   // false: of two members of a name the last one counts
+	FoldCase          bool   // true: "AUD" is aud
+	CheckExpiry       bool
+	RequireExpiry     bool
+	LooseDates        bool // true: exp may be anything
+	CheckNotBefore    bool
+	Leeway            time.Duration // for clocks that differ
+	IssuerPrefix      bool          // true: the issuer's beginning is enough
+	CheckAudience     bool
+	RequireAudience   bool
+	AudiencePrefix    bool // true: the audience's beginning is enough
+	AudienceFold      bool // true: the audience is compared without case
+	AudienceInside    bool // true: the audience may stand anywhere in a string
+	OtherAudience     bool // true: the claim resource will do
+	AudienceOfHost    bool // true: the audience may be the request's own host
+	RequireSubject    bool
+	SubjectCrash      bool // true: a quote in sub crashes
+	ScopeObjects      bool // true: the keys of an object are scopes
+	ScopeSubstring    bool // true: a scope that holds the needed one will do
+	EmptyScopeIsAll   bool // true: a token without scope may do everything
+	AnyType           bool // true: typ is never read
+	AnyKid            bool // true: an unknown kid falls back to the only key
+	LooseEncoding     bool // true: base64 with padding will do
+	IgnoresEmpty      bool // true: an empty signature passes
+	CheckScopes       bool // false: every tool is open to every token
+	ScopeStatus       int  // of a missing scope
+	ScopeChallenge    func(url, scope string) string
+	UnguardedTool     string // a tool whose scope is forgotten
+	ScopeAtTheDoor    string // a scope that everything needs, unrelated or not
 	SampleToken       string
 
 	// How it refuses.
@@ -106,6 +139,8 @@ func Strict() Policy {
 		OnlyHeader: true, NoBodyToken: true, NoCookieToken: true, OnlyBearer: true, SchemeAnyCase: true, OneCredential: true,
 		StrictSyntax: true, Verify: true, VerifySignature: true, RefuseNone: true, RefuseSymmetric: true, RefuseEmbedded: true,
 		RefuseKidPath: true, RefuseWeakSecret: true, KidOnly: true, CheckRevocation: true,
+		RefuseCritical: true, RefuseDuplicates: true, CheckExpiry: true, RequireExpiry: true, CheckNotBefore: true, Leeway: 30 * time.Second,
+		CheckAudience: true, RequireAudience: true, RequireSubject: true, CheckScopes: true, ScopeStatus: http.StatusForbidden,
 		Status: http.StatusUnauthorized, ScopeInField: true, MostToken: 16 << 10,
 		PRMPath: true, PRMRoot: true, PRMType: "application/json", PRMCORS: true, FixedHost: true,
 		CheckOrigin: true, OriginStatus: http.StatusForbidden, OwnOrigin: true, OriginEveryVerb: true, CheckHost: true,

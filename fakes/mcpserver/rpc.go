@@ -238,9 +238,8 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 		if t.Name != name {
 			continue
 		}
-		if t.Scope != "" && !slices.Contains(who.scopes, t.Scope) {
-			w.Header().Set("WWW-Authenticate", bearer(s.base(r)+prm+s.endpoint.Path, "insufficient_scope", t.Scope, "The tool needs another scope"))
-			writeJSON(w, http.StatusForbidden, map[string]any{"error": "insufficient_scope"})
+		if !s.permits(who, name, t.Scope) {
+			s.insufficient(w, r, t.Scope, m.ID)
 			return
 		}
 		text := "done"
@@ -306,4 +305,34 @@ func rpcErrorData(w http.ResponseWriter, status int, id json.RawMessage, code in
 		doc["id"] = id
 	}
 	writeJSON(w, status, doc)
+}
+
+// permits reports that a caller has the scope that a tool needs.
+func (s *Server) permits(who *caller, tool, scope string) bool {
+	p := &s.Policy
+	if scope == "" || !p.CheckScopes || tool == p.UnguardedTool {
+		return true
+	}
+	if p.ScopeSubstring {
+		return strings.Contains(strings.ToLower(strings.Join(who.scopes, " ")), scope)
+	}
+	return slices.Contains(who.scopes, scope)
+}
+
+// insufficient refuses a call for its scope (OAuth 2.1 section 5.3.2).
+func (s *Server) insufficient(w http.ResponseWriter, r *http.Request, scope string, id json.RawMessage) {
+	p := &s.Policy
+	if p.ScopeStatus == http.StatusOK {
+		rpcError(w, http.StatusOK, id, -32000, "Insufficient permissions")
+		return
+	}
+	metadata := s.base(r) + prm + s.endpoint.Path
+	field := bearer(metadata, "insufficient_scope", scope, "The tool needs another scope")
+	if p.ScopeChallenge != nil {
+		field = p.ScopeChallenge(metadata, scope)
+	}
+	if field != "" {
+		w.Header().Set("WWW-Authenticate", field)
+	}
+	writeJSON(w, p.ScopeStatus, map[string]any{"error": "insufficient_scope"})
 }

@@ -189,6 +189,10 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, cause)
 		return
 	}
+	if door := p.ScopeAtTheDoor; door != "" && !slices.Contains(who.scopes, door) {
+		s.insufficient(w, r, door, nil)
+		return
+	}
 	if p.CookieAuth {
 		http.SetCookie(w, &http.Cookie{Name: "sid", Value: "session-cookie-1"})
 	}

@@ -17,6 +17,7 @@ import (
 func Register() {
 	Describe("RFC 8707 section 2: Resource Parameter", indicators)
 	Describe("MCP Authorization: Token Audience Binding and Validation", binding)
+	Describe("RFC 7519 section 4.1.3: aud", minted)
 }
 
 // audienceOf is what a token is meant for, by its claims or by introspection.

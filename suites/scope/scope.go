@@ -14,6 +14,7 @@ import (
 // Register registers the area.
 func Register() {
 	Describe("MCP Security Best Practices: Scope Minimization", minimization)
+	Describe("MCP Authorization: Scope Challenge Handling", enforced)
 	Describe("OAuth 2.1 section 1.4.1: Access Token Scope", granted)
 }
 

@@ -20,6 +20,8 @@ func Register() {
 	Describe("OAuth 2.1 section 5.1: Bearer Token Requests", requests)
 	Describe("OAuth 2.1 section 5.2: Access Token Validation", garbage)
 	Describe("RFC 8725: JSON Web Token Best Current Practices", forged)
+	Describe("RFC 7519 section 4.1: Registered Claim Names", claims)
+	Describe("RFC 7515 section 5.2: Message Signature Validation", signatures)
 }
 
 func requests() {

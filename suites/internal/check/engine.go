@@ -363,6 +363,26 @@ func (e *Engine) need(t *T, name string) *stop {
 		"introspection-endpoint", "introspection-creds", "userinfo-endpoint", "userinfo-or-introspection", "scopes-2", "consent-page", "token-visible",
 		"id-token", "user-credentials", "wrong-kind-of-token", "revocable-token":
 		return e.needSession(t, name)
+	case "fake-jwt":
+		return e.needIssuer(t)
+	case "access-token-jwt":
+		if e.World.Issuer == nil && strings.Count(e.World.Survey.Token, ".") != 2 {
+			if e.World.Survey.Token == "" {
+				return e.needToken(t)
+			}
+			return absent("the access token is opaque")
+		}
+		return e.needToken(t)
+	case "tools-matrix":
+		if len(e.World.Tools) == 0 {
+			return &stop{reports.NotTested, "it needs tools that may be called (tools in the target file)"}
+		}
+	case "tool-scope":
+		if len(t.ScopedTools()) == 0 {
+			return &stop{reports.NotTested, "it needs a tool with a scope that may be called (tools in the target file)"}
+		}
+	case "access-token-narrow", "access-token-broad":
+		return e.needScoped(t)
 	case "intrusive":
 		if !e.World.Intrusive {
 			return &stop{reports.NotTested, "it is intrusive; allow it with --allow-intrusive"}

@@ -157,3 +157,14 @@ func (t *T) ScopePool() []string {
 	}
 	return out
 }
+
+// needScoped finds out whether tokens with chosen scopes can be had.
+func (e *Engine) needScoped(t *T) *stop {
+	if e.World.Issuer != nil && e.needIssuer(t) == nil {
+		return nil
+	}
+	if e.World.Session == nil {
+		return &stop{reports.NotTested, "it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer of ours"}
+	}
+	return e.needLogin(t)
+}

@@ -33,6 +33,13 @@ type World struct {
 	// spoken with.
 	Session *session.Session
 	limited sync.Map // endpoint -> time before which the target wants no more requests
+	// Issuer mints tokens that the target trusts (tier T3); nil without one.
+	Issuer Issuer
+	// Tools may be called, as the user declared them.
+	Tools []Tool
+	trust sync.Once
+	// distrusted says why the issuer's tokens are of no use.
+	distrusted string
 	// Patience is how long a revocation or rotation may take to have its effect everywhere.
 	Patience time.Duration
 }

@@ -40,6 +40,17 @@ func (h Header) With(name string, value any) Header {
 	return out
 }
 
+// Raw is JSON that is written as it is, valid or not.
+type Raw string
+
+// MarshalJSON is the text itself; encoding/json still checks it, so that only Object writes what is invalid.
+func (r Raw) MarshalJSON() ([]byte, error) { return []byte(r), nil }
+
+// RawInput is a signing input whose claims are written as they are.
+func RawInput(h Header, claims string) string {
+	return segment(h) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+}
+
 func segment(v any) string {
 	b, _ := json.Marshal(v) // maps of plain values always marshal
 	return base64.RawURLEncoding.EncodeToString(b)
@@ -135,4 +146,10 @@ func Spellings(n, e []byte) []Spelling {
 		{"PEM of the PKCS #1 key", old}, {"DER of the SubjectPublicKeyInfo", pkix}, {"DER of the PKCS #1 key", pkcs1},
 		{"bytes of the modulus", n}, {"base64url of the modulus", []byte(base64.RawURLEncoding.EncodeToString(n))},
 	}
+}
+
+// JSON is a value as it stands in a claims set.
+func JSON(v any) string {
+	b, _ := json.Marshal(v) // maps of plain values always marshal
+	return string(b)
 }

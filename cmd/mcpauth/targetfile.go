@@ -1,0 +1,291 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// targetSchema is the JSON Schema of a target file.
+//
+//go:embed target.schema.json
+var targetSchema []byte
+
+// targetFile says what a URL cannot. Secrets stand in it by reference only.
+type targetFile struct {
+	Version int `yaml:"version"`
+	Target  struct {
+		URL       string            `yaml:"url"`
+		Revisions []string          `yaml:"revisions"`
+		Headers   map[string]secret `yaml:"headers"`
+		Origins   []string          `yaml:"origins"`
+	} `yaml:"target"`
+	Login struct {
+		Driver string `yaml:"driver"`
+		Users  []struct {
+			Username string `yaml:"username"`
+			Password secret `yaml:"password"`
+			TOTP     secret `yaml:"totp"`
+		} `yaml:"users"`
+	} `yaml:"login"`
+	Client struct {
+		Registration string `yaml:"registration"`
+		Clients      []struct {
+			ID          string `yaml:"id"`
+			Secret      secret `yaml:"secret"`
+			AuthMethod  string `yaml:"auth_method"`
+			RedirectURI string `yaml:"redirect_uri"`
+		} `yaml:"clients"`
+	} `yaml:"client"`
+	Scopes struct {
+		Request []string `yaml:"request"`
+	} `yaml:"scopes"`
+	Tools []struct {
+		Name      string         `yaml:"name"`
+		Scope     string         `yaml:"scope"`
+		Arguments map[string]any `yaml:"arguments"`
+		Call      string         `yaml:"call"`
+	} `yaml:"tools"`
+	Credentials []struct {
+		Kind  string `yaml:"kind"`
+		Value secret `yaml:"value"`
+	} `yaml:"credentials"`
+	FakeIDP *struct {
+		Listen   string `yaml:"listen"`
+		Issuer   string `yaml:"issuer"`
+		Audience string `yaml:"audience"`
+	} `yaml:"fake_idp"`
+	Limits struct {
+		Intrusive   *bool   `yaml:"intrusive"`
+		Rate        float64 `yaml:"rate"`
+		Concurrency int     `yaml:"concurrency"`
+		Requests    int     `yaml:"requests"`
+	} `yaml:"limits"`
+}
+
+// secret is a value that is named, not written down.
+type secret struct {
+	Env  string `yaml:"env"`
+	File string `yaml:"file"`
+}
+
+// value resolves a secret; a file's path is relative to the target file's folder.
+func (s secret) value(folder string) (string, error) {
+	switch {
+	case s.Env != "" && s.File != "":
+		return "", errors.New("names both an environment variable and a file")
+	case s.Env != "":
+		v := os.Getenv(s.Env)
+		if v == "" {
+			return "", fmt.Errorf("the environment variable %s is not set", s.Env)
+		}
+		return v, nil
+	case s.File != "":
+		b, err := os.ReadFile(filepath.Join(folder, s.File))
+		return strings.TrimRight(string(b), "\r\n"), err
+	}
+	return "", nil
+}
+
+// problems gathers what is wrong with a file, so that all of it is said at once.
+type problems struct {
+	path string
+	all  []error
+}
+
+func (p *problems) add(n *yaml.Node, format string, args ...any) {
+	where := p.path
+	if n != nil {
+		where = fmt.Sprintf("%s:%d:%d", p.path, n.Line, n.Column)
+	}
+	p.all = append(p.all, fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...)))
+}
+
+// readTarget reads a target file. The error names every mistake with file, line and column.
+func readTarget(path string) (*targetFile, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	p := &problems{path: path}
+	var root yaml.Node
+	if err := yaml.Unmarshal(b, &root); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(root.Content) == 0 {
+		return nil, fmt.Errorf("%s: the file is empty", path)
+	}
+	var t targetFile
+	unknownKeys(p, root.Content[0], reflect.TypeFor[targetFile]())
+	if len(p.all) == 0 {
+		if err := root.Content[0].Decode(&t); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		t.check(p, root.Content[0])
+	}
+	return &t, errors.Join(p.all...)
+}
+
+// unknownKeys compares the keys of a mapping with the fields of a type, all the way down.
+func unknownKeys(p *problems, n *yaml.Node, t reflect.Type) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
+		for _, e := range n.Content {
+			unknownKeys(p, e, t.Elem())
+		}
+	case t.Kind() == reflect.Map && n.Kind == yaml.MappingNode:
+		for i := 1; i < len(n.Content); i += 2 {
+			unknownKeys(p, n.Content[i], t.Elem())
+		}
+	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
+		for i := 0; i < len(n.Content); i += 2 {
+			key := n.Content[i]
+			if f, ok := field(t, key.Value); ok {
+				unknownKeys(p, n.Content[i+1], f.Type)
+				continue
+			}
+			p.add(key, "unknown key %q%s", key.Value, suggestion(t, key.Value))
+		}
+	case t == reflect.TypeFor[secret]() && n.Kind == yaml.ScalarNode:
+		p.add(n, "a secret is named, never written down: use {env: NAME} or {file: PATH}")
+	}
+}
+
+func field(t reflect.Type, key string) (reflect.StructField, bool) {
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Tag.Get("yaml") == key {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+func suggestion(t reflect.Type, key string) string {
+	var known []string
+	for i := range t.NumField() {
+		name := t.Field(i).Tag.Get("yaml")
+		known = append(known, name)
+		if len(key) > 2 && (strings.HasPrefix(name, key[:3]) || strings.HasPrefix(key, name)) {
+			return fmt.Sprintf("; did you mean %s?", name)
+		}
+	}
+	return "; known are " + strings.Join(known, ", ")
+}
+
+// check looks at the values.
+func (t *targetFile) check(p *problems, n *yaml.Node) {
+	if t.Version != 1 {
+		p.add(n, "version %d: want version: 1", t.Version)
+	}
+	if t.Target.URL == "" {
+		p.add(n, "target.url is missing")
+	}
+	if !slices.Contains([]string{"", "auto", "browser", "form"}, t.Login.Driver) {
+		p.add(n, "login.driver %q: want auto, browser or form", t.Login.Driver)
+	}
+	if !slices.Contains([]string{"", "auto", "dcr", "pre-registered"}, t.Client.Registration) {
+		p.add(n, "client.registration %q: want auto, dcr or pre-registered", t.Client.Registration)
+	}
+	for _, c := range t.Credentials {
+		if c.Kind != "bearer" {
+			p.add(n, "credentials: kind %q is not supported yet; want bearer", c.Kind)
+		}
+	}
+	for _, tool := range t.Tools {
+		if tool.Name == "" {
+			p.add(n, "tools: a tool without a name")
+		}
+		if !slices.Contains([]string{"", "allowed", "denied-only"}, tool.Call) {
+			p.add(n, "tools: %s: call %q: want allowed or denied-only", tool.Name, tool.Call)
+		}
+	}
+	if t.FakeIDP != nil && (t.FakeIDP.Listen == "" || t.FakeIDP.Issuer == "" || t.FakeIDP.Audience == "") {
+		p.add(n, "fake_idp needs listen, issuer and audience")
+	}
+}
+
+// apply fills the configuration; what flags have set already stays.
+func (t *targetFile) apply(path string, cfg *suites.Config) error {
+	p := &problems{path: path}
+	folder := filepath.Dir(path)
+	resolve := func(what string, s secret) string {
+		v, err := s.value(folder)
+		if err != nil {
+			p.add(nil, "%s: %v", what, err)
+		}
+		return v
+	}
+	if cfg.URL == "" {
+		cfg.URL = t.Target.URL
+	}
+	if cfg.Revisions == nil {
+		cfg.Revisions = t.Target.Revisions
+	}
+	cfg.Origins = append(cfg.Origins, t.Target.Origins...)
+	for name, v := range t.Target.Headers {
+		cfg.Header = append(cfg.Header, reports.Field{Name: name, Value: resolve("target.headers."+name, v)})
+	}
+	slices.SortFunc(cfg.Header, func(a, b reports.Field) int { return strings.Compare(a.Name, b.Name) })
+	if t.Login.Driver != "" && (cfg.Driver == "" || cfg.Driver == "auto") {
+		cfg.Driver = t.Login.Driver
+	}
+	if len(cfg.Users) == 0 {
+		for _, u := range t.Login.Users {
+			cfg.Users = append(cfg.Users, suites.User{Name: u.Username, Password: resolve("login.users: "+u.Username, u.Password), OneTime: resolve("login.users: "+u.Username, u.TOTP)})
+		}
+	}
+	for _, c := range t.Client.Clients {
+		client := suites.Client{ID: c.ID, Secret: resolve("client.clients: "+c.ID, c.Secret), Method: c.AuthMethod, RedirectURI: c.RedirectURI}
+		if client.Method == "" {
+			if client.Method = "none"; client.Secret != "" {
+				client.Method = "client_secret_basic"
+			}
+		}
+		cfg.Clients = append(cfg.Clients, client)
+	}
+	if t.Client.Registration != "" && cfg.Register == nil {
+		register := t.Client.Registration != "pre-registered"
+		cfg.Register = &register
+	}
+	if cfg.Scopes == nil {
+		cfg.Scopes = t.Scopes.Request
+	}
+	for _, tool := range t.Tools {
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only"})
+	}
+	for _, c := range t.Credentials {
+		if cfg.Token == "" {
+			cfg.Token = resolve("credentials", c.Value)
+		}
+	}
+	t.limits(cfg)
+	return errors.Join(p.all...)
+}
+
+func (t *targetFile) limits(cfg *suites.Config) {
+	if t.Limits.Intrusive != nil && cfg.AllowIntrusive == nil {
+		cfg.AllowIntrusive = t.Limits.Intrusive
+	}
+	if t.Limits.Rate != 0 && cfg.Rate == 0 {
+		cfg.Rate = t.Limits.Rate
+	}
+	if t.Limits.Concurrency != 0 && cfg.Concurrency == 0 {
+		cfg.Concurrency = t.Limits.Concurrency
+	}
+	if t.Limits.Requests != 0 {
+		cfg.MaxRequests = t.Limits.Requests
+	}
+}

@@ -1,0 +1,67 @@
+package flaws
+
+import (
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+)
+
+// Trusting are the flaws of a server that only tokens of every kind, which it has reason to trust, bring out.
+func Trusting() []Flaw { return trusting }
+
+var trusting = []Flaw{
+	{"exp-ignored", "Expiry is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckExpiry = false }), []string{"RS-TOKEN-EXPIRED"}, []string{"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS"}},
+	{"exp-optional", "A token without expiry lives for ever.", policy(func(p *mcpserver.Policy) { p.RequireExpiry = false }), []string{"RS-TOKEN-EXP-MISSING"}, nil},
+	{"exp-of-any-type", "An expiry that is no number counts as far away.", policy(func(p *mcpserver.Policy) { p.LooseDates = true }), []string{"RS-TOKEN-NUMERIC-DATES"}, nil},
+	{"nbf-ignored", "The beginning of validity is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckNotBefore = false }), []string{"RS-TOKEN-NBF"}, []string{"RS-TOKEN-CLOCK-SKEW"}},
+	{"hour-of-grace", "Clocks may differ by an hour.", policy(func(p *mcpserver.Policy) { p.Leeway = time.Hour + time.Minute }), []string{"RS-TOKEN-CLOCK-SKEW"}, []string{"RS-TOKEN-EXPIRED", "RS-TOKEN-NBF"}},
+	{"empty-signature", "An empty signature passes.", policy(func(p *mcpserver.Policy) { p.IgnoresEmpty = true }), []string{"RS-TOKEN-SIG-STRIPPED"}, []string{"RS-TOKEN-ALG-NONE", "RS-TOKEN-*"}},
+	{"signature-ignored", "Only the claims are checked.", policy(func(p *mcpserver.Policy) { p.VerifySignature = false }), []string{"RS-TOKEN-SIG-TAMPERED"}, []string{"RS-TOKEN-*"}},
+	{"any-kid", "An unknown kid falls back to the only key.", policy(func(p *mcpserver.Policy) { p.AnyKid = true }), []string{"RS-TOKEN-UNKNOWN-KID"}, nil},
+	{"crit-ignored", "Critical extensions are ignored.", policy(func(p *mcpserver.Policy) { p.RefuseCritical = false }), []string{"RS-TOKEN-CRIT-UNKNOWN"}, nil},
+	{"duplicates-and-case", "Of two members the last one counts, and AUD is aud.", policy(func(p *mcpserver.Policy) { p.RefuseDuplicates, p.FoldCase = false, true }), []string{"RS-TOKEN-DUPLICATE-MEMBERS"}, nil},
+	{"issuer-prefix", "The issuer's beginning is enough.", policy(func(p *mcpserver.Policy) { p.IssuerPrefix = true }), []string{"RS-TOKEN-WRONG-ISS"}, nil},
+	{"typ-ignored", "The type is never read.", policy(func(p *mcpserver.Policy) { p.AnyType = true }), []string{"RS-TOKEN-TYP"}, []string{"RS-TOKEN-FORMAT-CONFUSION"}},
+	{"loose-base64", "Padding and the other alphabet are understood.", policy(func(p *mcpserver.Policy) { p.LooseEncoding = true }), []string{"RS-TOKEN-NONCANONICAL-ENCODING"}, []string{"RS-TOKEN-*"}},
+	{"no-subject", "A token without a subject is good.", policy(func(p *mcpserver.Policy) { p.RequireSubject = false }), []string{"RS-TOKEN-REQUIRED-CLAIMS"}, nil},
+	{"odd-subject-crashes", "A quote in the subject crashes the query.", policy(func(p *mcpserver.Policy) { p.SubjectCrash = true }), []string{"RS-TOKEN-CLAIM-ROBUSTNESS"}, nil},
+	{"audience-ignored", "The audience is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckAudience = false }), []string{"RS-AUD-WRONG", "RS-AUD-OTHER-CLAIM"}, []string{"RS-AUD-*", "RS-TOKEN-DUPLICATE-MEMBERS"}},
+	{"audience-optional", "A token without audience is good.", policy(func(p *mcpserver.Policy) { p.RequireAudience = false }), []string{"RS-AUD-MISSING"}, nil},
+	{"audience-inside", "The audience may stand anywhere in a string.", policy(func(p *mcpserver.Policy) { p.AudienceInside = true }), []string{"RS-AUD-ARRAY"}, []string{"RS-AUD-LOOKALIKE"}},
+	{"audience-prefix", "The audience's beginning is enough.", policy(func(p *mcpserver.Policy) { p.AudiencePrefix = true }), []string{"RS-AUD-LOOKALIKE"}, []string{"RS-AUD-ARRAY"}},
+	{"audience-without-case", "The audience is compared without case.", policy(func(p *mcpserver.Policy) { p.AudienceFold = true }), []string{"RS-AUD-NORMALISATION"}, []string{"RS-AUD-*"}},
+	{"audience-in-resource", "The claim resource will do.", policy(func(p *mcpserver.Policy) { p.OtherAudience = true }), []string{"RS-AUD-OTHER-CLAIM"}, nil},
+	{"audience-follows-host", "The audience is compared with the request's own host.", policy(func(p *mcpserver.Policy) { p.AudienceOfHost = true }), []string{"RS-AUD-HOST-DERIVED"}, []string{"RS-AUD-*", "RS-TRANSPORT-*"}},
+	{"scope-unchecked", "Every tool is open to every token.", policy(func(p *mcpserver.Policy) { p.CheckScopes = false }), []string{"RS-SCOPE-403-STATUS", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-NO-SUBSTRING", "RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-*"}},
+	{"scope-in-200", "A missing scope is a JSON-RPC error in a 200.", policy(func(p *mcpserver.Policy) { p.ScopeStatus = 200 }), []string{"RS-SCOPE-403-STATUS"}, nil},
+	{"scope-403-bare", "The 403 has no challenge.", policy(func(p *mcpserver.Policy) { p.ScopeChallenge = func(string, string) string { return "" } }), []string{"RS-SCOPE-403-CHALLENGE", "RS-SCOPE-403-SCOPES", "RS-SCOPE-403-RESOURCE-METADATA"}, nil},
+	{"scope-403-constant", "Every 403 asks for the same scope.", policy(func(p *mcpserver.Policy) {
+		p.ScopeChallenge = func(url, _ string) string {
+			return `Bearer error="insufficient_scope", scope="mcp", resource_metadata="` + url + `"`
+		}
+	}), []string{"RS-SCOPE-403-SCOPES", "RS-SCOPE-403-COMPLETE"}, nil},
+	{"scope-403-without-metadata", "Only the 401 names the metadata.", policy(func(p *mcpserver.Policy) {
+		p.ScopeChallenge = func(_, scope string) string {
+			return `Bearer error="insufficient_scope", scope="` + scope + `"`
+		}
+	}), []string{"RS-SCOPE-403-RESOURCE-METADATA"}, nil},
+	{"scope-403-varies", "The challenged scopes change from call to call.", policy(func(p *mcpserver.Policy) {
+		n := 0
+		p.ScopeChallenge = func(url, scope string) string {
+			if n++; n%2 == 0 {
+				scope += " notes:extra"
+			}
+			return `Bearer error="insufficient_scope", scope="` + scope + `", resource_metadata="` + url + `"`
+		}
+	}), []string{"RS-SCOPE-CHALLENGE-CONSISTENT"}, nil},
+	{"scope-403-catalogue", "Every 403 asks for everything.", policy(func(p *mcpserver.Policy) {
+		p.ScopeChallenge = func(url, _ string) string {
+			return `Bearer error="insufficient_scope", scope="notes:read notes:write notes:admin", resource_metadata="` + url + `"`
+		}
+	}), []string{"RS-SCOPE-CHALLENGE-NOT-CATALOGUE"}, nil},
+	{"scope-forgotten", "One tool's scope is forgotten.", policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }), []string{"RS-SCOPE-EVERY-TOOL"}, nil},
+	{"scope-substring", "A scope that holds the needed one will do.", policy(func(p *mcpserver.Policy) { p.ScopeSubstring = true }), []string{"RS-SCOPE-NO-SUBSTRING"}, []string{"RS-SCOPE-STRING-OR-ARRAY"}},
+	{"scope-of-object", "The keys of an object are scopes.", policy(func(p *mcpserver.Policy) { p.ScopeObjects = true }), []string{"RS-SCOPE-STRING-OR-ARRAY"}, nil},
+	{"scope-empty-is-all", "A token without scope may do everything.", policy(func(p *mcpserver.Policy) { p.EmptyScopeIsAll = true }), []string{"RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-*"}},
+	{"scope-at-the-door", "Everything takes a scope that the tools do not need.", policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:write" }), []string{"RS-SCOPE-DOWNSCOPED-OK"}, []string{"RS-SCOPE-*"}},
+}

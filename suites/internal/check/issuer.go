@@ -1,0 +1,209 @@
+package check
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+)
+
+// Issuer is an authorization server under the user's control, whose tokens the target trusts.
+type Issuer interface {
+	Identifier() string
+	Claims(subject string, scopes []string) map[string]any
+	Header() map[string]any
+	Signature(input []byte) ([]byte, error)
+}
+
+// Tool is a tool that may be called.
+type Tool struct {
+	Name, Scope string
+	Arguments   map[string]any
+	DeniedOnly  bool
+}
+
+// OrdinaryScopes are those that an ordinary minted token has: enough for every tool that may be called.
+func (t *T) OrdinaryScopes() []string {
+	var out []string
+	for _, tool := range t.Tools {
+		if tool.Scope != "" && !tool.DeniedOnly && !slices.Contains(out, tool.Scope) {
+			out = append(out, tool.Scope)
+		}
+	}
+	if len(out) == 0 {
+		if d := t.Survey.Resource(); d != nil {
+			out, _ = d.Object.Strings("scopes_supported")
+		}
+	}
+	return out
+}
+
+// MintHeader and MintClaims are those of an ordinary token that the target accepts.
+func (t *T) MintHeader() mint.Header { return mint.Header(t.Issuer.Header()) }
+
+// MintClaims are the claims of an ordinary token, with some changed; nil leaves one out.
+func (t *T) MintClaims(changes map[string]any) mint.Claims {
+	c := mint.Claims(t.Issuer.Claims("alice", t.OrdinaryScopes()))
+	for k, v := range changes {
+		if c[k] = v; v == nil {
+			delete(c, k)
+		}
+	}
+	return c
+}
+
+// Null is a claim whose value is null, where nil would leave it out.
+var Null = mint.Raw("null")
+
+// Mint signs a token with the trusted key: an ordinary one, with claims changed.
+func (t *T) Mint(changes map[string]any) string {
+	return t.Seal(mint.Input(t.MintHeader(), t.MintClaims(changes)))
+}
+
+// MintWith signs a token with the trusted key under a header of the check's own.
+func (t *T) MintWith(h mint.Header, changes map[string]any) string {
+	return t.Seal(mint.Input(h, t.MintClaims(changes)))
+}
+
+// Seal signs a signing input with the trusted key, and keeps the signature out of reports.
+func (t *T) Seal(input string) string {
+	signature, err := t.Issuer.Signature([]byte(input))
+	if err != nil {
+		t.Inconclusive("the issuer cannot sign: %v", err)
+	}
+	s := base64.RawURLEncoding.EncodeToString(signature)
+	t.Secrets.Add("signature", s)
+	return input + "." + s
+}
+
+// Twin is the positive control beside minted tokens: an ordinary one is served.
+func (t *T) Twin() {
+	if ex := t.Use(t.Mint(nil)); !t.Served(ex) {
+		t.Inconclusive("the control failed: an ordinary token of the issuer is answered with %s", expect.Describe(ex))
+	}
+	t.controlled = true
+}
+
+// needIssuer finds out once whether the target trusts the issuer at all.
+func (e *Engine) needIssuer(t *T) *stop {
+	w := e.World
+	if w.Issuer == nil {
+		return &stop{reports.NotTested, "it needs a target that trusts an issuer of ours (fake_idp in the target file)"}
+	}
+	w.trust.Do(func() {
+		signature, err := w.Issuer.Signature([]byte("probe"))
+		if err != nil || len(signature) == 0 {
+			w.distrusted = "the issuer given cannot sign"
+			return
+		}
+		if ex := t.Use(t.Mint(nil)); !t.Served(ex) {
+			w.distrusted = "an ordinary token of the issuer given is answered with " + expect.Describe(ex) + ": the target does not trust it"
+		}
+	})
+	if w.distrusted != "" {
+		return &stop{reports.Inconclusive, w.distrusted}
+	}
+	return nil
+}
+
+// Scoped is a token of the first user with exactly these scopes: minted, or by a login.
+func (t *T) Scoped(scopes ...string) string {
+	if t.Issuer != nil && t.distrusted == "" {
+		return t.Mint(map[string]any{"scope": strings.Join(scopes, " ")})
+	}
+	if t.Session == nil || !t.Session.Ready {
+		t.NotTested("it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer of ours")
+	}
+	edit := Scope(scopes...)
+	if len(scopes) == 0 {
+		edit = Without("scope")
+	}
+	tokens := t.Flow(edit)
+	if real, seen := t.RealScope(tokens); seen && !sameScopes(real, scopes) {
+		t.Inconclusive("the authorization server grants %v where %v was requested", real, scopes)
+	}
+	return tokens.Access
+}
+
+func sameScopes(a, b []string) bool {
+	return !slices.ContainsFunc(a, func(v string) bool { return !slices.Contains(b, v) }) && !slices.ContainsFunc(b, func(v string) bool { return !slices.Contains(a, v) })
+}
+
+// ScopedTools are the declared tools that need a scope and may be called with it.
+func (t *T) ScopedTools() []Tool {
+	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return tool.Scope == "" || tool.DeniedOnly })
+}
+
+// narrowTool is a declared tool with a scope, and the scopes of a token that lacks it.
+func (t *T) NarrowTool() (Tool, []string) {
+	tool := t.ScopedTools()[0]
+	for _, other := range t.Tools {
+		if other.Scope != "" && other.Scope != tool.Scope {
+			for _, swap := range t.ScopedTools() { // one that lacks the scope and may itself be granted
+				if swap.Scope == other.Scope {
+					return tool, []string{other.Scope}
+				}
+			}
+		}
+	}
+	return tool, nil
+}
+
+// CallTool calls a tool with a token: in a session of that token's own where the wire has sessions. An answer that
+// comes earlier, to the opening of the session, is returned in its place.
+func (t *T) CallTool(token string, tool Tool) *reports.Exchange {
+	arguments := tool.Arguments
+	if arguments == nil {
+		arguments = map[string]any{}
+	}
+	call, refused := t.sessionOf(token)
+	if refused != nil {
+		return refused
+	}
+	return t.Send(call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": arguments}).With(mcp.Bearer(token)))
+}
+
+// sessionOf opens a session with a token; refused is the answer where it does not open.
+func (t *T) sessionOf(token string) (call mcp.Call, refused *reports.Exchange) {
+	if t.wire() == mcp.Stateless {
+		return mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.statelessRevision()}, nil
+	}
+	revision := t.Revision
+	if mcp.WireOf(revision) != mcp.Stateful {
+		revision = mcp.NewestStateful
+	}
+	ex := t.Send(mcp.Initialize(t.Survey.Endpoint, revision).With(mcp.Bearer(token)))
+	if !expect.Accepted(ex) {
+		return mcp.Call{}, ex
+	}
+	id := expect.Header(ex, "Mcp-Session-Id")
+	t.Secrets.Add("session_id", id)
+	call = mcp.Call{Endpoint: t.Survey.Endpoint, Revision: revision}.InSession(id)
+	t.Send(call.Method("notifications/initialized", nil).With(mcp.Bearer(token)))
+	t.Cleanup(func() { // leave nothing behind
+		if id != "" {
+			t.World.Client.Do(t.ctx, t.id, call.Using("DELETE").With(mcp.Bearer(token)).Request())
+		}
+	})
+	return call, nil
+}
+
+func (t *T) statelessRevision() string {
+	if mcp.WireOf(t.Revision) == mcp.Stateless {
+		return t.Revision
+	}
+	return mcp.NewestStateless
+}
+
+// CallMethod calls a JSON-RPC method with a token, in a session where the wire has them.
+func (t *T) CallMethod(token, method string) *reports.Exchange {
+	call, refused := t.sessionOf(token)
+	if refused != nil {
+		return refused
+	}
+	return t.Send(call.Method(method, nil).With(mcp.Bearer(token)))
+}

@@ -1,0 +1,144 @@
+package tokenvalidation
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// good is a JWT that the target accepts: a minted one, or the user's.
+func good(t *T) []string {
+	token := t.Token()
+	if t.Issuer != nil {
+		token = t.Mint(nil)
+	}
+	return strings.Split(token, ".")
+}
+
+func signatures() {
+	Must("RS-TOKEN-SIG-STRIPPED", func(t *T) {
+		p := good(t)
+		f := &forgeries{t: t}
+		f.add(p[0]+"."+p[1]+".", "the signature left out")
+		f.add(p[0]+"."+p[1], "the third segment left out")
+		f.add(p[0]+"."+p[1]+".AA", "a signature of one byte")
+		f.refused()
+	})
+
+	Must("RS-TOKEN-SIG-TAMPERED", func(t *T) {
+		p := good(t)
+		signature, err := base64.RawURLEncoding.DecodeString(p[2])
+		if err != nil || len(signature) < 3 {
+			t.NotApplicable("the token's third segment is no signature")
+		}
+		f := &forgeries{t: t}
+		for about, i := range Sorted(map[string]int{"first": 0, "middle": len(signature) / 2, "last": len(signature) - 1}) {
+			changed := slices.Clone(signature)
+			changed[i] ^= 1
+			f.add(p[0]+"."+p[1]+"."+base64.RawURLEncoding.EncodeToString(changed), "the %s byte of the signature changed", about)
+		}
+		slices.Reverse(signature)
+		f.add(p[0]+"."+p[1]+"."+base64.RawURLEncoding.EncodeToString(signature), "the signature reversed")
+		f.add(p[0]+"."+p[1]+"."+base64.RawURLEncoding.EncodeToString(make([]byte, len(signature))), "a signature of zeros")
+		g := t.Genuine()
+		if t.Issuer != nil {
+			g = Genuine{Header: t.MintHeader(), Claims: t.MintClaims(nil)}
+		}
+		for about, claim := range Sorted(map[string][2]any{"sub": {"sub", "admin"}, "scope": {"scope", "admin *"}, "exp": {"exp", 4102444800}, "aud": {"aud", "https://other.example"}}) {
+			c := mint.Claims{}
+			for k, v := range g.Claims {
+				c[k] = v
+			}
+			c[claim[0].(string)] = claim[1]
+			f.add(mint.Input(g.Header, c)+"."+p[2], "%s changed under the old signature", about)
+		}
+		f.refused()
+	})
+
+	Practice("RS-TOKEN-NONCANONICAL-ENCODING", func(t *T) {
+		p := good(t)
+		whole := strings.Join(p, ".")
+		for about, v := range Sorted(map[string]string{"a fourth segment": whole + ".AA", "a dot at the end": whole + ".", "a dot in front": "." + whole}) {
+			t.Expect(t.Send(t.Call().With(mcp.Bearer(t.Hide(v)))), "%s", about).To(expect.Refuse(401, 400))
+		}
+		for about, v := range Sorted(map[string]string{"padding": whole + "=", "the other base64 alphabet": p[0] + "." + p[1] + "." + strings.NewReplacer("-", "+", "_", "/").Replace(p[2])}) {
+			if v == whole {
+				continue
+			}
+			ex := t.Send(t.Call().With(mcp.Bearer(t.Hide(v))))
+			if expect.Crashed(ex) {
+				t.Finding(ex, about, "HTTP 401", expect.Describe(ex))
+			} else if t.Served(ex) {
+				t.Advise(ex, "one spelling for one token (RFC 7515 section 2)", "%s: it is served", about)
+			}
+		}
+	})
+
+	Must("RS-TOKEN-UNKNOWN-KID", func(t *T) {
+		h, a := t.MintHeader(), mint.NewAttacker()
+		f := &forgeries{t: t}
+		f.add(a.ES256(h.With("kid", "unknown-1").With("alg", "ES256"), t.MintClaims(nil)), "signed by a key nobody published, unknown kid")
+		f.add(a.EdDSA(h.With("kid", "unknown-1").With("alg", "EdDSA"), t.MintClaims(nil)), "signed EdDSA by a key nobody published, unknown kid")
+		for about, kid := range Sorted(map[string]any{"a number": 7, "a list": []any{"rsa-1"}, "10 KiB": strings.Repeat("k", 10<<10)}) {
+			f.add(t.MintWith(h.With("kid", kid), nil), "the genuine key, kid: %s", about)
+		}
+		t.Twin()
+		f.refused()
+		if ex := t.Use(t.MintWith(h.With("kid", "unknown-2"), nil)); t.Served(ex) {
+			t.Advise(ex, "a refusal for a kid that names no key", "the genuine key is tried all the same")
+		}
+	})
+
+	Must("RS-TOKEN-CRIT-UNKNOWN", func(t *T) {
+		h := t.MintHeader()
+		f := &forgeries{t: t}
+		unknown := h.With("urn:example:unknown", "1")
+		for about, crit := range Sorted(map[string]any{
+			"an unknown member": []any{"urn:example:unknown"}, "a member that is absent": []any{"urn:example:absent"}, "an empty list": []any{}, "a string": "exp", "a registered member": []any{"alg"}, "b64": []any{"b64"},
+		}) {
+			header := unknown.With("crit", crit)
+			if about == "b64" {
+				header = header.With("b64", false)
+			}
+			f.add(t.MintWith(header, nil), "crit with %s", about)
+		}
+		if ex := t.Use(t.MintWith(unknown, nil)); !t.Served(ex) {
+			t.Inconclusive("the control failed: an unknown header member without crit is answered with %s", expect.Describe(ex))
+		}
+		t.Controlled()
+		f.refused()
+	})
+
+	Practice("RS-TOKEN-DUPLICATE-MEMBERS", func(t *T) {
+		h := t.MintHeader()
+		send := func(name, first, last string) bool {
+			rest := strings.TrimSuffix(mint.JSON(t.MintClaims(map[string]any{name: nil})), "}")
+			ex := t.Use(t.Seal(mint.RawInput(h, rest+`,"`+name+`":`+first+`,"`+name+`":`+last+"}")))
+			if expect.Crashed(ex) {
+				t.Finding(ex, name+" twice", "HTTP 401", expect.Describe(ex))
+			}
+			return t.Served(ex)
+		}
+		genuine := t.MintClaims(nil)
+		for name, foreign := range Sorted(map[string]string{"aud": `"https://other.example"`, "iss": `"https://evil.example"`, "exp": "1"}) {
+			own := mint.JSON(genuine[name])
+			if send(name, own, foreign) {
+				t.Finding(nil, name+" twice", "a refusal, or the last member to count (RFC 7519 section 4)", "the first one counts")
+			}
+			if send(name, foreign, own) {
+				t.Advise(nil, "a refusal", "%s twice: the last one counts", name)
+			}
+		}
+		rest := strings.TrimSuffix(mint.JSON(t.MintClaims(map[string]any{"aud": "https://other.example"})), "}")
+		if ex := t.Use(t.Seal(mint.RawInput(h, rest+`,"AUD":`+mint.JSON(genuine["aud"])+"}"))); t.Served(ex) {
+			t.Finding(ex, "aud and AUD", "member names compared with case", "AUD counts as aud")
+		}
+		t.Twin()
+	})
+}
