@@ -79,7 +79,7 @@ var grants = []Flaw{
 	one("resource-prefix", idp.WholeResource, "AS-RES-CANONICAL-VARIANTS", "AS-RES-*"),
 	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "AS-*", "RS-*"),
 	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-*", "RS-*"),
-	one("id-token-for-the-server", idp.RightIDToken, "AS-KEYS-ID-TOKEN"),
+	{"id-token-for-the-server", "The ID token is meant for the MCP server, which takes it for an access token.", lacks(idp.RightIDToken), []string{"AS-KEYS-ID-TOKEN", "RS-TOKEN-ID-TOKEN"}, nil},
 	{"metadata-lists-grant", "client_credentials is listed, but not implemented.", metadata(func(d map[string]any) {
 		d["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials"}
 	}), []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"}, nil},

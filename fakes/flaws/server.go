@@ -2,6 +2,7 @@ package flaws
 
 import (
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
@@ -155,7 +156,9 @@ var refreshing = []Flaw{
 var inspection = []Flaw{
 	one("revoke-nothing", idp.RevokeRefresh, "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-*", "AS-REFRESH-REVOKED"),
 	{"revoke-only-access", "Revocation knows access tokens only.", lacks(idp.RevokeRefresh), []string{"AS-REFRESH-REVOKED"}, []string{"AS-REVOKE-*"}},
-	one("revoke-access-lives", idp.RevokeAccess, "AS-REVOKE-ACCESS-TOKEN", "AS-INTROSPECT-INACTIVE", "AS-USERINFO-TOKEN-STATE"),
+	{"resource-server-never-hears", "The MCP server looks at the signature only, and never hears of a revocation.", policy(func(p *mcpserver.Policy) { p.CheckRevocation = false }), []string{"RS-TOKEN-REVOKED"}, []string{"AS-*"}},
+	{"resource-server-takes-refresh-tokens", "The MCP server takes a refresh token for an access token.", policy(func(p *mcpserver.Policy) { p.OpaquePrefix = "rt_" }), []string{"RS-TOKEN-REFRESH-OR-CODE"}, []string{"AS-TOKEN-TYPE-CONFUSION"}},
+	one("revoke-access-lives", idp.RevokeAccess, "AS-REVOKE-ACCESS-TOKEN", "RS-TOKEN-REVOKED", "AS-INTROSPECT-INACTIVE", "AS-USERINFO-TOKEN-STATE"),
 	one("revoke-spares-access", idp.RevokeGrant, "AS-REVOKE-REFRESH-KILLS-ACCESS"),
 	one("revoke-unknown-404", idp.RevokeUnknown, "AS-REVOKE-UNKNOWN-200", "AS-REVOKE-*"),
 	one("revoke-others", idp.RevokeOwn, "AS-REVOKE-WRONG-CLIENT"),

@@ -32,7 +32,7 @@ var trusting = []Flaw{
 	{"audience-without-case", "The audience is compared without case.", policy(func(p *mcpserver.Policy) { p.AudienceFold = true }), []string{"RS-AUD-NORMALISATION"}, []string{"RS-AUD-*"}},
 	{"audience-in-resource", "The claim resource will do.", policy(func(p *mcpserver.Policy) { p.OtherAudience = true }), []string{"RS-AUD-OTHER-CLAIM"}, nil},
 	{"audience-follows-host", "The audience is compared with the request's own host.", policy(func(p *mcpserver.Policy) { p.AudienceOfHost = true }), []string{"RS-AUD-HOST-DERIVED"}, []string{"RS-AUD-*", "RS-TRANSPORT-*"}},
-	{"scope-unchecked", "Every tool is open to every token.", policy(func(p *mcpserver.Policy) { p.CheckScopes = false }), []string{"RS-SCOPE-403-STATUS", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-NO-SUBSTRING", "RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-*"}},
+	{"scope-unchecked", "Every tool is open to every token.", policy(func(p *mcpserver.Policy) { p.CheckScopes = false }), []string{"RS-SCOPE-403-STATUS", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-NO-SUBSTRING", "RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-*", "RS-SESSION-SCOPE-PER-REQUEST"}},
 	{"scope-in-200", "A missing scope is a JSON-RPC error in a 200.", policy(func(p *mcpserver.Policy) { p.ScopeStatus = 200 }), []string{"RS-SCOPE-403-STATUS"}, nil},
 	{"scope-403-bare", "The 403 has no challenge.", policy(func(p *mcpserver.Policy) { p.ScopeChallenge = func(string, string) string { return "" } }), []string{"RS-SCOPE-403-CHALLENGE", "RS-SCOPE-403-SCOPES", "RS-SCOPE-403-RESOURCE-METADATA"}, nil},
 	{"scope-403-constant", "Every 403 asks for the same scope.", policy(func(p *mcpserver.Policy) {
@@ -64,4 +64,7 @@ var trusting = []Flaw{
 	{"scope-of-object", "The keys of an object are scopes.", policy(func(p *mcpserver.Policy) { p.ScopeObjects = true }), []string{"RS-SCOPE-STRING-OR-ARRAY"}, nil},
 	{"scope-empty-is-all", "A token without scope may do everything.", policy(func(p *mcpserver.Policy) { p.EmptyScopeIsAll = true }), []string{"RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-*"}},
 	{"scope-at-the-door", "Everything takes a scope that the tools do not need.", policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:write" }), []string{"RS-SCOPE-DOWNSCOPED-OK"}, []string{"RS-SCOPE-*"}},
+	{"session-of-anybody", "A session belongs to whoever knows its id.", policy(func(p *mcpserver.Policy) { p.BindSession = false }), []string{"RS-SESSION-BOUND-TO-USER"}, nil},
+	{"session-of-one-token", "A session belongs to the token that opened it.", policy(func(p *mcpserver.Policy) { p.SessionToken = true }), []string{"RS-SESSION-TOKEN-RENEWAL"}, []string{"RS-SESSION-*"}},
+	{"session-scopes", "The scopes are those of the session's first token.", policy(func(p *mcpserver.Policy) { p.SessionScopes = true }), []string{"RS-SESSION-SCOPE-PER-REQUEST"}, nil},
 }

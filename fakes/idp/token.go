@@ -598,19 +598,16 @@ func (s *Server) sign(t *accessToken) string {
 		delete(claims, "iat")
 		claims["password_hash"] = "$2b$12$abcdefghijklmnopqrstuv"
 	}
-	header := map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": "rsa-1"}
-	value := s.Sign(header, claims)
 	switch {
 	case !b.has(SignedTokens):
-		header["kid"] = "rsa-unpublished"
-		return s.Sign(header, claims)
+		return s.Sign(map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": "rsa-unpublished"}, claims)
 	case !b.has(StrongKeys):
 		input := encode(map[string]any{"alg": "HS256", "typ": "at+jwt"}) + "." + encode(claims)
 		m := hmac.New(sha256.New, []byte("your-jwt-secret-key"))
 		m.Write([]byte(input))
 		return input + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 	}
-	return value
+	return s.SignES256(map[string]any{"alg": "ES256", "typ": "at+jwt", "kid": "ec-1"}, claims)
 }
 
 // answerToken is a successful token response.

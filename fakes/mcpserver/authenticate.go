@@ -111,6 +111,9 @@ func (s *Server) verify(r *http.Request, token string) *caller {
 	if p.SampleToken != "" && token == p.SampleToken {
 		return &caller{user: "sample"}
 	}
+	if p.OpaquePrefix != "" && strings.HasPrefix(token, p.OpaquePrefix) {
+		return &caller{user: "alice"}
+	}
 	if len(token) > p.MostToken {
 		return nil
 	}
@@ -142,7 +145,7 @@ func (s *Server) verify(r *http.Request, token string) *caller {
 	}
 	kid, _ := header.Kid.(string)
 	alg, _ := header.Alg.(string)
-	if !p.AnyKid && p.RefuseKidPath && header.Kid != nil && kid != "rsa-1" {
+	if !p.AnyKid && p.RefuseKidPath && header.Kid != nil && kid != "rsa-1" && kid != "ec-1" {
 		return nil
 	}
 	if p.RefuseCritical && header.Crit != nil || !s.signed(parts, alg, kid, header.JWK) || !p.typed(header.Typ) {
@@ -316,6 +319,8 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 		x, _ := jwk["x"].(string)
 		y, _ := jwk["y"].(string)
 		return verifyES256(x, y, sum[:], sig)
+	case alg == "ES256" && kid == "ec-1" && s.KeyEC != nil:
+		return len(sig) == 64 && ecdsa.Verify(s.KeyEC, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 	case alg == "RS256" && (kid == "rsa-1" || kid == "" || p.AnyKid):
 		return rsa.VerifyPKCS1v15(s.Key, crypto.SHA256, sum[:], sig) == nil
 	}

@@ -61,16 +61,17 @@ type Policy struct {
 	OtherAudience     bool // true: the claim resource will do
 	AudienceOfHost    bool // true: the audience may be the request's own host
 	RequireSubject    bool
-	SubjectCrash      bool // true: a quote in sub crashes
-	ScopeObjects      bool // true: the keys of an object are scopes
-	ScopeSubstring    bool // true: a scope that holds the needed one will do
-	EmptyScopeIsAll   bool // true: a token without scope may do everything
-	AnyType           bool // true: typ is never read
-	AnyKid            bool // true: an unknown kid falls back to the only key
-	LooseEncoding     bool // true: base64 with padding will do
-	IgnoresEmpty      bool // true: an empty signature passes
-	CheckScopes       bool // false: every tool is open to every token
-	ScopeStatus       int  // of a missing scope
+	OpaquePrefix      string // opaque tokens that begin so are taken for the user's
+	SubjectCrash      bool   // true: a quote in sub crashes
+	ScopeObjects      bool   // true: the keys of an object are scopes
+	ScopeSubstring    bool   // true: a scope that holds the needed one will do
+	EmptyScopeIsAll   bool   // true: a token without scope may do everything
+	AnyType           bool   // true: typ is never read
+	AnyKid            bool   // true: an unknown kid falls back to the only key
+	LooseEncoding     bool   // true: base64 with padding will do
+	IgnoresEmpty      bool   // true: an empty signature passes
+	CheckScopes       bool   // false: every tool is open to every token
+	ScopeStatus       int    // of a missing scope
 	ScopeChallenge    func(url, scope string) string
 	UnguardedTool     string // a tool whose scope is forgotten
 	ScopeAtTheDoor    string // a scope that everything needs, unrelated or not
@@ -126,6 +127,8 @@ type Policy struct {
 	Sessions      bool
 	NewSessionID  func() string
 	BindSession   bool // a session belongs to its user
+	SessionScopes bool // true: the scopes are those of the session's first token
+	SessionToken  bool // true: a session belongs to one token
 	CheckSession  bool // unknown and ended sessions are answered 404
 	OwnSessionIDs bool // false: an id chosen by the client is adopted
 }

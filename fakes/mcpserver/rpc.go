@@ -166,7 +166,7 @@ func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, 
 			id = chosen
 		}
 		s.mu.Lock()
-		s.sessions[id] = &session{user: who.user, revision: offered}
+		s.sessions[id] = &session{user: who.user, revision: offered, scopes: who.scopes, token: r.Header.Get("Authorization")}
 		s.mu.Unlock()
 		w.Header().Set("Mcp-Session-Id", id)
 	}
@@ -201,6 +201,12 @@ func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, w
 	case live == nil && p.CheckSession, live != nil && p.BindSession && live.user != who.user && who.user != "anonymous":
 		rpcError(w, http.StatusNotFound, m.ID, -32600, "no such session")
 		return false
+	case live != nil && p.SessionToken && live.token != r.Header.Get("Authorization"):
+		s.refuse(w, r, "invalid")
+		return false
+	}
+	if live != nil && p.SessionScopes {
+		who.scopes = live.scopes
 	}
 	return true
 }

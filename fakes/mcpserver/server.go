@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"crypto/ecdsa"
 	"crypto/rsa"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,7 @@ type Config struct {
 	Resource string // the URL of the MCP endpoint
 	Issuer   string
 	Key      *rsa.PublicKey
+	KeyEC    *ecdsa.PublicKey // may be nil
 	// Revoked tells whether the authorization server has taken an access token back, by its jti. May be nil.
 	Revoked func(jti string) bool
 	Policy  Policy
@@ -34,7 +36,11 @@ type Server struct {
 	known    map[string]bool // remote addresses once authorized
 }
 
-type session struct{ user, revision string }
+type session struct {
+	user, revision string
+	scopes         []string
+	token          string
+}
 
 // Tools are the server's tools and the scope that each needs; "" needs a token only.
 var Tools = []struct{ Name, Scope, Description string }{

@@ -82,7 +82,7 @@ func Start(o Options) (*Reference, error) {
 	if o.Users != nil {
 		r.IDP.Users = o.Users
 	}
-	r.MCP, err = mcpserver.New(mcpserver.Config{Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), Revoked: r.IDP.Revoked, Policy: o.Policy})
+	r.MCP, err = mcpserver.New(mcpserver.Config{Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), KeyEC: r.IDP.PublicEC(), Revoked: r.IDP.Revoked, Policy: o.Policy})
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 func Register() {
 	Describe("MCP Security Best Practices: Session Hijacking", hijacking)
 	Describe("MCP Transports: Session Management", management)
+	Describe("MCP Security Best Practices: Session Hijacking", users)
 }
 
 func hijacking() {

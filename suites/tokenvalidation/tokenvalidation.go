@@ -22,6 +22,7 @@ func Register() {
 	Describe("RFC 8725: JSON Web Token Best Current Practices", forged)
 	Describe("RFC 7519 section 4.1: Registered Claim Names", claims)
 	Describe("RFC 7515 section 5.2: Message Signature Validation", signatures)
+	Describe("OAuth 2.1 section 5.2: tokens of other kinds", kinds)
 }
 
 func requests() {

@@ -381,6 +381,11 @@ func (e *Engine) need(t *T, name string) *stop {
 		if len(t.ScopedTools()) == 0 {
 			return &stop{reports.NotTested, "it needs a tool with a scope that may be called (tools in the target file)"}
 		}
+	case "access-token-second-user":
+		if e.World.Issuer != nil && e.needIssuer(t) == nil {
+			return nil
+		}
+		return e.needSession(t, "login-2")
 	case "access-token-narrow", "access-token-broad":
 		return e.needScoped(t)
 	case "intrusive":

@@ -160,15 +160,15 @@ func (t *T) CallTool(token string, tool Tool) *reports.Exchange {
 	if arguments == nil {
 		arguments = map[string]any{}
 	}
-	call, refused := t.sessionOf(token)
+	call, refused := t.SessionOf(token)
 	if refused != nil {
 		return refused
 	}
 	return t.Send(call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": arguments}).With(mcp.Bearer(token)))
 }
 
-// sessionOf opens a session with a token; refused is the answer where it does not open.
-func (t *T) sessionOf(token string) (call mcp.Call, refused *reports.Exchange) {
+// SessionOf opens a session with a token; refused is the answer where it does not open.
+func (t *T) SessionOf(token string) (call mcp.Call, refused *reports.Exchange) {
 	if t.wire() == mcp.Stateless {
 		return mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.statelessRevision()}, nil
 	}
@@ -201,9 +201,28 @@ func (t *T) statelessRevision() string {
 
 // CallMethod calls a JSON-RPC method with a token, in a session where the wire has them.
 func (t *T) CallMethod(token, method string) *reports.Exchange {
-	call, refused := t.sessionOf(token)
+	call, refused := t.SessionOf(token)
 	if refused != nil {
 		return refused
 	}
 	return t.Send(call.Method(method, nil).With(mcp.Bearer(token)))
+}
+
+// FirstToken is a token of the first user: a new one where one can be had.
+func (t *T) FirstToken() string {
+	switch {
+	case t.Issuer != nil && t.distrusted == "":
+		return t.Mint(nil)
+	case t.Session != nil && t.Session.Ready:
+		return t.Flow().Access
+	}
+	return t.Token()
+}
+
+// SecondToken is a token of the second user.
+func (t *T) SecondToken() string {
+	if t.Issuer != nil && t.distrusted == "" {
+		return t.Mint(map[string]any{"sub": "bob"})
+	}
+	return t.Flow(By(1)).Access
 }

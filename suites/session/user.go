@@ -1,0 +1,91 @@
+package session
+
+import (
+	"slices"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func users() {
+	Should("RS-SESSION-BOUND-TO-USER", func(t *T) {
+		token, stranger := t.FirstToken(), mcp.Bearer(t.SecondToken())
+		call, refused := t.SessionOf(token)
+		if refused != nil || call.SessionID == "" {
+			t.NotApplicable("no session with an id could be opened")
+		}
+		own := mcp.Bearer(token)
+		if ex := t.Send(call.Method("tools/list", nil).With(own)); !expect.Accepted(ex) {
+			t.Inconclusive("the control failed: the session's own user is answered with %s", expect.Describe(ex))
+		}
+		t.Controlled()
+		for about, c := range Sorted(map[string]mcp.Call{"tools/list": call.Method("tools/list", nil), "a notification": call.Method("notifications/cancelled", map[string]any{"requestId": 99})}) {
+			if ex := t.Send(c.With(stranger)); expect.Accepted(ex) {
+				t.Finding(ex, about+" with another user's token", "HTTP 403 or 404", expect.Describe(ex))
+			} else {
+				t.Refused()
+			}
+		}
+		if ex := t.Send(call.Using("GET").With(stranger)); expect.Accepted(ex) {
+			t.Finding(ex, "the stream, with another user's token", "HTTP 403 or 404", "it opens")
+		}
+		if ex := t.Send(call.Using("DELETE").With(stranger)); expect.Status(ex) >= 200 && expect.Status(ex) <= 299 {
+			if again := t.Send(call.Method("tools/list", nil).With(own)); !expect.Accepted(again) {
+				t.Finding(ex, "DELETE with another user's token", "HTTP 403 or 404", "the session is ended")
+			}
+		}
+	})
+
+	Practice("RS-SESSION-TOKEN-RENEWAL", func(t *T) {
+		call, refused := t.SessionOf(t.FirstToken())
+		if refused != nil || call.SessionID == "" {
+			t.NotApplicable("no session with an id could be opened")
+		}
+		ex := t.Send(call.Method("tools/list", nil).With(mcp.Bearer(t.FirstToken())))
+		switch {
+		case expect.Accepted(ex):
+		case expect.Status(ex) == 404:
+			t.Advise(ex, "the session to go on with a renewed token of the same user", "it has to be opened anew")
+		default:
+			t.Unmet(ex, "the session to go on with a renewed token of the same user", "%s", expect.Describe(ex))
+		}
+	})
+
+	Must("RS-SESSION-SCOPE-PER-REQUEST", func(t *T) {
+		tool, narrow := t.NarrowTool()
+		broad, less := t.Scoped(append(slices.Clone(narrow), tool.Scope)...), t.Scoped(narrow...)
+		arguments := tool.Arguments
+		if arguments == nil {
+			arguments = map[string]any{}
+		}
+		run := func(call mcp.Call, token string) *reports.Exchange {
+			return t.Send(call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": arguments}).With(mcp.Bearer(token)))
+		}
+		call, refused := t.SessionOf(broad)
+		if refused != nil || call.SessionID == "" {
+			t.NotApplicable("no session with an id could be opened")
+		}
+		if ex := run(call, broad); !expect.Accepted(ex) {
+			t.Inconclusive("the control failed: the tool is answered with %s", expect.Describe(ex))
+		}
+		t.Controlled()
+		if ex := run(call, less); expect.Accepted(ex) {
+			t.Unmet(ex, "the scope of each request's own token", "a token without %s runs the tool in a session opened with it", tool.Scope)
+		} else {
+			t.Refused()
+		}
+		other, refused := t.SessionOf(less)
+		if refused != nil || other.SessionID == "" {
+			return
+		}
+		if ex := run(other, less); expect.Accepted(ex) {
+			t.Unmet(ex, "the scope of each request's own token", "a token without %s runs the tool", tool.Scope)
+		}
+		if ex := run(other, broad); !expect.Accepted(ex) {
+			t.Advise(ex, "the scope of each request's own token", "a token with %s is refused in a session opened without it: %s", tool.Scope, expect.Describe(ex))
+		}
+	})
+}
