@@ -97,7 +97,7 @@ func (b *Browser) open() error {
 	noSandbox := b.NoSandbox
 	if !noSandbox && os.Geteuid() == 0 {
 		if !inContainer() {
-			return errors.New("Chromium refuses to run as root with its sandbox; run as another user, or allow it with --browser-no-sandbox") //nolint:staticcheck // a name begins it
+			return errors.New("the browser refuses to run as root with its sandbox: run as another user, or allow it with --browser-no-sandbox")
 		}
 		noSandbox = true
 	}

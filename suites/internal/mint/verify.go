@@ -84,7 +84,11 @@ func verifies(k *document.Object, alg, input string, signature []byte) bool {
 			return false
 		}
 		size := (curve.Params().BitSize + 7) / 8
-		point := append([]byte{4}, append(number(k.String("x")).FillBytes(make([]byte, size)), number(k.String("y")).FillBytes(make([]byte, size))...)...)
+		x, y := number(k.String("x")), number(k.String("y"))
+		if x.BitLen() > 8*size || y.BitLen() > 8*size {
+			return false
+		}
+		point := append([]byte{4}, append(x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size))...)...)
 		key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
 		half := len(signature) / 2
 		return err == nil && ecdsa.Verify(key, sum, new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:]))

@@ -1,0 +1,160 @@
+package login
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+func parsed(t *testing.T, source string) *Page {
+	t.Helper()
+	at, err := url.Parse("https://as.example/login?x=1")
+	require.NoError(t, err)
+	return ParsePage(at, source)
+}
+
+func TestLoginFormsOfManyKinds(t *testing.T) {
+	for name, c := range map[string]struct {
+		source, user, password, oneTime string
+	}{
+		"plain":                {`<form method=post><input name=username><input type=password name=pw><button>Go</button></form>`, "username", "pw", ""},
+		"by e-mail":            {`<form method=post><input type=email name=e><input type=password name=p></form>`, "e", "p", ""},
+		"the name first":       {`<form method=post><input name=identifier><button>Next</button></form>`, "identifier", "", ""},
+		"a field without name": {`<form method=post><input name=x1 autocomplete=username><input type=password name=x2></form>`, "x1", "x2", ""},
+		"some text field":      {`<form method=post><input type=hidden name=csrf value=1><input name=f1><input type=password name=f2></form>`, "f1", "f2", ""},
+		"second factor":        {`<form method=post><input name=code autocomplete=one-time-code></form>`, "", "", "code"},
+		"second factor, named": {`<form method=post><input name=totp_code></form>`, "", "", "totp_code"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := parsed(t, c.source).Login()
+			require.NotNil(t, f)
+			for want, in := range map[string]*Input{c.user: f.User(), c.password: f.Password(), c.oneTime: f.OneTime()} {
+				if want == "" {
+					continue
+				}
+				require.NotNil(t, in, want)
+				assert.Equal(t, want, in.Name)
+			}
+			if c.password == "" {
+				assert.Nil(t, f.Password())
+			}
+		})
+	}
+}
+
+func TestConsentAndDenial(t *testing.T) {
+	for name, c := range map[string]struct {
+		source, approve, deny string
+	}{
+		"two buttons":        {`<form method=post><button name=a value=yes>Allow</button><button name=a value=no>Deny</button></form>`, "yes", "no"},
+		"deny first":         {`<form method=post><button name=a value=no>Cancel</button><button name=a value=yes>Continue</button></form>`, "yes", "no"},
+		"submit inputs":      {`<form method=post><input type=submit name=a value=Authorize><input type=submit name=a value=Reject></form>`, "Authorize", "Reject"},
+		"a link to deny":     {`<form method=post><button name=a value=yes>Continue</button></form><a href="/abort">[ Cancel ]</a>`, "yes", ""},
+		"two forms":          {`<form method=post action=/no><button name=a value=no>No</button></form><form method=post action=/yes><button name=a value=yes>Yes</button></form>`, "yes", "no"},
+		"no consent in here": {`<form method=post><input type=password name=p><button>Continue</button></form>`, "-", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := parsed(t, c.source)
+			_, b, ok := p.Consent()
+			if c.approve == "-" {
+				assert.False(t, ok)
+				return
+			}
+			require.True(t, ok)
+			assert.Equal(t, c.approve, b.Value)
+			form, deny, link, ok := p.Denial()
+			require.True(t, ok)
+			if c.deny != "" {
+				require.NotNil(t, form)
+				assert.Equal(t, c.deny, deny.Value)
+			} else {
+				assert.Equal(t, "https://as.example/abort", link)
+			}
+		})
+	}
+}
+
+func TestValuesAreWhatABrowserSends(t *testing.T) {
+	p := parsed(t, `<form action="/go?x=2"><input type=hidden name=h value="1 &amp; 2"><input type=checkbox name=c value=on1 checked><input type=checkbox name=d value=off>
+		<select name=s><option value=1>one<option value=2 selected>two</select><input name=gone disabled value=3><input type=submit name=b value=B></form>`)
+	require.Len(t, p.Forms, 1)
+	f := p.Forms[0]
+	assert.Equal(t, "GET", f.Method)
+	assert.Equal(t, "https://as.example/go?x=2", f.Action)
+	assert.Equal(t, "h=1+%26+2&c=on1&s=2", f.Values().Encode())
+}
+
+func TestAnswers(t *testing.T) {
+	for address, want := range map[string]bool{
+		"http://127.0.0.1:1/cb": true, "http://127.0.0.1:1/cb?code=1": true, "http://127.0.0.1:1/cb#code=1": true,
+		"http://127.0.0.1:1/cbx?code=1": false, "http://127.0.0.1:1/cb/../x": false, "https://attacker.example/?http://127.0.0.1:1/cb": false, "": false,
+	} {
+		_, ok := answers("http://127.0.0.1:1/cb", address)
+		assert.Equal(t, want, ok, address)
+	}
+	_, ok := answers("http://127.0.0.1:1/cb?a=1", "http://127.0.0.1:1/cb?a=1&code=2")
+	assert.True(t, ok)
+}
+
+// An agent never types a password where it would travel in clear, and follows no redirect to the host of the
+// client with a wrong address.
+func TestAgentIsCareful(t *testing.T) {
+	var sent []string
+	agent := &Agent{Jar: NewJar(), User: &User{Name: "alice", Password: "secret-password"}, Secrets: &reports.Secrets{}}
+	answer := func(status int, header []reports.Field, body string) *reports.Exchange {
+		return &reports.Exchange{Response: &reports.Response{Status: status, Header: header, Body: body}}
+	}
+	agent.Send = func(r wire.Request) *reports.Exchange {
+		sent = append(sent, r.Body)
+		return answer(200, []reports.Field{{Name: "Content-Type", Value: "text/html"}}, `<form method=post action="http://as.example.org/login"><input name=user><input type=password name=p></form>`)
+	}
+	o := agent.Walk("https://as.example.org/authorize", Route{RedirectURI: "http://127.0.0.1:1/cb"})
+	assert.Equal(t, Lost, o.Stage)
+	assert.Contains(t, o.Why, "in clear")
+	for _, body := range sent {
+		assert.NotContains(t, body, "secret-password")
+	}
+	for _, location := range []string{"http://127.0.0.1:1/other?code=1", "https://attacker.example/cb?code=1"} {
+		n := 0
+		agent.Send = func(wire.Request) *reports.Exchange {
+			n++
+			return answer(302, []reports.Field{{Name: "Location", Value: location}}, "")
+		}
+		o = agent.Walk("https://as.example.org/authorize", Route{RedirectURI: "http://127.0.0.1:1/cb"})
+		assert.Equal(t, Elsewhere, o.Stage, location)
+		assert.Equal(t, 1, n)
+	}
+}
+
+func TestJarsAreApart(t *testing.T) {
+	at, _ := url.Parse("https://as.example.org/")
+	jar := NewJar()
+	jar.Set(at, &http.Cookie{Name: "a", Value: "1"})
+	copied := jar.Copy()
+	copied.Set(at, &http.Cookie{Name: "b", Value: "2"})
+	assert.Len(t, jar.Cookies(at), 1)
+	assert.Len(t, copied.Cookies(at), 2)
+	elsewhere, _ := url.Parse("https://other.example.org/")
+	assert.Empty(t, jar.Cookies(elsewhere))
+}
+
+func FuzzParsePage(f *testing.F) {
+	f.Add(`<form method=post action="x"><input name=a><button>Allow</button></form>`)
+	f.Add("<form><select><option selected><a href='::'>\x00")
+	at, _ := url.Parse("https://as.example/")
+	f.Fuzz(func(t *testing.T, source string) {
+		p := ParsePage(at, source)
+		p.Login()
+		p.Consent()
+		p.Denial()
+		for i := range p.Forms {
+			_ = p.Forms[i].Values()
+		}
+	})
+}
