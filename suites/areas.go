@@ -4,6 +4,7 @@ import (
 	"github.com/mcpauth/conformance/suites/audience"
 	"github.com/mcpauth/conformance/suites/authorization"
 	"github.com/mcpauth/conformance/suites/challenge"
+	"github.com/mcpauth/conformance/suites/cimd"
 	"github.com/mcpauth/conformance/suites/consent"
 	"github.com/mcpauth/conformance/suites/credentials"
 	"github.com/mcpauth/conformance/suites/discovery"
@@ -31,6 +32,7 @@ var areas = []check.Area{
 	{Name: "metadata", Register: metadata.Register},
 	{Name: "keys", Register: keys.Register},
 	{Name: "registration", Register: registration.Register},
+	{Name: "cimd", Register: cimd.Register},
 	{Name: "authorization", Register: authorization.Register},
 	{Name: "login", Register: login.Register},
 	{Name: "consent", Register: consent.Register},

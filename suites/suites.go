@@ -28,6 +28,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -56,6 +57,9 @@ type Config struct {
 	Scopes []string
 	// Tools say which tools may be called, and what each needs.
 	Tools []Tool
+	// Documents, if set, serves client ID metadata documents at an address that the authorization server can
+	// reach and trusts; made by ServeDocuments.
+	Documents *Documents
 	// Issuer, if set, mints tokens that the target trusts: tier T3.
 	Issuer Issuer
 	// Register permits the suite to register clients (RFC 7591), which it deletes again where the server lets
@@ -140,6 +144,16 @@ type Issuer interface {
 	Signature(input []byte) ([]byte, error)
 }
 
+// Documents serves client ID metadata documents. Its CA method returns the certificate authority that the
+// authorization server has to trust, in PEM.
+type Documents = documents.Server
+
+// ServeDocuments listens for the authorization server. publicURL is the https URL, without a path, under which
+// it reaches the address; empty means the address itself. Close it after the run.
+func ServeDocuments(listen, publicURL string) (*Documents, error) {
+	return documents.New(listen, publicURL)
+}
+
 // UsageError is the error of a configuration that names something unknown or selects nothing.
 type UsageError struct{ Problem string }
 
@@ -222,6 +236,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.Issuer != nil {
 		s.world.Issuer = cfg.Issuer
 	}
+	s.world.Documents = cfg.Documents
 	if s.world.Patience == 0 {
 		s.world.Patience = 5 * time.Second
 	}

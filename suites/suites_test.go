@@ -88,6 +88,9 @@ func TestReferencePassesEverything(t *testing.T) {
 			o := reference.Ideal()
 			vary(&o)
 			cfg := signingIn(start(t, o))
+			if o.Host != "" {
+				cfg.Documents = nil // a server on the internet rightly fetches nothing from this machine
+			}
 			if strings.Contains(name, "path") { // a 2025-03-26 server has no issuer with a path
 				cfg.Revisions = []string{"2025-06-18", "2025-11-25", "2026-07-28"}
 			}
@@ -302,7 +305,7 @@ func TestEveryFolderOfChecksIsAnArea(t *testing.T) {
 }
 
 // pending counts down: lower it with every check that is added.
-const pending = 163
+const pending = 148
 
 func TestPendingRequirementsCountDown(t *testing.T) {
 	n := 0

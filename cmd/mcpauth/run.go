@@ -141,7 +141,14 @@ func (o *options) target(cfg *suites.Config) (closeIssuer func(), err error) {
 
 // demo runs against the reference server, started on loopback for this one run.
 func (o *options) demo(c *cobra.Command) error {
-	r, err := reference.Start(reference.Ideal())
+	documents, err := suites.ServeDocuments("127.0.0.1:0", "")
+	if err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	defer documents.Close()
+	ideal := reference.Ideal()
+	ideal.Behaviour.DocumentRoots = idp.DocumentRoots(documents.CA())
+	r, err := reference.Start(ideal)
 	if err != nil {
 		return &exit{reports.ExitToolFailed, fmt.Errorf("the reference server could not be started: %w", err)}
 	}
@@ -150,7 +157,7 @@ func (o *options) demo(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	cfg.Issuer = r.IDP
+	cfg.Issuer, cfg.Documents = r.IDP, documents
 	for _, t := range mcpserver.Tools {
 		cfg.Tools = append(cfg.Tools, suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset"})
 	}

@@ -61,7 +61,7 @@ func BeforeLogin() []Flaw {
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
 // in.
 func AfterLogin() []Flaw {
-	return slices.Concat(authorizationEndpoint, pkce, tokenEndpoint, refreshing, inspection, registrations, consents, grants)
+	return slices.Concat(authorizationEndpoint, pkce, tokenEndpoint, refreshing, inspection, registrations, clientDocuments, consents, grants)
 }
 
 var discovery = []Flaw{
@@ -245,7 +245,10 @@ var metadataFlaws = []Flaw{
 		d["token_endpoint_auth_signing_alg_values_supported"] = []string{"RS256", "none"}
 	}), []string{"AS-KEYS-ALG-LISTS"}, nil},
 	{"as-closed", "Registration is closed.", behaviour(func(b *idp.Behaviour) { b.Registration = "closed" }), []string{"AS-DCR-SUPPORTED"}, nil},
-	{"as-no-way", "There is no way to get a client identifier.", metadata(func(d map[string]any) { delete(d, "registration_endpoint") }), []string{"AS-REG-SOME-WAY", "AS-DCR-SUPPORTED"}, nil},
+	{"as-no-way", "There is no way to get a client identifier.", metadata(func(d map[string]any) {
+		delete(d, "registration_endpoint")
+		delete(d, "client_id_metadata_document_supported")
+	}), []string{"AS-REG-SOME-WAY", "AS-DCR-SUPPORTED"}, []string{"AS-CIMD-SUPPORTED"}},
 	{"as-any-initial-token", "Any initial access token is good enough.", behaviour(func(b *idp.Behaviour) { b.Registration = "any-token" }), []string{"AS-DCR-PROTECTED-401"}, []string{"AS-DCR-SUPPORTED"}},
 	{"as-wrong-error", "An unknown client is told invalid_grant.", behaviour(func(b *idp.Behaviour) { b.UnknownError = "invalid_grant" }), []string{"AS-TOKEN-UNKNOWN-CLIENT"}, nil},
 	{"as-crash", "The token endpoint answers 500.", behaviour(func(b *idp.Behaviour) { b.CrashOnToken = true }), []string{"AS-TOKEN-UNKNOWN-CLIENT"}, []string{"AS-META-ENDPOINTS-EXIST"}},

@@ -46,12 +46,12 @@ var consents = []Flaw{
 	{"consent-never", "A signed-in user is never asked.", behaviour(func(b *idp.Behaviour) { b.Consent = "never" }), []string{"AS-CONSENT-REQUIRED", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE"}, []string{"AS-AUTHZ-PROMPT-NONE", "AS-CONSENT-*"}},
 	{"consent-per-client", "A client that was approved once is approved for every scope.", behaviour(func(b *idp.Behaviour) { b.Consent = "client" }), []string{"AS-CONSENT-NEW-SCOPE"}, []string{"AS-CONSENT-NO-SILENT-REPEAT"}},
 	{"consent-remembered", "A client that was approved once is not asked about again.", behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), []string{"AS-CONSENT-NO-SILENT-REPEAT"}, []string{"AS-CONSENT-NEW-SCOPE"}},
-	one("consent-anonymous", idp.ConsentNamesClient, "AS-CONSENT-CONTENT"),
+	one("consent-anonymous", idp.ConsentNamesClient, "AS-CONSENT-CONTENT", "AS-CIMD-*"),
 	one("consent-without-scopes", idp.ConsentNamesScopes, "AS-CONSENT-CONTENT"),
-	one("consent-without-host", idp.ConsentNamesRedirect, "AS-CONSENT-CONTENT"),
+	one("consent-without-host", idp.ConsentNamesRedirect, "AS-CONSENT-CONTENT", "AS-CIMD-*"),
 	one("consent-no-csrf-token", idp.CheckCSRF, "AS-CONSENT-CSRF"),
 	one("consent-by-get", idp.ConsentPost, "AS-CONSENT-CSRF"),
-	one("consent-markup", idp.EscapePages, "AS-CONSENT-XSS", "AS-AUTHZ-REFLECTED-XSS"),
+	one("consent-markup", idp.EscapePages, "AS-CONSENT-XSS", "AS-AUTHZ-REFLECTED-XSS", "AS-CIMD-*"),
 	one("login-any-password", idp.CheckPassword, "AS-LOGIN-REJECT-WRONG-PASSWORD"),
 	one("login-tells-users", idp.SameLoginError, "AS-LOGIN-REJECT-WRONG-PASSWORD"),
 	one("login-demo-user", idp.NoDemoCredentials, "AS-LOGIN-NO-DEFAULT-CREDENTIALS"),
@@ -90,4 +90,26 @@ var grants = []Flaw{
 	{"prm-names-another-resource", "The verifier refuses the audience that the metadata tells clients to request.", func(o *reference.Options) {
 		o.Policy.Audience = "https://configured.example/mcp"
 	}, []string{"RS-AUD-MATCHES-PRM"}, []string{"AS-*", "RS-*"}},
+}
+
+var clientDocuments = []Flaw{
+	{"cimd-missing", "Client ID metadata documents are not supported.", metadata(func(d map[string]any) { delete(d, "client_id_metadata_document_supported") }), []string{"AS-CIMD-SUPPORTED"}, []string{"AS-CIMD-FLAG-TRUTHFUL"}},
+	{"cimd-claimed-only", "Support is claimed, but every document is refused.", lacks(idp.DocumentsAtAll), []string{"AS-CIMD-FLAG-TRUTHFUL"}, nil},
+	one("cimd-other-identity", idp.DocumentIdentity, "AS-CIMD-REJECT-ID-MISMATCH", "AS-CIMD-NO-REDIRECT-FOLLOW"),
+	one("cimd-without-redirects", idp.DocumentContent, "AS-CIMD-REJECT-INVALID-DOC"),
+	{"cimd-any-redirect", "The redirect URI is compared by its beginning.", lacks(idp.MatchWholeRedirect), []string{"AS-CIMD-REDIRECT-LISTED"}, []string{"AS-AUTHZ-*"}},
+	one("cimd-any-url", idp.DocumentURLs, "AS-CIMD-REJECT-BAD-URL"),
+	one("cimd-secret-in-document", idp.DocumentSecrets, "AS-CIMD-REJECT-SHARED-SECRET"),
+	one("cimd-failure-ignored", idp.DocumentFailures, "AS-CIMD-FETCH-FAILURE", "AS-CIMD-*", "AS-AUTHZ-*"),
+	one("cimd-failure-remembered", idp.DocumentRetries, "AS-CIMD-CACHE"),
+	one("cimd-never-fetched-again", idp.DocumentFreshness, "AS-CIMD-CACHE", "AS-CIMD-*"),
+	one("cimd-redirect-followed", idp.DocumentRedirects, "AS-CIMD-NO-REDIRECT-FOLLOW"),
+	one("cimd-any-size", idp.DocumentSize, "AS-CIMD-SIZE-AND-TIME"),
+	{"cimd-private-addresses", "A server on the internet fetches documents from its own machine.", func(o *reference.Options) {
+		o.Host = Public
+		lacks(idp.DocumentAddresses)(o)
+	}, []string{"AS-CIMD-SSRF-PRIVATE"}, nil},
+	one("cimd-host-hidden", idp.DocumentHosts, "AS-CIMD-CONSENT-HOSTS"),
+	one("cimd-no-warning", idp.LocalhostWarning, "AS-CIMD-LOCALHOST-WARNING"),
+	{"cimd-markup", "The consent page shows a document's values unescaped.", lacks(idp.EscapePages), []string{"AS-CIMD-UNSAFE-URIS"}, []string{"AS-*"}},
 }

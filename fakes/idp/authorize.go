@@ -143,9 +143,7 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 	if b.has(RefuseDuplicates) && (len(q["client_id"]) > 1 || len(q["redirect_uri"]) > 1) {
 		return nil, "A parameter is repeated."
 	}
-	s.mu.Lock()
-	c := s.clients[get("client_id")]
-	s.mu.Unlock()
+	c := s.find(get("client_id"))
 	if c == nil {
 		return nil, "The client is not known here."
 	}
@@ -803,6 +801,14 @@ func (s *Server) consentPage(w http.ResponseWriter, t *transaction, user string)
 	}
 	if u, err := url.Parse(t.redirectURI); err == nil && b.has(ConsentNamesRedirect) {
 		p.RedirectHost = u.Host
+	}
+	if t.client.fromDocument && b.has(DocumentHosts) {
+		if u, err := url.Parse(t.client.id); err == nil {
+			p.Client += " (" + u.Host + ")"
+		}
+	}
+	if u, err := url.Parse(t.redirectURI); err == nil && loopbackHost(u.Hostname()) && b.has(LocalhostWarning) {
+		p.Warning = "The answer goes to an application on your own computer. Go on only if you have just started it."
 	}
 	if !b.has(ConsentNamesClient) {
 		p.Client, p.ClientURI = "", ""

@@ -1,6 +1,9 @@
 package idp
 
-import "slices"
+import (
+	"crypto/x509"
+	"slices"
+)
 
 // Behaviour is what an authorization server does. Ideal returns the right one.
 type Behaviour struct {
@@ -35,6 +38,8 @@ type Behaviour struct {
 	// Response bends a response of an endpoint ("/token", "/register", "/introspect", "/userinfo", or
 	// "callback" for the parameters sent to the client).
 	Response func(endpoint string, members map[string]any)
+	// DocumentRoots are the authorities trusted for client ID metadata documents; nil: none are fetched.
+	DocumentRoots *x509.CertPool
 	// Lacks are the defences that are left out.
 	Lacks []Defence
 }
@@ -263,4 +268,21 @@ const (
 	UserinfoState         Defence = "userinfo refuses dead tokens"
 	UserinfoHeaderOnly    Defence = "userinfo takes no token from the query"
 	UserinfoClean         Defence = "userinfo holds no credential"
+)
+
+// The defences of client ID metadata documents.
+const (
+	DocumentsAtAll    Defence = "documents are fetched at all"
+	DocumentURLs      Defence = "only a proper https URL is a client identifier"
+	DocumentIdentity  Defence = "a document names its own address as client_id"
+	DocumentContent   Defence = "a document without redirect_uris is refused"
+	DocumentRedirects Defence = "redirects to a document are not followed"
+	DocumentSecrets   Defence = "a document holds no shared secret"
+	DocumentFailures  Defence = "a document that cannot be fetched names no client"
+	DocumentRetries   Defence = "a failure is not remembered"
+	DocumentFreshness Defence = "a document is fetched again when it is stale"
+	DocumentSize      Defence = "a document is small"
+	DocumentAddresses Defence = "documents are not fetched from private addresses"
+	DocumentHosts     Defence = "the consent page names the host of the document"
+	LocalhostWarning  Defence = "the consent page warns of an application on the user's own machine"
 )

@@ -20,6 +20,8 @@ type client struct {
 	scopes             []string // nil: no limit
 	name, uri          string
 	management         string
+	fromDocument       bool
+	anyRedirect        bool // a flaw
 	created            time.Time
 	meta               map[string]any // as registered
 }
@@ -363,7 +365,7 @@ func loopbackHost(host string) bool {
 // (OAuth 2.1 section 8.4.2).
 func (s *Server) matchRedirect(c *client, uri string) bool {
 	b := &s.Behaviour
-	if !b.has(MatchRedirect) {
+	if !b.has(MatchRedirect) || c.anyRedirect {
 		return true
 	}
 	return slices.ContainsFunc(c.redirectURIs, func(registered string) bool {

@@ -264,7 +264,7 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, place string) 
 // Document is the metadata of an issuer, RFC 8414 and OpenID Connect Discovery in one.
 func (s *Server) Document(issuer string) map[string]any {
 	base := strings.TrimSuffix(issuer, "/")
-	return map[string]any{
+	doc := map[string]any{
 		"issuer":                                         issuer,
 		"authorization_endpoint":                         base + "/authorize",
 		"token_endpoint":                                 base + "/token",
@@ -287,6 +287,10 @@ func (s *Server) Document(issuer string) map[string]any {
 		"subject_types_supported":                        []string{"public"},
 		"id_token_signing_alg_values_supported":          []string{"RS256"},
 	}
+	if s.Behaviour.DocumentRoots != nil {
+		doc["client_id_metadata_document_supported"] = true
+	}
+	return doc
 }
 
 func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {

@@ -11,6 +11,7 @@ type state struct {
 	mu           sync.Mutex
 	clients      map[string]*client
 	transactions map[string]*transaction
+	documents    map[string]cachedDocument
 	sessions     map[string]string // login session -> user
 	approved     map[string][]string
 	codes        map[string]*code
@@ -26,7 +27,7 @@ type state struct {
 func newState() state {
 	return state{
 		clients: map[string]*client{}, transactions: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
-		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{}, lastPKCE: map[string]string{},
+		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{}, lastPKCE: map[string]string{}, documents: map[string]cachedDocument{},
 	}
 }
 
@@ -110,4 +111,15 @@ func (s *Server) Secrets() []string {
 		}
 	}
 	return append(out, s.pastSecrets...)
+}
+
+// find is the client of an identifier: registered, or described by a document at that address.
+func (s *Server) find(id string) *client {
+	s.mu.Lock()
+	c := s.clients[id]
+	s.mu.Unlock()
+	if c == nil {
+		c = s.document(id)
+	}
+	return c
 }

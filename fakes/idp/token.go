@@ -163,9 +163,7 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 			return nil, failed
 		}
 	}
-	s.mu.Lock()
-	c := s.clients[id]
-	s.mu.Unlock()
+	c := s.find(id)
 	if c == nil {
 		return nil, failed
 	}

@@ -17,6 +17,7 @@ type Page struct {
 	Hidden                           map[string]string
 	User                             string // prefilled, or the account that is signed in
 	Client, ClientURI, RedirectHost  string
+	Warning                          string
 	Scopes                           []string
 	AskUser, AskPassword, AskOneTime bool
 	// Style is plain, javascript or popup.
@@ -45,6 +46,7 @@ var pages = map[string]*template.Template{
 <button type="submit">{{if or .AskPassword .AskOneTime}}Sign in{{else}}Next{{end}}</button></form>{{end}}{{end}}`),
 	"consent": parse(`{{define "body"}}<p>{{with .Client}}<strong>{{.}}</strong> asks{{else}}An application asks{{end}} for access to the account <strong>{{.User}}</strong>.</p>
 {{with .ClientURI}}<p><a href="{{.}}" rel="noreferrer noopener">About the application</a></p>{{end}}
+{{with .Warning}}<p role="note">{{.}}</p>{{end}}
 {{with .RedirectHost}}<p>The answer goes to <strong>{{.}}</strong>.</p>{{end}}
 <form method="post" action="{{.Action}}">{{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
 {{range .Scopes}}<label><input type="checkbox" name="scope" value="{{.}}" checked> {{.}}</label>{{end}}

@@ -363,6 +363,11 @@ func (e *Engine) need(t *T, name string) *stop {
 		"introspection-endpoint", "introspection-creds", "userinfo-endpoint", "userinfo-or-introspection", "scopes-2", "consent-page", "token-visible",
 		"id-token", "user-credentials", "wrong-kind-of-token", "revocable-token":
 		return e.needSession(t, name)
+	case "cimd-host":
+		if e.World.Documents == nil {
+			return &stop{reports.NotTested, "it needs an address of ours that the authorization server can reach and trust (--cimd-listen)"}
+		}
+		return e.needSession(t, "metadata-session")
 	case "fake-jwt":
 		return e.needIssuer(t)
 	case "access-token-jwt":

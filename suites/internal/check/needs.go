@@ -33,6 +33,7 @@ func (e *Engine) needSession(t *T, name string) *stop {
 		return nil
 	}
 	switch name {
+	case "metadata-session": // that there is a server to speak with
 	case "login", "id-token", "wrong-kind-of-token":
 		return e.needLogin(t)
 	case "login-2":

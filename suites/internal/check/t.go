@@ -15,6 +15,7 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/session"
@@ -33,6 +34,8 @@ type World struct {
 	// spoken with.
 	Session *session.Session
 	limited sync.Map // endpoint -> time before which the target wants no more requests
+	// Documents serves client ID metadata documents to the authorization server; nil where it cannot reach us.
+	Documents *documents.Server
 	// Issuer mints tokens that the target trusts (tier T3); nil without one.
 	Issuer Issuer
 	// Tools may be called, as the user declared them.

@@ -13,6 +13,7 @@ type Listener struct {
 	server *http.Server
 	addr   string
 	hits   atomic.Int32
+	opened atomic.Int32
 }
 
 // Open begins to listen on a free port. Close it after use.
@@ -26,6 +27,11 @@ func Open() (*Listener, error) {
 		out.hits.Add(1)
 		http.NotFound(w, r)
 	})}
+	out.server.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			out.opened.Add(1)
+		}
+	}
 	go func() { _ = out.server.Serve(l) }()
 	return out, nil
 }
@@ -41,3 +47,6 @@ func (l *Listener) Hits() int { return int(l.hits.Load()) }
 
 // Close stops listening.
 func (l *Listener) Close() { _ = l.server.Close() }
+
+// Connections is the number of connections so far, whatever came over them.
+func (l *Listener) Connections() int { return int(l.opened.Load()) }

@@ -572,3 +572,9 @@ func (t *taker) undecided(rev string) reports.RevisionStatus {
 	}
 	return reports.RevisionStatus{Status: "assumed", Why: "the target asks for a token before it says; give one, or name the revisions with --revision"}
 }
+
+// LoopbackIssuer reports that an issuer stands on this machine, by its form.
+func LoopbackIssuer(issuer string) bool {
+	u, err := document.ParseURL(issuer)
+	return err == nil && document.LoopbackHost(u.Hostname())
+}

@@ -1,0 +1,179 @@
+package idp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// largest client ID metadata document, in bytes; the draft advises 5 kB.
+const largestDocument = 64 << 10
+
+// document finds a client by a client ID metadata document; nil if it has none that is good.
+func (s *Server) document(id string) *client {
+	b := &s.Behaviour
+	if b.DocumentRoots == nil || !strings.HasPrefix(id, "https://") && b.has(DocumentURLs) || !strings.Contains(id, "://") {
+		return nil
+	}
+	if b.has(DocumentURLs) && !goodDocumentURL(id) {
+		return nil
+	}
+	s.mu.Lock()
+	known, ok := s.documents[id]
+	s.mu.Unlock()
+	if ok && time.Now().Before(known.until) {
+		return known.client
+	}
+	c, fresh, err := s.fetchDocument(id)
+	if !b.has(DocumentsAtAll) {
+		return nil // fetched, and forgotten
+	}
+	if err != nil && !b.has(DocumentFailures) { // the flaw: any redirect URI will do
+		return &client{id: id, method: "none", grantTypes: []string{"authorization_code", "refresh_token"}, anyRedirect: true}
+	}
+	if err != nil {
+		if !b.has(DocumentRetries) {
+			fresh = time.Hour
+		} else {
+			return nil
+		}
+		c = nil
+	}
+	s.mu.Lock()
+	s.documents[id] = cachedDocument{c, time.Now().Add(fresh)}
+	s.mu.Unlock()
+	return c
+}
+
+type cachedDocument struct {
+	client *client
+	until  time.Time
+}
+
+// goodDocumentURL reports that a client identifier is a URL that may be fetched: https, with a path, without
+// fragment, user name and dot segments.
+func goodDocumentURL(id string) bool {
+	u, err := url.Parse(id)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Contains(id, "#") || u.Path == "" || u.Path == "/" {
+		return false
+	}
+	for _, segment := range strings.Split(u.EscapedPath(), "/") {
+		if segment == "." || segment == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+var maxAge = regexp.MustCompile(`max-age=(\d+)`)
+
+func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
+	b := &s.Behaviour
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, id, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: b.DocumentRoots, MinVersion: tls.VersionTLS12}, DialContext: (&net.Dialer{Control: s.mayDial}).DialContext, DisableKeepAlives: true}
+	fetcher := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		if b.has(DocumentRedirects) {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}
+	resp, err := fetcher.Do(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, 0, fmt.Errorf("status %d", resp.StatusCode)
+	}
+	limit := int64(largestDocument)
+	if !b.has(DocumentSize) {
+		limit = 1 << 30
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil || int64(len(body)) > limit {
+		return nil, 0, errors.New("too large, or broken off")
+	}
+	c, err := s.readDocument(id, body)
+	var fresh time.Duration
+	if m := maxAge.FindStringSubmatch(resp.Header.Get("Cache-Control")); m != nil && !strings.Contains(resp.Header.Get("Cache-Control"), "no-store") {
+		seconds, _ := strconv.Atoi(m[1])
+		fresh = min(time.Duration(seconds)*time.Second, time.Hour)
+	}
+	if !b.has(DocumentFreshness) {
+		fresh = time.Hour
+	}
+	return c, fresh, err
+}
+
+// mayDial refuses private addresses, loopback too unless the server stands there itself.
+func (s *Server) mayDial(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	own, _ := url.Parse(s.Issuer)
+	a := ap.Addr().Unmap()
+	if s.Behaviour.has(DocumentAddresses) && (a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsLoopback() && !loopbackHost(own.Hostname())) {
+		return errors.New("the address is not public")
+	}
+	return nil
+}
+
+// readDocument reads the metadata of a client.
+func (s *Server) readDocument(id string, body []byte) (*client, error) {
+	b := &s.Behaviour
+	var meta map[string]any
+	if err := json.Unmarshal(body, &meta); err != nil || meta == nil {
+		return nil, errors.New("it is no JSON object")
+	}
+	if meta["client_id"] != id && b.has(DocumentIdentity) {
+		return nil, errors.New("it is about another client")
+	}
+	name, _ := meta["client_name"].(string)
+	if name == "" {
+		return nil, errors.New("client_name is missing")
+	}
+	c := &client{id: id, method: "none", name: name, grantTypes: []string{"authorization_code", "refresh_token"}, fromDocument: true}
+	uris, problem := s.redirectURIs(meta["redirect_uris"])
+	switch {
+	case problem != nil && b.has(DocumentContent):
+		return nil, problem
+	case problem != nil:
+		c.anyRedirect = true
+	}
+	c.redirectURIs = uris
+	c.uri, _ = meta["client_uri"].(string)
+	method, given := meta["token_endpoint_auth_method"].(string)
+	if _, secret := meta["client_secret"]; b.has(DocumentSecrets) && (secret || given && method != "none") {
+		return nil, errors.New("a secret cannot be published")
+	}
+	if secret, _ := meta["client_secret"].(string); given && method != "none" {
+		c.method, c.secret = method, secret
+	}
+	return c, nil
+}
+
+// DocumentRoots makes the pool of one authority in PEM.
+func DocumentRoots(pem []byte) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return pool
+}
