@@ -32,6 +32,9 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		register = *s.cfg.Register
 	}
 	in := session.Input{Register: register, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback}
+	if s.cfg.Documents != nil {
+		in.Publish = s.cfg.Documents.Publish
+	}
 	in.BrowserFirst = s.cfg.Driver == "browser"
 	if in.Driver = s.driver(); in.Driver != nil {
 		s.closers = append(s.closers, in.Driver.Close)
@@ -44,7 +47,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	}
 	scopes(sv, &in)
 	s.session = session.New(s.client, secrets, server, in)
-	if !register && len(in.Clients) == 0 {
+	if !register && len(in.Clients) == 0 && in.Publish == nil {
 		s.session.Why = "it needs a client at the authorization server; allow registration with --register, or give one with --client-id"
 		return sv
 	}

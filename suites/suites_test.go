@@ -105,6 +105,23 @@ func TestReferencePassesEverything(t *testing.T) {
 	}
 }
 
+// A server without registration is signed in at with a client ID metadata document; what takes a secret is out
+// of reach then, and said to be.
+func TestDocumentsInPlaceOfRegistration(t *testing.T) {
+	o := reference.Ideal()
+	o.Behaviour.Metadata = func(_ string, d map[string]any) { delete(d, "registration_endpoint") }
+	cfg := signingIn(start(t, o))
+	cfg.Skip = []string{"AS-DCR-SUPPORTED"}
+	run, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	clean(t, run.Run(), reports.NotTested)
+	for _, r := range run.Run().Results {
+		if r.ID == "AS-PKCE-S256-ACCEPTED" {
+			assert.Equal(t, reports.Pass, r.Verdict)
+		}
+	}
+}
+
 func TestReferencePassesAtEveryRevision(t *testing.T) {
 	r := start(t, reference.Ideal())
 	for _, rev := range requirements.Revisions {

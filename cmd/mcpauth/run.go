@@ -98,6 +98,11 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			defer closeIssuer()
+			stop, err := o.signIn.documents(&cfg)
+			if err != nil {
+				return &exit{reports.ExitUsage, err}
+			}
+			defer stop()
 			return o.execute(c, cfg)
 		},
 	}

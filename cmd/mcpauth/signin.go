@@ -21,6 +21,7 @@ type signIn struct {
 	scopes                                  []string
 	allowRegistration, noSandbox            bool
 	patience                                time.Duration
+	cimdListen, cimdURL, cimdCA             string
 }
 
 func (s *signIn) register(f *pflag.FlagSet) {
@@ -37,6 +38,9 @@ func (s *signIn) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.allowRegistration, "register", false, "allow clients to be registered at the authorization server (default: on loopback, and with --username)")
 	f.StringVar(&s.driver, "login", "auto", "how users sign in: auto, browser or form")
 	f.BoolVar(&s.noSandbox, "browser-no-sandbox", false, "run the browser without its sandbox, as root in a container needs")
+	f.StringVar(&s.cimdListen, "cimd-listen", "", "serve client ID metadata documents at this address, such as 127.0.0.1:9444, for the authorization server to fetch")
+	f.StringVar(&s.cimdURL, "cimd-url", "", "the https URL under which the authorization server reaches that address (default: the address itself)")
+	f.StringVar(&s.cimdCA, "cimd-ca-file", "", "write the certificate authority of that address to this file before the run, for the authorization server to trust")
 	f.DurationVar(&s.patience, "patience", 0, "how long a revocation may take to have its effect (default 5s)")
 }
 
@@ -87,4 +91,26 @@ func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
 	}
 	cfg.Clients = append(cfg.Clients, client)
 	return nil
+}
+
+// documents starts to serve client ID metadata documents, if that is wanted.
+func (s *signIn) documents(cfg *suites.Config) (stop func(), err error) {
+	if s.cimdListen == "" {
+		if s.cimdURL != "" || s.cimdCA != "" {
+			return nil, fmt.Errorf("--cimd-url and --cimd-ca-file need --cimd-listen")
+		}
+		return func() {}, nil
+	}
+	d, err := suites.ServeDocuments(s.cimdListen, s.cimdURL)
+	if err != nil {
+		return nil, fmt.Errorf("--cimd-listen: %w", err)
+	}
+	if s.cimdCA != "" {
+		if err := os.WriteFile(s.cimdCA, d.CA(), 0o644); err != nil {
+			d.Close()
+			return nil, fmt.Errorf("--cimd-ca-file: %w", err)
+		}
+	}
+	cfg.Documents = d
+	return d.Close, nil
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -222,4 +223,13 @@ func certificate(host string) (tls.Certificate, []byte, error) {
 		return tls.Certificate{}, nil, err
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+}
+
+// Publish serves metadata about a client under an address of its own, which is the client's identifier.
+func (s *Server) Publish(metadata map[string]any) string {
+	p := s.Put(NotFound)
+	metadata["client_id"] = p.URL
+	b, _ := json.Marshal(metadata) // plain values always marshal
+	p.Serve(Answer{Type: "application/json", Body: string(b)})
+	return p.URL
 }

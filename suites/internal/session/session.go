@@ -34,6 +34,8 @@ type Input struct {
 	Resource     string   // resource indicator, or empty
 	Pool         []string // scopes that the target speaks of
 	Callback     string   // redirect URI of the clients that are registered
+	// Publish makes a public client by a client ID metadata document; nil where the server cannot fetch it.
+	Publish func(metadata map[string]any) string
 }
 
 // Session is shared by all checks of a run. Its exported fields do not change once Begin has returned.
@@ -340,6 +342,9 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 			}
 			skip--
 		}
+	}
+	if v, _ := s.Server.Metadata.Bool("client_id_metadata_document_supported"); v && s.Publish != nil && s.Server.Registration == "" && method == oauth.None {
+		return &oauth.Client{ID: s.Publish(s.Metadata(method)), Method: method, RedirectURI: s.Callback, RedirectURIs: []string{s.Callback}}, ""
 	}
 	switch {
 	case s.Server.Registration == "":
