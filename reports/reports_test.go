@@ -19,8 +19,10 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/console"
+	reporthtml "github.com/mcpauth/conformance/reports/html"
 	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/junit"
+	"github.com/mcpauth/conformance/reports/markdown"
 )
 
 const secret = "s3cr3t-Value+with/odd=chars\"and\\more"
@@ -62,6 +64,8 @@ func everything(t *testing.T, r reports.Redacted) string {
 	require.NoError(t, junit.Write(&b, r, junit.Options{Properties: true}))
 	require.NoError(t, reportjson.Write(&b, r))
 	require.NoError(t, console.Write(&b, r, console.Options{Verbose: true}))
+	require.NoError(t, reporthtml.Write(&b, r))
+	require.NoError(t, markdown.Write(&b, r))
 	for i := range r.Run().Exchanges {
 		b.WriteString(reports.Transcript(&r.Run().Exchanges[i]))
 	}

@@ -15,8 +15,10 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/console"
+	"github.com/mcpauth/conformance/reports/html"
 	"github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/junit"
+	"github.com/mcpauth/conformance/reports/markdown"
 )
 
 // output is one report to write: to a temporary file beside its path first, so that it is there whole or
@@ -56,12 +58,16 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 			}
 		case "json":
 			r.write = json.Write
+		case "html":
+			r.write = html.Write
+		case "markdown":
+			r.write = markdown.Write
 		case "console":
 			r.write = func(w io.Writer, run reports.Redacted) error {
 				return console.Write(w, run, console.Options{Verbose: o.verbose})
 			}
 		default:
-			return fail(reports.ExitUsage, "--report %q: unknown report; there are junit, json and console", name)
+			return fail(reports.ExitUsage, "--report %q: unknown report; there are html, markdown, junit, json and console", name)
 		}
 		if path == "" || path == "-" {
 			if standard++; standard > 1 {

@@ -41,7 +41,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	o.signIn.register(f)
 	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
 	f.StringSliceVar(&o.origins, "origin", nil, "a browser origin that the server is meant to allow")
-	f.StringArrayVar(&o.reports, "report", nil, "write a report: junit, json or console, with =PATH or to standard output (repeatable)")
+	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json or console, with =PATH or to standard output (repeatable)")
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")

@@ -1,6 +1,8 @@
 package flaws
 
 import (
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/mcpauth/conformance/fakes/mcpserver"
@@ -46,12 +48,9 @@ var trusting = []Flaw{
 		}
 	}), []string{"RS-SCOPE-403-RESOURCE-METADATA"}, nil},
 	{"scope-403-varies", "The challenged scopes change from call to call.", policy(func(p *mcpserver.Policy) {
-		n := 0
+		var n atomic.Int32
 		p.ScopeChallenge = func(url, scope string) string {
-			if n++; n%2 == 0 {
-				scope += " notes:extra"
-			}
-			return `Bearer error="insufficient_scope", scope="` + scope + `", resource_metadata="` + url + `"`
+			return fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s notes:extra-%d", resource_metadata="%s"`, scope, n.Add(1), url)
 		}
 	}), []string{"RS-SCOPE-CHALLENGE-CONSISTENT"}, nil},
 	{"scope-403-catalogue", "Every 403 asks for everything.", policy(func(p *mcpserver.Policy) {

@@ -1,0 +1,305 @@
+// Package html writes a run as one self-contained page: no network, no dependence on scripts, and a content
+// security policy that lets nothing foreign in, whatever a target has put into its answers.
+package html
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"net/url"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+//go:embed style.css
+var style string
+
+//go:embed script.js
+var script string
+
+//go:embed page.html
+var page string
+
+// mostBody bounds a body on the page, in bytes; the JSON report has it whole.
+const mostBody = 4 << 10
+
+// mostShown bounds all exchanges of the page together, in bytes as they stand in it.
+const mostShown = 4 << 20
+
+// mostExchanges bounds the exchanges shown for one result.
+const mostExchanges = 6
+
+// view is what the page shows.
+type view struct {
+	Run            *reports.Run
+	Policy         string
+	Style          template.CSS
+	Script         template.JS
+	Headline       string
+	Tone           string
+	Counts         []count
+	Groups         []group
+	NotTested      []reason
+	Started        string
+	RevisionsKnown []reports.RevisionStatus
+}
+
+type count struct {
+	Verdict reports.Verdict
+	Class   string
+	N       int
+}
+
+type group struct {
+	Verdict reports.Verdict
+	Class   string
+	Open    bool
+	Results []result
+}
+
+type result struct {
+	reports.Result
+	Anchor    string
+	Class     string
+	Exchanges []exchange
+	More      int
+	Links     []link
+}
+
+type link struct{ Text, URL string }
+
+type exchange struct {
+	Number          int
+	Title           string
+	Request, Answer string
+	Curl            string
+	Shown           bool // a finding rests on it
+}
+
+type reason struct {
+	Why string
+	N   int
+}
+
+// Write writes the page.
+func Write(w io.Writer, redacted reports.Redacted) error {
+	run := redacted.Run()
+	v := view{Run: run, Style: template.CSS(style), Script: template.JS(script), Started: run.Started.UTC().Format("2006-01-02 15:04:05 UTC")}
+	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; base-uri 'none'; form-action 'none'", digest(style), digest(script))
+	v.Headline, v.Tone = headline(run)
+	counts := run.Counts()
+	p := &painter{run: run, anchors: map[string]bool{}, left: mostShown}
+	for _, verdict := range reports.Verdicts {
+		if counts[verdict] == 0 {
+			continue
+		}
+		class := strings.ToLower(string(verdict))
+		v.Counts = append(v.Counts, count{verdict, class, counts[verdict]})
+		g := group{Verdict: verdict, Class: class, Open: attention(verdict)}
+		for i := range run.Results {
+			if run.Results[i].Verdict == verdict {
+				g.Results = append(g.Results, p.show(&run.Results[i]))
+			}
+		}
+		v.Groups = append(v.Groups, g)
+	}
+	v.NotTested = reasons(run)
+	t, err := template.New("page").Funcs(template.FuncMap{"safe": reports.Printable, "join": strings.Join}).Parse(page)
+	if err != nil {
+		return fmt.Errorf("html: %w", err)
+	}
+	if err := t.Execute(w, v); err != nil {
+		return fmt.Errorf("html: %w", err)
+	}
+	return nil
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// attention reports that a verdict is one that a reader came for.
+func attention(v reports.Verdict) bool {
+	return slices.Contains([]reports.Verdict{reports.Errored, reports.Fail, reports.Inconclusive, reports.Warn, reports.Review, reports.Flaky}, v)
+}
+
+// headline says in a sentence what came of the run.
+func headline(run *reports.Run) (sentence, tone string) {
+	n := run.Counts()
+	switch {
+	case run.Unreachable != "":
+		return "The target could not be tested.", "bad"
+	case n[reports.Errored] > 0:
+		return fmt.Sprintf("The tool failed in %s.", plural(n[reports.Errored], "check")), "bad"
+	case n[reports.Fail] > 0:
+		unmet := map[string]bool{}
+		for i := range run.Results {
+			if run.Results[i].Verdict == reports.Fail {
+				unmet[run.Results[i].ID] = true
+			}
+		}
+		return fmt.Sprintf("Not conformant: %s unmet.", plural(len(unmet), "mandatory requirement")), "bad"
+	case run.Interrupted:
+		return "Interrupted: the report is partial.", "open"
+	case n[reports.Inconclusive] > 0:
+		return fmt.Sprintf("Undecided: no finding, but %s could not be decided.", plural(n[reports.Inconclusive], "verdict")), "open"
+	case n[reports.Warn] > 0:
+		return fmt.Sprintf("Every tested MUST is met, with %s.", plural(n[reports.Warn], "warning")), "good"
+	}
+	return "Everything that was tested is met.", "good"
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+// reasons groups what was not tested by why.
+func reasons(run *reports.Run) []reason {
+	n := map[string]int{}
+	for i := range run.Results {
+		if run.Results[i].Verdict == reports.NotTested {
+			n[run.Results[i].Reason]++
+		}
+	}
+	var out []reason
+	for why, count := range n {
+		out = append(out, reason{why, count})
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].N != out[j].N {
+			return out[i].N > out[j].N
+		}
+		return out[i].Why < out[j].Why
+	})
+	return out
+}
+
+// painter goes through the results of a run.
+type painter struct {
+	run     *reports.Run
+	anchors map[string]bool
+	left    int // bytes of exchanges that the page still bears
+}
+
+// show gathers what the page says of one result. Of a passed one the exchanges stay in the JSON report.
+func (p *painter) show(r *reports.Result) result {
+	out := result{Result: *r, Class: strings.ToLower(string(r.Verdict)), Anchor: anchor(r, p.anchors)}
+	for _, s := range r.Sources {
+		l := link{Text: strings.TrimSpace(s.Doc + " " + s.Section)}
+		if u, err := url.Parse(s.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") {
+			l.URL = s.URL
+		}
+		out.Links = append(out.Links, l)
+	}
+	if !attention(r.Verdict) {
+		return out
+	}
+	var numbers []int
+	for _, f := range r.Findings {
+		if f.Exchange != 0 && !slices.Contains(numbers, f.Exchange) {
+			numbers = append(numbers, f.Exchange)
+		}
+	}
+	shown := len(numbers)
+	for i := len(r.Evidence) - 1; i >= 0 && len(numbers) < mostExchanges; i-- { // the last ones tell most
+		if !slices.Contains(numbers, r.Evidence[i]) {
+			numbers = append(numbers, r.Evidence[i])
+		}
+	}
+	if len(numbers) > mostExchanges {
+		numbers = numbers[:mostExchanges]
+	}
+	for i, number := range numbers {
+		if e, ok := p.run.Exchange(number); ok {
+			x := present(e)
+			size := len(template.HTMLEscapeString(x.Request + x.Answer + x.Curl))
+			if p.left -= size; p.left < 0 {
+				break
+			}
+			x.Shown = i < shown
+			out.Exchanges = append(out.Exchanges, x)
+		}
+	}
+	if out.More = len(r.Evidence) - len(out.Exchanges); out.More < 0 {
+		out.More = 0
+	}
+	return out
+}
+
+// anchor is the place of a result on the page: its id, and where that is taken what tells it from the others.
+func anchor(r *reports.Result, taken map[string]bool) string {
+	a := r.ID
+	for _, more := range append([]string{r.Wire}, r.Revisions...) {
+		if taken[a] && more != "" {
+			a += "." + more
+		}
+	}
+	taken[a] = true
+	return a
+}
+
+func present(e *reports.Exchange) exchange {
+	title, _, query := strings.Cut(e.Request.Method+" "+e.Request.URL, "?")
+	if query {
+		title += "?…"
+	}
+	x := exchange{Number: e.Number, Title: title, Curl: Curl(e)}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s\n", e.Request.Method, e.Request.URL)
+	lines(&b, e.Request.Header, e.Request.Body)
+	x.Request = reports.Printable(b.String())
+	b.Reset()
+	if e.Response != nil {
+		fmt.Fprintf(&b, "%s %d\n", e.Response.Proto, e.Response.Status)
+		lines(&b, e.Response.Header, e.Response.Body)
+		x.Title += fmt.Sprintf(" → %d", e.Response.Status)
+	}
+	if e.Error != "" {
+		b.WriteString("(" + e.Error + ")\n")
+		x.Title += " → no whole answer"
+	}
+	x.Answer = reports.Printable(b.String())
+	return x
+}
+
+func lines(b *strings.Builder, header []reports.Field, body string) {
+	for _, f := range header {
+		b.WriteString(f.Name + ": " + f.Value + "\n")
+	}
+	if body == "" {
+		return
+	}
+	if len(body) > mostBody {
+		body = strings.ToValidUTF8(body[:mostBody], "") + "…"
+	}
+	b.WriteString("\n" + body + "\n")
+}
+
+// Curl is a command that repeats a request; what was removed as secret stands in it as a placeholder.
+func Curl(e *reports.Exchange) string {
+	if e.Request.Raw {
+		return "# written byte by byte, since no HTTP client would send it"
+	}
+	quote := func(s string) string { return "'" + strings.ReplaceAll(reports.Printable(s), "'", `'\''`) + "'" }
+	parts := []string{"curl -i -X", quote(e.Request.Method), quote(e.Request.URL)}
+	for _, f := range e.Request.Header {
+		parts = append(parts, "-H", quote(f.Name+": "+f.Value))
+	}
+	if body := e.Request.Body; body != "" {
+		if len(body) > mostBody {
+			return "# the body is too large for a command line; the JSON report has it"
+		}
+		parts = append(parts, "--data-binary", quote(body))
+	}
+	return strings.Join(parts, " ")
+}

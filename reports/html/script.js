@@ -1,0 +1,31 @@
+(() => {
+  const find = document.querySelector('.find');
+  if (!find) return;
+  find.hidden = false;
+  const text = find.querySelector('input');
+  const groups = [...document.querySelectorAll('details.group')];
+  const results = [...document.querySelectorAll('details.result')].map((e) => [e, e.textContent.toLowerCase()]);
+  const shown = document.querySelector('#shown');
+  text.addEventListener('input', () => {
+    const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let n = 0;
+    for (const [e, content] of results) {
+      e.hidden = !words.every((w) => content.includes(w));
+      if (!e.hidden) n++;
+    }
+    for (const g of groups) {
+      const any = [...g.querySelectorAll('details.result')].some((e) => !e.hidden);
+      g.hidden = !any;
+      if (words.length && any) g.open = true;
+    }
+    shown.textContent = words.length ? n + ' shown' : '';
+  });
+  const open = () => {
+    const e = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!e) return;
+    for (let d = e; d; d = d.parentElement) if (d.tagName === 'DETAILS') d.open = true;
+    e.scrollIntoView();
+  };
+  addEventListener('hashchange', open);
+  open();
+})();

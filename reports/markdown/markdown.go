@@ -1,0 +1,118 @@
+// Package markdown writes a run as a summary in GitHub's Markdown, short enough for a job summary.
+package markdown
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// most bounds the summary, in bytes: half of what GitHub shows for one step.
+const most = 512 << 10
+
+// mostFindings bounds the findings that are written out.
+const mostFindings = 60
+
+// Write writes the summary.
+func Write(w io.Writer, redacted reports.Redacted) error {
+	run := redacted.Run()
+	var b strings.Builder
+	fmt.Fprintf(&b, "## MCP authorization: %s\n\n", code(run.Target.URL))
+	if run.Unreachable != "" {
+		fmt.Fprintf(&b, "The target could not be tested: %s\n\n", text(run.Unreachable))
+	}
+	counts := run.Counts()
+	var head, line, row []string
+	for _, v := range reports.Verdicts {
+		if counts[v] > 0 {
+			head, line, row = append(head, string(v)), append(line, "---:"), append(row, fmt.Sprint(counts[v]))
+		}
+	}
+	if len(head) > 0 {
+		fmt.Fprintf(&b, "| %s |\n| %s |\n| %s |\n\n", strings.Join(head, " | "), strings.Join(line, " | "), strings.Join(row, " | "))
+	}
+	fmt.Fprintf(&b, "Tier %s, %d requests. %d requirements have no check yet.\n\n", text(run.Target.Tier), run.Requests, run.Pending)
+	left := mostFindings
+	for _, v := range []reports.Verdict{reports.Errored, reports.Fail, reports.Inconclusive, reports.Warn, reports.Review} {
+		if counts[v] == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "<details%s><summary>%d %s</summary>\n\n", map[bool]string{true: " open"}[v == reports.Fail || v == reports.Errored], counts[v], v)
+		for i := range run.Results {
+			r := &run.Results[i]
+			if r.Verdict != v {
+				continue
+			}
+			if left--; left < 0 || b.Len() > most {
+				fmt.Fprint(&b, "- and more, in the other reports\n")
+				break
+			}
+			finding(&b, r)
+		}
+		b.WriteString("\n</details>\n\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func finding(b *strings.Builder, r *reports.Result) {
+	where := r.Level
+	if r.Wire != "" {
+		where += ", " + r.Wire
+	}
+	fmt.Fprintf(b, "- **%s** (%s) %s", r.ID, where, text(r.Title))
+	if len(r.Findings) == 0 {
+		fmt.Fprintf(b, ": %s\n", text(cut(r.Reason)))
+		return
+	}
+	b.WriteString("\n")
+	for i, f := range r.Findings {
+		if i == 3 {
+			fmt.Fprintf(b, "  - and %d more\n", len(r.Findings)-i)
+			return
+		}
+		about := ""
+		if f.About != "" {
+			about = text(cut(f.About)) + ": "
+		}
+		fmt.Fprintf(b, "  - %sexpected %s; observed %s\n", about, text(cut(f.Expected)), code(cut(f.Observed)))
+	}
+}
+
+func cut(s string) string { return reports.OneLine(s, 300) }
+
+// text escapes everything that Markdown or HTML could take for more than text, mentions and autolinks too.
+func text(s string) string {
+	var b strings.Builder
+	for _, r := range reports.OneLine(s, 2000) {
+		switch {
+		case r == '<':
+			b.WriteString("&lt;")
+		case r == '>':
+			b.WriteString("&gt;")
+		case r == '&':
+			b.WriteString("&amp;")
+		case strings.ContainsRune("\\`*_{}[]()#+!|~$^", r):
+			b.WriteString("\\" + string(r))
+		case r == '@':
+			b.WriteString("@\u200b")
+		case r == ':':
+			b.WriteString("&#58;")
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// code is a code span that nothing in it can end.
+func code(s string) string {
+	s = reports.OneLine(s, 2000)
+	fence := "`"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	return fence + " " + strings.ReplaceAll(s, "|", "¦") + " " + fence
+}
