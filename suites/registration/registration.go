@@ -29,6 +29,14 @@ func open() {
 				t.Unmet(m.Exchange, "a registration_endpoint that is open", "the metadata names none")
 				return
 			}
+			if t.Session == nil || !t.Session.Register { // nothing is left at a server that nobody gave us leave to use
+				ex := t.Do(post(endpoint, invalid))
+				if s := expect.Status(ex); s == 401 || s == 403 || s == 404 || s == 405 {
+					t.Unmet(ex, "a registration_endpoint that is open", "%s", expect.Describe(ex))
+					return
+				}
+				t.NotTested("the endpoint answers; whether it registers a client is tried with --register only")
+			}
 			ex := t.Do(post(endpoint, minimal))
 			leaveNothing(t, ex)
 			if expect.Status(ex) != 201 {
@@ -57,7 +65,6 @@ func open() {
 			if endpoint == "" {
 				return
 			}
-			const invalid = `{"redirect_uris":"mcpauth: not an array"}` // registers nothing even where it is open
 			without := t.Do(post(endpoint, invalid))
 			if s := expect.Status(without); s != 401 && s != 403 {
 				return
@@ -74,6 +81,9 @@ func open() {
 		}
 	})
 }
+
+// invalid registers nothing even where registration is open.
+const invalid = `{"redirect_uris":"mcpauth: not an array"}`
 
 const minimal = `{"client_name":"mcpauth conformance","redirect_uris":["http://127.0.0.1:8765/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none"}`
 
