@@ -131,6 +131,10 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	out := run
 	out.Target.URL = text(run.Target.URL)
 	out.Unreachable = text(run.Unreachable)
+	out.Stale = append([]string(nil), run.Stale...)
+	for i := range out.Stale {
+		out.Stale[i] = text(out.Stale[i])
+	}
 	out.Discovered = make([]Fact, len(run.Discovered))
 	for i, f := range run.Discovered {
 		out.Discovered[i] = Fact{f.Name, text(f.Value)}

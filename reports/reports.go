@@ -44,6 +44,8 @@ type Run struct {
 	// Unreachable says why the target could not be tested at all; empty when it could.
 	Unreachable string `json:"unreachable,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`
+	// Stale says which entries of the baseline no longer hold.
+	Stale []string `json:"stale,omitempty"`
 }
 
 // Tool names the program that made the run.
@@ -206,6 +208,9 @@ func (r *Run) ExitCode(on FailOn) int {
 	}
 	if r.Unreachable != "" {
 		worse(ExitUndecided)
+	}
+	if len(r.Stale) > 0 {
+		worse(ExitFindings)
 	}
 	if len(r.Results) == 0 && r.Unreachable == "" {
 		worse(ExitUsage)

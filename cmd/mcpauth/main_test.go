@@ -192,6 +192,51 @@ func TestFlagsHaveTwinsInTheEnvironment(t *testing.T) {
 	assert.Contains(t, errs, "MCPAUTH_MAX_REQUESTS")
 }
 
+func TestBaseline(t *testing.T) {
+	o := reference.Ideal()
+	o.Behaviour.CORS = false
+	r, err := reference.Start(o)
+	require.NoError(t, err)
+	defer r.Close()
+	path := filepath.Join(t.TempDir(), "baseline.yaml")
+	run := func(args ...string) (int, string) {
+		code, _, errs := mcpauth(t, nil, append([]string{"run", r.URL, "--only", "AS-META-*", "--fail-on", "practice", "--register=false"}, args...)...)
+		return code, errs
+	}
+	code, _ := run("--baseline", path, "--update-baseline")
+	require.Equal(t, 0+1, code, "writing the baseline accepts nothing yet")
+	code, errs := run("--baseline", path)
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, "AS-META-CORS: say the reason")
+	entry := "version: 1\naccepted:\n  - {id: AS-META-CORS, reason: browsers are not our clients, expires: 2999-01-01}\n"
+	write := func(content string) { require.NoError(t, os.WriteFile(path, []byte(content), 0o600)) }
+	write(entry)
+	code, errs = run("--baseline", path, "-v")
+	assert.Equal(t, 0, code, errs)
+	assert.Contains(t, errs, "SUPPRESSED")
+	write(strings.Replace(entry, "2999", "2020", 1))
+	code, errs = run("--baseline", path)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, errs, "baseline.yaml:3: AS-META-CORS was accepted until 2020-01-01")
+	write(entry + "  - {id: AS-META-PUBLISHED, reason: none}\n")
+	code, errs = run("--baseline", path)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, errs, "AS-META-PUBLISHED has no finding any more")
+	write("version: 1\naccepted: [{id: AS-META-CROS, reason: x}, {id: AS-META-CORS, raeson: x}]\n")
+	code, errs = run("--baseline", path)
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, `unknown key "raeson"`)
+	code, _ = run("--baseline", path, "--update-baseline")
+	assert.Equal(t, 2, code, "a file that cannot be read is not overwritten")
+	write(entry + "  - {id: RS-TOKEN-EXPIRED, reason: not judged by this run}\n  - {id: AS-META-PUBLISHED, reason: mended}\n")
+	run("--baseline", path, "--update-baseline")
+	written, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Contains(t, string(written), "reason: browsers are not our clients")
+	assert.Contains(t, string(written), "RS-TOKEN-EXPIRED")
+	assert.NotContains(t, string(written), "AS-META-PUBLISHED")
+}
+
 func TestListAndExplain(t *testing.T) {
 	code, out, _ := mcpauth(t, nil, "list", "--format", "json")
 	require.Zero(t, code)

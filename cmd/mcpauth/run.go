@@ -22,10 +22,10 @@ import (
 type options struct {
 	revisions, only, skip, origins, headers, allowHosts, connectTo []string
 	reports                                                        []string
-	labelFilter, failOn, tokenEnv, caFile, colour, file            string
+	labelFilter, failOn, tokenEnv, caFile, colour, file, baseline  string
 	signIn                                                         signIn
 	intrusive                                                      bool
-	strict, verbose, quiet                                         bool
+	strict, verbose, quiet, updateBaseline                         bool
 	timeout                                                        time.Duration
 	maxRequests, concurrency                                       int
 	rate                                                           float64
@@ -42,6 +42,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
 	f.StringSliceVar(&o.origins, "origin", nil, "a browser origin that the server is meant to allow")
 	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json or console, with =PATH or to standard output (repeatable)")
+	f.StringVar(&o.baseline, "baseline", "", "file of findings that are accepted, each with a reason; they are reported as SUPPRESSED")
+	f.BoolVar(&o.updateBaseline, "update-baseline", false, "write the findings of this run to the baseline file, for you to add the reasons")
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
@@ -245,6 +247,10 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 		return err
 	}
 	defer out.abandon()
+	accepted, err := o.accepted()
+	if err != nil {
+		return err
+	}
 	progress := newProgress(c.ErrOrStderr(), o.quiet)
 	cfg.OnNotice = func(notice string) { fmt.Fprintln(c.ErrOrStderr(), notice) }
 	cfg.OnSelected, cfg.OnResult = progress.begin, progress.result
@@ -257,6 +263,12 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	case err != nil:
 		return &exit{reports.ExitToolFailed, err}
 	}
+	if o.updateBaseline {
+		if err := writeBaseline(o.baseline, accepted, run.Run()); err != nil {
+			return &exit{reports.ExitToolFailed, fmt.Errorf("--update-baseline: %w", err)}
+		}
+	}
+	run = reports.Accept(run, accepted, time.Now())
 	if err := out.write(run); err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
@@ -265,6 +277,24 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 		return nil
 	}
 	return &exit{code: code, err: fmt.Errorf("%s (exit %d)", verdict(code), code)}
+}
+
+// accepted reads the baseline, if there is one.
+func (o *options) accepted() ([]reports.Accepted, error) {
+	if o.baseline == "" {
+		if o.updateBaseline {
+			return nil, &exit{reports.ExitUsage, errors.New("--update-baseline needs --baseline FILE")}
+		}
+		return nil, nil
+	}
+	accepted, err := readBaseline(o.baseline, o.updateBaseline)
+	if errors.Is(err, os.ErrNotExist) && o.updateBaseline {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &exit{reports.ExitUsage, err}
+	}
+	return accepted, nil
 }
 
 func verdict(code int) string {

@@ -166,17 +166,23 @@ func unknownKeys(p *problems, n *yaml.Node, t reflect.Type) {
 
 func field(t reflect.Type, key string) (reflect.StructField, bool) {
 	for i := range t.NumField() {
-		if f := t.Field(i); f.Tag.Get("yaml") == key {
+		if f := t.Field(i); yamlName(f) == key {
 			return f, true
 		}
 	}
 	return reflect.StructField{}, false
 }
 
+// yamlName is the key under which a field is written, without its options.
+func yamlName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	return name
+}
+
 func suggestion(t reflect.Type, key string) string {
 	var known []string
 	for i := range t.NumField() {
-		name := t.Field(i).Tag.Get("yaml")
+		name := yamlName(t.Field(i))
 		known = append(known, name)
 		if len(key) > 2 && (strings.HasPrefix(name, key[:3]) || strings.HasPrefix(key, name)) {
 			return fmt.Sprintf("; did you mean %s?", name)

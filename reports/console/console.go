@@ -110,6 +110,9 @@ func (p *printer) finding(f reports.Finding) {
 
 func (p *printer) summary() {
 	p.b.WriteString("\n")
+	for _, s := range p.run.Stale {
+		p.foreign("The baseline no longer holds: ", s)
+	}
 	if p.run.Unreachable != "" {
 		p.foreign("The target could not be tested: ", p.run.Unreachable)
 	}

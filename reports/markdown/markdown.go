@@ -23,6 +23,9 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	if run.Unreachable != "" {
 		fmt.Fprintf(&b, "The target could not be tested: %s\n\n", text(run.Unreachable))
 	}
+	for _, s := range run.Stale {
+		fmt.Fprintf(&b, "The baseline no longer holds: %s\n\n", text(s))
+	}
 	counts := run.Counts()
 	var head, line, row []string
 	for _, v := range reports.Verdicts {

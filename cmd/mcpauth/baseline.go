@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// baselineFile lists findings that their owner has accepted.
+type baselineFile struct {
+	Version  int             `yaml:"version"`
+	Accepted []baselineEntry `yaml:"accepted"`
+}
+
+type baselineEntry struct {
+	ID      string `yaml:"id"`
+	Reason  string `yaml:"reason"`
+	Issue   string `yaml:"issue,omitempty"`
+	Expires string `yaml:"expires,omitempty"`
+}
+
+// readBaseline reads a baseline; a draft may lack reasons. The error names every mistake with file, line and column.
+func readBaseline(path string, draft bool) ([]reports.Accepted, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var root yaml.Node
+	if err := yaml.Unmarshal(b, &root); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(root.Content) == 0 {
+		return nil, fmt.Errorf("%s: the file is empty", path)
+	}
+	p := &problems{path: path}
+	unknownKeys(p, root.Content[0], reflect.TypeFor[baselineFile]())
+	var f baselineFile
+	if len(p.all) == 0 {
+		if err := root.Content[0].Decode(&f); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if f.Version != 1 {
+			p.add(root.Content[0], "version %d: want version: 1", f.Version)
+		}
+	}
+	nodes := entries(root.Content[0])
+	var out []reports.Accepted
+	seen := map[string]bool{}
+	for i, e := range f.Accepted {
+		n := nodes[i]
+		if _, ok := requirements.Lookup(e.ID); !ok {
+			p.add(n, "%q is no requirement; mcpauth list shows them all", e.ID)
+		}
+		if seen[e.ID] {
+			p.add(n, "%s is accepted twice", e.ID)
+		}
+		seen[e.ID] = true
+		if e.Reason == "" && !draft {
+			p.add(n, "%s: say the reason for which it is accepted", e.ID)
+		}
+		a := reports.Accepted{ID: e.ID, Reason: e.Reason, Issue: e.Issue, Where: fmt.Sprintf("%s:%d", path, n.Line)}
+		if e.Expires != "" {
+			if a.Expires, err = time.Parse(time.DateOnly, e.Expires); err != nil {
+				p.add(n, "%s: expires %q: want a day such as 2027-01-31", e.ID, e.Expires)
+			}
+		}
+		out = append(out, a)
+	}
+	return out, errors.Join(p.all...)
+}
+
+// entries are the nodes of the list of accepted findings.
+func entries(n *yaml.Node) []*yaml.Node {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == "accepted" {
+			return n.Content[i+1].Content
+		}
+	}
+	return nil
+}
+
+// writeBaseline writes the findings of a run as a baseline. Entries of the old one are kept where the run did not
+// judge them, and their reasons where it did; reasons of new entries are left for people to write, and the file is
+// refused until they have.
+func writeBaseline(path string, old []reports.Accepted, run *reports.Run) error {
+	f := baselineFile{Version: 1}
+	judged, found := map[string]bool{}, map[string]bool{}
+	for i := range run.Results {
+		r := &run.Results[i]
+		judged[r.ID] = true
+		switch r.Verdict {
+		case reports.Fail, reports.Warn, reports.Suppressed:
+			found[r.ID] = true
+		}
+	}
+	for _, a := range old {
+		if judged[a.ID] && !found[a.ID] {
+			continue
+		}
+		delete(found, a.ID)
+		e := baselineEntry{ID: a.ID, Reason: a.Reason, Issue: a.Issue}
+		if !a.Expires.IsZero() {
+			e.Expires = a.Expires.Format(time.DateOnly)
+		}
+		f.Accepted = append(f.Accepted, e)
+	}
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		f.Accepted = append(f.Accepted, baselineEntry{ID: id})
+	}
+	b, err := yaml.Marshal(f)
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), ".mcpauth-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	if _, err = temp.Write(b); err == nil {
+		err = temp.Close()
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	return err
+}

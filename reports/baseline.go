@@ -1,0 +1,52 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Accepted is a finding that its owner has accepted, with the reason.
+type Accepted struct {
+	ID, Reason, Issue string
+	// Expires is the last day on which it counts; zero means that it does not end.
+	Expires time.Time
+	// Where names the entry for people: file and line.
+	Where string
+}
+
+// Accept applies a baseline: findings of the accepted requirements become SUPPRESSED and stay visible. An entry
+// that has expired is not applied, and one whose requirement was judged without a finding is stale: both are
+// listed in Run.Stale, and fail the run.
+func Accept(redacted Redacted, baseline []Accepted, now time.Time) Redacted {
+	run := redacted.run
+	run.Results = slices.Clone(run.Results)
+	for _, a := range baseline {
+		if !a.Expires.IsZero() && now.After(a.Expires.AddDate(0, 0, 1)) {
+			run.Stale = append(run.Stale, fmt.Sprintf("%s: %s was accepted until %s", a.Where, a.ID, a.Expires.Format(time.DateOnly)))
+			continue
+		}
+		judged, applied := false, false
+		for i := range run.Results {
+			r := &run.Results[i]
+			if r.ID != a.ID {
+				continue
+			}
+			switch r.Verdict {
+			case Fail, Warn, Inconclusive:
+				reason := "accepted: " + a.Reason
+				if a.Issue != "" {
+					reason += " (" + a.Issue + ")"
+				}
+				r.Reason = reason + "; it was " + string(r.Verdict) + ": " + r.Reason
+				r.Verdict, applied = Suppressed, true
+			case Pass, NotApplicable:
+				judged = true
+			}
+		}
+		if judged && !applied {
+			run.Stale = append(run.Stale, fmt.Sprintf("%s: %s has no finding any more: take the entry out", a.Where, a.ID))
+		}
+	}
+	return Redacted{run}
+}
