@@ -19,6 +19,7 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/console"
+	"github.com/mcpauth/conformance/reports/github"
 	reporthtml "github.com/mcpauth/conformance/reports/html"
 	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/junit"
@@ -66,6 +67,7 @@ func everything(t *testing.T, r reports.Redacted) string {
 	require.NoError(t, console.Write(&b, r, console.Options{Verbose: true}))
 	require.NoError(t, reporthtml.Write(&b, r))
 	require.NoError(t, markdown.Write(&b, r))
+	require.NoError(t, github.Write(&b, r))
 	for i := range r.Run().Exchanges {
 		b.WriteString(reports.Transcript(&r.Run().Exchanges[i]))
 	}

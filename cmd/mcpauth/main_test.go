@@ -237,6 +237,33 @@ func TestBaseline(t *testing.T) {
 	assert.NotContains(t, string(written), "AS-META-PUBLISHED")
 }
 
+func TestDiff(t *testing.T) {
+	o := reference.Ideal()
+	good, err := reference.Start(o)
+	require.NoError(t, err)
+	defer good.Close()
+	o.Behaviour.CORS = false
+	bad, err := reference.Start(o)
+	require.NoError(t, err)
+	defer bad.Close()
+	dir := t.TempDir()
+	before, after := filepath.Join(dir, "before.json"), filepath.Join(dir, "after.json")
+	for path, url := range map[string]string{before: good.URL, after: bad.URL} {
+		code, _, errs := mcpauth(t, nil, "run", url, "--only", "AS-META-*", "--register=false", "--report", "json="+path)
+		require.Zero(t, code, errs)
+	}
+	code, out, _ := mcpauth(t, nil, "diff", before, after)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, out, "regressed: AS-META-CORS")
+	assert.Contains(t, out, "PASS -> WARN")
+	code, out, _ = mcpauth(t, nil, "diff", after, before)
+	assert.Zero(t, code)
+	assert.Contains(t, out, "fixed: AS-META-CORS")
+	code, _, errs := mcpauth(t, nil, "diff", before, filepath.Join(dir, "none.json"))
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, "none.json")
+}
+
 func TestListAndExplain(t *testing.T) {
 	code, out, _ := mcpauth(t, nil, "list", "--format", "json")
 	require.Zero(t, code)

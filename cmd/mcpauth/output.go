@@ -15,6 +15,7 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/console"
+	"github.com/mcpauth/conformance/reports/github"
 	"github.com/mcpauth/conformance/reports/html"
 	"github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/junit"
@@ -62,12 +63,14 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 			r.write = html.Write
 		case "markdown":
 			r.write = markdown.Write
+		case "github":
+			r.write = github.Write
 		case "console":
 			r.write = func(w io.Writer, run reports.Redacted) error {
 				return console.Write(w, run, console.Options{Verbose: o.verbose})
 			}
 		default:
-			return fail(reports.ExitUsage, "--report %q: unknown report; there are html, markdown, junit, json and console", name)
+			return fail(reports.ExitUsage, "--report %q: unknown report; there are html, markdown, junit, json, github and console", name)
 		}
 		if path == "" || path == "-" {
 			if standard++; standard > 1 {

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"fmt"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/reports/json"
 )
 
 // reportCommand renders a run again from its JSON.
@@ -17,14 +13,9 @@ func reportCommand() *cobra.Command {
 		Use: "report FILE", Short: "Write reports from the JSON report of an earlier run", Args: cobra.ExactArgs(1),
 		Example: "  mcpauth report mcpauth.json --report html=mcpauth.html --report markdown",
 		RunE: func(c *cobra.Command, args []string) error {
-			f, err := os.Open(args[0])
+			run, err := readRun(args[0])
 			if err != nil {
-				return &exit{reports.ExitUsage, err}
-			}
-			defer f.Close()
-			run, err := json.Read(f)
-			if err != nil {
-				return &exit{reports.ExitUsage, fmt.Errorf("%s: %w", args[0], err)}
+				return err
 			}
 			out, err := o.outputs(c)
 			if err != nil {
@@ -37,7 +28,7 @@ func reportCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json or console, with =PATH or to standard output (repeatable)")
+	c.Flags().StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, github or console, with =PATH or to standard output (repeatable)")
 	c.Flags().BoolVar(&o.strict, "strict", false, "warnings become failures in JUnit")
 	c.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict")
 	c.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/json"
+)
+
+// diffCommand compares two runs.
+func diffCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "diff BEFORE AFTER", Short: "Compare the JSON reports of two runs; exit 1 on a regression", Args: cobra.ExactArgs(2),
+		Example: "  mcpauth diff main.json branch.json",
+		RunE: func(c *cobra.Command, args []string) error {
+			before, err := readRun(args[0])
+			if err != nil {
+				return err
+			}
+			after, err := readRun(args[1])
+			if err != nil {
+				return err
+			}
+			d := reports.Diff(before, after)
+			if err := writeDifference(c.OutOrStdout(), before.Run(), after.Run(), d); err != nil {
+				return err
+			}
+			if code := d.ExitCode(); code != reports.ExitConformant {
+				said := map[int]string{reports.ExitFindings: "a regression", reports.ExitUndecided: "a MUST that was judged is not any more"}[code]
+				return &exit{code, errors.New(said)}
+			}
+			return nil
+		},
+	}
+}
+
+// readRun reads the JSON report of a run.
+func readRun(path string) (reports.Redacted, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return reports.Redacted{}, &exit{reports.ExitUsage, err}
+	}
+	defer f.Close()
+	run, err := json.Read(f)
+	if err != nil {
+		return reports.Redacted{}, &exit{reports.ExitUsage, fmt.Errorf("%s: %w", path, err)}
+	}
+	return run, nil
+}
+
+func writeDifference(w io.Writer, before, after *reports.Run, d reports.Difference) error {
+	if before.Catalogue != after.Catalogue {
+		fmt.Fprintln(w, "The runs used different catalogues: a requirement may be new rather than newly unmet.")
+	}
+	for _, part := range []struct {
+		name    string
+		changes []reports.Change
+	}{{"regressed", d.Regressed}, {"not decided any more", d.Undecided}, {"still", d.Still}, {"fixed", d.Fixed}} {
+		for _, c := range part.changes {
+			r := c.New
+			if r == nil {
+				r = c.Old
+			}
+			where := r.Level
+			for _, more := range append([]string{r.Wire}, r.Revisions...) {
+				if more != "" {
+					where += ", " + more
+				}
+			}
+			fmt.Fprintf(w, "%s: %s (%s) %s -> %s: %s\n", part.name, reports.OneLine(r.ID, 80), reports.OneLine(where, 100), verdictOf(c.Old), verdictOf(c.New), reports.OneLine(r.Title, 200))
+		}
+	}
+	_, err := fmt.Fprintf(w, "%d regressed, %d not decided any more, %d still, %d fixed\n", len(d.Regressed), len(d.Undecided), len(d.Still), len(d.Fixed))
+	return err
+}
+
+func verdictOf(r *reports.Result) string {
+	if r == nil {
+		return "absent"
+	}
+	return string(r.Verdict)
+}

@@ -1,0 +1,101 @@
+package reports
+
+import "slices"
+
+// Change is a result beside what it was in an earlier run; Old is nil where that run did not have it, New where
+// the later one does not.
+type Change struct{ Old, New *Result }
+
+// Difference is what changed between two runs.
+type Difference struct {
+	// Regressed results have a finding that they did not have, or a graver one.
+	Regressed []Change
+	// Undecided results were judged and are not any more. What was a finding is not fixed by that.
+	Undecided []Change
+	Still     []Change // findings of both runs
+	Fixed     []Change // findings whose requirement is now met or does not apply
+}
+
+// Diff compares two runs requirement by requirement, wires and revisions apart.
+func Diff(before, after Redacted) Difference {
+	was, older := byRevision(&before.run)
+	is, order := byRevision(&after.run)
+	var d Difference
+	told := map[Change]bool{}
+	for _, at := range append(order, older...) {
+		c := Change{Old: was[at], New: is[at]}
+		if told[c] {
+			continue
+		}
+		told[c] = true
+		switch before, after := gravity(c.Old), gravity(c.New); {
+		case after > 0 && after > before:
+			d.Regressed = append(d.Regressed, c)
+		case after > 0:
+			d.Still = append(d.Still, c)
+		case after < 0 && before >= 0:
+			d.Undecided = append(d.Undecided, c)
+		case after == 0 && before > 0:
+			d.Fixed = append(d.Fixed, c)
+		}
+	}
+	return d
+}
+
+// place is where a requirement is judged.
+type place struct{ id, wire, revision string }
+
+// byRevision spreads the results over the revisions that they hold for, in the order of the run.
+func byRevision(run *Run) (map[place]*Result, []place) {
+	results, order := map[place]*Result{}, []place{}
+	for i := range run.Results {
+		r := &run.Results[i]
+		revisions := r.Revisions
+		if len(revisions) == 0 {
+			revisions = []string{""}
+		}
+		for _, revision := range revisions {
+			at := place{r.ID, r.Wire, revision}
+			results[at], order = r, append(order, at)
+		}
+	}
+	return results, order
+}
+
+// gravity is 2 for a failure, 1 for a warning, 0 for a requirement that is met or does not apply, and -1 where
+// nothing was decided. An accepted finding weighs what it weighed before: accepting it mends nothing.
+func gravity(r *Result) int {
+	if r == nil {
+		return -1
+	}
+	switch r.Verdict {
+	case Fail:
+		return 2
+	case Warn:
+		return 1
+	case Pass, NotApplicable:
+		return 0
+	case Suppressed:
+		switch {
+		case len(r.Findings) == 0:
+			return -1
+		case r.Level == "MUST" && slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Advice }):
+			return 2
+		}
+		return 1
+	}
+	return -1
+}
+
+// ExitCode is 1 for a regression, and 3 where a MUST that was judged is not any more.
+func (d Difference) ExitCode() int {
+	if len(d.Regressed) > 0 {
+		return ExitFindings
+	}
+	for _, c := range d.Undecided {
+		if c.Old.Level == "MUST" {
+			return ExitUndecided
+		}
+	}
+	return ExitConformant
+}

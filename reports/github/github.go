@@ -1,0 +1,72 @@
+// Package github writes findings as GitHub workflow commands, which show as annotations of a job.
+package github
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// most is how many annotations of one kind GitHub keeps for a step.
+const most = 10
+
+// Write writes an annotation for each failure, tool error and undecided MUST (errors) and each warning (warnings).
+// Where there are more than GitHub keeps, the last says how many are left out.
+func Write(w io.Writer, redacted reports.Redacted) error {
+	run := redacted.Run()
+	var failed, warned []string
+	for _, s := range run.Stale {
+		failed = append(failed, command("error", "Baseline", s))
+	}
+	if run.Unreachable != "" {
+		failed = append(failed, command("error", "The target could not be tested", run.Unreachable))
+	}
+	for _, verdict := range reports.Verdicts {
+		for i := range run.Results {
+			r := &run.Results[i]
+			if r.Verdict != verdict {
+				continue
+			}
+			switch {
+			case verdict == reports.Errored, verdict == reports.Fail, verdict == reports.Inconclusive && r.Level == "MUST":
+				failed = append(failed, result("error", r))
+			case verdict == reports.Warn, verdict == reports.Inconclusive:
+				warned = append(warned, result("warning", r))
+			}
+		}
+	}
+	var b strings.Builder
+	b.WriteString(bounded("error", failed))
+	b.WriteString(bounded("warning", warned))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func bounded(kind string, lines []string) string {
+	if left := len(lines) - most + 1; left > 1 {
+		lines = append(lines[:most-1:most-1], command(kind, "MCP authorization", fmt.Sprintf("%d more in the other reports", left)))
+	}
+	return strings.Join(lines, "")
+}
+
+func result(kind string, r *reports.Result) string {
+	title := r.ID + " " + string(r.Verdict)
+	if r.Wire != "" {
+		title += " (" + r.Wire + ")"
+	}
+	said := r.Reason
+	if len(r.Findings) > 0 {
+		f := r.Findings[0]
+		said = "expected " + f.Expected + "; observed " + f.Observed
+	}
+	return command(kind, title, r.Title+": "+said)
+}
+
+// command is one workflow command, on one line, whatever the target put into the texts.
+func command(kind, title, message string) string {
+	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	return fmt.Sprintf("::%s title=%s::%s\n", kind, property.Replace(reports.OneLine(title, 200)), data.Replace(reports.OneLine(message, 1000)))
+}
