@@ -146,10 +146,14 @@ func headline(run *reports.Run) (sentence, tone string) {
 			}
 		}
 		return fmt.Sprintf("Not conformant: %s unmet.", plural(len(unmet), "mandatory requirement")), "bad"
+	case len(run.Stale) > 0:
+		return "The baseline no longer holds.", "bad"
 	case run.Interrupted:
 		return "Interrupted: the report is partial.", "open"
 	case n[reports.Inconclusive] > 0:
-		return fmt.Sprintf("Undecided: no finding, but %s could not be decided.", plural(n[reports.Inconclusive], "verdict")), "open"
+		return fmt.Sprintf("Undecided: nothing failed, but %s could not be decided.", plural(n[reports.Inconclusive], "verdict")), "open"
+	case n[reports.Suppressed] > 0:
+		return fmt.Sprintf("No failure beyond what the baseline accepts: %s.", plural(n[reports.Suppressed], "verdict")), "open"
 	case n[reports.Warn] > 0:
 		return fmt.Sprintf("Every tested MUST is met, with %s.", plural(n[reports.Warn], "warning")), "good"
 	}
