@@ -80,7 +80,7 @@ var grants = []Flaw{
 	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "AS-*", "RS-*"),
 	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-*", "RS-*"),
 	{"id-token-for-the-server", "The ID token is meant for the MCP server, which takes it for an access token.", lacks(idp.RightIDToken), []string{"AS-KEYS-ID-TOKEN", "RS-TOKEN-ID-TOKEN"}, nil},
-	{"metadata-lists-grant", "client_credentials is listed, but not implemented.", metadata(func(d map[string]any) {
+	{"metadata-lists-grant", "client_credentials is listed, but the token endpoint does not know it.", metadata(func(d map[string]any) {
 		d["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials"}
 	}), []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"}, nil},
 	{"metadata-without-none", "Public clients are registered, but none is not listed.", metadata(func(d map[string]any) {
