@@ -20,11 +20,11 @@ func Register() {
 	Describe("OAuth 2.1 section 3.2.2: Token Request", requests)
 	Describe("OAuth 2.1 section 4.1.3: Token Endpoint Extension", codes)
 	Describe("OAuth 2.1 section 2.4: Client Authentication", clientAuthentication)
-	Describe("OAuth 2.1 section 3.2.4: Error Response", errors)
+	Describe("OAuth 2.1 section 3.2.4: Error Response, to a client that is not known", unknownClient)
 	Describe("OAuth 2.1 section 3.2.4: Error Response", errorResponses)
 }
 
-func errors() {
+func unknownClient() {
 	// Clients whose registration was lost learn from invalid_client that they must register again.
 	Must("AS-TOKEN-UNKNOWN-CLIENT", func(t *T) {
 		t.EachServer(func(_ *survey.Server, m *survey.Document) {

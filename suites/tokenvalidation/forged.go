@@ -86,7 +86,7 @@ func forged() {
 	Must("RS-TOKEN-KID-INJECTION", func(t *T) {
 		g := genuine(t)
 		f := &forgeries{t: t}
-		trap := listen(t)
+		trap := Listen(t)
 		for _, kid := range []any{
 			"../../../../../../dev/null", "/dev/null", "file:///dev/null", "' UNION SELECT 'k' -- ", "1 OR 1=1", "*)(uid=*",
 			"{{7*7}}", "\x00", strings.Repeat("A", 2048), map[string]any{"$ne": nil}, "${jndi:ldap://" + trap.Host() + "/x}", trap.URL("/k"),
@@ -119,7 +119,7 @@ func forged() {
 	Must("RS-TOKEN-JKU-X5U", func(t *T) {
 		g, a := genuine(t), mint.NewAttacker()
 		f := &forgeries{t: t}
-		trap := listen(t)
+		trap := Listen(t)
 		for _, name := range []string{"jku", "x5u"} {
 			h := g.Header.With("alg", "ES256").With(name, trap.URL("/"+name))
 			f.add(a.ES256(h, g.Claims), "%s to a listener of ours", name)
@@ -182,16 +182,6 @@ var weakSecrets = []string{
 func signedWith(token, secret string) bool {
 	i := strings.LastIndexByte(token, '.')
 	return i > 0 && mint.HMAC(token[:i], []byte(secret)) == token[i+1:]
-}
-
-// listen opens a listener that must stay silent.
-func listen(t *T) *listener.Listener {
-	l, err := listener.Open()
-	if err != nil {
-		t.Inconclusive("no port could be opened to see whether the target fetches a URL from the token: %v", err)
-	}
-	t.Cleanup(l.Close)
-	return l
 }
 
 func expectSilence(t *T, l *listener.Listener) {

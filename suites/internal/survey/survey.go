@@ -74,10 +74,12 @@ type Server struct {
 
 // Metadata is the first document found, in MCP's order of discovery.
 func (s *Server) Metadata() *Document {
-	for i := range s.Documents {
-		if s.Documents[i].Found() {
-			return &s.Documents[i]
-		}
+	return firstFound(s.Documents)
+}
+
+func firstFound(documents []Document) *Document {
+	if i := slices.IndexFunc(documents, func(d Document) bool { return d.Found() }); i >= 0 {
+		return &documents[i]
 	}
 	return nil
 }
@@ -94,12 +96,7 @@ func (s *Server) At(place string) *Document {
 
 // Resource is the protected resource metadata a client would use: the first found.
 func (s *Survey) Resource() *Document {
-	for i := range s.Resources {
-		if s.Resources[i].Found() {
-			return &s.Resources[i]
-		}
-	}
-	return nil
+	return firstFound(s.Resources)
 }
 
 // Exchanges are all exchanges of the survey.
