@@ -121,3 +121,19 @@ func TestTheBrowserLeavesNothingBehind(t *testing.T) {
 		assert.False(t, strings.HasPrefix(f.Name(), "mcpauth"), f.Name())
 	}
 }
+
+// Where no refresh token was ever good, its refusal proves nothing: nothing that rests on one may pass.
+func TestABrokenRefreshProvesNothing(t *testing.T) {
+	o := reference.Ideal()
+	o.Behaviour.Lacks = []idp.Defence{idp.WorkingRefresh}
+	cfg := signingIn(start(t, o))
+	cfg.Driver = "form"
+	cfg.Only = []string{"AS-REFRESH-REVOKED", "AS-REFRESH-INVALID", "AS-REFRESH-BOUND-CLIENT", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-PUBLIC-CLIENT", "AS-REVOKE-HINTS", "AS-REVOKE-WRONG-CLIENT", "AS-TOKEN-CODE-REPLAY-REVOKES"}
+	run, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, len(run.Run().Results), len(cfg.Only))
+	for _, r := range run.Run().Results {
+		assert.Equal(t, reports.Inconclusive, r.Verdict, "%s: %s", r.ID, r.Reason)
+		assert.Contains(t, r.Reason, "AS-REFRESH-WORKS", r.ID)
+	}
+}

@@ -136,7 +136,7 @@ var tokenEndpoint = []Flaw{
 }
 
 var refreshing = []Flaw{
-	one("refresh-handler-missing", idp.WorkingRefresh, "AS-REFRESH-WORKS", "AS-*"),
+	one("refresh-handler-missing", idp.WorkingRefresh, "AS-REFRESH-WORKS"),
 	one("refresh-same-access", idp.FreshAccess, "AS-REFRESH-NEW-ACCESS-TOKEN", "AS-*"),
 	one("refresh-counts", idp.RandomRefresh, "AS-REFRESH-RANDOM", "AS-*"),
 	one("refresh-unknown-crashes", idp.KnowRefresh, "AS-REFRESH-INVALID", "AS-*"),

@@ -315,6 +315,7 @@ func binding() {
 		if tokens.Refresh == "" {
 			t.NotApplicable("a confidential client gets no refresh token")
 		}
+		t.RefreshWorks()
 		t.RefusedWith(t.Refresh(tokens, Unidentified(), With("client_id", c.ID)), "client_id alone", "invalid_client", "invalid_request")
 		t.RefusedWith(t.Refresh(tokens, Unidentified(), Header(oauth.BasicAuth(c.ID, "mcpauth-wrong"))), "a wrong secret", "invalid_client")
 		if ex := t.Refresh(tokens); t.Tokens(ex, c) == nil {

@@ -79,6 +79,7 @@ func effects() {
 		if tokens.Refresh == "" {
 			t.NotApplicable("a confidential client gets no refresh token, so the effect is not seen")
 		}
+		t.RefreshWorks()
 		for about, edits := range Sorted(map[string][]Edit{
 			"no credentials": {Unidentified()}, "client_id alone": {Unidentified(), With("client_id", c.ID)}, "a wrong secret": {Unidentified(), Header(oauth.BasicAuth(c.ID, "mcpauth-wrong"))},
 		}) {
@@ -159,6 +160,8 @@ func requests() {
 		tokens := t.Flow()
 		if tokens.Refresh == "" {
 			tokens.Refresh = tokens.Access
+		} else {
+			t.RefreshWorks()
 		}
 		alive := func(ex *reports.Exchange, about string) {
 			if next := t.Tokens(t.Refresh(tokens), tokens.Client); next != nil {

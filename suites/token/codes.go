@@ -68,12 +68,16 @@ func codes() {
 			t.NotApplicable("the code can be redeemed twice (AS-TOKEN-CODE-SINGLE-USE)")
 		}
 		if tokens.Refresh != "" {
+			t.RefreshWorks()
 			if ex := t.Refresh(tokens); t.Tokens(ex, g.Client) != nil {
 				t.Unmet(ex, "the refresh token revoked, since its code was replayed", "it still works")
 			}
 		}
 		if before := t.Flow(); !t.Works(before) {
-			return // the token has no effect here that could end
+			if tokens.Refresh == "" {
+				t.Inconclusive("there is no refresh token, and the access token has no effect here that could end")
+			}
+			return
 		}
 		if ex, dead := t.Dies(tokens.Access); !dead {
 			t.Advise(ex, "the access token revoked, since its code was replayed", "it is still served after %v", t.Patience)
@@ -86,6 +90,7 @@ func codes() {
 		if tokens == nil || tokens.Refresh == "" {
 			t.NotApplicable("no refresh token is issued, so what a replay revokes is not seen")
 		}
+		t.RefreshWorks()
 		t.RefusedWith(t.Redeem(g, With("code_verifier", oauth.NewPKCE(43).Verifier)), "the code again, with a wrong verifier")
 		t.RefusedWith(t.Redeem(g, As(t.SecondClient())), "the code again, as another client")
 		if ex := t.Refresh(tokens); t.Tokens(ex, g.Client) == nil {

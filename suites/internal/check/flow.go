@@ -365,8 +365,29 @@ func (t *T) Issued() *oauth.Tokens {
 	return t.Session.Tokens
 }
 
-// Refreshing is Flow with a refresh token in the response.
+// RefreshWorks ends the check where an ordinary refresh fails: a refused refresh token proves nothing there, and
+// nobody has killed one that never worked. It is tried once for all checks.
+func (t *T) RefreshWorks() {
+	t.refreshing.Do(func() {
+		t.unrefreshed = "whether an ordinary refresh works could not be tried"
+		tokens := t.Flow()
+		if tokens.Refresh == "" {
+			t.unrefreshed = "an ordinary flow brought no refresh token"
+			return
+		}
+		t.unrefreshed = ""
+		if ex := t.Refresh(tokens); t.Tokens(ex, tokens.Client) == nil {
+			t.unrefreshed = "an ordinary refresh fails (AS-REFRESH-WORKS): " + expect.Describe(ex)
+		}
+	})
+	if t.unrefreshed != "" {
+		t.Inconclusive("%s", t.unrefreshed)
+	}
+}
+
+// Refreshing is Flow with a refresh token in the response, at a server where refreshing works.
 func (t *T) Refreshing(edits ...Edit) *oauth.Tokens {
+	t.RefreshWorks()
 	tokens := t.Flow(edits...)
 	if tokens.Refresh == "" {
 		t.Inconclusive("this flow brought no refresh token, though an earlier one did")
@@ -438,14 +459,17 @@ func (t *T) Served(ex *reports.Exchange) bool { return t.Survey.Served(t.wire(),
 // Works reports whether a token has an effect: at the MCP endpoint, else at the userinfo endpoint.
 func (t *T) Works(tokens *oauth.Tokens) bool { return t.Served(t.Use(tokens.Access)) }
 
-// Dies waits for a token to stop working, as long as the user's patience lasts (Config.Patience).
+// Dies waits for a token to be refused, as long as the user's patience lasts (Config.Patience).
 func (t *T) Dies(token string) (last *reports.Exchange, dead bool) {
 	deadline := time.Now().Add(t.Patience)
 	for wait := 50 * time.Millisecond; ; wait *= 2 {
-		if last = t.Use(token); !t.Served(last) {
+		if last = t.Use(token); expect.Status(last) >= 400 && expect.Status(last) < 500 {
 			return last, true
 		}
 		if rest := time.Until(deadline); rest <= 0 {
+			if !t.Served(last) {
+				t.Inconclusive("the token is neither served nor refused: %s", expect.Describe(last))
+			}
 			return last, false
 		} else if wait > rest {
 			wait = rest

@@ -43,6 +43,9 @@ type World struct {
 	trust sync.Once
 	// distrusted says why the issuer's tokens are of no use.
 	distrusted string
+	refreshing sync.Once
+	// unrefreshed says why refresh tokens prove nothing here; empty where an ordinary refresh works.
+	unrefreshed string
 	// Patience is how long a revocation or rotation may take to have its effect everywhere.
 	Patience time.Duration
 }
