@@ -102,7 +102,7 @@ var discovery = []Flaw{
 		o.Policy.PRM = func(_ string, d map[string]any) {
 			d["authorization_servers"] = append(d["authorization_servers"].([]string), "http://10.0.0.5:8080")
 		}
-	}, []string{"RS-DISC-URLS-PUBLIC-HTTPS", "RS-DISC-AS-ENTRIES"}, []string{"RS-DISC-AS-RESOLVES", "AS-META-*"}},
+	}, []string{"RS-DISC-URLS-PUBLIC-HTTPS", "RS-DISC-AS-ENTRIES"}, nil},
 	{"host-derived", "Discovery data follows X-Forwarded-Host.", policy(func(p *mcpserver.Policy) { p.FixedHost = false }), []string{"RS-DISC-HOST-HEADER"}, nil},
 	{"locations-differ", "The root document lists an old authorization server.", policy(func(p *mcpserver.Policy) {
 		p.PRM = func(place string, d map[string]any) {

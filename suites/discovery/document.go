@@ -107,9 +107,9 @@ func members() {
 			switch {
 			case a.Err != nil:
 				problems = append(problems, fmt.Sprintf("%q: %v", a.Issuer, a.Err))
-			case m == nil && slices.ContainsFunc(a.Documents, unreachable):
+			case m == nil && a.Unreachable() != "":
 				t.Saw(a.Documents[0].Exchange)
-				t.Inconclusive("%s cannot be reached from here: %s", a.Issuer, a.Documents[0].Exchange.Error)
+				t.Inconclusive("%s cannot be reached from here: %s", a.Issuer, a.Unreachable())
 			case m == nil:
 				t.Saw(a.Documents[0].Exchange)
 				problems = append(problems, fmt.Sprintf("%q has metadata at none of its well-known locations", a.Issuer))

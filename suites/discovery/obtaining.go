@@ -189,6 +189,3 @@ func sameOrigin(base, location string) bool {
 	u, err := b.Parse(location)
 	return err == nil && document.Origin(u) == document.Origin(b)
 }
-
-// unreachable reports that a document's host gave no answer at all.
-func unreachable(d survey.Document) bool { return d.Exchange != nil && d.Exchange.Response == nil }

@@ -64,12 +64,26 @@ type Document struct {
 // Found reports that the document was served.
 func (d *Document) Found() bool { return d.Object != nil }
 
+// Unreachable reports that the document's host gave no answer at all, or was not asked because its address is not
+// public.
+func (d *Document) Unreachable() bool { return d.Exchange != nil && d.Exchange.Response == nil }
+
 // Server is one authorization server and its metadata in all places.
 type Server struct {
 	Issuer    string
 	Err       error // the issuer is no URL that could be asked
 	Documents []Document
 	JWKS      Document
+}
+
+// Unreachable says why the server gave no answer at one of its locations, or was not asked; empty if it did.
+func (s *Server) Unreachable() string {
+	for i := range s.Documents {
+		if d := &s.Documents[i]; d.Unreachable() {
+			return d.Exchange.Error
+		}
+	}
+	return ""
 }
 
 // Metadata is the first document found, in MCP's order of discovery.
