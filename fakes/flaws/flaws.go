@@ -68,7 +68,7 @@ var discovery = []Flaw{
 	{"no-metadata", "No protected resource metadata anywhere, and none named in the challenge.", func(o *reference.Options) {
 		o.Policy.PRMPath, o.Policy.PRMRoot = false, false
 		o.Policy.Challenge = always(`Bearer realm="mcp"`)
-	}, []string{"RS-DISC-PRM-PUBLISHED"}, []string{"RS-CHALLENGE-*"}},
+	}, []string{"RS-DISC-PRM-PUBLISHED"}, []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA"}},
 	{"metadata-at-root-only", "The path-inserted location is missing, though the challenge names it.", policy(func(p *mcpserver.Policy) { p.PRMPath = false }), []string{"RS-DISC-WELL-KNOWN-LOCATION", "RS-CHALLENGE-RESOURCE-METADATA-URL"}, nil},
 	{"metadata-as-text", "The document is sent as text/plain.", policy(func(p *mcpserver.Policy) { p.PRMType = "text/plain" }), []string{"RS-DISC-HTTP-SHAPE"}, nil},
 	{"metadata-twice-resource", "The document names resource twice.", policy(func(p *mcpserver.Policy) {
@@ -110,7 +110,7 @@ var discovery = []Flaw{
 				d["authorization_servers"] = []string{strings.TrimSuffix(d["resource"].(string), "/mcp") + "/old"}
 			}
 		}
-	}), []string{"RS-DISC-LOCATIONS-AGREE"}, []string{"RS-DISC-AS-RESOLVES", "AS-META-*"}},
+	}), []string{"RS-DISC-LOCATIONS-AGREE"}, []string{"AS-META-PATH-INSERTED", "AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}},
 	{"html-fallback", "Unknown paths are answered 200 with an HTML page.", policy(func(p *mcpserver.Policy) { p.Fallback = true }), []string{"RS-DISC-NO-HTML-FALLBACK", "AS-META-NO-CATCH-ALL"}, []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"}},
 	{"echoed-path", "Every well-known suffix is answered by a document for it.", policy(func(p *mcpserver.Policy) { p.EchoPath = true }), []string{"RS-DISC-NO-HTML-FALLBACK"}, nil},
 	{"metadata-redirect", "The document is redirected to the identity provider.", policy(func(p *mcpserver.Policy) { p.PRMRedirect = "https://login.example/" }), []string{"RS-DISC-NO-REDIRECT"}, []string{"RS-DISC-PRM-PUBLISHED", "RS-CHALLENGE-RESOURCE-METADATA-URL"}},
@@ -118,7 +118,7 @@ var discovery = []Flaw{
 	{"empty-claim", "The capabilities claim that authentication is required, but nobody asks for it.", policy(func(p *mcpserver.Policy) {
 		p.Authenticate = false
 		p.Capabilities = map[string]any{"experimental": map[string]any{"authentication": map[string]any{"required": true}}}
-	}), []string{"RS-DISC-CAPABILITY-CLAIMS"}, []string{"RS-*"}},
+	}), []string{"RS-DISC-CAPABILITY-CLAIMS"}, nil},
 }
 
 var challenges = []Flaw{
@@ -129,10 +129,10 @@ var challenges = []Flaw{
 			return always(`Bearer resource_metadata="{url}", scope="notes:read"`)(cause, url)
 		}
 		return nil
-	}), []string{"RS-CHALLENGE-401-WWW-AUTHENTICATE"}, []string{"RS-CHALLENGE-*"}},
+	}), []string{"RS-CHALLENGE-401-WWW-AUTHENTICATE"}, []string{"RS-CHALLENGE-RESOURCE-METADATA"}},
 	{"odd-scheme", "The challenge offers the scheme JWT.", challenge(always(`JWT resource_metadata="{url}", scope="notes:read"`)), []string{"RS-CHALLENGE-BEARER-SCHEME"}, nil},
-	{"unquoted", "resource_metadata is not quoted.", challenge(always(`Bearer resource_metadata={url}`)), []string{"RS-CHALLENGE-GRAMMAR"}, []string{"RS-CHALLENGE-*"}},
-	{"bare-bearer", "The challenge is the bare word Bearer.", challenge(always(`Bearer`)), []string{"RS-CHALLENGE-BEARER-PARAMS"}, []string{"RS-CHALLENGE-*"}},
+	{"unquoted", "resource_metadata is not quoted.", challenge(always(`Bearer resource_metadata={url}`)), []string{"RS-CHALLENGE-GRAMMAR"}, []string{"RS-CHALLENGE-BEARER-PARAMS", "RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA", "RS-CHALLENGE-SCOPE-PARAM"}},
+	{"bare-bearer", "The challenge is the bare word Bearer.", challenge(always(`Bearer`)), []string{"RS-CHALLENGE-BEARER-PARAMS"}, []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA", "RS-CHALLENGE-SCOPE-PARAM"}},
 	{"repeated-parameter", "scope stands twice.", challenge(func(cause, url string) []string {
 		e := ""
 		if cause == "invalid" {
@@ -175,20 +175,20 @@ var challenges = []Flaw{
 		}
 		return []string{`ApiKey realm="mcp", resource_metadata="` + url + `", Bearer scope="notes:read"` + e}
 	}), []string{"RS-CHALLENGE-MULTI-SCHEME"}, nil},
-	{"calls-only", "Only tools/call is guarded.", policy(func(p *mcpserver.Policy) { p.GuardEveryMethod = false }), []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, []string{"RS-TRANSPORT-*", "RS-SESSION-*"}},
-	{"notifications-open", "Notifications need no token.", policy(func(p *mcpserver.Policy) { p.GuardNotifications = false }), []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, []string{"RS-SESSION-*"}},
-	{"verbs-open", "GET and DELETE are not guarded.", policy(func(p *mcpserver.Policy) { p.GuardVerbs = false }), []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"}, []string{"RS-*"}},
+	{"calls-only", "Only tools/call is guarded.", policy(func(p *mcpserver.Policy) { p.GuardEveryMethod = false }), []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-UNKNOWN-ID"}},
+	{"notifications-open", "Notifications need no token.", policy(func(p *mcpserver.Policy) { p.GuardNotifications = false }), []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, []string{"RS-SESSION-NOT-AUTHENTICATION"}},
+	{"verbs-open", "GET and DELETE are not guarded.", policy(func(p *mcpserver.Policy) { p.GuardVerbs = false }), []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"}, []string{"RS-SESSION-STREAM-NEEDS-TOKEN", "RS-TOKEN-QUERY-IGNORED"}},
 	{"slash-open", "The endpoint with a trailing slash is not guarded.", policy(func(p *mcpserver.Policy) { p.GuardPathVariants = false }), []string{"RS-CHALLENGE-PATH-VARIANTS"}, nil},
 	{"side-route", "POST /tools/{name} runs tools without a token.", policy(func(p *mcpserver.Policy) { p.GuardSideRoutes = false }), []string{"RS-CHALLENGE-SIDE-ROUTES"}, nil},
 }
 
 var metadataFlaws = []Flaw{
 	{"as-no-metadata", "The authorization server publishes no metadata.", behaviour(func(b *idp.Behaviour) { b.Places = nil }), []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}, nil},
-	{"as-no-defaults", "There is no metadata and no default token endpoint either.", behaviour(func(b *idp.Behaviour) { b.Places, b.Missing = nil, []string{"/token"} }), []string{"AS-META-DEFAULT-PATHS"}, []string{"AS-META-*", "RS-DISC-AS-RESOLVES"}},
+	{"as-no-defaults", "There is no metadata and no default token endpoint either.", behaviour(func(b *idp.Behaviour) { b.Places, b.Missing = nil, []string{"/token"} }), []string{"AS-META-DEFAULT-PATHS"}, []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}},
 	{"as-oidc-only", "Only the OpenID document is served.", behaviour(func(b *idp.Behaviour) { b.Places = []string{"oidc-appended"} }), []string{"AS-META-RFC8414-FORM"}, nil},
 	{"as-appended", "The suffix is appended to the issuer's path.", func(o *reference.Options) {
 		o.IssuerPath, o.Behaviour.Places = "/mcp", []string{"rfc8414-appended"}
-	}, []string{"AS-META-ORIGIN-ROOT", "AS-META-PATH-INSERTED", "AS-META-PUBLISHED"}, []string{"AS-META-*", "RS-DISC-AS-RESOLVES"}},
+	}, []string{"AS-META-ORIGIN-ROOT", "AS-META-PATH-INSERTED", "AS-META-PUBLISHED"}, []string{"AS-META-DEFAULT-PATHS", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}},
 	{"as-html-fallback", "Unknown paths of the authorization server are answered 200 with HTML.", func(o *reference.Options) {
 		o.Apart, o.Behaviour.NoFallback = true, false
 	}, []string{"AS-META-NO-CATCH-ALL"}, nil},
@@ -208,7 +208,7 @@ var metadataFlaws = []Flaw{
 	{"as-plain", "plain is advertised too.", metadata(func(d map[string]any) { d["code_challenge_methods_supported"] = []string{"plain", "S256"} }), []string{"AS-META-NO-PLAIN"}, nil},
 	{"as-http-endpoint", "The token endpoint is http on a public host.", metadata(func(d map[string]any) { d["token_endpoint"] = "http://192.0.2.1/token" }), []string{"AS-META-ENDPOINTS-HTTPS"}, []string{"AS-META-ENDPOINTS-EXIST", "AS-TOKEN-UNKNOWN-CLIENT"}},
 	{"as-fragment", "The authorization endpoint has a fragment.", metadata(func(d map[string]any) { d["authorization_endpoint"] = d["authorization_endpoint"].(string) + "#x" }), []string{"AS-META-ENDPOINT-URL-FORM"}, nil},
-	{"as-dangling", "The registration endpoint does not exist.", behaviour(func(b *idp.Behaviour) { b.Missing = []string{"/register"} }), []string{"AS-META-ENDPOINTS-EXIST"}, []string{"AS-DCR-*"}},
+	{"as-dangling", "The registration endpoint does not exist.", behaviour(func(b *idp.Behaviour) { b.Missing = []string{"/register"} }), []string{"AS-META-ENDPOINTS-EXIST"}, []string{"AS-DCR-SUPPORTED"}},
 	{"as-host-derived", "The metadata follows X-Forwarded-Host.", behaviour(func(b *idp.Behaviour) { b.FixedHost = false }), []string{"AS-META-HOST-HEADER"}, nil},
 	{"as-implicit-grant", "The implicit grant is listed.", metadata(func(d map[string]any) { d["grant_types_supported"] = []string{"authorization_code", "implicit"} }), []string{"AS-META-GRANT-TYPES-EXPLICIT"}, nil},
 	{"as-implicit-response", "A response type returns access tokens.", metadata(func(d map[string]any) { d["response_types_supported"] = []string{"code", "token"} }), []string{"AS-META-NO-IMPLICIT"}, nil},
@@ -223,8 +223,8 @@ var metadataFlaws = []Flaw{
 			}
 		}
 	}), []string{"AS-META-FORMS-AGREE"}, nil},
-	{"as-redirect", "The metadata is redirected to another origin.", behaviour(func(b *idp.Behaviour) { b.Redirect = "https://login.example/" }), []string{"AS-META-NO-REDIRECT"}, []string{"AS-META-*", "RS-DISC-AS-RESOLVES"}},
-	{"as-without-cors", "Browser clients cannot read the metadata.", behaviour(func(b *idp.Behaviour) { b.CORS = false }), []string{"AS-META-CORS"}, []string{"AS-*-CORS"}},
+	{"as-redirect", "The metadata is redirected to another origin.", behaviour(func(b *idp.Behaviour) { b.Redirect = "https://login.example/" }), []string{"AS-META-NO-REDIRECT"}, []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}},
+	{"as-without-cors", "Browser clients cannot read the metadata.", behaviour(func(b *idp.Behaviour) { b.CORS = false }), []string{"AS-META-CORS"}, []string{"AS-REVOKE-CORS"}},
 	{"as-version-strict", "Unknown protocol versions are refused on the metadata.", behaviour(func(b *idp.Behaviour) { b.AnyVersion = false }), []string{"AS-META-VERSION-HEADER"}, nil},
 	{"as-empty-jwks", "The key set is empty.", behaviour(func(b *idp.Behaviour) { b.JWKS = func(d map[string]any) { d["keys"] = []any{} } }), []string{"AS-KEYS-JWKS-SHAPE"}, nil},
 	{"as-one-kid-twice", "Two keys of one type share a key id.", behaviour(func(b *idp.Behaviour) {
@@ -259,9 +259,9 @@ var metadataFlaws = []Flaw{
 }
 
 var tokens = []Flaw{
-	{"refuses-its-own", "A valid token gets no tools/list.", policy(func(p *mcpserver.Policy) { p.ServesLists = false }), []string{"RS-TOKEN-VALID-ACCEPTED"}, []string{"RS-*"}},
+	{"refuses-its-own", "A valid token gets no tools/list.", policy(func(p *mcpserver.Policy) { p.ServesLists = false }), []string{"RS-TOKEN-VALID-ACCEPTED"}, []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN", "RS-SESSION-TOKEN-RENEWAL", "RS-TRANSPORT-HEADER-MISMATCH"}},
 	{"scheme-case", "The scheme is compared with case.", policy(func(p *mcpserver.Policy) { p.SchemeAnyCase = false }), []string{"RS-TOKEN-SCHEME-CASE"}, nil},
-	{"any-scheme", "Any scheme, or none, will do.", policy(func(p *mcpserver.Policy) { p.OnlyBearer = false }), []string{"RS-TOKEN-WRONG-SCHEME"}, []string{"RS-TOKEN-*", "RS-CHALLENGE-*"}},
+	{"any-scheme", "Any scheme, or none, will do.", policy(func(p *mcpserver.Policy) { p.OnlyBearer = false }), []string{"RS-TOKEN-WRONG-SCHEME"}, []string{"RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS"}},
 	{"query-token", "A token in the query string counts.", policy(func(p *mcpserver.Policy) { p.OnlyHeader = false }), []string{"RS-TOKEN-QUERY-IGNORED"}, []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"}},
 	{"body-token", "A token in the message counts.", policy(func(p *mcpserver.Policy) { p.NoBodyToken = false }), []string{"RS-TOKEN-BODY-IGNORED"}, nil},
 	{"cookie-token", "A token in a cookie counts.", policy(func(p *mcpserver.Policy) { p.NoCookieToken = false }), []string{"RS-TOKEN-COOKIE-IGNORED"}, []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"}},
@@ -278,11 +278,11 @@ var tokens = []Flaw{
 	{"no-signature", "The signature is not verified.", policy(func(p *mcpserver.Policy) { p.VerifySignature = false }), []string{"RS-TOKEN-FORMAT-CONFUSION", "RS-TOKEN-FOREIGN-KEY", "RS-TOKEN-ALG-NONE"}, []string{"RS-TOKEN-*"}},
 	{"tutorial-secret", "HS256 with a tutorial's secret is accepted.", policy(func(p *mcpserver.Policy) { p.RefuseWeakSecret = false }), []string{"RS-TOKEN-WEAK-SECRET"}, nil},
 	{"sample-token", "A token from the documentation works.", policy(func(p *mcpserver.Policy) { p.SampleToken = "admin-token-123" }), []string{"RS-STATIC-DEFAULT-CREDENTIALS"}, nil},
-	{"public-and-open", "A public server asks nobody for a token.", func(o *reference.Options) { o.Host, o.Policy.Authenticate = Public, false }, []string{"RS-STATIC-NOAUTH-EXPOSURE"}, []string{"RS-*"}},
+	{"public-and-open", "A public server asks nobody for a token.", func(o *reference.Options) { o.Host, o.Policy.Authenticate = Public, false }, []string{"RS-STATIC-NOAUTH-EXPOSURE"}, nil},
 }
 
 var sessions = []Flaw{
-	{"session-is-credential", "A session id passes for a token.", policy(func(p *mcpserver.Policy) { p.SessionIsNoCredential = false }), []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN"}, []string{"RS-SESSION-*"}},
+	{"session-is-credential", "A session id passes for a token.", policy(func(p *mcpserver.Policy) { p.SessionIsNoCredential = false }), []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN"}, nil},
 	{"counted-sessions", "Session ids are counted.", func(o *reference.Options) {
 		n := make(chan int, 1)
 		n <- 0
@@ -291,7 +291,7 @@ var sessions = []Flaw{
 			n <- i
 			return "session-" + strings.Repeat("0", 3-len(digits(i))) + digits(i)
 		}
-	}, []string{"RS-SESSION-ID-ENTROPY"}, []string{"RS-SESSION-*"}},
+	}, []string{"RS-SESSION-ID-ENTROPY"}, nil},
 	{"blank-in-session-id", "Session ids hold a blank.", policy(func(p *mcpserver.Policy) {
 		p.NewSessionID = func() string { return mcpserver.RandomID() + " " + mcpserver.RandomID() }
 	}), []string{"RS-SESSION-ID-CHARSET"}, nil},
@@ -308,13 +308,13 @@ var transport = []Flaw{
 	{"any-host", "Host is not checked.", policy(func(p *mcpserver.Policy) { p.CheckHost = false }), []string{"RS-TRANSPORT-HOST-REBINDING"}, nil},
 	{"preflight-guarded", "The preflight needs a token.", policy(func(p *mcpserver.Policy) { p.GuardPreflight = true }), []string{"RS-TRANSPORT-CORS-PREFLIGHT"}, nil},
 	{"challenge-hidden", "Browser code cannot see the challenge.", policy(func(p *mcpserver.Policy) { p.Expose = false }), []string{"RS-TRANSPORT-CORS-EXPOSE"}, nil},
-	{"reflected-origin", "Every origin is reflected, with credentials.", policy(func(p *mcpserver.Policy) { p.ReflectOrigin = true }), []string{"RS-TRANSPORT-CORS-CREDENTIALS"}, []string{"RS-TRANSPORT-*"}},
-	{"slash-redirect", "The published URL redirects.", policy(func(p *mcpserver.Policy) { p.RedirectEndpoint = 307 }), []string{"RS-TRANSPORT-NO-REDIRECT"}, []string{"RS-CHALLENGE-*"}},
+	{"reflected-origin", "Every origin is reflected, with credentials.", policy(func(p *mcpserver.Policy) { p.ReflectOrigin = true }), []string{"RS-TRANSPORT-CORS-CREDENTIALS"}, []string{"RS-TRANSPORT-CORS-EXPOSE", "RS-TRANSPORT-ORIGIN-EVERY-METHOD", "RS-TRANSPORT-ORIGIN-INVALID"}},
+	{"slash-redirect", "The published URL redirects.", policy(func(p *mcpserver.Policy) { p.RedirectEndpoint = 307 }), []string{"RS-TRANSPORT-NO-REDIRECT"}, []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-REDIRECT-TO-LOGIN"}},
 	{"shared-cache", "Authorized answers are marked public.", policy(func(p *mcpserver.Policy) { p.CacheControl = "public, max-age=60" }), []string{"RS-TRANSPORT-CACHE"}, nil},
 	{"cookie-credential", "A cookie authenticates by itself.", policy(func(p *mcpserver.Policy) { p.CookieAuth = true }), []string{"RS-TRANSPORT-COOKIES"}, nil},
 	{"old-version-open", "An old protocol version passes without a token.", policy(func(p *mcpserver.Policy) { p.GuardAnyVersion = false }), []string{"RS-TRANSPORT-VERSION-HEADER"}, nil},
 	{"any-version", "Unsupported protocol versions are served.", policy(func(p *mcpserver.Policy) { p.CheckVersion = false }), []string{"RS-TRANSPORT-VERSION-HEADER"}, nil},
-	{"stateless-open", "The stateless wire needs no token.", policy(func(p *mcpserver.Policy) { p.GuardStateless = false }), []string{"RS-TRANSPORT-ERA-PARITY"}, []string{"RS-*"}},
+	{"stateless-open", "The stateless wire needs no token.", policy(func(p *mcpserver.Policy) { p.GuardStateless = false }), []string{"RS-TRANSPORT-ERA-PARITY"}, nil},
 	{"headers-ignored", "Headers may contradict the message.", policy(func(p *mcpserver.Policy) { p.CheckHeaders = false }), []string{"RS-TRANSPORT-HEADER-MISMATCH"}, []string{"RS-TRANSPORT-VERSION-HEADER"}},
 	{"connection-identity", "A connection once authorized stays so.", policy(func(p *mcpserver.Policy) { p.PerRequest = false }), []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, []string{"RS-*"}},
 	{"plain-http", "The endpoint is served over plain HTTP too.", func(o *reference.Options) { o.Host, o.PlainToo = Public, true }, []string{"RS-TLS-ENFORCED"}, []string{"AS-TLS-ENFORCED"}},
