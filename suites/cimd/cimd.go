@@ -176,7 +176,11 @@ func fetched() {
 				t.Refused()
 			}
 		}
-		_, native := publish(t, map[string]any{"redirect_uris": []string{"http://127.0.0.1/callback"}})
+		const loopback = "http://127.0.0.1/callback"
+		_, native := publish(t, map[string]any{"redirect_uris": []string{loopback}})
+		if g := t.Decided(t.Authorize(As(native), With("redirect_uri", loopback), Leaving())); !accepted(g) {
+			t.Inconclusive("a document with a loopback redirect URI is refused whatever its port (AS-DCR-LOOPBACK-ACCEPTED): %s", g.Describe())
+		}
 		if g := t.Decided(t.Authorize(As(native), With("redirect_uri", "http://127.0.0.1:53222/callback"), Leaving())); !accepted(g) {
 			t.Unmet(g.Exchange, "any port for a loopback redirect URI", "%s", g.Describe())
 		}

@@ -86,6 +86,9 @@ func issued() {
 		}
 		nonce := Random(18)
 		tokens := t.Flow(Scope(append(slices.Clone(t.Session.RequestedScopes()), "openid")...), With("nonce", nonce))
+		if tokens.HasScope && !slices.Contains(tokens.Scope, "openid") {
+			t.Inconclusive("openid was requested, but not granted: %v", tokens.Scope)
+		}
 		if tokens.ID == "" {
 			t.Unmet(tokens.Exchange, "an ID token for the scope openid", "there is none")
 			return
