@@ -36,6 +36,7 @@ var trusting = []Flaw{
 	{"audience-follows-host", "The audience is compared with the request's own host.", policy(func(p *mcpserver.Policy) { p.AudienceOfHost = true }), []string{"RS-AUD-HOST-DERIVED"}, []string{"RS-AUD-LOOKALIKE"}},
 	{"scope-unchecked", "Every tool is open to every token.", policy(func(p *mcpserver.Policy) { p.CheckScopes = false }), []string{"RS-SCOPE-403-STATUS", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-NO-SUBSTRING", "RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-SESSION-SCOPE-PER-REQUEST"}},
 	{"scope-in-200", "A missing scope is a JSON-RPC error in a 200.", policy(func(p *mcpserver.Policy) { p.ScopeStatus = 200 }), []string{"RS-SCOPE-403-STATUS"}, nil},
+	{"scope-in-result", "A missing scope is a tool result with isError.", policy(func(p *mcpserver.Policy) { p.ScopeInResult = true }), []string{"RS-SCOPE-403-STATUS"}, nil},
 	{"scope-403-bare", "The 403 has no challenge.", policy(func(p *mcpserver.Policy) { p.ScopeChallenge = func(string, string) string { return "" } }), []string{"RS-SCOPE-403-CHALLENGE", "RS-SCOPE-403-SCOPES", "RS-SCOPE-403-RESOURCE-METADATA"}, nil},
 	{"scope-403-constant", "Every 403 asks for the same scope.", policy(func(p *mcpserver.Policy) {
 		p.ScopeChallenge = func(url, _ string) string {

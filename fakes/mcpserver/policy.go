@@ -72,6 +72,7 @@ type Policy struct {
 	IgnoresEmpty      bool   // true: an empty signature passes
 	CheckScopes       bool   // false: every tool is open to every token
 	ScopeStatus       int    // of a missing scope
+	ScopeInResult     bool   // true: a missing scope is a tool result with isError
 	ScopeChallenge    func(url, scope string) string
 	UnguardedTool     string // a tool whose scope is forgotten
 	ScopeAtTheDoor    string // a scope that everything needs, unrelated or not

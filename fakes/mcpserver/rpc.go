@@ -328,6 +328,10 @@ func (s *Server) permits(who *caller, tool, scope string) bool {
 // insufficient refuses a call for its scope (OAuth 2.1 section 5.3.2).
 func (s *Server) insufficient(w http.ResponseWriter, r *http.Request, scope string, id json.RawMessage) {
 	p := &s.Policy
+	if p.ScopeInResult {
+		rpcResult(w, id, map[string]any{"isError": true, "content": []any{map[string]any{"type": "text", "text": "Insufficient permissions"}}})
+		return
+	}
 	if p.ScopeStatus == http.StatusOK {
 		rpcError(w, http.StatusOK, id, -32000, "Insufficient permissions")
 		return

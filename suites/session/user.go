@@ -68,11 +68,11 @@ func users() {
 		if refused != nil || call.SessionID == "" {
 			t.NotApplicable("no session with an id could be opened")
 		}
-		if ex := run(call, broad); !expect.Accepted(ex) {
+		if ex := run(call, broad); !expect.Ran(ex) {
 			t.Inconclusive("the control failed: the tool is answered with %s", expect.Describe(ex))
 		}
 		t.Controlled()
-		if ex := run(call, less); expect.Accepted(ex) {
+		if ex := run(call, less); expect.Ran(ex) {
 			t.Unmet(ex, "the scope of each request's own token", "a token without %s runs the tool in a session opened with it", tool.Scope)
 		} else {
 			t.Refused()
@@ -81,10 +81,10 @@ func users() {
 		if refused != nil || other.SessionID == "" {
 			return
 		}
-		if ex := run(other, less); expect.Accepted(ex) {
+		if ex := run(other, less); expect.Ran(ex) {
 			t.Unmet(ex, "the scope of each request's own token", "a token without %s runs the tool", tool.Scope)
 		}
-		if ex := run(other, broad); !expect.Accepted(ex) {
+		if ex := run(other, broad); !expect.Ran(ex) {
 			t.Advise(ex, "the scope of each request's own token", "a token with %s is refused in a session opened without it: %s", tool.Scope, expect.Describe(ex))
 		}
 	})

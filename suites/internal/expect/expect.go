@@ -102,6 +102,10 @@ func Accepted(ex *reports.Exchange) bool {
 	return status == 202
 }
 
+// Ran reports that a tool did its work: a result that is not marked as an error. Many servers refuse a call by
+// such a mark, so that a marked result says nothing about whether the tool ran.
+func Ran(ex *reports.Exchange) bool { return Accepted(ex) && !mcp.Read(ex).IsError }
+
 // Soft reports that the refusal is only inside a JSON-RPC error of a successful HTTP answer.
 func Soft(ex *reports.Exchange) bool {
 	return Status(ex) >= 200 && Status(ex) <= 299 && mcp.Read(ex).Error
