@@ -38,7 +38,14 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 	cfg.Issuer = r.IDP
 	cfg.Documents = clientDocuments
 	for _, t := range mcpserver.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset"})
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset", TellsCaller: t.Name == "whoami"})
+	}
+	for _, c := range r.MCP.Static {
+		credential := suites.Credential{Name: c.Name, Value: c.Value, User: c.User, Tools: c.Tools, Withdrawn: c.Withdrawn}
+		if c.Key {
+			credential.Header = mcpserver.KeyHeader
+		}
+		cfg.Credentials = append(cfg.Credentials, credential)
 	}
 	return cfg
 }

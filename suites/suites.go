@@ -57,6 +57,8 @@ type Config struct {
 	Scopes []string
 	// Tools say which tools may be called, and what each needs.
 	Tools []Tool
+	// Credentials are static tokens and API keys.
+	Credentials []Credential
 	// Documents, if set, serves client ID metadata documents at an address that the authorization server can
 	// reach and trusts; made by ServeDocuments.
 	Documents *Documents
@@ -130,6 +132,22 @@ type Tool struct {
 	Arguments map[string]any
 	// DeniedOnly says that it is called only with tokens that must be refused.
 	DeniedOnly bool
+	// TellsCaller says that its result names the caller.
+	TellsCaller bool
+}
+
+// Credential is a static credential of the target: one that comes from no authorization server.
+type Credential struct {
+	// Name is what reports call it by; they never show the Value.
+	Name string
+	// Header is the field of an API key; empty for a bearer token.
+	Header, Value string
+	// User is what the target should take its bearer for, as Tool.TellsCaller tells it; may be empty.
+	User string
+	// Tools are the names, or prefixes that end in *, of the Tools that it may call. Nil means all.
+	Tools []string
+	// Withdrawn says that it must be refused.
+	Withdrawn bool
 }
 
 // Issuer is an authorization server under the user's control, whose tokens the target trusts.
@@ -213,6 +231,9 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	for _, f := range cfg.Header {
 		secrets.Add("header", f.Value)
 	}
+	for _, c := range cfg.Credentials {
+		secrets.Add("credential", c.Value)
+	}
 	guard := wire.NewGuard(u.Hostname(), cfg.AllowHosts)
 	guard.ConnectTo = cfg.ConnectTo
 	for to := range cfg.ConnectTo { // what the user redirects is the user's own
@@ -232,7 +253,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if err == nil {
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
-	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Tools: cfg.tools()}
+	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Tools: cfg.tools(), Credentials: cfg.credentials()}
 	if cfg.Issuer != nil {
 		s.world.Issuer = cfg.Issuer
 	}
@@ -290,6 +311,11 @@ func (c *Config) validate(reg *check.Registry) error {
 	if c.LabelFilter != "" {
 		if _, err := types.ParseLabelFilter(c.LabelFilter); err != nil {
 			return usage("the label filter %q cannot be read: %v", c.LabelFilter, strings.Join(strings.Fields(err.Error()), " "))
+		}
+	}
+	for i, given := range c.Credentials {
+		if given.Value == "" || strings.ContainsAny(given.Value+given.Header, "\r\n") || strings.ContainsAny(given.Header, " :") {
+			return usage("credential %d (%s): want a value and a header name that fit in a header field", i+1, given.Name)
 		}
 	}
 	for from, to := range c.ConnectTo {
@@ -357,6 +383,16 @@ func (c *Config) tools() []check.Tool {
 	var out []check.Tool
 	for _, t := range c.Tools {
 		out = append(out, check.Tool(t))
+	}
+	return out
+}
+
+func (c *Config) credentials() []check.Credential {
+	var out []check.Credential
+	for i, given := range c.Credentials {
+		if out = append(out, check.Credential(given)); given.Name == "" {
+			out[i].Name = fmt.Sprintf("credential %d", i+1)
+		}
 	}
 	return out
 }

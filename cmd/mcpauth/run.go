@@ -166,7 +166,14 @@ func (o *options) demo(c *cobra.Command) error {
 	}
 	cfg.Issuer, cfg.Documents = r.IDP, documents
 	for _, t := range mcpserver.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset"})
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset", TellsCaller: t.Name == "whoami"})
+	}
+	for _, c := range r.MCP.Static {
+		credential := suites.Credential{Name: c.Name, Value: c.Value, User: c.User, Tools: c.Tools, Withdrawn: c.Withdrawn}
+		if c.Key {
+			credential.Header = mcpserver.KeyHeader
+		}
+		cfg.Credentials = append(cfg.Credentials, credential)
 	}
 	if len(cfg.Users) == 0 {
 		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob)}

@@ -55,12 +55,10 @@ type targetFile struct {
 		Scope     string         `yaml:"scope"`
 		Arguments map[string]any `yaml:"arguments"`
 		Call      string         `yaml:"call"`
+		Tells     string         `yaml:"tells"`
 	} `yaml:"tools"`
-	Credentials []struct {
-		Kind  string `yaml:"kind"`
-		Value secret `yaml:"value"`
-	} `yaml:"credentials"`
-	FakeIDP *struct {
+	Credentials []credential `yaml:"credentials"`
+	FakeIDP     *struct {
 		Listen   string `yaml:"listen"`
 		Issuer   string `yaml:"issuer"`
 		Audience string `yaml:"audience"`
@@ -71,6 +69,18 @@ type targetFile struct {
 		Concurrency int     `yaml:"concurrency"`
 		Requests    int     `yaml:"requests"`
 	} `yaml:"limits"`
+}
+
+// credential is a static token or an API key.
+type credential struct {
+	Kind      string    `yaml:"kind"`
+	Name      string    `yaml:"name"`
+	Header    string    `yaml:"header"`
+	Value     secret    `yaml:"value"`
+	User      string    `yaml:"user"`
+	Tools     *[]string `yaml:"tools"`
+	Scopes    *[]string `yaml:"scopes"`
+	Withdrawn bool      `yaml:"withdrawn"`
 }
 
 // secret is a value that is named, not written down.
@@ -205,14 +215,16 @@ func (t *targetFile) check(p *problems, n *yaml.Node) {
 	if !slices.Contains([]string{"", "auto", "dcr", "pre-registered"}, t.Client.Registration) {
 		p.add(n, "client.registration %q: want auto, dcr or pre-registered", t.Client.Registration)
 	}
-	for _, c := range t.Credentials {
-		if c.Kind != "bearer" {
-			p.add(n, "credentials: kind %q is not supported yet; want bearer", c.Kind)
-		}
+	for i, c := range t.Credentials {
+		c.check(p, at(n, "credentials", i))
 	}
-	for _, tool := range t.Tools {
+	for i, tool := range t.Tools {
+		n := at(n, "tools", i)
 		if tool.Name == "" {
 			p.add(n, "tools: a tool without a name")
+		}
+		if !slices.Contains([]string{"", "caller"}, tool.Tells) {
+			p.add(n, "tools: %s: tells %q: want caller", tool.Name, tool.Tells)
 		}
 		if !slices.Contains([]string{"", "allowed", "denied-only"}, tool.Call) {
 			p.add(n, "tools: %s: call %q: want allowed or denied-only", tool.Name, tool.Call)
@@ -221,6 +233,48 @@ func (t *targetFile) check(p *problems, n *yaml.Node) {
 	if t.FakeIDP != nil && (t.FakeIDP.Listen == "" || t.FakeIDP.Issuer == "" || t.FakeIDP.Audience == "") {
 		p.add(n, "fake_idp needs listen, issuer and audience")
 	}
+}
+
+// check looks at the values of a credential.
+func (c *credential) check(p *problems, n *yaml.Node) {
+	switch {
+	case c.Kind != "bearer" && c.Kind != "api-key":
+		p.add(n, "credentials: kind %q: want bearer or api-key", c.Kind)
+	case c.Kind == "bearer" && c.Header != "":
+		p.add(n, "credentials: a bearer token stands in Authorization; for another header use kind: api-key")
+	case c.Value == secret{}:
+		p.add(n, "credentials: value is missing: use {env: NAME} or {file: PATH}")
+	}
+	if c.Tools != nil && c.Scopes != nil {
+		p.add(n, "credentials: give tools or scopes, not both")
+	}
+}
+
+// at is the i-th element of the list under a key, for its line.
+func at(n *yaml.Node, key string, i int) *yaml.Node {
+	for k := 0; k+1 < len(n.Content); k += 2 {
+		if n.Content[k].Value == key && i < len(n.Content[k+1].Content) {
+			return n.Content[k+1].Content[i]
+		}
+	}
+	return n
+}
+
+// mayCall are the tools of a credential: those it names, or those that its scopes allow. Nil means all.
+func (t *targetFile) mayCall(c credential) []string {
+	switch {
+	case c.Tools != nil:
+		return append([]string{}, *c.Tools...)
+	case c.Scopes == nil:
+		return nil
+	}
+	out := []string{}
+	for _, tool := range t.Tools {
+		if tool.Scope == "" || slices.Contains(*c.Scopes, tool.Scope) {
+			out = append(out, tool.Name)
+		}
+	}
+	return out
 }
 
 // apply fills the configuration; what flags have set already stays.
@@ -270,11 +324,20 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		cfg.Scopes = t.Scopes.Request
 	}
 	for _, tool := range t.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only"})
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller"})
 	}
-	for _, c := range t.Credentials {
-		if cfg.Token == "" {
-			cfg.Token = resolve("credentials", c.Value)
+	for i, c := range t.Credentials {
+		given := suites.Credential{Name: c.Name, Header: c.Header, User: c.User, Tools: t.mayCall(c), Withdrawn: c.Withdrawn}
+		if given.Name == "" {
+			given.Name = fmt.Sprintf("credentials[%d]", i)
+		}
+		if c.Kind == "api-key" && c.Header == "" {
+			given.Header = "X-API-Key"
+		}
+		given.Value = resolve(given.Name, c.Value)
+		cfg.Credentials = append(cfg.Credentials, given)
+		if c.Kind == "bearer" && !c.Withdrawn && cfg.Token == "" && len(cfg.Users) == 0 { // then it is the valid token that refusals are measured against
+			cfg.Token = given.Value
 		}
 	}
 	t.limits(cfg)

@@ -34,8 +34,11 @@ scopes: {request: [read]}
 tools:
   - {name: read_note, scope: "notes:read", arguments: {id: 1}}
   - {name: admin_reset, scope: "notes:admin", call: denied-only}
+  - {name: whoami, tells: caller}
 credentials:
-  - {kind: bearer, value: {env: READ_TOKEN}}
+  - {kind: bearer, name: reader, value: {env: READ_TOKEN}, scopes: ["notes:read"], user: reader}
+  - {kind: api-key, value: {env: READ_TOKEN}, tools: ["read_*"]}
+  - {kind: api-key, header: X-Old, value: {env: READ_TOKEN}, withdrawn: true}
 fake_idp: {listen: "127.0.0.1:9400", issuer: "http://127.0.0.1:9400", audience: "https://mcp.example.com/mcp"}
 limits: {intrusive: false, rate: 20, concurrency: 4, requests: 1000}
 `
@@ -61,11 +64,26 @@ func TestTargetFile(t *testing.T) {
 	assert.Equal(t, []string{"2025-11-25"}, cfg.Revisions)
 	assert.Equal(t, []suites.User{{Name: "alice", Password: "value-of-ALICE_PASSWORD", OneTime: "value-of-ALICE_TOTP"}, {Name: "bob", Password: "bobs password"}}, cfg.Users)
 	assert.Equal(t, "client_secret_post", cfg.Clients[0].Method)
-	assert.Equal(t, "value-of-READ_TOKEN", cfg.Token)
-	assert.Equal(t, []suites.Tool{{Name: "read_note", Scope: "notes:read", Arguments: map[string]any{"id": 1}}, {Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true}}, cfg.Tools)
+	assert.Equal(t, []suites.Credential{
+		{Name: "reader", Value: "value-of-READ_TOKEN", User: "reader", Tools: []string{"read_note", "whoami"}},
+		{Name: "credentials[1]", Header: "X-API-Key", Value: "value-of-READ_TOKEN", Tools: []string{"read_*"}},
+		{Name: "credentials[2]", Header: "X-Old", Value: "value-of-READ_TOKEN", Withdrawn: true},
+	}, cfg.Credentials)
+	assert.Empty(t, cfg.Token, "the login gives the token")
+	assert.Equal(t, []suites.Tool{{Name: "read_note", Scope: "notes:read", Arguments: map[string]any{"id": 1}}, {Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true}, {Name: "whoami", TellsCaller: true}}, cfg.Tools)
 	assert.False(t, *cfg.Register)
 	assert.False(t, *cfg.AllowIntrusive)
 	assert.Equal(t, 1000, cfg.MaxRequests)
+}
+
+func TestAStaticTokenIsTheValidTokenWhereNobodySignsIn(t *testing.T) {
+	t.Setenv("READ_TOKEN", "the-token")
+	path := write(t, "target.yaml", "version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: bearer, value: {env: READ_TOKEN}, withdrawn: true}\n  - {kind: bearer, value: {env: READ_TOKEN}}\n")
+	target, err := readTarget(path)
+	require.NoError(t, err)
+	var cfg suites.Config
+	require.NoError(t, target.apply(path, &cfg))
+	assert.Equal(t, "the-token", cfg.Token)
 }
 
 func TestTargetFileSaysEverythingThatIsWrongAtOnce(t *testing.T) {
@@ -80,8 +98,11 @@ func TestTargetFileSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 		"":                             "empty",
 		"version: 2\ntarget: {url: x}": "want version: 1",
 		"version: 1\ntarget: {}":       "target.url is missing",
-		"version: 1\ntarget: {url: x}\nlogin: {driver: telepathy}":     "login.driver",
-		"version: 1\ntarget: {url: x}\ncredentials: [{kind: api-key}]": "not supported yet",
+		"version: 1\ntarget: {url: x}\nlogin: {driver: telepathy}":                 "login.driver",
+		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: cookie}":           "target.yaml:4:5: credentials: kind \"cookie\"",
+		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: api-key}":          "target.yaml:4:5: credentials: value is missing",
+		"version: 1\ntarget: {url: x}\ncredentials: [{kind: bearer, header: X-A}]": "use kind: api-key",
+		"version: 1\ntarget: {url: x}\ntools: [{name: a, tells: all}]":             "want caller",
 		"version: [": "target.yaml",
 	} {
 		_, err := readTarget(write(t, "target.yaml", content))

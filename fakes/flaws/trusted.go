@@ -2,6 +2,7 @@ package flaws
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -9,10 +10,10 @@ import (
 )
 
 // Trusting are the flaws of a server that only tokens of every kind, which it has reason to trust, bring out.
-func Trusting() []Flaw { return trusting }
+func Trusting() []Flaw { return slices.Concat(trusting, static) }
 
 var trusting = []Flaw{
-	{"exp-ignored", "Expiry is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckExpiry = false }), []string{"RS-TOKEN-EXPIRED"}, []string{"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS"}},
+	{"exp-ignored", "Expiry is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckExpiry = false }), []string{"RS-TOKEN-EXPIRED"}, []string{"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-MULTI-NO-FALLTHROUGH"}},
 	{"exp-optional", "A token without expiry lives for ever.", policy(func(p *mcpserver.Policy) { p.RequireExpiry = false }), []string{"RS-TOKEN-EXP-MISSING"}, nil},
 	{"exp-of-any-type", "An expiry that is no number counts as far away.", policy(func(p *mcpserver.Policy) { p.LooseDates = true }), []string{"RS-TOKEN-NUMERIC-DATES"}, nil},
 	{"nbf-ignored", "The beginning of validity is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckNotBefore = false }), []string{"RS-TOKEN-NBF"}, []string{"RS-TOKEN-CLOCK-SKEW"}},
@@ -35,8 +36,8 @@ var trusting = []Flaw{
 	{"audience-in-resource", "The claim resource will do.", policy(func(p *mcpserver.Policy) { p.OtherAudience = true }), []string{"RS-AUD-OTHER-CLAIM"}, nil},
 	{"audience-follows-host", "The audience is compared with the request's own host.", policy(func(p *mcpserver.Policy) { p.AudienceOfHost = true }), []string{"RS-AUD-HOST-DERIVED"}, []string{"RS-AUD-LOOKALIKE"}},
 	{"scope-unchecked", "Every tool is open to every token.", policy(func(p *mcpserver.Policy) { p.CheckScopes = false }), []string{"RS-SCOPE-403-STATUS", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-NO-SUBSTRING", "RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-SESSION-SCOPE-PER-REQUEST"}},
-	{"scope-in-200", "A missing scope is a JSON-RPC error in a 200.", policy(func(p *mcpserver.Policy) { p.ScopeStatus = 200 }), []string{"RS-SCOPE-403-STATUS"}, nil},
-	{"scope-in-result", "A missing scope is a tool result with isError.", policy(func(p *mcpserver.Policy) { p.ScopeInResult = true }), []string{"RS-SCOPE-403-STATUS"}, nil},
+	{"scope-in-200", "A missing scope is a JSON-RPC error in a 200.", policy(func(p *mcpserver.Policy) { p.ScopeStatus = 200 }), []string{"RS-SCOPE-403-STATUS"}, []string{"RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"}},
+	{"scope-in-result", "A missing scope is a tool result with isError.", policy(func(p *mcpserver.Policy) { p.ScopeInResult = true }), []string{"RS-SCOPE-403-STATUS"}, []string{"RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"}},
 	{"scope-403-bare", "The 403 has no challenge.", policy(func(p *mcpserver.Policy) { p.ScopeChallenge = func(string, string) string { return "" } }), []string{"RS-SCOPE-403-CHALLENGE", "RS-SCOPE-403-SCOPES", "RS-SCOPE-403-RESOURCE-METADATA"}, nil},
 	{"scope-403-constant", "Every 403 asks for the same scope.", policy(func(p *mcpserver.Policy) {
 		p.ScopeChallenge = func(url, _ string) string {

@@ -22,6 +22,8 @@ import (
 type caller struct {
 	user   string
 	scopes []string
+	static *Static // nil unless it came with a static credential
+	also   *caller // whose rights it has too
 }
 
 // authenticate finds and verifies the credential of a request. The cause of a refusal is "missing",
@@ -32,6 +34,18 @@ func (s *Server) authenticate(r *http.Request, body []byte) (*caller, string) {
 	if p.OneCredential && len(fields) > 1 {
 		return nil, "malformed"
 	}
+	var m message
+	_ = json.Unmarshal(body, &m)
+	key, hasKey := s.apiKey(r, m.Method)
+	if hasKey && len(fields) > 0 && !p.FirstOfTwo && !p.AddsRights {
+		return nil, "malformed"
+	}
+	if hasKey && (len(fields) == 0 || p.FirstOfTwo && key != nil) {
+		if key == nil {
+			return nil, "invalid"
+		}
+		return key, ""
+	}
 	cause := "missing"
 	for _, f := range fields {
 		token, ok := s.token(f)
@@ -41,7 +55,9 @@ func (s *Server) authenticate(r *http.Request, body []byte) (*caller, string) {
 		if who := s.verify(r, token); who != nil {
 			s.mu.Lock()
 			s.known[r.RemoteAddr] = true
+			s.last = who.user
 			s.mu.Unlock()
+			who.also = key
 			return who, ""
 		}
 		cause = "invalid"
@@ -51,8 +67,6 @@ func (s *Server) authenticate(r *http.Request, body []byte) (*caller, string) {
 		elsewhere = append(elsewhere, r.URL.Query().Get("access_token"), r.URL.Query().Get("token"))
 	}
 	if !p.NoBodyToken {
-		var m message
-		_ = json.Unmarshal(body, &m)
 		auth, _ := m.Params["auth"].(map[string]any)
 		t, _ := auth["access_token"].(string)
 		elsewhere = append(elsewhere, t)
@@ -107,6 +121,9 @@ func (s *Server) verify(r *http.Request, token string) *caller {
 	p := &s.Policy
 	if !p.Verify {
 		return &caller{user: "anyone", scopes: []string{"notes:read"}}
+	}
+	if who := s.static(token, false); who != nil {
+		return who
 	}
 	if p.SampleToken != "" && token == p.SampleToken {
 		return &caller{user: "sample"}

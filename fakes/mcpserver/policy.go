@@ -78,6 +78,23 @@ type Policy struct {
 	ScopeAtTheDoor    string // a scope that everything needs, unrelated or not
 	SampleToken       string
 
+	// Static tokens and API keys.
+	StaticPrefix    bool   // true: a known token with more after it counts
+	StaticForgotten string // a credential that is not loaded
+	StaticAllRights bool   // true: the tools of a static token are never looked at
+	WithdrawnLives  bool   // true: withdrawn credentials count
+	KeyAllRights    bool   // true: the tools of a key are never looked at
+	KeyAnyCase      bool   // true: keys are compared without case
+	KeyAsBearer     bool   // true: a key counts as a bearer token
+	KeyInQuery      bool   // true: ?api_key= counts
+	KeyCrash        bool   // true: a key that is not ASCII crashes
+	KeyAtHandshake  bool   // true: a key counts at the first request only
+	KeyWithoutUser  bool   // true: the bearer of a key is taken for the last one with a token
+	TokenAsKey      bool   // true: a token in the key's field counts
+	FirstOfTwo      bool   // true: of a key and a token, either may be good
+	AddsRights      bool   // true: the rights of a key and a token are added
+	NamesArePaths   bool   // true: tools are looked up by the last part of their name
+
 	// How it refuses.
 	Status        int // of a missing or bad token
 	Soft          bool

@@ -241,7 +241,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	name, _ := m.Params["name"].(string)
 	for _, t := range Tools {
-		if t.Name != name {
+		if t.Name != s.Policy.toolName(name) {
 			continue
 		}
 		if !s.permits(who, name, t.Scope) {
@@ -316,6 +316,12 @@ func rpcErrorData(w http.ResponseWriter, status int, id json.RawMessage, code in
 // permits reports that a caller has the scope that a tool needs.
 func (s *Server) permits(who *caller, tool, scope string) bool {
 	p := &s.Policy
+	if who.also != nil && s.permits(who.also, tool, scope) {
+		return true
+	}
+	if who.static != nil {
+		return who.static.permits(p, tool)
+	}
 	if scope == "" || !p.CheckScopes || tool == p.UnguardedTool {
 		return true
 	}

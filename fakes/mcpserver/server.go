@@ -22,6 +22,7 @@ type Config struct {
 	KeyEC    *ecdsa.PublicKey // may be nil
 	// Revoked tells whether the authorization server has taken an access token back, by its jti. May be nil.
 	Revoked func(jti string) bool
+	Static  []Static
 	Policy  Policy
 }
 
@@ -34,6 +35,7 @@ type Server struct {
 	mu       sync.Mutex
 	sessions map[string]*session
 	known    map[string]bool // remote addresses once authorized
+	last     string          // the user of the last bearer token
 }
 
 type session struct {
@@ -195,7 +197,7 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, cause)
 		return
 	}
-	if door := p.ScopeAtTheDoor; door != "" && !slices.Contains(who.scopes, door) {
+	if door := p.ScopeAtTheDoor; door != "" && who.static == nil && !slices.Contains(who.scopes, door) {
 		s.insufficient(w, r, door, nil)
 		return
 	}

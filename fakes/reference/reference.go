@@ -30,6 +30,8 @@ type Options struct {
 	Delay time.Duration
 	// Users replaces the users who may sign in.
 	Users []idp.User
+	// Static replaces the static tokens and API keys.
+	Static []mcpserver.Static
 	// Wrap, if set, wraps the MCP server's handler.
 	Wrap func(http.Handler) http.Handler
 }
@@ -82,7 +84,13 @@ func Start(o Options) (*Reference, error) {
 	if o.Users != nil {
 		r.IDP.Users = o.Users
 	}
-	r.MCP, err = mcpserver.New(mcpserver.Config{Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), KeyEC: r.IDP.PublicEC(), Revoked: r.IDP.Revoked, Policy: o.Policy})
+	if o.Static == nil {
+		o.Static = credentials()
+	}
+	r.MCP, err = mcpserver.New(mcpserver.Config{
+		Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), KeyEC: r.IDP.PublicEC(), Revoked: r.IDP.Revoked,
+		Static: o.Static, Policy: o.Policy,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +121,18 @@ func Start(o Options) (*Reference, error) {
 		r.serve(own, delayed(r.IDP, o.Delay))
 	}
 	return r, nil
+}
+
+// credentials are the static tokens and API keys of a reference, made anew for each.
+func credentials() []mcpserver.Static {
+	reader := []string{"whoami", "read_*"}
+	return []mcpserver.Static{
+		{Name: "the service token", Value: "mcp_" + mcpserver.RandomID(), User: "service"},
+		{Name: "the reader token", Value: "mcp_" + mcpserver.RandomID(), User: "reader", Tools: reader},
+		{Name: "the service key", Value: "key_" + mcpserver.RandomID(), User: "robot", Key: true},
+		{Name: "the reader key", Value: "key_" + mcpserver.RandomID(), User: "watcher", Key: true, Tools: reader},
+		{Name: "the old token", Value: "mcp_" + mcpserver.RandomID(), User: "gone", Withdrawn: true},
+	}
 }
 
 func delayed(h http.Handler, d time.Duration) http.Handler {

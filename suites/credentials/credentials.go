@@ -14,6 +14,9 @@ import (
 // Register registers the area.
 func Register() {
 	Describe("MCP Transports: authentication for all connections", exposure)
+	Describe("Static bearer tokens", static)
+	Describe("API keys", apiKeys)
+	Describe("API keys and bearer tokens at once", both)
 }
 
 func exposure() {

@@ -57,12 +57,8 @@ func users() {
 	Must("RS-SESSION-SCOPE-PER-REQUEST", func(t *T) {
 		tool, narrow := t.NarrowTool()
 		broad, less := t.Scoped(append(slices.Clone(narrow), tool.Scope)...), t.Scoped(narrow...)
-		arguments := tool.Arguments
-		if arguments == nil {
-			arguments = map[string]any{}
-		}
 		run := func(call mcp.Call, token string) *reports.Exchange {
-			return t.Send(call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": arguments}).With(mcp.Bearer(token)))
+			return t.Send(call.Method("tools/call", tool.Params()).With(mcp.Bearer(token)))
 		}
 		call, refused := t.SessionOf(broad)
 		if refused != nil || call.SessionID == "" {

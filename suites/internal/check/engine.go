@@ -368,6 +368,12 @@ func (e *Engine) need(t *T, name string) *stop {
 			return &stop{reports.NotTested, "it needs an address of ours that the authorization server can reach and trust (--cimd-listen)"}
 		}
 		return e.needSession(t, "metadata-session")
+	case "static-token", "static-token-2", "static-revoked", "static-credential", "api-key", "api-key-limited", "multi-auth":
+		return e.needCredential(t, name)
+	case "tool-whoami":
+		if _, ok := t.WhoAmI(); !ok {
+			return &stop{reports.NotTested, "it needs a tool that tells who its caller is (tools in the target file, tells: caller)"}
+		}
 	case "fake-jwt":
 		return e.needIssuer(t)
 	case "access-token-jwt":

@@ -24,6 +24,8 @@ type Tool struct {
 	Name, Scope string
 	Arguments   map[string]any
 	DeniedOnly  bool
+	// TellsCaller says that its result names the caller.
+	TellsCaller bool
 }
 
 // OrdinaryScopes are those that an ordinary minted token has: enough for every tool that may be called.
@@ -90,9 +92,20 @@ func (t *T) Twin() {
 
 // needIssuer finds out once whether the target trusts the issuer at all.
 func (e *Engine) needIssuer(t *T) *stop {
-	w := e.World
-	if w.Issuer == nil {
+	switch {
+	case t.Issuer == nil:
 		return &stop{reports.NotTested, "it needs a target that trusts an issuer of ours (fake_idp in the target file)"}
+	case !t.Trusted():
+		return &stop{reports.Inconclusive, t.distrusted}
+	}
+	return nil
+}
+
+// Trusted reports that there is an issuer of ours whose tokens the target accepts. It is tried once in a run.
+func (t *T) Trusted() bool {
+	w := t.World
+	if w.Issuer == nil {
+		return false
 	}
 	w.trust.Do(func() {
 		signature, err := w.Issuer.Signature([]byte("probe"))
@@ -104,15 +117,12 @@ func (e *Engine) needIssuer(t *T) *stop {
 			w.distrusted = "an ordinary token of the issuer given is answered with " + expect.Describe(ex) + ": the target does not trust it"
 		}
 	})
-	if w.distrusted != "" {
-		return &stop{reports.Inconclusive, w.distrusted}
-	}
-	return nil
+	return w.distrusted == ""
 }
 
 // Scoped is a token of the first user with exactly these scopes: minted, or by a login.
 func (t *T) Scoped(scopes ...string) string {
-	if t.Issuer != nil && t.distrusted == "" {
+	if t.Trusted() {
 		return t.Mint(map[string]any{"scope": strings.Join(scopes, " ")})
 	}
 	if t.Session == nil || !t.Session.Ready {
@@ -156,19 +166,34 @@ func (t *T) NarrowTool() (Tool, []string) {
 // CallTool calls a tool with a token: in a session of that token's own where the wire has sessions. An answer that
 // comes earlier, to the opening of the session, is returned in its place.
 func (t *T) CallTool(token string, tool Tool) *reports.Exchange {
+	return t.CallToolAs(tool, mcp.Bearer(token))
+}
+
+// CallToolAs is CallTool with any credentials.
+func (t *T) CallToolAs(tool Tool, credentials ...reports.Field) *reports.Exchange {
+	call, refused := t.SessionAs(credentials...)
+	if refused != nil {
+		return refused
+	}
+	return t.Send(call.Method("tools/call", tool.Params()).With(credentials...))
+}
+
+// Params are those of a tools/call.
+func (tool Tool) Params() map[string]any {
 	arguments := tool.Arguments
 	if arguments == nil {
 		arguments = map[string]any{}
 	}
-	call, refused := t.SessionOf(token)
-	if refused != nil {
-		return refused
-	}
-	return t.Send(call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": arguments}).With(mcp.Bearer(token)))
+	return map[string]any{"name": tool.Name, "arguments": arguments}
 }
 
 // SessionOf opens a session with a token; refused is the answer where it does not open.
 func (t *T) SessionOf(token string) (call mcp.Call, refused *reports.Exchange) {
+	return t.SessionAs(mcp.Bearer(token))
+}
+
+// SessionAs is SessionOf with any credentials.
+func (t *T) SessionAs(credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	if t.wire() == mcp.Stateless {
 		return mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.statelessRevision()}, nil
 	}
@@ -176,17 +201,17 @@ func (t *T) SessionOf(token string) (call mcp.Call, refused *reports.Exchange) {
 	if mcp.WireOf(revision) != mcp.Stateful {
 		revision = mcp.NewestStateful
 	}
-	ex := t.Send(mcp.Initialize(t.Survey.Endpoint, revision).With(mcp.Bearer(token)))
+	ex := t.Send(mcp.Initialize(t.Survey.Endpoint, revision).With(credentials...))
 	if !expect.Accepted(ex) {
 		return mcp.Call{}, ex
 	}
 	id := expect.Header(ex, "Mcp-Session-Id")
 	t.Secrets.Add("session_id", id)
 	call = mcp.Call{Endpoint: t.Survey.Endpoint, Revision: revision}.InSession(id)
-	t.Send(call.Method("notifications/initialized", nil).With(mcp.Bearer(token)))
+	t.Send(call.Method("notifications/initialized", nil).With(credentials...))
 	t.Cleanup(func() { // leave nothing behind
 		if id != "" {
-			t.World.Client.Do(t.ctx, t.id, call.Using("DELETE").With(mcp.Bearer(token)).Request())
+			t.World.Client.Do(t.ctx, t.id, call.Using("DELETE").With(credentials...).Request())
 		}
 	})
 	return call, nil
@@ -201,17 +226,22 @@ func (t *T) statelessRevision() string {
 
 // CallMethod calls a JSON-RPC method with a token, in a session where the wire has them.
 func (t *T) CallMethod(token, method string) *reports.Exchange {
-	call, refused := t.SessionOf(token)
+	return t.CallMethodAs(method, mcp.Bearer(token))
+}
+
+// CallMethodAs is CallMethod with any credentials.
+func (t *T) CallMethodAs(method string, credentials ...reports.Field) *reports.Exchange {
+	call, refused := t.SessionAs(credentials...)
 	if refused != nil {
 		return refused
 	}
-	return t.Send(call.Method(method, nil).With(mcp.Bearer(token)))
+	return t.Send(call.Method(method, nil).With(credentials...))
 }
 
 // FirstToken is a token of the first user: a new one where one can be had.
 func (t *T) FirstToken() string {
 	switch {
-	case t.Issuer != nil && t.distrusted == "":
+	case t.Trusted():
 		return t.Mint(nil)
 	case t.Session != nil && t.Session.Ready:
 		return t.Flow().Access
@@ -221,7 +251,7 @@ func (t *T) FirstToken() string {
 
 // SecondToken is a token of the second user.
 func (t *T) SecondToken() string {
-	if t.Issuer != nil && t.distrusted == "" {
+	if t.Trusted() {
 		return t.Mint(map[string]any{"sub": "bob"})
 	}
 	return t.Flow(By(1)).Access

@@ -40,7 +40,9 @@ type World struct {
 	Issuer Issuer
 	// Tools may be called, as the user declared them.
 	Tools []Tool
-	trust sync.Once
+	// Credentials are the target's static ones, as the user declared them.
+	Credentials []Credential
+	trust       sync.Once
 	// distrusted says why the issuer's tokens are of no use.
 	distrusted string
 	refreshing sync.Once
@@ -96,8 +98,11 @@ func (t *T) NotTested(format string, args ...any) { t.end(reports.NotTested, for
 func (t *T) Cleanup(f func()) { t.cleanups = append(t.cleanups, f) }
 
 // RawPost is the protected call written byte by byte, with extra header lines, each ended by CR LF.
-func RawPost(t *T, lines string) wire.Request {
-	req := t.Call().Request()
+func RawPost(t *T, lines string) wire.Request { return RawCall(t, t.Call(), lines) }
+
+// RawCall is RawPost for any call.
+func RawCall(t *T, call mcp.Call, lines string) wire.Request {
+	req := call.Request()
 	path := t.Survey.URL.RequestURI()
 	var b strings.Builder
 	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: mcpauth (%s)\r\n", path, t.Survey.URL.Host, t.id)

@@ -1,0 +1,85 @@
+package mcpserver
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+)
+
+// KeyHeader is the field that carries an API key.
+const KeyHeader = "X-API-Key"
+
+// Static is a credential that the server simply knows.
+type Static struct {
+	Name, Value, User string
+	// Key says that it is an API key, sent in KeyHeader; else it is a bearer token.
+	Key bool
+	// Tools are names, or prefixes that end in *. Nil means all.
+	Tools     []string
+	Withdrawn bool
+}
+
+// permits reports that the credential may call a tool.
+func (c *Static) permits(p *Policy, tool string) bool {
+	if c.Tools == nil || p.StaticAllRights && !c.Key || p.KeyAllRights && c.Key {
+		return true
+	}
+	return slices.ContainsFunc(c.Tools, func(pattern string) bool {
+		prefix, wild := strings.CutSuffix(pattern, "*")
+		return tool == pattern || wild && strings.HasPrefix(tool, prefix)
+	})
+}
+
+// static finds a credential among those that the server knows; which is a bearer token or an API key.
+func (s *Server) static(value string, key bool) *caller {
+	p := &s.Policy
+	for i := range s.Static {
+		c := &s.Static[i]
+		if c.Key != key && !(p.KeyAsBearer && c.Key) || c.Withdrawn && !p.WithdrawnLives || c.Name == p.StaticForgotten && c.Name != "" {
+			continue
+		}
+		same := subtle.ConstantTimeCompare([]byte(c.Value), []byte(value)) == 1
+		if same || p.StaticPrefix && strings.HasPrefix(value, c.Value) || p.KeyAnyCase && c.Key && strings.EqualFold(c.Value, value) {
+			return &caller{user: c.User, static: c}
+		}
+	}
+	return nil
+}
+
+// apiKey authenticates by the API key of a request; present is false where it has none.
+func (s *Server) apiKey(r *http.Request, method string) (who *caller, present bool) {
+	p := &s.Policy
+	keys := r.Header.Values(KeyHeader)
+	if p.KeyInQuery && r.URL.Query().Get("api_key") != "" {
+		keys = append(keys, r.URL.Query().Get("api_key"))
+	}
+	if len(keys) == 0 || len(s.Static) == 0 {
+		return nil, false
+	}
+	if p.KeyCrash && strings.ContainsFunc(keys[0], func(c rune) bool { return c > 0x7e }) {
+		panic(http.ErrAbortHandler) // the flaw
+	}
+	if len(keys) > 1 && p.OneCredential || p.KeyAtHandshake && method != "initialize" && method != "server/discover" {
+		return nil, true
+	}
+	who = s.static(keys[0], true)
+	if who == nil && p.TokenAsKey {
+		who = s.verify(r, keys[0])
+	}
+	if who != nil && p.KeyWithoutUser {
+		s.mu.Lock()
+		who.user = s.last
+		s.mu.Unlock()
+	}
+	return who, true
+}
+
+// toolName is the name under which a tool is looked up.
+func (p *Policy) toolName(name string) string {
+	if p.NamesArePaths {
+		return path.Base(name)
+	}
+	return name
+}

@@ -1,0 +1,161 @@
+package check
+
+import (
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+)
+
+// Credential is a static credential of the target: a bearer token, or an API key in a header of its own.
+type Credential struct {
+	Name   string // under which reports speak of it
+	Header string // of an API key; empty for a bearer token
+	Value  string
+	// User is what the target should take its bearer for; empty where that was not said.
+	User string
+	// Tools are the names, or prefixes that end in *, of the tools that it may call. Nil means all.
+	Tools []string
+	// Withdrawn says that it must be refused.
+	Withdrawn bool
+}
+
+// Field carries the credential.
+func (c Credential) Field() reports.Field { return c.With(c.Value) }
+
+// With is the field that carries another value in the credential's place.
+func (c Credential) With(value string) reports.Field {
+	if c.Header == "" {
+		return mcp.Bearer(value)
+	}
+	return mcp.Field(c.Header, value)
+}
+
+// Permits reports that the credential may call a tool, as the user declared it.
+func (c Credential) Permits(tool string) bool {
+	if c.Tools == nil {
+		return true
+	}
+	for _, pattern := range c.Tools {
+		if prefix, wild := strings.CutSuffix(pattern, "*"); tool == pattern || wild && strings.HasPrefix(tool, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// StaticTokens are the static bearer tokens that the target should accept.
+func (t *T) StaticTokens() []Credential {
+	return t.credentials(func(c Credential) bool { return c.Header == "" && !c.Withdrawn })
+}
+
+// APIKeys are the API keys that the target should accept.
+func (t *T) APIKeys() []Credential {
+	return t.credentials(func(c Credential) bool { return c.Header != "" && !c.Withdrawn })
+}
+
+// LimitedKeys are the API keys that may not call every tool.
+func (t *T) LimitedKeys() []Credential {
+	return t.credentials(func(c Credential) bool { return c.Header != "" && !c.Withdrawn && c.Tools != nil })
+}
+
+// Withdrawn are the credentials that the target must refuse.
+func (t *T) Withdrawn() []Credential {
+	return t.credentials(func(c Credential) bool { return c.Withdrawn })
+}
+
+func (t *T) credentials(wanted func(Credential) bool) []Credential {
+	var out []Credential
+	for _, c := range t.Credentials {
+		if wanted(c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// ControlOf shows that the target serves a credential, so that refusing others means something.
+func (t *T) ControlOf(c Credential) {
+	if ex := t.Send(t.CallFor(c).With(c.Field())); !t.Served(ex) {
+		t.Inconclusive("the control failed: %s is answered with %s", c.Name, expect.Describe(ex))
+	}
+	t.controlled = true
+}
+
+// CallFor is Call for the bearer of a credential: in a session of its own where Call needs one.
+func (t *T) CallFor(c Credential) mcp.Call {
+	call := t.Call()
+	if call.SessionID == "" {
+		return call
+	}
+	own, refused := t.SessionAs(c.Field())
+	if refused != nil {
+		t.Inconclusive("no session opens for %s: %s", c.Name, expect.Describe(refused))
+	}
+	return call.InSession(own.SessionID)
+}
+
+// Bearers are a static token, or else the user's access token: what a request with a bearer token carries.
+func (t *T) Bearers() []Credential {
+	if tokens := t.StaticTokens(); len(tokens) > 0 {
+		return tokens
+	}
+	if t.HasToken() {
+		return []Credential{{Name: "the access token", Value: t.Token()}}
+	}
+	return nil
+}
+
+// WhoAmI is the declared tool that tells who its caller is.
+func (t *T) WhoAmI() (Tool, bool) {
+	for _, tool := range t.Tools {
+		if tool.TellsCaller {
+			return tool, true
+		}
+	}
+	return Tool{}, false
+}
+
+// Text is what a tool result says, its text blocks joined.
+func Text(ex *reports.Exchange) string {
+	result := mcp.Read(ex).Result
+	if result == nil {
+		return ""
+	}
+	content, _ := result.Get("content")
+	blocks, _ := content.([]any)
+	var out []string
+	for _, b := range blocks {
+		if o, ok := b.(*document.Object); ok {
+			out = append(out, o.String("text"))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func (e *Engine) needCredential(t *T, name string) *stop {
+	missing := func(what string) *stop {
+		return &stop{reports.NotTested, "it needs " + what + " (credentials in the target file)"}
+	}
+	switch {
+	case e.open(t):
+		return &stop{reports.NotApplicable, "the target serves anonymous callers; authorization is optional in MCP"}
+	case name == "static-token" && len(t.StaticTokens()) == 0:
+		return missing("a static bearer token")
+	case name == "static-token-2" && len(t.StaticTokens()) < 2:
+		return missing("a second static bearer token, with fewer tools")
+	case name == "api-key" && len(t.APIKeys()) == 0:
+		return missing("an API key")
+	case name == "api-key-limited" && len(t.LimitedKeys()) == 0:
+		return missing("an API key that may call some tools only")
+	case name == "static-revoked" && len(t.Withdrawn()) == 0:
+		return missing("a credential that was withdrawn")
+	case name == "static-credential" && len(t.StaticTokens())+len(t.APIKeys()) == 0:
+		return missing("a static token or an API key")
+	case name == "multi-auth" && (len(t.APIKeys()) == 0 || len(t.Bearers()) == 0):
+		return missing("an API key and a bearer token")
+	}
+	return nil
+}
