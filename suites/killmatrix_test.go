@@ -38,8 +38,16 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 	cfg.Issuer = r.IDP
 	cfg.Documents = clientDocuments
 	for _, t := range mcpserver.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset", TellsCaller: t.Name == "whoami"})
+		tool := suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset", TellsCaller: t.Name == "whoami"}
+		switch t.Name {
+		case "read_note":
+			tool.Private = "a note of alice"
+		case "write_note":
+			tool.Arguments, tool.Effect = map[string]any{"text": "{marker}"}, "list_notes"
+		}
+		cfg.Tools = append(cfg.Tools, tool)
 	}
+	cfg.Implies = map[string][]string{"notes:admin": {"notes:write"}}
 	for _, c := range r.MCP.Static {
 		credential := suites.Credential{Name: c.Name, Value: c.Value, User: c.User, Tools: c.Tools, Withdrawn: c.Withdrawn}
 		if c.Key {

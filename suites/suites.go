@@ -6,6 +6,7 @@ package suites
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,6 +58,8 @@ type Config struct {
 	Scopes []string
 	// Tools say which tools may be called, and what each needs.
 	Tools []Tool
+	// Implies are the scopes that a broader one includes: of "notes:admin", say, "notes:write".
+	Implies map[string][]string
 	// Credentials are static tokens and API keys.
 	Credentials []Credential
 	// Documents, if set, serves client ID metadata documents at an address that the authorization server can
@@ -134,6 +137,11 @@ type Tool struct {
 	DeniedOnly bool
 	// TellsCaller says that its result names the caller.
 	TellsCaller bool
+	// Effect is the name of the Tool whose result shows the text that replaces "{marker}" in these Arguments, once
+	// this one has done its work.
+	Effect string
+	// Private is a text in the result that only the first user may see, with these very Arguments.
+	Private string
 }
 
 // Credential is a static credential of the target: one that comes from no authorization server.
@@ -253,7 +261,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if err == nil {
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
-	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Tools: cfg.tools(), Credentials: cfg.credentials()}
+	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Tools: cfg.tools(), Credentials: cfg.credentials(), Implies: cfg.Implies}
 	if cfg.Issuer != nil {
 		s.world.Issuer = cfg.Issuer
 	}
@@ -311,6 +319,17 @@ func (c *Config) validate(reg *check.Registry) error {
 	if c.LabelFilter != "" {
 		if _, err := types.ParseLabelFilter(c.LabelFilter); err != nil {
 			return usage("the label filter %q cannot be read: %v", c.LabelFilter, strings.Join(strings.Fields(err.Error()), " "))
+		}
+	}
+	for _, tool := range c.Tools {
+		if tool.Effect == "" {
+			continue
+		}
+		if !slices.ContainsFunc(c.Tools, func(other Tool) bool { return other.Name == tool.Effect }) {
+			return usage("tool %s: its effect is shown by %s, which is not among the tools", tool.Name, tool.Effect)
+		}
+		if b, _ := json.Marshal(tool.Arguments); !strings.Contains(string(b), check.Marker) {
+			return usage("tool %s: its effect cannot be told from that of others: put %s into its arguments", tool.Name, check.Marker)
 		}
 	}
 	for i, given := range c.Credentials {

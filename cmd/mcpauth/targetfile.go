@@ -48,7 +48,8 @@ type targetFile struct {
 		} `yaml:"clients"`
 	} `yaml:"client"`
 	Scopes struct {
-		Request []string `yaml:"request"`
+		Request []string            `yaml:"request"`
+		Implies map[string][]string `yaml:"implies"`
 	} `yaml:"scopes"`
 	Tools []struct {
 		Name      string         `yaml:"name"`
@@ -56,6 +57,8 @@ type targetFile struct {
 		Arguments map[string]any `yaml:"arguments"`
 		Call      string         `yaml:"call"`
 		Tells     string         `yaml:"tells"`
+		Effect    string         `yaml:"effect"`
+		Private   string         `yaml:"private"`
 	} `yaml:"tools"`
 	Credentials []credential `yaml:"credentials"`
 	FakeIDP     *struct {
@@ -323,8 +326,11 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 	if cfg.Scopes == nil {
 		cfg.Scopes = t.Scopes.Request
 	}
+	if cfg.Implies == nil {
+		cfg.Implies = t.Scopes.Implies
+	}
 	for _, tool := range t.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller"})
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private})
 	}
 	for i, c := range t.Credentials {
 		given := suites.Credential{Name: c.Name, Header: c.Header, User: c.User, Tools: t.mayCall(c), Withdrawn: c.Withdrawn}

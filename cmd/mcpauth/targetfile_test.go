@@ -30,11 +30,12 @@ client:
   registration: pre-registered
   clients:
     - {id: demo, secret: {env: DEMO_SECRET}, auth_method: client_secret_post, redirect_uri: "http://127.0.0.1:8765/callback"}
-scopes: {request: [read]}
+scopes: {request: [read], implies: {"notes:admin": ["notes:read"]}}
 tools:
   - {name: read_note, scope: "notes:read", arguments: {id: 1}}
   - {name: admin_reset, scope: "notes:admin", call: denied-only}
   - {name: whoami, tells: caller}
+  - {name: write_note, scope: "notes:write", arguments: {text: "{marker}"}, effect: read_note, private: "a note"}
 credentials:
   - {kind: bearer, name: reader, value: {env: READ_TOKEN}, scopes: ["notes:read"], user: reader}
   - {kind: api-key, value: {env: READ_TOKEN}, tools: ["read_*"]}
@@ -70,7 +71,9 @@ func TestTargetFile(t *testing.T) {
 		{Name: "credentials[2]", Header: "X-Old", Value: "value-of-READ_TOKEN", Withdrawn: true},
 	}, cfg.Credentials)
 	assert.Empty(t, cfg.Token, "the login gives the token")
-	assert.Equal(t, []suites.Tool{{Name: "read_note", Scope: "notes:read", Arguments: map[string]any{"id": 1}}, {Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true}, {Name: "whoami", TellsCaller: true}}, cfg.Tools)
+	assert.Equal(t, []suites.Tool{{Name: "read_note", Scope: "notes:read", Arguments: map[string]any{"id": 1}}, {Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true}, {Name: "whoami", TellsCaller: true},
+		{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "read_note", Private: "a note"}}, cfg.Tools)
+	assert.Equal(t, map[string][]string{"notes:admin": {"notes:read"}}, cfg.Implies)
 	assert.False(t, *cfg.Register)
 	assert.False(t, *cfg.AllowIntrusive)
 	assert.Equal(t, 1000, cfg.MaxRequests)

@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -229,6 +230,13 @@ func (s *Server) claims(r *http.Request, segment string) *caller {
 	case p.CheckRevocation && s.Revoked != nil && s.Revoked(id):
 		return nil
 	}
+	client, _ := c["client_id"].(string)
+	switch {
+	case p.ClientIsUser && client != "":
+		subject = client
+	case client != "" && client == subject: // a client that acts for itself (RFC 9068 section 2.2) is no user
+		subject = "client " + subject
+	}
 	return &caller{user: subject, scopes: p.scopes(scope, c)}
 }
 
@@ -239,6 +247,10 @@ func (s *Server) meantFor(c map[string]any, me string) bool {
 	switch {
 	case !p.CheckAudience, aud == nil && !p.RequireAudience:
 		return true
+	case p.AudienceOrigin:
+		text, _ := aud.(string)
+		u, err := url.Parse(text)
+		return err == nil && u.Scheme == s.endpoint.Scheme && u.Host == s.endpoint.Host
 	case p.AudiencePrefix:
 		text, _ := aud.(string)
 		return strings.HasPrefix(text, me)
@@ -321,6 +333,9 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 		return false
 	}
 	if p.IgnoresEmpty && len(sig) == 0 {
+		return true
+	}
+	if p.ZeroSignature && len(sig) > 0 && bytes.Count(sig, []byte{0}) == len(sig) {
 		return true
 	}
 	input := []byte(parts[0] + "." + parts[1])

@@ -55,6 +55,8 @@ type Policy struct {
 	IssuerPrefix      bool          // true: the issuer's beginning is enough
 	CheckAudience     bool
 	RequireAudience   bool
+	AudienceOrigin    bool // true: the audience's origin is enough
+	ZeroSignature     bool // true: a signature of zeros passes
 	AudiencePrefix    bool // true: the audience's beginning is enough
 	AudienceFold      bool // true: the audience is compared without case
 	AudienceInside    bool // true: the audience may stand anywhere in a string
@@ -74,8 +76,22 @@ type Policy struct {
 	ScopeStatus       int    // of a missing scope
 	ScopeInResult     bool   // true: a missing scope is a tool result with isError
 	ScopeChallenge    func(url, scope string) string
-	UnguardedTool     string // a tool whose scope is forgotten
-	ScopeAtTheDoor    string // a scope that everything needs, unrelated or not
+	UnguardedTool     string              // a tool whose scope is forgotten
+	ScopeAtTheDoor    string              // a scope that everything needs, unrelated or not
+	Implies           map[string][]string // scopes that a broader one includes
+	ImpliesUpwards    bool                // true: the narrower scope includes the broader one too
+	ListsByScope      bool                // false: everybody sees every tool
+	CallsHidden       bool                // true: a tool that is not listed for a caller runs
+	StaleList         bool                // true: the list is the one that was made for the caller before
+	CacheScope        string              // of lists on the stateless wire
+	ActsFirst         bool                // true: a tool acts before the scope is looked at
+	FirstName         bool                // true: the scope is that of the first name in the message
+	SharedUser        bool                // true: tools ask for the user of the request that came last
+	CancelsAnybody    bool                // true: a cancellation ends the calls of others that have the same id
+	UserFromHeader    bool                // true: X-User-Id names the user
+	UserFromArguments bool                // true: the argument user_id names the user
+	EverybodysNotes   bool                // true: everybody reads the same notes
+	ClientIsUser      bool                // true: the user is the token's client_id
 	SampleToken       string
 
 	// Static tokens and API keys.
@@ -161,7 +177,8 @@ func Strict() Policy {
 		StrictSyntax: true, Verify: true, VerifySignature: true, RefuseNone: true, RefuseSymmetric: true, RefuseEmbedded: true,
 		RefuseKidPath: true, RefuseWeakSecret: true, KidOnly: true, CheckRevocation: true,
 		RefuseCritical: true, RefuseDuplicates: true, CheckExpiry: true, RequireExpiry: true, CheckNotBefore: true, Leeway: 30 * time.Second,
-		CheckAudience: true, RequireAudience: true, RequireSubject: true, CheckScopes: true, ScopeStatus: http.StatusForbidden,
+		CheckAudience: true, RequireAudience: true, RequireSubject: true, CheckScopes: true, ListsByScope: true, CacheScope: "private",
+		Implies: map[string][]string{"notes:admin": {"notes:write"}}, ScopeStatus: http.StatusForbidden,
 		Status: http.StatusUnauthorized, ScopeInField: true, MostToken: 16 << 10,
 		PRMPath: true, PRMRoot: true, PRMType: "application/json", PRMCORS: true, FixedHost: true,
 		CheckOrigin: true, OriginStatus: http.StatusForbidden, OwnOrigin: true, OriginEveryVerb: true, CheckHost: true,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -70,13 +71,13 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, body []byte, who *
 	}
 	header := r.Header.Get("MCP-Protocol-Version")
 	if version := m.meta("protocolVersion"); version != "" || stateless(header) {
-		s.stateless(w, r, &m, who, header, version)
+		s.stateless(w, r, &m, who, header, version, body)
 		return
 	}
-	s.stateful(w, r, &m, who, header)
+	s.stateful(w, r, &m, who, header, body)
 }
 
-func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, who *caller, header, version string) {
+func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, who *caller, header, version string, body []byte) {
 	p := &s.Policy
 	name, _ := m.Params["name"].(string)
 	if name == "" {
@@ -91,6 +92,7 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 	case p.CheckVersion && (!slices.Contains(p.Revisions, version) || !stateless(version)):
 		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version", map[string]any{"supported": p.Revisions, "requested": version})
 	case m.notification():
+		s.notified(m)
 		w.WriteHeader(http.StatusAccepted)
 	default:
 		if !p.NoSessionHeader {
@@ -100,7 +102,7 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 				return
 			}
 		}
-		s.dispatch(w, r, m, who, http.StatusNotFound)
+		s.dispatch(w, r, m, who, http.StatusNotFound, body)
 	}
 }
 
@@ -117,7 +119,7 @@ func decode(v string) string {
 	return v
 }
 
-func (s *Server) stateful(w http.ResponseWriter, r *http.Request, m *message, who *caller, header string) {
+func (s *Server) stateful(w http.ResponseWriter, r *http.Request, m *message, who *caller, header string, body []byte) {
 	p := &s.Policy
 	if !slices.ContainsFunc(p.Revisions, func(v string) bool { return !stateless(v) }) {
 		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version", map[string]any{"supported": p.Revisions})
@@ -139,10 +141,11 @@ func (s *Server) stateful(w http.ResponseWriter, r *http.Request, m *message, wh
 		return
 	}
 	if m.notification() || len(m.Result) > 0 {
+		s.notified(m)
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
-	s.dispatch(w, r, m, who, http.StatusOK)
+	s.dispatch(w, r, m, who, http.StatusOK, body)
 }
 
 func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
@@ -211,7 +214,7 @@ func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, w
 	return true
 }
 
-func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, who *caller, unknown int) {
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, who *caller, unknown int, body []byte) {
 	switch m.Method {
 	case "ping":
 		rpcResult(w, m.ID, map[string]any{})
@@ -226,36 +229,65 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 			s.refuse(w, r, "invalid")
 			return
 		}
-		var tools []any
-		for _, t := range Tools {
-			tools = append(tools, map[string]any{"name": t.Name, "description": t.Description, "inputSchema": map[string]any{"type": "object"}})
+		result := map[string]any{"tools": s.list(who)}
+		if stateless(m.meta("protocolVersion")) {
+			result["cacheScope"], result["ttlMs"] = s.Policy.CacheScope, 60_000
 		}
-		rpcResult(w, m.ID, map[string]any{"tools": tools})
+		rpcResult(w, m.ID, result)
 	case "tools/call":
-		s.call(w, r, m, who)
+		s.call(w, r, m, who, body)
 	default:
 		rpcError(w, unknown, m.ID, -32601, "Method not found")
 	}
 }
 
-func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
+func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *caller, body []byte) {
+	p := &s.Policy
 	name, _ := m.Params["name"].(string)
 	for _, t := range Tools {
-		if t.Name != s.Policy.toolName(name) {
+		if t.Name != p.toolName(name) {
 			continue
 		}
-		if !s.permits(who, name, t.Scope) {
+		if p.ActsFirst {
+			s.act(r.Context(), t.Name, m, who)
+		}
+		if !s.permitted(who, name, t.Scope, body) {
 			s.insufficient(w, r, t.Scope, m.ID)
 			return
 		}
-		text := "done"
-		if name == "whoami" {
-			text = who.user
+		text, done := s.act(r.Context(), t.Name, m, who)
+		if !done {
+			return // cancelled: no answer is due
 		}
 		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}})
 		return
 	}
 	rpcError(w, http.StatusOK, m.ID, -32602, "Unknown tool")
+}
+
+// permitted judges a call as the policy looks at it.
+func (s *Server) permitted(who *caller, name, scope string, body []byte) bool {
+	p := &s.Policy
+	if p.FirstName { // the flaw: what is judged is not what runs
+		for _, found := range anyName.FindAllSubmatch(body, -1) {
+			if known, ok := scopeOf(string(found[1])); ok {
+				name, scope = string(found[1]), known
+				break
+			}
+		}
+	}
+	return p.CallsHidden && !s.lists(who, name, scope) || s.permits(who, name, scope)
+}
+
+var anyName = regexp.MustCompile(`"name"\s*:\s*"([^"]*)"`)
+
+func scopeOf(name string) (scope string, known bool) {
+	for _, t := range Tools {
+		if t.Name == name {
+			return t.Scope, true
+		}
+	}
+	return "", false
 }
 
 // stream opens the server-sent event stream of a session.
@@ -328,7 +360,9 @@ func (s *Server) permits(who *caller, tool, scope string) bool {
 	if p.ScopeSubstring {
 		return strings.Contains(strings.ToLower(strings.Join(who.scopes, " ")), scope)
 	}
-	return slices.Contains(who.scopes, scope)
+	return slices.ContainsFunc(who.scopes, func(held string) bool {
+		return held == scope || slices.Contains(p.Implies[held], scope) || p.ImpliesUpwards && slices.Contains(p.Implies[scope], held)
+	})
 }
 
 // insufficient refuses a call for its scope (OAuth 2.1 section 5.3.2).

@@ -36,6 +36,10 @@ type Server struct {
 	sessions map[string]*session
 	known    map[string]bool // remote addresses once authorized
 	last     string          // the user of the last bearer token
+	current  string          // the user of the request that came last
+	listed   []any           // the list of tools that was made last
+	notes    []string
+	cancels  map[string]chan struct{} // by the id of the call
 }
 
 type session struct {
@@ -49,6 +53,7 @@ var Tools = []struct{ Name, Scope, Description string }{
 	{"whoami", "", "Tells who the caller is"},
 	{"read_note", "notes:read", "Reads a note"},
 	{"write_note", "notes:write", "Writes a note"},
+	{"list_notes", "", "Lists what was written"},
 	{"admin_reset", "notes:admin", "Deletes all notes"},
 }
 
@@ -58,7 +63,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}}, nil
 }
 
 // Close ends every open stream.
@@ -197,6 +202,12 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, cause)
 		return
 	}
+	if p.UserFromHeader && r.Header.Get("X-User-Id") != "" {
+		who.user = r.Header.Get("X-User-Id")
+	}
+	s.mu.Lock()
+	s.current = who.user
+	s.mu.Unlock()
 	if door := p.ScopeAtTheDoor; door != "" && who.static == nil && !slices.Contains(who.scopes, door) {
 		s.insufficient(w, r, door, nil)
 		return

@@ -95,6 +95,20 @@ func minted() {
 		}
 	})
 
+	// The path is part of the identifier (MCP Authorization, Canonical Server URI).
+	Must("RS-AUD-SIBLING", func(t *T) {
+		resource := t.Resource().Object.String("resource")
+		u, err := url.Parse(resource)
+		if err != nil || strings.Trim(u.Path, "/") == "" {
+			t.NotApplicable("the published resource has no path: %s", resource)
+		}
+		origin := u.Scheme + "://" + u.Host
+		refused(t, map[string]any{"another path of the same host": origin + "/mcpauth-sibling", "a path beside it": resource + "-sibling"})
+		if ex := t.Use(t.Mint(map[string]any{"aud": origin})); t.Served(ex) {
+			t.Advise(ex, "the published resource "+resource+" as audience", "its origin alone is accepted")
+		}
+	})
+
 	Should("RS-AUD-NORMALISATION", func(t *T) {
 		resource := t.Resource().Object.String("resource")
 		if ex := t.Use(t.Mint(map[string]any{"aud": resource})); !t.Served(ex) {

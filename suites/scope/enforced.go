@@ -120,19 +120,12 @@ func enforced() {
 	})
 
 	Must("RS-SCOPE-EVERY-TOOL", func(t *T) {
-		all := t.OrdinaryScopes()
 		var ownError []string
 		for _, tool := range t.Tools {
 			if tool.Scope == "" {
 				continue
 			}
-			var others []string
-			for _, s := range all {
-				if s != tool.Scope {
-					others = append(others, s)
-				}
-			}
-			ex := t.CallTool(t.Scoped(others...), tool)
+			ex := t.CallTool(t.Scoped(t.Lacking(tool.Scope)...), tool)
 			switch {
 			case expect.Ran(ex):
 				t.Finding(ex, tool.Name, "a refusal without the scope "+tool.Scope, "it runs")
@@ -156,6 +149,38 @@ func enforced() {
 		if len(ownError) > 0 && t.Unmistaken() {
 			t.Inconclusive("%s: a result with isError even with the scope, so a refusal cannot be told from it; give arguments that work", strings.Join(ownError, ", "))
 		}
+	})
+
+	Must("RS-SCOPE-HIERARCHY", func(t *T) {
+		tried := 0
+		for _, small := range t.ScopedTools() {
+			for broad, implied := range Sorted(t.Implies) {
+				if !slices.Contains(implied, small.Scope) {
+					continue
+				}
+				if ex := t.CallTool(t.Scoped(small.Scope), small); !expect.Ran(ex) {
+					t.Inconclusive("the control failed: %s with its own scope %s is answered with %s", small.Name, small.Scope, expect.Describe(ex))
+				}
+				tried++
+				if ex := t.CallTool(t.Scoped(broad), small); !expect.Ran(ex) {
+					t.Finding(ex, small.Name, "the scope "+broad+" to be enough, which implies "+small.Scope, expect.Describe(ex))
+				}
+				for _, big := range t.Tools {
+					if big.Scope != broad || expect.Ran(t.CallTool(t.Scoped("mcpauth:other"), big)) {
+						continue // what runs with any token says nothing about scopes that imply each other
+					}
+					if ex := t.CallTool(t.Scoped(small.Scope), big); expect.Ran(ex) {
+						t.Finding(ex, big.Name, "the scope "+small.Scope+" not to imply the broader "+broad, "the tool runs")
+					} else {
+						t.Refused()
+					}
+				}
+			}
+		}
+		if tried == 0 {
+			t.NotTested("it needs a tool that takes a scope which another one implies (tools in the target file)")
+		}
+		t.Controlled()
 	})
 
 	Must("RS-SCOPE-NO-SUBSTRING", func(t *T) {

@@ -15,6 +15,9 @@ import (
 func Register() {
 	Describe("MCP Security Best Practices: Scope Minimization", minimization)
 	Describe("MCP Authorization: Scope Challenge Handling", enforced)
+	Describe("MCP Authorization: what a refused call does", effects)
+	Describe("MCP Tools: lists that depend on the caller", lists)
+	Describe("MCP Authorization: Access Token Privilege Restriction", ownership)
 	Describe("OAuth 2.1 section 1.4.1: Access Token Scope", granted)
 }
 

@@ -18,6 +18,7 @@ func Register() {
 	Describe("MCP Security Best Practices: Session Hijacking", hijacking)
 	Describe("MCP Transports: Session Management", management)
 	Describe("MCP Security Best Practices: Session Hijacking", users)
+	Describe("MCP Transports: requests of several callers at once", isolation)
 }
 
 func hijacking() {

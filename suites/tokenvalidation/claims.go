@@ -96,6 +96,35 @@ func claims() {
 		t.Twin()
 	})
 
+	// A client that acts for itself must not be taken for the user of the same name (RFC 9068 section 5).
+	Practice("RS-TOKEN-CLIENT-USER-CONFUSION", func(t *T) {
+		tool, _ := t.WhoAmI()
+		who := func(changes map[string]any) string {
+			ex := t.CallTool(t.Mint(changes), tool)
+			if !expect.Ran(ex) {
+				t.Inconclusive("%s is answered with %s", tool.Name, expect.Describe(ex))
+			}
+			return strings.TrimSpace(Text(ex))
+		}
+		user := who(map[string]any{"sub": "alice", "client_id": "client-1"})
+		other := who(map[string]any{"sub": "bob", "client_id": "client-1"})
+		t.Controlled()
+		if user == other {
+			if said := who(map[string]any{"sub": "alice", "client_id": "client-2"}); said != user {
+				t.Unmet(nil, "the subject to be the user", "two users of one client are both %s, and one of them with another client is %s", user, said)
+				return
+			}
+			t.NotApplicable("%s says the same of two users", tool.Name)
+		}
+		if said := who(map[string]any{"sub": "bob", "client_id": "alice"}); said == user {
+			t.Unmet(nil, "the subject to be the user", "a token of another user whose client is called alice is taken for %s", said)
+		}
+		machine := t.CallTool(t.Mint(map[string]any{"sub": "alice", "client_id": "alice", "auth_time": nil}), tool)
+		if expect.Ran(machine) && strings.TrimSpace(Text(machine)) == user {
+			t.Advise(machine, "a client that acts for itself to be told from the user of the same name", "both are %s", user)
+		}
+	})
+
 	Must("RS-TOKEN-WRONG-ISS", func(t *T) {
 		own := t.Issuer.Identifier()
 		kinds := map[string]map[string]any{

@@ -1,6 +1,7 @@
 package tokenvalidation
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -29,6 +30,30 @@ func signatures() {
 		f.add(p[0]+"."+p[1], "the third segment left out")
 		f.add(p[0]+"."+p[1]+".AA", "a signature of one byte")
 		f.refused()
+	})
+
+	// CVE-2022-21449 and its relatives: values that verify anything where the arithmetic is not checked first.
+	Must("RS-TOKEN-ECDSA-EDGE", func(t *T) {
+		p := strings.Split(t.Mint(nil), ".")
+		signature, err := base64.RawURLEncoding.DecodeString(p[2])
+		if err != nil {
+			t.Inconclusive("the issuer's signature is no base64url: %v", err)
+		}
+		n := len(signature)
+		one := make([]byte, n)
+		one[n-1] = 1
+		kinds := map[string][]byte{"zeros": make([]byte, n), "one": one, "a zero byte behind": append(slices.Clone(signature), 0), "one byte less": signature[:n-1], "all bits": bytes.Repeat([]byte{0xff}, n)}
+		if alg, _ := t.MintHeader()["alg"].(string); strings.HasPrefix(alg, "ES") {
+			low, high := make([]byte, n), make([]byte, n)
+			low[n-1], high[n/2-1] = 1, 1
+			kinds["r zero, s one"], kinds["r one, s zero"] = low, high
+		}
+		f := &forgeries{t: t}
+		for about, s := range Sorted(kinds) {
+			f.add(p[0]+"."+p[1]+"."+base64.RawURLEncoding.EncodeToString(s), "a signature of %s", about)
+		}
+		f.refused()
+		t.Twin()
 	})
 
 	Must("RS-TOKEN-SIG-TAMPERED", func(t *T) {

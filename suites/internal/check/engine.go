@@ -374,6 +374,18 @@ func (e *Engine) need(t *T, name string) *stop {
 		if _, ok := t.WhoAmI(); !ok {
 			return &stop{reports.NotTested, "it needs a tool that tells who its caller is (tools in the target file, tells: caller)"}
 		}
+	case "tool-effect":
+		if _, _, ok := t.EffectiveTool(); !ok {
+			return &stop{reports.NotTested, "it needs a tool with a scope whose effect another tool shows (tools in the target file, effect)"}
+		}
+	case "object-owned":
+		if !slices.ContainsFunc(e.World.Tools, func(tool Tool) bool { return tool.Private != "" }) {
+			return &stop{reports.NotTested, "it needs a tool whose result only the first user may see (tools in the target file, private)"}
+		}
+	case "scope-hierarchy":
+		if len(e.World.Implies) == 0 {
+			return absent("no scope is declared to imply another (scopes.implies in the target file)")
+		}
 	case "fake-jwt":
 		return e.needIssuer(t)
 	case "access-token-jwt":

@@ -26,6 +26,62 @@ type Tool struct {
 	DeniedOnly  bool
 	// TellsCaller says that its result names the caller.
 	TellsCaller bool
+	// Effect is the tool whose result shows Marker where this one did its work with Marker in its arguments.
+	Effect string
+	// Private is what the result shows to the first user, and to nobody else.
+	Private string
+}
+
+// Marker stands in a tool's arguments for a text that tells one call from another.
+const Marker = "{marker}"
+
+// Marked is the tool with its marker replaced.
+func (tool Tool) Marked(by string) Tool {
+	if tool.Arguments != nil {
+		tool.Arguments, _ = replaced(tool.Arguments, by).(map[string]any)
+	}
+	return tool
+}
+
+func replaced(v any, by string) any {
+	switch v := v.(type) {
+	case string:
+		return strings.ReplaceAll(v, Marker, by)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = replaced(v[i], by)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k := range v {
+			out[k] = replaced(v[k], by)
+		}
+		return out
+	}
+	return v
+}
+
+// EffectiveTool is a declared tool with a scope whose effect another one shows.
+func (t *T) EffectiveTool() (tool, shows Tool, ok bool) {
+	for _, tool := range t.ScopedTools() {
+		if i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == tool.Effect }); tool.Effect != "" && i >= 0 {
+			return tool, t.Tools[i], true
+		}
+	}
+	return Tool{}, Tool{}, false
+}
+
+// Includes reports that a scope, held, is enough where another is needed: it is that one, or one that was declared
+// to imply it.
+func (t *T) Includes(held, needed string) bool {
+	return held == needed || slices.Contains(t.Implies[held], needed)
+}
+
+// Lacking are all declared scopes but those that are enough for one of them.
+func (t *T) Lacking(needed string) []string {
+	return slices.DeleteFunc(slices.Clone(t.OrdinaryScopes()), func(s string) bool { return t.Includes(s, needed) })
 }
 
 // OrdinaryScopes are those that an ordinary minted token has: enough for every tool that may be called.
@@ -152,7 +208,7 @@ func (t *T) ScopedTools() []Tool {
 func (t *T) NarrowTool() (Tool, []string) {
 	tool := t.ScopedTools()[0]
 	for _, other := range t.Tools {
-		if other.Scope != "" && other.Scope != tool.Scope {
+		if other.Scope != "" && !t.Includes(other.Scope, tool.Scope) {
 			for _, swap := range t.ScopedTools() { // one that lacks the scope and may itself be granted
 				if swap.Scope == other.Scope {
 					return tool, []string{other.Scope}

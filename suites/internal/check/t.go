@@ -40,6 +40,8 @@ type World struct {
 	Issuer Issuer
 	// Tools may be called, as the user declared them.
 	Tools []Tool
+	// Implies are the scopes that a broader one includes, as the user declared them.
+	Implies map[string][]string
 	// Credentials are the target's static ones, as the user declared them.
 	Credentials []Credential
 	trust       sync.Once

@@ -1,0 +1,100 @@
+package mcpserver
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// mostNotes is how many notes are kept.
+const mostNotes = 200
+
+// list are the tools that a caller is shown.
+func (s *Server) list(who *caller) []any {
+	tools := []any{}
+	for _, t := range Tools {
+		if s.lists(who, t.Name, t.Scope) {
+			tools = append(tools, map[string]any{"name": t.Name, "description": t.Description, "inputSchema": map[string]any{"type": "object"}})
+		}
+	}
+	if s.Policy.StaleList {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		stale := s.listed
+		if s.listed = tools; stale != nil {
+			return stale
+		}
+	}
+	return tools
+}
+
+func (s *Server) lists(who *caller, name, scope string) bool {
+	return !s.Policy.ListsByScope || s.permits(who, name, scope)
+}
+
+// act does what a tool does; done is false where the call was cancelled.
+func (s *Server) act(ctx context.Context, name string, m *message, who *caller) (text string, done bool) {
+	p := &s.Policy
+	user := who.user
+	if p.SharedUser || p.CancelsAnybody { // flaws that show only between requests that overlap
+		cancelled := s.inFlight(string(m.ID))
+		select {
+		case <-time.After(3 * time.Millisecond):
+		case <-cancelled:
+			return "", false
+		case <-ctx.Done():
+			return "", false
+		}
+	}
+	arguments, _ := m.Params["arguments"].(map[string]any)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.SharedUser {
+		user = s.current
+	}
+	if claimed, ok := arguments["user_id"].(string); ok && p.UserFromArguments {
+		user = claimed
+	}
+	switch name {
+	case "whoami":
+		return user, true
+	case "read_note":
+		if p.EverybodysNotes {
+			user = "alice"
+		}
+		return "a note of " + user, true
+	case "write_note":
+		note, _ := arguments["text"].(string)
+		if s.notes = append(s.notes, note[:min(len(note), 100)]); len(s.notes) > mostNotes {
+			s.notes = s.notes[1:]
+		}
+	case "list_notes":
+		return strings.Join(s.notes, "\n"), true
+	}
+	return "done", true
+}
+
+// inFlight is closed when the call of an id is cancelled.
+func (s *Server) inFlight(id string) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cancels[id] == nil {
+		s.cancels[id] = make(chan struct{})
+	}
+	return s.cancels[id]
+}
+
+// notified takes note of a notification.
+func (s *Server) notified(m *message) {
+	if m.Method != "notifications/cancelled" || !s.Policy.CancelsAnybody {
+		return
+	}
+	id := fmt.Sprint(m.Params["requestId"])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.cancels[id]; c != nil {
+		close(c)
+		delete(s.cancels, id)
+	}
+}

@@ -1,0 +1,186 @@
+package scope
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func effects() {
+	Must("RS-SCOPE-NOT-EXECUTED", func(t *T) {
+		tool, shows, narrow := effective(t)
+		markers := map[string]string{}
+		try := func(about string, send func(tool Tool) *reports.Exchange) {
+			markers[about] = marker()
+			if ex := send(tool.Marked(markers[about])); expect.Ran(ex) {
+				t.Inconclusive("the call %s is served (RS-SCOPE-403-STATUS)", about)
+			}
+			t.Refused()
+		}
+		lacking := t.Scoped(narrow...)
+		try("without the scope", func(tool Tool) *reports.Exchange { return t.CallTool(lacking, tool) })
+		call, refused := t.SessionOf(lacking)
+		if refused == nil { // in an open session, so that nothing but the call itself is refused
+			try("without a token", func(tool Tool) *reports.Exchange { return t.Send(call.Method("tools/call", tool.Params())) })
+			try("with garbage for a token", func(tool Tool) *reports.Exchange {
+				return t.Send(call.Method("tools/call", tool.Params()).With(mcp.Bearer("garbage")))
+			})
+		}
+		ex := seen(t, tool, shows) // by then whatever was begun before has had its time
+		for about, m := range Sorted(markers) {
+			if strings.Contains(Text(ex), m) {
+				t.Finding(ex, about, "a refused call to have no effect", shows.Name+" shows its effect")
+			}
+		}
+	})
+
+	Practice("RS-SCOPE-BODY-AMBIGUITY", func(t *T) {
+		tool, shows, narrow := effective(t)
+		free := shows
+		lacking := t.Scoped(narrow...)
+		call, refused := t.SessionOf(lacking)
+		if refused != nil {
+			t.Inconclusive("no session opens with a token that lacks the scope: %s", expect.Describe(refused))
+		}
+		if ex := t.Send(call.Method("tools/call", tool.Marked(marker()).Params()).With(mcp.Bearer(lacking))); expect.Ran(ex) {
+			t.Inconclusive("%s runs without its scope anyway (RS-SCOPE-EVERY-TOOL)", tool.Name)
+		}
+		markers := map[string]string{}
+		for about, write := range Sorted(ambiguities) {
+			markers[about] = marker()
+			ambiguous := call.Method("tools/call", free.Params()).With(mcp.Bearer(lacking))
+			ambiguous.Header = append(ambiguous.Header, mirrored(ambiguous)...)
+			ambiguous.Body = write(envelope(ambiguous), free.Params(), tool.Marked(markers[about]).Params())
+			if ex := t.Send(ambiguous); expect.Crashed(ex) {
+				t.Finding(ex, about, "an answer below 500", expect.Describe(ex))
+			}
+		}
+		t.Refused()
+		ex := seen(t, tool, shows)
+		for about, m := range Sorted(markers) {
+			if strings.Contains(Text(ex), m) {
+				t.Finding(ex, about, "a message that can be read in two ways not to run the tool that the token may not call", tool.Name+" ran")
+			}
+		}
+	})
+}
+
+// effective is a tool whose effect can be seen, the tool that shows it, and the scopes of a token that lacks its scope.
+func effective(t *T) (tool, shows Tool, narrow []string) {
+	tool, shows, _ = t.EffectiveTool()
+	if shows.Scope != "" {
+		narrow = []string{shows.Scope}
+	}
+	if slices.ContainsFunc(narrow, func(s string) bool { return t.Includes(s, tool.Scope) }) {
+		t.NotTested("it needs %s to take another scope than %s", shows.Name, tool.Name)
+	}
+	return tool, shows, narrow
+}
+
+// seen is what shows the effect, asked once the effect of a call that is allowed can be seen: the control.
+func seen(t *T, tool, shows Tool) *reports.Exchange {
+	broad := t.Scoped(slices.DeleteFunc([]string{tool.Scope, shows.Scope}, func(s string) bool { return s == "" })...)
+	mark := marker()
+	if ex := t.CallTool(broad, tool.Marked(mark)); !expect.Ran(ex) {
+		t.Inconclusive("the control failed: %s with its scope is answered with %s", tool.Name, expect.Describe(ex))
+	}
+	for wait := 10 * time.Millisecond; wait < 3*time.Second; wait *= 2 {
+		if ex := t.CallTool(broad, shows); strings.Contains(Text(ex), mark) {
+			t.Controlled()
+			time.Sleep(wait / 2)
+			return t.CallTool(broad, shows)
+		}
+		time.Sleep(wait)
+	}
+	t.Inconclusive("the control failed: %s does not show what %s did", shows.Name, tool.Name)
+	return nil
+}
+
+func marker() string { return "mcpauth-" + Random(9) }
+
+// mirrored are the fields that describe the message on the stateless wire.
+func mirrored(c mcp.Call) []reports.Field {
+	var out []reports.Field
+	for _, f := range c.Request().Header {
+		if strings.HasPrefix(strings.ToLower(f.Name), "mcp-") && f.Name != "Mcp-Session-Id" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// envelope is what the parameters of the free call need besides name and arguments: the _meta of the stateless wire.
+func envelope(c mcp.Call) string {
+	var message struct {
+		Params struct {
+			Meta json.RawMessage `json:"_meta"`
+		} `json:"params"`
+	}
+	_ = json.Unmarshal([]byte(c.Message()), &message)
+	if len(message.Params.Meta) == 0 {
+		return ""
+	}
+	return `"_meta":` + string(message.Params.Meta) + ","
+}
+
+// ambiguities write a message that is the free call to one reader, and the guarded one to another.
+var ambiguities = map[string]func(meta string, free, guarded map[string]any) string{
+	"the name twice, the free one first": func(meta string, free, guarded map[string]any) string {
+		return request(meta, `"name":%s,"name":%s,"arguments":%s`, free["name"], guarded["name"], guarded["arguments"])
+	},
+	"the name twice, the free one last": func(meta string, free, guarded map[string]any) string {
+		return request(meta, `"name":%s,"name":%s,"arguments":%s`, guarded["name"], free["name"], guarded["arguments"])
+	},
+	"params twice": func(meta string, free, guarded map[string]any) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{%s"name":%s,"arguments":{}},"params":{%s"name":%s,"arguments":%s}}`, meta, text(free["name"]), meta, text(guarded["name"]), text(guarded["arguments"]))
+	},
+	"the method twice": func(meta string, _, guarded map[string]any) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{%s"name":%s,"arguments":%s}}`, meta, text(guarded["name"]), text(guarded["arguments"]))
+	},
+	"a name in another case": func(meta string, free, guarded map[string]any) string {
+		return request(meta, `"name":%s,"Name":%s,"arguments":%s`, free["name"], guarded["name"], guarded["arguments"])
+	},
+	"an escaped member": func(meta string, free, guarded map[string]any) string {
+		return request(meta, `"name":%s,"\u006eame":%s,"arguments":%s`, free["name"], guarded["name"], guarded["arguments"])
+	},
+	"a decoy in the arguments": func(meta string, free, guarded map[string]any) string {
+		decoyed := map[string]any{"name": free["name"]}
+		for k, v := range guarded["arguments"].(map[string]any) {
+			decoyed[k] = v
+		}
+		return request(meta, `"arguments":%s,"name":%s`, decoyed, guarded["name"])
+	},
+	"a list of one": func(meta string, _, guarded map[string]any) string {
+		return "[" + request(meta, `"name":%s,"arguments":%s`, guarded["name"], guarded["arguments"]) + "]"
+	},
+	"a second message after the first": func(meta string, free, guarded map[string]any) string {
+		return request(meta, `"name":%s,"arguments":%s`, free["name"], map[string]any{}) + request(meta, `"name":%s,"arguments":%s`, guarded["name"], guarded["arguments"])
+	},
+	"a byte order mark": func(meta string, _, guarded map[string]any) string {
+		return "\ufeff" + request(meta, `"name":%s,"arguments":%s`, guarded["name"], guarded["arguments"])
+	},
+	"a space after the name": func(meta string, _, guarded map[string]any) string {
+		return request(meta, `"name":%s,"arguments":%s`, guarded["name"].(string)+" ", guarded["arguments"])
+	},
+}
+
+func request(meta, params string, values ...any) string {
+	texts := make([]any, len(values))
+	for i, v := range values {
+		texts[i] = text(v)
+	}
+	return `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{` + meta + fmt.Sprintf(params, texts...) + `}}`
+}
+
+func text(v any) string {
+	b, _ := json.Marshal(v) // strings and decoded YAML always marshal
+	return string(b)
+}

@@ -1,0 +1,94 @@
+package session
+
+import (
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// rounds of requests that overlap.
+const rounds = 20
+
+func isolation() {
+	Must("RS-SESSION-IDENTITY-BLEED", func(t *T) {
+		first, second := observe(t, t.FirstToken()), observe(t, t.SecondToken())
+		told(t, first, second)
+		for range rounds {
+			answers := t.All([]Variant{first.ask("the first user"), second.ask("the second user"), first.without("nobody"), first.as("garbage", "garbage for a token")})
+			judge(t, first, answers[0], "the first user")
+			judge(t, second, answers[1], "the second user")
+			for i, about := range []string{"nobody", "garbage for a token"} {
+				if says := strings.TrimSpace(Text(answers[2+i])); says == first.says || says == second.says {
+					t.Finding(answers[2+i], about, "nobody else's answer", says)
+				}
+			}
+			if !t.Unmistaken() {
+				return
+			}
+		}
+	})
+
+	// Request ids are unique within a session only: two callers may well use the same one at once.
+	Must("RS-SESSION-REQUEST-ID-ISOLATION", func(t *T) {
+		first, second := observe(t, t.FirstToken()), observe(t, t.SecondToken())
+		told(t, first, second)
+		cancel := second.call.Method("notifications/cancelled", map[string]any{"requestId": mcp.ID, "reason": "mcpauth"}).With(mcp.Bearer(second.token))
+		for range rounds {
+			answers := t.All([]Variant{first.ask("the first user"), second.ask("the second user"), Call(cancel, "a cancellation by the second user")})
+			judge(t, first, answers[0], "the first user, whose request id the second used and cancelled")
+			if !t.Unmistaken() {
+				return
+			}
+		}
+	})
+}
+
+// witness is a user in a session who asks who the target thinks it is.
+type witness struct {
+	token, says string
+	call        mcp.Call // in the witness's session, without credentials
+	tool        Tool
+}
+
+func observe(t *T, token string) *witness {
+	tool, _ := t.WhoAmI()
+	call, refused := t.SessionOf(token)
+	if refused != nil {
+		t.Inconclusive("no session opens: %s", expect.Describe(refused))
+	}
+	w := &witness{token: token, tool: tool, call: call.Method("tools/call", tool.Params())}
+	ex := t.Send(w.call.With(mcp.Bearer(token)))
+	if w.says = strings.TrimSpace(Text(ex)); !expect.Ran(ex) || w.says == "" {
+		t.Inconclusive("the control failed: %s is answered with %s", tool.Name, expect.Describe(ex))
+	}
+	return w
+}
+
+// told ends the check where the answers do not tell the users apart.
+func told(t *T, first, second *witness) {
+	if first.says == second.says {
+		t.NotApplicable("%s says the same of both users: %q", first.tool.Name, first.says)
+	}
+	t.Controlled()
+}
+
+func (w *witness) ask(about string) Variant {
+	return Call(w.call.With(mcp.Bearer(w.token)), "%s", about)
+}
+func (w *witness) without(about string) Variant { return Call(w.call, "%s", about) }
+func (w *witness) as(token, about string) Variant {
+	return Call(w.call.With(mcp.Bearer(token)), "%s", about)
+}
+
+// judge expects a witness to be told what it was told when it asked alone.
+func judge(t *T, w *witness, ex *reports.Exchange, about string) {
+	if says := strings.TrimSpace(Text(ex)); !expect.Ran(ex) {
+		t.Finding(ex, about, "an answer", expect.Describe(ex))
+	} else if says != w.says {
+		t.Finding(ex, about, "to be told "+w.says, says)
+	}
+}
