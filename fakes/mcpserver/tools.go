@@ -37,7 +37,7 @@ func (s *Server) lists(who *caller, name, scope string) bool {
 func (s *Server) act(ctx context.Context, name string, m *message, who *caller) (text string, done bool) {
 	p := &s.Policy
 	user := who.user
-	if p.SharedUser || p.CancelsAnybody { // flaws that show only between requests that overlap
+	if (p.SharedUser || p.CancelsAnybody) && name == "whoami" { // flaws that show only between requests that overlap
 		cancelled := s.inFlight(string(m.ID))
 		select {
 		case <-time.After(3 * time.Millisecond):

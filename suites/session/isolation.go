@@ -15,8 +15,7 @@ const rounds = 20
 
 func isolation() {
 	Must("RS-SESSION-IDENTITY-BLEED", func(t *T) {
-		first, second := observe(t, t.FirstToken()), observe(t, t.SecondToken())
-		told(t, first, second)
+		first, second := pair(t)
 		for range rounds {
 			answers := t.All([]Variant{first.ask("the first user"), second.ask("the second user"), first.without("nobody"), first.as("garbage", "garbage for a token")})
 			judge(t, first, answers[0], "the first user")
@@ -34,8 +33,7 @@ func isolation() {
 
 	// Request ids are unique within a session only: two callers may well use the same one at once.
 	Must("RS-SESSION-REQUEST-ID-ISOLATION", func(t *T) {
-		first, second := observe(t, t.FirstToken()), observe(t, t.SecondToken())
-		told(t, first, second)
+		first, second := pair(t)
 		cancel := second.call.Method("notifications/cancelled", map[string]any{"requestId": mcp.ID, "reason": "mcpauth"}).With(mcp.Bearer(second.token))
 		for range rounds {
 			answers := t.All([]Variant{first.ask("the first user"), second.ask("the second user"), Call(cancel, "a cancellation by the second user")})
@@ -68,12 +66,17 @@ func observe(t *T, token string) *witness {
 	return w
 }
 
-// told ends the check where the answers do not tell the users apart.
-func told(t *T, first, second *witness) {
-	if first.says == second.says {
-		t.NotApplicable("%s says the same of both users: %q", first.tool.Name, first.says)
+// pair are two users whom the target tells apart. Each is asked again where it seems not to: on a target that mixes
+// callers up, the answer may be that of a third.
+func pair(t *T) (first, second *witness) {
+	for range 5 {
+		if first, second = observe(t, t.FirstToken()), observe(t, t.SecondToken()); first.says != second.says {
+			t.Controlled()
+			return first, second
+		}
 	}
-	t.Controlled()
+	t.NotApplicable("%s says the same of both users: %q", first.tool.Name, first.says)
+	return nil, nil
 }
 
 func (w *witness) ask(about string) Variant {
