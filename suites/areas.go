@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"github.com/mcpauth/conformance/suites/abuse"
 	"github.com/mcpauth/conformance/suites/audience"
 	"github.com/mcpauth/conformance/suites/authorization"
 	"github.com/mcpauth/conformance/suites/challenge"
@@ -46,6 +47,7 @@ var areas = []check.Area{
 	{Name: "scope", Register: scope.Register},
 	{Name: "tokenvalidation", Register: tokenvalidation.Register},
 	{Name: "credentials", Register: credentials.Register},
+	{Name: "abuse", Register: abuse.Register},
 	{Name: "session", Register: session.Register},
 	{Name: "transport", Register: transport.Register},
 }

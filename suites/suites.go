@@ -60,6 +60,8 @@ type Config struct {
 	Tools []Tool
 	// Implies are the scopes that a broader one includes: of "notes:admin", say, "notes:write".
 	Implies map[string][]string
+	// BodyLimit is the size in bytes of the largest message that the target is meant to take; 0 leaves it untested.
+	BodyLimit int
 	// Credentials are static tokens and API keys.
 	Credentials []Credential
 	// Documents, if set, serves client ID metadata documents at an address that the authorization server can
@@ -261,7 +263,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if err == nil {
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
-	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Tools: cfg.tools(), Credentials: cfg.credentials(), Implies: cfg.Implies}
+	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Tools: cfg.tools(), Credentials: cfg.credentials(), Implies: cfg.Implies, BodyLimit: cfg.BodyLimit}
 	if cfg.Issuer != nil {
 		s.world.Issuer = cfg.Issuer
 	}

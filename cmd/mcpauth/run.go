@@ -175,6 +175,7 @@ func (o *options) demo(c *cobra.Command) error {
 		}
 		cfg.Tools = append(cfg.Tools, tool)
 	}
+	cfg.BodyLimit = mcpserver.MostBody
 	cfg.Implies = map[string][]string{"notes:admin": {"notes:write"}}
 	for _, c := range r.MCP.Static {
 		credential := suites.Credential{Name: c.Name, Value: c.Value, User: c.User, Tools: c.Tools, Withdrawn: c.Withdrawn}

@@ -29,6 +29,7 @@ type targetFile struct {
 		Revisions []string          `yaml:"revisions"`
 		Headers   map[string]secret `yaml:"headers"`
 		Origins   []string          `yaml:"origins"`
+		BodyLimit int               `yaml:"body_limit"`
 	} `yaml:"target"`
 	Login struct {
 		Driver string `yaml:"driver"`
@@ -209,6 +210,9 @@ func (t *targetFile) check(p *problems, n *yaml.Node) {
 	if t.Version != 1 {
 		p.add(n, "version %d: want version: 1", t.Version)
 	}
+	if t.Target.BodyLimit < 0 || t.Target.BodyLimit > 0 && t.Target.BodyLimit < 4096 {
+		p.add(n, "target.body_limit %d: want the bytes of the largest message, at least 4096", t.Target.BodyLimit)
+	}
 	if t.Target.URL == "" {
 		p.add(n, "target.url is missing")
 	}
@@ -297,6 +301,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 	if cfg.Revisions == nil {
 		cfg.Revisions = t.Target.Revisions
 	}
+	cfg.BodyLimit = t.Target.BodyLimit
 	cfg.Origins = append(cfg.Origins, t.Target.Origins...)
 	for name, v := range t.Target.Headers {
 		cfg.Header = append(cfg.Header, reports.Field{Name: name, Value: resolve("target.headers."+name, v)})

@@ -136,6 +136,9 @@ func (s *Server) verify(r *http.Request, token string) *caller {
 		return nil
 	}
 	parts := strings.Split(token, ".")
+	if p.JWECrash && len(parts) == 5 && len(parts[0]) > 20 {
+		panic(http.ErrAbortHandler) // the flaw
+	}
 	if len(parts) != 3 {
 		return nil
 	}

@@ -93,6 +93,15 @@ type Policy struct {
 	EverybodysNotes   bool                // true: everybody reads the same notes
 	ClientIsUser      bool                // true: the user is the token's client_id
 	SampleToken       string
+	MostBody          int64 // bytes
+	Compressed        bool  // true: compressed messages are unpacked whole, and are too much
+	DeepCrash         bool  // true: a deep message crashes
+	JWECrash          bool  // true: an encrypted token crashes
+	LogsToken         bool  // true: a tool's result shows the caller's token
+	DebugTool         bool  // true: debug_env is listed
+	KeyParameter      bool  // true: a tool takes an API key, mirrored into a header field
+	OpensFiles        bool  // true: resources are opened by whatever path they name
+	EchoesPath        bool  // true: the page for an unknown path shows it unescaped
 
 	// Static tokens and API keys.
 	StaticPrefix    bool   // true: a known token with more after it counts
@@ -177,7 +186,7 @@ func Strict() Policy {
 		StrictSyntax: true, Verify: true, VerifySignature: true, RefuseNone: true, RefuseSymmetric: true, RefuseEmbedded: true,
 		RefuseKidPath: true, RefuseWeakSecret: true, KidOnly: true, CheckRevocation: true,
 		RefuseCritical: true, RefuseDuplicates: true, CheckExpiry: true, RequireExpiry: true, CheckNotBefore: true, Leeway: 30 * time.Second,
-		CheckAudience: true, RequireAudience: true, RequireSubject: true, CheckScopes: true, ListsByScope: true, CacheScope: "private",
+		CheckAudience: true, RequireAudience: true, RequireSubject: true, CheckScopes: true, ListsByScope: true, CacheScope: "private", MostBody: MostBody,
 		Implies: map[string][]string{"notes:admin": {"notes:write"}}, ScopeStatus: http.StatusForbidden,
 		Status: http.StatusUnauthorized, ScopeInField: true, MostToken: 16 << 10,
 		PRMPath: true, PRMRoot: true, PRMType: "application/json", PRMCORS: true, FixedHost: true,

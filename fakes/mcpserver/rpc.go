@@ -173,7 +173,7 @@ func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, 
 		s.mu.Unlock()
 		w.Header().Set("Mcp-Session-Id", id)
 	}
-	capabilities := map[string]any{"tools": map[string]any{}}
+	capabilities := map[string]any{"tools": map[string]any{}, "resources": map[string]any{}}
 	for k, v := range p.Capabilities {
 		capabilities[k] = v
 	}
@@ -219,7 +219,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 	case "ping":
 		rpcResult(w, m.ID, map[string]any{})
 	case "server/discover":
-		capabilities := map[string]any{"tools": map[string]any{}}
+		capabilities := map[string]any{"tools": map[string]any{}, "resources": map[string]any{}}
 		for k, v := range s.Policy.Capabilities {
 			capabilities[k] = v
 		}
@@ -234,6 +234,10 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 			result["cacheScope"], result["ttlMs"] = s.Policy.CacheScope, 60_000
 		}
 		rpcResult(w, m.ID, result)
+	case "resources/list":
+		rpcResult(w, m.ID, map[string]any{"resources": []any{map[string]any{"uri": "note://notes/1", "name": "The first note"}}})
+	case "resources/read":
+		s.readResource(w, m)
 	case "tools/call":
 		s.call(w, r, m, who, body)
 	default:
@@ -258,6 +262,9 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 		text, done := s.act(r.Context(), t.Name, m, who)
 		if !done {
 			return // cancelled: no answer is due
+		}
+		if p.LogsToken {
+			text += " " + r.Header.Get("Authorization") // the flaw
 		}
 		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}})
 		return

@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"encoding/json"
@@ -57,6 +58,9 @@ var Tools = []struct{ Name, Scope, Description string }{
 	{"admin_reset", "notes:admin", "Deletes all notes"},
 }
 
+// MostBody is the size in bytes of the largest message that is taken.
+const MostBody = 1 << 20
+
 // New makes a server. Close it to end its streams.
 func New(c Config) (*Server, error) {
 	u, err := url.Parse(c.Resource)
@@ -73,7 +77,7 @@ const prm = "/.well-known/oauth-protected-resource"
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
-	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	r.Body = http.MaxBytesReader(w, r.Body, p.MostBody)
 	if p.CheckHost && !s.hostAllowed(r.Host) {
 		http.Error(w, "unknown host", http.StatusForbidden)
 		return
@@ -92,6 +96,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case p.Fallback:
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, "<!doctype html><title>App</title><div id=app></div>")
+	case p.EchoesPath:
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprintf(w, "<h1>%s</h1>", path) // the flaw
 	default:
 		http.NotFound(w, r)
 	}
@@ -193,6 +201,9 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
 		return
+	}
+	if p.Compressed && r.Header.Get("Content-Encoding") == "gzip" || p.DeepCrash && bytes.Contains(body, bytes.Repeat([]byte("["), 5000)) {
+		panic(http.ErrAbortHandler) // the flaw
 	}
 	who, cause := s.authenticate(r, body)
 	if who == nil && s.exempt(r, body) {

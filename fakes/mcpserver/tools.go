@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -14,9 +15,20 @@ const mostNotes = 200
 func (s *Server) list(who *caller) []any {
 	tools := []any{}
 	for _, t := range Tools {
-		if s.lists(who, t.Name, t.Scope) {
-			tools = append(tools, map[string]any{"name": t.Name, "description": t.Description, "inputSchema": map[string]any{"type": "object"}})
+		if !s.lists(who, t.Name, t.Scope) {
+			continue
 		}
+		properties := map[string]any{}
+		if t.Name == "write_note" {
+			properties["text"] = map[string]any{"type": "string"}
+		}
+		if s.Policy.KeyParameter {
+			properties["api_key"] = map[string]any{"type": "string", "x-mcp-header": "Api-Key"}
+		}
+		tools = append(tools, map[string]any{"name": t.Name, "description": t.Description, "inputSchema": map[string]any{"type": "object", "properties": properties}})
+	}
+	if s.Policy.DebugTool {
+		tools = append(tools, map[string]any{"name": "debug_env", "inputSchema": map[string]any{"type": "object"}})
 	}
 	if s.Policy.StaleList {
 		s.mu.Lock()
@@ -31,6 +43,20 @@ func (s *Server) list(who *caller) []any {
 
 func (s *Server) lists(who *caller, name, scope string) bool {
 	return !s.Policy.ListsByScope || s.permits(who, name, scope)
+}
+
+// readResource reads the one note there is.
+func (s *Server) readResource(w http.ResponseWriter, m *message) {
+	uri, _ := m.Params["uri"].(string)
+	text := "the first note"
+	switch {
+	case s.Policy.OpensFiles && strings.HasSuffix(uri, "../etc/passwd"):
+		text = "root:x:0:0:root:/root:/bin/sh\n" // what the flaw would find
+	case uri != "note://notes/1":
+		rpcError(w, http.StatusOK, m.ID, -32002, "Resource not found")
+		return
+	}
+	rpcResult(w, m.ID, map[string]any{"contents": []any{map[string]any{"uri": uri, "mimeType": "text/plain", "text": text}}})
 }
 
 // act does what a tool does; done is false where the call was cancelled.

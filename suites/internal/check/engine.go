@@ -386,6 +386,10 @@ func (e *Engine) need(t *T, name string) *stop {
 		if len(e.World.Implies) == 0 {
 			return absent("no scope is declared to imply another (scopes.implies in the target file)")
 		}
+	case "declared-size":
+		if e.World.BodyLimit == 0 {
+			return &stop{reports.NotTested, "it needs the size of the largest message that the target is meant to take (target.body_limit in the target file)"}
+		}
 	case "fake-jwt":
 		return e.needIssuer(t)
 	case "access-token-jwt":

@@ -42,6 +42,8 @@ type World struct {
 	Tools []Tool
 	// Implies are the scopes that a broader one includes, as the user declared them.
 	Implies map[string][]string
+	// BodyLimit is the size in bytes of the largest message that the target is meant to take; 0 where not declared.
+	BodyLimit int
 	// Credentials are the target's static ones, as the user declared them.
 	Credentials []Credential
 	trust       sync.Once

@@ -78,6 +78,18 @@ func (o *Object) Object(name string) *Object {
 	return sub
 }
 
+// Names returns the names of the members, in their order.
+func (o *Object) Names() []string {
+	if o == nil {
+		return nil
+	}
+	var out []string
+	for _, m := range o.Members {
+		out = append(out, m.Name)
+	}
+	return out
+}
+
 // Duplicates returns the names that stand more than once in the object itself.
 func (o *Object) Duplicates() []string {
 	seen, twice := map[string]int{}, []string(nil)

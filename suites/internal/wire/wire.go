@@ -148,13 +148,22 @@ var ErrBudget = errors.New("the run's request limit is spent")
 // get an answer is in its Error. Redirects are answers like any other.
 func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exchange {
 	ex := &reports.Exchange{Number: int(c.number.Add(1)), Check: check, Started: time.Now()}
-	ex.Request = reports.Request{Method: req.Method, URL: req.URL, Body: req.Body, Raw: req.Raw != nil}
+	ex.Request = reports.Request{Method: req.Method, URL: req.URL, Body: recorded(req.Body), Raw: req.Raw != nil}
 	err := c.do(ctx, check, req, ex)
 	if err != nil {
 		ex.Error = plain(err)
 	}
 	ex.Duration = reports.Since(ex.Started)
 	return ex
+}
+
+// recorded is a request body as it is kept: of a very long one only the beginning.
+func recorded(body string) string {
+	const long, kept = 64 << 10, 2 << 10
+	if len(body) <= long {
+		return body
+	}
+	return fmt.Sprintf("%s… (%d bytes in all)", strings.ToValidUTF8(body[:kept], ""), len(body))
 }
 
 func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.Exchange) error {

@@ -1,0 +1,163 @@
+// Package abuse holds the checks on what a server gives away, and bears.
+package abuse
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// Register registers the area.
+func Register() {
+	Describe("MCP Tools: Security Considerations", output)
+	Describe("RFC 9110 section 5.5: values in fields", injection)
+	Describe("MCP Resources: Security Considerations", resources)
+	Describe("OWASP Denial of Service Cheat Sheet: what a server bears", load)
+}
+
+// tokenShaped are texts that are credentials by their form.
+var tokenShaped = map[string]*regexp.Regexp{
+	"a JWT":            regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}`),
+	"a secret key":     regexp.MustCompile(`\b(sk|rk)-[A-Za-z0-9_-]{24,}`),
+	"a GitHub token":   regexp.MustCompile(`\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,})`),
+	"an AWS key":       regexp.MustCompile(`\bAKIA[0-9A-Z]{16}\b`),
+	"an Authorization": regexp.MustCompile(`(?i)authorization["']?\s*[:=]\s*["']?bearer\s+[A-Za-z0-9._~+/-]{16,}`),
+}
+
+func output() {
+	Must("RS-ABUSE-SECRETS-IN-OUTPUT", func(t *T) {
+		own := map[string]string{"the access token": t.Token()}
+		if i := strings.LastIndexByte(t.Token(), '.'); i > 0 && len(t.Token())-i > 16 {
+			own["the access token's signature"] = t.Token()[i+1:]
+		}
+		for _, c := range t.Credentials {
+			own[c.Name] = c.Value
+		}
+		for _, ex := range everything(t) {
+			if ex.Response == nil {
+				continue
+			}
+			for about, secret := range Sorted(own) {
+				if len(secret) >= 8 && strings.Contains(ex.Response.Body, secret) {
+					t.Finding(ex, about, "no credential in an answer", "it is in the answer to "+asked(ex))
+				}
+			}
+			for about, form := range Sorted(tokenShaped) {
+				for _, found := range form.FindAllString(ex.Response.Body, 3) {
+					if t.Hide(found); !slices.Contains([]string{t.Token()}, found) {
+						t.Advise(ex, "no credential in an answer", "%s, or what looks like one, is in the answer to %s", about, asked(ex))
+					}
+				}
+			}
+		}
+		t.Controlled()
+	})
+
+	Practice("RS-ABUSE-DEBUG-TOOLS", func(t *T) {
+		for _, tool := range listed(t) {
+			words := words(tool.String("name"))
+			if i := slices.IndexFunc(words, func(w string) bool { return slices.Contains(debugging, w) }); i >= 0 || strings.Contains(strings.Join(words, " "), "echo headers") {
+				t.Advise(nil, "no tools for debugging on a server that others use", "the tool %q is listed; what it shows was not looked at", tool.String("name"))
+			}
+		}
+	})
+
+	Should("RS-ABUSE-SENSITIVE-PARAMETERS", func(t *T) {
+		tools := listed(t)
+		if len(tools) == 0 {
+			t.NotApplicable("no tools are listed")
+		}
+		for _, tool := range tools {
+			properties := tool.Object("inputSchema").Object("properties")
+			for _, name := range properties.Names() {
+				if !credentialLike(name) {
+					continue
+				}
+				about := "the parameter " + name + " of " + tool.String("name")
+				if mirrored := properties.Object(name).String("x-mcp-header"); mirrored != "" && t.Since("2026-07-28") {
+					t.Finding(nil, about, "no credential mirrored into a header field", "x-mcp-header: "+mirrored)
+				} else {
+					t.Advise(nil, "credentials in the Authorization field, or asked for by URL elicitation", "%s takes one, by its name", about)
+				}
+			}
+		}
+	})
+}
+
+var debugging = []string{"debug", "debugger", "dump", "environ", "env", "impersonate", "inspect"}
+
+// credentialLike judges a parameter's name by whole words. Cursors are called tokens too.
+func credentialLike(name string) bool {
+	words := words(name)
+	joined := strings.Join(words, " ")
+	if slices.ContainsFunc([]string{"next", "page", "cursor", "continuation", "max", "tokens", "count", "limit", "id", "sync"}, func(w string) bool { return slices.Contains(words, w) }) {
+		return false
+	}
+	return slices.ContainsFunc([]string{"token", "password", "passwd", "secret", "credential", "credentials", "pat", "cookie", "ssn"}, func(w string) bool { return slices.Contains(words, w) }) ||
+		strings.Contains(joined, "api key") || strings.Contains(joined, "apikey") || strings.Contains(joined, "private key")
+}
+
+var wordBoundary = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// words splits a name at its case changes and separators.
+func words(name string) []string {
+	return strings.FieldsFunc(strings.ToLower(wordBoundary.ReplaceAllString(name, "$1 $2")), func(r rune) bool { return strings.ContainsRune(" _-./:", r) })
+}
+
+// everything an ordinary client asks for, and some mistakes.
+func everything(t *T) []*reports.Exchange {
+	call, refused := t.SessionOf(t.Token())
+	if refused != nil {
+		t.Inconclusive("no session opens: %s", expect.Describe(refused))
+	}
+	call = call.With(mcp.Bearer(t.Token()))
+	out := []*reports.Exchange{t.Send(t.Call().With(t.Good()))}
+	for method, params := range Sorted(map[string]map[string]any{
+		"tools/list": nil, "resources/list": nil, "prompts/list": nil, "resources/templates/list": nil, "logging/setLevel": {"level": "debug"},
+		"mcpauth/no-such-method": nil, "resources/read": {"uri": "mcpauth://no-such-resource"}, "prompts/get": {"name": "mcpauth_no_such_prompt"},
+	}) {
+		out = append(out, t.Send(call.Method(method, params)))
+	}
+	for _, tool := range append(slices.Clone(t.Tools), Tool{Name: "mcpauth_no_such_tool"}) {
+		if !tool.DeniedOnly {
+			out = append(out, t.Send(call.Method("tools/call", tool.Params())), t.Send(call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": "no object"})))
+		}
+	}
+	return out
+}
+
+// asked names what an exchange asked for.
+func asked(ex *reports.Exchange) string {
+	o, _, err := document.ParseObject(ex.Request.Body)
+	if err != nil {
+		return "the request"
+	}
+	if name := o.Object("params").String("name"); name != "" {
+		return o.String("method") + " of " + name
+	}
+	return o.String("method")
+}
+
+// listed are the tools that the target lists for the valid token.
+func listed(t *T) []*document.Object {
+	ex := t.CallMethod(t.Token(), "tools/list")
+	if !expect.Accepted(ex) {
+		t.Inconclusive("tools/list is answered with %s", expect.Describe(ex))
+	}
+	v, _ := mcp.Read(ex).Result.Get("tools")
+	list, _ := v.([]any)
+	var out []*document.Object
+	for _, v := range list {
+		if o, ok := v.(*document.Object); ok {
+			out = append(out, o)
+		}
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+package abuse
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// tooLong is when an answer to a costly request is late.
+const tooLong = 5 * time.Second
+
+func load() {
+	Practice("RS-ABUSE-BODY-LIMIT", func(t *T) {
+		limit := t.BodyLimit
+		for about, anonymous := range Sorted(map[string]bool{"with the valid token": false, "without a token": true}) {
+			call := t.Call()
+			if !anonymous {
+				call = call.With(t.Good())
+				if ex := t.Send(padded(call, limit-1024)); !t.Served(ex) {
+					t.Finding(ex, about, fmt.Sprintf("a body of %d bytes to be served, 1 KiB below the limit", limit-1024), expect.Describe(ex))
+				}
+			}
+			for _, size := range []int{limit + 1024, min(10*limit, most)} {
+				switch ex := t.Send(padded(call, size)); {
+				case t.Served(ex):
+					t.Finding(ex, about, fmt.Sprintf("a refusal of %d bytes, as the limit is %d", size, limit), "the request is served")
+				case expect.Status(ex) >= 500:
+					t.Finding(ex, about, "a refusal with HTTP 413", expect.Describe(ex))
+				default: // a server may close the connection on who goes on sending
+					t.Refused()
+				}
+			}
+		}
+		t.Control()
+	})
+
+	Practice("RS-ABUSE-DECOMPRESSION", func(t *T) {
+		for about, call := range Sorted(bombs(t)) {
+			began := time.Now()
+			ex := t.Send(call)
+			switch took := time.Since(began); {
+			case expect.Crashed(ex):
+				t.Finding(ex, about, "an answer below 500", expect.Describe(ex))
+			case took > tooLong:
+				t.Finding(ex, about, "an answer within 5 s", fmt.Sprintf("it took %.1f s", took.Seconds()))
+			default:
+				t.Refused()
+			}
+		}
+		t.Control() // and it lives
+	})
+
+	Practice("RS-ABUSE-JWE-COST", func(t *T) {
+		if ex := t.Send(t.Call().With(mcp.Bearer("a.b.c.d.e"))); expect.Crashed(ex) {
+			t.Inconclusive("a token of five segments is answered with %s whatever it holds (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
+		}
+		for about, token := range Sorted(costly()) {
+			began := time.Now()
+			ex := t.Send(t.Call().With(mcp.Bearer(t.Hide(token))))
+			if t.Expect(ex, "%s", about).To(expect.RefuseAnyway()); time.Since(began) > tooLong {
+				t.Finding(ex, about, "an answer within 5 s", fmt.Sprintf("it took %.1f s", time.Since(began).Seconds()))
+			}
+		}
+	})
+}
+
+// most is the largest body that is sent.
+const most = 16 << 20
+
+// padded is a call whose message has a size, in bytes.
+func padded(c mcp.Call, size int) mcp.Call {
+	params := map[string]any{}
+	for k, v := range c.Params {
+		params[k] = v
+	}
+	params["mcpauth"] = ""
+	c.Params = params
+	params["mcpauth"] = strings.Repeat("a", max(0, size-len(c.Message())))
+	return c
+}
+
+// bombs are calls with the valid token that grow where they are read without care.
+func bombs(t *T) map[string]mcp.Call {
+	call := t.Call().With(t.Good())
+	with := func(params string) mcp.Call {
+		c := call.With(mirror(call)...)
+		c.Body = `{"jsonrpc":"2.0","id":1,"method":"` + call.RPC + `","params":{"mcpauth":` + params + `}}`
+		return c
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, _ = w.Write(bytes.Repeat([]byte(" "), most)) // a buffer takes everything
+	_ = w.Close()
+	unpacking := call.With(append(mirror(call), mcp.Field("Content-Encoding", "gzip"))...)
+	unpacking.Body = packed.String()
+	return map[string]mcp.Call{
+		"16 MiB of spaces, compressed": unpacking,
+		"lists 1,000 deep":             with(strings.Repeat("[", 1_000) + strings.Repeat("]", 1_000)),
+		"lists 100,000 deep":           with(strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)),
+		"objects 10,000 deep":          with(strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000)),
+		"a number of 500,000 digits":   with(strings.Repeat("9", 500_000)),
+		"100,000 escaped characters":   with(`"` + strings.Repeat(`\u0041`, 100_000) + `"`),
+	}
+}
+
+// mirror are the fields that Call would set for the message itself.
+func mirror(c mcp.Call) []reports.Field {
+	var out []reports.Field
+	for _, f := range c.Request().Header {
+		if strings.HasPrefix(strings.ToLower(f.Name), "mcp-") && f.Name != "Mcp-Session-Id" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// costly are tokens that take long where they are tried: by rounds of key derivation, or by decompression.
+func costly() map[string]string {
+	segment := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	zeros := segment(strings.Repeat("\x00", 40))
+	return map[string]string{
+		"a JWE with two thousand million rounds of PBES2": strings.Join([]string{segment(`{"alg":"PBES2-HS512+A256KW","enc":"A128CBC-HS256","p2c":2000000000,"p2s":"AAAAAAAAAAAAAAAA"}`), zeros, segment(strings.Repeat("\x00", 16)), zeros, segment(strings.Repeat("\x00", 16))}, "."),
+		"a compressed JWE": strings.Join([]string{segment(`{"alg":"dir","enc":"A128CBC-HS256","zip":"DEF"}`), "", segment(strings.Repeat("\x00", 16)), segment(strings.Repeat("\x00", 4096)), segment(strings.Repeat("\x00", 16))}, "."),
+		"a JWS with an exponent of 4,096 bits in its key": segment(`{"alg":"RS256","jwk":{"kty":"RSA","n":"`+segment(strings.Repeat("\xfb", 512))+`","e":"`+segment(strings.Repeat("\xfd", 512))+`"}}`) + "." + segment(`{"sub":"alice"}`) + "." + segment(strings.Repeat("\x01", 512)),
+	}
+}
