@@ -58,6 +58,9 @@ type Tool struct {
 type Target struct {
 	URL  string `json:"url"`
 	Tier string `json:"tier"` // the deepest tier the run had access to
+	// File and Line say where the target is written down; empty and 0 where it was given as a URL only.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
 }
 
 // RevisionStatus says whether the target speaks an MCP revision, and how we know.

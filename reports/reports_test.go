@@ -20,10 +20,12 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/reports/github"
+	"github.com/mcpauth/conformance/reports/har"
 	reporthtml "github.com/mcpauth/conformance/reports/html"
 	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/junit"
 	"github.com/mcpauth/conformance/reports/markdown"
+	"github.com/mcpauth/conformance/reports/sarif"
 )
 
 const secret = "s3cr3t-Value+with/odd=chars\"and\\more"
@@ -290,6 +292,12 @@ func FuzzWriters(f *testing.F) {
 		b.Reset()
 		if err := console.Write(&b, r, console.Options{}); err != nil || bytes.ContainsAny(b.Bytes(), "\x1b\x00") {
 			t.Fatal("control characters", err)
+		}
+		for _, write := range []func(io.Writer, reports.Redacted) error{sarif.Write, har.Write} {
+			b.Reset()
+			if err := write(&b, r); err != nil || !json.Valid(b.Bytes()) {
+				t.Fatal("invalid JSON", err)
+			}
 		}
 	})
 }

@@ -42,6 +42,9 @@ var Version = "dev"
 type Config struct {
 	// URL is the MCP endpoint.
 	URL string
+	// File and Line, if set, say where the target is written down, for reports that point there.
+	File string
+	Line int
 	// Revisions limits the run to these MCP revisions; empty means every one that the target speaks.
 	Revisions []string
 	// Token is a valid access token or static bearer token; with it, refusals are measured against a
@@ -274,7 +277,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	s.engine = &check.Engine{Registry: reg, World: s.world, OnResult: cfg.OnResult}
 	s.run = reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: Version}, Started: s.started, Catalogue: requirements.Digest(),
-		Target: reports.Target{URL: cfg.URL, Tier: "T1"}, Results: []reports.Result{}, Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
+		Target: reports.Target{URL: cfg.URL, Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{}, Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
 		Revisions: sv.Status,
 	}
 	if sv.Token != "" {

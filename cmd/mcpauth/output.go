@@ -14,12 +14,15 @@ import (
 	"golang.org/x/term"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/badge"
 	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/reports/github"
+	"github.com/mcpauth/conformance/reports/har"
 	"github.com/mcpauth/conformance/reports/html"
 	"github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/junit"
 	"github.com/mcpauth/conformance/reports/markdown"
+	"github.com/mcpauth/conformance/reports/sarif"
 )
 
 // output is one report to write: to a temporary file beside its path first, so that it is there whole or
@@ -65,12 +68,24 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 			r.write = markdown.Write
 		case "github":
 			r.write = github.Write
+		case "sarif":
+			r.write = sarif.Write
+		case "har":
+			r.write = har.Write
+		case "badge":
+			r.write = func(w io.Writer, run reports.Redacted) error {
+				on := reports.FailOn(o.failOn)
+				if on == "" {
+					on = reports.FailOnMust
+				}
+				return badge.Write(w, run, on)
+			}
 		case "console":
 			r.write = func(w io.Writer, run reports.Redacted) error {
 				return console.Write(w, run, console.Options{Verbose: o.verbose})
 			}
 		default:
-			return fail(reports.ExitUsage, "--report %q: unknown report; there are html, markdown, junit, json, github and console", name)
+			return fail(reports.ExitUsage, "--report %q: unknown report; there are html, markdown, junit, json, sarif, har, github, badge and console", name)
 		}
 		if path == "" || path == "-" {
 			if standard++; standard > 1 {

@@ -28,7 +28,7 @@ func reportCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, github or console, with =PATH or to standard output (repeatable)")
+	c.Flags().StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, sarif, har, github, badge or console, with =PATH or to standard output (repeatable)")
 	c.Flags().BoolVar(&o.strict, "strict", false, "warnings become failures in JUnit")
 	c.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict")
 	c.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")

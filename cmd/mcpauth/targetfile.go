@@ -23,6 +23,7 @@ var targetSchema []byte
 
 // targetFile says what a URL cannot. Secrets stand in it by reference only.
 type targetFile struct {
+	line    int // on which the target's URL stands
 	Version int `yaml:"version"`
 	Target  struct {
 		URL       string            `yaml:"url"`
@@ -146,6 +147,7 @@ func readTarget(path string) (*targetFile, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		t.check(p, root.Content[0])
+		t.line = child(child(root.Content[0], "target"), "url").Line
 	}
 	return &t, errors.Join(p.all...)
 }
@@ -180,7 +182,7 @@ func unknownKeys(p *problems, n *yaml.Node, t reflect.Type) {
 
 func field(t reflect.Type, key string) (reflect.StructField, bool) {
 	for i := range t.NumField() {
-		if f := t.Field(i); yamlName(f) == key {
+		if f := t.Field(i); f.IsExported() && yamlName(f) == key {
 			return f, true
 		}
 	}
@@ -197,6 +199,9 @@ func suggestion(t reflect.Type, key string) string {
 	var known []string
 	for i := range t.NumField() {
 		name := yamlName(t.Field(i))
+		if !t.Field(i).IsExported() {
+			continue
+		}
 		known = append(known, name)
 		if len(key) > 2 && (strings.HasPrefix(name, key[:3]) || strings.HasPrefix(key, name)) {
 			return fmt.Sprintf("; did you mean %s?", name)
@@ -259,9 +264,17 @@ func (c *credential) check(p *problems, n *yaml.Node) {
 
 // at is the i-th element of the list under a key, for its line.
 func at(n *yaml.Node, key string, i int) *yaml.Node {
+	if list := child(n, key); i < len(list.Content) {
+		return list.Content[i]
+	}
+	return n
+}
+
+// child is the value under a key, or the mapping itself where it has none.
+func child(n *yaml.Node, key string) *yaml.Node {
 	for k := 0; k+1 < len(n.Content); k += 2 {
-		if n.Content[k].Value == key && i < len(n.Content[k+1].Content) {
-			return n.Content[k+1].Content[i]
+		if n.Content[k].Value == key {
+			return n.Content[k+1]
 		}
 	}
 	return n
@@ -298,6 +311,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 	if cfg.URL == "" {
 		cfg.URL = t.Target.URL
 	}
+	cfg.File, cfg.Line = path, t.line
 	if cfg.Revisions == nil {
 		cfg.Revisions = t.Target.Revisions
 	}
