@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
 )
 
 var binary string
@@ -305,4 +306,36 @@ func TestServeMCP(t *testing.T) {
 	require.NoError(t, c.Process.Signal(os.Interrupt))
 	require.NoError(t, c.Wait())
 	assert.Equal(t, 3, len(strings.Split(strings.TrimSpace(out.String()), ".")), "a token is printed")
+}
+
+func TestInitWritesAFileThatCanBeRead(t *testing.T) {
+	r := start(t, nil)
+	path := filepath.Join(t.TempDir(), "target.yaml")
+	code, _, stderr := mcpauth(t, nil, "init", r.URL, "--output", path)
+	require.Equal(t, reports.ExitConformant, code, stderr)
+	written, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Contains(t, string(written), `url: "`+r.URL)
+	code, _, stderr = mcpauth(t, nil, "run", "-c", path, "-q")
+	assert.Equal(t, reports.ExitConformant, code, stderr)
+	code, _, stderr = mcpauth(t, nil, "init", r.URL, "--output", path)
+	assert.Equal(t, reports.ExitUsage, code)
+	assert.Contains(t, stderr, "--force replaces it")
+	code, _, stderr = mcpauth(t, nil, "init", "http://127.0.0.1:1/mcp", "--output", path+"2")
+	assert.Equal(t, reports.ExitUndecided, code, stderr)
+	_, err = os.Stat(path + "2")
+	assert.ErrorIs(t, err, os.ErrNotExist, "nothing is half written")
+}
+
+func TestDoctor(t *testing.T) {
+	t.Setenv("MCPAUTH_FAIL_ON", "should")
+	r := start(t, nil)
+	code, out, stderr := mcpauth(t, nil, "doctor", r.URL, "--rate", "10")
+	require.Equal(t, reports.ExitConformant, code, stderr)
+	for _, want := range []string{"answers; name, address and certificate are good", "should (from MCPAUTH_FAIL_ON)", "10 (from the command line)", "within 30 s"} {
+		assert.Contains(t, out, want)
+	}
+	code, out, _ = mcpauth(t, nil, "doctor", "http://127.0.0.1:1/mcp")
+	assert.Equal(t, reports.ExitUsage, code)
+	assert.Contains(t, out, "BAD")
 }

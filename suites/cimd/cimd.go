@@ -4,6 +4,7 @@ package cimd
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/mcpauth/conformance/suites/internal/documents"
@@ -27,10 +28,18 @@ func support() {
 		t.EachServer(func(_ *survey.Server, m *survey.Document) {
 			v, _ := m.Object.Get("client_id_metadata_document_supported")
 			if v != true {
-				t.Advise(m.Exchange, "client_id_metadata_document_supported: true", "%v: clients that nobody knows must fall back to registration", v)
+				t.Advise(m.Exchange, "client_id_metadata_document_supported: true", "%s, so that clients nobody knows have to register", claimed(v))
 			}
 		})
 	})
+}
+
+// claimed is a member's value in words.
+func claimed(v any) string {
+	if v == nil {
+		return "it is absent"
+	}
+	return fmt.Sprintf("it is %v", v)
 }
 
 // metadata is an ordinary document about the client at an address.

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// doctorCommand says whether the tool has what it needs here, and where each setting comes from.
+func doctorCommand() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use: "doctor [URL]", Short: "Say whether everything is in place for a run", Args: cobra.MaximumNArgs(1),
+		Example: "  mcpauth doctor\n  mcpauth doctor https://mcp.example.com/mcp\n  mcpauth doctor -c target.yaml",
+		RunE: func(c *cobra.Command, args []string) error {
+			origin := origins(c)
+			if err := fromEnvironment(c); err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			defer w.Flush()
+			d := &doctor{say: func(state, what, found string) {
+				fmt.Fprintf(w, "%s\t%s\t%s\n", state, what, reports.OneLine(found, 300))
+			}}
+			d.say("ok", "program", fmt.Sprintf("mcpauth %s, %s, %s/%s", suites.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+			d.browser()
+			url := os.Getenv("MCPAUTH_URL")
+			if len(args) == 1 {
+				url = args[0]
+			}
+			d.target(c, &o, url)
+			c.Flags().VisitAll(func(f *pflag.Flag) {
+				if from := origin[f.Name]; from != "" && f.Name != "help" {
+					d.say("set", "--"+f.Name, f.Value.String()+" (from "+from+")")
+				}
+			})
+			if d.bad > 0 {
+				w.Flush()
+				return &exit{reports.ExitUsage, fmt.Errorf("%d of these will be in the way of a run", d.bad)}
+			}
+			return nil
+		},
+	}
+	o.register(c.Flags())
+	return c
+}
+
+// origins says of each flag that is set whether the command line or the environment sets it.
+func origins(c *cobra.Command) map[string]string {
+	out := map[string]string{}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		name := "MCPAUTH_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if _, ok := os.LookupEnv(name); ok && !f.Changed {
+			out[f.Name] = name
+		} else if f.Changed {
+			out[f.Name] = "the command line"
+		}
+	})
+	return out
+}
+
+type doctor struct {
+	say func(state, what, found string)
+	bad int
+}
+
+func (d *doctor) ill(what, found string) {
+	d.bad++
+	d.say("BAD", what, found)
+}
+
+func (d *doctor) browser() {
+	if err := suites.BrowserFound(); err != nil {
+		d.say("none", "browser", err.Error()+"; logins by plain forms work without one")
+		return
+	}
+	d.say("ok", "browser", "found; login pages that need scripts can be used")
+}
+
+// target looks at the target as a run would: name, address, TLS, clock.
+func (d *doctor) target(c *cobra.Command, o *options, url string) {
+	cfg, err := o.config(c, url)
+	if err == nil && o.file != "" {
+		var t *targetFile
+		if t, err = readTarget(o.file); err == nil {
+			err = t.apply(o.file, &cfg)
+		}
+		if err == nil {
+			d.say("ok", "target file", fmt.Sprintf("%s: %d users, %d clients, %d tools, %d credentials", o.file, len(cfg.Users), len(cfg.Clients), len(cfg.Tools), len(cfg.Credentials)))
+		}
+	}
+	if err != nil {
+		d.ill("configuration", err.Error())
+		return
+	}
+	if cfg.URL == "" {
+		d.say("none", "target", "no URL given; mcpauth run without one tests the embedded reference server")
+		return
+	}
+	seen, err := suites.Look(c.Context(), cfg)
+	switch {
+	case err != nil:
+		d.ill("target", err.Error())
+		return
+	case seen.Unreachable != "":
+		d.ill("target", seen.Unreachable)
+		return
+	}
+	d.say("ok", "target", cfg.URL+" answers; name, address and certificate are good")
+	if skew := seen.Skew.Abs(); skew > 30*time.Second {
+		d.ill("clock", fmt.Sprintf("the target's clock differs by %v from this one: verdicts on expiry will be wrong", skew))
+	} else {
+		d.say("ok", "clock", "as the target's, within 30 s")
+	}
+	for _, r := range seen.Revisions {
+		d.say(map[bool]string{true: "ok", false: "-"}[r.Status == "spoken"], r.Revision, r.Status+": "+r.Why)
+	}
+	for _, issuer := range seen.Issuers {
+		d.say("ok", "issuer", issuer)
+	}
+	if !seen.Protected {
+		d.say("-", "authorization", "the target does not ask for it; most checks will be not applicable")
+	}
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// initCommand writes a target file from what a first look at the target tells.
+func initCommand() *cobra.Command {
+	var o options
+	var path string
+	var force bool
+	c := &cobra.Command{
+		Use: "init URL", Short: "Write a commented target file for a server", Args: cobra.ExactArgs(1),
+		Long: `init asks the server for its metadata and its first answers, as any client does, and writes a target
+file with what it learned, and with comments on what else a target file may say. It signs nobody in
+and registers nothing.`,
+		Example: "  mcpauth init https://mcp.example.com/mcp --output target.yaml",
+		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := o.config(c, args[0])
+			if err != nil {
+				return err
+			}
+			seen, err := suites.Look(c.Context(), cfg)
+			if err != nil {
+				return &exit{reports.ExitUsage, err}
+			}
+			if seen.Unreachable != "" {
+				return &exit{reports.ExitUndecided, errors.New(seen.Unreachable)}
+			}
+			text := targetText(args[0], &seen)
+			if path == "-" {
+				fmt.Fprint(c.OutOrStdout(), text)
+				return nil
+			}
+			flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+			if force {
+				flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+			}
+			f, err := os.OpenFile(path, flags, 0o644)
+			if errors.Is(err, os.ErrExist) {
+				err = fmt.Errorf("%s is there already; --force replaces it", path)
+			}
+			if err != nil {
+				return &exit{reports.ExitUsage, err}
+			}
+			if _, err := f.WriteString(text); err != nil {
+				f.Close()
+				return &exit{reports.ExitToolFailed, err}
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "wrote %s; say in it what a URL cannot, then: mcpauth run -c %s\n", path, path)
+			return f.Close()
+		},
+	}
+	o.register(c.Flags())
+	c.Flags().StringVarP(&path, "output", "o", "target.yaml", "file to write; - for standard output")
+	c.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
+	for _, name := range []string{"report", "only", "skip", "label-filter", "baseline", "update-baseline", "fail-on", "strict", "verbose", "quiet", "config"} {
+		if f := c.Flags().Lookup(name); f != nil {
+			f.Hidden = true // of no use here
+		}
+	}
+	return c
+}
+
+// targetText is the target file. What comes from the target is quoted as YAML does, so that it stays a value.
+func targetText(url string, seen *suites.Surveyed) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("# What mcpauth tests, and with what. mcpauth schema target prints every key; secrets are named, never written down.")
+	line("version: 1")
+	line("target:")
+	line("  url: %s", quoted(url))
+	for _, r := range seen.Revisions {
+		line("  # %s (%s): %s, %s", r.Revision, r.Wire, r.Status, comment(r.Why))
+	}
+	line("  # revisions: [\"2025-11-25\"]              # judge by these only; else by every one that the server speaks")
+	line("  # headers: {X-Gateway: {env: GATEWAY_KEY}} # for a server behind a gate")
+	line("  # body_limit: 1048576                    # bytes of the largest message that the server is meant to take")
+	if !seen.Protected {
+		line("  # The server did not ask for authorization.")
+	}
+	for _, issuer := range seen.Issuers {
+		line("  # authorization server: %s", comment(issuer))
+	}
+	line("# With a user the tool signs in, and judges the authorization server too. A second one lets checks across users run.")
+	line("# login:")
+	line("#   users:")
+	line("#     - {username: alice, password: {env: ALICE_PASSWORD}}")
+	line("#     - {username: bob, password: {env: BOB_PASSWORD}}")
+	if seen.Registration {
+		line("# Clients register themselves there, and are deleted again where the server allows it.")
+	} else {
+		line("# Clients cannot register themselves there: name one that is registered.")
+		line("# client:")
+		line("#   registration: pre-registered")
+		line("#   clients:")
+		line("#     - {id: CLIENT_ID, secret: {env: CLIENT_SECRET}, redirect_uri: \"http://127.0.0.1:8765/callback\"}")
+	}
+	if seen.Documents {
+		line("# It takes client ID metadata documents: --cimd-listen and --cimd-url serve them.")
+	}
+	line("# scopes:")
+	line("#   request: [%s]", strings.Join(comments(seen.Scopes), ", "))
+	line("# The tools that may be called, and the scope that each needs. denied-only: only with tokens that must be refused.")
+	line("# tools:")
+	tools := seen.Tools
+	if len(tools) == 0 {
+		tools = []string{"read_note"}
+	}
+	for _, tool := range tools {
+		line("#   - {name: %s, scope: \"\", arguments: {}}", quoted(tool))
+	}
+	line("#   - {name: admin_reset, scope: admin, call: denied-only}")
+	line("#   - {name: whoami, tells: caller}        # tells who the server thinks the caller is")
+	line("# Static tokens and API keys.")
+	line("# credentials:")
+	line("#   - {kind: api-key, header: X-API-Key, value: {env: API_KEY}, tools: [\"read_*\"]}")
+	line("# A test instance that trusts an issuer of ours has every kind of token tried on it. Never anything real.")
+	line("# fake_idp: {listen: \"127.0.0.1:9400\", issuer: \"http://127.0.0.1:9400\", audience: %s}", quoted(url))
+	return b.String()
+}
+
+// quoted is a string as a YAML value that may stand anywhere, on one line: JSON's strings are YAML's too.
+func quoted(s string) string {
+	b, _ := json.Marshal(reports.OneLine(s, 150)) // strings always marshal
+	return string(b)
+}
+
+// comment is a text that stays in its comment.
+func comment(s string) string { return reports.OneLine(s, 200) }
+
+func comments(list []string) []string {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i] = quoted(out[i])
+	}
+	return out
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// Whatever the target is called and offers, its words stay values and comments; and what stands in comments is
+// right once it is uncommented.
+func TestInitTextIsATargetFile(t *testing.T) {
+	for _, word := range []string{"notes:read", "a\nversion: 2", "# x", `"]: {`, "*", "- x", "\u202e", "{marker}", "null", "yes"} {
+		seen := suites.Surveyed{Scopes: []string{word, "b"}, Tools: []string{word}, Issuers: []string{word}, Documents: true, Revisions: []reports.RevisionStatus{{Revision: "2025-11-25", Wire: "stateful", Status: "spoken", Why: word}}}
+		text := targetText("https://mcp.example.com/mcp", &seen)
+		_, err := readTarget(write(t, "target.yaml", text))
+		require.NoError(t, err, text)
+		var whole strings.Builder
+		for line := range strings.SplitSeq(text, "\n") {
+			bare := strings.TrimPrefix(line, "# ")
+			if strings.HasPrefix(line, "# ") && (strings.HasPrefix(bare, " ") || strings.HasSuffix(bare, ":") || strings.HasPrefix(bare, "fake_idp: ")) {
+				line = bare
+			}
+			whole.WriteString(line + "\n")
+		}
+		target, err := readTarget(write(t, "target.yaml", whole.String()))
+		require.NoError(t, err, whole.String())
+		assert.Len(t, target.Login.Users, 2)
+		assert.Len(t, target.Tools, 3)
+		assert.Len(t, target.Scopes.Request, 2)
+	}
+}
