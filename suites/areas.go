@@ -15,6 +15,7 @@ import (
 	"github.com/mcpauth/conformance/suites/login"
 	"github.com/mcpauth/conformance/suites/metadata"
 	"github.com/mcpauth/conformance/suites/pkce"
+	"github.com/mcpauth/conformance/suites/ratelimit"
 	"github.com/mcpauth/conformance/suites/refresh"
 	"github.com/mcpauth/conformance/suites/registration"
 	"github.com/mcpauth/conformance/suites/revocation"
@@ -47,6 +48,7 @@ var areas = []check.Area{
 	{Name: "scope", Register: scope.Register},
 	{Name: "tokenvalidation", Register: tokenvalidation.Register},
 	{Name: "credentials", Register: credentials.Register},
+	{Name: "ratelimit", Register: ratelimit.Register},
 	{Name: "abuse", Register: abuse.Register},
 	{Name: "session", Register: session.Register},
 	{Name: "transport", Register: transport.Register},

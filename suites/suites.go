@@ -162,6 +162,14 @@ type Credential struct {
 	Tools []string
 	// Withdrawn says that it must be refused.
 	Withdrawn bool
+	// Limit is how often the target is meant to let it be used. A credential with one is used for nothing else.
+	Limit Limit
+}
+
+// Limit is a number of requests in a time. The zero value means that none is declared.
+type Limit struct {
+	Requests int
+	Window   time.Duration
 }
 
 // Issuer is an authorization server under the user's control, whose tokens the target trusts.
@@ -339,6 +347,9 @@ func (c *Config) validate(reg *check.Registry) error {
 		}
 	}
 	for i, given := range c.Credentials {
+		if given.Limit.Requests < 0 || given.Limit.Requests > mostLimit || given.Limit.Requests > 0 && given.Limit.Window <= 0 {
+			return usage("credential %d (%s): want a limit of 1 to %d requests in a time; declare a smaller one on a test instance", i+1, given.Name, mostLimit)
+		}
 		if given.Value == "" || strings.ContainsAny(given.Value+given.Header, "\r\n") || strings.ContainsAny(given.Header, " :") {
 			return usage("credential %d (%s): want a value and a header name that fit in a header field", i+1, given.Name)
 		}
@@ -352,6 +363,9 @@ func (c *Config) validate(reg *check.Registry) error {
 	}
 	return nil
 }
+
+// mostLimit is the highest limit that is tried: more would be an attack.
+const mostLimit = 300
 
 // known refuses a pattern that matches no requirement, and one that matches only pending ones.
 func known(reg *check.Registry, pattern string) error {
@@ -415,7 +429,10 @@ func (c *Config) tools() []check.Tool {
 func (c *Config) credentials() []check.Credential {
 	var out []check.Credential
 	for i, given := range c.Credentials {
-		if out = append(out, check.Credential(given)); given.Name == "" {
+		out = append(out, check.Credential{
+			Name: given.Name, Header: given.Header, Value: given.Value, User: given.User, Tools: given.Tools, Withdrawn: given.Withdrawn, Limit: check.Limit(given.Limit),
+		})
+		if given.Name == "" {
 			out[i].Name = fmt.Sprintf("credential %d", i+1)
 		}
 	}

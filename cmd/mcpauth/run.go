@@ -178,7 +178,7 @@ func (o *options) demo(c *cobra.Command) error {
 	cfg.BodyLimit = mcpserver.MostBody
 	cfg.Implies = map[string][]string{"notes:admin": {"notes:write"}}
 	for _, c := range r.MCP.Static {
-		credential := suites.Credential{Name: c.Name, Value: c.Value, User: c.User, Tools: c.Tools, Withdrawn: c.Withdrawn}
+		credential := suites.Credential{Name: c.Name, Value: c.Value, User: c.User, Tools: c.Tools, Withdrawn: c.Withdrawn, Limit: suites.Limit{Requests: c.Limit, Window: c.Window}}
 		if c.Key {
 			credential.Header = mcpserver.KeyHeader
 		}

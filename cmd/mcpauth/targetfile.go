@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -86,6 +87,10 @@ type credential struct {
 	Tools     *[]string `yaml:"tools"`
 	Scopes    *[]string `yaml:"scopes"`
 	Withdrawn bool      `yaml:"withdrawn"`
+	Limit     struct {
+		Requests int           `yaml:"requests"`
+		Window   time.Duration `yaml:"window"`
+	} `yaml:"limit"`
 }
 
 // secret is a value that is named, not written down.
@@ -352,7 +357,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private})
 	}
 	for i, c := range t.Credentials {
-		given := suites.Credential{Name: c.Name, Header: c.Header, User: c.User, Tools: t.mayCall(c), Withdrawn: c.Withdrawn}
+		given := suites.Credential{Name: c.Name, Header: c.Header, User: c.User, Tools: t.mayCall(c), Withdrawn: c.Withdrawn, Limit: suites.Limit(c.Limit)}
 		if given.Name == "" {
 			given.Name = fmt.Sprintf("credentials[%d]", i)
 		}
@@ -361,7 +366,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		}
 		given.Value = resolve(given.Name, c.Value)
 		cfg.Credentials = append(cfg.Credentials, given)
-		if c.Kind == "bearer" && !c.Withdrawn && cfg.Token == "" && len(cfg.Users) == 0 { // then it is the valid token that refusals are measured against
+		if c.Kind == "bearer" && !c.Withdrawn && c.Limit.Requests == 0 && cfg.Token == "" && len(cfg.Users) == 0 { // then it is the valid token that refusals are measured against
 			cfg.Token = given.Value
 		}
 	}

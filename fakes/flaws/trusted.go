@@ -10,7 +10,7 @@ import (
 )
 
 // Trusting are the flaws of a server that only tokens of every kind, which it has reason to trust, bring out.
-func Trusting() []Flaw { return slices.Concat(trusting, static) }
+func Trusting() []Flaw { return slices.Concat(trusting, static, limits) }
 
 var trusting = []Flaw{
 	{"exp-ignored", "Expiry is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckExpiry = false }), []string{"RS-TOKEN-EXPIRED"}, []string{"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-MULTI-NO-FALLTHROUGH"}},

@@ -93,15 +93,26 @@ type Policy struct {
 	EverybodysNotes   bool                // true: everybody reads the same notes
 	ClientIsUser      bool                // true: the user is the token's client_id
 	SampleToken       string
-	MostBody          int64 // bytes
-	Compressed        bool  // true: compressed messages are unpacked whole, and are too much
-	DeepCrash         bool  // true: a deep message crashes
-	JWECrash          bool  // true: an encrypted token crashes
-	LogsToken         bool  // true: a tool's result shows the caller's token
-	DebugTool         bool  // true: debug_env is listed
-	KeyParameter      bool  // true: a tool takes an API key, mirrored into a header field
-	OpensFiles        bool  // true: resources are opened by whatever path they name
-	EchoesPath        bool  // true: the page for an unknown path shows it unescaped
+
+	// Limits of requests.
+	Unlimited    bool                       // true: no limit holds
+	OneLimit     int                        // replaces the limit of every credential
+	LimitKey     func(*http.Request) string // what is counted by, besides the credential
+	LimitForAll  bool                       // true: where one reaches its limit, all are refused
+	LimitForEver bool                       // true: who reaches the limit is locked out
+	LimitStatus  int
+	RetryAfter   string
+	RacyLimit    bool  // true: counting is read, then write
+	FewLists     bool  // true: a list of prompts is too much
+	MostBody     int64 // bytes
+	Compressed   bool  // true: compressed messages are unpacked whole, and are too much
+	DeepCrash    bool  // true: a deep message crashes
+	JWECrash     bool  // true: an encrypted token crashes
+	LogsToken    bool  // true: a tool's result shows the caller's token
+	DebugTool    bool  // true: debug_env is listed
+	KeyParameter bool  // true: a tool takes an API key, mirrored into a header field
+	OpensFiles   bool  // true: resources are opened by whatever path they name
+	EchoesPath   bool  // true: the page for an unknown path shows it unescaped
 
 	// Static tokens and API keys.
 	StaticPrefix    bool   // true: a known token with more after it counts
@@ -186,7 +197,7 @@ func Strict() Policy {
 		StrictSyntax: true, Verify: true, VerifySignature: true, RefuseNone: true, RefuseSymmetric: true, RefuseEmbedded: true,
 		RefuseKidPath: true, RefuseWeakSecret: true, KidOnly: true, CheckRevocation: true,
 		RefuseCritical: true, RefuseDuplicates: true, CheckExpiry: true, RequireExpiry: true, CheckNotBefore: true, Leeway: 30 * time.Second,
-		CheckAudience: true, RequireAudience: true, RequireSubject: true, CheckScopes: true, ListsByScope: true, CacheScope: "private", MostBody: MostBody,
+		CheckAudience: true, RequireAudience: true, RequireSubject: true, CheckScopes: true, ListsByScope: true, CacheScope: "private", MostBody: MostBody, LimitStatus: http.StatusTooManyRequests, RetryAfter: "1",
 		Implies: map[string][]string{"notes:admin": {"notes:write"}}, ScopeStatus: http.StatusForbidden,
 		Status: http.StatusUnauthorized, ScopeInField: true, MostToken: 16 << 10,
 		PRMPath: true, PRMRoot: true, PRMType: "application/json", PRMCORS: true, FixedHost: true,

@@ -234,6 +234,12 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 			result["cacheScope"], result["ttlMs"] = s.Policy.CacheScope, 60_000
 		}
 		rpcResult(w, m.ID, result)
+	case "prompts/list":
+		if s.Policy.FewLists {
+			s.tooMany(w, r)
+			return
+		}
+		rpcResult(w, m.ID, map[string]any{"prompts": []any{}})
 	case "resources/list":
 		rpcResult(w, m.ID, map[string]any{"resources": []any{map[string]any{"uri": "note://notes/1", "name": "The first note"}}})
 	case "resources/read":

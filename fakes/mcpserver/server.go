@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Config says where a server stands and whom it trusts.
@@ -33,14 +34,16 @@ type Server struct {
 	endpoint *url.URL
 	stop     chan struct{}
 
-	mu       sync.Mutex
-	sessions map[string]*session
-	known    map[string]bool // remote addresses once authorized
-	last     string          // the user of the last bearer token
-	current  string          // the user of the request that came last
-	listed   []any           // the list of tools that was made last
-	notes    []string
-	cancels  map[string]chan struct{} // by the id of the call
+	mu        sync.Mutex
+	sessions  map[string]*session
+	known     map[string]bool // remote addresses once authorized
+	last      string          // the user of the last bearer token
+	current   string          // the user of the request that came last
+	listed    []any           // the list of tools that was made last
+	notes     []string
+	meters    map[string]*meter
+	fullUntil time.Time                // when the window ends in which a limit was reached
+	cancels   map[string]chan struct{} // by the id of the call
 }
 
 type session struct {
@@ -61,13 +64,19 @@ var Tools = []struct{ Name, Scope, Description string }{
 // MostBody is the size in bytes of the largest message that is taken.
 const MostBody = 1 << 20
 
+func (s *Server) isFull() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Before(s.fullUntil)
+}
+
 // New makes a server. Close it to end its streams.
 func New(c Config) (*Server, error) {
 	u, err := url.Parse(c.Resource)
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}}, nil
 }
 
 // Close ends every open stream.
@@ -211,6 +220,13 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	}
 	if who == nil {
 		s.refuse(w, r, cause)
+		return
+	}
+	if s.throttle(w, r, who) {
+		return
+	}
+	if p.LimitForAll && s.isFull() {
+		s.tooMany(w, r)
 		return
 	}
 	if p.UserFromHeader && r.Header.Get("X-User-Id") != "" {

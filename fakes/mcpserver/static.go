@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // KeyHeader is the field that carries an API key.
@@ -19,6 +20,79 @@ type Static struct {
 	// Tools are names, or prefixes that end in *. Nil means all.
 	Tools     []string
 	Withdrawn bool
+	// Limit is how many requests it may make in a Window; 0 is any number.
+	Limit  int
+	Window time.Duration
+}
+
+// meter counts the requests of a principal.
+type meter struct {
+	began time.Time
+	count int
+}
+
+// throttle refuses a request beyond the limit of its credential.
+func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) bool {
+	p := &s.Policy
+	if who.static == nil || who.static.Limit == 0 || p.Unlimited {
+		return false
+	}
+	limit, window := who.static.Limit, who.static.Window
+	if p.OneLimit > 0 {
+		limit = p.OneLimit
+	}
+	key := who.static.Name
+	if p.LimitKey != nil {
+		key += p.LimitKey(r)
+	}
+	s.mu.Lock()
+	m := s.meters[key]
+	if m == nil {
+		m = &meter{}
+		s.meters[key] = m
+	}
+	if now := time.Now(); now.Sub(m.began) > window {
+		m.began, m.count = now, 0
+	}
+	count := m.count
+	if p.RacyLimit {
+		s.mu.Unlock()
+		time.Sleep(2 * time.Millisecond)
+		s.mu.Lock()
+	} else {
+		count++
+	}
+	if m.count = count; p.RacyLimit {
+		m.count++
+		count++
+	}
+	if p.LimitForEver && count > limit {
+		m.began = time.Now().Add(24 * time.Hour)
+	}
+	if count > limit {
+		s.fullUntil = m.began.Add(window)
+	}
+	s.mu.Unlock()
+	if count <= limit {
+		return false
+	}
+	s.tooMany(w, r)
+	return true
+}
+
+func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
+	p := &s.Policy
+	if p.RetryAfter != "" {
+		w.Header().Set("Retry-After", p.RetryAfter)
+	}
+	switch p.LimitStatus {
+	case http.StatusOK:
+		writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1, "error": map[string]any{"code": -32000, "message": "Rate limit exceeded"}})
+	case http.StatusUnauthorized:
+		s.refuse(w, r, "invalid")
+	default:
+		writeJSON(w, p.LimitStatus, map[string]any{"error": "too many requests"})
+	}
 }
 
 // permits reports that the credential may call a tool.

@@ -2,6 +2,7 @@ package check
 
 import (
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -20,6 +21,25 @@ type Credential struct {
 	Tools []string
 	// Withdrawn says that it must be refused.
 	Withdrawn bool
+	// Limit is how often it may be used. A credential with one is used for nothing but to find that limit.
+	Limit Limit
+}
+
+// Limit is a number of requests in a time. Zero means that none was declared.
+type Limit struct {
+	Requests int
+	Window   time.Duration
+}
+
+// Metered are the credentials whose limit is known.
+func (t *T) Metered() []Credential {
+	var out []Credential
+	for _, c := range t.Credentials {
+		if !c.Withdrawn && c.Limit.Requests > 0 {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // Field carries the credential.
@@ -69,7 +89,7 @@ func (t *T) Withdrawn() []Credential {
 func (t *T) credentials(wanted func(Credential) bool) []Credential {
 	var out []Credential
 	for _, c := range t.Credentials {
-		if wanted(c) {
+		if wanted(c) && c.Limit.Requests == 0 {
 			out = append(out, c)
 		}
 	}

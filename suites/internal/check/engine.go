@@ -60,6 +60,10 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		var together sync.WaitGroup
 		turn := make(chan struct{}, atOnce)
 		for _, c := range others {
+			if waits(c) {
+				go e.run(ctx, c)
+				continue
+			}
 			turn <- struct{}{}
 			together.Go(func() {
 				e.run(ctx, c)
@@ -72,6 +76,9 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		}
 	}()
 }
+
+// waits reports that a check mostly waits for the end of a limit's window: nobody waits for it in turn.
+func waits(c *Check) bool { return c.Requirement.Area == "ratelimit" && c.Requirement.Intrusive }
 
 // atOnce is how many checks are under way together; requests in flight are limited apart.
 const atOnce = 64
@@ -385,6 +392,14 @@ func (e *Engine) need(t *T, name string) *stop {
 	case "scope-hierarchy":
 		if len(e.World.Implies) == 0 {
 			return absent("no scope is declared to imply another (scopes.implies in the target file)")
+		}
+	case "tool-free":
+		if !slices.ContainsFunc(e.World.Tools, func(tool Tool) bool { return !tool.DeniedOnly }) {
+			return &stop{reports.NotTested, "it needs a tool that may be called (tools in the target file)"}
+		}
+	case "declared-limits":
+		if len(t.Metered()) == 0 {
+			return &stop{reports.NotTested, "it needs a credential with the limit that it is meant to have (credentials in the target file, limit)"}
 		}
 	case "declared-size":
 		if e.World.BodyLimit == 0 {

@@ -33,6 +33,7 @@ type World struct {
 	// Session is what the checks share when they act as clients; nil where no authorization server can be
 	// spoken with.
 	Session *session.Session
+	shared  sync.Map // see Once
 	limited sync.Map // endpoint -> time before which the target wants no more requests
 	// Documents serves client ID metadata documents to the authorization server; nil where it cannot reach us.
 	Documents *documents.Server
@@ -151,6 +152,38 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 		t.Inconclusive("the time for this check is over")
 	}
 	return ex
+}
+
+// Anyway sends a request and records it, whatever the target's limits say: for the checks on those.
+func (t *T) Anyway(req wire.Request) *reports.Exchange { return t.AllAnyway([]wire.Request{req})[0] }
+
+// AllAnyway is Anyway for many requests at once.
+func (t *T) AllAnyway(requests []wire.Request) []*reports.Exchange {
+	out := make([]*reports.Exchange, len(requests))
+	var together sync.WaitGroup
+	for i, req := range requests {
+		together.Go(func() { out[i] = t.Client.Do(t.ctx, t.id, req) })
+	}
+	together.Wait()
+	t.transcript = append(t.transcript, out...)
+	if t.ctx.Err() != nil {
+		t.Inconclusive("the time for this check is over")
+	}
+	return out
+}
+
+// Sleep waits, unless the run ends before.
+func (t *T) Sleep(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.ctx.Done():
+	}
+}
+
+// Once makes what several checks of a run look at. Where making it ends the check, it ends each of them.
+func Once[V any](t *T, key string, f func() V) V {
+	v, _ := t.World.shared.LoadOrStore(key, sync.OnceValue(f))
+	return v.(func() V)()
 }
 
 // untilAllowed ends the check where the target asked for a longer wait than a check can bear: its Retry-After is
