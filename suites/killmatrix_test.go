@@ -35,7 +35,7 @@ func signingIn(r *reference.Reference) suites.Config {
 
 // trusted adds the issuer that the reference trusts, and its tools.
 func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
-	cfg.Issuer = r.IDP
+	cfg.Issuer, cfg.Introspection = r.IDP, opaqueTokens
 	cfg.Documents = clientDocuments
 	for _, t := range mcpserver.Tools {
 		tool := suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset", TellsCaller: t.Name == "whoami"}
@@ -68,11 +68,21 @@ var clientDocuments = func() *suites.Documents {
 	return d
 }()
 
+// opaqueTokens is what all references of the tests ask about opaque tokens.
+var opaqueTokens = func() *suites.Introspection {
+	s, err := suites.ServeIntrospection("127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	return s
+}()
+
 func start(t *testing.T, o reference.Options) *reference.Reference {
 	t.Helper()
 	if o.Behaviour.DocumentRoots == nil {
 		o.Behaviour.DocumentRoots = idp.DocumentRoots(clientDocuments.CA())
 	}
+	o.Introspection = opaqueTokens.URL()
 	r, err := reference.Start(o)
 	require.NoError(t, err)
 	t.Cleanup(r.Close)

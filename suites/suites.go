@@ -31,6 +31,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/introspector"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -73,6 +74,8 @@ type Config struct {
 	Documents *Documents
 	// Issuer, if set, mints tokens that the target trusts: tier T3.
 	Issuer Issuer
+	// Introspection, if set, is where the target asks about opaque tokens; made by ServeIntrospection.
+	Introspection *Introspection
 	// Register permits the suite to register clients (RFC 7591), which it deletes again where the server lets
 	// it. Nil means: on loopback, and where there are Users.
 	Register *bool
@@ -194,6 +197,12 @@ func ServeDocuments(listen, publicURL string) (*Documents, error) {
 	return documents.New(listen, publicURL)
 }
 
+// Introspection is an introspection endpoint (RFC 7662). Its URL method returns the address that the target has to ask.
+type Introspection = introspector.Server
+
+// ServeIntrospection listens for the target. Close it after the run.
+func ServeIntrospection(listen string) (*Introspection, error) { return introspector.New(listen) }
+
 // UsageError is the error of a configuration that names something unknown or selects nothing.
 type UsageError struct{ Problem string }
 
@@ -279,7 +288,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.Issuer != nil {
 		s.world.Issuer = cfg.Issuer
 	}
-	s.world.Documents = cfg.Documents
+	s.world.Documents, s.world.Introspector = cfg.Documents, cfg.Introspection
 	if s.world.Patience == 0 {
 		s.world.Patience = 5 * time.Second
 	}
@@ -292,7 +301,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if sv.Token != "" {
 		s.run.Target.Tier = "T2"
 	}
-	if cfg.Issuer != nil {
+	if cfg.Issuer != nil || cfg.Introspection != nil {
 		s.run.Target.Tier = "T3"
 	}
 	for _, r := range requirements.All() {

@@ -123,10 +123,16 @@ func demoCommand() *cobra.Command {
 	return c
 }
 
-// target adds what the target file says, and starts the fake authorization server that it asks for.
-func (o *options) target(cfg *suites.Config) (closeIssuer func(), err error) {
+// target adds what the target file says, and starts what the target is to trust.
+func (o *options) target(cfg *suites.Config) (stop func(), err error) {
+	var started []func()
+	stop = func() {
+		for _, f := range started {
+			f()
+		}
+	}
 	if o.file == "" {
-		return func() {}, nil
+		return stop, nil
 	}
 	t, err := readTarget(o.file)
 	if err == nil {
@@ -135,14 +141,21 @@ func (o *options) target(cfg *suites.Config) (closeIssuer func(), err error) {
 	if err != nil {
 		return nil, &exit{reports.ExitUsage, err}
 	}
-	if t.FakeIDP == nil {
-		return func() {}, nil
+	if t.FakeIDP != nil {
+		s, end, err := serveIssuer(t.FakeIDP.Listen, t.FakeIDP.Issuer, t.FakeIDP.Audience)
+		if err != nil {
+			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: fake_idp: %w", o.file, err)}
+		}
+		cfg.Issuer, started = s, append(started, end)
 	}
-	s, stop, err := serveIssuer(t.FakeIDP.Listen, t.FakeIDP.Issuer, t.FakeIDP.Audience)
-	if err != nil {
-		return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: fake_idp: %w", o.file, err)}
+	if t.Introspection != nil {
+		s, err := suites.ServeIntrospection(t.Introspection.Listen)
+		if err != nil {
+			stop()
+			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: introspection: %w", o.file, err)}
+		}
+		cfg.Introspection, started = s, append(started, s.Close)
 	}
-	cfg.Issuer = s
 	return stop, nil
 }
 
@@ -153,7 +166,13 @@ func (o *options) demo(c *cobra.Command) error {
 		return &exit{reports.ExitToolFailed, err}
 	}
 	defer documents.Close()
+	tokens, err := suites.ServeIntrospection("127.0.0.1:0")
+	if err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	defer tokens.Close()
 	ideal := reference.Ideal()
+	ideal.Introspection = tokens.URL()
 	ideal.Behaviour.DocumentRoots = idp.DocumentRoots(documents.CA())
 	r, err := reference.Start(ideal)
 	if err != nil {
@@ -164,7 +183,7 @@ func (o *options) demo(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	cfg.Issuer, cfg.Documents = r.IDP, documents
+	cfg.Issuer, cfg.Documents, cfg.Introspection = r.IDP, documents, tokens
 	for _, t := range mcpserver.Tools {
 		tool := suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset", TellsCaller: t.Name == "whoami"}
 		switch t.Name {

@@ -69,6 +69,9 @@ type targetFile struct {
 		Issuer   string `yaml:"issuer"`
 		Audience string `yaml:"audience"`
 	} `yaml:"fake_idp"`
+	Introspection *struct {
+		Listen string `yaml:"listen"`
+	} `yaml:"introspection"`
 	Limits struct {
 		Intrusive   *bool   `yaml:"intrusive"`
 		Rate        float64 `yaml:"rate"`
@@ -246,6 +249,9 @@ func (t *targetFile) check(p *problems, n *yaml.Node) {
 		if !slices.Contains([]string{"", "allowed", "denied-only"}, tool.Call) {
 			p.add(n, "tools: %s: call %q: want allowed or denied-only", tool.Name, tool.Call)
 		}
+	}
+	if t.Introspection != nil && t.Introspection.Listen == "" {
+		p.add(n, "introspection needs listen, the address at which the target asks about tokens")
 	}
 	if t.FakeIDP != nil && (t.FakeIDP.Listen == "" || t.FakeIDP.Issuer == "" || t.FakeIDP.Audience == "") {
 		p.add(n, "fake_idp needs listen, issuer and audience")

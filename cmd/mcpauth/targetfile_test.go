@@ -41,6 +41,7 @@ credentials:
   - {kind: api-key, value: {env: READ_TOKEN}, tools: ["read_*"]}
   - {kind: api-key, header: X-Old, value: {env: READ_TOKEN}, withdrawn: true}
 fake_idp: {listen: "127.0.0.1:9400", issuer: "http://127.0.0.1:9400", audience: "https://mcp.example.com/mcp"}
+introspection: {listen: "127.0.0.1:9401"}
 limits: {intrusive: false, rate: 20, concurrency: 4, requests: 1000}
 `
 

@@ -25,3 +25,13 @@ var limits = []Flaw{
 	{"rate-races", "Counting reads first and writes later.", policy(func(p *mcpserver.Policy) { p.RacyLimit = true }), []string{"RS-RATE-CONCURRENCY"}, []string{"RS-RATE-ENFORCED", "RS-RATE-PER-AUTH-TYPE"}},
 	{"rate-few-lists", "The list of prompts is too much.", policy(func(p *mcpserver.Policy) { p.FewLists = true }), []string{"RS-RATE-BELOW-LIMIT"}, nil},
 }
+
+// introspections are the flaws of a server that asks about opaque tokens.
+var introspections = []Flaw{
+	{"introspection-open", "Where nobody answers, everybody gets in.", policy(func(p *mcpserver.Policy) { p.IntrospectOpen = true }), []string{"RS-TOKEN-INTROSPECTION-FAIL-CLOSED"}, nil},
+	{"introspection-truthy", "active may be anything but false.", policy(func(p *mcpserver.Policy) { p.IntrospectTruthy = true }), []string{"RS-TOKEN-INTROSPECTION-FAIL-CLOSED"}, nil},
+	{"introspection-active-only", "Nothing but active is read.", policy(func(p *mcpserver.Policy) { p.IntrospectActiveOnly = true }), []string{"RS-TOKEN-INTROSPECTION-CLAIMS", "RS-AUD-OPAQUE"}, nil},
+	{"introspection-kept", "An answer is kept for ever.", policy(func(p *mcpserver.Policy) { p.IntrospectCache = true }), []string{"RS-TOKEN-INTROSPECTION-CACHE"}, nil},
+	{"introspection-by-query", "The token is asked about in the query.", policy(func(p *mcpserver.Policy) { p.IntrospectByQuery = true }), []string{"RS-TOKEN-INTROSPECTION-REQUEST"}, nil},
+	{"introspection-passes-on", "The caller's cookies are passed on.", policy(func(p *mcpserver.Policy) { p.IntrospectPassesOn = true }), []string{"RS-TOKEN-INTROSPECTION-REQUEST"}, nil},
+}

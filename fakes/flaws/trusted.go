@@ -10,7 +10,7 @@ import (
 )
 
 // Trusting are the flaws of a server that only tokens of every kind, which it has reason to trust, bring out.
-func Trusting() []Flaw { return slices.Concat(trusting, static, limits) }
+func Trusting() []Flaw { return slices.Concat(trusting, static, limits, introspections) }
 
 var trusting = []Flaw{
 	{"exp-ignored", "Expiry is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckExpiry = false }), []string{"RS-TOKEN-EXPIRED"}, []string{"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-MULTI-NO-FALLTHROUGH"}},
@@ -63,7 +63,7 @@ var trusting = []Flaw{
 	{"scope-forgotten", "One tool's scope is forgotten.", policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }), []string{"RS-SCOPE-EVERY-TOOL"}, nil},
 	{"scope-substring", "A scope that holds the needed one will do.", policy(func(p *mcpserver.Policy) { p.ScopeSubstring = true }), []string{"RS-SCOPE-NO-SUBSTRING"}, []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-STRING-OR-ARRAY"}},
 	{"scope-of-object", "The keys of an object are scopes.", policy(func(p *mcpserver.Policy) { p.ScopeObjects = true }), []string{"RS-SCOPE-STRING-OR-ARRAY"}, nil},
-	{"scope-empty-is-all", "A token without scope may do everything.", policy(func(p *mcpserver.Policy) { p.EmptyScopeIsAll = true }), []string{"RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-STRING-OR-ARRAY"}},
+	{"scope-empty-is-all", "A token without scope may do everything.", policy(func(p *mcpserver.Policy) { p.EmptyScopeIsAll = true }), []string{"RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-TOKEN-INTROSPECTION-CLAIMS"}},
 	{"scope-at-the-door", "Everything takes a scope that the tools do not need.", policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:write" }), []string{"RS-SCOPE-DOWNSCOPED-OK"}, []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-STRING-OR-ARRAY"}},
 	{"session-of-anybody", "A session belongs to whoever knows its id.", policy(func(p *mcpserver.Policy) { p.BindSession = false }), []string{"RS-SESSION-BOUND-TO-USER"}, nil},
 	{"session-of-one-token", "A session belongs to the token that opened it.", policy(func(p *mcpserver.Policy) { p.SessionToken = true }), []string{"RS-SESSION-TOKEN-RENEWAL"}, []string{"RS-SESSION-SCOPE-PER-REQUEST"}},

@@ -140,6 +140,9 @@ func (s *Server) verify(r *http.Request, token string) *caller {
 		panic(http.ErrAbortHandler) // the flaw
 	}
 	if len(parts) != 3 {
+		if s.Introspection != "" && len(parts) == 1 {
+			return s.introspect(r, token)
+		}
 		return nil
 	}
 	var header struct {

@@ -94,6 +94,14 @@ type Policy struct {
 	ClientIsUser      bool                // true: the user is the token's client_id
 	SampleToken       string
 
+	// Opaque tokens.
+	IntrospectOpen       bool // true: where nobody answers, everybody gets in
+	IntrospectTruthy     bool // true: active may be anything but false
+	IntrospectActiveOnly bool // true: nothing but active is read
+	IntrospectCache      bool // true: an answer is kept for ever
+	IntrospectByQuery    bool // true: the token is asked about in the query
+	IntrospectPassesOn   bool // true: the caller's cookies are passed on
+
 	// Limits of requests.
 	Unlimited    bool                       // true: no limit holds
 	OneLimit     int                        // replaces the limit of every credential

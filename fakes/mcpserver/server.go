@@ -25,7 +25,9 @@ type Config struct {
 	// Revoked tells whether the authorization server has taken an access token back, by its jti. May be nil.
 	Revoked func(jti string) bool
 	Static  []Static
-	Policy  Policy
+	// Introspection is the endpoint that is asked about opaque tokens; none if empty.
+	Introspection string
+	Policy        Policy
 }
 
 // Server is the http.Handler of the MCP endpoint and its metadata.
@@ -43,6 +45,7 @@ type Server struct {
 	notes     []string
 	meters    map[string]*meter
 	fullUntil time.Time                // when the window ends in which a limit was reached
+	answers   map[string]*caller       // of the introspection endpoint, where they are kept
 	cancels   map[string]chan struct{} // by the id of the call
 }
 
@@ -76,7 +79,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}}, nil
 }
 
 // Close ends every open stream.

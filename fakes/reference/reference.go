@@ -30,6 +30,8 @@ type Options struct {
 	Delay time.Duration
 	// Users replaces the users who may sign in.
 	Users []idp.User
+	// Introspection is the endpoint that the MCP server asks about opaque tokens; none if empty.
+	Introspection string
 	// Static replaces the static tokens and API keys.
 	Static []mcpserver.Static
 	// Wrap, if set, wraps the MCP server's handler.
@@ -89,7 +91,7 @@ func Start(o Options) (*Reference, error) {
 	}
 	r.MCP, err = mcpserver.New(mcpserver.Config{
 		Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), KeyEC: r.IDP.PublicEC(), Revoked: r.IDP.Revoked,
-		Static: o.Static, Policy: o.Policy,
+		Static: o.Static, Introspection: o.Introspection, Policy: o.Policy,
 	})
 	if err != nil {
 		return nil, err

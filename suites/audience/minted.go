@@ -109,6 +109,18 @@ func minted() {
 		}
 	})
 
+	Must("RS-AUD-OPAQUE", func(t *T) {
+		if ex := t.Use(t.Opaque(t.Active(map[string]any{"aud": "https://other.example/mcp"})).Value); t.Served(ex) {
+			t.Unmet(ex, "a refusal of an opaque token that is meant for another resource", "%s", expect.Describe(ex))
+		} else {
+			t.Refused()
+		}
+		if ex := t.Use(t.Opaque(t.Active(map[string]any{"aud": nil})).Value); t.Served(ex) {
+			t.Advise(ex, "an audience, unless the authorization server answers for this resource only", "a token without one is accepted")
+		}
+		t.OpaqueTwin()
+	})
+
 	Should("RS-AUD-NORMALISATION", func(t *T) {
 		resource := t.Resource().Object.String("resource")
 		if ex := t.Use(t.Mint(map[string]any{"aud": resource})); !t.Served(ex) {

@@ -17,6 +17,7 @@ import (
 
 // Register registers the area.
 func Register() {
+	Describe("RFC 7662: OAuth 2.0 Token Introspection, at the resource server", introspected)
 	Describe("OAuth 2.1 section 5.1: Bearer Token Requests", requests)
 	Describe("OAuth 2.1 section 5.2: Access Token Validation", garbage)
 	Describe("RFC 8725: JSON Web Token Best Current Practices", forged)

@@ -407,6 +407,8 @@ func (e *Engine) need(t *T, name string) *stop {
 		}
 	case "fake-jwt":
 		return e.needIssuer(t)
+	case "fake-introspection":
+		return e.needIntrospection(t)
 	case "access-token-jwt":
 		if e.World.Issuer == nil && strings.Count(e.World.Survey.Token, ".") != 2 {
 			if e.World.Survey.Token == "" {

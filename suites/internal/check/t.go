@@ -17,6 +17,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/introspector"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
@@ -39,6 +40,8 @@ type World struct {
 	Documents *documents.Server
 	// Issuer mints tokens that the target trusts (tier T3); nil without one.
 	Issuer Issuer
+	// Introspector answers the target's questions about opaque tokens; nil where it does not ask us.
+	Introspector *introspector.Server
 	// Tools may be called, as the user declared them.
 	Tools []Tool
 	// Implies are the scopes that a broader one includes, as the user declared them.

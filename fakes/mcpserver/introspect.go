@@ -1,0 +1,96 @@
+package mcpserver
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// asks is the client that asks the authorization server about opaque tokens. A redirect is no answer.
+var asks = &http.Client{Timeout: 3 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+// introspect asks about a token (RFC 7662), and judges the answer.
+func (s *Server) introspect(r *http.Request, token string) *caller {
+	p := &s.Policy
+	s.mu.Lock()
+	cached := s.answers[token]
+	s.mu.Unlock()
+	if cached != nil {
+		return &caller{user: cached.user, scopes: cached.scopes}
+	}
+	c, err := s.ask(r, token)
+	if err != nil {
+		if p.IntrospectOpen {
+			return &caller{user: "alice", scopes: []string{"notes:read"}}
+		}
+		return nil
+	}
+	active := c["active"] == true
+	if p.IntrospectTruthy {
+		active = c["active"] != nil && c["active"] != false
+	}
+	if !active {
+		return nil
+	}
+	who := s.judge(c)
+	if who != nil && p.IntrospectCache {
+		s.mu.Lock()
+		s.answers[token] = who
+		s.mu.Unlock()
+	}
+	return who
+}
+
+func (s *Server) judge(c map[string]any) *caller {
+	p := &s.Policy
+	now := float64(time.Now().Unix())
+	expires, hasExpiry := c["exp"].(float64)
+	notBefore, _ := c["nbf"].(float64)
+	subject, _ := c["sub"].(string)
+	scope, _ := c["scope"].(string)
+	switch kind, _ := c["token_type"].(string); {
+	case !p.IntrospectActiveOnly && (!hasExpiry || expires+p.Leeway.Seconds() <= now || notBefore > now+p.Leeway.Seconds()),
+		!p.IntrospectActiveOnly && !audience(c["aud"], s.Resource),
+		!p.IntrospectActiveOnly && c["iss"] != s.Issuer,
+		subject == "", kind != "" && !strings.EqualFold(kind, "Bearer"):
+		return nil
+	}
+	return &caller{user: subject, scopes: p.scopes(scope, c)}
+}
+
+func (s *Server) ask(r *http.Request, token string) (map[string]any, error) {
+	p := &s.Policy
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, s.Introspection, strings.NewReader(url.Values{"token": {token}}.Encode()))
+	if p.IntrospectByQuery {
+		req, err = http.NewRequestWithContext(r.Context(), http.MethodGet, s.Introspection+"?token="+url.QueryEscape(token), nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth("mcp-server", "introspection-secret-of-the-reference")
+	if p.IntrospectPassesOn {
+		req.Header.Set("Cookie", r.Header.Get("Cookie"))
+	}
+	resp, err := asks.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if resp.StatusCode != http.StatusOK || kind != "application/json" {
+		return nil, errors.New("no answer")
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return nil, err
+	}
+	var c map[string]any
+	err = json.Unmarshal(b, &c)
+	return c, err
+}

@@ -1,0 +1,75 @@
+package check
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/introspector"
+)
+
+// Identifier is the resource identifier that tokens for the target name: the published one, else its endpoint.
+func (t *T) Identifier() string {
+	if d := t.Survey.Resource(); d != nil && d.Object.String("resource") != "" {
+		return d.Object.String("resource")
+	}
+	return t.Survey.Endpoint
+}
+
+// Active is the introspection response for an ordinary token of the first user, with members changed; nil leaves one
+// out (RFC 7662 section 2.2).
+func (t *T) Active(changes map[string]any) introspector.Answer {
+	now := time.Now().Unix()
+	members := map[string]any{
+		"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(t.OrdinaryScopes(), " "), "token_type": "Bearer",
+		"aud": t.Identifier(), "iat": now, "nbf": now, "exp": now + 3600,
+	}
+	if len(t.Survey.Servers) > 0 {
+		members["iss"] = t.Survey.Servers[0].Issuer
+	}
+	maps.Copy(members, changes)
+	maps.DeleteFunc(members, func(_ string, v any) bool { return v == nil })
+	b, _ := json.Marshal(members) // plain values always marshal
+	return introspector.Answer{Body: string(b)}
+}
+
+// Opaque makes an opaque token of which an answer is told.
+func (t *T) Opaque(a introspector.Answer) *introspector.Token {
+	token := t.Introspector.Token()
+	t.Secrets.Add("opaque_token", token.Value)
+	token.Say(a)
+	return token
+}
+
+// OpaqueTwin is the positive control beside opaque tokens: an ordinary one is served.
+func (t *T) OpaqueTwin() {
+	if ex := t.Use(t.Opaque(t.Active(nil)).Value); !t.Served(ex) {
+		t.Inconclusive("the control failed: an ordinary opaque token is answered with %s", expect.Describe(ex))
+	}
+	t.controlled = true
+}
+
+// needIntrospection finds out once whether the target asks us about tokens at all.
+func (e *Engine) needIntrospection(t *T) *stop {
+	if t.Introspector == nil {
+		return &stop{reports.NotTested, "it needs a target that asks us about opaque tokens (introspection in the target file)"}
+	}
+	why := Once(t, "introspection", func() string {
+		token := t.Opaque(t.Active(nil))
+		switch ex := t.Use(token.Value); {
+		case t.Served(ex):
+			return ""
+		case len(token.Asked()) == 0:
+			return "the target does not ask at " + t.Introspector.URL() + " about an opaque token, and answers it with " + expect.Describe(ex)
+		default:
+			return "the target asks about an opaque token, is told that it is active, and answers it with " + expect.Describe(ex)
+		}
+	})
+	if why != "" {
+		return &stop{reports.Inconclusive, why}
+	}
+	return nil
+}

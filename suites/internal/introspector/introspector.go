@@ -1,0 +1,130 @@
+// Package introspector answers a target's questions about tokens (RFC 7662) as a check wants them answered.
+package introspector
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Server is an introspection endpoint. It knows the tokens that it made, and calls all others inactive.
+type Server struct {
+	url    string
+	server *http.Server
+	mu     sync.Mutex
+	tokens map[string]*Token
+}
+
+// Token is an opaque token, and what is answered about it.
+type Token struct {
+	Value  string
+	mu     sync.Mutex
+	answer Answer
+	asked  []Question
+}
+
+// Answer is what the target is told.
+type Answer struct {
+	Status   int    // 200 if zero
+	Type     string // application/json if empty
+	Body     string
+	Location string
+	Break    bool // the connection is closed without an answer
+}
+
+// Question is how the target asked. Its header may hold the target's own secret: it goes into no report.
+type Question struct {
+	Method, Query, Body string
+	Header              http.Header
+}
+
+// New listens. Close it after use.
+func New(listen string) (*Server, error) {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{url: "http://" + l.Addr().String() + "/introspect", tokens: map[string]*Token{}}
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = s.server.Serve(l) }()
+	return s, nil
+}
+
+// URL is the endpoint's address.
+func (s *Server) URL() string { return s.url }
+
+// Close stops listening.
+func (s *Server) Close() { _ = s.server.Close() }
+
+// Token makes a token that is inactive until something else is said of it.
+func (s *Server) Token() *Token {
+	b := make([]byte, 24)
+	_, _ = rand.Read(b) // never fails
+	t := &Token{Value: base64.RawURLEncoding.EncodeToString(b)}
+	t.Say(Inactive)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens[t.Value] = t
+	return t
+}
+
+// Inactive is the answer about what is no valid token.
+var Inactive = Answer{Body: `{"active":false}`}
+
+// Say changes the answer.
+func (t *Token) Say(a Answer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.answer = a
+}
+
+// Asked is how the target asked so far.
+func (t *Token) Asked() []Question {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]Question(nil), t.asked...)
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // what cannot be read names no token
+	a := Inactive
+	if t := s.about(r, string(body)); t != nil {
+		t.mu.Lock()
+		t.asked = append(t.asked, Question{Method: r.Method, Query: r.URL.RawQuery, Body: string(body), Header: r.Header.Clone()})
+		a = t.answer
+		t.mu.Unlock()
+	}
+	if a.Break {
+		panic(http.ErrAbortHandler)
+	}
+	if a.Type == "" {
+		a.Type = "application/json"
+	}
+	w.Header().Set("Content-Type", a.Type)
+	w.Header().Set("Cache-Control", "no-store")
+	if a.Location != "" {
+		w.Header().Set("Location", a.Location)
+	}
+	if a.Status == 0 {
+		a.Status = http.StatusOK
+	}
+	w.WriteHeader(a.Status)
+	_, _ = io.WriteString(w, a.Body)
+}
+
+// about finds the token that is asked about, wherever the target put it.
+func (s *Server) about(r *http.Request, body string) *Token {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for value, t := range s.tokens {
+		if strings.Contains(body, value) || strings.Contains(r.URL.RawQuery, value) || strings.Contains(r.Header.Get("Authorization"), value) {
+			return t
+		}
+	}
+	return nil
+}
