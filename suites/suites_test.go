@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -244,6 +245,9 @@ func TestDoorRun(t *testing.T) {
 		judged := map[string]bool{}
 		for _, r := range run.Run().Results {
 			judged[r.ID] = true
+		}
+		if testing.Short() {
+			ids = slices.DeleteFunc(ids, func(id string) bool { return strings.HasPrefix(id, "RS-RATE-") })
 		}
 		assert.Len(t, judged, len(ids))
 	}
