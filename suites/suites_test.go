@@ -148,6 +148,47 @@ func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
 	}
 }
 
+// What the user declares may be little: no check fails over that.
+func TestScantDeclarations(t *testing.T) {
+	r := start(t, reference.Ideal())
+	for name, scant := range map[string]func(c *suites.Config){
+		"no tools":             func(c *suites.Config) { c.Tools = nil },
+		"tools without scopes": func(c *suites.Config) { c.Tools = []suites.Tool{{Name: "whoami"}} },
+		"one tool":             func(c *suites.Config) { c.Tools = []suites.Tool{{Name: "read_note", Scope: "notes:read"}} },
+		"a tool to deny only": func(c *suites.Config) {
+			c.Tools = []suites.Tool{{Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true}}
+		},
+		"a tool that is not": func(c *suites.Config) {
+			c.Tools = []suites.Tool{{Name: "no_such_tool", Scope: "notes:read", TellsCaller: true, Private: "x"}}
+		},
+		"an unknown hierarchy": func(c *suites.Config) { c.Implies = map[string][]string{"a": {"b"}} },
+		"one credential":       func(c *suites.Config) { c.Credentials = c.Credentials[:1] },
+		"keys only":            func(c *suites.Config) { c.Credentials, c.Users, c.Issuer = c.Credentials[2:4], nil, nil },
+		"a short credential": func(c *suites.Config) {
+			c.Credentials = []suites.Credential{{Value: "x"}, {Header: "X-Key", Value: "y", Tools: []string{"*"}}}
+		},
+		"no users": func(c *suites.Config) { c.Users = nil },
+		"one user": func(c *suites.Config) { c.Users = c.Users[:1] },
+		"nothing but the login": func(c *suites.Config) {
+			*c = suites.Config{URL: c.URL, Users: c.Users, Rate: c.Rate, MaxRequests: c.MaxRequests, Patience: c.Patience}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := signingIn(r)
+			scant(&cfg)
+			cfg.Skip = []string{"AS-CIMD-SIZE-AND-TIME", "RS-RATE-*", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-BODY-LIMIT"}
+			run, err := suites.Evaluate(t.Context(), cfg)
+			require.NoError(t, err)
+			for _, res := range run.Run().Results {
+				assert.NotEqual(t, reports.Errored, res.Verdict, "%s: %s", res.ID, res.Reason)
+				if res.Verdict == reports.Fail && name != "a short credential" && name != "a tool that is not" {
+					t.Errorf("%s is accused: %s", res.ID, res.Reason)
+				}
+			}
+		})
+	}
+}
+
 func TestRunsAgree(t *testing.T) {
 	cfg := signingIn(start(t, reference.Ideal()))
 	var first map[string]reports.Verdict

@@ -206,6 +206,9 @@ func (t *T) ScopedTools() []Tool {
 
 // narrowTool is a declared tool with a scope, and the scopes of a token that lacks it.
 func (t *T) NarrowTool() (Tool, []string) {
+	if len(t.ScopedTools()) == 0 {
+		t.NotTested("it needs a tool with a scope that may be called (tools in the target file)")
+	}
 	tool := t.ScopedTools()[0]
 	for _, other := range t.Tools {
 		if other.Scope != "" && !t.Includes(other.Scope, tool.Scope) {
