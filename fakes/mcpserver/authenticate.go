@@ -240,7 +240,7 @@ func (s *Server) claims(r *http.Request, segment string) *caller {
 	switch {
 	case p.ClientIsUser && client != "":
 		subject = client
-	case client != "" && client == subject: // a client that acts for itself (RFC 9068 section 2.2) is no user
+	case client != "" && client == subject: // a client that acts for itself (RFC 9068 section 5) is no user
 		subject = "client " + subject
 	}
 	return &caller{user: subject, scopes: p.scopes(scope, c)}

@@ -55,6 +55,9 @@ func main() {
 	mcp.AddTool(server, &mcp.Tool{Name: "hello", Description: "Greets"}, func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
 		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "hello"}}}, nil, nil
 	})
+	mcp.AddTool(server, &mcp.Tool{Name: "whoami", Description: "Tells who the caller is"}, func(_ context.Context, r *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
+		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: r.Extra.TokenInfo.UserID}}}, nil, nil
+	})
 	metadata := "http://" + address + "/.well-known/oauth-protected-resource/mcp"
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", auth.RequireBearerToken(verify, &auth.RequireBearerTokenOptions{ResourceMetadataURL: metadata})(

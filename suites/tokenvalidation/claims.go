@@ -121,7 +121,7 @@ func claims() {
 		}
 		machine := t.CallTool(t.Mint(map[string]any{"sub": "alice", "client_id": "alice", "auth_time": nil}), tool)
 		if expect.Ran(machine) && strings.TrimSpace(Text(machine)) == user {
-			t.Advise(machine, "a client that acts for itself to be told from the user of the same name", "both are %s", user)
+			t.Note("a client that acts for itself and a user of the same name are both %s: the authorization server has to keep such names apart (RFC 9068 section 5)", user)
 		}
 	})
 
