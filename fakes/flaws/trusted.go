@@ -19,7 +19,7 @@ var trusting = []Flaw{
 	{"nbf-ignored", "The beginning of validity is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckNotBefore = false }), []string{"RS-TOKEN-NBF"}, []string{"RS-TOKEN-CLOCK-SKEW"}},
 	{"hour-of-grace", "Clocks may differ by an hour.", policy(func(p *mcpserver.Policy) { p.Leeway = time.Hour + time.Minute }), []string{"RS-TOKEN-CLOCK-SKEW"}, []string{"RS-TOKEN-EXPIRED", "RS-TOKEN-NBF"}},
 	{"empty-signature", "An empty signature passes.", policy(func(p *mcpserver.Policy) { p.IgnoresEmpty = true }), []string{"RS-TOKEN-SIG-STRIPPED"}, []string{"RS-TOKEN-ALG-NONE"}},
-	{"signature-ignored", "Only the claims are checked.", policy(func(p *mcpserver.Policy) { p.VerifySignature = false }), []string{"RS-TOKEN-SIG-TAMPERED"}, []string{"RS-TOKEN-*"}},
+	{"signature-ignored", "Only the claims are checked.", policy(func(p *mcpserver.Policy) { p.VerifySignature = false }), []string{"RS-TOKEN-SIG-TAMPERED"}, []string{"RS-TOKEN-*", "RS-CHALLENGE-MALFORMED-400"}},
 	{"any-kid", "An unknown kid falls back to the only key.", policy(func(p *mcpserver.Policy) { p.AnyKid = true }), []string{"RS-TOKEN-UNKNOWN-KID"}, nil},
 	{"crit-ignored", "Critical extensions are ignored.", policy(func(p *mcpserver.Policy) { p.RefuseCritical = false }), []string{"RS-TOKEN-CRIT-UNKNOWN"}, nil},
 	{"duplicates-and-case", "Of two members the last one counts, and AUD is aud.", policy(func(p *mcpserver.Policy) { p.RefuseDuplicates, p.FoldCase = false, true }), []string{"RS-TOKEN-DUPLICATE-MEMBERS"}, nil},
@@ -93,4 +93,7 @@ var trusting = []Flaw{
 	{"unpacks-everything", "A compressed message is unpacked without limit.", policy(func(p *mcpserver.Policy) { p.Compressed = true }), []string{"RS-ABUSE-DECOMPRESSION"}, nil},
 	{"deep-crash", "A deep message overflows the stack.", policy(func(p *mcpserver.Policy) { p.DeepCrash = true }), []string{"RS-ABUSE-DECOMPRESSION"}, nil},
 	{"jwe-crash", "An encrypted token crashes.", policy(func(p *mcpserver.Policy) { p.JWECrash = true }), []string{"RS-ABUSE-JWE-COST"}, []string{"RS-TOKEN-GARBAGE", "RS-TOKEN-FORMAT-CONFUSION"}},
+	{"token-verified-once", "A token is verified the first time only.", policy(func(p *mcpserver.Policy) { p.CachesTokens = true }), []string{"RS-SESSION-EXPIRY-MIDWAY"}, []string{"RS-TOKEN-INTROSPECTION-CACHE"}},
+	{"batch-by-first", "A batch is judged by its first message.", policy(func(p *mcpserver.Policy) { p.BatchByFirst = true }), []string{"RS-SCOPE-BATCH-MEMBERS"}, nil},
+	{"two-fields-crash", "Two Authorization fields crash.", policy(func(p *mcpserver.Policy) { p.TwoCrash = true }), []string{"RS-CHALLENGE-MALFORMED-400"}, []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"}},
 }

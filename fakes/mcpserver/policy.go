@@ -92,6 +92,9 @@ type Policy struct {
 	UserFromArguments bool                // true: the argument user_id names the user
 	EverybodysNotes   bool                // true: everybody reads the same notes
 	ClientIsUser      bool                // true: the user is the token's client_id
+	CachesTokens      bool                // true: a token is verified once
+	TwoCrash          bool                // true: two Authorization fields crash
+	BatchByFirst      bool                // true: batches are served, and judged by their first message
 	SampleToken       string
 
 	// Opaque tokens.

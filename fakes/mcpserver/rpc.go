@@ -60,7 +60,12 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, body []byte, who *
 	var m message
 	if strings.HasPrefix(strings.TrimSpace(string(body)), "[") {
 		var batch []message
-		if err := json.Unmarshal(body, &batch); err != nil || len(batch) != 1 {
+		err := json.Unmarshal(body, &batch)
+		if err == nil && s.Policy.BatchByFirst && len(batch) > 1 && r.Header.Get("MCP-Protocol-Version") == "" {
+			s.batch(w, r, batch, who)
+			return
+		}
+		if err != nil || len(batch) != 1 {
 			rpcError(w, http.StatusBadRequest, nil, -32600, "batches are not served")
 			return
 		}
@@ -75,6 +80,22 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, body []byte, who *
 		return
 	}
 	s.stateful(w, r, &m, who, header, body)
+}
+
+// batch serves several messages, which only 2025-03-26 knows, and looks at the scope of the first alone.
+func (s *Server) batch(w http.ResponseWriter, r *http.Request, batch []message, who *caller) {
+	first, _ := batch[0].Params["name"].(string)
+	if scope, known := scopeOf(first); known && !s.permits(who, first, scope) {
+		s.insufficient(w, r, scope, batch[0].ID)
+		return
+	}
+	answers := []any{}
+	for i := range batch {
+		name, _ := batch[i].Params["name"].(string)
+		text, _ := s.act(r.Context(), name, &batch[i], who)
+		answers = append(answers, map[string]any{"jsonrpc": "2.0", "id": batch[i].ID, "result": map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}}})
+	}
+	writeJSON(w, http.StatusOK, answers)
 }
 
 func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, who *caller, header, version string, body []byte) {

@@ -45,6 +45,7 @@ type Server struct {
 	notes     []string
 	meters    map[string]*meter
 	fullUntil time.Time                // when the window ends in which a limit was reached
+	verified  map[string]*caller       // tokens, where they are verified once
 	answers   map[string]*caller       // of the introspection endpoint, where they are kept
 	cancels   map[string]chan struct{} // by the id of the call
 }
@@ -79,7 +80,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}}, nil
 }
 
 // Close ends every open stream.

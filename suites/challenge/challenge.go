@@ -17,6 +17,7 @@ import (
 
 // Register registers the area.
 func Register() {
+	Describe("OAuth 2.1 section 5.3.2: malformed requests", malformed)
 	Describe("MCP Authorization: Error Handling", status)
 	Describe("RFC 9110 section 11.6.1: WWW-Authenticate", field)
 	Describe("OAuth 2.1 section 5.3: The Bearer challenge", parameters)

@@ -42,6 +42,41 @@ func effects() {
 		}
 	})
 
+	// Batches are of 2025-03-26 alone.
+	Must("RS-SCOPE-BATCH-MEMBERS", func(t *T) {
+		tool, shows, narrow := effective(t)
+		lacking := t.Scoped(narrow...)
+		call, refused := t.SessionOf(lacking)
+		if refused != nil {
+			t.Inconclusive("no session opens with a token that lacks the scope: %s", expect.Describe(refused))
+		}
+		call.Revision = "2025-03-26"
+		send := func(messages ...string) *reports.Exchange {
+			c := call.With(mcp.Bearer(lacking))
+			c.Body = "[" + strings.Join(messages, ",") + "]"
+			return t.Send(c)
+		}
+		free := message(1, shows)
+		if ex := send(free, message(2, shows)); expect.Status(ex) < 200 || expect.Status(ex) > 299 || !strings.HasPrefix(strings.TrimSpace(ex.Response.Body), "[") && !strings.Contains(ex.Response.Body, "data:") {
+			t.NotApplicable("batches are refused: %s", expect.Describe(ex))
+		}
+		markers := map[string]string{"after a free call": marker(), "before a free call": marker(), "after fifty pings": marker()}
+		send(free, message(2, tool.Marked(markers["after a free call"])))
+		send(message(1, tool.Marked(markers["before a free call"])), message(2, shows))
+		pings := []string{}
+		for i := range 50 {
+			pings = append(pings, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"ping"}`, i+10))
+		}
+		send(append(pings, message(1, tool.Marked(markers["after fifty pings"])))...)
+		t.Refused()
+		ex := seen(t, tool, shows)
+		for about, m := range Sorted(markers) {
+			if strings.Contains(Text(ex), m) {
+				t.Finding(ex, about, "every message of a batch to be judged", tool.Name+" ran without its scope")
+			}
+		}
+	})
+
 	Practice("RS-SCOPE-BODY-AMBIGUITY", func(t *T) {
 		tool, shows, narrow := effective(t)
 		free := shows
@@ -102,6 +137,11 @@ func seen(t *T, tool, shows Tool) *reports.Exchange {
 	}
 	t.Inconclusive("the control failed: %s does not show what %s did", shows.Name, tool.Name)
 	return nil
+}
+
+// message is a call of a tool as one message of a batch.
+func message(id int, tool Tool) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%s}`, id, text(tool.Params()))
 }
 
 func marker() string { return "mcpauth-" + Random(9) }

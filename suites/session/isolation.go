@@ -2,6 +2,7 @@ package session
 
 import (
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -14,6 +15,20 @@ import (
 const rounds = 20
 
 func isolation() {
+	// "MCP servers MUST validate access tokens": each time, not once in a session.
+	Must("RS-SESSION-EXPIRY-MIDWAY", func(t *T) {
+		expiring, used := expiringToken(t)
+		t.Controlled()
+		for range 40 { // another token of the same expiry tells when its time has come
+			if ex := t.Use(t.Mint(expiring)); !t.Served(ex) {
+				outlives(t, used)
+				return
+			}
+			t.Sleep(100 * time.Millisecond)
+		}
+		t.Inconclusive("no end of the token's time was seen (RS-TOKEN-EXPIRED)")
+	})
+
 	Must("RS-SESSION-IDENTITY-BLEED", func(t *T) {
 		first, second := pair(t)
 		for range rounds {
@@ -43,6 +58,64 @@ func isolation() {
 			}
 		}
 	})
+}
+
+// expiringToken is the expiry of a token that has been used and expires soon, and a call with it in its session.
+func expiringToken(t *T) (expiring map[string]any, used mcp.Call) {
+	for range 4 { // a second may end between any two requests
+		expiring = map[string]any{"exp": lastSecond(t)}
+		token := t.Mint(expiring)
+		call, refused := t.SessionOf(token)
+		if refused != nil {
+			continue
+		}
+		used = call.Method("tools/list", nil)
+		if t.Public("tools/list") {
+			used = t.Call().InSession(call.SessionID)
+		}
+		if used = used.With(mcp.Bearer(token)); passed(t, t.Send(used)) {
+			return expiring, used
+		}
+	}
+	t.Inconclusive("the token always expires before it can be used")
+	return nil, mcp.Call{}
+}
+
+// outlives judges a call with a token that has expired: for a moment what was verified before may still count.
+func outlives(t *T, call mcp.Call) {
+	for end := time.Now().Add(t.Patience); ; t.Sleep(100 * time.Millisecond) {
+		ex := t.Send(call)
+		if !passed(t, ex) {
+			t.Refused()
+			return
+		}
+		if time.Now().After(end) {
+			t.Unmet(ex, "a refusal once the token has expired", "%v after a new token of the same expiry is refused, one that was used before is still accepted", t.Patience)
+			return
+		}
+	}
+}
+
+// passed reports that a request got past authorization, whatever came of it then.
+func passed(t *T, ex *reports.Exchange) bool { return expect.Accepted(ex) || t.Served(ex) }
+
+// lastSecond is the expiry of a token that is accepted for at most a second more: servers allow for clocks that
+// differ.
+func lastSecond(t *T) int64 {
+	now := time.Now().Unix()
+	good, bad := int64(-600), int64(300) // seconds ago
+	if t.Served(t.Use(t.Mint(map[string]any{"exp": now - bad}))) {
+		t.Inconclusive("a token that expired five minutes ago is accepted (RS-TOKEN-EXPIRED)")
+	}
+	for bad-good > 1 {
+		middle := (good + bad) / 2
+		if now := time.Now().Unix(); t.Served(t.Use(t.Mint(map[string]any{"exp": now - middle}))) {
+			good = middle
+		} else {
+			bad = middle
+		}
+	}
+	return time.Now().Unix() - good
 }
 
 // witness is a user in a session who asks who the target thinks it is.

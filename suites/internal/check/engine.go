@@ -77,8 +77,12 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 	}()
 }
 
-// waits reports that a check mostly waits for the end of a limit's window: nobody waits for it in turn.
-func waits(c *Check) bool { return c.Requirement.Area == "ratelimit" && c.Requirement.Intrusive }
+// waits reports that a check mostly waits, for the end of a limit's window or of a token's time: nobody waits for it
+// in turn.
+func waits(c *Check) bool {
+	r := c.Requirement
+	return r.Area == "ratelimit" && r.Intrusive || slices.Contains(r.Needs, "clock")
+}
 
 // atOnce is how many checks are under way together; requests in flight are limited apart.
 const atOnce = 64
@@ -396,6 +400,11 @@ func (e *Engine) need(t *T, name string) *stop {
 	case "tool-free":
 		if !slices.ContainsFunc(e.World.Tools, func(tool Tool) bool { return !tool.DeniedOnly }) {
 			return &stop{reports.NotTested, "it needs a tool that may be called (tools in the target file)"}
+		}
+	case "clock": // what a check waits is short, or said to be too long
+	case "legacy-wire":
+		if _, ok := s.Newest(mcp.Stateful); !ok {
+			return absent("the target does not speak the stateful wire")
 		}
 	case "declared-limits":
 		if len(t.Metered()) == 0 {
