@@ -33,6 +33,9 @@ func apiKeys() {
 		call := t.CallFor(c)
 		var variants []Variant
 		for about, value := range Sorted(wrongKeys(c.Value)) {
+			if len(value) >= len(c.Value)-1 && !strings.Contains(value, c.Value) {
+				t.Hide(value) // all but a little of the key
+			}
 			variants = append(variants, Call(call.With(c.With(value)), "%s", about))
 		}
 		for _, name := range []string{"api_key", "apikey", "key"} {
