@@ -79,10 +79,11 @@ func TestReferencePassesEverything(t *testing.T) {
 				})
 			}
 		},
-		"without sessions":      func(o *reference.Options) { o.Policy.Sessions = false },
-		"without root metadata": func(o *reference.Options) { o.Policy.PRMRoot = false },
-		"stateful only":         func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[:3] },
-		"stateless only":        func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[3:] },
+		"the caller and the time": func(o *reference.Options) { o.Policy.TellsTime = true },
+		"without sessions":        func(o *reference.Options) { o.Policy.Sessions = false },
+		"without root metadata":   func(o *reference.Options) { o.Policy.PRMRoot = false },
+		"stateful only":           func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[:3] },
+		"stateless only":          func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[3:] },
 	}
 	for name, vary := range variants {
 		t.Run(name, func(t *testing.T) {

@@ -92,6 +92,7 @@ type Policy struct {
 	UserFromArguments bool                // true: the argument user_id names the user
 	EverybodysNotes   bool                // true: everybody reads the same notes
 	ClientIsUser      bool                // true: the user is the token's client_id
+	TellsTime         bool                // true: whoami tells the time too, which is legitimate
 	CachesTokens      bool                // true: a token is verified once
 	TwoCrash          bool                // true: two Authorization fields crash
 	BatchByFirst      bool                // true: batches are served, and judged by their first message

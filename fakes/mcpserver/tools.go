@@ -84,6 +84,9 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 	}
 	switch name {
 	case "whoami":
+		if p.TellsTime {
+			return fmt.Sprintf(`{"user":"%s","at":%d}`, user, time.Now().UnixNano()), true
+		}
 		return user, true
 	case "read_note":
 		if p.EverybodysNotes {

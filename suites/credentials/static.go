@@ -119,24 +119,27 @@ func lookAlike(s string) string {
 	return s + "\u200b"
 }
 
-// permissions calls every declared tool with every credential.
+// permissions calls every declared tool with every credential: first where that is permitted.
 func permissions(t *T, all []Credential) {
-	limited := false
+	ran, limited := map[string]bool{}, false
 	for _, c := range all {
 		t.ControlOf(c)
 		for _, tool := range t.Tools {
-			permitted := c.Permits(tool.Name)
-			limited = limited || !permitted
-			if permitted && tool.DeniedOnly {
+			if !c.Permits(tool.Name) || tool.DeniedOnly {
 				continue
 			}
 			ex := t.CallToolAs(tool, c.Field())
-			about := c.Name + " calls " + tool.Name
-			switch {
-			case permitted && !expect.Accepted(ex):
-				t.Finding(ex, about, "the call to be served, as declared", expect.Describe(ex))
-			case !permitted:
-				refusal(t, ex, about)
+			ran[tool.Name] = ran[tool.Name] || expect.Ran(ex)
+			if s := expect.Status(ex); s == 401 || s == 403 {
+				t.Finding(ex, c.Name+" calls "+tool.Name, "the call to be served, as declared", expect.Describe(ex))
+			}
+		}
+	}
+	for _, c := range all {
+		for _, tool := range t.Tools {
+			if !c.Permits(tool.Name) {
+				limited = true
+				refusal(t, t.CallToolAs(tool, c.Field()), c.Name+" calls "+tool.Name, ran[tool.Name])
 			}
 		}
 	}
@@ -145,16 +148,17 @@ func permissions(t *T, all []Credential) {
 	}
 }
 
-// refusal judges the answer to a call that must not be served.
-func refusal(t *T, ex *reports.Exchange, about string) {
-	switch {
+// refusal judges the answer to a call that must not be served. Where nobody was seen to run the tool, an error in a
+// successful answer may be about anything.
+func refusal(t *T, ex *reports.Exchange, about string, ran bool) {
+	switch s := expect.Status(ex); {
 	case expect.Ran(ex):
 		t.Finding(ex, about, "a refusal with HTTP 403", "the tool runs")
 	case expect.Crashed(ex):
 		t.Finding(ex, about, "a refusal with HTTP 403", expect.Describe(ex))
-	case expect.Status(ex) != 403:
-		t.Advise(ex, "a refusal with HTTP 403", "%s: %s", about, expect.Describe(ex))
-	default:
+	case s == 403, s < 300 && !ran:
 		t.Refused()
+	default:
+		t.Advise(ex, "a refusal with HTTP 403", "%s: %s", about, expect.Describe(ex))
 	}
 }

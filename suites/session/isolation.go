@@ -1,8 +1,10 @@
 package session
 
 import (
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -33,11 +35,11 @@ func isolation() {
 		first, second := pair(t)
 		for range rounds {
 			answers := t.All([]Variant{first.ask("the first user"), second.ask("the second user"), first.without("nobody"), first.as("garbage", "garbage for a token")})
-			judge(t, first, answers[0], "the first user")
-			judge(t, second, answers[1], "the second user")
+			judge(t, first, second, answers[0], "the first user")
+			judge(t, second, first, answers[1], "the second user")
 			for i, about := range []string{"nobody", "garbage for a token"} {
-				if says := strings.TrimSpace(Text(answers[2+i])); says == first.says || says == second.says {
-					t.Finding(answers[2+i], about, "nobody else's answer", says)
+				if first.meant(answers[2+i]) || second.meant(answers[2+i]) {
+					t.Finding(answers[2+i], about, "nobody else's answer", reports.OneLine(Text(answers[2+i]), 100))
 				}
 			}
 			if !t.Unmistaken() {
@@ -52,7 +54,7 @@ func isolation() {
 		cancel := second.call.Method("notifications/cancelled", map[string]any{"requestId": mcp.ID, "reason": "mcpauth"}).With(mcp.Bearer(second.token))
 		for range rounds {
 			answers := t.All([]Variant{first.ask("the first user"), second.ask("the second user"), Call(cancel, "a cancellation by the second user")})
-			judge(t, first, answers[0], "the first user, whose request id the second used and cancelled")
+			judge(t, first, second, answers[0], "the first user, whose request id the second used and cancelled")
 			if !t.Unmistaken() {
 				return
 			}
@@ -120,9 +122,10 @@ func lastSecond(t *T) int64 {
 
 // witness is a user in a session who asks who the target thinks it is.
 type witness struct {
-	token, says string
-	call        mcp.Call // in the witness's session, without credentials
-	tool        Tool
+	token string
+	call  mcp.Call // in the witness's session, without credentials
+	tool  Tool
+	marks []string // words that are in every answer to this one, and in none to the other
 }
 
 func observe(t *T, token string) *witness {
@@ -131,25 +134,49 @@ func observe(t *T, token string) *witness {
 	if refused != nil {
 		t.Inconclusive("no session opens: %s", expect.Describe(refused))
 	}
-	w := &witness{token: token, tool: tool, call: call.Method("tools/call", tool.Params())}
-	ex := t.Send(w.call.With(mcp.Bearer(token)))
-	if w.says = strings.TrimSpace(Text(ex)); !expect.Ran(ex) || w.says == "" {
-		t.Inconclusive("the control failed: %s is answered with %s", tool.Name, expect.Describe(ex))
-	}
-	return w
+	return &witness{token: token, tool: tool, call: call.Method("tools/call", tool.Params())}
 }
 
-// pair are two users whom the target tells apart. Each is asked again where it seems not to: on a target that mixes
-// callers up, the answer may be that of a third.
+// say are the words of an answer to the witness, asked alone.
+func (w *witness) say(t *T) []string {
+	ex := t.Send(w.call.With(mcp.Bearer(w.token)))
+	if !expect.Ran(ex) {
+		t.Inconclusive("the control failed: %s is answered with %s", w.tool.Name, expect.Describe(ex))
+	}
+	return words(ex)
+}
+
+// words are what an answer consists of: a time or a number in it must not be taken for a caller.
+func words(ex *reports.Exchange) []string {
+	return strings.FieldsFunc(Text(ex), func(c rune) bool {
+		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("@._-", c)
+	})
+}
+
+// pair are two users whom the target tells apart. They are asked again where it seems not to: on a target that mixes
+// callers up, an answer may be that of a third.
 func pair(t *T) (first, second *witness) {
-	for range 5 {
-		if first, second = observe(t, t.FirstToken()), observe(t, t.SecondToken()); first.says != second.says {
+	first, second = observe(t, t.FirstToken()), observe(t, t.SecondToken())
+	for range 8 {
+		a, b := [2][]string{first.say(t), first.say(t)}, [2][]string{second.say(t), second.say(t)}
+		if first.marks, second.marks = only(a, b), only(b, a); len(first.marks) > 0 && len(second.marks) > 0 {
 			t.Controlled()
 			return first, second
 		}
 	}
-	t.NotApplicable("%s says the same of both users: %q", first.tool.Name, first.says)
+	t.NotApplicable("%s does not tell the users apart", first.tool.Name)
 	return nil, nil
+}
+
+// only are the words that are in both answers to one, and in none to the other.
+func only(one, other [2][]string) []string {
+	var out []string
+	for _, w := range one[0] {
+		if slices.Contains(one[1], w) && !slices.Contains(other[0], w) && !slices.Contains(other[1], w) {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 func (w *witness) ask(about string) Variant {
@@ -160,11 +187,18 @@ func (w *witness) as(token, about string) Variant {
 	return Call(w.call.With(mcp.Bearer(token)), "%s", about)
 }
 
-// judge expects a witness to be told what it was told when it asked alone.
-func judge(t *T, w *witness, ex *reports.Exchange, about string) {
-	if says := strings.TrimSpace(Text(ex)); !expect.Ran(ex) {
+// meant reports that an answer has a word that is only in answers to the witness.
+func (w *witness) meant(ex *reports.Exchange) bool {
+	said := words(ex)
+	return slices.ContainsFunc(w.marks, func(m string) bool { return slices.Contains(said, m) })
+}
+
+// judge expects a witness to be told who it is, and nothing of anybody else.
+func judge(t *T, w, other *witness, ex *reports.Exchange, about string) {
+	switch {
+	case !expect.Ran(ex):
 		t.Finding(ex, about, "an answer", expect.Describe(ex))
-	} else if says != w.says {
-		t.Finding(ex, about, "to be told "+w.says, says)
+	case other.meant(ex), !w.meant(ex):
+		t.Finding(ex, about, "to be told "+strings.Join(w.marks, " "), reports.OneLine(Text(ex), 100))
 	}
 }
