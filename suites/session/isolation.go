@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -143,14 +142,7 @@ func (w *witness) say(t *T) []string {
 	if !expect.Ran(ex) {
 		t.Inconclusive("the control failed: %s is answered with %s", w.tool.Name, expect.Describe(ex))
 	}
-	return words(ex)
-}
-
-// words are what an answer consists of: a time or a number in it must not be taken for a caller.
-func words(ex *reports.Exchange) []string {
-	return strings.FieldsFunc(Text(ex), func(c rune) bool {
-		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("@._-", c)
-	})
+	return Words(ex)
 }
 
 // pair are two users whom the target tells apart. They are asked again where it seems not to: on a target that mixes
@@ -159,24 +151,13 @@ func pair(t *T) (first, second *witness) {
 	first, second = observe(t, t.FirstToken()), observe(t, t.SecondToken())
 	for range 8 {
 		a, b := [2][]string{first.say(t), first.say(t)}, [2][]string{second.say(t), second.say(t)}
-		if first.marks, second.marks = only(a, b), only(b, a); len(first.marks) > 0 && len(second.marks) > 0 {
+		if first.marks, second.marks = Apart(a, b), Apart(b, a); len(first.marks) > 0 && len(second.marks) > 0 {
 			t.Controlled()
 			return first, second
 		}
 	}
 	t.NotApplicable("%s does not tell the users apart", first.tool.Name)
 	return nil, nil
-}
-
-// only are the words that are in both answers to one, and in none to the other.
-func only(one, other [2][]string) []string {
-	var out []string
-	for _, w := range one[0] {
-		if slices.Contains(one[1], w) && !slices.Contains(other[0], w) && !slices.Contains(other[1], w) {
-			out = append(out, w)
-		}
-	}
-	return out
 }
 
 func (w *witness) ask(about string) Variant {
@@ -189,7 +170,7 @@ func (w *witness) as(token, about string) Variant {
 
 // meant reports that an answer has a word that is only in answers to the witness.
 func (w *witness) meant(ex *reports.Exchange) bool {
-	said := words(ex)
+	said := Words(ex)
 	return slices.ContainsFunc(w.marks, func(m string) bool { return slices.Contains(said, m) })
 }
 

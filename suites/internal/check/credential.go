@@ -1,8 +1,10 @@
 package check
 
 import (
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -153,6 +155,24 @@ func Text(ex *reports.Exchange) string {
 		}
 	}
 	return strings.Join(out, "\n")
+}
+
+// Words are what a tool result consists of: a time or a number in it must not be taken for a caller.
+func Words(ex *reports.Exchange) []string {
+	return strings.FieldsFunc(Text(ex), func(c rune) bool {
+		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("@._-", c)
+	})
+}
+
+// Apart are the words that are in both answers to one caller, and in none to the other.
+func Apart(one, other [2][]string) []string {
+	var out []string
+	for _, w := range one[0] {
+		if slices.Contains(one[1], w) && !slices.Contains(other[0], w) && !slices.Contains(other[1], w) {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 func (e *Engine) needCredential(t *T, name string) *stop {
