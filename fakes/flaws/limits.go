@@ -12,6 +12,7 @@ var limits = []Flaw{
 	{"rate-of-another-kind", "Every credential gets the limit of the first kind.", policy(func(p *mcpserver.Policy) { p.OneLimit = 50 }), []string{"RS-RATE-PER-AUTH-TYPE"}, []string{"RS-RATE-ENFORCED", "RS-RATE-CONCURRENCY"}},
 	{"rate-as-result", "The refusal is a JSON-RPC error in a 200.", policy(func(p *mcpserver.Policy) { p.LimitStatus = http.StatusOK }), []string{"RS-RATE-429"}, nil},
 	{"rate-as-401", "The refusal is a 401, so that clients log in anew.", policy(func(p *mcpserver.Policy) { p.LimitStatus = http.StatusUnauthorized }), []string{"RS-RATE-429"}, nil},
+	{"rate-as-500", "The refusal is a crash.", policy(func(p *mcpserver.Policy) { p.LimitStatus = http.StatusInternalServerError }), []string{"RS-RATE-429"}, nil},
 	{"rate-retry-with-unit", "Retry-After has a unit.", policy(func(p *mcpserver.Policy) { p.RetryAfter = "1s" }), []string{"RS-RATE-RETRY-AFTER"}, nil},
 	{"rate-no-retry", "Retry-After is missing.", policy(func(p *mcpserver.Policy) { p.RetryAfter = "" }), []string{"RS-RATE-RETRY-AFTER"}, nil},
 	{"rate-for-ever", "Who reaches the limit is locked out for good.", policy(func(p *mcpserver.Policy) { p.LimitForEver = true }), []string{"RS-RATE-RECOVERS"}, nil},

@@ -96,4 +96,6 @@ var trusting = []Flaw{
 	{"token-verified-once", "A token is verified the first time only.", policy(func(p *mcpserver.Policy) { p.CachesTokens = true }), []string{"RS-SESSION-EXPIRY-MIDWAY"}, []string{"RS-TOKEN-INTROSPECTION-CACHE"}},
 	{"batch-by-first", "A batch is judged by its first message.", policy(func(p *mcpserver.Policy) { p.BatchByFirst = true }), []string{"RS-SCOPE-BATCH-MEMBERS"}, nil},
 	{"two-fields-crash", "Two Authorization fields crash.", policy(func(p *mcpserver.Policy) { p.TwoCrash = true }), []string{"RS-CHALLENGE-MALFORMED-400"}, []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"}},
+	{"quotes-break-out", "A challenge quotes the credential as it is.", policy(func(p *mcpserver.Policy) { p.ReflectHeader = true }), []string{"RS-ABUSE-HEADER-INJECTION"}, []string{"RS-CHALLENGE-BODY-HYGIENE", "RS-TOKEN-OVERSIZED"}},
+	{"opens-files-by-template", "A resource is opened by whatever path its template is filled with.", policy(func(p *mcpserver.Policy) { p.OpensFiles, p.TemplatesOnly = true, true }), []string{"RS-ABUSE-RESOURCE-TRAVERSAL"}, nil},
 }

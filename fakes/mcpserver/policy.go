@@ -80,6 +80,7 @@ type Policy struct {
 	ScopeAtTheDoor    string              // a scope that everything needs, unrelated or not
 	Implies           map[string][]string // scopes that a broader one includes
 	ImpliesUpwards    bool                // true: the narrower scope includes the broader one too
+	ListScope         string              // that a list takes; none if empty
 	ListsByScope      bool                // false: everybody sees every tool
 	CallsHidden       bool                // true: a tool that is not listed for a caller runs
 	StaleList         bool                // true: the list is the one that was made for the caller before
@@ -107,24 +108,25 @@ type Policy struct {
 	IntrospectPassesOn   bool // true: the caller's cookies are passed on
 
 	// Limits of requests.
-	Unlimited    bool                       // true: no limit holds
-	OneLimit     int                        // replaces the limit of every credential
-	LimitKey     func(*http.Request) string // what is counted by, besides the credential
-	LimitForAll  bool                       // true: where one reaches its limit, all are refused
-	LimitForEver bool                       // true: who reaches the limit is locked out
-	LimitStatus  int
-	RetryAfter   string
-	RacyLimit    bool  // true: counting is read, then write
-	FewLists     bool  // true: a list of prompts is too much
-	MostBody     int64 // bytes
-	Compressed   bool  // true: compressed messages are unpacked whole, and are too much
-	DeepCrash    bool  // true: a deep message crashes
-	JWECrash     bool  // true: an encrypted token crashes
-	LogsToken    bool  // true: a tool's result shows the caller's token
-	DebugTool    bool  // true: debug_env is listed
-	KeyParameter bool  // true: a tool takes an API key, mirrored into a header field
-	OpensFiles   bool  // true: resources are opened by whatever path they name
-	EchoesPath   bool  // true: the page for an unknown path shows it unescaped
+	Unlimited     bool                       // true: no limit holds
+	OneLimit      int                        // replaces the limit of every credential
+	LimitKey      func(*http.Request) string // what is counted by, besides the credential
+	LimitForAll   bool                       // true: where one reaches its limit, all are refused
+	LimitForEver  bool                       // true: who reaches the limit is locked out
+	LimitStatus   int
+	RetryAfter    string
+	RacyLimit     bool  // true: counting is read, then write
+	FewLists      bool  // true: a list of prompts is too much
+	MostBody      int64 // bytes
+	Compressed    bool  // true: compressed messages are unpacked whole, and are too much
+	DeepCrash     bool  // true: a deep message crashes
+	JWECrash      bool  // true: an encrypted token crashes
+	LogsToken     bool  // true: a tool's result shows the caller's token
+	DebugTool     bool  // true: debug_env is listed
+	KeyParameter  bool  // true: a tool takes an API key, mirrored into a header field
+	TemplatesOnly bool  // true: resources are not listed, but for a template
+	OpensFiles    bool  // true: resources are opened by whatever path they name
+	EchoesPath    bool  // true: the page for an unknown path shows it unescaped
 
 	// Static tokens and API keys.
 	StaticPrefix    bool   // true: a known token with more after it counts

@@ -250,6 +250,10 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 			s.refuse(w, r, "invalid")
 			return
 		}
+		if need := s.Policy.ListScope; need != "" && !s.permits(who, m.Method, need) {
+			s.insufficient(w, r, need, m.ID)
+			return
+		}
 		result := map[string]any{"tools": s.list(who)}
 		if stateless(m.meta("protocolVersion")) {
 			result["cacheScope"], result["ttlMs"] = s.Policy.CacheScope, 60_000
@@ -262,7 +266,13 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 		}
 		rpcResult(w, m.ID, map[string]any{"prompts": []any{}})
 	case "resources/list":
-		rpcResult(w, m.ID, map[string]any{"resources": []any{map[string]any{"uri": "note://notes/1", "name": "The first note"}}})
+		resources := []any{map[string]any{"uri": "note://notes/1", "name": "The first note"}}
+		if s.Policy.TemplatesOnly {
+			resources = []any{}
+		}
+		rpcResult(w, m.ID, map[string]any{"resources": resources})
+	case "resources/templates/list":
+		rpcResult(w, m.ID, map[string]any{"resourceTemplates": []any{map[string]any{"uriTemplate": "note://notes/{id}", "name": "A note"}}})
 	case "resources/read":
 		s.readResource(w, m)
 	case "tools/call":

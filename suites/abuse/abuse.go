@@ -8,8 +8,6 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
-	"github.com/mcpauth/conformance/suites/internal/expect"
-	"github.com/mcpauth/conformance/suites/internal/mcp"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -51,26 +49,32 @@ func output() {
 			}
 			for about, form := range Sorted(tokenShaped) {
 				for _, found := range form.FindAllString(ex.Response.Body, 3) {
-					if t.Hide(found); !slices.Contains([]string{t.Token()}, found) {
+					if t.Hide(found); found != t.Token() {
 						t.Advise(ex, "no credential in an answer", "%s, or what looks like one, is in the answer to %s", about, asked(ex))
 					}
 				}
 			}
 		}
-		t.Controlled()
 	})
 
 	Practice("RS-ABUSE-DEBUG-TOOLS", func(t *T) {
-		for _, tool := range listed(t) {
-			words := words(tool.String("name"))
-			if i := slices.IndexFunc(words, func(w string) bool { return slices.Contains(debugging, w) }); i >= 0 || strings.Contains(strings.Join(words, " "), "echo headers") {
-				t.Advise(nil, "no tools for debugging on a server that others use", "the tool %q is listed; what it shows was not looked at", tool.String("name"))
+		for _, listed := range t.ListedTools(t.Good()) {
+			name := listed.String("name")
+			if !slices.ContainsFunc(debugging, func(w string) bool { return strings.Contains(" "+strings.Join(words(name), " ")+" ", " "+w+" ") }) {
+				continue
+			}
+			i := slices.IndexFunc(t.Tools, func(tool Tool) bool { return tool.Name == name && !tool.DeniedOnly })
+			if i < 0 {
+				t.Advise(nil, "no tools for debugging on a server that others use", "the tool %q is listed; what it shows was not looked at", name)
+			} else if ex := t.CallTool(t.Token(), t.Tools[i]); environment.MatchString(Text(ex)) {
+				t.Hide(environment.FindString(Text(ex)))
+				t.Finding(ex, name, "nothing of the server's environment", "its result looks like environment variables")
 			}
 		}
 	})
 
 	Should("RS-ABUSE-SENSITIVE-PARAMETERS", func(t *T) {
-		tools := listed(t)
+		tools := t.ListedTools(t.Good())
 		if len(tools) == 0 {
 			t.NotApplicable("no tools are listed")
 		}
@@ -91,7 +95,12 @@ func output() {
 	})
 }
 
-var debugging = []string{"debug", "debugger", "dump", "environ", "env", "impersonate", "inspect"}
+// debugging are words of tools that show what is behind the server. Words that many an honest tool has, such as inspect
+// or env, are not among them.
+var debugging = []string{"debug", "debugger", "environ", "impersonate", "echo headers", "inspect request", "dump env", "print env"}
+
+// environment is the beginning of what every process has.
+var environment = regexp.MustCompile(`(?m)(^|[\s"{,;])(PATH|HOME|PWD)"?\s*[:=].{0,200}`)
 
 // credentialLike judges a parameter's name by whole words. Cursors are called tokens too.
 func credentialLike(name string) bool {
@@ -113,11 +122,7 @@ func words(name string) []string {
 
 // everything an ordinary client asks for, and some mistakes.
 func everything(t *T) []*reports.Exchange {
-	call, refused := t.SessionOf(t.Token())
-	if refused != nil {
-		t.Inconclusive("no session opens: %s", expect.Describe(refused))
-	}
-	call = call.With(mcp.Bearer(t.Token()))
+	call := t.Opened(t.Token())
 	out := []*reports.Exchange{t.Send(t.Call().With(t.Good()))}
 	for method, params := range Sorted(map[string]map[string]any{
 		"tools/list": nil, "resources/list": nil, "prompts/list": nil, "resources/templates/list": nil, "logging/setLevel": {"level": "debug"},
@@ -143,21 +148,4 @@ func asked(ex *reports.Exchange) string {
 		return o.String("method") + " of " + name
 	}
 	return o.String("method")
-}
-
-// listed are the tools that the target lists for the valid token.
-func listed(t *T) []*document.Object {
-	ex := t.CallMethod(t.Token(), "tools/list")
-	if !expect.Accepted(ex) {
-		t.Inconclusive("tools/list is answered with %s", expect.Describe(ex))
-	}
-	v, _ := mcp.Read(ex).Result.Get("tools")
-	list, _ := v.([]any)
-	var out []*document.Object
-	for _, v := range list {
-		if o, ok := v.(*document.Object); ok {
-			out = append(out, o)
-		}
-	}
-	return out
 }

@@ -1,6 +1,7 @@
 package abuse
 
 import (
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -15,7 +16,11 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-const script = "<script>mcpauth(1)</script>"
+const (
+	script = "<script>mcpauth(1)</script>"
+	// breakout adds a parameter to a challenge that quotes it as it is.
+	breakout = `x", mcpauth="1`
+)
 
 func injection() {
 	Practice("RS-ABUSE-HEADER-INJECTION", func(t *T) {
@@ -23,7 +28,7 @@ func injection() {
 		variants := []Variant{
 			{About: "line breaks in the path", Request: wire.Request{Method: "GET", URL: t.Survey.Endpoint + "/%0d%0aX-Injected:%201"}},
 			{About: "line breaks in the query", Request: t.Call().WithQuery("state", lines).Request()},
-			Call(t.Call().With(mcp.Bearer(`x", error_description="`+script)), "quotes in the credential"),
+			Call(t.Call().With(mcp.Bearer(breakout)), "quotes in the credential"),
 			Call(t.Call().With(mcp.Bearer(script)), "HTML in the credential"),
 			Call(t.Call().With(mcp.Field("Origin", "http://"+script)), "HTML in Origin"),
 			Call(t.Call().With(mcp.Field("MCP-Protocol-Version", `"`+script)), "HTML in MCP-Protocol-Version"),
@@ -32,7 +37,7 @@ func injection() {
 			Call(t.Call().Method(script, nil), "HTML in the method"),
 		}
 		if t.Trusted() {
-			for about, changes := range Sorted(map[string]map[string]any{"line breaks in sub": {"sub": lines}, "quotes in scope": {"scope": `x" y="` + script}}) {
+			for about, changes := range Sorted(map[string]map[string]any{"line breaks in sub": {"sub": lines}, "quotes in scope": {"scope": breakout}}) {
 				variants = append(variants, Call(t.Call().With(mcp.Bearer(t.Mint(changes))), "%s", about))
 			}
 		}
@@ -46,6 +51,9 @@ func injection() {
 func reflected(t *T, ex *reports.Exchange, about string) {
 	if expect.Header(ex, "X-Injected") != "" {
 		t.Finding(ex, about, "no header field of the caller's making", "X-Injected is in the answer")
+	}
+	if v, broken := expect.Param(ex, "mcpauth"); broken {
+		t.Finding(ex, about, "a challenge with no parameter of the caller's making", fmt.Sprintf("mcpauth=%q is in it", v))
 	}
 	if err := unreadable(ex); err != nil && unreadable(t.Bogus()) == nil {
 		t.Finding(ex, about, "a challenge that can be parsed", err.Error())
@@ -70,29 +78,30 @@ var passwd = regexp.MustCompile(`root:[^:"]*:0:0:[^"]*`)
 
 func resources() {
 	Must("RS-ABUSE-RESOURCE-TRAVERSAL", func(t *T) {
-		call, refused := t.SessionOf(t.Token())
-		if refused != nil {
-			t.Inconclusive("no session opens: %s", expect.Describe(refused))
+		call := t.Opened(t.Token())
+		read := func(uri string) *reports.Exchange {
+			return t.Send(call.Method("resources/read", map[string]any{"uri": uri}))
 		}
-		call = call.With(mcp.Bearer(t.Token()))
-		uris := readable(t, call)
-		if len(uris) == 0 {
-			t.NotApplicable("no resources are listed")
+		uris := texts(mcp.Read(t.Send(call.Method("resources/list", nil))), "resources", "uri")
+		templates := texts(mcp.Read(t.Send(call.Method("resources/templates/list", nil))), "resourceTemplates", "uriTemplate")
+		if len(uris)+len(templates) == 0 {
+			t.NotApplicable("no resources are listed, and no templates")
 		}
-		if ex := t.Send(call.Method("resources/read", map[string]any{"uri": uris[0]})); !expect.Accepted(ex) {
-			t.Inconclusive("the control failed: the listed resource %s is answered with %s", uris[0], expect.Describe(ex))
+		if len(uris) > 0 {
+			if ex := read(uris[0]); !expect.Accepted(ex) {
+				t.Inconclusive("the control failed: the listed resource %s is answered with %s", uris[0], expect.Describe(ex))
+			}
 		}
-		t.Controlled()
-		for _, uri := range escapes(uris[0]) {
-			ex := t.Send(call.Method("resources/read", map[string]any{"uri": uri}))
-			if found := passwd.FindString(body(ex)); found != "" {
-				t.Hide(found)
+		t.Controlled() // that templates are served at all is not needed: what is looked for is a file of the system
+		for _, uri := range escapes(uris, templates) {
+			switch ex := read(uri); {
+			case passwd.MatchString(body(ex)):
+				t.Hide(passwd.FindString(body(ex)))
 				t.Finding(ex, uri, "an error", "a file of the system is shown")
 				return
-			}
-			if expect.Crashed(ex) {
-				t.Finding(ex, uri, "a JSON-RPC error", expect.Describe(ex))
-			} else {
+			case expect.Crashed(ex): // no refusal, but nothing that got out either
+				t.Advise(ex, "a JSON-RPC error", "%s: %s", uri, expect.Describe(ex))
+			default:
 				t.Refused()
 			}
 		}
@@ -106,33 +115,40 @@ func body(ex *reports.Exchange) string {
 	return ex.Response.Body
 }
 
-// readable are the URIs of the listed resources.
-func readable(t *T, call mcp.Call) []string {
-	ex := t.Send(call.Method("resources/list", nil))
-	result := mcp.Read(ex).Result
-	if result == nil {
-		return nil
-	}
-	v, _ := result.Get("resources")
-	list, _ := v.([]any)
+// texts are the texts under a member of each object in a list.
+func texts(a mcp.Answer, list, member string) []string {
 	var out []string
-	for _, v := range list {
-		if o, ok := v.(*document.Object); ok && o.String("uri") != "" {
-			out = append(out, o.String("uri"))
+	for _, o := range a.Objects(list) {
+		if v := o.String(member); v != "" {
+			out = append(out, v)
 		}
 	}
 	return out
 }
 
-// escapes are URIs that lead out of a resource's root where they are joined to a path unlooked at.
-func escapes(uri string) []string {
-	const up = "../../../../../../../../"
+const up = "../../../../../../../../"
+
+// upwards are paths to a file of the system for who joins them to a folder unlooked at.
+var upwards = []string{
+	up + "etc/passwd", strings.ReplaceAll(up, "../", "%2e%2e%2f") + "etc%2fpasswd", strings.ReplaceAll(up, "../", "..%252f") + "etc%252fpasswd",
+	strings.ReplaceAll(up, "../", "....//") + "etc/passwd", up + "etc/passwd\x00.txt", strings.ReplaceAll(up, "/", `\`) + `etc\passwd`,
+}
+
+var templateVariable = regexp.MustCompile(`\{[^}]*\}`)
+
+// escapes are URIs that lead out of the first resource's root, and out of the first template's.
+func escapes(uris, templates []string) []string {
 	out := []string{"file:///etc/passwd", "file://localhost/etc/passwd", "/etc/passwd"}
-	at := strings.LastIndexByte(uri, '/') + 1
-	for _, path := range []string{up + "etc/passwd", strings.ReplaceAll(up, "../", "%2e%2e%2f") + "etc%2fpasswd", strings.ReplaceAll(up, "../", "..%252f") + "etc%252fpasswd", strings.ReplaceAll(up, "../", "....//") + "etc/passwd", up + "etc/passwd\x00.txt", strings.ReplaceAll(up, "/", `\`) + `etc\passwd`} {
-		out = append(out, uri[:at]+path)
-		if i := strings.Index(uri, "://"); i >= 0 {
-			out = append(out, uri[:i+3]+path, uri+"/"+path)
+	for _, path := range upwards {
+		if len(uris) > 0 {
+			uri := uris[0]
+			out = append(out, uri[:strings.LastIndexByte(uri, '/')+1]+path)
+			if i := strings.Index(uri, "://"); i >= 0 {
+				out = append(out, uri[:i+3]+path, uri+"/"+path)
+			}
+		}
+		if len(templates) > 0 {
+			out = append(out, templateVariable.ReplaceAllLiteralString(templates[0], path))
 		}
 	}
 	slices.Sort(out)

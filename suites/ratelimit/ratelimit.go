@@ -28,10 +28,7 @@ func enforced() {
 	Must("RS-RATE-ENFORCED", func(t *T) {
 		for _, b := range bursts(t) {
 			limit, n := b.of.Limit.Requests, b.served
-			t.Saw(b.last)
-			switch {
-			case b.took > b.of.Limit.Window:
-				t.Inconclusive("%s: %d calls took %v, more than the window of %v: declare a limit that can be reached from here", b.of.Name, b.sent, b.took.Round(time.Millisecond), b.of.Limit.Window)
+			switch decided(t, b); {
 			case n > most(limit) && n <= 2*limit && b.of.Limit.Window > longestWindow:
 				t.Advise(b.last, fmt.Sprintf("a refusal after %d requests in %v", limit, b.of.Limit.Window), "%s: the first is refused after %d, unless a window ended meanwhile", b.of.Name, n)
 			case !b.ended:
@@ -48,13 +45,10 @@ func enforced() {
 	})
 
 	Practice("RS-RATE-BELOW-LIMIT", func(t *T) {
-		call, refused := t.SessionOf(t.Token())
-		if refused != nil {
-			t.Inconclusive("no session opens: %s", expect.Describe(refused))
-		}
+		call := t.Opened(t.Token())
 		for range 3 {
 			for _, method := range []string{"tools/list", "resources/list", "prompts/list", "tools/list"} {
-				if ex := t.Anyway(call.Method(method, nil).With(mcp.Bearer(t.Token())).Request()); expect.Status(ex) == 429 {
+				if ex := t.Anyway(call.Method(method, nil).Request()); expect.Status(ex) == 429 {
 					t.Unmet(ex, "a handshake and a dozen lists not to meet a limit", "%s", expect.Describe(ex))
 					return
 				}
@@ -66,7 +60,7 @@ func enforced() {
 		kinds := map[bool]bool{}
 		for _, b := range bursts(t) {
 			kinds[b.of.Header == ""] = true
-			t.Saw(b.last)
+			decided(t, b)
 			if n, limit := b.served, b.of.Limit.Requests; !b.ended || n > limit*3/2 || n < limit/2 {
 				t.Finding(b.last, b.of.Name, fmt.Sprintf("the limit of its kind: %d requests in %v", limit, b.of.Limit.Window), fmt.Sprintf("%d were served", n))
 			} else if n > most(limit) {
@@ -80,7 +74,7 @@ func enforced() {
 
 	Practice("RS-RATE-CONCURRENCY", func(t *T) {
 		b := bursts(t)[len(t.Metered())-1]
-		t.Saw(b.last)
+		decided(t, b)
 		switch limit := b.of.Limit.Requests; {
 		case !b.together:
 			t.NotTested("it needs a second credential with a limit, which has not been used before")
@@ -90,6 +84,17 @@ func enforced() {
 			t.Advise(b.last, fmt.Sprintf("at most %d requests to be served", limit), "%d of %d at once", b.served, b.sent)
 		}
 	})
+}
+
+// decided ends the check where a burst says nothing about a limit.
+func decided(t *T, b *burst) {
+	t.Saw(b.last)
+	switch limit := b.of.Limit; {
+	case b.crashed:
+		t.Inconclusive("%s: call %d is answered with %s, which is no refusal (RS-RATE-429)", b.of.Name, b.served+1, expect.Describe(b.last))
+	case b.took > limit.Window && (!b.ended || b.served > limit.Requests):
+		t.Inconclusive("%s: %d calls took %v, more than the window of %v: declare a limit that can be reached from here", b.of.Name, b.sent, b.took.Round(time.Millisecond), limit.Window)
+	}
 }
 
 func answered() {
@@ -139,7 +144,11 @@ func counted() {
 		if s.stranger == nil {
 			t.NotTested("it needs another credential")
 		}
-		if t.Saw(s.stranger); !t.Served(s.stranger) {
+		switch t.Saw(s.stranger); {
+		case t.Served(s.stranger):
+		case expect.Status(s.stranger) != expect.Status(s.bursts[0].last):
+			t.Inconclusive("another credential is answered with %s, which is not about the limit", expect.Describe(s.stranger))
+		default:
 			t.Unmet(s.stranger, "somebody else to be served meanwhile", "%s", expect.Describe(s.stranger))
 		}
 		evaded(t, s, "a new connection", "another User-Agent", "another X-Client-Id", "another X-User-Id")
@@ -171,7 +180,8 @@ func most(limit int) int { return int(math.Ceil(float64(limit)*1.2)) + 2 }
 type burst struct {
 	of           Credential
 	sent, served int
-	ended        bool              // a refusal came
+	ended        bool              // a refusal came, or a crash
+	crashed      bool              // it was no refusal but a crash
 	last         *reports.Exchange // the first refusal, or the last answer
 	together     bool              // all requests were sent at once
 	took         time.Duration
@@ -275,6 +285,7 @@ func spendOnce(t *T, c Credential, tool mcp.Call, atOnce int) *burst {
 				b.served++
 			} else if !b.ended {
 				b.ended, b.last = true, ex
+				b.crashed = expect.Crashed(ex) && (expect.Status(ex) != 503 || expect.Header(ex, "Retry-After") == "")
 			}
 			if !b.ended {
 				b.last = ex

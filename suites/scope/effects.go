@@ -45,16 +45,10 @@ func effects() {
 	// Batches are of 2025-03-26 alone.
 	Must("RS-SCOPE-BATCH-MEMBERS", func(t *T) {
 		tool, shows, narrow := effective(t)
-		lacking := t.Scoped(narrow...)
-		call, refused := t.SessionOf(lacking)
-		if refused != nil {
-			t.Inconclusive("no session opens with a token that lacks the scope: %s", expect.Describe(refused))
-		}
+		call := guarded(t, tool, narrow)
 		call.Revision = "2025-03-26"
 		send := func(messages ...string) *reports.Exchange {
-			c := call.With(mcp.Bearer(lacking))
-			c.Body = "[" + strings.Join(messages, ",") + "]"
-			return t.Send(c)
+			return t.Send(call.WithBody("[" + strings.Join(messages, ",") + "]"))
 		}
 		free := message(1, shows)
 		if ex := send(free, message(2, shows)); expect.Status(ex) < 200 || expect.Status(ex) > 299 || !strings.HasPrefix(strings.TrimSpace(ex.Response.Body), "[") && !strings.Contains(ex.Response.Body, "data:") {
@@ -79,22 +73,13 @@ func effects() {
 
 	Practice("RS-SCOPE-BODY-AMBIGUITY", func(t *T) {
 		tool, shows, narrow := effective(t)
-		free := shows
-		lacking := t.Scoped(narrow...)
-		call, refused := t.SessionOf(lacking)
-		if refused != nil {
-			t.Inconclusive("no session opens with a token that lacks the scope: %s", expect.Describe(refused))
-		}
-		if ex := t.Send(call.Method("tools/call", tool.Marked(marker()).Params()).With(mcp.Bearer(lacking))); expect.Ran(ex) {
-			t.Inconclusive("%s runs without its scope anyway (RS-SCOPE-EVERY-TOOL)", tool.Name)
-		}
+		call := guarded(t, tool, narrow)
 		markers := map[string]string{}
 		for about, write := range Sorted(ambiguities) {
 			markers[about] = marker()
-			ambiguous := call.Method("tools/call", free.Params()).With(mcp.Bearer(lacking))
-			ambiguous.Header = append(ambiguous.Header, mirrored(ambiguous)...)
-			ambiguous.Body = write(envelope(ambiguous), free.Params(), tool.Marked(markers[about]).Params())
-			if ex := t.Send(ambiguous); expect.Crashed(ex) {
+			free := call.Method("tools/call", shows.Params()) // what the fields describe
+			message := write(envelope(free), shows.Params(), tool.Marked(markers[about]).Params())
+			if ex := t.Send(free.WithBody(message)); expect.Crashed(ex) {
 				t.Finding(ex, about, "an answer below 500", expect.Describe(ex))
 			}
 		}
@@ -120,6 +105,15 @@ func effective(t *T) (tool, shows Tool, narrow []string) {
 	return tool, shows, narrow
 }
 
+// guarded is a session with a token that may not call a tool, as a plain call shows.
+func guarded(t *T, tool Tool, narrow []string) mcp.Call {
+	call := t.Opened(t.Scoped(narrow...))
+	if ex := t.Send(call.Method("tools/call", tool.Marked(marker()).Params())); expect.Ran(ex) {
+		t.Inconclusive("%s runs without its scope anyway (RS-SCOPE-EVERY-TOOL)", tool.Name)
+	}
+	return call
+}
+
 // seen is what shows the effect, asked once the effect of a call that is allowed can be seen: the control.
 func seen(t *T, tool, shows Tool) *reports.Exchange {
 	broad := t.Scoped(slices.DeleteFunc([]string{tool.Scope, shows.Scope}, func(s string) bool { return s == "" })...)
@@ -130,10 +124,10 @@ func seen(t *T, tool, shows Tool) *reports.Exchange {
 	for wait := 10 * time.Millisecond; wait < 3*time.Second; wait *= 2 {
 		if ex := t.CallTool(broad, shows); strings.Contains(Text(ex), mark) {
 			t.Controlled()
-			time.Sleep(wait / 2)
+			t.Sleep(wait / 2)
 			return t.CallTool(broad, shows)
 		}
-		time.Sleep(wait)
+		t.Sleep(wait)
 	}
 	t.Inconclusive("the control failed: %s does not show what %s did", shows.Name, tool.Name)
 	return nil
@@ -145,17 +139,6 @@ func message(id int, tool Tool) string {
 }
 
 func marker() string { return "mcpauth-" + Random(9) }
-
-// mirrored are the fields that describe the message on the stateless wire.
-func mirrored(c mcp.Call) []reports.Field {
-	var out []reports.Field
-	for _, f := range c.Request().Header {
-		if strings.HasPrefix(strings.ToLower(f.Name), "mcp-") && f.Name != "Mcp-Session-Id" {
-			out = append(out, f)
-		}
-	}
-	return out
-}
 
 // envelope is what the parameters of the free call need besides name and arguments: the _meta of the stateless wire.
 func envelope(c mcp.Call) string {

@@ -24,9 +24,12 @@ func ownership() {
 			}
 			t.Controlled()
 			for about, ex := range Sorted(disguised(t, stranger, tool, me)) {
-				if strings.Contains(Text(ex), tool.Private) {
+				switch {
+				case strings.Contains(Text(ex), tool.Private):
 					t.Finding(ex, tool.Name+", "+about, "nothing of the first user's for the second", "it is shown")
-				} else {
+				case expect.Crashed(ex):
+					t.Advise(ex, "an answer below 500", "%s, %s: %s", tool.Name, about, expect.Describe(ex))
+				default:
 					t.Refused()
 				}
 			}

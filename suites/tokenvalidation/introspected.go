@@ -99,7 +99,7 @@ func introspected() {
 		case !strings.HasPrefix(q.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 			t.Advise(ex, "application/x-www-form-urlencoded (RFC 7662 section 2.1)", "%s", q.Header.Get("Content-Type"))
 		case !slices.Contains(strings.Split(q.Body, "&"), "token="+token.Value):
-			t.Unmet(ex, "the token as it was sent", "another value is asked about")
+			t.Unmet(ex, "the token as it was sent", "the body holds no such token")
 		}
 		if q.Header.Get("Cookie") != "" || q.Header.Get("X-Mcpauth-Canary") != "" {
 			t.Unmet(ex, "nothing of the caller's but the token", "header fields of the caller are passed on")

@@ -7,7 +7,6 @@ import (
 	"unicode"
 
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 )
@@ -142,17 +141,9 @@ func (t *T) WhoAmI() (Tool, bool) {
 
 // Text is what a tool result says, its text blocks joined.
 func Text(ex *reports.Exchange) string {
-	result := mcp.Read(ex).Result
-	if result == nil {
-		return ""
-	}
-	content, _ := result.Get("content")
-	blocks, _ := content.([]any)
 	var out []string
-	for _, b := range blocks {
-		if o, ok := b.(*document.Object); ok {
-			out = append(out, o.String("text"))
-		}
+	for _, block := range mcp.Read(ex).Objects("content") {
+		out = append(out, block.String("text"))
 	}
 	return strings.Join(out, "\n")
 }

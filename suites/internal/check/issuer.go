@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
@@ -249,6 +250,24 @@ func (tool Tool) Params() map[string]any {
 // SessionOf opens a session with a token; refused is the answer where it does not open.
 func (t *T) SessionOf(token string) (call mcp.Call, refused *reports.Exchange) {
 	return t.SessionAs(mcp.Bearer(token))
+}
+
+// Opened is a session with a token, ready for calls with that token; the check ends where none opens.
+func (t *T) Opened(token string) mcp.Call {
+	call, refused := t.SessionOf(token)
+	if refused != nil {
+		t.Inconclusive("no session opens: %s", expect.Describe(refused))
+	}
+	return call.With(mcp.Bearer(token))
+}
+
+// ListedTools are the tools that the target lists; the check ends where it refuses to.
+func (t *T) ListedTools(credentials ...reports.Field) []*document.Object {
+	ex := t.CallMethodAs("tools/list", credentials...)
+	if !expect.Accepted(ex) {
+		t.Inconclusive("tools/list is answered with %s", expect.Describe(ex))
+	}
+	return mcp.Read(ex).Objects("tools")
 }
 
 // SessionAs is SessionOf with any credentials.

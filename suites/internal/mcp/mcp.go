@@ -100,6 +100,13 @@ func (c Call) WithQuery(name, value string) Call {
 	return c
 }
 
+// WithBody returns the call with another message under the fields that describe its own.
+func (c Call) WithBody(message string) Call {
+	c.Header = append(c.metadata(), c.Header...)
+	c.Body = message
+	return c
+}
+
 // Using returns the call with another HTTP method and, unless it is POST, without a message.
 func (c Call) Using(verb string) Call {
 	c.Verb = verb
@@ -239,6 +246,19 @@ type Answer struct {
 	Message string
 	Error   bool
 	IsError bool // a tool result marked as error
+}
+
+// Objects are the objects in a list that the result holds.
+func (a Answer) Objects(member string) []*document.Object {
+	v, _ := a.Result.Get(member) // none without a result
+	list, _ := v.([]any)
+	var out []*document.Object
+	for _, e := range list {
+		if o, ok := e.(*document.Object); ok {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // Read finds the answer in a JSON body or in an event stream.

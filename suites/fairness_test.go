@@ -1,0 +1,64 @@
+package suites_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// Servers that are right in another way than the reference, and declarations that do not fit: what one check makes
+// of each.
+func TestFairness(t *testing.T) {
+	key := func(name string, tools ...string) mcpserver.Static {
+		return mcpserver.Static{Name: name, Value: "key_" + mcpserver.RandomID(), User: name, Key: true, Tools: tools}
+	}
+	metered := func(c mcpserver.Static) mcpserver.Static {
+		c.Limit, c.Window = 20, time.Second
+		return c
+	}
+	for name, c := range map[string]struct {
+		bend    func(o *reference.Options)
+		declare func(c *suites.Config)
+		check   string
+		want    reports.Verdict
+	}{
+		"a list that takes a scope hides nothing": {func(o *reference.Options) { o.Policy.ListScope = "notes:read" }, nil, "RS-SCOPE-HIDDEN-NOT-CALLABLE", reports.NotApplicable},
+		"a prefix that is a tool itself":          {func(o *reference.Options) { o.Static = []mcpserver.Static{key("a", "whoami*")} }, nil, "RS-APIKEY-WILDCARDS", reports.Pass},
+		"a limit answered by a crash":             {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusInternalServerError }, nil, "RS-RATE-ENFORCED", reports.Inconclusive},
+		"a stranger who is nobody": {func(o *reference.Options) { o.Static = []mcpserver.Static{metered(key("a"))} }, func(c *suites.Config) {
+			c.Token, c.Users = "", nil
+			c.Credentials = append(c.Credentials, suites.Credential{Name: "nobody", Header: "X-API-Key", Value: "nobodys-key"})
+		}, "RS-RATE-PER-PRINCIPAL", reports.Inconclusive},
+		"a limit on bodies beyond ours": {nil, func(c *suites.Config) { c.BodyLimit = 64 << 20 }, "RS-ABUSE-BODY-LIMIT", reports.NotTested},
+		"a tool for debugging, on purpose": {func(o *reference.Options) { o.Policy.DebugTool = true }, func(c *suites.Config) { c.Tools = append(c.Tools, suites.Tool{Name: "debug_env"}) },
+			"RS-ABUSE-DEBUG-TOOLS", reports.Pass},
+		"resources by template":         {func(o *reference.Options) { o.Policy.TemplatesOnly = true }, nil, "RS-ABUSE-RESOURCE-TRAVERSAL", reports.Pass},
+		"a batch where everything runs": {func(o *reference.Options) { o.Policy.BatchByFirst, o.Policy.CheckScopes = true, false }, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := reference.Ideal()
+			if c.bend != nil {
+				c.bend(&o)
+			}
+			cfg := signingIn(start(t, o))
+			cfg.Skip, cfg.Only = nil, []string{c.check}
+			if c.declare != nil {
+				c.declare(&cfg)
+			}
+			run, err := suites.Evaluate(t.Context(), cfg)
+			require.NoError(t, err)
+			require.NotEmpty(t, run.Run().Results)
+			for _, r := range run.Run().Results {
+				assert.Equal(t, c.want, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
+			}
+		})
+	}
+}
