@@ -18,7 +18,7 @@ import (
 // of each.
 func TestFairness(t *testing.T) {
 	key := func(name string, tools ...string) mcpserver.Static {
-		return mcpserver.Static{Name: name, Value: "key_" + mcpserver.RandomID(), User: name, Key: true, Tools: tools}
+		return mcpserver.Static{Name: name, Value: "key_" + mcpserver.RandomID(), User: name, Header: mcpserver.KeyHeader, Tools: tools}
 	}
 	metered := func(c mcpserver.Static) mcpserver.Static {
 		c.Limit, c.Window = 20, time.Second

@@ -165,14 +165,10 @@ type Credential struct {
 	Tools []string
 	// Withdrawn says that it must be refused.
 	Withdrawn bool
-	// Limit is how often the target is meant to let it be used. A credential with one is used for nothing else.
-	Limit Limit
-}
-
-// Limit is a number of requests in a time. The zero value means that none is declared.
-type Limit struct {
-	Requests int
-	Window   time.Duration
+	// Limit is how many requests the target is meant to serve it in each Window; 0 where none is declared. A
+	// credential with a limit is used for nothing else.
+	Limit  int
+	Window time.Duration
 }
 
 // Issuer is an authorization server under the user's control, whose tokens the target trusts.
@@ -356,7 +352,7 @@ func (c *Config) validate(reg *check.Registry) error {
 		}
 	}
 	for i, given := range c.Credentials {
-		if given.Limit.Requests < 0 || given.Limit.Requests > mostLimit || given.Limit.Requests > 0 && given.Limit.Window <= 0 {
+		if given.Limit < 0 || given.Limit > mostLimit || given.Limit > 0 && given.Window <= 0 {
 			return usage("credential %d (%s): want a limit of 1 to %d requests in a time; declare a smaller one on a test instance", i+1, given.Name, mostLimit)
 		}
 		if given.Value == "" || strings.ContainsAny(given.Value+given.Header, "\r\n") || strings.ContainsAny(given.Header, " :") {
@@ -438,10 +434,7 @@ func (c *Config) tools() []check.Tool {
 func (c *Config) credentials() []check.Credential {
 	var out []check.Credential
 	for i, given := range c.Credentials {
-		out = append(out, check.Credential{
-			Name: given.Name, Header: given.Header, Value: given.Value, User: given.User, Tools: given.Tools, Withdrawn: given.Withdrawn, Limit: check.Limit(given.Limit),
-		})
-		if given.Name == "" {
+		if out = append(out, check.Credential(given)); given.Name == "" {
 			out[i].Name = fmt.Sprintf("credential %d", i+1)
 		}
 	}

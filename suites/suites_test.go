@@ -341,7 +341,7 @@ func TestUsageErrors(t *testing.T) {
 		"effect":           {suites.Config{URL: "http://127.0.0.1/", Tools: []suites.Tool{{Name: "write", Effect: "list"}}}, "which is not among the tools"},
 		"effect unmarked":  {suites.Config{URL: "http://127.0.0.1/", Tools: []suites.Tool{{Name: "write", Effect: "write"}}}, "put {marker} into its arguments"},
 		"credential":       {suites.Config{URL: "http://127.0.0.1/", Credentials: []suites.Credential{{Header: "X-Key", Value: "a\r\nb"}}}, "fit in a header field"},
-		"limit":            {suites.Config{URL: "http://127.0.0.1/", Credentials: []suites.Credential{{Value: "a", Limit: suites.Limit{Requests: 301, Window: time.Minute}}}}, "declare a smaller one"},
+		"limit":            {suites.Config{URL: "http://127.0.0.1/", Credentials: []suites.Credential{{Value: "a", Limit: 301, Window: time.Minute}}}, "declare a smaller one"},
 		"user name":        {suites.Config{URL: "http://u:p@127.0.0.1/"}, "no user name"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -185,24 +185,12 @@ func (o *options) demo(c *cobra.Command) error {
 	}
 	cfg.Issuer, cfg.Documents, cfg.Introspection = r.IDP, documents, tokens
 	for _, t := range mcpserver.Tools {
-		tool := suites.Tool{Name: t.Name, Scope: t.Scope, DeniedOnly: t.Name == "admin_reset", TellsCaller: t.Name == "whoami"}
-		switch t.Name {
-		case "read_note":
-			tool.Private = "a note of alice"
-		case "write_note":
-			tool.Arguments, tool.Effect = map[string]any{"text": "{marker}"}, "list_notes"
-		}
-		cfg.Tools = append(cfg.Tools, tool)
+		cfg.Tools = append(cfg.Tools, suites.Tool(t))
 	}
-	cfg.BodyLimit = mcpserver.MostBody
-	cfg.Implies = map[string][]string{"notes:admin": {"notes:write"}}
 	for _, c := range r.MCP.Static {
-		credential := suites.Credential{Name: c.Name, Value: c.Value, User: c.User, Tools: c.Tools, Withdrawn: c.Withdrawn, Limit: suites.Limit{Requests: c.Limit, Window: c.Window}}
-		if c.Key {
-			credential.Header = mcpserver.KeyHeader
-		}
-		cfg.Credentials = append(cfg.Credentials, credential)
+		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}
+	cfg.Implies, cfg.BodyLimit = mcpserver.Strict().Implies, mcpserver.MostBody
 	if len(cfg.Users) == 0 {
 		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob)}
 	}

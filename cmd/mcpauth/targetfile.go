@@ -363,7 +363,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private})
 	}
 	for i, c := range t.Credentials {
-		given := suites.Credential{Name: c.Name, Header: c.Header, User: c.User, Tools: t.mayCall(c), Withdrawn: c.Withdrawn, Limit: suites.Limit(c.Limit)}
+		given := suites.Credential{Name: c.Name, Header: c.Header, User: c.User, Tools: t.mayCall(c), Withdrawn: c.Withdrawn, Limit: c.Limit.Requests, Window: c.Limit.Window}
 		if given.Name == "" {
 			given.Name = fmt.Sprintf("credentials[%d]", i)
 		}

@@ -13,7 +13,7 @@ var static = []Flaw{
 	{"static-guessable", "Tokens and keys are counted up.", func(o *reference.Options) {
 		o.Static = []mcpserver.Static{
 			{Name: "one", Value: "team-secret-100001", User: "one"}, {Name: "two", Value: "team-secret-100002", User: "two", Tools: []string{"whoami"}},
-			{Name: "three", Value: "team-secret-100003", User: "three", Key: true}, {Name: "four", Value: "team-secret-100004", User: "four", Key: true, Tools: []string{"read_*"}},
+			{Name: "three", Value: "team-secret-100003", User: "three", Header: mcpserver.KeyHeader}, {Name: "four", Value: "team-secret-100004", User: "four", Header: mcpserver.KeyHeader, Tools: []string{"read_*"}},
 		}
 	}, []string{"RS-STATIC-ENTROPY"}, nil},
 	{"static-for-ever", "A withdrawn token lives on.", policy(func(p *mcpserver.Policy) { p.WithdrawnLives = true }), []string{"RS-STATIC-EXPIRY-REVOCATION"}, nil},

@@ -56,13 +56,23 @@ type session struct {
 	token          string
 }
 
-// Tools are the server's tools and the scope that each needs; "" needs a token only.
-var Tools = []struct{ Name, Scope, Description string }{
-	{"whoami", "", "Tells who the caller is"},
-	{"read_note", "notes:read", "Reads a note"},
-	{"write_note", "notes:write", "Writes a note"},
-	{"list_notes", "", "Lists what was written"},
-	{"admin_reset", "notes:admin", "Deletes all notes"},
+// Tool is a tool of the server, and what may be said of it to who tests it.
+type Tool struct {
+	Name, Scope string // an empty scope: a token is enough
+	Arguments   map[string]any
+	DeniedOnly  bool
+	TellsCaller bool
+	Effect      string // the tool that shows what this one did
+	Private     string // what its result shows to alice alone
+}
+
+// Tools are the server's tools.
+var Tools = []Tool{
+	{Name: "whoami", TellsCaller: true},
+	{Name: "read_note", Scope: "notes:read", Private: "a note of alice"},
+	{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "list_notes"},
+	{Name: "list_notes"},
+	{Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true},
 }
 
 // MostBody is the size in bytes of the largest message that is taken.

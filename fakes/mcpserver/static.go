@@ -14,9 +14,9 @@ const KeyHeader = "X-API-Key"
 
 // Static is a credential that the server simply knows.
 type Static struct {
-	Name, Value, User string
-	// Key says that it is an API key, sent in KeyHeader; else it is a bearer token.
-	Key bool
+	Name          string
+	Header, Value string // the header is KeyHeader for an API key, and empty for a bearer token
+	User          string
 	// Tools are names, or prefixes that end in *. Nil means all.
 	Tools     []string
 	Withdrawn bool
@@ -24,6 +24,8 @@ type Static struct {
 	Limit  int
 	Window time.Duration
 }
+
+func (c *Static) key() bool { return c.Header != "" }
 
 // meter counts the requests of a principal.
 type meter struct {
@@ -97,7 +99,7 @@ func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
 
 // permits reports that the credential may call a tool.
 func (c *Static) permits(p *Policy, tool string) bool {
-	if c.Tools == nil || p.StaticAllRights && !c.Key || p.KeyAllRights && c.Key {
+	if c.Tools == nil || p.StaticAllRights && !c.key() || p.KeyAllRights && c.key() {
 		return true
 	}
 	return slices.ContainsFunc(c.Tools, func(pattern string) bool {
@@ -111,11 +113,11 @@ func (s *Server) static(value string, key bool) *caller {
 	p := &s.Policy
 	for i := range s.Static {
 		c := &s.Static[i]
-		if c.Key != key && !(p.KeyAsBearer && c.Key) || c.Withdrawn && !p.WithdrawnLives || c.Name == p.StaticForgotten && c.Name != "" {
+		if c.key() != key && !(p.KeyAsBearer && c.key()) || c.Withdrawn && !p.WithdrawnLives || c.Name == p.StaticForgotten && c.Name != "" {
 			continue
 		}
 		same := subtle.ConstantTimeCompare([]byte(c.Value), []byte(value)) == 1
-		if same || p.StaticPrefix && strings.HasPrefix(value, c.Value) || p.KeyAnyCase && c.Key && strings.EqualFold(c.Value, value) {
+		if same || p.StaticPrefix && strings.HasPrefix(value, c.Value) || p.KeyAnyCase && c.key() && strings.EqualFold(c.Value, value) {
 			return &caller{user: c.User, static: c}
 		}
 	}

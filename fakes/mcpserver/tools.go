@@ -25,7 +25,7 @@ func (s *Server) list(who *caller) []any {
 		if s.Policy.KeyParameter {
 			properties["api_key"] = map[string]any{"type": "string", "x-mcp-header": "Api-Key"}
 		}
-		tools = append(tools, map[string]any{"name": t.Name, "description": t.Description, "inputSchema": map[string]any{"type": "object", "properties": properties}})
+		tools = append(tools, map[string]any{"name": t.Name, "inputSchema": map[string]any{"type": "object", "properties": properties}})
 	}
 	if s.Policy.DebugTool {
 		tools = append(tools, map[string]any{"name": "debug_env", "inputSchema": map[string]any{"type": "object"}})

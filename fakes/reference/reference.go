@@ -131,9 +131,9 @@ func credentials() []mcpserver.Static {
 	return []mcpserver.Static{
 		{Name: "the service token", Value: "mcp_" + mcpserver.RandomID(), User: "service"},
 		{Name: "the reader token", Value: "mcp_" + mcpserver.RandomID(), User: "reader", Tools: reader},
-		{Name: "the service key", Value: "key_" + mcpserver.RandomID(), User: "robot", Key: true},
-		{Name: "the reader key", Value: "key_" + mcpserver.RandomID(), User: "watcher", Key: true, Tools: reader},
-		{Name: "the metered key", Value: "key_" + mcpserver.RandomID(), User: "meter", Key: true, Limit: 20, Window: time.Second},
+		{Name: "the service key", Value: "key_" + mcpserver.RandomID(), User: "robot", Header: mcpserver.KeyHeader},
+		{Name: "the reader key", Value: "key_" + mcpserver.RandomID(), User: "watcher", Header: mcpserver.KeyHeader, Tools: reader},
+		{Name: "the metered key", Value: "key_" + mcpserver.RandomID(), User: "meter", Header: mcpserver.KeyHeader, Limit: 20, Window: time.Second},
 		{Name: "the metered token", Value: "mcp_" + mcpserver.RandomID(), User: "counter", Limit: 30, Window: time.Second},
 		{Name: "the old token", Value: "mcp_" + mcpserver.RandomID(), User: "gone", Withdrawn: true},
 	}

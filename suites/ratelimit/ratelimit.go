@@ -27,16 +27,16 @@ func enforced() {
 	// "Servers MUST: ... Rate limit tool invocations"
 	Must("RS-RATE-ENFORCED", func(t *T) {
 		for _, b := range bursts(t) {
-			limit, n := b.of.Limit.Requests, b.served
+			limit, n := b.of.Limit, b.served
 			switch decided(t, b); {
-			case n > most(limit) && n <= 2*limit && b.of.Limit.Window > longestWindow:
-				t.Advise(b.last, fmt.Sprintf("a refusal after %d requests in %v", limit, b.of.Limit.Window), "%s: the first is refused after %d, unless a window ended meanwhile", b.of.Name, n)
+			case n > most(limit) && n <= 2*limit && b.of.Window > longestWindow:
+				t.Advise(b.last, fmt.Sprintf("a refusal after %d requests in %v", limit, b.of.Window), "%s: the first is refused after %d, unless a window ended meanwhile", b.of.Name, n)
 			case !b.ended:
-				t.Finding(b.last, b.of.Name, fmt.Sprintf("a refusal after %d requests in %v", limit, b.of.Limit.Window), fmt.Sprintf("%d were served", n))
+				t.Finding(b.last, b.of.Name, fmt.Sprintf("a refusal after %d requests in %v", limit, b.of.Window), fmt.Sprintf("%d were served", n))
 			case n > most(limit):
-				t.Finding(b.last, b.of.Name, fmt.Sprintf("a refusal after %d requests in %v", limit, b.of.Limit.Window), fmt.Sprintf("the first is refused after %d", n))
+				t.Finding(b.last, b.of.Name, fmt.Sprintf("a refusal after %d requests in %v", limit, b.of.Window), fmt.Sprintf("the first is refused after %d", n))
 			case n < limit*8/10:
-				t.Advise(b.last, fmt.Sprintf("%d requests in %v to be served", limit, b.of.Limit.Window), "%s: the first is refused after %d", b.of.Name, n)
+				t.Advise(b.last, fmt.Sprintf("%d requests in %v to be served", limit, b.of.Window), "%s: the first is refused after %d", b.of.Name, n)
 			default:
 				t.Refused()
 			}
@@ -61,10 +61,10 @@ func enforced() {
 		for _, b := range bursts(t) {
 			kinds[b.of.Header == ""] = true
 			decided(t, b)
-			if n, limit := b.served, b.of.Limit.Requests; !b.ended || n > limit*3/2 || n < limit/2 {
-				t.Finding(b.last, b.of.Name, fmt.Sprintf("the limit of its kind: %d requests in %v", limit, b.of.Limit.Window), fmt.Sprintf("%d were served", n))
+			if n, limit := b.served, b.of.Limit; !b.ended || n > limit*3/2 || n < limit/2 {
+				t.Finding(b.last, b.of.Name, fmt.Sprintf("the limit of its kind: %d requests in %v", limit, b.of.Window), fmt.Sprintf("%d were served", n))
 			} else if n > most(limit) {
-				t.Advise(b.last, fmt.Sprintf("the limit of its kind: %d requests in %v", limit, b.of.Limit.Window), "%s: %d were served", b.of.Name, n)
+				t.Advise(b.last, fmt.Sprintf("the limit of its kind: %d requests in %v", limit, b.of.Window), "%s: %d were served", b.of.Name, n)
 			}
 		}
 		if len(kinds) < 2 {
@@ -75,7 +75,7 @@ func enforced() {
 	Practice("RS-RATE-CONCURRENCY", func(t *T) {
 		b := bursts(t)[len(t.Metered())-1]
 		decided(t, b)
-		switch limit := b.of.Limit.Requests; {
+		switch limit := b.of.Limit; {
 		case !b.together:
 			t.NotTested("it needs a second credential with a limit, which has not been used before")
 		case b.served > limit*12/10:
@@ -89,11 +89,11 @@ func enforced() {
 // decided ends the check where a burst says nothing about a limit.
 func decided(t *T, b *burst) {
 	t.Saw(b.last)
-	switch limit := b.of.Limit; {
+	switch {
 	case b.crashed:
 		t.Inconclusive("%s: call %d is answered with %s, which is no refusal (RS-RATE-429)", b.of.Name, b.served+1, expect.Describe(b.last))
-	case b.took > limit.Window && (!b.ended || b.served > limit.Requests):
-		t.Inconclusive("%s: %d calls took %v, more than the window of %v: declare a limit that can be reached from here", b.of.Name, b.sent, b.took.Round(time.Millisecond), limit.Window)
+	case b.took > b.of.Window && (!b.ended || b.served > b.of.Limit):
+		t.Inconclusive("%s: %d calls took %v, more than the window of %v: declare a limit that can be reached from here", b.of.Name, b.sent, b.took.Round(time.Millisecond), b.of.Window)
 	}
 }
 
@@ -130,7 +130,7 @@ func answered() {
 	Practice("RS-RATE-RECOVERS", func(t *T) {
 		s := exhausted(t)
 		if s.after == nil {
-			t.NotTested("the window of %v is longer than a check may wait: declare a shorter one on a test instance", s.bursts[0].of.Limit.Window)
+			t.NotTested("the window of %v is longer than a check may wait: declare a shorter one on a test instance", s.bursts[0].of.Window)
 		}
 		if t.Saw(s.after); !expect.Ran(s.after) {
 			t.Unmet(s.after, "the request to be served again after the window", "%s", expect.Describe(s.after))
@@ -165,7 +165,7 @@ func evaded(t *T, s *scenario, disguises ...string) {
 		if ex := s.evasions[about]; ex != nil {
 			t.Finding(ex, about, "the limit to hold", "the request is served, and one without it is refused")
 		} else if slices.Contains(s.undecided, about) && t.Unmistaken() {
-			t.Inconclusive("the window of %v ended while %s was tried: declare a longer one on a test instance", s.bursts[0].of.Limit.Window, about)
+			t.Inconclusive("the window of %v ended while %s was tried: declare a longer one on a test instance", s.bursts[0].of.Window, about)
 		}
 	}
 	t.Controlled() // by what was served before the limit
@@ -226,7 +226,7 @@ func play(t *T) *scenario {
 		s := &scenario{evasions: map[string]*reports.Exchange{}}
 		metered := t.Metered()
 		first, tool := metered[0], invocation(t, metered[0])
-		b := spend(t, first, tool, 4, most(first.Limit.Requests))
+		b := spend(t, first, tool, 4, most(first.Limit))
 		s.bursts = append(s.bursts, b)
 		if b.served == 0 {
 			t.Inconclusive("%s is refused from the first call on: %s", first.Name, expect.Describe(b.last))
@@ -236,7 +236,7 @@ func play(t *T) *scenario {
 			s.wait(t, tool, b)
 		}
 		for _, c := range metered[1:] {
-			limit := c.Limit.Requests
+			limit := c.Limit
 			s.bursts = append(s.bursts, spend(t, c, invocation(t, c), limit*3/2, limit*11/10))
 			s.bursts[len(s.bursts)-1].together = true
 		}
@@ -264,10 +264,10 @@ func invocation(t *T, c Credential) mcp.Call {
 func spend(t *T, c Credential, tool mcp.Call, atOnce, due int) *burst {
 	b := spendOnce(t, c, tool, atOnce)
 	for range 2 {
-		if b.served <= due || b.served > 2*c.Limit.Requests || c.Limit.Window > longestWindow {
+		if b.served <= due || b.served > 2*c.Limit || c.Window > longestWindow {
 			return b
 		}
-		t.Sleep(c.Limit.Window + 50*time.Millisecond)
+		t.Sleep(c.Window + 50*time.Millisecond)
 		b = spendOnce(t, c, tool, atOnce)
 	}
 	return b
@@ -278,7 +278,7 @@ func spendOnce(t *T, c Credential, tool mcp.Call, atOnce int) *burst {
 	began := time.Now()
 	defer func() { b.took = time.Since(began) }()
 	request := tool.Request()
-	for b.sent < 2*c.Limit.Requests+4 && !b.ended {
+	for b.sent < 2*c.Limit+4 && !b.ended {
 		requests := slices.Repeat([]wire.Request{request}, atOnce)
 		for _, ex := range t.AllAnyway(requests) {
 			if b.sent++; expect.Ran(ex) {
@@ -337,7 +337,7 @@ func (s *scenario) try(t *T, c Credential, plain mcp.Call, about string, disguis
 
 // wait waits for the window's end, or as long as the target asked, and tries again.
 func (s *scenario) wait(t *T, call mcp.Call, b *burst) {
-	wait := b.of.Limit.Window
+	wait := b.of.Window
 	if seconds, err := strconv.Atoi(expect.Header(b.last, "Retry-After")); err == nil {
 		wait = max(wait, time.Duration(seconds)*time.Second)
 	}

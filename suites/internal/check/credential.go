@@ -13,30 +13,25 @@ import (
 
 // Credential is a static credential of the target: a bearer token, or an API key in a header of its own.
 type Credential struct {
-	Name   string // under which reports speak of it
-	Header string // of an API key; empty for a bearer token
-	Value  string
+	Name          string // under which reports speak of it
+	Header, Value string // the header of an API key; empty for a bearer token
 	// User is what the target should take its bearer for; empty where that was not said.
 	User string
 	// Tools are the names, or prefixes that end in *, of the tools that it may call. Nil means all.
 	Tools []string
 	// Withdrawn says that it must be refused.
 	Withdrawn bool
-	// Limit is how often it may be used. A credential with one is used for nothing but to find that limit.
-	Limit Limit
-}
-
-// Limit is a number of requests in a time. Zero means that none was declared.
-type Limit struct {
-	Requests int
-	Window   time.Duration
+	// Limit is how many requests it may make in each Window; 0 where none was declared. A credential with a limit is
+	// used for nothing but to find it.
+	Limit  int
+	Window time.Duration
 }
 
 // Metered are the credentials whose limit is known.
 func (t *T) Metered() []Credential {
 	var out []Credential
 	for _, c := range t.Credentials {
-		if !c.Withdrawn && c.Limit.Requests > 0 {
+		if !c.Withdrawn && c.Limit > 0 {
 			out = append(out, c)
 		}
 	}
@@ -90,7 +85,7 @@ func (t *T) Withdrawn() []Credential {
 func (t *T) credentials(wanted func(Credential) bool) []Credential {
 	var out []Credential
 	for _, c := range t.Credentials {
-		if wanted(c) && c.Limit.Requests == 0 {
+		if wanted(c) && c.Limit == 0 {
 			out = append(out, c)
 		}
 	}
