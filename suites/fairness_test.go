@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,8 +41,19 @@ func TestFairness(t *testing.T) {
 		"a limit on bodies beyond ours": {nil, func(c *suites.Config) { c.BodyLimit = 64 << 20 }, "RS-ABUSE-BODY-LIMIT", reports.NotTested},
 		"a tool for debugging, on purpose": {func(o *reference.Options) { o.Policy.DebugTool = true }, func(c *suites.Config) { c.Tools = append(c.Tools, suites.Tool{Name: "debug_env"}) },
 			"RS-ABUSE-DEBUG-TOOLS", reports.Pass},
-		"resources by template":         {func(o *reference.Options) { o.Policy.TemplatesOnly = true }, nil, "RS-ABUSE-RESOURCE-TRAVERSAL", reports.Pass},
-		"a batch where everything runs": {func(o *reference.Options) { o.Policy.BatchByFirst, o.Policy.CheckScopes = true, false }, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
+		"resources by template":             {func(o *reference.Options) { o.Policy.TemplatesOnly = true }, nil, "RS-ABUSE-RESOURCE-TRAVERSAL", reports.Pass},
+		"a token on a server without tools": {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-STATIC-TOKEN-ACCEPTED", reports.Pass},
+		"a key on a server without tools":   {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-APIKEY-ACCEPTED", reports.Pass},
+		"an expired token that crashes": {func(o *reference.Options) {
+			o.Policy.Crash = func(token string) bool { return strings.Count(token, ".") == 2 }
+		}, nil, "RS-SESSION-EXPIRY-MIDWAY", reports.Inconclusive},
+		"a look-alike scope that crashes": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NO-SUBSTRING", reports.Inconclusive},
+		"a narrower scope that crashes":   {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-HIERARCHY", reports.Inconclusive},
+		"a missing effect of a crash":     {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NOT-EXECUTED", reports.Inconclusive},
+		"an opaque token that crashes":    {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Inconclusive},
+		"an opaque audience that crashes": {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-AUD-OPAQUE", reports.Inconclusive},
+		"a tool that always fails":        {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-STATIC-TOKEN-PERMISSIONS", reports.Inconclusive},
+		"a batch where everything runs":   {func(o *reference.Options) { o.Policy.BatchByFirst, o.Policy.CheckScopes = true, false }, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := reference.Ideal()

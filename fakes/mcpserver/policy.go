@@ -80,6 +80,7 @@ type Policy struct {
 	ScopeAtTheDoor    string              // a scope that everything needs, unrelated or not
 	Implies           map[string][]string // scopes that a broader one includes
 	ImpliesUpwards    bool                // true: the narrower scope includes the broader one too
+	NoTools           bool                // true: the server has no tools, which is legitimate
 	ListScope         string              // that a list takes; none if empty
 	ListsByScope      bool                // false: everybody sees every tool
 	CallsHidden       bool                // true: a tool that is not listed for a caller runs

@@ -236,7 +236,11 @@ func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, w
 }
 
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, who *caller, unknown int, body []byte) {
-	switch m.Method {
+	method := m.Method
+	if s.Policy.NoTools && strings.HasPrefix(method, "tools/") {
+		method = "none"
+	}
+	switch method {
 	case "ping":
 		rpcResult(w, m.ID, map[string]any{})
 	case "server/discover":

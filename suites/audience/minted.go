@@ -113,7 +113,7 @@ func minted() {
 		if ex := t.Use(t.Opaque(t.Active(map[string]any{"aud": "https://other.example/mcp"})).Value); t.Served(ex) {
 			t.Unmet(ex, "a refusal of an opaque token that is meant for another resource", "%s", expect.Describe(ex))
 		} else {
-			t.Refused()
+			t.RefusedBy(ex)
 		}
 		if ex := t.Use(t.Opaque(t.Active(map[string]any{"aud": nil})).Value); t.Served(ex) {
 			t.Advise(ex, "an audience, unless the authorization server answers for this resource only", "a token without one is accepted")

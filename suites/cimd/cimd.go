@@ -182,7 +182,7 @@ func fetched() {
 			if g := t.Authorize(As(c), With("redirect_uri", v), Leaving()); accepted(g) || g.Stage == login.Answered {
 				t.Finding(g.Exchange, v, "a redirect URI that the document does not list refused", g.Describe())
 			} else {
-				t.Refused()
+				t.RefusedBy(g.Exchange)
 			}
 		}
 		const loopback = "http://127.0.0.1/callback"
@@ -255,7 +255,7 @@ func security() {
 			_, c := publish(t, map[string]any{"token_endpoint_auth_method": method, "client_secret": secret})
 			g := t.Authorize(As(c))
 			if g.Code() == "" {
-				t.Refused()
+				t.RefusedBy(g.Exchange)
 				continue
 			}
 			confidential := *c

@@ -20,9 +20,7 @@ func apiKeys() {
 			for _, name := range []string{c.Header, strings.ToLower(c.Header), strings.ToUpper(c.Header)} {
 				t.Expect(t.Do(RawCall(t, call, name+": "+c.Value+"\r\n")), "%s in %s", c.Name, name).To(t.Serve())
 			}
-			if ex := t.CallMethodAs("tools/list", c.Field()); !expect.Accepted(ex) && expect.Status(ex) != 403 {
-				t.Finding(ex, c.Name, "the key to be accepted for tools/list as for the first request", expect.Describe(ex))
-			}
+			later(t, c)
 			identity(t, c)
 		}
 	})

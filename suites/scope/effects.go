@@ -20,10 +20,11 @@ func effects() {
 		markers := map[string]string{}
 		try := func(about string, send func(tool Tool) *reports.Exchange) {
 			markers[about] = marker()
-			if ex := send(tool.Marked(markers[about])); expect.Ran(ex) {
+			ex := send(tool.Marked(markers[about]))
+			if expect.Ran(ex) {
 				t.Inconclusive("the call %s is served (RS-SCOPE-403-STATUS)", about)
 			}
-			t.Refused()
+			t.RefusedBy(ex)
 		}
 		lacking := t.Scoped(narrow...)
 		try("without the scope", func(tool Tool) *reports.Exchange { return t.CallTool(lacking, tool) })

@@ -172,7 +172,7 @@ func enforced() {
 					if ex := t.CallTool(t.Scoped(small.Scope), big); expect.Ran(ex) {
 						t.Finding(ex, big.Name, "the scope "+small.Scope+" not to imply the broader "+broad, "the tool runs")
 					} else {
-						t.Refused()
+						t.RefusedBy(ex)
 					}
 				}
 			}
@@ -194,7 +194,7 @@ func enforced() {
 			if ex := t.CallTool(t.Scoped(near), tool); expect.Ran(ex) {
 				t.Finding(ex, fmt.Sprintf("%q in place of %q", near, s), "scopes compared as whole words", "the tool runs")
 			} else {
-				t.Refused()
+				t.RefusedBy(ex)
 			}
 		}
 	})

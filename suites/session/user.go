@@ -26,7 +26,7 @@ func users() {
 			if ex := t.Send(c.With(stranger)); expect.Accepted(ex) {
 				t.Finding(ex, about+" with another user's token", "HTTP 403 or 404", expect.Describe(ex))
 			} else {
-				t.Refused()
+				t.RefusedBy(ex)
 			}
 		}
 		if ex := t.Send(call.Using("GET").With(stranger)); expect.Accepted(ex) {
@@ -71,7 +71,7 @@ func users() {
 		if ex := run(call, less); expect.Ran(ex) {
 			t.Unmet(ex, "the scope of each request's own token", "a token without %s runs the tool in a session opened with it", tool.Scope)
 		} else {
-			t.Refused()
+			t.RefusedBy(ex)
 		}
 		other, refused := t.SessionOf(less)
 		if refused != nil || other.SessionID == "" {

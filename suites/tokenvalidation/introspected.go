@@ -40,7 +40,7 @@ func introspected() {
 			if ex := t.Use(t.Opaque(t.Active(changes)).Value); t.Served(ex) {
 				t.Finding(ex, about, "a refusal of what the authorization server's answer shows", expect.Describe(ex))
 			} else {
-				t.Refused()
+				t.RefusedBy(ex)
 			}
 		}
 		for about, changes := range Sorted(map[string]map[string]any{

@@ -264,6 +264,9 @@ func (t *T) perform(body func(*T)) (ended *stop) {
 	if t.crashed > 0 && t.Unmistaken() {
 		t.Inconclusive("a bad token is answered with %s whatever it holds (RS-CHALLENGE-NO-5XX): these were not accepted, but not refused either", expect.Describe(t.Survey.Bogus[t.wire()]))
 	}
+	if t.unrefused != nil && t.Unmistaken() {
+		t.Inconclusive("what has to be refused is answered with %s, which is no refusal", expect.Describe(t.unrefused))
+	}
 	if t.refusals > 0 && !t.controlled && t.Unmistaken() {
 		t.sharedControl()
 	}

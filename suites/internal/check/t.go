@@ -79,8 +79,9 @@ type T struct {
 	inBrowser  []*reports.Exchange
 	sealed     bool
 	cleanups   []func()
-	crashed    int  // refusals that were due, where every bad token crashes the target
-	crashIsMy  bool // the check is about just that
+	crashed    int               // refusals that were due, where every bad token crashes the target
+	crashIsMy  bool              // the check is about just that
+	unrefused  *reports.Exchange // a server error in place of a refusal
 }
 
 // stop ends a body early with a verdict other than PASS or FAIL.
@@ -482,6 +483,16 @@ func (t *T) finding(ex *reports.Exchange, advice bool, expected, observed string
 
 // Refused counts a refusal that a body judged without a matcher.
 func (t *T) Refused() { t.refusals++ }
+
+// RefusedBy counts an answer that is not what must not come as a refusal, unless it is a server error: a crash refuses
+// nothing, and leaves the check undecided where nothing else is found.
+func (t *T) RefusedBy(ex *reports.Exchange) {
+	if expect.Crashed(ex) {
+		t.unrefused = t.Saw(ex)
+		return
+	}
+	t.refusals++
+}
 
 // Unmistaken reports that no finding has been recorded so far.
 func (t *T) Unmistaken() bool { return len(t.findings) == 0 }
