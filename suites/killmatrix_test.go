@@ -46,6 +46,7 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 	for _, c := range r.MCP.Static {
 		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}
+	cfg.OtherResource = r.Other
 	cfg.Implies, cfg.BodyLimit = mcpserver.Strict().Implies, mcpserver.MostBody
 	return cfg
 }

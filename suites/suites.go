@@ -67,6 +67,8 @@ type Config struct {
 	Implies map[string][]string
 	// BodyLimit is the size in bytes of the largest message that the target is meant to take; 0 leaves it untested.
 	BodyLimit int
+	// OtherResource, if set, is the URL of another MCP endpoint that takes tokens of the same authorization server.
+	OtherResource string
 	// Credentials are static tokens and API keys.
 	Credentials []Credential
 	// Documents, if set, serves client ID metadata documents at an address that the authorization server can
@@ -280,7 +282,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if err == nil {
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
-	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Tools: cfg.tools(), Credentials: cfg.credentials(), Implies: cfg.Implies, BodyLimit: cfg.BodyLimit}
+	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Tools: cfg.tools(), Credentials: cfg.credentials(), Implies: cfg.Implies, BodyLimit: cfg.BodyLimit, OtherResource: cfg.OtherResource}
 	if cfg.Issuer != nil {
 		s.world.Issuer = cfg.Issuer
 	}
@@ -358,6 +360,9 @@ func (c *Config) validate(reg *check.Registry) error {
 		if given.Value == "" || strings.ContainsAny(given.Value+given.Header, "\r\n") || strings.ContainsAny(given.Header, " :") {
 			return usage("credential %d (%s): want a value and a header name that fit in a header field", i+1, given.Name)
 		}
+	}
+	if _, err := document.ParseURL(c.OtherResource); c.OtherResource != "" && (err != nil || c.OtherResource == c.URL) {
+		return usage("the other resource %q: want the URL of another MCP endpoint", c.OtherResource)
 	}
 	for from, to := range c.ConnectTo {
 		for _, hp := range []string{from, to} {

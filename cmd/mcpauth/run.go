@@ -190,6 +190,7 @@ func (o *options) demo(c *cobra.Command) error {
 	for _, c := range r.MCP.Static {
 		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}
+	cfg.OtherResource = r.Other
 	cfg.Implies, cfg.BodyLimit = mcpserver.Strict().Implies, mcpserver.MostBody
 	if len(cfg.Users) == 0 {
 		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob)}

@@ -32,6 +32,7 @@ type targetFile struct {
 		Headers   map[string]secret `yaml:"headers"`
 		Origins   []string          `yaml:"origins"`
 		BodyLimit int               `yaml:"body_limit"`
+		Other     string            `yaml:"other_resource"`
 	} `yaml:"target"`
 	Login struct {
 		Driver string `yaml:"driver"`
@@ -326,7 +327,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 	if cfg.Revisions == nil {
 		cfg.Revisions = t.Target.Revisions
 	}
-	cfg.BodyLimit = t.Target.BodyLimit
+	cfg.BodyLimit, cfg.OtherResource = t.Target.BodyLimit, t.Target.Other
 	cfg.Origins = append(cfg.Origins, t.Target.Origins...)
 	for name, v := range t.Target.Headers {
 		cfg.Header = append(cfg.Header, reports.Field{Name: name, Value: resolve("target.headers."+name, v)})

@@ -2,6 +2,7 @@ package flaws
 
 import (
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
@@ -74,8 +75,14 @@ var grants = []Flaw{
 	one("scope-no-step-up", idp.StepUp, "AS-SCOPE-STEP-UP"),
 	one("resource-parameter-refused", idp.KnowResource, "AS-RES-ACCEPTED", "AS-AUTHZ-EMPTY-PARAMS", "AS-RES-CANONICAL-VARIANTS"),
 	one("audience-fixed", idp.BindAudience, "AS-RES-AUDIENCE-BOUND", "RS-AUD-MATCHES-PRM"),
-	one("audience-copied", idp.KnownResources, "AS-RES-UNKNOWN-TARGET"),
+	one("audience-copied", idp.KnownResources, "AS-RES-UNKNOWN-TARGET", "AS-RES-MULTIPLE"),
 	one("resource-with-fragment", idp.ResourceForm, "AS-RES-MALFORMED"),
+	one("resource-switched", idp.CodeResources, "AS-RES-SWITCH-AT-TOKEN"),
+	one("resource-switched-at-refresh", idp.RefreshResources, "AS-REFRESH-RESOURCE"),
+	one("resource-last-checked", idp.EveryResource, "AS-RES-MULTIPLE"),
+	one("resource-for-all", idp.OneDefaultResource, "AS-TOKEN-AUD-NOT-UNIVERSAL"),
+	{"audience-of-any-sibling", "The MCP server takes a token for any resource of its authorization server.", policy(func(p *mcpserver.Policy) { p.CheckAudience = false }), []string{"RS-AUD-CROSS-RESOURCE"}, []string{"RS-AUD-*", "RS-TOKEN-DUPLICATE-MEMBERS", "AS-RES-*", "AS-REFRESH-RESOURCE", "AS-TOKEN-AUD-NOT-UNIVERSAL", "RS-TOKEN-ID-TOKEN"}},
+	{"one-document-for-all", "The metadata of a second endpoint names the first.", func(o *reference.Options) { o.OneDocument = true }, []string{"RS-DISC-MULTI-RESOURCE"}, nil},
 	one("resource-prefix", idp.WholeResource, "AS-RES-CANONICAL-VARIANTS"),
 	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM"),
 	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM", "RS-TOKEN-WEAK-SECRET"),

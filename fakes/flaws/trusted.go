@@ -60,6 +60,10 @@ var trusting = []Flaw{
 			return `Bearer error="insufficient_scope", scope="notes:read notes:write notes:admin", resource_metadata="` + url + `"`
 		}
 	}), []string{"RS-SCOPE-CHALLENGE-NOT-CATALOGUE"}, nil},
+	{"scopes-nowhere", "Scopes are enforced, but published nowhere.", policy(func(p *mcpserver.Policy) {
+		p.ScopeInField = false
+		p.PRM = func(_ string, doc map[string]any) { delete(doc, "scopes_supported") }
+	}), []string{"RS-DISC-SCOPES-PUBLISHED"}, []string{"RS-CHALLENGE-SCOPE-PARAM", "RS-SCOPE-*"}},
 	{"scope-forgotten", "One tool's scope is forgotten.", policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }), []string{"RS-SCOPE-EVERY-TOOL"}, nil},
 	{"scope-substring", "A scope that holds the needed one will do.", policy(func(p *mcpserver.Policy) { p.ScopeSubstring = true }), []string{"RS-SCOPE-NO-SUBSTRING"}, []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-STRING-OR-ARRAY"}},
 	{"scope-of-object", "The keys of an object are scopes.", policy(func(p *mcpserver.Policy) { p.ScopeObjects = true }), []string{"RS-SCOPE-STRING-OR-ARRAY"}, nil},

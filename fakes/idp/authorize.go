@@ -316,8 +316,12 @@ func (s *Server) resource(requested []string, t *transaction) *problem {
 func (s *Server) resources(requested []string) ([]string, *problem) {
 	b := &s.Behaviour
 	var out []string
-	for _, v := range requested {
+	for i, v := range requested {
 		if v == "" {
+			continue
+		}
+		if !b.has(EveryResource) && i+1 < len(requested) { // the last one is looked at, all are taken
+			out = append(out, v)
 			continue
 		}
 		if known, ok := s.known(v); ok {
@@ -335,7 +339,10 @@ func (s *Server) resources(requested []string) ([]string, *problem) {
 		}
 		out = append(out, v)
 	}
-	if len(out) == 0 && len(s.Resources) > 0 {
+	switch {
+	case len(out) == 0 && !b.has(OneDefaultResource):
+		out = s.Resources
+	case len(out) == 0 && len(s.Resources) > 0:
 		out = s.Resources[:1]
 	}
 	return out, nil

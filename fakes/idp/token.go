@@ -295,7 +295,7 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	if e := s.verify(found, c, form); e != nil {
 		return nil, e
 	}
-	resources, e := s.narrowResources(form["resource"], found.grant.resources)
+	resources, e := s.narrowResources(form["resource"], found.grant.resources, CodeResources)
 	if e != nil {
 		return nil, e
 	}
@@ -418,7 +418,7 @@ func legalVerifier(v string) bool {
 }
 
 // narrowResources takes the resource indicators of a token request: some of those of the grant.
-func (s *Server) narrowResources(requested, granted []string) ([]string, *oauthError) {
+func (s *Server) narrowResources(requested, granted []string, defence Defence) ([]string, *oauthError) {
 	if len(requested) == 0 || len(requested) == 1 && requested[0] == "" {
 		return granted, nil
 	}
@@ -430,7 +430,7 @@ func (s *Server) narrowResources(requested, granted []string) ([]string, *oauthE
 		return nil, refuse(p.code, p.description)
 	}
 	for _, v := range resources {
-		if !slices.Contains(granted, v) {
+		if !slices.Contains(granted, v) && s.Behaviour.has(defence) {
 			return nil, refuse("invalid_target", "the resource was not granted")
 		}
 	}
@@ -477,7 +477,7 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	if e != nil {
 		return nil, e
 	}
-	resources, e := s.narrowResources(form["resource"], old.grant.resources)
+	resources, e := s.narrowResources(form["resource"], old.grant.resources, RefreshResources)
 	if e != nil {
 		return nil, e
 	}

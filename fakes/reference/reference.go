@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/mcpauth/conformance/fakes/idp"
@@ -34,6 +35,8 @@ type Options struct {
 	Introspection string
 	// Static replaces the static tokens and API keys.
 	Static []mcpserver.Static
+	// OneDocument is a flaw: the other endpoint's metadata names the first one.
+	OneDocument bool
 	// Wrap, if set, wraps the MCP server's handler.
 	Wrap func(http.Handler) http.Handler
 }
@@ -43,12 +46,14 @@ func Ideal() Options { return Options{Policy: mcpserver.Strict(), Behaviour: idp
 
 // Reference is a running pair.
 type Reference struct {
-	URL string // of the MCP endpoint
-	MCP *mcpserver.Server
-	IDP *idp.Server
+	URL   string // of the MCP endpoint
+	Other string // of a second one, under the same authorization server
+	MCP   *mcpserver.Server
+	IDP   *idp.Server
 	// Roots and ConnectTo are set where Options.Host is.
 	Roots     *x509.CertPool
 	ConnectTo map[string]string
+	other     *mcpserver.Server
 	servers   []*http.Server
 }
 
@@ -78,22 +83,29 @@ func Start(o Options) (*Reference, error) {
 			return nil, err
 		}
 	}
-	r.URL = origin + "/mcp"
+	r.URL, r.Other = origin+"/mcp", origin+otherPath
 	if r.IDP, err = idp.New(issuer+o.IssuerPath, o.Behaviour); err != nil {
 		return nil, err
 	}
-	r.IDP.Resources = []string{r.URL}
+	r.IDP.Resources = []string{r.URL, r.Other}
 	if o.Users != nil {
 		r.IDP.Users = o.Users
 	}
 	if o.Static == nil {
 		o.Static = credentials()
 	}
-	r.MCP, err = mcpserver.New(mcpserver.Config{
+	config := mcpserver.Config{
 		Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), KeyEC: r.IDP.PublicEC(), Revoked: r.IDP.Revoked,
 		Static: o.Static, Introspection: o.Introspection, Policy: o.Policy,
-	})
-	if err != nil {
+	}
+	if r.MCP, err = mcpserver.New(config); err != nil {
+		return nil, err
+	}
+	config.Resource = r.Other
+	if o.OneDocument {
+		config.Policy.PRM = func(_ string, doc map[string]any) { doc["resource"] = r.URL }
+	}
+	if r.other, err = mcpserver.New(config); err != nil {
 		return nil, err
 	}
 	mcp := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -101,6 +113,10 @@ func Start(o Options) (*Reference, error) {
 		// authorization server stands.
 		if !o.Apart && r.IDP.Handles(req.URL.Path) || o.Apart && o.IssuerPath == "" && req.URL.Path == "/.well-known/oauth-authorization-server" {
 			r.IDP.ServeHTTP(w, req)
+			return
+		}
+		if strings.HasSuffix(req.URL.Path, otherPath) {
+			r.other.ServeHTTP(w, req)
 			return
 		}
 		r.MCP.ServeHTTP(w, req)
@@ -124,6 +140,9 @@ func Start(o Options) (*Reference, error) {
 	}
 	return r, nil
 }
+
+// otherPath is that of the second MCP endpoint.
+const otherPath = "/archive"
 
 // credentials are the static tokens and API keys of a reference, made anew for each.
 func credentials() []mcpserver.Static {
@@ -163,6 +182,7 @@ func (r *Reference) Token() string {
 // Close stops both servers and ends their streams.
 func (r *Reference) Close() {
 	r.MCP.Close()
+	r.other.Close()
 	for _, s := range r.servers {
 		_ = s.Close()
 	}

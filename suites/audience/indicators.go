@@ -16,35 +16,9 @@ import (
 // Register registers the area.
 func Register() {
 	Describe("RFC 8707 section 2: Resource Parameter", indicators)
+	Describe("RFC 8707 section 2.2: Access Token Request", siblings)
 	Describe("MCP Authorization: Token Audience Binding and Validation", binding)
 	Describe("RFC 7519 section 4.1.3: aud", minted)
-}
-
-// audienceOf is what a token is meant for, by its claims or by introspection.
-func audienceOf(t *T, tokens *oauth.Tokens) ([]string, bool) {
-	_, claims := oauth.Claims(tokens.Access)
-	if claims == nil && t.AS().Introspection != "" && tokens.Client != nil && !tokens.Client.Public() {
-		claims = oauth.Object(t.Introspect(tokens.Client, tokens.Access))
-	}
-	if claims == nil {
-		return nil, false
-	}
-	if list, ok := claims.Strings("aud"); ok {
-		return list, true
-	}
-	if aud := claims.String("aud"); aud != "" {
-		return []string{aud}, true
-	}
-	return nil, true
-}
-
-// meantFor completes a flow for a resource at both endpoints; nil where it is refused.
-func meantFor(t *T, resource string) (*Grant, *oauth.Tokens) {
-	g := t.Decided(t.Authorize(With("resource", resource)))
-	if g.Code() == "" {
-		return g, nil
-	}
-	return g, t.Tokens(t.Redeem(g, With("resource", resource)), g.Client)
 }
 
 func indicators() {
@@ -72,7 +46,7 @@ func indicators() {
 
 	Should("AS-RES-AUDIENCE-BOUND", func(t *T) {
 		tokens := t.Issued()
-		aud, seen := audienceOf(t, tokens)
+		aud, seen := t.Audience(tokens)
 		own := strings.TrimSuffix(t.Session.Resource, "/")
 		match := slices.ContainsFunc(aud, func(a string) bool { return strings.TrimSuffix(a, "/") == own })
 		switch {
@@ -87,10 +61,10 @@ func indicators() {
 
 	Should("AS-RES-UNKNOWN-TARGET", func(t *T) {
 		const foreign = "https://attacker.example/mcp"
-		g, tokens := meantFor(t, foreign)
+		g, tokens := t.For(foreign)
 		switch {
 		case tokens != nil:
-			if aud, _ := audienceOf(t, tokens); slices.Contains(aud, foreign) {
+			if aud, _ := t.Audience(tokens); slices.Contains(aud, foreign) {
 				t.Advise(tokens.Exchange, "error invalid_target for a resource that nobody registered", "a token is minted for it")
 			}
 		case expect.Status(g.Exchange) >= 500:
@@ -104,10 +78,10 @@ func indicators() {
 	Must("AS-RES-MALFORMED", func(t *T) {
 		own := t.Session.Resource
 		for _, v := range []string{"mcp.example.com", own + "#frag", "/mcp", "javascript:x", own + " "} {
-			g, tokens := meantFor(t, v)
+			g, tokens := t.For(v)
 			switch {
 			case tokens != nil:
-				if aud, _ := audienceOf(t, tokens); slices.Contains(aud, v) {
+				if aud, _ := t.Audience(tokens); slices.Contains(aud, v) {
 					t.Finding(tokens.Exchange, v, "error invalid_target, since a resource is an absolute URI without fragment", "a token is minted for it")
 				}
 			case expect.Status(g.Exchange) >= 500:
@@ -124,17 +98,17 @@ func indicators() {
 		if err != nil || u.Host == "" {
 			t.Inconclusive("the resource %q is no URL", own)
 		}
-		if _, other := meantFor(t, "https://attacker.example/mcp"); other != nil {
-			if aud, seen := audienceOf(t, other); !seen || slices.Contains(aud, own) {
+		if _, other := t.For("https://attacker.example/mcp"); other != nil {
+			if aud, seen := t.Audience(other); !seen || slices.Contains(aud, own) {
 				t.NotApplicable("the server ignores resource: every token has the same audience")
 			}
 		}
-		if g, tokens := meantFor(t, strings.ToUpper(u.Scheme)+strings.TrimPrefix(own, u.Scheme)); tokens == nil {
+		if g, tokens := t.For(strings.ToUpper(u.Scheme) + strings.TrimPrefix(own, u.Scheme)); tokens == nil {
 			t.Advise(g.Exchange, "scheme and host compared without case (RFC 3986 section 6.2.2.1)", "the scheme in upper case: %s", g.Describe())
 		}
 		for _, v := range []string{own[:len(own)-1], own + "x", u.Scheme + "://evil" + u.Host + u.Path, own + "/../other"} {
-			if _, tokens := meantFor(t, v); tokens != nil {
-				if aud, _ := audienceOf(t, tokens); slices.Contains(aud, own) {
+			if _, tokens := t.For(v); tokens != nil {
+				if aud, _ := t.Audience(tokens); slices.Contains(aud, own) {
 					t.Finding(tokens.Exchange, v, "a resource of its own, or error invalid_target", "a token for "+own+" is issued")
 				}
 			}

@@ -16,6 +16,7 @@ import (
 func Register() {
 	Describe("RFC 9728 section 3: Obtaining Protected Resource Metadata", obtaining)
 	Describe("RFC 9728 section 2: Protected Resource Metadata", members)
+	Describe("RFC 9728 section 3.1: Protected Resource Metadata Request", siblings)
 	Describe("RFC 9728 section 7: Security Considerations", hardening)
 }
 

@@ -144,6 +144,40 @@ func hardening() {
 	})
 }
 
+// RFC 9728 section 3.1: one host may have many resources, each with its own document.
+func siblings() {
+	Practice("RS-DISC-MULTI-RESOURCE", func(t *T) {
+		other := t.Sibling()
+		if other.Metadata == nil {
+			t.Unmet(other.Fetched, "a document of its own for "+other.Endpoint, "%s", expect.Describe(other.Fetched))
+			return
+		}
+		switch own := t.Identifier(); {
+		case other.Resource == own && own != other.Endpoint && own != t.Survey.Endpoint:
+			t.Unmet(other.Fetched, "a resource identifier for each endpoint", "both endpoints publish %s: a token for one is a token for the other", own)
+		case other.Resource == own:
+			t.Unmet(other.Fetched, "resource to be "+other.Endpoint, "the document of the other endpoint names %s", other.Resource)
+		}
+		challenge := t.UseAtSibling(other, "")
+		named, ok := expect.Param(challenge, "resource_metadata")
+		if ours, has := expect.Param(t.Anonymous(), "resource_metadata"); ok && has && named == ours {
+			t.Unmet(challenge, "the challenge of "+other.Endpoint+" to lead to its own document", "both challenges name %s", named)
+		}
+	})
+
+	Should("RS-DISC-SCOPES-PUBLISHED", func(t *T) {
+		d := t.Resource()
+		_, challenged := expect.Param(t.Anonymous(), "scope")
+		switch scopes, _ := d.Object.Strings("scopes_supported"); {
+		case challenged || len(scopes) > 0:
+		case len(t.ScopedTools()) > 0:
+			t.Unmet(d.Exchange, "the scopes that tools need in scopes_supported, or in the challenge", "neither names any, though %s needs %s", t.ScopedTools()[0].Name, t.ScopedTools()[0].Scope)
+		default:
+			t.NotApplicable("no scope is published, and no tool is declared to need one")
+		}
+	})
+}
+
 // RFC 9728 section 2.2.
 func signedMetadata(t *T) {
 	d := t.Resource()

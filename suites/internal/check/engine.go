@@ -433,6 +433,10 @@ func (e *Engine) need(t *T, name string) *stop {
 		if len(e.World.Tools) == 0 {
 			return &stop{reports.NotTested, "it needs tools that may be called (tools in the target file)"}
 		}
+	case "two-resources":
+		if e.World.OtherResource == "" {
+			return &stop{reports.NotTested, "it needs another MCP endpoint under the same authorization server (target.other_resource in the target file)"}
+		}
 	case "tool-scope":
 		if len(t.ScopedTools()) == 0 {
 			return &stop{reports.NotTested, "it needs a tool with a scope that may be called (tools in the target file)"}

@@ -46,6 +46,8 @@ type World struct {
 	Tools []Tool
 	// Implies are the scopes that a broader one includes, as the user declared them.
 	Implies map[string][]string
+	// OtherResource is another MCP endpoint that takes tokens of the same authorization server; empty where not declared.
+	OtherResource string
 	// BodyLimit is the size in bytes of the largest message that the target is meant to take; 0 where not declared.
 	BodyLimit int
 	// Credentials are the target's static ones, as the user declared them.

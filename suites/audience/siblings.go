@@ -1,0 +1,80 @@
+package audience
+
+import (
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func siblings() {
+	Must("AS-RES-SWITCH-AT-TOKEN", func(t *T) {
+		s, own := t.Apart(), With("resource", t.Session.Resource)
+		grant := func() *Grant { return t.Granted(own) }
+		g := grant()
+		t.Within(s, t.Redeem(g, With("resource", s.Resource)), g.Client, "another resource at the token endpoint", s.Resource)
+		g = grant()
+		t.Within(s, t.Redeem(g, own, Also("resource", s.Resource)), g.Client, "a second resource at the token endpoint", s.Resource)
+		g = grant()
+		t.Within(s, t.Redeem(g, With("resource", Attacker)), g.Client, "a foreign resource at the token endpoint", Attacker)
+	})
+
+	Must("AS-RES-MULTIPLE", func(t *T) {
+		s, own := t.Apart(), With("resource", t.Session.Resource)
+		g := t.Decided(t.Authorize(own, Also("resource", s.Resource)))
+		switch {
+		case g.Code() != "":
+			several(t, s, g)
+		case g.Error() != "invalid_target":
+			t.Advise(g.Exchange, "a code, or error invalid_target where several resources are not supported", "two resources: %s", g.Describe())
+		}
+		for about, edit := range Sorted(map[string]Edit{"a foreign resource behind ours": Also("resource", Attacker), "a foreign resource before ours": Before("resource", Attacker)}) {
+			if g := t.Decided(t.Authorize(own, edit)); g.Code() == "" {
+				t.RefusedBy(g.Exchange)
+			} else {
+				t.Within(s, t.Redeem(g, Without("resource")), g.Client, about, Attacker)
+			}
+		}
+	})
+
+	Must("RS-AUD-CROSS-RESOURCE", func(t *T) {
+		s := t.Separate()
+		t.Guarded(s)
+		_, theirs := t.For(s.Resource)
+		if theirs == nil {
+			t.Inconclusive("the authorization server issues no token for %s", s.Resource)
+		}
+		if ex := t.UseAtSibling(s, theirs.Access); !t.Served(ex) {
+			t.Inconclusive("the control failed: a token for %s is answered there with %s", s.Resource, expect.Describe(ex))
+		}
+		ours := t.Flow()
+		audience, seen := t.Audience(theirs)
+		ex := t.Use(theirs.Access)
+		switch {
+		case !t.Served(ex):
+			t.Expect(ex, "a token for %s", s.Resource).To(expect.Refuse(401))
+		case seen && !Names(audience, t.Identifier()), !seen && !t.Served(t.UseAtSibling(s, ours.Access)):
+			t.Unmet(ex, "a refusal of a token that was issued for "+s.Resource, "the request is served")
+		default:
+			t.Inconclusive("the authorization server's tokens do not tell %s from %s (AS-RES-AUDIENCE-BOUND)", s.Resource, t.Identifier())
+		}
+		if ex := t.UseAtSibling(s, ours.Access); t.Served(ex) {
+			t.Note("the other endpoint serves a token for %s too: test it as a target of its own", t.Identifier())
+		}
+	})
+}
+
+// several looks at the token of a grant for two resources, of which the token request names ours.
+func several(t *T, s Sibling, g *Grant) {
+	ex := t.Redeem(g, With("resource", t.Session.Resource))
+	tokens := t.Tokens(ex, g.Client)
+	if tokens == nil {
+		t.Finding(ex, "one of two granted resources at the token endpoint", "a token for it", expect.Describe(ex)+" "+oauth.ErrorCode(ex))
+		return
+	}
+	if audience, _ := t.Audience(tokens); Names(audience, s.Resource) {
+		t.Advise(ex, "a token for the one resource that the token request names (RFC 8707 section 2.2)", "its audience is %s", strings.Join(audience, " "))
+	}
+}

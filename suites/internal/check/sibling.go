@@ -1,0 +1,151 @@
+package check
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// Sibling is another MCP endpoint that takes tokens of the same authorization server, as the user declared it.
+type Sibling struct {
+	Endpoint string
+	// Resource is its identifier: the published one, else its endpoint.
+	Resource string
+	// Metadata is its protected resource metadata at the path-inserted location (RFC 9728 section 3.1); nil without.
+	Metadata *document.Object
+	Fetched  *reports.Exchange
+}
+
+// Sibling looks at the other endpoint; it is looked at once in a run.
+func (t *T) Sibling() Sibling {
+	s := Once(t, "sibling", func() Sibling {
+		s := Sibling{Endpoint: t.OtherResource, Resource: t.OtherResource}
+		if u, err := url.Parse(t.OtherResource); err == nil {
+			s.Fetched = t.Get(u.Scheme + "://" + u.Host + "/.well-known/oauth-protected-resource" + strings.TrimSuffix(u.Path, "/"))
+		}
+		if expect.Status(s.Fetched) == 200 {
+			s.Metadata = oauth.Object(s.Fetched)
+		}
+		if r := s.Metadata.String("resource"); r != "" {
+			s.Resource = r
+		}
+		return s
+	})
+	t.Saw(s.Fetched)
+	return s
+}
+
+// Separate is Sibling for checks on what a token is meant for; it ends those where both endpoints are one resource.
+func (t *T) Separate() Sibling {
+	s := t.Sibling()
+	if s.Resource == t.Identifier() {
+		t.NotApplicable("both endpoints publish the resource identifier %s: they are one resource", s.Resource)
+	}
+	return s
+}
+
+// UseAtSibling sends the protected request to the other endpoint, in a session there where it needs one. Without a
+// token it is anonymous.
+func (t *T) UseAtSibling(s Sibling, token string) *reports.Exchange {
+	call := t.Call()
+	call.Endpoint = s.Endpoint
+	if token != "" {
+		call = call.With(mcp.Bearer(token))
+	}
+	if call.SessionID == "" {
+		return t.Send(call)
+	}
+	opening := mcp.Probe(s.Endpoint, call.Revision)
+	opening.Header = call.Header
+	ex := t.Send(opening)
+	if !expect.Accepted(ex) {
+		return ex
+	}
+	id := expect.Header(ex, "Mcp-Session-Id")
+	t.Secrets.Add("session_id", id)
+	return t.Send(call.InSession(id))
+}
+
+// Guarded ends the check unless the other endpoint refuses anonymous callers: what it serves would show nothing.
+func (t *T) Guarded(s Sibling) {
+	if ex := t.UseAtSibling(s, ""); expect.Status(ex) != 401 {
+		t.Inconclusive("the other endpoint answers an anonymous request with %s, so what it serves shows nothing", expect.Describe(ex))
+	}
+}
+
+// For completes a flow for a resource, named at both endpoints; nil where it is refused.
+func (t *T) For(resource string, edits ...Edit) (*Grant, *oauth.Tokens) {
+	g := t.Decided(t.Authorize(append([]Edit{With("resource", resource)}, edits...)...))
+	if g.Code() == "" {
+		return g, nil
+	}
+	return g, t.Tokens(t.Redeem(g, With("resource", resource)), g.Client)
+}
+
+// Audience is what a token is meant for, by its claims or by introspection; seen is false where neither tells.
+func (t *T) Audience(tokens *oauth.Tokens) (audience []string, seen bool) {
+	_, claims := oauth.Claims(tokens.Access)
+	if claims == nil && t.AS().Introspection != "" && tokens.Client != nil && !tokens.Client.Public() {
+		claims = oauth.Object(t.Introspect(tokens.Client, tokens.Access))
+	}
+	if claims == nil {
+		return nil, false
+	}
+	if list, ok := claims.Strings("aud"); ok {
+		return list, true
+	}
+	if aud := claims.String("aud"); aud != "" {
+		return []string{aud}, true
+	}
+	return nil, true
+}
+
+// Names reports that an audience holds a resource, whatever the slash at its end.
+func Names(audience []string, resource string) bool {
+	return slices.ContainsFunc(audience, func(a string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(resource, "/") })
+}
+
+// Attacker is a resource that nobody registered.
+const Attacker = "https://attacker.example/mcp"
+
+// Apart ends a check of the authorization server where an ordinary token for this resource is served by the other
+// one too: there a token says nothing about what it was asked for.
+func (t *T) Apart() Sibling {
+	s := t.Separate()
+	if !t.Session.SendResource {
+		t.NotApplicable("the authorization server takes no resource parameter (AS-RES-ACCEPTED)")
+	}
+	t.Guarded(s)
+	ordinary := t.Flow()
+	if ex := t.UseAtSibling(s, ordinary.Access); t.Served(ex) {
+		if audience, seen := t.Audience(ordinary); !seen || Names(audience, s.Resource) {
+			t.Inconclusive("an ordinary token for %s works at %s too: the audience does not tell them apart (AS-RES-AUDIENCE-BOUND)", t.Identifier(), s.Resource)
+		}
+	}
+	return s
+}
+
+// Within expects a token request that asks for another resource than that of the grant to be refused, or to bring a
+// token that is not meant for it.
+func (t *T) Within(s Sibling, ex *reports.Exchange, by *oauth.Client, about, asked string) {
+	tokens := t.Tokens(ex, by)
+	if tokens == nil {
+		t.RefusedWith(ex, about, "invalid_target")
+		return
+	}
+	audience, _ := t.Audience(tokens)
+	switch {
+	case Names(audience, asked):
+		t.Finding(ex, about, "error invalid_target, or a token for "+t.Identifier()+" only", "the token's audience is "+strings.Join(audience, " "))
+	case asked == s.Resource && t.Served(t.UseAtSibling(s, tokens.Access)):
+		t.Finding(ex, about, "error invalid_target, or a token for "+t.Identifier()+" only", "the token is served at "+s.Endpoint)
+	default:
+		t.RefusedBy(ex)
+	}
+}

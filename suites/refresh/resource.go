@@ -1,0 +1,36 @@
+package refresh
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func resources() {
+	Must("AS-REFRESH-RESOURCE", func(t *T) {
+		s, own := t.Apart(), t.Session.Resource
+		for about, asked := range Sorted(map[string]string{"another resource at refresh": s.Resource, "a foreign resource at refresh": Attacker}) {
+			tokens := t.Refreshing()
+			t.Within(s, t.Refresh(tokens, With("resource", asked)), tokens.Client, about, asked)
+		}
+		for about, edit := range Sorted(map[string]Edit{"no resource at refresh": Without("resource"), "the same resource at refresh": With("resource", own)}) {
+			tokens := t.Refreshing()
+			ex := t.Refresh(tokens, edit)
+			next := t.Tokens(ex, tokens.Client)
+			if next == nil {
+				t.Finding(ex, about, "a token for "+own, expect.Describe(ex)+" "+oauth.ErrorCode(ex))
+				continue
+			}
+			before, seen := t.Audience(tokens)
+			if audience, _ := t.Audience(next); seen && !slices.Equal(audience, before) {
+				t.Finding(ex, about, "the audience kept: "+strings.Join(before, " "), "the audience is "+strings.Join(audience, " "))
+			} else if !seen && t.Served(t.UseAtSibling(s, next.Access)) {
+				t.Finding(ex, about, "a token for "+own+" only", "the token is served at "+s.Endpoint)
+			}
+		}
+	})
+}
