@@ -27,7 +27,7 @@ func configure(r *reference.Reference) suites.Config {
 // signingIn makes the configuration that signs in at a reference.
 func signingIn(r *reference.Reference) suites.Config {
 	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Rate: 100_000, MaxRequests: 20_000, Patience: 50 * time.Millisecond}
-	for _, u := range r.IDP.Users {
+	for _, u := range r.Users() {
 		cfg.Users = append(cfg.Users, suites.User(u))
 	}
 	return trusted(r, cfg)

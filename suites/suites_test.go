@@ -49,6 +49,8 @@ func TestReferencePassesEverything(t *testing.T) {
 		"apart":                   func(o *reference.Options) { o.Apart = true },
 		"apart, issuer with path": func(o *reference.Options) { o.Apart, o.IssuerPath = true, "/tenant" },
 		"https, public name":      func(o *reference.Options) { o.Host = "mcp.example.com" },
+		"proxy":                   func(o *reference.Options) { o.Proxy = true },
+		"proxy that remembers":    func(o *reference.Options) { o.Proxy, o.Behaviour.Consent = true, "once" },
 		"public handshake":        func(o *reference.Options) { o.Policy.Public = []string{"initialize", "server/discover", "tools/list"} },
 		"public handshake and ping": func(o *reference.Options) {
 			o.Policy.Public = []string{"initialize", "server/discover", "tools/list", "ping", "notifications/initialized"}

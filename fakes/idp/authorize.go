@@ -28,6 +28,7 @@ type transaction struct {
 	user              string // who typed a name on the first of two pages
 	issParameter      string
 	responseType      string
+	leg               leg // of a proxy
 }
 
 // problem is an error that is sent to the client.
@@ -84,6 +85,8 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	s.transactions[t.id] = t
 	s.mu.Unlock()
 	switch {
+	case s.Upstream != nil:
+		s.proxied(w, r, t)
 	case !b.has(AuthenticateUser):
 		s.grantTo(w, r, t, "demo", t.scopes)
 	case user == "":
@@ -368,9 +371,9 @@ func (s *Server) known(v string) (string, bool) {
 
 func (s *Server) cookieName(name string) string {
 	if strings.HasPrefix(s.Issuer, "https://") {
-		return "__Host-" + name
+		return "__Host-" + s.CookiePrefix + name
 	}
-	return name
+	return s.CookiePrefix + name
 }
 
 func (s *Server) setCookie(w http.ResponseWriter, name, value string) {
@@ -568,7 +571,10 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 		user = s.lastUser
 		s.mu.Unlock()
 	}
-	if t == nil || user == "" {
+	if s.Upstream != nil && t != nil {
+		user = t.leg.user
+	}
+	if t == nil || user == "" && s.Upstream == nil {
 		s.errorPage(w, http.StatusBadRequest, "This page is out of date. Go back to the application and start again.")
 		return
 	}
@@ -600,6 +606,16 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	if !form.Has("scope") {
 		scopes = t.scopes
 	}
+	if s.Upstream != nil && t.problem != nil {
+		s.answer(w, r, t, url.Values{"error": {t.problem.code}, "error_description": {t.problem.description}})
+		return
+	}
+	if s.Upstream != nil && user == "" {
+		t.scopes = scopes
+		s.remember(w, r, t)
+		s.toUpstream(w, r, t)
+		return
+	}
 	s.grantTo(w, r, t, user, scopes)
 }
 
@@ -613,7 +629,10 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 		}
 		s.mu.Unlock()
 	}
-	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources}
+	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, upstream: t.leg.refresh}
+	if !b.has(OwnTokens) {
+		g.leak = t.leg.access
+	}
 	c := &code{grant: g, redirectURI: t.redirectURI, challenge: t.challenge, method: t.method, nonce: t.nonce, expires: time.Now().Add(time.Minute)}
 	value := "code_" + random(32)
 	s.mu.Lock()
@@ -807,7 +826,12 @@ func (s *Server) consentPage(w http.ResponseWriter, t *transaction, user string)
 		p.ClientURI = t.client.uri
 	}
 	if u, err := url.Parse(t.redirectURI); err == nil && b.has(ConsentNamesRedirect) {
-		p.RedirectHost = u.Host
+		if p.RedirectHost = u.Host; s.Upstream != nil {
+			p.RedirectHost = t.redirectURI
+		}
+	}
+	if s.Upstream != nil && b.has(ConsentNamesUpstream) {
+		p.Upstream = s.Upstream.Issuer + " is then asked for: " + strings.Join(s.Upstream.Scopes, " ")
 	}
 	if t.client.fromDocument && b.has(DocumentHosts) {
 		if u, err := url.Parse(t.client.id); err == nil {

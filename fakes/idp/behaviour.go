@@ -290,3 +290,24 @@ const (
 	DocumentHosts     Defence = "the consent page names the host of the document"
 	LocalhostWarning  Defence = "the consent page warns of an application on the user's own machine"
 )
+
+// The defences of a proxy before another authorization server.
+const (
+	ProxyConsent          Defence = "users are asked about every client, before the proxy's own identity is used upstream"
+	ConsentBeforeUpstream Defence = "users are asked before they are sent upstream"
+	ConsentNamesUpstream  Defence = "the consent page names what is asked of the upstream"
+	SealedApprovals       Defence = "the cookie that remembers approvals is sealed"
+	ApprovalPerClient     Defence = "an approval counts for one client"
+	BindAfterConsent      Defence = "the browser is bound to its upstream request by the approval"
+	BindUpstreamState     Defence = "an upstream answer counts in the browser that was sent there"
+	CheckUpstreamState    Defence = "an upstream answer without a known state counts for nothing"
+	UpstreamStateOnce     Defence = "an upstream answer counts once"
+	FreshUpstreamState    Defence = "every upstream request has a state of its own"
+	ModestUpstreamRequest Defence = "the upstream is asked for what the proxy needs, and no more"
+	OwnTokens             Defence = "no token of the upstream leaves the proxy"
+	OnlyOwnTokens         Defence = "tokens of the upstream count for nothing"
+	UpstreamErrors        Defence = "errors of the upstream become errors for the client"
+	VerifyUpstreamIDToken Defence = "the upstream's ID token is verified"
+	AccountsBySubject     Defence = "accounts are told apart by subject, not by e-mail"
+	FollowUpstream        Defence = "nothing is refreshed here that has ended upstream"
+)

@@ -36,6 +36,11 @@ type Server struct {
 	// Users may sign in. Alice and Bob, unless replaced before the first request.
 	Users []User
 
+	// Upstream, if set, is where users sign in, in place of here.
+	Upstream *Upstream
+	// CookiePrefix keeps the cookies of two servers on one host apart.
+	CookiePrefix string
+
 	key *rsa.PrivateKey
 	ec  *ecdsa.PrivateKey
 	state
@@ -144,7 +149,7 @@ func (s *Server) Handles(path string) bool {
 	})
 }
 
-var endpoints = []string{"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/refresh", "/tokeninfo"}
+var endpoints = []string{"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/refresh", "/tokeninfo", callbackPath}
 
 // place tells which well-known form of this issuer a path is, or "".
 func (s *Server) place(path string) string {
@@ -188,6 +193,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case ok:
 		handler(w, r)
+	case endpoint == callbackPath && s.Upstream != nil:
+		s.callback(w, r)
 	case strings.HasPrefix(endpoint, "/register/"):
 		s.manage(w, r, strings.TrimPrefix(endpoint, "/register/"))
 	case endpoint == "/refresh" && !s.Behaviour.has(NoSideDoor):

@@ -153,6 +153,9 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 	alive := t.alive() || t != nil && !b.has(UserinfoState)
 	s.mu.Unlock()
 	switch {
+	case !alive && s.Upstream != nil && !b.has(OnlyOwnTokens) && s.knownUpstream(value):
+		writeJSON(w, http.StatusOK, map[string]any{"sub": "alice"})
+		return
 	case !alive:
 		if b.has(UserinfoChallenge) {
 			w.Header().Set("WWW-Authenticate", challenge)
@@ -203,4 +206,19 @@ func (s *Server) tokenInfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"sub": t.grant.user, "scope": strings.Join(t.scopes, " ")})
+}
+
+// knownUpstream is a flaw: a token that the upstream knows is good here too.
+func (s *Server) knownUpstream(token string) bool {
+	req, err := http.NewRequest(http.MethodGet, s.Upstream.Issuer+"/userinfo", nil)
+	if err != nil {
+		return false
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := upstreamClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }

@@ -11,6 +11,7 @@ type state struct {
 	mu           sync.Mutex
 	clients      map[string]*client
 	transactions map[string]*transaction
+	legs         map[string]*transaction // by the state of the upstream request
 	documents    map[string]cachedDocument
 	sessions     map[string]string // login session -> user
 	approved     map[string][]string
@@ -26,7 +27,7 @@ type state struct {
 
 func newState() state {
 	return state{
-		clients: map[string]*client{}, transactions: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
+		clients: map[string]*client{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
 		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{}, lastPKCE: map[string]string{}, documents: map[string]cachedDocument{},
 	}
 }
@@ -37,6 +38,8 @@ type grant struct {
 	scopes       []string
 	resources    []string
 	revoked      bool
+	upstream     string // the refresh token of a proxy's upstream
+	leak         string // a token of the upstream: a flaw
 }
 
 type code struct {

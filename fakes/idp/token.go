@@ -484,6 +484,10 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	if e := s.rotate(old); e != nil {
 		return nil, e
 	}
+	if !s.upstreamLives(old.grant) {
+		s.revokeGrant(old.grant)
+		return nil, refuse("invalid_grant", "the user has to sign in again")
+	}
 	next := ""
 	switch {
 	case b.has(RotateRefresh) && b.has(NarrowOnce):
@@ -590,6 +594,9 @@ func (s *Server) sign(t *accessToken) string {
 	claims := Claims{
 		"iss": s.Issuer, "sub": t.grant.user, "aud": aud, "client_id": t.grant.client, "scope": strings.Join(t.scopes, " "),
 		"iat": t.issued.Unix(), "exp": t.expires.Unix(), "jti": t.jti,
+	}
+	if t.grant.leak != "" {
+		claims["upstream_token"] = t.grant.leak
 	}
 	if !b.has(TokenClaims) {
 		delete(claims, "client_id")

@@ -17,7 +17,7 @@ type Page struct {
 	Hidden                           map[string]string
 	User                             string // prefilled, or the account that is signed in
 	Client, ClientURI, RedirectHost  string
-	Warning                          string
+	Warning, Upstream                string
 	Scopes                           []string
 	AskUser, AskPassword, AskOneTime bool
 	// Style is plain, javascript or popup.
@@ -44,9 +44,10 @@ var pages = map[string]*template.Template{
 {{if .AskPassword}}<label>Password <input name="password" type="password" autocomplete="current-password" required></label>{{end}}
 {{if .AskOneTime}}<label>One-time code <input name="otp" inputmode="numeric" autocomplete="one-time-code" required></label>{{end}}
 <button type="submit">{{if or .AskPassword .AskOneTime}}Sign in{{else}}Next{{end}}</button></form>{{end}}{{end}}`),
-	"consent": parse(`{{define "body"}}<p>{{with .Client}}<strong>{{.}}</strong> asks{{else}}An application asks{{end}} for access to the account <strong>{{.User}}</strong>.</p>
+	"consent": parse(`{{define "body"}}<p>{{with .Client}}<strong>{{.}}</strong> asks{{else}}An application asks{{end}} for access to {{with .User}}the account <strong>{{.}}</strong>{{else}}your account{{end}}.</p>
 {{with .ClientURI}}<p><a href="{{.}}" rel="noreferrer noopener">About the application</a></p>{{end}}
 {{with .Warning}}<p role="note">{{.}}</p>{{end}}
+{{with .Upstream}}<p>{{.}}</p>{{end}}
 {{with .RedirectHost}}<p>The answer goes to <strong>{{.}}</strong>.</p>{{end}}
 <form method="post" action="{{.Action}}">{{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
 {{range .Scopes}}<label><input type="checkbox" name="scope" value="{{.}}" checked> {{.}}</label>{{end}}

@@ -35,6 +35,8 @@ type Options struct {
 	Introspection string
 	// Static replaces the static tokens and API keys.
 	Static []mcpserver.Static
+	// Proxy has users sign in at a third-party authorization server, before which the reference's own is a proxy.
+	Proxy bool
 	// OneDocument is a flaw: the other endpoint's metadata names the first one.
 	OneDocument bool
 	// Wrap, if set, wraps the MCP server's handler.
@@ -50,6 +52,8 @@ type Reference struct {
 	Other string // of a second one, under the same authorization server
 	MCP   *mcpserver.Server
 	IDP   *idp.Server
+	// Upstream is set where Options.Proxy is.
+	Upstream *idp.Server
 	// Roots and ConnectTo are set where Options.Host is.
 	Roots     *x509.CertPool
 	ConnectTo map[string]string
@@ -90,6 +94,11 @@ func Start(o Options) (*Reference, error) {
 	r.IDP.Resources = []string{r.URL, r.Other}
 	if o.Users != nil {
 		r.IDP.Users = o.Users
+	}
+	if o.Proxy {
+		if err := r.proxy(o); err != nil {
+			return nil, err
+		}
 	}
 	if o.Static == nil {
 		o.Static = credentials()
@@ -139,6 +148,35 @@ func Start(o Options) (*Reference, error) {
 		r.serve(own, delayed(r.IDP, o.Delay))
 	}
 	return r, nil
+}
+
+// proxy starts the third-party authorization server. It remembers consent, which is what makes proxies dangerous.
+func (r *Reference) proxy(o Options) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	b := idp.Ideal()
+	b.Consent = "once"
+	if r.Upstream, err = idp.New("http://"+l.Addr().String(), b); err != nil {
+		return err
+	}
+	r.Upstream.CookiePrefix = "up_"
+	r.Upstream.Resources = []string{"https://api.upstream.example/"}
+	r.Upstream.Users, r.IDP.Users = r.IDP.Users, nil
+	u := &idp.Upstream{Issuer: r.Upstream.Issuer, ClientID: "the-mcp-server", Secret: mcpserver.RandomID(), Scopes: []string{"openid", "profile", "email"}, Key: r.Upstream.Public()}
+	r.Upstream.AddClient(u.ClientID, u.Secret, r.IDP.UpstreamCallback())
+	r.IDP.Upstream = u
+	r.serve(l, delayed(r.Upstream, o.Delay))
+	return nil
+}
+
+// Users are those who may sign in.
+func (r *Reference) Users() []idp.User {
+	if r.Upstream != nil {
+		return r.Upstream.Users
+	}
+	return r.IDP.Users
 }
 
 // otherPath is that of the second MCP endpoint.

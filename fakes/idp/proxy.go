@@ -1,0 +1,270 @@
+package idp
+
+import (
+	"crypto"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Upstream makes a server a proxy: users sign in at another authorization server, where it is one client for all of
+// its own.
+type Upstream struct {
+	Issuer           string
+	ClientID, Secret string
+	Scopes           []string
+	Key              *rsa.PublicKey // that signs ID tokens
+}
+
+// leg is what a proxy knows of its own request upstream.
+type leg struct {
+	state, nonce, verifier string
+	user                   string // who signed in there
+	access, refresh        string // tokens, which never leave the proxy
+}
+
+// AddClient registers a confidential client by hand.
+func (s *Server) AddClient(id, secret, redirectURI string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients[id] = &client{
+		id: id, secret: secret, method: "client_secret_basic", redirectURIs: []string{redirectURI}, name: "The MCP server",
+		grantTypes: []string{"authorization_code", "refresh_token"}, created: time.Now(),
+	}
+}
+
+// callbackPath is where the upstream sends its answers.
+const callbackPath = "/callback"
+
+// UpstreamCallback is the proxy's redirect URI at its upstream.
+func (s *Server) UpstreamCallback() string { return strings.TrimSuffix(s.Issuer, "/") + callbackPath }
+
+// proxied goes on with a request when its user is known to the upstream only.
+func (s *Server) proxied(w http.ResponseWriter, r *http.Request, t *transaction) {
+	b := &s.Behaviour
+	t.leg = leg{state: random(24), nonce: random(24), verifier: random(32)}
+	if !b.has(FreshUpstreamState) && len(t.state) > 0 {
+		t.leg.state = t.state[0]
+	}
+	if !b.has(BindAfterConsent) {
+		s.setCookie(w, "as_upstream", t.leg.state)
+	}
+	if t.problem == nil && (!b.has(ProxyConsent) || !b.has(ConsentBeforeUpstream) || s.remembered(r, t)) {
+		s.toUpstream(w, r, t)
+		return
+	}
+	s.consentPage(w, t, "")
+}
+
+// toUpstream sends the browser to the other authorization server.
+func (s *Server) toUpstream(w http.ResponseWriter, r *http.Request, t *transaction) {
+	b := &s.Behaviour
+	s.mu.Lock()
+	s.legs[t.leg.state] = t
+	s.mu.Unlock()
+	if b.has(BindAfterConsent) {
+		s.setCookie(w, "as_upstream", t.leg.state)
+	} else if r.Method == http.MethodPost {
+		s.setCookie(w, "as_approved", random(8))
+	}
+	sum := sha256.Sum256([]byte(t.leg.verifier))
+	scopes := slices.Clone(s.Upstream.Scopes)
+	q := url.Values{
+		"response_type": {"code"}, "client_id": {s.Upstream.ClientID}, "redirect_uri": {s.UpstreamCallback()}, "state": {t.leg.state}, "nonce": {t.leg.nonce},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
+	}
+	if !b.has(ModestUpstreamRequest) {
+		scopes = append(scopes, t.scopes...)
+		q.Del("nonce")
+	}
+	q.Set("scope", strings.Join(scopes, " "))
+	s.protect(w, "message", "")
+	w.Header().Set("Location", s.Upstream.Issuer+"/authorize?"+q.Encode())
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// callback takes the upstream's answer.
+func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
+	b := &s.Behaviour
+	q := r.URL.Query()
+	state := q.Get("state")
+	s.mu.Lock()
+	t := s.legs[state]
+	if t == nil && !b.has(CheckUpstreamState) {
+		for _, other := range s.legs {
+			if other.browser == s.cookie(r, "as_browser") {
+				t = other
+			}
+		}
+	}
+	if t != nil && b.has(UpstreamStateOnce) {
+		delete(s.legs, t.leg.state)
+	}
+	s.mu.Unlock()
+	bound := state != "" && s.cookie(r, "as_upstream") == state || !b.has(BindUpstreamState) || !b.has(CheckUpstreamState)
+	switch {
+	case t == nil || !bound:
+		s.errorPage(w, http.StatusBadRequest, "This answer belongs to nothing that was asked. Go back to the application and start again.")
+		return
+	case q.Get("error") == "access_denied":
+		s.answer(w, r, t, url.Values{"error": {"access_denied"}})
+		return
+	case q.Get("error") != "" && !b.has(UpstreamErrors):
+		http.Error(w, "KeyError: 'access_token': "+q.Get("error_description"), http.StatusInternalServerError)
+		return
+	case q.Get("code") == "":
+		s.answer(w, r, t, url.Values{"error": {"server_error"}})
+		return
+	}
+	if !s.redeemUpstream(t, q.Get("code")) {
+		if !b.has(UpstreamErrors) {
+			http.Error(w, "KeyError: 'access_token'", http.StatusInternalServerError)
+			return
+		}
+		s.answer(w, r, t, url.Values{"error": {"server_error"}})
+		return
+	}
+	if b.has(ProxyConsent) && !b.has(ConsentBeforeUpstream) {
+		s.consentPage(w, t, t.leg.user)
+		return
+	}
+	s.grantTo(w, r, t, t.leg.user, t.scopes)
+}
+
+// redeemUpstream exchanges the upstream's code, and learns from its ID token who signed in.
+func (s *Server) redeemUpstream(t *transaction, code string) bool {
+	members, ok := s.askUpstream(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {s.UpstreamCallback()}, "code_verifier": {t.leg.verifier}})
+	if !ok {
+		return false
+	}
+	token, _ := members["id_token"].(string)
+	claims, ok := s.upstreamClaims(token, t.leg.nonce)
+	if !ok {
+		return false
+	}
+	user, _ := claims["sub"].(string)
+	if mail, _ := claims["email"].(string); mail != "" && !s.Behaviour.has(AccountsBySubject) {
+		user = strings.Split(mail, "@")[0]
+	}
+	t.leg.user = user
+	t.leg.access, _ = members["access_token"].(string)
+	t.leg.refresh, _ = members["refresh_token"].(string)
+	return user != "" && t.leg.access != ""
+}
+
+// askUpstream sends a request to the upstream's token endpoint.
+func (s *Server) askUpstream(form url.Values) (map[string]any, bool) {
+	req, err := http.NewRequest(http.MethodPost, s.Upstream.Issuer+"/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, false
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(url.QueryEscape(s.Upstream.ClientID), url.QueryEscape(s.Upstream.Secret))
+	resp, err := upstreamClient.Do(req)
+	if err != nil {
+		return nil, false
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	var members map[string]any
+	if err != nil || json.Unmarshal(body, &members) != nil || resp.StatusCode != http.StatusOK || members["error"] != nil {
+		return nil, false
+	}
+	return members, true
+}
+
+var upstreamClient = &http.Client{Timeout: 5 * time.Second}
+
+// upstreamClaims verifies an ID token (OpenID Connect Core section 3.1.3.7).
+func (s *Server) upstreamClaims(token, nonce string) (map[string]any, bool) {
+	var header struct{ Alg, Kid string }
+	var claims map[string]any
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || !decode(parts[0], &header) || !decode(parts[1], &claims) {
+		return nil, false
+	}
+	if !s.Behaviour.has(VerifyUpstreamIDToken) {
+		return claims, true
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	now := float64(time.Now().Unix())
+	expires, _ := claims["exp"].(float64)
+	issued, _ := claims["iat"].(float64)
+	good := err == nil && header.Alg == "RS256" && header.Kid == "rsa-1" && rsa.VerifyPKCS1v15(s.Upstream.Key, crypto.SHA256, sum[:], signature) == nil &&
+		claims["iss"] == s.Upstream.Issuer && claims["aud"] == s.Upstream.ClientID && (claims["azp"] == nil || claims["azp"] == s.Upstream.ClientID) &&
+		expires > now && issued > 0 && issued <= now+30 && claims["nonce"] == nonce
+	return claims, good
+}
+
+// upstreamLives asks the upstream whether the session there still stands, before it is prolonged here.
+func (s *Server) upstreamLives(g *grant) bool {
+	if g.upstream == "" || !s.Behaviour.has(FollowUpstream) {
+		return true
+	}
+	members, ok := s.askUpstream(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {g.upstream}})
+	if next, _ := members["refresh_token"].(string); ok && next != "" {
+		s.mu.Lock()
+		g.upstream = next
+		s.mu.Unlock()
+	}
+	return ok
+}
+
+// The cookie that remembers what a browser's user has approved: client, redirect URI and scope, under a seal.
+
+func (s *Server) remember(w http.ResponseWriter, r *http.Request, t *transaction) {
+	if s.Behaviour.Consent != "once" {
+		return
+	}
+	all := s.approvedHere(r)
+	for _, scope := range t.scopes {
+		all = append(all, t.client.id+" "+t.redirectURI+" "+scope)
+	}
+	body := base64.RawURLEncoding.EncodeToString([]byte(strings.Join(all, "\n")))
+	s.setCookie(w, "as_approvals", body+"."+s.seal(body))
+}
+
+func (s *Server) approvedHere(r *http.Request) []string {
+	body, seal, _ := strings.Cut(s.cookie(r, "as_approvals"), ".")
+	if body == "" || s.Behaviour.has(SealedApprovals) && !hmac.Equal([]byte(seal), []byte(s.seal(body))) {
+		return nil
+	}
+	all, err := base64.RawURLEncoding.DecodeString(body)
+	if err != nil {
+		return nil
+	}
+	return strings.Split(string(all), "\n")
+}
+
+func (s *Server) remembered(r *http.Request, t *transaction) bool {
+	if s.Behaviour.Consent != "once" {
+		return false
+	}
+	approved := s.approvedHere(r)
+	covered := !slices.ContainsFunc(t.scopes, func(scope string) bool {
+		return !slices.Contains(approved, t.client.id+" "+t.redirectURI+" "+scope)
+	})
+	return covered || len(approved) > 0 && !s.Behaviour.has(ApprovalPerClient)
+}
+
+func (s *Server) seal(body string) string {
+	m := hmac.New(sha256.New, sealKey)
+	m.Write([]byte(body))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+var sealKey = func() []byte {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b)
+	return b
+}()
