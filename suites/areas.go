@@ -15,6 +15,7 @@ import (
 	"github.com/mcpauth/conformance/suites/login"
 	"github.com/mcpauth/conformance/suites/metadata"
 	"github.com/mcpauth/conformance/suites/pkce"
+	"github.com/mcpauth/conformance/suites/proxy"
 	"github.com/mcpauth/conformance/suites/ratelimit"
 	"github.com/mcpauth/conformance/suites/refresh"
 	"github.com/mcpauth/conformance/suites/registration"
@@ -38,6 +39,7 @@ var areas = []check.Area{
 	{Name: "authorization", Register: authorization.Register},
 	{Name: "login", Register: login.Register},
 	{Name: "consent", Register: consent.Register},
+	{Name: "proxy", Register: proxy.Register},
 	{Name: "pkce", Register: pkce.Register},
 	{Name: "token", Register: token.Register},
 	{Name: "refresh", Register: refresh.Register},

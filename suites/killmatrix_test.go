@@ -47,6 +47,9 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}
 	cfg.OtherResource = r.Other
+	if r.Upstream != nil {
+		cfg.Upstream = r.Upstream
+	}
 	cfg.Implies, cfg.BodyLimit = mcpserver.Strict().Implies, mcpserver.MostBody
 	return cfg
 }

@@ -76,6 +76,8 @@ type Config struct {
 	Documents *Documents
 	// Issuer, if set, mints tokens that the target trusts: tier T3.
 	Issuer Issuer
+	// Upstream, if set, is where the target's users sign in: tier T3.
+	Upstream Upstream
 	// Introspection, if set, is where the target asks about opaque tokens; made by ServeIntrospection.
 	Introspection *Introspection
 	// Register permits the suite to register clients (RFC 7591), which it deletes again where the server lets
@@ -109,7 +111,7 @@ type Config struct {
 	RootCAs *x509.CertPool
 
 	Timeout     time.Duration // of the whole run; 10 minutes if zero
-	MaxRequests int           // of the whole run; 5000 if zero
+	MaxRequests int           // of the whole run; 8000 if zero
 	Concurrency int           // requests in flight; 16 if zero, 32 on loopback
 	Rate        float64       // requests per second; 50 if zero, unlimited on loopback
 
@@ -183,6 +185,20 @@ type Issuer interface {
 	Header() map[string]any
 	// Signature signs a JWS signing input with the key that Header names.
 	Signature(input []byte) ([]byte, error)
+}
+
+// Upstream is an authorization server under the user's control at which the target, as a proxy, signs its users in.
+type Upstream interface {
+	// Identifier is its issuer identifier.
+	Identifier() string
+	// Issued are the codes and tokens that it has issued so far, in order.
+	Issued() []string
+	// Answer replaces what its token endpoint answers, made from the ordinary response, until it is called with nil.
+	Answer(func(ordinary map[string]any) (status int, mediaType, body string))
+	// IDToken signs claims as an ID token.
+	IDToken(claims map[string]any) string
+	// EndGrants withdraws every grant that it has given since a time.
+	EndGrants(since time.Time)
 }
 
 // Documents serves client ID metadata documents. Its CA method returns the certificate authority that the
@@ -286,6 +302,9 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.Issuer != nil {
 		s.world.Issuer = cfg.Issuer
 	}
+	if cfg.Upstream != nil {
+		s.world.Upstream = cfg.Upstream
+	}
 	s.world.Documents, s.world.Introspector = cfg.Documents, cfg.Introspection
 	if s.world.Patience == 0 {
 		s.world.Patience = 5 * time.Second
@@ -299,7 +318,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if sv.Token != "" {
 		s.run.Target.Tier = "T2"
 	}
-	if cfg.Issuer != nil || cfg.Introspection != nil {
+	if cfg.Issuer != nil || cfg.Introspection != nil || cfg.Upstream != nil {
 		s.run.Target.Tier = "T3"
 	}
 	for _, r := range requirements.All() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
-	f.IntVar(&o.maxRequests, "max-requests", 5000, "for the whole run")
+	f.IntVar(&o.maxRequests, "max-requests", 8000, "for the whole run")
 	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 16, on loopback 32)")
 	f.Float64Var(&o.rate, "rate", 0, "requests per second (default 50, on loopback unlimited)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict, not only those that need attention")
@@ -89,7 +90,7 @@ func runCommand() *cobra.Command {
 				url = args[0]
 			}
 			if url == "" && o.file == "" {
-				return o.demo(c)
+				return o.demo(c, reference.Ideal())
 			}
 			cfg, err := o.config(c, url)
 			if err != nil {
@@ -114,12 +115,18 @@ func runCommand() *cobra.Command {
 
 func demoCommand() *cobra.Command {
 	var o options
+	var proxy bool
 	c := &cobra.Command{
 		Use: "demo", Short: "Test the embedded reference server", Args: cobra.NoArgs,
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
-		RunE:    func(c *cobra.Command, _ []string) error { return o.demo(c) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			ideal := reference.Ideal()
+			ideal.Proxy = proxy
+			return o.demo(c, ideal)
+		},
 	}
 	o.register(c.Flags())
+	c.Flags().BoolVar(&proxy, "proxy", false, "with an authorization server that is a proxy before a third-party one")
 	return c
 }
 
@@ -156,11 +163,19 @@ func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 		}
 		cfg.Introspection, started = s, append(started, s.Close)
 	}
+	if t.Upstream != nil {
+		s, end, err := t.serveUpstream(filepath.Dir(o.file), cfg.Users)
+		if err != nil {
+			stop()
+			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: upstream: %w", o.file, err)}
+		}
+		cfg.Upstream, started = s, append(started, end)
+	}
 	return stop, nil
 }
 
 // demo runs against the reference server, started on loopback for this one run.
-func (o *options) demo(c *cobra.Command) error {
+func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	documents, err := suites.ServeDocuments("127.0.0.1:0", "")
 	if err != nil {
 		return &exit{reports.ExitToolFailed, err}
@@ -171,7 +186,6 @@ func (o *options) demo(c *cobra.Command) error {
 		return &exit{reports.ExitToolFailed, err}
 	}
 	defer tokens.Close()
-	ideal := reference.Ideal()
 	ideal.Introspection = tokens.URL()
 	ideal.Behaviour.DocumentRoots = idp.DocumentRoots(documents.CA())
 	r, err := reference.Start(ideal)
@@ -191,6 +205,9 @@ func (o *options) demo(c *cobra.Command) error {
 		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}
 	cfg.OtherResource = r.Other
+	if r.Upstream != nil {
+		cfg.Upstream = r.Upstream
+	}
 	cfg.Implies, cfg.BodyLimit = mcpserver.Strict().Implies, mcpserver.MostBody
 	if len(cfg.Users) == 0 {
 		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob)}

@@ -84,3 +84,30 @@ func serveIssuer(listen, issuer, audience string) (suites.Issuer, func(), error)
 	go func() { _ = server.Serve(l) }()
 	return s, func() { _ = server.Close() }, nil
 }
+
+// serveUpstream starts the authorization server at which a target that is a proxy signs its users in.
+func (t *targetFile) serveUpstream(folder string, users []suites.User) (suites.Upstream, func(), error) {
+	u := t.Upstream
+	secret, err := u.ClientSecret.value(folder)
+	if err != nil {
+		return nil, nil, fmt.Errorf("client_secret: %w", err)
+	}
+	l, err := net.Listen("tcp", u.Listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	b := idp.Ideal()
+	b.Consent = "once" // what makes proxies dangerous
+	s, err := idp.New(u.Issuer, b)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.CookiePrefix, s.Users = "upstream_", nil
+	for _, user := range users {
+		s.Users = append(s.Users, idp.User(user))
+	}
+	s.AddClient(u.ClientID, secret, u.RedirectURI)
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(l) }()
+	return s, func() { _ = server.Close() }, nil
+}

@@ -73,6 +73,13 @@ type targetFile struct {
 	Introspection *struct {
 		Listen string `yaml:"listen"`
 	} `yaml:"introspection"`
+	Upstream *struct {
+		Listen       string `yaml:"listen"`
+		Issuer       string `yaml:"issuer"`
+		ClientID     string `yaml:"client_id"`
+		ClientSecret secret `yaml:"client_secret"`
+		RedirectURI  string `yaml:"redirect_uri"`
+	} `yaml:"upstream"`
 	Limits struct {
 		Intrusive   *bool   `yaml:"intrusive"`
 		Rate        float64 `yaml:"rate"`
@@ -253,6 +260,9 @@ func (t *targetFile) check(p *problems, n *yaml.Node) {
 	}
 	if t.Introspection != nil && t.Introspection.Listen == "" {
 		p.add(n, "introspection needs listen, the address at which the target asks about tokens")
+	}
+	if u := t.Upstream; u != nil && (u.Listen == "" || u.Issuer == "" || u.ClientID == "" || u.ClientSecret == secret{} || u.RedirectURI == "" || len(t.Login.Users) == 0) {
+		p.add(n, "upstream needs listen, issuer, client_id, client_secret and redirect_uri, and users under login who sign in there")
 	}
 	if t.FakeIDP != nil && (t.FakeIDP.Listen == "" || t.FakeIDP.Issuer == "" || t.FakeIDP.Audience == "") {
 		p.add(n, "fake_idp needs listen, issuer and audience")

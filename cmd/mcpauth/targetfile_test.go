@@ -21,6 +21,7 @@ target:
   revisions: [2025-11-25]
   headers: {X-Gateway: {env: GATEWAY_KEY}}
   origins: ["https://app.example.com"]
+  other_resource: https://mcp.example.com/other
 login:
   driver: form
   users:
@@ -42,6 +43,7 @@ credentials:
   - {kind: api-key, header: X-Old, value: {env: READ_TOKEN}, withdrawn: true}
 fake_idp: {listen: "127.0.0.1:9400", issuer: "http://127.0.0.1:9400", audience: "https://mcp.example.com/mcp"}
 introspection: {listen: "127.0.0.1:9401"}
+upstream: {listen: "127.0.0.1:9402", issuer: "http://127.0.0.1:9402", client_id: mcp, client_secret: {env: DEMO_SECRET}, redirect_uri: "https://mcp.example.com/callback"}
 limits: {intrusive: false, rate: 20, concurrency: 4, requests: 1000}
 `
 

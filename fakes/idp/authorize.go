@@ -629,7 +629,7 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 		}
 		s.mu.Unlock()
 	}
-	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, upstream: t.leg.refresh}
+	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: time.Now(), upstream: t.leg.refresh}
 	if !b.has(OwnTokens) {
 		g.leak = t.leg.access
 	}
@@ -645,6 +645,7 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 		value = base64.RawURLEncoding.EncodeToString(readable)
 	}
 	s.codes[value] = c
+	s.issued = append(s.issued, value)
 	key := user + " " + t.client.id
 	for _, v := range scopes {
 		if !slices.Contains(s.approved[key], v) {

@@ -301,7 +301,6 @@ const (
 	BindAfterConsent      Defence = "the browser is bound to its upstream request by the approval"
 	BindUpstreamState     Defence = "an upstream answer counts in the browser that was sent there"
 	CheckUpstreamState    Defence = "an upstream answer without a known state counts for nothing"
-	UpstreamStateOnce     Defence = "an upstream answer counts once"
 	FreshUpstreamState    Defence = "every upstream request has a state of its own"
 	ModestUpstreamRequest Defence = "the upstream is asked for what the proxy needs, and no more"
 	OwnTokens             Defence = "no token of the upstream leaves the proxy"

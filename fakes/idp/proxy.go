@@ -85,6 +85,7 @@ func (s *Server) toUpstream(w http.ResponseWriter, r *http.Request, t *transacti
 	if !b.has(ModestUpstreamRequest) {
 		scopes = append(scopes, t.scopes...)
 		q.Del("nonce")
+		t.leg.nonce = ""
 	}
 	q.Set("scope", strings.Join(scopes, " "))
 	s.protect(w, "message", "")
@@ -106,7 +107,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	if t != nil && b.has(UpstreamStateOnce) {
+	if t != nil {
 		delete(s.legs, t.leg.state)
 	}
 	s.mu.Unlock()
@@ -202,7 +203,7 @@ func (s *Server) upstreamClaims(token, nonce string) (map[string]any, bool) {
 	issued, _ := claims["iat"].(float64)
 	good := err == nil && header.Alg == "RS256" && header.Kid == "rsa-1" && rsa.VerifyPKCS1v15(s.Upstream.Key, crypto.SHA256, sum[:], signature) == nil &&
 		claims["iss"] == s.Upstream.Issuer && claims["aud"] == s.Upstream.ClientID && (claims["azp"] == nil || claims["azp"] == s.Upstream.ClientID) &&
-		expires > now && issued > 0 && issued <= now+30 && claims["nonce"] == nonce
+		expires > now && issued > 0 && issued <= now+30 && (nonce == "" || claims["nonce"] == nonce)
 	return claims, good
 }
 

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ type state struct {
 	lastUser     string
 	lastPKCE     map[string]string // client -> challenge, for a flaw
 	counter      int
+	issued       []string // every code and token, in order
+	replacement  func(ordinary map[string]any) (status int, mediaType, body string)
 	pastSecrets  []string // of clients that are gone
 }
 
@@ -38,6 +41,7 @@ type grant struct {
 	scopes       []string
 	resources    []string
 	revoked      bool
+	given        time.Time
 	upstream     string // the refresh token of a proxy's upstream
 	leak         string // a token of the upstream: a flaw
 }
@@ -125,4 +129,27 @@ func (s *Server) find(id string) *client {
 		c = s.document(id)
 	}
 	return c
+}
+
+// Issued are the codes and tokens that were issued so far, in order.
+func (s *Server) Issued() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.issued)
+}
+
+// Answer replaces what the token endpoint answers, made from the ordinary response, until it is called with nil.
+func (s *Server) Answer(by func(ordinary map[string]any) (status int, mediaType, body string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replacement = by
+}
+
+// EndGrants withdraws every grant that was given since a time.
+func (s *Server) EndGrants(since time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.refresh {
+		t.grant.revoked = t.grant.revoked || t.grant.given.After(since)
+	}
 }

@@ -240,6 +240,16 @@ func (s *Server) writeToken(w http.ResponseWriter, members map[string]any) {
 	if b.Response != nil {
 		b.Response("/token", members)
 	}
+	s.mu.Lock()
+	replacement := s.replacement
+	s.mu.Unlock()
+	if replacement != nil {
+		status, mediaType, body := replacement(members)
+		w.Header().Set("Content-Type", mediaType)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+		return
+	}
 	if b.has(TokenNoStore) {
 		w.Header().Set("Cache-Control", "no-store")
 	}
@@ -445,6 +455,7 @@ func (s *Server) newRefresh(g *grant, scopes []string) string {
 		s.counter++
 		value = fmt.Sprintf("refresh-%08d", s.counter)
 	}
+	s.issued = append(s.issued, value)
 	s.refresh[value] = &refreshToken{grant: g, scopes: scopes}
 	return value
 }
@@ -579,6 +590,7 @@ func (s *Server) issue(g *grant, scopes, resources []string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.access[value], s.live[t.jti] = t, t
+	s.issued = append(s.issued, value)
 	return value
 }
 
@@ -647,6 +659,15 @@ func (s *Server) idToken(g *grant, nonce string) string {
 		claims["aud"] = s.Resources
 		delete(claims, "nonce")
 	}
+	token := s.IDToken(claims)
+	s.mu.Lock()
+	s.issued = append(s.issued, token)
+	s.mu.Unlock()
+	return token
+}
+
+// IDToken signs claims as an ID token.
+func (s *Server) IDToken(claims map[string]any) string {
 	return s.Sign(map[string]any{"alg": "RS256", "typ": "JWT", "kid": "rsa-1"}, claims)
 }
 

@@ -95,8 +95,8 @@ func resources() {
 		t.Controlled() // that templates are served at all is not needed: what is looked for is a file of the system
 		for _, uri := range escapes(uris, templates) {
 			switch ex := read(uri); {
-			case passwd.MatchString(body(ex)):
-				t.Hide(passwd.FindString(body(ex)))
+			case passwd.MatchString(expect.Body(ex)):
+				t.Hide(passwd.FindString(expect.Body(ex)))
 				t.Finding(ex, uri, "an error", "a file of the system is shown")
 				return
 			case expect.Crashed(ex): // no refusal, but nothing that got out either
@@ -106,13 +106,6 @@ func resources() {
 			}
 		}
 	})
-}
-
-func body(ex *reports.Exchange) string {
-	if ex.Response == nil {
-		return ""
-	}
-	return ex.Response.Body
 }
 
 // texts are the texts under a member of each object in a list.

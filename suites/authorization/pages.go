@@ -136,13 +136,13 @@ func pages() {
 	Must("AS-AUTHZ-CLICKJACKING", func(t *T) {
 		if g := t.Authorize(SignedOut(), Leaving()); len(g.Pages) == 0 && g.Code() != "" {
 			// Nobody is asked anything here, so a frame gets a code as well as a window does.
-			if !framingForbidden(firstAnswer(g)) {
+			if !expect.FramingForbidden(firstAnswer(g)) {
 				t.Advise(firstAnswer(g), "frame-ancestors in the Content-Security-Policy, or X-Frame-Options", "the authorization endpoint can be framed by anybody")
 			}
 			return
 		}
 		eachForm(t, func(p *login.Page, ex *reports.Exchange) {
-			if !framingForbidden(ex) {
+			if !expect.FramingForbidden(ex) {
 				t.Unmet(ex, "frame-ancestors in the Content-Security-Policy, or X-Frame-Options", "the page %q can be framed by anybody", p.Title)
 			}
 		})
@@ -151,9 +151,9 @@ func pages() {
 	Should("AS-AUTHZ-CSP", func(t *T) {
 		eachForm(t, func(p *login.Page, ex *reports.Exchange) {
 			policy := expect.Header(ex, "Content-Security-Policy")
-			script := directive(policy, "script-src")
+			script := expect.Directive(policy, "script-src")
 			if script == "" {
-				script = directive(policy, "default-src")
+				script = expect.Directive(policy, "default-src")
 			}
 			unsafe := strings.Contains(script, "'unsafe-inline'") && !strings.Contains(script, "'sha") && !strings.Contains(script, "'nonce-") || slices.Contains(strings.Fields(script), "*")
 			if policy == "" || script == "" || unsafe {
@@ -287,27 +287,4 @@ func eachForm(t *T, judge func(p *login.Page, ex *reports.Exchange)) {
 	if n == 0 {
 		t.NotApplicable("the authorization server shows no page of its own with a form")
 	}
-}
-
-func framingForbidden(ex *reports.Exchange) bool {
-	switch strings.ToUpper(strings.TrimSpace(expect.Header(ex, "X-Frame-Options"))) {
-	case "DENY", "SAMEORIGIN":
-		return true
-	}
-	for _, policy := range expect.HeaderValues(ex, "Content-Security-Policy") {
-		if v := directive(policy, "frame-ancestors"); v != "" && !slices.Contains(strings.Fields(v), "*") {
-			return true
-		}
-	}
-	return false
-}
-
-// directive is the value of a directive of a content security policy.
-func directive(policy, name string) string {
-	for _, d := range strings.Split(policy, ";") {
-		if n, v, _ := strings.Cut(strings.TrimSpace(d), " "); strings.EqualFold(n, name) {
-			return strings.TrimSpace(v)
-		}
-	}
-	return ""
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
-	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
@@ -102,8 +101,7 @@ func page() {
 			t.Unmet(ex, "the client's name on the consent page", "it is absent")
 		}
 		for _, scope := range strings.Fields(g.Request.Get("scope")) {
-			words := strings.FieldsFunc(scope, func(r rune) bool { return r == ':' || r == '.' || r == '/' || r == '_' || r == '-' })
-			if !strings.Contains(text, scope) && !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(w)) }) {
+			if !Mentions(text, scope) {
 				t.Advise(ex, "each requested scope on the consent page, or what it means", "nothing reminds of %s", scope)
 			}
 		}
@@ -129,12 +127,12 @@ func page() {
 			t.Refused()
 		}
 		forged("without the form's token, from another site", func(g *Grant, p *login.Page, f *login.Form, values *oauth.Form) (wire.Request, *login.Jar) {
-			if !dropToken(f, values) && sameSite(t) {
+			if !DropToken(f, values) && t.SameSite() {
 				t.Note("the form holds no token of its own; SameSite keeps its cookies from other sites' requests")
 				return wire.Request{}, nil
 			}
 			req := login.Submission(p, f, *values)
-			return foreign(req), g.Jar
+			return Foreign(req), g.Jar
 		})
 		forged("with the token of another browser's page", func(g *Grant, p *login.Page, f *login.Form, values *oauth.Form) (wire.Request, *login.Jar) {
 			victim, _, _, _ := consentPage(t)
@@ -168,43 +166,4 @@ func page() {
 		t.Refused()
 		t.Controlled()
 	})
-}
-
-// sameSite reports that every cookie the pages set stays away from the POST requests of other sites.
-func sameSite(t *T) bool {
-	n := 0
-	for _, ex := range t.Transcript() {
-		for _, c := range expect.HeaderValues(ex, "Set-Cookie") {
-			n++
-			if l := strings.ToLower(c); !strings.Contains(l, "samesite=lax") && !strings.Contains(l, "samesite=strict") {
-				return false
-			}
-		}
-	}
-	return n > 0
-}
-
-// dropToken takes out the hidden field that looks like the form's own token.
-func dropToken(f *login.Form, values *oauth.Form) bool {
-	for _, in := range f.Inputs {
-		name := strings.ToLower(in.Name)
-		if in.Type == "hidden" && (strings.Contains(name, "csrf") || strings.Contains(name, "token") || strings.Contains(name, "nonce")) {
-			values.Del(in.Name)
-			return true
-		}
-	}
-	return false
-}
-
-// foreign makes a submission look like one from another site.
-func foreign(req wire.Request) wire.Request {
-	for i := range req.Header {
-		switch req.Header[i].Name {
-		case "Origin":
-			req.Header[i] = mcp.Field("Origin", "https://attacker.example")
-		case "Referer":
-			req.Header[i] = mcp.Field("Referer", "https://attacker.example/")
-		}
-	}
-	return req
 }

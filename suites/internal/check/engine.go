@@ -433,6 +433,15 @@ func (e *Engine) need(t *T, name string) *stop {
 		if len(e.World.Tools) == 0 {
 			return &stop{reports.NotTested, "it needs tools that may be called (tools in the target file)"}
 		}
+	case "proxy":
+		return e.needProxy(t)
+	case "login-or-controlled-upstream":
+		return e.needSession(t, "login")
+	case "controlled-upstream":
+		if e.World.Upstream == nil {
+			return &stop{reports.NotTested, "it needs a target whose users sign in at an authorization server of ours (upstream in the target file)"}
+		}
+	case "browser": // plain forms do, and a browser where they do not
 	case "two-resources":
 		if e.World.OtherResource == "" {
 			return &stop{reports.NotTested, "it needs another MCP endpoint under the same authorization server (target.other_resource in the target file)"}

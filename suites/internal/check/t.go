@@ -40,6 +40,8 @@ type World struct {
 	Documents *documents.Server
 	// Issuer mints tokens that the target trusts (tier T3); nil without one.
 	Issuer Issuer
+	// Upstream is where the target's users sign in, if that is under the user's control; nil if it is not.
+	Upstream Upstream
 	// Introspector answers the target's questions about opaque tokens; nil where it does not ask us.
 	Introspector *introspector.Server
 	// Tools may be called, as the user declared them.

@@ -222,3 +222,35 @@ func RefuseOrNotImplemented() Matcher {
 		return (s >= 400 && s <= 499 || s == 501) && mcp.Read(ex).Result == nil
 	}}
 }
+
+// FramingForbidden reports that a page cannot be framed by any site.
+func FramingForbidden(ex *reports.Exchange) bool {
+	switch strings.ToUpper(strings.TrimSpace(Header(ex, "X-Frame-Options"))) {
+	case "DENY", "SAMEORIGIN":
+		return true
+	}
+	for _, policy := range HeaderValues(ex, "Content-Security-Policy") {
+		if v := Directive(policy, "frame-ancestors"); v != "" && !slices.Contains(strings.Fields(v), "*") {
+			return true
+		}
+	}
+	return false
+}
+
+// Directive is the value of a directive of a content security policy.
+func Directive(policy, name string) string {
+	for _, d := range strings.Split(policy, ";") {
+		if n, v, _ := strings.Cut(strings.TrimSpace(d), " "); strings.EqualFold(n, name) {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+// Body is the body of an answer; empty without one.
+func Body(ex *reports.Exchange) string {
+	if ex == nil || ex.Response == nil {
+		return ""
+	}
+	return ex.Response.Body
+}

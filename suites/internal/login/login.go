@@ -55,6 +55,8 @@ type Route struct {
 	Decision    Decision
 	// StopAtLogin ends at the login page.
 	StopAtLogin bool
+	// Until, if set, ends before the browser is sent to an address for which it holds.
+	Until func(address string) bool
 	// Submit may change what is sent from a page before it is.
 	Submit func(p *Page, f *Form, values *oauth.Form)
 }
@@ -196,6 +198,11 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 	w.out.Hops = append(w.out.Hops, Hop{status, w.req.Method, w.req.URL, target, w.carries})
 	if rest, ok := answers(w.route.RedirectURI, target); ok {
 		w.answered(target, rest)
+		return true
+	}
+	if w.route.Until != nil && w.route.Until(target) {
+		w.out.Location = target
+		w.end(Elsewhere, "the browser is sent to %s", target)
 		return true
 	}
 	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host != from.Host && (Reserved(to.Hostname()) || w.sameHostAsAnswer(to)) {

@@ -425,6 +425,7 @@ func (s *Session) End(ctx context.Context) (left []string) {
 	made := s.made
 	s.made = nil
 	s.mu.Unlock()
+	s.client.Allow(len(made))
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	seen := map[string]bool{}

@@ -32,7 +32,7 @@ type Limits struct {
 	Body        int64         // bytes of response body after decompression, 1 MiB
 	Ratio       int64         // decompressed to compressed, 100
 	Events      int           // server-sent events of one stream, 256
-	Requests    int64         // of the whole run, 5000
+	Requests    int64         // of the whole run, 8000
 	Concurrency int           // requests in flight, 16
 	Rate        float64       // requests per second; 0 is unlimited
 }
@@ -48,7 +48,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Header, 64<<10)
 	def(&l.Body, 1<<20)
 	def(&l.Ratio, 100)
-	def(&l.Requests, 5000)
+	def(&l.Requests, 8000)
 	if l.Events == 0 {
 		l.Events = 256
 	}
@@ -76,6 +76,7 @@ type Client struct {
 	slots     chan struct{}
 	pace      *pace
 	sent      atomic.Int64
+	extra     atomic.Int64 // requests beyond the limit
 	number    atomic.Int64
 }
 
@@ -166,10 +167,21 @@ func recorded(body string) string {
 	return fmt.Sprintf("%s… (%d bytes in all)", strings.ToValidUTF8(body[:kept], ""), len(body))
 }
 
-func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
-	if c.sent.Add(1) > c.opt.Limits.Requests {
+// Allow adds requests to the limit: those that clean up after a run are due however many it took.
+func (c *Client) Allow(n int) { c.extra.Add(int64(n)) }
+
+// spend counts a request, unless the limit is reached.
+func (c *Client) spend() error {
+	if c.sent.Add(1) > c.opt.Limits.Requests+c.extra.Load() {
 		c.sent.Add(-1)
 		return ErrBudget
+	}
+	return nil
+}
+
+func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
+	if err := c.spend(); err != nil {
+		return err
 	}
 	select {
 	case c.slots <- struct{}{}:
@@ -351,8 +363,8 @@ func (c *Client) raw(ctx context.Context, req Request, ex *reports.Exchange) err
 // OldTLS tries a handshake with nothing newer than TLS 1.1 and reports whether the server agreed. The
 // certificate is not judged: a handshake with the current versions does that.
 func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error) {
-	if c.sent.Add(1) > c.opt.Limits.Requests {
-		return false, ErrBudget
+	if err := c.spend(); err != nil {
+		return false, err
 	}
 	port := u.Port()
 	if port == "" {

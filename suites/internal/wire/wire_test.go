@@ -263,6 +263,10 @@ func TestBudgetIsAHardStop(t *testing.T) {
 	}
 	assert.EqualValues(t, 3, hits.Load())
 	assert.Equal(t, wire.ErrBudget.Error(), get(c, u).Error)
+	c.Allow(1) // for cleaning up
+	get(c, u)
+	get(c, u)
+	assert.EqualValues(t, 4, hits.Load())
 }
 
 func TestRateIsKept(t *testing.T) {

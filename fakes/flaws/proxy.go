@@ -1,0 +1,44 @@
+package flaws
+
+import (
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// proxied is the flaw of a proxy that lacks one defence.
+func proxied(name string, d idp.Defence, noticed string, also ...string) Flaw {
+	return Flaw{name, "The proxy does without this: " + string(d) + ".", func(o *reference.Options) {
+		o.Proxy, o.Behaviour.Lacks = true, []idp.Defence{d}
+	}, []string{noticed}, also}
+}
+
+// remembering is a flaw of a proxy that remembers approvals.
+func remembering(f Flaw) Flaw {
+	bend := f.Bend
+	f.Bend = func(o *reference.Options) {
+		bend(o)
+		o.Behaviour.Consent = "once"
+	}
+	return f
+}
+
+var proxies = []Flaw{
+	proxied("proxy-asks-nobody", idp.ProxyConsent, "AS-PROXY-CONSENT-PER-CLIENT", "AS-*"),
+	proxied("proxy-asks-afterwards", idp.ConsentBeforeUpstream, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", "AS-PROXY-*"),
+	proxied("proxy-names-own-scopes-only", idp.ConsentNamesUpstream, "AS-PROXY-CONSENT-CONTENT"),
+	proxied("proxy-form-of-anybody", idp.BindTransaction, "AS-PROXY-CONSENT-CSRF", "AS-*"),
+	proxied("proxy-framed", idp.NoFraming, "AS-PROXY-CONSENT-NOFRAME", "AS-*"),
+	remembering(proxied("proxy-approvals-unsealed", idp.SealedApprovals, "AS-PROXY-CONSENT-COOKIE")),
+	remembering(proxied("proxy-approves-all", idp.ApprovalPerClient, "AS-PROXY-CONSENT-COOKIE", "AS-*")),
+	proxied("proxy-bound-before-consent", idp.BindAfterConsent, "AS-PROXY-STATE-AFTER-CONSENT"),
+	proxied("proxy-bound-to-nobody", idp.BindUpstreamState, "AS-PROXY-STATE-BOUND-TO-BROWSER", "AS-PROXY-STATE-AFTER-CONSENT"),
+	proxied("proxy-state-ignored", idp.CheckUpstreamState, "AS-PROXY-STATE-VALIDATED", "AS-PROXY-STATE-*"),
+	proxied("proxy-passes-state-on", idp.FreshUpstreamState, "AS-PROXY-STATE-FRESH"),
+	proxied("proxy-asks-for-more", idp.ModestUpstreamRequest, "AS-PROXY-UPSTREAM-REQUEST", "AS-PROXY-CONSENT-CONTENT", "AS-PROXY-UPSTREAM-ID-TOKEN"),
+	proxied("proxy-hands-token-on", idp.OwnTokens, "AS-PROXY-UPSTREAM-TOKEN-HIDDEN"),
+	proxied("proxy-takes-upstream-tokens", idp.OnlyOwnTokens, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT"),
+	proxied("proxy-crashes-with-upstream", idp.UpstreamErrors, "AS-PROXY-UPSTREAM-ERROR"),
+	proxied("proxy-believes-id-token", idp.VerifyUpstreamIDToken, "AS-PROXY-UPSTREAM-ID-TOKEN"),
+	proxied("proxy-accounts-by-mail", idp.AccountsBySubject, "AS-PROXY-ACCOUNT-LINKING"),
+	proxied("proxy-outlives-upstream", idp.FollowUpstream, "AS-PROXY-UPSTREAM-LIFECYCLE"),
+}

@@ -1,0 +1,57 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// SameSite reports that every cookie the pages set stays away from the POST requests of other sites.
+func (t *T) SameSite() bool {
+	n := 0
+	for _, ex := range t.Transcript() {
+		for _, c := range expect.HeaderValues(ex, "Set-Cookie") {
+			n++
+			if l := strings.ToLower(c); !strings.Contains(l, "samesite=lax") && !strings.Contains(l, "samesite=strict") {
+				return false
+			}
+		}
+	}
+	return n > 0
+}
+
+// DropToken takes out the hidden field that looks like the form's own token.
+func DropToken(f *login.Form, values *oauth.Form) bool {
+	for _, in := range f.Inputs {
+		name := strings.ToLower(in.Name)
+		if in.Type == "hidden" && (strings.Contains(name, "csrf") || strings.Contains(name, "token") || strings.Contains(name, "nonce")) {
+			values.Del(in.Name)
+			return true
+		}
+	}
+	return false
+}
+
+// Foreign makes a submission look like one from another site.
+func Foreign(req wire.Request) wire.Request {
+	for i := range req.Header {
+		switch req.Header[i].Name {
+		case "Origin":
+			req.Header[i] = mcp.Field("Origin", "https://attacker.example")
+		case "Referer":
+			req.Header[i] = mcp.Field("Referer", "https://attacker.example/")
+		}
+	}
+	return req
+}
+
+// Mentions reports that a text holds a scope, or one of its words.
+func Mentions(text, scope string) bool {
+	words := strings.FieldsFunc(scope, func(r rune) bool { return r == ':' || r == '.' || r == '/' || r == '_' || r == '-' })
+	return strings.Contains(text, scope) || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(w)) })
+}

@@ -1,0 +1,149 @@
+package check
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Leg is the request with which a proxy sends a browser on to its upstream, a third-party authorization server.
+type Leg struct {
+	*Grant
+	// Upstream is the address of that request, Query its parameters, and Callback the proxy's redirect URI in it.
+	Upstream, Callback string
+	Query              url.Values
+}
+
+// IsUpstream reports that an address is an authorization request to another origin than the authorization server's own,
+// whose answer goes to the authorization server.
+func (t *T) IsUpstream(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Query().Get("client_id") == "" {
+		return false
+	}
+	callback, err := document.ParseURL(u.Query().Get("redirect_uri"))
+	return err == nil && !t.ownOrigin(u) && t.ownOrigin(callback)
+}
+
+// ownOrigin reports that a URL is at the origin of the authorization server or of one of its endpoints.
+func (t *T) ownOrigin(u *url.URL) bool {
+	for _, own := range []string{t.AS().Issuer, t.AS().Authorization, t.AS().Token} {
+		if o, err := document.ParseURL(own); err == nil && document.Origin(o) == document.Origin(u) {
+			return true
+		}
+	}
+	return false
+}
+
+// Until ends a request before the browser is sent to an address.
+func Until(stop func(address string) bool) Edit { return func(d *draft) { d.route.Until = stop } }
+
+// LegOf is the leg at which a request ended; nil where it ended elsewhere.
+func (t *T) LegOf(g *Grant) *Leg {
+	if g.Stage != login.Elsewhere || !t.IsUpstream(g.Location) {
+		return nil
+	}
+	u, _ := url.Parse(g.Location) // it was parsed before
+	return &Leg{Grant: g, Upstream: g.Location, Query: u.Query(), Callback: u.Query().Get("redirect_uri")}
+}
+
+// Upstreamward approves a request on the proxy's own pages until the browser is sent upstream.
+func (t *T) Upstreamward(edits ...Edit) *Leg {
+	g := t.Authorize(append([]Edit{SignedOut(), Until(t.IsUpstream)}, edits...)...)
+	leg := t.LegOf(t.Decided(g))
+	if leg == nil {
+		t.Inconclusive("the browser is not sent to the upstream: %s", g.Describe())
+	}
+	return leg
+}
+
+// SignInUpstream signs the user in at the upstream, in a browser with these cookies, and returns the callback with
+// which that answers. The proxy does not get it yet.
+func (t *T) SignInUpstream(l *Leg, jar *login.Jar) string {
+	o := t.Session.Carry(t.ctx, t.agent(jar), l.Upstream, login.Route{RedirectURI: l.Callback}, false)
+	if o.Stage != login.Answered || o.Params.Get("code") == "" {
+		t.Inconclusive("the user could not sign in upstream: the request ended %s: %s", o.Stage, o.Why)
+	}
+	return o.Location
+}
+
+// Return sends a callback to the proxy in a browser with these cookies, and goes on until the client is answered or a
+// page is shown.
+func (t *T) Return(l *Leg, callback string, jar *login.Jar) *login.Outcome {
+	return t.agent(jar).Continue(wire.Request{Method: "GET", URL: callback}, login.Route{RedirectURI: l.RedirectURI, Decision: login.Leave})
+}
+
+// Submit sends a form in a browser with these cookies and goes on; it stops where the browser is sent upstream.
+func (t *T) Submit(l *Grant, req wire.Request, jar *login.Jar) (*login.Outcome, *Leg) {
+	agent := &login.Agent{Jar: jar, Secrets: t.Secrets, Send: t.Do}
+	o := agent.Continue(req, login.Route{RedirectURI: l.RedirectURI, Decision: login.Leave, Until: t.IsUpstream})
+	g := *l
+	g.Outcome, g.Jar = o, jar
+	return o, t.LegOf(&g)
+}
+
+func (t *T) agent(jar *login.Jar) *login.Agent {
+	return &login.Agent{Jar: jar, User: t.Session.Identity(0).User, Secrets: t.Secrets, Send: t.Do, Record: func(ex *reports.Exchange) { t.browsed(ex) }}
+}
+
+// needProxy finds out once whether the authorization server sends users to another one to sign in.
+func (e *Engine) needProxy(t *T) *stop {
+	if s := e.needSession(t, "client-public"); s != nil {
+		return s
+	}
+	type finding struct{ proxy, known bool }
+	found := Once(t, "proxy", func() finding {
+		if s := t.Session; s.Ready && s.First != nil {
+			for _, hop := range s.First.Hops {
+				if t.IsUpstream(hop.To) {
+					return finding{true, true}
+				}
+			}
+			return finding{false, true}
+		}
+		g := t.Authorize(Nobody(), Until(t.IsUpstream))
+		return finding{t.LegOf(g) != nil, g.Stage == login.AtLogin || g.Stage == login.Answered || g.Stage == login.Elsewhere}
+	})
+	switch {
+	case found.proxy:
+		return nil
+	case found.known:
+		return &stop{reports.NotApplicable, "the authorization server signs users in itself: it is no proxy"}
+	}
+	return &stop{reports.NotTested, "whether users sign in at another authorization server is seen only after a login (--username)"}
+}
+
+// SameCookies reports that a jar's cookies are the same as another's, for an address.
+func SameCookies(a, b *login.Jar, address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	text := func(j *login.Jar) string {
+		var parts []string
+		for _, c := range j.Cookies(u) {
+			parts = append(parts, c.Name+"="+c.Value)
+		}
+		return strings.Join(parts, ";")
+	}
+	return text(a) == text(b)
+}
+
+// Upstream is an authorization server under the user's control at which the target, as a proxy, signs its users in.
+type Upstream interface {
+	// Identifier is its issuer identifier.
+	Identifier() string
+	// Issued are the codes and tokens that it has issued so far, in order.
+	Issued() []string
+	// Answer replaces what its token endpoint answers, made from the ordinary response, until it is called with nil.
+	Answer(func(ordinary map[string]any) (status int, mediaType, body string))
+	// IDToken signs claims as an ID token.
+	IDToken(claims map[string]any) string
+	// EndGrants withdraws every grant that it has given since a time.
+	EndGrants(since time.Time)
+}

@@ -1,0 +1,86 @@
+package proxy
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/login"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// ignored expects a callback to bring the client nothing.
+func ignored(t *T, leg *Leg, callback string, jar *login.Jar, about string) {
+	o := t.Return(leg, callback, jar)
+	if o.Params.Get("code") != "" {
+		t.Finding(o.Exchange, about, "a refusal of the upstream's answer", "a code is sent to the client")
+		return
+	}
+	t.RefusedBy(o.Exchange)
+}
+
+func state() {
+	Must("AS-PROXY-STATE-AFTER-CONSENT", func(t *T) {
+		signedIn(t)
+		g, p, f, values := ownPage(t)
+		before := g.Jar.Copy()
+		_, leg := t.Submit(g, login.Submission(p, f, values), g.Jar)
+		if leg == nil {
+			t.Inconclusive("the approval does not lead upstream")
+		}
+		if SameCookies(before, g.Jar, leg.Callback) {
+			t.Inconclusive("the approval sets no cookie: what binds the browser to its upstream request is kept by the server, and not seen")
+		}
+		ignored(t, leg, t.SignInUpstream(leg, login.NewJar()), before, "with the cookies from before the approval")
+	})
+
+	Must("AS-PROXY-STATE-VALIDATED", func(t *T) {
+		old := signedIn(t)
+		for about, bend := range Sorted(map[string]func(q url.Values){
+			"without state":        func(q url.Values) { q.Del("state") },
+			"an empty state":       func(q url.Values) { q.Set("state", "") },
+			"a changed state":      func(q url.Values) { q.Set("state", flipped(q.Get("state"), 3)) },
+			"the state of another": func(q url.Values) { q.Set("state", old.Query.Get("state")) },
+		}) {
+			leg := t.Upstreamward()
+			u, err := url.Parse(t.SignInUpstream(leg, login.NewJar()))
+			if err != nil {
+				t.Inconclusive("the callback is no URL")
+			}
+			q := u.Query()
+			bend(q)
+			u.RawQuery = q.Encode()
+			ignored(t, leg, u.String(), leg.Jar, about)
+		}
+		leg := t.Upstreamward()
+		callback := t.SignInUpstream(leg, login.NewJar())
+		jar := leg.Jar.Copy()
+		if o := t.Return(leg, callback, leg.Jar); o.Params.Get("code") == "" {
+			t.Inconclusive("the control failed: an ordinary callback ended %s", o.Stage)
+		}
+		ignored(t, leg, callback, jar, "a second time")
+	})
+
+	Must("AS-PROXY-STATE-BOUND-TO-BROWSER", func(t *T) {
+		signedIn(t)
+		leg, victim := t.Upstreamward(), login.NewJar()
+		ignored(t, leg, t.SignInUpstream(leg, victim), victim, "in another browser than the one that was sent upstream")
+		leg, other := t.Upstreamward(), t.Upstreamward()
+		ignored(t, leg, t.SignInUpstream(leg, login.NewJar()), other.Jar, "in a browser with an upstream request of its own")
+	})
+
+	Must("AS-PROXY-STATE-FRESH", func(t *T) {
+		const fixed = "mcpauth-fixed-client-state-0123456789"
+		var states []string
+		for range 3 {
+			leg := t.Upstreamward(With("state", fixed))
+			v := leg.Query.Get("state")
+			if v == "" || strings.Contains(v, fixed) {
+				t.Unmet(leg.Exchange, "a state of the proxy's own in each upstream request", "state=%q where the client's state is %q", v, fixed)
+				return
+			}
+			states = append(states, v)
+		}
+		t.ExpectUnguessable("states of upstream requests", states)
+	})
+}
