@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/consent"
 	"github.com/mcpauth/conformance/suites/credentials"
 	"github.com/mcpauth/conformance/suites/discovery"
+	"github.com/mcpauth/conformance/suites/extension"
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/introspection"
 	"github.com/mcpauth/conformance/suites/keys"
@@ -46,6 +47,7 @@ var areas = []check.Area{
 	{Name: "revocation", Register: revocation.Register},
 	{Name: "introspection", Register: introspection.Register},
 	{Name: "userinfo", Register: userinfo.Register},
+	{Name: "extension", Register: extension.Register},
 	{Name: "audience", Register: audience.Register},
 	{Name: "scope", Register: scope.Register},
 	{Name: "tokenvalidation", Register: tokenvalidation.Register},

@@ -11,6 +11,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
@@ -43,11 +44,15 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		in.Users = append(in.Users, login.User(u))
 	}
 	for _, c := range s.cfg.Clients {
-		in.Clients = append(in.Clients, oauth.Client{ID: c.ID, Secret: c.Secret, Method: c.Method, RedirectURI: c.RedirectURI, RedirectURIs: []string{c.RedirectURI}})
+		client := oauth.Client{ID: c.ID, Secret: c.Secret, Method: c.Method, RedirectURI: c.RedirectURI, RedirectURIs: []string{c.RedirectURI}, Audience: server.Issuer, Machine: c.Machine}
+		if c.Key != "" {
+			client.Key, _ = mint.ParseKey(c.KeyID, []byte(c.Key)) // validated before
+		}
+		in.Clients = append(in.Clients, client)
 	}
 	scopes(sv, &in)
 	s.session = session.New(s.client, secrets, server, in)
-	if !register && len(in.Clients) == 0 && in.Publish == nil {
+	if !register && !slices.ContainsFunc(in.Clients, func(c oauth.Client) bool { return !c.Machine }) && in.Publish == nil {
 		s.session.Why = "it needs a client at the authorization server; allow registration with --register, or give one with --client-id"
 		return sv
 	}

@@ -32,6 +32,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -134,10 +136,14 @@ type User struct {
 // Client is a client that the authorization server knows already.
 type Client struct {
 	ID, Secret string
-	// Method is how it authenticates: none (without Secret), client_secret_basic (with) or
-	// client_secret_post.
+	// Method is how it authenticates: none (without Secret), client_secret_basic (with), client_secret_post, or
+	// private_key_jwt (with Key).
 	Method      string
 	RedirectURI string
+	// Key is its private key in PEM, and KeyID the kid under which the authorization server knows it.
+	Key, KeyID string
+	// Machine says that the client acts for itself, by the client_credentials grant. It needs no RedirectURI.
+	Machine bool
 }
 
 // Tool is a tool of the target that may be called.
@@ -382,6 +388,17 @@ func (c *Config) validate(reg *check.Registry) error {
 	}
 	if _, err := document.ParseURL(c.OtherResource); c.OtherResource != "" && (err != nil || c.OtherResource == c.URL) {
 		return usage("the other resource %q: want the URL of another MCP endpoint", c.OtherResource)
+	}
+	for _, client := range c.Clients {
+		if client.Key == "" {
+			if client.Method == oauth.PrivateKey {
+				return usage("client %s: private_key_jwt takes a key", client.ID)
+			}
+			continue
+		}
+		if _, err := mint.ParseKey(client.KeyID, []byte(client.Key)); err != nil {
+			return usage("client %s: its key cannot be used: %v", client.ID, err)
+		}
 	}
 	for from, to := range c.ConnectTo {
 		for _, hp := range []string{from, to} {

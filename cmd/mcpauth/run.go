@@ -205,6 +205,13 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}
 	cfg.OtherResource = r.Other
+	for _, m := range r.Machines {
+		machine := suites.Client{ID: m.ID, Secret: m.Secret, Method: "client_secret_basic", Key: m.Key, Machine: true}
+		if m.Key != "" {
+			machine.Method = "private_key_jwt"
+		}
+		cfg.Clients = append(cfg.Clients, machine)
+	}
 	if r.Upstream != nil {
 		cfg.Upstream = r.Upstream
 	}

@@ -49,6 +49,9 @@ type targetFile struct {
 			Secret      secret `yaml:"secret"`
 			AuthMethod  string `yaml:"auth_method"`
 			RedirectURI string `yaml:"redirect_uri"`
+			Key         secret `yaml:"key"`
+			KeyID       string `yaml:"key_id"`
+			Machine     bool   `yaml:"machine"`
 		} `yaml:"clients"`
 	} `yaml:"client"`
 	Scopes struct {
@@ -243,6 +246,11 @@ func (t *targetFile) check(p *problems, n *yaml.Node) {
 	if !slices.Contains([]string{"", "auto", "dcr", "pre-registered"}, t.Client.Registration) {
 		p.add(n, "client.registration %q: want auto, dcr or pre-registered", t.Client.Registration)
 	}
+	for i, c := range t.Client.Clients {
+		if c.RedirectURI == "" && !c.Machine {
+			p.add(at(child(n, "client"), "clients", i), "client.clients: %s: redirect_uri is missing; only a client that acts for itself (machine: true) has none", c.ID)
+		}
+	}
 	for i, c := range t.Credentials {
 		c.check(p, at(n, "credentials", i))
 	}
@@ -352,11 +360,15 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		}
 	}
 	for _, c := range t.Client.Clients {
-		client := suites.Client{ID: c.ID, Secret: resolve("client.clients: "+c.ID, c.Secret), Method: c.AuthMethod, RedirectURI: c.RedirectURI}
-		if client.Method == "" {
-			if client.Method = "none"; client.Secret != "" {
-				client.Method = "client_secret_basic"
-			}
+		client := suites.Client{ID: c.ID, Secret: resolve("client.clients: "+c.ID, c.Secret), Method: c.AuthMethod, RedirectURI: c.RedirectURI, Key: resolve("client.clients: "+c.ID, c.Key), KeyID: c.KeyID, Machine: c.Machine}
+		switch {
+		case client.Method != "":
+		case client.Key != "":
+			client.Method = "private_key_jwt"
+		case client.Secret != "":
+			client.Method = "client_secret_basic"
+		default:
+			client.Method = "none"
 		}
 		cfg.Clients = append(cfg.Clients, client)
 	}

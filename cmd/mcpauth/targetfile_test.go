@@ -30,6 +30,7 @@ login:
 client:
   registration: pre-registered
   clients:
+    - {id: robot, key: {file: bob.txt}, key_id: k1, machine: true}
     - {id: demo, secret: {env: DEMO_SECRET}, auth_method: client_secret_post, redirect_uri: "http://127.0.0.1:8765/callback"}
 scopes: {request: [read], implies: {"notes:admin": ["notes:read"]}}
 tools:
@@ -67,7 +68,8 @@ func TestTargetFile(t *testing.T) {
 	assert.Equal(t, "https://mcp.example.com/mcp", cfg.URL)
 	assert.Equal(t, []string{"2025-11-25"}, cfg.Revisions)
 	assert.Equal(t, []suites.User{{Name: "alice", Password: "value-of-ALICE_PASSWORD", OneTime: "value-of-ALICE_TOTP"}, {Name: "bob", Password: "bobs password"}}, cfg.Users)
-	assert.Equal(t, "client_secret_post", cfg.Clients[0].Method)
+	assert.Equal(t, "client_secret_post", cfg.Clients[1].Method)
+	assert.Equal(t, suites.Client{ID: "robot", Method: "private_key_jwt", Key: "bobs password", KeyID: "k1", Machine: true}, cfg.Clients[0])
 	assert.Equal(t, []suites.Credential{
 		{Name: "reader", Value: "value-of-READ_TOKEN", User: "reader", Tools: []string{"read_note", "whoami"}},
 		{Name: "credentials[1]", Header: "X-API-Key", Value: "value-of-READ_TOKEN", Tools: []string{"read_*"}},

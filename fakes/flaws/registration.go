@@ -87,8 +87,8 @@ var grants = []Flaw{
 	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM"),
 	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM", "RS-TOKEN-WEAK-SECRET"),
 	{"id-token-for-the-server", "The ID token is meant for the MCP server, which takes it for an access token.", lacks(idp.RightIDToken), []string{"AS-KEYS-ID-TOKEN", "RS-TOKEN-ID-TOKEN"}, nil},
-	{"metadata-lists-grant", "client_credentials is listed, but the token endpoint does not know it.", metadata(func(d map[string]any) {
-		d["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials"}
+	{"metadata-lists-grant", "The device grant is listed, but the token endpoint does not know it.", metadata(func(d map[string]any) {
+		d["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code"}
 	}), []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"}, nil},
 	{"metadata-without-none", "Public clients are registered, but none is not listed.", metadata(func(d map[string]any) {
 		d["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}

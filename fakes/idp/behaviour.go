@@ -310,3 +310,15 @@ const (
 	AccountsBySubject     Defence = "accounts are told apart by subject, not by e-mail"
 	FollowUpstream        Defence = "nothing is refreshed here that has ended upstream"
 )
+
+// The defences of clients that authenticate by a key, or act for themselves.
+const (
+	VerifyAssertions   Defence = "the signature of a client assertion is verified"
+	AssertionClaims    Defence = "issuer, subject, audience and expiry of a client assertion are checked"
+	AssertionsAlone    Defence = "a client assertion names its client by itself"
+	DocumentKeys       Defence = "a client whose document holds a key authenticates by it"
+	CredentialsScope   Defence = "a client that acts for itself gets its own scopes only"
+	CredentialsRefresh Defence = "client credentials bring no refresh token"
+	MachineSubject     Defence = "a client that acts for itself is its own subject"
+	MachineNoUser      Defence = "userinfo knows no client"
+)

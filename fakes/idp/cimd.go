@@ -162,6 +162,15 @@ func (s *Server) readDocument(id string, body []byte) (*client, error) {
 	c.redirectURIs = uris
 	c.uri, _ = meta["client_uri"].(string)
 	method, given := meta["token_endpoint_auth_method"].(string)
+	if set, _ := meta["jwks"].(map[string]any); method == "private_key_jwt" && set != nil {
+		if c.key = firstKey(set); c.key == nil {
+			return nil, errors.New("its keys cannot be used")
+		}
+		if b.has(DocumentKeys) {
+			c.method = method
+		}
+		return c, nil
+	}
 	if _, secret := meta["client_secret"]; b.has(DocumentSecrets) && (secret || given && method != "none") {
 		return nil, errors.New("a secret cannot be published")
 	}

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"crypto/ecdsa"
 	"encoding/json"
 	"io"
 	"mime"
@@ -21,7 +22,8 @@ type client struct {
 	name, uri          string
 	management         string
 	fromDocument       bool
-	anyRedirect        bool // a flaw
+	key                *ecdsa.PublicKey // of private_key_jwt
+	anyRedirect        bool             // a flaw
 	created            time.Time
 	meta               map[string]any // as registered
 }

@@ -23,14 +23,15 @@ type state struct {
 	lastUser     string
 	lastPKCE     map[string]string // client -> challenge, for a flaw
 	counter      int
-	issued       []string // every code and token, in order
+	assertions   map[string]bool // client and jti of those that were used
+	issued       []string        // every code and token, in order
 	replacement  func(ordinary map[string]any) (status int, mediaType, body string)
 	pastSecrets  []string // of clients that are gone
 }
 
 func newState() state {
 	return state{
-		clients: map[string]*client{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
+		clients: map[string]*client{}, assertions: map[string]bool{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
 		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{}, lastPKCE: map[string]string{}, documents: map[string]cachedDocument{},
 	}
 }

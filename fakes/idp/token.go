@@ -129,6 +129,12 @@ func (s *Server) jsonForm(r *http.Request) *oauthError {
 func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 	b := &s.Behaviour
 	failed := &oauthError{http.StatusUnauthorized, b.UnknownError, "the client is not known, or its authentication failed"}
+	if r.PostForm.Has("client_assertion") {
+		if c := s.byAssertion(r.PostForm); c != nil && r.Header.Get("Authorization") == "" && r.PostForm.Get("client_secret") == "" {
+			return c, nil
+		}
+		return nil, failed
+	}
 	id, secret, method := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret"), "none"
 	if secret != "" {
 		method = "client_secret_post"
@@ -176,6 +182,9 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 	if !b.has(CheckSecret) && (secret == "" || method == "none") || !b.has(RefreshNeedsSecret) && method == "none" && r.PostForm.Get("grant_type") == "refresh_token" {
 		return c, nil
 	}
+	if c.method == "private_key_jwt" {
+		return nil, failed
+	}
 	pinned := method == c.method || method != "none" && !b.has(PinMethod)
 	if method == "none" && !b.has(PinMethod) {
 		return c, nil
@@ -222,9 +231,8 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		members, e = s.redeem(r, c)
 	case grantType == "refresh_token":
 		members, e = s.refreshGrant(r, c)
-	case grantType == "client_credentials" && (!b.has(NoPublicCredentials) || !b.has(NoPrivilegedGrants) && slices.Contains(c.grantTypes, grantType)):
-		g := &grant{client: c.id, user: c.id, scopes: []string{"notes:read"}, resources: s.Resources}
-		members = s.answerToken(g, g.scopes, nil, "")
+	case grantType == "client_credentials":
+		members, e = s.credentialsGrant(r, c)
 	default:
 		e = refuse("unsupported_grant_type", "the grant type is not supported")
 	}

@@ -275,6 +275,8 @@ func (s *Server) meantFor(c map[string]any, me string) bool {
 	p := &s.Policy
 	aud := c["aud"]
 	switch {
+	case p.MachineAnyAudience && c["sub"] != nil && c["sub"] == c["client_id"]:
+		return true
 	case !p.CheckAudience, aud == nil && !p.RequireAudience:
 		return true
 	case p.AudienceOrigin:

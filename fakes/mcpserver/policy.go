@@ -26,79 +26,80 @@ type Policy struct {
 	PerRequest            bool // false: a connection that was authorized once stays so
 
 	// What counts as a credential.
-	OnlyHeader        bool // false: ?access_token= counts too
-	NoBodyToken       bool // false: params.auth.access_token counts too
-	NoCookieToken     bool
-	OnlyBearer        bool // false: any scheme, or none, counts
-	SchemeAnyCase     bool
-	OneCredential     bool   // false: of two Authorization fields any may be good
-	StrictSyntax      bool   // false: quotes around the token are dropped
-	Verify            bool   // false: any bearer string counts
-	VerifySignature   bool   // false: any JWT with the right claims counts
-	RefuseNone        bool   // false: alg none in odd spellings counts
-	RefuseSymmetric   bool   // false: HS256 with the public key counts
-	RefuseEmbedded    bool   // false: the header's jwk is trusted
-	RefuseKidPath     bool   // false: a kid that is a path selects the empty key
-	RefuseWeakSecret  bool   // false: HS256 with "your-jwt-secret-key" counts
-	KidOnly           bool   // false: a known kid is enough
-	CheckRevocation   bool   // false: a revoked token lives until it expires
-	FetchesHeaderURLs bool   // true: jku and x5u are fetched
-	Audience          string // the audience demanded, if not the server's own URL
-	RefuseCritical    bool   // false: crit is ignored
-	RefuseDuplicates  bool   // false: of two members of a name the last one counts
-	FoldCase          bool   // true: "AUD" is aud
-	CheckExpiry       bool
-	RequireExpiry     bool
-	LooseDates        bool // true: exp may be anything
-	CheckNotBefore    bool
-	Leeway            time.Duration // for clocks that differ
-	IssuerPrefix      bool          // true: the issuer's beginning is enough
-	CheckAudience     bool
-	RequireAudience   bool
-	AudienceOrigin    bool // true: the audience's origin is enough
-	ZeroSignature     bool // true: a signature of zeros passes
-	AudiencePrefix    bool // true: the audience's beginning is enough
-	AudienceFold      bool // true: the audience is compared without case
-	AudienceInside    bool // true: the audience may stand anywhere in a string
-	OtherAudience     bool // true: the claim resource will do
-	AudienceOfHost    bool // true: the audience may be the request's own host
-	RequireSubject    bool
-	OpaquePrefix      string // opaque tokens that begin so are taken for the user's
-	SubjectCrash      bool   // true: a quote in sub crashes
-	ScopeObjects      bool   // true: the keys of an object are scopes
-	ScopeSubstring    bool   // true: a scope that holds the needed one will do
-	EmptyScopeIsAll   bool   // true: a token without scope may do everything
-	AnyType           bool   // true: typ is never read
-	AnyKid            bool   // true: an unknown kid falls back to the only key
-	LooseEncoding     bool   // true: base64 with padding will do
-	IgnoresEmpty      bool   // true: an empty signature passes
-	CheckScopes       bool   // false: every tool is open to every token
-	ScopeStatus       int    // of a missing scope
-	ScopeInResult     bool   // true: a missing scope is a tool result with isError
-	ScopeChallenge    func(url, scope string) string
-	UnguardedTool     string              // a tool whose scope is forgotten
-	ScopeAtTheDoor    string              // a scope that everything needs, unrelated or not
-	Implies           map[string][]string // scopes that a broader one includes
-	ImpliesUpwards    bool                // true: the narrower scope includes the broader one too
-	NoTools           bool                // true: the server has no tools, which is legitimate
-	ListScope         string              // that a list takes; none if empty
-	ListsByScope      bool                // false: everybody sees every tool
-	CallsHidden       bool                // true: a tool that is not listed for a caller runs
-	StaleList         bool                // true: the list is the one that was made for the caller before
-	CacheScope        string              // of lists on the stateless wire
-	ActsFirst         bool                // true: a tool acts before the scope is looked at
-	FirstName         bool                // true: the scope is that of the first name in the message
-	SharedUser        bool                // true: tools ask for the user of the request that came last
-	CancelsAnybody    bool                // true: a cancellation ends the calls of others that have the same id
-	UserFromHeader    bool                // true: X-User-Id names the user
-	UserFromArguments bool                // true: the argument user_id names the user
-	EverybodysNotes   bool                // true: everybody reads the same notes
-	ClientIsUser      bool                // true: the user is the token's client_id
-	TellsTime         bool                // true: whoami tells the time too, which is legitimate
-	CachesTokens      bool                // true: a token is verified once
-	TwoCrash          bool                // true: two Authorization fields crash
-	BatchByFirst      bool                // true: batches are served, and judged by their first message
-	SampleToken       string
+	OnlyHeader         bool // false: ?access_token= counts too
+	NoBodyToken        bool // false: params.auth.access_token counts too
+	NoCookieToken      bool
+	OnlyBearer         bool // false: any scheme, or none, counts
+	SchemeAnyCase      bool
+	OneCredential      bool   // false: of two Authorization fields any may be good
+	StrictSyntax       bool   // false: quotes around the token are dropped
+	Verify             bool   // false: any bearer string counts
+	VerifySignature    bool   // false: any JWT with the right claims counts
+	RefuseNone         bool   // false: alg none in odd spellings counts
+	RefuseSymmetric    bool   // false: HS256 with the public key counts
+	RefuseEmbedded     bool   // false: the header's jwk is trusted
+	RefuseKidPath      bool   // false: a kid that is a path selects the empty key
+	RefuseWeakSecret   bool   // false: HS256 with "your-jwt-secret-key" counts
+	KidOnly            bool   // false: a known kid is enough
+	CheckRevocation    bool   // false: a revoked token lives until it expires
+	FetchesHeaderURLs  bool   // true: jku and x5u are fetched
+	Audience           string // the audience demanded, if not the server's own URL
+	RefuseCritical     bool   // false: crit is ignored
+	RefuseDuplicates   bool   // false: of two members of a name the last one counts
+	FoldCase           bool   // true: "AUD" is aud
+	CheckExpiry        bool
+	RequireExpiry      bool
+	LooseDates         bool // true: exp may be anything
+	CheckNotBefore     bool
+	Leeway             time.Duration // for clocks that differ
+	IssuerPrefix       bool          // true: the issuer's beginning is enough
+	CheckAudience      bool
+	RequireAudience    bool
+	AudienceOrigin     bool // true: the audience's origin is enough
+	ZeroSignature      bool // true: a signature of zeros passes
+	AudiencePrefix     bool // true: the audience's beginning is enough
+	AudienceFold       bool // true: the audience is compared without case
+	AudienceInside     bool // true: the audience may stand anywhere in a string
+	OtherAudience      bool // true: the claim resource will do
+	MachineAnyAudience bool // true: a client that acts for itself needs no audience
+	AudienceOfHost     bool // true: the audience may be the request's own host
+	RequireSubject     bool
+	OpaquePrefix       string // opaque tokens that begin so are taken for the user's
+	SubjectCrash       bool   // true: a quote in sub crashes
+	ScopeObjects       bool   // true: the keys of an object are scopes
+	ScopeSubstring     bool   // true: a scope that holds the needed one will do
+	EmptyScopeIsAll    bool   // true: a token without scope may do everything
+	AnyType            bool   // true: typ is never read
+	AnyKid             bool   // true: an unknown kid falls back to the only key
+	LooseEncoding      bool   // true: base64 with padding will do
+	IgnoresEmpty       bool   // true: an empty signature passes
+	CheckScopes        bool   // false: every tool is open to every token
+	ScopeStatus        int    // of a missing scope
+	ScopeInResult      bool   // true: a missing scope is a tool result with isError
+	ScopeChallenge     func(url, scope string) string
+	UnguardedTool      string              // a tool whose scope is forgotten
+	ScopeAtTheDoor     string              // a scope that everything needs, unrelated or not
+	Implies            map[string][]string // scopes that a broader one includes
+	ImpliesUpwards     bool                // true: the narrower scope includes the broader one too
+	NoTools            bool                // true: the server has no tools, which is legitimate
+	ListScope          string              // that a list takes; none if empty
+	ListsByScope       bool                // false: everybody sees every tool
+	CallsHidden        bool                // true: a tool that is not listed for a caller runs
+	StaleList          bool                // true: the list is the one that was made for the caller before
+	CacheScope         string              // of lists on the stateless wire
+	ActsFirst          bool                // true: a tool acts before the scope is looked at
+	FirstName          bool                // true: the scope is that of the first name in the message
+	SharedUser         bool                // true: tools ask for the user of the request that came last
+	CancelsAnybody     bool                // true: a cancellation ends the calls of others that have the same id
+	UserFromHeader     bool                // true: X-User-Id names the user
+	UserFromArguments  bool                // true: the argument user_id names the user
+	EverybodysNotes    bool                // true: everybody reads the same notes
+	ClientIsUser       bool                // true: the user is the token's client_id
+	TellsTime          bool                // true: whoami tells the time too, which is legitimate
+	CachesTokens       bool                // true: a token is verified once
+	TwoCrash           bool                // true: two Authorization fields crash
+	BatchByFirst       bool                // true: batches are served, and judged by their first message
+	SampleToken        string
 
 	// Opaque tokens.
 	IntrospectOpen       bool // true: where nobody answers, everybody gets in

@@ -2,7 +2,11 @@
 package reference
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"strings"
@@ -50,8 +54,10 @@ func Ideal() Options { return Options{Policy: mcpserver.Strict(), Behaviour: idp
 type Reference struct {
 	URL   string // of the MCP endpoint
 	Other string // of a second one, under the same authorization server
-	MCP   *mcpserver.Server
-	IDP   *idp.Server
+	// Machines are clients that act for themselves: one with a secret, one with a key.
+	Machines []Machine
+	MCP      *mcpserver.Server
+	IDP      *idp.Server
 	// Upstream is set where Options.Proxy is.
 	Upstream *idp.Server
 	// Roots and ConnectTo are set where Options.Host is.
@@ -95,6 +101,7 @@ func Start(o Options) (*Reference, error) {
 	if o.Users != nil {
 		r.IDP.Users = o.Users
 	}
+	r.machines()
 	if o.Proxy {
 		if err := r.proxy(o); err != nil {
 			return nil, err
@@ -148,6 +155,28 @@ func Start(o Options) (*Reference, error) {
 		r.serve(own, delayed(r.IDP, o.Delay))
 	}
 	return r, nil
+}
+
+// Machine is a client that acts for itself.
+type Machine struct {
+	ID, Secret string
+	Key        string // private, in PEM; empty for one with a secret
+}
+
+// machines registers two clients that act for themselves.
+func (r *Reference) machines() {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err) // the system has no randomness
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err) // a P-256 key has a form
+	}
+	secret := mcpserver.RandomID()
+	r.Machines = []Machine{{ID: "machine-with-secret", Secret: secret}, {ID: "machine-with-key", Key: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))}}
+	r.IDP.AddMachine(r.Machines[0].ID, secret, nil, "notes:read")
+	r.IDP.AddMachine(r.Machines[1].ID, "", &key.PublicKey, "notes:read")
 }
 
 // proxy starts the third-party authorization server. It remembers consent, which is what makes proxies dangerous.

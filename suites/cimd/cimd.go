@@ -10,6 +10,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 
@@ -269,6 +270,30 @@ func security() {
 			if ex := t.Redeem(again, As(&confidential)); t.Tokens(ex, c) != nil {
 				t.Finding(ex, method, "no authentication by a secret that everybody can read", "the published secret authenticates the client")
 			}
+		}
+	})
+
+	Must("AS-CIMD-KEY-AUTH-ENFORCED", func(t *T) {
+		supported(t)
+		control(t)
+		key := mint.NewKey("mcpauth-1")
+		_, c := publish(t, map[string]any{"token_endpoint_auth_method": oauth.PrivateKey, "token_endpoint_auth_signing_alg": key.Algorithm(), "jwks": map[string]any{"keys": []any{key.JWK()}}})
+		c.Method, c.Key, c.Audience = oauth.PrivateKey, key, t.AS().Issuer
+		g := t.Authorize(As(c))
+		if g.Code() == "" {
+			t.NotApplicable("a document with a key is refused: %s", g.Describe())
+		}
+		public, stranger := *c, *c
+		public.Method = oauth.None
+		stranger.Key = &mint.Key{ID: key.ID, Signer: mint.NewKey("").Signer}
+		t.RefusedWith(t.Redeem(g, As(&public)), "without an assertion", "invalid_client")
+		if g = t.Authorize(As(c)); g.Code() != "" {
+			t.RefusedWith(t.Redeem(g, As(&stranger)), "with an assertion that another key signed", "invalid_client")
+		}
+		g = t.Granted(As(c))
+		ex := t.Redeem(g)
+		if t.Tokens(ex, c) == nil && t.Unmistaken() {
+			t.Inconclusive("a client that authenticates with the key of its document is refused too: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
 		}
 	})
 

@@ -433,6 +433,21 @@ func (e *Engine) need(t *T, name string) *stop {
 		if len(e.World.Tools) == 0 {
 			return &stop{reports.NotTested, "it needs tools that may be called (tools in the target file)"}
 		}
+	case "ext-cc":
+		if e.World.Session == nil {
+			return e.needSession(t, "metadata-session")
+		}
+		if !t.ClientCredentials() && len(e.World.Session.Machines()) == 0 {
+			return absent("grant_types_supported does not list client_credentials: the extension is not offered")
+		}
+	case "client-machine":
+		if len(e.World.Session.Machines()) == 0 {
+			return &stop{reports.NotTested, "it needs a client that acts for itself (client.clients in the target file, machine: true)"}
+		}
+	case "client-jwt":
+		if t.MachineWithKey() == nil {
+			return &stop{reports.NotTested, "it needs a client that acts for itself and authenticates by private_key_jwt (client.clients in the target file, machine: true, key)"}
+		}
 	case "proxy":
 		return e.needProxy(t)
 	case "login-or-controlled-upstream":

@@ -88,6 +88,39 @@ func (j *Jar) Field(u *url.URL) []reports.Field {
 	return []reports.Field{{Name: "Cookie", Value: strings.Join(pairs, "; ")}}
 }
 
+// Names are the names of the cookies for a URL.
+func (j *Jar) Names(u *url.URL) []string {
+	var out []string
+	for _, c := range j.Cookies(u) {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+// Value is that of a cookie for a URL, or empty.
+func (j *Jar) Value(u *url.URL, name string) string {
+	for _, c := range j.Cookies(u) {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// With is a copy of the jar in which a cookie has another value.
+func (j *Jar) With(u *url.URL, name, value string) *Jar {
+	out := j.Copy()
+	out.Set(u, &http.Cookie{Name: name, Value: value, Path: "/"})
+	return out
+}
+
+// Without is a copy of the jar that lacks a cookie.
+func (j *Jar) Without(u *url.URL, name string) *Jar {
+	out := j.Copy()
+	out.Set(u, &http.Cookie{Name: name, Path: "/", MaxAge: -1})
+	return out
+}
+
 // Cookies are the cookies for a URL.
 func (j *Jar) Cookies(u *url.URL) []*http.Cookie {
 	j.mu.Lock()

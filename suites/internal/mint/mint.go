@@ -99,13 +99,7 @@ func NewAttacker() *Attacker { return attacker() }
 // ES256 signs with the attacker's P-256 key.
 func (a *Attacker) ES256(h Header, c Claims) string {
 	input := Input(h, c)
-	sum := sha256.Sum256([]byte(input))
-	r, s, err := ecdsa.Sign(rand.Reader, a.EC, sum[:])
-	if err != nil {
-		panic(err) // a P-256 key signs every digest
-	}
-	sig := append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
-	return input + "." + base64.RawURLEncoding.EncodeToString(sig)
+	return input + "." + base64.RawURLEncoding.EncodeToString((&Key{Signer: a.EC}).sign(input))
 }
 
 // EdDSA signs with the attacker's Ed25519 key.

@@ -1,10 +1,15 @@
 package mint_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"math/big"
 	"strings"
 	"testing"
@@ -12,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 )
 
@@ -62,4 +68,26 @@ func TestSpellingsDiffer(t *testing.T) {
 		seen[string(s.Secret)] = true
 	}
 	assert.Len(t, seen, 7)
+}
+
+func TestKeysSignAndAreRead(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	for algorithm, signer := range map[string]crypto.Signer{"RS256": rsaKey, "ES256": mint.NewKey("").Signer, "EdDSA": ed} {
+		der, err := x509.MarshalPKCS8PrivateKey(signer)
+		require.NoError(t, err)
+		key, err := mint.ParseKey("k1", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+		require.NoError(t, err)
+		assert.Equal(t, algorithm, key.Algorithm())
+		set, _, err := document.ParseObject(mint.JSON(key.JWK()))
+		require.NoError(t, err)
+		token := key.JWT(nil, mint.Claims{"sub": "x"})
+		assert.NoError(t, mint.Verify(token, []*document.Object{set}), algorithm)
+	}
+	for _, bad := range []string{"", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"} {
+		_, err := mint.ParseKey("", []byte(bad))
+		assert.Error(t, err)
+	}
 }

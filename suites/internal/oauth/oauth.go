@@ -9,9 +9,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
@@ -41,6 +43,8 @@ const (
 	None  = "none"
 	Basic = "client_secret_basic"
 	Post  = "client_secret_post"
+	// PrivateKey is private_key_jwt (RFC 7523 section 2.2).
+	PrivateKey = "private_key_jwt"
 )
 
 // Client is a client that the authorization server knows.
@@ -48,6 +52,11 @@ type Client struct {
 	ID, Secret, Method string
 	RedirectURI        string // the first registered one
 	RedirectURIs       []string
+	// Key signs the assertions of a client that authenticates by private_key_jwt, and Audience is what they are for.
+	Key      *mint.Key
+	Audience string
+	// Machine says that the client acts for itself: it may use the client_credentials grant.
+	Machine bool
 	// Registered is the client information response; nil for a client that the user named.
 	Registered *document.Object
 	Exchange   *reports.Exchange
@@ -64,10 +73,23 @@ func (c *Client) Authenticate(f *Form) []reports.Field {
 	case Post:
 		f.Set("client_id", c.ID)
 		f.Set("client_secret", c.Secret)
+	case PrivateKey:
+		f.Set("client_id", c.ID)
+		f.Set("client_assertion_type", AssertionType)
+		f.Set("client_assertion", c.Key.JWT(nil, c.Assertion()))
 	default:
 		f.Set("client_id", c.ID)
 	}
 	return nil
+}
+
+// AssertionType is the client_assertion_type of a JWT (RFC 7523 section 2.2).
+const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// Assertion are the claims of an ordinary client assertion (RFC 7523 section 3).
+func (c *Client) Assertion() mint.Claims {
+	now := time.Now().Unix()
+	return mint.Claims{"iss": c.ID, "sub": c.ID, "aud": c.Audience, "iat": now, "exp": now + 60, "jti": NewPKCE(22).Verifier}
 }
 
 // BasicAuth is the Authorization field of client_secret_basic (RFC 6749 section 2.3.1: both parts are

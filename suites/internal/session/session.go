@@ -163,7 +163,7 @@ func (s *Session) Exchanges() []*reports.Exchange {
 // takes a resource indicator.
 func (s *Session) Begin(ctx context.Context) {
 	c, why := s.Client(ctx, Public)
-	if c == nil && s.Register && len(s.Input.Clients) == 0 { // some servers know loopback by its name only
+	if c == nil && s.Register && len(s.Machines()) == len(s.Input.Clients) { // some servers know loopback by its name only
 		s.Callback = strings.Replace(s.Callback, "127.0.0.1", "localhost", 1)
 		s.clients = map[string]*entry{}
 		c, why = s.Client(ctx, Public)
@@ -313,6 +313,17 @@ func (s *Session) Metadata(method string) map[string]any {
 	return m
 }
 
+// Machines are the clients that act for themselves.
+func (s *Session) Machines() []*oauth.Client {
+	var out []*oauth.Client
+	for i := range s.Input.Clients {
+		if s.Input.Clients[i].Machine {
+			out = append(out, &s.Input.Clients[i])
+		}
+	}
+	return out
+}
+
 // Client returns one of the shared clients, or why there is none.
 func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, string) {
 	s.mu.Lock()
@@ -336,7 +347,7 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 		skip = 1
 	}
 	for i := range s.Input.Clients {
-		if c := &s.Input.Clients[i]; c.Method == method {
+		if c := &s.Input.Clients[i]; c.Method == method && !c.Machine {
 			if skip == 0 {
 				return c, ""
 			}

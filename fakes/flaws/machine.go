@@ -1,0 +1,19 @@
+package flaws
+
+import (
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+)
+
+// machines are flaws about clients that act for themselves, or authenticate by a key.
+var machines = []Flaw{
+	{"machine-without-algorithms", "private_key_jwt is listed without the algorithms.", metadata(func(d map[string]any) { delete(d, "token_endpoint_auth_signing_alg_values_supported") }), []string{"AS-CC-METADATA"}, []string{"AS-KEYS-ALG-LISTS", "AS-META-*"}},
+	one("machine-any-scope", idp.CredentialsScope, "AS-CC-SECRET-FLOW"),
+	one("machine-is-user-1", idp.MachineSubject, "AS-CC-SUBJECT-DISTINCT"),
+	one("machine-has-userinfo", idp.MachineNoUser, "AS-CC-SUBJECT-DISTINCT"),
+	one("assertion-needs-client-id", idp.AssertionsAlone, "AS-CC-ASSERTION-ACCEPTED"),
+	one("assertion-unverified", idp.VerifyAssertions, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
+	one("assertion-claims-ignored", idp.AssertionClaims, "AS-CC-ASSERTION-REJECTED"),
+	one("cimd-key-ignored", idp.DocumentKeys, "AS-CIMD-KEY-AUTH-ENFORCED"),
+	{"machine-audience-ignored", "A token of a client that acts for itself is taken whatever it is meant for.", policy(func(p *mcpserver.Policy) { p.MachineAnyAudience = true }), []string{"RS-EXT-CC-TOKEN"}, nil},
+}

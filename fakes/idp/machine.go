@@ -1,0 +1,123 @@
+package idp
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"encoding/base64"
+	"math/big"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// AddMachine registers a client by hand that acts for itself: with a secret, or with a public key.
+func (s *Server) AddMachine(id, secret string, key *ecdsa.PublicKey, scopes ...string) {
+	c := &client{id: id, secret: secret, method: "client_secret_basic", grantTypes: []string{"client_credentials"}, scopes: scopes, key: key, created: time.Now()}
+	if key != nil {
+		c.method = "private_key_jwt"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients[id] = c
+}
+
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// byAssertion authenticates a client by the JWT that it signed (RFC 7523 section 3).
+func (s *Server) byAssertion(form url.Values) *client {
+	b := &s.Behaviour
+	var header struct{ Alg string }
+	var claims struct {
+		Iss, Sub, Jti string
+		Aud           any
+		Exp, Nbf      float64
+	}
+	parts := strings.Split(form.Get("client_assertion"), ".")
+	if form.Get("client_assertion_type") != assertionType || len(parts) != 3 || !decode(parts[0], &header) || !decode(parts[1], &claims) {
+		return nil
+	}
+	id := claims.Sub
+	if named := form.Get("client_id"); named != "" && named != id && b.has(AssertionClaims) || named == "" && !b.has(AssertionsAlone) {
+		return nil
+	}
+	c := s.find(id)
+	if c == nil || c.key == nil {
+		return nil
+	}
+	now := float64(time.Now().Unix())
+	audience := claims.Aud == s.Issuer || claims.Aud == strings.TrimSuffix(s.Issuer, "/")+"/token"
+	if b.has(AssertionClaims) && (claims.Iss != id || !audience || claims.Exp <= now || claims.Exp > now+3600 || claims.Nbf > now+30) {
+		return nil
+	}
+	if b.has(VerifyAssertions) && (header.Alg != "ES256" || !verifiesES256(c.key, parts)) {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if claims.Jti == "" || s.assertions[id+" "+claims.Jti] {
+		return nil
+	}
+	s.assertions[id+" "+claims.Jti] = true
+	return c
+}
+
+func verifiesES256(key *ecdsa.PublicKey, parts []string) bool {
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil || len(signature) != 64 {
+		return false
+	}
+	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	return ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
+}
+
+// firstKey is the first P-256 key of a key set.
+func firstKey(set map[string]any) *ecdsa.PublicKey {
+	keys, _ := set["keys"].([]any)
+	for _, k := range keys {
+		m, _ := k.(map[string]any)
+		x, _ := m["x"].(string)
+		y, _ := m["y"].(string)
+		bx, err1 := base64.RawURLEncoding.DecodeString(x)
+		by, err2 := base64.RawURLEncoding.DecodeString(y)
+		if m["crv"] != "P-256" || err1 != nil || err2 != nil || len(bx) != 32 || len(by) != 32 {
+			continue
+		}
+		if key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, bx, by)); err == nil {
+			return key
+		}
+	}
+	return nil
+}
+
+// credentialsGrant issues a token to a client for itself (OAuth 2.1 section 4.2).
+func (s *Server) credentialsGrant(r *http.Request, c *client) (map[string]any, *oauthError) {
+	b := &s.Behaviour
+	if c.public() && b.has(NoPublicCredentials) || !slices.Contains(c.grantTypes, "client_credentials") && !c.public() {
+		return nil, refuse("unauthorized_client", "the client may not act for itself")
+	}
+	var scopes []string
+	for _, v := range strings.Fields(r.PostForm.Get("scope")) {
+		if slices.Contains(c.scopes, v) || !b.has(CredentialsScope) {
+			scopes = append(scopes, v)
+		}
+	}
+	if len(scopes) == 0 {
+		scopes = []string{"notes:read"}
+	}
+	resources, e := s.narrowResources(r.PostForm["resource"], s.Resources[:1], CodeResources)
+	if e != nil {
+		return nil, e
+	}
+	g := &grant{client: c.id, user: c.id, scopes: scopes, resources: resources, given: time.Now()}
+	if !b.has(MachineSubject) {
+		g.user = "1"
+	}
+	next := ""
+	if !b.has(CredentialsRefresh) {
+		next = s.newRefresh(g, scopes)
+	}
+	return s.answerToken(g, scopes, resources, next), nil
+}

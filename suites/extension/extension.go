@@ -1,0 +1,200 @@
+// Package extension holds the checks on MCP's authorization extensions, and on the OAuth features that some servers
+// offer beside the code flow.
+package extension
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// Register registers the area.
+func Register() {
+	Describe("MCP extension: OAuth Client Credentials", credentials)
+	Describe("RFC 7523 section 3: client assertions", assertions)
+}
+
+func credentials() {
+	Must("AS-CC-METADATA", func(t *T) {
+		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+			methods, _ := m.Object.Strings("token_endpoint_auth_methods_supported")
+			algorithms, _ := m.Object.Strings("token_endpoint_auth_signing_alg_values_supported")
+			key, basic := slices.Contains(methods, oauth.PrivateKey), slices.Contains(methods, oauth.Basic)
+			switch {
+			case key && len(algorithms) == 0:
+				t.Unmet(m.Exchange, "token_endpoint_auth_signing_alg_values_supported beside private_key_jwt", "it is absent")
+			case !key && !basic && slices.Contains(methods, oauth.Post):
+				t.Advise(m.Exchange, "private_key_jwt or client_secret_basic in token_endpoint_auth_methods_supported", "client_secret_post only")
+			case !key && !basic:
+				t.Unmet(m.Exchange, "private_key_jwt or client_secret_basic in token_endpoint_auth_methods_supported", "%s", strings.Join(methods, " "))
+			}
+			if !t.ClientCredentials() {
+				t.Advise(m.Exchange, "client_credentials in grant_types_supported", "it is not listed, though a client may use it")
+			}
+		})
+	})
+
+	Must("AS-CC-SECRET-FLOW", func(t *T) {
+		c := t.Machine()
+		ex := t.ActsForItself(c)
+		tokens := t.Tokens(ex, c)
+		if tokens == nil {
+			t.Unmet(ex, "a token for a client that may act for itself", "%s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+			return
+		}
+		t.Controlled()
+		if tokens.Refresh != "" {
+			t.Advise(ex, "no refresh token (OAuth 2.1 section 4.2)", "there is one")
+		}
+		const invented = "mcpauth:invented.admin"
+		pool := append(t.ScopePool(), invented)
+		ex = t.ActsForItself(c, Scope(pool...))
+		if more := t.Tokens(ex, c); more == nil {
+			t.RefusedWith(ex, "scopes that the client has not", "invalid_scope")
+		} else if real, seen := t.RealScope(more); seen && slices.Contains(real, invented) {
+			t.Finding(ex, "an invented scope", "error invalid_scope, or a token without it", "it is granted")
+		}
+		ex = t.ActsForItself(c, With("resource", Attacker))
+		if other := t.Tokens(ex, c); other == nil {
+			t.RefusedWith(ex, "a foreign resource", "invalid_target")
+		} else if audience, _ := t.Audience(other); Names(audience, Attacker) {
+			t.Finding(ex, "a foreign resource", "error invalid_target", "a token is minted for it")
+		}
+	})
+
+	Should("AS-CC-SUBJECT-DISTINCT", func(t *T) {
+		c := t.Machine()
+		ex := t.ActsForItself(c)
+		tokens := t.Tokens(ex, c)
+		if tokens == nil {
+			t.Inconclusive("the client gets no token (AS-CC-SECRET-FLOW): %s", expect.Describe(ex))
+		}
+		_, claims := oauth.Claims(tokens.Access)
+		if claims == nil && t.AS().Introspection != "" && !c.Public() {
+			claims = oauth.Object(t.Introspect(c, tokens.Access))
+		}
+		if claims == nil {
+			t.Inconclusive("the content of the token cannot be seen")
+		}
+		kinds := []string{"gty", "grant_type", "token_use", "client_type", "idtyp", "act"}
+		told := slices.ContainsFunc(kinds, func(name string) bool { _, there := claims.Get(name); return there })
+		if sub := claims.String("sub"); sub != "" && sub != c.ID && !strings.Contains(sub, c.ID) && !told {
+			t.Unmet(ex, "a subject that cannot be taken for a user (RFC 9068 section 5)", "sub=%q, the client is %q, and no claim tells the two kinds apart", sub, c.ID)
+		}
+		if t.AS().Userinfo != "" {
+			if ex := t.Get(t.AS().Userinfo, mcp.Bearer(tokens.Access)); expect.Status(ex) == 200 {
+				t.Unmet(ex, "no user at the userinfo endpoint for a client's own token", "%s", expect.Describe(ex))
+			}
+		}
+		t.Refused()
+		t.Controlled()
+	})
+
+	Must("RS-EXT-CC-TOKEN", func(t *T) {
+		machine := map[string]any{"sub": "mcpauth-machine", "client_id": "mcpauth-machine", "scope": strings.Join(t.OrdinaryScopes(), " ")}
+		with := func(changes map[string]any) string {
+			claims := maps.Clone(machine)
+			maps.Copy(claims, changes)
+			return t.Mint(claims)
+		}
+		t.Twin()
+		if ex := t.Use(with(nil)); !t.Served(ex) {
+			t.NotApplicable("tokens of clients that act for themselves are not served at all: %s", expect.Describe(ex))
+		}
+		past := time.Now().Add(-time.Hour).Unix()
+		for about, changes := range Sorted(map[string]map[string]any{"another audience": {"aud": "https://other.example/mcp"}, "expired": {"exp": past, "iat": past - 3600}, "another issuer": {"iss": "https://attacker.example"}}) {
+			t.Expect(t.Use(with(changes)), "a client's token, %s", about).To(expect.Refuse(401))
+		}
+		for _, tool := range t.ScopedTools() {
+			if ex := t.CallTool(with(map[string]any{"scope": "mcpauth:none"}), tool); expect.Ran(ex) {
+				t.Finding(ex, tool.Name, "a refusal with HTTP 403 without the scope "+tool.Scope, "the tool runs")
+			} else {
+				t.RefusedBy(ex)
+			}
+		}
+		for _, tool := range t.Tools {
+			if tool.Private == "" {
+				continue
+			}
+			if ex := t.CallTool(with(nil), tool); strings.Contains(Text(ex), tool.Private) {
+				t.Finding(ex, tool.Name, "nothing of a user's for a client that acts for itself", "the result shows what only the first user may see")
+			}
+		}
+	})
+}
+
+func assertions() {
+	Must("AS-CC-ASSERTION-ACCEPTED", func(t *T) {
+		c := t.MachineWithKey()
+		var taken []string
+		var last *reports.Exchange
+		for about, audience := range Sorted(map[string]string{"the issuer": t.AS().Issuer, "the token endpoint": t.AS().Token}) {
+			claims := c.Assertion()
+			claims["aud"] = audience
+			last = t.ActsForItself(c, With("client_assertion", c.Key.JWT(nil, claims)))
+			if t.Tokens(last, c) != nil {
+				taken = append(taken, about)
+			}
+		}
+		if len(taken) == 0 {
+			t.Unmet(last, "a token for a valid assertion whose audience is the issuer or the token endpoint", "%s %s", expect.Describe(last), oauth.ErrorCode(last))
+			return
+		}
+		t.Note("the audience may be %s", strings.Join(taken, " or "))
+		if ex := t.ActsForItself(c, Without("client_id")); t.Tokens(ex, c) == nil {
+			t.Advise(ex, "client_id taken from the assertion (RFC 7521 section 4.2)", "without the parameter: %s", expect.Describe(ex))
+		}
+	})
+
+	Must("AS-CC-ASSERTION-REJECTED", func(t *T) {
+		c := t.MachineWithKey()
+		if ex := t.ActsForItself(c); t.Tokens(ex, c) == nil {
+			t.Inconclusive("the control failed: a valid assertion is answered with %s", expect.Describe(ex))
+		}
+		t.Controlled()
+		now, trap := time.Now().Unix(), Listen(t)
+		claims := func(changes map[string]any) mint.Claims {
+			out := c.Assertion()
+			for k, v := range changes {
+				if out[k] = v; v == nil {
+					delete(out, k)
+				}
+			}
+			return out
+		}
+		stranger := &mint.Key{ID: c.Key.ID, Signer: mint.NewKey("").Signer}
+		signed := func(changes map[string]any) string { return c.Key.JWT(nil, claims(changes)) }
+		for about, assertion := range Sorted(map[string]string{
+			"alg none": mint.Unsigned(mint.Header{"alg": "none"}, claims(nil)), "alg None": mint.Unsigned(mint.Header{"alg": "None"}, claims(nil)),
+			"HS256 with an empty secret": mint.HS256(mint.Header{"alg": "HS256"}, claims(nil), nil), "HS256 with the public key": mint.HS256(mint.Header{"alg": "HS256"}, claims(nil), []byte(mint.JSON(c.Key.JWK()))),
+			"another key": stranger.JWT(nil, claims(nil)), "another key, embedded": stranger.JWT(mint.Header{"jwk": stranger.JWK(), "kid": nil}, claims(nil)), "another key, by jku": stranger.JWT(mint.Header{"jku": trap.URL("/jwks")}, claims(nil)),
+			"kid with a path": stranger.JWT(mint.Header{"kid": "../../../../dev/null"}, claims(nil)),
+			"iss of another":  signed(map[string]any{"iss": "mcpauth-another"}), "sub of another": signed(map[string]any{"sub": "mcpauth-another"}),
+			"aud of another": signed(map[string]any{"aud": "https://other.example"}), "no aud": signed(map[string]any{"aud": nil}), "expired": signed(map[string]any{"exp": now - 600, "iat": now - 1200}),
+			"no exp": signed(map[string]any{"exp": nil}), "not valid yet": signed(map[string]any{"nbf": now + 3600}), "no assertion": "", "half of one": "eyJhbGciOiJFUzI1NiJ9.",
+		}) {
+			t.RefusedWith(t.ActsForItself(c, With("client_assertion", assertion)), about, "invalid_client", "invalid_request")
+		}
+		if trap.Hits() > 0 {
+			t.Finding(nil, "jku", "no request to an address that the assertion names", "it is fetched")
+		}
+		once := signed(nil)
+		t.ActsForItself(c, With("client_assertion", once))
+		if ex := t.ActsForItself(c, With("client_assertion", once)); t.Tokens(ex, c) != nil {
+			t.Advise(ex, "an assertion taken once (RFC 7523 section 3, jti)", "it is taken a second time")
+		}
+		if ex := t.ActsForItself(c, With("client_assertion", signed(map[string]any{"exp": now + 10*365*24*3600}))); t.Tokens(ex, c) != nil {
+			t.Advise(ex, "no assertion that is valid for years", "one of ten years is taken")
+		}
+	})
+}

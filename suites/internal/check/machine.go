@@ -1,0 +1,42 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// ClientCredentials reports that the authorization server lists the client_credentials grant.
+func (t *T) ClientCredentials() bool {
+	grants, _ := t.AS().Metadata.Strings("grant_types_supported")
+	return slices.Contains(grants, "client_credentials")
+}
+
+// Machine is a client that acts for itself.
+func (t *T) Machine() *oauth.Client { return t.Session.Machines()[0] }
+
+// MachineWithKey is one that authenticates by private_key_jwt; nil without.
+func (t *T) MachineWithKey() *oauth.Client {
+	if t.Session == nil {
+		return nil
+	}
+	for _, c := range t.Session.Machines() {
+		if c.Key != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// ActsForItself sends a client_credentials request (OAuth 2.1 section 4.2).
+func (t *T) ActsForItself(c *oauth.Client, edits ...Edit) *reports.Exchange {
+	ordinary := []Edit{With("grant_type", "client_credentials")}
+	if scopes := t.ScopePool(); len(scopes) > 0 {
+		ordinary = append(ordinary, Scope(scopes[0]))
+	}
+	if t.Session.Resource != "" && (t.Session.SendResource || !t.Session.Ready) {
+		ordinary = append(ordinary, With("resource", t.Session.Resource))
+	}
+	return t.TokenRequest(c, append(ordinary, edits...)...)
+}

@@ -1,0 +1,141 @@
+package mint
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+)
+
+// Key is a private key of a client, with its name in a key set.
+type Key struct {
+	ID     string
+	Signer crypto.Signer
+}
+
+// NewKey makes a P-256 key.
+func NewKey(id string) *Key {
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err) // the system has no randomness
+	}
+	return &Key{id, ec}
+}
+
+// ParseKey reads a private key in PEM: RSA, P-256 or Ed25519, in PKCS #8, or in its older forms.
+func ParseKey(id string, text []byte) (*Key, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("it is not in PEM")
+	}
+	var parsed any
+	var err error
+	switch block.Type {
+	case "RSA PRIVATE KEY":
+		parsed, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		parsed, err = x509.ParseECPrivateKey(block.Bytes)
+	default:
+		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	k := &Key{ID: id}
+	switch key := parsed.(type) {
+	case *rsa.PrivateKey:
+		k.Signer = key
+	case *ecdsa.PrivateKey:
+		if key.Curve != elliptic.P256() {
+			return nil, fmt.Errorf("the curve %s is not supported; use P-256", key.Curve.Params().Name)
+		}
+		k.Signer = key
+	case ed25519.PrivateKey:
+		k.Signer = key
+	default:
+		return nil, fmt.Errorf("a key of type %T is not supported", parsed)
+	}
+	return k, nil
+}
+
+// Algorithm is the JWS algorithm with which the key signs.
+func (k *Key) Algorithm() string {
+	switch k.Signer.(type) {
+	case *rsa.PrivateKey:
+		return "RS256"
+	case ed25519.PrivateKey:
+		return "EdDSA"
+	}
+	return "ES256"
+}
+
+// JWT signs claims under a header that names the key; members of more replace its own.
+func (k *Key) JWT(more Header, c Claims) string {
+	h := Header{"alg": k.Algorithm(), "typ": "JWT"}
+	if k.ID != "" {
+		h["kid"] = k.ID
+	}
+	for name, v := range more {
+		h = h.With(name, v)
+	}
+	input := Input(h, c)
+	return input + "." + base64.RawURLEncoding.EncodeToString(k.sign(input))
+}
+
+func (k *Key) sign(input string) []byte {
+	sum := sha256.Sum256([]byte(input))
+	var signature []byte
+	var err error
+	switch key := k.Signer.(type) {
+	case *rsa.PrivateKey:
+		signature, err = rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
+	case ed25519.PrivateKey:
+		signature = ed25519.Sign(key, []byte(input))
+	case *ecdsa.PrivateKey:
+		signature, err = signEC(key, sum[:])
+	}
+	if err != nil {
+		panic(err) // such keys sign every digest
+	}
+	return signature
+}
+
+// signEC is the signature of JWS: r and s in 32 bytes each (RFC 7518 section 3.4).
+func signEC(key *ecdsa.PrivateKey, digest []byte) ([]byte, error) {
+	r, s, err := ecdsa.Sign(rand.Reader, key, digest)
+	if err != nil {
+		return nil, err
+	}
+	return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...), nil
+}
+
+// JWK is the public key, for a key set.
+func (k *Key) JWK() map[string]any {
+	b64 := base64.RawURLEncoding.EncodeToString
+	out := map[string]any{"use": "sig", "alg": k.Algorithm()}
+	if k.ID != "" {
+		out["kid"] = k.ID
+	}
+	switch key := k.Signer.Public().(type) {
+	case *rsa.PublicKey:
+		out["kty"], out["n"], out["e"] = "RSA", b64(key.N.Bytes()), b64(big.NewInt(int64(key.E)).Bytes())
+	case ed25519.PublicKey:
+		out["kty"], out["crv"], out["x"] = "OKP", "Ed25519", b64(key)
+	case *ecdsa.PublicKey:
+		point, err := key.Bytes() // 0x04, then both coordinates
+		if err != nil {
+			panic(err) // the key is on its curve
+		}
+		out["kty"], out["crv"], out["x"], out["y"] = "EC", "P-256", b64(point[1:33]), b64(point[33:])
+	}
+	return out
+}
