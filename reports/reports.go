@@ -44,6 +44,8 @@ type Run struct {
 	// Unreachable says why the target could not be tested at all; empty when it could.
 	Unreachable string `json:"unreachable,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`
+	// Shard says which part of a whole run this is; nil for a whole one.
+	Shard *Shard `json:"shard,omitempty"`
 	// Stale says which entries of the baseline no longer hold.
 	Stale []string `json:"stale,omitempty"`
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mcpauth/conformance/suites/keys"
 	"github.com/mcpauth/conformance/suites/login"
 	"github.com/mcpauth/conformance/suites/metadata"
+	"github.com/mcpauth/conformance/suites/passthrough"
 	"github.com/mcpauth/conformance/suites/pkce"
 	"github.com/mcpauth/conformance/suites/proxy"
 	"github.com/mcpauth/conformance/suites/ratelimit"
@@ -52,6 +53,7 @@ var areas = []check.Area{
 	{Name: "scope", Register: scope.Register},
 	{Name: "tokenvalidation", Register: tokenvalidation.Register},
 	{Name: "credentials", Register: credentials.Register},
+	{Name: "passthrough", Register: passthrough.Register},
 	{Name: "ratelimit", Register: ratelimit.Register},
 	{Name: "abuse", Register: abuse.Register},
 	{Name: "session", Register: session.Register},

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +40,9 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 		cfg.Skip = append(cfg.Skip, "RS-RATE-*") // under the race detector the target is too slow to reach a limit
 	}
 	cfg.Issuer, cfg.Introspection = r.IDP, opaqueTokens
+	if api, ok := apis.Load(r); ok {
+		cfg.API = api.(*suites.API)
+	}
 	cfg.Documents = clientDocuments
 	for _, t := range mcpserver.Tools {
 		cfg.Tools = append(cfg.Tools, suites.Tool(t))
@@ -46,7 +50,8 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 	for _, c := range r.MCP.Static {
 		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}
-	cfg.OtherResource = r.Other
+	cfg.OtherResource, cfg.Clock = r.Other, r
+	cfg.SharedSecret = suites.SharedSecret{Value: r.MCP.SharedSecret, Issuer: r.IDP.Issuer, Audience: r.URL}
 	for _, m := range r.Machines {
 		machine := suites.Client{ID: m.ID, Secret: m.Secret, Method: "client_secret_basic", Key: m.Key, Machine: true}
 		if m.Key != "" {
@@ -79,14 +84,21 @@ var opaqueTokens = func() *suites.Introspection {
 	return s
 }()
 
+// apis are what the tools of each reference call: what one run has them answer, another must not see.
+var apis sync.Map // *reference.Reference -> *suites.API
+
 func start(t *testing.T, o reference.Options) *reference.Reference {
 	t.Helper()
 	if o.Behaviour.DocumentRoots == nil {
 		o.Behaviour.DocumentRoots = idp.DocumentRoots(clientDocuments.CA())
 	}
-	o.Introspection = opaqueTokens.URL()
+	api, err := suites.ServeAPI("127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(api.Close)
+	o.Introspection, o.API = opaqueTokens.URL(), strings.TrimSuffix(api.URL("/"), "/")
 	r, err := reference.Start(o)
 	require.NoError(t, err)
+	apis.Store(r, api)
 	t.Cleanup(r.Close)
 	return r
 }
@@ -148,7 +160,7 @@ func kill(t *testing.T, f flaws.Flaw, configuration func(*reference.Reference) s
 	o := reference.Ideal()
 	f.Bend(&o)
 	cfg := configuration(start(t, o))
-	for _, heavy := range []string{"RS-ABUSE-BODY-LIMIT", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-JWE-COST", "RS-SESSION-IDENTITY-BLEED", "RS-SESSION-REQUEST-ID-ISOLATION"} {
+	for _, heavy := range []string{"RS-ABUSE-BODY-LIMIT", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-JWE-COST", "RS-SESSION-IDENTITY-BLEED", "RS-SESSION-REQUEST-ID-ISOLATION", "RS-TOKEN-JWKS-OUTAGE", "RS-TOKEN-KEY-WITHDRAWN", "RS-TOKEN-KEY-ROTATION", "RS-TOKEN-ALG-ALLOWLIST", "RS-ABUSE-JWKS-AMPLIFICATION"} {
 		if !slices.Contains(f.Noticed, heavy) && !slices.Contains(f.Also, heavy) { // much traffic, which other flaws do not touch
 			cfg.Skip = append(cfg.Skip, heavy)
 		}

@@ -28,7 +28,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if !ok {
 		return sv
 	}
-	register := loopback || len(s.cfg.Users) > 0
+	register := loopback || len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"
 	if s.cfg.Register != nil {
 		register = *s.cfg.Register
 	}
@@ -56,11 +56,29 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		s.session.Why = "it needs a client at the authorization server; allow registration with --register, or give one with --client-id"
 		return sv
 	}
-	s.session.Begin(ctx)
-	if !s.session.Ready || s.cfg.Token != "" {
+	token := ""
+	switch {
+	case s.cfg.Token != "" && s.cfg.Driver == "manual":
+	case s.cfg.Driver == "manual":
+		tokens, err := s.session.ByHand(ctx, func(address string) {
+			s.say("sign in with a browser at this address, and come back:\n\n  " + address + "\n")
+		})
+		if err != nil {
+			s.session.Why = "the login by hand failed: " + err.Error()
+			s.say(s.session.Why)
+			return sv
+		}
+		// One login is all that a person should be asked for; what takes many is left out.
+		s.session.Why, token = "the user signed in by hand, once", tokens.Access
+	default:
+		if s.session.Begin(ctx); s.session.Ready {
+			token = s.session.Tokens.Access
+		}
+	}
+	if token == "" || s.cfg.Token != "" {
 		return sv
 	}
-	again, err := survey.Take(ctx, s.client, survey.Input{Endpoint: sv.Endpoint, Revisions: s.cfg.Revisions, Token: s.session.Tokens.Access})
+	again, err := survey.Take(ctx, s.client, survey.Input{Endpoint: sv.Endpoint, Revisions: s.cfg.Revisions, Token: token})
 	if err != nil {
 		return sv
 	}
@@ -150,17 +168,28 @@ func (s *preparation) farewell(ctx context.Context) []reports.Fact {
 			facts = append(facts, reports.Fact{Name: "clients left behind", Value: strings.Join(left, ", ")})
 		}
 		return facts
-	case len(s.cfg.Users) > 0:
-		return []reports.Fact{{Name: "login", Value: s.session.Why}}
+	case len(s.cfg.Users) > 0, s.cfg.Driver == "manual":
+		facts := []reports.Fact{{Name: "login", Value: s.session.Why}}
+		if len(left) > 0 {
+			facts = append(facts, reports.Fact{Name: "clients left behind", Value: strings.Join(left, ", ")})
+		}
+		return facts
 	case len(left) > 0:
 		return []reports.Fact{{Name: "clients left behind", Value: strings.Join(left, ", ")}}
 	}
 	return nil
 }
 
+// say tells the user something about the run itself.
+func (s *preparation) say(notice string) {
+	if s.cfg.OnNotice != nil {
+		s.cfg.OnNotice(notice)
+	}
+}
+
 // driver is what signs in where plain forms will not do.
 func (s *preparation) driver() login.Driver {
-	if s.cfg.Driver == "form" || len(s.cfg.Users) == 0 {
+	if s.cfg.Driver == "form" || s.cfg.Driver == "manual" || len(s.cfg.Users) == 0 {
 		return nil
 	}
 	return &login.Browser{NoSandbox: s.cfg.BrowserNoSandbox, Client: s.client, Say: s.cfg.OnNotice}

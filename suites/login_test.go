@@ -1,6 +1,8 @@
 package suites_test
 
 import (
+	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -136,4 +138,43 @@ func TestABrokenRefreshProvesNothing(t *testing.T) {
 		assert.Equal(t, reports.Inconclusive, r.Verdict, "%s: %s", r.ID, r.Reason)
 		assert.Contains(t, r.Reason, "AS-REFRESH-WORKS", r.ID)
 	}
+}
+
+// A person signs in once; what takes more than one login is left out, and nothing is accused over that.
+func TestLoginByHand(t *testing.T) {
+	o := reference.Ideal()
+	o.Behaviour.Lacks = []idp.Defence{idp.AuthenticateUser} // the person of this test has no hands
+	r := start(t, o)
+	cfg := suites.Config{URL: r.URL, Driver: "manual", Skip: []string{"AS-*"}, OnNotice: func(notice string) {
+		_, address, _ := strings.Cut(notice, "\n\n  ")
+		go func() {
+			resp, err := http.Get(strings.TrimSpace(address))
+			if assert.NoError(t, err) {
+				_ = resp.Body.Close()
+				assert.Equal(t, 200, resp.StatusCode)
+			}
+		}()
+	}}
+	run, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	assert.Equal(t, "T2", run.Run().Target.Tier)
+	clean(t, run.Run(), reports.NotTested)
+	assert.Contains(t, run.Run().Discovered, reports.Fact{Name: "login", Value: "the user signed in by hand, once"})
+	cfg.Users = []suites.User{{Name: "alice", Password: "x"}}
+	_, err = suites.Run(t.Context(), cfg)
+	assert.ErrorContains(t, err, "nobody else can sign in")
+}
+
+func TestLoginByHandSaysWhyItFailed(t *testing.T) {
+	r := start(t, reference.Ideal())
+	l, err := net.Listen("tcp", "127.0.0.1:8765")
+	require.NoError(t, err)
+	defer l.Close()
+	var said []string
+	cfg := suites.Config{URL: r.URL, Driver: "manual", Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
+	_, err = suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Len(t, said, 1)
+	assert.Contains(t, said[0], "the answer cannot be received at http://127.0.0.1:8765/callback")
+	assert.Contains(t, said[0], "end what listens there")
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
+	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
@@ -80,13 +81,21 @@ type Config struct {
 	Issuer Issuer
 	// Upstream, if set, is where the target's users sign in: tier T3.
 	Upstream Upstream
+	// API, if set, stands for the API of somebody else that Tools with Upstream call; made by ServeAPI.
+	API *API
+	// Clock, if set, moves the target's clock, so that checks need not wait for codes and tokens to expire.
+	Clock Clock
+	// MaxWait is how long a check may wait for something to expire where there is no Clock; 0: not at all.
+	MaxWait time.Duration
+	// SharedSecret is the secret of a target that verifies HS256, with the issuer and audience that it expects.
+	SharedSecret SharedSecret
 	// Introspection, if set, is where the target asks about opaque tokens; made by ServeIntrospection.
 	Introspection *Introspection
 	// Register permits the suite to register clients (RFC 7591), which it deletes again where the server lets
 	// it. Nil means: on loopback, and where there are Users.
 	Register *bool
-	// Driver is how users sign in: auto, browser, or form. Empty is auto: plain forms, and a browser for
-	// what they cannot do.
+	// Driver is how users sign in: auto, browser, form, or manual. Empty is auto: plain forms, and a browser for
+	// what they cannot do. With manual a person signs in once, at the address that OnNotice tells.
 	Driver string
 	// BrowserNoSandbox runs the browser without its sandbox, which root in a container needs.
 	BrowserNoSandbox bool
@@ -102,6 +111,8 @@ type Config struct {
 	// over ids, areas, levels, tiers and roles.
 	Only, Skip  []string
 	LabelFilter string
+	// Shard, if set, runs one part of the selected checks; reports.Merge puts the parts together.
+	Shard reports.Shard
 
 	// AllowIntrusive permits checks that may trip limits or strain the target. Nil means: only on loopback.
 	AllowIntrusive *bool
@@ -159,6 +170,8 @@ type Tool struct {
 	// Effect is the name of the Tool whose result shows the text that replaces "{marker}" in these Arguments, once
 	// this one has done its work.
 	Effect string
+	// Upstream says that it calls an API of somebody else.
+	Upstream bool
 	// Private is a text in the result that only the first user may see, with these very Arguments.
 	Private string
 }
@@ -175,6 +188,8 @@ type Credential struct {
 	Tools []string
 	// Withdrawn says that it must be refused.
 	Withdrawn bool
+	// Foreign says that it is a token of another provider, which must be refused too.
+	Foreign bool
 	// Limit is how many requests the target is meant to serve it in each Window; 0 where none is declared. A
 	// credential with a limit is used for nothing else.
 	Limit  int
@@ -207,6 +222,26 @@ type Upstream interface {
 	EndGrants(since time.Time)
 }
 
+// KeyServer is an Issuer that publishes its keys, and lets the suite change what it publishes for a while.
+type KeyServer interface {
+	Issuer
+	// ServeKeys replaces what is answered to a request for the key set, made from the ordinary set, until it is called
+	// with nil. A status of 0 closes the connection.
+	ServeKeys(func(ordinary map[string]any) (status int, mediaType, body string))
+	// KeyFetches is how often others than the suite asked for the key set.
+	KeyFetches() int
+}
+
+// Clock is the target's, where the suite may move it: forth, and back again.
+type Clock interface {
+	Advance(d time.Duration) error
+}
+
+// SharedSecret signs tokens that the target takes.
+type SharedSecret struct {
+	Value, Issuer, Audience string
+}
+
 // Documents serves client ID metadata documents. Its CA method returns the certificate authority that the
 // authorization server has to trust, in PEM.
 type Documents = documents.Server
@@ -222,6 +257,12 @@ type Introspection = introspector.Server
 
 // ServeIntrospection listens for the target. Close it after the run.
 func ServeIntrospection(listen string) (*Introspection, error) { return introspector.New(listen) }
+
+// API stands for the API of somebody else that a target calls: it records how it is called.
+type API = listener.Listener
+
+// ServeAPI listens for the target. Close it after the run.
+func ServeAPI(listen string) (*API, error) { return listener.OpenAt(listen) }
 
 // UsageError is the error of a configuration that names something unknown or selects nothing.
 type UsageError struct{ Problem string }
@@ -282,6 +323,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	for _, f := range cfg.Header {
 		secrets.Add("header", f.Value)
 	}
+	secrets.Add("shared_secret", cfg.SharedSecret.Value)
 	for _, c := range cfg.Credentials {
 		secrets.Add("credential", c.Value)
 	}
@@ -311,20 +353,28 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.Upstream != nil {
 		s.world.Upstream = cfg.Upstream
 	}
+	s.world.API, s.world.MaxWait = cfg.API, cfg.MaxWait
+	if cfg.Clock != nil {
+		s.world.Clock = cfg.Clock
+	}
+	s.world.SharedSecret, s.world.SharedIssuer, s.world.SharedAudience = cfg.SharedSecret.Value, cfg.SharedSecret.Issuer, cfg.SharedSecret.Audience
 	s.world.Documents, s.world.Introspector = cfg.Documents, cfg.Introspection
 	if s.world.Patience == 0 {
 		s.world.Patience = 5 * time.Second
 	}
-	s.engine = &check.Engine{Registry: reg, World: s.world, OnResult: cfg.OnResult}
+	s.engine = &check.Engine{Registry: reg, World: s.world, OnResult: cfg.OnResult, Timeout: check.OrdinaryTimeout + cfg.MaxWait}
 	s.run = reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: Version}, Started: s.started, Catalogue: requirements.Digest(),
 		Target: reports.Target{URL: cfg.URL, Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{}, Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
 		Revisions: sv.Status,
 	}
+	if cfg.Shard.Count > 0 {
+		s.run.Shard = &cfg.Shard
+	}
 	if sv.Token != "" {
 		s.run.Target.Tier = "T2"
 	}
-	if cfg.Issuer != nil || cfg.Introspection != nil || cfg.Upstream != nil {
+	if cfg.Issuer != nil || cfg.Introspection != nil || cfg.Upstream != nil || cfg.API != nil {
 		s.run.Target.Tier = "T3"
 	}
 	for _, r := range requirements.All() {
@@ -357,6 +407,9 @@ func (c *Config) validate(reg *check.Registry) error {
 			return usage("unknown revision %q; known are %s", r, strings.Join(requirements.Revisions, ", "))
 		}
 	}
+	if c.Driver == "manual" && len(c.Users) > 0 {
+		return usage("with a login by hand nobody else can sign in: leave the user out, or sign in by auto, browser or form")
+	}
 	for _, pattern := range append(slices.Clone(c.Only), c.Skip...) {
 		if err := known(reg, pattern); err != nil {
 			return err
@@ -388,6 +441,9 @@ func (c *Config) validate(reg *check.Registry) error {
 	}
 	if _, err := document.ParseURL(c.OtherResource); c.OtherResource != "" && (err != nil || c.OtherResource == c.URL) {
 		return usage("the other resource %q: want the URL of another MCP endpoint", c.OtherResource)
+	}
+	if n := len(c.SharedSecret.Value); n > 0 && n < 8 {
+		return usage("the shared secret has %d bytes: want at least 8", n)
 	}
 	for _, client := range c.Clients {
 		if client.Key == "" {
@@ -493,9 +549,13 @@ func (c *Config) selects(id string) bool {
 func (s *preparation) selected() []string {
 	filter, _ := types.ParseLabelFilter(s.cfg.LabelFilter) // validated before
 	var ids []string
+	n := 0
 	for _, c := range s.reg.All() {
 		if s.cfg.selects(c.Requirement.ID) && (s.cfg.LabelFilter == "" || filter(c.Labels())) {
-			ids = append(ids, c.Requirement.ID)
+			if s.cfg.Shard.Has(n) {
+				ids = append(ids, c.Requirement.ID)
+			}
+			n++
 		}
 	}
 	return ids

@@ -51,7 +51,7 @@ outside, and shows the HTTP exchange behind each verdict.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &exit{reports.ExitUsage, fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(), reportCommand(), diffCommand(), schemaCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(), reportCommand(), mergeCommand(), diffCommand(), schemaCommand(), versionCommand())
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

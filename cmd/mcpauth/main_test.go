@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,6 +107,9 @@ func TestExitCodes(t *testing.T) {
 		"unwritable report":    {[]string{"run", good.URL, "--report", "json=/no/such/folder/x.json"}, 2, "no such file or directory"},
 		"unset token variable": {[]string{"run", good.URL, "--token-env", "MCPAUTH_TEST_UNSET"}, 2, "is not set"},
 		"wrong threshold":      {[]string{"run", good.URL, "--fail-on", "musst"}, 2, "want must, should, practice or none"},
+		"unknown shard":        {[]string{"run", good.URL, "--shard", "3/2"}, 2, "want the number of this one and of all"},
+		"no shard variables":   {[]string{"run", good.URL, "--shard", "auto"}, 2, "none of the variables is set"},
+		"merging whole runs":   {[]string{"merge", "testdata/no-such-file.json"}, 2, "no such file"},
 		"nothing selected":     {[]string{"run", good.URL, "--label-filter", "browser && T0"}, 2, "select no check"},
 		"explain unknown":      {[]string{"explain", "RS-NOPE"}, 2, "not in the catalogue"},
 	} {
@@ -338,4 +342,31 @@ func TestDoctor(t *testing.T) {
 	code, out, _ = mcpauth(t, nil, "doctor", "http://127.0.0.1:1/mcp")
 	assert.Equal(t, reports.ExitUsage, code)
 	assert.Contains(t, out, "BAD")
+}
+
+func TestShardsAreMerged(t *testing.T) {
+	r := start(t, nil)
+	folder := t.TempDir()
+	for i, variables := range [][]string{{"CI_NODE_INDEX=1", "CI_NODE_TOTAL=2"}, {"CIRCLE_NODE_INDEX=1", "CIRCLE_NODE_TOTAL=2"}} {
+		code, _, errs := mcpauth(t, variables, "run", r.URL, "--shard", "auto", "--only", "RS-DISC-*", "-q", "--report", "json="+filepath.Join(folder, strconv.Itoa(i)+".json"))
+		require.Zero(t, code, errs)
+	}
+	code, out, errs := mcpauth(t, nil, "merge", filepath.Join(folder, "1.json"), filepath.Join(folder, "0.json"), "--report", "ndjson")
+	require.Zero(t, code, errs)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	var ids []string
+	for _, line := range lines {
+		var event struct{ Type, ID string }
+		require.NoError(t, json.Unmarshal([]byte(line), &event))
+		if event.Type == "result" {
+			ids = append(ids, event.ID)
+		}
+	}
+	assert.Contains(t, lines[0], `"type":"run"`)
+	assert.Contains(t, lines[len(lines)-1], `"type":"end"`)
+	assert.Equal(t, "RS-DISC-PRM-PUBLISHED", ids[0], "in the catalogue's order")
+	assert.Contains(t, ids, "RS-DISC-CORS")
+	code, _, errs = mcpauth(t, nil, "merge", filepath.Join(folder, "1.json"))
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, "shard 1/2 is missing")
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/junit"
 	"github.com/mcpauth/conformance/reports/markdown"
+	"github.com/mcpauth/conformance/reports/ndjson"
 	"github.com/mcpauth/conformance/reports/sarif"
 )
 
@@ -62,6 +63,8 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 			}
 		case "json":
 			r.write = json.Write
+		case "ndjson":
+			r.write = ndjson.Write
 		case "html":
 			r.write = html.Write
 		case "markdown":
@@ -85,7 +88,7 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 				return console.Write(w, run, console.Options{Verbose: o.verbose})
 			}
 		default:
-			return fail(reports.ExitUsage, "--report %q: unknown report; there are html, markdown, junit, json, sarif, har, github, badge and console", name)
+			return fail(reports.ExitUsage, "--report %q: unknown report; there are html, markdown, junit, json, ndjson, sarif, har, github, badge and console", name)
 		}
 		if path == "" || path == "-" {
 			if standard++; standard > 1 {

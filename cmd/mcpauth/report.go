@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/mcpauth/conformance/reports"
 )
@@ -28,10 +29,15 @@ func reportCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, sarif, har, github, badge or console, with =PATH or to standard output (repeatable)")
-	c.Flags().BoolVar(&o.strict, "strict", false, "warnings become failures in JUnit")
-	c.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict")
-	c.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")
-	c.Flags().StringVar(&o.colour, "color", "auto", "auto, always or never")
+	o.rendering(c.Flags())
 	return c
+}
+
+// rendering registers the flags of commands that write reports from earlier ones.
+func (o *options) rendering(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, ndjson, sarif, har, github, badge or console, with =PATH or to standard output (repeatable)")
+	f.BoolVar(&o.strict, "strict", false, "warnings become failures in JUnit")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")
+	f.StringVar(&o.colour, "color", "auto", "auto, always or never")
 }

@@ -21,15 +21,15 @@ import (
 
 // options are the flags that run and demo share.
 type options struct {
-	revisions, only, skip, origins, headers, allowHosts, connectTo []string
-	reports                                                        []string
-	labelFilter, failOn, tokenEnv, caFile, colour, file, baseline  string
-	signIn                                                         signIn
-	intrusive                                                      bool
-	strict, verbose, quiet, updateBaseline                         bool
-	timeout                                                        time.Duration
-	maxRequests, concurrency                                       int
-	rate                                                           float64
+	revisions, only, skip, origins, headers, allowHosts, connectTo       []string
+	reports                                                              []string
+	shard, labelFilter, failOn, tokenEnv, caFile, colour, file, baseline string
+	signIn                                                               signIn
+	intrusive                                                            bool
+	strict, verbose, quiet, updateBaseline                               bool
+	timeout, maxWait                                                     time.Duration
+	maxRequests, concurrency                                             int
+	rate                                                                 float64
 }
 
 func (o *options) register(f *pflag.FlagSet) {
@@ -38,11 +38,12 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.only, "only", nil, "run only these requirements (ids or globs)")
 	f.StringSliceVar(&o.skip, "skip", nil, "leave these requirements out (ids or globs)")
 	f.StringVar(&o.labelFilter, "label-filter", "", "run what a Ginkgo label filter selects, over ids, areas, levels, tiers, roles")
+	f.StringVar(&o.shard, "shard", "", "run one part of the checks: 2/5, or auto, by the numbers of the CI system's parallel jobs; mcpauth merge puts the reports together")
 	f.StringVar(&o.tokenEnv, "token-env", "", "name of the environment variable that holds a valid access token (never the token itself)")
 	o.signIn.register(f)
 	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
 	f.StringSliceVar(&o.origins, "origin", nil, "a browser origin that the server is meant to allow")
-	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, sarif, har, github, badge or console, with =PATH or to standard output (repeatable)")
+	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, ndjson, sarif, har, github, badge or console, with =PATH or to standard output (repeatable)")
 	f.StringVar(&o.baseline, "baseline", "", "file of findings that are accepted, each with a reason; they are reported as SUPPRESSED")
 	f.BoolVar(&o.updateBaseline, "update-baseline", false, "write the findings of this run to the baseline file, for you to add the reasons")
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
@@ -52,6 +53,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
+	f.DurationVar(&o.maxWait, "max-wait", 0, "how long a check may wait for a code or a token to expire (default: not at all)")
 	f.IntVar(&o.maxRequests, "max-requests", 8000, "for the whole run")
 	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 16, on loopback 32)")
 	f.Float64Var(&o.rate, "rate", 0, "requests per second (default 50, on loopback unlimited)")
@@ -163,6 +165,14 @@ func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 		}
 		cfg.Introspection, started = s, append(started, s.Close)
 	}
+	if t.API != nil {
+		s, err := suites.ServeAPI(t.API.Listen)
+		if err != nil {
+			stop()
+			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: upstream_api: %w", o.file, err)}
+		}
+		cfg.API, started = s, append(started, s.Close)
+	}
 	if t.Upstream != nil {
 		s, end, err := t.serveUpstream(filepath.Dir(o.file), cfg.Users)
 		if err != nil {
@@ -186,7 +196,12 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 		return &exit{reports.ExitToolFailed, err}
 	}
 	defer tokens.Close()
-	ideal.Introspection = tokens.URL()
+	api, err := suites.ServeAPI("127.0.0.1:0")
+	if err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	defer api.Close()
+	ideal.Introspection, ideal.API = tokens.URL(), strings.TrimSuffix(api.URL("/"), "/")
 	ideal.Behaviour.DocumentRoots = idp.DocumentRoots(documents.CA())
 	r, err := reference.Start(ideal)
 	if err != nil {
@@ -197,14 +212,15 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	if err != nil {
 		return err
 	}
-	cfg.Issuer, cfg.Documents, cfg.Introspection = r.IDP, documents, tokens
+	cfg.Issuer, cfg.Documents, cfg.Introspection, cfg.API = r.IDP, documents, tokens, api
 	for _, t := range mcpserver.Tools {
 		cfg.Tools = append(cfg.Tools, suites.Tool(t))
 	}
 	for _, c := range r.MCP.Static {
 		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}
-	cfg.OtherResource = r.Other
+	cfg.OtherResource, cfg.Clock = r.Other, r
+	cfg.SharedSecret = suites.SharedSecret{Value: r.MCP.SharedSecret, Issuer: r.IDP.Issuer, Audience: r.URL}
 	for _, m := range r.Machines {
 		machine := suites.Client{ID: m.ID, Secret: m.Secret, Method: "client_secret_basic", Key: m.Key, Machine: true}
 		if m.Key != "" {
@@ -232,7 +248,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	cfg := suites.Config{
 		URL: url, Revisions: o.revisions, Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, Origins: o.origins,
-		AllowHosts: o.allowHosts, Timeout: o.timeout, MaxRequests: o.maxRequests, Concurrency: o.concurrency, Rate: o.rate,
+		AllowHosts: o.allowHosts, Timeout: o.timeout, MaxWait: o.maxWait, MaxRequests: o.maxRequests, Concurrency: o.concurrency, Rate: o.rate,
 		ConnectTo: map[string]string{},
 	}
 	bad := func(format string, args ...any) (suites.Config, error) {
@@ -243,6 +259,11 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	default:
 		return bad("--fail-on %q: want must, should, practice or none", o.failOn)
 	}
+	part, err := shard(o.shard)
+	if err != nil {
+		return bad("%w", err)
+	}
+	cfg.Shard = part
 	if o.strict && o.failOn == "must" {
 		o.failOn = string(reports.FailOnShould)
 	}

@@ -36,7 +36,7 @@ func (s *signIn) register(f *pflag.FlagSet) {
 	f.StringVar(&s.redirectURI, "redirect-uri", "", "the redirect URI of that client")
 	f.StringSliceVar(&s.scopes, "scope", nil, "scopes to request at login (default: the challenge's, then the resource's)")
 	f.BoolVar(&s.allowRegistration, "register", false, "allow clients to be registered at the authorization server (default: on loopback, and with --username)")
-	f.StringVar(&s.driver, "login", "auto", "how users sign in: auto, browser or form")
+	f.StringVar(&s.driver, "login", "auto", "how users sign in: auto, browser, form, or manual: you sign in once, in a browser of your own")
 	f.BoolVar(&s.noSandbox, "browser-no-sandbox", false, "run the browser without its sandbox, as root in a container needs")
 	f.StringVar(&s.cimdListen, "cimd-listen", "", "serve client ID metadata documents at this address, such as 127.0.0.1:9444, for the authorization server to fetch")
 	f.StringVar(&s.cimdURL, "cimd-url", "", "the https URL under which the authorization server reaches that address (default: the address itself)")
@@ -47,9 +47,9 @@ func (s *signIn) register(f *pflag.FlagSet) {
 // apply reads the secrets and fills the configuration.
 func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
 	switch s.driver {
-	case "auto", "browser", "form":
+	case "auto", "browser", "form", "manual":
 	default:
-		return fmt.Errorf("--login %q: want auto, browser or form", s.driver)
+		return fmt.Errorf("--login %q: want auto, browser, form or manual", s.driver)
 	}
 	cfg.Driver, cfg.Scopes, cfg.Patience, cfg.BrowserNoSandbox = s.driver, s.scopes, s.patience, s.noSandbox
 	if f := c.Flags().Lookup("register"); f.Changed {

@@ -66,6 +66,7 @@ type targetFile struct {
 		Tells     string         `yaml:"tells"`
 		Effect    string         `yaml:"effect"`
 		Private   string         `yaml:"private"`
+		Upstream  bool           `yaml:"upstream"`
 	} `yaml:"tools"`
 	Credentials []credential `yaml:"credentials"`
 	FakeIDP     *struct {
@@ -76,6 +77,14 @@ type targetFile struct {
 	Introspection *struct {
 		Listen string `yaml:"listen"`
 	} `yaml:"introspection"`
+	SharedSecret *struct {
+		Value    secret `yaml:"value"`
+		Issuer   string `yaml:"issuer"`
+		Audience string `yaml:"audience"`
+	} `yaml:"shared_secret"`
+	API *struct {
+		Listen string `yaml:"listen"`
+	} `yaml:"upstream_api"`
 	Upstream *struct {
 		Listen       string `yaml:"listen"`
 		Issuer       string `yaml:"issuer"`
@@ -101,6 +110,7 @@ type credential struct {
 	Tools     *[]string `yaml:"tools"`
 	Scopes    *[]string `yaml:"scopes"`
 	Withdrawn bool      `yaml:"withdrawn"`
+	Foreign   bool      `yaml:"foreign"`
 	Limit     struct {
 		Requests int           `yaml:"requests"`
 		Window   time.Duration `yaml:"window"`
@@ -240,8 +250,8 @@ func (t *targetFile) check(p *problems, n *yaml.Node) {
 	if t.Target.URL == "" {
 		p.add(n, "target.url is missing")
 	}
-	if !slices.Contains([]string{"", "auto", "browser", "form"}, t.Login.Driver) {
-		p.add(n, "login.driver %q: want auto, browser or form", t.Login.Driver)
+	if !slices.Contains([]string{"", "auto", "browser", "form", "manual"}, t.Login.Driver) {
+		p.add(n, "login.driver %q: want auto, browser, form or manual", t.Login.Driver)
 	}
 	if !slices.Contains([]string{"", "auto", "dcr", "pre-registered"}, t.Client.Registration) {
 		p.add(n, "client.registration %q: want auto, dcr or pre-registered", t.Client.Registration)
@@ -265,6 +275,12 @@ func (t *targetFile) check(p *problems, n *yaml.Node) {
 		if !slices.Contains([]string{"", "allowed", "denied-only"}, tool.Call) {
 			p.add(n, "tools: %s: call %q: want allowed or denied-only", tool.Name, tool.Call)
 		}
+	}
+	if s := t.SharedSecret; s != nil && (s.Value == secret{} || s.Issuer == "" || s.Audience == "") {
+		p.add(n, "shared_secret needs value, issuer and audience")
+	}
+	if t.API != nil && t.API.Listen == "" {
+		p.add(n, "upstream_api needs listen, the address at which the target's tools call")
 	}
 	if t.Introspection != nil && t.Introspection.Listen == "" {
 		p.add(n, "introspection needs listen, the address at which the target asks about tokens")
@@ -345,6 +361,9 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 	if cfg.Revisions == nil {
 		cfg.Revisions = t.Target.Revisions
 	}
+	if s := t.SharedSecret; s != nil {
+		cfg.SharedSecret = suites.SharedSecret{Value: resolve("shared_secret", s.Value), Issuer: s.Issuer, Audience: s.Audience}
+	}
 	cfg.BodyLimit, cfg.OtherResource = t.Target.BodyLimit, t.Target.Other
 	cfg.Origins = append(cfg.Origins, t.Target.Origins...)
 	for name, v := range t.Target.Headers {
@@ -383,10 +402,10 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		cfg.Implies = t.Scopes.Implies
 	}
 	for _, tool := range t.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private})
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private, Upstream: tool.Upstream})
 	}
 	for i, c := range t.Credentials {
-		given := suites.Credential{Name: c.Name, Header: c.Header, User: c.User, Tools: t.mayCall(c), Withdrawn: c.Withdrawn, Limit: c.Limit.Requests, Window: c.Limit.Window}
+		given := suites.Credential{Name: c.Name, Header: c.Header, User: c.User, Tools: t.mayCall(c), Withdrawn: c.Withdrawn, Foreign: c.Foreign, Limit: c.Limit.Requests, Window: c.Limit.Window}
 		if given.Name == "" {
 			given.Name = fmt.Sprintf("credentials[%d]", i)
 		}
@@ -395,7 +414,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		}
 		given.Value = resolve(given.Name, c.Value)
 		cfg.Credentials = append(cfg.Credentials, given)
-		if c.Kind == "bearer" && !c.Withdrawn && c.Limit.Requests == 0 && cfg.Token == "" && len(cfg.Users) == 0 { // then it is the valid token that refusals are measured against
+		if c.Kind == "bearer" && !c.Withdrawn && !c.Foreign && c.Limit.Requests == 0 && cfg.Token == "" && len(cfg.Users) == 0 { // then it is the valid token that refusals are measured against
 			cfg.Token = given.Value
 		}
 	}

@@ -38,12 +38,16 @@ tools:
   - {name: admin_reset, scope: "notes:admin", call: denied-only}
   - {name: whoami, tells: caller}
   - {name: write_note, scope: "notes:write", arguments: {text: "{marker}"}, effect: read_note, private: "a note"}
+  - {name: weather, upstream: true}
 credentials:
+  - {kind: bearer, name: github, value: {env: READ_TOKEN}, foreign: true}
   - {kind: bearer, name: reader, value: {env: READ_TOKEN}, scopes: ["notes:read"], user: reader}
   - {kind: api-key, value: {env: READ_TOKEN}, tools: ["read_*"]}
   - {kind: api-key, header: X-Old, value: {env: READ_TOKEN}, withdrawn: true}
 fake_idp: {listen: "127.0.0.1:9400", issuer: "http://127.0.0.1:9400", audience: "https://mcp.example.com/mcp"}
 introspection: {listen: "127.0.0.1:9401"}
+shared_secret: {value: {env: DEMO_SECRET}, issuer: "https://as.example.com", audience: "https://mcp.example.com/mcp"}
+upstream_api: {listen: "127.0.0.1:9403"}
 upstream: {listen: "127.0.0.1:9402", issuer: "http://127.0.0.1:9402", client_id: mcp, client_secret: {env: DEMO_SECRET}, redirect_uri: "https://mcp.example.com/callback"}
 limits: {intrusive: false, rate: 20, concurrency: 4, requests: 1000}
 `
@@ -71,17 +75,19 @@ func TestTargetFile(t *testing.T) {
 	assert.Equal(t, "client_secret_post", cfg.Clients[1].Method)
 	assert.Equal(t, suites.Client{ID: "robot", Method: "private_key_jwt", Key: "bobs password", KeyID: "k1", Machine: true}, cfg.Clients[0])
 	assert.Equal(t, []suites.Credential{
-		{Name: "reader", Value: "value-of-READ_TOKEN", User: "reader", Tools: []string{"read_note", "whoami"}},
-		{Name: "credentials[1]", Header: "X-API-Key", Value: "value-of-READ_TOKEN", Tools: []string{"read_*"}},
-		{Name: "credentials[2]", Header: "X-Old", Value: "value-of-READ_TOKEN", Withdrawn: true},
+		{Name: "github", Value: "value-of-READ_TOKEN", Foreign: true},
+		{Name: "reader", Value: "value-of-READ_TOKEN", User: "reader", Tools: []string{"read_note", "whoami", "weather"}},
+		{Name: "credentials[2]", Header: "X-API-Key", Value: "value-of-READ_TOKEN", Tools: []string{"read_*"}},
+		{Name: "credentials[3]", Header: "X-Old", Value: "value-of-READ_TOKEN", Withdrawn: true},
 	}, cfg.Credentials)
 	assert.Empty(t, cfg.Token, "the login gives the token")
 	assert.Equal(t, []suites.Tool{{Name: "read_note", Scope: "notes:read", Arguments: map[string]any{"id": 1}}, {Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true}, {Name: "whoami", TellsCaller: true},
-		{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "read_note", Private: "a note"}}, cfg.Tools)
+		{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "read_note", Private: "a note"}, {Name: "weather", Upstream: true}}, cfg.Tools)
 	assert.Equal(t, map[string][]string{"notes:admin": {"notes:read"}}, cfg.Implies)
 	assert.False(t, *cfg.Register)
 	assert.False(t, *cfg.AllowIntrusive)
 	assert.Equal(t, 1000, cfg.MaxRequests)
+	assert.Equal(t, suites.SharedSecret{Value: "value-of-DEMO_SECRET", Issuer: "https://as.example.com", Audience: "https://mcp.example.com/mcp"}, cfg.SharedSecret)
 }
 
 func TestAStaticTokenIsTheValidTokenWhereNobodySignsIn(t *testing.T) {

@@ -214,7 +214,8 @@ var metadataFlaws = []Flaw{
 	{"as-implicit-response", "A response type returns access tokens.", metadata(func(d map[string]any) { d["response_types_supported"] = []string{"code", "token"} }), []string{"AS-META-NO-IMPLICIT"}, nil},
 	{"as-no-algs", "private_key_jwt is offered without algorithms.", metadata(func(d map[string]any) {
 		d["token_endpoint_auth_methods_supported"] = []string{"none", "private_key_jwt"}
-	}), []string{"AS-META-SIGNING-ALGS"}, nil},
+		delete(d, "token_endpoint_auth_signing_alg_values_supported")
+	}), []string{"AS-META-SIGNING-ALGS"}, []string{"AS-CC-METADATA"}},
 	{"as-other-scopes", "The authorization server knows none of the resource's scopes.", metadata(func(d map[string]any) { d["scopes_supported"] = []string{"profile"} }), []string{"AS-META-SCOPES-COHERENT", "RS-SCOPE-OBTAINABLE"}, nil},
 	{"as-forms-differ", "The OpenID document names another token endpoint.", behaviour(func(b *idp.Behaviour) {
 		b.Metadata = func(place string, d map[string]any) {
@@ -243,7 +244,7 @@ var metadataFlaws = []Flaw{
 	}), []string{"AS-KEYS-STRENGTH"}, nil},
 	{"as-none-listed", "none is listed for client authentication.", metadata(func(d map[string]any) {
 		d["token_endpoint_auth_signing_alg_values_supported"] = []string{"RS256", "none"}
-	}), []string{"AS-KEYS-ALG-LISTS"}, nil},
+	}), []string{"AS-KEYS-ALG-LISTS"}, []string{"AS-META-SIGNING-ALGS"}},
 	{"as-closed", "Registration is closed.", behaviour(func(b *idp.Behaviour) { b.Registration = "closed" }), []string{"AS-DCR-SUPPORTED"}, nil},
 	{"as-no-way", "There is no way to get a client identifier.", metadata(func(d map[string]any) {
 		delete(d, "registration_endpoint")

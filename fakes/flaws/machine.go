@@ -14,6 +14,13 @@ var machines = []Flaw{
 	one("assertion-needs-client-id", idp.AssertionsAlone, "AS-CC-ASSERTION-ACCEPTED"),
 	one("assertion-unverified", idp.VerifyAssertions, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
 	one("assertion-claims-ignored", idp.AssertionClaims, "AS-CC-ASSERTION-REJECTED"),
+	one("expiry-for-verifiers-only", idp.AccessExpires, "AS-TOKEN-EXPIRY-ENFORCED"),
+	one("codes-for-ever", idp.CodesExpire, "AS-TOKEN-CODE-EXPIRES"),
+	one("refresh-for-ever", idp.RefreshExpires, "AS-REFRESH-EXPIRES"),
+	one("par-of-another-client", idp.PushedClient, "AS-PAR-BASIC"),
+	one("par-reused", idp.PushedOnce, "AS-PAR-BASIC"),
+	one("par-and-query", idp.PushedAlone, "AS-PAR-BASIC"),
+	one("par-unvalidated", idp.PushedValidated, "AS-PAR-BASIC"),
 	one("cimd-key-ignored", idp.DocumentKeys, "AS-CIMD-KEY-AUTH-ENFORCED"),
 	{"machine-audience-ignored", "A token of a client that acts for itself is taken whatever it is meant for.", policy(func(p *mcpserver.Policy) { p.MachineAnyAudience = true }), []string{"RS-EXT-CC-TOKEN"}, nil},
 }

@@ -81,7 +81,7 @@ var grants = []Flaw{
 	one("resource-switched-at-refresh", idp.RefreshResources, "AS-REFRESH-RESOURCE"),
 	one("resource-last-checked", idp.EveryResource, "AS-RES-MULTIPLE"),
 	one("resource-for-all", idp.OneDefaultResource, "AS-TOKEN-AUD-NOT-UNIVERSAL"),
-	{"audience-of-any-sibling", "The MCP server takes a token for any resource of its authorization server.", policy(func(p *mcpserver.Policy) { p.CheckAudience = false }), []string{"RS-AUD-CROSS-RESOURCE"}, []string{"RS-AUD-*", "RS-TOKEN-DUPLICATE-MEMBERS", "AS-RES-*", "AS-REFRESH-RESOURCE", "AS-TOKEN-AUD-NOT-UNIVERSAL", "RS-TOKEN-ID-TOKEN"}},
+	{"audience-of-any-sibling", "The MCP server takes a token for any resource of its authorization server.", policy(func(p *mcpserver.Policy) { p.CheckAudience = false }), []string{"RS-AUD-CROSS-RESOURCE"}, []string{"RS-AUD-*", "RS-TOKEN-DUPLICATE-MEMBERS", "AS-RES-*", "AS-REFRESH-RESOURCE", "AS-TOKEN-AUD-NOT-UNIVERSAL", "RS-TOKEN-ID-TOKEN", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE"}},
 	{"one-document-for-all", "The metadata of a second endpoint names the first.", func(o *reference.Options) { o.OneDocument = true }, []string{"RS-DISC-MULTI-RESOURCE"}, nil},
 	one("resource-prefix", idp.WholeResource, "AS-RES-CANONICAL-VARIANTS"),
 	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM"),

@@ -28,7 +28,8 @@ type transaction struct {
 	user              string // who typed a name on the first of two pages
 	issParameter      string
 	responseType      string
-	leg               leg // of a proxy
+	pushed            string // the request_uri under which it was pushed
+	leg               leg    // of a proxy
 }
 
 // problem is an error that is sent to the client.
@@ -61,6 +62,15 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.errorPage(w, http.StatusBadRequest, "The query cannot be read.")
 		return
+	}
+	q.Del("pushed")
+	if strings.HasPrefix(q.Get("request_uri"), pushedPrefix) {
+		request, ok := s.pushedRequest(q)
+		if !ok {
+			s.errorPage(w, http.StatusBadRequest, "The request is not known here, or was used.")
+			return
+		}
+		q = request
 	}
 	if next := q.Get("next"); next != "" && !b.has(FixedReturn) {
 		http.Redirect(w, r, next, http.StatusFound)
@@ -150,7 +160,7 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 	if c == nil {
 		return nil, "The client is not known here."
 	}
-	t = &transaction{id: random(16), csrf: random(16), client: c, redirectURI: get("redirect_uri"), nonce: get("nonce"), issParameter: get("iss"), responseType: get("response_type")}
+	t = &transaction{id: random(16), csrf: random(16), client: c, redirectURI: get("redirect_uri"), nonce: get("nonce"), issParameter: get("iss"), pushed: get("pushed"), responseType: get("response_type")}
 	switch {
 	case t.redirectURI == "" && (len(c.redirectURIs) == 1 || !b.has(NoDefaultRedirect)):
 		t.redirectURI = c.redirectURIs[0]
@@ -629,11 +639,12 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 		}
 		s.mu.Unlock()
 	}
-	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: time.Now(), upstream: t.leg.refresh}
+	s.spent(t.pushed)
+	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: s.now(), upstream: t.leg.refresh}
 	if !b.has(OwnTokens) {
 		g.leak = t.leg.access
 	}
-	c := &code{grant: g, redirectURI: t.redirectURI, challenge: t.challenge, method: t.method, nonce: t.nonce, expires: time.Now().Add(time.Minute)}
+	c := &code{grant: g, redirectURI: t.redirectURI, challenge: t.challenge, method: t.method, nonce: t.nonce, expires: s.now().Add(time.Minute)}
 	value := "code_" + random(32)
 	s.mu.Lock()
 	if !b.has(RandomCodes) {

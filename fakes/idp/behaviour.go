@@ -322,3 +322,14 @@ const (
 	MachineSubject     Defence = "a client that acts for itself is its own subject"
 	MachineNoUser      Defence = "userinfo knows no client"
 )
+
+// The defences of time, and of pushed requests.
+const (
+	AccessExpires   Defence = "introspection and userinfo look at the expiry of an access token"
+	CodesExpire     Defence = "codes expire"
+	RefreshExpires  Defence = "refresh tokens that lie idle expire"
+	PushedClient    Defence = "a pushed request belongs to its client"
+	PushedOnce      Defence = "a pushed request brings one code"
+	PushedAlone     Defence = "of a pushed request, no parameter is taken from the query"
+	PushedValidated Defence = "a pushed request is validated when it is pushed"
+)

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -149,7 +150,7 @@ func (s *Server) Handles(path string) bool {
 	})
 }
 
-var endpoints = []string{"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/refresh", "/tokeninfo", callbackPath}
+var endpoints = []string{"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/refresh", "/tokeninfo", callbackPath}
 
 // place tells which well-known form of this issuer a path is, or "".
 func (s *Server) place(path string) string {
@@ -188,7 +189,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	handler, ok := map[string]http.HandlerFunc{
 		"/jwks": s.jwks, "/authorize": s.authorize, "/login": s.login, "/consent": s.consent, "/token": s.token,
-		"/revoke": s.revoke, "/introspect": s.introspect, "/userinfo": s.userinfo, "/register": s.register,
+		"/par": s.push, "/revoke": s.revoke, "/introspect": s.introspect, "/userinfo": s.userinfo, "/register": s.register,
 	}[endpoint]
 	switch {
 	case ok:
@@ -288,6 +289,7 @@ func (s *Server) Document(issuer string) map[string]any {
 		"introspection_endpoint":                           base + "/introspect",
 		"introspection_endpoint_auth_methods_supported":    []string{"client_secret_basic", "client_secret_post"},
 		"userinfo_endpoint":                                base + "/userinfo",
+		"pushed_authorization_request_endpoint":            base + "/par",
 		"authorization_response_iss_parameter_supported":   true,
 		"claims_supported":                                 []string{"sub", "name", "email", "email_verified"},
 		"request_uri_parameter_supported":                  false,
@@ -301,7 +303,7 @@ func (s *Server) Document(issuer string) map[string]any {
 	return doc
 }
 
-func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
 	pub := s.key.PublicKey
 	point, err := s.ec.PublicKey.Bytes() // 0x04, then both coordinates
 	if err != nil {
@@ -314,6 +316,22 @@ func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
 	}}
 	if s.Behaviour.JWKS != nil {
 		s.Behaviour.JWKS(doc)
+	}
+	s.mu.Lock()
+	if !strings.HasPrefix(r.UserAgent(), "mcpauth/") { // who tests looks at the keys too
+		s.keyFetches++
+	}
+	replacement := s.keysAnswer
+	s.mu.Unlock()
+	if replacement != nil {
+		status, mediaType, body := replacement(doc)
+		if status == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Content-Type", mediaType)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+		return
 	}
 	w.Header().Set("Content-Type", "application/jwk-set+json")
 	_ = json.NewEncoder(w).Encode(doc)

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
 
 // revoke is RFC 7009.
@@ -100,12 +99,12 @@ func (s *Server) describeToken(value string, c *client) map[string]any {
 	defer s.mu.Unlock()
 	t := s.access[value]
 	if r := s.refresh[value]; r != nil && !b.has(IntrospectTypes) {
-		t = &accessToken{grant: r.grant, scopes: r.scopes, aud: r.grant.resources, issued: time.Now(), expires: time.Now().Add(lifetime)}
+		t = &accessToken{grant: r.grant, scopes: r.scopes, aud: r.grant.resources, issued: s.now(), expires: s.now().Add(lifetime)}
 	}
 	if t == nil || b.has(IntrospectOwn) && (c == nil || t.grant.client != c.id) && b.has(IntrospectAuth) {
 		return s.inactive(nil)
 	}
-	if !t.alive() && b.has(IntrospectState) {
+	if !t.alive(s.now()) && b.has(IntrospectState) && (b.has(AccessExpires) || t.revoked || t.grant.revoked) {
 		return s.inactive(t)
 	}
 	out := map[string]any{
@@ -148,9 +147,9 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	t := s.access[value]
 	if old := s.refresh[value]; old != nil && !b.has(UserinfoState) {
-		t = &accessToken{grant: old.grant, scopes: old.scopes, expires: time.Now().Add(lifetime)}
+		t = &accessToken{grant: old.grant, scopes: old.scopes, expires: s.now().Add(lifetime)}
 	}
-	alive := t.alive() || t != nil && !b.has(UserinfoState)
+	alive := t.alive(s.now()) || t != nil && !b.has(AccessExpires) && !t.revoked && !t.grant.revoked || t != nil && !b.has(UserinfoState)
 	s.mu.Unlock()
 	switch {
 	case !alive && s.Upstream != nil && !b.has(OnlyOwnTokens) && s.knownUpstream(value):

@@ -10,12 +10,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 // AddMachine registers a client by hand that acts for itself: with a secret, or with a public key.
 func (s *Server) AddMachine(id, secret string, key *ecdsa.PublicKey, scopes ...string) {
-	c := &client{id: id, secret: secret, method: "client_secret_basic", grantTypes: []string{"client_credentials"}, scopes: scopes, key: key, created: time.Now()}
+	c := &client{id: id, secret: secret, method: "client_secret_basic", grantTypes: []string{"client_credentials"}, scopes: scopes, key: key, created: s.now()}
 	if key != nil {
 		c.method = "private_key_jwt"
 	}
@@ -47,7 +46,7 @@ func (s *Server) byAssertion(form url.Values) *client {
 	if c == nil || c.key == nil {
 		return nil
 	}
-	now := float64(time.Now().Unix())
+	now := float64(s.now().Unix())
 	audience := claims.Aud == s.Issuer || claims.Aud == strings.TrimSuffix(s.Issuer, "/")+"/token"
 	if b.has(AssertionClaims) && (claims.Iss != id || !audience || claims.Exp <= now || claims.Exp > now+3600 || claims.Nbf > now+30) {
 		return nil
@@ -111,7 +110,7 @@ func (s *Server) credentialsGrant(r *http.Request, c *client) (map[string]any, *
 	if e != nil {
 		return nil, e
 	}
-	g := &grant{client: c.id, user: c.id, scopes: scopes, resources: resources, given: time.Now()}
+	g := &grant{client: c.id, user: c.id, scopes: scopes, resources: resources, given: s.now()}
 	if !b.has(MachineSubject) {
 		g.user = "1"
 	}

@@ -38,7 +38,7 @@ func (s *Server) AddClient(id, secret, redirectURI string) {
 	defer s.mu.Unlock()
 	s.clients[id] = &client{
 		id: id, secret: secret, method: "client_secret_basic", redirectURIs: []string{redirectURI}, name: "The MCP server",
-		grantTypes: []string{"authorization_code", "refresh_token"}, created: time.Now(),
+		grantTypes: []string{"authorization_code", "refresh_token"}, created: s.now(),
 	}
 }
 
@@ -198,7 +198,7 @@ func (s *Server) upstreamClaims(token, nonce string) (map[string]any, bool) {
 	}
 	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	now := float64(time.Now().Unix())
+	now := float64(s.now().Unix())
 	expires, _ := claims["exp"].(float64)
 	issued, _ := claims["iat"].(float64)
 	good := err == nil && header.Alg == "RS256" && header.Kid == "rsa-1" && rsa.VerifyPKCS1v15(s.Upstream.Key, crypto.SHA256, sum[:], signature) == nil &&

@@ -4,34 +4,39 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // state is what the server remembers.
 type state struct {
-	mu           sync.Mutex
-	clients      map[string]*client
-	transactions map[string]*transaction
-	legs         map[string]*transaction // by the state of the upstream request
-	documents    map[string]cachedDocument
-	sessions     map[string]string // login session -> user
-	approved     map[string][]string
-	codes        map[string]*code
-	access       map[string]*accessToken  // by token
-	live         map[string]*accessToken  // by jti
-	refresh      map[string]*refreshToken // by token
-	lastUser     string
-	lastPKCE     map[string]string // client -> challenge, for a flaw
-	counter      int
-	assertions   map[string]bool // client and jti of those that were used
-	issued       []string        // every code and token, in order
-	replacement  func(ordinary map[string]any) (status int, mediaType, body string)
-	pastSecrets  []string // of clients that are gone
+	mu             sync.Mutex
+	clients        map[string]*client
+	transactions   map[string]*transaction
+	legs           map[string]*transaction // by the state of the upstream request
+	documents      map[string]cachedDocument
+	sessions       map[string]string // login session -> user
+	approved       map[string][]string
+	codes          map[string]*code
+	access         map[string]*accessToken  // by token
+	live           map[string]*accessToken  // by jti
+	refresh        map[string]*refreshToken // by token
+	lastUser       string
+	lastPKCE       map[string]string // client -> challenge, for a flaw
+	counter        int
+	assertions     map[string]bool // client and jti of those that were used
+	keyFetches     int
+	keysAnswer     func(ordinary map[string]any) (status int, mediaType, body string)
+	pushedRequests map[string]*pushed
+	ahead          atomic.Int64 // of the clock, in nanoseconds
+	issued         []string     // every code and token, in order
+	replacement    func(ordinary map[string]any) (status int, mediaType, body string)
+	pastSecrets    []string // of clients that are gone
 }
 
 func newState() state {
 	return state{
-		clients: map[string]*client{}, assertions: map[string]bool{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
+		clients: map[string]*client{}, pushedRequests: map[string]*pushed{}, assertions: map[string]bool{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
 		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{}, lastPKCE: map[string]string{}, documents: map[string]cachedDocument{},
 	}
 }
@@ -66,21 +71,33 @@ type accessToken struct {
 	revoked bool
 }
 
-func (a *accessToken) alive() bool {
-	return a != nil && !a.revoked && !a.grant.revoked && time.Now().Before(a.expires)
+func (a *accessToken) alive(now time.Time) bool {
+	return a != nil && !a.revoked && !a.grant.revoked && now.Before(a.expires)
 }
 
 type refreshToken struct {
-	grant  *grant
-	scopes []string
-	used   bool
+	grant   *grant
+	scopes  []string
+	expires time.Time
+	used    bool
 }
 
-// Clients is the number of clients registered and not deleted.
+// Advance moves the server's clock.
+func (s *Server) Advance(d time.Duration) { s.ahead.Add(int64(d)) }
+
+func (s *Server) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+
+// Clients is the number of clients that registered themselves and were not deleted.
 func (s *Server) Clients() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.clients)
+	n := 0
+	for _, c := range s.clients {
+		if c.management != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // Revoked reports that an access token of this server, by its jti, is no longer good. Tokens that were
@@ -89,7 +106,7 @@ func (s *Server) Revoked(jti string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.live[jti]
-	return ok && !t.alive()
+	return ok && !t.alive(s.now())
 }
 
 // Secrets are all secrets that the server knows or has issued: what no report may show.
@@ -113,9 +130,10 @@ func (s *Server) Secrets() []string {
 		out = append(out, v)
 	}
 	for _, c := range s.clients {
-		out = append(out, c.management)
-		if c.secret != "" {
-			out = append(out, c.secret)
+		for _, v := range []string{c.management, c.secret} {
+			if v != "" {
+				out = append(out, v)
+			}
 		}
 	}
 	return append(out, s.pastSecrets...)
@@ -153,4 +171,19 @@ func (s *Server) EndGrants(since time.Time) {
 	for _, t := range s.refresh {
 		t.grant.revoked = t.grant.revoked || t.grant.given.After(since)
 	}
+}
+
+// ServeKeys replaces what is answered to a request for the key set, made from the ordinary set, until it is called with
+// nil. A status of 0 closes the connection.
+func (s *Server) ServeKeys(by func(ordinary map[string]any) (status int, mediaType, body string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keysAnswer = by
+}
+
+// KeyFetches is how often others than the suite asked for the key set.
+func (s *Server) KeyFetches() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keyFetches
 }

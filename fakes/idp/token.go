@@ -22,6 +22,9 @@ import (
 // lifetime of access tokens.
 const lifetime = time.Hour
 
+// refreshLifetime is how long a refresh token may lie idle.
+const refreshLifetime = 30 * 24 * time.Hour
+
 // OneTime is the code of an authenticator (RFC 6238) at a time.
 func OneTime(secret string, now time.Time) string {
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
@@ -290,7 +293,7 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	s.mu.Lock()
 	found := s.codes[value]
 	if found == nil && !b.has(KnowTokenType) && s.refresh[value] != nil {
-		found = &code{grant: s.refresh[value].grant, redirectURI: form.Get("redirect_uri"), expires: time.Now().Add(time.Minute), method: "none", challenge: "x"}
+		found = &code{grant: s.refresh[value].grant, redirectURI: form.Get("redirect_uri"), expires: s.now().Add(time.Minute), method: "none", challenge: "x"}
 	}
 	s.mu.Unlock()
 	switch {
@@ -300,7 +303,7 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 		return nil, refuse("invalid_grant", "the code is not known")
 	case found.grant.client != c.id && b.has(CodeClient):
 		return nil, refuse("invalid_grant", "the code is not known")
-	case time.Now().After(found.expires):
+	case s.now().After(found.expires) && b.has(CodesExpire):
 		return nil, refuse("invalid_grant", "the code has expired")
 	case form.Get("redirect_uri") == "" && !b.has(OptionalRedirect):
 		return nil, &oauthError{http.StatusInternalServerError, "server_error", "NoneType has no attribute rstrip"}
@@ -464,7 +467,7 @@ func (s *Server) newRefresh(g *grant, scopes []string) string {
 		value = fmt.Sprintf("refresh-%08d", s.counter)
 	}
 	s.issued = append(s.issued, value)
-	s.refresh[value] = &refreshToken{grant: g, scopes: scopes}
+	s.refresh[value] = &refreshToken{grant: g, scopes: scopes, expires: s.now().Add(refreshLifetime)}
 	return value
 }
 
@@ -479,13 +482,13 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	s.mu.Lock()
 	old := s.refresh[value]
 	if old == nil && !b.has(KnowTokenType) && s.access[value] != nil {
-		old = &refreshToken{grant: s.access[value].grant, scopes: s.access[value].scopes}
+		old = &refreshToken{grant: s.access[value].grant, scopes: s.access[value].scopes, expires: s.now().Add(lifetime)}
 	}
 	s.mu.Unlock()
 	switch {
 	case !b.has(KnowRefresh) && old == nil:
 		return nil, &oauthError{http.StatusInternalServerError, "server_error", "nil pointer"}
-	case old == nil, old.grant.client != c.id && b.has(RefreshClient):
+	case old == nil, old.grant.client != c.id && b.has(RefreshClient), s.now().After(old.expires) && b.has(RefreshExpires):
 		return nil, refuse("invalid_grant", "the refresh token is not known")
 	case !slices.Contains(c.grantTypes, "refresh_token") && b.has(RegisteredGrants):
 		return nil, refuse("unauthorized_client", "the client may not refresh")
@@ -590,7 +593,7 @@ func (s *Server) issue(g *grant, scopes, resources []string) string {
 	if resources == nil {
 		resources = g.resources
 	}
-	t := &accessToken{grant: g, jti: random(16), scopes: scopes, aud: resources, issued: time.Now(), expires: time.Now().Add(lifetime)}
+	t := &accessToken{grant: g, jti: random(16), scopes: scopes, aud: resources, issued: s.now(), expires: s.now().Add(lifetime)}
 	value := s.sign(t)
 	if !b.has(UniqueTokens) {
 		value = base64.RawURLEncoding.EncodeToString([]byte(g.user + ":token:0123456789"))
@@ -658,7 +661,7 @@ func (s *Server) answerToken(g *grant, scopes, resources []string, refresh strin
 }
 
 func (s *Server) idToken(g *grant, nonce string) string {
-	now := time.Now()
+	now := s.now()
 	claims := Claims{"iss": s.Issuer, "sub": g.user, "aud": g.client, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "auth_time": now.Unix()}
 	if nonce != "" {
 		claims["nonce"] = nonce

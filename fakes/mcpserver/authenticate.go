@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -17,7 +16,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 type caller struct {
@@ -163,6 +161,9 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	if p.JWECrash && len(parts) == 5 && len(parts[0]) > 20 {
 		panic(http.ErrAbortHandler) // the flaw
 	}
+	if len(parts) == 1 && p.TakesForeign && s.takenUpstream(token) {
+		return &caller{user: "alice", scopes: []string{"notes:read"}}
+	}
 	if len(parts) != 3 {
 		if s.Introspection != "" && len(parts) == 1 {
 			return s.introspect(r, token)
@@ -194,6 +195,11 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	kid, _ := header.Kid.(string)
 	alg, _ := header.Alg.(string)
 	if !p.AnyKid && p.RefuseKidPath && header.Kid != nil && kid != "rsa-1" && kid != "ec-1" {
+		k, failed := s.publishedKey(kid)
+		sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
+		if k != nil && err == nil && !(p.RefuseCritical && header.Crit != nil) && p.typed(header.Typ) && p.verifies(k, alg, []byte(parts[0]+"."+parts[1]), sig) || failed && p.KeysFailOpen {
+			return s.claims(r, parts[1])
+		}
 		return nil
 	}
 	if p.RefuseCritical && header.Crit != nil || !s.signed(parts, alg, kid, header.JWK) || !p.typed(header.Typ) {
@@ -220,7 +226,7 @@ func (s *Server) claims(r *http.Request, segment string) *caller {
 			}
 		}
 	}
-	now := float64(time.Now().Unix())
+	now := float64(s.now().Unix())
 	expires, hasExpiry := c["exp"].(float64)
 	notBefore, hasNotBefore := c["nbf"].(float64)
 	subject, _ := c["sub"].(string)
@@ -255,7 +261,7 @@ func (s *Server) claims(r *http.Request, segment string) *caller {
 		return nil
 	case !s.meantFor(c, me):
 		return nil
-	case subject == "" && p.RequireSubject:
+	case subject == "" && p.RequireSubject, p.OnlyClient != "" && c["client_id"] != p.OnlyClient:
 		return nil
 	case p.CheckRevocation && s.Revoked != nil && s.Revoked(id):
 		return nil
@@ -377,6 +383,10 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 		return true
 	case !p.KidOnly && kid == "rsa-1":
 		return true
+	case alg == "HS256" && s.SharedSecret != "" && kid == "" && s.shared(input, sig):
+		return true
+	case strings.HasPrefix(alg, "HS") && p.SharedSecretLoose && s.SharedSecret != "":
+		return true
 	case alg == "HS256":
 		return s.symmetric(input, sig, kid)
 	case !p.RefuseEmbedded && alg == "ES256" && jwk != nil:
@@ -389,6 +399,13 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 		return rsa.VerifyPKCS1v15(s.Key, crypto.SHA256, sum[:], sig) == nil
 	}
 	return false
+}
+
+// shared verifies HS256 with the secret that the server shares with its issuer.
+func (s *Server) shared(input, sig []byte) bool {
+	m := hmac.New(sha256.New, []byte(s.SharedSecret))
+	m.Write(input)
+	return hmac.Equal(m.Sum(nil), sig)
 }
 
 func (s *Server) symmetric(input, sig []byte, kid string) bool {
@@ -409,16 +426,6 @@ func (s *Server) symmetric(input, sig []byte, kid string) bool {
 		m.Write(input)
 		return hmac.Equal(m.Sum(nil), sig)
 	})
-}
-
-func verifyES256(x, y string, sum, sig []byte) bool {
-	bx, err1 := base64.RawURLEncoding.DecodeString(x)
-	by, err2 := base64.RawURLEncoding.DecodeString(y)
-	if err1 != nil || err2 != nil || len(sig) != 64 {
-		return false
-	}
-	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, bx...), by...))
-	return err == nil && ecdsa.Verify(key, sum, new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 }
 
 func audience(aud any, me string) bool {

@@ -48,7 +48,7 @@ func (s *Server) introspect(r *http.Request, token string) *caller {
 
 func (s *Server) judge(c map[string]any) *caller {
 	p := &s.Policy
-	now := float64(time.Now().Unix())
+	now := float64(s.now().Unix())
 	expires, hasExpiry := c["exp"].(float64)
 	notBefore, _ := c["nbf"].(float64)
 	subject, _ := c["sub"].(string)

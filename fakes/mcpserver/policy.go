@@ -69,6 +69,7 @@ type Policy struct {
 	ScopeObjects       bool   // true: the keys of an object are scopes
 	ScopeSubstring     bool   // true: a scope that holds the needed one will do
 	EmptyScopeIsAll    bool   // true: a token without scope may do everything
+	OnlyClient         string // the one client whose tokens are good; any if empty
 	AnyType            bool   // true: typ is never read
 	AnyKid             bool   // true: an unknown kid falls back to the only key
 	LooseEncoding      bool   // true: base64 with padding will do
@@ -100,6 +101,22 @@ type Policy struct {
 	TwoCrash           bool                // true: two Authorization fields crash
 	BatchByFirst       bool                // true: batches are served, and judged by their first message
 	SampleToken        string
+
+	// The issuer's published keys.
+	KeysOnce          bool // true: they are fetched once
+	KeysEveryTime     bool // true: they are fetched for every unknown kid
+	KeysForEver       bool // true: a key that was fetched is kept
+	KeysFailOpen      bool // true: where they cannot be had, everybody gets in
+	AnyAlgorithm      bool // true: a key serves whatever algorithm a token names
+	SharedSecretLoose bool // true: with a shared secret, nothing of the MAC is compared
+
+	// What tools hand on.
+	PassesToken   bool // true: the caller's token goes to the API
+	PassesHeaders bool // true: the caller's header fields go to the API
+	KeyForAnyURL  bool // true: the key for the API goes to any address
+	RelaysStatus  bool // true: the API's refusal becomes the server's own
+	ShowsRequest  bool // true: an error shows the request to the API
+	TakesForeign  bool // true: a token that the API takes is good here too
 
 	// Opaque tokens.
 	IntrospectOpen       bool // true: where nobody answers, everybody gets in

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +28,13 @@ type Config struct {
 	Static  []Static
 	// Introspection is the endpoint that is asked about opaque tokens; none if empty.
 	Introspection string
-	Policy        Policy
+	// JWKS is the address of the issuer's key set, for keys beyond the two; none if empty.
+	JWKS string
+	// SharedSecret verifies HS256 too; none if empty.
+	SharedSecret string
+	// API is the origin of somebody else's API, which some tools call with ServiceKey; none if empty.
+	API, ServiceKey string
+	Policy          Policy
 }
 
 // Server is the http.Handler of the MCP endpoint and its metadata.
@@ -35,6 +42,11 @@ type Server struct {
 	Config
 	endpoint *url.URL
 	stop     chan struct{}
+
+	ahead  atomic.Int64 // of the clock, in nanoseconds
+	keyMu  sync.Mutex
+	keys   []key
+	keysAt time.Time
 
 	mu        sync.Mutex
 	sessions  map[string]*session
@@ -63,6 +75,7 @@ type Tool struct {
 	DeniedOnly  bool
 	TellsCaller bool
 	Effect      string // the tool that shows what this one did
+	Upstream    bool   // it calls an API of somebody else
 	Private     string // what its result shows to alice alone
 }
 
@@ -73,6 +86,8 @@ var Tools = []Tool{
 	{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "list_notes"},
 	{Name: "list_notes"},
 	{Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true},
+	{Name: "weather", Upstream: true},
+	{Name: "fetch_page", Arguments: map[string]any{"url": "{url}"}},
 }
 
 // MostBody is the size in bytes of the largest message that is taken.
@@ -92,6 +107,11 @@ func New(c Config) (*Server, error) {
 	}
 	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}}, nil
 }
+
+// Advance moves the server's clock, as far as tokens are concerned.
+func (s *Server) Advance(d time.Duration) { s.ahead.Add(int64(d)) }
+
+func (s *Server) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 
 // Close ends every open stream.
 func (s *Server) Close() { close(s.stop) }

@@ -20,6 +20,7 @@ type Static struct {
 	// Tools are names, or prefixes that end in *. Nil means all.
 	Tools     []string
 	Withdrawn bool
+	Foreign   bool // a token of another provider
 	// Limit is how many requests it may make in a Window; 0 is any number.
 	Limit  int
 	Window time.Duration

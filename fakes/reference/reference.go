@@ -37,6 +37,8 @@ type Options struct {
 	Users []idp.User
 	// Introspection is the endpoint that the MCP server asks about opaque tokens; none if empty.
 	Introspection string
+	// API is the origin of the API that some tools call; none if empty.
+	API string
 	// Static replaces the static tokens and API keys.
 	Static []mcpserver.Static
 	// Proxy has users sign in at a third-party authorization server, before which the reference's own is a proxy.
@@ -112,7 +114,11 @@ func Start(o Options) (*Reference, error) {
 	}
 	config := mcpserver.Config{
 		Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), KeyEC: r.IDP.PublicEC(), Revoked: r.IDP.Revoked,
-		Static: o.Static, Introspection: o.Introspection, Policy: o.Policy,
+		Static: o.Static, Introspection: o.Introspection, API: o.API, ServiceKey: "svc_" + mcpserver.RandomID(), Policy: o.Policy,
+		SharedSecret: "shared-" + mcpserver.RandomID(),
+	}
+	if o.Host == "" {
+		config.JWKS = strings.TrimSuffix(r.IDP.Issuer, "/") + "/jwks"
 	}
 	if r.MCP, err = mcpserver.New(config); err != nil {
 		return nil, err
@@ -197,6 +203,17 @@ func (r *Reference) proxy(o Options) error {
 	r.Upstream.AddClient(u.ClientID, u.Secret, r.IDP.UpstreamCallback())
 	r.IDP.Upstream = u
 	r.serve(l, delayed(r.Upstream, o.Delay))
+	return nil
+}
+
+// Advance moves the clocks of all servers, back too.
+func (r *Reference) Advance(d time.Duration) error {
+	r.IDP.Advance(d)
+	r.MCP.Advance(d)
+	r.other.Advance(d)
+	if r.Upstream != nil {
+		r.Upstream.Advance(d)
+	}
 	return nil
 }
 

@@ -125,3 +125,26 @@ func costly() map[string]string {
 		"a JWS with an exponent of 4,096 bits in its key": segment(`{"alg":"RS256","jwk":{"kty":"RSA","n":"`+segment(strings.Repeat("\xfb", 512))+`","e":"`+segment(strings.Repeat("\xfd", 512))+`"}}`) + "." + segment(`{"sub":"alice"}`) + "." + segment(strings.Repeat("\x01", 512)),
 	}
 }
+
+func amplification() {
+	Practice("RS-ABUSE-JWKS-AMPLIFICATION", func(t *T) {
+		keys := t.FetchesKeys()
+		before := keys.KeyFetches()
+		stranger := t.NewKey("")
+		var variants []Variant
+		for range 50 {
+			stranger.ID = "mcpauth-unknown-" + Random(6)
+			variants = append(variants, Call(t.Call().With(mcp.Bearer(t.MintBy(stranger, nil))), "an unknown kid"))
+		}
+		answers := t.All(variants)
+		switch n := keys.KeyFetches() - before; {
+		case n > 15:
+			t.Unmet(answers[0], "at most 5 requests for keys where 50 tokens name unknown ones", "%d", n)
+		case n > 5:
+			t.Advise(answers[0], "at most 5 requests for keys where 50 tokens name unknown ones", "%d", n)
+		}
+		if ex := t.Use(t.Mint(nil)); !t.Served(ex) {
+			t.Unmet(ex, "the genuine token served meanwhile", "%s", expect.Describe(ex))
+		}
+	})
+}

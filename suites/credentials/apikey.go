@@ -97,7 +97,7 @@ func wildcard(t *T, c Credential, prefix string) {
 	var own, foreign string
 	for _, tool := range t.Tools {
 		switch {
-		case !c.Permits(tool.Name):
+		case !c.Permits(tool.Name) && foreign == "":
 			foreign = tool.Name
 		case strings.HasPrefix(tool.Name, prefix) && !tool.DeniedOnly:
 			own = tool.Name

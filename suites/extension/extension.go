@@ -21,6 +21,8 @@ import (
 // Register registers the area.
 func Register() {
 	Describe("MCP extension: OAuth Client Credentials", credentials)
+	Describe("MCP extension: Enterprise-Managed Authorization", enterprise)
+	Describe("RFC 9126: Pushed Authorization Requests", pushedRequests)
 	Describe("RFC 7523 section 3: client assertions", assertions)
 }
 
@@ -63,6 +65,9 @@ func credentials() {
 			t.RefusedWith(ex, "scopes that the client has not", "invalid_scope")
 		} else if real, seen := t.RealScope(more); seen && slices.Contains(real, invented) {
 			t.Finding(ex, "an invented scope", "error invalid_scope, or a token without it", "it is granted")
+		}
+		if t.Session.Ready && !t.Session.SendResource {
+			return // the parameter is refused altogether (AS-RES-ACCEPTED)
 		}
 		ex = t.ActsForItself(c, With("resource", Attacker))
 		if other := t.Tokens(ex, c); other == nil {
@@ -130,6 +135,16 @@ func credentials() {
 				t.Finding(ex, tool.Name, "nothing of a user's for a client that acts for itself", "the result shows what only the first user may see")
 			}
 		}
+	})
+}
+
+func enterprise() {
+	Must("RS-EXT-EMA-IDJAG-REFUSED", func(t *T) {
+		t.Twin()
+		h := t.MintHeader().With("typ", "oauth-id-jag+jwt")
+		t.Expect(t.Use(t.MintWith(h, map[string]any{"aud": t.Issuer.Identifier(), "resource": t.Identifier()})), "an ID-JAG for the authorization server").To(expect.Refuse(401))
+		t.Expect(t.Use(t.MintWith(t.MintHeader().With("typ", "JWT"), map[string]any{"aud": t.MintClaims(nil)["client_id"], "nonce": "n", "auth_time": time.Now().Unix()})), "an ID token of the enterprise").To(expect.Refuse(401))
+		t.Expect(t.Use(t.MintWith(h, nil)), "an ID-JAG whose audience is this resource").Ideally(expect.Refuse(401))
 	})
 }
 

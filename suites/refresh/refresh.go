@@ -22,6 +22,7 @@ func Register() {
 	Describe("OAuth 2.1 section 4.3: Refresh Token Grant", grant)
 	Describe("OAuth 2.1 section 4.3.1: rotation", rotation)
 	Describe("OAuth 2.1 section 4.3.1: binding", binding)
+	Describe("OAuth 2.1 section 4.3.3: Refresh Token Recommendations", idle)
 	Describe("RFC 8707 section 2.2: Access Token Request", resources)
 }
 

@@ -3,6 +3,7 @@ package refresh
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
@@ -32,5 +33,18 @@ func resources() {
 				t.Finding(ex, about, "a token for "+own+" only", "the token is served at "+s.Endpoint)
 			}
 		}
+	})
+}
+
+func idle() {
+	Should("AS-REFRESH-EXPIRES", func(t *T) {
+		tokens := t.Refreshing()
+		t.Elapse(30*24*time.Hour + time.Hour)
+		ex := t.Refresh(tokens)
+		if t.Tokens(ex, tokens.Client) != nil {
+			t.Unmet(ex, "a refresh token that ends after 30 days without use", "it works")
+			return
+		}
+		t.RefusedWith(ex, "a refresh token after 30 days without use", "invalid_grant")
 	})
 }

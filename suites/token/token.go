@@ -22,6 +22,7 @@ func Register() {
 	Describe("OAuth 2.1 section 2.4: Client Authentication", clientAuthentication)
 	Describe("OAuth 2.1 section 3.2.4: Error Response, to a client that is not known", unknownClient)
 	Describe("OAuth 2.1 section 3.2.4: Error Response", errorResponses)
+	Describe("OAuth 2.1 section 1.4: Access Token", expiry)
 	Describe("OAuth 2.1 section 7.1.4: Access Token Privilege Restriction", audiences)
 }
 

@@ -24,6 +24,9 @@ func Register() {
 	Describe("RFC 7519 section 4.1: Registered Claim Names", claims)
 	Describe("RFC 7515 section 5.2: Message Signature Validation", signatures)
 	Describe("OAuth 2.1 section 5.2: tokens of other kinds", kinds)
+	Describe("RFC 8414 section 2: jwks_uri, at the resource server", keySets)
+	Describe("RFC 9068 section 4: Validating JWT Access Tokens, of neighbours", tenants)
+	Describe("RFC 7518 section 3.2: HMAC with SHA-2 Functions", sharedSecret)
 }
 
 func requests() {

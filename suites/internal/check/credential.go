@@ -19,19 +19,22 @@ type Credential struct {
 	User string
 	// Tools are the names, or prefixes that end in *, of the tools that it may call. Nil means all.
 	Tools []string
-	// Withdrawn says that it must be refused.
-	Withdrawn bool
+	// Withdrawn says that it must be refused, Foreign that it is another provider's token and must be refused too.
+	Withdrawn, Foreign bool
 	// Limit is how many requests it may make in each Window; 0 where none was declared. A credential with a limit is
 	// used for nothing but to find it.
 	Limit  int
 	Window time.Duration
 }
 
+// refusable reports that the target must not take it.
+func (c Credential) refusable() bool { return c.Withdrawn || c.Foreign }
+
 // Metered are the credentials whose limit is known.
 func (t *T) Metered() []Credential {
 	var out []Credential
 	for _, c := range t.Credentials {
-		if !c.Withdrawn && c.Limit > 0 {
+		if !c.refusable() && c.Limit > 0 {
 			out = append(out, c)
 		}
 	}
@@ -64,22 +67,27 @@ func (c Credential) Permits(tool string) bool {
 
 // StaticTokens are the static bearer tokens that the target should accept.
 func (t *T) StaticTokens() []Credential {
-	return t.credentials(func(c Credential) bool { return c.Header == "" && !c.Withdrawn })
+	return t.credentials(func(c Credential) bool { return c.Header == "" && !c.refusable() })
 }
 
 // APIKeys are the API keys that the target should accept.
 func (t *T) APIKeys() []Credential {
-	return t.credentials(func(c Credential) bool { return c.Header != "" && !c.Withdrawn })
+	return t.credentials(func(c Credential) bool { return c.Header != "" && !c.refusable() })
 }
 
 // LimitedKeys are the API keys that may not call every tool.
 func (t *T) LimitedKeys() []Credential {
-	return t.credentials(func(c Credential) bool { return c.Header != "" && !c.Withdrawn && c.Tools != nil })
+	return t.credentials(func(c Credential) bool { return c.Header != "" && !c.refusable() && c.Tools != nil })
 }
 
 // Withdrawn are the credentials that the target must refuse.
 func (t *T) Withdrawn() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Withdrawn })
+}
+
+// ForeignTokens are tokens of another provider than the target's authorization server.
+func (t *T) ForeignTokens() []Credential {
+	return t.credentials(func(c Credential) bool { return c.Foreign })
 }
 
 func (t *T) credentials(wanted func(Credential) bool) []Credential {

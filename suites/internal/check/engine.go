@@ -34,21 +34,26 @@ type slot struct {
 	exchanges []*reports.Exchange
 }
 
+// OrdinaryTimeout is that of a check that does not wait for something to expire.
+const OrdinaryTimeout = 30 * time.Second
+
 // Start begins the checks with the given ids. Those that must run alone follow one by one when all others
 // are done.
 func (e *Engine) Start(ctx context.Context, ids []string) {
 	e.slots = map[string]*slot{}
 	if e.Timeout == 0 {
-		e.Timeout = 30 * time.Second
+		e.Timeout = OrdinaryTimeout
 	}
-	var alone, others []*Check
+	var alone, others, timed []*Check
 	for _, id := range ids { // all slots first: the map is read-only once the first check runs
 		c, ok := e.Registry.Lookup(id)
 		if !ok || e.slots[id] != nil {
 			continue
 		}
 		e.slots[id] = &slot{done: make(chan struct{})}
-		if c.Requirement.Alone {
+		if slices.Contains(c.Requirement.Needs, "time") {
+			timed = append(timed, c)
+		} else if c.Requirement.Alone {
 			alone = append(alone, c)
 		} else {
 			others = append(others, c)
@@ -57,11 +62,11 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 	// Where the target limits requests, what is asked first is what is decided: MUSTs before all else.
 	slices.SortStableFunc(others, func(a, b *Check) int { return weight(a) - weight(b) })
 	go func() {
-		var together sync.WaitGroup
+		var together, waiting sync.WaitGroup
 		turn := make(chan struct{}, atOnce)
 		for _, c := range others {
 			if waits(c) {
-				go e.run(ctx, c)
+				waiting.Go(func() { e.run(ctx, c) })
 				continue
 			}
 			turn <- struct{}{}
@@ -72,6 +77,10 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		}
 		together.Wait()
 		for _, c := range alone {
+			e.run(ctx, c)
+		}
+		waiting.Wait()
+		for _, c := range timed { // when nobody else looks at the clock
 			e.run(ctx, c)
 		}
 	}()
@@ -404,6 +413,10 @@ func (e *Engine) need(t *T, name string) *stop {
 		if !slices.ContainsFunc(e.World.Tools, func(tool Tool) bool { return !tool.DeniedOnly }) {
 			return &stop{reports.NotTested, "it needs a tool that may be called (tools in the target file)"}
 		}
+	case "time":
+		if e.World.Clock == nil && e.World.MaxWait == 0 {
+			return &stop{reports.NotTested, "it takes time for something to expire; let it wait with --max-wait"}
+		}
 	case "clock": // what a check waits is short, or said to be too long
 	case "legacy-wire":
 		if _, ok := s.Newest(mcp.Stateful); !ok {
@@ -416,6 +429,17 @@ func (e *Engine) need(t *T, name string) *stop {
 	case "declared-size":
 		if e.World.BodyLimit == 0 {
 			return &stop{reports.NotTested, "it needs the size of the largest message that the target is meant to take (target.body_limit in the target file)"}
+		}
+	case "fake-jwks":
+		if r := e.needIssuer(t); r != nil {
+			return r
+		}
+		if t.KeyServer() == nil {
+			return &stop{reports.NotTested, "it needs an issuer whose published keys can be changed"}
+		}
+	case "hmac-mode":
+		if e.World.SharedSecret == "" {
+			return &stop{reports.NotTested, "it needs the secret with which the target verifies HS256 (shared_secret in the target file)"}
 		}
 	case "fake-jwt":
 		return e.needIssuer(t)
@@ -447,6 +471,18 @@ func (e *Engine) need(t *T, name string) *stop {
 	case "client-jwt":
 		if t.MachineWithKey() == nil {
 			return &stop{reports.NotTested, "it needs a client that acts for itself and authenticates by private_key_jwt (client.clients in the target file, machine: true, key)"}
+		}
+	case "fake-upstream":
+		if e.World.API == nil || len(t.UpstreamTools()) == 0 {
+			return &stop{reports.NotTested, "it needs a target whose tools call an API of ours (upstream_api in the target file, and tools with upstream: true)"}
+		}
+	case "tool-url":
+		if len(t.FetchingTools()) == 0 {
+			return &stop{reports.NotTested, "it needs a tool that fetches a URL of its arguments (tools in the target file, with {url} in its arguments)"}
+		}
+	case "foreign-token":
+		if e.World.API == nil && e.World.Upstream == nil && len(t.ForeignTokens()) == 0 {
+			return &stop{reports.NotTested, "it needs a token of another provider (credentials in the target file, foreign: true), or an API or upstream of ours"}
 		}
 	case "proxy":
 		return e.needProxy(t)

@@ -61,6 +61,11 @@ func Without(names ...string) Edit {
 	})
 }
 
+// Instead leaves nothing of an ordinary request but these parameters.
+func Instead(f oauth.Form) Edit {
+	return change(func(whole *oauth.Form) { *whole = slices.Clone(f) })
+}
+
 // Scope requests scopes.
 func Scope(scopes ...string) Edit { return With("scope", strings.Join(scopes, " ")) }
 
@@ -97,6 +102,9 @@ func StoppingAtLogin() Edit { return func(d *draft) { d.route.StopAtLogin = true
 
 // InJar keeps the cookies in a jar of the check's own.
 func InJar(j *login.Jar) Edit { return func(d *draft) { d.jar = j } }
+
+// AnswersAt expects the answer at an address, whatever redirect_uri the request names.
+func AnswersAt(uri string) Edit { return func(d *draft) { d.route.RedirectURI = uri } }
 
 // Submitting changes what is sent from a page.
 func Submitting(f func(p *login.Page, form *login.Form, values *oauth.Form)) Edit {
@@ -235,8 +243,10 @@ func (t *T) Authorize(edits ...Edit) *Grant {
 	if d.nobody {
 		agent.User = nil
 	}
-	if d.route.RedirectURI = f.Get("redirect_uri"); d.route.RedirectURI == "" {
-		d.route.RedirectURI = d.client.RedirectURI
+	for _, uri := range []string{f.Get("redirect_uri"), d.client.RedirectURI} {
+		if d.route.RedirectURI == "" {
+			d.route.RedirectURI = uri
+		}
 	}
 	start := oauth.AtQuery(t.AS().Authorization, f) + d.raw
 	for _, h := range d.header {
@@ -292,6 +302,16 @@ func (t *T) Granted(edits ...Edit) *Grant {
 		t.Inconclusive("an ordinary authorization request gives no code: %s", g.Describe())
 	}
 	return g
+}
+
+// Push sends an ordinary authorization request, changed, to an endpoint beforehand (RFC 9126 section 2.1).
+func (t *T) Push(endpoint string, c *oauth.Client, pair oauth.PKCE, edits ...Edit) *reports.Exchange {
+	d := t.draft(edits)
+	d.client = c
+	f := t.Session.Request(c, pair)
+	r := t.tokenRequest(d, f)
+	r.URL = endpoint
+	return t.Do(r)
 }
 
 // Redeem sends the token request for a grant.
@@ -699,6 +719,9 @@ func (t *T) RealScope(tokens *oauth.Tokens) ([]string, bool) {
 	}
 	return nil, false
 }
+
+// Last is the exchange that came last.
+func (t *T) Last() *reports.Exchange { return t.transcript[len(t.transcript)-1] }
 
 // Transcript is what the check has sent so far.
 func (t *T) Transcript() []*reports.Exchange { return slices.Clone(t.transcript) }

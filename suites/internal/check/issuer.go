@@ -29,6 +29,8 @@ type Tool struct {
 	TellsCaller bool
 	// Effect is the tool whose result shows Marker where this one did its work with Marker in its arguments.
 	Effect string
+	// Upstream says that it calls an API of somebody else.
+	Upstream bool
 	// Private is what the result shows to the first user, and to nobody else.
 	Private string
 }
@@ -36,28 +38,41 @@ type Tool struct {
 // Marker stands in a tool's arguments for a text that tells one call from another.
 const Marker = "{marker}"
 
+// Address stands in a tool's arguments for a URL that it fetches.
+const Address = "{url}"
+
 // Marked is the tool with its marker replaced.
-func (tool Tool) Marked(by string) Tool {
+func (tool Tool) Marked(by string) Tool { return tool.with(Marker, by) }
+
+// At is the tool with the URL that it fetches.
+func (tool Tool) At(address string) Tool { return tool.with(Address, address) }
+
+// Fetches reports that the tool fetches a URL of its arguments.
+func (tool Tool) Fetches() bool {
+	return strings.Contains(mint.JSON(tool.Arguments), Address)
+}
+
+func (tool Tool) with(placeholder, by string) Tool {
 	if tool.Arguments != nil {
-		tool.Arguments, _ = replaced(tool.Arguments, by).(map[string]any)
+		tool.Arguments, _ = replaced(tool.Arguments, placeholder, by).(map[string]any)
 	}
 	return tool
 }
 
-func replaced(v any, by string) any {
+func replaced(v any, placeholder, by string) any {
 	switch v := v.(type) {
 	case string:
-		return strings.ReplaceAll(v, Marker, by)
+		return strings.ReplaceAll(v, placeholder, by)
 	case []any:
 		out := make([]any, len(v))
 		for i := range v {
-			out[i] = replaced(v[i], by)
+			out[i] = replaced(v[i], placeholder, by)
 		}
 		return out
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k := range v {
-			out[k] = replaced(v[k], by)
+			out[k] = replaced(v[k], placeholder, by)
 		}
 		return out
 	}

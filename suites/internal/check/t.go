@@ -18,6 +18,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
+	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
@@ -40,6 +41,13 @@ type World struct {
 	Documents *documents.Server
 	// Issuer mints tokens that the target trusts (tier T3); nil without one.
 	Issuer Issuer
+	// Clock moves the target's clock; nil where it cannot be moved. MaxWait is how long a check may wait in its place.
+	Clock   Clock
+	MaxWait time.Duration
+	// SharedSecret signs tokens that the target takes (HS256), under SharedIssuer and for SharedAudience; empty without.
+	SharedSecret, SharedIssuer, SharedAudience string
+	// API stands for the API of somebody else that the target calls; nil where it does not call us.
+	API *listener.Listener
 	// Upstream is where the target's users sign in, if that is under the user's control; nil if it is not.
 	Upstream Upstream
 	// Introspector answers the target's questions about opaque tokens; nil where it does not ask us.
@@ -185,6 +193,24 @@ func (t *T) Sleep(d time.Duration) {
 	select {
 	case <-time.After(d):
 	case <-t.ctx.Done():
+	}
+}
+
+// Clock is the target's.
+type Clock interface{ Advance(d time.Duration) error }
+
+// Elapse lets time go by for the target: by its clock, which is set back when the check ends, or by waiting.
+func (t *T) Elapse(d time.Duration) {
+	switch {
+	case t.Clock != nil:
+		if err := t.Clock.Advance(d); err != nil {
+			t.Inconclusive("the target's clock could not be moved: %v", err)
+		}
+		t.Cleanup(func() { _ = t.Clock.Advance(-d) }) // it could be moved before
+	case d <= t.MaxWait:
+		t.Sleep(d)
+	default:
+		t.NotTested("it takes %v for something to expire; let it wait as long with --max-wait, or shorten the lifetimes of a test instance", d)
 	}
 }
 

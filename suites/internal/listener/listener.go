@@ -1,32 +1,54 @@
-// Package listener counts the requests that a token or document of ours draws from the target.
+// Package listener records the requests that a token, a document or a call of ours draws from the target.
 package listener
 
 import (
+	"io"
 	"net"
 	"net/http"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Listener answers 404 to everything, on loopback only.
+// Listener answers 404 to everything unless it is told otherwise.
 type Listener struct {
 	server *http.Server
 	addr   string
 	hits   atomic.Int32
 	opened atomic.Int32
+	mu     sync.Mutex
+	seen   []Request
+	answer func(Request) Answer
 }
 
-// Open begins to listen on a free port. Close it after use.
-func Open() (*Listener, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// Request is one that arrived. It may hold secrets of the target's own: it goes into no report.
+type Request struct {
+	Method, URL, Body string
+	Header            http.Header
+}
+
+// Answer is what the target is told.
+type Answer struct {
+	Status int
+	Header map[string]string
+	Body   string
+}
+
+// mostKept is how many requests are kept.
+const mostKept = 5000
+
+// Open begins to listen on a free port of loopback. Close it after use.
+func Open() (*Listener, error) { return OpenAt("127.0.0.1:0") }
+
+// OpenAt begins to listen at an address.
+func OpenAt(address string) (*Listener, error) {
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	out := &Listener{addr: l.Addr().String()}
-	out.server = &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out.hits.Add(1)
-		http.NotFound(w, r)
-	})}
+	out.server = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: out}
 	out.server.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			out.opened.Add(1)
@@ -34,6 +56,41 @@ func Open() (*Listener, error) {
 	}
 	go func() { _ = out.server.Serve(l) }()
 	return out, nil
+}
+
+func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.hits.Add(1)
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // of a broken body, what came
+	req := Request{Method: r.Method, URL: r.URL.String(), Body: string(body), Header: r.Header.Clone()}
+	l.mu.Lock()
+	if len(l.seen) < mostKept {
+		l.seen = append(l.seen, req)
+	}
+	answer := l.answer
+	l.mu.Unlock()
+	a := Answer{Status: http.StatusNotFound}
+	if answer != nil {
+		a = answer(req)
+	}
+	for name, v := range a.Header {
+		w.Header().Set(name, v)
+	}
+	w.WriteHeader(a.Status)
+	_, _ = io.WriteString(w, a.Body)
+}
+
+// Answer changes what is answered; nil is 404.
+func (l *Listener) Answer(f func(Request) Answer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answer = f
+}
+
+// Seen are the requests so far.
+func (l *Listener) Seen() []Request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.seen)
 }
 
 // Host is host and port.

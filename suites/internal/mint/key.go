@@ -5,15 +5,20 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
+	_ "crypto/sha1" // for tokens that must be refused
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash"
 	"math/big"
+	"sync"
 )
 
 // Key is a private key of a client, with its name in a key set.
@@ -138,4 +143,44 @@ func (k *Key) JWK() map[string]any {
 		out["kty"], out["crv"], out["x"], out["y"] = "EC", "P-256", b64(point[1:33]), b64(point[33:])
 	}
 	return out
+}
+
+// RSA is a key of 2048 bits; it is made once in a process.
+var RSA = sync.OnceValue(func() crypto.Signer {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // the system has no randomness
+	}
+	return key
+})
+
+// Signed signs by an RSA key in the manner of an algorithm, whatever the header says.
+func (k *Key) Signed(h Header, c Claims, algorithm string) string {
+	input := Input(h, c)
+	sum := map[string]crypto.Hash{"RS1": crypto.SHA1, "RS256": crypto.SHA256, "RS384": crypto.SHA384, "PS256": crypto.SHA256}[algorithm]
+	digest := sum.New()
+	digest.Write([]byte(input))
+	key, ok := k.Signer.(*rsa.PrivateKey)
+	if !ok || sum == 0 {
+		panic("mint: " + algorithm + " takes an RSA key")
+	}
+	signature, err := rsa.SignPKCS1v15(nil, key, sum, digest.Sum(nil))
+	if algorithm == "PS256" {
+		signature, err = rsa.SignPSS(rand.Reader, key, sum, digest.Sum(nil), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+	}
+	if err != nil {
+		panic(err) // 2048 bits are enough for each
+	}
+	return input + "." + Base64(signature)
+}
+
+// Base64 is base64url without padding.
+func Base64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// HMACToken signs with a shared secret by HS256, HS384 or HS512, and says so in the header.
+func HMACToken(algorithm string, h Header, c Claims, secret []byte) string {
+	input := Input(h.With("alg", algorithm), c)
+	m := hmac.New(map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New}[algorithm], secret)
+	m.Write([]byte(input))
+	return input + "." + Base64(m.Sum(nil))
 }

@@ -244,3 +244,20 @@ func Payload(token string) string {
 	b, _ := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1]) // Claims has decoded it
 	return string(b)
 }
+
+// Seconds is the member expires_in.
+func Seconds(o *document.Object) (float64, bool) {
+	v, _ := o.Get("expires_in")
+	if n, ok := v.(interface{ Float64() (float64, error) }); ok {
+		f, err := n.Float64()
+		return f, err == nil
+	}
+	f, ok := v.(float64)
+	return f, ok
+}
+
+// Lifetime is the access token's, as the response tells it.
+func Lifetime(t *Tokens) (time.Duration, bool) {
+	seconds, ok := Seconds(t.Body)
+	return time.Duration(seconds * float64(time.Second)), ok && seconds > 0
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// mergeCommand makes one report of the shards of a run.
+func mergeCommand() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use: "merge FILE...", Short: "Make one report of the JSON reports of a run's shards", Args: cobra.MinimumNArgs(1),
+		Example: "  mcpauth run URL --shard 1/2 --report json=1.json\n  mcpauth run URL --shard 2/2 --report json=2.json\n  mcpauth merge 1.json 2.json --report json=mcpauth.json --report html=mcpauth.html",
+		RunE: func(c *cobra.Command, args []string) error {
+			order, err := suites.Checks()
+			if err != nil {
+				return &exit{reports.ExitToolFailed, err}
+			}
+			var parts []reports.Redacted
+			for _, path := range args {
+				run, err := readRun(path)
+				if err != nil {
+					return err
+				}
+				parts = append(parts, run)
+			}
+			whole, err := reports.Merge(parts, order)
+			if err != nil {
+				return &exit{reports.ExitUsage, fmt.Errorf("these reports cannot be merged: %w", err)}
+			}
+			return o.conclude(c, whole)
+		},
+	}
+	o.rendering(c.Flags())
+	c.Flags().StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
+	return c
+}
+
+// conclude writes reports of a finished run and turns its outcome into an exit code.
+func (o *options) conclude(c *cobra.Command, run reports.Redacted) error {
+	out, err := o.outputs(c)
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	if err := out.write(run); err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	code := run.Run().ExitCode(reports.FailOn(o.failOn))
+	if code == reports.ExitConformant {
+		return nil
+	}
+	return &exit{code: code, err: fmt.Errorf("%s (exit %d)", verdict(code), code)}
+}
+
+// shard reads --shard: i/n, or auto, which takes the numbers that CI systems give their parallel jobs.
+func shard(text string) (reports.Shard, error) {
+	if text == "" {
+		return reports.Shard{}, nil
+	}
+	if text != "auto" {
+		return reports.ParseShard(text)
+	}
+	for _, ci := range []struct {
+		index, count string
+		from         int // the first index
+	}{
+		{"CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", 0},
+		{"BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", 0},
+		{"CI_NODE_INDEX", "CI_NODE_TOTAL", 1},              // GitLab
+		{"JOB_COMPLETION_INDEX", "MCPAUTH_SHARD_COUNT", 0}, // a Kubernetes indexed job does not tell how many there are
+	} {
+		index, err := strconv.Atoi(os.Getenv(ci.index))
+		if err != nil || os.Getenv(ci.count) == "" {
+			continue
+		}
+		return reports.ParseShard(fmt.Sprintf("%d/%s", index-ci.from+1, os.Getenv(ci.count)))
+	}
+	return reports.Shard{}, errors.New("--shard auto: none of the variables is set by which GitLab, CircleCI, Buildkite or a Kubernetes indexed job (with MCPAUTH_SHARD_COUNT) number their parts")
+}

@@ -1,0 +1,16 @@
+package flaws
+
+import "github.com/mcpauth/conformance/fakes/mcpserver"
+
+// keySets are flaws of how the MCP server treats its issuer's keys, and of what else it trusts.
+var keySets = []Flaw{
+	{"keys-once", "The keys are fetched once.", policy(func(p *mcpserver.Policy) { p.KeysOnce = true }), []string{"RS-TOKEN-KEY-ROTATION"}, nil},
+	{"keys-every-time", "The keys are fetched for every unknown kid.", policy(func(p *mcpserver.Policy) { p.KeysEveryTime = true }), []string{"RS-ABUSE-JWKS-AMPLIFICATION"}, nil},
+	{"keys-for-ever", "A key that was fetched is kept.", policy(func(p *mcpserver.Policy) { p.KeysForEver = true }), []string{"RS-TOKEN-KEY-WITHDRAWN"}, nil},
+	{"keys-fail-open", "Where the keys cannot be fetched, everybody gets in.", policy(func(p *mcpserver.Policy) { p.KeysFailOpen = true }), []string{"RS-TOKEN-JWKS-OUTAGE"}, nil},
+	{"keys-any-algorithm", "A key serves whatever algorithm a token names.", policy(func(p *mcpserver.Policy) { p.AnyAlgorithm = true }), []string{"RS-TOKEN-ALG-ALLOWLIST"}, nil},
+	{"shared-secret-loose", "With a shared secret, nothing of the MAC is compared.", policy(func(p *mcpserver.Policy) { p.SharedSecretLoose = true }), []string{"RS-TOKEN-HMAC-MODE"}, []string{"RS-TOKEN-*"}},
+	{"issuer-of-any-tenant", "The issuer's beginning is enough, since the keys are the same.", policy(func(p *mcpserver.Policy) { p.IssuerPrefix = true }), []string{"RS-TOKEN-TENANT-CONFUSION"}, []string{"RS-TOKEN-WRONG-ISS"}},
+	{"audience-of-id-jag", "The enterprise's assertions are taken too.", policy(func(p *mcpserver.Policy) { p.AnyType, p.CheckAudience = true, false }), []string{"RS-EXT-EMA-IDJAG-REFUSED"}, []string{"RS-*"}},
+	{"one-client-only", "Only the first client's tokens are good.", policy(func(p *mcpserver.Policy) { p.OnlyClient = "client-1" }), []string{"RS-TOKEN-OTHER-CLIENT"}, []string{"RS-EXT-CC-TOKEN", "RS-TOKEN-*", "RS-SESSION-*", "RS-SCOPE-*"}},
+}

@@ -1,0 +1,129 @@
+package mcpserver
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rsa"
+	"crypto/sha256"
+	_ "crypto/sha512" // SHA-384
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"math/big"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// key is one of a key set (RFC 7517).
+type key struct {
+	Kty, Kid, Use, Alg, Crv string
+	KeyOps                  []string `json:"key_ops"`
+	N, E, X, Y, K           string
+}
+
+// keyInterval is how long no key set is fetched again, and keyLife how long one counts.
+const (
+	keyInterval = 60 * time.Millisecond
+	keyLife     = 200 * time.Millisecond
+)
+
+var keyClient = &http.Client{Timeout: 2 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+// publishedKey finds a key in the issuer's published set; failed says that the set could not be had.
+func (s *Server) publishedKey(kid string) (found *key, failed bool) {
+	p := &s.Policy
+	if s.JWKS == "" || kid == "" {
+		return nil, false
+	}
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	i := slices.IndexFunc(s.keys, func(k key) bool { return k.Kid == kid })
+	age := time.Since(s.keysAt)
+	switch {
+	case i >= 0 && (age < keyLife || p.KeysForEver), p.KeysOnce && !s.keysAt.IsZero():
+	case age < keyInterval && !p.KeysEveryTime:
+	default:
+		fresh, err := fetchKeys(s.JWKS)
+		failed = err != nil
+		s.keysAt = time.Now()
+		switch {
+		case err == nil && p.KeysForEver:
+			s.keys = append(s.keys, fresh...)
+		case err == nil:
+			s.keys = fresh
+		}
+		i = slices.IndexFunc(s.keys, func(k key) bool { return k.Kid == kid })
+	}
+	if i < 0 {
+		return nil, failed
+	}
+	k := s.keys[i]
+	return &k, false
+}
+
+func fetchKeys(address string) ([]key, error) {
+	resp, err := keyClient.Get(address)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return nil, errors.New("no key set")
+	}
+	var set struct{ Keys []json.RawMessage }
+	if err := json.Unmarshal(body, &set); err != nil || len(set.Keys) == 0 {
+		return nil, errors.New("no key set")
+	}
+	var out []key
+	for _, raw := range set.Keys {
+		var k key
+		if json.Unmarshal(raw, &k) == nil { // one that cannot be read does not spoil its neighbours
+			out = append(out, k)
+		}
+	}
+	return out, nil
+}
+
+// verifies checks a signature with a published key: by the one algorithm that it is marked for.
+func (p *Policy) verifies(k *key, alg string, input, sig []byte) bool {
+	if p.AnyAlgorithm && k.Kty == "oct" && alg == "HS256" {
+		secret, _ := base64.RawURLEncoding.DecodeString(k.K)
+		m := hmac.New(sha256.New, secret)
+		m.Write(input)
+		return hmac.Equal(m.Sum(nil), sig)
+	}
+	marked := (k.Alg == "" || k.Alg == alg) && (k.Use == "" || k.Use == "sig") && (len(k.KeyOps) == 0 || slices.Contains(k.KeyOps, "verify"))
+	if !marked && !p.AnyAlgorithm {
+		return false
+	}
+	sum := sha256.Sum256(input)
+	switch {
+	case k.Kty == "RSA" && (alg == "RS256" || p.AnyAlgorithm && strings.EqualFold(alg, "RS256")):
+		n, err1 := base64.RawURLEncoding.DecodeString(k.N)
+		e, err2 := base64.RawURLEncoding.DecodeString(k.E)
+		if err1 != nil || err2 != nil || len(n) < 256 {
+			return false
+		}
+		public := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
+		return rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], sig) == nil
+	case k.Kty == "EC" && k.Crv == "P-256" && alg == "ES256":
+		return verifyES256(k.X, k.Y, sum[:], sig)
+	}
+	return false
+}
+
+func verifyES256(x, y string, sum, sig []byte) bool {
+	bx, err1 := base64.RawURLEncoding.DecodeString(x)
+	by, err2 := base64.RawURLEncoding.DecodeString(y)
+	if err1 != nil || err2 != nil || len(sig) != 64 {
+		return false
+	}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, bx...), by...))
+	return err == nil && ecdsa.Verify(public, sum, new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
+}

@@ -1,0 +1,81 @@
+package mcpserver
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+var outward = &http.Client{Timeout: 5 * time.Second}
+
+// reach runs a tool that makes requests to others.
+func (s *Server) reach(w http.ResponseWriter, r *http.Request, m *message, name string) {
+	p := &s.Policy
+	address := s.API + "/v1/weather"
+	if name == "fetch_page" {
+		arguments, _ := m.Params["arguments"].(map[string]any)
+		address, _ = arguments["url"].(string)
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		failedTool(w, m, "there is nothing to be asked")
+		return
+	}
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		failedTool(w, m, "there is nothing to be asked")
+		return
+	}
+	if name == "weather" || p.KeyForAnyURL {
+		req.Header.Set("Authorization", "Bearer "+s.ServiceKey)
+	}
+	if p.PassesToken {
+		req.Header.Set("Authorization", r.Header.Get("Authorization"))
+	}
+	if p.PassesHeaders {
+		for field, values := range r.Header {
+			if field != "Authorization" && field != "Content-Length" {
+				req.Header[field] = values
+			}
+		}
+	}
+	resp, err := outward.Do(req)
+	if err != nil {
+		failedTool(w, m, "no answer came")
+		return
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // of a broken answer, what came
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": string(body)}}})
+	case p.RelaysStatus:
+		w.Header().Set("WWW-Authenticate", resp.Header.Get("WWW-Authenticate"))
+		writeJSON(w, resp.StatusCode, map[string]any{"error": "upstream"})
+	case p.ShowsRequest:
+		failedTool(w, m, fmt.Sprint("the request failed: ", req.Header))
+	default:
+		failedTool(w, m, "the other side does not serve it")
+	}
+}
+
+func failedTool(w http.ResponseWriter, m *message, text string) {
+	rpcResult(w, m.ID, map[string]any{"isError": true, "content": []any{map[string]any{"type": "text", "text": text}}})
+}
+
+// takenUpstream is a flaw: who has a token of the API gets in.
+func (s *Server) takenUpstream(token string) bool {
+	req, err := http.NewRequest(http.MethodGet, s.API+"/user", nil)
+	if err != nil {
+		return false
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := outward.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}

@@ -1,0 +1,173 @@
+package reports
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Shard says which part of a run this is: the Index-th of Count, from 1.
+type Shard struct {
+	Index int `json:"index"`
+	Count int `json:"count"`
+}
+
+// ParseShard reads the form 2/5.
+func ParseShard(text string) (Shard, error) {
+	a, b, ok := strings.Cut(text, "/")
+	index, err1 := strconv.Atoi(a)
+	count, err2 := strconv.Atoi(b)
+	if !ok || err1 != nil || err2 != nil || index < 1 || count < 1 || index > count || count > 1000 {
+		return Shard{}, fmt.Errorf("the shard %q: want the number of this one and of all, such as 2/5", text)
+	}
+	return Shard{index, count}, nil
+}
+
+// Has reports that the i-th of the selected checks, from 0, belongs to the shard.
+func (s Shard) Has(i int) bool { return s.Count == 0 || i%s.Count == s.Index-1 }
+
+// Merge makes one run of the shards of it. order is that of the results, by id. The error names everything that keeps
+// the shards apart.
+func Merge(parts []Redacted, order []string) (Redacted, error) {
+	if err := mergeable(parts); err != nil {
+		return Redacted{}, err
+	}
+	out := *parts[0].Run()
+	out.Shard, out.Results, out.Exchanges, out.Discovered, out.Stale = nil, []Result{}, []Exchange{}, nil, nil
+	out.Requests, out.Duration = 0, 0
+	rank := map[string]int{}
+	for i, id := range order {
+		rank[id] = i
+	}
+	placeholders := map[string]int{}
+	for _, part := range parts {
+		run := *part.Run()
+		shift := len(out.Exchanges)
+		if n := len(out.Exchanges); n > 0 {
+			shift = out.Exchanges[n-1].Number
+		}
+		apart(&run, shift, placeholders)
+		out.Results = append(out.Results, run.Results...)
+		out.Exchanges = append(out.Exchanges, run.Exchanges...)
+		for _, f := range run.Discovered {
+			if !slices.Contains(out.Discovered, f) {
+				out.Discovered = append(out.Discovered, f)
+			}
+		}
+		out.Stale = append(out.Stale, run.Stale...)
+		out.Requests += run.Requests
+		out.Duration = max(out.Duration, run.Duration)
+		out.Interrupted = out.Interrupted || run.Interrupted
+		if run.Started.Before(out.Started) {
+			out.Started = run.Started
+		}
+		if out.Unreachable == "" {
+			out.Unreachable = run.Unreachable
+		}
+	}
+	slices.SortStableFunc(out.Results, func(a, b Result) int { return rank[a.ID] - rank[b.ID] })
+	return Redacted{out}, nil
+}
+
+func mergeable(parts []Redacted) error {
+	if len(parts) == 0 {
+		return errors.New("there is nothing to merge")
+	}
+	var problems []error
+	first := parts[0].Run()
+	seen := map[int]bool{}
+	for i, part := range parts {
+		run := part.Run()
+		switch {
+		case run.Shard == nil:
+			problems = append(problems, fmt.Errorf("report %d is that of a whole run, not of a shard", i+1))
+			continue
+		case run.Target.URL != first.Target.URL:
+			problems = append(problems, fmt.Errorf("report %d is about %s, report 1 about %s", i+1, run.Target.URL, first.Target.URL))
+		case run.Tool != first.Tool || run.Catalogue != first.Catalogue:
+			problems = append(problems, fmt.Errorf("report %d was made by another version of the tool or of its catalogue than report 1", i+1))
+		case first.Shard != nil && run.Shard.Count != first.Shard.Count:
+			problems = append(problems, fmt.Errorf("report %d is one of %d shards, report 1 one of %d", i+1, run.Shard.Count, first.Shard.Count))
+		case seen[run.Shard.Index]:
+			problems = append(problems, fmt.Errorf("shard %d/%d is there twice", run.Shard.Index, run.Shard.Count))
+		}
+		seen[run.Shard.Index] = true
+	}
+	if first.Shard != nil && len(problems) == 0 {
+		for i := 1; i <= first.Shard.Count; i++ {
+			if !seen[i] {
+				problems = append(problems, fmt.Errorf("shard %d/%d is missing", i, first.Shard.Count))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+var placeholder = regexp.MustCompile(`‹([a-z_]+)#(\d+)›`)
+
+// apart gives the exchanges and the placeholders of one shard numbers of their own.
+func apart(run *Run, shift int, used map[string]int) {
+	most := maps.Clone(used)
+	text := func(s string) string {
+		return placeholder.ReplaceAllStringFunc(s, func(p string) string {
+			m := placeholder.FindStringSubmatch(p)
+			n, err := strconv.Atoi(m[2])
+			if err != nil {
+				return p // more digits than any run has secrets
+			}
+			n += used[m[1]]
+			most[m[1]] = max(most[m[1]], n)
+			return fmt.Sprintf("‹%s#%d›", m[1], n)
+		})
+	}
+	run.Results = slices.Clone(run.Results)
+	for i := range run.Results {
+		r := &run.Results[i]
+		r.Reason = text(r.Reason)
+		r.Evidence = slices.Clone(r.Evidence)
+		for k := range r.Evidence {
+			r.Evidence[k] += shift
+		}
+		r.Findings = slices.Clone(r.Findings)
+		for k := range r.Findings {
+			f := &r.Findings[k]
+			f.Expected, f.Observed, f.About = text(f.Expected), text(f.Observed), text(f.About)
+			if f.Exchange > 0 {
+				f.Exchange += shift
+			}
+		}
+		r.Notes = slices.Clone(r.Notes)
+		for k := range r.Notes {
+			r.Notes[k] = text(r.Notes[k])
+		}
+	}
+	run.Exchanges = slices.Clone(run.Exchanges)
+	for i := range run.Exchanges {
+		ex := &run.Exchanges[i]
+		ex.Number += shift
+		ex.Error, ex.Request.URL, ex.Request.Body = text(ex.Error), text(ex.Request.URL), text(ex.Request.Body)
+		ex.Request.Header = fields(ex.Request.Header, text)
+		if ex.Response != nil {
+			response := *ex.Response
+			response.Body, response.Header = text(response.Body), fields(response.Header, text)
+			ex.Response = &response
+		}
+	}
+	run.Discovered = slices.Clone(run.Discovered)
+	for i := range run.Discovered {
+		run.Discovered[i].Value = text(run.Discovered[i].Value)
+	}
+	maps.Copy(used, most)
+}
+
+func fields(in []Field, text func(string) string) []Field {
+	out := slices.Clone(in)
+	for i := range out {
+		out[i].Value = text(out[i].Value)
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+package check
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+)
+
+// KeyServer is an Issuer that publishes its keys, and lets the suite change what it publishes for a while.
+type KeyServer interface {
+	Issuer
+	// ServeKeys replaces what is answered to a request for the key set, made from the ordinary set, until it is called
+	// with nil. A status of 0 closes the connection.
+	ServeKeys(func(ordinary map[string]any) (status int, mediaType, body string))
+	// KeyFetches is how often others than the suite asked for the key set.
+	KeyFetches() int
+}
+
+// KeysAnswer is what a request for the key set is answered.
+type KeysAnswer struct {
+	Status          int
+	MediaType, Body string
+	Break           bool // the connection is closed
+}
+
+// KeyServer is the issuer, where its keys can be changed; nil where they cannot.
+func (t *T) KeyServer() KeyServer {
+	k, _ := t.Issuer.(KeyServer)
+	return k
+}
+
+// ServeKeys has every request for the key set answered so.
+func (t *T) ServeKeys(a KeysAnswer) {
+	if a.MediaType == "" {
+		a.MediaType = "application/jwk-set+json"
+	}
+	if a.Break {
+		a.Status = 0
+	}
+	t.KeyServer().ServeKeys(func(map[string]any) (int, string, string) { return a.Status, a.MediaType, a.Body })
+}
+
+// PublishKeys adds keys to the ordinary set.
+func (t *T) PublishKeys(more ...map[string]any) {
+	t.KeyServer().ServeKeys(func(ordinary map[string]any) (int, string, string) {
+		keys, _ := ordinary["keys"].([]any)
+		for _, k := range more {
+			keys = append(keys, k)
+		}
+		return 200, "application/jwk-set+json", mint.JSON(map[string]any{"keys": keys})
+	})
+}
+
+// RestoreKeys publishes the ordinary set again.
+func (t *T) RestoreKeys() { t.KeyServer().ServeKeys(nil) }
+
+// NewKey makes a key of the kind with which ordinary tokens are signed.
+func (t *T) NewKey(id string) *mint.Key {
+	algorithm, _ := t.MintHeader()["alg"].(string)
+	if algorithm == "RS256" {
+		return t.RSAKey(id)
+	}
+	return mint.NewKey(id)
+}
+
+// RSAKey makes an RSA key under a name of its own. All have the same material: it takes long to make.
+func (t *T) RSAKey(id string) *mint.Key { return &mint.Key{ID: id, Signer: mint.RSA()} }
+
+// MintBy signs an ordinary token, with claims changed, by another key than the issuer's.
+func (t *T) MintBy(key *mint.Key, changes map[string]any) string {
+	return t.Hide(key.JWT(mint.Header{"typ": t.MintHeader()["typ"]}, t.MintClaims(changes)))
+}
+
+// Becomes waits until something holds, five times as long as the user's patience lasts; ex is the last exchange.
+func (t *T) Becomes(holds func() bool) (ex *reports.Exchange, ok bool) {
+	deadline := time.Now().Add(5 * t.Patience)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		if holds() {
+			return t.transcript[len(t.transcript)-1], true
+		}
+		if time.Now().Add(wait).After(deadline) {
+			return t.transcript[len(t.transcript)-1], false
+		}
+		t.Sleep(wait)
+	}
+}
+
+// SharedClaims are the claims of an ordinary token under the shared secret, with some changed; nil leaves one out.
+func (t *T) SharedClaims(changes map[string]any) mint.Claims {
+	now := time.Now().Unix()
+	c := mint.Claims{"sub": "alice", "aud": t.SharedAudience, "iss": t.SharedIssuer, "client_id": "client-1", "scope": strings.Join(t.OrdinaryScopes(), " "), "iat": now, "exp": now + 3600, "jti": Random(12)}
+	for k, v := range changes {
+		if c[k] = v; v == nil {
+			delete(c, k)
+		}
+	}
+	return c
+}
+
+// FetchesKeys ends the check where the target has never asked for the key set: its keys are configured.
+func (t *T) FetchesKeys() KeyServer {
+	t.Twin()
+	t.Use(t.MintBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil)) // an unknown kid makes most targets look again
+	keys := t.KeyServer()
+	if keys.KeyFetches() == 0 {
+		t.NotApplicable("the target has fetched no key set of ours: its keys are configured by hand")
+	}
+	return keys
+}

@@ -1,0 +1,70 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/listener"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+)
+
+// UpstreamTools are the declared tools that call an API of somebody else.
+func (t *T) UpstreamTools() []Tool {
+	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return !tool.Upstream || tool.DeniedOnly })
+}
+
+// FetchingTools are the declared tools that fetch a URL of their arguments.
+func (t *T) FetchingTools() []Tool {
+	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return !tool.Fetches() || tool.DeniedOnly })
+}
+
+// Reaching calls a tool and returns what arrived at a listener of ours meanwhile. Other checks may be under way.
+func (t *T) Reaching(l *listener.Listener, call func() *reports.Exchange) (*reports.Exchange, []listener.Request) {
+	before := len(l.Seen())
+	ex := call()
+	return ex, l.Seen()[before:]
+}
+
+// ServingAPI makes the API of ours answer everything, and ends the check unless a tool's call reaches it.
+func (t *T) ServingAPI(tool Tool, token string) {
+	t.API.Answer(Plenty)
+	ex, seen := t.Reaching(t.API, func() *reports.Exchange { return t.CallTool(token, tool) })
+	if len(seen) == 0 {
+		t.Inconclusive("%s is answered with %s, and calls nothing at %s", tool.Name, expect.Describe(ex), t.API.URL("/"))
+	}
+	t.controlled = true
+}
+
+// Plenty is the answer of an API that is content with everything.
+func Plenty(listener.Request) listener.Answer {
+	return listener.Answer{Status: 200, Header: map[string]string{"Content-Type": "application/json"}, Body: `{"login":"alice","id":1,"sub":"alice","email":"alice@users.example","active":true,"ok":true,"data":[]}`}
+}
+
+// APISecrets are the credentials with which the target itself calls the API.
+func (t *T) APISecrets() []string {
+	var out []string
+	for _, r := range t.API.Seen() {
+		for _, name := range []string{"Authorization", "X-Api-Key", "Api-Key", "Cookie"} {
+			_, bare, found := strings.Cut(r.Header.Get(name), " ")
+			if !found {
+				bare = r.Header.Get(name)
+			}
+			if len(bare) >= 8 && !slices.Contains(out, bare) {
+				t.Secrets.Add("upstream_credential", bare)
+				out = append(out, bare)
+			}
+		}
+	}
+	return out
+}
+
+// CallWith calls a tool with a token and further header fields.
+func (t *T) CallWith(token string, tool Tool, fields ...reports.Field) *reports.Exchange {
+	call, refused := t.SessionOf(token)
+	if refused != nil {
+		return refused
+	}
+	return t.Send(call.Method("tools/call", tool.Params()).With(mcp.Bearer(token)).With(fields...))
+}

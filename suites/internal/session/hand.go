@@ -1,0 +1,94 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/listener"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// handTime is how long a person has to sign in.
+const handTime = 5 * time.Minute
+
+// ByHand has a person complete one flow in a browser of their own, and returns its tokens. show tells them the address.
+// The error says what to do.
+func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth.Tokens, error) {
+	c, why := s.Client(ctx, Public)
+	if c == nil {
+		if c, _ = s.Client(ctx, Confidential); c == nil {
+			return nil, fmt.Errorf("there is no client to sign in with: %s", why)
+		}
+	}
+	at, err := document.ParseURL(c.RedirectURI)
+	if err != nil || at.Scheme != "http" || !document.LoopbackHost(at.Hostname()) {
+		return nil, fmt.Errorf("a login by hand comes back to this machine: give a client whose redirect URI is http on loopback, not %s", c.RedirectURI)
+	}
+	port := at.Port()
+	if port == "" {
+		port = "80"
+	}
+	l, err := listener.OpenAt(net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		return nil, fmt.Errorf("the answer cannot be received at %s: %w; end what listens there", c.RedirectURI, err)
+	}
+	defer l.Close()
+	pair := oauth.NewPKCE(43)
+	s.secrets.Add("code_verifier", pair.Verifier)
+	s.SendResource = s.Resource != ""
+	request := s.Request(c, pair)
+	answers := make(chan url.Values, 1)
+	l.Answer(func(r listener.Request) listener.Answer {
+		got := parameters(r)
+		if got.Get("state") != request.Get("state") {
+			return listener.Answer{Status: http.StatusNotFound}
+		}
+		select {
+		case answers <- got:
+		default: // one is enough
+		}
+		return listener.Answer{Status: http.StatusOK, Header: map[string]string{"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"}, Body: "<!doctype html><title>mcpauth</title><p>The answer has arrived. You can close this window.</p>"}
+	})
+	show(oauth.AtQuery(s.Server.Authorization, request))
+	ctx, cancel := context.WithTimeout(ctx, handTime)
+	defer cancel()
+	var got url.Values
+	select {
+	case got = <-answers:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("nobody signed in within %v", handTime)
+	}
+	s.secrets.Add("code", got.Get("code"))
+	if got.Get("code") == "" {
+		return nil, fmt.Errorf("the authorization server answered with the error %q %s", got.Get("error"), got.Get("error_description"))
+	}
+	form := s.Redemption(c, got.Get("code"), pair)
+	fields := c.Authenticate(&form)
+	ex := s.send(ctx, oauth.Request(s.Server.Token, form, fields...))
+	t := oauth.ReadTokens(ex)
+	if t == nil {
+		return nil, fmt.Errorf("the code could not be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+	}
+	t.Client = c
+	s.Remember(t)
+	return t, nil
+}
+
+// parameters are those of an answer, in the query or in a posted form.
+func parameters(r listener.Request) url.Values {
+	if r.Method == http.MethodPost {
+		v, _ := url.ParseQuery(r.Body) // of a broken form, what can be read
+		return v
+	}
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		return nil
+	}
+	return u.Query()
+}

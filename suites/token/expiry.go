@@ -1,0 +1,75 @@
+package token
+
+import (
+	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func expiry() {
+	Must("AS-TOKEN-EXPIRY-ENFORCED", func(t *T) {
+		tokens := t.Flow(As(asker(t)))
+		lifetime, ok := oauth.Lifetime(tokens)
+		if !ok {
+			t.Inconclusive("the token response says no expires_in, so nobody knows when the token is over (AS-TOKEN-EXPIRES-IN)")
+		}
+		if !t.Works(tokens) {
+			t.Inconclusive("the control failed: the fresh token is not served")
+		}
+		t.Elapse(lifetime + time.Minute + time.Second) // clocks may differ by a minute
+		seen := 0
+		if t.AS().Introspection != "" && !tokens.Client.Public() {
+			seen++
+			if active, _ := oauth.Object(t.Introspect(tokens.Client, tokens.Access)).Bool("active"); active {
+				t.Finding(t.Last(), "introspection", "active: false after the token's lifetime of "+lifetime.String(), "it is active")
+			}
+		}
+		if t.AS().Userinfo != "" {
+			seen++
+			if ex := t.Get(t.AS().Userinfo, mcp.Bearer(tokens.Access)); expect.Status(ex) == 200 {
+				t.Finding(ex, "userinfo", "a refusal after the token's lifetime of "+lifetime.String(), "it is served")
+			}
+		}
+		if ex := t.Use(tokens.Access); t.Served(ex) {
+			t.Finding(ex, "the MCP server", "a refusal after the token's lifetime of "+lifetime.String(), "it is served")
+		} else {
+			t.RefusedBy(ex)
+		}
+		if seen == 0 {
+			t.Note("seen at the MCP server only: there is neither introspection nor userinfo")
+		}
+	})
+
+	Must("AS-TOKEN-CODE-EXPIRES", func(t *T) {
+		t.Flow()
+		g := t.Granted()
+		t.Elapse(10*time.Minute + 30*time.Second)
+		ex := t.Redeem(g)
+		if t.Tokens(ex, g.Client) == nil {
+			t.RefusedWith(ex, "a code after ten and a half minutes", "invalid_grant")
+			return
+		}
+		t.Advise(ex, "a code that expires within ten minutes (OAuth 2.1 section 4.1.2)", "it is redeemed after ten and a half")
+		if t.Clock == nil {
+			return
+		}
+		g = t.Granted()
+		t.Elapse(31 * time.Minute)
+		if ex := t.Redeem(g); t.Tokens(ex, g.Client) != nil {
+			t.Unmet(ex, "a code that expires shortly", "it is redeemed after half an hour")
+		}
+	})
+}
+
+// asker is a client that may introspect its own tokens, or any client where there is none.
+func asker(t *T) *oauth.Client {
+	if c, _ := t.Session.Client(t.Context(), session.Confidential); c != nil && t.AS().Introspection != "" {
+		return c
+	}
+	return t.AnyClient()
+}

@@ -1,0 +1,174 @@
+package tokenvalidation
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func keySets() {
+	Should("RS-TOKEN-KEY-ROTATION", func(t *T) {
+		t.FetchesKeys()
+		defer t.RestoreKeys()
+		key := t.NewKey("mcpauth-next-" + Random(6))
+		t.PublishKeys(key.JWK())
+		if ex, ok := t.Becomes(func() bool { return t.Served(t.Use(t.MintBy(key, nil))) }); !ok {
+			t.Unmet(ex, "a token to be accepted whose key was published after the target's start", "it is refused for %v", 5*t.Patience)
+		}
+	})
+
+	Practice("RS-TOKEN-KEY-WITHDRAWN", func(t *T) {
+		keys := t.FetchesKeys()
+		defer t.RestoreKeys()
+		key := t.NewKey("mcpauth-stolen-" + Random(6))
+		t.PublishKeys(key.JWK())
+		old := t.MintBy(key, nil)
+		if _, ok := t.Becomes(func() bool { return t.Served(t.Use(old)) }); !ok {
+			t.Inconclusive("a key that is published later is not taken up (RS-TOKEN-KEY-ROTATION)")
+		}
+		t.RestoreKeys()
+		before := keys.KeyFetches()
+		refused := func(token string) bool { return expect.Status(t.Use(token)) == 401 }
+		ex, ok := t.Becomes(func() bool {
+			t.Use(t.MintBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil))
+			return refused(t.MintBy(key, nil)) && refused(old)
+		})
+		switch {
+		case ok:
+			t.Refused()
+		case keys.KeyFetches() == before:
+			t.Inconclusive("the key set was not fetched again within %v, so whether a withdrawn key loses its effect was not seen", 5*t.Patience)
+		default:
+			t.Unmet(ex, "no token accepted whose key the fetched set no longer holds", "one is served %v after the key was withdrawn and the set fetched again", 5*t.Patience)
+		}
+	})
+
+	Must("RS-TOKEN-JWKS-OUTAGE", func(t *T) {
+		keys := t.FetchesKeys()
+		defer t.RestoreKeys()
+		exercised := 0
+		for about, a := range Sorted(map[string]KeysAnswer{
+			"500": {Status: 500}, "404": {Status: 404}, "HTML": {Status: 200, MediaType: "text/html", Body: "<p>hello</p>"}, "an empty object": {Status: 200, Body: "{}"}, "no keys": {Status: 200, Body: `{"keys":[]}`},
+			"half a document": {Status: 200, Body: `{"keys":[`}, "no answer": {Break: true},
+		}) {
+			t.ServeKeys(a)
+			before := keys.KeyFetches()
+			stranger := t.NewKey("mcpauth-unknown-" + Random(6))
+			for wait := 65 * time.Millisecond; wait < t.Patience || wait == 65*time.Millisecond; wait *= 3 { // until the target looks again
+				if ex := t.Use(t.MintBy(stranger, nil)); t.Served(ex) {
+					t.Finding(ex, about, "no token accepted whose key cannot be had", "a token that nobody's key has signed is served")
+				} else if s := expect.Status(ex); s >= 500 && s != 503 {
+					t.Advise(ex, "HTTP 401 or 503 where keys cannot be fetched", "%s: %s", about, expect.Describe(ex))
+				}
+				if keys.KeyFetches() > before {
+					exercised++
+					break
+				}
+				t.Sleep(wait)
+			}
+			if ex := t.Use(t.Mint(nil)); !t.Served(ex) && expect.Status(ex) != 401 && expect.Status(ex) != 503 {
+				t.Advise(ex, "the genuine token served, or HTTP 401 or 503", "%s: %s", about, expect.Describe(ex))
+			}
+			t.RestoreKeys()
+		}
+		if exercised == 0 && t.Unmistaken() {
+			t.Inconclusive("the target fetched the key set at none of its failures")
+		}
+		t.Note("fetched at %d of 7 failures", exercised)
+		t.Refused()
+	})
+
+	Practice("RS-TOKEN-ALG-ALLOWLIST", allowlist)
+}
+
+// allowlist publishes keys that are marked for one purpose, and uses them for another.
+func allowlist(t *T) {
+	t.FetchesKeys()
+	defer t.RestoreKeys()
+	key, encryption, operation := t.RSAKey("mcpauth-rs256-"+Random(6)), t.RSAKey("mcpauth-enc-"+Random(6)), t.RSAKey("mcpauth-ops-"+Random(6))
+	secret := []byte("mcpauth-secret-in-the-key-set-0123456789")
+	enc, ops := encryption.JWK(), operation.JWK()
+	enc["use"] = "enc"
+	delete(enc, "alg")
+	delete(ops, "use")
+	ops["key_ops"] = []string{"encrypt"}
+	oct := map[string]any{"kty": "oct", "kid": "mcpauth-oct", "alg": "HS256", "k": mint.Base64(secret)}
+	t.PublishKeys(key.JWK(), enc, ops, oct)
+	if _, ok := t.Becomes(func() bool { return t.Served(t.Use(t.MintBy(key, nil))) }); !ok {
+		t.NotApplicable("a token signed RS256 by a key that was published later is refused: there is nothing to compare with")
+	}
+	h := t.MintHeader().With("kid", key.ID)
+	for about, token := range Sorted(map[string]string{
+		"rs256 in small letters": key.Signed(h.With("alg", "rs256"), t.MintClaims(nil), "RS256"), "RS256 with a space": key.Signed(h.With("alg", "RS256 "), t.MintClaims(nil), "RS256"),
+		"RS1": key.Signed(h.With("alg", "RS1"), t.MintClaims(nil), "RS1"), "a secret from the key set": mint.HS256(h.With("alg", "HS256").With("kid", "mcpauth-oct"), t.MintClaims(nil), secret),
+	}) {
+		t.Expect(t.Use(t.Hide(token)), "%s", about).To(expect.Refuse(401))
+	}
+	for about, token := range Sorted(map[string]string{
+		"RS384 by a key for RS256": key.Signed(h.With("alg", "RS384"), t.MintClaims(nil), "RS384"), "PS256 by a key for RS256": key.Signed(h.With("alg", "PS256"), t.MintClaims(nil), "PS256"),
+		"a key for encryption": t.MintBy(encryption, nil), "a key whose key_ops is encrypt": t.MintBy(operation, nil),
+	}) {
+		t.Expect(t.Use(t.Hide(token)), "%s", about).Ideally(expect.Refuse(401))
+	}
+}
+
+func tenants() {
+	Must("RS-TOKEN-TENANT-CONFUSION", func(t *T) {
+		t.Twin()
+		issuer := t.Issuer.Identifier()
+		u, err := url.Parse(issuer)
+		if err != nil {
+			t.Inconclusive("the issuer identifier is no URL")
+		}
+		kinds := map[string]map[string]any{
+			"another tenant": {"iss": strings.TrimSuffix(issuer, "/") + "/mcpauth-other-tenant"}, "another tenant, and its audience": {"iss": strings.TrimSuffix(issuer, "/") + "/mcpauth-other-tenant", "aud": "mcpauth-other-project"},
+			"another tenant's host": {"iss": u.Scheme + "://mcpauth-other-tenant." + u.Host + u.Path},
+		}
+		if t.MintClaims(nil)["tid"] != nil {
+			kinds["another tid"] = map[string]any{"tid": "6f1e8f3a-0000-4000-8000-000000000000"}
+		}
+		for about, changes := range Sorted(kinds) {
+			t.Expect(t.Use(t.Mint(changes)), "%s, signed by the same key", about).To(expect.Refuse(401))
+		}
+	})
+
+	May("RS-TOKEN-OTHER-CLIENT", func(t *T) {
+		t.Twin()
+		if ex := t.Use(t.Mint(map[string]any{"client_id": "mcpauth-another-client"})); !t.Served(ex) {
+			t.Advise(ex, "a token for this audience served whichever client obtained it, unless clients are restricted on purpose", "%s", expect.Describe(ex))
+		}
+	})
+}
+
+// sharedSecret is for targets that verify HS256 with a secret that the suite knows.
+func sharedSecret() {
+	Must("RS-TOKEN-HMAC-MODE", func(t *T) {
+		secret := t.SharedSecret
+		h := mint.Header{"alg": "HS256", "typ": "JWT"}
+		claims := t.SharedClaims
+		sign := func(key string) string { return t.Hide(mint.HS256(h, claims(nil), []byte(key))) }
+		if ex := t.Use(sign(secret)); !t.Served(ex) {
+			t.Inconclusive("the control failed: an ordinary token under the shared secret is answered with %s", expect.Describe(ex))
+		}
+		t.Controlled()
+		whole, past := sign(secret), time.Now().Add(-2*time.Hour).Unix()
+		wrong := map[string]string{
+			"another secret": sign(strings.Repeat("m", len(secret))), "the secret without its last byte": sign(secret[:len(secret)-1]), "the secret and more": sign(secret + "x"), "an empty secret": sign(""),
+			"half of the MAC": t.Hide(whole[:len(whole)-22]), "alg none": mint.Unsigned(h.With("alg", "none"), claims(nil)), "ES256 by a key of its own": t.Hide(mint.NewKey("").JWT(nil, claims(nil))),
+			"another audience": t.Hide(mint.HS256(h, claims(map[string]any{"aud": "https://other.example/mcp"}), []byte(secret))), "no audience": t.Hide(mint.HS256(h, claims(map[string]any{"aud": nil}), []byte(secret))),
+			"another issuer": t.Hide(mint.HS256(h, claims(map[string]any{"iss": "https://attacker.example"}), []byte(secret))),
+			"expired":        t.Hide(mint.HS256(h, claims(map[string]any{"exp": past, "iat": past - 60}), []byte(secret))), "without exp": t.Hide(mint.HS256(h, claims(map[string]any{"exp": nil}), []byte(secret))),
+		}
+		for about, token := range Sorted(wrong) {
+			t.Expect(t.Use(token), "%s", about).To(expect.Refuse(401))
+		}
+		for _, algorithm := range []string{"HS384", "HS512"} {
+			t.Expect(t.Use(t.Hide(mint.HMACToken(algorithm, h, claims(nil), []byte(secret)))), "%s with the right secret", algorithm).Ideally(expect.Refuse(401))
+		}
+	})
+}
