@@ -41,7 +41,12 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		s.closers = append(s.closers, in.Driver.Close)
 	}
 	for _, u := range s.cfg.Users {
-		in.Users = append(in.Users, login.User(u))
+		user := login.User{Name: u.Name, Password: u.Password, OneTime: u.OneTime}
+		if u.Sacrificial {
+			in.Sacrificial = &user
+			continue
+		}
+		in.Users = append(in.Users, user)
 	}
 	for _, c := range s.cfg.Clients {
 		client := oauth.Client{ID: c.ID, Secret: c.Secret, Method: c.Method, RedirectURI: c.RedirectURI, RedirectURIs: []string{c.RedirectURI}, Audience: server.Issuer, Machine: c.Machine}

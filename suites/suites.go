@@ -142,6 +142,8 @@ type User struct {
 	Name, Password string
 	// OneTime is the base32 secret of an authenticator app, or empty.
 	OneTime string
+	// Sacrificial says that the account may be locked: it is used for nothing but to guess its password.
+	Sacrificial bool
 }
 
 // Client is a client that the authorization server knows already.
@@ -172,6 +174,8 @@ type Tool struct {
 	Effect string
 	// Upstream says that it calls an API of somebody else.
 	Upstream bool
+	// HandleFrom is the name of the Tool whose result holds the handle that replaces "{handle}" in these Arguments.
+	HandleFrom string
 	// Private is a text in the result that only the first user may see, with these very Arguments.
 	Private string
 }
@@ -346,7 +350,8 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if err == nil {
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
-	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Tools: cfg.tools(), Credentials: cfg.credentials(), Implies: cfg.Implies, BodyLimit: cfg.BodyLimit, OtherResource: cfg.OtherResource}
+	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Credentials: cfg.credentials(), Implies: cfg.Implies, BodyLimit: cfg.BodyLimit, OtherResource: cfg.OtherResource}
+	s.world.Tools, s.world.Special = cfg.tools()
 	if cfg.Issuer != nil {
 		s.world.Issuer = cfg.Issuer
 	}
@@ -421,6 +426,9 @@ func (c *Config) validate(reg *check.Registry) error {
 		}
 	}
 	for _, tool := range c.Tools {
+		if tool.HandleFrom != "" && !slices.ContainsFunc(c.Tools, func(other Tool) bool { return other.Name == tool.HandleFrom }) {
+			return usage("tool %s: its handle comes from %s, which is not among the tools", tool.Name, tool.HandleFrom)
+		}
 		if tool.Effect == "" {
 			continue
 		}
@@ -520,12 +528,16 @@ func (c *Config) limits(loopback bool) wire.Limits {
 	return l
 }
 
-func (c *Config) tools() []check.Tool {
-	var out []check.Tool
+// tools are those that may be called as they are, and those that need something in their arguments first.
+func (c *Config) tools() (plain, special []check.Tool) {
 	for _, t := range c.Tools {
-		out = append(out, check.Tool(t))
+		if tool := check.Tool(t); tool.IsSpecial() {
+			special = append(special, tool)
+		} else {
+			plain = append(plain, tool)
+		}
 	}
-	return out
+	return plain, special
 }
 
 func (c *Config) credentials() []check.Credential {

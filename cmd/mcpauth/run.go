@@ -233,7 +233,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	}
 	cfg.Implies, cfg.BodyLimit = mcpserver.Strict().Implies, mcpserver.MostBody
 	if len(cfg.Users) == 0 {
-		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob)}
+		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob), suites.User(idp.Carol)}
 	}
 	if cfg.Driver == "auto" { // show the whole way where it can be shown
 		if cfg.Driver = "browser"; suites.BrowserFound() != nil {

@@ -104,7 +104,7 @@ func (t *targetFile) serveUpstream(folder string, users []suites.User) (suites.U
 	}
 	s.CookiePrefix, s.Users = "upstream_", nil
 	for _, user := range users {
-		s.Users = append(s.Users, idp.User(user))
+		s.Users = append(s.Users, idp.User{Name: user.Name, Password: user.Password, OneTime: user.OneTime})
 	}
 	s.AddClient(u.ClientID, secret, u.RedirectURI)
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}

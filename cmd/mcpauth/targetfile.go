@@ -40,6 +40,8 @@ type targetFile struct {
 			Username string `yaml:"username"`
 			Password secret `yaml:"password"`
 			TOTP     secret `yaml:"totp"`
+
+			Sacrificial bool `yaml:"sacrificial"`
 		} `yaml:"users"`
 	} `yaml:"login"`
 	Client struct {
@@ -67,6 +69,7 @@ type targetFile struct {
 		Effect    string         `yaml:"effect"`
 		Private   string         `yaml:"private"`
 		Upstream  bool           `yaml:"upstream"`
+		Handle    string         `yaml:"handle_from"`
 	} `yaml:"tools"`
 	Credentials []credential `yaml:"credentials"`
 	FakeIDP     *struct {
@@ -375,7 +378,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 	}
 	if len(cfg.Users) == 0 {
 		for _, u := range t.Login.Users {
-			cfg.Users = append(cfg.Users, suites.User{Name: u.Username, Password: resolve("login.users: "+u.Username, u.Password), OneTime: resolve("login.users: "+u.Username, u.TOTP)})
+			cfg.Users = append(cfg.Users, suites.User{Name: u.Username, Password: resolve("login.users: "+u.Username, u.Password), OneTime: resolve("login.users: "+u.Username, u.TOTP), Sacrificial: u.Sacrificial})
 		}
 	}
 	for _, c := range t.Client.Clients {
@@ -402,7 +405,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		cfg.Implies = t.Scopes.Implies
 	}
 	for _, tool := range t.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private, Upstream: tool.Upstream})
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private, Upstream: tool.Upstream, HandleFrom: tool.Handle})
 	}
 	for i, c := range t.Credentials {
 		given := suites.Credential{Name: c.Name, Header: c.Header, User: c.User, Tools: t.mayCall(c), Withdrawn: c.Withdrawn, Foreign: c.Foreign, Limit: c.Limit.Requests, Window: c.Limit.Window}

@@ -1,6 +1,9 @@
 package flaws
 
-import "github.com/mcpauth/conformance/fakes/mcpserver"
+import (
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
 
 // keySets are flaws of how the MCP server treats its issuer's keys, and of what else it trusts.
 var keySets = []Flaw{
@@ -12,5 +15,10 @@ var keySets = []Flaw{
 	{"shared-secret-loose", "With a shared secret, nothing of the MAC is compared.", policy(func(p *mcpserver.Policy) { p.SharedSecretLoose = true }), []string{"RS-TOKEN-HMAC-MODE"}, []string{"RS-TOKEN-*"}},
 	{"issuer-of-any-tenant", "The issuer's beginning is enough, since the keys are the same.", policy(func(p *mcpserver.Policy) { p.IssuerPrefix = true }), []string{"RS-TOKEN-TENANT-CONFUSION"}, []string{"RS-TOKEN-WRONG-ISS"}},
 	{"audience-of-id-jag", "The enterprise's assertions are taken too.", policy(func(p *mcpserver.Policy) { p.AnyType, p.CheckAudience = true, false }), []string{"RS-EXT-EMA-IDJAG-REFUSED"}, []string{"RS-*"}},
+	{"any-arguments", "Arguments are not validated.", policy(func(p *mcpserver.Policy) { p.AnyArguments = true }), []string{"RS-ABUSE-INPUT-VALIDATION"}, nil},
+	{"handles-of-anybody", "Who knows a handle may use it.", policy(func(p *mcpserver.Policy) { p.HandlesOfAnybody = true }), []string{"RS-SESSION-HANDLE-OWNERSHIP"}, nil},
+	{"handles-counted", "Handles are counted up.", policy(func(p *mcpserver.Policy) { p.CountsHandles = true }), []string{"RS-SESSION-HANDLE-OWNERSHIP"}, nil},
+	{"flood-locks", "Many bad tokens lock everybody out.", policy(func(p *mcpserver.Policy) { p.FloodLocks = true }), []string{"RS-RATE-ANONYMOUS"}, []string{"RS-*"}},
+	{"listens-everywhere", "A local server listens on every address.", func(o *reference.Options) { o.Everywhere = true }, []string{"RS-TRANSPORT-LOCAL-BIND"}, nil},
 	{"one-client-only", "Only the first client's tokens are good.", policy(func(p *mcpserver.Policy) { p.OnlyClient = "client-1" }), []string{"RS-TOKEN-OTHER-CLIENT"}, []string{"RS-EXT-CC-TOKEN", "RS-TOKEN-*", "RS-SESSION-*", "RS-SCOPE-*"}},
 }

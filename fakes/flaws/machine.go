@@ -17,6 +17,13 @@ var machines = []Flaw{
 	one("expiry-for-verifiers-only", idp.AccessExpires, "AS-TOKEN-EXPIRY-ENFORCED"),
 	one("codes-for-ever", idp.CodesExpire, "AS-TOKEN-CODE-EXPIRES"),
 	one("refresh-for-ever", idp.RefreshExpires, "AS-REFRESH-EXPIRES"),
+	one("passwords-guessed", idp.LimitPasswords, "AS-RATE-LOGIN"),
+	one("guesses-by-header", idp.LimitByAccount, "AS-RATE-LOGIN-RECOVERY"),
+	one("secrets-guessed", idp.LimitSecrets, "AS-RATE-CLIENT-SECRET"),
+	one("refreshes-limited", idp.ManyRefreshes, "AS-RATE-NORMAL-USE"),
+	{"profile-without-grant", "The profile of identity assertions is listed, their grant is not.", metadata(func(d map[string]any) {
+		d["authorization_grant_profiles_supported"] = []string{"urn:ietf:params:oauth:grant-profile:id-jag"}
+	}), []string{"AS-EMA-METADATA"}, nil},
 	one("par-of-another-client", idp.PushedClient, "AS-PAR-BASIC"),
 	one("par-reused", idp.PushedOnce, "AS-PAR-BASIC"),
 	one("par-and-query", idp.PushedAlone, "AS-PAR-BASIC"),

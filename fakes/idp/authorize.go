@@ -480,6 +480,11 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 		s.loginPage(w, r, t, "", http.StatusOK)
 		return
 	}
+	if b.has(LimitPasswords) && s.locked(s.counted(r, name)) {
+		t.user = ""
+		s.loginPage(w, r, t, "Too many attempts. Try again later.", http.StatusTooManyRequests)
+		return
+	}
 	u, known := s.account(name)
 	right := known && (password == u.Password || !b.has(CheckPassword))
 	if !b.has(NoDemoCredentials) && name == "demo_user" && password == "demo_password" {
@@ -491,6 +496,9 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 		t.user = name
 		s.loginPage(w, r, t, "", http.StatusOK)
 		return
+	}
+	if form.Has("password") {
+		s.failed(s.counted(r, name), !right, mostPasswords)
 	}
 	if !right {
 		text := "The user name or password is wrong."

@@ -323,6 +323,14 @@ const (
 	MachineNoUser      Defence = "userinfo knows no client"
 )
 
+// The defences against guessing.
+const (
+	LimitPasswords Defence = "passwords are not guessed at full speed"
+	LimitByAccount Defence = "guesses are counted by account, not by what a header says of the address"
+	LimitSecrets   Defence = "client secrets are not guessed at full speed"
+	ManyRefreshes  Defence = "ten refreshes in a row are nothing out of the ordinary"
+)
+
 // The defences of time, and of pushed requests.
 const (
 	AccessExpires   Defence = "introspection and userinfo look at the expiry of an access token"

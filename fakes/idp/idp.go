@@ -52,12 +52,15 @@ type User struct {
 	Name, Password string
 	// OneTime is the base32 secret of the second factor, or empty.
 	OneTime string
+	// Sacrificial says that the account may be locked by who tests.
+	Sacrificial bool
 }
 
 // The users of a new server.
 var (
 	Alice = User{Name: "alice", Password: "alice-7-looking-glass"}
 	Bob   = User{Name: "bob", Password: "bob-4-rabbit-hole"}
+	Carol = User{Name: "carol", Password: "carol-9-tea-party", Sacrificial: true}
 )
 
 // New makes a server with the given issuer identifier.
@@ -71,7 +74,7 @@ func New(issuer string, b Behaviour) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Issuer: issuer, Behaviour: b, Scopes: []string{"notes:read", "notes:write", "notes:admin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob}, key: key, ec: ec, state: newState()}, nil
+	return &Server{Issuer: issuer, Behaviour: b, Scopes: []string{"notes:read", "notes:write", "notes:admin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob, Carol}, key: key, ec: ec, state: newState()}, nil
 }
 
 // Claims are the claims of an access token.

@@ -24,7 +24,8 @@ type state struct {
 	lastUser       string
 	lastPKCE       map[string]string // client -> challenge, for a flaw
 	counter        int
-	assertions     map[string]bool // client and jti of those that were used
+	failures       map[string]failing // by user or client
+	assertions     map[string]bool    // client and jti of those that were used
 	keyFetches     int
 	keysAnswer     func(ordinary map[string]any) (status int, mediaType, body string)
 	pushedRequests map[string]*pushed
@@ -36,7 +37,7 @@ type state struct {
 
 func newState() state {
 	return state{
-		clients: map[string]*client{}, pushedRequests: map[string]*pushed{}, assertions: map[string]bool{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
+		clients: map[string]*client{}, pushedRequests: map[string]*pushed{}, assertions: map[string]bool{}, failures: map[string]failing{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
 		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{}, lastPKCE: map[string]string{}, documents: map[string]cachedDocument{},
 	}
 }
@@ -47,6 +48,7 @@ type grant struct {
 	scopes       []string
 	resources    []string
 	revoked      bool
+	refreshes    int
 	given        time.Time
 	upstream     string // the refresh token of a proxy's upstream
 	leak         string // a token of the upstream: a flaw

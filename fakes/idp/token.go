@@ -57,6 +57,9 @@ func (s *Server) writeOAuthError(w http.ResponseWriter, r *http.Request, e *oaut
 		e.description += " (" + r.PostForm.Get("code_verifier") + r.PostForm.Get("refresh_token") + ")"
 	}
 	status := e.status
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
+	}
 	if !b.has(ErrorShape) {
 		status = http.StatusOK
 	}
@@ -176,6 +179,9 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 	if c == nil {
 		return nil, failed
 	}
+	if b.has(LimitSecrets) && s.locked("client "+id) {
+		return nil, &oauthError{http.StatusTooManyRequests, "temporarily_unavailable", "too many wrong secrets"}
+	}
 	if c.public() {
 		if method == "client_secret_basic" {
 			return nil, failed
@@ -188,6 +194,7 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 	if c.method == "private_key_jwt" {
 		return nil, failed
 	}
+	s.failed("client "+id, subtle.ConstantTimeCompare([]byte(secret), []byte(c.secret)) != 1, mostSecrets)
 	pinned := method == c.method || method != "none" && !b.has(PinMethod)
 	if method == "none" && !b.has(PinMethod) {
 		return c, nil
@@ -494,6 +501,9 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 		return nil, refuse("unauthorized_client", "the client may not refresh")
 	case !b.has(WorkingRefresh):
 		return nil, refuse("invalid_grant", "the refresh token is not known")
+	}
+	if !b.has(ManyRefreshes) && s.tooMany(old.grant) {
+		return nil, &oauthError{http.StatusTooManyRequests, "temporarily_unavailable", "too many refreshes"}
 	}
 	scopes, e := s.narrowScopes(form, old)
 	if e != nil {

@@ -29,6 +29,22 @@ type caller struct {
 // "malformed" or "invalid".
 func (s *Server) authenticate(r *http.Request, body []byte) (*caller, string) {
 	p := &s.Policy
+	who, cause := s.authenticated(r, body)
+	if p.FloodLocks {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if cause == "invalid" {
+			s.bad++
+		}
+		if s.bad > 150 {
+			return nil, "invalid"
+		}
+	}
+	return who, cause
+}
+
+func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
+	p := &s.Policy
 	fields := r.Header.Values("Authorization")
 	if p.TwoCrash && len(fields) > 1 {
 		panic(http.ErrAbortHandler) // the flaw

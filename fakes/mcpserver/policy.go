@@ -102,6 +102,12 @@ type Policy struct {
 	BatchByFirst       bool                // true: batches are served, and judged by their first message
 	SampleToken        string
 
+	// Tools and what they are given.
+	AnyArguments     bool // true: arguments are not validated
+	HandlesOfAnybody bool // true: who knows a handle may use it
+	CountsHandles    bool // true: handles are counted up
+	FloodLocks       bool // true: many bad tokens lock everybody out
+
 	// The issuer's published keys.
 	KeysOnce          bool // true: they are fetched once
 	KeysEveryTime     bool // true: they are fetched for every unknown kid

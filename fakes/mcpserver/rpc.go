@@ -300,11 +300,19 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 			s.insufficient(w, r, t.Scope, m.ID)
 			return
 		}
+		if !p.AnyArguments && !t.valid(m) {
+			failedTool(w, m, "the arguments do not fit the schema")
+			return
+		}
 		if t.Name == "weather" || t.Name == "fetch_page" {
 			s.reach(w, r, m, t.Name)
 			return
 		}
 		text, done := s.act(r.Context(), t.Name, m, who)
+		if !done && t.Name == "read_cart" {
+			failedTool(w, m, "there is no such cart")
+			return
+		}
 		if !done {
 			return // cancelled: no answer is due
 		}

@@ -55,6 +55,8 @@ type Server struct {
 	current   string          // the user of the request that came last
 	listed    []any           // the list of tools that was made last
 	notes     []string
+	bad       int               // tokens so far
+	carts     map[string]string // handle -> owner
 	meters    map[string]*meter
 	fullUntil time.Time                // when the window ends in which a limit was reached
 	verified  map[string]*caller       // tokens, where they are verified once
@@ -76,6 +78,7 @@ type Tool struct {
 	TellsCaller bool
 	Effect      string // the tool that shows what this one did
 	Upstream    bool   // it calls an API of somebody else
+	HandleFrom  string // the tool that returns the handle that it takes
 	Private     string // what its result shows to alice alone
 }
 
@@ -86,6 +89,8 @@ var Tools = []Tool{
 	{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "list_notes"},
 	{Name: "list_notes"},
 	{Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true},
+	{Name: "open_cart"},
+	{Name: "read_cart", Arguments: map[string]any{"cart": "{handle}"}, HandleFrom: "open_cart"},
 	{Name: "weather", Upstream: true},
 	{Name: "fetch_page", Arguments: map[string]any{"url": "{url}"}},
 }
@@ -105,7 +110,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}, carts: map[string]string{}}, nil
 }
 
 // Advance moves the server's clock, as far as tokens are concerned.

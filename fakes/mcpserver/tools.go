@@ -18,14 +18,14 @@ func (s *Server) list(who *caller) []any {
 		if !s.lists(who, t.Name, t.Scope) {
 			continue
 		}
-		properties := map[string]any{}
-		if t.Name == "write_note" {
-			properties["text"] = map[string]any{"type": "string"}
+		properties, required := map[string]any{}, []string{}
+		for name := range t.Arguments {
+			properties[name], required = map[string]any{"type": "string"}, append(required, name)
 		}
 		if s.Policy.KeyParameter {
 			properties["api_key"] = map[string]any{"type": "string", "x-mcp-header": "Api-Key"}
 		}
-		tools = append(tools, map[string]any{"name": t.Name, "inputSchema": map[string]any{"type": "object", "properties": properties}})
+		tools = append(tools, map[string]any{"name": t.Name, "inputSchema": map[string]any{"type": "object", "properties": properties, "required": required}})
 	}
 	if s.Policy.DebugTool {
 		tools = append(tools, map[string]any{"name": "debug_env", "inputSchema": map[string]any{"type": "object"}})
@@ -98,6 +98,19 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 		if s.notes = append(s.notes, note[:min(len(note), 100)]); len(s.notes) > mostNotes {
 			s.notes = s.notes[1:]
 		}
+	case "open_cart":
+		handle := "cart_" + RandomID()
+		if p.CountsHandles {
+			handle = fmt.Sprintf("cart_%06d", len(s.carts))
+		}
+		s.carts[handle] = user
+		return "the cart " + handle + " is open", true
+	case "read_cart":
+		handle, _ := arguments["cart"].(string)
+		if owner := s.carts[handle]; owner != "" && (owner == user || p.HandlesOfAnybody) {
+			return "the cart of " + owner + " is empty", true
+		}
+		return "", false
 	case "list_notes":
 		return strings.Join(s.notes, "\n"), true
 	}
@@ -126,4 +139,15 @@ func (s *Server) notified(m *message) {
 		close(c)
 		delete(s.cancels, id)
 	}
+}
+
+// valid judges the arguments of a call by the schema of its tool: all are strings, and all are needed.
+func (t *Tool) valid(m *message) bool {
+	arguments, _ := m.Params["arguments"].(map[string]any)
+	for name := range t.Arguments {
+		if _, isString := arguments[name].(string); !isString {
+			return false
+		}
+	}
+	return true
 }

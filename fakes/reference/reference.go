@@ -21,6 +21,8 @@ type Options struct {
 	Policy    mcpserver.Policy
 	Behaviour idp.Behaviour
 	Listen    string // 127.0.0.1:0 if empty
+	// Everywhere listens on all addresses of the machine, though the URL names loopback.
+	Everywhere bool
 	// Apart puts the authorization server on an origin of its own, under an issuer with IssuerPath.
 	Apart      bool
 	IssuerPath string
@@ -79,6 +81,19 @@ func Start(o Options) (*Reference, error) {
 		return nil, err
 	}
 	origin := "http://" + l.Addr().String()
+	if o.Everywhere {
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		if err := l.Close(); err != nil {
+			return nil, err
+		}
+		if l, err = net.Listen("tcp", ":"+port); err != nil {
+			return nil, err
+		}
+		origin = "http://127.0.0.1:" + port
+	}
 	issuer, own := origin, net.Listener(nil)
 	if o.Apart {
 		if own, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {

@@ -18,6 +18,7 @@ func Register() {
 	Describe("RFC 9110 section 5.5: values in fields", injection)
 	Describe("MCP Resources: Security Considerations", resources)
 	Describe("OWASP Denial of Service Cheat Sheet: what a server bears", load)
+	Describe("MCP Tools: Security Considerations, inputs", inputs)
 	Describe("RFC 8725 section 3.10: keys fetched on the word of a token", amplification)
 }
 

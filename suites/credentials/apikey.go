@@ -95,10 +95,11 @@ func wrongKey(t *T, ex *reports.Exchange, about string) {
 // wildcard calls tools by names that match a key's prefix only where it is not compared literally.
 func wildcard(t *T, c Credential, prefix string) {
 	var own, foreign string
+	var arguments map[string]any // of the tool that must not run: without them it might not, whoever calls it
 	for _, tool := range t.Tools {
 		switch {
 		case !c.Permits(tool.Name) && foreign == "":
-			foreign = tool.Name
+			foreign, arguments = tool.Name, tool.Marked("mcpauth").Arguments
 		case strings.HasPrefix(tool.Name, prefix) && !tool.DeniedOnly:
 			own = tool.Name
 			if ex := t.CallToolAs(tool, c.Field()); !expect.Ran(ex) {
@@ -118,7 +119,7 @@ func wildcard(t *T, c Credential, prefix string) {
 		if c.Permits(name) && slices.Contains(real, name) {
 			continue
 		}
-		if ex := t.CallToolAs(Tool{Name: name}, c.Field()); expect.Ran(ex) || expect.Crashed(ex) {
+		if ex := t.CallToolAs(Tool{Name: name, Arguments: arguments}, c.Field()); expect.Ran(ex) || expect.Crashed(ex) {
 			t.Finding(ex, fmt.Sprintf("the name %q", name), "only tools whose whole name is permitted to run", expect.Describe(ex))
 		} else {
 			t.Refused()

@@ -138,7 +138,27 @@ func credentials() {
 	})
 }
 
+// jwtBearer is the grant type of assertions (RFC 7523 section 2.1).
+const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
 func enterprise() {
+	Should("AS-EMA-METADATA", func(t *T) {
+		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+			grants, _ := m.Object.Strings("grant_types_supported")
+			profiles, _ := m.Object.Strings("authorization_grant_profiles_supported")
+			listed := slices.Contains(grants, jwtBearer)
+			profile := slices.ContainsFunc(profiles, func(p string) bool { return strings.Contains(p, "id-jag") })
+			switch {
+			case profile && !listed:
+				t.Unmet(m.Exchange, jwtBearer+" in grant_types_supported beside the profile", "it is not listed")
+			case !listed && !profile:
+				t.NotApplicable("identity assertion grants are not offered")
+			case !profile:
+				t.Note("authorization_grant_profiles_supported does not name the profile, as earlier drafts did not")
+			}
+		})
+	})
+
 	Must("RS-EXT-EMA-IDJAG-REFUSED", func(t *T) {
 		t.Twin()
 		h := t.MintHeader().With("typ", "oauth-id-jag+jwt")

@@ -55,7 +55,7 @@ func pushedRequests() {
 		for about, edit := range Sorted(map[string]Edit{
 			"a redirect URI that is not registered": With("redirect_uri", "https://attacker.example/cb"), "a request_uri within the request": With("request_uri", "urn:ietf:params:oauth:request_uri:x"), "an unknown response_type": With("response_type", "mcpauth"),
 		}) {
-			t.RefusedWith(t.Push(endpoint, c, pair, edit), about, "invalid_request", "invalid_redirect_uri", "unsupported_response_type", "invalid_client")
+			t.RefusedWith(t.Push(endpoint, c, pair, edit), about, "invalid_request", "invalid_redirect_uri", "unsupported_response_type", "invalid_client", "request_uri_not_supported")
 		}
 		overrides(t, begin(c, push(With("state", "mcpauth-pushed")), With("state", "mcpauth-query")))
 		overrides(t, begin(c, push(), With("redirect_uri", "https://attacker.example/cb"), AnswersAt(c.RedirectURI)))

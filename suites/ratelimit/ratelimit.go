@@ -21,6 +21,7 @@ func Register() {
 	Describe("MCP Tools: Security Considerations, rate limits", enforced)
 	Describe("RFC 6585 section 4: 429 Too Many Requests", answered)
 	Describe("OWASP Denial of Service Cheat Sheet: whom a limit meets", counted)
+	Describe("OAuth 2.1 section 2.4.1: brute force attacks", guessing)
 }
 
 func enforced() {

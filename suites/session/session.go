@@ -15,6 +15,7 @@ import (
 
 // Register registers the area.
 func Register() {
+	Describe("MCP Security Best Practices: state handles", handles)
 	Describe("MCP Security Best Practices: Session Hijacking", hijacking)
 	Describe("MCP Transports: Session Management", management)
 	Describe("MCP Security Best Practices: Session Hijacking", users)

@@ -3,8 +3,10 @@
 package transport
 
 import (
+	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -22,6 +24,7 @@ func Register() {
 	Describe("WHATWG Fetch: HTTP CORS protocol", cors)
 	Describe("OAuth 2.1 section 1.5: Communication security", security)
 	Describe("MCP Transports: Protocol Version Header", versions)
+	Describe("MCP Transports: Security Warning, localhost", localhost)
 }
 
 const evil = "https://evil.example"
@@ -360,6 +363,36 @@ func versions() {
 			t.Expect(t.Send(t.Call().With(t.Good())), "the valid token").To(t.Serve())
 			t.Expect(t.Send(t.Call()), "without credentials, after an authorized request").To(expect.Refuse(401))
 			t.Expect(t.Send(t.Call().With(mcp.Bearer(survey.BogusToken))), "a bad token, after an authorized request").To(expect.Refuse(401))
+		}
+	})
+}
+
+// "When running locally, servers SHOULD bind only to localhost (127.0.0.1) rather than all network interfaces (0.0.0.0)"
+func localhost() {
+	Should("RS-TRANSPORT-LOCAL-BIND", func(t *T) {
+		port := t.Survey.URL.Port()
+		if port == "" {
+			port = map[string]string{"http": "80", "https": "443"}[t.Survey.URL.Scheme]
+		}
+		addresses, err := net.InterfaceAddrs()
+		if err != nil {
+			t.Inconclusive("the addresses of this machine cannot be learned: %v", err)
+		}
+		tried := 0
+		for _, a := range addresses {
+			ip, ok := a.(*net.IPNet)
+			if !ok || ip.IP.IsLoopback() || ip.IP.IsLinkLocalUnicast() {
+				continue
+			}
+			tried++
+			at := net.JoinHostPort(ip.IP.String(), port)
+			if c, err := net.DialTimeout("tcp", at, time.Second); err == nil {
+				_ = c.Close()
+				t.Finding(nil, at, "a server that runs locally to listen on loopback only", "it can be reached there")
+			}
+		}
+		if tried == 0 {
+			t.NotApplicable("this machine has no address beyond loopback")
 		}
 	})
 }

@@ -484,6 +484,22 @@ func (e *Engine) need(t *T, name string) *stop {
 		if e.World.API == nil && e.World.Upstream == nil && len(t.ForeignTokens()) == 0 {
 			return &stop{reports.NotTested, "it needs a token of another provider (credentials in the target file, foreign: true), or an API or upstream of ours"}
 		}
+	case "sacrificial-user":
+		if e.World.Session == nil || e.World.Session.Sacrificial() == nil {
+			return &stop{reports.NotTested, "it needs an account that may be locked (login.users in the target file, sacrificial: true)"}
+		}
+	case "same-host":
+		if !document.LoopbackHost(s.URL.Hostname()) {
+			return absent("the target is not on this machine's loopback")
+		}
+	case "tool-args":
+		if len(e.World.Tools) == 0 {
+			return &stop{reports.NotTested, "it needs tools that may be called (tools in the target file)"}
+		}
+	case "tool-handle":
+		if _, _, ok := t.HandleTools(); !ok {
+			return &stop{reports.NotTested, "it needs a tool that returns a handle, and one that takes it (tools in the target file, handle_from)"}
+		}
 	case "proxy":
 		return e.needProxy(t)
 	case "login-or-controlled-upstream":

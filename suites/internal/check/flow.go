@@ -26,7 +26,8 @@ type Edit func(*draft)
 type draft struct {
 	client   *oauth.Client
 	user     int
-	signedIn bool // the cookies of the first login are sent
+	who      *login.User // somebody who is none of the users; limits are not waited for
+	signedIn bool        // the cookies of the first login are sent
 	nobody   bool
 	pair     oauth.PKCE
 	route    login.Route
@@ -240,8 +241,12 @@ func (t *T) Authorize(edits ...Edit) *Grant {
 			defer func() { who.Return(agent.Jar) }()
 		}
 	}
-	if d.nobody {
+	switch {
+	case d.nobody:
 		agent.User = nil
+	case d.who != nil:
+		t.Secrets.Add("password", d.who.Password)
+		agent.User, agent.Send = d.who, t.Anyway
 	}
 	for _, uri := range []string{f.Get("redirect_uri"), d.client.RedirectURI} {
 		if d.route.RedirectURI == "" {
@@ -353,6 +358,19 @@ func (t *T) TokenRequest(c *oauth.Client, edits ...Edit) *reports.Exchange {
 	d := t.draft(edits)
 	d.client = c
 	return t.Do(t.tokenRequest(d, nil))
+}
+
+// TokenAttempt is TokenRequest, for the caller to send.
+func (t *T) TokenAttempt(c *oauth.Client, edits ...Edit) wire.Request {
+	d := t.draft(edits)
+	d.client = c
+	t.Secrets.Add("client_secret", c.Secret)
+	return t.tokenRequest(d, nil)
+}
+
+// AuthorizeAs is Authorize in a new browser of somebody who is none of the users, whatever the target's limits say.
+func (t *T) AuthorizeAs(u *login.User, edits ...Edit) *Grant {
+	return t.Authorize(append([]Edit{func(d *draft) { d.who, d.signedIn = u, false }}, edits...)...)
 }
 
 // Tokens reads a token response; the secrets in it are kept out of reports. Nil if there is none.

@@ -31,6 +31,8 @@ type Tool struct {
 	Effect string
 	// Upstream says that it calls an API of somebody else.
 	Upstream bool
+	// HandleFrom is the tool whose result holds the handle that stands for Handle in the arguments.
+	HandleFrom string
 	// Private is what the result shows to the first user, and to nobody else.
 	Private string
 }
@@ -41,6 +43,22 @@ const Marker = "{marker}"
 // Address stands in a tool's arguments for a URL that it fetches.
 const Address = "{url}"
 
+// Handle stands in a tool's arguments for a handle that another tool returned.
+const Handle = "{handle}"
+
+// Holding is the tool with a handle.
+func (tool Tool) Holding(handle string) Tool { return tool.with(Handle, handle) }
+
+// HandleTools are a declared tool that returns a handle, and one that takes it.
+func (t *T) HandleTools() (makes, takes Tool, ok bool) {
+	for _, takes := range t.Special {
+		if i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == takes.HandleFrom }); takes.HandleFrom != "" && i >= 0 {
+			return t.Tools[i], takes, true
+		}
+	}
+	return Tool{}, Tool{}, false
+}
+
 // Marked is the tool with its marker replaced.
 func (tool Tool) Marked(by string) Tool { return tool.with(Marker, by) }
 
@@ -50,6 +68,11 @@ func (tool Tool) At(address string) Tool { return tool.with(Address, address) }
 // Fetches reports that the tool fetches a URL of its arguments.
 func (tool Tool) Fetches() bool {
 	return strings.Contains(mint.JSON(tool.Arguments), Address)
+}
+
+// IsSpecial reports that the tool cannot be called as it is.
+func (tool Tool) IsSpecial() bool {
+	return tool.Fetches() || strings.Contains(mint.JSON(tool.Arguments), Handle)
 }
 
 func (tool Tool) with(placeholder, by string) Tool {

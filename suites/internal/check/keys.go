@@ -105,7 +105,7 @@ func (t *T) FetchesKeys() KeyServer {
 	t.Use(t.MintBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil)) // an unknown kid makes most targets look again
 	keys := t.KeyServer()
 	if keys.KeyFetches() == 0 {
-		t.NotApplicable("the target has fetched no key set of ours: its keys are configured by hand")
+		t.NotApplicable("the target has fetched no key set of ours during the run, not even for an unknown kid: its keys are configured, or were loaded when it started")
 	}
 	return keys
 }

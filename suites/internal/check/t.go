@@ -52,8 +52,8 @@ type World struct {
 	Upstream Upstream
 	// Introspector answers the target's questions about opaque tokens; nil where it does not ask us.
 	Introspector *introspector.Server
-	// Tools may be called, as the user declared them.
-	Tools []Tool
+	// Tools may be called as they are; Special ones need a URL or a handle in their arguments first.
+	Tools, Special []Tool
 	// Implies are the scopes that a broader one includes, as the user declared them.
 	Implies map[string][]string
 	// OtherResource is another MCP endpoint that takes tokens of the same authorization server; empty where not declared.

@@ -17,7 +17,7 @@ func (t *T) UpstreamTools() []Tool {
 
 // FetchingTools are the declared tools that fetch a URL of their arguments.
 func (t *T) FetchingTools() []Tool {
-	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return !tool.Fetches() || tool.DeniedOnly })
+	return slices.DeleteFunc(slices.Clone(t.Special), func(tool Tool) bool { return !tool.Fetches() || tool.DeniedOnly })
 }
 
 // Reaching calls a tool and returns what arrived at a listener of ours meanwhile. Other checks may be under way.

@@ -24,11 +24,13 @@ const Check = "login"
 
 // Input is what the user gave and allowed.
 type Input struct {
-	Users    []login.User
-	Clients  []oauth.Client // registered by the user's hand
-	Scopes   []string       // to request; empty: the challenge's, then scopes_supported
-	Register bool           // clients may be registered at the server
-	Driver   login.Driver   // nil: plain forms
+	Users []login.User
+	// Sacrificial is a user whose account may be locked; nil without.
+	Sacrificial *login.User
+	Clients     []oauth.Client // registered by the user's hand
+	Scopes      []string       // to request; empty: the challenge's, then scopes_supported
+	Register    bool           // clients may be registered at the server
+	Driver      login.Driver   // nil: plain forms
 	// BrowserFirst has the driver do the first login of a user, even if plain forms might do.
 	BrowserFirst bool
 	Resource     string   // resource indicator, or empty
@@ -127,6 +129,9 @@ func New(client *wire.Client, secrets *reports.Secrets, server oauth.Server, in 
 	if len(s.identities) == 0 {
 		s.identities = []*Identity{newIdentity(nil)}
 	}
+	if in.Sacrificial != nil {
+		secrets.Add("password", in.Sacrificial.Password)
+	}
 	for i := range in.Clients {
 		secrets.Add("client_secret", in.Clients[i].Secret)
 	}
@@ -135,6 +140,9 @@ func New(client *wire.Client, secrets *reports.Secrets, server oauth.Server, in 
 
 // Users is how many users can sign in.
 func (s *Session) UserCount() int { return len(s.Input.Users) }
+
+// Sacrificial is a user whose account may be locked; nil without.
+func (s *Session) Sacrificial() *login.User { return s.Input.Sacrificial }
 
 // Identity is the n-th user, from 0.
 func (s *Session) Identity(n int) *Identity {

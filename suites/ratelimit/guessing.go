@@ -1,0 +1,182 @@
+package ratelimit
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// guesses is how often a secret is guessed, and logins how often a password is.
+const (
+	guesses = 50
+	logins  = 20
+)
+
+// hindered reports that answers to guesses show a limit: a refusal that says so, or answers that come ever later.
+func hindered(answers []*reports.Exchange) bool {
+	for _, ex := range answers {
+		if s := expect.Status(ex); s == 429 || s == 423 || s == 503 || s == 403 || ex.Response == nil {
+			return true
+		}
+	}
+	tenth := len(answers) / 5
+	first, last := median(answers[:tenth]), median(answers[len(answers)-tenth:])
+	return last >= 500*time.Millisecond && last >= 5*first
+}
+
+func median(answers []*reports.Exchange) time.Duration {
+	var all []float64
+	for _, ex := range answers {
+		all = append(all, float64(ex.Duration))
+	}
+	slices.Sort(all)
+	return time.Duration(all[len(all)/2] * float64(time.Millisecond))
+}
+
+func guessing() {
+	// OAuth 2.1 section 2.4.1: "the authorization server MUST protect any endpoint utilizing it against brute force attacks"
+	Must("AS-RATE-CLIENT-SECRET", func(t *T) {
+		c := t.MustRegister(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
+		if c.Secret == "" {
+			t.NotApplicable("no client with a secret can be registered")
+		}
+		guess := func(secret string) wire.Request {
+			wrong := *c
+			wrong.Secret = secret
+			return t.TokenAttempt(&wrong, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
+		}
+		if ex := t.Anyway(guess(c.Secret)); oauth.ErrorCode(ex) == "invalid_client" || ex.Response == nil {
+			t.Inconclusive("the control failed: the right secret is answered with %s", expect.Describe(ex))
+		}
+		var answers []*reports.Exchange
+		for range guesses {
+			answers = append(answers, t.Anyway(guess("mcpauth-"+Random(12))))
+		}
+		t.Controlled()
+		last := answers[len(answers)-1]
+		const want = "throttling, growing delays or a lock before 50 wrong secrets of one client"
+		switch {
+		case hindered(answers):
+			t.Refused()
+		case len(c.Secret) < 20: // less than 128 bits in any usual alphabet
+			t.Unmet(last, want, "all are answered at full speed, and the secret has %d characters only", len(c.Secret))
+		default:
+			t.Advise(last, want, "all are answered at full speed; a secret of %d characters cannot be guessed all the same", len(c.Secret))
+		}
+	})
+
+	Must("AS-RATE-LOGIN", func(t *T) {
+		attempts, in := passwords(t)
+		if !attempts.hindered && in.Code() != "" {
+			t.Unmet(attempts.last, "a limit, a delay, a lock or a question before 20 wrong passwords", "all are answered at full speed, and then the right one is let in at once")
+			return
+		}
+		t.Refused()
+		t.Controlled()
+	})
+
+	Practice("AS-RATE-LOGIN-RECOVERY", func(t *T) {
+		attempts, in := passwords(t)
+		if !attempts.hindered && in.Code() != "" {
+			t.NotApplicable("no limit was seen (AS-RATE-LOGIN)")
+		}
+		user := t.Session.Sacrificial()
+		for _, f := range []reports.Field{mcp.Field("X-Forwarded-For", "203.0.113.7"), mcp.Field("Forwarded", "for=203.0.113.8")} {
+			if in.Code() != "" {
+				break // the right password is let in anyway
+			}
+			if g := t.AuthorizeAs(user, Header(f)); g.Code() != "" {
+				t.Finding(g.Exchange, f.Name, "a limit that a header of the client's own does not lift", "with "+f.Name+": "+f.Value+" the user is let in")
+			}
+		}
+		if ex, ok := t.Becomes(func() bool { in = t.AuthorizeAs(user); return in.Code() != "" }); !ok {
+			t.Inconclusive("after %v the right password is still refused: whether the lock ends was not seen (%s)", 5*t.Patience, expect.Describe(ex))
+		}
+		t.Refused()
+		t.Controlled()
+	})
+
+	Practice("AS-RATE-NORMAL-USE", func(t *T) {
+		tokens := t.Refreshing()
+		for i := range 10 {
+			ex := t.Anyway(t.RefreshRequest(tokens))
+			if s := expect.Status(ex); s == 429 || s == 403 {
+				t.Unmet(ex, "ten refreshes in a row to pass", "the %d. is answered with %s", i+1, expect.Describe(ex))
+				return
+			}
+			next := t.Tokens(ex, tokens.Client)
+			if next == nil {
+				t.Inconclusive("an ordinary refresh fails (AS-REFRESH-WORKS): %s", expect.Describe(ex))
+			}
+			if next.Refresh == "" {
+				next.Refresh = tokens.Refresh
+			}
+			tokens = next
+		}
+	})
+
+	Practice("RS-RATE-ANONYMOUS", func(t *T) {
+		token := t.FirstToken()
+		good := func() *reports.Exchange { return t.Anyway(t.Call().With(mcp.Bearer(token)).Request()) }
+		if ex := good(); !t.Served(ex) {
+			t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
+		}
+		t.Controlled()
+		throttled := false
+		for range 10 {
+			var flood []wire.Request
+			for range 20 {
+				flood = append(flood, t.Call().With(mcp.Bearer(t.Hide("mcpauth-"+Random(24)))).Request())
+			}
+			for _, ex := range t.AllAnyway(flood) {
+				throttled = throttled || expect.Status(ex) == 429
+			}
+			if ex := good(); expect.Status(ex) == 401 {
+				t.Unmet(ex, "the valid token to stay good while others are guessed", "%s", expect.Describe(ex))
+				return
+			}
+		}
+		if !throttled {
+			t.Note("200 bad tokens are answered without a limit, which matters where credentials are short (RS-STATIC-ENTROPY)")
+		}
+		if ex, ok := t.Becomes(func() bool { return t.Served(good()) }); !ok {
+			t.Unmet(ex, "the valid token served after the flood", "%v later: %s", 5*t.Patience, expect.Describe(ex))
+		}
+	})
+}
+
+// attempts are wrong passwords of the account that may be locked.
+type attempts struct {
+	hindered bool
+	last     *reports.Exchange
+}
+
+// passwords types 20 wrong passwords, each on a page of its own, and then the right one.
+func passwords(t *T) (attempts, *Grant) {
+	user := t.Session.Sacrificial()
+	var answers []*reports.Exchange
+	questioned := false
+	for i := range logins {
+		g := t.AuthorizeAs(&login.User{Name: user.Name, Password: "mcpauth-wrong-" + strconv.Itoa(i)})
+		if g.Code() != "" {
+			t.Inconclusive("a wrong password is let in (AS-LOGIN-WRONG-PASSWORD)")
+		}
+		answers = append(answers, g.Exchange)
+		text := ""
+		if p := g.Page(); p != nil {
+			text = strings.ToLower(p.Text)
+		}
+		questioned = questioned || strings.Contains(text, "captcha") || strings.Contains(text, "too many") || strings.Contains(text, "locked")
+	}
+	return attempts{hindered(answers) || questioned, answers[len(answers)-1]}, t.AuthorizeAs(user)
+}
