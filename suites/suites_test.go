@@ -98,6 +98,9 @@ func TestReferencePassesEverything(t *testing.T) {
 			if strings.Contains(name, "path") { // a 2025-03-26 server has no issuer with a path
 				cfg.Revisions = []string{"2025-06-18", "2025-11-25", "2026-07-28"}
 			}
+			if name != "bundled" && name != "apart" { // what waits, and does not depend on where the servers stand
+				cfg.Skip = append(cfg.Skip, "RS-RATE-*", "AS-CIMD-SIZE-AND-TIME", "RS-TOKEN-KEY-*", "RS-TOKEN-JWKS-*", "RS-SESSION-EXPIRY-MIDWAY")
+			}
 			run, err := suites.Evaluate(t.Context(), cfg)
 			require.NoError(t, err)
 			allowed := []reports.Verdict{}
@@ -179,7 +182,7 @@ func TestScantDeclarations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := signingIn(r)
 			scant(&cfg)
-			cfg.Skip = []string{"AS-CIMD-SIZE-AND-TIME", "RS-RATE-*", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-BODY-LIMIT"}
+			cfg.Skip = []string{"AS-CIMD-SIZE-AND-TIME", "RS-RATE-*", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-BODY-LIMIT", "RS-TOKEN-KEY-*", "RS-TOKEN-JWKS-*", "RS-SESSION-EXPIRY-MIDWAY"}
 			run, err := suites.Evaluate(t.Context(), cfg)
 			require.NoError(t, err)
 			for _, res := range run.Run().Results {
@@ -195,7 +198,7 @@ func TestScantDeclarations(t *testing.T) {
 func TestRunsAgree(t *testing.T) {
 	cfg := signingIn(start(t, reference.Ideal()))
 	var first map[string]reports.Verdict
-	for range 10 {
+	for range 6 {
 		run, err := suites.Evaluate(t.Context(), cfg)
 		require.NoError(t, err)
 		verdicts := map[string]reports.Verdict{}
@@ -386,20 +389,40 @@ func TestPendingRequirementsCountDown(t *testing.T) {
 	assert.Equal(t, pending, n)
 }
 
+// within are the parts that a text holds. One pass does for thousands of them.
+func within(text string, parts []string) (found []string) {
+	const head = 6
+	byHead := map[string][]string{}
+	for _, p := range parts {
+		if len(p) >= head {
+			byHead[p[:head]] = append(byHead[p[:head]], p)
+		}
+	}
+	for i := 0; i+head <= len(text); i++ {
+		for _, p := range byHead[text[i:i+head]] {
+			if strings.HasPrefix(text[i:], p) {
+				found = append(found, p)
+			}
+		}
+	}
+	return found
+}
+
 func TestNoSecretInTheReport(t *testing.T) {
 	r := start(t, reference.Ideal())
 	run, err := suites.Evaluate(t.Context(), signingIn(r))
 	require.NoError(t, err)
 	secrets := append(r.IDP.Secrets(), r.MCP.ServiceKey, r.MCP.SharedSecret)
 	require.Greater(t, len(secrets), 100)
+	require.Equal(t, []string{"secret-1"}, within("a secret-1, a secre", []string{"secret-1", "secret-2"}), "the search finds what is there")
 	var all strings.Builder
 	require.NoError(t, reportjson.Write(&all, run))
+	var spellings []string
 	for _, secret := range secrets {
-		for _, spelling := range []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret))} {
-			if strings.Contains(all.String(), spelling) {
-				t.Errorf("the report holds the secret %.12s…", secret)
-			}
-		}
+		spellings = append(spellings, secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret)))
+	}
+	for _, found := range within(all.String(), spellings) {
+		t.Errorf("the report holds the secret %.12s…", found)
 	}
 	for _, c := range r.MCP.Static { // nor most of one: near misses are made of them
 		for _, part := range []string{c.Value[:len(c.Value)/2], c.Value[len(c.Value)/2:], strings.ToUpper(c.Value)[4:24]} {
