@@ -35,14 +35,14 @@ func expiry() {
 				t.Finding(ex, "userinfo", "a refusal after the token's lifetime of "+lifetime.String(), "it is served")
 			}
 		}
-		if ex := t.Use(tokens.Access); t.Served(ex) {
-			t.Finding(ex, "the MCP server", "a refusal after the token's lifetime of "+lifetime.String(), "it is served")
-		} else {
-			t.RefusedBy(ex)
+		if ex := t.Use(tokens.Access); t.Served(ex) { // not the authorization server's doing
+			t.Advise(ex, "a refusal by the MCP server after the token's lifetime of "+lifetime.String(), "it is served (RS-TOKEN-EXPIRED)")
 		}
-		if seen == 0 {
-			t.Note("seen at the MCP server only: there is neither introspection nor userinfo")
+		if seen == 0 && t.Unmistaken() {
+			t.NotApplicable("there is neither introspection nor userinfo to ask: the MCP server alone judges what has expired")
 		}
+		t.Refused()
+		t.Controlled()
 	})
 
 	Must("AS-TOKEN-CODE-EXPIRES", func(t *T) {
