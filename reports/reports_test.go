@@ -25,6 +25,7 @@ import (
 	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/junit"
 	"github.com/mcpauth/conformance/reports/markdown"
+	"github.com/mcpauth/conformance/reports/ndjson"
 	"github.com/mcpauth/conformance/reports/sarif"
 )
 
@@ -292,6 +293,14 @@ func FuzzWriters(f *testing.F) {
 		b.Reset()
 		if err := console.Write(&b, r, console.Options{}); err != nil || bytes.ContainsAny(b.Bytes(), "\x1b\x00") {
 			t.Fatal("control characters", err)
+		}
+		b.Reset()
+		if err := ndjson.Write(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		lines := bytes.Split(bytes.TrimSuffix(b.Bytes(), []byte("\n")), []byte("\n"))
+		if len(lines) != len(r.Run().Results)+2 || !json.Valid(lines[0]) || !json.Valid(lines[len(lines)-1]) {
+			t.Fatal("a line is no event")
 		}
 		for _, write := range []func(io.Writer, reports.Redacted) error{sarif.Write, har.Write} {
 			b.Reset()
