@@ -35,8 +35,11 @@ type Answer struct {
 	Body   string
 }
 
-// mostKept is how many requests are kept.
-const mostKept = 5000
+// How many requests are kept, and how many bytes of each body: who sends them may be hostile.
+const (
+	mostKept = 2000
+	mostBody = 16 << 10
+)
 
 // Open begins to listen on a free port of loopback. Close it after use.
 func Open() (*Listener, error) { return OpenAt("127.0.0.1:0") }
@@ -60,7 +63,7 @@ func OpenAt(address string) (*Listener, error) {
 
 func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.hits.Add(1)
-	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // of a broken body, what came
+	body, _ := io.ReadAll(io.LimitReader(r.Body, mostBody)) // of a broken body, what came
 	req := Request{Method: r.Method, URL: r.URL.String(), Body: string(body), Header: r.Header.Clone()}
 	l.mu.Lock()
 	if len(l.seen) < mostKept {
