@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 )
@@ -342,6 +343,34 @@ func TestDoctor(t *testing.T) {
 	code, out, _ = mcpauth(t, nil, "doctor", "http://127.0.0.1:1/mcp")
 	assert.Equal(t, reports.ExitUsage, code)
 	assert.Contains(t, out, "BAD")
+}
+
+// A target that signs its users in at an upstream of ours, as a target file says.
+func TestUpstreamOfOurs(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := l.Addr().String()
+	require.NoError(t, l.Close())
+	key, err := idp.New("http://unused.example", idp.Ideal())
+	require.NoError(t, err)
+	r := start(t, func(o *reference.Options) {
+		o.ProxyTo = &idp.Upstream{Issuer: "http://" + address, ClientID: "mcp", Secret: "the-secret-of-this-test", Scopes: []string{"openid", "email"}, Key: key.Public()}
+	})
+	file := filepath.Join(t.TempDir(), "target.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`version: 1
+target: {url: `+r.URL+`}
+login:
+  driver: form
+  users:
+    - {username: alice, password: {env: ALICE}}
+upstream: {listen: "`+address+`", issuer: "http://`+address+`", client_id: mcp, client_secret: {env: SECRET}, redirect_uri: "`+r.IDP.UpstreamCallback()+`"}
+`), 0o600))
+	code, out, errs := mcpauth(t, []string{"ALICE=any password of the test's own", "SECRET=the-secret-of-this-test"}, "run", "-c", file, "--only", "AS-PROXY-*", "--report", "ndjson")
+	assert.Zero(t, code, errs)
+	for _, id := range []string{"AS-PROXY-UPSTREAM-ID-TOKEN", "AS-PROXY-CONSENT-PER-CLIENT", "AS-PROXY-UPSTREAM-TOKEN-HIDDEN"} {
+		assert.Regexp(t, `"id":"`+id+`".*"verdict":"PASS"`, out)
+	}
+	assert.Contains(t, out, `"tier":"T3"`)
 }
 
 func TestShardsAreMerged(t *testing.T) {

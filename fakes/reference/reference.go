@@ -45,6 +45,8 @@ type Options struct {
 	Static []mcpserver.Static
 	// Proxy has users sign in at a third-party authorization server, before which the reference's own is a proxy.
 	Proxy bool
+	// ProxyTo has users sign in at an authorization server that somebody else runs.
+	ProxyTo *idp.Upstream
 	// OneDocument is a flaw: the other endpoint's metadata names the first one.
 	OneDocument bool
 	// Wrap, if set, wraps the MCP server's handler.
@@ -119,6 +121,9 @@ func Start(o Options) (*Reference, error) {
 		r.IDP.Users = o.Users
 	}
 	r.machines()
+	if o.ProxyTo != nil {
+		r.IDP.Upstream, r.IDP.Users = o.ProxyTo, nil
+	}
 	if o.Proxy {
 		if err := r.proxy(o); err != nil {
 			return nil, err
