@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
@@ -47,13 +48,18 @@ func TestFairness(t *testing.T) {
 		"an expired token that crashes": {func(o *reference.Options) {
 			o.Policy.Crash = func(token string) bool { return strings.Count(token, ".") == 2 }
 		}, nil, "RS-SESSION-EXPIRY-MIDWAY", reports.Inconclusive},
-		"a look-alike scope that crashes": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NO-SUBSTRING", reports.Inconclusive},
-		"a narrower scope that crashes":   {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-HIERARCHY", reports.Inconclusive},
-		"a missing effect of a crash":     {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NOT-EXECUTED", reports.Inconclusive},
-		"an opaque token that crashes":    {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Inconclusive},
-		"an opaque audience that crashes": {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-AUD-OPAQUE", reports.Inconclusive},
-		"a tool that always fails":        {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-STATIC-TOKEN-PERMISSIONS", reports.Inconclusive},
-		"a batch where everything runs":   {func(o *reference.Options) { o.Policy.BatchByFirst, o.Policy.CheckScopes = true, false }, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
+		"a look-alike scope that crashes":         {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NO-SUBSTRING", reports.Inconclusive},
+		"a narrower scope that crashes":           {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-HIERARCHY", reports.Inconclusive},
+		"a missing effect of a crash":             {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NOT-EXECUTED", reports.Inconclusive},
+		"an opaque token that crashes":            {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Inconclusive},
+		"an opaque audience that crashes":         {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-AUD-OPAQUE", reports.Inconclusive},
+		"a tool that always fails":                {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-STATIC-TOKEN-PERMISSIONS", reports.Inconclusive},
+		"a login elsewhere, a page before it":     {func(o *reference.Options) { o.Proxy = true }, nil, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", reports.Pass},
+		"a login elsewhere, a page after it":      {afterwards, nil, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", reports.Warn},
+		"a login elsewhere, each client asked":    {afterwards, nil, "AS-PROXY-CONSENT-PER-CLIENT", reports.Pass},
+		"a login elsewhere, nothing remembered":   {afterwards, nil, "AS-PROXY-CONSENT-COOKIE", reports.NotApplicable},
+		"a login elsewhere, bound to its browser": {afterwards, nil, "AS-PROXY-STATE-BOUND-TO-BROWSER", reports.Pass},
+		"a batch where everything runs":           {func(o *reference.Options) { o.Policy.BatchByFirst, o.Policy.CheckScopes = true, false }, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := reference.Ideal()
@@ -73,4 +79,9 @@ func TestFairness(t *testing.T) {
 			}
 		})
 	}
+}
+
+// afterwards asks users about a client when they come back from another provider, where they only signed in.
+func afterwards(o *reference.Options) {
+	o.Proxy, o.Behaviour.Lacks = true, []idp.Defence{idp.ConsentBeforeUpstream}
 }

@@ -41,7 +41,7 @@ func ownPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form)
 // signedIn completes a flow through the upstream in one browser.
 func signedIn(t *T, edits ...Edit) *Leg {
 	leg := t.Upstreamward(edits...)
-	if o := t.Return(leg, t.SignInUpstream(leg, leg.Jar), leg.Jar); o.Params.Get("code") == "" {
+	if o := t.Return(leg, t.SignInUpstream(leg, leg.Jar), leg.Jar, login.Approve); o.Params.Get("code") == "" {
 		t.Inconclusive("the control failed: an ordinary flow through the upstream ended %s: %s", o.Stage, o.Why)
 	}
 	t.Controlled()
@@ -52,25 +52,43 @@ func consent() {
 	Must("AS-PROXY-CONSENT-BEFORE-UPSTREAM", func(t *T) {
 		c := t.MustRegister(nil)
 		g := t.Decided(t.Authorize(As(c), SignedOut(), Leaving(), Until(t.IsUpstream)))
-		if leg := t.LegOf(g); leg != nil {
-			t.Unmet(g.Exchange, "a page of the proxy's own that asks about the client, before the upstream is contacted", "the browser is sent to %s at once", origin(leg.Upstream))
+		leg := t.LegOf(g)
+		if leg == nil {
+			return
 		}
+		const want = "a page of the proxy's own that asks about the client, before the upstream is contacted"
+		if identityOnly(leg) { // a login at another provider, not an API that is acted on: a page afterwards protects as well
+			t.Advise(g.Exchange, want, "the browser is sent to %s at once, for a login only", origin(leg.Upstream))
+			return
+		}
+		t.Unmet(g.Exchange, want, "the browser is sent to %s at once", origin(leg.Upstream))
 	})
 
 	Must("AS-PROXY-CONSENT-PER-CLIENT", func(t *T) {
 		first := signedIn(t)
 		c := t.MustRegister(map[string]any{"redirect_uris": []string{strings.Replace(t.AnyClient().RedirectURI, ":8765", ":8767", 1)}})
 		g := t.Decided(t.Authorize(As(c), InJar(first.Jar), Leaving(), Until(t.IsUpstream)))
-		if leg := t.LegOf(g); leg == nil && g.Code() == "" {
+		leg := t.LegOf(g)
+		if leg == nil && g.Code() == "" {
 			t.RefusedBy(g.Exchange)
 			return
 		}
 		const want = "a page of the proxy's own before a client that its user never approved"
-		if g = t.Authorize(As(c), InJar(first.Jar), Leaving()); g.Code() != "" {
+		if leg == nil {
 			t.Unmet(g.Exchange, want, "a code for another client comes without any page")
 			return
 		}
-		t.Unmet(g.Exchange, want, "the browser is sent upstream without one")
+		o := t.Return(leg, t.SignInUpstream(leg, first.Jar), first.Jar, login.Leave)
+		switch {
+		case o.Params.Get("code") != "":
+			t.Unmet(o.Exchange, want, "the browser is sent upstream without one, and comes back with a code for another client")
+		case o.Stage != login.AtConsent:
+			t.Inconclusive("the browser is sent upstream without a page, and what follows ended %s: %s", o.Stage, o.Why)
+		case identityOnly(leg):
+			t.Refused() // the page comes after a login at another provider
+		default:
+			t.Unmet(o.Exchange, want, "the browser is sent upstream first, and asked afterwards")
+		}
 	})
 
 	Must("AS-PROXY-CONSENT-CONTENT", func(t *T) {
@@ -147,6 +165,7 @@ func consent() {
 
 // approvals finds the cookie that records an approval, and tries to forge it.
 func approvals(t *T) {
+	ownPage(t)
 	c := t.AnyClient()
 	first := signedIn(t, As(c))
 	again := func(client *oauth.Client, jar *login.Jar) *Leg {
@@ -233,6 +252,18 @@ func said(p *login.Page) string {
 		}
 	}
 	return text
+}
+
+// identityOnly reports that a proxy asks its upstream who the user is, and nothing else.
+func identityOnly(leg *Leg) bool {
+	for _, scope := range strings.Fields(leg.Query.Get("scope")) {
+		switch scope {
+		case "openid", "profile", "email", "address", "phone", "offline_access":
+		default:
+			return false
+		}
+	}
+	return leg.Query.Get("scope") != ""
 }
 
 func origin(address string) string {

@@ -11,12 +11,15 @@ import (
 
 // ignored expects a callback to bring the client nothing.
 func ignored(t *T, leg *Leg, callback string, jar *login.Jar, about string) {
-	o := t.Return(leg, callback, jar)
-	if o.Params.Get("code") != "" {
-		t.Finding(o.Exchange, about, "a refusal of the upstream's answer", "a code is sent to the client")
-		return
+	const want = "a refusal of the upstream's answer"
+	switch o := t.Return(leg, callback, jar, login.Leave); {
+	case o.Params.Get("code") != "":
+		t.Finding(o.Exchange, about, want, "a code is sent to the client")
+	case o.Stage == login.AtConsent:
+		t.Advise(o.Exchange, want, "%s: it is taken, and the user is asked about the client", about)
+	default:
+		t.RefusedBy(o.Exchange)
 	}
-	t.RefusedBy(o.Exchange)
 }
 
 func state() {
@@ -55,7 +58,7 @@ func state() {
 		leg := t.Upstreamward()
 		callback := t.SignInUpstream(leg, login.NewJar())
 		jar := leg.Jar.Copy()
-		if o := t.Return(leg, callback, leg.Jar); o.Params.Get("code") == "" {
+		if o := t.Return(leg, callback, leg.Jar, login.Approve); o.Params.Get("code") == "" {
 			t.Inconclusive("the control failed: an ordinary callback ended %s", o.Stage)
 		}
 		ignored(t, leg, callback, jar, "a second time")

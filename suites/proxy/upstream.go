@@ -144,7 +144,7 @@ func upstream() {
 			}
 			callback := t.SignInUpstream(leg, login.NewJar())
 			t.Upstream.Answer(idToken(func(ordinary map[string]any) string { return t.Upstream.IDToken(changed(ordinary, claims)) }))
-			o := t.Return(leg, callback, leg.Jar)
+			o := t.Return(leg, callback, leg.Jar, login.Approve)
 			t.Upstream.Answer(nil)
 			g.Outcome = o
 			if g.Code() == "" {
@@ -180,7 +180,7 @@ func upstream() {
 
 // failed expects that a failure upstream reaches the client as an error with its own state.
 func failed(t *T, leg *Leg, callback, about string) {
-	o := t.Return(leg, callback, leg.Jar)
+	o := t.Return(leg, callback, leg.Jar, login.Approve)
 	allowed := []string{"access_denied", "server_error", "temporarily_unavailable", "invalid_grant", "invalid_request"}
 	const want = "error access_denied, server_error or temporarily_unavailable, with the client's state"
 	switch code := o.Params.Get("error"); {
@@ -221,7 +221,7 @@ func withIDToken(t *T, sign func(claims map[string]any) string) *login.Outcome {
 	callback := t.SignInUpstream(leg, login.NewJar())
 	t.Upstream.Answer(idToken(sign))
 	defer t.Upstream.Answer(nil)
-	return t.Return(leg, callback, leg.Jar)
+	return t.Return(leg, callback, leg.Jar, login.Approve)
 }
 
 func changed(claims, changes map[string]any) map[string]any {

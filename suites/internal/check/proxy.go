@@ -72,10 +72,10 @@ func (t *T) SignInUpstream(l *Leg, jar *login.Jar) string {
 	return o.Location
 }
 
-// Return sends a callback to the proxy in a browser with these cookies, and goes on until the client is answered or a
-// page is shown.
-func (t *T) Return(l *Leg, callback string, jar *login.Jar) *login.Outcome {
-	return t.agent(jar).Continue(wire.Request{Method: "GET", URL: callback}, login.Route{RedirectURI: l.RedirectURI, Decision: login.Leave})
+// Return sends a callback to the proxy in a browser with these cookies, and goes on until the client is answered. The
+// decision is for a page that comes then.
+func (t *T) Return(l *Leg, callback string, jar *login.Jar, d login.Decision) *login.Outcome {
+	return t.agent(jar).Continue(wire.Request{Method: "GET", URL: callback}, login.Route{RedirectURI: l.RedirectURI, Decision: d})
 }
 
 // Submit sends a form in a browser with these cookies and goes on; it stops where the browser is sent upstream.
