@@ -55,6 +55,9 @@ func TestFairness(t *testing.T) {
 		"an opaque audience that crashes":         {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-AUD-OPAQUE", reports.Inconclusive},
 		"a tool that always fails":                {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-STATIC-TOKEN-PERMISSIONS", reports.Inconclusive},
 		"a login elsewhere, a page before it":     {func(o *reference.Options) { o.Proxy = true }, nil, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", reports.Pass},
+		"a login elsewhere, known by userinfo":    {byUserinfo, nil, "AS-PROXY-UPSTREAM-ID-TOKEN", reports.NotApplicable},
+		"accounts elsewhere, known by userinfo":   {byUserinfo, nil, "AS-PROXY-ACCOUNT-LINKING", reports.NotApplicable},
+		"failures elsewhere, known by userinfo":   {byUserinfo, nil, "AS-PROXY-UPSTREAM-ERROR", reports.Pass},
 		"a login elsewhere, a page after it":      {afterwards, nil, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", reports.Warn},
 		"a login elsewhere, each client asked":    {afterwards, nil, "AS-PROXY-CONSENT-PER-CLIENT", reports.Pass},
 		"a login elsewhere, nothing remembered":   {afterwards, nil, "AS-PROXY-CONSENT-COOKIE", reports.NotApplicable},
@@ -85,3 +88,6 @@ func TestFairness(t *testing.T) {
 func afterwards(o *reference.Options) {
 	o.Proxy, o.Behaviour.Lacks = true, []idp.Defence{idp.ConsentBeforeUpstream}
 }
+
+// byUserinfo knows users by what the provider's userinfo endpoint says of them.
+func byUserinfo(o *reference.Options) { o.Proxy, o.ByUserinfo = true, true }

@@ -23,6 +23,7 @@ type Upstream struct {
 	ClientID, Secret string
 	Scopes           []string
 	Key              *rsa.PublicKey // that signs ID tokens
+	ByUserinfo       bool           // who signs in is asked at the userinfo endpoint, and no ID token is read
 }
 
 // leg is what a proxy knows of its own request upstream.
@@ -147,8 +148,13 @@ func (s *Server) redeemUpstream(t *transaction, code string) bool {
 	if !ok {
 		return false
 	}
+	t.leg.access, _ = members["access_token"].(string)
+	t.leg.refresh, _ = members["refresh_token"].(string)
 	token, _ := members["id_token"].(string)
 	claims, ok := s.upstreamClaims(token, t.leg.nonce)
+	if s.Upstream.ByUserinfo {
+		claims, ok = s.upstreamUser(t.leg.access)
+	}
 	if !ok {
 		return false
 	}
@@ -157,8 +163,6 @@ func (s *Server) redeemUpstream(t *transaction, code string) bool {
 		user = strings.Split(mail, "@")[0]
 	}
 	t.leg.user = user
-	t.leg.access, _ = members["access_token"].(string)
-	t.leg.refresh, _ = members["refresh_token"].(string)
 	return user != "" && t.leg.access != ""
 }
 
@@ -184,6 +188,23 @@ func (s *Server) askUpstream(form url.Values) (map[string]any, bool) {
 }
 
 var upstreamClient = &http.Client{Timeout: 5 * time.Second}
+
+// upstreamUser asks the upstream whose an access token is.
+func (s *Server) upstreamUser(token string) (map[string]any, bool) {
+	req, err := http.NewRequest(http.MethodGet, s.Upstream.Issuer+"/userinfo", nil)
+	if err != nil {
+		return nil, false
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := upstreamClient.Do(req)
+	if err != nil {
+		return nil, false
+	}
+	defer resp.Body.Close()
+	var claims map[string]any
+	err = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&claims)
+	return claims, err == nil && resp.StatusCode == http.StatusOK
+}
 
 // upstreamClaims verifies an ID token (OpenID Connect Core section 3.1.3.7).
 func (s *Server) upstreamClaims(token, nonce string) (map[string]any, bool) {

@@ -45,6 +45,8 @@ type Options struct {
 	Static []mcpserver.Static
 	// Proxy has users sign in at a third-party authorization server, before which the reference's own is a proxy.
 	Proxy bool
+	// ByUserinfo has the proxy ask the third party's userinfo endpoint who signed in, which is legitimate.
+	ByUserinfo bool
 	// ProxyTo has users sign in at an authorization server that somebody else runs.
 	ProxyTo *idp.Upstream
 	// OneDocument is a flaw: the other endpoint's metadata names the first one.
@@ -219,7 +221,7 @@ func (r *Reference) proxy(o Options) error {
 	r.Upstream.CookiePrefix = "up_"
 	r.Upstream.Resources = []string{"https://api.upstream.example/"}
 	r.Upstream.Users, r.IDP.Users = r.IDP.Users, nil
-	u := &idp.Upstream{Issuer: r.Upstream.Issuer, ClientID: "the-mcp-server", Secret: mcpserver.RandomID(), Scopes: []string{"openid", "profile", "email"}, Key: r.Upstream.Public()}
+	u := &idp.Upstream{Issuer: r.Upstream.Issuer, ClientID: "the-mcp-server", Secret: mcpserver.RandomID(), Scopes: []string{"openid", "profile", "email"}, Key: r.Upstream.Public(), ByUserinfo: o.ByUserinfo}
 	r.Upstream.AddClient(u.ClientID, u.Secret, r.IDP.UpstreamCallback())
 	r.IDP.Upstream = u
 	r.serve(l, delayed(r.Upstream, o.Delay))

@@ -109,7 +109,7 @@ func upstream() {
 	})
 
 	Must("AS-PROXY-UPSTREAM-ID-TOKEN", func(t *T) {
-		signedIn(t)
+		byIDToken(t)
 		defer t.Upstream.Answer(nil)
 		now := time.Now().Unix()
 		for about, changes := range Sorted(map[string]map[string]any{
@@ -135,30 +135,14 @@ func upstream() {
 	})
 
 	Practice("AS-PROXY-ACCOUNT-LINKING", func(t *T) {
-		defer t.Upstream.Answer(nil)
-		subject := func(claims map[string]any) string {
-			g := t.Authorize(SignedOut(), Until(t.IsUpstream))
-			leg := t.LegOf(g)
-			if leg == nil {
-				t.Inconclusive("the browser is not sent to the upstream: %s", g.Describe())
-			}
-			callback := t.SignInUpstream(leg, login.NewJar())
-			t.Upstream.Answer(idToken(func(ordinary map[string]any) string { return t.Upstream.IDToken(changed(ordinary, claims)) }))
-			o := t.Return(leg, callback, leg.Jar, login.Approve)
-			t.Upstream.Answer(nil)
-			g.Outcome = o
-			if g.Code() == "" {
-				return ""
-			}
-			return t.Subject(t.Tokens(t.Redeem(g), g.Client))
-		}
+		byIDToken(t)
 		victim, mail := "mcpauth-v-"+Random(6), "mcpauth-victim-"+strings.ToLower(Random(6))+"@users.example"
-		owner := subject(map[string]any{"sub": victim, "email": mail, "email_verified": true})
+		owner := subjectOf(t, map[string]any{"sub": victim, "email": mail, "email_verified": true})
 		if owner == "" {
 			t.Inconclusive("the subject of a token cannot be seen, or a new upstream user is not let in")
 		}
 		for about, verified := range Sorted(map[string]any{"an e-mail that is not verified": false, "an e-mail without email_verified": nil, "the same e-mail": true}) {
-			if s := subject(map[string]any{"sub": "mcpauth-a-" + Random(6), "email": mail, "email_verified": verified}); s == owner {
+			if s := subjectOf(t, map[string]any{"sub": "mcpauth-a-" + Random(6), "email": mail, "email_verified": verified}); s == owner {
 				t.Finding(nil, about, "accounts told apart by issuer and subject", "another upstream user with it gets the account "+owner)
 			}
 		}
@@ -176,6 +160,36 @@ func upstream() {
 			t.RefusedBy(ex)
 		}
 	})
+}
+
+// subjectOf signs a user in of whom the upstream's ID token says something else, and is the subject of the proxy's token
+// then; empty where none is issued, or its subject cannot be seen.
+func subjectOf(t *T, claims map[string]any) string {
+	g := t.Authorize(SignedOut(), Until(t.IsUpstream))
+	leg := t.LegOf(g)
+	if leg == nil {
+		t.Inconclusive("the browser is not sent to the upstream: %s", g.Describe())
+	}
+	callback := t.SignInUpstream(leg, login.NewJar())
+	t.Upstream.Answer(idToken(func(ordinary map[string]any) string { return t.Upstream.IDToken(changed(ordinary, claims)) }))
+	defer t.Upstream.Answer(nil)
+	g.Outcome = t.Return(leg, callback, leg.Jar, login.Approve)
+	if g.Code() == "" {
+		return ""
+	}
+	return t.Subject(t.Tokens(t.Redeem(g), g.Client))
+}
+
+// byIDToken ends the check unless the upstream's ID token decides who signs in: a proxy may go by userinfo, or by an API.
+func byIDToken(t *T) {
+	signedIn(t)
+	ordinary := subjectOf(t, nil)
+	switch {
+	case ordinary == "":
+		t.Inconclusive("the subject of a token cannot be seen, so neither can whether the upstream's ID token decides who signs in")
+	case subjectOf(t, map[string]any{"sub": "mcpauth-" + Random(6)}) == ordinary:
+		t.NotApplicable("who signs in is not known by the upstream's ID token")
+	}
 }
 
 // failed expects that a failure upstream reaches the client as an error with its own state.
