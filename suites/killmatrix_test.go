@@ -54,7 +54,7 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 	cfg.OtherResource, cfg.Clock = r.Other, r
 	cfg.SharedSecret = suites.SharedSecret{Value: r.MCP.SharedSecret, Issuer: r.IDP.Issuer, Audience: r.URL}
 	for _, m := range r.Machines {
-		machine := suites.Client{ID: m.ID, Secret: m.Secret, Method: "client_secret_basic", Key: m.Key, Machine: true}
+		machine := suites.Client{ID: m.ID, Secret: m.Secret, Method: "client_secret_basic", Key: m.Key, Machine: true, Scopes: []string{"notes:read"}}
 		if m.Key != "" {
 			machine.Method = "private_key_jwt"
 		}

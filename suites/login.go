@@ -49,7 +49,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		in.Users = append(in.Users, user)
 	}
 	for _, c := range s.cfg.Clients {
-		client := oauth.Client{ID: c.ID, Secret: c.Secret, Method: c.Method, RedirectURI: c.RedirectURI, RedirectURIs: []string{c.RedirectURI}, Audience: server.Issuer, Machine: c.Machine}
+		client := oauth.Client{ID: c.ID, Secret: c.Secret, Method: c.Method, RedirectURI: c.RedirectURI, RedirectURIs: []string{c.RedirectURI}, Audience: server.Issuer, Machine: c.Machine, Scopes: c.Scopes}
 		if c.Key != "" {
 			client.Key, _ = mint.ParseKey(c.KeyID, []byte(c.Key)) // validated before
 		}

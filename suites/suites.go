@@ -155,8 +155,10 @@ type Client struct {
 	RedirectURI string
 	// Key is its private key in PEM, and KeyID the kid under which the authorization server knows it.
 	Key, KeyID string
-	// Machine says that the client acts for itself, by the client_credentials grant. It needs no RedirectURI.
+	// Machine says that the client acts for itself, by the client_credentials grant. It needs no RedirectURI. Scopes are
+	// those that it may have then.
 	Machine bool
+	Scopes  []string
 }
 
 // Tool is a tool of the target that may be called.

@@ -54,6 +54,8 @@ type targetFile struct {
 			Key         secret `yaml:"key"`
 			KeyID       string `yaml:"key_id"`
 			Machine     bool   `yaml:"machine"`
+
+			Scopes []string `yaml:"scopes"`
 		} `yaml:"clients"`
 	} `yaml:"client"`
 	Scopes struct {
@@ -382,7 +384,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		}
 	}
 	for _, c := range t.Client.Clients {
-		client := suites.Client{ID: c.ID, Secret: resolve("client.clients: "+c.ID, c.Secret), Method: c.AuthMethod, RedirectURI: c.RedirectURI, Key: resolve("client.clients: "+c.ID, c.Key), KeyID: c.KeyID, Machine: c.Machine}
+		client := suites.Client{ID: c.ID, Secret: resolve("client.clients: "+c.ID, c.Secret), Method: c.AuthMethod, RedirectURI: c.RedirectURI, Key: resolve("client.clients: "+c.ID, c.Key), KeyID: c.KeyID, Machine: c.Machine, Scopes: c.Scopes}
 		switch {
 		case client.Method != "":
 		case client.Key != "":

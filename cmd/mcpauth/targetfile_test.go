@@ -30,7 +30,7 @@ login:
 client:
   registration: pre-registered
   clients:
-    - {id: robot, key: {file: bob.txt}, key_id: k1, machine: true}
+    - {id: robot, key: {file: bob.txt}, key_id: k1, machine: true, scopes: [read]}
     - {id: demo, secret: {env: DEMO_SECRET}, auth_method: client_secret_post, redirect_uri: "http://127.0.0.1:8765/callback"}
 scopes: {request: [read], implies: {"notes:admin": ["notes:read"]}}
 tools:
@@ -73,7 +73,7 @@ func TestTargetFile(t *testing.T) {
 	assert.Equal(t, []string{"2025-11-25"}, cfg.Revisions)
 	assert.Equal(t, []suites.User{{Name: "alice", Password: "value-of-ALICE_PASSWORD", OneTime: "value-of-ALICE_TOTP"}, {Name: "bob", Password: "bobs password"}}, cfg.Users)
 	assert.Equal(t, "client_secret_post", cfg.Clients[1].Method)
-	assert.Equal(t, suites.Client{ID: "robot", Method: "private_key_jwt", Key: "bobs password", KeyID: "k1", Machine: true}, cfg.Clients[0])
+	assert.Equal(t, suites.Client{ID: "robot", Method: "private_key_jwt", Key: "bobs password", KeyID: "k1", Machine: true, Scopes: []string{"read"}}, cfg.Clients[0])
 	assert.Equal(t, []suites.Credential{
 		{Name: "github", Value: "value-of-READ_TOKEN", Foreign: true},
 		{Name: "reader", Value: "value-of-READ_TOKEN", User: "reader", Tools: []string{"read_note", "whoami", "weather"}},

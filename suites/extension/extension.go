@@ -59,15 +59,14 @@ func credentials() {
 			t.Advise(ex, "no refresh token (OAuth 2.1 section 4.2)", "there is one")
 		}
 		const invented = "mcpauth:invented.admin"
-		pool := append(t.ScopePool(), invented)
-		ex = t.ActsForItself(c, Scope(pool...))
+		ex = t.ActsForItself(c, Scope(append(slices.Clone(c.Scopes), invented)...))
 		if more := t.Tokens(ex, c); more == nil {
 			t.RefusedWith(ex, "scopes that the client has not", "invalid_scope")
 		} else if real, seen := t.RealScope(more); seen && slices.Contains(real, invented) {
 			t.Finding(ex, "an invented scope", "error invalid_scope, or a token without it", "it is granted")
 		}
-		if t.Session.Ready && !t.Session.SendResource {
-			return // the parameter is refused altogether (AS-RES-ACCEPTED)
+		if !t.Session.SendResource {
+			return // whether the parameter is understood at all is seen only after a login (AS-RES-ACCEPTED)
 		}
 		ex = t.ActsForItself(c, With("resource", Attacker))
 		if other := t.Tokens(ex, c); other == nil {

@@ -32,10 +32,10 @@ func (t *T) MachineWithKey() *oauth.Client {
 // ActsForItself sends a client_credentials request (OAuth 2.1 section 4.2).
 func (t *T) ActsForItself(c *oauth.Client, edits ...Edit) *reports.Exchange {
 	ordinary := []Edit{With("grant_type", "client_credentials")}
-	if scopes := t.ScopePool(); len(scopes) > 0 {
-		ordinary = append(ordinary, Scope(scopes[0]))
+	if len(c.Scopes) > 0 { // what else it may have is not known
+		ordinary = append(ordinary, Scope(c.Scopes...))
 	}
-	if t.Session.Resource != "" && (t.Session.SendResource || !t.Session.Ready) {
+	if t.Session.SendResource {
 		ordinary = append(ordinary, With("resource", t.Session.Resource))
 	}
 	return t.TokenRequest(c, append(ordinary, edits...)...)

@@ -57,6 +57,8 @@ type Client struct {
 	Audience string
 	// Machine says that the client acts for itself: it may use the client_credentials grant.
 	Machine bool
+	// Scopes are those that it may have when it acts for itself; nil where that is not known.
+	Scopes []string
 	// Registered is the client information response; nil for a client that the user named.
 	Registered *document.Object
 	Exchange   *reports.Exchange
