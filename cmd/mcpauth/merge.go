@@ -19,6 +19,9 @@ func mergeCommand() *cobra.Command {
 		Use: "merge FILE...", Short: "Make one report of the JSON reports of a run's shards", Args: cobra.MinimumNArgs(1),
 		Example: "  mcpauth run URL --shard 1/2 --report json=1.json\n  mcpauth run URL --shard 2/2 --report json=2.json\n  mcpauth merge 1.json 2.json --report json=mcpauth.json --report html=mcpauth.html",
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.threshold(); err != nil {
+				return &exit{reports.ExitUsage, err}
+			}
 			order, err := suites.Checks()
 			if err != nil {
 				return &exit{reports.ExitToolFailed, err}
@@ -43,7 +46,7 @@ func mergeCommand() *cobra.Command {
 	return c
 }
 
-// conclude writes reports of a finished run and turns its outcome into an exit code.
+// conclude writes reports of a finished run, and returns its outcome.
 func (o *options) conclude(c *cobra.Command, run reports.Redacted) error {
 	out, err := o.outputs(c)
 	if err != nil {
@@ -53,11 +56,7 @@ func (o *options) conclude(c *cobra.Command, run reports.Redacted) error {
 	if err := out.write(run); err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
-	code := run.Run().ExitCode(reports.FailOn(o.failOn))
-	if code == reports.ExitConformant {
-		return nil
-	}
-	return &exit{code: code, err: fmt.Errorf("%s (exit %d)", verdict(code), code)}
+	return o.outcome(run)
 }
 
 // shard reads --shard: i/n, or auto, which takes the numbers that CI systems give their parallel jobs.

@@ -254,10 +254,8 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	bad := func(format string, args ...any) (suites.Config, error) {
 		return cfg, &exit{reports.ExitUsage, fmt.Errorf(format, args...)}
 	}
-	switch reports.FailOn(o.failOn) {
-	case reports.FailOnMust, reports.FailOnShould, reports.FailOnPractice, reports.FailOnNone:
-	default:
-		return bad("--fail-on %q: want must, should, practice or none", o.failOn)
+	if err := o.threshold(); err != nil {
+		return bad("%w", err)
 	}
 	part, err := shard(o.shard)
 	if err != nil {
@@ -341,6 +339,20 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	if err := out.write(run); err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
+	return o.outcome(run)
+}
+
+// threshold judges --fail-on.
+func (o *options) threshold() error {
+	switch reports.FailOn(o.failOn) {
+	case reports.FailOnMust, reports.FailOnShould, reports.FailOnPractice, reports.FailOnNone:
+		return nil
+	}
+	return fmt.Errorf("--fail-on %q: want must, should, practice or none", o.failOn)
+}
+
+// outcome is the error that carries the exit code of a run; nil for 0.
+func (o *options) outcome(run reports.Redacted) error {
 	code := run.Run().ExitCode(reports.FailOn(o.failOn))
 	if code == reports.ExitConformant {
 		return nil
