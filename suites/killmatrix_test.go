@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"net"
 	"os"
 	"path"
 	"slices"
@@ -166,9 +167,21 @@ func TestKillMatrix(t *testing.T) {
 	}
 }
 
+// reachable reports that the machine has an address beyond loopback.
+func reachable() bool {
+	addresses, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(addresses, func(a net.Addr) bool {
+		ip, ok := a.(*net.IPNet)
+		return ok && !ip.IP.IsLoopback() && !ip.IP.IsLinkLocalUnicast()
+	})
+}
+
 // kill expects that exactly the named checks notice a flaw.
 func kill(t *testing.T, f flaws.Flaw, configuration func(*reference.Reference) suites.Config) {
 	t.Helper()
+	if slices.Contains(f.Noticed, "RS-TRANSPORT-LOCAL-BIND") && !reachable() {
+		t.Skip("this machine has no address beyond loopback at which a server could be found")
+	}
 	intrusive := true
 	o := reference.Ideal()
 	f.Bend(&o)
