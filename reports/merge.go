@@ -58,7 +58,11 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 				out.Discovered = append(out.Discovered, f)
 			}
 		}
-		out.Stale = append(out.Stale, run.Stale...)
+		for _, stale := range run.Stale {
+			if !slices.Contains(out.Stale, stale) {
+				out.Stale = append(out.Stale, stale)
+			}
+		}
 		out.Requests += run.Requests
 		out.Duration = max(out.Duration, run.Duration)
 		out.Interrupted = out.Interrupted || run.Interrupted

@@ -48,12 +48,17 @@ func TestFairness(t *testing.T) {
 		"an expired token that crashes": {func(o *reference.Options) {
 			o.Policy.Crash = func(token string) bool { return strings.Count(token, ".") == 2 }
 		}, nil, "RS-SESSION-EXPIRY-MIDWAY", reports.Inconclusive},
-		"a look-alike scope that crashes":         {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NO-SUBSTRING", reports.Inconclusive},
-		"a narrower scope that crashes":           {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-HIERARCHY", reports.Inconclusive},
-		"a missing effect of a crash":             {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NOT-EXECUTED", reports.Inconclusive},
-		"an opaque token that crashes":            {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Inconclusive},
-		"an opaque audience that crashes":         {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-AUD-OPAQUE", reports.Inconclusive},
-		"a tool that always fails":                {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-STATIC-TOKEN-PERMISSIONS", reports.Inconclusive},
+		"a look-alike scope that crashes": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NO-SUBSTRING", reports.Inconclusive},
+		"a narrower scope that crashes":   {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-HIERARCHY", reports.Inconclusive},
+		"a missing effect of a crash":     {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NOT-EXECUTED", reports.Inconclusive},
+		"an opaque token that crashes":    {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Inconclusive},
+		"an opaque audience that crashes": {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-AUD-OPAQUE", reports.Inconclusive},
+		"a tool that always fails":        {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-STATIC-TOKEN-PERMISSIONS", reports.Inconclusive},
+		"an account whose password is another": {nil, func(c *suites.Config) {
+			c.Users = append(c.Users[:2:2], suites.User{Name: "carol", Password: "not hers", Sacrificial: true})
+		}, "AS-RATE-LOGIN", reports.Inconclusive},
+		"an upstream that is not used":            {func(o *reference.Options) { o.Proxy = true }, unused, "AS-PROXY-UPSTREAM-TOKEN-HIDDEN", reports.Inconclusive},
+		"no token of an unused upstream":          {func(o *reference.Options) { o.Proxy = true }, func(c *suites.Config) { unused(c); c.API = nil }, "RS-PASS-FOREIGN-TOKEN-REFUSED", reports.NotTested},
 		"a login elsewhere, a page before it":     {func(o *reference.Options) { o.Proxy = true }, nil, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", reports.Pass},
 		"a login elsewhere, known by userinfo":    {byUserinfo, nil, "AS-PROXY-UPSTREAM-ID-TOKEN", reports.NotApplicable},
 		"accounts elsewhere, known by userinfo":   {byUserinfo, nil, "AS-PROXY-ACCOUNT-LINKING", reports.NotApplicable},
@@ -91,3 +96,12 @@ func afterwards(o *reference.Options) {
 
 // byUserinfo knows users by what the provider's userinfo endpoint says of them.
 func byUserinfo(o *reference.Options) { o.Proxy, o.ByUserinfo = true, true }
+
+// unused gives an upstream to which the target sends nobody.
+func unused(c *suites.Config) {
+	u, err := idp.New("http://unused.example", idp.Ideal())
+	if err != nil {
+		panic(err)
+	}
+	c.Upstream = u
+}

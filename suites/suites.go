@@ -452,6 +452,9 @@ func (c *Config) validate(reg *check.Registry) error {
 	if _, err := document.ParseURL(c.OtherResource); c.OtherResource != "" && (err != nil || c.OtherResource == c.URL) {
 		return usage("the other resource %q: want the URL of another MCP endpoint", c.OtherResource)
 	}
+	if c.MaxWait < 0 {
+		return usage("a wait of %v is none: want a time such as 90s", c.MaxWait)
+	}
 	if n := len(c.SharedSecret.Value); n > 0 && n < 8 {
 		return usage("the shared secret has %d bytes: want at least 8", n)
 	}

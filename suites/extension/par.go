@@ -51,6 +51,8 @@ func pushedRequests() {
 			} else {
 				t.RefusedBy(g.Exchange)
 			}
+		} else {
+			t.Note("without a second client, whether a request_uri belongs to its client was not tried")
 		}
 		for about, edit := range Sorted(map[string]Edit{
 			"a redirect URI that is not registered": With("redirect_uri", "https://attacker.example/cb"), "a request_uri within the request": With("request_uri", "urn:ietf:params:oauth:request_uri:x"), "an unknown response_type": With("response_type", "mcpauth"),

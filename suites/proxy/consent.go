@@ -53,8 +53,11 @@ func consent() {
 		c := t.MustRegister(nil)
 		g := t.Decided(t.Authorize(As(c), SignedOut(), Leaving(), Until(t.IsUpstream)))
 		leg := t.LegOf(g)
-		if leg == nil {
+		if leg == nil && g.Stage == login.AtConsent {
 			return
+		}
+		if leg == nil {
+			t.Inconclusive("neither a page that asks nor the upstream is reached: %s", g.Describe())
 		}
 		const want = "a page of the proxy's own that asks about the client, before the upstream is contacted"
 		if identityOnly(leg) { // a login at another provider, not an API that is acted on: a page afterwards protects as well
@@ -69,9 +72,12 @@ func consent() {
 		c := t.MustRegister(map[string]any{"redirect_uris": []string{strings.Replace(t.AnyClient().RedirectURI, ":8765", ":8767", 1)}})
 		g := t.Decided(t.Authorize(As(c), InJar(first.Jar), Leaving(), Until(t.IsUpstream)))
 		leg := t.LegOf(g)
-		if leg == nil && g.Code() == "" {
-			t.RefusedBy(g.Exchange)
+		if leg == nil && g.Stage == login.AtConsent {
+			t.Refused()
 			return
+		}
+		if leg == nil && g.Code() == "" {
+			t.Inconclusive("another client is neither asked about nor sent upstream: %s", g.Describe())
 		}
 		const want = "a page of the proxy's own before a client that its user never approved"
 		if leg == nil {

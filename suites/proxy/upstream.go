@@ -116,21 +116,23 @@ func upstream() {
 			"another issuer": {"iss": "https://attacker.example"}, "another audience": {"aud": "another-client"}, "a foreign azp": {"azp": "another-client"}, "expired": {"exp": now - 3600, "iat": now - 7200},
 			"issued in the future": {"iat": now + 7200, "exp": now + 9000}, "another nonce": {"nonce": "mcpauth-wrong"}, "no nonce": {"nonce": nil},
 		}) {
-			if o := withIDToken(t, func(claims map[string]any) string { return t.Upstream.IDToken(changed(claims, changes)) }); o != nil && o.Params.Get("code") != "" {
+			o := withIDToken(t, func(claims map[string]any) string { return t.Upstream.IDToken(changed(claims, changes)) })
+			if o.Params.Get("code") != "" {
 				t.Finding(o.Exchange, about, "no code for an ID token that is not right", "a code is sent to the client")
 				continue
 			}
-			t.Refused()
+			t.RefusedBy(o.Exchange)
 		}
 		for about, sign := range Sorted(map[string]func(map[string]any) string{
 			"alg none":            func(c map[string]any) string { return mint.Unsigned(mint.Header{"alg": "none"}, c) },
 			"a changed signature": func(c map[string]any) string { v := t.Upstream.IDToken(c); return v[:len(v)-8] + "AAAAAAAA" },
 		}) {
-			if o := withIDToken(t, sign); o != nil && o.Params.Get("code") != "" { // OpenID Connect Core section 3.1.3.7 item 6
+			o := withIDToken(t, sign)
+			if o.Params.Get("code") != "" { // OpenID Connect Core section 3.1.3.7 item 6
 				t.Advise(o.Exchange, "no code for an ID token whose signature is not good, though it may stay unchecked where it comes by TLS from the token endpoint", "%s: a code is sent to the client", about)
 				continue
 			}
-			t.Refused()
+			t.RefusedBy(o.Exchange)
 		}
 	})
 

@@ -3,6 +3,7 @@ package token
 import (
 	"time"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
@@ -21,25 +22,27 @@ func expiry() {
 		if !t.Works(tokens) {
 			t.Inconclusive("the control failed: the fresh token is not served")
 		}
-		t.Elapse(lifetime + time.Minute + time.Second) // clocks may differ by a minute
-		seen := 0
-		if t.AS().Introspection != "" && !tokens.Client.Public() {
-			seen++
-			if active, _ := oauth.Object(t.Introspect(tokens.Client, tokens.Access)).Bool("active"); active {
-				t.Finding(t.Last(), "introspection", "active: false after the token's lifetime of "+lifetime.String(), "it is active")
-			}
+		active := func() bool {
+			v, _ := oauth.Object(t.Introspect(tokens.Client, tokens.Access)).Bool("active")
+			return v
 		}
-		if t.AS().Userinfo != "" {
-			seen++
-			if ex := t.Get(t.AS().Userinfo, mcp.Bearer(tokens.Access)); expect.Status(ex) == 200 {
+		profile := func() *reports.Exchange { return t.Get(t.AS().Userinfo, mcp.Bearer(tokens.Access)) }
+		introspected := t.AS().Introspection != "" && !tokens.Client.Public() && active()
+		known := t.AS().Userinfo != "" && expect.Status(profile()) == 200
+		t.Elapse(lifetime + time.Minute + time.Second) // clocks may differ by a minute
+		if introspected && active() {
+			t.Finding(t.Last(), "introspection", "active: false after the token's lifetime of "+lifetime.String(), "it is active")
+		}
+		if known {
+			if ex := profile(); expect.Status(ex) == 200 {
 				t.Finding(ex, "userinfo", "a refusal after the token's lifetime of "+lifetime.String(), "it is served")
 			}
 		}
 		if ex := t.Use(tokens.Access); t.Served(ex) { // not the authorization server's doing
 			t.Advise(ex, "a refusal by the MCP server after the token's lifetime of "+lifetime.String(), "it is served (RS-TOKEN-EXPIRED)")
 		}
-		if seen == 0 && t.Unmistaken() {
-			t.NotApplicable("there is neither introspection nor userinfo to ask: the MCP server alone judges what has expired")
+		if !introspected && !known && t.Unmistaken() {
+			t.NotApplicable("neither introspection nor userinfo knew the fresh token: the MCP server alone judges what has expired")
 		}
 		t.Refused()
 		t.Controlled()

@@ -508,6 +508,9 @@ func (e *Engine) need(t *T, name string) *stop {
 		if e.World.Upstream == nil {
 			return &stop{reports.NotTested, "it needs a target whose users sign in at an authorization server of ours (upstream in the target file)"}
 		}
+		if len(e.World.Upstream.Issued()) == 0 {
+			return &stop{reports.Inconclusive, "the target has sent nobody to the upstream given, " + e.World.Upstream.Identifier()}
+		}
 	case "browser": // plain forms do, and a browser where they do not
 	case "two-resources":
 		if e.World.OtherResource == "" {

@@ -139,8 +139,10 @@ func (t *T) Within(s Sibling, ex *reports.Exchange, by *oauth.Client, about, ask
 		t.RefusedWith(ex, about, "invalid_target")
 		return
 	}
-	audience, _ := t.Audience(tokens)
+	audience, seen := t.Audience(tokens)
 	switch {
+	case !seen && asked != s.Resource:
+		t.Inconclusive("%s: a token is issued, and what it is meant for cannot be seen", about)
 	case Names(audience, asked):
 		t.Finding(ex, about, "error invalid_target, or a token for "+t.Identifier()+" only", "the token's audience is "+strings.Join(audience, " "))
 	case asked == s.Resource && t.Served(t.UseAtSibling(s, tokens.Access)):
