@@ -65,17 +65,7 @@ func asked() {
 
 // consentPage is the page that asks the user; the check does not apply where there is none.
 func consentPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
-	g := t.Decided(t.Authorize(append([]Edit{SignedOut(), Leaving()}, edits...)...))
-	if g.Stage != login.AtConsent {
-		t.NotApplicable("the authorization server shows no consent page (AS-CONSENT-REQUIRED)")
-	}
-	p := g.Page()
-	f, b, _ := p.Consent()
-	values := f.Values()
-	if b.Name != "" {
-		values.Add(b.Name, b.Value)
-	}
-	return g, p, f, values
+	return t.ConsentPage("the authorization server shows no consent page (AS-CONSENT-REQUIRED)", edits...)
 }
 
 // goOn sends a form in a jar and follows where it leads.
@@ -89,14 +79,7 @@ func page() {
 		c := t.MustRegister(map[string]any{"client_name": name})
 		g, p, _, _ := consentPage(t, As(c))
 		ex := g.PageExchanges[len(g.PageExchanges)-1]
-		text := p.Text
-		for _, f := range p.Forms {
-			for _, in := range f.Inputs {
-				if in.Type != "hidden" {
-					text += " " + in.Value
-				}
-			}
-		}
+		text := p.Said()
 		if !strings.Contains(text, name) && !strings.Contains(text, c.ID) {
 			t.Unmet(ex, "the client's name on the consent page", "it is absent")
 		}

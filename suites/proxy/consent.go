@@ -25,17 +25,7 @@ func Register() {
 
 // ownPage is the proxy's own page that asks about a client; the check does not apply where there is none.
 func ownPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
-	g := t.Decided(t.Authorize(append([]Edit{SignedOut(), Leaving(), Until(t.IsUpstream)}, edits...)...))
-	if g.Stage != login.AtConsent {
-		t.NotApplicable("the proxy shows no page of its own before the upstream (AS-PROXY-CONSENT-BEFORE-UPSTREAM)")
-	}
-	p := g.Page()
-	f, b, _ := p.Consent()
-	values := f.Values()
-	if b.Name != "" {
-		values.Add(b.Name, b.Value)
-	}
-	return g, p, f, values
+	return t.ConsentPage("the proxy shows no page of its own before the upstream (AS-PROXY-CONSENT-BEFORE-UPSTREAM)", append([]Edit{Until(t.IsUpstream)}, edits...)...)
 }
 
 // signedIn completes a flow through the upstream in one browser.
@@ -101,7 +91,7 @@ func consent() {
 		name := "mcpauth " + Random(6) + " tester"
 		c := t.MustRegister(map[string]any{"client_name": name})
 		g, p, f, values := ownPage(t, As(c))
-		ex, text := last(g), said(p)
+		ex, text := last(g), p.Said()
 		if !strings.Contains(text, name) {
 			t.Unmet(ex, "the client's name on the proxy's page", "it is absent")
 		}
@@ -246,19 +236,6 @@ func flipped(v string, at int) string {
 }
 
 func last(g *Grant) *reports.Exchange { return g.PageExchanges[len(g.PageExchanges)-1] }
-
-// said is the text of a page with that of its fields.
-func said(p *login.Page) string {
-	text := p.Text
-	for _, f := range p.Forms {
-		for _, in := range f.Inputs {
-			if in.Type != "hidden" {
-				text += " " + in.Value + " " + in.Label
-			}
-		}
-	}
-	return text
-}
 
 // identityOnly reports that a proxy asks its upstream who the user is, and nothing else.
 func identityOnly(leg *Leg) bool {

@@ -55,3 +55,19 @@ func Mentions(text, scope string) bool {
 	words := strings.FieldsFunc(scope, func(r rune) bool { return r == ':' || r == '.' || r == '/' || r == '_' || r == '-' })
 	return strings.Contains(text, scope) || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(w)) })
 }
+
+// ConsentPage is the page that asks a user who has just signed in, with its form and what approving it sends; the check
+// does not apply, for the reason given, where there is none.
+func (t *T) ConsentPage(absent string, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
+	g := t.Decided(t.Authorize(append([]Edit{SignedOut(), Leaving()}, edits...)...))
+	if g.Stage != login.AtConsent {
+		t.NotApplicable("%s", absent)
+	}
+	p := g.Page()
+	f, b, _ := p.Consent()
+	values := f.Values()
+	if b.Name != "" {
+		values.Add(b.Name, b.Value)
+	}
+	return g, p, f, values
+}

@@ -311,3 +311,16 @@ func (p *Page) Login() *Form {
 	}
 	return nil
 }
+
+// Said is the page's text, with that of its fields.
+func (p *Page) Said() string {
+	text := p.Text
+	for _, f := range p.Forms {
+		for _, in := range f.Inputs {
+			if in.Type != "hidden" {
+				text += " " + in.Value + " " + in.Label
+			}
+		}
+	}
+	return text
+}
