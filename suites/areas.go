@@ -23,6 +23,7 @@ import (
 	"github.com/mcpauth/conformance/suites/registration"
 	"github.com/mcpauth/conformance/suites/revocation"
 	"github.com/mcpauth/conformance/suites/scope"
+	"github.com/mcpauth/conformance/suites/senderconstrained"
 	"github.com/mcpauth/conformance/suites/session"
 	"github.com/mcpauth/conformance/suites/token"
 	"github.com/mcpauth/conformance/suites/tokenvalidation"
@@ -52,6 +53,7 @@ var areas = []check.Area{
 	{Name: "audience", Register: audience.Register},
 	{Name: "scope", Register: scope.Register},
 	{Name: "tokenvalidation", Register: tokenvalidation.Register},
+	{Name: "senderconstrained", Register: senderconstrained.Register},
 	{Name: "credentials", Register: credentials.Register},
 	{Name: "passthrough", Register: passthrough.Register},
 	{Name: "ratelimit", Register: ratelimit.Register},

@@ -61,7 +61,7 @@ func BeforeLogin() []Flaw {
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
 // in.
 func AfterLogin() []Flaw {
-	return slices.Concat(authorizationEndpoint, pkce, tokenEndpoint, refreshing, inspection, registrations, clientDocuments, consents, grants, proxies, machines)
+	return slices.Concat(authorizationEndpoint, pkce, tokenEndpoint, refreshing, inspection, registrations, clientDocuments, consents, grants, proxies, machines, binding)
 }
 
 var discovery = []Flaw{
@@ -95,7 +95,7 @@ var discovery = []Flaw{
 	{"offline-access", "scopes_supported lists offline_access.", prm(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "offline_access"} }), []string{"RS-DISC-NO-OFFLINE-ACCESS"}, nil},
 	{"query-method", "bearer_methods_supported lists query.", prm(func(d map[string]any) { d["bearer_methods_supported"] = []string{"header", "query"} }), []string{"RS-DISC-BEARER-METHODS"}, nil},
 	{"null-member", "The serializer writes null members.", prm(func(d map[string]any) { d["resource_documentation"] = nil }), []string{"RS-DISC-NO-EMPTY-OR-NULL"}, nil},
-	{"dpop-none", "DPoP proofs may be unsigned.", prm(func(d map[string]any) { d["dpop_signing_alg_values_supported"] = []string{"none"} }), []string{"RS-DISC-KEYS-AND-ALGS"}, nil},
+	{"dpop-none", "DPoP proofs may be unsigned.", prm(func(d map[string]any) { d["dpop_signing_alg_values_supported"] = []string{"none"} }), []string{"RS-DISC-KEYS-AND-ALGS"}, []string{"RS-DPOP-CHALLENGE"}},
 	{"unsigned-metadata", "signed_metadata has alg none.", prm(func(d map[string]any) { d["signed_metadata"] = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0." }), []string{"RS-DISC-SIGNED-METADATA"}, nil},
 	{"private-server-listed", "A public server lists an authorization server by a private address.", func(o *reference.Options) {
 		o.Host = Public

@@ -3,6 +3,8 @@ package idp
 import (
 	"crypto/x509"
 	"slices"
+
+	"github.com/mcpauth/conformance/fakes/dpop"
 )
 
 // Behaviour is what an authorization server does. Ideal returns the right one.
@@ -40,6 +42,8 @@ type Behaviour struct {
 	Response func(endpoint string, members map[string]any)
 	// DocumentRoots are the authorities trusted for client ID metadata documents; nil: none are fetched.
 	DocumentRoots *x509.CertPool
+	// DPoPLacks is what of a DPoP proof is not looked at.
+	DPoPLacks dpop.Part
 	// Lacks are the defences that are left out.
 	Lacks []Defence
 }
@@ -340,4 +344,11 @@ const (
 	PushedOnce      Defence = "a pushed request brings one code"
 	PushedAlone     Defence = "of a pushed request, no parameter is taken from the query"
 	PushedValidated Defence = "a pushed request is validated when it is pushed"
+)
+
+// The defences around sender-constrained tokens.
+const (
+	DPoPOffered Defence = "tokens are bound to a key on request, and the metadata says so"
+	DPoPBinding Defence = "a token that is requested with a proof is bound to its key"
+	DPoPRefresh Defence = "the refresh token of a public client is bound to its key"
 )

@@ -22,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/dpop"
 	"github.com/mcpauth/conformance/fixtures/vectors"
 )
 
@@ -299,6 +300,9 @@ func (s *Server) Document(issuer string) map[string]any {
 		"code_challenge_methods_supported":                 []string{"S256"},
 		"subject_types_supported":                          []string{"public"},
 		"id_token_signing_alg_values_supported":            []string{"RS256"},
+	}
+	if s.Behaviour.has(DPoPOffered) {
+		doc["dpop_signing_alg_values_supported"] = []string{dpop.Algorithm}
 	}
 	if s.Behaviour.DocumentRoots != nil {
 		doc["client_id_metadata_document_supported"] = true

@@ -52,6 +52,7 @@ type grant struct {
 	given        time.Time
 	upstream     string // the refresh token of a proxy's upstream
 	leak         string // a token of the upstream: a flaw
+	key          string // the thumbprint of the DPoP key that tokens are bound to
 }
 
 type code struct {

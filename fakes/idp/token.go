@@ -327,6 +327,9 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	if e != nil {
 		return nil, e
 	}
+	if e := s.bind(r, c, found.grant, false); e != nil {
+		return nil, e
+	}
 	if e := s.use(found); e != nil {
 		return nil, e
 	}
@@ -513,6 +516,9 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	if e != nil {
 		return nil, e
 	}
+	if e := s.bind(r, c, old.grant, true); e != nil {
+		return nil, e
+	}
 	if e := s.rotate(old); e != nil {
 		return nil, e
 	}
@@ -628,6 +634,9 @@ func (s *Server) sign(t *accessToken) string {
 		"iss": s.Issuer, "sub": t.grant.user, "aud": aud, "client_id": t.grant.client, "scope": strings.Join(t.scopes, " "),
 		"iat": t.issued.Unix(), "exp": t.expires.Unix(), "jti": t.jti,
 	}
+	if t.grant.key != "" {
+		claims["cnf"] = map[string]any{"jkt": t.grant.key}
+	}
 	if t.grant.leak != "" {
 		claims["upstream_token"] = t.grant.leak
 	}
@@ -652,6 +661,9 @@ func (s *Server) sign(t *accessToken) string {
 func (s *Server) answerToken(g *grant, scopes, resources []string, refresh string, nonce ...string) map[string]any {
 	b := &s.Behaviour
 	out := map[string]any{"access_token": s.issue(g, scopes, resources), "token_type": "Bearer", "expires_in": int(lifetime.Seconds()), "scope": strings.Join(scopes, " ")}
+	if g.key != "" {
+		out["token_type"] = "DPoP"
+	}
 	if refresh != "" {
 		out["refresh_token"] = refresh
 	}

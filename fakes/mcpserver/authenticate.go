@@ -21,6 +21,9 @@ import (
 type caller struct {
 	user   string
 	scopes []string
+	// thumbprint and certificate are those of what the token is bound to; empty for a bearer token.
+	thumbprint, certificate string
+
 	static *Static // nil unless it came with a static credential
 	also   *caller // whose rights it has too
 }
@@ -66,11 +69,14 @@ func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
 	}
 	cause := "missing"
 	for _, f := range fields {
+		if scheme, token, _ := strings.Cut(f, " "); p.DPoP && strings.EqualFold(scheme, "DPoP") {
+			return s.proven(r, token)
+		}
 		token, ok := s.token(f)
 		if !ok {
 			continue
 		}
-		if who := s.verify(r, token); who != nil {
+		if who := s.verify(r, token); who != nil && s.holds(r, who) {
 			s.mu.Lock()
 			s.known[r.RemoteAddr] = true
 			s.last = who.user
@@ -289,7 +295,7 @@ func (s *Server) claims(r *http.Request, segment string) *caller {
 	case client != "" && client == subject: // a client that acts for itself (RFC 9068 section 5) is no user
 		subject = "client " + subject
 	}
-	return &caller{user: subject, scopes: p.scopes(scope, c)}
+	return (&caller{user: subject, scopes: p.scopes(scope, c)}).confirmation(c)
 }
 
 // meantFor compares the audience.

@@ -5,6 +5,8 @@ package mcpserver
 import (
 	"net/http"
 	"time"
+
+	"github.com/mcpauth/conformance/fakes/dpop"
 )
 
 // Policy is what the server does. Strict returns the right one.
@@ -123,6 +125,19 @@ type Policy struct {
 	RelaysStatus  bool // true: the API's refusal becomes the server's own
 	ShowsRequest  bool // true: an error shows the request to the API
 	TakesForeign  bool // true: a token that the API takes is good here too
+
+	// Tokens that are bound to a key or a certificate.
+	DPoP              bool      // tokens bound to a key are taken with a proof
+	DPoPRequired      bool      // no other token is taken
+	DPoPAlgorithms    string    // that the challenge names
+	DPoPAsBearer      bool      // true: a bound token will do without its key
+	DPoPWithoutProof  bool      // true: under the scheme DPoP a proof may be missing
+	DPoPLacks         dpop.Part // what of a proof is not looked at
+	DPoPInternalURL   bool      // true: a proof must name an address that no client knows
+	DPoPNonce         string    // "" for none, random, counted, never (none is good)
+	MutualTLS         bool      // tokens bound to a certificate are taken, over https
+	AnyCertificate    bool      // true: they will do without it
+	CertificateHeader bool      // true: the certificate may be in a header field
 
 	// Opaque tokens.
 	IntrospectOpen       bool // true: where nobody answers, everybody gets in
@@ -243,6 +258,7 @@ func Strict() Policy {
 		CheckOrigin: true, OriginStatus: http.StatusForbidden, OwnOrigin: true, OriginEveryVerb: true, CheckHost: true,
 		Origins: []string{"http://localhost:6274"}, CORS: true, Expose: true, CheckVersion: true, CheckHeaders: true,
 		NoSessionHeader: true, HSTS: true,
+		DPoP: true, DPoPAlgorithms: dpop.Algorithm, MutualTLS: true,
 		Sessions: true, BindSession: true, CheckSession: true, OwnSessionIDs: true,
 	}
 }

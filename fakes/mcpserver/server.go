@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mcpauth/conformance/fakes/dpop"
 )
 
 // Config says where a server stands and whom it trusts.
@@ -59,6 +61,7 @@ type Server struct {
 	carts     map[string]string // handle -> owner
 	meters    map[string]*meter
 	fullUntil time.Time                // when the window ends in which a limit was reached
+	proofs    map[string]bool          // jti of each DPoP proof
 	verified  map[string]*caller       // tokens, where they are verified once
 	answers   map[string]*caller       // of the introspection endpoint, where they are kept
 	cancels   map[string]chan struct{} // by the id of the call
@@ -110,7 +113,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}, carts: map[string]string{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}, carts: map[string]string{}, proofs: map[string]bool{}}, nil
 }
 
 // Advance moves the server's clock, as far as tokens are concerned.
@@ -212,6 +215,15 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 	doc := map[string]any{
 		"resource": resource, "authorization_servers": []string{s.Issuer},
 		"scopes_supported": []string{"notes:read", "notes:write"}, "bearer_methods_supported": []string{"header"},
+	}
+	if p.DPoP {
+		doc["dpop_signing_alg_values_supported"] = []string{dpop.Algorithm}
+	}
+	if p.DPoPRequired {
+		doc["dpop_bound_access_tokens_required"] = true
+	}
+	if s.mutualTLS() {
+		doc["tls_client_certificate_bound_access_tokens"] = true
 	}
 	if p.PRM != nil {
 		place := "path"
@@ -361,11 +373,17 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	case "malformed":
 		code, status = "invalid_request", http.StatusBadRequest
 	}
+	if scheme, _, _ := strings.Cut(credential, " "); p.DPoP && strings.EqualFold(scheme, "DPoP") {
+		code = "" // the DPoP challenge has it
+	}
 	if p.ErrorCode != nil {
 		code = p.ErrorCode(cause)
 	}
 	metadata := s.base(r) + prm + s.endpoint.Path
 	fields := []string{bearer(metadata, code, s.scopeHint(), description(p, code, credential))}
+	if p.DPoP {
+		fields = append(fields, s.dpopChallenge(w, r, metadata, cause))
+	}
 	if p.Challenge != nil {
 		fields = p.Challenge(cause, metadata)
 	}

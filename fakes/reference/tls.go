@@ -44,7 +44,7 @@ func (r *Reference) secure(l net.Listener, host string, old bool) (net.Listener,
 	}
 	r.Roots = pool
 	r.ConnectTo = map[string]string{host + ":443": l.Addr().String()}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
 	if old {
 		config.MinVersion = tls.VersionTLS10 // the flaw
 		config.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}

@@ -22,6 +22,7 @@ import (
 func Register() {
 	Describe("MCP extension: OAuth Client Credentials", credentials)
 	Describe("MCP extension: Enterprise-Managed Authorization", enterprise)
+	Describe("RFC 9449: DPoP", binding)
 	Describe("RFC 9126: Pushed Authorization Requests", pushedRequests)
 	Describe("RFC 7523 section 3: client assertions", assertions)
 }

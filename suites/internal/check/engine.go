@@ -500,6 +500,14 @@ func (e *Engine) need(t *T, name string) *stop {
 		if _, _, ok := t.HandleTools(); !ok {
 			return &stop{reports.NotTested, "it needs a tool that returns a handle, and one that takes it (tools in the target file, handle_from)"}
 		}
+	case "dpop":
+		if len(t.DPoPAlgorithms()) == 0 && !t.DPoPRequired() {
+			return absent("the metadata does not offer DPoP")
+		}
+	case "mtls":
+		if !t.MutualTLS() {
+			return absent("the metadata does not offer tokens that are bound to certificates")
+		}
 	case "proxy":
 		return e.needProxy(t)
 	case "login-or-controlled-upstream":

@@ -117,6 +117,8 @@ type Request struct {
 	Until func(data string) bool
 	// Peek ends the reading of an event stream that sent nothing for this long; 0 waits for the limits.
 	Peek time.Duration
+	// Certificate, if set, is the client's, on a connection of its own.
+	Certificate *tls.Certificate
 	// Raw, if set, is written to the connection as it is, in place of all else but URL (which says where).
 	Raw []byte
 }
@@ -225,9 +227,12 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 		ex.Request.Header = append(ex.Request.Header, reports.Field{Name: "Host", Value: req.Host})
 	}
 	rt := http.RoundTripper(c.transport)
-	if req.Fresh {
+	if req.Fresh || req.Certificate != nil {
 		t := c.transport.Clone()
 		t.DisableKeepAlives = true
+		if req.Certificate != nil {
+			t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return req.Certificate, nil }
+		}
 		defer t.CloseIdleConnections()
 		rt = t
 	}

@@ -1,0 +1,45 @@
+package idp
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/dpop"
+)
+
+// proofKey is the thumbprint of the key that a token request proves, or empty (RFC 9449 section 5).
+func (s *Server) proofKey(r *http.Request) (string, *oauthError) {
+	b := &s.Behaviour
+	if len(r.Header.Values("DPoP")) == 0 || !b.has(DPoPBinding) {
+		return "", nil
+	}
+	proof := dpop.Request{Method: r.Method, URL: strings.TrimSuffix(s.Issuer, "/") + "/token", Now: s.now(), Lacks: b.DPoPLacks, Seen: s.seenProof}
+	key, err := proof.Verify(r.Header)
+	if err != nil {
+		return "", refuse("invalid_dpop_proof", "the proof is not valid")
+	}
+	return key, nil
+}
+
+func (s *Server) seenProof(jti string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.assertions["dpop "+jti]
+	s.assertions["dpop "+jti] = true
+	return seen
+}
+
+// bind binds a grant to the key that a request proves; the refresh tokens of a public client stay with theirs.
+func (s *Server) bind(r *http.Request, c *client, g *grant, refreshing bool) *oauthError {
+	key, e := s.proofKey(r)
+	if e != nil {
+		return e
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if refreshing && c.public() && g.key != "" && g.key != key && s.Behaviour.has(DPoPRefresh) {
+		return refuse("invalid_grant", "the refresh token is bound to another key")
+	}
+	g.key = key
+	return nil
+}

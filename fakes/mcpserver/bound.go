@@ -1,0 +1,123 @@
+package mcpserver
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/dpop"
+)
+
+// proven finds the caller of a token that is presented with a DPoP proof (RFC 9449 section 7.1).
+func (s *Server) proven(r *http.Request, token string) (*caller, string) {
+	p := &s.Policy
+	who := s.verify(r, token)
+	if who == nil || who.thumbprint == "" {
+		return nil, "invalid"
+	}
+	if p.DPoPWithoutProof && r.Header.Get("DPoP") == "" {
+		return who, ""
+	}
+	proof := dpop.Request{Method: r.Method, URL: s.endpoint.Scheme + "://" + s.endpoint.Host + r.URL.Path, Token: token, Now: s.now(), Lacks: p.DPoPLacks, Seen: s.seenProof}
+	if p.DPoPNonce != "" {
+		proof.Nonce = s.acceptsNonce
+	}
+	if p.DPoPInternalURL {
+		proof.URL = "http://10.0.0.7:8080" + r.URL.Path // the flaw: the address behind the proxy
+	}
+	key, err := proof.Verify(r.Header)
+	switch {
+	case errors.Is(err, dpop.ErrNonce):
+		return nil, "nonce"
+	case err != nil:
+		return nil, "proof"
+	case key != who.thumbprint && p.DPoPLacks != "key":
+		return nil, "invalid"
+	}
+	return who, ""
+}
+
+func (s *Server) seenProof(jti string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.proofs[jti]
+	s.proofs[jti] = true
+	return seen
+}
+
+// nonce is the one that a proof should have now: it changes every minute, and the one before still counts.
+func (s *Server) nonce(before int) string {
+	minute := time.Now().Unix()/60 - int64(before)
+	if s.Policy.DPoPNonce == "counted" {
+		return fmt.Sprint(minute) // the flaw
+	}
+	sum := sha256.Sum256([]byte(fmt.Sprint(s.ServiceKey, s.SharedSecret, minute)))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+func (s *Server) acceptsNonce(nonce string) bool {
+	return s.Policy.DPoPNonce != "never" && (nonce == s.nonce(0) || nonce == s.nonce(1))
+}
+
+// holds reports that a request is made by who the token is bound to (RFC 9449 section 7.2, RFC 8705 section 3).
+func (s *Server) holds(r *http.Request, who *caller) bool {
+	p := &s.Policy
+	switch {
+	case p.DPoP && who.thumbprint != "" && !p.DPoPAsBearer, p.DPoPRequired && who.thumbprint == "" && who.static == nil && !p.DPoPAsBearer:
+		return false
+	case who.certificate == "" || !s.mutualTLS() || p.AnyCertificate:
+		return true
+	}
+	if text, err := url.QueryUnescape(r.Header.Get("X-SSL-Client-Cert")); err == nil && text != "" && p.CertificateHeader {
+		return certificateIn(text) == who.certificate // the flaw: anybody can send the field
+	}
+	if len(r.TLS.PeerCertificates) == 0 {
+		return false
+	}
+	return thumbprint(r.TLS.PeerCertificates[0].Raw) == who.certificate
+}
+
+// mutualTLS reports that tokens may be bound to certificates here.
+func (s *Server) mutualTLS() bool { return s.Policy.MutualTLS && s.endpoint.Scheme == "https" }
+
+func thumbprint(der []byte) string {
+	sum := sha256.Sum256(der)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// certificateIn is the thumbprint of a certificate in PEM.
+func certificateIn(pem string) string {
+	body := strings.NewReplacer("-----BEGIN CERTIFICATE-----", "", "-----END CERTIFICATE-----", "", "\n", "", " ", "").Replace(pem)
+	der, err := base64.StdEncoding.DecodeString(body)
+	if err != nil {
+		return ""
+	}
+	return thumbprint(der)
+}
+
+// confirmation reads the key or certificate that a token is bound to (RFC 7800 section 3.1).
+func (c *caller) confirmation(claims map[string]any) *caller {
+	cnf, _ := claims["cnf"].(map[string]any)
+	c.thumbprint, _ = cnf["jkt"].(string)
+	c.certificate, _ = cnf["x5t#S256"].(string)
+	return c
+}
+
+// dpopChallenge is the DPoP challenge (RFC 9449 section 7.1).
+func (s *Server) dpopChallenge(w http.ResponseWriter, r *http.Request, metadata, cause string) string {
+	field := fmt.Sprintf(`DPoP algs="%s", resource_metadata="%s"`, s.Policy.DPoPAlgorithms, metadata)
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	code := map[string]string{"invalid": "invalid_token", "proof": "invalid_dpop_proof", "nonce": "use_dpop_nonce"}[cause]
+	if strings.EqualFold(scheme, "DPoP") && code != "" {
+		field += fmt.Sprintf(`, error="%s"`, code)
+	}
+	if s.Policy.DPoPNonce != "" {
+		w.Header().Set("DPoP-Nonce", s.nonce(0))
+	}
+	return field
+}

@@ -1,0 +1,229 @@
+package check
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"slices"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// Bound is an access token that is bound to a key of ours (RFC 9449 section 6).
+type Bound struct {
+	Token string
+	Key   *mint.Key
+	Nonce string // that the target wants in proofs; empty where it wants none
+}
+
+// ProofEdit changes an ordinary DPoP proof before it is signed.
+type ProofEdit func(h mint.Header, c mint.Claims)
+
+// ProofKey is a new key of an algorithm that a server lists; of ES256 where it lists none that we know.
+func ProofKey(algorithms []string) *mint.Key {
+	if !slices.Contains(algorithms, "ES256") && slices.Contains(algorithms, "RS256") {
+		return &mint.Key{Signer: mint.RSA()}
+	}
+	return mint.NewKey("")
+}
+
+// DPoPAlgorithms are those that the target's metadata names for proofs; nil where it does not speak of DPoP.
+func (t *T) DPoPAlgorithms() []string {
+	d := t.Survey.Resource()
+	if d == nil {
+		return nil
+	}
+	out, _ := d.Object.Strings("dpop_signing_alg_values_supported")
+	return out
+}
+
+// DPoPRequired reports that the target takes no tokens but bound ones (RFC 9728 section 2).
+func (t *T) DPoPRequired() bool {
+	d := t.Survey.Resource()
+	if d == nil {
+		return false
+	}
+	required, _ := d.Object.Bool("dpop_bound_access_tokens_required")
+	return required
+}
+
+// CanBind reports that a token bound to a key of ours can be had: minted, or by a login at a server that binds.
+func (t *T) CanBind() bool {
+	return t.Trusted() || t.Session != nil && t.Session.Ready && len(t.ServerDPoP()) > 0
+}
+
+// ServerDPoP are the algorithms of proofs that the authorization server names.
+func (t *T) ServerDPoP() []string {
+	if t.Session == nil {
+		return nil
+	}
+	out, _ := t.Session.Server.Metadata.Strings("dpop_signing_alg_values_supported")
+	return out
+}
+
+// BoundToken is a token of the first user that is bound to a new key.
+func (t *T) BoundToken() *Bound {
+	if !t.CanBind() {
+		t.NotTested("it needs a token that is bound to a key of ours: a login at an authorization server that offers DPoP, or a target that trusts an issuer of ours")
+	}
+	b := &Bound{Key: ProofKey(t.DPoPAlgorithms())}
+	if t.Trusted() {
+		b.Token = t.Mint(map[string]any{"cnf": map[string]any{"jkt": b.Key.Thumbprint()}})
+		return b
+	}
+	g := t.Granted()
+	tokens := t.Tokens(t.RedeemProving(g, b.Key), g.Client)
+	if tokens == nil {
+		t.Inconclusive("a code is not redeemed with a DPoP proof (AS-DPOP-BINDING)")
+	}
+	b.Token = tokens.Access
+	return b
+}
+
+// Proof is a DPoP proof of a key for a request, changed.
+func (t *T) Proof(key *mint.Key, method, url, token, nonce string, edits ...ProofEdit) string {
+	h, c := key.ProofHeader(), mint.ProofClaims(method, url, token, Random(12))
+	if nonce != "" {
+		c["nonce"] = nonce
+	}
+	for _, e := range edits {
+		e(h, c)
+	}
+	return key.Seal(h, c)
+}
+
+// Present uses a bound token under a scheme, with fields that carry proofs, or none.
+func (t *T) Present(b *Bound, scheme string, proofs ...string) *reports.Exchange {
+	call := t.Call().With(mcp.Field("Authorization", scheme+" "+b.Token))
+	for _, p := range proofs {
+		call = call.With(mcp.Field("DPoP", p))
+	}
+	return t.Send(call)
+}
+
+// Proving uses a bound token with an ordinary proof, changed. A nonce that the target asks for is a step of the
+// protocol: the request is sent again with it (RFC 9449 section 9).
+func (t *T) Proving(b *Bound, edits ...ProofEdit) *reports.Exchange {
+	for again := false; ; again = true {
+		ex := t.Present(b, "DPoP", t.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, b.Nonce, edits...))
+		nonce := expect.Header(ex, "DPoP-Nonce")
+		if again || nonce == "" || nonce == b.Nonce || !WantsNonce(ex) {
+			return ex
+		}
+		b.Nonce = nonce
+	}
+}
+
+// WantsNonce reports that an answer asks for another nonce.
+func WantsNonce(ex *reports.Exchange) bool {
+	for _, c := range expect.Challenges(ex) {
+		if code, _ := c.Param("error"); code == "use_dpop_nonce" {
+			return true
+		}
+	}
+	return oauth.ErrorCode(ex) == "use_dpop_nonce"
+}
+
+// RedeemProving sends the token request of a grant with a proof, again where the server asks for a nonce.
+func (t *T) RedeemProving(g *Grant, key *mint.Key, edits ...ProofEdit) *reports.Exchange {
+	return t.proving(key, func(proof Edit) *reports.Exchange { return t.Redeem(g, proof) }, edits)
+}
+
+// RefreshProving is Refresh with a proof.
+func (t *T) RefreshProving(tokens *oauth.Tokens, key *mint.Key) *reports.Exchange {
+	return t.proving(key, func(proof Edit) *reports.Exchange { return t.Refresh(tokens, proof) }, nil)
+}
+
+func (t *T) proving(key *mint.Key, send func(Edit) *reports.Exchange, edits []ProofEdit) *reports.Exchange {
+	field := func(nonce string) Edit {
+		return Header(mcp.Field("DPoP", t.Proof(key, "POST", t.AS().Token, "", nonce, edits...)))
+	}
+	ex := send(field(""))
+	if nonce := expect.Header(ex, "DPoP-Nonce"); nonce != "" && WantsNonce(ex) {
+		return send(field(nonce))
+	}
+	return ex
+}
+
+// Certificate is a new client certificate that is its own authority (RFC 8705 section 2.2).
+func Certificate() *tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err) // the system has no randomness
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "mcpauth"},
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err) // the template is complete
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// CertificateThumbprint is the x5t#S256 of a certificate (RFC 8705 section 3.1).
+func CertificateThumbprint(c *tls.Certificate) string {
+	sum := sha256.Sum256(c.Certificate[0])
+	return mint.Base64(sum[:])
+}
+
+// MutualTLS reports that the target takes tokens bound to certificates (RFC 9728 section 2).
+func (t *T) MutualTLS() bool {
+	d := t.Survey.Resource()
+	if d == nil {
+		return false
+	}
+	offered, _ := d.Object.Bool("tls_client_certificate_bound_access_tokens")
+	return offered
+}
+
+// UseOver uses a token on a connection with a client certificate, or without one if nil.
+func (t *T) UseOver(c *tls.Certificate, token string, fields ...reports.Field) *reports.Exchange {
+	r := t.Call().With(mcp.Bearer(token)).With(fields...).Request()
+	r.Certificate, r.Fresh = c, true
+	return t.Do(r)
+}
+
+// CertificateBound is a token that is bound to a certificate: minted, or from a server that binds to the one of the
+// connection (RFC 8705 section 3).
+func (t *T) CertificateBound(c *tls.Certificate) string {
+	if t.Trusted() {
+		return t.Mint(map[string]any{"cnf": map[string]any{"x5t#S256": CertificateThumbprint(c)}})
+	}
+	var binds bool
+	if t.Session != nil {
+		binds, _ = t.Session.Server.Metadata.Bool("tls_client_certificate_bound_access_tokens")
+	}
+	if !binds || !t.Session.Ready {
+		t.NotTested("it needs a token that is bound to a certificate of ours: a login at an authorization server that binds tokens to certificates, or a target that trusts an issuer of ours")
+	}
+	g := t.Granted()
+	r := t.Redemption(g)
+	r.Certificate = c
+	if alias := t.Session.Server.Metadata.Object("mtls_endpoint_aliases").String("token_endpoint"); alias != "" {
+		r.URL = alias
+	}
+	tokens := t.Tokens(t.Do(r), g.Client)
+	if tokens == nil {
+		t.Inconclusive("a code is not redeemed over mutual TLS")
+	}
+	return tokens.Access
+}
+
+// InPEM is a certificate as text.
+func InPEM(c *tls.Certificate) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}))
+}
