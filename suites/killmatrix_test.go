@@ -52,7 +52,7 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 	for _, c := range r.MCP.Static {
 		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}
-	cfg.OtherResource, cfg.Clock = r.Other, r
+	cfg.OtherResource, cfg.Clock, cfg.Enterprise = r.Other, r, r.Enterprise
 	cfg.SharedSecret = suites.SharedSecret{Value: r.MCP.SharedSecret, Issuer: r.IDP.Issuer, Audience: r.URL}
 	for _, m := range r.Machines {
 		machine := suites.Client{ID: m.ID, Secret: m.Secret, Method: "client_secret_basic", Key: m.Key, Machine: true, Scopes: []string{"notes:read"}}

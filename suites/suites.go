@@ -4,6 +4,7 @@
 package suites
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -81,6 +82,10 @@ type Config struct {
 	Issuer Issuer
 	// Upstream, if set, is where the target's users sign in: tier T3.
 	Upstream Upstream
+	// Enterprise, if set, signs identity assertions that the authorization server takes (enterprise-managed
+	// authorization): tier T3. EnterpriseSubject is somebody of whom it may speak; alice if empty.
+	Enterprise        Issuer
+	EnterpriseSubject string
 	// API, if set, stands for the API of somebody else that Tools with Upstream call; made by ServeAPI.
 	API *API
 	// Clock, if set, moves the target's clock, so that checks need not wait for codes and tokens to expire.
@@ -360,6 +365,9 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.Upstream != nil {
 		s.world.Upstream = cfg.Upstream
 	}
+	if cfg.Enterprise != nil {
+		s.world.Enterprise = &check.Enterprise{Issuer: cfg.Enterprise, Subject: cmp.Or(cfg.EnterpriseSubject, "alice")}
+	}
 	s.world.API, s.world.MaxWait = cfg.API, cfg.MaxWait
 	if cfg.Clock != nil {
 		s.world.Clock = cfg.Clock
@@ -381,7 +389,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if sv.Token != "" {
 		s.run.Target.Tier = "T2"
 	}
-	if cfg.Issuer != nil || cfg.Introspection != nil || cfg.Upstream != nil || cfg.API != nil {
+	if cfg.Issuer != nil || cfg.Introspection != nil || cfg.Upstream != nil || cfg.API != nil || cfg.Enterprise != nil {
 		s.run.Target.Tier = "T3"
 	}
 	for _, r := range requirements.All() {

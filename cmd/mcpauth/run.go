@@ -157,6 +157,14 @@ func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 		}
 		cfg.Issuer, started = s, append(started, end)
 	}
+	if t.Enterprise != nil {
+		s, end, err := serveIssuer(t.Enterprise.Listen, t.Enterprise.Issuer, t.Enterprise.Issuer)
+		if err != nil {
+			stop()
+			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: enterprise: %w", o.file, err)}
+		}
+		cfg.Enterprise, cfg.EnterpriseSubject, started = s, t.Enterprise.Subject, append(started, end)
+	}
 	if t.Introspection != nil {
 		s, err := suites.ServeIntrospection(t.Introspection.Listen)
 		if err != nil {
@@ -219,7 +227,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	for _, c := range r.MCP.Static {
 		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}
-	cfg.OtherResource, cfg.Clock = r.Other, r
+	cfg.OtherResource, cfg.Clock, cfg.Enterprise = r.Other, r, r.Enterprise
 	cfg.SharedSecret = suites.SharedSecret{Value: r.MCP.SharedSecret, Issuer: r.IDP.Issuer, Audience: r.URL}
 	for _, m := range r.Machines {
 		machine := suites.Client{ID: m.ID, Secret: m.Secret, Method: "client_secret_basic", Key: m.Key, Machine: true, Scopes: []string{"notes:read"}}

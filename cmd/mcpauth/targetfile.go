@@ -79,6 +79,11 @@ type targetFile struct {
 		Issuer   string `yaml:"issuer"`
 		Audience string `yaml:"audience"`
 	} `yaml:"fake_idp"`
+	Enterprise *struct {
+		Listen  string `yaml:"listen"`
+		Issuer  string `yaml:"issuer"`
+		Subject string `yaml:"subject"`
+	} `yaml:"enterprise"`
 	Introspection *struct {
 		Listen string `yaml:"listen"`
 	} `yaml:"introspection"`

@@ -352,3 +352,20 @@ const (
 	DPoPBinding Defence = "a token that is requested with a proof is bound to its key"
 	DPoPRefresh Defence = "the refresh token of a public client is bound to its key"
 )
+
+// The defences of identity assertions and of token exchange.
+const (
+	AssertionsForConfidential Defence = "identity assertions are for confidential clients"
+	AssertionType             Defence = "an identity assertion says what it is"
+	AssertionAudience         Defence = "an identity assertion is meant for this server"
+	AssertionClient           Defence = "an identity assertion names the client that sends it"
+	AssertionTime             Defence = "an identity assertion is of now"
+	AssertionIssuer           Defence = "only the enterprise is asked for its keys"
+	AssertionSignature        Defence = "the signature of an identity assertion is verified"
+	AssertionScope            Defence = "no scope is granted beyond the assertion's"
+	AssertionResource         Defence = "the token is for the assertion's resource"
+	AssertionRefresh          Defence = "an identity assertion brings no refresh token"
+	ExchangeForConfidential   Defence = "token exchange is for confidential clients"
+	ExchangeVerifies          Defence = "a subject token is verified"
+	ExchangeNarrows           Defence = "an exchanged token is no more powerful than its subject token"
+)

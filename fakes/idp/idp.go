@@ -40,6 +40,8 @@ type Server struct {
 
 	// Upstream, if set, is where users sign in, in place of here.
 	Upstream *Upstream
+	// Enterprise, if set, is whose identity assertions are taken for tokens.
+	Enterprise *Enterprise
 	// CookiePrefix keeps the cookies of two servers on one host apart.
 	CookiePrefix string
 
@@ -285,7 +287,7 @@ func (s *Server) Document(issuer string) map[string]any {
 		"scopes_supported":                      s.Scopes,
 		"response_types_supported":              []string{"code"},
 		"response_modes_supported":              []string{"query", "form_post"},
-		"grant_types_supported":                 []string{"authorization_code", "refresh_token", "client_credentials"},
+		"grant_types_supported":                 []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange},
 		"token_endpoint_auth_methods_supported": []string{"none", "client_secret_basic", "client_secret_post", "private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256"},
 		"revocation_endpoint":                              base + "/revoke",
@@ -300,6 +302,10 @@ func (s *Server) Document(issuer string) map[string]any {
 		"code_challenge_methods_supported":                 []string{"S256"},
 		"subject_types_supported":                          []string{"public"},
 		"id_token_signing_alg_values_supported":            []string{"RS256"},
+	}
+	if s.Enterprise != nil {
+		doc["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange, jwtBearer}
+		doc["authorization_grant_profiles_supported"] = []string{"urn:ietf:params:oauth:grant-profile:id-jag"}
 	}
 	if s.Behaviour.has(DPoPOffered) {
 		doc["dpop_signing_alg_values_supported"] = []string{dpop.Algorithm}

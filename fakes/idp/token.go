@@ -243,6 +243,10 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		members, e = s.refreshGrant(r, c)
 	case grantType == "client_credentials":
 		members, e = s.credentialsGrant(r, c)
+	case grantType == jwtBearer && s.Enterprise != nil:
+		members, e = s.assertionGrant(r, c)
+	case grantType == tokenExchange:
+		members, e = s.exchangeGrant(r, c)
 	default:
 		e = refuse("unsupported_grant_type", "the grant type is not supported")
 	}

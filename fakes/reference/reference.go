@@ -66,6 +66,8 @@ type Reference struct {
 	Machines []Machine
 	MCP      *mcpserver.Server
 	IDP      *idp.Server
+	// Enterprise signs identity assertions that the authorization server takes.
+	Enterprise *idp.Server
 	// Upstream is set where Options.Proxy is.
 	Upstream *idp.Server
 	// Roots and ConnectTo are set where Options.Host is.
@@ -123,6 +125,11 @@ func Start(o Options) (*Reference, error) {
 		r.IDP.Users = o.Users
 	}
 	r.machines()
+	if r.Enterprise, err = idp.New("https://idp.enterprise.example", idp.Ideal()); err != nil {
+		return nil, err
+	}
+	r.Enterprise.Resources = []string{r.IDP.Issuer}
+	r.IDP.Enterprise = &idp.Enterprise{Issuer: r.Enterprise.Issuer, Key: r.Enterprise.Public()}
 	if o.ProxyTo != nil {
 		r.IDP.Upstream, r.IDP.Users = o.ProxyTo, nil
 	}

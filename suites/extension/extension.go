@@ -13,6 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -23,6 +24,8 @@ func Register() {
 	Describe("MCP extension: OAuth Client Credentials", credentials)
 	Describe("MCP extension: Enterprise-Managed Authorization", enterprise)
 	Describe("RFC 9449: DPoP", binding)
+	Describe("Identity Assertion JWT Authorization Grant", identityAssertions)
+	Describe("RFC 8693: Token Exchange", exchange)
 	Describe("RFC 9126: Pushed Authorization Requests", pushedRequests)
 	Describe("RFC 7523 section 3: client assertions", assertions)
 }
@@ -138,19 +141,16 @@ func credentials() {
 	})
 }
 
-// jwtBearer is the grant type of assertions (RFC 7523 section 2.1).
-const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-
 func enterprise() {
 	Should("AS-EMA-METADATA", func(t *T) {
 		t.EachServer(func(_ *survey.Server, m *survey.Document) {
 			grants, _ := m.Object.Strings("grant_types_supported")
 			profiles, _ := m.Object.Strings("authorization_grant_profiles_supported")
-			listed := slices.Contains(grants, jwtBearer)
+			listed := slices.Contains(grants, JWTBearer)
 			profile := slices.ContainsFunc(profiles, func(p string) bool { return strings.Contains(p, "id-jag") })
 			switch {
 			case profile && !listed:
-				t.Unmet(m.Exchange, jwtBearer+" in grant_types_supported beside the profile", "it is not listed")
+				t.Unmet(m.Exchange, JWTBearer+" in grant_types_supported beside the profile", "it is not listed")
 			case !listed && !profile:
 				t.NotApplicable("identity assertion grants are not offered")
 			case !profile:
@@ -166,6 +166,107 @@ func enterprise() {
 		t.Expect(t.Use(t.MintWith(t.MintHeader().With("typ", "JWT"), map[string]any{"aud": t.MintClaims(nil)["client_id"], "nonce": "n", "auth_time": time.Now().Unix()})), "an ID token of the enterprise").To(expect.Refuse(401))
 		t.Expect(t.Use(t.MintWith(h, nil)), "an ID-JAG whose audience is this resource").Ideally(expect.Refuse(401))
 	})
+}
+
+// identityAssertions are the checks with assertions of an identity provider of ours (ID-JAG section 4.4).
+func identityAssertions() {
+	Must("AS-EMA-VALID-ACCEPTED", func(t *T) {
+		c, tokens := asserted(t)
+		ex := tokens.Exchange
+		if tokens.Refresh != "" {
+			t.Advise(ex, "no refresh token for an identity assertion (ID-JAG section 4.4.3)", "there is one")
+		}
+		within(t, tokens, "the assertion's scope")
+		if audience, seen := t.Audience(tokens); seen && !Names(audience, t.Identifier()) {
+			t.Finding(ex, "the assertion's resource", "a token for "+t.Identifier(), "its audience is "+strings.Join(audience, " "))
+		}
+		if !t.Works(tokens) {
+			t.Finding(t.Last(), "the token", "to be accepted by the resource that the assertion names", expect.Describe(t.Last()))
+		}
+		wider := t.Asserted(t.AssertionHeader(), t.AssertionClaims(c, nil))
+		if more := t.Tokens(t.Assert(c, wider, Scope(t.ScopePool()...)), c); more != nil {
+			within(t, more, "a request for more than the assertion's scope")
+		}
+		if public, _ := t.Session.Client(t.Context(), session.Public); public != nil {
+			ex := t.Assert(public, t.Asserted(t.AssertionHeader(), t.AssertionClaims(public, nil)))
+			if t.Tokens(ex, public) != nil {
+				t.Advise(ex, "assertions taken of confidential clients only (ID-JAG section 8.1)", "a public client gets a token")
+			}
+		}
+	})
+
+	Must("AS-EMA-CLAIMS-REJECTED", func(t *T) {
+		c, _ := asserted(t)
+		now := time.Now().Unix()
+		claims := func(changes map[string]any) string {
+			return t.Asserted(t.AssertionHeader(), t.AssertionClaims(c, changes))
+		}
+		for about, assertion := range Sorted(map[string]string{
+			"typ JWT": t.Asserted(t.AssertionHeader().With("typ", "JWT"), t.AssertionClaims(c, nil)), "no typ": t.Asserted(t.AssertionHeader().With("typ", nil), t.AssertionClaims(c, nil)),
+			"an ID token":                      t.Asserted(t.AssertionHeader().With("typ", "JWT"), t.AssertionClaims(c, map[string]any{"aud": c.ID, "client_id": nil, "resource": nil, "nonce": "n"})),
+			"for another authorization server": claims(map[string]any{"aud": "https://attacker.example"}), "for the resource": claims(map[string]any{"aud": t.Identifier()}), "no aud": claims(map[string]any{"aud": nil}),
+			"of another client": claims(map[string]any{"client_id": "mcpauth-another"}), "of no client": claims(map[string]any{"client_id": nil}),
+			"expired": claims(map[string]any{"iat": now - 1200, "exp": now - 600}), "no exp": claims(map[string]any{"exp": nil}), "no sub": claims(map[string]any{"sub": nil}), "of tomorrow": claims(map[string]any{"iat": now + 86400, "exp": now + 86700, "nbf": now + 86400}),
+		}) {
+			t.RefusedWith(t.Assert(c, assertion), about, "invalid_grant")
+		}
+		t.RefusedWith(t.Assert(c, claims(map[string]any{"resource": Attacker})), "for a foreign resource", "invalid_target", "invalid_grant")
+		advise := func(expected string, assertion string) {
+			if ex := t.Assert(c, assertion); t.Tokens(ex, c) != nil {
+				t.Advise(ex, expected, "a token is issued")
+			}
+		}
+		advise("a resource in the assertion, as MCP's extension requires", claims(map[string]any{"resource": nil}))
+		advise("a jti in the assertion", claims(map[string]any{"jti": nil}))
+		advise("no assertion that is valid for ten years", claims(map[string]any{"exp": now + 10*365*86400}))
+		once := claims(nil)
+		t.Assert(c, once)
+		advise("an assertion to be taken once", once)
+	})
+
+	Must("AS-EMA-SIGNATURE-REJECTED", func(t *T) {
+		c, _ := asserted(t)
+		trap, stranger := Listen(t), t.RSAKey("mcpauth")
+		h, ordinary := t.AssertionHeader(), func() mint.Claims { return t.AssertionClaims(c, nil) }
+		foreign := t.AssertionClaims(c, map[string]any{"iss": strings.TrimSuffix(trap.URL("/"), "/")})
+		for about, assertion := range Sorted(map[string]string{
+			"alg none": mint.Unsigned(h.With("alg", "none"), ordinary()), "HS256 with an empty secret": mint.HS256(h.With("alg", "HS256"), ordinary(), nil),
+			"another key": stranger.Seal(h, ordinary()), "another key, embedded": stranger.Seal(h.With("jwk", stranger.JWK()), ordinary()),
+			"another key, by jku": stranger.Seal(h.With("jku", trap.URL("/jwks")), ordinary()), "another key, by x5u": stranger.Seal(h.With("x5u", trap.URL("/x5u")), ordinary()),
+			"an issuer that nobody configured": stranger.Seal(h, foreign), "a look-alike of the issuer": t.Asserted(h, t.AssertionClaims(c, map[string]any{"iss": t.Enterprise.Identifier() + ".attacker.example"})),
+			"no iss": t.Asserted(h, t.AssertionClaims(c, map[string]any{"iss": nil})),
+		}) {
+			t.RefusedWith(t.Assert(c, assertion), about, "invalid_grant")
+		}
+		if trap.Hits() > 0 {
+			t.Finding(nil, "an unknown issuer, jku, x5u", "no request to an address that the assertion names", "it is fetched")
+		}
+	})
+}
+
+// asserted is the client that assertions are for, and the token of an ordinary one.
+func asserted(t *T) (*oauth.Client, *oauth.Tokens) {
+	c := t.ConfidentialClient()
+	ex := t.Assert(c, t.Asserted(t.AssertionHeader(), t.AssertionClaims(c, nil)))
+	tokens := t.Tokens(ex, c)
+	if tokens == nil {
+		t.Inconclusive("an ordinary identity assertion is answered with %s %s: the authorization server does not trust %s, does not know the subject, or refuses what it should take", expect.Describe(ex), oauth.ErrorCode(ex), t.Enterprise.Identifier())
+	}
+	t.Controlled()
+	return c, tokens
+}
+
+// within judges that a token has no scope but the assertion's.
+func within(t *T, tokens *oauth.Tokens, about string) {
+	granted, seen := t.RealScope(tokens)
+	if !seen || len(t.ScopePool()) == 0 {
+		return
+	}
+	for _, v := range granted {
+		if v != t.ScopePool()[0] {
+			t.Finding(tokens.Exchange, about, "no scope beyond "+t.ScopePool()[0], v+" is granted")
+		}
+	}
 }
 
 func assertions() {

@@ -500,6 +500,12 @@ func (e *Engine) need(t *T, name string) *stop {
 		if _, _, ok := t.HandleTools(); !ok {
 			return &stop{reports.NotTested, "it needs a tool that returns a handle, and one that takes it (tools in the target file, handle_from)"}
 		}
+	case "ext-ema":
+		if !t.Lists("grant_types_supported", JWTBearer) {
+			return absent("grant_types_supported does not list the grant of identity assertions: the extension is not offered")
+		}
+	case "controlled-idp":
+		return e.needEnterprise()
 	case "dpop":
 		if len(t.DPoPAlgorithms()) == 0 && !t.DPoPRequired() {
 			return absent("the metadata does not offer DPoP")

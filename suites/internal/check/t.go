@@ -41,6 +41,8 @@ type World struct {
 	Documents *documents.Server
 	// Issuer mints tokens that the target trusts (tier T3); nil without one.
 	Issuer Issuer
+	// Enterprise signs identity assertions that the authorization server takes; nil without one.
+	Enterprise *Enterprise
 	// Clock moves the target's clock; nil where it cannot be moved. MaxWait is how long a check may wait in its place.
 	Clock   Clock
 	MaxWait time.Duration

@@ -1,0 +1,86 @@
+package check
+
+import (
+	"encoding/base64"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// The grant types of assertions (RFC 7523 section 2.1) and of token exchange (RFC 8693 section 2.1).
+const (
+	JWTBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+)
+
+// Enterprise is an identity provider under the user's control, whose identity assertions the authorization server takes.
+type Enterprise struct {
+	Issuer
+	// Subject is somebody whom the authorization server knows.
+	Subject string
+}
+
+// AssertionClaims are those of an ordinary identity assertion of a client (ID-JAG, section 3), with some changed; nil
+// leaves one out.
+func (t *T) AssertionClaims(c *oauth.Client, changes map[string]any) mint.Claims {
+	now := time.Now().Unix()
+	out := mint.Claims{
+		"iss": t.Enterprise.Identifier(), "sub": t.Enterprise.Subject, "aud": t.AS().Issuer, "client_id": c.ID, "jti": Random(12),
+		"resource": t.Identifier(), "iat": now, "exp": now + 300,
+	}
+	if scopes := t.ScopePool(); len(scopes) > 0 {
+		out["scope"] = scopes[0]
+	}
+	for k, v := range changes {
+		if out[k] = v; v == nil {
+			delete(out, k)
+		}
+	}
+	return out
+}
+
+// AssertionHeader is the header of an identity assertion.
+func (t *T) AssertionHeader() mint.Header {
+	return mint.Header(t.Enterprise.Header()).With("typ", "oauth-id-jag+jwt")
+}
+
+// Asserted signs an identity assertion with the enterprise's key.
+func (t *T) Asserted(h mint.Header, claims mint.Claims) string {
+	input := mint.Input(h, claims)
+	signature, err := t.Enterprise.Signature([]byte(input))
+	if err != nil {
+		t.Inconclusive("the enterprise's identity provider cannot sign: %v", err)
+	}
+	s := base64.RawURLEncoding.EncodeToString(signature)
+	t.Secrets.Add("signature", s)
+	return input + "." + s
+}
+
+// Assert sends a token request with an identity assertion.
+func (t *T) Assert(c *oauth.Client, assertion string, edits ...Edit) *reports.Exchange {
+	return t.TokenRequest(c, append([]Edit{With("grant_type", JWTBearer), With("assertion", assertion)}, edits...)...)
+}
+
+// needEnterprise finds out whether the authorization server takes assertions of our identity provider.
+func (e *Engine) needEnterprise() *stop {
+	if e.World.Enterprise == nil {
+		return &stop{reports.NotTested, "it needs an authorization server that trusts an identity provider of ours (enterprise in the target file)"}
+	}
+	return nil
+}
+
+// Lists reports that the metadata of the authorization server lists a value.
+func (t *T) Lists(member, value string) bool {
+	if t.Session == nil {
+		return false
+	}
+	listed, _ := t.Session.Server.Metadata.Strings(member)
+	for _, v := range listed {
+		if v == value {
+			return true
+		}
+	}
+	return false
+}
