@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/consent"
 	"github.com/mcpauth/conformance/suites/credentials"
 	"github.com/mcpauth/conformance/suites/discovery"
+	"github.com/mcpauth/conformance/suites/elicitation"
 	"github.com/mcpauth/conformance/suites/extension"
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/introspection"
@@ -59,5 +60,6 @@ var areas = []check.Area{
 	{Name: "ratelimit", Register: ratelimit.Register},
 	{Name: "abuse", Register: abuse.Register},
 	{Name: "session", Register: session.Register},
+	{Name: "elicitation", Register: elicitation.Register},
 	{Name: "transport", Register: transport.Register},
 }

@@ -49,6 +49,9 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 	for _, t := range mcpserver.Tools {
 		cfg.Tools = append(cfg.Tools, suites.Tool(t))
 	}
+	for _, o := range mcpserver.Objects {
+		cfg.Objects = append(cfg.Objects, suites.Object(o))
+	}
 	for _, c := range r.MCP.Static {
 		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
 	}

@@ -67,6 +67,8 @@ type Config struct {
 	Scopes []string
 	// Tools say which tools may be called, and what each needs.
 	Tools []Tool
+	// Objects are things of the first user that are reached otherwise than by Tools.
+	Objects []Object
 	// Implies are the scopes that a broader one includes: of "notes:admin", say, "notes:write".
 	Implies map[string][]string
 	// BodyLimit is the size in bytes of the largest message that the target is meant to take; 0 leaves it untested.
@@ -183,8 +185,23 @@ type Tool struct {
 	Upstream bool
 	// HandleFrom is the name of the Tool whose result holds the handle that replaces "{handle}" in these Arguments.
 	HandleFrom string
+	// Elicits says that it asks the user for something (elicitation), so that it is not called like others.
+	Elicits bool
 	// Private is a text in the result that only the first user may see, with these very Arguments.
 	Private string
+}
+
+// Object is something of the first user that is reached by a resource, a prompt, or a completion.
+type Object struct {
+	// Resource is the URI of a resource, Prompt the name of a prompt with its Arguments.
+	Resource, Prompt string
+	Arguments        map[string]string
+	// Argument, if set, is to be completed from Value, in the template that Resource is then, or in Prompt.
+	Argument, Value string
+	// Private is a text in the answer that only the first user may see.
+	Private string
+	// ChangedBy is the name of a Tool whose call by the first user changes the Resource.
+	ChangedBy string
 }
 
 // Credential is a static credential of the target: one that comes from no authorization server.
@@ -359,6 +376,9 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	}
 	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Credentials: cfg.credentials(), Implies: cfg.Implies, BodyLimit: cfg.BodyLimit, OtherResource: cfg.OtherResource}
 	s.world.Tools, s.world.Special = cfg.tools()
+	for _, o := range cfg.Objects {
+		s.world.Objects = append(s.world.Objects, check.Object(o))
+	}
 	if cfg.Issuer != nil {
 		s.world.Issuer = cfg.Issuer
 	}
@@ -433,6 +453,16 @@ func (c *Config) validate(reg *check.Registry) error {
 	if c.LabelFilter != "" {
 		if _, err := types.ParseLabelFilter(c.LabelFilter); err != nil {
 			return usage("the label filter %q cannot be read: %v", c.LabelFilter, strings.Join(strings.Fields(err.Error()), " "))
+		}
+	}
+	for _, o := range c.Objects {
+		switch {
+		case o.Resource == "" && o.Prompt == "":
+			return usage("an object is neither a resource nor a prompt")
+		case o.Private == "":
+			return usage("%s: nothing tells what only the first user may see (private)", check.Object(o).Name())
+		case o.ChangedBy != "" && !slices.ContainsFunc(c.Tools, func(tool Tool) bool { return tool.Name == o.ChangedBy }):
+			return usage("%s: it is changed by %s, which is not among the tools", check.Object(o).Name(), o.ChangedBy)
 		}
 	}
 	for _, tool := range c.Tools {

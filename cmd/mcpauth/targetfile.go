@@ -72,7 +72,17 @@ type targetFile struct {
 		Private   string         `yaml:"private"`
 		Upstream  bool           `yaml:"upstream"`
 		Handle    string         `yaml:"handle_from"`
+		Elicits   bool           `yaml:"elicits"`
 	} `yaml:"tools"`
+	Objects []struct {
+		Resource  string            `yaml:"resource"`
+		Prompt    string            `yaml:"prompt"`
+		Arguments map[string]string `yaml:"arguments"`
+		Argument  string            `yaml:"argument"`
+		Value     string            `yaml:"value"`
+		Private   string            `yaml:"private"`
+		ChangedBy string            `yaml:"changed_by"`
+	} `yaml:"objects"`
 	Credentials []credential `yaml:"credentials"`
 	FakeIDP     *struct {
 		Listen   string `yaml:"listen"`
@@ -412,7 +422,10 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		cfg.Implies = t.Scopes.Implies
 	}
 	for _, tool := range t.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private, Upstream: tool.Upstream, HandleFrom: tool.Handle})
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private, Upstream: tool.Upstream, HandleFrom: tool.Handle, Elicits: tool.Elicits})
+	}
+	for _, o := range t.Objects {
+		cfg.Objects = append(cfg.Objects, suites.Object{Resource: o.Resource, Prompt: o.Prompt, Arguments: o.Arguments, Argument: o.Argument, Value: o.Value, Private: o.Private, ChangedBy: o.ChangedBy})
 	}
 	for i, c := range t.Credentials {
 		given := suites.Credential{Name: c.Name, Header: c.Header, User: c.User, Tools: t.mayCall(c), Withdrawn: c.Withdrawn, Foreign: c.Foreign, Limit: c.Limit.Requests, Window: c.Limit.Window}

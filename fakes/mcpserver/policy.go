@@ -139,6 +139,32 @@ type Policy struct {
 	AnyCertificate    bool      // true: they will do without it
 	CertificateHeader bool      // true: the certificate may be in a header field
 
+	// What belongs to a user besides tools.
+	EverybodysResources bool // true: everybody reads the diaries, by resource, prompt and completion
+	CompletesAnybody    bool // true: completion suggests the names of all users
+	SubscribesAnybody   bool // true: everybody watches every resource
+	StreamsOutlive      bool // true: a stream lives on when its token has died
+	GlobalEvents        bool // true: events are counted up in one log for all
+	UnlimitedCompletion bool // true: completion has no limit
+	CompletionCrashes   bool // true: too many completions crash
+	TasksOfAnybody      bool // true: who knows a task may have it
+	TasksListed         bool // true: everybody sees all tasks
+	TasksCounted        bool // true: tasks are counted up
+	StateUnsealed       bool // true: what the client returns is believed
+	StateOfAnybody      bool // true: a state may be another user's
+	StateForAnything    bool // true: a state may be that of another request
+	StateForEver        bool // true: a state does not expire
+	StateTwice          bool // true: a state may be used again
+	AsksPassword        bool // true: a form asks for a credential
+	ConnectByToken      bool // true: the address to link an account has the caller's token
+	ConnectLoggedIn     bool // true: who opens it is taken for the user
+	ConnectAnybody      bool // true: whoever opens it links an account
+	ElicitsLogin        bool // true: who has no token is asked to sign in by elicitation
+	LegacySSE           bool // the HTTP+SSE transport is served too
+	LegacyOpen          bool // true: its stream opens for anybody
+	LegacyBySession     bool // true: its session id is a credential
+	LegacyOfAnybody     bool // true: any token will do for a message
+
 	// Opaque tokens.
 	IntrospectOpen       bool // true: where nobody answers, everybody gets in
 	IntrospectTruthy     bool // true: active may be anything but false
@@ -258,7 +284,7 @@ func Strict() Policy {
 		CheckOrigin: true, OriginStatus: http.StatusForbidden, OwnOrigin: true, OriginEveryVerb: true, CheckHost: true,
 		Origins: []string{"http://localhost:6274"}, CORS: true, Expose: true, CheckVersion: true, CheckHeaders: true,
 		NoSessionHeader: true, HSTS: true,
-		DPoP: true, DPoPAlgorithms: dpop.Algorithm, MutualTLS: true,
+		LegacySSE: true, DPoP: true, DPoPAlgorithms: dpop.Algorithm, MutualTLS: true,
 		Sessions: true, BindSession: true, CheckSession: true, OwnSessionIDs: true,
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -190,17 +189,34 @@ func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, 
 			id = chosen
 		}
 		s.mu.Lock()
-		s.sessions[id] = &session{user: who.user, revision: offered, scopes: who.scopes, token: r.Header.Get("Authorization")}
+		s.sessions[id] = &session{user: who.user, revision: offered, scopes: who.scopes, token: r.Header.Get("Authorization"), capabilities: capabilitiesOf(m), subscribed: map[string]bool{}, mark: RandomID()}
 		s.mu.Unlock()
 		w.Header().Set("Mcp-Session-Id", id)
 	}
-	capabilities := map[string]any{"tools": map[string]any{}, "resources": map[string]any{}}
-	for k, v := range p.Capabilities {
-		capabilities[k] = v
-	}
 	rpcResult(w, m.ID, map[string]any{
-		"protocolVersion": offered, "capabilities": capabilities, "serverInfo": map[string]any{"name": "reference", "version": "1"},
+		"protocolVersion": offered, "capabilities": p.capabilities(offered), "serverInfo": map[string]any{"name": "reference", "version": "1"},
 	})
+}
+
+func capabilitiesOf(m *message) map[string]any {
+	declared, _ := m.Params["capabilities"].(map[string]any)
+	return declared
+}
+
+// capabilities are what the server offers at a revision.
+func (p *Policy) capabilities(revision string) map[string]any {
+	none := map[string]any{}
+	out := map[string]any{"tools": none, "resources": map[string]any{"subscribe": true}, "prompts": none, "completions": none}
+	switch {
+	case stateless(revision):
+		out["extensions"] = map[string]any{tasksExtension: none}
+	case revision >= "2025-11-25":
+		out["tasks"] = map[string]any{"list": none, "cancel": none, "requests": map[string]any{"tools": map[string]any{"call": none}}}
+	}
+	for k, v := range p.Capabilities {
+		out[k] = v
+	}
+	return out
 }
 
 // RandomID is a session id that cannot be guessed.
@@ -244,11 +260,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 	case "ping":
 		rpcResult(w, m.ID, map[string]any{})
 	case "server/discover":
-		capabilities := map[string]any{"tools": map[string]any{}, "resources": map[string]any{}}
-		for k, v := range s.Policy.Capabilities {
-			capabilities[k] = v
-		}
-		rpcResult(w, m.ID, map[string]any{"resultType": "complete", "supportedVersions": s.Policy.Revisions, "capabilities": capabilities})
+		rpcResult(w, m.ID, map[string]any{"resultType": "complete", "supportedVersions": s.Policy.Revisions, "capabilities": s.Policy.capabilities(m.meta("protocolVersion"))})
 	case "tools/list":
 		if !s.Policy.ServesLists {
 			s.refuse(w, r, "invalid")
@@ -268,9 +280,27 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 			s.tooMany(w, r)
 			return
 		}
-		rpcResult(w, m.ID, map[string]any{"prompts": []any{}})
+		rpcResult(w, m.ID, map[string]any{"prompts": []any{map[string]any{"name": "summarize", "arguments": []any{map[string]any{"name": "user", "required": true}}}}})
+	case "prompts/get":
+		s.prompt(w, m, who)
+	case "completion/complete":
+		s.complete(w, r, m, who)
+	case "resources/subscribe", "resources/unsubscribe":
+		if stateless(m.meta("protocolVersion")) {
+			rpcError(w, unknown, m.ID, -32601, "Method not found")
+			return
+		}
+		s.subscribe(w, r, m, who)
+	case "subscriptions/listen":
+		if !stateless(m.meta("protocolVersion")) {
+			rpcError(w, unknown, m.ID, -32601, "Method not found")
+			return
+		}
+		s.listen(w, r, m, who)
+	case "tasks/get", "tasks/result", "tasks/cancel", "tasks/list":
+		s.taskMethod(w, m, who)
 	case "resources/list":
-		resources := []any{map[string]any{"uri": "note://notes/1", "name": "The first note"}}
+		resources := []any{map[string]any{"uri": "note://notes/1", "name": "The first note"}, map[string]any{"uri": diary(who.user), "name": "Your diary"}}
 		if s.Policy.TemplatesOnly {
 			resources = []any{}
 		}
@@ -278,7 +308,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 	case "resources/templates/list":
 		rpcResult(w, m.ID, map[string]any{"resourceTemplates": []any{map[string]any{"uriTemplate": "note://notes/{id}", "name": "A note"}}})
 	case "resources/read":
-		s.readResource(w, m)
+		s.readResource(w, m, who)
 	case "tools/call":
 		s.call(w, r, m, who, body)
 	default:
@@ -302,6 +332,13 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 		}
 		if !p.AnyArguments && !t.valid(m) {
 			failedTool(w, m, "the arguments do not fit the schema")
+			return
+		}
+		if s.asks(w, r, m, who, t.Name) {
+			return
+		}
+		if t.Name == "report" && asksForTask(m) {
+			s.newTask(w, m, who)
 			return
 		}
 		if t.Name == "weather" || t.Name == "fetch_page" {
@@ -360,14 +397,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *caller) {
 	if s.Policy.GuardVerbs && !s.inSession(w, r, &message{}, who) {
 		return
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.WriteHeader(http.StatusOK)
-	fmt.Fprint(w, ": open\n\n")
-	_ = http.NewResponseController(w).Flush()
-	select {
-	case <-r.Context().Done():
-	case <-s.stop:
-	}
+	watch := s.watch(r, who)
+	watch.session = r.Header.Get("Mcp-Session-Id")
+	s.deliver(w, r, watch, s.missed(watch.session, r.Header.Get("Last-Event-ID")))
 }
 
 func (s *Server) end(w http.ResponseWriter, r *http.Request, who *caller) {

@@ -36,7 +36,9 @@ type Config struct {
 	SharedSecret string
 	// API is the origin of somebody else's API, which some tools call with ServiceKey; none if empty.
 	API, ServiceKey string
-	Policy          Policy
+	// SignIn verifies a user's password, at the page where accounts are linked. May be nil.
+	SignIn func(user, password string) bool
+	Policy Policy
 }
 
 // Server is the http.Handler of the MCP endpoint and its metadata.
@@ -65,12 +67,27 @@ type Server struct {
 	verified  map[string]*caller       // tokens, where they are verified once
 	answers   map[string]*caller       // of the introspection endpoint, where they are kept
 	cancels   map[string]chan struct{} // by the id of the call
+
+	counter     int // of events
+	completions int
+	log         []event // of all sessions: a flaw
+	watchers    map[*watcher]bool
+	legacy      map[string]*watcher
+	tasks       map[string]*task
+	order       []string // of the tasks
+	connections map[string]*connection
+	linked      map[string]string // user -> account
+	used        []string          // ids of request states
 }
 
 type session struct {
 	user, revision string
 	scopes         []string
 	token          string
+	capabilities   map[string]any // of the client
+	subscribed     map[string]bool
+	mark           string // that its events have in their ids
+	events         []event
 }
 
 // Tool is a tool of the server, and what may be said of it to who tests it.
@@ -82,6 +99,7 @@ type Tool struct {
 	Effect      string // the tool that shows what this one did
 	Upstream    bool   // it calls an API of somebody else
 	HandleFrom  string // the tool that returns the handle that it takes
+	Elicits     bool   // it asks the user for something
 	Private     string // what its result shows to alice alone
 }
 
@@ -96,6 +114,11 @@ var Tools = []Tool{
 	{Name: "read_cart", Arguments: map[string]any{"cart": "{handle}"}, HandleFrom: "open_cart"},
 	{Name: "weather", Upstream: true},
 	{Name: "fetch_page", Arguments: map[string]any{"url": "{url}"}},
+	{Name: "write_diary"},
+	{Name: "report"},
+	{Name: "connect_account", Elicits: true},
+	{Name: "send_gift", Elicits: true},
+	{Name: "send_card", Elicits: true},
 }
 
 // MostBody is the size in bytes of the largest message that is taken.
@@ -113,7 +136,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}, carts: map[string]string{}, proofs: map[string]bool{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}, carts: map[string]string{}, proofs: map[string]bool{}, watchers: map[*watcher]bool{}, legacy: map[string]*watcher{}, tasks: map[string]*task{}, connections: map[string]*connection{}, linked: map[string]string{}}, nil
 }
 
 // Advance moves the server's clock, as far as tokens are concerned.
@@ -142,6 +165,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.metadata(w, r)
 	case path == s.endpoint.Path, !p.GuardPathVariants && path == s.endpoint.Path+"/":
 		s.mcp(w, r)
+	case path == legacyStream && r.Method == http.MethodGet && p.LegacySSE:
+		s.legacySSE(w, r)
+	case path == legacyMessages && r.Method == http.MethodPost && p.LegacySSE:
+		s.legacyMessage(w, r)
+	case strings.HasPrefix(path, connectPath):
+		s.connect(w, r)
 	case !p.GuardSideRoutes && strings.HasPrefix(path, "/tools/"):
 		writeJSON(w, http.StatusOK, map[string]any{"content": []any{map[string]any{"type": "text", "text": "note 1"}}})
 	case p.Fallback:
@@ -268,6 +297,9 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	who, cause := s.authenticate(r, body)
 	if who == nil && s.exempt(r, body) {
 		who = &caller{user: "anonymous"}
+	}
+	if who == nil && p.ElicitsLogin && bytes.Contains(body, []byte(`"connect_account"`)) {
+		who = &caller{user: "anonymous"} // the flaw
 	}
 	if who == nil {
 		s.refuse(w, r, cause)

@@ -160,3 +160,19 @@ func (p *Policy) toolName(name string) string {
 	}
 	return name
 }
+
+// mostCompletions is how many completions a user gets in a second.
+const mostCompletions = 60
+
+// crowded counts by who in windows of a second, and reports that it is more than most.
+func (s *Server) crowded(who string, most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.meters[who]
+	if m == nil || time.Since(m.began) > time.Second {
+		m = &meter{began: time.Now()}
+		s.meters[who] = m
+	}
+	m.count++
+	return m.count > most
+}

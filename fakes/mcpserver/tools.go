@@ -25,7 +25,11 @@ func (s *Server) list(who *caller) []any {
 		if s.Policy.KeyParameter {
 			properties["api_key"] = map[string]any{"type": "string", "x-mcp-header": "Api-Key"}
 		}
-		tools = append(tools, map[string]any{"name": t.Name, "inputSchema": map[string]any{"type": "object", "properties": properties, "required": required}})
+		execution := map[string]any{"taskSupport": "forbidden"}
+		if t.Name == "report" {
+			execution["taskSupport"] = "optional"
+		}
+		tools = append(tools, map[string]any{"name": t.Name, "execution": execution, "inputSchema": map[string]any{"type": "object", "properties": properties, "required": required}})
 	}
 	if s.Policy.DebugTool {
 		tools = append(tools, map[string]any{"name": "debug_env", "inputSchema": map[string]any{"type": "object"}})
@@ -46,12 +50,14 @@ func (s *Server) lists(who *caller, name, scope string) bool {
 }
 
 // readResource reads the one note there is.
-func (s *Server) readResource(w http.ResponseWriter, m *message) {
+func (s *Server) readResource(w http.ResponseWriter, m *message, who *caller) {
 	uri, _ := m.Params["uri"].(string)
 	text := "the first note"
 	switch {
 	case s.Policy.OpensFiles && strings.HasSuffix(uri, "../etc/passwd"):
 		text = "root:x:0:0:root:/root:/bin/sh\n" // what the flaw would find
+	case strings.HasSuffix(uri, "/diary") && s.mayRead(who.user, uri):
+		text, _ = s.ofUser(who, strings.TrimSuffix(strings.TrimPrefix(uri, "note://"), "/diary"))
 	case uri != "note://notes/1":
 		rpcError(w, http.StatusOK, m.ID, -32002, "Resource not found")
 		return
@@ -72,6 +78,10 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 		case <-ctx.Done():
 			return "", false
 		}
+	}
+	if name == "write_diary" {
+		s.updated(diary(user))
+		return "written", true
 	}
 	arguments, _ := m.Params["arguments"].(map[string]any)
 	s.mu.Lock()
@@ -111,6 +121,8 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 			return "the cart of " + owner + " is empty", true
 		}
 		return "", false
+	case "report":
+		return "the report of " + user, true
 	case "list_notes":
 		return strings.Join(s.notes, "\n"), true
 	}

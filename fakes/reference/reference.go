@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,7 +145,7 @@ func Start(o Options) (*Reference, error) {
 	config := mcpserver.Config{
 		Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), KeyEC: r.IDP.PublicEC(), Revoked: r.IDP.Revoked,
 		Static: o.Static, Introspection: o.Introspection, API: o.API, ServiceKey: "svc_" + mcpserver.RandomID(), Policy: o.Policy,
-		SharedSecret: "shared-" + mcpserver.RandomID(),
+		SharedSecret: "shared-" + mcpserver.RandomID(), SignIn: r.signIn,
 	}
 	if o.Host == "" {
 		config.JWKS = strings.TrimSuffix(r.IDP.Issuer, "/") + "/jwks"
@@ -233,6 +234,10 @@ func (r *Reference) proxy(o Options) error {
 	r.IDP.Upstream = u
 	r.serve(l, delayed(r.Upstream, o.Delay))
 	return nil
+}
+
+func (r *Reference) signIn(user, password string) bool {
+	return slices.ContainsFunc(r.Users(), func(u idp.User) bool { return u.Name == user && u.Password == password })
 }
 
 // Advance moves the clocks of all servers, back too.

@@ -19,6 +19,9 @@ func Register() {
 	Describe("MCP Security Best Practices: Session Hijacking", hijacking)
 	Describe("MCP Transports: Session Management", management)
 	Describe("MCP Security Best Practices: Session Hijacking", users)
+	Describe("MCP: notifications and their streams", streams)
+	Describe("MCP Tasks: Task Isolation and Access Control", tasks)
+	Describe("MCP 2026-07-28: multi round-trip requests", requestStates)
 	Describe("MCP Transports: requests of several callers at once", isolation)
 }
 

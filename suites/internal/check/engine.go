@@ -51,7 +51,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 			continue
 		}
 		e.slots[id] = &slot{done: make(chan struct{})}
-		if slices.Contains(c.Requirement.Needs, "time") {
+		if slices.ContainsFunc(c.Requirement.Needs, func(n string) bool { return n == "time" || n == "time-in-part" }) {
 			timed = append(timed, c)
 		} else if c.Requirement.Alone {
 			alone = append(alone, c)
@@ -417,6 +417,7 @@ func (e *Engine) need(t *T, name string) *stop {
 		if e.World.Clock == nil && e.World.MaxWait == 0 {
 			return &stop{reports.NotTested, "it takes time for something to expire; let it wait with --max-wait"}
 		}
+	case "time-in-part": // what a check does without a clock is worth while
 	case "clock": // what a check waits is short, or said to be too long
 	case "legacy-wire":
 		if _, ok := s.Newest(mcp.Stateful); !ok {
@@ -499,6 +500,18 @@ func (e *Engine) need(t *T, name string) *stop {
 	case "tool-handle":
 		if _, _, ok := t.HandleTools(); !ok {
 			return &stop{reports.NotTested, "it needs a tool that returns a handle, and one that takes it (tools in the target file, handle_from)"}
+		}
+	case "object-private":
+		if len(e.World.Objects) == 0 {
+			return &stop{reports.NotTested, "it needs a resource, a prompt or a completion that shows something to the first user only (objects in the target file)"}
+		}
+	case "object-changing":
+		if _, _, ok := t.Changing(); !ok {
+			return &stop{reports.NotTested, "it needs a resource of the first user that changes by a tool (objects in the target file, changed_by)"}
+		}
+	case "tool-elicits":
+		if len(t.Eliciting()) == 0 {
+			return &stop{reports.NotTested, "it needs a tool that asks the user for something (tools in the target file, elicits: true)"}
 		}
 	case "ext-ema":
 		if !t.Lists("grant_types_supported", JWTBearer) {

@@ -33,6 +33,8 @@ type Tool struct {
 	Upstream bool
 	// HandleFrom is the tool whose result holds the handle that stands for Handle in the arguments.
 	HandleFrom string
+	// Elicits says that it asks the user for something.
+	Elicits bool
 	// Private is what the result shows to the first user, and to nobody else.
 	Private string
 }
@@ -72,7 +74,7 @@ func (tool Tool) Fetches() bool {
 
 // IsSpecial reports that the tool cannot be called as it is.
 func (tool Tool) IsSpecial() bool {
-	return tool.Fetches() || strings.Contains(mint.JSON(tool.Arguments), Handle)
+	return tool.Fetches() || tool.Elicits || strings.Contains(mint.JSON(tool.Arguments), Handle)
 }
 
 func (tool Tool) with(placeholder, by string) Tool {
@@ -310,6 +312,10 @@ func (t *T) ListedTools(credentials ...reports.Field) []*document.Object {
 
 // SessionAs is SessionOf with any credentials.
 func (t *T) SessionAs(credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
+	return t.session(nil, credentials)
+}
+
+func (t *T) session(capabilities map[string]any, credentials []reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	if t.wire() == mcp.Stateless {
 		return mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.statelessRevision()}, nil
 	}
@@ -317,7 +323,11 @@ func (t *T) SessionAs(credentials ...reports.Field) (call mcp.Call, refused *rep
 	if mcp.WireOf(revision) != mcp.Stateful {
 		revision = mcp.NewestStateful
 	}
-	ex := t.Send(mcp.Initialize(t.Survey.Endpoint, revision).With(credentials...))
+	init := mcp.Initialize(t.Survey.Endpoint, revision)
+	if capabilities != nil {
+		init.Params["capabilities"] = capabilities
+	}
+	ex := t.Send(init.With(credentials...))
 	if !expect.Accepted(ex) {
 		return mcp.Call{}, ex
 	}

@@ -56,6 +56,8 @@ type World struct {
 	Introspector *introspector.Server
 	// Tools may be called as they are; Special ones need a URL or a handle in their arguments first.
 	Tools, Special []Tool
+	// Objects are things of the first user that are reached otherwise than by tools.
+	Objects []Object
 	// Implies are the scopes that a broader one includes, as the user declared them.
 	Implies map[string][]string
 	// OtherResource is another MCP endpoint that takes tokens of the same authorization server; empty where not declared.

@@ -51,6 +51,8 @@ type Call struct {
 	SessionID    string
 	Header       []reports.Field
 	Query        url.Values
+	// Capabilities are those that the client declares; none if nil.
+	Capabilities map[string]any
 	// Body replaces the message.
 	Body  string
 	Fresh bool
@@ -148,7 +150,7 @@ func (c Call) Message() string {
 		meta := map[string]any{
 			"io.modelcontextprotocol/protocolVersion":    c.Revision,
 			"io.modelcontextprotocol/clientInfo":         map[string]any{"name": "mcpauth", "version": "1"},
-			"io.modelcontextprotocol/clientCapabilities": map[string]any{},
+			"io.modelcontextprotocol/clientCapabilities": c.capabilities(),
 		}
 		if given, ok := params["_meta"].(map[string]any); ok {
 			for k, v := range given {
@@ -162,6 +164,13 @@ func (c Call) Message() string {
 	}
 	b, _ := json.Marshal(msg) // maps of strings and plain values always marshal
 	return string(b)
+}
+
+func (c Call) capabilities() map[string]any {
+	if c.Capabilities == nil {
+		return map[string]any{}
+	}
+	return c.Capabilities
 }
 
 // Request is the HTTP request of the call.
@@ -290,6 +299,24 @@ func Events(body string) []string {
 	}
 	if len(data) > 0 {
 		out = append(out, strings.Join(data, "\n"))
+	}
+	return out
+}
+
+// Messages are all JSON-RPC messages of an answer, whatever they are.
+func Messages(ex *reports.Exchange) []*document.Object {
+	if ex == nil || ex.Response == nil {
+		return nil
+	}
+	texts := []string{ex.Response.Body}
+	if strings.HasPrefix(strings.ToLower(wire.Get(ex.Response.Header, "Content-Type")), "text/event-stream") {
+		texts = Events(ex.Response.Body)
+	}
+	var out []*document.Object
+	for _, text := range texts {
+		if o, _, err := document.ParseObject(text); err == nil {
+			out = append(out, o)
+		}
 	}
 	return out
 }

@@ -117,6 +117,10 @@ type Request struct {
 	Until func(data string) bool
 	// Peek ends the reading of an event stream that sent nothing for this long; 0 waits for the limits.
 	Peek time.Duration
+	// Opened, if set, is called when the header of an event stream has come.
+	Opened func()
+	// Close, if set, ends the reading of an event stream when it is closed.
+	Close <-chan struct{}
 	// Certificate, if set, is the client's, on a connection of its own.
 	Certificate *tls.Certificate
 	// Raw, if set, is written to the connection as it is, in place of all else but URL (which says where).
@@ -297,6 +301,20 @@ func (c *Client) stream(ctx context.Context, req Request, closer io.Closer, body
 		timer := time.AfterFunc(req.Peek, func() { closer.Close() })
 		defer timer.Stop()
 	}
+	if req.Opened != nil {
+		req.Opened()
+	}
+	if req.Close != nil {
+		done := make(chan struct{})
+		defer close(done)
+		go func() {
+			select {
+			case <-req.Close:
+				closer.Close()
+			case <-done:
+			}
+		}()
+	}
 	var all bytes.Buffer
 	var data []string
 	events := 0
@@ -320,11 +338,20 @@ func (c *Client) stream(ctx context.Context, req Request, closer io.Closer, body
 			return nil
 		}
 		if err != nil {
-			if req.Peek > 0 || errors.Is(err, io.EOF) {
+			if req.Peek > 0 || errors.Is(err, io.EOF) || isClosed(req.Close) {
 				return nil
 			}
 			return fmt.Errorf("the event stream broke off: %w", err)
 		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -1,0 +1,90 @@
+package mcpserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// The endpoints of the HTTP+SSE transport of 2024-11-05.
+const (
+	legacyStream   = "/sse"
+	legacyMessages = "/messages"
+)
+
+// legacySSE opens the stream of the old transport, and tells where messages go.
+func (s *Server) legacySSE(w http.ResponseWriter, r *http.Request) {
+	who, cause := s.authenticate(r, nil)
+	if who == nil && s.Policy.LegacyOpen {
+		who, cause = &caller{user: "anonymous"}, ""
+	}
+	if who == nil {
+		s.refuse(w, r, cause)
+		return
+	}
+	id := RandomID()
+	watch := s.watch(r, who)
+	s.mu.Lock()
+	s.legacy[id] = watch
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.legacy, id)
+		s.mu.Unlock()
+	}()
+	w.Header().Set("Content-Type", "text/event-stream")
+	fmt.Fprintf(w, "event: endpoint\ndata: %s?sessionId=%s\n\n", legacyMessages, id)
+	flush := http.NewResponseController(w)
+	_ = flush.Flush()
+	for {
+		select {
+		case e := <-watch.events:
+			fmt.Fprintf(w, "event: message\ndata: %s\n\n", e.data)
+			_ = flush.Flush()
+		case <-r.Context().Done():
+			return
+		case <-s.stop:
+			return
+		}
+	}
+}
+
+// legacyMessage takes a message of the stream's own user, and answers on the stream.
+func (s *Server) legacyMessage(w http.ResponseWriter, r *http.Request) {
+	p := &s.Policy
+	who, cause := s.authenticate(r, nil)
+	s.mu.Lock()
+	watch := s.legacy[r.URL.Query().Get("sessionId")]
+	s.mu.Unlock()
+	if p.LegacyBySession && watch != nil {
+		who = &caller{user: watch.user} // the flaw
+	}
+	if who == nil {
+		s.refuse(w, r, cause)
+		return
+	}
+	if watch == nil || watch.user != who.user && !p.LegacyOfAnybody {
+		http.NotFound(w, r)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	var m message
+	if err != nil || json.Unmarshal(body, &m) != nil {
+		http.Error(w, "not a JSON-RPC message", http.StatusBadRequest)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+	if m.notification() {
+		return
+	}
+	answer := map[string]any{"jsonrpc": "2.0", "id": m.ID, "result": map[string]any{}}
+	switch m.Method {
+	case "initialize":
+		answer["result"] = map[string]any{"protocolVersion": "2024-11-05", "capabilities": map[string]any{"tools": map[string]any{}}, "serverInfo": map[string]any{"name": "reference", "version": "1"}}
+	case "tools/list":
+		answer["result"] = map[string]any{"tools": s.list(who)}
+	}
+	b, _ := json.Marshal(answer) // plain values always marshal
+	watch.send(event{"", string(b)})
+}

@@ -1,0 +1,78 @@
+package mcpserver
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Object is something of alice that is reached otherwise than by a tool, and what may be said of it to who tests it.
+type Object struct {
+	Resource, Prompt string
+	Arguments        map[string]string
+	Argument, Value  string // what is completed
+	Private          string // what the answer shows to alice alone
+	ChangedBy        string // the tool that changes it
+}
+
+// Objects are alice's.
+var Objects = []Object{
+	{Resource: diary("alice"), Private: "the diary of alice", ChangedBy: "write_diary"},
+	{Prompt: "summarize", Arguments: map[string]string{"user": "alice"}, Private: "the diary of alice"},
+	{Resource: "note://{user}/diary", Argument: "user", Value: "al", Private: "alice"},
+}
+
+// diary is the resource that belongs to a user.
+func diary(user string) string { return "note://" + user + "/diary" }
+
+// mayRead reports that a user may read a resource.
+func (s *Server) mayRead(user, uri string) bool {
+	return uri == "note://notes/1" || uri == diary(user) || s.Policy.EverybodysResources && strings.HasSuffix(uri, "/diary")
+}
+
+// ofUser is what only a user may be shown; ok is false where the caller is somebody else.
+func (s *Server) ofUser(who *caller, user string) (text string, ok bool) {
+	return "the diary of " + user, user != "" && (user == who.user || s.Policy.EverybodysResources)
+}
+
+func (s *Server) prompt(w http.ResponseWriter, m *message, who *caller) {
+	name, _ := m.Params["name"].(string)
+	arguments, _ := m.Params["arguments"].(map[string]any)
+	user, _ := arguments["user"].(string)
+	text, ok := s.ofUser(who, user)
+	if name != "summarize" || !ok {
+		rpcError(w, http.StatusOK, m.ID, -32602, "There is no such prompt")
+		return
+	}
+	rpcResult(w, m.ID, map[string]any{"messages": []any{map[string]any{"role": "user", "content": map[string]any{"type": "text", "text": "Summarize " + text}}}})
+}
+
+// complete suggests the names of users: to each the own one.
+func (s *Server) complete(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
+	argument, _ := m.Params["argument"].(map[string]any)
+	begun, _ := argument["value"].(string)
+	if s.Policy.CompletionCrashes {
+		s.mu.Lock()
+		s.completions++
+		crash := s.completions > 100
+		s.mu.Unlock()
+		if crash {
+			http.Error(w, "out of memory", http.StatusInternalServerError)
+			return
+		}
+	}
+	if !s.Policy.UnlimitedCompletion && s.crowded("completion "+who.user, mostCompletions) {
+		s.tooMany(w, r)
+		return
+	}
+	known := []string{who.user}
+	if s.Policy.CompletesAnybody || s.Policy.EverybodysResources {
+		known = []string{"alice", "bob", "carol"}
+	}
+	values := []string{}
+	for _, name := range known {
+		if strings.HasPrefix(name, begun) {
+			values = append(values, name)
+		}
+	}
+	rpcResult(w, m.ID, map[string]any{"completion": map[string]any{"values": values, "total": len(values), "hasMore": false}})
+}

@@ -1,0 +1,172 @@
+package mcpserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// watcher is an open stream of notifications about resources.
+type watcher struct {
+	user    string
+	id      json.RawMessage // of the request that opened it, on the stateless wire
+	session string          // on the stateful wire
+	uris    map[string]bool
+	events  chan event
+	alive   func() bool // tells whether its token still counts
+}
+
+type event struct{ id, data string }
+
+// most events that are kept for a session.
+const mostEvents = 100
+
+// updated tells everybody who watches a resource that it changed.
+func (s *Server) updated(uri string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, live := range s.sessions {
+		if !live.subscribed[uri] || !s.mayRead(live.user, uri) && !s.Policy.SubscribesAnybody {
+			continue
+		}
+		s.counter++
+		e := event{live.mark + "-" + fmt.Sprint(s.counter), notification("notifications/resources/updated", map[string]any{"uri": uri})}
+		if s.Policy.GlobalEvents {
+			e.id = fmt.Sprint(s.counter) // the flaw: one log for all
+		}
+		live.events = append(live.events, e)
+		if len(live.events) > mostEvents {
+			live.events = live.events[1:]
+		}
+		s.log = append(s.log, e)
+		for w := range s.watchers {
+			if w.session == id {
+				w.send(e)
+			}
+		}
+	}
+	for w := range s.watchers {
+		if w.session == "" && w.uris[uri] {
+			w.send(event{"", notification("notifications/resources/updated", map[string]any{"uri": uri, "_meta": map[string]any{"io.modelcontextprotocol/subscriptionId": w.id}})})
+		}
+	}
+}
+
+// send drops what a stream cannot take.
+func (w *watcher) send(e event) {
+	select {
+	case w.events <- e:
+	default:
+	}
+}
+
+func notification(method string, params map[string]any) string {
+	b, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "method": method, "params": params}) // plain values always marshal
+	return string(b)
+}
+
+// subscribe is resources/subscribe of the stateful wire.
+func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
+	uri, _ := m.Params["uri"].(string)
+	if !s.mayRead(who.user, uri) && !s.Policy.SubscribesAnybody {
+		rpcError(w, http.StatusOK, m.ID, -32002, "Resource not found")
+		return
+	}
+	s.mu.Lock()
+	if live := s.sessions[r.Header.Get("Mcp-Session-Id")]; live != nil {
+		live.subscribed[uri] = m.Method == "resources/subscribe"
+	}
+	s.mu.Unlock()
+	rpcResult(w, m.ID, map[string]any{})
+}
+
+// listen is subscriptions/listen of the stateless wire.
+func (s *Server) listen(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
+	wanted, _ := m.Params["notifications"].(map[string]any)
+	uris, _ := wanted["resourceSubscriptions"].([]any)
+	watch := s.watch(r, who)
+	watch.id, watch.uris = m.ID, map[string]bool{}
+	agreed := []string{}
+	for _, u := range uris {
+		if uri, ok := u.(string); ok && (s.mayRead(who.user, uri) || s.Policy.SubscribesAnybody) {
+			agreed, watch.uris[uri] = append(agreed, uri), true
+		}
+	}
+	first := notification("notifications/subscriptions/acknowledged", map[string]any{
+		"notifications": map[string]any{"resourceSubscriptions": agreed}, "_meta": map[string]any{"io.modelcontextprotocol/subscriptionId": m.ID},
+	})
+	s.deliver(w, r, watch, []event{{"", first}})
+}
+
+// watch makes a stream that lives as long as the token of its request.
+func (s *Server) watch(r *http.Request, who *caller) *watcher {
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return &watcher{user: who.user, events: make(chan event, 16), alive: func() bool {
+		return who.static != nil || who.thumbprint != "" || s.Policy.StreamsOutlive || who.user == "anonymous" || s.verify(r, token) != nil
+	}}
+}
+
+// deliver writes events as they come, until the client leaves or the token dies.
+func (s *Server) deliver(w http.ResponseWriter, r *http.Request, watch *watcher, before []event) {
+	s.mu.Lock()
+	s.watchers[watch] = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.watchers, watch)
+		s.mu.Unlock()
+	}()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	fmt.Fprint(w, ": open\n\n")
+	for _, e := range before {
+		e.write(w)
+	}
+	flush := http.NewResponseController(w)
+	_ = flush.Flush()
+	for {
+		select {
+		case e := <-watch.events:
+			if !watch.alive() {
+				return
+			}
+			e.write(w)
+			_ = flush.Flush()
+		case <-r.Context().Done():
+			return
+		case <-s.stop:
+			return
+		}
+	}
+}
+
+func (e event) write(w http.ResponseWriter) {
+	if e.id != "" {
+		fmt.Fprintf(w, "id: %s\n", e.id)
+	}
+	fmt.Fprintf(w, "data: %s\n\n", e.data)
+}
+
+// missed are the events of a session after the one that a client saw last.
+func (s *Server) missed(session, last string) []event {
+	if last == "" {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var log []event
+	if live := s.sessions[session]; live != nil {
+		log = live.events
+	}
+	if s.Policy.GlobalEvents {
+		log = s.log
+	}
+	for i, e := range log {
+		if e.id == last {
+			return append([]event(nil), log[i+1:]...)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+)
+
+// Elicitation is a request of the target for something from its user.
+type Elicitation struct {
+	Tool     Tool
+	Exchange *reports.Exchange
+	// URL is set in URL mode; Schema in form mode.
+	URL, Message string
+	Schema       *document.Object
+}
+
+// FormAndURL are the capabilities of a client that can ask its user in both modes; FormOnly of one that cannot open URLs.
+var (
+	FormAndURL = map[string]any{"elicitation": map[string]any{"form": map[string]any{}, "url": map[string]any{}}}
+	FormOnly   = map[string]any{"elicitation": map[string]any{}}
+)
+
+// Eliciting are the declared tools that ask the user for something.
+func (t *T) Eliciting() []Tool {
+	return slices.DeleteFunc(slices.Clone(t.Special), func(tool Tool) bool { return !tool.Elicits || tool.DeniedOnly })
+}
+
+// CapableSession opens a session of a client with capabilities; refused is the answer where it does not open.
+func (t *T) CapableSession(capabilities map[string]any, credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
+	call, refused = t.session(capabilities, credentials)
+	call.Capabilities = capabilities
+	return call, refused
+}
+
+// CallCapably calls a tool as a client with capabilities, and returns the answer: a request to the client ends it.
+func (t *T) CallCapably(tool Tool, capabilities map[string]any, credentials ...reports.Field) *reports.Exchange {
+	call, refused := t.CapableSession(capabilities, credentials...)
+	if refused != nil {
+		return refused
+	}
+	return t.CallInto(call.Method("tools/call", tool.Params()).With(credentials...))
+}
+
+// CallInto sends a call whose event stream is read until an answer, or a request to the client.
+func (t *T) CallInto(call mcp.Call) *reports.Exchange {
+	r := call.Request()
+	answered := r.Until
+	r.Until = func(data string) bool {
+		return answered(data) || strings.Contains(data, `"elicitation/create"`)
+	}
+	return t.Do(r)
+}
+
+// Elicitations are the requests for something from the user in an answer: in the stream (to MCP 2025-11-25), in the error
+// -32042 (2025-11-25), or among the inputRequests (2026-07-28).
+func Elicitations(tool Tool, ex *reports.Exchange) []Elicitation {
+	var out []Elicitation
+	add := func(params *document.Object) {
+		if params != nil {
+			out = append(out, Elicitation{Tool: tool, Exchange: ex, URL: params.String("url"), Message: params.String("message"), Schema: params.Object("requestedSchema")})
+		}
+	}
+	for _, m := range mcp.Messages(ex) {
+		if m.String("method") == "elicitation/create" {
+			add(m.Object("params"))
+		}
+		list, _ := m.Object("error").Object("data").Get("elicitations")
+		elements, _ := list.([]any)
+		for _, e := range elements {
+			o, _ := e.(*document.Object)
+			add(o)
+		}
+		requests := m.Object("result").Object("inputRequests")
+		for _, name := range requests.Names() {
+			if r := requests.Object(name); r.String("method") == "elicitation/create" {
+				add(r.Object("params"))
+			}
+		}
+	}
+	return out
+}
+
+// Elicited are what the declared tools ask a client for that can ask its user in both modes.
+func (t *T) Elicited(token string, capabilities map[string]any) []Elicitation {
+	var out []Elicitation
+	for _, tool := range t.Eliciting() {
+		out = append(out, Elicitations(tool, t.CallCapably(tool, capabilities, mcp.Bearer(token)))...)
+	}
+	return out
+}
+
+// Visit opens a URL in a new browser as a user, or as nobody, and goes as far as pages and forms lead.
+func (t *T) Visit(address string, user int) *login.Outcome {
+	agent := &login.Agent{Jar: login.NewJar(), Secrets: t.Secrets, Send: t.Do, Record: t.browsed}
+	if user >= 0 {
+		agent.User = t.Session.Identity(user).User
+	}
+	out := t.Session.Carry(t.ctx, agent, address, login.Route{RedirectURI: "mcpauth:none"}, false)
+	t.browser.Lock()
+	t.transcript = append(t.transcript, t.inBrowser...)
+	t.inBrowser = nil
+	t.browser.Unlock()
+	return out
+}

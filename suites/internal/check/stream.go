@@ -1,0 +1,100 @@
+package check
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Stream is an event stream that is read while the check does something else. It ends with the check at the latest.
+type Stream struct {
+	t      *T
+	events chan string
+	stop   chan struct{}
+	done   chan *reports.Exchange
+	ended  *reports.Exchange
+}
+
+// Open sends a request whose answer is an event stream, and returns when its header has come.
+func (t *T) Open(req wire.Request) *Stream {
+	s := &Stream{t: t, events: make(chan string, 64), stop: make(chan struct{}), done: make(chan *reports.Exchange, 1)}
+	opened := make(chan struct{})
+	req.Peek, req.Close = 0, s.stop
+	req.Opened = func() { close(opened) }
+	req.Until = func(data string) bool {
+		select {
+		case s.events <- data:
+		default: // more than anybody waits for
+		}
+		return false
+	}
+	go func() { s.done <- t.World.Client.Do(t.ctx, t.id, req) }()
+	t.Cleanup(func() { s.Close() })
+	select {
+	case <-opened:
+	case s.ended = <-s.done:
+		t.transcript = append(t.transcript, s.ended)
+	}
+	return s
+}
+
+// Next waits for the data of the next event.
+func (s *Stream) Next(within time.Duration) (data string, ok bool) {
+	select {
+	case data = <-s.events:
+		return data, true
+	case <-time.After(within):
+	case <-s.t.ctx.Done():
+	}
+	return "", false
+}
+
+// Waits for an event that holds a text.
+func (s *Stream) Waits(text string, within time.Duration) bool {
+	for end := time.Now().Add(within); ; {
+		data, ok := s.Next(time.Until(end))
+		switch {
+		case ok && strings.Contains(data, text):
+			return true
+		case !ok:
+			return false
+		}
+	}
+}
+
+// Drain forgets the events that have come.
+func (s *Stream) Drain() {
+	for {
+		select {
+		case <-s.events:
+		default:
+			return
+		}
+	}
+}
+
+// Close ends the stream and returns its exchange.
+func (s *Stream) Close() *reports.Exchange {
+	if s.ended == nil {
+		close(s.stop)
+		s.ended = <-s.done
+		s.t.transcript = append(s.t.transcript, s.ended)
+	}
+	return s.ended
+}
+
+// EventIDs are the ids of the events in a stream's exchange.
+func EventIDs(ex *reports.Exchange) []string {
+	var out []string
+	if ex == nil || ex.Response == nil {
+		return nil
+	}
+	for _, line := range strings.Split(ex.Response.Body, "\n") {
+		if id, ok := strings.CutPrefix(strings.TrimRight(line, "\r"), "id:"); ok {
+			out = append(out, strings.TrimSpace(id))
+		}
+	}
+	return out
+}

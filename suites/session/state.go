@@ -1,0 +1,240 @@
+package session
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// MCP 2026-07-28, multi round-trip requests: requestState "MUST be treated as attacker-controlled".
+func requestStates() {
+	Must("RS-SESSION-REQUESTSTATE-INTEGRITY", func(t *T) {
+		asked := askingTool(t)
+		for about, forge := range Sorted(tampered()) {
+			fresh := asked.again(t)
+			forged := forge(fresh.state)
+			if forged == "" || forged == fresh.state {
+				continue
+			}
+			if ex := fresh.answer(t, forged, asked.token, asked.tool); complete(ex) {
+				t.Finding(ex, about, "a JSON-RPC error, or the question again", "the request is carried out")
+			} else {
+				t.RefusedBy(ex)
+			}
+		}
+	})
+
+	Should("RS-SESSION-REQUESTSTATE-BINDING", func(t *T) {
+		asked := askingTool(t)
+		fresh := asked.again(t)
+		if ex := fresh.answer(t, fresh.state, t.SecondToken(), asked.tool); complete(ex) {
+			t.Finding(ex, "the first user's state, sent by the second", "a refusal", "the request is carried out")
+		} else {
+			t.RefusedBy(ex)
+		}
+		advise := func(expected string, ex *reports.Exchange) {
+			if complete(ex) {
+				t.Advise(ex, expected, "the request is carried out")
+			}
+		}
+		other := asked.tool
+		other.Arguments = map[string]any{"mcpauth": "another"}
+		maps.Copy(other.Arguments, asked.tool.Arguments)
+		fresh = asked.again(t)
+		advise("a state to be good for the arguments that it was given for", fresh.answer(t, fresh.state, asked.token, other))
+		for _, tool := range t.Eliciting() {
+			if tool.Name != asked.tool.Name && ask(t, asked.token, tool) != nil {
+				fresh = asked.again(t)
+				advise("a state to be good for the tool that it was given for", fresh.answer(t, fresh.state, asked.token, tool))
+			}
+		}
+		fresh = asked.again(t)
+		if ex := fresh.answer(t, fresh.state, asked.token, asked.tool); complete(ex) {
+			advise("a state to be used once", fresh.answer(t, fresh.state, asked.token, asked.tool))
+		}
+		if quarter := 15 * time.Minute; t.Trusted() && (t.Clock != nil || t.MaxWait >= quarter) {
+			fresh = asked.again(t)
+			t.Elapse(quarter)
+			advise("a state to expire", fresh.answer(t, fresh.state, t.FirstToken(), asked.tool))
+		}
+	})
+}
+
+// question is an unfinished request with the state that the target gave for it.
+type question struct {
+	token string
+	tool  Tool
+	call  mcp.Call
+	state string
+	input *document.Object // inputRequests
+}
+
+// askingTool is a declared tool that asks for input and gives a state, on which something depends: an ordinary answer
+// completes the request, and one with any other state does not.
+func askingTool(t *T) *question {
+	token := t.FirstToken()
+	for _, tool := range t.Eliciting() {
+		q := ask(t, token, tool)
+		if q == nil {
+			continue
+		}
+		if ex := q.answer(t, q.state, token, tool); !complete(ex) {
+			continue // it needs more than a form that anybody could fill
+		}
+		t.Controlled()
+		fresh := q.again(t)
+		if complete(fresh.answer(t, "mcpauth-no-state", token, tool)) {
+			t.NotApplicable("%s is carried out whatever state comes back: nothing depends on it", tool.Name)
+		}
+		return q
+	}
+	t.NotApplicable("no declared tool asks for input that can be given, with a requestState")
+	return nil
+}
+
+// ask calls a tool until it asks; nil if it does not, or gives no state.
+func ask(t *T, token string, tool Tool) *question {
+	call, refused := t.CapableSession(FormAndURL, mcp.Bearer(token))
+	if refused != nil {
+		return nil
+	}
+	call = call.With(mcp.Bearer(token))
+	result := mcp.Read(t.Send(call.Method("tools/call", tool.Params()))).Result
+	state := result.String("requestState")
+	if result.String("resultType") != "input_required" || state == "" {
+		return nil
+	}
+	return &question{token: token, tool: tool, call: call, state: t.Hide(state), input: result.Object("inputRequests")}
+}
+
+func (q *question) again(t *T) *question {
+	fresh := ask(t, q.token, q.tool)
+	if fresh == nil {
+		t.Inconclusive("%s asked once, and not again", q.tool.Name)
+	}
+	return fresh
+}
+
+// answer gives what was asked for, with a state, as somebody, for a tool.
+func (q *question) answer(t *T, state, token string, tool Tool) *reports.Exchange {
+	params := tool.Params()
+	params["requestState"] = state
+	responses := map[string]any{}
+	for _, name := range q.input.Names() {
+		responses[name] = map[string]any{"action": "accept", "content": filled(q.input.Object(name).Object("params").Object("requestedSchema"))}
+	}
+	params["inputResponses"] = responses
+	call := q.call
+	call.Header = nil
+	return t.Send(call.Method("tools/call", params).With(mcp.Bearer(token)))
+}
+
+// filled is what a form asks for, as simply as its schema allows.
+func filled(schema *document.Object) map[string]any {
+	out := map[string]any{}
+	properties := schema.Object("properties")
+	for _, name := range properties.Names() {
+		p := properties.Object(name)
+		switch choices, _ := p.Strings("enum"); {
+		case len(choices) > 0:
+			out[name] = choices[0]
+		case p.String("type") == "boolean":
+			out[name] = true
+		case p.String("type") == "number", p.String("type") == "integer":
+			out[name] = 1
+		case p.String("format") == "email":
+			out[name] = "mcpauth@users.example"
+		default:
+			out[name] = "mcpauth"
+		}
+	}
+	return out
+}
+
+// complete reports that a request was carried out.
+func complete(ex *reports.Exchange) bool {
+	return expect.Ran(ex) && mcp.Read(ex).Result.String("resultType") != "input_required"
+}
+
+// tampered makes other states of one; empty where the way does not apply.
+func tampered() map[string]func(state string) string {
+	flip := func(s string, at int) string {
+		if len(s) < 8 {
+			return ""
+		}
+		other := byte('A')
+		if s[at] == 'A' {
+			other = 'B'
+		}
+		return s[:at] + string(other) + s[at+1:]
+	}
+	return map[string]func(string) string{
+		"its second character changed": func(s string) string { return flip(s, min(1, len(s)-1)) },
+		"a character in its middle":    func(s string) string { return flip(s, len(s)/2) },
+		"a character near its end":     func(s string) string { return flip(s, max(0, len(s)-4)) },
+		"cut short":                    func(s string) string { return s[:len(s)*3/4] },
+		"its content changed":          edited,
+		"as an unsigned JWT":           unsigned,
+		"a mebibyte":                   func(s string) string { return s + strings.Repeat("A", 1<<20-4096) },
+		"without what follows the point": func(s string) string {
+			head, _, found := strings.Cut(s, ".")
+			return map[bool]string{true: head}[found]
+		},
+	}
+}
+
+// edited changes every value in a state that is JSON, in base64 or not.
+func edited(state string) string {
+	head, rest, dotted := strings.Cut(state, ".")
+	for _, encoding := range []*base64.Encoding{base64.RawURLEncoding, base64.URLEncoding, base64.StdEncoding, base64.RawStdEncoding} {
+		b, err := encoding.DecodeString(head)
+		if changed := other(b); err == nil && changed != nil {
+			out := encoding.EncodeToString(changed)
+			if dotted {
+				out += "." + rest
+			}
+			return out
+		}
+	}
+	return string(other([]byte(state)))
+}
+
+// other is a JSON object with another value in each member that may say who or what; nil if it is none.
+func other(b []byte) []byte {
+	var o map[string]any
+	if json.Unmarshal(b, &o) != nil || len(o) == 0 {
+		return nil
+	}
+	for k, v := range o {
+		switch v := v.(type) {
+		case float64:
+			if v < 1e6 { // no time, which would be another test
+				o[k] = v + 1
+			}
+		case bool:
+			o[k] = !v
+		}
+	}
+	o["admin"] = true
+	out, _ := json.Marshal(o) // what was JSON before
+	return out
+}
+
+// unsigned is a state that is a JWT, with alg none.
+func unsigned(state string) string {
+	parts := strings.Split(state, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	return mint.Base64([]byte(`{"alg":"none"}`)) + "." + parts[1] + "."
+}
