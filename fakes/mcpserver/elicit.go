@@ -15,8 +15,7 @@ import (
 
 // connection is the request to link somebody's account elsewhere.
 type connection struct {
-	user   string
-	linked bool
+	user string
 }
 
 // connectPath is where users link their accounts.
