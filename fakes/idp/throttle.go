@@ -15,7 +15,7 @@ type failing struct {
 const (
 	mostPasswords = 15
 	mostSecrets   = 45
-	lockTime      = 120 * time.Millisecond
+	lockTime      = 60 * time.Millisecond
 )
 
 // locked reports that nothing is looked at for now.

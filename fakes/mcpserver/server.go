@@ -122,7 +122,7 @@ var Tools = []Tool{
 }
 
 // MostBody is the size in bytes of the largest message that is taken.
-const MostBody = 1 << 20
+const MostBody = 1 << 18
 
 func (s *Server) isFull() bool {
 	s.mu.Lock()

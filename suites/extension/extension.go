@@ -180,7 +180,7 @@ func identityAssertions() {
 		if audience, seen := t.Audience(tokens); seen && !Names(audience, t.Identifier()) {
 			t.Finding(ex, "the assertion's resource", "a token for "+t.Identifier(), "its audience is "+strings.Join(audience, " "))
 		}
-		if !t.Works(tokens) {
+		if t.HasToken() && t.Served(t.Use(t.Token())) && !t.Works(tokens) {
 			t.Finding(t.Last(), "the token", "to be accepted by the resource that the assertion names", expect.Describe(t.Last()))
 		}
 		wider := t.Asserted(t.AssertionHeader(), t.AssertionClaims(c, nil))
