@@ -67,7 +67,7 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 	if r.Upstream != nil {
 		cfg.Upstream = r.Upstream
 	}
-	cfg.Implies, cfg.BodyLimit = mcpserver.Strict().Implies, mcpserver.MostBody
+	cfg.Implies, cfg.BodyLimit, cfg.Privileged = mcpserver.Strict().Implies, mcpserver.MostBody, []string{"notes:admin"}
 	return cfg
 }
 
@@ -189,7 +189,7 @@ func kill(t *testing.T, f flaws.Flaw, configuration func(*reference.Reference) s
 	o := reference.Ideal()
 	f.Bend(&o)
 	cfg := configuration(start(t, o))
-	for _, heavy := range []string{"RS-ABUSE-BODY-LIMIT", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-JWE-COST", "RS-SESSION-IDENTITY-BLEED", "RS-SESSION-REQUEST-ID-ISOLATION", "RS-TOKEN-JWKS-OUTAGE", "RS-TOKEN-KEY-WITHDRAWN", "RS-TOKEN-KEY-ROTATION", "RS-TOKEN-ALG-ALLOWLIST", "RS-ABUSE-JWKS-AMPLIFICATION", "AS-RATE-CLIENT-SECRET", "AS-RATE-LOGIN", "AS-RATE-LOGIN-RECOVERY"} {
+	for _, heavy := range []string{"RS-ABUSE-BODY-LIMIT", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-JWE-COST", "RS-SESSION-IDENTITY-BLEED", "RS-SESSION-REQUEST-ID-ISOLATION", "RS-TOKEN-JWKS-OUTAGE", "RS-TOKEN-KEY-WITHDRAWN", "RS-TOKEN-KEY-ROTATION", "RS-TOKEN-ALG-ALLOWLIST", "RS-ABUSE-JWKS-AMPLIFICATION", "AS-RATE-CLIENT-SECRET", "AS-RATE-LOGIN", "AS-RATE-LOGIN-RECOVERY", "AS-RATE-TOKEN-429", "AS-RATE-REGISTRATION"} {
 		if !slices.Contains(f.Noticed, heavy) && !slices.Contains(f.Also, heavy) { // much traffic, which other flaws do not touch
 			cfg.Skip = append(cfg.Skip, heavy)
 		}

@@ -71,6 +71,8 @@ type Config struct {
 	Objects []Object
 	// Implies are the scopes that a broader one includes: of "notes:admin", say, "notes:write".
 	Implies map[string][]string
+	// Privileged are scopes that the first of the Users may grant, and the second may not.
+	Privileged []string
 	// BodyLimit is the size in bytes of the largest message that the target is meant to take; 0 leaves it untested.
 	BodyLimit int
 	// OtherResource, if set, is the URL of another MCP endpoint that takes tokens of the same authorization server.
@@ -185,6 +187,8 @@ type Tool struct {
 	Upstream bool
 	// HandleFrom is the name of the Tool whose result holds the handle that replaces "{handle}" in these Arguments.
 	HandleFrom string
+	// ACR is the authentication context class (acr) that calling it takes; empty where any login will do.
+	ACR string
 	// Elicits says that it asks the user for something (elicitation), so that it is not called like others.
 	Elicits bool
 	// Private is a text in the result that only the first user may see, with these very Arguments.
@@ -374,7 +378,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if err == nil {
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
-	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Credentials: cfg.credentials(), Implies: cfg.Implies, BodyLimit: cfg.BodyLimit, OtherResource: cfg.OtherResource}
+	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Credentials: cfg.credentials(), Implies: cfg.Implies, Privileged: cfg.Privileged, BodyLimit: cfg.BodyLimit, OtherResource: cfg.OtherResource}
 	s.world.Tools, s.world.Special = cfg.tools()
 	for _, o := range cfg.Objects {
 		s.world.Objects = append(s.world.Objects, check.Object(o))

@@ -242,7 +242,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	if r.Upstream != nil {
 		cfg.Upstream = r.Upstream
 	}
-	cfg.Implies, cfg.BodyLimit = mcpserver.Strict().Implies, mcpserver.MostBody
+	cfg.Implies, cfg.BodyLimit, cfg.Privileged = mcpserver.Strict().Implies, mcpserver.MostBody, []string{"notes:admin"}
 	if len(cfg.Users) == 0 {
 		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob), suites.User(idp.Carol)}
 	}

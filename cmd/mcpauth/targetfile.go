@@ -61,6 +61,8 @@ type targetFile struct {
 	Scopes struct {
 		Request []string            `yaml:"request"`
 		Implies map[string][]string `yaml:"implies"`
+
+		Privileged []string `yaml:"privileged"`
 	} `yaml:"scopes"`
 	Tools []struct {
 		Name      string         `yaml:"name"`
@@ -73,6 +75,7 @@ type targetFile struct {
 		Upstream  bool           `yaml:"upstream"`
 		Handle    string         `yaml:"handle_from"`
 		Elicits   bool           `yaml:"elicits"`
+		ACR       string         `yaml:"acr"`
 	} `yaml:"tools"`
 	Objects []struct {
 		Resource  string            `yaml:"resource"`
@@ -421,8 +424,9 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 	if cfg.Implies == nil {
 		cfg.Implies = t.Scopes.Implies
 	}
+	cfg.Privileged = t.Scopes.Privileged
 	for _, tool := range t.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private, Upstream: tool.Upstream, HandleFrom: tool.Handle, Elicits: tool.Elicits})
+		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private, Upstream: tool.Upstream, HandleFrom: tool.Handle, Elicits: tool.Elicits, ACR: tool.ACR})
 	}
 	for _, o := range t.Objects {
 		cfg.Objects = append(cfg.Objects, suites.Object{Resource: o.Resource, Prompt: o.Prompt, Arguments: o.Arguments, Argument: o.Argument, Value: o.Value, Private: o.Private, ChangedBy: o.ChangedBy})

@@ -146,7 +146,7 @@ var challenges = []Flaw{
 			e = `, error="invalid_token"`
 		}
 		return []string{`Bearer resource_metadata="` + url + `", scope="notes:read,notes:write"` + e}
-	}), []string{"RS-CHALLENGE-PARAM-CHARSETS"}, []string{"RS-SCOPE-OBTAINABLE", "AS-META-SCOPES-COHERENT"}},
+	}), []string{"RS-CHALLENGE-PARAM-CHARSETS"}, []string{"RS-SCOPE-OBTAINABLE", "AS-META-SCOPES-COHERENT", "RS-DPOP-CHALLENGE"}},
 	{"no-resource-metadata", "The challenge does not name the metadata.", challenge(func(cause, _ string) []string {
 		e := ""
 		if cause == "invalid" {

@@ -20,6 +20,10 @@ var machines = []Flaw{
 	one("passwords-guessed", idp.LimitPasswords, "AS-RATE-LOGIN"),
 	one("guesses-by-header", idp.LimitByAccount, "AS-RATE-LOGIN-RECOVERY"),
 	one("secrets-guessed", idp.LimitSecrets, "AS-RATE-CLIENT-SECRET"),
+	one("token-errors-unlimited", idp.LimitErrors, "AS-RATE-TOKEN-429"),
+	one("token-limit-is-invalid-client", idp.ErrorLimitStatus, "AS-RATE-TOKEN-429"),
+	one("registrations-unlimited", idp.LimitRegistrations, "AS-RATE-REGISTRATION"),
+	one("scopes-of-everybody", idp.PrivilegedUsers, "AS-SCOPE-USER-PRIVILEGE"),
 	one("refreshes-limited", idp.ManyRefreshes, "AS-RATE-NORMAL-USE"),
 	{"profile-without-grant", "The profile of identity assertions is listed, their grant is not.", metadata(func(d map[string]any) {
 		d["authorization_grant_profiles_supported"] = []string{"urn:ietf:params:oauth:grant-profile:id-jag"}

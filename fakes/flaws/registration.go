@@ -68,7 +68,7 @@ var grants = []Flaw{
 	one("scope-copied", idp.KnownScopes, "AS-SCOPE-UNKNOWN"),
 	one("scope-lower-cased", idp.ScopeCase, "AS-SCOPE-SYNTAX"),
 	one("scope-at-token", idp.NoScopeAtToken, "AS-SCOPE-ESCALATION-AT-TOKEN"),
-	one("scope-extra", idp.RequestedScopesOnly, "AS-SCOPE-GRANTED-SUBSET", "AS-SCOPE-CONSENT-HONOURED", "AS-SCOPE-ESCALATION-AT-TOKEN"),
+	one("scope-extra", idp.RequestedScopesOnly, "AS-SCOPE-GRANTED-SUBSET", "AS-SCOPE-CONSENT-HONOURED", "AS-SCOPE-ESCALATION-AT-TOKEN", "AS-TX-VALIDATION"),
 	one("scope-of-the-form", idp.ConsentedScopesOnly, "AS-SCOPE-CONSENT-HONOURED"),
 	one("scope-default-all", idp.NamedDefaultScope, "AS-SCOPE-DEFAULT"),
 	{"scope-unobtainable", "The resource publishes a scope that the authorization server does not know.", prm(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "notes:write", "notes:share"} }), []string{"AS-SCOPE-ADVERTISED-OBTAINABLE"}, []string{"AS-META-SCOPES-COHERENT"}},

@@ -37,7 +37,7 @@ var trusting = []Flaw{
 	{"audience-without-case", "The audience is compared without case.", policy(func(p *mcpserver.Policy) { p.AudienceFold = true }), []string{"RS-AUD-NORMALISATION"}, []string{"RS-AUD-ARRAY"}},
 	{"audience-in-resource", "The claim resource will do.", policy(func(p *mcpserver.Policy) { p.OtherAudience = true }), []string{"RS-AUD-OTHER-CLAIM"}, nil},
 	{"audience-follows-host", "The audience is compared with the request's own host.", policy(func(p *mcpserver.Policy) { p.AudienceOfHost = true }), []string{"RS-AUD-HOST-DERIVED"}, []string{"RS-AUD-LOOKALIKE"}},
-	{"scope-unchecked", "Every tool is open to every token.", policy(func(p *mcpserver.Policy) { p.CheckScopes = false }), []string{"RS-SCOPE-403-STATUS", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-NO-SUBSTRING", "RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-SESSION-SCOPE-PER-REQUEST", "RS-EXT-CC-TOKEN"}},
+	{"scope-unchecked", "Every tool is open to every token.", policy(func(p *mcpserver.Policy) { p.CheckScopes = false }), []string{"RS-SCOPE-403-STATUS", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-NO-SUBSTRING", "RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-SESSION-SCOPE-PER-REQUEST", "RS-EXT-CC-TOKEN", "RS-SCOPE-TOOL-NAMING"}},
 	{"scope-in-200", "A missing scope is a JSON-RPC error in a 200.", policy(func(p *mcpserver.Policy) { p.ScopeStatus = 200 }), []string{"RS-SCOPE-403-STATUS"}, []string{"RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"}},
 	{"scope-in-result", "A missing scope is a tool result with isError.", policy(func(p *mcpserver.Policy) { p.ScopeInResult = true }), []string{"RS-SCOPE-403-STATUS"}, []string{"RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"}},
 	{"scope-403-bare", "The 403 has no challenge.", policy(func(p *mcpserver.Policy) { p.ScopeChallenge = func(string, string) string { return "" } }), []string{"RS-SCOPE-403-CHALLENGE", "RS-SCOPE-403-SCOPES", "RS-SCOPE-403-RESOURCE-METADATA"}, nil},
@@ -59,7 +59,7 @@ var trusting = []Flaw{
 	}), []string{"RS-SCOPE-CHALLENGE-CONSISTENT"}, nil},
 	{"scope-403-catalogue", "Every 403 asks for everything.", policy(func(p *mcpserver.Policy) {
 		p.ScopeChallenge = func(url, _ string) string {
-			return `Bearer error="insufficient_scope", scope="notes:read notes:write notes:admin", resource_metadata="` + url + `"`
+			return `Bearer error="insufficient_scope", scope="notes:read notes:write notes:admin mcp:tool:roll_dice mcp:tool:flip_coin", resource_metadata="` + url + `"`
 		}
 	}), []string{"RS-SCOPE-CHALLENGE-NOT-CATALOGUE"}, nil},
 	{"scopes-nowhere", "Scopes are enforced, but published nowhere.", policy(func(p *mcpserver.Policy) {
@@ -67,7 +67,10 @@ var trusting = []Flaw{
 		p.PRM = func(_ string, doc map[string]any) { delete(doc, "scopes_supported") }
 	}), []string{"RS-DISC-SCOPES-PUBLISHED"}, []string{"RS-CHALLENGE-SCOPE-PARAM", "RS-SCOPE-*"}},
 	{"scope-forgotten", "One tool's scope is forgotten.", policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }), []string{"RS-SCOPE-EVERY-TOOL"}, nil},
-	{"scope-substring", "A scope that holds the needed one will do.", policy(func(p *mcpserver.Policy) { p.ScopeSubstring = true }), []string{"RS-SCOPE-NO-SUBSTRING"}, []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-STRING-OR-ARRAY"}},
+	{"tool-scope-is-pattern", "A scope that names a tool is matched as a pattern.", policy(func(p *mcpserver.Policy) { p.ToolScopePatterns = true }), []string{"RS-SCOPE-TOOL-NAMING"}, nil},
+	{"weak-login-will-do", "How somebody signed in does not matter.", policy(func(p *mcpserver.Policy) { p.ACRIgnored = true }), []string{"RS-CHALLENGE-STEP-UP-AUTHN"}, nil},
+	{"weak-login-is-a-scope", "A weak login is answered like a missing scope.", policy(func(p *mcpserver.Policy) { p.ACRAsScope = true }), []string{"RS-CHALLENGE-STEP-UP-AUTHN"}, nil},
+	{"scope-substring", "A scope that holds the needed one will do.", policy(func(p *mcpserver.Policy) { p.ScopeSubstring = true }), []string{"RS-SCOPE-NO-SUBSTRING"}, []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-STRING-OR-ARRAY", "RS-SCOPE-TOOL-NAMING"}},
 	{"scope-of-object", "The keys of an object are scopes.", policy(func(p *mcpserver.Policy) { p.ScopeObjects = true }), []string{"RS-SCOPE-STRING-OR-ARRAY"}, nil},
 	{"scope-empty-is-all", "A token without scope may do everything.", policy(func(p *mcpserver.Policy) { p.EmptyScopeIsAll = true }), []string{"RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-TOKEN-INTROSPECTION-CLAIMS"}},
 	{"scope-at-the-door", "Everything takes a scope that the tools do not need.", policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:write" }), []string{"RS-SCOPE-DOWNSCOPED-OK"}, []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-STRING-OR-ARRAY"}},
@@ -80,7 +83,7 @@ var trusting = []Flaw{
 	{"scope-of-first-name", "The scope is that of the first name in the message.", policy(func(p *mcpserver.Policy) { p.FirstName = true }), []string{"RS-SCOPE-BODY-AMBIGUITY"}, nil},
 	{"scope-without-hierarchy", "The broader scope is not taken for the narrower.", policy(func(p *mcpserver.Policy) { p.Implies = nil }), []string{"RS-SCOPE-HIERARCHY"}, nil},
 	{"scope-hierarchy-upwards", "The narrower scope is taken for the broader.", policy(func(p *mcpserver.Policy) { p.ImpliesUpwards = true }), []string{"RS-SCOPE-HIERARCHY"}, []string{"RS-SCOPE-EVERY-TOOL"}},
-	{"scope-hides-only", "What is not listed can be called.", policy(func(p *mcpserver.Policy) { p.CallsHidden = true }), []string{"RS-SCOPE-HIDDEN-NOT-CALLABLE"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-SCOPE-EMPTY", "RS-SESSION-SCOPE-PER-REQUEST", "RS-SCOPE-EVERY-TOOL", "RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS", "RS-SCOPE-403-STATUS", "RS-SCOPE-NO-SUBSTRING", "RS-EXT-CC-TOKEN"}},
+	{"scope-hides-only", "What is not listed can be called.", policy(func(p *mcpserver.Policy) { p.CallsHidden = true }), []string{"RS-SCOPE-HIDDEN-NOT-CALLABLE"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-SCOPE-EMPTY", "RS-SESSION-SCOPE-PER-REQUEST", "RS-SCOPE-EVERY-TOOL", "RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS", "RS-SCOPE-403-STATUS", "RS-SCOPE-NO-SUBSTRING", "RS-EXT-CC-TOKEN", "RS-SCOPE-TOOL-NAMING"}},
 	{"list-of-another", "The list is the one that was made for the caller before.", policy(func(p *mcpserver.Policy) { p.StaleList = true }), []string{"RS-SCOPE-LIST-PER-CALLER"}, []string{"RS-SCOPE-HIDDEN-NOT-CALLABLE"}},
 	{"list-public", "Shared caches may keep the list of one caller for all.", policy(func(p *mcpserver.Policy) { p.CacheScope = "public" }), []string{"RS-SCOPE-CACHESCOPE"}, nil},
 	{"user-from-header", "A header names the user.", policy(func(p *mcpserver.Policy) { p.UserFromHeader = true }), []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, nil},

@@ -648,6 +648,7 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 		s.mu.Unlock()
 	}
 	s.spent(t.pushed)
+	scopes = s.permitted(user, scopes)
 	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: s.now(), upstream: t.leg.refresh}
 	if !b.has(OwnTokens) {
 		g.leak = t.leg.access
@@ -883,4 +884,12 @@ func (s *Server) CloseSession() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.sessions)
+}
+
+// permitted are the scopes that a user may delegate: some belong to some users only.
+func (s *Server) permitted(user string, scopes []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(v string) bool {
+		owners, privileged := s.Privileged[v]
+		return privileged && !slices.Contains(owners, user) && s.Behaviour.has(PrivilegedUsers)
+	})
 }

@@ -369,3 +369,11 @@ const (
 	ExchangeVerifies          Defence = "a subject token is verified"
 	ExchangeNarrows           Defence = "an exchanged token is no more powerful than its subject token"
 )
+
+// The defences of load and privilege.
+const (
+	LimitErrors        Defence = "errors at the token endpoint are limited, for a client"
+	ErrorLimitStatus   Defence = "a limit at the token endpoint is answered 429"
+	LimitRegistrations Defence = "registrations under one name are limited"
+	PrivilegedUsers    Defence = "a scope that belongs to some users is granted by no other"
+)

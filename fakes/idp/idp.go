@@ -40,6 +40,8 @@ type Server struct {
 
 	// Upstream, if set, is where users sign in, in place of here.
 	Upstream *Upstream
+	// Privileged are scopes that some users only may grant.
+	Privileged map[string][]string
 	// Enterprise, if set, is whose identity assertions are taken for tokens.
 	Enterprise *Enterprise
 	// CookiePrefix keeps the cookies of two servers on one host apart.
@@ -77,7 +79,7 @@ func New(issuer string, b Behaviour) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Issuer: issuer, Behaviour: b, Scopes: []string{"notes:read", "notes:write", "notes:admin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob, Carol}, key: key, ec: ec, state: newState()}, nil
+	return &Server{Issuer: issuer, Behaviour: b, Scopes: []string{"notes:read", "notes:write", "notes:admin", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob, Carol}, Privileged: map[string][]string{"notes:admin": {"alice"}}, key: key, ec: ec, state: newState()}, nil
 }
 
 // Claims are the claims of an access token.

@@ -15,6 +15,7 @@ type failing struct {
 const (
 	mostPasswords = 15
 	mostSecrets   = 45
+	mostErrors    = 100
 	lockTime      = 60 * time.Millisecond
 )
 
@@ -54,4 +55,37 @@ func (s *Server) tooMany(g *grant) bool {
 	defer s.mu.Unlock()
 	g.refreshes++
 	return g.refreshes > 5
+}
+
+// mostRegistrations is how many clients of one name are taken in a second.
+const mostRegistrations = 30
+
+// crowd counts registrations in windows of a second.
+type crowd struct {
+	began time.Time
+	count int
+}
+
+// crowded counts a registration under a name, and reports that there are too many.
+func (s *Server) crowded(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.crowds[name]
+	if time.Since(c.began) > time.Second {
+		c = crowd{began: time.Now()}
+	}
+	c.count++
+	s.crowds[name] = c
+	return c.count > mostRegistrations
+}
+
+// overrun answers a token request of a client that brings errors only.
+func (s *Server) overrun(w http.ResponseWriter, r *http.Request) {
+	if !s.Behaviour.has(ErrorLimitStatus) {
+		s.writeOAuthError(w, r, &oauthError{http.StatusUnauthorized, "invalid_client", "too many requests"}) // the flaw
+		return
+	}
+	w.Header().Set("Retry-After", time.Now().UTC().Format(http.TimeFormat))
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusTooManyRequests, map[string]string{"error": "temporarily_unavailable", "error_description": "too many requests"})
 }

@@ -233,6 +233,10 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.writeOAuthError(w, r, e)
 		return
 	}
+	if b.has(LimitErrors) && s.locked("errors "+c.id) {
+		s.overrun(w, r)
+		return
+	}
 	var members map[string]any
 	switch {
 	case !b.has(IgnoreUnknownAtToken) && (r.PostForm.Has("mcpauth_x") || r.PostForm.Has("scope") && r.PostForm.Get("scope") == ""):
@@ -250,6 +254,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	default:
 		e = refuse("unsupported_grant_type", "the grant type is not supported")
 	}
+	s.failed("errors "+c.id, e != nil, mostErrors)
 	if e != nil {
 		s.writeOAuthError(w, r, e)
 		return

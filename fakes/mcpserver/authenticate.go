@@ -21,6 +21,7 @@ import (
 type caller struct {
 	user   string
 	scopes []string
+	acr    string // how it signed in
 	// thumbprint and certificate are those of what the token is bound to; empty for a bearer token.
 	thumbprint, certificate string
 

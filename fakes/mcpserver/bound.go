@@ -100,11 +100,12 @@ func certificateIn(pem string) string {
 	return thumbprint(der)
 }
 
-// confirmation reads the key or certificate that a token is bound to (RFC 7800 section 3.1).
+// confirmation reads the key or certificate that a token is bound to (RFC 7800 section 3.1), and how its user signed in.
 func (c *caller) confirmation(claims map[string]any) *caller {
 	cnf, _ := claims["cnf"].(map[string]any)
 	c.thumbprint, _ = cnf["jkt"].(string)
 	c.certificate, _ = cnf["x5t#S256"].(string)
+	c.acr, _ = claims["acr"].(string)
 	return c
 }
 

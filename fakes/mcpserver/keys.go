@@ -28,8 +28,8 @@ type key struct {
 
 // keyInterval is how long no key set is fetched again, and keyLife how long one counts.
 const (
-	keyInterval = 35 * time.Millisecond
-	keyLife     = 40 * time.Millisecond
+	keyInterval = 25 * time.Millisecond
+	keyLife     = 30 * time.Millisecond
 )
 
 var keyClient = &http.Client{Timeout: 2 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

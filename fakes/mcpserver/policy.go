@@ -139,6 +139,11 @@ type Policy struct {
 	AnyCertificate    bool      // true: they will do without it
 	CertificateHeader bool      // true: the certificate may be in a header field
 
+	RateHeaders       string // how limits are announced: "" not at all, fields, legacy, growing, garbled
+	ACRIgnored        bool   // true: how somebody signed in does not matter
+	ACRAsScope        bool   // true: a weak login is answered like a missing scope
+	ToolScopePatterns bool   // true: a scope mcp:tool:NAME is a pattern
+
 	// What belongs to a user besides tools.
 	EverybodysResources bool // true: everybody reads the diaries, by resource, prompt and completion
 	CompletesAnybody    bool // true: completion suggests the names of all users
@@ -284,7 +289,7 @@ func Strict() Policy {
 		CheckOrigin: true, OriginStatus: http.StatusForbidden, OwnOrigin: true, OriginEveryVerb: true, CheckHost: true,
 		Origins: []string{"http://localhost:6274"}, CORS: true, Expose: true, CheckVersion: true, CheckHeaders: true,
 		NoSessionHeader: true, HSTS: true,
-		LegacySSE: true, DPoP: true, DPoPAlgorithms: dpop.Algorithm, MutualTLS: true,
+		RateHeaders: "fields", LegacySSE: true, DPoP: true, DPoPAlgorithms: dpop.Algorithm, MutualTLS: true,
 		Sessions: true, BindSession: true, CheckSession: true, OwnSessionIDs: true,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -330,6 +331,10 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 			s.insufficient(w, r, t.Scope, m.ID)
 			return
 		}
+		if t.ACR != "" && who.acr != t.ACR && who.static == nil && !p.ACRIgnored {
+			s.weakLogin(w, r, t.ACR)
+			return
+		}
 		if !p.AnyArguments && !t.valid(m) {
 			failedTool(w, m, "the arguments do not fit the schema")
 			return
@@ -453,8 +458,25 @@ func (s *Server) permits(who *caller, tool, scope string) bool {
 		return strings.Contains(strings.ToLower(strings.Join(who.scopes, " ")), scope)
 	}
 	return slices.ContainsFunc(who.scopes, func(held string) bool {
-		return held == scope || slices.Contains(p.Implies[held], scope) || p.ImpliesUpwards && slices.Contains(p.Implies[scope], held)
+		return held == scope || held == "mcp:tool:*" && strings.HasPrefix(scope, "mcp:tool:") || p.ToolScopePatterns && patterned(held, scope) || slices.Contains(p.Implies[held], scope) || p.ImpliesUpwards && slices.Contains(p.Implies[scope], held)
 	})
+}
+
+// patterned is a flaw: a scope is matched as a pattern, without case.
+func patterned(held, scope string) bool {
+	ok, err := path.Match(strings.ToLower(held), strings.ToLower(scope))
+	return err == nil && ok && strings.HasPrefix(strings.ToLower(held), "mcp:")
+}
+
+// weakLogin asks for a stronger login (RFC 9470 section 3).
+func (s *Server) weakLogin(w http.ResponseWriter, r *http.Request, acr string) {
+	metadata := s.base(r) + prm + s.endpoint.Path
+	status, field := http.StatusUnauthorized, bearer(metadata, "insufficient_user_authentication", "", "A stronger login is needed")+`, acr_values="`+acr+`"`
+	if s.Policy.ACRAsScope {
+		status, field = http.StatusForbidden, bearer(metadata, "insufficient_scope", "notes:read", "A stronger login is needed") // the flaw
+	}
+	w.Header().Set("WWW-Authenticate", field)
+	writeJSON(w, status, map[string]any{"error": "insufficient_user_authentication"})
 }
 
 // insufficient refuses a call for its scope (OAuth 2.1 section 5.3.2).

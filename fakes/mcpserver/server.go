@@ -77,6 +77,7 @@ type Server struct {
 	order       []string // of the tasks
 	connections map[string]*connection
 	linked      map[string]string // user -> account
+	calls       map[string]int    // by user
 	used        []string          // ids of request states
 }
 
@@ -99,9 +100,13 @@ type Tool struct {
 	Effect      string // the tool that shows what this one did
 	Upstream    bool   // it calls an API of somebody else
 	HandleFrom  string // the tool that returns the handle that it takes
+	ACR         string // the authentication context that it takes
 	Elicits     bool   // it asks the user for something
 	Private     string // what its result shows to alice alone
 }
+
+// StrongLogin is the authentication context of somebody who has signed in with two factors.
+const StrongLogin = "urn:mcpauth:two-factors"
 
 // Tools are the server's tools.
 var Tools = []Tool{
@@ -116,6 +121,9 @@ var Tools = []Tool{
 	{Name: "fetch_page", Arguments: map[string]any{"url": "{url}"}},
 	{Name: "write_diary"},
 	{Name: "report"},
+	{Name: "roll_dice", Scope: "mcp:tool:roll_dice"},
+	{Name: "flip_coin", Scope: "mcp:tool:flip_coin"},
+	{Name: "wipe_notes", ACR: StrongLogin},
 	{Name: "connect_account", Elicits: true},
 	{Name: "send_gift", Elicits: true},
 	{Name: "send_card", Elicits: true},
@@ -136,7 +144,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}, carts: map[string]string{}, proofs: map[string]bool{}, watchers: map[*watcher]bool{}, legacy: map[string]*watcher{}, tasks: map[string]*task{}, connections: map[string]*connection{}, linked: map[string]string{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}, carts: map[string]string{}, proofs: map[string]bool{}, watchers: map[*watcher]bool{}, legacy: map[string]*watcher{}, tasks: map[string]*task{}, connections: map[string]*connection{}, linked: map[string]string{}, calls: map[string]int{}}, nil
 }
 
 // Advance moves the server's clock, as far as tokens are concerned.
@@ -305,6 +313,7 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, cause)
 		return
 	}
+	s.announce(w, who)
 	if s.throttle(w, r, who) {
 		return
 	}

@@ -2,6 +2,7 @@ package mcpserver
 
 import (
 	"crypto/subtle"
+	"fmt"
 	"net/http"
 	"path"
 	"slices"
@@ -175,4 +176,33 @@ func (s *Server) crowded(who string, most int) bool {
 	}
 	m.count++
 	return m.count > most
+}
+
+// mostCalls is the limit that everybody is told of, and never reaches.
+const mostCalls = 100_000
+
+// announce tells a caller of the limit (draft-ietf-httpapi-ratelimit-headers-10).
+func (s *Server) announce(w http.ResponseWriter, who *caller) {
+	p := &s.Policy
+	s.mu.Lock()
+	s.calls[who.user]++
+	left := mostCalls - s.calls[who.user]
+	s.mu.Unlock()
+	reset := 60 - time.Now().Unix()%60
+	switch p.RateHeaders {
+	case "":
+		return
+	case "growing":
+		left = mostCalls - left // the flaw: what was used
+	case "garbled":
+		w.Header().Set("RateLimit", "default;r=many")
+		return
+	case "legacy":
+		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(mostCalls))
+		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(left))
+		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(reset))
+		return
+	}
+	w.Header().Set("RateLimit-Policy", fmt.Sprintf(`"default";q=%d;w=60`, mostCalls))
+	w.Header().Set("RateLimit", fmt.Sprintf(`"default";r=%d;t=%d`, left, reset))
 }

@@ -21,6 +21,8 @@ func Register() {
 	Describe("MCP Tools: Security Considerations, rate limits", enforced)
 	Describe("RFC 6585 section 4: 429 Too Many Requests", answered)
 	Describe("OWASP Denial of Service Cheat Sheet: whom a limit meets", counted)
+	Describe("RateLimit header fields for HTTP", announced)
+	Describe("MCP Completion, RFC 7591 section 5: floods", floods)
 	Describe("OAuth 2.1 section 2.4.1: brute force attacks", guessing)
 }
 

@@ -27,7 +27,7 @@ func send(t *T, body string, fields ...reports.Field) *reports.Exchange {
 // refusesRedirects expects that none of the redirect URIs can be registered.
 func refusesRedirects(t *T, uris ...any) {
 	for _, uri := range uris {
-		m := t.Session.Metadata(oauth.None)
+		m := t.ClientMetadata()
 		m["redirect_uris"] = []any{uri}
 		delete(m, "application_type") // as most clients register
 		body, _ := json.Marshal(m)
@@ -284,7 +284,7 @@ func jsonOf(v any) string {
 func redirectURIs() {
 	Must("AS-DCR-REJECT-DANGEROUS-SCHEME", func(t *T) {
 		refusesRedirects(t, "javascript:alert(1)//", "JavaScript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "blob:https://h/x", "about:blank", "view-source:https://h/")
-		m := t.Session.Metadata(oauth.None)
+		m := t.ClientMetadata()
 		m["redirect_uris"] = []string{t.Session.Callback, "javascript:alert(1)"}
 		body, _ := json.Marshal(m)
 		ex := send(t, string(body))
@@ -342,7 +342,7 @@ func redirectURIs() {
 
 	Must("AS-DCR-REDIRECTS-REQUIRED", func(t *T) {
 		for about, v := range Sorted(map[string]any{"no redirect_uris": nil, "an empty list": []string{}, "a string": "http://127.0.0.1:1/cb", "null in the list": []any{nil}}) {
-			m := t.Session.Metadata(oauth.None)
+			m := t.ClientMetadata()
 			if m["redirect_uris"] = v; v == nil {
 				delete(m, "redirect_uris")
 			}
@@ -519,7 +519,7 @@ func management() {
 		c := t.MustRegister(nil)
 		uri, token, _ := t.Session.Manageable(c)
 		put := func(changes map[string]any) *reports.Exchange {
-			m := t.Session.Metadata(oauth.None)
+			m := t.ClientMetadata()
 			m["client_id"] = c.ID
 			for k, v := range changes {
 				m[k] = v

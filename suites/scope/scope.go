@@ -19,6 +19,7 @@ func Register() {
 	Describe("MCP Tools: lists that depend on the caller", lists)
 	Describe("MCP Authorization: Access Token Privilege Restriction", ownership)
 	Describe("MCP Resources, Prompts, Completion: access control", primitives)
+	Describe("OAuth 2.1 section 1.4.1: scopes that name tools, and users", naming)
 	Describe("OAuth 2.1 section 1.4.1: Access Token Scope", granted)
 }
 

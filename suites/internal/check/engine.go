@@ -501,6 +501,14 @@ func (e *Engine) need(t *T, name string) *stop {
 		if _, _, ok := t.HandleTools(); !ok {
 			return &stop{reports.NotTested, "it needs a tool that returns a handle, and one that takes it (tools in the target file, handle_from)"}
 		}
+	case "step-up-auth":
+		if !slices.ContainsFunc(e.World.Special, func(tool Tool) bool { return tool.ACR != "" }) {
+			return &stop{reports.NotTested, "it needs a tool that takes a stronger login (tools in the target file, acr)"}
+		}
+	case "privileged-scope":
+		if len(e.World.Privileged) == 0 {
+			return &stop{reports.NotTested, "it needs a scope that the first user may grant and the second may not (scopes.privileged in the target file)"}
+		}
 	case "object-private":
 		if len(e.World.Objects) == 0 {
 			return &stop{reports.NotTested, "it needs a resource, a prompt or a completion that shows something to the first user only (objects in the target file)"}

@@ -184,10 +184,17 @@ func (t *T) AnyClient() *oauth.Client {
 	return t.sharedClient(session.Confidential)
 }
 
+// ClientMetadata is that of an ordinary public client, under a name that tells which check it belongs to.
+func (t *T) ClientMetadata() map[string]any {
+	m := t.Session.Metadata(oauth.None)
+	m["client_name"] = fmt.Sprintf("mcpauth conformance (%s)", t.id)
+	return m
+}
+
 // Register registers a client of this check's own, with members of its metadata changed (nil leaves one
 // out); nil if the server refuses.
 func (t *T) Register(changes map[string]any) (*oauth.Client, *reports.Exchange) {
-	m := t.Session.Metadata(oauth.None)
+	m := t.ClientMetadata()
 	if uris, ok := changes["redirect_uris"].([]string); ok && !slices.ContainsFunc(uris, func(u string) bool { return strings.HasPrefix(u, "http://") }) {
 		delete(m, "application_type")
 	}

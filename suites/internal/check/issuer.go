@@ -33,6 +33,8 @@ type Tool struct {
 	Upstream bool
 	// HandleFrom is the tool whose result holds the handle that stands for Handle in the arguments.
 	HandleFrom string
+	// ACR is the authentication context class that calling it takes; empty where any login will do.
+	ACR string
 	// Elicits says that it asks the user for something.
 	Elicits bool
 	// Private is what the result shows to the first user, and to nobody else.
@@ -74,7 +76,7 @@ func (tool Tool) Fetches() bool {
 
 // IsSpecial reports that the tool cannot be called as it is.
 func (tool Tool) IsSpecial() bool {
-	return tool.Fetches() || tool.Elicits || strings.Contains(mint.JSON(tool.Arguments), Handle)
+	return tool.Fetches() || tool.Elicits || tool.ACR != "" || strings.Contains(mint.JSON(tool.Arguments), Handle)
 }
 
 func (tool Tool) with(placeholder, by string) Tool {

@@ -60,6 +60,8 @@ type World struct {
 	Objects []Object
 	// Implies are the scopes that a broader one includes, as the user declared them.
 	Implies map[string][]string
+	// Privileged are scopes that the first user may grant, and the second may not.
+	Privileged []string
 	// OtherResource is another MCP endpoint that takes tokens of the same authorization server; empty where not declared.
 	OtherResource string
 	// BodyLimit is the size in bytes of the largest message that the target is meant to take; 0 where not declared.

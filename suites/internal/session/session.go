@@ -390,11 +390,16 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 
 // NewClient registers a client (RFC 7591); nil if the server refuses.
 func (s *Session) NewClient(send func(wire.Request) *reports.Exchange, metadata map[string]any) (*oauth.Client, *reports.Exchange) {
-	body, _ := json.Marshal(metadata) // plain values always marshal
-	ex := send(wire.Request{Method: "POST", URL: s.Server.Registration, Body: string(body), Header: []reports.Field{
-		{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: "application/json"},
-	}})
+	ex := send(s.Registration(metadata))
 	return s.Registered(ex, metadata), ex
+}
+
+// Registration is the request that registers a client (RFC 7591 section 3.1).
+func (s *Session) Registration(metadata map[string]any) wire.Request {
+	body, _ := json.Marshal(metadata) // plain values always marshal
+	return wire.Request{Method: "POST", URL: s.Server.Registration, Body: string(body), Header: []reports.Field{
+		{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: "application/json"},
+	}}
 }
 
 // Registered reads the answer to a registration and takes charge of the client; nil if there is none.
