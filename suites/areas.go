@@ -56,10 +56,10 @@ var areas = []check.Area{
 	{Name: "tokenvalidation", Register: tokenvalidation.Register},
 	{Name: "senderconstrained", Register: senderconstrained.Register},
 	{Name: "credentials", Register: credentials.Register},
+	{Name: "elicitation", Register: elicitation.Register},
 	{Name: "passthrough", Register: passthrough.Register},
 	{Name: "ratelimit", Register: ratelimit.Register},
 	{Name: "abuse", Register: abuse.Register},
 	{Name: "session", Register: session.Register},
-	{Name: "elicitation", Register: elicitation.Register},
 	{Name: "transport", Register: transport.Register},
 }

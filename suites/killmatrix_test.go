@@ -64,8 +64,10 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 		}
 		cfg.Clients = append(cfg.Clients, machine)
 	}
+	cfg.SecondIssuer, cfg.GrantsPage = r.Second, r.GrantsPage()
+	cfg.Verification, cfg.VerificationAccepts = verifications, mcpserver.VerifyAccepts
 	if r.Upstream != nil {
-		cfg.Upstream = r.Upstream
+		cfg.Upstream, cfg.IDTokenCallback = r.Upstream, r.IDTokenCallback()
 	}
 	cfg.Implies, cfg.BodyLimit, cfg.Privileged = mcpserver.Strict().Implies, mcpserver.MostBody, []string{"notes:admin"}
 	return cfg
@@ -89,6 +91,15 @@ var opaqueTokens = func() *suites.Introspection {
 	return s
 }()
 
+// verifications is what all references of the tests ask in a manner of their own.
+var verifications = func() *suites.Introspection {
+	s, err := suites.ServeVerification("127.0.0.1:0", "/verify")
+	if err != nil {
+		panic(err)
+	}
+	return s
+}()
+
 // apis are what the tools of each reference call: what one run has them answer, another must not see.
 var apis sync.Map // *reference.Reference -> *suites.API
 
@@ -100,6 +111,7 @@ func start(t *testing.T, o reference.Options) *reference.Reference {
 	api, err := suites.ServeAPI("127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(api.Close)
+	o.VerifyURL = verifications.URL()
 	o.Introspection, o.API = opaqueTokens.URL(), strings.TrimSuffix(api.URL("/"), "/")
 	r, err := reference.Start(o)
 	require.NoError(t, err)
@@ -189,7 +201,7 @@ func kill(t *testing.T, f flaws.Flaw, configuration func(*reference.Reference) s
 	o := reference.Ideal()
 	f.Bend(&o)
 	cfg := configuration(start(t, o))
-	for _, heavy := range []string{"RS-ABUSE-BODY-LIMIT", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-JWE-COST", "RS-SESSION-IDENTITY-BLEED", "RS-SESSION-REQUEST-ID-ISOLATION", "RS-TOKEN-JWKS-OUTAGE", "RS-TOKEN-KEY-WITHDRAWN", "RS-TOKEN-KEY-ROTATION", "RS-TOKEN-ALG-ALLOWLIST", "RS-ABUSE-JWKS-AMPLIFICATION", "AS-RATE-CLIENT-SECRET", "AS-RATE-LOGIN", "AS-RATE-LOGIN-RECOVERY", "AS-RATE-TOKEN-429", "AS-RATE-REGISTRATION"} {
+	for _, heavy := range []string{"RS-ABUSE-BODY-LIMIT", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-JWE-COST", "RS-SESSION-IDENTITY-BLEED", "RS-SESSION-REQUEST-ID-ISOLATION", "RS-TOKEN-JWKS-OUTAGE", "RS-TOKEN-KEY-WITHDRAWN", "RS-TOKEN-KEY-ROTATION", "RS-TOKEN-ALG-ALLOWLIST", "RS-ABUSE-JWKS-AMPLIFICATION", "AS-RATE-CLIENT-SECRET", "AS-RATE-LOGIN", "AS-RATE-LOGIN-RECOVERY", "AS-RATE-TOKEN-429", "AS-RATE-REGISTRATION", "RS-STATIC-TIMING", "RS-ABUSE-VALIDATION-LATENCY", "RS-TOKEN-REMOTE-VERIFY", "AS-CIMD-FETCH-ABUSE"} {
 		if !slices.Contains(f.Noticed, heavy) && !slices.Contains(f.Also, heavy) { // much traffic, which other flaws do not touch
 			cfg.Skip = append(cfg.Skip, heavy)
 		}

@@ -98,6 +98,17 @@ type Config struct {
 	MaxWait time.Duration
 	// SharedSecret is the secret of a target that verifies HS256, with the issuer and audience that it expects.
 	SharedSecret SharedSecret
+	// SecondIssuer, if set, is another issuer whose tokens the target trusts, with a key of its own: best of the same kid.
+	SecondIssuer Issuer
+	// Verification, if set, is where the target asks about opaque tokens in a manner of its own; made by
+	// ServeVerification. VerificationAccepts is the body of the answer for a good token.
+	Verification        *Introspection
+	VerificationAccepts string
+	// GrantsPage is the URL at which users see what acts for them, and end it; empty where there is none.
+	GrantsPage string
+	// IDTokenCallback is the URL to which a login page sends the ID token that a browser got elsewhere, and
+	// IDTokenParameter its parameter; empty where there is none.
+	IDTokenCallback, IDTokenParameter string
 	// Introspection, if set, is where the target asks about opaque tokens; made by ServeIntrospection.
 	Introspection *Introspection
 	// Register permits the suite to register clients (RFC 7591), which it deletes again where the server lets
@@ -290,6 +301,12 @@ type Introspection = introspector.Server
 // ServeIntrospection listens for the target. Close it after the run.
 func ServeIntrospection(listen string) (*Introspection, error) { return introspector.New(listen) }
 
+// ServeVerification listens for a target that asks about opaque tokens at a path, in a manner of its own. Close it after
+// the run.
+func ServeVerification(listen, path string) (*Introspection, error) {
+	return introspector.NewAt(listen, path, introspector.Answer{Status: 200, Body: `{"valid":false,"active":false,"error":"invalid_token"}`})
+}
+
 // API stands for the API of somebody else that a target calls: it records how it is called.
 type API = listener.Listener
 
@@ -392,6 +409,11 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.Enterprise != nil {
 		s.world.Enterprise = &check.Enterprise{Issuer: cfg.Enterprise, Subject: cmp.Or(cfg.EnterpriseSubject, "alice")}
 	}
+	if cfg.SecondIssuer != nil {
+		s.world.Second = cfg.SecondIssuer
+	}
+	s.world.Verifier, s.world.VerifierAccepts, s.world.GrantsPage = cfg.Verification, cfg.VerificationAccepts, cfg.GrantsPage
+	s.world.IDTokenCallback, s.world.IDTokenParameter = cfg.IDTokenCallback, cmp.Or(cfg.IDTokenParameter, "idToken")
 	s.world.API, s.world.MaxWait = cfg.API, cfg.MaxWait
 	if cfg.Clock != nil {
 		s.world.Clock = cfg.Clock
@@ -413,7 +435,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if sv.Token != "" {
 		s.run.Target.Tier = "T2"
 	}
-	if cfg.Issuer != nil || cfg.Introspection != nil || cfg.Upstream != nil || cfg.API != nil || cfg.Enterprise != nil {
+	if cfg.Issuer != nil || cfg.Introspection != nil || cfg.Upstream != nil || cfg.API != nil || cfg.Enterprise != nil || cfg.Verification != nil {
 		s.run.Target.Tier = "T3"
 	}
 	for _, r := range requirements.All() {

@@ -157,6 +157,22 @@ func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 		}
 		cfg.Issuer, started = s, append(started, end)
 	}
+	if t.SecondIDP != nil {
+		s, end, err := serveSecond(t.SecondIDP.Listen, t.SecondIDP.Issuer, t.SecondIDP.Audience)
+		if err != nil {
+			stop()
+			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: second_idp: %w", o.file, err)}
+		}
+		cfg.SecondIssuer, started = s, append(started, end)
+	}
+	if t.Verify != nil {
+		s, err := suites.ServeVerification(t.Verify.Listen, t.Verify.Path)
+		if err != nil {
+			stop()
+			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: verify: %w", o.file, err)}
+		}
+		cfg.Verification, cfg.VerificationAccepts, started = s, t.Verify.Accepts, append(started, s.Close)
+	}
 	if t.Enterprise != nil {
 		s, end, err := serveIssuer(t.Enterprise.Listen, t.Enterprise.Issuer, t.Enterprise.Issuer)
 		if err != nil {
@@ -209,6 +225,12 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 		return &exit{reports.ExitToolFailed, err}
 	}
 	defer api.Close()
+	verification, err := suites.ServeVerification("127.0.0.1:0", "/verify")
+	if err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	defer verification.Close()
+	ideal.VerifyURL = verification.URL()
 	ideal.Introspection, ideal.API = tokens.URL(), strings.TrimSuffix(api.URL("/"), "/")
 	ideal.Behaviour.DocumentRoots = idp.DocumentRoots(documents.CA())
 	r, err := reference.Start(ideal)
@@ -239,8 +261,10 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 		}
 		cfg.Clients = append(cfg.Clients, machine)
 	}
+	cfg.SecondIssuer, cfg.GrantsPage = r.Second, r.GrantsPage()
+	cfg.Verification, cfg.VerificationAccepts = verification, mcpserver.VerifyAccepts
 	if r.Upstream != nil {
-		cfg.Upstream = r.Upstream
+		cfg.Upstream, cfg.IDTokenCallback = r.Upstream, r.IDTokenCallback()
 	}
 	cfg.Implies, cfg.BodyLimit, cfg.Privileged = mcpserver.Strict().Implies, mcpserver.MostBody, []string{"notes:admin"}
 	if len(cfg.Users) == 0 {

@@ -85,6 +85,21 @@ func serveIssuer(listen, issuer, audience string) (suites.Issuer, func(), error)
 	return s, func() { _ = server.Close() }, nil
 }
 
+// serveSecond starts another issuer that the target trusts.
+func serveSecond(listen, issuer, audience string) (suites.Issuer, func(), error) {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := idp.NewSecond(issuer, audience)
+	if err != nil {
+		return nil, nil, err
+	}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(l) }()
+	return s, func() { _ = server.Close() }, nil
+}
+
 // serveUpstream starts the authorization server at which a target that is a proxy signs its users in.
 func (t *targetFile) serveUpstream(folder string, users []suites.User) (suites.Upstream, func(), error) {
 	u := t.Upstream

@@ -43,6 +43,11 @@ type targetFile struct {
 
 			Sacrificial bool `yaml:"sacrificial"`
 		} `yaml:"users"`
+		GrantsPage string `yaml:"grants_page"`
+		IDToken    struct {
+			URL       string `yaml:"url"`
+			Parameter string `yaml:"parameter"`
+		} `yaml:"id_token_callback"`
 	} `yaml:"login"`
 	Client struct {
 		Registration string `yaml:"registration"`
@@ -92,6 +97,16 @@ type targetFile struct {
 		Issuer   string `yaml:"issuer"`
 		Audience string `yaml:"audience"`
 	} `yaml:"fake_idp"`
+	SecondIDP *struct {
+		Listen   string `yaml:"listen"`
+		Issuer   string `yaml:"issuer"`
+		Audience string `yaml:"audience"`
+	} `yaml:"second_idp"`
+	Verify *struct {
+		Listen  string `yaml:"listen"`
+		Path    string `yaml:"path"`
+		Accepts string `yaml:"accepts"`
+	} `yaml:"verify"`
 	Enterprise *struct {
 		Listen  string `yaml:"listen"`
 		Issuer  string `yaml:"issuer"`
@@ -424,6 +439,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 	if cfg.Implies == nil {
 		cfg.Implies = t.Scopes.Implies
 	}
+	cfg.GrantsPage, cfg.IDTokenCallback, cfg.IDTokenParameter = t.Login.GrantsPage, t.Login.IDToken.URL, t.Login.IDToken.Parameter
 	cfg.Privileged = t.Scopes.Privileged
 	for _, tool := range t.Tools {
 		cfg.Tools = append(cfg.Tools, suites.Tool{Name: tool.Name, Scope: tool.Scope, Arguments: tool.Arguments, DeniedOnly: tool.Call == "denied-only", TellsCaller: tool.Tells == "caller", Effect: tool.Effect, Private: tool.Private, Upstream: tool.Upstream, HandleFrom: tool.Handle, Elicits: tool.Elicits, ACR: tool.ACR})

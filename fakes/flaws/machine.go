@@ -23,6 +23,8 @@ var machines = []Flaw{
 	one("token-errors-unlimited", idp.LimitErrors, "AS-RATE-TOKEN-429"),
 	one("token-limit-is-invalid-client", idp.ErrorLimitStatus, "AS-RATE-TOKEN-429"),
 	one("registrations-unlimited", idp.LimitRegistrations, "AS-RATE-REGISTRATION"),
+	one("removed-client-lives", idp.GrantsEnd, "AS-CONSENT-REVOCABLE"),
+	one("cimd-fetched-for-anybody", idp.LimitFetches, "AS-CIMD-FETCH-ABUSE"),
 	one("scopes-of-everybody", idp.PrivilegedUsers, "AS-SCOPE-USER-PRIVILEGE"),
 	one("refreshes-limited", idp.ManyRefreshes, "AS-RATE-NORMAL-USE"),
 	{"profile-without-grant", "The profile of identity assertions is listed, their grant is not.", metadata(func(d map[string]any) {

@@ -32,5 +32,16 @@ func own(name, says string, bend func(p *mcpserver.Policy), noticed []string, al
 // linking are flaws about accounts that are linked, which only somebody sees who signs in.
 var linking = []Flaw{
 	own("link-page-knows-the-user", "Who opens the address is taken for the user who was asked.", func(p *mcpserver.Policy) { p.ConnectLoggedIn = true }, []string{"RS-ELICIT-URL-SAFE"}),
-	own("linked-by-anybody", "Whoever opens the address links an account.", func(p *mcpserver.Policy) { p.ConnectAnybody = true }, []string{"RS-ELICIT-URL-USER-BOUND"}),
+	own("account-of-another", "Everybody uses the account that was linked last.", func(p *mcpserver.Policy) { p.LinkedLast = true }, []string{"RS-PASS-UPSTREAM-PER-USER"}, "RS-ELICIT-URL-USER-BOUND"),
+	own("linked-by-anybody", "Whoever opens the address links an account.", func(p *mcpserver.Policy) { p.ConnectAnybody = true }, []string{"RS-ELICIT-URL-USER-BOUND"}, "RS-PASS-UPSTREAM-PER-USER"),
+}
+
+// remote are flaws about other issuers, endpoints that verify tokens, and comparing secrets.
+var remote = []Flaw{
+	own("keys-of-all-issuers", "The keys of all issuers are in one set.", func(p *mcpserver.Policy) { p.MergedKeys = true }, []string{"RS-TOKEN-ISS-KEY-BINDING"}, "RS-TOKEN-KEY-CONFUSION"),
+	own("verify-status-only", "Of the verify endpoint's answer, the status is read.", func(p *mcpserver.Policy) { p.VerifyByStatus = true }, []string{"RS-TOKEN-REMOTE-VERIFY"}, "RS-TOKEN-*", "RS-CHALLENGE-*", "RS-AUD-*", "RS-STATIC-*", "RS-APIKEY-*", "RS-MULTI-*", "RS-SESSION-*", "RS-ABUSE-*", "RS-ELICIT-*", "RS-PASS-*", "RS-TRANSPORT-*"),
+	own("verify-truthy", "Any word in valid will do.", func(p *mcpserver.Policy) { p.VerifyTruthy = true }, []string{"RS-TOKEN-REMOTE-VERIFY"}),
+	own("verify-redirected", "A redirect of the verify endpoint is followed.", func(p *mcpserver.Policy) { p.VerifyFollows = true }, []string{"RS-TOKEN-REMOTE-VERIFY"}),
+	own("asks-one-by-one", "While introspection hangs, everything waits.", func(p *mcpserver.Policy) { p.AsksOneByOne = true }, []string{"RS-ABUSE-VALIDATION-LATENCY"}),
+	own("compares-bytewise", "Static credentials are compared byte by byte.", func(p *mcpserver.Policy) { p.SlowCompare = true }, []string{"RS-STATIC-TIMING"}),
 }

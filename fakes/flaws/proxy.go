@@ -24,6 +24,8 @@ func remembering(f Flaw) Flaw {
 
 var proxies = []Flaw{
 	proxied("proxy-asks-nobody", idp.ProxyConsent, "AS-PROXY-CONSENT-PER-CLIENT", "AS-*"),
+	proxied("proxy-believes-browsers", idp.BrowserIDToken, "AS-PROXY-BROWSER-ID-TOKEN"),
+	proxied("proxy-outlives-upstream", idp.UpstreamStatus, "RS-PASS-UPSTREAM-STATUS"),
 	proxied("proxy-asks-afterwards", idp.ConsentBeforeUpstream, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", "AS-PROXY-*"),
 	proxied("proxy-names-own-scopes-only", idp.ConsentNamesUpstream, "AS-PROXY-CONSENT-CONTENT"),
 	proxied("proxy-form-of-anybody", idp.BindTransaction, "AS-PROXY-CONSENT-CSRF", "AS-*"),
@@ -38,7 +40,7 @@ var proxies = []Flaw{
 	proxied("proxy-hands-token-on", idp.OwnTokens, "AS-PROXY-UPSTREAM-TOKEN-HIDDEN"),
 	proxied("proxy-takes-upstream-tokens", idp.OnlyOwnTokens, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT"),
 	proxied("proxy-crashes-with-upstream", idp.UpstreamErrors, "AS-PROXY-UPSTREAM-ERROR"),
-	proxied("proxy-believes-id-token", idp.VerifyUpstreamIDToken, "AS-PROXY-UPSTREAM-ID-TOKEN"),
+	proxied("proxy-believes-id-token", idp.VerifyUpstreamIDToken, "AS-PROXY-UPSTREAM-ID-TOKEN", "AS-PROXY-BROWSER-ID-TOKEN"),
 	proxied("proxy-accounts-by-mail", idp.AccountsBySubject, "AS-PROXY-ACCOUNT-LINKING"),
 	proxied("proxy-outlives-upstream", idp.FollowUpstream, "AS-PROXY-UPSTREAM-LIFECYCLE"),
 }

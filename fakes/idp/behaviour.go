@@ -375,5 +375,9 @@ const (
 	LimitErrors        Defence = "errors at the token endpoint are limited, for a client"
 	ErrorLimitStatus   Defence = "a limit at the token endpoint is answered 429"
 	LimitRegistrations Defence = "registrations under one name are limited"
+	GrantsEnd          Defence = "what a user removes from the list of applications ends"
+	LimitFetches       Defence = "strangers do not make the server fetch at full speed"
+	BrowserIDToken     Defence = "an ID token that a browser brings is verified"
+	UpstreamStatus     Defence = "an access token ends with the upstream session that it is bound to"
 	PrivilegedUsers    Defence = "a scope that belongs to some users is granted by no other"
 )

@@ -158,7 +158,7 @@ func (s *Server) Handles(path string) bool {
 	})
 }
 
-var endpoints = []string{"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/refresh", "/tokeninfo", callbackPath}
+var endpoints = []string{"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/refresh", "/tokeninfo", callbackPath, idTokenPath, grantsPage}
 
 // place tells which well-known form of this issuer a path is, or "".
 func (s *Server) place(path string) string {
@@ -197,7 +197,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	handler, ok := map[string]http.HandlerFunc{
 		"/jwks": s.jwks, "/authorize": s.authorize, "/login": s.login, "/consent": s.consent, "/token": s.token,
-		"/par": s.push, "/revoke": s.revoke, "/introspect": s.introspect, "/userinfo": s.userinfo, "/register": s.register,
+		"/par": s.push, "/revoke": s.revoke, "/introspect": s.introspect, "/userinfo": s.userinfo, "/register": s.register, idTokenPath: s.byIDToken, grantsPage: s.grants,
 	}[endpoint]
 	switch {
 	case ok:

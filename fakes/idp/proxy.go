@@ -19,6 +19,8 @@ import (
 // Upstream makes a server a proxy: users sign in at another authorization server, where it is one client for all of
 // its own.
 type Upstream struct {
+	// Lives tells whether the upstream session of a refresh token stands. May be nil.
+	Lives            func(refresh string) bool
 	Issuer           string
 	ClientID, Secret string
 	Scopes           []string

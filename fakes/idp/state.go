@@ -54,6 +54,7 @@ type grant struct {
 	upstream     string // the refresh token of a proxy's upstream
 	leak         string // a token of the upstream: a flaw
 	key          string // the thumbprint of the DPoP key that tokens are bound to
+	hidden       bool   // it is no longer shown to the user
 }
 
 type code struct {
@@ -110,7 +111,21 @@ func (s *Server) Revoked(jti string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.live[jti]
-	return ok && !t.alive(s.now())
+	if !ok {
+		return false
+	}
+	if u := s.Upstream; u != nil && u.Lives != nil && t.grant.upstream != "" && s.Behaviour.has(UpstreamStatus) && !u.Lives(t.grant.upstream) {
+		return true
+	}
+	return !t.alive(s.now())
+}
+
+// Lives tells whether the grant of a refresh token stands.
+func (s *Server) Lives(refresh string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.refresh[refresh]
+	return t != nil && !t.grant.revoked
 }
 
 // Secrets are all secrets that the server knows or has issued: what no report may show.

@@ -57,17 +57,20 @@ func (s *Server) tooMany(g *grant) bool {
 	return g.refreshes > 5
 }
 
-// mostRegistrations is how many clients of one name are taken in a second.
-const mostRegistrations = 30
+// How many clients of one name are taken, and documents fetched for strangers, in a second.
+const (
+	mostRegistrations = 30
+	mostFetches       = 20
+)
 
-// crowd counts registrations in windows of a second.
+// crowd counts in windows of a second.
 type crowd struct {
 	began time.Time
 	count int
 }
 
-// crowded counts a registration under a name, and reports that there are too many.
-func (s *Server) crowded(name string) bool {
+// crowded counts under a name, and reports that it is more than most.
+func (s *Server) crowded(name string, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.crowds[name]
@@ -76,7 +79,7 @@ func (s *Server) crowded(name string) bool {
 	}
 	c.count++
 	s.crowds[name] = c
-	return c.count > mostRegistrations
+	return c.count > most
 }
 
 // overrun answers a token request of a client that brings errors only.

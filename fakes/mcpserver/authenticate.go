@@ -189,7 +189,12 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	}
 	if len(parts) != 3 {
 		if s.Introspection != "" && len(parts) == 1 {
-			return s.introspect(r, token)
+			if who := s.introspect(r, token); who != nil || s.VerifyURL == "" {
+				return who
+			}
+		}
+		if s.VerifyURL != "" && len(parts) == 1 {
+			return s.remotelyVerified(r, token)
 		}
 		return nil
 	}
@@ -217,6 +222,9 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	}
 	kid, _ := header.Kid.(string)
 	alg, _ := header.Alg.(string)
+	if who, is := s.bySecond(r, parts, alg); is {
+		return who
+	}
 	if !p.AnyKid && p.RefuseKidPath && header.Kid != nil && kid != "rsa-1" && kid != "ec-1" {
 		k, failed := s.publishedKey(kid)
 		sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
@@ -280,7 +288,7 @@ func (s *Server) claims(r *http.Request, segment string) *caller {
 		return nil
 	case hasNotBefore && p.CheckNotBefore && notBefore > now+leeway:
 		return nil
-	case issuer != s.Issuer && !(p.IssuerPrefix && strings.HasPrefix(issuer, s.Issuer)):
+	case issuer != s.Issuer && !(s.Second != nil && issuer == s.Second.Issuer) && !(p.IssuerPrefix && strings.HasPrefix(issuer, s.Issuer)):
 		return nil
 	case !s.meantFor(c, me):
 		return nil

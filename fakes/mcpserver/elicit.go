@@ -56,6 +56,9 @@ func (s *Server) mode(r *http.Request, m *message, mode string) bool {
 func (s *Server) connectAccount(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	s.mu.Lock()
 	linked := s.linked[who.user]
+	if s.Policy.LinkedLast && s.lastLinked != "" {
+		linked = s.lastLinked // the flaw
+	}
 	s.mu.Unlock()
 	switch {
 	case linked != "":
@@ -117,7 +120,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	s.linked[c.user] = name
+	s.linked[c.user], s.lastLinked = name, name
 	delete(s.connections, strings.TrimPrefix(r.URL.Path, connectPath))
 	s.mu.Unlock()
 	fmt.Fprint(w, `<!doctype html><title>Linked</title><p>Your account is linked. You can close this window.</p>`)

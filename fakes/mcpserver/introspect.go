@@ -12,7 +12,7 @@ import (
 )
 
 // asks is the client that asks the authorization server about opaque tokens. A redirect is no answer.
-var asks = &http.Client{Timeout: 3 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var asks = &http.Client{Timeout: 600 * time.Millisecond, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // introspect asks about a token (RFC 7662), and judges the answer.
 func (s *Server) introspect(r *http.Request, token string) *caller {
@@ -76,6 +76,10 @@ func (s *Server) ask(r *http.Request, token string) (map[string]any, error) {
 	req.SetBasicAuth("mcp-server", "introspection-secret-of-the-reference")
 	if p.IntrospectPassesOn {
 		req.Header.Set("Cookie", r.Header.Get("Cookie"))
+	}
+	if p.AsksOneByOne {
+		s.asking.Lock()
+		defer s.asking.Unlock()
 	}
 	resp, err := asks.Do(req)
 	if err != nil {

@@ -36,9 +36,19 @@ type Config struct {
 	SharedSecret string
 	// API is the origin of somebody else's API, which some tools call with ServiceKey; none if empty.
 	API, ServiceKey string
+	// Second is another issuer that is trusted. May be nil.
+	Second *Second
+	// VerifyURL is an endpoint of its own kind that is asked about opaque tokens too; none if empty.
+	VerifyURL string
 	// SignIn verifies a user's password, at the page where accounts are linked. May be nil.
 	SignIn func(user, password string) bool
 	Policy Policy
+}
+
+// Second is an issuer with its key.
+type Second struct {
+	Issuer string
+	Key    *ecdsa.PublicKey
 }
 
 // Server is the http.Handler of the MCP endpoint and its metadata.
@@ -48,6 +58,7 @@ type Server struct {
 	stop     chan struct{}
 
 	ahead  atomic.Int64 // of the clock, in nanoseconds
+	asking sync.Mutex   // held while a question is open: a flaw
 	keyMu  sync.Mutex
 	keys   []key
 	keysAt time.Time
@@ -77,8 +88,9 @@ type Server struct {
 	order       []string // of the tasks
 	connections map[string]*connection
 	linked      map[string]string // user -> account
-	calls       map[string]int    // by user
-	used        []string          // ids of request states
+	lastLinked  string
+	calls       map[string]int // by user
+	used        []string       // ids of request states
 }
 
 type session struct {
@@ -159,6 +171,10 @@ const prm = "/.well-known/oauth-protected-resource"
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
+	if p.AsksOneByOne { // the flaw: one question blocks the loop
+		s.asking.Lock()
+		s.asking.Unlock() //nolint:staticcheck // waiting is all
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, p.MostBody)
 	if p.CheckHost && !s.hostAllowed(r.Host) {
 		http.Error(w, "unknown host", http.StatusForbidden)

@@ -119,6 +119,11 @@ func (s *Server) static(value string, key bool) *caller {
 			continue
 		}
 		same := subtle.ConstantTimeCompare([]byte(c.Value), []byte(value)) == 1
+		if p.SlowCompare { // the flaw, slow enough to be seen
+			for i := 0; i < len(value) && i < len(c.Value) && value[i] == c.Value[i]; i++ {
+				time.Sleep(50 * time.Microsecond)
+			}
+		}
 		if same || p.StaticPrefix && strings.HasPrefix(value, c.Value) || p.KeyAnyCase && c.key() && strings.EqualFold(c.Value, value) {
 			return &caller{user: c.User, static: c}
 		}

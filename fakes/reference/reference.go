@@ -40,6 +40,8 @@ type Options struct {
 	Users []idp.User
 	// Introspection is the endpoint that the MCP server asks about opaque tokens; none if empty.
 	Introspection string
+	// VerifyURL is the endpoint of its own kind that the MCP server asks about opaque tokens; none if empty.
+	VerifyURL string
 	// API is the origin of the API that some tools call; none if empty.
 	API string
 	// Static replaces the static tokens and API keys.
@@ -69,6 +71,8 @@ type Reference struct {
 	IDP      *idp.Server
 	// Enterprise signs identity assertions that the authorization server takes.
 	Enterprise *idp.Server
+	// Second is another issuer that the MCP server trusts.
+	Second *idp.Second
 	// Upstream is set where Options.Proxy is.
 	Upstream *idp.Server
 	// Roots and ConnectTo are set where Options.Host is.
@@ -142,10 +146,14 @@ func Start(o Options) (*Reference, error) {
 	if o.Static == nil {
 		o.Static = credentials()
 	}
+	if r.Second, err = idp.NewSecond("https://second.example", r.URL); err != nil {
+		return nil, err
+	}
 	config := mcpserver.Config{
 		Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), KeyEC: r.IDP.PublicEC(), Revoked: r.IDP.Revoked,
 		Static: o.Static, Introspection: o.Introspection, API: o.API, ServiceKey: "svc_" + mcpserver.RandomID(), Policy: o.Policy,
-		SharedSecret: "shared-" + mcpserver.RandomID(), SignIn: r.signIn,
+		SharedSecret: "shared-" + mcpserver.RandomID(), SignIn: r.signIn, VerifyURL: o.VerifyURL,
+		Second: &mcpserver.Second{Issuer: r.Second.Issuer, Key: r.Second.Public()},
 	}
 	if o.Host == "" {
 		config.JWKS = strings.TrimSuffix(r.IDP.Issuer, "/") + "/jwks"
@@ -229,7 +237,7 @@ func (r *Reference) proxy(o Options) error {
 	r.Upstream.CookiePrefix = "up_"
 	r.Upstream.Resources = []string{"https://api.upstream.example/"}
 	r.Upstream.Users, r.IDP.Users = r.IDP.Users, nil
-	u := &idp.Upstream{Issuer: r.Upstream.Issuer, ClientID: "the-mcp-server", Secret: mcpserver.RandomID(), Scopes: []string{"openid", "profile", "email"}, Key: r.Upstream.Public(), ByUserinfo: o.ByUserinfo}
+	u := &idp.Upstream{Issuer: r.Upstream.Issuer, ClientID: "the-mcp-server", Secret: mcpserver.RandomID(), Scopes: []string{"openid", "profile", "email"}, Key: r.Upstream.Public(), ByUserinfo: o.ByUserinfo, Lives: r.Upstream.Lives}
 	r.Upstream.AddClient(u.ClientID, u.Secret, r.IDP.UpstreamCallback())
 	r.IDP.Upstream = u
 	r.serve(l, delayed(r.Upstream, o.Delay))
@@ -257,6 +265,14 @@ func (r *Reference) Users() []idp.User {
 		return r.Upstream.Users
 	}
 	return r.IDP.Users
+}
+
+// GrantsPage is where users end what acts for them.
+func (r *Reference) GrantsPage() string { return strings.TrimSuffix(r.IDP.Issuer, "/") + "/grants" }
+
+// IDTokenCallback is where the login page sends an ID token of the upstream.
+func (r *Reference) IDTokenCallback() string {
+	return strings.TrimSuffix(r.IDP.Issuer, "/") + "/id-token"
 }
 
 // otherPath is that of the second MCP endpoint.

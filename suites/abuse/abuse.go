@@ -19,6 +19,7 @@ func Register() {
 	Describe("MCP Resources: Security Considerations", resources)
 	Describe("OWASP Denial of Service Cheat Sheet: what a server bears", load)
 	Describe("MCP Tools: Security Considerations, inputs", inputs)
+	Describe("OWASP Denial of Service Cheat Sheet: a validator that hangs", validator)
 	Describe("RFC 8725 section 3.10: keys fetched on the word of a token", amplification)
 }
 

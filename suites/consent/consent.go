@@ -19,6 +19,7 @@ import (
 func Register() {
 	Describe("MCP Security Best Practices: consent", asked)
 	Describe("MCP Security Best Practices: consent page", page)
+	Describe("OAuth 2.1 section 1.5: what users take back", withdrawn)
 }
 
 func asked() {

@@ -17,6 +17,7 @@ func Register() {
 	Describe("Static bearer tokens", static)
 	Describe("API keys", apiKeys)
 	Describe("API keys and bearer tokens at once", both)
+	Describe("OWASP Authentication Cheat Sheet: comparing secrets", timing)
 }
 
 func exposure() {

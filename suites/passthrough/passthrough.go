@@ -17,6 +17,7 @@ import (
 func Register() {
 	Describe("MCP Security Best Practices: Token Passthrough", outward)
 	Describe("MCP Security Best Practices: Token Passthrough, what comes back", inward)
+	Describe("MCP Authorization: accounts at third parties", linked)
 }
 
 // holds reports that a request carries a secret: in its address, a header field, or its body.

@@ -21,6 +21,7 @@ func Register() {
 	Describe("MCP Security Best Practices: Confused Deputy Problem, consent", consent)
 	Describe("MCP Security Best Practices: Confused Deputy Problem, OAuth state parameter validation", state)
 	Describe("MCP Authorization: Third-Party Authorization Flow", upstream)
+	Describe("OpenID Connect Core section 3.1.3.7: ID tokens that browsers bring", fromBrowsers)
 }
 
 // ownPage is the proxy's own page that asks about a client; the check does not apply where there is none.

@@ -26,6 +26,7 @@ func Register() {
 	Describe("OAuth 2.1 section 5.2: tokens of other kinds", kinds)
 	Describe("RFC 8414 section 2: jwks_uri, at the resource server", keySets)
 	Describe("RFC 9068 section 4: Validating JWT Access Tokens, of neighbours", tenants)
+	Describe("RFC 8725 section 3.8: issuers and their keys; other ways to verify", issuers)
 	Describe("RFC 7518 section 3.2: HMAC with SHA-2 Functions", sharedSecret)
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
 // Elicitation is a request of the target for something from its user.
@@ -106,4 +107,15 @@ func (t *T) Visit(address string, user int) *login.Outcome {
 	t.inBrowser = nil
 	t.browser.Unlock()
 	return out
+}
+
+// Browse opens a page in a browser with these cookies, as the first user.
+func (t *T) Browse(address string, jar *login.Jar) *login.Outcome {
+	return t.Click(wire.Request{Method: "GET", URL: address}, jar)
+}
+
+// Click sends a request in a browser with these cookies, as the first user, and goes on as far as pages lead; forms that
+// ask for a decision are left alone.
+func (t *T) Click(req wire.Request, jar *login.Jar) *login.Outcome {
+	return t.agent(jar).Continue(req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Leave})
 }

@@ -501,6 +501,21 @@ func (e *Engine) need(t *T, name string) *stop {
 		if _, _, ok := t.HandleTools(); !ok {
 			return &stop{reports.NotTested, "it needs a tool that returns a handle, and one that takes it (tools in the target file, handle_from)"}
 		}
+	case "fake-two-issuers":
+		if e.World.Second == nil {
+			return &stop{reports.NotTested, "it needs a target that trusts two issuers of ours (fake_idp and second_idp in the target file)"}
+		}
+		return e.needIssuer(t)
+	case "fake-verify-url":
+		if e.World.Verifier == nil || e.World.VerifierAccepts == "" {
+			return &stop{reports.NotTested, "it needs a target that asks us about tokens in a manner of its own (verify in the target file)"}
+		}
+	case "grants-page":
+		if e.World.GrantsPage == "" {
+			return &stop{reports.NotTested, "it needs the page at which users end what acts for them (login.grants_page in the target file)"}
+		}
+	case "id-token-callback":
+		return e.needIDTokenCallback()
 	case "step-up-auth":
 		if !slices.ContainsFunc(e.World.Special, func(tool Tool) bool { return tool.ACR != "" }) {
 			return &stop{reports.NotTested, "it needs a tool that takes a stronger login (tools in the target file, acr)"}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,6 +117,18 @@ func (e *Engine) needProxy(t *T) *stop {
 		return &stop{reports.NotApplicable, "the authorization server signs users in itself: it is no proxy"}
 	}
 	return &stop{reports.NotTested, "whether users sign in at another authorization server is seen only after a login (--username)"}
+}
+
+// needIDTokenCallback finds out whether a login page's script may hand over an ID token.
+func (e *Engine) needIDTokenCallback() *stop {
+	s := e.World.Session
+	switch {
+	case e.World.IDTokenCallback != "":
+		return nil
+	case s != nil && s.First != nil && slices.ContainsFunc(s.First.Pages, func(p *login.Page) bool { return p.Login() != nil }):
+		return &stop{reports.NotApplicable, "users sign in by an ordinary form, not by an ID token that a script hands over"}
+	}
+	return &stop{reports.NotTested, "it needs the address to which the login page sends an ID token (login.id_token_callback in the target file); where there is none, nothing is to be tested"}
 }
 
 // SameCookies reports that a jar's cookies are the same as another's, for an address.

@@ -2,6 +2,7 @@ package check
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
@@ -96,5 +97,19 @@ func EventIDs(ex *reports.Exchange) []string {
 			out = append(out, strings.TrimSpace(id))
 		}
 	}
+	return out
+}
+
+// Meanwhile does something while requests are under way, and returns what they came to.
+func (t *T) Meanwhile(requests []wire.Request, do func()) []*reports.Exchange {
+	out := make([]*reports.Exchange, len(requests))
+	var together sync.WaitGroup
+	for i, r := range requests {
+		together.Go(func() { out[i] = t.World.Client.Do(t.ctx, t.id, r) })
+	}
+	t.Sleep(50 * time.Millisecond)
+	do()
+	together.Wait()
+	t.transcript = append(t.transcript, out...)
 	return out
 }

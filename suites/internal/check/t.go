@@ -52,6 +52,15 @@ type World struct {
 	API *listener.Listener
 	// Upstream is where the target's users sign in, if that is under the user's control; nil if it is not.
 	Upstream Upstream
+	// Second is another issuer that the target trusts; nil without one.
+	Second Issuer
+	// Verifier answers the target's questions about opaque tokens in a manner of its own, VerifierAccepts that one is good.
+	Verifier        *introspector.Server
+	VerifierAccepts string
+	// GrantsPage is where users end what acts for them.
+	GrantsPage string
+	// IDTokenCallback is where a login page sends an ID token, in IDTokenParameter.
+	IDTokenCallback, IDTokenParameter string
 	// Introspector answers the target's questions about opaque tokens; nil where it does not ask us.
 	Introspector *introspector.Server
 	// Tools may be called as they are; Special ones need a URL or a handle in their arguments first.

@@ -18,6 +18,8 @@ type Server struct {
 	server *http.Server
 	mu     sync.Mutex
 	tokens map[string]*Token
+	// unknown is the answer about a token that nobody has said anything of.
+	unknown Answer
 }
 
 // Token is an opaque token, and what is answered about it.
@@ -35,6 +37,8 @@ type Answer struct {
 	Body     string
 	Location string
 	Break    bool // the connection is closed without an answer
+	// Delay is how long the answer is held back.
+	Delay time.Duration
 }
 
 // Question is how the target asked. Its header may hold the target's own secret: it goes into no report.
@@ -44,12 +48,15 @@ type Question struct {
 }
 
 // New listens. Close it after use.
-func New(listen string) (*Server, error) {
+func New(listen string) (*Server, error) { return NewAt(listen, "/introspect", Inactive) }
+
+// NewAt listens for questions at a path of one's own, and answers about tokens that are not known as is said.
+func NewAt(listen, path string, unknown Answer) (*Server, error) {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{url: "http://" + l.Addr().String() + "/introspect", tokens: map[string]*Token{}}
+	s := &Server{url: "http://" + l.Addr().String() + path, unknown: unknown, tokens: map[string]*Token{}}
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.server.Serve(l) }()
 	return s, nil
@@ -66,7 +73,7 @@ func (s *Server) Token() *Token {
 	b := make([]byte, 24)
 	_, _ = rand.Read(b) // never fails
 	t := &Token{Value: base64.RawURLEncoding.EncodeToString(b)}
-	t.Say(Inactive)
+	t.Say(s.unknown)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[t.Value] = t
@@ -92,12 +99,18 @@ func (t *Token) Asked() []Question {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // what cannot be read names no token
-	a := Inactive
+	a := s.unknown
 	if t := s.about(r, string(body)); t != nil {
 		t.mu.Lock()
 		t.asked = append(t.asked, Question{Method: r.Method, Query: r.URL.RawQuery, Body: string(body), Header: r.Header.Clone()})
 		a = t.answer
 		t.mu.Unlock()
+	}
+	if a.Delay > 0 {
+		select {
+		case <-time.After(a.Delay):
+		case <-r.Context().Done():
+		}
 	}
 	if a.Break {
 		panic(http.ErrAbortHandler)

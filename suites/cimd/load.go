@@ -1,0 +1,43 @@
+package cimd
+
+import (
+	"github.com/mcpauth/conformance/suites/internal/documents"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// strangers is how many requests of nobody name a document each.
+const strangers = 30
+
+func load() {
+	Practice("AS-CIMD-FETCH-ABUSE", func(t *T) {
+		supported(t)
+		control(t)
+		var pages []*documents.Page
+		var requests []wire.Request
+		for range strangers {
+			page, c := publish(t, nil)
+			pages = append(pages, page)
+			requests = append(requests, wire.Request{Method: "GET", URL: oauth.AtQuery(t.AS().Authorization, t.Session.Request(c, oauth.NewPKCE(43)))})
+		}
+		answers := t.AllAnyway(requests)
+		fetched := 0
+		for _, p := range pages {
+			fetched += p.Hits()
+		}
+		for _, ex := range answers {
+			if expect.Crashed(ex) && expect.Status(ex) != 503 {
+				t.RefusedBy(ex)
+				return
+			}
+		}
+		if fetched >= strangers {
+			t.Advise(answers[0], "fewer fetches than requests where nobody is signed in", "%d requests of strangers make it fetch %d documents", strangers, fetched)
+			return
+		}
+		t.Refused()
+	})
+}
