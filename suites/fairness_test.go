@@ -67,7 +67,10 @@ func TestFairness(t *testing.T) {
 		"a login elsewhere, each client asked":    {afterwards, nil, "AS-PROXY-CONSENT-PER-CLIENT", reports.Pass},
 		"a login elsewhere, nothing remembered":   {afterwards, nil, "AS-PROXY-CONSENT-COOKIE", reports.NotApplicable},
 		"a login elsewhere, bound to its browser": {afterwards, nil, "AS-PROXY-STATE-BOUND-TO-BROWSER", reports.Pass},
-		"a batch where everything runs":           {func(o *reference.Options) { o.Policy.BatchByFirst, o.Policy.CheckScopes = true, false }, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
+		"an address that is blocked": {func(o *reference.Options) { o.Policy.BlockAfter, o.Policy.BlockFor = 60, 50*time.Millisecond }, func(c *suites.Config) {
+			c.BlockAfter, c.BlockFor = 60, 50*time.Millisecond
+		}, "RS-ABUSE-ADDRESS-BLOCK", reports.Pass},
+		"a batch where everything runs": {func(o *reference.Options) { o.Policy.BatchByFirst, o.Policy.CheckScopes = true, false }, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := reference.Ideal()

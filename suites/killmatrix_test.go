@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"path"
 	"slices"
@@ -64,6 +65,7 @@ func trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 		}
 		cfg.Clients = append(cfg.Clients, machine)
 	}
+	cfg.Rebinding, cfg.Screening = rebinding, mcpserver.Strict().Screens
 	cfg.SecondIssuer, cfg.GrantsPage = r.Second, r.GrantsPage()
 	cfg.Verification, cfg.VerificationAccepts = verifications, mcpserver.VerifyAccepts
 	if r.Upstream != nil {
@@ -100,6 +102,19 @@ var verifications = func() *suites.Introspection {
 	return s
 }()
 
+// rebinding answers for names whose address changes, where the machine has a second address on loopback.
+var rebinding = func() *suites.Rebinding {
+	_, port, err := net.SplitHostPort(clientDocuments.Host())
+	if err != nil {
+		panic(err)
+	}
+	s, err := suites.ServeRebinding("127.0.0.1:0", "rebind.mcpauth.test", netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2"), port)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}()
+
 // apis are what the tools of each reference call: what one run has them answer, another must not see.
 var apis sync.Map // *reference.Reference -> *suites.API
 
@@ -111,7 +126,7 @@ func start(t *testing.T, o reference.Options) *reference.Reference {
 	api, err := suites.ServeAPI("127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(api.Close)
-	o.VerifyURL = verifications.URL()
+	o.VerifyURL, o.Behaviour.Resolver = verifications.URL(), idp.DocumentResolver(rebinding.Address())
 	o.Introspection, o.API = opaqueTokens.URL(), strings.TrimSuffix(api.URL("/"), "/")
 	r, err := reference.Start(o)
 	require.NoError(t, err)
@@ -211,6 +226,9 @@ func kill(t *testing.T, f flaws.Flaw, configuration func(*reference.Reference) s
 	}
 	if !strings.HasPrefix(f.Name, "rate-") && f.Name != "flood-locks" {
 		cfg.Skip = append(cfg.Skip, "RS-RATE-*") // which wait for a window
+	}
+	if strings.HasPrefix(f.Name, "address-block") {
+		cfg.Only, cfg.BlockAfter, cfg.BlockFor = f.Noticed, o.Policy.BlockAfter, o.Policy.BlockFor
 	}
 	if f.Name == "flood-locks" { // which every check's bad tokens would bring about
 		cfg.Only = f.Noticed

@@ -36,6 +36,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/rebind"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -98,6 +99,13 @@ type Config struct {
 	MaxWait time.Duration
 	// SharedSecret is the secret of a target that verifies HS256, with the issuer and audience that it expects.
 	SharedSecret SharedSecret
+	// Rebinding, if set, answers DNS queries of the authorization server; made by ServeRebinding.
+	Rebinding *Rebinding
+	// Screening are texts that the target is declared to refuse in the arguments of tools.
+	Screening []string
+	// BlockAfter is how many bad tokens make the target block an address, and BlockFor how long; 0 where it blocks none.
+	BlockAfter int
+	BlockFor   time.Duration
 	// SecondIssuer, if set, is another issuer whose tokens the target trusts, with a key of its own: best of the same kid.
 	SecondIssuer Issuer
 	// Verification, if set, is where the target asks about opaque tokens in a manner of its own; made by
@@ -301,6 +309,16 @@ type Introspection = introspector.Server
 // ServeIntrospection listens for the target. Close it after the run.
 func ServeIntrospection(listen string) (*Introspection, error) { return introspector.New(listen) }
 
+// Rebinding answers for a DNS zone in which every name means a public address first and a private one then. Its Address
+// method returns where it answers.
+type Rebinding = rebind.Server
+
+// ServeRebinding answers DNS queries for a zone, and watches a port of the private address, which must be one of this
+// machine. The port must be that of the public address, where something has to listen. Close it after the run.
+func ServeRebinding(listen, zone string, public, private netip.Addr, port string) (*Rebinding, error) {
+	return rebind.New(listen, zone, public, private, port)
+}
+
 // ServeVerification listens for a target that asks about opaque tokens at a path, in a manner of its own. Close it after
 // the run.
 func ServeVerification(listen, path string) (*Introspection, error) {
@@ -409,6 +427,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.Enterprise != nil {
 		s.world.Enterprise = &check.Enterprise{Issuer: cfg.Enterprise, Subject: cmp.Or(cfg.EnterpriseSubject, "alice")}
 	}
+	s.world.Rebinding, s.world.Screening, s.world.BlockAfter, s.world.BlockFor = cfg.Rebinding, cfg.Screening, cfg.BlockAfter, cfg.BlockFor
 	if cfg.SecondIssuer != nil {
 		s.world.Second = cfg.SecondIssuer
 	}

@@ -157,6 +157,14 @@ func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 		}
 		cfg.Issuer, started = s, append(started, end)
 	}
+	if t.Rebinding != nil {
+		s, err := suites.ServeRebinding(t.Rebinding.Listen, t.Rebinding.Zone, t.Rebinding.Public, t.Rebinding.Private, t.Rebinding.Port)
+		if err != nil {
+			stop()
+			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: rebinding: %w", o.file, err)}
+		}
+		cfg.Rebinding, started = s, append(started, s.Close)
+	}
 	if t.SecondIDP != nil {
 		s, end, err := serveSecond(t.SecondIDP.Listen, t.SecondIDP.Issuer, t.SecondIDP.Audience)
 		if err != nil {
@@ -231,6 +239,11 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	}
 	defer verification.Close()
 	ideal.VerifyURL = verification.URL()
+	rebinding := serveRebinding(documents)
+	if rebinding != nil {
+		defer rebinding.Close()
+		ideal.Behaviour.Resolver = idp.DocumentResolver(rebinding.Address())
+	}
 	ideal.Introspection, ideal.API = tokens.URL(), strings.TrimSuffix(api.URL("/"), "/")
 	ideal.Behaviour.DocumentRoots = idp.DocumentRoots(documents.CA())
 	r, err := reference.Start(ideal)
@@ -261,6 +274,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 		}
 		cfg.Clients = append(cfg.Clients, machine)
 	}
+	cfg.Rebinding, cfg.Screening = rebinding, mcpserver.Strict().Screens
 	cfg.SecondIssuer, cfg.GrantsPage = r.Second, r.GrantsPage()
 	cfg.Verification, cfg.VerificationAccepts = verification, mcpserver.VerifyAccepts
 	if r.Upstream != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,6 +99,20 @@ func serveSecond(listen, issuer, audience string) (suites.Issuer, func(), error)
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(l) }()
 	return s, func() { _ = server.Close() }, nil
+}
+
+// serveRebinding answers for names whose address changes, beside the documents of a demo; nil where the machine has no
+// second address on loopback.
+func serveRebinding(documents *suites.Documents) *suites.Rebinding {
+	_, port, err := net.SplitHostPort(documents.Host())
+	if err != nil {
+		return nil
+	}
+	s, err := suites.ServeRebinding("127.0.0.1:0", "rebind.mcpauth.test", netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2"), port)
+	if err != nil {
+		return nil
+	}
+	return s
 }
 
 // serveUpstream starts the authorization server at which a target that is a proxy signs its users in.

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -33,6 +34,11 @@ type targetFile struct {
 		Origins   []string          `yaml:"origins"`
 		BodyLimit int               `yaml:"body_limit"`
 		Other     string            `yaml:"other_resource"`
+		Screening []string          `yaml:"screening"`
+		Block     struct {
+			After int           `yaml:"after"`
+			For   time.Duration `yaml:"for"`
+		} `yaml:"address_block"`
 	} `yaml:"target"`
 	Login struct {
 		Driver string `yaml:"driver"`
@@ -97,6 +103,13 @@ type targetFile struct {
 		Issuer   string `yaml:"issuer"`
 		Audience string `yaml:"audience"`
 	} `yaml:"fake_idp"`
+	Rebinding *struct {
+		Listen  string     `yaml:"listen"`
+		Zone    string     `yaml:"zone"`
+		Public  netip.Addr `yaml:"public"`
+		Private netip.Addr `yaml:"private"`
+		Port    string     `yaml:"port"`
+	} `yaml:"rebinding"`
 	SecondIDP *struct {
 		Listen   string `yaml:"listen"`
 		Issuer   string `yaml:"issuer"`
@@ -439,6 +452,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 	if cfg.Implies == nil {
 		cfg.Implies = t.Scopes.Implies
 	}
+	cfg.Screening, cfg.BlockAfter, cfg.BlockFor = t.Target.Screening, t.Target.Block.After, t.Target.Block.For
 	cfg.GrantsPage, cfg.IDTokenCallback, cfg.IDTokenParameter = t.Login.GrantsPage, t.Login.IDToken.URL, t.Login.IDToken.Parameter
 	cfg.Privileged = t.Scopes.Privileged
 	for _, tool := range t.Tools {

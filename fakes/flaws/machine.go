@@ -24,6 +24,7 @@ var machines = []Flaw{
 	one("token-limit-is-invalid-client", idp.ErrorLimitStatus, "AS-RATE-TOKEN-429"),
 	one("registrations-unlimited", idp.LimitRegistrations, "AS-RATE-REGISTRATION"),
 	one("removed-client-lives", idp.GrantsEnd, "AS-CONSENT-REVOCABLE"),
+	one("cimd-rebound", idp.PinnedAddress, "AS-CIMD-SSRF-REBIND"),
 	one("cimd-fetched-for-anybody", idp.LimitFetches, "AS-CIMD-FETCH-ABUSE"),
 	one("scopes-of-everybody", idp.PrivilegedUsers, "AS-SCOPE-USER-PRIVILEGE"),
 	one("refreshes-limited", idp.ManyRefreshes, "AS-RATE-NORMAL-USE"),

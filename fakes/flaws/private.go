@@ -1,6 +1,10 @@
 package flaws
 
-import "github.com/mcpauth/conformance/fakes/mcpserver"
+import (
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+)
 
 // private are flaws about what belongs to one user: resources, streams, tasks, states, elicitations.
 var private = []Flaw{
@@ -43,5 +47,11 @@ var remote = []Flaw{
 	own("verify-truthy", "Any word in valid will do.", func(p *mcpserver.Policy) { p.VerifyTruthy = true }, []string{"RS-TOKEN-REMOTE-VERIFY"}),
 	own("verify-redirected", "A redirect of the verify endpoint is followed.", func(p *mcpserver.Policy) { p.VerifyFollows = true }, []string{"RS-TOKEN-REMOTE-VERIFY"}),
 	own("asks-one-by-one", "While introspection hangs, everything waits.", func(p *mcpserver.Policy) { p.AsksOneByOne = true }, []string{"RS-ABUSE-VALIDATION-LATENCY"}),
+	own("screens-nothing", "What was said to be refused in arguments is taken.", func(p *mcpserver.Policy) { p.Screens = nil }, []string{"RS-ABUSE-INPUT-SCREENING"}),
+	own("screens-raw", "Arguments are screened as they are written.", func(p *mcpserver.Policy) { p.ScreensRaw = true }, []string{"RS-ABUSE-INPUT-SCREENING"}),
+	own("screens-honest-text", "Honest words are refused.", func(p *mcpserver.Policy) { p.Screens = append(p.Screens, "select", "../", "drop") }, []string{"RS-ABUSE-INPUT-SCREENING"}),
+	own("address-block-forwarded", "The address that is blocked is the one that a header names.", func(p *mcpserver.Policy) {
+		p.BlockAfter, p.BlockFor, p.BlockForwarded = 60, 50*time.Millisecond, true
+	}, []string{"RS-ABUSE-ADDRESS-BLOCK"}),
 	own("compares-bytewise", "Static credentials are compared byte by byte.", func(p *mcpserver.Policy) { p.SlowCompare = true }, []string{"RS-STATIC-TIMING"}),
 }

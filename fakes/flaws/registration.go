@@ -107,7 +107,7 @@ var clientDocuments = []Flaw{
 	{"cimd-any-redirect", "The redirect URI is compared by its beginning.", lacks(idp.MatchWholeRedirect), []string{"AS-CIMD-REDIRECT-LISTED"}, []string{"AS-AUTHZ-LOOPBACK-STRICT", "AS-AUTHZ-REDIRECT-EXACT"}},
 	one("cimd-any-url", idp.DocumentURLs, "AS-CIMD-REJECT-BAD-URL"),
 	one("cimd-secret-in-document", idp.DocumentSecrets, "AS-CIMD-REJECT-SHARED-SECRET"),
-	one("cimd-failure-ignored", idp.DocumentFailures, "AS-CIMD-FETCH-FAILURE", "AS-CIMD-NO-REDIRECT-FOLLOW", "AS-CIMD-REJECT-ID-MISMATCH", "AS-CIMD-REJECT-INVALID-DOC", "AS-CIMD-SIZE-AND-TIME"),
+	one("cimd-failure-ignored", idp.DocumentFailures, "AS-CIMD-FETCH-FAILURE", "AS-CIMD-NO-REDIRECT-FOLLOW", "AS-CIMD-REJECT-ID-MISMATCH", "AS-CIMD-REJECT-INVALID-DOC", "AS-CIMD-SIZE-AND-TIME", "AS-CIMD-SSRF-REBIND"),
 	one("cimd-failure-remembered", idp.DocumentRetries, "AS-CIMD-CACHE"),
 	one("cimd-never-fetched-again", idp.DocumentFreshness, "AS-CIMD-CACHE"),
 	one("cimd-redirect-followed", idp.DocumentRedirects, "AS-CIMD-NO-REDIRECT-FOLLOW"),

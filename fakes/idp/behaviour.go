@@ -2,6 +2,7 @@ package idp
 
 import (
 	"crypto/x509"
+	"net"
 	"slices"
 
 	"github.com/mcpauth/conformance/fakes/dpop"
@@ -42,6 +43,8 @@ type Behaviour struct {
 	Response func(endpoint string, members map[string]any)
 	// DocumentRoots are the authorities trusted for client ID metadata documents; nil: none are fetched.
 	DocumentRoots *x509.CertPool
+	// Resolver is asked for the hosts of client ID metadata documents; nil is the system's.
+	Resolver *net.Resolver
 	// DPoPLacks is what of a DPoP proof is not looked at.
 	DPoPLacks dpop.Part
 	// Lacks are the defences that are left out.
@@ -376,6 +379,7 @@ const (
 	ErrorLimitStatus   Defence = "a limit at the token endpoint is answered 429"
 	LimitRegistrations Defence = "registrations under one name are limited"
 	GrantsEnd          Defence = "what a user removes from the list of applications ends"
+	PinnedAddress      Defence = "a document is fetched from the address that was checked"
 	LimitFetches       Defence = "strangers do not make the server fetch at full speed"
 	BrowserIDToken     Defence = "an ID token that a browser brings is verified"
 	UpstreamStatus     Defence = "an access token ends with the upstream session that it is bound to"

@@ -88,7 +88,7 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: b.DocumentRoots, MinVersion: tls.VersionTLS12}, DialContext: (&net.Dialer{Control: s.mayDial}).DialContext, DisableKeepAlives: true}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: b.DocumentRoots, MinVersion: tls.VersionTLS12}, DialContext: s.dial, DisableKeepAlives: true}
 	fetcher := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		if b.has(DocumentRedirects) {
 			return http.ErrUseLastResponse
@@ -121,6 +121,42 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 		fresh = time.Hour
 	}
 	return c, fresh, err
+}
+
+// dial connects to the address that a name means, once that was judged: nobody asks a second time.
+func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	resolver := s.Behaviour.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	addresses, err := resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.New("the host has no address")
+	for _, a := range addresses {
+		if !s.Behaviour.has(PinnedAddress) { // the flaw: what was judged is not what is dialled
+			if again, problem := resolver.LookupNetIP(ctx, "ip", host); problem == nil && len(again) > 0 {
+				a = again[0]
+			}
+		}
+		var conn net.Conn
+		if conn, err = (&net.Dialer{Control: s.mayDial}).DialContext(ctx, network, net.JoinHostPort(a.Unmap().String(), port)); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
+}
+
+// DocumentResolver asks a DNS server at an address.
+func DocumentResolver(address string) *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", address)
+	}}
 }
 
 // mayDial refuses private addresses, loopback too unless the server stands there itself.

@@ -139,10 +139,15 @@ type Policy struct {
 	AnyCertificate    bool      // true: they will do without it
 	CertificateHeader bool      // true: the certificate may be in a header field
 
-	RateHeaders       string // how limits are announced: "" not at all, fields, legacy, growing, garbled
-	ACRIgnored        bool   // true: how somebody signed in does not matter
-	ACRAsScope        bool   // true: a weak login is answered like a missing scope
-	ToolScopePatterns bool   // true: a scope mcp:tool:NAME is a pattern
+	Screens           []string      // texts that are refused in arguments
+	ScreensRaw        bool          // true: as they are written only
+	BlockAfter        int           // bad tokens from an address, after which it is blocked; 0: never
+	BlockFor          time.Duration // how long
+	BlockForwarded    bool          // true: the address is the one that X-Forwarded-For names
+	RateHeaders       string        // how limits are announced: "" not at all, fields, legacy, growing, garbled
+	ACRIgnored        bool          // true: how somebody signed in does not matter
+	ACRAsScope        bool          // true: a weak login is answered like a missing scope
+	ToolScopePatterns bool          // true: a scope mcp:tool:NAME is a pattern
 
 	// What belongs to a user besides tools.
 	EverybodysResources bool // true: everybody reads the diaries, by resource, prompt and completion
@@ -297,7 +302,7 @@ func Strict() Policy {
 		CheckOrigin: true, OriginStatus: http.StatusForbidden, OwnOrigin: true, OriginEveryVerb: true, CheckHost: true,
 		Origins: []string{"http://localhost:6274"}, CORS: true, Expose: true, CheckVersion: true, CheckHeaders: true,
 		NoSessionHeader: true, HSTS: true,
-		RateHeaders: "fields", LegacySSE: true, DPoP: true, DPoPAlgorithms: dpop.Algorithm, MutualTLS: true,
+		Screens: []string{"<script", "union select", "eval("}, RateHeaders: "fields", LegacySSE: true, DPoP: true, DPoPAlgorithms: dpop.Algorithm, MutualTLS: true,
 		Sessions: true, BindSession: true, CheckSession: true, OwnSessionIDs: true,
 	}
 }

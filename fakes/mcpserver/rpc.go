@@ -339,6 +339,10 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 			failedTool(w, m, "the arguments do not fit the schema")
 			return
 		}
+		if s.screened(m) {
+			failedTool(w, m, "the arguments hold what is not taken here")
+			return
+		}
 		if s.asks(w, r, m, who, t.Name) {
 			return
 		}

@@ -88,6 +88,8 @@ type Server struct {
 	order       []string // of the tasks
 	connections map[string]*connection
 	linked      map[string]string // user -> account
+	misses      map[string]int    // bad tokens, by address
+	blocks      map[string]time.Time
 	lastLinked  string
 	calls       map[string]int // by user
 	used        []string       // ids of request states
@@ -156,7 +158,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}, carts: map[string]string{}, proofs: map[string]bool{}, watchers: map[*watcher]bool{}, legacy: map[string]*watcher{}, tasks: map[string]*task{}, connections: map[string]*connection{}, linked: map[string]string{}, calls: map[string]int{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}, carts: map[string]string{}, proofs: map[string]bool{}, watchers: map[*watcher]bool{}, legacy: map[string]*watcher{}, tasks: map[string]*task{}, connections: map[string]*connection{}, linked: map[string]string{}, calls: map[string]int{}, misses: map[string]int{}, blocks: map[string]time.Time{}}, nil
 }
 
 // Advance moves the server's clock, as far as tokens are concerned.
@@ -318,7 +320,14 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	if p.Compressed && r.Header.Get("Content-Encoding") == "gzip" || p.DeepCrash && bytes.Contains(body, bytes.Repeat([]byte("["), 5000)) {
 		panic(http.ErrAbortHandler) // the flaw
 	}
+	if s.blocked(r) {
+		http.Error(w, "blocked for a while", http.StatusForbidden)
+		return
+	}
 	who, cause := s.authenticate(r, body)
+	if cause == "invalid" {
+		s.missedBy(r)
+	}
 	if who == nil && s.exempt(r, body) {
 		who = &caller{user: "anonymous"}
 	}

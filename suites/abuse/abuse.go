@@ -19,6 +19,8 @@ func Register() {
 	Describe("MCP Resources: Security Considerations", resources)
 	Describe("OWASP Denial of Service Cheat Sheet: what a server bears", load)
 	Describe("MCP Tools: Security Considerations, inputs", inputs)
+	Describe("OWASP Injection Prevention Cheat Sheet: screening", screening)
+	Describe("OWASP Denial of Service Cheat Sheet: blocks by address", blocking)
 	Describe("OWASP Denial of Service Cheat Sheet: a validator that hangs", validator)
 	Describe("RFC 8725 section 3.10: keys fetched on the word of a token", amplification)
 }

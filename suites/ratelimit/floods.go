@@ -1,8 +1,6 @@
 package ratelimit
 
 import (
-	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -116,7 +114,7 @@ func flood(t *T, n int, request func(i int) wire.Request, found func(*reports.Ex
 
 // throttle judges the answer of a limit: 429, or 503, with a Retry-After that is waited for.
 func throttle(t *T, ex *reports.Exchange) {
-	if s := expect.Status(ex); s != http.StatusTooManyRequests && s != http.StatusServiceUnavailable {
+	if s := expect.Status(ex); s != 429 && s != 503 {
 		t.Unmet(ex, "HTTP 429 from a limit", "%s %s", expect.Describe(ex), oauth.ErrorCode(ex))
 		return
 	}
@@ -126,7 +124,7 @@ func throttle(t *T, ex *reports.Exchange) {
 		t.Advise(ex, "Retry-After", "none")
 		return
 	}
-	wait, ok := until(after)
+	wait, ok := expect.RetryAfter(ex)
 	switch {
 	case !ok:
 		t.Unmet(ex, "Retry-After in seconds or as a date", "%q", after)
@@ -135,16 +133,6 @@ func throttle(t *T, ex *reports.Exchange) {
 	default:
 		t.Sleep(wait)
 	}
-}
-
-// until reads a Retry-After (RFC 9110 section 10.2.3).
-func until(field string) (time.Duration, bool) {
-	var seconds int
-	if _, err := fmt.Sscanf(field, "%d", &seconds); err == nil && seconds >= 0 {
-		return time.Duration(seconds) * time.Second, true
-	}
-	at, err := http.ParseTime(field)
-	return max(0, time.Until(at)), err == nil
 }
 
 // pulse is how long an ordinary request takes: the least of three.

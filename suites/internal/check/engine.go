@@ -516,6 +516,22 @@ func (e *Engine) need(t *T, name string) *stop {
 		}
 	case "id-token-callback":
 		return e.needIDTokenCallback()
+	case "controlled-dns":
+		if e.World.Rebinding == nil || e.World.Documents == nil {
+			return &stop{reports.NotTested, "it needs a DNS zone that we answer for, and an address of ours for documents (rebinding in the target file, --cimd-listen)"}
+		}
+	case "declared-screening":
+		if len(e.World.Screening) == 0 {
+			return &stop{reports.NotApplicable, "no text is declared that the target refuses in arguments (target.screening in the target file)"}
+		}
+	case "declared-block":
+		if e.World.BlockAfter == 0 {
+			return &stop{reports.NotApplicable, "the target is not declared to block addresses (target.address_block in the target file)"}
+		}
+	case "second-address":
+		if !document.LoopbackHost(s.URL.Hostname()) {
+			return &stop{reports.NotTested, "it needs a second address to send from, which there is for a target on loopback only"}
+		}
 	case "step-up-auth":
 		if !slices.ContainsFunc(e.World.Special, func(tool Tool) bool { return tool.ACR != "" }) {
 			return &stop{reports.NotTested, "it needs a tool that takes a stronger login (tools in the target file, acr)"}

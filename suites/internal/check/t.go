@@ -20,6 +20,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/introspector"
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/rebind"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -41,6 +42,13 @@ type World struct {
 	Documents *documents.Server
 	// Issuer mints tokens that the target trusts (tier T3); nil without one.
 	Issuer Issuer
+	// Rebinding answers for names whose address changes; nil where the authorization server does not ask us.
+	Rebinding *rebind.Server
+	// Screening are texts that the target is declared to refuse in the arguments of tools.
+	Screening []string
+	// BlockAfter is how many bad tokens make the target block an address, and BlockFor how long; 0 where not declared.
+	BlockAfter int
+	BlockFor   time.Duration
 	// Enterprise signs identity assertions that the authorization server takes; nil without one.
 	Enterprise *Enterprise
 	// Clock moves the target's clock; nil where it cannot be moved. MaxWait is how long a check may wait in its place.

@@ -3,8 +3,11 @@ package expect
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/onsi/gomega/types"
 
@@ -253,4 +256,15 @@ func Body(ex *reports.Exchange) string {
 		return ""
 	}
 	return ex.Response.Body
+}
+
+// RetryAfter is how long a client is asked to wait, in seconds or until a date (RFC 9110 section 10.2.3); ok is false where
+// the field is neither.
+func RetryAfter(ex *reports.Exchange) (wait time.Duration, ok bool) {
+	field := strings.TrimSpace(Header(ex, "Retry-After"))
+	if seconds, err := strconv.Atoi(field); err == nil && seconds >= 0 {
+		return time.Duration(seconds) * time.Second, true
+	}
+	at, err := http.ParseTime(field)
+	return max(0, time.Until(at)), err == nil
 }

@@ -107,6 +107,11 @@ func public(a netip.Addr) bool {
 }
 
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return c.dialFrom(ctx, network, address, nil)
+}
+
+// dialFrom is dial from a local address; any if nil.
+func (c *Client) dialFrom(ctx context.Context, network, address string, from *net.TCPAddr) (net.Conn, error) {
 	if to, ok := c.opt.Guard.ConnectTo[address]; ok {
 		address = to
 	}
@@ -119,6 +124,9 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, err
 	}
 	d := net.Dialer{Timeout: c.opt.Limits.Connect}
+	if from != nil {
+		d.LocalAddr = from
+	}
 	err = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	for _, a := range addrs {
 		if !c.opt.Guard.allows(host, a) {

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -121,6 +122,8 @@ type Request struct {
 	Opened func()
 	// Close, if set, ends the reading of an event stream when it is closed.
 	Close <-chan struct{}
+	// From, if set, is the address of this machine to send from, on a connection of its own.
+	From netip.Addr
 	// Certificate, if set, is the client's, on a connection of its own.
 	Certificate *tls.Certificate
 	// Raw, if set, is written to the connection as it is, in place of all else but URL (which says where).
@@ -231,8 +234,13 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 		ex.Request.Header = append(ex.Request.Header, reports.Field{Name: "Host", Value: req.Host})
 	}
 	rt := http.RoundTripper(c.transport)
-	if req.Fresh || req.Certificate != nil {
+	if req.Fresh || req.Certificate != nil || req.From.IsValid() {
 		t := c.transport.Clone()
+		if req.From.IsValid() {
+			t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				return c.dialFrom(ctx, network, address, &net.TCPAddr{IP: req.From.AsSlice()})
+			}
+		}
 		t.DisableKeepAlives = true
 		if req.Certificate != nil {
 			t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return req.Certificate, nil }

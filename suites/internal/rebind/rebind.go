@@ -1,0 +1,155 @@
+// Package rebind answers for a DNS zone of ours: each name means a public address the first time that it is asked for,
+// and a private one ever after. A listener at the private address sees who was taken in.
+package rebind
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// Server answers for a zone.
+type Server struct {
+	zone            string
+	public, private netip.Addr
+	port            string
+	packets         net.PacketConn
+	trap            net.Listener
+
+	mu            sync.Mutex
+	asked, caught map[string]int // by name
+}
+
+// New listens for DNS queries by UDP, and at port of the private address. Close it after use.
+func New(listen, zone string, public, private netip.Addr, port string) (*Server, error) {
+	packets, err := net.ListenPacket("udp", listen)
+	if err != nil {
+		return nil, err
+	}
+	trap, err := net.Listen("tcp", net.JoinHostPort(private.String(), port))
+	if err != nil {
+		packets.Close()
+		return nil, err
+	}
+	s := &Server{zone: strings.ToLower(strings.Trim(zone, ".")), public: public, private: private, port: port, packets: packets, trap: trap, asked: map[string]int{}, caught: map[string]int{}}
+	go s.answer()
+	go s.watch()
+	return s, nil
+}
+
+// Address is where queries are answered.
+func (s *Server) Address() string { return s.packets.LocalAddr().String() }
+
+// Name makes a name that nobody has asked for, with the port at which the trap stands.
+func (s *Server) Name() string {
+	b := make([]byte, 8)
+	_, _ = rand.Read(b) // never fails
+	return fmt.Sprintf("%s.%s:%s", hex.EncodeToString(b), s.zone, s.port)
+}
+
+// Asked is how often a name was asked for.
+func (s *Server) Asked(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked[host(name)]
+}
+
+// Caught is how many connections came to the private address for a name, or without any.
+func (s *Server) Caught(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.caught[host(name)] + s.caught[""]
+}
+
+// host is a name without its port.
+func host(name string) string {
+	bare, _, err := net.SplitHostPort(name)
+	if err != nil {
+		bare = name
+	}
+	return strings.ToLower(bare)
+}
+
+// Close stops listening.
+func (s *Server) Close() {
+	_ = s.packets.Close()
+	_ = s.trap.Close()
+}
+
+func (s *Server) watch() {
+	for {
+		conn, err := s.trap.Accept()
+		if err != nil {
+			return
+		}
+		go s.caughtBy(conn)
+	}
+}
+
+// caughtBy reads which name a connection is for (RFC 6066 section 3), and goes no further.
+func (s *Server) caughtBy(conn net.Conn) {
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+	name := ""
+	_ = tls.Server(conn, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		name = strings.ToLower(hello.ServerName)
+		return nil, errors.New("that is all")
+	}}).Handshake()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.caught[name]++
+}
+
+func (s *Server) answer() {
+	buffer := make([]byte, 1500)
+	for {
+		n, from, err := s.packets.ReadFrom(buffer)
+		if err != nil {
+			return
+		}
+		if reply, err := s.reply(buffer[:n]); err == nil {
+			_, _ = s.packets.WriteTo(reply, from)
+		}
+	}
+}
+
+// reply answers one query: with an address of the zone's names, with nothing for other types, and with a refusal for
+// other zones.
+func (s *Server) reply(query []byte) ([]byte, error) {
+	var p dnsmessage.Parser
+	head, err := p.Start(query)
+	if err != nil {
+		return nil, err
+	}
+	q, err := p.Question()
+	if err != nil {
+		return nil, err
+	}
+	m := dnsmessage.Message{Header: dnsmessage.Header{ID: head.ID, Response: true, Authoritative: true, RecursionDesired: head.RecursionDesired}, Questions: []dnsmessage.Question{q}}
+	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
+	switch {
+	case name != s.zone && !strings.HasSuffix(name, "."+s.zone):
+		m.RCode = dnsmessage.RCodeRefused
+	case q.Type == dnsmessage.TypeA:
+		m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class}, Body: &dnsmessage.AResource{A: s.next(name).As4()}}}
+	}
+	return m.Pack()
+}
+
+func (s *Server) next(name string) netip.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked[name]++; s.asked[name] == 1 {
+		return s.public
+	}
+	return s.private
+}
