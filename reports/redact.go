@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"runtime"
 	"sort"
 	"strings"
 	"sync"
@@ -149,9 +150,15 @@ func Redact(run Run, secrets *Secrets) Redacted {
 		out.Results[i] = redactResult(r, text)
 	}
 	out.Exchanges = make([]Exchange, len(run.Exchanges))
-	for i, e := range run.Exchanges {
-		out.Exchanges[i] = redactExchange(e, text)
+	var together sync.WaitGroup
+	for part := range runtime.GOMAXPROCS(0) { // most of the work, and each exchange stands for itself
+		together.Go(func() {
+			for i := part; i < len(run.Exchanges); i += runtime.GOMAXPROCS(0) {
+				out.Exchanges[i] = redactExchange(run.Exchanges[i], text)
+			}
+		})
 	}
+	together.Wait()
 	return Redacted{out}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // asks is the client that asks the authorization server about opaque tokens. A redirect is no answer.
-var asks = &http.Client{Timeout: 600 * time.Millisecond, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var asks = &http.Client{Timeout: 300 * time.Millisecond, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // introspect asks about a token (RFC 7662), and judges the answer.
 func (s *Server) introspect(r *http.Request, token string) *caller {

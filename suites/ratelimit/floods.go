@@ -69,7 +69,12 @@ func floods() {
 			t.Advise(nil, "a limit at the token endpoint", "%d errors in a row are answered", tokenErrors)
 			return
 		}
-		throttle(t, other)
+		if wait := throttle(t, other); wait <= longest {
+			t.Sleep(wait)
+		} else {
+			t.Note("Retry-After asks for %v, which is not waited for", wait)
+			return
+		}
 		if oauth.Object(other) == nil {
 			t.Advise(other, "a body in JSON", "%s", expect.MediaType(other))
 		}
@@ -112,27 +117,21 @@ func flood(t *T, n int, request func(i int) wire.Request, found func(*reports.Ex
 	return first
 }
 
-// throttle judges the answer of a limit: 429, or 503, with a Retry-After that is waited for.
-func throttle(t *T, ex *reports.Exchange) {
+// throttle judges the answer of a limit: 429, or 503, with a Retry-After. It returns how long that asks to wait.
+func throttle(t *T, ex *reports.Exchange) time.Duration {
 	if s := expect.Status(ex); s != 429 && s != 503 {
 		t.Unmet(ex, "HTTP 429 from a limit", "%s %s", expect.Describe(ex), oauth.ErrorCode(ex))
-		return
+		return 0
 	}
 	t.Refused()
-	after := expect.Header(ex, "Retry-After")
-	if after == "" {
-		t.Advise(ex, "Retry-After", "none")
-		return
-	}
 	wait, ok := expect.RetryAfter(ex)
-	switch {
+	switch after := expect.Header(ex, "Retry-After"); {
+	case after == "":
+		t.Advise(ex, "Retry-After", "none")
 	case !ok:
 		t.Unmet(ex, "Retry-After in seconds or as a date", "%q", after)
-	case wait > longest:
-		t.Note("Retry-After asks for %v, which is not waited for", wait)
-	default:
-		t.Sleep(wait)
 	}
+	return wait
 }
 
 // pulse is how long an ordinary request takes: the least of three.

@@ -15,7 +15,7 @@ import (
 // How long a notification may take that is due, and how long one is waited for that is not.
 const (
 	due    = 2 * time.Second
-	undue  = 150 * time.Millisecond
+	undue  = 120 * time.Millisecond
 	leeway = 11 * time.Minute // beyond any tolerance for clocks that differ
 )
 
