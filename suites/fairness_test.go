@@ -67,6 +67,8 @@ func TestFairness(t *testing.T) {
 		"a login elsewhere, each client asked":    {afterwards, nil, "AS-PROXY-CONSENT-PER-CLIENT", reports.Pass},
 		"a login elsewhere, nothing remembered":   {afterwards, nil, "AS-PROXY-CONSENT-COOKIE", reports.NotApplicable},
 		"a login elsewhere, bound to its browser": {afterwards, nil, "AS-PROXY-STATE-BOUND-TO-BROWSER", reports.Pass},
+		"a crit that nobody may produce":          {func(o *reference.Options) { o.Policy.CritUnknownOnly = true }, nil, "RS-TOKEN-CRIT-UNKNOWN", reports.Warn},
+		"a token that DPoP leaves unbound":        {func(o *reference.Options) { o.Behaviour.Lacks = []idp.Defence{idp.DPoPOnRequest} }, nil, "AS-DPOP-BINDING", reports.NotApplicable},
 		"an address that is blocked": {func(o *reference.Options) { o.Policy.BlockAfter, o.Policy.BlockFor = 60, 50*time.Millisecond }, func(c *suites.Config) {
 			c.BlockAfter, c.BlockFor = 60, 50*time.Millisecond
 		}, "RS-ABUSE-ADDRESS-BLOCK", reports.Pass},

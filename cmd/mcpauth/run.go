@@ -117,18 +117,21 @@ func runCommand() *cobra.Command {
 
 func demoCommand() *cobra.Command {
 	var o options
-	var proxy bool
+	var proxy, secure bool
 	c := &cobra.Command{
 		Use: "demo", Short: "Test the embedded reference server", Args: cobra.NoArgs,
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
 		RunE: func(c *cobra.Command, _ []string) error {
 			ideal := reference.Ideal()
-			ideal.Proxy = proxy
+			if ideal.Proxy = proxy; secure {
+				ideal.Host = "mcp.example.com"
+			}
 			return o.demo(c, ideal)
 		},
 	}
 	o.register(c.Flags())
 	c.Flags().BoolVar(&proxy, "proxy", false, "with an authorization server that is a proxy before a third-party one")
+	c.Flags().BoolVar(&secure, "tls", false, "by https, under a host name as on the internet, with tokens bound to client certificates")
 	return c
 }
 
@@ -256,6 +259,12 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 		return err
 	}
 	cfg.Issuer, cfg.Documents, cfg.Introspection, cfg.API = r.IDP, documents, tokens, api
+	if ideal.Host != "" {
+		yes := true
+		cfg.RootCAs, cfg.ConnectTo, cfg.AllowIntrusive = r.Roots, r.ConnectTo, &yes
+		cfg.Rate, cfg.Concurrency = 100_000, 32 // it is on loopback whatever its name
+		cfg.Documents = nil                     // a server on the internet rightly fetches nothing from this machine
+	}
 	for _, t := range mcpserver.Tools {
 		cfg.Tools = append(cfg.Tools, suites.Tool(t))
 	}
@@ -274,7 +283,10 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 		}
 		cfg.Clients = append(cfg.Clients, machine)
 	}
-	cfg.Rebinding, cfg.Screening = rebinding, mcpserver.Strict().Screens
+	cfg.Screening = mcpserver.Strict().Screens
+	if ideal.Host == "" {
+		cfg.Rebinding = rebinding
+	}
 	cfg.SecondIssuer, cfg.GrantsPage = r.Second, r.GrantsPage()
 	cfg.Verification, cfg.VerificationAccepts = verification, mcpserver.VerifyAccepts
 	if r.Upstream != nil {

@@ -5,6 +5,7 @@ package flaws
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
@@ -183,6 +184,21 @@ var challenges = []Flaw{
 }
 
 var metadataFlaws = []Flaw{
+	{"metadata-signed-by-nobody", "signed_metadata has alg none.", behaviour(func(b *idp.Behaviour) {
+		b.SignedMetadata = func(d map[string]any) { d["signed_metadata"] = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0." }
+	}), []string{"AS-META-SIGNED-METADATA"}, nil},
+	{"metadata-signed-before", "signed_metadata holds other endpoints.", behaviour(func(b *idp.Behaviour) {
+		b.SignedMetadata = func(d map[string]any) { d["revocation_endpoint"] = "https://other.example/revoke" }
+	}), []string{"AS-META-SIGNED-METADATA"}, []string{"AS-META-*", "AS-REVOKE-*"}},
+	{"metadata-odd-resources", "protected_resources is a text.", metadata(func(d map[string]any) { d["protected_resources"] = "mcp" }), []string{"AS-META-PROTECTED-RESOURCES"}, []string{"AS-META-TYPES-NO-NULLS"}},
+	{"metadata-flaps", "Two instances disagree on the token endpoint.", behaviour(func(b *idp.Behaviour) {
+		var n atomic.Int32
+		b.Metadata = func(_ string, d map[string]any) {
+			if n.Add(1)%2 == 0 {
+				d["introspection_endpoint"] = "https://old.example/introspect"
+			}
+		}
+	}), []string{"AS-META-STABLE"}, []string{"AS-META-*", "AS-INTROSPECT-*"}},
 	{"as-no-metadata", "The authorization server publishes no metadata.", behaviour(func(b *idp.Behaviour) { b.Places = nil }), []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}, nil},
 	{"as-no-defaults", "There is no metadata and no default token endpoint either.", behaviour(func(b *idp.Behaviour) { b.Places, b.Missing = nil, []string{"/token"} }), []string{"AS-META-DEFAULT-PATHS"}, []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}},
 	{"as-oidc-only", "Only the OpenID document is served.", behaviour(func(b *idp.Behaviour) { b.Places = []string{"oidc-appended"} }), []string{"AS-META-RFC8414-FORM"}, nil},
@@ -210,7 +226,10 @@ var metadataFlaws = []Flaw{
 	{"as-fragment", "The authorization endpoint has a fragment.", metadata(func(d map[string]any) { d["authorization_endpoint"] = d["authorization_endpoint"].(string) + "#x" }), []string{"AS-META-ENDPOINT-URL-FORM"}, nil},
 	{"as-dangling", "The registration endpoint does not exist.", behaviour(func(b *idp.Behaviour) { b.Missing = []string{"/register"} }), []string{"AS-META-ENDPOINTS-EXIST"}, []string{"AS-DCR-SUPPORTED"}},
 	{"as-host-derived", "The metadata follows X-Forwarded-Host.", behaviour(func(b *idp.Behaviour) { b.FixedHost = false }), []string{"AS-META-HOST-HEADER"}, nil},
-	{"as-implicit-grant", "The implicit grant is listed.", metadata(func(d map[string]any) { d["grant_types_supported"] = []string{"authorization_code", "implicit"} }), []string{"AS-META-GRANT-TYPES-EXPLICIT"}, nil},
+	{"as-implicit-grant", "The implicit grant is listed.", metadata(func(d map[string]any) {
+		listed, _ := d["grant_types_supported"].([]string)
+		d["grant_types_supported"] = append(slices.Clone(listed), "implicit")
+	}), []string{"AS-META-GRANT-TYPES-EXPLICIT"}, nil},
 	{"as-implicit-response", "A response type returns access tokens.", metadata(func(d map[string]any) { d["response_types_supported"] = []string{"code", "token"} }), []string{"AS-META-NO-IMPLICIT"}, nil},
 	{"as-no-algs", "private_key_jwt is offered without algorithms.", metadata(func(d map[string]any) {
 		d["token_endpoint_auth_methods_supported"] = []string{"none", "private_key_jwt"}
@@ -227,7 +246,7 @@ var metadataFlaws = []Flaw{
 	{"as-redirect", "The metadata is redirected to another origin.", behaviour(func(b *idp.Behaviour) { b.Redirect = "https://login.example/" }), []string{"AS-META-NO-REDIRECT"}, []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}},
 	{"as-without-cors", "Browser clients cannot read the metadata.", behaviour(func(b *idp.Behaviour) { b.CORS = false }), []string{"AS-META-CORS"}, []string{"AS-REVOKE-CORS"}},
 	{"as-version-strict", "Unknown protocol versions are refused on the metadata.", behaviour(func(b *idp.Behaviour) { b.AnyVersion = false }), []string{"AS-META-VERSION-HEADER"}, nil},
-	{"as-empty-jwks", "The key set is empty.", behaviour(func(b *idp.Behaviour) { b.JWKS = func(d map[string]any) { d["keys"] = []any{} } }), []string{"AS-KEYS-JWKS-SHAPE"}, nil},
+	{"as-empty-jwks", "The key set is empty.", behaviour(func(b *idp.Behaviour) { b.JWKS = func(d map[string]any) { d["keys"] = []any{} } }), []string{"AS-KEYS-JWKS-SHAPE"}, []string{"AS-META-SIGNED-METADATA"}},
 	{"as-one-kid-twice", "Two keys of one type share a key id.", behaviour(func(b *idp.Behaviour) {
 		b.JWKS = func(d map[string]any) { d["keys"] = append(d["keys"].([]any), d["keys"].([]any)[0]) }
 	}), []string{"AS-KEYS-JWKS-SHAPE"}, nil},
@@ -241,7 +260,7 @@ var metadataFlaws = []Flaw{
 			k := d["keys"].([]any)[0].(map[string]any)
 			k["n"] = k["n"].(string)[:170] + "E" // 1028 bits, odd
 		}
-	}), []string{"AS-KEYS-STRENGTH"}, nil},
+	}), []string{"AS-KEYS-STRENGTH"}, []string{"AS-META-SIGNED-METADATA"}},
 	{"as-none-listed", "none is listed for client authentication.", metadata(func(d map[string]any) {
 		d["token_endpoint_auth_signing_alg_values_supported"] = []string{"RS256", "none"}
 	}), []string{"AS-KEYS-ALG-LISTS"}, []string{"AS-META-SIGNING-ALGS"}},

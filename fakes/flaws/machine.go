@@ -24,12 +24,19 @@ var machines = []Flaw{
 	one("token-limit-is-invalid-client", idp.ErrorLimitStatus, "AS-RATE-TOKEN-429"),
 	one("registrations-unlimited", idp.LimitRegistrations, "AS-RATE-REGISTRATION"),
 	one("removed-client-lives", idp.GrantsEnd, "AS-CONSENT-REVOCABLE"),
+	one("device-codes-counted", idp.RandomDeviceCodes, "AS-DEVICE-GRANT"),
+	one("device-without-user", idp.DeviceNeedsUser, "AS-DEVICE-GRANT"),
+	one("device-of-any-client", idp.DeviceClient, "AS-DEVICE-GRANT"),
+	one("device-code-twice", idp.DeviceOnce, "AS-DEVICE-GRANT"),
+	one("logout-without-effect", idp.LogoutEnds, "AS-LOGIN-LOGOUT"),
+	one("logout-to-anywhere", idp.LogoutStays, "AS-LOGIN-LOGOUT-REDIRECT"),
+	one("refresh-for-the-last-user", idp.SameUserOnRefresh, "AS-REFRESH-SAME-USER", "AS-*"),
 	one("cimd-rebound", idp.PinnedAddress, "AS-CIMD-SSRF-REBIND"),
 	one("cimd-fetched-for-anybody", idp.LimitFetches, "AS-CIMD-FETCH-ABUSE"),
 	one("scopes-of-everybody", idp.PrivilegedUsers, "AS-SCOPE-USER-PRIVILEGE"),
 	one("refreshes-limited", idp.ManyRefreshes, "AS-RATE-NORMAL-USE"),
 	{"profile-without-grant", "The profile of identity assertions is listed, their grant is not.", metadata(func(d map[string]any) {
-		d["authorization_grant_profiles_supported"] = []string{"urn:ietf:params:oauth:grant-profile:id-jag"}
+		d["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials"}
 	}), []string{"AS-EMA-METADATA"}, nil},
 	one("par-of-another-client", idp.PushedClient, "AS-PAR-BASIC"),
 	one("par-reused", idp.PushedOnce, "AS-PAR-BASIC"),

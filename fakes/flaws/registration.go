@@ -1,6 +1,8 @@
 package flaws
 
 import (
+	"slices"
+
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -44,9 +46,9 @@ var registrations = []Flaw{
 }
 
 var consents = []Flaw{
-	{"consent-never", "A signed-in user is never asked.", behaviour(func(b *idp.Behaviour) { b.Consent = "never" }), []string{"AS-CONSENT-REQUIRED", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE"}, nil},
-	{"consent-per-client", "A client that was approved once is approved for every scope.", behaviour(func(b *idp.Behaviour) { b.Consent = "client" }), []string{"AS-CONSENT-NEW-SCOPE"}, []string{"AS-CONSENT-NO-SILENT-REPEAT"}},
-	{"consent-remembered", "A client that was approved once is not asked about again.", behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), []string{"AS-CONSENT-NO-SILENT-REPEAT"}, []string{"AS-CONSENT-NEW-SCOPE"}},
+	{"consent-never", "A signed-in user is never asked.", behaviour(func(b *idp.Behaviour) { b.Consent = "never" }), []string{"AS-CONSENT-REQUIRED", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE"}, []string{"AS-CONSENT-REVOCABLE"}},
+	{"consent-per-client", "A client that was approved once is approved for every scope.", behaviour(func(b *idp.Behaviour) { b.Consent = "client" }), []string{"AS-CONSENT-NEW-SCOPE"}, []string{"AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REVOCABLE"}},
+	{"consent-remembered", "A client that was approved once is not asked about again.", behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), []string{"AS-CONSENT-NO-SILENT-REPEAT"}, []string{"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-REVOCABLE"}},
 	one("consent-anonymous", idp.ConsentNamesClient, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
 	one("consent-without-scopes", idp.ConsentNamesScopes, "AS-CONSENT-CONTENT"),
 	one("consent-without-host", idp.ConsentNamesRedirect, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
@@ -73,8 +75,8 @@ var grants = []Flaw{
 	one("scope-default-all", idp.NamedDefaultScope, "AS-SCOPE-DEFAULT"),
 	{"scope-unobtainable", "The resource publishes a scope that the authorization server does not know.", prm(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "notes:write", "notes:share"} }), []string{"AS-SCOPE-ADVERTISED-OBTAINABLE"}, []string{"AS-META-SCOPES-COHERENT"}},
 	one("scope-no-step-up", idp.StepUp, "AS-SCOPE-STEP-UP"),
-	one("resource-parameter-refused", idp.KnowResource, "AS-RES-ACCEPTED", "AS-AUTHZ-EMPTY-PARAMS", "AS-RES-CANONICAL-VARIANTS"),
-	one("audience-fixed", idp.BindAudience, "AS-RES-AUDIENCE-BOUND", "RS-AUD-MATCHES-PRM"),
+	one("resource-parameter-refused", idp.KnowResource, "AS-RES-ACCEPTED", "AS-AUTHZ-EMPTY-PARAMS", "AS-RES-CANONICAL-VARIANTS", "AS-TX-VALIDATION"),
+	one("audience-fixed", idp.BindAudience, "AS-RES-AUDIENCE-BOUND", "RS-AUD-MATCHES-PRM", "AS-EMA-VALID-ACCEPTED"),
 	one("audience-copied", idp.KnownResources, "AS-RES-UNKNOWN-TARGET", "AS-RES-MULTIPLE"),
 	one("resource-with-fragment", idp.ResourceForm, "AS-RES-MALFORMED"),
 	one("resource-switched", idp.CodeResources, "AS-RES-SWITCH-AT-TOKEN"),
@@ -87,8 +89,9 @@ var grants = []Flaw{
 	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM"),
 	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM", "RS-TOKEN-WEAK-SECRET"),
 	{"id-token-for-the-server", "The ID token is meant for the MCP server, which takes it for an access token.", lacks(idp.RightIDToken), []string{"AS-KEYS-ID-TOKEN", "RS-TOKEN-ID-TOKEN"}, nil},
-	{"metadata-lists-grant", "The device grant is listed, but the token endpoint does not know it.", metadata(func(d map[string]any) {
-		d["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code"}
+	{"metadata-lists-grant", "A grant is listed, but the token endpoint does not know it.", metadata(func(d map[string]any) {
+		listed, _ := d["grant_types_supported"].([]string)
+		d["grant_types_supported"] = append(slices.Clone(listed), "urn:ietf:params:oauth:grant-type:uma-ticket")
 	}), []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"}, nil},
 	{"metadata-without-none", "Public clients are registered, but none is not listed.", metadata(func(d map[string]any) {
 		d["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}

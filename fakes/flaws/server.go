@@ -74,7 +74,7 @@ var authorizationEndpoint = []Flaw{
 	one("authorize-request-object", idp.NoRequestObjects, "AS-AUTHZ-REQUEST-OBJECT"),
 	one("authorize-form-decides", idp.ServerSideTransaction, "AS-AUTHZ-PARAM-TAMPERING", "AS-LOGIN-RETURN-URL"),
 	one("authorize-transaction-unbound", idp.BindTransaction, "AS-AUTHZ-TRANSACTION-BINDING", "AS-CONSENT-CSRF", "AS-LOGIN-CSRF"),
-	one("authorize-global-user", idp.UserPerSession, "AS-AUTHZ-SUBJECT-CORRECT"),
+	one("authorize-global-user", idp.UserPerSession, "AS-AUTHZ-SUBJECT-CORRECT", "AS-SCOPE-USER-PRIVILEGE"),
 }
 
 var pkce = []Flaw{

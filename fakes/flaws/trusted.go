@@ -15,7 +15,7 @@ func Trusting() []Flaw {
 }
 
 var trusting = []Flaw{
-	{"exp-ignored", "Expiry is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckExpiry = false }), []string{"RS-TOKEN-EXPIRED"}, []string{"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-MULTI-NO-FALLTHROUGH", "RS-EXT-CC-TOKEN", "RS-TOKEN-HMAC-MODE"}},
+	{"exp-ignored", "Expiry is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckExpiry = false }), []string{"RS-TOKEN-EXPIRED"}, []string{"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-MULTI-NO-FALLTHROUGH", "RS-EXT-CC-TOKEN", "RS-TOKEN-HMAC-MODE", "RS-DPOP-PROOF"}},
 	{"exp-optional", "A token without expiry lives for ever.", policy(func(p *mcpserver.Policy) { p.RequireExpiry = false }), []string{"RS-TOKEN-EXP-MISSING"}, []string{"RS-TOKEN-HMAC-MODE"}},
 	{"exp-of-any-type", "An expiry that is no number counts as far away.", policy(func(p *mcpserver.Policy) { p.LooseDates = true }), []string{"RS-TOKEN-NUMERIC-DATES"}, nil},
 	{"nbf-ignored", "The beginning of validity is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckNotBefore = false }), []string{"RS-TOKEN-NBF"}, []string{"RS-TOKEN-CLOCK-SKEW"}},
@@ -86,10 +86,10 @@ var trusting = []Flaw{
 	{"scope-hides-only", "What is not listed can be called.", policy(func(p *mcpserver.Policy) { p.CallsHidden = true }), []string{"RS-SCOPE-HIDDEN-NOT-CALLABLE"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-SCOPE-EMPTY", "RS-SESSION-SCOPE-PER-REQUEST", "RS-SCOPE-EVERY-TOOL", "RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS", "RS-SCOPE-403-STATUS", "RS-SCOPE-NO-SUBSTRING", "RS-EXT-CC-TOKEN", "RS-SCOPE-TOOL-NAMING"}},
 	{"list-of-another", "The list is the one that was made for the caller before.", policy(func(p *mcpserver.Policy) { p.StaleList = true }), []string{"RS-SCOPE-LIST-PER-CALLER"}, []string{"RS-SCOPE-HIDDEN-NOT-CALLABLE"}},
 	{"list-public", "Shared caches may keep the list of one caller for all.", policy(func(p *mcpserver.Policy) { p.CacheScope = "public" }), []string{"RS-SCOPE-CACHESCOPE"}, nil},
-	{"user-from-header", "A header names the user.", policy(func(p *mcpserver.Policy) { p.UserFromHeader = true }), []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, nil},
+	{"user-from-header", "A header names the user.", policy(func(p *mcpserver.Policy) { p.UserFromHeader = true }), []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, []string{"RS-SCOPE-OTHER-PRIMITIVES"}},
 	{"user-from-arguments", "An argument names the user.", policy(func(p *mcpserver.Policy) { p.UserFromArguments = true }), []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, nil},
 	{"notes-of-everybody", "Everybody reads the first user's notes.", policy(func(p *mcpserver.Policy) { p.EverybodysNotes = true }), []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, []string{"RS-EXT-CC-TOKEN"}},
-	{"client-is-user", "The user is the token's client_id.", policy(func(p *mcpserver.Policy) { p.ClientIsUser = true }), []string{"RS-TOKEN-CLIENT-USER-CONFUSION"}, []string{"RS-SESSION-BOUND-TO-USER", "RS-SESSION-HANDLE-OWNERSHIP"}},
+	{"client-is-user", "The user is the token's client_id.", policy(func(p *mcpserver.Policy) { p.ClientIsUser = true }), []string{"RS-TOKEN-CLIENT-USER-CONFUSION"}, []string{"RS-SESSION-BOUND-TO-USER", "RS-SESSION-HANDLE-OWNERSHIP", "RS-SESSION-TASK-OWNERSHIP", "RS-SESSION-REQUESTSTATE-BINDING", "RS-CHALLENGE-LEGACY-SSE", "RS-SCOPE-OTHER-PRIMITIVES", "RS-SESSION-*"}},
 	{"audience-origin", "The audience's origin is enough.", policy(func(p *mcpserver.Policy) { p.AudienceOrigin = true }), []string{"RS-AUD-SIBLING"}, []string{"RS-AUD-LOOKALIKE", "RS-AUD-NORMALISATION", "RS-AUD-ARRAY", "RS-AUD-WRONG"}},
 	{"zero-signature", "A signature of zeros passes.", policy(func(p *mcpserver.Policy) { p.ZeroSignature = true }), []string{"RS-TOKEN-ECDSA-EDGE"}, []string{"RS-TOKEN-SIG-STRIPPED", "RS-TOKEN-SIG-TAMPERED"}},
 	{"token-in-output", "A tool's result shows the caller's token.", policy(func(p *mcpserver.Policy) { p.LogsToken = true }), []string{"RS-ABUSE-SECRETS-IN-OUTPUT"}, []string{"RS-SESSION-IDENTITY-BLEED", "RS-TOKEN-CLIENT-USER-CONFUSION"}},

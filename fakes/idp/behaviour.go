@@ -15,6 +15,9 @@ type Behaviour struct {
 	Places []string
 	// Metadata bends the document of a place before it is encoded.
 	Metadata func(place string, doc map[string]any)
+	// SignsMetadata adds signed_metadata, and SignedMetadata bends the document then.
+	SignsMetadata  bool
+	SignedMetadata func(doc map[string]any)
 	// Encode replaces the encoding of the document.
 	Encode       func(place string, doc map[string]any) string
 	ContentType  string
@@ -57,7 +60,7 @@ func (b *Behaviour) has(d Defence) bool { return !slices.Contains(b.Lacks, d) }
 func Ideal() Behaviour {
 	return Behaviour{
 		Places: []string{"rfc8414", "oidc-inserted", "oidc-appended"}, ContentType: "application/json", CORS: true, FixedHost: true,
-		AnyVersion: true, NoFallback: true, UnknownError: "invalid_client", Registration: "open", HSTS: true,
+		AnyVersion: true, NoFallback: true, UnknownError: "invalid_client", Registration: "open", HSTS: true, SignsMetadata: true,
 	}
 }
 
@@ -351,9 +354,10 @@ const (
 
 // The defences around sender-constrained tokens.
 const (
-	DPoPOffered Defence = "tokens are bound to a key on request, and the metadata says so"
-	DPoPBinding Defence = "a token that is requested with a proof is bound to its key"
-	DPoPRefresh Defence = "the refresh token of a public client is bound to its key"
+	DPoPOffered   Defence = "tokens are bound to a key on request, and the metadata says so"
+	DPoPOnRequest Defence = "a token that is requested with a proof is a DPoP token (which is optional)"
+	DPoPBinding   Defence = "a token that is requested with a proof is bound to its key"
+	DPoPRefresh   Defence = "the refresh token of a public client is bound to its key"
 )
 
 // The defences of identity assertions and of token exchange.
@@ -379,6 +383,13 @@ const (
 	ErrorLimitStatus   Defence = "a limit at the token endpoint is answered 429"
 	LimitRegistrations Defence = "registrations under one name are limited"
 	GrantsEnd          Defence = "what a user removes from the list of applications ends"
+	RandomDeviceCodes  Defence = "device codes cannot be guessed"
+	DeviceNeedsUser    Defence = "a device gets a token when its user has allowed it"
+	DeviceClient       Defence = "a device code belongs to its client"
+	DeviceOnce         Defence = "a device code brings one token"
+	LogoutEnds         Defence = "who signs out is signed out"
+	LogoutStays        Defence = "nobody is sent to an address after signing out that no client registered"
+	SameUserOnRefresh  Defence = "a refreshed token stands for the user who signed in"
 	PinnedAddress      Defence = "a document is fetched from the address that was checked"
 	LimitFetches       Defence = "strangers do not make the server fetch at full speed"
 	BrowserIDToken     Defence = "an ID token that a browser brings is verified"

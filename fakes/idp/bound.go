@@ -10,7 +10,7 @@ import (
 // proofKey is the thumbprint of the key that a token request proves, or empty (RFC 9449 section 5).
 func (s *Server) proofKey(r *http.Request) (string, *oauthError) {
 	b := &s.Behaviour
-	if len(r.Header.Values("DPoP")) == 0 || !b.has(DPoPBinding) {
+	if len(r.Header.Values("DPoP")) == 0 || !b.has(DPoPOnRequest) {
 		return "", nil
 	}
 	proof := dpop.Request{Method: r.Method, URL: strings.TrimSuffix(s.Issuer, "/") + "/token", Now: s.now(), Lacks: b.DPoPLacks, Seen: s.seenProof}

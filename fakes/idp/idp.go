@@ -158,7 +158,7 @@ func (s *Server) Handles(path string) bool {
 	})
 }
 
-var endpoints = []string{"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/refresh", "/tokeninfo", callbackPath, idTokenPath, grantsPage}
+var endpoints = []string{"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/refresh", "/tokeninfo", callbackPath, idTokenPath, grantsPage, deviceEndpoint, devicePage, logoutEndpoint}
 
 // place tells which well-known form of this issuer a path is, or "".
 func (s *Server) place(path string) string {
@@ -197,7 +197,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	handler, ok := map[string]http.HandlerFunc{
 		"/jwks": s.jwks, "/authorize": s.authorize, "/login": s.login, "/consent": s.consent, "/token": s.token,
-		"/par": s.push, "/revoke": s.revoke, "/introspect": s.introspect, "/userinfo": s.userinfo, "/register": s.register, idTokenPath: s.byIDToken, grantsPage: s.grants,
+		"/par": s.push, "/revoke": s.revoke, "/introspect": s.introspect, "/userinfo": s.userinfo, "/register": s.register, idTokenPath: s.byIDToken, grantsPage: s.grants, deviceEndpoint: s.deviceAuthorization, devicePage: s.deviceDecision, logoutEndpoint: s.logout,
 	}[endpoint]
 	switch {
 	case ok:
@@ -265,8 +265,21 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, place string) 
 		issuer = scheme + "://" + host + s.path()
 	}
 	doc := s.Document(issuer)
+	sign := func() {
+		claims := Claims{"iss": doc["issuer"]}
+		for k, v := range doc {
+			claims[k] = v
+		}
+		doc["signed_metadata"] = s.Sign(map[string]any{"alg": "RS256", "kid": "rsa-1"}, claims)
+	}
 	if b.Metadata != nil {
 		b.Metadata(place, doc)
+	}
+	if b.SignsMetadata {
+		sign()
+	}
+	if b.SignedMetadata != nil {
+		b.SignedMetadata(doc)
 	}
 	body, _ := json.Marshal(doc)
 	if b.Encode != nil {
@@ -289,7 +302,7 @@ func (s *Server) Document(issuer string) map[string]any {
 		"scopes_supported":                      s.Scopes,
 		"response_types_supported":              []string{"code"},
 		"response_modes_supported":              []string{"query", "form_post"},
-		"grant_types_supported":                 []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange},
+		"grant_types_supported":                 []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange, deviceGrant},
 		"token_endpoint_auth_methods_supported": []string{"none", "client_secret_basic", "client_secret_post", "private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256"},
 		"revocation_endpoint":                              base + "/revoke",
@@ -305,8 +318,12 @@ func (s *Server) Document(issuer string) map[string]any {
 		"subject_types_supported":                          []string{"public"},
 		"id_token_signing_alg_values_supported":            []string{"RS256"},
 	}
+	doc["protected_resources"] = s.Resources
+	if s.Upstream == nil { // a proxy signs nobody in itself
+		doc["device_authorization_endpoint"], doc["end_session_endpoint"] = base+deviceEndpoint, base+logoutEndpoint
+	}
 	if s.Enterprise != nil {
-		doc["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange, jwtBearer}
+		doc["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange, deviceGrant, jwtBearer}
 		doc["authorization_grant_profiles_supported"] = []string{"urn:ietf:params:oauth:grant-profile:id-jag"}
 	}
 	if s.Behaviour.has(DPoPOffered) {

@@ -24,6 +24,7 @@ type state struct {
 	lastUser       string
 	lastPKCE       map[string]string // client -> challenge, for a flaw
 	counter        int
+	devices        map[string]*device // by device code
 	crowds         map[string]crowd   // by the name of clients
 	failures       map[string]failing // by user or client
 	assertions     map[string]bool    // client and jti of those that were used
@@ -38,7 +39,7 @@ type state struct {
 
 func newState() state {
 	return state{
-		clients: map[string]*client{}, pushedRequests: map[string]*pushed{}, assertions: map[string]bool{}, failures: map[string]failing{}, crowds: map[string]crowd{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
+		clients: map[string]*client{}, pushedRequests: map[string]*pushed{}, assertions: map[string]bool{}, failures: map[string]failing{}, crowds: map[string]crowd{}, devices: map[string]*device{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
 		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{}, lastPKCE: map[string]string{}, documents: map[string]cachedDocument{},
 	}
 }

@@ -82,6 +82,15 @@ func (s *Server) crowded(name string, most int) bool {
 	return c.count > most
 }
 
+// newcomer reports that nobody has named a document before.
+func (s *Server) newcomer(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, seen := s.crowds["document "+id]
+	s.crowds["document "+id] = crowd{}
+	return !seen
+}
+
 // overrun answers a token request of a client that brings errors only.
 func (s *Server) overrun(w http.ResponseWriter, r *http.Request) {
 	if !s.Behaviour.has(ErrorLimitStatus) {

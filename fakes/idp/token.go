@@ -249,6 +249,8 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		members, e = s.credentialsGrant(r, c)
 	case grantType == jwtBearer && s.Enterprise != nil:
 		members, e = s.assertionGrant(r, c)
+	case grantType == deviceGrant:
+		members, e = s.deviceToken(r, c)
 	case grantType == tokenExchange:
 		members, e = s.exchangeGrant(r, c)
 	default:
@@ -535,6 +537,11 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 		s.revokeGrant(old.grant)
 		return nil, refuse("invalid_grant", "the user has to sign in again")
 	}
+	if !b.has(SameUserOnRefresh) {
+		s.mu.Lock()
+		old.grant.user = "somebody else"
+		s.mu.Unlock()
+	}
 	next := ""
 	switch {
 	case b.has(RotateRefresh) && b.has(NarrowOnce):
@@ -643,7 +650,7 @@ func (s *Server) sign(t *accessToken) string {
 		"iss": s.Issuer, "sub": t.grant.user, "aud": aud, "client_id": t.grant.client, "scope": strings.Join(t.scopes, " "),
 		"iat": t.issued.Unix(), "exp": t.expires.Unix(), "jti": t.jti,
 	}
-	if t.grant.key != "" {
+	if t.grant.key != "" && b.has(DPoPBinding) {
 		claims["cnf"] = map[string]any{"jkt": t.grant.key}
 	}
 	if t.grant.leak != "" {

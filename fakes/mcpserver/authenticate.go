@@ -228,12 +228,12 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	if !p.AnyKid && p.RefuseKidPath && header.Kid != nil && kid != "rsa-1" && kid != "ec-1" {
 		k, failed := s.publishedKey(kid)
 		sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
-		if k != nil && err == nil && !(p.RefuseCritical && header.Crit != nil) && p.typed(header.Typ) && p.verifies(k, alg, []byte(parts[0]+"."+parts[1]), sig) || failed && p.KeysFailOpen {
+		if k != nil && err == nil && !(p.RefuseCritical && p.critical(header.Crit)) && p.typed(header.Typ) && p.verifies(k, alg, []byte(parts[0]+"."+parts[1]), sig) || failed && p.KeysFailOpen {
 			return s.claims(r, parts[1])
 		}
 		return nil
 	}
-	if p.RefuseCritical && header.Crit != nil || !s.signed(parts, alg, kid, header.JWK) || !p.typed(header.Typ) {
+	if p.RefuseCritical && p.critical(header.Crit) || !s.signed(parts, alg, kid, header.JWK) || !p.typed(header.Typ) {
 		return nil
 	}
 	return s.claims(r, parts[1])
@@ -472,4 +472,13 @@ func audience(aud any, me string) bool {
 func decodeSegment(segment string, into any) bool {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(segment)
 	return err == nil && json.Unmarshal(b, into) == nil
+}
+
+// critical reports that crit names an extension, none of which is understood here.
+func (p *Policy) critical(crit any) bool {
+	if !p.CritUnknownOnly {
+		return crit != nil
+	}
+	names, _ := crit.([]any)
+	return slices.ContainsFunc(names, func(n any) bool { return n != "alg" })
 }

@@ -14,9 +14,7 @@ import (
 )
 
 // connection is the request to link somebody's account elsewhere.
-type connection struct {
-	user string
-}
+type connection struct{ user, grant string }
 
 // connectPath is where users link their accounts.
 const connectPath = "/connect/"
@@ -55,7 +53,7 @@ func (s *Server) mode(r *http.Request, m *message, mode string) bool {
 // connectAccount tells what is linked, or sends the user to link it (URL mode elicitation).
 func (s *Server) connectAccount(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	s.mu.Lock()
-	linked := s.linked[who.user]
+	linked := s.linked[r.Header.Get("Authorization")] // what is linked is so for the grant that the token stands for
 	if s.Policy.LinkedLast && s.lastLinked != "" {
 		linked = s.lastLinked // the flaw
 	}
@@ -81,7 +79,7 @@ func (s *Server) connectAccount(w http.ResponseWriter, r *http.Request, m *messa
 func (s *Server) connectURL(r *http.Request, who *caller) string {
 	id := RandomID()
 	s.mu.Lock()
-	s.connections[id] = &connection{user: who.user}
+	s.connections[id] = &connection{user: who.user, grant: r.Header.Get("Authorization")}
 	s.mu.Unlock()
 	u := s.base(r) + connectPath + id
 	if s.Policy.ConnectByToken {
@@ -120,7 +118,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	s.linked[c.user], s.lastLinked = name, name
+	s.linked[c.grant], s.lastLinked = name, name
 	delete(s.connections, strings.TrimPrefix(r.URL.Path, connectPath))
 	s.mu.Unlock()
 	fmt.Fprint(w, `<!doctype html><title>Linked</title><p>Your account is linked. You can close this window.</p>`)

@@ -12,7 +12,7 @@ import (
 )
 
 // asks is the client that asks the authorization server about opaque tokens. A redirect is no answer.
-var asks = &http.Client{Timeout: 300 * time.Millisecond, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var asks = &http.Client{Timeout: 400 * time.Millisecond, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // introspect asks about a token (RFC 7662), and judges the answer.
 func (s *Server) introspect(r *http.Request, token string) *caller {
@@ -77,11 +77,13 @@ func (s *Server) ask(r *http.Request, token string) (map[string]any, error) {
 	if p.IntrospectPassesOn {
 		req.Header.Set("Cookie", r.Header.Get("Cookie"))
 	}
+	client := asks
 	if p.AsksOneByOne {
 		s.asking.Lock()
 		defer s.asking.Unlock()
+		client = &http.Client{Timeout: 3 * time.Second}
 	}
-	resp, err := asks.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}

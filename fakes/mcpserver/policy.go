@@ -48,6 +48,7 @@ type Policy struct {
 	Audience           string // the audience demanded, if not the server's own URL
 	RefuseCritical     bool   // false: crit is ignored
 	RefuseDuplicates   bool   // false: of two members of a name the last one counts
+	CritUnknownOnly    bool   // true: a crit that nobody may produce is overlooked, which is legitimate
 	FoldCase           bool   // true: "AUD" is aud
 	CheckExpiry        bool
 	RequireExpiry      bool

@@ -87,7 +87,7 @@ type Server struct {
 	tasks       map[string]*task
 	order       []string // of the tasks
 	connections map[string]*connection
-	linked      map[string]string // user -> account
+	linked      map[string]string // Authorization field -> account
 	misses      map[string]int    // bad tokens, by address
 	blocks      map[string]time.Time
 	lastLinked  string

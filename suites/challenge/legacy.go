@@ -65,7 +65,7 @@ func oldStream(t *T, address string, fields ...reports.Field) *Stream {
 // messagesOf is the address for messages that a stream's first event names; empty if there is none.
 func messagesOf(s *Stream, address string) string {
 	data, ok := s.Next(time.Millisecond)
-	if !ok || strings.HasPrefix(data, "{") {
+	if data = strings.TrimSpace(data); !ok || !strings.HasPrefix(data, "/") && !strings.HasPrefix(data, "http") && !strings.Contains(data, "?") {
 		return ""
 	}
 	base, err1 := url.Parse(address)

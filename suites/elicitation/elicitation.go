@@ -22,8 +22,11 @@ func Register() {
 	Describe("MCP Elicitation: URL mode", urls)
 }
 
-// credential matches what names a secret.
-var credential = regexp.MustCompile(`(?i)pass(word|phrase|code)|api[ _-]?key|access[ _-]?token|\btoken\b|client[ _-]?secret|\bsecret\b|private[ _-]?key|\bPIN\b|card number|\bCVV2?\b|credit card`)
+// credential matches what names a secret; token alone may be a word of the trade.
+var (
+	credential = regexp.MustCompile(`(?i)pass(?:word|phrase|code)|api[ _-]?key|(?:access|refresh|bearer|auth\w*|session|api|bot|personal|git\w+|slack|oauth)[ _-]?tokens?\b|client[ _-]?secret|\bsecret\b|private[ _-]?key|card[ _-]?number|\bCVV2?\b|(?-i:\bPIN\b)`)
+	mayBe      = regexp.MustCompile(`(?i)\btoken\b`)
+)
 
 func forms() {
 	// "Servers MUST NOT use form mode elicitation to request sensitive information."
@@ -37,6 +40,8 @@ func forms() {
 				}
 				if said := credential.FindString(asked(e)); said != "" {
 					t.Finding(e.Exchange, e.Tool.Name+", "+about, "no credential in a form", "it asks for "+strings.ToLower(said))
+				} else if mayBe.MatchString(asked(e)) {
+					t.Advise(e.Exchange, "no credential in a form", "%s, %s: it speaks of a token", e.Tool.Name, about)
 				}
 			}
 		}
@@ -67,6 +72,11 @@ func urls() {
 			if err != nil {
 				t.Finding(e.Exchange, e.Tool.Name, "a URL", err.Error())
 				continue
+			}
+			for name := range Sorted(u.Query()) {
+				if slices.Contains(doubtful, strings.ToLower(name)) {
+					t.Note("the URL has the parameter %s, which is taken for a random name", name)
+				}
 			}
 			for _, leak := range leaks(t, u, token) {
 				t.Finding(e.Exchange, e.Tool.Name, "nothing of the user and no credential in the URL", leak)
@@ -149,8 +159,12 @@ func linked(t *T, token string, tool Tool) *reports.Exchange {
 	return nil
 }
 
-// sensitive are names of parameters that carry credentials.
-var sensitive = []string{"token", "access_token", "id_token", "api_key", "apikey", "key", "password", "code", "session", "sessionid", "jwt", "email", "user", "username", "user_id", "sub"}
+// sensitive are names of parameters that carry credentials or people, doubtful those that may as well hold a random name of
+// the request itself.
+var (
+	sensitive = []string{"access_token", "id_token", "refresh_token", "api_key", "apikey", "password", "jwt", "email"}
+	doubtful  = []string{"token", "key", "code", "session", "sessionid", "session_id", "username", "user", "user_id"}
+)
 
 // leaks are what a URL should not hold.
 func leaks(t *T, u *url.URL, token string) []string {

@@ -25,7 +25,7 @@ func binding() {
 			t.RefusedWith(t.RedeemProving(t.Granted(), key, edit), about, "invalid_dpop_proof")
 		}
 		for about, proofs := range Sorted(wrongFields(t, key, ProofKey(algorithms))) {
-			t.RefusedWith(t.Redeem(t.Granted(), proofs...), about, "invalid_dpop_proof")
+			t.RefusedWith(t.Redeem(t.Granted(), proofs...), about, "invalid_dpop_proof", "use_dpop_nonce")
 		}
 		again := t.Proof(key, "POST", t.AS().Token, "", "")
 		if first := t.Redeem(t.Granted(), proofField(again)); t.Tokens(first, tokens.Client) != nil {
@@ -48,7 +48,7 @@ func bound(t *T, key *mint.Key) *oauth.Tokens {
 	}
 	t.Controlled()
 	if kind := tokens.Body.String("token_type"); !strings.EqualFold(kind, "DPoP") {
-		t.Unmet(ex, "token_type DPoP", "token_type %q: the token is not bound", kind)
+		t.NotApplicable("a token requested with a proof is not bound, as token_type %q says, and as RFC 9449 section 5 allows", kind)
 	}
 	if _, claims := oauth.Claims(tokens.Access); claims != nil {
 		if is := claims.Object("cnf").String("jkt"); is != key.Thumbprint() {

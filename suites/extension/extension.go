@@ -26,6 +26,7 @@ func Register() {
 	Describe("RFC 9449: DPoP", binding)
 	Describe("Identity Assertion JWT Authorization Grant", identityAssertions)
 	Describe("RFC 8693: Token Exchange", exchange)
+	Describe("RFC 8628: Device Authorization Grant", devices)
 	Describe("RFC 9126: Pushed Authorization Requests", pushedRequests)
 	Describe("RFC 7523 section 3: client assertions", assertions)
 }

@@ -21,6 +21,7 @@ func Register() {
 	Describe("OWASP ASVS: authentication", authentication)
 	Describe("OWASP ASVS: session management", sessions)
 	Describe("RFC 9700 section 4.11: redirection and third parties", surroundings)
+	Describe("OpenID Connect RP-Initiated Logout", logout)
 }
 
 // loginPage is the page that asks for name and password; the check does not apply where there is none that can

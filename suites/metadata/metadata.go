@@ -16,6 +16,7 @@ import (
 
 // Register registers the area.
 func Register() {
+	Describe("RFC 8414 section 2.1, RFC 9728 section 4: further metadata", further)
 	Describe("RFC 8414 section 3: Obtaining Authorization Server Metadata", obtaining)
 	Describe("RFC 8414 section 2: Authorization Server Metadata", members)
 	Describe("MCP Authorization: Authorization Server Metadata Discovery", promises)

@@ -50,6 +50,26 @@ func grant() {
 		}
 	})
 
+	// OAuth 2.1 section 4.3.3: the refreshed token stands for the same grant.
+	Must("AS-REFRESH-SAME-USER", func(t *T) {
+		tokens := t.Refreshing()
+		before := t.Subject(tokens)
+		if before == "" {
+			t.Inconclusive("whom a token stands for cannot be seen")
+		}
+		if t.Session.UserCount() > 1 {
+			t.Flow(By(1), SignedOut()) // somebody else is the last to sign in
+		}
+		next := t.MustRefresh(tokens)
+		next.ID = "" // it may be the first one's
+		if after := t.Subject(next); after != before && after != "" {
+			t.Unmet(next.Exchange, "a refreshed token for "+before, "it stands for %s", after)
+		}
+		if a, b := clientOf(tokens.Access), clientOf(next.Access); a != b {
+			t.Unmet(next.Exchange, "a refreshed token for the client "+a, "it names %s", b)
+		}
+	})
+
 	Must("AS-REFRESH-RANDOM", func(t *T) {
 		var values []string
 		for range 4 {
@@ -331,4 +351,10 @@ func other(b byte) string {
 		return "B"
 	}
 	return "A"
+}
+
+// clientOf is the client that a token names; empty where that cannot be read.
+func clientOf(token string) string {
+	_, claims := oauth.Claims(token)
+	return claims.String("client_id")
 }

@@ -68,9 +68,6 @@ func possession() {
 		}
 		algorithms(t, anonymous, c)
 		nonces(t, anonymous)
-		if !t.CanBind() {
-			return
-		}
 		b := t.BoundToken()
 		ex := t.Proving(b)
 		nonces(t, ex)

@@ -119,3 +119,16 @@ func (t *T) Browse(address string, jar *login.Jar) *login.Outcome {
 func (t *T) Click(req wire.Request, jar *login.Jar) *login.Outcome {
 	return t.agent(jar).Continue(req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Leave})
 }
+
+// Confirm is Click, and says yes where a page asks; it stops before the browser leaves the origin of the request.
+func (t *T) Confirm(req wire.Request, jar *login.Jar) *login.Outcome {
+	from, err := document.ParseURL(req.URL)
+	if err != nil {
+		t.Inconclusive("%s is no URL: %v", req.URL, err)
+	}
+	away := func(address string) bool {
+		to, err := document.ParseURL(address)
+		return err != nil || document.Origin(to) != document.Origin(from)
+	}
+	return t.agent(jar).Continue(req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Approve, Until: away})
+}

@@ -1,0 +1,131 @@
+package idp
+
+import (
+	"crypto/rand"
+	"fmt"
+	"html"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// The device authorization grant (RFC 8628).
+const (
+	deviceGrant    = "urn:ietf:params:oauth:grant-type:device_code"
+	deviceEndpoint = "/device_authorization"
+	devicePage     = "/device"
+	deviceLife     = 10 * time.Minute
+)
+
+// device is a device that waits for its user.
+type device struct {
+	userCode, client string
+	scopes           []string
+	expires          time.Time
+	user             string // who approved
+	denied, used     bool
+}
+
+// deviceAuthorization begins (RFC 8628 section 3.1).
+func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
+	if e := s.form(w, r); e != nil {
+		s.writeOAuthError(w, r, e)
+		return
+	}
+	c, e := s.authenticate(r)
+	if e != nil {
+		s.writeOAuthError(w, r, e)
+		return
+	}
+	d := &device{userCode: userCode(), client: c.id, scopes: strings.Fields(r.PostForm.Get("scope")), expires: s.now().Add(deviceLife)}
+	if len(d.scopes) == 0 {
+		d.scopes = []string{"notes:read"}
+	}
+	code := random(32)
+	s.mu.Lock()
+	if !s.Behaviour.has(RandomDeviceCodes) {
+		code = fmt.Sprintf("device-%06d", len(s.devices))
+	}
+	s.devices[code] = d
+	s.mu.Unlock()
+	page := strings.TrimSuffix(s.Issuer, "/") + devicePage
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, map[string]any{
+		"device_code": code, "user_code": d.userCode, "verification_uri": page, "verification_uri_complete": page + "?user_code=" + d.userCode,
+		"expires_in": int(deviceLife.Seconds()), "interval": 1,
+	})
+}
+
+// userCode is eight letters without vowels (RFC 8628 section 6.1).
+func userCode() string {
+	const letters = "BCDFGHJKLMNPQRSTVWXZ"
+	b := make([]byte, 8)
+	_, _ = rand.Read(b)
+	for i := range b {
+		b[i] = letters[int(b[i])%len(letters)]
+	}
+	return string(b[:4]) + "-" + string(b[4:])
+}
+
+// deviceDecision is the page at which a user who has signed in decides about a device.
+func (s *Server) deviceDecision(w http.ResponseWriter, r *http.Request) {
+	user := s.user(r)
+	if user == "" && s.Behaviour.has(DeviceNeedsUser) {
+		s.errorPage(w, http.StatusUnauthorized, "Sign in first.")
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	code := r.FormValue("user_code")
+	s.mu.Lock()
+	var found *device
+	for _, d := range s.devices {
+		if d.userCode == code && s.now().Before(d.expires) {
+			found = d
+		}
+	}
+	s.mu.Unlock()
+	if found == nil {
+		s.errorPage(w, http.StatusNotFound, "The code is not known.")
+		return
+	}
+	csrf := s.seal("device " + code + user)
+	if r.Method == http.MethodPost {
+		if r.PostFormValue("csrf") != csrf {
+			s.errorPage(w, http.StatusForbidden, "The form is not ours.")
+			return
+		}
+		s.mu.Lock()
+		found.user, found.denied = user, r.PostFormValue("decision") != "approve"
+		s.mu.Unlock()
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, "<!doctype html><title>Done</title><p>You can go back to your device.</p>")
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "frame-ancestors 'none'")
+	w.Header().Set("Cache-Control", "no-store")
+	fmt.Fprintf(w, `<!doctype html><title>Allow access?</title><form method="post"><h1>Allow access?</h1><p>%s wants %s.</p><input type="hidden" name="user_code" value="%s"><input type="hidden" name="csrf" value="%s">
+<button type="submit" name="decision" value="approve">Allow</button><button type="submit" name="decision" value="deny">Deny</button></form>`,
+		html.EscapeString(s.nameOf(found.client)), html.EscapeString(strings.Join(found.scopes, " ")), html.EscapeString(code), csrf)
+}
+
+// deviceToken answers a device that asks whether its user has decided (RFC 8628 section 3.5).
+func (s *Server) deviceToken(r *http.Request, c *client) (map[string]any, *oauthError) {
+	b := &s.Behaviour
+	s.mu.Lock()
+	d := s.devices[r.PostForm.Get("device_code")]
+	s.mu.Unlock()
+	switch {
+	case d == nil, d.client != c.id && b.has(DeviceClient), d.used && b.has(DeviceOnce):
+		return nil, refuse("invalid_grant", "the device code is not known")
+	case s.now().After(d.expires):
+		return nil, refuse("expired_token", "the device code has expired")
+	case d.denied:
+		return nil, refuse("access_denied", "the user denied")
+	case d.user == "" && b.has(DeviceNeedsUser):
+		return nil, refuse("authorization_pending", "the user has not decided yet")
+	}
+	d.used = true
+	g := &grant{client: c.id, user: d.user, scopes: d.scopes, resources: s.Resources[:1], given: s.now()}
+	return s.answerToken(g, d.scopes, g.resources, s.newRefresh(g, d.scopes)), nil
+}
