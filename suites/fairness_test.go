@@ -36,7 +36,7 @@ func TestFairness(t *testing.T) {
 		"a prefix that is a tool itself":          {func(o *reference.Options) { o.Static = []mcpserver.Static{key("a", "whoami*")} }, nil, "RS-APIKEY-WILDCARDS", reports.Pass},
 		"a limit answered by a crash":             {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusInternalServerError }, nil, "RS-RATE-ENFORCED", reports.Inconclusive},
 		"a stranger who is nobody": {func(o *reference.Options) { o.Static = []mcpserver.Static{metered(key("a"))} }, func(c *suites.Config) {
-			c.Token, c.Users = "", nil
+			c.Token, c.Users, c.SharedSecret = "", nil, suites.SharedSecret{}
 			c.Credentials = append(c.Credentials, suites.Credential{Name: "nobody", Header: "X-API-Key", Value: "nobodys-key"})
 		}, "RS-RATE-PER-PRINCIPAL", reports.Inconclusive},
 		"a limit on bodies beyond ours": {nil, func(c *suites.Config) { c.BodyLimit = 64 << 20 }, "RS-ABUSE-BODY-LIMIT", reports.NotTested},
@@ -69,6 +69,7 @@ func TestFairness(t *testing.T) {
 		"a login elsewhere, bound to its browser": {afterwards, nil, "AS-PROXY-STATE-BOUND-TO-BROWSER", reports.Pass},
 		"a crit that nobody may produce":          {func(o *reference.Options) { o.Policy.CritUnknownOnly = true }, nil, "RS-TOKEN-CRIT-UNKNOWN", reports.Warn},
 		"a token that DPoP leaves unbound":        {func(o *reference.Options) { o.Behaviour.Lacks = []idp.Defence{idp.DPoPOnRequest} }, nil, "AS-DPOP-BINDING", reports.NotApplicable},
+		"scopes for those who register them":      {func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, nil, "AS-TOKEN-SUCCESS-SHAPE", reports.Pass},
 		"an address that is blocked": {func(o *reference.Options) { o.Policy.BlockAfter, o.Policy.BlockFor = 60, 50*time.Millisecond }, func(c *suites.Config) {
 			c.BlockAfter, c.BlockFor = 60, 50*time.Millisecond
 		}, "RS-ABUSE-ADDRESS-BLOCK", reports.Pass},

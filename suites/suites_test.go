@@ -147,7 +147,7 @@ func TestReferencePassesAtEveryRevision(t *testing.T) {
 
 func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
 	cfg := signingIn(start(t, reference.Ideal()))
-	cfg.Users, cfg.Issuer, cfg.Credentials = nil, nil, nil
+	cfg.Users, cfg.Issuer, cfg.Credentials, cfg.SharedSecret = nil, nil, nil, suites.SharedSecret{}
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
 	clean(t, run.Run(), reports.NotTested)

@@ -46,6 +46,8 @@ type Behaviour struct {
 	Response func(endpoint string, members map[string]any)
 	// DocumentRoots are the authorities trusted for client ID metadata documents; nil: none are fetched.
 	DocumentRoots *x509.CertPool
+	// DefaultScopes are those of clients that register none; nil lets them have any.
+	DefaultScopes []string
 	// Resolver is asked for the hosts of client ID metadata documents; nil is the system's.
 	Resolver *net.Resolver
 	// DPoPLacks is what of a DPoP proof is not looked at.

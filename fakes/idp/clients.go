@@ -159,6 +159,7 @@ func (s *Server) newClient(meta map[string]any) (*client, *badMetadata) {
 	if problem := s.types(c, meta); problem != nil {
 		return nil, problem
 	}
+	c.scopes = s.Behaviour.DefaultScopes
 	if scope, _ := meta["scope"].(string); scope != "" {
 		c.scopes = []string{}
 		for _, v := range strings.Fields(scope) {

@@ -162,11 +162,12 @@ func sharedSecret() {
 			"half of the MAC": t.Hide(whole[:len(whole)-22]), "alg none": mint.Unsigned(h.With("alg", "none"), claims(nil)), "ES256 by a key of its own": t.Hide(mint.NewKey("").JWT(nil, claims(nil))),
 			"another audience": t.Hide(mint.HS256(h, claims(map[string]any{"aud": "https://other.example/mcp"}), []byte(secret))), "no audience": t.Hide(mint.HS256(h, claims(map[string]any{"aud": nil}), []byte(secret))),
 			"another issuer": t.Hide(mint.HS256(h, claims(map[string]any{"iss": "https://attacker.example"}), []byte(secret))),
-			"expired":        t.Hide(mint.HS256(h, claims(map[string]any{"exp": past, "iat": past - 60}), []byte(secret))), "without exp": t.Hide(mint.HS256(h, claims(map[string]any{"exp": nil}), []byte(secret))),
+			"expired":        t.Hide(mint.HS256(h, claims(map[string]any{"exp": past, "iat": past - 60}), []byte(secret))),
 		}
 		for about, token := range Sorted(wrong) {
 			t.Expect(t.Use(token), "%s", about).To(expect.Refuse(401))
 		}
+		t.Expect(t.Use(t.Hide(mint.HS256(h, claims(map[string]any{"exp": nil}), []byte(secret)))), "without exp, which is RS-TOKEN-EXP-MISSING where tokens can be minted").Ideally(expect.Refuse(401))
 		for _, algorithm := range []string{"HS384", "HS512"} {
 			t.Expect(t.Use(t.Hide(mint.HMACToken(algorithm, h, claims(nil), []byte(secret)))), "%s with the right secret", algorithm).Ideally(expect.Refuse(401))
 		}

@@ -62,6 +62,7 @@ type Session struct {
 	mu          sync.Mutex
 	clients     map[string]*entry
 	withoutType atomic.Bool // the server refuses application_type
+	withScope   atomic.Bool // clients get no scopes but those that they register
 	made        []*oauth.Client
 	exchanges   []*reports.Exchange
 }
@@ -184,6 +185,17 @@ func (s *Session) Begin(ctx context.Context) {
 	}
 	s.SendResource = s.Resource != ""
 	s.begin(ctx, c)
+	if !s.Ready && c.Registered != nil && s.First != nil && s.First.Params.Get("error") == "invalid_scope" && len(s.RequestedScopes()) > 0 {
+		why, asked := s.Why, c
+		s.withScope.Store(true)
+		s.clients = map[string]*entry{}
+		if c, _ = s.Client(ctx, Public); c == nil {
+			c = asked
+		}
+		if s.begin(ctx, c); !s.Ready {
+			s.Why = why
+		}
+	}
 	if !s.Ready && s.SendResource {
 		why := s.Why
 		s.SendResource = false
@@ -314,6 +326,9 @@ func (s *Session) Metadata(method string) map[string]any {
 	m := map[string]any{
 		"client_name": "mcpauth conformance", "redirect_uris": []string{s.Callback}, "grant_types": []string{"authorization_code", "refresh_token"},
 		"response_types": []string{"code"}, "token_endpoint_auth_method": method,
+	}
+	if s.withScope.Load() {
+		m["scope"] = strings.Join(s.RequestedScopes(), " ")
 	}
 	if !s.withoutType.Load() { // the redirect URI is on loopback (OpenID Connect Dynamic Client Registration section 2)
 		m["application_type"] = "native"
