@@ -276,7 +276,7 @@ func TestListAndExplain(t *testing.T) {
 	require.Zero(t, code)
 	var all []struct{ ID, Status, Area string }
 	require.NoError(t, json.Unmarshal([]byte(out), &all))
-	assert.Len(t, all, 545)
+	assert.Len(t, all, 544)
 	code, out, _ = mcpauth(t, nil, "list", "--area", "pkce", "--level", "must", "--revision", "2025-11-25", "--tier", "T2")
 	require.Zero(t, code)
 	assert.Contains(t, out, "AS-PKCE-REJECT-WRONG-VERIFIER")

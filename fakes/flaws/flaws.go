@@ -147,7 +147,7 @@ var challenges = []Flaw{
 			e = `, error="invalid_token"`
 		}
 		return []string{`Bearer resource_metadata="` + url + `", scope="notes:read,notes:write"` + e}
-	}), []string{"RS-CHALLENGE-PARAM-CHARSETS"}, []string{"RS-SCOPE-OBTAINABLE", "AS-META-SCOPES-COHERENT", "RS-DPOP-CHALLENGE"}},
+	}), []string{"RS-CHALLENGE-PARAM-CHARSETS"}, []string{"AS-META-SCOPES-COHERENT", "RS-DPOP-CHALLENGE"}},
 	{"no-resource-metadata", "The challenge does not name the metadata.", challenge(func(cause, _ string) []string {
 		e := ""
 		if cause == "invalid" {
@@ -235,7 +235,7 @@ var metadataFlaws = []Flaw{
 		d["token_endpoint_auth_methods_supported"] = []string{"none", "private_key_jwt"}
 		delete(d, "token_endpoint_auth_signing_alg_values_supported")
 	}), []string{"AS-META-SIGNING-ALGS"}, []string{"AS-CC-METADATA"}},
-	{"as-other-scopes", "The authorization server knows none of the resource's scopes.", metadata(func(d map[string]any) { d["scopes_supported"] = []string{"profile"} }), []string{"AS-META-SCOPES-COHERENT", "RS-SCOPE-OBTAINABLE"}, nil},
+	{"as-other-scopes", "The authorization server knows none of the resource's scopes.", metadata(func(d map[string]any) { d["scopes_supported"] = []string{"profile"} }), []string{"AS-META-SCOPES-COHERENT"}, nil},
 	{"as-forms-differ", "The OpenID document names another token endpoint.", behaviour(func(b *idp.Behaviour) {
 		b.Metadata = func(place string, d map[string]any) {
 			if place != "rfc8414" {

@@ -25,7 +25,7 @@ func remembering(f Flaw) Flaw {
 var proxies = []Flaw{
 	proxied("proxy-asks-nobody", idp.ProxyConsent, "AS-PROXY-CONSENT-PER-CLIENT", "AS-*"),
 	proxied("proxy-believes-browsers", idp.BrowserIDToken, "AS-PROXY-BROWSER-ID-TOKEN"),
-	proxied("proxy-outlives-upstream", idp.UpstreamStatus, "RS-PASS-UPSTREAM-STATUS"),
+	proxied("proxy-token-outlives-upstream", idp.UpstreamStatus, "RS-PASS-UPSTREAM-STATUS"),
 	proxied("proxy-asks-afterwards", idp.ConsentBeforeUpstream, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", "AS-PROXY-*"),
 	proxied("proxy-names-own-scopes-only", idp.ConsentNamesUpstream, "AS-PROXY-CONSENT-CONTENT"),
 	proxied("proxy-form-of-anybody", idp.BindTransaction, "AS-PROXY-CONSENT-CSRF", "AS-*"),

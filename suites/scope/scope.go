@@ -2,8 +2,6 @@
 package scope
 
 import (
-	"slices"
-	"strings"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/survey"
@@ -24,29 +22,6 @@ func Register() {
 }
 
 func minimization() {
-	Practice("RS-SCOPE-OBTAINABLE", func(t *T) {
-		known, published := []string(nil), false
-		for i := range t.Survey.Servers {
-			if m := t.Survey.Servers[i].Metadata(); m != nil {
-				scopes, ok := m.Object.Strings("scopes_supported")
-				known, published = append(known, scopes...), published || ok
-			}
-		}
-		ex := t.Anonymous()
-		v, ok := expect.Param(ex, "scope")
-		switch {
-		case !ok:
-			t.NotApplicable("the challenge names no scope")
-		case !published:
-			t.NotTested("the authorization server publishes no scopes; whether it grants the challenged ones takes a login")
-		}
-		for _, s := range strings.Fields(v) {
-			if !slices.Contains(known, s) {
-				t.Advise(ex, "challenged scopes that the authorization server knows", "%q is not in its scopes_supported", s)
-			}
-		}
-	})
-
 	Practice("AS-SCOPE-NO-OMNIBUS", func(t *T) {
 		listed := false
 		t.EachServer(func(_ *survey.Server, m *survey.Document) {
