@@ -2,7 +2,6 @@
 package scope
 
 import (
-
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 
