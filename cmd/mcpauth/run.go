@@ -242,6 +242,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	}
 	defer verification.Close()
 	ideal.VerifyURL = verification.URL()
+	ideal.Policy.Patience, ideal.Behaviour.Patience = 180*time.Millisecond, 180*time.Millisecond // nothing of it is far away
 	rebinding := serveRebinding(documents)
 	if rebinding != nil {
 		defer rebinding.Close()

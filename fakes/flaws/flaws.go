@@ -191,10 +191,10 @@ var metadataFlaws = []Flaw{
 		b.SignedMetadata = func(d map[string]any) { d["revocation_endpoint"] = "https://other.example/revoke" }
 	}), []string{"AS-META-SIGNED-METADATA"}, []string{"AS-META-*", "AS-REVOKE-*"}},
 	{"metadata-odd-resources", "protected_resources is a text.", metadata(func(d map[string]any) { d["protected_resources"] = "mcp" }), []string{"AS-META-PROTECTED-RESOURCES"}, []string{"AS-META-TYPES-NO-NULLS"}},
-	{"metadata-flaps", "Two instances disagree on the token endpoint.", behaviour(func(b *idp.Behaviour) {
+	{"metadata-changes", "After a few requests another instance answers, with another endpoint.", behaviour(func(b *idp.Behaviour) {
 		var n atomic.Int32
 		b.Metadata = func(_ string, d map[string]any) {
-			if n.Add(1)%2 == 0 {
+			if n.Add(1) > 3 {
 				d["introspection_endpoint"] = "https://old.example/introspect"
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"net"
 	"slices"
+	"time"
 
 	"github.com/mcpauth/conformance/fakes/dpop"
 )
@@ -48,6 +49,8 @@ type Behaviour struct {
 	DocumentRoots *x509.CertPool
 	// DefaultScopes are those of clients that register none; nil lets them have any.
 	DefaultScopes []string
+	// Patience is how long a client ID metadata document may take; half a second if zero.
+	Patience time.Duration
 	// Resolver is asked for the hosts of client ID metadata documents; nil is the system's.
 	Resolver *net.Resolver
 	// DPoPLacks is what of a DPoP proof is not looked at.

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -82,7 +83,7 @@ var maxAge = regexp.MustCompile(`max-age=(\d+)`)
 
 func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	b := &s.Behaviour
-	ctx, cancel := context.WithTimeout(context.Background(), 350*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(b.Patience, 500*time.Millisecond))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, id, nil)
 	if err != nil {

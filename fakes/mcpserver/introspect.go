@@ -12,7 +12,17 @@ import (
 )
 
 // asks is the client that asks the authorization server about opaque tokens. A redirect is no answer.
-var asks = &http.Client{Timeout: 400 * time.Millisecond, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var asks = &http.Client{Timeout: 500 * time.Millisecond, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+// questioner is the client, with the policy's own patience.
+func (s *Server) questioner() *http.Client {
+	if s.Policy.Patience == 0 {
+		return asks
+	}
+	own := *asks
+	own.Timeout = s.Policy.Patience
+	return &own
+}
 
 // introspect asks about a token (RFC 7662), and judges the answer.
 func (s *Server) introspect(r *http.Request, token string) *caller {
@@ -77,7 +87,7 @@ func (s *Server) ask(r *http.Request, token string) (map[string]any, error) {
 	if p.IntrospectPassesOn {
 		req.Header.Set("Cookie", r.Header.Get("Cookie"))
 	}
-	client := asks
+	client := s.questioner()
 	if p.AsksOneByOne {
 		s.asking.Lock()
 		defer s.asking.Unlock()

@@ -184,13 +184,14 @@ type Policy struct {
 	IntrospectByQuery    bool // true: the token is asked about in the query
 	IntrospectPassesOn   bool // true: the caller's cookies are passed on
 
-	VerifyByStatus bool // true: of the verify endpoint, the status alone is read
-	VerifyTruthy   bool // true: valid may be anything but false
-	VerifyFollows  bool // true: a redirect of it is followed
-	AsksOneByOne   bool // true: while a question about a token is open, everything waits
-	MergedKeys     bool // true: the keys of all issuers are in one set
-	LinkedLast     bool // true: everybody uses the account that was linked last
-	SlowCompare    bool // true: static credentials are compared byte by byte
+	Patience       time.Duration // how long an answer about a token may take; half a second if zero
+	VerifyByStatus bool          // true: of the verify endpoint, the status alone is read
+	VerifyTruthy   bool          // true: valid may be anything but false
+	VerifyFollows  bool          // true: a redirect of it is followed
+	AsksOneByOne   bool          // true: while a question about a token is open, everything waits
+	MergedKeys     bool          // true: the keys of all issuers are in one set
+	LinkedLast     bool          // true: everybody uses the account that was linked last
+	SlowCompare    bool          // true: static credentials are compared byte by byte
 
 	// Limits of requests.
 	Unlimited     bool                       // true: no limit holds

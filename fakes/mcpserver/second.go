@@ -49,9 +49,9 @@ func (s *Server) remotelyVerified(r *http.Request, token string) *caller {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Service-Key", s.ServiceKey)
-	client := asks
+	client := s.questioner()
 	if p.VerifyFollows {
-		client = &http.Client{Timeout: asks.Timeout}
+		client = &http.Client{Timeout: client.Timeout}
 	}
 	resp, err := client.Do(req)
 	if err != nil {
