@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/dpop"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -70,6 +71,15 @@ func TestFairness(t *testing.T) {
 		"a crit that nobody may produce":          {func(o *reference.Options) { o.Policy.CritUnknownOnly = true }, nil, "RS-TOKEN-CRIT-UNKNOWN", reports.Warn},
 		"a token that DPoP leaves unbound":        {func(o *reference.Options) { o.Behaviour.Lacks = []idp.Defence{idp.DPoPOnRequest} }, nil, "AS-DPOP-BINDING", reports.NotApplicable},
 		"scopes for those who register them":      {func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, nil, "AS-TOKEN-SUCCESS-SHAPE", reports.Pass},
+		"events without ids":                      {func(o *reference.Options) { o.Policy.NoEventIDs = true }, nil, "RS-SESSION-EVENT-ISOLATION", reports.NotApplicable},
+		"a state on which nothing depends":        {func(o *reference.Options) { o.Policy.StateIgnored = true }, nil, "RS-SESSION-REQUESTSTATE-INTEGRITY", reports.NotApplicable},
+		"calls that are never tasks":              {func(o *reference.Options) { o.Policy.RefusesTasks = true }, nil, "RS-SESSION-TASK-OWNERSHIP", reports.NotApplicable},
+		"a limit told in JSON-RPC":                {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusOK }, nil, "RS-RATE-OTHER-OPERATIONS", reports.Pass},
+		"a server that says nothing of DPoP":      {func(o *reference.Options) { o.Policy.DPoP = false }, nil, "RS-DPOP-DOWNGRADE", reports.NotApplicable},
+		"a bound token that crashes":              {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-DPOP-DOWNGRADE", reports.Inconclusive},
+		"no limit announced":                      {func(o *reference.Options) { o.Policy.RateHeaders = "" }, nil, "RS-RATE-HEADERS", reports.NotApplicable},
+		"the old transport, not offered":          {func(o *reference.Options) { o.Policy.LegacySSE = false }, nil, "RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},
+		"proofs whose ids are not remembered":     {func(o *reference.Options) { o.Policy.DPoPLacks = dpop.ID }, nil, "RS-DPOP-DOWNGRADE", reports.Pass},
 		"an address that is blocked": {func(o *reference.Options) { o.Policy.BlockAfter, o.Policy.BlockFor = 60, 50*time.Millisecond }, func(c *suites.Config) {
 			c.BlockAfter, c.BlockFor = 60, 50*time.Millisecond
 		}, "RS-ABUSE-ADDRESS-BLOCK", reports.Pass},

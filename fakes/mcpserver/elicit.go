@@ -190,6 +190,9 @@ func digest(m *message) string {
 // goodState verifies the seal, whose state it is, for what, and that it is used once.
 func (s *Server) goodState(state string, who *caller, tool string, m *message) bool {
 	p := &s.Policy
+	if p.StateIgnored {
+		return true
+	}
 	text, mac, _ := strings.Cut(state, ".")
 	sum, err := base64.RawURLEncoding.Strict().DecodeString(mac)
 	if !p.StateUnsealed && (err != nil || !hmac.Equal(sum, s.seal(text))) {

@@ -161,6 +161,9 @@ type Policy struct {
 	TasksOfAnybody      bool // true: who knows a task may have it
 	TasksListed         bool // true: everybody sees all tasks
 	TasksCounted        bool // true: tasks are counted up
+	NoEventIDs          bool // true: events have no ids, so that nothing is resumed, which is legitimate
+	StateIgnored        bool // true: nothing depends on the state that comes back, which is legitimate
+	RefusesTasks        bool // true: no call is a task, which is legitimate
 	StateUnsealed       bool // true: what the client returns is believed
 	StateOfAnybody      bool // true: a state may be another user's
 	StateForAnything    bool // true: a state may be that of another request

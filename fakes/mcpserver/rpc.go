@@ -346,7 +346,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 		if s.asks(w, r, m, who, t.Name) {
 			return
 		}
-		if t.Name == "report" && asksForTask(m) {
+		if t.Name == "report" && asksForTask(m) && !p.RefusesTasks {
 			s.newTask(w, m, who)
 			return
 		}

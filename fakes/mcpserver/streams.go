@@ -32,8 +32,11 @@ func (s *Server) updated(uri string) {
 		}
 		s.counter++
 		e := event{live.mark + "-" + fmt.Sprint(s.counter), notification("notifications/resources/updated", map[string]any{"uri": uri})}
-		if s.Policy.GlobalEvents {
+		switch {
+		case s.Policy.GlobalEvents:
 			e.id = fmt.Sprint(s.counter) // the flaw: one log for all
+		case s.Policy.NoEventIDs:
+			e.id = ""
 		}
 		live.events = append(live.events, e)
 		if len(live.events) > mostEvents {

@@ -150,6 +150,13 @@ func verifier() {
 			g := t.Granted(Pair(oauth.PairOf("aB" + oauth.NewPKCE(48).Verifier)))
 			t.RefusedWith(t.Redeem(g, With("code_verifier", bend(g.Pair.Verifier))), about, "invalid_grant", "invalid_request")
 		}
+		g := t.Granted()
+		t.Redeem(g, With("code_verifier", oauth.NewPKCE(43).Verifier))
+		if ex := t.Redeem(g); t.Tokens(ex, g.Client) != nil {
+			t.Note("a code outlives a wrong verifier: the right one may follow, which no clause forbids")
+		} else {
+			t.Note("a code is dead after a wrong verifier")
+		}
 	})
 
 	Must("AS-PKCE-REJECT-CHALLENGE-AS-VERIFIER", func(t *T) {
