@@ -3,6 +3,7 @@
 package reports
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -166,6 +167,14 @@ func (r *Run) Exchange(number int) (*Exchange, bool) {
 		return nil, false
 	}
 	return &r.Exchanges[i], true
+}
+
+// Unchecked says how many requirements of the catalogue have no check, in a sentence with %d; empty where each has one.
+func (r *Run) Unchecked(sentence string) string {
+	if r.Pending == 0 {
+		return ""
+	}
+	return fmt.Sprintf(sentence, r.Pending)
 }
 
 // Counts returns how many results have each verdict.

@@ -126,6 +126,6 @@ func (p *printer) summary() {
 			parts = append(parts, fmt.Sprintf("%d %s", n, p.verdict(v)))
 		}
 	}
-	fmt.Fprintf(&p.b, "%s — %d requests in %.0f ms; %d requirements of the catalogue have no check yet\n",
-		strings.Join(parts, ", "), p.run.Requests, float64(p.run.Duration), p.run.Pending)
+	fmt.Fprintf(&p.b, "%s — %d requests in %.0f ms%s\n",
+		strings.Join(parts, ", "), p.run.Requests, float64(p.run.Duration), p.run.Unchecked("; %d requirements of the catalogue have no check yet"))
 }

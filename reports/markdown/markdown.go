@@ -36,7 +36,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	if len(head) > 0 {
 		fmt.Fprintf(&b, "| %s |\n| %s |\n| %s |\n\n", strings.Join(head, " | "), strings.Join(line, " | "), strings.Join(row, " | "))
 	}
-	fmt.Fprintf(&b, "Tier %s, %d requests. %d requirements have no check yet.\n\n", text(run.Target.Tier), run.Requests, run.Pending)
+	fmt.Fprintf(&b, "Tier %s, %d requests.%s\n\n", text(run.Target.Tier), run.Requests, run.Unchecked(" %d requirements have no check yet."))
 	left := mostFindings
 	for _, v := range []reports.Verdict{reports.Errored, reports.Fail, reports.Inconclusive, reports.Warn, reports.Review} {
 		if counts[v] == 0 {
