@@ -194,6 +194,8 @@ func (s *Session) Begin(ctx context.Context) {
 		}
 		if s.begin(ctx, c); !s.Ready {
 			s.Why = why
+			s.withScope.Store(false)
+			s.clients = map[string]*entry{}
 		}
 	}
 	if !s.Ready && s.SendResource {
