@@ -1,4 +1,4 @@
-.PHONY: check test demo generate bench
+.PHONY: check test demo generate bench interop
 
 check: ## what CI runs
 	.ci/run
@@ -14,3 +14,6 @@ generate: ## after a change in fixtures/requirements/catalogue
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./suites
+
+interop: ## make interop SERVER=fastmcp-jwt; without SERVER all of them
+	@for server in $(or $(SERVER),fastmcp-jwt fastmcp-static fastmcp-secret); do echo "== $$server"; interop/run.sh $$server || exit 1; done

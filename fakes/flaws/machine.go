@@ -1,6 +1,9 @@
 package flaws
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 )
@@ -36,8 +39,9 @@ var machines = []Flaw{
 	one("scopes-of-everybody", idp.PrivilegedUsers, "AS-SCOPE-USER-PRIVILEGE"),
 	one("refreshes-limited", idp.ManyRefreshes, "AS-RATE-NORMAL-USE"),
 	{"profile-without-grant", "The profile of identity assertions is listed, their grant is not.", metadata(func(d map[string]any) {
-		d["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials"}
-	}), []string{"AS-EMA-METADATA"}, nil},
+		listed, _ := d["grant_types_supported"].([]string)
+		d["grant_types_supported"] = slices.DeleteFunc(slices.Clone(listed), func(g string) bool { return strings.HasSuffix(g, "jwt-bearer") })
+	}), []string{"AS-EMA-METADATA"}, []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"}},
 	one("par-of-another-client", idp.PushedClient, "AS-PAR-BASIC"),
 	one("par-reused", idp.PushedOnce, "AS-PAR-BASIC"),
 	one("par-and-query", idp.PushedAlone, "AS-PAR-BASIC"),

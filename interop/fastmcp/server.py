@@ -21,7 +21,7 @@ issuer = "http://127.0.0.1:9400"
 
 if shape == "jwt":
     auth = RemoteAuthProvider(
-        token_verifier=JWTVerifier(jwks_uri=f"{issuer}/jwks", issuer=issuer, audience=f"{base}/mcp"),
+        token_verifier=JWTVerifier(jwks_uri=f"{issuer}/jwks", issuer=issuer, audience=f"{base}/mcp", jwks_refresh_interval=1.0),
         authorization_servers=[issuer], base_url=base,
     )
 elif shape == "secret":

@@ -79,6 +79,9 @@ func keySets() {
 		if exercised == 0 && t.Unmistaken() {
 			t.Inconclusive("the target fetched the key set at none of its failures")
 		}
+		if ex, ok := t.Becomes(func() bool { return t.Served(t.Use(t.Mint(nil))) }); !ok {
+			t.Advise(ex, "the genuine token served again once keys can be had", "%v later: %s", 5*t.Patience, expect.Describe(ex))
+		}
 		t.Note("fetched at %d of 7 failures", exercised)
 		t.Refused()
 	})
