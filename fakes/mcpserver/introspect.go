@@ -110,3 +110,9 @@ func (s *Server) ask(r *http.Request, token string) (map[string]any, error) {
 	err = json.Unmarshal(b, &c)
 	return c, err
 }
+
+// answered waits until no question is open.
+func (s *Server) answered() {
+	s.asking.Lock()
+	defer s.asking.Unlock()
+}
