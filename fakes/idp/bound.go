@@ -43,3 +43,10 @@ func (s *Server) bind(r *http.Request, c *client, g *grant, refreshing bool) *oa
 	g.key = key
 	return nil
 }
+
+// boundKey is the thumbprint of the key that a grant's next access token is bound to, or empty.
+func (s *Server) boundKey(g *grant) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return g.key
+}

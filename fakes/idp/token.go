@@ -537,24 +537,26 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 		s.revokeGrant(old.grant)
 		return nil, refuse("invalid_grant", "the user has to sign in again")
 	}
+	granted := old.grant
 	if !b.has(SameUserOnRefresh) {
 		s.mu.Lock()
-		old.grant.user = "somebody else"
+		another := *granted
 		s.mu.Unlock()
+		another.user, granted = "somebody else", &another
 	}
 	next := ""
 	switch {
 	case b.has(RotateRefresh) && b.has(NarrowOnce):
-		next = s.newRefresh(old.grant, old.scopes)
+		next = s.newRefresh(granted, old.scopes)
 	case b.has(RotateRefresh):
-		next = s.newRefresh(old.grant, scopes)
+		next = s.newRefresh(granted, scopes)
 	}
 	if !b.has(FreshAccess) {
-		if again := s.sameAccess(old.grant); again != "" {
+		if again := s.sameAccess(granted); again != "" {
 			return map[string]any{"access_token": again, "token_type": "Bearer", "expires_in": 3600, "scope": strings.Join(scopes, " "), "refresh_token": next}, nil
 		}
 	}
-	return s.answerToken(old.grant, scopes, resources, next), nil
+	return s.answerToken(granted, scopes, resources, next), nil
 }
 
 func (s *Server) sameAccess(g *grant) string {
@@ -650,8 +652,8 @@ func (s *Server) sign(t *accessToken) string {
 		"iss": s.Issuer, "sub": t.grant.user, "aud": aud, "client_id": t.grant.client, "scope": strings.Join(t.scopes, " "),
 		"iat": t.issued.Unix(), "exp": t.expires.Unix(), "jti": t.jti,
 	}
-	if t.grant.key != "" && b.has(DPoPBinding) {
-		claims["cnf"] = map[string]any{"jkt": t.grant.key}
+	if key := s.boundKey(t.grant); key != "" && b.has(DPoPBinding) {
+		claims["cnf"] = map[string]any{"jkt": key}
 	}
 	if t.grant.leak != "" {
 		claims["upstream_token"] = t.grant.leak
@@ -677,7 +679,7 @@ func (s *Server) sign(t *accessToken) string {
 func (s *Server) answerToken(g *grant, scopes, resources []string, refresh string, nonce ...string) map[string]any {
 	b := &s.Behaviour
 	out := map[string]any{"access_token": s.issue(g, scopes, resources), "token_type": "Bearer", "expires_in": int(lifetime.Seconds()), "scope": strings.Join(scopes, " ")}
-	if g.key != "" {
+	if s.boundKey(g) != "" {
 		out["token_type"] = "DPoP"
 	}
 	if refresh != "" {
