@@ -69,6 +69,9 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 		if run.Started.Before(out.Started) {
 			out.Started = run.Started
 		}
+		if len(out.Screenshots) == 0 { // each shard signs in anew, at the same pages
+			out.Screenshots = run.Screenshots
+		}
 		if out.Unreachable == "" {
 			out.Unreachable = run.Unreachable
 		}

@@ -44,6 +44,18 @@ func (s *Secrets) Add(kind, value string) string {
 	return p
 }
 
+// In reports that a text holds a secret.
+func (s *Secrets) In(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for v := range s.values {
+		if strings.Contains(text, v) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Secrets) replacer() *strings.Replacer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,6 +160,10 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	out.Results = make([]Result, len(run.Results))
 	for i, r := range run.Results {
 		out.Results[i] = redactResult(r, text)
+	}
+	out.Screenshots = append([]Screenshot(nil), run.Screenshots...) // of pages that showed no secret when they were taken
+	for i := range out.Screenshots {
+		out.Screenshots[i].URL = text(out.Screenshots[i].URL)
 	}
 	out.Exchanges = make([]Exchange, len(run.Exchanges))
 	var together sync.WaitGroup

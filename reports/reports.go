@@ -42,6 +42,8 @@ type Run struct {
 	Results    []Result         `json:"results"`    // in catalogue order
 	Exchanges  []Exchange       `json:"exchanges"`  // what the results rest on, by number
 	Pending    int              `json:"pending"`    // requirements of the catalogue that have no check yet
+	// Screenshots show pages of the login, without what stood in their fields.
+	Screenshots []Screenshot `json:"screenshots,omitempty"`
 	// Unreachable says why the target could not be tested at all; empty when it could.
 	Unreachable string `json:"unreachable,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`
@@ -78,6 +80,14 @@ type RevisionStatus struct {
 type Fact struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+}
+
+// Screenshot is a picture of a page.
+type Screenshot struct {
+	Title string `json:"title"`
+	URL   string `json:"url"`  // without its query
+	Type  string `json:"type"` // image/png or image/jpeg
+	Image []byte `json:"image"`
 }
 
 // Result is the verdict on one requirement, for one wire where wires are judged apart, and for the

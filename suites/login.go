@@ -36,7 +36,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if s.cfg.Documents != nil {
 		in.Publish = s.cfg.Documents.Publish
 	}
-	in.BrowserFirst = s.cfg.Driver == "browser"
+	in.BrowserFirst, in.Recipe = s.cfg.Driver == "browser" || s.cfg.Recipe != nil, s.cfg.Recipe != nil
 	if in.Driver = s.driver(); in.Driver != nil {
 		s.closers = append(s.closers, in.Driver.Close)
 	}
@@ -197,7 +197,14 @@ func (s *preparation) driver() login.Driver {
 	if s.cfg.Driver == "form" || s.cfg.Driver == "manual" || len(s.cfg.Users) == 0 {
 		return nil
 	}
-	return &login.Browser{NoSandbox: s.cfg.BrowserNoSandbox, Client: s.client, Say: s.cfg.OnNotice}
+	return &login.Browser{NoSandbox: s.cfg.BrowserNoSandbox, Client: s.client, Say: s.cfg.OnNotice, Recipe: s.cfg.Recipe, Picture: s.picture}
+}
+
+// picture keeps a picture of a page for the report.
+func (s *preparation) picture(shot reports.Screenshot) {
+	s.picturing.Lock()
+	defer s.picturing.Unlock()
+	s.pictures = append(s.pictures, shot)
 }
 
 // BrowserFound reports whether a browser is installed in which users can sign in; the error says how to get

@@ -1,6 +1,10 @@
 package suites_test
 
 import (
+	"bytes"
+	"image"
+	_ "image/jpeg"
+	_ "image/png"
 	"net"
 	"net/http"
 	"os"
@@ -34,6 +38,7 @@ var pages = map[string]func(o *reference.Options){
 	"a second window":   func(o *reference.Options) { o.Behaviour.Pages = "popup" },
 	"without a consent": func(o *reference.Options) { o.Behaviour.Consent = "never" },
 	"https":             func(o *reference.Options) { o.Host = "mcp.example.com" },
+	"a federated hop":   func(o *reference.Options) { o.Proxy = true },
 }
 
 func withBrowser(t *testing.T) {
@@ -107,6 +112,67 @@ func TestLoginThatFailsSaysWhy(t *testing.T) {
 			})
 		}
 	}
+}
+
+// oddPages is a recipe for pages on which nothing says what it is for.
+func oddPages() *suites.Recipe {
+	return &suites.Recipe{File: "odd.yaml", Pages: []suites.RecipePage{
+		{Match: "http://127.0.0.1:*/authorize", Text: "Sign in", Line: 3, Steps: []suites.Step{
+			{Fill: "#a1", With: "username"}, {Fill: "#b2", With: "password"}, {Click: "#cookies", Optional: true}, {Click: "#go"},
+		}},
+		{Match: "http://**/authorize", Text: "asks for access", Line: 9, Approve: []suites.Step{{Wait: "#no"}, {Click: "#yes"}}, Deny: []suites.Step{{Click: "#no"}}},
+		{Match: "http://**/login", Text: "asks for access", Line: 12, Approve: []suites.Step{{Click: "#yes"}}, Deny: []suites.Step{{Click: "#no"}}},
+	}}
+}
+
+func TestLoginByRecipe(t *testing.T) {
+	withBrowser(t)
+	evaluate := func(recipe *suites.Recipe, change func(*suites.Config)) *reports.Run {
+		o := reference.Ideal()
+		o.Behaviour.Pages = "odd"
+		cfg := signingIn(start(t, o))
+		cfg.Recipe, cfg.Only, cfg.BrowserNoSandbox = recipe, append([]string{"AS-CONSENT-REQUIRED"}, afterLogin...), true
+		if change != nil {
+			change(&cfg)
+		}
+		run, err := suites.Evaluate(t.Context(), cfg)
+		require.NoError(t, err)
+		return run.Run()
+	}
+	run := evaluate(oddPages(), nil)
+	clean(t, run)
+	require.NotEmpty(t, run.Screenshots)
+	for name, c := range map[string]struct {
+		recipe func() *suites.Recipe
+		change func(*suites.Config)
+		says   string
+	}{
+		"none": {func() *suites.Recipe { return nil }, nil, "nothing more happens"},
+		"a wrong one": {func() *suites.Recipe {
+			r := oddPages()
+			r.Pages[0].Steps[1] = suites.Step{Fill: "#pw", With: "password", Line: 5}
+			return r
+		}, nil, "odd.yaml:5: nothing on the page matches \"#pw\""},
+		"wrong password": {oddPages, func(cfg *suites.Config) { cfg.Users[0].Password = "not-hers" }, "The user name or password is wrong"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := evaluate(c.recipe(), c.change)
+			for _, r := range run.Results {
+				assert.Equal(t, reports.Inconclusive, r.Verdict, r.ID)
+				assert.Contains(t, r.Reason, c.says, r.ID)
+			}
+			require.NotEmpty(t, run.Screenshots)
+			last := run.Screenshots[len(run.Screenshots)-1]
+			assert.Equal(t, "where the login ended", last.Title)
+			_, format, err := image.DecodeConfig(bytes.NewReader(last.Image))
+			require.NoError(t, err)
+			assert.Equal(t, last.Type, "image/"+format)
+		})
+	}
+	cfg := suites.Config{URL: "http://127.0.0.1:1/mcp", Recipe: oddPages(), Driver: "form"}
+	_, err := suites.Run(t.Context(), cfg)
+	assert.ErrorContains(t, err, "a login recipe is followed in a browser")
 }
 
 func TestTheBrowserLeavesNothingBehind(t *testing.T) {

@@ -34,6 +34,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
 	"github.com/mcpauth/conformance/suites/internal/listener"
+	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/rebind"
@@ -125,6 +126,8 @@ type Config struct {
 	// Driver is how users sign in: auto, browser, form, or manual. Empty is auto: plain forms, and a browser for
 	// what they cannot do. With manual a person signs in once, at the address that OnNotice tells.
 	Driver string
+	// Recipe, if set, says what the browser does on login pages that cannot be understood by themselves.
+	Recipe *Recipe
 	// BrowserNoSandbox runs the browser without its sandbox, which root in a container needs.
 	BrowserNoSandbox bool
 	// Patience is how long the target may take to honour a revocation; 5 s if zero.
@@ -164,6 +167,14 @@ type Config struct {
 	// OnSelected is called once with the number of checks selected.
 	OnSelected func(n int)
 }
+
+// Recipe says how to go through login pages that cannot be understood by themselves; RecipePage is one of them, and
+// Step one thing to do there.
+type (
+	Recipe     = login.Recipe
+	RecipePage = login.RecipePage
+	Step       = login.Step
+)
 
 // User is somebody who can sign in.
 type User struct {
@@ -397,6 +408,9 @@ type preparation struct {
 	client  *wire.Client
 	session *session.Session
 	closers []func()
+
+	picturing sync.Mutex
+	pictures  []reports.Screenshot
 }
 
 // prepare validates the configuration, surveys the target and makes the engine.
@@ -522,6 +536,9 @@ func (c *Config) validate(reg *check.Registry) error {
 		if !slices.Contains(requirements.Revisions, r) {
 			return usage("unknown revision %q; known are %s", r, strings.Join(requirements.Revisions, ", "))
 		}
+	}
+	if c.Recipe != nil && (c.Driver == "form" || c.Driver == "manual") {
+		return usage("a login recipe is followed in a browser: sign in by auto or browser, not by %s", c.Driver)
 	}
 	if c.Driver == "manual" && len(c.Users) > 0 {
 		return usage("with a login by hand nobody else can sign in: leave the user out, or sign in by auto, browser or form")
@@ -702,6 +719,7 @@ func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	s.run.Results, s.run.Exchanges = s.engine.Collect()
 	s.run.Discovered = facts(s.world.Survey)
 	s.run.Discovered = append(s.run.Discovered, s.farewell(ctx)...)
+	s.run.Screenshots = s.pictures
 	return s.close(ctx)
 }
 

@@ -185,12 +185,12 @@ func explain(w io.Writer, r *requirements.Requirement) {
 }
 
 func schemaCommand() *cobra.Command {
-	schemas := map[string][]byte{"report": reportjson.Schema, "target": targetSchema}
-	return &cobra.Command{Use: "schema {report|target}", Short: "Print the JSON Schema of the JSON report, or of the target file", Args: cobra.ExactArgs(1), ValidArgs: []string{"report", "target"},
+	schemas := map[string][]byte{"report": reportjson.Schema, "target": targetSchema, "recipe": recipeSchema}
+	return &cobra.Command{Use: "schema {report|target|recipe}", Short: "Print the JSON Schema of the JSON report, of the target file, or of a login recipe", Args: cobra.ExactArgs(1), ValidArgs: []string{"report", "target", "recipe"},
 		RunE: func(c *cobra.Command, args []string) error {
 			schema, ok := schemas[args[0]]
 			if !ok {
-				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; there are: report, target", args[0])}
+				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; there are: report, target, recipe", args[0])}
 			}
 			_, err := c.OutOrStdout().Write(schema)
 			return err

@@ -17,7 +17,7 @@ type signIn struct {
 	username, passwordEnv, oneTimeEnv       string
 	secondUsername, secondPasswordEnv       string
 	clientID, clientSecretEnv, clientMethod string
-	redirectURI, driver                     string
+	redirectURI, driver, recipe             string
 	scopes                                  []string
 	allowRegistration, noSandbox            bool
 	patience                                time.Duration
@@ -37,6 +37,7 @@ func (s *signIn) register(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.scopes, "scope", nil, "scopes to request at login (default: the challenge's, then the resource's)")
 	f.BoolVar(&s.allowRegistration, "register", false, "allow clients to be registered at the authorization server (default: on loopback, and with --username)")
 	f.StringVar(&s.driver, "login", "auto", "how users sign in: auto, browser, form, or manual: you sign in once, in a browser of your own")
+	f.StringVar(&s.recipe, "login-recipe", "", "file that says what the browser does on login pages that cannot be understood by themselves (its form: mcpauth schema recipe)")
 	f.BoolVar(&s.noSandbox, "browser-no-sandbox", false, "run the browser without its sandbox, as root in a container needs")
 	f.StringVar(&s.cimdListen, "cimd-listen", "", "serve client ID metadata documents at this address, such as 127.0.0.1:9444, for the authorization server to fetch")
 	f.StringVar(&s.cimdURL, "cimd-url", "", "the https URL under which the authorization server reaches that address (default: the address itself)")
@@ -52,6 +53,13 @@ func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
 		return fmt.Errorf("--login %q: want auto, browser, form or manual", s.driver)
 	}
 	cfg.Driver, cfg.Scopes, cfg.Patience, cfg.BrowserNoSandbox = s.driver, s.scopes, s.patience, s.noSandbox
+	if s.recipe != "" {
+		recipe, err := readRecipe(s.recipe)
+		if err != nil {
+			return fmt.Errorf("--login-recipe: %w", err)
+		}
+		cfg.Recipe = recipe
+	}
 	if f := c.Flags().Lookup("register"); f.Changed {
 		cfg.Register = &s.allowRegistration
 	}

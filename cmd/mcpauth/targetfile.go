@@ -42,6 +42,7 @@ type targetFile struct {
 	} `yaml:"target"`
 	Login struct {
 		Driver string `yaml:"driver"`
+		Recipe string `yaml:"recipe"`
 		Users  []struct {
 			Username string `yaml:"username"`
 			Password secret `yaml:"password"`
@@ -421,6 +422,13 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		cfg.Header = append(cfg.Header, reports.Field{Name: name, Value: resolve("target.headers."+name, v)})
 	}
 	slices.SortFunc(cfg.Header, func(a, b reports.Field) int { return strings.Compare(a.Name, b.Name) })
+	if t.Login.Recipe != "" && cfg.Recipe == nil {
+		recipe, err := readRecipe(filepath.Join(folder, t.Login.Recipe))
+		if err != nil {
+			p.add(nil, "login.recipe: %v", err)
+		}
+		cfg.Recipe = recipe
+	}
 	if t.Login.Driver != "" && (cfg.Driver == "" || cfg.Driver == "auto") {
 		cfg.Driver = t.Login.Driver
 	}

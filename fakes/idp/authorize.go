@@ -825,8 +825,8 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, t *transactio
 	switch s.Behaviour.Pages {
 	case "two-pages":
 		p.AskUser, p.AskPassword = t.user == "", t.user != ""
-	case "javascript":
-		p.Style = "javascript"
+	case "javascript", "odd":
+		p.Style = s.Behaviour.Pages
 	case "popup":
 		if r.URL.Path != s.path()+"/login" {
 			p.Style, p.Action = "popup", p.Action+"?transaction="+t.id
@@ -841,6 +841,9 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, t *transactio
 func (s *Server) consentPage(w http.ResponseWriter, t *transaction, user string) {
 	b := &s.Behaviour
 	p := login.Page{Title: "Allow access?", Action: s.path() + "/consent", User: user, Client: t.client.name, Scopes: t.scopes}
+	if b.Pages == "odd" {
+		p.Style = b.Pages
+	}
 	p.Hidden = map[string]string{"transaction": t.id, "csrf": t.csrf}
 	if !b.has(ServerSideTransaction) {
 		p.Hidden["redirect_uri"] = t.redirectURI

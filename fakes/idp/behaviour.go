@@ -34,7 +34,7 @@ type Behaviour struct {
 	HSTS         bool   // Strict-Transport-Security over https
 	Registration string // open, protected, closed, any-token
 
-	// Pages is the manner of the login: plain (default), two-pages, javascript, popup.
+	// Pages is the manner of the login: plain (default), two-pages, javascript, popup, odd.
 	Pages string
 	// Consent is when users are asked: always (default), once, never.
 	Consent string

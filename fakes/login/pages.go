@@ -20,7 +20,7 @@ type Page struct {
 	Warning, Upstream                string
 	Scopes                           []string
 	AskUser, AskPassword, AskOneTime bool
-	// Style is plain, javascript or popup.
+	// Style is plain, javascript, popup, or odd: nothing on the page says what it is for.
 	Style string
 	// Unescaped shows Client and Error as markup: a flaw.
 	Unescaped bool
@@ -38,6 +38,7 @@ const layout = `<!doctype html>
 var pages = map[string]*template.Template{
 	"message": parse(``),
 	"login": parse(`{{define "body"}}{{if eq .Style "javascript"}}<div id="app" data-action="{{.Action}}"{{range $k, $v := .Hidden}} data-{{$k}}="{{$v}}"{{end}}></div>
+{{else if eq .Style "odd"}}<div id="app" data-action="{{.Action}}"{{range $k, $v := .Hidden}} data-{{$k}}="{{$v}}"{{end}}></div><div id="later" hidden></div>
 {{else if eq .Style "popup"}}<button type="button" id="open" data-url="{{.Action}}">Sign in</button>{{else}}
 <form method="{{if .Get}}get{{else}}post{{end}}" action="{{.Action}}">{{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
 {{if .AskUser}}<label>User name <input name="username" autocomplete="username" value="{{.User}}" required></label>{{end}}
@@ -51,8 +52,8 @@ var pages = map[string]*template.Template{
 {{with .RedirectHost}}<p>The answer goes to <strong>{{.}}</strong>.</p>{{end}}
 <form method="post" action="{{.Action}}">{{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
 {{range .Scopes}}<label><input type="checkbox" name="scope" value="{{.}}" checked> {{.}}</label>{{end}}
-<button type="submit" name="decision" value="approve">Allow</button>
-<button type="submit" name="decision" value="deny">Deny</button></form>{{end}}`),
+<button id="yes" type="submit" name="decision" value="approve">{{if eq .Style "odd"}}◯{{else}}Allow{{end}}</button>
+<button id="no" type="submit" name="decision" value="deny">{{if eq .Style "odd"}}✕{{else}}Deny{{end}}</button></form>{{end}}`),
 	"close": parse(`{{define "body"}}<p><a href="{{.Action}}">Go on</a></p>{{end}}`),
 	"post": parse(`{{define "body"}}<form method="post" action="{{.Action}}">{{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
 <button type="submit">Continue</button></form>{{end}}`),
@@ -73,6 +74,14 @@ form.addEventListener("submit",async(ev)=>{ev.preventDefault();
 const body=new URLSearchParams({transaction:d.transaction,csrf:d.csrf,username:form.querySelector("#u").value,password:form.querySelector("#p").value});
 const r=await fetch(d.action,{method:"POST",body,headers:{Accept:"application/json"}});const j=await r.json();
 if(j.next)location.assign(j.next);else form.querySelector("#e").textContent=j.error;});`
+	odd = `const app=document.getElementById("app");const d=app.dataset;
+const box=()=>{const e=document.createElement("div");e.contentEditable="plaintext-only";app.append(e);return e;};
+const a=box(),b=box(),go=document.createElement("div"),says=document.createElement("p");
+a.id="a1";b.id="b2";go.id="go";go.textContent="→";says.role="alert";app.append(go,says);
+go.addEventListener("click",async()=>{
+const body=new URLSearchParams({transaction:d.transaction,csrf:d.csrf,username:a.textContent,password:b.textContent});
+const r=await fetch(d.action,{method:"POST",body,headers:{Accept:"application/json"}});const j=await r.json();
+if(j.next)location.assign(j.next);else{b.textContent="";says.textContent=j.error;}});`
 	popup      = `document.getElementById("open").addEventListener("click",(ev)=>{window.open(ev.target.dataset.url,"_blank");});`
 	autoSubmit = `document.forms[0].submit();`
 	closeSelf  = `if(window.opener){window.opener.location.assign(document.querySelector("a").href);window.close();}`
@@ -89,6 +98,8 @@ func Script(kind, style string) string {
 		return ""
 	case style == "javascript":
 		return javascript
+	case style == "odd":
+		return odd
 	case style == "popup":
 		return popup
 	}

@@ -39,14 +39,19 @@ type Browser struct {
 	Say func(string)
 	// Client is the guarded client.
 	Client *wire.Client
+	// Recipe, if set, says what to do on pages that are not understood.
+	Recipe *Recipe
+	// Picture, if set, is given pictures of login and consent pages, and of the page at which a login failed.
+	Picture func(reports.Screenshot)
 
-	launch  sync.Once
-	failed  error
-	browser *rod.Browser
-	process *exec.Cmd
-	profile string
-	proxy   *wire.Proxy
-	turn    sync.Mutex // one login at a time: two cores are busy with one
+	launch   sync.Once
+	failed   error
+	browser  *rod.Browser
+	process  *exec.Cmd
+	profile  string
+	proxy    *wire.Proxy
+	turn     sync.Mutex // one login at a time: two cores are busy with one; it guards pictured
+	pictured map[string]bool
 }
 
 // ErrNoBrowser is the error of a machine without a browser.
@@ -217,7 +222,7 @@ func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r R
 	defer b.turn.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, wholeLogin)
 	defer cancel()
-	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}, acted: map[proto.TargetTargetID]string{}}
+	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}, acted: map[proto.TargetTargetID]string{}, followed: map[*RecipePage]int{}}
 	incognito, err := b.browser.Context(ctx).Incognito()
 	if err != nil {
 		return &Outcome{Stage: Lost, Why: "the browser failed: " + err.Error()}
@@ -227,6 +232,7 @@ func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r R
 	}()
 	d.context = incognito
 	d.carry(ctx, start)
+	d.pictureFailure()
 	d.keepCookies()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -258,6 +264,7 @@ type drive struct {
 	coded     int
 	decided   int
 	acted     map[proto.TargetTargetID]string // the state of each page on which we acted last
+	followed  map[*RecipePage]int             // how often
 	since     time.Time
 }
 
@@ -521,6 +528,11 @@ func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 		d.acted[page.TargetID] = state
 		d.note(p)
 	}
+	if known := d.Recipe.page(p.URL, p.Text); known != nil {
+		acting()
+		d.picture(ctx, page, "a page of the login", s)
+		return d.follow(ctx, page, p, known)
+	}
 	f := p.Login()
 	button, approve := Input{}, false
 	if f == nil {
@@ -530,9 +542,11 @@ func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 	switch {
 	case f != nil:
 		acting()
+		d.picture(ctx, page, "the login page", s)
 		return d.signIn(ctx, page, p, f, marks)
 	case approve:
 		acting()
+		d.picture(ctx, page, "the consent page", s)
 		return d.decide(ctx, page, p, button, marks)
 	case opens:
 		acting()

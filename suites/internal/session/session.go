@@ -33,9 +33,11 @@ type Input struct {
 	Driver      login.Driver   // nil: plain forms
 	// BrowserFirst has the driver do the first login of a user, even if plain forms might do.
 	BrowserFirst bool
-	Resource     string   // resource indicator, or empty
-	Pool         []string // scopes that the target speaks of
-	Callback     string   // redirect URI of the clients that are registered
+	// Recipe says that the driver has a recipe for pages that plain forms do not understand.
+	Recipe   bool
+	Resource string   // resource indicator, or empty
+	Pool     []string // scopes that the target speaks of
+	Callback string   // redirect URI of the clients that are registered
 	// Publish makes a public client by a client ID metadata document; nil where the server cannot fetch it.
 	Publish func(metadata map[string]any) string
 }
@@ -55,6 +57,7 @@ type Session struct {
 	// SendResource says that the server takes a resource indicator.
 	SendResource bool
 	First        *login.Outcome
+	stuck        *login.Outcome
 
 	client      *wire.Client
 	secrets     *reports.Secrets
@@ -198,13 +201,18 @@ func (s *Session) Begin(ctx context.Context) {
 			s.clients = map[string]*entry{}
 		}
 	}
-	if !s.Ready && s.SendResource {
+	if !s.Ready && s.SendResource && s.requestRefused() {
 		why := s.Why
 		s.SendResource = false
 		if s.begin(ctx, c); !s.Ready {
 			s.Why = why
 		}
 	}
+}
+
+// requestRefused reports that the server refused the first request or its code, rather than the user.
+func (s *Session) requestRefused() bool {
+	return s.First != nil && (s.First.Stage == login.Answered || s.First.Stage == login.ErrorPage)
 }
 
 func (s *Session) begin(ctx context.Context, c *oauth.Client) {
@@ -221,7 +229,9 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 		s.mu.Unlock()
 	}
 	o := s.Carry(ctx, agent, oauth.AtQuery(s.Server.Authorization, f), login.Route{RedirectURI: c.RedirectURI}, true)
-	s.First = o
+	if s.First = o; o.Stage == login.Lost && s.Driver != nil {
+		s.stuck = o // what the driver cannot do once it need not try again for every check
+	}
 	s.Asked, s.Consented = s.Asked || o.SignedIn || o.Stage == login.AtLogin, s.Consented || o.Consented
 	switch {
 	case o.Stage != login.Answered:
@@ -247,12 +257,22 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 // Carry takes a request through the pages, with the driver where one is set and plain forms cannot do it.
 // first says that the driver's own way is wanted even if plain forms might do.
 func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r login.Route, first bool) *login.Outcome {
-	if first && s.BrowserFirst && s.Driver != nil && agent.User != nil {
+	drive := func() *login.Outcome {
+		if s.stuck != nil && agent.User == s.identities[0].User {
+			again := *s.stuck
+			return &again
+		}
 		return s.Driver.Authorize(ctx, agent, start, r)
 	}
+	if s.Driver == nil || agent.User == nil {
+		return agent.Walk(start, r)
+	}
+	if first && s.BrowserFirst {
+		return drive()
+	}
 	o := agent.Walk(start, r)
-	if o.Stage == login.NeedsScript && s.Driver != nil && agent.User != nil {
-		return s.Driver.Authorize(ctx, agent, start, r)
+	if o.Stage == login.NeedsScript || o.Stage == login.Lost && s.Recipe {
+		return drive()
 	}
 	return o
 }

@@ -1,0 +1,191 @@
+package login
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-rod/rod"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+)
+
+// Recipe says how to go through pages that cannot be understood by themselves. Only a browser follows it.
+type Recipe struct {
+	// File is where it is written down, for errors.
+	File  string
+	Pages []RecipePage
+}
+
+// RecipePage is one page: what is done on it in any case, or what approves and what denies.
+type RecipePage struct {
+	// Match is a glob of the page's URL without its query; * stands for anything between two slashes, ** for anything.
+	Match string
+	// Text, if set, has to stand on the page too.
+	Text string
+	// Steps are taken on a page that asks who the user is; Approve and Deny on one that asks for consent.
+	Steps, Approve, Deny []Step
+	// Line is where it stands in the file.
+	Line int
+}
+
+// Step is one thing that a person does. One of Fill, Click and Wait is a CSS selector.
+type Step struct {
+	Fill, Click, Wait string
+	// With is what is filled in: username, password, one-time-code, or a Text.
+	With, Text string
+	// Optional skips the step where nothing matches its selector soon.
+	Optional bool
+	Line     int
+}
+
+// The things that a step may fill in.
+const (
+	WithUsername    = "username"
+	WithPassword    = "password"
+	WithOneTimeCode = "one-time-code"
+)
+
+// patience with the element of a step.
+const (
+	forRequired = 6 * time.Second
+	forOptional = 400 * time.Millisecond
+)
+
+// page is the first page of the recipe that an address and a text belong to; nil if none is.
+func (r *Recipe) page(address *url.URL, text string) *RecipePage {
+	if r == nil {
+		return nil
+	}
+	bare := address.Scheme + "://" + address.Host + address.Path
+	for i := range r.Pages {
+		if p := &r.Pages[i]; Matches(p.Match, bare) && strings.Contains(text, p.Text) {
+			return p
+		}
+	}
+	return nil
+}
+
+// Matches reports that an address fits a glob: * stands for anything between two slashes, ** for anything.
+func Matches(glob, address string) bool {
+	expression := strings.NewReplacer(`\*\*`, ".*", `\*`, "[^/]*").Replace(regexp.QuoteMeta(glob))
+	ok, _ := regexp.MatchString("^"+expression+"$", address) // a quoted text is always an expression
+	return ok
+}
+
+func (p *RecipePage) asksForUser() bool {
+	for _, s := range p.Steps {
+		if s.With == WithUsername || s.With == WithPassword || s.With == WithOneTimeCode {
+			return true
+		}
+	}
+	return false
+}
+
+// follow does what the recipe says of a page; true means that the login is over.
+func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *RecipePage) bool {
+	steps := r.Steps
+	switch consent := len(r.Approve) > 0 || len(r.Deny) > 0; {
+	case consent && d.route.Decision == Leave:
+		d.end(AtConsent, "")
+		return true
+	case consent && d.route.Decision == Deny:
+		if steps = r.Deny; len(steps) == 0 {
+			d.end(AtConsent, "%s:%d: the recipe does not say how to deny", d.Recipe.File, r.Line)
+			return true
+		}
+	case consent:
+		steps, d.out.Consented = r.Approve, true
+	case r.asksForUser() && (d.route.StopAtLogin || d.agent.User == nil):
+		d.end(AtLogin, "the page %q asks for a user", p.Title)
+		return true
+	}
+	if d.followed[r]++; d.followed[r] > 1 && r.asksForUser() {
+		d.end(Refused, "the login page came again: %s", Shorten(p.Text))
+		return true
+	}
+	if d.followed[r] > 3 {
+		d.end(Lost, "the page of %s:%d came again and again: %s", d.Recipe.File, r.Line, Shorten(p.Text))
+		return true
+	}
+	for i := range steps {
+		if err := d.take(ctx, page, &steps[i]); err != nil {
+			if len(d.answer) > 0 || ctx.Err() != nil {
+				return false // the page went away because the flow was over
+			}
+			d.end(Lost, "%s:%d: %v; the page says: %s", d.Recipe.File, steps[i].Line, err, Shorten(p.Text))
+			return true
+		}
+	}
+	d.since = time.Now()
+	return false
+}
+
+// take takes one step of the recipe.
+func (d *drive) take(ctx context.Context, page *rod.Page, s *Step) error {
+	selector, patience := s.Fill+s.Click+s.Wait, forRequired
+	if s.Optional {
+		patience = forOptional
+	}
+	within, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	element, err := page.Context(within).Element(selector)
+	if err != nil {
+		if s.Optional {
+			return nil
+		}
+		return fmt.Errorf("nothing on the page matches %q", selector)
+	}
+	element = element.Context(ctx)
+	switch {
+	case s.Wait != "":
+		return nil
+	case s.Click != "":
+		_, err = element.Evaluate(rod.Eval(`function() { this.click() }`).ByUser())
+		return err
+	}
+	value, err := d.filling(page, s)
+	if err != nil {
+		return err
+	}
+	_, err = element.Evaluate(rod.Eval(`function(value) {
+		this.focus(); const d = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(this), 'value');
+		if (d) d.set.call(this, value); else this.textContent = value;
+		this.dispatchEvent(new Event('input', {bubbles: true})); this.dispatchEvent(new Event('change', {bubbles: true}));
+	}`, value).ByUser())
+	return err
+}
+
+// filling is what a step fills in. A secret goes only where it cannot be read on the way.
+func (d *drive) filling(page *rod.Page, s *Step) (string, error) {
+	if s.With == "" {
+		return s.Text, nil
+	}
+	info, err := page.Info()
+	if err != nil {
+		return "", err
+	}
+	if at, err := url.Parse(info.URL); err != nil || at.Scheme != "https" && !document.LoopbackHost(at.Hostname()) {
+		return "", fmt.Errorf("the page %s would send the %s in clear", bare(info.URL), s.With)
+	}
+	d.out.SignedIn = true
+	switch u := d.agent.User; s.With {
+	case WithUsername:
+		return u.Name, nil
+	case WithPassword:
+		return u.Password, nil
+	default:
+		if u.OneTime == "" {
+			return "", fmt.Errorf("the recipe asks for a one-time code, and the user has no authenticator here")
+		}
+		code, err := totp.GenerateCode(u.OneTime, time.Now())
+		if err == nil {
+			d.agent.Secrets.Add("one_time_code", "one-time-code="+code)
+		}
+		return code, err
+	}
+}
