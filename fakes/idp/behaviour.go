@@ -49,7 +49,7 @@ type Behaviour struct {
 	DocumentRoots *x509.CertPool
 	// DefaultScopes are those of clients that register none; nil lets them have any.
 	DefaultScopes []string
-	// Patience is how long a client ID metadata document may take; half a second if zero.
+	// Patience is how long the body of a client ID metadata document may take; half a second if zero.
 	Patience time.Duration
 	// Resolver is asked for the hosts of client ID metadata documents; nil is the system's.
 	Resolver *net.Resolver

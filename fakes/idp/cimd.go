@@ -83,7 +83,7 @@ var maxAge = regexp.MustCompile(`max-age=(\d+)`)
 
 func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	b := &s.Behaviour
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(b.Patience, 500*time.Millisecond))
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, id, nil)
 	if err != nil {
@@ -108,6 +108,7 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	if !b.has(DocumentSize) {
 		limit = 1 << 30
 	}
+	defer time.AfterFunc(cmp.Or(b.Patience, 500*time.Millisecond), cancel).Stop()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil || int64(len(body)) > limit {
 		return nil, 0, errors.New("too large, or broken off")
