@@ -37,7 +37,7 @@ func TestFairness(t *testing.T) {
 		"a prefix that is a tool itself":          {func(o *reference.Options) { o.Static = []mcpserver.Static{key("a", "whoami*")} }, nil, "RS-APIKEY-WILDCARDS", reports.Pass},
 		"a limit answered by a crash":             {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusInternalServerError }, nil, "RS-RATE-ENFORCED", reports.Inconclusive},
 		"a stranger who is nobody": {func(o *reference.Options) { o.Static = []mcpserver.Static{metered(key("a"))} }, func(c *suites.Config) {
-			c.Token, c.Users, c.Issuer, c.SharedSecret = "", nil, nil, suites.SharedSecret{}
+			c.Token, c.Users, c.Issuer, c.SharedSecret, c.Introspection, c.Verification = "", nil, nil, suites.SharedSecret{}, nil, nil
 			c.Credentials = append(c.Credentials, suites.Credential{Name: "nobody", Header: "X-API-Key", Value: "nobodys-key"})
 		}, "RS-RATE-PER-PRINCIPAL", reports.Inconclusive},
 		"a limit on bodies beyond ours": {nil, func(c *suites.Config) { c.BodyLimit = 64 << 20 }, "RS-ABUSE-BODY-LIMIT", reports.NotTested},

@@ -83,7 +83,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if token == "" || s.cfg.Token != "" {
 		return sv
 	}
-	again, err := survey.Take(ctx, s.client, survey.Input{Endpoint: sv.Endpoint, Revisions: s.cfg.Revisions, Token: token})
+	again, err := survey.Take(ctx, s.client, survey.Input{Endpoint: sv.Endpoint, Revisions: s.cfg.Revisions, Token: token, Tools: s.cfg.guarded()})
 	if err != nil {
 		return sv
 	}

@@ -323,6 +323,17 @@ func (c *Config) ownToken() string {
 		return input + "." + mint.Base64(signature)
 	case c.SharedSecret.Value != "":
 		return c.SharedSecret.token(scopes)
+	case c.Verification != nil && c.VerificationAccepts != "":
+		token := c.Verification.Token()
+		token.Say(introspector.Answer{Body: c.VerificationAccepts})
+		return token.Value
+	case c.Introspection != nil:
+		token, now := c.Introspection.Token(), time.Now().Unix()
+		active, _ := json.Marshal(map[string]any{ // plain values
+			"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(scopes, " "), "token_type": "Bearer", "aud": c.URL, "iat": now, "exp": now + 3600,
+		})
+		token.Say(introspector.Answer{Body: string(active)})
+		return token.Value
 	}
 	return ""
 }
@@ -459,7 +470,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.AllowIntrusive != nil {
 		intrusive = *cfg.AllowIntrusive
 	}
-	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token})
+	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded()})
 	if err == nil {
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
@@ -669,6 +680,21 @@ func (c *Config) limits(loopback bool) wire.Limits {
 	return l
 }
 
+// guarded are the tools that may turn out to be what is protected, where nothing else is: those whose call changes nothing
+// first.
+func (c *Config) guarded() []survey.Tool {
+	var out []survey.Tool
+	plain, _ := c.tools()
+	for _, wanted := range []bool{true, false} {
+		for _, t := range plain {
+			if !t.DeniedOnly && t.Effect == "" && t.TellsCaller == wanted {
+				out = append(out, survey.Tool{Name: t.Name, Arguments: t.Arguments})
+			}
+		}
+	}
+	return out
+}
+
 // tools are those that may be called as they are, and those that need something in their arguments first.
 func (c *Config) tools() (plain, special []check.Tool) {
 	for _, t := range c.Tools {
@@ -758,7 +784,7 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 	}
 	defer s.close(ctx)
 	sv := s.world.Survey
-	out := Surveyed{Revisions: sv.Status, Tools: sv.Tools, Unreachable: s.run.Unreachable}
+	out := Surveyed{Revisions: sv.Status, Tools: sv.Listed, Unreachable: s.run.Unreachable}
 	for _, ex := range sv.Refused {
 		out.Protected = out.Protected || expect.Status(ex) == 401
 		if then, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", expect.Header(ex, "Date")); err == nil {
@@ -798,8 +824,8 @@ func facts(sv *survey.Survey) []reports.Fact {
 		}
 		facts = append(facts, reports.Fact{Name: "authorization server", Value: value})
 	}
-	if len(sv.Tools) > 0 {
-		facts = append(facts, reports.Fact{Name: "tools", Value: strings.Join(sv.Tools, ", ")})
+	if len(sv.Listed) > 0 {
+		facts = append(facts, reports.Fact{Name: "tools", Value: strings.Join(sv.Listed, ", ")})
 	}
 	for _, w := range []string{"stateful", "stateless"} {
 		for k, public := range sv.Public {

@@ -5,11 +5,15 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mcpauth/conformance/fakes/designs"
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/idp/presets"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -22,8 +26,11 @@ func serveCommand() *cobra.Command {
 }
 
 func serveMCP() *cobra.Command {
-	var listen string
-	c := &cobra.Command{Use: "mcp", Short: "Start the reference MCP server with its authorization server", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	var listen, design string
+	c := &cobra.Command{Use: "mcp", Short: "Start the reference MCP server with its authorization server, or one of the designs of docs/targets.md", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		if design != "" {
+			return serveDesign(c, design, listen)
+		}
 		o := reference.Ideal()
 		o.Listen = listen
 		r, err := reference.Start(o)
@@ -37,28 +44,62 @@ func serveMCP() *cobra.Command {
 		return nil
 	}}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9300", "address to listen on; loopback only")
+	c.Flags().StringVar(&design, "design", "", "do authorization the way guides show it: "+designs.Names())
 	return c
 }
 
+// serveDesign starts a design, and says how to test it.
+func serveDesign(c *cobra.Command, name, listen string) error {
+	d, ok := designs.Named(name)
+	if !ok {
+		return &exit{reports.ExitUsage, fmt.Errorf("--design %q: want one of %s", name, designs.Names())}
+	}
+	r, err := d.Start(designs.Addresses{Listen: listen, Issuer: "http://127.0.0.1:9400", Asks: "http://127.0.0.1:9401"})
+	if err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
+	defer r.Close()
+	fmt.Fprintf(c.ErrOrStderr(), "%s\nMCP endpoint  %s\nstop with Ctrl-C; test it with\n\n", d.Says, r.URL)
+	var variables []string
+	for name, value := range r.Environment {
+		variables = append(variables, name+"="+value+" ")
+	}
+	slices.Sort(variables)
+	fmt.Fprintf(c.OutOrStdout(), "%smcpauth run -c fixtures/targets/%s\n", strings.Join(variables, ""), d.File())
+	<-c.Context().Done()
+	return nil
+}
+
 func serveIDP() *cobra.Command {
-	var listen, audience string
+	var listen, audience, preset string
 	c := &cobra.Command{Use: "idp", Short: "Start the fake authorization server alone", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		p, ok := presets.Named(preset)
+		if !ok {
+			return &exit{reports.ExitUsage, fmt.Errorf("--preset %q: want one of %s", preset, presets.Names())}
+		}
 		l, err := net.Listen("tcp", listen)
 		if err != nil {
 			return &exit{reports.ExitUsage, err}
 		}
-		s, err := idp.New("http://"+l.Addr().String(), idp.Ideal())
+		s, err := idp.New("http://"+l.Addr().String()+p.Path, p.Behaviour())
 		if err != nil {
 			return &exit{reports.ExitToolFailed, err}
+		}
+		p.Prepare(s)
+		s.Resources = []string{audience}
+		for _, client := range p.Clients(s, "http://127.0.0.1:8765/callback") {
+			fmt.Fprintf(c.ErrOrStderr(), "client   %s %s (redirect URI http://127.0.0.1:8765/callback)\n", client[0], client[1])
 		}
 		server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 		go func() { <-c.Context().Done(); _ = server.Close() }()
 		fmt.Fprintf(c.ErrOrStderr(), `issuer   %[1]s
-keys     %[1]s/jwks
+keys     %[3]s/jwks
+manner   %[4]s
+users    alice %[5]s, bob %[6]s
 
-To make a server trust it, configure issuer %[1]s, JWKS URL %[1]s/jwks,
+To make a server trust it, configure issuer %[1]s, JWKS URL %[3]s/jwks,
 algorithm RS256 and audience %[2]s. The line below is a token for that audience.
-`, s.Issuer, audience)
+`, s.Issuer, audience, strings.TrimSuffix(s.Issuer, "/"), p.Says, idp.Alice.Password, idp.Bob.Password)
 		fmt.Fprintln(c.OutOrStdout(), s.Mint("alice", audience, []string{"notes:read", "notes:write"}, nil))
 		if err := server.Serve(l); err != http.ErrServerClosed {
 			return &exit{reports.ExitToolFailed, err}
@@ -66,6 +107,7 @@ algorithm RS256 and audience %[2]s. The line below is a token for that audience.
 		return nil
 	}}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9400", "address to listen on")
+	c.Flags().StringVar(&preset, "preset", "ideal", "in the manner of a well-known one: "+presets.Names())
 	c.Flags().StringVar(&audience, "audience", "http://127.0.0.1:9300/mcp", "audience of the token that is printed")
 	return c
 }

@@ -15,6 +15,8 @@ func Trusting() []Flaw {
 }
 
 var trusting = []Flaw{
+	{"nobody-asks", "Tools have scopes by declaration, and nobody asks for a token.", policy(func(p *mcpserver.Policy) { p.Authenticate, p.GuardVerbs = false, false }), []string{"RS-CHALLENGE-401-STATUS"}, []string{"RS-*"}},
+	{"refused-in-tools", "Each tool looks at its caller by itself, and refuses by its result.", policy(func(p *mcpserver.Policy) { p.InTools, p.ScopeInResult = true, true }), []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-AUTH-ERROR-IN-200"}, []string{"RS-*"}},
 	{"exp-ignored", "Expiry is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckExpiry = false }), []string{"RS-TOKEN-EXPIRED"}, []string{"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-MULTI-NO-FALLTHROUGH", "RS-EXT-CC-TOKEN", "RS-TOKEN-HMAC-MODE", "RS-DPOP-PROOF"}},
 	{"exp-optional", "A token without expiry lives for ever.", policy(func(p *mcpserver.Policy) { p.RequireExpiry = false }), []string{"RS-TOKEN-EXP-MISSING"}, []string{"RS-TOKEN-HMAC-MODE"}},
 	{"exp-of-any-type", "An expiry that is no number counts as far away.", policy(func(p *mcpserver.Policy) { p.LooseDates = true }), []string{"RS-TOKEN-NUMERIC-DATES"}, nil},

@@ -309,7 +309,7 @@ func (s *Server) scope(requested string, sent bool, t *transaction) *problem {
 		t.scopes = append(t.scopes, v)
 	}
 	if len(values) == 0 {
-		t.scopes = []string{"notes:read"}
+		t.scopes = s.Scopes[:1:1]
 		if !b.has(NamedDefaultScope) {
 			t.scopes = slices.Clone(s.Scopes)
 		}
@@ -323,6 +323,9 @@ func (s *Server) scope(requested string, sent bool, t *transaction) *problem {
 // resource takes the resource indicators (RFC 8707).
 func (s *Server) resource(requested []string, t *transaction) *problem {
 	b := &s.Behaviour
+	if b.IgnoresResource {
+		requested = nil
+	}
 	if !b.has(KnowResource) && len(requested) > 0 {
 		return &problem{"invalid_request", "unknown parameter resource"}
 	}
@@ -487,6 +490,10 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 	}
 	if b.has(LimitPasswords) && s.locked(s.counted(r, name)) {
 		t.user = ""
+		if acceptsJSON(r) {
+			writeJSON(w, http.StatusTooManyRequests, map[string]string{"error": "Too many attempts. Try again later."})
+			return
+		}
 		s.loginPage(w, r, t, "Too many attempts. Try again later.", http.StatusTooManyRequests)
 		return
 	}

@@ -51,6 +51,16 @@ type Behaviour struct {
 	DefaultScopes []string
 	// Patience is how long the body of a client ID metadata document may take; half a second if zero.
 	Patience time.Duration
+	// AccessToken bends header and claims of every access token, which is then signed RS256.
+	AccessToken func(header, claims map[string]any)
+	// Opaque, if set, begins every access token of the code flow; they are no JWTs then.
+	Opaque string
+	// FormAnswers has token answers form-encoded for clients that do not ask for JSON.
+	FormAnswers bool
+	// IgnoresResource is a server that has never heard of resource indicators.
+	IgnoresResource bool
+	// LockTime is how long nobody is let in after too many failures; 60 ms if zero, for tests.
+	LockTime time.Duration
 	// Resolver is asked for the hosts of client ID metadata documents; nil is the system's.
 	Resolver *net.Resolver
 	// DPoPLacks is what of a DPoP proof is not looked at.

@@ -100,7 +100,10 @@ func (s *Server) Mint(subject, audience string, scopes []string, further Claims)
 		}
 		c[k] = v
 	}
-	return s.Sign(map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": "rsa-1"}, c)
+	if s.Behaviour.AccessToken != nil {
+		s.Behaviour.AccessToken(map[string]any{}, c)
+	}
+	return s.Sign(s.Header(), c)
 }
 
 // Sign makes a compact JWS with the server's RSA key.

@@ -14,15 +14,23 @@ func (s *Server) Identifier() string { return s.Issuer }
 // Claims are those of an ordinary access token for the first resource.
 func (s *Server) Claims(subject string, scopes []string) map[string]any {
 	now := time.Now()
-	return map[string]any{
+	claims := map[string]any{
 		"iss": s.Issuer, "sub": subject, "aud": s.Resources[0], "client_id": "client-1", "scope": strings.Join(scopes, " "),
 		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": random(16),
 	}
+	if s.Behaviour.AccessToken != nil {
+		s.Behaviour.AccessToken(map[string]any{}, claims)
+	}
+	return claims
 }
 
 // Header is the JOSE header of an ordinary access token.
 func (s *Server) Header() map[string]any {
-	return map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": "rsa-1"}
+	header := map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": "rsa-1"}
+	if s.Behaviour.AccessToken != nil {
+		s.Behaviour.AccessToken(header, map[string]any{})
+	}
+	return header
 }
 
 // Signature signs a JWS signing input with the RSA key.

@@ -39,8 +39,12 @@ type leg struct {
 func (s *Server) AddClient(id, secret, redirectURI string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	method := "client_secret_basic"
+	if secret == "" {
+		method = "none"
+	}
 	s.clients[id] = &client{
-		id: id, secret: secret, method: "client_secret_basic", redirectURIs: []string{redirectURI}, name: "The MCP server",
+		id: id, secret: secret, method: method, redirectURIs: []string{redirectURI}, name: "The MCP server",
 		grantTypes: []string{"authorization_code", "refresh_token"}, created: s.now(),
 	}
 }

@@ -207,3 +207,30 @@ func (s *Server) KeyFetches() int {
 	defer s.mu.Unlock()
 	return s.keyFetches
 }
+
+// Lookup tells what an access token stands for, as claims; nil for one that is not good. A resource server that keeps
+// house with the authorization server asks so.
+func (s *Server) Lookup(token string) map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.access[token]
+	if !t.alive(s.now()) {
+		return nil
+	}
+	claims := map[string]any{
+		"iss": s.Issuer, "sub": t.grant.user, "aud": toAny(t.aud), "client_id": t.grant.client, "scope": strings.Join(t.scopes, " "),
+		"iat": float64(t.issued.Unix()), "exp": float64(t.expires.Unix()), "jti": t.jti,
+	}
+	if s.Behaviour.AccessToken != nil {
+		s.Behaviour.AccessToken(map[string]any{}, claims)
+	}
+	return claims
+}
+
+func toAny(values []string) []any {
+	out := make([]any, len(values))
+	for i, v := range values {
+		out[i] = v
+	}
+	return out
+}

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 )
@@ -36,7 +37,7 @@ func (s *Server) failed(who string, wrong bool, most int) {
 		return
 	}
 	if f.times++; f.times >= most {
-		f = failing{until: time.Now().Add(lockTime)}
+		f = failing{until: time.Now().Add(cmp.Or(s.Behaviour.LockTime, lockTime))}
 	}
 	s.failures[who] = f
 }

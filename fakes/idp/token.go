@@ -261,10 +261,10 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.writeOAuthError(w, r, e)
 		return
 	}
-	s.writeToken(w, members)
+	s.writeToken(w, r, members)
 }
 
-func (s *Server) writeToken(w http.ResponseWriter, members map[string]any) {
+func (s *Server) writeToken(w http.ResponseWriter, r *http.Request, members map[string]any) {
 	b := &s.Behaviour
 	if b.Response != nil {
 		b.Response("/token", members)
@@ -287,6 +287,15 @@ func (s *Server) writeToken(w http.ResponseWriter, members map[string]any) {
 		_ = json.NewEncoder(w).Encode(members)
 		return
 	}
+	if b.FormAnswers && !strings.Contains(r.Header.Get("Accept"), "json") {
+		form := url.Values{}
+		for name, value := range members {
+			form.Set(name, fmt.Sprint(value))
+		}
+		w.Header().Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+		_, _ = io.WriteString(w, form.Encode())
+		return
+	}
 	writeJSON(w, http.StatusOK, members)
 }
 
@@ -297,7 +306,7 @@ func (s *Server) passwordGrant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g := &grant{client: r.PostForm.Get("client_id"), user: u.Name, scopes: []string{"notes:read"}, resources: s.Resources}
-	s.writeToken(w, s.answerToken(g, g.scopes, nil, ""))
+	s.writeToken(w, r, s.answerToken(g, g.scopes, nil, ""))
 }
 
 // redeem exchanges a code (OAuth 2.1 section 4.1.3).
@@ -461,7 +470,7 @@ func legalVerifier(v string) bool {
 
 // narrowResources takes the resource indicators of a token request: some of those of the grant.
 func (s *Server) narrowResources(requested, granted []string, defence Defence) ([]string, *oauthError) {
-	if len(requested) == 0 || len(requested) == 1 && requested[0] == "" {
+	if s.Behaviour.IgnoresResource || len(requested) == 0 || len(requested) == 1 && requested[0] == "" {
 		return granted, nil
 	}
 	if !s.Behaviour.has(KnowResource) {
@@ -628,7 +637,10 @@ func (s *Server) issue(g *grant, scopes, resources []string) string {
 		resources = g.resources
 	}
 	t := &accessToken{grant: g, jti: random(16), scopes: scopes, aud: resources, issued: s.now(), expires: s.now().Add(lifetime)}
-	value := s.sign(t)
+	value := b.Opaque + random(24)
+	if b.Opaque == "" {
+		value = s.sign(t)
+	}
 	if !b.has(UniqueTokens) {
 		value = base64.RawURLEncoding.EncodeToString([]byte(g.user + ":token:0123456789"))
 	}
@@ -664,6 +676,9 @@ func (s *Server) sign(t *accessToken) string {
 		claims["password_hash"] = "$2b$12$abcdefghijklmnopqrstuv"
 	}
 	switch {
+	case b.AccessToken != nil:
+		b.AccessToken(map[string]any{}, claims)
+		return s.Sign(s.Header(), claims)
 	case !b.has(SignedTokens):
 		return s.Sign(map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": "rsa-unpublished"}, claims)
 	case !b.has(StrongKeys):
@@ -740,5 +755,5 @@ func (s *Server) sideDoor(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, "invalid_grant", "")
 		return
 	}
-	s.writeToken(w, s.answerToken(t.grant, t.scopes, nil, ""))
+	s.writeToken(w, r, s.answerToken(t.grant, t.scopes, nil, ""))
 }

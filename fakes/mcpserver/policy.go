@@ -55,7 +55,11 @@ type Policy struct {
 	LooseDates         bool // true: exp may be anything
 	CheckNotBefore     bool
 	Leeway             time.Duration // for clocks that differ
-	IssuerPrefix       bool          // true: the issuer's beginning is enough
+	TokenIssuer        string        // the iss demanded, if not the authorization server's identifier
+	AnyIssuer          bool          // true: iss is not looked at
+	Accepts            func(claims map[string]any) bool
+	ScopesOf           func(claims map[string]any) []string // where scopes do not stand in scope
+	IssuerPrefix       bool                                 // true: the issuer's beginning is enough
 	CheckAudience      bool
 	RequireAudience    bool
 	AudienceOrigin     bool // true: the audience's origin is enough
@@ -237,6 +241,7 @@ type Policy struct {
 	// How it refuses.
 	Status        int // of a missing or bad token
 	Soft          bool
+	InTools       bool // true: tools refuse by a result with isError, and nothing else is guarded
 	RedirectTo    string
 	ErrorCode     func(cause string) string
 	Challenge     func(cause, url string) []string // replaces the WWW-Authenticate fields

@@ -38,6 +38,8 @@ type Config struct {
 	API, ServiceKey string
 	// Second is another issuer that is trusted. May be nil.
 	Second *Second
+	// Lookup, if set, tells what an opaque token stands for, as claims; nil for one that is not good.
+	Lookup func(token string) map[string]any
 	// VerifyURL is an endpoint of its own kind that is asked about opaque tokens too; none if empty.
 	VerifyURL string
 	// SignIn verifies a user's password, at the page where accounts are linked. May be nil.
@@ -323,9 +325,15 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "blocked for a while", http.StatusForbidden)
 		return
 	}
+	if p.InTools {
+		r.Body = io.NopCloser(bytes.NewReader(body)) // the refusal is an answer to it
+	}
 	who, cause := s.authenticate(r, body)
 	if cause == "invalid" {
 		s.missedBy(r)
+	}
+	if who == nil && p.InTools && !bytes.Contains(body, []byte(`"tools/call"`)) {
+		who = &caller{user: "anonymous"}
 	}
 	if who == nil && s.exempt(r, body) {
 		who = &caller{user: "anonymous"}
@@ -338,7 +346,7 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.announce(w, who)
-	if s.throttle(w, r, who) {
+	if (!p.InTools || bytes.Contains(body, []byte(`"tools/call"`))) && s.throttle(w, r, who) {
 		return
 	}
 	if p.LimitForAll && s.isFull() {
@@ -427,6 +435,10 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
+	if p.InTools {
+		s.refuseInTool(w, r, "Authentication required")
+		return
+	}
 	if p.Soft {
 		writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1, "error": map[string]any{"code": -32001, "message": "not authenticated"}})
 		return
@@ -467,6 +479,16 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, status, doc)
+}
+
+// refuseInTool answers a call by a result that says that it failed, as tools do that look at the caller themselves.
+func (s *Server) refuseInTool(w http.ResponseWriter, r *http.Request, text string) {
+	var m message
+	if body, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(body, &m) != nil {
+		rpcError(w, http.StatusBadRequest, nil, -32700, "not a JSON-RPC message")
+		return
+	}
+	failedTool(w, &m, text)
 }
 
 func description(p *Policy, code, credential string) string {

@@ -86,6 +86,10 @@ func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) b
 
 func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
+	if p.InTools {
+		s.refuseInTool(w, r, "Rate limit exceeded. Please try again later.")
+		return
+	}
 	if p.RetryAfter != "" {
 		w.Header().Set("Retry-After", p.RetryAfter)
 	}

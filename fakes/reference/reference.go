@@ -158,6 +158,9 @@ func Start(o Options) (*Reference, error) {
 	if o.Host == "" {
 		config.JWKS = strings.TrimSuffix(r.IDP.Issuer, "/") + "/jwks"
 	}
+	if o.Behaviour.Opaque != "" {
+		config.Lookup = r.IDP.Lookup
+	}
 	if r.MCP, err = mcpserver.New(config); err != nil {
 		return nil, err
 	}

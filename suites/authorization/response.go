@@ -164,10 +164,17 @@ func response() {
 		for _, h := range g.Hops {
 			inspect(t, g, h.To, tokens)
 		}
+		if word := t.Session.Identity(g.User).User; word != nil && word.Password != "" {
+			for _, ex := range t.Transcript() { // scripts send forms as they like
+				if strings.Contains(ex.Request.URL, url.QueryEscape(word.Password)) {
+					t.Unmet(ex, "credentials sent by POST", "the password stands in the URL of a request")
+				}
+			}
+		}
 		for _, p := range g.Pages {
 			inspect(t, g, p.URL.String(), tokens)
 			for _, f := range p.Forms {
-				if f.Method == "GET" && f.Password() != nil {
+				if f.Method == "GET" && f.Password() != nil && !p.Rendered {
 					t.Unmet(g.Exchange, "credentials sent by POST", "the login form sends the password in the URL")
 				}
 			}

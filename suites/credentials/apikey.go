@@ -83,6 +83,8 @@ func wrongKeys(v string) map[string]string {
 
 func wrongKey(t *T, ex *reports.Exchange, about string) {
 	switch s := expect.Status(ex); {
+	case t.RefusedInside(ex):
+		t.Refused()
 	case t.Served(ex), expect.Crashed(ex), s < 300:
 		t.Finding(ex, about, "a refusal with HTTP 401", expect.Describe(ex))
 	case !slices.Contains([]int{400, 401}, s):

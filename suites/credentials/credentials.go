@@ -24,7 +24,7 @@ func exposure() {
 	Should("RS-STATIC-NOAUTH-EXPOSURE", func(t *T) {
 		ex := t.Anonymous()
 		if !expect.Accepted(ex) {
-			if s := expect.Status(ex); s >= 400 && s < 500 {
+			if s := expect.Status(ex); s >= 400 && s < 500 || t.RefusedInside(ex) {
 				t.Refused()
 				return
 			}

@@ -97,7 +97,7 @@ func effects() {
 // effective is a tool whose effect can be seen, the tool that shows it, and the scopes of a token that lacks its scope.
 func effective(t *T) (tool, shows Tool, narrow []string) {
 	tool, shows, _ = t.EffectiveTool()
-	if shows.Scope != "" {
+	if narrow = t.Lacking(tool.Scope); shows.Scope != "" { // with no scope at all a server may grant a default
 		narrow = []string{shows.Scope}
 	}
 	if slices.ContainsFunc(narrow, func(s string) bool { return t.Includes(s, tool.Scope) }) {

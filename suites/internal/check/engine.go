@@ -615,11 +615,22 @@ func (e *Engine) spokenWires() []mcp.Wire {
 	return out
 }
 
+// judgedWires are those of the revisions that are judged, the stateful one first.
+func (e *Engine) judgedWires() []mcp.Wire {
+	var out []mcp.Wire
+	for _, rev := range e.World.Survey.Judged() {
+		if w := mcp.WireOf(rev); !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
 func (e *Engine) needChallenge(t *T) *stop {
 	s := e.World.Survey
 	wires := []mcp.Wire{t.Wire}
 	if t.Wire == "" {
-		wires = []mcp.Wire{mcp.Stateful, mcp.Stateless}
+		wires = e.judgedWires()
 	}
 	open := true
 	for _, w := range wires {
@@ -627,11 +638,17 @@ func (e *Engine) needChallenge(t *T) *stop {
 			return nil
 		}
 		open = open && expect.Accepted(s.Refused[w])
+		if s.InTools[w] && !strings.HasPrefix(t.id, "RS-CHALLENGE-") && !strings.HasPrefix(t.id, "RS-DISC-") {
+			return nil // it is protected all the same
+		}
 	}
 	ex := s.Refused[wires[0]]
 	t.transcript = append(t.transcript, ex)
 	if open {
 		return &stop{reports.NotApplicable, "the target serves anonymous callers; authorization is optional in MCP"}
+	}
+	if slices.ContainsFunc(wires, func(w mcp.Wire) bool { return s.InTools[w] }) {
+		return &stop{reports.NotApplicable, "there is no 401 to look at: tools refuse inside their results (RS-CHALLENGE-NO-AUTH-ERROR-IN-200)"}
 	}
 	return &stop{reports.Inconclusive, "the anonymous request is not answered 401 but with " + expect.Describe(ex) + " (RS-CHALLENGE-401-STATUS)"}
 }

@@ -27,8 +27,11 @@ func (t *T) Active(changes map[string]any) introspector.Answer {
 		"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(t.OrdinaryScopes(), " "), "token_type": "Bearer",
 		"aud": t.Identifier(), "iat": now, "nbf": now, "exp": now + 3600,
 	}
-	if len(t.Survey.Servers) > 0 {
+	switch {
+	case len(t.Survey.Servers) > 0:
 		members["iss"] = t.Survey.Servers[0].Issuer
+	case t.Issuer != nil:
+		members["iss"] = t.Issuer.Identifier()
 	}
 	maps.Copy(members, changes)
 	maps.DeleteFunc(members, func(_ string, v any) bool { return v == nil })

@@ -150,11 +150,37 @@ func (t *T) MintHeader() mint.Header { return mint.Header(t.Issuer.Header()) }
 func (t *T) MintClaims(changes map[string]any) mint.Claims {
 	c := mint.Claims(t.Issuer.Claims("alice", t.OrdinaryScopes()))
 	for k, v := range changes {
+		if k == "scope" {
+			k, v = t.scopeClaim(v)
+		}
 		if c[k] = v; v == nil {
 			delete(c, k)
 		}
 	}
 	return c
+}
+
+// scopeClaim is where the issuer puts scopes, which is not everybody's "scope", and a value in the form that it has there.
+func (t *T) scopeClaim(value any) (string, any) {
+	const probe = "mcpauth-probe"
+	for name, v := range t.Issuer.Claims("alice", []string{probe}) {
+		if name == "scope" {
+			break
+		}
+		switch list := v.(type) {
+		case string:
+			if list == probe {
+				return name, value
+			}
+		case []string:
+			if text, ok := value.(string); ok && slices.Contains(list, probe) {
+				return name, strings.Fields(text)
+			} else if slices.Contains(list, probe) {
+				return name, value
+			}
+		}
+	}
+	return "scope", value
 }
 
 // Null is a claim whose value is null, where nil would leave it out.

@@ -428,6 +428,12 @@ func (t *T) Control() {
 
 func (t *T) sharedControl() {
 	t.controlled = true
+	if keys := t.APIKeys(); !t.HasToken() && len(keys) > 0 { // the credential that the user gave
+		if ex := t.Send(t.Call().With(keys[0].Field())); !t.Survey.Served(t.wire(), ex) {
+			t.Inconclusive("the control failed: %s is answered with %s", keys[0].Name, expect.Describe(ex))
+		}
+		return
+	}
 	w := t.Wire
 	if w == "" {
 		w = mcp.Stateful
@@ -485,6 +491,10 @@ func (a Assertion) judge(m types.GomegaMatcher, advice bool) bool {
 		}
 		return true
 	}
+	if explained && own.Refusal() && a.t.RefusedInside(ex) {
+		a.t.refusals++
+		return true
+	}
 	if explained && own.Refusal() && a.t.crashesAlways(ex) {
 		a.t.crashed++
 		return false
@@ -509,6 +519,12 @@ func (a Assertion) judge(m types.GomegaMatcher, advice bool) bool {
 // CrashCounts makes a crash a finding even where every bad token crashes the target. Elsewhere that one
 // defect would be reported as a dozen: it says nothing about what a forged token holds.
 func (t *T) CrashCounts() { t.crashIsMy = true }
+
+// RefusedInside reports that a tool refused in the way of all tools of the target: by its result. That is the wrong
+// signal, which the checks on the challenge say; for all others it is a refusal.
+func (t *T) RefusedInside(ex *reports.Exchange) bool {
+	return t.Survey.InTools[t.wire()] && !strings.HasPrefix(t.id, "RS-CHALLENGE-") && ex != nil && expect.RefusedInside(ex)
+}
 
 func (t *T) crashesAlways(ex *reports.Exchange) bool {
 	bogus := t.Survey.Bogus[t.wire()]

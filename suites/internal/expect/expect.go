@@ -96,7 +96,7 @@ func Accepted(ex *reports.Exchange) bool {
 	case a.Error:
 		return false
 	case a.Result != nil:
-		return true
+		return !RefusedInside(ex)
 	case ex.Request.Method == "GET":
 		return MediaType(ex) == "text/event-stream"
 	case ex.Request.Method == "DELETE":
@@ -112,6 +112,24 @@ func Ran(ex *reports.Exchange) bool { return Accepted(ex) && !mcp.Read(ex).IsErr
 // Soft reports that the refusal is only inside a JSON-RPC error of a successful HTTP answer.
 func Soft(ex *reports.Exchange) bool {
 	return Status(ex) >= 200 && Status(ex) <= 299 && mcp.Read(ex).Error
+}
+
+// RefusedInside reports that a successful HTTP answer holds an error, of JSON-RPC or of a tool, that is about
+// authorization by its words: a refusal by the wrong signal.
+func RefusedInside(ex *reports.Exchange) bool {
+	if s := Status(ex); s < 200 || s > 299 {
+		return false
+	}
+	a := mcp.Read(ex)
+	return (a.Error || a.IsError) && aboutAuthorization(ex.Response.Body)
+}
+
+// aboutAuthorization reports that an error is one of authentication or authorization, by its words.
+func aboutAuthorization(text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc([]string{"authenticat", "unauthori", "authoriz", "token", "credential", "permission", "access denied", "api key", "log in", "login"}, func(word string) bool {
+		return strings.Contains(text, word)
+	})
 }
 
 // Crashed reports a server error, a broken connection or a hang where an answer was due.

@@ -4,9 +4,11 @@ package introspector
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -130,14 +132,52 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, a.Body)
 }
 
-// about finds the token that is asked about, wherever the target put it.
+// about finds the token that is asked about, wherever the target put it. A token with more before or after it is another
+// one.
 func (s *Server) about(r *http.Request, body string) *Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for value, t := range s.tokens {
-		if strings.Contains(body, value) || strings.Contains(r.URL.RawQuery, value) || strings.Contains(r.Header.Get("Authorization"), value) {
+	for _, value := range values(r, body) {
+		if t := s.tokens[value]; t != nil {
 			return t
 		}
 	}
 	return nil
+}
+
+// values are the strings of a question: those of its query, of its body as a form or as JSON, the body itself, and what
+// follows the scheme in Authorization.
+func values(r *http.Request, body string) []string {
+	out := []string{strings.TrimSpace(body)}
+	if _, credential, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
+		out = append(out, credential)
+	}
+	for _, text := range []string{r.URL.RawQuery, body} {
+		form, _ := url.ParseQuery(text) // what can be read of it
+		for _, v := range form {
+			out = append(out, v...)
+		}
+	}
+	var document any
+	if json.Unmarshal([]byte(body), &document) == nil {
+		out = append(out, leaves(document)...)
+	}
+	return out
+}
+
+func leaves(v any) []string {
+	var out []string
+	switch v := v.(type) {
+	case string:
+		out = append(out, v)
+	case []any:
+		for _, e := range v {
+			out = append(out, leaves(e)...)
+		}
+	case map[string]any:
+		for _, e := range v {
+			out = append(out, leaves(e)...)
+		}
+	}
+	return out
 }

@@ -526,7 +526,7 @@ func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 	}
 	acting := func() {
 		d.acted[page.TargetID] = state
-		d.note(p)
+		d.note(whole(ctx, page, p))
 	}
 	if known := d.Recipe.page(p.URL, p.Text); known != nil {
 		acting()
@@ -555,6 +555,19 @@ func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 		d.out.Why = "the page says: " + Shorten(p.Text)
 	}
 	return false
+}
+
+// whole is the page as it stands in the browser now, with where its forms go, which a glance does not tell.
+func whole(ctx context.Context, page *rod.Page, seen *Page) *Page {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	source, err := page.Context(ctx).HTML()
+	if err != nil {
+		return seen
+	}
+	p := ParsePage(seen.URL, source)
+	p.Title, p.Text, p.Rendered = seen.Title, seen.Text, true
+	return p
 }
 
 func (d *drive) note(p *Page) {

@@ -20,6 +20,8 @@ type Page struct {
 	Forms   []Form
 	Links   []Link
 	Scripts int
+	// Rendered says that a browser made the page: how its forms are sent is up to its scripts.
+	Rendered bool
 	// Loads are the addresses of scripts, images, styles and frames.
 	Loads []string
 }

@@ -26,6 +26,15 @@ type Input struct {
 	Endpoint  string
 	Revisions []string // declared by the user; empty means: every one that the target speaks
 	Token     string   // a valid access token, or empty
+	// Tools may be called, and take a credential as far as the user knows: where all else is open to everybody,
+	// they may be what is protected.
+	Tools []Tool
+}
+
+// Tool is a tool that may be called.
+type Tool struct {
+	Name      string
+	Arguments map[string]any
 }
 
 // Survey is what was learned. It is immutable once Take has returned.
@@ -42,11 +51,13 @@ type Survey struct {
 	Protected map[mcp.Wire]mcp.Call
 	Refused   map[mcp.Wire]*reports.Exchange // the answer to Protected without credentials
 	Public    map[mcp.Wire][]string          // JSON-RPC methods that anonymous callers may use
-	Resources []Document                     // protected resource metadata, in the order clients look
-	Origin    Document                       // RFC 8414 metadata at the MCP server's origin (2025-03-26)
-	Servers   []Server                       // the authorization servers listed
+	// InTools says that tools refuse by their results, inside successful HTTP answers.
+	InTools   map[mcp.Wire]bool
+	Resources []Document // protected resource metadata, in the order clients look
+	Origin    Document   // RFC 8414 metadata at the MCP server's origin (2025-03-26)
+	Servers   []Server   // the authorization servers listed
 	Status    []reports.RevisionStatus
-	Tools     []string // where listing is open to us
+	Listed    []string // the names of tools, where listing is open to us
 	exchanges []*reports.Exchange
 	mu        sync.Mutex
 }
@@ -181,7 +192,7 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	s := &Survey{
 		Input: in, URL: u, Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
 		Bogus: map[mcp.Wire]*reports.Exchange{}, Protected: map[mcp.Wire]mcp.Call{}, Refused: map[mcp.Wire]*reports.Exchange{},
-		Public: map[mcp.Wire][]string{},
+		Public: map[mcp.Wire][]string{}, InTools: map[mcp.Wire]bool{},
 	}
 	t := &taker{ctx: ctx, client: client, s: s}
 	t.endpoint()
@@ -296,6 +307,9 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 	if id := expect.Header(handshake, "Mcp-Session-Id"); id != "" {
 		probe = probe.InSession(id)
 	}
+	if agreed := mcp.Read(handshake).Result.String("protocolVersion"); w == mcp.Stateful && slices.Contains(requirements.Revisions, agreed) {
+		probe.Revision = agreed
+	}
 	public := []string{probe.RPC}
 	for _, c := range []mcp.Call{
 		probe.Method("tools/list", nil), probe.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}),
@@ -316,7 +330,35 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 	}
 	mu.Lock()
 	s.Public[w] = public
+	found := s.Protected[w].RPC != probe.RPC
 	mu.Unlock()
+	if !found {
+		t.inTools(w, probe, record, mu)
+	}
+}
+
+// mostTools bounds how many declared tools are called without a credential.
+const mostTools = 3
+
+// inTools looks for a declared tool that looks at its caller itself.
+func (t *taker) inTools(w mcp.Wire, probe mcp.Call, record func(mcp.Call, *reports.Exchange), mu *sync.Mutex) {
+	for i, tool := range t.s.Input.Tools {
+		if i == mostTools {
+			return
+		}
+		c := probe.Method("tools/call", map[string]any{"name": tool.Name, "arguments": tool.Arguments})
+		ex := t.call(c)
+		status := expect.Status(ex)
+		if status != 401 && status != 403 && !expect.RefusedInside(ex) {
+			continue
+		}
+		record(c, ex)
+		mu.Lock()
+		t.s.InTools[w] = status < 300
+		mu.Unlock()
+		t.mixed(w, c, mu)
+		return
+	}
 }
 
 // mixed asks the protected call of a server with a public handshake again, with the user's token and with
@@ -354,8 +396,8 @@ func (t *taker) tools(ex *reports.Exchange) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
 	for _, e := range list {
-		if o, ok := e.(*document.Object); ok && o.String("name") != "" && !slices.Contains(t.s.Tools, o.String("name")) {
-			t.s.Tools = append(t.s.Tools, o.String("name"))
+		if o, ok := e.(*document.Object); ok && o.String("name") != "" && !slices.Contains(t.s.Listed, o.String("name")) {
+			t.s.Listed = append(t.s.Listed, o.String("name"))
 		}
 	}
 }
@@ -429,8 +471,8 @@ func (t *taker) servers() {
 			}
 		}
 	}
-	if len(issuers) == 0 && s.Resource() == nil && s.Origin.Found() {
-		issuers = []string{document.Origin(s.URL)} // 2025-03-26: the authorization base URL
+	if len(issuers) == 0 && s.Origin.Found() {
+		issuers = []string{document.Origin(s.URL)} // 2025-03-26: the authorization base URL, and where clients look that find no other
 	}
 	s.Servers = make([]Server, len(issuers))
 	var jobs []func()

@@ -1,0 +1,91 @@
+package main_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/designs"
+	"github.com/mcpauth/conformance/fixtures/targets"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// free is an address on loopback where nobody listens.
+func free(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Every design of the guides has the verdicts that stand in its golden file. MCPAUTH_GOLDEN=write writes them anew.
+func TestDesigns(t *testing.T) {
+	for _, d := range designs.All {
+		t.Run(d.Name, func(t *testing.T) {
+			t.Parallel()
+			if d.Browser && suites.BrowserFound() != nil {
+				if os.Getenv("CI") != "" {
+					t.Fatal("INCONCLUSIVE: this design needs a browser: ", suites.BrowserFound())
+				}
+				t.Skip("INCONCLUSIVE: this design needs a browser: ", suites.BrowserFound())
+			}
+			issuer, asks := free(t), free(t)
+			r, err := d.Start(designs.Addresses{Listen: "127.0.0.1:0", Issuer: "http://" + issuer, Asks: "http://" + asks})
+			require.NoError(t, err)
+			defer r.Close()
+			yaml, err := targets.Files.ReadFile(d.File())
+			require.NoError(t, err)
+			listen := strings.TrimSuffix(strings.TrimPrefix(r.URL, "http://"), "/mcp")
+			file := filepath.Join(t.TempDir(), d.File())
+			moved := strings.NewReplacer("127.0.0.1:9300", listen, "127.0.0.1:9400", issuer, "127.0.0.1:9401", asks).Replace(string(yaml))
+			require.NoError(t, os.WriteFile(file, []byte(moved), 0o600))
+			var env []string
+			for name, value := range r.Environment {
+				env = append(env, name+"="+value)
+			}
+			_, out, errs := mcpauth(t, append(env, "MCPAUTH_BROWSER_NO_SANDBOX=true"), "run", "-c", file, "-q", "--patience", "200ms", "--report", "json")
+			var run reports.Run
+			require.NoError(t, json.Unmarshal([]byte(out), &run), errs)
+			golden(t, filepath.Join("..", "..", "fixtures", "golden", "targets", d.Name+".txt"), &run)
+		})
+	}
+}
+
+// golden compares the verdicts of a run with those on file. What cannot be judged for want of means, or is absent, is
+// counted only.
+func golden(t *testing.T, file string, run *reports.Run) {
+	t.Helper()
+	var lines []string
+	counts := map[reports.Verdict]int{}
+	for _, r := range run.Results {
+		if counts[r.Verdict]++; r.Verdict != reports.NotApplicable && r.Verdict != reports.NotTested {
+			lines = append(lines, strings.TrimSpace(fmt.Sprintf("%-12s %s %s", r.Verdict, r.ID, r.Wire)))
+		}
+	}
+	slices.Sort(lines)
+	got := fmt.Sprintf("tier %s, %d not applicable, %d not tested\n%s\n", run.Target.Tier, counts[reports.NotApplicable], counts[reports.NotTested], strings.Join(lines, "\n"))
+	if os.Getenv("MCPAUTH_GOLDEN") == "write" {
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+		return
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err, "write it by MCPAUTH_GOLDEN=write, and read it")
+	assert.Equal(t, string(want), got)
+}
+
+func TestEveryTargetFileHasADesign(t *testing.T) {
+	files, err := targets.Files.ReadDir(".")
+	require.NoError(t, err)
+	for _, f := range files {
+		assert.True(t, slices.ContainsFunc(designs.All, func(d designs.Design) bool { return d.File() == f.Name() }), f.Name())
+	}
+}

@@ -1,0 +1,391 @@
+// Package designs has servers that do authorization the way guides and tutorials show it, mistakes included: each is
+// small, runs on loopback, and has a target file in fixtures/targets and its verdicts in fixtures/golden.
+package designs
+
+import (
+	"crypto/rsa"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// Addresses are where a design listens, and where it finds what it trusts: our issuer, and the endpoint that it asks
+// about opaque tokens.
+type Addresses struct {
+	Listen string // host:port
+	Issuer string // origin
+	Asks   string // origin
+}
+
+// Design is one way to do authorization.
+type Design struct {
+	// Name is that of its target file.
+	Name string
+	// Says is what it does, in a sentence.
+	Says string
+	// Target is the target file, where it is not Name's.
+	Target string
+	// Browser says that users sign in on a page that needs one.
+	Browser bool
+
+	start func(Addresses) (*Running, error)
+}
+
+// Running is a design that runs.
+type Running struct {
+	URL string
+	// Environment holds what the target file asks the environment for.
+	Environment map[string]string
+	Close       func()
+}
+
+// Start starts a design. Close it after use.
+func (d Design) Start(at Addresses) (*Running, error) {
+	r, err := d.start(at)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.Name, err)
+	}
+	return r, nil
+}
+
+// File is the name of its target file.
+func (d Design) File() string {
+	if d.Target != "" {
+		return d.Target + ".yaml"
+	}
+	return d.Name + ".yaml"
+}
+
+// Named is the design of a name.
+func Named(name string) (Design, bool) {
+	i := slices.IndexFunc(All, func(d Design) bool { return d.Name == name })
+	if i < 0 {
+		return Design{}, false
+	}
+	return All[i], true
+}
+
+// All are the designs.
+var All = []Design{
+	{Name: "no-auth", Says: "Nobody is asked for anything: a server for development.", start: noAuth},
+	{Name: "context-scopes", Says: "The framework verifies JWTs; each tool looks for its scope in the context, and fails by its result.", start: contextScopes},
+	{Name: "static-bearer", Says: "Each tool compares the bearer token with a table in the source; everything else is open.", start: staticBearer},
+	{Name: "guide-oauth", Says: "The four endpoints of a guide: metadata with objects for authorization servers, and one that grants \"read write\" to everybody who signs in.", start: guideOAuth},
+	{Name: "firebase", Says: "The guide's endpoints with Firebase: a page of scripts, and its ID token as access token, of which nothing is verified.", Browser: true, start: firebase},
+	{Name: "auth0", Says: "The guide's endpoints with Auth0: a page of scripts, and its ID token as access token, which is verified.", Browser: true, start: auth0},
+	{Name: "rate-limiter", Says: "Each tool counts calls by user, and says in its result that there were too many.", start: rateLimiter},
+	{Name: "jwt-shared-secret", Says: "JWTs under a secret that stands in the documentation.", start: jwtSharedSecret},
+	{Name: "static-verifier", Says: "A table of tokens with scopes that no tool looks at.", start: staticVerifier},
+	{Name: "remote-verify", Says: "Another service is asked about every token, in a manner of its own.", start: remoteVerify},
+	{Name: "oauth-provider", Says: "An authorization server elsewhere is asked about every token (RFC 7662).", start: oauthProvider},
+	{Name: "api-key-plus-jwt", Says: "An API key or a JWT: whichever is good. Of the JWT nothing but signature and expiry is looked at.", start: apiKeyPlusJWT},
+	{Name: "api-key-wildcards", Says: "API keys with patterns of tools, looked at when a tool is called.", start: apiKeyWildcards},
+	{Name: "credential-limits", Says: "Each kind of credential has a limit of its own, messages have a size, and arguments are screened.", start: credentialLimits},
+	{Name: "full-oauth-server", Says: "A whole authorization server in the MCP server, with one client and one user, everything in memory.", start: fullOAuthServer},
+	{Name: "issue-no-challenge", Says: "Common issue 1: a 401 without WWW-Authenticate.", Target: "common-issues", start: issue(func(o *reference.Options) {
+		o.Policy.Challenge = func(string, string) []string { return nil }
+	})},
+	{Name: "issue-pkce-encoding", Says: "Common issue 2: the verifier's hash is compared in hexadecimal.", Target: "common-issues", start: issue(func(o *reference.Options) {
+		o.Behaviour.Lacks = []idp.Defence{idp.Base64URLChallenge, idp.CheckChallengeFormat}
+	})},
+	{Name: "issue-token-expiration", Says: "Common issue 3: tokens that have expired are served.", Target: "context-scopes", start: neverExpires},
+	{Name: "issue-scope-at-the-door", Says: "Common issue 4: the scope is looked at for the server, not for the tool.", Target: "common-issues", start: issue(func(o *reference.Options) {
+		o.Policy.CheckScopes, o.Policy.ScopeAtTheDoor = false, "notes:read"
+	})},
+	{Name: "issue-plain-http", Says: "Common issue 5: URLs in the metadata are http, whatever the client used.", Target: "common-issues", start: issue(func(o *reference.Options) {
+		public := "http://mcp.example.com"
+		o.Policy.PRM = func(_ string, doc map[string]any) { doc["authorization_servers"] = []string{public} }
+		o.Behaviour.Metadata = func(_ string, doc map[string]any) {
+			doc["issuer"], doc["authorization_endpoint"], doc["token_endpoint"] = public, public+"/authorize", public+"/token"
+		}
+	})},
+}
+
+// framework is a policy that does what server frameworks do without further thought: a bare challenge, no metadata,
+// nothing about Origin, the stateful wire only.
+func framework() mcpserver.Policy {
+	p := mcpserver.Strict()
+	p.Revisions = []string{"2025-03-26", "2025-06-18"}
+	p.CheckOrigin, p.CORS, p.Expose, p.Origins = false, false, false, nil
+	p.PRMPath, p.PRMRoot = false, false
+	p.Challenge = func(string, string) []string { return []string{"Bearer"} }
+	p.LegacySSE, p.DPoP, p.MutualTLS, p.ACRIgnored = false, false, false, true
+	p.Screens, p.RateHeaders, p.ListsByScope, p.BindSession = nil, "", false, false
+	return p
+}
+
+// inTools is the framework without authorization, whose tools look at the caller themselves.
+func inTools() mcpserver.Policy {
+	p := framework()
+	p.InTools, p.ScopeInResult, p.GuardVerbs = true, true, false
+	return p
+}
+
+// serve starts an MCP server.
+func serve(at Addresses, c mcpserver.Config) (*Running, error) {
+	l, err := net.Listen("tcp", at.Listen)
+	if err != nil {
+		return nil, err
+	}
+	c.Resource = "http://" + l.Addr().String() + "/mcp"
+	s, err := mcpserver.New(c)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(l) }()
+	return &Running{URL: c.Resource, Environment: map[string]string{}, Close: func() { s.Close(); _ = server.Close() }}, nil
+}
+
+func (r *Running) with(name, value string) *Running {
+	if r != nil {
+		r.Environment[name] = value
+	}
+	return r
+}
+
+// issuerKey is the key of our issuer, which every one of its instances has.
+func issuerKey() *rsa.PublicKey {
+	s, err := idp.New("http://127.0.0.1", idp.Ideal())
+	if err != nil {
+		panic(err) // the key is embedded
+	}
+	return s.Public()
+}
+
+func noAuth(at Addresses) (*Running, error) {
+	p := framework()
+	p.Authenticate, p.GuardVerbs = false, false
+	return serve(at, mcpserver.Config{Policy: p})
+}
+
+func contextScopes(at Addresses) (*Running, error) {
+	p := framework()
+	p.ScopeInResult = true
+	return serve(at, mcpserver.Config{Issuer: at.Issuer, Key: issuerKey(), JWKS: at.Issuer + "/jwks", Policy: p})
+}
+
+func neverExpires(at Addresses) (*Running, error) {
+	p := framework()
+	p.CheckExpiry, p.RequireExpiry = false, false
+	return serve(at, mcpserver.Config{Issuer: at.Issuer, Key: issuerKey(), JWKS: at.Issuer + "/jwks", Policy: p})
+}
+
+func staticBearer(at Addresses) (*Running, error) {
+	r, err := serve(at, mcpserver.Config{Policy: inTools(), Static: []mcpserver.Static{{Name: "123", Value: "user123", User: "123"}, {Name: "456", Value: "user456", User: "456"}}})
+	return r.with("FIRST_TOKEN", "user123").with("SECOND_TOKEN", "user456"), err
+}
+
+func rateLimiter(at Addresses) (*Running, error) {
+	r, err := serve(at, mcpserver.Config{Policy: inTools(), Static: []mcpserver.Static{
+		{Name: "free", Value: "user123", User: "123"}, {Name: "metered", Value: "user456", User: "456", Limit: 20, Window: 2 * time.Second},
+	}})
+	return r.with("FREE_TOKEN", "user123").with("METERED_TOKEN", "user456"), err
+}
+
+func jwtSharedSecret(at Addresses) (*Running, error) {
+	const secret = "your-jwt-secret-key"
+	p := framework()
+	p.Audience, p.AnyType, p.RequireExpiry, p.RequireSubject, p.CritUnknownOnly = "fastmcp-server", true, false, false, true
+	p.CheckScopes = false
+	r, err := serve(at, mcpserver.Config{Issuer: "your-auth-service", SharedSecret: secret, Policy: p})
+	return r.with("JWT_SECRET", secret), err
+}
+
+func staticVerifier(at Addresses) (*Running, error) {
+	r, err := serve(at, mcpserver.Config{Policy: framework(), Static: []mcpserver.Static{
+		{Name: "admin", Value: "admin-token-123", User: "admin"}, {Name: "user1", Value: "user-token-456", User: "user1"}, {Name: "readonly", Value: "readonly-token-789", User: "readonly"},
+	}})
+	return r.with("ADMIN_TOKEN", "admin-token-123").with("USER_TOKEN", "user-token-456").with("READONLY_TOKEN", "readonly-token-789"), err
+}
+
+func remoteVerify(at Addresses) (*Running, error) {
+	p := framework()
+	p.Patience = 180 * time.Millisecond
+	return serve(at, mcpserver.Config{Issuer: at.Issuer, VerifyURL: at.Asks + "/verify", ServiceKey: "your-service-key", Policy: p})
+}
+
+func oauthProvider(at Addresses) (*Running, error) {
+	p := framework()
+	p.Patience = 180 * time.Millisecond
+	return serve(at, mcpserver.Config{Issuer: at.Issuer, Key: issuerKey(), JWKS: at.Issuer + "/jwks", Introspection: at.Asks + "/introspect", Policy: p})
+}
+
+func apiKeyPlusJWT(at Addresses) (*Running, error) {
+	const secret = "jwt-secret"
+	p := framework()
+	p.CheckAudience, p.AnyIssuer, p.RequireExpiry, p.RequireSubject, p.AnyType, p.CritUnknownOnly = false, true, false, false, true, true
+	p.FirstOfTwo, p.ScopeSubstring, p.SchemeAnyCase = true, true, false
+	r, err := serve(at, mcpserver.Config{SharedSecret: secret, Policy: p, Static: []mcpserver.Static{{Name: "Service Account", Header: mcpserver.KeyHeader, Value: "key-123", User: "service_account"}}})
+	return r.with("API_KEY", "key-123").with("JWT_SECRET", secret), err
+}
+
+func apiKeyWildcards(at Addresses) (*Running, error) {
+	r, err := serve(at, mcpserver.Config{Policy: inTools(), Static: []mcpserver.Static{
+		{Name: "production", Header: mcpserver.KeyHeader, Value: "sk-prod-1234567890abcdef", User: "production"},
+		{Name: "development", Header: mcpserver.KeyHeader, Value: "sk-dev-abcdef1234567890", User: "development", Tools: []string{"whoami", "list_notes"}},
+		{Name: "readonly", Header: mcpserver.KeyHeader, Value: "sk-ro-fedcba0987654321", User: "readonly", Tools: []string{"read_*", "list_*", "whoami"}},
+	}})
+	return r.with("PRODUCTION_KEY", "sk-prod-1234567890abcdef").with("DEVELOPMENT_KEY", "sk-dev-abcdef1234567890").with("READONLY_KEY", "sk-ro-fedcba0987654321"), err
+}
+
+func credentialLimits(at Addresses) (*Running, error) {
+	p := inTools()
+	p.MostBody, p.Screens = 1<<20, []string{"../", "<script", "union", "eval("}
+	r, err := serve(at, mcpserver.Config{Policy: p, Static: []mcpserver.Static{
+		{Name: "the key", Header: mcpserver.KeyHeader, Value: "key_2gB8cXlqWm4nT0pYvKdA", User: "robot"},
+		{Name: "the metered key", Header: mcpserver.KeyHeader, Value: "key_9dQzR5uHs1LfJ7xEoVwN", User: "meter", Limit: 40, Window: 2 * time.Second},
+		{Name: "the metered token", Value: "mcp_Uc3yGtP8bMk6rZaSiF0h", User: "counter", Limit: 20, Window: 2 * time.Second},
+	}})
+	return r.with("API_KEY", "key_2gB8cXlqWm4nT0pYvKdA").with("METERED_KEY", "key_9dQzR5uHs1LfJ7xEoVwN").with("METERED_TOKEN", "mcp_Uc3yGtP8bMk6rZaSiF0h"), err
+}
+
+// bundled starts an MCP server with an authorization server of its own.
+func bundled(at Addresses, o reference.Options, prepare func(r *reference.Reference)) (*Running, error) {
+	o.Listen = at.Listen
+	r, err := reference.Start(o)
+	if err != nil {
+		return nil, err
+	}
+	if prepare != nil {
+		prepare(r)
+	}
+	return &Running{URL: r.URL, Environment: map[string]string{}, Close: r.Close}, nil
+}
+
+// guide is a server with the four endpoints of the guide.
+func guide() reference.Options {
+	o := reference.Options{Policy: framework(), Behaviour: idp.Ideal(), Static: []mcpserver.Static{}}
+	p, b := &o.Policy, &o.Behaviour
+	p.PRMRoot, p.CheckScopes = true, false
+	p.FixedHost, b.FixedHost = false, false
+	p.PRM = func(_ string, doc map[string]any) {
+		issuer := doc["authorization_servers"].([]string)[0]
+		clear(doc)
+		doc["authorization_servers"] = []any{map[string]any{"issuer": issuer, "authorization_endpoint": issuer + "/authorize"}}
+	}
+	b.Places, b.Registration, b.NoRefreshTokens, b.IgnoresResource, b.SignsMetadata, b.HSTS, b.CORS = []string{"rfc8414"}, "closed", true, true, false, false, false
+	b.Missing = []string{"/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/device", "/device_authorization", "/logout"}
+	b.Opaque = "at_"
+	b.Consent = "never"
+	b.Metadata = func(_ string, doc map[string]any) {
+		issuer, _ := doc["issuer"].(string)
+		clear(doc)
+		doc["issuer"], doc["authorization_endpoint"], doc["token_endpoint"] = issuer, issuer+"/authorize", issuer+"/token"
+		doc["token_endpoint_auth_methods_supported"], doc["scopes_supported"] = []string{"none"}, []string{"read", "write", "admin"}
+		doc["response_types_supported"], doc["response_modes_supported"] = []string{"code"}, []string{"query"}
+		doc["grant_types_supported"], doc["code_challenge_methods_supported"] = []string{"authorization_code"}, []string{"S256"}
+	}
+	b.Response = func(endpoint string, members map[string]any) {
+		if endpoint == "/token" {
+			members["token_type"], members["scope"] = "bearer", "read write"
+		}
+	}
+	b.Lacks = []idp.Defence{idp.SendIssuer, idp.IssuerOnError, idp.NoFraming, idp.ContentSecurityPolicy, idp.NoStoreOnPages, idp.LimitPasswords, idp.LimitErrors, idp.DPoPOffered, idp.TokenNoStore}
+	return o
+}
+
+// callback is that of the client which the target files name.
+const callback = "http://127.0.0.1:8765/callback"
+
+// guideScopes prepares the guide's authorization server: its scopes, one client, one user.
+func guideScopes(r *reference.Reference) {
+	r.IDP.Scopes, r.IDP.Privileged = []string{"read", "write", "admin"}, nil
+	r.IDP.Enterprise = nil
+	r.IDP.AddClient("your_client_id", "", callback)
+}
+
+func guideOAuth(at Addresses) (*Running, error) {
+	r, err := bundled(at, guide(), guideScopes)
+	return r.with("PASSWORD", idp.Alice.Password), err
+}
+
+func firebase(at Addresses) (*Running, error) {
+	o := guide()
+	o.Behaviour.Pages, o.Behaviour.Opaque = "javascript", ""
+	o.Behaviour.AccessToken = func(header, claims map[string]any) {
+		header["typ"] = "JWT"
+		claims["iss"], claims["aud"], claims["auth_time"], claims["user_id"] = "https://securetoken.google.com/your-project", "your-project", claims["iat"], claims["sub"]
+		claims["firebase"] = map[string]any{"sign_in_provider": "google.com"}
+		for _, absent := range []string{"scope", "client_id", "jti"} {
+			delete(claims, absent)
+		}
+	}
+	p := &o.Policy // jwt.decode(..., verify=False)
+	p.VerifySignature, p.CheckAudience, p.CheckExpiry, p.RequireExpiry, p.LooseDates, p.CheckNotBefore, p.AnyIssuer = false, false, false, false, true, false, true
+	p.RefuseKidPath, p.AnyType, p.RefuseCritical, p.RefuseDuplicates = false, true, false, false
+	r, err := bundled(at, o, guideScopes)
+	return r.with("PASSWORD", idp.Alice.Password), err
+}
+
+func auth0(at Addresses) (*Running, error) {
+	o := guide()
+	o.Behaviour.Pages, o.Behaviour.Opaque = "javascript", ""
+	o.Behaviour.AccessToken = func(header, claims map[string]any) {
+		header["typ"] = "JWT"
+		claims["iss"], claims["aud"], claims["name"] = "https://your-domain.auth0.com/", "your-client-id", claims["sub"]
+		for _, absent := range []string{"scope", "client_id", "jti"} {
+			delete(claims, absent)
+		}
+	}
+	o.Policy.TokenIssuer, o.Policy.Audience = "https://your-domain.auth0.com/", "your-client-id"
+	r, err := bundled(at, o, guideScopes)
+	return r.with("PASSWORD", idp.Alice.Password), err
+}
+
+func fullOAuthServer(at Addresses) (*Running, error) {
+	o := reference.Options{Policy: framework(), Behaviour: idp.Ideal(), Static: []mcpserver.Static{}, Users: []idp.User{{Name: "demo_user", Password: "demo_password"}}}
+	p, b := &o.Policy, &o.Behaviour
+	p.CheckScopes, p.GuardSideRoutes = false, true
+	b.Places, b.Registration, b.IgnoresResource, b.SignsMetadata, b.HSTS, b.CORS = []string{"rfc8414"}, "closed", true, false, false, false
+	b.Missing = []string{"/register", "/jwks", "/par"}
+	b.Opaque, b.Consent = "at_", "never"
+	b.Metadata = func(_ string, doc map[string]any) {
+		for name := range doc {
+			switch name {
+			case "issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "introspection_endpoint", "userinfo_endpoint", "scopes_supported", "response_types_supported", "code_challenge_methods_supported":
+			default:
+				delete(doc, name)
+			}
+		}
+		doc["grant_types_supported"] = []string{"authorization_code", "refresh_token"}
+		doc["token_endpoint_auth_methods_supported"] = []string{"client_secret_post", "client_secret_basic"}
+	}
+	b.Lacks = []idp.Defence{
+		idp.SendIssuer, idp.IssuerOnError, idp.NoFraming, idp.ContentSecurityPolicy, idp.LimitPasswords, idp.LimitSecrets, idp.LimitErrors, idp.DPoPOffered,
+		idp.ReuseRevokesFamily, idp.ReplayRevokes, idp.RevokeGrant, idp.CheckChallengeFormat, idp.CheckVerifierFormat,
+	}
+	r, err := bundled(at, o, func(r *reference.Reference) {
+		r.IDP.Scopes, r.IDP.Privileged, r.IDP.Enterprise = []string{"read", "write", "profile", "email"}, nil, nil
+		r.IDP.AddClient("demo_client", "demo_secret", "http://localhost:3000/callback")
+	})
+	return r.with("DEMO_PASSWORD", "demo_password").with("DEMO_SECRET", "demo_secret"), err
+}
+
+// issue is the reference with one of the common issues.
+func issue(bend func(*reference.Options)) func(Addresses) (*Running, error) {
+	return func(at Addresses) (*Running, error) {
+		o := reference.Ideal()
+		o.Static = []mcpserver.Static{}
+		bend(&o)
+		r, err := bundled(at, o, nil)
+		return r.with("ALICE_PASSWORD", idp.Alice.Password).with("BOB_PASSWORD", idp.Bob.Password), err
+	}
+}
+
+// Names lists the designs, for messages.
+func Names() string {
+	var names []string
+	for _, d := range All {
+		names = append(names, d.Name)
+	}
+	return strings.Join(names, ", ")
+}

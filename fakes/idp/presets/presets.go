@@ -1,0 +1,125 @@
+// Package presets has the authorization server engine behave in the manner of well-known ones. A preset is a
+// simplification from public documentation and public reports, as of November 2026: no vendor had a part in it, and none
+// is accused by it. Each knob stands beside its source; where a vendor has changed since, the vendor is right.
+package presets
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// Preset is one manner.
+type Preset struct {
+	Name string
+	// Says is what is special about it, in a sentence.
+	Says string
+	// Path is that of the issuer; "/" is an issuer with a trailing slash.
+	Path string
+	// Scopes that it knows; nil: the engine's own.
+	Scopes []string
+	// ByHand says that clients are registered by hand.
+	ByHand bool
+	// Confidential says that there are no clients without a secret.
+	Confidential bool
+
+	behaviour func(b *idp.Behaviour)
+	// resource makes an MCP server that is right about this issuer's tokens.
+	resource func(p *mcpserver.Policy, issuer string)
+}
+
+// All are the presets.
+var All = []Preset{ideal, evil, auth0, firebase, entraV1, entraV2, google, github, okta, keycloak, cognito, workos}
+
+// Named is the preset of a name.
+func Named(name string) (Preset, bool) {
+	i := slices.IndexFunc(All, func(p Preset) bool { return p.Name == name })
+	if i < 0 {
+		return Preset{}, false
+	}
+	return All[i], true
+}
+
+// Names lists the presets, for messages.
+func Names() string {
+	var names []string
+	for _, p := range All {
+		names = append(names, p.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Behaviour is what the authorization server does.
+func (p Preset) Behaviour() idp.Behaviour {
+	b := idp.Ideal()
+	if p.behaviour != nil {
+		p.behaviour(&b)
+	}
+	return b
+}
+
+// Options make the pair of the authorization server and an MCP server that is right about its tokens.
+func (p Preset) Options() reference.Options {
+	o := reference.Options{Policy: mcpserver.Strict(), Behaviour: p.Behaviour(), Static: []mcpserver.Static{}, Apart: true, IssuerPath: p.Path}
+	if p.resource != nil {
+		p.resource(&o.Policy, "")
+	}
+	return o
+}
+
+// Clients registers the two clients that were registered by hand, and returns them as id and secret.
+func (p Preset) Clients(s *idp.Server, redirectURI string) [][2]string {
+	if !p.ByHand {
+		return nil
+	}
+	clients := [][2]string{{"client-by-hand-1", ""}, {"client-by-hand-2", ""}}
+	for i := range clients {
+		if p.Confidential {
+			clients[i][1] = mcpserver.RandomID()
+		}
+		s.AddClient(clients[i][0], clients[i][1], redirectURI)
+	}
+	return clients
+}
+
+// Prepare gives a server of the preset what the behaviour does not hold.
+func (p Preset) Prepare(s *idp.Server) {
+	if p.Scopes != nil {
+		s.Scopes, s.Privileged = p.Scopes, nil
+	}
+	if p.Name != ideal.Name {
+		s.Enterprise = nil
+	}
+}
+
+// without leaves members out of the metadata.
+func without(names ...string) func(string, map[string]any) {
+	return func(_ string, doc map[string]any) {
+		for _, name := range names {
+			delete(doc, name)
+		}
+	}
+}
+
+// closed is a server without registration, and without what few servers have.
+func closed(b *idp.Behaviour) {
+	b.Registration, b.SignsMetadata = "closed", false
+	b.Missing = []string{"/register", "/par", "/device", "/device_authorization"}
+	b.Metadata = without(rare...)
+	b.Lacks = append(b.Lacks, idp.DPoPOffered)
+}
+
+// rare are the members of the metadata that few servers have.
+var rare = []string{"registration_endpoint", "pushed_authorization_request_endpoint", "device_authorization_endpoint", "protected_resources", "client_id_metadata_document_supported", "dpop_signing_alg_values_supported"}
+
+// drop deletes claims.
+func drop(claims map[string]any, names ...string) {
+	for _, name := range names {
+		delete(claims, name)
+	}
+}
+
+var ideal = Preset{Name: "ideal", Says: "It does everything right."}
