@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
@@ -453,5 +454,28 @@ func BenchmarkScanWithRoundTripOf50ms(b *testing.B) {
 		if _, err := suites.Run(b.Context(), suites.Config{URL: r.URL}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// An issuer may sign by other algorithms than RSA: the reference is right about those too.
+func TestEveryAlgorithmOfTheIssuer(t *testing.T) {
+	for _, algorithm := range idp.Algorithms {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, reference.Ideal())
+			r.IDP.Algorithm = algorithm
+			cfg := trusted(r, configure(r))
+			cfg.Only = []string{"RS-TOKEN-*", "RS-AUD-*"}
+			run, err := suites.Evaluate(t.Context(), cfg)
+			require.NoError(t, err)
+			passed := 0
+			for _, res := range run.Run().Results {
+				assert.Contains(t, []reports.Verdict{reports.Pass, reports.NotApplicable, reports.NotTested}, res.Verdict, "%s %s: %s", res.ID, res.Wire, res.Reason)
+				if res.Verdict == reports.Pass {
+					passed++
+				}
+			}
+			assert.Greater(t, passed, 60)
+		})
 	}
 }

@@ -113,7 +113,7 @@ algorithm RS256 and audience %[2]s. The line below is a token for that audience.
 }
 
 // serveIssuer starts the fake authorization server for a target that trusts it.
-func serveIssuer(listen, issuer, audience string) (suites.Issuer, func(), error) {
+func serveIssuer(listen, issuer, audience, algorithm string) (suites.Issuer, func(), error) {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return nil, nil, err
@@ -122,7 +122,7 @@ func serveIssuer(listen, issuer, audience string) (suites.Issuer, func(), error)
 	if err != nil {
 		return nil, nil, err
 	}
-	s.Resources = []string{audience}
+	s.Resources, s.Algorithm = []string{audience}, algorithm
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(l) }()
 	return s, func() { _ = server.Close() }, nil

@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 )
@@ -103,6 +104,8 @@ type targetFile struct {
 		Listen   string `yaml:"listen"`
 		Issuer   string `yaml:"issuer"`
 		Audience string `yaml:"audience"`
+
+		Algorithm string `yaml:"algorithm"`
 	} `yaml:"fake_idp"`
 	Rebinding *struct {
 		Listen  string     `yaml:"listen"`
@@ -342,6 +345,9 @@ func (t *targetFile) check(p *problems, n *yaml.Node) {
 	}
 	if t.FakeIDP != nil && (t.FakeIDP.Listen == "" || t.FakeIDP.Issuer == "" || t.FakeIDP.Audience == "") {
 		p.add(n, "fake_idp needs listen, issuer and audience")
+	}
+	if t.FakeIDP != nil && t.FakeIDP.Algorithm != "" && !slices.Contains(idp.Algorithms, t.FakeIDP.Algorithm) {
+		p.add(child(n, "fake_idp"), "fake_idp.algorithm %q: want one of %s; for HS256 use shared_secret", t.FakeIDP.Algorithm, strings.Join(idp.Algorithms, ", "))
 	}
 }
 

@@ -5,6 +5,7 @@ package idp
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -47,8 +48,12 @@ type Server struct {
 	// CookiePrefix keeps the cookies of two servers on one host apart.
 	CookiePrefix string
 
+	// Algorithm signs ordinary access tokens that are minted: one of Algorithms; RS256 if empty.
+	Algorithm string
+
 	key *rsa.PrivateKey
 	ec  *ecdsa.PrivateKey
+	ed  ed25519.PrivateKey
 	state
 }
 
@@ -79,7 +84,11 @@ func New(issuer string, b Behaviour) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Issuer: issuer, Behaviour: b, Scopes: []string{"notes:read", "notes:write", "notes:admin", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob, Carol}, Privileged: map[string][]string{"notes:admin": {"alice"}}, key: key, ec: ec, state: newState()}, nil
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{Issuer: issuer, Behaviour: b, ed: ed, Scopes: []string{"notes:read", "notes:write", "notes:admin", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob, Carol}, Privileged: map[string][]string{"notes:admin": {"alice"}}, key: key, ec: ec, state: newState()}, nil
 }
 
 // Claims are the claims of an access token.
@@ -103,7 +112,12 @@ func (s *Server) Mint(subject, audience string, scopes []string, further Claims)
 	if s.Behaviour.AccessToken != nil {
 		s.Behaviour.AccessToken(map[string]any{}, c)
 	}
-	return s.Sign(s.Header(), c)
+	input := encode(s.Header()) + "." + encode(c)
+	signature, err := s.Signature([]byte(input))
+	if err != nil {
+		panic(err) // every one of the keys signs every input
+	}
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
 // Sign makes a compact JWS with the server's RSA key.
@@ -348,6 +362,7 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
 	doc := map[string]any{"keys": []any{
 		map[string]any{"kty": "RSA", "kid": "rsa-1", "use": "sig", "alg": "RS256", "n": b64(pub.N.Bytes()), "e": b64(big.NewInt(int64(pub.E)).Bytes())},
 		map[string]any{"kty": "EC", "kid": "ec-1", "use": "sig", "alg": "ES256", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])},
+		map[string]any{"kty": "OKP", "kid": "ed-1", "use": "sig", "alg": "EdDSA", "crv": "Ed25519", "x": b64(s.ed.Public().(ed25519.PublicKey))},
 	}}
 	if s.Behaviour.JWKS != nil {
 		s.Behaviour.JWKS(doc)

@@ -1,7 +1,11 @@
 package idp
 
 import (
+	"cmp"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"strings"
@@ -24,17 +28,35 @@ func (s *Server) Claims(subject string, scopes []string) map[string]any {
 	return claims
 }
 
+// Algorithms are those that Server.Algorithm may be.
+var Algorithms = []string{"RS256", "ES256", "EdDSA"}
+
+// keyID is the kid of the key for an algorithm.
+func keyID(algorithm string) string {
+	return map[string]string{"": "rsa-1", "RS256": "rsa-1", "ES256": "ec-1", "EdDSA": "ed-1"}[algorithm]
+}
+
 // Header is the JOSE header of an ordinary access token.
 func (s *Server) Header() map[string]any {
-	header := map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": "rsa-1"}
+	header := map[string]any{"alg": cmp.Or(s.Algorithm, "RS256"), "typ": "at+jwt", "kid": keyID(s.Algorithm)}
 	if s.Behaviour.AccessToken != nil {
 		s.Behaviour.AccessToken(header, map[string]any{})
 	}
 	return header
 }
 
-// Signature signs a JWS signing input with the RSA key.
+// Signature signs a JWS signing input with the key that Header names.
 func (s *Server) Signature(input []byte) ([]byte, error) {
 	sum := sha256.Sum256(input)
+	switch s.Algorithm {
+	case "ES256":
+		r, v, err := ecdsa.Sign(rand.Reader, s.ec, sum[:])
+		if err != nil {
+			return nil, err
+		}
+		return append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...), nil
+	case "EdDSA":
+		return ed25519.Sign(s.ed, input), nil
+	}
 	return rsa.SignPKCS1v15(nil, s.key, crypto.SHA256, sum[:])
 }

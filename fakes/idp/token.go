@@ -678,7 +678,9 @@ func (s *Server) sign(t *accessToken) string {
 	switch {
 	case b.AccessToken != nil:
 		b.AccessToken(map[string]any{}, claims)
-		return s.Sign(s.Header(), claims)
+		header := s.Header()
+		header["alg"], header["kid"] = "RS256", keyID("RS256")
+		return s.Sign(header, claims)
 	case !b.has(SignedTokens):
 		return s.Sign(map[string]any{"alg": "RS256", "typ": "at+jwt", "kid": "rsa-unpublished"}, claims)
 	case !b.has(StrongKeys):

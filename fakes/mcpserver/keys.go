@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rsa"
@@ -112,6 +113,9 @@ func (p *Policy) verifies(k *key, alg string, input, sig []byte) bool {
 		}
 		public := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
 		return rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], sig) == nil
+	case k.Kty == "OKP" && k.Crv == "Ed25519" && alg == "EdDSA":
+		public, err := base64.RawURLEncoding.DecodeString(k.X)
+		return err == nil && len(public) == ed25519.PublicKeySize && ed25519.Verify(public, input, sig)
 	case k.Kty == "EC" && k.Crv == "P-256" && alg == "ES256":
 		return verifyES256(k.X, k.Y, sum[:], sig)
 	}
