@@ -37,7 +37,7 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 		return Redacted{}, err
 	}
 	out := *parts[0].Run()
-	out.Shard, out.Results, out.Exchanges, out.Discovered, out.Stale = nil, []Result{}, []Exchange{}, nil, nil
+	out.Shard, out.Results, out.Exchanges, out.Discovered, out.Stale, out.Tokens = nil, []Result{}, []Exchange{}, nil, nil, nil
 	out.Requests, out.Duration = 0, 0
 	rank := map[string]int{}
 	for i, id := range order {
@@ -69,6 +69,7 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 		if run.Started.Before(out.Started) {
 			out.Started = run.Started
 		}
+		out.Tokens = append(out.Tokens, run.Tokens...)
 		if len(out.Screenshots) == 0 { // each shard signs in anew, at the same pages
 			out.Screenshots = run.Screenshots
 		}
@@ -163,6 +164,11 @@ func apart(run *Run, shift int, used map[string]int) {
 			response.Body, response.Header = text(response.Body), fields(response.Header, text)
 			ex.Response = &response
 		}
+	}
+	run.Tokens = slices.Clone(run.Tokens)
+	for i := range run.Tokens {
+		t := &run.Tokens[i]
+		t.Name, t.Header, t.Claims = text(t.Name), text(t.Header), text(t.Claims)
 	}
 	run.Discovered = slices.Clone(run.Discovered)
 	for i := range run.Discovered {

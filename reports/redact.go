@@ -175,6 +175,11 @@ func Redact(run Run, secrets *Secrets) Redacted {
 		})
 	}
 	together.Wait()
+	out.Tokens = nil
+	for _, t := range run.Tokens {
+		out.Tokens = append(out.Tokens, Token{t.Name, text(t.Header), text(t.Claims)})
+	}
+	out.Tokens = append(out.Tokens, secrets.tokens(&out, text)...)
 	return Redacted{out}
 }
 

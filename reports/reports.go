@@ -44,6 +44,8 @@ type Run struct {
 	Pending    int              `json:"pending"`    // requirements of the catalogue that have no check yet
 	// Screenshots show pages of the login, without what stood in their fields.
 	Screenshots []Screenshot `json:"screenshots,omitempty"`
+	// Tokens are the JWTs that stand by name in exchanges on which findings rest.
+	Tokens []Token `json:"tokens,omitempty"`
 	// Unreachable says why the target could not be tested at all; empty when it could.
 	Unreachable string `json:"unreachable,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`

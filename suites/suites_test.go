@@ -148,7 +148,7 @@ func TestReferencePassesAtEveryRevision(t *testing.T) {
 
 func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
 	cfg := signingIn(start(t, reference.Ideal()))
-	cfg.Users, cfg.Issuer, cfg.Credentials, cfg.SharedSecret = nil, nil, nil, suites.SharedSecret{}
+	cfg.Users, cfg.Issuer, cfg.Credentials, cfg.SharedSecret, cfg.Introspection, cfg.Verification = nil, nil, nil, suites.SharedSecret{}, nil, nil
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
 	clean(t, run.Run(), reports.NotTested)

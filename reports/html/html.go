@@ -45,6 +45,12 @@ type view struct {
 	Tone           string
 	Counts         []count
 	Groups         []group
+	Profiles       []reports.ProfileStanding
+	Threats        []reports.ThreatStanding
+	Clients        []reports.ClientStanding
+	Diagram        *diagram
+	Trend          *trend
+	Pictures       []picture
 	NotTested      []reason
 	Started        string
 	RevisionsKnown []reports.RevisionStatus
@@ -79,6 +85,7 @@ type exchange struct {
 	Title           string
 	Request, Answer string
 	Curl            string
+	Tokens          []reports.Token
 	Shown           bool // a finding rests on it
 }
 
@@ -87,11 +94,37 @@ type reason struct {
 	N   int
 }
 
+// picture is a picture of a page, as an address that holds it.
+type picture struct {
+	Title, URL string
+	Source     template.URL
+}
+
+// mostPictures bounds all pictures of the page together, in bytes.
+const mostPictures = 600 << 10
+
+// pictures are those of the login that the page bears. Their bytes are encoded here, and their type is one of two, so that
+// nothing foreign is in the address.
+func pictures(run *reports.Run) []picture {
+	var out []picture
+	left := mostPictures
+	for _, s := range run.Screenshots {
+		if left -= len(s.Image); left < 0 || s.Type != "image/png" && s.Type != "image/jpeg" {
+			break
+		}
+		out = append(out, picture{s.Title, s.URL, template.URL("data:" + s.Type + ";base64," + base64.StdEncoding.EncodeToString(s.Image))})
+	}
+	return out
+}
+
 // Write writes the page.
-func Write(w io.Writer, redacted reports.Redacted) error {
+func Write(w io.Writer, redacted reports.Redacted) error { return WriteTrend(w, redacted, nil) }
+
+// WriteTrend writes the page with a line of how many MUSTs earlier runs left unmet, oldest first.
+func WriteTrend(w io.Writer, redacted reports.Redacted, history []reports.Past) error {
 	run := redacted.Run()
 	v := view{Run: run, Style: template.CSS(style), Script: template.JS(script), Started: run.Started.UTC().Format("2006-01-02 15:04:05 UTC")}
-	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; base-uri 'none'; form-action 'none'", digest(style), digest(script))
+	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'", digest(style), digest(script))
 	v.Headline, v.Tone = headline(run)
 	counts := run.Counts()
 	p := &painter{run: run, anchors: map[string]bool{}, left: mostShown}
@@ -109,7 +142,9 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 		}
 		v.Groups = append(v.Groups, g)
 	}
-	v.NotTested = reasons(run)
+	v.NotTested, v.Pictures = reasons(run), pictures(run)
+	v.Profiles, v.Threats, v.Clients = run.Profiles(), run.Threats(), run.ClientStandings()
+	v.Diagram, v.Trend = draw(run), line(history)
 	t, err := template.New("page").Funcs(template.FuncMap{"safe": reports.Printable, "join": strings.Join}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("html: %w", err)
@@ -226,7 +261,11 @@ func (p *painter) show(r *reports.Result) result {
 	for i, number := range numbers {
 		if e, ok := p.run.Exchange(number); ok {
 			x := present(e)
+			x.Tokens = p.run.TokensOf(e)
 			size := len(template.HTMLEscapeString(x.Request + x.Answer + x.Curl))
+			for _, t := range x.Tokens {
+				size += len(template.HTMLEscapeString(t.Header + t.Claims))
+			}
 			if p.left -= size; p.left < 0 {
 				break
 			}

@@ -6,11 +6,16 @@
   const groups = [...document.querySelectorAll('details.group')];
   const results = [...document.querySelectorAll('details.result')].map((e) => [e, e.textContent.toLowerCase()]);
   const shown = document.querySelector('#shown');
-  text.addEventListener('input', () => {
+  const picks = ['level', 'area'].map((name) => {
+    const select = document.getElementById(name);
+    for (const v of [...new Set(results.map(([e]) => e.dataset[name]))].sort()) select.add(new Option(v, v));
+    return [name, select];
+  });
+  const filter = () => {
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
     let n = 0;
     for (const [e, content] of results) {
-      e.hidden = !words.every((w) => content.includes(w));
+      e.hidden = !(words.every((w) => content.includes(w)) && picks.every(([name, s]) => !s.value || e.dataset[name] === s.value));
       if (!e.hidden) n++;
     }
     for (const g of groups) {
@@ -18,8 +23,10 @@
       g.hidden = !any;
       if (words.length && any) g.open = true;
     }
-    shown.textContent = words.length ? n + ' shown' : '';
-  });
+    shown.textContent = words.length || picks.some(([, s]) => s.value) ? n + ' shown' : '';
+  };
+  text.addEventListener('input', filter);
+  for (const [, s] of picks) s.addEventListener('change', filter);
   const open = () => {
     const e = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!e) return;

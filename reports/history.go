@@ -1,0 +1,45 @@
+package reports
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Past is what a history keeps of a run.
+type Past struct {
+	Started time.Time       `json:"started"`
+	Target  string          `json:"target"`
+	Version string          `json:"version"` // of the tool
+	Unmet   int             `json:"unmet"`   // requirements whose MUST failed
+	Counts  map[Verdict]int `json:"counts"`
+}
+
+// Past is what a history keeps of the run.
+func (r *Run) Past() Past {
+	unmet := map[string]bool{}
+	for i := range r.Results {
+		if r.Results[i].Verdict == Fail {
+			unmet[r.Results[i].ID] = true
+		}
+	}
+	return Past{Started: r.Started.UTC().Truncate(time.Second), Target: r.Target.URL, Version: r.Tool.Version, Unmet: len(unmet), Counts: r.Counts()}
+}
+
+// ReadHistory reads a history of a target: a line of JSON for each run, oldest first.
+func ReadHistory(r io.Reader, target string) ([]Past, error) {
+	var out []Past
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		var p Past
+		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
+			return nil, fmt.Errorf("line %d is none of a history: %w", n, err)
+		}
+		if p.Target == target {
+			out = append(out, p)
+		}
+	}
+	return out, lines.Err()
+}

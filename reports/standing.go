@@ -1,0 +1,218 @@
+package reports
+
+import (
+	"slices"
+
+	"github.com/mcpauth/conformance/fixtures/profiles"
+)
+
+// Standing is what the verdicts of several requirements amount to.
+type Standing string
+
+// The standings.
+const (
+	Met          Standing = "met"          // everything passed that applies
+	SoFar        Standing = "so-far"       // what was judged passed, and more could be judged
+	Partly       Standing = "partly"       // there are warnings
+	Unmet        Standing = "unmet"        // a MUST failed
+	Undetermined Standing = "undetermined" // nothing passed, or something could not be decided
+	Irrelevant   Standing = "irrelevant"   // none of it applies to this target
+)
+
+// tally is how the verdicts of some requirements fall out. Baselines do not count: what is accepted is there still.
+type tally struct {
+	passed, untested, undecided, absent int
+	failed, warned                      []string // ids
+}
+
+func (c *tally) add(r *Result) {
+	note := func(list *[]string) {
+		if !slices.Contains(*list, r.ID) {
+			*list = append(*list, r.ID)
+		}
+	}
+	switch r.Verdict {
+	case Pass:
+		c.passed++
+	case Fail:
+		note(&c.failed)
+	case Warn:
+		note(&c.warned)
+	case Suppressed:
+		if r.Level == "MUST" {
+			note(&c.failed)
+		} else {
+			note(&c.warned)
+		}
+	case NotTested:
+		c.untested++
+	case NotApplicable:
+		c.absent++
+	default:
+		c.undecided++
+	}
+}
+
+func (c *tally) standing() Standing {
+	switch {
+	case len(c.failed) > 0:
+		return Unmet
+	case len(c.warned) > 0:
+		return Partly
+	case c.undecided > 0, c.passed == 0 && c.untested > 0:
+		return Undetermined
+	case c.passed == 0:
+		return Irrelevant
+	case c.untested > 0:
+		return SoFar
+	}
+	return Met
+}
+
+// ThreatStanding is what a run says about a threat: Met means that it is mitigated.
+type ThreatStanding struct {
+	profiles.Threat
+	Standing       Standing
+	Failed, Warned []string // ids
+	Passed         int
+	Untested       int // verdicts that a deeper run would have
+}
+
+// Threats says what an attacker can do, as a run shows it.
+func (r *Run) Threats() []ThreatStanding {
+	var out []ThreatStanding
+	for _, threat := range profiles.Threats() {
+		var c tally
+		for i := range r.Results {
+			if threat.Covers(r.Results[i].ID) {
+				c.add(&r.Results[i])
+			}
+		}
+		out = append(out, ThreatStanding{Threat: threat, Standing: c.standing(), Failed: c.failed, Warned: c.warned, Passed: c.passed, Untested: c.untested})
+	}
+	return out
+}
+
+// ClientStanding is whether a well-known client can connect.
+type ClientStanding struct {
+	profiles.Client
+	Standing Standing
+	Unmet    []profiles.Need // what is in its way
+	Open     []profiles.Need // what was not seen
+}
+
+// ClientStandings says which clients can connect, as a run shows it.
+func (r *Run) ClientStandings() []ClientStanding {
+	verdicts := map[string][]Verdict{}
+	for i := range r.Results {
+		verdicts[r.Results[i].ID] = append(verdicts[r.Results[i].ID], r.Results[i].Verdict)
+	}
+	var out []ClientStanding
+	for _, client := range profiles.Clients() {
+		s := ClientStanding{Client: client, Standing: Met}
+		for _, need := range client.Needs {
+			met, failed := false, 0
+			for _, id := range need.Any {
+				met = met || slices.Contains(verdicts[id], Pass)
+				if slices.Contains(verdicts[id], Fail) || slices.Contains(verdicts[id], Warn) {
+					failed++
+				}
+			}
+			switch {
+			case met:
+			case failed > 0:
+				s.Unmet = append(s.Unmet, need)
+			default:
+				s.Open = append(s.Open, need)
+			}
+		}
+		switch {
+		case len(s.Unmet) > 0:
+			s.Standing = Unmet
+		case len(s.Open) > 0:
+			s.Standing = Undetermined
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// ProfileStanding is how a run fares against a frozen set of requirements.
+type ProfileStanding struct {
+	profiles.Set
+	Standing Standing
+	// Of the MUSTs of the set: passed, failed, legitimately absent, and not decided or not tested.
+	Passed, Absent, Open int
+	Failed               []string
+	// ShouldsWarned are the SHOULDs of the set with findings.
+	ShouldsWarned []string
+	// NotScored is how many requirements were judged that the set does not hold, since they are newer.
+	NotScored int
+}
+
+// Profiles says how a run fares against each frozen set of the revisions that it judged. A set of which nothing was
+// judged is left out.
+func (r *Run) Profiles() []ProfileStanding {
+	var out []ProfileStanding
+	for _, set := range profiles.Sets() {
+		if s, any := r.profile(set); any {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
+	s.Set = set
+	seen := map[string]bool{}
+	for i := range r.Results {
+		res := &r.Results[i]
+		if !slices.Contains(res.Revisions, set.Revision) || !r.judged(set.Revision) {
+			continue
+		}
+		switch {
+		case slices.Contains(set.Musts, res.ID):
+			seen[res.ID] = true
+			any = any || res.Verdict != NotApplicable && res.Verdict != NotTested
+			switch res.Verdict {
+			case Pass, Warn: // a MUST met in a risky way is met
+				s.Passed++
+			case Fail, Suppressed:
+				if !slices.Contains(s.Failed, res.ID) {
+					s.Failed = append(s.Failed, res.ID)
+				}
+			case NotApplicable:
+				s.Absent++
+			default:
+				s.Open++
+			}
+		case slices.Contains(set.Shoulds, res.ID):
+			if res.Verdict == Warn && !slices.Contains(s.ShouldsWarned, res.ID) {
+				s.ShouldsWarned = append(s.ShouldsWarned, res.ID)
+			}
+		case res.Level == "MUST" && (set.Profile == res.Role || set.Profile == "server-with-bundled-as"):
+			s.NotScored++
+		}
+	}
+	for _, id := range set.Musts { // a run of a part says nothing about the rest
+		if !seen[id] {
+			s.Open++
+		}
+	}
+	switch {
+	case len(s.Failed) > 0:
+		s.Standing = Unmet
+	case s.Open > 0:
+		s.Standing = Undetermined
+	default:
+		s.Standing = Met
+	}
+	return s, any
+}
+
+// judged reports that a revision was judged at all.
+func (r *Run) judged(revision string) bool {
+	return slices.ContainsFunc(r.Revisions, func(s RevisionStatus) bool {
+		return s.Revision == revision && (s.Status == "spoken" || s.Status == "declared" || s.Status == "assumed")
+	})
+}

@@ -1,0 +1,83 @@
+package reports
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fixtures/profiles"
+)
+
+func judged(results ...Result) *Run {
+	for i := range results {
+		if results[i].Revisions == nil {
+			results[i].Revisions = []string{"2025-11-25"}
+		}
+	}
+	return &Run{Results: results, Revisions: []RevisionStatus{{Revision: "2025-11-25", Wire: "stateful", Status: "spoken"}}}
+}
+
+func TestAThreatIsMitigatedOnlyByWhatPassed(t *testing.T) {
+	standing := func(r *Run) Standing {
+		for _, s := range r.Threats() {
+			if s.ID == "replay-code" {
+				return s.Standing
+			}
+		}
+		return ""
+	}
+	of := func(v Verdict) Result { return Result{ID: "AS-TOKEN-CODE-SINGLE-USE", Level: "MUST", Verdict: v} }
+	assert.Equal(t, Irrelevant, standing(judged()))
+	assert.Equal(t, Irrelevant, standing(judged(of(NotApplicable))))
+	assert.Equal(t, Undetermined, standing(judged(of(NotTested))))
+	assert.Equal(t, Undetermined, standing(judged(of(Inconclusive))))
+	assert.Equal(t, Met, standing(judged(of(Pass))))
+	assert.Equal(t, SoFar, standing(judged(of(Pass), Result{ID: "AS-TOKEN-CODE-RACE", Level: "MUST", Verdict: NotTested})))
+	assert.Equal(t, Unmet, standing(judged(of(Pass), of(Fail))))
+	assert.Equal(t, Unmet, standing(judged(of(Suppressed))), "what is accepted can be done all the same")
+	assert.Equal(t, Partly, standing(judged(of(Pass), Result{ID: "AS-TOKEN-CODE-REPLAY-REVOKES", Level: "SHOULD", Verdict: Warn})))
+}
+
+func TestAClientConnectsIfEveryNeedIsMet(t *testing.T) {
+	standing := func(r *Run) ClientStanding {
+		for _, s := range r.ClientStandings() {
+			if s.ID == "inspector" {
+				return s
+			}
+		}
+		return ClientStanding{}
+	}
+	all := []Result{{ID: "RS-DISC-CORS", Verdict: Pass}, {ID: "AS-META-CORS", Verdict: Pass}, {ID: "AS-TOKEN-CORS", Verdict: Pass}, {ID: "RS-TRANSPORT-CORS-EXPOSE", Verdict: Pass}}
+	assert.Equal(t, Met, standing(judged(all...)).Standing)
+	all[1].Verdict = Warn
+	assert.Equal(t, Unmet, standing(judged(all...)).Standing)
+	assert.Len(t, standing(judged(all...)).Unmet, 1)
+	all[1].Verdict = NotTested
+	assert.Equal(t, Undetermined, standing(judged(all...)).Standing)
+}
+
+func TestAProfileIsMetOnlyAsAWhole(t *testing.T) {
+	set, ok := profiles.SetOf("resource-server", "2025-11-25")
+	require.True(t, ok)
+	standing := func(r *Run) ProfileStanding {
+		for _, s := range r.Profiles() {
+			if s.Profile == set.Profile && s.Revision == set.Revision {
+				return s
+			}
+		}
+		return ProfileStanding{}
+	}
+	var all []Result
+	for _, id := range set.Musts {
+		all = append(all, Result{ID: id, Level: "MUST", Role: "resource-server", Verdict: Pass})
+	}
+	assert.Equal(t, Met, standing(judged(all...)).Standing)
+	assert.Equal(t, Undetermined, standing(judged(all[1:]...)).Standing, "a part of a run proves nothing about the rest")
+	newer := standing(judged(append(all, Result{ID: "RS-SOMETHING-NEW", Level: "MUST", Role: "resource-server", Verdict: Fail})...))
+	assert.Equal(t, Met, newer.Standing)
+	assert.Equal(t, 1, newer.NotScored)
+	all[0].Verdict = Suppressed
+	assert.Equal(t, Unmet, standing(judged(all...)).Standing, "a baseline changes nothing")
+	assert.Empty(t, judged().Profiles())
+}

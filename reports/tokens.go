@@ -1,0 +1,100 @@
+package reports
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Token is what a JWT says, without its signature. Its Name stands for it in the exchanges.
+type Token struct {
+	Name   string `json:"name"`
+	Header string `json:"header"` // JSON
+	Claims string `json:"claims"` // JSON
+}
+
+// jwt decodes a compact JWS.
+func jwt(name, value string) (Token, bool) {
+	parts := strings.Split(value, ".")
+	if len(parts) != 3 {
+		return Token{}, false
+	}
+	header, ok1 := jsonObject(parts[0])
+	claims, ok2 := jsonObject(parts[1])
+	return Token{name, header, claims}, ok1 && ok2
+}
+
+func jsonObject(segment string) (string, bool) {
+	b, err := base64.RawURLEncoding.DecodeString(segment)
+	if err != nil || !json.Valid(b) || len(b) == 0 || b[0] != '{' {
+		return "", false
+	}
+	return string(b), true
+}
+
+// tokens are the JWTs among the secrets that stand in exchanges on which a finding rests.
+func (s *Secrets) tokens(run *Run, text func(string) string) []Token {
+	s.mu.Lock()
+	var all []Token
+	for value, name := range s.values {
+		if t, ok := jwt(name, value); ok {
+			all = append(all, t)
+		}
+	}
+	s.mu.Unlock()
+	var shown strings.Builder
+	for i := range run.Results {
+		for _, f := range run.Results[i].Findings {
+			if e, ok := run.Exchange(f.Exchange); ok {
+				for _, h := range e.Request.Header {
+					shown.WriteString(h.Value + "\n")
+				}
+				shown.WriteString(e.Request.Body + "\n")
+				if e.Response != nil {
+					shown.WriteString(e.Response.Body + "\n")
+				}
+			}
+		}
+	}
+	found := shown.String()
+	all = slices.DeleteFunc(all, func(t Token) bool { return !strings.Contains(found, t.Name) })
+	for i := range all {
+		all[i].Header, all[i].Claims = text(all[i].Header), text(all[i].Claims)
+	}
+	slices.SortFunc(all, func(a, b Token) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// unsigned is a JWT whose signature has been removed, as minted ones stand in exchanges.
+var unsigned = regexp.MustCompile(`\b(eyJ[A-Za-z0-9_-]*)\.(eyJ[A-Za-z0-9_-]*)\.`)
+
+// TokensOf are the JWTs of an exchange, decoded: those whose names stand in it, and those that stand in it without their
+// signature.
+func (r *Run) TokensOf(e *Exchange) []Token {
+	var text strings.Builder
+	for _, f := range e.Request.Header {
+		text.WriteString(f.Value + "\n")
+	}
+	text.WriteString(e.Request.Body)
+	if e.Response != nil {
+		text.WriteString("\n" + e.Response.Body)
+	}
+	found := text.String()
+	var out []Token
+	for _, t := range r.Tokens {
+		if strings.Contains(found, t.Name) {
+			out = append(out, t)
+		}
+	}
+	for _, m := range unsigned.FindAllStringSubmatch(found, 4) {
+		header, ok1 := jsonObject(m[1])
+		claims, ok2 := jsonObject(m[2])
+		t := Token{"a token of the request", header, claims}
+		if ok1 && ok2 && !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
