@@ -28,6 +28,15 @@ func (r *Run) Past() Past {
 	return Past{Started: r.Started.UTC().Truncate(time.Second), Target: r.Target.URL, Version: r.Tool.Version, Unmet: len(unmet), Counts: r.Counts()}
 }
 
+// Line is the entry as it stands in a history.
+func (p Past) Line() []byte {
+	b, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // plain values always marshal
+	}
+	return append(b, '\n')
+}
+
 // ReadHistory reads a history of a target: a line of JSON for each run, oldest first.
 func ReadHistory(r io.Reader, target string) ([]Past, error) {
 	var out []Past

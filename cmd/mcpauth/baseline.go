@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +16,11 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 )
+
+// baselineSchema is the JSON Schema of a baseline.
+//
+//go:embed baseline.schema.json
+var baselineSchema []byte
 
 // baselineFile lists findings that their owner has accepted.
 type baselineFile struct {

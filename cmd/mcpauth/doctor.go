@@ -37,7 +37,15 @@ func doctorCommand() *cobra.Command {
 			if len(args) == 1 {
 				url = args[0]
 			}
-			d.target(c, &o, url)
+			if err := o.gather(); err != nil {
+				d.say("bad", "target files", err.Error())
+			}
+			if len(o.files) == 0 {
+				d.target(c, &o, url)
+			}
+			for _, o.file = range o.files {
+				d.target(c, &o, url)
+			}
 			c.Flags().VisitAll(func(f *pflag.Flag) {
 				if from := origin[f.Name]; from != "" && f.Name != "help" {
 					d.say("set", "--"+f.Name, f.Value.String()+" (from "+from+")")

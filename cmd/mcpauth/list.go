@@ -185,12 +185,12 @@ func explain(w io.Writer, r *requirements.Requirement) {
 }
 
 func schemaCommand() *cobra.Command {
-	schemas := map[string][]byte{"report": reportjson.Schema, "target": targetSchema, "recipe": recipeSchema}
-	return &cobra.Command{Use: "schema {report|target|recipe}", Short: "Print the JSON Schema of the JSON report, of the target file, or of a login recipe", Args: cobra.ExactArgs(1), ValidArgs: []string{"report", "target", "recipe"},
+	schemas := map[string][]byte{"report": reportjson.Schema, "target": targetSchema, "recipe": recipeSchema, "baseline": baselineSchema}
+	return &cobra.Command{Use: "schema {report|target|recipe|baseline}", Short: "Print the JSON Schema of the JSON report, of the target file, of a login recipe, or of a baseline", Args: cobra.ExactArgs(1), ValidArgs: []string{"report", "target", "recipe", "baseline"},
 		RunE: func(c *cobra.Command, args []string) error {
 			schema, ok := schemas[args[0]]
 			if !ok {
-				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; there are: report, target, recipe", args[0])}
+				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; there are: report, target, recipe, baseline", args[0])}
 			}
 			_, err := c.OutOrStdout().Write(schema)
 			return err

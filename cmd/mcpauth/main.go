@@ -3,16 +3,21 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mcpauth/conformance/fixtures/profiles"
+	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/suites"
 )
 
@@ -39,19 +44,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) int {
-	root := &cobra.Command{
-		Use:   "mcpauth",
-		Short: "Tests the authorization of MCP servers, and shows the exchange behind each verdict",
-		Long: `mcpauth tries to get past the authorization of a remote MCP server and of the authorization
-server it points at, gives a verdict for every requirement that can be observed from
-outside, and shows the HTTP exchange behind each verdict.`,
-		SilenceErrors: true, SilenceUsage: true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
-	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &exit{reports.ExitUsage, fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
-	})
-	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(), reportCommand(), mergeCommand(), diffCommand(), schemaCommand(), versionCommand())
+	root := tree()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -68,8 +61,58 @@ outside, and shows the HTTP exchange behind each verdict.`,
 	return code
 }
 
+// tree are the commands.
+func tree() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mcpauth",
+		Short: "Tests the authorization of MCP servers, and shows the exchange behind each verdict",
+		Long: `mcpauth tries to get past the authorization of a remote MCP server and of the authorization
+server it points at, gives a verdict for every requirement that can be observed from
+outside, and shows the HTTP exchange behind each verdict.`,
+		SilenceErrors: true, SilenceUsage: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &exit{reports.ExitUsage, fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+	})
+	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(), reportCommand(), mergeCommand(), diffCommand(), schemaCommand(), manCommand(), versionCommand())
+	complete(root)
+	return root
+}
+
 func versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(c *cobra.Command, _ []string) {
-		fmt.Fprintln(c.OutOrStdout(), "mcpauth "+suites.Version)
+	var asJSON bool
+	c := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		if !asJSON {
+			fmt.Fprintln(c.OutOrStdout(), "mcpauth "+suites.Version)
+			return nil
+		}
+		sets := map[string]string{}
+		for _, s := range profiles.Sets() {
+			sets[s.Profile+"@"+s.Revision] = "sha256:" + s.Digest
+		}
+		checks, err := suites.Checks()
+		if err != nil {
+			return &exit{reports.ExitToolFailed, err}
+		}
+		commit, when := "", ""
+		if info, ok := debug.ReadBuildInfo(); ok {
+			for _, s := range info.Settings {
+				switch s.Key {
+				case "vcs.revision":
+					commit = s.Value
+				case "vcs.time":
+					when = s.Value
+				}
+			}
+		}
+		enc := json.NewEncoder(c.OutOrStdout())
+		enc.SetIndent("", "  ")
+		return enc.Encode(map[string]any{
+			"version": suites.Version, "commit": commit, "date": when, "go": runtime.Version(), "checks": len(checks),
+			"catalogue": requirements.Digest(), "requirement_sets": sets, "report_format": reportjson.Version,
+		})
 	}}
+	c.Flags().BoolVar(&asJSON, "json", false, "with commit, number of checks, and digests of the requirement sets")
+	return c
 }

@@ -38,6 +38,7 @@ type outputs struct {
 	list           []*output
 	stdout, stderr io.Writer
 	people         func(w io.Writer, r reports.Redacted) error // nil if quiet
+	past           []reports.Past                              // of the target, oldest first
 }
 
 // outputs opens every report that was asked for, so that a path that cannot be written fails early.
@@ -55,6 +56,9 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 	standard := 0
 	for _, spec := range o.reports {
 		name, path, _ := strings.Cut(spec, "=")
+		if name == "matrix" { // of all targets together, when they are done
+			return fail(reports.ExitUsage, "--report %s: a matrix takes several targets", spec)
+		}
 		r := &output{name: name, path: path}
 		switch name {
 		case "junit":
@@ -66,7 +70,7 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 		case "ndjson":
 			r.write = ndjson.Write
 		case "html":
-			r.write = html.Write
+			r.write = func(w io.Writer, run reports.Redacted) error { return html.WriteTrend(w, run, out.past) }
 		case "markdown":
 			r.write = markdown.Write
 		case "github":

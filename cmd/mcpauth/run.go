@@ -21,6 +21,8 @@ import (
 
 // options are the flags that run and demo share.
 type options struct {
+	files                                                                []string
+	targets, history, profile                                            string
 	revisions, only, skip, origins, headers, allowHosts, connectTo       []string
 	reports                                                              []string
 	shard, labelFilter, failOn, tokenEnv, caFile, colour, file, baseline string
@@ -29,11 +31,15 @@ type options struct {
 	strict, verbose, quiet, updateBaseline                               bool
 	timeout, maxWait                                                     time.Duration
 	maxRequests, concurrency                                             int
+	finished                                                             func(reports.Redacted) // may be nil
 	rate                                                                 float64
 }
 
 func (o *options) register(f *pflag.FlagSet) {
-	f.StringVarP(&o.file, "config", "c", "", "target file: what a URL cannot say (its form: mcpauth schema target)")
+	f.StringArrayVarP(&o.files, "config", "c", nil, "target file: what a URL cannot say (its form: mcpauth schema target); several are tested one after another")
+	f.StringVar(&o.targets, "targets", "", "a file with the paths of target files, one a line")
+	f.StringVar(&o.history, "history", "", "file to which a line is added for each run; the HTML report shows the trend")
+	f.StringVar(&o.profile, "profile", "", "run what a frozen requirement set holds: resource-server, authorization-server or server-with-bundled-as")
 	f.StringSliceVar(&o.revisions, "revision", nil, "judge these MCP revisions only (default: every one that the target speaks)")
 	f.StringSliceVar(&o.only, "only", nil, "run only these requirements (ids or globs)")
 	f.StringSliceVar(&o.skip, "skip", nil, "leave these requirements out (ids or globs)")
@@ -91,28 +97,43 @@ func runCommand() *cobra.Command {
 			if len(args) == 1 {
 				url = args[0]
 			}
-			if url == "" && o.file == "" {
+			if err := o.gather(); err != nil {
+				return err
+			}
+			switch {
+			case url == "" && len(o.files) == 0:
 				return o.demo(c, reference.Ideal())
+			case len(o.files) > 1 && url != "":
+				return &exit{reports.ExitUsage, errors.New("a URL and several target files: each file names its own")}
+			case len(o.files) > 1:
+				return o.many(c)
+			case len(o.files) == 1:
+				o.file = o.files[0]
 			}
-			cfg, err := o.config(c, url)
-			if err != nil {
-				return err
-			}
-			closeIssuer, err := o.target(&cfg)
-			if err != nil {
-				return err
-			}
-			defer closeIssuer()
-			stop, err := o.signIn.documents(&cfg)
-			if err != nil {
-				return &exit{reports.ExitUsage, err}
-			}
-			defer stop()
-			return o.execute(c, cfg)
+			return o.one(c, url)
 		},
 	}
 	o.register(c.Flags())
 	return c
+}
+
+// one tests one target.
+func (o *options) one(c *cobra.Command, url string) error {
+	cfg, err := o.config(c, url)
+	if err != nil {
+		return err
+	}
+	closeIssuer, err := o.target(&cfg)
+	if err != nil {
+		return err
+	}
+	defer closeIssuer()
+	stop, err := o.signIn.documents(&cfg)
+	if err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
+	defer stop()
+	return o.execute(c, cfg)
 }
 
 func demoCommand() *cobra.Command {
@@ -319,6 +340,16 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	if err := o.threshold(); err != nil {
 		return bad("%w", err)
 	}
+	if o.profile != "" && len(o.only) > 0 {
+		return bad("--profile and --only: each chooses the requirements; give one")
+	}
+	if o.profile != "" {
+		only, err := o.frozen()
+		if err != nil {
+			return bad("%w", err)
+		}
+		cfg.Only = append(cfg.Only, only...)
+	}
 	part, err := shard(o.shard)
 	if err != nil {
 		return bad("%w", err)
@@ -398,8 +429,13 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 		}
 	}
 	run = reports.Accept(run, accepted, time.Now())
-	if err := out.write(run); err != nil {
+	past, forgotten := o.remember(run)
+	out.past = past
+	if err := errors.Join(out.write(run), forgotten); err != nil {
 		return &exit{reports.ExitToolFailed, err}
+	}
+	if o.finished != nil {
+		o.finished(run)
 	}
 	return o.outcome(run)
 }

@@ -21,10 +21,10 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## MCP authorization: %s\n\n", code(run.Target.URL))
 	if run.Unreachable != "" {
-		fmt.Fprintf(&b, "The target could not be tested: %s\n\n", text(run.Unreachable))
+		fmt.Fprintf(&b, "The target could not be tested: %s\n\n", Text(run.Unreachable))
 	}
 	for _, s := range run.Stale {
-		fmt.Fprintf(&b, "The baseline no longer holds: %s\n\n", text(s))
+		fmt.Fprintf(&b, "The baseline no longer holds: %s\n\n", Text(s))
 	}
 	counts := run.Counts()
 	var head, line, row []string
@@ -36,7 +36,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	if len(head) > 0 {
 		fmt.Fprintf(&b, "| %s |\n| %s |\n| %s |\n\n", strings.Join(head, " | "), strings.Join(line, " | "), strings.Join(row, " | "))
 	}
-	fmt.Fprintf(&b, "Tier %s, %d requests.%s\n\n", text(run.Target.Tier), run.Requests, run.Unchecked(" %d requirements have no check yet."))
+	fmt.Fprintf(&b, "Tier %s, %d requests.%s\n\n", Text(run.Target.Tier), run.Requests, run.Unchecked(" %d requirements have no check yet."))
 	left := mostFindings
 	for _, v := range []reports.Verdict{reports.Errored, reports.Fail, reports.Inconclusive, reports.Warn, reports.Review} {
 		if counts[v] == 0 {
@@ -65,9 +65,9 @@ func finding(b *strings.Builder, r *reports.Result) {
 	if r.Wire != "" {
 		where += ", " + r.Wire
 	}
-	fmt.Fprintf(b, "- **%s** (%s) %s", r.ID, where, text(r.Title))
+	fmt.Fprintf(b, "- **%s** (%s) %s", r.ID, where, Text(r.Title))
 	if len(r.Findings) == 0 {
-		fmt.Fprintf(b, ": %s\n", text(cut(r.Reason)))
+		fmt.Fprintf(b, ": %s\n", Text(cut(r.Reason)))
 		return
 	}
 	b.WriteString("\n")
@@ -78,16 +78,16 @@ func finding(b *strings.Builder, r *reports.Result) {
 		}
 		about := ""
 		if f.About != "" {
-			about = text(cut(f.About)) + ": "
+			about = Text(cut(f.About)) + ": "
 		}
-		fmt.Fprintf(b, "  - %sexpected %s; observed %s\n", about, text(cut(f.Expected)), code(cut(f.Observed)))
+		fmt.Fprintf(b, "  - %sexpected %s; observed %s\n", about, Text(cut(f.Expected)), code(cut(f.Observed)))
 	}
 }
 
 func cut(s string) string { return reports.OneLine(s, 300) }
 
-// text escapes everything that Markdown or HTML could take for more than text, mentions and autolinks too.
-func text(s string) string {
+// Text escapes everything that Markdown or HTML could take for more than text, mentions and autolinks too.
+func Text(s string) string {
 	var b strings.Builder
 	for _, r := range reports.OneLine(s, 2000) {
 		switch {
