@@ -163,7 +163,7 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	}
 	out.Screenshots = append([]Screenshot(nil), run.Screenshots...) // of pages that showed no secret when they were taken
 	for i := range out.Screenshots {
-		out.Screenshots[i].URL = text(out.Screenshots[i].URL)
+		out.Screenshots[i].Title, out.Screenshots[i].URL = text(out.Screenshots[i].Title), text(out.Screenshots[i].URL)
 	}
 	out.Exchanges = make([]Exchange, len(run.Exchanges))
 	var together sync.WaitGroup

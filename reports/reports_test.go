@@ -25,6 +25,7 @@ import (
 	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/junit"
 	"github.com/mcpauth/conformance/reports/markdown"
+	"github.com/mcpauth/conformance/reports/matrix"
 	"github.com/mcpauth/conformance/reports/ndjson"
 	"github.com/mcpauth/conformance/reports/sarif"
 )
@@ -58,6 +59,9 @@ func sample(payload string) reports.Run {
 		Request:  reports.Request{Method: "POST", URL: "https://mcp.example.com/mcp", Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + payload}}, Body: payload},
 		Response: &reports.Response{Status: 401, Proto: "HTTP/1.1", Header: []reports.Field{{Name: "Set-Cookie", Value: "sid=abcdef123456; HttpOnly"}}, Body: payload},
 	}}
+	run.Tokens = []reports.Token{{Name: "‹access_token#1›", Header: payload, Claims: payload}}
+	run.Exchanges[0].Request.Header = append(run.Exchanges[0].Request.Header, reports.Field{Name: "X-Token", Value: "‹access_token#1›"})
+	run.Screenshots = []reports.Screenshot{{Title: payload, URL: payload, Type: "image/png", Image: []byte("an image")}}
 	return run
 }
 
@@ -71,6 +75,8 @@ func everything(t *testing.T, r reports.Redacted) string {
 	require.NoError(t, reporthtml.Write(&b, r))
 	require.NoError(t, markdown.Write(&b, r))
 	require.NoError(t, github.Write(&b, r))
+	require.NoError(t, matrix.Write(&b, []matrix.Column{{Name: "a", Run: r}, {Name: "b", Run: r}}))
+	require.NoError(t, matrix.WriteMarkdown(&b, []matrix.Column{{Name: "a", Run: r}}))
 	for i := range r.Run().Exchanges {
 		b.WriteString(reports.Transcript(&r.Run().Exchanges[i]))
 	}
@@ -295,6 +301,10 @@ func FuzzWriters(f *testing.F) {
 			t.Fatal("control characters", err)
 		}
 		b.Reset()
+		if err := reporthtml.Write(&b, r); err != nil || bytes.ContainsAny(b.Bytes(), "\x1b\x00") || bytes.Count(b.Bytes(), []byte("<script")) != 1 {
+			t.Fatal("the page holds something foreign", err)
+		}
+		b.Reset()
 		if err := ndjson.Write(&b, r); err != nil {
 			t.Fatal(err)
 		}
@@ -315,4 +325,38 @@ func TestSchemaIsValidJSON(t *testing.T) {
 	b, err := os.ReadFile("json/schema.json")
 	require.NoError(t, err)
 	assert.True(t, json.Valid(b))
+}
+
+// A run of 400 checks with 2,000 exchanges, in every format.
+func BenchmarkEveryFormat(b *testing.B) {
+	run := sample("an ordinary answer")
+	for i := range 400 {
+		r := run.Results[i%len(reports.Verdicts)]
+		r.Evidence = []int{5*i + 1, 5*i + 2, 5*i + 3, 5*i + 4, 5*i + 5}
+		run.Results = append(run.Results, r)
+	}
+	for i := range 2000 {
+		e := run.Exchanges[0]
+		e.Number = i + 2
+		response := *e.Response
+		response.Body = strings.Repeat(`{"jsonrpc":"2.0","id":1,"result":{}}`, 20)
+		e.Response = &response
+		run.Exchanges = append(run.Exchanges, e)
+	}
+	redacted := reports.Redact(run, &reports.Secrets{})
+	for b.Loop() {
+		for _, write := range []func(io.Writer, reports.Redacted) error{
+			reportjson.Write, reporthtml.Write, markdown.Write, github.Write, sarif.Write, har.Write, ndjson.Write,
+			func(w io.Writer, r reports.Redacted) error {
+				return junit.Write(w, r, junit.Options{Properties: true})
+			},
+			func(w io.Writer, r reports.Redacted) error {
+				return console.Write(w, r, console.Options{Verbose: true})
+			},
+		} {
+			if err := write(io.Discard, redacted); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
