@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	joshdk "github.com/joshdk/go-junit"
+	jstemmer "github.com/jstemmer/go-junit-report/v2/junit"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -357,6 +359,29 @@ func BenchmarkEveryFormat(b *testing.B) {
 			if err := write(io.Discard, redacted); err != nil {
 				b.Fatal(err)
 			}
+		}
+	}
+}
+
+// Two readers that others wrote see what was written: the same counts, and the same texts.
+func TestJUnitIsReadByOthers(t *testing.T) {
+	for _, p := range payloads {
+		var b bytes.Buffer
+		require.NoError(t, junit.Write(&b, reports.Redact(sample(p), &reports.Secrets{}), junit.Options{Properties: true}))
+		suites, err := joshdk.Ingest(b.Bytes())
+		require.NoError(t, err)
+		require.Len(t, suites, 1)
+		assert.Equal(t, 10, suites[0].Totals.Tests)
+		assert.Equal(t, 1, suites[0].Totals.Failed)
+		assert.Equal(t, 2, suites[0].Totals.Error)
+		assert.Equal(t, 4, suites[0].Totals.Skipped)
+		var read jstemmer.Testsuites
+		require.NoError(t, xml.Unmarshal(b.Bytes(), &read))
+		require.Len(t, read.Suites, 1)
+		assert.Equal(t, suites[0].Totals.Tests, len(read.Suites[0].Testcases))
+		for i, c := range read.Suites[0].Testcases {
+			assert.Equal(t, suites[0].Tests[i].Name, c.Name)
+			assert.Equal(t, c.Failure != nil, suites[0].Tests[i].Status == joshdk.StatusFailed, c.Name)
 		}
 	}
 }
