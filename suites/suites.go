@@ -962,6 +962,12 @@ func Loopback(rawURL string) bool {
 	return document.LoopbackHost(u.Hostname())
 }
 
+// Own reports whether a URL points at this machine or into a private network, by its form.
+func Own(rawURL string) bool {
+	u, err := document.ParseURL(rawURL)
+	return err == nil && (Loopback(rawURL) || document.PrivateHost(u.Hostname()))
+}
+
 // TokenFromEnvironment reads an access token from an environment variable, and fails clearly if it is
 // not set.
 func TokenFromEnvironment(name string) (string, error) {

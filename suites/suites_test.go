@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -476,6 +477,26 @@ func TestEveryAlgorithmOfTheIssuer(t *testing.T) {
 				}
 			}
 			assert.Greater(t, passed, 60)
+		})
+	}
+}
+
+// Wherever the limit of requests falls, the run ends in order and says what it left undecided.
+func TestTheRequestLimitMayFallAnywhere(t *testing.T) {
+	r := start(t, reference.Ideal())
+	for most := 5; most < 1500; most = most*2 + 3 {
+		t.Run(fmt.Sprint(most), func(t *testing.T) {
+			t.Parallel()
+			cfg := signingIn(r)
+			cfg.MaxRequests = most
+			run, err := suites.Evaluate(t.Context(), cfg)
+			if err != nil {
+				assert.ErrorContains(t, err, "limit is spent")
+				return
+			}
+			assert.NotEqual(t, reports.ExitConformant, run.Run().ExitCode(reports.FailOnMust))
+			assert.Zero(t, run.Run().Counts()[reports.Errored])
+			assert.Zero(t, run.Run().Counts()[reports.Fail])
 		})
 	}
 }

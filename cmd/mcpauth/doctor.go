@@ -18,10 +18,14 @@ import (
 // doctorCommand says whether the tool has what it needs here, and where each setting comes from.
 func doctorCommand() *cobra.Command {
 	var o options
+	var self bool
 	c := &cobra.Command{
 		Use: "doctor [URL]", Short: "Say whether everything is in place for a run", Args: cobra.MaximumNArgs(1),
 		Example: "  mcpauth doctor\n  mcpauth doctor https://mcp.example.com/mcp\n  mcpauth doctor -c target.yaml",
 		RunE: func(c *cobra.Command, args []string) error {
+			if self {
+				return selfTest(c)
+			}
 			origin := origins(c)
 			if err := fromEnvironment(c); err != nil {
 				return err
@@ -59,6 +63,7 @@ func doctorCommand() *cobra.Command {
 		},
 	}
 	o.register(c.Flags())
+	c.Flags().BoolVar(&self, "self-test", false, "run this program against targets that attack it, and say what became of each promise of SECURITY.md")
 	return c
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ type options struct {
 	reports                                                              []string
 	shard, labelFilter, failOn, tokenEnv, caFile, colour, file, baseline string
 	signIn                                                               signIn
-	intrusive                                                            bool
+	intrusive, authorized                                                bool
 	strict, verbose, quiet, updateBaseline                               bool
 	timeout, maxWait                                                     time.Duration
 	maxRequests, concurrency                                             int
@@ -54,6 +55,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.updateBaseline, "update-baseline", false, "write the findings of this run to the baseline file, for you to add the reasons")
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
+	f.BoolVar(&o.authorized, "i-am-authorized", false, "say that you may sign in, register clients and attack at this host; not needed on loopback and in private networks")
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
 	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host that may resolve to an address that is not public")
 	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT")
@@ -411,6 +413,9 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := o.mayAttack(c, cfg); err != nil {
+		return err
+	}
 	progress := newProgress(c.ErrOrStderr(), o.quiet)
 	cfg.OnNotice = func(notice string) { fmt.Fprintln(c.ErrOrStderr(), notice) }
 	cfg.OnSelected, cfg.OnResult = progress.begin, progress.result
@@ -438,6 +443,30 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 		o.finished(run)
 	}
 	return o.outcome(run)
+}
+
+// mayAttack asks who tests a host beyond the own network for their word before anybody signs in, registers clients or tries
+// limits there, and says what such a run may cost.
+func (o *options) mayAttack(c *cobra.Command, cfg suites.Config) error {
+	own := suites.Own(cfg.URL)
+	for _, to := range cfg.ConnectTo { // then that is where the run goes
+		own = suites.Own("http://" + to)
+		if !own {
+			break
+		}
+	}
+	if own {
+		return nil
+	}
+	active := len(cfg.Users) > 0 || cfg.Driver == "manual" || cfg.Register != nil && *cfg.Register || cfg.AllowIntrusive != nil && *cfg.AllowIntrusive
+	if active && !o.authorized {
+		return &exit{reports.ExitUsage, fmt.Errorf("%s is not in your own network: to sign in, register clients or allow intrusive checks there, say that its owner lets you, by --i-am-authorized", cfg.URL)}
+	}
+	if !o.quiet {
+		rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 8000), cmp.Or(cfg.Concurrency, 16)
+		fmt.Fprintf(c.ErrOrStderr(), "this run sends at most %d requests, %g a second, %d at once, to %s and the servers it names\n", most, rate, at, cfg.URL)
+	}
+	return nil
 }
 
 // threshold judges --fail-on.

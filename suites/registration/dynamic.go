@@ -19,7 +19,7 @@ import (
 
 // send posts a body to the registration endpoint as it is, and takes charge of a client that comes of it.
 func send(t *T, body string, fields ...reports.Field) *reports.Exchange {
-	ex := t.Do(post(t.AS().Registration, body, fields...))
+	ex := t.Do(post(t, t.AS().Registration, body, fields...))
 	t.Session.Registered(ex, nil)
 	return ex
 }

@@ -30,14 +30,14 @@ func open() {
 				return
 			}
 			if t.Session == nil || !t.Session.Register { // nothing is left at a server that nobody gave us leave to use
-				ex := t.Do(post(endpoint, invalid))
+				ex := t.Do(post(t, endpoint, invalid))
 				if s := expect.Status(ex); s == 401 || s == 403 || s == 404 || s == 405 {
 					t.Unmet(ex, "a registration_endpoint that is open", "%s", expect.Describe(ex))
 					return
 				}
 				t.NotTested("the endpoint answers; whether it registers a client is tried with --register only")
 			}
-			ex := t.Do(post(endpoint, minimal))
+			ex := t.Do(post(t, endpoint, minimal))
 			leaveNothing(t, ex)
 			if expect.Status(ex) != 201 {
 				t.Unmet(ex, "201 for a minimal public client", "%s", expect.Describe(ex))
@@ -65,12 +65,12 @@ func open() {
 			if endpoint == "" {
 				return
 			}
-			without := t.Do(post(endpoint, invalid))
+			without := t.Do(post(t, endpoint, invalid))
 			if s := expect.Status(without); s != 401 && s != 403 {
 				return
 			}
 			protected = true
-			with := t.Do(post(endpoint, invalid, mcp.Bearer(survey.BogusToken)))
+			with := t.Do(post(t, endpoint, invalid, mcp.Bearer(survey.BogusToken)))
 			t.Expect(with, "registration with a bad initial access token").To(expect.Refuse(401, 403))
 			if expect.Status(without) == 401 {
 				t.Expect(without, "registration without an initial access token").To(expect.HaveChallenge())
@@ -87,10 +87,15 @@ const invalid = `{"redirect_uris":"mcpauth: not an array"}`
 
 const minimal = `{"client_name":"mcpauth conformance","redirect_uris":["http://127.0.0.1:8765/callback"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none"}`
 
-func post(endpoint, body string, fields ...reports.Field) wire.Request {
+// post is a registration written out. What it makes is deleted at the end, also where the check is ended before.
+func post(t *T, endpoint, body string, fields ...reports.Field) wire.Request {
 	return wire.Request{Method: "POST", URL: endpoint, Body: body, Header: append([]reports.Field{
 		mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json"),
-	}, fields...)}
+	}, fields...), Done: func(ex *reports.Exchange) {
+		if t.Session != nil {
+			t.Session.Registered(ex, nil)
+		}
+	}}
 }
 
 // leaveNothing deletes a registration by RFC 7592 where that is offered, and says so where it is not.
@@ -108,6 +113,9 @@ func leaveNothing(t *T, ex *reports.Exchange) {
 	if uri != "" && token != "" && sameHost(uri, ex.Request.URL) {
 		deleted := t.Do(wire.Request{Method: "DELETE", URL: uri, Header: []reports.Field{mcp.Bearer(token)}})
 		if s := expect.Status(deleted); s >= 200 && s <= 299 {
+			if t.Session != nil {
+				t.Session.Forget(t.Session.Registered(ex, nil))
+			}
 			return
 		}
 	}

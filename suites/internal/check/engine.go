@@ -227,9 +227,9 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	t := &T{World: e.World, ctx: ctx, id: r.ID, Wire: j.wire, Revision: j.revisions[len(j.revisions)-1]}
-	ended := e.needs(t, r)
+	ended := t.guarded(func() *stop { return e.needs(t, r) })
 	if ended == nil {
-		ended = t.perform(c.Body)
+		ended = t.guarded(func() *stop { t.perform(c.Body); return nil })
 	}
 	for _, f := range t.cleanups {
 		f()
@@ -258,8 +258,8 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	return out, t.transcript
 }
 
-// perform runs the body, and then the control if the body relies on a refusal without one.
-func (t *T) perform(body func(*T)) (ended *stop) {
+// guarded runs a part of a check, which may end it at any request.
+func (t *T) guarded(part func() *stop) (ended *stop) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
@@ -269,6 +269,11 @@ func (t *T) perform(body func(*T)) (ended *stop) {
 			ended = &stop{reports.Errored, fmt.Sprintf("the check panicked: %v\n%s", p, debug.Stack())}
 		}
 	}()
+	return part()
+}
+
+// perform runs the body, and then the control if the body relies on a refusal without one.
+func (t *T) perform(body func(*T)) {
 	body(t)
 	if t.crashed > 0 && t.Unmistaken() {
 		t.Inconclusive("a bad token is answered with %s whatever it holds (RS-CHALLENGE-NO-5XX): these were not accepted, but not refused either", expect.Describe(t.Survey.Bogus[t.wire()]))
@@ -279,7 +284,6 @@ func (t *T) perform(body func(*T)) (ended *stop) {
 	if t.refusals > 0 && !t.controlled && t.Unmistaken() {
 		t.sharedControl()
 	}
-	return nil
 }
 
 func grade(l requirements.Level, findings []reports.Finding, ended *stop) (reports.Verdict, string) {

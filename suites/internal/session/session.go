@@ -67,7 +67,9 @@ type Session struct {
 	withoutType atomic.Bool // the server refuses application_type
 	withScope   atomic.Bool // clients get no scopes but those that they register
 	made        []*oauth.Client
-	exchanges   []*reports.Exchange
+	// registered are the clients by the answer that made them.
+	registered map[*reports.Exchange]*oauth.Client
+	exchanges  []*reports.Exchange
 }
 
 // entry is a client that is registered when first asked for.
@@ -436,7 +438,7 @@ func (s *Session) Registration(metadata map[string]any) wire.Request {
 	body, _ := json.Marshal(metadata) // plain values always marshal
 	return wire.Request{Method: "POST", URL: s.Server.Registration, Body: string(body), Header: []reports.Field{
 		{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: "application/json"},
-	}}
+	}, Done: func(ex *reports.Exchange) { s.Registered(ex, metadata) }}
 }
 
 // Registered reads the answer to a registration and takes charge of the client; nil if there is none.
@@ -445,6 +447,12 @@ func (s *Session) Registered(ex *reports.Exchange, metadata map[string]any) *oau
 	id := o.String("client_id")
 	if st := expect.Status(ex); id == "" || st < 200 || st > 299 {
 		return nil
+	}
+	s.mu.Lock()
+	known := s.registered[ex]
+	s.mu.Unlock()
+	if known != nil {
+		return known
 	}
 	c := &oauth.Client{ID: id, Secret: o.String("client_secret"), Method: o.String("token_endpoint_auth_method"), Registered: o, Exchange: ex}
 	if c.Method == "" {
@@ -461,6 +469,10 @@ func (s *Session) Registered(ex *reports.Exchange, metadata map[string]any) *oau
 	s.secrets.Add("registration_access_token", o.String("registration_access_token"))
 	s.mu.Lock()
 	s.made = append(s.made, c)
+	if s.registered == nil {
+		s.registered = map[*reports.Exchange]*oauth.Client{}
+	}
+	s.registered[ex] = c
 	s.mu.Unlock()
 	return c
 }

@@ -202,6 +202,11 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	}
 	t.resources()
 	both(t.servers, t.revisions)
+	for _, ex := range s.exchanges { // what was not asked says nothing
+		if ex.Error == wire.ErrBudget.Error() {
+			return s, &Unreachable{wire.ErrBudget.Error() + " before the target was surveyed; raise it with --max-requests"}
+		}
+	}
 	return s, nil
 }
 

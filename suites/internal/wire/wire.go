@@ -126,6 +126,9 @@ type Request struct {
 	From netip.Addr
 	// Certificate, if set, is the client's, on a connection of its own.
 	Certificate *tls.Certificate
+	// Done, if set, gets the exchange before anybody else. Such a request makes something that has to be undone: once it is
+	// sent, its answer is waited for, though the run may have been ended meanwhile.
+	Done func(*reports.Exchange)
 	// Raw, if set, is written to the connection as it is, in place of all else but URL (which says where).
 	Raw []byte
 }
@@ -164,8 +167,14 @@ func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exc
 		ex.Error = plain(err)
 	}
 	ex.Duration = reports.Since(ex.Started)
+	if req.Done != nil {
+		req.Done(ex)
+	}
 	return ex
 }
+
+// parting is how long an answer is waited for whose run has been ended.
+const parting = 5 * time.Second
 
 // recorded is a request body as it is kept: of a very long one only the beginning.
 func recorded(body string) string {
@@ -201,7 +210,11 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 	if err := c.pace.wait(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits.Request)
+	patience := c.opt.Limits.Request
+	if req.Done != nil {
+		ctx, patience = context.WithoutCancel(ctx), min(patience, parting)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ex.Started = time.Now()
 	if req.Raw != nil {
@@ -294,7 +307,7 @@ func (c *Client) read(ctx context.Context, req Request, resp *http.Response, ex 
 	}
 	b, err := io.ReadAll(io.LimitReader(body, c.opt.Limits.Body+1))
 	if int64(len(b)) > c.opt.Limits.Body {
-		b, ex.Response.Truncated = b[:c.opt.Limits.Body], true
+		b, ex.Response.Truncated = b[:min(kept, c.opt.Limits.Body)], true
 	}
 	ex.Response.Body = string(b)
 	if err != nil {
@@ -302,6 +315,10 @@ func (c *Client) read(ctx context.Context, req Request, resp *http.Response, ex 
 	}
 	return nil
 }
+
+// kept is how much of a body beyond the limit is kept, in bytes: nobody can read the whole, and many such must not fill the
+// memory.
+const kept = 64 << 10
 
 // stream reads server-sent events until Until is satisfied or a limit is reached.
 func (c *Client) stream(ctx context.Context, req Request, closer io.Closer, body io.Reader, resp *reports.Response) error {

@@ -1,0 +1,114 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// Whenever a run is ended from outside, it says so: no exit 0, a whole report or none, no process and no file left.
+func TestSignalsAtAnyMoment(t *testing.T) {
+	r := start(t, func(o *reference.Options) { o.Delay = 20 * time.Millisecond })
+	t.Run("moments", func(t *testing.T) {
+		for i := range 20 {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				signal := []os.Signal{syscall.SIGINT, syscall.SIGTERM}[i%2]
+				after := time.Duration(rand.Int64N(int64(1500 * time.Millisecond)))
+				dir := t.TempDir()
+				c := exec.Command(binary, "run", r.URL, "--username", "alice", "--login", "form", "-q", "--report", "json="+filepath.Join(dir, "r.json"), "--report", "html="+filepath.Join(dir, "r.html"))
+				c.Env = append(os.Environ(), "MCPAUTH_PASSWORD=alice-7-looking-glass", "TMPDIR="+dir)
+				c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+				var errs bytes.Buffer
+				c.Stderr = &errs
+				require.NoError(t, c.Start())
+				time.Sleep(after)
+				require.NoError(t, c.Process.Signal(signal))
+				_ = c.Wait()
+				code := c.ProcessState.ExitCode()
+				if code == -1 && after < 30*time.Millisecond {
+					return // the program had not begun
+				}
+				assert.Equal(t, 130, code, "%v after %v: %s", signal, after, errs.String())
+				left, err := os.ReadDir(dir)
+				require.NoError(t, err)
+				for _, f := range left {
+					assert.Contains(t, []string{"r.json", "r.html"}, f.Name(), "%v after %v", signal, after)
+				}
+				if b, err := os.ReadFile(filepath.Join(dir, "r.json")); err == nil {
+					var run reports.Run
+					require.NoError(t, json.Unmarshal(b, &run), "%v after %v", signal, after)
+					assert.True(t, run.Interrupted || run.Unreachable != "", "%v after %v", signal, after)
+				}
+				assert.ErrorIs(t, syscall.Kill(-c.Process.Pid, 0), syscall.ESRCH, "a process is left")
+			})
+		}
+	})
+	assert.Zero(t, r.IDP.Clients(), "what was registered is deleted after an interruption too")
+}
+
+// Where a report cannot be written whole, there is none, and the run has failed.
+func TestNoRoomForTheReport(t *testing.T) {
+	r := start(t, nil)
+	dir := t.TempDir()
+	c := exec.Command("sh", "-c", "ulimit -f 16; exec \"$0\" run \"$1\" -q --report json=\"$2\" --report badge=\"$3\"", binary, r.URL, filepath.Join(dir, "r.json"), filepath.Join(dir, "b.json"))
+	out, _ := c.CombinedOutput()
+	assert.Equal(t, 4, c.ProcessState.ExitCode(), string(out))
+	assert.Contains(t, string(out), "file too large")
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, f := range files {
+		assert.False(t, strings.HasPrefix(f.Name(), ".mcpauth-"), "a part of a report is left: %s", f.Name())
+		assert.NotEqual(t, "r.json", f.Name())
+	}
+}
+
+// A browser that is killed in the middle of a login leaves the run undecided, and nothing behind.
+func TestAKilledBrowserIsNoResult(t *testing.T) {
+	if _, err := exec.LookPath("chromium-headless-shell"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("INCONCLUSIVE: there is no browser")
+		}
+		t.Skip("INCONCLUSIVE: there is no browser")
+	}
+	r := start(t, func(o *reference.Options) { o.Behaviour.Pages = "javascript"; o.Delay = 100 * time.Millisecond })
+	dir := t.TempDir()
+	c := exec.Command(binary, "run", r.URL, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "-q", "--report", "json="+filepath.Join(dir, "r.json"))
+	c.Env = append(os.Environ(), "MCPAUTH_PASSWORD=alice-7-looking-glass", "TMPDIR="+dir)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	require.NoError(t, c.Start())
+	killed := false
+	for range 60 { // as often as one is started
+		time.Sleep(50 * time.Millisecond)
+		if exec.Command("pkill", "-KILL", "-f", "chrom.*"+dir).Run() == nil || exec.Command("pkill", "-KILL", "-P", strconv.Itoa(c.Process.Pid), "chrom").Run() == nil {
+			killed = true
+		}
+	}
+	_ = c.Wait()
+	if !killed {
+		t.Skip("INCONCLUSIVE: no browser was found to kill")
+	}
+	assert.NotZero(t, c.ProcessState.ExitCode())
+	b, err := os.ReadFile(filepath.Join(dir, "r.json"))
+	require.NoError(t, err)
+	var run reports.Run
+	require.NoError(t, json.Unmarshal(b, &run))
+	assert.Zero(t, run.Counts()[reports.Fail], "a browser that dies is no defect of the target")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, left, 1, "nothing but the report")
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mcpauth/conformance/fakes/hostile"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// trapsAtOnce is how many traps are tried together.
+const trapsAtOnce = 3
+
+// selfTest runs this very program against targets that attack it, and prints what became of each promise.
+func selfTest(c *cobra.Command) error {
+	program, err := os.Executable()
+	if err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+	defer w.Flush()
+	results := make([]error, len(hostile.Traps))
+	took := make([]time.Duration, len(hostile.Traps))
+	turn := make(chan struct{}, trapsAtOnce)
+	var together sync.WaitGroup
+	for i, trap := range hostile.Traps {
+		turn <- struct{}{}
+		together.Go(func() {
+			started := time.Now()
+			results[i] = spring(c.Context(), program, trap)
+			took[i] = time.Since(started)
+			<-turn
+		})
+	}
+	together.Wait()
+	broken := 0
+	for i, trap := range hostile.Traps {
+		state := "held"
+		var none *noBrowser
+		switch {
+		case errors.As(results[i], &none):
+			state = "not tried: " + none.Error()
+		case results[i] != nil:
+			broken++
+			state = "BROKEN: " + reports.OneLine(results[i].Error(), 300)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%.1f s\t%s\n", trap.Name, trap.Promise, took[i].Seconds(), state)
+	}
+	if n := linkedModules(); n > mostModules {
+		broken++
+		fmt.Fprintf(w, "modules\tfew others' code is linked\t\tBROKEN: %d modules, more than %d\n", n, mostModules)
+	} else if n > 0 {
+		fmt.Fprintf(w, "modules\tfew others' code is linked\t\theld: %d modules of at most %d\n", n, mostModules)
+	}
+	if broken > 0 {
+		w.Flush()
+		return &exit{reports.ExitToolFailed, fmt.Errorf("%d promises are broken", broken)}
+	}
+	return nil
+}
+
+// mostModules is how many modules of others may be linked.
+const mostModules = 30
+
+func linkedModules() int {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return 0
+	}
+	return len(info.Deps)
+}
+
+// noBrowser is the error of a trap that takes a browser where there is none.
+type noBrowser struct{ error }
+
+// formats are the reports that a trap looks at.
+var formats = []string{"json", "html", "junit", "markdown", "sarif", "har"}
+
+// process is the tool while it runs.
+type process struct{ *os.Process }
+
+func (p process) Interrupt() error { return p.Signal(os.Interrupt) }
+
+// spring sets a trap and runs a program into it.
+func spring(ctx context.Context, program string, trap hostile.Trap) error {
+	if trap.Browser && suites.BrowserFound() != nil {
+		return &noBrowser{suites.BrowserFound()}
+	}
+	attack, err := trap.Start()
+	if err != nil {
+		return fmt.Errorf("the trap could not be set: %w", err)
+	}
+	defer attack.Close()
+	dir, err := os.MkdirTemp("", "mcpauth-self-test-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	args := attack.Args
+	for _, f := range formats {
+		args = append(args, "--report", f+"="+filepath.Join(dir, "report."+f))
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), attack.Environment...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	started := time.Now()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if attack.After != nil {
+		go attack.After(process{cmd.Process})
+	}
+	_ = cmd.Wait() // how it ended is judged below
+	o := hostile.Outcome{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: errs.String(), Reports: map[string]string{}, Took: time.Since(started)}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && runtime.GOOS == "linux" {
+		o.Peak = usage.Maxrss << 10
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if ending := filepath.Ext(f.Name()); f.Name() == "report"+ending && ending != "" {
+			b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+			if err != nil {
+				return err
+			}
+			o.Reports[ending[1:]] = string(b)
+			continue
+		}
+		o.Strays = append(o.Strays, f.Name())
+	}
+	return attack.Judge(o)
+}

