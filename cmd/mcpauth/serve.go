@@ -169,7 +169,8 @@ func (t *targetFile) serveUpstream(folder string, users []suites.User) (suites.U
 		return nil, nil, err
 	}
 	b := idp.Ideal()
-	b.Consent = "once" // what makes proxies dangerous
+	b.Consent = "once"       // what makes proxies dangerous
+	b.IgnoresResource = true // as most do: a proxy may hand on what its own client asked for
 	s, err := idp.New(u.Issuer, b)
 	if err != nil {
 		return nil, nil, err

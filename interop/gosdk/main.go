@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"math/big"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -35,13 +37,10 @@ var (
 
 func main() {
 	flag.Parse()
-	key, err := issuerKey()
-	if err != nil {
-		log.Fatal("start the authorization server first: ", err)
-	}
+	set := &keySet{}
 	verify := func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
 		claims := jwt.MapClaims{}
-		_, err := jwt.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return key, nil },
+		_, err := jwt.ParseWithClaims(token, claims, set.key,
 			jwt.WithValidMethods([]string{"RS256"}), jwt.WithAudience(resource), jwt.WithIssuer(*issuer), jwt.WithExpirationRequired())
 		if err != nil {
 			return nil, fmt.Errorf("%w: %v", auth.ErrInvalidToken, err)
@@ -69,24 +68,50 @@ func main() {
 	log.Fatal((&http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}).ListenAndServe())
 }
 
-func issuerKey() (*rsa.PublicKey, error) {
-	resp, err := http.Get(*jwks)
+// keySet holds the issuer's RSA keys by kid. They are fetched when they are a second old.
+type keySet struct {
+	mu   sync.Mutex
+	keys map[string]*rsa.PublicKey
+	at   time.Time
+}
+
+func (s *keySet) key(token *jwt.Token) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.at) > time.Second {
+		s.at = time.Now()
+		fresh, err := fetchKeys()
+		if err != nil {
+			s.keys = nil
+			return nil, err
+		}
+		s.keys = fresh
+	}
+	kid, _ := token.Header["kid"].(string)
+	if key := s.keys[kid]; key != nil {
+		return key, nil
+	}
+	return nil, fmt.Errorf("no key %q", kid)
+}
+
+func fetchKeys() (map[string]*rsa.PublicKey, error) {
+	client := &http.Client{Timeout: 2 * time.Second}
+	resp, err := client.Get(*jwks)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	var set struct{ Keys []struct{ Kty, N, E string } }
-	if err := json.NewDecoder(resp.Body).Decode(&set); err != nil {
-		return nil, err
+	var set struct {
+		Keys []struct{ Kty, Kid, Use, N string }
 	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&set); err != nil || resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("no key set: HTTP %d, %v", resp.StatusCode, err)
+	}
+	out := map[string]*rsa.PublicKey{}
 	for _, k := range set.Keys {
-		if k.Kty == "RSA" {
-			n, err := base64.RawURLEncoding.DecodeString(k.N)
-			if err != nil {
-				return nil, err
-			}
-			return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: 65537}, nil
+		if n, err := base64.RawURLEncoding.DecodeString(k.N); err == nil && k.Kty == "RSA" && (k.Use == "" || k.Use == "sig") {
+			out[k.Kid] = &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: 65537}
 		}
 	}
-	return nil, fmt.Errorf("no RSA key")
+	return out, nil
 }

@@ -1,17 +1,19 @@
-"""FastMCP in four shapes, on 127.0.0.1: python server.py jwt|secret|static|memory [PORT].
+"""FastMCP in five shapes, on 127.0.0.1: python server.py jwt|secret|static|memory|proxy [PORT].
 
 jwt     JWTVerifier with the keys of our fake identity provider (mcpauth serves it: fake_idp in the target file)
 secret  JWTVerifier with a shared secret (HS256)
 static  StaticTokenVerifier
 memory  InMemoryOAuthProvider with dynamic registration and revocation
+proxy   OAuthProxy before our fake identity provider (upstream in the target file)
 """
 import sys
 
 from fastmcp import FastMCP
-from fastmcp.server.auth import RemoteAuthProvider
+from fastmcp.server.auth import OAuthProxy, RemoteAuthProvider
 from fastmcp.server.auth.providers.in_memory import InMemoryOAuthProvider
 from fastmcp.server.auth.providers.jwt import JWTVerifier, StaticTokenVerifier
 from fastmcp.server.dependencies import get_access_token
+from key_value.aio.stores.memory import MemoryStore
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 
 shape = sys.argv[1]
@@ -31,6 +33,14 @@ elif shape == "static":
         "dev-token-of-alice-0123456789": {"client_id": "alice", "sub": "alice", "scopes": ["notes:read", "notes:write"]},
         "dev-token-of-bob-01234567890": {"client_id": "bob", "sub": "bob", "scopes": ["notes:read"]},
     })
+elif shape == "proxy":
+    upstream = "http://127.0.0.1:9500"
+    auth = OAuthProxy(
+        upstream_authorization_endpoint=f"{upstream}/authorize", upstream_token_endpoint=f"{upstream}/token",
+        upstream_client_id="the-mcp-server", upstream_client_secret="the-secret-of-the-mcp-server", token_endpoint_auth_method="client_secret_basic",
+        token_verifier=JWTVerifier(jwks_uri=f"{upstream}/jwks", issuer=upstream, algorithm="ES256"), base_url=base, valid_scopes=["notes:read"],
+        client_storage=MemoryStore(), jwt_signing_key="a-signing-key-for-tests-only-0123456789",
+    )
 else:
     auth = InMemoryOAuthProvider(
         base_url=base, client_registration_options=ClientRegistrationOptions(enabled=True, valid_scopes=["notes:read", "notes:write"], default_scopes=["notes:read"]),
