@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	joshdk "github.com/joshdk/go-junit"
 	jstemmer "github.com/jstemmer/go-junit-report/v2/junit"
@@ -20,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/badge"
 	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/reports/github"
 	"github.com/mcpauth/conformance/reports/har"
@@ -309,6 +311,21 @@ func FuzzWriters(f *testing.F) {
 		b.Reset()
 		if err := ndjson.Write(&b, r); err != nil {
 			t.Fatal(err)
+		}
+		for _, write := range []func(io.Writer, reports.Redacted) error{
+			markdown.Write, github.Write,
+			func(w io.Writer, r reports.Redacted) error { return badge.Write(w, r, reports.FailOnMust) },
+			func(w io.Writer, r reports.Redacted) error {
+				return matrix.WriteMarkdown(w, []matrix.Column{{Name: payload, Run: r}})
+			},
+			func(w io.Writer, r reports.Redacted) error {
+				return matrix.Write(w, []matrix.Column{{Name: payload, Run: r}})
+			},
+		} {
+			var text bytes.Buffer
+			if err := write(&text, r); err != nil || bytes.ContainsAny(text.Bytes(), "\x1b\x00") || !utf8.Valid(text.Bytes()) || bytes.HasPrefix(text.Bytes(), []byte("<!doctype")) && bytes.Contains(text.Bytes(), []byte("<script")) {
+				t.Fatal("something foreign acts", err)
+			}
 		}
 		lines := bytes.Split(bytes.TrimSuffix(b.Bytes(), []byte("\n")), []byte("\n"))
 		if len(lines) != len(r.Run().Results)+2 || !json.Valid(lines[0]) || !json.Valid(lines[len(lines)-1]) {

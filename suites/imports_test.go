@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -98,4 +100,29 @@ func TestLinkedModulesAreFew(t *testing.T) {
 		modules[m] = true
 	}
 	assert.LessOrEqual(t, len(modules), 30)
+}
+
+// Everything that is linked may be: its licence is one of those that ask for no more than to be named.
+func TestLicencesOfLinkedModules(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}\t{{.Dir}}{{end}}", module+"cmd/mcpauth").Output()
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		path, dir, ok := strings.Cut(line, "\t")
+		if !ok || seen[path] || strings.HasPrefix(path+"/", module) {
+			continue
+		}
+		seen[path] = true
+		text := ""
+		for _, name := range []string{"LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "COPYING"} {
+			if b, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+				text = strings.Join(strings.Fields(string(b)), " ")
+				break
+			}
+		}
+		known := strings.Contains(text, "Permission is hereby granted, free of charge") || strings.Contains(text, "Apache License Version 2.0") ||
+			strings.Contains(text, "Redistribution and use in source and binary forms")
+		assert.True(t, known, "%s: no licence that is known", path)
+	}
+	assert.NotEmpty(t, seen)
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -499,4 +500,34 @@ func TestTheRequestLimitMayFallAnywhere(t *testing.T) {
 			assert.Zero(t, run.Run().Counts()[reports.Fail])
 		})
 	}
+}
+
+// A run leaves no goroutine and no file behind. It is told by runs in a row: what the tests themselves keep open stays the same.
+func TestNothingIsLeftRunning(t *testing.T) {
+	r := start(t, reference.Ideal())
+	used := func() (goroutines, files int) {
+		cfg := signingIn(r)
+		cfg.Only = []string{"AS-TOKEN-*", "AS-DCR-*", "RS-TOKEN-*", "RS-CHALLENGE-*", "RS-SESSION-*"}
+		_, err := suites.Evaluate(t.Context(), cfg)
+		require.NoError(t, err)
+		for range 40 { // connections close in their own time
+			open, err := os.ReadDir("/proc/self/fd")
+			if err != nil {
+				t.Skip("this system does not tell which files are open")
+			}
+			if goroutines, files = runtime.NumGoroutine(), len(open); goroutines < 100 {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		return goroutines, files
+	}
+	used()
+	goroutines, files := used()
+	for range 3 {
+		used()
+	}
+	after, open := used()
+	assert.LessOrEqual(t, after, goroutines+10)
+	assert.LessOrEqual(t, open, files+10)
 }

@@ -3,6 +3,4 @@ url=http://127.0.0.1:8900/mcp
 venv=$cache/fastmcp
 install() { pip fastmcp==4.1.2; } # one for all shapes
 serve() { "$venv/bin/python" interop/fastmcp-jwt/server.py memory 8900; }
-# clients that ask for Basic cannot use it, and nothing tells whom a token stands for
-undecided=yes
 export PASSWORD=any-password

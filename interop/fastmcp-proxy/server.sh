@@ -4,5 +4,3 @@ venv=$cache/fastmcp
 install() { pip fastmcp==4.1.2; } # one for all shapes
 serve() { "$venv/bin/python" interop/fastmcp-jwt/server.py proxy 8900; }
 export ALICE_PASSWORD=alice-7-looking-glass BOB_PASSWORD=bob-4-rabbit-hole UPSTREAM_SECRET=the-secret-of-the-mcp-server
-# nothing tells whom a token stands for
-undecided=yes

@@ -5,5 +5,3 @@ serve() {
 	MCP_PORT=3300 MCP_AUTH_PORT=3301 node --import ./interop/typescript-v1/unlimited.mjs "$modules/@modelcontextprotocol/sdk/dist/esm/examples/server/simpleStreamableHttp.js" --oauth
 }
 export PASSWORD=any-password
-# it crashes on every bad token, which leaves what a forged one holds undecided (RS-CHALLENGE-NO-5XX)
-undecided=yes
