@@ -150,8 +150,15 @@ type ProfileStanding struct {
 	NotScored int
 }
 
-// Profiles says how a run fares against each frozen set of the revisions that it judged. A set of which nothing was
-// judged is left out.
+// hinges are requirements without which a profile is nobody's: where one is not applicable, the target has no such role.
+var hinges = map[string][]string{
+	"resource-server":        {"RS-CHALLENGE-401-STATUS"},
+	"authorization-server":   {"AS-TOKEN-SUCCESS-SHAPE"},
+	"server-with-bundled-as": {"RS-CHALLENGE-401-STATUS", "AS-TOKEN-SUCCESS-SHAPE"},
+}
+
+// Profiles says how a run fares against each frozen set of the revisions that it judged. A set of a role that the target
+// does not have is left out.
 func (r *Run) Profiles() []ProfileStanding {
 	var out []ProfileStanding
 	for _, set := range profiles.Sets() {
@@ -164,6 +171,7 @@ func (r *Run) Profiles() []ProfileStanding {
 
 func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
 	s.Set = set
+	absent := false
 	seen := map[string]bool{}
 	for i := range r.Results {
 		res := &r.Results[i]
@@ -183,6 +191,7 @@ func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
 				}
 			case NotApplicable:
 				s.Absent++
+				absent = absent || slices.Contains(hinges[set.Profile], res.ID)
 			default:
 				s.Open++
 			}
@@ -207,7 +216,7 @@ func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
 	default:
 		s.Standing = Met
 	}
-	return s, any
+	return s, any && !absent
 }
 
 // judged reports that a revision was judged at all.

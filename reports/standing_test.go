@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -77,6 +78,10 @@ func TestAProfileIsMetOnlyAsAWhole(t *testing.T) {
 	newer := standing(judged(append(all, Result{ID: "RS-SOMETHING-NEW", Level: "MUST", Role: "resource-server", Verdict: Fail})...))
 	assert.Equal(t, Met, newer.Standing)
 	assert.Equal(t, 1, newer.NotScored)
+	hinge := slices.IndexFunc(all, func(r Result) bool { return r.ID == "RS-CHALLENGE-401-STATUS" })
+	all[hinge].Verdict = NotApplicable
+	assert.Empty(t, standing(judged(all...)).Profile, "an open server is no protected resource server")
+	all[hinge].Verdict = Pass
 	all[0].Verdict = Suppressed
 	assert.Equal(t, Unmet, standing(judged(all...)).Standing, "a baseline changes nothing")
 	assert.Empty(t, judged().Profiles())
