@@ -8,10 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"sync"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -84,6 +82,29 @@ func linkedModules() int {
 	return len(info.Deps)
 }
 
+// watch is the most memory that a process has had until it is over, in bytes; 0 where the system does not tell. The usage that
+// the system reports at the end would count what the parent had when it started the process.
+func watch(pid int, over <-chan struct{}) (most int64) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err == nil {
+			if _, rest, ok := bytes.Cut(b, []byte("VmHWM:")); ok {
+				var kilobytes int64
+				if _, err := fmt.Sscan(string(rest[:min(len(rest), 40)]), &kilobytes); err == nil {
+					most = max(most, kilobytes<<10)
+				}
+			}
+		}
+		select {
+		case <-over:
+			return most
+		case <-tick.C:
+		}
+	}
+}
+
 // noBrowser is the error of a trap that takes a browser where there is none.
 type noBrowser struct{ error }
 
@@ -128,11 +149,12 @@ func spring(ctx context.Context, program string, trap hostile.Trap) error {
 	if attack.After != nil {
 		go attack.After(process{cmd.Process})
 	}
+	over := make(chan struct{})
+	peak := make(chan int64, 1)
+	go func() { peak <- watch(cmd.Process.Pid, over) }()
 	_ = cmd.Wait() // how it ended is judged below
-	o := hostile.Outcome{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: errs.String(), Reports: map[string]string{}, Took: time.Since(started)}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && runtime.GOOS == "linux" {
-		o.Peak = usage.Maxrss << 10
-	}
+	close(over)
+	o := hostile.Outcome{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: errs.String(), Reports: map[string]string{}, Took: time.Since(started), Peak: <-peak}
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return err

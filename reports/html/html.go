@@ -87,6 +87,8 @@ type exchange struct {
 	Curl            string
 	Tokens          []reports.Token
 	Shown           bool // a finding rests on it
+
+	size int // in bytes, as it stands on the page
 }
 
 type reason struct {
@@ -127,7 +129,7 @@ func WriteTrend(w io.Writer, redacted reports.Redacted, history []reports.Past) 
 	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'", digest(style), digest(script))
 	v.Headline, v.Tone = headline(run)
 	counts := run.Counts()
-	p := &painter{run: run, anchors: map[string]bool{}, left: mostShown}
+	p := &painter{run: run, anchors: map[string]bool{}, left: mostShown, ready: map[int]exchange{}}
 	for _, verdict := range reports.Verdicts {
 		if counts[verdict] == 0 {
 			continue
@@ -228,6 +230,22 @@ type painter struct {
 	run     *reports.Run
 	anchors map[string]bool
 	left    int // bytes of exchanges that the page still bears
+	ready   map[int]exchange
+}
+
+// present makes an exchange ready for the page, once however often it is shown.
+func (p *painter) present(e *reports.Exchange) exchange {
+	if x, ok := p.ready[e.Number]; ok {
+		return x
+	}
+	x := present(e)
+	x.Tokens = p.run.TokensOf(e)
+	x.size = len(template.HTMLEscapeString(x.Request + x.Answer + x.Curl))
+	for _, t := range x.Tokens {
+		x.size += len(template.HTMLEscapeString(t.Header + t.Claims))
+	}
+	p.ready[e.Number] = x
+	return x
 }
 
 // show gathers what the page says of one result. Of a passed one the exchanges stay in the JSON report.
@@ -260,13 +278,8 @@ func (p *painter) show(r *reports.Result) result {
 	}
 	for i, number := range numbers {
 		if e, ok := p.run.Exchange(number); ok {
-			x := present(e)
-			x.Tokens = p.run.TokensOf(e)
-			size := len(template.HTMLEscapeString(x.Request + x.Answer + x.Curl))
-			for _, t := range x.Tokens {
-				size += len(template.HTMLEscapeString(t.Header + t.Claims))
-			}
-			if p.left -= size; p.left < 0 {
+			x := p.present(e)
+			if p.left -= x.size; p.left < 0 {
 				break
 			}
 			x.Shown = i < shown
