@@ -210,12 +210,15 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 	if err := c.pace.wait(ctx); err != nil {
 		return err
 	}
-	patience := c.opt.Limits.Request
+	run := ctx
 	if req.Done != nil {
-		ctx, patience = context.WithoutCancel(ctx), min(patience, parting)
+		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits.Request)
 	defer cancel()
+	if req.Done != nil {
+		defer context.AfterFunc(run, func() { time.AfterFunc(parting, cancel) })()
+	}
 	ex.Started = time.Now()
 	if req.Raw != nil {
 		return c.raw(ctx, req, ex)
