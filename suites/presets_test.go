@@ -1,19 +1,15 @@
 package suites_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/idp/presets"
-	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/golden"
 	"github.com/mcpauth/conformance/suites"
 )
 
@@ -54,29 +50,7 @@ func TestPresets(t *testing.T) {
 			}
 			run, err := suites.Evaluate(t.Context(), cfg)
 			require.NoError(t, err)
-			golden(t, filepath.Join("..", "fixtures", "golden", "presets", p.Name+".txt"), run.Run())
+			require.NoError(t, golden.Compare(filepath.Join("..", "fixtures", "golden", "presets", p.Name+".txt"), run.Run()))
 		})
 	}
-}
-
-// golden compares the verdicts of a run with those on file. What cannot be judged for want of means, or is absent, is
-// counted only.
-func golden(t *testing.T, file string, run *reports.Run) {
-	t.Helper()
-	var lines []string
-	counts := map[reports.Verdict]int{}
-	for _, r := range run.Results {
-		if counts[r.Verdict]++; r.Verdict != reports.NotApplicable && r.Verdict != reports.NotTested {
-			lines = append(lines, strings.TrimSpace(fmt.Sprintf("%-12s %s %s", r.Verdict, r.ID, r.Wire)))
-		}
-	}
-	slices.Sort(lines)
-	got := fmt.Sprintf("tier %s, %d not applicable, %d not tested\n%s\n", run.Target.Tier, counts[reports.NotApplicable], counts[reports.NotTested], strings.Join(lines, "\n"))
-	if os.Getenv("MCPAUTH_GOLDEN") == "write" {
-		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
-		return
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err, "write it by MCPAUTH_GOLDEN=write, and read it")
-	assert.Equal(t, string(want), got)
 }

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/designs"
 	"github.com/mcpauth/conformance/fixtures/targets"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/golden"
 	"github.com/mcpauth/conformance/suites"
 )
 
@@ -55,31 +55,9 @@ func TestDesigns(t *testing.T) {
 			_, out, errs := mcpauth(t, append(env, "MCPAUTH_BROWSER_NO_SANDBOX=true"), "run", "-c", file, "-q", "--patience", "200ms", "--report", "json")
 			var run reports.Run
 			require.NoError(t, json.Unmarshal([]byte(out), &run), errs)
-			golden(t, filepath.Join("..", "..", "fixtures", "golden", "targets", d.Name+".txt"), &run)
+			require.NoError(t, golden.Compare(filepath.Join("..", "..", "fixtures", "golden", "targets", d.Name+".txt"), &run))
 		})
 	}
-}
-
-// golden compares the verdicts of a run with those on file. What cannot be judged for want of means, or is absent, is
-// counted only.
-func golden(t *testing.T, file string, run *reports.Run) {
-	t.Helper()
-	var lines []string
-	counts := map[reports.Verdict]int{}
-	for _, r := range run.Results {
-		if counts[r.Verdict]++; r.Verdict != reports.NotApplicable && r.Verdict != reports.NotTested {
-			lines = append(lines, strings.TrimSpace(fmt.Sprintf("%-12s %s %s", r.Verdict, r.ID, r.Wire)))
-		}
-	}
-	slices.Sort(lines)
-	got := fmt.Sprintf("tier %s, %d not applicable, %d not tested\n%s\n", run.Target.Tier, counts[reports.NotApplicable], counts[reports.NotTested], strings.Join(lines, "\n"))
-	if os.Getenv("MCPAUTH_GOLDEN") == "write" {
-		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
-		return
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err, "write it by MCPAUTH_GOLDEN=write, and read it")
-	assert.Equal(t, string(want), got)
 }
 
 func TestEveryTargetFileHasADesign(t *testing.T) {
