@@ -99,7 +99,8 @@ func TestVersionAndManualPages(t *testing.T) {
 	require.Zero(t, code, errs)
 	page, err := os.ReadFile(filepath.Join(dir, "mcpauth-run.1"))
 	require.NoError(t, err)
-	assert.Contains(t, string(page), `\-\-allow\-intrusive`)
+	assert.Contains(t, string(page), "--allow-intrusive")
+	assert.Contains(t, string(page), "Exit status: 0 conformant")
 	_, out, _ = mcpauth(t, nil, "__complete", "explain", "RS-AUD-LOOK")
 	assert.Contains(t, out, "RS-AUD-LOOKALIKE")
 }

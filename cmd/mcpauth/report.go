@@ -38,7 +38,7 @@ func reportCommand() *cobra.Command {
 
 // rendering registers the flags of commands that write reports from earlier ones.
 func (o *options) rendering(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, ndjson, sarif, har, github, badge or console, with =PATH or to standard output (repeatable)")
+	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, ndjson, sarif, har, github, badge, console, or matrix (of several targets), with =PATH or to standard output (repeatable)")
 	f.BoolVar(&o.strict, "strict", false, "warnings become failures in JUnit")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")

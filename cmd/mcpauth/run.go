@@ -50,7 +50,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	o.signIn.register(f)
 	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
 	f.StringSliceVar(&o.origins, "origin", nil, "a browser origin that the server is meant to allow")
-	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, ndjson, sarif, har, github, badge or console, with =PATH or to standard output (repeatable)")
+	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, ndjson, sarif, har, github, badge, console, or matrix (of several targets), with =PATH or to standard output (repeatable)")
 	f.StringVar(&o.baseline, "baseline", "", "file of findings that are accepted, each with a reason; they are reported as SUPPRESSED")
 	f.BoolVar(&o.updateBaseline, "update-baseline", false, "write the findings of this run to the baseline file, for you to add the reasons")
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
@@ -89,6 +89,12 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [URL]",
 		Short: "Test the server at a URL",
+		Long: `Tests the server at a URL, or without one the reference server that is built in.
+
+Every option has a twin in the environment: MCPAUTH_ and its name in capitals, with _ for -.
+
+Exit status: 0 conformant; 1 findings; 2 usage or configuration, or nothing selected; 3 undecided; 4 the tool failed;
+130 interrupted.`,
 		Example: `  mcpauth run https://mcp.example.com/mcp
   MCPAUTH_PASSWORD=... mcpauth run https://mcp.example.com/mcp --username alice
   TOKEN=... mcpauth run https://mcp.example.com/mcp --token-env TOKEN --report junit=report.xml`,
