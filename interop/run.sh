@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs servers that others wrote, from their published packages, starts each on loopback, tests it, and compares with what
 # is expected of it:  interop/run.sh [NAME...]   without a name all of them.
-# Exit 0: as expected; 1: not; 75: nothing could be installed. INTEROP_CACHE keeps what was installed for the next time.
+# Exit 0: as expected; 1: not; 75: nothing could be installed. INTEROP_CACHE keeps what was installed for the next time;
+# with INTEROP_WRITE=1 each unjudged.txt is written anew, for its author to read.
 set -u
 cd "$(dirname "$0")/.."
 cache=${INTEROP_CACHE:-$(mktemp -d)}
@@ -58,9 +59,10 @@ one() (
 	"$cache/mcpauth" run -c "$folder/target.yaml" --baseline "$folder/expected.yaml" --fail-on practice --patience 1s --report ndjson="$logs/verdicts" ${INTEROP_ARGS:-}
 	code=$?
 	[ "$code" -eq 0 ] || [ "$code" -eq 3 ] || exit 1
-	# What the server leaves undecided stands in a file of its own, where there is any, each with why.
-	grep '"verdict":"INCONCLUSIVE"' "$logs/verdicts" | sed 's/.*"id":"\([A-Z0-9-]*\)".*/\1/' | sort -u >"$logs/undecided"
-	{ [ ! -f "$folder/undecided.txt" ] || sed 's/[ \t].*//' "$folder/undecided.txt" | sort -u; } | diff - "$logs/undecided" >&2
+	# Every other verdict but PASS stands in a file of its own, each with why; the verdicts are compared, not the words.
+	sed -nE 's/.*"id":"([A-Z0-9-]+)".*"verdict":"(INCONCLUSIVE|NOT_APPLICABLE|NOT_TESTED|REVIEW|FLAKY|ERROR)"(,"reason":"(([^"\\]|\\.)*)")?.*/\2 \1   \4/p' "$logs/verdicts" | cut -c1-220 | LC_ALL=C sort -u >"$logs/unjudged"
+	[ -z "${INTEROP_WRITE:-}" ] || cp "$logs/unjudged" "$folder/unjudged.txt"
+	diff <(cut -d' ' -f1,2 "$folder/unjudged.txt" | sort -u) <(cut -d' ' -f1,2 "$logs/unjudged" | sort -u) >&2
 )
 
 status=0
