@@ -102,6 +102,7 @@ func TestExitCodes(t *testing.T) {
 		"no such name":           {[]string{"run", "https://no-such-host.invalid/mcp", "--timeout", "5s"}, 3, "does not resolve"},
 		"no scheme":              {[]string{"run", "mcp.example.com/mcp"}, 2, "did you mean https://mcp.example.com/mcp?"},
 		"no leave to attack":     {[]string{"run", "https://mcp.example.com/mcp", "--allow-intrusive"}, 2, "--i-am-authorized"},
+		"no leave by a detour":   {[]string{"run", "https://mcp.example.invalid/mcp", "--allow-intrusive", "--connect-to", "auth.example.invalid:443=127.0.0.1:9"}, 2, "--i-am-authorized"},
 		"unknown flag":           {[]string{"run", good.URL, "--tokn-env", "X"}, 2, "unknown flag"},
 		"unknown verb":           {[]string{"rum"}, 2, "unknown command"},
 		"unknown id":             {[]string{"run", good.URL, "--only", "RS-NO-SUCH"}, 2, "no requirement matches"},

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -455,10 +457,10 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 // limits there, and says what such a run may cost.
 func (o *options) mayAttack(c *cobra.Command, cfg suites.Config) error {
 	own := suites.Own(cfg.URL)
-	for _, to := range cfg.ConnectTo { // then that is where the run goes
-		own = suites.Own("http://" + to)
-		if !own {
-			break
+	if u, err := url.Parse(cfg.URL); err == nil {
+		port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+		if to, ok := cfg.ConnectTo[net.JoinHostPort(u.Hostname(), port)]; ok { // then that is where the run goes
+			own = suites.Own("http://" + to)
 		}
 	}
 	if own {
