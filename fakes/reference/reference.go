@@ -75,8 +75,9 @@ type Reference struct {
 	Second *idp.Second
 	// Upstream is set where Options.Proxy is.
 	Upstream *idp.Server
-	// Roots and ConnectTo are set where Options.Host is.
+	// Roots, the same as PEM, and ConnectTo are set where Options.Host is.
 	Roots     *x509.CertPool
+	Authority []byte
 	ConnectTo map[string]string
 	other     *mcpserver.Server
 	servers   []*http.Server

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
 	"net"
 	"time"
@@ -42,7 +43,7 @@ func (r *Reference) secure(l net.Listener, host string, old bool) (net.Listener,
 	if err != nil {
 		return nil, err
 	}
-	r.Roots = pool
+	r.Roots, r.Authority = pool, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
 	r.ConnectTo = map[string]string{host + ":443": l.Addr().String()}
 	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
 	if old {
