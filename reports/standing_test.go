@@ -59,8 +59,9 @@ func TestAClientConnectsIfEveryNeedIsMet(t *testing.T) {
 }
 
 func TestAProfileIsMetOnlyAsAWhole(t *testing.T) {
-	set, ok := profiles.SetOf("resource-server", "2025-11-25")
-	require.True(t, ok)
+	i := slices.IndexFunc(profiles.Sets(), func(s profiles.Set) bool { return s.Profile == "resource-server" && s.Revision == "2025-11-25" })
+	require.GreaterOrEqual(t, i, 0)
+	set := profiles.Sets()[i]
 	standing := func(r *Run) ProfileStanding {
 		for _, s := range r.Profiles() {
 			if s.Profile == set.Profile && s.Revision == set.Revision {

@@ -52,5 +52,5 @@ var firebase = Preset{
 			drop(claims, "scope", "client_id", "jti")
 		}
 	},
-	resource: func(p *mcpserver.Policy, _ string) { p.Audience, p.CheckScopes = "your-project", false },
+	resource: func(p *mcpserver.Policy) { p.Audience, p.CheckScopes = "your-project", false },
 }

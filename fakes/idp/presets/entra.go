@@ -39,7 +39,7 @@ var entraV1 = Preset{
 			drop(claims, "scope", "client_id")
 		}
 	},
-	resource: func(p *mcpserver.Policy, _ string) {
+	resource: func(p *mcpserver.Policy) {
 		p.TokenIssuer, p.Audience, p.ScopesOf = entraIssuer, "api://notes", scp
 	},
 }
@@ -56,7 +56,7 @@ var entraV2 = Preset{
 			drop(claims, "scope", "client_id")
 		}
 	},
-	resource: func(p *mcpserver.Policy, _ string) { p.Audience, p.ScopesOf = apiGUID, scp },
+	resource: func(p *mcpserver.Policy) { p.Audience, p.ScopesOf = apiGUID, scp },
 }
 
 const apiGUID = "11111111-1111-4111-8111-111111111111"

@@ -23,7 +23,7 @@ var okta = Preset{
 		}
 		b.Lacks = append(b.Lacks, idp.RequireChallengeConfidential)
 	},
-	resource: func(p *mcpserver.Policy, _ string) {
+	resource: func(p *mcpserver.Policy) {
 		p.Audience, p.ScopesOf = "api://default", func(claims map[string]any) []string {
 			var out []string
 			list, _ := claims["scp"].([]any)
@@ -75,7 +75,7 @@ var cognito = Preset{
 		}
 		b.Lacks = append(b.Lacks, idp.SendIssuer, idp.IssuerOnError, idp.RequireChallenge, idp.RequireChallengeConfidential)
 	},
-	resource: func(p *mcpserver.Policy, _ string) {
+	resource: func(p *mcpserver.Policy) {
 		p.RequireAudience = false
 		p.Accepts = func(claims map[string]any) bool { return claims["token_use"] == "access" }
 	},

@@ -19,8 +19,6 @@ type Preset struct {
 	Says string
 	// Path is that of the issuer; "/" is an issuer with a trailing slash.
 	Path string
-	// Scopes that it knows; nil: the engine's own.
-	Scopes []string
 	// ByHand says that clients are registered by hand.
 	ByHand bool
 	// Confidential says that there are no clients without a secret.
@@ -28,7 +26,7 @@ type Preset struct {
 
 	behaviour func(b *idp.Behaviour)
 	// resource makes an MCP server that is right about this issuer's tokens.
-	resource func(p *mcpserver.Policy, issuer string)
+	resource func(p *mcpserver.Policy)
 }
 
 // All are the presets.
@@ -65,7 +63,7 @@ func (p Preset) Behaviour() idp.Behaviour {
 func (p Preset) Options() reference.Options {
 	o := reference.Options{Policy: mcpserver.Strict(), Behaviour: p.Behaviour(), Static: []mcpserver.Static{}, Apart: true, IssuerPath: p.Path}
 	if p.resource != nil {
-		p.resource(&o.Policy, "")
+		p.resource(&o.Policy)
 	}
 	return o
 }
@@ -87,9 +85,6 @@ func (p Preset) Clients(s *idp.Server, redirectURI string) [][2]string {
 
 // Prepare gives a server of the preset what the behaviour does not hold.
 func (p Preset) Prepare(s *idp.Server) {
-	if p.Scopes != nil {
-		s.Scopes, s.Privileged = p.Scopes, nil
-	}
 	if p.Name != ideal.Name {
 		s.Enterprise = nil
 	}
