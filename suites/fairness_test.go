@@ -55,6 +55,9 @@ func TestFairness(t *testing.T) {
 		"an opaque token that crashes":    {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Inconclusive},
 		"an opaque audience that crashes": {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-AUD-OPAQUE", reports.Inconclusive},
 		"a tool that always fails":        {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-STATIC-TOKEN-PERMISSIONS", reports.Inconclusive},
+		"tools that refuse what was revoked": {func(o *reference.Options) {
+			o.Policy.InTools, o.Policy.ScopeInResult, o.Policy.GuardVerbs = true, true, false
+		}, nil, "AS-REVOKE-REFRESH-KILLS-ACCESS", reports.Pass},
 		"an account whose password is another": {nil, func(c *suites.Config) {
 			c.Users = append(c.Users[:2:2], suites.User{Name: "carol", Password: "not hers", Sacrificial: true})
 		}, "AS-RATE-LOGIN", reports.Inconclusive},

@@ -508,7 +508,7 @@ func (t *T) Works(tokens *oauth.Tokens) bool { return t.Served(t.Use(tokens.Acce
 func (t *T) Dies(token string) (last *reports.Exchange, dead bool) {
 	deadline := time.Now().Add(t.Patience)
 	for wait := 50 * time.Millisecond; ; wait *= 2 {
-		if last = t.Use(token); expect.Status(last) >= 400 && expect.Status(last) < 500 {
+		if last = t.Use(token); expect.Status(last) >= 400 && expect.Status(last) < 500 || t.RefusedInside(last) {
 			return last, true
 		}
 		if rest := time.Until(deadline); rest <= 0 {
