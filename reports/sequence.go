@@ -62,7 +62,7 @@ var stages = []stage{
 		return f.registration != "" && e.Request.Method == "POST" && e.Request.URL == f.registration && ok(e)
 	}, true},
 	{Browser, AuthorizationServer, "authorization request: login, consent", []string{"authorization", "consent", "login", "proxy"}, func(f *flow, e *Exchange) bool {
-		return at(e, f.authorize) && e.Request.Method == "GET"
+		return at(e, f.authorize) && e.Request.Method == "GET" && e.Response != nil && e.Response.Status < 400
 	}, true},
 	{Browser, ClientLane, "redirect with a code", nil, func(_ *flow, e *Exchange) bool {
 		return e.Response != nil && strings.Contains(field(e.Response.Header, "Location"), "code=")
@@ -74,7 +74,7 @@ var stages = []stage{
 		return e.Request.Method == "POST" && e.Request.URL == f.target && f.bearer(e) && ok(e)
 	}, false},
 	{ClientLane, AuthorizationServer, "refresh, revocation, introspection, userinfo", []string{"refresh", "revocation", "introspection", "userinfo"}, func(f *flow, e *Exchange) bool {
-		return at(e, f.token) && strings.Contains(e.Request.Body, "grant_type=refresh_token") || at(e, f.revoke)
+		return (at(e, f.token) && strings.Contains(e.Request.Body, "grant_type=refresh_token") || at(e, f.revoke)) && ok(e)
 	}, true},
 }
 
