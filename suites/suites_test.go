@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -530,4 +531,35 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	after, open := used()
 	assert.LessOrEqual(t, after, goroutines+10)
 	assert.LessOrEqual(t, open, files+10)
+}
+
+// A target that asks for an hour of peace gets it: what is in flight ends, nothing more is sent to that endpoint, and no
+// check passes or fails by it.
+func TestALongRetryAfterIsHonoured(t *testing.T) {
+	const most = 60
+	var before, after atomic.Int64
+	o := reference.Ideal()
+	o.Wrap = func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/mcp" && before.Add(1) > most {
+				after.Add(1)
+				w.Header().Set("Retry-After", "3600")
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+	cfg := suites.Config{URL: start(t, o).URL, Skip: []string{"RS-RATE-*", "RS-ABUSE-*"}, Concurrency: 4}
+	run, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	ended := 0
+	for _, r := range run.Run().Results {
+		if strings.Contains(r.Reason, "asked to wait for") {
+			assert.Equal(t, reports.Inconclusive, r.Verdict, r.ID)
+			ended++
+		}
+	}
+	assert.Positive(t, ended)
+	assert.LessOrEqual(t, after.Load(), int64(2*cfg.Concurrency), "requests after the target asked for peace")
 }

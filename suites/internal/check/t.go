@@ -37,7 +37,7 @@ type World struct {
 	// spoken with.
 	Session *session.Session
 	shared  sync.Map // see Once
-	limited sync.Map // endpoint -> time before which the target wants no more requests
+	limits  sync.Map // endpoint -> time before which the target wants no more requests
 	// Documents serves client ID metadata documents to the authorization server; nil where it cannot reach us.
 	Documents *documents.Server
 	// Issuer mints tokens that the target trusts (tier T3); nil without one.
@@ -168,7 +168,10 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	if t.sealed {
 		panic("the check " + t.id + " used its T after it returned")
 	}
-	t.untilAllowed(req.URL)
+	if err := t.limited(req.URL); err != nil {
+		t.Inconclusive("%v", err)
+	}
+	req.Turn = func() error { return t.limited(req.URL) } // others may have been told meanwhile
 	ex := t.Client.Do(t.ctx, t.id, req)
 	if retryable(ex) {
 		if wait := retryAfter(ex); wait <= longestWait {
@@ -178,13 +181,15 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 			}
 			ex = t.Client.Do(t.ctx, t.id, req)
 		} else {
-			t.World.limited.Store(endpoint(req.URL), time.Now().Add(wait))
+			t.World.limits.Store(endpoint(req.URL), time.Now().Add(wait))
 		}
 	}
 	t.transcript = append(t.transcript, ex)
 	switch {
 	case ex.Error == wire.ErrBudget.Error():
 		t.Inconclusive("%s; raise it with --max-requests", ex.Error)
+	case ex.Response == nil && t.limited(req.URL) != nil:
+		t.Inconclusive("%v", t.limited(req.URL))
 	case retryable(ex):
 		t.Inconclusive("the target limits requests to %s (HTTP %d, Retry-After %q): lift the limit for the test, or run fewer checks at a time with --only", endpoint(req.URL), ex.Response.Status, expect.Header(ex, "Retry-After"))
 	case t.ctx.Err() != nil:
@@ -243,12 +248,14 @@ func Once[V any](t *T, key string, f func() V) V {
 	return v.(func() V)()
 }
 
-// untilAllowed ends the check where the target asked for a longer wait than a check can bear: its Retry-After is
-// honoured by everybody.
-func (t *T) untilAllowed(address string) {
-	if until, ok := t.World.limited.Load(endpoint(address)); ok && time.Now().Before(until.(time.Time)) {
-		t.Inconclusive("the target limits requests to %s, and asked to wait for %v: lift the limit for the test, or run fewer checks at a time with --only", endpoint(address), time.Until(until.(time.Time)).Round(time.Second))
+// limited is an error where the target asked for a longer wait than a check can bear: its Retry-After is honoured by
+// everybody.
+func (t *T) limited(address string) error {
+	until, ok := t.World.limits.Load(endpoint(address))
+	if !ok || !time.Now().Before(until.(time.Time)) {
+		return nil
 	}
+	return fmt.Errorf("the target limits requests to %s, and asked to wait for %v: lift the limit for the test, or run fewer checks at a time with --only", endpoint(address), time.Until(until.(time.Time)).Round(time.Second))
 }
 
 // endpoint is an address without its query.

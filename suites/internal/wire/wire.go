@@ -126,6 +126,8 @@ type Request struct {
 	From netip.Addr
 	// Certificate, if set, is the client's, on a connection of its own.
 	Certificate *tls.Certificate
+	// Turn, if set, is asked when it is the request's turn to be sent; with an error it is not sent.
+	Turn func() error
 	// Done, if set, gets the exchange before anybody else. Such a request makes something that has to be undone: once it is
 	// sent, its answer is waited for, though the run may have been ended meanwhile.
 	Done func(*reports.Exchange)
@@ -209,6 +211,11 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 	}
 	if err := c.pace.wait(ctx); err != nil {
 		return err
+	}
+	if req.Turn != nil {
+		if err := req.Turn(); err != nil {
+			return err
+		}
 	}
 	run := ctx
 	if req.Done != nil {
