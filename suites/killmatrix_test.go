@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -237,8 +238,12 @@ func kill(t *testing.T, f flaws.Flaw, configuration func(*reference.Reference) s
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
 	found := noticed(run.Run())
+	verdicts := map[string]string{}
+	for _, r := range run.Run().Results {
+		verdicts[r.ID] += fmt.Sprintf("%s %s; ", r.Verdict, r.Reason)
+	}
 	for _, id := range f.Noticed {
-		assert.True(t, len(found[id].Findings) > 0, "%s survives %s: %s", f.Name, id, f.Says)
+		assert.True(t, len(found[id].Findings) > 0, "%s survives %s: %s (%s)", f.Name, id, f.Says, verdicts[id])
 	}
 	for id, r := range found {
 		expected := slices.Contains(f.Noticed, id) || slices.ContainsFunc(f.Also, func(p string) bool { ok, _ := path.Match(p, id); return ok })
