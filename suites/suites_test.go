@@ -88,6 +88,8 @@ func TestReferencePassesEverything(t *testing.T) {
 		},
 		"nonces in DPoP proofs":   func(o *reference.Options) { o.Policy.DPoPNonce = "random" },
 		"the caller and the time": func(o *reference.Options) { o.Policy.TellsTime = true },
+		"tokens signed RS256":     func(o *reference.Options) { o.Algorithm = "RS256" },
+		"tokens signed EdDSA":     func(o *reference.Options) { o.Algorithm = "EdDSA" },
 		"without sessions":        func(o *reference.Options) { o.Policy.Sessions = false },
 		"without root metadata":   func(o *reference.Options) { o.Policy.PRMRoot = false },
 		"stateful only":           func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[:3] },

@@ -436,7 +436,7 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 	switch {
 	case !p.RefuseNone && strings.EqualFold(alg, "none"):
 		return true
-	case !p.KidOnly && kid == "rsa-1":
+	case !p.KidOnly && (kid == "rsa-1" || kid == "ec-1"):
 		return true
 	case alg == "HS256" && s.SharedSecret != "" && kid == "" && s.shared(input, sig):
 		return true
@@ -448,7 +448,7 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 		x, _ := jwk["x"].(string)
 		y, _ := jwk["y"].(string)
 		return verifyES256(x, y, sum[:], sig)
-	case alg == "ES256" && kid == "ec-1" && s.KeyEC != nil:
+	case alg == "ES256" && s.KeyEC != nil && (kid == "ec-1" || kid == "" || p.AnyKid):
 		return len(sig) == 64 && ecdsa.Verify(s.KeyEC, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 	case alg == "RS256" && s.Key != nil && (kid == "rsa-1" || kid == "" || p.AnyKid):
 		return rsa.VerifyPKCS1v15(s.Key, crypto.SHA256, sum[:], sig) == nil

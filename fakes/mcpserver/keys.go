@@ -27,9 +27,10 @@ type key struct {
 	N, E, X, Y, K           string
 }
 
-// keyInterval is how long no key set is fetched again, and keyLife how long one counts.
+// keyInterval is how long no key set is fetched again, keyRetry after a failure, and keyLife is how long one counts.
 const (
 	keyInterval = 25 * time.Millisecond
+	keyRetry    = 1 * time.Millisecond
 	keyLife     = 30 * time.Millisecond
 )
 
@@ -47,15 +48,17 @@ func (s *Server) publishedKey(kid string) (found *key, failed bool) {
 	age := time.Since(s.keysAt)
 	switch {
 	case i >= 0 && (age < keyLife || p.KeysForEver), p.KeysOnce && !s.keysAt.IsZero():
-	case age < keyInterval && !p.KeysEveryTime:
+	case age < s.keyPause && !p.KeysEveryTime:
 	default:
 		fresh, err := fetchKeys(s.JWKS)
 		failed = err != nil
-		s.keysAt = time.Now()
+		s.keysAt, s.keyPause = time.Now(), keyInterval
 		switch {
-		case err == nil && p.KeysForEver:
+		case failed:
+			s.keyPause = keyRetry
+		case p.KeysForEver:
 			s.keys = append(s.keys, fresh...)
-		case err == nil:
+		default:
 			s.keys = fresh
 		}
 		i = slices.IndexFunc(s.keys, func(k key) bool { return k.Kid == kid })

@@ -64,6 +64,8 @@ type Server struct {
 	keyMu  sync.Mutex
 	keys   []key
 	keysAt time.Time
+	// keyPause is how long after keysAt no key set is fetched.
+	keyPause time.Duration
 
 	mu        sync.Mutex
 	sessions  map[string]*session

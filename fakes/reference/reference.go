@@ -2,6 +2,7 @@
 package reference
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -44,6 +45,8 @@ type Options struct {
 	VerifyURL string
 	// API is the origin of the API that some tools call; none if empty.
 	API string
+	// Algorithm signs the access tokens that are minted: one of idp.Algorithms; ES256, which is quick, if empty.
+	Algorithm string
 	// Static replaces the static tokens and API keys.
 	Static []mcpserver.Static
 	// Proxy has users sign in at a third-party authorization server, before which the reference's own is a proxy.
@@ -126,7 +129,7 @@ func Start(o Options) (*Reference, error) {
 	if r.IDP, err = idp.New(issuer+o.IssuerPath, o.Behaviour); err != nil {
 		return nil, err
 	}
-	r.IDP.Resources = []string{r.URL, r.Other}
+	r.IDP.Resources, r.IDP.Algorithm = []string{r.URL, r.Other}, cmp.Or(o.Algorithm, "ES256")
 	if o.Users != nil {
 		r.IDP.Users = o.Users
 	}

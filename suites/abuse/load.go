@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
@@ -101,12 +102,8 @@ func bombs(t *T) map[string]mcp.Call {
 	with := func(params string) mcp.Call {
 		return call.WithBody(`{"jsonrpc":"2.0","id":1,"method":"` + call.RPC + `","params":{"mcpauth":` + params + `}}`)
 	}
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, _ = w.Write(bytes.Repeat([]byte(" "), most)) // a buffer takes everything
-	_ = w.Close()
 	return map[string]mcp.Call{
-		"16 MiB of spaces, compressed": call.WithBody(packed.String()).With(mcp.Field("Content-Encoding", "gzip")),
+		"16 MiB of spaces, compressed": call.WithBody(packed()).With(mcp.Field("Content-Encoding", "gzip")),
 		"lists 1,000 deep":             with(strings.Repeat("[", 1_000) + strings.Repeat("]", 1_000)),
 		"lists 100,000 deep":           with(strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)),
 		"objects 10,000 deep":          with(strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000)),
@@ -114,6 +111,15 @@ func bombs(t *T) map[string]mcp.Call {
 		"100,000 escaped characters":   with(`"` + strings.Repeat(`\u0041`, 100_000) + `"`),
 	}
 }
+
+// packed are 16 MiB of spaces, compressed.
+var packed = sync.OnceValue(func() string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(bytes.Repeat([]byte(" "), most)) // a buffer takes everything
+	_ = w.Close()
+	return b.String()
+})
 
 // costly are tokens that take long where they are tried: by rounds of key derivation, or by decompression.
 func costly() map[string]string {

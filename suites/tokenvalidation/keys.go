@@ -11,6 +11,9 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
+// shortest is how long a target is first given to look at the key set again.
+const shortest = 10 * time.Millisecond
+
 func keySets() {
 	Should("RS-TOKEN-KEY-ROTATION", func(t *T) {
 		t.FetchesKeys()
@@ -59,7 +62,7 @@ func keySets() {
 			t.ServeKeys(a)
 			before := keys.KeyFetches()
 			stranger := t.NewKey("mcpauth-unknown-" + Random(6))
-			for wait := 30 * time.Millisecond; ; wait *= 3 { // until the target looks again
+			for wait := shortest; ; wait *= 3 { // until the target looks again
 				if ex := t.Use(t.MintBy(stranger, nil)); t.Served(ex) {
 					t.Finding(ex, about, "no token accepted whose key cannot be had", "a token that nobody's key has signed is served")
 				} else if s := expect.Status(ex); s >= 500 && s != 503 {
@@ -69,7 +72,7 @@ func keySets() {
 					exercised++
 					break
 				}
-				if wait > 30*time.Millisecond && wait >= t.Patience {
+				if wait > shortest && wait >= t.Patience {
 					break
 				}
 				t.Sleep(wait)

@@ -37,14 +37,15 @@ type slot struct {
 // OrdinaryTimeout is that of a check that does not wait for something to expire.
 const OrdinaryTimeout = 30 * time.Second
 
-// Start begins the checks with the given ids. Those that must run alone follow one by one when all others
-// are done.
+// Start begins the checks with the given ids. Those that must run alone follow when all others are done: first those
+// that must be alone at one of the two servers, one by one at each, then the rest one by one.
 func (e *Engine) Start(ctx context.Context, ids []string) {
 	e.slots = map[string]*slot{}
 	if e.Timeout == 0 {
 		e.Timeout = OrdinaryTimeout
 	}
-	var alone, others, timed []*Check
+	var others, timed, clocked []*Check
+	alone := map[requirements.Alone][]*Check{}
 	for _, id := range ids { // all slots first: the map is read-only once the first check runs
 		c, ok := e.Registry.Lookup(id)
 		if !ok || e.slots[id] != nil {
@@ -53,17 +54,27 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		e.slots[id] = &slot{done: make(chan struct{})}
 		if slices.ContainsFunc(c.Requirement.Needs, func(n string) bool { return n == "time" || n == "time-in-part" }) {
 			timed = append(timed, c)
-		} else if c.Requirement.Alone {
-			alone = append(alone, c)
+		} else if slices.Contains(c.Requirement.Needs, "clock") {
+			clocked = append(clocked, c)
+		} else if where := c.Requirement.Alone; where != "" {
+			alone[where] = append(alone[where], c)
 		} else {
 			others = append(others, c)
 		}
 	}
 	// Where the target limits requests, what is asked first is what is decided: MUSTs before all else.
 	slices.SortStableFunc(others, func(a, b *Check) int { return weight(a) - weight(b) })
+	inTurn := func(checks []*Check) {
+		for _, c := range checks {
+			e.run(ctx, c)
+		}
+	}
 	go func() {
 		var together, waiting sync.WaitGroup
 		turn := make(chan struct{}, atOnce)
+		for _, c := range clocked { // first, since they wait longest, and for nobody
+			waiting.Go(func() { e.run(ctx, c) })
+		}
 		for _, c := range others {
 			if waits(c) {
 				waiting.Go(func() { e.run(ctx, c) })
@@ -76,22 +87,18 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 			})
 		}
 		together.Wait()
-		for _, c := range alone {
-			e.run(ctx, c)
+		for _, where := range []requirements.Alone{requirements.AtTheResourceServer, requirements.AtTheAuthorizationServer} {
+			together.Go(func() { inTurn(alone[where]) })
 		}
+		together.Wait()
+		inTurn(alone[requirements.Everywhere])
 		waiting.Wait()
-		for _, c := range timed { // when nobody else looks at the clock
-			e.run(ctx, c)
-		}
+		inTurn(timed) // when nobody else looks at the clock
 	}()
 }
 
-// waits reports that a check mostly waits, for the end of a limit's window or of a token's time: nobody waits for it
-// in turn.
-func waits(c *Check) bool {
-	r := c.Requirement
-	return r.Area == "ratelimit" && r.Intrusive || slices.Contains(r.Needs, "clock")
-}
+// waits reports that a check mostly waits for the end of a limit's window: nobody waits for it in turn.
+func waits(c *Check) bool { return c.Requirement.Area == "ratelimit" && c.Requirement.Intrusive }
 
 // atOnce is how many checks are under way together; requests in flight are limited apart.
 const atOnce = 64
@@ -155,13 +162,30 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 		e.report(*absent)
 		return
 	}
-	for _, j := range jobs {
-		results, exchanges := e.execute(ctx, c, j)
-		s.results = append(s.results, results...)
-		s.exchanges = append(s.exchanges, exchanges...)
-		for _, r := range results {
+	type outcome struct {
+		results   []reports.Result
+		exchanges []*reports.Exchange
+	}
+	outcomes := make([]outcome, len(jobs))
+	perform := func(i int) {
+		o := &outcomes[i]
+		o.results, o.exchanges = e.execute(ctx, c, jobs[i])
+		for _, r := range o.results {
 			e.report(r)
 		}
+	}
+	var together sync.WaitGroup
+	for i := range jobs {
+		if slices.Contains(c.Requirement.Needs, "clock") { // the same time passes on both wires
+			together.Go(func() { perform(i) })
+		} else {
+			perform(i)
+		}
+	}
+	together.Wait()
+	for _, o := range outcomes {
+		s.results = append(s.results, o.results...)
+		s.exchanges = append(s.exchanges, o.exchanges...)
 	}
 }
 

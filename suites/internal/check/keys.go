@@ -76,7 +76,7 @@ func (t *T) MintBy(key *mint.Key, changes map[string]any) string {
 // Becomes waits until something holds, five times as long as the user's patience lasts; ex is the last exchange.
 func (t *T) Becomes(holds func() bool) (ex *reports.Exchange, ok bool) {
 	deadline := time.Now().Add(5 * t.Patience)
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+	for wait := 10 * time.Millisecond; ; wait = min(wait*3/2, 2*time.Second) {
 		if holds() {
 			return t.transcript[len(t.transcript)-1], true
 		}
