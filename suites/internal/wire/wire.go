@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -21,6 +22,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"github.com/mcpauth/conformance/reports"
 )
@@ -85,18 +88,28 @@ type Client struct {
 func New(opt Options) *Client {
 	opt.Limits = opt.Limits.withDefaults()
 	c := &Client{opt: opt, slots: make(chan struct{}, opt.Limits.Concurrency), pace: newPace(opt.Limits.Rate)}
-	c.transport = &http.Transport{
+	c.transport = c.newTransport(func(*http.Transport) {})
+	return c
+}
+
+// newTransport makes a transport with connections of its own. It speaks HTTP/2 by golang.org/x/net: the copy in the standard
+// library of Go 1.26 waits for itself when a window is opened beyond its limit.
+func (c *Client) newTransport(change func(*http.Transport)) *http.Transport {
+	t := &http.Transport{
 		Proxy:                  nil, // a proxy would blind the guard
 		DialContext:            c.dial,
-		TLSClientConfig:        &tls.Config{RootCAs: opt.Roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    opt.Limits.Connect,
-		MaxResponseHeaderBytes: opt.Limits.Header,
+		TLSClientConfig:        &tls.Config{RootCAs: c.opt.Roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    c.opt.Limits.Connect,
+		MaxResponseHeaderBytes: c.opt.Limits.Header,
 		DisableCompression:     true,
-		MaxIdleConnsPerHost:    opt.Limits.Concurrency,
+		MaxIdleConnsPerHost:    c.opt.Limits.Concurrency,
 		IdleConnTimeout:        30 * time.Second,
-		ForceAttemptHTTP2:      true,
 	}
-	return c
+	change(t)
+	if err := http2.ConfigureTransport(t); err != nil {
+		panic(err) // it is configured once
+	}
+	return t
 }
 
 // Close drops idle connections.
@@ -256,27 +269,79 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 	if req.Host != "" {
 		ex.Request.Header = append(ex.Request.Header, reports.Field{Name: "Host", Value: req.Host})
 	}
-	rt := http.RoundTripper(c.transport)
+	rt := c.transport
 	if req.Fresh || req.Certificate != nil || req.From.IsValid() {
-		t := c.transport.Clone()
-		if req.From.IsValid() {
-			t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-				return c.dialFrom(ctx, network, address, &net.TCPAddr{IP: req.From.AsSlice()})
+		rt = c.newTransport(func(t *http.Transport) {
+			t.DisableKeepAlives = true
+			if req.From.IsValid() {
+				t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+					return c.dialFrom(ctx, network, address, &net.TCPAddr{IP: req.From.AsSlice()})
+				}
 			}
-		}
-		t.DisableKeepAlives = true
-		if req.Certificate != nil {
-			t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return req.Certificate, nil }
-		}
-		defer t.CloseIdleConnections()
-		rt = t
+			if req.Certificate != nil {
+				t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return req.Certificate, nil }
+			}
+		})
+		defer rt.CloseIdleConnections()
 	}
-	resp, err := rt.RoundTrip(hr)
-	if err != nil {
-		return err
+	return c.exchange(ctx, rt, hr, req, ex)
+}
+
+// hung is how long after its time a request is given to end by itself.
+const hung = time.Second
+
+// exchange sends a request and reads the answer. It ends when its time is over, even where the transport does not.
+func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Request, req Request, ex *reports.Exchange) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	type outcome struct {
+		response *reports.Response
+		err      error
 	}
-	defer resp.Body.Close()
-	return c.read(ctx, req, resp, ex)
+	ended := make(chan outcome, 1)
+	go func() {
+		resp, err := rt.RoundTrip(hr.WithContext(c.counting(ctx, cancel)))
+		if err != nil {
+			if cause := context.Cause(ctx); errors.Is(cause, ErrBudget) {
+				err = cause
+			}
+			ended <- outcome{nil, err}
+			return
+		}
+		response, err := c.read(req, resp)
+		resp.Body.Close()
+		ended <- outcome{response, err}
+	}()
+	var o outcome
+	select {
+	case o = <-ended:
+	case <-ctx.Done():
+		select {
+		case o = <-ended:
+		case <-time.After(hung):
+			o.err = fmt.Errorf("the answer does not end: %w", context.Cause(ctx))
+		}
+	}
+	ex.Response = o.response
+	return o.err
+}
+
+// counting has requests that the transport repeats of its own accord count as others do: a server may ask for that.
+func (c *Client) counting(ctx context.Context, cancel context.CancelCauseFunc) context.Context {
+	first := true
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		if first {
+			first = false
+			return
+		}
+		err := c.spend()
+		if err == nil {
+			err = c.pace.wait(ctx)
+		}
+		if err != nil {
+			cancel(err)
+		}
+	}})
 }
 
 // header adds what every request carries: the check's id in User-Agent, and the gate's headers for the
@@ -292,8 +357,8 @@ func (c *Client) header(u *url.URL, check string, given []reports.Field) []repor
 	return append(out, given...)
 }
 
-func (c *Client) read(ctx context.Context, req Request, resp *http.Response, ex *reports.Exchange) error {
-	ex.Response = &reports.Response{Status: resp.StatusCode, Proto: resp.Proto}
+func (c *Client) read(req Request, resp *http.Response) (*reports.Response, error) {
+	out := &reports.Response{Status: resp.StatusCode, Proto: resp.Proto}
 	names := make([]string, 0, len(resp.Header))
 	for n := range resp.Header {
 		names = append(names, n)
@@ -301,29 +366,29 @@ func (c *Client) read(ctx context.Context, req Request, resp *http.Response, ex 
 	slices.Sort(names)
 	for _, n := range names {
 		for _, v := range resp.Header[n] {
-			ex.Response.Header = append(ex.Response.Header, reports.Field{Name: n, Value: v})
+			out.Header = append(out.Header, reports.Field{Name: n, Value: v})
 		}
 	}
 	body := io.Reader(resp.Body)
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
 		z, err := newBounded(resp.Body, c.opt.Limits.Ratio)
 		if err != nil {
-			return err
+			return out, err
 		}
 		body = z
 	}
 	if mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream") {
-		return c.stream(ctx, req, resp.Body, body, ex.Response)
+		return out, c.stream(req, resp.Body, body, out)
 	}
 	b, err := io.ReadAll(io.LimitReader(body, c.opt.Limits.Body+1))
 	if int64(len(b)) > c.opt.Limits.Body {
-		b, ex.Response.Truncated = b[:min(kept, c.opt.Limits.Body)], true
+		b, out.Truncated = b[:min(kept, c.opt.Limits.Body)], true
 	}
-	ex.Response.Body = string(b)
+	out.Body = string(b)
 	if err != nil {
-		return fmt.Errorf("the body broke off: %w", err)
+		return out, fmt.Errorf("the body broke off: %w", err)
 	}
-	return nil
+	return out, nil
 }
 
 // kept is how much of a body beyond the limit is kept, in bytes: nobody can read the whole, and many such must not fill the
@@ -331,7 +396,7 @@ func (c *Client) read(ctx context.Context, req Request, resp *http.Response, ex 
 const kept = 64 << 10
 
 // stream reads server-sent events until Until is satisfied or a limit is reached.
-func (c *Client) stream(ctx context.Context, req Request, closer io.Closer, body io.Reader, resp *reports.Response) error {
+func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *reports.Response) error {
 	if req.Peek > 0 {
 		timer := time.AfterFunc(req.Peek, func() { closer.Close() })
 		defer timer.Stop()
@@ -424,7 +489,8 @@ func (c *Client) raw(ctx context.Context, req Request, ex *reports.Exchange) err
 		return err
 	}
 	defer resp.Body.Close()
-	return c.read(ctx, req, resp, ex)
+	ex.Response, err = c.read(req, resp)
+	return err
 }
 
 // OldTLS tries a handshake with nothing newer than TLS 1.1 and reports whether the server agreed. The
