@@ -71,7 +71,10 @@ func (s *Secrets) replacer() *strings.Replacer {
 		if len(pairs[i].from) != len(pairs[j].from) {
 			return len(pairs[i].from) > len(pairs[j].from)
 		}
-		return pairs[i].from < pairs[j].from
+		if pairs[i].from != pairs[j].from {
+			return pairs[i].from < pairs[j].from
+		}
+		return pairs[i].to < pairs[j].to // two secrets may be spelled alike: one placeholder, always the same
 	})
 	var args []string
 	for _, p := range pairs {
@@ -132,6 +135,8 @@ var (
 	compactJWS = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{8,}`)
 	// members of OAuth JSON answers whose string value is a secret, whoever sent it
 	secretMember = regexp.MustCompile(`("(?:access_token|refresh_token|id_token|client_secret|registration_access_token|device_code|code_verifier|assertion|client_assertion|password)"\s*:\s*")((?:[^"\\]|\\.)*)(")`)
+	// the signature of a JWS in JSON
+	jsonSignature = regexp.MustCompile(`("signature\\*"\s*:\s*\\*")([A-Za-z0-9_-]{20,})`)
 	// key material of a JWK
 	secretKey = regexp.MustCompile(`("(?:d|p|q|dp|dq|qi|k)"\s*:\s*")([A-Za-z0-9_=-]{16,})(")`)
 	pemKey    = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----`)
@@ -196,6 +201,9 @@ func redaction(secrets *Secrets) func(string) string {
 		}
 		if containsAny(s, "_token\"", "client_secret", "device_code", "code_verifier", "assertion", "password") {
 			s = secretMember.ReplaceAllString(s, "$1‹removed›$3")
+		}
+		if strings.Contains(s, `"signature`) {
+			s = jsonSignature.ReplaceAllString(s, "$1‹signature›")
 		}
 		if containsAny(s, `"d"`, `"p"`, `"q"`, `"dp"`, `"dq"`, `"qi"`, `"k"`) {
 			s = secretKey.ReplaceAllString(s, "$1‹removed›$3")

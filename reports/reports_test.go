@@ -109,11 +109,11 @@ func TestRedaction(t *testing.T) {
 }
 
 func TestStructuralRedaction(t *testing.T) {
-	out := everything(t, reports.Redact(sample(`{"access_token":"never-seen-before","d":"AAAAAAAAAAAAAAAAAAAAAAAAAAAA"} eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJlLWJ5dGVz
+	out := everything(t, reports.Redact(sample(`{"access_token":"never-seen-before","d":"AAAAAAAAAAAAAAAAAAAAAAAAAAAA"} eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJlLWJ5dGVz {"payload":"e30","signature":"c2lnbmF0dXJlLWluLUpTT04"}
 -----BEGIN RSA PRIVATE KEY-----
 MIIB
 -----END RSA PRIVATE KEY-----`), &reports.Secrets{}))
-	for _, leak := range []string{"never-seen-before", "AAAAAAAAAAAAAAAA", "c2lnbmF0dXJlLWJ5dGVz", "MIIB"} {
+	for _, leak := range []string{"never-seen-before", "AAAAAAAAAAAAAAAA", "c2lnbmF0dXJlLWJ5dGVz", "c2lnbmF0dXJlLWluLUpTT04", "MIIB"} {
 		assert.NotContains(t, out, leak)
 	}
 	assert.Contains(t, out, "eyJzdWIiOiJhIn0", "the claims of a token are evidence")

@@ -32,7 +32,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if s.cfg.Register != nil {
 		register = *s.cfg.Register
 	}
-	in := session.Input{Register: register, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback}
+	in := session.Input{Register: register, InTurn: s.cfg.Seed != nil, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback}
 	if s.cfg.Documents != nil {
 		in.Publish = s.cfg.Documents.Publish
 	}
@@ -83,7 +83,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if token == "" || s.cfg.Token != "" {
 		return sv
 	}
-	again, err := survey.Take(ctx, s.client, survey.Input{Endpoint: sv.Endpoint, Revisions: s.cfg.Revisions, Token: token, Tools: s.cfg.guarded()})
+	again, err := survey.Take(ctx, s.client, survey.Input{Endpoint: sv.Endpoint, Revisions: s.cfg.Revisions, Token: token, Tools: s.cfg.guarded(), InTurn: s.cfg.Seed != nil})
 	if err != nil {
 		return sv
 	}

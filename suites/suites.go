@@ -28,6 +28,7 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/chance"
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
@@ -151,6 +152,8 @@ type Config struct {
 	AllowHosts []string
 	// ConnectTo maps "host:port" to the "host:port" to dial in its place.
 	ConnectTo map[string]string
+	// NameServer, as "host:port", is asked for addresses in place of the system's resolver.
+	NameServer string
 	// RootCAs replaces the system's certificate authorities.
 	RootCAs *x509.CertPool
 
@@ -158,6 +161,13 @@ type Config struct {
 	MaxRequests int           // of the whole run; 8000 if zero
 	Concurrency int           // requests in flight; 16 if zero, 32 on loopback
 	Rate        float64       // requests per second; 50 if zero, unlimited on loopback
+
+	// Seed, if set, makes two runs alike but for what the target draws and for the time: random values follow from it, in
+	// the whole process, and requests follow one by one where they need not meet. The values can be predicted then: it is
+	// for targets in the own network.
+	Seed *int64
+	// OnPart is called as each part of a run with a Seed begins, with its name: a fake begins its own values anew.
+	OnPart func(part string)
 
 	// OnResult is called with each verdict as it falls, from several goroutines.
 	OnResult func(reports.Result)
@@ -435,6 +445,10 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	}
 	u, _ := document.ParseURL(cfg.URL)
 	s := &preparation{cfg: cfg, reg: reg, started: time.Now()}
+	if cfg.Seed != nil {
+		chance.Seed(*cfg.Seed)
+	}
+	cfg.part("the beginning")
 	timeout := cfg.Timeout
 	if timeout == 0 {
 		timeout = 10 * time.Minute
@@ -457,6 +471,9 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	}
 	guard := wire.NewGuard(u.Hostname(), cfg.AllowHosts)
 	guard.ConnectTo = cfg.ConnectTo
+	if cfg.NameServer != "" {
+		guard.Resolve = wire.NameServer(cfg.NameServer)
+	}
 	for to := range cfg.ConnectTo { // what the user redirects is the user's own
 		if host, _, err := net.SplitHostPort(cfg.ConnectTo[to]); err == nil {
 			guard.Own = append(guard.Own, host)
@@ -470,7 +487,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.AllowIntrusive != nil {
 		intrusive = *cfg.AllowIntrusive
 	}
-	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded()})
+	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(), InTurn: cfg.Seed != nil})
 	if err == nil {
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
@@ -503,6 +520,9 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if s.world.Patience == 0 {
 		s.world.Patience = 5 * time.Second
 	}
+	if cfg.Seed != nil {
+		s.world.Turn = cfg.part
+	}
 	s.engine = &check.Engine{Registry: reg, World: s.world, OnResult: cfg.OnResult, Timeout: check.OrdinaryTimeout + cfg.MaxWait}
 	s.run = reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: Version}, Started: s.started, Catalogue: requirements.Digest(),
@@ -531,6 +551,17 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	return ctx, s, err
 }
 
+// part begins the random values of a part of the run, where there is a seed.
+func (c *Config) part(name string) {
+	if c.Seed == nil {
+		return
+	}
+	chance.Turn(name)
+	if c.OnPart != nil {
+		c.OnPart(name)
+	}
+}
+
 func (c *Config) validate(reg *check.Registry) error {
 	u, err := document.ParseURL(c.URL)
 	if err != nil {
@@ -542,6 +573,9 @@ func (c *Config) validate(reg *check.Registry) error {
 	}
 	if u.User != nil || u.Fragment != "" {
 		return usage("the URL %q must have no user name and no fragment", u.Redacted())
+	}
+	if c.Seed != nil && !Own(c.URL) {
+		return usage("a seed makes states, verifiers and keys predictable: it is for targets in your own network, and %s is not", c.URL)
 	}
 	for _, r := range c.Revisions {
 		if !slices.Contains(requirements.Revisions, r) {
@@ -614,6 +648,11 @@ func (c *Config) validate(reg *check.Registry) error {
 		}
 		if _, err := mint.ParseKey(client.KeyID, []byte(client.Key)); err != nil {
 			return usage("client %s: its key cannot be used: %v", client.ID, err)
+		}
+	}
+	if c.NameServer != "" {
+		if _, err := netip.ParseAddrPort(c.NameServer); err != nil {
+			return usage("name server %q: want an address and a port, such as 192.0.2.53:53", c.NameServer)
 		}
 	}
 	for from, to := range c.ConnectTo {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mcpauth/conformance/fakes/chance"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -28,6 +29,7 @@ type options struct {
 	targets, history, profile                                            string
 	revisions, only, skip, origins, headers, allowHosts, connectTo       []string
 	reports                                                              []string
+	nameServer                                                           string
 	shard, labelFilter, failOn, tokenEnv, caFile, colour, file, baseline string
 	signIn                                                               signIn
 	intrusive, authorized                                                bool
@@ -36,6 +38,7 @@ type options struct {
 	maxRequests, concurrency                                             int
 	finished                                                             func(reports.Redacted) // may be nil
 	rate                                                                 float64
+	seed                                                                 int64
 }
 
 func (o *options) register(f *pflag.FlagSet) {
@@ -60,13 +63,15 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.authorized, "i-am-authorized", false, "say that you may sign in, register clients and attack at this host; not needed on loopback and in private networks")
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
 	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host that may resolve to an address that is not public")
-	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT")
+	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that mean it")
+	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: HOST:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
 	f.DurationVar(&o.maxWait, "max-wait", 0, "how long a check may wait for a code or a token to expire (default: not at all)")
 	f.IntVar(&o.maxRequests, "max-requests", 8000, "for the whole run")
 	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 16, on loopback 32)")
 	f.Float64Var(&o.rate, "rate", 0, "requests per second (default 50, on loopback unlimited)")
+	f.Int64Var(&o.seed, "seed", 0, "draw every random value from this number, and test one thing after another: two runs against the reference server give the same report but for the times (in your own network only)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict, not only those that need attention")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")
 	f.StringVar(&o.colour, "color", "auto", "auto, always or never")
@@ -252,28 +257,32 @@ func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 
 // demo runs against the reference server, started on loopback for this one run.
 func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
-	documents, err := suites.ServeDocuments("127.0.0.1:0", "")
+	listen := o.addresses(c)
+	documents, err := suites.ServeDocuments(listen(), "")
 	if err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
 	defer documents.Close()
-	tokens, err := suites.ServeIntrospection("127.0.0.1:0")
+	tokens, err := suites.ServeIntrospection(listen())
 	if err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
 	defer tokens.Close()
-	api, err := suites.ServeAPI("127.0.0.1:0")
+	api, err := suites.ServeAPI(listen())
 	if err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
 	defer api.Close()
-	verification, err := suites.ServeVerification("127.0.0.1:0", "/verify")
+	verification, err := suites.ServeVerification(listen(), "/verify")
 	if err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
 	defer verification.Close()
 	ideal.VerifyURL = verification.URL()
 	ideal.Policy.Patience, ideal.Behaviour.Patience = 180*time.Millisecond, 180*time.Millisecond // nothing of it is far away
+	if c.Flags().Changed("seed") {
+		ideal.Behaviour.LockTime = 200 * time.Millisecond // however slowly one request follows another
+	}
 	rebinding := serveRebinding(documents)
 	if rebinding != nil {
 		defer rebinding.Close()
@@ -281,6 +290,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	}
 	ideal.Introspection, ideal.API = tokens.URL(), strings.TrimSuffix(api.URL("/"), "/")
 	ideal.Behaviour.DocumentRoots = idp.DocumentRoots(documents.CA())
+	ideal.Listen = listen()
 	r, err := reference.Start(ideal)
 	if err != nil {
 		return &exit{reports.ExitToolFailed, fmt.Errorf("the reference server could not be started: %w", err)}
@@ -290,6 +300,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	if err != nil {
 		return err
 	}
+	cfg.OnPart = chance.Turn
 	cfg.Issuer, cfg.Documents, cfg.Introspection, cfg.API = r.IDP, documents, tokens, api
 	if ideal.Host != "" {
 		yes := true
@@ -338,11 +349,21 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	return o.execute(c, cfg)
 }
 
+// addresses are those at which a demo listens: with a seed always the same.
+func (o *options) addresses(c *cobra.Command) func() string {
+	if !c.Flags().Changed("seed") {
+		return func() string { return "127.0.0.1:0" }
+	}
+	chance.Seed(o.seed)
+	port := 20_000 + int((o.seed%1_000+1_000)%1_000)*10
+	return func() string { port++; return fmt.Sprintf("127.0.0.1:%d", port) }
+}
+
 func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	cfg := suites.Config{
 		URL: url, Revisions: o.revisions, Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, Origins: o.origins,
 		AllowHosts: o.allowHosts, Timeout: o.timeout, MaxWait: o.maxWait, MaxRequests: o.maxRequests, Concurrency: o.concurrency, Rate: o.rate,
-		ConnectTo: map[string]string{},
+		ConnectTo: map[string]string{}, NameServer: o.nameServer,
 	}
 	bad := func(format string, args ...any) (suites.Config, error) {
 		return cfg, &exit{reports.ExitUsage, fmt.Errorf(format, args...)}
@@ -367,6 +388,9 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	cfg.Shard = part
 	if o.strict && o.failOn == "must" {
 		o.failOn = string(reports.FailOnShould)
+	}
+	if c.Flags().Changed("seed") {
+		cfg.Seed = &o.seed
 	}
 	if f := c.Flags().Lookup("allow-intrusive"); f.Changed {
 		cfg.AllowIntrusive = &o.intrusive

@@ -134,10 +134,7 @@ func serveSecond(listen, issuer, audience string) (suites.Issuer, func(), error)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := idp.NewSecond(issuer, audience)
-	if err != nil {
-		return nil, nil, err
-	}
+	s := idp.NewSecond(issuer, audience)
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(l) }()
 	return s, func() { _ = server.Close() }, nil

@@ -1,12 +1,13 @@
 package idp
 
 import (
-	"crypto/rand"
 	"fmt"
 	"html"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/mcpauth/conformance/fakes/chance"
 )
 
 // The device authorization grant (RFC 8628).
@@ -59,8 +60,7 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 // userCode is eight letters without vowels (RFC 8628 section 6.1).
 func userCode() string {
 	const letters = "BCDFGHJKLMNPQRSTVWXZ"
-	b := make([]byte, 8)
-	_, _ = rand.Read(b)
+	b := chance.Bytes(8)
 	for i := range b {
 		b[i] = letters[int(b[i])%len(letters)]
 	}

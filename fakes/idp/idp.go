@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -23,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/chance"
 	"github.com/mcpauth/conformance/fakes/dpop"
 	"github.com/mcpauth/conformance/fixtures/vectors"
 )
@@ -80,15 +80,7 @@ func New(issuer string, b Behaviour) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the issuer's key: %w", err)
 	}
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	_, ed, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	return &Server{Issuer: issuer, Behaviour: b, ed: ed, Scopes: []string{"notes:read", "notes:write", "notes:admin", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob, Carol}, Privileged: map[string][]string{"notes:admin": {"alice"}}, key: key, ec: ec, state: newState()}, nil
+	return &Server{Issuer: issuer, Behaviour: b, ed: ed25519.NewKeyFromSeed(chance.Bytes(ed25519.SeedSize)), Scopes: []string{"notes:read", "notes:write", "notes:admin", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob, Carol}, Privileged: map[string][]string{"notes:admin": {"alice"}}, key: key, ec: chance.Key(), state: newState()}, nil
 }
 
 // Claims are the claims of an access token.
@@ -153,11 +145,7 @@ func encode(v any) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func random(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
-}
+func random(n int) string { return chance.Text(n) }
 
 // path is the issuer's path without a trailing slash.
 func (s *Server) path() string {

@@ -3,7 +3,6 @@ package idp
 import (
 	"crypto"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
@@ -13,7 +12,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/mcpauth/conformance/fakes/chance"
 )
 
 // Upstream makes a server a proxy: users sign in at another authorization server, where it is one client for all of
@@ -286,13 +288,9 @@ func (s *Server) remembered(r *http.Request, t *transaction) bool {
 }
 
 func (s *Server) seal(body string) string {
-	m := hmac.New(sha256.New, sealKey)
+	m := hmac.New(sha256.New, sealKey())
 	m.Write([]byte(body))
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-var sealKey = func() []byte {
-	b := make([]byte, 32)
-	_, _ = rand.Read(b)
-	return b
-}()
+var sealKey = sync.OnceValue(func() []byte { return chance.Bytes(32) })

@@ -5,11 +5,12 @@ import (
 	"net/http"
 
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"strings"
 	"time"
+
+	"github.com/mcpauth/conformance/fakes/chance"
 )
 
 // Second is another issuer that a resource server trusts, whose key has the same id as the first one's.
@@ -19,9 +20,8 @@ type Second struct {
 }
 
 // NewSecond makes an issuer with a key of its own.
-func NewSecond(issuer, audience string) (*Second, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	return &Second{issuer, audience, key}, err
+func NewSecond(issuer, audience string) *Second {
+	return &Second{issuer, audience, chance.Key()}
 }
 
 // Public is the key that verifies its tokens.

@@ -727,6 +727,7 @@ func (s *Server) idToken(g *grant, nonce string) string {
 		claims["aud"] = s.Resources
 		delete(claims, "nonce")
 	}
+	claims["jti"] = random(12) // those of one second differ
 	token := s.IDToken(claims)
 	s.mu.Lock()
 	s.issued = append(s.issued, token)

@@ -1,7 +1,6 @@
 package mcpserver
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -9,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mcpauth/conformance/fakes/chance"
 )
 
 type message struct {
@@ -221,11 +222,7 @@ func (p *Policy) capabilities(revision string) map[string]any {
 }
 
 // RandomID is a session id that cannot be guessed.
-func RandomID() string {
-	b := make([]byte, 24)
-	_, _ = rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
-}
+func RandomID() string { return chance.Text(24) }
 
 // inSession checks the session of a request: 400 without one, 404 for an unknown or ended one and for
 // somebody else's.

@@ -3,9 +3,7 @@ package reference
 
 import (
 	"cmp"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"net"
@@ -14,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/chance"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 )
@@ -35,6 +34,9 @@ type Options struct {
 	PlainToo bool
 	// OldTLS offers TLS 1.0 and 1.1 too, where Host is set.
 	OldTLS bool
+	// TLS, if set, changes how the server speaks TLS where Host is set, and Server how it serves.
+	TLS    func(*tls.Config)
+	Server func(*http.Server)
 	// Delay is added to every answer, to stand for the round trip of a network.
 	Delay time.Duration
 	// Users replaces the users who may sign in.
@@ -121,7 +123,7 @@ func Start(o Options) (*Reference, error) {
 	if o.Host != "" {
 		origin = "https://" + o.Host
 		issuer = origin
-		if l, err = r.secure(l, o.Host, o.OldTLS); err != nil {
+		if l, err = r.secure(l, o); err != nil {
 			return nil, err
 		}
 	}
@@ -150,9 +152,7 @@ func Start(o Options) (*Reference, error) {
 	if o.Static == nil {
 		o.Static = credentials()
 	}
-	if r.Second, err = idp.NewSecond("https://second.example", r.URL); err != nil {
-		return nil, err
-	}
+	r.Second = idp.NewSecond("https://second.example", r.URL)
 	config := mcpserver.Config{
 		Resource: r.URL, Issuer: r.IDP.Issuer, Key: r.IDP.Public(), KeyEC: r.IDP.PublicEC(), Revoked: r.IDP.Revoked,
 		Static: o.Static, Introspection: o.Introspection, API: o.API, ServiceKey: "svc_" + mcpserver.RandomID(), Policy: o.Policy,
@@ -191,19 +191,19 @@ func Start(o Options) (*Reference, error) {
 	if o.Wrap != nil {
 		mcp = o.Wrap(mcp)
 	}
-	r.serve(l, delayed(mcp, o.Delay))
+	r.serve(l, delayed(mcp, o.Delay), o.Server)
 	if o.PlainToo {
 		plain, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
 		r.ConnectTo[o.Host+":80"] = plain.Addr().String()
-		r.serve(plain, mcp)
+		r.serve(plain, mcp, nil)
 	} else if o.Host != "" {
 		r.ConnectTo[o.Host+":80"] = "127.0.0.1:1" // nobody listens there
 	}
 	if own != nil {
-		r.serve(own, delayed(r.IDP, o.Delay))
+		r.serve(own, delayed(r.IDP, o.Delay), nil)
 	}
 	return r, nil
 }
@@ -216,10 +216,7 @@ type Machine struct {
 
 // machines registers two clients that act for themselves.
 func (r *Reference) machines() {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err) // the system has no randomness
-	}
+	key := chance.Key()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		panic(err) // a P-256 key has a form
@@ -247,7 +244,7 @@ func (r *Reference) proxy(o Options) error {
 	u := &idp.Upstream{Issuer: r.Upstream.Issuer, ClientID: "the-mcp-server", Secret: mcpserver.RandomID(), Scopes: []string{"openid", "profile", "email"}, Key: r.Upstream.Public(), ByUserinfo: o.ByUserinfo, Lives: r.Upstream.Lives}
 	r.Upstream.AddClient(u.ClientID, u.Secret, r.IDP.UpstreamCallback())
 	r.IDP.Upstream = u
-	r.serve(l, delayed(r.Upstream, o.Delay))
+	r.serve(l, delayed(r.Upstream, o.Delay), nil)
 	return nil
 }
 
@@ -309,8 +306,11 @@ func delayed(h http.Handler, d time.Duration) http.Handler {
 	})
 }
 
-func (r *Reference) serve(l net.Listener, h http.Handler) {
+func (r *Reference) serve(l net.Listener, h http.Handler, change func(*http.Server)) {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	if change != nil {
+		change(s)
+	}
 	r.servers = append(r.servers, s)
 	go func() { _ = s.Serve(l) }()
 }

@@ -1,8 +1,6 @@
 package reference
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,14 +9,13 @@ import (
 	"math/big"
 	"net"
 	"time"
+
+	"github.com/mcpauth/conformance/fakes/chance"
 )
 
 // certificate makes a certificate for host, valid for an hour, that is its own authority.
 func certificate(host string) (tls.Certificate, *x509.CertPool, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, nil, err
-	}
+	key := chance.Key()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
 		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
@@ -37,18 +34,27 @@ func certificate(host string) (tls.Certificate, *x509.CertPool, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool, nil
 }
 
-// secure turns a listener into one that speaks TLS for host, and tells how to reach and trust it.
-func (r *Reference) secure(l net.Listener, host string, old bool) (net.Listener, error) {
-	cert, pool, err := certificate(host)
+// Stranger is a certificate for a host by an authority that nobody trusts.
+func Stranger(host string) (tls.Certificate, error) {
+	cert, _, err := certificate(host)
+	return cert, err
+}
+
+// secure turns a listener into one that speaks TLS for o.Host, and tells how to reach and trust it.
+func (r *Reference) secure(l net.Listener, o Options) (net.Listener, error) {
+	cert, pool, err := certificate(o.Host)
 	if err != nil {
 		return nil, err
 	}
 	r.Roots, r.Authority = pool, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
-	r.ConnectTo = map[string]string{host + ":443": l.Addr().String()}
+	r.ConnectTo = map[string]string{o.Host + ":443": l.Addr().String()}
 	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
-	if old {
+	if o.OldTLS {
 		config.MinVersion = tls.VersionTLS10 // the flaw
 		config.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
+	}
+	if o.TLS != nil {
+		o.TLS(config)
 	}
 	return tls.NewListener(l, config), nil
 }

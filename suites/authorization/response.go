@@ -3,7 +3,6 @@ package authorization
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"math/rand/v2"
 	"net/url"
 	"regexp"
 	"strings"
@@ -21,7 +20,7 @@ func states() []string {
 	for b := byte(0x20); b <= 0x7e; b++ {
 		all = append(all, b)
 	}
-	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	Shuffle(all)
 	return []string{
 		Random(24), "s" + string(all) + "s", "a+b c%20d%2Be&f=g#h;i,j", "%25%32%35", oauth.NewPKCE(512).Verifier, `<b>\"'&amp;</b>`, "0", "null",
 	}

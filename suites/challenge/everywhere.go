@@ -116,12 +116,12 @@ func messages(t *T) []mcp.Call {
 		}
 		out = append(out, c)
 	}
-	for method, params := range map[string]map[string]any{
+	for method, params := range Sorted(map[string]map[string]any{
 		"tools/call":          {"name": "mcpauth_no_such_tool", "arguments": map[string]any{}},
 		"resources/read":      {"uri": "mcpauth:no-such-resource"},
 		"prompts/get":         {"name": "mcpauth_no_such_prompt"},
 		"completion/complete": {"ref": map[string]any{"type": "ref/prompt", "name": "mcpauth_no_such_prompt"}, "argument": map[string]any{"name": "a", "value": "b"}},
-	} {
+	}) {
 		out = append(out, probe.Method(method, params))
 	}
 	return out

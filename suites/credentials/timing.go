@@ -32,10 +32,11 @@ func timing() {
 				late, early = median(t, c, wrongLast), median(t, c, wrongFirst)
 				again := median(t, c, wrongFirst)
 				noise := time.Duration(math.Abs(float64(again - early)))
-				if late-max(early, again) <= 5*noise+50*time.Microsecond {
+				if late-max(early, again) > 5*noise+50*time.Microsecond {
+					shown++
+				} else if t.Turn == nil { // with a seed, all repeats are made
 					break
 				}
-				shown++
 			}
 			if shown == repeats {
 				t.Advise(t.Last(), "an answer that takes no longer the more of a secret is right", "%s: %v where only the last character is wrong, %v where the first is", c.Name, late, early)

@@ -17,7 +17,7 @@ func promises() {
 	Must("AS-META-ENDPOINTS-EXIST", func(t *T) {
 		t.EachServer(func(s *survey.Server, m *survey.Document) {
 			var variants []Variant
-			for name, request := range map[string]wire.Request{
+			for name, request := range Sorted(map[string]wire.Request{
 				"authorization_endpoint":                {Method: "GET"},
 				"token_endpoint":                        {Method: "POST", Header: form()},
 				"registration_endpoint":                 {Method: "POST", Body: `{"redirect_uris":"mcpauth: not an array"}`, Header: []reports.Field{mcp.Field("Content-Type", "application/json")}},
@@ -25,7 +25,7 @@ func promises() {
 				"introspection_endpoint":                {Method: "POST", Header: form()},
 				"pushed_authorization_request_endpoint": {Method: "POST", Header: form()},
 				"userinfo_endpoint":                     {Method: "GET"},
-			} {
+			}) {
 				request.URL = m.Object.String(name)
 				if request.URL == "" {
 					continue

@@ -35,7 +35,7 @@ func linked() {
 		}
 		one, other := session(t, tool, first), session(t, tool, second)
 		for range rounds {
-			answers := t.All([]Variant{Call(one, "the first user"), Call(other, "the second user")})
+			answers := t.Race([]Variant{Call(one, "the first user"), Call(other, "the second user")})
 			for i, want := range []string{mine, theirs} {
 				if said := Text(answers[i]); said != want && slices.Contains([]string{mine, theirs}, said) {
 					t.Unmet(answers[i], "each user's own account, also where two call at once", "one gets the other's")

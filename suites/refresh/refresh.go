@@ -276,7 +276,7 @@ func rotation() {
 			same = append(same, Variant{About: fmt.Sprint(i), Request: r})
 		}
 		lineages := map[string]*oauth.Tokens{}
-		for _, ex := range t.All(same) {
+		for _, ex := range t.Race(same) {
 			if next := t.Tokens(ex, tokens.Client); next != nil && next.Refresh != "" {
 				lineages[next.Refresh] = next
 			}

@@ -42,7 +42,7 @@ func codes() {
 				same = append(same, Variant{About: fmt.Sprint(i), Request: r})
 			}
 			issued := 0
-			for _, ex := range t.All(same) {
+			for _, ex := range t.Race(same) {
 				if t.Tokens(ex, g.Client) != nil {
 					issued++
 				}

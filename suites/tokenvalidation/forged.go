@@ -144,13 +144,13 @@ func forged() {
 		inner := mint.Unsigned(mint.Header{"alg": "none"}, g.Claims)
 		nested := base64.RawURLEncoding.EncodeToString([]byte(inner))
 		header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"dir","enc":"A128GCM","cty":"JWT"}`))
-		for about, token := range map[string]string{
+		for about, token := range Sorted(map[string]string{
 			"flattened JSON serialization":    flat,
 			"detached payload":                strings.Split(mint.Input(g.Header, g.Claims), ".")[0] + "..AAAA",
 			"JWE with direct encryption":      header + "..AAAAAAAAAAAAAAAA." + nested + ".AAAAAAAAAAAAAAAAAAAAAA",
 			"PASETO":                          "v2.public." + nested,
 			"an SD-JWT without its signature": inner + "~",
-		} {
+		}) {
 			f.add(token, "%s", about)
 		}
 		t.ExpectAll(f.variants, expect.Refuse(401, 400))

@@ -61,6 +61,7 @@ func keySets() {
 		}) {
 			t.ServeKeys(a)
 			before := keys.KeyFetches()
+			t.Calm()
 			stranger := t.NewKey("mcpauth-unknown-" + Random(6))
 			for wait := shortest; ; wait *= 3 { // until the target looks again
 				if ex := t.Use(t.MintBy(stranger, nil)); t.Served(ex) {

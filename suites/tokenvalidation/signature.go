@@ -87,7 +87,12 @@ func signatures() {
 	})
 
 	Practice("RS-TOKEN-NONCANONICAL-ENCODING", func(t *T) {
-		p := good(t)
+		var p []string
+		for range 4 { // one of them has a signature that the alphabets spell differently
+			if q := good(t); p == nil || strings.ContainsAny(q[2], "-_") {
+				p = q
+			}
+		}
 		whole := strings.Join(p, ".")
 		for about, v := range Sorted(map[string]string{"a fourth segment": whole + ".AA", "a dot at the end": whole + ".", "a dot in front": "." + whole}) {
 			t.Expect(t.Send(t.Call().With(mcp.Bearer(t.Hide(v)))), "%s", about).To(expect.Refuse(401, 400))

@@ -60,7 +60,7 @@ func requests() {
 		}
 		t.Control()
 		for _, f := range []reports.Field{
-			mcp.Field("Authorization", "Basic "+basic(t.Token())), mcp.Field("Authorization", "OAuth "+t.Token()),
+			mcp.Field("Authorization", "Basic "+t.Hide(basic(t.Token()))), mcp.Field("Authorization", "OAuth "+t.Token()),
 			mcp.Field("Authorization", "JWT "+t.Token()), mcp.Field("Authorization", "DPoP "+t.Token()),
 			mcp.Field("Authorization", "Bearer"+t.Token()), mcp.Field("X-Authorization", "Bearer "+t.Token()),
 			mcp.Field("Proxy-Authorization", "Bearer "+t.Token()),
@@ -98,11 +98,11 @@ func requests() {
 
 	Practice("RS-TOKEN-BODY-IGNORED", func(t *T) {
 		c := t.Call()
-		for about, params := range map[string]map[string]any{
+		for about, params := range Sorted(map[string]map[string]any{
 			"params.auth":                {"auth": map[string]any{"type": "oauth2", "access_token": t.Token()}},
 			"params.access_token":        {"access_token": t.Token()},
 			"params._meta.authorization": {"_meta": map[string]any{"authorization": "Bearer " + t.Token()}},
-		} {
+		}) {
 			all := map[string]any{}
 			for k, v := range c.Params {
 				all[k] = v
@@ -150,7 +150,12 @@ func garbage() {
 		}
 		if t.HasToken() {
 			for _, miss := range nearMisses(t.Token()) {
-				f.add(t.Hide(miss.token), "%s", miss.about)
+				if strings.HasPrefix(t.Token(), miss.token) {
+					t.HidePart(miss.token, t.Token())
+				} else {
+					t.Hide(miss.token)
+				}
+				f.add(miss.token, "%s", miss.about)
 			}
 		}
 		f.refused()
@@ -160,7 +165,7 @@ func garbage() {
 		values := []string{"\"" + survey.BogusToken + "\"", "<" + survey.BogusToken + ">", survey.BogusToken + ";charset=utf-8", "\xfc", "ü"}
 		if t.HasToken() {
 			half := len(t.Token()) / 2
-			t.Hide(t.Token()[:half])
+			t.HidePart(t.Token()[:half], t.Token())
 			t.Hide(t.Token()[half:])
 			values = append(values, "\""+t.Token()+"\"", "<"+t.Token()+">", t.Token()+";charset=utf-8", t.Token()+",", t.Token()[:half]+" "+t.Token()[half:])
 		}

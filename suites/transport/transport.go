@@ -326,13 +326,13 @@ func versions() {
 		if expect.Accepted(stateful) && expect.Accepted(stateless) {
 			t.NotApplicable("the target serves anonymous callers; authorization is optional in MCP")
 		}
-		for about, send := range map[string]func(w mcp.Wire) *reports.Exchange{
+		for about, send := range Sorted(map[string]func(w mcp.Wire) *reports.Exchange{
 			"without credentials": func(w mcp.Wire) *reports.Exchange { return t.Saw(t.Survey.Refused[w]) },
 			"with a bad token":    func(w mcp.Wire) *reports.Exchange { return t.Saw(t.Survey.Bogus[w]) },
 			"from a foreign Origin": func(w mcp.Wire) *reports.Exchange {
 				return t.Send(t.Authorized(t.Survey.Protected[w]).With(mcp.Field("Origin", evil)))
 			},
-		} {
+		}) {
 			a, b := send(mcp.Stateful), send(mcp.Stateless)
 			stateful, stateless := t.Survey.Served(mcp.Stateful, a), t.Survey.Served(mcp.Stateless, b)
 			switch {
@@ -351,11 +351,11 @@ func versions() {
 		list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil).With(t.Good())
 		call := list.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}})
 		t.Expect(t.Send(list), "tools/list with matching headers").To(expect.Accept())
-		for about, c := range map[string]mcp.Call{
+		for about, c := range Sorted(map[string]mcp.Call{
 			"Mcp-Method: tools/call on a tools/list": list.With(mcp.Field("Mcp-Method", "tools/call")),
 			"Mcp-Name of another tool":               call.With(mcp.Field("Mcp-Name", "mcpauth_other_tool")),
 			"MCP-Protocol-Version unlike the _meta":  list.With(mcp.Field("MCP-Protocol-Version", "2025-11-25")),
-		} {
+		}) {
 			ex := t.Send(c)
 			if t.Expect(ex, "%s", about).To(expect.Refuse(400)) && mcp.Read(ex).Code != "-32020" && mcp.Read(ex).Code != "-32022" {
 				t.Advise(ex, "JSON-RPC error -32020", "%s (%s)", expect.Describe(ex), about)

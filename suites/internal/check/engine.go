@@ -69,6 +69,10 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 			e.run(ctx, c)
 		}
 	}
+	if e.World.Turn != nil {
+		go inTurn(slices.Concat(others, alone[requirements.AtTheResourceServer], alone[requirements.AtTheAuthorizationServer], alone[requirements.Everywhere], clocked, timed))
+		return
+	}
 	go func() {
 		var together, waiting sync.WaitGroup
 		turn := make(chan struct{}, atOnce)
@@ -176,7 +180,7 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 	}
 	var together sync.WaitGroup
 	for i := range jobs {
-		if slices.Contains(c.Requirement.Needs, "clock") { // the same time passes on both wires
+		if e.World.Turn == nil && slices.Contains(c.Requirement.Needs, "clock") { // the same time passes on both wires
 			together.Go(func() { perform(i) })
 		} else {
 			perform(i)
@@ -248,6 +252,9 @@ func (e *Engine) result(r *requirements.Requirement, w mcp.Wire, revisions []str
 func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result, []*reports.Exchange) {
 	started := time.Now()
 	r := c.Requirement
+	if e.World.Turn != nil {
+		e.World.Turn(r.ID + " " + string(j.wire) + strings.Join(j.revisions, " "))
+	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	t := &T{World: e.World, ctx: ctx, id: r.ID, Wire: j.wire, Revision: j.revisions[len(j.revisions)-1]}

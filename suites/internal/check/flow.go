@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"fmt"
-	"github.com/mcpauth/conformance/suites/internal/listener"
 	"iter"
 	"maps"
 	"math"
@@ -12,7 +11,9 @@ import (
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/chance"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
@@ -637,7 +638,10 @@ func (t *T) Subject(tokens *oauth.Tokens) string {
 
 // Listen opens a listener that counts what the target fetches, until the check ends.
 func Listen(t *T) *listener.Listener {
-	l, err := listener.Open()
+	l, err := listener.OpenAt(chance.Address())
+	for tries := 1; err != nil && tries < 5; tries++ { // with a seed, somebody may have the address
+		l, err = listener.OpenAt(chance.Address())
+	}
 	if err != nil {
 		t.Inconclusive("no listener could be opened: %v", err)
 	}
@@ -714,7 +718,7 @@ func (t *T) Context() context.Context { return t.ctx }
 // Clients are the shared clients that there are, by what they are.
 func (t *T) Clients() map[string]*oauth.Client {
 	out := map[string]*oauth.Client{}
-	for about, kind := range map[string]string{"public client": session.Public, "confidential client": session.Confidential} {
+	for about, kind := range Sorted(map[string]string{"public client": session.Public, "confidential client": session.Confidential}) {
 		if c, _ := t.Session.Client(t.ctx, kind); c != nil {
 			out[about] = c
 		}

@@ -75,6 +75,7 @@ func (t *T) MintBy(key *mint.Key, changes map[string]any) string {
 
 // Becomes waits until something holds, five times as long as the user's patience lasts; ex is the last exchange.
 func (t *T) Becomes(holds func() bool) (ex *reports.Exchange, ok bool) {
+	t.Calm()
 	deadline := time.Now().Add(5 * t.Patience)
 	for wait := 10 * time.Millisecond; ; wait = min(wait*3/2, 2*time.Second) {
 		if holds() {

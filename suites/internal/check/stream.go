@@ -110,6 +110,7 @@ func (t *T) Meanwhile(requests []wire.Request, do func()) []*reports.Exchange {
 	t.Sleep(50 * time.Millisecond)
 	do()
 	together.Wait()
+	t.settle(out, false)
 	t.transcript = append(t.transcript, out...)
 	return out
 }

@@ -2,8 +2,6 @@ package check
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"net/url"
 	"slices"
@@ -14,12 +12,14 @@ import (
 	"github.com/onsi/gomega/types"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/chance"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/rebind"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
@@ -93,6 +93,9 @@ type World struct {
 	unrefreshed string
 	// Patience is how long a revocation or rotation may take to have its effect everywhere.
 	Patience time.Duration
+	// Turn begins the random values of a part of the run anew; nil without a seed. With one, whatever can follow one by
+	// one does, since a target's own random values would go to whoever comes first.
+	Turn func(part string)
 }
 
 // T is one check's world while its body runs: it sends, records and judges. A body may use it from one
@@ -204,11 +207,8 @@ func (t *T) Anyway(req wire.Request) *reports.Exchange { return t.AllAnyway([]wi
 // AllAnyway is Anyway for many requests at once.
 func (t *T) AllAnyway(requests []wire.Request) []*reports.Exchange {
 	out := make([]*reports.Exchange, len(requests))
-	var together sync.WaitGroup
-	for i, req := range requests {
-		together.Go(func() { out[i] = t.Client.Do(t.ctx, t.id, req) })
-	}
-	together.Wait()
+	t.each(len(requests), t.Turn == nil || same(requests), func(i int) { out[i] = t.Client.Do(t.ctx, t.id, requests[i]) })
+	t.settle(out, same(requests))
 	t.transcript = append(t.transcript, out...)
 	if t.ctx.Err() != nil {
 		t.Inconclusive("the time for this check is over")
@@ -285,6 +285,23 @@ func (t *T) Send(c mcp.Call) *reports.Exchange { return t.Do(c.Request()) }
 // OldTLS reports whether the server at u agrees to TLS 1.1 or older.
 func (t *T) OldTLS(u *url.URL) (bool, error) { return t.Client.OldTLS(t.ctx, u) }
 
+// Calm waits, with a seed, until a target on this machine has done what it does in time, so that the number of tries is
+// always the same.
+func (t *T) Calm() {
+	if t.Turn != nil {
+		t.Sleep(calm)
+	}
+}
+
+// NextSecond waits, with a seed, until a second has just begun: tokens count in whole ones.
+func (t *T) NextSecond() {
+	if t.Turn != nil {
+		t.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second + 5*time.Millisecond)))
+	}
+}
+
+const calm = 250 * time.Millisecond
+
 // Variant is one of several requests that a check sends at once, because none depends on another.
 type Variant struct {
 	About   string
@@ -296,29 +313,83 @@ func Call(c mcp.Call, about string, args ...any) Variant {
 	return Variant{fmt.Sprintf(about, args...), c.Request()}
 }
 
-// All sends the variants at once and returns their exchanges in order.
-func (t *T) All(variants []Variant) []*reports.Exchange {
+// All sends the variants at once, which saves time, and returns their exchanges in order.
+func (t *T) All(variants []Variant) []*reports.Exchange { return t.all(variants, t.Turn == nil) }
+
+// Race is All for variants that have to meet at the target: one after another they would show nothing.
+func (t *T) Race(variants []Variant) []*reports.Exchange { return t.all(variants, true) }
+
+func (t *T) all(variants []Variant, atOnce bool) []*reports.Exchange {
 	children := make([]*T, len(variants))
 	ended := make([]any, len(variants))
-	var wg sync.WaitGroup
-	for i, v := range variants {
-		child := &T{World: t.World, ctx: t.ctx, id: t.id}
-		children[i] = child
-		wg.Go(func() {
-			defer func() { ended[i] = recover() }()
-			child.Do(v.Request)
-		})
-	}
-	wg.Wait()
-	out := make([]*reports.Exchange, len(variants))
+	requests := make([]wire.Request, len(variants))
+	t.each(len(variants), atOnce, func(i int) {
+		requests[i] = variants[i].Request
+		children[i] = &T{World: t.World, ctx: t.ctx, id: t.id}
+		defer func() { ended[i] = recover() }()
+		children[i].Do(requests[i])
+	})
+	out := make([]*reports.Exchange, 0, len(variants))
 	for i, child := range children {
-		t.transcript = append(t.transcript, child.transcript...)
 		if ended[i] != nil {
+			t.transcript = append(t.transcript, child.transcript...)
 			panic(ended[i])
 		}
-		out[i] = child.transcript[len(child.transcript)-1]
+		last := len(child.transcript) - 1
+		t.transcript = append(t.transcript, child.transcript[:last]...)
+		out = append(out, child.transcript[last])
 	}
+	t.settle(out, same(requests))
+	t.transcript = append(t.transcript, out...)
 	return out
+}
+
+// each calls f for the numbers below n, at once or one by one.
+func (t *T) each(n int, atOnce bool, f func(i int)) {
+	var together sync.WaitGroup
+	for i := range n {
+		if atOnce {
+			together.Go(func() { f(i) })
+		} else {
+			f(i)
+		}
+	}
+	together.Wait()
+}
+
+// settle puts exchanges that ran at once in order, where a seed asks for it: which of several equal requests came first
+// is chance.
+func (t *T) settle(exchanges []*reports.Exchange, equal bool) {
+	if t.Turn == nil {
+		return
+	}
+	var numbers []int
+	for _, ex := range exchanges {
+		numbers = append(numbers, ex.Number)
+	}
+	slices.Sort(numbers)
+	if equal {
+		slices.SortStableFunc(exchanges, func(a, b *reports.Exchange) int { return strings.Compare(answered(a), answered(b)) })
+	}
+	for i, ex := range exchanges {
+		ex.Number = numbers[i]
+	}
+}
+
+// answered is an answer without its time.
+func answered(ex *reports.Exchange) string {
+	if ex.Response == nil {
+		return "~" + ex.Error
+	}
+	return fmt.Sprint(ex.Response.Status, ex.Response.Body, slices.DeleteFunc(slices.Clone(ex.Response.Header), func(f reports.Field) bool { return f.Name == "Date" }))
+}
+
+// same reports that requests are equal.
+func same(requests []wire.Request) bool {
+	return !slices.ContainsFunc(requests, func(r wire.Request) bool {
+		first := requests[0]
+		return r.Method != first.Method || r.URL != first.URL || r.Body != first.Body || !slices.Equal(r.Header, first.Header) || string(r.Raw) != string(first.Raw)
+	})
 }
 
 // ExpectAll sends the variants at once and expects the same of each.
@@ -420,6 +491,15 @@ func (t *T) Hide(value string) string {
 	return value
 }
 
+// HidePart hides the beginning of a token, unless it is header and claims of a JWT only: they are no secret, and other
+// tokens begin alike.
+func (t *T) HidePart(part, token string) string {
+	if header, _ := oauth.Claims(token); header != nil && strings.Count(part, ".") < 2 {
+		return part
+	}
+	return t.Hide(part)
+}
+
 // Control shows that the target serves what it should, so that a refusal means something. With a token
 // the authorized request is sent anew; without one, what the survey saw served has to do.
 func (t *T) Control() {
@@ -460,10 +540,11 @@ func (t *T) sharedControl() {
 
 // Random returns n random bytes in base64url.
 func Random(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails
-	return base64.RawURLEncoding.EncodeToString(b)
+	return chance.Text(n)
 }
+
+// Shuffle puts bytes into a random order.
+func Shuffle(all []byte) { chance.Shuffle(all) }
 
 // Assertion is an expectation about one value.
 type Assertion struct {

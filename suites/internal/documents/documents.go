@@ -3,8 +3,6 @@
 package documents
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -22,6 +20,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/chance"
 )
 
 // Server serves documents at addresses of their own.
@@ -204,10 +204,7 @@ func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // certificate makes a certificate for a host, valid for a day, with its authority.
 func certificate(host string) (tls.Certificate, []byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, nil, err
-	}
+	key := chance.Key()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "mcpauth client documents"}, NotBefore: time.Now().Add(-time.Minute),
 		NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,

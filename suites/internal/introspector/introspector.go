@@ -2,8 +2,6 @@
 package introspector
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net"
@@ -12,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/chance"
 )
 
 // Server is an introspection endpoint. It knows the tokens that it made, and calls all others inactive.
@@ -72,9 +72,7 @@ func (s *Server) Close() { _ = s.server.Close() }
 
 // Token makes a token that is inactive until something else is said of it.
 func (s *Server) Token() *Token {
-	b := make([]byte, 24)
-	_, _ = rand.Read(b) // never fails
-	t := &Token{Value: base64.RawURLEncoding.EncodeToString(b)}
+	t := &Token{Value: chance.Text(24)}
 	t.Say(s.unknown)
 	s.mu.Lock()
 	defer s.mu.Unlock()

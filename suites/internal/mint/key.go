@@ -19,6 +19,9 @@ import (
 	"hash"
 	"math/big"
 	"sync"
+
+	"github.com/mcpauth/conformance/fixtures/vectors"
+	"github.com/mcpauth/conformance/suites/internal/chance"
 )
 
 // Key is a private key of a client, with its name in a key set.
@@ -29,11 +32,7 @@ type Key struct {
 
 // NewKey makes a P-256 key.
 func NewKey(id string) *Key {
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err) // the system has no randomness
-	}
-	return &Key{id, ec}
+	return &Key{id, chance.Key()}
 }
 
 // ParseKey reads a private key in PEM: RSA, P-256 or Ed25519, in PKCS #8, or in its older forms.
@@ -147,12 +146,23 @@ func (k *Key) JWK() map[string]any {
 
 // RSA is a key of 2048 bits; it is made once in a process.
 var RSA = sync.OnceValue(func() crypto.Signer {
+	if chance.Seeded() { // Go makes RSA keys of the system's randomness only
+		return attackers()
+	}
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err) // the system has no randomness
 	}
 	return key
 })
+
+func attackers() crypto.Signer {
+	k, err := ParseKey("", vectors.AttackerKey)
+	if err != nil {
+		panic(err) // it is built in
+	}
+	return k.Signer
+}
 
 // Signed signs by an RSA key in the manner of an algorithm, whatever the header says.
 func (k *Key) Signed(h Header, c Claims, algorithm string) string {

@@ -5,9 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -16,6 +14,8 @@ import (
 	"encoding/pem"
 	"math/big"
 	"sync"
+
+	"github.com/mcpauth/conformance/suites/internal/chance"
 )
 
 // Claims and headers are written with their members in alphabetical order.
@@ -82,15 +82,7 @@ type Attacker struct {
 }
 
 var attacker = sync.OnceValue(func() *Attacker {
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err) // the system has no randomness
-	}
-	_, ed, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	return &Attacker{ec, ed}
+	return &Attacker{chance.Key(), ed25519.NewKeyFromSeed(chance.Bytes(ed25519.SeedSize))}
 })
 
 // NewAttacker returns the attacker of this process; keys are made once.

@@ -3,7 +3,6 @@
 package oauth
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/chance"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -167,9 +167,7 @@ type PKCE struct{ Verifier, Challenge string }
 
 // NewPKCE makes a pair with a verifier of the given length.
 func NewPKCE(length int) PKCE {
-	b := make([]byte, length)
-	_, _ = rand.Read(b) // never fails
-	return PairOf(base64.RawURLEncoding.EncodeToString(b)[:length])
+	return PairOf(chance.Text(length)[:length])
 }
 
 // PairOf is the pair of a verifier.

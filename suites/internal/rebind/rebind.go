@@ -3,9 +3,7 @@
 package rebind
 
 import (
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/mcpauth/conformance/suites/internal/chance"
 )
 
 // Server answers for a zone.
@@ -51,9 +51,7 @@ func (s *Server) Address() string { return s.packets.LocalAddr().String() }
 
 // Name makes a name that nobody has asked for, with the port at which the trap stands.
 func (s *Server) Name() string {
-	b := make([]byte, 8)
-	_, _ = rand.Read(b) // never fails
-	return fmt.Sprintf("%s.%s:%s", hex.EncodeToString(b), s.zone, s.port)
+	return fmt.Sprintf("%x.%s:%s", chance.Bytes(8), s.zone, s.port)
 }
 
 // Asked is how often a name was asked for.

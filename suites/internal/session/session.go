@@ -38,6 +38,8 @@ type Input struct {
 	Resource string   // resource indicator, or empty
 	Pool     []string // scopes that the target speaks of
 	Callback string   // redirect URI of the clients that are registered
+	// InTurn sends one request after another.
+	InTurn bool
 	// Publish makes a public client by a client ID metadata document; nil where the server cannot fetch it.
 	Publish func(metadata map[string]any) string
 }
@@ -281,8 +283,9 @@ func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r
 
 // Remember keeps the secrets of a token response out of reports.
 func (s *Session) Remember(t *oauth.Tokens) {
-	for kind, v := range map[string]string{"access_token": t.Access, "refresh_token": t.Refresh, "id_token": t.ID} {
-		s.secrets.Add(kind, v)
+	for _, secret := range []struct{ kind, value string }{{"access_token", t.Access}, {"refresh_token", t.Refresh}, {"id_token", t.ID}} {
+		v := secret.value
+		s.secrets.Add(secret.kind, v)
 		if i := strings.LastIndexByte(v, '.'); i > 0 && strings.Count(v, ".") == 2 {
 			s.secrets.Add("signature", v[i+1:])
 		}
@@ -512,14 +515,19 @@ func (s *Session) End(ctx context.Context) (left []string) {
 			left = append(left, c.ID)
 			continue
 		}
-		wg.Go(func() {
+		remove := func() {
 			ex := s.send(ctx, wire.Request{Method: "DELETE", URL: uri, Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + token}}})
 			if st := expect.Status(ex); st < 200 || st > 299 {
 				mu.Lock()
 				left = append(left, c.ID)
 				mu.Unlock()
 			}
-		})
+		}
+		if s.InTurn {
+			remove()
+		} else {
+			wg.Go(remove)
+		}
 	}
 	wg.Wait()
 	slices.Sort(left)

@@ -29,6 +29,8 @@ type Input struct {
 	// Tools may be called, and take a credential as far as the user knows: where all else is open to everybody,
 	// they may be what is protected.
 	Tools []Tool
+	// InTurn sends one request after another.
+	InTurn bool
 }
 
 // Tool is a tool that may be called.
@@ -194,14 +196,14 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 		Bogus: map[mcp.Wire]*reports.Exchange{}, Protected: map[mcp.Wire]mcp.Call{}, Refused: map[mcp.Wire]*reports.Exchange{},
 		Public: map[mcp.Wire][]string{}, InTools: map[mcp.Wire]bool{},
 	}
-	t := &taker{ctx: ctx, client: client, s: s}
+	t := &taker{ctx: ctx, client: client, s: s, inTurn: in.InTurn}
 	t.endpoint()
 	stateful := s.Anonymous[mcp.Stateful]
 	if stateful.Response == nil && s.Anonymous[mcp.Stateless].Response == nil {
 		return s, &Unreachable{stateful.Error}
 	}
 	t.resources()
-	both(t.servers, t.revisions)
+	t.both(t.servers, t.revisions)
 	for _, ex := range s.exchanges { // what was not asked says nothing
 		if ex.Error == wire.ErrBudget.Error() {
 			return s, &Unreachable{wire.ErrBudget.Error() + " before the target was surveyed; raise it with --max-requests"}
@@ -219,12 +221,18 @@ type taker struct {
 	ctx    context.Context
 	client *wire.Client
 	s      *Survey
+	inTurn bool
 }
 
-func both(fs ...func()) {
+// both does several things at once, or one by one.
+func (t *taker) both(fs ...func()) {
 	var wg sync.WaitGroup
 	for _, f := range fs {
-		wg.Go(f)
+		if t.inTurn {
+			f()
+		} else {
+			wg.Go(f)
+		}
 	}
 	wg.Wait()
 }
@@ -270,8 +278,8 @@ func (t *taker) endpoint() {
 		jobs = append(jobs, func() { t.fetch(&s.Resources[i]) })
 	}
 	jobs = append(jobs, func() { t.fetch(&s.Origin) })
-	both(jobs...)
-	both(func() { t.protection(mcp.Stateful, &mu) }, func() { t.protection(mcp.Stateless, &mu) })
+	t.both(jobs...)
+	t.both(func() { t.protection(mcp.Stateful, &mu) }, func() { t.protection(mcp.Stateless, &mu) })
 }
 
 func newest(w mcp.Wire) string {
@@ -433,7 +441,7 @@ func (t *taker) resources() {
 			jobs = append(jobs, func() { t.fetch(&named[i]) })
 		}
 	}
-	both(jobs...)
+	t.both(jobs...)
 	s.Resources = append(named, s.Resources...)
 }
 
@@ -485,7 +493,7 @@ func (t *taker) servers() {
 		s.Servers[i].Issuer = issuers[i]
 		jobs = append(jobs, func() { t.server(&s.Servers[i]) })
 	}
-	both(jobs...)
+	t.both(jobs...)
 }
 
 // mostServers bounds how many authorization servers of one document are asked.
@@ -510,7 +518,7 @@ func (t *taker) server(a *Server) {
 		}
 		jobs = append(jobs, func() { t.fetch(&a.Documents[i]) })
 	}
-	both(jobs...)
+	t.both(jobs...)
 	if m := a.Metadata(); m != nil {
 		if uri := m.Object.String("jwks_uri"); uri != "" {
 			a.JWKS = Document{Place: "jwks", URL: uri}
@@ -618,7 +626,7 @@ func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
 			}
 		})
 	}
-	both(jobs...)
+	t.both(jobs...)
 }
 
 // undecided is the status of a revision about which the target says nothing before it has a token. The

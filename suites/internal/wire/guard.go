@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -23,7 +24,8 @@ type Guard struct {
 	Private bool
 	// Resolve looks a name up; nil is the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
-	// ConnectTo replaces "host:port" by another "host:port" before resolving, like curl's option.
+	// ConnectTo replaces "host:port" by another "host:port" before resolving, like curl's option. Where the host is an
+	// address, it also holds for the names that mean it.
 	ConnectTo map[string]string
 }
 
@@ -133,13 +135,23 @@ func (c *Client) dialFrom(ctx context.Context, network, address string, from *ne
 			err = &Refused{Host: host, Addr: a}
 			continue
 		}
-		conn, e := d.DialContext(ctx, network, net.JoinHostPort(a.String(), port))
+		to := net.JoinHostPort(a.String(), port)
+		conn, e := d.DialContext(ctx, network, cmp.Or(c.opt.Guard.ConnectTo[to], to))
 		if e == nil {
 			return conn, nil
 		}
 		err = e
 	}
 	return nil, err
+}
+
+// NameServer looks names up at a name server, given as "host:port".
+func NameServer(address string) func(ctx context.Context, host string) ([]netip.Addr, error) {
+	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, address)
+	}}
+	return func(ctx context.Context, host string) ([]netip.Addr, error) { return r.LookupNetIP(ctx, "ip", host) }
 }
 
 func (c *Client) lookup(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -1,0 +1,107 @@
+package main_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// With a seed, two runs against the reference server give the same report but for the times: those of the run, those in
+// answers and tokens, and what is computed from them (hashes and signatures of what holds a time, and what is left of a
+// window).
+func TestASeedMakesTheReportRepeat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two runs in which one request follows another")
+	}
+	path := filepath.Join(t.TempDir(), "r.json")
+	report := func(seed string) map[string]any {
+		code, _, stderr := mcpauth(t, nil, "demo", "--login", "form", "--seed", seed, "-q", "--report", "json="+path)
+		require.Equal(t, 0, code, "%s", stderr)
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		var out map[string]any
+		require.NoError(t, json.Unmarshal(b, &out))
+		return timeless(out).(map[string]any)
+	}
+	first, second := report("7"), report("7")
+	require.Greater(t, len(first["exchanges"].([]any)), 5_000)
+	for name := range first {
+		assertEqualItems(t, name, first[name], second[name])
+	}
+}
+
+func TestASeedIsForTheOwnNetwork(t *testing.T) {
+	code, _, stderr := mcpauth(t, nil, "run", "https://mcp.example.com/mcp", "--seed", "7")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, stderr, "a seed makes states, verifiers and keys predictable")
+}
+
+// assertEqualItems shows the first item that differs, not all of both.
+func assertEqualItems(t *testing.T, name string, a, b any) {
+	t.Helper()
+	x, ok := a.([]any)
+	y, _ := b.([]any)
+	if !ok {
+		assert.Equal(t, a, b, name)
+		return
+	}
+	require.Len(t, y, len(x), name)
+	for i := range x {
+		require.Equal(t, x[i], y[i], "%s, item %d", name, i)
+	}
+}
+
+var times = []struct {
+	form *regexp.Regexp
+	mask string
+}{
+	{regexp.MustCompile(`[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT`), "‹date›"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "‹date›"},
+	{regexp.MustCompile(`\b[12]\d{9}(\d{3})?\b`), "‹time›"}, // seconds or milliseconds since 1970
+	{regexp.MustCompile(`\br=\d+;t=\d+`), "‹window›"},
+	{regexp.MustCompile(`("ath":")[^"]+`), "$1‹hash of a token›"},
+}
+
+// signed is what follows a decoded segment: a signature of what holds times.
+var signed, segment, moment = regexp.MustCompile(`(\}\.)[A-Za-z0-9_-]+`), regexp.MustCompile(`[A-Za-z0-9_-]{16,}`), regexp.MustCompile(`[12]\d{9}`)
+
+// timeless replaces times, wherever they stand.
+func timeless(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, member := range v {
+			if name == "started" || name == "duration_ms" {
+				delete(v, name)
+				continue
+			}
+			v[name] = timeless(member)
+		}
+	case []any:
+		for i := range v {
+			v[i] = timeless(v[i])
+		}
+	case string:
+		return timelessText(v)
+	}
+	return v
+}
+
+func timelessText(s string) string {
+	for _, r := range times {
+		s = r.form.ReplaceAllString(s, r.mask)
+	}
+	s = segment.ReplaceAllStringFunc(s, func(segment string) string { // base64url, within which there may be more of it
+		b, err := base64.RawURLEncoding.DecodeString(segment)
+		if inner := timelessText(string(b)); err == nil && (moment.Match(b) || inner != string(b)) {
+			return "{" + inner + "}"
+		}
+		return segment
+	})
+	return signed.ReplaceAllString(s, "$1‹signature›")
+}
