@@ -112,6 +112,7 @@ func wrapped(wrap func(ordinary http.Handler) http.Handler, more ...func(o *refe
 func public(change func(o *reference.Options)) (r *reference.Reference, args []string, end func(), err error) {
 	r, err = bend(func(o *reference.Options) {
 		o.Host = "mcp.example.com"
+		o.Server = func(s *http.Server) { s.ErrorLog = silent } // some clients are meant to turn away
 		change(o)
 	})
 	if err != nil {
@@ -128,7 +129,7 @@ func public(change func(o *reference.Options)) (r *reference.Reference, args []s
 		end()
 		return nil, nil, nil, err
 	}
-	args = []string{"run", r.URL, "--ca-file", authority.Name()}
+	args = []string{"run", r.URL, "--ca-file", authority.Name(), "--rate", "1000"} // it is on loopback whatever its name
 	for from, to := range r.ConnectTo {
 		args = append(args, "--connect-to", from+"="+to)
 	}
@@ -156,7 +157,10 @@ type listener struct {
 const mostKept = 1 << 16
 
 // listen opens a trap at an address.
-func listen(address string) (*listener, error) {
+func listen(address string) (*listener, error) { return answering(address, nil) }
+
+// answering is a listener whose requests a handler answers; nil: they are kept.
+func answering(address string, h http.Handler) (*listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
@@ -179,6 +183,9 @@ func listen(address string) (*listener, error) {
 		}
 		w.WriteHeader(http.StatusOK)
 	})}
+	if h != nil {
+		out.http.Handler = h
+	}
 	go func() { _ = out.http.Serve(l) }()
 	return out, nil
 }

@@ -23,6 +23,7 @@ import (
 // Traps are all traps, in the order of the promises.
 var Traps = []Trap{
 	{Name: "private addresses", Promise: "addresses that are not public are not dialled, whatever names them", Start: privateAddresses},
+	{Name: "names that change", Promise: "the address that was judged is the one that is dialled", Start: rebinding},
 	{Name: "credentials elsewhere", Promise: "no redirect carries a credential to another origin", Start: credentialsElsewhere},
 	{Name: "redirects without end", Promise: "redirects are answers, not followed", Start: redirects},
 	{Name: "slow answers", Promise: "a run ends at its time, whatever trickles in", Start: slow},
@@ -39,6 +40,8 @@ var Traps = []Trap{
 	{Name: "secrets", Promise: "no secret is in any output, in any spelling", Start: secrets},
 	{Name: "foreign schemes", Promise: "javascript: and file: endpoints are text", Start: schemes},
 	{Name: "10,000 keys", Promise: "a huge key set is bounded", Start: manyKeys},
+	{Name: "floods of frames", Promise: "HTTP/2 frames without end are bounded, and \"try again\" counts as a request", Start: streams},
+	{Name: "another certificate", Promise: "a certificate is verified on every connection", Start: otherCertificate},
 	{Name: "lengths that lie", Promise: "answers that are cut short, too long or doubled are no answers", Start: lengths},
 	{Name: "dies in the middle", Promise: "a target that dies leaves no green run", Start: dies},
 	{Name: "interrupt", Promise: "an interrupted run says so, with a whole report", Start: interrupt},
@@ -638,7 +641,7 @@ new Image().src="file:///etc/passwd";
 		trap.stop()
 		return nil, err
 	}
-	args = append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "9s", "--only", "AS-TOKEN-SUCCESS-SHAPE")
+	args = append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "7s", "--only", "AS-TOKEN-SUCCESS-SHAPE")
 	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); trap.stop() }, Judge: func(o Outcome) error {
 		if strings.Contains(o.All(), password) {
 			return errors.New("the password is in an output")
@@ -649,6 +652,6 @@ new Image().src="file:///etc/passwd";
 		if len(o.Strays) > 0 {
 			return fmt.Errorf("something was downloaded: %v", o.Strays)
 		}
-		return errors.Join(unsprung(shown.Load()), within(o, 14*time.Second), notGreen(o))
+		return errors.Join(unsprung(shown.Load()), within(o, 12*time.Second), notGreen(o))
 	}}, nil
 }

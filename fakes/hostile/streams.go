@@ -1,0 +1,190 @@
+package hostile
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// floods are what an HTTP/2 server may send in place of an answer on a stream. Each ends at an error: the client has left.
+var floods = []func(f *http2.Framer, stream uint32) error{
+	func(f *http2.Framer, _ uint32) error { // each of which has to be answered
+		return many(20_000, func(i int) error { return f.WritePing(false, [8]byte{byte(i), byte(i >> 8)}) })
+	},
+	func(f *http2.Framer, _ uint32) error { // as these
+		return many(20_000, func(i int) error {
+			return f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(i)})
+		})
+	},
+	func(f *http2.Framer, stream uint32) error { // a header of 16 MiB
+		block := []byte(strings.Repeat("\x00\x01a\x01b", 3_000)) // a field a: b, 5 bytes long
+		if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block}); err != nil {
+			return err
+		}
+		return many(1_100, func(int) error { return f.WriteContinuation(stream, false, block) })
+	},
+	func(f *http2.Framer, stream uint32) error { // a body of nothing, without end
+		if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte{0x88}, EndHeaders: true}); err != nil { // :status: 200
+			return err
+		}
+		return many(50_000, func(int) error { return f.WriteData(stream, false, nil) })
+	},
+	func(f *http2.Framer, stream uint32) error { // answers that are none
+		return many(20_000, func(int) error {
+			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte("\x08\x03103"), EndHeaders: true}) // :status: 103
+		})
+	},
+	func(f *http2.Framer, stream uint32) error { // "try again", for ever
+		return f.WriteRSTStream(stream, http2.ErrCodeRefusedStream)
+	},
+	func(f *http2.Framer, _ uint32) error { // "try again elsewhere"
+		return f.WriteGoAway(0, http2.ErrCodeNo, nil)
+	},
+	func(f *http2.Framer, stream uint32) error { // a window beyond its limit
+		return many(20_000, func(int) error { return f.WriteWindowUpdate(stream, 1<<31-1) })
+	},
+	func(f *http2.Framer, stream uint32) error { // streams that nobody asked for
+		return many(1_000, func(i int) error {
+			return f.WritePushPromise(http2.PushPromiseParam{StreamID: stream, PromiseID: uint32(2 * (i + 1)), BlockFragment: []byte{0x82}, EndHeaders: true})
+		})
+	},
+}
+
+// silent is for servers at which connections fail, as they should.
+var silent = log.New(io.Discard, "", 0)
+
+func many(n int, write func(i int) error) error {
+	for i := range n {
+		if err := write(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// streams answers for a while, and then floods whoever speaks HTTP/2: in another manner on each connection.
+func streams() (*Attack, error) {
+	const ordinary = 12 // connections, of a request each or a few
+	var connections, requests atomic.Int64
+	count := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			w.Header().Set("Connection", "close")
+			h.ServeHTTP(w, r)
+		})
+	}
+	_, args, end, err := public(func(o *reference.Options) {
+		o.TLS = func(c *tls.Config) { c.NextProtos = []string{"h2"} }
+		o.Server = func(s *http.Server) {
+			s.ErrorLog = silent
+			s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": func(_ *http.Server, conn *tls.Conn, h http.Handler) {
+				n := int(connections.Add(1)) - ordinary
+				if n <= 0 {
+					(&http2.Server{}).ServeConn(conn, &http2.ServeConnOpts{Handler: count(h)})
+					return
+				}
+				_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
+				flood(conn, floods[n%len(floods)], &requests)
+				_ = conn.Close()
+			}}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	const most = 200
+	args = append(args, "--timeout", "5s", "--allow-intrusive=false", "--max-requests", fmt.Sprint(most))
+	return &Attack{Args: args, Close: end, Judge: func(o Outcome) error {
+		if n := requests.Load(); n > most {
+			return fmt.Errorf("%d requests, where %d were allowed", n, most)
+		}
+		if n := connections.Load() - ordinary; n < int64(len(floods)) {
+			return fmt.Errorf("only %d floods were tried", n)
+		}
+		return errors.Join(within(o, 9*time.Second), lean(o, 128<<20), notGreen(o))
+	}}, nil
+}
+
+// flood answers each request on a connection in one manner, and counts them.
+func flood(conn net.Conn, answer func(*http2.Framer, uint32) error, requests *atomic.Int64) {
+	preface := make([]byte, len(http2.ClientPreface))
+	if _, err := io.ReadFull(conn, preface); err != nil {
+		return
+	}
+	f := http2.NewFramer(conn, conn)
+	if f.WriteSettings() != nil {
+		return
+	}
+	asked := make(chan uint32, 1_000)
+	go func() { // what the client sends is read all the while, lest it could not answer
+		defer close(asked)
+		for {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			if h, ok := frame.(*http2.HeadersFrame); ok {
+				requests.Add(1)
+				asked <- h.StreamID
+			}
+		}
+	}()
+	for stream := range asked {
+		if answer(f, stream) != nil {
+			return
+		}
+	}
+}
+
+// otherCertificate changes its certificate in the middle of a run, to one by an authority that nobody trusts.
+func otherCertificate() (*Attack, error) {
+	const host, before = "mcp.example.com", 8
+	stranger, err := reference.Stranger(host)
+	if err != nil {
+		return nil, err
+	}
+	var handshakes, changed, taken atomic.Int64
+	_, args, end, err := public(func(o *reference.Options) {
+		o.TLS = func(c *tls.Config) {
+			genuine := c.Clone()
+			other := &tls.Config{Certificates: []tls.Certificate{stranger}, MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12} // which tells requests on it apart
+			c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+				if handshakes.Add(1) <= before {
+					return genuine, nil
+				}
+				changed.Add(1)
+				return other, nil
+			}
+		}
+		o.Wrap = func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.TLS != nil && req.TLS.Version == tls.VersionTLS12 {
+					taken.Add(1)
+				}
+				w.Header().Set("Connection", "close") // the next request takes another connection
+				h.ServeHTTP(w, req)
+			})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	args = append(args, "--username", "alice", "--login", "form", "--i-am-authorized", "--timeout", "8s")
+	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: end, Judge: func(o Outcome) error {
+		if n := taken.Load(); n > 0 {
+			return fmt.Errorf("%d requests were sent to a server with a certificate that nobody trusts", n)
+		}
+		return errors.Join(unsprung(changed.Load()), notGreen(o))
+	}}, nil
+}
