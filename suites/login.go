@@ -21,12 +21,15 @@ import (
 // answer is read from the redirect.
 const callback = "http://127.0.0.1:8765/callback"
 
-// login lets the first user sign in at the target's first authorization server, and surveys the target anew
+// login lets the first user sign in at one of the target's authorization servers, and surveys the target anew
 // with the token so won. Where that is not possible the survey stays as it is.
 func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *reports.Secrets, loopback bool) *survey.Survey {
-	server, ok := authorizationServer(sv)
+	server, ok := authorizationServer(sv, s.cfg.SignInAt)
 	if !ok {
 		return sv
+	}
+	if others := usable(sv); len(others) > 1 && s.cfg.SignInAt == "" {
+		s.say("the target names several authorization servers: users sign in at " + server.Issuer + "; choose another by --issuer")
 	}
 	register := loopback || len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"
 	if s.cfg.Register != nil {
@@ -90,8 +93,20 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	return again
 }
 
-// authorizationServer is the first one whose metadata names the endpoints of the code flow.
-func authorizationServer(sv *survey.Survey) (oauth.Server, bool) {
+// authorizationServer is the one with an issuer identifier, or where that is empty the first, of those whose metadata
+// name the endpoints of the code flow.
+func authorizationServer(sv *survey.Survey, issuer string) (oauth.Server, bool) {
+	for _, server := range usable(sv) {
+		if issuer == "" || server.Issuer == issuer {
+			return server, true
+		}
+	}
+	return oauth.Server{}, false
+}
+
+// usable are the authorization servers whose metadata name the endpoints of the code flow.
+func usable(sv *survey.Survey) []oauth.Server {
+	var out []oauth.Server
 	for i := range sv.Servers {
 		if m := sv.Servers[i].Metadata(); m != nil {
 			server := oauth.FromMetadata(sv.Servers[i].Issuer, m.Object)
@@ -106,10 +121,25 @@ func authorizationServer(sv *survey.Survey) (oauth.Server, bool) {
 				server.Userinfo = cmp.Or(server.Userinfo, fuller.Userinfo)
 				server.Registration = cmp.Or(server.Registration, fuller.Registration)
 			}
-			return server, true
+			out = append(out, server)
 		}
 	}
-	return oauth.Server{}, false
+	return out
+}
+
+// signInAt says what is wrong with the choice of an authorization server, if anything is.
+func (c *Config) signInAt(sv *survey.Survey) error {
+	if _, ok := authorizationServer(sv, c.SignInAt); ok || c.SignInAt == "" {
+		return nil
+	}
+	var named []string
+	for _, s := range usable(sv) {
+		named = append(named, s.Issuer)
+	}
+	if len(named) == 0 {
+		return usage("nobody can sign in at %s: the target names no authorization server with the endpoints of the code flow", c.SignInAt)
+	}
+	return usage("nobody can sign in at %s: the target names %s", c.SignInAt, strings.Join(named, ", "))
 }
 
 // scopes follows MCP's scope selection strategy: the challenge's scope, else the resource's scopes_supported.

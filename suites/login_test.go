@@ -244,3 +244,49 @@ func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 	assert.Contains(t, said[0], "the answer cannot be received at http://127.0.0.1:8765/callback")
 	assert.Contains(t, said[0], "end what listens there")
 }
+
+// Where a target names several authorization servers, the user chooses the one to sign in at.
+func TestSignInAtOneOfSeveral(t *testing.T) {
+	other := start(t, reference.Ideal())
+	o := reference.Ideal()
+	o.Apart, o.IssuerPath = true, "/tenant"
+	own := ""
+	o.Policy.PRM = func(_ string, doc map[string]any) {
+		doc["authorization_servers"] = []string{other.IDP.Issuer, own}
+	}
+	r := start(t, o)
+	own = r.IDP.Issuer
+	cfg := signingIn(r)
+	cfg.Revisions = []string{"2025-06-18", "2025-11-25", "2026-07-28"} // the oldest has no issuer with a path
+	cfg.Only = []string{"AS-TOKEN-*", "AS-PKCE-*", "AS-KEYS-*", "AS-META-*", "RS-TOKEN-VALID-ACCEPTED", "RS-TOKEN-FOREIGN-KEY"}
+	var notices []string
+	cfg.OnNotice = func(s string) { notices = append(notices, s) }
+
+	cfg.SignInAt = own
+	run, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	clean(t, run.Run())
+	assert.Empty(t, notices)
+	for _, r := range run.Run().Results {
+		if r.ID == "AS-TOKEN-SUCCESS-SHAPE" || r.ID == "AS-KEYS-JWT-SIGNATURE" {
+			assert.Equal(t, reports.Pass, r.Verdict, "%s: %s", r.ID, r.Reason)
+		}
+	}
+
+	cfg.SignInAt = ""
+	run, err = suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Len(t, notices, 1)
+	assert.Contains(t, notices[0], "users sign in at "+other.IDP.Issuer+"; choose another by --issuer")
+	for _, r := range run.Run().Results {
+		if r.ID == "AS-TOKEN-SUCCESS-SHAPE" {
+			assert.Equal(t, reports.Pass, r.Verdict, "at the first, which is judged by what it does: %s", r.Reason)
+		}
+	}
+
+	cfg.SignInAt = "https://nobody.example"
+	_, err = suites.Evaluate(t.Context(), cfg)
+	var wrong *suites.UsageError
+	require.ErrorAs(t, err, &wrong)
+	assert.Contains(t, err.Error(), "nobody can sign in at https://nobody.example: the target names "+other.IDP.Issuer+", "+own)
+}

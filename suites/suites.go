@@ -152,6 +152,9 @@ type Config struct {
 	AllowHosts []string
 	// ConnectTo maps "host:port" to the "host:port" to dial in its place.
 	ConnectTo map[string]string
+	// SignInAt is the issuer identifier of the authorization server at which users sign in, and which is judged by what it
+	// does, where the target names several; empty: the first one whose metadata has the endpoints of the code flow.
+	SignInAt string
 	// NameServer, as "host:port", is asked for addresses in place of the system's resolver.
 	NameServer string
 	// RootCAs replaces the system's certificate authorities.
@@ -489,6 +492,10 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	}
 	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(), InTurn: cfg.Seed != nil})
 	if err == nil {
+		if wrong := cfg.signInAt(sv); wrong != nil {
+			s.cancel()
+			return ctx, nil, wrong
+		}
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
 	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Credentials: cfg.credentials(), Implies: cfg.Implies, Privileged: cfg.Privileged, BodyLimit: cfg.BodyLimit, OtherResource: cfg.OtherResource}
@@ -839,7 +846,7 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 	for i := range sv.Servers {
 		out.Issuers = append(out.Issuers, sv.Servers[i].Issuer)
 	}
-	if server, ok := authorizationServer(sv); ok {
+	if server, ok := authorizationServer(sv, ""); ok {
 		out.Registration = server.Registration != ""
 		for i := range sv.Servers {
 			if m := sv.Servers[i].Metadata(); m != nil && sv.Servers[i].Issuer == server.Issuer {

@@ -17,7 +17,7 @@ type signIn struct {
 	username, passwordEnv, oneTimeEnv       string
 	secondUsername, secondPasswordEnv       string
 	clientID, clientSecretEnv, clientMethod string
-	redirectURI, driver, recipe             string
+	redirectURI, driver, recipe, issuer     string
 	scopes                                  []string
 	allowRegistration, noSandbox            bool
 	patience                                time.Duration
@@ -36,6 +36,7 @@ func (s *signIn) register(f *pflag.FlagSet) {
 	f.StringVar(&s.redirectURI, "redirect-uri", "", "the redirect URI of that client")
 	f.StringSliceVar(&s.scopes, "scope", nil, "scopes to request at login (default: the challenge's, then the resource's)")
 	f.BoolVar(&s.allowRegistration, "register", false, "allow clients to be registered at the authorization server (default: on loopback, and with --username)")
+	f.StringVar(&s.issuer, "issuer", "", "the authorization server to sign in at, by its issuer identifier, where the target names several (default: the first)")
 	f.StringVar(&s.driver, "login", "auto", "how users sign in: auto, browser, form, or manual: you sign in once, in a browser of your own")
 	f.StringVar(&s.recipe, "login-recipe", "", "file that says what the browser does on login pages that cannot be understood by themselves (its form: mcpauth schema recipe)")
 	f.BoolVar(&s.noSandbox, "browser-no-sandbox", false, "run the browser without its sandbox, as root in a container needs")
@@ -53,6 +54,7 @@ func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
 		return fmt.Errorf("--login %q: want auto, browser, form or manual", s.driver)
 	}
 	cfg.Driver, cfg.Scopes, cfg.Patience, cfg.BrowserNoSandbox = s.driver, s.scopes, s.patience, s.noSandbox
+	cfg.SignInAt = s.issuer
 	if s.recipe != "" {
 		recipe, err := readRecipe(s.recipe)
 		if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ type targetFile struct {
 	} `yaml:"target"`
 	Login struct {
 		Driver string `yaml:"driver"`
+		Issuer string `yaml:"issuer"`
 		Recipe string `yaml:"recipe"`
 		Users  []struct {
 			Username string `yaml:"username"`
@@ -460,6 +462,7 @@ func (t *targetFile) apply(path string, cfg *suites.Config) error {
 		register := t.Client.Registration != "pre-registered"
 		cfg.Register = &register
 	}
+	cfg.SignInAt = cmp.Or(cfg.SignInAt, t.Login.Issuer)
 	if cfg.Scopes == nil {
 		cfg.Scopes = t.Scopes.Request
 	}

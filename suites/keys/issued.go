@@ -49,10 +49,10 @@ func issued() {
 				t.Finding(tokens.Exchange, about, "a signed token", "alg none: anybody can make one")
 			case strings.HasPrefix(alg, "HS"):
 				t.Advise(tokens.Exchange, "a signature that a public key verifies", "%s: %s, whose secret every resource server must share", about, alg)
-			case t.Survey.Servers[0].JWKS.Object == nil:
+			case t.Server().JWKS.Object == nil:
 				t.Finding(tokens.Exchange, about, "a jwks_uri with the key of the signature", "no key set was found")
 			default:
-				if err := mint.Verify(v, t.IssuerKeys()); err != nil {
+				if err := mint.Verify(v, expect.Keys(t.Server().JWKS.Object)); err != nil {
 					t.Finding(tokens.Exchange, about, "a signature by a published key", err.Error())
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
 // Genuine is what a forger knows of the target's tokens.
@@ -34,10 +35,9 @@ func (t *T) Genuine() Genuine {
 			g.Claims["scope"] = strings.Join(scopes, " ")
 		}
 	}
-	if len(t.Survey.Servers) > 0 {
-		first := &t.Survey.Servers[0]
-		g.Claims["iss"] = first.Issuer
-		for _, k := range expect.Keys(first.JWKS.Object) {
+	if s := t.Server(); s != nil {
+		g.Claims["iss"] = s.Issuer
+		for _, k := range expect.Keys(s.JWKS.Object) {
 			if kid := k.String("kid"); kid != "" && g.Header["kid"] == nil {
 				g.Header["kid"] = kid
 			}
@@ -56,6 +56,17 @@ func (t *T) Genuine() Genuine {
 func decode(segment string, into any) bool {
 	b, err := base64.RawURLEncoding.DecodeString(segment)
 	return err == nil && json.Unmarshal(b, into) == nil
+}
+
+// Server is the authorization server at which users sign in, as the survey has seen it: else the first; nil where none is
+// named.
+func (t *T) Server() *survey.Server {
+	for i := range t.Survey.Servers {
+		if s := &t.Survey.Servers[i]; t.Session == nil || s.Issuer == t.Session.Server.Issuer {
+			return s
+		}
+	}
+	return nil
 }
 
 // IssuerKeys are the public keys that the target's authorization servers publish.

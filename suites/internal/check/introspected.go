@@ -27,10 +27,9 @@ func (t *T) Active(changes map[string]any) introspector.Answer {
 		"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(t.OrdinaryScopes(), " "), "token_type": "Bearer",
 		"aud": t.Identifier(), "iat": now, "nbf": now, "exp": now + 3600,
 	}
-	switch {
-	case len(t.Survey.Servers) > 0:
-		members["iss"] = t.Survey.Servers[0].Issuer
-	case t.Issuer != nil:
+	if s := t.Server(); s != nil {
+		members["iss"] = s.Issuer
+	} else if t.Issuer != nil {
 		members["iss"] = t.Issuer.Identifier()
 	}
 	maps.Copy(members, changes)
