@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -65,7 +66,7 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 		}
 		out.Requests += run.Requests
 		out.Duration = max(out.Duration, run.Duration)
-		out.Interrupted = out.Interrupted || run.Interrupted
+		out.Interrupted, out.Doubt = out.Interrupted || run.Interrupted, cmp.Or(out.Doubt, run.Doubt)
 		if run.Started.Before(out.Started) {
 			out.Started = run.Started
 		}

@@ -90,10 +90,12 @@ func forms(v string) []string {
 		v, url.QueryEscape(v), url.PathEscape(v), strings.Trim(string(escaped), `"`),
 		hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v))),
 	}
-	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-		for offset := 0; offset < 3; offset++ { // a value may begin anywhere within a base64 group
-			e := enc.EncodeToString(append(make([]byte, offset), v...))
-			all = append(all, trimGroups(e, offset, (offset+len(v))%3))
+	for _, plain := range unique([]string{v, url.QueryEscape(v)}) { // escaped in Basic credentials (RFC 6749 section 2.3.1)
+		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+			for offset := 0; offset < 3; offset++ { // a value may begin anywhere within a base64 group
+				e := enc.EncodeToString(append(make([]byte, offset), plain...))
+				all = append(all, trimGroups(e, offset, (offset+len(plain))%3))
+			}
 		}
 	}
 	return unique(all)
@@ -148,7 +150,7 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	text := redaction(secrets)
 	out := run
 	out.Target.URL = text(run.Target.URL)
-	out.Unreachable = text(run.Unreachable)
+	out.Unreachable, out.Doubt = text(run.Unreachable), text(run.Doubt)
 	out.Stale = append([]string(nil), run.Stale...)
 	for i := range out.Stale {
 		out.Stale[i] = text(out.Stale[i])

@@ -49,6 +49,8 @@ type Run struct {
 	// Unreachable says why the target could not be tested at all; empty when it could.
 	Unreachable string `json:"unreachable,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`
+	// Doubt says what happened to the machine during the run, for which no verdict can be trusted; empty for nothing.
+	Doubt string `json:"doubt,omitempty"`
 	// Shard says which part of a whole run this is; nil for a whole one.
 	Shard *Shard `json:"shard,omitempty"`
 	// Stale says which entries of the baseline no longer hold.
@@ -231,6 +233,9 @@ func (r *Run) ExitCode(on FailOn) int {
 	}
 	if r.Interrupted {
 		worse(ExitInterrupted)
+	}
+	if r.Doubt != "" {
+		worse(ExitToolFailed)
 	}
 	if r.Unreachable != "" {
 		worse(ExitUndecided)

@@ -94,6 +94,7 @@ func TestRedaction(t *testing.T) {
 		"raw": secret, "query": url.QueryEscape(secret), "path": url.PathEscape(secret), "json": strings.Trim(string(quoted), `"`),
 		"hex": hex.EncodeToString([]byte(secret)), "base64": base64.StdEncoding.EncodeToString([]byte(secret)),
 		"base64url": base64.RawURLEncoding.EncodeToString([]byte(secret)), "basic": base64.StdEncoding.EncodeToString([]byte("client:" + secret)),
+		"basic, escaped": base64.StdEncoding.EncodeToString([]byte("client:" + url.QueryEscape(secret))),
 		"basic, shifted": base64.StdEncoding.EncodeToString([]byte("a:" + secret + ":b")),
 	} {
 		t.Run(name, func(t *testing.T) {

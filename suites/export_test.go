@@ -3,6 +3,7 @@ package suites
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
 )
@@ -18,4 +19,17 @@ func Evaluate(ctx context.Context, cfg Config) (reports.Redacted, error) {
 	}
 	s.engine.Start(ctx, s.selected())
 	return s.finish(ctx), nil
+}
+
+// MoveClock moves the time of day by d after a while, until the function that it returns is called.
+func MoveClock(after, d time.Duration) (back func()) {
+	began, before := time.Now(), wallClock.Load()
+	moved := func() time.Time {
+		if time.Since(began) > after {
+			return time.Now().Add(d)
+		}
+		return time.Now()
+	}
+	wallClock.Store(&moved)
+	return func() { wallClock.Store(before) }
 }

@@ -432,6 +432,7 @@ type preparation struct {
 	client  *wire.Client
 	session *session.Session
 	closers []func()
+	clock   *clock
 
 	picturing sync.Mutex
 	pictures  []reports.Screenshot
@@ -457,6 +458,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		timeout = 10 * time.Minute
 	}
 	ctx, s.cancel = context.WithTimeout(ctx, timeout)
+	s.clock = watchClock(ctx, *wallClock.Load())
 	if cfg.Token == "" && len(cfg.Users) == 0 && cfg.Driver != "manual" {
 		cfg.Token = cfg.ownToken()
 	}
@@ -796,6 +798,9 @@ func (s *preparation) finish(ctx context.Context) reports.Redacted {
 }
 
 func (s *preparation) close(ctx context.Context) reports.Redacted {
+	if moved := s.clock.moved(); moved != 0 {
+		s.run.Doubt = fmt.Sprintf("the clock of this machine was moved by %v during the run, and the times of tokens hang on it", moved)
+	}
 	s.run.Interrupted = errors.Is(ctx.Err(), context.Canceled)
 	s.run.Requests = s.client.Sent()
 	s.run.Duration = reports.Since(s.started)

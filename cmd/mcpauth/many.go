@@ -207,7 +207,7 @@ func (o *options) remember(run reports.Redacted) ([]reports.Past, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--history %s: %w", o.history, err)
 	}
-	if r.Interrupted || r.Unreachable != "" { // such a run says nothing about the target
+	if r.Interrupted || r.Unreachable != "" || r.Doubt != "" { // such a run says nothing about the target
 		return past, nil
 	}
 	f, err := os.OpenFile(o.history, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)

@@ -540,7 +540,7 @@ func (o *options) accepted() ([]reports.Accepted, error) {
 func verdict(code int) string {
 	return map[int]string{
 		reports.ExitFindings: "not conformant: there are findings", reports.ExitUndecided: "undecided: no finding, but a MUST could not be judged",
-		reports.ExitToolFailed: "the tool failed: a check ended in an error", reports.ExitInterrupted: "interrupted: the report is partial",
+		reports.ExitToolFailed: "the tool failed: a check ended in an error, or what happened to this machine makes every verdict doubtful", reports.ExitInterrupted: "interrupted: the report is partial",
 		reports.ExitUsage: "nothing was tested",
 	}[code]
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -45,6 +46,7 @@ var Traps = []Trap{
 	{Name: "lengths that lie", Promise: "answers that are cut short, too long or doubled are no answers", Start: lengths},
 	{Name: "dies in the middle", Promise: "a target that dies leaves no green run", Start: dies},
 	{Name: "interrupt", Promise: "an interrupted run says so, with a whole report", Start: interrupt},
+	{Name: "callbacks from strangers", Promise: "the answer to a login counts with its state only", Start: strangers},
 	{Name: "login pages that attack", Promise: "dialogs, downloads, windows and other schemes come to nothing", Start: loginPages, Browser: true},
 }
 
@@ -603,6 +605,58 @@ func interrupt() (*Attack, error) {
 			return fmt.Errorf("exit %d, and the report does not say that the run was interrupted", o.Code)
 		}
 		return nil
+	}}, nil
+}
+
+// strangers send answers of their own to the listener that waits for a person to sign in.
+func strangers() (*Attack, error) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	callback := "http://" + free.Addr().String() + "/callback"
+	if err := free.Close(); err != nil {
+		return nil, err
+	}
+	var answered, redeemed, taken atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodPost && req.URL.Path == "/token" {
+				body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // what came
+				if strings.Contains(string(body), "stolen") {
+					redeemed.Add(1)
+				}
+				req.Body = io.NopCloser(strings.NewReader(string(body)))
+			}
+			h.ServeHTTP(w, req)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	knock := func(query string) {
+		resp, err := http.Get(callback + "?" + query)
+		if err != nil {
+			return // nobody listens yet, or any more
+		}
+		_ = resp.Body.Close()
+		answered.Add(1)
+		if resp.StatusCode < 400 {
+			taken.Add(1)
+		}
+	}
+	return &Attack{Args: []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout", "3s"}, Close: r.Close, After: func(Process) {
+		for range 50 {
+			for _, query := range []string{"code=stolen", "code=stolen&state=", "code=stolen&state=guess&state=guess", "error=access_denied&state=guess", "code=stolen&iss=http%3A%2F%2Fattacker.example&state=%00"} {
+				knock(query)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}, Judge: func(o Outcome) error {
+		if taken.Load() > 0 || redeemed.Load() > 0 {
+			return fmt.Errorf("%d answers of strangers were taken, and %d of their codes redeemed", taken.Load(), redeemed.Load())
+		}
+		return errors.Join(unsprung(answered.Load()), within(o, 6*time.Second), notGreen(o))
 	}}, nil
 }
 

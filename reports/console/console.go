@@ -116,6 +116,9 @@ func (p *printer) summary() {
 	if p.run.Unreachable != "" {
 		p.foreign("The target could not be tested: ", p.run.Unreachable)
 	}
+	if p.run.Doubt != "" {
+		p.foreign("No verdict can be trusted: ", p.run.Doubt)
+	}
 	if p.run.Interrupted {
 		p.b.WriteString("The run was interrupted; what is not listed was not judged.\n")
 	}

@@ -23,6 +23,9 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	if run.Unreachable != "" {
 		failed = append(failed, command("error", "The target could not be tested", run.Unreachable))
 	}
+	if run.Doubt != "" {
+		failed = append(failed, command("error", "No verdict can be trusted", run.Doubt))
+	}
 	for _, verdict := range reports.Verdicts {
 		for i := range run.Results {
 			r := &run.Results[i]

@@ -173,6 +173,8 @@ func headline(run *reports.Run) (sentence, tone string) {
 	switch {
 	case run.Unreachable != "":
 		return "The target could not be tested.", "bad"
+	case run.Doubt != "":
+		return "No verdict can be trusted: " + run.Doubt + ".", "bad"
 	case n[reports.Errored] > 0:
 		return fmt.Sprintf("The tool failed in %s.", plural(n[reports.Errored], "check")), "bad"
 	case n[reports.Fail] > 0:

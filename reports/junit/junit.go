@@ -99,6 +99,12 @@ func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 		s.Cases = []testcase{{Name: "The target can be reached", Classname: "mcpauth.survey", Error: newNote("unreachable", run.Unreachable, run.Unreachable)}}
 		doc.Suites = append(doc.Suites, s)
 	}
+	if run.Doubt != "" {
+		s := newSuite(run, "run")
+		s.Tests, s.Errors = 1, 1
+		s.Cases = []testcase{{Name: "The verdicts can be trusted", Classname: "mcpauth.run", Error: newNote("doubt", run.Doubt, run.Doubt)}}
+		doc.Suites = append(doc.Suites, s)
+	}
 	for _, s := range doc.Suites {
 		doc.Tests, doc.Failures, doc.Errors = doc.Tests+s.Tests, doc.Failures+s.Failures, doc.Errors+s.Errors
 	}

@@ -23,6 +23,9 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	if run.Unreachable != "" {
 		fmt.Fprintf(&b, "The target could not be tested: %s\n\n", Text(run.Unreachable))
 	}
+	if run.Doubt != "" {
+		fmt.Fprintf(&b, "No verdict can be trusted: %s\n\n", Text(run.Doubt))
+	}
 	for _, s := range run.Stale {
 		fmt.Fprintf(&b, "The baseline no longer holds: %s\n\n", Text(s))
 	}

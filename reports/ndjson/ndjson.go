@@ -35,6 +35,7 @@ type end struct {
 	Duration    reports.Milliseconds    `json:"duration_ms"`
 	Unreachable string                  `json:"unreachable,omitempty"`
 	Interrupted bool                    `json:"interrupted,omitempty"`
+	Doubt       string                  `json:"doubt,omitempty"`
 }
 
 // Write writes the events of a finished run, in the order of its results. The exchanges stand in the JSON report.
@@ -45,7 +46,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	for _, r := range run.Results {
 		events = append(events, result{"result", r})
 	}
-	events = append(events, end{"end", run.Counts(), run.Requests, run.Duration, run.Unreachable, run.Interrupted})
+	events = append(events, end{"end", run.Counts(), run.Requests, run.Duration, run.Unreachable, run.Interrupted, run.Doubt})
 	for _, e := range events {
 		if err := enc.Encode(e); err != nil {
 			return fmt.Errorf("ndjson: %w", err)

@@ -173,12 +173,15 @@ func resultOf(source *reports.Run, r *reports.Result, level string, index int) r
 }
 
 func invocationOf(source *reports.Run) invocation {
-	out := invocation{ExecutionSuccessful: source.Unreachable == "" && !source.Interrupted, StartTimeUTC: source.Started.UTC().Format("2006-01-02T15:04:05.000Z"), Notifications: []notification{}}
+	out := invocation{ExecutionSuccessful: source.Unreachable == "" && source.Doubt == "" && !source.Interrupted, StartTimeUTC: source.Started.UTC().Format("2006-01-02T15:04:05.000Z"), Notifications: []notification{}}
 	add := func(level, format string, args ...any) {
 		out.Notifications = append(out.Notifications, notification{level, message{text(fmt.Sprintf(format, args...))}})
 	}
 	if source.Unreachable != "" {
 		add("error", "the target could not be tested: %s", source.Unreachable)
+	}
+	if source.Doubt != "" {
+		add("error", "no verdict can be trusted: %s", source.Doubt)
 	}
 	for _, s := range source.Stale {
 		add("error", "baseline: %s", s)

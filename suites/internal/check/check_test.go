@@ -77,6 +77,19 @@ func TestAPanicIsAnErrorOfTheTool(t *testing.T) {
 	assert.Contains(t, r.Reason, "boom")
 }
 
+func TestAPanicTellsNoSecret(t *testing.T) {
+	const token = "canary-7Hq2xZ9vLm4KpW8sTfBd"
+	e := engine(t, "RS-TOKEN-GARBAGE", func(t *T) { panic("no header in " + t.Hide(token)) })
+	e.Start(context.Background(), []string{"RS-TOKEN-GARBAGE"})
+	results, _ := e.Collect()
+	require.Len(t, results, 1)
+	require.Contains(t, results[0].Reason, token)
+	r := reports.Redact(reports.Run{Results: results}, e.World.Secrets).Run().Results[0]
+	assert.Contains(t, r.Reason, "no header in ‹derived#1›")
+	assert.NotContains(t, r.Reason, token)
+	assert.NotContains(t, r.Reason, token[:14])
+}
+
 func TestAFindingOutweighsAnAbstention(t *testing.T) {
 	r := verdict(t, func(t *T) {
 		t.Unmet(nil, "x", "y")

@@ -1,0 +1,232 @@
+package suites_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/badge"
+	"github.com/mcpauth/conformance/reports/console"
+	"github.com/mcpauth/conformance/reports/github"
+	"github.com/mcpauth/conformance/reports/har"
+	reporthtml "github.com/mcpauth/conformance/reports/html"
+	reportjson "github.com/mcpauth/conformance/reports/json"
+	"github.com/mcpauth/conformance/reports/junit"
+	"github.com/mcpauth/conformance/reports/markdown"
+	"github.com/mcpauth/conformance/reports/ndjson"
+	"github.com/mcpauth/conformance/reports/sarif"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// No secret of a run is in any report, in any spelling, whole or in halves: whatever the server has seen that counts.
+func TestNoSecretInTheReport(t *testing.T) {
+	require.Equal(t, []string{"secret-1"}, within("a secret-1, a secre", []string{"secret-1", "secret-2"}), "the search finds what is there")
+	canaries := &canaries{seen: map[string]string{}}
+	o := reference.Ideal()
+	o.Wrap = canaries.watch
+	r := start(t, o)
+	run, err := suites.Evaluate(t.Context(), signingIn(r))
+	require.NoError(t, err)
+	clean(t, run.Run())
+	for _, s := range r.IDP.Secrets() {
+		canaries.saw("what the authorization server holds", s)
+	}
+	canaries.saw("the key of the service", r.MCP.ServiceKey)
+	canaries.saw("the shared secret", r.MCP.SharedSecret)
+	for _, c := range r.MCP.Static {
+		canaries.saw(c.Name, c.Value)
+	}
+	for _, kind := range []string{"access_token", "refresh_token", "id_token", "code", "code_verifier", "client_secret", "cookie", "bearer"} {
+		require.Greater(t, canaries.count(kind), 0, "no %s was seen", kind)
+	}
+	parts := map[string]string{} // spelling -> what it is of
+	for secret, kind := range canaries.seen {
+		for _, s := range spellings(secret) {
+			parts[s] = kind
+		}
+	}
+	for name, text := range artefacts(t, run) {
+		for _, found := range within(text, slices.Collect(maps.Keys(parts))) {
+			t.Errorf("%s holds %.14s… of a secret: %s", name, found, parts[found])
+		}
+	}
+	for _, c := range r.MCP.Static { // in capitals neither: near misses are made of them
+		assert.NotContains(t, strings.ToUpper(artefacts(t, run)["json"]), strings.ToUpper(c.Value)[4:24], c.Name)
+	}
+	assert.Zero(t, r.IDP.Clients(), "registrations are left behind")
+}
+
+// artefacts are all reports of a run, by their names.
+func artefacts(t *testing.T, run reports.Redacted) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for name, write := range map[string]func(io.Writer) error{
+		"json": func(w io.Writer) error { return reportjson.Write(w, run) }, "ndjson": func(w io.Writer) error { return ndjson.Write(w, run) },
+		"html": func(w io.Writer) error { return reporthtml.Write(w, run) }, "markdown": func(w io.Writer) error { return markdown.Write(w, run) },
+		"junit": func(w io.Writer) error { return junit.Write(w, run, junit.Options{Properties: true}) },
+		"sarif": func(w io.Writer) error { return sarif.Write(w, run) }, "har": func(w io.Writer) error { return har.Write(w, run) },
+		"github": func(w io.Writer) error { return github.Write(w, run) }, "badge": func(w io.Writer) error { return badge.Write(w, run, reports.FailOnMust) },
+		"console": func(w io.Writer) error { return console.Write(w, run, console.Options{Verbose: true}) },
+	} {
+		var b bytes.Buffer
+		require.NoError(t, write(&b), name)
+		out[name] = b.String()
+	}
+	var b strings.Builder
+	for i := range run.Run().Exchanges {
+		b.WriteString(reports.Transcript(&run.Run().Exchanges[i]))
+	}
+	out["the transcripts"] = b.String()
+	return out
+}
+
+// spellings are those in which a secret may travel, and its halves. Of a JWT, header and claims are evidence, and worth
+// nothing without the signature.
+func spellings(s string) []string {
+	if parts := strings.Split(s, "."); len(parts) == 3 && strings.HasPrefix(s, "eyJ") {
+		return append(spellings(parts[2]), s)
+	}
+	quoted, _ := json.Marshal(s) // a string
+	half := len(s) / 2
+	out := []string{s, url.QueryEscape(s), url.PathEscape(s), strings.Trim(string(quoted), `"`), hex.EncodeToString([]byte(s)), strings.ToUpper(hex.EncodeToString([]byte(s)))}
+	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
+		for shift := range 3 { // it may begin anywhere within a group; what depends on its neighbours is left out
+			spelled := strings.TrimRight(e.EncodeToString([]byte(strings.Repeat("\x00", shift)+s)), "=")
+			out = append(out, spelled[4:len(spelled)-2])
+		}
+	}
+	if half >= 8 {
+		out = append(out, s[:half], s[half:])
+	}
+	return out
+}
+
+// canaries collects what counts: what the server issues, and what it takes.
+type canaries struct {
+	mu   sync.Mutex
+	seen map[string]string // secret -> kind
+}
+
+func (c *canaries) saw(kind, secret string) {
+	if len(secret) < 8 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen[secret] == "" {
+		c.seen[secret] = kind
+	}
+}
+
+func (c *canaries) count(kind string) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.seen {
+		if k == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// watch looks at every request that is served, and at its answer.
+func (c *canaries) watch(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent, _ := io.ReadAll(r.Body) // what can be read
+		r.Body = io.NopCloser(bytes.NewReader(sent))
+		tee := &tee{ResponseWriter: w, status: http.StatusOK}
+		h.ServeHTTP(tee, r)
+		if tee.status >= 400 {
+			return // what is refused may be shown
+		}
+		c.asked(r, string(sent))
+		c.answered(tee)
+	})
+}
+
+func (c *canaries) asked(r *http.Request, body string) {
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && r.URL.Path == "/mcp" {
+		c.saw("bearer", strings.TrimSpace(token))
+	}
+	form, err := url.ParseQuery(body)
+	if err != nil || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.URL.Path == "/introspect" || r.URL.Path == "/revoke" { // which answer 200 whatever they get
+		return
+	}
+	for _, name := range []string{"code", "code_verifier", "refresh_token", "client_secret", "client_assertion"} {
+		if v := form.Get(name); v != "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" { // of RFC 7636 appendix B, for everybody to see
+			c.saw(name, v)
+		}
+	}
+}
+
+func (c *canaries) answered(t *tee) {
+	for _, cookie := range (&http.Response{Header: t.Header()}).Cookies() {
+		c.saw("cookie", cookie.Value)
+	}
+	if u, err := url.Parse(t.Header().Get("Location")); err == nil {
+		c.saw("code", u.Query().Get("code"))
+	}
+	var members map[string]any
+	if json.Unmarshal(t.body.Bytes(), &members) != nil {
+		return
+	}
+	for _, name := range []string{"access_token", "refresh_token", "id_token", "client_secret", "registration_access_token", "device_code"} {
+		if v, _ := members[name].(string); v != "" {
+			c.saw(name, v)
+		}
+	}
+}
+
+// tee keeps a copy of an answer, up to a limit.
+type tee struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (t *tee) WriteHeader(status int) {
+	t.status = status
+	t.ResponseWriter.WriteHeader(status)
+}
+
+func (t *tee) Write(b []byte) (int, error) {
+	if t.body.Len() < 64<<10 {
+		t.body.Write(b)
+	}
+	return t.ResponseWriter.Write(b)
+}
+
+func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// within are the parts that a text holds. One pass does for thousands of them.
+func within(text string, parts []string) (found []string) {
+	const head = 6
+	byHead := map[string][]string{}
+	for _, p := range parts {
+		if len(p) >= head {
+			byHead[p[:head]] = append(byHead[p[:head]], p)
+		}
+	}
+	for i := 0; i+head <= len(text); i++ {
+		for _, p := range byHead[text[i:i+head]] {
+			if strings.HasPrefix(text[i:], p) {
+				found = append(found, p)
+			}
+		}
+	}
+	return found
+}
