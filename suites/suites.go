@@ -530,7 +530,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		s.world.Patience = 5 * time.Second
 	}
 	if cfg.Seed != nil {
-		s.world.Turn = cfg.part
+		s.world.BeginPart = cfg.part
 	}
 	s.engine = &check.Engine{Registry: reg, World: s.world, OnResult: cfg.OnResult, Timeout: check.OrdinaryTimeout + cfg.MaxWait}
 	s.run = reports.Run{
@@ -806,6 +806,9 @@ func (s *preparation) close(ctx context.Context) reports.Redacted {
 	s.run.Duration = reports.Since(s.started)
 	s.cancel()
 	s.client.Close()
+	if s.cfg.Seed != nil {
+		chance.Forget()
+	}
 	return reports.Redact(s.run, s.world.Secrets)
 }
 

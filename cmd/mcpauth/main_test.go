@@ -1,8 +1,16 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"encoding/xml"
 	"net"
 	"net/http"
@@ -314,6 +322,45 @@ func TestServeMCP(t *testing.T) {
 	require.NoError(t, c.Process.Signal(os.Interrupt))
 	require.NoError(t, c.Wait())
 	assert.Equal(t, 3, len(strings.Split(strings.TrimSpace(out.String()), ".")), "a token is printed")
+}
+
+// An issuer that others trust signs with a key of its user's own.
+func TestServeIDPWithAKeyOfOnesOwn(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	write := func(name string, b pem.Block) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&b), 0o600))
+		return path
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	weak, err := x509.MarshalPKCS8PrivateKey(small)
+	require.NoError(t, err)
+	for _, path := range []string{write("1", pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), write("8", pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})} {
+		c := exec.Command(binary, "serve", "idp", "--listen", "127.0.0.1:0", "--key", path)
+		out, err := c.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, c.Start())
+		token, err := bufio.NewReader(out).ReadString('\n')
+		require.NoError(t, err)
+		parts := strings.Split(strings.TrimSpace(token), ".")
+		require.Len(t, parts, 3)
+		signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+		require.NoError(t, err)
+		sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+		assert.NoError(t, rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, sum[:], signature))
+		require.NoError(t, c.Process.Signal(os.Interrupt))
+		require.NoError(t, c.Wait())
+	}
+	for _, path := range []string{write("weak", pem.Block{Type: "PRIVATE KEY", Bytes: weak}), filepath.Join(dir, "none")} {
+		code, _, stderr := mcpauth(t, nil, "serve", "idp", "--listen", "127.0.0.1:0", "--key", path)
+		assert.Equal(t, reports.ExitUsage, code)
+		assert.Contains(t, stderr, "--key: ")
+	}
 }
 
 func TestInitWritesAFileThatCanBeRead(t *testing.T) {

@@ -190,7 +190,11 @@ func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 		return nil, &exit{reports.ExitUsage, err}
 	}
 	if t.FakeIDP != nil {
-		s, end, err := serveIssuer(t.FakeIDP.Listen, t.FakeIDP.Issuer, t.FakeIDP.Audience, t.FakeIDP.Algorithm)
+		key, err := t.FakeIDP.Key.value(filepath.Dir(o.file))
+		if err != nil {
+			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: fake_idp.key: %w", o.file, err)}
+		}
+		s, end, err := serveIssuer(t.FakeIDP.Listen, t.FakeIDP.Issuer, t.FakeIDP.Audience, t.FakeIDP.Algorithm, key)
 		if err != nil {
 			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: fake_idp: %w", o.file, err)}
 		}
@@ -221,7 +225,7 @@ func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 		cfg.Verification, cfg.VerificationAccepts, started = s, t.Verify.Accepts, append(started, s.Close)
 	}
 	if t.Enterprise != nil {
-		s, end, err := serveIssuer(t.Enterprise.Listen, t.Enterprise.Issuer, t.Enterprise.Issuer, "")
+		s, end, err := serveIssuer(t.Enterprise.Listen, t.Enterprise.Issuer, t.Enterprise.Issuer, "", "")
 		if err != nil {
 			stop()
 			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: enterprise: %w", o.file, err)}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -71,7 +72,7 @@ func serveDesign(c *cobra.Command, name, listen string) error {
 }
 
 func serveIDP() *cobra.Command {
-	var listen, audience, preset string
+	var listen, audience, preset, key string
 	c := &cobra.Command{Use: "idp", Short: "Start the fake authorization server alone", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		p, ok := presets.Named(preset)
 		if !ok {
@@ -84,6 +85,15 @@ func serveIDP() *cobra.Command {
 		s, err := idp.New("http://"+l.Addr().String()+p.Path, p.Behaviour())
 		if err != nil {
 			return &exit{reports.ExitToolFailed, err}
+		}
+		if key != "" {
+			text, err := os.ReadFile(key)
+			if err == nil {
+				err = s.UseKey(text)
+			}
+			if err != nil {
+				return &exit{reports.ExitUsage, fmt.Errorf("--key: %w", err)}
+			}
 		}
 		p.Prepare(s)
 		s.Resources = []string{audience}
@@ -107,18 +117,22 @@ algorithm RS256 and audience %[2]s. The line below is a token for that audience.
 		return nil
 	}}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9400", "address to listen on")
+	c.Flags().StringVar(&key, "key", "", "file with the RSA key that signs, in PEM (default: one that is published with this program)")
 	c.Flags().StringVar(&preset, "preset", "ideal", "in the manner of a well-known one: "+presets.Names())
 	c.Flags().StringVar(&audience, "audience", "http://127.0.0.1:9300/mcp", "audience of the token that is printed")
 	return c
 }
 
 // serveIssuer starts the fake authorization server for a target that trusts it.
-func serveIssuer(listen, issuer, audience, algorithm string) (suites.Issuer, func(), error) {
-	l, err := net.Listen("tcp", listen)
+func serveIssuer(listen, issuer, audience, algorithm, key string) (suites.Issuer, func(), error) {
+	s, err := idp.New(issuer, idp.Ideal())
+	if err == nil && key != "" {
+		err = s.UseKey([]byte(key))
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := idp.New(issuer, idp.Ideal())
+	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -108,6 +108,7 @@ type targetFile struct {
 		Audience string `yaml:"audience"`
 
 		Algorithm string `yaml:"algorithm"`
+		Key       secret `yaml:"key"`
 	} `yaml:"fake_idp"`
 	Rebinding *struct {
 		Listen  string     `yaml:"listen"`

@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -55,6 +56,25 @@ type Server struct {
 	ec  *ecdsa.PrivateKey
 	ed  ed25519.PrivateKey
 	state
+}
+
+// UseKey has the server sign RS256 with a key of its own, PKCS #1 or PKCS #8 in PEM. That of New is published with the
+// source: it does for what stands on loopback.
+func (s *Server) UseKey(text []byte) error {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return errors.New("the key is not in PEM")
+	}
+	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	if err != nil {
+		parsed, _ := x509.ParsePKCS8PrivateKey(block.Bytes) // what it is, is looked at
+		key, _ = parsed.(*rsa.PrivateKey)
+	}
+	if key == nil || key.N.BitLen() < 2048 {
+		return errors.New("want an RSA key of at least 2048 bits, PKCS #1 or PKCS #8 in PEM")
+	}
+	s.key = key
+	return nil
 }
 
 // User is somebody who may sign in.

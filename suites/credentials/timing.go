@@ -34,7 +34,7 @@ func timing() {
 				noise := time.Duration(math.Abs(float64(again - early)))
 				if late-max(early, again) > 5*noise+50*time.Microsecond {
 					shown++
-				} else if t.Turn == nil { // with a seed, all repeats are made
+				} else if !t.Seeded() { // with a seed, all repeats are made
 					break
 				}
 			}

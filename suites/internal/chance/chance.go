@@ -28,6 +28,13 @@ func Seed(seed int64) {
 	Turn("")
 }
 
+// Forget ends what Seed began.
+func Forget() {
+	source.Lock()
+	source.seeded = false
+	source.Unlock()
+}
+
 // Seeded reports that there is a seed.
 func Seeded() bool {
 	source.Lock()

@@ -29,4 +29,8 @@ func TestASeedMakesValuesRepeat(t *testing.T) {
 		}
 	}
 	assert.NotEqual(t, unseeded, first[0])
+	chance.Seed(1)
+	chance.Forget()
+	assert.False(t, chance.Seeded())
+	assert.Equal(t, "127.0.0.1:0", chance.Address())
 }

@@ -69,7 +69,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 			e.run(ctx, c)
 		}
 	}
-	if e.World.Turn != nil {
+	if e.World.Seeded() {
 		go inTurn(slices.Concat(others, alone[requirements.AtTheResourceServer], alone[requirements.AtTheAuthorizationServer], alone[requirements.Everywhere], clocked, timed))
 		return
 	}
@@ -180,7 +180,7 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 	}
 	var together sync.WaitGroup
 	for i := range jobs {
-		if e.World.Turn == nil && slices.Contains(c.Requirement.Needs, "clock") { // the same time passes on both wires
+		if !e.World.Seeded() && slices.Contains(c.Requirement.Needs, "clock") { // the same time passes on both wires
 			together.Go(func() { perform(i) })
 		} else {
 			perform(i)
@@ -252,8 +252,8 @@ func (e *Engine) result(r *requirements.Requirement, w mcp.Wire, revisions []str
 func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result, []*reports.Exchange) {
 	started := time.Now()
 	r := c.Requirement
-	if e.World.Turn != nil {
-		e.World.Turn(r.ID + " " + string(j.wire) + strings.Join(j.revisions, " "))
+	if e.World.Seeded() {
+		e.World.BeginPart(r.ID + " " + string(j.wire) + strings.Join(j.revisions, " "))
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()

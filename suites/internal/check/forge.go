@@ -58,15 +58,19 @@ func decode(segment string, into any) bool {
 	return err == nil && json.Unmarshal(b, into) == nil
 }
 
-// Server is the authorization server at which users sign in, as the survey has seen it: else the first; nil where none is
-// named.
+// Server is the authorization server at which users sign in, as the survey has seen it; else the first that the target
+// names, and nil where it names none.
 func (t *T) Server() *survey.Server {
-	for i := range t.Survey.Servers {
-		if s := &t.Survey.Servers[i]; t.Session == nil || s.Issuer == t.Session.Server.Issuer {
-			return s
+	servers := t.Survey.Servers
+	for i := range servers {
+		if t.Session != nil && servers[i].Issuer == t.Session.Server.Issuer {
+			return &servers[i]
 		}
 	}
-	return nil
+	if len(servers) == 0 {
+		return nil
+	}
+	return &servers[0]
 }
 
 // IssuerKeys are the public keys that the target's authorization servers publish.

@@ -93,10 +93,13 @@ type World struct {
 	unrefreshed string
 	// Patience is how long a revocation or rotation may take to have its effect everywhere.
 	Patience time.Duration
-	// Turn begins the random values of a part of the run anew; nil without a seed. With one, whatever can follow one by
-	// one does, since a target's own random values would go to whoever comes first.
-	Turn func(part string)
+	// BeginPart begins the random values of a part of the run anew; nil without a seed.
+	BeginPart func(part string)
 }
+
+// Seeded reports that the run has a seed. Then whatever can follow one by one does, since a target's own random values
+// would go to whoever comes first.
+func (w *World) Seeded() bool { return w.BeginPart != nil }
 
 // T is one check's world while its body runs: it sends, records and judges. A body may use it from one
 // goroutine, and not after it has returned.
@@ -207,7 +210,7 @@ func (t *T) Anyway(req wire.Request) *reports.Exchange { return t.AllAnyway([]wi
 // AllAnyway is Anyway for many requests at once.
 func (t *T) AllAnyway(requests []wire.Request) []*reports.Exchange {
 	out := make([]*reports.Exchange, len(requests))
-	t.each(len(requests), t.Turn == nil || same(requests), func(i int) { out[i] = t.Client.Do(t.ctx, t.id, requests[i]) })
+	t.each(len(requests), !t.Seeded() || same(requests), func(i int) { out[i] = t.Client.Do(t.ctx, t.id, requests[i]) })
 	t.settle(out, same(requests))
 	t.transcript = append(t.transcript, out...)
 	if t.ctx.Err() != nil {
@@ -288,14 +291,14 @@ func (t *T) OldTLS(u *url.URL) (bool, error) { return t.Client.OldTLS(t.ctx, u) 
 // Calm waits, with a seed, until a target on this machine has done what it does in time, so that the number of tries is
 // always the same.
 func (t *T) Calm() {
-	if t.Turn != nil {
+	if t.Seeded() {
 		t.Sleep(calm)
 	}
 }
 
 // NextSecond waits, with a seed, until a second has just begun: tokens count in whole ones.
 func (t *T) NextSecond() {
-	if t.Turn != nil {
+	if t.Seeded() {
 		t.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second + 5*time.Millisecond)))
 	}
 }
@@ -314,7 +317,7 @@ func Call(c mcp.Call, about string, args ...any) Variant {
 }
 
 // All sends the variants at once, which saves time, and returns their exchanges in order.
-func (t *T) All(variants []Variant) []*reports.Exchange { return t.all(variants, t.Turn == nil) }
+func (t *T) All(variants []Variant) []*reports.Exchange { return t.all(variants, !t.Seeded()) }
 
 // Race is All for variants that have to meet at the target: one after another they would show nothing.
 func (t *T) Race(variants []Variant) []*reports.Exchange { return t.all(variants, true) }
@@ -360,7 +363,7 @@ func (t *T) each(n int, atOnce bool, f func(i int)) {
 // settle puts exchanges that ran at once in order, where a seed asks for it: which of several equal requests came first
 // is chance.
 func (t *T) settle(exchanges []*reports.Exchange, equal bool) {
-	if t.Turn == nil {
+	if !t.Seeded() {
 		return
 	}
 	var numbers []int
