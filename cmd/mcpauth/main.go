@@ -36,7 +36,7 @@ func (e *exit) Error() string {
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(70) // a short-lived process: a little more collecting keeps it under 25 MB, and 120 MB with a login
+		debug.SetGCPercent(70) // a short-lived process: a little more collecting keeps a whole run under 120 MB
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

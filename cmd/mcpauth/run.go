@@ -264,22 +264,22 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	listen := o.addresses(c)
 	documents, err := suites.ServeDocuments(listen(), "")
 	if err != nil {
-		return &exit{reports.ExitToolFailed, err}
+		return o.unheard(c, err)
 	}
 	defer documents.Close()
 	tokens, err := suites.ServeIntrospection(listen())
 	if err != nil {
-		return &exit{reports.ExitToolFailed, err}
+		return o.unheard(c, err)
 	}
 	defer tokens.Close()
 	api, err := suites.ServeAPI(listen())
 	if err != nil {
-		return &exit{reports.ExitToolFailed, err}
+		return o.unheard(c, err)
 	}
 	defer api.Close()
 	verification, err := suites.ServeVerification(listen(), "/verify")
 	if err != nil {
-		return &exit{reports.ExitToolFailed, err}
+		return o.unheard(c, err)
 	}
 	defer verification.Close()
 	ideal.VerifyURL = verification.URL()
@@ -297,7 +297,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	ideal.Listen = listen()
 	r, err := reference.Start(ideal)
 	if err != nil {
-		return &exit{reports.ExitToolFailed, fmt.Errorf("the reference server could not be started: %w", err)}
+		return o.unheard(c, fmt.Errorf("the reference server could not be started: %w", err))
 	}
 	defer r.Close()
 	cfg, err := o.config(c, r.URL)
@@ -361,6 +361,14 @@ func (o *options) addresses(c *cobra.Command) func() string {
 	chance.Seed(o.seed)
 	port := 20_000 + int((o.seed%1_000+1_000)%1_000)*10
 	return func() string { port++; return fmt.Sprintf("127.0.0.1:%d", port) }
+}
+
+// unheard is the error of a demo that cannot listen.
+func (o *options) unheard(c *cobra.Command, err error) error {
+	if c.Flags().Changed("seed") {
+		err = fmt.Errorf("%w (with a seed, a demo always listens at the same ports: take another seed, or end what has them)", err)
+	}
+	return &exit{reports.ExitToolFailed, err}
 }
 
 func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {

@@ -3,6 +3,7 @@ package main_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,6 +41,15 @@ func TestASeedIsForTheOwnNetwork(t *testing.T) {
 	code, _, stderr := mcpauth(t, nil, "run", "https://mcp.example.com/mcp", "--seed", "7")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, stderr, "a seed makes states, verifiers and keys predictable")
+}
+
+func TestASeedWhosePortsAreTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:29911")
+	require.NoError(t, err)
+	defer l.Close()
+	code, _, stderr := mcpauth(t, nil, "demo", "--seed", "991", "-q")
+	assert.Equal(t, 4, code)
+	assert.Contains(t, stderr, "take another seed")
 }
 
 // assertEqualItems shows the first item that differs, not all of both.
