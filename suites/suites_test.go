@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"maps"
 	"net/http"
@@ -84,12 +85,15 @@ func TestReferencePassesEverything(t *testing.T) {
 		},
 		"nonces in DPoP proofs":   func(o *reference.Options) { o.Policy.DPoPNonce = "random" },
 		"the caller and the time": func(o *reference.Options) { o.Policy.TellsTime = true },
-		"tokens signed RS256":     func(o *reference.Options) { o.Algorithm = "RS256" },
-		"tokens signed EdDSA":     func(o *reference.Options) { o.Algorithm = "EdDSA" },
-		"without sessions":        func(o *reference.Options) { o.Policy.Sessions = false },
-		"without root metadata":   func(o *reference.Options) { o.Policy.PRMRoot = false },
-		"stateful only":           func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[:3] },
-		"stateless only":          func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[3:] },
+		"HTTP/2": func(o *reference.Options) {
+			o.Host, o.TLS = "mcp.example.com", func(c *tls.Config) { c.NextProtos = []string{"h2", "http/1.1"} }
+		},
+		"tokens signed RS256":   func(o *reference.Options) { o.Algorithm = "RS256" },
+		"tokens signed EdDSA":   func(o *reference.Options) { o.Algorithm = "EdDSA" },
+		"without sessions":      func(o *reference.Options) { o.Policy.Sessions = false },
+		"without root metadata": func(o *reference.Options) { o.Policy.PRMRoot = false },
+		"stateful only":         func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[:3] },
+		"stateless only":        func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[3:] },
 	}
 	for name, vary := range variants {
 		t.Run(name, func(t *testing.T) {
@@ -115,6 +119,9 @@ func TestReferencePassesEverything(t *testing.T) {
 				allowed = append(allowed, reports.NotTested) // intrusive checks off loopback
 			}
 			clean(t, run.Run(), allowed...)
+			if name == "HTTP/2" {
+				assert.True(t, slices.ContainsFunc(run.Run().Exchanges, func(ex reports.Exchange) bool { return ex.Response != nil && ex.Response.Proto == "HTTP/2.0" }))
+			}
 		})
 	}
 }
