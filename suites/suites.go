@@ -485,7 +485,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		}
 	}
 	s.client = wire.New(wire.Options{
-		Guard: guard, Roots: cfg.RootCAs, Limits: cfg.limits(guard.Loopback), Header: cfg.Header, HeaderOrigin: u.Scheme + "://" + u.Host,
+		Guard: guard, Roots: cfg.RootCAs, Secrets: secrets, Limits: cfg.limits(guard.Loopback), Header: cfg.Header, HeaderOrigin: u.Scheme + "://" + u.Host,
 		UserAgent: "mcpauth/" + Version + " ({check}; +https://github.com/mcpauth/conformance)",
 	})
 	intrusive := guard.Loopback

@@ -75,8 +75,8 @@ func many(n int, write func(i int) error) error {
 
 // streams answers for a while, and then floods whoever speaks HTTP/2: in another manner on each connection.
 func streams() (*Attack, error) {
-	const ordinary = 12 // connections, of a request each or a few
-	var connections, requests atomic.Int64
+	const ordinary = 40 // requests: the survey, and a few more
+	var flooded, requests atomic.Int64
 	count := func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
@@ -89,13 +89,12 @@ func streams() (*Attack, error) {
 		o.Server = func(s *http.Server) {
 			s.ErrorLog = silent
 			s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": func(_ *http.Server, conn *tls.Conn, h http.Handler) {
-				n := int(connections.Add(1)) - ordinary
-				if n <= 0 {
+				if requests.Load() < ordinary {
 					(&http2.Server{}).ServeConn(conn, &http2.ServeConnOpts{Handler: count(h)})
 					return
 				}
 				_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
-				flood(conn, floods[n%len(floods)], &requests)
+				flood(conn, floods[int(flooded.Add(1))%len(floods)], &requests)
 				_ = conn.Close()
 			}}
 		}
@@ -104,15 +103,15 @@ func streams() (*Attack, error) {
 		return nil, err
 	}
 	const most = 200
-	args = append(args, "--timeout", "5s", "--allow-intrusive=false", "--max-requests", fmt.Sprint(most))
+	args = append(args, "--timeout", "6s", "--allow-intrusive=false", "--max-requests", fmt.Sprint(most))
 	return &Attack{Args: args, Close: end, Judge: func(o Outcome) error {
 		if n := requests.Load(); n > most {
 			return fmt.Errorf("%d requests, where %d were allowed", n, most)
 		}
-		if n := connections.Load() - ordinary; n < int64(len(floods)) {
+		if n := flooded.Load(); n < int64(len(floods)) {
 			return fmt.Errorf("only %d floods were tried", n)
 		}
-		return errors.Join(within(o, 9*time.Second), lean(o, 128<<20), notGreen(o))
+		return errors.Join(within(o, 10*time.Second), lean(o, 128<<20), notGreen(o))
 	}}, nil
 }
 

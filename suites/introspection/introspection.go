@@ -215,7 +215,7 @@ func each(t *T, judge func(ex *reports.Exchange, about string)) {
 	middle := len(tokens.Access) / 2
 	values := map[string]string{
 		"a token that was never issued": "mcpauth-" + Random(24), "a made-up JWT": "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.AAAA",
-		"a real token with a character changed": tokens.Access[:middle] + other(tokens.Access[middle]) + tokens.Access[middle+1:],
+		"a real token with a character changed": t.NearMiss(tokens.Access, middle),
 		"an authorization code":                 t.Granted(As(c)).Code(),
 	}
 	if tokens.Refresh != "" {
@@ -248,11 +248,4 @@ func sameScopes(a, b []string) bool {
 	slices.Sort(a)
 	slices.Sort(b)
 	return slices.Equal(a, b)
-}
-
-func other(b byte) string {
-	if b == 'A' {
-		return "B"
-	}
-	return "A"
 }

@@ -224,12 +224,13 @@ func attributes(t *T, name string) {
 	}
 }
 
-// flipped is a value with another character at a place.
+// flipped is a value with another character at a place, or at its end if it is shorter.
 func flipped(v string, at int) string {
 	if v == "" {
 		return "x"
 	}
 	b := []byte(v)
+	at = min(at, len(b)-1)
 	if b[at]++; b[at] > 'z' || b[at] == '%' || b[at] == ';' {
 		b[at] = 'A'
 	}

@@ -42,7 +42,7 @@ func state() {
 		for about, bend := range Sorted(map[string]func(q url.Values){
 			"without state":        func(q url.Values) { q.Del("state") },
 			"an empty state":       func(q url.Values) { q.Set("state", "") },
-			"a changed state":      func(q url.Values) { q.Set("state", flipped(q.Get("state"), 3)) },
+			"a changed state":      func(q url.Values) { q.Set("state", t.Hide(flipped(q.Get("state"), 3))) },
 			"the state of another": func(q url.Values) { q.Set("state", old.Query.Get("state")) },
 		}) {
 			leg := t.Upstreamward()

@@ -49,7 +49,7 @@ func clientAuthentication() {
 			"a wrong secret in the body":       {Unidentified(), With("client_id", c.ID), With("client_secret", "mcpauth-wrong-"+Random(16))},
 			"a wrong secret by Basic":          {Unidentified(), Header(oauth.BasicAuth(c.ID, "mcpauth-wrong-"+Random(16)))},
 			"the secret with a space":          {Unidentified(), Header(oauth.BasicAuth(c.ID, c.Secret+" "))},
-			"the secret with the case changed": {Unidentified(), Header(oauth.BasicAuth(c.ID, swapped(c.Secret)))},
+			"the secret with the case changed": {Unidentified(), Header(oauth.BasicAuth(c.ID, t.Hide(swapped(c.Secret))))},
 		}) {
 			t.RefusedWith(t.Redeem(t.Granted(As(c)), edits...), about, "invalid_client", "invalid_request")
 		}

@@ -494,6 +494,16 @@ func (t *T) Hide(value string) string {
 	return value
 }
 
+// NearMiss is a secret with the character at an index changed. It is kept out of reports: from it the secret could be
+// guessed.
+func (t *T) NearMiss(secret string, at int) string {
+	changed := "A"
+	if secret[at] == 'A' {
+		changed = "B"
+	}
+	return t.Hide(secret[:at] + changed + secret[at+1:])
+}
+
 // HidePart hides the beginning of a token, unless it is header and claims of a JWT only: they are no secret, and other
 // tokens begin alike.
 func (t *T) HidePart(part, token string) string {

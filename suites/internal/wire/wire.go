@@ -17,6 +17,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -68,6 +69,8 @@ type Options struct {
 	Limits    Limits
 	Roots     *x509.CertPool // nil: the system's
 	UserAgent string
+	// Secrets, if set, gets the values of cookies, which may stand elsewhere too.
+	Secrets *reports.Secrets
 	// Header is sent with every request to the target's own origin, for servers behind a gate.
 	Header       []reports.Field
 	HeaderOrigin string
@@ -366,6 +369,7 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 	slices.Sort(names)
 	for _, n := range names {
 		for _, v := range resp.Header[n] {
+			c.remember(n, v)
 			out.Header = append(out.Header, reports.Field{Name: n, Value: v})
 		}
 	}
@@ -389,6 +393,35 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 		return out, fmt.Errorf("the body broke off: %w", err)
 	}
 	return out, nil
+}
+
+// secretLength is that of the shortest value which an answer brings that is taken for a secret.
+const secretLength = 16
+
+// remember keeps out of reports what a header field brings: cookies, and the codes and tokens of a redirect, wherever it leads.
+func (c *Client) remember(name, value string) {
+	add := func(kind, v string) {
+		if c.opt.Secrets != nil && len(v) >= secretLength {
+			c.opt.Secrets.Add(kind, v)
+		}
+	}
+	switch name {
+	case "Set-Cookie":
+		pair, _, _ := strings.Cut(value, ";")
+		_, v, _ := strings.Cut(pair, "=")
+		add("cookie", strings.Trim(strings.TrimSpace(v), `"`))
+	case "Location":
+		for _, part := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune("?#&", r) }) {
+			for _, kind := range []string{"code", "access_token", "refresh_token", "id_token"} {
+				if v, ok := strings.CutPrefix(part, kind+"="); ok {
+					add(kind, v)
+					if plain, err := url.QueryUnescape(v); err == nil {
+						add(kind, plain)
+					}
+				}
+			}
+		}
+	}
 }
 
 // kept is how much of a body beyond the limit is kept, in bytes: nobody can read the whole, and many such must not fill the
@@ -584,5 +617,9 @@ func plain(err error) string {
 		strings.Contains(err.Error(), "server closed idle connection"): // net/http exports no name for it
 		return "the server closed the connection without an answer"
 	}
-	return err.Error()
+	return malformed.ReplaceAllString(err.Error(), "$1…")
 }
+
+// malformed is what net/http says of an answer that it cannot read, with the beginning of what it quotes: the rest may be a
+// secret.
+var malformed = regexp.MustCompile(`(?s)(malformed [^"]*".{0,10}).+`)
