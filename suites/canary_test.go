@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/flaws"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/badge"
@@ -35,22 +36,51 @@ import (
 // No secret of a run is in any report, in any spelling, whole or in halves: whatever the server has seen that counts.
 func TestNoSecretInTheReport(t *testing.T) {
 	require.Equal(t, []string{"secret-1"}, within("a secret-1, a secre", []string{"secret-1", "secret-2"}), "the search finds what is there")
+	for name, vary := range map[string]func(o *reference.Options){
+		"JWTs":          func(*reference.Options) {},
+		"opaque tokens": func(o *reference.Options) { o.Behaviour.Opaque = "at_" },
+		"a proxy":       func(o *reference.Options) { o.Proxy = true },
+		// Codes are sent where they should not be.
+		"a redirect URI by its beginning": flaw(t, "authorize-redirect-prefix"),
+		"any redirect URI":                flaw(t, "authorize-any-redirect"),
+		"any redirect URI of a document":  flaw(t, "cimd-any-redirect"),
+		"a login without a password":      flaw(t, "authorize-demo-mode"),
+	} {
+		if testing.Short() && name != "JWTs" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) { noSecret(t, vary) })
+	}
+}
+
+// flaw bends the reference as the flaw of a name does.
+func flaw(t *testing.T, name string) func(o *reference.Options) {
+	t.Helper()
+	all := flaws.All()
+	i := slices.IndexFunc(all, func(f flaws.Flaw) bool { return f.Name == name })
+	require.GreaterOrEqual(t, i, 0, "no flaw is called %s", name)
+	return all[i].Bend
+}
+
+func noSecret(t *testing.T, vary func(o *reference.Options)) {
 	canaries := &canaries{seen: map[string]string{}}
 	o := reference.Ideal()
+	vary(&o)
 	o.Wrap = canaries.watch
 	r := start(t, o)
 	run, err := suites.Evaluate(t.Context(), signingIn(r))
 	require.NoError(t, err)
-	clean(t, run.Run())
-	for _, s := range r.IDP.Secrets() {
-		canaries.saw("what the authorization server holds", s)
+	held := append(r.IDP.Secrets(), r.MCP.ServiceKey, r.MCP.SharedSecret)
+	if r.Upstream != nil {
+		held = append(held, r.Upstream.Secrets()...)
 	}
-	canaries.saw("the key of the service", r.MCP.ServiceKey)
-	canaries.saw("the shared secret", r.MCP.SharedSecret)
+	for _, s := range held {
+		canaries.saw("what a server holds", s)
+	}
 	for _, c := range r.MCP.Static {
 		canaries.saw(c.Name, c.Value)
 	}
-	for _, kind := range []string{"access_token", "refresh_token", "id_token", "code", "code_verifier", "client_secret", "cookie", "bearer"} {
+	for _, kind := range []string{"access_token", "refresh_token", "code", "code_verifier", "client_secret", "cookie", "bearer"} {
 		require.Greater(t, canaries.count(kind), 0, "no %s was seen", kind)
 	}
 	parts := map[string]string{} // spelling -> what it is of
@@ -59,13 +89,14 @@ func TestNoSecretInTheReport(t *testing.T) {
 			parts[s] = kind
 		}
 	}
-	for name, text := range artefacts(t, run) {
+	all := artefacts(t, run)
+	for name, text := range all {
 		for _, found := range within(text, slices.Collect(maps.Keys(parts))) {
 			t.Errorf("%s holds %.14s… of a secret: %s", name, found, parts[found])
 		}
 	}
 	for _, c := range r.MCP.Static { // in capitals neither: near misses are made of them
-		assert.NotContains(t, strings.ToUpper(artefacts(t, run)["json"]), strings.ToUpper(c.Value)[4:24], c.Name)
+		assert.NotContains(t, strings.ToUpper(all["json"]), strings.ToUpper(c.Value)[4:24], c.Name)
 	}
 	assert.Zero(t, r.IDP.Clients(), "registrations are left behind")
 }
