@@ -49,8 +49,13 @@ func TestNoSecretInTheReport(t *testing.T) {
 		if testing.Short() && name != "JWTs" {
 			continue
 		}
-		t.Run(name, func(t *testing.T) { noSecret(t, vary) })
+		t.Run(name, func(t *testing.T) { noSecret(t, vary, "form") })
 	}
+	t.Run("in a browser", func(t *testing.T) {
+		withBrowser(t)
+		noSecret(t, pages["form_post"], "browser")
+		noSecret(t, pages["scripts only"], "browser")
+	})
 }
 
 // flaw bends the reference as the flaw of a name does.
@@ -62,13 +67,16 @@ func flaw(t *testing.T, name string) func(o *reference.Options) {
 	return all[i].Bend
 }
 
-func noSecret(t *testing.T, vary func(o *reference.Options)) {
+func noSecret(t *testing.T, vary func(o *reference.Options), driver string) {
+	t.Helper()
 	canaries := &canaries{seen: map[string]string{}}
 	o := reference.Ideal()
 	vary(&o)
 	o.Wrap = canaries.watch
 	r := start(t, o)
-	run, err := suites.Evaluate(t.Context(), signingIn(r))
+	cfg := signingIn(r)
+	cfg.Driver, cfg.BrowserNoSandbox = driver, true
+	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
 	held := append(r.IDP.Secrets(), r.MCP.ServiceKey, r.MCP.SharedSecret)
 	if r.Upstream != nil {
