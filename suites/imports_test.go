@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -87,6 +88,22 @@ func TestWhoMayImportWhom(t *testing.T) {
 				if strings.HasPrefix(i, library) {
 					assert.Contains(t, who, from, "%s imports %s", p.ImportPath, i)
 				}
+			}
+		}
+	}
+}
+
+// What hangs on chance comes from the packages chance: else a seed would not make a run repeat. Others may use the system's
+// randomness where signatures, and certificates that nobody shows, are made.
+func TestRandomnessComesFromChance(t *testing.T) {
+	signs := []string{"suites/internal/chance", "fakes/chance", "suites/internal/mint", "suites/internal/check", "suites/internal/documents", "fakes/idp", "fakes/reference"}
+	for _, p := range packages(t) {
+		for _, i := range p.Imports {
+			if i == "crypto/rand" {
+				assert.Contains(t, signs, strings.TrimPrefix(p.ImportPath, module), "%s imports %s", p.ImportPath, i)
+			}
+			if strings.HasPrefix(i, "math/rand") {
+				assert.Equal(t, "chance", path.Base(p.ImportPath), "%s imports %s", p.ImportPath, i)
 			}
 		}
 	}

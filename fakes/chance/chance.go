@@ -1,4 +1,5 @@
-// Package chance has the random values of the fakes, which a seed makes repeat.
+// Package chance has the random values of the fakes, which a seed makes repeat. The suites have theirs apart: neither side
+// hangs on the other.
 package chance
 
 import (
