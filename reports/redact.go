@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // Secrets remembers every secret of a run from the moment it is born, so that whole values can be
@@ -19,16 +20,32 @@ type Secrets struct {
 	mu     sync.Mutex
 	values map[string]string // value -> placeholder
 	kinds  map[string]int
+	size   int  // of all spellings, in bytes
+	lost   bool // there were more than can be remembered
 }
 
-// shortest value that can be removed without tearing holes into ordinary text.
-const shortestSecret = 6
+const (
+	// shortest value that can be removed without tearing holes into ordinary text.
+	shortestSecret = 6
+	// longest value that is remembered: words beyond that are cut out of every text.
+	longestSecret = 32 << 10
+	// mostSecrets is the size of all spellings that are looked for, in bytes. Where a target brings more, everything is
+	// removed that looks like a secret.
+	mostSecrets = 16 << 20
+	// longSecret is the size beyond which a value is not looked for in hex and base64.
+	longSecret = 4 << 10
+	// spelled is how much larger all spellings of a value are.
+	spelled = 14
+)
 
 // Add registers a secret of a kind such as "access_token" and returns the placeholder that stands for it
 // in reports. Values shorter than six bytes cannot be removed safely and are not registered.
 func (s *Secrets) Add(kind, value string) string {
 	if len(value) < shortestSecret {
 		return value
+	}
+	if i := strings.LastIndexByte(value, '.'); i > 0 && isJWT(value) {
+		defer s.Add("signature", value[i+1:]) // which alone makes it worth something
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,9 +55,21 @@ func (s *Secrets) Add(kind, value string) string {
 	if p, ok := s.values[value]; ok {
 		return p
 	}
+	if len(value) > longestSecret {
+		return "‹" + kind + "›"
+	}
+	cost := len(value)
+	if !plainOnly(value) {
+		cost *= spelled
+	}
+	if s.size+cost > mostSecrets {
+		s.lost = true
+		return "‹" + kind + "›"
+	}
+	s.size += cost
 	s.kinds[kind]++
 	p := fmt.Sprintf("‹%s#%d›", kind, s.kinds[kind])
-	s.values[value] = p
+	s.values[strings.Clone(value)] = p // not the text around it
 	return p
 }
 
@@ -83,13 +112,19 @@ func (s *Secrets) replacer() *strings.Replacer {
 	return strings.NewReplacer(args...)
 }
 
+// plainOnly reports that a value is not looked for in hex and base64: it is very long, or a JWT, whose signature is.
+func plainOnly(v string) bool { return len(v) > longSecret || isJWT(v) }
+
+func isJWT(v string) bool { return strings.HasPrefix(v, "eyJ") && strings.Count(v, ".") == 2 }
+
 // forms are the spellings in which a value may travel.
 func forms(v string) []string {
 	escaped, _ := json.Marshal(v)
-	all := []string{
-		v, url.QueryEscape(v), url.PathEscape(v), strings.Trim(string(escaped), `"`),
-		hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v))),
+	all := []string{v, url.QueryEscape(v), url.PathEscape(v), strings.Trim(string(escaped), `"`)}
+	if plainOnly(v) {
+		return unique(all)
 	}
+	all = append(all, hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v))))
 	for _, plain := range unique([]string{v, url.QueryEscape(v)}) { // escaped in Basic credentials (RFC 6749 section 2.3.1)
 		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 			for offset := 0; offset < 3; offset++ { // a value may begin anywhere within a base64 group
@@ -133,6 +168,8 @@ type Redacted struct{ run Run }
 func (r Redacted) Run() *Run { return &r.run }
 
 var (
+	// what a secret may be written in without a break
+	word = regexp.MustCompile(`[A-Za-z0-9._~+/=%-]+`)
 	// three base64url segments, the first of which begins like {"
 	compactJWS = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{8,}`)
 	// members of OAuth JSON answers whose string value is a secret, whoever sent it
@@ -176,6 +213,7 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	var together sync.WaitGroup
 	for part := range runtime.GOMAXPROCS(0) { // most of the work, and each exchange stands for itself
 		together.Go(func() {
+			text := remembering(text)
 			for i := part; i < len(run.Exchanges); i += runtime.GOMAXPROCS(0) {
 				out.Exchanges[i] = redactExchange(run.Exchanges[i], text)
 			}
@@ -190,13 +228,47 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	return Redacted{out}
 }
 
+// remembering redacts short texts once: most header fields stand in many exchanges.
+func remembering(text func(string) string) func(string) string {
+	const short, most = 256, 1 << 12
+	seen := map[string]string{}
+	return func(s string) string {
+		if len(s) > short {
+			return text(s)
+		}
+		out, ok := seen[s]
+		if !ok {
+			if out = text(s); len(seen) < most {
+				seen[s] = out
+			}
+		}
+		return out
+	}
+}
+
 func redaction(secrets *Secrets) func(string) string {
 	replacer := secrets.replacer()
 	return func(s string) string {
 		if s == "" {
 			return s
 		}
+		if len(s) > longestSecret {
+			s = word.ReplaceAllStringFunc(s, func(w string) string {
+				if len(w) > longestSecret {
+					return fmt.Sprintf("‹a word of %d bytes›", len(w))
+				}
+				return w
+			})
+		}
 		s = replacer.Replace(s)
+		if secrets.lost {
+			s = word.ReplaceAllStringFunc(s, func(w string) string {
+				if len(w) >= 16 && strings.ContainsAny(w, "0123456789") && strings.ContainsFunc(w, unicode.IsLetter) {
+					return "‹removed›"
+				}
+				return w
+			})
+		}
 		// Each expression is tried only where it can match: most texts hold none of these.
 		if strings.Contains(s, "eyJ") {
 			s = compactJWS.ReplaceAllStringFunc(s, func(t string) string { return t[:strings.LastIndexByte(t, '.')] + ".‹signature›" })

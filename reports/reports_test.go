@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"net/url"
 	"os"
@@ -106,6 +107,39 @@ func TestRedaction(t *testing.T) {
 			}
 			assert.NotContains(t, out, "abcdef123456", "cookie values are removed")
 		})
+	}
+}
+
+// Of a JWT the signature is what counts, in every spelling.
+func TestRedactionOfAJWT(t *testing.T) {
+	const signature = "c2lnbmF0dXJlLWJ5dGVzLW9mLWEtdG9rZW4tMTIzNDU2Nzg5MA"
+	token := "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0." + signature
+	var s reports.Secrets
+	s.Add("access_token", token)
+	for _, spelled := range []string{token, base64.StdEncoding.EncodeToString([]byte("a:" + token)), hex.EncodeToString([]byte(token)), `{"signature_is":"` + signature + `"}`} {
+		out := everything(t, reports.Redact(sample("before "+spelled+" after"), &s))
+		for _, leak := range []string{signature, base64.StdEncoding.EncodeToString([]byte(signature))[4:40], base64.StdEncoding.EncodeToString([]byte("a" + signature))[4:40], base64.StdEncoding.EncodeToString([]byte("ab" + signature))[4:40], hex.EncodeToString([]byte(signature))} {
+			assert.NotContains(t, out, leak)
+		}
+	}
+}
+
+// A target may bring more secrets than can be remembered, and longer ones: then what looks like one goes.
+func TestMoreSecretsThanCanBeRemembered(t *testing.T) {
+	var s reports.Secrets
+	giant := strings.Repeat("g1", 300<<10)
+	s.Add("access_token", giant)
+	out := everything(t, reports.Redact(sample("before "+giant+" after"), &s))
+	assert.NotContains(t, out, "g1g1g1g1")
+	assert.Contains(t, out, "‹a word of 614400 bytes›")
+	for i := range 20_000 {
+		s.Add("cookie", fmt.Sprintf("%08d-%s", i, strings.Repeat("k", 100)))
+	}
+	for _, forgotten := range []string{"00019999-" + strings.Repeat("k", 100), "4a7d1ed414474e4033ac29ccb8653d9b"} {
+		out = everything(t, reports.Redact(sample("before "+forgotten+" after, as in 2025-11-25 at https://mcp.example.com/mcp"), &s))
+		assert.NotContains(t, out, forgotten)
+		assert.NotContains(t, out, strings.Repeat("k", 50))
+		assert.Contains(t, out, "after, as in 2025-11-25 at https://mcp.example.com/mcp")
 	}
 }
 

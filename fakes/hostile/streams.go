@@ -77,22 +77,27 @@ func many(n int, write func(i int) error) error {
 func streams() (*Attack, error) {
 	const ordinary = 40 // requests: the survey, and a few more
 	var flooded, requests atomic.Int64
-	count := func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			requests.Add(1)
-			w.Header().Set("Connection", "close")
-			h.ServeHTTP(w, r)
-		})
-	}
 	_, args, end, err := public(func(o *reference.Options) {
-		o.TLS = func(c *tls.Config) { c.NextProtos = []string{"h2"} }
+		o.Wrap = func(h http.Handler) http.Handler { // by HTTP/1.1
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				w.Header().Set("Connection", "close")
+				h.ServeHTTP(w, r)
+			})
+		}
+		o.TLS = func(c *tls.Config) {
+			newer := c.Clone()
+			newer.NextProtos = []string{"h2"}
+			c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+				if requests.Load() < ordinary {
+					return nil, nil // as it is
+				}
+				return newer, nil
+			}
+		}
 		o.Server = func(s *http.Server) {
 			s.ErrorLog = silent
-			s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": func(_ *http.Server, conn *tls.Conn, h http.Handler) {
-				if requests.Load() < ordinary {
-					(&http2.Server{}).ServeConn(conn, &http2.ServeConnOpts{Handler: count(h)})
-					return
-				}
+			s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": func(_ *http.Server, conn *tls.Conn, _ http.Handler) {
 				_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
 				flood(conn, floods[int(flooded.Add(1))%len(floods)], &requests)
 				_ = conn.Close()

@@ -30,6 +30,7 @@ var Traps = []Trap{
 	{Name: "slow answers", Promise: "a run ends at its time, whatever trickles in", Start: slow},
 	{Name: "bombs", Promise: "bodies are bounded, after decompression too: at most 128 MiB of memory", Start: bombs},
 	{Name: "giant headers", Promise: "header fields are bounded", Start: giantHeaders},
+	{Name: "giant secrets", Promise: "tokens and cookies of any size are bounded: at most 128 MiB of memory", Start: giantSecrets},
 	{Name: "odd JSON", Promise: "JSON is bounded in depth and members; duplicates and odd cases are findings", Start: oddJSON},
 	{Name: "endless streams", Promise: "event streams are bounded", Start: endless},
 	{Name: "rate", Promise: "the stated rate and concurrency are kept", Start: rate},
@@ -707,5 +708,29 @@ new Image().src="file:///etc/passwd";
 			return fmt.Errorf("something was downloaded: %v", o.Strays)
 		}
 		return errors.Join(unsprung(shown.Load()), within(o, 12*time.Second), notGreen(o))
+	}}, nil
+}
+
+// giantSecrets issues tokens of half a megabyte, and another cookie of 32 KiB with every answer.
+func giantSecrets() (*Attack, error) {
+	var issued atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			n := issued.Add(1)
+			http.SetCookie(w, &http.Cookie{Name: "visit", Value: strings.Repeat(fmt.Sprintf("%08d", n), 4<<10)})
+			h.ServeHTTP(w, req)
+		})
+	}, func(o *reference.Options) {
+		o.Behaviour.AccessToken = func(_, claims map[string]any) { claims["padding"] = strings.Repeat("p", 400<<10) }
+	})
+	if err != nil {
+		return nil, err
+	}
+	args, env := signedIn(r)
+	return &Attack{Args: args, Environment: env, Close: r.Close, Judge: func(o Outcome) error {
+		if o.Code == 0 || o.Reports["json"] == "" {
+			return fmt.Errorf("exit %d: %.200s", o.Code, o.Stderr)
+		}
+		return errors.Join(unsprung(issued.Load()-500), lean(o, 128<<20), within(o, 20*time.Second))
 	}}, nil
 }

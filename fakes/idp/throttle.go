@@ -58,24 +58,25 @@ func (s *Server) tooMany(g *grant) bool {
 	return g.refreshes > 5
 }
 
-// How many clients of one name are taken, and documents fetched for strangers, in a second.
+// How many clients of one name are taken in a second, and documents fetched for strangers in three.
 const (
 	mostRegistrations = 30
 	mostFetches       = 20
+	fetchWindow       = 3 * time.Second
 )
 
-// crowd counts in windows of a second.
+// crowd counts in a window of time.
 type crowd struct {
 	began time.Time
 	count int
 }
 
 // crowded counts under a name, and reports that it is more than most.
-func (s *Server) crowded(name string, most int) bool {
+func (s *Server) crowded(name string, most int, window time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.crowds[name]
-	if time.Since(c.began) > time.Second {
+	if time.Since(c.began) > window {
 		c = crowd{began: time.Now()}
 	}
 	c.count++

@@ -18,7 +18,7 @@ func apiKeys() {
 		for _, c := range t.APIKeys() {
 			call := t.CallFor(c)
 			for _, name := range []string{c.Header, strings.ToLower(c.Header), strings.ToUpper(c.Header)} {
-				t.Expect(t.Do(RawCall(t, call, name+": "+c.Value+"\r\n")), "%s in %s", c.Name, name).To(t.Serve())
+				t.Expect(t.Steady(RawCall(t, call, name+": "+c.Value+"\r\n"), func() { t.ControlOf(c) }), "%s in %s", c.Name, name).To(t.Serve())
 			}
 			later(t, c)
 			identity(t, c)

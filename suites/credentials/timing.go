@@ -29,8 +29,8 @@ func timing() {
 			shown, last := 0, len(c.Value)-1
 			var late, early time.Duration
 			for range repeats {
-				late, early = median(t, c, last), median(t, c, 0)
-				again := median(t, c, 0)
+				late, early = quick(t, c, last), quick(t, c, 0)
+				again := quick(t, c, 0)
 				noise := time.Duration(math.Abs(float64(again - early)))
 				if late-max(early, again) > 5*noise+50*time.Microsecond {
 					shown++
@@ -47,13 +47,14 @@ func timing() {
 	})
 }
 
-// median is the time of the middle one of the answers to a secret that is wrong at an index.
-func median(t *T, c Credential, at int) time.Duration {
+// quick is the time within which the quickest tenth of the answers comes to a secret that is wrong at an index. What else the
+// machine does makes others late, and seldom these.
+func quick(t *T, c Credential, at int) time.Duration {
 	request := t.Call().With(c.With(t.NearMiss(c.Value, at))).Request()
 	var all []float64
 	for range samplesPerKind {
 		all = append(all, float64(t.Anyway(request).Duration))
 	}
 	slices.Sort(all)
-	return time.Duration(all[len(all)/2] * float64(time.Millisecond))
+	return time.Duration(all[len(all)/10] * float64(time.Millisecond))
 }

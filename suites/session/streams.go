@@ -15,7 +15,7 @@ import (
 // How long a notification may take that is due, and how long one is waited for at the least that is not.
 const (
 	due    = 2 * time.Second
-	undue  = 50 * time.Millisecond
+	undue  = 30 * time.Millisecond
 	leeway = 11 * time.Minute // beyond any tolerance for clocks that differ
 )
 

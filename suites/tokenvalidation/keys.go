@@ -12,7 +12,7 @@ import (
 )
 
 // shortest is how long a target is first given to look at the key set again.
-const shortest = 10 * time.Millisecond
+const shortest = 5 * time.Millisecond
 
 func keySets() {
 	Should("RS-TOKEN-KEY-ROTATION", func(t *T) {

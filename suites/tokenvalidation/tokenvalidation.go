@@ -46,7 +46,7 @@ func requests() {
 	// RFC 9110 section 11.1: the scheme is case-insensitive.
 	Must("RS-TOKEN-SCHEME-CASE", func(t *T) {
 		for _, scheme := range []string{"bearer", "BEARER", "bEaReR"} {
-			t.Expect(t.Send(t.Call().With(mcp.Field("Authorization", scheme+" "+t.Token()))), "scheme spelled %s", scheme).To(t.Serve())
+			t.Expect(t.Steady(t.Call().With(mcp.Field("Authorization", scheme+" "+t.Token())).Request(), t.Control), "scheme spelled %s", scheme).To(t.Serve())
 		}
 		t.Expect(t.Send(t.Call().With(mcp.Field("Authorization", "Bearer  "+t.Token()))), "two spaces after the scheme").Ideally(t.Serve())
 	})

@@ -365,7 +365,7 @@ func versions() {
 
 	Must("RS-TRANSPORT-CONNECTION-IDENTITY", func(t *T) {
 		for range 3 { // the same keep-alive connection, where the server keeps it
-			t.Expect(t.Send(t.Call().With(t.Good())), "the valid token").To(t.Serve())
+			t.Expect(t.Steady(t.Call().With(t.Good()).Request(), t.Control), "the valid token").To(t.Serve())
 			t.Expect(t.Send(t.Call()), "without credentials, after an authorized request").To(expect.Refuse(401))
 			t.Expect(t.Send(t.Call().With(mcp.Bearer(survey.BogusToken))), "a bad token, after an authorized request").To(expect.Refuse(401))
 		}

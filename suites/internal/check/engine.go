@@ -266,6 +266,11 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 		f()
 	}
 	t.sealed = true
+	for _, ex := range t.transcript {
+		if ex.Check == t.id && !slices.Contains(t.lent, ex) {
+			t.Client.Shorten(ex)
+		}
+	}
 
 	byLevel := map[requirements.Level][]string{}
 	var levels []requirements.Level

@@ -112,6 +112,7 @@ type T struct {
 	ctx        context.Context
 	id         string
 	transcript []*reports.Exchange
+	lent       []*reports.Exchange // that others look at too
 	findings   []reports.Finding
 	notes      []string
 	refusals   int
@@ -247,7 +248,11 @@ func (t *T) Elapse(d time.Duration) {
 
 // Once makes what several checks of a run look at. Where making it ends the check, it ends each of them.
 func Once[V any](t *T, key string, f func() V) V {
-	v, _ := t.World.shared.LoadOrStore(key, sync.OnceValue(f))
+	v, _ := t.World.shared.LoadOrStore(key, sync.OnceValue(func() V {
+		began := len(t.transcript)
+		defer func() { t.lent = append(t.lent, t.transcript[min(began, len(t.transcript)):]...) }()
+		return f()
+	}))
 	return v.(func() V)()
 }
 
@@ -524,6 +529,17 @@ func (t *T) Control() {
 		return
 	}
 	t.sharedControl()
+}
+
+// Steady sends a request that should be served. Where it is not, the control follows, and the request once more: a target
+// that fails now and then is not accused.
+func (t *T) Steady(req wire.Request, control func()) *reports.Exchange {
+	ex := t.Do(req)
+	if !t.Served(ex) {
+		control()
+		ex = t.Do(req)
+	}
+	return ex
 }
 
 func (t *T) sharedControl() {

@@ -85,6 +85,7 @@ type Client struct {
 	sent      atomic.Int64
 	extra     atomic.Int64 // requests beyond the limit
 	number    atomic.Int64
+	kept      atomic.Int64 // bytes of all exchanges
 }
 
 // New makes a client.
@@ -109,6 +110,7 @@ func (c *Client) newTransport(change func(*http.Transport)) *http.Transport {
 		IdleConnTimeout:        30 * time.Second,
 	}
 	change(t)
+	//lint:ignore SA1019 what is meant to take its place is the copy that waits for itself
 	if err := http2.ConfigureTransport(t); err != nil {
 		panic(err) // it is configured once
 	}
@@ -185,6 +187,7 @@ func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exc
 		ex.Error = plain(err)
 	}
 	ex.Duration = reports.Since(ex.Started)
+	c.kept.Add(size(ex))
 	if req.Done != nil {
 		req.Done(ex)
 	}
@@ -196,11 +199,10 @@ const parting = 5 * time.Second
 
 // recorded is a request body as it is kept: of a very long one only the beginning.
 func recorded(body string) string {
-	const long, kept = 64 << 10, 2 << 10
 	if len(body) <= long {
 		return body
 	}
-	return fmt.Sprintf("%s… (%d bytes in all)", strings.ToValidUTF8(body[:kept], ""), len(body))
+	return shortened(body, short)
 }
 
 // Allow adds requests to the limit: those that clean up after a run are due however many it took.
@@ -263,6 +265,9 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 	}
 	for _, f := range c.header(hr.URL, check, req.Header) {
 		hr.Header[http.CanonicalHeaderKey(f.Name)] = append(hr.Header[http.CanonicalHeaderKey(f.Name)], f.Value)
+		if len(f.Value) > longField {
+			f.Value = shortened(f.Value, 64)
+		}
 		ex.Request.Header = append(ex.Request.Header, f)
 	}
 	// An empty value is not sent, but lets the transport repeat the request on a new connection when the
@@ -373,6 +378,7 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 			out.Header = append(out.Header, reports.Field{Name: n, Value: v})
 		}
 	}
+	out.Header = c.keptFields(out.Header)
 	body := io.Reader(resp.Body)
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
 		z, err := newBounded(resp.Body, c.opt.Limits.Ratio)
@@ -384,9 +390,10 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 	if mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream") {
 		return out, c.stream(req, resp.Body, body, out)
 	}
-	b, err := io.ReadAll(io.LimitReader(body, c.opt.Limits.Body+1))
-	if int64(len(b)) > c.opt.Limits.Body {
-		b, out.Truncated = b[:min(kept, c.opt.Limits.Body)], true
+	room := c.room()
+	b, err := io.ReadAll(io.LimitReader(body, room+1))
+	if int64(len(b)) > room {
+		b, out.Truncated = b[:min(long, room)], true
 	}
 	out.Body = string(b)
 	if err != nil {
@@ -424,10 +431,6 @@ func (c *Client) remember(name, value string) {
 	}
 }
 
-// kept is how much of a body beyond the limit is kept, in bytes: nobody can read the whole, and many such must not fill the
-// memory.
-const kept = 64 << 10
-
 // stream reads server-sent events until Until is satisfied or a limit is reached.
 func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *reports.Response) error {
 	if req.Peek > 0 {
@@ -451,7 +454,8 @@ func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *rep
 	var all bytes.Buffer
 	var data []string
 	events := 0
-	r := bufio.NewReader(io.LimitReader(body, c.opt.Limits.Body))
+	room := c.room()
+	r := bufio.NewReader(io.LimitReader(body, room))
 	defer func() { resp.Body = all.String() }()
 	for {
 		line, err := r.ReadString('\n')
@@ -466,7 +470,7 @@ func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *rep
 			}
 			data = nil
 		}
-		if events >= c.opt.Limits.Events || int64(all.Len()) >= c.opt.Limits.Body {
+		if events >= c.opt.Limits.Events || int64(all.Len()) >= room {
 			resp.Truncated = true
 			return nil
 		}

@@ -222,6 +222,37 @@ func TestMalformedAnswersTellNoSecret(t *testing.T) {
 	}
 }
 
+// However much a target sends, a run keeps little: bodies as large as may be, headers too, and tokens of ours in requests.
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 3 {
+			w.Header().Set(fmt.Sprintf("X-Filler-%d", i), strings.Repeat("h", 15<<10))
+		}
+		_, _ = io.WriteString(w, strings.Repeat("b", 900<<10))
+	})
+	c := client(wire.Limits{})
+	kept := 0
+	var first *reports.Exchange
+	for i := range 150 { // 140 MiB in all
+		ex := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: address, Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + strings.Repeat("t", 30<<10)}}})
+		require.NotNil(t, ex.Response, ex.Error)
+		if i == 0 {
+			first = ex
+			assert.Len(t, ex.Response.Body, 900<<10, "while there is room, whole bodies are read")
+			assert.Equal(t, "Bearer … (30727 bytes in all)", ex.Request.Header[1].Value)
+		}
+		kept += len(ex.Response.Body) + len(ex.Request.Header[1].Value)
+		for _, f := range ex.Response.Header {
+			kept += len(f.Value)
+		}
+	}
+	assert.Less(t, kept, 20<<20)
+	c.Shorten(first)
+	assert.Equal(t, "… (921600 bytes in all)", first.Response.Body, "nothing of a word without end is shown")
+	more := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: address})
+	assert.True(t, more.Response.Truncated)
+}
+
 func TestHeaderIsBounded(t *testing.T) {
 	u := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Long", strings.Repeat("x", 100<<10)) })
 	ex := get(client(wire.Limits{}), u)

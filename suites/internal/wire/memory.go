@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// A run keeps what it has sent and seen, so that verdicts can show it. That is bounded, whatever a target sends: answers are
+// kept whole, for checks to read, while there is room, and shortened when the check is over that asked for them.
+const (
+	plenty    = 12 << 20 // bytes in all, up to which every answer is kept as far as Limits.Body goes
+	tight     = 18 << 20 // bytes in all, up to which 64 KiB of each answer are kept; beyond, 2 KiB
+	long      = 64 << 10 // of a body that nobody can read as a whole
+	short     = 2 << 10
+	longField = 8 << 10 // of a header field
+	fields    = 4 << 10 // of all header fields of an answer, where there is no plenty
+)
+
+// room is how many bytes of the next body are kept.
+func (c *Client) room() int64 {
+	switch kept := c.kept.Load(); {
+	case kept < plenty:
+		return c.opt.Limits.Body
+	case kept < tight:
+		return min(long, c.opt.Limits.Body)
+	}
+	return min(short, c.opt.Limits.Body)
+}
+
+// size is what an exchange takes, in bytes.
+func size(ex *reports.Exchange) int64 {
+	n := len(ex.Request.URL) + len(ex.Request.Body) + len(ex.Error)
+	for _, f := range ex.Request.Header {
+		n += len(f.Name) + len(f.Value)
+	}
+	if ex.Response != nil {
+		n += len(ex.Response.Body)
+		for _, f := range ex.Response.Header {
+			n += len(f.Name) + len(f.Value)
+		}
+	}
+	return int64(n)
+}
+
+// Shorten makes room: nobody judges this exchange any more, and of a long body the beginning is shown.
+func (c *Client) Shorten(ex *reports.Exchange) {
+	keep := long
+	if c.kept.Load() > plenty/2 {
+		keep = short
+	}
+	if ex.Response == nil || len(ex.Response.Body) <= keep {
+		return
+	}
+	before := size(ex)
+	ex.Response.Body = shortened(ex.Response.Body, keep)
+	c.kept.Add(size(ex) - before)
+}
+
+// keptFields are the header fields of an answer as they are kept: of very long ones the beginning.
+func (c *Client) keptFields(all []reports.Field) []reports.Field {
+	scarce, n := c.kept.Load() >= plenty, 0
+	for i := range all {
+		f := &all[i]
+		if n += len(f.Name) + len(f.Value); len(f.Value) > 2*longField || scarce && n > fields {
+			f.Value = shortened(f.Value, min(len(f.Value), 256))
+		}
+	}
+	return all
+}
+
+// shortened is the beginning of a text, and says how long it was. It ends before a word that goes on, which might be a secret.
+func shortened(text string, keep int) string {
+	cut := strings.ToValidUTF8(text[:keep], "")
+	cut = strings.TrimRightFunc(cut, func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~+/=%", r)
+	})
+	return fmt.Sprintf("%s… (%d bytes in all)", cut, len(text))
+}
