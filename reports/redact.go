@@ -31,9 +31,9 @@ const (
 	longestSecret = 32 << 10
 	// mostSecrets is the size of all spellings that are looked for, in bytes. Where a target brings more, everything is
 	// removed that looks like a secret.
-	mostSecrets = 16 << 20
+	mostSecrets = 12 << 20
 	// longSecret is the size beyond which a value is not looked for in hex and base64.
-	longSecret = 4 << 10
+	longSecret = 512
 	// spelled is how much larger all spellings of a value are.
 	spelled = 14
 )
@@ -112,7 +112,7 @@ func (s *Secrets) replacer() *strings.Replacer {
 	return strings.NewReplacer(args...)
 }
 
-// plainOnly reports that a value is not looked for in hex and base64: it is very long, or a JWT, whose signature is.
+// plainOnly reports that a value is not looked for in hex and base64: it is long, or a JWT, whose signature is.
 func plainOnly(v string) bool { return len(v) > longSecret || isJWT(v) }
 
 func isJWT(v string) bool { return strings.HasPrefix(v, "eyJ") && strings.Count(v, ".") == 2 }

@@ -176,6 +176,7 @@ func zeros(w io.Writer, n int) {
 }
 
 func bombs() (*Attack, error) {
+	var turn atomic.Int64
 	r, err := wrapped(func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -185,7 +186,11 @@ func bombs() (*Attack, error) {
 				return
 			}
 			block := strings.Repeat("x", 1<<16)
-			for range 256 { // 16 MiB
+			blocks := 256 // 16 MiB
+			if turn.Add(1)%2 == 0 {
+				blocks = 15 // a little less than is taken as a whole
+			}
+			for range blocks {
 				if _, err := io.WriteString(w, block); err != nil {
 					return
 				}

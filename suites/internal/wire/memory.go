@@ -10,8 +10,10 @@ import (
 // A run keeps what it has sent and seen, so that verdicts can show it. That is bounded, whatever a target sends: answers are
 // kept whole, for checks to read, while there is room, and shortened when the check is over that asked for them.
 const (
-	plenty    = 12 << 20 // bytes in all, up to which every answer is kept as far as Limits.Body goes
-	tight     = 18 << 20 // bytes in all, up to which 64 KiB of each answer are kept; beyond, 2 KiB
+	ordinary  = 4 << 10  // bytes of an exchange that are not counted: a run has thousands of that size
+	easy      = 8 << 20  // counted bytes, up to which 64 KiB of a body are shown; beyond, 2 KiB
+	plenty    = 24 << 20 // counted bytes, up to which every answer is kept as far as Limits.Body goes
+	tight     = 30 << 20 // counted bytes, up to which 64 KiB of each answer are kept; beyond, 2 KiB
 	long      = 64 << 10 // of a body that nobody can read as a whole
 	short     = 2 << 10
 	longField = 8 << 10 // of a header field
@@ -29,8 +31,8 @@ func (c *Client) room() int64 {
 	return min(short, c.opt.Limits.Body)
 }
 
-// size is what an exchange takes, in bytes.
-func size(ex *reports.Exchange) int64 {
+// weight is what an exchange takes beyond the ordinary, in bytes.
+func weight(ex *reports.Exchange) int64 {
 	n := len(ex.Request.URL) + len(ex.Request.Body) + len(ex.Error)
 	for _, f := range ex.Request.Header {
 		n += len(f.Name) + len(f.Value)
@@ -41,21 +43,21 @@ func size(ex *reports.Exchange) int64 {
 			n += len(f.Name) + len(f.Value)
 		}
 	}
-	return int64(n)
+	return int64(max(0, n-ordinary))
 }
 
 // Shorten makes room: nobody judges this exchange any more, and of a long body the beginning is shown.
 func (c *Client) Shorten(ex *reports.Exchange) {
 	keep := long
-	if c.kept.Load() > plenty/2 {
+	if c.kept.Load() > easy {
 		keep = short
 	}
 	if ex.Response == nil || len(ex.Response.Body) <= keep {
 		return
 	}
-	before := size(ex)
+	before := weight(ex)
 	ex.Response.Body = shortened(ex.Response.Body, keep)
-	c.kept.Add(size(ex) - before)
+	c.kept.Add(weight(ex) - before)
 }
 
 // keptFields are the header fields of an answer as they are kept: of very long ones the beginning.

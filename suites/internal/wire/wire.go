@@ -85,7 +85,7 @@ type Client struct {
 	sent      atomic.Int64
 	extra     atomic.Int64 // requests beyond the limit
 	number    atomic.Int64
-	kept      atomic.Int64 // bytes of all exchanges
+	kept      atomic.Int64 // bytes of all exchanges, beyond the ordinary
 }
 
 // New makes a client.
@@ -187,7 +187,7 @@ func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exc
 		ex.Error = plain(err)
 	}
 	ex.Duration = reports.Since(ex.Started)
-	c.kept.Add(size(ex))
+	c.kept.Add(weight(ex))
 	if req.Done != nil {
 		req.Done(ex)
 	}
@@ -402,8 +402,12 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 	return out, nil
 }
 
-// secretLength is that of the shortest value which an answer brings that is taken for a secret.
-const secretLength = 16
+// The length of values that an answer brings and that are taken for secrets: shorter ones are words, and longer cookies stand
+// nowhere else.
+const (
+	secretLength = 16
+	cookieLength = 256
+)
 
 // remember keeps out of reports what a header field brings: cookies, and the codes and tokens of a redirect, wherever it leads.
 func (c *Client) remember(name, value string) {
@@ -416,7 +420,9 @@ func (c *Client) remember(name, value string) {
 	case "Set-Cookie":
 		pair, _, _ := strings.Cut(value, ";")
 		_, v, _ := strings.Cut(pair, "=")
-		add("cookie", strings.Trim(strings.TrimSpace(v), `"`))
+		if v = strings.Trim(strings.TrimSpace(v), `"`); len(v) <= cookieLength {
+			add("cookie", v)
+		}
 	case "Location":
 		for _, part := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune("?#&", r) }) {
 			for _, kind := range []string{"code", "access_token", "refresh_token", "id_token"} {

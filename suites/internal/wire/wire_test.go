@@ -246,11 +246,30 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 			kept += len(f.Value)
 		}
 	}
-	assert.Less(t, kept, 20<<20)
+	assert.Less(t, kept, 44<<20)
 	c.Shorten(first)
 	assert.Equal(t, "… (921600 bytes in all)", first.Response.Body, "nothing of a word without end is shown")
 	more := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: address})
 	assert.True(t, more.Response.Truncated)
+}
+
+// A run of ordinary exchanges is never short of room, nor is one whose pages are large, but are judged one after another.
+func TestOrdinaryAnswersAreKeptWhole(t *testing.T) {
+	size := 3 << 10
+	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("word ", size/5))
+	})
+	c := client(wire.Limits{})
+	for range 3_000 {
+		ex := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: address})
+		require.Len(t, ex.Response.Body, size/5*5)
+	}
+	size = 300 << 10
+	for range 400 { // 120 MiB
+		ex := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: address})
+		require.Len(t, ex.Response.Body, size/5*5)
+		c.Shorten(ex)
+	}
 }
 
 func TestHeaderIsBounded(t *testing.T) {
