@@ -32,10 +32,10 @@ const (
 	// mostSecrets is the size of all spellings that are looked for, in bytes. Where a target brings more, everything is
 	// removed that looks like a secret.
 	mostSecrets = 12 << 20
-	// longSecret is the size beyond which a value is not looked for in hex and base64.
-	longSecret = 512
-	// spelled is how much larger all spellings of a value are.
-	spelled = 14
+	// hexSecret and longSecret are the sizes beyond which a value is not looked for in hex, and in base64.
+	hexSecret, longSecret = 128, 512
+	// spelledHex and spelled are how much larger all spellings of a value are, with hex and without.
+	spelledHex, spelled = 14, 9
 )
 
 // Add registers a secret of a kind such as "access_token" and returns the placeholder that stands for it
@@ -59,8 +59,12 @@ func (s *Secrets) Add(kind, value string) string {
 		return "‹" + kind + "›"
 	}
 	cost := len(value)
-	if !plainOnly(value) {
+	switch {
+	case plainOnly(value):
+	case len(value) > hexSecret:
 		cost *= spelled
+	default:
+		cost *= spelledHex
 	}
 	if s.size+cost > mostSecrets {
 		s.lost = true
@@ -124,7 +128,9 @@ func forms(v string) []string {
 	if plainOnly(v) {
 		return unique(all)
 	}
-	all = append(all, hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v))))
+	if len(v) <= hexSecret {
+		all = append(all, hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v))))
+	}
 	for _, plain := range unique([]string{v, url.QueryEscape(v)}) { // escaped in Basic credentials (RFC 6749 section 2.3.1)
 		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 			for offset := 0; offset < 3; offset++ { // a value may begin anywhere within a base64 group
