@@ -3,10 +3,22 @@ package flaws
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
 )
+
+// lockingLong has locks last long enough for the flaw to be seen on a slow machine.
+func lockingLong(f Flaw) Flaw {
+	bend := f.Bend
+	f.Bend = func(o *reference.Options) {
+		bend(o)
+		o.Behaviour.LockTime = time.Second
+	}
+	return f
+}
 
 // machines are flaws about clients that act for themselves, or authenticate by a key.
 var machines = []Flaw{
@@ -21,7 +33,7 @@ var machines = []Flaw{
 	one("codes-for-ever", idp.CodesExpire, "AS-TOKEN-CODE-EXPIRES"),
 	one("refresh-for-ever", idp.RefreshExpires, "AS-REFRESH-EXPIRES"),
 	one("passwords-guessed", idp.LimitPasswords, "AS-RATE-LOGIN"),
-	one("guesses-by-header", idp.LimitByAccount, "AS-RATE-LOGIN-RECOVERY"),
+	lockingLong(one("guesses-by-header", idp.LimitByAccount, "AS-RATE-LOGIN-RECOVERY")),
 	one("secrets-guessed", idp.LimitSecrets, "AS-RATE-CLIENT-SECRET"),
 	one("token-errors-unlimited", idp.LimitErrors, "AS-RATE-TOKEN-429"),
 	one("token-limit-is-invalid-client", idp.ErrorLimitStatus, "AS-RATE-TOKEN-429"),
