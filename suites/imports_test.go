@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
 )
 
 const module = "github.com/mcpauth/conformance/"
@@ -93,10 +94,10 @@ func TestWhoMayImportWhom(t *testing.T) {
 	}
 }
 
-// What hangs on chance comes from the packages chance: else a seed would not make a run repeat. Others may use the system's
+// What hangs on chance comes from the package chance: else a seed would not make a run repeat. Others may use the system's
 // randomness where signatures, and certificates that nobody shows, are made.
 func TestRandomnessComesFromChance(t *testing.T) {
-	signs := []string{"suites/internal/chance", "fakes/chance", "suites/internal/mint", "suites/internal/check", "suites/internal/documents", "fakes/idp", "fakes/reference"}
+	signs := []string{"fixtures/chance", "suites/internal/mint", "suites/internal/check", "suites/internal/documents", "fakes/idp", "fakes/reference"}
 	for _, p := range packages(t) {
 		for _, i := range p.Imports {
 			if i == "crypto/rand" {

@@ -26,9 +26,9 @@ import (
 	"github.com/onsi/ginkgo/v2/formatter"
 	"github.com/onsi/ginkgo/v2/types"
 
+	"github.com/mcpauth/conformance/fixtures/chance"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/chance"
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
@@ -450,7 +450,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	u, _ := document.ParseURL(cfg.URL)
 	s := &preparation{cfg: cfg, reg: reg, started: time.Now()}
 	if cfg.Seed != nil {
-		chance.Seed(*cfg.Seed)
+		chance.Suites.Seed(*cfg.Seed)
 	}
 	cfg.part("the beginning")
 	timeout := cfg.Timeout
@@ -565,7 +565,7 @@ func (c *Config) part(name string) {
 	if c.Seed == nil {
 		return
 	}
-	chance.Turn(name)
+	chance.Suites.Turn(name)
 	if c.OnPart != nil {
 		c.OnPart(name)
 	}
@@ -807,7 +807,7 @@ func (s *preparation) close(ctx context.Context) reports.Redacted {
 	s.cancel()
 	s.client.Close()
 	if s.cfg.Seed != nil {
-		chance.Forget()
+		chance.Suites.Forget()
 	}
 	return reports.Redact(s.run, s.world.Secrets)
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/mcpauth/conformance/fakes/chance"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/chance"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 )
@@ -304,7 +304,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	if err != nil {
 		return err
 	}
-	cfg.OnPart = chance.Turn
+	cfg.OnPart = chance.Fakes.Turn
 	cfg.Issuer, cfg.Documents, cfg.Introspection, cfg.API = r.IDP, documents, tokens, api
 	if ideal.Host != "" {
 		yes := true
@@ -358,7 +358,7 @@ func (o *options) addresses(c *cobra.Command) func() string {
 	if !c.Flags().Changed("seed") {
 		return func() string { return "127.0.0.1:0" }
 	}
-	chance.Seed(o.seed)
+	chance.Fakes.Seed(o.seed)
 	port := 20_000 + int((o.seed%1_000+1_000)%1_000)*10
 	return func() string { port++; return fmt.Sprintf("127.0.0.1:%d", port) }
 }

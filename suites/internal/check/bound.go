@@ -11,8 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mcpauth/conformance/fixtures/chance"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/chance"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
@@ -157,7 +157,7 @@ func (t *T) proving(key *mint.Key, send func(Edit) *reports.Exchange, edits []Pr
 
 // Certificate is a new client certificate that is its own authority (RFC 8705 section 2.2).
 func Certificate() *tls.Certificate {
-	key := chance.Key()
+	key := chance.Suites.Key()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "mcpauth"},
 		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/fixtures/chance"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/chance"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/login"
@@ -638,9 +638,9 @@ func (t *T) Subject(tokens *oauth.Tokens) string {
 
 // Listen opens a listener that counts what the target fetches, until the check ends.
 func Listen(t *T) *listener.Listener {
-	l, err := listener.OpenAt(chance.Address())
+	l, err := listener.OpenAt(chance.Suites.Address())
 	for tries := 1; err != nil && tries < 5; tries++ { // with a seed, somebody may have the address
-		l, err = listener.OpenAt(chance.Address())
+		l, err = listener.OpenAt(chance.Suites.Address())
 	}
 	if err != nil {
 		t.Inconclusive("no listener could be opened: %v", err)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/onsi/gomega/types"
 
+	"github.com/mcpauth/conformance/fixtures/chance"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/chance"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -569,11 +569,11 @@ func (t *T) sharedControl() {
 
 // Random returns n random bytes in base64url.
 func Random(n int) string {
-	return chance.Text(n)
+	return chance.Suites.Text(n)
 }
 
 // Shuffle puts bytes into a random order.
-func Shuffle(all []byte) { chance.Shuffle(all) }
+func Shuffle(all []byte) { chance.Suites.Shuffle(all) }
 
 // Assertion is an expectation about one value.
 type Assertion struct {

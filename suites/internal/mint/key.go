@@ -20,8 +20,8 @@ import (
 	"math/big"
 	"sync"
 
+	"github.com/mcpauth/conformance/fixtures/chance"
 	"github.com/mcpauth/conformance/fixtures/vectors"
-	"github.com/mcpauth/conformance/suites/internal/chance"
 )
 
 // Key is a private key of a client, with its name in a key set.
@@ -32,7 +32,7 @@ type Key struct {
 
 // NewKey makes a P-256 key.
 func NewKey(id string) *Key {
-	return &Key{id, chance.Key()}
+	return &Key{id, chance.Suites.Key()}
 }
 
 // ParseKey reads a private key in PEM: RSA, P-256 or Ed25519, in PKCS #8, or in its older forms.
@@ -144,11 +144,16 @@ func (k *Key) JWK() map[string]any {
 	return out
 }
 
-// RSA is a key of 2048 bits; it is made once in a process.
-var RSA = sync.OnceValue(func() crypto.Signer {
-	if chance.Seeded() { // Go makes RSA keys of the system's randomness only
-		return attackers()
+// RSA is a key of 2048 bits, always the same one in a process; with a seed a known one, since Go makes RSA keys of the system's
+// randomness only.
+func RSA() crypto.Signer {
+	if chance.Suites.Seeded() {
+		return known()
 	}
+	return own()
+}
+
+var own = sync.OnceValue(func() crypto.Signer {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err) // the system has no randomness
@@ -156,13 +161,13 @@ var RSA = sync.OnceValue(func() crypto.Signer {
 	return key
 })
 
-func attackers() crypto.Signer {
+var known = sync.OnceValue(func() crypto.Signer {
 	k, err := ParseKey("", vectors.AttackerKey)
 	if err != nil {
 		panic(err) // it is built in
 	}
 	return k.Signer
-}
+})
 
 // Signed signs by an RSA key in the manner of an algorithm, whatever the header says.
 func (k *Key) Signed(h Header, c Claims, algorithm string) string {

@@ -15,7 +15,7 @@ import (
 	"math/big"
 	"sync"
 
-	"github.com/mcpauth/conformance/suites/internal/chance"
+	"github.com/mcpauth/conformance/fixtures/chance"
 )
 
 // Claims and headers are written with their members in alphabetical order.
@@ -82,7 +82,7 @@ type Attacker struct {
 }
 
 var attacker = sync.OnceValue(func() *Attacker {
-	return &Attacker{chance.Key(), ed25519.NewKeyFromSeed(chance.Bytes(ed25519.SeedSize))}
+	return &Attacker{chance.Suites.Key(), ed25519.NewKeyFromSeed(chance.Suites.Bytes(ed25519.SeedSize))}
 })
 
 // NewAttacker returns the attacker of this process; keys are made once.

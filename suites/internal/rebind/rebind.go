@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
-	"github.com/mcpauth/conformance/suites/internal/chance"
+	"github.com/mcpauth/conformance/fixtures/chance"
 )
 
 // Server answers for a zone.
@@ -51,7 +51,7 @@ func (s *Server) Address() string { return s.packets.LocalAddr().String() }
 
 // Name makes a name that nobody has asked for, with the port at which the trap stands.
 func (s *Server) Name() string {
-	return fmt.Sprintf("%x.%s:%s", chance.Bytes(8), s.zone, s.port)
+	return fmt.Sprintf("%x.%s:%s", chance.Suites.Bytes(8), s.zone, s.port)
 }
 
 // Asked is how often a name was asked for.
