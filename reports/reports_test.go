@@ -8,8 +8,10 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +26,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/badge"
 	"github.com/mcpauth/conformance/reports/console"
+	"github.com/mcpauth/conformance/reports/every"
 	"github.com/mcpauth/conformance/reports/github"
 	"github.com/mcpauth/conformance/reports/har"
 	reporthtml "github.com/mcpauth/conformance/reports/html"
@@ -70,22 +73,12 @@ func sample(payload string) reports.Run {
 	return run
 }
 
-// everything writes a run in every format.
+// everything is a run in every format.
 func everything(t *testing.T, r reports.Redacted) string {
 	t.Helper()
-	var b bytes.Buffer
-	require.NoError(t, junit.Write(&b, r, junit.Options{Properties: true}))
-	require.NoError(t, reportjson.Write(&b, r))
-	require.NoError(t, console.Write(&b, r, console.Options{Verbose: true}))
-	require.NoError(t, reporthtml.Write(&b, r))
-	require.NoError(t, markdown.Write(&b, r))
-	require.NoError(t, github.Write(&b, r))
-	require.NoError(t, matrix.Write(&b, []matrix.Column{{Name: "a", Run: r}, {Name: "b", Run: r}}))
-	require.NoError(t, matrix.WriteMarkdown(&b, []matrix.Column{{Name: "a", Run: r}}))
-	for i := range r.Run().Exchanges {
-		b.WriteString(reports.Transcript(&r.Run().Exchanges[i]))
-	}
-	return b.String()
+	texts, err := every.Texts(r)
+	require.NoError(t, err)
+	return strings.Join(slices.Collect(maps.Values(texts)), "\n")
 }
 
 func TestRedaction(t *testing.T) {

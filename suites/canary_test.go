@@ -20,16 +20,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/flaws"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/reports/badge"
-	"github.com/mcpauth/conformance/reports/console"
-	"github.com/mcpauth/conformance/reports/github"
-	"github.com/mcpauth/conformance/reports/har"
-	reporthtml "github.com/mcpauth/conformance/reports/html"
-	reportjson "github.com/mcpauth/conformance/reports/json"
-	"github.com/mcpauth/conformance/reports/junit"
-	"github.com/mcpauth/conformance/reports/markdown"
-	"github.com/mcpauth/conformance/reports/ndjson"
-	"github.com/mcpauth/conformance/reports/sarif"
+	"github.com/mcpauth/conformance/reports/every"
 	"github.com/mcpauth/conformance/suites"
 )
 
@@ -112,24 +103,8 @@ func noSecret(t *testing.T, vary func(o *reference.Options), driver string) {
 // artefacts are all reports of a run, by their names.
 func artefacts(t *testing.T, run reports.Redacted) map[string]string {
 	t.Helper()
-	out := map[string]string{}
-	for name, write := range map[string]func(io.Writer) error{
-		"json": func(w io.Writer) error { return reportjson.Write(w, run) }, "ndjson": func(w io.Writer) error { return ndjson.Write(w, run) },
-		"html": func(w io.Writer) error { return reporthtml.Write(w, run) }, "markdown": func(w io.Writer) error { return markdown.Write(w, run) },
-		"junit": func(w io.Writer) error { return junit.Write(w, run, junit.Options{Properties: true}) },
-		"sarif": func(w io.Writer) error { return sarif.Write(w, run) }, "har": func(w io.Writer) error { return har.Write(w, run) },
-		"github": func(w io.Writer) error { return github.Write(w, run) }, "badge": func(w io.Writer) error { return badge.Write(w, run, reports.FailOnMust) },
-		"console": func(w io.Writer) error { return console.Write(w, run, console.Options{Verbose: true}) },
-	} {
-		var b bytes.Buffer
-		require.NoError(t, write(&b), name)
-		out[name] = b.String()
-	}
-	var b strings.Builder
-	for i := range run.Run().Exchanges {
-		b.WriteString(reports.Transcript(&run.Run().Exchanges[i]))
-	}
-	out["the transcripts"] = b.String()
+	out, err := every.Texts(run)
+	require.NoError(t, err)
 	return out
 }
 
