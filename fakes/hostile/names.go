@@ -6,13 +6,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/net/dns/dnsmessage"
-
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/nameserver"
 )
 
 // rebinding names an authorization server whose name means a public address now and then, and a private one in between.
@@ -29,7 +29,8 @@ func rebinding() (*Attack, error) {
 		trap.stop()
 		return nil, err
 	}
-	names, err := serveNames()
+	told := &names{asked: map[string]int{}}
+	server, err := nameserver.Serve("127.0.0.1:0", told.addresses)
 	if err != nil {
 		trap.stop()
 		open.stop()
@@ -41,17 +42,17 @@ func rebinding() (*Attack, error) {
 			doc["jwks_uri"] = issuer + "/jwks"
 		}
 	})
-	closing := func() { trap.stop(); open.stop(); names.stop() }
+	closing := func() { trap.stop(); open.stop(); server.Close() }
 	if err != nil {
 		closing()
 		return nil, err
 	}
-	args = append(args, "--dns", names.packets.LocalAddr().String(), "--connect-to", nowhere.String()+":"+port+"="+open.Addr().String(), "--timeout", "8s", "--allow-intrusive=false")
+	args = append(args, "--dns", server.Address(), "--connect-to", nowhere.String()+":"+port+"="+open.Addr().String(), "--timeout", "8s", "--allow-intrusive=false")
 	return &Attack{Args: args, Close: func() { end(); closing() }, Judge: func(o Outcome) error {
 		if n := trap.connections(); n > 0 {
 			return fmt.Errorf("%d connections to a private address", n)
 		}
-		return errors.Join(unsprung(hits.Load()), unsprung(names.private.Load()), notGreen(o))
+		return errors.Join(unsprung(hits.Load()), unsprung(told.told.Load()), notGreen(o))
 	}}, nil
 }
 
@@ -69,74 +70,31 @@ func metadata(issuer string, hits *atomic.Int64) http.Handler {
 // nowhere is a public address that nobody uses (RFC 7526), and private one that is.
 var nowhere, private = netip.MustParseAddr("192.88.99.1"), netip.MustParseAddr("127.0.0.2")
 
-// nameServer answers for every name: those that begin with "both" mean two addresses at once, those with "mapped" a private
-// one in the form of an IPv6 address, and all others one address after another.
-type nameServer struct {
-	packets net.PacketConn
-	private atomic.Int64 // how often the private address was told
-	mu      sync.Mutex
-	asked   map[string]int
+// names answers for every name: those that begin with "both" mean two addresses at once, those with "mapped" a private one in
+// the form of an IPv6 address, and all others one address after another.
+type names struct {
+	told  atomic.Int64 // how often the private address was
+	mu    sync.Mutex
+	asked map[string]int
 }
 
-func serveNames() (*nameServer, error) {
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s := &nameServer{packets: packets, asked: map[string]int{}}
-	go func() {
-		buffer := make([]byte, 1500)
-		for {
-			n, from, err := packets.ReadFrom(buffer)
-			if err != nil {
-				return
-			}
-			if reply, err := s.reply(buffer[:n]); err == nil {
-				_, _ = packets.WriteTo(reply, from)
-			}
-		}
-	}()
-	return s, nil
-}
-
-func (s *nameServer) stop() { _ = s.packets.Close() }
-
-func (s *nameServer) reply(query []byte) ([]byte, error) {
-	var p dnsmessage.Parser
-	head, err := p.Start(query)
-	if err != nil {
-		return nil, err
-	}
-	q, err := p.Question()
-	if err != nil {
-		return nil, err
-	}
-	m := dnsmessage.Message{Header: dnsmessage.Header{ID: head.ID, Response: true, Authoritative: true, RecursionDesired: head.RecursionDesired, RecursionAvailable: true}, Questions: []dnsmessage.Question{q}}
-	answer := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class}
-	four := func(a netip.Addr) {
-		m.Answers = append(m.Answers, dnsmessage.Resource{Header: answer, Body: &dnsmessage.AResource{A: a.As4()}})
-	}
-	name := q.Name.String()
+func (n *names) addresses(name string, six bool) (addresses []netip.Addr, ours bool) {
+	mapped := strings.HasPrefix(name, "mapped.")
 	switch {
-	case strings.HasPrefix(name, "mapped.") && q.Type == dnsmessage.TypeAAAA:
-		m.Answers = []dnsmessage.Resource{{Header: answer, Body: &dnsmessage.AAAAResource{AAAA: private.As16()}}}
-		s.private.Add(1)
-	case q.Type != dnsmessage.TypeA || strings.HasPrefix(name, "mapped."):
+	case mapped != six:
+		return nil, true
+	case mapped:
+		addresses = []netip.Addr{private}
 	case strings.HasPrefix(name, "both."):
-		four(nowhere)
-		four(private)
-		s.private.Add(1)
+		addresses = []netip.Addr{nowhere, private}
 	default:
-		s.mu.Lock()
-		s.asked[name]++
-		n := s.asked[name]
-		s.mu.Unlock()
-		if n%2 == 1 {
-			four(nowhere)
-		} else {
-			four(private)
-			s.private.Add(1)
-		}
+		n.mu.Lock()
+		addresses = []netip.Addr{[]netip.Addr{nowhere, private}[n.asked[name]%2]}
+		n.asked[name]++
+		n.mu.Unlock()
 	}
-	return m.Pack()
+	if slices.Contains(addresses, private) {
+		n.told.Add(1)
+	}
+	return addresses, true
 }

@@ -12,9 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-
 	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/nameserver"
 )
 
 // Server answers for a zone.
@@ -22,7 +21,7 @@ type Server struct {
 	zone            string
 	public, private netip.Addr
 	port            string
-	packets         net.PacketConn
+	names           *nameserver.Server
 	trap            net.Listener
 
 	mu            sync.Mutex
@@ -31,23 +30,21 @@ type Server struct {
 
 // New listens for DNS queries by UDP, and at port of the private address. Close it after use.
 func New(listen, zone string, public, private netip.Addr, port string) (*Server, error) {
-	packets, err := net.ListenPacket("udp", listen)
-	if err != nil {
-		return nil, err
-	}
 	trap, err := net.Listen("tcp", net.JoinHostPort(private.String(), port))
 	if err != nil {
-		packets.Close()
 		return nil, err
 	}
-	s := &Server{zone: strings.ToLower(strings.Trim(zone, ".")), public: public, private: private, port: port, packets: packets, trap: trap, asked: map[string]int{}, caught: map[string]int{}}
-	go s.answer()
+	s := &Server{zone: strings.ToLower(strings.Trim(zone, ".")), public: public, private: private, port: port, trap: trap, asked: map[string]int{}, caught: map[string]int{}}
+	if s.names, err = nameserver.Serve(listen, s.addresses); err != nil {
+		trap.Close()
+		return nil, err
+	}
 	go s.watch()
 	return s, nil
 }
 
 // Address is where queries are answered.
-func (s *Server) Address() string { return s.packets.LocalAddr().String() }
+func (s *Server) Address() string { return s.names.Address() }
 
 // Name makes a name that nobody has asked for, with the port at which the trap stands.
 func (s *Server) Name() string {
@@ -79,7 +76,7 @@ func host(name string) string {
 
 // Close stops listening.
 func (s *Server) Close() {
-	_ = s.packets.Close()
+	s.names.Close()
 	_ = s.trap.Close()
 }
 
@@ -107,40 +104,13 @@ func (s *Server) caughtBy(conn net.Conn) {
 	s.caught[name]++
 }
 
-func (s *Server) answer() {
-	buffer := make([]byte, 1500)
-	for {
-		n, from, err := s.packets.ReadFrom(buffer)
-		if err != nil {
-			return
-		}
-		if reply, err := s.reply(buffer[:n]); err == nil {
-			_, _ = s.packets.WriteTo(reply, from)
-		}
+// addresses are those of a name of the zone.
+func (s *Server) addresses(name string, six bool) (addresses []netip.Addr, ours bool) {
+	ours = name == s.zone || strings.HasSuffix(name, "."+s.zone)
+	if !ours || six {
+		return nil, ours
 	}
-}
-
-// reply answers one query: with an address of the zone's names, with nothing for other types, and with a refusal for
-// other zones.
-func (s *Server) reply(query []byte) ([]byte, error) {
-	var p dnsmessage.Parser
-	head, err := p.Start(query)
-	if err != nil {
-		return nil, err
-	}
-	q, err := p.Question()
-	if err != nil {
-		return nil, err
-	}
-	m := dnsmessage.Message{Header: dnsmessage.Header{ID: head.ID, Response: true, Authoritative: true, RecursionDesired: head.RecursionDesired}, Questions: []dnsmessage.Question{q}}
-	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
-	switch {
-	case name != s.zone && !strings.HasSuffix(name, "."+s.zone):
-		m.RCode = dnsmessage.RCodeRefused
-	case q.Type == dnsmessage.TypeA:
-		m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class}, Body: &dnsmessage.AResource{A: s.next(name).As4()}}}
-	}
-	return m.Pack()
+	return []netip.Addr{s.next(name)}, true
 }
 
 func (s *Server) next(name string) netip.Addr {
