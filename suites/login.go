@@ -28,7 +28,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if !ok {
 		return sv
 	}
-	if others := usable(sv); len(others) > 1 && s.cfg.SignInAt == "" {
+	if somebody := len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"; somebody && s.cfg.SignInAt == "" && len(usable(sv)) > 1 {
 		s.say("the target names several authorization servers: users sign in at " + server.Issuer + "; choose another by --issuer")
 	}
 	register := loopback || len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"

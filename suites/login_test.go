@@ -2,12 +2,14 @@ package suites_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"image"
 	_ "image/jpeg"
 	_ "image/png"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -247,14 +249,27 @@ func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 
 // Where a target names several authorization servers, the user chooses the one to sign in at.
 func TestSignInAtOneOfSeveral(t *testing.T) {
-	other := start(t, reference.Ideal())
-	o := reference.Ideal()
+	var r *reference.Reference
+	lent := false // the other server publishes the key in this one's place
+	theirs, o := reference.Ideal(), reference.Ideal()
+	theirs.Behaviour.JWKS = func(d map[string]any) {
+		if lent {
+			point, _ := r.IDP.PublicEC().Bytes() // 0x04, then both coordinates
+			d["keys"] = []any{map[string]any{"kty": "EC", "kid": "ec-1", "use": "sig", "alg": "ES256", "crv": "P-256", "x": base64.RawURLEncoding.EncodeToString(point[1:33]), "y": base64.RawURLEncoding.EncodeToString(point[33:])}}
+		}
+	}
+	o.Behaviour.JWKS = func(d map[string]any) {
+		if lent {
+			d["keys"] = slices.DeleteFunc(d["keys"].([]any), func(k any) bool { return k.(map[string]any)["kid"] == "ec-1" })
+		}
+	}
+	other := start(t, theirs)
 	o.Apart, o.IssuerPath = true, "/tenant"
 	own := ""
 	o.Policy.PRM = func(_ string, doc map[string]any) {
 		doc["authorization_servers"] = []string{other.IDP.Issuer, own}
 	}
-	r := start(t, o)
+	r = start(t, o)
 	own = r.IDP.Issuer
 	cfg := signingIn(r)
 	cfg.Revisions = []string{"2025-06-18", "2025-11-25", "2026-07-28"} // the oldest has no issuer with a path
@@ -272,6 +287,13 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 			assert.Equal(t, reports.Pass, r.Verdict, "%s: %s", r.ID, r.Reason)
 		}
 	}
+
+	// A token counts as signed by the keys of the server that issued it, not of another.
+	lent = true
+	run, err = suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	assert.Contains(t, noticed(run.Run())["AS-KEYS-JWT-SIGNATURE"].Reason, "a signature by a published key")
+	lent = false
 
 	cfg.SignInAt = ""
 	run, err = suites.Evaluate(t.Context(), cfg)

@@ -363,6 +363,8 @@ func TestUsageErrors(t *testing.T) {
 		"effect unmarked":  {suites.Config{URL: "http://127.0.0.1/", Tools: []suites.Tool{{Name: "write", Effect: "write"}}}, "put {marker} into its arguments"},
 		"credential":       {suites.Config{URL: "http://127.0.0.1/", Credentials: []suites.Credential{{Header: "X-Key", Value: "a\r\nb"}}}, "fit in a header field"},
 		"limit":            {suites.Config{URL: "http://127.0.0.1/", Credentials: []suites.Credential{{Value: "a", Limit: 301, Window: time.Minute}}}, "declare a smaller one"},
+		"name server":      {suites.Config{URL: "http://127.0.0.1/", NameServer: "dns.example.com"}, "want an address and a port, such as 192.0.2.53:53"},
+		"seed":             {suites.Config{URL: "https://mcp.example.com/mcp", Seed: new(int64)}, "for targets in your own network"},
 		"user name":        {suites.Config{URL: "http://u:p@127.0.0.1/"}, "no user name"},
 	} {
 		t.Run(name, func(t *testing.T) {

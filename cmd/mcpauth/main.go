@@ -38,9 +38,6 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(70) // a short-lived process: a little more collecting keeps a whole run under 120 MB
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(104 << 20) // collect more before a hostile target makes it more than 128 MiB
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
 	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host that may resolve to an address that is not public")
 	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that mean it")
-	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: HOST:PORT")
+	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: ADDRESS:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
 	f.DurationVar(&o.maxWait, "max-wait", 0, "how long a check may wait for a code or a token to expire (default: not at all)")
@@ -448,6 +449,9 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 // execute runs, writes the reports and turns the outcome into an exit code. Reports are prepared before
 // the run, so that a path that cannot be written is known before the target is touched.
 func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(104 << 20) // collect more before a hostile target makes it more than 128 MiB
+	}
 	out, err := o.outputs(c)
 	if err != nil {
 		return err

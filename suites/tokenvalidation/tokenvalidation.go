@@ -150,12 +150,7 @@ func garbage() {
 		}
 		if t.HasToken() {
 			for _, miss := range nearMisses(t.Token()) {
-				if strings.HasPrefix(t.Token(), miss.token) {
-					t.HidePart(miss.token, t.Token())
-				} else {
-					t.Hide(miss.token)
-				}
-				f.add(miss.token, "%s", miss.about)
+				f.add(t.HidePart(miss.token, t.Token()), "%s", miss.about)
 			}
 		}
 		f.refused()

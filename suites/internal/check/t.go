@@ -509,10 +509,10 @@ func (t *T) NearMiss(secret string, at int) string {
 	return t.Hide(secret[:at] + changed + secret[at+1:])
 }
 
-// HidePart hides the beginning of a token, unless it is header and claims of a JWT only: they are no secret, and other
-// tokens begin alike.
+// HidePart hides what is made of a token, unless it is no more than the beginning of a JWT, without the signature: that is no
+// secret, and other tokens begin alike.
 func (t *T) HidePart(part, token string) string {
-	if header, _ := oauth.Claims(token); header != nil && strings.Count(part, ".") < 2 {
+	if header, _ := oauth.Claims(token); header != nil && strings.HasPrefix(token, part) && strings.Count(part, ".") < 2 {
 		return part
 	}
 	return t.Hide(part)
@@ -568,9 +568,7 @@ func (t *T) sharedControl() {
 }
 
 // Random returns n random bytes in base64url.
-func Random(n int) string {
-	return chance.Suites.Text(n)
-}
+func Random(n int) string { return chance.Suites.Text(n) }
 
 // Shuffle puts bytes into a random order.
 func Shuffle(all []byte) { chance.Suites.Shuffle(all) }
