@@ -73,7 +73,7 @@ func Collect(areas []Area) (*Registry, error) {
 	collector.registry = nil
 	for _, r := range requirements.All() {
 		if _, ok := reg.byID[r.ID]; !ok && !r.Pending {
-			mistake("%s:%d: %s is not pending, but has no check", r.File, r.Line, r.ID)
+			mistake("%s: %s is not pending, but has no check", r.File(), r.ID)
 		}
 	}
 	return reg, errors.Join(collector.mistakes...)
@@ -119,9 +119,9 @@ func add(level requirements.Level, id string, body func(*T)) {
 		mistake("%s: %s has a check already at %s:%d", at, id, filepath.Base(first.File), first.Line)
 		return
 	case req.Level != level:
-		mistake("%s: %s is registered as %s, but %s:%d says %s", at, id, level, req.File, req.Line, req.Level)
+		mistake("%s: %s is registered as %s, but %s says %s", at, id, level, req.File(), req.Level)
 	case req.Pending:
-		mistake("%s: %s has a check, but is marked pending at %s:%d", at, id, req.File, req.Line)
+		mistake("%s: %s has a check, but is marked pending in %s", at, id, req.File())
 	case req.Area != collector.area:
 		mistake("%s: %s belongs to area %s, not %s", at, id, req.Area, collector.area)
 	}
