@@ -1,25 +1,39 @@
 package reports
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// Printable makes foreign text safe to show: control characters (but newline and tab), bidirectional
-// controls, zero-width characters and invalid UTF-8 become visible escapes. It never returns ESC.
+// Printable makes foreign text safe to show: control characters (but newline and tab), characters that are not seen or
+// change the direction of text, invalid UTF-8, and what a CI system would take for a command become visible escapes.
 func Printable(s string) string {
-	clean := true
-	for _, r := range s {
-		if dangerous(r) {
-			clean = false
-			break
-		}
+	if strings.ContainsFunc(s, dangerous) || !utf8.ValidString(s) {
+		s = escaped(s)
 	}
-	if clean && utf8.ValidString(s) {
-		return s
+	if strings.Contains(s, "##") {
+		s = agentCommand.ReplaceAllString(s, `#\u{23}$1`)
 	}
+	if strings.Contains(s, "::") {
+		s = workflowCommand.ReplaceAllString(s, `$1\u{3a}:$2`)
+	}
+	return s
+}
+
+var (
+	// Azure Pipelines reads ##vso[command] and GitHub the old ##[command] anywhere in a line, TeamCity ##teamcity[message].
+	agentCommand = regexp.MustCompile(`##([A-Za-z]*\[)`)
+	// GitHub reads ::command::data at the beginning of a line, white space aside.
+	workflowCommand = regexp.MustCompile(`(?m)^(\s*)::(.*::)`)
+)
+
+func escaped(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
@@ -36,6 +50,52 @@ func Printable(s string) string {
 	return b.String()
 }
 
+// Prefixed is Printable with a prefix on every line, so that no line begins with foreign text.
+func Prefixed(prefix, text string) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(strings.TrimRight(Printable(text), "\n"), "\n") {
+		b.WriteString(prefix + line + "\n")
+	}
+	return b.String()
+}
+
+// WriteJSON writes a value as JSON, indented by a string unless that is empty. Characters that a terminal or a CI system would
+// act on are escaped: the value stays the same.
+func WriteJSON(w io.Writer, value any, indent string) error {
+	enc := json.NewEncoder(quiet{w})
+	enc.SetIndent("", indent)
+	return enc.Encode(value)
+}
+
+// quiet escapes what is left in JSON that encoding/json takes for harmless. It gets whole documents.
+type quiet struct{ io.Writer }
+
+func (q quiet) Write(p []byte) (int, error) {
+	var out []byte
+	from := 0 // what is before is in out
+	for i := 0; i < len(p); {
+		r, n := rune(p[i]), 1
+		if r >= utf8.RuneSelf {
+			r, n = utf8.DecodeRune(p[i:])
+		}
+		if r != '\n' && dangerous(r) || r == '#' && i > 0 && p[i-1] == '#' {
+			out = append(out, p[from:i]...)
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+			from = i + n
+		}
+		i += n
+	}
+	if from > 0 {
+		if _, err := q.Writer.Write(append(out, p[from:]...)); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	return q.Writer.Write(p)
+}
+
 // OneLine is Printable with line breaks and tabs made visible too, cut after max runes.
 func OneLine(s string, max int) string {
 	s = strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(Printable(s))
@@ -45,18 +105,14 @@ func OneLine(s string, max int) string {
 	return s
 }
 
+// dangerous reports that a character controls something, shows nothing, or changes the direction of text.
 func dangerous(r rune) bool {
-	switch {
-	case r == '\n' || r == '\t':
-		return false
-	case unicode.IsControl(r):
-		return true
-	case r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r == 0xfeff, r == 0x061c:
-		return true
-	case r >= 0xe0000 && r <= 0xe007f:
-		return true
-	case r == 0x2028 || r == 0x2029 || r == 0xfffe || r == 0xffff:
-		return true
+	if r < 0xa0 {
+		return r != '\n' && r != '\t' && unicode.IsControl(r)
 	}
-	return false
+	if r < 0x2c2 && r != 0xad { // the letters of most texts
+		return false
+	}
+	return unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) ||
+		r >= 0xe0000 && r <= 0xe0fff || r&0xfffe == 0xfffe
 }

@@ -372,7 +372,7 @@ func speaks(text string) (*reference.Reference, error) {
 	})
 }
 
-const nasty = "\x1b[2J\x1b]0;pwned\x07\n::error::pwned\n##vso[task.complete]\n##teamcity[x]\n\u202egnp.exe\u200b\u2066\x00\x9b31m%0A::set-output name=x::y"
+const nasty = "\x1b[2J\x1b]0;pwned\x07\n::error::pwned\n##vso[task.complete]\n##teamcity[x]\n\u202egnp.exe\u200b\u2066\x00\x9b31m\u009b31m%0A::set-output name=x::y\n  ::warning::pwned and ##vso[task.setvariable]x ##[error]x"
 
 func controlCharacters() (*Attack, error) {
 	r, err := speaks(nasty)
@@ -380,23 +380,38 @@ func controlCharacters() (*Attack, error) {
 		return nil, err
 	}
 	return &Attack{Args: []string{"run", r.URL, "--verbose", "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
-		for where, text := range map[string]string{"standard error": o.Stderr, "standard output": o.Stdout, "the JUnit report": o.Reports["junit"], "the page": o.Reports["html"], "the summary": o.Reports["markdown"]} {
-			if i := strings.IndexFunc(text, func(c rune) bool {
-				return c < ' ' && c != '\n' && c != '\t' && c != '\r' || c >= 0x7f && c < 0xa0 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069
-			}); i >= 0 {
-				return fmt.Errorf("%s holds the character %q", where, text[i:min(len(text), i+4)])
-			}
-			if where == "the page" { // which no CI system reads
-				continue
-			}
-			for _, line := range strings.Split(text, "\n") {
-				if strings.HasPrefix(line, "::") || strings.HasPrefix(line, "##vso") || strings.HasPrefix(line, "##teamcity") {
-					return fmt.Errorf("a line of %s is a command: %.100q", where, line)
-				}
-			}
+		if err := inert(o); err != nil {
+			return err
 		}
 		return notGreen(o)
 	}}, nil
+}
+
+var (
+	// workflowCommand is one that GitHub reads at the beginning of a line, white space aside.
+	workflowCommand = regexp.MustCompile(`(?m)^\s*::.*::`)
+	// agentCommand is one that Azure Pipelines, GitHub or TeamCity reads, anywhere in a line.
+	agentCommand = regexp.MustCompile(`##[A-Za-z]*\[`)
+)
+
+// inert says which output holds something that a terminal or a CI system acts on, if one does.
+func inert(o Outcome) error {
+	texts := map[string]string{"standard error": o.Stderr, "standard output": o.Stdout}
+	for name, text := range o.Reports {
+		texts["the "+name+" report"] = text
+	}
+	for where, text := range texts {
+		if i := strings.IndexFunc(text, func(c rune) bool {
+			return c < ' ' && c != '\n' && c != '\t' || c >= 0x7f && c < 0xa0 || c == 0xad || c == 0x61c || c == 0x200e || c == 0x200f ||
+				c >= 0x2028 && c <= 0x202e || c >= 0x2060 && c <= 0x206f || c == 0xfeff
+		}); i >= 0 {
+			return fmt.Errorf("%s holds the character %q", where, text[i:min(len(text), i+4)])
+		}
+		if command := workflowCommand.FindString(text) + agentCommand.FindString(text); command != "" {
+			return fmt.Errorf("%s holds the command %.100q", where, command)
+		}
+	}
+	return nil
 }
 
 const payload = `</script><script>alert(1)</script><img src=http://attacker.example/x onerror=alert(1)>![x](http://attacker.example/y)[z](javascript:alert(1))]]><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>&e;` + "`|${{ secrets.X }}"

@@ -2,7 +2,6 @@
 package badge
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -25,7 +24,7 @@ func Write(w io.Writer, redacted reports.Redacted, on reports.FailOn) error {
 	case n[reports.Warn] > 0:
 		message, colour = fmt.Sprintf("%d passed, %s", n[reports.Pass], warnings(n[reports.Warn])), "yellow"
 	}
-	return json.NewEncoder(w).Encode(map[string]any{"schemaVersion": 1, "label": "MCP authorization", "message": message, "color": colour})
+	return reports.WriteJSON(w, map[string]any{"schemaVersion": 1, "label": "MCP authorization", "message": message, "color": colour}, "")
 }
 
 func warnings(n int) string {

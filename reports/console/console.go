@@ -50,25 +50,24 @@ type printer struct {
 
 func (p *printer) verdict(v reports.Verdict) string {
 	if p.opt.Colour {
-		return "\x1b[" + colours[v] + "m" + string(v) + "\x1b[0m"
+		return "\x1b[" + colours[v] + "m" + short(string(v)) + "\x1b[0m"
 	}
-	return string(v)
+	return short(string(v))
 }
 
 // foreign writes text that may come from the target: escaped, and never at the start of a line.
-func (p *printer) foreign(prefix, text string) {
-	for _, line := range strings.Split(strings.TrimRight(reports.Printable(text), "\n"), "\n") {
-		p.b.WriteString(prefix + line + "\n")
-	}
-}
+func (p *printer) foreign(prefix, text string) { p.b.WriteString(reports.Prefixed(prefix, text)) }
+
+// short is a word of a report, which somebody else may have written.
+func short(text string) string { return reports.OneLine(text, 200) }
 
 func (p *printer) head() {
-	fmt.Fprintf(&p.b, "target    %s (tier %s)\n", reports.OneLine(p.run.Target.URL, 300), p.run.Target.Tier)
+	fmt.Fprintf(&p.b, "target    %s (tier %s)\n", reports.OneLine(p.run.Target.URL, 300), short(p.run.Target.Tier))
 	for _, r := range p.run.Revisions {
-		fmt.Fprintf(&p.b, "revision  %s %-9s %s: %s\n", r.Revision, r.Wire, r.Status, reports.OneLine(r.Why, 200))
+		fmt.Fprintf(&p.b, "revision  %s %-9s %s: %s\n", short(r.Revision), short(r.Wire), short(r.Status), short(r.Why))
 	}
 	for _, f := range p.run.Discovered {
-		fmt.Fprintf(&p.b, "found     %s: %s\n", f.Name, reports.OneLine(f.Value, 200))
+		fmt.Fprintf(&p.b, "found     %s: %s\n", short(f.Name), short(f.Value))
 	}
 }
 
@@ -77,7 +76,7 @@ func (p *printer) result(res *reports.Result) {
 	if wire != "" {
 		wire = " " + wire
 	}
-	fmt.Fprintf(&p.b, "\n%s %s%s (%s; %s)\n  %s\n", p.verdict(res.Verdict), res.ID, wire, res.Level, strings.Join(res.Revisions, ", "), res.Title)
+	fmt.Fprintf(&p.b, "\n%s %s%s (%s; %s)\n  %s\n", p.verdict(res.Verdict), short(res.ID), short(wire), short(res.Level), short(strings.Join(res.Revisions, ", ")), reports.OneLine(res.Title, 400))
 	if len(res.Findings) == 0 && res.Reason != "" {
 		p.foreign("  ", res.Reason)
 	}

@@ -2,7 +2,6 @@
 package har
 
 import (
-	"encoding/json"
 	"io"
 	"net/url"
 	"strings"
@@ -94,9 +93,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	for i := range run.Exchanges {
 		out.Log.Entries = append(out.Log.Entries, entryOf(&run.Exchanges[i]))
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	return reports.WriteJSON(w, out, "  ")
 }
 
 func entryOf(ex *reports.Exchange) entry {

@@ -151,10 +151,12 @@ func WriteTrend(w io.Writer, redacted reports.Redacted, history []reports.Past) 
 	if err != nil {
 		return fmt.Errorf("html: %w", err)
 	}
-	if err := t.Execute(w, v); err != nil {
+	var b strings.Builder
+	if err := t.Execute(&b, v); err != nil {
 		return fmt.Errorf("html: %w", err)
 	}
-	return nil
+	_, err = io.WriteString(w, reports.Printable(b.String())) // the page itself holds nothing that is escaped
+	return err
 }
 
 func digest(s string) string {

@@ -27,10 +27,7 @@ type document struct {
 // Write writes the run as indented JSON.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(true)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(document{Version: Version, Run: run, Counts: run.Counts()}); err != nil {
+	if err := reports.WriteJSON(w, document{Version: Version, Run: run, Counts: run.Counts()}, "  "); err != nil {
 		return fmt.Errorf("json: %w", err)
 	}
 	return nil

@@ -108,15 +108,13 @@ func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 	for _, s := range doc.Suites {
 		doc.Tests, doc.Failures, doc.Errors = doc.Tests+s.Tests, doc.Failures+s.Failures, doc.Errors+s.Errors
 	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	enc := xml.NewEncoder(w)
+	var b strings.Builder
+	enc := xml.NewEncoder(&b)
 	enc.Indent("", "  ")
 	if err := enc.Encode(doc); err != nil {
 		return fmt.Errorf("junit: %w", err)
 	}
-	_, err := io.WriteString(w, "\n")
+	_, err := io.WriteString(w, xml.Header+reports.Printable(b.String())+"\n")
 	return err
 }
 

@@ -68,7 +68,7 @@ func finding(b *strings.Builder, r *reports.Result) {
 	if r.Wire != "" {
 		where += ", " + r.Wire
 	}
-	fmt.Fprintf(b, "- **%s** (%s) %s", r.ID, where, Text(r.Title))
+	fmt.Fprintf(b, "- **%s** (%s) %s", Text(r.ID), Text(where), Text(r.Title))
 	if len(r.Findings) == 0 {
 		fmt.Fprintf(b, ": %s\n", Text(cut(r.Reason)))
 		return

@@ -104,10 +104,12 @@ func Write(w io.Writer, columns []Column) error {
 	if err != nil {
 		return fmt.Errorf("matrix: %w", err)
 	}
-	if err := t.Execute(w, v); err != nil {
+	var b strings.Builder
+	if err := t.Execute(&b, v); err != nil {
 		return fmt.Errorf("matrix: %w", err)
 	}
-	return nil
+	_, err = io.WriteString(w, reports.Printable(b.String()))
+	return err
 }
 
 // WriteMarkdown writes the matrix as a table: the requirements on which the targets differ from passing.
@@ -125,7 +127,7 @@ func WriteMarkdown(w io.Writer, columns []Column) error {
 			}) {
 				continue
 			}
-			fmt.Fprintf(&b, "| %s | %s |", r.ID, r.Level)
+			fmt.Fprintf(&b, "| %s | %s |", markdown.Text(r.ID), markdown.Text(r.Level))
 			for _, c := range r.Cells {
 				b.WriteString(" " + c.Short() + " |")
 			}

@@ -3,7 +3,6 @@
 package ndjson
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -41,14 +40,13 @@ type end struct {
 // Write writes the events of a finished run, in the order of its results. The exchanges stand in the JSON report.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
-	enc := json.NewEncoder(w)
 	events := []any{begin{"run", Version, run.Tool, run.Target, run.Started.UTC().Format("2006-01-02T15:04:05.000Z"), run.Revisions, run.Discovered}}
 	for _, r := range run.Results {
 		events = append(events, result{"result", r})
 	}
 	events = append(events, end{"end", run.Counts(), run.Requests, run.Duration, run.Unreachable, run.Interrupted, run.Doubt})
 	for _, e := range events {
-		if err := enc.Encode(e); err != nil {
+		if err := reports.WriteJSON(w, e, ""); err != nil {
 			return fmt.Errorf("ndjson: %w", err)
 		}
 	}

@@ -6,7 +6,6 @@ package sarif
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -123,9 +122,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	}
 	r.Invocations = []invocation{invocationOf(source)}
 	r.Properties = map[string]any{"target": source.Target.URL, "counts": source.Counts()}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(log{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []run{r}})
+	return reports.WriteJSON(w, log{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []run{r}}, "  ")
 }
 
 var levels = map[reports.Verdict]string{reports.Fail: "error", reports.Warn: "warning", reports.Suppressed: "note"}
