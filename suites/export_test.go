@@ -8,17 +8,13 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Evaluate runs without Ginkgo and without testing.T, so that tests can judge many targets at once.
+// Evaluate is Run, with an error where the target cannot be reached.
 func Evaluate(ctx context.Context, cfg Config) (reports.Redacted, error) {
-	ctx, s, err := prepare(ctx, cfg)
-	if err != nil {
-		return reports.Redacted{}, err
+	run, err := Run(ctx, cfg)
+	if err == nil && run.Run().Unreachable != "" {
+		err = errors.New(run.Run().Unreachable)
 	}
-	if s.run.Unreachable != "" {
-		return s.close(ctx), errors.New(s.run.Unreachable)
-	}
-	s.engine.Start(ctx, s.selected())
-	return s.finish(ctx), nil
+	return run, err
 }
 
 // MoveClock moves the time of day by d after a while, until the function that it returns is called.

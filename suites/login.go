@@ -185,8 +185,8 @@ func unite(lists ...[]string) []string {
 	return out
 }
 
-// farewell deletes what was registered, also after an interruption, and says what is left.
-func (s *preparation) farewell(ctx context.Context) []reports.Fact {
+// unregister deletes what was registered, also after an interruption, and says what is left.
+func (s *preparation) unregister(ctx context.Context) []reports.Fact {
 	if s.session == nil {
 		return nil
 	}

@@ -1,14 +1,12 @@
 package suites_test
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -17,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onsi/ginkgo/v2"
-	"github.com/onsi/gomega"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -296,46 +292,6 @@ func TestAServerThatHangsIsUndecided(t *testing.T) {
 	assert.Equal(t, reports.ExitUndecided, run.Run().ExitCode(reports.FailOnMust))
 }
 
-// The doors: Run, Test and Register give the same verdicts.
-
-func TestDoorRun(t *testing.T) {
-	cfg := signingIn(start(t, reference.Ideal()))
-	for range 2 { // one process may run many targets in turn
-		run, err := suites.Run(context.Background(), cfg)
-		require.NoError(t, err)
-		clean(t, run.Run())
-		ids, err := suites.Checks()
-		require.NoError(t, err)
-		judged := map[string]bool{}
-		for _, r := range run.Run().Results {
-			judged[r.ID] = true
-		}
-		ids = slices.DeleteFunc(ids, func(id string) bool { // what is left out under the race detector
-			return slices.ContainsFunc(cfg.Skip, func(pattern string) bool { ok, _ := path.Match(pattern, id); return ok })
-		})
-		assert.Len(t, judged, len(ids))
-	}
-}
-
-func TestDoorTest(t *testing.T) {
-	cfg := signingIn(start(t, reference.Ideal()))
-	cfg.Only = []string{"RS-DISC-*", "RS-CHALLENGE-*"}
-	clean(t, suites.Test(t, cfg).Run())
-}
-
-func TestDoorRegister(t *testing.T) {
-	cfg := signingIn(start(t, reference.Ideal()))
-	cfg.Only = []string{"RS-TOKEN-*", "AS-*"}
-	var run reports.Redacted
-	ginkgo.Describe("my server", func() {
-		ginkgo.It("has a test of its own", func() { gomega.Expect(cfg.URL).NotTo(gomega.BeEmpty()) })
-	})
-	suites.Register(func() suites.Config { return cfg }, func(r reports.Redacted) { run = r })
-	gomega.RegisterFailHandler(ginkgo.Fail)
-	require.True(t, ginkgo.RunSpecs(t, "a foreign tree"))
-	clean(t, run.Run())
-}
-
 func TestFilters(t *testing.T) {
 	cfg := signingIn(start(t, reference.Ideal()))
 	cfg.LabelFilter, cfg.Skip = "discovery && MUST", []string{"RS-DISC-AS-*"}
@@ -388,7 +344,7 @@ func TestEveryFolderOfChecksIsAnArea(t *testing.T) {
 		used[r.Area] = true
 	}
 	for _, d := range dirs {
-		if info, err := os.Stat(d); err == nil && info.IsDir() && d != "internal" && d != "testdata" {
+		if info, err := os.Stat(d); err == nil && info.IsDir() && !slices.Contains([]string{"internal", "testdata", "conformance", "target", "tests"}, d) {
 			assert.True(t, used[d], "%s is not in the list of areas", d)
 		}
 	}

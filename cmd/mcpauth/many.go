@@ -42,8 +42,8 @@ func (o *options) gather() error {
 	return nil
 }
 
-// many tests several targets, one after another, with reports of each, and a matrix of all.
-func (o *options) many(c *cobra.Command) error {
+// runAll tests several targets, one after another, with reports of each, and a matrix of all.
+func (o *options) runAll(c *cobra.Command) error {
 	names := make([]string, len(o.files))
 	for i, f := range o.files {
 		names[i] = strings.TrimSuffix(filepath.Base(f), filepath.Ext(f))
@@ -70,7 +70,7 @@ func (o *options) many(c *cobra.Command) error {
 			sub.reports = append(sub.reports, named(spec, names[i]))
 		}
 		sub.finished = func(run reports.Redacted) { columns = append(columns, matrix.Column{Name: names[i], Run: run}) }
-		err := sub.one(c, "")
+		err := sub.runOne(c, "")
 		var e *exit
 		switch {
 		case err == nil:
@@ -80,7 +80,7 @@ func (o *options) many(c *cobra.Command) error {
 			return err
 		default:
 			fmt.Fprintln(c.ErrOrStderr(), reports.OneLine(names[i]+": "+e.Error(), 2000))
-			if worst == nil || graver(e.code, worst.code) {
+			if worst == nil || worse(e.code, worst.code) {
 				worst = &exit{e.code, fmt.Errorf("of %d targets, the worst: %w", len(o.files), e)}
 			}
 		}
@@ -96,8 +96,8 @@ func (o *options) many(c *cobra.Command) error {
 	return nil
 }
 
-// graver compares exit codes: tool failure, findings, undecided.
-func graver(a, b int) bool {
+// worse compares exit codes: tool failure, findings, undecided.
+func worse(a, b int) bool {
 	rank := []int{reports.ExitConformant, reports.ExitUndecided, reports.ExitFindings, reports.ExitUsage, reports.ExitToolFailed}
 	return slices.Index(rank, a) > slices.Index(rank, b)
 }
@@ -192,9 +192,9 @@ func (o *options) frozen() ([]string, error) {
 	return ids, nil
 }
 
-// remember adds the run to the history, and returns what it holds of the target. A history that cannot be read is not
+// appendHistory adds the run to the history, and returns what it holds of the target. A history that cannot be read is not
 // written to.
-func (o *options) remember(run reports.Redacted) ([]reports.Past, error) {
+func (o *options) appendHistory(run reports.Redacted) ([]reports.Past, error) {
 	if o.history == "" {
 		return nil, nil
 	}

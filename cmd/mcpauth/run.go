@@ -122,19 +122,19 @@ Exit status: 0 conformant; 1 findings; 2 usage or configuration, or nothing sele
 			case len(o.files) > 1 && url != "":
 				return &exit{reports.ExitUsage, errors.New("a URL and several target files: each file names its own")}
 			case len(o.files) > 1:
-				return o.many(c)
+				return o.runAll(c)
 			case len(o.files) == 1:
 				o.file = o.files[0]
 			}
-			return o.one(c, url)
+			return o.runOne(c, url)
 		},
 	}
 	o.register(c.Flags())
 	return c
 }
 
-// one tests one target.
-func (o *options) one(c *cobra.Command, url string) error {
+// runOne tests one target.
+func (o *options) runOne(c *cobra.Command, url string) error {
 	cfg, err := o.config(c, url)
 	if err != nil {
 		return err
@@ -265,22 +265,22 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	listen := o.addresses(c)
 	documents, err := suites.ServeDocuments(listen(), "")
 	if err != nil {
-		return o.unheard(c, err)
+		return o.listenError(c, err)
 	}
 	defer documents.Close()
 	tokens, err := suites.ServeIntrospection(listen())
 	if err != nil {
-		return o.unheard(c, err)
+		return o.listenError(c, err)
 	}
 	defer tokens.Close()
 	api, err := suites.ServeAPI(listen())
 	if err != nil {
-		return o.unheard(c, err)
+		return o.listenError(c, err)
 	}
 	defer api.Close()
 	verification, err := suites.ServeVerification(listen(), "/verify")
 	if err != nil {
-		return o.unheard(c, err)
+		return o.listenError(c, err)
 	}
 	defer verification.Close()
 	ideal.VerifyURL = verification.URL()
@@ -298,7 +298,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	ideal.Listen = listen()
 	r, err := reference.Start(ideal)
 	if err != nil {
-		return o.unheard(c, fmt.Errorf("the reference server could not be started: %w", err))
+		return o.listenError(c, fmt.Errorf("the reference server could not be started: %w", err))
 	}
 	defer r.Close()
 	cfg, err := o.config(c, r.URL)
@@ -364,8 +364,8 @@ func (o *options) addresses(c *cobra.Command) func() string {
 	return func() string { port++; return fmt.Sprintf("127.0.0.1:%d", port) }
 }
 
-// unheard is the error of a demo that cannot listen.
-func (o *options) unheard(c *cobra.Command, err error) error {
+// listenError is the error of a demo that cannot listen.
+func (o *options) listenError(c *cobra.Command, err error) error {
 	if c.Flags().Changed("seed") {
 		err = fmt.Errorf("%w (with a seed, a demo always listens at the same ports: take another seed, or end what has them)", err)
 	}
@@ -482,7 +482,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 		}
 	}
 	run = reports.Accept(run, accepted, time.Now())
-	past, forgotten := o.remember(run)
+	past, forgotten := o.appendHistory(run)
 	out.past = past
 	if err := errors.Join(out.write(run), forgotten); err != nil {
 		return &exit{reports.ExitToolFailed, err}

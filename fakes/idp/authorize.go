@@ -76,7 +76,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, next, http.StatusFound)
 		return
 	}
-	if strings.HasPrefix(q.Get("client_id"), "https://") && s.user(r) == "" && s.Upstream == nil && s.Behaviour.has(LimitFetches) && s.newcomer(q.Get("client_id")) && s.crowded("documents for strangers", mostFetches, fetchWindow) {
+	if strings.HasPrefix(q.Get("client_id"), "https://") && s.user(r) == "" && s.Upstream == nil && s.Behaviour.has(LimitFetches) && s.firstSeen(q.Get("client_id")) && s.overLimit("documents for strangers", mostFetches, fetchWindow) {
 		w.Header().Set("Retry-After", "1")
 		s.errorPage(w, http.StatusTooManyRequests, "Too many requests.")
 		return

@@ -58,7 +58,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if name, _ := meta["client_name"].(string); s.Behaviour.has(LimitRegistrations) && s.crowded(name, mostRegistrations, time.Second) {
+	if name, _ := meta["client_name"].(string); s.Behaviour.has(LimitRegistrations) && s.overLimit(name, mostRegistrations, time.Second) {
 		w.Header().Set("Retry-After", "1")
 		writeJSON(w, http.StatusTooManyRequests, map[string]string{"error": "temporarily_unavailable"})
 		return

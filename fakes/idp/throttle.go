@@ -71,8 +71,8 @@ type crowd struct {
 	count int
 }
 
-// crowded counts under a name, and reports that it is more than most.
-func (s *Server) crowded(name string, most int, window time.Duration) bool {
+// overLimit counts under a name, and reports that it is more than most.
+func (s *Server) overLimit(name string, most int, window time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.crowds[name]
@@ -84,8 +84,8 @@ func (s *Server) crowded(name string, most int, window time.Duration) bool {
 	return c.count > most
 }
 
-// newcomer reports that nobody has named a document before.
-func (s *Server) newcomer(id string) bool {
+// firstSeen reports that nobody has named a document before.
+func (s *Server) firstSeen(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, seen := s.crowds["document "+id]

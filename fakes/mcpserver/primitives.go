@@ -60,7 +60,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request, m *message, wh
 			return
 		}
 	}
-	if !s.Policy.UnlimitedCompletion && s.crowded("completion "+who.user, mostCompletions) {
+	if !s.Policy.UnlimitedCompletion && s.overLimit("completion "+who.user, mostCompletions) {
 		s.tooMany(w, r)
 		return
 	}

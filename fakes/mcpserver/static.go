@@ -174,8 +174,8 @@ func (p *Policy) toolName(name string) string {
 // mostCompletions is how many completions a user gets in a second.
 const mostCompletions = 60
 
-// crowded counts by who in windows of a second, and reports that it is more than most.
-func (s *Server) crowded(who string, most int) bool {
+// overLimit counts by who in windows of a second, and reports that it is more than most.
+func (s *Server) overLimit(who string, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.meters[who]

@@ -25,9 +25,18 @@ func (c *Check) Labels() []string {
 	return l
 }
 
+// Order says how the specs of a tree may run.
+type Order bool
+
+// InParallel lets Ginkgo share the specs among its processes, but for those that must have the target to themselves.
+const (
+	InParallel Order = true
+	OneByOne   Order = false
+)
+
 // Tree writes the registry into Ginkgo's tree: one container an area, one for each section, one It for
 // each check, which waits for the engine's verdict. It may be called for a preview and again for the run.
-func (r *Registry) Tree(wait func(id string) []reports.Result) {
+func (r *Registry) Tree(wait func(id string) []reports.Result, order Order) {
 	for _, area := range r.Areas {
 		checks := r.ByArea[area]
 		if len(checks) == 0 {
@@ -42,7 +51,7 @@ func (r *Registry) Tree(wait func(id string) []reports.Result) {
 				group := checks[start:end]
 				ginkgo.Describe(group[0].Section, func() {
 					for _, c := range group {
-						c.it(wait)
+						c.it(wait, order)
 					}
 				})
 				start = end
@@ -51,7 +60,7 @@ func (r *Registry) Tree(wait func(id string) []reports.Result) {
 	}
 }
 
-func (c *Check) it(wait func(id string) []reports.Result) {
+func (c *Check) it(wait func(id string) []reports.Result, order Order) {
 	args := []any{ginkgo.Label(c.Labels()...), func() {
 		skip, fail := Outcome(wait(c.Requirement.ID))
 		switch {
@@ -61,6 +70,9 @@ func (c *Check) it(wait func(id string) []reports.Result) {
 			ginkgo.Skip(ginkgoSafe(skip))
 		}
 	}}
+	if order == InParallel && c.Requirement.Alone != "" {
+		args = append(args, ginkgo.Serial)
+	}
 	for _, rev := range c.Requirement.Revisions[:1] { // "2025-06-18" would read as a pre-release
 		args = append(args, ginkgo.SemVerConstraint(">= "+strings.ReplaceAll(rev, "-", ".")))
 	}

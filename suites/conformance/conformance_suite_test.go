@@ -1,0 +1,57 @@
+// Package conformance is a Ginkgo suite of all checks, for people who work with the ginkgo command: its focus, its labels,
+// its reports and its parallel processes.
+//
+//	ginkgo -p --junit-report=report.xml ./suites/conformance -- -url https://mcp.example.com/mcp
+package conformance_test
+
+import (
+	"flag"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+
+	"github.com/mcpauth/conformance/suites"
+)
+
+var (
+	url       = flag.String("url", "", "the MCP endpoint to test")
+	tokenEnv  = flag.String("token-env", "", "name of the environment variable that holds a valid access token")
+	username  = flag.String("username", "", "a user who signs in; the password is in MCPAUTH_PASSWORD")
+	intrusive = flag.Bool("allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
+	timeout   = flag.Duration("run-timeout", time.Hour, "for the whole run, on each of Ginkgo's processes")
+)
+
+var registered = suites.Register(configuration, nil)
+
+// On every process, since each signs in for itself.
+var _ = ginkgo.AfterSuite(func() { registered.Finish() })
+
+func TestConformance(t *testing.T) {
+	if *url == "" {
+		t.Skip("no target: run ginkgo ./suites/conformance -- -url https://mcp.example.com/mcp")
+	}
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	ginkgo.RunSpecs(t, "conformance of "+*url)
+}
+
+func configuration() suites.Config {
+	cfg := suites.Config{URL: *url, Timeout: *timeout}
+	if *tokenEnv != "" {
+		token, err := suites.TokenFromEnvironment(*tokenEnv)
+		if err != nil {
+			ginkgo.Fail(err.Error())
+		}
+		cfg.Token = token
+	}
+	if *username != "" {
+		cfg.Users = []suites.User{{Name: *username, Password: os.Getenv("MCPAUTH_PASSWORD")}}
+	}
+	if *intrusive {
+		cfg.AllowIntrusive = intrusive
+	}
+	cfg.OnNotice = func(notice string) { ginkgo.GinkgoWriter.Println(notice) }
+	return cfg
+}

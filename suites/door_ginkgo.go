@@ -1,0 +1,129 @@
+package suites
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// Register writes the suite into the Ginkgo tree that is being built: call it at the top level, or in a container of a
+// suite of your own. The target is surveyed when the first of the checks runs. done, if not nil, gets the report at the
+// end: of the suite, or of the container.
+//
+// The specs carry labels (id, area, level, tier, role), for Ginkgo's label filter. At the top level they run on all of
+// Ginkgo's parallel processes: each surveys the target, and signs in, for itself. In a container they run in order, on
+// one process, since Ginkgo offers a container no other end.
+func Register(configure func() Config, done func(reports.Redacted)) *Registered {
+	reg, err := check.Collect(areas)
+	if err != nil {
+		panic(err)
+	}
+	r := &Registered{configure: configure, done: done, reg: reg, evaluated: map[string]*check.Engine{}}
+	inside, ordered := container()
+	switch {
+	case !inside:
+		reg.Tree(r.results, check.InParallel)
+		ginkgo.ReportAfterSuite("mcpauth", func(ginkgo.Report) { r.Finish() })
+	case ordered:
+		ginkgo.Describe("mcpauth", r.inOrder)
+	default:
+		ginkgo.Describe("mcpauth", ginkgo.Ordered, ginkgo.ContinueOnFailure, r.inOrder)
+	}
+	return r
+}
+
+// container reports whether the tree is being built inside a container, and whether that one is ordered.
+func container() (inside, ordered bool) {
+	defer func() { _ = recover() }() // which is how Ginkgo says that there is no container
+	report := ginkgo.CurrentTreeConstructionNodeReport()
+	return true, report.IsInOrderedContainer
+}
+
+// Registered is the suite in a Ginkgo tree.
+type Registered struct {
+	configure func() Config
+	done      func(reports.Redacted)
+	reg       *check.Registry
+	start     sync.Once
+	finish    sync.Once
+
+	ctx       context.Context
+	s         *preparation
+	failed    error
+	mu        sync.Mutex
+	evaluated map[string]*check.Engine // by id, where checks are evaluated one by one
+}
+
+func (r *Registered) inOrder() {
+	r.reg.Tree(r.results, check.OneByOne)
+	ginkgo.AfterAll(r.Finish)
+}
+
+// Finish ends the run: it deletes the clients that the suite registered, and hands over the report, once. It is called
+// by itself, but for one case: at the top level, Ginkgo calls back on the first of several parallel processes only. Call
+// it in the AfterSuite of a suite that runs in parallel.
+func (r *Registered) Finish() {
+	r.finish.Do(func() {
+		if r.s == nil {
+			return // no check ran here
+		}
+		for _, c := range r.reg.All() {
+			if e := r.evaluated[c.Requirement.ID]; e != nil {
+				r.s.engines = append(r.s.engines, e)
+			}
+		}
+		report := r.s.finish(r.ctx)
+		if r.done != nil {
+			r.done(report)
+		}
+	})
+}
+
+// prepare surveys the target. Where all selected checks will run, they start at once, side by side; else each is
+// evaluated when its spec comes.
+func (r *Registered) prepare() {
+	r.ctx, r.s, r.failed = prepare(context.Background(), r.configure())
+	if r.failed == nil && r.s.run.Unreachable == "" && runsEverything() {
+		r.s.start(r.ctx, r.s.selected())
+	}
+}
+
+// runsEverything reports that Ginkgo was not asked to leave specs out, or to share them among processes.
+func runsEverything() bool {
+	suite, _ := ginkgo.GinkgoConfiguration()
+	chosen := len(suite.FocusStrings) + len(suite.SkipStrings) + len(suite.FocusFiles) + len(suite.SkipFiles)
+	return chosen == 0 && suite.LabelFilter == "" && suite.ParallelTotal == 1
+}
+
+// results are those of one check, for its spec.
+func (r *Registered) results(id string) []reports.Result {
+	r.start.Do(r.prepare)
+	switch {
+	case r.failed != nil:
+		return []reports.Result{{ID: id, Verdict: reports.Errored, Reason: r.failed.Error()}}
+	case r.s.run.Unreachable != "":
+		return []reports.Result{{ID: id, Verdict: reports.Inconclusive, Reason: r.s.run.Unreachable}}
+	case !slices.Contains(r.s.selected(), id):
+		return []reports.Result{{ID: id, Verdict: reports.NotTested, Reason: "left out by the configuration"}}
+	}
+	return r.engine(id).Wait(id)
+}
+
+// engine is the one that evaluates a check.
+func (r *Registered) engine(id string) *check.Engine {
+	if len(r.s.engines) > 0 {
+		return r.s.engines[0]
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.evaluated[id] == nil {
+		r.evaluated[id] = r.s.engine()
+		r.evaluated[id].Start(r.ctx, []string{id})
+	}
+	return r.evaluated[id]
+}

@@ -1,0 +1,30 @@
+package suites
+
+import (
+	"context"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// Run tests a target and returns the redacted report. The error is a UsageError, or says that the tool
+// itself failed; findings, and a target that cannot be reached, are not errors. Runs in one process may go on
+// side by side; one with a Seed waits until it is alone.
+func Run(ctx context.Context, cfg Config) (reports.Redacted, error) {
+	ctx, s, err := prepare(ctx, cfg)
+	if err != nil {
+		return reports.Redacted{}, err
+	}
+	if s.run.Unreachable != "" {
+		return s.close(ctx), nil
+	}
+	ids := s.selected()
+	if len(ids) == 0 {
+		s.close(ctx)
+		return reports.Redacted{}, usage("the filters select no check; mcpauth list shows what there is")
+	}
+	if cfg.OnSelected != nil {
+		cfg.OnSelected(len(ids))
+	}
+	s.start(ctx, ids)
+	return s.finish(ctx), nil
+}

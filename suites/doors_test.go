@@ -1,0 +1,146 @@
+package suites_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/joshdk/go-junit"
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/extensions/globals"
+	"github.com/onsi/gomega"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// The doors: Run, Test and Register give the same verdicts.
+
+func TestDoorRun(t *testing.T) {
+	cfg := signingIn(start(t, reference.Ideal()))
+	for range 2 { // one process may run many targets in turn
+		run, err := suites.Run(context.Background(), cfg)
+		require.NoError(t, err)
+		clean(t, run.Run())
+		ids, err := suites.Checks()
+		require.NoError(t, err)
+		judged := map[string]bool{}
+		for _, r := range run.Run().Results {
+			judged[r.ID] = true
+		}
+		ids = slices.DeleteFunc(ids, func(id string) bool { // what is left out under the race detector
+			return slices.ContainsFunc(cfg.Skip, func(pattern string) bool { ok, _ := path.Match(pattern, id); return ok })
+		})
+		assert.Len(t, judged, len(ids))
+	}
+}
+
+func TestDoorTest(t *testing.T) {
+	cfg := signingIn(start(t, reference.Ideal()))
+	cfg.Only = []string{"RS-DISC-*", "RS-CHALLENGE-*"}
+	clean(t, suites.Test(t, cfg).Run())
+}
+
+// A run does not wait for another: here the first target answers only when the second run is over.
+func TestDoorRunSideBySide(t *testing.T) {
+	over := make(chan struct{})
+	o := reference.Ideal()
+	o.Wrap = func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-over; h.ServeHTTP(w, r) })
+	}
+	slow, quick := start(t, o), start(t, reference.Ideal())
+	only := []string{"RS-CHALLENGE-*"}
+	ended := make(chan reports.Redacted, 1)
+	go func() {
+		run, _ := suites.Run(t.Context(), suites.Config{URL: slow.URL, Only: only}) // judged by its results
+		ended <- run
+	}()
+	run, err := suites.Run(t.Context(), suites.Config{URL: quick.URL, Only: only})
+	close(over)
+	require.NoError(t, err)
+	first := <-ended
+	for _, r := range []*reports.Run{run.Run(), first.Run()} {
+		require.NotEmpty(t, r.Results)
+		assert.Zero(t, r.Counts()[reports.Fail])
+	}
+	assert.Equal(t, run.Run().Counts(), first.Run().Counts())
+}
+
+// specs runs a Ginkgo tree of its own.
+func specs(t *testing.T, build func()) bool {
+	t.Helper()
+	globals.Reset()
+	t.Cleanup(globals.Reset)
+	build()
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	suite, reporter := ginkgo.GinkgoConfiguration()
+	reporter.Succinct = true
+	return ginkgo.RunSpecs(t, t.Name(), suite, reporter)
+}
+
+func TestDoorRegister(t *testing.T) {
+	cfg := signingIn(start(t, reference.Ideal()))
+	cfg.Only = []string{"RS-TOKEN-*", "AS-*"}
+	register := func(run *reports.Redacted) {
+		suites.Register(func() suites.Config { return cfg }, func(r reports.Redacted) { *run = r })
+	}
+	for name, build := range map[string]func(run *reports.Redacted){
+		"at the top level":        register,
+		"in a container":          func(run *reports.Redacted) { ginkgo.Describe("my server", func() { register(run) }) },
+		"in an ordered container": func(run *reports.Redacted) { ginkgo.Describe("my server", ginkgo.Ordered, func() { register(run) }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var run reports.Redacted
+			own := false
+			require.True(t, specs(t, func() {
+				ginkgo.Describe("a test of my own", func() { ginkgo.It("runs", func() { own = true }) })
+				build(&run)
+			}))
+			assert.True(t, own)
+			clean(t, run.Run())
+			assert.Greater(t, len(run.Run().Results), 100)
+		})
+	}
+}
+
+// What Ginkgo's filters leave out is not sent to the target.
+func TestDoorRegisterWithALabelFilter(t *testing.T) {
+	cfg := suites.Config{URL: start(t, reference.Ideal()).URL}
+	var run reports.Redacted
+	globals.Reset()
+	t.Cleanup(globals.Reset)
+	suites.Register(func() suites.Config { return cfg }, func(r reports.Redacted) { run = r })
+	suite, reporter := ginkgo.GinkgoConfiguration()
+	suite.LabelFilter, reporter.Succinct = "challenge && MUST", true
+	require.True(t, ginkgo.RunSpecs(t, t.Name(), suite, reporter))
+	require.NotEmpty(t, run.Run().Results)
+	for _, r := range run.Run().Results {
+		assert.Equal(t, "challenge", r.Area, r.ID)
+		assert.Equal(t, "MUST", r.Level, r.ID)
+	}
+	assert.NotEmpty(t, run.Run().Exchanges)
+}
+
+// The suite file, run by the ginkgo command on two processes.
+func TestGinkgoCommand(t *testing.T) {
+	r := start(t, reference.Ideal())
+	report := filepath.Join(t.TempDir(), "report.xml")
+	cmd := exec.CommandContext(t.Context(), "go", "run", "github.com/onsi/ginkgo/v2/ginkgo", "--procs=2", "--label-filter=discovery || challenge",
+		"--junit-report="+filepath.Base(report), "--output-dir="+filepath.Dir(report), "./conformance", "--", "-url", r.URL, "-token-env", "GINKGO_TOKEN")
+	cmd.Env = append(os.Environ(), "GINKGO_TOKEN="+r.Token())
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	all, err := junit.IngestFile(report)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	assert.Greater(t, all[0].Totals.Passed, 40, string(out))
+	assert.Zero(t, all[0].Totals.Failed+all[0].Totals.Error, string(out))
+}

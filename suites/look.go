@@ -1,0 +1,90 @@
+package suites
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+)
+
+// Surveyed is what a look at a target's metadata and first answers tells.
+type Surveyed struct {
+	Revisions []reports.RevisionStatus
+	// Protected says that anonymous callers are refused.
+	Protected bool
+	// Issuers are the authorization servers that it names; those without metadata too.
+	Issuers []string
+	Scopes  []string // of the challenge, else of the resource
+	Tools   []string // where listing is open to the token given, or to everybody
+	// Registration and Documents say how a client may introduce itself to the first authorization server.
+	Registration, Documents bool
+	// Skew is how far the target's clock is ahead of ours; 0 where it does not tell the time.
+	Skew        time.Duration
+	Unreachable string // why nothing could be learned; empty where something was
+}
+
+// Look surveys a target without judging it. It registers nothing, and signs nobody in.
+func Look(ctx context.Context, cfg Config) (Surveyed, error) {
+	no := false
+	cfg.Register, cfg.Users = &no, nil
+	ctx, s, err := prepare(ctx, cfg)
+	if err != nil {
+		return Surveyed{}, err
+	}
+	defer s.close(ctx)
+	sv := s.world.Survey
+	out := Surveyed{Revisions: sv.Status, Tools: sv.Listed, Unreachable: s.run.Unreachable}
+	for _, ex := range sv.Refused {
+		out.Protected = out.Protected || expect.Status(ex) == 401
+		if then, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", expect.Header(ex, "Date")); err == nil {
+			out.Skew = then.Sub(ex.Started).Round(time.Second)
+		}
+		if v, ok := expect.Param(ex, "scope"); ok && out.Scopes == nil {
+			out.Scopes = strings.Fields(v)
+		}
+	}
+	if d := sv.Resource(); d != nil && out.Scopes == nil {
+		out.Scopes, _ = d.Object.Strings("scopes_supported")
+	}
+	for i := range sv.Servers {
+		out.Issuers = append(out.Issuers, sv.Servers[i].Issuer)
+	}
+	if server, ok := authorizationServer(sv, ""); ok {
+		out.Registration = server.Registration != ""
+		for i := range sv.Servers {
+			if m := sv.Servers[i].Metadata(); m != nil && sv.Servers[i].Issuer == server.Issuer {
+				out.Documents, _ = m.Object.Bool("client_id_metadata_document_supported")
+			}
+		}
+	}
+	return out, nil
+}
+
+func facts(sv *survey.Survey) []reports.Fact {
+	facts := []reports.Fact{}
+	if d := sv.Resource(); d != nil {
+		facts = append(facts, reports.Fact{Name: "protected resource metadata", Value: d.URL + " (" + d.Place + ")"})
+	}
+	for i := range sv.Servers {
+		a := &sv.Servers[i]
+		value := a.Issuer + ", no metadata found"
+		if m := a.Metadata(); m != nil {
+			value = a.Issuer + ", metadata at " + m.URL
+		}
+		facts = append(facts, reports.Fact{Name: "authorization server", Value: value})
+	}
+	if len(sv.Listed) > 0 {
+		facts = append(facts, reports.Fact{Name: "tools", Value: strings.Join(sv.Listed, ", ")})
+	}
+	for _, w := range []string{"stateful", "stateless"} {
+		for k, public := range sv.Public {
+			if string(k) == w && len(public) > 0 {
+				facts = append(facts, reports.Fact{Name: "public on the " + w + " wire", Value: strings.Join(public, ", ")})
+			}
+		}
+	}
+	return facts
+}

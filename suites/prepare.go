@@ -1,0 +1,292 @@
+package suites
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/check"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/introspector"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/session"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// preparation is one run being prepared and carried out.
+type preparation struct {
+	cfg     Config
+	reg     *check.Registry
+	world   *check.World
+	engines []*check.Engine // one, but where Ginkgo chooses which checks run
+	run     reports.Run
+	started time.Time
+	cancel  context.CancelFunc
+	client  *wire.Client
+	session *session.Session
+	closers []func()
+	clock   *clock
+
+	picturing sync.Mutex
+	pictures  []reports.Screenshot
+}
+
+// prepare validates the configuration, surveys the target and makes the engine.
+func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, error) {
+	reg, err := check.Collect(areas)
+	if err != nil {
+		return ctx, nil, err
+	}
+	if err := cfg.validate(reg); err != nil {
+		return ctx, nil, err
+	}
+	u, _ := document.ParseURL(cfg.URL)
+	s := &preparation{cfg: cfg, reg: reg, started: time.Now()}
+	s.occupy()
+	cfg.part("the beginning")
+	timeout := cfg.Timeout
+	if timeout == 0 {
+		timeout = 10 * time.Minute
+	}
+	ctx, s.cancel = context.WithTimeout(ctx, timeout)
+	s.clock = watchClock(ctx, *wallClock.Load())
+	if cfg.Token == "" && len(cfg.Users) == 0 && cfg.Driver != "manual" {
+		cfg.Token = cfg.ownToken()
+	}
+	secrets := &reports.Secrets{}
+	secrets.Add("access_token", cfg.Token)
+	if i := strings.LastIndexByte(cfg.Token, '.'); i >= 0 {
+		secrets.Add("signature", cfg.Token[i+1:])
+	}
+	for _, f := range cfg.Header {
+		secrets.Add("header", f.Value)
+	}
+	secrets.Add("shared_secret", cfg.SharedSecret.Value)
+	for _, c := range cfg.Credentials {
+		secrets.Add("credential", c.Value)
+	}
+	guard := wire.NewGuard(u.Hostname(), cfg.AllowHosts)
+	guard.ConnectTo = cfg.ConnectTo
+	if cfg.NameServer != "" {
+		guard.Resolve = wire.NameServer(cfg.NameServer)
+	}
+	for to := range cfg.ConnectTo { // what the user redirects is the user's own
+		if host, _, err := net.SplitHostPort(cfg.ConnectTo[to]); err == nil {
+			guard.Own = append(guard.Own, host)
+		}
+	}
+	s.client = wire.New(wire.Options{
+		Guard: guard, Roots: cfg.RootCAs, Secrets: secrets, Limits: cfg.limits(guard.Loopback), Header: cfg.Header, HeaderOrigin: u.Scheme + "://" + u.Host,
+		UserAgent: "mcpauth/" + Version + " ({check}; +https://github.com/mcpauth/conformance)",
+	})
+	intrusive := guard.Loopback
+	if cfg.AllowIntrusive != nil {
+		intrusive = *cfg.AllowIntrusive
+	}
+	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(), InTurn: cfg.Seed != nil})
+	if err == nil {
+		if wrong := cfg.signInAt(sv); wrong != nil {
+			s.client.Close()
+			s.release()
+			return ctx, nil, wrong
+		}
+		sv = s.login(ctx, sv, secrets, guard.Loopback)
+	}
+	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Credentials: cfg.credentials(), Implies: cfg.Implies, Privileged: cfg.Privileged, BodyLimit: cfg.BodyLimit, OtherResource: cfg.OtherResource}
+	s.world.Tools, s.world.Special = cfg.tools()
+	for _, o := range cfg.Objects {
+		s.world.Objects = append(s.world.Objects, check.Object(o))
+	}
+	if cfg.Issuer != nil {
+		s.world.Issuer = cfg.Issuer
+	}
+	if cfg.Upstream != nil {
+		s.world.Upstream = cfg.Upstream
+	}
+	if cfg.Enterprise != nil {
+		s.world.Enterprise = &check.Enterprise{Issuer: cfg.Enterprise, Subject: cmp.Or(cfg.EnterpriseSubject, "alice")}
+	}
+	s.world.Rebinding, s.world.Screening, s.world.BlockAfter, s.world.BlockFor = cfg.Rebinding, cfg.Screening, cfg.BlockAfter, cfg.BlockFor
+	if cfg.SecondIssuer != nil {
+		s.world.Second = cfg.SecondIssuer
+	}
+	s.world.Verifier, s.world.VerifierAccepts, s.world.GrantsPage = cfg.Verification, cfg.VerificationAccepts, cfg.GrantsPage
+	s.world.IDTokenCallback, s.world.IDTokenParameter = cfg.IDTokenCallback, cmp.Or(cfg.IDTokenParameter, "idToken")
+	s.world.API, s.world.MaxWait = cfg.API, cfg.MaxWait
+	if cfg.Clock != nil {
+		s.world.Clock = cfg.Clock
+	}
+	s.world.SharedSecret, s.world.SharedIssuer, s.world.SharedAudience = cfg.SharedSecret.Value, cfg.SharedSecret.Issuer, cfg.SharedSecret.Audience
+	s.world.Documents, s.world.Introspector = cfg.Documents, cfg.Introspection
+	if s.world.Patience == 0 {
+		s.world.Patience = 5 * time.Second
+	}
+	if cfg.Seed != nil {
+		s.world.BeginPart = cfg.part
+	}
+	s.run = reports.Run{
+		Tool: reports.Tool{Name: "mcpauth", Version: Version}, Started: s.started, Catalogue: requirements.Digest(),
+		Target: reports.Target{URL: cfg.URL, Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{}, Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
+		Revisions: sv.Status,
+	}
+	if cfg.Shard.Count > 0 {
+		s.run.Shard = &cfg.Shard
+	}
+	if sv.Token != "" {
+		s.run.Target.Tier = "T2"
+	}
+	if cfg.Issuer != nil || cfg.Introspection != nil || cfg.Upstream != nil || cfg.API != nil || cfg.Enterprise != nil || cfg.Verification != nil {
+		s.run.Target.Tier = "T3"
+	}
+	for _, r := range requirements.All() {
+		if r.Pending {
+			s.run.Pending++
+		}
+	}
+	var unreachable *survey.Unreachable
+	if errors.As(err, &unreachable) {
+		s.run.Unreachable = unreachable.Why
+		err = nil
+	}
+	return ctx, s, err
+}
+
+// ownToken is an ordinary one, as good as one that was given: by the issuer that the target trusts, or under the secret that
+// it shares. Empty without either.
+func (c *Config) ownToken() string {
+	var scopes []string
+	for _, t := range c.Tools {
+		if t.Scope != "" && !t.DeniedOnly && !slices.Contains(scopes, t.Scope) {
+			scopes = append(scopes, t.Scope)
+		}
+	}
+	switch {
+	case c.Issuer != nil:
+		input := mint.Input(mint.Header(c.Issuer.Header()), mint.Claims(c.Issuer.Claims("alice", scopes)))
+		signature, err := c.Issuer.Signature([]byte(input))
+		if err != nil {
+			return "" // which the checks that need tokens say
+		}
+		return input + "." + mint.Base64(signature)
+	case c.SharedSecret.Value != "":
+		return c.SharedSecret.token(scopes)
+	case c.Verification != nil && c.VerificationAccepts != "":
+		token := c.Verification.Token()
+		token.Say(introspector.Answer{Body: c.VerificationAccepts})
+		return token.Value
+	case c.Introspection != nil:
+		token, now := c.Introspection.Token(), time.Now().Unix()
+		active, _ := json.Marshal(map[string]any{ // plain values
+			"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(scopes, " "), "token_type": "Bearer", "aud": c.URL, "iat": now, "exp": now + 3600,
+		})
+		token.Say(introspector.Answer{Body: string(active)})
+		return token.Value
+	}
+	return ""
+}
+
+// token is an ordinary one, for an hour.
+func (s SharedSecret) token(scopes []string) string {
+	now := time.Now().Unix()
+	claims := mint.Claims{"sub": "alice", "client_id": "client-1", "iss": s.Issuer, "aud": s.Audience, "iat": now, "exp": now + 3600, "jti": check.Random(12)}
+	if len(scopes) > 0 {
+		claims["scope"] = strings.Join(scopes, " ")
+	}
+	return mint.HS256(mint.Header{"alg": "HS256", "typ": "JWT"}, claims, []byte(s.Value))
+}
+
+// part begins the random values of a part of the run, where there is a seed.
+func (c *Config) part(name string) {
+	if c.Seed == nil {
+		return
+	}
+	chance.Suites.Turn(name)
+	if c.OnPart != nil {
+		c.OnPart(name)
+	}
+}
+
+// seeding keeps runs without a seed apart from one with a seed: all draw their random values from the same source.
+var seeding sync.RWMutex
+
+// occupy waits until the random values are this run's to draw. End with release.
+func (s *preparation) occupy() {
+	if s.cfg.Seed == nil {
+		seeding.RLock()
+		return
+	}
+	seeding.Lock()
+	chance.Suites.Seed(*s.cfg.Seed)
+}
+
+// release ends what the run has begun in this process.
+func (s *preparation) release() {
+	s.cancel()
+	if s.cfg.Seed == nil {
+		seeding.RUnlock()
+		return
+	}
+	chance.Suites.Forget()
+	seeding.Unlock()
+}
+
+// engine makes an engine for checks of this run.
+func (s *preparation) engine() *check.Engine {
+	return &check.Engine{Registry: s.reg, World: s.world, OnResult: s.cfg.OnResult, Timeout: check.OrdinaryTimeout + s.cfg.MaxWait}
+}
+
+// start begins the checks with these ids, side by side.
+func (s *preparation) start(ctx context.Context, ids []string) *check.Engine {
+	e := s.engine()
+	s.engines = append(s.engines, e)
+	e.Start(ctx, ids)
+	return e
+}
+
+// collect waits for all checks that were started, and puts their results and exchanges into the run.
+func (s *preparation) collect() {
+	seen := map[int]bool{}
+	for _, e := range s.engines {
+		results, exchanges := e.Collect()
+		s.run.Results = append(s.run.Results, results...)
+		for _, ex := range exchanges {
+			if !seen[ex.Number] {
+				seen[ex.Number] = true
+				s.run.Exchanges = append(s.run.Exchanges, ex)
+			}
+		}
+	}
+	slices.SortFunc(s.run.Exchanges, func(a, b reports.Exchange) int { return a.Number - b.Number })
+}
+
+// finish gathers the results into the run and lets go of everything.
+func (s *preparation) finish(ctx context.Context) reports.Redacted {
+	s.collect()
+	s.run.Discovered = facts(s.world.Survey)
+	s.run.Discovered = append(s.run.Discovered, s.unregister(ctx)...)
+	s.run.Screenshots = s.pictures
+	return s.close(ctx)
+}
+
+func (s *preparation) close(ctx context.Context) reports.Redacted {
+	if moved := s.clock.moved(); moved != 0 {
+		s.run.Doubt = fmt.Sprintf("the clock of this machine was moved by %v during the run, and the times of tokens hang on it", moved)
+	}
+	s.run.Interrupted = errors.Is(ctx.Err(), context.Canceled)
+	s.run.Requests = s.client.Sent()
+	s.run.Duration = reports.Since(s.started)
+	s.client.Close()
+	s.release()
+	return reports.Redact(s.run, s.world.Secrets)
+}
