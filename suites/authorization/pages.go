@@ -21,7 +21,7 @@ func pages() {
 		for about, edits := range Sorted(map[string][]Edit{
 			"an unknown client": {Stranger()}, "no client_id": {Stranger(), Without("client_id")},
 		}) {
-			g := t.Authorize(edits...)
+			g := t.Authorize(append(edits, EvenUnanswered())...)
 			s := expect.Status(g.Exchange)
 			if g.Stage == login.AtLogin || g.Stage == login.AtConsent || g.Stage == login.Answered || g.Stage == login.Elsewhere {
 				continue // judged by the checks on redirects
@@ -42,7 +42,7 @@ func pages() {
 			"NUL in code_challenge": With("code_challenge", "a\x00"), "a redirect_uri of 60 kB": With("redirect_uri", "https://client.example/"+strings.Repeat("a", 60<<10)),
 			"a made-up cookie": Header(mcp.Field("Cookie", "session=%00%ff; sid=../../x")), "an odd Accept-Language": Header(mcp.Field("Accept-Language", strings.Repeat("x-", 500))),
 		}) {
-			g := t.Authorize(edit, Nobody(), StoppingAtLogin())
+			g := t.Authorize(edit, Nobody(), StoppingAtLogin(), EvenUnanswered())
 			if s := expect.Status(g.Exchange); s == 0 || s >= 500 {
 				t.Finding(g.Exchange, about, "an answer below 500", expect.Describe(g.Exchange))
 			}
@@ -207,7 +207,8 @@ func pages() {
 		values := f.Values()
 		values.Add(b.Name, b.Value)
 		victim := t.Authorize(SignedOut(), Leaving()) // another browser, signed in on its own
-		o := (&login.Agent{Jar: victim.Jar, Secrets: t.Secrets, Send: t.Do}).Continue(login.Submission(p, f, values), login.Route{RedirectURI: a.RedirectURI, Decision: login.Leave})
+		agent := &login.Agent{Jar: victim.Jar, Secrets: t.Secrets, Send: t.Do}
+		o := t.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: a.RedirectURI, Decision: login.Leave})
 		if o.Stage == login.Answered && o.Params.Get("code") != "" {
 			t.Unmet(o.Exchange, "a form that works only in the browser that began the request", "another browser's submission completes it")
 		}
@@ -227,7 +228,8 @@ func pages() {
 			values := f.Values()
 			values.Add(button.Name, button.Value)
 			// The user is there still: a proxy signs users in after they have approved the client.
-			o := (&login.Agent{Jar: g.Jar, User: t.Session.Identity(g.User).User, Secrets: t.Secrets, Send: t.Do}).Continue(login.Submission(p, f, values), login.Route{RedirectURI: g.RedirectURI})
+			agent := &login.Agent{Jar: g.Jar, User: t.Session.Identity(g.User).User, Secrets: t.Secrets, Send: t.Do}
+			o := t.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: g.RedirectURI})
 			g.Outcome = o
 			subjects = append(subjects, t.Subject(t.Tokens(t.Redeem(g), g.Client)))
 		}

@@ -118,17 +118,17 @@ func request() {
 
 	Must("AS-AUTHZ-UNKNOWN-PARAMS", func(t *T) {
 		proceeds(t, "a parameter that the server cannot know", With("mcpauth_x", "1"), With("mcpauth_y[]", "2"))
-		if g := t.Authorize(Leaving(), StoppingAtLogin(), With("ui_locales", "de"), With("login_hint", "x")); stopped(g) {
+		if g := t.Authorize(Leaving(), StoppingAtLogin(), With("ui_locales", "de"), With("login_hint", "x")); t.Stopped(g) {
 			t.Advise(g.Exchange, "hints of OpenID Connect to be taken or ignored", "%s", g.Describe())
 		}
 	})
 
 	Must("AS-AUTHZ-EMPTY-PARAMS", func(t *T) {
-		if g := t.Authorize(Leaving(), StoppingAtLogin(), Without("scope")); !stopped(g) {
+		if g := t.Authorize(Leaving(), StoppingAtLogin(), Without("scope")); !t.Stopped(g) {
 			proceeds(t, "an empty scope", With("scope", ""))
 		}
 		proceeds(t, "empty prompt and nonce", With("prompt", ""), With("nonce", ""))
-		if g := t.Authorize(Leaving(), StoppingAtLogin(), With("resource", "")); stopped(g) {
+		if g := t.Authorize(Leaving(), StoppingAtLogin(), With("resource", "")); t.Stopped(g) {
 			t.Advise(g.Exchange, "an empty resource to be ignored", "%s", g.Describe())
 		}
 		g := t.Authorize(With("code_challenge", ""))
@@ -158,19 +158,14 @@ func firstAnswer(g *Grant) *reports.Exchange {
 	return g.Exchange
 }
 
-// stopped reports that a request did not come as far as login, consent or a code.
-func stopped(g *Grant) bool {
-	return g.Stage == login.ErrorPage || g.Stage == login.Lost || g.Stage == login.Answered && g.Code() == ""
-}
-
 // proceeds expects a request to come as far as the ordinary one does.
 func proceeds(t *T, about string, edits ...Edit) {
 	plain := t.Authorize(Leaving(), StoppingAtLogin())
 	g := t.Authorize(append([]Edit{Leaving(), StoppingAtLogin()}, edits...)...)
 	switch {
-	case stopped(plain):
+	case t.Stopped(plain):
 		t.Inconclusive("the ordinary request fails: %s", plain.Describe())
-	case expect.Status(g.Exchange) >= 500, stopped(g):
+	case expect.Status(g.Exchange) >= 500, t.Stopped(g):
 		t.Unmet(g.Exchange, "the same answer as without "+about, "%s", g.Describe())
 	}
 }

@@ -114,7 +114,7 @@ func response() {
 		case g.Error() != "access_denied":
 			t.Unmet(g.Exchange, "error access_denied", "%s", g.Describe())
 		}
-		if again := t.Authorize(); again.Code() == "" {
+		if again := t.Decided(t.Authorize()); again.Code() == "" {
 			t.Advise(again.Exchange, "the consent page again after a denial", "%s", again.Describe())
 		}
 	})

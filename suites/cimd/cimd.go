@@ -232,7 +232,7 @@ func fetched() {
 			page := t.Documents.Put(first)
 			t.Authorize(As(client(t, page.URL)), Leaving())
 			page.Serve(document(metadata(t, page.URL)))
-			if g := t.Authorize(As(client(t, page.URL)), Leaving()); !accepted(g) {
+			if g := t.Decided(t.Authorize(As(client(t, page.URL)), Leaving())); !accepted(g) {
 				t.Advise(g.Exchange, "a document fetched again after a failure", "%s is remembered: %s", about, g.Describe())
 			}
 		}
@@ -280,7 +280,7 @@ func security() {
 		key := mint.NewKey("mcpauth-1")
 		_, c := publish(t, map[string]any{"token_endpoint_auth_method": oauth.PrivateKey, "token_endpoint_auth_signing_alg": key.Algorithm(), "jwks": map[string]any{"keys": []any{key.JWK()}}})
 		c.Method, c.Key, c.Audience = oauth.PrivateKey, key, t.AS().Issuer
-		g := t.Authorize(As(c))
+		g := t.Decided(t.Authorize(As(c)))
 		if g.Code() == "" {
 			t.NotApplicable("a document with a key is refused: %s", g.Describe())
 		}
@@ -342,7 +342,7 @@ func security() {
 			t.Unmet(g.Exchange, "a document of 16 MiB refused, and not read to its end", "%d MiB were taken: %s", page.Sent()>>20, g.Describe())
 		}
 		slow := t.Documents.Put(documents.Answer{Trickle: true})
-		if g := t.Authorize(As(client(t, slow.URL)), Leaving()); g.Exchange.Response == nil {
+		if g := t.Authorize(As(client(t, slow.URL)), Leaving(), EvenUnanswered()); g.Exchange.Response == nil {
 			t.Unmet(g.Exchange, "an error page within seconds for a document that trickles in", "%s", expect.Describe(g.Exchange))
 		}
 	})

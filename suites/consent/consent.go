@@ -71,7 +71,8 @@ func consentPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.F
 
 // goOn sends a form in a jar and follows where it leads.
 func goOn(t *T, jar *login.Jar, req wire.Request, redirectURI string) *login.Outcome {
-	return (&login.Agent{Jar: jar, Secrets: t.Secrets, Send: t.Do}).Continue(req, login.Route{RedirectURI: redirectURI, Decision: login.Leave})
+	agent := &login.Agent{Jar: jar, Secrets: t.Secrets, Send: t.Do}
+	return t.Continue(agent, req, login.Route{RedirectURI: redirectURI, Decision: login.Leave})
 }
 
 func page() {

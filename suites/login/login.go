@@ -29,6 +29,9 @@ func Register() {
 func loginPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form) {
 	g := t.Authorize(append([]Edit{SignedOut(), StoppingAtLogin()}, edits...)...)
 	p := g.Page()
+	if g.Stage == login.Lost {
+		t.Inconclusive("%s", g.Describe())
+	}
 	if g.Stage != login.AtLogin || p == nil {
 		t.NotApplicable("there is no login page with a form: %s", g.Describe())
 	}
@@ -64,7 +67,8 @@ func credentials(f *login.Form, name, password string) oauth.Form {
 
 // goOn sends a form in a jar and follows where it leads.
 func goOn(t *T, jar *login.Jar, req wire.Request, redirectURI string) *login.Outcome {
-	return (&login.Agent{Jar: jar, Secrets: t.Secrets, Send: t.Do}).Continue(req, login.Route{RedirectURI: redirectURI, Decision: login.Leave})
+	agent := &login.Agent{Jar: jar, Secrets: t.Secrets, Send: t.Do}
+	return t.Continue(agent, req, login.Route{RedirectURI: redirectURI, Decision: login.Leave})
 }
 
 // inside reports that a login got somebody in: to a consent page or to a code.

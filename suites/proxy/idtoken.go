@@ -71,5 +71,5 @@ func handOver(t *T, token string) *login.Outcome {
 	body.Set(t.IDTokenParameter, token)
 	req := wire.Request{Method: "POST", URL: oauth.AtQuery(u.String(), t.Session.Request(c, pair)), Body: body.Encode(), Header: []reports.Field{mcp.Field("Content-Type", "application/x-www-form-urlencoded")}}
 	agent := &login.Agent{Jar: login.NewJar(), Secrets: t.Secrets, Send: t.Do}
-	return agent.Continue(req, login.Route{RedirectURI: c.RedirectURI, Decision: login.Approve})
+	return t.Continue(agent, req, login.Route{RedirectURI: c.RedirectURI, Decision: login.Approve})
 }

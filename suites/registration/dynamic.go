@@ -236,7 +236,7 @@ func answer() {
 		c := t.MustRegister(nil)
 		for range 3 {
 			g := t.Authorize(As(c), StoppingAtLogin(), Leaving(), Nobody())
-			if g.Stage == login.ErrorPage || g.Stage == login.Lost {
+			if t.Stopped(g) && g.Stage == login.ErrorPage {
 				t.Unmet(g.Exchange, "a client that is known at the authorization endpoint at once", "%s", g.Describe())
 				return
 			}

@@ -117,7 +117,7 @@ func (t *T) Browse(address string, jar *login.Jar) *login.Outcome {
 // Click sends a request in a browser with these cookies, as the first user, and goes on as far as pages lead; forms that
 // ask for a decision are left alone.
 func (t *T) Click(req wire.Request, jar *login.Jar) *login.Outcome {
-	return t.agent(jar).Continue(req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Leave})
+	return t.Continue(t.agent(jar), req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Leave})
 }
 
 // Confirm is Click, and says yes where a page asks; it stops before the browser leaves the origin of the request.
@@ -130,5 +130,5 @@ func (t *T) Confirm(req wire.Request, jar *login.Jar) *login.Outcome {
 		to, err := document.ParseURL(address)
 		return err != nil || document.Origin(to) != document.Origin(from)
 	}
-	return t.agent(jar).Continue(req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Approve, Until: away})
+	return t.Continue(t.agent(jar), req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Approve, Until: away})
 }

@@ -37,6 +37,7 @@ type draft struct {
 	header   []reports.Field
 	identify bool
 	raw      string
+	judged   bool // the check judges a missing answer itself
 }
 
 func change(f func(*oauth.Form)) Edit {
@@ -112,6 +113,9 @@ func AnswersAt(uri string) Edit { return func(d *draft) { d.route.RedirectURI = 
 func Submitting(f func(p *login.Page, form *login.Form, values *oauth.Form)) Edit {
 	return func(d *draft) { d.route.Submit = f }
 }
+
+// EvenUnanswered lets the check judge a request that gets no answer; otherwise that ends the check undecided.
+func EvenUnanswered() Edit { return func(d *draft) { d.judged = true } }
 
 // Unidentified sends a token request without the client's identification.
 func Unidentified() Edit { return func(d *draft) { d.identify = false } }
@@ -227,10 +231,36 @@ func (t *T) draft(edits []Edit) *draft {
 	return d
 }
 
-// Authorize sends an authorization request of the shared public client and carries it through the pages.
+// Authorize sends an authorization request of the shared public client and carries it through the pages. Where no answer
+// comes, because the browser or the network fails, the check ends undecided: that says nothing about the server.
 func (t *T) Authorize(edits ...Edit) *Grant {
 	t.AS()
 	d := t.draft(edits)
+	g := t.authorize(d)
+	if d.who == nil && !d.judged { // the checks on limits of logins judge what comes
+		t.mustBeAnswered(g.Outcome)
+	}
+	return g
+}
+
+// mustBeAnswered ends the check where a request in a browser got no answer.
+func (t *T) mustBeAnswered(o *login.Outcome) {
+	if t.ctx.Err() != nil {
+		t.Inconclusive("the time for this check is over")
+	}
+	if o.Stage == login.Failed {
+		t.Inconclusive("the request ended %s: %s", o.Stage, o.Why)
+	}
+}
+
+// Continue sends a request in a browser and goes on as far as pages lead. Like Authorize, it needs an answer.
+func (t *T) Continue(agent *login.Agent, req wire.Request, r login.Route) *login.Outcome {
+	o := agent.Continue(req, r)
+	t.mustBeAnswered(o)
+	return o
+}
+
+func (t *T) authorize(d *draft) *Grant {
 	if d.client == nil {
 		d.client = t.AnyClient()
 	}
@@ -298,16 +328,27 @@ func (t *T) Decided(g *Grant) *Grant {
 	switch g.Stage {
 	case login.AtLogin:
 		t.NotTested("the authorization server shows its login page first; what it decides is seen only after a login (--username)")
-	case login.NeedsScript, login.Refused, login.Lost:
+	case login.NeedsScript, login.Refused, login.Lost, login.Failed:
 		t.Inconclusive("%s", g.Describe())
 	}
 	return g
 }
 
+// Stopped reports that the server stopped a request before login, consent and code: by an error page, or by an answer
+// without a code. Where a page is not understood, nobody knows, and the check ends undecided.
+func (t *T) Stopped(g *Grant) bool {
+	if g.Stage == login.Lost || g.Stage == login.Failed {
+		t.Inconclusive("%s", g.Describe())
+	}
+	return g.Stage == login.ErrorPage || g.Stage == login.Answered && g.Code() == ""
+}
+
 // Granted is Authorize with a code as its outcome; anything else leaves the check undecided.
 func (t *T) Granted(edits ...Edit) *Grant {
-	g := t.Authorize(edits...)
-	if g.Stage == login.ErrorPage || g.Stage == login.Lost { // the first login may have been forgotten meanwhile
+	t.AS()
+	g := t.authorize(t.draft(edits))
+	switch g.Stage {
+	case login.ErrorPage, login.Lost, login.Failed: // the first login may have been forgotten meanwhile
 		g = t.Authorize(append(slices.Clone(edits), SignedOut())...)
 	}
 	t.Decided(g)

@@ -76,13 +76,13 @@ func (t *T) SignInUpstream(l *Leg, jar *login.Jar) string {
 // Return sends a callback to the proxy in a browser with these cookies, and goes on until the client is answered. The
 // decision is for a page that comes then.
 func (t *T) Return(l *Leg, callback string, jar *login.Jar, d login.Decision) *login.Outcome {
-	return t.agent(jar).Continue(wire.Request{Method: "GET", URL: callback}, login.Route{RedirectURI: l.RedirectURI, Decision: d})
+	return t.Continue(t.agent(jar), wire.Request{Method: "GET", URL: callback}, login.Route{RedirectURI: l.RedirectURI, Decision: d})
 }
 
 // Submit sends a form in a browser with these cookies and goes on; it stops where the browser is sent upstream.
 func (t *T) Submit(l *Grant, req wire.Request, jar *login.Jar) (*login.Outcome, *Leg) {
 	agent := &login.Agent{Jar: jar, Secrets: t.Secrets, Send: t.Do}
-	o := agent.Continue(req, login.Route{RedirectURI: l.RedirectURI, Decision: login.Leave, Until: t.IsUpstream})
+	o := t.Continue(agent, req, login.Route{RedirectURI: l.RedirectURI, Decision: login.Leave, Until: t.IsUpstream})
 	g := *l
 	g.Outcome, g.Jar = o, jar
 	return o, t.LegOf(&g)

@@ -216,7 +216,7 @@ const (
 // in the agent's jar.
 func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r Route) *Outcome {
 	if err := b.start(); err != nil {
-		return &Outcome{Stage: Lost, Why: err.Error()}
+		return &Outcome{Stage: Failed, Why: err.Error()}
 	}
 	b.turn.Lock()
 	defer b.turn.Unlock()
@@ -225,7 +225,7 @@ func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r R
 	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}, acted: map[proto.TargetTargetID]string{}, followed: map[*RecipePage]int{}}
 	incognito, err := b.browser.Context(ctx).Incognito()
 	if err != nil {
-		return &Outcome{Stage: Lost, Why: "the browser failed: " + err.Error()}
+		return &Outcome{Stage: Failed, Why: "the browser failed: " + err.Error()}
 	}
 	defer func() {
 		_ = proto.TargetDisposeBrowserContext{BrowserContextID: incognito.BrowserContextID}.Call(b.browser)
@@ -279,7 +279,7 @@ func (d *drive) carry(ctx context.Context, start string) {
 	defer d.proxy.Take(nil)
 	page, err := d.context.Page(proto.TargetCreateTarget{})
 	if err != nil {
-		d.end(Lost, "the browser failed: %v", err)
+		d.end(Failed, "the browser failed: %v", err)
 		return
 	}
 	d.watch(page)
@@ -294,12 +294,12 @@ func (d *drive) carry(ctx context.Context, start string) {
 			return
 		case err := <-navigated:
 			if err != nil && !d.expected(err) {
-				d.end(Lost, "the page %s does not load: %v", start, err)
+				d.end(Failed, "the page %s does not load: %v", start, err)
 				return
 			}
 			navigated = nil
 		case <-ctx.Done():
-			d.end(Lost, "the login took longer than %v; the pages were %s", wholeLogin, d.way())
+			d.end(Failed, "the login took longer than %v; the pages were %s", wholeLogin, d.way())
 			return
 		case <-time.After(glance):
 			if d.look(ctx) {
@@ -451,7 +451,7 @@ func (d *drive) look(ctx context.Context) bool {
 	pages, err := d.context.Pages()
 	if err != nil {
 		if len(d.answer) == 0 && ctx.Err() == nil {
-			d.end(Lost, "the browser failed: %v", err)
+			d.end(Failed, "the browser failed: %v", err)
 			return true
 		}
 		return false
@@ -469,7 +469,7 @@ func (d *drive) look(ctx context.Context) bool {
 		}
 	}
 	if time.Since(d.since) > oneStep {
-		d.end(Lost, "nothing more happens at %s; %s", d.way(), d.out.Why)
+		d.end(Failed, "nothing more happens at %s; %s", d.way(), d.out.Why)
 		return true
 	}
 	return false

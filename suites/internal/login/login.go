@@ -36,7 +36,8 @@ const (
 	ErrorPage   Stage = "at an error page"
 	NeedsScript Stage = "at a page of scripts" // only a browser can go on
 	Refused     Stage = "login refused"        // the login page came again
-	Lost        Stage = "lost"                 // a page that is not understood, a loop, or no answer
+	Lost        Stage = "lost"                 // a page that is not understood, or a loop
+	Failed      Stage = "without an answer"    // the browser failed, or nothing came in time: evidence of nothing
 )
 
 // Decision is what the user says on the consent page.
@@ -163,7 +164,7 @@ func (w *walk) step() bool {
 	ex := w.Send(req)
 	w.out.Exchange = ex
 	if ex.Response == nil {
-		w.end(Lost, "%s gave no answer: %s", w.req.URL, ex.Error)
+		w.end(Failed, "%s gave no answer: %s", w.req.URL, ex.Error)
 		return true
 	}
 	w.Jar.Take(u, ex)

@@ -57,7 +57,7 @@ func (d *drive) picture(ctx context.Context, page *rod.Page, what string, s *sig
 
 // pictureFailure keeps a picture of the page at which a login failed.
 func (d *drive) pictureFailure() {
-	if d.out.Stage != Lost && d.out.Stage != Refused && d.out.Stage != ErrorPage {
+	if d.out.Stage != Lost && d.out.Stage != Failed && d.out.Stage != Refused && d.out.Stage != ErrorPage {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)

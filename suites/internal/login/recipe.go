@@ -117,7 +117,7 @@ func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *RecipePa
 			if len(d.answer) > 0 || ctx.Err() != nil {
 				return false // the page went away because the flow was over
 			}
-			d.end(Lost, "%s:%d: %v; the page says: %s", d.Recipe.File, steps[i].Line, err, Shorten(p.Text))
+			d.end(Failed, "%s:%d: %v; the page says: %s", d.Recipe.File, steps[i].Line, err, Shorten(p.Text))
 			return true
 		}
 	}

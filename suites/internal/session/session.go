@@ -233,7 +233,7 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 		s.mu.Unlock()
 	}
 	o := s.Carry(ctx, agent, oauth.AtQuery(s.Server.Authorization, f), login.Route{RedirectURI: c.RedirectURI}, true)
-	if s.First = o; o.Stage == login.Lost && s.Driver != nil {
+	if s.First = o; (o.Stage == login.Lost || o.Stage == login.Failed) && s.Driver != nil {
 		s.stuck = o // what the driver cannot do once it need not try again for every check
 	}
 	s.Asked, s.Consented = s.Asked || o.SignedIn || o.Stage == login.AtLogin, s.Consented || o.Consented
