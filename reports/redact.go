@@ -77,6 +77,9 @@ func (s *Secrets) Add(kind, value string) string {
 	return p
 }
 
+// Remove is a text without the secrets.
+func (s *Secrets) Remove(text string) string { return redaction(s)(text) }
+
 // In reports that a text holds a secret.
 func (s *Secrets) In(text string) bool {
 	s.mu.Lock()

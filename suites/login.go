@@ -215,10 +215,11 @@ func (s *preparation) unregister(ctx context.Context) []reports.Fact {
 	return nil
 }
 
-// say tells the user something about the run itself.
+// say tells the user something about the run itself, without what a target may have put into it: secrets, and characters that
+// control a terminal.
 func (s *preparation) say(notice string) {
 	if s.cfg.OnNotice != nil {
-		s.cfg.OnNotice(notice)
+		s.cfg.OnNotice(reports.Printable(s.secrets.Remove(notice)))
 	}
 }
 
@@ -227,7 +228,7 @@ func (s *preparation) driver() login.Driver {
 	if s.cfg.Driver == "form" || s.cfg.Driver == "manual" || len(s.cfg.Users) == 0 {
 		return nil
 	}
-	return &login.Browser{NoSandbox: s.cfg.BrowserNoSandbox, Client: s.client, Say: s.cfg.OnNotice, Recipe: s.cfg.Recipe, Picture: s.picture}
+	return &login.Browser{NoSandbox: s.cfg.BrowserNoSandbox, Client: s.client, Say: s.say, Recipe: s.cfg.Recipe, Picture: s.picture}
 }
 
 // picture keeps a picture of a page for the report.

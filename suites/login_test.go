@@ -247,6 +247,25 @@ func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 	assert.Contains(t, said[0], "end what listens there")
 }
 
+// What a target has put into a notice neither acts on a terminal nor tells a secret, whoever prints it.
+func TestNoticesAreSafe(t *testing.T) {
+	o := reference.Ideal()
+	o.Behaviour.Metadata = func(_ string, doc map[string]any) {
+		doc["authorization_endpoint"] = "http://127.0.0.1:1/\x1b[2J\u202e::error::x a-secret-credential"
+	}
+	r := start(t, o)
+	var said []string
+	cfg := suites.Config{URL: r.URL, Driver: "manual", Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
+	cfg.Credentials = []suites.Credential{{Name: "key", Header: "X-Key", Value: "a-secret-credential"}}
+	_, err := suites.Evaluate(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Len(t, said, 1)
+	assert.Contains(t, said[0], "is no URL to open in a browser")
+	assert.NotContains(t, said[0], "\x1b")
+	assert.NotContains(t, said[0], "\u202e")
+	assert.NotContains(t, said[0], "a-secret-credential")
+}
+
 // Where a target names several authorization servers, the user chooses the one to sign in at.
 func TestSignInAtOneOfSeveral(t *testing.T) {
 	var r *reference.Reference

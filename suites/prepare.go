@@ -34,6 +34,7 @@ type preparation struct {
 	started time.Time
 	cancel  context.CancelFunc
 	client  *wire.Client
+	secrets *reports.Secrets
 	session *session.Session
 	closers []func()
 	clock   *clock
@@ -65,6 +66,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		cfg.Token = cfg.ownToken()
 	}
 	secrets := &reports.Secrets{}
+	s.secrets = secrets
 	secrets.Add("access_token", cfg.Token)
 	if i := strings.LastIndexByte(cfg.Token, '.'); i >= 0 {
 		secrets.Add("signature", cfg.Token[i+1:])

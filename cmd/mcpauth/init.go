@@ -58,7 +58,7 @@ and registers nothing.`,
 				f.Close()
 				return &exit{reports.ExitToolFailed, err}
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "wrote %s; say in it what a URL cannot, then: mcpauth run -c %s\n", path, path)
+			notice(c, "wrote %s; say in it what a URL cannot, then: mcpauth run -c %s", path, path)
 			return f.Close()
 		},
 	}

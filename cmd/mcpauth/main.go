@@ -61,6 +61,11 @@ func run(ctx context.Context, args []string) int {
 	return code
 }
 
+// notice tells people something on standard error. No line of it begins with text that comes from elsewhere.
+func notice(c *cobra.Command, format string, args ...any) {
+	fmt.Fprint(c.ErrOrStderr(), reports.Prefixed("mcpauth: ", fmt.Sprintf(format, args...)))
+}
+
 // tree are the commands.
 func tree() *cobra.Command {
 	root := &cobra.Command{

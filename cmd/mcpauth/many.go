@@ -63,7 +63,7 @@ func (o *options) runAll(c *cobra.Command) error {
 	var columns []matrix.Column
 	var worst *exit
 	for i, f := range o.files {
-		fmt.Fprintf(c.ErrOrStderr(), "== %s\n", names[i])
+		notice(c, "== %s", names[i])
 		sub := *o
 		sub.files, sub.file, sub.reports = nil, f, nil
 		for _, spec := range apart {
@@ -79,7 +79,7 @@ func (o *options) runAll(c *cobra.Command) error {
 		case e.code == reports.ExitUsage && len(columns) <= i, e.code == reports.ExitInterrupted:
 			return err
 		default:
-			fmt.Fprintln(c.ErrOrStderr(), reports.OneLine(names[i]+": "+e.Error(), 2000))
+			notice(c, "%s", reports.OneLine(names[i]+": "+e.Error(), 2000))
 			if worst == nil || worse(e.code, worst.code) {
 				worst = &exit{e.code, fmt.Errorf("of %d targets, the worst: %w", len(o.files), e)}
 			}

@@ -347,10 +347,10 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	if cfg.Driver == "auto" { // show the whole way where it can be shown
 		if cfg.Driver = "browser"; suites.BrowserFound() != nil {
 			cfg.Driver = "form"
-			fmt.Fprintf(c.ErrOrStderr(), "the login goes by plain forms: %v\n", suites.BrowserFound())
+			notice(c, "the login goes by plain forms: %v", suites.BrowserFound())
 		}
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "testing the embedded reference server at %s\n", r.URL)
+	notice(c, "testing the embedded reference server at %s", r.URL)
 	return o.execute(c, cfg)
 }
 
@@ -465,7 +465,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 		return err
 	}
 	progress := newProgress(c.ErrOrStderr(), o.quiet)
-	cfg.OnNotice = func(notice string) { fmt.Fprintln(c.ErrOrStderr(), notice) }
+	cfg.OnNotice = func(text string) { notice(c, "%s", text) }
 	cfg.OnSelected, cfg.OnResult = progress.begin, progress.result
 	run, err := suites.Run(c.Context(), cfg)
 	progress.end()
@@ -512,7 +512,7 @@ func (o *options) mayAttack(c *cobra.Command, cfg suites.Config) error {
 	}
 	if !o.quiet {
 		rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 8000), cmp.Or(cfg.Concurrency, 16)
-		fmt.Fprintf(c.ErrOrStderr(), "this run sends at most %d requests, %g a second, %d at once, to %s and the servers it names\n", most, rate, at, cfg.URL)
+		notice(c, "this run sends at most %d requests, %g a second, %d at once, to %s and the servers it names", most, rate, at, cfg.URL)
 	}
 	return nil
 }

@@ -112,7 +112,30 @@ type noBrowser struct{ error }
 var formats = []string{"json", "html", "junit", "markdown", "sarif", "har"}
 
 // process is the tool while it runs.
-type process struct{ *os.Process }
+type process struct {
+	*os.Process
+	said *transcript
+}
+
+func (p process) Said() string { return p.said.String() }
+
+// transcript is what a process has written, to be read while it writes.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (t *transcript) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(b)
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
+}
 
 func (p process) Interrupt() error { return p.Signal(os.Interrupt) }
 
@@ -140,14 +163,14 @@ func spring(ctx context.Context, program string, trap hostile.Trap) error {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), attack.Environment...)
-	var out, errs bytes.Buffer
+	var out, errs transcript
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	started := time.Now()
 	if err := cmd.Start(); err != nil {
 		return err
 	}
 	if attack.After != nil {
-		go attack.After(process{cmd.Process})
+		go attack.After(process{cmd.Process, &errs})
 	}
 	over := make(chan struct{})
 	peak := make(chan int64, 1)

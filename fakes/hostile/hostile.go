@@ -40,7 +40,11 @@ type Attack struct {
 }
 
 // Process is the tool while it runs.
-type Process interface{ Interrupt() error }
+type Process interface {
+	Interrupt() error
+	// Said is what it has written to standard error so far.
+	Said() string
+}
 
 // Outcome is what the tool did.
 type Outcome struct {

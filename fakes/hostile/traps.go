@@ -37,6 +37,8 @@ var Traps = []Trap{
 	{Name: "budget", Promise: "the request limit is a hard stop", Start: budget},
 	{Name: "side effects", Promise: "clients are deleted again, and no undeclared tool is called", Start: sideEffects},
 	{Name: "control characters", Promise: "nothing of a target controls a terminal or a CI system", Start: controlCharacters},
+	{Name: "errors of a login by hand", Promise: "notices control no terminal and no CI system either", Start: handErrors},
+	{Name: "an endpoint that is no URL", Promise: "nobody is told to open an address with control characters", Start: handEndpoint},
 	{Name: "markup", Promise: "nothing of a target acts in HTML, Markdown, XML or JSON", Start: markup},
 	{Name: "paths in names", Promise: "no file is written but the reports", Start: paths},
 	{Name: "secrets", Promise: "no secret is in any output, in any spelling", Start: secrets},
@@ -414,6 +416,73 @@ func inert(o Outcome) error {
 	return nil
 }
 
+// byHand are the arguments of a run in which a person signs in.
+func byHand(r *reference.Reference, callback string) []string {
+	return []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout", "5s", "--only", "RS-CHALLENGE-401-STATUS"}
+}
+
+// handErrors has the redirect and the token endpoint answer a person's login with errors that attack the terminal.
+func handErrors() (*Attack, error) {
+	callback, err := freeCallback()
+	if err != nil {
+		return nil, err
+	}
+	var redeemed atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path != "/token" {
+				h.ServeHTTP(w, req)
+				return
+			}
+			redeemed.Add(1)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_ = json.NewEncoder(w).Encode(map[string]string{"error": nasty, "error_description": nasty}) // strings
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	state := regexp.MustCompile(`[?&]state=([^&\s]+)`)
+	return &Attack{Args: byHand(r, callback), Close: r.Close, After: func(p Process) {
+		for range 200 {
+			if m := state.FindStringSubmatch(p.Said()); m != nil {
+				if resp, err := http.Get(callback + "?code=x&state=" + m[1] + "&iss=" + url.QueryEscape(r.IDP.Issuer)); err == nil {
+					_ = resp.Body.Close()
+				}
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}, Judge: func(o Outcome) error {
+		return errors.Join(unsprung(redeemed.Load()), inert(o))
+	}}, nil
+}
+
+// handEndpoint names an authorization endpoint with which the notice of a login by hand would attack the terminal.
+func handEndpoint() (*Attack, error) {
+	callback, err := freeCallback()
+	if err != nil {
+		return nil, err
+	}
+	var named atomic.Int64
+	r, err := bend(func(o *reference.Options) {
+		o.Behaviour.Metadata = func(_ string, doc map[string]any) {
+			named.Add(1)
+			doc["authorization_endpoint"] = fmt.Sprint(doc["authorization_endpoint"]) + nasty
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: byHand(r, callback), Close: r.Close, Judge: func(o Outcome) error {
+		if strings.Contains(o.Stderr, "sign in with a browser at") {
+			return errors.New("a person is told to open it")
+		}
+		return errors.Join(unsprung(named.Load()), inert(o))
+	}}, nil
+}
+
 const payload = `</script><script>alert(1)</script><img src=http://attacker.example/x onerror=alert(1)>![x](http://attacker.example/y)[z](javascript:alert(1))]]><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>&e;` + "`|${{ secrets.X }}"
 
 var acts = regexp.MustCompile(`(?i)<(img|iframe|link|object|embed|form|base|meta\s+http-equiv="refresh)[^>]*attacker|<[a-z]+[^<>]*\son[a-z]+\s*=`)
@@ -629,14 +698,19 @@ func interrupt() (*Attack, error) {
 	}}, nil
 }
 
-// strangers send answers of their own to the listener that waits for a person to sign in.
-func strangers() (*Attack, error) {
+// freeCallback is a redirect URI on loopback at which nobody listens.
+func freeCallback() (string, error) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	callback := "http://" + free.Addr().String() + "/callback"
-	if err := free.Close(); err != nil {
+	return "http://" + free.Addr().String() + "/callback", free.Close()
+}
+
+// strangers send answers of their own to the listener that waits for a person to sign in.
+func strangers() (*Attack, error) {
+	callback, err := freeCallback()
+	if err != nil {
 		return nil, err
 	}
 	var answered, redeemed, taken atomic.Int64

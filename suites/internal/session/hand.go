@@ -26,6 +26,9 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 			return nil, fmt.Errorf("there is no client to sign in with: %s", why)
 		}
 	}
+	if _, err := document.ParseURL(s.Server.Authorization); err != nil { // a person would be told to open it
+		return nil, fmt.Errorf("the authorization endpoint %q is no URL to open in a browser: %w", s.Server.Authorization, err)
+	}
 	at, err := document.ParseURL(c.RedirectURI)
 	if err != nil || at.Scheme != "http" || !document.LoopbackHost(at.Hostname()) {
 		return nil, fmt.Errorf("a login by hand comes back to this machine: give a client whose redirect URI is http on loopback, not %s", c.RedirectURI)
