@@ -39,27 +39,20 @@ and registers nothing.`,
 				return &exit{reports.ExitUndecided, errors.New(seen.Unreachable)}
 			}
 			text := targetText(args[0], &seen)
-			if path == "-" {
+			if ownOutput(path) {
 				fmt.Fprint(c.OutOrStdout(), text)
 				return nil
 			}
-			flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-			if force {
-				flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
-			}
-			f, err := os.OpenFile(path, flags, 0o644)
-			if errors.Is(err, os.ErrExist) {
-				err = fmt.Errorf("%s is there already; --force replaces it", path)
-			}
-			if err != nil {
+			if through, err := writtenThrough(path); err != nil {
 				return &exit{reports.ExitUsage, err}
+			} else if _, err := os.Lstat(path); err == nil && !through && !force {
+				return &exit{reports.ExitUsage, fmt.Errorf("%s is there already; --force replaces it", path)}
 			}
-			if _, err := f.WriteString(text); err != nil {
-				f.Close()
+			if err := replace(path, []byte(text)); err != nil {
 				return &exit{reports.ExitToolFailed, err}
 			}
 			notice(c, "wrote %s; say in it what a URL cannot, then: mcpauth run -c %s", path, path)
-			return f.Close()
+			return nil
 		},
 	}
 	o.register(c.Flags())

@@ -56,7 +56,7 @@ func (o *options) runAll(c *cobra.Command) error {
 	}
 	together, apart := o.split()
 	for _, spec := range apart {
-		if _, path, _ := strings.Cut(spec, "="); path == "" || path == "-" {
+		if _, path, _ := strings.Cut(spec, "="); ownOutput(path) {
 			return &exit{reports.ExitUsage, fmt.Errorf("--report %s: with several targets each has a report of its own: give a path", spec)}
 		}
 	}
@@ -128,24 +128,23 @@ func named(spec, name string) string {
 func writeMatrix(stdout io.Writer, spec string, columns []matrix.Column) error {
 	_, path, _ := strings.Cut(spec, "=")
 	write := matrix.Write
-	if path == "" || path == "-" || strings.HasSuffix(path, ".md") {
+	if ownOutput(path) || strings.HasSuffix(path, ".md") {
 		write = matrix.WriteMarkdown
 	}
 	var b bytes.Buffer
 	if err := write(&b, columns); err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
-	if path == "" || path == "-" {
+	if ownOutput(path) {
 		_, err := stdout.Write(b.Bytes())
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), ".mcpauth-*")
+	to, err := openDestination(path)
 	if err != nil {
 		return &exit{reports.ExitUsage, fmt.Errorf("--report %s: %w", spec, err)}
 	}
-	r := &output{name: "matrix", path: path, temp: temp}
-	if err := r.finish(b.Bytes()); err != nil {
-		(&outputs{list: []*output{r}}).abandon()
+	defer to.abandon()
+	if err := to.finish(b.Bytes()); err != nil {
 		return &exit{reports.ExitToolFailed, fmt.Errorf("--report %s: %w", spec, err)}
 	}
 	return nil

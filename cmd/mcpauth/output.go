@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -26,12 +25,11 @@ import (
 	"github.com/mcpauth/conformance/reports/sarif"
 )
 
-// output is one report to write: to a temporary file beside its path first, so that it is there whole or
-// not at all.
+// output is one report to write.
 type output struct {
-	name, path string
-	temp       *os.File // nil: standard output
-	write      func(w io.Writer, r reports.Redacted) error
+	name  string
+	to    *destination // nil: standard output
+	write func(w io.Writer, r reports.Redacted) error
 }
 
 type outputs struct {
@@ -59,7 +57,7 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 		if name == "matrix" { // of all targets together, when they are done
 			return fail(reports.ExitUsage, "--report %s: a matrix takes several targets", spec)
 		}
-		r := &output{name: name, path: path}
+		r := &output{name: name}
 		switch name {
 		case "junit":
 			r.write = func(w io.Writer, run reports.Redacted) error {
@@ -94,16 +92,16 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 		default:
 			return fail(reports.ExitUsage, "--report %q: unknown report; there are html, markdown, junit, json, ndjson, sarif, har, github, badge and console", name)
 		}
-		if path == "" || path == "-" {
+		if ownOutput(path) {
 			if standard++; standard > 1 {
 				return fail(reports.ExitUsage, "--report %q: only one report can go to standard output", spec)
 			}
 		} else {
-			f, err := os.CreateTemp(filepath.Dir(path), ".mcpauth-*")
+			to, err := openDestination(path)
 			if err != nil {
 				return fail(reports.ExitUsage, "--report %s: %w", spec, err)
 			}
-			r.temp = f
+			r.to = to
 		}
 		out.list = append(out.list, r)
 	}
@@ -117,13 +115,13 @@ func (o *outputs) write(run reports.Redacted) error {
 		if err := r.write(&b, run); err != nil {
 			return fmt.Errorf("report %s: %w", r.name, err)
 		}
-		if r.temp == nil {
+		if r.to == nil {
 			if _, err := o.stdout.Write(b.Bytes()); err != nil {
 				return fmt.Errorf("report %s: %w", r.name, err)
 			}
 			continue
 		}
-		if err := r.finish(b.Bytes()); err != nil {
+		if err := r.to.finish(b.Bytes()); err != nil {
 			return fmt.Errorf("report %s: %w", r.name, err)
 		}
 	}
@@ -133,29 +131,11 @@ func (o *outputs) write(run reports.Redacted) error {
 	return nil
 }
 
-func (r *output) finish(b []byte) error {
-	if _, err := r.temp.Write(b); err != nil {
-		return err
-	}
-	if err := r.temp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := r.temp.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(r.temp.Name(), r.path); err != nil {
-		return err
-	}
-	r.temp = nil
-	return nil
-}
-
 // abandon removes what was not finished.
 func (o *outputs) abandon() {
 	for _, r := range o.list {
-		if r.temp != nil {
-			_ = r.temp.Close()
-			_ = os.Remove(r.temp.Name())
+		if r.to != nil {
+			r.to.abandon()
 		}
 	}
 }

@@ -116,7 +116,7 @@ func (s *signIn) documents(cfg *suites.Config) (stop func(), err error) {
 		return nil, fmt.Errorf("--cimd-listen: %w", err)
 	}
 	if s.cimdCA != "" {
-		if err := os.WriteFile(s.cimdCA, d.CA(), 0o644); err != nil {
+		if err := replace(s.cimdCA, d.CA()); err != nil {
 			d.Close()
 			return nil, fmt.Errorf("--cimd-ca-file: %w", err)
 		}

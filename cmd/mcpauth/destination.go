@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// destination is where a file of the program's is to be. Where a regular file is or nothing, a temporary file takes its place
+// when it is whole. A pipe or a character device is written to. Whatever else is there is refused: a symbolic link may lead
+// where its owner wants, not where the user does.
+type destination struct {
+	path string
+	temp *os.File // nil: written to as it is
+}
+
+// ownOutput reports that a path is another name of the program's standard output.
+func ownOutput(path string) bool {
+	n, own := descriptor(path)
+	return path == "" || path == "-" || own && n == 1
+}
+
+// descriptor is the number of the open file of this process that a path names.
+func descriptor(path string) (n int, own bool) {
+	switch path = filepath.Clean(path); path {
+	case "/dev/stdout":
+		return 1, true
+	case "/dev/stderr":
+		return 2, true
+	}
+	for _, folder := range []string{"/dev/fd/", "/proc/self/fd/"} {
+		if number, ok := strings.CutPrefix(path, folder); ok {
+			n, err := strconv.Atoi(number)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
+
+// openDestination finds out early whether a file can be written.
+func openDestination(path string) (*destination, error) {
+	through, err := writtenThrough(path)
+	if err != nil || through {
+		return &destination{path: path}, err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".mcpauth-*")
+	if err != nil {
+		return nil, err
+	}
+	return &destination{path, f}, nil
+}
+
+// writtenThrough says whether what a path names is written to as it is; false means that a file takes its place. The error says
+// why neither may be.
+func writtenThrough(path string) (bool, error) {
+	if _, own := descriptor(path); own {
+		return true, nil
+	}
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	switch kind := info.Mode().Type(); {
+	case kind == 0:
+		return false, nil
+	case kind == fs.ModeNamedPipe, kind == fs.ModeDevice|fs.ModeCharDevice:
+		return true, nil
+	case kind == fs.ModeSymlink:
+		return false, fmt.Errorf("%s is a symbolic link: give the path of the file itself", path)
+	case kind == fs.ModeDir:
+		return false, fmt.Errorf("%s is a folder: give the path of a file in it", path)
+	}
+	return false, fmt.Errorf("%s is neither a regular file nor a pipe nor a character device, and is left alone", path)
+}
+
+// patience is how long a pipe may take to find its reader, and to be read.
+const patience = 10 * time.Second
+
+// finish writes the file, whole or not at all.
+func (d *destination) finish(b []byte) error {
+	through, err := writtenThrough(d.path) // it may have changed meanwhile
+	switch {
+	case err != nil:
+		return err
+	case through:
+		return writeThrough(d.path, b)
+	case d.temp == nil:
+		return fmt.Errorf("%s has become another kind of file meanwhile, and is left alone", d.path)
+	}
+	if _, err := d.temp.Write(b); err != nil {
+		return err
+	}
+	if err := d.temp.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := d.temp.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(d.temp.Name(), d.path); err != nil {
+		return err
+	}
+	d.temp = nil
+	return nil
+}
+
+// writeThrough writes to a pipe or a device.
+func writeThrough(path string, b []byte) error {
+	var f *os.File
+	var err error
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		f, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
+		if !errors.Is(err, syscall.ENXIO) {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s: nobody reads this pipe", path)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_ = f.SetWriteDeadline(time.Now().Add(patience)) // devices have none
+	if _, err = f.Write(b); errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("%s: its reader does not read on", path)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// abandon removes what was not finished.
+func (d *destination) abandon() {
+	if d.temp != nil {
+		_ = d.temp.Close()
+		_ = os.Remove(d.temp.Name())
+	}
+}
+
+// replace writes a file, whole or not at all.
+func replace(path string, b []byte) error {
+	if ownOutput(path) {
+		_, err := os.Stdout.Write(b)
+		return err
+	}
+	d, err := openDestination(path)
+	if err != nil {
+		return err
+	}
+	defer d.abandon()
+	return d.finish(b)
+}
