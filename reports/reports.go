@@ -109,6 +109,7 @@ type Result struct {
 	Reason      string       `json:"reason,omitempty"` // why the verdict is not PASS
 	Findings    []Finding    `json:"findings,omitempty"`
 	Notes       []string     `json:"notes,omitempty"`
+	Tried       []string     `json:"-"`                  // the rows of the check's tables, in order
 	Evidence    []int        `json:"evidence,omitempty"` // numbers of exchanges
 	Remediation string       `json:"remediation"`
 	Sources     []Source     `json:"sources"`

@@ -260,7 +260,7 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	t := &T{World: e.World, ctx: ctx, id: r.ID, Wire: j.wire, Revision: j.revisions[len(j.revisions)-1]}
 	ended := t.guarded(func() *stop { return e.needs(t, r) })
 	if ended == nil {
-		ended = t.guarded(func() *stop { t.perform(c.Body); return nil })
+		ended = t.endOfRows(t.guarded(func() *stop { t.perform(c.Body); return nil }))
 	}
 	for _, f := range t.cleanups {
 		f()
@@ -284,7 +284,7 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	var out []reports.Result
 	for _, l := range levels {
 		res := e.result(r, j.wire, byLevel[l], l)
-		res.Findings, res.Notes, res.Duration = t.findings, t.notes, reports.Since(started)
+		res.Findings, res.Notes, res.Tried, res.Duration = t.findings, t.notes, t.tried, reports.Since(started)
 		res.Verdict, res.Reason = grade(l, t.findings, ended)
 		for _, ex := range t.transcript {
 			res.Evidence = append(res.Evidence, ex.Number)

@@ -157,6 +157,29 @@ func (g *Grant) Describe() string {
 	return "the client gets an answer without code and without error"
 }
 
+// Evidence is the exchange that shows where the request ended.
+func (g *Grant) Evidence() *reports.Exchange { return g.Exchange }
+
+// IssuesToken reports that the client gets an access token without a token request.
+func (g *Grant) IssuesToken() bool { return g.Params.Get("access_token") != "" }
+
+// AsksUser reports that the request ended at the consent page.
+func (g *Grant) AsksUser() bool { return g.Stage == login.AtConsent }
+
+// Undecided says why the server did not come to decide, and whether a login would help; empty if it did.
+func (g *Grant) Undecided() (why string, untried bool) {
+	switch g.Stage {
+	case login.AtLogin:
+		return loginFirst, true
+	case login.NeedsScript, login.Refused, login.Lost, login.Failed:
+		return g.Describe(), false
+	}
+	if g.Stage != login.Answered {
+		return expect.NoAnswer(g.Exchange), false
+	}
+	return "", false
+}
+
 // AS is the authorization server with which the checks' clients speak.
 func (t *T) AS() *oauth.Server {
 	if t.Session == nil {
@@ -323,11 +346,13 @@ func withField(send func(wire.Request) *reports.Exchange, f reports.Field) func(
 	}
 }
 
+const loginFirst = "the authorization server shows its login page first; what it decides is seen only after a login (--username)"
+
 // Decided ends the check where the pages stopped the request before the server had to decide.
 func (t *T) Decided(g *Grant) *Grant {
 	switch g.Stage {
 	case login.AtLogin:
-		t.NotTested("the authorization server shows its login page first; what it decides is seen only after a login (--username)")
+		t.NotTested("%s", loginFirst)
 	case login.NeedsScript, login.Refused, login.Lost, login.Failed:
 		t.Inconclusive("%s", g.Describe())
 	}
@@ -570,60 +595,34 @@ func (t *T) Dies(token string) (last *reports.Exchange, dead bool) {
 }
 
 // RefusedWith expects a token request to be refused; another error code than the listed ones is a warning.
-// A server error is no refusal.
 func (t *T) RefusedWith(ex *reports.Exchange, about string, codes ...string) bool {
-	f := func(expected, observed string, advice bool) {
-		t.Saw(ex)
-		t.findings = append(t.findings, reports.Finding{About: about, Expected: expected, Observed: observed, Advice: advice, Exchange: ex.Number})
-	}
-	status, code := expect.Status(ex), oauth.ErrorCode(ex)
-	switch {
-	case oauth.Object(ex).String("access_token") != "":
-		f("a refusal", "an access token is issued", false)
-		return false
-	case status < 400 || status > 499:
-		f("a refusal with HTTP 400 or 401", expect.Describe(ex), false)
+	if expect.NoAnswer(ex) != "" {
+		t.record(ex, about, "a refusal with HTTP 400 or 401", expect.Describe(ex), false)
 		return false
 	}
-	t.refusals++
-	if t.Session != nil && t.Session.Ready {
-		t.controlled = true
-		t.Saw(t.Session.Tokens.Exchange)
-	}
-	if len(codes) > 0 && !slices.Contains(codes, code) {
-		f("error "+strings.Join(codes, " or "), fmt.Sprintf("HTTP %d with error %q", status, code), true)
-	}
-	return true
+	ok := t.Expect(ex, "%s", about).To(expect.RefuseGrant(codes...))
+	t.citeFirstFlow(ok)
+	return ok
 }
 
-// NoCode expects an authorization request to end without a code; where the client gets an error, another
-// one than listed is a warning.
+// NoCode expects an authorization request to end without a code; where the client gets an error, another one than listed is
+// a warning.
 func (t *T) NoCode(g *Grant, about string, codes ...string) bool {
-	add := func(expected, observed string, advice bool) {
-		t.Saw(g.Exchange)
-		t.findings = append(t.findings, reports.Finding{About: about, Expected: expected, Observed: observed, Advice: advice, Exchange: g.Exchange.Number})
-	}
-	switch {
-	case g.Code() != "" || g.Params.Get("access_token") != "":
-		add("an error, no code", g.Describe(), false)
-		return false
-	case expect.Status(g.Exchange) >= 500:
-		add("an error, no code", expect.Describe(g.Exchange), false)
-		return false
-	case g.Stage == login.AtConsent:
-		add("an error", "the consent page is shown", false)
+	if expect.Status(g.Exchange) >= 500 {
+		t.record(g.Exchange, about, "an error, no code", expect.Describe(g.Exchange), false)
 		return false
 	}
-	t.Decided(g)
-	t.refusals++
-	if t.Session.Ready {
+	ok := t.Expect(g, "%s", about).To(expect.EndWithoutCode(codes...))
+	t.citeFirstFlow(ok)
+	return ok
+}
+
+// citeFirstFlow lets the run's first flow be the control of a refusal.
+func (t *T) citeFirstFlow(refused bool) {
+	if refused && t.Session != nil && t.Session.Ready {
 		t.controlled = true
 		t.Saw(t.Session.Tokens.Exchange)
 	}
-	if e := g.Error(); e != "" && len(codes) > 0 && !slices.Contains(codes, e) {
-		add("error "+strings.Join(codes, " or "), "error "+e, true)
-	}
-	return true
 }
 
 // Decoded is the value of a parameter of the answer, however often it came.
@@ -642,12 +641,7 @@ func Sorted[V any](table map[string]V) iter.Seq2[string, V] {
 
 // Finding records that the requirement is not met for one of several variants.
 func (t *T) Finding(ex *reports.Exchange, about, expected, observed string) {
-	f := reports.Finding{About: about, Expected: expected, Observed: observed}
-	if ex != nil {
-		t.Saw(ex)
-		f.Exchange = ex.Number
-	}
-	t.findings = append(t.findings, f)
+	t.record(ex, about, expected, observed, false)
 }
 
 // Controlled says that the body has seen itself what the target serves.

@@ -109,21 +109,24 @@ type T struct {
 	Revision string
 	Wire     mcp.Wire
 
-	ctx        context.Context
-	id         string
-	transcript []*reports.Exchange
-	lent       []*reports.Exchange // that others look at too
-	findings   []reports.Finding
-	notes      []string
-	refusals   int
-	controlled bool
-	browser    sync.Mutex
-	inBrowser  []*reports.Exchange
-	sealed     bool
-	cleanups   []func()
-	crashed    int               // refusals that were due, where every bad token crashes the target
-	crashIsMy  bool              // the check is about just that
-	unrefused  *reports.Exchange // a server error in place of a refusal
+	ctx            context.Context
+	id             string
+	transcript     []*reports.Exchange
+	lent           []*reports.Exchange // that others look at too
+	findings       []reports.Finding
+	notes          []string
+	refusals       int
+	controlled     bool
+	browser        sync.Mutex
+	inBrowser      []*reports.Exchange
+	sealed         bool
+	cleanups       []func()
+	crashed        int               // refusals that were due, where every bad token crashes the target
+	crashIsFinding bool              // the check is about just that
+	unrefused      *reports.Exchange // a server error in place of a refusal
+	rows           []string          // the rows that are under way, the innermost last
+	tried          []string          // the rows so far, in order
+	undecided      []undecided
 }
 
 // stop ends a body early with a verdict other than PASS or FAIL.
@@ -578,6 +581,7 @@ type Assertion struct {
 	t      *T
 	actual any
 	about  string
+	seen   *reports.Exchange
 }
 
 // Expect begins an expectation; about says which variant is meant.
@@ -590,50 +594,112 @@ func (t *T) Expect(actual any, about ...any) Assertion {
 	return a
 }
 
-// To records a finding unless the matcher is satisfied, and reports whether it was.
-func (a Assertion) To(m types.GomegaMatcher) bool { return a.judge(m, false) }
+// SeenIn names the exchange that shows the value, where the value does not know it.
+func (a Assertion) SeenIn(ex *reports.Exchange) Assertion {
+	a.seen = ex
+	return a
+}
+
+// To records a finding for each matcher that is not satisfied, and reports whether all were.
+func (a Assertion) To(matchers ...types.GomegaMatcher) bool { return a.judgeAll(matchers, false) }
 
 // Ideally is To for what is risky but allowed: the finding is never more than a warning.
-func (a Assertion) Ideally(m types.GomegaMatcher) bool { return a.judge(m, true) }
+func (a Assertion) Ideally(matchers ...types.GomegaMatcher) bool { return a.judgeAll(matchers, true) }
 
-func (a Assertion) judge(m types.GomegaMatcher, advice bool) bool {
-	ok, err := m.Match(a.actual)
-	ex, _ := a.actual.(*reports.Exchange)
-	own, explained := m.(expect.Matcher)
-	if ok && err == nil {
-		if explained && own.Refusal() {
-			a.t.refusals++
+func (a Assertion) judgeAll(matchers []types.GomegaMatcher, advice bool) bool {
+	ok := true
+	for _, m := range matchers {
+		if own, is := m.(expect.Matcher); is {
+			ok = a.judge(own, advice) && ok
+		} else {
+			ok = a.judgeForeign(m, advice) && ok
 		}
-		return true
 	}
-	if explained && own.Refusal() && a.t.RefusedInside(ex) {
-		a.t.refusals++
-		return true
+	return ok
+}
+
+func (a Assertion) judge(m expect.Matcher, advice bool) bool {
+	if asked, ok := m.(expect.Asked); ok {
+		m = asked.Ask(a.t.Served)
 	}
-	if explained && own.Refusal() && a.t.crashesAlways(ex) {
+	j, ex, refusal := m.Judge(a.actual), a.exchange(), m.Kind() == expect.Refusal
+	switch {
+	case j.Met:
+		a.count(m.Kind())
+		if j.Advice != nil {
+			a.t.record(ex, a.about, j.Advice.Expected, j.Advice.Observed, true)
+		}
+	case refusal && a.t.RefusedInside(ex):
+		a.count(expect.Refusal)
+	case refusal && a.t.crashesAlways(ex):
 		a.t.crashed++
 		return false
+	case j.Undecided != "" && !(a.t.crashIsFinding && expect.Crashed(ex)):
+		a.t.leaveExchange(ex, a.about, j)
+		return false
+	default:
+		if j.Observed == "" {
+			j.Observed = j.Undecided
+		}
+		a.t.record(ex, a.about, j.Expected, j.Observed, advice)
+		return false
 	}
-	f := reports.Finding{About: a.about, Advice: advice}
+	return true
+}
+
+func (a Assertion) judgeForeign(m types.GomegaMatcher, advice bool) bool {
+	ok, err := m.Match(a.actual)
 	switch {
 	case err != nil:
-		f.Expected, f.Observed = "a value that can be judged", err.Error()
-	case explained:
-		f.Expected, f.Observed = own.Expected(), own.Observed(ex)
-	default:
-		f.Expected, f.Observed = "see observed", strings.Join(strings.Fields(m.FailureMessage(a.actual)), " ")
+		a.t.record(a.exchange(), a.about, "a value that can be judged", err.Error(), advice)
+	case !ok:
+		a.t.record(a.exchange(), a.about, "see observed", strings.Join(strings.Fields(m.FailureMessage(a.actual)), " "), advice)
 	}
+	return ok && err == nil
+}
+
+func (a Assertion) exchange() *reports.Exchange {
+	if a.seen != nil {
+		return a.seen
+	}
+	return expect.ExchangeOf(a.actual)
+}
+
+// count keeps what a satisfied matcher says of the target: it refused, or it served what it should.
+func (a Assertion) count(k expect.Kind) {
+	switch k {
+	case expect.Refusal:
+		a.t.refusals++
+	case expect.Control:
+		a.t.controlled = true
+	}
+}
+
+// record keeps a finding about a value in the row that is under way.
+func (t *T) record(ex *reports.Exchange, about, expected, observed string, advice bool) {
+	f := reports.Finding{About: t.about(about), Expected: expected, Observed: observed, Advice: advice}
 	if ex != nil {
-		a.t.Saw(ex)
+		t.Saw(ex)
 		f.Exchange = ex.Number
 	}
-	a.t.findings = append(a.t.findings, f)
-	return false
+	t.findings = append(t.findings, f)
+}
+
+// leaveExchange leaves undecided what an exchange does not decide.
+func (t *T) leaveExchange(ex *reports.Exchange, about string, j expect.Judgement) {
+	if ex != nil {
+		t.Saw(ex)
+	}
+	verdict := reports.Inconclusive
+	if j.Untried {
+		verdict = reports.NotTested
+	}
+	t.leave(about, j.Undecided, verdict)
 }
 
 // CrashCounts makes a crash a finding even where every bad token crashes the target. Elsewhere that one
 // defect would be reported as a dozen: it says nothing about what a forged token holds.
-func (t *T) CrashCounts() { t.crashIsMy = true }
+func (t *T) CrashCounts() { t.crashIsFinding = true }
 
 // RefusedInside reports that a tool refused in the way of all tools of the target: by its result. That is the wrong
 // signal, which the checks on the challenge say; for all others it is a refusal.
@@ -643,7 +709,7 @@ func (t *T) RefusedInside(ex *reports.Exchange) bool {
 
 func (t *T) crashesAlways(ex *reports.Exchange) bool {
 	bogus := t.Survey.Bogus[t.wire()]
-	return !t.crashIsMy && ex != nil && bogus != nil && expect.Crashed(ex) && expect.Crashed(bogus)
+	return !t.crashIsFinding && ex != nil && bogus != nil && expect.Crashed(ex) && expect.Crashed(bogus)
 }
 
 // Unmet records that the requirement is not met, as ex shows (nil if no single exchange does).
@@ -657,12 +723,7 @@ func (t *T) Advise(ex *reports.Exchange, expected, observed string, args ...any)
 }
 
 func (t *T) finding(ex *reports.Exchange, advice bool, expected, observed string, args []any) {
-	f := reports.Finding{Expected: expected, Observed: fmt.Sprintf(observed, args...), Advice: advice}
-	if ex != nil {
-		t.Saw(ex)
-		f.Exchange = ex.Number
-	}
-	t.findings = append(t.findings, f)
+	t.record(ex, "", expected, fmt.Sprintf(observed, args...), advice)
 }
 
 // Refused counts a refusal that a body judged without a matcher.

@@ -9,50 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onsi/gomega/types"
-
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
-
-// Matcher is a Gomega matcher that says what it expects and sees, apart.
-type Matcher interface {
-	types.GomegaMatcher
-	Expected() string
-	Observed(ex *reports.Exchange) string
-	// Refusal reports that being satisfied means that the target refused something: such a result counts
-	// only beside a control.
-	Refusal() bool
-}
-
-type matcher struct {
-	expected string
-	refusal  bool
-	match    func(ex *reports.Exchange) bool
-}
-
-func (m *matcher) Match(actual any) (bool, error) {
-	ex, ok := actual.(*reports.Exchange)
-	if !ok || ex == nil {
-		return false, fmt.Errorf("want an exchange, got %T", actual)
-	}
-	return m.match(ex), nil
-}
-
-func (m *matcher) FailureMessage(actual any) string {
-	ex, _ := actual.(*reports.Exchange)
-	return "expected " + m.expected + ", observed " + m.Observed(ex)
-}
-
-func (m *matcher) NegatedFailureMessage(actual any) string {
-	return "expected anything but " + m.expected
-}
-
-func (m *matcher) Expected() string                     { return m.expected }
-func (m *matcher) Observed(ex *reports.Exchange) string { return Describe(ex) }
-func (m *matcher) Refusal() bool                        { return m.refusal }
 
 // Status is the HTTP status of an exchange; 0 without an answer.
 func Status(ex *reports.Exchange) int {
@@ -166,40 +127,33 @@ func Describe(ex *reports.Exchange) string {
 
 // Refuse expects the request to be refused with one of the statuses, without a result or a session.
 func Refuse(statuses ...int) Matcher {
-	return &matcher{expected: "refusal with HTTP " + list(statuses), refusal: true, match: func(ex *reports.Exchange) bool {
+	return onExchange("refusal with HTTP "+list(statuses), Refusal, func(ex *reports.Exchange) bool {
 		return slices.Contains(statuses, Status(ex)) && mcp.Read(ex).Result == nil
-	}}
+	})
 }
 
 // RefuseAnyway expects any 4xx answer without a result.
 func RefuseAnyway() Matcher {
-	return &matcher{expected: "refusal with HTTP 4xx", refusal: true, match: func(ex *reports.Exchange) bool {
+	return onExchange("refusal with HTTP 4xx", Refusal, func(ex *reports.Exchange) bool {
 		return Status(ex) >= 400 && Status(ex) <= 499 && mcp.Read(ex).Result == nil
-	}}
+	})
 }
 
 // NotBypass expects only that nothing protected comes back: no result, no stream, no server error.
 func NotBypass() Matcher {
-	return &matcher{expected: "no result, no stream and no server error", refusal: true, match: func(ex *reports.Exchange) bool {
+	return onExchange("no result, no stream and no server error", Refusal, func(ex *reports.Exchange) bool {
 		return !Accepted(ex) && !Crashed(ex)
-	}}
+	})
 }
 
 // Accept expects the request to be served.
 func Accept() Matcher {
-	return &matcher{expected: "the request to be served", match: Accepted}
+	return onExchange("the request to be served", Control, Accepted)
 }
 
 // ServedBy expects the request to be served, as served judges it.
 func ServedBy(served func(ex *reports.Exchange) bool) Matcher {
-	return &matcher{expected: "the request to be served", match: served}
-}
-
-// HaveChallenge expects at least one WWW-Authenticate field.
-func HaveChallenge() Matcher {
-	return &matcher{expected: "a WWW-Authenticate field (RFC 9110 section 15.5.2)", match: func(ex *reports.Exchange) bool {
-		return len(HeaderValues(ex, "WWW-Authenticate")) > 0
-	}}
+	return onExchange("the request to be served", Control, served)
 }
 
 // Challenges parses every WWW-Authenticate field as far as it goes.
@@ -238,10 +192,10 @@ func list(statuses []int) string {
 
 // RefuseOrNotImplemented expects a refusal of an HTTP method: any 4xx, or 501.
 func RefuseOrNotImplemented() Matcher {
-	return &matcher{expected: "refusal with HTTP 4xx or 501", refusal: true, match: func(ex *reports.Exchange) bool {
+	return onExchange("refusal with HTTP 4xx or 501", Refusal, func(ex *reports.Exchange) bool {
 		s := Status(ex)
 		return (s >= 400 && s <= 499 || s == 501) && mcp.Read(ex).Result == nil
-	}}
+	})
 }
 
 // FramingForbidden reports that a page cannot be framed by any site.

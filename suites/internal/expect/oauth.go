@@ -64,13 +64,6 @@ func Keys(set *document.Object) []*document.Object {
 	return out
 }
 
-// IssueTokens expects a successful token response: 200 with an access token.
-func IssueTokens() Matcher {
-	return &matcher{expected: "HTTP 200 with an access token", match: func(ex *reports.Exchange) bool {
-		return Status(ex) == 200 && member(ex, "access_token") != ""
-	}}
-}
-
 // member is a string member of a JSON answer.
 func member(ex *reports.Exchange, name string) string {
 	if ex == nil || ex.Response == nil {

@@ -1,0 +1,74 @@
+package check
+
+import (
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+)
+
+// Attempt is a good request that can be sent again and again, each time with edits. It obtains anew what it uses up, such
+// as a code or a token.
+type Attempt[E any] struct {
+	// Name says what it is: "an ordinary token request".
+	Name string
+	// Send sends the request, edited, and returns what a matcher judges: an exchange, a grant, or a flow.
+	Send func(edits ...E) any
+	// Good is what the request without edits must get.
+	Good expect.Matcher
+}
+
+// Refuses expects the target to refuse a good request for each of the edits. Its control is the same request, with the same
+// client, user, token, endpoint and shape, without the edit. It is sent when all rows have been, so that it shows too that
+// they have not made the target refuse everything; one control serves all rows, since nothing but the edit tells them from it.
+// Where it fails, no refusal counts; what was accepted is a finding all the same.
+func Refuses[E any](t *T, good Attempt[E], rows Cases[E], m expect.Matcher) {
+	answers := make([]any, len(rows))
+	refused := false
+	for i, r := range rows {
+		t.row(r.Name, func() {
+			answers[i] = good.Send(r.Value)
+			refused = refused || m.Judge(answers[i]).Met
+		})
+	}
+	broken := ""
+	if refused {
+		broken = failing(t, good)
+	}
+	for i, r := range rows {
+		if answers[i] == nil {
+			continue // it ended while it was sent
+		}
+		t.row(r.Name, func() {
+			if broken != "" && m.Judge(answers[i]).Met {
+				t.Inconclusive("%s", broken)
+			}
+			t.Expect(answers[i]).To(m)
+		})
+	}
+}
+
+// failing sends the control, and says why it proves nothing; empty if it is good.
+func failing[E any](t *T, good Attempt[E]) (why string) {
+	ended := t.guarded(func() *stop {
+		control := good.Send()
+		if ex := expect.ExchangeOf(control); ex != nil {
+			t.Saw(ex)
+		}
+		j := good.Good.Judge(control)
+		switch {
+		case j.Met:
+			t.controlled = true
+		case expect.NoAnswer(expect.ExchangeOf(control)) != "":
+			why = "the same request without the defect gets no answer that decides: " + j.Observed
+		default:
+			why = "your server also refuses the same request without the defect: " + good.Name + " is answered with " + j.Observed
+		}
+		return nil
+	})
+	if ended != nil && ended.verdict == reports.Errored {
+		panic(*ended)
+	}
+	if ended != nil {
+		why = "the same request without the defect could not be sent: " + ended.reason
+	}
+	return why
+}

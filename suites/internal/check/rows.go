@@ -1,0 +1,130 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// Cases is a table: the order of its rows is the order of the requests, and the name of a row prefixes what is found in it.
+type Cases[V any] []struct {
+	Name  string
+	Value V
+}
+
+// Each judges every row of a table. A row that cannot be decided ends alone: it is reported beside the others.
+func Each[V any](t *T, rows Cases[V], judge func(t *T, v V)) {
+	for _, r := range rows {
+		t.row(r.Name, func() { judge(t, r.Value) })
+	}
+}
+
+// undecided is a row, or a value in it, that decided nothing.
+type undecided struct {
+	row, why string
+	verdict  reports.Verdict
+}
+
+// row runs a part of the check under a name.
+func (t *T) row(name string, part func()) {
+	outer := t.about("")
+	t.rows = append(t.rows, name)
+	full := t.about("")
+	t.tried = slices.DeleteFunc(t.tried, func(s string) bool { return s == outer }) // its own rows stand for it
+	if !slices.Contains(t.tried, full) {
+		t.tried = append(t.tried, full)
+	}
+	depth := len(t.rows)
+	defer func() {
+		t.rows = t.rows[:depth-1]
+		switch p := recover().(type) {
+		case nil:
+		case stop:
+			if p.verdict == reports.Errored {
+				panic(p)
+			}
+			t.undecided = append(t.undecided, undecided{full, p.reason, p.verdict})
+		default:
+			panic(p)
+		}
+	}()
+	part()
+}
+
+// about is the name of the row that is under way, with what is said of a value in it.
+func (t *T) about(value string) string {
+	parts := slices.Clone(t.rows)
+	if value != "" {
+		parts = append(parts, value)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// leave notes that a value decides nothing; the check goes on.
+func (t *T) leave(about, why string, v reports.Verdict) {
+	t.undecided = append(t.undecided, undecided{t.about(about), why, v})
+}
+
+// endOfRows is the end of a check whose rows were not all decided; ended is its own end, or nil. Findings outweigh
+// undecided rows, which are then noted.
+func (t *T) endOfRows(ended *stop) *stop {
+	if len(t.undecided) == 0 {
+		return ended
+	}
+	if ended != nil || t.isUnmet() {
+		for _, u := range t.undecided {
+			t.Note("%s: undecided: %s", u.row, u.why)
+		}
+		return ended
+	}
+	for _, v := range []reports.Verdict{reports.Inconclusive, reports.NotTested} {
+		if rows := t.left(v); len(rows) > 0 {
+			return &stop{v, t.summary(rows)}
+		}
+	}
+	absent := t.left(reports.NotApplicable)
+	if len(absent) >= len(t.tried) && t.unmistaken() {
+		return &stop{reports.NotApplicable, absent[0].why}
+	}
+	for _, u := range absent {
+		t.Note("%s: not applicable: %s", u.row, u.why)
+	}
+	return nil
+}
+
+func (t *T) left(v reports.Verdict) []undecided {
+	return slices.DeleteFunc(slices.Clone(t.undecided), func(u undecided) bool { return u.verdict != v })
+}
+
+// summary says which rows decided nothing, and why; rows with one reason stand together.
+func (t *T) summary(rows []undecided) string {
+	if len(t.tried) <= 1 && len(rows) == 1 {
+		return strings.TrimPrefix(rows[0].row+": ", ": ") + rows[0].why
+	}
+	var reasons []string
+	names := map[string][]string{}
+	for _, u := range rows {
+		if names[u.why] == nil {
+			reasons = append(reasons, u.why)
+		}
+		if !slices.Contains(names[u.why], u.row) {
+			names[u.why] = append(names[u.why], u.row)
+		}
+	}
+	var parts []string
+	n := 0
+	for _, why := range reasons {
+		n += len(names[why])
+		parts = append(parts, strings.Join(names[why], "; ")+": "+why)
+	}
+	return fmt.Sprintf("%d of %d rows undecided: %s", n, max(n, len(t.tried)), strings.Join(parts, ". "))
+}
+
+// isUnmet reports that something was found that is more than advice.
+func (t *T) isUnmet() bool {
+	return slices.ContainsFunc(t.findings, func(f reports.Finding) bool { return !f.Advice })
+}
+
+func (t *T) unmistaken() bool { return len(t.findings) == 0 }

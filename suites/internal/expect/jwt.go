@@ -1,0 +1,89 @@
+package expect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+)
+
+// JWT is a token that can be read, with the exchange that brought it.
+type JWT struct {
+	Header, Claims *document.Object
+	From           *reports.Exchange
+}
+
+// Evidence is the exchange that brought the token.
+func (j JWT) Evidence() *reports.Exchange { return j.From }
+
+// HaveClaim expects a claim: a Value, or the value itself.
+func HaveClaim(name string, want any) Matcher { return HaveMember(name, want) }
+
+// HaveAudience expects exactly this audience, alone or as a list of one (RFC 7519 section 4.1.3).
+func HaveAudience(want string) Matcher {
+	return &matcher{Look, func(actual any) Judgement {
+		audience := Audience(objectOf(actual))
+		met := len(audience) == 1 && audience[0] == want
+		return Judgement{Met: met, Expected: "aud: " + want, Observed: "aud: " + strings.Join(audience, " ")}
+	}}
+}
+
+// Audience is the aud claim, alone or as a list.
+func Audience(claims *document.Object) []string {
+	if aud := claims.String("aud"); aud != "" {
+		return []string{aud}
+	}
+	list, _ := claims.Strings("aud")
+	return list
+}
+
+// ExpireLater expects exp to be in the future (RFC 7519 section 4.1.4).
+func ExpireLater() Matcher {
+	return &matcher{Look, func(actual any) Judgement {
+		v, _ := objectOf(actual).Get("exp")
+		exp, ok := Number(v)
+		met := ok && exp > float64(time.Now().Unix())
+		return Judgement{Met: met, Expected: "exp in the future", Observed: fmt.Sprintf("exp: %v", v)}
+	}}
+}
+
+// Value is what a claim, a member or a header field has to be.
+type Value struct {
+	what string
+	ok   func(v any) bool
+}
+
+// NotEmpty is a text that is not empty.
+var NotEmpty = Value{"a text", func(v any) bool { s, ok := v.(string); return ok && s != "" }}
+
+// ANumber is a number.
+var ANumber = Value{"a number", func(v any) bool { _, ok := Number(v); return ok }}
+
+// OneOf is one of these texts.
+func OneOf(texts ...string) Value {
+	return Value{strings.Join(texts, " or "), func(v any) bool { s, ok := v.(string); return ok && slices.Contains(texts, s) }}
+}
+
+// Holding is a text that holds another, whatever the case of its letters.
+func Holding(part string) Value {
+	return Value{"a value with " + part, func(v any) bool {
+		s, ok := v.(string)
+		return ok && strings.Contains(strings.ToLower(s), strings.ToLower(part))
+	}}
+}
+
+// valueOf is a Value, or the value itself.
+func valueOf(want any) Value {
+	if v, ok := want.(Value); ok {
+		return v
+	}
+	return Value{fmt.Sprint(want), func(v any) bool {
+		if n, ok := Number(v); ok {
+			return fmt.Sprint(n) == fmt.Sprint(want)
+		}
+		return v == want
+	}}
+}

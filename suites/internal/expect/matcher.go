@@ -1,0 +1,130 @@
+package expect
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/onsi/gomega/types"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// Kind is what it means that a matcher is satisfied.
+type Kind int
+
+const (
+	// Look says only that something looks as it should.
+	Look Kind = iota
+	// Refusal says that the target refused something. It counts only beside a control.
+	Refusal
+	// Control says that the target served what it should, so that a refusal beside it means something.
+	Control
+)
+
+// Matcher is a Gomega matcher that says what it expects and sees, apart, and what it means to satisfy it.
+type Matcher interface {
+	types.GomegaMatcher
+	Judge(actual any) Judgement
+	Kind() Kind
+}
+
+// Judgement is what a matcher makes of a value.
+type Judgement struct {
+	Met                bool
+	Expected, Observed string
+	// Undecided says why the value decides nothing: a server error is no refusal, and no defect either.
+	Undecided string
+	// Untried says that the target was not even asked, for want of something that the user did not give.
+	Untried bool
+	// Advice is what is risky, or unusual, in a value that satisfies the matcher; nil if nothing is.
+	Advice *Advice
+}
+
+// Advice is a finding that is at most a warning.
+type Advice struct{ Expected, Observed string }
+
+// Evidence is a value that comes from an exchange.
+type Evidence interface{ Evidence() *reports.Exchange }
+
+// ExchangeOf is the exchange that shows a value; nil if none does.
+func ExchangeOf(actual any) *reports.Exchange {
+	switch v := actual.(type) {
+	case *reports.Exchange:
+		return v
+	case *oauth.Tokens:
+		if v != nil {
+			return v.Exchange
+		}
+	case Evidence:
+		return v.Evidence()
+	}
+	return nil
+}
+
+// Asked is a matcher that has to ask what the target serves.
+type Asked interface {
+	Ask(served func(*reports.Exchange) bool) Matcher
+}
+
+type matcher struct {
+	kind  Kind
+	judge func(actual any) Judgement
+}
+
+func (m *matcher) Kind() Kind                 { return m.kind }
+func (m *matcher) Judge(actual any) Judgement { return m.judge(actual) }
+
+func (m *matcher) Match(actual any) (bool, error) {
+	j := m.judge(actual)
+	if j.Undecided != "" {
+		return false, errors.New(j.Undecided)
+	}
+	return j.Met, nil
+}
+
+func (m *matcher) FailureMessage(actual any) string {
+	j := m.judge(actual)
+	return "expected " + j.Expected + ", observed " + j.Observed
+}
+
+func (m *matcher) NegatedFailureMessage(actual any) string {
+	return "expected anything but " + m.judge(actual).Expected
+}
+
+// onExchange makes a matcher of an exchange that is or is not as expected.
+func onExchange(expected string, kind Kind, match func(ex *reports.Exchange) bool) Matcher {
+	return &matcher{kind, func(actual any) Judgement {
+		ex := ExchangeOf(actual)
+		if ex == nil {
+			return Judgement{Expected: expected, Observed: "nothing was sent"}
+		}
+		return Judgement{Met: match(ex), Expected: expected, Observed: Describe(ex)}
+	}}
+}
+
+// That makes a matcher of what a check looks at itself: problem is empty where all is well, and else what was observed.
+func That[V any](expected string, problem func(v V) string) Matcher {
+	return &matcher{Look, func(actual any) Judgement {
+		v, ok := actual.(V)
+		if !ok {
+			return Judgement{Expected: expected, Observed: fmt.Sprintf("a value of type %T", actual)}
+		}
+		observed := problem(v)
+		return Judgement{Met: observed == "", Expected: expected, Observed: observed}
+	}}
+}
+
+// NoAnswer says why an answer is evidence of nothing: it never came, the target limits requests, or it failed. Empty if it
+// is an answer.
+func NoAnswer(ex *reports.Exchange) string {
+	switch s := Status(ex); {
+	case s == 0:
+		return Describe(ex)
+	case s == 429:
+		return "the target limits requests: " + Describe(ex)
+	case s >= 500:
+		return Describe(ex) + ", which is a failure and no refusal"
+	}
+	return ""
+}

@@ -1,0 +1,171 @@
+package expect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// Ending is where an authorization request ended.
+type Ending interface {
+	Evidence
+	// Code and Error are those that the client gets, or empty.
+	Code() string
+	Error() string
+	Describe() string
+	// IssuesToken reports that the client gets an access token without a token request.
+	IssuesToken() bool
+	// AsksUser reports that the request ended at a consent page: the server has accepted it.
+	AsksUser() bool
+	// Undecided says why the server did not come to decide, and whether a login would help; empty if it did.
+	Undecided() (why string, login bool)
+}
+
+// Flow is an authorization request with the token request that followed, if one did.
+type Flow interface {
+	Ending
+	TokenResponse() *reports.Exchange
+}
+
+// IssueTokens expects a successful token response: 200 with an access token (OAuth 2.1 section 3.2.3).
+func IssueTokens() Matcher {
+	const expected = "HTTP 200 with an access token"
+	return &matcher{Control, func(actual any) Judgement {
+		if flow, ok := actual.(Flow); ok && flow.TokenResponse() == nil {
+			return Judgement{Expected: "a code", Observed: flow.Describe()}
+		}
+		ex := tokenResponse(actual)
+		return Judgement{Met: Status(ex) == 200 && member(ex, "access_token") != "", Expected: expected, Observed: Describe(ex)}
+	}}
+}
+
+func tokenResponse(actual any) *reports.Exchange {
+	if flow, ok := actual.(Flow); ok {
+		return flow.TokenResponse()
+	}
+	return ExchangeOf(actual)
+}
+
+// RefuseGrant expects a token request to be refused (OAuth 2.1 section 3.2.4). Another error code than the listed ones is
+// a warning.
+func RefuseGrant(codes ...string) Matcher {
+	return &matcher{Refusal, func(actual any) Judgement {
+		ex := tokenResponse(actual)
+		status := Status(ex)
+		switch {
+		case member(ex, "access_token") != "":
+			return Judgement{Expected: "a refusal", Observed: "an access token is issued"}
+		case NoAnswer(ex) != "":
+			return Judgement{Expected: "a refusal", Undecided: NoAnswer(ex)}
+		case status < 400:
+			return Judgement{Expected: "a refusal with HTTP 400 or 401", Observed: Describe(ex)}
+		}
+		return Judgement{Met: true, Advice: otherCode(codes, oauth.ErrorCode(ex), fmt.Sprintf("HTTP %d with ", status))}
+	}}
+}
+
+// otherCode is the advice on an error code that is not one of those listed.
+func otherCode(codes []string, code, before string) *Advice {
+	if len(codes) == 0 || slices.Contains(codes, code) {
+		return nil
+	}
+	return &Advice{"error " + strings.Join(codes, " or "), fmt.Sprintf("%serror %q", before, code)}
+}
+
+// EndWithoutCode expects an authorization request to end without a code (OAuth 2.1 section 4.1.2.1). Where the client gets
+// an error, another one than listed is a warning.
+func EndWithoutCode(codes ...string) Matcher {
+	return &matcher{Refusal, func(actual any) Judgement {
+		g, ok := actual.(Ending)
+		if !ok {
+			return Judgement{Expected: "where an authorization request ended", Observed: fmt.Sprintf("a value of type %T", actual)}
+		}
+		why, login := g.Undecided()
+		switch {
+		case g.Code() != "" || g.IssuesToken():
+			return Judgement{Expected: "an error, no code", Observed: g.Describe()}
+		case g.AsksUser():
+			return Judgement{Expected: "an error", Observed: "the consent page is shown"}
+		case why != "":
+			return Judgement{Expected: "an error, no code", Undecided: why, Untried: login}
+		case g.Error() == "":
+			return Judgement{Met: true}
+		}
+		return Judgement{Met: true, Advice: otherCode(codes, g.Error(), "")}
+	}}
+}
+
+// EndWithCode expects an authorization request to end with a code.
+func EndWithCode() Matcher {
+	return &matcher{Control, func(actual any) Judgement {
+		g, ok := actual.(Ending)
+		if !ok {
+			return Judgement{Expected: "a code", Observed: fmt.Sprintf("a value of type %T", actual)}
+		}
+		return Judgement{Met: g.Code() != "", Expected: "a code", Observed: g.Describe()}
+	}}
+}
+
+// GiveNoTokens expects a flow to be refused at either endpoint: no code, with one of the listed errors, or a code that
+// cannot be redeemed.
+func GiveNoTokens(codes ...string) Matcher {
+	return &matcher{Refusal, func(actual any) Judgement {
+		if flow, ok := actual.(Flow); ok && flow.TokenResponse() == nil {
+			return EndWithoutCode(codes...).Judge(actual)
+		}
+		return RefuseGrant().Judge(actual)
+	}}
+}
+
+// BeRegistered expects a registration to be confirmed (RFC 7591 section 3.2.1).
+func BeRegistered() Matcher {
+	return onExchange("HTTP 201 with a client_id", Control, func(ex *reports.Exchange) bool {
+		return (Status(ex) == 201 || Status(ex) == 200) && member(ex, "client_id") != ""
+	})
+}
+
+// RefuseRegistration expects a registration to be refused (RFC 7591 section 3.2.2). Another error code than the listed
+// ones is a warning.
+func RefuseRegistration(codes ...string) Matcher {
+	return &matcher{Refusal, func(actual any) Judgement {
+		ex := ExchangeOf(actual)
+		switch status := Status(ex); {
+		case status < 300 && member(ex, "client_id") != "":
+			return Judgement{Expected: "a refusal", Observed: "the client is registered"}
+		case NoAnswer(ex) != "":
+			return Judgement{Expected: "a refusal", Undecided: NoAnswer(ex)}
+		case status < 400:
+			return Judgement{Expected: "a refusal with HTTP 400", Observed: Describe(ex)}
+		default:
+			return Judgement{Met: true, Advice: otherCode(codes, oauth.ErrorCode(ex), fmt.Sprintf("HTTP %d with ", status))}
+		}
+	}}
+}
+
+// BeActive expects an introspection response for a token that is in force (RFC 7662 section 2.2).
+func BeActive() Matcher {
+	return onExchange("active: true", Control, func(ex *reports.Exchange) bool {
+		active, _ := oauth.Object(ex).Bool("active")
+		return Status(ex) == 200 && active
+	})
+}
+
+// BeInactive expects an introspection response that says no more than that a token is not in force (RFC 7662 section 2.2).
+func BeInactive() Matcher {
+	return &matcher{Refusal, func(actual any) Judgement {
+		ex := ExchangeOf(actual)
+		active, said := oauth.Object(ex).Bool("active")
+		switch {
+		case active:
+			return Judgement{Expected: "active: false", Observed: "active: true"}
+		case NoAnswer(ex) != "":
+			return Judgement{Expected: "active: false", Undecided: NoAnswer(ex)}
+		case !said:
+			return Judgement{Expected: "active: false", Observed: Describe(ex)}
+		}
+		return Judgement{Met: true}
+	}}
+}
