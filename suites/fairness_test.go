@@ -41,7 +41,7 @@ func TestFairness(t *testing.T) {
 			c.Credentials = append(c.Credentials, suites.Credential{Name: "nobody", Header: "X-API-Key", Value: "nobodys-key"})
 		}, "RS-RATE-PER-PRINCIPAL", reports.Inconclusive},
 		"a limit on bodies beyond ours": {nil, func(c *suites.Config) { c.BodyLimit = 64 << 20 }, "RS-ABUSE-BODY-LIMIT", reports.NotTested},
-		"a tool for debugging, on purpose": {func(o *reference.Options) { o.Policy.DebugTool = true }, func(c *suites.Config) { c.Tools = append(c.Tools, suites.Tool{Name: "debug_env"}) },
+		"a tool for debugging, on purpose": {func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.NoDebugTool) }, func(c *suites.Config) { c.Tools = append(c.Tools, suites.Tool{Name: "debug_env"}) },
 			"RS-ABUSE-DEBUG-TOOLS", reports.Pass},
 		"resources by template":             {func(o *reference.Options) { o.Policy.TemplatesOnly = true }, nil, "RS-ABUSE-RESOURCE-TRAVERSAL", reports.Pass},
 		"a token on a server without tools": {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-STATIC-TOKEN-ACCEPTED", reports.Pass},
@@ -56,7 +56,7 @@ func TestFairness(t *testing.T) {
 		"an opaque audience that crashes": {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-AUD-OPAQUE", reports.Inconclusive},
 		"a tool that always fails":        {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-STATIC-TOKEN-PERMISSIONS", reports.Inconclusive},
 		"tools that refuse what was revoked": {func(o *reference.Options) {
-			o.Policy.InTools, o.Policy.ScopeInResult, o.Policy.GuardVerbs = true, true, false
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RefuseBeforeTools, mcpserver.ScopeOverHTTP, mcpserver.GuardVerbs)
 		}, nil, "AS-REVOKE-REFRESH-KILLS-ACCESS", reports.Pass},
 		"an account whose password is another": {nil, func(c *suites.Config) {
 			c.Users = append(c.Users[:2:2], suites.User{Name: "carol", Password: "not hers", Sacrificial: true})
@@ -76,7 +76,7 @@ func TestFairness(t *testing.T) {
 		"scopes for those who register them":      {func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, nil, "AS-TOKEN-SUCCESS-SHAPE", reports.Pass},
 		"events without ids":                      {func(o *reference.Options) { o.Policy.NoEventIDs = true }, nil, "RS-SESSION-EVENT-ISOLATION", reports.NotApplicable},
 		"a state on which nothing depends":        {func(o *reference.Options) { o.Policy.StateIgnored = true }, nil, "RS-SESSION-REQUESTSTATE-INTEGRITY", reports.NotApplicable},
-		"calls that are never tasks":              {func(o *reference.Options) { o.Policy.RefusesTasks = true }, nil, "RS-SESSION-TASK-OWNERSHIP", reports.NotApplicable},
+		"calls that are never tasks":              {func(o *reference.Options) { o.Policy.NoTasks = true }, nil, "RS-SESSION-TASK-OWNERSHIP", reports.NotApplicable},
 		"a limit told in JSON-RPC":                {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusOK }, nil, "RS-RATE-OTHER-OPERATIONS", reports.Pass},
 		"a server that says nothing of DPoP":      {func(o *reference.Options) { o.Policy.DPoP = false }, nil, "RS-DPOP-DOWNGRADE", reports.NotApplicable},
 		"a bound token that crashes":              {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-DPOP-DOWNGRADE", reports.Inconclusive},
@@ -86,7 +86,9 @@ func TestFairness(t *testing.T) {
 		"an address that is blocked": {func(o *reference.Options) { o.Policy.BlockAfter, o.Policy.BlockFor = 60, 50*time.Millisecond }, func(c *suites.Config) {
 			c.BlockAfter, c.BlockFor = 60, 50*time.Millisecond
 		}, "RS-ABUSE-ADDRESS-BLOCK", reports.Pass},
-		"a batch where everything runs": {func(o *reference.Options) { o.Policy.BatchByFirst, o.Policy.CheckScopes = true, false }, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
+		"a batch where everything runs": {func(o *reference.Options) {
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.NoBatches, mcpserver.CheckScopes)
+		}, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := reference.Ideal()

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -15,7 +16,7 @@ import (
 // The shards of a run, put together, say what the whole run says.
 func TestShardsMakeTheWholeRun(t *testing.T) {
 	o := reference.Ideal()
-	o.Policy.CheckAudience = false // so that there are findings too
+	o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckAudience) // so that there are findings too
 	r := start(t, o)
 	evaluate := func(shard reports.Shard) reports.Redacted {
 		cfg := signingIn(r)

@@ -28,6 +28,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 )
@@ -83,7 +84,7 @@ func TestDemoIsGreen(t *testing.T) {
 
 func TestExitCodes(t *testing.T) {
 	good, bad := start(t, nil), start(t, func(o *reference.Options) { o.Policy.Status = 403 })
-	stuck := start(t, func(o *reference.Options) { o.Policy.Soft = true })
+	stuck := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RefuseByStatus) })
 	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte("<!doctype html>"))

@@ -97,7 +97,8 @@ var All = []Design{
 	})},
 	{Name: "issue-token-expiration", Says: "Common issue 3: tokens that have expired are served.", Target: "context-scopes", start: neverExpires},
 	{Name: "issue-scope-at-the-door", Says: "Common issue 4: the scope is looked at for the server, not for the tool.", Target: "common-issues", start: issue(func(o *reference.Options) {
-		o.Policy.CheckScopes, o.Policy.ScopeAtTheDoor = false, "notes:read"
+		o.Policy.ScopeAtTheDoor = "notes:read"
+		o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckScopes)
 	})},
 	{Name: "issue-plain-http", Says: "Common issue 5: URLs in the metadata are http, whatever the client used.", Target: "common-issues", start: issue(func(o *reference.Options) {
 		public := "http://mcp.example.com"
@@ -113,18 +114,22 @@ var All = []Design{
 func framework() mcpserver.Policy {
 	p := mcpserver.Strict()
 	p.Revisions = []string{"2025-03-26", "2025-06-18"}
-	p.CheckOrigin, p.CORS, p.Expose, p.Origins = false, false, false, nil
-	p.PRMPath, p.PRMRoot = false, false
+	p.CORS, p.Origins = false, nil
+	p.Lacks = append(p.Lacks, mcpserver.CheckOrigin, mcpserver.ExposeChallenge)
+	p.PRMRoot = false
+	p.Lacks = append(p.Lacks, mcpserver.MetadataAtPath)
 	p.Challenge = func(string, string) []string { return []string{"Bearer"} }
-	p.LegacySSE, p.DPoP, p.MutualTLS, p.ACRIgnored = false, false, false, true
-	p.Screens, p.RateHeaders, p.ListsByScope, p.BindSession = nil, "", false, false
+	p.LegacySSE, p.DPoP, p.MutualTLS = false, false, false
+	p.Lacks = append(p.Lacks, mcpserver.CheckACR)
+	p.Screens, p.RateHeaders, p.ListsByScope = nil, "", false
+	p.Lacks = append(p.Lacks, mcpserver.BindSession)
 	return p
 }
 
 // inTools is the framework without authorization, whose tools look at the caller themselves.
 func inTools() mcpserver.Policy {
 	p := framework()
-	p.InTools, p.ScopeInResult, p.GuardVerbs = true, true, false
+	p.Lacks = append(p.Lacks, mcpserver.RefuseBeforeTools, mcpserver.ScopeOverHTTP, mcpserver.GuardVerbs)
 	return p
 }
 
@@ -163,19 +168,19 @@ func issuerKey() *rsa.PublicKey {
 
 func noAuth(at Addresses) (*Running, error) {
 	p := framework()
-	p.Authenticate, p.GuardVerbs = false, false
+	p.Lacks = append(p.Lacks, mcpserver.RequireToken, mcpserver.GuardVerbs)
 	return serve(at, mcpserver.Config{Policy: p})
 }
 
 func contextScopes(at Addresses) (*Running, error) {
 	p := framework()
-	p.ScopeInResult = true
+	p.Lacks = append(p.Lacks, mcpserver.ScopeOverHTTP)
 	return serve(at, mcpserver.Config{Issuer: at.Issuer, Key: issuerKey(), JWKS: at.Issuer + "/jwks", Policy: p})
 }
 
 func neverExpires(at Addresses) (*Running, error) {
 	p := framework()
-	p.CheckExpiry, p.RequireExpiry = false, false
+	p.Lacks = append(p.Lacks, mcpserver.CheckExpiry, mcpserver.RequireExpiry)
 	return serve(at, mcpserver.Config{Issuer: at.Issuer, Key: issuerKey(), JWKS: at.Issuer + "/jwks", Policy: p})
 }
 
@@ -194,8 +199,9 @@ func rateLimiter(at Addresses) (*Running, error) {
 func jwtSharedSecret(at Addresses) (*Running, error) {
 	const secret = "your-jwt-secret-key"
 	p := framework()
-	p.Audience, p.AnyType, p.RequireExpiry, p.RequireSubject, p.CritUnknownOnly = "fastmcp-server", true, false, false, true
-	p.CheckScopes = false
+	p.Audience, p.CritUnknownOnly = "fastmcp-server", true
+	p.Lacks = append(p.Lacks, mcpserver.CheckType, mcpserver.RequireExpiry, mcpserver.RequireSubject)
+	p.Lacks = append(p.Lacks, mcpserver.CheckScopes)
 	r, err := serve(at, mcpserver.Config{Issuer: "your-auth-service", SharedSecret: secret, Policy: p})
 	return r.with("JWT_SECRET", secret), err
 }
@@ -222,8 +228,9 @@ func oauthProvider(at Addresses) (*Running, error) {
 func apiKeyPlusJWT(at Addresses) (*Running, error) {
 	const secret = "jwt-secret"
 	p := framework()
-	p.CheckAudience, p.AnyIssuer, p.RequireExpiry, p.RequireSubject, p.AnyType, p.CritUnknownOnly = false, true, false, false, true, true
-	p.FirstOfTwo, p.ScopeSubstring, p.SchemeAnyCase = true, true, false
+	p.CritUnknownOnly = true
+	p.Lacks = append(p.Lacks, mcpserver.CheckAudience, mcpserver.CheckIssuer, mcpserver.RequireExpiry, mcpserver.RequireSubject, mcpserver.CheckType)
+	p.Lacks = append(p.Lacks, mcpserver.BothCredentials, mcpserver.WholeScope, mcpserver.SchemeAnyCase)
 	r, err := serve(at, mcpserver.Config{SharedSecret: secret, Policy: p, Static: []mcpserver.Static{{Name: "Service Account", Header: mcpserver.KeyHeader, Value: "key-123", User: "service_account"}}})
 	return r.with("API_KEY", "key-123").with("JWT_SECRET", secret), err
 }
@@ -265,8 +272,10 @@ func bundled(at Addresses, o reference.Options, prepare func(r *reference.Refere
 func guide() reference.Options {
 	o := reference.Options{Policy: framework(), Behaviour: idp.Ideal(), Static: []mcpserver.Static{}}
 	p, b := &o.Policy, &o.Behaviour
-	p.PRMRoot, p.CheckScopes = true, false
-	p.FixedHost, b.FixedHost = false, false
+	p.PRMRoot = true
+	p.Lacks = append(p.Lacks, mcpserver.CheckScopes)
+	b.FixedHost = false
+	p.Lacks = append(p.Lacks, mcpserver.FixedHost)
 	p.PRM = func(_ string, doc map[string]any) {
 		issuer := doc["authorization_servers"].([]string)[0]
 		clear(doc)
@@ -320,8 +329,8 @@ func firebase(at Addresses) (*Running, error) {
 		}
 	}
 	p := &o.Policy // jwt.decode(..., verify=False)
-	p.VerifySignature, p.CheckAudience, p.CheckExpiry, p.RequireExpiry, p.LooseDates, p.CheckNotBefore, p.AnyIssuer = false, false, false, false, true, false, true
-	p.RefuseKidPath, p.AnyType, p.RefuseCritical, p.RefuseDuplicates = false, true, false, false
+	p.Lacks = append(p.Lacks, mcpserver.VerifySignature, mcpserver.CheckAudience, mcpserver.CheckExpiry, mcpserver.RequireExpiry, mcpserver.NumericDates, mcpserver.CheckNotBefore, mcpserver.CheckIssuer)
+	p.Lacks = append(p.Lacks, mcpserver.RefuseKidPath, mcpserver.CheckType, mcpserver.RefuseCritical, mcpserver.RefuseDuplicates)
 	r, err := bundled(at, o, guideScopes)
 	return r.with("PASSWORD", idp.Alice.Password), err
 }
@@ -344,7 +353,7 @@ func auth0(at Addresses) (*Running, error) {
 func fullOAuthServer(at Addresses) (*Running, error) {
 	o := reference.Options{Policy: framework(), Behaviour: idp.Ideal(), Static: []mcpserver.Static{}, Users: []idp.User{{Name: "demo_user", Password: "demo_password"}}}
 	p, b := &o.Policy, &o.Behaviour
-	p.CheckScopes, p.GuardSideRoutes = false, true
+	p.Lacks = append(p.Lacks, mcpserver.CheckScopes)
 	b.Places, b.Registration, b.IgnoresResource, b.SignsMetadata, b.HSTS, b.CORS = []string{"rfc8414"}, "closed", true, false, false, false
 	b.Missing = []string{"/register", "/jwks", "/par"}
 	b.Opaque, b.Consent = "at_", "never"

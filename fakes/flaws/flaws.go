@@ -62,286 +62,807 @@ func BeforeLogin() []Flaw {
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
 // in.
 func AfterLogin() []Flaw {
-	return slices.Concat(authorizationEndpoint, pkce, tokenEndpoint, refreshing, inspection, registrations, clientDocuments, consents, grants, proxies, machines, binding, assertions, linking)
+	return slices.Concat(authorizationEndpoint, pkce, tokenEndpoint, refreshing, inspection, registrations, clientDocuments, consents,
+		grants, proxies, machines, binding, assertions, linking)
 }
 
 var discovery = []Flaw{
-	{"no-metadata", "No protected resource metadata anywhere, and none named in the challenge.", func(o *reference.Options) {
-		o.Policy.PRMPath, o.Policy.PRMRoot = false, false
-		o.Policy.Challenge = always(`Bearer realm="mcp"`)
-	}, []string{"RS-DISC-PRM-PUBLISHED"}, []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA"}},
-	{"metadata-at-root-only", "The path-inserted location is missing, though the challenge names it.", policy(func(p *mcpserver.Policy) { p.PRMPath = false }), []string{"RS-DISC-WELL-KNOWN-LOCATION", "RS-CHALLENGE-RESOURCE-METADATA-URL"}, nil},
-	{"metadata-as-text", "The document is sent as text/plain.", policy(func(p *mcpserver.Policy) { p.PRMType = "text/plain" }), []string{"RS-DISC-HTTP-SHAPE"}, nil},
-	{"metadata-twice-resource", "The document names resource twice.", policy(func(p *mcpserver.Policy) {
-		p.PRMEncode = func(doc map[string]any) string {
-			r, _ := doc["resource"].(string)
-			return `{"resource":"` + r + `","resource":"` + r + `","authorization_servers":["` + strings.TrimSuffix(r, "/mcp") + `"]}`
-		}
-	}), []string{"RS-DISC-HTTP-SHAPE"}, []string{"RS-CHALLENGE-SCOPE-PARAM"}},
-	{"metadata-guarded", "Authentication wraps the well-known routes too.", policy(func(p *mcpserver.Policy) { p.PRMGuarded = true }), []string{"RS-DISC-UNAUTHENTICATED", "RS-DISC-PRM-PUBLISHED"}, []string{"RS-CHALLENGE-RESOURCE-METADATA-URL"}},
-	{"no-resource", "The document lacks resource.", prm(func(d map[string]any) { delete(d, "resource") }), []string{"RS-DISC-RESOURCE-PRESENT"}, []string{"RS-DISC-PRM-PUBLISHED", "RS-CHALLENGE-RESOURCE-METADATA-URL"}},
-	{"internal-resource", "resource is built from an internal host name.", prm(func(d map[string]any) { d["resource"] = "http://127.0.0.9:8000/mcp" }), []string{"RS-DISC-RESOURCE-MATCH"}, []string{"RS-DISC-WELL-KNOWN-LOCATION"}},
-	{"resource-slash", "resource ends in a slash that the endpoint has not.", prm(func(d map[string]any) { d["resource"] = d["resource"].(string) + "/" }), []string{"RS-DISC-RESOURCE-MATCH"}, nil},
-	{"relative-resource", "resource has no scheme.", prm(func(d map[string]any) { d["resource"] = "mcp.example.com/mcp" }), []string{"RS-DISC-RESOURCE-FORM"}, nil},
-	{"resource-fragment", "resource ends in an empty fragment.", prm(func(d map[string]any) { d["resource"] = d["resource"].(string) + "#" }), []string{"RS-DISC-RESOURCE-FORM"}, []string{"RS-DISC-RESOURCE-MATCH", "RS-DISC-WELL-KNOWN-LOCATION"}},
-	{"no-servers", "authorization_servers is empty.", prm(func(d map[string]any) { d["authorization_servers"] = []string{} }), []string{"RS-DISC-AS-PRESENT", "RS-DISC-NO-EMPTY-OR-NULL"}, nil},
-	{"server-objects", "authorization_servers holds objects, as a published guide shows.", prm(func(d map[string]any) {
-		d["authorization_servers"] = []any{map[string]any{"issuer": d["resource"], "authorization_endpoint": "https://as.example/authorize"}}
-	}), []string{"RS-DISC-AS-ENTRIES"}, nil},
-	{"issuer-slash", "The listed issuer has a slash that the metadata has not.", prm(func(d map[string]any) {
-		d["authorization_servers"] = []string{strings.TrimSuffix(d["resource"].(string), "mcp")}
-	}), []string{"RS-DISC-AS-RESOLVES", "AS-META-ISSUER-IDENTICAL"}, nil},
-	{"scopes-as-string", "scopes_supported is one string.", prm(func(d map[string]any) { d["scopes_supported"] = "notes:read notes:write" }), []string{"RS-DISC-SCOPES-SHAPE"}, nil},
-	{"omnibus-scope", "scopes_supported holds *.", prm(func(d map[string]any) { d["scopes_supported"] = []string{"*", "notes:read"} }), []string{"RS-DISC-SCOPES-MINIMAL"}, []string{"AS-META-SCOPES-COHERENT"}},
-	{"offline-access", "scopes_supported lists offline_access.", prm(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "offline_access"} }), []string{"RS-DISC-NO-OFFLINE-ACCESS"}, nil},
-	{"query-method", "bearer_methods_supported lists query.", prm(func(d map[string]any) { d["bearer_methods_supported"] = []string{"header", "query"} }), []string{"RS-DISC-BEARER-METHODS"}, nil},
-	{"null-member", "The serializer writes null members.", prm(func(d map[string]any) { d["resource_documentation"] = nil }), []string{"RS-DISC-NO-EMPTY-OR-NULL"}, nil},
-	{"dpop-none", "DPoP proofs may be unsigned.", prm(func(d map[string]any) { d["dpop_signing_alg_values_supported"] = []string{"none"} }), []string{"RS-DISC-KEYS-AND-ALGS"}, []string{"RS-DPOP-CHALLENGE"}},
-	{"unsigned-metadata", "signed_metadata has alg none.", prm(func(d map[string]any) { d["signed_metadata"] = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0." }), []string{"RS-DISC-SIGNED-METADATA"}, nil},
-	{"private-server-listed", "A public server lists an authorization server by a private address.", func(o *reference.Options) {
-		o.Host = Public
-		o.Policy.PRM = func(_ string, d map[string]any) {
-			d["authorization_servers"] = append(d["authorization_servers"].([]string), "http://10.0.0.5:8080")
-		}
-	}, []string{"RS-DISC-URLS-PUBLIC-HTTPS", "RS-DISC-AS-ENTRIES"}, nil},
-	{"host-derived", "Discovery data follows X-Forwarded-Host.", policy(func(p *mcpserver.Policy) { p.FixedHost = false }), []string{"RS-DISC-HOST-HEADER"}, nil},
-	{"locations-differ", "The root document lists an old authorization server.", policy(func(p *mcpserver.Policy) {
-		p.PRM = func(place string, d map[string]any) {
-			if place == "root" {
-				d["authorization_servers"] = []string{strings.TrimSuffix(d["resource"].(string), "/mcp") + "/old"}
+	{
+		Name: "no-metadata", Says: "No protected resource metadata anywhere, and none named in the challenge.",
+		Bend: func(o *reference.Options) {
+			o.Policy.PRMRoot = false
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.MetadataAtPath)
+			o.Policy.Challenge = always(`Bearer realm="mcp"`)
+		},
+		Noticed: []string{"RS-DISC-PRM-PUBLISHED"},
+		Also:    []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA"},
+	},
+	{
+		Name: "metadata-at-root-only", Says: "The path-inserted location is missing, though the challenge names it.",
+		Bend: lacks(mcpserver.MetadataAtPath), Noticed: []string{"RS-DISC-WELL-KNOWN-LOCATION", "RS-CHALLENGE-RESOURCE-METADATA-URL"},
+	},
+	{
+		Name: "metadata-as-text", Says: "The document is sent as text/plain.",
+		Bend: policy(func(p *mcpserver.Policy) { p.PRMType = "text/plain" }), Noticed: []string{"RS-DISC-HTTP-SHAPE"},
+	},
+	{
+		Name: "metadata-twice-resource", Says: "The document names resource twice.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.PRMEncode = func(doc map[string]any) string {
+				r, _ := doc["resource"].(string)
+				return `{"resource":"` + r + `","resource":"` + r + `","authorization_servers":["` + strings.TrimSuffix(r, "/mcp") + `"]}`
 			}
-		}
-	}), []string{"RS-DISC-LOCATIONS-AGREE"}, []string{"AS-META-PATH-INSERTED", "AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}},
-	{"html-fallback", "Unknown paths are answered 200 with an HTML page.", policy(func(p *mcpserver.Policy) { p.Fallback = true }), []string{"RS-DISC-NO-HTML-FALLBACK", "AS-META-NO-CATCH-ALL"}, []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"}},
-	{"echoed-path", "Every well-known suffix is answered by a document for it.", policy(func(p *mcpserver.Policy) { p.EchoPath = true }), []string{"RS-DISC-NO-HTML-FALLBACK"}, nil},
-	{"metadata-redirect", "The document is redirected to the identity provider.", policy(func(p *mcpserver.Policy) { p.PRMRedirect = "https://login.example/" }), []string{"RS-DISC-NO-REDIRECT"}, []string{"RS-DISC-PRM-PUBLISHED", "RS-CHALLENGE-RESOURCE-METADATA-URL"}},
-	{"metadata-without-cors", "CORS covers the endpoint only.", policy(func(p *mcpserver.Policy) { p.PRMCORS = false }), []string{"RS-DISC-CORS"}, nil},
-	{"empty-claim", "The capabilities claim that authentication is required, but nobody asks for it.", policy(func(p *mcpserver.Policy) {
-		p.Authenticate = false
-		p.Capabilities = map[string]any{"experimental": map[string]any{"authentication": map[string]any{"required": true}}}
-	}), []string{"RS-DISC-CAPABILITY-CLAIMS"}, nil},
+		}),
+		Noticed: []string{"RS-DISC-HTTP-SHAPE"}, Also: []string{"RS-CHALLENGE-SCOPE-PARAM"},
+	},
+	{
+		Name: "metadata-guarded", Says: "Authentication wraps the well-known routes too.",
+		Bend: lacks(mcpserver.OpenMetadata), Noticed: []string{"RS-DISC-UNAUTHENTICATED", "RS-DISC-PRM-PUBLISHED"},
+		Also: []string{"RS-CHALLENGE-RESOURCE-METADATA-URL"},
+	},
+	{
+		Name: "no-resource", Says: "The document lacks resource.",
+		Bend: prm(func(d map[string]any) { delete(d, "resource") }), Noticed: []string{"RS-DISC-RESOURCE-PRESENT"},
+		Also: []string{"RS-DISC-PRM-PUBLISHED", "RS-CHALLENGE-RESOURCE-METADATA-URL"},
+	},
+	{
+		Name: "internal-resource", Says: "resource is built from an internal host name.",
+		Bend: prm(func(d map[string]any) { d["resource"] = "http://127.0.0.9:8000/mcp" }), Noticed: []string{"RS-DISC-RESOURCE-MATCH"},
+		Also: []string{"RS-DISC-WELL-KNOWN-LOCATION"},
+	},
+	{
+		Name: "resource-slash", Says: "resource ends in a slash that the endpoint has not.",
+		Bend: prm(func(d map[string]any) { d["resource"] = d["resource"].(string) + "/" }), Noticed: []string{"RS-DISC-RESOURCE-MATCH"},
+	},
+	{
+		Name: "relative-resource", Says: "resource has no scheme.",
+		Bend: prm(func(d map[string]any) { d["resource"] = "mcp.example.com/mcp" }), Noticed: []string{"RS-DISC-RESOURCE-FORM"},
+	},
+	{
+		Name: "resource-fragment", Says: "resource ends in an empty fragment.",
+		Bend: prm(func(d map[string]any) { d["resource"] = d["resource"].(string) + "#" }), Noticed: []string{"RS-DISC-RESOURCE-FORM"},
+		Also: []string{"RS-DISC-RESOURCE-MATCH", "RS-DISC-WELL-KNOWN-LOCATION"},
+	},
+	{
+		Name: "no-servers", Says: "authorization_servers is empty.",
+		Bend:    prm(func(d map[string]any) { d["authorization_servers"] = []string{} }),
+		Noticed: []string{"RS-DISC-AS-PRESENT", "RS-DISC-NO-EMPTY-OR-NULL"},
+	},
+	{
+		Name: "server-objects", Says: "authorization_servers holds objects, as a published guide shows.",
+		Bend: prm(func(d map[string]any) {
+			d["authorization_servers"] = []any{map[string]any{"issuer": d["resource"], "authorization_endpoint": "https://as.example/authorize"}}
+		}),
+		Noticed: []string{"RS-DISC-AS-ENTRIES"},
+	},
+	{
+		Name: "issuer-slash", Says: "The listed issuer has a slash that the metadata has not.",
+		Bend: prm(func(d map[string]any) {
+			d["authorization_servers"] = []string{strings.TrimSuffix(d["resource"].(string), "mcp")}
+		}),
+		Noticed: []string{"RS-DISC-AS-RESOLVES", "AS-META-ISSUER-IDENTICAL"},
+	},
+	{
+		Name: "scopes-as-string", Says: "scopes_supported is one string.",
+		Bend:    prm(func(d map[string]any) { d["scopes_supported"] = "notes:read notes:write" }),
+		Noticed: []string{"RS-DISC-SCOPES-SHAPE"},
+	},
+	{
+		Name: "omnibus-scope", Says: "scopes_supported holds *.",
+		Bend:    prm(func(d map[string]any) { d["scopes_supported"] = []string{"*", "notes:read"} }),
+		Noticed: []string{"RS-DISC-SCOPES-MINIMAL"}, Also: []string{"AS-META-SCOPES-COHERENT"},
+	},
+	{
+		Name: "offline-access", Says: "scopes_supported lists offline_access.",
+		Bend:    prm(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "offline_access"} }),
+		Noticed: []string{"RS-DISC-NO-OFFLINE-ACCESS"},
+	},
+	{
+		Name: "query-method", Says: "bearer_methods_supported lists query.",
+		Bend:    prm(func(d map[string]any) { d["bearer_methods_supported"] = []string{"header", "query"} }),
+		Noticed: []string{"RS-DISC-BEARER-METHODS"},
+	},
+	{
+		Name: "null-member", Says: "The serializer writes null members.",
+		Bend: prm(func(d map[string]any) { d["resource_documentation"] = nil }), Noticed: []string{"RS-DISC-NO-EMPTY-OR-NULL"},
+	},
+	{
+		Name: "dpop-none", Says: "DPoP proofs may be unsigned.",
+		Bend:    prm(func(d map[string]any) { d["dpop_signing_alg_values_supported"] = []string{"none"} }),
+		Noticed: []string{"RS-DISC-KEYS-AND-ALGS"}, Also: []string{"RS-DPOP-CHALLENGE"},
+	},
+	{
+		Name: "unsigned-metadata", Says: "signed_metadata has alg none.",
+		Bend:    prm(func(d map[string]any) { d["signed_metadata"] = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0." }),
+		Noticed: []string{"RS-DISC-SIGNED-METADATA"},
+	},
+	{
+		Name: "private-server-listed", Says: "A public server lists an authorization server by a private address.",
+		Bend: func(o *reference.Options) {
+			o.Host = Public
+			o.Policy.PRM = func(_ string, d map[string]any) {
+				d["authorization_servers"] = append(d["authorization_servers"].([]string), "http://10.0.0.5:8080")
+			}
+		},
+		Noticed: []string{"RS-DISC-URLS-PUBLIC-HTTPS", "RS-DISC-AS-ENTRIES"},
+	},
+	{
+		Name: "host-derived", Says: "Discovery data follows X-Forwarded-Host.",
+		Bend: lacks(mcpserver.FixedHost), Noticed: []string{"RS-DISC-HOST-HEADER"},
+	},
+	{
+		Name: "locations-differ", Says: "The root document lists an old authorization server.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.PRM = func(place string, d map[string]any) {
+				if place == "root" {
+					d["authorization_servers"] = []string{strings.TrimSuffix(d["resource"].(string), "/mcp") + "/old"}
+				}
+			}
+		}),
+		Noticed: []string{"RS-DISC-LOCATIONS-AGREE"},
+		Also:    []string{"AS-META-PATH-INSERTED", "AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"},
+	},
+	{
+		Name: "html-fallback", Says: "Unknown paths are answered 200 with an HTML page.",
+		Bend: lacks(mcpserver.NoFallback), Noticed: []string{"RS-DISC-NO-HTML-FALLBACK", "AS-META-NO-CATCH-ALL"},
+		Also: []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"},
+	},
+	{
+		Name: "echoed-path", Says: "Every well-known suffix is answered by a document for it.",
+		Bend: lacks(mcpserver.OneMetadata), Noticed: []string{"RS-DISC-NO-HTML-FALLBACK"},
+	},
+	{
+		Name: "metadata-redirect", Says: "The document is redirected to the identity provider.",
+		Bend: policy(func(p *mcpserver.Policy) { p.PRMRedirect = "https://login.example/" }), Noticed: []string{"RS-DISC-NO-REDIRECT"},
+		Also: []string{"RS-DISC-PRM-PUBLISHED", "RS-CHALLENGE-RESOURCE-METADATA-URL"},
+	},
+	{
+		Name: "metadata-without-cors", Says: "CORS covers the endpoint only.",
+		Bend: lacks(mcpserver.MetadataCORS), Noticed: []string{"RS-DISC-CORS"},
+	},
+	{
+		Name: "empty-claim", Says: "The capabilities claim that authentication is required, but nobody asks for it.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Lacks = append(p.Lacks, mcpserver.RequireToken)
+			p.Capabilities = map[string]any{"experimental": map[string]any{"authentication": map[string]any{"required": true}}}
+		}),
+		Noticed: []string{"RS-DISC-CAPABILITY-CLAIMS"},
+	},
 }
 
 var challenges = []Flaw{
-	{"forbidden", "A missing token is answered 403.", policy(func(p *mcpserver.Policy) { p.Status = 403 }), []string{"RS-CHALLENGE-401-STATUS"}, []string{"RS-SESSION-*", "RS-TRANSPORT-*", "RS-TOKEN-*"}},
-	{"soft-refusal", "A missing token is answered 200 with a JSON-RPC error.", policy(func(p *mcpserver.Policy) { p.Soft = true }), []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-AUTH-ERROR-IN-200"}, []string{"RS-SESSION-*", "RS-TRANSPORT-*", "RS-TOKEN-*", "RS-DISC-*"}},
-	{"challenge-on-one-path", "Only the missing-token path sends a challenge.", challenge(func(cause, url string) []string {
-		if cause == "missing" {
-			return always(`Bearer resource_metadata="{url}", scope="notes:read"`)(cause, url)
-		}
-		return nil
-	}), []string{"RS-CHALLENGE-401-WWW-AUTHENTICATE"}, []string{"RS-CHALLENGE-RESOURCE-METADATA"}},
-	{"odd-scheme", "The challenge offers the scheme JWT.", challenge(always(`JWT resource_metadata="{url}", scope="notes:read"`)), []string{"RS-CHALLENGE-BEARER-SCHEME"}, nil},
-	{"unquoted", "resource_metadata is not quoted.", challenge(always(`Bearer resource_metadata={url}`)), []string{"RS-CHALLENGE-GRAMMAR"}, []string{"RS-CHALLENGE-BEARER-PARAMS", "RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA", "RS-CHALLENGE-SCOPE-PARAM"}},
-	{"bare-bearer", "The challenge is the bare word Bearer.", challenge(always(`Bearer`)), []string{"RS-CHALLENGE-BEARER-PARAMS"}, []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA", "RS-CHALLENGE-SCOPE-PARAM"}},
-	{"repeated-parameter", "scope stands twice.", challenge(func(cause, url string) []string {
-		e := ""
-		if cause == "invalid" {
-			e = `, error="invalid_token"`
-		}
-		return []string{`Bearer resource_metadata="` + url + `", scope="notes:read", Scope="notes:write"` + e}
-	}), []string{"RS-CHALLENGE-UNIQUE-PARAMS"}, []string{"RS-CHALLENGE-GRAMMAR"}},
-	{"scope-commas", "Scopes are separated by commas.", challenge(func(cause, url string) []string {
-		e := ""
-		if cause == "invalid" {
-			e = `, error="invalid_token"`
-		}
-		return []string{`Bearer resource_metadata="` + url + `", scope="notes:read,notes:write"` + e}
-	}), []string{"RS-CHALLENGE-PARAM-CHARSETS"}, []string{"AS-META-SCOPES-COHERENT", "RS-DPOP-CHALLENGE"}},
-	{"no-resource-metadata", "The challenge does not name the metadata.", challenge(func(cause, _ string) []string {
-		e := ""
-		if cause == "invalid" {
-			e = `, error="invalid_token"`
-		}
-		return []string{`Bearer realm="mcp", scope="notes:read"` + e}
-	}), []string{"RS-CHALLENGE-RESOURCE-METADATA"}, nil},
-	{"relative-metadata", "resource_metadata is a relative reference.", challenge(func(cause, _ string) []string {
-		e := ""
-		if cause == "invalid" {
-			e = `, error="invalid_token"`
-		}
-		return []string{`Bearer resource_metadata="/.well-known/oauth-protected-resource/mcp", scope="notes:read"` + e}
-	}), []string{"RS-CHALLENGE-RESOURCE-METADATA-URL"}, nil},
-	{"no-scope-hint", "The challenge names no scope although every tool needs one.", policy(func(p *mcpserver.Policy) { p.ScopeInField = false }), []string{"RS-CHALLENGE-SCOPE-PARAM"}, nil},
-	{"error-without-token", "invalid_token is said where no token was sent.", policy(func(p *mcpserver.Policy) { p.ErrorCode = func(string) string { return "invalid_token" } }), []string{"RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS"}, []string{"RS-CHALLENGE-MALFORMED-400"}},
-	{"no-error-code", "A bad token is answered without an error code.", policy(func(p *mcpserver.Policy) { p.ErrorCode = func(string) string { return "" } }), []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR"}, nil},
-	{"login-redirect", "A missing token is redirected to a login page.", policy(func(p *mcpserver.Policy) { p.RedirectTo = "/login" }), []string{"RS-CHALLENGE-NO-REDIRECT-TO-LOGIN", "RS-CHALLENGE-401-STATUS"}, []string{"RS-*"}},
-	{"parser-crash", "Two dots in a token crash the parser.", policy(func(p *mcpserver.Policy) { p.Crash = func(v string) bool { return strings.Count(v, ".") >= 2 } }), []string{"RS-CHALLENGE-NO-5XX"}, []string{"RS-TOKEN-*", "RS-CHALLENGE-MALFORMED-400"}},
-	{"echo", "The refusal shows the credential.", policy(func(p *mcpserver.Policy) { p.Echo = true }), []string{"RS-CHALLENGE-BODY-HYGIENE"}, nil},
-	{"moody", "Browsers are answered 403 by a bot rule.", policy(func(p *mcpserver.Policy) { p.Moody = true }), []string{"RS-CHALLENGE-STABLE"}, nil},
-	{"swallowed-parameters", "The Bearer parameters stand under another scheme.", challenge(func(cause, url string) []string {
-		e := ""
-		if cause == "invalid" {
-			e = `, error="invalid_token"`
-		}
-		return []string{`ApiKey realm="mcp", resource_metadata="` + url + `", Bearer scope="notes:read"` + e}
-	}), []string{"RS-CHALLENGE-MULTI-SCHEME"}, nil},
-	{"calls-only", "Only tools/call is guarded.", policy(func(p *mcpserver.Policy) { p.GuardEveryMethod = false }), []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-UNKNOWN-ID"}},
-	{"notifications-open", "Notifications need no token.", policy(func(p *mcpserver.Policy) { p.GuardNotifications = false }), []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, []string{"RS-SESSION-NOT-AUTHENTICATION"}},
-	{"verbs-open", "GET and DELETE are not guarded.", policy(func(p *mcpserver.Policy) { p.GuardVerbs = false }), []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"}, []string{"RS-SESSION-STREAM-NEEDS-TOKEN", "RS-TOKEN-QUERY-IGNORED"}},
-	{"slash-open", "The endpoint with a trailing slash is not guarded.", policy(func(p *mcpserver.Policy) { p.GuardPathVariants = false }), []string{"RS-CHALLENGE-PATH-VARIANTS"}, nil},
-	{"side-route", "POST /tools/{name} runs tools without a token.", policy(func(p *mcpserver.Policy) { p.GuardSideRoutes = false }), []string{"RS-CHALLENGE-SIDE-ROUTES"}, nil},
+	{
+		Name: "forbidden", Says: "A missing token is answered 403.",
+		Bend: policy(func(p *mcpserver.Policy) { p.Status = 403 }), Noticed: []string{"RS-CHALLENGE-401-STATUS"},
+		Also: []string{"RS-SESSION-*", "RS-TRANSPORT-*", "RS-TOKEN-*"},
+	},
+	{
+		Name: "soft-refusal", Says: "A missing token is answered 200 with a JSON-RPC error.",
+		Bend: lacks(mcpserver.RefuseByStatus), Noticed: []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-AUTH-ERROR-IN-200"},
+		Also: []string{"RS-SESSION-*", "RS-TRANSPORT-*", "RS-TOKEN-*", "RS-DISC-*"},
+	},
+	{
+		Name: "challenge-on-one-path", Says: "Only the missing-token path sends a challenge.",
+		Bend: challenge(func(cause, url string) []string {
+			if cause == "missing" {
+				return always(`Bearer resource_metadata="{url}", scope="notes:read"`)(cause, url)
+			}
+			return nil
+		}),
+		Noticed: []string{"RS-CHALLENGE-401-WWW-AUTHENTICATE"}, Also: []string{"RS-CHALLENGE-RESOURCE-METADATA"},
+	},
+	{
+		Name: "odd-scheme", Says: "The challenge offers the scheme JWT.",
+		Bend: challenge(always(`JWT resource_metadata="{url}", scope="notes:read"`)), Noticed: []string{"RS-CHALLENGE-BEARER-SCHEME"},
+	},
+	{
+		Name: "unquoted", Says: "resource_metadata is not quoted.",
+		Bend: challenge(always(`Bearer resource_metadata={url}`)), Noticed: []string{"RS-CHALLENGE-GRAMMAR"},
+		Also: []string{
+			"RS-CHALLENGE-BEARER-PARAMS", "RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA",
+			"RS-CHALLENGE-SCOPE-PARAM",
+		},
+	},
+	{
+		Name: "bare-bearer", Says: "The challenge is the bare word Bearer.",
+		Bend: challenge(always(`Bearer`)), Noticed: []string{"RS-CHALLENGE-BEARER-PARAMS"},
+		Also: []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA", "RS-CHALLENGE-SCOPE-PARAM"},
+	},
+	{
+		Name: "repeated-parameter", Says: "scope stands twice.",
+		Bend: challenge(func(cause, url string) []string {
+			e := ""
+			if cause == "invalid" {
+				e = `, error="invalid_token"`
+			}
+			return []string{`Bearer resource_metadata="` + url + `", scope="notes:read", Scope="notes:write"` + e}
+		}),
+		Noticed: []string{"RS-CHALLENGE-UNIQUE-PARAMS"}, Also: []string{"RS-CHALLENGE-GRAMMAR"},
+	},
+	{
+		Name: "scope-commas", Says: "Scopes are separated by commas.",
+		Bend: challenge(func(cause, url string) []string {
+			e := ""
+			if cause == "invalid" {
+				e = `, error="invalid_token"`
+			}
+			return []string{`Bearer resource_metadata="` + url + `", scope="notes:read,notes:write"` + e}
+		}),
+		Noticed: []string{"RS-CHALLENGE-PARAM-CHARSETS"}, Also: []string{"AS-META-SCOPES-COHERENT", "RS-DPOP-CHALLENGE"},
+	},
+	{
+		Name: "no-resource-metadata", Says: "The challenge does not name the metadata.",
+		Bend: challenge(func(cause, _ string) []string {
+			e := ""
+			if cause == "invalid" {
+				e = `, error="invalid_token"`
+			}
+			return []string{`Bearer realm="mcp", scope="notes:read"` + e}
+		}),
+		Noticed: []string{"RS-CHALLENGE-RESOURCE-METADATA"},
+	},
+	{
+		Name: "relative-metadata", Says: "resource_metadata is a relative reference.",
+		Bend: challenge(func(cause, _ string) []string {
+			e := ""
+			if cause == "invalid" {
+				e = `, error="invalid_token"`
+			}
+			return []string{`Bearer resource_metadata="/.well-known/oauth-protected-resource/mcp", scope="notes:read"` + e}
+		}),
+		Noticed: []string{"RS-CHALLENGE-RESOURCE-METADATA-URL"},
+	},
+	{
+		Name: "no-scope-hint", Says: "The challenge names no scope although every tool needs one.",
+		Bend: lacks(mcpserver.ScopeInChallenge), Noticed: []string{"RS-CHALLENGE-SCOPE-PARAM"},
+	},
+	{
+		Name: "error-without-token", Says: "invalid_token is said where no token was sent.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.ErrorCode = func(string) string { return "invalid_token" } }),
+		Noticed: []string{"RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS"}, Also: []string{"RS-CHALLENGE-MALFORMED-400"},
+	},
+	{
+		Name: "no-error-code", Says: "A bad token is answered without an error code.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.ErrorCode = func(string) string { return "" } }),
+		Noticed: []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR"},
+	},
+	{
+		Name: "login-redirect", Says: "A missing token is redirected to a login page.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.RedirectTo = "/login" }),
+		Noticed: []string{"RS-CHALLENGE-NO-REDIRECT-TO-LOGIN", "RS-CHALLENGE-401-STATUS"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "parser-crash", Says: "Two dots in a token crash the parser.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.Crash = func(v string) bool { return strings.Count(v, ".") >= 2 } }),
+		Noticed: []string{"RS-CHALLENGE-NO-5XX"}, Also: []string{"RS-TOKEN-*", "RS-CHALLENGE-MALFORMED-400"},
+	},
+	{
+		Name: "echo", Says: "The refusal shows the credential.",
+		Bend: lacks(mcpserver.SilentRefusals), Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE"},
+	},
+	{
+		Name: "moody", Says: "Browsers are answered 403 by a bot rule.",
+		Bend: lacks(mcpserver.SameForBrowsers), Noticed: []string{"RS-CHALLENGE-STABLE"},
+	},
+	{
+		Name: "swallowed-parameters", Says: "The Bearer parameters stand under another scheme.",
+		Bend: challenge(func(cause, url string) []string {
+			e := ""
+			if cause == "invalid" {
+				e = `, error="invalid_token"`
+			}
+			return []string{`ApiKey realm="mcp", resource_metadata="` + url + `", Bearer scope="notes:read"` + e}
+		}),
+		Noticed: []string{"RS-CHALLENGE-MULTI-SCHEME"},
+	},
+	{
+		Name: "calls-only", Says: "Only tools/call is guarded.",
+		Bend: lacks(mcpserver.GuardEveryMethod), Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"},
+		Also: []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-UNKNOWN-ID"},
+	},
+	{
+		Name: "notifications-open", Says: "Notifications need no token.",
+		Bend: lacks(mcpserver.GuardNotifications), Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"},
+		Also: []string{"RS-SESSION-NOT-AUTHENTICATION"},
+	},
+	{
+		Name: "verbs-open", Says: "GET and DELETE are not guarded.",
+		Bend: lacks(mcpserver.GuardVerbs), Noticed: []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"},
+		Also: []string{"RS-SESSION-STREAM-NEEDS-TOKEN", "RS-TOKEN-QUERY-IGNORED"},
+	},
+	{
+		Name: "slash-open", Says: "The endpoint with a trailing slash is not guarded.",
+		Bend: lacks(mcpserver.GuardPathVariants), Noticed: []string{"RS-CHALLENGE-PATH-VARIANTS"},
+	},
+	{
+		Name: "side-route", Says: "POST /tools/{name} runs tools without a token.",
+		Bend: lacks(mcpserver.GuardSideRoutes), Noticed: []string{"RS-CHALLENGE-SIDE-ROUTES"},
+	},
 }
 
 var metadataFlaws = []Flaw{
-	{"metadata-signed-by-nobody", "signed_metadata has alg none.", behaviour(func(b *idp.Behaviour) {
-		b.SignedMetadata = func(d map[string]any) { d["signed_metadata"] = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0." }
-	}), []string{"AS-META-SIGNED-METADATA"}, nil},
-	{"metadata-signed-before", "signed_metadata holds other endpoints.", behaviour(func(b *idp.Behaviour) {
-		b.SignedMetadata = func(d map[string]any) { d["revocation_endpoint"] = "https://other.example/revoke" }
-	}), []string{"AS-META-SIGNED-METADATA"}, []string{"AS-META-*", "AS-REVOKE-*"}},
-	{"metadata-odd-resources", "protected_resources is a text.", metadata(func(d map[string]any) { d["protected_resources"] = "mcp" }), []string{"AS-META-PROTECTED-RESOURCES"}, []string{"AS-META-TYPES-NO-NULLS"}},
-	{"metadata-changes", "After a few requests another instance answers, with another endpoint.", behaviour(func(b *idp.Behaviour) {
-		var n atomic.Int32
-		b.Metadata = func(_ string, d map[string]any) {
-			if n.Add(1) > 3 {
-				d["introspection_endpoint"] = "https://old.example/introspect"
+	{
+		Name: "metadata-signed-by-nobody", Says: "signed_metadata has alg none.",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.SignedMetadata = func(d map[string]any) { d["signed_metadata"] = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0." }
+		}),
+		Noticed: []string{"AS-META-SIGNED-METADATA"},
+	},
+	{
+		Name: "metadata-signed-before", Says: "signed_metadata holds other endpoints.",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.SignedMetadata = func(d map[string]any) { d["revocation_endpoint"] = "https://other.example/revoke" }
+		}),
+		Noticed: []string{"AS-META-SIGNED-METADATA"}, Also: []string{"AS-META-*", "AS-REVOKE-*"},
+	},
+	{
+		Name: "metadata-odd-resources", Says: "protected_resources is a text.",
+		Bend: metadata(func(d map[string]any) { d["protected_resources"] = "mcp" }), Noticed: []string{"AS-META-PROTECTED-RESOURCES"},
+		Also: []string{"AS-META-TYPES-NO-NULLS"},
+	},
+	{
+		Name: "metadata-changes", Says: "After a few requests another instance answers, with another endpoint.",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			var n atomic.Int32
+			b.Metadata = func(_ string, d map[string]any) {
+				if n.Add(1) > 3 {
+					d["introspection_endpoint"] = "https://old.example/introspect"
+				}
 			}
-		}
-	}), []string{"AS-META-STABLE"}, []string{"AS-META-*", "AS-INTROSPECT-*"}},
-	{"as-no-metadata", "The authorization server publishes no metadata.", behaviour(func(b *idp.Behaviour) { b.Places = nil }), []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}, nil},
-	{"as-no-defaults", "There is no metadata and no default token endpoint either.", behaviour(func(b *idp.Behaviour) { b.Places, b.Missing = nil, []string{"/token"} }), []string{"AS-META-DEFAULT-PATHS"}, []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}},
-	{"as-oidc-only", "Only the OpenID document is served.", behaviour(func(b *idp.Behaviour) { b.Places = []string{"oidc-appended"} }), []string{"AS-META-RFC8414-FORM"}, nil},
-	{"as-appended", "The suffix is appended to the issuer's path.", func(o *reference.Options) {
-		o.IssuerPath, o.Behaviour.Places = "/mcp", []string{"rfc8414-appended"}
-	}, []string{"AS-META-ORIGIN-ROOT", "AS-META-PATH-INSERTED", "AS-META-PUBLISHED"}, []string{"AS-META-DEFAULT-PATHS", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}},
-	{"as-html-fallback", "Unknown paths of the authorization server are answered 200 with HTML.", func(o *reference.Options) {
-		o.Apart, o.Behaviour.NoFallback = true, false
-	}, []string{"AS-META-NO-CATCH-ALL"}, nil},
-	{"as-issuer-query", "The issuer has a query.", metadata(func(d map[string]any) { d["issuer"] = d["issuer"].(string) + "?tenant=1" }), []string{"AS-META-ISSUER-FORM", "AS-META-ISSUER-IDENTICAL"}, []string{"RS-DISC-AS-RESOLVES"}},
-	{"as-text", "The metadata is sent as text/plain.", behaviour(func(b *idp.Behaviour) { b.ContentType = "text/plain" }), []string{"AS-META-HTTP-SHAPE"}, nil},
-	{"as-no-response-types", "response_types_supported is missing.", metadata(func(d map[string]any) { delete(d, "response_types_supported") }), []string{"AS-META-REQUIRED-FIELDS"}, nil},
-	{"as-oidc-incomplete", "The OpenID document lacks jwks_uri.", behaviour(func(b *idp.Behaviour) {
-		b.Metadata = func(place string, d map[string]any) {
-			if place != "rfc8414" {
-				delete(d, "jwks_uri")
+		}),
+		Noticed: []string{"AS-META-STABLE"}, Also: []string{"AS-META-*", "AS-INTROSPECT-*"},
+	},
+	{
+		Name: "as-no-metadata", Says: "The authorization server publishes no metadata.",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.Places = nil }),
+		Noticed: []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"},
+	},
+	{
+		Name: "as-no-defaults", Says: "There is no metadata and no default token endpoint either.",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.Places, b.Missing = nil, []string{"/token"} }),
+		Noticed: []string{"AS-META-DEFAULT-PATHS"}, Also: []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"},
+	},
+	{
+		Name: "as-oidc-only", Says: "Only the OpenID document is served.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Places = []string{"oidc-appended"} }), Noticed: []string{"AS-META-RFC8414-FORM"},
+	},
+	{
+		Name: "as-appended", Says: "The suffix is appended to the issuer's path.",
+		Bend: func(o *reference.Options) {
+			o.IssuerPath, o.Behaviour.Places = "/mcp", []string{"rfc8414-appended"}
+		},
+		Noticed: []string{"AS-META-ORIGIN-ROOT", "AS-META-PATH-INSERTED", "AS-META-PUBLISHED"},
+		Also:    []string{"AS-META-DEFAULT-PATHS", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"},
+	},
+	{
+		Name: "as-html-fallback", Says: "Unknown paths of the authorization server are answered 200 with HTML.",
+		Bend: func(o *reference.Options) {
+			o.Apart, o.Behaviour.NoFallback = true, false
+		},
+		Noticed: []string{"AS-META-NO-CATCH-ALL"},
+	},
+	{
+		Name: "as-issuer-query", Says: "The issuer has a query.",
+		Bend:    metadata(func(d map[string]any) { d["issuer"] = d["issuer"].(string) + "?tenant=1" }),
+		Noticed: []string{"AS-META-ISSUER-FORM", "AS-META-ISSUER-IDENTICAL"}, Also: []string{"RS-DISC-AS-RESOLVES"},
+	},
+	{
+		Name: "as-text", Says: "The metadata is sent as text/plain.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.ContentType = "text/plain" }), Noticed: []string{"AS-META-HTTP-SHAPE"},
+	},
+	{
+		Name: "as-no-response-types", Says: "response_types_supported is missing.",
+		Bend: metadata(func(d map[string]any) { delete(d, "response_types_supported") }), Noticed: []string{"AS-META-REQUIRED-FIELDS"},
+	},
+	{
+		Name: "as-oidc-incomplete", Says: "The OpenID document lacks jwks_uri.",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.Metadata = func(place string, d map[string]any) {
+				if place != "rfc8414" {
+					delete(d, "jwks_uri")
+				}
 			}
-		}
-	}), []string{"AS-META-OIDC-REQUIRED-FIELDS"}, nil},
-	{"as-null", "A member is null.", metadata(func(d map[string]any) { d["service_documentation"] = nil }), []string{"AS-META-TYPES-NO-NULLS"}, nil},
-	{"as-string-list", "A list is given as a string.", metadata(func(d map[string]any) { d["response_modes_supported"] = "query" }), []string{"AS-META-TYPES-NO-NULLS"}, nil},
-	{"as-no-pkce", "PKCE is not advertised.", metadata(func(d map[string]any) { delete(d, "code_challenge_methods_supported") }), []string{"AS-META-S256-ADVERTISED"}, nil},
-	{"as-plain", "plain is advertised too.", metadata(func(d map[string]any) { d["code_challenge_methods_supported"] = []string{"plain", "S256"} }), []string{"AS-META-NO-PLAIN"}, nil},
-	{"as-http-endpoint", "The token endpoint is http on a public host.", metadata(func(d map[string]any) { d["token_endpoint"] = "http://192.0.2.1/token" }), []string{"AS-META-ENDPOINTS-HTTPS"}, []string{"AS-META-ENDPOINTS-EXIST", "AS-TOKEN-UNKNOWN-CLIENT"}},
-	{"as-fragment", "The authorization endpoint has a fragment.", metadata(func(d map[string]any) { d["authorization_endpoint"] = d["authorization_endpoint"].(string) + "#x" }), []string{"AS-META-ENDPOINT-URL-FORM"}, nil},
-	{"as-dangling", "The registration endpoint does not exist.", behaviour(func(b *idp.Behaviour) { b.Missing = []string{"/register"} }), []string{"AS-META-ENDPOINTS-EXIST"}, []string{"AS-DCR-SUPPORTED"}},
-	{"as-host-derived", "The metadata follows X-Forwarded-Host.", behaviour(func(b *idp.Behaviour) { b.FixedHost = false }), []string{"AS-META-HOST-HEADER"}, nil},
-	{"as-implicit-grant", "The implicit grant is listed.", metadata(func(d map[string]any) {
-		listed, _ := d["grant_types_supported"].([]string)
-		d["grant_types_supported"] = append(slices.Clone(listed), "implicit")
-	}), []string{"AS-META-GRANT-TYPES-EXPLICIT"}, nil},
-	{"as-implicit-response", "A response type returns access tokens.", metadata(func(d map[string]any) { d["response_types_supported"] = []string{"code", "token"} }), []string{"AS-META-NO-IMPLICIT"}, nil},
-	{"as-no-algs", "private_key_jwt is offered without algorithms.", metadata(func(d map[string]any) {
-		d["token_endpoint_auth_methods_supported"] = []string{"none", "private_key_jwt"}
-		delete(d, "token_endpoint_auth_signing_alg_values_supported")
-	}), []string{"AS-META-SIGNING-ALGS"}, []string{"AS-CC-METADATA"}},
-	{"as-other-scopes", "The authorization server knows none of the resource's scopes.", metadata(func(d map[string]any) { d["scopes_supported"] = []string{"profile"} }), []string{"AS-META-SCOPES-COHERENT"}, nil},
-	{"as-forms-differ", "The OpenID document names another token endpoint.", behaviour(func(b *idp.Behaviour) {
-		b.Metadata = func(place string, d map[string]any) {
-			if place != "rfc8414" {
-				d["token_endpoint"] = d["issuer"].(string) + "/old/token"
+		}),
+		Noticed: []string{"AS-META-OIDC-REQUIRED-FIELDS"},
+	},
+	{
+		Name: "as-null", Says: "A member is null.",
+		Bend: metadata(func(d map[string]any) { d["service_documentation"] = nil }), Noticed: []string{"AS-META-TYPES-NO-NULLS"},
+	},
+	{
+		Name: "as-string-list", Says: "A list is given as a string.",
+		Bend: metadata(func(d map[string]any) { d["response_modes_supported"] = "query" }), Noticed: []string{"AS-META-TYPES-NO-NULLS"},
+	},
+	{
+		Name: "as-no-pkce", Says: "PKCE is not advertised.",
+		Bend:    metadata(func(d map[string]any) { delete(d, "code_challenge_methods_supported") }),
+		Noticed: []string{"AS-META-S256-ADVERTISED"},
+	},
+	{
+		Name: "as-plain", Says: "plain is advertised too.",
+		Bend:    metadata(func(d map[string]any) { d["code_challenge_methods_supported"] = []string{"plain", "S256"} }),
+		Noticed: []string{"AS-META-NO-PLAIN"},
+	},
+	{
+		Name: "as-http-endpoint", Says: "The token endpoint is http on a public host.",
+		Bend:    metadata(func(d map[string]any) { d["token_endpoint"] = "http://192.0.2.1/token" }),
+		Noticed: []string{"AS-META-ENDPOINTS-HTTPS"}, Also: []string{"AS-META-ENDPOINTS-EXIST", "AS-TOKEN-UNKNOWN-CLIENT"},
+	},
+	{
+		Name: "as-fragment", Says: "The authorization endpoint has a fragment.",
+		Bend:    metadata(func(d map[string]any) { d["authorization_endpoint"] = d["authorization_endpoint"].(string) + "#x" }),
+		Noticed: []string{"AS-META-ENDPOINT-URL-FORM"},
+	},
+	{
+		Name: "as-dangling", Says: "The registration endpoint does not exist.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Missing = []string{"/register"} }), Noticed: []string{"AS-META-ENDPOINTS-EXIST"},
+		Also: []string{"AS-DCR-SUPPORTED"},
+	},
+	{
+		Name: "as-host-derived", Says: "The metadata follows X-Forwarded-Host.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.FixedHost = false }), Noticed: []string{"AS-META-HOST-HEADER"},
+	},
+	{
+		Name: "as-implicit-grant", Says: "The implicit grant is listed.",
+		Bend: metadata(func(d map[string]any) {
+			listed, _ := d["grant_types_supported"].([]string)
+			d["grant_types_supported"] = append(slices.Clone(listed), "implicit")
+		}),
+		Noticed: []string{"AS-META-GRANT-TYPES-EXPLICIT"},
+	},
+	{
+		Name: "as-implicit-response", Says: "A response type returns access tokens.",
+		Bend:    metadata(func(d map[string]any) { d["response_types_supported"] = []string{"code", "token"} }),
+		Noticed: []string{"AS-META-NO-IMPLICIT"},
+	},
+	{
+		Name: "as-no-algs", Says: "private_key_jwt is offered without algorithms.",
+		Bend: metadata(func(d map[string]any) {
+			d["token_endpoint_auth_methods_supported"] = []string{"none", "private_key_jwt"}
+			delete(d, "token_endpoint_auth_signing_alg_values_supported")
+		}),
+		Noticed: []string{"AS-META-SIGNING-ALGS"}, Also: []string{"AS-CC-METADATA"},
+	},
+	{
+		Name: "as-other-scopes", Says: "The authorization server knows none of the resource's scopes.",
+		Bend:    metadata(func(d map[string]any) { d["scopes_supported"] = []string{"profile"} }),
+		Noticed: []string{"AS-META-SCOPES-COHERENT"},
+	},
+	{
+		Name: "as-forms-differ", Says: "The OpenID document names another token endpoint.",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.Metadata = func(place string, d map[string]any) {
+				if place != "rfc8414" {
+					d["token_endpoint"] = d["issuer"].(string) + "/old/token"
+				}
 			}
-		}
-	}), []string{"AS-META-FORMS-AGREE"}, nil},
-	{"as-redirect", "The metadata is redirected to another origin.", behaviour(func(b *idp.Behaviour) { b.Redirect = "https://login.example/" }), []string{"AS-META-NO-REDIRECT"}, []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"}},
-	{"as-without-cors", "Browser clients cannot read the metadata.", behaviour(func(b *idp.Behaviour) { b.CORS = false }), []string{"AS-META-CORS"}, []string{"AS-REVOKE-CORS"}},
-	{"as-version-strict", "Unknown protocol versions are refused on the metadata.", behaviour(func(b *idp.Behaviour) { b.AnyVersion = false }), []string{"AS-META-VERSION-HEADER"}, nil},
-	{"as-empty-jwks", "The key set is empty.", behaviour(func(b *idp.Behaviour) { b.JWKS = func(d map[string]any) { d["keys"] = []any{} } }), []string{"AS-KEYS-JWKS-SHAPE"}, []string{"AS-META-SIGNED-METADATA"}},
-	{"as-one-kid-twice", "Two keys of one type share a key id.", behaviour(func(b *idp.Behaviour) {
-		b.JWKS = func(d map[string]any) { d["keys"] = append(d["keys"].([]any), d["keys"].([]any)[0]) }
-	}), []string{"AS-KEYS-JWKS-SHAPE"}, nil},
-	{"as-private-key", "The key set holds a private key.", behaviour(func(b *idp.Behaviour) {
-		b.JWKS = func(d map[string]any) {
-			d["keys"].([]any)[1].(map[string]any)["d"] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"
-		}
-	}), []string{"AS-KEYS-NO-PRIVATE"}, nil},
-	{"as-short-key", "An RSA key has 1024 bits.", behaviour(func(b *idp.Behaviour) {
-		b.JWKS = func(d map[string]any) {
-			k := d["keys"].([]any)[0].(map[string]any)
-			k["n"] = k["n"].(string)[:170] + "E" // 1028 bits, odd
-		}
-	}), []string{"AS-KEYS-STRENGTH"}, []string{"AS-META-SIGNED-METADATA"}},
-	{"as-none-listed", "none is listed for client authentication.", metadata(func(d map[string]any) {
-		d["token_endpoint_auth_signing_alg_values_supported"] = []string{"RS256", "none"}
-	}), []string{"AS-KEYS-ALG-LISTS"}, []string{"AS-META-SIGNING-ALGS"}},
-	{"as-closed", "Registration is closed.", behaviour(func(b *idp.Behaviour) { b.Registration = "closed" }), []string{"AS-DCR-SUPPORTED"}, nil},
-	{"as-no-way", "There is no way to get a client identifier.", metadata(func(d map[string]any) {
-		delete(d, "registration_endpoint")
-		delete(d, "client_id_metadata_document_supported")
-	}), []string{"AS-REG-SOME-WAY", "AS-DCR-SUPPORTED"}, []string{"AS-CIMD-SUPPORTED"}},
-	{"as-any-initial-token", "Any initial access token is good enough.", behaviour(func(b *idp.Behaviour) { b.Registration = "any-token" }), []string{"AS-DCR-PROTECTED-401"}, []string{"AS-DCR-SUPPORTED"}},
-	{"as-wrong-error", "An unknown client is told invalid_grant.", behaviour(func(b *idp.Behaviour) { b.UnknownError = "invalid_grant" }), []string{"AS-TOKEN-UNKNOWN-CLIENT"}, nil},
-	{"as-crash", "The token endpoint answers 500.", behaviour(func(b *idp.Behaviour) { b.CrashOnToken = true }), []string{"AS-TOKEN-UNKNOWN-CLIENT"}, []string{"AS-META-ENDPOINTS-EXIST"}},
-	{"as-hidden-revocation", "Revocation exists, but is not advertised.", metadata(func(d map[string]any) { delete(d, "revocation_endpoint") }), []string{"AS-REVOKE-ADVERTISED"}, nil},
-	{"as-omnibus", "A scope means everything.", metadata(func(d map[string]any) {
-		d["scopes_supported"] = []string{"notes:read", "notes:write", "*"}
-	}), []string{"AS-SCOPE-NO-OMNIBUS"}, nil},
+		}),
+		Noticed: []string{"AS-META-FORMS-AGREE"},
+	},
+	{
+		Name: "as-redirect", Says: "The metadata is redirected to another origin.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Redirect = "https://login.example/" }), Noticed: []string{"AS-META-NO-REDIRECT"},
+		Also: []string{"AS-META-PUBLISHED", "AS-META-RFC8414-FORM", "RS-DISC-AS-RESOLVES"},
+	},
+	{
+		Name: "as-without-cors", Says: "Browser clients cannot read the metadata.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.CORS = false }), Noticed: []string{"AS-META-CORS"}, Also: []string{"AS-REVOKE-CORS"},
+	},
+	{
+		Name: "as-version-strict", Says: "Unknown protocol versions are refused on the metadata.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.AnyVersion = false }), Noticed: []string{"AS-META-VERSION-HEADER"},
+	},
+	{
+		Name: "as-empty-jwks", Says: "The key set is empty.",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.JWKS = func(d map[string]any) { d["keys"] = []any{} } }),
+		Noticed: []string{"AS-KEYS-JWKS-SHAPE"}, Also: []string{"AS-META-SIGNED-METADATA"},
+	},
+	{
+		Name: "as-one-kid-twice", Says: "Two keys of one type share a key id.",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.JWKS = func(d map[string]any) { d["keys"] = append(d["keys"].([]any), d["keys"].([]any)[0]) }
+		}),
+		Noticed: []string{"AS-KEYS-JWKS-SHAPE"},
+	},
+	{
+		Name: "as-private-key", Says: "The key set holds a private key.",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.JWKS = func(d map[string]any) {
+				d["keys"].([]any)[1].(map[string]any)["d"] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"
+			}
+		}),
+		Noticed: []string{"AS-KEYS-NO-PRIVATE"},
+	},
+	{
+		Name: "as-short-key", Says: "An RSA key has 1024 bits.",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.JWKS = func(d map[string]any) {
+				k := d["keys"].([]any)[0].(map[string]any)
+				k["n"] = k["n"].(string)[:170] + "E" // 1028 bits, odd
+			}
+		}),
+		Noticed: []string{"AS-KEYS-STRENGTH"}, Also: []string{"AS-META-SIGNED-METADATA"},
+	},
+	{
+		Name: "as-none-listed", Says: "none is listed for client authentication.",
+		Bend: metadata(func(d map[string]any) {
+			d["token_endpoint_auth_signing_alg_values_supported"] = []string{"RS256", "none"}
+		}),
+		Noticed: []string{"AS-KEYS-ALG-LISTS"}, Also: []string{"AS-META-SIGNING-ALGS"},
+	},
+	{
+		Name: "as-closed", Says: "Registration is closed.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Registration = "closed" }), Noticed: []string{"AS-DCR-SUPPORTED"},
+	},
+	{
+		Name: "as-no-way", Says: "There is no way to get a client identifier.",
+		Bend: metadata(func(d map[string]any) {
+			delete(d, "registration_endpoint")
+			delete(d, "client_id_metadata_document_supported")
+		}),
+		Noticed: []string{"AS-REG-SOME-WAY", "AS-DCR-SUPPORTED"}, Also: []string{"AS-CIMD-SUPPORTED"},
+	},
+	{
+		Name: "as-any-initial-token", Says: "Any initial access token is good enough.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Registration = "any-token" }), Noticed: []string{"AS-DCR-PROTECTED-401"},
+		Also: []string{"AS-DCR-SUPPORTED"},
+	},
+	{
+		Name: "as-wrong-error", Says: "An unknown client is told invalid_grant.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.UnknownError = "invalid_grant" }), Noticed: []string{"AS-TOKEN-UNKNOWN-CLIENT"},
+	},
+	{
+		Name: "as-crash", Says: "The token endpoint answers 500.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.CrashOnToken = true }), Noticed: []string{"AS-TOKEN-UNKNOWN-CLIENT"},
+		Also: []string{"AS-META-ENDPOINTS-EXIST"},
+	},
+	{
+		Name: "as-hidden-revocation", Says: "Revocation exists, but is not advertised.",
+		Bend: metadata(func(d map[string]any) { delete(d, "revocation_endpoint") }), Noticed: []string{"AS-REVOKE-ADVERTISED"},
+	},
+	{
+		Name: "as-omnibus", Says: "A scope means everything.",
+		Bend: metadata(func(d map[string]any) {
+			d["scopes_supported"] = []string{"notes:read", "notes:write", "*"}
+		}),
+		Noticed: []string{"AS-SCOPE-NO-OMNIBUS"},
+	},
 }
 
 var tokens = []Flaw{
-	{"refuses-its-own", "A valid token gets no tools/list.", policy(func(p *mcpserver.Policy) { p.ServesLists = false }), []string{"RS-TOKEN-VALID-ACCEPTED"}, []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN", "RS-SESSION-TOKEN-RENEWAL", "RS-TRANSPORT-HEADER-MISMATCH"}},
-	{"scheme-case", "The scheme is compared with case.", policy(func(p *mcpserver.Policy) { p.SchemeAnyCase = false }), []string{"RS-TOKEN-SCHEME-CASE"}, nil},
-	{"any-scheme", "Any scheme, or none, will do.", policy(func(p *mcpserver.Policy) { p.OnlyBearer = false }), []string{"RS-TOKEN-WRONG-SCHEME"}, []string{"RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS"}},
-	{"query-token", "A token in the query string counts.", policy(func(p *mcpserver.Policy) { p.OnlyHeader = false }), []string{"RS-TOKEN-QUERY-IGNORED"}, []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"}},
-	{"body-token", "A token in the message counts.", policy(func(p *mcpserver.Policy) { p.NoBodyToken = false }), []string{"RS-TOKEN-BODY-IGNORED"}, nil},
-	{"cookie-token", "A token in a cookie counts.", policy(func(p *mcpserver.Policy) { p.NoCookieToken = false }), []string{"RS-TOKEN-COOKIE-IGNORED"}, []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"}},
-	{"two-credentials", "Of two Authorization fields any may be good.", policy(func(p *mcpserver.Policy) { p.OneCredential = false }), []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"}, []string{"RS-CHALLENGE-MALFORMED-400"}},
-	{"any-token", "Any bearer string is accepted.", policy(func(p *mcpserver.Policy) { p.Verify = false }), []string{"RS-TOKEN-GARBAGE"}, []string{"RS-*"}},
-	{"quoted-token", "Quotes and punctuation around the token are dropped.", policy(func(p *mcpserver.Policy) { p.StrictSyntax = false }), []string{"RS-TOKEN-SYNTAX-BYTES"}, nil},
-	{"long-token-crash", "A long token crashes the server.", policy(func(p *mcpserver.Policy) { p.Crash = func(v string) bool { return len(v) > 6000 } }), []string{"RS-TOKEN-OVERSIZED"}, nil},
-	{"alg-none", "alg none is accepted in every spelling.", policy(func(p *mcpserver.Policy) { p.RefuseNone = false }), []string{"RS-TOKEN-ALG-NONE"}, []string{"RS-TOKEN-FORMAT-CONFUSION"}},
-	{"key-confusion", "The public key serves as HMAC secret.", policy(func(p *mcpserver.Policy) { p.RefuseSymmetric = false }), []string{"RS-TOKEN-KEY-CONFUSION"}, nil},
-	{"kid-is-enough", "A known key id is enough.", policy(func(p *mcpserver.Policy) { p.KidOnly = false }), []string{"RS-TOKEN-FOREIGN-KEY"}, []string{"RS-TOKEN-*"}},
-	{"kid-path", "The key id is a path to the key.", policy(func(p *mcpserver.Policy) { p.RefuseKidPath = false }), []string{"RS-TOKEN-KID-INJECTION"}, nil},
-	{"embedded-key", "The key in the token's header is trusted.", policy(func(p *mcpserver.Policy) { p.RefuseEmbedded = false }), []string{"RS-TOKEN-EMBEDDED-JWK"}, nil},
-	{"fetches-jku", "jku and x5u are fetched.", policy(func(p *mcpserver.Policy) { p.FetchesHeaderURLs = true }), []string{"RS-TOKEN-JKU-X5U"}, nil},
-	{"no-signature", "The signature is not verified.", policy(func(p *mcpserver.Policy) { p.VerifySignature = false }), []string{"RS-TOKEN-FORMAT-CONFUSION", "RS-TOKEN-FOREIGN-KEY", "RS-TOKEN-ALG-NONE"}, []string{"RS-TOKEN-*", "RS-CHALLENGE-MALFORMED-400"}},
-	{"tutorial-secret", "HS256 with a tutorial's secret is accepted.", policy(func(p *mcpserver.Policy) { p.RefuseWeakSecret = false }), []string{"RS-TOKEN-WEAK-SECRET"}, nil},
-	{"sample-token", "A token from the documentation works.", policy(func(p *mcpserver.Policy) { p.SampleToken = "admin-token-123" }), []string{"RS-STATIC-DEFAULT-CREDENTIALS"}, nil},
-	{"public-and-open", "A public server asks nobody for a token.", func(o *reference.Options) { o.Host, o.Policy.Authenticate = Public, false }, []string{"RS-STATIC-NOAUTH-EXPOSURE"}, nil},
+	{
+		Name: "refuses-its-own", Says: "A valid token gets no tools/list.",
+		Bend: lacks(mcpserver.ServeLists), Noticed: []string{"RS-TOKEN-VALID-ACCEPTED"},
+		Also: []string{
+			"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN", "RS-SESSION-TOKEN-RENEWAL",
+			"RS-TRANSPORT-HEADER-MISMATCH",
+		},
+	},
+	{
+		Name: "scheme-case", Says: "The scheme is compared with case.",
+		Bend: lacks(mcpserver.SchemeAnyCase), Noticed: []string{"RS-TOKEN-SCHEME-CASE"},
+	},
+	{
+		Name: "any-scheme", Says: "Any scheme, or none, will do.",
+		Bend: lacks(mcpserver.OnlyBearer), Noticed: []string{"RS-TOKEN-WRONG-SCHEME"},
+		Also: []string{"RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS"},
+	},
+	{
+		Name: "query-token", Says: "A token in the query string counts.",
+		Bend: lacks(mcpserver.NoQueryToken), Noticed: []string{"RS-TOKEN-QUERY-IGNORED"},
+		Also: []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"},
+	},
+	{
+		Name: "body-token", Says: "A token in the message counts.",
+		Bend: lacks(mcpserver.NoBodyToken), Noticed: []string{"RS-TOKEN-BODY-IGNORED"},
+	},
+	{
+		Name: "cookie-token", Says: "A token in a cookie counts.",
+		Bend: lacks(mcpserver.NoCookieToken), Noticed: []string{"RS-TOKEN-COOKIE-IGNORED"},
+		Also: []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"},
+	},
+	{
+		Name: "two-credentials", Says: "Of two Authorization fields any may be good.",
+		Bend: lacks(mcpserver.OneCredential), Noticed: []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"},
+		Also: []string{"RS-CHALLENGE-MALFORMED-400"},
+	},
+	{
+		Name: "any-token", Says: "Any bearer string is accepted.",
+		Bend: lacks(mcpserver.VerifyTokens), Noticed: []string{"RS-TOKEN-GARBAGE"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "quoted-token", Says: "Quotes and punctuation around the token are dropped.",
+		Bend: lacks(mcpserver.StrictSyntax), Noticed: []string{"RS-TOKEN-SYNTAX-BYTES"},
+	},
+	{
+		Name: "long-token-crash", Says: "A long token crashes the server.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.Crash = func(v string) bool { return len(v) > 6000 } }),
+		Noticed: []string{"RS-TOKEN-OVERSIZED"},
+	},
+	{
+		Name: "alg-none", Says: "alg none is accepted in every spelling.",
+		Bend: lacks(mcpserver.RefuseNone), Noticed: []string{"RS-TOKEN-ALG-NONE"}, Also: []string{"RS-TOKEN-FORMAT-CONFUSION"},
+	},
+	{
+		Name: "key-confusion", Says: "The public key serves as HMAC secret.",
+		Bend: lacks(mcpserver.RefuseSymmetric), Noticed: []string{"RS-TOKEN-KEY-CONFUSION"},
+	},
+	{
+		Name: "kid-is-enough", Says: "A known key id is enough.",
+		Bend: lacks(mcpserver.KidIsNoProof), Noticed: []string{"RS-TOKEN-FOREIGN-KEY"}, Also: []string{"RS-TOKEN-*"},
+	},
+	{
+		Name: "kid-path", Says: "The key id is a path to the key.",
+		Bend: lacks(mcpserver.RefuseKidPath), Noticed: []string{"RS-TOKEN-KID-INJECTION"},
+	},
+	{
+		Name: "embedded-key", Says: "The key in the token's header is trusted.",
+		Bend: lacks(mcpserver.RefuseEmbedded), Noticed: []string{"RS-TOKEN-EMBEDDED-JWK"},
+	},
+	{
+		Name: "fetches-jku", Says: "jku and x5u are fetched.",
+		Bend: lacks(mcpserver.FetchNoHeaderURLs), Noticed: []string{"RS-TOKEN-JKU-X5U"},
+	},
+	{
+		Name: "no-signature", Says: "The signature is not verified.",
+		Bend:    lacks(mcpserver.VerifySignature),
+		Noticed: []string{"RS-TOKEN-FORMAT-CONFUSION", "RS-TOKEN-FOREIGN-KEY", "RS-TOKEN-ALG-NONE"},
+		Also:    []string{"RS-TOKEN-*", "RS-CHALLENGE-MALFORMED-400"},
+	},
+	{
+		Name: "tutorial-secret", Says: "HS256 with a tutorial's secret is accepted.",
+		Bend: lacks(mcpserver.RefuseWeakSecret), Noticed: []string{"RS-TOKEN-WEAK-SECRET"},
+	},
+	{
+		Name: "sample-token", Says: "A token from the documentation works.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.SampleToken = "admin-token-123" }),
+		Noticed: []string{"RS-STATIC-DEFAULT-CREDENTIALS"},
+	},
+	{
+		Name: "public-and-open", Says: "A public server asks nobody for a token.",
+		Bend: func(o *reference.Options) {
+			o.Host = Public
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RequireToken)
+		},
+		Noticed: []string{"RS-STATIC-NOAUTH-EXPOSURE"},
+	},
 }
 
 var sessions = []Flaw{
-	{"session-is-credential", "A session id passes for a token.", policy(func(p *mcpserver.Policy) { p.SessionIsNoCredential = false }), []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN"}, nil},
-	{"counted-sessions", "Session ids are counted.", func(o *reference.Options) {
-		n := make(chan int, 1)
-		n <- 0
-		o.Policy.NewSessionID = func() string {
-			i := <-n + 1
-			n <- i
-			return "session-" + strings.Repeat("0", 3-len(digits(i))) + digits(i)
-		}
-	}, []string{"RS-SESSION-ID-ENTROPY"}, nil},
-	{"blank-in-session-id", "Session ids hold a blank.", policy(func(p *mcpserver.Policy) {
-		p.NewSessionID = func() string { return mcpserver.RandomID() + " " + mcpserver.RandomID() }
-	}), []string{"RS-SESSION-ID-CHARSET"}, nil},
-	{"adopted-session", "A session id chosen by the client is adopted.", policy(func(p *mcpserver.Policy) { p.OwnSessionIDs = false }), []string{"RS-SESSION-FIXATION"}, nil},
-	{"session-on-refusal", "Refusals set a session id.", policy(func(p *mcpserver.Policy) { p.SessionOnFail = true }), []string{"RS-SESSION-NOT-BEFORE-AUTH"}, nil},
-	{"sessions-never-end", "Unknown and ended sessions are served.", policy(func(p *mcpserver.Policy) { p.CheckSession = false }), []string{"RS-SESSION-UNKNOWN-ID"}, []string{"RS-SESSION-FIXATION"}},
-	{"session-on-stateless", "A session id is looked up on the stateless wire.", policy(func(p *mcpserver.Policy) { p.NoSessionHeader = false }), []string{"RS-SESSION-HEADER-IGNORED"}, nil},
+	{
+		Name: "session-is-credential", Says: "A session id passes for a token.",
+		Bend:    lacks(mcpserver.SessionIsNoCredential),
+		Noticed: []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN"},
+	},
+	{
+		Name: "counted-sessions", Says: "Session ids are counted.",
+		Bend: func(o *reference.Options) {
+			n := make(chan int, 1)
+			n <- 0
+			o.Policy.NewSessionID = func() string {
+				i := <-n + 1
+				n <- i
+				return "session-" + strings.Repeat("0", 3-len(digits(i))) + digits(i)
+			}
+		},
+		Noticed: []string{"RS-SESSION-ID-ENTROPY"},
+	},
+	{
+		Name: "blank-in-session-id", Says: "Session ids hold a blank.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.NewSessionID = func() string { return mcpserver.RandomID() + " " + mcpserver.RandomID() }
+		}),
+		Noticed: []string{"RS-SESSION-ID-CHARSET"},
+	},
+	{
+		Name: "adopted-session", Says: "A session id chosen by the client is adopted.",
+		Bend: lacks(mcpserver.OwnSessionIDs), Noticed: []string{"RS-SESSION-FIXATION"},
+	},
+	{
+		Name: "session-on-refusal", Says: "Refusals set a session id.",
+		Bend: lacks(mcpserver.NoSessionOnRefusal), Noticed: []string{"RS-SESSION-NOT-BEFORE-AUTH"},
+	},
+	{
+		Name: "sessions-never-end", Says: "Unknown and ended sessions are served.",
+		Bend: lacks(mcpserver.CheckSession), Noticed: []string{"RS-SESSION-UNKNOWN-ID"}, Also: []string{"RS-SESSION-FIXATION"},
+	},
+	{
+		Name: "session-on-stateless", Says: "A session id is looked up on the stateless wire.",
+		Bend: lacks(mcpserver.NoStatelessSessions), Noticed: []string{"RS-SESSION-HEADER-IGNORED"},
+	},
 }
 
 var transport = []Flaw{
-	{"any-origin", "Origin is not checked.", policy(func(p *mcpserver.Policy) { p.CheckOrigin = false }), []string{"RS-TRANSPORT-ORIGIN-INVALID", "RS-TRANSPORT-ORIGIN-EVERY-METHOD"}, []string{"RS-TRANSPORT-ERA-PARITY"}},
-	{"own-origin-refused", "The server's own origin is refused.", policy(func(p *mcpserver.Policy) { p.OwnOrigin = false }), []string{"RS-TRANSPORT-ORIGIN-ALLOWED"}, nil},
-	{"origin-on-post-only", "Origin is checked on POST only.", policy(func(p *mcpserver.Policy) { p.OriginEveryVerb = false }), []string{"RS-TRANSPORT-ORIGIN-EVERY-METHOD"}, nil},
-	{"any-host", "Host is not checked.", policy(func(p *mcpserver.Policy) { p.CheckHost = false }), []string{"RS-TRANSPORT-HOST-REBINDING"}, nil},
-	{"preflight-guarded", "The preflight needs a token.", policy(func(p *mcpserver.Policy) { p.GuardPreflight = true }), []string{"RS-TRANSPORT-CORS-PREFLIGHT"}, nil},
-	{"challenge-hidden", "Browser code cannot see the challenge.", policy(func(p *mcpserver.Policy) { p.Expose = false }), []string{"RS-TRANSPORT-CORS-EXPOSE"}, nil},
-	{"reflected-origin", "Every origin is reflected, with credentials.", policy(func(p *mcpserver.Policy) { p.ReflectOrigin = true }), []string{"RS-TRANSPORT-CORS-CREDENTIALS"}, []string{"RS-TRANSPORT-CORS-EXPOSE", "RS-TRANSPORT-ORIGIN-EVERY-METHOD", "RS-TRANSPORT-ORIGIN-INVALID"}},
-	{"slash-redirect", "The published URL redirects.", policy(func(p *mcpserver.Policy) { p.RedirectEndpoint = 307 }), []string{"RS-TRANSPORT-NO-REDIRECT"}, []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-REDIRECT-TO-LOGIN"}},
-	{"shared-cache", "Authorized answers are marked public.", policy(func(p *mcpserver.Policy) { p.CacheControl = "public, max-age=60" }), []string{"RS-TRANSPORT-CACHE"}, nil},
-	{"cookie-credential", "A cookie authenticates by itself.", policy(func(p *mcpserver.Policy) { p.CookieAuth = true }), []string{"RS-TRANSPORT-COOKIES"}, nil},
-	{"old-version-open", "An old protocol version passes without a token.", policy(func(p *mcpserver.Policy) { p.GuardAnyVersion = false }), []string{"RS-TRANSPORT-VERSION-HEADER"}, nil},
-	{"any-version", "Unsupported protocol versions are served.", policy(func(p *mcpserver.Policy) { p.CheckVersion = false }), []string{"RS-TRANSPORT-VERSION-HEADER"}, nil},
-	{"stateless-open", "The stateless wire needs no token.", policy(func(p *mcpserver.Policy) { p.GuardStateless = false }), []string{"RS-TRANSPORT-ERA-PARITY"}, nil},
-	{"headers-ignored", "Headers may contradict the message.", policy(func(p *mcpserver.Policy) { p.CheckHeaders = false }), []string{"RS-TRANSPORT-HEADER-MISMATCH"}, []string{"RS-TRANSPORT-VERSION-HEADER"}},
-	{"connection-identity", "A connection once authorized stays so.", policy(func(p *mcpserver.Policy) { p.PerRequest = false }), []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, []string{"RS-*"}},
-	{"plain-http", "The endpoint is served over plain HTTP too.", func(o *reference.Options) { o.Host, o.PlainToo = Public, true }, []string{"RS-TLS-ENFORCED"}, []string{"AS-TLS-ENFORCED"}},
-	{"as-plain-http", "The authorization server answers over plain HTTP too.", func(o *reference.Options) { o.Host, o.PlainToo = Public, true }, []string{"AS-TLS-ENFORCED"}, []string{"RS-TLS-ENFORCED"}},
-	{"old-tls", "TLS 1.1 is still offered.", func(o *reference.Options) { o.Host, o.OldTLS = Public, true }, []string{"RS-TLS-MODERN", "AS-TLS-MODERN"}, nil},
-	{"as-no-hsts", "The pages of the authorization server lack Strict-Transport-Security.", func(o *reference.Options) { o.Host, o.Behaviour.HSTS = Public, false }, []string{"AS-TLS-HSTS"}, nil},
-	{"no-hsts", "There is no Strict-Transport-Security.", func(o *reference.Options) { o.Host, o.Policy.HSTS = Public, false }, []string{"RS-TLS-HSTS"}, nil},
+	{
+		Name: "any-origin", Says: "Origin is not checked.",
+		Bend: lacks(mcpserver.CheckOrigin), Noticed: []string{"RS-TRANSPORT-ORIGIN-INVALID", "RS-TRANSPORT-ORIGIN-EVERY-METHOD"},
+		Also: []string{"RS-TRANSPORT-ERA-PARITY"},
+	},
+	{
+		Name: "own-origin-refused", Says: "The server's own origin is refused.",
+		Bend: lacks(mcpserver.AllowOwnOrigin), Noticed: []string{"RS-TRANSPORT-ORIGIN-ALLOWED"},
+	},
+	{
+		Name: "origin-on-post-only", Says: "Origin is checked on POST only.",
+		Bend: lacks(mcpserver.OriginEveryVerb), Noticed: []string{"RS-TRANSPORT-ORIGIN-EVERY-METHOD"},
+	},
+	{
+		Name: "any-host", Says: "Host is not checked.",
+		Bend: lacks(mcpserver.CheckHost), Noticed: []string{"RS-TRANSPORT-HOST-REBINDING"},
+	},
+	{
+		Name: "preflight-guarded", Says: "The preflight needs a token.",
+		Bend: lacks(mcpserver.OpenPreflight), Noticed: []string{"RS-TRANSPORT-CORS-PREFLIGHT"},
+	},
+	{
+		Name: "challenge-hidden", Says: "Browser code cannot see the challenge.",
+		Bend: lacks(mcpserver.ExposeChallenge), Noticed: []string{"RS-TRANSPORT-CORS-EXPOSE"},
+	},
+	{
+		Name: "reflected-origin", Says: "Every origin is reflected, with credentials.",
+		Bend: lacks(mcpserver.NoReflectedOrigin), Noticed: []string{"RS-TRANSPORT-CORS-CREDENTIALS"},
+		Also: []string{"RS-TRANSPORT-CORS-EXPOSE", "RS-TRANSPORT-ORIGIN-EVERY-METHOD", "RS-TRANSPORT-ORIGIN-INVALID"},
+	},
+	{
+		Name: "slash-redirect", Says: "The published URL redirects.",
+		Bend: policy(func(p *mcpserver.Policy) { p.RedirectEndpoint = 307 }), Noticed: []string{"RS-TRANSPORT-NO-REDIRECT"},
+		Also: []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-REDIRECT-TO-LOGIN"},
+	},
+	{
+		Name: "shared-cache", Says: "Authorized answers are marked public.",
+		Bend: policy(func(p *mcpserver.Policy) { p.CacheControl = "public, max-age=60" }), Noticed: []string{"RS-TRANSPORT-CACHE"},
+	},
+	{
+		Name: "cookie-credential", Says: "A cookie authenticates by itself.",
+		Bend: lacks(mcpserver.NoCookieCredential), Noticed: []string{"RS-TRANSPORT-COOKIES"},
+	},
+	{
+		Name: "old-version-open", Says: "An old protocol version passes without a token.",
+		Bend: lacks(mcpserver.GuardAnyVersion), Noticed: []string{"RS-TRANSPORT-VERSION-HEADER"},
+	},
+	{
+		Name: "any-version", Says: "Unsupported protocol versions are served.",
+		Bend: lacks(mcpserver.CheckVersion), Noticed: []string{"RS-TRANSPORT-VERSION-HEADER"},
+	},
+	{
+		Name: "stateless-open", Says: "The stateless wire needs no token.",
+		Bend: lacks(mcpserver.GuardStateless), Noticed: []string{"RS-TRANSPORT-ERA-PARITY"},
+	},
+	{
+		Name: "headers-ignored", Says: "Headers may contradict the message.",
+		Bend: lacks(mcpserver.CheckHeaders), Noticed: []string{"RS-TRANSPORT-HEADER-MISMATCH"},
+		Also: []string{"RS-TRANSPORT-VERSION-HEADER"},
+	},
+	{
+		Name: "connection-identity", Says: "A connection once authorized stays so.",
+		Bend: lacks(mcpserver.TokenPerRequest), Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "plain-http", Says: "The endpoint is served over plain HTTP too.",
+		Bend: func(o *reference.Options) { o.Host, o.PlainToo = Public, true }, Noticed: []string{"RS-TLS-ENFORCED"},
+		Also: []string{"AS-TLS-ENFORCED"},
+	},
+	{
+		Name: "as-plain-http", Says: "The authorization server answers over plain HTTP too.",
+		Bend: func(o *reference.Options) { o.Host, o.PlainToo = Public, true }, Noticed: []string{"AS-TLS-ENFORCED"},
+		Also: []string{"RS-TLS-ENFORCED"},
+	},
+	{
+		Name: "old-tls", Says: "TLS 1.1 is still offered.",
+		Bend: func(o *reference.Options) { o.Host, o.OldTLS = Public, true }, Noticed: []string{"RS-TLS-MODERN", "AS-TLS-MODERN"},
+	},
+	{
+		Name: "as-no-hsts", Says: "The pages of the authorization server lack Strict-Transport-Security.",
+		Bend: func(o *reference.Options) { o.Host, o.Behaviour.HSTS = Public, false }, Noticed: []string{"AS-TLS-HSTS"},
+	},
+	{
+		Name: "no-hsts", Says: "There is no Strict-Transport-Security.",
+		Bend: func(o *reference.Options) {
+			o.Host = Public
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.HSTS)
+		},
+		Noticed: []string{"RS-TLS-HSTS"},
+	},
 }
 
 func digits(n int) string {

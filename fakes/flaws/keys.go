@@ -7,18 +7,62 @@ import (
 
 // keySets are flaws of how the MCP server treats its issuer's keys, and of what else it trusts.
 var keySets = []Flaw{
-	{"keys-once", "The keys are fetched once.", policy(func(p *mcpserver.Policy) { p.KeysOnce = true }), []string{"RS-TOKEN-KEY-ROTATION"}, nil},
-	{"keys-every-time", "The keys are fetched for every unknown kid.", policy(func(p *mcpserver.Policy) { p.KeysEveryTime = true }), []string{"RS-ABUSE-JWKS-AMPLIFICATION"}, nil},
-	{"keys-for-ever", "A key that was fetched is kept.", policy(func(p *mcpserver.Policy) { p.KeysForEver = true }), []string{"RS-TOKEN-KEY-WITHDRAWN"}, nil},
-	{"keys-fail-open", "Where the keys cannot be fetched, everybody gets in.", policy(func(p *mcpserver.Policy) { p.KeysFailOpen = true }), []string{"RS-TOKEN-JWKS-OUTAGE"}, nil},
-	{"keys-any-algorithm", "A key serves whatever algorithm a token names.", policy(func(p *mcpserver.Policy) { p.AnyAlgorithm = true }), []string{"RS-TOKEN-ALG-ALLOWLIST"}, nil},
-	{"shared-secret-loose", "With a shared secret, nothing of the MAC is compared.", policy(func(p *mcpserver.Policy) { p.SharedSecretLoose = true }), []string{"RS-TOKEN-HMAC-MODE"}, []string{"RS-TOKEN-*"}},
-	{"issuer-of-any-tenant", "The issuer's beginning is enough, since the keys are the same.", policy(func(p *mcpserver.Policy) { p.IssuerPrefix = true }), []string{"RS-TOKEN-TENANT-CONFUSION"}, []string{"RS-TOKEN-WRONG-ISS"}},
-	{"audience-of-id-jag", "The enterprise's assertions are taken too.", policy(func(p *mcpserver.Policy) { p.AnyType, p.CheckAudience = true, false }), []string{"RS-EXT-EMA-IDJAG-REFUSED"}, []string{"RS-*"}},
-	{"any-arguments", "Arguments are not validated.", policy(func(p *mcpserver.Policy) { p.AnyArguments = true }), []string{"RS-ABUSE-INPUT-VALIDATION"}, nil},
-	{"handles-of-anybody", "Who knows a handle may use it.", policy(func(p *mcpserver.Policy) { p.HandlesOfAnybody = true }), []string{"RS-SESSION-HANDLE-OWNERSHIP"}, nil},
-	{"handles-counted", "Handles are counted up.", policy(func(p *mcpserver.Policy) { p.CountsHandles = true }), []string{"RS-SESSION-HANDLE-OWNERSHIP"}, nil},
-	{"flood-locks", "Many bad tokens lock everybody out.", policy(func(p *mcpserver.Policy) { p.FloodLocks = true }), []string{"RS-RATE-ANONYMOUS"}, []string{"RS-*"}},
-	{"listens-everywhere", "A local server listens on every address.", func(o *reference.Options) { o.Everywhere = true }, []string{"RS-TRANSPORT-LOCAL-BIND"}, nil},
-	{"one-client-only", "Only the first client's tokens are good.", policy(func(p *mcpserver.Policy) { p.OnlyClient = "client-1" }), []string{"RS-TOKEN-OTHER-CLIENT"}, []string{"RS-EXT-CC-TOKEN", "RS-TOKEN-*", "RS-SESSION-*", "RS-SCOPE-*"}},
+	{
+		Name: "keys-once", Says: "The keys are fetched once.",
+		Bend: lacks(mcpserver.RefreshKeys), Noticed: []string{"RS-TOKEN-KEY-ROTATION"},
+	},
+	{
+		Name: "keys-every-time", Says: "The keys are fetched for every unknown kid.",
+		Bend: lacks(mcpserver.LimitKeyFetches), Noticed: []string{"RS-ABUSE-JWKS-AMPLIFICATION"},
+	},
+	{
+		Name: "keys-for-ever", Says: "A key that was fetched is kept.",
+		Bend: lacks(mcpserver.ForgetKeys), Noticed: []string{"RS-TOKEN-KEY-WITHDRAWN"},
+	},
+	{
+		Name: "keys-fail-open", Says: "Where the keys cannot be fetched, everybody gets in.",
+		Bend: lacks(mcpserver.KeysFailClosed), Noticed: []string{"RS-TOKEN-JWKS-OUTAGE"},
+	},
+	{
+		Name: "keys-any-algorithm", Says: "A key serves whatever algorithm a token names.",
+		Bend: lacks(mcpserver.AlgorithmOfKey), Noticed: []string{"RS-TOKEN-ALG-ALLOWLIST"},
+	},
+	{
+		Name: "shared-secret-loose", Says: "With a shared secret, nothing of the MAC is compared.",
+		Bend: lacks(mcpserver.CompareMAC), Noticed: []string{"RS-TOKEN-HMAC-MODE"}, Also: []string{"RS-TOKEN-*"},
+	},
+	{
+		Name: "issuer-of-any-tenant", Says: "The issuer's beginning is enough, since the keys are the same.",
+		Bend: lacks(mcpserver.WholeIssuer), Noticed: []string{"RS-TOKEN-TENANT-CONFUSION"}, Also: []string{"RS-TOKEN-WRONG-ISS"},
+	},
+	{
+		Name: "audience-of-id-jag", Says: "The enterprise's assertions are taken too.",
+		Bend: lacks(mcpserver.CheckType, mcpserver.CheckAudience), Noticed: []string{"RS-EXT-EMA-IDJAG-REFUSED"},
+		Also: []string{"RS-*"},
+	},
+	{
+		Name: "any-arguments", Says: "Arguments are not validated.",
+		Bend: lacks(mcpserver.ValidateArguments), Noticed: []string{"RS-ABUSE-INPUT-VALIDATION"},
+	},
+	{
+		Name: "handles-of-anybody", Says: "Who knows a handle may use it.",
+		Bend: lacks(mcpserver.HandleOwner), Noticed: []string{"RS-SESSION-HANDLE-OWNERSHIP"},
+	},
+	{
+		Name: "handles-counted", Says: "Handles are counted up.",
+		Bend: lacks(mcpserver.RandomHandles), Noticed: []string{"RS-SESSION-HANDLE-OWNERSHIP"},
+	},
+	{
+		Name: "flood-locks", Says: "Many bad tokens lock everybody out.",
+		Bend: lacks(mcpserver.SurviveFloods), Noticed: []string{"RS-RATE-ANONYMOUS"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "listens-everywhere", Says: "A local server listens on every address.",
+		Bend: func(o *reference.Options) { o.Everywhere = true }, Noticed: []string{"RS-TRANSPORT-LOCAL-BIND"},
+	},
+	{
+		Name: "one-client-only", Says: "Only the first client's tokens are good.",
+		Bend: policy(func(p *mcpserver.Policy) { p.OnlyClient = "client-1" }), Noticed: []string{"RS-TOKEN-OTHER-CLIENT"},
+		Also: []string{"RS-EXT-CC-TOKEN", "RS-TOKEN-*", "RS-SESSION-*", "RS-SCOPE-*"},
+	},
 }

@@ -22,7 +22,11 @@ func lockingLong(f Flaw) Flaw {
 
 // machines are flaws about clients that act for themselves, or authenticate by a key.
 var machines = []Flaw{
-	{"machine-without-algorithms", "private_key_jwt is listed without the algorithms.", metadata(func(d map[string]any) { delete(d, "token_endpoint_auth_signing_alg_values_supported") }), []string{"AS-CC-METADATA"}, []string{"AS-KEYS-ALG-LISTS", "AS-META-*"}},
+	{
+		Name: "machine-without-algorithms", Says: "private_key_jwt is listed without the algorithms.",
+		Bend:    metadata(func(d map[string]any) { delete(d, "token_endpoint_auth_signing_alg_values_supported") }),
+		Noticed: []string{"AS-CC-METADATA"}, Also: []string{"AS-KEYS-ALG-LISTS", "AS-META-*"},
+	},
 	one("machine-any-scope", idp.CredentialsScope, "AS-CC-SECRET-FLOW"),
 	one("machine-is-user-1", idp.MachineSubject, "AS-CC-SUBJECT-DISTINCT"),
 	one("machine-has-userinfo", idp.MachineNoUser, "AS-CC-SUBJECT-DISTINCT"),
@@ -50,14 +54,21 @@ var machines = []Flaw{
 	one("cimd-fetched-for-anybody", idp.LimitFetches, "AS-CIMD-FETCH-ABUSE"),
 	one("scopes-of-everybody", idp.PrivilegedUsers, "AS-SCOPE-USER-PRIVILEGE"),
 	one("refreshes-limited", idp.ManyRefreshes, "AS-RATE-NORMAL-USE"),
-	{"profile-without-grant", "The profile of identity assertions is listed, their grant is not.", metadata(func(d map[string]any) {
-		listed, _ := d["grant_types_supported"].([]string)
-		d["grant_types_supported"] = slices.DeleteFunc(slices.Clone(listed), func(g string) bool { return strings.HasSuffix(g, "jwt-bearer") })
-	}), []string{"AS-EMA-METADATA"}, []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"}},
+	{
+		Name: "profile-without-grant", Says: "The profile of identity assertions is listed, their grant is not.",
+		Bend: metadata(func(d map[string]any) {
+			listed, _ := d["grant_types_supported"].([]string)
+			d["grant_types_supported"] = slices.DeleteFunc(slices.Clone(listed), func(g string) bool { return strings.HasSuffix(g, "jwt-bearer") })
+		}),
+		Noticed: []string{"AS-EMA-METADATA"}, Also: []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"},
+	},
 	one("par-of-another-client", idp.PushedClient, "AS-PAR-BASIC"),
 	one("par-reused", idp.PushedOnce, "AS-PAR-BASIC"),
 	one("par-and-query", idp.PushedAlone, "AS-PAR-BASIC"),
 	one("par-unvalidated", idp.PushedValidated, "AS-PAR-BASIC"),
 	one("cimd-key-ignored", idp.DocumentKeys, "AS-CIMD-KEY-AUTH-ENFORCED"),
-	{"machine-audience-ignored", "A token of a client that acts for itself is taken whatever it is meant for.", policy(func(p *mcpserver.Policy) { p.MachineAnyAudience = true }), []string{"RS-EXT-CC-TOKEN"}, nil},
+	{
+		Name: "machine-audience-ignored", Says: "A token of a client that acts for itself is taken whatever it is meant for.",
+		Bend: lacks(mcpserver.MachineAudience), Noticed: []string{"RS-EXT-CC-TOKEN"},
+	},
 }

@@ -7,9 +7,8 @@ import (
 
 // proxied is the flaw of a proxy that lacks one defence.
 func proxied(name string, d idp.Defence, noticed string, also ...string) Flaw {
-	return Flaw{name, "The proxy does without this: " + string(d) + ".", func(o *reference.Options) {
-		o.Proxy, o.Behaviour.Lacks = true, []idp.Defence{d}
-	}, []string{noticed}, also}
+	bend := func(o *reference.Options) { o.Proxy, o.Behaviour.Lacks = true, []idp.Defence{d} }
+	return Flaw{Name: name, Says: "The proxy does without this: " + string(d) + ".", Bend: bend, Noticed: []string{noticed}, Also: also}
 }
 
 // remembering is a flaw of a proxy that remembers approvals.
@@ -36,7 +35,8 @@ var proxies = []Flaw{
 	proxied("proxy-bound-to-nobody", idp.BindUpstreamState, "AS-PROXY-STATE-BOUND-TO-BROWSER", "AS-PROXY-STATE-AFTER-CONSENT"),
 	proxied("proxy-state-ignored", idp.CheckUpstreamState, "AS-PROXY-STATE-VALIDATED", "AS-PROXY-STATE-*"),
 	proxied("proxy-passes-state-on", idp.FreshUpstreamState, "AS-PROXY-STATE-FRESH"),
-	proxied("proxy-asks-for-more", idp.ModestUpstreamRequest, "AS-PROXY-UPSTREAM-REQUEST", "AS-PROXY-CONSENT-CONTENT", "AS-PROXY-UPSTREAM-ID-TOKEN"),
+	proxied("proxy-asks-for-more", idp.ModestUpstreamRequest, "AS-PROXY-UPSTREAM-REQUEST", "AS-PROXY-CONSENT-CONTENT",
+		"AS-PROXY-UPSTREAM-ID-TOKEN"),
 	proxied("proxy-hands-token-on", idp.OwnTokens, "AS-PROXY-UPSTREAM-TOKEN-HIDDEN"),
 	proxied("proxy-takes-upstream-tokens", idp.OnlyOwnTokens, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT"),
 	proxied("proxy-crashes-with-upstream", idp.UpstreamErrors, "AS-PROXY-UPSTREAM-ERROR"),

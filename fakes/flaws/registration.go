@@ -46,9 +46,22 @@ var registrations = []Flaw{
 }
 
 var consents = []Flaw{
-	{"consent-never", "A signed-in user is never asked.", behaviour(func(b *idp.Behaviour) { b.Consent = "never" }), []string{"AS-CONSENT-REQUIRED", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE"}, []string{"AS-CONSENT-REVOCABLE"}},
-	{"consent-per-client", "A client that was approved once is approved for every scope.", behaviour(func(b *idp.Behaviour) { b.Consent = "client" }), []string{"AS-CONSENT-NEW-SCOPE"}, []string{"AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REVOCABLE"}},
-	{"consent-remembered", "A client that was approved once is not asked about again.", behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), []string{"AS-CONSENT-NO-SILENT-REPEAT"}, []string{"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-REVOCABLE"}},
+	{
+		Name: "consent-never", Says: "A signed-in user is never asked.",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.Consent = "never" }),
+		Noticed: []string{"AS-CONSENT-REQUIRED", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE"},
+		Also:    []string{"AS-CONSENT-REVOCABLE"},
+	},
+	{
+		Name: "consent-per-client", Says: "A client that was approved once is approved for every scope.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Consent = "client" }), Noticed: []string{"AS-CONSENT-NEW-SCOPE"},
+		Also: []string{"AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REVOCABLE"},
+	},
+	{
+		Name: "consent-remembered", Says: "A client that was approved once is not asked about again.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), Noticed: []string{"AS-CONSENT-NO-SILENT-REPEAT"},
+		Also: []string{"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-REVOCABLE"},
+	},
 	one("consent-anonymous", idp.ConsentNamesClient, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
 	one("consent-without-scopes", idp.ConsentNamesScopes, "AS-CONSENT-CONTENT"),
 	one("consent-without-host", idp.ConsentNamesRedirect, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
@@ -59,7 +72,10 @@ var consents = []Flaw{
 	one("login-tells-users", idp.SameLoginError, "AS-LOGIN-REJECT-WRONG-PASSWORD"),
 	one("login-demo-user", idp.NoDemoCredentials, "AS-LOGIN-NO-DEFAULT-CREDENTIALS"),
 	one("login-no-csrf-token", idp.LoginCSRF, "AS-LOGIN-CSRF"),
-	{"login-session-kept", "The session id from before the login stays.", lacks(idp.FreshSession), []string{"AS-LOGIN-SESSION-FIXATION"}, nil},
+	{
+		Name: "login-session-kept", Says: "The session id from before the login stays.",
+		Bend: lacks(idp.FreshSession), Noticed: []string{"AS-LOGIN-SESSION-FIXATION"},
+	},
 	one("login-bare-cookies", idp.CookieAttributes, "AS-LOGIN-COOKIE-ATTRIBUTES"),
 	one("login-by-get", idp.LoginByPost, "AS-LOGIN-POST-ONLY", "AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL"),
 	one("login-open-redirect", idp.FixedReturn, "AS-LOGIN-RETURN-URL"),
@@ -70,12 +86,18 @@ var grants = []Flaw{
 	one("scope-copied", idp.KnownScopes, "AS-SCOPE-UNKNOWN"),
 	one("scope-lower-cased", idp.ScopeCase, "AS-SCOPE-SYNTAX"),
 	one("scope-at-token", idp.NoScopeAtToken, "AS-SCOPE-ESCALATION-AT-TOKEN"),
-	one("scope-extra", idp.RequestedScopesOnly, "AS-SCOPE-GRANTED-SUBSET", "AS-SCOPE-CONSENT-HONOURED", "AS-SCOPE-ESCALATION-AT-TOKEN", "AS-TX-VALIDATION"),
+	one("scope-extra", idp.RequestedScopesOnly, "AS-SCOPE-GRANTED-SUBSET", "AS-SCOPE-CONSENT-HONOURED", "AS-SCOPE-ESCALATION-AT-TOKEN",
+		"AS-TX-VALIDATION"),
 	one("scope-of-the-form", idp.ConsentedScopesOnly, "AS-SCOPE-CONSENT-HONOURED"),
 	one("scope-default-all", idp.NamedDefaultScope, "AS-SCOPE-DEFAULT"),
-	{"scope-unobtainable", "The resource publishes a scope that the authorization server does not know.", prm(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "notes:write", "notes:share"} }), []string{"AS-SCOPE-ADVERTISED-OBTAINABLE"}, []string{"AS-META-SCOPES-COHERENT"}},
+	{
+		Name: "scope-unobtainable", Says: "The resource publishes a scope that the authorization server does not know.",
+		Bend:    prm(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "notes:write", "notes:share"} }),
+		Noticed: []string{"AS-SCOPE-ADVERTISED-OBTAINABLE"}, Also: []string{"AS-META-SCOPES-COHERENT"},
+	},
 	one("scope-no-step-up", idp.StepUp, "AS-SCOPE-STEP-UP"),
-	one("resource-parameter-refused", idp.KnowResource, "AS-RES-ACCEPTED", "AS-AUTHZ-EMPTY-PARAMS", "AS-RES-CANONICAL-VARIANTS", "AS-TX-VALIDATION"),
+	one("resource-parameter-refused", idp.KnowResource, "AS-RES-ACCEPTED", "AS-AUTHZ-EMPTY-PARAMS", "AS-RES-CANONICAL-VARIANTS",
+		"AS-TX-VALIDATION"),
 	one("audience-fixed", idp.BindAudience, "AS-RES-AUDIENCE-BOUND", "RS-AUD-MATCHES-PRM", "AS-EMA-VALID-ACCEPTED"),
 	one("audience-copied", idp.KnownResources, "AS-RES-UNKNOWN-TARGET", "AS-RES-MULTIPLE"),
 	one("resource-with-fragment", idp.ResourceForm, "AS-RES-MALFORMED"),
@@ -83,43 +105,92 @@ var grants = []Flaw{
 	one("resource-switched-at-refresh", idp.RefreshResources, "AS-REFRESH-RESOURCE"),
 	one("resource-last-checked", idp.EveryResource, "AS-RES-MULTIPLE"),
 	one("resource-for-all", idp.OneDefaultResource, "AS-TOKEN-AUD-NOT-UNIVERSAL"),
-	{"audience-of-any-sibling", "The MCP server takes a token for any resource of its authorization server.", policy(func(p *mcpserver.Policy) { p.CheckAudience = false }), []string{"RS-AUD-CROSS-RESOURCE"}, []string{"RS-AUD-*", "RS-TOKEN-DUPLICATE-MEMBERS", "AS-RES-*", "AS-REFRESH-RESOURCE", "AS-TOKEN-AUD-NOT-UNIVERSAL", "RS-TOKEN-ID-TOKEN", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE"}},
-	{"one-document-for-all", "The metadata of a second endpoint names the first.", func(o *reference.Options) { o.OneDocument = true }, []string{"RS-DISC-MULTI-RESOURCE"}, nil},
+	{
+		Name: "audience-of-any-sibling", Says: "The MCP server takes a token for any resource of its authorization server.",
+		Bend: lacks(mcpserver.CheckAudience), Noticed: []string{"RS-AUD-CROSS-RESOURCE"},
+		Also: []string{
+			"RS-AUD-*", "RS-TOKEN-DUPLICATE-MEMBERS", "AS-RES-*", "AS-REFRESH-RESOURCE", "AS-TOKEN-AUD-NOT-UNIVERSAL",
+			"RS-TOKEN-ID-TOKEN", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE",
+		},
+	},
+	{
+		Name: "one-document-for-all", Says: "The metadata of a second endpoint names the first.",
+		Bend: func(o *reference.Options) { o.OneDocument = true }, Noticed: []string{"RS-DISC-MULTI-RESOURCE"},
+	},
 	one("resource-prefix", idp.WholeResource, "AS-RES-CANONICAL-VARIANTS"),
 	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM"),
 	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM", "RS-TOKEN-WEAK-SECRET"),
-	{"id-token-for-the-server", "The ID token is meant for the MCP server, which takes it for an access token.", lacks(idp.RightIDToken), []string{"AS-KEYS-ID-TOKEN", "RS-TOKEN-ID-TOKEN"}, nil},
-	{"metadata-lists-grant", "A grant is listed, but the token endpoint does not know it.", metadata(func(d map[string]any) {
-		listed, _ := d["grant_types_supported"].([]string)
-		d["grant_types_supported"] = append(slices.Clone(listed), "urn:ietf:params:oauth:grant-type:uma-ticket")
-	}), []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"}, nil},
-	{"metadata-without-none", "Public clients are registered, but none is not listed.", metadata(func(d map[string]any) {
-		d["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
-	}), []string{"AS-META-AUTH-METHODS-LISTED"}, nil},
-	{"metadata-lists-post", "client_secret_post is listed, but does not work.", lacks(idp.SecretByPost), []string{"AS-META-AUTH-METHODS-TRUE"}, []string{"AS-TOKEN-SECRET-POST", "AS-REVOKE-CLIENT-AUTH"}},
-	{"prm-names-another-resource", "The verifier refuses the audience that the metadata tells clients to request.", func(o *reference.Options) {
-		o.Policy.Audience = "https://configured.example/mcp"
-	}, []string{"RS-AUD-MATCHES-PRM"}, []string{"RS-SCOPE-DOWNSCOPED-OK", "RS-SCOPE-EVERY-TOOL"}},
+	{
+		Name: "id-token-for-the-server", Says: "The ID token is meant for the MCP server, which takes it for an access token.",
+		Bend: lacks(idp.RightIDToken), Noticed: []string{"AS-KEYS-ID-TOKEN", "RS-TOKEN-ID-TOKEN"},
+	},
+	{
+		Name: "metadata-lists-grant", Says: "A grant is listed, but the token endpoint does not know it.",
+		Bend: metadata(func(d map[string]any) {
+			listed, _ := d["grant_types_supported"].([]string)
+			d["grant_types_supported"] = append(slices.Clone(listed), "urn:ietf:params:oauth:grant-type:uma-ticket")
+		}),
+		Noticed: []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"},
+	},
+	{
+		Name: "metadata-without-none", Says: "Public clients are registered, but none is not listed.",
+		Bend: metadata(func(d map[string]any) {
+			d["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
+		}),
+		Noticed: []string{"AS-META-AUTH-METHODS-LISTED"},
+	},
+	{
+		Name: "metadata-lists-post", Says: "client_secret_post is listed, but does not work.",
+		Bend: lacks(idp.SecretByPost), Noticed: []string{"AS-META-AUTH-METHODS-TRUE"},
+		Also: []string{"AS-TOKEN-SECRET-POST", "AS-REVOKE-CLIENT-AUTH"},
+	},
+	{
+		Name: "prm-names-another-resource", Says: "The verifier refuses the audience that the metadata tells clients to request.",
+		Bend: func(o *reference.Options) {
+			o.Policy.Audience = "https://configured.example/mcp"
+		},
+		Noticed: []string{"RS-AUD-MATCHES-PRM"}, Also: []string{"RS-SCOPE-DOWNSCOPED-OK", "RS-SCOPE-EVERY-TOOL"},
+	},
 }
 
 var clientDocuments = []Flaw{
-	{"cimd-missing", "Client ID metadata documents are not supported.", metadata(func(d map[string]any) { delete(d, "client_id_metadata_document_supported") }), []string{"AS-CIMD-SUPPORTED"}, []string{"AS-CIMD-FLAG-TRUTHFUL"}},
-	{"cimd-claimed-only", "Support is claimed, but every document is refused.", lacks(idp.DocumentsAtAll), []string{"AS-CIMD-FLAG-TRUTHFUL"}, nil},
+	{
+		Name: "cimd-missing", Says: "Client ID metadata documents are not supported.",
+		Bend:    metadata(func(d map[string]any) { delete(d, "client_id_metadata_document_supported") }),
+		Noticed: []string{"AS-CIMD-SUPPORTED"}, Also: []string{"AS-CIMD-FLAG-TRUTHFUL"},
+	},
+	{
+		Name: "cimd-claimed-only", Says: "Support is claimed, but every document is refused.",
+		Bend: lacks(idp.DocumentsAtAll), Noticed: []string{"AS-CIMD-FLAG-TRUTHFUL"},
+	},
 	one("cimd-other-identity", idp.DocumentIdentity, "AS-CIMD-REJECT-ID-MISMATCH", "AS-CIMD-NO-REDIRECT-FOLLOW"),
 	one("cimd-without-redirects", idp.DocumentContent, "AS-CIMD-REJECT-INVALID-DOC"),
-	{"cimd-any-redirect", "The redirect URI is compared by its beginning.", lacks(idp.MatchWholeRedirect), []string{"AS-CIMD-REDIRECT-LISTED"}, []string{"AS-AUTHZ-LOOPBACK-STRICT", "AS-AUTHZ-REDIRECT-EXACT"}},
+	{
+		Name: "cimd-any-redirect", Says: "The redirect URI is compared by its beginning.",
+		Bend: lacks(idp.MatchWholeRedirect), Noticed: []string{"AS-CIMD-REDIRECT-LISTED"},
+		Also: []string{"AS-AUTHZ-LOOPBACK-STRICT", "AS-AUTHZ-REDIRECT-EXACT"},
+	},
 	one("cimd-any-url", idp.DocumentURLs, "AS-CIMD-REJECT-BAD-URL"),
 	one("cimd-secret-in-document", idp.DocumentSecrets, "AS-CIMD-REJECT-SHARED-SECRET"),
-	one("cimd-failure-ignored", idp.DocumentFailures, "AS-CIMD-FETCH-FAILURE", "AS-CIMD-NO-REDIRECT-FOLLOW", "AS-CIMD-REJECT-ID-MISMATCH", "AS-CIMD-REJECT-INVALID-DOC", "AS-CIMD-SIZE-AND-TIME", "AS-CIMD-SSRF-REBIND"),
+	one("cimd-failure-ignored", idp.DocumentFailures, "AS-CIMD-FETCH-FAILURE", "AS-CIMD-NO-REDIRECT-FOLLOW",
+		"AS-CIMD-REJECT-ID-MISMATCH", "AS-CIMD-REJECT-INVALID-DOC", "AS-CIMD-SIZE-AND-TIME", "AS-CIMD-SSRF-REBIND"),
 	one("cimd-failure-remembered", idp.DocumentRetries, "AS-CIMD-CACHE"),
 	one("cimd-never-fetched-again", idp.DocumentFreshness, "AS-CIMD-CACHE"),
 	one("cimd-redirect-followed", idp.DocumentRedirects, "AS-CIMD-NO-REDIRECT-FOLLOW"),
 	one("cimd-any-size", idp.DocumentSize, "AS-CIMD-SIZE-AND-TIME"),
-	{"cimd-private-addresses", "A server on the internet fetches documents from its own machine.", func(o *reference.Options) {
-		o.Host = Public
-		lacks(idp.DocumentAddresses)(o)
-	}, []string{"AS-CIMD-SSRF-PRIVATE"}, nil},
+	{
+		Name: "cimd-private-addresses", Says: "A server on the internet fetches documents from its own machine.",
+		Bend: func(o *reference.Options) {
+			o.Host = Public
+			lacks(idp.DocumentAddresses)(o)
+		},
+		Noticed: []string{"AS-CIMD-SSRF-PRIVATE"},
+	},
 	one("cimd-host-hidden", idp.DocumentHosts, "AS-CIMD-CONSENT-HOSTS"),
 	one("cimd-no-warning", idp.LocalhostWarning, "AS-CIMD-LOCALHOST-WARNING"),
-	{"cimd-markup", "The consent page shows a document's values unescaped.", lacks(idp.EscapePages), []string{"AS-CIMD-UNSAFE-URIS"}, []string{"AS-AUTHZ-REFLECTED-XSS", "AS-CONSENT-XSS"}},
+	{
+		Name: "cimd-markup", Says: "The consent page shows a document's values unescaped.",
+		Bend: lacks(idp.EscapePages), Noticed: []string{"AS-CIMD-UNSAFE-URIS"},
+		Also: []string{"AS-AUTHZ-REFLECTED-XSS", "AS-CONSENT-XSS"},
+	},
 }

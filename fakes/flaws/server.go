@@ -6,9 +6,18 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// lacks leaves defences of the authorization server out.
-func lacks(defences ...idp.Defence) func(o *reference.Options) {
-	return behaviour(func(b *idp.Behaviour) { b.Lacks = append(b.Lacks, defences...) })
+// lacks leaves out defences of the MCP server or of the authorization server.
+func lacks[D idp.Defence | mcpserver.Defence](defences ...D) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		for _, d := range defences {
+			switch d := any(d).(type) {
+			case idp.Defence:
+				o.Behaviour.Lacks = append(o.Behaviour.Lacks, d)
+			case mcpserver.Defence:
+				o.Policy.Lacks = append(o.Policy.Lacks, d)
+			}
+		}
+	}
 }
 
 // responses bends what an endpoint of the authorization server answers.
@@ -24,34 +33,54 @@ func responses(endpoint string, bend func(members map[string]any)) func(o *refer
 
 // one makes the flaw of a server that lacks a single defence, which says what the flaw is.
 func one(name string, d idp.Defence, noticed string, also ...string) Flaw {
-	return Flaw{name, "The server does without this: " + string(d) + ".", lacks(d), []string{noticed}, also}
+	return Flaw{Name: name, Says: "The server does without this: " + string(d) + ".", Bend: lacks(d), Noticed: []string{noticed}, Also: also}
 }
 
 var authorizationEndpoint = []Flaw{
-	one("authorize-post-only", idp.AuthorizeByGet, "AS-AUTHZ-GET", "AS-AUTHZ-LOOPBACK-PORT", "AS-DCR-CLIENT-USABLE", "AS-META-ENDPOINTS-EXIST"),
+	one("authorize-post-only", idp.AuthorizeByGet, "AS-AUTHZ-GET", "AS-AUTHZ-LOOPBACK-PORT", "AS-DCR-CLIENT-USABLE",
+		"AS-META-ENDPOINTS-EXIST"),
 	one("authorize-demo-mode", idp.AuthenticateUser, "AS-AUTHZ-USER-AUTHENTICATED", "AS-*"),
 	one("authorize-unknown-client-redirected", idp.KnowClient, "AS-AUTHZ-UNKNOWN-CLIENT", "AS-AUTHZ-*", "AS-DCRM-DELETE", "AS-CIMD-*"),
-	one("authorize-missing-client-crashes", idp.RequireClient, "AS-AUTHZ-MISSING-CLIENT", "AS-AUTHZ-ERROR-STATUS", "AS-META-ENDPOINTS-EXIST"),
-	one("authorize-any-redirect", idp.MatchRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-LOOPBACK-STRICT", "AS-AUTHZ-REDIRECT-EXACT", "AS-CIMD-CACHE", "AS-CIMD-REDIRECT-LISTED", "AS-PAR-BASIC"),
-	one("authorize-redirect-prefix", idp.MatchWholeRedirect, "AS-AUTHZ-REDIRECT-EXACT", "AS-AUTHZ-LOOPBACK-STRICT", "AS-CIMD-REDIRECT-LISTED"),
+	one("authorize-missing-client-crashes", idp.RequireClient, "AS-AUTHZ-MISSING-CLIENT", "AS-AUTHZ-ERROR-STATUS",
+		"AS-META-ENDPOINTS-EXIST"),
+	one("authorize-any-redirect", idp.MatchRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-LOOPBACK-STRICT",
+		"AS-AUTHZ-REDIRECT-EXACT", "AS-CIMD-CACHE", "AS-CIMD-REDIRECT-LISTED", "AS-PAR-BASIC"),
+	one("authorize-redirect-prefix", idp.MatchWholeRedirect, "AS-AUTHZ-REDIRECT-EXACT", "AS-AUTHZ-LOOPBACK-STRICT",
+		"AS-CIMD-REDIRECT-LISTED"),
 	one("authorize-second-question-mark", idp.KeepRedirectQuery, "AS-AUTHZ-REDIRECT-VERBATIM"),
 	one("authorize-first-redirect-by-default", idp.NoDefaultRedirect, "AS-AUTHZ-REDIRECT-OMITTED"),
 	one("authorize-loopback-port-fixed", idp.LoopbackAnyPort, "AS-AUTHZ-LOOPBACK-PORT", "AS-CIMD-REDIRECT-LISTED"),
 	one("authorize-loopback-prefix", idp.LoopbackOnlyPort, "AS-AUTHZ-LOOPBACK-STRICT", "AS-CIMD-REDIRECT-LISTED"),
 	one("authorize-response-type-ignored", idp.CheckResponseType, "AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "AS-PAR-BASIC"),
 	one("authorize-response-type-defaulted", idp.RequireResponseType, "AS-AUTHZ-RESPONSE-TYPE-MISSING"),
-	{"authorize-implicit", "response_type token brings an access token.", lacks(idp.NoImplicit, idp.CheckResponseType), []string{"AS-AUTHZ-NO-IMPLICIT"}, []string{"AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "AS-PAR-BASIC"}},
-	{"authorize-id-token-in-url", "An ID token travels in the query of the answer.", responses("callback", func(m map[string]any) { m["id_token"] = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.AAAA" }), []string{"AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL"}, nil},
+	{
+		Name: "authorize-implicit", Says: "response_type token brings an access token.",
+		Bend: lacks(idp.NoImplicit, idp.CheckResponseType), Noticed: []string{"AS-AUTHZ-NO-IMPLICIT"},
+		Also: []string{"AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "AS-PAR-BASIC"},
+	},
+	{
+		Name: "authorize-id-token-in-url", Says: "An ID token travels in the query of the answer.",
+		Bend:    responses("callback", func(m map[string]any) { m["id_token"] = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.AAAA" }),
+		Noticed: []string{"AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL"},
+	},
 	one("authorize-odd-response-mode", idp.CheckResponseMode, "AS-AUTHZ-RESPONSE-MODE"),
 	one("authorize-state-decoded-twice", idp.KeepState, "AS-AUTHZ-STATE-EXACT", "AS-AUTHZ-STATE-ON-ERROR", "AS-AUTHZ-HEADER-INJECTION"),
 	one("authorize-state-invented", idp.NoInventedState, "AS-AUTHZ-STATE-ABSENT"),
 	one("authorize-error-without-state", idp.StateOnError, "AS-AUTHZ-STATE-ON-ERROR"),
-	{"authorize-no-iss", "Answers carry no iss, and none is promised.", func(o *reference.Options) {
-		lacks(idp.SendIssuer)(o)
-		metadata(func(d map[string]any) { delete(d, "authorization_response_iss_parameter_supported") })(o)
-	}, []string{"AS-AUTHZ-ISS-PRESENT"}, nil},
+	{
+		Name: "authorize-no-iss", Says: "Answers carry no iss, and none is promised.",
+		Bend: func(o *reference.Options) {
+			lacks(idp.SendIssuer)(o)
+			metadata(func(d map[string]any) { delete(d, "authorization_response_iss_parameter_supported") })(o)
+		},
+		Noticed: []string{"AS-AUTHZ-ISS-PRESENT"},
+	},
 	one("authorize-iss-reflected", idp.OwnIssuer, "AS-AUTHZ-ISS-EXACT"),
-	{"authorize-iss-unadvertised", "iss is sent, but the metadata does not say so.", metadata(func(d map[string]any) { delete(d, "authorization_response_iss_parameter_supported") }), []string{"AS-AUTHZ-ISS-ADVERTISED"}, nil},
+	{
+		Name: "authorize-iss-unadvertised", Says: "iss is sent, but the metadata does not say so.",
+		Bend:    metadata(func(d map[string]any) { delete(d, "authorization_response_iss_parameter_supported") }),
+		Noticed: []string{"AS-AUTHZ-ISS-ADVERTISED"},
+	},
 	one("authorize-iss-on-success-only", idp.IssuerOnError, "AS-AUTHZ-ISS-PROMISED", "AS-AUTHZ-ISS-PRESENT"),
 	one("authorize-last-duplicate-wins", idp.RefuseDuplicates, "AS-AUTHZ-DUPLICATE-PARAMS", "AS-PKCE-DOWNGRADE"),
 	one("authorize-unknown-parameters-refused", idp.IgnoreUnknown, "AS-AUTHZ-UNKNOWN-PARAMS"),
@@ -59,7 +88,8 @@ var authorizationEndpoint = []Flaw{
 	one("authorize-error-with-200", idp.ErrorStatus, "AS-AUTHZ-ERROR-STATUS"),
 	one("authorize-type-error", idp.SurviveOddInput, "AS-AUTHZ-NO-SERVER-ERROR"),
 	one("authorize-error-quotes", idp.CleanErrorText, "AS-AUTHZ-ERROR-CHARSET"),
-	one("authorize-answer-unencoded", idp.EncodeAnswers, "AS-AUTHZ-HEADER-INJECTION", "AS-AUTHZ-DENY", "AS-AUTHZ-STATE-ABSENT", "AS-AUTHZ-STATE-EXACT", "AS-AUTHZ-STATE-ON-ERROR"),
+	one("authorize-answer-unencoded", idp.EncodeAnswers, "AS-AUTHZ-HEADER-INJECTION", "AS-AUTHZ-DENY", "AS-AUTHZ-STATE-ABSENT",
+		"AS-AUTHZ-STATE-EXACT", "AS-AUTHZ-STATE-ON-ERROR"),
 	one("authorize-unescaped-page", idp.EscapePages, "AS-AUTHZ-REFLECTED-XSS", "AS-CIMD-UNSAFE-URIS", "AS-CONSENT-XSS"),
 	one("authorize-denial-approved", idp.HonourDenial, "AS-AUTHZ-DENY"),
 	one("authorize-prompt-none-approves", idp.HonourPromptNone, "AS-AUTHZ-PROMPT-NONE"),
@@ -80,19 +110,25 @@ var authorizationEndpoint = []Flaw{
 var pkce = []Flaw{
 	one("pkce-hexadecimal", idp.Base64URLChallenge, "AS-PKCE-RFC-VECTOR", "AS-PKCE-CHALLENGE-FORMAT"),
 	one("pkce-standard-base64", idp.URLAlphabet, "AS-PKCE-S256-ACCEPTED", "AS-*"),
-	one("pkce-optional", idp.RequireChallenge, "AS-PKCE-REQUIRE-CHALLENGE", "AS-AUTHZ-EMPTY-PARAMS", "AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL"),
+	one("pkce-optional", idp.RequireChallenge, "AS-PKCE-REQUIRE-CHALLENGE", "AS-AUTHZ-EMPTY-PARAMS",
+		"AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL"),
 	one("pkce-optional-for-confidential", idp.RequireChallengeConfidential, "AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL"),
 	one("pkce-plain", idp.RefusePlain, "AS-PKCE-REJECT-PLAIN", "AS-AUTHZ-DUPLICATE-PARAMS"),
 	one("pkce-no-method-no-check", idp.NoDefaultMethod, "AS-PKCE-METHOD-DEFAULT"),
 	one("pkce-unknown-method", idp.KnowMethod, "AS-PKCE-UNKNOWN-METHOD", "AS-PKCE-ERROR-CODES"),
 	one("pkce-any-challenge", idp.CheckChallengeFormat, "AS-PKCE-CHALLENGE-FORMAT"),
 	one("pkce-verifier-optional", idp.RequireVerifier, "AS-PKCE-REJECT-MISSING-VERIFIER"),
-	one("pkce-any-verifier", idp.CheckVerifier, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-PER-CODE", "AS-PKCE-REJECT-CHALLENGE-AS-VERIFIER", "AS-PKCE-RFC-VECTOR", "AS-TOKEN-CODE-REPLAY-NO-DOS"),
+	one("pkce-any-verifier", idp.CheckVerifier, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-PER-CODE",
+		"AS-PKCE-REJECT-CHALLENGE-AS-VERIFIER", "AS-PKCE-RFC-VECTOR", "AS-TOKEN-CODE-REPLAY-NO-DOS"),
 	one("pkce-verifier-prefix", idp.WholeVerifier, "AS-PKCE-REJECT-WRONG-VERIFIER"),
 	one("pkce-challenge-as-verifier", idp.HashVerifier, "AS-PKCE-REJECT-CHALLENGE-AS-VERIFIER"),
 	one("pkce-short-column", idp.LongVerifiers, "AS-PKCE-VERIFIER-BOUNDS"),
 	one("pkce-any-verifier-form", idp.CheckVerifierFormat, "AS-PKCE-VERIFIER-FORMAT"),
-	{"pkce-downgrade", "A verifier is ignored where the code has no challenge.", lacks(idp.NoDowngrade, idp.RequireChallengeConfidential), []string{"AS-PKCE-DOWNGRADE"}, []string{"AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL"}},
+	{
+		Name: "pkce-downgrade", Says: "A verifier is ignored where the code has no challenge.",
+		Bend: lacks(idp.NoDowngrade, idp.RequireChallengeConfidential), Noticed: []string{"AS-PKCE-DOWNGRADE"},
+		Also: []string{"AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL"},
+	},
 	one("pkce-challenge-per-client", idp.ChallengePerCode, "AS-PKCE-PER-CODE", "AS-*"),
 	one("pkce-odd-errors", idp.PKCEErrors, "AS-PKCE-ERROR-CODES", "AS-PKCE-*", "AS-AUTHZ-*", "AS-TOKEN-*"),
 }
@@ -110,8 +146,10 @@ var tokenEndpoint = []Flaw{
 	one("token-empty-scope-refused", idp.IgnoreUnknownAtToken, "AS-TOKEN-UNKNOWN-AND-EMPTY"),
 	one("token-unknown-grant-crashes", idp.GrantErrors, "AS-TOKEN-GRANT-TYPE-ERRORS", "AS-*"),
 	one("token-password-grant", idp.NoPasswordGrant, "AS-TOKEN-PASSWORD-GRANT-OFF", "AS-META-GRANTS-MATCH-BEHAVIOUR"),
-	one("token-public-client-credentials", idp.NoPublicCredentials, "AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-META-GRANTS-MATCH-BEHAVIOUR"),
-	one("token-unknown-code-crashes", idp.KnowCodes, "AS-TOKEN-INVALID-CODE", "AS-TOKEN-ERROR-SHAPE", "AS-TOKEN-OVERSIZED", "AS-TOKEN-TYPE-CONFUSION"),
+	one("token-public-client-credentials", idp.NoPublicCredentials, "AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC",
+		"AS-DCR-NO-PRIVILEGED-GRANTS", "AS-META-GRANTS-MATCH-BEHAVIOUR"),
+	one("token-unknown-code-crashes", idp.KnowCodes, "AS-TOKEN-INVALID-CODE", "AS-TOKEN-ERROR-SHAPE", "AS-TOKEN-OVERSIZED",
+		"AS-TOKEN-TYPE-CONFUSION"),
 	one("token-code-reusable", idp.SingleUse, "AS-TOKEN-CODE-SINGLE-USE", "AS-TOKEN-CODE-RACE"),
 	one("token-code-race", idp.AtomicCodes, "AS-TOKEN-CODE-RACE"),
 	one("token-replay-only-refused", idp.ReplayRevokes, "AS-TOKEN-CODE-REPLAY-REVOKES"),
@@ -120,8 +158,10 @@ var tokenEndpoint = []Flaw{
 	one("token-any-redirect", idp.CodeRedirect, "AS-TOKEN-CODE-BOUND-REDIRECT", "AS-TOKEN-DUPLICATE-PARAMS"),
 	one("token-redirect-needed", idp.OptionalRedirect, "AS-TOKEN-REDIRECT-OPTIONAL"),
 	one("token-no-basic-challenge", idp.BasicChallenge, "AS-TOKEN-INVALID-CLIENT-BASIC"),
-	one("token-secret-optional", idp.CheckSecret, "AS-TOKEN-WRONG-SECRET", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH", "AS-TOKEN-METHOD-PINNED", "AS-TOKEN-POST-ONLY", "AS-CIMD-KEY-AUTH-ENFORCED"),
-	one("token-method-unpinned", idp.PinMethod, "AS-TOKEN-METHOD-PINNED", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH", "AS-TOKEN-POST-ONLY", "AS-TOKEN-WRONG-SECRET"),
+	one("token-secret-optional", idp.CheckSecret, "AS-TOKEN-WRONG-SECRET", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH",
+		"AS-TOKEN-METHOD-PINNED", "AS-TOKEN-POST-ONLY", "AS-CIMD-KEY-AUTH-ENFORCED"),
+	one("token-method-unpinned", idp.PinMethod, "AS-TOKEN-METHOD-PINNED", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH",
+		"AS-TOKEN-POST-ONLY", "AS-TOKEN-WRONG-SECRET"),
 	one("token-no-post-secret", idp.SecretByPost, "AS-TOKEN-SECRET-POST", "AS-META-AUTH-METHODS-TRUE", "AS-REVOKE-CLIENT-AUTH"),
 	one("token-basic-needs-client-id", idp.SecretByBasic, "AS-TOKEN-SECRET-BASIC", "AS-*"),
 	one("token-two-clients", idp.OneClient, "AS-TOKEN-TWO-METHODS", "AS-*"),
@@ -132,7 +172,10 @@ var tokenEndpoint = []Flaw{
 	one("token-type-confusion", idp.KnowTokenType, "AS-TOKEN-TYPE-CONFUSION"),
 	one("token-oversized", idp.BoundedInput, "AS-TOKEN-OVERSIZED"),
 	one("token-bare-claims", idp.TokenClaims, "AS-TOKEN-JWT-CLAIMS"),
-	{"token-readable", "Access tokens are the user's name, encoded.", lacks(idp.UniqueTokens), []string{"AS-TOKEN-RANDOM"}, []string{"AS-*", "RS-*"}},
+	{
+		Name: "token-readable", Says: "Access tokens are the user's name, encoded.",
+		Bend: lacks(idp.UniqueTokens), Noticed: []string{"AS-TOKEN-RANDOM"}, Also: []string{"AS-*", "RS-*"},
+	},
 }
 
 var refreshing = []Flaw{
@@ -155,10 +198,25 @@ var refreshing = []Flaw{
 
 var inspection = []Flaw{
 	one("revoke-nothing", idp.RevokeRefresh, "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-*", "AS-REFRESH-REVOKED"),
-	{"revoke-only-access", "Revocation knows access tokens only.", lacks(idp.RevokeRefresh), []string{"AS-REFRESH-REVOKED"}, []string{"AS-REVOKE-*"}},
-	{"resource-server-never-hears", "The MCP server looks at the signature only, and never hears of a revocation.", policy(func(p *mcpserver.Policy) { p.CheckRevocation = false }), []string{"RS-TOKEN-REVOKED"}, []string{"AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REVOKE-ACCESS-TOKEN", "AS-REVOKE-REFRESH-KILLS-ACCESS", "AS-TOKEN-CODE-REPLAY-REVOKES"}},
-	{"resource-server-takes-refresh-tokens", "The MCP server takes a refresh token for an access token.", policy(func(p *mcpserver.Policy) { p.OpaquePrefix = "rt_" }), []string{"RS-TOKEN-REFRESH-OR-CODE"}, []string{"AS-TOKEN-TYPE-CONFUSION"}},
-	one("revoke-access-lives", idp.RevokeAccess, "AS-REVOKE-ACCESS-TOKEN", "RS-TOKEN-REVOKED", "AS-INTROSPECT-INACTIVE", "AS-USERINFO-TOKEN-STATE"),
+	{
+		Name: "revoke-only-access", Says: "Revocation knows access tokens only.",
+		Bend: lacks(idp.RevokeRefresh), Noticed: []string{"AS-REFRESH-REVOKED"}, Also: []string{"AS-REVOKE-*"},
+	},
+	{
+		Name: "resource-server-never-hears", Says: "The MCP server looks at the signature only, and never hears of a revocation.",
+		Bend: lacks(mcpserver.CheckRevocation), Noticed: []string{"RS-TOKEN-REVOKED"},
+		Also: []string{
+			"AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REVOKE-ACCESS-TOKEN", "AS-REVOKE-REFRESH-KILLS-ACCESS",
+			"AS-TOKEN-CODE-REPLAY-REVOKES",
+		},
+	},
+	{
+		Name: "resource-server-takes-refresh-tokens", Says: "The MCP server takes a refresh token for an access token.",
+		Bend: policy(func(p *mcpserver.Policy) { p.OpaquePrefix = "rt_" }), Noticed: []string{"RS-TOKEN-REFRESH-OR-CODE"},
+		Also: []string{"AS-TOKEN-TYPE-CONFUSION"},
+	},
+	one("revoke-access-lives", idp.RevokeAccess, "AS-REVOKE-ACCESS-TOKEN", "RS-TOKEN-REVOKED", "AS-INTROSPECT-INACTIVE",
+		"AS-USERINFO-TOKEN-STATE"),
 	one("revoke-spares-access", idp.RevokeGrant, "AS-REVOKE-REFRESH-KILLS-ACCESS"),
 	one("revoke-unknown-404", idp.RevokeUnknown, "AS-REVOKE-UNKNOWN-200"),
 	one("revoke-others", idp.RevokeOwn, "AS-REVOKE-WRONG-CLIENT"),

@@ -7,25 +7,78 @@ import (
 
 // static are the flaws of static tokens and API keys.
 var static = []Flaw{
-	{"static-forgotten", "One of the tokens is not loaded.", policy(func(p *mcpserver.Policy) { p.StaticForgotten = "the reader token" }), []string{"RS-STATIC-TOKEN-ACCEPTED"}, nil},
-	{"static-prefix", "A token's beginning is enough.", policy(func(p *mcpserver.Policy) { p.StaticPrefix = true }), []string{"RS-STATIC-TOKEN-NEAR-MISS"}, []string{"RS-APIKEY-REJECTED"}},
-	{"static-all-rights", "A token's tools are only written down.", policy(func(p *mcpserver.Policy) { p.StaticAllRights = true }), []string{"RS-STATIC-TOKEN-PERMISSIONS"}, nil},
-	{"static-guessable", "Tokens and keys are counted up.", func(o *reference.Options) {
-		o.Static = []mcpserver.Static{
-			{Name: "one", Value: "team-secret-100001", User: "one"}, {Name: "two", Value: "team-secret-100002", User: "two", Tools: []string{"whoami"}},
-			{Name: "three", Value: "team-secret-100003", User: "three", Header: mcpserver.KeyHeader}, {Name: "four", Value: "team-secret-100004", User: "four", Header: mcpserver.KeyHeader, Tools: []string{"read_*"}},
-		}
-	}, []string{"RS-STATIC-ENTROPY"}, nil},
-	{"static-for-ever", "A withdrawn token lives on.", policy(func(p *mcpserver.Policy) { p.WithdrawnLives = true }), []string{"RS-STATIC-EXPIRY-REVOCATION"}, nil},
-	{"key-at-handshake", "A key counts at the first request only.", policy(func(p *mcpserver.Policy) { p.KeyAtHandshake = true }), []string{"RS-APIKEY-ACCEPTED"}, []string{"RS-APIKEY-TOOL-PERMISSIONS"}},
-	{"key-in-query", "A key in the query counts.", policy(func(p *mcpserver.Policy) { p.KeyInQuery = true }), []string{"RS-APIKEY-REJECTED"}, nil},
-	{"key-crash", "A key that is not ASCII crashes the comparison.", policy(func(p *mcpserver.Policy) { p.KeyCrash = true }), []string{"RS-APIKEY-REJECTED"}, nil},
-	{"key-any-case", "Keys are compared without case.", policy(func(p *mcpserver.Policy) { p.KeyAnyCase = true }), []string{"RS-APIKEY-REJECTED"}, nil},
-	{"key-as-bearer", "A key counts as a bearer token.", policy(func(p *mcpserver.Policy) { p.KeyAsBearer = true }), []string{"RS-APIKEY-REJECTED", "RS-MULTI-NO-FALLTHROUGH"}, nil},
-	{"key-all-rights", "A key without a list may do everything, and the list is not found.", policy(func(p *mcpserver.Policy) { p.KeyAllRights = true }), []string{"RS-APIKEY-TOOL-PERMISSIONS"}, nil},
-	{"key-names-are-paths", "A key's prefix is compared before the name is resolved.", policy(func(p *mcpserver.Policy) { p.NamesArePaths = true }), []string{"RS-APIKEY-WILDCARDS"}, nil},
-	{"key-without-user", "The bearer of a key is taken for the last one who came with a token.", policy(func(p *mcpserver.Policy) { p.KeyWithoutUser = true }), []string{"RS-MULTI-EACH-ALONE"}, []string{"RS-APIKEY-ACCEPTED", "RS-APIKEY-TOOL-PERMISSIONS"}},
-	{"token-as-key", "A token in the key's field counts.", policy(func(p *mcpserver.Policy) { p.TokenAsKey = true }), []string{"RS-MULTI-NO-FALLTHROUGH"}, nil},
-	{"first-of-two", "Of a key and a token either may be good.", policy(func(p *mcpserver.Policy) { p.FirstOfTwo = true }), []string{"RS-MULTI-CONFLICT"}, nil},
-	{"rights-are-added", "The rights of a key and a token are added.", policy(func(p *mcpserver.Policy) { p.AddsRights = true }), []string{"RS-MULTI-CONFLICT"}, nil},
+	{
+		Name: "static-forgotten", Says: "One of the tokens is not loaded.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.StaticForgotten = "the reader token" }),
+		Noticed: []string{"RS-STATIC-TOKEN-ACCEPTED"},
+	},
+	{
+		Name: "static-prefix", Says: "A token's beginning is enough.",
+		Bend: lacks(mcpserver.WholeStatic), Noticed: []string{"RS-STATIC-TOKEN-NEAR-MISS"}, Also: []string{"RS-APIKEY-REJECTED"},
+	},
+	{
+		Name: "static-all-rights", Says: "A token's tools are only written down.",
+		Bend: lacks(mcpserver.StaticTools), Noticed: []string{"RS-STATIC-TOKEN-PERMISSIONS"},
+	},
+	{
+		Name: "static-guessable", Says: "Tokens and keys are counted up.",
+		Bend: func(o *reference.Options) {
+			o.Static = []mcpserver.Static{
+				{Name: "one", Value: "team-secret-100001", User: "one"},
+				{Name: "two", Value: "team-secret-100002", User: "two", Tools: []string{"whoami"}},
+				{Name: "three", Value: "team-secret-100003", User: "three", Header: mcpserver.KeyHeader},
+				{Name: "four", Value: "team-secret-100004", User: "four", Header: mcpserver.KeyHeader, Tools: []string{"read_*"}},
+			}
+		},
+		Noticed: []string{"RS-STATIC-ENTROPY"},
+	},
+	{
+		Name: "static-for-ever", Says: "A withdrawn token lives on.",
+		Bend: lacks(mcpserver.WithdrawnDies), Noticed: []string{"RS-STATIC-EXPIRY-REVOCATION"},
+	},
+	{
+		Name: "key-at-handshake", Says: "A key counts at the first request only.",
+		Bend: lacks(mcpserver.KeyPerRequest), Noticed: []string{"RS-APIKEY-ACCEPTED"}, Also: []string{"RS-APIKEY-TOOL-PERMISSIONS"},
+	},
+	{
+		Name: "key-in-query", Says: "A key in the query counts.",
+		Bend: lacks(mcpserver.NoQueryKey), Noticed: []string{"RS-APIKEY-REJECTED"},
+	},
+	{
+		Name: "key-crash", Says: "A key that is not ASCII crashes the comparison.",
+		Bend: lacks(mcpserver.SurviveOddKeys), Noticed: []string{"RS-APIKEY-REJECTED"},
+	},
+	{
+		Name: "key-any-case", Says: "Keys are compared without case.",
+		Bend: lacks(mcpserver.KeyCase), Noticed: []string{"RS-APIKEY-REJECTED"},
+	},
+	{
+		Name: "key-as-bearer", Says: "A key counts as a bearer token.",
+		Bend: lacks(mcpserver.KeyIsNoBearer), Noticed: []string{"RS-APIKEY-REJECTED", "RS-MULTI-NO-FALLTHROUGH"},
+	},
+	{
+		Name: "key-all-rights", Says: "A key without a list may do everything, and the list is not found.",
+		Bend: lacks(mcpserver.KeyTools), Noticed: []string{"RS-APIKEY-TOOL-PERMISSIONS"},
+	},
+	{
+		Name: "key-names-are-paths", Says: "A key's prefix is compared before the name is resolved.",
+		Bend: lacks(mcpserver.ToolNames), Noticed: []string{"RS-APIKEY-WILDCARDS"},
+	},
+	{
+		Name: "key-without-user", Says: "The bearer of a key is taken for the last one who came with a token.",
+		Bend: lacks(mcpserver.KeyUser), Noticed: []string{"RS-MULTI-EACH-ALONE"},
+		Also: []string{"RS-APIKEY-ACCEPTED", "RS-APIKEY-TOOL-PERMISSIONS"},
+	},
+	{
+		Name: "token-as-key", Says: "A token in the key's field counts.",
+		Bend: lacks(mcpserver.TokenIsNoKey), Noticed: []string{"RS-MULTI-NO-FALLTHROUGH"},
+	},
+	{
+		Name: "first-of-two", Says: "Of a key and a token either may be good.",
+		Bend: lacks(mcpserver.BothCredentials), Noticed: []string{"RS-MULTI-CONFLICT"},
+	},
+	{
+		Name: "rights-are-added", Says: "The rights of a key and a token are added.",
+		Bend: lacks(mcpserver.NoAddedRights), Noticed: []string{"RS-MULTI-CONFLICT"},
+	},
 }

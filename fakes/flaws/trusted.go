@@ -15,98 +15,372 @@ func Trusting() []Flaw {
 }
 
 var trusting = []Flaw{
-	{"nobody-asks", "Tools have scopes by declaration, and nobody asks for a token.", policy(func(p *mcpserver.Policy) { p.Authenticate, p.GuardVerbs = false, false }), []string{"RS-CHALLENGE-401-STATUS"}, []string{"RS-*"}},
-	{"refused-in-tools", "Each tool looks at its caller by itself, and refuses by its result.", policy(func(p *mcpserver.Policy) { p.InTools, p.ScopeInResult = true, true }), []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-AUTH-ERROR-IN-200"}, []string{"RS-*"}},
-	{"exp-ignored", "Expiry is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckExpiry = false }), []string{"RS-TOKEN-EXPIRED"}, []string{"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-MULTI-NO-FALLTHROUGH", "RS-EXT-CC-TOKEN", "RS-TOKEN-HMAC-MODE", "RS-DPOP-PROOF"}},
-	{"exp-optional", "A token without expiry lives for ever.", policy(func(p *mcpserver.Policy) { p.RequireExpiry = false }), []string{"RS-TOKEN-EXP-MISSING"}, []string{"RS-TOKEN-HMAC-MODE"}},
-	{"exp-of-any-type", "An expiry that is no number counts as far away.", policy(func(p *mcpserver.Policy) { p.LooseDates = true }), []string{"RS-TOKEN-NUMERIC-DATES"}, nil},
-	{"nbf-ignored", "The beginning of validity is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckNotBefore = false }), []string{"RS-TOKEN-NBF"}, []string{"RS-TOKEN-CLOCK-SKEW"}},
-	{"hour-of-grace", "Clocks may differ by an hour.", policy(func(p *mcpserver.Policy) { p.Leeway = time.Hour + time.Minute }), []string{"RS-TOKEN-CLOCK-SKEW"}, []string{"RS-TOKEN-EXPIRED", "RS-TOKEN-NBF", "RS-EXT-CC-TOKEN"}},
-	{"empty-signature", "An empty signature passes.", policy(func(p *mcpserver.Policy) { p.IgnoresEmpty = true }), []string{"RS-TOKEN-SIG-STRIPPED"}, []string{"RS-TOKEN-ALG-NONE", "RS-TOKEN-HMAC-MODE"}},
-	{"signature-ignored", "Only the claims are checked.", policy(func(p *mcpserver.Policy) { p.VerifySignature = false }), []string{"RS-TOKEN-SIG-TAMPERED"}, []string{"RS-TOKEN-*", "RS-CHALLENGE-MALFORMED-400"}},
-	{"any-kid", "An unknown kid falls back to the only key.", policy(func(p *mcpserver.Policy) { p.AnyKid = true }), []string{"RS-TOKEN-UNKNOWN-KID"}, nil},
-	{"crit-ignored", "Critical extensions are ignored.", policy(func(p *mcpserver.Policy) { p.RefuseCritical = false }), []string{"RS-TOKEN-CRIT-UNKNOWN"}, nil},
-	{"duplicates-and-case", "Of two members the last one counts, and AUD is aud.", policy(func(p *mcpserver.Policy) { p.RefuseDuplicates, p.FoldCase = false, true }), []string{"RS-TOKEN-DUPLICATE-MEMBERS"}, nil},
-	{"issuer-prefix", "The issuer's beginning is enough.", policy(func(p *mcpserver.Policy) { p.IssuerPrefix = true }), []string{"RS-TOKEN-WRONG-ISS"}, []string{"RS-TOKEN-TENANT-CONFUSION"}},
-	{"typ-ignored", "The type is never read.", policy(func(p *mcpserver.Policy) { p.AnyType = true }), []string{"RS-TOKEN-TYP"}, []string{"RS-TOKEN-FORMAT-CONFUSION", "RS-EXT-EMA-IDJAG-REFUSED"}},
-	{"loose-base64", "Padding and the other alphabet are understood.", policy(func(p *mcpserver.Policy) { p.LooseEncoding = true }), []string{"RS-TOKEN-NONCANONICAL-ENCODING"}, nil},
-	{"no-subject", "A token without a subject is good.", policy(func(p *mcpserver.Policy) { p.RequireSubject = false }), []string{"RS-TOKEN-REQUIRED-CLAIMS"}, nil},
-	{"odd-subject-crashes", "A quote in the subject crashes the query.", policy(func(p *mcpserver.Policy) { p.SubjectCrash = true }), []string{"RS-TOKEN-CLAIM-ROBUSTNESS"}, nil},
-	{"audience-ignored", "The audience is never looked at.", policy(func(p *mcpserver.Policy) { p.CheckAudience = false }), []string{"RS-AUD-WRONG", "RS-AUD-OTHER-CLAIM"}, []string{"RS-AUD-*", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE"}},
-	{"audience-optional", "A token without audience is good.", policy(func(p *mcpserver.Policy) { p.RequireAudience = false }), []string{"RS-AUD-MISSING"}, []string{"RS-TOKEN-HMAC-MODE"}},
-	{"audience-inside", "The audience may stand anywhere in a string.", policy(func(p *mcpserver.Policy) { p.AudienceInside = true }), []string{"RS-AUD-ARRAY"}, []string{"RS-AUD-LOOKALIKE", "RS-AUD-SIBLING"}},
-	{"audience-prefix", "The audience's beginning is enough.", policy(func(p *mcpserver.Policy) { p.AudiencePrefix = true }), []string{"RS-AUD-LOOKALIKE"}, []string{"RS-AUD-ARRAY", "RS-AUD-SIBLING"}},
-	{"audience-without-case", "The audience is compared without case.", policy(func(p *mcpserver.Policy) { p.AudienceFold = true }), []string{"RS-AUD-NORMALISATION"}, []string{"RS-AUD-ARRAY"}},
-	{"audience-in-resource", "The claim resource will do.", policy(func(p *mcpserver.Policy) { p.OtherAudience = true }), []string{"RS-AUD-OTHER-CLAIM"}, nil},
-	{"audience-follows-host", "The audience is compared with the request's own host.", policy(func(p *mcpserver.Policy) { p.AudienceOfHost = true }), []string{"RS-AUD-HOST-DERIVED"}, []string{"RS-AUD-LOOKALIKE"}},
-	{"scope-unchecked", "Every tool is open to every token.", policy(func(p *mcpserver.Policy) { p.CheckScopes = false }), []string{"RS-SCOPE-403-STATUS", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-NO-SUBSTRING", "RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-SESSION-SCOPE-PER-REQUEST", "RS-EXT-CC-TOKEN", "RS-SCOPE-TOOL-NAMING"}},
-	{"scope-in-200", "A missing scope is a JSON-RPC error in a 200.", policy(func(p *mcpserver.Policy) { p.ScopeStatus = 200 }), []string{"RS-SCOPE-403-STATUS"}, []string{"RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"}},
-	{"scope-in-result", "A missing scope is a tool result with isError.", policy(func(p *mcpserver.Policy) { p.ScopeInResult = true }), []string{"RS-SCOPE-403-STATUS"}, []string{"RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"}},
-	{"scope-403-bare", "The 403 has no challenge.", policy(func(p *mcpserver.Policy) { p.ScopeChallenge = func(string, string) string { return "" } }), []string{"RS-SCOPE-403-CHALLENGE", "RS-SCOPE-403-SCOPES", "RS-SCOPE-403-RESOURCE-METADATA"}, nil},
-	{"scope-403-constant", "Every 403 asks for the same scope.", policy(func(p *mcpserver.Policy) {
-		p.ScopeChallenge = func(url, _ string) string {
-			return `Bearer error="insufficient_scope", scope="mcp", resource_metadata="` + url + `"`
-		}
-	}), []string{"RS-SCOPE-403-SCOPES", "RS-SCOPE-403-COMPLETE"}, nil},
-	{"scope-403-without-metadata", "Only the 401 names the metadata.", policy(func(p *mcpserver.Policy) {
-		p.ScopeChallenge = func(_, scope string) string {
-			return `Bearer error="insufficient_scope", scope="` + scope + `"`
-		}
-	}), []string{"RS-SCOPE-403-RESOURCE-METADATA"}, nil},
-	{"scope-403-varies", "The challenged scopes change from call to call.", policy(func(p *mcpserver.Policy) {
-		var n atomic.Int32
-		p.ScopeChallenge = func(url, scope string) string {
-			return fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s notes:extra-%d", resource_metadata="%s"`, scope, n.Add(1), url)
-		}
-	}), []string{"RS-SCOPE-CHALLENGE-CONSISTENT"}, nil},
-	{"scope-403-catalogue", "Every 403 asks for everything.", policy(func(p *mcpserver.Policy) {
-		p.ScopeChallenge = func(url, _ string) string {
-			return `Bearer error="insufficient_scope", scope="notes:read notes:write notes:admin mcp:tool:roll_dice mcp:tool:flip_coin", resource_metadata="` + url + `"`
-		}
-	}), []string{"RS-SCOPE-CHALLENGE-NOT-CATALOGUE"}, nil},
-	{"scopes-nowhere", "Scopes are enforced, but published nowhere.", policy(func(p *mcpserver.Policy) {
-		p.ScopeInField = false
-		p.PRM = func(_ string, doc map[string]any) { delete(doc, "scopes_supported") }
-	}), []string{"RS-DISC-SCOPES-PUBLISHED"}, []string{"RS-CHALLENGE-SCOPE-PARAM", "RS-SCOPE-*"}},
-	{"scope-forgotten", "One tool's scope is forgotten.", policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }), []string{"RS-SCOPE-EVERY-TOOL"}, nil},
-	{"tool-scope-is-pattern", "A scope that names a tool is matched as a pattern.", policy(func(p *mcpserver.Policy) { p.ToolScopePatterns = true }), []string{"RS-SCOPE-TOOL-NAMING"}, nil},
-	{"weak-login-will-do", "How somebody signed in does not matter.", policy(func(p *mcpserver.Policy) { p.ACRIgnored = true }), []string{"RS-CHALLENGE-STEP-UP-AUTHN"}, nil},
-	{"weak-login-is-a-scope", "A weak login is answered like a missing scope.", policy(func(p *mcpserver.Policy) { p.ACRAsScope = true }), []string{"RS-CHALLENGE-STEP-UP-AUTHN"}, nil},
-	{"scope-substring", "A scope that holds the needed one will do.", policy(func(p *mcpserver.Policy) { p.ScopeSubstring = true }), []string{"RS-SCOPE-NO-SUBSTRING"}, []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-STRING-OR-ARRAY", "RS-SCOPE-TOOL-NAMING"}},
-	{"scope-of-object", "The keys of an object are scopes.", policy(func(p *mcpserver.Policy) { p.ScopeObjects = true }), []string{"RS-SCOPE-STRING-OR-ARRAY"}, nil},
-	{"scope-empty-is-all", "A token without scope may do everything.", policy(func(p *mcpserver.Policy) { p.EmptyScopeIsAll = true }), []string{"RS-SCOPE-EMPTY"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-TOKEN-INTROSPECTION-CLAIMS"}},
-	{"scope-at-the-door", "Everything takes a scope that the tools do not need.", policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:write" }), []string{"RS-SCOPE-DOWNSCOPED-OK"}, []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-STRING-OR-ARRAY"}},
-	{"session-of-anybody", "A session belongs to whoever knows its id.", policy(func(p *mcpserver.Policy) { p.BindSession = false }), []string{"RS-SESSION-BOUND-TO-USER"}, nil},
-	{"session-of-one-token", "A session belongs to the token that opened it.", policy(func(p *mcpserver.Policy) { p.SessionToken = true }), []string{"RS-SESSION-TOKEN-RENEWAL"}, []string{"RS-SESSION-SCOPE-PER-REQUEST"}},
-	{"session-scopes", "The scopes are those of the session's first token.", policy(func(p *mcpserver.Policy) { p.SessionScopes = true }), []string{"RS-SESSION-SCOPE-PER-REQUEST"}, nil},
-	{"session-id-cancels-anybody", "A cancellation ends the calls of all who use the same id.", policy(func(p *mcpserver.Policy) { p.CancelsAnybody = true }), []string{"RS-SESSION-REQUEST-ID-ISOLATION"}, []string{"RS-SESSION-IDENTITY-BLEED", "RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"}},
-	{"shared-user", "Tools ask a global variable for the user.", policy(func(p *mcpserver.Policy) { p.SharedUser = true }), []string{"RS-SESSION-IDENTITY-BLEED"}, []string{"RS-SESSION-REQUEST-ID-ISOLATION", "RS-STATIC-TOKEN-ACCEPTED", "RS-APIKEY-ACCEPTED", "RS-MULTI-EACH-ALONE", "RS-TOKEN-CLIENT-USER-CONFUSION", "RS-SCOPE-OBJECT-OWNERSHIP"}},
-	{"acts-first", "A tool acts before its scope is looked at.", policy(func(p *mcpserver.Policy) { p.ActsFirst = true }), []string{"RS-SCOPE-NOT-EXECUTED"}, []string{"RS-SCOPE-BODY-AMBIGUITY"}},
-	{"scope-of-first-name", "The scope is that of the first name in the message.", policy(func(p *mcpserver.Policy) { p.FirstName = true }), []string{"RS-SCOPE-BODY-AMBIGUITY"}, nil},
-	{"scope-without-hierarchy", "The broader scope is not taken for the narrower.", policy(func(p *mcpserver.Policy) { p.Implies = nil }), []string{"RS-SCOPE-HIERARCHY"}, nil},
-	{"scope-hierarchy-upwards", "The narrower scope is taken for the broader.", policy(func(p *mcpserver.Policy) { p.ImpliesUpwards = true }), []string{"RS-SCOPE-HIERARCHY"}, []string{"RS-SCOPE-EVERY-TOOL"}},
-	{"scope-hides-only", "What is not listed can be called.", policy(func(p *mcpserver.Policy) { p.CallsHidden = true }), []string{"RS-SCOPE-HIDDEN-NOT-CALLABLE"}, []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-SCOPE-EMPTY", "RS-SESSION-SCOPE-PER-REQUEST", "RS-SCOPE-EVERY-TOOL", "RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS", "RS-SCOPE-403-STATUS", "RS-SCOPE-NO-SUBSTRING", "RS-EXT-CC-TOKEN", "RS-SCOPE-TOOL-NAMING"}},
-	{"list-of-another", "The list is the one that was made for the caller before.", policy(func(p *mcpserver.Policy) { p.StaleList = true }), []string{"RS-SCOPE-LIST-PER-CALLER"}, []string{"RS-SCOPE-HIDDEN-NOT-CALLABLE"}},
-	{"list-public", "Shared caches may keep the list of one caller for all.", policy(func(p *mcpserver.Policy) { p.CacheScope = "public" }), []string{"RS-SCOPE-CACHESCOPE"}, nil},
-	{"user-from-header", "A header names the user.", policy(func(p *mcpserver.Policy) { p.UserFromHeader = true }), []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, []string{"RS-SCOPE-OTHER-PRIMITIVES"}},
-	{"user-from-arguments", "An argument names the user.", policy(func(p *mcpserver.Policy) { p.UserFromArguments = true }), []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, nil},
-	{"notes-of-everybody", "Everybody reads the first user's notes.", policy(func(p *mcpserver.Policy) { p.EverybodysNotes = true }), []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, []string{"RS-EXT-CC-TOKEN"}},
-	{"client-is-user", "The user is the token's client_id.", policy(func(p *mcpserver.Policy) { p.ClientIsUser = true }), []string{"RS-TOKEN-CLIENT-USER-CONFUSION"}, []string{"RS-SESSION-BOUND-TO-USER", "RS-SESSION-HANDLE-OWNERSHIP", "RS-SESSION-TASK-OWNERSHIP", "RS-SESSION-REQUESTSTATE-BINDING", "RS-CHALLENGE-LEGACY-SSE", "RS-SCOPE-OTHER-PRIMITIVES", "RS-SESSION-*"}},
-	{"audience-origin", "The audience's origin is enough.", policy(func(p *mcpserver.Policy) { p.AudienceOrigin = true }), []string{"RS-AUD-SIBLING"}, []string{"RS-AUD-LOOKALIKE", "RS-AUD-NORMALISATION", "RS-AUD-ARRAY", "RS-AUD-WRONG"}},
-	{"zero-signature", "A signature of zeros passes.", policy(func(p *mcpserver.Policy) { p.ZeroSignature = true }), []string{"RS-TOKEN-ECDSA-EDGE"}, []string{"RS-TOKEN-SIG-STRIPPED", "RS-TOKEN-SIG-TAMPERED"}},
-	{"token-in-output", "A tool's result shows the caller's token.", policy(func(p *mcpserver.Policy) { p.LogsToken = true }), []string{"RS-ABUSE-SECRETS-IN-OUTPUT"}, []string{"RS-SESSION-IDENTITY-BLEED", "RS-TOKEN-CLIENT-USER-CONFUSION"}},
-	{"debug-tool", "A tool for debugging is listed.", policy(func(p *mcpserver.Policy) { p.DebugTool = true }), []string{"RS-ABUSE-DEBUG-TOOLS"}, nil},
-	{"key-parameter", "A tool takes an API key as a parameter.", policy(func(p *mcpserver.Policy) { p.KeyParameter = true }), []string{"RS-ABUSE-SENSITIVE-PARAMETERS"}, nil},
-	{"path-in-page", "The page for an unknown path shows it unescaped.", policy(func(p *mcpserver.Policy) { p.EchoesPath = true }), []string{"RS-ABUSE-HEADER-INJECTION"}, nil},
-	{"opens-files", "A resource is opened by whatever path it names.", policy(func(p *mcpserver.Policy) { p.OpensFiles = true }), []string{"RS-ABUSE-RESOURCE-TRAVERSAL"}, nil},
-	{"body-unlimited", "Any message is taken, however long.", policy(func(p *mcpserver.Policy) { p.MostBody = 64 << 20 }), []string{"RS-ABUSE-BODY-LIMIT"}, nil},
-	{"body-too-limited", "The limit is half of what was said.", policy(func(p *mcpserver.Policy) { p.MostBody = mcpserver.MostBody / 2 }), []string{"RS-ABUSE-BODY-LIMIT"}, nil},
-	{"unpacks-everything", "A compressed message is unpacked without limit.", policy(func(p *mcpserver.Policy) { p.Compressed = true }), []string{"RS-ABUSE-DECOMPRESSION"}, nil},
-	{"deep-crash", "A deep message overflows the stack.", policy(func(p *mcpserver.Policy) { p.DeepCrash = true }), []string{"RS-ABUSE-DECOMPRESSION"}, nil},
-	{"jwe-crash", "An encrypted token crashes.", policy(func(p *mcpserver.Policy) { p.JWECrash = true }), []string{"RS-ABUSE-JWE-COST"}, []string{"RS-CHALLENGE-MALFORMED-400", "RS-TOKEN-GARBAGE", "RS-TOKEN-FORMAT-CONFUSION"}},
-	{"token-verified-once", "A token is verified the first time only.", policy(func(p *mcpserver.Policy) { p.CachesTokens = true }), []string{"RS-SESSION-EXPIRY-MIDWAY"}, []string{"RS-TOKEN-INTROSPECTION-CACHE"}},
-	{"batch-by-first", "A batch is judged by its first message.", policy(func(p *mcpserver.Policy) { p.BatchByFirst = true }), []string{"RS-SCOPE-BATCH-MEMBERS"}, nil},
-	{"two-fields-crash", "Two Authorization fields crash.", policy(func(p *mcpserver.Policy) { p.TwoCrash = true }), []string{"RS-CHALLENGE-MALFORMED-400"}, []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"}},
-	{"quotes-break-out", "A challenge quotes the credential as it is.", policy(func(p *mcpserver.Policy) { p.ReflectHeader = true }), []string{"RS-ABUSE-HEADER-INJECTION"}, []string{"RS-CHALLENGE-BODY-HYGIENE", "RS-TOKEN-OVERSIZED"}},
-	{"opens-files-by-template", "A resource is opened by whatever path its template is filled with.", policy(func(p *mcpserver.Policy) { p.OpensFiles, p.TemplatesOnly = true, true }), []string{"RS-ABUSE-RESOURCE-TRAVERSAL"}, nil},
+	{
+		Name: "nobody-asks", Says: "Tools have scopes by declaration, and nobody asks for a token.",
+		Bend: lacks(mcpserver.RequireToken, mcpserver.GuardVerbs), Noticed: []string{"RS-CHALLENGE-401-STATUS"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "refused-in-tools", Says: "Each tool looks at its caller by itself, and refuses by its result.",
+		Bend:    lacks(mcpserver.RefuseBeforeTools, mcpserver.ScopeOverHTTP),
+		Noticed: []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-AUTH-ERROR-IN-200"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "exp-ignored", Says: "Expiry is never looked at.",
+		Bend: lacks(mcpserver.CheckExpiry), Noticed: []string{"RS-TOKEN-EXPIRED"},
+		Also: []string{
+			"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-MULTI-NO-FALLTHROUGH",
+			"RS-EXT-CC-TOKEN", "RS-TOKEN-HMAC-MODE", "RS-DPOP-PROOF",
+		},
+	},
+	{
+		Name: "exp-optional", Says: "A token without expiry lives for ever.",
+		Bend: lacks(mcpserver.RequireExpiry), Noticed: []string{"RS-TOKEN-EXP-MISSING"}, Also: []string{"RS-TOKEN-HMAC-MODE"},
+	},
+	{
+		Name: "exp-of-any-type", Says: "An expiry that is no number counts as far away.",
+		Bend: lacks(mcpserver.NumericDates), Noticed: []string{"RS-TOKEN-NUMERIC-DATES"},
+	},
+	{
+		Name: "nbf-ignored", Says: "The beginning of validity is never looked at.",
+		Bend: lacks(mcpserver.CheckNotBefore), Noticed: []string{"RS-TOKEN-NBF"}, Also: []string{"RS-TOKEN-CLOCK-SKEW"},
+	},
+	{
+		Name: "hour-of-grace", Says: "Clocks may differ by an hour.",
+		Bend: policy(func(p *mcpserver.Policy) { p.Leeway = time.Hour + time.Minute }), Noticed: []string{"RS-TOKEN-CLOCK-SKEW"},
+		Also: []string{"RS-TOKEN-EXPIRED", "RS-TOKEN-NBF", "RS-EXT-CC-TOKEN"},
+	},
+	{
+		Name: "empty-signature", Says: "An empty signature passes.",
+		Bend: lacks(mcpserver.RefuseEmptySignature), Noticed: []string{"RS-TOKEN-SIG-STRIPPED"},
+		Also: []string{"RS-TOKEN-ALG-NONE", "RS-TOKEN-HMAC-MODE"},
+	},
+	{
+		Name: "signature-ignored", Says: "Only the claims are checked.",
+		Bend: lacks(mcpserver.VerifySignature), Noticed: []string{"RS-TOKEN-SIG-TAMPERED"},
+		Also: []string{"RS-TOKEN-*", "RS-CHALLENGE-MALFORMED-400"},
+	},
+	{
+		Name: "any-kid", Says: "An unknown kid falls back to the only key.",
+		Bend: lacks(mcpserver.KnowKid), Noticed: []string{"RS-TOKEN-UNKNOWN-KID"},
+	},
+	{
+		Name: "crit-ignored", Says: "Critical extensions are ignored.",
+		Bend: lacks(mcpserver.RefuseCritical), Noticed: []string{"RS-TOKEN-CRIT-UNKNOWN"},
+	},
+	{
+		Name: "duplicates-and-case", Says: "Of two members the last one counts, and AUD is aud.",
+		Bend: lacks(mcpserver.RefuseDuplicates, mcpserver.ClaimsWithCase), Noticed: []string{"RS-TOKEN-DUPLICATE-MEMBERS"},
+	},
+	{
+		Name: "issuer-prefix", Says: "The issuer's beginning is enough.",
+		Bend: lacks(mcpserver.WholeIssuer), Noticed: []string{"RS-TOKEN-WRONG-ISS"}, Also: []string{"RS-TOKEN-TENANT-CONFUSION"},
+	},
+	{
+		Name: "typ-ignored", Says: "The type is never read.",
+		Bend: lacks(mcpserver.CheckType), Noticed: []string{"RS-TOKEN-TYP"},
+		Also: []string{"RS-TOKEN-FORMAT-CONFUSION", "RS-EXT-EMA-IDJAG-REFUSED"},
+	},
+	{
+		Name: "loose-base64", Says: "Padding and the other alphabet are understood.",
+		Bend: lacks(mcpserver.StrictEncoding), Noticed: []string{"RS-TOKEN-NONCANONICAL-ENCODING"},
+	},
+	{
+		Name: "no-subject", Says: "A token without a subject is good.",
+		Bend: lacks(mcpserver.RequireSubject), Noticed: []string{"RS-TOKEN-REQUIRED-CLAIMS"},
+	},
+	{
+		Name: "odd-subject-crashes", Says: "A quote in the subject crashes the query.",
+		Bend: lacks(mcpserver.SurviveOddSubjects), Noticed: []string{"RS-TOKEN-CLAIM-ROBUSTNESS"},
+	},
+	{
+		Name: "audience-ignored", Says: "The audience is never looked at.",
+		Bend: lacks(mcpserver.CheckAudience), Noticed: []string{"RS-AUD-WRONG", "RS-AUD-OTHER-CLAIM"},
+		Also: []string{"RS-AUD-*", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE"},
+	},
+	{
+		Name: "audience-optional", Says: "A token without audience is good.",
+		Bend: lacks(mcpserver.RequireAudience), Noticed: []string{"RS-AUD-MISSING"}, Also: []string{"RS-TOKEN-HMAC-MODE"},
+	},
+	{
+		Name: "audience-inside", Says: "The audience may stand anywhere in a string.",
+		Bend: lacks(mcpserver.AudienceAlone), Noticed: []string{"RS-AUD-ARRAY"}, Also: []string{"RS-AUD-LOOKALIKE", "RS-AUD-SIBLING"},
+	},
+	{
+		Name: "audience-prefix", Says: "The audience's beginning is enough.",
+		Bend: lacks(mcpserver.WholeAudience), Noticed: []string{"RS-AUD-LOOKALIKE"}, Also: []string{"RS-AUD-ARRAY", "RS-AUD-SIBLING"},
+	},
+	{
+		Name: "audience-without-case", Says: "The audience is compared without case.",
+		Bend: lacks(mcpserver.AudienceCase), Noticed: []string{"RS-AUD-NORMALISATION"}, Also: []string{"RS-AUD-ARRAY"},
+	},
+	{
+		Name: "audience-in-resource", Says: "The claim resource will do.",
+		Bend: lacks(mcpserver.AudienceClaim), Noticed: []string{"RS-AUD-OTHER-CLAIM"},
+	},
+	{
+		Name: "audience-follows-host", Says: "The audience is compared with the request's own host.",
+		Bend: lacks(mcpserver.FixedAudience), Noticed: []string{"RS-AUD-HOST-DERIVED"}, Also: []string{"RS-AUD-LOOKALIKE"},
+	},
+	{
+		Name: "scope-unchecked", Says: "Every tool is open to every token.",
+		Bend:    lacks(mcpserver.CheckScopes),
+		Noticed: []string{"RS-SCOPE-403-STATUS", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-NO-SUBSTRING", "RS-SCOPE-EMPTY"},
+		Also:    []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-SESSION-SCOPE-PER-REQUEST", "RS-EXT-CC-TOKEN", "RS-SCOPE-TOOL-NAMING"},
+	},
+	{
+		Name: "scope-in-200", Says: "A missing scope is a JSON-RPC error in a 200.",
+		Bend: policy(func(p *mcpserver.Policy) { p.ScopeStatus = 200 }), Noticed: []string{"RS-SCOPE-403-STATUS"},
+		Also: []string{"RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"},
+	},
+	{
+		Name: "scope-in-result", Says: "A missing scope is a tool result with isError.",
+		Bend: lacks(mcpserver.ScopeOverHTTP), Noticed: []string{"RS-SCOPE-403-STATUS"},
+		Also: []string{"RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"},
+	},
+	{
+		Name: "scope-403-bare", Says: "The 403 has no challenge.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.ScopeChallenge = func(string, string) string { return "" } }),
+		Noticed: []string{"RS-SCOPE-403-CHALLENGE", "RS-SCOPE-403-SCOPES", "RS-SCOPE-403-RESOURCE-METADATA"},
+	},
+	{
+		Name: "scope-403-constant", Says: "Every 403 asks for the same scope.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.ScopeChallenge = func(url, _ string) string {
+				return `Bearer error="insufficient_scope", scope="mcp", resource_metadata="` + url + `"`
+			}
+		}),
+		Noticed: []string{"RS-SCOPE-403-SCOPES", "RS-SCOPE-403-COMPLETE"},
+	},
+	{
+		Name: "scope-403-without-metadata", Says: "Only the 401 names the metadata.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.ScopeChallenge = func(_, scope string) string {
+				return `Bearer error="insufficient_scope", scope="` + scope + `"`
+			}
+		}),
+		Noticed: []string{"RS-SCOPE-403-RESOURCE-METADATA"},
+	},
+	{
+		Name: "scope-403-varies", Says: "The challenged scopes change from call to call.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			var n atomic.Int32
+			p.ScopeChallenge = func(url, scope string) string {
+				return fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s notes:extra-%d", resource_metadata="%s"`, scope, n.Add(1), url)
+			}
+		}),
+		Noticed: []string{"RS-SCOPE-CHALLENGE-CONSISTENT"},
+	},
+	{
+		Name: "scope-403-catalogue", Says: "Every 403 asks for everything.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.ScopeChallenge = func(url, _ string) string {
+				return `Bearer error="insufficient_scope", resource_metadata="` + url + `", ` +
+					`scope="notes:read notes:write notes:admin mcp:tool:roll_dice mcp:tool:flip_coin"`
+			}
+		}),
+		Noticed: []string{"RS-SCOPE-CHALLENGE-NOT-CATALOGUE"},
+	},
+	{
+		Name: "scopes-nowhere", Says: "Scopes are enforced, but published nowhere.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Lacks = append(p.Lacks, mcpserver.ScopeInChallenge)
+			p.PRM = func(_ string, doc map[string]any) { delete(doc, "scopes_supported") }
+		}),
+		Noticed: []string{"RS-DISC-SCOPES-PUBLISHED"}, Also: []string{"RS-CHALLENGE-SCOPE-PARAM", "RS-SCOPE-*"},
+	},
+	{
+		Name: "scope-forgotten", Says: "One tool's scope is forgotten.",
+		Bend: policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }), Noticed: []string{"RS-SCOPE-EVERY-TOOL"},
+	},
+	{
+		Name: "tool-scope-is-pattern", Says: "A scope that names a tool is matched as a pattern.",
+		Bend: lacks(mcpserver.ToolScopeIsName), Noticed: []string{"RS-SCOPE-TOOL-NAMING"},
+	},
+	{
+		Name: "weak-login-will-do", Says: "How somebody signed in does not matter.",
+		Bend: lacks(mcpserver.CheckACR), Noticed: []string{"RS-CHALLENGE-STEP-UP-AUTHN"},
+	},
+	{
+		Name: "weak-login-is-a-scope", Says: "A weak login is answered like a missing scope.",
+		Bend: lacks(mcpserver.ACRError), Noticed: []string{"RS-CHALLENGE-STEP-UP-AUTHN"},
+	},
+	{
+		Name: "scope-substring", Says: "A scope that holds the needed one will do.",
+		Bend: lacks(mcpserver.WholeScope), Noticed: []string{"RS-SCOPE-NO-SUBSTRING"},
+		Also: []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-STRING-OR-ARRAY", "RS-SCOPE-TOOL-NAMING"},
+	},
+	{
+		Name: "scope-of-object", Says: "The keys of an object are scopes.",
+		Bend: lacks(mcpserver.ScopesAreStrings), Noticed: []string{"RS-SCOPE-STRING-OR-ARRAY"},
+	},
+	{
+		Name: "scope-empty-is-all", Says: "A token without scope may do everything.",
+		Bend: lacks(mcpserver.EmptyScopeIsNone), Noticed: []string{"RS-SCOPE-EMPTY"},
+		Also: []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-TOKEN-INTROSPECTION-CLAIMS"},
+	},
+	{
+		Name: "scope-at-the-door", Says: "Everything takes a scope that the tools do not need.",
+		Bend: policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:write" }), Noticed: []string{"RS-SCOPE-DOWNSCOPED-OK"},
+		Also: []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-STRING-OR-ARRAY"},
+	},
+	{
+		Name: "session-of-anybody", Says: "A session belongs to whoever knows its id.",
+		Bend: lacks(mcpserver.BindSession), Noticed: []string{"RS-SESSION-BOUND-TO-USER"},
+	},
+	{
+		Name: "session-of-one-token", Says: "A session belongs to the token that opened it.",
+		Bend: lacks(mcpserver.SessionOutlivesToken), Noticed: []string{"RS-SESSION-TOKEN-RENEWAL"},
+		Also: []string{"RS-SESSION-SCOPE-PER-REQUEST"},
+	},
+	{
+		Name: "session-scopes", Says: "The scopes are those of the session's first token.",
+		Bend: lacks(mcpserver.ScopesPerRequest), Noticed: []string{"RS-SESSION-SCOPE-PER-REQUEST"},
+	},
+	{
+		Name: "session-id-cancels-anybody", Says: "A cancellation ends the calls of all who use the same id.",
+		Bend: lacks(mcpserver.CancelOwn), Noticed: []string{"RS-SESSION-REQUEST-ID-ISOLATION"},
+		Also: []string{"RS-SESSION-IDENTITY-BLEED", "RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"},
+	},
+	{
+		Name: "shared-user", Says: "Tools ask a global variable for the user.",
+		Bend: lacks(mcpserver.UserPerRequest), Noticed: []string{"RS-SESSION-IDENTITY-BLEED"},
+		Also: []string{
+			"RS-SESSION-REQUEST-ID-ISOLATION", "RS-STATIC-TOKEN-ACCEPTED", "RS-APIKEY-ACCEPTED", "RS-MULTI-EACH-ALONE",
+			"RS-TOKEN-CLIENT-USER-CONFUSION", "RS-SCOPE-OBJECT-OWNERSHIP",
+		},
+	},
+	{
+		Name: "acts-first", Says: "A tool acts before its scope is looked at.",
+		Bend: lacks(mcpserver.ScopeFirst), Noticed: []string{"RS-SCOPE-NOT-EXECUTED"}, Also: []string{"RS-SCOPE-BODY-AMBIGUITY"},
+	},
+	{
+		Name: "scope-of-first-name", Says: "The scope is that of the first name in the message.",
+		Bend: lacks(mcpserver.LastNameCounts), Noticed: []string{"RS-SCOPE-BODY-AMBIGUITY"},
+	},
+	{
+		Name: "scope-without-hierarchy", Says: "The broader scope is not taken for the narrower.",
+		Bend: policy(func(p *mcpserver.Policy) { p.Implies = nil }), Noticed: []string{"RS-SCOPE-HIERARCHY"},
+	},
+	{
+		Name: "scope-hierarchy-upwards", Says: "The narrower scope is taken for the broader.",
+		Bend: lacks(mcpserver.ImplyDownwards), Noticed: []string{"RS-SCOPE-HIERARCHY"}, Also: []string{"RS-SCOPE-EVERY-TOOL"},
+	},
+	{
+		Name: "scope-hides-only", Says: "What is not listed can be called.",
+		Bend: lacks(mcpserver.HiddenNotCallable), Noticed: []string{"RS-SCOPE-HIDDEN-NOT-CALLABLE"},
+		Also: []string{
+			"RS-SCOPE-STRING-OR-ARRAY", "RS-SCOPE-EMPTY", "RS-SESSION-SCOPE-PER-REQUEST", "RS-SCOPE-EVERY-TOOL",
+			"RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS", "RS-SCOPE-403-STATUS", "RS-SCOPE-NO-SUBSTRING",
+			"RS-EXT-CC-TOKEN", "RS-SCOPE-TOOL-NAMING",
+		},
+	},
+	{
+		Name: "list-of-another", Says: "The list is the one that was made for the caller before.",
+		Bend: lacks(mcpserver.ListPerCaller), Noticed: []string{"RS-SCOPE-LIST-PER-CALLER"},
+		Also: []string{"RS-SCOPE-HIDDEN-NOT-CALLABLE"},
+	},
+	{
+		Name: "list-public", Says: "Shared caches may keep the list of one caller for all.",
+		Bend: policy(func(p *mcpserver.Policy) { p.CacheScope = "public" }), Noticed: []string{"RS-SCOPE-CACHESCOPE"},
+	},
+	{
+		Name: "user-from-header", Says: "A header names the user.",
+		Bend: lacks(mcpserver.NoUserHeader), Noticed: []string{"RS-SCOPE-OBJECT-OWNERSHIP"},
+		Also: []string{"RS-SCOPE-OTHER-PRIMITIVES"},
+	},
+	{
+		Name: "user-from-arguments", Says: "An argument names the user.",
+		Bend: lacks(mcpserver.NoUserArgument), Noticed: []string{"RS-SCOPE-OBJECT-OWNERSHIP"},
+	},
+	{
+		Name: "notes-of-everybody", Says: "Everybody reads the first user's notes.",
+		Bend: lacks(mcpserver.OwnNotes), Noticed: []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, Also: []string{"RS-EXT-CC-TOKEN"},
+	},
+	{
+		Name: "client-is-user", Says: "The user is the token's client_id.",
+		Bend: lacks(mcpserver.UserIsSubject), Noticed: []string{"RS-TOKEN-CLIENT-USER-CONFUSION"},
+		Also: []string{
+			"RS-SESSION-BOUND-TO-USER", "RS-SESSION-HANDLE-OWNERSHIP", "RS-SESSION-TASK-OWNERSHIP",
+			"RS-SESSION-REQUESTSTATE-BINDING", "RS-CHALLENGE-LEGACY-SSE", "RS-SCOPE-OTHER-PRIMITIVES", "RS-SESSION-*",
+		},
+	},
+	{
+		Name: "audience-origin", Says: "The audience's origin is enough.",
+		Bend: lacks(mcpserver.AudiencePath), Noticed: []string{"RS-AUD-SIBLING"},
+		Also: []string{"RS-AUD-LOOKALIKE", "RS-AUD-NORMALISATION", "RS-AUD-ARRAY", "RS-AUD-WRONG"},
+	},
+	{
+		Name: "zero-signature", Says: "A signature of zeros passes.",
+		Bend: lacks(mcpserver.RefuseZeroSignature), Noticed: []string{"RS-TOKEN-ECDSA-EDGE"},
+		Also: []string{"RS-TOKEN-SIG-STRIPPED", "RS-TOKEN-SIG-TAMPERED"},
+	},
+	{
+		Name: "token-in-output", Says: "A tool's result shows the caller's token.",
+		Bend: lacks(mcpserver.HideToken), Noticed: []string{"RS-ABUSE-SECRETS-IN-OUTPUT"},
+		Also: []string{"RS-SESSION-IDENTITY-BLEED", "RS-TOKEN-CLIENT-USER-CONFUSION"},
+	},
+	{
+		Name: "debug-tool", Says: "A tool for debugging is listed.",
+		Bend: lacks(mcpserver.NoDebugTool), Noticed: []string{"RS-ABUSE-DEBUG-TOOLS"},
+	},
+	{
+		Name: "key-parameter", Says: "A tool takes an API key as a parameter.",
+		Bend: lacks(mcpserver.NoSecretParameters), Noticed: []string{"RS-ABUSE-SENSITIVE-PARAMETERS"},
+	},
+	{
+		Name: "path-in-page", Says: "The page for an unknown path shows it unescaped.",
+		Bend: lacks(mcpserver.EscapePath), Noticed: []string{"RS-ABUSE-HEADER-INJECTION"},
+	},
+	{
+		Name: "opens-files", Says: "A resource is opened by whatever path it names.",
+		Bend: lacks(mcpserver.ResourcesAreNames), Noticed: []string{"RS-ABUSE-RESOURCE-TRAVERSAL"},
+	},
+	{
+		Name: "body-unlimited", Says: "Any message is taken, however long.",
+		Bend: policy(func(p *mcpserver.Policy) { p.MostBody = 64 << 20 }), Noticed: []string{"RS-ABUSE-BODY-LIMIT"},
+	},
+	{
+		Name: "body-too-limited", Says: "The limit is half of what was said.",
+		Bend: policy(func(p *mcpserver.Policy) { p.MostBody = mcpserver.MostBody / 2 }), Noticed: []string{"RS-ABUSE-BODY-LIMIT"},
+	},
+	{
+		Name: "unpacks-everything", Says: "A compressed message is unpacked without limit.",
+		Bend: lacks(mcpserver.LimitUnpacked), Noticed: []string{"RS-ABUSE-DECOMPRESSION"},
+	},
+	{
+		Name: "deep-crash", Says: "A deep message overflows the stack.",
+		Bend: lacks(mcpserver.SurviveDepth), Noticed: []string{"RS-ABUSE-DECOMPRESSION"},
+	},
+	{
+		Name: "jwe-crash", Says: "An encrypted token crashes.",
+		Bend: lacks(mcpserver.SurviveJWE), Noticed: []string{"RS-ABUSE-JWE-COST"},
+		Also: []string{"RS-CHALLENGE-MALFORMED-400", "RS-TOKEN-GARBAGE", "RS-TOKEN-FORMAT-CONFUSION"},
+	},
+	{
+		Name: "token-verified-once", Says: "A token is verified the first time only.",
+		Bend: lacks(mcpserver.VerifyEveryTime), Noticed: []string{"RS-SESSION-EXPIRY-MIDWAY"},
+		Also: []string{"RS-TOKEN-INTROSPECTION-CACHE"},
+	},
+	{
+		Name: "batch-by-first", Says: "A batch is judged by its first message.",
+		Bend: lacks(mcpserver.NoBatches), Noticed: []string{"RS-SCOPE-BATCH-MEMBERS"},
+	},
+	{
+		Name: "two-fields-crash", Says: "Two Authorization fields crash.",
+		Bend: lacks(mcpserver.SurviveTwoFields), Noticed: []string{"RS-CHALLENGE-MALFORMED-400"},
+		Also: []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"},
+	},
+	{
+		Name: "quotes-break-out", Says: "A challenge quotes the credential as it is.",
+		Bend: lacks(mcpserver.EscapeDescription), Noticed: []string{"RS-ABUSE-HEADER-INJECTION"},
+		Also: []string{"RS-CHALLENGE-BODY-HYGIENE", "RS-TOKEN-OVERSIZED"},
+	},
+	{
+		Name: "opens-files-by-template", Says: "A resource is opened by whatever path its template is filled with.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.TemplatesOnly = true
+			p.Lacks = append(p.Lacks, mcpserver.ResourcesAreNames)
+		}),
+		Noticed: []string{"RS-ABUSE-RESOURCE-TRAVERSAL"},
+	},
 }

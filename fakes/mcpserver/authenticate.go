@@ -34,7 +34,7 @@ type caller struct {
 func (s *Server) authenticate(r *http.Request, body []byte) (*caller, string) {
 	p := &s.Policy
 	who, cause := s.authenticated(r, body)
-	if p.FloodLocks {
+	if !p.has(SurviveFloods) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if cause == "invalid" {
@@ -50,19 +50,19 @@ func (s *Server) authenticate(r *http.Request, body []byte) (*caller, string) {
 func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
 	p := &s.Policy
 	fields := r.Header.Values("Authorization")
-	if p.TwoCrash && len(fields) > 1 {
+	if !p.has(SurviveTwoFields) && len(fields) > 1 {
 		panic(http.ErrAbortHandler) // the flaw
 	}
-	if p.OneCredential && len(fields) > 1 {
+	if p.has(OneCredential) && len(fields) > 1 {
 		return nil, "malformed"
 	}
 	var m message
 	_ = json.Unmarshal(body, &m)
 	key, hasKey := s.apiKey(r, m.Method)
-	if hasKey && len(fields) > 0 && !p.FirstOfTwo && !p.AddsRights {
+	if hasKey && len(fields) > 0 && p.has(BothCredentials) && p.has(NoAddedRights) {
 		return nil, "malformed"
 	}
-	if hasKey && (len(fields) == 0 || p.FirstOfTwo && key != nil) {
+	if hasKey && (len(fields) == 0 || !p.has(BothCredentials) && key != nil) {
 		if key == nil {
 			return nil, "invalid"
 		}
@@ -88,20 +88,20 @@ func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
 		cause = "invalid"
 	}
 	var elsewhere []string
-	if !p.OnlyHeader {
+	if !p.has(NoQueryToken) {
 		elsewhere = append(elsewhere, r.URL.Query().Get("access_token"), r.URL.Query().Get("token"))
 	}
-	if !p.NoBodyToken {
+	if !p.has(NoBodyToken) {
 		auth, _ := m.Params["auth"].(map[string]any)
 		t, _ := auth["access_token"].(string)
 		elsewhere = append(elsewhere, t)
 	}
-	if !p.NoCookieToken {
+	if !p.has(NoCookieToken) {
 		if c, err := r.Cookie("access_token"); err == nil {
 			elsewhere = append(elsewhere, c.Value)
 		}
 	}
-	if p.CookieAuth {
+	if !p.has(NoCookieCredential) {
 		if c, err := r.Cookie("sid"); err == nil && c.Value == "session-cookie-1" {
 			return &caller{user: "alice"}, ""
 		}
@@ -121,9 +121,9 @@ func (s *Server) token(field string) (string, bool) {
 	p := &s.Policy
 	scheme, token, found := strings.Cut(field, " ")
 	switch {
-	case p.OnlyBearer && !found:
+	case p.has(OnlyBearer) && !found:
 		return "", false
-	case !p.OnlyBearer:
+	case !p.has(OnlyBearer):
 		if !found {
 			return field, true
 		}
@@ -131,11 +131,11 @@ func (s *Server) token(field string) (string, bool) {
 			b, _ := base64.StdEncoding.DecodeString(token)
 			return strings.Trim(string(b), ":"), true
 		}
-	case !p.SchemeAnyCase && scheme != "Bearer", !strings.EqualFold(scheme, "Bearer"):
+	case !p.has(SchemeAnyCase) && scheme != "Bearer", !strings.EqualFold(scheme, "Bearer"):
 		return "", false
 	}
 	token = strings.TrimLeft(token, " ")
-	if !p.StrictSyntax {
+	if !p.has(StrictSyntax) {
 		token = strings.Trim(token, `"<>,;`)
 	}
 	return token, token != ""
@@ -144,7 +144,7 @@ func (s *Server) token(field string) (string, bool) {
 // verify checks a token and returns its caller, or nil.
 func (s *Server) verify(r *http.Request, token string) *caller {
 	p := &s.Policy
-	if p.CachesTokens {
+	if !p.has(VerifyEveryTime) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if who := s.verified[token]; who != nil {
@@ -165,7 +165,7 @@ func (s *Server) verify(r *http.Request, token string) *caller {
 
 func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	p := &s.Policy
-	if !p.Verify {
+	if !p.has(VerifyTokens) {
 		return &caller{user: "anyone", scopes: []string{"notes:read"}}
 	}
 	if who := s.static(token, false); who != nil {
@@ -181,10 +181,10 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 		return nil
 	}
 	parts := strings.Split(token, ".")
-	if p.JWECrash && len(parts) == 5 && len(parts[0]) > 20 {
+	if !p.has(SurviveJWE) && len(parts) == 5 && len(parts[0]) > 20 {
 		panic(http.ErrAbortHandler) // the flaw
 	}
-	if len(parts) == 1 && p.TakesForeign && s.takenUpstream(token) {
+	if len(parts) == 1 && !p.has(RefuseForeignTokens) && s.takenUpstream(token) {
 		return &caller{user: "alice", scopes: []string{"notes:read"}}
 	}
 	if len(parts) != 3 {
@@ -216,7 +216,7 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	if !decodeSegment(parts[0], &header) {
 		return nil
 	}
-	if p.FetchesHeaderURLs {
+	if !p.has(FetchNoHeaderURLs) {
 		for _, u := range []string{header.JKU, header.X5U} {
 			if strings.HasPrefix(u, "http://127.0.0.1:") {
 				if resp, err := http.Get(u); err == nil {
@@ -230,15 +230,15 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	if who, is := s.bySecond(r, parts, alg); is {
 		return who
 	}
-	if !p.AnyKid && p.RefuseKidPath && header.Kid != nil && kid != "rsa-1" && kid != "ec-1" {
+	if p.has(KnowKid) && p.has(RefuseKidPath) && header.Kid != nil && kid != "rsa-1" && kid != "ec-1" {
 		k, failed := s.publishedKey(kid)
 		sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
-		if k != nil && err == nil && !(p.RefuseCritical && p.critical(header.Crit)) && p.typed(header.Typ) && p.verifies(k, alg, []byte(parts[0]+"."+parts[1]), sig) || failed && p.KeysFailOpen {
+		if k != nil && err == nil && !(p.has(RefuseCritical) && p.critical(header.Crit)) && p.typed(header.Typ) && p.verifies(k, alg, []byte(parts[0]+"."+parts[1]), sig) || failed && !p.has(KeysFailClosed) {
 			return s.claims(r, parts[1])
 		}
 		return nil
 	}
-	if p.RefuseCritical && p.critical(header.Crit) || !s.signed(parts, alg, kid, header.JWK) || !p.typed(header.Typ) {
+	if p.has(RefuseCritical) && p.critical(header.Crit) || !s.signed(parts, alg, kid, header.JWK) || !p.typed(header.Typ) {
 		return nil
 	}
 	return s.claims(r, parts[1])
@@ -248,7 +248,7 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 func (s *Server) claims(r *http.Request, segment string) *caller {
 	p := &s.Policy
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(segment)
-	if err != nil || p.RefuseDuplicates && duplicated(raw) {
+	if err != nil || p.has(RefuseDuplicates) && duplicated(raw) {
 		return nil
 	}
 	var c map[string]any
@@ -261,7 +261,7 @@ func (s *Server) claims(r *http.Request, segment string) *caller {
 // judgeClaims decides whether claims are those of a caller.
 func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	p := &s.Policy
-	if p.FoldCase {
+	if !p.has(ClaimsWithCase) {
 		for k, v := range c {
 			if strings.EqualFold(k, "aud") && k != "aud" {
 				c["aud"] = v
@@ -279,7 +279,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	if p.Audience != "" {
 		me = p.Audience
 	}
-	if text, _ := c["aud"].(string); p.AudienceOfHost && text != me {
+	if text, _ := c["aud"].(string); !p.has(FixedAudience) && text != me {
 		host := r.Host
 		if h := r.Header.Get("X-Forwarded-Host"); h != "" {
 			host = h
@@ -288,31 +288,31 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 			me = text
 		}
 	}
-	if p.SubjectCrash && strings.Contains(subject, "'") {
+	if !p.has(SurviveOddSubjects) && strings.Contains(subject, "'") {
 		panic(http.ErrAbortHandler) // the flaw
 	}
 	leeway := p.Leeway.Seconds()
 	switch {
-	case !hasExpiry && (c["exp"] != nil || p.RequireExpiry) && !(p.LooseDates && c["exp"] != nil):
+	case !hasExpiry && (c["exp"] != nil || p.has(RequireExpiry)) && !(!p.has(NumericDates) && c["exp"] != nil):
 		return nil
-	case hasExpiry && p.CheckExpiry && (expires+leeway <= now || expires > 1e11):
+	case hasExpiry && p.has(CheckExpiry) && (expires+leeway <= now || expires > 1e11):
 		return nil
-	case hasNotBefore && p.CheckNotBefore && notBefore > now+leeway:
+	case hasNotBefore && p.has(CheckNotBefore) && notBefore > now+leeway:
 		return nil
 	case p.Accepts != nil && !p.Accepts(c):
 		return nil
-	case !p.AnyIssuer && issuer != s.tokenIssuer() && !(s.Second != nil && issuer == s.Second.Issuer) && !(p.IssuerPrefix && strings.HasPrefix(issuer, s.Issuer)):
+	case p.has(CheckIssuer) && issuer != s.tokenIssuer() && !(s.Second != nil && issuer == s.Second.Issuer) && !(!p.has(WholeIssuer) && strings.HasPrefix(issuer, s.Issuer)):
 		return nil
 	case !s.meantFor(c, me):
 		return nil
-	case subject == "" && p.RequireSubject, p.OnlyClient != "" && c["client_id"] != p.OnlyClient:
+	case subject == "" && p.has(RequireSubject), p.OnlyClient != "" && c["client_id"] != p.OnlyClient:
 		return nil
-	case p.CheckRevocation && s.Revoked != nil && s.Revoked(id):
+	case p.has(CheckRevocation) && s.Revoked != nil && s.Revoked(id):
 		return nil
 	}
 	client, _ := c["client_id"].(string)
 	switch {
-	case p.ClientIsUser && client != "":
+	case !p.has(UserIsSubject) && client != "":
 		subject = client
 	case client != "" && client == subject: // a client that acts for itself (RFC 9068 section 5) is no user
 		subject = "client " + subject
@@ -333,24 +333,24 @@ func (s *Server) meantFor(c map[string]any, me string) bool {
 	p := &s.Policy
 	aud := c["aud"]
 	switch {
-	case p.MachineAnyAudience && c["sub"] != nil && c["sub"] == c["client_id"]:
+	case !p.has(MachineAudience) && c["sub"] != nil && c["sub"] == c["client_id"]:
 		return true
-	case !p.CheckAudience, aud == nil && !p.RequireAudience:
+	case !p.has(CheckAudience), aud == nil && !p.has(RequireAudience):
 		return true
-	case p.AudienceOrigin:
+	case !p.has(AudiencePath):
 		text, _ := aud.(string)
 		u, err := url.Parse(text)
 		return err == nil && u.Scheme == s.endpoint.Scheme && u.Host == s.endpoint.Host
-	case p.AudiencePrefix:
+	case !p.has(WholeAudience):
 		text, _ := aud.(string)
 		return strings.HasPrefix(text, me)
-	case p.AudienceFold:
+	case !p.has(AudienceCase):
 		text, _ := aud.(string)
 		return strings.EqualFold(text, me)
-	case p.OtherAudience && c["resource"] == me:
+	case !p.has(AudienceClaim) && c["resource"] == me:
 		return true
 	}
-	if p.AudienceInside {
+	if !p.has(AudienceAlone) {
 		if text, ok := aud.(string); ok && strings.Contains(text, me) {
 			return true
 		}
@@ -360,7 +360,7 @@ func (s *Server) meantFor(c map[string]any, me string) bool {
 
 // scopes reads the scope claim.
 func (p *Policy) scopes(scope string, c map[string]any) []string {
-	if p.ScopeObjects {
+	if !p.has(ScopesAreStrings) {
 		if m, ok := c["scope"].(map[string]any); ok {
 			for k := range m {
 				scope += " " + k
@@ -370,7 +370,7 @@ func (p *Policy) scopes(scope string, c map[string]any) []string {
 	if p.ScopesOf != nil {
 		return p.ScopesOf(c)
 	}
-	if scope == "" && p.EmptyScopeIsAll {
+	if scope == "" && !p.has(EmptyScopeIsNone) {
 		return []string{"notes:read", "notes:write", "notes:admin"}
 	}
 	return strings.Split(scope, " ")
@@ -379,7 +379,7 @@ func (p *Policy) scopes(scope string, c map[string]any) []string {
 // foreignTypes are the types of JWTs that are no access tokens.
 func (p *Policy) typed(typ any) bool {
 	text, isString := typ.(string)
-	if typ == nil || p.AnyType {
+	if typ == nil || !p.has(CheckType) {
 		return true
 	}
 	text = strings.ToLower(strings.TrimPrefix(strings.ToLower(text), "application/"))
@@ -413,11 +413,11 @@ func duplicated(raw []byte) bool {
 
 func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) bool {
 	p := &s.Policy
-	if !p.VerifySignature {
+	if !p.has(VerifySignature) {
 		return true
 	}
 	encoding := base64.RawURLEncoding.Strict()
-	if p.LooseEncoding {
+	if !p.has(StrictEncoding) {
 		parts[2] = strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(parts[2]), "=")
 		encoding = base64.RawURLEncoding
 	}
@@ -425,32 +425,32 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 	if err != nil {
 		return false
 	}
-	if p.IgnoresEmpty && len(sig) == 0 {
+	if !p.has(RefuseEmptySignature) && len(sig) == 0 {
 		return true
 	}
-	if p.ZeroSignature && len(sig) > 0 && bytes.Count(sig, []byte{0}) == len(sig) {
+	if !p.has(RefuseZeroSignature) && len(sig) > 0 && bytes.Count(sig, []byte{0}) == len(sig) {
 		return true
 	}
 	input := []byte(parts[0] + "." + parts[1])
 	sum := sha256.Sum256(input)
 	switch {
-	case !p.RefuseNone && strings.EqualFold(alg, "none"):
+	case !p.has(RefuseNone) && strings.EqualFold(alg, "none"):
 		return true
-	case !p.KidOnly && (kid == "rsa-1" || kid == "ec-1"):
+	case !p.has(KidIsNoProof) && (kid == "rsa-1" || kid == "ec-1"):
 		return true
 	case alg == "HS256" && s.SharedSecret != "" && kid == "" && s.shared(input, sig):
 		return true
-	case strings.HasPrefix(alg, "HS") && p.SharedSecretLoose && s.SharedSecret != "":
+	case strings.HasPrefix(alg, "HS") && !p.has(CompareMAC) && s.SharedSecret != "":
 		return true
 	case alg == "HS256":
 		return s.symmetric(input, sig, kid)
-	case !p.RefuseEmbedded && alg == "ES256" && jwk != nil:
+	case !p.has(RefuseEmbedded) && alg == "ES256" && jwk != nil:
 		x, _ := jwk["x"].(string)
 		y, _ := jwk["y"].(string)
 		return verifyES256(x, y, sum[:], sig)
-	case alg == "ES256" && s.KeyEC != nil && (kid == "ec-1" || kid == "" || p.AnyKid):
+	case alg == "ES256" && s.KeyEC != nil && (kid == "ec-1" || kid == "" || !p.has(KnowKid)):
 		return len(sig) == 64 && ecdsa.Verify(s.KeyEC, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
-	case alg == "RS256" && s.Key != nil && (kid == "rsa-1" || kid == "" || p.AnyKid):
+	case alg == "RS256" && s.Key != nil && (kid == "rsa-1" || kid == "" || !p.has(KnowKid)):
 		return rsa.VerifyPKCS1v15(s.Key, crypto.SHA256, sum[:], sig) == nil
 	}
 	return false
@@ -466,14 +466,14 @@ func (s *Server) shared(input, sig []byte) bool {
 func (s *Server) symmetric(input, sig []byte, kid string) bool {
 	p := &s.Policy
 	var keys [][]byte
-	if !p.RefuseSymmetric {
+	if !p.has(RefuseSymmetric) {
 		der, _ := x509.MarshalPKIXPublicKey(s.Key)
 		keys = append(keys, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 	}
-	if !p.RefuseKidPath && strings.Contains(kid, "/dev/null") {
+	if !p.has(RefuseKidPath) && strings.Contains(kid, "/dev/null") {
 		keys = append(keys, nil)
 	}
-	if !p.RefuseWeakSecret {
+	if !p.has(RefuseWeakSecret) {
 		keys = append(keys, []byte("your-jwt-secret-key"))
 	}
 	return slices.ContainsFunc(keys, func(key []byte) bool {

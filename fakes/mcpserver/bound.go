@@ -20,15 +20,15 @@ func (s *Server) proven(r *http.Request, token string) (*caller, string) {
 	if who == nil || who.thumbprint == "" {
 		return nil, "invalid"
 	}
-	if p.DPoPWithoutProof && r.Header.Get("DPoP") == "" {
+	if !p.has(DPoPNeedsProof) && r.Header.Get("DPoP") == "" {
 		return who, ""
 	}
-	proof := dpop.Request{Method: r.Method, URL: s.endpoint.Scheme + "://" + s.endpoint.Host + r.URL.Path, Token: token, Now: s.now(), Lacks: p.DPoPLacks, Seen: s.seenProof}
+	proof := dpop.Request{
+		Method: r.Method, URL: s.endpoint.Scheme + "://" + s.endpoint.Host + r.URL.Path, Token: token, Now: s.now(),
+		Lacks: p.DPoPLacks, Seen: s.seenProof,
+	}
 	if p.DPoPNonce != "" {
 		proof.Nonce = s.acceptsNonce
-	}
-	if p.DPoPInternalURL {
-		proof.URL = "http://10.0.0.7:8080" + r.URL.Path // the flaw: the address behind the proxy
 	}
 	key, err := proof.Verify(r.Header)
 	switch {
@@ -68,12 +68,12 @@ func (s *Server) acceptsNonce(nonce string) bool {
 func (s *Server) holds(r *http.Request, who *caller) bool {
 	p := &s.Policy
 	switch {
-	case p.DPoP && who.thumbprint != "" && !p.DPoPAsBearer, p.DPoPRequired && who.thumbprint == "" && who.static == nil && !p.DPoPAsBearer:
+	case p.DPoP && who.thumbprint != "" && p.has(BoundNeedsProof), p.DPoPRequired && who.thumbprint == "" && who.static == nil && p.has(BoundNeedsProof):
 		return false
-	case who.certificate == "" || !s.mutualTLS() || p.AnyCertificate:
+	case who.certificate == "" || !s.mutualTLS() || !p.has(BoundNeedsCertificate):
 		return true
 	}
-	if text, err := url.QueryUnescape(r.Header.Get("X-SSL-Client-Cert")); err == nil && text != "" && p.CertificateHeader {
+	if text, err := url.QueryUnescape(r.Header.Get("X-SSL-Client-Cert")); err == nil && text != "" && !p.has(NoCertificateHeader) {
 		return certificateIn(text) == who.certificate // the flaw: anybody can send the field
 	}
 	if len(r.TLS.PeerCertificates) == 0 {

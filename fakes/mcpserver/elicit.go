@@ -54,7 +54,7 @@ func (s *Server) mode(r *http.Request, m *message, mode string) bool {
 func (s *Server) connectAccount(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	s.mu.Lock()
 	linked := s.linked[r.Header.Get("Authorization")] // what is linked is so for the grant that the token stands for
-	if s.Policy.LinkedLast && s.lastLinked != "" {
+	if !s.Policy.has(OwnLinkedAccount) && s.lastLinked != "" {
 		linked = s.lastLinked // the flaw
 	}
 	s.mu.Unlock()
@@ -82,7 +82,7 @@ func (s *Server) connectURL(r *http.Request, who *caller) string {
 	s.connections[id] = &connection{user: who.user, grant: r.Header.Get("Authorization")}
 	s.mu.Unlock()
 	u := s.base(r) + connectPath + id
-	if s.Policy.ConnectByToken {
+	if !s.Policy.has(NoTokenInLinks) {
 		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		u += "?access_token=" + token // the flaw
 	}
@@ -104,7 +104,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	if r.Method != http.MethodPost {
 		who := ""
-		if p.ConnectLoggedIn {
+		if !p.has(LinkIsNoLogin) {
 			who = "<p>Welcome, " + html.EscapeString(c.user) + "</p>"
 		}
 		fmt.Fprintf(w, `<!doctype html><title>Link your account</title>%s<form method="post"><h1>Sign in to link your account</h1>
@@ -112,7 +112,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.PostFormValue("username")
-	if s.SignIn == nil || !s.SignIn(name, r.PostFormValue("password")) || name != c.user && !p.ConnectAnybody {
+	if s.SignIn == nil || !s.SignIn(name, r.PostFormValue("password")) || name != c.user && p.has(LinkOwner) {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `<!doctype html><title>Refused</title><p>This is not the account that was asked for.</p>`)
 		return
@@ -143,7 +143,7 @@ func (s *Server) sendGift(w http.ResponseWriter, r *http.Request, m *message, wh
 		return
 	}
 	properties, text := map[string]any{"name": map[string]any{"type": "string", "title": "Name"}}, "To whom?"
-	if s.Policy.AsksPassword {
+	if !s.Policy.has(AskNoPassword) {
 		properties["token"], text = map[string]any{"type": "string", "title": "Your GitHub token"}, "Please enter your GitHub token"
 	}
 	params := map[string]any{"mode": "form", "message": text, "requestedSchema": map[string]any{"type": "object", "properties": properties, "required": []string{"name"}}}
@@ -195,7 +195,7 @@ func (s *Server) goodState(state string, who *caller, tool string, m *message) b
 	}
 	text, mac, _ := strings.Cut(state, ".")
 	sum, err := base64.RawURLEncoding.Strict().DecodeString(mac)
-	if !p.StateUnsealed && (err != nil || !hmac.Equal(sum, s.seal(text))) {
+	if p.has(SealState) && (err != nil || !hmac.Equal(sum, s.seal(text))) {
 		return false
 	}
 	body, err := base64.RawURLEncoding.Strict().DecodeString(text)
@@ -203,12 +203,12 @@ func (s *Server) goodState(state string, who *caller, tool string, m *message) b
 	if err != nil || json.Unmarshal(body, &k) != nil {
 		return false
 	}
-	if !p.StateOfAnybody && k.User != who.user || !p.StateForAnything && (k.Tool != tool || k.Arguments != digest(m)) || !p.StateForEver && s.now().Unix() > k.Expires {
+	if p.has(StateUser) && k.User != who.user || p.has(StateRequest) && (k.Tool != tool || k.Arguments != digest(m)) || p.has(StateExpires) && s.now().Unix() > k.Expires {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if slices.Contains(s.used, k.ID) && !p.StateTwice {
+	if slices.Contains(s.used, k.ID) && p.has(StateOnce) {
 		return false
 	}
 	s.used = append(s.used, k.ID)

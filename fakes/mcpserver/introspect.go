@@ -35,20 +35,20 @@ func (s *Server) introspect(r *http.Request, token string) *caller {
 	}
 	c, err := s.ask(r, token)
 	if err != nil {
-		if p.IntrospectOpen {
+		if !p.has(IntrospectFailClosed) {
 			return &caller{user: "alice", scopes: []string{"notes:read"}}
 		}
 		return nil
 	}
 	active := c["active"] == true
-	if p.IntrospectTruthy {
+	if !p.has(ActiveIsTrue) {
 		active = c["active"] != nil && c["active"] != false
 	}
 	if !active {
 		return nil
 	}
 	who := s.judge(c)
-	if who != nil && p.IntrospectCache {
+	if who != nil && !p.has(IntrospectAgain) {
 		s.mu.Lock()
 		s.answers[token] = who
 		s.mu.Unlock()
@@ -64,9 +64,9 @@ func (s *Server) judge(c map[string]any) *caller {
 	subject, _ := c["sub"].(string)
 	scope, _ := c["scope"].(string)
 	switch kind, _ := c["token_type"].(string); {
-	case !p.IntrospectActiveOnly && (!hasExpiry || expires+p.Leeway.Seconds() <= now || notBefore > now+p.Leeway.Seconds()),
-		!p.IntrospectActiveOnly && !audience(c["aud"], s.Resource),
-		!p.IntrospectActiveOnly && c["iss"] != s.Issuer,
+	case p.has(IntrospectClaims) && (!hasExpiry || expires+p.Leeway.Seconds() <= now || notBefore > now+p.Leeway.Seconds()),
+		p.has(IntrospectClaims) && !audience(c["aud"], s.Resource),
+		p.has(IntrospectClaims) && c["iss"] != s.Issuer,
 		subject == "", kind != "" && !strings.EqualFold(kind, "Bearer"):
 		return nil
 	}
@@ -76,7 +76,7 @@ func (s *Server) judge(c map[string]any) *caller {
 func (s *Server) ask(r *http.Request, token string) (map[string]any, error) {
 	p := &s.Policy
 	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, s.Introspection, strings.NewReader(url.Values{"token": {token}}.Encode()))
-	if p.IntrospectByQuery {
+	if !p.has(IntrospectByPost) {
 		req, err = http.NewRequestWithContext(r.Context(), http.MethodGet, s.Introspection+"?token="+url.QueryEscape(token), nil)
 	}
 	if err != nil {
@@ -84,11 +84,11 @@ func (s *Server) ask(r *http.Request, token string) (map[string]any, error) {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth("mcp-server", "introspection-secret-of-the-reference")
-	if p.IntrospectPassesOn {
+	if !p.has(IntrospectAlone) {
 		req.Header.Set("Cookie", r.Header.Get("Cookie"))
 	}
 	client := s.questioner()
-	if p.AsksOneByOne {
+	if !p.has(AskInParallel) {
 		s.asking.Lock()
 		defer s.asking.Unlock()
 		client = &http.Client{Timeout: 3 * time.Second}

@@ -47,8 +47,8 @@ func (s *Server) publishedKey(kid string) (found *key, failed bool) {
 	i := slices.IndexFunc(s.keys, func(k key) bool { return k.Kid == kid })
 	age := time.Since(s.keysAt)
 	switch {
-	case i >= 0 && (age < keyLife || p.KeysForEver), p.KeysOnce && !s.keysAt.IsZero():
-	case age < s.keyPause && !p.KeysEveryTime:
+	case i >= 0 && (age < keyLife || !p.has(ForgetKeys)), !p.has(RefreshKeys) && !s.keysAt.IsZero():
+	case age < s.keyPause && p.has(LimitKeyFetches):
 	default:
 		fresh, err := fetchKeys(s.JWKS)
 		failed = err != nil
@@ -56,7 +56,7 @@ func (s *Server) publishedKey(kid string) (found *key, failed bool) {
 		switch {
 		case failed:
 			s.keyPause = keyRetry
-		case p.KeysForEver:
+		case !p.has(ForgetKeys):
 			s.keys = append(s.keys, fresh...)
 		default:
 			s.keys = fresh
@@ -96,19 +96,19 @@ func fetchKeys(address string) ([]key, error) {
 
 // verifies checks a signature with a published key: by the one algorithm that it is marked for.
 func (p *Policy) verifies(k *key, alg string, input, sig []byte) bool {
-	if p.AnyAlgorithm && k.Kty == "oct" && alg == "HS256" {
+	if !p.has(AlgorithmOfKey) && k.Kty == "oct" && alg == "HS256" {
 		secret, _ := base64.RawURLEncoding.DecodeString(k.K)
 		m := hmac.New(sha256.New, secret)
 		m.Write(input)
 		return hmac.Equal(m.Sum(nil), sig)
 	}
 	marked := (k.Alg == "" || k.Alg == alg) && (k.Use == "" || k.Use == "sig") && (len(k.KeyOps) == 0 || slices.Contains(k.KeyOps, "verify"))
-	if !marked && !p.AnyAlgorithm {
+	if !marked && p.has(AlgorithmOfKey) {
 		return false
 	}
 	sum := sha256.Sum256(input)
 	switch {
-	case k.Kty == "RSA" && (alg == "RS256" || p.AnyAlgorithm && strings.EqualFold(alg, "RS256")):
+	case k.Kty == "RSA" && (alg == "RS256" || !p.has(AlgorithmOfKey) && strings.EqualFold(alg, "RS256")):
 		n, err1 := base64.RawURLEncoding.DecodeString(k.N)
 		e, err2 := base64.RawURLEncoding.DecodeString(k.E)
 		if err1 != nil || err2 != nil || len(n) < 256 {

@@ -16,7 +16,7 @@ const (
 // legacySSE opens the stream of the old transport, and tells where messages go.
 func (s *Server) legacySSE(w http.ResponseWriter, r *http.Request) {
 	who, cause := s.authenticate(r, nil)
-	if who == nil && s.Policy.LegacyOpen {
+	if who == nil && !s.Policy.has(GuardLegacyStream) {
 		who, cause = &caller{user: "anonymous"}, ""
 	}
 	if who == nil {
@@ -57,14 +57,14 @@ func (s *Server) legacyMessage(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	watch := s.legacy[r.URL.Query().Get("sessionId")]
 	s.mu.Unlock()
-	if p.LegacyBySession && watch != nil {
+	if !p.has(GuardLegacyMessages) && watch != nil {
 		who = &caller{user: watch.user} // the flaw
 	}
 	if who == nil {
 		s.refuse(w, r, cause)
 		return
 	}
-	if watch == nil || watch.user != who.user && !p.LegacyOfAnybody {
+	if watch == nil || watch.user != who.user && p.has(LegacyOwner) {
 		http.NotFound(w, r)
 		return
 	}

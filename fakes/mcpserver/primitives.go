@@ -26,12 +26,12 @@ func diary(user string) string { return "note://" + user + "/diary" }
 
 // mayRead reports that a user may read a resource.
 func (s *Server) mayRead(user, uri string) bool {
-	return uri == "note://notes/1" || uri == diary(user) || s.Policy.EverybodysResources && strings.HasSuffix(uri, "/diary")
+	return uri == "note://notes/1" || uri == diary(user) || !s.Policy.has(OwnResources) && strings.HasSuffix(uri, "/diary")
 }
 
 // ofUser is what only a user may be shown; ok is false where the caller is somebody else.
 func (s *Server) ofUser(who *caller, user string) (text string, ok bool) {
-	return "the diary of " + user, user != "" && (user == who.user || s.Policy.EverybodysResources)
+	return "the diary of " + user, user != "" && (user == who.user || !s.Policy.has(OwnResources))
 }
 
 func (s *Server) prompt(w http.ResponseWriter, m *message, who *caller) {
@@ -50,7 +50,7 @@ func (s *Server) prompt(w http.ResponseWriter, m *message, who *caller) {
 func (s *Server) complete(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	argument, _ := m.Params["argument"].(map[string]any)
 	begun, _ := argument["value"].(string)
-	if s.Policy.CompletionCrashes {
+	if !s.Policy.has(SurviveCompletions) {
 		s.mu.Lock()
 		s.completions++
 		crash := s.completions > 100
@@ -60,12 +60,12 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request, m *message, wh
 			return
 		}
 	}
-	if !s.Policy.UnlimitedCompletion && s.overLimit("completion "+who.user, mostCompletions) {
+	if s.Policy.has(LimitCompletion) && s.overLimit("completion "+who.user, mostCompletions) {
 		s.tooMany(w, r)
 		return
 	}
 	known := []string{who.user}
-	if s.Policy.CompletesAnybody || s.Policy.EverybodysResources {
+	if !s.Policy.has(CompleteOwn) || !s.Policy.has(OwnResources) {
 		known = []string{"alice", "bob", "carol"}
 	}
 	values := []string{}

@@ -38,20 +38,20 @@ func (s *Server) exempt(r *http.Request, body []byte) bool {
 	once := s.known[r.RemoteAddr]
 	s.mu.Unlock()
 	if r.Method != http.MethodPost {
-		return (r.Method == http.MethodGet || r.Method == http.MethodDelete) && (!p.GuardVerbs || !p.SessionIsNoCredential && live)
+		return (r.Method == http.MethodGet || r.Method == http.MethodDelete) && (!p.has(GuardVerbs) || !p.has(SessionIsNoCredential) && live)
 	}
 	var m message
 	_ = json.Unmarshal(body, &m)
 	switch {
-	case !p.Authenticate,
+	case !p.has(RequireToken),
 		slices.Contains(p.Public, m.Method),
-		!p.GuardEveryMethod && m.Method != "tools/call" && m.Method != "initialize" && m.Method != "server/discover",
-		!p.GuardNotifications && m.notification(),
-		!p.GuardStateless && stateless(m.meta("protocolVersion")),
-		!p.GuardAnyVersion && r.Header.Get("MCP-Protocol-Version") == "2024-11-05",
-		!p.GuardPathVariants && strings.HasSuffix(r.URL.Path, "/"),
-		!p.SessionIsNoCredential && live,
-		!p.PerRequest && once:
+		!p.has(GuardEveryMethod) && m.Method != "tools/call" && m.Method != "initialize" && m.Method != "server/discover",
+		!p.has(GuardNotifications) && m.notification(),
+		!p.has(GuardStateless) && stateless(m.meta("protocolVersion")),
+		!p.has(GuardAnyVersion) && r.Header.Get("MCP-Protocol-Version") == "2024-11-05",
+		!p.has(GuardPathVariants) && strings.HasSuffix(r.URL.Path, "/"),
+		!p.has(SessionIsNoCredential) && live,
+		!p.has(TokenPerRequest) && once:
 		return true
 	}
 	return false
@@ -62,7 +62,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, body []byte, who *
 	if strings.HasPrefix(strings.TrimSpace(string(body)), "[") {
 		var batch []message
 		err := json.Unmarshal(body, &batch)
-		if err == nil && s.Policy.BatchByFirst && len(batch) > 1 && r.Header.Get("MCP-Protocol-Version") == "" {
+		if err == nil && !s.Policy.has(NoBatches) && len(batch) > 1 && r.Header.Get("MCP-Protocol-Version") == "" {
 			s.batch(w, r, batch, who)
 			return
 		}
@@ -109,15 +109,15 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 	switch {
 	case version == "":
 		rpcError(w, http.StatusBadRequest, m.ID, -32602, "_meta lacks the protocol version")
-	case p.CheckHeaders && (header != version || r.Header.Get("Mcp-Method") != m.Method || named && decode(r.Header.Get("Mcp-Name")) != name || len(r.Header.Values("Mcp-Name")) > 1):
+	case p.has(CheckHeaders) && (header != version || r.Header.Get("Mcp-Method") != m.Method || named && decode(r.Header.Get("Mcp-Name")) != name || len(r.Header.Values("Mcp-Name")) > 1):
 		rpcError(w, http.StatusBadRequest, m.ID, -32020, "headers and message differ")
-	case p.CheckVersion && (!slices.Contains(p.Revisions, version) || !stateless(version)):
+	case p.has(CheckVersion) && (!slices.Contains(p.Revisions, version) || !stateless(version)):
 		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version", map[string]any{"supported": p.Revisions, "requested": version})
 	case m.notification():
 		s.notified(m)
 		w.WriteHeader(http.StatusAccepted)
 	default:
-		if !p.NoSessionHeader {
+		if !p.has(NoStatelessSessions) {
 			if id := r.Header.Get("Mcp-Session-Id"); id != "" {
 				w.Header().Set("Mcp-Session-Id", id)
 				rpcError(w, http.StatusNotFound, m.ID, -32600, "unknown session")
@@ -147,7 +147,7 @@ func (s *Server) stateful(w http.ResponseWriter, r *http.Request, m *message, wh
 		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version", map[string]any{"supported": p.Revisions})
 		return
 	}
-	if p.CheckVersion && p.GuardAnyVersion && header != "" && !slices.Contains(p.Revisions, header) {
+	if p.has(CheckVersion) && p.has(GuardAnyVersion) && header != "" && !slices.Contains(p.Revisions, header) {
 		rpcError(w, http.StatusBadRequest, m.ID, -32600, "unsupported MCP-Protocol-Version")
 		return
 	}
@@ -187,7 +187,7 @@ func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, 
 		if p.NewSessionID != nil {
 			id = p.NewSessionID()
 		}
-		if chosen := r.Header.Get("Mcp-Session-Id"); chosen != "" && !p.OwnSessionIDs {
+		if chosen := r.Header.Get("Mcp-Session-Id"); chosen != "" && !p.has(OwnSessionIDs) {
 			id = chosen
 		}
 		s.mu.Lock()
@@ -233,17 +233,17 @@ func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, w
 	live := s.sessions[id]
 	s.mu.Unlock()
 	switch {
-	case id == "" && p.CheckSession:
+	case id == "" && p.has(CheckSession):
 		rpcError(w, http.StatusBadRequest, m.ID, -32600, "no session")
 		return false
-	case live == nil && p.CheckSession, live != nil && p.BindSession && live.user != who.user && who.user != "anonymous":
+	case live == nil && p.has(CheckSession), live != nil && p.has(BindSession) && live.user != who.user && who.user != "anonymous":
 		rpcError(w, http.StatusNotFound, m.ID, -32600, "no such session")
 		return false
-	case live != nil && p.SessionToken && live.token != r.Header.Get("Authorization"):
+	case live != nil && !p.has(SessionOutlivesToken) && live.token != r.Header.Get("Authorization"):
 		s.refuse(w, r, "invalid")
 		return false
 	}
-	if live != nil && p.SessionScopes {
+	if live != nil && !p.has(ScopesPerRequest) {
 		who.scopes = live.scopes
 	}
 	return true
@@ -260,7 +260,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 	case "server/discover":
 		rpcResult(w, m.ID, map[string]any{"resultType": "complete", "supportedVersions": s.Policy.Revisions, "capabilities": s.Policy.capabilities(m.meta("protocolVersion"))})
 	case "tools/list":
-		if !s.Policy.ServesLists {
+		if !s.Policy.has(ServeLists) {
 			s.refuse(w, r, "invalid")
 			return
 		}
@@ -274,7 +274,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 		}
 		rpcResult(w, m.ID, result)
 	case "prompts/list":
-		if s.Policy.FewLists {
+		if !s.Policy.has(ListsAreCheap) {
 			s.tooMany(w, r)
 			return
 		}
@@ -321,18 +321,18 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 		if t.Name != p.toolName(name) {
 			continue
 		}
-		if p.ActsFirst {
+		if !p.has(ScopeFirst) {
 			s.act(r.Context(), t.Name, m, who)
 		}
 		if !s.permitted(who, name, t.Scope, body) {
 			s.insufficient(w, r, t.Scope, m.ID)
 			return
 		}
-		if t.ACR != "" && who.acr != t.ACR && who.static == nil && !p.ACRIgnored {
+		if t.ACR != "" && who.acr != t.ACR && who.static == nil && p.has(CheckACR) {
 			s.weakLogin(w, r, t.ACR)
 			return
 		}
-		if !p.AnyArguments && !t.valid(m) {
+		if p.has(ValidateArguments) && !t.valid(m) {
 			failedTool(w, m, "the arguments do not fit the schema")
 			return
 		}
@@ -343,7 +343,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 		if s.asks(w, r, m, who, t.Name) {
 			return
 		}
-		if t.Name == "report" && asksForTask(m) && !p.RefusesTasks {
+		if t.Name == "report" && asksForTask(m) && !p.NoTasks {
 			s.newTask(w, m, who)
 			return
 		}
@@ -359,7 +359,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 		if !done {
 			return // cancelled: no answer is due
 		}
-		if p.LogsToken {
+		if !p.has(HideToken) {
 			text += " " + r.Header.Get("Authorization") // the flaw
 		}
 		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}})
@@ -371,7 +371,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 // permitted judges a call as the policy looks at it.
 func (s *Server) permitted(who *caller, name, scope string, body []byte) bool {
 	p := &s.Policy
-	if p.FirstName { // the flaw: what is judged is not what runs
+	if !p.has(LastNameCounts) { // the flaw: what is judged is not what runs
 		for _, found := range anyName.FindAllSubmatch(body, -1) {
 			if known, ok := scopeOf(string(found[1])); ok {
 				name, scope = string(found[1]), known
@@ -379,7 +379,7 @@ func (s *Server) permitted(who *caller, name, scope string, body []byte) bool {
 			}
 		}
 	}
-	return p.CallsHidden && !s.lists(who, name, scope) || s.permits(who, name, scope)
+	return !p.has(HiddenNotCallable) && !s.lists(who, name, scope) || s.permits(who, name, scope)
 }
 
 var anyName = regexp.MustCompile(`"name"\s*:\s*"([^"]*)"`)
@@ -400,7 +400,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *caller) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	if s.Policy.GuardVerbs && !s.inSession(w, r, &message{}, who) {
+	if s.Policy.has(GuardVerbs) && !s.inSession(w, r, &message{}, who) {
 		return
 	}
 	watch := s.watch(r, who)
@@ -414,7 +414,7 @@ func (s *Server) end(w http.ResponseWriter, r *http.Request, who *caller) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	if s.Policy.GuardVerbs && !s.inSession(w, r, &message{}, who) {
+	if s.Policy.has(GuardVerbs) && !s.inSession(w, r, &message{}, who) {
 		return
 	}
 	s.mu.Lock()
@@ -452,14 +452,14 @@ func (s *Server) permits(who *caller, tool, scope string) bool {
 	if who.static != nil {
 		return who.static.permits(p, tool)
 	}
-	if scope == "" || !p.CheckScopes || tool == p.UnguardedTool {
+	if scope == "" || !p.has(CheckScopes) || tool == p.UnguardedTool {
 		return true
 	}
-	if p.ScopeSubstring {
+	if !p.has(WholeScope) {
 		return strings.Contains(strings.ToLower(strings.Join(who.scopes, " ")), scope)
 	}
 	return slices.ContainsFunc(who.scopes, func(held string) bool {
-		return held == scope || held == "mcp:tool:*" && strings.HasPrefix(scope, "mcp:tool:") || p.ToolScopePatterns && patterned(held, scope) || slices.Contains(p.Implies[held], scope) || p.ImpliesUpwards && slices.Contains(p.Implies[scope], held)
+		return held == scope || held == "mcp:tool:*" && strings.HasPrefix(scope, "mcp:tool:") || !p.has(ToolScopeIsName) && patterned(held, scope) || slices.Contains(p.Implies[held], scope) || !p.has(ImplyDownwards) && slices.Contains(p.Implies[scope], held)
 	})
 }
 
@@ -473,7 +473,7 @@ func patterned(held, scope string) bool {
 func (s *Server) weakLogin(w http.ResponseWriter, r *http.Request, acr string) {
 	metadata := s.base(r) + prm + s.endpoint.Path
 	status, field := http.StatusUnauthorized, bearer(metadata, "insufficient_user_authentication", "", "A stronger login is needed")+`, acr_values="`+acr+`"`
-	if s.Policy.ACRAsScope {
+	if !s.Policy.has(ACRError) {
 		status, field = http.StatusForbidden, bearer(metadata, "insufficient_scope", "notes:read", "A stronger login is needed") // the flaw
 	}
 	w.Header().Set("WWW-Authenticate", field)
@@ -483,7 +483,7 @@ func (s *Server) weakLogin(w http.ResponseWriter, r *http.Request, acr string) {
 // insufficient refuses a call for its scope (OAuth 2.1 section 5.3.2).
 func (s *Server) insufficient(w http.ResponseWriter, r *http.Request, scope string, id json.RawMessage) {
 	p := &s.Policy
-	if p.ScopeInResult {
+	if !p.has(ScopeOverHTTP) {
 		rpcResult(w, id, map[string]any{"isError": true, "content": []any{map[string]any{"type": "text", "text": "Insufficient permissions"}}})
 		return
 	}

@@ -14,7 +14,7 @@ func (s *Server) screened(m *message) bool {
 	arguments, _ := m.Params["arguments"].(map[string]any)
 	for _, v := range arguments {
 		text, _ := v.(string)
-		if !s.Policy.ScreensRaw {
+		if s.Policy.has(ScreenDecoded) {
 			text = plain(text)
 		}
 		if slices.ContainsFunc(s.Policy.Screens, func(p string) bool { return strings.Contains(text, p) }) {
@@ -56,7 +56,7 @@ func (s *Server) missedBy(r *http.Request) {
 }
 
 func (s *Server) addressOf(r *http.Request) string {
-	if named := r.Header.Get("X-Forwarded-For"); named != "" && s.Policy.BlockForwarded {
+	if named := r.Header.Get("X-Forwarded-For"); named != "" && !s.Policy.has(BlockByPeer) {
 		return named // the flaw
 	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)

@@ -21,13 +21,13 @@ const VerifyAccepts = `{"valid":true,"user":"alice","scope":"notes:read notes:wr
 // bySecond verifies a token of the second issuer by that issuer's key; is tells whether it claims to be one.
 func (s *Server) bySecond(r *http.Request, parts []string, alg string) (who *caller, is bool) {
 	var c struct{ Iss string }
-	if s.Second == nil || !decodeSegment(parts[1], &c) || c.Iss != s.Second.Issuer && !(s.Policy.MergedKeys && c.Iss == s.Issuer && alg == "ES256") {
+	if s.Second == nil || !decodeSegment(parts[1], &c) || c.Iss != s.Second.Issuer && !(!s.Policy.has(KeysPerIssuer) && c.Iss == s.Issuer && alg == "ES256") {
 		return nil, false
 	}
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
 	good := err == nil && alg == "ES256" && len(sig) == 64 && ecdsa.Verify(s.Second.Key, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
-	if s.Policy.MergedKeys { // the flaw: any key of any issuer
+	if !s.Policy.has(KeysPerIssuer) { // the flaw: any key of any issuer
 		if !good && c.Iss == s.Issuer {
 			return nil, false
 		}
@@ -50,7 +50,7 @@ func (s *Server) remotelyVerified(r *http.Request, token string) *caller {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Service-Key", s.ServiceKey)
 	client := s.questioner()
-	if p.VerifyFollows {
+	if !p.has(VerifyNoRedirects) {
 		client = &http.Client{Timeout: client.Timeout}
 	}
 	resp, err := client.Do(req)
@@ -58,7 +58,7 @@ func (s *Server) remotelyVerified(r *http.Request, token string) *caller {
 		return nil
 	}
 	defer resp.Body.Close()
-	if p.VerifyByStatus && resp.StatusCode < 300 {
+	if !p.has(ReadVerification) && resp.StatusCode < 300 {
 		return &caller{user: "alice", scopes: []string{"notes:read"}}
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -71,7 +71,7 @@ func (s *Server) remotelyVerified(r *http.Request, token string) *caller {
 		return nil
 	}
 	valid := answer.Valid == true
-	if p.VerifyTruthy {
+	if !p.has(ValidIsTrue) {
 		valid = answer.Valid != nil && answer.Valid != false
 	}
 	if !valid || answer.User == "" {

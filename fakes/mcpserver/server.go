@@ -177,22 +177,22 @@ const prm = "/.well-known/oauth-protected-resource"
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
-	if p.AsksOneByOne { // the flaw: one question blocks the loop
+	if !p.has(AskInParallel) { // the flaw: one question blocks the loop
 		s.answered()
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, p.MostBody)
-	if p.CheckHost && !s.hostAllowed(r.Host) {
+	if p.has(CheckHost) && !s.hostAllowed(r.Host) {
 		http.Error(w, "unknown host", http.StatusForbidden)
 		return
 	}
-	if p.HSTS && r.TLS != nil {
+	if p.has(HSTS) && r.TLS != nil {
 		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	path := r.URL.Path
 	switch {
 	case strings.HasPrefix(path, prm):
 		s.metadata(w, r)
-	case path == s.endpoint.Path, !p.GuardPathVariants && path == s.endpoint.Path+"/":
+	case path == s.endpoint.Path, !p.has(GuardPathVariants) && path == s.endpoint.Path+"/":
 		s.mcp(w, r)
 	case path == legacyStream && r.Method == http.MethodGet && p.LegacySSE:
 		s.legacySSE(w, r)
@@ -200,12 +200,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.legacyMessage(w, r)
 	case strings.HasPrefix(path, connectPath):
 		s.connect(w, r)
-	case !p.GuardSideRoutes && strings.HasPrefix(path, "/tools/"):
+	case !p.has(GuardSideRoutes) && strings.HasPrefix(path, "/tools/"):
 		writeJSON(w, http.StatusOK, map[string]any{"content": []any{map[string]any{"type": "text", "text": "note 1"}}})
-	case p.Fallback:
+	case !p.has(NoFallback):
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, "<!doctype html><title>App</title><div id=app></div>")
-	case p.EchoesPath:
+	case !p.has(EscapePath):
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprintf(w, "<h1>%s</h1>", path) // the flaw
@@ -224,7 +224,7 @@ func (s *Server) hostAllowed(host string) bool {
 
 // base is the origin under which the server describes itself.
 func (s *Server) base(r *http.Request) string {
-	if s.Policy.FixedHost {
+	if s.Policy.has(FixedHost) {
 		return s.endpoint.Scheme + "://" + s.endpoint.Host
 	}
 	host, scheme := r.Host, s.endpoint.Scheme
@@ -239,7 +239,7 @@ func (s *Server) base(r *http.Request) string {
 
 func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
-	if p.PRMCORS {
+	if p.has(MetadataCORS) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		if r.Method == http.MethodOptions {
 			w.Header().Set("Access-Control-Allow-Methods", "GET")
@@ -251,10 +251,10 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 	suffix := strings.TrimPrefix(r.URL.Path, prm)
 	resource := s.base(r) + s.endpoint.Path
 	switch {
-	case suffix == s.endpoint.Path && p.PRMPath, suffix == "" && p.PRMRoot:
-	case p.EchoPath:
+	case suffix == s.endpoint.Path && p.has(MetadataAtPath), suffix == "" && p.PRMRoot:
+	case !p.has(OneMetadata):
 		resource = s.base(r) + suffix
-	case p.Fallback:
+	case !p.has(NoFallback):
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, "<!doctype html><title>App</title>")
 		return
@@ -262,7 +262,7 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if p.PRMGuarded && r.Header.Get("Authorization") == "" {
+	if !p.has(OpenMetadata) && r.Header.Get("Authorization") == "" {
 		s.refuse(w, r, "missing")
 		return
 	}
@@ -308,7 +308,7 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	if !s.origin(w, r) {
 		return
 	}
-	if r.Method == http.MethodOptions && !p.GuardPreflight {
+	if r.Method == http.MethodOptions && p.has(OpenPreflight) {
 		s.preflight(w, r)
 		return
 	}
@@ -320,27 +320,27 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
 		return
 	}
-	if p.Compressed && r.Header.Get("Content-Encoding") == "gzip" || p.DeepCrash && bytes.Contains(body, bytes.Repeat([]byte("["), 5000)) {
+	if !p.has(LimitUnpacked) && r.Header.Get("Content-Encoding") == "gzip" || !p.has(SurviveDepth) && bytes.Contains(body, bytes.Repeat([]byte("["), 5000)) {
 		panic(http.ErrAbortHandler) // the flaw
 	}
 	if s.blocked(r) {
 		http.Error(w, "blocked for a while", http.StatusForbidden)
 		return
 	}
-	if p.InTools {
+	if !p.has(RefuseBeforeTools) {
 		r.Body = io.NopCloser(bytes.NewReader(body)) // the refusal is an answer to it
 	}
 	who, cause := s.authenticate(r, body)
 	if cause == "invalid" {
 		s.missedBy(r)
 	}
-	if who == nil && p.InTools && !bytes.Contains(body, []byte(`"tools/call"`)) {
+	if who == nil && !p.has(RefuseBeforeTools) && !bytes.Contains(body, []byte(`"tools/call"`)) {
 		who = &caller{user: "anonymous"}
 	}
 	if who == nil && s.exempt(r, body) {
 		who = &caller{user: "anonymous"}
 	}
-	if who == nil && p.ElicitsLogin && bytes.Contains(body, []byte(`"connect_account"`)) {
+	if who == nil && !p.has(NoLoginByElicitation) && bytes.Contains(body, []byte(`"connect_account"`)) {
 		who = &caller{user: "anonymous"} // the flaw
 	}
 	if who == nil {
@@ -348,14 +348,14 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.announce(w, who)
-	if (!p.InTools || bytes.Contains(body, []byte(`"tools/call"`))) && s.throttle(w, r, who) {
+	if (p.has(RefuseBeforeTools) || bytes.Contains(body, []byte(`"tools/call"`))) && s.throttle(w, r, who) {
 		return
 	}
-	if p.LimitForAll && s.isFull() {
+	if !p.has(LimitPerCaller) && s.isFull() {
 		s.tooMany(w, r)
 		return
 	}
-	if p.UserFromHeader && r.Header.Get("X-User-Id") != "" {
+	if !p.has(NoUserHeader) && r.Header.Get("X-User-Id") != "" {
 		who.user = r.Header.Get("X-User-Id")
 	}
 	s.mu.Lock()
@@ -365,7 +365,7 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		s.insufficient(w, r, door, nil)
 		return
 	}
-	if p.CookieAuth {
+	if !p.has(NoCookieCredential) {
 		http.SetCookie(w, &http.Cookie{Name: "sid", Value: "session-cookie-1"})
 	}
 	switch r.Method {
@@ -389,17 +389,17 @@ func (s *Server) origin(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	origin := strings.Join(values, ", ")
-	if p.ReflectOrigin {
+	if !p.has(NoReflectedOrigin) {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
 		w.Header().Set("Access-Control-Allow-Credentials", "true")
 		return true
 	}
 	own := s.endpoint.Scheme + "://" + s.endpoint.Host
-	if origin == own && p.OwnOrigin || slices.Contains(p.Origins, origin) {
+	if origin == own && p.has(AllowOwnOrigin) || slices.Contains(p.Origins, origin) {
 		if p.CORS {
 			w.Header().Set("Access-Control-Allow-Origin", origin)
 			w.Header().Set("Vary", "Origin")
-			if p.Expose {
+			if p.has(ExposeChallenge) {
 				w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Mcp-Session-Id")
 			}
 		}
@@ -409,7 +409,7 @@ func (s *Server) origin(w http.ResponseWriter, r *http.Request) bool {
 		w.WriteHeader(http.StatusNoContent)
 		return false
 	}
-	if p.CheckOrigin && (p.OriginEveryVerb || r.Method == http.MethodPost) {
+	if p.has(CheckOrigin) && (p.has(OriginEveryVerb) || r.Method == http.MethodPost) {
 		http.Error(w, "origin not allowed", p.OriginStatus)
 		return false
 	}
@@ -437,11 +437,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
-	if p.InTools {
+	if !p.has(RefuseBeforeTools) {
 		s.refuseInTool(w, r, "Authentication required")
 		return
 	}
-	if p.Soft {
+	if !p.has(RefuseByStatus) {
 		writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1, "error": map[string]any{"code": -32001, "message": "not authenticated"}})
 		return
 	}
@@ -469,14 +469,14 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	for _, f := range fields {
 		w.Header().Add("WWW-Authenticate", f)
 	}
-	if p.Moody && strings.Contains(r.UserAgent(), "Mozilla") {
+	if !p.has(SameForBrowsers) && strings.Contains(r.UserAgent(), "Mozilla") {
 		status = http.StatusForbidden
 	}
-	if p.SessionOnFail {
+	if !p.has(NoSessionOnRefusal) {
 		w.Header().Set("Mcp-Session-Id", RandomID())
 	}
 	doc := map[string]any{"error": "unauthorized"}
-	if p.Echo {
+	if !p.has(SilentRefusals) {
 		doc["received"] = credential
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -497,14 +497,14 @@ func description(p *Policy, code, credential string) string {
 	switch {
 	case code == "":
 		return ""
-	case p.ReflectHeader:
+	case !p.has(EscapeDescription):
 		return "bad credential " + credential
 	}
 	return "The access token is not valid here"
 }
 
 func (s *Server) scopeHint() string {
-	if s.Policy.ScopeInField {
+	if s.Policy.has(ScopeInChallenge) {
 		return "notes:read"
 	}
 	return ""

@@ -38,7 +38,7 @@ type meter struct {
 // throttle refuses a request beyond the limit of its credential.
 func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) bool {
 	p := &s.Policy
-	if who.static == nil || who.static.Limit == 0 || p.Unlimited {
+	if who.static == nil || who.static.Limit == 0 || !p.has(LimitRequests) {
 		return false
 	}
 	limit, window := who.static.Limit, who.static.Window
@@ -59,18 +59,18 @@ func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) b
 		m.began, m.count = now, 0
 	}
 	count := m.count
-	if p.RacyLimit {
+	if !p.has(AtomicLimit) {
 		s.mu.Unlock()
 		time.Sleep(2 * time.Millisecond)
 		s.mu.Lock()
 	} else {
 		count++
 	}
-	if m.count = count; p.RacyLimit {
+	if m.count = count; !p.has(AtomicLimit) {
 		m.count++
 		count++
 	}
-	if p.LimitForEver && count > limit {
+	if !p.has(LimitEnds) && count > limit {
 		m.began = time.Now().Add(24 * time.Hour)
 	}
 	if count > limit {
@@ -86,7 +86,7 @@ func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) b
 
 func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
-	if p.InTools {
+	if !p.has(RefuseBeforeTools) {
 		s.refuseInTool(w, r, "Rate limit exceeded. Please try again later.")
 		return
 	}
@@ -105,7 +105,7 @@ func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
 
 // permits reports that the credential may call a tool.
 func (c *Static) permits(p *Policy, tool string) bool {
-	if c.Tools == nil || p.StaticAllRights && !c.key() || p.KeyAllRights && c.key() {
+	if c.Tools == nil || !p.has(StaticTools) && !c.key() || !p.has(KeyTools) && c.key() {
 		return true
 	}
 	return slices.ContainsFunc(c.Tools, func(pattern string) bool {
@@ -119,16 +119,16 @@ func (s *Server) static(value string, key bool) *caller {
 	p := &s.Policy
 	for i := range s.Static {
 		c := &s.Static[i]
-		if c.key() != key && !(p.KeyAsBearer && c.key()) || c.Withdrawn && !p.WithdrawnLives || c.Name == p.StaticForgotten && c.Name != "" {
+		if c.key() != key && !(!p.has(KeyIsNoBearer) && c.key()) || c.Withdrawn && p.has(WithdrawnDies) || c.Name == p.StaticForgotten && c.Name != "" {
 			continue
 		}
 		same := subtle.ConstantTimeCompare([]byte(c.Value), []byte(value)) == 1
-		if p.SlowCompare { // the flaw, slow enough to be seen
+		if !p.has(ConstantTime) { // the flaw, slow enough to be seen
 			for i := 0; i < len(value) && i < len(c.Value) && value[i] == c.Value[i]; i++ {
 				time.Sleep(50 * time.Microsecond)
 			}
 		}
-		if same || p.StaticPrefix && strings.HasPrefix(value, c.Value) || p.KeyAnyCase && c.key() && strings.EqualFold(c.Value, value) {
+		if same || !p.has(WholeStatic) && strings.HasPrefix(value, c.Value) || !p.has(KeyCase) && c.key() && strings.EqualFold(c.Value, value) {
 			return &caller{user: c.User, static: c}
 		}
 	}
@@ -139,23 +139,23 @@ func (s *Server) static(value string, key bool) *caller {
 func (s *Server) apiKey(r *http.Request, method string) (who *caller, present bool) {
 	p := &s.Policy
 	keys := r.Header.Values(KeyHeader)
-	if p.KeyInQuery && r.URL.Query().Get("api_key") != "" {
+	if !p.has(NoQueryKey) && r.URL.Query().Get("api_key") != "" {
 		keys = append(keys, r.URL.Query().Get("api_key"))
 	}
 	if len(keys) == 0 || len(s.Static) == 0 {
 		return nil, false
 	}
-	if p.KeyCrash && strings.ContainsFunc(keys[0], func(c rune) bool { return c > 0x7e }) {
+	if !p.has(SurviveOddKeys) && strings.ContainsFunc(keys[0], func(c rune) bool { return c > 0x7e }) {
 		panic(http.ErrAbortHandler) // the flaw
 	}
-	if len(keys) > 1 && p.OneCredential || p.KeyAtHandshake && method != "initialize" && method != "server/discover" {
+	if len(keys) > 1 && p.has(OneCredential) || !p.has(KeyPerRequest) && method != "initialize" && method != "server/discover" {
 		return nil, true
 	}
 	who = s.static(keys[0], true)
-	if who == nil && p.TokenAsKey {
+	if who == nil && !p.has(TokenIsNoKey) {
 		who = s.verify(r, keys[0])
 	}
-	if who != nil && p.KeyWithoutUser {
+	if who != nil && !p.has(KeyUser) {
 		s.mu.Lock()
 		who.user = s.last
 		s.mu.Unlock()
@@ -165,7 +165,7 @@ func (s *Server) apiKey(r *http.Request, method string) (who *caller, present bo
 
 // toolName is the name under which a tool is looked up.
 func (p *Policy) toolName(name string) string {
-	if p.NamesArePaths {
+	if !p.has(ToolNames) {
 		return path.Base(name)
 	}
 	return name

@@ -27,13 +27,13 @@ func (s *Server) updated(uri string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, live := range s.sessions {
-		if !live.subscribed[uri] || !s.mayRead(live.user, uri) && !s.Policy.SubscribesAnybody {
+		if !live.subscribed[uri] || !s.mayRead(live.user, uri) && s.Policy.has(SubscribeOwn) {
 			continue
 		}
 		s.counter++
 		e := event{live.mark + "-" + fmt.Sprint(s.counter), notification("notifications/resources/updated", map[string]any{"uri": uri})}
 		switch {
-		case s.Policy.GlobalEvents:
+		case !s.Policy.has(EventsPerStream):
 			e.id = fmt.Sprint(s.counter) // the flaw: one log for all
 		case s.Policy.NoEventIDs:
 			e.id = ""
@@ -72,7 +72,7 @@ func notification(method string, params map[string]any) string {
 // subscribe is resources/subscribe of the stateful wire.
 func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	uri, _ := m.Params["uri"].(string)
-	if !s.mayRead(who.user, uri) && !s.Policy.SubscribesAnybody {
+	if !s.mayRead(who.user, uri) && s.Policy.has(SubscribeOwn) {
 		rpcError(w, http.StatusOK, m.ID, -32002, "Resource not found")
 		return
 	}
@@ -92,7 +92,7 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, m *message, who 
 	watch.id, watch.uris = m.ID, map[string]bool{}
 	agreed := []string{}
 	for _, u := range uris {
-		if uri, ok := u.(string); ok && (s.mayRead(who.user, uri) || s.Policy.SubscribesAnybody) {
+		if uri, ok := u.(string); ok && (s.mayRead(who.user, uri) || !s.Policy.has(SubscribeOwn)) {
 			agreed, watch.uris[uri] = append(agreed, uri), true
 		}
 	}
@@ -106,7 +106,7 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, m *message, who 
 func (s *Server) watch(r *http.Request, who *caller) *watcher {
 	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return &watcher{user: who.user, events: make(chan event, 16), alive: func() bool {
-		return who.static != nil || who.thumbprint != "" || s.Policy.StreamsOutlive || who.user == "anonymous" || s.verify(r, token) != nil
+		return who.static != nil || who.thumbprint != "" || !s.Policy.has(StreamsEnd) || who.user == "anonymous" || s.verify(r, token) != nil
 	}}
 }
 
@@ -163,7 +163,7 @@ func (s *Server) missed(session, last string) []event {
 	if live := s.sessions[session]; live != nil {
 		log = live.events
 	}
-	if s.Policy.GlobalEvents {
+	if !s.Policy.has(EventsPerStream) {
 		log = s.log
 	}
 	for i, e := range log {

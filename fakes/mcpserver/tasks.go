@@ -30,7 +30,7 @@ const tasksExtension = "io.modelcontextprotocol/tasks"
 func (s *Server) newTask(w http.ResponseWriter, m *message, who *caller) {
 	t := &task{id: RandomID(), user: who.user, status: "working", result: "the report of " + who.user, created: time.Now()}
 	s.mu.Lock()
-	if s.Policy.TasksCounted {
+	if !s.Policy.has(RandomTasks) {
 		t.id = fmt.Sprintf("task-%06d", len(s.tasks))
 	}
 	if len(s.order) >= mostTasks {
@@ -61,7 +61,7 @@ func (s *Server) taskMethod(w http.ResponseWriter, m *message, who *caller) {
 	t := s.tasks[id]
 	list := []any{}
 	for _, id := range s.order {
-		if t := s.tasks[id]; t.user == who.user || p.TasksListed {
+		if t := s.tasks[id]; t.user == who.user || !p.has(ListOwnTasks) {
 			list = append(list, t.document())
 		}
 	}
@@ -70,7 +70,7 @@ func (s *Server) taskMethod(w http.ResponseWriter, m *message, who *caller) {
 		rpcResult(w, m.ID, map[string]any{"tasks": list})
 		return
 	}
-	if t == nil || t.user != who.user && !p.TasksOfAnybody {
+	if t == nil || t.user != who.user && p.has(TaskOwner) {
 		rpcError(w, http.StatusOK, m.ID, -32602, "Task not found")
 		return
 	}

@@ -22,7 +22,7 @@ func (s *Server) list(who *caller) []any {
 		for name := range t.Arguments {
 			properties[name], required = map[string]any{"type": "string"}, append(required, name)
 		}
-		if s.Policy.KeyParameter {
+		if !s.Policy.has(NoSecretParameters) {
 			properties["api_key"] = map[string]any{"type": "string", "x-mcp-header": "Api-Key"}
 		}
 		execution := map[string]any{"taskSupport": "forbidden"}
@@ -31,10 +31,10 @@ func (s *Server) list(who *caller) []any {
 		}
 		tools = append(tools, map[string]any{"name": t.Name, "execution": execution, "inputSchema": map[string]any{"type": "object", "properties": properties, "required": required}})
 	}
-	if s.Policy.DebugTool {
+	if !s.Policy.has(NoDebugTool) {
 		tools = append(tools, map[string]any{"name": "debug_env", "inputSchema": map[string]any{"type": "object"}})
 	}
-	if s.Policy.StaleList {
+	if !s.Policy.has(ListPerCaller) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		stale := s.listed
@@ -54,7 +54,7 @@ func (s *Server) readResource(w http.ResponseWriter, m *message, who *caller) {
 	uri, _ := m.Params["uri"].(string)
 	text := "the first note"
 	switch {
-	case s.Policy.OpensFiles && strings.HasSuffix(uri, "../etc/passwd"):
+	case !s.Policy.has(ResourcesAreNames) && strings.HasSuffix(uri, "../etc/passwd"):
 		text = "root:x:0:0:root:/root:/bin/sh\n" // what the flaw would find
 	case strings.HasSuffix(uri, "/diary") && s.mayRead(who.user, uri):
 		text, _ = s.ofUser(who, strings.TrimSuffix(strings.TrimPrefix(uri, "note://"), "/diary"))
@@ -69,7 +69,7 @@ func (s *Server) readResource(w http.ResponseWriter, m *message, who *caller) {
 func (s *Server) act(ctx context.Context, name string, m *message, who *caller) (text string, done bool) {
 	p := &s.Policy
 	user := who.user
-	if (p.SharedUser || p.CancelsAnybody) && name == "whoami" { // flaws that show only between requests that overlap
+	if (!p.has(UserPerRequest) || !p.has(CancelOwn)) && name == "whoami" { // flaws that show only between requests that overlap
 		cancelled := s.inFlight(string(m.ID))
 		select {
 		case <-time.After(3 * time.Millisecond):
@@ -86,10 +86,10 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 	arguments, _ := m.Params["arguments"].(map[string]any)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.SharedUser {
+	if !p.has(UserPerRequest) {
 		user = s.current
 	}
-	if claimed, ok := arguments["user_id"].(string); ok && p.UserFromArguments {
+	if claimed, ok := arguments["user_id"].(string); ok && !p.has(NoUserArgument) {
 		user = claimed
 	}
 	switch name {
@@ -99,7 +99,7 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 		}
 		return user, true
 	case "read_note":
-		if p.EverybodysNotes {
+		if !p.has(OwnNotes) {
 			user = "alice"
 		}
 		return "a note of " + user, true
@@ -110,14 +110,14 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 		}
 	case "open_cart":
 		handle := "cart_" + RandomID()
-		if p.CountsHandles {
+		if !p.has(RandomHandles) {
 			handle = fmt.Sprintf("cart_%06d", len(s.carts))
 		}
 		s.carts[handle] = user
 		return "the cart " + handle + " is open", true
 	case "read_cart":
 		handle, _ := arguments["cart"].(string)
-		if owner := s.carts[handle]; owner != "" && (owner == user || p.HandlesOfAnybody) {
+		if owner := s.carts[handle]; owner != "" && (owner == user || !p.has(HandleOwner)) {
 			return "the cart of " + owner + " is empty", true
 		}
 		return "", false
@@ -141,7 +141,7 @@ func (s *Server) inFlight(id string) <-chan struct{} {
 
 // notified takes note of a notification.
 func (s *Server) notified(m *message) {
-	if m.Method != "notifications/cancelled" || !s.Policy.CancelsAnybody {
+	if m.Method != "notifications/cancelled" || s.Policy.has(CancelOwn) {
 		return
 	}
 	id := fmt.Sprint(m.Params["requestId"])

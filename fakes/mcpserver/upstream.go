@@ -28,13 +28,13 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request, m *message, name 
 		failedTool(w, m, "there is nothing to be asked")
 		return
 	}
-	if name == "weather" || p.KeyForAnyURL {
+	if name == "weather" || !p.has(KeyForAPI) {
 		req.Header.Set("Authorization", "Bearer "+s.ServiceKey)
 	}
-	if p.PassesToken {
+	if !p.has(KeepToken) {
 		req.Header.Set("Authorization", r.Header.Get("Authorization"))
 	}
-	if p.PassesHeaders {
+	if !p.has(KeepHeaders) {
 		for field, values := range r.Header {
 			if field != "Authorization" && field != "Content-Length" {
 				req.Header[field] = values
@@ -51,10 +51,10 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request, m *message, name 
 	switch {
 	case resp.StatusCode == http.StatusOK:
 		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": string(body)}}})
-	case p.RelaysStatus:
+	case !p.has(OwnStatus):
 		w.Header().Set("WWW-Authenticate", resp.Header.Get("WWW-Authenticate"))
 		writeJSON(w, resp.StatusCode, map[string]any{"error": "upstream"})
-	case p.ShowsRequest:
+	case !p.has(HideUpstreamRequest):
 		failedTool(w, m, fmt.Sprint("the request failed: ", req.Header))
 	default:
 		failedTool(w, m, "the other side does not serve it")

@@ -52,5 +52,8 @@ var firebase = Preset{
 			drop(claims, "scope", "client_id", "jti")
 		}
 	},
-	resource: func(p *mcpserver.Policy) { p.Audience, p.CheckScopes = "your-project", false },
+	resource: func(p *mcpserver.Policy) {
+		p.Audience = "your-project"
+		p.Lacks = append(p.Lacks, mcpserver.CheckScopes)
+	},
 }

@@ -57,4 +57,4 @@ var github = Preset{
 func noAudience(_, claims map[string]any) { delete(claims, "aud") }
 
 // anyAudience is a server that cannot tell for whom a token is meant.
-func anyAudience(p *mcpserver.Policy) { p.RequireAudience = false }
+func anyAudience(p *mcpserver.Policy) { p.Lacks = append(p.Lacks, mcpserver.RequireAudience) }

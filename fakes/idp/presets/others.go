@@ -76,7 +76,7 @@ var cognito = Preset{
 		b.Lacks = append(b.Lacks, idp.SendIssuer, idp.IssuerOnError, idp.RequireChallenge, idp.RequireChallengeConfidential)
 	},
 	resource: func(p *mcpserver.Policy) {
-		p.RequireAudience = false
+		p.Lacks = append(p.Lacks, mcpserver.RequireAudience)
 		p.Accepts = func(claims map[string]any) bool { return claims["token_use"] == "access" }
 	},
 }
