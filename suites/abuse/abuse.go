@@ -36,9 +36,9 @@ var tokenShaped = map[string]*regexp.Regexp{
 
 func output() {
 	Must("RS-ABUSE-SECRETS-IN-OUTPUT", func(t *T) {
-		own := map[string]string{"the access token": t.Token()}
-		if i := strings.LastIndexByte(t.Token(), '.'); i > 0 && len(t.Token())-i > 16 {
-			own["the access token's signature"] = t.Token()[i+1:]
+		own := map[string]string{"the access token": t.MCP.Token()}
+		if i := strings.LastIndexByte(t.MCP.Token(), '.'); i > 0 && len(t.MCP.Token())-i > 16 {
+			own["the access token's signature"] = t.MCP.Token()[i+1:]
 		}
 		for _, c := range t.Credentials {
 			own[c.Name] = c.Value
@@ -54,7 +54,7 @@ func output() {
 			}
 			for about, form := range Sorted(tokenShaped) {
 				for _, found := range form.FindAllString(ex.Response.Body, 3) {
-					if t.Hide(found); found != t.Token() {
+					if t.Hide(found); found != t.MCP.Token() {
 						t.Advise(ex, "no credential in an answer", "%s, or what looks like one, is in the answer to %s", about, asked(ex))
 					}
 				}
@@ -63,7 +63,7 @@ func output() {
 	})
 
 	Practice("RS-ABUSE-DEBUG-TOOLS", func(t *T) {
-		for _, listed := range t.ListedTools(t.Good()) {
+		for _, listed := range t.MCP.ListedTools(t.MCP.BearerField()) {
 			name := listed.String("name")
 			if !slices.ContainsFunc(debugging, func(w string) bool { return strings.Contains(" "+strings.Join(words(name), " ")+" ", " "+w+" ") }) {
 				continue
@@ -71,7 +71,7 @@ func output() {
 			i := slices.IndexFunc(t.Tools, func(tool Tool) bool { return tool.Name == name && !tool.DeniedOnly })
 			if i < 0 {
 				t.Advise(nil, "no tools for debugging on a server that others use", "the tool %q is listed; what it shows was not looked at", name)
-			} else if ex := t.CallTool(t.Token(), t.Tools[i]); environment.MatchString(Text(ex)) {
+			} else if ex := t.MCP.CallTool(t.MCP.Token(), t.Tools[i]); environment.MatchString(Text(ex)) {
 				t.Hide(environment.FindString(Text(ex)))
 				t.Finding(ex, name, "nothing of the server's environment", "its result looks like environment variables")
 			}
@@ -79,7 +79,7 @@ func output() {
 	})
 
 	Should("RS-ABUSE-SENSITIVE-PARAMETERS", func(t *T) {
-		tools := t.ListedTools(t.Good())
+		tools := t.MCP.ListedTools(t.MCP.BearerField())
 		if len(tools) == 0 {
 			t.NotApplicable("no tools are listed")
 		}
@@ -127,8 +127,8 @@ func words(name string) []string {
 
 // everything an ordinary client asks for, and some mistakes.
 func everything(t *T) []*reports.Exchange {
-	call := t.Opened(t.Token())
-	out := []*reports.Exchange{t.Send(t.Call().With(t.Good()))}
+	call := t.MCP.MustOpenSession(t.MCP.Token())
+	out := []*reports.Exchange{t.Send(t.MCP.Call().With(t.MCP.BearerField()))}
 	for method, params := range Sorted(map[string]map[string]any{
 		"tools/list": nil, "resources/list": nil, "prompts/list": nil, "resources/templates/list": nil, "logging/setLevel": {"level": "debug"},
 		"mcpauth/no-such-method": nil, "resources/read": {"uri": "mcpauth://no-such-resource"}, "prompts/get": {"name": "mcpauth_no_such_prompt"},

@@ -27,18 +27,18 @@ func injection() {
 		lines := "a\r\nX-Injected: 1"
 		variants := []Variant{
 			{About: "line breaks in the path", Request: wire.Request{Method: "GET", URL: t.Survey.Endpoint + "/%0d%0aX-Injected:%201"}},
-			{About: "line breaks in the query", Request: t.Call().WithQuery("state", lines).Request()},
-			Call(t.Call().With(mcp.Bearer(breakout)), "quotes in the credential"),
-			Call(t.Call().With(mcp.Bearer(script)), "HTML in the credential"),
-			Call(t.Call().With(mcp.Field("Origin", "http://"+script)), "HTML in Origin"),
-			Call(t.Call().With(mcp.Field("MCP-Protocol-Version", `"`+script)), "HTML in MCP-Protocol-Version"),
+			{About: "line breaks in the query", Request: t.MCP.Call().WithQuery("state", lines).Request()},
+			Call(t.MCP.Call().With(mcp.Bearer(breakout)), "quotes in the credential"),
+			Call(t.MCP.Call().With(mcp.Bearer(script)), "HTML in the credential"),
+			Call(t.MCP.Call().With(mcp.Field("Origin", "http://"+script)), "HTML in Origin"),
+			Call(t.MCP.Call().With(mcp.Field("MCP-Protocol-Version", `"`+script)), "HTML in MCP-Protocol-Version"),
 			{About: "HTML in the path", Request: wire.Request{Method: "GET", URL: t.Survey.Endpoint + "/" + url.PathEscape(script)}},
-			Call(t.Call().Method("tools/call", map[string]any{"name": lines, "arguments": map[string]any{}}), "line breaks in a tool's name"),
-			Call(t.Call().Method(script, nil), "HTML in the method"),
+			Call(t.MCP.Call().Method("tools/call", map[string]any{"name": lines, "arguments": map[string]any{}}), "line breaks in a tool's name"),
+			Call(t.MCP.Call().Method(script, nil), "HTML in the method"),
 		}
-		if t.Trusted() {
+		if t.Mint.Trusted() {
 			for about, changes := range Sorted(map[string]map[string]any{"line breaks in sub": {"sub": lines}, "quotes in scope": {"scope": breakout}}) {
-				variants = append(variants, Call(t.Call().With(mcp.Bearer(t.Mint(changes))), "%s", about))
+				variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(t.Mint.Token(changes))), "%s", about))
 			}
 		}
 		for i, ex := range t.All(variants) {
@@ -55,7 +55,7 @@ func reflected(t *T, ex *reports.Exchange, about string) {
 	if v, broken := expect.Param(ex, "mcpauth"); broken {
 		t.Finding(ex, about, "a challenge with no parameter of the caller's making", fmt.Sprintf("mcpauth=%q is in it", v))
 	}
-	if err := unreadable(ex); err != nil && unreadable(t.Bogus()) == nil {
+	if err := unreadable(ex); err != nil && unreadable(t.MCP.Bogus()) == nil {
 		t.Finding(ex, about, "a challenge that can be parsed", err.Error())
 	}
 	if strings.Contains(expect.MediaType(ex), "html") && strings.Contains(ex.Response.Body, script) {
@@ -78,7 +78,7 @@ var passwd = regexp.MustCompile(`root:[^:"]*:0:0:[^"]*`)
 
 func resources() {
 	Must("RS-ABUSE-RESOURCE-TRAVERSAL", func(t *T) {
-		call := t.Opened(t.Token())
+		call := t.MCP.MustOpenSession(t.MCP.Token())
 		read := func(uri string) *reports.Exchange {
 			return t.Send(call.Method("resources/read", map[string]any{"uri": uri}))
 		}

@@ -21,9 +21,9 @@ var scalars = map[string]bool{"string": true, "number": true, "integer": true, "
 func inputs() {
 	// "Servers MUST: Validate all tool inputs"
 	Must("RS-ABUSE-INPUT-VALIDATION", func(t *T) {
-		token := t.FirstToken()
+		token := t.MCP.FirstToken()
 		schemas := map[string]*document.Object{}
-		for _, listed := range t.ListedTools(mcp.Bearer(token)) {
+		for _, listed := range t.MCP.ListedTools(mcp.Bearer(token)) {
 			schemas[listed.String("name")] = listed.Object("inputSchema")
 		}
 		tried := 0
@@ -36,7 +36,7 @@ func inputs() {
 			if len(names) == 0 {
 				continue
 			}
-			if ex := t.CallTool(token, tool.Marked("mcpauth")); !expect.Ran(ex) {
+			if ex := t.MCP.CallTool(token, tool.Marked("mcpauth")); !expect.Ran(ex) {
 				continue // without a call that works, an error may be about anything
 			}
 			tried++
@@ -79,7 +79,7 @@ func call(t *T, token string, tool Tool, name string, value any) *reports.Exchan
 	if bent.Arguments[name] = value; value == absent {
 		delete(bent.Arguments, name)
 	}
-	return t.CallTool(token, bent)
+	return t.MCP.CallTool(token, bent)
 }
 
 // invalid expects that a call with an argument that the schema forbids does not run.

@@ -25,20 +25,20 @@ func load() {
 		if limit+1024 > most {
 			t.NotTested("more than %d MiB are never sent: declare a smaller limit on a test instance", most>>20)
 		}
-		if ex := t.Send(padded(t.Call().With(t.Good()), 2048)); !t.Served(ex) {
+		if ex := t.Send(padded(t.MCP.Call().With(t.MCP.BearerField()), 2048)); !t.MCP.Served(ex) {
 			t.Inconclusive("the control failed: a message with a parameter that nobody knows is answered with %s", expect.Describe(ex))
 		}
 		for about, anonymous := range Sorted(map[string]bool{"with the valid token": false, "without a token": true}) {
-			call := t.Call()
+			call := t.MCP.Call()
 			if !anonymous {
-				call = call.With(t.Good())
-				if ex := t.Send(padded(call, limit-1024)); !t.Served(ex) {
+				call = call.With(t.MCP.BearerField())
+				if ex := t.Send(padded(call, limit-1024)); !t.MCP.Served(ex) {
 					t.Finding(ex, about, fmt.Sprintf("a body of %d bytes to be served, 1 KiB below the limit", limit-1024), expect.Describe(ex))
 				}
 			}
 			for _, size := range []int{limit + 1024, min(10*limit, most)} {
 				switch ex := t.Send(padded(call, size)); {
-				case t.Served(ex):
+				case t.MCP.Served(ex):
 					t.Finding(ex, about, fmt.Sprintf("a refusal of %d bytes, as the limit is %d", size, limit), "the request is served")
 				case expect.Status(ex) >= 500:
 					t.Finding(ex, about, "a refusal with HTTP 413", expect.Describe(ex))
@@ -47,7 +47,7 @@ func load() {
 				}
 			}
 		}
-		t.Control()
+		t.MCP.Control()
 	})
 
 	Practice("RS-ABUSE-DECOMPRESSION", func(t *T) {
@@ -59,15 +59,15 @@ func load() {
 				t.Refused()
 			}
 		}
-		t.Control() // and it lives
+		t.MCP.Control() // and it lives
 	})
 
 	Practice("RS-ABUSE-JWE-COST", func(t *T) {
-		if ex := t.Send(t.Call().With(mcp.Bearer("a.b.c.d.e"))); expect.Crashed(ex) {
+		if ex := t.Send(t.MCP.Call().With(mcp.Bearer("a.b.c.d.e"))); expect.Crashed(ex) {
 			t.Inconclusive("a token of five segments is answered with %s whatever it holds (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
 		}
 		for about, token := range Sorted(costly()) {
-			ex := t.Send(t.Call().With(mcp.Bearer(t.Hide(token))))
+			ex := t.Send(t.MCP.Call().With(mcp.Bearer(t.Hide(token))))
 			t.Expect(ex, "%s", about).To(expect.RefuseAnyway())
 			soon(t, ex, about)
 		}
@@ -98,7 +98,7 @@ func padded(c mcp.Call, size int) mcp.Call {
 
 // bombs are calls with the valid token that grow where they are read without care.
 func bombs(t *T) map[string]mcp.Call {
-	call := t.Call().With(t.Good())
+	call := t.MCP.Call().With(t.MCP.BearerField())
 	with := func(params string) mcp.Call {
 		return call.WithBody(`{"jsonrpc":"2.0","id":1,"method":"` + call.RPC + `","params":{"mcpauth":` + params + `}}`)
 	}
@@ -134,13 +134,13 @@ func costly() map[string]string {
 
 func amplification() {
 	Practice("RS-ABUSE-JWKS-AMPLIFICATION", func(t *T) {
-		keys := t.FetchesKeys()
+		keys := t.Mint.MustFetchKeys()
 		before := keys.KeyFetches()
-		stranger := t.NewKey("")
+		stranger := t.Mint.NewKey("")
 		var variants []Variant
 		for range 50 {
 			stranger.ID = "mcpauth-unknown-" + Random(6)
-			variants = append(variants, Call(t.Call().With(mcp.Bearer(t.MintBy(stranger, nil))), "an unknown kid"))
+			variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(t.Mint.SignedBy(stranger, nil))), "an unknown kid"))
 		}
 		answers := t.Race(variants)
 		switch n := keys.KeyFetches() - before; {
@@ -149,7 +149,7 @@ func amplification() {
 		case n > 5:
 			t.Advise(answers[0], "at most 5 requests for keys where 50 tokens name unknown ones", "%d", n)
 		}
-		if ex := t.Use(t.Mint(nil)); !t.Served(ex) {
+		if ex := t.MCP.Use(t.Mint.Token(nil)); !t.MCP.Served(ex) {
 			t.Unmet(ex, "the genuine token served meanwhile", "%s", expect.Describe(ex))
 		}
 	})

@@ -19,19 +19,19 @@ var honest = []string{"see ../README.md for more", "the union may select its del
 
 func screening() {
 	Practice("RS-ABUSE-INPUT-SCREENING", func(t *T) {
-		tool, shows, _ := t.EffectiveTool()
-		token := t.FirstToken()
+		tool, shows, _ := t.MCP.EffectiveTool()
+		token := t.MCP.FirstToken()
 		works := func(text string) (*reports.Exchange, bool) {
 			mark := "mcpauth" + strings.ToLower(Random(6))
-			ex := t.CallTool(token, tool.Marked(mark+" "+text))
-			return ex, expect.Ran(ex) && strings.Contains(Text(t.CallTool(token, shows)), mark)
+			ex := t.MCP.CallTool(token, tool.Marked(mark+" "+text))
+			return ex, expect.Ran(ex) && strings.Contains(Text(t.MCP.CallTool(token, shows)), mark)
 		}
 		if ex, ok := works("hello"); !ok {
 			t.Inconclusive("the control failed: %s with a plain text is answered with %s, or %s does not show it", tool.Name, expect.Describe(ex), shows.Name)
 		}
 		t.Controlled()
 		for _, pattern := range t.Screening {
-			t.Expect(t.Send(t.Call().Method("tools/call", tool.Marked(pattern).Params())), "%q without a token", pattern).To(expect.Refuse(401))
+			t.Expect(t.Send(t.MCP.Call().Method("tools/call", tool.Marked(pattern).Params())), "%q without a token", pattern).To(expect.Refuse(401))
 			ex, ran := works(pattern)
 			switch {
 			case ran:
@@ -97,35 +97,35 @@ const longestBlock = 20 * time.Second
 
 func blocking() {
 	Practice("RS-ABUSE-ADDRESS-BLOCK", func(t *T) {
-		token := t.FirstToken()
+		token := t.MCP.FirstToken()
 		good := func(from netip.Addr, fields ...reports.Field) *reports.Exchange {
-			r := t.Call().With(mcp.Bearer(token)).With(fields...).Request()
+			r := t.MCP.Call().With(mcp.Bearer(token)).With(fields...).Request()
 			r.From = from
-			return t.Anyway(r)
+			return t.IgnoringLimits(r)
 		}
 		here := netip.Addr{}
 		for _, from := range []netip.Addr{here, elsewhere} {
-			if ex := good(from); !t.Served(ex) {
+			if ex := good(from); !t.MCP.Served(ex) {
 				t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
 			}
 		}
 		t.Controlled()
-		bad := t.Call().With(mcp.Bearer("mcpauth-not-a-token"), mcp.Field("X-Forwarded-For", elsewhere.String()), mcp.Field("Forwarded", "for="+elsewhere.String())).Request()
+		bad := t.MCP.Call().With(mcp.Bearer("mcpauth-not-a-token"), mcp.Field("X-Forwarded-For", elsewhere.String()), mcp.Field("Forwarded", "for="+elsewhere.String())).Request()
 		for sent := 0; sent < t.BlockAfter*3/2+1; sent += 10 {
-			t.AllAnyway([]wire.Request{bad, bad, bad, bad, bad, bad, bad, bad, bad, bad})
+			t.AllIgnoringLimits([]wire.Request{bad, bad, bad, bad, bad, bad, bad, bad, bad, bad})
 		}
 		ex := good(here)
-		if t.Served(ex) {
+		if t.MCP.Served(ex) {
 			t.Advise(ex, fmt.Sprintf("a block after %d bad tokens, as was declared", t.BlockAfter), "none after %d", t.BlockAfter*3/2)
 		} else if s := expect.Status(ex); s != 403 && s != 429 {
 			t.Advise(ex, "HTTP 403 or 429 from a block", "%s", expect.Describe(ex))
 		} else {
 			t.Refused()
-			if lifted := good(here, mcp.Field("X-Forwarded-For", "203.0.113.7"), mcp.Field("User-Agent", "Mozilla/5.0")); t.Served(lifted) {
+			if lifted := good(here, mcp.Field("X-Forwarded-For", "203.0.113.7"), mcp.Field("User-Agent", "Mozilla/5.0")); t.MCP.Served(lifted) {
 				t.Finding(lifted, "with X-Forwarded-For of its own", "a block that the client cannot lift", "it is served")
 			}
 		}
-		if other := good(elsewhere); !t.Served(other) {
+		if other := good(elsewhere); !t.MCP.Served(other) {
 			t.Finding(other, "another address, which the bad requests named in X-Forwarded-For", "to be served", expect.Describe(other))
 		}
 		if t.BlockFor > longestBlock && t.BlockFor > t.MaxWait {
@@ -133,7 +133,7 @@ func blocking() {
 			return
 		}
 		t.Sleep(t.BlockFor)
-		if ex, ok := t.Becomes(func() bool { return t.Served(good(here)) }); !ok {
+		if ex, ok := t.Eventually(func() bool { return t.MCP.Served(good(here)) }); !ok {
 			t.Finding(ex, "after the block", "the valid token to be served again", expect.Describe(ex))
 		}
 	})

@@ -24,29 +24,29 @@ func Register() {
 func indicators() {
 	Must("AS-RES-ACCEPTED", func(t *T) {
 		resource := t.Session.Resource
-		g := t.Decided(t.Authorize(With("resource", resource)))
+		g := t.AS.MustReachDecision(t.AS.Authorize(With("resource", resource)))
 		if g.Code() == "" {
 			t.Unmet(g.Exchange, "the canonical URI of the MCP server as resource in the authorization request", "%s", g.Describe())
 			return
 		}
-		if ex := t.Redeem(g, With("resource", resource)); t.Tokens(ex, g.Client) == nil {
+		if ex := t.AS.Redeem(g, With("resource", resource)); t.AS.Tokens(ex, g.Client) == nil {
 			t.Finding(ex, "resource in both requests", "a token", expect.Describe(ex))
 		}
-		if g := t.Authorize(With("resource", resource)); g.Code() != "" {
-			if ex := t.Redeem(g, Without("resource")); t.Tokens(ex, g.Client) == nil {
+		if g := t.AS.Authorize(With("resource", resource)); g.Code() != "" {
+			if ex := t.AS.Redeem(g, Without("resource")); t.AS.Tokens(ex, g.Client) == nil {
 				t.Finding(ex, "resource in the authorization request only", "a token", expect.Describe(ex))
 			}
 		}
-		if g := t.Authorize(Without("resource")); g.Code() != "" {
-			if ex := t.Redeem(g, With("resource", resource)); t.Tokens(ex, g.Client) == nil && oauth.ErrorCode(ex) != "invalid_target" {
+		if g := t.AS.Authorize(Without("resource")); g.Code() != "" {
+			if ex := t.AS.Redeem(g, With("resource", resource)); t.AS.Tokens(ex, g.Client) == nil && oauth.ErrorCode(ex) != "invalid_target" {
 				t.Finding(ex, "resource in the token request only", "a token, or error invalid_target", expect.Describe(ex))
 			}
 		}
 	})
 
 	Should("AS-RES-AUDIENCE-BOUND", func(t *T) {
-		tokens := t.Issued()
-		aud, seen := t.Audience(tokens)
+		tokens := t.AS.SharedTokens()
+		aud, seen := t.AS.Audience(tokens)
 		own := strings.TrimSuffix(t.Session.Resource, "/")
 		match := slices.ContainsFunc(aud, func(a string) bool { return strings.TrimSuffix(a, "/") == own })
 		switch {
@@ -61,10 +61,10 @@ func indicators() {
 
 	Should("AS-RES-UNKNOWN-TARGET", func(t *T) {
 		const foreign = "https://attacker.example/mcp"
-		g, tokens := t.For(foreign)
+		g, tokens := t.AS.TokensFor(foreign)
 		switch {
 		case tokens != nil:
-			if aud, _ := t.Audience(tokens); slices.Contains(aud, foreign) {
+			if aud, _ := t.AS.Audience(tokens); slices.Contains(aud, foreign) {
 				t.Advise(tokens.Exchange, "error invalid_target for a resource that nobody registered", "a token is minted for it")
 			}
 		case expect.Status(g.Exchange) >= 500:
@@ -78,10 +78,10 @@ func indicators() {
 	Must("AS-RES-MALFORMED", func(t *T) {
 		own := t.Session.Resource
 		for _, v := range []string{"mcp.example.com", own + "#frag", "/mcp", "javascript:x", own + " "} {
-			g, tokens := t.For(v)
+			g, tokens := t.AS.TokensFor(v)
 			switch {
 			case tokens != nil:
-				if aud, _ := t.Audience(tokens); slices.Contains(aud, v) {
+				if aud, _ := t.AS.Audience(tokens); slices.Contains(aud, v) {
 					t.Finding(tokens.Exchange, v, "error invalid_target, since a resource is an absolute URI without fragment", "a token is minted for it")
 				}
 			case expect.Status(g.Exchange) >= 500:
@@ -98,17 +98,17 @@ func indicators() {
 		if err != nil || u.Host == "" {
 			t.Inconclusive("the resource %q is no URL", own)
 		}
-		if _, other := t.For("https://attacker.example/mcp"); other != nil {
-			if aud, seen := t.Audience(other); !seen || slices.Contains(aud, own) {
+		if _, other := t.AS.TokensFor("https://attacker.example/mcp"); other != nil {
+			if aud, seen := t.AS.Audience(other); !seen || slices.Contains(aud, own) {
 				t.NotApplicable("the server ignores resource: every token has the same audience")
 			}
 		}
-		if g, tokens := t.For(strings.ToUpper(u.Scheme) + strings.TrimPrefix(own, u.Scheme)); tokens == nil {
+		if g, tokens := t.AS.TokensFor(strings.ToUpper(u.Scheme) + strings.TrimPrefix(own, u.Scheme)); tokens == nil {
 			t.Advise(g.Exchange, "scheme and host compared without case (RFC 3986 section 6.2.2.1)", "the scheme in upper case: %s", g.Describe())
 		}
 		for _, v := range []string{own[:len(own)-1], own + "x", u.Scheme + "://evil" + u.Host + u.Path, own + "/../other"} {
-			if _, tokens := t.For(v); tokens != nil {
-				if aud, _ := t.Audience(tokens); slices.Contains(aud, own) {
+			if _, tokens := t.AS.TokensFor(v); tokens != nil {
+				if aud, _ := t.AS.Audience(tokens); slices.Contains(aud, own) {
 					t.Finding(tokens.Exchange, v, "a resource of its own, or error invalid_target", "a token for "+own+" is issued")
 				}
 			}
@@ -120,9 +120,9 @@ func indicators() {
 
 func binding() {
 	Must("RS-AUD-MATCHES-PRM", func(t *T) {
-		resource := t.Resource().Object.String("resource")
-		ex := t.Use(t.Session.Tokens.Access)
-		if !t.Served(ex) {
+		resource := t.MCP.Resource().Object.String("resource")
+		ex := t.MCP.Use(t.Session.Tokens.Access)
+		if !t.MCP.Served(ex) {
 			t.Unmet(ex, "a token that was requested for the published resource "+resource+" to be served", "%s", expect.Describe(ex))
 		}
 		if _, claims := oauth.Claims(t.Session.Tokens.Access); claims != nil {

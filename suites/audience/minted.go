@@ -14,15 +14,15 @@ import (
 func refused(t *T, kinds map[string]any) {
 	var variants []Variant
 	for about, aud := range Sorted(kinds) {
-		variants = append(variants, Call(t.Call().With(mcp.Bearer(t.Mint(map[string]any{"aud": aud}))), "%s", about))
+		variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(t.Mint.Token(map[string]any{"aud": aud}))), "%s", about))
 	}
-	t.Twin()
+	t.Mint.Control()
 	t.ExpectAll(variants, expect.Refuse(401))
 }
 
 // own is the audience of an ordinary token.
 func own(t *T) string {
-	switch aud := t.MintClaims(nil)["aud"].(type) {
+	switch aud := t.Mint.Claims(nil)["aud"].(type) {
 	case string:
 		return aud
 	case []any:
@@ -38,7 +38,7 @@ func own(t *T) string {
 func minted() {
 	Must("RS-AUD-WRONG", func(t *T) {
 		kinds := map[string]any{
-			"another server": "https://other.example/mcp", "the issuer": t.Issuer.Identifier(), "the client": t.MintClaims(nil)["client_id"], "account": "account", "api://": "api://x",
+			"another server": "https://other.example/mcp", "the issuer": t.Issuer.Identifier(), "the client": t.Mint.Claims(nil)["client_id"], "account": "account", "api://": "api://x",
 			"a UUID": "6f1e8f3a-0000-4000-8000-000000000000", "the origin's userinfo": strings.TrimSuffix(t.Survey.Endpoint, t.Survey.URL.Path) + "/userinfo",
 		}
 		if kinds["the client"] == nil || kinds["the issuer"] == own(t) {
@@ -58,7 +58,7 @@ func minted() {
 
 	Must("RS-AUD-ARRAY", func(t *T) {
 		me, other := own(t), "https://other.example/mcp"
-		if ex := t.Use(t.Mint(map[string]any{"aud": []any{me}})); !t.Served(ex) {
+		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": []any{me}})); !t.MCP.Served(ex) {
 			t.Unmet(ex, "a list that holds the server alone to be accepted (RFC 7519 section 4.1.3)", "%s", expect.Describe(ex))
 		}
 		refused(t, map[string]any{
@@ -66,9 +66,9 @@ func minted() {
 			"joined by a comma": me + ",other", "true": true, "a number": 1, "an object": map[string]any{"0": me}, "the server as a key": map[string]any{me: true},
 		})
 		for about, aud := range Sorted(map[string]any{"the server first": []any{me, other}, "the server last": []any{other, me}}) {
-			if ex := t.Use(t.Mint(map[string]any{"aud": aud})); expect.Crashed(ex) {
+			if ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": aud})); expect.Crashed(ex) {
 				t.Finding(ex, about, "an answer below 500", expect.Describe(ex))
-			} else if !t.Served(ex) {
+			} else if !t.MCP.Served(ex) {
 				t.Note("a token for several servers, %s, is refused", about)
 			}
 		}
@@ -89,7 +89,7 @@ func minted() {
 		}
 		refused(t, kinds)
 		for about, v := range Sorted(map[string]string{"a path below": me + "/sub", "a query": me + "?t=1"}) {
-			if ex := t.Use(t.Mint(map[string]any{"aud": v})); t.Served(ex) {
+			if ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": v})); t.MCP.Served(ex) {
 				t.Advise(ex, "the server's own identifier as audience", "%s is accepted", about)
 			}
 		}
@@ -97,79 +97,79 @@ func minted() {
 
 	// The path is part of the identifier (MCP Authorization, Canonical Server URI).
 	Must("RS-AUD-SIBLING", func(t *T) {
-		resource := t.Resource().Object.String("resource")
+		resource := t.MCP.Resource().Object.String("resource")
 		u, err := url.Parse(resource)
 		if err != nil || strings.Trim(u.Path, "/") == "" {
 			t.NotApplicable("the published resource has no path: %s", resource)
 		}
 		origin := u.Scheme + "://" + u.Host
 		refused(t, map[string]any{"another path of the same host": origin + "/mcpauth-sibling", "a path beside it": resource + "-sibling"})
-		if ex := t.Use(t.Mint(map[string]any{"aud": origin})); t.Served(ex) {
+		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": origin})); t.MCP.Served(ex) {
 			t.Advise(ex, "the published resource "+resource+" as audience", "its origin alone is accepted")
 		}
 	})
 
 	Must("RS-AUD-OPAQUE", func(t *T) {
-		if ex := t.Use(t.Opaque(t.Active(map[string]any{"aud": "https://other.example/mcp"})).Value); t.Served(ex) {
+		if ex := t.MCP.Use(t.Mint.OpaqueToken(t.Mint.ActiveAnswer(map[string]any{"aud": "https://other.example/mcp"})).Value); t.MCP.Served(ex) {
 			t.Unmet(ex, "a refusal of an opaque token that is meant for another resource", "%s", expect.Describe(ex))
 		} else {
 			t.RefusedBy(ex)
 		}
-		if ex := t.Use(t.Opaque(t.Active(map[string]any{"aud": nil})).Value); t.Served(ex) {
+		if ex := t.MCP.Use(t.Mint.OpaqueToken(t.Mint.ActiveAnswer(map[string]any{"aud": nil})).Value); t.MCP.Served(ex) {
 			t.Advise(ex, "an audience, unless the authorization server answers for this resource only", "a token without one is accepted")
 		}
-		t.OpaqueTwin()
+		t.Mint.OpaqueControl()
 	})
 
 	Should("RS-AUD-NORMALISATION", func(t *T) {
-		resource := t.Resource().Object.String("resource")
-		if ex := t.Use(t.Mint(map[string]any{"aud": resource})); !t.Served(ex) {
+		resource := t.MCP.Resource().Object.String("resource")
+		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": resource})); !t.MCP.Served(ex) {
 			t.Unmet(ex, "the published resource "+resource+" as audience to be accepted", "%s", expect.Describe(ex))
 		}
 		u, err := url.Parse(resource)
 		if err != nil || strings.ToUpper(u.Path) == u.Path {
 			return
 		}
-		ex := t.Use(t.Mint(map[string]any{"aud": u.Scheme + "://" + u.Host + strings.ToUpper(u.Path)}))
+		ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": u.Scheme + "://" + u.Host + strings.ToUpper(u.Path)}))
 		t.Expect(ex, "the path in upper case").To(expect.Refuse(401))
 		if strings.HasSuffix(resource, "/") {
 			resource = strings.TrimSuffix(resource, "/")
 		} else {
 			resource += "/"
 		}
-		t.Note("the audience with the slash at the end toggled is answered with %s", expect.Describe(t.Use(t.Mint(map[string]any{"aud": resource}))))
+		t.Note("the audience with the slash at the end toggled is answered with %s", expect.Describe(t.MCP.Use(t.Mint.Token(map[string]any{"aud": resource}))))
 	})
 
 	Practice("RS-AUD-OTHER-CLAIM", func(t *T) {
 		me := own(t)
 		var variants []Variant
 		for name, v := range Sorted(map[string]any{"resource": me, "azp": me, "audience": me, "aud2": me, "authorization_details": []any{map[string]any{"type": "mcp", "locations": []any{me}}}}) {
-			variants = append(variants, Call(t.Call().With(mcp.Bearer(t.Mint(map[string]any{"aud": "https://other.example/mcp", name: v}))), "a foreign aud, the server in %s", name))
+			variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(t.Mint.Token(map[string]any{"aud": "https://other.example/mcp", name: v}))), "a foreign aud, the server in %s", name))
 		}
-		t.Twin()
+		t.Mint.Control()
 		t.ExpectAll(variants, expect.Refuse(401))
 	})
 
 	Must("RS-AUD-HOST-DERIVED", func(t *T) {
 		path := t.Survey.URL.EscapedPath()
-		foreign := t.Mint(map[string]any{"aud": "https://evil.example" + path})
-		plain := t.Mint(map[string]any{"aud": "http://evil.example" + path})
+		foreign := t.Mint.Token(map[string]any{"aud": "https://evil.example" + path})
+		plain := t.Mint.Token(map[string]any{"aud": "http://evil.example" + path})
 		for about, fields := range Sorted(map[string]string{"X-Forwarded-Host": "X-Forwarded-Host: evil.example\r\n", "Forwarded": "Forwarded: host=evil.example\r\n", "X-Forwarded-Host and -Proto": "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\n"}) {
 			for _, token := range []string{foreign, plain} {
 				ex := t.Do(RawPost(t, fields+"Authorization: Bearer "+token+"\r\n"))
-				if t.Served(ex) {
+				if t.MCP.Served(ex) {
 					t.Finding(ex, about, "the audience compared with a configured identifier", "it follows the request's "+about)
 				}
 			}
 		}
 		for _, token := range []string{foreign, plain} {
-			req := t.Call().With(mcp.Bearer(token)).Request()
+			req := t.MCP.Call().With(mcp.Bearer(token)).Request()
 			req.Host = "evil.example"
-			if ex := t.Do(req); t.Served(ex) {
+			if ex := t.Do(req); t.MCP.Served(ex) {
 				t.Finding(ex, "Host", "the audience compared with a configured identifier", "it follows the request's Host")
 			}
 		}
 		t.Refused()
-		t.Twin()
+		t.Mint.Control()
 	})
 }

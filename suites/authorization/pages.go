@@ -21,7 +21,7 @@ func pages() {
 		for about, edits := range Sorted(map[string][]Edit{
 			"an unknown client": {Stranger()}, "no client_id": {Stranger(), Without("client_id")},
 		}) {
-			g := t.Authorize(append(edits, EvenUnanswered())...)
+			g := t.AS.Authorize(append(edits, EvenUnanswered())...)
 			s := expect.Status(g.Exchange)
 			if g.Stage == login.AtLogin || g.Stage == login.AtConsent || g.Stage == login.Answered || g.Stage == login.Elsewhere {
 				continue // judged by the checks on redirects
@@ -42,7 +42,7 @@ func pages() {
 			"NUL in code_challenge": With("code_challenge", "a\x00"), "a redirect_uri of 60 kB": With("redirect_uri", "https://client.example/"+strings.Repeat("a", 60<<10)),
 			"a made-up cookie": Header(mcp.Field("Cookie", "session=%00%ff; sid=../../x")), "an odd Accept-Language": Header(mcp.Field("Accept-Language", strings.Repeat("x-", 500))),
 		}) {
-			g := t.Authorize(edit, Nobody(), StoppingAtLogin(), EvenUnanswered())
+			g := t.AS.Authorize(edit, Nobody(), StoppingAtLogin(), EvenUnanswered())
 			if s := expect.Status(g.Exchange); s == 0 || s >= 500 {
 				t.Finding(g.Exchange, about, "an answer below 500", expect.Describe(g.Exchange))
 			}
@@ -52,9 +52,9 @@ func pages() {
 	Must("AS-AUTHZ-ERROR-CHARSET", func(t *T) {
 		any := false
 		for _, edit := range []Edit{With("scope", `"><script>alert(1)</script>\`), With("response_type", "\"x\r\nX-Injected:1"), With("code_challenge_method", "é")} {
-			g := t.Authorize(edit)
+			g := t.AS.Authorize(edit)
 			if g.Stage == login.AtLogin {
-				t.Decided(g)
+				t.AS.MustReachDecision(g)
 			}
 			if expect.Header(g.Exchange, "X-Injected") != "" {
 				t.Finding(g.Exchange, "", "one header field", "a parameter can add a header field")
@@ -81,9 +81,9 @@ func pages() {
 	Must("AS-AUTHZ-REFLECTED-XSS", func(t *T) {
 		const payload = `mcpauth"><svg/onload=alert(1)>'{{7*7}}`
 		for _, name := range []string{"client_id", "redirect_uri", "scope", "state", "response_type", "error", "error_description", "login_hint", "ui_locales", "resource"} {
-			g := t.Authorize(Stranger(), With(name, payload), Nobody(), StoppingAtLogin(), Leaving())
+			g := t.AS.Authorize(Stranger(), With(name, payload), Nobody(), StoppingAtLogin(), Leaving())
 			if known, _ := t.Session.Client(t.Context(), "public"); known != nil && name != "client_id" && name != "redirect_uri" {
-				g = t.Authorize(As(known), With(name, payload), Nobody(), StoppingAtLogin(), Leaving())
+				g = t.AS.Authorize(As(known), With(name, payload), Nobody(), StoppingAtLogin(), Leaving())
 			}
 			for i, p := range g.Pages {
 				switch {
@@ -99,7 +99,7 @@ func pages() {
 
 	Must("AS-AUTHZ-CORS-OFF", func(t *T) {
 		origin := mcp.Field("Origin", "https://attacker.example")
-		g := t.Authorize(Nobody(), StoppingAtLogin(), Header(origin))
+		g := t.AS.Authorize(Nobody(), StoppingAtLogin(), Header(origin))
 		asked := t.Do(wire.Request{Method: "OPTIONS", URL: g.URL, Header: []reports.Field{origin, mcp.Field("Access-Control-Request-Method", "GET")}})
 		for _, ex := range append(slices.Clone(g.PageExchanges), g.Exchange, asked) {
 			if v := expect.Header(ex, "Access-Control-Allow-Origin"); v != "" {
@@ -110,7 +110,7 @@ func pages() {
 	})
 
 	Must("AS-AUTHZ-NO-307", func(t *T) {
-		for _, h := range t.Granted(SignedOut()).Hops {
+		for _, h := range t.AS.MustAuthorize(SignedOut()).Hops {
 			if (h.Status == 307 || h.Status == 308) && h.Method == "POST" && h.Carried {
 				t.Unmet(nil, "302 or 303 after a form", "%d: the form, with what the user typed, is sent on to %s", h.Status, h.To)
 			}
@@ -118,7 +118,7 @@ func pages() {
 	})
 
 	Practice("AS-AUTHZ-NO-STORE", func(t *T) {
-		g := t.Granted(SignedOut())
+		g := t.AS.MustAuthorize(SignedOut())
 		if c := expect.Header(g.Exchange, "Cache-Control"); strings.Contains(c, "public") || strings.Contains(c, "max-age") && !strings.Contains(c, "max-age=0") {
 			t.Unmet(g.Exchange, "a redirect with the code that is not stored", "Cache-Control: %s", c)
 		}
@@ -134,7 +134,7 @@ func pages() {
 	})
 
 	Must("AS-AUTHZ-CLICKJACKING", func(t *T) {
-		if g := t.Authorize(SignedOut(), Leaving()); len(g.Pages) == 0 && g.Code() != "" {
+		if g := t.AS.Authorize(SignedOut(), Leaving()); len(g.Pages) == 0 && g.Code() != "" {
 			// Nobody is asked anything here, so a frame gets a code as well as a window does.
 			if !expect.FramingForbidden(firstAnswer(g)) {
 				t.Advise(firstAnswer(g), "frame-ancestors in the Content-Security-Policy, or X-Frame-Options", "the authorization endpoint can be framed by anybody")
@@ -164,7 +164,7 @@ func pages() {
 
 	Should("AS-AUTHZ-OPEN-REDIRECT-PRELOGIN", func(t *T) {
 		for about, edits := range Sorted(map[string][]Edit{"an unknown scope": {Scope("mcpauth-invalid")}, "an unknown response_type": {With("response_type", "mcpauth_bogus")}}) {
-			g := t.Authorize(append([]Edit{Nobody(), StoppingAtLogin(), Leaving()}, edits...)...)
+			g := t.AS.Authorize(append([]Edit{Nobody(), StoppingAtLogin(), Leaving()}, edits...)...)
 			if g.Stage == login.Answered {
 				t.Advise(g.Exchange, "a page before the browser is sent to a redirect URI that anybody may register", "%s: the browser is redirected at once", about)
 			}
@@ -174,11 +174,11 @@ func pages() {
 	Must("AS-AUTHZ-PARAM-TAMPERING", func(t *T) {
 		tampered := false
 		for name, value := range Sorted(map[string]string{
-			"redirect_uri": attacker, "scope": strings.Join(append(t.ScopePool(), "admin"), " "), "client_id": "mcpauth-other", "code_challenge": oauth.NewPKCE(43).Challenge,
+			"redirect_uri": attacker, "scope": strings.Join(append(t.AS.ScopePool(), "admin"), " "), "client_id": "mcpauth-other", "code_challenge": oauth.NewPKCE(43).Challenge,
 			"resource": "https://attacker.example/mcp",
 		}) {
 			present := false
-			g := t.Authorize(SignedOut(), Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
+			g := t.AS.Authorize(SignedOut(), Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
 				for _, in := range f.Inputs {
 					if in.Name == name && in.Type == "hidden" {
 						present = true
@@ -198,7 +198,7 @@ func pages() {
 	})
 
 	Practice("AS-AUTHZ-TRANSACTION-BINDING", func(t *T) {
-		a := t.Decided(t.Authorize(SignedOut(), Leaving()))
+		a := t.AS.MustReachDecision(t.AS.Authorize(SignedOut(), Leaving()))
 		if a.Stage != login.AtConsent {
 			t.NotApplicable("there is no consent page whose form could be copied")
 		}
@@ -206,9 +206,9 @@ func pages() {
 		f, b, _ := p.Consent()
 		values := f.Values()
 		values.Add(b.Name, b.Value)
-		victim := t.Authorize(SignedOut(), Leaving()) // another browser, signed in on its own
+		victim := t.AS.Authorize(SignedOut(), Leaving()) // another browser, signed in on its own
 		agent := &login.Agent{Jar: victim.Jar, Secrets: t.Secrets, Send: t.Do}
-		o := t.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: a.RedirectURI, Decision: login.Leave})
+		o := t.Pages.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: a.RedirectURI, Decision: login.Leave})
 		if o.Stage == login.Answered && o.Params.Get("code") != "" {
 			t.Unmet(o.Exchange, "a form that works only in the browser that began the request", "another browser's submission completes it")
 		}
@@ -216,8 +216,8 @@ func pages() {
 	})
 
 	Must("AS-AUTHZ-SUBJECT-CORRECT", func(t *T) {
-		a := t.Decided(t.Authorize(SignedOut(), Leaving()))
-		b := t.Decided(t.Authorize(By(1), SignedOut(), Leaving()))
+		a := t.AS.MustReachDecision(t.AS.Authorize(SignedOut(), Leaving()))
+		b := t.AS.MustReachDecision(t.AS.Authorize(By(1), SignedOut(), Leaving()))
 		if a.Stage != login.AtConsent || b.Stage != login.AtConsent {
 			t.NotApplicable("there is no consent page, so the steps of two users cannot be interleaved")
 		}
@@ -229,9 +229,9 @@ func pages() {
 			values.Add(button.Name, button.Value)
 			// The user is there still: a proxy signs users in after they have approved the client.
 			agent := &login.Agent{Jar: g.Jar, User: t.Session.Identity(g.User).User, Secrets: t.Secrets, Send: t.Do}
-			o := t.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: g.RedirectURI})
+			o := t.Pages.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: g.RedirectURI})
 			g.Outcome = o
-			subjects = append(subjects, t.Subject(t.Tokens(t.Redeem(g), g.Client)))
+			subjects = append(subjects, t.AS.Subject(t.AS.Tokens(t.AS.Redeem(g), g.Client)))
 		}
 		if subjects[0] == "" || subjects[1] == "" {
 			t.Inconclusive("two logins at once did not bring two tokens that name their users")
@@ -240,7 +240,7 @@ func pages() {
 			t.Unmet(a.Exchange, "each token to name the user of its own browser", "with two logins at once both tokens name %q", subjects[0])
 			return
 		}
-		mine, theirs := t.Subject(t.Flow()), t.Subject(t.Flow(By(1)))
+		mine, theirs := t.AS.Subject(t.AS.MustGetTokens()), t.AS.Subject(t.AS.MustGetTokens(By(1)))
 		if mine == "" || theirs == "" || mine == theirs {
 			t.Inconclusive("the subject of a token cannot be told: %q and %q", mine, theirs)
 		}
@@ -259,8 +259,8 @@ func judgeTampering(t *T, g *Grant, name string) {
 		t.Refused()
 		return
 	}
-	ex := t.Redeem(g)
-	tokens := t.Tokens(ex, g.Client)
+	ex := t.AS.Redeem(g)
+	tokens := t.AS.Tokens(ex, g.Client)
 	switch {
 	case name == "code_challenge" || name == "client_id":
 		if tokens == nil {
@@ -277,8 +277,8 @@ func errorText(s string) bool {
 
 // eachForm judges the login page and the consent page, as far as they can be seen.
 func eachForm(t *T, judge func(p *login.Page, ex *reports.Exchange)) {
-	g := t.Authorize(SignedOut(), Leaving())
-	own, _ := document.ParseURL(t.AS().Authorization)
+	g := t.AS.Authorize(SignedOut(), Leaving())
+	own, _ := document.ParseURL(t.AS.Server().Authorization)
 	n := 0
 	for i, p := range g.Pages {
 		if p.URL.Host == own.Host && (len(p.Forms) > 0 || p.Scripts > 0) {

@@ -14,7 +14,7 @@ import (
 
 func redirects() {
 	Must("AS-AUTHZ-REDIRECT-UNREGISTERED", func(t *T) {
-		notSent(t, t.Authorize(With("redirect_uri", attacker)), "a redirect_uri that is not registered")
+		notSent(t, t.AS.Authorize(With("redirect_uri", attacker)), "a redirect_uri that is not registered")
 	})
 
 	Must("AS-AUTHZ-REDIRECT-EXACT", func(t *T) {
@@ -32,7 +32,7 @@ func redirects() {
 			bound(t, c, v)
 		}
 		for _, v := range []string{"HTTPS://client.example/app/cb?k=v", "https://CLIENT.example/app/cb?k=v", "https://client.example:443/app/cb?k=v", registered + " ", registered + "\t"} {
-			g := t.Authorize(As(c), With("redirect_uri", v), Leaving())
+			g := t.AS.Authorize(As(c), With("redirect_uri", v), Leaving())
 			home := strings.HasPrefix(g.Location, registered+"&") || strings.HasPrefix(g.Location, v+"&") && strings.TrimSpace(v) == v
 			if (g.Code() != "" || g.Stage == login.Elsewhere) && !home {
 				t.Unmet(g.Exchange, "no redirect, since client and redirect URI are not known to belong together", "the browser is sent to %s", g.Location)
@@ -45,8 +45,8 @@ func redirects() {
 	})
 
 	Must("AS-AUTHZ-REDIRECT-VERBATIM", func(t *T) {
-		uri := strings.Replace(t.AnyClient().RedirectURI, "/callback", "/cb?keep=a%20b&x=%2F", 1)
-		g := t.Decided(t.Authorize(As(registering(t, uri))))
+		uri := strings.Replace(t.AS.AnyClient().RedirectURI, "/callback", "/cb?keep=a%20b&x=%2F", 1)
+		g := t.AS.MustReachDecision(t.AS.Authorize(As(registering(t, uri))))
 		if base, _, _ := strings.Cut(uri, "?"); g.Stage == login.Elsewhere && strings.HasPrefix(g.Location, base) {
 			if sameQuery(uri, g.Location) {
 				t.Advise(g.Exchange, "the query of the redirect URI kept as it was written", "it is encoded anew: %s", g.Location)
@@ -69,27 +69,27 @@ func redirects() {
 	})
 
 	Must("AS-AUTHZ-REDIRECT-OMITTED", func(t *T) {
-		base := t.AnyClient().RedirectURI
+		base := t.AS.AnyClient().RedirectURI
 		two := registering(t, base, base+"/second")
 		for about, edit := range Sorted(map[string]Edit{"no redirect_uri": Without("redirect_uri"), "an empty redirect_uri": With("redirect_uri", "")}) {
-			g := t.Authorize(As(two), edit)
+			g := t.AS.Authorize(As(two), edit)
 			if g.Stage == login.Answered || g.Stage == login.AtConsent || g.Stage == login.Elsewhere {
 				t.Finding(g.Exchange, about, "an error page, since the client has registered two redirect URIs", g.Describe()+" "+g.Location)
 				continue
 			}
-			t.Decided(g)
+			t.AS.MustReachDecision(g)
 			t.Refused()
 		}
 	})
 
 	Must("AS-AUTHZ-LOOPBACK-PORT", func(t *T) {
 		for _, host := range []string{"127.0.0.1", "[::1]", "localhost"} {
-			c, ex := t.Register(map[string]any{"redirect_uris": []string{"http://" + host + ":53111/callback"}})
+			c, ex := t.AS.Register(map[string]any{"redirect_uris": []string{"http://" + host + ":53111/callback"}})
 			if c == nil {
 				t.Note("http://%s cannot be registered: %s", host, expect.Describe(ex))
 				continue
 			}
-			g := t.Decided(t.Authorize(As(c), With("redirect_uri", "http://"+host+":53222/callback")))
+			g := t.AS.MustReachDecision(t.AS.Authorize(As(c), With("redirect_uri", "http://"+host+":53222/callback")))
 			switch {
 			case g.Code() != "":
 			case host == "localhost":
@@ -110,10 +110,10 @@ func redirects() {
 		} {
 			bound(t, c, v)
 		}
-		if g := t.Authorize(As(c), With("redirect_uri", "http://localhost"+port+"/callback")); g.Code() != "" {
+		if g := t.AS.Authorize(As(c), With("redirect_uri", "http://localhost"+port+"/callback")); g.Code() != "" {
 			t.Advise(g.Exchange, "localhost to be another host than 127.0.0.1", "a code is sent there")
 		}
-		web, ex := t.Register(map[string]any{"redirect_uris": []string{"https://client.example/cb"}})
+		web, ex := t.AS.Register(map[string]any{"redirect_uris": []string{"https://client.example/cb"}})
 		if web == nil {
 			t.Note("https redirect URIs cannot be registered: %s", expect.Describe(ex))
 			return
@@ -139,7 +139,7 @@ func sameQuery(registered, address string) bool {
 
 // registering registers a client with redirect URIs.
 func registering(t *T, uris ...string) *oauth.Client {
-	c, ex := t.Register(map[string]any{"redirect_uris": uris})
+	c, ex := t.AS.Register(map[string]any{"redirect_uris": uris})
 	if c == nil {
 		t.NotTested("a client with the redirect URIs %s cannot be registered: %s", strings.Join(uris, " "), expect.Describe(ex))
 	}
@@ -148,7 +148,7 @@ func registering(t *T, uris ...string) *oauth.Client {
 
 // control expects that the registered redirect URI itself is served.
 func control(t *T, c *oauth.Client) {
-	g := t.Decided(t.Authorize(As(c), Leaving()))
+	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
 	base, _, _ := strings.Cut(c.RedirectURI, "?") // AS-AUTHZ-REDIRECT-VERBATIM judges what becomes of the query
 	if g.Stage != login.AtConsent && g.Code() == "" && !(strings.HasPrefix(g.Location, base) && strings.Contains(g.Location, "code=")) {
 		t.Inconclusive("the control failed: the registered redirect URI itself is refused: %s", g.Describe())
@@ -158,5 +158,5 @@ func control(t *T, c *oauth.Client) {
 
 // bound expects that a redirect URI that differs from the registered one is refused.
 func bound(t *T, c *oauth.Client, v string) {
-	notSent(t, t.Authorize(As(c), With("redirect_uri", v)), v)
+	notSent(t, t.AS.Authorize(As(c), With("redirect_uri", v)), v)
 }

@@ -30,14 +30,14 @@ const attacker = "https://attacker.example/cb"
 
 // post sends the authorization request as a form.
 func post(t *T, g *Grant) *reports.Exchange {
-	return t.Do(wire.Request{Method: "POST", URL: t.AS().Authorization, Body: g.Request.Encode(), Header: []reports.Field{
+	return t.Do(wire.Request{Method: "POST", URL: t.AS.Server().Authorization, Body: g.Request.Encode(), Header: []reports.Field{
 		mcp.Field("Content-Type", "application/x-www-form-urlencoded"), mcp.Field("Accept", "text/html"),
 	}})
 }
 
 func request() {
 	Must("AS-AUTHZ-GET", func(t *T) {
-		g := t.Authorize(Nobody(), StoppingAtLogin(), Leaving())
+		g := t.AS.Authorize(Nobody(), StoppingAtLogin(), Leaving())
 		ex := firstAnswer(g)
 		if s := expect.Status(ex); s == 0 || s >= 400 {
 			t.Unmet(ex, "a page or a redirect for a GET request", "%s", expect.Describe(ex))
@@ -49,7 +49,7 @@ func request() {
 	})
 
 	Must("AS-AUTHZ-USER-AUTHENTICATED", func(t *T) {
-		g := t.Authorize(Nobody())
+		g := t.AS.Authorize(Nobody())
 		if g.Code() != "" {
 			t.Unmet(g.Exchange, "a user who signs in", "a code is issued to a browser without cookies, in which nobody did anything (demo mode?)")
 		}
@@ -57,24 +57,24 @@ func request() {
 	})
 
 	Must("AS-AUTHZ-UNKNOWN-CLIENT", func(t *T) {
-		notSent(t, t.Authorize(Stranger()), "an unknown client_id")
+		notSent(t, t.AS.Authorize(Stranger()), "an unknown client_id")
 	})
 
 	Must("AS-AUTHZ-MISSING-CLIENT", func(t *T) {
 		for about, edit := range Sorted(map[string]Edit{"no client_id": Without("client_id"), "an empty client_id": With("client_id", ""), "client_id of one space": With("client_id", " ")}) {
-			notSent(t, t.Authorize(Stranger(), edit), about)
+			notSent(t, t.AS.Authorize(Stranger(), edit), about)
 		}
 	})
 
 	Must("AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", func(t *T) {
 		for _, v := range []string{"mcpauth_bogus", "CODE", "code bogus"} {
-			t.NoCode(t.Authorize(With("response_type", v)), "response_type "+v, "unsupported_response_type", "unauthorized_client")
+			t.NoCode(t.AS.Authorize(With("response_type", v)), "response_type "+v, "unsupported_response_type", "unauthorized_client")
 		}
 	})
 
 	Must("AS-AUTHZ-RESPONSE-TYPE-MISSING", func(t *T) {
-		t.NoCode(t.Authorize(Without("response_type")), "no response_type", "invalid_request", "unsupported_response_type")
-		t.NoCode(t.Authorize(With("response_type", "")), "an empty response_type", "invalid_request", "unsupported_response_type")
+		t.NoCode(t.AS.Authorize(Without("response_type")), "no response_type", "invalid_request", "unsupported_response_type")
+		t.NoCode(t.AS.Authorize(With("response_type", "")), "an empty response_type", "invalid_request", "unsupported_response_type")
 	})
 
 	Must("AS-AUTHZ-NO-IMPLICIT", func(t *T) {
@@ -84,33 +84,33 @@ func request() {
 				if mode != "" {
 					edits = append(edits, With("response_mode", mode))
 				}
-				g := t.Authorize(edits...)
+				g := t.AS.Authorize(edits...)
 				if strings.Contains(g.Location, "access_token=") || g.Params.Get("access_token") != "" {
 					t.Unmet(g.Exchange, "no access token through the browser", "response_type %q brings an access token", v)
 					continue
 				}
-				t.Decided(g)
+				t.AS.MustReachDecision(g)
 				t.Refused()
 			}
 		}
 	})
 
 	Must("AS-AUTHZ-DUPLICATE-PARAMS", func(t *T) {
-		c := t.AnyClient()
+		c := t.AS.AnyClient()
 		for name, second := range Sorted(map[string]string{
 			"client_id": "mcpauth-other", "response_type": "token", "code_challenge": oauth.NewPKCE(43).Challenge, "code_challenge_method": "plain",
 		}) {
-			t.NoCode(t.Authorize(Also(name, second)), name+" twice", "invalid_request")
+			t.NoCode(t.AS.Authorize(Also(name, second)), name+" twice", "invalid_request")
 		}
 		for about, edit := range Sorted(map[string]Edit{"redirect_uri twice, the second one not registered": Also("redirect_uri", attacker), "redirect_uri twice, the first one not registered": Before("redirect_uri", attacker)}) {
-			g := t.Authorize(As(c), edit)
+			g := t.AS.Authorize(As(c), edit)
 			if e := g.Params.Get("error"); e != "" && !strings.Contains(g.Location, "attacker.example") {
 				continue // refused, and told to the registered address only
 			}
 			notSent(t, g, about)
 		}
 		for name, second := range Sorted(map[string]string{"state": Random(9), "scope": "mcpauth:other"}) {
-			if g := t.Decided(t.Authorize(Also(name, second))); g.Code() != "" {
+			if g := t.AS.MustReachDecision(t.AS.Authorize(Also(name, second))); g.Code() != "" {
 				t.Advise(g.Exchange, "error invalid_request", "%s twice: a code is issued", name)
 			}
 		}
@@ -118,20 +118,20 @@ func request() {
 
 	Must("AS-AUTHZ-UNKNOWN-PARAMS", func(t *T) {
 		proceeds(t, "a parameter that the server cannot know", With("mcpauth_x", "1"), With("mcpauth_y[]", "2"))
-		if g := t.Authorize(Leaving(), StoppingAtLogin(), With("ui_locales", "de"), With("login_hint", "x")); t.Stopped(g) {
+		if g := t.AS.Authorize(Leaving(), StoppingAtLogin(), With("ui_locales", "de"), With("login_hint", "x")); t.AS.Stopped(g) {
 			t.Advise(g.Exchange, "hints of OpenID Connect to be taken or ignored", "%s", g.Describe())
 		}
 	})
 
 	Must("AS-AUTHZ-EMPTY-PARAMS", func(t *T) {
-		if g := t.Authorize(Leaving(), StoppingAtLogin(), Without("scope")); !t.Stopped(g) {
+		if g := t.AS.Authorize(Leaving(), StoppingAtLogin(), Without("scope")); !t.AS.Stopped(g) {
 			proceeds(t, "an empty scope", With("scope", ""))
 		}
 		proceeds(t, "empty prompt and nonce", With("prompt", ""), With("nonce", ""))
-		if g := t.Authorize(Leaving(), StoppingAtLogin(), With("resource", "")); t.Stopped(g) {
+		if g := t.AS.Authorize(Leaving(), StoppingAtLogin(), With("resource", "")); t.AS.Stopped(g) {
 			t.Advise(g.Exchange, "an empty resource to be ignored", "%s", g.Describe())
 		}
-		g := t.Authorize(With("code_challenge", ""))
+		g := t.AS.Authorize(With("code_challenge", ""))
 		if g.Code() != "" {
 			t.Advise(g.Exchange, "an empty code_challenge to count as none", "a code is issued (AS-PKCE-REQUIRE-CHALLENGE)")
 		}
@@ -140,10 +140,10 @@ func request() {
 	Practice("AS-AUTHZ-REQUEST-OBJECT", func(t *T) {
 		l := Listen(t)
 		header, claims := "eyJhbGciOiJub25lIn0", document.Base64URL(`{"redirect_uri":"`+attacker+`","scope":"mcpauth:other"}`)
-		if g := t.Authorize(With("request", header+"."+claims+".")); strings.Contains(g.Location, "attacker.example") {
+		if g := t.AS.Authorize(With("request", header+"."+claims+".")); strings.Contains(g.Location, "attacker.example") {
 			t.Finding(g.Exchange, "an unsigned request object with another redirect_uri", "its parameters refused or ignored", "the browser is sent to "+g.Location)
 		}
-		t.Authorize(With("request_uri", l.URL("/request.jwt")))
+		t.AS.Authorize(With("request_uri", l.URL("/request.jwt")))
 		if l.Hits() > 0 {
 			t.Unmet(nil, "no fetch of a request_uri that nobody registered", "the server fetched it")
 		}
@@ -160,12 +160,12 @@ func firstAnswer(g *Grant) *reports.Exchange {
 
 // proceeds expects a request to come as far as the ordinary one does.
 func proceeds(t *T, about string, edits ...Edit) {
-	plain := t.Authorize(Leaving(), StoppingAtLogin())
-	g := t.Authorize(append([]Edit{Leaving(), StoppingAtLogin()}, edits...)...)
+	plain := t.AS.Authorize(Leaving(), StoppingAtLogin())
+	g := t.AS.Authorize(append([]Edit{Leaving(), StoppingAtLogin()}, edits...)...)
 	switch {
-	case t.Stopped(plain):
+	case t.AS.Stopped(plain):
 		t.Inconclusive("the ordinary request fails: %s", plain.Describe())
-	case expect.Status(g.Exchange) >= 500, t.Stopped(g):
+	case expect.Status(g.Exchange) >= 500, t.AS.Stopped(g):
 		t.Unmet(g.Exchange, "the same answer as without "+about, "%s", g.Describe())
 	}
 }

@@ -29,13 +29,13 @@ func states() []string {
 func response() {
 	Must("AS-AUTHZ-STATE-EXACT", func(t *T) {
 		for _, state := range states() {
-			sameState(t, t.Granted(With("state", state)), state)
+			sameState(t, t.AS.MustAuthorize(With("state", state)), state)
 		}
 	})
 
 	Practice("AS-AUTHZ-STATE-ABSENT", func(t *T) {
 		for about, edit := range Sorted(map[string]Edit{"no state": Without("state"), "an empty state": With("state", "")}) {
-			g := t.Decided(t.Authorize(edit))
+			g := t.AS.MustReachDecision(t.AS.Authorize(edit))
 			switch {
 			case g.Code() == "":
 				t.Advise(g.Exchange, "state to be optional", "%s: %s", about, g.Describe())
@@ -49,7 +49,7 @@ func response() {
 
 	Must("AS-AUTHZ-STATE-ON-ERROR", func(t *T) {
 		for _, state := range states()[:3] {
-			g := t.Decided(t.Authorize(With("response_type", "mcpauth_bogus"), With("state", state)))
+			g := t.AS.MustReachDecision(t.AS.Authorize(With("response_type", "mcpauth_bogus"), With("state", state)))
 			if g.Stage != login.Answered {
 				t.Inconclusive("the authorization server shows an error page and never sends the error to the client: %s", g.Describe())
 			}
@@ -58,13 +58,13 @@ func response() {
 	})
 
 	Practice("AS-AUTHZ-RESPONSE-MODE", func(t *T) {
-		advertised, _ := t.AS().Metadata.Strings("response_modes_supported")
+		advertised, _ := t.AS.Server().Metadata.Strings("response_modes_supported")
 		for _, mode := range []string{"", "query", "mcpauth_bogus", "fragment", "form_post", "web_message"} {
 			edit := Without("response_mode")
 			if mode != "" {
 				edit = With("response_mode", mode)
 			}
-			g := t.Decided(t.Authorize(edit))
+			g := t.AS.MustReachDecision(t.AS.Authorize(edit))
 			switch {
 			case expect.Status(g.Exchange) >= 500:
 				t.Finding(g.Exchange, "response_mode "+mode, "an answer", expect.Describe(g.Exchange))
@@ -81,7 +81,7 @@ func response() {
 
 	Must("AS-AUTHZ-HEADER-INJECTION", func(t *T) {
 		for _, state := range []string{"x\r\nSet-Cookie: mcpauth=1", "x&code=INJECTED", "x#code=INJECTED", "x&iss=" + attacker} {
-			g := t.Decided(t.Authorize(With("state", state)))
+			g := t.AS.MustReachDecision(t.AS.Authorize(With("state", state)))
 			for _, c := range expect.HeaderValues(g.Exchange, "Set-Cookie") {
 				if strings.HasPrefix(c, "mcpauth=") {
 					t.Finding(g.Exchange, "", "one header field", "state can add a Set-Cookie field")
@@ -101,7 +101,7 @@ func response() {
 	})
 
 	Must("AS-AUTHZ-DENY", func(t *T) {
-		g := t.Decided(t.Authorize(Denying()))
+		g := t.AS.MustReachDecision(t.AS.Authorize(Denying()))
 		switch {
 		case g.Code() != "" && !g.Consented:
 			t.NotApplicable("this request is not asked about, since the client was approved before")
@@ -114,14 +114,14 @@ func response() {
 		case g.Error() != "access_denied":
 			t.Unmet(g.Exchange, "error access_denied", "%s", g.Describe())
 		}
-		if again := t.Decided(t.Authorize()); again.Code() == "" {
+		if again := t.AS.MustReachDecision(t.AS.Authorize()); again.Code() == "" {
 			t.Advise(again.Exchange, "the consent page again after a denial", "%s", again.Describe())
 		}
 	})
 
 	Practice("AS-AUTHZ-PROMPT-NONE", func(t *T) {
 		silent := func(about string, edits ...Edit) {
-			g := t.Authorize(append(edits, With("prompt", "none"), StoppingAtLogin(), Leaving())...)
+			g := t.AS.Authorize(append(edits, With("prompt", "none"), StoppingAtLogin(), Leaving())...)
 			if g.Code() != "" {
 				t.Finding(g.Exchange, about, "login_required, consent_required or a page", "a code is issued")
 			}
@@ -132,7 +132,7 @@ func response() {
 		}
 		silent("nobody signed in", Nobody())
 		if t.Session.Ready && t.Session.Asked {
-			if c, _ := t.Register(nil); c != nil {
+			if c, _ := t.AS.Register(nil); c != nil {
 				silent("a client that the user never approved", As(c))
 			}
 		}
@@ -141,13 +141,13 @@ func response() {
 	Must("AS-AUTHZ-CODE-RANDOM", func(t *T) {
 		var codes []string
 		for range 6 {
-			codes = append(codes, t.Granted().Code())
+			codes = append(codes, t.AS.MustAuthorize().Code())
 		}
 		t.ExpectUnguessable("codes", codes)
 	})
 
 	Must("AS-AUTHZ-CODE-HIDES-CHALLENGE", func(t *T) {
-		g := t.Granted()
+		g := t.AS.MustAuthorize()
 		for name, values := range Sorted(g.Params) {
 			for _, v := range values {
 				if name != "state" && reveals(v, g.Pair.Challenge, 3) {
@@ -158,8 +158,8 @@ func response() {
 	})
 
 	Must("AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL", func(t *T) {
-		g := t.Granted(SignedOut())
-		tokens := t.Tokens(t.Redeem(g), g.Client)
+		g := t.AS.MustAuthorize(SignedOut())
+		tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client)
 		for _, h := range g.Hops {
 			inspect(t, g, h.To, tokens)
 		}
@@ -261,7 +261,7 @@ func reveals(v, secret string, depth int) bool {
 
 func issuer() {
 	Should("AS-AUTHZ-ISS-PRESENT", func(t *T) {
-		for about, g := range Sorted(map[string]*Grant{"the answer with the code": t.Granted(), "an error": t.Decided(t.Authorize(With("response_type", "mcpauth_bogus")))}) {
+		for about, g := range Sorted(map[string]*Grant{"the answer with the code": t.AS.MustAuthorize(), "an error": t.AS.MustReachDecision(t.AS.Authorize(With("response_type", "mcpauth_bogus")))}) {
 			if g.Stage == login.Answered && !g.Params.Has("iss") && !g.Params.Has("response") {
 				t.Finding(g.Exchange, about, "iss in the answer (RFC 9207)", "there is none")
 			}
@@ -271,13 +271,13 @@ func issuer() {
 	Must("AS-AUTHZ-ISS-EXACT", func(t *T) {
 		seen := false
 		for about, g := range Sorted(map[string]*Grant{
-			"the answer with the code": t.Granted(), "an error": t.Decided(t.Authorize(With("response_type", "mcpauth_bogus"))),
-			"a request with an iss of its own": t.Decided(t.Authorize(With("iss", "https://attacker.example"))),
+			"the answer with the code": t.AS.MustAuthorize(), "an error": t.AS.MustReachDecision(t.AS.Authorize(With("response_type", "mcpauth_bogus"))),
+			"a request with an iss of its own": t.AS.MustReachDecision(t.AS.Authorize(With("iss", "https://attacker.example"))),
 		}) {
 			if got := g.Decoded("iss"); g.Stage == login.Answered && len(got) > 0 {
 				seen = true
-				if len(got) != 1 || got[0] != t.AS().Metadata.String("issuer") {
-					t.Finding(g.Exchange, about, "iss, once, equal to the metadata's issuer "+t.AS().Metadata.String("issuer"), "iss "+strings.Join(got, " and "))
+				if len(got) != 1 || got[0] != t.AS.Server().Metadata.String("issuer") {
+					t.Finding(g.Exchange, about, "iss, once, equal to the metadata's issuer "+t.AS.Server().Metadata.String("issuer"), "iss "+strings.Join(got, " and "))
 				}
 			}
 		}
@@ -287,24 +287,24 @@ func issuer() {
 	})
 
 	Must("AS-AUTHZ-ISS-ADVERTISED", func(t *T) {
-		g := t.Granted()
+		g := t.AS.MustAuthorize()
 		if !g.Params.Has("iss") {
 			t.NotApplicable("iss is never sent (AS-AUTHZ-ISS-PRESENT)")
 		}
-		if v, ok := t.AS().Metadata.Bool("authorization_response_iss_parameter_supported"); !ok || !v {
+		if v, ok := t.AS.Server().Metadata.Bool("authorization_response_iss_parameter_supported"); !ok || !v {
 			t.Unmet(g.Exchange, "authorization_response_iss_parameter_supported: true, since iss is sent", "the metadata does not say so")
 		}
 	})
 
 	Must("AS-AUTHZ-ISS-PROMISED", func(t *T) {
-		if v, _ := t.AS().Metadata.Bool("authorization_response_iss_parameter_supported"); !v {
+		if v, _ := t.AS.Server().Metadata.Bool("authorization_response_iss_parameter_supported"); !v {
 			t.NotApplicable("the metadata does not promise iss")
 		}
 		for about, edits := range Sorted(map[string][]Edit{
 			"a code": nil, "a denial": {Denying()}, "an unknown response_type": {With("response_type", "mcpauth_bogus")},
 			"no code_challenge": {Without("code_challenge")}, "prompt=none": {With("prompt", "none")},
 		}) {
-			if g := t.Decided(t.Authorize(edits...)); g.Stage == login.Answered && !g.Params.Has("iss") {
+			if g := t.AS.MustReachDecision(t.AS.Authorize(edits...)); g.Stage == login.Answered && !g.Params.Has("iss") {
 				t.Finding(g.Exchange, about, "iss, as the metadata promises", "there is none: "+g.Describe())
 			}
 		}

@@ -29,7 +29,7 @@ func Register() {
 func status() {
 	Must("RS-CHALLENGE-401-STATUS", func(t *T) {
 		t.CrashCounts()
-		ex := t.Anonymous()
+		ex := t.MCP.Anonymous()
 		if open := t.Survey.Public[t.Wire]; expect.Accepted(ex) && len(open) > 0 {
 			if declared := servedWithoutToken(t); declared {
 				return
@@ -38,7 +38,7 @@ func status() {
 		}
 		t.Expect(ex).To(expect.Refuse(401))
 		if t.Wire == mcp.Stateful && expect.Status(ex) == 401 {
-			withSession := t.Send(t.Call().InSession(Random(18)).OnFreshConnection())
+			withSession := t.Send(t.MCP.Call().InSession(Random(18)).OnFreshConnection())
 			if s := expect.Status(withSession); s == 400 || s == 404 {
 				t.Expect(withSession, "with an unknown session id").Ideally(expect.Refuse(401))
 			} else {
@@ -49,9 +49,9 @@ func status() {
 
 	// The status says it, not a JSON-RPC error or a tool result inside HTTP 200.
 	Must("RS-CHALLENGE-NO-AUTH-ERROR-IN-200", func(t *T) {
-		answers := []*reports.Exchange{t.Anonymous(), t.Bogus()}
+		answers := []*reports.Exchange{t.MCP.Anonymous(), t.MCP.Bogus()}
 		for _, method := range []string{"tools/list", "resources/list"} {
-			answers = append(answers, t.Send(t.Call().Method(method, nil)), t.Send(t.Call().Method(method, nil).With(mcp.Bearer(survey.BogusToken))))
+			answers = append(answers, t.Send(t.MCP.Call().Method(method, nil)), t.Send(t.MCP.Call().Method(method, nil).With(mcp.Bearer(survey.BogusToken))))
 		}
 		for _, ex := range answers {
 			switch {
@@ -61,7 +61,7 @@ func status() {
 				t.Refused()
 			}
 		}
-		if expect.Accepted(t.Anonymous()) && t.Unmistaken() {
+		if expect.Accepted(t.MCP.Anonymous()) && t.Unmistaken() {
 			t.NotApplicable("the target serves anonymous callers; authorization is optional in MCP")
 		}
 	})
@@ -69,7 +69,7 @@ func status() {
 	Must("RS-CHALLENGE-NO-REDIRECT-TO-LOGIN", func(t *T) {
 		open(t)
 		browser := []reports.Field{mcp.Field("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"), mcp.Field("Accept", "text/html, application/json, text/event-stream")}
-		for _, ex := range []*reports.Exchange{t.Anonymous(), t.Send(t.Call().With(browser...)), t.Send(t.Call().Using("GET"))} {
+		for _, ex := range []*reports.Exchange{t.MCP.Anonymous(), t.Send(t.MCP.Call().With(browser...)), t.Send(t.MCP.Call().Using("GET"))} {
 			switch s := expect.Status(ex); {
 			case s >= 300 && s <= 399:
 				t.Unmet(ex, "401: no MCP client can follow a login page", "%s", expect.Describe(ex))
@@ -84,20 +84,20 @@ func status() {
 	// A bad credential is the client's fault, whatever its shape.
 	Must("RS-CHALLENGE-NO-5XX", func(t *T) {
 		t.CrashCounts()
-		t.Expect(t.Bogus(), "Bearer, 47 characters of base64url").To(notCrash())
+		t.Expect(t.MCP.Bogus(), "Bearer, 47 characters of base64url").To(notCrash())
 		var variants []Variant
 		for _, token := range brokenTokens {
-			variants = append(variants, Call(t.Call().With(mcp.Bearer(token)), "Bearer %s", token))
+			variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(token)), "Bearer %s", token))
 		}
 		for _, value := range []string{"Bearer", "Bearer ", "bearer:", "Basic !!!", "Digest x", "Basic dTpw"} {
-			variants = append(variants, Call(t.Call().With(mcp.Field("Authorization", value)), "Authorization: %s", value))
+			variants = append(variants, Call(t.MCP.Call().With(mcp.Field("Authorization", value)), "Authorization: %s", value))
 		}
 		t.ExpectAll(variants, notCrash())
 	})
 
 	Practice("RS-CHALLENGE-BODY-HYGIENE", func(t *T) {
 		secret := "canary" + Random(20)
-		for _, ex := range []*reports.Exchange{t.Anonymous(), t.Bogus(), t.Send(t.Call().With(mcp.Bearer(secret)))} {
+		for _, ex := range []*reports.Exchange{t.MCP.Anonymous(), t.MCP.Bogus(), t.Send(t.MCP.Call().With(mcp.Bearer(secret)))} {
 			if ex.Response == nil {
 				continue
 			}
@@ -117,11 +117,11 @@ func status() {
 	})
 
 	Practice("RS-CHALLENGE-STABLE", func(t *T) {
-		first := t.Anonymous()
+		first := t.MCP.Anonymous()
 		var variants []Variant
 		for i := range 4 {
 			agent := mcp.Field("User-Agent", []string{"mcp-conformance", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"}[i%2])
-			variants = append(variants, Call(t.Call().With(agent).OnFreshConnection(), "again"))
+			variants = append(variants, Call(t.MCP.Call().With(agent).OnFreshConnection(), "again"))
 		}
 		for _, ex := range t.All(variants) {
 			if expect.Status(ex) != expect.Status(first) {
@@ -142,14 +142,14 @@ func servedWithoutToken(t *T) bool {
 			continue
 		}
 		scoped++
-		t.Expect(t.Send(t.Call().Method("tools/call", tool.Params())), "%s, which takes %s", tool.Name, tool.Scope).To(expect.Refuse(401))
+		t.Expect(t.Send(t.MCP.Call().Method("tools/call", tool.Params())), "%s, which takes %s", tool.Name, tool.Scope).To(expect.Refuse(401))
 	}
 	return scoped > 0
 }
 
 // open ends a check that makes no sense where anonymous callers are served.
 func open(t *T) {
-	if expect.Accepted(t.Anonymous()) {
+	if expect.Accepted(t.MCP.Anonymous()) {
 		t.NotApplicable("the target serves anonymous callers; authorization is optional in MCP")
 	}
 }
@@ -180,11 +180,11 @@ func challengeSet(ex *reports.Exchange) []string {
 
 func field() {
 	Must("RS-CHALLENGE-401-WWW-AUTHENTICATE", func(t *T) {
-		variants := []Variant{Call(t.Call().With(mcp.Field("Authorization", "Bearer ")), "an empty token")}
+		variants := []Variant{Call(t.MCP.Call().With(mcp.Field("Authorization", "Bearer ")), "an empty token")}
 		for _, verb := range []string{"GET", "DELETE"} {
-			variants = append(variants, Call(t.Call().Using(verb), "%s", verb), Call(t.Call().Using(verb).With(mcp.Bearer(survey.BogusToken)), "%s", verb))
+			variants = append(variants, Call(t.MCP.Call().Using(verb), "%s", verb), Call(t.MCP.Call().Using(verb).With(mcp.Bearer(survey.BogusToken)), "%s", verb))
 		}
-		answers := append([]*reports.Exchange{t.Anonymous(), t.Bogus()}, t.All(variants)...)
+		answers := append([]*reports.Exchange{t.MCP.Anonymous(), t.MCP.Bogus()}, t.All(variants)...)
 		for _, ex := range answers {
 			if expect.Status(ex) == 401 {
 				t.Expect(ex, "%s", credentialOf(ex)).To(expect.HaveChallenge())
@@ -194,7 +194,7 @@ func field() {
 
 	Must("RS-CHALLENGE-GRAMMAR", func(t *T) {
 		fields := 0
-		for _, ex := range []*reports.Exchange{t.Anonymous(), t.Bogus()} {
+		for _, ex := range []*reports.Exchange{t.MCP.Anonymous(), t.MCP.Bogus()} {
 			for _, f := range expect.HeaderValues(ex, "WWW-Authenticate") {
 				fields++
 				challenges, odd, err := document.ParseChallenges(f)
@@ -256,7 +256,7 @@ func field() {
 // challenged are the answers to no and to a bad credential that carry a challenge.
 func challenged(t *T) []*reports.Exchange {
 	var out []*reports.Exchange
-	for _, ex := range []*reports.Exchange{t.Anonymous(), t.Bogus()} {
+	for _, ex := range []*reports.Exchange{t.MCP.Anonymous(), t.MCP.Bogus()} {
 		if len(expect.Challenges(ex)) > 0 {
 			out = append(out, ex)
 		}

@@ -18,7 +18,7 @@ func everywhere() {
 	Must("RS-CHALLENGE-EVERY-RPC-METHOD", func(t *T) {
 		var variants []Variant
 		for _, c := range messages(t) {
-			if !t.Public(c.RPC) {
+			if !t.MCP.Public(c.RPC) {
 				variants = append(variants, Call(c, "%s", c.RPC))
 			}
 		}
@@ -32,7 +32,7 @@ func everywhere() {
 
 	Must("RS-CHALLENGE-EVERY-HTTP-METHOD", func(t *T) {
 		for _, verb := range []string{"GET", "DELETE"} {
-			ex := t.Send(t.Call().Using(verb).OnFreshConnection())
+			ex := t.Send(t.MCP.Call().Using(verb).OnFreshConnection())
 			if expect.Status(ex) == 400 {
 				t.Expect(ex, "%s without credentials", verb).Ideally(expect.Refuse(401, 405))
 				continue
@@ -41,17 +41,17 @@ func everywhere() {
 		}
 		var unusual []Variant
 		for _, verb := range []string{"HEAD", "PUT", "PATCH", "MCPAUTH"} {
-			unusual = append(unusual, Call(t.Call().Using(verb), "%s without credentials", verb))
+			unusual = append(unusual, Call(t.MCP.Call().Using(verb), "%s without credentials", verb))
 		}
 		t.ExpectAll(unusual, nothingServed())
-		override := t.Send(t.Call().With(mcp.Field("X-HTTP-Method-Override", "GET")))
+		override := t.Send(t.MCP.Call().With(mcp.Field("X-HTTP-Method-Override", "GET")))
 		t.Expect(override, "POST with X-HTTP-Method-Override: GET").To(expect.NotBypass())
 	})
 
 	Must("RS-CHALLENGE-PATH-VARIANTS", func(t *T) {
 		var all []Variant
 		for _, u := range spellings(t.Survey.URL) {
-			c := t.Call()
+			c := t.MCP.Call()
 			c.Endpoint = u
 			all = append(all, Call(c, "%s", u))
 		}
@@ -63,7 +63,7 @@ func everywhere() {
 			}
 		}
 		for _, header := range []string{"X-Original-URL", "X-Rewrite-URL"} {
-			c := t.Call().With(mcp.Field(header, t.Survey.URL.EscapedPath()))
+			c := t.MCP.Call().With(mcp.Field(header, t.Survey.URL.EscapedPath()))
 			c.Endpoint = document.Origin(t.Survey.URL) + "/"
 			ex := t.Send(c)
 			if expect.Accepted(ex) {

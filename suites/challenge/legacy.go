@@ -27,7 +27,7 @@ func legacy() {
 		offered := false
 		anonymous, authorized := map[string]*Stream{}, map[string]*Stream{}
 		for _, address := range oldAddresses(t) { // all at once, since each may keep silent
-			anonymous[address], authorized[address] = oldStream(t, address), oldStream(t, address, t.Good())
+			anonymous[address], authorized[address] = oldStream(t, address), oldStream(t, address, t.MCP.BearerField())
 		}
 		t.Sleep(opening)
 		for address, s := range Sorted(anonymous) {
@@ -59,7 +59,7 @@ func oldAddresses(t *T) []string {
 }
 
 func oldStream(t *T, address string, fields ...reports.Field) *Stream {
-	return t.Open(wire.Request{Method: "GET", URL: address, Header: append([]reports.Field{mcp.Field("Accept", "text/event-stream")}, fields...)})
+	return t.MCP.OpenStream(wire.Request{Method: "GET", URL: address, Header: append([]reports.Field{mcp.Field("Accept", "text/event-stream")}, fields...)})
 }
 
 // messagesOf is the address for messages that a stream's first event names; empty if there is none.
@@ -85,14 +85,14 @@ func oldMessages(t *T, s *Stream, address string) {
 	message := func(fields ...reports.Field) *reports.Exchange {
 		return t.Do(wire.Request{Method: "POST", URL: address, Body: mcp.Initialize(address, "2024-11-05").Message(), Header: append([]reports.Field{mcp.Field("Content-Type", "application/json")}, fields...)})
 	}
-	if ex := message(t.Good()); !expect.Accepted(ex) && expect.Status(ex) != 202 || !s.Waits(`"result"`, answered) {
+	if ex := message(t.MCP.BearerField()); !expect.Accepted(ex) && expect.Status(ex) != 202 || !s.Waits(`"result"`, answered) {
 		t.Inconclusive("the control failed: a message to the stream's address is answered with %s, and nothing comes on the stream", expect.Describe(ex))
 	}
 	t.Controlled()
 	t.Expect(message(), "a message without a token, to the address of an open stream").To(expect.Refuse(401))
 	t.Expect(message(mcp.Bearer("mcpauth-not-a-token")), "a message with a bad token").To(expect.Refuse(401))
-	if t.Trusted() || t.Session != nil && t.Session.Ready && t.Session.UserCount() > 1 {
-		ex := message(mcp.Bearer(t.SecondToken()))
+	if t.Mint.Trusted() || t.Session != nil && t.Session.Ready && t.Session.UserCount() > 1 {
+		ex := message(mcp.Bearer(t.MCP.SecondToken()))
 		if s.Waits(`"result"`, opening/2) {
 			t.Finding(ex, "a message with another user's token", "a refusal", "it is answered on the first user's stream")
 		} else {

@@ -65,7 +65,7 @@ func parameters() {
 	})
 
 	May("RS-CHALLENGE-RESOURCE-METADATA", func(t *T) {
-		anonymous, bogus := t.Anonymous(), t.Bogus()
+		anonymous, bogus := t.MCP.Anonymous(), t.MCP.Bogus()
 		_, first := expect.Param(anonymous, "resource_metadata")
 		_, second := expect.Param(bogus, "resource_metadata")
 		switch {
@@ -128,8 +128,8 @@ func parameters() {
 		for _, ex := range []struct {
 			about string
 			call  mcp.Call
-		}{{"without credentials", t.Call()}, {"with Basic", t.Call().With(mcp.Field("Authorization", "Basic dTpw"))}} {
-			answer := t.Anonymous()
+		}{{"without credentials", t.MCP.Call()}, {"with Basic", t.MCP.Call().With(mcp.Field("Authorization", "Basic dTpw"))}} {
+			answer := t.MCP.Anonymous()
 			if len(ex.call.Header) > 0 {
 				answer = t.Send(ex.call)
 			}
@@ -144,7 +144,7 @@ func parameters() {
 	})
 
 	Should("RS-CHALLENGE-INVALID-TOKEN-ERROR", func(t *T) {
-		ex := t.Bogus()
+		ex := t.MCP.Bogus()
 		if expect.Status(ex) != 401 {
 			t.Inconclusive("the bad token is answered with %s (RS-TOKEN-GARBAGE)", expect.Describe(ex))
 		}

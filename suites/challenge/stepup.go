@@ -15,13 +15,13 @@ func stepUp() {
 			if tool.ACR == "" {
 				continue
 			}
-			if t.Trusted() {
-				if ex := t.CallTool(t.Mint(map[string]any{"acr": tool.ACR}), tool); !expect.Ran(ex) {
+			if t.Mint.Trusted() {
+				if ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"acr": tool.ACR}), tool); !expect.Ran(ex) {
 					t.Inconclusive("the control failed: %s with acr=%s is answered with %s", tool.Name, tool.ACR, expect.Describe(ex))
 				}
 				t.Controlled()
 			}
-			ex := t.CallTool(t.FirstToken(), tool)
+			ex := t.MCP.CallTool(t.MCP.FirstToken(), tool)
 			if expect.Ran(ex) {
 				t.Finding(ex, tool.Name, "HTTP 401 with error=insufficient_user_authentication", "the tool runs")
 				continue

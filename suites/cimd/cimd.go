@@ -27,7 +27,7 @@ func Register() {
 
 func support() {
 	Should("AS-CIMD-SUPPORTED", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			v, _ := m.Object.Get("client_id_metadata_document_supported")
 			if v != true {
 				t.Advise(m.Exchange, "client_id_metadata_document_supported: true", "%s, so that clients nobody knows have to register", claimed(v))
@@ -77,7 +77,7 @@ func client(t *T, id string) *oauth.Client {
 
 // supported is whether the server claims to fetch documents; without the claim most checks do not apply.
 func supported(t *T) {
-	if v, _ := t.AS().Metadata.Bool("client_id_metadata_document_supported"); !v {
+	if v, _ := t.AS.Server().Metadata.Bool("client_id_metadata_document_supported"); !v {
 		t.NotApplicable("the metadata does not claim support of client ID metadata documents (AS-CIMD-SUPPORTED)")
 	}
 }
@@ -88,11 +88,11 @@ func accepted(g *Grant) bool { return g.Stage == login.AtConsent || g.Code() != 
 // control expects that an ordinary document is fetched and its client served.
 func control(t *T) {
 	page, c := publish(t, nil)
-	g := t.Authorize(As(c), Leaving())
+	g := t.AS.Authorize(As(c), Leaving())
 	if page.Hits() == 0 {
 		t.Inconclusive("the authorization server did not fetch an ordinary document from %s: it may not reach or trust that host", t.Documents.Host())
 	}
-	if !accepted(t.Decided(g)) {
+	if !accepted(t.AS.MustReachDecision(g)) {
 		t.Inconclusive("the control failed: the client of an ordinary document is refused: %s", g.Describe())
 	}
 	t.Controlled()
@@ -100,7 +100,7 @@ func control(t *T) {
 
 // refused expects that a client gets neither consent nor code, and that nothing is sent to its redirect URI.
 func refused(t *T, c *oauth.Client, about string) {
-	g := t.Authorize(As(c), Leaving())
+	g := t.AS.Authorize(As(c), Leaving())
 	switch {
 	case accepted(g), g.Stage == login.Answered && g.Error() == "":
 		t.Finding(g.Exchange, about, "an error page", g.Describe())
@@ -116,9 +116,9 @@ func refused(t *T, c *oauth.Client, about string) {
 
 func fetched() {
 	Must("AS-CIMD-FLAG-TRUTHFUL", func(t *T) {
-		v, has := t.AS().Metadata.Get("client_id_metadata_document_supported")
+		v, has := t.AS.Server().Metadata.Get("client_id_metadata_document_supported")
 		page, c := publish(t, nil)
-		g := t.Authorize(As(c))
+		g := t.AS.Authorize(As(c))
 		works := accepted(g)
 		switch {
 		case has && v != true && v != false:
@@ -126,13 +126,13 @@ func fetched() {
 		case v == true && page.Hits() == 0 && !works:
 			t.Inconclusive("the authorization server did not fetch an ordinary document from %s: it may not reach or trust that host", t.Documents.Host())
 		case v == true && !works:
-			t.Decided(g)
+			t.AS.MustReachDecision(g)
 			t.Unmet(g.Exchange, "the client of an ordinary document served, since support is claimed", "%s", g.Describe())
 		case v != true && works:
 			t.Advise(g.Exchange, "client_id_metadata_document_supported: true, since it works", "the metadata does not say so")
 		}
 		if g.Code() != "" {
-			if ex := t.Redeem(g); t.Tokens(ex, c) == nil {
+			if ex := t.AS.Redeem(g); t.AS.Tokens(ex, c) == nil {
 				t.Unmet(ex, "a token for the client of an ordinary document", "%s", expect.Describe(ex))
 			}
 		}
@@ -170,7 +170,7 @@ func fetched() {
 			_, c := publish(t, changes)
 			refused(t, c, about)
 		}
-		if _, c := publish(t, map[string]any{"client_name": nil}); accepted(t.Authorize(As(c), Leaving())) {
+		if _, c := publish(t, map[string]any{"client_name": nil}); accepted(t.AS.Authorize(As(c), Leaving())) {
 			t.Advise(nil, "client_name, which MCP demands", "a document without it is accepted")
 		}
 	})
@@ -181,7 +181,7 @@ func fetched() {
 		const listed = "https://client.example/cb"
 		_, c := publish(t, map[string]any{"redirect_uris": []string{listed}})
 		for _, v := range []string{listed + "/x", listed + "?a=1", "https://client.example:444/cb", "https://other.example/cb"} {
-			if g := t.Authorize(As(c), With("redirect_uri", v), Leaving()); accepted(g) || g.Stage == login.Answered {
+			if g := t.AS.Authorize(As(c), With("redirect_uri", v), Leaving()); accepted(g) || g.Stage == login.Answered {
 				t.Finding(g.Exchange, v, "a redirect URI that the document does not list refused", g.Describe())
 			} else {
 				t.RefusedBy(g.Exchange)
@@ -189,13 +189,13 @@ func fetched() {
 		}
 		const loopback = "http://127.0.0.1/callback"
 		_, native := publish(t, map[string]any{"redirect_uris": []string{loopback}})
-		if g := t.Decided(t.Authorize(As(native), With("redirect_uri", loopback), Leaving())); !accepted(g) {
+		if g := t.AS.MustReachDecision(t.AS.Authorize(As(native), With("redirect_uri", loopback), Leaving())); !accepted(g) {
 			t.Inconclusive("a document with a loopback redirect URI is refused whatever its port (AS-DCR-LOOPBACK-ACCEPTED): %s", g.Describe())
 		}
-		if g := t.Decided(t.Authorize(As(native), With("redirect_uri", "http://127.0.0.1:53222/callback"), Leaving())); !accepted(g) {
+		if g := t.AS.MustReachDecision(t.AS.Authorize(As(native), With("redirect_uri", "http://127.0.0.1:53222/callback"), Leaving())); !accepted(g) {
 			t.Unmet(g.Exchange, "any port for a loopback redirect URI", "%s", g.Describe())
 		}
-		if g := t.Authorize(As(native), With("redirect_uri", "http://127.0.0.1:53222/other"), Leaving()); accepted(g) || g.Stage == login.Answered {
+		if g := t.AS.Authorize(As(native), With("redirect_uri", "http://127.0.0.1:53222/other"), Leaving()); accepted(g) || g.Stage == login.Answered {
 			t.Finding(g.Exchange, "another path on loopback", "a redirect URI that the document does not list refused", g.Describe())
 		}
 	})
@@ -230,18 +230,18 @@ func fetched() {
 		control(t)
 		for about, first := range Sorted(map[string]documents.Answer{"an error": {Status: 500}, "broken JSON": {Body: "{"}}) {
 			page := t.Documents.Put(first)
-			t.Authorize(As(client(t, page.URL)), Leaving())
+			t.AS.Authorize(As(client(t, page.URL)), Leaving())
 			page.Serve(document(metadata(t, page.URL)))
-			if g := t.Decided(t.Authorize(As(client(t, page.URL)), Leaving())); !accepted(g) {
+			if g := t.AS.MustReachDecision(t.AS.Authorize(As(client(t, page.URL)), Leaving())); !accepted(g) {
 				t.Advise(g.Exchange, "a document fetched again after a failure", "%s is remembered: %s", about, g.Describe())
 			}
 		}
 		page, c := publish(t, nil)
-		if accepted(t.Authorize(As(c), Leaving())) {
+		if accepted(t.AS.Authorize(As(c), Leaving())) {
 			m := metadata(t, page.URL)
 			m["redirect_uris"] = []string{"https://client.example/cb"}
 			page.Serve(document(m))
-			if g := t.Authorize(As(c), Leaving()); accepted(g) {
+			if g := t.AS.Authorize(As(c), Leaving()); accepted(g) {
 				t.Advise(g.Exchange, "a document that must not be stored fetched again", "a redirect URI that was taken out of it is still accepted")
 			}
 		}
@@ -255,7 +255,7 @@ func security() {
 		const secret = "mcpauth-published-secret"
 		for _, method := range []string{oauth.Basic, oauth.Post, "client_secret_jwt"} {
 			_, c := publish(t, map[string]any{"token_endpoint_auth_method": method, "client_secret": secret})
-			g := t.Authorize(As(c))
+			g := t.AS.Authorize(As(c))
 			if g.Code() == "" {
 				t.RefusedBy(g.Exchange)
 				continue
@@ -264,11 +264,11 @@ func security() {
 			confidential.Method, confidential.Secret = oauth.Post, secret
 			wrong := confidential
 			wrong.Secret = "mcpauth-another-secret"
-			if ex := t.Redeem(g, As(&wrong)); t.Tokens(ex, c) != nil {
+			if ex := t.AS.Redeem(g, As(&wrong)); t.AS.Tokens(ex, c) != nil {
 				continue // the secret is ignored: the client counts as public
 			}
-			again := t.Authorize(As(c))
-			if ex := t.Redeem(again, As(&confidential)); t.Tokens(ex, c) != nil {
+			again := t.AS.Authorize(As(c))
+			if ex := t.AS.Redeem(again, As(&confidential)); t.AS.Tokens(ex, c) != nil {
 				t.Finding(ex, method, "no authentication by a secret that everybody can read", "the published secret authenticates the client")
 			}
 		}
@@ -279,20 +279,20 @@ func security() {
 		control(t)
 		key := mint.NewKey("mcpauth-1")
 		_, c := publish(t, map[string]any{"token_endpoint_auth_method": oauth.PrivateKey, "token_endpoint_auth_signing_alg": key.Algorithm(), "jwks": map[string]any{"keys": []any{key.JWK()}}})
-		c.Method, c.Key, c.Audience = oauth.PrivateKey, key, t.AS().Issuer
-		g := t.Decided(t.Authorize(As(c)))
+		c.Method, c.Key, c.Audience = oauth.PrivateKey, key, t.AS.Server().Issuer
+		g := t.AS.MustReachDecision(t.AS.Authorize(As(c)))
 		if g.Code() == "" {
 			t.NotApplicable("a document with a key is refused: %s", g.Describe())
 		}
 		public, stranger := *c, *c
 		public.Method = oauth.None
 		stranger.Key = &mint.Key{ID: key.ID, Signer: mint.NewKey("").Signer}
-		t.RefusedWith(t.Redeem(g, As(&public)), "without an assertion", "invalid_client")
-		g = t.Granted(As(c))
-		t.RefusedWith(t.Redeem(g, As(&stranger)), "with an assertion that another key signed", "invalid_client")
-		g = t.Granted(As(c))
-		ex := t.Redeem(g)
-		if t.Tokens(ex, c) == nil && t.Unmistaken() {
+		t.RefusedWith(t.AS.Redeem(g, As(&public)), "without an assertion", "invalid_client")
+		g = t.AS.MustAuthorize(As(c))
+		t.RefusedWith(t.AS.Redeem(g, As(&stranger)), "with an assertion that another key signed", "invalid_client")
+		g = t.AS.MustAuthorize(As(c))
+		ex := t.AS.Redeem(g)
+		if t.AS.Tokens(ex, c) == nil && t.Unmistaken() {
 			t.Inconclusive("a client that authenticates with the key of its document is refused too: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
 		}
 	})
@@ -303,12 +303,12 @@ func security() {
 		first := t.Documents.Put(documents.NotFound)
 		second := t.Documents.Put(document(metadata(t, first.URL)))
 		first.Serve(documents.Answer{Location: second.URL})
-		if g := t.Authorize(As(client(t, first.URL)), Leaving()); second.Hits() > 0 || accepted(g) {
+		if g := t.AS.Authorize(As(client(t, first.URL)), Leaving()); second.Hits() > 0 || accepted(g) {
 			t.Advise(g.Exchange, "no redirect followed to a document", "it is followed")
 		}
 		trap := Listen(t)
 		away := t.Documents.Put(documents.Answer{Location: trap.URL("/c")})
-		t.Authorize(As(client(t, away.URL)), Leaving())
+		t.AS.Authorize(As(client(t, away.URL)), Leaving())
 		if trap.Hits() > 0 {
 			t.Unmet(nil, "no redirect followed to a loopback address", "%d requests arrived there", trap.Hits())
 		}
@@ -317,13 +317,13 @@ func security() {
 
 	Should("AS-CIMD-SSRF-PRIVATE", func(t *T) {
 		supported(t)
-		if survey.LoopbackIssuer(t.AS().Issuer) {
+		if survey.LoopbackIssuer(t.AS.Server().Issuer) {
 			t.NotApplicable("authorization server and suite share the loopback interface, from which the server may fetch")
 		}
 		trap := Listen(t)
 		port := trap.Host()[strings.LastIndexByte(trap.Host(), ':'):]
 		for _, host := range []string{"127.0.0.1", "[::ffff:127.0.0.1]", "127.1", "2130706433", "0x7f.0.0.1", "localhost"} {
-			t.Authorize(As(client(t, "https://"+host+port+"/c")), Nobody(), StoppingAtLogin(), Leaving())
+			t.AS.Authorize(As(client(t, "https://"+host+port+"/c")), Nobody(), StoppingAtLogin(), Leaving())
 		}
 		if trap.Connections() > 0 {
 			t.Unmet(nil, "no connection to a loopback address for a stranger's client_id", "%d arrived", trap.Connections())
@@ -338,11 +338,11 @@ func security() {
 		large := document(metadata(t, page.URL))
 		large.Padding = 64 // 16 MiB, unless the reader stops
 		page.Serve(large)
-		if g := t.Authorize(As(client(t, page.URL)), Leaving()); accepted(g) || page.Sent() > 12<<20 {
+		if g := t.AS.Authorize(As(client(t, page.URL)), Leaving()); accepted(g) || page.Sent() > 12<<20 {
 			t.Unmet(g.Exchange, "a document of 16 MiB refused, and not read to its end", "%d MiB were taken: %s", page.Sent()>>20, g.Describe())
 		}
 		slow := t.Documents.Put(documents.Answer{Trickle: true})
-		if g := t.Authorize(As(client(t, slow.URL)), Leaving(), EvenUnanswered()); g.Exchange.Response == nil {
+		if g := t.AS.Authorize(As(client(t, slow.URL)), Leaving(), EvenUnanswered()); g.Exchange.Response == nil {
 			t.Unmet(g.Exchange, "an error page within seconds for a document that trickles in", "%s", expect.Describe(g.Exchange))
 		}
 	})
@@ -378,7 +378,7 @@ func security() {
 		supported(t)
 		control(t)
 		_, c := publish(t, map[string]any{"client_uri": "javascript:alert(1)", "tos_uri": "data:text/html,x", "client_name": "<img src=x onerror=alert(1)>"})
-		g := t.Decided(t.Authorize(As(c), Leaving()))
+		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
 		if g.Stage != login.AtConsent {
 			return // a refusal of the document will do
 		}
@@ -396,7 +396,7 @@ func security() {
 
 // consent is the consent page that a client of a document brings up.
 func consent(t *T, c *oauth.Client, uri string) *Grant {
-	g := t.Decided(t.Authorize(As(c), With("redirect_uri", uri), Leaving()))
+	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), With("redirect_uri", uri), Leaving()))
 	if g.Stage != login.AtConsent {
 		t.NotApplicable("no consent page is shown (AS-CONSENT-REQUIRED): %s", g.Describe())
 	}

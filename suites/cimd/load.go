@@ -23,7 +23,7 @@ func load() {
 		caught, asked := 0, 0
 		for range rebound {
 			name := t.Rebinding.Name()
-			g := t.Authorize(As(client(t, "https://"+name+"/client.json")), Leaving())
+			g := t.AS.Authorize(As(client(t, "https://"+name+"/client.json")), Leaving())
 			if g.Stage == login.AtConsent || g.Code() != "" {
 				t.Unmet(g.Exchange, "no client from a name that changes its address", "%s", g.Describe())
 			}
@@ -47,9 +47,9 @@ func load() {
 		for range strangers {
 			page, c := publish(t, nil)
 			pages = append(pages, page)
-			requests = append(requests, wire.Request{Method: "GET", URL: oauth.AtQuery(t.AS().Authorization, t.Session.Request(c, oauth.NewPKCE(43)))})
+			requests = append(requests, wire.Request{Method: "GET", URL: oauth.AtQuery(t.AS.Server().Authorization, t.Session.Request(c, oauth.NewPKCE(43)))})
 		}
-		answers := t.AllAnyway(requests)
+		answers := t.AllIgnoringLimits(requests)
 		fetched := 0
 		for _, p := range pages {
 			fetched += p.Hits()

@@ -24,8 +24,8 @@ func Register() {
 
 func asked() {
 	Should("AS-CONSENT-REQUIRED", func(t *T) {
-		c := t.MustRegister(nil)
-		g := t.Decided(t.Authorize(As(c), Leaving()))
+		c := t.AS.MustRegister(nil)
+		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
 		if g.Code() == "" {
 			return
 		}
@@ -38,27 +38,27 @@ func asked() {
 	})
 
 	Should("AS-CONSENT-NO-SILENT-REPEAT", func(t *T) {
-		c := t.AnyClient()
-		t.Granted(As(c))
+		c := t.AS.AnyClient()
+		t.AS.MustAuthorize(As(c))
 		port := strings.Replace(c.RedirectURI, ":8765", ":8766", 1)
-		g := t.Decided(t.Authorize(As(c), With("redirect_uri", port), Leaving()))
+		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), With("redirect_uri", port), Leaving()))
 		if g.Code() != "" && !g.SignedIn {
 			t.Advise(g.Exchange, "a page before a public client gets another code, since anybody on the machine can take its place", "a code comes back in silence, at another loopback port")
 		}
 	})
 
 	Practice("AS-CONSENT-NEW-SCOPE", func(t *T) {
-		pool := t.ScopePool()
-		base := t.AnyClient().RedirectURI
-		c := t.MustRegister(map[string]any{"redirect_uris": []string{base, base + "/second"}})
-		first := t.Granted(As(c), With("redirect_uri", base), Scope(pool[0]), SignedOut())
-		if g := t.Authorize(As(c), With("redirect_uri", base), Scope(pool[0], pool[1]), InJar(first.Jar), Leaving()); g.Code() != "" && !g.SignedIn {
-			ex := t.Redeem(g)
-			if real, _ := t.RealScope(t.Tokens(ex, c)); slices.Contains(real, pool[1]) {
+		pool := t.AS.ScopePool()
+		base := t.AS.AnyClient().RedirectURI
+		c := t.AS.MustRegister(map[string]any{"redirect_uris": []string{base, base + "/second"}})
+		first := t.AS.MustAuthorize(As(c), With("redirect_uri", base), Scope(pool[0]), SignedOut())
+		if g := t.AS.Authorize(As(c), With("redirect_uri", base), Scope(pool[0], pool[1]), InJar(first.Jar), Leaving()); g.Code() != "" && !g.SignedIn {
+			ex := t.AS.Redeem(g)
+			if real, _ := t.AS.RealScope(t.AS.Tokens(ex, c)); slices.Contains(real, pool[1]) {
 				t.Unmet(g.Exchange, "a page before a client gets a scope that the user never granted", "a token with %s comes without any", pool[1])
 			}
 		}
-		if g := t.Authorize(As(c), With("redirect_uri", base+"/second"), Scope(pool[0]), InJar(first.Jar), Leaving()); g.Code() != "" && !g.SignedIn {
+		if g := t.AS.Authorize(As(c), With("redirect_uri", base+"/second"), Scope(pool[0]), InJar(first.Jar), Leaving()); g.Code() != "" && !g.SignedIn {
 			t.Advise(g.Exchange, "a page before a code is sent to a redirect URI that the user never saw", "a code comes without any")
 		}
 	})
@@ -66,19 +66,19 @@ func asked() {
 
 // consentPage is the page that asks the user; the check does not apply where there is none.
 func consentPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
-	return t.ConsentPage("the authorization server shows no consent page (AS-CONSENT-REQUIRED)", edits...)
+	return t.Pages.Consent("the authorization server shows no consent page (AS-CONSENT-REQUIRED)", edits...)
 }
 
 // goOn sends a form in a jar and follows where it leads.
 func goOn(t *T, jar *login.Jar, req wire.Request, redirectURI string) *login.Outcome {
 	agent := &login.Agent{Jar: jar, Secrets: t.Secrets, Send: t.Do}
-	return t.Continue(agent, req, login.Route{RedirectURI: redirectURI, Decision: login.Leave})
+	return t.Pages.Continue(agent, req, login.Route{RedirectURI: redirectURI, Decision: login.Leave})
 }
 
 func page() {
 	Should("AS-CONSENT-CONTENT", func(t *T) {
 		name := "mcpauth " + Random(6) + " tester"
-		c := t.MustRegister(map[string]any{"client_name": name})
+		c := t.AS.MustRegister(map[string]any{"client_name": name})
 		g, p, _, _ := consentPage(t, As(c))
 		ex := g.PageExchanges[len(g.PageExchanges)-1]
 		text := p.Said()
@@ -112,7 +112,7 @@ func page() {
 			t.Refused()
 		}
 		forged("without the form's token, from another site", func(g *Grant, p *login.Page, f *login.Form, values *oauth.Form) (wire.Request, *login.Jar) {
-			if !DropToken(f, values) && t.SameSite() {
+			if !DropToken(f, values) && t.Pages.SameSite() {
 				t.Note("the form holds no token of its own; SameSite keeps its cookies from other sites' requests")
 				return wire.Request{}, nil
 			}
@@ -129,7 +129,7 @@ func page() {
 	})
 
 	Must("AS-CONSENT-XSS", func(t *T) {
-		c, ex := t.Register(map[string]any{
+		c, ex := t.AS.Register(map[string]any{
 			"client_name": "</title><svg/onload=alert(1)>", "client_uri": "javascript:alert(2)", "logo_uri": `https://client.example/x" onerror="alert(3)`, "tos_uri": "data:text/html,<script>alert(4)</script>",
 		})
 		if c == nil {

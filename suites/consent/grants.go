@@ -11,15 +11,15 @@ import (
 
 func withdrawn() {
 	Practice("AS-CONSENT-REVOCABLE", func(t *T) {
-		t.RefreshWorks()
-		c := t.MustRegister(nil)
-		tokens := t.Flow(As(c))
+		t.AS.RefreshMustWork()
+		c := t.AS.MustRegister(nil)
+		tokens := t.AS.MustGetTokens(As(c))
 		if tokens.Refresh == "" {
 			t.NotApplicable("the authorization server issues no refresh token")
 		}
 		jar := t.Session.Identity(0).Borrow(t.Context())
 		defer t.Session.Identity(0).Return(jar)
-		out := t.Browse(t.GrantsPage, jar)
+		out := t.Pages.Browse(t.GrantsPage, jar)
 		form, ok := formOf(out.Page(), c.ID)
 		if !ok {
 			t.Inconclusive("%s, as the first user sees it, has no form that names the client %s (%s)", t.GrantsPage, c.ID, out.Why)
@@ -28,23 +28,23 @@ func withdrawn() {
 		if len(form.Buttons) > 0 && form.Buttons[0].Name != "" {
 			values.Add(form.Buttons[0].Name, form.Buttons[0].Value)
 		}
-		t.Click(login.Submission(out.Page(), form, values), jar)
-		if again := t.Browse(t.GrantsPage, jar); again.Page() != nil {
+		t.Pages.Click(login.Submission(out.Page(), form, values), jar)
+		if again := t.Pages.Browse(t.GrantsPage, jar); again.Page() != nil {
 			if _, still := formOf(again.Page(), c.ID); still {
 				t.Inconclusive("the client is still on the page after its form was sent")
 			}
 		}
 		t.Controlled()
-		if ex := t.Refresh(tokens); t.Tokens(ex, c) != nil {
+		if ex := t.AS.Refresh(tokens); t.AS.Tokens(ex, c) != nil {
 			t.Unmet(ex, "a refusal of the refresh token after the user removed the client", "a new token is issued")
 			return
 		} else {
 			t.RefusedWith(ex, "a refresh after the user removed the client", "invalid_grant")
 		}
-		if ex, dead := t.Dies(tokens.Access); !dead && t.Served(ex) {
+		if ex, dead := t.MCP.UntilRefused(tokens.Access); !dead && t.MCP.Served(ex) {
 			t.Note("the access token lives on, as one that contains its own claims may until it expires")
 		}
-		if g := t.Authorize(As(c), Leaving()); g.Code() != "" {
+		if g := t.AS.Authorize(As(c), Leaving()); g.Code() != "" {
 			t.Advise(g.Exchange, "to be asked again about a client that was removed", "%s", g.Describe())
 		} else if expect.Crashed(g.Exchange) {
 			t.RefusedBy(g.Exchange)

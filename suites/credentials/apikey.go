@@ -15,10 +15,10 @@ import (
 func apiKeys() {
 	// Field names do not depend on case (RFC 9110 section 5.1).
 	Practice("RS-APIKEY-ACCEPTED", func(t *T) {
-		for _, c := range t.APIKeys() {
-			call := t.CallFor(c)
+		for _, c := range t.MCP.APIKeys() {
+			call := t.MCP.CallFor(c)
 			for _, name := range []string{c.Header, strings.ToLower(c.Header), strings.ToUpper(c.Header)} {
-				t.Expect(t.Steady(RawCall(t, call, name+": "+c.Value+"\r\n"), func() { t.ControlOf(c) }), "%s in %s", c.Name, name).To(t.Serve())
+				t.Expect(t.MCP.ServedOrControl(RawCall(t, call, name+": "+c.Value+"\r\n"), func() { t.MCP.ControlOf(c) }), "%s in %s", c.Name, name).To(t.MCP.Serve())
 			}
 			later(t, c)
 			identity(t, c)
@@ -26,9 +26,9 @@ func apiKeys() {
 	})
 
 	Must("RS-APIKEY-REJECTED", func(t *T) {
-		c := t.APIKeys()[0]
-		t.ControlOf(c)
-		call := t.CallFor(c)
+		c := t.MCP.APIKeys()[0]
+		t.MCP.ControlOf(c)
+		call := t.MCP.CallFor(c)
 		var variants []Variant
 		for about, value := range Sorted(wrongKeys(c.Value)) {
 			if len(value) >= len(c.Value)-1 && !strings.Contains(value, c.Value) {
@@ -43,19 +43,19 @@ func apiKeys() {
 		for i, ex := range t.All(variants) {
 			wrongKey(t, ex, variants[i].About)
 		}
-		if ex := t.Do(RawCall(t, call, c.Header+": wrong\r\n"+c.Header+": "+c.Value+"\r\n")); t.Served(ex) {
+		if ex := t.Do(RawCall(t, call, c.Header+": wrong\r\n"+c.Header+": "+c.Value+"\r\n")); t.MCP.Served(ex) {
 			t.Advise(ex, "one key in a request", "of two %s fields, the second counts", c.Header)
 		}
-		if ex := t.Send(call.With(mcp.Bearer(c.Value))); t.Served(ex) {
+		if ex := t.Send(call.With(mcp.Bearer(c.Value))); t.MCP.Served(ex) {
 			t.Advise(ex, "the key in its own field only", "it is accepted as a bearer token too")
 		}
 	})
 
-	Must("RS-APIKEY-TOOL-PERMISSIONS", func(t *T) { permissions(t, t.APIKeys()) })
+	Must("RS-APIKEY-TOOL-PERMISSIONS", func(t *T) { permissions(t, t.MCP.APIKeys()) })
 
 	Practice("RS-APIKEY-WILDCARDS", func(t *T) {
 		n := 0
-		for _, c := range t.LimitedKeys() {
+		for _, c := range t.MCP.LimitedKeys() {
 			for _, pattern := range c.Tools {
 				if prefix, wild := strings.CutSuffix(pattern, "*"); wild && prefix != "" {
 					n++
@@ -83,9 +83,9 @@ func wrongKeys(v string) map[string]string {
 
 func wrongKey(t *T, ex *reports.Exchange, about string) {
 	switch s := expect.Status(ex); {
-	case t.RefusedInside(ex):
+	case t.MCP.RefusedInside(ex):
 		t.Refused()
-	case t.Served(ex), expect.Crashed(ex), s < 300:
+	case t.MCP.Served(ex), expect.Crashed(ex), s < 300:
 		t.Finding(ex, about, "a refusal with HTTP 401", expect.Describe(ex))
 	case !slices.Contains([]int{400, 401}, s):
 		t.Advise(ex, "a refusal with HTTP 401", "%s: %s", about, expect.Describe(ex))
@@ -104,7 +104,7 @@ func wildcard(t *T, c Credential, prefix string) {
 			foreign, arguments = tool.Name, tool.Marked("mcpauth").Arguments
 		case strings.HasPrefix(tool.Name, prefix) && !tool.DeniedOnly:
 			own = tool.Name
-			if ex := t.CallToolAs(tool, c.Field()); !expect.Ran(ex) {
+			if ex := t.MCP.CallToolAs(tool, c.Field()); !expect.Ran(ex) {
 				t.Inconclusive("the control failed: %s calls %s and is answered with %s", c.Name, tool.Name, expect.Describe(ex))
 			}
 		}
@@ -114,21 +114,21 @@ func wildcard(t *T, c Credential, prefix string) {
 	}
 	t.Controlled()
 	var real []string // names that the key may well call
-	for _, tool := range t.ListedTools(c.Field()) {
+	for _, tool := range t.MCP.ListedTools(c.Field()) {
 		real = append(real, tool.String("name"))
 	}
 	for _, name := range []string{prefix, prefix + "*", strings.TrimRight(prefix, "_-:./"), prefix + "/../" + foreign, prefix + "\x00" + foreign, prefix + " " + foreign, foreign + "?" + prefix, foreign + "#" + prefix} {
 		if c.Permits(name) && slices.Contains(real, name) {
 			continue
 		}
-		if ex := t.CallToolAs(Tool{Name: name, Arguments: arguments}, c.Field()); expect.Ran(ex) || expect.Crashed(ex) {
+		if ex := t.MCP.CallToolAs(Tool{Name: name, Arguments: arguments}, c.Field()); expect.Ran(ex) || expect.Crashed(ex) {
 			t.Finding(ex, fmt.Sprintf("the name %q", name), "only tools whose whole name is permitted to run", expect.Describe(ex))
 		} else {
 			t.Refused()
 		}
 	}
 	for _, name := range []string{strings.ToUpper(own), " " + own} {
-		if ex := t.CallToolAs(Tool{Name: name}, c.Field()); expect.Ran(ex) {
+		if ex := t.MCP.CallToolAs(Tool{Name: name}, c.Field()); expect.Ran(ex) {
 			t.Advise(ex, "names compared exactly", "%q runs", name)
 		}
 	}

@@ -15,41 +15,41 @@ import (
 // both are the checks on targets that take an API key as well as a bearer token.
 func both() {
 	Practice("RS-MULTI-EACH-ALONE", func(t *T) {
-		key, bearer := t.APIKeys()[0], t.Bearers()[0]
-		t.Expect(t.Anonymous(), "neither").To(expect.Refuse(401))
+		key, bearer := t.MCP.APIKeys()[0], t.MCP.Bearers()[0]
+		t.Expect(t.MCP.Anonymous(), "neither").To(expect.Refuse(401))
 		for _, c := range []Credential{bearer, key} { // the key last: it must not inherit the other's user
-			t.Expect(t.Send(t.CallFor(c).With(c.Field())), "%s alone", c.Name).To(t.Serve())
+			t.Expect(t.Send(t.MCP.CallFor(c).With(c.Field())), "%s alone", c.Name).To(t.MCP.Serve())
 			identity(t, c)
 		}
 	})
 
 	Must("RS-MULTI-NO-FALLTHROUGH", func(t *T) {
-		key, bearer := t.APIKeys()[0], t.Bearers()[0]
-		t.ControlOf(key)
-		t.ControlOf(bearer)
+		key, bearer := t.MCP.APIKeys()[0], t.MCP.Bearers()[0]
+		t.MCP.ControlOf(key)
+		t.MCP.ControlOf(bearer)
 		unsigned := mint.Unsigned(mint.Header{"alg": "none"}, mint.Claims{"sub": key.Value, "jti": key.Value})
 		variants := []Variant{
-			Call(t.Call().With(mcp.Bearer(spoiled(t, bearer))), "the bearer token with its end changed, alone"),
-			Call(t.Call().With(key.With(bearer.Value)), "the bearer token as the key"),
-			Call(t.Call().With(mcp.Bearer(t.Hide(unsigned))), "an unsigned token that names the key"),
-			Call(t.Call().With(key.With("garbage"), mcp.Bearer("garbage")), "garbage in both"),
-			Call(t.Call().With(mcp.Field("X-Auth-Type", "api_key"), mcp.Bearer("garbage")), "garbage, with the type said to be api_key"),
+			Call(t.MCP.Call().With(mcp.Bearer(spoiled(t, bearer))), "the bearer token with its end changed, alone"),
+			Call(t.MCP.Call().With(key.With(bearer.Value)), "the bearer token as the key"),
+			Call(t.MCP.Call().With(mcp.Bearer(t.Hide(unsigned))), "an unsigned token that names the key"),
+			Call(t.MCP.Call().With(key.With("garbage"), mcp.Bearer("garbage")), "garbage in both"),
+			Call(t.MCP.Call().With(mcp.Field("X-Auth-Type", "api_key"), mcp.Bearer("garbage")), "garbage, with the type said to be api_key"),
 		}
-		if t.Trusted() {
-			variants = append(variants, Call(t.Call().With(mcp.Bearer(t.Mint(map[string]any{"exp": 1}))), "an expired token, alone"))
+		if t.Mint.Trusted() {
+			variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(t.Mint.Token(map[string]any{"exp": 1}))), "an expired token, alone"))
 		}
 		t.ExpectAll(variants, expect.RefuseAnyway())
-		if ex := t.Send(t.CallFor(key).With(mcp.Bearer(key.Value))); t.Served(ex) {
+		if ex := t.Send(t.MCP.CallFor(key).With(mcp.Bearer(key.Value))); t.MCP.Served(ex) {
 			t.Advise(ex, "the key in its own field only", "it is accepted as a bearer token too")
 		}
 	})
 
 	Practice("RS-MULTI-CONFLICT", func(t *T) {
-		key, bearer := t.APIKeys()[0], t.Bearers()[0]
-		t.ControlOf(key)
-		t.ControlOf(bearer)
-		oneOfTwo(t, t.CallFor(key), "a good key beside a bad bearer token", key.Header+": "+key.Value, "Authorization: Bearer garbage")
-		oneOfTwo(t, t.CallFor(bearer), "a bad key beside a good bearer token", key.Header+": garbage", "Authorization: Bearer "+bearer.Value)
+		key, bearer := t.MCP.APIKeys()[0], t.MCP.Bearers()[0]
+		t.MCP.ControlOf(key)
+		t.MCP.ControlOf(bearer)
+		oneOfTwo(t, t.MCP.CallFor(key), "a good key beside a bad bearer token", key.Header+": "+key.Value, "Authorization: Bearer garbage")
+		oneOfTwo(t, t.MCP.CallFor(bearer), "a bad key beside a good bearer token", key.Header+": garbage", "Authorization: Bearer "+bearer.Value)
 		union(t)
 	})
 }
@@ -65,7 +65,7 @@ func oneOfTwo(t *T, call mcp.Call, about, first, second string) {
 	var served []bool
 	for _, lines := range []string{first + "\r\n" + second + "\r\n", second + "\r\n" + first + "\r\n"} {
 		ex := t.Do(RawCall(t, call, lines))
-		if served = append(served, t.Served(ex)); t.Served(ex) {
+		if served = append(served, t.MCP.Served(ex)); t.MCP.Served(ex) {
 			t.Advise(ex, "a refusal of a request whose credentials contradict each other", "%s is served", about)
 		} else if expect.Crashed(ex) {
 			t.Finding(ex, about, "a refusal", expect.Describe(ex))
@@ -81,16 +81,16 @@ func oneOfTwo(t *T, call mcp.Call, about, first, second string) {
 // union sends a key and a bearer token that may each call a tool that the other may not: at most one of the two
 // may decide.
 func union(t *T) {
-	for _, key := range t.LimitedKeys() {
+	for _, key := range t.MCP.LimitedKeys() {
 		for _, bearer := range limitedBearers(t, key) {
 			mine := slices.IndexFunc(t.Tools, func(tool Tool) bool { return key.Permits(tool.Name) && !bearer.Permits(tool.Name) && !tool.DeniedOnly })
 			other := slices.IndexFunc(t.Tools, func(tool Tool) bool { return !key.Permits(tool.Name) && bearer.Permits(tool.Name) && !tool.DeniedOnly })
 			if mine < 0 || other < 0 {
 				continue
 			}
-			call := func(i int) *reports.Exchange { return t.CallToolAs(t.Tools[i], key.Field(), bearer.Field()) }
+			call := func(i int) *reports.Exchange { return t.MCP.CallToolAs(t.Tools[i], key.Field(), bearer.Field()) }
 			if first, second := call(mine), call(other); expect.Ran(first) && expect.Ran(second) {
-				t.Saw(first)
+				t.Cite(first)
 				t.Unmet(second, "one credential to decide", "with %s and %s the rights of both are added: %s and %s run", key.Name, bearer.Name, t.Tools[mine].Name, t.Tools[other].Name)
 			}
 			return
@@ -101,11 +101,11 @@ func union(t *T) {
 
 // limitedBearers are static tokens with tools of their own, and minted ones with a single scope.
 func limitedBearers(t *T, key Credential) []Credential {
-	out := slices.DeleteFunc(t.StaticTokens(), func(c Credential) bool { return c.Tools == nil })
-	if !t.Trusted() {
+	out := slices.DeleteFunc(t.MCP.StaticTokens(), func(c Credential) bool { return c.Tools == nil })
+	if !t.Mint.Trusted() {
 		return out
 	}
-	for _, tool := range t.ScopedTools() {
+	for _, tool := range t.MCP.ScopedTools() {
 		if key.Permits(tool.Name) {
 			continue
 		}
@@ -115,7 +115,7 @@ func limitedBearers(t *T, key Credential) []Credential {
 				tools = append(tools, other.Name)
 			}
 		}
-		out = append(out, Credential{Name: fmt.Sprintf("a token with the scope %s", tool.Scope), Value: t.Scoped(tool.Scope), Tools: tools})
+		out = append(out, Credential{Name: fmt.Sprintf("a token with the scope %s", tool.Scope), Value: t.MCP.TokenWithScopes(tool.Scope), Tools: tools})
 	}
 	return out
 }

@@ -22,9 +22,9 @@ func Register() {
 
 func exposure() {
 	Should("RS-STATIC-NOAUTH-EXPOSURE", func(t *T) {
-		ex := t.Anonymous()
+		ex := t.MCP.Anonymous()
 		if !expect.Accepted(ex) {
-			if s := expect.Status(ex); s >= 400 && s < 500 || t.RefusedInside(ex) {
+			if s := expect.Status(ex); s >= 400 && s < 500 || t.MCP.RefusedInside(ex) {
 				t.Refused()
 				return
 			}
@@ -50,7 +50,7 @@ func exposure() {
 				if f == "Authorization" {
 					value = "Bearer " + sample
 				}
-				variants = append(variants, Call(t.Call().With(mcp.Field(f, value)), "well-known sample number %d in %s", i+1, f))
+				variants = append(variants, Call(t.MCP.Call().With(mcp.Field(f, value)), "well-known sample number %d in %s", i+1, f))
 			}
 		}
 		t.ExpectAll(variants, expect.RefuseAnyway())

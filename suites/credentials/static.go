@@ -15,8 +15,8 @@ import (
 
 func static() {
 	Practice("RS-STATIC-TOKEN-ACCEPTED", func(t *T) {
-		for _, c := range t.StaticTokens() {
-			if ex := t.Send(t.CallFor(c).With(c.Field())); !t.Served(ex) {
+		for _, c := range t.MCP.StaticTokens() {
+			if ex := t.Send(t.MCP.CallFor(c).With(c.Field())); !t.MCP.Served(ex) {
 				t.Finding(ex, c.Name, "the token to be accepted", expect.Describe(ex))
 				continue
 			}
@@ -26,8 +26,8 @@ func static() {
 	})
 
 	Must("RS-STATIC-TOKEN-NEAR-MISS", func(t *T) {
-		for _, c := range t.StaticTokens() {
-			call := t.CallFor(c)
+		for _, c := range t.MCP.StaticTokens() {
+			call := t.MCP.CallFor(c)
 			variants := []Variant{Call(call.With(c.With("")), "%s: nothing", c.Name)}
 			if c.User != "" {
 				variants = append(variants, Call(call.With(c.With(c.User)), "%s: the name of its user", c.Name))
@@ -37,14 +37,14 @@ func static() {
 			}
 			raw := RawCall(t, call, "Authorization: Bearer "+t.Hide(c.Value+"\x00x")+"\r\n")
 			t.ExpectAll(append(variants, Variant{About: c.Name + ": a NUL and a letter after it", Request: raw}), expect.NotBypass())
-			t.ControlOf(c)
+			t.MCP.ControlOf(c)
 		}
 	})
 
-	Must("RS-STATIC-TOKEN-PERMISSIONS", func(t *T) { permissions(t, t.StaticTokens()) })
+	Must("RS-STATIC-TOKEN-PERMISSIONS", func(t *T) { permissions(t, t.MCP.StaticTokens()) })
 
 	Practice("RS-STATIC-ENTROPY", func(t *T) {
-		all := append(t.StaticTokens(), t.APIKeys()...)
+		all := append(t.MCP.StaticTokens(), t.MCP.APIKeys()...)
 		for i, c := range all {
 			var others []string
 			for j, other := range all {
@@ -63,29 +63,29 @@ func static() {
 	})
 
 	Practice("RS-STATIC-EXPIRY-REVOCATION", func(t *T) {
-		for _, c := range t.Withdrawn() {
-			t.Expect(t.Send(t.Call().With(c.Field())), "%s, which was withdrawn", c.Name).To(expect.NotBypass())
+		for _, c := range t.MCP.Withdrawn() {
+			t.Expect(t.Send(t.MCP.Call().With(c.Field())), "%s, which was withdrawn", c.Name).To(expect.NotBypass())
 		}
-		if alive := append(t.StaticTokens(), t.APIKeys()...); len(alive) > 0 {
-			t.ControlOf(alive[0])
+		if alive := append(t.MCP.StaticTokens(), t.MCP.APIKeys()...); len(alive) > 0 {
+			t.MCP.ControlOf(alive[0])
 		}
 	})
 }
 
 // later expects that a credential counts after the first request too.
 func later(t *T, c Credential) {
-	if ex := t.CallMethodAs("tools/list", c.Field()); expect.Status(ex) == 401 || expect.Crashed(ex) {
+	if ex := t.MCP.CallMethodAs("tools/list", c.Field()); expect.Status(ex) == 401 || expect.Crashed(ex) {
 		t.Finding(ex, c.Name, "it to be accepted for tools/list as for the first request", expect.Describe(ex))
 	}
 }
 
 // identity compares what the target takes the bearer of a credential for with what was declared.
 func identity(t *T, c Credential) {
-	tool, ok := t.WhoAmI()
+	tool, ok := t.MCP.WhoAmI()
 	if !ok || c.User == "" || !c.Permits(tool.Name) {
 		return
 	}
-	if ex := t.CallToolAs(tool, c.Field()); expect.Ran(ex) && !strings.Contains(Text(ex), c.User) {
+	if ex := t.MCP.CallToolAs(tool, c.Field()); expect.Ran(ex) && !strings.Contains(Text(ex), c.User) {
 		t.Finding(ex, c.Name, "its bearer to be "+c.User, "it is "+Text(ex))
 	}
 }
@@ -130,12 +130,12 @@ func lookAlike(s string) string {
 func permissions(t *T, all []Credential) {
 	ran, limited, undecided := map[string]bool{}, false, []string{}
 	for _, c := range all {
-		t.ControlOf(c)
+		t.MCP.ControlOf(c)
 		for _, tool := range t.Tools {
 			if !c.Permits(tool.Name) || tool.DeniedOnly {
 				continue
 			}
-			ex := t.CallToolAs(tool, c.Field())
+			ex := t.MCP.CallToolAs(tool, c.Field())
 			ran[tool.Name] = ran[tool.Name] || expect.Ran(ex)
 			if s := expect.Status(ex); s == 401 || s == 403 {
 				t.Finding(ex, c.Name+" calls "+tool.Name, "the call to be served, as declared", expect.Describe(ex))
@@ -148,7 +148,7 @@ func permissions(t *T, all []Credential) {
 				continue
 			}
 			limited = true
-			ex := t.CallToolAs(tool, c.Field())
+			ex := t.MCP.CallToolAs(tool, c.Field())
 			if s := expect.Status(ex); !ran[tool.Name] && !expect.Ran(ex) && (s < 300 || s == 404) && !expect.Crashed(ex) {
 				undecided = append(undecided, tool.Name) // nobody was seen to run it: the error may be about anything
 				continue

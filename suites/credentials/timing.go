@@ -21,11 +21,11 @@ func timing() {
 		if !document.LoopbackHost(t.Survey.URL.Hostname()) {
 			t.NotApplicable("over a network, times say nothing about how secrets are compared")
 		}
-		for _, c := range append(t.StaticTokens(), t.APIKeys()...) {
+		for _, c := range append(t.MCP.StaticTokens(), t.MCP.APIKeys()...) {
 			if len(c.Value) < 8 {
 				continue
 			}
-			t.ControlOf(c)
+			t.MCP.ControlOf(c)
 			shown, last := 0, len(c.Value)-1
 			var late, early time.Duration
 			for range repeats {
@@ -52,11 +52,11 @@ func timing() {
 func quick(t *T, c Credential, at ...int) []time.Duration {
 	requests, took := make([]wire.Request, len(at)), make([][]time.Duration, len(at))
 	for i, n := range at {
-		requests[i] = t.Call().With(c.With(t.NearMiss(c.Value, n))).Request()
+		requests[i] = t.MCP.Call().With(c.With(t.NearMiss(c.Value, n))).Request()
 	}
 	for range samplesPerKind {
 		for i, r := range requests {
-			took[i] = append(took[i], time.Duration(float64(t.Anyway(r).Duration)*float64(time.Millisecond)))
+			took[i] = append(took[i], time.Duration(float64(t.IgnoringLimits(r).Duration)*float64(time.Millisecond)))
 		}
 	}
 	out := make([]time.Duration, len(at))

@@ -22,7 +22,7 @@ func Register() {
 
 func members() {
 	Must("RS-DISC-RESOURCE-PRESENT", func(t *T) {
-		for _, d := range t.Resources() {
+		for _, d := range t.MCP.Resources() {
 			v, ok := d.Object.Get("resource")
 			if s, isString := v.(string); !isString || s == "" {
 				t.Unmet(d.Exchange, "a member resource that is a non-empty string", "%s in %s", describe(v, ok), d.URL)
@@ -32,7 +32,7 @@ func members() {
 
 	// RFC 9728 section 1.2: an https URL without fragment.
 	Must("RS-DISC-RESOURCE-FORM", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		resource := d.Object.String("resource")
 		if resource == "" {
 			t.NotApplicable("resource is missing (RS-DISC-RESOURCE-PRESENT)")
@@ -58,7 +58,7 @@ func members() {
 	})
 
 	Must("RS-DISC-AS-PRESENT", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		v, ok := d.Object.Get("authorization_servers")
 		if list, isList := v.([]any); isList && len(list) > 0 {
 			return
@@ -71,7 +71,7 @@ func members() {
 	})
 
 	Must("RS-DISC-AS-ENTRIES", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		v, _ := d.Object.Get("authorization_servers")
 		list, ok := v.([]any)
 		if !ok || len(list) == 0 {
@@ -96,7 +96,7 @@ func members() {
 
 	// RFC 9728 section 2; RFC 8414 section 3.3: the issuer must be identical.
 	Must("RS-DISC-AS-RESOLVES", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		if len(t.Survey.Servers) == 0 {
 			t.NotApplicable("no authorization server is listed that could be asked (RS-DISC-AS-ENTRIES)")
 		}
@@ -109,16 +109,16 @@ func members() {
 			case a.Err != nil:
 				problems = append(problems, fmt.Sprintf("%q: %v", a.Issuer, a.Err))
 			case m == nil && a.Unreachable() != "":
-				t.Saw(a.Documents[0].Exchange)
+				t.Cite(a.Documents[0].Exchange)
 				t.Inconclusive("%s cannot be reached from here: %s", a.Issuer, a.Unreachable())
 			case m == nil:
-				t.Saw(a.Documents[0].Exchange)
+				t.Cite(a.Documents[0].Exchange)
 				problems = append(problems, fmt.Sprintf("%q has metadata at none of its well-known locations", a.Issuer))
 			case m.Object.String("issuer") != a.Issuer:
-				t.Saw(m.Exchange)
+				t.Cite(m.Exchange)
 				problems = append(problems, fmt.Sprintf("%q is listed, but its metadata says issuer %q", a.Issuer, m.Object.String("issuer")))
 			default:
-				t.Saw(m.Exchange)
+				t.Cite(m.Exchange)
 				good++
 			}
 		}
@@ -132,7 +132,7 @@ func members() {
 	})
 
 	Must("RS-DISC-SCOPES-SHAPE", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		v, ok := d.Object.Get("scopes_supported")
 		if !ok {
 			t.NotApplicable("scopes_supported is absent, which is allowed")
@@ -158,7 +158,7 @@ func members() {
 	})
 
 	Practice("RS-DISC-SCOPES-MINIMAL", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		scopes, ok := d.Object.Strings("scopes_supported")
 		if !ok {
 			t.NotApplicable("scopes_supported is absent or malformed")
@@ -175,7 +175,7 @@ func members() {
 
 	// MCP 2026-07-28, Refresh Tokens.
 	Should("RS-DISC-NO-OFFLINE-ACCESS", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		if scopes, _ := d.Object.Strings("scopes_supported"); slices.Contains(scopes, "offline_access") {
 			t.Unmet(d.Exchange, "no offline_access among the resource's scopes", "scopes_supported lists it")
 		}
@@ -187,7 +187,7 @@ func members() {
 	})
 
 	Must("RS-DISC-BEARER-METHODS", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		v, ok := d.Object.Get("bearer_methods_supported")
 		if !ok {
 			t.NotApplicable("bearer_methods_supported is absent, which is allowed")
@@ -215,7 +215,7 @@ func members() {
 
 	// RFC 9728 section 3.2. An empty bearer_methods_supported has a meaning of its own (section 2).
 	Must("RS-DISC-NO-EMPTY-OR-NULL", func(t *T) {
-		for _, d := range t.Resources() {
+		for _, d := range t.MCP.Resources() {
 			for _, m := range d.Object.Members {
 				if empty(m.Value) && m.Name != "bearer_methods_supported" {
 					t.Unmet(d.Exchange, "members without a value to be left out", "%q is %s", m.Name, describe(m.Value, true))
@@ -225,7 +225,7 @@ func members() {
 	})
 
 	Must("RS-DISC-KEYS-AND-ALGS", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		uri := d.Object.String("jwks_uri")
 		_, signing := d.Object.Get("resource_signing_alg_values_supported")
 		_, dpop := d.Object.Get("dpop_signing_alg_values_supported")

@@ -22,7 +22,7 @@ func hardening() {
 		if document.PrivateHost(t.Survey.URL.Hostname()) {
 			t.NotApplicable("the target is not public itself")
 		}
-		d := t.Resource()
+		d := t.MCP.Resource()
 		judge := func(name, value string, page bool) {
 			u, err := document.ParseURL(value)
 			if err != nil || value == "" {
@@ -53,7 +53,7 @@ func hardening() {
 
 	Practice("RS-DISC-HOST-HEADER", func(t *T) {
 		const evil = "evil.example"
-		d := t.Resource()
+		d := t.MCP.Resource()
 		probe := mcp.Probe(t.Survey.Endpoint, mcp.NewestStateful)
 		var variants []Variant
 		for _, f := range []reports.Field{
@@ -71,7 +71,7 @@ func hardening() {
 		raw := t.Do(wire.Request{Method: "GET", URL: d.URL, Host: evil, Header: []reports.Field{mcp.Field("Accept", "application/json")}})
 		switch {
 		case !reflects(raw, evil):
-		case t.Loopback():
+		case t.MCP.Loopback():
 			t.Advise(raw, "the configured host, whatever Host says", "%s appears in the document", evil)
 		default:
 			t.Unmet(raw, "the configured host, whatever Host says", "%s appears in the document", evil)
@@ -79,7 +79,7 @@ func hardening() {
 	})
 
 	Practice("RS-DISC-LOCATIONS-AGREE", func(t *T) {
-		found := t.Resources()
+		found := t.MCP.Resources()
 		for _, d := range found[1:] {
 			a, b := found[0].Object, d.Object
 			if a.String("resource") != b.String("resource") {
@@ -128,7 +128,7 @@ func hardening() {
 			if !expect.Accepted(ex) {
 				continue
 			}
-			t.Saw(ex)
+			t.Cite(ex)
 			auth := mcp.Read(ex).Result.Object("capabilities").Object("experimental").Object("authentication")
 			if auth == nil {
 				continue
@@ -147,31 +147,31 @@ func hardening() {
 // RFC 9728 section 3.1: one host may have many resources, each with its own document.
 func siblings() {
 	Practice("RS-DISC-MULTI-RESOURCE", func(t *T) {
-		other := t.Sibling()
+		other := t.Sibling.Any()
 		if other.Metadata == nil {
 			t.Unmet(other.Fetched, "a document of its own for "+other.Endpoint, "%s", expect.Describe(other.Fetched))
 			return
 		}
-		switch own := t.Identifier(); {
+		switch own := t.MCP.Identifier(); {
 		case other.Resource == own && own != other.Endpoint && own != t.Survey.Endpoint:
 			t.Unmet(other.Fetched, "a resource identifier for each endpoint", "both endpoints publish %s: a token for one is a token for the other", own)
 		case other.Resource == own:
 			t.Unmet(other.Fetched, "resource to be "+other.Endpoint, "the document of the other endpoint names %s", other.Resource)
 		}
-		challenge := t.UseAtSibling(other, "")
+		challenge := t.Sibling.Use(other, "")
 		named, ok := expect.Param(challenge, "resource_metadata")
-		if ours, has := expect.Param(t.Anonymous(), "resource_metadata"); ok && has && named == ours {
+		if ours, has := expect.Param(t.MCP.Anonymous(), "resource_metadata"); ok && has && named == ours {
 			t.Unmet(challenge, "the challenge of "+other.Endpoint+" to lead to its own document", "both challenges name %s", named)
 		}
 	})
 
 	Should("RS-DISC-SCOPES-PUBLISHED", func(t *T) {
-		d := t.Resource()
-		_, challenged := expect.Param(t.Anonymous(), "scope")
+		d := t.MCP.Resource()
+		_, challenged := expect.Param(t.MCP.Anonymous(), "scope")
 		switch scopes, _ := d.Object.Strings("scopes_supported"); {
 		case challenged || len(scopes) > 0:
-		case len(t.ScopedTools()) > 0:
-			t.Unmet(d.Exchange, "the scopes that tools need in scopes_supported, or in the challenge", "neither names any, though %s needs %s", t.ScopedTools()[0].Name, t.ScopedTools()[0].Scope)
+		case len(t.MCP.ScopedTools()) > 0:
+			t.Unmet(d.Exchange, "the scopes that tools need in scopes_supported, or in the challenge", "neither names any, though %s needs %s", t.MCP.ScopedTools()[0].Name, t.MCP.ScopedTools()[0].Scope)
 		default:
 			t.NotApplicable("no scope is published, and no tool is declared to need one")
 		}
@@ -180,7 +180,7 @@ func siblings() {
 
 // RFC 9728 section 2.2.
 func signedMetadata(t *T) {
-	d := t.Resource()
+	d := t.MCP.Resource()
 	jws := d.Object.String("signed_metadata")
 	if jws == "" {
 		t.NotApplicable("signed_metadata is absent, which is usual")

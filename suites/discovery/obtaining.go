@@ -19,7 +19,7 @@ func obtaining() {
 		for i := range t.Survey.Resources {
 			d := &t.Survey.Resources[i]
 			if d.Exchange != nil {
-				t.Saw(d.Exchange)
+				t.Cite(d.Exchange)
 			}
 			if d.Found() && d.Object.String("resource") != "" {
 				return
@@ -34,7 +34,7 @@ func obtaining() {
 
 	// RFC 9728 section 3: exactly one default location follows from resource.
 	Should("RS-DISC-WELL-KNOWN-LOCATION", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		resource := d.Object.String("resource")
 		u, err := document.ParseURL(resource)
 		if err != nil {
@@ -65,7 +65,7 @@ func obtaining() {
 			if d.Exchange == nil || expect.Status(d.Exchange) != 200 || d.Place != "challenge" && !d.Found() && expect.MediaType(d.Exchange) == "text/html" {
 				continue // what is not there is RS-DISC-PRM-PUBLISHED's, a page for every path NO-HTML-FALLBACK's
 			}
-			t.Saw(d.Exchange)
+			t.Cite(d.Exchange)
 			if !d.Found() {
 				t.Unmet(d.Exchange, "one JSON object (RFC 9728 section 3.2)", "%s: %v", d.URL, d.Err)
 				continue
@@ -94,7 +94,7 @@ func obtaining() {
 				t.Unmet(guarded.Exchange, "metadata without credentials, or 404", "%s", expect.Describe(guarded.Exchange))
 			}
 		}
-		d := t.Resource()
+		d := t.MCP.Resource()
 		var variants []Variant
 		for _, agent := range []string{"curl/8", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "python-httpx/0.27"} {
 			variants = append(variants, Variant{About: agent, Request: wire.Request{Method: "GET", URL: d.URL, Header: []reports.Field{
@@ -114,7 +114,7 @@ func obtaining() {
 
 	// RFC 9728 section 3.3, and the canonical URI of the MCP server.
 	Must("RS-DISC-RESOURCE-MATCH", func(t *T) {
-		for _, d := range t.Resources() {
+		for _, d := range t.MCP.Resources() {
 			resource := d.Object.String("resource")
 			u, err := document.ParseURL(resource)
 			if err != nil {
@@ -148,7 +148,7 @@ func obtaining() {
 	})
 
 	Practice("RS-DISC-CORS", func(t *T) {
-		d := t.Resource()
+		d := t.MCP.Resource()
 		const inspector = "http://localhost:6274"
 		ex := t.Get(d.URL, mcp.Field("Origin", inspector))
 		allowed := expect.Header(ex, "Access-Control-Allow-Origin")
@@ -175,7 +175,7 @@ func refusals(t *T) []*reports.Exchange {
 	var out []*reports.Exchange
 	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
 		if ex := t.Survey.Refused[w]; ex != nil {
-			out = append(out, t.Saw(ex))
+			out = append(out, t.Cite(ex))
 		}
 	}
 	return out

@@ -31,9 +31,9 @@ var (
 func forms() {
 	// "Servers MUST NOT use form mode elicitation to request sensitive information."
 	Must("RS-ELICIT-NO-SECRETS-IN-FORM", func(t *T) {
-		token, seen := t.FirstToken(), false
+		token, seen := t.MCP.FirstToken(), false
 		for about, capabilities := range Sorted(map[string]map[string]any{"a client with forms and URLs": FormAndURL, "a client with forms only": FormOnly}) {
-			for _, e := range t.Elicited(token, capabilities) {
+			for _, e := range t.MCP.Elicited(token, capabilities) {
 				seen = true
 				if e.URL != "" {
 					continue
@@ -66,7 +66,7 @@ func asked(e Elicitation) string {
 
 func urls() {
 	Must("RS-ELICIT-URL-SAFE", func(t *T) {
-		token := t.FirstToken()
+		token := t.MCP.FirstToken()
 		for _, e := range linking(t, token) {
 			u, err := url.Parse(e.URL)
 			if err != nil {
@@ -94,10 +94,10 @@ func urls() {
 
 	// "The server MUST verify the identity of the user who opens the URL."
 	Must("RS-ELICIT-URL-USER-BOUND", func(t *T) {
-		token := t.Flow().Access
+		token := t.AS.MustGetTokens().Access
 		for about, user := range Sorted(map[string]int{"another user": 1, "nobody": -1}) {
 			e := linking(t, token)[0]
-			visited := t.Visit(e.URL, user)
+			visited := t.Pages.Visit(e.URL, user)
 			if ex := linked(t, token, e.Tool); ex != nil {
 				t.Finding(ex, about+" opens the URL, and goes on as far as it leads", "the first user not to be linked by it", "the tool runs then: "+expect.Describe(ex))
 				return
@@ -105,21 +105,21 @@ func urls() {
 			t.RefusedBy(visited.Exchange)
 		}
 		e := linking(t, token)[0]
-		if out := t.Visit(e.URL, 0); out.Stage == login.NeedsScript || linked(t, token, e.Tool) == nil {
+		if out := t.Pages.Visit(e.URL, 0); out.Stage == login.NeedsScript || linked(t, token, e.Tool) == nil {
 			t.Inconclusive("the control failed: the user who was asked opens the URL, and %s asks again afterwards (%s)", e.Tool.Name, out.Why)
 		}
 		t.Controlled()
 	})
 
 	Must("RS-ELICIT-NOT-MCP-AUTH", func(t *T) {
-		t.Anonymous()
-		for _, tool := range t.Eliciting() {
+		t.MCP.Anonymous()
+		for _, tool := range t.MCP.Eliciting() {
 			ex := anonymously(t, tool)
 			if asked := Elicitations(tool, ex); len(asked) > 0 {
 				t.Finding(ex, tool.Name+" without a token", "HTTP 401 with a challenge", "the user is asked by elicitation")
 				continue
 			}
-			if expect.Ran(ex) && !t.Public("tools/call") {
+			if expect.Ran(ex) && !t.MCP.Public("tools/call") {
 				continue // RS-CHALLENGE-EVERY-METHOD
 			}
 			t.RefusedBy(ex)
@@ -129,17 +129,17 @@ func urls() {
 
 // anonymously calls a tool without a token: on the stateful wire in a session that a token has opened, if there is one.
 func anonymously(t *T, tool Tool) *reports.Exchange {
-	if t.Wire == mcp.Stateful && t.HasToken() {
-		if call, refused := t.CapableSession(FormAndURL, t.Good()); refused == nil {
-			return t.CallInto(call.Method("tools/call", tool.Params()))
+	if t.Wire == mcp.Stateful && t.MCP.HasToken() {
+		if call, refused := t.MCP.CapableSession(FormAndURL, t.MCP.BearerField()); refused == nil {
+			return t.MCP.CallInto(call.Method("tools/call", tool.Params()))
 		}
 	}
-	return t.CallCapably(tool, FormAndURL)
+	return t.MCP.CallCapably(tool, FormAndURL)
 }
 
 // linking are the URL mode elicitations of the declared tools.
 func linking(t *T, token string) []Elicitation {
-	out := slices.DeleteFunc(t.Elicited(token, FormAndURL), func(e Elicitation) bool { return e.URL == "" })
+	out := slices.DeleteFunc(t.MCP.Elicited(token, FormAndURL), func(e Elicitation) bool { return e.URL == "" })
 	if len(out) == 0 {
 		t.NotApplicable("no declared tool sends its user to a URL")
 	}
@@ -152,7 +152,7 @@ func linking(t *T, token string) []Elicitation {
 
 // linked is the answer of a tool that asks for nothing any more; nil where it still asks.
 func linked(t *T, token string, tool Tool) *reports.Exchange {
-	ex := t.CallCapably(tool, FormAndURL, mcp.Bearer(token))
+	ex := t.MCP.CallCapably(tool, FormAndURL, mcp.Bearer(token))
 	if expect.Ran(ex) && len(Elicitations(tool, ex)) == 0 {
 		return ex
 	}

@@ -21,11 +21,11 @@ const shortest = 6
 // RFC 8628.
 func devices() {
 	Must("AS-DEVICE-GRANT", func(t *T) {
-		endpoint := t.AS().Metadata.String("device_authorization_endpoint")
+		endpoint := t.AS.Server().Metadata.String("device_authorization_endpoint")
 		if _, err := document.ParseURL(endpoint); err != nil {
 			t.NotApplicable("the metadata names no device_authorization_endpoint")
 		}
-		c := t.AnyClient()
+		c := t.AS.AnyClient()
 		ask := func() *reports.Exchange {
 			var f oauth.Form
 			fields := c.Authenticate(&f)
@@ -45,12 +45,12 @@ func devices() {
 		}
 		t.Controlled()
 		poll := func(code string, edits ...Edit) *reports.Exchange {
-			return t.TokenRequest(c, append([]Edit{With("grant_type", deviceGrant), With("device_code", code)}, edits...)...)
+			return t.AS.TokenRequest(c, append([]Edit{With("grant_type", deviceGrant), With("device_code", code)}, edits...)...)
 		}
 		t.RefusedWith(poll(first.String("device_code")), "a device code that nobody has allowed", "authorization_pending", "slow_down")
 		t.RefusedWith(poll("mcpauth-no-code"), "an unknown device code", "invalid_grant", "expired_token")
 		if other, _ := t.Session.Client(t.Context(), "second"); other != nil && other.ID != c.ID {
-			t.RefusedWith(t.TokenRequest(other, With("grant_type", deviceGrant), With("device_code", first.String("device_code"))), "the device code of another client", "invalid_grant", "invalid_request")
+			t.RefusedWith(t.AS.TokenRequest(other, With("grant_type", deviceGrant), With("device_code", first.String("device_code"))), "the device code of another client", "invalid_grant", "invalid_request")
 		}
 		values := []string{first.String("device_code")}
 		for range 3 {
@@ -89,12 +89,12 @@ func approved(t *T, ex *reports.Exchange, poll func(code string, edits ...Edit) 
 	if page == "" || t.Session == nil || !t.Session.Ready {
 		return
 	}
-	t.Confirm(wire.Request{Method: "GET", URL: page}, login.NewJar())
+	t.Pages.Confirm(wire.Request{Method: "GET", URL: page}, login.NewJar())
 	jar := t.Session.Identity(0).Borrow(t.Context())
-	t.Confirm(wire.Request{Method: "GET", URL: page}, jar)
+	t.Pages.Confirm(wire.Request{Method: "GET", URL: page}, jar)
 	t.Session.Identity(0).Return(jar)
 	answer := poll(code)
-	if t.Tokens(answer, t.AnyClient()) == nil {
+	if t.AS.Tokens(answer, t.AS.AnyClient()) == nil {
 		t.Note("the page at verification_uri_complete could not be gone through, so no token came: %s", expect.Describe(answer))
 		return
 	}

@@ -15,21 +15,21 @@ import (
 // RFC 9449 section 5.
 func binding() {
 	Must("AS-DPOP-BINDING", func(t *T) {
-		algorithms := t.ServerDPoP()
+		algorithms := t.AS.DPoPAlgorithms()
 		if len(algorithms) == 0 {
 			t.NotApplicable("the metadata has no dpop_signing_alg_values_supported: DPoP is not offered")
 		}
 		key := ProofKey(algorithms)
 		tokens := bound(t, key)
 		for about, edit := range Sorted(wrongProofs()) {
-			t.RefusedWith(t.RedeemProving(t.Granted(), key, edit), about, "invalid_dpop_proof")
+			t.RefusedWith(t.AS.RedeemWithProof(t.AS.MustAuthorize(), key, edit), about, "invalid_dpop_proof")
 		}
 		for about, proofs := range Sorted(wrongFields(t, key, ProofKey(algorithms))) {
-			t.RefusedWith(t.Redeem(t.Granted(), proofs...), about, "invalid_dpop_proof", "use_dpop_nonce")
+			t.RefusedWith(t.AS.Redeem(t.AS.MustAuthorize(), proofs...), about, "invalid_dpop_proof", "use_dpop_nonce")
 		}
-		again := t.Proof(key, "POST", t.AS().Token, "", "")
-		if first := t.Redeem(t.Granted(), proofField(again)); t.Tokens(first, tokens.Client) != nil {
-			if second := t.Redeem(t.Granted(), proofField(again)); t.Tokens(second, tokens.Client) != nil {
+		again := t.Mint.Proof(key, "POST", t.AS.Server().Token, "", "")
+		if first := t.AS.Redeem(t.AS.MustAuthorize(), proofField(again)); t.AS.Tokens(first, tokens.Client) != nil {
+			if second := t.AS.Redeem(t.AS.MustAuthorize(), proofField(again)); t.AS.Tokens(second, tokens.Client) != nil {
 				t.Advise(second, "a proof to be used once", "a second code is redeemed with the same proof")
 			}
 		}
@@ -39,9 +39,9 @@ func binding() {
 
 // bound redeems a code with an ordinary proof, and judges that the token is bound to its key.
 func bound(t *T, key *mint.Key) *oauth.Tokens {
-	g := t.Granted()
-	ex := t.RedeemProving(g, key)
-	tokens := t.Tokens(ex, g.Client)
+	g := t.AS.MustAuthorize()
+	ex := t.AS.RedeemWithProof(g, key)
+	tokens := t.AS.Tokens(ex, g.Client)
 	if tokens == nil {
 		t.Unmet(ex, "a token for a code redeemed with a DPoP proof", "%s %s", expect.Describe(ex), oauth.ErrorCode(ex))
 		t.Inconclusive("nothing more can be seen without a token")
@@ -78,12 +78,12 @@ func wrongProofs() map[string]ProofEdit {
 
 // wrongFields are proofs that are wrong in another way.
 func wrongFields(t *T, key, other *mint.Key) map[string][]Edit {
-	proof := func(k *mint.Key) string { return t.Proof(k, "POST", t.AS().Token, "", "") }
+	proof := func(k *mint.Key) string { return t.Mint.Proof(k, "POST", t.AS.Server().Token, "", "") }
 	parts := strings.Split(proof(key), ".")
 	foreign := strings.Split(proof(other), ".")
 	return map[string][]Edit{
 		"two proofs":            {proofField(proof(key)), proofField(proof(key))},
-		"an unsigned proof":     {proofField(mint.Unsigned(key.ProofHeader().With("alg", "none"), mint.ProofClaims("POST", t.AS().Token, "", Random(12))))},
+		"an unsigned proof":     {proofField(mint.Unsigned(key.ProofHeader().With("alg", "none"), mint.ProofClaims("POST", t.AS.Server().Token, "", Random(12))))},
 		"signed by another key": {proofField(parts[0] + "." + parts[1] + "." + foreign[2])},
 	}
 }
@@ -93,13 +93,13 @@ func refreshes(t *T, key *mint.Key, tokens *oauth.Tokens, algorithms []string) {
 	if tokens.Refresh == "" || !tokens.Client.Public() {
 		return // the refresh token of a confidential client is bound to the client (RFC 9449 section 5)
 	}
-	if next := t.Tokens(t.RefreshProving(tokens, key), tokens.Client); next != nil && next.Refresh != "" {
+	if next := t.AS.Tokens(t.AS.RefreshWithProof(tokens, key), tokens.Client); next != nil && next.Refresh != "" {
 		tokens = next
 	}
 	judge := func(about string, ex *reports.Exchange) {
 		t.RefusedWith(ex, about, "invalid_grant", "invalid_dpop_proof")
 	}
-	judge("a refresh with the proof of another key", t.RefreshProving(tokens, ProofKey(algorithms)))
+	judge("a refresh with the proof of another key", t.AS.RefreshWithProof(tokens, ProofKey(algorithms)))
 	fresh := bound(t, key)
-	judge("a refresh without a proof", t.Refresh(fresh))
+	judge("a refresh without a proof", t.AS.Refresh(fresh))
 }

@@ -14,16 +14,16 @@ const accessType = "urn:ietf:params:oauth:token-type:access_token"
 // RFC 8693 section 2.
 func exchange() {
 	Practice("AS-TX-VALIDATION", func(t *T) {
-		if !t.Lists("grant_types_supported", TokenExchange) {
+		if !t.AS.Lists("grant_types_supported", TokenExchange) {
 			t.NotApplicable("grant_types_supported does not list token exchange")
 		}
-		c := t.ConfidentialClient()
-		subject := t.Flow(As(c))
+		c := t.AS.ConfidentialClient()
+		subject := t.AS.MustGetTokens(As(c))
 		ask := func(token string, edits ...Edit) *reports.Exchange {
-			return t.TokenRequest(c, append([]Edit{With("grant_type", TokenExchange), With("subject_token", token), With("subject_token_type", accessType)}, edits...)...)
+			return t.AS.TokenRequest(c, append([]Edit{With("grant_type", TokenExchange), With("subject_token", token), With("subject_token_type", accessType)}, edits...)...)
 		}
 		ex := ask(subject.Access)
-		exchanged := t.Tokens(ex, c)
+		exchanged := t.AS.Tokens(ex, c)
 		if exchanged == nil {
 			t.Inconclusive("an ordinary exchange is answered with %s %s, so that a refusal proves nothing", expect.Describe(ex), oauth.ErrorCode(ex))
 		}
@@ -39,16 +39,16 @@ func exchange() {
 			t.RefusedWith(ask(subject.Refresh), "a refresh token for an access token", invalid...)
 		}
 		narrow(t, ask)
-		t.RefusedWith(t.TokenRequest(c, With("grant_type", TokenExchange), With("subject_token", subject.Access), With("subject_token_type", accessType), Unidentified()), "without client authentication", "invalid_client", "invalid_request", "unauthorized_client")
+		t.RefusedWith(t.AS.TokenRequest(c, With("grant_type", TokenExchange), With("subject_token", subject.Access), With("subject_token_type", accessType), Unidentified()), "without client authentication", "invalid_client", "invalid_request", "unauthorized_client")
 		if public, _ := t.Session.Client(t.Context(), session.Public); public != nil {
-			own := t.Flow(As(public))
-			if ex := t.TokenRequest(public, With("grant_type", TokenExchange), With("subject_token", own.Access), With("subject_token_type", accessType)); t.Tokens(ex, public) != nil {
+			own := t.AS.MustGetTokens(As(public))
+			if ex := t.AS.TokenRequest(public, With("grant_type", TokenExchange), With("subject_token", own.Access), With("subject_token_type", accessType)); t.AS.Tokens(ex, public) != nil {
 				t.Advise(ex, "exchange for authenticated clients only (RFC 8693 section 2.1)", "whoever has a token exchanges it, as a public client")
 			}
 		}
-		if t.AS().Revocation != "" {
-			t.Revoke(subject, subject.Access)
-			if _, dead := t.Dies(subject.Access); dead {
+		if t.AS.Server().Revocation != "" {
+			t.AS.Revoke(subject, subject.Access)
+			if _, dead := t.MCP.UntilRefused(subject.Access); dead {
 				t.RefusedWith(ask(subject.Access), "a revoked token", invalid...)
 			}
 		}
@@ -57,24 +57,24 @@ func exchange() {
 
 // foreign is a token that somebody else signed.
 func foreign(t *T) string {
-	return t.RSAKey("mcpauth").JWT(nil, t.Genuine().Claims)
+	return t.Mint.RSAKey("mcpauth").JWT(nil, t.Mint.Genuine().Claims)
 }
 
 // narrow judges that a narrow token is not exchanged for a broader one.
 func narrow(t *T, ask func(token string, edits ...Edit) *reports.Exchange) {
-	pool := t.ScopePool()
+	pool := t.AS.ScopePool()
 	if len(pool) > 1 {
-		less := t.Flow(As(t.ConfidentialClient()), Scope(pool[0]))
-		if ex := ask(less.Access, Scope(pool...)); t.Tokens(ex, less.Client) == nil {
+		less := t.AS.MustGetTokens(As(t.AS.ConfidentialClient()), Scope(pool[0]))
+		if ex := ask(less.Access, Scope(pool...)); t.AS.Tokens(ex, less.Client) == nil {
 			t.RefusedWith(ex, "a scope that the subject token has not", "invalid_scope")
-		} else if real, seen := t.RealScope(t.Tokens(ex, less.Client)); seen && len(real) > 1 {
+		} else if real, seen := t.AS.RealScope(t.AS.Tokens(ex, less.Client)); seen && len(real) > 1 {
 			t.Finding(ex, "a scope that the subject token has not", "error invalid_scope, or a token without it", "it is granted")
 		}
 	}
-	token := t.Flow(As(t.ConfidentialClient()))
-	if ex := ask(token.Access, With("resource", Attacker)); t.Tokens(ex, token.Client) == nil {
+	token := t.AS.MustGetTokens(As(t.AS.ConfidentialClient()))
+	if ex := ask(token.Access, With("resource", Attacker)); t.AS.Tokens(ex, token.Client) == nil {
 		t.RefusedWith(ex, "a foreign resource", "invalid_target")
-	} else if audience, _ := t.Audience(t.Tokens(ex, token.Client)); Names(audience, Attacker) {
+	} else if audience, _ := t.AS.Audience(t.AS.Tokens(ex, token.Client)); Names(audience, Attacker) {
 		t.Finding(ex, "a foreign resource", "error invalid_target", "a token is minted for it")
 	}
 }

@@ -12,13 +12,13 @@ import (
 
 func pushedRequests() {
 	Must("AS-PAR-BASIC", func(t *T) {
-		endpoint := t.AS().Metadata.String("pushed_authorization_request_endpoint")
+		endpoint := t.AS.Server().Metadata.String("pushed_authorization_request_endpoint")
 		if endpoint == "" {
 			t.NotApplicable("the metadata names no pushed_authorization_request_endpoint")
 		}
-		c, pair := t.AnyClient(), oauth.NewPKCE(43)
+		c, pair := t.AS.AnyClient(), oauth.NewPKCE(43)
 		push := func(edits ...Edit) string {
-			ex := t.Push(endpoint, c, pair, edits...)
+			ex := t.AS.Push(endpoint, c, pair, edits...)
 			uri := oauth.Object(ex).String("request_uri")
 			if uri == "" {
 				t.Inconclusive("an ordinary request cannot be pushed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
@@ -29,16 +29,16 @@ func pushedRequests() {
 			return uri
 		}
 		begin := func(by *oauth.Client, uri string, edits ...Edit) *Grant {
-			return t.Authorize(append([]Edit{As(by), Pair(pair), Instead(oauth.Form{{Name: "client_id", Value: by.ID}, {Name: "request_uri", Value: uri}})}, edits...)...)
+			return t.AS.Authorize(append([]Edit{As(by), Pair(pair), Instead(oauth.Form{{Name: "client_id", Value: by.ID}, {Name: "request_uri", Value: uri}})}, edits...)...)
 		}
 		used := push()
-		g := t.Decided(begin(c, used))
+		g := t.AS.MustReachDecision(begin(c, used))
 		if g.Code() == "" {
 			t.Unmet(g.Exchange, "a code for a request that was pushed", "%s", g.Describe())
 			return
 		}
 		g.RedirectURI = c.RedirectURI
-		if ex := t.Redeem(g); t.Tokens(ex, c) == nil {
+		if ex := t.AS.Redeem(g); t.AS.Tokens(ex, c) == nil {
 			t.Inconclusive("the code of a pushed request cannot be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
 		}
 		t.Controlled()
@@ -57,12 +57,12 @@ func pushedRequests() {
 		for about, edit := range Sorted(map[string]Edit{
 			"a redirect URI that is not registered": With("redirect_uri", "https://attacker.example/cb"), "a request_uri within the request": With("request_uri", "urn:ietf:params:oauth:request_uri:x"), "an unknown response_type": With("response_type", "mcpauth"),
 		}) {
-			t.RefusedWith(t.Push(endpoint, c, pair, edit), about, "invalid_request", "invalid_redirect_uri", "unsupported_response_type", "invalid_client", "request_uri_not_supported")
+			t.RefusedWith(t.AS.Push(endpoint, c, pair, edit), about, "invalid_request", "invalid_redirect_uri", "unsupported_response_type", "invalid_client", "request_uri_not_supported")
 		}
 		overrides(t, begin(c, push(With("state", "mcpauth-pushed")), With("state", "mcpauth-query")))
 		overrides(t, begin(c, push(), With("redirect_uri", "https://attacker.example/cb"), AnswersAt(c.RedirectURI)))
-		if required, _ := t.AS().Metadata.Bool("require_pushed_authorization_requests"); required {
-			t.NoCode(t.Authorize(As(c)), "a plain request where pushed ones are required", "invalid_request")
+		if required, _ := t.AS.Server().Metadata.Bool("require_pushed_authorization_requests"); required {
+			t.NoCode(t.AS.Authorize(As(c)), "a plain request where pushed ones are required", "invalid_request")
 		}
 	})
 }

@@ -32,14 +32,14 @@ func tells(ex *reports.Exchange) bool {
 
 func request() {
 	Must("AS-INTROSPECT-AUTH-REQUIRED", func(t *T) {
-		tokens := t.Flow()
+		tokens := t.AS.MustGetTokens()
 		for about, edits := range Sorted(map[string][]Edit{
-			"no credentials": {Unidentified()}, "the client_id of a public client": {As(t.AnyClient())}, "the token itself as bearer": {Unidentified(), Header(mcp.Bearer(tokens.Access))},
+			"no credentials": {Unidentified()}, "the client_id of a public client": {As(t.AS.AnyClient())}, "the token itself as bearer": {Unidentified(), Header(mcp.Bearer(tokens.Access))},
 		}) {
 			if about != "no credentials" && !tokens.Client.Public() && about == "the client_id of a public client" {
 				continue
 			}
-			ex := t.Introspect(tokens.Client, tokens.Access, edits...)
+			ex := t.AS.Introspect(tokens.Client, tokens.Access, edits...)
 			switch {
 			case tells(ex) && about == "the token itself as bearer":
 				t.Note("a token may introspect itself")
@@ -56,8 +56,8 @@ func request() {
 	})
 
 	Must("AS-INTROSPECT-BAD-CREDENTIALS", func(t *T) {
-		c := t.ConfidentialClient()
-		ask := func(edits ...Edit) *reports.Exchange { return t.Introspect(c, "mcpauth-unknown", edits...) }
+		c := t.AS.ConfidentialClient()
+		ask := func(edits ...Edit) *reports.Exchange { return t.AS.Introspect(c, "mcpauth-unknown", edits...) }
 		if ex := ask(); expect.Status(ex) != 200 {
 			t.Inconclusive("the control failed: with the right credentials the answer is %s", expect.Describe(ex))
 		}
@@ -69,12 +69,12 @@ func request() {
 	})
 
 	Practice("AS-INTROSPECT-OTHER-CLIENT", func(t *T) {
-		tokens := t.Flow()
-		stranger, ex := t.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
+		tokens := t.AS.MustGetTokens()
+		stranger, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
 		if stranger == nil || stranger.Secret == "" {
 			t.NotApplicable("registration issues no secrets: %s", expect.Describe(ex))
 		}
-		ex = t.Introspect(stranger, tokens.Access)
+		ex = t.AS.Introspect(stranger, tokens.Access)
 		o := oauth.Object(ex)
 		switch active, _ := o.Bool("active"); {
 		case o.String("sub") != "" || o.String("username") != "" || o.String("client_id") != "":
@@ -87,18 +87,18 @@ func request() {
 	})
 
 	Practice("AS-INTROSPECT-REQUEST-FORM", func(t *T) {
-		c := t.ConfidentialClient()
-		tokens := t.Flow(As(c))
-		ex := t.Do(wire.Request{Method: "GET", URL: t.AS().Introspection + "?token=" + tokens.Access, Header: []reports.Field{oauth.BasicAuth(c.ID, c.Secret)}})
+		c := t.AS.ConfidentialClient()
+		tokens := t.AS.MustGetTokens(As(c))
+		ex := t.Do(wire.Request{Method: "GET", URL: t.AS.Server().Introspection + "?token=" + tokens.Access, Header: []reports.Field{oauth.BasicAuth(c.ID, c.Secret)}})
 		if tells(ex) {
 			t.Advise(ex, "introspection by POST only, since URLs end up in logs", "GET answers")
 		}
-		without := t.Introspect(c, "", Without("token"))
+		without := t.AS.Introspect(c, "", Without("token"))
 		if s := expect.Status(without); s < 400 || s > 499 {
 			t.Finding(without, "no token", "HTTP 400", expect.Describe(without))
 		}
 		for _, hint := range []string{"mcpauth_bogus", "refresh_token"} {
-			hinted := t.Introspect(c, tokens.Access, With("token_type_hint", hint))
+			hinted := t.AS.Introspect(c, tokens.Access, With("token_type_hint", hint))
 			if active, _ := oauth.Object(hinted).Bool("active"); !active && oauth.ErrorCode(hinted) != "unsupported_token_type" {
 				t.Finding(hinted, "token_type_hint "+hint, "the token found all the same (RFC 7662 section 2.1)", expect.Describe(hinted))
 			}
@@ -108,16 +108,16 @@ func request() {
 	Practice("AS-INTROSPECT-SIDE-ENDPOINTS", func(t *T) {
 		found := false
 		for _, path := range []string{"/oauth/tokeninfo", "/tokeninfo", "/verify", "/auth/verify"} {
-			endpoint := strings.TrimSuffix(t.AS().Issuer, "/") + path
+			endpoint := strings.TrimSuffix(t.AS.Server().Issuer, "/") + path
 			ex := t.Get(endpoint, mcp.Bearer("mcpauth-made-up"))
-			if s := expect.Status(ex); s == 404 || s == 405 || endpoint == t.AS().Introspection || oauth.Object(ex) == nil {
+			if s := expect.Status(ex); s == 404 || s == 405 || endpoint == t.AS.Server().Introspection || oauth.Object(ex) == nil {
 				continue
 			}
 			found = true
 			if s := expect.Status(ex); s != 401 && s != 400 && s != 403 {
 				t.Finding(ex, path+" with a made-up token", "HTTP 401", expect.Describe(ex))
 			}
-			tokens := t.Flow()
+			tokens := t.AS.MustGetTokens()
 			if ex := t.Get(endpoint + "?access_token=" + tokens.Access); tells(ex) {
 				t.Finding(ex, path, "no token in the query, and an authenticated caller", "it answers anybody about any token")
 			}
@@ -130,9 +130,9 @@ func request() {
 
 func response() {
 	Must("AS-INTROSPECT-ACTIVE-SHAPE", func(t *T) {
-		c := t.ConfidentialClient()
-		tokens := t.Flow(As(c))
-		ex := t.Introspect(c, tokens.Access, With("token_type_hint", "access_token"))
+		c := t.AS.ConfidentialClient()
+		tokens := t.AS.MustGetTokens(As(c))
+		ex := t.AS.Introspect(c, tokens.Access, With("token_type_hint", "access_token"))
 		o := oauth.Object(ex)
 		if oauth.ErrorCode(ex) == "unsupported_token_type" {
 			t.NotApplicable("the server does not introspect its access tokens, which are JWTs, and says so")
@@ -165,7 +165,7 @@ func response() {
 				t.Unmet(ex, fmt.Sprintf("exp that agrees with expires_in %v", in), "exp %v", v)
 			}
 		}
-		if iss := o.String("iss"); iss != "" && iss != t.AS().Metadata.String("issuer") {
+		if iss := o.String("iss"); iss != "" && iss != t.AS.Server().Metadata.String("issuer") {
 			t.Unmet(ex, "iss equal to the metadata's issuer", "iss %s", iss)
 		}
 	})
@@ -193,12 +193,12 @@ func response() {
 	})
 
 	Practice("AS-INTROSPECT-REFRESH-TOKEN", func(t *T) {
-		c := t.ConfidentialClient()
-		tokens := t.Flow(As(c))
+		c := t.AS.ConfidentialClient()
+		tokens := t.AS.MustGetTokens(As(c))
 		if tokens.Refresh == "" {
 			t.NotApplicable("a confidential client gets no refresh token")
 		}
-		ex := t.Introspect(c, tokens.Refresh)
+		ex := t.AS.Introspect(c, tokens.Refresh)
 		o := oauth.Object(ex)
 		active, _ := o.Bool("active")
 		kind := strings.ToLower(o.String("token_type") + o.String("token_use") + o.String("typ"))
@@ -210,27 +210,27 @@ func response() {
 
 // each asks about tokens that are not good.
 func each(t *T, judge func(ex *reports.Exchange, about string)) {
-	c := t.ConfidentialClient()
-	tokens := t.Flow(As(c))
+	c := t.AS.ConfidentialClient()
+	tokens := t.AS.MustGetTokens(As(c))
 	middle := len(tokens.Access) / 2
 	values := map[string]string{
 		"a token that was never issued": "mcpauth-" + Random(24), "a made-up JWT": "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.AAAA",
 		"a real token with a character changed": t.NearMiss(tokens.Access, middle),
-		"an authorization code":                 t.Granted(As(c)).Code(),
+		"an authorization code":                 t.AS.MustAuthorize(As(c)).Code(),
 	}
 	if tokens.Refresh != "" {
-		if next := t.MustRefresh(tokens); next.Refresh != tokens.Refresh {
+		if next := t.AS.MustRefresh(tokens); next.Refresh != tokens.Refresh {
 			values["a used refresh token"] = tokens.Refresh
 		}
 	}
-	if t.AS().Revocation != "" {
-		dead := t.Flow(As(c))
-		if ex := t.Revoke(dead, dead.Access); expect.Status(ex) == 200 {
+	if t.AS.Server().Revocation != "" {
+		dead := t.AS.MustGetTokens(As(c))
+		if ex := t.AS.Revoke(dead, dead.Access); expect.Status(ex) == 200 {
 			values["a revoked access token"] = dead.Access
 		}
 	}
 	for about, v := range Sorted(values) {
-		ex := t.Introspect(c, v)
+		ex := t.AS.Introspect(c, v)
 		if oauth.ErrorCode(ex) == "unsupported_token_type" {
 			continue
 		}

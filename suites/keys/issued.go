@@ -21,10 +21,10 @@ import (
 // jwts are the JWTs of a flow, by what they are.
 func jwts(t *T) (map[string]string, *oauth.Tokens) {
 	scopes := slices.Clone(t.Session.RequestedScopes())
-	if supported, _ := t.AS().Metadata.Strings("scopes_supported"); slices.Contains(supported, "openid") {
+	if supported, _ := t.AS.Server().Metadata.Strings("scopes_supported"); slices.Contains(supported, "openid") {
 		scopes = append(scopes, "openid")
 	}
-	tokens := t.Flow(Scope(scopes...))
+	tokens := t.AS.MustGetTokens(Scope(scopes...))
 	out := map[string]string{}
 	for about, v := range map[string]string{"the access token": tokens.Access, "the ID token": tokens.ID, "the refresh token": tokens.Refresh} {
 		if h, _ := oauth.Claims(v); h != nil {
@@ -49,10 +49,10 @@ func issued() {
 				t.Finding(tokens.Exchange, about, "a signed token", "alg none: anybody can make one")
 			case strings.HasPrefix(alg, "HS"):
 				t.Advise(tokens.Exchange, "a signature that a public key verifies", "%s: %s, whose secret every resource server must share", about, alg)
-			case t.Server().JWKS.Object == nil:
+			case t.AS.Surveyed().JWKS.Object == nil:
 				t.Finding(tokens.Exchange, about, "a jwks_uri with the key of the signature", "no key set was found")
 			default:
-				if err := mint.Verify(v, expect.Keys(t.Server().JWKS.Object)); err != nil {
+				if err := mint.Verify(v, expect.Keys(t.AS.Surveyed().JWKS.Object)); err != nil {
 					t.Finding(tokens.Exchange, about, "a signature by a published key", err.Error())
 				}
 			}
@@ -80,16 +80,16 @@ func issued() {
 	})
 
 	Must("AS-KEYS-ID-TOKEN", func(t *T) {
-		supported, _ := t.AS().Metadata.Strings("scopes_supported")
+		supported, _ := t.AS.Server().Metadata.Strings("scopes_supported")
 		if !slices.Contains(supported, "openid") {
 			t.NotApplicable("the scope openid is not supported")
 		}
 		nonce := Random(18)
 		scopes := Scope(append(slices.Clone(t.Session.RequestedScopes()), "openid")...)
-		tokens := t.Flow(scopes, With("nonce", nonce))
+		tokens := t.AS.MustGetTokens(scopes, With("nonce", nonce))
 		if lacksOpenID(tokens) { // some servers grant with a resource indicator what belongs to that resource only
-			g := t.Granted(scopes, With("nonce", nonce), Without("resource"))
-			if again := t.Tokens(t.Redeem(g, Without("resource")), g.Client); again != nil {
+			g := t.AS.MustAuthorize(scopes, With("nonce", nonce), Without("resource"))
+			if again := t.AS.Tokens(t.AS.Redeem(g, Without("resource")), g.Client); again != nil {
 				tokens = again
 			}
 		}
@@ -105,7 +105,7 @@ func issued() {
 			t.Unmet(tokens.Exchange, "an ID token that is a JWT", "it is none")
 			return
 		}
-		if iss := c.String("iss"); iss != t.AS().Metadata.String("issuer") {
+		if iss := c.String("iss"); iss != t.AS.Server().Metadata.String("issuer") {
 			t.Unmet(tokens.Exchange, "iss equal to the metadata's issuer", "iss %q", iss)
 		}
 		aud, _ := c.Strings("aud")
@@ -132,7 +132,7 @@ func lacksOpenID(tokens *oauth.Tokens) bool {
 // guesses are secrets that an attacker would try first.
 func guesses(t *T, tokens *oauth.Tokens) []string {
 	out := strings.Split(strings.TrimSpace(vectors.WeakSecrets), "\n")
-	return append(out, "", tokens.Client.ID, tokens.Client.Secret, t.AS().Issuer, t.Survey.URL.Host, t.Survey.URL.Hostname())
+	return append(out, "", tokens.Client.ID, tokens.Client.Secret, t.AS.Server().Issuer, t.Survey.URL.Host, t.Survey.URL.Hostname())
 }
 
 // guess returns the number of the secret with which a token is signed, or -1. Nothing is sent.

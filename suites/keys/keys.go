@@ -93,7 +93,7 @@ func keySet() {
 
 	Practice("AS-KEYS-ALG-LISTS", func(t *T) {
 		listed := false
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			for _, member := range m.Object.Members {
 				if !strings.HasSuffix(member.Name, "_alg_values_supported") {
 					continue
@@ -126,7 +126,7 @@ func each(t *T, judge func(s *survey.Server)) {
 				t.Unmet(nil, "jwks_uri to be a URL", "%q: %v", s.JWKS.URL, s.JWKS.Err)
 				continue
 			}
-			t.Saw(s.JWKS.Exchange)
+			t.Cite(s.JWKS.Exchange)
 			if s.JWKS.Exchange.Response == nil {
 				t.Inconclusive("%s cannot be reached from here: %s", s.JWKS.URL, s.JWKS.Exchange.Error)
 			}

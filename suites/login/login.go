@@ -27,7 +27,7 @@ func Register() {
 // loginPage is the page that asks for name and password; the check does not apply where there is none that can
 // be read without scripts.
 func loginPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form) {
-	g := t.Authorize(append([]Edit{SignedOut(), StoppingAtLogin()}, edits...)...)
+	g := t.AS.Authorize(append([]Edit{SignedOut(), StoppingAtLogin()}, edits...)...)
 	p := g.Page()
 	if g.Stage == login.Lost {
 		t.Inconclusive("%s", g.Describe())
@@ -35,7 +35,7 @@ func loginPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form) {
 	if g.Stage != login.AtLogin || p == nil {
 		t.NotApplicable("there is no login page with a form: %s", g.Describe())
 	}
-	if at, err := document.ParseURL(t.AS().Authorization); err == nil && at.Host != p.URL.Host {
+	if at, err := document.ParseURL(t.AS.Server().Authorization); err == nil && at.Host != p.URL.Host {
 		t.NotApplicable("users sign in at another provider, %s", p.URL.Host)
 	}
 	f := p.Login()
@@ -68,7 +68,7 @@ func credentials(f *login.Form, name, password string) oauth.Form {
 // goOn sends a form in a jar and follows where it leads.
 func goOn(t *T, jar *login.Jar, req wire.Request, redirectURI string) *login.Outcome {
 	agent := &login.Agent{Jar: jar, Secrets: t.Secrets, Send: t.Do}
-	return t.Continue(agent, req, login.Route{RedirectURI: redirectURI, Decision: login.Leave})
+	return t.Pages.Continue(agent, req, login.Route{RedirectURI: redirectURI, Decision: login.Leave})
 }
 
 // inside reports that a login got somebody in: to a consent page or to a code.
@@ -99,10 +99,10 @@ func authentication() {
 	})
 
 	Practice("AS-LOGIN-NO-DEFAULT-CREDENTIALS", func(t *T) {
-		t.AS()
+		t.AS.Server()
 		try := func(id, secret string) *reports.Exchange {
 			c := &oauth.Client{ID: id, Secret: secret, Method: oauth.Basic}
-			return t.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "x"), With("code_verifier", oauth.NewPKCE(43).Verifier), With("redirect_uri", t.Session.Callback))
+			return t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "x"), With("code_verifier", oauth.NewPKCE(43).Verifier), With("redirect_uri", t.Session.Callback))
 		}
 		demo, stranger := try("demo_client", "demo_secret"), try("mcpauth-unknown-"+Random(9), Random(24))
 		if oauth.ErrorCode(demo) == "invalid_grant" && oauth.ErrorCode(stranger) == "invalid_client" {
@@ -135,7 +135,7 @@ func authentication() {
 			}
 			o := goOn(t, jar, req, g.RedirectURI)
 			if !inside(o) { // the request may be lost, and the browser signed in all the same
-				o = t.Authorize(InJar(jar), StoppingAtLogin(), Leaving()).Outcome
+				o = t.AS.Authorize(InJar(jar), StoppingAtLogin(), Leaving()).Outcome
 			}
 			if inside(o) {
 				t.Finding(o.Exchange, about, "a login form that only the browser it was shown to can send", "the login succeeds")
@@ -178,11 +178,11 @@ func sessions() {
 		if !inside(o) {
 			t.Inconclusive("the login did not succeed: %s %s", o.Stage, o.Why)
 		}
-		at, _ := document.ParseURL(t.AS().Authorization)
+		at, _ := document.ParseURL(t.AS.Server().Authorization)
 		if len(before.Cookies(at)) == 0 {
 			return
 		}
-		if again := t.Authorize(InJar(before), StoppingAtLogin(), Leaving()); inside(again.Outcome) {
+		if again := t.AS.Authorize(InJar(before), StoppingAtLogin(), Leaving()); inside(again.Outcome) {
 			t.Unmet(again.Exchange, "a new session at login", "the cookies from before the login are signed in too")
 		}
 		t.Refused()
@@ -190,7 +190,7 @@ func sessions() {
 	})
 
 	Practice("AS-LOGIN-COOKIE-ATTRIBUTES", func(t *T) {
-		g := t.Granted(SignedOut())
+		g := t.AS.MustAuthorize(SignedOut())
 		_ = g
 		for _, ex := range t.Transcript() {
 			for _, line := range expect.HeaderValues(ex, "Set-Cookie") {
@@ -227,12 +227,12 @@ func surroundings() {
 		for _, v := range []string{"https://attacker.example/", "//attacker.example", `/\attacker.example`, "https:attacker.example"} {
 			for _, name := range []string{"next", "return_to", "returnTo", "continue"} {
 				tried = true
-				g := t.Authorize(With(name, v), StoppingAtLogin(), Leaving())
+				g := t.AS.Authorize(With(name, v), StoppingAtLogin(), Leaving())
 				if leads(g.Location) {
 					t.Finding(g.Exchange, name+"="+v, "no redirect to a foreign address", "the browser is sent to "+g.Location)
 				}
 			}
-			g := t.Authorize(SignedOut(), Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
+			g := t.AS.Authorize(SignedOut(), Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
 				for _, in := range f.Inputs {
 					if n := strings.ToLower(in.Name); in.Type == "hidden" && (strings.Contains(n, "next") || strings.Contains(n, "return") || strings.Contains(n, "continue") || strings.Contains(n, "redirect")) {
 						values.Set(in.Name, v)
@@ -249,8 +249,8 @@ func surroundings() {
 	})
 
 	Practice("AS-LOGIN-DISCLOSURE", func(t *T) {
-		g := t.Authorize(SignedOut(), Leaving())
-		own, err := url.Parse(t.AS().Authorization)
+		g := t.AS.Authorize(SignedOut(), Leaving())
+		own, err := url.Parse(t.AS.Server().Authorization)
 		if err != nil || len(g.Pages) == 0 {
 			t.NotApplicable("the authorization server shows no page")
 		}

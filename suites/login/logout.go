@@ -18,22 +18,22 @@ func logout() {
 	Should("AS-LOGIN-LOGOUT", func(t *T) {
 		endpoint := endSession(t)
 		jar := login.NewJar()
-		g := t.Granted(InJar(jar))
-		if before := t.Authorize(InJar(jar), StoppingAtLogin(), Leaving()); before.Stage == login.AtLogin {
+		g := t.AS.MustAuthorize(InJar(jar))
+		if before := t.AS.Authorize(InJar(jar), StoppingAtLogin(), Leaving()); before.Stage == login.AtLogin {
 			t.NotApplicable("the next request asks to sign in anyway: no session is kept")
 		}
 		t.Controlled()
 		var f oauth.Form
 		f.Set("client_id", g.Client.ID)
-		if tokens := t.Tokens(t.Redeem(g), g.Client); tokens != nil && tokens.ID != "" {
+		if tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client); tokens != nil && tokens.ID != "" {
 			f.Set("id_token_hint", tokens.ID)
 		}
-		out := t.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar)
+		out := t.Pages.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar)
 		if expect.Crashed(out.Exchange) {
 			t.Inconclusive("signing out is answered with %s", expect.Describe(out.Exchange))
 		}
-		if after := t.Authorize(InJar(jar), StoppingAtLogin(), Leaving()); after.Stage == login.AtConsent || after.Code() != "" {
-			if slices.ContainsFunc(after.Hops, func(h login.Hop) bool { return t.IsUpstream(h.To) }) {
+		if after := t.AS.Authorize(InJar(jar), StoppingAtLogin(), Leaving()); after.Stage == login.AtConsent || after.Code() != "" {
+			if slices.ContainsFunc(after.Hops, func(h login.Hop) bool { return t.Upstream.IsRequest(h.To) }) {
 				t.NotApplicable("users sign in at another provider, whose session is its own")
 			}
 			t.Unmet(after.Exchange, "the login page after signing out", "%s", after.Describe())
@@ -47,13 +47,13 @@ func logout() {
 	Must("AS-LOGIN-LOGOUT-REDIRECT", func(t *T) {
 		endpoint := endSession(t)
 		jar := login.NewJar()
-		g := t.Granted(InJar(jar))
+		g := t.AS.MustAuthorize(InJar(jar))
 		const attacker = "https://attacker.example/bye"
 		var f oauth.Form
 		f.Set("client_id", g.Client.ID)
 		f.Set("post_logout_redirect_uri", attacker)
 		f.Set("state", "mcpauth")
-		out := t.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar)
+		out := t.Pages.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar)
 		t.Controlled()
 		for _, hop := range out.Hops {
 			if to, err := url.Parse(hop.To); err == nil && to.Hostname() == "attacker.example" {
@@ -67,7 +67,7 @@ func logout() {
 
 // endSession is the endpoint at which users sign out.
 func endSession(t *T) string {
-	endpoint := t.AS().Metadata.String("end_session_endpoint")
+	endpoint := t.AS.Server().Metadata.String("end_session_endpoint")
 	if _, err := document.ParseURL(endpoint); err != nil {
 		t.NotApplicable("the metadata names no end_session_endpoint")
 	}

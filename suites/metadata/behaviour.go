@@ -12,16 +12,16 @@ import (
 
 func behaviour() {
 	Must("AS-META-GRANTS-MATCH-BEHAVIOUR", func(t *T) {
-		listed, ok := t.AS().Metadata.Strings("grant_types_supported")
+		listed, ok := t.AS.Server().Metadata.Strings("grant_types_supported")
 		if !ok {
 			listed = []string{"authorization_code", "implicit"} // the default of RFC 8414
 		}
-		c := t.AnyClient()
+		c := t.AS.AnyClient()
 		for _, grant := range listed {
 			if grant == "implicit" {
 				continue // not of the token endpoint
 			}
-			if ex := t.TokenRequest(c, With("grant_type", grant)); oauth.ErrorCode(ex) == "unsupported_grant_type" {
+			if ex := t.AS.TokenRequest(c, With("grant_type", grant)); oauth.ErrorCode(ex) == "unsupported_grant_type" {
 				t.Finding(ex, grant, "the listed grant type to be known at the token endpoint", "error unsupported_grant_type")
 			}
 		}
@@ -32,9 +32,9 @@ func behaviour() {
 			if slices.Contains(listed, grant) {
 				continue
 			}
-			ex := t.TokenRequest(c, With("grant_type", grant))
+			ex := t.AS.TokenRequest(c, With("grant_type", grant))
 			switch code := oauth.ErrorCode(ex); {
-			case t.Tokens(ex, c) != nil:
+			case t.AS.Tokens(ex, c) != nil:
 				t.Finding(ex, grant, "no token by a grant type that is not listed", "one is issued")
 			case expect.Status(ex) >= 500:
 				t.Finding(ex, grant, "error unsupported_grant_type", expect.Describe(ex))
@@ -45,7 +45,7 @@ func behaviour() {
 	})
 
 	Should("AS-META-AUTH-METHODS-LISTED", func(t *T) {
-		listed, ok := t.AS().Metadata.Strings("token_endpoint_auth_methods_supported")
+		listed, ok := t.AS.Server().Metadata.Strings("token_endpoint_auth_methods_supported")
 		if !ok {
 			listed = []string{oauth.Basic} // the default of RFC 8414
 		}
@@ -59,7 +59,7 @@ func behaviour() {
 	})
 
 	Must("AS-META-AUTH-METHODS-TRUE", func(t *T) {
-		listed, ok := t.AS().Metadata.Strings("token_endpoint_auth_methods_supported")
+		listed, ok := t.AS.Server().Metadata.Strings("token_endpoint_auth_methods_supported")
 		if !ok {
 			listed = []string{oauth.Basic}
 		}
@@ -70,9 +70,9 @@ func behaviour() {
 				continue
 			}
 			tried = true
-			g := t.Granted(As(c))
-			ex := t.Redeem(g)
-			t.Tokens(ex, c)
+			g := t.AS.MustAuthorize(As(c))
+			ex := t.AS.Redeem(g)
+			t.AS.Tokens(ex, c)
 			t.Expect(ex, "%s at the token endpoint", method).To(expect.IssueTokens())
 		}
 		if !tried {

@@ -25,7 +25,7 @@ func Register() {
 
 func members() {
 	Must("AS-META-ISSUER-IDENTICAL", func(t *T) {
-		t.EachServer(func(s *survey.Server, m *survey.Document) {
+		t.AS.Each(func(s *survey.Server, m *survey.Document) {
 			issuer := m.Object.String("issuer")
 			if issuer == s.Issuer {
 				return
@@ -39,7 +39,7 @@ func members() {
 	})
 
 	Must("AS-META-ISSUER-FORM", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			issuer := m.Object.String("issuer")
 			u, err := document.ParseURL(issuer)
 			switch {
@@ -54,9 +54,9 @@ func members() {
 	})
 
 	Must("AS-META-HTTP-SHAPE", func(t *T) {
-		t.EachServer(func(s *survey.Server, _ *survey.Document) {
+		t.AS.Each(func(s *survey.Server, _ *survey.Document) {
 			for _, d := range found(s) {
-				t.Saw(d.Exchange)
+				t.Cite(d.Exchange)
 				if m := expect.MediaType(d.Exchange); m != "application/json" {
 					t.Unmet(d.Exchange, "media type application/json (RFC 8414 section 3.2)", "%q at %s", expect.Header(d.Exchange, "Content-Type"), d.URL)
 				}
@@ -68,7 +68,7 @@ func members() {
 	})
 
 	Must("AS-META-REQUIRED-FIELDS", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			for _, name := range []string{"issuer", "authorization_endpoint", "token_endpoint"} {
 				if m.Object.String(name) == "" {
 					t.Unmet(m.Exchange, name+", a string", "it is absent, empty or no string")
@@ -83,19 +83,19 @@ func members() {
 	})
 
 	Must("AS-META-OIDC-REQUIRED-FIELDS", func(t *T) {
-		t.EachServer(func(s *survey.Server, _ *survey.Document) {
+		t.AS.Each(func(s *survey.Server, _ *survey.Document) {
 			for _, d := range found(s) {
 				if !strings.HasPrefix(d.Place, "oidc") {
 					continue
 				}
-				t.Saw(d.Exchange)
+				t.Cite(d.Exchange)
 				openIDRequired(t, d)
 			}
 		})
 	})
 
 	Must("AS-META-TYPES-NO-NULLS", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			for _, member := range m.Object.Members {
 				if problem := wrongType(member); problem != "" {
 					if member.Name == "scopes_supported" && problem == emptyArray {
@@ -109,9 +109,9 @@ func members() {
 	})
 
 	Must("AS-META-S256-ADVERTISED", func(t *T) {
-		t.EachServer(func(s *survey.Server, _ *survey.Document) {
+		t.AS.Each(func(s *survey.Server, _ *survey.Document) {
 			for _, d := range found(s) {
-				t.Saw(d.Exchange)
+				t.Cite(d.Exchange)
 				methods, ok := d.Object.Strings("code_challenge_methods_supported")
 				if !ok || !slices.Contains(methods, "S256") {
 					t.Unmet(d.Exchange, `code_challenge_methods_supported holding "S256"`, "%v at %s", methods, d.URL)
@@ -121,7 +121,7 @@ func members() {
 	})
 
 	Practice("AS-META-NO-PLAIN", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			if methods, _ := m.Object.Strings("code_challenge_methods_supported"); slices.Contains(methods, "plain") {
 				t.Advise(m.Exchange, "S256 only", "plain is advertised too")
 			}
@@ -129,7 +129,7 @@ func members() {
 	})
 
 	Must("AS-META-ENDPOINTS-HTTPS", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			for name, value := range endpoints(m.Object) {
 				u, err := document.ParseURL(value)
 				if err != nil {
@@ -142,7 +142,7 @@ func members() {
 	})
 
 	Must("AS-META-ENDPOINT-URL-FORM", func(t *T) {
-		t.EachServer(func(s *survey.Server, m *survey.Document) {
+		t.AS.Each(func(s *survey.Server, m *survey.Document) {
 			issuer, err := document.ParseURL(s.Issuer)
 			for name, value := range endpoints(m.Object) {
 				u, parseErr := document.ParseURL(value)
@@ -159,7 +159,7 @@ func members() {
 	})
 
 	Should("AS-META-GRANT-TYPES-EXPLICIT", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			grants, ok := m.Object.Strings("grant_types_supported")
 			switch {
 			case !ok:
@@ -176,7 +176,7 @@ func members() {
 	})
 
 	Should("AS-META-NO-IMPLICIT", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			types, _ := m.Object.Strings("response_types_supported")
 			for _, v := range types {
 				if slices.Contains(strings.Fields(v), "token") {
@@ -188,7 +188,7 @@ func members() {
 
 	Must("AS-META-SIGNING-ALGS", func(t *T) {
 		offered := false
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			for _, of := range []string{"token", "revocation", "introspection"} {
 				methods, _ := m.Object.Strings(of + "_endpoint_auth_methods_supported")
 				if !slices.Contains(methods, "private_key_jwt") && !slices.Contains(methods, "client_secret_jwt") {

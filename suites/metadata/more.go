@@ -21,7 +21,7 @@ func further() {
 	// RFC 8414 section 2.1.
 	May("AS-META-SIGNED-METADATA", func(t *T) {
 		signed := false
-		t.EachServer(func(s *survey.Server, m *survey.Document) {
+		t.AS.Each(func(s *survey.Server, m *survey.Document) {
 			jws := m.Object.String("signed_metadata")
 			if jws == "" {
 				return
@@ -60,7 +60,7 @@ func further() {
 	// RFC 9728 section 4.
 	May("AS-META-PROTECTED-RESOURCES", func(t *T) {
 		listed := false
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			v, has := m.Object.Get("protected_resources")
 			if !has {
 				return
@@ -76,8 +76,8 @@ func further() {
 					t.Unmet(m.Exchange, "absolute URLs without fragment in protected_resources", "%q", r)
 				}
 			}
-			if !slices.Contains(resources, t.Identifier()) {
-				t.Note("%s is not listed, as RFC 9728 allows", t.Identifier())
+			if !slices.Contains(resources, t.MCP.Identifier()) {
+				t.Note("%s is not listed, as RFC 9728 allows", t.MCP.Identifier())
 			}
 		})
 		if !listed {
@@ -86,7 +86,7 @@ func further() {
 	})
 
 	Practice("AS-META-STABLE", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			for range 3 {
 				ex := t.Get(m.URL)
 				again, _, err := document.ParseObject(expect.Body(ex))

@@ -28,7 +28,7 @@ func obtaining() {
 			}
 			switch {
 			case len(usable) > 0:
-				t.Saw(usable[0].Exchange)
+				t.Cite(usable[0].Exchange)
 			case s.Unreachable() != "":
 				unasked = s.Unreachable()
 			default:
@@ -44,7 +44,7 @@ func obtaining() {
 			switch d := t.Survey.Servers[i].At("rfc8414"); {
 			case d == nil:
 			case d.Found():
-				t.Saw(d.Exchange)
+				t.Cite(d.Exchange)
 			case d.Unreachable():
 				unasked = d.Exchange.Error
 			default:
@@ -56,7 +56,7 @@ func obtaining() {
 
 	Must("AS-META-ORIGIN-ROOT", func(t *T) {
 		if t.Survey.Origin.Found() {
-			t.Saw(t.Survey.Origin.Exchange)
+			t.Cite(t.Survey.Origin.Exchange)
 			return
 		}
 		path := strings.Trim(t.Survey.URL.Path, "/")
@@ -71,7 +71,7 @@ func obtaining() {
 				t.Unmet(ex, "metadata at the root of the origin, path removed", "it is served below %s only", prefix)
 			}
 		}
-		t.Saw(t.Survey.Origin.Exchange)
+		t.Cite(t.Survey.Origin.Exchange)
 	})
 
 	// The MUST of the text binds clients; a server without either is out of their reach.
@@ -101,7 +101,7 @@ func obtaining() {
 				usable = slices.DeleteFunc(usable, func(d *survey.Document) bool { return d.Place != "rfc8414" })
 			}
 			if slices.ContainsFunc(usable, func(d *survey.Document) bool { return d.Object.String("issuer") == s.Issuer }) {
-				t.Saw(usable[0].Exchange)
+				t.Cite(usable[0].Exchange)
 				continue
 			}
 			t.Unmet(s.Documents[0].Exchange, "metadata of the issuer with a path at "+s.Documents[0].URL, "none of its own: %s", places(s))
@@ -133,7 +133,7 @@ func obtaining() {
 
 	Practice("AS-META-HOST-HEADER", func(t *T) {
 		const evil = "attacker.invalid"
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			forged := m.URL + "?mcpauth=" + Random(9)
 			for _, f := range []reports.Field{mcp.Field("X-Forwarded-Host", evil), mcp.Field("Forwarded", "host="+evil)} {
 				ex := t.Get(forged, f)
@@ -148,7 +148,7 @@ func obtaining() {
 			if expect.Status(raw) != 200 || !strings.Contains(raw.Response.Body, evil) {
 				return
 			}
-			if t.Loopback() {
+			if t.MCP.Loopback() {
 				t.Advise(raw, "the configured host, whatever Host says", "%s appears", evil)
 			} else {
 				t.Unmet(raw, "the configured host, whatever Host says", "%s appears", evil)
@@ -176,7 +176,7 @@ func obtaining() {
 
 	Practice("AS-META-CORS", func(t *T) {
 		const inspector = "http://localhost:6274"
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			ex := t.Get(m.URL, mcp.Field("Origin", inspector))
 			if allowed := expect.Header(ex, "Access-Control-Allow-Origin"); allowed != "*" && allowed != inspector {
 				t.Advise(ex, "Access-Control-Allow-Origin, so that browser clients can read the metadata", "%q", allowed)
@@ -191,7 +191,7 @@ func obtaining() {
 	})
 
 	Should("AS-META-VERSION-HEADER", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			for _, v := range []string{"2025-03-26", "2025-06-18", "1999-01-01"} {
 				if ex := t.Get(m.URL, mcp.Field("MCP-Protocol-Version", v)); expect.Status(ex) != 200 {
 					t.Unmet(ex, "200 whatever MCP-Protocol-Version says", "%s for %s", expect.Describe(ex), v)

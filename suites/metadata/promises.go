@@ -15,7 +15,7 @@ import (
 
 func promises() {
 	Must("AS-META-ENDPOINTS-EXIST", func(t *T) {
-		t.EachServer(func(s *survey.Server, m *survey.Document) {
+		t.AS.Each(func(s *survey.Server, m *survey.Document) {
 			var variants []Variant
 			for name, request := range Sorted(map[string]wire.Request{
 				"authorization_endpoint":                {Method: "GET"},
@@ -36,14 +36,14 @@ func promises() {
 				exists(t, variants[i].About, ex)
 			}
 			if s.JWKS.Exchange != nil {
-				exists(t, "jwks_uri", t.Saw(s.JWKS.Exchange))
+				exists(t, "jwks_uri", t.Cite(s.JWKS.Exchange))
 			}
 		})
 	})
 
 	Practice("AS-META-FORMS-AGREE", func(t *T) {
 		compared := false
-		t.EachServer(func(s *survey.Server, _ *survey.Document) {
+		t.AS.Each(func(s *survey.Server, _ *survey.Document) {
 			docs := found(s)
 			if len(docs) < 2 {
 				return
@@ -51,7 +51,7 @@ func promises() {
 			compared = true
 			a := docs[0]
 			for _, b := range docs[1:] {
-				t.Saw(b.Exchange)
+				t.Cite(b.Exchange)
 				for _, name := range []string{"issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint", "introspection_endpoint", "userinfo_endpoint", "jwks_uri"} {
 					x, y := a.Object.String(name), b.Object.String(name)
 					if x != "" && y != "" && x != y {
@@ -92,7 +92,7 @@ func promises() {
 		published := false
 		var unknown []string
 		var at *reports.Exchange
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			known, ok := m.Object.Strings("scopes_supported")
 			published = published || ok
 			for s := range wanted {

@@ -18,7 +18,7 @@ const rounds = 10
 func linked() {
 	// "MCP servers MUST NOT use one user's third-party authorization for another."
 	Must("RS-PASS-UPSTREAM-PER-USER", func(t *T) {
-		first, second := t.Flow().Access, t.Flow(By(1)).Access
+		first, second := t.AS.MustGetTokens().Access, t.AS.MustGetTokens(By(1)).Access
 		tool := linkingTool(t, first)
 		mine, theirs := link(t, tool, first, 0), link(t, tool, second, 1)
 		if mine == "" || theirs == "" {
@@ -49,19 +49,19 @@ func linked() {
 	// MCP 2025-03-26, Third-Party Authorization Flow: "validate third-party token status before honoring MCP tokens".
 	Must("RS-PASS-UPSTREAM-STATUS", func(t *T) {
 		began := time.Now()
-		tokens := t.Flow(SignedOut())
-		if ex := t.Use(tokens.Access); !t.Served(ex) {
+		tokens := t.AS.MustGetTokens(SignedOut())
+		if ex := t.MCP.Use(tokens.Access); !t.MCP.Served(ex) {
 			t.Inconclusive("the control failed: a new token is answered with %s", expect.Describe(ex))
 		}
 		t.Controlled()
-		t.Upstream.EndGrants(began)
-		ex, dead := t.Dies(tokens.Access)
+		t.World.Upstream.EndGrants(began)
+		ex, dead := t.MCP.UntilRefused(tokens.Access)
 		if dead {
 			t.RefusedBy(ex)
 			return
 		}
-		for _, tool := range t.UpstreamTools() { // others may go on without the third party
-			if ran := t.CallTool(tokens.Access, tool); expect.Ran(ran) {
+		for _, tool := range t.Upstream.Tools() { // others may go on without the third party
+			if ran := t.MCP.CallTool(tokens.Access, tool); expect.Ran(ran) {
 				t.Unmet(ran, "a refusal once the third-party grant is gone to which the token is bound", "%v later %s runs", t.Patience, tool.Name)
 				return
 			}
@@ -72,7 +72,7 @@ func linked() {
 
 // linkingTool is a declared tool that sends its user to a URL to link an account, or did so before.
 func linkingTool(t *T, token string) Tool {
-	for _, tool := range t.Eliciting() {
+	for _, tool := range t.MCP.Eliciting() {
 		ex := ask(t, tool, token)
 		for _, e := range Elicitations(tool, ex) {
 			if e.URL != "" {
@@ -88,12 +88,12 @@ func linkingTool(t *T, token string) Tool {
 }
 
 func ask(t *T, tool Tool, token string) *reports.Exchange {
-	return t.CallCapably(tool, FormAndURL, mcp.Bearer(token))
+	return t.MCP.CallCapably(tool, FormAndURL, mcp.Bearer(token))
 }
 
 // session is the tool's call in a session of the user's own.
 func session(t *T, tool Tool, token string) mcp.Call {
-	call, refused := t.CapableSession(FormAndURL, mcp.Bearer(token))
+	call, refused := t.MCP.CapableSession(FormAndURL, mcp.Bearer(token))
 	if refused != nil {
 		t.Inconclusive("no session opens: %s", expect.Describe(refused))
 	}
@@ -105,7 +105,7 @@ func link(t *T, tool Tool, token string, user int) string {
 	ex := ask(t, tool, token)
 	for _, e := range Elicitations(tool, ex) {
 		if e.URL != "" {
-			t.Visit(t.Hide(e.URL), user)
+			t.Pages.Visit(t.Hide(e.URL), user)
 			ex = ask(t, tool, token)
 			break
 		}

@@ -41,10 +41,10 @@ func parts(token string) []string {
 
 func outward() {
 	Must("RS-PASS-NO-TRANSIT", func(t *T) {
-		token := t.FirstToken()
-		for _, tool := range t.UpstreamTools() {
-			t.ServingAPI(tool, token)
-			t.CallTool(token, tool) // what is cached at first may be sent later
+		token := t.MCP.FirstToken()
+		for _, tool := range t.Upstream.Tools() {
+			t.Upstream.ServeAPI(tool, token)
+			t.MCP.CallTool(token, tool) // what is cached at first may be sent later
 			for _, r := range t.API.Seen() {
 				for _, part := range parts(token) {
 					if holds(r, part) {
@@ -58,8 +58,8 @@ func outward() {
 	})
 
 	Must("RS-PASS-URL-TOOL-NO-LEAK", func(t *T) {
-		token := t.FirstToken()
-		for _, tool := range t.FetchingTools() {
+		token := t.MCP.FirstToken()
+		for _, tool := range t.MCP.FetchingTools() {
 			first, second := Listen(t), Listen(t)
 			second.Answer(Plenty)
 			first.Answer(func(r listener.Request) listener.Answer {
@@ -69,7 +69,7 @@ func outward() {
 				return Plenty(r)
 			})
 			for _, path := range []string{"/page", "/away"} {
-				t.CallTool(token, tool.At(first.URL(path)))
+				t.MCP.CallTool(token, tool.At(first.URL(path)))
 			}
 			if first.Hits() == 0 {
 				t.Inconclusive("%s fetches nothing from %s", tool.Name, first.Host())
@@ -90,15 +90,15 @@ func outward() {
 	})
 
 	Practice("RS-PASS-NO-HEADER-FORWARDING", func(t *T) {
-		token, mark := t.FirstToken(), "mcpauth-"+Random(9)
+		token, mark := t.MCP.FirstToken(), "mcpauth-"+Random(9)
 		fields := map[string]string{"X-Forwarded-User": mark + "-user", "Cookie": "c=" + mark + "-cookie", "Proxy-Authorization": "Basic " + mark + "-proxy", "X-Amzn-Oidc-Identity": mark + "-identity", "X-Custom": mark + "-custom"}
 		var sent []reports.Field
 		for name, v := range Sorted(fields) {
 			sent = append(sent, mcp.Field(name, v))
 		}
-		for _, tool := range t.UpstreamTools() {
-			t.ServingAPI(tool, token)
-			t.CallWith(token, tool, sent...)
+		for _, tool := range t.Upstream.Tools() {
+			t.Upstream.ServeAPI(tool, token)
+			t.MCP.CallWith(token, tool, sent...)
 			for _, r := range t.API.Seen() {
 				for name, v := range Sorted(fields) {
 					switch {
@@ -117,23 +117,23 @@ func outward() {
 
 func inward() {
 	Must("RS-PASS-FOREIGN-TOKEN-REFUSED", func(t *T) {
-		tried := len(t.ForeignTokens()) > 0
+		tried := len(t.MCP.ForeignTokens()) > 0
 		if t.API != nil {
 			tried = true
 			t.API.Answer(Plenty)
 			for about, token := range Sorted(map[string]string{"a token that the API takes": "mcpauth_" + Random(24), "a token of GitHub's form that the API takes": "gho_" + Random(27)[:36]}) {
-				t.Expect(t.Use(t.Hide(token)), "%s", about).To(expect.Refuse(401))
+				t.Expect(t.MCP.Use(t.Hide(token)), "%s", about).To(expect.Refuse(401))
 			}
 		}
-		if t.Upstream != nil {
-			issued := t.Upstream.Issued()
+		if t.World.Upstream != nil {
+			issued := t.World.Upstream.Issued()
 			for _, token := range issued[max(0, len(issued)-4):] {
 				tried = true
-				t.Expect(t.Use(t.Hide(token)), "what the upstream issued").To(expect.Refuse(401))
+				t.Expect(t.MCP.Use(t.Hide(token)), "what the upstream issued").To(expect.Refuse(401))
 			}
 		}
-		for _, c := range t.ForeignTokens() {
-			t.Expect(t.Send(t.Call().With(c.Field())), "%s", c.Name).To(expect.Refuse(401))
+		for _, c := range t.MCP.ForeignTokens() {
+			t.Expect(t.Send(t.MCP.Call().With(c.Field())), "%s", c.Name).To(expect.Refuse(401))
 		}
 		if !tried {
 			t.NotTested("the upstream has issued no token yet: it takes a login there")
@@ -141,17 +141,17 @@ func inward() {
 	})
 
 	Must("RS-PASS-UPSTREAM-SECRET-HIDDEN", func(t *T) {
-		token := t.FirstToken()
+		token := t.MCP.FirstToken()
 		defer t.API.Answer(Plenty)
-		for _, tool := range t.UpstreamTools() {
-			t.ServingAPI(tool, token)
-			secrets := t.APISecrets()
+		for _, tool := range t.Upstream.Tools() {
+			t.Upstream.ServeAPI(tool, token)
+			secrets := t.Upstream.APISecrets()
 			if len(secrets) == 0 {
 				t.NotApplicable("the target calls the API without a credential of its own")
 			}
 			for about, answer := range Sorted(failures) {
 				t.API.Answer(answer)
-				ex := t.CallTool(token, tool)
+				ex := t.MCP.CallTool(token, tool)
 				for _, secret := range secrets {
 					if secret != token && shows(ex, secret) {
 						t.Finding(ex, tool.Name+", the API "+about, "no credential of the server's in what the client gets", "its credential for the API is there")
@@ -163,13 +163,13 @@ func inward() {
 	})
 
 	Practice("RS-PASS-UPSTREAM-401-NOT-RELAYED", func(t *T) {
-		token := t.FirstToken()
+		token := t.MCP.FirstToken()
 		defer t.API.Answer(Plenty)
-		for _, tool := range t.UpstreamTools() {
-			t.ServingAPI(tool, token)
+		for _, tool := range t.Upstream.Tools() {
+			t.Upstream.ServeAPI(tool, token)
 			for about, answer := range Sorted(failures) {
 				t.API.Answer(answer)
-				ex := t.CallTool(token, tool)
+				ex := t.MCP.CallTool(token, tool)
 				const want = "a tool result with isError, or a JSON-RPC error"
 				switch challenge := strings.Join(expect.HeaderValues(ex, "WWW-Authenticate"), " "); {
 				case expect.Status(ex) == 401 || strings.Contains(challenge, "upstream"):
@@ -179,7 +179,7 @@ func inward() {
 				}
 			}
 			t.API.Answer(Plenty)
-			if ex := t.CallTool(token, tool); !expect.Ran(ex) {
+			if ex := t.MCP.CallTool(token, tool); !expect.Ran(ex) {
 				t.Finding(ex, tool.Name, "the token to be good for the next call", expect.Describe(ex))
 			}
 		}

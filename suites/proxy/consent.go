@@ -26,13 +26,13 @@ func Register() {
 
 // ownPage is the proxy's own page that asks about a client; the check does not apply where there is none.
 func ownPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
-	return t.ConsentPage("the proxy shows no page of its own before the upstream (AS-PROXY-CONSENT-BEFORE-UPSTREAM)", append([]Edit{Until(t.IsUpstream)}, edits...)...)
+	return t.Pages.Consent("the proxy shows no page of its own before the upstream (AS-PROXY-CONSENT-BEFORE-UPSTREAM)", append([]Edit{Until(t.Upstream.IsRequest)}, edits...)...)
 }
 
 // signedIn completes a flow through the upstream in one browser.
-func signedIn(t *T, edits ...Edit) *Leg {
-	leg := t.Upstreamward(edits...)
-	if o := t.Return(leg, t.SignInUpstream(leg, leg.Jar), leg.Jar, login.Approve); o.Params.Get("code") == "" {
+func signedIn(t *T, edits ...Edit) *UpstreamRequest {
+	leg := t.Upstream.MustReach(edits...)
+	if o := t.Upstream.Return(leg, t.Upstream.SignIn(leg, leg.Jar), leg.Jar, login.Approve); o.Params.Get("code") == "" {
 		t.Inconclusive("the control failed: an ordinary flow through the upstream ended %s: %s", o.Stage, o.Why)
 	}
 	t.Controlled()
@@ -41,9 +41,9 @@ func signedIn(t *T, edits ...Edit) *Leg {
 
 func consent() {
 	Must("AS-PROXY-CONSENT-BEFORE-UPSTREAM", func(t *T) {
-		c := t.MustRegister(nil)
-		g := t.Decided(t.Authorize(As(c), SignedOut(), Leaving(), Until(t.IsUpstream)))
-		leg := t.LegOf(g)
+		c := t.AS.MustRegister(nil)
+		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), SignedOut(), Leaving(), Until(t.Upstream.IsRequest)))
+		leg := t.Upstream.RequestOf(g)
 		if leg == nil && g.Stage == login.AtConsent {
 			return
 		}
@@ -60,9 +60,9 @@ func consent() {
 
 	Must("AS-PROXY-CONSENT-PER-CLIENT", func(t *T) {
 		first := signedIn(t)
-		c := t.MustRegister(map[string]any{"redirect_uris": []string{strings.Replace(t.AnyClient().RedirectURI, ":8765", ":8767", 1)}})
-		g := t.Decided(t.Authorize(As(c), InJar(first.Jar), Leaving(), Until(t.IsUpstream)))
-		leg := t.LegOf(g)
+		c := t.AS.MustRegister(map[string]any{"redirect_uris": []string{strings.Replace(t.AS.AnyClient().RedirectURI, ":8765", ":8767", 1)}})
+		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), InJar(first.Jar), Leaving(), Until(t.Upstream.IsRequest)))
+		leg := t.Upstream.RequestOf(g)
 		if leg == nil && g.Stage == login.AtConsent {
 			t.Refused()
 			return
@@ -75,7 +75,7 @@ func consent() {
 			t.Unmet(g.Exchange, want, "a code for another client comes without any page")
 			return
 		}
-		o := t.Return(leg, t.SignInUpstream(leg, first.Jar), first.Jar, login.Leave)
+		o := t.Upstream.Return(leg, t.Upstream.SignIn(leg, first.Jar), first.Jar, login.Leave)
 		switch {
 		case o.Params.Get("code") != "":
 			t.Unmet(o.Exchange, want, "the browser is sent upstream without one, and comes back with a code for another client")
@@ -90,7 +90,7 @@ func consent() {
 
 	Must("AS-PROXY-CONSENT-CONTENT", func(t *T) {
 		name := "mcpauth " + Random(6) + " tester"
-		c := t.MustRegister(map[string]any{"client_name": name})
+		c := t.AS.MustRegister(map[string]any{"client_name": name})
 		g, p, f, values := ownPage(t, As(c))
 		ex, text := last(g), p.Said()
 		if !strings.Contains(text, name) {
@@ -100,7 +100,7 @@ func consent() {
 		if err == nil && !strings.Contains(text, g.RedirectURI) && !strings.Contains(text, u.Host+u.Path) {
 			t.Unmet(ex, "the redirect URI on the proxy's page", "%s is absent", g.RedirectURI)
 		}
-		_, leg := t.Submit(g, login.Submission(p, f, values), g.Jar)
+		_, leg := t.Upstream.Submit(g, login.Submission(p, f, values), g.Jar)
 		if leg == nil {
 			t.Inconclusive("the approval does not lead upstream, so what is asked for there cannot be compared")
 		}
@@ -122,12 +122,12 @@ func consent() {
 	Must("AS-PROXY-CONSENT-CSRF", func(t *T) {
 		_, p, f, values := ownPage(t)
 		g, p0, f0, v0 := ownPage(t)
-		if _, leg := t.Submit(g, login.Submission(p0, f0, v0), g.Jar); leg == nil {
+		if _, leg := t.Upstream.Submit(g, login.Submission(p0, f0, v0), g.Jar); leg == nil {
 			t.Inconclusive("the control failed: an ordinary approval does not lead upstream")
 		}
 		t.Controlled()
 		refused := func(about string, req wire.Request, jar *login.Jar) {
-			o, leg := t.Submit(g, req, jar)
+			o, leg := t.Upstream.Submit(g, req, jar)
 			switch {
 			case leg != nil:
 				t.Finding(o.Exchange, about, "approval only by the form that this very browser was shown", "the browser is sent upstream")
@@ -141,7 +141,7 @@ func consent() {
 		victim, _, _, _ := ownPage(t)
 		refused("a form that another browser was shown, in one with a page of its own", Foreign(login.Submission(p, f, values)), victim.Jar)
 		own, p, f, values := ownPage(t)
-		if DropToken(f, &values) || !t.SameSite() {
+		if DropToken(f, &values) || !t.Pages.SameSite() {
 			refused("without the form's token, from another site", Foreign(login.Submission(p, f, values)), own.Jar)
 		}
 		own, _, f, values = ownPage(t)
@@ -163,15 +163,15 @@ func consent() {
 // approvals finds the cookie that records an approval, and tries to forge it.
 func approvals(t *T) {
 	ownPage(t)
-	c := t.AnyClient()
+	c := t.AS.AnyClient()
 	first := signedIn(t, As(c))
-	again := func(client *oauth.Client, jar *login.Jar) *Leg {
-		return t.LegOf(t.Authorize(As(client), InJar(jar), Leaving(), Until(t.IsUpstream)))
+	again := func(client *oauth.Client, jar *login.Jar) *UpstreamRequest {
+		return t.Upstream.RequestOf(t.AS.Authorize(As(client), InJar(jar), Leaving(), Until(t.Upstream.IsRequest)))
 	}
 	if again(c, first.Jar.Copy()) == nil {
 		t.NotApplicable("no approval is remembered: the page comes again")
 	}
-	at, err := url.Parse(t.AS().Authorization)
+	at, err := url.Parse(t.AS.Server().Authorization)
 	if err != nil {
 		t.Inconclusive("the authorization endpoint is no URL")
 	}
@@ -185,7 +185,7 @@ func approvals(t *T) {
 		t.Unmet(first.Exchange, "an approval remembered in a cookie, or for a user that the browser has signed in", "the page is skipped whatever cookie is missing")
 		return
 	}
-	if other := t.MustRegister(nil); again(other, first.Jar.Copy()) != nil {
+	if other := t.AS.MustRegister(nil); again(other, first.Jar.Copy()) != nil {
 		t.Finding(first.Exchange, record, "an approval that names its client", "it skips the page of another client")
 	}
 	// Near the end stands what seals it; of the very last character, some bits may mean nothing.
@@ -202,7 +202,7 @@ func approvals(t *T) {
 
 // attributes judges the Set-Cookie field of the cookie that records approvals.
 func attributes(t *T, name string) {
-	secure := strings.HasPrefix(t.AS().Authorization, "https://")
+	secure := strings.HasPrefix(t.AS.Server().Authorization, "https://")
 	for _, ex := range t.Transcript() {
 		for _, field := range expect.HeaderValues(ex, "Set-Cookie") {
 			if !strings.HasPrefix(field, name+"=") {
@@ -240,7 +240,7 @@ func flipped(v string, at int) string {
 func last(g *Grant) *reports.Exchange { return g.PageExchanges[len(g.PageExchanges)-1] }
 
 // identityOnly reports that a proxy asks its upstream who the user is, and nothing else.
-func identityOnly(leg *Leg) bool {
+func identityOnly(leg *UpstreamRequest) bool {
 	for _, scope := range strings.Fields(leg.Query.Get("scope")) {
 		switch scope {
 		case "openid", "profile", "email", "address", "phone", "offline_access":

@@ -18,15 +18,15 @@ import (
 // fromBrowsers are the checks on ID tokens that a login page's script hands over.
 func fromBrowsers() {
 	Must("AS-PROXY-BROWSER-ID-TOKEN", func(t *T) {
-		stranger, project := t.RSAKey("mcpauth"), "mcpauth-project"
-		if t.Upstream != nil {
-			project = t.Upstreamward().Query.Get("client_id")
+		stranger, project := t.Mint.RSAKey("mcpauth"), "mcpauth-project"
+		if t.World.Upstream != nil {
+			project = t.Upstream.MustReach().Query.Get("client_id")
 		}
 		now := time.Now().Unix()
 		claims := func(changes map[string]any) map[string]any {
 			out := map[string]any{"sub": "mcpauth-nobody", "aud": project, "iss": "https://securetoken.google.com/" + project, "email": "mcpauth-nobody@users.example", "email_verified": true, "iat": now, "exp": now + 300, "auth_time": now}
-			if t.Upstream != nil {
-				out["iss"] = t.Upstream.Identifier()
+			if t.World.Upstream != nil {
+				out["iss"] = t.World.Upstream.Identifier()
 			}
 			return changed(out, changes)
 		}
@@ -34,10 +34,10 @@ func fromBrowsers() {
 			"an unsigned token": mint.Unsigned(mint.Header{"alg": "none", "typ": "JWT"}, claims(nil)), "a token signed by a key of ours": stranger.JWT(nil, claims(nil)),
 			"a token with a made-up signature": mint.Input(mint.Header{"alg": "RS256", "typ": "JWT", "kid": "rsa-1"}, claims(nil)) + ".AAAA", "nothing": "", "no token": "mcpauth",
 		}
-		if t.Upstream != nil {
-			forged["a token for another client"] = t.Upstream.IDToken(claims(map[string]any{"aud": "mcpauth-another"}))
-			forged["a token of another issuer"] = t.Upstream.IDToken(claims(map[string]any{"iss": "https://attacker.example"}))
-			forged["an expired token"] = t.Upstream.IDToken(claims(map[string]any{"iat": now - 7200, "exp": now - 3600}))
+		if t.World.Upstream != nil {
+			forged["a token for another client"] = t.World.Upstream.IDToken(claims(map[string]any{"aud": "mcpauth-another"}))
+			forged["a token of another issuer"] = t.World.Upstream.IDToken(claims(map[string]any{"iss": "https://attacker.example"}))
+			forged["an expired token"] = t.World.Upstream.IDToken(claims(map[string]any{"iat": now - 7200, "exp": now - 3600}))
 		}
 		for about, token := range Sorted(forged) {
 			if o := handOver(t, token); o.Params.Get("code") != "" {
@@ -46,10 +46,10 @@ func fromBrowsers() {
 				t.RefusedBy(o.Exchange)
 			}
 		}
-		if t.Upstream == nil {
+		if t.World.Upstream == nil {
 			t.Inconclusive("forged tokens are refused; whether a genuine one would be taken there could not be seen (upstream in the target file)")
 		}
-		if o := handOver(t, t.Upstream.IDToken(claims(nil))); o.Params.Get("code") == "" {
+		if o := handOver(t, t.World.Upstream.IDToken(claims(nil))); o.Params.Get("code") == "" {
 			t.Inconclusive("the control failed: a genuine token is answered with %s", expect.Describe(o.Exchange))
 		}
 		t.Controlled()
@@ -58,7 +58,7 @@ func fromBrowsers() {
 
 // handOver sends an ID token in place of the login page's script, with an ordinary authorization request, and approves.
 func handOver(t *T, token string) *login.Outcome {
-	c, pair := t.AnyClient(), oauth.NewPKCE(43)
+	c, pair := t.AS.AnyClient(), oauth.NewPKCE(43)
 	t.Secrets.Add("code_verifier", pair.Verifier)
 	if len(token) > 40 {
 		t.Secrets.Add("id_token", token)
@@ -71,5 +71,5 @@ func handOver(t *T, token string) *login.Outcome {
 	body.Set(t.IDTokenParameter, token)
 	req := wire.Request{Method: "POST", URL: oauth.AtQuery(u.String(), t.Session.Request(c, pair)), Body: body.Encode(), Header: []reports.Field{mcp.Field("Content-Type", "application/x-www-form-urlencoded")}}
 	agent := &login.Agent{Jar: login.NewJar(), Secrets: t.Secrets, Send: t.Do}
-	return t.Continue(agent, req, login.Route{RedirectURI: c.RedirectURI, Decision: login.Approve})
+	return t.Pages.Continue(agent, req, login.Route{RedirectURI: c.RedirectURI, Decision: login.Approve})
 }

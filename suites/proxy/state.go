@@ -10,9 +10,9 @@ import (
 )
 
 // ignored expects a callback to bring the client nothing.
-func ignored(t *T, leg *Leg, callback string, jar *login.Jar, about string) {
+func ignored(t *T, leg *UpstreamRequest, callback string, jar *login.Jar, about string) {
 	const want = "a refusal of the upstream's answer"
-	switch o := t.Return(leg, callback, jar, login.Leave); {
+	switch o := t.Upstream.Return(leg, callback, jar, login.Leave); {
 	case o.Params.Get("code") != "":
 		t.Finding(o.Exchange, about, want, "a code is sent to the client")
 	case o.Stage == login.AtConsent:
@@ -27,14 +27,14 @@ func state() {
 		signedIn(t)
 		g, p, f, values := ownPage(t)
 		before := g.Jar.Copy()
-		_, leg := t.Submit(g, login.Submission(p, f, values), g.Jar)
+		_, leg := t.Upstream.Submit(g, login.Submission(p, f, values), g.Jar)
 		if leg == nil {
 			t.Inconclusive("the approval does not lead upstream")
 		}
 		if SameCookies(before, g.Jar, leg.Callback) {
 			t.Inconclusive("the approval sets no cookie: what binds the browser to its upstream request is kept by the server, and not seen")
 		}
-		ignored(t, leg, t.SignInUpstream(leg, login.NewJar()), before, "with the cookies from before the approval")
+		ignored(t, leg, t.Upstream.SignIn(leg, login.NewJar()), before, "with the cookies from before the approval")
 	})
 
 	Must("AS-PROXY-STATE-VALIDATED", func(t *T) {
@@ -45,8 +45,8 @@ func state() {
 			"a changed state":      func(q url.Values) { q.Set("state", t.Hide(flipped(q.Get("state"), 3))) },
 			"the state of another": func(q url.Values) { q.Set("state", old.Query.Get("state")) },
 		}) {
-			leg := t.Upstreamward()
-			u, err := url.Parse(t.SignInUpstream(leg, login.NewJar()))
+			leg := t.Upstream.MustReach()
+			u, err := url.Parse(t.Upstream.SignIn(leg, login.NewJar()))
 			if err != nil {
 				t.Inconclusive("the callback is no URL")
 			}
@@ -55,10 +55,10 @@ func state() {
 			u.RawQuery = q.Encode()
 			ignored(t, leg, u.String(), leg.Jar, about)
 		}
-		leg := t.Upstreamward()
-		callback := t.SignInUpstream(leg, login.NewJar())
+		leg := t.Upstream.MustReach()
+		callback := t.Upstream.SignIn(leg, login.NewJar())
 		jar := leg.Jar.Copy()
-		if o := t.Return(leg, callback, leg.Jar, login.Approve); o.Params.Get("code") == "" {
+		if o := t.Upstream.Return(leg, callback, leg.Jar, login.Approve); o.Params.Get("code") == "" {
 			t.Inconclusive("the control failed: an ordinary callback ended %s", o.Stage)
 		}
 		ignored(t, leg, callback, jar, "a second time")
@@ -66,17 +66,17 @@ func state() {
 
 	Must("AS-PROXY-STATE-BOUND-TO-BROWSER", func(t *T) {
 		signedIn(t)
-		leg, victim := t.Upstreamward(), login.NewJar()
-		ignored(t, leg, t.SignInUpstream(leg, victim), victim, "in another browser than the one that was sent upstream")
-		leg, other := t.Upstreamward(), t.Upstreamward()
-		ignored(t, leg, t.SignInUpstream(leg, login.NewJar()), other.Jar, "in a browser with an upstream request of its own")
+		leg, victim := t.Upstream.MustReach(), login.NewJar()
+		ignored(t, leg, t.Upstream.SignIn(leg, victim), victim, "in another browser than the one that was sent upstream")
+		leg, other := t.Upstream.MustReach(), t.Upstream.MustReach()
+		ignored(t, leg, t.Upstream.SignIn(leg, login.NewJar()), other.Jar, "in a browser with an upstream request of its own")
 	})
 
 	Must("AS-PROXY-STATE-FRESH", func(t *T) {
 		const fixed = "mcpauth-fixed-client-state-0123456789"
 		var states []string
 		for range 3 {
-			leg := t.Upstreamward(With("state", fixed))
+			leg := t.Upstream.MustReach(With("state", fixed))
 			v := leg.Query.Get("state")
 			if v == "" || strings.Contains(v, fixed) {
 				t.Unmet(leg.Exchange, "a state of the proxy's own in each upstream request", "state=%q where the client's state is %q", v, fixed)

@@ -19,7 +19,7 @@ import (
 
 func upstream() {
 	Practice("AS-PROXY-UPSTREAM-REQUEST", func(t *T) {
-		leg := t.Upstreamward()
+		leg := t.Upstream.MustReach()
 		q := leg.Query
 		switch {
 		case q.Get("response_type") != "code":
@@ -30,8 +30,8 @@ func upstream() {
 			t.Advise(leg.Exchange, "a nonce with the scope openid", "there is none")
 		}
 		const invented = "mcpauth:invented.admin"
-		g := t.Authorize(SignedOut(), Until(t.IsUpstream), Scope(append(t.ScopePool(), invented)...), With("prompt", "consent"), With("login_hint", "mcpauth"))
-		if other := t.LegOf(g); other != nil {
+		g := t.AS.Authorize(SignedOut(), Until(t.Upstream.IsRequest), Scope(append(t.AS.ScopePool(), invented)...), With("prompt", "consent"), With("login_hint", "mcpauth"))
+		if other := t.Upstream.RequestOf(g); other != nil {
 			if strings.Contains(other.Query.Get("scope"), invented) {
 				t.Unmet(g.Exchange, "upstream scopes that the server chooses", "a scope that the client invented is asked for: %s", other.Query.Get("scope"))
 			}
@@ -42,15 +42,15 @@ func upstream() {
 	})
 
 	Must("AS-PROXY-UPSTREAM-TOKEN-HIDDEN", func(t *T) {
-		tokens := t.Flow()
+		tokens := t.AS.MustGetTokens()
 		answers := map[string]string{"the token response": expect.Body(tokens.Exchange), "the access token's claims": oauth.Payload(tokens.Access)}
-		if t.AS().Userinfo != "" {
-			answers["the userinfo response"] = expect.Body(t.Get(t.AS().Userinfo, mcp.Bearer(tokens.Access)))
+		if t.AS.Server().Userinfo != "" {
+			answers["the userinfo response"] = expect.Body(t.Get(t.AS.Server().Userinfo, mcp.Bearer(tokens.Access)))
 		}
-		if c, _ := t.Session.Client(t.Context(), "confidential"); c != nil && t.AS().Introspection != "" {
-			answers["the introspection response"] = expect.Body(t.Introspect(c, tokens.Access))
+		if c, _ := t.Session.Client(t.Context(), "confidential"); c != nil && t.AS.Server().Introspection != "" {
+			answers["the introspection response"] = expect.Body(t.AS.Introspect(c, tokens.Access))
 		}
-		for _, secret := range t.Upstream.Issued() {
+		for _, secret := range t.World.Upstream.Issued() {
 			for where, text := range Sorted(answers) {
 				if len(secret) > 8 && strings.Contains(text, secret) {
 					t.Finding(tokens.Exchange, where, "nothing that the upstream issued", "a token or code of the upstream")
@@ -60,19 +60,19 @@ func upstream() {
 	})
 
 	Must("AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT", func(t *T) {
-		tokens := t.Flow()
-		issued := t.Upstream.Issued()
+		tokens := t.AS.MustGetTokens()
+		issued := t.World.Upstream.Issued()
 		for i, v := range issued[max(0, len(issued)-4):] {
 			t.Hide(v)
 			about := fmt.Sprintf("what the upstream issued, the %d. of 4", i+1)
-			g := t.Granted()
-			t.RefusedWith(t.Redeem(g, With("code", v)), about+", as a code", "invalid_grant")
-			t.RefusedWith(t.TokenRequest(tokens.Client, With("grant_type", "refresh_token"), With("refresh_token", v)), about+", as a refresh token", "invalid_grant")
-			if t.AS().Userinfo != "" {
-				t.Expect(t.Get(t.AS().Userinfo, mcp.Bearer(v)), "%s, at userinfo", about).To(expect.Refuse(401))
+			g := t.AS.MustAuthorize()
+			t.RefusedWith(t.AS.Redeem(g, With("code", v)), about+", as a code", "invalid_grant")
+			t.RefusedWith(t.AS.TokenRequest(tokens.Client, With("grant_type", "refresh_token"), With("refresh_token", v)), about+", as a refresh token", "invalid_grant")
+			if t.AS.Server().Userinfo != "" {
+				t.Expect(t.Get(t.AS.Server().Userinfo, mcp.Bearer(v)), "%s, at userinfo", about).To(expect.Refuse(401))
 			}
-			if c, _ := t.Session.Client(t.Context(), "confidential"); c != nil && t.AS().Introspection != "" {
-				if ex := t.Introspect(c, v); expect.Status(ex) == 200 {
+			if c, _ := t.Session.Client(t.Context(), "confidential"); c != nil && t.AS.Server().Introspection != "" {
+				if ex := t.AS.Introspect(c, v); expect.Status(ex) == 200 {
 					if active, _ := oauth.Object(ex).Bool("active"); active {
 						t.Finding(ex, about+", at introspection", "active: false", "it is active")
 					}
@@ -88,11 +88,11 @@ func upstream() {
 			"the upstream fails":       {"error": {"server_error"}, "error_description": {"<script>alert(1)</script>"}},
 			"an answer without a code": {},
 		}) {
-			leg := t.Upstreamward()
+			leg := t.Upstream.MustReach()
 			q.Set("state", leg.Query.Get("state"))
 			failed(t, leg, oauth.AtQuery(leg.Callback, parameters(q)), about)
 		}
-		defer t.Upstream.Answer(nil)
+		defer t.World.Upstream.Answer(nil)
 		for about, answer := range Sorted(map[string]func(map[string]any) (int, string, string){
 			"the token endpoint crashes":    reply(500, "text/html", "<h1>Internal Server Error</h1>"),
 			"the code is refused":           reply(400, "application/json", `{"error":"invalid_grant"}`),
@@ -100,23 +100,23 @@ func upstream() {
 			"no JSON":                       reply(200, "application/json", `{"access_token":`),
 			"a response without any tokens": reply(200, "application/json", `{"token_type":"Bearer"}`),
 		}) {
-			leg := t.Upstreamward()
-			callback := t.SignInUpstream(leg, login.NewJar())
-			t.Upstream.Answer(answer)
+			leg := t.Upstream.MustReach()
+			callback := t.Upstream.SignIn(leg, login.NewJar())
+			t.World.Upstream.Answer(answer)
 			failed(t, leg, callback, about)
-			t.Upstream.Answer(nil)
+			t.World.Upstream.Answer(nil)
 		}
 	})
 
 	Must("AS-PROXY-UPSTREAM-ID-TOKEN", func(t *T) {
 		byIDToken(t)
-		defer t.Upstream.Answer(nil)
+		defer t.World.Upstream.Answer(nil)
 		now := time.Now().Unix()
 		for about, changes := range Sorted(map[string]map[string]any{
 			"another issuer": {"iss": "https://attacker.example"}, "another audience": {"aud": "another-client"}, "a foreign azp": {"azp": "another-client"}, "expired": {"exp": now - 3600, "iat": now - 7200},
 			"issued in the future": {"iat": now + 7200, "exp": now + 9000}, "another nonce": {"nonce": "mcpauth-wrong"}, "no nonce": {"nonce": nil},
 		}) {
-			o := withIDToken(t, func(claims map[string]any) string { return t.Upstream.IDToken(changed(claims, changes)) })
+			o := withIDToken(t, func(claims map[string]any) string { return t.World.Upstream.IDToken(changed(claims, changes)) })
 			if o.Params.Get("code") != "" {
 				t.Finding(o.Exchange, about, "no code for an ID token that is not right", "a code is sent to the client")
 				continue
@@ -125,7 +125,7 @@ func upstream() {
 		}
 		for about, sign := range Sorted(map[string]func(map[string]any) string{
 			"alg none":            func(c map[string]any) string { return mint.Unsigned(mint.Header{"alg": "none"}, c) },
-			"a changed signature": func(c map[string]any) string { v := t.Upstream.IDToken(c); return v[:len(v)-8] + "AAAAAAAA" },
+			"a changed signature": func(c map[string]any) string { v := t.World.Upstream.IDToken(c); return v[:len(v)-8] + "AAAAAAAA" },
 		}) {
 			o := withIDToken(t, sign)
 			if o.Params.Get("code") != "" { // OpenID Connect Core section 3.1.3.7 item 6
@@ -154,9 +154,9 @@ func upstream() {
 
 	Practice("AS-PROXY-UPSTREAM-LIFECYCLE", func(t *T) {
 		began := time.Now()
-		tokens := t.Refreshing(SignedOut())
-		t.Upstream.EndGrants(began)
-		if ex := t.Refresh(tokens); t.Tokens(ex, tokens.Client) != nil {
+		tokens := t.AS.MustGetRefreshToken(SignedOut())
+		t.World.Upstream.EndGrants(began)
+		if ex := t.AS.Refresh(tokens); t.AS.Tokens(ex, tokens.Client) != nil {
 			t.Unmet(ex, "a refusal of the refresh token, since the user's session at the upstream is over", "a new token is issued")
 		} else {
 			t.RefusedBy(ex)
@@ -167,19 +167,19 @@ func upstream() {
 // subjectOf signs a user in of whom the upstream's ID token says something else, and is the subject of the proxy's token
 // then; empty where none is issued, or its subject cannot be seen.
 func subjectOf(t *T, claims map[string]any) string {
-	g := t.Authorize(SignedOut(), Until(t.IsUpstream))
-	leg := t.LegOf(g)
+	g := t.AS.Authorize(SignedOut(), Until(t.Upstream.IsRequest))
+	leg := t.Upstream.RequestOf(g)
 	if leg == nil {
 		t.Inconclusive("the browser is not sent to the upstream: %s", g.Describe())
 	}
-	callback := t.SignInUpstream(leg, login.NewJar())
-	t.Upstream.Answer(idToken(func(ordinary map[string]any) string { return t.Upstream.IDToken(changed(ordinary, claims)) }))
-	defer t.Upstream.Answer(nil)
-	g.Outcome = t.Return(leg, callback, leg.Jar, login.Approve)
+	callback := t.Upstream.SignIn(leg, login.NewJar())
+	t.World.Upstream.Answer(idToken(func(ordinary map[string]any) string { return t.World.Upstream.IDToken(changed(ordinary, claims)) }))
+	defer t.World.Upstream.Answer(nil)
+	g.Outcome = t.Upstream.Return(leg, callback, leg.Jar, login.Approve)
 	if g.Code() == "" {
 		return ""
 	}
-	return t.Subject(t.Tokens(t.Redeem(g), g.Client))
+	return t.AS.Subject(t.AS.Tokens(t.AS.Redeem(g), g.Client))
 }
 
 // byIDToken ends the check unless the upstream's ID token decides who signs in: a proxy may go by userinfo, or by an API.
@@ -195,8 +195,8 @@ func byIDToken(t *T) {
 }
 
 // failed expects that a failure upstream reaches the client as an error with its own state.
-func failed(t *T, leg *Leg, callback, about string) {
-	o := t.Return(leg, callback, leg.Jar, login.Approve)
+func failed(t *T, leg *UpstreamRequest, callback, about string) {
+	o := t.Upstream.Return(leg, callback, leg.Jar, login.Approve)
 	allowed := []string{"access_denied", "server_error", "temporarily_unavailable", "invalid_grant", "invalid_request"}
 	const want = "error access_denied, server_error or temporarily_unavailable, with the client's state"
 	switch code := o.Params.Get("error"); {
@@ -233,11 +233,11 @@ func idToken(sign func(claims map[string]any) string) func(map[string]any) (int,
 
 // withIDToken completes a flow in which the upstream's ID token is another.
 func withIDToken(t *T, sign func(claims map[string]any) string) *login.Outcome {
-	leg := t.Upstreamward()
-	callback := t.SignInUpstream(leg, login.NewJar())
-	t.Upstream.Answer(idToken(sign))
-	defer t.Upstream.Answer(nil)
-	return t.Return(leg, callback, leg.Jar, login.Approve)
+	leg := t.Upstream.MustReach()
+	callback := t.Upstream.SignIn(leg, login.NewJar())
+	t.World.Upstream.Answer(idToken(sign))
+	defer t.World.Upstream.Answer(nil)
+	return t.Upstream.Return(leg, callback, leg.Jar, login.Approve)
 }
 
 func changed(claims, changes map[string]any) map[string]any {

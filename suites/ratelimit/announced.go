@@ -18,11 +18,11 @@ var legacyFields = []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-Rat
 // announced are the checks on what a server says of its limits (draft-ietf-httpapi-ratelimit-headers).
 func announced() {
 	May("RS-RATE-HEADERS", func(t *T) {
-		call := t.Call().With(mcp.Bearer(t.FirstToken()))
+		call := t.MCP.Call().With(mcp.Bearer(t.MCP.FirstToken()))
 		var seen []remaining
 		for range 5 {
 			ex := t.Send(call)
-			if !t.Served(ex) {
+			if !t.MCP.Served(ex) {
 				t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
 			}
 			t.Controlled()

@@ -27,8 +27,8 @@ const longest = 20 * time.Second
 func floods() {
 	// MCP completion: "Servers MUST implement ... rate limiting".
 	Must("RS-RATE-OTHER-OPERATIONS", func(t *T) {
-		token := t.FirstToken()
-		call := t.Opened(token)
+		token := t.MCP.FirstToken()
+		call := t.MCP.MustOpenSession(token)
 		request := completion(t, call)
 		if ex := t.Send(request); mcp.Read(ex).Code == "-32601" || expect.Status(ex) == 404 {
 			t.NotApplicable("completion is not offered")
@@ -52,12 +52,12 @@ func floods() {
 	})
 
 	Practice("AS-RATE-TOKEN-429", func(t *T) {
-		c := t.AnyClient()
-		if own, _ := t.Register(nil); own != nil {
+		c := t.AS.AnyClient()
+		if own, _ := t.AS.Register(nil); own != nil {
 			c = own
 		}
-		wrong := t.TokenAttempt(c, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
-		ordinary := t.Anyway(wrong)
+		wrong := t.AS.BuildTokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
+		ordinary := t.IgnoringLimits(wrong)
 		status := expect.Status(ordinary)
 		if status != 400 && status != 401 { // the latter is AS-TOKEN-ERROR-SHAPE
 			t.Inconclusive("an unknown code is answered with %s", expect.Describe(ordinary))
@@ -82,13 +82,13 @@ func floods() {
 		if control := expect.Header(other, "Cache-Control"); !strings.Contains(control, "no-store") {
 			t.Advise(other, "Cache-Control: no-store", "%q", control)
 		}
-		if ex, ok := t.Becomes(func() bool { return expect.Status(t.Anyway(wrong)) == status }); !ok {
+		if ex, ok := t.Eventually(func() bool { return expect.Status(t.IgnoringLimits(wrong)) == status }); !ok {
 			t.Unmet(ex, "the limit to end", "%v later: %s", 5*t.Patience, expect.Describe(ex))
 		}
 	})
 
 	Practice("AS-RATE-REGISTRATION", func(t *T) {
-		m := t.ClientMetadata()
+		m := t.AS.ClientMetadata()
 		refused := flood(t, registrations, func(int) wire.Request { return t.Session.Registration(m) }, func(ex *reports.Exchange) bool {
 			return t.Session.Registered(ex, m) == nil
 		})
@@ -109,7 +109,7 @@ func flood(t *T, n int, request func(i int) wire.Request, found func(*reports.Ex
 		for ; len(part) < atOnce && sent < n; sent++ {
 			part = append(part, request(sent))
 		}
-		for _, ex := range t.AllAnyway(part) {
+		for _, ex := range t.AllIgnoringLimits(part) {
 			if found(ex) && first == nil {
 				first = ex
 			}
@@ -139,7 +139,7 @@ func throttle(t *T, ex *reports.Exchange) time.Duration {
 func pulse(t *T, token string) time.Duration {
 	least := time.Hour
 	for range 3 {
-		ex := t.Anyway(t.Call().With(mcp.Bearer(token)).Request())
+		ex := t.IgnoringLimits(t.MCP.Call().With(mcp.Bearer(token)).Request())
 		least = min(least, time.Duration(float64(ex.Duration)*float64(time.Millisecond)))
 	}
 	return least

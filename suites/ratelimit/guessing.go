@@ -48,21 +48,21 @@ func median(answers []*reports.Exchange) time.Duration {
 func guessing() {
 	// OAuth 2.1 section 2.4.1: "the authorization server MUST protect any endpoint utilizing it against brute force attacks"
 	Must("AS-RATE-CLIENT-SECRET", func(t *T) {
-		c := t.MustRegister(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
+		c := t.AS.MustRegister(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
 		if c.Secret == "" {
 			t.NotApplicable("no client with a secret can be registered")
 		}
 		guess := func(secret string) wire.Request {
 			wrong := *c
 			wrong.Secret = secret
-			return t.TokenAttempt(&wrong, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
+			return t.AS.BuildTokenRequest(&wrong, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
 		}
-		if ex := t.Anyway(guess(c.Secret)); oauth.ErrorCode(ex) == "invalid_client" || ex.Response == nil {
+		if ex := t.IgnoringLimits(guess(c.Secret)); oauth.ErrorCode(ex) == "invalid_client" || ex.Response == nil {
 			t.Inconclusive("the control failed: the right secret is answered with %s", expect.Describe(ex))
 		}
 		var answers []*reports.Exchange
 		for range guesses {
-			answers = append(answers, t.Anyway(guess("mcpauth-"+Random(12))))
+			answers = append(answers, t.IgnoringLimits(guess("mcpauth-"+Random(12))))
 		}
 		t.Controlled()
 		last := answers[len(answers)-1]
@@ -101,7 +101,7 @@ func guessing() {
 				t.Finding(g.Exchange, f.Name, "a limit that a header of the client's own does not lift", "with "+f.Name+": "+f.Value+" the user is let in")
 			}
 		}
-		if ex, ok := t.Becomes(func() bool { in = t.AuthorizeAs(user); return in.Code() != "" }); !ok {
+		if ex, ok := t.Eventually(func() bool { in = t.AS.AuthorizeAs(user); return in.Code() != "" }); !ok {
 			t.Inconclusive("after %v the right password is still refused: whether the lock ends was not seen (%s)", 5*t.Patience, expect.Describe(ex))
 		}
 		t.Refused()
@@ -109,14 +109,14 @@ func guessing() {
 	})
 
 	Practice("AS-RATE-NORMAL-USE", func(t *T) {
-		tokens := t.Refreshing()
+		tokens := t.AS.MustGetRefreshToken()
 		for i := range 10 {
-			ex := t.Anyway(t.RefreshRequest(tokens))
+			ex := t.IgnoringLimits(t.AS.BuildRefresh(tokens))
 			if s := expect.Status(ex); s == 429 || s == 403 {
 				t.Unmet(ex, "ten refreshes in a row to pass", "the %d. is answered with %s", i+1, expect.Describe(ex))
 				return
 			}
-			next := t.Tokens(ex, tokens.Client)
+			next := t.AS.Tokens(ex, tokens.Client)
 			if next == nil {
 				t.Inconclusive("an ordinary refresh fails (AS-REFRESH-WORKS): %s", expect.Describe(ex))
 			}
@@ -128,9 +128,9 @@ func guessing() {
 	})
 
 	Practice("RS-RATE-ANONYMOUS", func(t *T) {
-		token := t.FirstToken()
-		good := func() *reports.Exchange { return t.Anyway(t.Call().With(mcp.Bearer(token)).Request()) }
-		if ex := good(); !t.Served(ex) {
+		token := t.MCP.FirstToken()
+		good := func() *reports.Exchange { return t.IgnoringLimits(t.MCP.Call().With(mcp.Bearer(token)).Request()) }
+		if ex := good(); !t.MCP.Served(ex) {
 			t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
 		}
 		t.Controlled()
@@ -138,9 +138,9 @@ func guessing() {
 		for range 10 {
 			var flood []wire.Request
 			for range 20 {
-				flood = append(flood, t.Call().With(mcp.Bearer(t.Hide("mcpauth-"+Random(24)))).Request())
+				flood = append(flood, t.MCP.Call().With(mcp.Bearer(t.Hide("mcpauth-"+Random(24)))).Request())
 			}
-			for _, ex := range t.AllAnyway(flood) {
+			for _, ex := range t.AllIgnoringLimits(flood) {
 				throttled = throttled || expect.Status(ex) == 429
 			}
 			if ex := good(); expect.Status(ex) == 401 {
@@ -151,7 +151,7 @@ func guessing() {
 		if !throttled {
 			t.Note("200 bad tokens are answered without a limit, which matters where credentials are short (RS-STATIC-ENTROPY)")
 		}
-		if ex, ok := t.Becomes(func() bool { return t.Served(good()) }); !ok {
+		if ex, ok := t.Eventually(func() bool { return t.MCP.Served(good()) }); !ok {
 			t.Unmet(ex, "the valid token served after the flood", "%v later: %s", 5*t.Patience, expect.Describe(ex))
 		}
 	})
@@ -161,11 +161,11 @@ func guessing() {
 // seen by an attempt after it that says nothing in a header: where logins take long, a lock may just have ended.
 func lifts(t *T, user *login.User, header reports.Field) *Grant {
 	for range 3 {
-		g := t.AuthorizeAs(user, Header(header))
+		g := t.AS.AuthorizeAs(user, Header(header))
 		if g.Code() == "" {
 			return nil
 		}
-		if after := t.AuthorizeAs(user); after.Code() == "" && !expect.Crashed(after.Exchange) {
+		if after := t.AS.AuthorizeAs(user); after.Code() == "" && !expect.Crashed(after.Exchange) {
 			return g
 		}
 		if _, in := passwords(t); in.Code() != "" {
@@ -185,13 +185,13 @@ type attempts struct {
 // passwords types 20 wrong passwords, each on a page of its own, and then the right one, which must work beforehand.
 func passwords(t *T) (attempts, *Grant) {
 	user := t.Session.Sacrificial()
-	if ex, ok := t.Becomes(func() bool { return t.AuthorizeAs(user).Code() != "" }); !ok {
+	if ex, ok := t.Eventually(func() bool { return t.AS.AuthorizeAs(user).Code() != "" }); !ok {
 		t.Inconclusive("the control failed: the sacrificial user does not get in with the right password, or is still locked out: %s", expect.Describe(ex))
 	}
 	var answers []*reports.Exchange
 	questioned, first := false, ""
 	for i := range logins {
-		g := t.AuthorizeAs(&login.User{Name: user.Name, Password: "mcpauth-wrong-" + strconv.Itoa(i)})
+		g := t.AS.AuthorizeAs(&login.User{Name: user.Name, Password: "mcpauth-wrong-" + strconv.Itoa(i)})
 		if g.Code() != "" {
 			t.Inconclusive("a wrong password is let in (AS-LOGIN-WRONG-PASSWORD)")
 		}
@@ -207,5 +207,5 @@ func passwords(t *T) (attempts, *Grant) {
 			questioned = questioned || strings.Contains(text, word) && !strings.Contains(first, word)
 		}
 	}
-	return attempts{hindered(answers) || questioned, answers[len(answers)-1]}, t.AuthorizeAs(user)
+	return attempts{hindered(answers) || questioned, answers[len(answers)-1]}, t.AS.AuthorizeAs(user)
 }

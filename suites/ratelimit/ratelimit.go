@@ -48,10 +48,10 @@ func enforced() {
 	})
 
 	Practice("RS-RATE-BELOW-LIMIT", func(t *T) {
-		call := t.Opened(t.Token())
+		call := t.MCP.MustOpenSession(t.MCP.Token())
 		for range 3 {
 			for _, method := range []string{"tools/list", "resources/list", "prompts/list", "tools/list"} {
-				if ex := t.Anyway(call.Method(method, nil).Request()); expect.Status(ex) == 429 {
+				if ex := t.IgnoringLimits(call.Method(method, nil).Request()); expect.Status(ex) == 429 {
 					t.Unmet(ex, "a handshake and a dozen lists not to meet a limit", "%s", expect.Describe(ex))
 					return
 				}
@@ -76,7 +76,7 @@ func enforced() {
 	})
 
 	Practice("RS-RATE-CONCURRENCY", func(t *T) {
-		b := bursts(t)[len(t.Metered())-1]
+		b := bursts(t)[len(t.MCP.Metered())-1]
 		decided(t, b)
 		switch limit := b.of.Limit; {
 		case !b.together:
@@ -91,7 +91,7 @@ func enforced() {
 
 // decided ends the check where a burst says nothing about a limit.
 func decided(t *T, b *burst) {
-	t.Saw(b.last)
+	t.Cite(b.last)
 	switch {
 	case b.crashed:
 		t.Inconclusive("%s: call %d is answered with %s, which is no refusal (RS-RATE-429)", b.of.Name, b.served+1, expect.Describe(b.last))
@@ -135,7 +135,7 @@ func answered() {
 		if s.after == nil {
 			t.NotTested("the window of %v is longer than a check may wait: declare a shorter one on a test instance", s.bursts[0].of.Window)
 		}
-		if t.Saw(s.after); !expect.Ran(s.after) {
+		if t.Cite(s.after); !expect.Ran(s.after) {
 			t.Unmet(s.after, "the request to be served again after the window", "%s", expect.Describe(s.after))
 		}
 	})
@@ -147,8 +147,8 @@ func counted() {
 		if s.stranger == nil {
 			t.NotTested("it needs another credential")
 		}
-		switch t.Saw(s.stranger); {
-		case t.Served(s.stranger):
+		switch t.Cite(s.stranger); {
+		case t.MCP.Served(s.stranger):
 		case expect.Status(s.stranger) != expect.Status(s.bursts[0].last):
 			t.Inconclusive("another credential is answered with %s, which is not about the limit", expect.Describe(s.stranger))
 		default:
@@ -205,7 +205,7 @@ func bursts(t *T) []*burst { return play(t).bursts }
 func throttled(t *T) *reports.Exchange {
 	for _, b := range bursts(t) {
 		if b.ended {
-			return t.Saw(b.last)
+			return t.Cite(b.last)
 		}
 	}
 	t.Inconclusive("nothing was throttled (RS-RATE-ENFORCED)")
@@ -227,7 +227,7 @@ const longestWindow = 15 * time.Second
 func play(t *T) *scenario {
 	return Once(t, "ratelimit", func() *scenario {
 		s := &scenario{evasions: map[string]*reports.Exchange{}}
-		metered := t.Metered()
+		metered := t.MCP.Metered()
 		first, tool := metered[0], invocation(t, metered[0])
 		b := spend(t, first, tool, 4, most(first.Limit))
 		s.bursts = append(s.bursts, b)
@@ -249,7 +249,7 @@ func play(t *T) *scenario {
 
 // invocation is a call of a tool by the bearer of a credential: what the limit is about.
 func invocation(t *T, c Credential) mcp.Call {
-	call, refused := t.SessionAs(c.Field())
+	call, refused := t.MCP.SessionAs(c.Field())
 	if refused != nil {
 		t.Inconclusive("no session opens for %s: %s", c.Name, expect.Describe(refused))
 	}
@@ -283,7 +283,7 @@ func spendOnce(t *T, c Credential, tool mcp.Call, atOnce int) *burst {
 	request := tool.Request()
 	for b.sent < 2*c.Limit+4 && !b.ended {
 		requests := slices.Repeat([]wire.Request{request}, atOnce)
-		for _, ex := range t.AllAnyway(requests) {
+		for _, ex := range t.AllIgnoringLimits(requests) {
 			if b.sent++; expect.Ran(ex) {
 				b.served++
 			} else if !b.ended {
@@ -315,8 +315,8 @@ func (s *scenario) disguise(t *T, c Credential, call mcp.Call) {
 	for about, v := range Sorted(variants) {
 		s.try(t, c, call, about, v)
 	}
-	for _, other := range append(t.Bearers(), t.APIKeys()...) {
-		s.stranger = t.Anyway(t.CallFor(other).With(other.Field()).Request())
+	for _, other := range append(t.MCP.Bearers(), t.MCP.APIKeys()...) {
+		s.stranger = t.IgnoringLimits(t.MCP.CallFor(other).With(other.Field()).Request())
 		break
 	}
 }
@@ -325,11 +325,11 @@ func (s *scenario) disguise(t *T, c Credential, call mcp.Call) {
 // ended, and the limit is spent anew.
 func (s *scenario) try(t *T, c Credential, plain mcp.Call, about string, disguised mcp.Call) {
 	for range 2 {
-		ex := t.Anyway(disguised.Request())
+		ex := t.IgnoringLimits(disguised.Request())
 		if !expect.Ran(ex) {
 			return
 		}
-		if !expect.Ran(t.Anyway(plain.Request())) {
+		if !expect.Ran(t.IgnoringLimits(plain.Request())) {
 			s.evasions[about] = ex
 			return
 		}
@@ -348,5 +348,5 @@ func (s *scenario) wait(t *T, call mcp.Call, b *burst) {
 		return
 	}
 	t.Sleep(wait + 50*time.Millisecond)
-	s.after = t.Anyway(call.Request())
+	s.after = t.IgnoringLimits(call.Request())
 }

@@ -19,7 +19,7 @@ import (
 
 // send posts a body to the registration endpoint as it is, and takes charge of a client that comes of it.
 func send(t *T, body string, fields ...reports.Field) *reports.Exchange {
-	ex := t.Do(post(t, t.AS().Registration, body, fields...))
+	ex := t.Do(post(t, t.AS.Server().Registration, body, fields...))
 	t.Session.Registered(ex, nil)
 	return ex
 }
@@ -27,7 +27,7 @@ func send(t *T, body string, fields ...reports.Field) *reports.Exchange {
 // refusesRedirects expects that none of the redirect URIs can be registered.
 func refusesRedirects(t *T, uris ...any) {
 	for _, uri := range uris {
-		m := t.ClientMetadata()
+		m := t.AS.ClientMetadata()
 		m["redirect_uris"] = []any{uri}
 		delete(m, "application_type") // as most clients register
 		body, _ := json.Marshal(m)
@@ -55,7 +55,7 @@ func refusesRegistration(t *T, ex *reports.Exchange, about string) bool {
 
 func answer() {
 	Must("AS-DCR-SUCCESS-SHAPE", func(t *T) {
-		c, ex := t.Register(nil)
+		c, ex := t.AS.Register(nil)
 		o := oauth.Object(ex)
 		if s := expect.Status(ex); s != 201 {
 			t.Unmet(ex, "HTTP 201 (RFC 7591 section 3.2.1)", "%s; most clients accept it", expect.Describe(ex))
@@ -76,7 +76,7 @@ func answer() {
 
 	Must("AS-DCR-ECHO-METADATA", func(t *T) {
 		uris := []string{t.Session.Callback, "https://client.example/cb?x=1"}
-		c, ex := t.Register(map[string]any{
+		c, ex := t.AS.Register(map[string]any{
 			"redirect_uris": uris, "client_uri": "https://client.example/", "logo_uri": "https://client.example/logo.png", "software_id": "mcpauth", "software_version": "1",
 		})
 		if c == nil {
@@ -93,7 +93,7 @@ func answer() {
 	})
 
 	Practice("AS-DCR-NO-NULLS", func(t *T) {
-		c, ex := t.Register(nil)
+		c, ex := t.AS.Register(nil)
 		if c == nil {
 			t.Inconclusive("the registration is refused: %s", expect.Describe(ex))
 		}
@@ -105,7 +105,7 @@ func answer() {
 	})
 
 	Must("AS-DCR-PUBLIC-NO-SECRET", func(t *T) {
-		c, ex := t.Register(map[string]any{"token_endpoint_auth_method": oauth.None})
+		c, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": oauth.None})
 		switch {
 		case c == nil:
 			t.NotApplicable("public clients cannot be registered: %s", expect.Describe(ex))
@@ -119,7 +119,7 @@ func answer() {
 	Must("AS-DCR-SECRET-EXPIRY", func(t *T) {
 		issued := false
 		for _, method := range []string{oauth.Post, oauth.Basic} {
-			c, ex := t.Register(map[string]any{"token_endpoint_auth_method": method})
+			c, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": method})
 			if c == nil || c.Secret == "" {
 				continue
 			}
@@ -139,7 +139,7 @@ func answer() {
 	})
 
 	Must("AS-DCR-SECRET-WORKS", func(t *T) {
-		c, ex := t.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
+		c, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
 		if c == nil || c.Secret == "" {
 			t.NotApplicable("registration issues no secrets: %s", expect.Describe(ex))
 		}
@@ -147,24 +147,24 @@ func answer() {
 			d := *c
 			d.Secret = secret
 			t.Secrets.Add("client_secret", secret)
-			return t.TokenRequest(&d, With("grant_type", "authorization_code"), With("code", "mcpauth-invalid"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
+			return t.AS.TokenRequest(&d, With("grant_type", "authorization_code"), With("code", "mcpauth-invalid"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
 		}
 		right, wrong := try(c.Secret), try(c.Secret[:len(c.Secret)-1]+"!")
 		switch {
 		case oauth.ErrorCode(right) == "invalid_client":
 			t.Unmet(right, "the issued secret to authenticate the client", "error invalid_client")
 		case oauth.ErrorCode(wrong) != "invalid_client" && t.Session.Ready:
-			g := t.Granted(As(c))
+			g := t.AS.MustAuthorize(As(c))
 			d := *c
 			d.Secret = c.Secret[:len(c.Secret)-1] + "!"
-			t.RefusedWith(t.Redeem(g, As(&d)), "a secret with its last character changed", "invalid_client")
+			t.RefusedWith(t.AS.Redeem(g, As(&d)), "a secret with its last character changed", "invalid_client")
 		case oauth.ErrorCode(wrong) != "invalid_client":
 			t.Inconclusive("a right and a wrong secret are answered alike (%s): only a login tells more", expect.Describe(wrong))
 		}
 	})
 
 	Should("AS-DCR-DEFAULTS", func(t *T) {
-		c, ex := t.Register(map[string]any{"token_endpoint_auth_method": nil, "grant_types": nil, "response_types": nil})
+		c, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": nil, "grant_types": nil, "response_types": nil})
 		if c == nil {
 			refusesRegistration(t, ex, "redirect_uris alone")
 			return
@@ -181,16 +181,16 @@ func answer() {
 	})
 
 	Must("AS-DCR-UNKNOWN-IGNORED", func(t *T) {
-		if c, ex := t.Register(map[string]any{"x_mcpauth_unknown": map[string]any{"a": []int{1}}, "resource": t.Survey.Endpoint}); c == nil {
+		if c, ex := t.AS.Register(map[string]any{"x_mcpauth_unknown": map[string]any{"a": []int{1}}, "resource": t.Survey.Endpoint}); c == nil {
 			t.Unmet(ex, "unknown metadata to be ignored (RFC 7591 section 2)", "%s", expect.Describe(ex))
 		}
 	})
 
 	May("AS-DCR-APPLICATION-TYPE", func(t *T) {
-		if c, _ := t.Register(map[string]any{"application_type": nil}); c == nil {
+		if c, _ := t.AS.Register(map[string]any{"application_type": nil}); c == nil {
 			t.Inconclusive("a registration without application_type is refused too")
 		}
-		if c, ex := t.Register(map[string]any{"application_type": "native"}); c == nil {
+		if c, ex := t.AS.Register(map[string]any{"application_type": "native"}); c == nil {
 			t.Unmet(ex, "a native client with a loopback redirect URI", "%s", expect.Describe(ex))
 		}
 	})
@@ -198,7 +198,7 @@ func answer() {
 	Must("AS-DCR-IDS-UNIQUE-RANDOM", func(t *T) {
 		ids, secrets := map[string]bool{}, []string{}
 		for i := range 3 {
-			c, _ := t.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod(), "client_name": fmt.Sprintf("mcpauth conformance %d", i)})
+			c, _ := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod(), "client_name": fmt.Sprintf("mcpauth conformance %d", i)})
 			if c == nil {
 				continue
 			}
@@ -216,9 +216,9 @@ func answer() {
 	})
 
 	Must("AS-DCR-NO-STORE", func(t *T) {
-		c, ex := t.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
+		c, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
 		if c == nil {
-			c, ex = t.Register(nil)
+			c, ex = t.AS.Register(nil)
 		}
 		if c == nil {
 			t.Inconclusive("the registration is refused: %s", expect.Describe(ex))
@@ -233,14 +233,14 @@ func answer() {
 	})
 
 	Must("AS-DCR-CLIENT-USABLE", func(t *T) {
-		c := t.MustRegister(nil)
+		c := t.AS.MustRegister(nil)
 		for range 3 {
-			g := t.Authorize(As(c), StoppingAtLogin(), Leaving(), Nobody())
-			if t.Stopped(g) && g.Stage == login.ErrorPage {
+			g := t.AS.Authorize(As(c), StoppingAtLogin(), Leaving(), Nobody())
+			if t.AS.Stopped(g) && g.Stage == login.ErrorPage {
 				t.Unmet(g.Exchange, "a client that is known at the authorization endpoint at once", "%s", g.Describe())
 				return
 			}
-			ex := t.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-invalid"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
+			ex := t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-invalid"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
 			if oauth.ErrorCode(ex) == "invalid_client" {
 				t.Unmet(ex, "a client that is known at the token endpoint at once", "error invalid_client")
 				return
@@ -250,9 +250,9 @@ func answer() {
 
 	Should("AS-DCR-LOOPBACK-ACCEPTED", func(t *T) {
 		for _, uri := range []string{"http://127.0.0.1/callback", "http://127.0.0.1:53111/callback", "http://localhost:53111/callback", "http://[::1]:53111/callback"} {
-			c, ex := t.Register(map[string]any{"redirect_uris": []string{uri}})
+			c, ex := t.AS.Register(map[string]any{"redirect_uris": []string{uri}})
 			if c == nil {
-				c, ex = t.Register(map[string]any{"redirect_uris": []string{uri}, "application_type": "native"})
+				c, ex = t.AS.Register(map[string]any{"redirect_uris": []string{uri}, "application_type": "native"})
 			}
 			switch {
 			case c != nil:
@@ -265,8 +265,8 @@ func answer() {
 	})
 
 	Must("AS-DCR-NO-SHARED-UPSTREAM", func(t *T) {
-		a := t.MustRegister(map[string]any{"client_name": "mcpauth one", "redirect_uris": []string{t.Session.Callback + "/one"}})
-		b := t.MustRegister(map[string]any{"client_name": "mcpauth two", "redirect_uris": []string{t.Session.Callback + "/two"}})
+		a := t.AS.MustRegister(map[string]any{"client_name": "mcpauth one", "redirect_uris": []string{t.Session.Callback + "/one"}})
+		b := t.AS.MustRegister(map[string]any{"client_name": "mcpauth two", "redirect_uris": []string{t.Session.Callback + "/two"}})
 		if a.ID == b.ID {
 			t.Unmet(b.Exchange, "an identifier of its own for every client", "two different clients get the client_id %s", a.ID)
 		}
@@ -284,7 +284,7 @@ func jsonOf(v any) string {
 func redirectURIs() {
 	Must("AS-DCR-REJECT-DANGEROUS-SCHEME", func(t *T) {
 		refusesRedirects(t, "javascript:alert(1)//", "JavaScript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "blob:https://h/x", "about:blank", "view-source:https://h/")
-		m := t.ClientMetadata()
+		m := t.AS.ClientMetadata()
 		m["redirect_uris"] = []string{t.Session.Callback, "javascript:alert(1)"}
 		body, _ := json.Marshal(m)
 		ex := send(t, string(body))
@@ -305,7 +305,7 @@ func redirectURIs() {
 
 	Must("AS-DCR-REJECT-FRAGMENT", func(t *T) {
 		refusesRedirects(t, "https://client.example/cb#frag")
-		if c, ex := t.Register(map[string]any{"redirect_uris": []string{"https://client.example/cb#"}}); c != nil {
+		if c, ex := t.AS.Register(map[string]any{"redirect_uris": []string{"https://client.example/cb#"}}); c != nil {
 			t.Advise(ex, "a redirect URI with an empty fragment refused", "it is registered")
 		}
 	})
@@ -316,13 +316,13 @@ func redirectURIs() {
 
 	Must("AS-DCR-WILDCARD", func(t *T) {
 		for pattern, expanded := range Sorted(map[string]string{"https://*.client.example/cb": "https://evil.client.example/cb", "https://client.example/*": "https://client.example/evil"}) {
-			c, _ := t.Register(map[string]any{"redirect_uris": []string{pattern}})
+			c, _ := t.AS.Register(map[string]any{"redirect_uris": []string{pattern}})
 			if c == nil {
 				t.Refused()
 				t.Controlled()
 				continue
 			}
-			g := t.Authorize(As(c), With("redirect_uri", expanded))
+			g := t.AS.Authorize(As(c), With("redirect_uri", expanded))
 			switch {
 			case g.Stage == login.Answered || g.Stage == login.AtConsent || strings.Contains(g.Location, expanded):
 				t.Finding(g.Exchange, pattern, "redirect URIs compared as strings", "the pattern is registered, and the browser is sent to "+expanded)
@@ -334,7 +334,7 @@ func redirectURIs() {
 
 	Should("AS-DCR-PRIVATE-SCHEME", func(t *T) {
 		for _, uri := range []string{"myapp:/cb", "myapp://cb"} {
-			if c, ex := t.Register(map[string]any{"redirect_uris": []string{uri}}); c != nil {
+			if c, ex := t.AS.Register(map[string]any{"redirect_uris": []string{uri}}); c != nil {
 				t.Advise(ex, "private schemes in reverse domain form only (RFC 8252 section 7.1)", "%s is registered; some desktop clients need that", uri)
 			}
 		}
@@ -342,7 +342,7 @@ func redirectURIs() {
 
 	Must("AS-DCR-REDIRECTS-REQUIRED", func(t *T) {
 		for about, v := range Sorted(map[string]any{"no redirect_uris": nil, "an empty list": []string{}, "a string": "http://127.0.0.1:1/cb", "null in the list": []any{nil}}) {
-			m := t.ClientMetadata()
+			m := t.AS.ClientMetadata()
 			if m["redirect_uris"] = v; v == nil {
 				delete(m, "redirect_uris")
 			}
@@ -355,7 +355,7 @@ func redirectURIs() {
 func metadata() {
 	Must("AS-DCR-ERROR-SHAPE", func(t *T) {
 		for about, changes := range Sorted(map[string]map[string]any{"a redirect URI with a fragment": {"redirect_uris": []string{"https://client.example/cb#frag"}}, "an unknown grant type": {"grant_types": []string{"no_such_grant"}}}) {
-			c, ex := t.Register(changes)
+			c, ex := t.AS.Register(changes)
 			if c != nil {
 				continue // judged by AS-DCR-REJECT-FRAGMENT
 			}
@@ -383,7 +383,7 @@ func metadata() {
 			}
 		}
 		t.Refused()
-		if c, ex := t.Register(nil); c == nil {
+		if c, ex := t.AS.Register(nil); c == nil {
 			t.Unmet(ex, "an ordinary registration to work afterwards", "%s", expect.Describe(ex))
 		}
 		t.Controlled()
@@ -393,7 +393,7 @@ func metadata() {
 		for about, types := range Sorted(map[string][2][]string{
 			"authorization_code with token": {{"authorization_code"}, {"token"}}, "implicit with code": {{"implicit"}, {"code"}}, "authorization_code with code token": {{"authorization_code"}, {"code token"}},
 		}) {
-			c, ex := t.Register(map[string]any{"grant_types": types[0], "response_types": types[1]})
+			c, ex := t.AS.Register(map[string]any{"grant_types": types[0], "response_types": types[1]})
 			if c == nil {
 				continue
 			}
@@ -407,17 +407,17 @@ func metadata() {
 
 	Practice("AS-DCR-NO-PRIVILEGED-GRANTS", func(t *T) {
 		privileged := []string{"authorization_code", "client_credentials", "password", "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"}
-		c, ex := t.Register(map[string]any{"grant_types": privileged, "token_endpoint_auth_method": t.Session.SecretMethod()})
+		c, ex := t.AS.Register(map[string]any{"grant_types": privileged, "token_endpoint_auth_method": t.Session.SecretMethod()})
 		if c == nil {
 			refusesRegistration(t, ex, "privileged grant types")
 			return
 		}
-		ex = t.TokenRequest(c, With("grant_type", "client_credentials"))
-		tokens := t.Tokens(ex, c)
+		ex = t.AS.TokenRequest(c, With("grant_type", "client_credentials"))
+		tokens := t.AS.Tokens(ex, c)
 		switch {
 		case tokens == nil:
 			t.RefusedWith(ex, "client_credentials of a client that registered itself", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_request")
-		case t.Served(t.Use(tokens.Access)):
+		case t.MCP.Served(t.MCP.Use(tokens.Access)):
 			t.Unmet(ex, "no token for a client that anybody can register", "the token works at the MCP server: registration is all that access takes")
 		default:
 			t.Advise(ex, "no token for a client that anybody can register", "one is issued, though the MCP server refuses it")
@@ -425,27 +425,27 @@ func metadata() {
 	})
 
 	Practice("AS-DCR-SCOPE-LIMITS", func(t *T) {
-		pool := t.ScopePool()
-		c, _ := t.Register(map[string]any{"scope": pool[0]})
+		pool := t.AS.ScopePool()
+		c, _ := t.AS.Register(map[string]any{"scope": pool[0]})
 		if c == nil || c.Registered.String("scope") != pool[0] {
 			t.NotApplicable("the server makes no promise about a client's registered scope")
 		}
-		if g := t.Decided(t.Authorize(As(c), Scope(pool[0], pool[1]))); g.Code() != "" {
-			ex := t.Redeem(g)
-			if tokens := t.Tokens(ex, c); tokens != nil {
-				if real, _ := t.RealScope(tokens); slices.Contains(real, pool[1]) || slices.Contains(tokens.Scope, pool[1]) {
+		if g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Scope(pool[0], pool[1]))); g.Code() != "" {
+			ex := t.AS.Redeem(g)
+			if tokens := t.AS.Tokens(ex, c); tokens != nil {
+				if real, _ := t.AS.RealScope(tokens); slices.Contains(real, pool[1]) || slices.Contains(tokens.Scope, pool[1]) {
 					t.Unmet(ex, "no scope that the client did not register", "the token has %s", pool[1])
 				}
 			}
 		}
-		if odd, ex := t.Register(map[string]any{"scope": pool[0] + " mcpauth-no-such-scope"}); odd != nil && strings.Contains(odd.Registered.String("scope"), "mcpauth-no-such-scope") {
+		if odd, ex := t.AS.Register(map[string]any{"scope": pool[0] + " mcpauth-no-such-scope"}); odd != nil && strings.Contains(odd.Registered.String("scope"), "mcpauth-no-such-scope") {
 			t.Advise(ex, "unknown scopes left out", "mcpauth-no-such-scope is registered")
 		}
 	})
 
 	Practice("AS-DCR-NO-CLIENT-CHOSEN-IDS", func(t *T) {
-		victim := t.AnyClient()
-		c, ex := t.Register(map[string]any{"client_id": victim.ID, "client_secret": "mcpauth-chosen-secret", "registration_access_token": "mcpauth-chosen-token", "client_name": "mcpauth intruder"})
+		victim := t.AS.AnyClient()
+		c, ex := t.AS.Register(map[string]any{"client_id": victim.ID, "client_secret": "mcpauth-chosen-secret", "registration_access_token": "mcpauth-chosen-token", "client_name": "mcpauth intruder"})
 		if c == nil {
 			return
 		}
@@ -458,13 +458,13 @@ func metadata() {
 	})
 
 	Practice("AS-DCR-METHODS", func(t *T) {
-		for _, address := range []string{t.AS().Registration, t.AS().Registration + "?client_id=" + t.AnyClient().ID} {
+		for _, address := range []string{t.AS.Server().Registration, t.AS.Server().Registration + "?client_id=" + t.AS.AnyClient().ID} {
 			ex := t.Get(address)
-			if ex.Response != nil && strings.Contains(ex.Response.Body, t.AnyClient().ID) && expect.Status(ex) == 200 {
+			if ex.Response != nil && strings.Contains(ex.Response.Body, t.AS.AnyClient().ID) && expect.Status(ex) == 200 {
 				t.Unmet(ex, "no client data for GET", "clients are listed to anybody")
 			}
 		}
-		asked := t.Do(wire.Request{Method: "OPTIONS", URL: t.AS().Registration, Header: []reports.Field{
+		asked := t.Do(wire.Request{Method: "OPTIONS", URL: t.AS.Server().Registration, Header: []reports.Field{
 			mcp.Field("Origin", "http://localhost:6274"), mcp.Field("Access-Control-Request-Method", "POST"), mcp.Field("Access-Control-Request-Headers", "content-type,mcp-protocol-version"),
 		}})
 		if s := expect.Status(asked); s < 200 || s > 299 || expect.Header(asked, "Access-Control-Allow-Origin") == "" {
@@ -474,9 +474,9 @@ func metadata() {
 
 	Practice("AS-DCR-SSRF-METADATA-URLS", func(t *T) {
 		l := Listen(t)
-		c, _ := t.Register(map[string]any{"jwks_uri": l.URL("/jwks"), "logo_uri": l.URL("/logo"), "sector_identifier_uri": l.URL("/sector"), "policy_uri": l.URL("/policy"), "tos_uri": l.URL("/tos")})
+		c, _ := t.AS.Register(map[string]any{"jwks_uri": l.URL("/jwks"), "logo_uri": l.URL("/logo"), "sector_identifier_uri": l.URL("/sector"), "policy_uri": l.URL("/policy"), "tos_uri": l.URL("/tos")})
 		if c != nil {
-			t.Authorize(As(c), StoppingAtLogin(), Leaving())
+			t.AS.Authorize(As(c), StoppingAtLogin(), Leaving())
 		}
 		if l.Hits() > 0 {
 			t.Unmet(nil, "no fetch from a loopback address of what a stranger registers", "%d requests arrived", l.Hits())
@@ -485,7 +485,7 @@ func metadata() {
 
 	May("AS-DCR-SOFTWARE-STATEMENT", func(t *T) {
 		const statement = "eyJhbGciOiJub25lIn0.eyJyZWRpcmVjdF91cmlzIjpbImh0dHBzOi8vYXR0YWNrZXIuZXhhbXBsZS9jYiJdLCJjbGllbnRfbmFtZSI6IlRydXN0ZWQgQ29ycCJ9."
-		c, ex := t.Register(map[string]any{"software_statement": statement})
+		c, ex := t.AS.Register(map[string]any{"software_statement": statement})
 		if c != nil && (slices.Contains(c.RedirectURIs, "https://attacker.example/cb") || c.Registered.String("client_name") == "Trusted Corp") {
 			t.Unmet(ex, "nothing taken from an unsigned software statement", "its values are registered")
 		}
@@ -494,7 +494,7 @@ func metadata() {
 
 func management() {
 	Must("AS-DCRM-TOKEN-REQUIRED", func(t *T) {
-		a, b := t.MustRegister(nil), t.MustRegister(nil)
+		a, b := t.AS.MustRegister(nil), t.AS.MustRegister(nil)
 		uri, token, _ := t.Session.Manageable(a)
 		_, foreign, _ := t.Session.Manageable(b)
 		if ex := t.Get(uri, mcp.Bearer(token)); expect.Status(ex) != 200 {
@@ -516,10 +516,10 @@ func management() {
 	})
 
 	Must("AS-DCRM-UPDATE-REVALIDATES", func(t *T) {
-		c := t.MustRegister(nil)
+		c := t.AS.MustRegister(nil)
 		uri, token, _ := t.Session.Manageable(c)
 		put := func(changes map[string]any) *reports.Exchange {
-			m := t.ClientMetadata()
+			m := t.AS.ClientMetadata()
 			m["client_id"] = c.ID
 			for k, v := range changes {
 				m[k] = v
@@ -550,9 +550,9 @@ func management() {
 	})
 
 	Should("AS-DCRM-DELETE", func(t *T) {
-		c := t.MustRegister(nil)
+		c := t.AS.MustRegister(nil)
 		uri, token, _ := t.Session.Manageable(c)
-		tokens := t.Flow(As(c))
+		tokens := t.AS.MustGetTokens(As(c))
 		ex := t.Do(wire.Request{Method: "DELETE", URL: uri, Header: []reports.Field{mcp.Bearer(token)}})
 		if s := expect.Status(ex); s == 403 || s == 405 {
 			t.NotApplicable("clients cannot be deleted: %s", expect.Describe(ex))
@@ -560,11 +560,11 @@ func management() {
 			t.Advise(ex, "HTTP 204", "%s", expect.Describe(ex))
 		}
 		t.Session.Forget(c)
-		if g := t.Authorize(As(c), Leaving()); g.Stage == login.Answered || g.Stage == login.AtConsent {
+		if g := t.AS.Authorize(As(c), Leaving()); g.Stage == login.Answered || g.Stage == login.AtConsent {
 			t.Unmet(g.Exchange, "a deleted client unknown at the authorization endpoint", "%s", g.Describe())
 		}
 		if tokens.Refresh != "" {
-			if ex := t.Refresh(tokens); t.Tokens(ex, c) != nil {
+			if ex := t.AS.Refresh(tokens); t.AS.Tokens(ex, c) != nil {
 				t.Unmet(ex, "a deleted client's refresh token refused", "it works")
 			}
 		}

@@ -23,7 +23,7 @@ func Register() {
 
 func open() {
 	May("AS-DCR-SUPPORTED", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			endpoint := m.Object.String("registration_endpoint")
 			if endpoint == "" {
 				t.Unmet(m.Exchange, "a registration_endpoint that is open", "the metadata names none")
@@ -50,7 +50,7 @@ func open() {
 	})
 
 	Should("AS-REG-SOME-WAY", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			cimd, _ := m.Object.Bool("client_id_metadata_document_supported")
 			if m.Object.String("registration_endpoint") == "" && !cimd && m.Object.String("service_documentation") == "" {
 				t.Unmet(m.Exchange, "a way for an unknown client to get an identifier", "no registration_endpoint, no client ID metadata documents, no service_documentation")
@@ -60,7 +60,7 @@ func open() {
 
 	May("AS-DCR-PROTECTED-401", func(t *T) {
 		protected := false
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			endpoint := m.Object.String("registration_endpoint")
 			if endpoint == "" {
 				return

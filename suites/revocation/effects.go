@@ -15,25 +15,25 @@ import (
 
 func effects() {
 	Must("AS-REVOKE-REFRESH-TOKEN", func(t *T) {
-		tokens := t.Refreshing()
-		if revoked(t, t.Revoke(tokens, tokens.Refresh, With("token_type_hint", "refresh_token")), "a refresh token") {
-			t.RefusedWith(t.Refresh(tokens), "a revoked refresh token", "invalid_grant")
+		tokens := t.AS.MustGetRefreshToken()
+		if revoked(t, t.AS.Revoke(tokens, tokens.Refresh, With("token_type_hint", "refresh_token")), "a refresh token") {
+			t.RefusedWith(t.AS.Refresh(tokens), "a revoked refresh token", "invalid_grant")
 		}
 	})
 
 	Should("AS-REVOKE-ACCESS-TOKEN", func(t *T) {
-		tokens := t.Flow()
-		if !t.Works(tokens) {
+		tokens := t.AS.MustGetTokens()
+		if !t.MCP.Works(tokens) {
 			t.Inconclusive("the access token has no effect here that could end")
 		}
-		ex := t.Revoke(tokens, tokens.Access, With("token_type_hint", "access_token"))
+		ex := t.AS.Revoke(tokens, tokens.Access, With("token_type_hint", "access_token"))
 		if oauth.ErrorCode(ex) == "unsupported_token_type" {
 			t.NotApplicable("the server does not revoke access tokens, and says so")
 		}
 		if !revoked(t, ex, "an access token") {
 			return
 		}
-		last, dead := t.Dies(tokens.Access)
+		last, dead := t.MCP.UntilRefused(tokens.Access)
 		switch {
 		case dead:
 		case inactive(t, tokens):
@@ -44,48 +44,48 @@ func effects() {
 	})
 
 	Should("AS-REVOKE-REFRESH-KILLS-ACCESS", func(t *T) {
-		tokens := t.Refreshing()
-		if !t.Works(tokens) {
+		tokens := t.AS.MustGetRefreshToken()
+		if !t.MCP.Works(tokens) {
 			t.Inconclusive("the access token has no effect here that could end")
 		}
-		if !revoked(t, t.Revoke(tokens, tokens.Refresh), "a refresh token") {
+		if !revoked(t, t.AS.Revoke(tokens, tokens.Refresh), "a refresh token") {
 			return
 		}
-		if ex, dead := t.Dies(tokens.Access); !dead {
+		if ex, dead := t.MCP.UntilRefused(tokens.Access); !dead {
 			t.Advise(ex, "the access tokens of the grant revoked too (RFC 7009 section 2.1)", "it is still served after %v", t.Patience)
 		}
 	})
 
 	Must("AS-REVOKE-WRONG-CLIENT", func(t *T) {
-		tokens := t.Refreshing()
-		t.Revoke(tokens, tokens.Refresh, As(t.SecondClient()))
-		ex := t.Refresh(tokens)
-		if t.Tokens(ex, tokens.Client) == nil {
+		tokens := t.AS.MustGetRefreshToken()
+		t.AS.Revoke(tokens, tokens.Refresh, As(t.AS.SecondClient()))
+		ex := t.AS.Refresh(tokens)
+		if t.AS.Tokens(ex, tokens.Client) == nil {
 			t.Unmet(ex, "a client to revoke its own tokens only", "another client's request killed the refresh token")
 		}
-		access := t.Flow()
-		if !t.Works(access) {
+		access := t.AS.MustGetTokens()
+		if !t.MCP.Works(access) {
 			return
 		}
-		t.Revoke(access, access.Access, As(t.SecondClient()))
-		if ex := t.Use(access.Access); !t.Served(ex) {
+		t.AS.Revoke(access, access.Access, As(t.AS.SecondClient()))
+		if ex := t.MCP.Use(access.Access); !t.MCP.Served(ex) {
 			t.Unmet(ex, "a client to revoke its own tokens only", "another client's request killed the access token")
 		}
 	})
 
 	Must("AS-REVOKE-CLIENT-AUTH", func(t *T) {
-		c := t.ConfidentialClient()
-		tokens := t.Flow(As(c))
+		c := t.AS.ConfidentialClient()
+		tokens := t.AS.MustGetTokens(As(c))
 		if tokens.Refresh == "" {
 			t.NotApplicable("a confidential client gets no refresh token, so the effect is not seen")
 		}
-		t.RefreshWorks()
+		t.AS.RefreshMustWork()
 		for about, edits := range Sorted(map[string][]Edit{
 			"no credentials": {Unidentified()}, "client_id alone": {Unidentified(), With("client_id", c.ID)}, "a wrong secret": {Unidentified(), Header(oauth.BasicAuth(c.ID, "mcpauth-wrong"))},
 		}) {
-			t.RefusedWith(t.Revoke(tokens, tokens.Refresh, edits...), about, "invalid_client", "invalid_request")
+			t.RefusedWith(t.AS.Revoke(tokens, tokens.Refresh, edits...), about, "invalid_client", "invalid_request")
 		}
-		next := t.Tokens(t.Refresh(tokens), c)
+		next := t.AS.Tokens(t.AS.Refresh(tokens), c)
 		if next == nil {
 			t.Unmet(tokens.Exchange, "tokens that live on, since nobody authenticated", "the refresh token is dead")
 			return
@@ -93,27 +93,27 @@ func effects() {
 		if next.Refresh == "" {
 			next.Refresh = tokens.Refresh
 		}
-		if revoked(t, t.Revoke(next, next.Refresh), "a refresh token, with "+c.Method) {
-			t.RefusedWith(t.Refresh(next), "a revoked refresh token", "invalid_grant")
+		if revoked(t, t.AS.Revoke(next, next.Refresh), "a refresh token, with "+c.Method) {
+			t.RefusedWith(t.AS.Refresh(next), "a revoked refresh token", "invalid_grant")
 		}
 		if p, _ := t.Session.Client(t.Context(), session.ConfidentialPost); p != nil {
-			posted := t.Flow(As(p))
-			revoked(t, t.Revoke(posted, posted.Refresh), "a refresh token, with client_secret_post")
+			posted := t.AS.MustGetTokens(As(p))
+			revoked(t, t.AS.Revoke(posted, posted.Refresh), "a refresh token, with client_secret_post")
 		}
 	})
 
 	Must("AS-REVOKE-PUBLIC-CLIENT", func(t *T) {
-		tokens := t.Refreshing(As(t.PublicClient()))
-		if revoked(t, t.Revoke(tokens, tokens.Refresh), "a refresh token of a public client") {
-			t.RefusedWith(t.Refresh(tokens), "a revoked refresh token", "invalid_grant")
+		tokens := t.AS.MustGetRefreshToken(As(t.AS.PublicClient()))
+		if revoked(t, t.AS.Revoke(tokens, tokens.Refresh), "a refresh token of a public client") {
+			t.RefusedWith(t.AS.Refresh(tokens), "a revoked refresh token", "invalid_grant")
 		}
 	})
 
 	Must("AS-REVOKE-HINTS", func(t *T) {
 		for about, edit := range Sorted(map[string]Edit{"the hint access_token for a refresh token": With("token_type_hint", "access_token"), "an unknown hint": With("token_type_hint", "mcpauth_bogus"), "no hint": Unchanged}) {
-			tokens := t.Refreshing()
-			if revoked(t, t.Revoke(tokens, tokens.Refresh, edit), about) {
-				t.RefusedWith(t.Refresh(tokens), "a refresh token revoked with "+about, "invalid_grant")
+			tokens := t.AS.MustGetRefreshToken()
+			if revoked(t, t.AS.Revoke(tokens, tokens.Refresh, edit), about) {
+				t.RefusedWith(t.AS.Refresh(tokens), "a refresh token revoked with "+about, "invalid_grant")
 			}
 		}
 	})
@@ -121,10 +121,10 @@ func effects() {
 
 // inactive reports that the authorization server itself takes a token for dead.
 func inactive(t *T, tokens *oauth.Tokens) bool {
-	if t.AS().Introspection == "" || tokens.Client.Public() {
+	if t.AS.Server().Introspection == "" || tokens.Client.Public() {
 		return false
 	}
-	v, ok := oauth.Object(t.Introspect(tokens.Client, tokens.Access)).Bool("active")
+	v, ok := oauth.Object(t.AS.Introspect(tokens.Client, tokens.Access)).Bool("active")
 	return ok && !v
 }
 
@@ -143,9 +143,9 @@ func revoked(t *T, ex *reports.Exchange, about string) bool {
 
 func requests() {
 	Must("AS-REVOKE-UNKNOWN-200", func(t *T) {
-		tokens := &oauth.Tokens{Client: t.AnyClient()}
+		tokens := &oauth.Tokens{Client: t.AS.AnyClient()}
 		for about, v := range Sorted(map[string]string{"a token that was never issued": "mcpauth-" + Random(24), "a made-up JWT": "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.AAAA"}) {
-			ex := t.Revoke(tokens, v)
+			ex := t.AS.Revoke(tokens, v)
 			switch s := expect.Status(ex); {
 			case oauth.ErrorCode(ex) == "unsupported_token_type": // self-contained tokens cannot be taken back
 			case s == 204:
@@ -157,43 +157,43 @@ func requests() {
 	})
 
 	Must("AS-REVOKE-REQUEST-FORM", func(t *T) {
-		tokens := t.Flow()
+		tokens := t.AS.MustGetTokens()
 		if tokens.Refresh == "" {
 			tokens.Refresh = tokens.Access
 		} else {
-			t.RefreshWorks()
+			t.AS.RefreshMustWork()
 		}
 		alive := func(ex *reports.Exchange, about string) {
-			if next := t.Tokens(t.Refresh(tokens), tokens.Client); next != nil {
+			if next := t.AS.Tokens(t.AS.Refresh(tokens), tokens.Client); next != nil {
 				if next.Refresh != "" {
 					tokens.Refresh = next.Refresh
 				}
 				return
 			}
 			t.Finding(ex, about, "no revocation through a URL, which ends up in logs", "the token is revoked")
-			tokens = t.Refreshing()
+			tokens = t.AS.MustGetRefreshToken()
 		}
 		query := "?token=" + tokens.Refresh + "&client_id=" + tokens.Client.ID
-		ex := t.Do(wire.Request{Method: "GET", URL: t.AS().Revocation + query})
+		ex := t.Do(wire.Request{Method: "GET", URL: t.AS.Server().Revocation + query})
 		if expect.Status(ex) >= 500 {
 			t.Finding(ex, "GET", "HTTP 405 or 400", expect.Describe(ex))
 		}
 		if t.Session.Tokens.Refresh != "" {
 			alive(ex, "GET with the token in the query")
 			query = "?token=" + tokens.Refresh + "&client_id=" + tokens.Client.ID
-			ex = t.Do(wire.Request{Method: "POST", URL: t.AS().Revocation + query, Header: []reports.Field{mcp.Field("Content-Type", "application/x-www-form-urlencoded")}})
+			ex = t.Do(wire.Request{Method: "POST", URL: t.AS.Server().Revocation + query, Header: []reports.Field{mcp.Field("Content-Type", "application/x-www-form-urlencoded")}})
 			alive(ex, "POST with the token in the query")
 		}
-		without := t.Revoke(tokens, "", Without("token"))
+		without := t.AS.Revoke(tokens, "", Without("token"))
 		t.RefusedWith(without, "no token", "invalid_request", "invalid_client")
-		odd := t.Do(wire.Request{Method: "POST", URL: t.AS().Revocation, Body: `{"token":"x"}`, Header: []reports.Field{mcp.Field("Content-Type", "application/json")}})
+		odd := t.Do(wire.Request{Method: "POST", URL: t.AS.Server().Revocation, Body: `{"token":"x"}`, Header: []reports.Field{mcp.Field("Content-Type", "application/json")}})
 		if s := expect.Status(odd); s >= 500 || s == 0 {
 			t.Finding(odd, "a JSON body", "HTTP 4xx, or 200", expect.Describe(odd))
 		}
 	})
 
 	Practice("AS-REVOKE-CORS", func(t *T) {
-		asked := t.Do(wire.Request{Method: "OPTIONS", URL: t.AS().Revocation, Header: []reports.Field{
+		asked := t.Do(wire.Request{Method: "OPTIONS", URL: t.AS.Server().Revocation, Header: []reports.Field{
 			mcp.Field("Origin", "http://localhost:6274"), mcp.Field("Access-Control-Request-Method", "POST"), mcp.Field("Access-Control-Request-Headers", "content-type"),
 		}})
 		if s := expect.Status(asked); s < 200 || s > 299 || expect.Header(asked, "Access-Control-Allow-Origin") == "" {

@@ -23,7 +23,7 @@ func Register() {
 
 func advertised() {
 	Should("AS-REVOKE-ADVERTISED", func(t *T) {
-		t.EachServer(func(s *survey.Server, m *survey.Document) {
+		t.AS.Each(func(s *survey.Server, m *survey.Document) {
 			if m.Object.String("revocation_endpoint") != "" {
 				return
 			}

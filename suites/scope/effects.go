@@ -26,9 +26,9 @@ func effects() {
 			}
 			t.RefusedBy(ex)
 		}
-		lacking := t.Scoped(narrow...)
-		try("without the scope", func(tool Tool) *reports.Exchange { return t.CallTool(lacking, tool) })
-		call, refused := t.SessionOf(lacking)
+		lacking := t.MCP.TokenWithScopes(narrow...)
+		try("without the scope", func(tool Tool) *reports.Exchange { return t.MCP.CallTool(lacking, tool) })
+		call, refused := t.MCP.SessionOf(lacking)
 		if refused == nil { // in an open session, so that nothing but the call itself is refused
 			try("without a token", func(tool Tool) *reports.Exchange { return t.Send(call.Method("tools/call", tool.Params())) })
 			try("with garbage for a token", func(tool Tool) *reports.Exchange {
@@ -96,11 +96,11 @@ func effects() {
 
 // effective is a tool whose effect can be seen, the tool that shows it, and the scopes of a token that lacks its scope.
 func effective(t *T) (tool, shows Tool, narrow []string) {
-	tool, shows, _ = t.EffectiveTool()
-	if narrow = t.Lacking(tool.Scope); shows.Scope != "" { // with no scope at all a server may grant a default
+	tool, shows, _ = t.MCP.EffectiveTool()
+	if narrow = t.MCP.Lacking(tool.Scope); shows.Scope != "" { // with no scope at all a server may grant a default
 		narrow = []string{shows.Scope}
 	}
-	if slices.ContainsFunc(narrow, func(s string) bool { return t.Includes(s, tool.Scope) }) {
+	if slices.ContainsFunc(narrow, func(s string) bool { return t.MCP.Includes(s, tool.Scope) }) {
 		t.NotTested("it needs %s to take another scope than %s", shows.Name, tool.Name)
 	}
 	return tool, shows, narrow
@@ -108,7 +108,7 @@ func effective(t *T) (tool, shows Tool, narrow []string) {
 
 // guarded is a session with a token that may not call a tool, as a plain call shows.
 func guarded(t *T, tool Tool, narrow []string) mcp.Call {
-	call := t.Opened(t.Scoped(narrow...))
+	call := t.MCP.MustOpenSession(t.MCP.TokenWithScopes(narrow...))
 	if ex := t.Send(call.Method("tools/call", tool.Marked(marker()).Params())); expect.Ran(ex) {
 		t.Inconclusive("%s runs without its scope anyway (RS-SCOPE-EVERY-TOOL)", tool.Name)
 	}
@@ -117,16 +117,16 @@ func guarded(t *T, tool Tool, narrow []string) mcp.Call {
 
 // seen is what shows the effect, asked once the effect of a call that is allowed can be seen: the control.
 func seen(t *T, tool, shows Tool) *reports.Exchange {
-	broad := t.Scoped(slices.DeleteFunc([]string{tool.Scope, shows.Scope}, func(s string) bool { return s == "" })...)
+	broad := t.MCP.TokenWithScopes(slices.DeleteFunc([]string{tool.Scope, shows.Scope}, func(s string) bool { return s == "" })...)
 	mark := marker()
-	if ex := t.CallTool(broad, tool.Marked(mark)); !expect.Ran(ex) {
+	if ex := t.MCP.CallTool(broad, tool.Marked(mark)); !expect.Ran(ex) {
 		t.Inconclusive("the control failed: %s with its scope is answered with %s", tool.Name, expect.Describe(ex))
 	}
 	for wait := 10 * time.Millisecond; wait < 3*time.Second; wait *= 2 {
-		if ex := t.CallTool(broad, shows); strings.Contains(Text(ex), mark) {
+		if ex := t.MCP.CallTool(broad, shows); strings.Contains(Text(ex), mark) {
 			t.Controlled()
 			t.Sleep(wait / 2)
-			return t.CallTool(broad, shows)
+			return t.MCP.CallTool(broad, shows)
 		}
 		t.Sleep(wait)
 	}

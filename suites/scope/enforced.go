@@ -13,12 +13,12 @@ import (
 
 // denied calls a tool with a token that lacks its scope, beside a call that is served.
 func denied(t *T) (Tool, []string, *reports.Exchange) {
-	tool, narrow := t.NarrowTool()
-	if ex := t.CallTool(t.Scoped(append(slices.Clone(narrow), tool.Scope)...), tool); !expect.Ran(ex) {
+	tool, narrow := t.MCP.NarrowTool()
+	if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(append(slices.Clone(narrow), tool.Scope)...), tool); !expect.Ran(ex) {
 		t.Inconclusive("the control failed: %s with the scope %s is answered with %s", tool.Name, tool.Scope, expect.Describe(ex))
 	}
 	t.Controlled()
-	return tool, narrow, t.CallTool(t.Scoped(narrow...), tool)
+	return tool, narrow, t.MCP.CallTool(t.MCP.TokenWithScopes(narrow...), tool)
 }
 
 // challenged is denied with a 403, which the checks on its challenge need.
@@ -62,7 +62,7 @@ func enforced() {
 
 	Should("RS-SCOPE-403-RESOURCE-METADATA", func(t *T) {
 		_, _, ex := challenged(t)
-		before, had := expect.Param(t.Anonymous(), "resource_metadata")
+		before, had := expect.Param(t.MCP.Anonymous(), "resource_metadata")
 		now, has := expect.Param(ex, "resource_metadata")
 		switch {
 		case !had && !has:
@@ -86,7 +86,7 @@ func enforced() {
 				union = append(union, s)
 			}
 		}
-		if again := t.CallTool(t.Scoped(union...), tool); !expect.Ran(again) {
+		if again := t.MCP.CallTool(t.MCP.TokenWithScopes(union...), tool); !expect.Ran(again) {
 			t.Unmet(again, "the challenged scopes, added to those of before, to be enough", "with %s the call is answered with %s", strings.Join(union, " "), expect.Describe(again))
 		}
 	})
@@ -95,7 +95,7 @@ func enforced() {
 		tool, narrow, first := challenged(t)
 		want, _ := expect.Param(first, "scope")
 		for range 3 {
-			ex := t.CallTool(t.Scoped(narrow...), tool)
+			ex := t.MCP.CallTool(t.MCP.TokenWithScopes(narrow...), tool)
 			if got, _ := expect.Param(ex, "scope"); !sameWords(got, want) {
 				t.Unmet(ex, "the same scopes for the same call: "+want, "%s", got)
 				return
@@ -125,7 +125,7 @@ func enforced() {
 			if tool.Scope == "" {
 				continue
 			}
-			ex := t.CallTool(t.Scoped(t.Lacking(tool.Scope)...), tool)
+			ex := t.MCP.CallTool(t.MCP.TokenWithScopes(t.MCP.Lacking(tool.Scope)...), tool)
 			switch {
 			case expect.Ran(ex):
 				t.Finding(ex, tool.Name, "a refusal without the scope "+tool.Scope, "it runs")
@@ -137,7 +137,7 @@ func enforced() {
 			if tool.DeniedOnly {
 				continue
 			}
-			switch ex := t.CallTool(t.Scoped(tool.Scope), tool); {
+			switch ex := t.MCP.CallTool(t.MCP.TokenWithScopes(tool.Scope), tool); {
 			case expect.Ran(ex):
 			case expect.Accepted(ex):
 				ownError = append(ownError, tool.Name)
@@ -153,23 +153,23 @@ func enforced() {
 
 	Must("RS-SCOPE-HIERARCHY", func(t *T) {
 		tried := 0
-		for _, small := range t.ScopedTools() {
+		for _, small := range t.MCP.ScopedTools() {
 			for broad, implied := range Sorted(t.Implies) {
 				if !slices.Contains(implied, small.Scope) {
 					continue
 				}
-				if ex := t.CallTool(t.Scoped(small.Scope), small); !expect.Ran(ex) {
+				if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(small.Scope), small); !expect.Ran(ex) {
 					t.Inconclusive("the control failed: %s with its own scope %s is answered with %s", small.Name, small.Scope, expect.Describe(ex))
 				}
 				tried++
-				if ex := t.CallTool(t.Scoped(broad), small); !expect.Ran(ex) {
+				if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(broad), small); !expect.Ran(ex) {
 					t.Finding(ex, small.Name, "the scope "+broad+" to be enough, which implies "+small.Scope, expect.Describe(ex))
 				}
 				for _, big := range t.Tools {
-					if big.Scope != broad || expect.Ran(t.CallTool(t.Scoped("mcpauth:other"), big)) {
+					if big.Scope != broad || expect.Ran(t.MCP.CallTool(t.MCP.TokenWithScopes("mcpauth:other"), big)) {
 						continue // what runs with any token says nothing about scopes that imply each other
 					}
-					if ex := t.CallTool(t.Scoped(small.Scope), big); expect.Ran(ex) {
+					if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(small.Scope), big); expect.Ran(ex) {
 						t.Finding(ex, big.Name, "the scope "+small.Scope+" not to imply the broader "+broad, "the tool runs")
 					} else {
 						t.RefusedBy(ex)
@@ -184,14 +184,14 @@ func enforced() {
 	})
 
 	Must("RS-SCOPE-NO-SUBSTRING", func(t *T) {
-		tool := t.ScopedTools()[0]
+		tool := t.MCP.ScopedTools()[0]
 		s := tool.Scope
-		if ex := t.CallTool(t.Scoped("other", s, "more"), tool); !expect.Ran(ex) {
+		if ex := t.MCP.CallTool(t.MCP.TokenWithScopes("other", s, "more"), tool); !expect.Ran(ex) {
 			t.Inconclusive("the control failed: %s among other scopes is answered with %s", s, expect.Describe(ex))
 		}
 		t.Controlled()
 		for _, near := range []string{s + "_all", "x" + s, s + "s", strings.ToUpper(s), s[:len(s)-1], "pre" + s + "post", "not" + s, s + "\u200b", s + ":deny"} {
-			if ex := t.CallTool(t.Scoped(near), tool); expect.Ran(ex) {
+			if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(near), tool); expect.Ran(ex) {
 				t.Finding(ex, fmt.Sprintf("%q in place of %q", near, s), "scopes compared as whole words", "the tool runs")
 			} else {
 				t.RefusedBy(ex)
@@ -200,9 +200,9 @@ func enforced() {
 	})
 
 	Practice("RS-SCOPE-STRING-OR-ARRAY", func(t *T) {
-		tool := t.ScopedTools()[0]
+		tool := t.MCP.ScopedTools()[0]
 		s := tool.Scope
-		call := func(changes map[string]any) *reports.Exchange { return t.CallTool(t.Mint(changes), tool) }
+		call := func(changes map[string]any) *reports.Exchange { return t.MCP.CallTool(t.Mint.Token(changes), tool) }
 		if ex := call(map[string]any{"scope": "other " + s}); !expect.Ran(ex) {
 			t.Unmet(ex, "a string of names, separated by spaces, to be understood", "%s", expect.Describe(ex))
 		}
@@ -221,9 +221,9 @@ func enforced() {
 	})
 
 	Must("RS-SCOPE-EMPTY", func(t *T) {
-		tool := t.ScopedTools()[0]
+		tool := t.MCP.ScopedTools()[0]
 		for about, v := range Sorted(map[string]any{"no scope": nil, "an empty scope": "", "a space": " ", "null": Null, "an empty list": []any{}}) {
-			if ex := t.CallTool(t.Mint(map[string]any{"scope": v}), tool); expect.Ran(ex) {
+			if ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"scope": v}), tool); expect.Ran(ex) {
 				t.Finding(ex, about, "a refusal with HTTP 403", "the tool runs")
 			} else if expect.Crashed(ex) {
 				t.Finding(ex, about, "a refusal with HTTP 403", expect.Describe(ex))
@@ -231,18 +231,18 @@ func enforced() {
 				t.Refused()
 			}
 		}
-		t.Twin()
+		t.Mint.Control()
 	})
 
 	Practice("RS-SCOPE-DOWNSCOPED-OK", func(t *T) {
-		tool := t.ScopedTools()[0]
-		token := t.Scoped(tool.Scope)
-		ex := t.CallTool(token, tool)
+		tool := t.MCP.ScopedTools()[0]
+		token := t.MCP.TokenWithScopes(tool.Scope)
+		ex := t.MCP.CallTool(token, tool)
 		if !expect.Ran(ex) {
 			t.Unmet(ex, "a token with the one scope of a tool to get as far as that tool", "%s", expect.Describe(ex))
 			return
 		}
-		if list := t.CallMethod(token, "tools/list"); expect.Status(list) == 403 {
+		if list := t.MCP.CallMethod(token, "tools/list"); expect.Status(list) == 403 {
 			t.Advise(list, "the list of tools for a token with one scope", "%s", expect.Describe(list))
 		}
 	})

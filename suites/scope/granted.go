@@ -14,18 +14,18 @@ import (
 // grantedBy completes a flow for a scope and returns what the token really has; nil where the request is
 // refused.
 func grantedBy(t *T, edits ...Edit) (*Grant, *oauth.Tokens, []string) {
-	g := t.Decided(t.Authorize(edits...))
+	g := t.AS.MustReachDecision(t.AS.Authorize(edits...))
 	if g.Code() == "" {
 		if expect.Status(g.Exchange) >= 500 {
 			t.Unmet(g.Exchange, "a grant or error invalid_scope", "%s", g.Describe())
 		}
 		return g, nil, nil
 	}
-	tokens := t.Tokens(t.Redeem(g), g.Client)
+	tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client)
 	if tokens == nil {
 		return g, nil, nil
 	}
-	real, seen := t.RealScope(tokens)
+	real, seen := t.AS.RealScope(tokens)
 	if !seen {
 		real = tokens.Scope
 	}
@@ -49,7 +49,7 @@ func granted() {
 	})
 
 	Must("AS-SCOPE-SYNTAX", func(t *T) {
-		pool := t.ScopePool()
+		pool := t.AS.ScopePool()
 		a, b := pool[0], pool[1]
 		_, first, one := grantedBy(t, Scope(a, b))
 		_, second, two := grantedBy(t, Scope(b, a))
@@ -67,22 +67,22 @@ func granted() {
 				t.Advise(g.Exchange, "scopes separated by spaces only", "%s separates them too", about)
 			}
 		}
-		if g := t.Authorize(With("scope", strings.TrimSpace(strings.Repeat("a ", 2000)))); expect.Status(g.Exchange) >= 500 && expect.Status(g.Exchange) != 501 {
+		if g := t.AS.Authorize(With("scope", strings.TrimSpace(strings.Repeat("a ", 2000)))); expect.Status(g.Exchange) >= 500 && expect.Status(g.Exchange) != 501 {
 			t.Finding(g.Exchange, "2,000 scopes", "an answer below 500", expect.Describe(g.Exchange))
 		}
 	})
 
 	Must("AS-SCOPE-ESCALATION-AT-TOKEN", func(t *T) {
-		pool := t.ScopePool()
+		pool := t.AS.ScopePool()
 		for _, wanted := range []string{pool[0] + " " + pool[1], "admin"} {
-			g := t.Granted(Scope(pool[0]))
-			ex := t.Redeem(g, With("scope", wanted))
-			tokens := t.Tokens(ex, g.Client)
+			g := t.AS.MustAuthorize(Scope(pool[0]))
+			ex := t.AS.Redeem(g, With("scope", wanted))
+			tokens := t.AS.Tokens(ex, g.Client)
 			if tokens == nil {
 				t.RefusedWith(ex, "scope "+wanted+" at the token endpoint", "invalid_scope", "invalid_request", "invalid_grant")
 				continue
 			}
-			real, _ := t.RealScope(tokens)
+			real, _ := t.AS.RealScope(tokens)
 			for _, v := range strings.Fields(wanted) {
 				if v != pool[0] && (slices.Contains(real, v) || slices.Contains(tokens.Scope, v)) {
 					t.Finding(ex, "scope "+wanted+" at the token endpoint", "the scope of the authorization request", "the token has "+v)
@@ -92,7 +92,7 @@ func granted() {
 	})
 
 	Practice("AS-SCOPE-GRANTED-SUBSET", func(t *T) {
-		pool := t.ScopePool()
+		pool := t.AS.ScopePool()
 		g, tokens, real := grantedBy(t, Scope(pool[0]))
 		if tokens == nil {
 			t.Inconclusive("a request for %s alone is refused: %s", pool[0], g.Describe())
@@ -105,7 +105,7 @@ func granted() {
 	})
 
 	Must("AS-SCOPE-CONSENT-HONOURED", func(t *T) {
-		pool := t.ScopePool()
+		pool := t.AS.ScopePool()
 		choice := false
 		_, tokens, real := grantedBy(t, Scope(pool[0], pool[1]), Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
 			for _, in := range f.Inputs {
@@ -146,7 +146,7 @@ func granted() {
 			}
 			return
 		}
-		known, _ := t.AS().Metadata.Strings("scopes_supported")
+		known, _ := t.AS.Server().Metadata.Strings("scopes_supported")
 		if !tokens.HasScope && len(known) > 0 {
 			t.Unmet(tokens.Exchange, "the default scope in the answer, since none was requested", "scope is absent")
 		}
@@ -156,9 +156,9 @@ func granted() {
 	})
 
 	Should("AS-SCOPE-ADVERTISED-OBTAINABLE", func(t *T) {
-		published, _ := t.Resource().Object.Strings("scopes_supported")
+		published, _ := t.MCP.Resource().Object.Strings("scopes_supported")
 		sets := map[string][]string{"the resource's scopes_supported": published}
-		if v, ok := expect.Param(t.Anonymous(), "scope"); ok {
+		if v, ok := expect.Param(t.MCP.Anonymous(), "scope"); ok {
 			sets["the challenge's scope"] = strings.Fields(v)
 		}
 		any := false
@@ -167,7 +167,7 @@ func granted() {
 				continue
 			}
 			any = true
-			if g := t.Decided(t.Authorize(Scope(scopes...))); g.Error() == "invalid_scope" {
+			if g := t.AS.MustReachDecision(t.AS.Authorize(Scope(scopes...))); g.Error() == "invalid_scope" {
 				t.Finding(g.Exchange, about, "scopes that the authorization server knows", "error invalid_scope for "+strings.Join(scopes, " "))
 			}
 		}
@@ -177,16 +177,16 @@ func granted() {
 	})
 
 	Should("AS-SCOPE-STEP-UP", func(t *T) {
-		pool := t.ScopePool()
-		first := t.Granted(Scope(pool[0]), SignedOut())
-		t.Tokens(t.Redeem(first), first.Client)
-		g := t.Decided(t.Authorize(Scope(pool[0], pool[1]), InJar(first.Jar)))
+		pool := t.AS.ScopePool()
+		first := t.AS.MustAuthorize(Scope(pool[0]), SignedOut())
+		t.AS.Tokens(t.AS.Redeem(first), first.Client)
+		g := t.AS.MustReachDecision(t.AS.Authorize(Scope(pool[0], pool[1]), InJar(first.Jar)))
 		if g.Code() == "" {
 			t.Unmet(g.Exchange, "a wider grant for a client that has one already", "%s", g.Describe())
 			return
 		}
-		tokens := t.Tokens(t.Redeem(g), g.Client)
-		real, seen := t.RealScope(tokens)
+		tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client)
+		real, seen := t.AS.RealScope(tokens)
 		switch {
 		case tokens == nil:
 			t.Unmet(g.Exchange, "a code that can be redeemed", "it cannot")

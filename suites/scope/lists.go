@@ -13,8 +13,8 @@ import (
 
 func lists() {
 	Must("RS-SCOPE-HIDDEN-NOT-CALLABLE", func(t *T) {
-		broad, lacking := t.Scoped(t.OrdinaryScopes()...), t.Scoped(narrowest(t)...)
-		all, less := t.CallMethod(broad, "tools/list"), t.CallMethod(lacking, "tools/list")
+		broad, lacking := t.MCP.TokenWithScopes(t.MCP.OrdinaryScopes()...), t.MCP.TokenWithScopes(narrowest(t)...)
+		all, less := t.MCP.CallMethod(broad, "tools/list"), t.MCP.CallMethod(lacking, "tools/list")
 		if !expect.Accepted(all) || !expect.Accepted(less) {
 			t.NotApplicable("tools are not listed for both tokens (%s; with less scope %s), so none is hidden from one", expect.Describe(all), expect.Describe(less))
 		}
@@ -23,11 +23,11 @@ func lists() {
 			if tool.DeniedOnly || !slices.Contains(names(all), tool.Name) || slices.Contains(names(less), tool.Name) {
 				continue
 			}
-			if ex := t.CallTool(broad, tool); !expect.Ran(ex) {
+			if ex := t.MCP.CallTool(broad, tool); !expect.Ran(ex) {
 				continue // the answer to a refused call could not be told from it
 			}
 			tried++
-			switch ex := t.CallTool(lacking, tool); {
+			switch ex := t.MCP.CallTool(lacking, tool); {
 			case expect.Ran(ex):
 				t.Finding(ex, tool.Name, "a tool that is not listed for a token not to be callable with it", "it runs")
 			case expect.Crashed(ex):
@@ -58,7 +58,7 @@ func lists() {
 		var seen []*reports.Exchange
 		differ := false
 		for about, token := range Sorted(callers(t)) {
-			ex := t.CallMethod(token, "tools/list")
+			ex := t.MCP.CallMethod(token, "tools/list")
 			if !expect.Accepted(ex) {
 				t.Inconclusive("tools/list with %s is answered with %s", about, expect.Describe(ex))
 			}
@@ -82,7 +82,7 @@ func lists() {
 
 // callers are tokens to which different lists may be shown.
 func callers(t *T) map[string]string {
-	return map[string]string{"all scopes": t.Scoped(t.OrdinaryScopes()...), "less scope": t.Scoped(narrowest(t)...), "the second user": t.SecondToken()}
+	return map[string]string{"all scopes": t.MCP.TokenWithScopes(t.MCP.OrdinaryScopes()...), "less scope": t.MCP.TokenWithScopes(narrowest(t)...), "the second user": t.MCP.SecondToken()}
 }
 
 // restless asks for the list with one credential after and between the others, and returns the first answer that
@@ -90,7 +90,7 @@ func callers(t *T) map[string]string {
 func restless(t *T, callers map[string]string) (about, before, now string, ex *reports.Exchange) {
 	first := map[string]string{}
 	for _, about := range []string{"all scopes", "less scope", "all scopes", "the second user", "less scope", "less scope", "the second user", "the second user", "all scopes", "all scopes"} {
-		ex := t.CallMethod(callers[about], "tools/list")
+		ex := t.MCP.CallMethod(callers[about], "tools/list")
 		if !expect.Accepted(ex) {
 			t.Inconclusive("tools/list with %s is answered with %s", about, expect.Describe(ex))
 		}
@@ -105,7 +105,7 @@ func restless(t *T, callers map[string]string) (about, before, now string, ex *r
 
 // narrowest are the scopes of a token that may call little.
 func narrowest(t *T) []string {
-	_, narrow := t.NarrowTool()
+	_, narrow := t.MCP.NarrowTool()
 	return narrow
 }
 

@@ -18,7 +18,7 @@ const (
 func naming() {
 	Practice("RS-SCOPE-TOOL-NAMING", func(t *T) {
 		var named []Tool
-		for _, tool := range t.ScopedTools() {
+		for _, tool := range t.MCP.ScopedTools() {
 			if strings.HasPrefix(tool.Scope, prefix) {
 				named = append(named, tool)
 			}
@@ -27,22 +27,22 @@ func naming() {
 			t.NotApplicable("no two tools are declared with scopes of the form %sNAME", prefix)
 		}
 		a, b := named[0], named[1]
-		if ex := t.CallTool(t.Scoped(a.Scope), a); !expect.Ran(ex) {
+		if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(a.Scope), a); !expect.Ran(ex) {
 			t.Inconclusive("the control failed: %s with the scope %s is answered with %s", a.Name, a.Scope, expect.Describe(ex))
 		}
 		t.Controlled()
-		if ex := t.CallTool(t.Scoped(a.Scope, b.Scope), b); !expect.Ran(ex) {
+		if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(a.Scope, b.Scope), b); !expect.Ran(ex) {
 			t.Finding(ex, "both scopes", "either tool to run", expect.Describe(ex))
 		}
-		if ex := t.CallTool(t.Scoped(anyTool), b); slices.Contains(t.Implies[anyTool], b.Scope) && !expect.Ran(ex) {
+		if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(anyTool), b); slices.Contains(t.Implies[anyTool], b.Scope) && !expect.Ran(ex) {
 			t.Finding(ex, anyTool, "every tool to run, as was declared", expect.Describe(ex))
 		}
 		name := strings.TrimPrefix(b.Scope, prefix)
 		for _, scope := range []string{prefix, strings.TrimSuffix(prefix, ":"), prefix + name[:1] + "*", "mcp:*", prefix + ".*", prefix + "?" + name[1:], strings.ToUpper(b.Scope), b.Scope + ":extra", "x" + b.Scope, a.Scope + "," + b.Scope, a.Scope} {
-			ex := t.CallTool(t.Mint(map[string]any{"scope": scope}), b)
+			ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"scope": scope}), b)
 			if !expect.Ran(ex) {
 				t.RefusedBy(ex)
-			} else if !t.Includes(scope, b.Scope) {
+			} else if !t.MCP.Includes(scope, b.Scope) {
 				t.Finding(ex, "the scope "+scope, "a refusal of "+b.Name+", which takes "+b.Scope, "the tool runs")
 			}
 		}
@@ -70,8 +70,8 @@ func naming() {
 
 // effect tells whether a tool runs that takes a scope.
 func effect(t *T, scope, token string) string {
-	for _, tool := range t.ScopedTools() {
-		if tool.Scope == scope && expect.Ran(t.CallTool(token, tool)) {
+	for _, tool := range t.MCP.ScopedTools() {
+		if tool.Scope == scope && expect.Ran(t.MCP.CallTool(token, tool)) {
 			return ", and " + tool.Name + " runs with it"
 		}
 	}

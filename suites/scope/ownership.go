@@ -13,13 +13,13 @@ import (
 
 func ownership() {
 	Must("RS-SCOPE-OBJECT-OWNERSHIP", func(t *T) {
-		owner, stranger := t.FirstToken(), t.SecondToken()
+		owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
 		me := identityOf(t, owner)
 		for _, tool := range t.Tools {
 			if tool.Private == "" {
 				continue
 			}
-			if ex := t.CallTool(owner, tool); !strings.Contains(Text(ex), tool.Private) {
+			if ex := t.MCP.CallTool(owner, tool); !strings.Contains(Text(ex), tool.Private) {
 				t.Inconclusive("the control failed: %s does not show the first user what only this one may see: %s", tool.Name, expect.Describe(ex))
 			}
 			t.Controlled()
@@ -39,8 +39,8 @@ func ownership() {
 
 // identityOf is what the target calls the bearer of a token; where no tool tells, the user's name is guessed.
 func identityOf(t *T, token string) string {
-	if tool, ok := t.WhoAmI(); ok {
-		if ex := t.CallTool(token, tool); expect.Ran(ex) {
+	if tool, ok := t.MCP.WhoAmI(); ok {
+		if ex := t.MCP.CallTool(token, tool); expect.Ran(ex) {
 			return strings.TrimSpace(Text(ex))
 		}
 	}
@@ -49,9 +49,9 @@ func identityOf(t *T, token string) string {
 
 // disguised calls a tool with a token and, beside it, somebody else's name wherever a server might believe it.
 func disguised(t *T, token string, tool Tool, name string) map[string]*reports.Exchange {
-	out := map[string]*reports.Exchange{"as itself": t.CallTool(token, tool)}
+	out := map[string]*reports.Exchange{"as itself": t.MCP.CallTool(token, tool)}
 	for _, field := range []string{"X-User-Id", "X-Forwarded-User", "X-Auth-Request-Email", "X-Auth-Request-User", "X-Remote-User", "Remote-User"} {
-		out["with "+field] = t.CallToolAs(tool, mcp.Bearer(token), mcp.Field(field, name))
+		out["with "+field] = t.MCP.CallToolAs(tool, mcp.Bearer(token), mcp.Field(field, name))
 	}
 	for _, member := range []string{"user_id", "owner", "email", "account"} {
 		claimed := tool
@@ -63,7 +63,7 @@ func disguised(t *T, token string, tool Tool, name string) map[string]*reports.E
 			continue // the call says it by itself
 		}
 		claimed.Arguments[member] = name
-		out["with the argument "+member] = t.CallTool(token, claimed)
+		out["with the argument "+member] = t.MCP.CallTool(token, claimed)
 	}
 	return out
 }

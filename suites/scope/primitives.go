@@ -12,8 +12,8 @@ import (
 // What tools guard, resources, prompts and completions must guard as well.
 func primitives() {
 	Must("RS-SCOPE-OTHER-PRIMITIVES", func(t *T) {
-		owner, stranger := t.FirstToken(), t.SecondToken()
-		own, other := t.Opened(owner), t.Opened(stranger)
+		owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
+		own, other := t.MCP.MustOpenSession(owner), t.MCP.MustOpenSession(stranger)
 		for _, o := range t.Objects {
 			if ex := t.Send(o.Call(own)); !o.Shows(ex) {
 				t.Inconclusive("the control failed: %s does not show the first user what only this one may see: %s", o.Name(), expect.Describe(ex))

@@ -23,7 +23,7 @@ func Register() {
 func minimization() {
 	Practice("AS-SCOPE-NO-OMNIBUS", func(t *T) {
 		listed := false
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			scopes, _ := m.Object.Strings("scopes_supported")
 			listed = listed || len(scopes) > 0
 			for _, s := range scopes {

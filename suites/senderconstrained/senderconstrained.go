@@ -25,12 +25,12 @@ func possession() {
 	// RFC 9449 section 7.2: a server that supports both schemes must reject a DPoP-bound token received as a bearer token.
 	Must("RS-DPOP-DOWNGRADE", func(t *T) {
 		b := proven(t)
-		proof := func() string { return t.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, b.Nonce) }
-		t.Expect(t.Present(b, "Bearer"), "the bound token as Bearer, without a proof").To(expect.Refuse(401))
-		t.Expect(t.Present(b, "Bearer", proof()), "the bound token as Bearer, with a proof").To(expect.Refuse(401))
-		t.Expect(t.Present(b, "DPoP"), "the bound token without a proof").To(expect.Refuse(400, 401))
-		if t.DPoPRequired() && t.Trusted() {
-			t.Expect(t.Use(t.Mint(nil)), "an unbound token where dpop_bound_access_tokens_required is true").To(expect.Refuse(401))
+		proof := func() string { return t.Mint.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, b.Nonce) }
+		t.Expect(t.Mint.Present(b, "Bearer"), "the bound token as Bearer, without a proof").To(expect.Refuse(401))
+		t.Expect(t.Mint.Present(b, "Bearer", proof()), "the bound token as Bearer, with a proof").To(expect.Refuse(401))
+		t.Expect(t.Mint.Present(b, "DPoP"), "the bound token without a proof").To(expect.Refuse(400, 401))
+		if t.MCP.DPoPRequired() && t.Mint.Trusted() {
+			t.Expect(t.MCP.Use(t.Mint.Token(nil)), "an unbound token where dpop_bound_access_tokens_required is true").To(expect.Refuse(401))
 		}
 	})
 
@@ -38,26 +38,26 @@ func possession() {
 	Must("RS-DPOP-PROOF", func(t *T) {
 		b := proven(t)
 		for about, edit := range Sorted(wrongProofs(t)) {
-			t.Expect(t.Proving(b, edit), "%s", about).To(expect.Refuse(400, 401))
+			t.Expect(t.Mint.PresentWithProof(b, edit), "%s", about).To(expect.Refuse(400, 401))
 		}
 		for about, proofs := range Sorted(wrongFields(t, b)) {
-			t.Expect(t.Present(b, "DPoP", proofs...), "%s", about).To(expect.Refuse(400, 401))
+			t.Expect(t.Mint.Present(b, "DPoP", proofs...), "%s", about).To(expect.Refuse(400, 401))
 		}
-		if t.Trusted() {
-			expired := &Bound{Key: b.Key, Nonce: b.Nonce, Token: t.Mint(map[string]any{"cnf": map[string]any{"jkt": b.Key.Thumbprint()}, "exp": 1})}
-			t.Expect(t.Proving(expired), "an expired token with a fresh proof").To(expect.Refuse(401))
+		if t.Mint.Trusted() {
+			expired := &Bound{Key: b.Key, Nonce: b.Nonce, Token: t.Mint.Token(map[string]any{"cnf": map[string]any{"jkt": b.Key.Thumbprint()}, "exp": 1})}
+			t.Expect(t.Mint.PresentWithProof(expired), "an expired token with a fresh proof").To(expect.Refuse(401))
 		}
-		again := t.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, b.Nonce)
-		if ex := t.Present(b, "DPoP", again); t.Served(ex) {
-			t.Expect(t.Present(b, "DPoP", again), "the same proof twice").Ideally(expect.Refuse(400, 401))
+		again := t.Mint.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, b.Nonce)
+		if ex := t.Mint.Present(b, "DPoP", again); t.MCP.Served(ex) {
+			t.Expect(t.Mint.Present(b, "DPoP", again), "the same proof twice").Ideally(expect.Refuse(400, 401))
 		}
 		if host := upper(t.Survey.Endpoint); host != t.Survey.Endpoint {
-			t.Expect(t.Proving(b, claim("htu", host)), "htu with the host in other case").Ideally(t.Serve())
+			t.Expect(t.Mint.PresentWithProof(b, claim("htu", host)), "htu with the host in other case").Ideally(t.MCP.Serve())
 		}
 	})
 
 	Should("RS-DPOP-CHALLENGE", func(t *T) {
-		anonymous := t.Anonymous()
+		anonymous := t.MCP.Anonymous()
 		c, ok := dpop(anonymous)
 		if !ok {
 			t.Unmet(anonymous, "a DPoP challenge beside others (RFC 9449 section 7.1)", "none")
@@ -68,19 +68,19 @@ func possession() {
 		}
 		algorithms(t, anonymous, c)
 		nonces(t, anonymous)
-		b := t.BoundToken()
-		ex := t.Proving(b)
+		b := t.Mint.BoundToken()
+		ex := t.Mint.PresentWithProof(b)
 		nonces(t, ex)
 		if WantsNonce(ex) {
 			t.Unmet(ex, "a proof with the nonce that was asked for to be accepted", "another one is asked for")
 			return
 		}
-		if !t.Served(ex) {
+		if !t.MCP.Served(ex) {
 			t.Inconclusive("a bound token with an ordinary proof is answered with %s", expect.Describe(ex))
 		}
-		stranger := ProofKey(t.DPoPAlgorithms())
-		wrong := t.Proving(b, claim("ath", mint.Base64([]byte("the hash of some other token 32b"))))
-		if t.Served(wrong) {
+		stranger := ProofKey(t.MCP.DPoPAlgorithms())
+		wrong := t.Mint.PresentWithProof(b, claim("ath", mint.Base64([]byte("the hash of some other token 32b"))))
+		if t.MCP.Served(wrong) {
 			return // RS-DPOP-PROOF
 		}
 		if c, ok := dpop(wrong); !ok {
@@ -88,14 +88,14 @@ func possession() {
 		} else if code, _ := c.Param("error"); code != "invalid_token" && code != "invalid_dpop_proof" {
 			t.Advise(wrong, "error=invalid_dpop_proof or invalid_token for a wrong proof", "error=%q", code)
 		}
-		nonces(t, t.Present(b, "DPoP", t.Proof(stranger, "POST", t.Survey.Endpoint, b.Token, b.Nonce)))
+		nonces(t, t.Mint.Present(b, "DPoP", t.Mint.Proof(stranger, "POST", t.Survey.Endpoint, b.Token, b.Nonce)))
 	})
 }
 
 // proven is a bound token that the target takes with an ordinary proof.
 func proven(t *T) *Bound {
-	b := t.BoundToken()
-	if ex := t.Proving(b); !t.Served(ex) {
+	b := t.Mint.BoundToken()
+	if ex := t.Mint.PresentWithProof(b); !t.MCP.Served(ex) {
 		t.Inconclusive("the control failed: a bound token with an ordinary proof is answered with %s", expect.Describe(ex))
 	}
 	t.Controlled()
@@ -156,13 +156,13 @@ func private() ProofEdit {
 
 // wrongFields are proofs that are wrong in another way than by one claim.
 func wrongFields(t *T, b *Bound) map[string][]string {
-	proof := func(key *mint.Key) string { return t.Proof(key, "POST", t.Survey.Endpoint, b.Token, b.Nonce) }
+	proof := func(key *mint.Key) string { return t.Mint.Proof(key, "POST", t.Survey.Endpoint, b.Token, b.Nonce) }
 	good := proof(b.Key)
 	parts := strings.SplitN(proof(b.Key), ".", 3)
 	h := b.Key.ProofHeader().With("alg", "none")
 	nested := mint.JSON(map[string]any{"protected": parts[0], "payload": parts[1], "signature": parts[2]})
 	return map[string][]string{
-		"a proof by another key":               {proof(ProofKey(t.DPoPAlgorithms()))},
+		"a proof by another key":               {proof(ProofKey(t.MCP.DPoPAlgorithms()))},
 		"two proofs":                           {good, proof(b.Key)},
 		"an unsigned proof":                    {mint.Unsigned(h, mint.ProofClaims("POST", t.Survey.Endpoint, b.Token, Random(12)))},
 		"a proof with another one's signature": {strings.Join([]string{parts[0], parts[1], good[strings.LastIndexByte(good, '.')+1:]}, ".")},
@@ -200,7 +200,7 @@ func algorithms(t *T, ex *reports.Exchange, c document.Challenge) {
 		switch {
 		case a == "none" || strings.HasPrefix(a, "HS"):
 			t.Unmet(ex, "asymmetric algorithms only (RFC 9449 section 4.3)", "%s in algs", a)
-		case len(t.DPoPAlgorithms()) > 0 && !slices.Contains(t.DPoPAlgorithms(), a):
+		case len(t.MCP.DPoPAlgorithms()) > 0 && !slices.Contains(t.MCP.DPoPAlgorithms(), a):
 			t.Unmet(ex, "in algs what dpop_signing_alg_values_supported lists", "%s", a)
 		}
 	}
@@ -226,13 +226,13 @@ func certificates() {
 	// RFC 8705 section 3: "the protected resource ... MUST verify that the certificate matches".
 	Must("RS-MTLS-BINDING", func(t *T) {
 		own, other := Certificate(), Certificate()
-		token := t.CertificateBound(own)
-		if ex := t.UseOver(own, token); !t.Served(ex) {
+		token := t.Mint.CertificateBoundToken(own)
+		if ex := t.MCP.UseWithCertificate(own, token); !t.MCP.Served(ex) {
 			t.Inconclusive("the control failed: a bound token over its own certificate is answered with %s", expect.Describe(ex))
 		}
 		t.Controlled()
-		t.Expect(t.UseOver(other, token), "over another certificate").To(expect.Refuse(401))
-		t.Expect(t.UseOver(nil, token), "without a certificate").To(expect.Refuse(401))
+		t.Expect(t.MCP.UseWithCertificate(other, token), "over another certificate").To(expect.Refuse(401))
+		t.Expect(t.MCP.UseWithCertificate(nil, token), "without a certificate").To(expect.Refuse(401))
 		pem := InPEM(own)
 		for about, field := range Sorted(map[string]reports.Field{
 			"X-SSL-Client-Cert":       mcp.Field("X-SSL-Client-Cert", url.QueryEscape(pem)),
@@ -240,8 +240,8 @@ func certificates() {
 			"Client-Cert":             mcp.Field("Client-Cert", ":"+strings.Join(strings.Split(pem, "\n")[1:len(strings.Split(pem, "\n"))-2], "")+":"),
 			"X-Client-Cert":           mcp.Field("X-Client-Cert", url.QueryEscape(pem)),
 		}) {
-			t.Expect(t.UseOver(nil, token, field), "with the certificate in %s only", about).To(expect.Refuse(401))
-			t.Expect(t.UseOver(other, token, field), "over another certificate, with its own in %s", about).To(expect.Refuse(401))
+			t.Expect(t.MCP.UseWithCertificate(nil, token, field), "with the certificate in %s only", about).To(expect.Refuse(401))
+			t.Expect(t.MCP.UseWithCertificate(other, token, field), "over another certificate, with its own in %s", about).To(expect.Refuse(401))
 		}
 	})
 }

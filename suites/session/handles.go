@@ -13,14 +13,14 @@ import (
 // MCP Security Best Practices: a handle is a name, not a credential.
 func handles() {
 	Must("RS-SESSION-HANDLE-OWNERSHIP", func(t *T) {
-		makes, takes, _ := t.HandleTools()
-		owner, stranger := t.FirstToken(), t.SecondToken()
+		makes, takes, _ := t.MCP.HandleTools()
+		owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
 		var made []string
 		for range 5 {
 			made = append(made, handle(t, makes, owner, made))
 		}
 		mine := takes.Holding(made[0])
-		ex := t.CallTool(owner, mine)
+		ex := t.MCP.CallTool(owner, mine)
 		if !expect.Ran(ex) {
 			t.Inconclusive("the control failed: %s with a handle of %s is answered with %s", takes.Name, makes.Name, expect.Describe(ex))
 		}
@@ -32,9 +32,9 @@ func handles() {
 			}
 			t.RefusedBy(ex)
 		}
-		refused("the handle of another user", t.CallTool(stranger, mine))
-		refused("a handle with a bad token", t.CallToolAs(mine, mcp.Bearer("mcpauth-not-a-token")))
-		refused("a handle with another ending", t.CallTool(owner, takes.Holding(made[0]+"x")))
+		refused("the handle of another user", t.MCP.CallTool(stranger, mine))
+		refused("a handle with a bad token", t.MCP.CallToolAs(mine, mcp.Bearer("mcpauth-not-a-token")))
+		refused("a handle with another ending", t.MCP.CallTool(owner, takes.Holding(made[0]+"x")))
 		if weak, slight := Weakness(made); weak != "" && !slight {
 			t.Advise(ex, "handles that cannot be guessed", "%s", weak)
 		}
@@ -43,11 +43,11 @@ func handles() {
 
 // handle makes one and finds it in the tool's result: the longest word that no other result holds.
 func handle(t *T, makes Tool, token string, before []string) string {
-	ex := t.CallTool(token, makes)
+	ex := t.MCP.CallTool(token, makes)
 	if !expect.Ran(ex) {
 		t.Inconclusive("%s is answered with %s", makes.Name, expect.Describe(ex))
 	}
-	other := t.CallTool(token, makes)
+	other := t.MCP.CallTool(token, makes)
 	longest := ""
 	for _, word := range Words(ex) {
 		if len(word) > len(longest) && !slices.Contains(Words(other), word) && !slices.Contains(before, word) {

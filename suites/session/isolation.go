@@ -23,11 +23,11 @@ func isolation() {
 		t.NextSecond()
 		t.NextSecond()
 		t.Controlled()
-		genuine := func() bool { return t.Served(t.Use(t.Mint(nil))) }
+		genuine := func() bool { return t.MCP.Served(t.MCP.Use(t.Mint.Token(nil))) }
 		for range 80 { // another token of the same expiry tells when its time has come
-			if ex := t.Use(t.Mint(expiring)); expect.Crashed(ex) {
+			if ex := t.MCP.Use(t.Mint.Token(expiring)); expect.Crashed(ex) {
 				t.Inconclusive("an expired token is answered with %s, which is no refusal (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
-			} else if !t.Served(ex) && genuine() {
+			} else if !t.MCP.Served(ex) && genuine() {
 				if outlives(t, used); !genuine() {
 					t.Inconclusive("the control failed: at its end a token of an hour is refused too")
 				}
@@ -73,14 +73,14 @@ func isolation() {
 func expiringToken(t *T) (expiring map[string]any, used mcp.Call) {
 	for range 4 { // a second may end between any two requests
 		expiring = map[string]any{"exp": lastSecond(t)}
-		token := t.Mint(expiring)
-		call, refused := t.SessionOf(token)
+		token := t.Mint.Token(expiring)
+		call, refused := t.MCP.SessionOf(token)
 		if refused != nil {
 			continue
 		}
 		used = call.Method("tools/list", nil)
-		if t.Public("tools/list") {
-			used = t.Call().InSession(call.SessionID)
+		if t.MCP.Public("tools/list") {
+			used = t.MCP.Call().InSession(call.SessionID)
 		}
 		if used = used.With(mcp.Bearer(token)); passed(t, t.Send(used)) {
 			return expiring, used
@@ -106,19 +106,19 @@ func outlives(t *T, call mcp.Call) {
 }
 
 // passed reports that a request got past authorization, whatever came of it then.
-func passed(t *T, ex *reports.Exchange) bool { return expect.Accepted(ex) || t.Served(ex) }
+func passed(t *T, ex *reports.Exchange) bool { return expect.Accepted(ex) || t.MCP.Served(ex) }
 
 // lastSecond is the expiry of a token that is accepted for at most a second more: servers allow for clocks that
 // differ.
 func lastSecond(t *T) int64 {
 	now := time.Now().Unix()
 	good, bad := int64(-600), int64(300) // seconds ago
-	if t.Served(t.Use(t.Mint(map[string]any{"exp": now - bad}))) {
+	if t.MCP.Served(t.MCP.Use(t.Mint.Token(map[string]any{"exp": now - bad}))) {
 		t.Inconclusive("a token that expired five minutes ago is accepted (RS-TOKEN-EXPIRED)")
 	}
 	for bad-good > 1 {
 		middle := (good + bad) / 2
-		if now := time.Now().Unix(); t.Served(t.Use(t.Mint(map[string]any{"exp": now - middle}))) {
+		if now := time.Now().Unix(); t.MCP.Served(t.MCP.Use(t.Mint.Token(map[string]any{"exp": now - middle}))) {
 			good = middle
 		} else {
 			bad = middle
@@ -136,8 +136,8 @@ type witness struct {
 }
 
 func observe(t *T, token string) *witness {
-	tool, _ := t.WhoAmI()
-	call, refused := t.SessionOf(token)
+	tool, _ := t.MCP.WhoAmI()
+	call, refused := t.MCP.SessionOf(token)
 	if refused != nil {
 		t.Inconclusive("no session opens: %s", expect.Describe(refused))
 	}
@@ -156,7 +156,7 @@ func (w *witness) say(t *T) []string {
 // pair are two users whom the target tells apart. They are asked again where it seems not to: on a target that mixes
 // callers up, an answer may be that of a third.
 func pair(t *T) (first, second *witness) {
-	first, second = observe(t, t.FirstToken()), observe(t, t.SecondToken())
+	first, second = observe(t, t.MCP.FirstToken()), observe(t, t.MCP.SecondToken())
 	for range 8 {
 		a, b := [2][]string{first.say(t), first.say(t)}, [2][]string{second.say(t), second.say(t)}
 		if first.marks, second.marks = Apart(a, b), Apart(b, a); len(first.marks) > 0 && len(second.marks) > 0 {

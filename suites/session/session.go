@@ -29,9 +29,9 @@ func hijacking() {
 	// "MCP servers MUST NOT use sessions for authentication."
 	Must("RS-SESSION-NOT-AUTHENTICATION", func(t *T) {
 		session := OpenSession(t)
-		t.Expect(t.Send(session.Method("tools/list", nil).With(t.Good())), "tools/list in the session with the valid token").To(expect.Accept())
+		t.Expect(t.Send(session.Method("tools/list", nil).With(t.MCP.BearerField())), "tools/list in the session with the valid token").To(expect.Accept())
 		for _, method := range []string{"tools/list", "ping", "notifications/initialized", "tools/call"} {
-			if t.Public(method) {
+			if t.MCP.Public(method) {
 				continue // public by the server's own behaviour
 			}
 			c := session.Method(method, nil)
@@ -50,7 +50,7 @@ func hijacking() {
 			refuse(t, session.Using(verb).With(mcp.Bearer(survey.BogusToken)), verb+" with the session id and a bad token")
 		}
 		refuse(t, session.Using("GET").With(mcp.Field("Last-Event-ID", "1")), "resumption with the session id alone")
-		t.Expect(t.Send(session.Method("tools/list", nil).With(t.Good())), "the session afterwards, with the valid token").To(expect.Accept())
+		t.Expect(t.Send(session.Method("tools/list", nil).With(t.MCP.BearerField())), "the session afterwards, with the valid token").To(expect.Accept())
 	})
 
 	Must("RS-SESSION-ID-ENTROPY", func(t *T) {
@@ -63,7 +63,7 @@ func hijacking() {
 			switch {
 			case seen[id]:
 				t.Unmet(nil, "a new id for every session", "the same one twice")
-			case strings.Contains(id, t.Token()):
+			case strings.Contains(id, t.MCP.Token()):
 				t.Unmet(nil, "an id without the access token", "the token stands in it")
 			case timeUUID.MatchString(id):
 				t.Unmet(nil, "ids from a secure random generator", "a version 1 UUID, which is made of time and address")
@@ -79,12 +79,12 @@ func hijacking() {
 
 	Practice("RS-SESSION-FIXATION", func(t *T) {
 		const chosen = "mcpauth-chosen-session-0001"
-		ex := t.Send(mcp.Initialize(t.Survey.Endpoint, t.Revision).InSession(chosen).With(t.Good()))
+		ex := t.Send(mcp.Initialize(t.Survey.Endpoint, t.Revision).InSession(chosen).With(t.MCP.BearerField()))
 		if expect.Header(ex, "Mcp-Session-Id") == chosen {
 			t.Unmet(ex, "an id of the server's own choice", "the id that the client sent with initialize was adopted")
 		}
 		unknown := mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.Revision}.InSession(Random(18)).Method("tools/list", nil)
-		if ex := t.Send(unknown.With(t.Good())); expect.Accepted(ex) {
+		if ex := t.Send(unknown.With(t.MCP.BearerField())); expect.Accepted(ex) {
 			t.Advise(ex, "an unknown session id to be refused", "%s", expect.Describe(ex))
 		}
 	})
@@ -93,10 +93,10 @@ func hijacking() {
 		for _, ex := range []struct {
 			about string
 			call  mcp.Call
-		}{{"no credentials", t.Call()}, {"a bad token", t.Call().With(mcp.Bearer(survey.BogusToken))}} {
-			answer := t.Anonymous()
+		}{{"no credentials", t.MCP.Call()}, {"a bad token", t.MCP.Call().With(mcp.Bearer(survey.BogusToken))}} {
+			answer := t.MCP.Anonymous()
 			if len(ex.call.Header) > 0 {
-				answer = t.Bogus()
+				answer = t.MCP.Bogus()
 			}
 			if expect.Status(answer) == 401 && expect.Header(answer, "Mcp-Session-Id") != "" {
 				t.Advise(answer, "no session id on a refusal", "an Mcp-Session-Id comes with the 401 to %s", ex.about)
@@ -164,14 +164,14 @@ func management() {
 
 	Must("RS-SESSION-UNKNOWN-ID", func(t *T) {
 		session := OpenSession(t)
-		ended := t.Send(session.Using("DELETE").With(t.Good()))
+		ended := t.Send(session.Using("DELETE").With(t.MCP.BearerField()))
 		if s := expect.Status(ended); s < 200 || s > 299 {
 			t.NotApplicable("clients cannot end sessions here: DELETE is answered with %s", expect.Describe(ended))
 		}
-		t.Expect(t.Send(session.Method("tools/list", nil).With(t.Good())), "a terminated session, with the valid token").To(expect.Refuse(404))
+		t.Expect(t.Send(session.Method("tools/list", nil).With(t.MCP.BearerField())), "a terminated session, with the valid token").To(expect.Refuse(404))
 		random := mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.Revision}.InSession(Random(18)).Method("tools/list", nil)
-		t.Expect(t.Send(random.With(t.Good())), "a session that never was, with the valid token").To(expect.Refuse(404, 400))
-		if !t.Public("tools/list") {
+		t.Expect(t.Send(random.With(t.MCP.BearerField())), "a session that never was, with the valid token").To(expect.Refuse(404, 400))
+		if !t.MCP.Public("tools/list") {
 			t.Expect(t.Send(session.Method("tools/list", nil)), "a terminated session without a token").Ideally(expect.Refuse(401))
 		}
 	})
@@ -179,10 +179,10 @@ func management() {
 	// 2026-07-28 has no sessions: the field is ignored.
 	Should("RS-SESSION-HEADER-IGNORED", func(t *T) {
 		id := base64.RawURLEncoding.EncodeToString([]byte("mcpauth-session"))
-		probe := t.Call().InSession(id)
+		probe := t.MCP.Call().InSession(id)
 		t.Expect(t.Send(probe), "a session id without a token").To(expect.Refuse(401))
-		served := t.Send(probe.With(t.Good()))
-		t.Expect(served, "a session id with the valid token").To(t.Serve())
+		served := t.Send(probe.With(t.MCP.BearerField()))
+		t.Expect(served, "a session id with the valid token").To(t.MCP.Serve())
 		if expect.Header(served, "Mcp-Session-Id") != "" {
 			t.Advise(served, "no Mcp-Session-Id in the answer", "one is set")
 		}

@@ -37,7 +37,7 @@ func requestStates() {
 	Should("RS-SESSION-REQUESTSTATE-BINDING", func(t *T) {
 		asked := askingTool(t)
 		fresh := asked.again(t)
-		if ex := fresh.answer(t, fresh.state, t.SecondToken(), asked.tool); complete(ex) {
+		if ex := fresh.answer(t, fresh.state, t.MCP.SecondToken(), asked.tool); complete(ex) {
 			t.Finding(ex, "the first user's state, sent by the second", "a refusal", "the request is carried out")
 		} else {
 			t.RefusedBy(ex)
@@ -52,7 +52,7 @@ func requestStates() {
 		maps.Copy(other.Arguments, asked.tool.Arguments)
 		fresh = asked.again(t)
 		advise("a state to be good for the arguments that it was given for", fresh.answer(t, fresh.state, asked.token, other))
-		for _, tool := range t.Eliciting() {
+		for _, tool := range t.MCP.Eliciting() {
 			if tool.Name != asked.tool.Name && ask(t, asked.token, tool) != nil {
 				fresh = asked.again(t)
 				advise("a state to be good for the tool that it was given for", fresh.answer(t, fresh.state, asked.token, tool))
@@ -62,10 +62,10 @@ func requestStates() {
 		if ex := fresh.answer(t, fresh.state, asked.token, asked.tool); complete(ex) {
 			advise("a state to be used once", fresh.answer(t, fresh.state, asked.token, asked.tool))
 		}
-		if quarter := 15 * time.Minute; t.Trusted() && (t.Clock != nil || t.MaxWait >= quarter) {
+		if quarter := 15 * time.Minute; t.Mint.Trusted() && (t.Clock != nil || t.MaxWait >= quarter) {
 			fresh = asked.again(t)
 			t.Elapse(quarter)
-			advise("a state to expire", fresh.answer(t, fresh.state, t.FirstToken(), asked.tool))
+			advise("a state to expire", fresh.answer(t, fresh.state, t.MCP.FirstToken(), asked.tool))
 		}
 	})
 }
@@ -82,8 +82,8 @@ type question struct {
 // askingTool is a declared tool that asks for input and gives a state, on which something depends: an ordinary answer
 // completes the request, and one with any other state does not.
 func askingTool(t *T) *question {
-	token := t.FirstToken()
-	for _, tool := range t.Eliciting() {
+	token := t.MCP.FirstToken()
+	for _, tool := range t.MCP.Eliciting() {
 		q := ask(t, token, tool)
 		if q == nil {
 			continue
@@ -104,7 +104,7 @@ func askingTool(t *T) *question {
 
 // ask calls a tool until it asks; nil if it does not, or gives no state.
 func ask(t *T, token string, tool Tool) *question {
-	call, refused := t.CapableSession(FormAndURL, mcp.Bearer(token))
+	call, refused := t.MCP.CapableSession(FormAndURL, mcp.Bearer(token))
 	if refused != nil {
 		return nil
 	}

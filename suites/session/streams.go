@@ -22,11 +22,11 @@ const (
 // streams are the checks on notifications: who gets them, and until when.
 func streams() {
 	Practice("RS-SESSION-STREAM-EXPIRY", func(t *T) {
-		o, change, _ := t.Changing()
+		o, change, _ := t.MCP.Changing()
 		token, kill := mortal(t)
 		stream, agreed := watching(t, token, o)
 		began := time.Now()
-		t.CallTool(t.FirstToken(), change)
+		t.MCP.CallTool(t.MCP.FirstToken(), change)
 		if !agreed || !stream.Waits(o.Resource, due) {
 			t.NotApplicable("no notification comes that %s has changed", o.Resource)
 		}
@@ -35,7 +35,7 @@ func streams() {
 		kill()
 		for end := time.Now().Add(t.Patience); ; {
 			stream.Drain() // what was delivered before
-			if ex := t.CallTool(t.FirstToken(), change); !expect.Ran(ex) {
+			if ex := t.MCP.CallTool(t.MCP.FirstToken(), change); !expect.Ran(ex) {
 				t.Inconclusive("%s is answered with %s", change.Name, expect.Describe(ex))
 			}
 			if !stream.Waits(o.Resource, silence) {
@@ -50,12 +50,12 @@ func streams() {
 	})
 
 	Should("RS-SESSION-SUBSCRIPTION-ACCESS", func(t *T) {
-		o, change, _ := t.Changing()
-		owner := t.FirstToken()
+		o, change, _ := t.MCP.Changing()
+		owner := t.MCP.FirstToken()
 		own, agreed := watching(t, owner, o)
-		other, accepted := watching(t, t.SecondToken(), o)
+		other, accepted := watching(t, t.MCP.SecondToken(), o)
 		began := time.Now()
-		t.CallTool(owner, change)
+		t.MCP.CallTool(owner, change)
 		if !agreed || !own.Waits(o.Resource, due) {
 			t.NotApplicable("the first user is not notified that %s has changed", o.Resource)
 		}
@@ -72,11 +72,11 @@ func streams() {
 
 	// "Servers MUST NOT replay messages that would have been delivered on a different stream."
 	Must("RS-SESSION-EVENT-ISOLATION", func(t *T) {
-		o, change, _ := t.Changing()
-		owner, stranger := mcp.Bearer(t.FirstToken()), mcp.Bearer(t.SecondToken())
-		mine := t.Opened(strings.TrimPrefix(owner.Value, "Bearer "))
+		o, change, _ := t.MCP.Changing()
+		owner, stranger := mcp.Bearer(t.MCP.FirstToken()), mcp.Bearer(t.MCP.SecondToken())
+		mine := t.MCP.MustOpenSession(strings.TrimPrefix(owner.Value, "Bearer "))
 		t.Send(mine.Method("resources/subscribe", map[string]any{"uri": o.Resource}))
-		stream := t.Open(mine.Using("GET").Request())
+		stream := t.MCP.OpenStream(mine.Using("GET").Request())
 		changed := func() { t.Send(mine.Method("tools/call", change.Params())) }
 		changed()
 		if !stream.Waits(o.Resource, due) {
@@ -88,7 +88,7 @@ func streams() {
 		}
 		changed() // missed
 		again := func(call mcp.Call, id string) *Stream {
-			return t.Open(call.Using("GET").With(mcp.Field("Last-Event-ID", id)).Request())
+			return t.MCP.OpenStream(call.Using("GET").With(mcp.Field("Last-Event-ID", id)).Request())
 		}
 		began := time.Now()
 		if !again(mine, ids[0]).Waits(o.Resource, due) {
@@ -96,8 +96,8 @@ func streams() {
 		}
 		silence := longer(began)
 		t.Controlled()
-		foreign := t.Opened(strings.TrimPrefix(stranger.Value, "Bearer "))
-		another := t.Opened(strings.TrimPrefix(owner.Value, "Bearer "))
+		foreign := t.MCP.MustOpenSession(strings.TrimPrefix(stranger.Value, "Bearer "))
+		another := t.MCP.MustOpenSession(strings.TrimPrefix(owner.Value, "Bearer "))
 		opened := map[string]*Stream{"the first user's event, in another session of the same user": again(another, ids[0])}
 		for _, id := range append(neighbours(ids[0]), ids[0], "0", "1", "*") {
 			opened["the second user, with Last-Event-ID "+t.Hide(id)] = again(foreign, id)
@@ -118,34 +118,34 @@ func longer(began time.Time) time.Duration { return max(undue, min(5*time.Since(
 
 // watching subscribes to a resource and opens the stream for notifications; agreed tells whether the target said yes.
 func watching(t *T, token string, o Object) (stream *Stream, agreed bool) {
-	call := t.Opened(token)
+	call := t.MCP.MustOpenSession(token)
 	if t.Wire == mcp.Stateless {
-		stream = t.Open(call.Method("subscriptions/listen", map[string]any{"notifications": map[string]any{"resourceSubscriptions": []string{o.Resource}}}).Request())
+		stream = t.MCP.OpenStream(call.Method("subscriptions/listen", map[string]any{"notifications": map[string]any{"resourceSubscriptions": []string{o.Resource}}}).Request())
 		first, ok := stream.Next(due)
 		return stream, ok && strings.Contains(first, o.Resource)
 	}
 	agreed = expect.Accepted(t.Send(call.Method("resources/subscribe", map[string]any{"uri": o.Resource})))
-	return t.Open(call.Using("GET").Request()), agreed
+	return t.MCP.OpenStream(call.Using("GET").Request()), agreed
 }
 
 // mortal is a token of the first user that can be made to die.
 func mortal(t *T) (token string, kill func()) {
-	if t.Session != nil && t.Session.Ready && t.AS().Revocation != "" {
-		tokens := t.Flow()
+	if t.Session != nil && t.Session.Ready && t.AS.Server().Revocation != "" {
+		tokens := t.AS.MustGetTokens()
 		return tokens.Access, func() {
-			t.Revoke(tokens, tokens.Access)
-			if ex, dead := t.Dies(tokens.Access); !dead {
+			t.AS.Revoke(tokens, tokens.Access)
+			if ex, dead := t.MCP.UntilRefused(tokens.Access); !dead {
 				t.Inconclusive("a revoked token is still answered with %s (AS-REVOKE-RS-PROPAGATION)", expect.Describe(ex))
 			}
 		}
 	}
-	if !t.Trusted() {
+	if !t.Mint.Trusted() {
 		t.NotTested("it needs a token that can be revoked, or one that expires soon")
 	}
-	token = t.Mint(map[string]any{"exp": time.Now().Add(time.Minute).Unix()})
+	token = t.Mint.Token(map[string]any{"exp": time.Now().Add(time.Minute).Unix()})
 	return token, func() {
 		t.Elapse(time.Minute + leeway)
-		if ex := t.Use(token); t.Served(ex) {
+		if ex := t.MCP.Use(token); t.MCP.Served(ex) {
 			t.Inconclusive("an expired token is still served (RS-TOKEN-EXPIRED)")
 		}
 	}

@@ -17,7 +17,7 @@ var taskExtension = map[string]any{"extensions": map[string]any{"io.modelcontext
 // MCP 2025-11-25, tasks: "receivers MUST bind tasks to the authorization context".
 func tasks() {
 	Must("RS-SESSION-TASK-OWNERSHIP", func(t *T) {
-		owner := t.FirstToken()
+		owner := t.MCP.FirstToken()
 		own := taskSession(t, owner)
 		tool, id := aTask(t, own)
 		get := func(c mcp.Call) *reports.Exchange { return about(t, c, "tasks/get", id) }
@@ -25,7 +25,7 @@ func tasks() {
 			t.Inconclusive("the control failed: tasks/get by the one who made the task is answered with %s", expect.Describe(ex))
 		}
 		t.Controlled()
-		stranger := taskSession(t, t.SecondToken())
+		stranger := taskSession(t, t.MCP.SecondToken())
 		for _, method := range []string{"tasks/get", "tasks/result", "tasks/update", "tasks/cancel"} {
 			if ex := about(t, stranger, method, id); expect.Accepted(ex) {
 				t.Finding(ex, method+" by another user", "a refusal", expect.Describe(ex))
@@ -40,12 +40,12 @@ func tasks() {
 		bare.Header = nil
 		t.Expect(get(bare), "tasks/get without a token").To(expect.Refuse(401))
 		existence(t, stranger, id)
-		if ex := get(taskSession(t, t.FirstToken())); !expect.Accepted(ex) {
+		if ex := get(taskSession(t, t.MCP.FirstToken())); !expect.Accepted(ex) {
 			t.Advise(ex, "the task for the same user with a renewed token", "%s", expect.Describe(ex))
 		}
 		ids := []string{id}
 		for range 4 {
-			if made := taskOf(t.CallInto(asTask(own, tool))); made != "" {
+			if made := taskOf(t.MCP.CallInto(asTask(own, tool))); made != "" {
 				ids = append(ids, made)
 			}
 		}
@@ -57,7 +57,7 @@ func tasks() {
 
 // taskSession is a session of a client that understands tasks.
 func taskSession(t *T, token string) mcp.Call {
-	call, refused := t.CapableSession(taskExtension, mcp.Bearer(token))
+	call, refused := t.MCP.CapableSession(taskExtension, mcp.Bearer(token))
 	if refused != nil {
 		t.Inconclusive("no session opens: %s", expect.Describe(refused))
 	}
@@ -86,7 +86,7 @@ func aTask(t *T, c mcp.Call) (tool Tool, id string) {
 		if tool.DeniedOnly || mcp.WireOf(c.Revision) == mcp.Stateful && !able[tool.Name] {
 			continue
 		}
-		if id := taskOf(t.CallInto(asTask(c, tool))); id != "" {
+		if id := taskOf(t.MCP.CallInto(asTask(c, tool))); id != "" {
 			return tool, t.Hide(id)
 		}
 	}

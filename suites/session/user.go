@@ -12,8 +12,8 @@ import (
 
 func users() {
 	Should("RS-SESSION-BOUND-TO-USER", func(t *T) {
-		token, stranger := t.FirstToken(), mcp.Bearer(t.SecondToken())
-		call, refused := t.SessionOf(token)
+		token, stranger := t.MCP.FirstToken(), mcp.Bearer(t.MCP.SecondToken())
+		call, refused := t.MCP.SessionOf(token)
 		if refused != nil || call.SessionID == "" {
 			t.NotApplicable("no session with an id could be opened")
 		}
@@ -40,11 +40,11 @@ func users() {
 	})
 
 	Practice("RS-SESSION-TOKEN-RENEWAL", func(t *T) {
-		call, refused := t.SessionOf(t.FirstToken())
+		call, refused := t.MCP.SessionOf(t.MCP.FirstToken())
 		if refused != nil || call.SessionID == "" {
 			t.NotApplicable("no session with an id could be opened")
 		}
-		ex := t.Send(call.Method("tools/list", nil).With(mcp.Bearer(t.FirstToken())))
+		ex := t.Send(call.Method("tools/list", nil).With(mcp.Bearer(t.MCP.FirstToken())))
 		switch {
 		case expect.Accepted(ex):
 		case expect.Status(ex) == 404:
@@ -55,12 +55,12 @@ func users() {
 	})
 
 	Must("RS-SESSION-SCOPE-PER-REQUEST", func(t *T) {
-		tool, narrow := t.NarrowTool()
-		broad, less := t.Scoped(append(slices.Clone(narrow), tool.Scope)...), t.Scoped(narrow...)
+		tool, narrow := t.MCP.NarrowTool()
+		broad, less := t.MCP.TokenWithScopes(append(slices.Clone(narrow), tool.Scope)...), t.MCP.TokenWithScopes(narrow...)
 		run := func(call mcp.Call, token string) *reports.Exchange {
 			return t.Send(call.Method("tools/call", tool.Params()).With(mcp.Bearer(token)))
 		}
-		call, refused := t.SessionOf(broad)
+		call, refused := t.MCP.SessionOf(broad)
 		if refused != nil || call.SessionID == "" {
 			t.NotApplicable("no session with an id could be opened")
 		}
@@ -73,7 +73,7 @@ func users() {
 		} else {
 			t.RefusedBy(ex)
 		}
-		other, refused := t.SessionOf(less)
+		other, refused := t.MCP.SessionOf(less)
 		if refused != nil || other.SessionID == "" {
 			return
 		}

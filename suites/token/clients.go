@@ -23,7 +23,7 @@ func clientAuthentication() {
 			"a wrong secret": oauth.BasicAuth(c.ID, "mcpauth-wrong"), "an unknown client": oauth.BasicAuth("mcpauth-unknown-"+Random(9), "x"),
 			"Basic with no base64": mcp.Field("Authorization", "Basic !!!"), "Basic without a colon": mcp.Field("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("nocolon"))),
 		}) {
-			ex := t.TokenRequest(c, Unidentified(), Header(field), With("grant_type", "authorization_code"), With("code", "x"), With("code_verifier", oauth.NewPKCE(43).Verifier))
+			ex := t.AS.TokenRequest(c, Unidentified(), Header(field), With("grant_type", "authorization_code"), With("code", "x"), With("code_verifier", oauth.NewPKCE(43).Verifier))
 			garbage := strings.Contains(about, "Basic")
 			if s := expect.Status(ex); garbage && s == 400 {
 				continue
@@ -42,7 +42,7 @@ func clientAuthentication() {
 	})
 
 	Must("AS-TOKEN-WRONG-SECRET", func(t *T) {
-		c := t.ConfidentialClient()
+		c := t.AS.ConfidentialClient()
 		for about, edits := range Sorted(map[string][]Edit{
 			"client_id alone":                  {Unidentified(), With("client_id", c.ID)},
 			"an empty secret":                  {Unidentified(), With("client_id", c.ID), With("client_secret", "")},
@@ -51,14 +51,14 @@ func clientAuthentication() {
 			"the secret with a space":          {Unidentified(), Header(oauth.BasicAuth(c.ID, c.Secret+" "))},
 			"the secret with the case changed": {Unidentified(), Header(oauth.BasicAuth(c.ID, t.Hide(swapped(c.Secret))))},
 		}) {
-			t.RefusedWith(t.Redeem(t.Granted(As(c)), edits...), about, "invalid_client", "invalid_request")
+			t.RefusedWith(t.AS.Redeem(t.AS.MustAuthorize(As(c)), edits...), about, "invalid_client", "invalid_request")
 		}
 	})
 
 	Practice("AS-TOKEN-METHOD-PINNED", func(t *T) {
-		c := t.ConfidentialClient()
-		t.RefusedWith(t.Redeem(t.Granted(As(c)), Unidentified(), With("client_id", c.ID)), "no authentication for a client registered with "+c.Method, "invalid_client", "invalid_request")
-		if ex := t.Redeem(t.Granted(As(c)), Unidentified(), With("client_id", c.ID), With("client_secret", c.Secret)); t.Tokens(ex, c) != nil && c.Method == oauth.Basic {
+		c := t.AS.ConfidentialClient()
+		t.RefusedWith(t.AS.Redeem(t.AS.MustAuthorize(As(c)), Unidentified(), With("client_id", c.ID)), "no authentication for a client registered with "+c.Method, "invalid_client", "invalid_request")
+		if ex := t.AS.Redeem(t.AS.MustAuthorize(As(c)), Unidentified(), With("client_id", c.ID), With("client_secret", c.Secret)); t.AS.Tokens(ex, c) != nil && c.Method == oauth.Basic {
 			t.Advise(ex, "the method that the client registered, "+c.Method, "client_secret_post is accepted too")
 		}
 	})
@@ -68,41 +68,41 @@ func clientAuthentication() {
 		if c == nil {
 			t.NotApplicable("%s", why)
 		}
-		ex := t.Redeem(t.Granted(As(c)))
-		t.Tokens(ex, c)
+		ex := t.AS.Redeem(t.AS.MustAuthorize(As(c)))
+		t.AS.Tokens(ex, c)
 		t.Expect(ex, "client_id and client_secret in the body").To(expect.IssueTokens())
 	})
 
 	May("AS-TOKEN-SECRET-BASIC", func(t *T) {
 		c := basicClient(t)
-		ex := t.Redeem(t.Granted(As(c)))
-		t.Tokens(ex, c)
+		ex := t.AS.Redeem(t.AS.MustAuthorize(As(c)))
+		t.AS.Tokens(ex, c)
 		t.Expect(ex, "Basic, without client_id in the body").To(expect.IssueTokens())
 	})
 
 	Must("AS-TOKEN-TWO-METHODS", func(t *T) {
 		c := basicClient(t)
-		if ex := t.Redeem(t.Granted(As(c)), With("client_id", c.ID), With("client_secret", c.Secret)); c.Method == oauth.Basic {
-			if t.Tokens(ex, c) != nil {
+		if ex := t.AS.Redeem(t.AS.MustAuthorize(As(c)), With("client_id", c.ID), With("client_secret", c.Secret)); c.Method == oauth.Basic {
+			if t.AS.Tokens(ex, c) != nil {
 				t.Advise(ex, "error invalid_request for two authentication methods (OAuth 2.1 section 2.4)", "tokens are issued")
 			} else {
 				t.RefusedWith(ex, "Basic and client_secret in one request", "invalid_request", "invalid_client")
 			}
 		}
-		second := t.SecondClient()
-		g := t.Granted(As(second))
-		ex := t.Redeem(g, Unidentified(), Header(oauth.BasicAuth(c.ID, c.Secret)), With("client_id", second.ID))
+		second := t.AS.SecondClient()
+		g := t.AS.MustAuthorize(As(second))
+		ex := t.AS.Redeem(g, Unidentified(), Header(oauth.BasicAuth(c.ID, c.Secret)), With("client_id", second.ID))
 		t.RefusedWith(ex, "Basic of one client, client_id of another, and that other's code")
 	})
 }
 
 // basicClient is the shared confidential client, where it authenticates by Basic.
 func basicClient(t *T) *oauth.Client {
-	methods, listed := t.AS().Metadata.Strings("token_endpoint_auth_methods_supported")
+	methods, listed := t.AS.Server().Metadata.Strings("token_endpoint_auth_methods_supported")
 	if listed && !slices.Contains(methods, oauth.Basic) {
 		t.NotApplicable("client_secret_basic is not advertised")
 	}
-	c := t.ConfidentialClient()
+	c := t.AS.ConfidentialClient()
 	if c.Method != oauth.Basic {
 		t.NotTested("it needs a client registered for client_secret_basic")
 	}
@@ -144,11 +144,11 @@ func errorResponses() {
 	Practice("AS-TOKEN-ERROR-NO-LEAK", func(t *T) {
 		secret := oauth.NewPKCE(43).Verifier
 		refresh := "mcpauth-" + Random(24)
-		c := t.AnyClient()
+		c := t.AS.AnyClient()
 		for _, ex := range []*reports.Exchange{
-			t.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth"), With("code_verifier", secret), With("redirect_uri", c.RedirectURI)),
-			t.TokenRequest(c, With("grant_type", "refresh_token"), With("refresh_token", refresh)),
-			t.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "'\"")),
+			t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth"), With("code_verifier", secret), With("redirect_uri", c.RedirectURI)),
+			t.AS.TokenRequest(c, With("grant_type", "refresh_token"), With("refresh_token", refresh)),
+			t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "'\"")),
 		} {
 			if ex.Response == nil {
 				continue
@@ -167,17 +167,17 @@ func errorResponses() {
 
 	Practice("AS-TOKEN-CORS", func(t *T) {
 		origin := mcp.Field("Origin", "http://localhost:6274")
-		asked := t.Do(wire.Request{Method: "OPTIONS", URL: t.AS().Token, Header: []reports.Field{
+		asked := t.Do(wire.Request{Method: "OPTIONS", URL: t.AS.Server().Token, Header: []reports.Field{
 			origin, mcp.Field("Access-Control-Request-Method", "POST"), mcp.Field("Access-Control-Request-Headers", "content-type,authorization,mcp-protocol-version"),
 		}})
 		if s := expect.Status(asked); s < 200 || s > 299 || expect.Header(asked, "Access-Control-Allow-Origin") == "" {
 			t.Advise(asked, "a preflight that lets browser clients in", "%s", expect.Describe(asked))
 		}
-		answer := t.TokenRequest(t.AnyClient(), With("grant_type", "authorization_code"), With("code", "x"), Header(origin))
+		answer := t.AS.TokenRequest(t.AS.AnyClient(), With("grant_type", "authorization_code"), With("code", "x"), Header(origin))
 		if expect.Header(answer, "Access-Control-Allow-Origin") == "" {
 			t.Advise(answer, "Access-Control-Allow-Origin on errors too, so that browser clients can read them", "it is absent")
 		}
-		foreign := t.TokenRequest(t.AnyClient(), With("grant_type", "authorization_code"), With("code", "x"), Header(mcp.Field("Origin", "https://attacker.example")))
+		foreign := t.AS.TokenRequest(t.AS.AnyClient(), With("grant_type", "authorization_code"), With("code", "x"), Header(mcp.Field("Origin", "https://attacker.example")))
 		if expect.Header(foreign, "Access-Control-Allow-Origin") == "https://attacker.example" && expect.Header(foreign, "Access-Control-Allow-Credentials") == "true" {
 			t.Unmet(foreign, "no credentials for any origin", "a foreign origin is reflected, with Access-Control-Allow-Credentials: true")
 		}
@@ -186,12 +186,12 @@ func errorResponses() {
 
 // provoked are errors of the token endpoint.
 func provoked(t *T) map[string]*reports.Exchange {
-	c := t.AnyClient()
+	c := t.AS.AnyClient()
 	return map[string]*reports.Exchange{
-		"an unknown code":          t.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth"), With("code_verifier", oauth.NewPKCE(43).Verifier), With("redirect_uri", c.RedirectURI)),
-		"an unknown refresh token": t.TokenRequest(c, With("grant_type", "refresh_token"), With("refresh_token", "mcpauth")),
-		"an unknown grant type":    t.TokenRequest(c, With("grant_type", "mcpauth_bogus")),
-		"no grant type":            t.TokenRequest(c),
+		"an unknown code":          t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth"), With("code_verifier", oauth.NewPKCE(43).Verifier), With("redirect_uri", c.RedirectURI)),
+		"an unknown refresh token": t.AS.TokenRequest(c, With("grant_type", "refresh_token"), With("refresh_token", "mcpauth")),
+		"an unknown grant type":    t.AS.TokenRequest(c, With("grant_type", "mcpauth_bogus")),
+		"no grant type":            t.AS.TokenRequest(c),
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 func success() {
 	Must("AS-TOKEN-SUCCESS-SHAPE", func(t *T) {
 		for about, accept := range Sorted(map[string]Edit{"Accept: */*": Header(mcp.Field("Accept", "*/*")), "Accept: application/json": Unchanged}) {
-			ex := t.Redeem(t.Granted(), accept)
+			ex := t.AS.Redeem(t.AS.MustAuthorize(), accept)
 			o := oauth.Object(ex)
 			switch {
 			case expect.Status(ex) != 200:
@@ -32,15 +32,15 @@ func success() {
 			case !strings.EqualFold(o.String("token_type"), "Bearer") && !strings.EqualFold(o.String("token_type"), "DPoP"):
 				t.Finding(ex, about, "token_type Bearer", fmt.Sprintf("token_type %q", o.String("token_type")))
 			}
-			t.Tokens(ex, nil)
+			t.AS.Tokens(ex, nil)
 		}
 	})
 
 	Must("AS-TOKEN-NO-STORE", func(t *T) {
-		tokens := t.Flow()
+		tokens := t.AS.MustGetTokens()
 		answers := map[string]*reports.Exchange{"code exchange": tokens.Exchange}
 		if tokens.Refresh != "" {
-			answers["refresh"] = t.Refresh(tokens)
+			answers["refresh"] = t.AS.Refresh(tokens)
 		}
 		for about, ex := range Sorted(answers) {
 			if c := expect.Header(ex, "Cache-Control"); !strings.Contains(strings.ToLower(c), "no-store") && expect.Status(ex) == 200 {
@@ -50,7 +50,7 @@ func success() {
 	})
 
 	Should("AS-TOKEN-EXPIRES-IN", func(t *T) {
-		tokens := t.Issued()
+		tokens := t.AS.SharedTokens()
 		v, ok := tokens.Body.Get("expires_in")
 		seconds, number := expect.Number(v)
 		switch {
@@ -68,7 +68,7 @@ func success() {
 	})
 
 	Should("AS-TOKEN-SHORT-LIVED", func(t *T) {
-		tokens := t.Issued()
+		tokens := t.AS.SharedTokens()
 		v, _ := tokens.Body.Get("expires_in")
 		seconds, ok := expect.Number(v)
 		if exp, iat, has := lifetime(tokens); has && !ok {
@@ -88,7 +88,7 @@ func success() {
 		var opaque []string
 		ids := map[string]bool{}
 		for range 4 {
-			tokens := t.Flow()
+			tokens := t.AS.MustGetTokens()
 			if h, claims := oauth.Claims(tokens.Access); h != nil {
 				if ids[tokens.Access] {
 					t.Advise(tokens.Exchange, "tokens that are all different (jti)", "the same JWT twice: who revokes one revokes the other")
@@ -105,21 +105,21 @@ func success() {
 	})
 
 	Must("AS-TOKEN-SCOPE-REPORTED", func(t *T) {
-		pool := t.ScopePool()
+		pool := t.AS.ScopePool()
 		for about, edits := range Sorted(map[string][]Edit{"one scope requested": {Scope(pool[0])}, "two scopes requested": {Scope(pool[0], pool[1])}, "no scope requested": {Without("scope")}}) {
-			g := t.Decided(t.Authorize(edits...))
+			g := t.AS.MustReachDecision(t.AS.Authorize(edits...))
 			if g.Code() == "" {
 				continue // a server may refuse; what it may not do is to grant in silence
 			}
-			ex := t.Redeem(g)
-			tokens := t.Tokens(ex, g.Client)
+			ex := t.AS.Redeem(g)
+			tokens := t.AS.Tokens(ex, g.Client)
 			if tokens == nil {
 				continue
 			}
 			requested := strings.Fields(g.Request.Get("scope"))
 			v, has := tokens.Body.Get("scope")
 			s, isString := v.(string)
-			real, seen := t.RealScope(tokens)
+			real, seen := t.AS.RealScope(tokens)
 			switch {
 			case has && (!isString || strings.Contains(s, ",")):
 				t.Finding(ex, about, "scope: a string of names, separated by spaces", fmt.Sprint(v))
@@ -134,12 +134,12 @@ func success() {
 	})
 
 	Practice("AS-TOKEN-JWT-CLAIMS", func(t *T) {
-		tokens := t.Issued()
+		tokens := t.AS.SharedTokens()
 		h, c := oauth.Claims(tokens.Access)
 		if h == nil {
 			t.NotApplicable("access tokens are opaque")
 		}
-		if iss := c.String("iss"); iss != t.AS().Metadata.String("issuer") {
+		if iss := c.String("iss"); iss != t.AS.Server().Metadata.String("issuer") {
 			t.Unmet(tokens.Exchange, "iss equal to the metadata's issuer", "iss %q", iss)
 		}
 		for _, name := range []string{"exp", "aud"} {
@@ -166,16 +166,16 @@ func success() {
 // Requests of an odd form.
 func requests() {
 	Must("AS-TOKEN-POST-ONLY", func(t *T) {
-		g := t.Granted()
-		r := t.Redemption(g)
+		g := t.AS.MustAuthorize()
+		r := t.AS.BuildRedeem(g)
 		t.RefusedWith(t.Do(wire.Request{Method: "GET", URL: r.URL + "?" + r.Body, Header: r.Header}), "GET with everything in the query")
-		g = t.Granted()
-		r = t.Redemption(g)
+		g = t.AS.MustAuthorize()
+		r = t.AS.BuildRedeem(g)
 		r.URL, r.Body = r.URL+"?"+r.Body, ""
 		t.RefusedWith(t.Do(r), "POST with everything in the query")
 		if c, _ := t.Session.Client(t.Context(), session.ConfidentialPost); c != nil {
-			g = t.Granted(As(c))
-			r = t.Redemption(g, Without("client_secret"))
+			g = t.AS.MustAuthorize(As(c))
+			r = t.AS.BuildRedeem(g, Without("client_secret"))
 			r.URL += "?client_secret=" + c.Secret
 			t.RefusedWith(t.Do(r), "client_secret in the query")
 		}
@@ -183,14 +183,14 @@ func requests() {
 
 	Must("AS-TOKEN-CONTENT-TYPE", func(t *T) {
 		for _, v := range []string{"application/x-www-form-urlencoded; charset=UTF-8", "application/x-www-form-urlencoded;charset=utf-8", "Application/X-WWW-Form-Urlencoded"} {
-			r := t.Redemption(t.Granted())
+			r := t.AS.BuildRedeem(t.AS.MustAuthorize())
 			for i := range r.Header {
 				if r.Header[i].Name == "Content-Type" {
 					r.Header[i].Value = v
 				}
 			}
 			ex := t.Do(r)
-			t.Tokens(ex, nil)
+			t.AS.Tokens(ex, nil)
 			t.Expect(ex, "Content-Type: %s", v).To(expect.IssueTokens())
 		}
 	})
@@ -200,7 +200,7 @@ func requests() {
 			"a wrong verifier": func(m map[string]any) { m["code_verifier"] = oauth.NewPKCE(43).Verifier }, "a verifier of null": func(m map[string]any) { m["code_verifier"] = nil },
 			"an array as verifier": func(m map[string]any) { m["code_verifier"] = []any{} }, "no verifier": func(m map[string]any) { delete(m, "code_verifier") },
 		}) {
-			g := t.Granted()
+			g := t.AS.MustAuthorize()
 			m := map[string]any{}
 			for _, p := range t.Session.Redemption(g.Client, g.Code(), g.Pair) {
 				m[p.Name] = p.Value
@@ -208,7 +208,7 @@ func requests() {
 			m["client_id"], m["client_secret"] = g.Client.ID, g.Client.Secret
 			bend(m)
 			body, _ := json.Marshal(m)
-			ex := t.Do(wire.Request{Method: "POST", URL: t.AS().Token, Body: string(body), Header: []reports.Field{mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json")}})
+			ex := t.Do(wire.Request{Method: "POST", URL: t.AS.Server().Token, Body: string(body), Header: []reports.Field{mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json")}})
 			t.RefusedWith(ex, "a JSON body with "+about)
 		}
 	})
@@ -218,59 +218,59 @@ func requests() {
 			"code": "mcpauth-other", "code_verifier": oauth.NewPKCE(43).Verifier, "redirect_uri": "https://attacker.example/cb", "grant_type": "refresh_token", "client_id": "mcpauth-other",
 		}) {
 			for about, edit := range Sorted(map[string]Edit{"a wrong value last": Also(name, second), "the right value last": Before(name, second)}) {
-				t.RefusedWith(t.Redeem(t.Granted(), edit), name+" twice, "+about, "invalid_request")
+				t.RefusedWith(t.AS.Redeem(t.AS.MustAuthorize(), edit), name+" twice, "+about, "invalid_request")
 			}
 		}
 	})
 
 	Must("AS-TOKEN-UNKNOWN-AND-EMPTY", func(t *T) {
-		ex := t.Redeem(t.Granted(), With("mcpauth_x", "1"), With("audience", ""), With("scope", ""))
-		t.Tokens(ex, nil)
+		ex := t.AS.Redeem(t.AS.MustAuthorize(), With("mcpauth_x", "1"), With("audience", ""), With("scope", ""))
+		t.AS.Tokens(ex, nil)
 		t.Expect(ex, "unknown and empty parameters").To(expect.IssueTokens())
-		if g := t.Granted(); g.Client.Public() {
-			ex = t.Redeem(g, With("client_secret", ""))
-			t.Tokens(ex, nil)
+		if g := t.AS.MustAuthorize(); g.Client.Public() {
+			ex = t.AS.Redeem(g, With("client_secret", ""))
+			t.AS.Tokens(ex, nil)
 			t.Expect(ex, "an empty client_secret of a public client").Ideally(expect.IssueTokens())
 		}
 	})
 
 	Must("AS-TOKEN-GRANT-TYPE-ERRORS", func(t *T) {
-		c := t.AnyClient()
-		t.RefusedWith(t.TokenRequest(c, With("code", "x")), "no grant_type", "invalid_request")
-		t.RefusedWith(t.TokenRequest(c, With("grant_type", "mcpauth_bogus")), "an unknown grant_type", "unsupported_grant_type")
-		t.RefusedWith(t.TokenRequest(c, Unidentified()), "an empty body", "invalid_request", "unsupported_grant_type", "invalid_client")
-		t.RefusedWith(t.TokenRequest(c, With("grant_type", "AUTHORIZATION_CODE")), "grant_type in upper case", "unsupported_grant_type")
+		c := t.AS.AnyClient()
+		t.RefusedWith(t.AS.TokenRequest(c, With("code", "x")), "no grant_type", "invalid_request")
+		t.RefusedWith(t.AS.TokenRequest(c, With("grant_type", "mcpauth_bogus")), "an unknown grant_type", "unsupported_grant_type")
+		t.RefusedWith(t.AS.TokenRequest(c, Unidentified()), "an empty body", "invalid_request", "unsupported_grant_type", "invalid_client")
+		t.RefusedWith(t.AS.TokenRequest(c, With("grant_type", "AUTHORIZATION_CODE")), "grant_type in upper case", "unsupported_grant_type")
 	})
 
 	Must("AS-TOKEN-PASSWORD-GRANT-OFF", func(t *T) {
 		u := t.Session.Users[0]
-		for about, c := range Sorted(t.Clients()) {
-			ex := t.TokenRequest(c, With("grant_type", "password"), With("username", u.Name), With("password", u.Password))
+		for about, c := range Sorted(t.AS.Clients()) {
+			ex := t.AS.TokenRequest(c, With("grant_type", "password"), With("username", u.Name), With("password", u.Password))
 			t.RefusedWith(ex, "the password grant, "+about, "unsupported_grant_type", "unauthorized_client", "invalid_client")
 		}
 	})
 
 	Must("AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC", func(t *T) {
-		c := t.PublicClient()
+		c := t.AS.PublicClient()
 		for about, edit := range Sorted(map[string]Edit{"no secret": Unchanged, "an empty secret": With("client_secret", ""), "a made-up secret": With("client_secret", "mcpauth-made-up")}) {
-			ex := t.TokenRequest(c, With("grant_type", "client_credentials"), edit)
+			ex := t.AS.TokenRequest(c, With("grant_type", "client_credentials"), edit)
 			t.RefusedWith(ex, "client_credentials of a public client, "+about, "unauthorized_client", "invalid_client", "unsupported_grant_type")
 		}
 	})
 
 	Practice("AS-TOKEN-OVERSIZED", func(t *T) {
-		c := t.AnyClient()
+		c := t.AS.AnyClient()
 		for about, ex := range Sorted(map[string]*reports.Exchange{
-			"a code of 2 MiB":          t.TokenRequest(c, With("grant_type", "authorization_code"), With("code", strings.Repeat("a", 2<<20))),
-			"20,000 parameters":        t.TokenRequest(c, With("grant_type", "authorization_code"), Raw(strings.Repeat("&a=b", 20_000))),
-			"invalid percent-encoding": t.TokenRequest(c, With("grant_type", "authorization_code"), Raw("&code=%ZZ")),
-			"NUL in a value":           t.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "a\x00b")),
+			"a code of 2 MiB":          t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", strings.Repeat("a", 2<<20))),
+			"20,000 parameters":        t.AS.TokenRequest(c, With("grant_type", "authorization_code"), Raw(strings.Repeat("&a=b", 20_000))),
+			"invalid percent-encoding": t.AS.TokenRequest(c, With("grant_type", "authorization_code"), Raw("&code=%ZZ")),
+			"NUL in a value":           t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "a\x00b")),
 		}) {
 			if s := expect.Status(ex); s >= 500 && s != 501 || s >= 200 && s < 300 || s == 0 && !strings.Contains(ex.Error, "closed the connection") && !strings.Contains(ex.Error, "broken pipe") && !strings.Contains(ex.Error, "reset") {
 				t.Finding(ex, about, "HTTP 4xx, or the connection closed", expect.Describe(ex))
 			}
 		}
-		if ex := t.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "x")); expect.Status(ex) >= 500 || ex.Response == nil {
+		if ex := t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "x")); expect.Status(ex) >= 500 || ex.Response == nil {
 			t.Unmet(ex, "an ordinary request to be answered afterwards", "%s", expect.Describe(ex))
 		}
 	})

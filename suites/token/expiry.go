@@ -14,21 +14,21 @@ import (
 
 func expiry() {
 	Must("AS-TOKEN-EXPIRY-ENFORCED", func(t *T) {
-		tokens := t.Flow(As(asker(t)))
+		tokens := t.AS.MustGetTokens(As(asker(t)))
 		lifetime, ok := oauth.Lifetime(tokens)
 		if !ok {
 			t.Inconclusive("the token response says no expires_in, so nobody knows when the token is over (AS-TOKEN-EXPIRES-IN)")
 		}
-		if !t.Works(tokens) {
+		if !t.MCP.Works(tokens) {
 			t.Inconclusive("the control failed: the fresh token is not served")
 		}
 		active := func() bool {
-			v, _ := oauth.Object(t.Introspect(tokens.Client, tokens.Access)).Bool("active")
+			v, _ := oauth.Object(t.AS.Introspect(tokens.Client, tokens.Access)).Bool("active")
 			return v
 		}
-		profile := func() *reports.Exchange { return t.Get(t.AS().Userinfo, mcp.Bearer(tokens.Access)) }
-		introspected := t.AS().Introspection != "" && !tokens.Client.Public() && active()
-		known := t.AS().Userinfo != "" && expect.Status(profile()) == 200
+		profile := func() *reports.Exchange { return t.Get(t.AS.Server().Userinfo, mcp.Bearer(tokens.Access)) }
+		introspected := t.AS.Server().Introspection != "" && !tokens.Client.Public() && active()
+		known := t.AS.Server().Userinfo != "" && expect.Status(profile()) == 200
 		t.Elapse(lifetime + time.Minute + time.Second) // clocks may differ by a minute
 		if introspected && active() {
 			t.Finding(t.Last(), "introspection", "active: false after the token's lifetime of "+lifetime.String(), "it is active")
@@ -38,7 +38,7 @@ func expiry() {
 				t.Finding(ex, "userinfo", "a refusal after the token's lifetime of "+lifetime.String(), "it is served")
 			}
 		}
-		if ex := t.Use(tokens.Access); t.Served(ex) { // not the authorization server's doing
+		if ex := t.MCP.Use(tokens.Access); t.MCP.Served(ex) { // not the authorization server's doing
 			t.Advise(ex, "a refusal by the MCP server after the token's lifetime of "+lifetime.String(), "it is served (RS-TOKEN-EXPIRED)")
 		}
 		if !introspected && !known && t.Unmistaken() {
@@ -49,11 +49,11 @@ func expiry() {
 	})
 
 	Must("AS-TOKEN-CODE-EXPIRES", func(t *T) {
-		t.Flow()
-		g := t.Granted()
+		t.AS.MustGetTokens()
+		g := t.AS.MustAuthorize()
 		t.Elapse(10*time.Minute + 30*time.Second)
-		ex := t.Redeem(g)
-		if t.Tokens(ex, g.Client) == nil {
+		ex := t.AS.Redeem(g)
+		if t.AS.Tokens(ex, g.Client) == nil {
 			t.RefusedWith(ex, "a code after ten and a half minutes", "invalid_grant")
 			return
 		}
@@ -61,9 +61,9 @@ func expiry() {
 		if t.Clock == nil {
 			return
 		}
-		g = t.Granted()
+		g = t.AS.MustAuthorize()
 		t.Elapse(31 * time.Minute)
-		if ex := t.Redeem(g); t.Tokens(ex, g.Client) != nil {
+		if ex := t.AS.Redeem(g); t.AS.Tokens(ex, g.Client) != nil {
 			t.Unmet(ex, "a code that expires shortly", "it is redeemed after half an hour")
 		}
 	})
@@ -71,8 +71,8 @@ func expiry() {
 
 // asker is a client that may introspect its own tokens, or any client where there is none.
 func asker(t *T) *oauth.Client {
-	if c, _ := t.Session.Client(t.Context(), session.Confidential); c != nil && t.AS().Introspection != "" {
+	if c, _ := t.Session.Client(t.Context(), session.Confidential); c != nil && t.AS.Server().Introspection != "" {
 		return c
 	}
-	return t.AnyClient()
+	return t.AS.AnyClient()
 }

@@ -29,7 +29,7 @@ func Register() {
 func unknownClient() {
 	// Clients whose registration was lost learn from invalid_client that they must register again.
 	Must("AS-TOKEN-UNKNOWN-CLIENT", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			endpoint := m.Object.String("token_endpoint")
 			if endpoint == "" {
 				t.NotApplicable("the metadata names no token_endpoint (AS-META-REQUIRED-FIELDS)")

@@ -19,19 +19,19 @@ func in(d time.Duration) int64 { return time.Now().Add(d).Unix() }
 func minted(t *T, kinds map[string]map[string]any) {
 	f := &forgeries{t: t}
 	for about, changes := range Sorted(kinds) {
-		f.add(t.Mint(changes), "%s", about)
+		f.add(t.Mint.Token(changes), "%s", about)
 	}
-	t.Twin()
+	t.Mint.Control()
 	f.refused()
 }
 
 // leniently sends minted tokens that a strict verifier refuses and a lenient one may accept.
 func leniently(t *T, kinds map[string]map[string]any) {
 	for about, changes := range Sorted(kinds) {
-		ex := t.Use(t.Mint(changes))
+		ex := t.MCP.Use(t.Mint.Token(changes))
 		if expect.Crashed(ex) {
 			t.Finding(ex, about, "an answer below 500", expect.Describe(ex))
-		} else if t.Served(ex) {
+		} else if t.MCP.Served(ex) {
 			t.Advise(ex, "a refusal with HTTP 401", "%s: it is served", about)
 		}
 	}
@@ -49,16 +49,16 @@ func claims() {
 	})
 
 	Practice("RS-TOKEN-NUMERIC-DATES", func(t *T) {
-		if ex := t.Use(t.Mint(map[string]any{"exp": float64(in(time.Hour)) + 0.5})); !t.Served(ex) {
+		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"exp": float64(in(time.Hour)) + 0.5})); !t.MCP.Served(ex) {
 			t.Advise(ex, "a fraction of a second to be allowed (RFC 7519 section 2)", "%s", expect.Describe(ex))
 		}
 		minted(t, map[string]map[string]any{
 			"exp true": {"exp": true}, "exp as array": {"exp": []any{in(time.Hour)}}, "exp as object": {"exp": map[string]any{"$gt": 0}}, "exp as a date": {"exp": "2099-01-01T00:00:00Z"},
 		})
 		leniently(t, map[string]map[string]any{"exp as a string of digits": {"exp": "9999999999"}, "exp in milliseconds": {"exp": in(time.Hour) * 1000}, "exp of twenty digits": {"exp": mint.Raw("99999999999999999999")}})
-		raw := t.MintClaims(map[string]any{"exp": nil})
+		raw := t.Mint.Claims(map[string]any{"exp": nil})
 		for _, number := range []string{"1e400", "NaN"} {
-			ex := t.Use(t.Seal(mint.RawInput(t.MintHeader(), strings.TrimSuffix(mint.JSON(raw), "}")+`,"exp":`+number+"}")))
+			ex := t.MCP.Use(t.Mint.Seal(mint.RawInput(t.Mint.Header(), strings.TrimSuffix(mint.JSON(raw), "}")+`,"exp":`+number+"}")))
 			t.Expect(ex, "exp %s", number).To(expect.Refuse(401))
 		}
 	})
@@ -67,7 +67,7 @@ func claims() {
 		minted(t, map[string]map[string]any{
 			"valid from in an hour": {"nbf": in(time.Hour), "exp": in(2 * time.Hour)}, "valid from in ten minutes": {"nbf": in(10 * time.Minute)},
 		})
-		if ex := t.Use(t.Mint(map[string]any{"nbf": in(-10 * time.Second)})); !t.Served(ex) {
+		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"nbf": in(-10 * time.Second)})); !t.MCP.Served(ex) {
 			t.Unmet(ex, "a token that is valid already to be served", "%s", expect.Describe(ex))
 		}
 	})
@@ -77,8 +77,8 @@ func claims() {
 		steps := []time.Duration{5 * time.Second, 30 * time.Second, 60 * time.Second, 120 * time.Second, 300 * time.Second, 600 * time.Second, 1800 * time.Second}
 		largest := func(claim string, sign time.Duration) (most time.Duration, at *reports.Exchange) {
 			for _, d := range steps {
-				ex := t.Use(t.Mint(map[string]any{claim: in(offset + sign*d)}))
-				if !t.Served(ex) {
+				ex := t.MCP.Use(t.Mint.Token(map[string]any{claim: in(offset + sign*d)}))
+				if !t.MCP.Served(ex) {
 					return most, at
 				}
 				most, at = d, ex
@@ -94,15 +94,15 @@ func claims() {
 				t.Advise(at, "at most 120 s of grace for clocks", "%s: %v are granted", claim, most)
 			}
 		}
-		t.Twin()
+		t.Mint.Control()
 	})
 
 	// A client that acts for itself must not be taken for the user of the same name (RFC 9068 section 5).
 	Practice("RS-TOKEN-CLIENT-USER-CONFUSION", func(t *T) {
-		tool, _ := t.WhoAmI()
+		tool, _ := t.MCP.WhoAmI()
 		who := func(user, client string) (said [2][]string) {
 			for i := range said {
-				ex := t.CallTool(t.Mint(map[string]any{"sub": user, "client_id": client}), tool)
+				ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"sub": user, "client_id": client}), tool)
 				if !expect.Ran(ex) {
 					t.Inconclusive("%s is answered with %s", tool.Name, expect.Describe(ex))
 				}
@@ -146,19 +146,19 @@ func claims() {
 	})
 
 	Practice("RS-TOKEN-TYP", func(t *T) {
-		h := t.MintHeader()
+		h := t.Mint.Header()
 		declared, _ := h["typ"].(string)
-		t.Twin()
+		t.Mint.Control()
 		if strings.EqualFold(declared, "at+jwt") {
 			for _, typ := range []string{"application/at+jwt", "AT+JWT"} {
-				if ex := t.Use(t.MintWith(h.With("typ", typ), nil)); !t.Served(ex) {
+				if ex := t.MCP.Use(t.Mint.TokenWith(h.With("typ", typ), nil)); !t.MCP.Served(ex) {
 					t.Advise(ex, "typ "+typ+" to be taken for at+jwt (RFC 9068 section 4)", "%s", expect.Describe(ex))
 				}
 			}
 		}
 		f := &forgeries{t: t}
 		for _, typ := range []any{"dpop+jwt", "logout+jwt", "secevent+jwt", "token-introspection+jwt", "oauth-id-jag+jwt", "client-authentication+jwt", []any{"at+jwt"}} {
-			f.add(t.MintWith(h.With("typ", typ), nil), "typ %v", typ)
+			f.add(t.Mint.TokenWith(h.With("typ", typ), nil), "typ %v", typ)
 		}
 		f.refused()
 	})
@@ -180,7 +180,7 @@ func claims() {
 			"sub with a template": {"sub": "${7*7}"}, "sub with CR LF": {"sub": "a\r\nX-Injected: 1"}, "a deep claim": {"custom": mint.Raw(deep)}, "__proto__": {"__proto__": map[string]any{"admin": true}},
 			"roles that nobody defined": {"roles": []string{"admin"}, "admin": true, "permissions": []string{"*"}}, "scope as number": {"scope": 7},
 		}) {
-			ex := t.Use(t.Mint(changes))
+			ex := t.MCP.Use(t.Mint.Token(changes))
 			if expect.Crashed(ex) {
 				t.Finding(ex, about, "an answer below 500", expect.Describe(ex))
 			}
@@ -189,7 +189,7 @@ func claims() {
 			}
 		}
 		if len(many) > 0 {
-			t.Twin()
+			t.Mint.Control()
 		}
 	})
 }
@@ -197,7 +197,7 @@ func claims() {
 // clockOffset is how far the target's clock is ahead of ours, by its Date field.
 func clockOffset(t *T) time.Duration {
 	before := time.Now()
-	ex := t.Use(t.Mint(nil))
+	ex := t.MCP.Use(t.Mint.Token(nil))
 	date, err := time.Parse(time.RFC1123, expect.Header(ex, "Date"))
 	if err != nil {
 		return 0

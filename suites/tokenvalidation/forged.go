@@ -21,7 +21,7 @@ type forgeries struct {
 }
 
 func (f *forgeries) add(token, about string, args ...any) {
-	f.variants = append(f.variants, Call(f.t.Call().With(mcp.Bearer(token)), about, args...))
+	f.variants = append(f.variants, Call(f.t.MCP.Call().With(mcp.Bearer(token)), about, args...))
 }
 
 // refused expects 401 for each.
@@ -29,7 +29,7 @@ func (f *forgeries) refused() { f.t.ExpectAll(f.variants, expect.Refuse(401)) }
 
 // genuine begins a check with forged tokens.
 func genuine(t *T) Genuine {
-	g := t.Genuine()
+	g := t.Mint.Genuine()
 	if g.Guessed {
 		t.Note("no JWT was given to copy from: issuer, audience and key id of the forged tokens are guessed from the metadata")
 	}
@@ -53,7 +53,7 @@ func forged() {
 		g := genuine(t)
 		f := &forgeries{t: t}
 		tried := 0
-		for _, k := range t.IssuerKeys() {
+		for _, k := range t.Mint.IssuerKeys() {
 			n, err1 := base64.RawURLEncoding.DecodeString(k.String("n"))
 			e, err2 := base64.RawURLEncoding.DecodeString(k.String("e"))
 			if k.String("kty") != "RSA" || err1 != nil || err2 != nil || len(n) == 0 || len(e) == 0 {
@@ -132,7 +132,7 @@ func forged() {
 		f.add(a.ES256(g.Header.With("alg", "ES256"), claims), "iss naming a listener of ours")
 		f.refused()
 		expectSilence(t, trap)
-		if !t.Loopback() {
+		if !t.MCP.Loopback() {
 			t.Note("the listener is on this machine's loopback, where the target cannot reach it: only the refusals were judged")
 		}
 	})
@@ -159,9 +159,9 @@ func forged() {
 	Must("RS-TOKEN-WEAK-SECRET", func(t *T) {
 		g := genuine(t)
 		f := &forgeries{t: t}
-		if alg, _ := g.Header["alg"].(string); strings.HasPrefix(alg, "HS") && t.HasToken() {
+		if alg, _ := g.Header["alg"].(string); strings.HasPrefix(alg, "HS") && t.MCP.HasToken() {
 			for i, word := range weakSecrets {
-				if signedWith(t.Token(), word) {
+				if signedWith(t.MCP.Token(), word) {
 					t.Unmet(nil, "a secret with full entropy", "the given token is signed with well-known secret number %d", i+1)
 				}
 			}

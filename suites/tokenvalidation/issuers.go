@@ -21,7 +21,7 @@ func issuers() {
 	Must("RS-TOKEN-ISS-KEY-BINDING", func(t *T) {
 		a, b := t.Issuer, t.Second
 		sign := func(h map[string]any, claims, by Issuer) string {
-			input := mint.Input(mint.Header(h), mint.Claims(claims.Claims("alice", t.OrdinaryScopes())))
+			input := mint.Input(mint.Header(h), mint.Claims(claims.Claims("alice", t.MCP.OrdinaryScopes())))
 			signature, err := by.Signature([]byte(input))
 			if err != nil {
 				t.Inconclusive("an issuer cannot sign: %v", err)
@@ -31,8 +31,8 @@ func issuers() {
 			return input + "." + s
 		}
 		with := func(h map[string]any, kid any) map[string]any { return mint.Header(h).With("kid", kid) }
-		t.Twin()
-		if ex := t.Use(sign(b.Header(), b, b)); !t.Served(ex) {
+		t.Mint.Control()
+		if ex := t.MCP.Use(sign(b.Header(), b, b)); !t.MCP.Served(ex) {
 			if a.Header()["kid"] == b.Header()["kid"] {
 				t.Inconclusive("an ordinary token of the second issuer is answered with %s: it is not trusted, or its key is taken for the first one's of the same kid", expect.Describe(ex))
 			}
@@ -47,9 +47,9 @@ func issuers() {
 			"the second issuer's claims, the first one's, no kid":    sign(with(a.Header(), nil), b, a),
 			"the first issuer's claims, the second's key, as typ at": sign(mint.Header(b.Header()).With("typ", "at+jwt"), a, b),
 		}) {
-			t.Expect(t.Use(token), "%s", about).To(expect.Refuse(401))
+			t.Expect(t.MCP.Use(token), "%s", about).To(expect.Refuse(401))
 		}
-		if ex := t.Use(t.Mint(nil)); !t.Served(ex) {
+		if ex := t.MCP.Use(t.Mint.Token(nil)); !t.MCP.Served(ex) {
 			t.Finding(ex, "the first issuer again", "its tokens to be served beside the second's, of the same kid or not", expect.Describe(ex))
 		}
 	})
@@ -65,11 +65,11 @@ func issuers() {
 			t.Secrets.Add("opaque_token", token.Value)
 			token.Say(a)
 			began := time.Now()
-			ex := t.Use(token.Value)
+			ex := t.MCP.Use(token.Value)
 			switch status := expect.Status(ex); {
 			case len(token.Asked()) == 0:
 				t.Inconclusive("the target does not ask about a token, and answers it with %s", expect.Describe(ex))
-			case t.Served(ex):
+			case t.MCP.Served(ex):
 				t.Finding(ex, about, "a refusal", "the token is served")
 			case status == 500 || status == 502 || status == 504:
 				t.Advise(ex, "HTTP 401, or 503 where the endpoint fails", "%s: %s", about, expect.Describe(ex))
@@ -93,7 +93,7 @@ func verified(t *T, a introspector.Answer) bool {
 	token := t.Verifier.Token()
 	t.Secrets.Add("opaque_token", token.Value)
 	token.Say(a)
-	return t.Served(t.Use(token.Value))
+	return t.MCP.Served(t.MCP.Use(token.Value))
 }
 
 // ambiguous are answers that do not say that a token is good.

@@ -16,30 +16,30 @@ const shortest = 5 * time.Millisecond
 
 func keySets() {
 	Should("RS-TOKEN-KEY-ROTATION", func(t *T) {
-		t.FetchesKeys()
-		defer t.RestoreKeys()
-		key := t.NewKey("mcpauth-next-" + Random(6))
-		t.PublishKeys(key.JWK())
-		if ex, ok := t.Becomes(func() bool { return t.Served(t.Use(t.MintBy(key, nil))) }); !ok {
+		t.Mint.MustFetchKeys()
+		defer t.Mint.RestoreKeys()
+		key := t.Mint.NewKey("mcpauth-next-" + Random(6))
+		t.Mint.PublishKeys(key.JWK())
+		if ex, ok := t.Eventually(func() bool { return t.MCP.Served(t.MCP.Use(t.Mint.SignedBy(key, nil))) }); !ok {
 			t.Unmet(ex, "a token to be accepted whose key was published after the target's start", "it is refused for %v", 5*t.Patience)
 		}
 	})
 
 	Practice("RS-TOKEN-KEY-WITHDRAWN", func(t *T) {
-		keys := t.FetchesKeys()
-		defer t.RestoreKeys()
-		key := t.NewKey("mcpauth-stolen-" + Random(6))
-		t.PublishKeys(key.JWK())
-		old := t.MintBy(key, nil)
-		if _, ok := t.Becomes(func() bool { return t.Served(t.Use(old)) }); !ok {
+		keys := t.Mint.MustFetchKeys()
+		defer t.Mint.RestoreKeys()
+		key := t.Mint.NewKey("mcpauth-stolen-" + Random(6))
+		t.Mint.PublishKeys(key.JWK())
+		old := t.Mint.SignedBy(key, nil)
+		if _, ok := t.Eventually(func() bool { return t.MCP.Served(t.MCP.Use(old)) }); !ok {
 			t.Inconclusive("a key that is published later is not taken up (RS-TOKEN-KEY-ROTATION)")
 		}
-		t.RestoreKeys()
+		t.Mint.RestoreKeys()
 		before := keys.KeyFetches()
-		refused := func(token string) bool { return expect.Status(t.Use(token)) == 401 }
-		ex, ok := t.Becomes(func() bool {
-			t.Use(t.MintBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil))
-			return refused(t.MintBy(key, nil)) && refused(old)
+		refused := func(token string) bool { return expect.Status(t.MCP.Use(token)) == 401 }
+		ex, ok := t.Eventually(func() bool {
+			t.MCP.Use(t.Mint.SignedBy(t.Mint.NewKey("mcpauth-unknown-"+Random(6)), nil))
+			return refused(t.Mint.SignedBy(key, nil)) && refused(old)
 		})
 		switch {
 		case ok:
@@ -52,19 +52,19 @@ func keySets() {
 	})
 
 	Must("RS-TOKEN-JWKS-OUTAGE", func(t *T) {
-		keys := t.FetchesKeys()
-		defer t.RestoreKeys()
+		keys := t.Mint.MustFetchKeys()
+		defer t.Mint.RestoreKeys()
 		exercised := 0
 		for about, a := range Sorted(map[string]KeysAnswer{
 			"500": {Status: 500}, "404": {Status: 404}, "HTML": {Status: 200, MediaType: "text/html", Body: "<p>hello</p>"}, "an empty object": {Status: 200, Body: "{}"}, "no keys": {Status: 200, Body: `{"keys":[]}`},
 			"half a document": {Status: 200, Body: `{"keys":[`}, "no answer": {Break: true},
 		}) {
-			t.ServeKeys(a)
+			t.Mint.ServeKeys(a)
 			before := keys.KeyFetches()
-			t.Calm()
-			stranger := t.NewKey("mcpauth-unknown-" + Random(6))
+			t.SettleForSeed()
+			stranger := t.Mint.NewKey("mcpauth-unknown-" + Random(6))
 			for wait := shortest; ; wait *= 3 { // until the target looks again
-				if ex := t.Use(t.MintBy(stranger, nil)); t.Served(ex) {
+				if ex := t.MCP.Use(t.Mint.SignedBy(stranger, nil)); t.MCP.Served(ex) {
 					t.Finding(ex, about, "no token accepted whose key cannot be had", "a token that nobody's key has signed is served")
 				} else if s := expect.Status(ex); s >= 500 && s != 503 {
 					t.Advise(ex, "HTTP 401 or 503 where keys cannot be fetched", "%s: %s", about, expect.Describe(ex))
@@ -78,15 +78,15 @@ func keySets() {
 				}
 				t.Sleep(wait)
 			}
-			if ex := t.Use(t.Mint(nil)); !t.Served(ex) && expect.Status(ex) != 401 && expect.Status(ex) != 503 {
+			if ex := t.MCP.Use(t.Mint.Token(nil)); !t.MCP.Served(ex) && expect.Status(ex) != 401 && expect.Status(ex) != 503 {
 				t.Advise(ex, "the genuine token served, or HTTP 401 or 503", "%s: %s", about, expect.Describe(ex))
 			}
-			t.RestoreKeys()
+			t.Mint.RestoreKeys()
 		}
 		if exercised == 0 && t.Unmistaken() {
 			t.Inconclusive("the target fetched the key set at none of its failures")
 		}
-		if ex, ok := t.Becomes(func() bool { return t.Served(t.Use(t.Mint(nil))) }); !ok {
+		if ex, ok := t.Eventually(func() bool { return t.MCP.Served(t.MCP.Use(t.Mint.Token(nil))) }); !ok {
 			t.Advise(ex, "the genuine token served again once keys can be had", "%v later: %s", 5*t.Patience, expect.Describe(ex))
 		}
 		t.Note("fetched at %d of 7 failures", exercised)
@@ -98,9 +98,9 @@ func keySets() {
 
 // allowlist publishes keys that are marked for one purpose, and uses them for another.
 func allowlist(t *T) {
-	t.FetchesKeys()
-	defer t.RestoreKeys()
-	key, encryption, operation := t.RSAKey("mcpauth-rs256-"+Random(6)), t.RSAKey("mcpauth-enc-"+Random(6)), t.RSAKey("mcpauth-ops-"+Random(6))
+	t.Mint.MustFetchKeys()
+	defer t.Mint.RestoreKeys()
+	key, encryption, operation := t.Mint.RSAKey("mcpauth-rs256-"+Random(6)), t.Mint.RSAKey("mcpauth-enc-"+Random(6)), t.Mint.RSAKey("mcpauth-ops-"+Random(6))
 	secret := []byte("mcpauth-secret-in-the-key-set-0123456789")
 	enc, ops := encryption.JWK(), operation.JWK()
 	enc["use"] = "enc"
@@ -108,28 +108,28 @@ func allowlist(t *T) {
 	delete(ops, "use")
 	ops["key_ops"] = []string{"encrypt"}
 	oct := map[string]any{"kty": "oct", "kid": "mcpauth-oct", "alg": "HS256", "k": mint.Base64(secret)}
-	t.PublishKeys(key.JWK(), enc, ops, oct)
-	if _, ok := t.Becomes(func() bool { return t.Served(t.Use(t.MintBy(key, nil))) }); !ok {
+	t.Mint.PublishKeys(key.JWK(), enc, ops, oct)
+	if _, ok := t.Eventually(func() bool { return t.MCP.Served(t.MCP.Use(t.Mint.SignedBy(key, nil))) }); !ok {
 		t.NotApplicable("a token signed RS256 by a key that was published later is refused: there is nothing to compare with")
 	}
-	h := t.MintHeader().With("kid", key.ID)
+	h := t.Mint.Header().With("kid", key.ID)
 	for about, token := range Sorted(map[string]string{
-		"rs256 in small letters": key.Signed(h.With("alg", "rs256"), t.MintClaims(nil), "RS256"), "RS256 with a space": key.Signed(h.With("alg", "RS256 "), t.MintClaims(nil), "RS256"),
-		"RS1": key.Signed(h.With("alg", "RS1"), t.MintClaims(nil), "RS1"), "a secret from the key set": mint.HS256(h.With("alg", "HS256").With("kid", "mcpauth-oct"), t.MintClaims(nil), secret),
+		"rs256 in small letters": key.Signed(h.With("alg", "rs256"), t.Mint.Claims(nil), "RS256"), "RS256 with a space": key.Signed(h.With("alg", "RS256 "), t.Mint.Claims(nil), "RS256"),
+		"RS1": key.Signed(h.With("alg", "RS1"), t.Mint.Claims(nil), "RS1"), "a secret from the key set": mint.HS256(h.With("alg", "HS256").With("kid", "mcpauth-oct"), t.Mint.Claims(nil), secret),
 	}) {
-		t.Expect(t.Use(t.Hide(token)), "%s", about).To(expect.Refuse(401))
+		t.Expect(t.MCP.Use(t.Hide(token)), "%s", about).To(expect.Refuse(401))
 	}
 	for about, token := range Sorted(map[string]string{
-		"RS384 by a key for RS256": key.Signed(h.With("alg", "RS384"), t.MintClaims(nil), "RS384"), "PS256 by a key for RS256": key.Signed(h.With("alg", "PS256"), t.MintClaims(nil), "PS256"),
-		"a key for encryption": t.MintBy(encryption, nil), "a key whose key_ops is encrypt": t.MintBy(operation, nil),
+		"RS384 by a key for RS256": key.Signed(h.With("alg", "RS384"), t.Mint.Claims(nil), "RS384"), "PS256 by a key for RS256": key.Signed(h.With("alg", "PS256"), t.Mint.Claims(nil), "PS256"),
+		"a key for encryption": t.Mint.SignedBy(encryption, nil), "a key whose key_ops is encrypt": t.Mint.SignedBy(operation, nil),
 	}) {
-		t.Expect(t.Use(t.Hide(token)), "%s", about).Ideally(expect.Refuse(401))
+		t.Expect(t.MCP.Use(t.Hide(token)), "%s", about).Ideally(expect.Refuse(401))
 	}
 }
 
 func tenants() {
 	Must("RS-TOKEN-TENANT-CONFUSION", func(t *T) {
-		t.Twin()
+		t.Mint.Control()
 		issuer := t.Issuer.Identifier()
 		u, err := url.Parse(issuer)
 		if err != nil {
@@ -139,17 +139,17 @@ func tenants() {
 			"another tenant": {"iss": strings.TrimSuffix(issuer, "/") + "/mcpauth-other-tenant"}, "another tenant, and its audience": {"iss": strings.TrimSuffix(issuer, "/") + "/mcpauth-other-tenant", "aud": "mcpauth-other-project"},
 			"another tenant's host": {"iss": u.Scheme + "://mcpauth-other-tenant." + u.Host + u.Path},
 		}
-		if t.MintClaims(nil)["tid"] != nil {
+		if t.Mint.Claims(nil)["tid"] != nil {
 			kinds["another tid"] = map[string]any{"tid": "6f1e8f3a-0000-4000-8000-000000000000"}
 		}
 		for about, changes := range Sorted(kinds) {
-			t.Expect(t.Use(t.Mint(changes)), "%s, signed by the same key", about).To(expect.Refuse(401))
+			t.Expect(t.MCP.Use(t.Mint.Token(changes)), "%s, signed by the same key", about).To(expect.Refuse(401))
 		}
 	})
 
 	May("RS-TOKEN-OTHER-CLIENT", func(t *T) {
-		t.Twin()
-		if ex := t.Use(t.Mint(map[string]any{"client_id": "mcpauth-another-client"})); !t.Served(ex) {
+		t.Mint.Control()
+		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"client_id": "mcpauth-another-client"})); !t.MCP.Served(ex) {
 			t.Advise(ex, "a token for this audience served whichever client obtained it, unless clients are restricted on purpose", "%s", expect.Describe(ex))
 		}
 	})
@@ -160,9 +160,9 @@ func sharedSecret() {
 	Must("RS-TOKEN-HMAC-MODE", func(t *T) {
 		secret := t.SharedSecret
 		h := mint.Header{"alg": "HS256", "typ": "JWT"}
-		claims := t.SharedClaims
+		claims := t.Mint.SharedClaims
 		sign := func(key string) string { return t.Hide(mint.HS256(h, claims(nil), []byte(key))) }
-		if ex := t.Use(sign(secret)); !t.Served(ex) {
+		if ex := t.MCP.Use(sign(secret)); !t.MCP.Served(ex) {
 			t.Inconclusive("the control failed: an ordinary token under the shared secret is answered with %s", expect.Describe(ex))
 		}
 		t.Controlled()
@@ -175,11 +175,11 @@ func sharedSecret() {
 			"expired":        t.Hide(mint.HS256(h, claims(map[string]any{"exp": past, "iat": past - 60}), []byte(secret))),
 		}
 		for about, token := range Sorted(wrong) {
-			t.Expect(t.Use(token), "%s", about).To(expect.Refuse(401))
+			t.Expect(t.MCP.Use(token), "%s", about).To(expect.Refuse(401))
 		}
-		t.Expect(t.Use(t.Hide(mint.HS256(h, claims(map[string]any{"exp": nil}), []byte(secret)))), "without exp, which is RS-TOKEN-EXP-MISSING where tokens can be minted").Ideally(expect.Refuse(401))
+		t.Expect(t.MCP.Use(t.Hide(mint.HS256(h, claims(map[string]any{"exp": nil}), []byte(secret)))), "without exp, which is RS-TOKEN-EXP-MISSING where tokens can be minted").Ideally(expect.Refuse(401))
 		for _, algorithm := range []string{"HS384", "HS512"} {
-			t.Expect(t.Use(t.Hide(mint.HMACToken(algorithm, h, claims(nil), []byte(secret)))), "%s with the right secret", algorithm).Ideally(expect.Refuse(401))
+			t.Expect(t.MCP.Use(t.Hide(mint.HMACToken(algorithm, h, claims(nil), []byte(secret)))), "%s with the right secret", algorithm).Ideally(expect.Refuse(401))
 		}
 	})
 }

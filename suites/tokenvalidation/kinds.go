@@ -9,42 +9,42 @@ import (
 
 func kinds() {
 	Must("RS-TOKEN-ID-TOKEN", func(t *T) {
-		tokens := t.Issued()
+		tokens := t.AS.SharedTokens()
 		if tokens.ID == "" {
-			supported, _ := t.AS().Metadata.Strings("scopes_supported")
+			supported, _ := t.AS.Server().Metadata.Strings("scopes_supported")
 			for _, s := range supported {
 				if s == "openid" {
-					tokens = t.Flow(Scope(append([]string{"openid"}, t.Session.RequestedScopes()...)...))
+					tokens = t.AS.MustGetTokens(Scope(append([]string{"openid"}, t.Session.RequestedScopes()...)...))
 				}
 			}
 		}
 		if tokens.ID == "" {
 			t.NotApplicable("the authorization server issues no ID token")
 		}
-		t.Expect(t.Use(tokens.ID), "an ID token in place of an access token").To(expect.Refuse(401))
+		t.Expect(t.MCP.Use(tokens.ID), "an ID token in place of an access token").To(expect.Refuse(401))
 	})
 
 	Must("RS-TOKEN-REFRESH-OR-CODE", func(t *T) {
-		tokens := t.Flow()
+		tokens := t.AS.MustGetTokens()
 		if tokens.Refresh != "" {
-			t.Expect(t.Use(tokens.Refresh), "a refresh token in place of an access token").To(expect.Refuse(401))
+			t.Expect(t.MCP.Use(tokens.Refresh), "a refresh token in place of an access token").To(expect.Refuse(401))
 		}
-		t.Expect(t.Use(t.Granted().Code()), "an authorization code in place of an access token").To(expect.Refuse(401))
+		t.Expect(t.MCP.Use(t.AS.MustAuthorize().Code()), "an authorization code in place of an access token").To(expect.Refuse(401))
 		if c := tokens.Client.Registered; c.String("registration_access_token") != "" {
-			t.Expect(t.Use(c.String("registration_access_token")), "a registration access token in place of an access token").To(expect.Refuse(401))
+			t.Expect(t.MCP.Use(c.String("registration_access_token")), "a registration access token in place of an access token").To(expect.Refuse(401))
 		}
 	})
 
 	Must("RS-TOKEN-REVOKED", func(t *T) {
-		tokens := t.Flow()
-		if !t.Works(tokens) {
+		tokens := t.AS.MustGetTokens()
+		if !t.MCP.Works(tokens) {
 			t.Inconclusive("the access token is not served before it is revoked")
 		}
-		ex := t.Revoke(tokens, tokens.Access)
+		ex := t.AS.Revoke(tokens, tokens.Access)
 		if expect.Status(ex) != 200 {
 			t.NotApplicable("the authorization server does not revoke access tokens: %s", expect.Describe(ex))
 		}
-		last, dead := t.Dies(tokens.Access)
+		last, dead := t.MCP.UntilRefused(tokens.Access)
 		if dead {
 			t.Refused()
 			return

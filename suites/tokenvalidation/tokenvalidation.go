@@ -33,12 +33,12 @@ func Register() {
 func requests() {
 	// The token is the user's word: refused everywhere, it may be the token's fault.
 	Must("RS-TOKEN-VALID-ACCEPTED", func(t *T) {
-		t.Expect(t.Saw(t.Survey.WithToken[t.Wire]), "the valid token").To(t.Serve())
+		t.Expect(t.Cite(t.Survey.WithToken[t.Wire]), "the valid token").To(t.MCP.Serve())
 		list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
 		if t.Wire == mcp.Stateful {
 			list = OpenSession(t).Method("tools/list", nil)
 		}
-		if ex := t.Send(list.With(t.Good())); expect.Status(ex) == 401 || expect.Crashed(ex) {
+		if ex := t.Send(list.With(t.MCP.BearerField())); expect.Status(ex) == 401 || expect.Crashed(ex) {
 			t.Expect(ex, "tools/list with the valid token").To(expect.Accept())
 		}
 	})
@@ -46,62 +46,62 @@ func requests() {
 	// RFC 9110 section 11.1: the scheme is case-insensitive.
 	Must("RS-TOKEN-SCHEME-CASE", func(t *T) {
 		for _, scheme := range []string{"bearer", "BEARER", "bEaReR"} {
-			t.Expect(t.Steady(t.Call().With(mcp.Field("Authorization", scheme+" "+t.Token())).Request(), t.Control), "scheme spelled %s", scheme).To(t.Serve())
+			t.Expect(t.MCP.ServedOrControl(t.MCP.Call().With(mcp.Field("Authorization", scheme+" "+t.MCP.Token())).Request(), t.MCP.Control), "scheme spelled %s", scheme).To(t.MCP.Serve())
 		}
-		t.Expect(t.Send(t.Call().With(mcp.Field("Authorization", "Bearer  "+t.Token()))), "two spaces after the scheme").Ideally(t.Serve())
+		t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Authorization", "Bearer  "+t.MCP.Token()))), "two spaces after the scheme").Ideally(t.MCP.Serve())
 	})
 
 	Must("RS-TOKEN-WRONG-SCHEME", func(t *T) {
-		if !t.HasToken() {
+		if !t.MCP.HasToken() {
 			for _, scheme := range []string{"Basic", "OAuth", "JWT", "DPoP"} {
-				t.Expect(t.Send(t.Call().With(mcp.Field("Authorization", scheme+" "+basic(survey.BogusToken)))), "scheme %s with a bad token", scheme).To(expect.RefuseAnyway())
+				t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Authorization", scheme+" "+basic(survey.BogusToken)))), "scheme %s with a bad token", scheme).To(expect.RefuseAnyway())
 			}
 			onlyBad(t)
 		}
-		t.Control()
+		t.MCP.Control()
 		for _, f := range []reports.Field{
-			mcp.Field("Authorization", "Basic "+t.Hide(basic(t.Token()))), mcp.Field("Authorization", "OAuth "+t.Token()),
-			mcp.Field("Authorization", "JWT "+t.Token()), mcp.Field("Authorization", "DPoP "+t.Token()),
-			mcp.Field("Authorization", "Bearer"+t.Token()), mcp.Field("X-Authorization", "Bearer "+t.Token()),
-			mcp.Field("Proxy-Authorization", "Bearer "+t.Token()),
+			mcp.Field("Authorization", "Basic "+t.Hide(basic(t.MCP.Token()))), mcp.Field("Authorization", "OAuth "+t.MCP.Token()),
+			mcp.Field("Authorization", "JWT "+t.MCP.Token()), mcp.Field("Authorization", "DPoP "+t.MCP.Token()),
+			mcp.Field("Authorization", "Bearer"+t.MCP.Token()), mcp.Field("X-Authorization", "Bearer "+t.MCP.Token()),
+			mcp.Field("Proxy-Authorization", "Bearer "+t.MCP.Token()),
 		} {
 			scheme, _, _ := strings.Cut(f.Value, " ")
 			if len(scheme) > 10 {
 				scheme = "Bearer without a space"
 			}
-			t.Expect(t.Send(t.Call().With(f)), "%s: %s", f.Name, scheme).To(expect.Refuse(401, 400))
+			t.Expect(t.Send(t.MCP.Call().With(f)), "%s: %s", f.Name, scheme).To(expect.Refuse(401, 400))
 		}
-		for _, f := range []reports.Field{mcp.Field("Authorization", t.Token()), mcp.Field("Authorization", "Token "+t.Token())} {
-			t.Expect(t.Send(t.Call().With(f)), "the raw token, or the scheme Token").Ideally(expect.Refuse(401, 400))
+		for _, f := range []reports.Field{mcp.Field("Authorization", t.MCP.Token()), mcp.Field("Authorization", "Token "+t.MCP.Token())} {
+			t.Expect(t.Send(t.MCP.Call().With(f)), "the raw token, or the scheme Token").Ideally(expect.Refuse(401, 400))
 		}
 	})
 
 	// MCP Authorization, Token Requirements: never in the query string.
 	Must("RS-TOKEN-QUERY-IGNORED", func(t *T) {
-		if !t.HasToken() {
+		if !t.MCP.HasToken() {
 			for _, verb := range []string{"POST", "GET"} {
-				if verb == "GET" && expect.Accepted(t.Send(t.Call().Using(verb))) {
+				if verb == "GET" && expect.Accepted(t.Send(t.MCP.Call().Using(verb))) {
 					continue // the stream is open to everybody, which is another finding
 				}
-				t.Expect(t.Send(t.Call().Using(verb).WithQuery("access_token", survey.BogusToken)), "%s with a bad token in ?access_token=", verb).To(expect.RefuseAnyway())
+				t.Expect(t.Send(t.MCP.Call().Using(verb).WithQuery("access_token", survey.BogusToken)), "%s with a bad token in ?access_token=", verb).To(expect.RefuseAnyway())
 			}
 			onlyBad(t)
 		}
-		t.Control()
+		t.MCP.Control()
 		for _, name := range []string{"access_token", "token", "bearer", "authorization"} {
-			t.Expect(t.Send(t.Call().WithQuery(name, t.Token())), "POST with ?%s=", name).To(expect.RefuseAnyway())
+			t.Expect(t.Send(t.MCP.Call().WithQuery(name, t.MCP.Token())), "POST with ?%s=", name).To(expect.RefuseAnyway())
 		}
-		if !expect.Accepted(t.Send(t.Call().Using("GET"))) {
-			t.Expect(t.Send(t.Call().Using("GET").WithQuery("access_token", t.Token())), "GET with ?access_token=").To(expect.RefuseAnyway())
+		if !expect.Accepted(t.Send(t.MCP.Call().Using("GET"))) {
+			t.Expect(t.Send(t.MCP.Call().Using("GET").WithQuery("access_token", t.MCP.Token())), "GET with ?access_token=").To(expect.RefuseAnyway())
 		}
 	})
 
 	Practice("RS-TOKEN-BODY-IGNORED", func(t *T) {
-		c := t.Call()
+		c := t.MCP.Call()
 		for about, params := range Sorted(map[string]map[string]any{
-			"params.auth":                {"auth": map[string]any{"type": "oauth2", "access_token": t.Token()}},
-			"params.access_token":        {"access_token": t.Token()},
-			"params._meta.authorization": {"_meta": map[string]any{"authorization": "Bearer " + t.Token()}},
+			"params.auth":                {"auth": map[string]any{"type": "oauth2", "access_token": t.MCP.Token()}},
+			"params.access_token":        {"access_token": t.MCP.Token()},
+			"params._meta.authorization": {"_meta": map[string]any{"authorization": "Bearer " + t.MCP.Token()}},
 		}) {
 			all := map[string]any{}
 			for k, v := range c.Params {
@@ -118,20 +118,20 @@ func requests() {
 
 	Practice("RS-TOKEN-COOKIE-IGNORED", func(t *T) {
 		for _, name := range []string{"access_token", "token"} {
-			t.Expect(t.Send(t.Call().With(mcp.Field("Cookie", name+"="+t.Token()))), "the token in cookie %s", name).To(expect.RefuseAnyway())
+			t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Cookie", name+"="+t.MCP.Token()))), "the token in cookie %s", name).To(expect.RefuseAnyway())
 		}
 	})
 
 	// RFC 6750 section 2: not more than one method in a request.
 	Should("RS-TOKEN-DUPLICATE-CREDENTIALS", func(t *T) {
-		good, bad := t.Good(), mcp.Bearer(survey.BogusToken)
-		first := t.Send(t.Call().With(bad, good))
+		good, bad := t.MCP.BearerField(), mcp.Bearer(survey.BogusToken)
+		first := t.Send(t.MCP.Call().With(bad, good))
 		t.Expect(first, "a bad Authorization field before the good one").To(expect.Refuse(400, 401))
-		second := t.Send(t.Call().With(good, bad))
+		second := t.Send(t.MCP.Call().With(good, bad))
 		t.Expect(second, "a bad Authorization field after the good one").Ideally(expect.Refuse(400, 401))
-		t.Expect(t.Send(t.Call().With(mcp.Field("Authorization", bad.Value+", "+good.Value))), "both in one field").To(expect.Refuse(400, 401))
-		t.Expect(t.Send(t.Call().With(bad).WithQuery("access_token", t.Token())), "a bad Authorization field and the good token in the query").To(expect.Refuse(400, 401))
-		t.Expect(t.Send(t.Call().With(bad, mcp.Field("Cookie", "access_token="+t.Token()))), "a bad Authorization field and the good token in a cookie").To(expect.Refuse(400, 401))
+		t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Authorization", bad.Value+", "+good.Value))), "both in one field").To(expect.Refuse(400, 401))
+		t.Expect(t.Send(t.MCP.Call().With(bad).WithQuery("access_token", t.MCP.Token())), "a bad Authorization field and the good token in the query").To(expect.Refuse(400, 401))
+		t.Expect(t.Send(t.MCP.Call().With(bad, mcp.Field("Cookie", "access_token="+t.MCP.Token()))), "a bad Authorization field and the good token in a cookie").To(expect.Refuse(400, 401))
 	})
 }
 
@@ -143,14 +143,14 @@ func onlyBad(t *T) {
 func garbage() {
 	Must("RS-TOKEN-GARBAGE", func(t *T) {
 		t.CrashCounts()
-		t.Expect(t.Bogus(), "a random value of the usual shape").To(expect.Refuse(401))
+		t.Expect(t.MCP.Bogus(), "a random value of the usual shape").To(expect.Refuse(401))
 		f := &forgeries{t: t}
 		for _, token := range []string{"test", "admin", "00000000-0000-4000-8000-000000000000", Random(32)} {
 			f.add(token, "Bearer %s", token)
 		}
-		if t.HasToken() {
-			for _, miss := range nearMisses(t.Token()) {
-				f.add(t.HidePart(miss.token, t.Token()), "%s", miss.about)
+		if t.MCP.HasToken() {
+			for _, miss := range nearMisses(t.MCP.Token()) {
+				f.add(t.HidePart(miss.token, t.MCP.Token()), "%s", miss.about)
 			}
 		}
 		f.refused()
@@ -158,15 +158,15 @@ func garbage() {
 
 	Must("RS-TOKEN-SYNTAX-BYTES", func(t *T) {
 		values := []string{"\"" + survey.BogusToken + "\"", "<" + survey.BogusToken + ">", survey.BogusToken + ";charset=utf-8", "\xfc", "ü"}
-		if t.HasToken() {
-			half := len(t.Token()) / 2
-			t.HidePart(t.Token()[:half], t.Token())
-			t.Hide(t.Token()[half:])
-			values = append(values, "\""+t.Token()+"\"", "<"+t.Token()+">", t.Token()+";charset=utf-8", t.Token()+",", t.Token()[:half]+" "+t.Token()[half:])
+		if t.MCP.HasToken() {
+			half := len(t.MCP.Token()) / 2
+			t.HidePart(t.MCP.Token()[:half], t.MCP.Token())
+			t.Hide(t.MCP.Token()[half:])
+			values = append(values, "\""+t.MCP.Token()+"\"", "<"+t.MCP.Token()+">", t.MCP.Token()+";charset=utf-8", t.MCP.Token()+",", t.MCP.Token()[:half]+" "+t.MCP.Token()[half:])
 		}
 		variants := []Variant{{About: "a NUL byte in the token", Request: nulByte(t)}}
 		for i, v := range values {
-			variants = append(variants, Call(t.Call().With(mcp.Field("Authorization", "Bearer "+v)), "illegal bytes, variant %d", i+1))
+			variants = append(variants, Call(t.MCP.Call().With(mcp.Field("Authorization", "Bearer "+v)), "illegal bytes, variant %d", i+1))
 		}
 		t.ExpectAll(variants, expect.RefuseAnyway())
 	})
@@ -177,22 +177,22 @@ func garbage() {
 			sizes = append(sizes, 256<<10)
 		}
 		for _, n := range sizes {
-			ex := t.Send(t.Call().With(mcp.Bearer(strings.Repeat("A", n))).OnFreshConnection())
+			ex := t.Send(t.MCP.Call().With(mcp.Bearer(strings.Repeat("A", n))).OnFreshConnection())
 			if ex.Response == nil {
 				t.Advise(ex, "an answer to a token of "+kib(n), "%s", ex.Error)
 				continue
 			}
 			t.Expect(ex, "a token of %s", kib(n)).To(expect.Refuse(401, 400, 413, 414, 431))
 		}
-		t.Control()
+		t.MCP.Control()
 	})
 }
 
 // nulByte writes the request by hand: no HTTP library sends such a field.
 func nulByte(t *T) wire.Request {
 	token := survey.BogusToken
-	if t.HasToken() {
-		token = t.Token()
+	if t.MCP.HasToken() {
+		token = t.MCP.Token()
 	}
 	return RawPost(t, "Authorization: Bearer "+token+"\x00x\r\n")
 }

@@ -44,7 +44,7 @@ func rebinding() {
 	// 2025-11-25: "If the Origin header is present and invalid, servers MUST respond with HTTP 403".
 	Must("RS-TRANSPORT-ORIGIN-INVALID", func(t *T) {
 		for _, origin := range foreignOrigins(t) {
-			ex := t.Send(t.Authorized(t.Call()).With(mcp.Field("Origin", origin)))
+			ex := t.Send(t.MCP.Authorized(t.MCP.Call()).With(mcp.Field("Origin", origin)))
 			switch s := expect.Status(ex); {
 			case origin == otherPort(t): // who allows a host may mean all its ports; no name is rebound that way
 				t.Expect(ex, "Origin: %s, the server's own host at another port", origin).Ideally(expect.RefuseAnyway())
@@ -59,33 +59,33 @@ func rebinding() {
 	})
 
 	Practice("RS-TRANSPORT-ORIGIN-ALLOWED", func(t *T) {
-		t.Expect(t.Send(t.Authorized(t.Call())), "without Origin").To(t.Serve())
+		t.Expect(t.Send(t.MCP.Authorized(t.MCP.Call())), "without Origin").To(t.MCP.Serve())
 		for _, origin := range t.Origins {
-			t.Expect(t.Send(t.Authorized(t.Call()).With(mcp.Field("Origin", origin))), "declared Origin %s", origin).To(t.Serve())
+			t.Expect(t.Send(t.MCP.Authorized(t.MCP.Call()).With(mcp.Field("Origin", origin))), "declared Origin %s", origin).To(t.MCP.Serve())
 		}
 		own := document.Origin(t.Survey.URL)
-		t.Expect(t.Send(t.Authorized(t.Call()).With(mcp.Field("Origin", own))), "its own Origin").Ideally(t.Serve())
+		t.Expect(t.Send(t.MCP.Authorized(t.MCP.Call()).With(mcp.Field("Origin", own))), "its own Origin").Ideally(t.MCP.Serve())
 	})
 
 	Must("RS-TRANSPORT-ORIGIN-EVERY-METHOD", func(t *T) {
 		foreign := mcp.Field("Origin", evil)
 		for _, verb := range []string{"GET", "DELETE"} {
-			call := t.Call()
+			call := t.MCP.Call()
 			if t.Wire == mcp.Stateful { // without a session both might be refused for its lack
 				call = OpenSession(t)
 			}
-			t.Expect(t.Send(t.Authorized(call.Using(verb)).With(foreign)), "%s from a foreign Origin", verb).To(expect.Refuse(403, 405, 400, 401, 404))
+			t.Expect(t.Send(t.MCP.Authorized(call.Using(verb)).With(foreign)), "%s from a foreign Origin", verb).To(expect.Refuse(403, 405, 400, 401, 404))
 		}
-		plain := t.Authorized(t.Call()).With(foreign, mcp.Field("Content-Type", "text/plain"))
+		plain := t.MCP.Authorized(t.MCP.Call()).With(foreign, mcp.Field("Content-Type", "text/plain"))
 		t.Expect(t.Send(plain), "POST as text/plain from a foreign Origin").To(expect.Refuse(403, 415, 400, 401))
 	})
 
 	Practice("RS-TRANSPORT-HOST-REBINDING", func(t *T) {
-		if !t.Loopback() {
+		if !t.MCP.Loopback() {
 			t.NotApplicable("the target is not on this machine; there, virtual hosting decides")
 		}
 		for _, host := range []string{"evil.example:" + t.Survey.URL.Port(), "localhost.evil.example", "127.0.0.1.nip.io"} {
-			req := t.Call().Request()
+			req := t.MCP.Call().Request()
 			req.Host = host
 			ex := t.Do(req)
 			switch {
@@ -127,7 +127,7 @@ func cors() {
 
 	Practice("RS-TRANSPORT-CORS-EXPOSE", func(t *T) {
 		origin := browserOrigin(t)
-		ex := t.Send(t.Call().With(mcp.Field("Origin", origin)))
+		ex := t.Send(t.MCP.Call().With(mcp.Field("Origin", origin)))
 		exposed := strings.ToLower(strings.Join(expect.HeaderValues(ex, "Access-Control-Expose-Headers"), ","))
 		allowed := expect.Header(ex, "Access-Control-Allow-Origin")
 		elsewhere := allowed != "" || len(t.Origins) > 0 || corsElsewhere(t, origin)
@@ -146,7 +146,7 @@ func cors() {
 	Practice("RS-TRANSPORT-CORS-CREDENTIALS", func(t *T) {
 		for _, origin := range []string{evil, "null"} {
 			for _, ex := range []*reports.Exchange{
-				t.Send(t.Call().With(mcp.Field("Origin", origin))),
+				t.Send(t.MCP.Call().With(mcp.Field("Origin", origin))),
 				t.Do(wire.Request{Method: "OPTIONS", URL: t.Survey.Endpoint, Header: []reports.Field{mcp.Field("Origin", origin), mcp.Field("Access-Control-Request-Method", "POST")}}),
 			} {
 				if expect.Header(ex, "Access-Control-Allow-Origin") == origin && strings.EqualFold(expect.Header(ex, "Access-Control-Allow-Credentials"), "true") {
@@ -197,7 +197,7 @@ func security() {
 	Practice("RS-TLS-MODERN", func(t *T) { modern(t, t.Survey.URL) })
 
 	Must("AS-TLS-ENFORCED", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			endpoint, err := document.ParseURL(m.Object.String("token_endpoint"))
 			if err != nil || endpoint.Scheme != "https" {
 				return // AS-META-ENDPOINTS-HTTPS
@@ -215,7 +215,7 @@ func security() {
 	})
 
 	Practice("AS-TLS-MODERN", func(t *T) {
-		t.EachServer(func(s *survey.Server, _ *survey.Document) {
+		t.AS.Each(func(s *survey.Server, _ *survey.Document) {
 			if u, err := document.ParseURL(s.Issuer); err == nil {
 				modern(t, u)
 			}
@@ -223,7 +223,7 @@ func security() {
 	})
 
 	Practice("RS-TLS-HSTS", func(t *T) {
-		ex := t.Saw(t.Survey.Anonymous[mcp.Stateful])
+		ex := t.Cite(t.Survey.Anonymous[mcp.Stateful])
 		v := strings.ToLower(expect.Header(ex, "Strict-Transport-Security"))
 		if !strings.Contains(v, "max-age=") || strings.Contains(v, "max-age=0") {
 			t.Advise(ex, "Strict-Transport-Security with a max-age of half a year or more", "%q", v)
@@ -231,7 +231,7 @@ func security() {
 	})
 
 	Practice("AS-TLS-HSTS", func(t *T) {
-		t.EachServer(func(_ *survey.Server, m *survey.Document) {
+		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 			endpoint := m.Object.String("authorization_endpoint")
 			if !strings.HasPrefix(endpoint, "https://") {
 				return // AS-META-ENDPOINTS-HTTPS
@@ -244,9 +244,9 @@ func security() {
 	})
 
 	Practice("RS-TRANSPORT-NO-REDIRECT", func(t *T) {
-		calls := []mcp.Call{t.Call()}
-		if t.HasToken() {
-			calls = append(calls, t.Call().With(t.Good()))
+		calls := []mcp.Call{t.MCP.Call()}
+		if t.MCP.HasToken() {
+			calls = append(calls, t.MCP.Call().With(t.MCP.BearerField()))
 		}
 		for _, c := range calls {
 			if ex := t.Send(c); expect.Status(ex) >= 300 && expect.Status(ex) <= 399 {
@@ -256,7 +256,7 @@ func security() {
 	})
 
 	Practice("RS-TRANSPORT-CACHE", func(t *T) {
-		ex := t.Send(t.Call().With(t.Good()))
+		ex := t.Send(t.MCP.Call().With(t.MCP.BearerField()))
 		v := strings.ToLower(strings.Join(expect.HeaderValues(ex, "Cache-Control"), ","))
 		for _, shared := range []string{"public", "s-maxage"} {
 			if strings.Contains(v, shared) {
@@ -266,7 +266,7 @@ func security() {
 	})
 
 	Practice("RS-TRANSPORT-COOKIES", func(t *T) {
-		ex := t.Send(t.Call().With(t.Good()))
+		ex := t.Send(t.MCP.Call().With(t.MCP.BearerField()))
 		cookies := expect.HeaderValues(ex, "Set-Cookie")
 		if len(cookies) == 0 {
 			t.NotApplicable("the endpoint sets no cookie")
@@ -275,7 +275,7 @@ func security() {
 			pair, attributes, _ := strings.Cut(c, ";")
 			name, value, _ := strings.Cut(pair, "=")
 			t.Secrets.Add("cookie", value)
-			t.Expect(t.Send(t.Call().With(mcp.Field("Cookie", pair))), "the cookie %s without a token", name).To(expect.RefuseAnyway())
+			t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Cookie", pair))), "the cookie %s without a token", name).To(expect.RefuseAnyway())
 			for _, attribute := range []string{"httponly", "samesite"} {
 				if !strings.Contains(strings.ToLower(attributes), attribute) {
 					t.Advise(ex, "HttpOnly and SameSite on the cookie "+name, "%s is missing", attribute)
@@ -288,7 +288,7 @@ func security() {
 // modern expects a handshake with nothing newer than TLS 1.1 to fail (RFC 8996). That the certificate
 // is valid the survey has seen: it would have got no answer otherwise.
 func modern(t *T, u *url.URL) {
-	agreed, err := t.OldTLS(u)
+	agreed, err := t.MCP.OldTLS(u)
 	switch {
 	case err != nil:
 		t.Inconclusive("%s could not be dialled again: %v", u.Host, err)
@@ -301,36 +301,36 @@ func modern(t *T, u *url.URL) {
 
 func versions() {
 	Must("RS-TRANSPORT-VERSION-HEADER", func(t *T) {
-		twice := t.Call().With(mcp.Field("MCP-Protocol-Version", "2025-06-18"), mcp.Field("MCP-Protocol-Version", "2024-11-05"))
+		twice := t.MCP.Call().With(mcp.Field("MCP-Protocol-Version", "2025-06-18"), mcp.Field("MCP-Protocol-Version", "2024-11-05"))
 		variants := []Variant{Call(twice, "two MCP-Protocol-Version fields, without credentials")}
 		for _, v := range []string{"2024-11-05", "1900-01-01", "draft", "2025-03-26", "2025-11-25"} {
-			variants = append(variants, Call(t.Call().With(mcp.Field("MCP-Protocol-Version", v)), "MCP-Protocol-Version: %s, without credentials", v))
+			variants = append(variants, Call(t.MCP.Call().With(mcp.Field("MCP-Protocol-Version", v)), "MCP-Protocol-Version: %s, without credentials", v))
 		}
 		t.ExpectAll(variants, expect.RefuseAnyway())
-		if !t.HasToken() || !t.Since("2025-06-18") {
+		if !t.MCP.HasToken() || !t.Since("2025-06-18") {
 			return
 		}
-		t.Control()
-		call := t.Call()
+		t.MCP.Control()
+		call := t.MCP.Call()
 		if t.Wire == mcp.Stateful {
 			session := OpenSession(t)
-			call = session.Method("tools/list", nil).With(t.Good())
+			call = session.Method("tools/list", nil).With(t.MCP.BearerField())
 		} else {
-			call = call.With(t.Good())
+			call = call.With(t.MCP.BearerField())
 		}
 		t.Expect(t.Send(call.With(mcp.Field("MCP-Protocol-Version", "1900-01-01"))), "MCP-Protocol-Version: 1900-01-01, with the valid token").To(expect.Refuse(400))
 	})
 
 	Must("RS-TRANSPORT-ERA-PARITY", func(t *T) {
-		stateful, stateless := t.Saw(t.Survey.Refused[mcp.Stateful]), t.Saw(t.Survey.Refused[mcp.Stateless])
+		stateful, stateless := t.Cite(t.Survey.Refused[mcp.Stateful]), t.Cite(t.Survey.Refused[mcp.Stateless])
 		if expect.Accepted(stateful) && expect.Accepted(stateless) {
 			t.NotApplicable("the target serves anonymous callers; authorization is optional in MCP")
 		}
 		for about, send := range Sorted(map[string]func(w mcp.Wire) *reports.Exchange{
-			"without credentials": func(w mcp.Wire) *reports.Exchange { return t.Saw(t.Survey.Refused[w]) },
-			"with a bad token":    func(w mcp.Wire) *reports.Exchange { return t.Saw(t.Survey.Bogus[w]) },
+			"without credentials": func(w mcp.Wire) *reports.Exchange { return t.Cite(t.Survey.Refused[w]) },
+			"with a bad token":    func(w mcp.Wire) *reports.Exchange { return t.Cite(t.Survey.Bogus[w]) },
 			"from a foreign Origin": func(w mcp.Wire) *reports.Exchange {
-				return t.Send(t.Authorized(t.Survey.Protected[w]).With(mcp.Field("Origin", evil)))
+				return t.Send(t.MCP.Authorized(t.Survey.Protected[w]).With(mcp.Field("Origin", evil)))
 			},
 		}) {
 			a, b := send(mcp.Stateful), send(mcp.Stateless)
@@ -348,7 +348,7 @@ func versions() {
 
 	// 2026-07-28, Server Validation: 400 with HeaderMismatch, -32020.
 	Must("RS-TRANSPORT-HEADER-MISMATCH", func(t *T) {
-		list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil).With(t.Good())
+		list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil).With(t.MCP.BearerField())
 		call := list.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}})
 		t.Expect(t.Send(list), "tools/list with matching headers").To(expect.Accept())
 		for about, c := range Sorted(map[string]mcp.Call{
@@ -365,9 +365,9 @@ func versions() {
 
 	Must("RS-TRANSPORT-CONNECTION-IDENTITY", func(t *T) {
 		for range 3 { // the same keep-alive connection, where the server keeps it
-			t.Expect(t.Steady(t.Call().With(t.Good()).Request(), t.Control), "the valid token").To(t.Serve())
-			t.Expect(t.Send(t.Call()), "without credentials, after an authorized request").To(expect.Refuse(401))
-			t.Expect(t.Send(t.Call().With(mcp.Bearer(survey.BogusToken))), "a bad token, after an authorized request").To(expect.Refuse(401))
+			t.Expect(t.MCP.ServedOrControl(t.MCP.Call().With(t.MCP.BearerField()).Request(), t.MCP.Control), "the valid token").To(t.MCP.Serve())
+			t.Expect(t.Send(t.MCP.Call()), "without credentials, after an authorized request").To(expect.Refuse(401))
+			t.Expect(t.Send(t.MCP.Call().With(mcp.Bearer(survey.BogusToken))), "a bad token, after an authorized request").To(expect.Refuse(401))
 		}
 	})
 }

@@ -21,20 +21,20 @@ func Register() {
 
 // signedIn is a flow for the userinfo endpoint: with the scope openid where the server knows it.
 func signedIn(t *T, more ...string) *oauth.Tokens {
-	supported, _ := t.AS().Metadata.Strings("scopes_supported")
+	supported, _ := t.AS.Server().Metadata.Strings("scopes_supported")
 	scopes := slices.Clone(t.Session.RequestedScopes())
 	for _, v := range append([]string{"openid"}, more...) {
 		if slices.Contains(supported, v) {
 			scopes = append(scopes, v)
 		}
 	}
-	tokens := t.Flow(Scope(scopes...))
+	tokens := t.AS.MustGetTokens(Scope(scopes...))
 	return tokens
 }
 
 // about asks the endpoint, and ends the check where a good token is not served.
 func about(t *T, tokens *oauth.Tokens) *reports.Exchange {
-	ex := t.Get(t.AS().Userinfo, mcp.Bearer(tokens.Access))
+	ex := t.Get(t.AS.Server().Userinfo, mcp.Bearer(tokens.Access))
 	if expect.Status(ex) != 200 {
 		t.NotApplicable("tokens for the MCP server are not served at the userinfo endpoint: %s", expect.Describe(ex))
 	}
@@ -48,7 +48,7 @@ func endpoint() {
 			"no token": nil, "a made-up token": {mcp.Bearer("mcpauth-made-up")}, "an unsigned JWT": {mcp.Bearer("eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.")},
 			"Basic credentials": {oauth.BasicAuth("demo_client", "demo_secret")},
 		}) {
-			ex := t.Get(t.AS().Userinfo, fields...)
+			ex := t.Get(t.AS.Server().Userinfo, fields...)
 			refusal := expect.Refuse(401)
 			if variant == "Basic credentials" { // another scheme may be a malformed request
 				refusal = expect.Refuse(401, 400)
@@ -77,13 +77,13 @@ func endpoint() {
 		if _, c := oauth.Claims(tokens.Access); c.String("sub") != "" && c.String("sub") != sub && sub == tokens.Client.ID {
 			t.Unmet(ex, "the user as sub", "the client's id")
 		}
-		if ex := t.Do(wire.Request{Method: "POST", URL: t.AS().Userinfo, Header: []reports.Field{mcp.Bearer(tokens.Access)}}); expect.Status(ex) != 200 {
+		if ex := t.Do(wire.Request{Method: "POST", URL: t.AS.Server().Userinfo, Header: []reports.Field{mcp.Bearer(tokens.Access)}}); expect.Status(ex) != 200 {
 			t.Advise(ex, "POST to be served like GET (OpenID Connect Core section 5.3.1)", "%s", expect.Describe(ex))
 		}
 	})
 
 	Should("AS-USERINFO-SCOPES", func(t *T) {
-		supported, _ := t.AS().Metadata.Strings("scopes_supported")
+		supported, _ := t.AS.Server().Metadata.Strings("scopes_supported")
 		o := oauth.Object(about(t, signedIn(t)))
 		for scope, claims := range Sorted(map[string][]string{"email": {"email", "email_verified"}, "profile": {"name", "family_name", "given_name", "preferred_username", "picture", "birthdate"}}) {
 			if !slices.Contains(supported, scope) || slices.Contains(t.Session.RequestedScopes(), scope) {
@@ -100,16 +100,16 @@ func endpoint() {
 	Must("AS-USERINFO-TOKEN-STATE", func(t *T) {
 		tokens := signedIn(t)
 		about(t, tokens)
-		values := map[string]string{"a refresh token": tokens.Refresh, "an ID token": tokens.ID, "a code": t.Granted().Code()}
-		if t.AS().Revocation != "" {
+		values := map[string]string{"a refresh token": tokens.Refresh, "an ID token": tokens.ID, "a code": t.AS.MustAuthorize().Code()}
+		if t.AS.Server().Revocation != "" {
 			dead := signedIn(t)
-			if ex := t.Revoke(dead, dead.Access); expect.Status(ex) == 200 {
+			if ex := t.AS.Revoke(dead, dead.Access); expect.Status(ex) == 200 {
 				values["a revoked access token"] = dead.Access
 			}
 		}
 		for variant, v := range Sorted(values) {
 			if v != "" {
-				t.Expect(t.Get(t.AS().Userinfo, mcp.Bearer(v)), "%s", variant).To(expect.Refuse(401))
+				t.Expect(t.Get(t.AS.Server().Userinfo, mcp.Bearer(v)), "%s", variant).To(expect.Refuse(401))
 			}
 		}
 	})
@@ -117,7 +117,7 @@ func endpoint() {
 	Must("AS-USERINFO-NO-QUERY-TOKEN", func(t *T) {
 		tokens := signedIn(t)
 		about(t, tokens)
-		ex := t.Get(t.AS().Userinfo + "?access_token=" + tokens.Access)
+		ex := t.Get(t.AS.Server().Userinfo + "?access_token=" + tokens.Access)
 		if oauth.Object(ex).String("sub") != "" {
 			t.Unmet(ex, "no access token in the query (OAuth 2.1 section 5.1)", "it is served")
 			return

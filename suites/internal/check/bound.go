@@ -38,7 +38,7 @@ func ProofKey(algorithms []string) *mint.Key {
 }
 
 // DPoPAlgorithms are those that the target's metadata names for proofs; nil where it does not speak of DPoP.
-func (t *T) DPoPAlgorithms() []string {
+func (t MCPServer) DPoPAlgorithms() []string {
 	d := t.Survey.Resource()
 	if d == nil {
 		return nil
@@ -48,7 +48,7 @@ func (t *T) DPoPAlgorithms() []string {
 }
 
 // DPoPRequired reports that the target takes no tokens but bound ones (RFC 9728 section 2).
-func (t *T) DPoPRequired() bool {
+func (t MCPServer) DPoPRequired() bool {
 	d := t.Survey.Resource()
 	if d == nil {
 		return false
@@ -58,12 +58,12 @@ func (t *T) DPoPRequired() bool {
 }
 
 // CanBind reports that a token bound to a key of ours can be had: minted, or by a login at a server that binds.
-func (t *T) CanBind() bool {
-	return t.Trusted() || t.Session != nil && t.Session.Ready && len(t.ServerDPoP()) > 0
+func (t Minter) CanBind() bool {
+	return t.Trusted() || t.Session != nil && t.Session.Ready && len(t.AS.DPoPAlgorithms()) > 0
 }
 
-// ServerDPoP are the algorithms of proofs that the authorization server names.
-func (t *T) ServerDPoP() []string {
+// DPoPAlgorithms are the algorithms of proofs that the authorization server names.
+func (t AuthorizationServer) DPoPAlgorithms() []string {
 	if t.Session == nil {
 		return nil
 	}
@@ -72,17 +72,17 @@ func (t *T) ServerDPoP() []string {
 }
 
 // BoundToken is a token of the first user that is bound to a new key.
-func (t *T) BoundToken() *Bound {
+func (t Minter) BoundToken() *Bound {
 	if !t.CanBind() {
 		t.NotTested("it needs a token that is bound to a key of ours: a login at an authorization server that offers DPoP, or a target that trusts an issuer of ours")
 	}
-	b := &Bound{Key: ProofKey(t.DPoPAlgorithms())}
+	b := &Bound{Key: ProofKey(t.MCP.DPoPAlgorithms())}
 	if t.Trusted() {
-		b.Token = t.Mint(map[string]any{"cnf": map[string]any{"jkt": b.Key.Thumbprint()}})
+		b.Token = t.Token(map[string]any{"cnf": map[string]any{"jkt": b.Key.Thumbprint()}})
 		return b
 	}
-	g := t.Granted()
-	tokens := t.Tokens(t.RedeemProving(g, b.Key), g.Client)
+	g := t.AS.MustAuthorize()
+	tokens := t.AS.Tokens(t.AS.RedeemWithProof(g, b.Key), g.Client)
 	if tokens == nil {
 		t.Inconclusive("a code is not redeemed with a DPoP proof (AS-DPOP-BINDING)")
 	}
@@ -91,7 +91,7 @@ func (t *T) BoundToken() *Bound {
 }
 
 // Proof is a DPoP proof of a key for a request, changed.
-func (t *T) Proof(key *mint.Key, method, url, token, nonce string, edits ...ProofEdit) string {
+func (t Minter) Proof(key *mint.Key, method, url, token, nonce string, edits ...ProofEdit) string {
 	h, c := key.ProofHeader(), mint.ProofClaims(method, url, token, Random(12))
 	if nonce != "" {
 		c["nonce"] = nonce
@@ -103,17 +103,17 @@ func (t *T) Proof(key *mint.Key, method, url, token, nonce string, edits ...Proo
 }
 
 // Present uses a bound token under a scheme, with fields that carry proofs, or none.
-func (t *T) Present(b *Bound, scheme string, proofs ...string) *reports.Exchange {
-	call := t.Call().With(mcp.Field("Authorization", scheme+" "+b.Token))
+func (t Minter) Present(b *Bound, scheme string, proofs ...string) *reports.Exchange {
+	call := t.MCP.Call().With(mcp.Field("Authorization", scheme+" "+b.Token))
 	for _, p := range proofs {
 		call = call.With(mcp.Field("DPoP", p))
 	}
 	return t.Send(call)
 }
 
-// Proving uses a bound token with an ordinary proof, changed. A nonce that the target asks for is a step of the
+// PresentWithProof uses a bound token with an ordinary proof, changed. A nonce that the target asks for is a step of the
 // protocol: the request is sent again with it (RFC 9449 section 9).
-func (t *T) Proving(b *Bound, edits ...ProofEdit) *reports.Exchange {
+func (t Minter) PresentWithProof(b *Bound, edits ...ProofEdit) *reports.Exchange {
 	for again := false; ; again = true {
 		ex := t.Present(b, "DPoP", t.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, b.Nonce, edits...))
 		nonce := expect.Header(ex, "DPoP-Nonce")
@@ -134,19 +134,19 @@ func WantsNonce(ex *reports.Exchange) bool {
 	return oauth.ErrorCode(ex) == "use_dpop_nonce"
 }
 
-// RedeemProving sends the token request of a grant with a proof, again where the server asks for a nonce.
-func (t *T) RedeemProving(g *Grant, key *mint.Key, edits ...ProofEdit) *reports.Exchange {
+// RedeemWithProof sends the token request of a grant with a proof, again where the server asks for a nonce.
+func (t AuthorizationServer) RedeemWithProof(g *Grant, key *mint.Key, edits ...ProofEdit) *reports.Exchange {
 	return t.proving(key, func(proof Edit) *reports.Exchange { return t.Redeem(g, proof) }, edits)
 }
 
-// RefreshProving is Refresh with a proof.
-func (t *T) RefreshProving(tokens *oauth.Tokens, key *mint.Key) *reports.Exchange {
+// RefreshWithProof is Refresh with a proof.
+func (t AuthorizationServer) RefreshWithProof(tokens *oauth.Tokens, key *mint.Key) *reports.Exchange {
 	return t.proving(key, func(proof Edit) *reports.Exchange { return t.Refresh(tokens, proof) }, nil)
 }
 
 func (t *T) proving(key *mint.Key, send func(Edit) *reports.Exchange, edits []ProofEdit) *reports.Exchange {
 	field := func(nonce string) Edit {
-		return Header(mcp.Field("DPoP", t.Proof(key, "POST", t.AS().Token, "", nonce, edits...)))
+		return Header(mcp.Field("DPoP", t.Mint.Proof(key, "POST", t.AS.Server().Token, "", nonce, edits...)))
 	}
 	ex := send(field(""))
 	if nonce := expect.Header(ex, "DPoP-Nonce"); nonce != "" && WantsNonce(ex) {
@@ -177,7 +177,7 @@ func CertificateThumbprint(c *tls.Certificate) string {
 }
 
 // MutualTLS reports that the target takes tokens bound to certificates (RFC 9728 section 2).
-func (t *T) MutualTLS() bool {
+func (t MCPServer) MutualTLS() bool {
 	d := t.Survey.Resource()
 	if d == nil {
 		return false
@@ -186,18 +186,18 @@ func (t *T) MutualTLS() bool {
 	return offered
 }
 
-// UseOver uses a token on a connection with a client certificate, or without one if nil.
-func (t *T) UseOver(c *tls.Certificate, token string, fields ...reports.Field) *reports.Exchange {
+// UseWithCertificate uses a token on a connection with a client certificate, or without one if nil.
+func (t MCPServer) UseWithCertificate(c *tls.Certificate, token string, fields ...reports.Field) *reports.Exchange {
 	r := t.Call().With(mcp.Bearer(token)).With(fields...).Request()
 	r.Certificate, r.Fresh = c, true
 	return t.Do(r)
 }
 
-// CertificateBound is a token that is bound to a certificate: minted, or from a server that binds to the one of the
+// CertificateBoundToken is a token that is bound to a certificate: minted, or from a server that binds to the one of the
 // connection (RFC 8705 section 3).
-func (t *T) CertificateBound(c *tls.Certificate) string {
+func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 	if t.Trusted() {
-		return t.Mint(map[string]any{"cnf": map[string]any{"x5t#S256": CertificateThumbprint(c)}})
+		return t.Token(map[string]any{"cnf": map[string]any{"x5t#S256": CertificateThumbprint(c)}})
 	}
 	var binds bool
 	if t.Session != nil {
@@ -206,13 +206,13 @@ func (t *T) CertificateBound(c *tls.Certificate) string {
 	if !binds || !t.Session.Ready {
 		t.NotTested("it needs a token that is bound to a certificate of ours: a login at an authorization server that binds tokens to certificates, or a target that trusts an issuer of ours")
 	}
-	g := t.Granted()
-	r := t.Redemption(g)
+	g := t.AS.MustAuthorize()
+	r := t.AS.BuildRedeem(g)
 	r.Certificate = c
 	if alias := t.Session.Server.Metadata.Object("mtls_endpoint_aliases").String("token_endpoint"); alias != "" {
 		r.URL = alias
 	}
-	tokens := t.Tokens(t.Do(r), g.Client)
+	tokens := t.AS.Tokens(t.Do(r), g.Client)
 	if tokens == nil {
 		t.Inconclusive("a code is not redeemed over mutual TLS")
 	}

@@ -31,7 +31,7 @@ type Credential struct {
 func (c Credential) refusable() bool { return c.Withdrawn || c.Foreign }
 
 // Metered are the credentials whose limit is known.
-func (t *T) Metered() []Credential {
+func (t MCPServer) Metered() []Credential {
 	var out []Credential
 	for _, c := range t.Credentials {
 		if !c.refusable() && c.Limit > 0 {
@@ -66,27 +66,27 @@ func (c Credential) Permits(tool string) bool {
 }
 
 // StaticTokens are the static bearer tokens that the target should accept.
-func (t *T) StaticTokens() []Credential {
+func (t MCPServer) StaticTokens() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Header == "" && !c.refusable() })
 }
 
 // APIKeys are the API keys that the target should accept.
-func (t *T) APIKeys() []Credential {
+func (t MCPServer) APIKeys() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Header != "" && !c.refusable() })
 }
 
 // LimitedKeys are the API keys that may not call every tool.
-func (t *T) LimitedKeys() []Credential {
+func (t MCPServer) LimitedKeys() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Header != "" && !c.refusable() && c.Tools != nil })
 }
 
 // Withdrawn are the credentials that the target must refuse.
-func (t *T) Withdrawn() []Credential {
+func (t MCPServer) Withdrawn() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Withdrawn })
 }
 
 // ForeignTokens are tokens of another provider than the target's authorization server.
-func (t *T) ForeignTokens() []Credential {
+func (t MCPServer) ForeignTokens() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Foreign })
 }
 
@@ -101,7 +101,7 @@ func (t *T) credentials(wanted func(Credential) bool) []Credential {
 }
 
 // ControlOf shows that the target serves a credential, so that refusing others means something.
-func (t *T) ControlOf(c Credential) {
+func (t MCPServer) ControlOf(c Credential) {
 	if ex := t.Send(t.CallFor(c).With(c.Field())); !t.Served(ex) {
 		t.Inconclusive("the control failed: %s is answered with %s", c.Name, expect.Describe(ex))
 	}
@@ -109,7 +109,7 @@ func (t *T) ControlOf(c Credential) {
 }
 
 // CallFor is Call for the bearer of a credential: in a session of its own where Call needs one.
-func (t *T) CallFor(c Credential) mcp.Call {
+func (t MCPServer) CallFor(c Credential) mcp.Call {
 	call := t.Call()
 	if call.SessionID == "" {
 		return call
@@ -122,7 +122,7 @@ func (t *T) CallFor(c Credential) mcp.Call {
 }
 
 // Bearers are a static token, or else the user's access token: what a request with a bearer token carries.
-func (t *T) Bearers() []Credential {
+func (t MCPServer) Bearers() []Credential {
 	if tokens := t.StaticTokens(); len(tokens) > 0 {
 		return tokens
 	}
@@ -133,7 +133,7 @@ func (t *T) Bearers() []Credential {
 }
 
 // WhoAmI is the declared tool that tells who its caller is.
-func (t *T) WhoAmI() (Tool, bool) {
+func (t MCPServer) WhoAmI() (Tool, bool) {
 	for _, tool := range t.Tools {
 		if tool.TellsCaller {
 			return tool, true
@@ -176,19 +176,19 @@ func (e *Engine) needCredential(t *T, name string) *stop {
 	switch {
 	case e.open(t):
 		return &stop{reports.NotApplicable, "the target serves anonymous callers; authorization is optional in MCP"}
-	case name == "static-token" && len(t.StaticTokens()) == 0:
+	case name == "static-token" && len(t.MCP.StaticTokens()) == 0:
 		return missing("a static bearer token")
-	case name == "static-token-2" && len(t.StaticTokens()) < 2:
+	case name == "static-token-2" && len(t.MCP.StaticTokens()) < 2:
 		return missing("a second static bearer token, with fewer tools")
-	case name == "api-key" && len(t.APIKeys()) == 0:
+	case name == "api-key" && len(t.MCP.APIKeys()) == 0:
 		return missing("an API key")
-	case name == "api-key-limited" && len(t.LimitedKeys()) == 0:
+	case name == "api-key-limited" && len(t.MCP.LimitedKeys()) == 0:
 		return missing("an API key that may call some tools only")
-	case name == "static-revoked" && len(t.Withdrawn()) == 0:
+	case name == "static-revoked" && len(t.MCP.Withdrawn()) == 0:
 		return missing("a credential that was withdrawn")
-	case name == "static-credential" && len(t.StaticTokens())+len(t.APIKeys()) == 0:
+	case name == "static-credential" && len(t.MCP.StaticTokens())+len(t.MCP.APIKeys()) == 0:
 		return missing("a static token or an API key")
-	case name == "multi-auth" && (len(t.APIKeys()) == 0 || len(t.Bearers()) == 0):
+	case name == "multi-auth" && (len(t.MCP.APIKeys()) == 0 || len(t.MCP.Bearers()) == 0):
 		return missing("an API key and a bearer token")
 	}
 	return nil

@@ -27,19 +27,19 @@ var (
 )
 
 // Eliciting are the declared tools that ask the user for something.
-func (t *T) Eliciting() []Tool {
+func (t MCPServer) Eliciting() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Special), func(tool Tool) bool { return !tool.Elicits || tool.DeniedOnly })
 }
 
 // CapableSession opens a session of a client with capabilities; refused is the answer where it does not open.
-func (t *T) CapableSession(capabilities map[string]any, credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
+func (t MCPServer) CapableSession(capabilities map[string]any, credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	call, refused = t.session(capabilities, credentials)
 	call.Capabilities = capabilities
 	return call, refused
 }
 
 // CallCapably calls a tool as a client with capabilities, and returns the answer: a request to the client ends it.
-func (t *T) CallCapably(tool Tool, capabilities map[string]any, credentials ...reports.Field) *reports.Exchange {
+func (t MCPServer) CallCapably(tool Tool, capabilities map[string]any, credentials ...reports.Field) *reports.Exchange {
 	call, refused := t.CapableSession(capabilities, credentials...)
 	if refused != nil {
 		return refused
@@ -48,7 +48,7 @@ func (t *T) CallCapably(tool Tool, capabilities map[string]any, credentials ...r
 }
 
 // CallInto sends a call whose event stream is read until an answer, or a request to the client.
-func (t *T) CallInto(call mcp.Call) *reports.Exchange {
+func (t MCPServer) CallInto(call mcp.Call) *reports.Exchange {
 	r := call.Request()
 	answered := r.Until
 	r.Until = func(data string) bool {
@@ -87,7 +87,7 @@ func Elicitations(tool Tool, ex *reports.Exchange) []Elicitation {
 }
 
 // Elicited are what the declared tools ask a client for that can ask its user in both modes.
-func (t *T) Elicited(token string, capabilities map[string]any) []Elicitation {
+func (t MCPServer) Elicited(token string, capabilities map[string]any) []Elicitation {
 	var out []Elicitation
 	for _, tool := range t.Eliciting() {
 		out = append(out, Elicitations(tool, t.CallCapably(tool, capabilities, mcp.Bearer(token)))...)
@@ -96,7 +96,7 @@ func (t *T) Elicited(token string, capabilities map[string]any) []Elicitation {
 }
 
 // Visit opens a URL in a new browser as a user, or as nobody, and goes as far as pages and forms lead.
-func (t *T) Visit(address string, user int) *login.Outcome {
+func (t Pages) Visit(address string, user int) *login.Outcome {
 	agent := &login.Agent{Jar: login.NewJar(), Secrets: t.Secrets, Send: t.Do, Record: t.browsed}
 	if user >= 0 {
 		agent.User = t.Session.Identity(user).User
@@ -110,18 +110,18 @@ func (t *T) Visit(address string, user int) *login.Outcome {
 }
 
 // Browse opens a page in a browser with these cookies, as the first user.
-func (t *T) Browse(address string, jar *login.Jar) *login.Outcome {
+func (t Pages) Browse(address string, jar *login.Jar) *login.Outcome {
 	return t.Click(wire.Request{Method: "GET", URL: address}, jar)
 }
 
 // Click sends a request in a browser with these cookies, as the first user, and goes on as far as pages lead; forms that
 // ask for a decision are left alone.
-func (t *T) Click(req wire.Request, jar *login.Jar) *login.Outcome {
+func (t Pages) Click(req wire.Request, jar *login.Jar) *login.Outcome {
 	return t.Continue(t.agent(jar), req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Leave})
 }
 
 // Confirm is Click, and says yes where a page asks; it stops before the browser leaves the origin of the request.
-func (t *T) Confirm(req wire.Request, jar *login.Jar) *login.Outcome {
+func (t Pages) Confirm(req wire.Request, jar *login.Jar) *login.Outcome {
 	from, err := document.ParseURL(req.URL)
 	if err != nil {
 		t.Inconclusive("%s is no URL: %v", req.URL, err)

@@ -257,7 +257,7 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
-	t := &T{World: e.World, ctx: ctx, id: r.ID, Wire: j.wire, Revision: j.revisions[len(j.revisions)-1]}
+	t := newT(ctx, e.World, r.ID, j.wire, j.revisions[len(j.revisions)-1])
 	ended := t.guarded(func() *stop { return e.needs(t, r) })
 	if ended == nil {
 		ended = t.endOfRows(t.guarded(func() *stop { t.perform(c.Body); return nil }))
@@ -434,11 +434,11 @@ func (e *Engine) need(t *T, name string) *stop {
 	case "static-token", "static-token-2", "static-revoked", "static-credential", "api-key", "api-key-limited", "multi-auth":
 		return e.needCredential(t, name)
 	case "tool-whoami":
-		if _, ok := t.WhoAmI(); !ok {
+		if _, ok := t.MCP.WhoAmI(); !ok {
 			return &stop{reports.NotTested, "it needs a tool that tells who its caller is (tools in the target file, tells: caller)"}
 		}
 	case "tool-effect":
-		if _, _, ok := t.EffectiveTool(); !ok {
+		if _, _, ok := t.MCP.EffectiveTool(); !ok {
 			return &stop{reports.NotTested, "it needs a tool with a scope whose effect another tool shows (tools in the target file, effect)"}
 		}
 	case "object-owned":
@@ -464,7 +464,7 @@ func (e *Engine) need(t *T, name string) *stop {
 			return absent("the target does not speak the stateful wire")
 		}
 	case "declared-limits":
-		if len(t.Metered()) == 0 {
+		if len(t.MCP.Metered()) == 0 {
 			return &stop{reports.NotTested, "it needs a credential with the limit that it is meant to have (credentials in the target file, limit)"}
 		}
 	case "declared-size":
@@ -475,7 +475,7 @@ func (e *Engine) need(t *T, name string) *stop {
 		if r := e.needIssuer(t); r != nil {
 			return r
 		}
-		if t.KeyServer() == nil {
+		if t.Mint.KeyServer() == nil {
 			return &stop{reports.NotTested, "it needs an issuer whose published keys can be changed"}
 		}
 	case "hmac-mode":
@@ -502,7 +502,7 @@ func (e *Engine) need(t *T, name string) *stop {
 		if e.World.Session == nil {
 			return e.needSession(t, "metadata-session")
 		}
-		if !t.ClientCredentials() && len(e.World.Session.Machines()) == 0 {
+		if !t.AS.ClientCredentials() && len(e.World.Session.Machines()) == 0 {
 			return absent("grant_types_supported does not list client_credentials: the extension is not offered")
 		}
 	case "client-machine":
@@ -510,19 +510,19 @@ func (e *Engine) need(t *T, name string) *stop {
 			return &stop{reports.NotTested, "it needs a client that acts for itself (client.clients in the target file, machine: true)"}
 		}
 	case "client-jwt":
-		if t.MachineWithKey() == nil {
+		if t.AS.MachineWithKey() == nil {
 			return &stop{reports.NotTested, "it needs a client that acts for itself and authenticates by private_key_jwt (client.clients in the target file, machine: true, key)"}
 		}
 	case "fake-upstream":
-		if e.World.API == nil || len(t.UpstreamTools()) == 0 {
+		if e.World.API == nil || len(t.Upstream.Tools()) == 0 {
 			return &stop{reports.NotTested, "it needs a target whose tools call an API of ours (upstream_api in the target file, and tools with upstream: true)"}
 		}
 	case "tool-url":
-		if len(t.FetchingTools()) == 0 {
+		if len(t.MCP.FetchingTools()) == 0 {
 			return &stop{reports.NotTested, "it needs a tool that fetches a URL of its arguments (tools in the target file, with {url} in its arguments)"}
 		}
 	case "foreign-token":
-		if e.World.API == nil && e.World.Upstream == nil && len(t.ForeignTokens()) == 0 {
+		if e.World.API == nil && e.World.Upstream == nil && len(t.MCP.ForeignTokens()) == 0 {
 			return &stop{reports.NotTested, "it needs a token of another provider (credentials in the target file, foreign: true), or an API or upstream of ours"}
 		}
 	case "sacrificial-user":
@@ -538,7 +538,7 @@ func (e *Engine) need(t *T, name string) *stop {
 			return &stop{reports.NotTested, "it needs tools that may be called (tools in the target file)"}
 		}
 	case "tool-handle":
-		if _, _, ok := t.HandleTools(); !ok {
+		if _, _, ok := t.MCP.HandleTools(); !ok {
 			return &stop{reports.NotTested, "it needs a tool that returns a handle, and one that takes it (tools in the target file, handle_from)"}
 		}
 	case "fake-two-issuers":
@@ -585,25 +585,25 @@ func (e *Engine) need(t *T, name string) *stop {
 			return &stop{reports.NotTested, "it needs a resource, a prompt or a completion that shows something to the first user only (objects in the target file)"}
 		}
 	case "object-changing":
-		if _, _, ok := t.Changing(); !ok {
+		if _, _, ok := t.MCP.Changing(); !ok {
 			return &stop{reports.NotTested, "it needs a resource of the first user that changes by a tool (objects in the target file, changed_by)"}
 		}
 	case "tool-elicits":
-		if len(t.Eliciting()) == 0 {
+		if len(t.MCP.Eliciting()) == 0 {
 			return &stop{reports.NotTested, "it needs a tool that asks the user for something (tools in the target file, elicits: true)"}
 		}
 	case "ext-ema":
-		if !t.Lists("grant_types_supported", JWTBearer) {
+		if !t.AS.Lists("grant_types_supported", JWTBearer) {
 			return absent("grant_types_supported does not list the grant of identity assertions: the extension is not offered")
 		}
 	case "controlled-idp":
 		return e.needEnterprise()
 	case "dpop":
-		if len(t.DPoPAlgorithms()) == 0 && !t.DPoPRequired() {
+		if len(t.MCP.DPoPAlgorithms()) == 0 && !t.MCP.DPoPRequired() {
 			return absent("the metadata does not offer DPoP")
 		}
 	case "mtls":
-		if !t.MutualTLS() {
+		if !t.MCP.MutualTLS() {
 			return absent("the metadata does not offer tokens that are bound to certificates")
 		}
 	case "proxy":
@@ -623,7 +623,7 @@ func (e *Engine) need(t *T, name string) *stop {
 			return &stop{reports.NotTested, "it needs another MCP endpoint under the same authorization server (target.other_resource in the target file)"}
 		}
 	case "tool-scope":
-		if len(t.ScopedTools()) == 0 {
+		if len(t.MCP.ScopedTools()) == 0 {
 			return &stop{reports.NotTested, "it needs a tool with a scope that may be called (tools in the target file)"}
 		}
 	case "access-token-second-user":

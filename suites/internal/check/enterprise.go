@@ -24,13 +24,13 @@ type Enterprise struct {
 
 // AssertionClaims are those of an ordinary identity assertion of a client (ID-JAG, section 3), with some changed; nil
 // leaves one out.
-func (t *T) AssertionClaims(c *oauth.Client, changes map[string]any) mint.Claims {
+func (t Minter) AssertionClaims(c *oauth.Client, changes map[string]any) mint.Claims {
 	now := time.Now().Unix()
 	out := mint.Claims{
-		"iss": t.Enterprise.Identifier(), "sub": t.Enterprise.Subject, "aud": t.AS().Issuer, "client_id": c.ID, "jti": Random(12),
-		"resource": t.Identifier(), "iat": now, "exp": now + 300,
+		"iss": t.Enterprise.Identifier(), "sub": t.Enterprise.Subject, "aud": t.AS.Server().Issuer, "client_id": c.ID, "jti": Random(12),
+		"resource": t.MCP.Identifier(), "iat": now, "exp": now + 300,
 	}
-	if scopes := t.ScopePool(); len(scopes) > 0 {
+	if scopes := t.AS.ScopePool(); len(scopes) > 0 {
 		out["scope"] = scopes[0]
 	}
 	for k, v := range changes {
@@ -42,12 +42,12 @@ func (t *T) AssertionClaims(c *oauth.Client, changes map[string]any) mint.Claims
 }
 
 // AssertionHeader is the header of an identity assertion.
-func (t *T) AssertionHeader() mint.Header {
+func (t Minter) AssertionHeader() mint.Header {
 	return mint.Header(t.Enterprise.Header()).With("typ", "oauth-id-jag+jwt")
 }
 
-// Asserted signs an identity assertion with the enterprise's key.
-func (t *T) Asserted(h mint.Header, claims mint.Claims) string {
+// Assertion signs an identity assertion with the enterprise's key.
+func (t Minter) Assertion(h mint.Header, claims mint.Claims) string {
 	input := mint.Input(h, claims)
 	signature, err := t.Enterprise.Signature([]byte(input))
 	if err != nil {
@@ -58,8 +58,8 @@ func (t *T) Asserted(h mint.Header, claims mint.Claims) string {
 	return input + "." + s
 }
 
-// Assert sends a token request with an identity assertion.
-func (t *T) Assert(c *oauth.Client, assertion string, edits ...Edit) *reports.Exchange {
+// PresentAssertion sends a token request with an identity assertion.
+func (t AuthorizationServer) PresentAssertion(c *oauth.Client, assertion string, edits ...Edit) *reports.Exchange {
 	return t.TokenRequest(c, append([]Edit{With("grant_type", JWTBearer), With("assertion", assertion)}, edits...)...)
 }
 
@@ -72,7 +72,7 @@ func (e *Engine) needEnterprise() *stop {
 }
 
 // Lists reports that the metadata of the authorization server lists a value.
-func (t *T) Lists(member, value string) bool {
+func (t AuthorizationServer) Lists(member, value string) bool {
 	if t.Session == nil {
 		return false
 	}

@@ -180,8 +180,8 @@ func (g *Grant) Undecided() (why string, untried bool) {
 	return "", false
 }
 
-// AS is the authorization server with which the checks' clients speak.
-func (t *T) AS() *oauth.Server {
+// Server is the authorization server with which the checks' clients speak.
+func (t AuthorizationServer) Server() *oauth.Server {
 	if t.Session == nil {
 		t.NotApplicable("no authorization server metadata was found (AS-META-PUBLISHED)")
 	}
@@ -189,8 +189,8 @@ func (t *T) AS() *oauth.Server {
 }
 
 // sharedClient is one of the clients that checks share.
-func (t *T) sharedClient(kind string) *oauth.Client {
-	t.AS()
+func (t AuthorizationServer) sharedClient(kind string) *oauth.Client {
+	t.Server()
 	c, why := t.Session.Client(t.ctx, kind)
 	if c == nil {
 		t.NotTested("%s", why)
@@ -199,13 +199,15 @@ func (t *T) sharedClient(kind string) *oauth.Client {
 }
 
 // Public, Second and Confidential are shared clients.
-func (t *T) PublicClient() *oauth.Client       { return t.sharedClient(session.Public) }
-func (t *T) SecondClient() *oauth.Client       { return t.sharedClient(session.Second) }
-func (t *T) ConfidentialClient() *oauth.Client { return t.sharedClient(session.Confidential) }
+func (t AuthorizationServer) PublicClient() *oauth.Client { return t.sharedClient(session.Public) }
+func (t AuthorizationServer) SecondClient() *oauth.Client { return t.sharedClient(session.Second) }
+func (t AuthorizationServer) ConfidentialClient() *oauth.Client {
+	return t.sharedClient(session.Confidential)
+}
 
 // AnyClient is the shared public client, or the confidential one where there is no public.
-func (t *T) AnyClient() *oauth.Client {
-	t.AS()
+func (t AuthorizationServer) AnyClient() *oauth.Client {
+	t.Server()
 	if c, _ := t.Session.Client(t.ctx, session.Public); c != nil {
 		return c
 	}
@@ -213,7 +215,7 @@ func (t *T) AnyClient() *oauth.Client {
 }
 
 // ClientMetadata is that of an ordinary public client, under a name that tells which check it belongs to.
-func (t *T) ClientMetadata() map[string]any {
+func (t AuthorizationServer) ClientMetadata() map[string]any {
 	m := t.Session.Metadata(oauth.None)
 	m["client_name"] = fmt.Sprintf("mcpauth conformance (%s)", t.id)
 	return m
@@ -221,7 +223,7 @@ func (t *T) ClientMetadata() map[string]any {
 
 // Register registers a client of this check's own, with members of its metadata changed (nil leaves one
 // out); nil if the server refuses.
-func (t *T) Register(changes map[string]any) (*oauth.Client, *reports.Exchange) {
+func (t AuthorizationServer) Register(changes map[string]any) (*oauth.Client, *reports.Exchange) {
 	m := t.ClientMetadata()
 	if uris, ok := changes["redirect_uris"].([]string); ok && !slices.ContainsFunc(uris, func(u string) bool { return strings.HasPrefix(u, "http://") }) {
 		delete(m, "application_type")
@@ -235,7 +237,7 @@ func (t *T) Register(changes map[string]any) (*oauth.Client, *reports.Exchange) 
 }
 
 // MustRegister is Register, and ends the check where the server refuses.
-func (t *T) MustRegister(changes map[string]any) *oauth.Client {
+func (t AuthorizationServer) MustRegister(changes map[string]any) *oauth.Client {
 	c, ex := t.Register(changes)
 	if c == nil {
 		t.Inconclusive("a client could not be registered: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
@@ -243,7 +245,7 @@ func (t *T) MustRegister(changes map[string]any) *oauth.Client {
 	return c
 }
 
-func (t *T) draft(edits []Edit) *draft {
+func (t AuthorizationServer) draft(edits []Edit) *draft {
 	d := &draft{signedIn: true, identify: true}
 	for _, e := range edits {
 		e(d)
@@ -256,8 +258,8 @@ func (t *T) draft(edits []Edit) *draft {
 
 // Authorize sends an authorization request of the shared public client and carries it through the pages. Where no answer
 // comes, because the browser or the network fails, the check ends undecided: that says nothing about the server.
-func (t *T) Authorize(edits ...Edit) *Grant {
-	t.AS()
+func (t AuthorizationServer) Authorize(edits ...Edit) *Grant {
+	t.Server()
 	d := t.draft(edits)
 	g := t.authorize(d)
 	if d.who == nil && !d.judged { // the checks on limits of logins judge what comes
@@ -277,13 +279,13 @@ func (t *T) mustBeAnswered(o *login.Outcome) {
 }
 
 // Continue sends a request in a browser and goes on as far as pages lead. Like Authorize, it needs an answer.
-func (t *T) Continue(agent *login.Agent, req wire.Request, r login.Route) *login.Outcome {
+func (t Pages) Continue(agent *login.Agent, req wire.Request, r login.Route) *login.Outcome {
 	o := agent.Continue(req, r)
 	t.mustBeAnswered(o)
 	return o
 }
 
-func (t *T) authorize(d *draft) *Grant {
+func (t AuthorizationServer) authorize(d *draft) *Grant {
 	if d.client == nil {
 		d.client = t.AnyClient()
 	}
@@ -307,14 +309,14 @@ func (t *T) authorize(d *draft) *Grant {
 		agent.User = nil
 	case d.who != nil:
 		t.Secrets.Add("password", d.who.Password)
-		agent.User, agent.Send = d.who, t.Anyway
+		agent.User, agent.Send = d.who, t.IgnoringLimits
 	}
 	for _, uri := range []string{f.Get("redirect_uri"), d.client.RedirectURI} {
 		if d.route.RedirectURI == "" {
 			d.route.RedirectURI = uri
 		}
 	}
-	start := oauth.AtQuery(t.AS().Authorization, f) + d.raw
+	start := oauth.AtQuery(t.Server().Authorization, f) + d.raw
 	for _, h := range d.header {
 		agent.Send = withField(agent.Send, h)
 	}
@@ -348,8 +350,8 @@ func withField(send func(wire.Request) *reports.Exchange, f reports.Field) func(
 
 const loginFirst = "the authorization server shows its login page first; what it decides is seen only after a login (--username)"
 
-// Decided ends the check where the pages stopped the request before the server had to decide.
-func (t *T) Decided(g *Grant) *Grant {
+// MustReachDecision ends the check where the pages stopped the request before the server had to decide.
+func (t AuthorizationServer) MustReachDecision(g *Grant) *Grant {
 	switch g.Stage {
 	case login.AtLogin:
 		t.NotTested("%s", loginFirst)
@@ -361,22 +363,22 @@ func (t *T) Decided(g *Grant) *Grant {
 
 // Stopped reports that the server stopped a request before login, consent and code: by an error page, or by an answer
 // without a code. Where a page is not understood, nobody knows, and the check ends undecided.
-func (t *T) Stopped(g *Grant) bool {
+func (t AuthorizationServer) Stopped(g *Grant) bool {
 	if g.Stage == login.Lost || g.Stage == login.Failed {
 		t.Inconclusive("%s", g.Describe())
 	}
 	return g.Stage == login.ErrorPage || g.Stage == login.Answered && g.Code() == ""
 }
 
-// Granted is Authorize with a code as its outcome; anything else leaves the check undecided.
-func (t *T) Granted(edits ...Edit) *Grant {
-	t.AS()
+// MustAuthorize is Authorize with a code as its outcome; anything else leaves the check undecided.
+func (t AuthorizationServer) MustAuthorize(edits ...Edit) *Grant {
+	t.Server()
 	g := t.authorize(t.draft(edits))
 	switch g.Stage {
 	case login.ErrorPage, login.Lost, login.Failed: // the first login may have been forgotten meanwhile
 		g = t.Authorize(append(slices.Clone(edits), SignedOut())...)
 	}
-	t.Decided(g)
+	t.MustReachDecision(g)
 	if g.Code() == "" {
 		t.Inconclusive("an ordinary authorization request gives no code: %s", g.Describe())
 	}
@@ -384,7 +386,7 @@ func (t *T) Granted(edits ...Edit) *Grant {
 }
 
 // Push sends an ordinary authorization request, changed, to an endpoint beforehand (RFC 9126 section 2.1).
-func (t *T) Push(endpoint string, c *oauth.Client, pair oauth.PKCE, edits ...Edit) *reports.Exchange {
+func (t AuthorizationServer) Push(endpoint string, c *oauth.Client, pair oauth.PKCE, edits ...Edit) *reports.Exchange {
 	d := t.draft(edits)
 	d.client = c
 	f := t.Session.Request(c, pair)
@@ -394,12 +396,12 @@ func (t *T) Push(endpoint string, c *oauth.Client, pair oauth.PKCE, edits ...Edi
 }
 
 // Redeem sends the token request for a grant.
-func (t *T) Redeem(g *Grant, edits ...Edit) *reports.Exchange {
-	return t.Do(t.Redemption(g, edits...))
+func (t AuthorizationServer) Redeem(g *Grant, edits ...Edit) *reports.Exchange {
+	return t.Do(t.BuildRedeem(g, edits...))
 }
 
-// Redemption is the token request for a grant.
-func (t *T) Redemption(g *Grant, edits ...Edit) wire.Request {
+// BuildRedeem is the token request for a grant.
+func (t AuthorizationServer) BuildRedeem(g *Grant, edits ...Edit) wire.Request {
 	d := t.draft(edits)
 	if d.client == nil {
 		d.client = g.Client
@@ -409,7 +411,7 @@ func (t *T) Redemption(g *Grant, edits ...Edit) wire.Request {
 	return t.tokenRequest(d, f)
 }
 
-func (t *T) tokenRequest(d *draft, f oauth.Form) wire.Request {
+func (t AuthorizationServer) tokenRequest(d *draft, f oauth.Form) wire.Request {
 	var fields []reports.Field
 	if d.identify {
 		fields = d.client.Authenticate(&f)
@@ -422,20 +424,20 @@ func (t *T) tokenRequest(d *draft, f oauth.Form) wire.Request {
 			t.Secrets.Add(p.Name, p.Value)
 		}
 	}
-	r := oauth.Request(t.AS().Token, f, append(fields, d.header...)...)
+	r := oauth.Request(t.Server().Token, f, append(fields, d.header...)...)
 	r.Body += d.raw
 	return r
 }
 
 // TokenRequest sends a token request made of edits alone, identified as the given client.
-func (t *T) TokenRequest(c *oauth.Client, edits ...Edit) *reports.Exchange {
+func (t AuthorizationServer) TokenRequest(c *oauth.Client, edits ...Edit) *reports.Exchange {
 	d := t.draft(edits)
 	d.client = c
 	return t.Do(t.tokenRequest(d, nil))
 }
 
-// TokenAttempt is TokenRequest, for the caller to send.
-func (t *T) TokenAttempt(c *oauth.Client, edits ...Edit) wire.Request {
+// BuildTokenRequest is TokenRequest, for the caller to send.
+func (t AuthorizationServer) BuildTokenRequest(c *oauth.Client, edits ...Edit) wire.Request {
 	d := t.draft(edits)
 	d.client = c
 	t.Secrets.Add("client_secret", c.Secret)
@@ -443,12 +445,12 @@ func (t *T) TokenAttempt(c *oauth.Client, edits ...Edit) wire.Request {
 }
 
 // AuthorizeAs is Authorize in a new browser of somebody who is none of the users, whatever the target's limits say.
-func (t *T) AuthorizeAs(u *login.User, edits ...Edit) *Grant {
+func (t AuthorizationServer) AuthorizeAs(u *login.User, edits ...Edit) *Grant {
 	return t.Authorize(append([]Edit{func(d *draft) { d.who, d.signedIn = u, false }}, edits...)...)
 }
 
 // Tokens reads a token response; the secrets in it are kept out of reports. Nil if there is none.
-func (t *T) Tokens(ex *reports.Exchange, c *oauth.Client) *oauth.Tokens {
+func (t AuthorizationServer) Tokens(ex *reports.Exchange, c *oauth.Client) *oauth.Tokens {
 	tokens := oauth.ReadTokens(ex)
 	if tokens != nil {
 		tokens.Client = c
@@ -457,10 +459,10 @@ func (t *T) Tokens(ex *reports.Exchange, c *oauth.Client) *oauth.Tokens {
 	return tokens
 }
 
-// Flow completes an ordinary flow, changed at the authorization endpoint; a failure leaves the check
+// MustGetTokens completes an ordinary flow, changed at the authorization endpoint; a failure leaves the check
 // undecided.
-func (t *T) Flow(edits ...Edit) *oauth.Tokens {
-	g := t.Granted(edits...)
+func (t AuthorizationServer) MustGetTokens(edits ...Edit) *oauth.Tokens {
+	g := t.MustAuthorize(edits...)
 	ex := t.Redeem(g)
 	tokens := t.Tokens(ex, g.Client)
 	if tokens == nil {
@@ -470,19 +472,19 @@ func (t *T) Flow(edits ...Edit) *oauth.Tokens {
 	return tokens
 }
 
-// Issued are the tokens of the run's first flow: enough for a check that only looks at them.
-func (t *T) Issued() *oauth.Tokens {
-	t.Saw(t.Session.Tokens.Exchange)
+// SharedTokens are the tokens of the run's first flow: enough for a check that only looks at them.
+func (t AuthorizationServer) SharedTokens() *oauth.Tokens {
+	t.Cite(t.Session.Tokens.Exchange)
 	t.controlled = true
 	return t.Session.Tokens
 }
 
-// RefreshWorks ends the check where an ordinary refresh fails: a refused refresh token proves nothing there, and
+// RefreshMustWork ends the check where an ordinary refresh fails: a refused refresh token proves nothing there, and
 // nobody has killed one that never worked. It is tried once for all checks.
-func (t *T) RefreshWorks() {
+func (t AuthorizationServer) RefreshMustWork() {
 	t.refreshing.Do(func() {
 		t.unrefreshed = "whether an ordinary refresh works could not be tried"
-		tokens := t.Flow()
+		tokens := t.MustGetTokens()
 		if tokens.Refresh == "" {
 			t.unrefreshed = "an ordinary flow brought no refresh token"
 			return
@@ -497,10 +499,10 @@ func (t *T) RefreshWorks() {
 	}
 }
 
-// Refreshing is Flow with a refresh token in the response, at a server where refreshing works.
-func (t *T) Refreshing(edits ...Edit) *oauth.Tokens {
-	t.RefreshWorks()
-	tokens := t.Flow(edits...)
+// MustGetRefreshToken is Flow with a refresh token in the response, at a server where refreshing works.
+func (t AuthorizationServer) MustGetRefreshToken(edits ...Edit) *oauth.Tokens {
+	t.RefreshMustWork()
+	tokens := t.MustGetTokens(edits...)
 	if tokens.Refresh == "" {
 		t.Inconclusive("this flow brought no refresh token, though an earlier one did")
 	}
@@ -508,12 +510,12 @@ func (t *T) Refreshing(edits ...Edit) *oauth.Tokens {
 }
 
 // Refresh sends a refresh request.
-func (t *T) Refresh(tokens *oauth.Tokens, edits ...Edit) *reports.Exchange {
-	return t.Do(t.RefreshRequest(tokens, edits...))
+func (t AuthorizationServer) Refresh(tokens *oauth.Tokens, edits ...Edit) *reports.Exchange {
+	return t.Do(t.BuildRefresh(tokens, edits...))
 }
 
-// RefreshRequest is the request that uses a refresh token.
-func (t *T) RefreshRequest(tokens *oauth.Tokens, edits ...Edit) wire.Request {
+// BuildRefresh is the request that uses a refresh token.
+func (t AuthorizationServer) BuildRefresh(tokens *oauth.Tokens, edits ...Edit) wire.Request {
 	d := t.draft(edits)
 	if d.client == nil {
 		d.client = tokens.Client
@@ -528,7 +530,7 @@ func (t *T) RefreshRequest(tokens *oauth.Tokens, edits ...Edit) wire.Request {
 }
 
 // MustRefresh refreshes, and ends the check where that fails.
-func (t *T) MustRefresh(tokens *oauth.Tokens, edits ...Edit) *oauth.Tokens {
+func (t AuthorizationServer) MustRefresh(tokens *oauth.Tokens, edits ...Edit) *oauth.Tokens {
 	ex := t.Refresh(tokens, edits...)
 	next := t.Tokens(ex, tokens.Client)
 	if next == nil {
@@ -541,16 +543,16 @@ func (t *T) MustRefresh(tokens *oauth.Tokens, edits ...Edit) *oauth.Tokens {
 }
 
 // Revoke sends a revocation request, identified as the client of the tokens unless edited.
-func (t *T) Revoke(tokens *oauth.Tokens, token string, edits ...Edit) *reports.Exchange {
-	return t.tokenQuestion(t.AS().Revocation, tokens.Client, token, edits)
+func (t AuthorizationServer) Revoke(tokens *oauth.Tokens, token string, edits ...Edit) *reports.Exchange {
+	return t.tokenQuestion(t.Server().Revocation, tokens.Client, token, edits)
 }
 
 // Introspect asks about a token, as the given client.
-func (t *T) Introspect(c *oauth.Client, token string, edits ...Edit) *reports.Exchange {
-	return t.tokenQuestion(t.AS().Introspection, c, token, edits)
+func (t AuthorizationServer) Introspect(c *oauth.Client, token string, edits ...Edit) *reports.Exchange {
+	return t.tokenQuestion(t.Server().Introspection, c, token, edits)
 }
 
-func (t *T) tokenQuestion(endpoint string, c *oauth.Client, token string, edits []Edit) *reports.Exchange {
+func (t AuthorizationServer) tokenQuestion(endpoint string, c *oauth.Client, token string, edits []Edit) *reports.Exchange {
 	d := t.draft(edits)
 	if d.client == nil {
 		d.client = c
@@ -563,16 +565,18 @@ func (t *T) tokenQuestion(endpoint string, c *oauth.Client, token string, edits 
 }
 
 // Use sends the protected request with a token.
-func (t *T) Use(token string) *reports.Exchange { return t.Send(t.Call().With(mcp.Bearer(token))) }
+func (t MCPServer) Use(token string) *reports.Exchange {
+	return t.Send(t.Call().With(mcp.Bearer(token)))
+}
 
 // Served reports that an answer to the protected request got past authorization.
-func (t *T) Served(ex *reports.Exchange) bool { return t.Survey.Served(t.wire(), ex) }
+func (t MCPServer) Served(ex *reports.Exchange) bool { return t.Survey.Served(t.wire(), ex) }
 
 // Works reports whether a token has an effect: at the MCP endpoint, else at the userinfo endpoint.
-func (t *T) Works(tokens *oauth.Tokens) bool { return t.Served(t.Use(tokens.Access)) }
+func (t MCPServer) Works(tokens *oauth.Tokens) bool { return t.Served(t.Use(tokens.Access)) }
 
-// Dies waits for a token to be refused, as long as the user's patience lasts (Config.Patience).
-func (t *T) Dies(token string) (last *reports.Exchange, dead bool) {
+// UntilRefused waits for a token to be refused, as long as the user's patience lasts (Config.Patience).
+func (t MCPServer) UntilRefused(token string) (last *reports.Exchange, dead bool) {
 	deadline := time.Now().Add(t.Patience)
 	for wait := 50 * time.Millisecond; ; wait *= 2 {
 		if last = t.Use(token); expect.Status(last) >= 400 && expect.Status(last) < 500 || t.RefusedInside(last) {
@@ -621,7 +625,7 @@ func (t *T) NoCode(g *Grant, about string, codes ...string) bool {
 func (t *T) citeFirstFlow(refused bool) {
 	if refused && t.Session != nil && t.Session.Ready {
 		t.controlled = true
-		t.Saw(t.Session.Tokens.Exchange)
+		t.Cite(t.Session.Tokens.Exchange)
 	}
 }
 
@@ -649,7 +653,7 @@ func (t *T) Controlled() { t.controlled = true }
 
 // Subject is the user that a token stands for: by its claims, the ID token, introspection, or userinfo; empty
 // where none of these tells.
-func (t *T) Subject(tokens *oauth.Tokens) string {
+func (t AuthorizationServer) Subject(tokens *oauth.Tokens) string {
 	if tokens == nil {
 		return ""
 	}
@@ -658,12 +662,12 @@ func (t *T) Subject(tokens *oauth.Tokens) string {
 			return claims.String("sub")
 		}
 	}
-	if t.AS().Userinfo != "" {
-		if sub := oauth.Object(t.Get(t.AS().Userinfo, mcp.Bearer(tokens.Access))).String("sub"); sub != "" {
+	if t.Server().Userinfo != "" {
+		if sub := oauth.Object(t.Get(t.Server().Userinfo, mcp.Bearer(tokens.Access))).String("sub"); sub != "" {
 			return sub
 		}
 	}
-	if t.AS().Introspection != "" {
+	if t.Server().Introspection != "" {
 		if c, _ := t.Session.Client(t.ctx, session.Confidential); c != nil {
 			return oauth.Object(t.Introspect(c, tokens.Access)).String("sub")
 		}
@@ -751,7 +755,7 @@ func Unchanged(*draft) {}
 func (t *T) Context() context.Context { return t.ctx }
 
 // Clients are the shared clients that there are, by what they are.
-func (t *T) Clients() map[string]*oauth.Client {
+func (t AuthorizationServer) Clients() map[string]*oauth.Client {
 	out := map[string]*oauth.Client{}
 	for about, kind := range Sorted(map[string]string{"public client": session.Public, "confidential client": session.Confidential}) {
 		if c, _ := t.Session.Client(t.ctx, kind); c != nil {
@@ -762,7 +766,7 @@ func (t *T) Clients() map[string]*oauth.Client {
 }
 
 // RealScope is the scope that a token has by its own claims, or by introspection of the client's own token.
-func (t *T) RealScope(tokens *oauth.Tokens) ([]string, bool) {
+func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) ([]string, bool) {
 	if tokens == nil {
 		return nil, false
 	}
@@ -776,7 +780,7 @@ func (t *T) RealScope(tokens *oauth.Tokens) ([]string, bool) {
 			}
 		}
 	}
-	if t.AS().Introspection != "" && tokens.Client != nil && !tokens.Client.Public() {
+	if t.Server().Introspection != "" && tokens.Client != nil && !tokens.Client.Public() {
 		if o := oauth.Object(t.Introspect(tokens.Client, tokens.Access)); o.String("scope") != "" {
 			return strings.Fields(o.String("scope")), true
 		}

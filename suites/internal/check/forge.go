@@ -22,7 +22,7 @@ type Genuine struct {
 
 // Genuine returns header and claims that a forged token should carry: those of the user's token if it is
 // a JWT, else what the metadata suggests. The signature of the user's token is never reused.
-func (t *T) Genuine() Genuine {
+func (t Minter) Genuine() Genuine {
 	now := time.Now().Unix()
 	g := Genuine{Header: mint.Header{"alg": "RS256", "typ": "at+jwt"}, Guessed: true, Claims: mint.Claims{
 		"sub": "alice", "client_id": "mcpauth", "iat": now, "exp": now + 3600, "jti": Random(12), "aud": t.Survey.Endpoint,
@@ -35,7 +35,7 @@ func (t *T) Genuine() Genuine {
 			g.Claims["scope"] = strings.Join(scopes, " ")
 		}
 	}
-	if s := t.Server(); s != nil {
+	if s := t.AS.Surveyed(); s != nil {
 		g.Claims["iss"] = s.Issuer
 		for _, k := range expect.Keys(s.JWKS.Object) {
 			if kid := k.String("kid"); kid != "" && g.Header["kid"] == nil {
@@ -43,7 +43,7 @@ func (t *T) Genuine() Genuine {
 			}
 		}
 	}
-	if parts := strings.Split(t.Token(), "."); len(parts) == 3 {
+	if parts := strings.Split(t.MCP.Token(), "."); len(parts) == 3 {
 		header, claims := mint.Header{}, mint.Claims{}
 		if decode(parts[0], &header) && decode(parts[1], &claims) && header["alg"] != nil {
 			claims["jti"] = Random(12)
@@ -58,9 +58,9 @@ func decode(segment string, into any) bool {
 	return err == nil && json.Unmarshal(b, into) == nil
 }
 
-// Server is the authorization server at which users sign in, as the survey has seen it; else the first that the target
+// Surveyed is the authorization server at which users sign in, as the survey has seen it; else the first that the target
 // names, and nil where it names none.
-func (t *T) Server() *survey.Server {
+func (t AuthorizationServer) Surveyed() *survey.Server {
 	servers := t.Survey.Servers
 	for i := range servers {
 		if t.Session != nil && servers[i].Issuer == t.Session.Server.Issuer {
@@ -74,7 +74,7 @@ func (t *T) Server() *survey.Server {
 }
 
 // IssuerKeys are the public keys that the target's authorization servers publish.
-func (t *T) IssuerKeys() []*document.Object {
+func (t Minter) IssuerKeys() []*document.Object {
 	var out []*document.Object
 	for i := range t.Survey.Servers {
 		out = append(out, expect.Keys(t.Survey.Servers[i].JWKS.Object)...)

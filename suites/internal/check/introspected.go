@@ -12,22 +12,22 @@ import (
 )
 
 // Identifier is the resource identifier that tokens for the target name: the published one, else its endpoint.
-func (t *T) Identifier() string {
+func (t MCPServer) Identifier() string {
 	if d := t.Survey.Resource(); d != nil && d.Object.String("resource") != "" {
 		return d.Object.String("resource")
 	}
 	return t.Survey.Endpoint
 }
 
-// Active is the introspection response for an ordinary token of the first user, with members changed; nil leaves one
+// ActiveAnswer is the introspection response for an ordinary token of the first user, with members changed; nil leaves one
 // out (RFC 7662 section 2.2).
-func (t *T) Active(changes map[string]any) introspector.Answer {
+func (t Minter) ActiveAnswer(changes map[string]any) introspector.Answer {
 	now := time.Now().Unix()
 	members := map[string]any{
-		"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(t.OrdinaryScopes(), " "), "token_type": "Bearer",
-		"aud": t.Identifier(), "iat": now, "nbf": now, "exp": now + 3600,
+		"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(t.MCP.OrdinaryScopes(), " "), "token_type": "Bearer",
+		"aud": t.MCP.Identifier(), "iat": now, "nbf": now, "exp": now + 3600,
 	}
-	if s := t.Server(); s != nil {
+	if s := t.AS.Surveyed(); s != nil {
 		members["iss"] = s.Issuer
 	} else if t.Issuer != nil {
 		members["iss"] = t.Issuer.Identifier()
@@ -38,17 +38,17 @@ func (t *T) Active(changes map[string]any) introspector.Answer {
 	return introspector.Answer{Body: string(b)}
 }
 
-// Opaque makes an opaque token of which an answer is told.
-func (t *T) Opaque(a introspector.Answer) *introspector.Token {
+// OpaqueToken makes an opaque token of which an answer is told.
+func (t Minter) OpaqueToken(a introspector.Answer) *introspector.Token {
 	token := t.Introspector.Token()
 	t.Secrets.Add("opaque_token", token.Value)
 	token.Say(a)
 	return token
 }
 
-// OpaqueTwin is the positive control beside opaque tokens: an ordinary one is served.
-func (t *T) OpaqueTwin() {
-	if ex := t.Use(t.Opaque(t.Active(nil)).Value); !t.Served(ex) {
+// OpaqueControl is the positive control beside opaque tokens: an ordinary one is served.
+func (t Minter) OpaqueControl() {
+	if ex := t.MCP.Use(t.OpaqueToken(t.ActiveAnswer(nil)).Value); !t.MCP.Served(ex) {
 		t.Inconclusive("the control failed: an ordinary opaque token is answered with %s", expect.Describe(ex))
 	}
 	t.controlled = true
@@ -60,9 +60,9 @@ func (e *Engine) needIntrospection(t *T) *stop {
 		return &stop{reports.NotTested, "it needs a target that asks us about opaque tokens (introspection in the target file)"}
 	}
 	why := Once(t, "introspection", func() string {
-		token := t.Opaque(t.Active(nil))
-		switch ex := t.Use(token.Value); {
-		case t.Served(ex):
+		token := t.Mint.OpaqueToken(t.Mint.ActiveAnswer(nil))
+		switch ex := t.MCP.Use(token.Value); {
+		case t.MCP.Served(ex):
 			return ""
 		case len(token.Asked()) == 0:
 			return "the target does not ask at " + t.Introspector.URL() + " about an opaque token, and answers it with " + expect.Describe(ex)

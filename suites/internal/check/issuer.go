@@ -54,7 +54,7 @@ const Handle = "{handle}"
 func (tool Tool) Holding(handle string) Tool { return tool.with(Handle, handle) }
 
 // HandleTools are a declared tool that returns a handle, and one that takes it.
-func (t *T) HandleTools() (makes, takes Tool, ok bool) {
+func (t MCPServer) HandleTools() (makes, takes Tool, ok bool) {
 	for _, takes := range t.Special {
 		if i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == takes.HandleFrom }); takes.HandleFrom != "" && i >= 0 {
 			return t.Tools[i], takes, true
@@ -107,7 +107,7 @@ func replaced(v any, placeholder, by string) any {
 }
 
 // EffectiveTool is a declared tool with a scope whose effect another one shows.
-func (t *T) EffectiveTool() (tool, shows Tool, ok bool) {
+func (t MCPServer) EffectiveTool() (tool, shows Tool, ok bool) {
 	for _, tool := range t.ScopedTools() {
 		if i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == tool.Effect }); tool.Effect != "" && i >= 0 {
 			return tool, t.Tools[i], true
@@ -118,17 +118,17 @@ func (t *T) EffectiveTool() (tool, shows Tool, ok bool) {
 
 // Includes reports that a scope, held, is enough where another is needed: it is that one, or one that was declared
 // to imply it.
-func (t *T) Includes(held, needed string) bool {
+func (t MCPServer) Includes(held, needed string) bool {
 	return held == needed || slices.Contains(t.Implies[held], needed)
 }
 
 // Lacking are all declared scopes but those that are enough for one of them.
-func (t *T) Lacking(needed string) []string {
+func (t MCPServer) Lacking(needed string) []string {
 	return slices.DeleteFunc(slices.Clone(t.OrdinaryScopes()), func(s string) bool { return t.Includes(s, needed) })
 }
 
 // OrdinaryScopes are those that an ordinary minted token has: enough for every tool that may be called.
-func (t *T) OrdinaryScopes() []string {
+func (t MCPServer) OrdinaryScopes() []string {
 	var out []string
 	for _, tool := range t.Tools {
 		if tool.Scope != "" && !tool.DeniedOnly && !slices.Contains(out, tool.Scope) {
@@ -143,12 +143,12 @@ func (t *T) OrdinaryScopes() []string {
 	return out
 }
 
-// MintHeader and MintClaims are those of an ordinary token that the target accepts.
-func (t *T) MintHeader() mint.Header { return mint.Header(t.Issuer.Header()) }
+// Header and MintClaims are those of an ordinary token that the target accepts.
+func (t Minter) Header() mint.Header { return mint.Header(t.Issuer.Header()) }
 
-// MintClaims are the claims of an ordinary token, with some changed; nil leaves one out.
-func (t *T) MintClaims(changes map[string]any) mint.Claims {
-	c := mint.Claims(t.Issuer.Claims("alice", t.OrdinaryScopes()))
+// Claims are the claims of an ordinary token, with some changed; nil leaves one out.
+func (t Minter) Claims(changes map[string]any) mint.Claims {
+	c := mint.Claims(t.Issuer.Claims("alice", t.MCP.OrdinaryScopes()))
 	for k, v := range changes {
 		if k == "scope" {
 			k, v = t.scopeClaim(v)
@@ -161,7 +161,7 @@ func (t *T) MintClaims(changes map[string]any) mint.Claims {
 }
 
 // scopeClaim is where the issuer puts scopes, which is not everybody's "scope", and a value in the form that it has there.
-func (t *T) scopeClaim(value any) (string, any) {
+func (t Minter) scopeClaim(value any) (string, any) {
 	const probe = "mcpauth-probe"
 	for name, v := range t.Issuer.Claims("alice", []string{probe}) {
 		if name == "scope" {
@@ -186,18 +186,18 @@ func (t *T) scopeClaim(value any) (string, any) {
 // Null is a claim whose value is null, where nil would leave it out.
 var Null = mint.Raw("null")
 
-// Mint signs a token with the trusted key: an ordinary one, with claims changed.
-func (t *T) Mint(changes map[string]any) string {
-	return t.Seal(mint.Input(t.MintHeader(), t.MintClaims(changes)))
+// Token signs a token with the trusted key: an ordinary one, with claims changed.
+func (t Minter) Token(changes map[string]any) string {
+	return t.Seal(mint.Input(t.Header(), t.Claims(changes)))
 }
 
-// MintWith signs a token with the trusted key under a header of the check's own.
-func (t *T) MintWith(h mint.Header, changes map[string]any) string {
-	return t.Seal(mint.Input(h, t.MintClaims(changes)))
+// TokenWith signs a token with the trusted key under a header of the check's own.
+func (t Minter) TokenWith(h mint.Header, changes map[string]any) string {
+	return t.Seal(mint.Input(h, t.Claims(changes)))
 }
 
 // Seal signs a signing input with the trusted key, and keeps the signature out of reports.
-func (t *T) Seal(input string) string {
+func (t Minter) Seal(input string) string {
 	signature, err := t.Issuer.Signature([]byte(input))
 	if err != nil {
 		t.Inconclusive("the issuer cannot sign: %v", err)
@@ -207,9 +207,9 @@ func (t *T) Seal(input string) string {
 	return input + "." + s
 }
 
-// Twin is the positive control beside minted tokens: an ordinary one is served.
-func (t *T) Twin() {
-	if ex := t.Use(t.Mint(nil)); !t.Served(ex) {
+// Control is the positive control beside minted tokens: an ordinary one is served.
+func (t Minter) Control() {
+	if ex := t.MCP.Use(t.Token(nil)); !t.MCP.Served(ex) {
 		t.Inconclusive("the control failed: an ordinary token of the issuer is answered with %s", expect.Describe(ex))
 	}
 	t.controlled = true
@@ -220,14 +220,14 @@ func (e *Engine) needIssuer(t *T) *stop {
 	switch {
 	case t.Issuer == nil:
 		return &stop{reports.NotTested, "it needs a target that trusts an issuer of ours (fake_idp in the target file)"}
-	case !t.Trusted():
+	case !t.Mint.Trusted():
 		return &stop{reports.Inconclusive, t.distrusted}
 	}
 	return nil
 }
 
 // Trusted reports that there is an issuer of ours whose tokens the target accepts. It is tried once in a run.
-func (t *T) Trusted() bool {
+func (t Minter) Trusted() bool {
 	w := t.World
 	if w.Issuer == nil {
 		return false
@@ -238,17 +238,17 @@ func (t *T) Trusted() bool {
 			w.distrusted = "the issuer given cannot sign"
 			return
 		}
-		if ex := t.Use(t.Mint(nil)); !t.Served(ex) {
+		if ex := t.MCP.Use(t.Token(nil)); !t.MCP.Served(ex) {
 			w.distrusted = "an ordinary token of the issuer given is answered with " + expect.Describe(ex) + ": the target does not trust it"
 		}
 	})
 	return w.distrusted == ""
 }
 
-// Scoped is a token of the first user with exactly these scopes: minted, or by a login.
-func (t *T) Scoped(scopes ...string) string {
-	if t.Trusted() {
-		return t.Mint(map[string]any{"scope": strings.Join(scopes, " ")})
+// TokenWithScopes is a token of the first user with exactly these scopes: minted, or by a login.
+func (t MCPServer) TokenWithScopes(scopes ...string) string {
+	if t.Mint.Trusted() {
+		return t.Mint.Token(map[string]any{"scope": strings.Join(scopes, " ")})
 	}
 	if t.Session == nil || !t.Session.Ready {
 		t.NotTested("it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer of ours")
@@ -257,8 +257,8 @@ func (t *T) Scoped(scopes ...string) string {
 	if len(scopes) == 0 {
 		edit = Without("scope")
 	}
-	tokens := t.Flow(edit)
-	if real, seen := t.RealScope(tokens); seen && !sameScopes(real, scopes) {
+	tokens := t.AS.MustGetTokens(edit)
+	if real, seen := t.AS.RealScope(tokens); seen && !sameScopes(real, scopes) {
 		t.Inconclusive("the authorization server grants %v where %v was requested", real, scopes)
 	}
 	return tokens.Access
@@ -269,12 +269,12 @@ func sameScopes(a, b []string) bool {
 }
 
 // ScopedTools are the declared tools that need a scope and may be called with it.
-func (t *T) ScopedTools() []Tool {
+func (t MCPServer) ScopedTools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return tool.Scope == "" || tool.DeniedOnly })
 }
 
 // narrowTool is a declared tool with a scope, and the scopes of a token that lacks it.
-func (t *T) NarrowTool() (Tool, []string) {
+func (t MCPServer) NarrowTool() (Tool, []string) {
 	if len(t.ScopedTools()) == 0 {
 		t.NotTested("it needs a tool with a scope that may be called (tools in the target file)")
 	}
@@ -293,12 +293,12 @@ func (t *T) NarrowTool() (Tool, []string) {
 
 // CallTool calls a tool with a token: in a session of that token's own where the wire has sessions. An answer that
 // comes earlier, to the opening of the session, is returned in its place.
-func (t *T) CallTool(token string, tool Tool) *reports.Exchange {
+func (t MCPServer) CallTool(token string, tool Tool) *reports.Exchange {
 	return t.CallToolAs(tool, mcp.Bearer(token))
 }
 
 // CallToolAs is CallTool with any credentials.
-func (t *T) CallToolAs(tool Tool, credentials ...reports.Field) *reports.Exchange {
+func (t MCPServer) CallToolAs(tool Tool, credentials ...reports.Field) *reports.Exchange {
 	call, refused := t.SessionAs(credentials...)
 	if refused != nil {
 		return refused
@@ -316,12 +316,12 @@ func (tool Tool) Params() map[string]any {
 }
 
 // SessionOf opens a session with a token; refused is the answer where it does not open.
-func (t *T) SessionOf(token string) (call mcp.Call, refused *reports.Exchange) {
+func (t MCPServer) SessionOf(token string) (call mcp.Call, refused *reports.Exchange) {
 	return t.SessionAs(mcp.Bearer(token))
 }
 
-// Opened is a session with a token, ready for calls with that token; the check ends where none opens.
-func (t *T) Opened(token string) mcp.Call {
+// MustOpenSession is a session with a token, ready for calls with that token; the check ends where none opens.
+func (t MCPServer) MustOpenSession(token string) mcp.Call {
 	call, refused := t.SessionOf(token)
 	if refused != nil {
 		t.Inconclusive("no session opens: %s", expect.Describe(refused))
@@ -330,7 +330,7 @@ func (t *T) Opened(token string) mcp.Call {
 }
 
 // ListedTools are the tools that the target lists; the check ends where it refuses to.
-func (t *T) ListedTools(credentials ...reports.Field) []*document.Object {
+func (t MCPServer) ListedTools(credentials ...reports.Field) []*document.Object {
 	ex := t.CallMethodAs("tools/list", credentials...)
 	if !expect.Accepted(ex) {
 		t.Inconclusive("tools/list is answered with %s", expect.Describe(ex))
@@ -339,11 +339,11 @@ func (t *T) ListedTools(credentials ...reports.Field) []*document.Object {
 }
 
 // SessionAs is SessionOf with any credentials.
-func (t *T) SessionAs(credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
+func (t MCPServer) SessionAs(credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	return t.session(nil, credentials)
 }
 
-func (t *T) session(capabilities map[string]any, credentials []reports.Field) (call mcp.Call, refused *reports.Exchange) {
+func (t MCPServer) session(capabilities map[string]any, credentials []reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	if t.wire() == mcp.Stateless {
 		return mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.statelessRevision()}, nil
 	}
@@ -371,7 +371,7 @@ func (t *T) session(capabilities map[string]any, credentials []reports.Field) (c
 	return call, nil
 }
 
-func (t *T) statelessRevision() string {
+func (t MCPServer) statelessRevision() string {
 	if mcp.WireOf(t.Revision) == mcp.Stateless {
 		return t.Revision
 	}
@@ -379,12 +379,12 @@ func (t *T) statelessRevision() string {
 }
 
 // CallMethod calls a JSON-RPC method with a token, in a session where the wire has them.
-func (t *T) CallMethod(token, method string) *reports.Exchange {
+func (t MCPServer) CallMethod(token, method string) *reports.Exchange {
 	return t.CallMethodAs(method, mcp.Bearer(token))
 }
 
 // CallMethodAs is CallMethod with any credentials.
-func (t *T) CallMethodAs(method string, credentials ...reports.Field) *reports.Exchange {
+func (t MCPServer) CallMethodAs(method string, credentials ...reports.Field) *reports.Exchange {
 	call, refused := t.SessionAs(credentials...)
 	if refused != nil {
 		return refused
@@ -393,20 +393,20 @@ func (t *T) CallMethodAs(method string, credentials ...reports.Field) *reports.E
 }
 
 // FirstToken is a token of the first user: a new one where one can be had.
-func (t *T) FirstToken() string {
+func (t MCPServer) FirstToken() string {
 	switch {
-	case t.Trusted():
-		return t.Mint(nil)
+	case t.Mint.Trusted():
+		return t.Mint.Token(nil)
 	case t.Session != nil && t.Session.Ready:
-		return t.Flow().Access
+		return t.AS.MustGetTokens().Access
 	}
 	return t.Token()
 }
 
 // SecondToken is a token of the second user.
-func (t *T) SecondToken() string {
-	if t.Trusted() {
-		return t.Mint(map[string]any{"sub": "bob"})
+func (t MCPServer) SecondToken() string {
+	if t.Mint.Trusted() {
+		return t.Mint.Token(map[string]any{"sub": "bob"})
 	}
-	return t.Flow(By(1)).Access
+	return t.AS.MustGetTokens(By(1)).Access
 }

@@ -26,13 +26,13 @@ type KeysAnswer struct {
 }
 
 // KeyServer is the issuer, where its keys can be changed; nil where they cannot.
-func (t *T) KeyServer() KeyServer {
+func (t Minter) KeyServer() KeyServer {
 	k, _ := t.Issuer.(KeyServer)
 	return k
 }
 
 // ServeKeys has every request for the key set answered so.
-func (t *T) ServeKeys(a KeysAnswer) {
+func (t Minter) ServeKeys(a KeysAnswer) {
 	if a.MediaType == "" {
 		a.MediaType = "application/jwk-set+json"
 	}
@@ -43,7 +43,7 @@ func (t *T) ServeKeys(a KeysAnswer) {
 }
 
 // PublishKeys adds keys to the ordinary set.
-func (t *T) PublishKeys(more ...map[string]any) {
+func (t Minter) PublishKeys(more ...map[string]any) {
 	t.KeyServer().ServeKeys(func(ordinary map[string]any) (int, string, string) {
 		keys, _ := ordinary["keys"].([]any)
 		for _, k := range more {
@@ -54,11 +54,11 @@ func (t *T) PublishKeys(more ...map[string]any) {
 }
 
 // RestoreKeys publishes the ordinary set again.
-func (t *T) RestoreKeys() { t.KeyServer().ServeKeys(nil) }
+func (t Minter) RestoreKeys() { t.KeyServer().ServeKeys(nil) }
 
 // NewKey makes a key of the kind with which ordinary tokens are signed.
-func (t *T) NewKey(id string) *mint.Key {
-	algorithm, _ := t.MintHeader()["alg"].(string)
+func (t Minter) NewKey(id string) *mint.Key {
+	algorithm, _ := t.Header()["alg"].(string)
 	if algorithm == "RS256" {
 		return t.RSAKey(id)
 	}
@@ -66,16 +66,16 @@ func (t *T) NewKey(id string) *mint.Key {
 }
 
 // RSAKey makes an RSA key under a name of its own. All have the same material: it takes long to make.
-func (t *T) RSAKey(id string) *mint.Key { return &mint.Key{ID: id, Signer: mint.RSA()} }
+func (t Minter) RSAKey(id string) *mint.Key { return &mint.Key{ID: id, Signer: mint.RSA()} }
 
-// MintBy signs an ordinary token, with claims changed, by another key than the issuer's.
-func (t *T) MintBy(key *mint.Key, changes map[string]any) string {
-	return t.Hide(key.JWT(mint.Header{"typ": t.MintHeader()["typ"]}, t.MintClaims(changes)))
+// SignedBy signs an ordinary token, with claims changed, by another key than the issuer's.
+func (t Minter) SignedBy(key *mint.Key, changes map[string]any) string {
+	return t.Hide(key.JWT(mint.Header{"typ": t.Header()["typ"]}, t.Claims(changes)))
 }
 
-// Becomes waits until something holds, five times as long as the user's patience lasts; ex is the last exchange.
-func (t *T) Becomes(holds func() bool) (ex *reports.Exchange, ok bool) {
-	t.Calm()
+// Eventually waits until something holds, five times as long as the user's patience lasts; ex is the last exchange.
+func (t *T) Eventually(holds func() bool) (ex *reports.Exchange, ok bool) {
+	t.SettleForSeed()
 	deadline := time.Now().Add(5 * t.Patience)
 	for wait := 10 * time.Millisecond; ; wait = min(wait*3/2, 2*time.Second) {
 		if holds() {
@@ -89,9 +89,9 @@ func (t *T) Becomes(holds func() bool) (ex *reports.Exchange, ok bool) {
 }
 
 // SharedClaims are the claims of an ordinary token under the shared secret, with some changed; nil leaves one out.
-func (t *T) SharedClaims(changes map[string]any) mint.Claims {
+func (t Minter) SharedClaims(changes map[string]any) mint.Claims {
 	now := time.Now().Unix()
-	c := mint.Claims{"sub": "alice", "aud": t.SharedAudience, "iss": t.SharedIssuer, "client_id": "client-1", "scope": strings.Join(t.OrdinaryScopes(), " "), "iat": now, "exp": now + 3600, "jti": Random(12)}
+	c := mint.Claims{"sub": "alice", "aud": t.SharedAudience, "iss": t.SharedIssuer, "client_id": "client-1", "scope": strings.Join(t.MCP.OrdinaryScopes(), " "), "iat": now, "exp": now + 3600, "jti": Random(12)}
 	for k, v := range changes {
 		if c[k] = v; v == nil {
 			delete(c, k)
@@ -100,10 +100,10 @@ func (t *T) SharedClaims(changes map[string]any) mint.Claims {
 	return c
 }
 
-// FetchesKeys ends the check where the target has never asked for the key set: its keys are configured.
-func (t *T) FetchesKeys() KeyServer {
-	t.Twin()
-	t.Use(t.MintBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil)) // an unknown kid makes most targets look again
+// MustFetchKeys ends the check where the target has never asked for the key set: its keys are configured.
+func (t Minter) MustFetchKeys() KeyServer {
+	t.Control()
+	t.MCP.Use(t.SignedBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil)) // an unknown kid makes most targets look again
 	keys := t.KeyServer()
 	if keys.KeyFetches() == 0 {
 		t.NotApplicable("the target has fetched no key set of ours during the run, not even for an unknown kid: its keys are configured, or were loaded when it started")

@@ -8,16 +8,16 @@ import (
 )
 
 // ClientCredentials reports that the authorization server lists the client_credentials grant.
-func (t *T) ClientCredentials() bool {
-	grants, _ := t.AS().Metadata.Strings("grant_types_supported")
+func (t AuthorizationServer) ClientCredentials() bool {
+	grants, _ := t.Server().Metadata.Strings("grant_types_supported")
 	return slices.Contains(grants, "client_credentials")
 }
 
 // Machine is a client that acts for itself.
-func (t *T) Machine() *oauth.Client { return t.Session.Machines()[0] }
+func (t AuthorizationServer) Machine() *oauth.Client { return t.Session.Machines()[0] }
 
 // MachineWithKey is one that authenticates by private_key_jwt; nil without.
-func (t *T) MachineWithKey() *oauth.Client {
+func (t AuthorizationServer) MachineWithKey() *oauth.Client {
 	if t.Session == nil {
 		return nil
 	}
@@ -29,8 +29,8 @@ func (t *T) MachineWithKey() *oauth.Client {
 	return nil
 }
 
-// ActsForItself sends a client_credentials request (OAuth 2.1 section 4.2).
-func (t *T) ActsForItself(c *oauth.Client, edits ...Edit) *reports.Exchange {
+// RequestForItself sends a client_credentials request (OAuth 2.1 section 4.2).
+func (t AuthorizationServer) RequestForItself(c *oauth.Client, edits ...Edit) *reports.Exchange {
 	ordinary := []Edit{With("grant_type", "client_credentials")}
 	if len(c.Scopes) > 0 { // what else it may have is not known
 		ordinary = append(ordinary, Scope(c.Scopes...))

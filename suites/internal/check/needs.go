@@ -67,8 +67,8 @@ func (e *Engine) needSession(t *T, name string) *stop {
 	case "userinfo-endpoint":
 		return endpoint(s.Server.Userinfo, "userinfo_endpoint")
 	case "scopes-2":
-		if len(t.ScopePool()) < 2 {
-			return withheld("it needs two scopes that the user may grant, and the target names %d", len(t.ScopePool()))
+		if len(t.AS.ScopePool()) < 2 {
+			return withheld("it needs two scopes that the user may grant, and the target names %d", len(t.AS.ScopePool()))
 		}
 	case "consent-page":
 		if s.Ready && !s.Consented {
@@ -147,7 +147,7 @@ func (e *Engine) needVisible(t *T, name string) *stop {
 
 // ScopePool are the scopes that an ordinary user may grant: those the target speaks of, without those that
 // mean something of their own to OpenID Connect.
-func (t *T) ScopePool() []string {
+func (t AuthorizationServer) ScopePool() []string {
 	var out []string
 	for _, v := range t.Session.Pool {
 		switch v {

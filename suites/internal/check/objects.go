@@ -58,7 +58,7 @@ func (o Object) Shows(ex *reports.Exchange) bool {
 }
 
 // Changing is a resource of the first user that changes by a declared tool.
-func (t *T) Changing() (Object, Tool, bool) {
+func (t MCPServer) Changing() (Object, Tool, bool) {
 	for _, o := range t.Objects {
 		i := slices.IndexFunc(t.Tools, func(tool Tool) bool { return tool.Name == o.ChangedBy && !tool.DeniedOnly })
 		if o.Resource != "" && o.Argument == "" && o.ChangedBy != "" && i >= 0 {

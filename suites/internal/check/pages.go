@@ -12,7 +12,7 @@ import (
 )
 
 // SameSite reports that every cookie the pages set stays away from the POST requests of other sites.
-func (t *T) SameSite() bool {
+func (t Pages) SameSite() bool {
 	n := 0
 	for _, ex := range t.Transcript() {
 		for _, c := range expect.HeaderValues(ex, "Set-Cookie") {
@@ -56,10 +56,10 @@ func Mentions(text, scope string) bool {
 	return strings.Contains(text, scope) || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(w)) })
 }
 
-// ConsentPage is the page that asks a user who has just signed in, with its form and what approving it sends; the check
+// Consent is the page that asks a user who has just signed in, with its form and what approving it sends; the check
 // does not apply, for the reason given, where there is none.
-func (t *T) ConsentPage(absent string, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
-	g := t.Decided(t.Authorize(append([]Edit{SignedOut(), Leaving()}, edits...)...))
+func (t Pages) Consent(absent string, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
+	g := t.AS.MustReachDecision(t.AS.Authorize(append([]Edit{SignedOut(), Leaving()}, edits...)...))
 	if g.Stage != login.AtConsent {
 		t.NotApplicable("%s", absent)
 	}

@@ -12,17 +12,17 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Leg is the request with which a proxy sends a browser on to its upstream, a third-party authorization server.
-type Leg struct {
+// UpstreamRequest is the request with which a proxy sends a browser on to its upstream, a third-party authorization server.
+type UpstreamRequest struct {
 	*Grant
 	// Upstream is the address of that request, Query its parameters, and Callback the proxy's redirect URI in it.
 	Upstream, Callback string
 	Query              url.Values
 }
 
-// IsUpstream reports that an address is an authorization request to another origin than the authorization server's own,
+// IsRequest reports that an address is an authorization request to another origin than the authorization server's own,
 // whose answer goes to the authorization server.
-func (t *T) IsUpstream(address string) bool {
+func (t UpstreamSide) IsRequest(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Query().Get("client_id") == "" {
 		return false
@@ -32,8 +32,8 @@ func (t *T) IsUpstream(address string) bool {
 }
 
 // ownOrigin reports that a URL is at the origin of the authorization server or of one of its endpoints.
-func (t *T) ownOrigin(u *url.URL) bool {
-	for _, own := range []string{t.AS().Issuer, t.AS().Authorization, t.AS().Token} {
+func (t UpstreamSide) ownOrigin(u *url.URL) bool {
+	for _, own := range []string{t.AS.Server().Issuer, t.AS.Server().Authorization, t.AS.Server().Token} {
 		if o, err := document.ParseURL(own); err == nil && document.Origin(o) == document.Origin(u) {
 			return true
 		}
@@ -44,29 +44,29 @@ func (t *T) ownOrigin(u *url.URL) bool {
 // Until ends a request before the browser is sent to an address.
 func Until(stop func(address string) bool) Edit { return func(d *draft) { d.route.Until = stop } }
 
-// LegOf is the leg at which a request ended; nil where it ended elsewhere.
-func (t *T) LegOf(g *Grant) *Leg {
-	if g.Stage != login.Elsewhere || !t.IsUpstream(g.Location) {
+// RequestOf is the leg at which a request ended; nil where it ended elsewhere.
+func (t UpstreamSide) RequestOf(g *Grant) *UpstreamRequest {
+	if g.Stage != login.Elsewhere || !t.IsRequest(g.Location) {
 		return nil
 	}
 	u, _ := url.Parse(g.Location) // it was parsed before
-	return &Leg{Grant: g, Upstream: g.Location, Query: u.Query(), Callback: u.Query().Get("redirect_uri")}
+	return &UpstreamRequest{Grant: g, Upstream: g.Location, Query: u.Query(), Callback: u.Query().Get("redirect_uri")}
 }
 
-// Upstreamward approves a request on the proxy's own pages until the browser is sent upstream.
-func (t *T) Upstreamward(edits ...Edit) *Leg {
-	g := t.Authorize(append([]Edit{SignedOut(), Until(t.IsUpstream)}, edits...)...)
-	leg := t.LegOf(t.Decided(g))
+// MustReach approves a request on the proxy's own pages until the browser is sent upstream.
+func (t UpstreamSide) MustReach(edits ...Edit) *UpstreamRequest {
+	g := t.AS.Authorize(append([]Edit{SignedOut(), Until(t.IsRequest)}, edits...)...)
+	leg := t.RequestOf(t.AS.MustReachDecision(g))
 	if leg == nil {
 		t.Inconclusive("the browser is not sent to the upstream: %s", g.Describe())
 	}
 	return leg
 }
 
-// SignInUpstream signs the user in at the upstream, in a browser with these cookies, and returns the callback with
+// SignIn signs the user in at the upstream, in a browser with these cookies, and returns the callback with
 // which that answers. The proxy does not get it yet.
-func (t *T) SignInUpstream(l *Leg, jar *login.Jar) string {
-	o := t.Session.Carry(t.ctx, t.agent(jar), l.Upstream, login.Route{RedirectURI: l.Callback}, false)
+func (t UpstreamSide) SignIn(l *UpstreamRequest, jar *login.Jar) string {
+	o := t.Session.Carry(t.ctx, t.Pages.agent(jar), l.Upstream, login.Route{RedirectURI: l.Callback}, false)
 	if o.Stage != login.Answered || o.Params.Get("code") == "" {
 		t.Inconclusive("the user could not sign in upstream: the request ended %s: %s", o.Stage, o.Why)
 	}
@@ -75,20 +75,20 @@ func (t *T) SignInUpstream(l *Leg, jar *login.Jar) string {
 
 // Return sends a callback to the proxy in a browser with these cookies, and goes on until the client is answered. The
 // decision is for a page that comes then.
-func (t *T) Return(l *Leg, callback string, jar *login.Jar, d login.Decision) *login.Outcome {
-	return t.Continue(t.agent(jar), wire.Request{Method: "GET", URL: callback}, login.Route{RedirectURI: l.RedirectURI, Decision: d})
+func (t UpstreamSide) Return(l *UpstreamRequest, callback string, jar *login.Jar, d login.Decision) *login.Outcome {
+	return t.Pages.Continue(t.Pages.agent(jar), wire.Request{Method: "GET", URL: callback}, login.Route{RedirectURI: l.RedirectURI, Decision: d})
 }
 
 // Submit sends a form in a browser with these cookies and goes on; it stops where the browser is sent upstream.
-func (t *T) Submit(l *Grant, req wire.Request, jar *login.Jar) (*login.Outcome, *Leg) {
+func (t UpstreamSide) Submit(l *Grant, req wire.Request, jar *login.Jar) (*login.Outcome, *UpstreamRequest) {
 	agent := &login.Agent{Jar: jar, Secrets: t.Secrets, Send: t.Do}
-	o := t.Continue(agent, req, login.Route{RedirectURI: l.RedirectURI, Decision: login.Leave, Until: t.IsUpstream})
+	o := t.Pages.Continue(agent, req, login.Route{RedirectURI: l.RedirectURI, Decision: login.Leave, Until: t.IsRequest})
 	g := *l
 	g.Outcome, g.Jar = o, jar
-	return o, t.LegOf(&g)
+	return o, t.RequestOf(&g)
 }
 
-func (t *T) agent(jar *login.Jar) *login.Agent {
+func (t Pages) agent(jar *login.Jar) *login.Agent {
 	return &login.Agent{Jar: jar, User: t.Session.Identity(0).User, Secrets: t.Secrets, Send: t.Do, Record: func(ex *reports.Exchange) { t.browsed(ex) }}
 }
 
@@ -101,14 +101,14 @@ func (e *Engine) needProxy(t *T) *stop {
 	found := Once(t, "proxy", func() finding {
 		if s := t.Session; s.Ready && s.First != nil {
 			for _, hop := range s.First.Hops {
-				if t.IsUpstream(hop.To) {
+				if t.Upstream.IsRequest(hop.To) {
 					return finding{true, true}
 				}
 			}
 			return finding{false, true}
 		}
-		g := t.Authorize(Nobody(), Until(t.IsUpstream))
-		return finding{t.LegOf(g) != nil, g.Stage == login.AtLogin || g.Stage == login.Answered || g.Stage == login.Elsewhere}
+		g := t.AS.Authorize(Nobody(), Until(t.Upstream.IsRequest))
+		return finding{t.Upstream.RequestOf(g) != nil, g.Stage == login.AtLogin || g.Stage == login.Answered || g.Stage == login.Elsewhere}
 	})
 	switch {
 	case found.proxy:

@@ -14,17 +14,17 @@ func OpenSession(t *T) mcp.Call {
 		revision = mcp.NewestStateful
 	}
 	init := mcp.Initialize(t.Survey.Endpoint, revision)
-	ex := t.Send(t.Authorized(init))
+	ex := t.Send(t.MCP.Authorized(init))
 	if !expect.Accepted(ex) {
 		t.Inconclusive("no session could be opened: initialize is answered with %s", expect.Describe(ex))
 	}
 	id := expect.Header(ex, "Mcp-Session-Id")
 	t.Secrets.Add("session_id", id)
 	call := mcp.Call{Endpoint: t.Survey.Endpoint, Revision: revision}.InSession(id)
-	t.Send(t.Authorized(call.Method("notifications/initialized", nil)))
+	t.Send(t.MCP.Authorized(call.Method("notifications/initialized", nil)))
 	t.Cleanup(func() { // leave nothing behind
 		if id != "" {
-			t.Client.Do(t.ctx, t.id, t.Authorized(call.Using("DELETE")).Request())
+			t.Client.Do(t.ctx, t.id, t.MCP.Authorized(call.Using("DELETE")).Request())
 		}
 	})
 	return call

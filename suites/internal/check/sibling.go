@@ -22,9 +22,9 @@ type Sibling struct {
 	Fetched  *reports.Exchange
 }
 
-// Sibling looks at the other endpoint; it is looked at once in a run.
-func (t *T) Sibling() Sibling {
-	s := Once(t, "sibling", func() Sibling {
+// Any looks at the other endpoint; it is looked at once in a run.
+func (t Siblings) Any() Sibling {
+	s := Once(t.T, "sibling", func() Sibling {
 		s := Sibling{Endpoint: t.OtherResource, Resource: t.OtherResource}
 		if u, err := url.Parse(t.OtherResource); err == nil {
 			s.Fetched = t.Get(u.Scheme + "://" + u.Host + "/.well-known/oauth-protected-resource" + strings.TrimSuffix(u.Path, "/"))
@@ -37,23 +37,23 @@ func (t *T) Sibling() Sibling {
 		}
 		return s
 	})
-	t.Saw(s.Fetched)
+	t.Cite(s.Fetched)
 	return s
 }
 
 // Separate is Sibling for checks on what a token is meant for; it ends those where both endpoints are one resource.
-func (t *T) Separate() Sibling {
-	s := t.Sibling()
-	if s.Resource == t.Identifier() {
+func (t Siblings) Separate() Sibling {
+	s := t.Any()
+	if s.Resource == t.MCP.Identifier() {
 		t.NotApplicable("both endpoints publish the resource identifier %s: they are one resource", s.Resource)
 	}
 	return s
 }
 
-// UseAtSibling sends the protected request to the other endpoint, in a session there where it needs one. Without a
+// Use sends the protected request to the other endpoint, in a session there where it needs one. Without a
 // token it is anonymous.
-func (t *T) UseAtSibling(s Sibling, token string) *reports.Exchange {
-	call := t.Call()
+func (t Siblings) Use(s Sibling, token string) *reports.Exchange {
+	call := t.MCP.Call()
 	call.Endpoint = s.Endpoint
 	if token != "" {
 		call = call.With(mcp.Bearer(token))
@@ -72,16 +72,16 @@ func (t *T) UseAtSibling(s Sibling, token string) *reports.Exchange {
 	return t.Send(call.InSession(id))
 }
 
-// Guarded ends the check unless the other endpoint refuses anonymous callers: what it serves would show nothing.
-func (t *T) Guarded(s Sibling) {
-	if ex := t.UseAtSibling(s, ""); expect.Status(ex) != 401 {
+// MustBeGuarded ends the check unless the other endpoint refuses anonymous callers: what it serves would show nothing.
+func (t Siblings) MustBeGuarded(s Sibling) {
+	if ex := t.Use(s, ""); expect.Status(ex) != 401 {
 		t.Inconclusive("the other endpoint answers an anonymous request with %s, so what it serves shows nothing", expect.Describe(ex))
 	}
 }
 
-// For completes a flow for a resource, named at both endpoints; nil where it is refused.
-func (t *T) For(resource string, edits ...Edit) (*Grant, *oauth.Tokens) {
-	g := t.Decided(t.Authorize(append([]Edit{With("resource", resource)}, edits...)...))
+// TokensFor completes a flow for a resource, named at both endpoints; nil where it is refused.
+func (t AuthorizationServer) TokensFor(resource string, edits ...Edit) (*Grant, *oauth.Tokens) {
+	g := t.MustReachDecision(t.Authorize(append([]Edit{With("resource", resource)}, edits...)...))
 	if g.Code() == "" {
 		return g, nil
 	}
@@ -89,9 +89,9 @@ func (t *T) For(resource string, edits ...Edit) (*Grant, *oauth.Tokens) {
 }
 
 // Audience is what a token is meant for, by its claims or by introspection; seen is false where neither tells.
-func (t *T) Audience(tokens *oauth.Tokens) (audience []string, seen bool) {
+func (t AuthorizationServer) Audience(tokens *oauth.Tokens) (audience []string, seen bool) {
 	_, claims := oauth.Claims(tokens.Access)
-	if claims == nil && t.AS().Introspection != "" && tokens.Client != nil && !tokens.Client.Public() {
+	if claims == nil && t.Server().Introspection != "" && tokens.Client != nil && !tokens.Client.Public() {
 		claims = oauth.Object(t.Introspect(tokens.Client, tokens.Access))
 	}
 	if claims == nil {
@@ -116,16 +116,16 @@ const Attacker = "https://attacker.example/mcp"
 
 // Apart ends a check of the authorization server where an ordinary token for this resource is served by the other
 // one too: there a token says nothing about what it was asked for.
-func (t *T) Apart() Sibling {
+func (t Siblings) Apart() Sibling {
 	s := t.Separate()
 	if !t.Session.SendResource {
 		t.NotApplicable("the authorization server takes no resource parameter (AS-RES-ACCEPTED)")
 	}
-	t.Guarded(s)
-	ordinary := t.Flow()
-	if ex := t.UseAtSibling(s, ordinary.Access); t.Served(ex) {
-		if audience, seen := t.Audience(ordinary); !seen || Names(audience, s.Resource) {
-			t.Inconclusive("an ordinary token for %s works at %s too: the audience does not tell them apart (AS-RES-AUDIENCE-BOUND)", t.Identifier(), s.Resource)
+	t.MustBeGuarded(s)
+	ordinary := t.AS.MustGetTokens()
+	if ex := t.Use(s, ordinary.Access); t.MCP.Served(ex) {
+		if audience, seen := t.AS.Audience(ordinary); !seen || Names(audience, s.Resource) {
+			t.Inconclusive("an ordinary token for %s works at %s too: the audience does not tell them apart (AS-RES-AUDIENCE-BOUND)", t.MCP.Identifier(), s.Resource)
 		}
 	}
 	return s
@@ -133,20 +133,20 @@ func (t *T) Apart() Sibling {
 
 // Within expects a token request that asks for another resource than that of the grant to be refused, or to bring a
 // token that is not meant for it.
-func (t *T) Within(s Sibling, ex *reports.Exchange, by *oauth.Client, about, asked string) {
-	tokens := t.Tokens(ex, by)
+func (t Siblings) Within(s Sibling, ex *reports.Exchange, by *oauth.Client, about, asked string) {
+	tokens := t.AS.Tokens(ex, by)
 	if tokens == nil {
 		t.RefusedWith(ex, about, "invalid_target")
 		return
 	}
-	audience, seen := t.Audience(tokens)
+	audience, seen := t.AS.Audience(tokens)
 	switch {
 	case !seen && asked != s.Resource:
 		t.Inconclusive("%s: a token is issued, and what it is meant for cannot be seen", about)
 	case Names(audience, asked):
-		t.Finding(ex, about, "error invalid_target, or a token for "+t.Identifier()+" only", "the token's audience is "+strings.Join(audience, " "))
-	case asked == s.Resource && t.Served(t.UseAtSibling(s, tokens.Access)):
-		t.Finding(ex, about, "error invalid_target, or a token for "+t.Identifier()+" only", "the token is served at "+s.Endpoint)
+		t.Finding(ex, about, "error invalid_target, or a token for "+t.MCP.Identifier()+" only", "the token's audience is "+strings.Join(audience, " "))
+	case asked == s.Resource && t.MCP.Served(t.Use(s, tokens.Access)):
+		t.Finding(ex, about, "error invalid_target, or a token for "+t.MCP.Identifier()+" only", "the token is served at "+s.Endpoint)
 	default:
 		t.RefusedBy(ex)
 	}

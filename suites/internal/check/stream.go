@@ -18,9 +18,9 @@ type Stream struct {
 	ended  *reports.Exchange
 }
 
-// Open sends a request whose answer is an event stream, and returns when its header has come.
-func (t *T) Open(req wire.Request) *Stream {
-	s := &Stream{t: t, events: make(chan string, 64), stop: make(chan struct{}), done: make(chan *reports.Exchange, 1)}
+// OpenStream sends a request whose answer is an event stream, and returns when its header has come.
+func (t MCPServer) OpenStream(req wire.Request) *Stream {
+	s := &Stream{t: t.T, events: make(chan string, 64), stop: make(chan struct{}), done: make(chan *reports.Exchange, 1)}
 	opened := make(chan struct{})
 	req.Peek, req.Close = 0, s.stop
 	req.Opened = func() { close(opened) }

@@ -109,6 +109,13 @@ type T struct {
 	Revision string
 	Wire     mcp.Wire
 
+	AS       AuthorizationServer
+	MCP      MCPServer
+	Mint     Minter
+	Pages    Pages
+	Upstream UpstreamSide
+	Sibling  Siblings
+
 	ctx            context.Context
 	id             string
 	transcript     []*reports.Exchange
@@ -152,7 +159,7 @@ func (t *T) NotTested(format string, args ...any) { t.end(reports.NotTested, for
 func (t *T) Cleanup(f func()) { t.cleanups = append(t.cleanups, f) }
 
 // RawPost is the protected call written byte by byte, with extra header lines, each ended by CR LF.
-func RawPost(t *T, lines string) wire.Request { return RawCall(t, t.Call(), lines) }
+func RawPost(t *T, lines string) wire.Request { return RawCall(t, t.MCP.Call(), lines) }
 
 // RawCall is RawPost for any call.
 func RawCall(t *T, call mcp.Call, lines string) wire.Request {
@@ -208,11 +215,13 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	return ex
 }
 
-// Anyway sends a request and records it, whatever the target's limits say: for the checks on those.
-func (t *T) Anyway(req wire.Request) *reports.Exchange { return t.AllAnyway([]wire.Request{req})[0] }
+// IgnoringLimits sends a request and records it, whatever the target's limits say: for the checks on those.
+func (t *T) IgnoringLimits(req wire.Request) *reports.Exchange {
+	return t.AllIgnoringLimits([]wire.Request{req})[0]
+}
 
-// AllAnyway is Anyway for many requests at once.
-func (t *T) AllAnyway(requests []wire.Request) []*reports.Exchange {
+// AllIgnoringLimits is Anyway for many requests at once.
+func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
 	out := make([]*reports.Exchange, len(requests))
 	t.each(len(requests), !t.Seeded() || same(requests), func(i int) { out[i] = t.Client.Do(t.ctx, t.id, requests[i]) })
 	t.settle(out, same(requests))
@@ -294,11 +303,11 @@ func retryAfter(ex *reports.Exchange) time.Duration {
 func (t *T) Send(c mcp.Call) *reports.Exchange { return t.Do(c.Request()) }
 
 // OldTLS reports whether the server at u agrees to TLS 1.1 or older.
-func (t *T) OldTLS(u *url.URL) (bool, error) { return t.Client.OldTLS(t.ctx, u) }
+func (t MCPServer) OldTLS(u *url.URL) (bool, error) { return t.Client.OldTLS(t.ctx, u) }
 
-// Calm waits, with a seed, until a target on this machine has done what it does in time, so that the number of tries is
+// SettleForSeed waits, with a seed, until a target on this machine has done what it does in time, so that the number of tries is
 // always the same.
-func (t *T) Calm() {
+func (t *T) SettleForSeed() {
 	if t.Seeded() {
 		t.Sleep(calm)
 	}
@@ -336,7 +345,7 @@ func (t *T) all(variants []Variant, atOnce bool) []*reports.Exchange {
 	requests := make([]wire.Request, len(variants))
 	t.each(len(variants), atOnce, func(i int) {
 		requests[i] = variants[i].Request
-		children[i] = &T{World: t.World, ctx: t.ctx, id: t.id}
+		children[i] = newT(t.ctx, t.World, t.id, t.Wire, t.Revision)
 		defer func() { ended[i] = recover() }()
 		children[i].Do(requests[i])
 	})
@@ -419,8 +428,8 @@ func (t *T) Get(address string, fields ...reports.Field) *reports.Exchange {
 	return t.Do(wire.Request{Method: "GET", URL: address, Header: h})
 }
 
-// Saw adds an exchange of the survey, or one shared with other checks, to this check's evidence.
-func (t *T) Saw(ex *reports.Exchange) *reports.Exchange {
+// Cite adds an exchange of the survey, or one shared with other checks, to this check's evidence.
+func (t *T) Cite(ex *reports.Exchange) *reports.Exchange {
 	if ex == nil {
 		t.Inconclusive("the survey has no such exchange")
 	}
@@ -431,7 +440,7 @@ func (t *T) Saw(ex *reports.Exchange) *reports.Exchange {
 }
 
 // Call is the smallest protected request on this wire, without credentials.
-func (t *T) Call() mcp.Call {
+func (t MCPServer) Call() mcp.Call {
 	w := t.wire()
 	c := t.Survey.Protected[w]
 	if c.Revision != t.Revision && mcp.WireOf(t.Revision) == w {
@@ -444,16 +453,16 @@ func (t *T) Call() mcp.Call {
 }
 
 // Token is the user's access token.
-func (t *T) Token() string { return t.Survey.Token }
+func (t MCPServer) Token() string { return t.Survey.Token }
 
 // HasToken reports that the user gave a token.
-func (t *T) HasToken() bool { return t.Survey.Token != "" }
+func (t MCPServer) HasToken() bool { return t.Survey.Token != "" }
 
-// Good is the Authorization field of the user's valid token.
-func (t *T) Good() reports.Field { return mcp.Bearer(t.Survey.Token) }
+// BearerField is the Authorization field of the user's valid token.
+func (t MCPServer) BearerField() reports.Field { return mcp.Bearer(t.Survey.Token) }
 
 // Anonymous is the target's answer to the protected request without credentials.
-func (t *T) Anonymous() *reports.Exchange { return t.Saw(t.Survey.Refused[t.wire()]) }
+func (t MCPServer) Anonymous() *reports.Exchange { return t.Cite(t.Survey.Refused[t.wire()]) }
 
 // wire is the judged wire, or the newest wire of the judged revisions where wires are not judged apart.
 func (t *T) wire() mcp.Wire {
@@ -471,27 +480,27 @@ func (t *T) wire() mcp.Wire {
 var handshake = []string{"initialize", "server/discover", "ping", "notifications/initialized"}
 
 // Public reports that a JSON-RPC method is open to anonymous callers by the server's own design.
-func (t *T) Public(method string) bool {
+func (t MCPServer) Public(method string) bool {
 	public := t.Survey.Public[t.wire()]
 	return slices.Contains(public, method) || len(public) > 0 && slices.Contains(handshake, method)
 }
 
 // Bogus is the target's answer to a bearer value that cannot be valid.
-func (t *T) Bogus() *reports.Exchange {
-	return t.Saw(t.Survey.Bogus[t.wire()])
+func (t MCPServer) Bogus() *reports.Exchange {
+	return t.Cite(t.Survey.Bogus[t.wire()])
 }
 
 // Authorized returns the call with the user's token, if there is one: on a server that serves anonymous
 // callers there need not be.
-func (t *T) Authorized(c mcp.Call) mcp.Call {
+func (t MCPServer) Authorized(c mcp.Call) mcp.Call {
 	if t.HasToken() {
-		return c.With(t.Good())
+		return c.With(t.BearerField())
 	}
 	return c
 }
 
 // Serve expects the protected call to get past authorization.
-func (t *T) Serve() expect.Matcher {
+func (t MCPServer) Serve() expect.Matcher {
 	w := t.wire()
 	return expect.ServedBy(func(ex *reports.Exchange) bool { return t.Survey.Served(w, ex) })
 }
@@ -523,10 +532,10 @@ func (t *T) HidePart(part, token string) string {
 
 // Control shows that the target serves what it should, so that a refusal means something. With a token
 // the authorized request is sent anew; without one, what the survey saw served has to do.
-func (t *T) Control() {
+func (t MCPServer) Control() {
 	t.controlled = true
 	if t.HasToken() {
-		if ex := t.Send(t.Call().With(t.Good())); !t.Survey.Served(t.wire(), ex) {
+		if ex := t.Send(t.Call().With(t.BearerField())); !t.Survey.Served(t.wire(), ex) {
 			t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
 		}
 		return
@@ -534,9 +543,9 @@ func (t *T) Control() {
 	t.sharedControl()
 }
 
-// Steady sends a request that should be served. Where it is not, the control follows, and the request once more: a target
+// ServedOrControl sends a request that should be served. Where it is not, the control follows, and the request once more: a target
 // that fails now and then is not accused.
-func (t *T) Steady(req wire.Request, control func()) *reports.Exchange {
+func (t MCPServer) ServedOrControl(req wire.Request, control func()) *reports.Exchange {
 	ex := t.Do(req)
 	if !t.Served(ex) {
 		control()
@@ -547,8 +556,8 @@ func (t *T) Steady(req wire.Request, control func()) *reports.Exchange {
 
 func (t *T) sharedControl() {
 	t.controlled = true
-	if keys := t.APIKeys(); !t.HasToken() && len(keys) > 0 { // the credential that the user gave
-		if ex := t.Send(t.Call().With(keys[0].Field())); !t.Survey.Served(t.wire(), ex) {
+	if keys := t.MCP.APIKeys(); !t.MCP.HasToken() && len(keys) > 0 { // the credential that the user gave
+		if ex := t.Send(t.MCP.Call().With(keys[0].Field())); !t.Survey.Served(t.wire(), ex) {
 			t.Inconclusive("the control failed: %s is answered with %s", keys[0].Name, expect.Describe(ex))
 		}
 		return
@@ -557,13 +566,13 @@ func (t *T) sharedControl() {
 	if w == "" {
 		w = mcp.Stateful
 		if ex, ok := t.Survey.Alive(mcp.Stateless); ok {
-			t.Saw(ex)
+			t.Cite(ex)
 			return
 		}
 	}
 	ex, ok := t.Survey.Alive(w)
 	if ex != nil {
-		t.Saw(ex)
+		t.Cite(ex)
 	}
 	if !ok {
 		t.Inconclusive("the control failed: nothing that should be served was served, so a refusal proves nothing (%s)", expect.Describe(ex))
@@ -620,7 +629,7 @@ func (a Assertion) judgeAll(matchers []types.GomegaMatcher, advice bool) bool {
 
 func (a Assertion) judge(m expect.Matcher, advice bool) bool {
 	if asked, ok := m.(expect.Asked); ok {
-		m = asked.Ask(a.t.Served)
+		m = asked.Ask(a.t.MCP.Served)
 	}
 	j, ex, refusal := m.Judge(a.actual), a.exchange(), m.Kind() == expect.Refusal
 	switch {
@@ -629,7 +638,7 @@ func (a Assertion) judge(m expect.Matcher, advice bool) bool {
 		if j.Advice != nil {
 			a.t.record(ex, a.about, j.Advice.Expected, j.Advice.Observed, true)
 		}
-	case refusal && a.t.RefusedInside(ex):
+	case refusal && a.t.MCP.RefusedInside(ex):
 		a.count(expect.Refusal)
 	case refusal && a.t.crashesAlways(ex):
 		a.t.crashed++
@@ -679,7 +688,7 @@ func (a Assertion) count(k expect.Kind) {
 func (t *T) record(ex *reports.Exchange, about, expected, observed string, advice bool) {
 	f := reports.Finding{About: t.about(about), Expected: expected, Observed: observed, Advice: advice}
 	if ex != nil {
-		t.Saw(ex)
+		t.Cite(ex)
 		f.Exchange = ex.Number
 	}
 	t.findings = append(t.findings, f)
@@ -688,7 +697,7 @@ func (t *T) record(ex *reports.Exchange, about, expected, observed string, advic
 // leaveExchange leaves undecided what an exchange does not decide.
 func (t *T) leaveExchange(ex *reports.Exchange, about string, j expect.Judgement) {
 	if ex != nil {
-		t.Saw(ex)
+		t.Cite(ex)
 	}
 	verdict := reports.Inconclusive
 	if j.Untried {
@@ -703,7 +712,7 @@ func (t *T) CrashCounts() { t.crashIsFinding = true }
 
 // RefusedInside reports that a tool refused in the way of all tools of the target: by its result. That is the wrong
 // signal, which the checks on the challenge say; for all others it is a refusal.
-func (t *T) RefusedInside(ex *reports.Exchange) bool {
+func (t MCPServer) RefusedInside(ex *reports.Exchange) bool {
 	return t.Survey.InTools[t.wire()] && !strings.HasPrefix(t.id, "RS-CHALLENGE-") && ex != nil && expect.RefusedInside(ex)
 }
 
@@ -733,7 +742,7 @@ func (t *T) Refused() { t.refusals++ }
 // nothing, and leaves the check undecided where nothing else is found.
 func (t *T) RefusedBy(ex *reports.Exchange) {
 	if expect.Crashed(ex) {
-		t.unrefused = t.Saw(ex)
+		t.unrefused = t.Cite(ex)
 		return
 	}
 	t.refusals++
@@ -743,23 +752,23 @@ func (t *T) RefusedBy(ex *reports.Exchange) {
 func (t *T) Unmistaken() bool { return len(t.findings) == 0 }
 
 // Resource is the protected resource metadata a client would use.
-func (t *T) Resource() *survey.Document {
+func (t MCPServer) Resource() *survey.Document {
 	d := t.Survey.Resource()
 	if d == nil {
 		t.NotApplicable("no protected resource metadata document was found (RS-DISC-PRM-PUBLISHED)")
 	}
-	t.Saw(d.Exchange)
+	t.Cite(d.Exchange)
 	return d
 }
 
 // Resources are all protected resource metadata documents found, one for each URL.
-func (t *T) Resources() []*survey.Document {
+func (t MCPServer) Resources() []*survey.Document {
 	var out []*survey.Document
 	seen := map[string]bool{}
 	for i := range t.Survey.Resources {
 		if d := &t.Survey.Resources[i]; d.Found() && !seen[d.URL] {
 			seen[d.URL] = true
-			t.Saw(d.Exchange)
+			t.Cite(d.Exchange)
 			out = append(out, d)
 		}
 	}
@@ -769,13 +778,13 @@ func (t *T) Resources() []*survey.Document {
 	return out
 }
 
-// EachServer judges every authorization server that has metadata; about names it where there are several.
-func (t *T) EachServer(judge func(s *survey.Server, m *survey.Document)) {
+// Each judges every authorization server that has metadata; about names it where there are several.
+func (t AuthorizationServer) Each(judge func(s *survey.Server, m *survey.Document)) {
 	n := 0
 	for i := range t.Survey.Servers {
 		if m := t.Survey.Servers[i].Metadata(); m != nil {
 			n++
-			t.Saw(m.Exchange)
+			t.Cite(m.Exchange)
 			judge(&t.Survey.Servers[i], m)
 		}
 	}
@@ -785,4 +794,4 @@ func (t *T) EachServer(judge func(s *survey.Server, m *survey.Document)) {
 }
 
 // Loopback reports that the target is on this machine.
-func (t *T) Loopback() bool { return document.LoopbackHost(t.Survey.URL.Hostname()) }
+func (t MCPServer) Loopback() bool { return document.LoopbackHost(t.Survey.URL.Hostname()) }

@@ -10,27 +10,27 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 )
 
-// UpstreamTools are the declared tools that call an API of somebody else.
-func (t *T) UpstreamTools() []Tool {
-	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return !tool.Upstream || tool.DeniedOnly })
+// Tools are the declared tools that call an API of somebody else.
+func (t UpstreamSide) Tools() []Tool {
+	return slices.DeleteFunc(slices.Clone(t.World.Tools), func(tool Tool) bool { return !tool.Upstream || tool.DeniedOnly })
 }
 
 // FetchingTools are the declared tools that fetch a URL of their arguments.
-func (t *T) FetchingTools() []Tool {
+func (t MCPServer) FetchingTools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Special), func(tool Tool) bool { return !tool.Fetches() || tool.DeniedOnly })
 }
 
 // Reaching calls a tool and returns what arrived at a listener of ours meanwhile. Other checks may be under way.
-func (t *T) Reaching(l *listener.Listener, call func() *reports.Exchange) (*reports.Exchange, []listener.Request) {
+func (t UpstreamSide) Reaching(l *listener.Listener, call func() *reports.Exchange) (*reports.Exchange, []listener.Request) {
 	before := len(l.Seen())
 	ex := call()
 	return ex, l.Seen()[before:]
 }
 
-// ServingAPI makes the API of ours answer everything, and ends the check unless a tool's call reaches it.
-func (t *T) ServingAPI(tool Tool, token string) {
+// ServeAPI makes the API of ours answer everything, and ends the check unless a tool's call reaches it.
+func (t UpstreamSide) ServeAPI(tool Tool, token string) {
 	t.API.Answer(Plenty)
-	ex, seen := t.Reaching(t.API, func() *reports.Exchange { return t.CallTool(token, tool) })
+	ex, seen := t.Reaching(t.API, func() *reports.Exchange { return t.MCP.CallTool(token, tool) })
 	if len(seen) == 0 {
 		t.Inconclusive("%s is answered with %s, and calls nothing at %s", tool.Name, expect.Describe(ex), t.API.URL("/"))
 	}
@@ -43,7 +43,7 @@ func Plenty(listener.Request) listener.Answer {
 }
 
 // APISecrets are the credentials with which the target itself calls the API.
-func (t *T) APISecrets() []string {
+func (t UpstreamSide) APISecrets() []string {
 	var out []string
 	for _, r := range t.API.Seen() {
 		for _, name := range []string{"Authorization", "X-Api-Key", "Api-Key", "Cookie"} {
@@ -61,7 +61,7 @@ func (t *T) APISecrets() []string {
 }
 
 // CallWith calls a tool with a token and further header fields.
-func (t *T) CallWith(token string, tool Tool, fields ...reports.Field) *reports.Exchange {
+func (t MCPServer) CallWith(token string, tool Tool, fields ...reports.Field) *reports.Exchange {
 	call, refused := t.SessionOf(token)
 	if refused != nil {
 		return refused
