@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,10 @@ func readRun(path string) (reports.Redacted, error) {
 	}
 	defer f.Close()
 	run, err := json.Read(f)
+	var p *json.Problem
+	if errors.As(err, &p) {
+		return reports.Redacted{}, &exit{reports.ExitUsage, fmt.Errorf("%s:%s; reports are read as mcpauth wrote them", path, strings.TrimPrefix(p.Error(), "line "))}
+	}
 	if err != nil {
 		return reports.Redacted{}, &exit{reports.ExitUsage, fmt.Errorf("%s: %w", path, err)}
 	}
@@ -83,5 +88,5 @@ func verdictOf(r *reports.Result) string {
 	if r == nil {
 		return "absent"
 	}
-	return string(r.Verdict)
+	return reports.OneLine(string(r.Verdict), 40)
 }

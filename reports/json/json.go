@@ -3,7 +3,6 @@ package json
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -31,17 +30,4 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 		return fmt.Errorf("json: %w", err)
 	}
 	return nil
-}
-
-// Read reads what Write has written. Secrets are removed anew, as far as their form gives them away.
-func Read(r io.Reader) (reports.Redacted, error) {
-	var d document
-	d.Run = &reports.Run{}
-	if err := json.NewDecoder(r).Decode(&d); err != nil {
-		return reports.Redacted{}, fmt.Errorf("it is no report of this tool: %w", err)
-	}
-	if d.Version != Version {
-		return reports.Redacted{}, fmt.Errorf("it has version %d of the format; this tool reads %d", d.Version, Version)
-	}
-	return reports.Redact(*d.Run, &reports.Secrets{}), nil
 }

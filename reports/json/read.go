@@ -1,0 +1,243 @@
+package json
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// Limits of a report that is read: those of this tool stay far below them.
+const (
+	mostBytes = 256 << 20
+	deepest   = 16
+)
+
+// Problem is what is wrong with a report, and where.
+type Problem struct {
+	Line int
+	At   string // the member, such as results/3/level
+	Says string
+}
+
+func (p *Problem) Error() string {
+	if p.At == "" {
+		return fmt.Sprintf("line %d: %s", p.Line, p.Says)
+	}
+	return fmt.Sprintf("line %d: %s: %s", p.Line, p.At, p.Says)
+}
+
+// Read reads what Write has written, and nothing else: whoever made the report, it keeps to the schema, and what it says of
+// requirements is what the catalogue says. Secrets are removed anew, as far as their form gives them away.
+func Read(r io.Reader) (reports.Redacted, error) {
+	text, err := io.ReadAll(io.LimitReader(r, mostBytes+1))
+	switch {
+	case err != nil:
+		return reports.Redacted{}, err
+	case len(text) > mostBytes:
+		return reports.Redacted{}, fmt.Errorf("it is larger than %d MiB", mostBytes>>20)
+	}
+	if p := strict(text); p != nil {
+		return reports.Redacted{}, p
+	}
+	var version struct{ Version any }
+	if err := json.Unmarshal(text, &version); err != nil {
+		return reports.Redacted{}, fmt.Errorf("it is no report of this tool: %w", err)
+	}
+	if version.Version != float64(Version) {
+		return reports.Redacted{}, fmt.Errorf("it is no report that this tool reads: version %d of the format is, not %v", Version, version.Version)
+	}
+	if p := valid(text); p != nil {
+		return reports.Redacted{}, p
+	}
+	var d document
+	d.Run = &reports.Run{}
+	if err := json.Unmarshal(text, &d); err != nil {
+		return reports.Redacted{}, fmt.Errorf("it is no report of this tool: %w", err)
+	}
+	if at, says := inconsistent(d.Run); says != "" {
+		return reports.Redacted{}, &Problem{lineOf(text, at), strings.Join(at, "/"), says}
+	}
+	return reports.Redact(*d.Run, &reports.Secrets{}), nil
+}
+
+// schema is the compiled schema of the format.
+var schema = sync.OnceValue(func() *jsonschema.Schema {
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("report.json", document); err != nil {
+		panic(err)
+	}
+	return c.MustCompile("report.json")
+})
+
+// valid says where a report leaves the schema; nil if it keeps to it.
+func valid(text []byte) *Problem {
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return &Problem{Line: 1, Says: err.Error()}
+	}
+	var invalid *jsonschema.ValidationError
+	if err := schema().Validate(value); !errors.As(err, &invalid) {
+		return nil
+	}
+	for len(invalid.Causes) > 0 {
+		invalid = invalid.Causes[0]
+	}
+	at := invalid.InstanceLocation
+	return &Problem{lineOf(text, at), strings.Join(at, "/"), invalid.ErrorKind.LocalizedString(message.NewPrinter(language.English))}
+}
+
+// inconsistent says what a report says that its schema cannot forbid and that cannot be. Reports of another catalogue may name
+// requirements that this one does not hold.
+func inconsistent(run *reports.Run) (at []string, says string) {
+	for i := range run.Results {
+		r := &run.Results[i]
+		at := func(member string) []string { return []string{"results", strconv.Itoa(i), member} }
+		for _, revision := range r.Revisions {
+			if !slices.ContainsFunc(run.Revisions, func(s reports.RevisionStatus) bool { return s.Revision == revision }) {
+				return at("revisions"), fmt.Sprintf("the revision %s is not among those of the run", revision)
+			}
+		}
+		if run.Catalogue != requirements.Digest() {
+			continue
+		}
+		known, ok := requirements.Lookup(r.ID)
+		if !ok {
+			return at("id"), fmt.Sprintf("the catalogue holds no requirement %s", r.ID)
+		}
+		for member, said := range map[string][2]string{
+			"title": {r.Title, known.Title}, "area": {r.Area, known.Area}, "role": {r.Role, string(known.Role)},
+			"tier": {r.Tier, string(known.Tier)}, "remediation": {r.Remediation, known.Remediation},
+		} {
+			if said[0] != said[1] {
+				return at(member), fmt.Sprintf("the catalogue says %q", said[1])
+			}
+		}
+		for _, revision := range r.Revisions {
+			if level, _ := known.LevelAt(revision); r.Level != string(level) {
+				return at("level"), fmt.Sprintf("the catalogue says %q at %s", level, revision)
+			}
+		}
+	}
+	for i := 1; i < len(run.Exchanges); i++ {
+		if run.Exchanges[i].Number <= run.Exchanges[i-1].Number {
+			return []string{"exchanges", strconv.Itoa(i), "number"}, "exchanges are in the order of their numbers"
+		}
+	}
+	return nil, ""
+}
+
+// strict says where a text is no JSON that all readers read alike: it is bounded in depth, valid UTF-8, and has no member twice.
+func strict(text []byte) *Problem {
+	if !utf8.Valid(text) {
+		return &Problem{Line: 1, Says: "it is not valid UTF-8"}
+	}
+	w := &walker{text: text, dec: json.NewDecoder(bytes.NewReader(text))}
+	w.dec.UseNumber()
+	err := w.value(nil)
+	if err == nil {
+		if _, more := w.dec.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("there is more behind the end of the report")
+		}
+	}
+	var p *Problem
+	if err == nil || errors.As(err, &p) {
+		return p
+	}
+	var syntax *json.SyntaxError
+	offset := w.dec.InputOffset()
+	if errors.As(err, &syntax) {
+		offset = syntax.Offset
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends too early")
+	}
+	return &Problem{Line: line(text, offset), Says: err.Error()}
+}
+
+// walker goes through JSON value by value.
+type walker struct {
+	text []byte
+	dec  *json.Decoder
+	at   func(path []string) bool // true ends the walk
+}
+
+// errThere ends a walk.
+var errThere = errors.New("there")
+
+func (w *walker) value(path []string) error {
+	if len(path) > deepest {
+		return fmt.Errorf("it is nested deeper than %d", deepest)
+	}
+	tok, err := w.dec.Token()
+	if err != nil {
+		return err
+	}
+	if w.at != nil && w.at(path) {
+		return errThere
+	}
+	switch tok {
+	case json.Delim('{'):
+		seen := map[string]bool{}
+		for w.dec.More() {
+			tok, err := w.dec.Token()
+			if err != nil {
+				return err
+			}
+			name := tok.(string)
+			if seen[name] {
+				return &Problem{line(w.text, w.dec.InputOffset()), strings.Join(path, "/"), fmt.Sprintf("the member %q is there twice", name)}
+			}
+			seen[name] = true
+			if err := w.value(append(path, name)); err != nil {
+				return err
+			}
+		}
+	case json.Delim('['):
+		for i := 0; w.dec.More(); i++ {
+			if err := w.value(append(path, strconv.Itoa(i))); err != nil {
+				return err
+			}
+		}
+	default:
+		return nil
+	}
+	_, err = w.dec.Token()
+	return err
+}
+
+// lineOf is the line on which a value stands, or what is nearest to it.
+func lineOf(text []byte, at []string) int {
+	found := 1
+	w := &walker{text: text, dec: json.NewDecoder(bytes.NewReader(text))}
+	w.at = func(path []string) bool {
+		if len(path) <= len(at) && slices.Equal(path, at[:len(path)]) {
+			found = line(text, w.dec.InputOffset())
+		}
+		return len(path) == len(at) && slices.Equal(path, at)
+	}
+	_ = w.value(nil) // it is JSON
+	return found
+}
+
+func line(text []byte, offset int64) int {
+	return 1 + bytes.Count(text[:min(int64(len(text)), offset)], []byte("\n"))
+}
