@@ -22,6 +22,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/every"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
 // No secret of a run is in any report, in any spelling, whole or in halves: whatever the server has seen that counts.
@@ -64,8 +65,8 @@ func noSecret(t *testing.T, vary func(o *reference.Options), driver string) {
 	o := reference.Ideal()
 	vary(&o)
 	o.Wrap = canaries.watch
-	r := start(t, o)
-	cfg := signingIn(r)
+	r := against.Start(t, o)
+	cfg := against.SigningIn(r)
 	cfg.Driver, cfg.BrowserNoSandbox = driver, true
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)

@@ -20,16 +20,17 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
 // The doors: Run, Test and Register give the same verdicts.
 
 func TestDoorRun(t *testing.T) {
-	cfg := signingIn(start(t, reference.Ideal()))
+	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	for range 2 { // one process may run many targets in turn
 		run, err := suites.Run(context.Background(), cfg)
 		require.NoError(t, err)
-		clean(t, run.Run())
+		against.Clean(t, run.Run())
 		ids, err := suites.Checks()
 		require.NoError(t, err)
 		judged := map[string]bool{}
@@ -44,9 +45,9 @@ func TestDoorRun(t *testing.T) {
 }
 
 func TestDoorTest(t *testing.T) {
-	cfg := signingIn(start(t, reference.Ideal()))
+	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	cfg.Only = []string{"RS-DISC-*", "RS-CHALLENGE-*"}
-	clean(t, suites.Test(t, cfg).Run())
+	against.Clean(t, suites.Test(t, cfg).Run())
 }
 
 // A run does not wait for another: here the first target answers only when the second run is over.
@@ -56,7 +57,7 @@ func TestDoorRunSideBySide(t *testing.T) {
 	o.Wrap = func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-over; h.ServeHTTP(w, r) })
 	}
-	slow, quick := start(t, o), start(t, reference.Ideal())
+	slow, quick := against.Start(t, o), against.Start(t, reference.Ideal())
 	only := []string{"RS-CHALLENGE-*"}
 	ended := make(chan reports.Redacted, 1)
 	go func() {
@@ -87,7 +88,7 @@ func specs(t *testing.T, build func()) bool {
 }
 
 func TestDoorRegister(t *testing.T) {
-	cfg := signingIn(start(t, reference.Ideal()))
+	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	cfg.Only = []string{"RS-TOKEN-*", "AS-*"}
 	register := func(run *reports.Redacted) {
 		suites.Register(func() suites.Config { return cfg }, func(r reports.Redacted) { *run = r })
@@ -105,7 +106,7 @@ func TestDoorRegister(t *testing.T) {
 				build(&run)
 			}))
 			assert.True(t, own)
-			clean(t, run.Run())
+			against.Clean(t, run.Run())
 			assert.Greater(t, len(run.Run().Results), 100)
 		})
 	}
@@ -113,7 +114,7 @@ func TestDoorRegister(t *testing.T) {
 
 // What Ginkgo's filters leave out is not sent to the target.
 func TestDoorRegisterWithALabelFilter(t *testing.T) {
-	cfg := suites.Config{URL: start(t, reference.Ideal()).URL}
+	cfg := suites.Config{URL: against.Start(t, reference.Ideal()).URL}
 	var run reports.Redacted
 	globals.Reset()
 	t.Cleanup(globals.Reset)
@@ -131,7 +132,7 @@ func TestDoorRegisterWithALabelFilter(t *testing.T) {
 
 // The suite file, run by the ginkgo command on two processes.
 func TestGinkgoCommand(t *testing.T) {
-	r := start(t, reference.Ideal())
+	r := against.Start(t, reference.Ideal())
 	report := filepath.Join(t.TempDir(), "report.xml")
 	cmd := exec.CommandContext(t.Context(), "go", "run", "github.com/onsi/ginkgo/v2/ginkgo", "--procs=2", "--label-filter=discovery || challenge",
 		"--junit-report="+filepath.Base(report), "--output-dir="+filepath.Dir(report), "./conformance", "--", "-url", r.URL, "-token-env", "GINKGO_TOKEN")

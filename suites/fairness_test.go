@@ -15,6 +15,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
 // Servers that are right in another way than the reference, and declarations that do not fit: what one check makes
@@ -95,7 +96,7 @@ func TestFairness(t *testing.T) {
 			if c.bend != nil {
 				c.bend(&o)
 			}
-			cfg := signingIn(start(t, o))
+			cfg := against.SigningIn(against.Start(t, o))
 			cfg.Skip, cfg.Only = nil, []string{c.check}
 			if c.declare != nil {
 				c.declare(&cfg)

@@ -43,6 +43,8 @@ func packages(t *testing.T) []listedPackage {
 func layer(pkg string) string {
 	rel := strings.TrimPrefix(pkg, module)
 	switch {
+	case rel == "suites/internal/against":
+		return "tests"
 	case strings.HasPrefix(rel, "suites/internal/"):
 		return "internal"
 	case rel == "suites":
@@ -63,12 +65,13 @@ func TestWhoMayImportWhom(t *testing.T) {
 		"suites":   {"area", "internal", "reports", "fixtures"},
 		"fakes":    {"fakes", "fixtures"},
 		"cmd":      {"suites", "reports", "fakes", "fixtures"},
+		"tests":    {"suites", "reports", "fakes", "fixtures"},
 	}
 	outside := map[string][]string{ // libraries and the layers that may use them
 		"github.com/onsi/ginkgo/v2":        {"suites", "internal"},
 		"github.com/onsi/gomega":           {"internal"},
 		"github.com/spf13/cobra":           {"cmd"},
-		"github.com/stretchr/testify":      {},
+		"github.com/stretchr/testify":      {"tests"},
 		"github.com/santhosh-tekuri":       {"reports"}, // judges reports that are read
 		"net/http":                         {"internal", "fakes", "cmd"},
 		"go.yaml.in/yaml/v3":               {"fixtures", "cmd"},

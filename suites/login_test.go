@@ -20,6 +20,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
 // A few checks that need a login, and the pages on its way.
@@ -62,7 +63,7 @@ func TestLogin(t *testing.T) {
 				}
 				o := reference.Ideal()
 				vary(&o)
-				cfg := signingIn(start(t, o))
+				cfg := against.SigningIn(against.Start(t, o))
 				cfg.Driver, cfg.Only, cfg.BrowserNoSandbox = driver, afterLogin, true
 				run, err := suites.Evaluate(t.Context(), cfg)
 				require.NoError(t, err)
@@ -73,7 +74,7 @@ func TestLogin(t *testing.T) {
 					}
 					return
 				}
-				clean(t, run.Run())
+				against.Clean(t, run.Run())
 			})
 		}
 	}
@@ -101,9 +102,9 @@ func TestLoginThatFailsSaysWhy(t *testing.T) {
 				cfg := suites.Config{}
 				cfg.Users = []suites.User{suites.User(o.Users[0])}
 				c.vary(&o, &cfg)
-				r := start(t, o)
+				r := against.Start(t, o)
 				users := cfg.Users
-				cfg = signingIn(r)
+				cfg = against.SigningIn(r)
 				cfg.Users, cfg.Driver, cfg.BrowserNoSandbox, cfg.Only = users, driver, true, []string{"AS-TOKEN-NO-STORE"}
 				run, err := suites.Evaluate(t.Context(), cfg)
 				require.NoError(t, err)
@@ -132,7 +133,7 @@ func TestLoginByRecipe(t *testing.T) {
 	evaluate := func(recipe *suites.Recipe, change func(*suites.Config)) *reports.Run {
 		o := reference.Ideal()
 		o.Behaviour.Pages = "odd"
-		cfg := signingIn(start(t, o))
+		cfg := against.SigningIn(against.Start(t, o))
 		cfg.Recipe, cfg.Only, cfg.BrowserNoSandbox = recipe, append([]string{"AS-CONSENT-REQUIRED"}, afterLogin...), true
 		if change != nil {
 			change(&cfg)
@@ -142,7 +143,7 @@ func TestLoginByRecipe(t *testing.T) {
 		return run.Run()
 	}
 	run := evaluate(oddPages(), nil)
-	clean(t, run)
+	against.Clean(t, run)
 	require.NotEmpty(t, run.Screenshots)
 	for name, c := range map[string]struct {
 		recipe func() *suites.Recipe
@@ -180,11 +181,11 @@ func TestLoginByRecipe(t *testing.T) {
 func TestTheBrowserLeavesNothingBehind(t *testing.T) {
 	withBrowser(t)
 	t.Setenv("TMPDIR", t.TempDir())
-	cfg := signingIn(start(t, reference.Ideal()))
+	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	cfg.Driver, cfg.BrowserNoSandbox, cfg.Only = "browser", true, afterLogin
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
-	clean(t, run.Run())
+	against.Clean(t, run.Run())
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
 	require.NoError(t, err)
 	for _, f := range left {
@@ -196,7 +197,7 @@ func TestTheBrowserLeavesNothingBehind(t *testing.T) {
 func TestABrokenRefreshProvesNothing(t *testing.T) {
 	o := reference.Ideal()
 	o.Behaviour.Lacks = []idp.Defence{idp.WorkingRefresh}
-	cfg := signingIn(start(t, o))
+	cfg := against.SigningIn(against.Start(t, o))
 	cfg.Driver = "form"
 	cfg.Only = []string{"AS-REFRESH-REVOKED", "AS-REFRESH-INVALID", "AS-REFRESH-BOUND-CLIENT", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-PUBLIC-CLIENT", "AS-REVOKE-HINTS", "AS-REVOKE-WRONG-CLIENT", "AS-TOKEN-CODE-REPLAY-REVOKES"}
 	run, err := suites.Evaluate(t.Context(), cfg)
@@ -212,7 +213,7 @@ func TestABrokenRefreshProvesNothing(t *testing.T) {
 func TestLoginByHand(t *testing.T) {
 	o := reference.Ideal()
 	o.Behaviour.Lacks = []idp.Defence{idp.AuthenticateUser} // the person of this test has no hands
-	r := start(t, o)
+	r := against.Start(t, o)
 	cfg := suites.Config{URL: r.URL, Driver: "manual", Skip: []string{"AS-*"}, OnNotice: func(notice string) {
 		_, address, _ := strings.Cut(notice, "\n\n  ")
 		go func() {
@@ -226,7 +227,7 @@ func TestLoginByHand(t *testing.T) {
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
 	assert.Equal(t, "T2", run.Run().Target.Tier)
-	clean(t, run.Run(), reports.NotTested)
+	against.Clean(t, run.Run(), reports.NotTested)
 	assert.Contains(t, run.Run().Discovered, reports.Fact{Name: "login", Value: "the user signed in by hand, once"})
 	cfg.Users = []suites.User{{Name: "alice", Password: "x"}}
 	_, err = suites.Run(t.Context(), cfg)
@@ -234,7 +235,7 @@ func TestLoginByHand(t *testing.T) {
 }
 
 func TestLoginByHandSaysWhyItFailed(t *testing.T) {
-	r := start(t, reference.Ideal())
+	r := against.Start(t, reference.Ideal())
 	l, err := net.Listen("tcp", "127.0.0.1:8765")
 	require.NoError(t, err)
 	defer l.Close()
@@ -253,7 +254,7 @@ func TestNoticesAreSafe(t *testing.T) {
 	o.Behaviour.Metadata = func(_ string, doc map[string]any) {
 		doc["authorization_endpoint"] = "http://127.0.0.1:1/\x1b[2J\u202e::error::x a-secret-credential"
 	}
-	r := start(t, o)
+	r := against.Start(t, o)
 	var said []string
 	cfg := suites.Config{URL: r.URL, Driver: "manual", Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
 	cfg.Credentials = []suites.Credential{{Name: "key", Header: "X-Key", Value: "a-secret-credential"}}
@@ -282,15 +283,15 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 			d["keys"] = slices.DeleteFunc(d["keys"].([]any), func(k any) bool { return k.(map[string]any)["kid"] == "ec-1" })
 		}
 	}
-	other := start(t, theirs)
+	other := against.Start(t, theirs)
 	o.Apart, o.IssuerPath = true, "/tenant"
 	own := ""
 	o.Policy.PRM = func(_ string, doc map[string]any) {
 		doc["authorization_servers"] = []string{other.IDP.Issuer, own}
 	}
-	r = start(t, o)
+	r = against.Start(t, o)
 	own = r.IDP.Issuer
-	cfg := signingIn(r)
+	cfg := against.SigningIn(r)
 	cfg.Revisions = []string{"2025-06-18", "2025-11-25", "2026-07-28"} // the oldest has no issuer with a path
 	cfg.Only = []string{"AS-TOKEN-*", "AS-PKCE-*", "AS-KEYS-*", "AS-META-*", "RS-TOKEN-VALID-ACCEPTED", "RS-TOKEN-FOREIGN-KEY"}
 	var notices []string
@@ -299,7 +300,7 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 	cfg.SignInAt = own
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
-	clean(t, run.Run())
+	against.Clean(t, run.Run())
 	assert.Empty(t, notices)
 	for _, r := range run.Run().Results {
 		if r.ID == "AS-TOKEN-SUCCESS-SHAPE" || r.ID == "AS-KEYS-JWT-SIGNATURE" {
@@ -311,7 +312,7 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 	lent = true
 	run, err = suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
-	assert.Contains(t, noticed(run.Run())["AS-KEYS-JWT-SIGNATURE"].Reason, "a signature by a published key")
+	assert.Contains(t, against.Noticed(run.Run())["AS-KEYS-JWT-SIGNATURE"].Reason, "a signature by a published key")
 	lent = false
 
 	cfg.SignInAt = ""

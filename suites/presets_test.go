@@ -11,6 +11,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/idp/presets"
 	"github.com/mcpauth/conformance/reports/golden"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
 // An MCP server that is right about an issuer's tokens, before authorization servers in the manner of real ones, has the
@@ -31,9 +32,9 @@ func TestPresets(t *testing.T) {
 				}
 				t.Skip("INCONCLUSIVE: its login page needs a browser: ", suites.BrowserFound())
 			}
-			r := start(t, o)
+			r := against.Start(t, o)
 			p.Prepare(r.IDP)
-			cfg := signingIn(r)
+			cfg := against.SigningIn(r)
 			cfg.Clients, cfg.Enterprise, cfg.SharedSecret, cfg.SecondIssuer = nil, nil, suites.SharedSecret{}, nil
 			for _, c := range p.Clients(r.IDP, redirect) {
 				client := suites.Client{ID: c[0], Secret: c[1], Method: "client_secret_basic", RedirectURI: redirect}

@@ -11,15 +11,16 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
 // The shards of a run, put together, say what the whole run says.
 func TestShardsMakeTheWholeRun(t *testing.T) {
 	o := reference.Ideal()
 	o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckAudience) // so that there are findings too
-	r := start(t, o)
+	r := against.Start(t, o)
 	evaluate := func(shard reports.Shard) reports.Redacted {
-		cfg := signingIn(r)
+		cfg := against.SigningIn(r)
 		cfg.Shard = shard
 		cfg.Skip = append(cfg.Skip, "RS-RATE-*", "AS-CIMD-SIZE-AND-TIME", "RS-ABUSE-*")
 		run, err := suites.Evaluate(t.Context(), cfg)

@@ -23,23 +23,8 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
 )
-
-// clean fails unless every result is a PASS, or an abstention with its reason.
-func clean(t *testing.T, run *reports.Run, allowed ...reports.Verdict) {
-	t.Helper()
-	require.NotEmpty(t, run.Results)
-	for _, r := range run.Results {
-		switch r.Verdict {
-		case reports.Pass:
-			assert.Empty(t, r.Findings, r.ID)
-		case reports.NotApplicable:
-			assert.NotEmpty(t, r.Reason, r.ID)
-		default:
-			assert.Contains(t, allowed, r.Verdict, "%s %s %v: %s", r.ID, r.Wire, r.Revisions, r.Reason)
-		}
-	}
-}
 
 func TestReferencePassesEverything(t *testing.T) {
 	variants := map[string]func(o *reference.Options){
@@ -95,7 +80,7 @@ func TestReferencePassesEverything(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := reference.Ideal()
 			vary(&o)
-			cfg := signingIn(start(t, o))
+			cfg := against.SigningIn(against.Start(t, o))
 			if o.Host != "" {
 				cfg.Documents = nil // a server on the internet rightly fetches nothing from this machine
 			}
@@ -114,7 +99,7 @@ func TestReferencePassesEverything(t *testing.T) {
 			if o.Host != "" {
 				allowed = append(allowed, reports.NotTested) // intrusive checks off loopback
 			}
-			clean(t, run.Run(), allowed...)
+			against.Clean(t, run.Run(), allowed...)
 			if name == "HTTP/2" {
 				assert.True(t, slices.ContainsFunc(run.Run().Exchanges, func(ex reports.Exchange) bool { return ex.Response != nil && ex.Response.Proto == "HTTP/2.0" }))
 			}
@@ -127,11 +112,11 @@ func TestReferencePassesEverything(t *testing.T) {
 func TestDocumentsInPlaceOfRegistration(t *testing.T) {
 	o := reference.Ideal()
 	o.Behaviour.Metadata = func(_ string, d map[string]any) { delete(d, "registration_endpoint") }
-	cfg := signingIn(start(t, o))
+	cfg := against.SigningIn(against.Start(t, o))
 	cfg.Skip = []string{"AS-DCR-SUPPORTED"}
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
-	clean(t, run.Run(), reports.NotTested)
+	against.Clean(t, run.Run(), reports.NotTested)
 	for _, r := range run.Run().Results {
 		if r.ID == "AS-PKCE-S256-ACCEPTED" {
 			assert.Equal(t, reports.Pass, r.Verdict)
@@ -140,22 +125,22 @@ func TestDocumentsInPlaceOfRegistration(t *testing.T) {
 }
 
 func TestReferencePassesAtEveryRevision(t *testing.T) {
-	r := start(t, reference.Ideal())
+	r := against.Start(t, reference.Ideal())
 	for _, rev := range requirements.Revisions {
-		cfg := signingIn(r)
+		cfg := against.SigningIn(r)
 		cfg.Revisions = []string{rev}
 		run, err := suites.Evaluate(t.Context(), cfg)
 		require.NoError(t, err)
-		clean(t, run.Run())
+		against.Clean(t, run.Run())
 	}
 }
 
 func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
-	cfg := signingIn(start(t, reference.Ideal()))
+	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	cfg.Users, cfg.Issuer, cfg.Credentials, cfg.SharedSecret, cfg.Introspection, cfg.Verification = nil, nil, nil, suites.SharedSecret{}, nil, nil
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
-	clean(t, run.Run(), reports.NotTested)
+	against.Clean(t, run.Run(), reports.NotTested)
 	assert.Equal(t, reports.ExitConformant, run.Run().ExitCode(reports.FailOnMust))
 	for _, r := range run.Run().Results {
 		if r.Tier == string(requirements.T2) && r.ID != "RS-TRANSPORT-COOKIES" {
@@ -166,7 +151,7 @@ func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
 
 // What the user declares may be little: no check fails over that.
 func TestScantDeclarations(t *testing.T) {
-	r := start(t, reference.Ideal())
+	r := against.Start(t, reference.Ideal())
 	for name, scant := range map[string]func(c *suites.Config){
 		"no tools":             func(c *suites.Config) { c.Tools = nil },
 		"tools without scopes": func(c *suites.Config) { c.Tools = []suites.Tool{{Name: "whoami"}} },
@@ -190,7 +175,7 @@ func TestScantDeclarations(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := signingIn(r)
+			cfg := against.SigningIn(r)
 			scant(&cfg)
 			if !slices.ContainsFunc(cfg.Tools, func(tool suites.Tool) bool { return tool.Name == "write_diary" }) {
 				cfg.Objects = nil // which it changes
@@ -209,7 +194,7 @@ func TestScantDeclarations(t *testing.T) {
 }
 
 func TestRunsAgree(t *testing.T) {
-	cfg := signingIn(start(t, reference.Ideal()))
+	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	var first map[string]reports.Verdict
 	for range 6 {
 		run, err := suites.Evaluate(t.Context(), cfg)
@@ -293,7 +278,7 @@ func TestAServerThatHangsIsUndecided(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
-	cfg := signingIn(start(t, reference.Ideal()))
+	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	cfg.LabelFilter, cfg.Skip = "discovery && MUST", []string{"RS-DISC-AS-*"}
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
@@ -387,9 +372,9 @@ func TestEveryAlgorithmOfTheIssuer(t *testing.T) {
 	for _, algorithm := range idp.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
-			r := start(t, reference.Ideal())
+			r := against.Start(t, reference.Ideal())
 			r.IDP.Algorithm = algorithm
-			cfg := trusted(r, configure(r))
+			cfg := against.Trusted(r, against.WithToken(r))
 			cfg.Only = []string{"RS-TOKEN-*", "RS-AUD-*"}
 			run, err := suites.Evaluate(t.Context(), cfg)
 			require.NoError(t, err)
@@ -407,11 +392,11 @@ func TestEveryAlgorithmOfTheIssuer(t *testing.T) {
 
 // Wherever the limit of requests falls, the run ends in order and says what it left undecided.
 func TestTheRequestLimitMayFallAnywhere(t *testing.T) {
-	r := start(t, reference.Ideal())
+	r := against.Start(t, reference.Ideal())
 	for most := 5; most < 1500; most = most*2 + 3 {
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
 			t.Parallel()
-			cfg := signingIn(r)
+			cfg := against.SigningIn(r)
 			cfg.MaxRequests = most
 			run, err := suites.Evaluate(t.Context(), cfg)
 			if err != nil {
@@ -427,9 +412,9 @@ func TestTheRequestLimitMayFallAnywhere(t *testing.T) {
 
 // A run leaves no goroutine and no file behind. It is told by runs in a row: what the tests themselves keep open stays the same.
 func TestNothingIsLeftRunning(t *testing.T) {
-	r := start(t, reference.Ideal())
+	r := against.Start(t, reference.Ideal())
 	used := func() (goroutines, files int) {
-		cfg := signingIn(r)
+		cfg := against.SigningIn(r)
 		cfg.Only = []string{"AS-TOKEN-*", "AS-DCR-*", "RS-TOKEN-*", "RS-CHALLENGE-*", "RS-SESSION-*"}
 		_, err := suites.Evaluate(t.Context(), cfg)
 		require.NoError(t, err)
@@ -459,7 +444,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 // check passes or fails by it.
 // Where the machine's clock is moved in the middle, no verdict can be trusted, and nothing is green.
 func TestAClockThatJumpsIsNoResult(t *testing.T) {
-	r := start(t, reference.Ideal())
+	r := against.Start(t, reference.Ideal())
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		back := suites.MoveClock(20*time.Millisecond, jump)
 		run, err := suites.Evaluate(t.Context(), suites.Config{URL: r.URL})
@@ -493,7 +478,7 @@ func TestALongRetryAfterIsHonoured(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	}
-	cfg := suites.Config{URL: start(t, o).URL, Skip: []string{"RS-RATE-*", "RS-ABUSE-*"}, Concurrency: 4}
+	cfg := suites.Config{URL: against.Start(t, o).URL, Skip: []string{"RS-RATE-*", "RS-ABUSE-*"}, Concurrency: 4}
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
 	ended := 0

@@ -10,6 +10,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
 // hangsUp closes the connection without an answer.
@@ -77,7 +78,7 @@ func TestTroubleIsNoRefusal(t *testing.T) {
 					h.ServeHTTP(w, r)
 				})
 			}
-			cfg := signingIn(start(t, o))
+			cfg := against.SigningIn(against.Start(t, o))
 			cfg.Only = []string{c.id}
 			run, err := suites.Evaluate(t.Context(), cfg)
 			require.NoError(t, err)

@@ -1,0 +1,178 @@
+// Package against is what tests of whole runs share: a reference that is started, the configuration that reaches it, and
+// what is expected of a run.
+package against
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// patience is how long a revocation may take at a reference, where it takes no time.
+const patience = 50 * time.Millisecond
+
+// What all references of a process ask: each of these keeps apart who asks.
+var (
+	documents = once(func() (*suites.Documents, error) { return suites.ServeDocuments("127.0.0.1:0", "") })
+	opaque    = once(func() (*suites.Introspection, error) { return suites.ServeIntrospection("127.0.0.1:0") })
+	verify    = once(func() (*suites.Introspection, error) { return suites.ServeVerification("127.0.0.1:0", "/verify") })
+	rebinding = once(serveRebinding)
+)
+
+func once[V any](serve func() (V, error)) func() V {
+	return sync.OnceValue(func() V {
+		s, err := serve()
+		if err != nil {
+			panic(err)
+		}
+		return s
+	})
+}
+
+// serveRebinding answers for names whose address changes, where the machine has a second address on loopback.
+func serveRebinding() (*suites.Rebinding, error) {
+	_, port, err := net.SplitHostPort(documents().Host())
+	if err != nil {
+		return nil, err
+	}
+	public, private := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
+	return suites.ServeRebinding("127.0.0.1:0", "rebind.mcpauth.test", public, private, port)
+}
+
+// apis are what the tools of each reference call: what one run has them answer, another must not see.
+var apis sync.Map // *reference.Reference -> *suites.API
+
+// Start starts a reference, which is closed when the test ends.
+func Start(t *testing.T, o reference.Options) *reference.Reference {
+	t.Helper()
+	if o.Behaviour.DocumentRoots == nil {
+		o.Behaviour.DocumentRoots = idp.DocumentRoots(documents().CA())
+	}
+	api, err := suites.ServeAPI("127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(api.Close)
+	o.VerifyURL, o.Behaviour.Resolver = verify().URL(), idp.DocumentResolver(rebinding().Address())
+	o.Introspection, o.API = opaque().URL(), strings.TrimSuffix(api.URL("/"), "/")
+	r, err := reference.Start(o)
+	require.NoError(t, err)
+	apis.Store(r, api)
+	t.Cleanup(func() { apis.Delete(r) })
+	t.Cleanup(r.Close)
+	return r
+}
+
+// WithToken is the configuration of somebody who has a token and nothing else.
+func WithToken(r *reference.Reference) suites.Config {
+	no := false
+	return suites.Config{
+		URL: r.URL, Token: r.Token(), RootCAs: r.Roots, ConnectTo: r.ConnectTo, Register: &no,
+		Rate: 100_000, Patience: patience,
+	}
+}
+
+// SigningIn is the configuration of somebody to whom everything at a reference is open.
+func SigningIn(r *reference.Reference) suites.Config {
+	cfg := suites.Config{
+		URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo,
+		Rate: 100_000, MaxRequests: 20_000, Patience: patience,
+	}
+	for _, u := range r.Users() {
+		cfg.Users = append(cfg.Users, suites.User(u))
+	}
+	return Trusted(r, cfg)
+}
+
+// Trusted adds what the reference trusts and what it declares.
+func Trusted(r *reference.Reference, cfg suites.Config) suites.Config {
+	if testing.Short() { // under the race detector the target is too slow for what is measured in time
+		cfg.Skip = append(cfg.Skip, "RS-RATE-*", "RS-ABUSE-JWKS-AMPLIFICATION")
+	}
+	cfg.Issuer, cfg.Introspection, cfg.Documents = r.IDP, opaque(), documents()
+	if api, ok := apis.Load(r); ok {
+		cfg.API = api.(*suites.API)
+	}
+	for _, t := range mcpserver.Tools {
+		cfg.Tools = append(cfg.Tools, suites.Tool(t))
+	}
+	for _, o := range mcpserver.Objects {
+		cfg.Objects = append(cfg.Objects, suites.Object(o))
+	}
+	for _, c := range r.MCP.Static {
+		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
+	}
+	cfg.OtherResource, cfg.Clock, cfg.Enterprise = r.Other, r, r.Enterprise
+	cfg.SharedSecret = suites.SharedSecret{Value: r.MCP.SharedSecret, Issuer: r.IDP.Issuer, Audience: r.URL}
+	for _, m := range r.Machines {
+		machine := suites.Client{ID: m.ID, Secret: m.Secret, Key: m.Key, Machine: true, Scopes: []string{"notes:read"}}
+		if machine.Method = "client_secret_basic"; m.Key != "" {
+			machine.Method = "private_key_jwt"
+		}
+		cfg.Clients = append(cfg.Clients, machine)
+	}
+	cfg.Rebinding, cfg.Screening = rebinding(), mcpserver.Strict().Screens
+	cfg.SecondIssuer, cfg.GrantsPage = r.Second, r.GrantsPage()
+	cfg.Verification, cfg.VerificationAccepts = verify(), mcpserver.VerifyAccepts
+	if r.Upstream != nil {
+		cfg.Upstream, cfg.IDTokenCallback = r.Upstream, r.IDTokenCallback()
+	}
+	cfg.Implies, cfg.BodyLimit, cfg.Privileged = mcpserver.Strict().Implies, mcpserver.MostBody, []string{"notes:admin"}
+	return cfg
+}
+
+// Evaluate runs the suite; a target that cannot be reached is an error here.
+func Evaluate(t *testing.T, cfg suites.Config) (*reports.Run, error) {
+	t.Helper()
+	run, err := suites.Run(t.Context(), cfg)
+	if err == nil && run.Run().Unreachable != "" {
+		err = errors.New(run.Run().Unreachable)
+	}
+	return run.Run(), err
+}
+
+// Run is Evaluate of a run that must not fail.
+func Run(t *testing.T, cfg suites.Config) *reports.Run {
+	t.Helper()
+	run, err := Evaluate(t, cfg)
+	require.NoError(t, err)
+	return run
+}
+
+// Clean fails the test unless every result is a PASS, or an abstention with its reason.
+func Clean(t *testing.T, run *reports.Run, allowed ...reports.Verdict) {
+	t.Helper()
+	require.NotEmpty(t, run.Results)
+	for _, r := range run.Results {
+		switch r.Verdict {
+		case reports.Pass:
+			assert.Empty(t, r.Findings, r.ID)
+		case reports.NotApplicable:
+			assert.NotEmpty(t, r.Reason, r.ID)
+		default:
+			assert.Contains(t, allowed, r.Verdict, "%s %s %v: %s", r.ID, r.Wire, r.Revisions, r.Reason)
+		}
+	}
+}
+
+// Noticed are the requirements with findings.
+func Noticed(run *reports.Run) map[string]reports.Result {
+	out := map[string]reports.Result{}
+	for _, r := range run.Results {
+		if len(r.Findings) > 0 {
+			out[r.ID] = r
+		}
+	}
+	return out
+}

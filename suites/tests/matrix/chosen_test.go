@@ -1,0 +1,113 @@
+package matrix_test
+
+import (
+	"cmp"
+	"hash/fnv"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// chosen are the flaws that whole runs are tried with. MCPAUTH_KILL is
+//
+//	empty     a small sample, always the same
+//	all       every flaw
+//	touched   those of the areas whose files differ from the branch origin/main
+//	pkce      those whose name begins so, or that a check of this area notices; more than one with commas between
+//	all/2/4   the second of four parts of every flaw
+func chosen(t *testing.T, all []row) []row {
+	t.Helper()
+	what, part, shared := strings.Cut(os.Getenv("MCPAUTH_KILL"), "/")
+	switch {
+	case what == "all" && shared:
+		return share(t, all, part)
+	case what == "all":
+		return all
+	case what == "" && testing.Short(): // the race detector makes a run ten times as long
+		return sample(all, 120)
+	case what == "":
+		return sample(all, 40)
+	case what == "touched":
+		what = strings.Join(touched(t), ",")
+	}
+	var out []row
+	for _, r := range all {
+		if r.concerns(strings.Split(what, ",")) {
+			out = append(out, r)
+		}
+	}
+	require.NotEmpty(t, out, "MCPAUTH_KILL=%s chooses no flaw: want all, touched, the beginning of a flaw's name, or an area", what)
+	return out
+}
+
+func (r *row) concerns(words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool {
+		return w != "" && (strings.HasPrefix(r.Name, w) || slices.ContainsFunc(r.Noticed, func(id string) bool { return area(id) == w }))
+	})
+}
+
+// sample is one flaw of n, chosen by name, so that a new flaw moves no other.
+func sample(all []row, n uint32) []row {
+	return slices.DeleteFunc(slices.Clone(all), func(r row) bool { return number(r.Name)%n != 0 })
+}
+
+// share is the part 2/4 of all.
+func share(t *testing.T, all []row, part string) []row {
+	t.Helper()
+	index, count, _ := strings.Cut(part, "/")
+	i, err1 := strconv.Atoi(index)
+	n, err2 := strconv.Atoi(count)
+	require.NoError(t, cmp.Or(err1, err2), "MCPAUTH_KILL=all/%s: want all/2/4", part)
+	require.True(t, 1 <= i && i <= n, "MCPAUTH_KILL=all/%s: want all/2/4", part)
+	var out []row
+	for k, r := range all {
+		if k%n == i-1 {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func number(name string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name)) // never fails
+	return h.Sum32()
+}
+
+// touched are the areas of checks whose files differ from the main branch.
+func touched(t *testing.T) []string {
+	t.Helper()
+	base, err := exec.Command("git", "merge-base", "HEAD", "origin/main").Output()
+	require.NoError(t, err, "MCPAUTH_KILL=touched compares with origin/main")
+	files, err := exec.Command("git", "diff", "--name-only", "--relative=suites", strings.TrimSpace(string(base))).Output()
+	require.NoError(t, err)
+	var out []string
+	for _, f := range strings.Fields(string(files)) {
+		if a := filepath.Dir(f); a != "." && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func TestSharesMakeTheWhole(t *testing.T) {
+	all := rows()
+	seen := map[string]int{}
+	for _, part := range []string{"1/3", "2/3", "3/3"} {
+		for _, r := range share(t, all, part) {
+			seen[r.Name]++
+		}
+	}
+	for _, r := range all {
+		assert.Equal(t, 1, seen[r.Name], r.Name)
+	}
+	assert.NotEmpty(t, sample(all, 40))
+	assert.NotEmpty(t, sample(all, 120))
+}

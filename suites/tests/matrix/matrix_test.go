@@ -1,0 +1,181 @@
+// Package matrix_test runs the suite against references with one deliberate defect each: the checks that must notice it do,
+// and no other check accuses the target of it.
+package matrix_test
+
+import (
+	"fmt"
+	"net"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/flaws"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
+)
+
+// row is a flaw with what it takes to see it.
+type row struct {
+	flaws.Flaw
+	configure func(*reference.Reference) suites.Config
+	login     bool // it is a flaw of the authorization server, and seen after a login
+}
+
+// rows are all flaws.
+func rows() []row {
+	var out []row
+	for _, f := range flaws.BeforeLogin() {
+		out = append(out, row{Flaw: f, configure: against.WithToken})
+	}
+	for _, f := range flaws.Trusting() {
+		out = append(out, row{Flaw: f, configure: trusting})
+	}
+	for _, f := range flaws.AfterLogin() {
+		out = append(out, row{Flaw: f, configure: against.SigningIn, login: true})
+	}
+	return out
+}
+
+func trusting(r *reference.Reference) suites.Config { return against.Trusted(r, against.WithToken(r)) }
+
+// start starts a reference with the flaw and makes the configuration that shows it.
+func (r *row) start(t *testing.T) suites.Config {
+	t.Helper()
+	if slices.Contains(r.Noticed, "RS-TRANSPORT-LOCAL-BIND") && !reachable() {
+		t.Skip("this machine has no address beyond loopback at which a server could be found")
+	}
+	o := reference.Ideal()
+	r.Bend(&o)
+	cfg := r.configure(against.Start(t, o))
+	intrusive := true
+	cfg.AllowIntrusive = &intrusive
+	if strings.HasPrefix(r.Name, "address-block") {
+		cfg.BlockAfter, cfg.BlockFor = o.Policy.BlockAfter, o.Policy.BlockFor
+	}
+	return cfg
+}
+
+// reachable reports that the machine has an address beyond loopback.
+func reachable() bool {
+	addresses, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(addresses, func(a net.Addr) bool {
+		ip, ok := a.(*net.IPNet)
+		return ok && !ip.IP.IsLoopback() && !ip.IP.IsLinkLocalUnicast()
+	})
+}
+
+// timed reports that a flaw shows only where requests come faster than a limit's window ends, for which a target under
+// the race detector is too slow.
+func (r *row) timed() bool {
+	return slices.ContainsFunc(r.Noticed, func(id string) bool {
+		return strings.HasPrefix(id, "RS-RATE-") || id == "RS-ABUSE-JWKS-AMPLIFICATION"
+	})
+}
+
+// Each flaw is noticed by every check that must notice it, in a run of these checks alone.
+func TestEveryFlawIsNoticed(t *testing.T) {
+	for _, r := range rows() {
+		t.Run(r.Name, func(t *testing.T) {
+			t.Parallel()
+			if testing.Short() && r.timed() {
+				t.Skip("the race detector makes the target too slow for what is measured in time")
+			}
+			cfg := r.start(t)
+			cfg.Only = r.Noticed
+			r.expectNoticed(t, against.Run(t, cfg))
+		})
+	}
+}
+
+func (r *row) expectNoticed(t *testing.T, run *reports.Run) {
+	t.Helper()
+	found := against.Noticed(run)
+	verdicts := map[string]string{}
+	for _, res := range run.Results {
+		verdicts[res.ID] += fmt.Sprintf("%s %s; ", res.Verdict, res.Reason)
+		assert.NotEqual(t, reports.Errored, res.Verdict, "%s: %s", res.ID, res.Reason)
+	}
+	for _, id := range r.Noticed {
+		assert.NotEmpty(t, found[id].Findings, "%s survives %s: %s (%s)", r.Name, id, r.Says, verdicts[id])
+	}
+}
+
+// In a whole run, no other check accuses the target than those that may notice the flaw. MCPAUTH_KILL chooses the flaws.
+func TestNobodyElseIsAccused(t *testing.T) {
+	for _, r := range chosen(t, rows()) {
+		t.Run(r.Name, func(t *testing.T) {
+			t.Parallel()
+			cfg := r.start(t)
+			cfg.Skip = append(cfg.Skip, r.spared()...)
+			if r.aloneOnly() {
+				cfg.Only = r.Noticed
+			}
+			run := against.Run(t, cfg)
+			r.expectNoticed(t, run)
+			for id, res := range against.Noticed(run) {
+				assert.True(t, r.mayNotice(id), "%s is accused of %s: %s", r.Name, id, res.Reason)
+			}
+		})
+	}
+}
+
+func (r *row) mayNotice(id string) bool {
+	return slices.Contains(r.Noticed, id) || slices.ContainsFunc(r.Also, func(p string) bool { ok, _ := path.Match(p, id); return ok })
+}
+
+// aloneOnly reports that the bad tokens of any other check would bring the flaw about.
+func (r *row) aloneOnly() bool {
+	return strings.HasPrefix(r.Name, "address-block") || r.Name == "flood-locks"
+}
+
+// spared are the checks that a whole run leaves out: those that cost much, but for the areas and the checks that the flaw
+// names, and those on the MCP server where only the authorization server has the flaw.
+func (r *row) spared() []string {
+	var out []string
+	areas := map[string]bool{}
+	for _, id := range r.Noticed {
+		areas[area(id)] = true
+	}
+	for _, q := range requirements.All() {
+		if q.Cost != "" && !areas[q.Area] && !slices.Contains(r.Also, q.ID) {
+			out = append(out, q.ID)
+		}
+	}
+	named := slices.Concat(r.Noticed, r.Also)
+	if r.login && !slices.ContainsFunc(named, func(id string) bool { return strings.HasPrefix(id, "RS-") }) {
+		out = append(out, "RS-*")
+	}
+	return out
+}
+
+func area(id string) string {
+	q, ok := requirements.Lookup(id)
+	if !ok {
+		return ""
+	}
+	return q.Area
+}
+
+func TestEveryCheckHasAFlawThatItCatches(t *testing.T) {
+	caught := map[string]bool{}
+	for _, f := range flaws.All() {
+		for _, id := range f.Noticed {
+			caught[id] = true
+		}
+	}
+	ids, err := suites.Checks()
+	require.NoError(t, err)
+	for _, id := range ids {
+		assert.True(t, caught[id], "no flaw shows that the check of %s can fail", id)
+	}
+	for id := range caught {
+		assert.Contains(t, ids, id, "a flaw names %s, which has no check", id)
+	}
+}
