@@ -272,7 +272,7 @@ type KeyServer interface {
 	// ServeKeys replaces what is answered to a request for the key set, made from the ordinary set, until it is called
 	// with nil. A status of 0 closes the connection.
 	ServeKeys(func(ordinary map[string]any) (status int, mediaType, body string))
-	// KeyFetches is how often others than the suite asked for the key set.
+	// KeyFetches is how often the key set was asked for.
 	KeyFetches() int
 }
 

@@ -81,6 +81,7 @@ func TestFairness(t *testing.T) {
 		"a limit told in JSON-RPC":                {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusOK }, nil, "RS-RATE-OTHER-OPERATIONS", reports.Pass},
 		"a server that says nothing of DPoP":      {func(o *reference.Options) { o.Policy.DPoP = false }, nil, "RS-DPOP-DOWNGRADE", reports.NotApplicable},
 		"a bound token that crashes":              {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-DPOP-DOWNGRADE", reports.Inconclusive},
+		"keys that are configured":                {func(o *reference.Options) { o.Host = "mcp.example.com" }, nil, "RS-TOKEN-KEY-ROTATION", reports.NotApplicable},
 		"no limit announced":                      {func(o *reference.Options) { o.Policy.RateHeaders = "" }, nil, "RS-RATE-HEADERS", reports.NotApplicable},
 		"the old transport, not offered":          {func(o *reference.Options) { o.Policy.LegacySSE = false }, nil, "RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},
 		"proofs whose ids are not remembered":     {func(o *reference.Options) { o.Policy.DPoPLacks = dpop.ID }, nil, "RS-DPOP-DOWNGRADE", reports.Pass},

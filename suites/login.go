@@ -90,6 +90,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if err != nil {
 		return sv
 	}
+	again.Earlier = sv
 	return again
 }
 

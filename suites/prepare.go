@@ -96,6 +96,10 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.AllowIntrusive != nil {
 		intrusive = *cfg.AllowIntrusive
 	}
+	fetches := 0
+	if keys, ok := cfg.Issuer.(KeyServer); ok {
+		fetches = keys.KeyFetches()
+	}
 	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(), InTurn: cfg.Seed != nil})
 	if err == nil {
 		if wrong := cfg.signInAt(sv); wrong != nil {
@@ -111,7 +115,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		s.world.Objects = append(s.world.Objects, check.Object(o))
 	}
 	if cfg.Issuer != nil {
-		s.world.Issuer = cfg.Issuer
+		s.world.Issuer, s.world.KeyFetchesBefore = cfg.Issuer, fetches
 	}
 	if cfg.Upstream != nil {
 		s.world.Upstream = cfg.Upstream

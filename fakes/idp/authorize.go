@@ -36,7 +36,22 @@ type transaction struct {
 type problem struct{ code, description string }
 
 // single are the parameters that may appear once.
-var single = []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "code_challenge", "code_challenge_method", "prompt", "nonce"}
+var single = []string{
+	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "code_challenge", "code_challenge_method", "prompt", "nonce",
+}
+
+// known are the parameters of an authorization request that the server reads.
+var known = append([]string{"resource", "request", "request_uri", "iss", "pushed"}, single...)
+
+// unknown reports that a request has a parameter that is not among the known ones.
+func unknown(request url.Values, known []string) bool {
+	for name := range request {
+		if !slices.Contains(known, name) {
+			return true
+		}
+	}
+	return false
+}
 
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	b := &s.Behaviour
@@ -192,7 +207,7 @@ func (s *Server) problem(q url.Values, get func(string) string, t *transaction) 
 			}
 		}
 	}
-	if !b.has(IgnoreUnknown) && (q.Has("ui_locales") || q.Has("mcpauth_x")) {
+	if !b.has(IgnoreUnknown) && unknown(q, known) {
 		return &problem{"invalid_request", "unknown parameter"}
 	}
 	switch {

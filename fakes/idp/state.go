@@ -201,7 +201,7 @@ func (s *Server) ServeKeys(by func(ordinary map[string]any) (status int, mediaTy
 	s.keysAnswer = by
 }
 
-// KeyFetches is how often others than the suite asked for the key set.
+// KeyFetches is how often the key set was asked for.
 func (s *Server) KeyFetches() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

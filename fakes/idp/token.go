@@ -205,6 +205,12 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 	return c, nil
 }
 
+// knownAtToken are the parameters that the token endpoint reads, whatever the grant.
+var knownAtToken = []string{
+	"grant_type", "code", "redirect_uri", "code_verifier", "client_id", "client_secret", "client_assertion", "client_assertion_type", "refresh_token",
+	"username", "password", "scope", "resource", "assertion", "subject_token", "subject_token_type", "device_code", "audience",
+}
+
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	b := &s.Behaviour
 	if b.CrashOnToken {
@@ -239,7 +245,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	}
 	var members map[string]any
 	switch {
-	case !b.has(IgnoreUnknownAtToken) && (r.PostForm.Has("mcpauth_x") || r.PostForm.Has("scope") && r.PostForm.Get("scope") == ""):
+	case !b.has(IgnoreUnknownAtToken) && (unknown(r.PostForm, knownAtToken) || r.PostForm.Has("scope") && r.PostForm.Get("scope") == ""):
 		e = refuse("invalid_scope", "unknown parameter")
 	case grantType == "authorization_code":
 		members, e = s.redeem(r, c)

@@ -14,7 +14,7 @@ type KeyServer interface {
 	// ServeKeys replaces what is answered to a request for the key set, made from the ordinary set, until it is called
 	// with nil. A status of 0 closes the connection.
 	ServeKeys(func(ordinary map[string]any) (status int, mediaType, body string))
-	// KeyFetches is how often others than the suite asked for the key set.
+	// KeyFetches is how often the key set was asked for, by the suite too.
 	KeyFetches() int
 }
 
@@ -100,12 +100,25 @@ func (t Minter) SharedClaims(changes map[string]any) mint.Claims {
 	return c
 }
 
+// surveyedKeys is how often the suite itself asked for the key set of the issuer.
+func (t *T) surveyedKeys() (n int) {
+	issuer := t.Issuer.Claims("", nil)["iss"]
+	for s := t.Survey; s != nil; s = s.Earlier {
+		for _, a := range s.Servers {
+			if a.Issuer == issuer && a.JWKS.Exchange != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // MustFetchKeys ends the check where the target has never asked for the key set: its keys are configured.
 func (t Minter) MustFetchKeys() KeyServer {
 	t.Control()
 	t.MCP.Use(t.SignedBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil)) // an unknown kid makes most targets look again
 	keys := t.KeyServer()
-	if keys.KeyFetches() == 0 {
+	if keys.KeyFetches() <= t.KeyFetchesBefore+t.surveyedKeys() {
 		t.NotApplicable("the target has fetched no key set of ours during the run, not even for an unknown kid: its keys are configured, or were loaded when it started")
 	}
 	return keys

@@ -42,6 +42,8 @@ type World struct {
 	Documents *documents.Server
 	// Issuer mints tokens that the target trusts (tier T3); nil without one.
 	Issuer Issuer
+	// KeyFetchesBefore is how often the issuer's key set had been asked for when the run began.
+	KeyFetchesBefore int
 	// Rebinding answers for names whose address changes; nil where the authorization server does not ask us.
 	Rebinding *rebind.Server
 	// Screening are texts that the target is declared to refuse in the arguments of tools.

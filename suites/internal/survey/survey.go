@@ -42,6 +42,7 @@ type Tool struct {
 // Survey is what was learned. It is immutable once Take has returned.
 type Survey struct {
 	Input
+	Earlier   *Survey // the one before the login; nil for the first
 	URL       *url.URL
 	Anonymous map[mcp.Wire]*reports.Exchange // the probe without credentials
 	WithToken map[mcp.Wire]*reports.Exchange // Protected with the user's token, if any
