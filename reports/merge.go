@@ -38,7 +38,8 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 		return Redacted{}, err
 	}
 	out := *parts[0].Run()
-	out.Shard, out.Results, out.Exchanges, out.Discovered, out.Stale, out.Tokens = nil, []Result{}, []Exchange{}, nil, nil, nil
+	out.Shard, out.Results, out.Exchanges = nil, []Result{}, []Exchange{}
+	out.Discovered, out.Stale, out.Tokens, out.NotWorking = nil, nil, nil, nil
 	out.Requests, out.Duration = 0, 0
 	rank := map[string]int{}
 	for i, id := range order {
@@ -62,6 +63,11 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 		for _, stale := range run.Stale {
 			if !slices.Contains(out.Stale, stale) {
 				out.Stale = append(out.Stale, stale)
+			}
+		}
+		for _, what := range run.NotWorking {
+			if !slices.Contains(out.NotWorking, what) {
+				out.NotWorking = append(out.NotWorking, what)
 			}
 		}
 		out.Requests += run.Requests

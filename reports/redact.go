@@ -201,6 +201,10 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	for i := range out.Stale {
 		out.Stale[i] = text(out.Stale[i])
 	}
+	out.NotWorking = append([]string(nil), run.NotWorking...)
+	for i := range out.NotWorking {
+		out.NotWorking[i] = text(out.NotWorking[i])
+	}
 	out.Discovered = make([]Fact, len(run.Discovered))
 	for i, f := range run.Discovered {
 		out.Discovered[i] = Fact{f.Name, text(f.Value)}
@@ -308,7 +312,7 @@ func containsAny(s string, parts ...string) bool {
 }
 
 func redactResult(r Result, text func(string) string) Result {
-	r.Reason = text(r.Reason)
+	r.Reason, r.Observation, r.Headline = text(r.Reason), text(r.Observation), text(r.Headline)
 	r.Findings = append([]Finding(nil), r.Findings...)
 	for i := range r.Findings {
 		f := &r.Findings[i]

@@ -55,6 +55,10 @@ type Run struct {
 	Shard *Shard `json:"shard,omitempty"`
 	// Stale says which entries of the baseline no longer hold.
 	Stale []string `json:"stale,omitempty"`
+	// Rule is what the run is held to.
+	Rule Rule `json:"rule"`
+	// NotWorking says what the user gave or asked for that did not work: a login, a token, an issuer.
+	NotWorking []string `json:"not_working,omitempty"`
 }
 
 // Tool names the program that made the run.
@@ -97,16 +101,22 @@ type Screenshot struct {
 // Result is the verdict on one requirement, for one wire where wires are judged apart, and for the
 // revisions at which the requirement has the same level.
 type Result struct {
-	ID          string       `json:"id"`
-	Title       string       `json:"title"`
-	Area        string       `json:"area"`
-	Role        string       `json:"role"`
-	Level       string       `json:"level"`
-	Tier        string       `json:"tier"`
-	Wire        string       `json:"wire,omitempty"`
-	Revisions   []string     `json:"revisions"`
-	Verdict     Verdict      `json:"verdict"`
-	Reason      string       `json:"reason,omitempty"` // why the verdict is not PASS
+	ID        string   `json:"id"`
+	Title     string   `json:"title"`
+	Area      string   `json:"area"`
+	Role      string   `json:"role"`
+	Level     string   `json:"level"`
+	Tier      string   `json:"tier"`
+	Wire      string   `json:"wire,omitempty"`
+	Revisions []string `json:"revisions"`
+	Verdict   Verdict  `json:"verdict"`
+	Reason    string   `json:"reason,omitempty"` // why the verdict is not PASS
+	// Missing is the option, or the part of the target file, whose absence left the requirement untested.
+	Missing string `json:"missing,omitempty"`
+	// Observation says which exchange or declaration shows that the requirement does not apply.
+	Observation string `json:"observation,omitempty"`
+	// Headline is a sentence that every report has to begin with; empty for nearly all results.
+	Headline    string       `json:"headline,omitempty"`
 	Findings    []Finding    `json:"findings,omitempty"`
 	Notes       []string     `json:"notes,omitempty"`
 	Tried       []string     `json:"-"`                  // the rows of the check's tables, in order
@@ -199,72 +209,4 @@ func (r *Run) Counts() map[Verdict]int {
 		n[r.Results[i].Verdict]++
 	}
 	return n
-}
-
-// The exit codes of the command line tool.
-const (
-	ExitConformant  = 0
-	ExitFindings    = 1
-	ExitUsage       = 2
-	ExitUndecided   = 3
-	ExitToolFailed  = 4
-	ExitInterrupted = 130
-)
-
-// FailOn is the weakest level at which an unmet requirement makes the run fail.
-type FailOn string
-
-// The thresholds.
-const (
-	FailOnMust     FailOn = "must"
-	FailOnShould   FailOn = "should"   // SHOULD findings too
-	FailOnPractice FailOn = "practice" // MAY and best practice findings too
-	FailOnNone     FailOn = "none"
-)
-
-// ExitCode derives the exit code from the results alone. Several reasons may hold; the gravest wins:
-// tool failure, interruption, findings, undecided.
-func (r *Run) ExitCode(on FailOn) int {
-	code := ExitConformant
-	worse := func(c int) {
-		rank := map[int]int{ExitConformant: 0, ExitUndecided: 1, ExitFindings: 2, ExitUsage: 3, ExitInterrupted: 4, ExitToolFailed: 5}
-		if rank[c] > rank[code] {
-			code = c
-		}
-	}
-	if r.Interrupted {
-		worse(ExitInterrupted)
-	}
-	if r.Doubt != "" {
-		worse(ExitToolFailed)
-	}
-	if r.Unreachable != "" {
-		worse(ExitUndecided)
-	}
-	if len(r.Stale) > 0 {
-		worse(ExitFindings)
-	}
-	if len(r.Results) == 0 && r.Unreachable == "" {
-		worse(ExitUsage)
-	}
-	for i := range r.Results {
-		res := &r.Results[i]
-		switch res.Verdict {
-		case Errored:
-			worse(ExitToolFailed)
-		case Fail:
-			if on != FailOnNone {
-				worse(ExitFindings)
-			}
-		case Warn:
-			if (on == FailOnShould && (res.Level == "SHOULD" || res.Level == "MUST")) || on == FailOnPractice {
-				worse(ExitFindings)
-			}
-		case Inconclusive:
-			if res.Level == "MUST" {
-				worse(ExitUndecided)
-			}
-		}
-	}
-	return code
 }

@@ -281,32 +281,6 @@ func TestConsoleIsSafe(t *testing.T) {
 	}
 }
 
-func TestExitCodes(t *testing.T) {
-	result := func(v reports.Verdict, level string) reports.Result { return reports.Result{Verdict: v, Level: level} }
-	for name, c := range map[string]struct {
-		run  reports.Run
-		on   reports.FailOn
-		want int
-	}{
-		"all passed":              {reports.Run{Results: []reports.Result{result(reports.Pass, "MUST")}}, reports.FailOnMust, 0},
-		"a failure":               {reports.Run{Results: []reports.Result{result(reports.Fail, "MUST"), result(reports.Inconclusive, "MUST")}}, reports.FailOnMust, 1},
-		"a failure, tolerated":    {reports.Run{Results: []reports.Result{result(reports.Fail, "MUST")}}, reports.FailOnNone, 0},
-		"a warning":               {reports.Run{Results: []reports.Result{result(reports.Warn, "SHOULD")}}, reports.FailOnMust, 0},
-		"a warning counts":        {reports.Run{Results: []reports.Result{result(reports.Warn, "SHOULD")}}, reports.FailOnShould, 1},
-		"a practice counts":       {reports.Run{Results: []reports.Result{result(reports.Warn, "BCP")}}, reports.FailOnPractice, 1},
-		"a practice below":        {reports.Run{Results: []reports.Result{result(reports.Warn, "BCP")}}, reports.FailOnShould, 0},
-		"undecided MUST":          {reports.Run{Results: []reports.Result{result(reports.Inconclusive, "MUST")}}, reports.FailOnMust, 3},
-		"undecided SHOULD":        {reports.Run{Results: []reports.Result{result(reports.Inconclusive, "SHOULD")}}, reports.FailOnMust, 0},
-		"not tested":              {reports.Run{Results: []reports.Result{result(reports.NotTested, "MUST")}}, reports.FailOnMust, 0},
-		"an error of the tool":    {reports.Run{Results: []reports.Result{result(reports.Errored, "MAY"), result(reports.Fail, "MUST")}}, reports.FailOnMust, 4},
-		"unreachable":             {reports.Run{Unreachable: "down"}, reports.FailOnMust, 3},
-		"nothing":                 {reports.Run{}, reports.FailOnMust, 2},
-		"interrupted with a fail": {reports.Run{Interrupted: true, Results: []reports.Result{result(reports.Fail, "MUST")}}, reports.FailOnMust, 130},
-	} {
-		assert.Equal(t, c.want, c.run.ExitCode(c.on), name)
-	}
-}
-
 func FuzzWriters(f *testing.F) {
 	for _, p := range payloads {
 		f.Add(p)
@@ -342,7 +316,7 @@ func FuzzWriters(f *testing.F) {
 		}
 		for _, write := range []func(io.Writer, reports.Redacted) error{
 			markdown.Write, github.Write,
-			func(w io.Writer, r reports.Redacted) error { return badge.Write(w, r, reports.FailOnMust) },
+			badge.Write,
 			func(w io.Writer, r reports.Redacted) error {
 				return matrix.WriteMarkdown(w, []matrix.Column{{Name: payload, Run: r}})
 			},

@@ -73,6 +73,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		})
 		if err != nil {
 			s.session.Why = "the login by hand failed: " + err.Error()
+			s.noLogin = s.session.Why
 			s.say(s.session.Why)
 			return sv
 		}
@@ -92,6 +93,32 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	}
 	again.Earlier = sv
 	return again
+}
+
+// asksForLogin reports that the user wants somebody to sign in.
+func (c *Config) asksForLogin() bool { return len(c.Users) > 0 || c.Driver == "manual" }
+
+// notWorking says what the user gave or asked for that did not work. Ask when all checks are done.
+func (s *preparation) notWorking() []string {
+	var out []string
+	if s.cfg.Token != "" {
+		if why := s.world.Survey.TokenRefused(); why != "" {
+			out = append(out, "the token given did not work: "+why)
+		}
+	}
+	switch {
+	case !s.cfg.asksForLogin():
+	case s.session == nil:
+		out = append(out, "nobody could sign in: the target names no authorization server with an authorization and a token endpoint")
+	case s.noLogin != "":
+		out = append(out, s.noLogin)
+	case s.cfg.Driver != "manual" && !s.session.Ready:
+		out = append(out, "nobody could sign in: "+s.session.Why)
+	}
+	if why := s.world.Distrusted(); why != "" {
+		out = append(out, why)
+	}
+	return out
 }
 
 // authorizationServer is the one with an issuer identifier, or where that is empty the first, of those whose metadata

@@ -111,7 +111,7 @@ func TestLoginThatFailsSaysWhy(t *testing.T) {
 				require.Len(t, run.Run().Results, 1)
 				assert.Equal(t, reports.Inconclusive, run.Run().Results[0].Verdict)
 				assert.Contains(t, run.Run().Results[0].Reason, c.want)
-				assert.Equal(t, reports.ExitUndecided, run.Run().ExitCode(reports.FailOnMust))
+				assert.Equal(t, reports.ExitUndecided, run.Run().Outcome().Code)
 			})
 		}
 	}

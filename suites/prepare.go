@@ -38,6 +38,7 @@ type preparation struct {
 	session *session.Session
 	closers []func()
 	clock   *clock
+	noLogin string // why the login by hand failed
 
 	picturing sync.Mutex
 	pictures  []reports.Screenshot
@@ -282,6 +283,7 @@ func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	s.run.Discovered = facts(s.world.Survey)
 	s.run.Discovered = append(s.run.Discovered, s.unregister(ctx)...)
 	s.run.Screenshots = s.pictures
+	s.run.NotWorking = s.notWorking()
 	return s.close(ctx)
 }
 

@@ -141,7 +141,7 @@ func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
 	against.Clean(t, run.Run(), reports.NotTested)
-	assert.Equal(t, reports.ExitConformant, run.Run().ExitCode(reports.FailOnMust))
+	assert.Equal(t, reports.ExitConformant, run.Run().Outcome().Code)
 	for _, r := range run.Run().Results {
 		if r.Tier == string(requirements.T2) && r.ID != "RS-TRANSPORT-COOKIES" {
 			assert.NotEqual(t, reports.Pass, r.Verdict, "%s passed without a token", r.ID)
@@ -246,7 +246,7 @@ func TestBluntServersPassNothingThatExpectsARefusal(t *testing.T) {
 				run, err := suites.Evaluate(t.Context(), suites.Config{URL: s.URL + "/mcp", Token: token})
 				if name == "hangs up" {
 					require.Error(t, err)
-					assert.Equal(t, reports.ExitUndecided, run.Run().ExitCode(reports.FailOnMust))
+					assert.Equal(t, reports.ExitUndecided, run.Run().Outcome().Code)
 					return
 				}
 				require.NoError(t, err)
@@ -255,7 +255,7 @@ func TestBluntServersPassNothingThatExpectsARefusal(t *testing.T) {
 						assert.NotEqual(t, reports.Pass, r.Verdict, "%s %s", r.ID, r.Wire)
 					}
 				}
-				assert.NotEqual(t, reports.ExitConformant, run.Run().ExitCode(reports.FailOnPractice))
+				assert.NotEqual(t, reports.ExitConformant, reports.Held(run, reports.Rule{FailOn: reports.FailOnPractice}).Run().Outcome().Code)
 			})
 		}
 	}
@@ -274,7 +274,7 @@ func TestAServerThatHangsIsUndecided(t *testing.T) {
 	run, err := suites.Evaluate(t.Context(), suites.Config{URL: s.URL + "/mcp", Timeout: 300 * time.Millisecond})
 	require.Error(t, err)
 	assert.NotEmpty(t, run.Run().Unreachable)
-	assert.Equal(t, reports.ExitUndecided, run.Run().ExitCode(reports.FailOnMust))
+	assert.Equal(t, reports.ExitUndecided, run.Run().Outcome().Code)
 }
 
 func TestFilters(t *testing.T) {
@@ -403,7 +403,7 @@ func TestTheRequestLimitMayFallAnywhere(t *testing.T) {
 				assert.ErrorContains(t, err, "limit is spent")
 				return
 			}
-			assert.NotEqual(t, reports.ExitConformant, run.Run().ExitCode(reports.FailOnMust))
+			assert.NotEqual(t, reports.ExitConformant, run.Run().Outcome().Code)
 			assert.Zero(t, run.Run().Counts()[reports.Errored])
 			assert.Zero(t, run.Run().Counts()[reports.Fail])
 		})
@@ -451,7 +451,7 @@ func TestAClockThatJumpsIsNoResult(t *testing.T) {
 		back()
 		require.NoError(t, err)
 		assert.Contains(t, run.Run().Doubt, "the clock of this machine was moved by "+jump.String()+" during the run")
-		assert.Equal(t, reports.ExitToolFailed, run.Run().ExitCode(reports.FailOnMust))
+		assert.Equal(t, reports.ExitToolFailed, run.Run().Outcome().Code)
 		for name, text := range artefacts(t, run) {
 			if name != "badge" && name != "har" && name != "transcripts" && !strings.HasPrefix(name, "matrix") {
 				assert.Contains(t, text, "the clock of this machine", name)

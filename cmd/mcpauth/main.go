@@ -34,6 +34,9 @@ func (e *exit) Error() string {
 	return e.err.Error()
 }
 
+// concluded is the outcome of a run whose summary ended with it: it need not be said again.
+type concluded struct{ error }
+
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(70) // a short-lived process: a little more collecting keeps a whole run under 120 MB
@@ -54,6 +57,9 @@ func run(ctx context.Context, args []string) int {
 	var e *exit
 	if errors.As(err, &e) {
 		code = e.code
+		if _, said := e.err.(concluded); said {
+			return code
+		}
 	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "mcpauth: "+reports.OneLine(text, 2000))

@@ -102,7 +102,7 @@ func TestExitCodes(t *testing.T) {
 		says string
 	}{
 		"conformant":             {[]string{"run", good.URL}, 0, "PASS"},
-		"findings":               {[]string{"run", bad.URL}, 1, "not conformant"},
+		"findings":               {[]string{"run", bad.URL}, 1, "FAILED: "},
 		"findings, tolerated":    {[]string{"run", bad.URL, "--fail-on", "none", "--only", "RS-CHALLENGE-401-STATUS"}, 0, "FAIL"},
 		"soft refusal":           {[]string{"run", stuck.URL}, 1, "RS-CHALLENGE-401-STATUS"},
 		"an HTML page":           {[]string{"run", html.URL + "/mcp"}, 1, "RS-CHALLENGE"},

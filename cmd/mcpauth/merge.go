@@ -38,11 +38,12 @@ func mergeCommand() *cobra.Command {
 			if err != nil {
 				return &exit{reports.ExitUsage, fmt.Errorf("these reports cannot be merged: %w", err)}
 			}
-			return o.conclude(c, whole)
+			return o.conclude(c, reports.Held(whole, o.rule()))
 		},
 	}
 	o.rendering(c.Flags())
 	c.Flags().StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
+	c.Flags().BoolVar(&o.complete, "require-complete", false, "for gates: end with 3 where a selected MUST was not tested")
 	return c
 }
 

@@ -78,13 +78,7 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 		case "har":
 			r.write = har.Write
 		case "badge":
-			r.write = func(w io.Writer, run reports.Redacted) error {
-				on := reports.FailOn(o.failOn)
-				if on == "" {
-					on = reports.FailOnMust
-				}
-				return badge.Write(w, run, on)
-			}
+			r.write = badge.Write
 		case "console":
 			r.write = func(w io.Writer, run reports.Redacted) error {
 				return console.Write(w, run, console.Options{Verbose: o.verbose})

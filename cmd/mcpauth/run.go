@@ -20,7 +20,9 @@ import (
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/suites"
 )
 
@@ -34,7 +36,7 @@ type options struct {
 	shard, labelFilter, failOn, tokenEnv, caFile, colour, file, baseline string
 	signIn                                                               signIn
 	intrusive, authorized                                                bool
-	strict, verbose, quiet, updateBaseline                               bool
+	strict, verbose, quiet, updateBaseline, complete                     bool
 	timeout, maxWait                                                     time.Duration
 	maxRequests, concurrency                                             int
 	finished                                                             func(reports.Redacted) // may be nil
@@ -60,6 +62,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.baseline, "baseline", "", "file of findings that are accepted, each with a reason; they are reported as SUPPRESSED")
 	f.BoolVar(&o.updateBaseline, "update-baseline", false, "write the findings of this run to the baseline file, for you to add the reasons")
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
+	f.BoolVar(&o.complete, "require-complete", false, "for gates: end with 3 where a selected MUST was not tested")
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
 	f.BoolVar(&o.authorized, "i-am-authorized", false, "say that you may sign in, register clients and attack at this host; not needed on loopback and in private networks")
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
@@ -101,8 +104,9 @@ func runCommand() *cobra.Command {
 
 Every option has a twin in the environment: MCPAUTH_ and its name in capitals, with _ for -.
 
-Exit status: 0 conformant; 1 findings; 2 usage or configuration, or nothing selected; 3 undecided; 4 the tool failed;
-130 interrupted.`,
+Exit status: 0 every MUST that was tested is met, and at least one was; 1 findings; 2 usage or configuration, or nothing
+selected; 3 undecided: nothing passed, a MUST could not be judged, or what you gave (a login, a token, an issuer) did not
+work; 4 the tool failed; 130 interrupted. The last line says which, and what to add to test more.`,
 		Example: `  mcpauth run https://mcp.example.com/mcp
   MCPAUTH_PASSWORD=... mcpauth run https://mcp.example.com/mcp --username alice
   TOKEN=... mcpauth run https://mcp.example.com/mcp --token-env TOKEN --report junit=report.xml`,
@@ -481,7 +485,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 			return &exit{reports.ExitToolFailed, fmt.Errorf("--update-baseline: %w", err)}
 		}
 	}
-	run = reports.Accept(run, accepted, time.Now())
+	run = reports.Held(reports.Accept(run, accepted, time.Now()), o.rule())
 	past, forgotten := o.appendHistory(run)
 	out.past = past
 	if err := errors.Join(out.write(run), forgotten); err != nil {
@@ -526,13 +530,29 @@ func (o *options) threshold() error {
 	return fmt.Errorf("--fail-on %q: want must, should, practice or none", o.failOn)
 }
 
-// outcome is the error that carries the exit code of a run; nil for 0.
+// rule is what the run is held to. Only requirements that are named in full are asked for by name: a pattern may select what
+// is out of reach.
+func (o *options) rule() reports.Rule {
+	rule := reports.Rule{FailOn: reports.FailOn(o.failOn), RequireComplete: o.complete}
+	for _, id := range o.only {
+		if _, ok := requirements.Lookup(id); ok {
+			rule.Named = append(rule.Named, id)
+		}
+	}
+	return rule
+}
+
+// outcome is the error that carries the exit code of a run; nil for 0. Its text is printed only where no summary said it.
 func (o *options) outcome(run reports.Redacted) error {
-	code := run.Run().ExitCode(reports.FailOn(o.failOn))
-	if code == reports.ExitConformant {
+	outcome := run.Run().Outcome()
+	if outcome.Code == reports.ExitConformant {
 		return nil
 	}
-	return &exit{code: code, err: fmt.Errorf("%s (exit %d)", verdict(code), code)}
+	err := errors.New(console.Conclusion(outcome))
+	if !o.quiet {
+		err = concluded{err}
+	}
+	return &exit{outcome.Code, err}
 }
 
 // accepted reads the baseline, if there is one.
@@ -551,12 +571,4 @@ func (o *options) accepted() ([]reports.Accepted, error) {
 		return nil, &exit{reports.ExitUsage, err}
 	}
 	return accepted, nil
-}
-
-func verdict(code int) string {
-	return map[int]string{
-		reports.ExitFindings: "not conformant: there are findings", reports.ExitUndecided: "undecided: no finding, but a MUST could not be judged",
-		reports.ExitToolFailed: "the tool failed: a check ended in an error, or what happened to this machine makes every verdict doubtful", reports.ExitInterrupted: "interrupted: the report is partial",
-		reports.ExitUsage: "nothing was tested",
-	}[code]
 }

@@ -8,28 +8,22 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Write writes label, message and colour. The message never claims more than the verdicts do: green takes a run
-// without a finding at or above the threshold and without an undecided MUST, of which something was passed.
-func Write(w io.Writer, redacted reports.Redacted, on reports.FailOn) error {
+// Write writes label, message and colour. Its colour is that of the outcome, so it is never greener than the exit code.
+func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
-	n := run.Counts()
-	message, colour := fmt.Sprintf("%d passed", n[reports.Pass]), "brightgreen"
-	switch code := run.ExitCode(on); {
-	case code == reports.ExitFindings && n[reports.Fail] > 0:
-		message, colour = fmt.Sprintf("%d failed", n[reports.Fail]), "red"
-	case code == reports.ExitFindings:
-		message, colour = warnings(n[reports.Warn]), "red"
-	case code != reports.ExitConformant, n[reports.Pass] == 0:
-		message, colour = "undecided", "lightgrey"
+	n, outcome := run.Counts(), run.Outcome()
+	message := fmt.Sprintf("%d passed", n[reports.Pass])
+	switch {
+	case outcome.Code == reports.ExitFindings && n[reports.Fail] == 0:
+		message = reports.Count(n[reports.Warn], "warning")
+	case outcome.Code == reports.ExitFindings, outcome.Kind == reports.Tolerated:
+		message = fmt.Sprintf("%d failed", n[reports.Fail])
+	case outcome.Code != reports.ExitConformant:
+		message = "undecided"
 	case n[reports.Warn] > 0:
-		message, colour = fmt.Sprintf("%d passed, %s", n[reports.Pass], warnings(n[reports.Warn])), "yellow"
+		message = fmt.Sprintf("%d passed, %s", n[reports.Pass], reports.Count(n[reports.Warn], "warning"))
+	case outcome.Kind == reports.PassedTested:
+		message = fmt.Sprintf("%d passed, %d not tested", n[reports.Pass], n[reports.NotTested])
 	}
-	return reports.WriteJSON(w, map[string]any{"schemaVersion": 1, "label": "MCP authorization", "message": message, "color": colour}, "")
-}
-
-func warnings(n int) string {
-	if n == 1 {
-		return "1 warning"
-	}
-	return fmt.Sprintf("%d warnings", n)
+	return reports.WriteJSON(w, map[string]any{"schemaVersion": 1, "label": "MCP authorization", "message": message, "color": outcome.Colour}, "")
 }

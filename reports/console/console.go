@@ -92,6 +92,14 @@ func (p *printer) result(res *reports.Result) {
 	}
 }
 
+// Conclusion is the last line of what people see.
+func Conclusion(o reports.Outcome) string {
+	if o.Code == reports.ExitConformant {
+		return reports.OneLine(o.Headline, 1000)
+	}
+	return fmt.Sprintf("%s (exit %d)", reports.OneLine(o.Headline, 1000), o.Code)
+}
+
 func (p *printer) finding(f reports.Finding) {
 	p.foreign("  expected: ", f.Expected)
 	p.foreign("  observed: ", reports.OneLine(f.Observed, 600))
@@ -130,4 +138,5 @@ func (p *printer) summary() {
 	}
 	fmt.Fprintf(&p.b, "%s — %d requests in %.0f ms%s\n",
 		strings.Join(parts, ", "), p.run.Requests, float64(p.run.Duration), p.run.Unchecked("; %d requirements of the catalogue have no check yet"))
+	p.b.WriteString(Conclusion(p.run.Outcome()) + "\n")
 }

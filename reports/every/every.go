@@ -29,7 +29,7 @@ func Texts(run reports.Redacted) (map[string]string, error) {
 		"html": func(w io.Writer) error { return html.Write(w, run) }, "markdown": func(w io.Writer) error { return markdown.Write(w, run) },
 		"junit": func(w io.Writer) error { return junit.Write(w, run, junit.Options{Properties: true}) },
 		"sarif": func(w io.Writer) error { return sarif.Write(w, run) }, "har": func(w io.Writer) error { return har.Write(w, run) },
-		"github": func(w io.Writer) error { return github.Write(w, run) }, "badge": func(w io.Writer) error { return badge.Write(w, run, reports.FailOnMust) },
+		"github": func(w io.Writer) error { return github.Write(w, run) }, "badge": func(w io.Writer) error { return badge.Write(w, run) },
 		"console": func(w io.Writer) error { return console.Write(w, run, console.Options{Verbose: true}) },
 		"matrix":  func(w io.Writer) error { return matrix.Write(w, columns) }, "matrix in Markdown": func(w io.Writer) error { return matrix.WriteMarkdown(w, columns) },
 		"transcripts": func(w io.Writer) error {

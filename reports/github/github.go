@@ -40,6 +40,9 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 			}
 		}
 	}
+	if outcome := run.Outcome(); outcome.Code != reports.ExitConformant && len(failed) == 0 {
+		failed = append(failed, command("error", "MCP authorization", outcome.Headline))
+	}
 	var b strings.Builder
 	b.WriteString(bounded("error", failed))
 	b.WriteString(bounded("warning", warned))

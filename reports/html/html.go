@@ -169,43 +169,16 @@ func attention(v reports.Verdict) bool {
 	return slices.Contains([]reports.Verdict{reports.Errored, reports.Fail, reports.Inconclusive, reports.Warn, reports.Review, reports.Flaky}, v)
 }
 
-// headline says in a sentence what came of the run.
+// headline is that of the outcome, with the tone of its colour.
 func headline(run *reports.Run) (sentence, tone string) {
-	n := run.Counts()
+	outcome := run.Outcome()
 	switch {
-	case run.Unreachable != "":
-		return "The target could not be tested.", "bad"
-	case run.Doubt != "":
-		return "No verdict can be trusted: " + run.Doubt + ".", "bad"
-	case n[reports.Errored] > 0:
-		return fmt.Sprintf("The tool failed in %s.", plural(n[reports.Errored], "check")), "bad"
-	case n[reports.Fail] > 0:
-		unmet := map[string]bool{}
-		for i := range run.Results {
-			if run.Results[i].Verdict == reports.Fail {
-				unmet[run.Results[i].ID] = true
-			}
-		}
-		return fmt.Sprintf("Not conformant: %s unmet.", plural(len(unmet), "mandatory requirement")), "bad"
-	case len(run.Stale) > 0:
-		return "The baseline no longer holds.", "bad"
-	case run.Interrupted:
-		return "Interrupted: the report is partial.", "open"
-	case n[reports.Inconclusive] > 0:
-		return fmt.Sprintf("Undecided: nothing failed, but %s could not be decided.", plural(n[reports.Inconclusive], "verdict")), "open"
-	case n[reports.Suppressed] > 0:
-		return fmt.Sprintf("No failure beyond what the baseline accepts: %s.", plural(n[reports.Suppressed], "verdict")), "open"
-	case n[reports.Warn] > 0:
-		return fmt.Sprintf("Every tested MUST is met, with %s.", plural(n[reports.Warn], "warning")), "good"
+	case outcome.Colour == "red" || outcome.Kind == reports.Broken || run.Unreachable != "":
+		return outcome.Headline, "bad"
+	case outcome.Kind == reports.Conformant:
+		return outcome.Headline, "good"
 	}
-	return "Everything that was tested is met.", "good"
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
+	return outcome.Headline, "open"
 }
 
 // reasons groups what was not tested by why.

@@ -20,13 +20,15 @@ var Schema []byte
 type document struct {
 	Version int `json:"version"`
 	*reports.Run
-	Counts map[reports.Verdict]int `json:"counts"`
+	Outcome *reports.Outcome        `json:"outcome,omitempty"`
+	Counts  map[reports.Verdict]int `json:"counts"`
 }
 
 // Write writes the run as indented JSON.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
-	if err := reports.WriteJSON(w, document{Version: Version, Run: run, Counts: run.Counts()}, "  "); err != nil {
+	outcome := run.Outcome()
+	if err := reports.WriteJSON(w, document{Version: Version, Run: run, Outcome: &outcome, Counts: run.Counts()}, "  "); err != nil {
 		return fmt.Errorf("json: %w", err)
 	}
 	return nil

@@ -105,6 +105,7 @@ func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 		s.Cases = []testcase{{Name: "The verdicts can be trusted", Classname: "mcpauth.run", Error: newNote("doubt", run.Doubt, run.Doubt)}}
 		doc.Suites = append(doc.Suites, s)
 	}
+	doc.conclude(run)
 	for _, s := range doc.Suites {
 		doc.Tests, doc.Failures, doc.Errors = doc.Tests+s.Tests, doc.Failures+s.Failures, doc.Errors+s.Errors
 	}
@@ -116,6 +117,31 @@ func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 	}
 	_, err := io.WriteString(w, xml.Header+reports.Printable(b.String())+"\n")
 	return err
+}
+
+// conclude adds a case for the run as a whole where it ends badly and no other case says so: who reads only the counts sees
+// the same as who reads the exit code.
+func (d *suites) conclude(run *reports.Run) {
+	outcome := run.Outcome()
+	for _, s := range d.Suites {
+		if s.Failures+s.Errors > 0 {
+			return
+		}
+	}
+	if outcome.Code == reports.ExitConformant {
+		return
+	}
+	s := newSuite(run, "run")
+	s.Tests = 1
+	c := testcase{Name: "The run as a whole", Classname: "mcpauth.run"}
+	text := newNote(string(outcome.Kind), outcome.Headline, outcome.Headline)
+	if outcome.Code == reports.ExitFindings {
+		s.Failures, c.Failure = 1, text
+	} else {
+		s.Errors, c.Error = 1, text
+	}
+	s.Cases = []testcase{c}
+	d.Suites = append(d.Suites, s)
 }
 
 func newSuite(run *reports.Run, area string) *suite {
@@ -137,9 +163,15 @@ func (s *suite) add(run *reports.Run, res *reports.Result, opt Options) {
 	headline := string(res.Verdict) + ": " + reports.OneLine(res.Reason, 500)
 	switch res.Verdict {
 	case reports.Pass:
+	case reports.Inconclusive:
+		if res.Level != "MUST" { // as the exit code has it
+			c.Skipped = newNote(string(res.Verdict), headline, text)
+			break
+		}
+		c.Error = newNote(string(res.Verdict), headline, text)
 	case reports.Fail:
 		c.Failure = newNote(string(res.Verdict), headline, text)
-	case reports.Inconclusive, reports.Errored:
+	case reports.Errored:
 		c.Error = newNote(string(res.Verdict), headline, text)
 	case reports.Warn, reports.Flaky:
 		if opt.Strict {

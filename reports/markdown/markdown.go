@@ -20,6 +20,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
 	var b strings.Builder
 	fmt.Fprintf(&b, "## MCP authorization: %s\n\n", code(run.Target.URL))
+	fmt.Fprintf(&b, "**%s**\n\n", Text(run.Outcome().Headline))
 	if run.Unreachable != "" {
 		fmt.Fprintf(&b, "The target could not be tested: %s\n\n", Text(run.Unreachable))
 	}

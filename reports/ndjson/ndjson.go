@@ -29,6 +29,7 @@ type result struct {
 
 type end struct {
 	Type        string                  `json:"type"`
+	Outcome     reports.Outcome         `json:"outcome"`
 	Counts      map[reports.Verdict]int `json:"counts"`
 	Requests    int                     `json:"requests"`
 	Duration    reports.Milliseconds    `json:"duration_ms"`
@@ -44,7 +45,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	for _, r := range run.Results {
 		events = append(events, result{"result", r})
 	}
-	events = append(events, end{"end", run.Counts(), run.Requests, run.Duration, run.Unreachable, run.Interrupted, run.Doubt})
+	events = append(events, end{"end", run.Outcome(), run.Counts(), run.Requests, run.Duration, run.Unreachable, run.Interrupted, run.Doubt})
 	for _, e := range events {
 		if err := reports.WriteJSON(w, e, ""); err != nil {
 			return fmt.Errorf("ndjson: %w", err)

@@ -121,7 +121,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 		r.Results = append(r.Results, resultOf(source, judged, level, index[judged.ID]))
 	}
 	r.Invocations = []invocation{invocationOf(source)}
-	r.Properties = map[string]any{"target": source.Target.URL, "counts": source.Counts()}
+	r.Properties = map[string]any{"target": source.Target.URL, "counts": source.Counts(), "outcome": source.Outcome()}
 	return reports.WriteJSON(w, log{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []run{r}}, "  ")
 }
 

@@ -286,6 +286,9 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 		res := e.result(r, j.wire, byLevel[l], l)
 		res.Findings, res.Notes, res.Tried, res.Duration = t.findings, t.notes, t.tried, reports.Since(started)
 		res.Verdict, res.Reason = grade(l, t.findings, ended)
+		if res.Verdict == reports.NotTested {
+			res.Missing = t.missing
+		}
 		for _, ex := range t.transcript {
 			res.Evidence = append(res.Evidence, ex.Number)
 		}
@@ -369,10 +372,12 @@ func summarise(f *reports.Finding, n int) string {
 // needs tries what the catalogue says a requirement needs, before the body runs.
 func (e *Engine) needs(t *T, r *requirements.Requirement) *stop {
 	if r.Intrusive && !e.World.Intrusive {
+		t.missing = options["intrusive"]
 		return &stop{reports.NotTested, "it is intrusive; allow it with --allow-intrusive"}
 	}
 	for _, name := range r.Needs {
 		if s := e.need(t, name); s != nil {
+			t.missing = options[name]
 			return s
 		}
 	}

@@ -245,6 +245,10 @@ func (t Minter) Trusted() bool {
 	return w.distrusted == ""
 }
 
+// Distrusted says why tokens of the issuer given are of no use; empty where they are served, or nobody has tried. Ask when all
+// checks are done.
+func (w *World) Distrusted() string { return w.distrusted }
+
 // TokenWithScopes is a token of the first user with exactly these scopes: minted, or by a login.
 func (t MCPServer) TokenWithScopes(scopes ...string) string {
 	if t.Mint.Trusted() {

@@ -136,6 +136,7 @@ type T struct {
 	rows           []string          // the rows that are under way, the innermost last
 	tried          []string          // the rows so far, in order
 	undecided      []undecided
+	missing        string // the option that would meet the need for want of which the check did not run
 }
 
 // stop ends a body early with a verdict other than PASS or FAIL.

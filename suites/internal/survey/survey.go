@@ -183,6 +183,22 @@ func (s *Survey) Alive(w mcp.Wire) (*reports.Exchange, bool) {
 	return s.Refused[w], false
 }
 
+// TokenRefused says how the user's token was refused; empty if it was served on any wire that the target speaks.
+func (s *Survey) TokenRefused() string {
+	why := ""
+	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+		ex := s.WithToken[w]
+		if _, judged := s.Newest(w); ex == nil || !judged {
+			continue
+		}
+		if s.Served(w, ex) {
+			return ""
+		}
+		why = "it is answered with " + expect.Describe(ex)
+	}
+	return why
+}
+
 // BogusToken is a bearer value of the usual shape that no server has issued.
 const BogusToken = "bWNwYXV0aC1ub3QtYS12YWxpZC10b2tlbi0wMDAwMDAwMQ"
 

@@ -1,0 +1,53 @@
+package main_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// lastLine is the last line that people see.
+func lastLine(stderr string) string {
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	return lines[len(lines)-1]
+}
+
+// A run that decided nothing, or in which something that was asked for did not work, is no success.
+func TestNothingUndecidedIsGreen(t *testing.T) {
+	r := start(t, nil)
+	for name, c := range map[string]struct {
+		env, args []string
+		code      int
+		says      string
+	}{
+		"an area out of reach":          {nil, []string{"--only", "RS-SCOPE-*"}, 3, "UNDECIDED: nothing that was selected could be judged; add "},
+		"one requirement out of reach":  {nil, []string{"--only", "RS-CHALLENGE-401-STATUS,RS-AUD-CROSS-RESOURCE"}, 3, "UNDECIDED: you asked for RS-AUD-CROSS-RESOURCE, not tested"},
+		"a part out of reach":           {nil, []string{"--only", "RS-*"}, 0, "PASSED what was tested: "},
+		"a part out of reach, for gate": {nil, []string{"--only", "RS-*", "--require-complete"}, 3, "not tested, and all are required"},
+		"a login that fails":            {[]string{"MCPAUTH_PASSWORD=wrong"}, []string{"--username", "nobody", "--login", "form", "--only", "RS-DISC-*"}, 3, "UNDECIDED: nobody could sign in"},
+		"a token that is refused":       {[]string{"TOKEN=not-a-token"}, []string{"--token-env", "TOKEN", "--only", "RS-DISC-*"}, 3, "UNDECIDED: the token given did not work"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := mcpauth(t, c.env, append([]string{"run", r.URL, "--report", "badge"}, c.args...)...)
+			assert.Equal(t, c.code, code, errs)
+			assert.Contains(t, lastLine(errs), c.says)
+			var badge struct{ Color string }
+			require.NoError(t, json.Unmarshal([]byte(out), &badge))
+			assert.NotEqual(t, "brightgreen", badge.Color)
+			assert.Equal(t, c.code == 0, badge.Color == "green" || badge.Color == "yellow", badge.Color)
+		})
+	}
+}
+
+// The last line of a run without a token says what a token would add.
+func TestTheLastLineSaysWhatToAdd(t *testing.T) {
+	r := start(t, func(o *reference.Options) {})
+	_, _, errs := mcpauth(t, nil, "run", r.URL)
+	assert.Regexp(t, `^PASSED what was tested: \d+ of \d+ MUSTs.*; add --.* to test \d+ more, --`, lastLine(errs))
+	assert.Contains(t, lastLine(errs), "--token-env to test ")
+}
