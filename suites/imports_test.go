@@ -45,6 +45,12 @@ func layer(pkg string) string {
 	switch {
 	case rel == "suites/internal/against":
 		return "tests"
+	case rel == "suites/target" || strings.HasPrefix(rel, "suites/target/"):
+		return "target"
+	case rel == "suites/conformance":
+		return "cmd"
+	case strings.HasPrefix(rel, "fakes/lab"):
+		return "lab"
 	case strings.HasPrefix(rel, "suites/internal/"):
 		return "internal"
 	case rel == "suites":
@@ -60,12 +66,14 @@ func TestWhoMayImportWhom(t *testing.T) {
 	allowed := map[string][]string{
 		"fixtures": {"fixtures"},
 		"reports":  {"reports", "fixtures"},
-		"internal": {"internal", "reports", "fixtures"},
-		"area":     {"internal", "reports", "fixtures"},
-		"suites":   {"area", "internal", "reports", "fixtures"},
+		"target":   {"target", "fixtures"},
+		"internal": {"internal", "target", "reports", "fixtures"},
+		"area":     {"internal", "target", "reports", "fixtures"},
+		"suites":   {"area", "internal", "target", "reports", "fixtures"},
 		"fakes":    {"fakes", "fixtures"},
-		"cmd":      {"suites", "reports", "fakes", "fixtures"},
-		"tests":    {"suites", "reports", "fakes", "fixtures"},
+		"lab":      {"lab", "fakes", "target", "fixtures"},
+		"cmd":      {"suites", "target", "reports", "fakes", "lab", "fixtures"},
+		"tests":    {"suites", "target", "reports", "fakes", "lab", "fixtures"},
 	}
 	outside := map[string][]string{ // libraries and the layers that may use them
 		"github.com/onsi/ginkgo/v2":        {"suites", "internal"},
@@ -73,8 +81,8 @@ func TestWhoMayImportWhom(t *testing.T) {
 		"github.com/spf13/cobra":           {"cmd"},
 		"github.com/stretchr/testify":      {"tests"},
 		"github.com/santhosh-tekuri":       {"reports"}, // judges reports that are read
-		"net/http":                         {"internal", "fakes", "cmd"},
-		"go.yaml.in/yaml/v3":               {"fixtures", "cmd"},
+		"net/http":                         {"internal", "fakes", "lab", "cmd"},
+		"go.yaml.in/yaml/v3":               {"fixtures", "target", "cmd"},
 		"github.com/go-rod/rod":            {"internal"},
 		"github.com/modelcontextprotocol/": {},
 	}

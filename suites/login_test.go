@@ -21,6 +21,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // A few checks that need a login, and the pages on its way.
@@ -173,7 +174,7 @@ func TestLoginByRecipe(t *testing.T) {
 			assert.Equal(t, last.Type, "image/"+format)
 		})
 	}
-	cfg := suites.Config{URL: "http://127.0.0.1:1/mcp", Recipe: oddPages(), Driver: "form"}
+	cfg := suites.Config{URL: "http://127.0.0.1:1/mcp", Target: target.Target{Login: target.Login{Recipe: oddPages(), Driver: "form"}}}
 	_, err := suites.Run(t.Context(), cfg)
 	assert.ErrorContains(t, err, "a login recipe is followed in a browser")
 }
@@ -214,7 +215,7 @@ func TestLoginByHand(t *testing.T) {
 	o := reference.Ideal()
 	o.Behaviour.Lacks = []idp.Defence{idp.AuthenticateUser} // the person of this test has no hands
 	r := against.Start(t, o)
-	cfg := suites.Config{URL: r.URL, Driver: "manual", Skip: []string{"AS-*"}, OnNotice: func(notice string) {
+	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Skip: []string{"AS-*"}, OnNotice: func(notice string) {
 		_, address, _ := strings.Cut(notice, "\n\n  ")
 		go func() {
 			resp, err := http.Get(strings.TrimSpace(address))
@@ -240,7 +241,7 @@ func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	var said []string
-	cfg := suites.Config{URL: r.URL, Driver: "manual", Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
+	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
 	_, err = suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Len(t, said, 1)
@@ -256,7 +257,7 @@ func TestNoticesAreSafe(t *testing.T) {
 	}
 	r := against.Start(t, o)
 	var said []string
-	cfg := suites.Config{URL: r.URL, Driver: "manual", Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
+	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
 	cfg.Credentials = []suites.Credential{{Name: "key", Header: "X-Key", Value: "a-secret-credential"}}
 	_, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)

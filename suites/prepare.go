@@ -22,6 +22,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // preparation is one run being prepared and carried out.
@@ -50,6 +51,8 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if err != nil {
 		return ctx, nil, err
 	}
+	cfg.URL = cmp.Or(cfg.URL, cfg.Target.URL)
+	cfg.Target.URL = cfg.URL
 	if err := cfg.validate(reg); err != nil {
 		return ctx, nil, err
 	}
@@ -72,7 +75,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if i := strings.LastIndexByte(cfg.Token, '.'); i >= 0 {
 		secrets.Add("signature", cfg.Token[i+1:])
 	}
-	for _, f := range cfg.Header {
+	for _, f := range cfg.header() {
 		secrets.Add("header", f.Value)
 	}
 	secrets.Add("shared_secret", cfg.SharedSecret.Value)
@@ -90,7 +93,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		}
 	}
 	s.client = wire.New(wire.Options{
-		Guard: guard, Roots: cfg.RootCAs, Secrets: secrets, Limits: cfg.limits(guard.Loopback), Header: cfg.Header, HeaderOrigin: u.Scheme + "://" + u.Host,
+		Guard: guard, Roots: cfg.RootCAs, Secrets: secrets, Limits: cfg.limits(guard.Loopback), Header: cfg.header(), HeaderOrigin: u.Scheme + "://" + u.Host,
 		UserAgent: "mcpauth/" + Version + " ({check}; +https://github.com/mcpauth/conformance)",
 	})
 	intrusive := guard.Loopback
@@ -110,38 +113,8 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		}
 		sv = s.login(ctx, sv, secrets, guard.Loopback)
 	}
-	s.world = &check.World{Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Origins: cfg.Origins, Session: s.session, Patience: cfg.Patience, Credentials: cfg.credentials(), Implies: cfg.Implies, Privileged: cfg.Privileged, BodyLimit: cfg.BodyLimit, OtherResource: cfg.OtherResource}
-	s.world.Tools, s.world.Special = cfg.tools()
-	for _, o := range cfg.Objects {
-		s.world.Objects = append(s.world.Objects, check.Object(o))
-	}
-	if cfg.Issuer != nil {
-		s.world.Issuer, s.world.KeyFetchesBefore = cfg.Issuer, fetches
-	}
-	if cfg.Upstream != nil {
-		s.world.Upstream = cfg.Upstream
-	}
-	if cfg.Enterprise != nil {
-		s.world.Enterprise = &check.Enterprise{Issuer: cfg.Enterprise, Subject: cmp.Or(cfg.EnterpriseSubject, "alice")}
-	}
-	s.world.Rebinding, s.world.Screening, s.world.BlockAfter, s.world.BlockFor = cfg.Rebinding, cfg.Screening, cfg.BlockAfter, cfg.BlockFor
-	if cfg.SecondIssuer != nil {
-		s.world.Second = cfg.SecondIssuer
-	}
-	s.world.Verifier, s.world.VerifierAccepts, s.world.GrantsPage = cfg.Verification, cfg.VerificationAccepts, cfg.GrantsPage
-	s.world.IDTokenCallback, s.world.IDTokenParameter = cfg.IDTokenCallback, cmp.Or(cfg.IDTokenParameter, "idToken")
-	s.world.API, s.world.MaxWait = cfg.API, cfg.MaxWait
-	if cfg.Clock != nil {
-		s.world.Clock = cfg.Clock
-	}
-	s.world.SharedSecret, s.world.SharedIssuer, s.world.SharedAudience = cfg.SharedSecret.Value, cfg.SharedSecret.Issuer, cfg.SharedSecret.Audience
-	s.world.Documents, s.world.Introspector = cfg.Documents, cfg.Introspection
-	if s.world.Patience == 0 {
-		s.world.Patience = 5 * time.Second
-	}
-	if cfg.Seed != nil {
-		s.world.BeginPart = cfg.part
-	}
+	s.world = s.makeWorld(sv, secrets, intrusive)
+	s.world.KeyFetchesBefore = fetches
 	s.run = reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: Version}, Started: s.started, Catalogue: requirements.Digest(),
 		Target: reports.Target{URL: cfg.URL, Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{}, Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
@@ -187,10 +160,10 @@ func (c *Config) ownToken() string {
 		}
 		return input + "." + mint.Base64(signature)
 	case c.SharedSecret.Value != "":
-		return c.SharedSecret.token(scopes)
-	case c.Verification != nil && c.VerificationAccepts != "":
+		return sharedSecretToken(c.SharedSecret, scopes)
+	case c.Verification != nil && c.Verify.Accepts != "":
 		token := c.Verification.Token()
-		token.Say(introspector.Answer{Body: c.VerificationAccepts})
+		token.Say(introspector.Answer{Body: c.Verify.Accepts})
 		return token.Value
 	case c.Introspection != nil:
 		token, now := c.Introspection.Token(), time.Now().Unix()
@@ -203,14 +176,34 @@ func (c *Config) ownToken() string {
 	return ""
 }
 
-// token is an ordinary one, for an hour.
-func (s SharedSecret) token(scopes []string) string {
+// sharedSecretToken is an ordinary token, for an hour.
+func sharedSecretToken(s target.SharedSecret, scopes []string) string {
 	now := time.Now().Unix()
 	claims := mint.Claims{"sub": "alice", "client_id": "client-1", "iss": s.Issuer, "aud": s.Audience, "iat": now, "exp": now + 3600, "jti": check.Random(12)}
 	if len(scopes) > 0 {
 		claims["scope"] = strings.Join(scopes, " ")
 	}
 	return mint.HS256(mint.Header{"alg": "HS256", "typ": "JWT"}, claims, []byte(s.Value))
+}
+
+// makeWorld is what the checks share.
+func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, intrusive bool) *check.World {
+	cfg := &s.cfg
+	w := &check.World{
+		Target: cfg.Target, Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Session: s.session,
+		Patience: cmp.Or(cfg.Patience, 5*time.Second), MaxWait: cfg.MaxWait, Credentials: cfg.credentials(),
+		Documents: cfg.Documents, Introspector: cfg.Introspection, Verifier: cfg.Verification, API: cfg.API, Rebinding: cfg.Rebinding,
+	}
+	w.Tools, w.Special = cfg.tools()
+	for _, o := range cfg.Objects {
+		w.Objects = append(w.Objects, check.Object{Object: o})
+	}
+	w.IDTokenParameter = cmp.Or(w.IDTokenParameter, "idToken")
+	w.EnterpriseIDP.Subject = cmp.Or(w.EnterpriseIDP.Subject, "alice")
+	if cfg.Seed != nil {
+		w.BeginPart = cfg.part
+	}
+	return w
 }
 
 // part begins the random values of a part of the run, where there is a seed.

@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/mcpauth/conformance/suites/internal/documents"
@@ -46,3 +47,54 @@ type API = listener.Listener
 
 // ServeAPI listens for the target. Close it after the run.
 func ServeAPI(listen string) (*API, error) { return listener.OpenAt(listen) }
+
+// Serve starts the servers that the target of a configuration calls, as its file declares them, and adds them to the
+// configuration. Call stop after the run.
+func Serve(cfg *Config) (stop func(), err error) {
+	var started []func()
+	stop = func() {
+		for _, f := range started {
+			f()
+		}
+	}
+	begin := func(key string, serve func() (func(), error)) {
+		if err != nil {
+			return
+		}
+		end, failed := serve()
+		if failed != nil {
+			err = fmt.Errorf("%s: %s: %w", cfg.File, key, failed)
+			return
+		}
+		started = append(started, end)
+	}
+	if l := cfg.IntrospectionAt; l != nil {
+		begin("introspection", func() (_ func(), err error) {
+			cfg.Introspection, err = ServeIntrospection(l.Listen)
+			return cfg.Introspection.Close, err
+		})
+	}
+	if v := cfg.Verify; v.Listen != "" {
+		begin("verify", func() (_ func(), err error) {
+			cfg.Verification, err = ServeVerification(v.Listen, v.Path)
+			return cfg.Verification.Close, err
+		})
+	}
+	if l := cfg.UpstreamAPI; l != nil {
+		begin("upstream_api", func() (_ func(), err error) {
+			cfg.API, err = ServeAPI(l.Listen)
+			return cfg.API.Close, err
+		})
+	}
+	if z := cfg.RebindingZone; z != nil {
+		begin("rebinding", func() (_ func(), err error) {
+			cfg.Rebinding, err = ServeRebinding(z.Listen, z.Zone, z.Public, z.Private, z.Port)
+			return cfg.Rebinding.Close, err
+		})
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return stop, nil
+}

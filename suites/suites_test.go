@@ -24,6 +24,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 func TestReferencePassesEverything(t *testing.T) {
@@ -171,7 +172,9 @@ func TestScantDeclarations(t *testing.T) {
 		"no users": func(c *suites.Config) { c.Users = nil },
 		"one user": func(c *suites.Config) { c.Users = c.Users[:1] },
 		"nothing but the login": func(c *suites.Config) {
-			*c = suites.Config{URL: c.URL, Users: c.Users, Rate: c.Rate, MaxRequests: c.MaxRequests, Patience: c.Patience}
+			bare := target.Target{Limits: c.Limits}
+			bare.URL, bare.Users = c.Target.URL, c.Users
+			*c = suites.Config{Target: bare, Patience: c.Patience}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,7 +246,7 @@ func TestBluntServersPassNothingThatExpectsARefusal(t *testing.T) {
 			t.Run(name+" "+token, func(t *testing.T) {
 				s := httptest.NewServer(handler)
 				defer s.Close()
-				run, err := suites.Evaluate(t.Context(), suites.Config{URL: s.URL + "/mcp", Token: token})
+				run, err := suites.Evaluate(t.Context(), suites.Config{URL: s.URL + "/mcp", Target: target.Target{Token: token}})
 				if name == "hangs up" {
 					require.Error(t, err)
 					assert.Equal(t, reports.ExitUndecided, run.Run().Outcome().Code)
@@ -297,13 +300,13 @@ func TestUsageErrors(t *testing.T) {
 		"no scheme":        {suites.Config{URL: "mcp.example.com/mcp"}, "did you mean https://mcp.example.com/mcp?"},
 		"empty":            {suites.Config{}, "cannot be tested"},
 		"other scheme":     {suites.Config{URL: "ftp://x/"}, `scheme "ftp"`},
-		"unknown revision": {suites.Config{URL: "http://127.0.0.1/", Revisions: []string{"2025-01-01"}}, `unknown revision "2025-01-01"`},
+		"unknown revision": {suites.Config{URL: "http://127.0.0.1/", Target: target.Target{Server: target.Server{Revisions: []string{"2025-01-01"}}}}, `unknown revision "2025-01-01"`},
 		"unknown id":       {suites.Config{URL: "http://127.0.0.1/", Only: []string{"RS-DISC-RESOURCE-MATHC"}}, "no requirement matches"},
 		"label filter":     {suites.Config{URL: "http://127.0.0.1/", LabelFilter: "(("}, "label filter"},
-		"effect":           {suites.Config{URL: "http://127.0.0.1/", Tools: []suites.Tool{{Name: "write", Effect: "list"}}}, "which is not among the tools"},
-		"effect unmarked":  {suites.Config{URL: "http://127.0.0.1/", Tools: []suites.Tool{{Name: "write", Effect: "write"}}}, "put {marker} into its arguments"},
-		"credential":       {suites.Config{URL: "http://127.0.0.1/", Credentials: []suites.Credential{{Header: "X-Key", Value: "a\r\nb"}}}, "fit in a header field"},
-		"limit":            {suites.Config{URL: "http://127.0.0.1/", Credentials: []suites.Credential{{Value: "a", Limit: 301, Window: time.Minute}}}, "declare a smaller one"},
+		"effect":           {suites.Config{URL: "http://127.0.0.1/", Target: target.Target{Tools: []suites.Tool{{Name: "write", Effect: "list"}}}}, "which is not among the tools"},
+		"effect unmarked":  {suites.Config{URL: "http://127.0.0.1/", Target: target.Target{Tools: []suites.Tool{{Name: "write", Effect: "write"}}}}, "put {marker} into its arguments"},
+		"credential":       {suites.Config{URL: "http://127.0.0.1/", Target: target.Target{Credentials: []suites.Credential{{Header: "X-Key", Value: "a\r\nb"}}}}, "fit in a header field"},
+		"limit":            {suites.Config{URL: "http://127.0.0.1/", Target: target.Target{Credentials: []suites.Credential{{Value: "a", Quota: target.Quota{Limit: 301, Window: time.Minute}}}}}, "declare a smaller one"},
 		"name server":      {suites.Config{URL: "http://127.0.0.1/", NameServer: "dns.example.com"}, "want an address and a port, such as 192.0.2.53:53"},
 		"seed":             {suites.Config{URL: "https://mcp.example.com/mcp", Seed: new(int64)}, "for targets in your own network"},
 		"user name":        {suites.Config{URL: "http://u:p@127.0.0.1/"}, "no user name"},
@@ -361,7 +364,7 @@ func BenchmarkScanWithRoundTripOf50ms(b *testing.B) {
 	require.NoError(b, err)
 	defer r.Close()
 	for b.Loop() {
-		if _, err := suites.Run(b.Context(), suites.Config{URL: r.URL, AllowIntrusive: &no, Register: &no}); err != nil {
+		if _, err := suites.Run(b.Context(), suites.Config{URL: r.URL, Target: target.Target{Limits: target.Limits{AllowIntrusive: &no}, Registration: target.Registration{Register: &no}}}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -478,7 +481,7 @@ func TestALongRetryAfterIsHonoured(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	}
-	cfg := suites.Config{URL: against.Start(t, o).URL, Skip: []string{"RS-RATE-*", "RS-ABUSE-*"}, Concurrency: 4}
+	cfg := suites.Config{URL: against.Start(t, o).URL, Skip: []string{"RS-RATE-*", "RS-ABUSE-*"}, Target: target.Target{Limits: target.Limits{Concurrency: 4}}}
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
 	ended := 0

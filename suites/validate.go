@@ -1,7 +1,6 @@
 package suites
 
 import (
-	"encoding/json"
 	"net"
 	"net/netip"
 	"path"
@@ -14,7 +13,6 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/mint"
-	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
 func (c *Config) validate(reg *check.Registry) error {
@@ -31,6 +29,12 @@ func (c *Config) validate(reg *check.Registry) error {
 	}
 	if c.Seed != nil && !Own(c.URL) {
 		return usage("a seed makes states, verifiers and keys predictable: it is for targets in your own network, and %s is not", c.URL)
+	}
+	if err := c.Validate(); err != nil {
+		return usage("%v", err)
+	}
+	if err := c.unserved(); err != nil {
+		return err
 	}
 	for _, r := range c.Revisions {
 		if !slices.Contains(requirements.Revisions, r) {
@@ -53,52 +57,14 @@ func (c *Config) validate(reg *check.Registry) error {
 			return usage("the label filter %q cannot be read: %v", c.LabelFilter, strings.Join(strings.Fields(err.Error()), " "))
 		}
 	}
-	for _, o := range c.Objects {
-		switch {
-		case o.Resource == "" && o.Prompt == "":
-			return usage("an object is neither a resource nor a prompt")
-		case o.Private == "":
-			return usage("%s: nothing tells what only the first user may see (private)", check.Object(o).Name())
-		case o.ChangedBy != "" && !slices.ContainsFunc(c.Tools, func(tool Tool) bool { return tool.Name == o.ChangedBy }):
-			return usage("%s: it is changed by %s, which is not among the tools", check.Object(o).Name(), o.ChangedBy)
-		}
-	}
-	for _, tool := range c.Tools {
-		if tool.HandleFrom != "" && !slices.ContainsFunc(c.Tools, func(other Tool) bool { return other.Name == tool.HandleFrom }) {
-			return usage("tool %s: its handle comes from %s, which is not among the tools", tool.Name, tool.HandleFrom)
-		}
-		if tool.Effect == "" {
-			continue
-		}
-		if !slices.ContainsFunc(c.Tools, func(other Tool) bool { return other.Name == tool.Effect }) {
-			return usage("tool %s: its effect is shown by %s, which is not among the tools", tool.Name, tool.Effect)
-		}
-		if b, _ := json.Marshal(tool.Arguments); !strings.Contains(string(b), check.Marker) {
-			return usage("tool %s: its effect cannot be told from that of others: put %s into its arguments", tool.Name, check.Marker)
-		}
-	}
-	for i, given := range c.Credentials {
-		if given.Limit < 0 || given.Limit > mostLimit || given.Limit > 0 && given.Window <= 0 {
-			return usage("credential %d (%s): want a limit of 1 to %d requests in a time; declare a smaller one on a test instance", i+1, given.Name, mostLimit)
-		}
-		if given.Value == "" || strings.ContainsAny(given.Value+given.Header, "\r\n") || strings.ContainsAny(given.Header, " :") {
-			return usage("credential %d (%s): want a value and a header name that fit in a header field", i+1, given.Name)
-		}
-	}
 	if _, err := document.ParseURL(c.OtherResource); c.OtherResource != "" && (err != nil || c.OtherResource == c.URL) {
 		return usage("the other resource %q: want the URL of another MCP endpoint", c.OtherResource)
 	}
 	if c.MaxWait < 0 {
 		return usage("a wait of %v is none: want a time such as 90s", c.MaxWait)
 	}
-	if n := len(c.SharedSecret.Value); n > 0 && n < 8 {
-		return usage("the shared secret has %d bytes: want at least 8", n)
-	}
 	for _, client := range c.Clients {
 		if client.Key == "" {
-			if client.Method == oauth.PrivateKey {
-				return usage("client %s: private_key_jwt takes a key", client.ID)
-			}
 			continue
 		}
 		if _, err := mint.ParseKey(client.KeyID, []byte(client.Key)); err != nil {
@@ -120,8 +86,18 @@ func (c *Config) validate(reg *check.Registry) error {
 	return nil
 }
 
-// mostLimit is the highest limit that is tried: more would be an attack.
-const mostLimit = 300
+// unserved says which server is declared for the target to trust, and not there.
+func (c *Config) unserved() error {
+	for key, absent := range map[string]bool{
+		"fake_idp": c.FakeIDP != nil && c.Issuer == nil, "second_idp": c.SecondIDP != nil && c.SecondIssuer == nil,
+		"enterprise": c.EnterpriseIDP.Listen != "" && c.Enterprise == nil, "upstream": c.UpstreamIDP != nil && c.Upstream == nil,
+	} {
+		if absent {
+			return usage("%s declares %s, and no such server runs: give one in the configuration, or test with the command mcpauth", c.File, key)
+		}
+	}
+	return nil
+}
 
 // known refuses a pattern that matches no requirement, and one that matches only pending ones.
 func known(reg *check.Registry, pattern string) error {

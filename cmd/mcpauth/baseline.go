@@ -2,11 +2,8 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"reflect"
 	"slices"
 	"time"
 
@@ -14,6 +11,7 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
 // baselineSchema is the JSON Schema of a baseline.
@@ -36,62 +34,38 @@ type baselineEntry struct {
 
 // readBaseline reads a baseline; a draft may lack reasons. The error names every mistake with file, line and column.
 func readBaseline(path string, draft bool) ([]reports.Accepted, error) {
-	b, err := os.ReadFile(path)
+	r := &strict.Reader{Path: path}
+	var f baselineFile
+	root, err := r.Decode(&f)
 	if err != nil {
 		return nil, err
 	}
-	var root yaml.Node
-	if err := yaml.Unmarshal(b, &root); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if f.Version != 1 {
+		r.Add(root, "version %d: want version: 1", f.Version)
 	}
-	if len(root.Content) == 0 {
-		return nil, fmt.Errorf("%s: the file is empty", path)
-	}
-	p := &problems{path: path}
-	unknownKeys(p, root.Content[0], reflect.TypeFor[baselineFile]())
-	var f baselineFile
-	if len(p.all) == 0 {
-		if err := root.Content[0].Decode(&f); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		if f.Version != 1 {
-			p.add(root.Content[0], "version %d: want version: 1", f.Version)
-		}
-	}
-	nodes := entries(root.Content[0])
 	var out []reports.Accepted
 	seen := map[string]bool{}
 	for i, e := range f.Accepted {
-		n := nodes[i]
+		n := strict.Child(root, "accepted", i)
 		if _, ok := requirements.Lookup(e.ID); !ok {
-			p.add(n, "%q is no requirement; mcpauth list shows them all", e.ID)
+			r.Add(n, "%q is no requirement; mcpauth list shows them all", e.ID)
 		}
 		if seen[e.ID] {
-			p.add(n, "%s is accepted twice", e.ID)
+			r.Add(n, "%s is accepted twice", e.ID)
 		}
 		seen[e.ID] = true
 		if e.Reason == "" && !draft {
-			p.add(n, "%s: say the reason for which it is accepted", e.ID)
+			r.Add(n, "%s: say the reason for which it is accepted", e.ID)
 		}
 		a := reports.Accepted{ID: e.ID, Reason: e.Reason, Issue: e.Issue, Where: fmt.Sprintf("%s:%d", path, n.Line)}
 		if e.Expires != "" {
 			if a.Expires, err = time.Parse(time.DateOnly, e.Expires); err != nil {
-				p.add(n, "%s: expires %q: want a day such as 2027-01-31", e.ID, e.Expires)
+				r.Add(n, "%s: expires %q: want a day such as 2027-01-31", e.ID, e.Expires)
 			}
 		}
 		out = append(out, a)
 	}
-	return out, errors.Join(p.all...)
-}
-
-// entries are the nodes of the list of accepted findings.
-func entries(n *yaml.Node) []*yaml.Node {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == "accepted" {
-			return n.Content[i+1].Content
-		}
-	}
-	return nil
+	return out, r.Err()
 }
 
 // writeBaseline writes the findings of a run as a baseline. Entries of the old one are kept where the run did not

@@ -103,10 +103,7 @@ func (d *doctor) browser() {
 func (d *doctor) target(c *cobra.Command, o *options, url string) {
 	cfg, err := o.config(c, url)
 	if err == nil && o.file != "" {
-		var t *targetFile
-		if t, err = readTarget(o.file); err == nil {
-			err = t.apply(o.file, &cfg)
-		}
+		err = loadTarget(o.file, &cfg)
 		if err == nil {
 			d.say("ok", "target file", fmt.Sprintf("%s: %d users, %d clients, %d tools, %d credentials", o.file, len(cfg.Users), len(cfg.Clients), len(cfg.Tools), len(cfg.Credentials)))
 		}

@@ -9,15 +9,19 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // Whatever the target is called and offers, its words stay values and comments; and what stands in comments is
 // right once it is uncommented.
 func TestInitTextIsATargetFile(t *testing.T) {
+	for _, name := range []string{"ALICE_PASSWORD", "BOB_PASSWORD", "CLIENT_SECRET", "API_KEY"} {
+		t.Setenv(name, "value-of-"+name)
+	}
 	for _, word := range []string{"notes:read", "a\nversion: 2", "# x", `"]: {`, "*", "- x", "\u202e", "{marker}", "null", "yes"} {
 		seen := suites.Surveyed{Scopes: []string{word, "b"}, Tools: []string{word}, Issuers: []string{word}, Documents: true, Revisions: []reports.RevisionStatus{{Revision: "2025-11-25", Wire: "stateful", Status: "spoken", Why: word}}}
 		text := targetText("https://mcp.example.com/mcp", &seen)
-		_, err := readTarget(write(t, "target.yaml", text))
+		_, err := target.Load(write(t, "target.yaml", text))
 		require.NoError(t, err, text)
 		var whole strings.Builder
 		for line := range strings.SplitSeq(text, "\n") {
@@ -27,10 +31,10 @@ func TestInitTextIsATargetFile(t *testing.T) {
 			}
 			whole.WriteString(line + "\n")
 		}
-		target, err := readTarget(write(t, "target.yaml", whole.String()))
+		loaded, err := target.Load(write(t, "target.yaml", whole.String()))
 		require.NoError(t, err, whole.String())
-		assert.Len(t, target.Login.Users, 2)
-		assert.Len(t, target.Tools, 3)
-		assert.Len(t, target.Scopes.Request, 2)
+		assert.Len(t, loaded.Users, 2)
+		assert.Len(t, loaded.Tools, 3)
+		assert.Len(t, loaded.Scopes, 2)
 	}
 }

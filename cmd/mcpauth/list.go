@@ -13,6 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	reportjson "github.com/mcpauth/conformance/reports/json"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // filter selects requirements of the catalogue.
@@ -185,7 +186,7 @@ func explain(w io.Writer, r *requirements.Requirement) {
 }
 
 func schemaCommand() *cobra.Command {
-	schemas := map[string][]byte{"report": reportjson.Schema, "target": targetSchema, "recipe": recipeSchema, "baseline": baselineSchema}
+	schemas := map[string][]byte{"report": reportjson.Schema, "target": target.Schema, "recipe": recipeSchema, "baseline": baselineSchema}
 	return &cobra.Command{Use: "schema {report|target|recipe|baseline}", Short: "Print the JSON Schema of the JSON report, of the target file, of a login recipe, or of a baseline", Args: cobra.ExactArgs(1), ValidArgs: []string{"report", "target", "recipe", "baseline"},
 		RunE: func(c *cobra.Command, args []string) error {
 			schema, ok := schemas[args[0]]

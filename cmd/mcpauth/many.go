@@ -15,6 +15,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/profiles"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/matrix"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // gather adds the target files that --targets lists.
@@ -50,7 +51,7 @@ func (o *options) runAll(c *cobra.Command) error {
 		if slices.Contains(names[:i], names[i]) {
 			return &exit{reports.ExitUsage, fmt.Errorf("two target files are named %s: reports would overwrite each other", names[i])}
 		}
-		if _, err := readTarget(f); err != nil { // before the first target is touched
+		if _, err := target.Load(f); err != nil { // before the first target is touched
 			return &exit{reports.ExitUsage, err}
 		}
 	}

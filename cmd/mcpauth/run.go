@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -17,7 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mcpauth/conformance/fakes/idp"
-	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/lab"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/chance"
 	"github.com/mcpauth/conformance/fixtures/requirements"
@@ -176,92 +175,24 @@ func demoCommand() *cobra.Command {
 	return c
 }
 
-// target adds what the target file says, and starts what the target is to trust.
+// target adds what the target file says, and starts what the target is to trust and to call.
 func (o *options) target(cfg *suites.Config) (stop func(), err error) {
-	var started []func()
-	stop = func() {
-		for _, f := range started {
-			f()
-		}
-	}
 	if o.file == "" {
-		return stop, nil
+		return func() {}, nil
 	}
-	t, err := readTarget(o.file)
-	if err == nil {
-		err = t.apply(o.file, cfg)
+	if err := loadTarget(o.file, cfg); err != nil {
+		return nil, &exit{reports.ExitUsage, err}
 	}
+	stopIssuers, err := lab.Serve(&cfg.Target)
 	if err != nil {
 		return nil, &exit{reports.ExitUsage, err}
 	}
-	if t.FakeIDP != nil {
-		key, err := t.FakeIDP.Key.value(filepath.Dir(o.file))
-		if err != nil {
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: fake_idp.key: %w", o.file, err)}
-		}
-		s, end, err := serveIssuer(t.FakeIDP.Listen, t.FakeIDP.Issuer, t.FakeIDP.Audience, t.FakeIDP.Algorithm, key)
-		if err != nil {
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: fake_idp: %w", o.file, err)}
-		}
-		cfg.Issuer, started = s, append(started, end)
+	stopServices, err := suites.Serve(cfg)
+	if err != nil {
+		stopIssuers()
+		return nil, &exit{reports.ExitUsage, err}
 	}
-	if t.Rebinding != nil {
-		s, err := suites.ServeRebinding(t.Rebinding.Listen, t.Rebinding.Zone, t.Rebinding.Public, t.Rebinding.Private, t.Rebinding.Port)
-		if err != nil {
-			stop()
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: rebinding: %w", o.file, err)}
-		}
-		cfg.Rebinding, started = s, append(started, s.Close)
-	}
-	if t.SecondIDP != nil {
-		s, end, err := serveSecond(t.SecondIDP.Listen, t.SecondIDP.Issuer, t.SecondIDP.Audience)
-		if err != nil {
-			stop()
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: second_idp: %w", o.file, err)}
-		}
-		cfg.SecondIssuer, started = s, append(started, end)
-	}
-	if t.Verify != nil {
-		s, err := suites.ServeVerification(t.Verify.Listen, t.Verify.Path)
-		if err != nil {
-			stop()
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: verify: %w", o.file, err)}
-		}
-		cfg.Verification, cfg.VerificationAccepts, started = s, t.Verify.Accepts, append(started, s.Close)
-	}
-	if t.Enterprise != nil {
-		s, end, err := serveIssuer(t.Enterprise.Listen, t.Enterprise.Issuer, t.Enterprise.Issuer, "", "")
-		if err != nil {
-			stop()
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: enterprise: %w", o.file, err)}
-		}
-		cfg.Enterprise, cfg.EnterpriseSubject, started = s, t.Enterprise.Subject, append(started, end)
-	}
-	if t.Introspection != nil {
-		s, err := suites.ServeIntrospection(t.Introspection.Listen)
-		if err != nil {
-			stop()
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: introspection: %w", o.file, err)}
-		}
-		cfg.Introspection, started = s, append(started, s.Close)
-	}
-	if t.API != nil {
-		s, err := suites.ServeAPI(t.API.Listen)
-		if err != nil {
-			stop()
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: upstream_api: %w", o.file, err)}
-		}
-		cfg.API, started = s, append(started, s.Close)
-	}
-	if t.Upstream != nil {
-		s, end, err := t.serveUpstream(filepath.Dir(o.file), cfg.Users)
-		if err != nil {
-			stop()
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("%s: upstream: %w", o.file, err)}
-		}
-		cfg.Upstream, started = s, append(started, end)
-	}
-	return stop, nil
+	return func() { stopServices(); stopIssuers() }, nil
 }
 
 // demo runs against the reference server, started on loopback for this one run.
@@ -310,43 +241,16 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 		return err
 	}
 	cfg.OnPart = chance.Fakes.Turn
-	cfg.Issuer, cfg.Documents, cfg.Introspection, cfg.API = r.IDP, documents, tokens, api
+	cfg.Target = withFlags(lab.Target(r), cfg.Target)
+	cfg.Documents, cfg.Introspection, cfg.API, cfg.Verification = documents, tokens, api, verification
 	if ideal.Host != "" {
 		yes := true
 		cfg.RootCAs, cfg.ConnectTo, cfg.AllowIntrusive = r.Roots, r.ConnectTo, &yes
 		cfg.Rate, cfg.Concurrency = 100_000, 32 // it is on loopback whatever its name
 		cfg.Documents = nil                     // a server on the internet rightly fetches nothing from this machine
 	}
-	for _, t := range mcpserver.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool(t))
-	}
-	for _, o := range mcpserver.Objects {
-		cfg.Objects = append(cfg.Objects, suites.Object(o))
-	}
-	for _, c := range r.MCP.Static {
-		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
-	}
-	cfg.OtherResource, cfg.Clock, cfg.Enterprise = r.Other, r, r.Enterprise
-	cfg.SharedSecret = suites.SharedSecret{Value: r.MCP.SharedSecret, Issuer: r.IDP.Issuer, Audience: r.URL}
-	for _, m := range r.Machines {
-		machine := suites.Client{ID: m.ID, Secret: m.Secret, Method: "client_secret_basic", Key: m.Key, Machine: true, Scopes: []string{"notes:read"}}
-		if m.Key != "" {
-			machine.Method = "private_key_jwt"
-		}
-		cfg.Clients = append(cfg.Clients, machine)
-	}
-	cfg.Screening = mcpserver.Strict().Screens
 	if ideal.Host == "" {
 		cfg.Rebinding = rebinding
-	}
-	cfg.SecondIssuer, cfg.GrantsPage = r.Second, r.GrantsPage()
-	cfg.Verification, cfg.VerificationAccepts = verification, mcpserver.VerifyAccepts
-	if r.Upstream != nil {
-		cfg.Upstream, cfg.IDTokenCallback = r.Upstream, r.IDTokenCallback()
-	}
-	cfg.Implies, cfg.BodyLimit, cfg.Privileged = mcpserver.Strict().Implies, mcpserver.MostBody, []string{"notes:admin"}
-	if len(cfg.Users) == 0 {
-		cfg.Users = []suites.User{suites.User(idp.Alice), suites.User(idp.Bob), suites.User(idp.Carol)}
 	}
 	if cfg.Driver == "auto" { // show the whole way where it can be shown
 		if cfg.Driver = "browser"; suites.BrowserFound() != nil {
@@ -378,10 +282,11 @@ func (o *options) listenError(c *cobra.Command, err error) error {
 
 func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	cfg := suites.Config{
-		URL: url, Revisions: o.revisions, Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, Origins: o.origins,
-		AllowHosts: o.allowHosts, Timeout: o.timeout, MaxWait: o.maxWait, MaxRequests: o.maxRequests, Concurrency: o.concurrency, Rate: o.rate,
-		ConnectTo: map[string]string{}, NameServer: o.nameServer,
+		URL: url, Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, AllowHosts: o.allowHosts, Timeout: o.timeout,
+		MaxWait: o.maxWait, ConnectTo: map[string]string{}, NameServer: o.nameServer,
 	}
+	cfg.Revisions, cfg.Origins, cfg.Headers = o.revisions, o.origins, map[string]string{}
+	cfg.MaxRequests, cfg.Concurrency, cfg.Rate = o.maxRequests, o.concurrency, o.rate
 	bad := func(format string, args ...any) (suites.Config, error) {
 		return cfg, &exit{reports.ExitUsage, fmt.Errorf(format, args...)}
 	}
@@ -428,7 +333,7 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 		if !ok || name == "" || value == "" {
 			return bad("--header-env %q: want NAME=VARIABLE, and the variable set", h)
 		}
-		cfg.Header = append(cfg.Header, reports.Field{Name: name, Value: value})
+		cfg.Headers[name] = value
 	}
 	for _, m := range o.connectTo {
 		from, to, ok := strings.Cut(m, "=")

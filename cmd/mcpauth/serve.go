@@ -123,37 +123,6 @@ algorithm RS256 and audience %[2]s. The line below is a token for that audience.
 	return c
 }
 
-// serveIssuer starts the fake authorization server for a target that trusts it.
-func serveIssuer(listen, issuer, audience, algorithm, key string) (suites.Issuer, func(), error) {
-	s, err := idp.New(issuer, idp.Ideal())
-	if err == nil && key != "" {
-		err = s.UseKey([]byte(key))
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return nil, nil, err
-	}
-	s.Resources, s.Algorithm = []string{audience}, algorithm
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(l) }()
-	return s, func() { _ = server.Close() }, nil
-}
-
-// serveSecond starts another issuer that the target trusts.
-func serveSecond(listen, issuer, audience string) (suites.Issuer, func(), error) {
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return nil, nil, err
-	}
-	s := idp.NewSecond(issuer, audience)
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(l) }()
-	return s, func() { _ = server.Close() }, nil
-}
-
 // serveRebinding answers for names whose address changes, beside the documents of a demo; nil where the machine has no
 // second address on loopback.
 func serveRebinding(documents *suites.Documents) *suites.Rebinding {
@@ -166,32 +135,4 @@ func serveRebinding(documents *suites.Documents) *suites.Rebinding {
 		return nil
 	}
 	return s
-}
-
-// serveUpstream starts the authorization server at which a target that is a proxy signs its users in.
-func (t *targetFile) serveUpstream(folder string, users []suites.User) (suites.Upstream, func(), error) {
-	u := t.Upstream
-	secret, err := u.ClientSecret.value(folder)
-	if err != nil {
-		return nil, nil, fmt.Errorf("client_secret: %w", err)
-	}
-	l, err := net.Listen("tcp", u.Listen)
-	if err != nil {
-		return nil, nil, err
-	}
-	b := idp.Ideal()
-	b.Consent = "once"       // what makes proxies dangerous
-	b.IgnoresResource = true // as most do: a proxy may hand on what its own client asked for
-	s, err := idp.New(u.Issuer, b)
-	if err != nil {
-		return nil, nil, err
-	}
-	s.CookiePrefix, s.Users = "upstream_", nil
-	for _, user := range users {
-		s.Users = append(s.Users, idp.User{Name: user.Name, Password: user.Password, OneTime: user.OneTime})
-	}
-	s.AddClient(u.ClientID, secret, u.RedirectURI)
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(l) }()
-	return s, func() { _ = server.Close() }, nil
 }

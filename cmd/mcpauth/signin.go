@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // signIn are the flags about users, clients and the login. Secrets come from the environment only: a command
@@ -56,7 +57,7 @@ func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
 	cfg.Driver, cfg.Scopes, cfg.Patience, cfg.BrowserNoSandbox = s.driver, s.scopes, s.patience, s.noSandbox
 	cfg.SignInAt = s.issuer
 	if s.recipe != "" {
-		recipe, err := readRecipe(s.recipe)
+		recipe, err := target.LoadRecipe(s.recipe)
 		if err != nil {
 			return fmt.Errorf("--login-recipe: %w", err)
 		}

@@ -1,15 +1,13 @@
 package credentials
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/mcpauth/conformance/reports"
+	. "github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
-
-	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 // both are the checks on targets that take an API key as well as a bearer token.
@@ -115,7 +113,7 @@ func limitedBearers(t *T, key Credential) []Credential {
 				tools = append(tools, other.Name)
 			}
 		}
-		out = append(out, Credential{Name: fmt.Sprintf("a token with the scope %s", tool.Scope), Value: t.MCP.TokenWithScopes(tool.Scope), Tools: tools})
+		out = append(out, CredentialOf("a token with the scope "+tool.Scope, t.MCP.TokenWithScopes(tool.Scope), tools))
 	}
 	return out
 }

@@ -5,12 +5,11 @@ import (
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
+	. "github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
-
-	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 // How many requests a flood has at the most, and how many of them are sent at once.
@@ -152,5 +151,5 @@ func completion(t *T, call mcp.Call) mcp.Call {
 			return o.Call(call)
 		}
 	}
-	return Object{Prompt: "mcpauth", Argument: "mcpauth", Value: "m"}.Call(call)
+	return Completion("mcpauth", "mcpauth", "m").Call(call)
 }

@@ -6,11 +6,10 @@ import (
 	"strings"
 	"time"
 
+	. "github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
 	"github.com/mcpauth/conformance/suites/internal/mint"
-
-	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 // longest is how long a target may take to give up on an endpoint that does not answer.
@@ -19,7 +18,7 @@ const longest = 10 * time.Second
 func issuers() {
 	// RFC 8725 section 3.8: "the application MUST validate that the cryptographic keys used ... belong to the issuer".
 	Must("RS-TOKEN-ISS-KEY-BINDING", func(t *T) {
-		a, b := t.Issuer, t.Second
+		a, b := t.Issuer, t.SecondIssuer
 		sign := func(h map[string]any, claims, by Issuer) string {
 			input := mint.Input(mint.Header(h), mint.Claims(claims.Claims("alice", t.MCP.OrdinaryScopes())))
 			signature, err := by.Signature([]byte(input))
@@ -55,7 +54,7 @@ func issuers() {
 	})
 
 	Must("RS-TOKEN-REMOTE-VERIFY", func(t *T) {
-		if !verified(t, introspector.Answer{Body: t.VerifierAccepts}) {
+		if !verified(t, introspector.Answer{Body: t.Verify.Accepts}) {
 			t.Inconclusive("the control failed: a token that the answer given calls good is answered with %s", expect.Describe(t.Last()))
 		}
 		t.Controlled()
@@ -101,16 +100,16 @@ func ambiguous(t *T, elsewhere string) map[string]introspector.Answer {
 	out := map[string]introspector.Answer{
 		"valid: false": {Body: `{"valid":false,"active":false}`}, "an error in a 200": {Body: `{"error":"invalid_token"}`}, "an empty object": {Body: `{}`},
 		"an empty list": {Body: `[]`}, "null": {Body: `null`}, "a page to sign in at": {Type: "text/html", Body: "<!doctype html><title>Sign in</title>"}, "204 without content": {Status: 204},
-		"a redirect": {Status: 302, Location: elsewhere}, "401": {Status: 401, Body: t.VerifierAccepts}, "403": {Status: 403, Body: t.VerifierAccepts}, "404": {Status: 404}, "429": {Status: 429},
-		"500": {Status: 500, Body: t.VerifierAccepts}, "a closed connection": {Break: true}, "no answer for long": {Delay: 12 * time.Second, Body: t.VerifierAccepts},
-		"valid: the text false": {Body: strings.ReplaceAll(t.VerifierAccepts, "true", `"false"`)}, "half of the answer": {Body: t.VerifierAccepts[:len(t.VerifierAccepts)/2]},
+		"a redirect": {Status: 302, Location: elsewhere}, "401": {Status: 401, Body: t.Verify.Accepts}, "403": {Status: 403, Body: t.Verify.Accepts}, "404": {Status: 404}, "429": {Status: 429},
+		"500": {Status: 500, Body: t.Verify.Accepts}, "a closed connection": {Break: true}, "no answer for long": {Delay: 12 * time.Second, Body: t.Verify.Accepts},
+		"valid: the text false": {Body: strings.ReplaceAll(t.Verify.Accepts, "true", `"false"`)}, "half of the answer": {Body: t.Verify.Accepts[:len(t.Verify.Accepts)/2]},
 	}
 	var members map[string]any
-	if json.Unmarshal([]byte(t.VerifierAccepts), &members) == nil && members["aud"] != nil {
+	if json.Unmarshal([]byte(t.Verify.Accepts), &members) == nil && members["aud"] != nil {
 		members["aud"] = "https://other.example/mcp"
 		out["another audience"] = introspector.Answer{Body: mint.JSON(members)}
 	}
-	if !strings.Contains(t.VerifierAccepts, "true") {
+	if !strings.Contains(t.Verify.Accepts, "true") {
 		delete(out, "valid: the text false")
 	}
 	return out

@@ -5,10 +5,9 @@ import (
 	"strings"
 	"time"
 
+	. "github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mint"
-
-	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 // shortest is how long a target is first given to look at the key set again.
@@ -158,7 +157,7 @@ func tenants() {
 // sharedSecret is for targets that verify HS256 with a secret that the suite knows.
 func sharedSecret() {
 	Must("RS-TOKEN-HMAC-MODE", func(t *T) {
-		secret := t.SharedSecret
+		secret := t.SharedSecret.Value
 		h := mint.Header{"alg": "HS256", "typ": "JWT"}
 		claims := t.Mint.SharedClaims
 		sign := func(key string) string { return t.Hide(mint.HS256(h, claims(nil), []byte(key))) }

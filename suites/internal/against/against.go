@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/idp"
-	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/lab"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -77,58 +77,31 @@ func Start(t *testing.T, o reference.Options) *reference.Reference {
 // WithToken is the configuration of somebody who has a token and nothing else.
 func WithToken(r *reference.Reference) suites.Config {
 	no := false
-	return suites.Config{
-		URL: r.URL, Token: r.Token(), RootCAs: r.Roots, ConnectTo: r.ConnectTo, Register: &no,
-		Rate: 100_000, Patience: patience,
-	}
+	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience}
+	cfg.Token, cfg.Rate, cfg.Register = r.Token(), 100_000, &no
+	return cfg
 }
 
 // SigningIn is the configuration of somebody to whom everything at a reference is open.
 func SigningIn(r *reference.Reference) suites.Config {
-	cfg := suites.Config{
-		URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo,
-		Rate: 100_000, MaxRequests: 20_000, Patience: patience,
-	}
-	for _, u := range r.Users() {
-		cfg.Users = append(cfg.Users, suites.User(u))
-	}
+	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience}
+	cfg.Rate, cfg.MaxRequests = 100_000, 20_000
+	cfg.Users = lab.Target(r).Users
 	return Trusted(r, cfg)
 }
 
-// Trusted adds what the reference trusts and what it declares.
+// Trusted adds what the reference trusts and what it declares; who signs in, and how far a run goes, stays.
 func Trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 	if testing.Short() { // under the race detector the target is too slow for what is measured in time
 		cfg.Skip = append(cfg.Skip, "RS-RATE-*", "RS-ABUSE-JWKS-AMPLIFICATION")
 	}
-	cfg.Issuer, cfg.Introspection, cfg.Documents = r.IDP, opaque(), documents()
+	given := cfg.Target
+	cfg.Target = lab.Target(r)
+	cfg.Token, cfg.Users, cfg.Register, cfg.Limits = given.Token, given.Users, given.Register, given.Limits
+	cfg.Documents, cfg.Introspection, cfg.Verification, cfg.Rebinding = documents(), opaque(), verify(), rebinding()
 	if api, ok := apis.Load(r); ok {
 		cfg.API = api.(*suites.API)
 	}
-	for _, t := range mcpserver.Tools {
-		cfg.Tools = append(cfg.Tools, suites.Tool(t))
-	}
-	for _, o := range mcpserver.Objects {
-		cfg.Objects = append(cfg.Objects, suites.Object(o))
-	}
-	for _, c := range r.MCP.Static {
-		cfg.Credentials = append(cfg.Credentials, suites.Credential(c))
-	}
-	cfg.OtherResource, cfg.Clock, cfg.Enterprise = r.Other, r, r.Enterprise
-	cfg.SharedSecret = suites.SharedSecret{Value: r.MCP.SharedSecret, Issuer: r.IDP.Issuer, Audience: r.URL}
-	for _, m := range r.Machines {
-		machine := suites.Client{ID: m.ID, Secret: m.Secret, Key: m.Key, Machine: true, Scopes: []string{"notes:read"}}
-		if machine.Method = "client_secret_basic"; m.Key != "" {
-			machine.Method = "private_key_jwt"
-		}
-		cfg.Clients = append(cfg.Clients, machine)
-	}
-	cfg.Rebinding, cfg.Screening = rebinding(), mcpserver.Strict().Screens
-	cfg.SecondIssuer, cfg.GrantsPage = r.Second, r.GrantsPage()
-	cfg.Verification, cfg.VerificationAccepts = verify(), mcpserver.VerifyAccepts
-	if r.Upstream != nil {
-		cfg.Upstream, cfg.IDTokenCallback = r.Upstream, r.IDTokenCallback()
-	}
-	cfg.Implies, cfg.BodyLimit, cfg.Privileged = mcpserver.Strict().Implies, mcpserver.MostBody, []string{"notes:admin"}
 	return cfg
 }
 

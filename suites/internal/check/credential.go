@@ -3,28 +3,20 @@ package check
 import (
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // Credential is a static credential of the target: a bearer token, or an API key in a header of its own.
-type Credential struct {
-	Name          string // under which reports speak of it
-	Header, Value string // the header of an API key; empty for a bearer token
-	// User is what the target should take its bearer for; empty where that was not said.
-	User string
-	// Tools are the names, or prefixes that end in *, of the tools that it may call. Nil means all.
-	Tools []string
-	// Withdrawn says that it must be refused, Foreign that it is another provider's token and must be refused too.
-	Withdrawn, Foreign bool
-	// Limit is how many requests it may make in each Window; 0 where none was declared. A credential with a limit is
-	// used for nothing but to find it.
-	Limit  int
-	Window time.Duration
+type Credential struct{ target.Credential }
+
+// CredentialOf is a bearer token that may call these tools; nil means all.
+func CredentialOf(name, token string, tools []string) Credential {
+	return Credential{target.Credential{Name: name, Value: token, Tools: tools}}
 }
 
 // refusable reports that the target must not take it.
@@ -50,19 +42,6 @@ func (c Credential) With(value string) reports.Field {
 		return mcp.Bearer(value)
 	}
 	return mcp.Field(c.Header, value)
-}
-
-// Permits reports that the credential may call a tool, as the user declared it.
-func (c Credential) Permits(tool string) bool {
-	if c.Tools == nil {
-		return true
-	}
-	for _, pattern := range c.Tools {
-		if prefix, wild := strings.CutSuffix(pattern, "*"); tool == pattern || wild && strings.HasPrefix(tool, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // StaticTokens are the static bearer tokens that the target should accept.
@@ -127,7 +106,7 @@ func (t MCPServer) Bearers() []Credential {
 		return tokens
 	}
 	if t.HasToken() {
-		return []Credential{{Name: "the access token", Value: t.Token()}}
+		return []Credential{CredentialOf("the access token", t.Token(), nil)}
 	}
 	return nil
 }

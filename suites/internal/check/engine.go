@@ -484,7 +484,7 @@ func (e *Engine) need(t *T, name string) *stop {
 			return &stop{reports.NotTested, "it needs an issuer whose published keys can be changed"}
 		}
 	case "hmac-mode":
-		if e.World.SharedSecret == "" {
+		if e.World.SharedSecret.Value == "" {
 			return &stop{reports.NotTested, "it needs the secret with which the target verifies HS256 (shared_secret in the target file)"}
 		}
 	case "fake-jwt":
@@ -547,12 +547,12 @@ func (e *Engine) need(t *T, name string) *stop {
 			return &stop{reports.NotTested, "it needs a tool that returns a handle, and one that takes it (tools in the target file, handle_from)"}
 		}
 	case "fake-two-issuers":
-		if e.World.Second == nil {
+		if e.World.SecondIssuer == nil {
 			return &stop{reports.NotTested, "it needs a target that trusts two issuers of ours (fake_idp and second_idp in the target file)"}
 		}
 		return e.needIssuer(t)
 	case "fake-verify-url":
-		if e.World.Verifier == nil || e.World.VerifierAccepts == "" {
+		if e.World.Verifier == nil || e.World.Verify.Accepts == "" {
 			return &stop{reports.NotTested, "it needs a target that asks us about tokens in a manner of its own (verify in the target file)"}
 		}
 	case "grants-page":

@@ -15,19 +15,12 @@ const (
 	TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
-// Enterprise is an identity provider under the user's control, whose identity assertions the authorization server takes.
-type Enterprise struct {
-	Issuer
-	// Subject is somebody whom the authorization server knows.
-	Subject string
-}
-
 // AssertionClaims are those of an ordinary identity assertion of a client (ID-JAG, section 3), with some changed; nil
 // leaves one out.
 func (t Minter) AssertionClaims(c *oauth.Client, changes map[string]any) mint.Claims {
 	now := time.Now().Unix()
 	out := mint.Claims{
-		"iss": t.Enterprise.Identifier(), "sub": t.Enterprise.Subject, "aud": t.AS.Server().Issuer, "client_id": c.ID, "jti": Random(12),
+		"iss": t.Enterprise.Identifier(), "sub": t.EnterpriseIDP.Subject, "aud": t.AS.Server().Issuer, "client_id": c.ID, "jti": Random(12),
 		"resource": t.MCP.Identifier(), "iat": now, "exp": now + 300,
 	}
 	if scopes := t.AS.ScopePool(); len(scopes) > 0 {

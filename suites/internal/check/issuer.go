@@ -10,48 +10,15 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
-// Issuer is an authorization server under the user's control, whose tokens the target trusts.
-type Issuer interface {
-	Identifier() string
-	Claims(subject string, scopes []string) map[string]any
-	Header() map[string]any
-	Signature(input []byte) ([]byte, error)
-}
-
-// Tool is a tool that may be called.
-type Tool struct {
-	Name, Scope string
-	Arguments   map[string]any
-	DeniedOnly  bool
-	// TellsCaller says that its result names the caller.
-	TellsCaller bool
-	// Effect is the tool whose result shows Marker where this one did its work with Marker in its arguments.
-	Effect string
-	// Upstream says that it calls an API of somebody else.
-	Upstream bool
-	// HandleFrom is the tool whose result holds the handle that stands for Handle in the arguments.
-	HandleFrom string
-	// ACR is the authentication context class that calling it takes; empty where any login will do.
-	ACR string
-	// Elicits says that it asks the user for something.
-	Elicits bool
-	// Private is what the result shows to the first user, and to nobody else.
-	Private string
-}
-
-// Marker stands in a tool's arguments for a text that tells one call from another.
-const Marker = "{marker}"
-
-// Address stands in a tool's arguments for a URL that it fetches.
-const Address = "{url}"
-
-// Handle stands in a tool's arguments for a handle that another tool returned.
-const Handle = "{handle}"
-
-// Holding is the tool with a handle.
-func (tool Tool) Holding(handle string) Tool { return tool.with(Handle, handle) }
+// What the user declares, which the package target explains.
+type (
+	Issuer    = target.Issuer
+	KeyServer = target.KeyServer
+	Tool      = target.Tool
+)
 
 // HandleTools are a declared tool that returns a handle, and one that takes it.
 func (t MCPServer) HandleTools() (makes, takes Tool, ok bool) {
@@ -61,49 +28,6 @@ func (t MCPServer) HandleTools() (makes, takes Tool, ok bool) {
 		}
 	}
 	return Tool{}, Tool{}, false
-}
-
-// Marked is the tool with its marker replaced.
-func (tool Tool) Marked(by string) Tool { return tool.with(Marker, by) }
-
-// At is the tool with the URL that it fetches.
-func (tool Tool) At(address string) Tool { return tool.with(Address, address) }
-
-// Fetches reports that the tool fetches a URL of its arguments.
-func (tool Tool) Fetches() bool {
-	return strings.Contains(mint.JSON(tool.Arguments), Address)
-}
-
-// IsSpecial reports that the tool cannot be called as it is.
-func (tool Tool) IsSpecial() bool {
-	return tool.Fetches() || tool.Elicits || tool.ACR != "" || strings.Contains(mint.JSON(tool.Arguments), Handle)
-}
-
-func (tool Tool) with(placeholder, by string) Tool {
-	if tool.Arguments != nil {
-		tool.Arguments, _ = replaced(tool.Arguments, placeholder, by).(map[string]any)
-	}
-	return tool
-}
-
-func replaced(v any, placeholder, by string) any {
-	switch v := v.(type) {
-	case string:
-		return strings.ReplaceAll(v, placeholder, by)
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = replaced(v[i], placeholder, by)
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k := range v {
-			out[k] = replaced(v[k], placeholder, by)
-		}
-		return out
-	}
-	return v
 }
 
 // EffectiveTool is a declared tool with a scope whose effect another one shows.
@@ -308,15 +232,6 @@ func (t MCPServer) CallToolAs(tool Tool, credentials ...reports.Field) *reports.
 		return refused
 	}
 	return t.Send(call.Method("tools/call", tool.Params()).With(credentials...))
-}
-
-// Params are those of a tools/call.
-func (tool Tool) Params() map[string]any {
-	arguments := tool.Arguments
-	if arguments == nil {
-		arguments = map[string]any{}
-	}
-	return map[string]any{"name": tool.Name, "arguments": arguments}
 }
 
 // SessionOf opens a session with a token; refused is the answer where it does not open.

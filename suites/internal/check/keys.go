@@ -8,16 +8,6 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mint"
 )
 
-// KeyServer is an Issuer that publishes its keys, and lets the suite change what it publishes for a while.
-type KeyServer interface {
-	Issuer
-	// ServeKeys replaces what is answered to a request for the key set, made from the ordinary set, until it is called
-	// with nil. A status of 0 closes the connection.
-	ServeKeys(func(ordinary map[string]any) (status int, mediaType, body string))
-	// KeyFetches is how often the key set was asked for, by the suite too.
-	KeyFetches() int
-}
-
 // KeysAnswer is what a request for the key set is answered.
 type KeysAnswer struct {
 	Status          int
@@ -91,7 +81,10 @@ func (t *T) Eventually(holds func() bool) (ex *reports.Exchange, ok bool) {
 // SharedClaims are the claims of an ordinary token under the shared secret, with some changed; nil leaves one out.
 func (t Minter) SharedClaims(changes map[string]any) mint.Claims {
 	now := time.Now().Unix()
-	c := mint.Claims{"sub": "alice", "aud": t.SharedAudience, "iss": t.SharedIssuer, "client_id": "client-1", "scope": strings.Join(t.MCP.OrdinaryScopes(), " "), "iat": now, "exp": now + 3600, "jti": Random(12)}
+	c := mint.Claims{
+		"sub": "alice", "aud": t.SharedSecret.Audience, "iss": t.SharedSecret.Issuer, "client_id": "client-1",
+		"scope": strings.Join(t.MCP.OrdinaryScopes(), " "), "iat": now, "exp": now + 3600, "jti": Random(12),
+	}
 	for k, v := range changes {
 		if c[k] = v; v == nil {
 			delete(c, k)

@@ -7,30 +7,15 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // Object is something of the first user that is reached otherwise than by a tool: a resource, a prompt, or a completion.
-type Object struct {
-	// Resource is the URI of a resource, Prompt the name of a prompt with its Arguments.
-	Resource, Prompt string
-	Arguments        map[string]string
-	// Argument is the one to be completed, from Value, of the resource template or prompt that is named.
-	Argument, Value string
-	// Private is a text in the answer that only the first user may see.
-	Private string
-	// ChangedBy is a tool whose call by the first user changes the resource.
-	ChangedBy string
-}
+type Object struct{ target.Object }
 
-// Name says what the object is.
-func (o Object) Name() string {
-	switch {
-	case o.Argument != "":
-		return "the completion of " + o.Argument + " for " + o.Resource + o.Prompt
-	case o.Prompt != "":
-		return "the prompt " + o.Prompt
-	}
-	return "the resource " + o.Resource
+// Completion is that of an argument of a prompt, which begins with a value.
+func Completion(prompt, argument, value string) Object {
+	return Object{target.Object{Prompt: prompt, Argument: argument, Value: value}}
 }
 
 // Call asks for the object.

@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -145,18 +144,4 @@ func SameCookies(a, b *login.Jar, address string) bool {
 		return strings.Join(parts, ";")
 	}
 	return text(a) == text(b)
-}
-
-// Upstream is an authorization server under the user's control at which the target, as a proxy, signs its users in.
-type Upstream interface {
-	// Identifier is its issuer identifier.
-	Identifier() string
-	// Issued are the codes and tokens that it has issued so far, in order.
-	Issued() []string
-	// Answer replaces what its token endpoint answers, made from the ordinary response, until it is called with nil.
-	Answer(func(ordinary map[string]any) (status int, mediaType, body string))
-	// IDToken signs claims as an ID token.
-	IDToken(claims map[string]any) string
-	// EndGrants withdraws every grant that it has given since a time.
-	EndGrants(since time.Time)
 }

@@ -24,15 +24,22 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // World is what all checks of a run share.
 type World struct {
+	// Target is what the user declares. Its Tools, Objects and Credentials are below in the form that checks use.
+	target.Target
+	// Tools may be called as they are; Special ones need a URL, a handle or a stronger login first.
+	Tools, Special []Tool
+	Objects        []Object
+	Credentials    []Credential
+
 	Client    *wire.Client
 	Survey    *survey.Survey
 	Secrets   *reports.Secrets
 	Intrusive bool
-	Origins   []string // browser origins the user declared as allowed
 	// Session is what the checks share when they act as clients; nil where no authorization server can be
 	// spoken with.
 	Session *session.Session
@@ -40,54 +47,19 @@ type World struct {
 	limits  sync.Map // endpoint -> time before which the target wants no more requests
 	// Documents serves client ID metadata documents to the authorization server; nil where it cannot reach us.
 	Documents *documents.Server
-	// Issuer mints tokens that the target trusts (tier T3); nil without one.
-	Issuer Issuer
 	// KeyFetchesBefore is how often the issuer's key set had been asked for when the run began.
 	KeyFetchesBefore int
 	// Rebinding answers for names whose address changes; nil where the authorization server does not ask us.
 	Rebinding *rebind.Server
-	// Screening are texts that the target is declared to refuse in the arguments of tools.
-	Screening []string
-	// BlockAfter is how many bad tokens make the target block an address, and BlockFor how long; 0 where not declared.
-	BlockAfter int
-	BlockFor   time.Duration
-	// Enterprise signs identity assertions that the authorization server takes; nil without one.
-	Enterprise *Enterprise
-	// Clock moves the target's clock; nil where it cannot be moved. MaxWait is how long a check may wait in its place.
-	Clock   Clock
-	MaxWait time.Duration
-	// SharedSecret signs tokens that the target takes (HS256), under SharedIssuer and for SharedAudience; empty without.
-	SharedSecret, SharedIssuer, SharedAudience string
 	// API stands for the API of somebody else that the target calls; nil where it does not call us.
 	API *listener.Listener
-	// Upstream is where the target's users sign in, if that is under the user's control; nil if it is not.
-	Upstream Upstream
-	// Second is another issuer that the target trusts; nil without one.
-	Second Issuer
-	// Verifier answers the target's questions about opaque tokens in a manner of its own, VerifierAccepts that one is good.
-	Verifier        *introspector.Server
-	VerifierAccepts string
-	// GrantsPage is where users end what acts for them.
-	GrantsPage string
-	// IDTokenCallback is where a login page sends an ID token, in IDTokenParameter.
-	IDTokenCallback, IDTokenParameter string
+	// Verifier answers the target's questions about opaque tokens in a manner of its own.
+	Verifier *introspector.Server
 	// Introspector answers the target's questions about opaque tokens; nil where it does not ask us.
 	Introspector *introspector.Server
-	// Tools may be called as they are; Special ones need a URL or a handle in their arguments first.
-	Tools, Special []Tool
-	// Objects are things of the first user that are reached otherwise than by tools.
-	Objects []Object
-	// Implies are the scopes that a broader one includes, as the user declared them.
-	Implies map[string][]string
-	// Privileged are scopes that the first user may grant, and the second may not.
-	Privileged []string
-	// OtherResource is another MCP endpoint that takes tokens of the same authorization server; empty where not declared.
-	OtherResource string
-	// BodyLimit is the size in bytes of the largest message that the target is meant to take; 0 where not declared.
-	BodyLimit int
-	// Credentials are the target's static ones, as the user declared them.
-	Credentials []Credential
-	trust       sync.Once
+	// MaxWait is how long a check may wait where the target's clock cannot be moved.
+	MaxWait time.Duration
+	trust   sync.Once
 	// distrusted says why the issuer's tokens are of no use.
 	distrusted string
 	refreshing sync.Once
@@ -242,9 +214,6 @@ func (t *T) Sleep(d time.Duration) {
 	case <-t.ctx.Done():
 	}
 }
-
-// Clock is the target's.
-type Clock interface{ Advance(d time.Duration) error }
 
 // Elapse lets time go by for the target: by its clock, which is set back when the check ends, or by waiting.
 func (t *T) Elapse(d time.Duration) {

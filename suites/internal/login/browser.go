@@ -26,6 +26,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/wire"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // Browser signs users in with a real Chromium. One process serves a run; every login has a context of its own,
@@ -40,7 +41,7 @@ type Browser struct {
 	// Client is the guarded client.
 	Client *wire.Client
 	// Recipe, if set, says what to do on pages that are not understood.
-	Recipe *Recipe
+	Recipe *target.Recipe
 	// Picture, if set, is given pictures of login and consent pages, and of the page at which a login failed.
 	Picture func(reports.Screenshot)
 
@@ -222,7 +223,7 @@ func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r R
 	defer b.turn.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, wholeLogin)
 	defer cancel()
-	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}, acted: map[proto.TargetTargetID]string{}, followed: map[*RecipePage]int{}}
+	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}, acted: map[proto.TargetTargetID]string{}, followed: map[*target.RecipePage]int{}}
 	incognito, err := b.browser.Context(ctx).Incognito()
 	if err != nil {
 		return &Outcome{Stage: Failed, Why: "the browser failed: " + err.Error()}
@@ -264,7 +265,7 @@ type drive struct {
 	coded     int
 	decided   int
 	acted     map[proto.TargetTargetID]string // the state of each page on which we acted last
-	followed  map[*RecipePage]int             // how often
+	followed  map[*target.RecipePage]int      // how often
 	since     time.Time
 }
 
@@ -528,7 +529,7 @@ func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 		d.acted[page.TargetID] = state
 		d.note(whole(ctx, page, p))
 	}
-	if known := d.Recipe.page(p.URL, p.Text); known != nil {
+	if known := pageOf(d.Recipe, p.URL, p.Text); known != nil {
 		acting()
 		d.picture(ctx, page, "a page of the login", s)
 		return d.follow(ctx, page, p, known)

@@ -12,42 +12,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/mcpauth/conformance/suites/internal/document"
-)
-
-// Recipe says how to go through pages that cannot be understood by themselves. Only a browser follows it.
-type Recipe struct {
-	// File is where it is written down, for errors.
-	File  string
-	Pages []RecipePage
-}
-
-// RecipePage is one page: what is done on it in any case, or what approves and what denies.
-type RecipePage struct {
-	// Match is a glob of the page's URL without its query; * stands for anything between two slashes, ** for anything.
-	Match string
-	// Text, if set, has to stand on the page too.
-	Text string
-	// Steps are taken on a page that asks who the user is; Approve and Deny on one that asks for consent.
-	Steps, Approve, Deny []Step
-	// Line is where it stands in the file.
-	Line int
-}
-
-// Step is one thing that a person does. One of Fill, Click and Wait is a CSS selector.
-type Step struct {
-	Fill, Click, Wait string
-	// With is what is filled in: username, password, one-time-code, or a Text.
-	With, Text string
-	// Optional skips the step where nothing matches its selector soon.
-	Optional bool
-	Line     int
-}
-
-// The things that a step may fill in.
-const (
-	WithUsername    = "username"
-	WithPassword    = "password"
-	WithOneTimeCode = "one-time-code"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // patience with the element of a step.
@@ -56,8 +21,8 @@ const (
 	forOptional = 400 * time.Millisecond
 )
 
-// page is the first page of the recipe that an address and a text belong to; nil if none is.
-func (r *Recipe) page(address *url.URL, text string) *RecipePage {
+// pageOf is the first page of the recipe that an address and a text belong to; nil if none is.
+func pageOf(r *target.Recipe, address *url.URL, text string) *target.RecipePage {
 	if r == nil {
 		return nil
 	}
@@ -77,17 +42,8 @@ func Matches(glob, address string) bool {
 	return ok
 }
 
-func (p *RecipePage) asksForUser() bool {
-	for _, s := range p.Steps {
-		if s.With == WithUsername || s.With == WithPassword || s.With == WithOneTimeCode {
-			return true
-		}
-	}
-	return false
-}
-
 // follow does what the recipe says of a page; true means that the login is over.
-func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *RecipePage) bool {
+func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *target.RecipePage) bool {
 	steps := r.Steps
 	switch consent := len(r.Approve) > 0 || len(r.Deny) > 0; {
 	case consent && d.route.Decision == Leave:
@@ -100,11 +56,11 @@ func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *RecipePa
 		}
 	case consent:
 		steps, d.out.Consented = r.Approve, true
-	case r.asksForUser() && (d.route.StopAtLogin || d.agent.User == nil):
+	case r.AsksForUser() && (d.route.StopAtLogin || d.agent.User == nil):
 		d.end(AtLogin, "the page %q asks for a user", p.Title)
 		return true
 	}
-	if d.followed[r]++; d.followed[r] > 1 && r.asksForUser() {
+	if d.followed[r]++; d.followed[r] > 1 && r.AsksForUser() {
 		d.end(Refused, "the login page came again: %s", Shorten(p.Text))
 		return true
 	}
@@ -126,7 +82,7 @@ func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *RecipePa
 }
 
 // take takes one step of the recipe.
-func (d *drive) take(ctx context.Context, page *rod.Page, s *Step) error {
+func (d *drive) take(ctx context.Context, page *rod.Page, s *target.Step) error {
 	selector, patience := s.Fill+s.Click+s.Wait, forRequired
 	if s.Optional {
 		patience = forOptional
@@ -161,7 +117,7 @@ func (d *drive) take(ctx context.Context, page *rod.Page, s *Step) error {
 }
 
 // filling is what a step fills in. A secret goes only where it cannot be read on the way.
-func (d *drive) filling(page *rod.Page, s *Step) (string, error) {
+func (d *drive) filling(page *rod.Page, s *target.Step) (string, error) {
 	if s.With == "" {
 		return s.Text, nil
 	}
@@ -174,9 +130,9 @@ func (d *drive) filling(page *rod.Page, s *Step) (string, error) {
 	}
 	d.out.SignedIn = true
 	switch u := d.agent.User; s.With {
-	case WithUsername:
+	case target.WithUsername:
 		return u.Name, nil
-	case WithPassword:
+	case target.WithPassword:
 		return u.Password, nil
 	default:
 		if u.OneTime == "" {

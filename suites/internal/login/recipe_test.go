@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 func TestMatches(t *testing.T) {
@@ -30,10 +32,10 @@ func TestMatches(t *testing.T) {
 func TestTheRecipePageOfAnAddress(t *testing.T) {
 	at, err := url.Parse("https://idp.example.com/login?state=x")
 	require.NoError(t, err)
-	r := &Recipe{Pages: []RecipePage{{Match: "https://idp.example.com/login", Text: "second factor", Line: 1}, {Match: "https://idp.example.com/login", Line: 2}}}
-	assert.Equal(t, 2, r.page(at, "Sign in").Line)
-	assert.Equal(t, 1, r.page(at, "Your second factor").Line)
+	r := &target.Recipe{Pages: []target.RecipePage{{Match: "https://idp.example.com/login", Text: "second factor", Line: 1}, {Match: "https://idp.example.com/login", Line: 2}}}
+	assert.Equal(t, 2, pageOf(r, at, "Sign in").Line)
+	assert.Equal(t, 1, pageOf(r, at, "Your second factor").Line)
 	at.Host = "other.example"
-	assert.Nil(t, r.page(at, "Sign in"))
-	assert.Nil(t, (*Recipe)(nil).page(at, "Sign in"))
+	assert.Nil(t, pageOf(r, at, "Sign in"))
+	assert.Nil(t, pageOf(nil, at, "Sign in"))
 }

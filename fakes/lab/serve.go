@@ -1,0 +1,110 @@
+package lab
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/suites/target"
+)
+
+// Serve starts the authorization servers that a target trusts, as its file declares them, and adds them to the target. Call
+// stop after the run.
+func Serve(t *target.Target) (stop func(), err error) {
+	var servers []*http.Server
+	stop = func() {
+		for _, s := range servers {
+			_ = s.Close()
+		}
+	}
+	begin := func(key, listen string, make func() (http.Handler, error)) {
+		if err != nil {
+			return
+		}
+		s, failed := listenAndServe(listen, make)
+		if failed != nil {
+			err = fmt.Errorf("%s: %s: %w", t.File, key, failed)
+			return
+		}
+		servers = append(servers, s)
+	}
+	if d := t.FakeIDP; d != nil {
+		begin("fake_idp", d.Listen, func() (http.Handler, error) {
+			s, err := issuer(d.Issuer, d.Audience, d.Algorithm, d.Key)
+			t.Issuer = s
+			return s, err
+		})
+	}
+	if d := t.SecondIDP; d != nil {
+		begin("second_idp", d.Listen, func() (http.Handler, error) {
+			s := idp.NewSecond(d.Issuer, d.Audience)
+			t.SecondIssuer = s
+			return s, nil
+		})
+	}
+	if d := t.EnterpriseIDP; d.Listen != "" {
+		begin("enterprise", d.Listen, func() (http.Handler, error) {
+			s, err := issuer(d.Issuer, d.Issuer, "", "")
+			t.Enterprise = s
+			return s, err
+		})
+	}
+	if d := t.UpstreamIDP; d != nil {
+		begin("upstream", d.Listen, func() (http.Handler, error) {
+			s, err := upstream(d, t.Users)
+			t.Upstream = s
+			return s, err
+		})
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return stop, nil
+}
+
+func listenAndServe(listen string, make func() (http.Handler, error)) (*http.Server, error) {
+	h, err := make()
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, err
+	}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = s.Serve(l) }()
+	return s, nil
+}
+
+// issuer is an authorization server that signs with a key in PEM, or with its own if that is empty.
+func issuer(identifier, audience, algorithm, key string) (*idp.Server, error) {
+	s, err := idp.New(identifier, idp.Ideal())
+	if err == nil && key != "" {
+		err = s.UseKey([]byte(key))
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.Resources, s.Algorithm = []string{audience}, algorithm
+	return s, nil
+}
+
+// upstream is the authorization server at which a target that is a proxy signs its users in.
+func upstream(d *target.UpstreamIDP, users []target.User) (*idp.Server, error) {
+	b := idp.Ideal()
+	b.Consent = "once"       // what makes proxies dangerous
+	b.IgnoresResource = true // as most do: a proxy may hand on what its own client asked for
+	s, err := idp.New(d.Issuer, b)
+	if err != nil {
+		return nil, err
+	}
+	s.CookiePrefix, s.Users = "upstream_", nil
+	for _, u := range users {
+		s.Users = append(s.Users, idp.User{Name: u.Name, Password: u.Password, OneTime: u.OneTime})
+	}
+	s.AddClient(d.ClientID, d.ClientSecret, d.RedirectURI)
+	return s, nil
+}

@@ -1,0 +1,120 @@
+package target
+
+import (
+	_ "embed"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mcpauth/conformance/suites/target/strict"
+)
+
+//go:generate go run ./internal/generate
+
+// Schema is the JSON Schema of a target file.
+//
+//go:embed target.schema.json
+var Schema []byte
+
+// File is what a target file holds.
+type File struct {
+	// Version is that of the file's form: 1.
+	Version int `yaml:"version" need:"yes"`
+	Target  `yaml:",inline"`
+}
+
+// Load reads a target file, the secrets that it names, and its login recipe. The error joins a Problem for each mistake,
+// with file, line and column. Secrets under the keys in replaced, such as login.users, need not be there, because the
+// caller has other values for these.
+func Load(path string, replaced ...string) (Target, error) {
+	r := &strict.Reader{Path: path, Replaced: replaced}
+	var f File
+	n, err := r.Decode(&f)
+	if err != nil {
+		return Target{}, err
+	}
+	t := f.Target
+	t.File, t.Line = path, strict.Child(n, "target", "url").Line
+	if f.Version != 1 {
+		r.Add(strict.Child(n, "version"), "version %d: want version: 1", f.Version)
+	}
+	if t.RecipeFile != "" && !slices.Contains(replaced, "login.recipe") {
+		if t.Recipe, err = LoadRecipe(filepath.Join(filepath.Dir(path), t.RecipeFile)); err != nil {
+			r.Add(strict.Child(n, "login", "recipe"), "login.recipe: %v", err)
+		}
+	}
+	t.complete()
+	t.inFile(r, n)
+	for _, m := range t.mistakes() {
+		r.Add(strict.Child(n, m.path...), "%s", m.text)
+	}
+	return t, r.Err()
+}
+
+// inFile looks at what a file must say, and a Go value need not.
+func (t *Target) inFile(r *strict.Reader, n *yaml.Node) {
+	for i, c := range t.Clients {
+		if c.RedirectURI == "" && !c.Machine {
+			r.Add(strict.Child(n, "client", "clients", i), "client.clients: %s: redirect_uri is missing; only a client that acts for itself (machine: true) has none", c.ID)
+		}
+	}
+	for i, c := range t.Credentials {
+		if at := strict.Child(n, "credentials", i); c.Kind == "bearer" && c.Header != "" {
+			r.Add(at, "credentials: a bearer token is in Authorization; for another header use kind: api-key")
+		} else if strict.Child(at, "tools") != at && strict.Child(at, "scopes") != at {
+			r.Add(at, "credentials: give tools or scopes, not both")
+		}
+	}
+	if t.UpstreamIDP != nil && len(t.Users) == 0 && !slices.Contains(r.Replaced, "login.users") {
+		r.Add(strict.Child(n, "upstream"), "upstream needs users under login, who sign in there")
+	}
+}
+
+// complete fills in what follows from the rest.
+func (t *Target) complete() {
+	for i := range t.Clients {
+		t.Clients[i].Method = t.Clients[i].method()
+	}
+	for i := range t.Credentials {
+		c := &t.Credentials[i]
+		if c.Name == "" {
+			c.Name = fmt.Sprintf("credentials[%d]", i)
+		}
+		if c.Kind == "api-key" && c.Header == "" {
+			c.Header = "X-API-Key"
+		}
+		if c.Scopes != nil && c.Tools == nil {
+			c.Tools = t.callable(c.Scopes)
+		}
+		bearer := c.Header == "" && !c.Withdrawn && !c.Foreign && c.Limit == 0
+		if bearer && t.Token == "" && len(t.Users) == 0 {
+			t.Token = c.Value
+		}
+	}
+}
+
+// callable are the names of the tools that need one of these scopes, or none.
+func (t *Target) callable(scopes []string) []string {
+	out := []string{}
+	for _, tool := range t.Tools {
+		if tool.Scope == "" || slices.Contains(scopes, tool.Scope) {
+			out = append(out, tool.Name)
+		}
+	}
+	return out
+}
+
+// method is how the client authenticates.
+func (c *Client) method() string {
+	switch {
+	case c.Method != "":
+		return c.Method
+	case c.Key != "":
+		return "private_key_jwt"
+	case c.Secret != "":
+		return "client_secret_basic"
+	}
+	return "none"
+}

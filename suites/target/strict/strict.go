@@ -1,0 +1,342 @@
+// Package strict reads YAML files that people write: no key is unknown, no secret is written down, and everything that is
+// wrong is said at once, with file, line and column. Struct tags say how a field is written; the package target lists them.
+package strict
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Problem is one thing that is wrong with a file.
+type Problem struct {
+	File         string
+	Line, Column int // 0 where it is about the whole file
+	Text         string
+}
+
+func (p *Problem) Error() string {
+	if p.Line == 0 {
+		return p.File + ": " + p.Text
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text)
+}
+
+// Reader turns a file's tree into one that can be decoded into a Go value: it resolves secrets and words on the way, and
+// gathers what is wrong, so that all of it is said at once.
+type Reader struct {
+	Path     string
+	Replaced []string // keys whose values something else takes the place of: their secrets need not be there
+	problems []error
+}
+
+// Add notes a problem at a node, or about the whole file if that is nil.
+func (r *Reader) Add(n *yaml.Node, format string, args ...any) {
+	p := &Problem{File: r.Path, Text: fmt.Sprintf(format, args...)}
+	if n != nil {
+		p.Line, p.Column = n.Line, n.Column
+	}
+	r.problems = append(r.problems, p)
+}
+
+// Decode reads a file into a pointer to a struct, and returns the tree.
+func (r *Reader) Decode(into any) (*yaml.Node, error) {
+	b, err := os.ReadFile(r.Path)
+	if err != nil {
+		return nil, err
+	}
+	var root yaml.Node
+	if err := yaml.Unmarshal(b, &root); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Path, err)
+	}
+	if len(root.Content) == 0 {
+		return nil, fmt.Errorf("%s: the file is empty", r.Path)
+	}
+	n := root.Content[0]
+	if err := inline(n, new(int)); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Path, err)
+	}
+	r.value(n, reflect.TypeOf(into).Elem(), "", "")
+	if len(r.problems) > 0 {
+		return n, errors.Join(r.problems...)
+	}
+	if err := n.Decode(into); err != nil {
+		return n, fmt.Errorf("%s: %w", r.Path, err)
+	}
+	return n, nil
+}
+
+// mostNodes is more than a file for people has.
+const mostNodes = 100_000
+
+// inline puts what aliases stand for in their place, since values are rewritten.
+func inline(n *yaml.Node, count *int) error {
+	if *count++; *count > mostNodes {
+		return errors.New("the file has too many values")
+	}
+	if n.Kind == yaml.AliasNode {
+		of := *n.Alias
+		of.Anchor, of.Line, of.Column = "", n.Line, n.Column
+		of.Content = slices.Clone(of.Content)
+		for i := range of.Content {
+			element := *of.Content[i]
+			of.Content[i] = &element
+		}
+		*n = of
+	}
+	for _, below := range n.Content {
+		if err := inline(below, count); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// value reads a value of type t under a key; the tag is that of its field.
+func (r *Reader) value(n *yaml.Node, t reflect.Type, key string, tag reflect.StructTag) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case n.Tag == "!!null":
+		return
+	case tag.Get("secret") != "" && t.Kind() == reflect.String:
+		r.secret(n, key)
+	case tag.Get("words") != "":
+		r.word(n, key, tag.Get("words"))
+	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
+		r.mapping(n, t, key)
+	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
+		for _, e := range n.Content {
+			r.value(e, t.Elem(), key, tag)
+		}
+	case t.Kind() == reflect.Map && n.Kind == yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			r.value(n.Content[i+1], t.Elem(), key+"."+n.Content[i].Value, tag)
+		}
+	default:
+		r.plain(n, t, key, tag)
+	}
+}
+
+// mapping reads a struct.
+func (r *Reader) mapping(n *yaml.Node, t reflect.Type, key string) {
+	known := Fields(t)
+	given := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		at := slices.IndexFunc(known, func(f Field) bool { return f.Key == k.Value })
+		if at < 0 {
+			r.Add(k, "unknown key %q%s", k.Value, suggestion(known, k.Value))
+			continue
+		}
+		given[k.Value] = v.Tag != "!!null" && (v.Kind != yaml.ScalarNode || v.Value != "")
+		r.value(v, known[at].Type, under(key, k.Value), known[at].Tag)
+	}
+	for _, f := range known {
+		if f.Tag.Get("need") != "" && !given[f.Key] {
+			r.Add(n, "%s is missing%s", under(key, f.Key), missing(f))
+		}
+	}
+}
+
+func missing(f Field) string {
+	if f.Tag.Get("secret") != "" {
+		return ": use {env: NAME} or {file: PATH}"
+	}
+	return ""
+}
+
+func under(key, name string) string {
+	if key == "" {
+		return name
+	}
+	return key + "." + name
+}
+
+// plain reads a value that YAML can say by itself.
+func (r *Reader) plain(n *yaml.Node, t reflect.Type, key string, tag reflect.StructTag) {
+	v := reflect.New(t)
+	if err := n.Decode(v.Interface()); err != nil {
+		r.Add(n, "%s: want %s", key, form(t))
+		return
+	}
+	if list := tag.Get("enum"); list != "" && v.Elem().Kind() == reflect.String {
+		known := strings.Split(list, ",")
+		if !slices.Contains(known, v.Elem().String()) {
+			r.Add(n, "%s %q: want %s", key, v.Elem().String(), either(known))
+		}
+	}
+	if v.Elem().CanInt() {
+		r.bounds(n, key, int(v.Elem().Int()), tag)
+	}
+}
+
+func (r *Reader) bounds(n *yaml.Node, key string, v int, tag reflect.StructTag) {
+	if least, err := strconv.Atoi(tag.Get("min")); err == nil && v < least {
+		r.Add(n, "%s %d: want at least %d", key, v, least)
+	}
+	if most, err := strconv.Atoi(tag.Get("max")); err == nil && v > most {
+		r.Add(n, "%s %d: want at most %d; declare a smaller one on a test instance", key, v, most)
+	}
+}
+
+// form says how a value of a type is written.
+func form(t reflect.Type) string {
+	switch {
+	case t.String() == "time.Duration":
+		return "a time such as 60s or 15m"
+	case t.String() == "netip.Addr":
+		return "an IP address"
+	case t.Kind() == reflect.Struct, t.Kind() == reflect.Map:
+		return "a mapping of keys to values"
+	case t.Kind() == reflect.Slice:
+		return "a list"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.String:
+		return "a text"
+	}
+	return "a number"
+}
+
+// word turns a word into true or false.
+func (r *Reader) word(n *yaml.Node, key, words string) {
+	var known []string
+	for _, pair := range strings.Split(words, ",") {
+		word, meaning, _ := strings.Cut(pair, "=")
+		if n.Kind == yaml.ScalarNode && n.Value == word {
+			n.Value, n.Tag, n.Style = meaning, "!!bool", 0
+			return
+		}
+		known = append(known, word)
+	}
+	r.Add(n, "%s %q: want %s", key, n.Value, either(known))
+}
+
+// either lists values: a, b or c.
+func either(values []string) string {
+	last := len(values) - 1
+	if last == 0 {
+		return values[0]
+	}
+	return strings.Join(values[:last], ", ") + " or " + values[last]
+}
+
+// Err joins the problems; nil where there are none.
+func (r *Reader) Err() error { return errors.Join(r.problems...) }
+
+// secretReference names a secret.
+type secretReference struct {
+	Env  string `yaml:"env"`
+	File string `yaml:"file"`
+}
+
+// secret puts a secret in the place of its name. A file's path is relative to the folder of the target file.
+func (r *Reader) secret(n *yaml.Node, key string) {
+	if n.Kind == yaml.ScalarNode {
+		r.Add(n, "a secret is named, never written down: use {env: NAME} or {file: PATH}")
+		return
+	}
+	before := len(r.problems)
+	r.value(n, reflect.TypeFor[secretReference](), key, "")
+	if len(r.problems) > before {
+		return
+	}
+	var s secretReference
+	if err := n.Decode(&s); err != nil || (s.Env == "") == (s.File == "") {
+		r.Add(n, "%s: a secret has one of env and file", key)
+		return
+	}
+	v, err := s.resolve(filepath.Dir(r.Path))
+	if err != nil && !slices.ContainsFunc(r.Replaced, func(k string) bool { return key == k || strings.HasPrefix(key, k+".") }) {
+		r.Add(n, "%s: %v", key, err)
+	}
+	*n = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v, Line: n.Line, Column: n.Column}
+}
+
+func (s secretReference) resolve(folder string) (string, error) {
+	if s.Env != "" {
+		v := os.Getenv(s.Env)
+		if v == "" {
+			return "", fmt.Errorf("the environment variable %s is not set", s.Env)
+		}
+		return v, nil
+	}
+	path := s.File
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(folder, path)
+	}
+	b, err := os.ReadFile(path)
+	return strings.TrimRight(string(b), "\r\n"), err
+}
+
+// Field is a key that a file may hold.
+type Field struct {
+	Key  string
+	Name string // in Go
+	In   reflect.Type
+	Type reflect.Type
+	Tag  reflect.StructTag
+}
+
+// Fields are the keys of a struct in a file.
+func Fields(t reflect.Type) []Field {
+	var out []Field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		switch {
+		case !f.IsExported() || key == "-":
+		case option == "inline":
+			out = append(out, Fields(f.Type)...)
+		default:
+			out = append(out, Field{Key: cmp.Or(key, strings.ToLower(f.Name)), Name: f.Name, In: t, Type: f.Type, Tag: f.Tag})
+		}
+	}
+	return out
+}
+
+func suggestion(known []Field, key string) string {
+	var names []string
+	for _, f := range known {
+		if len(key) > 2 && (strings.HasPrefix(f.Key, key[:3]) || strings.HasPrefix(key, f.Key)) {
+			return fmt.Sprintf("; did you mean %s?", f.Key)
+		}
+		names = append(names, f.Key)
+	}
+	return "; known are " + strings.Join(names, ", ")
+}
+
+// Child is the value under a path of keys and indices, or the last node that is there.
+func Child(n *yaml.Node, path ...any) *yaml.Node {
+	for _, step := range path {
+		switch step := step.(type) {
+		case int:
+			if step >= len(n.Content) {
+				return n
+			}
+			n = n.Content[step]
+		case string:
+			at := -1
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				if n.Content[i].Value == step {
+					at = i + 1
+				}
+			}
+			if at < 0 {
+				return n
+			}
+			n = n.Content[at]
+		}
+	}
+	return n
+}

@@ -1,0 +1,245 @@
+// Package target says what a test can be told of a target beyond its URL: what its owner declares of it, what the tester
+// holds, and what is allowed. A Target is all three at once: the Go value, the target file, and the file's JSON Schema,
+// which is generated from it. Each of its parts is a section of the file.
+//
+// Struct tags say how a field is written in a file: yaml names it; need:"yes" makes it mandatory; secret:"yes" has it named
+// ({env: NAME} or {file: PATH}), never written down; words:"a=false,b=true" writes a bool in words; enum lists the
+// values that are known; min and max bound a number. The comment of a field is its description in the schema.
+package target
+
+import (
+	"time"
+)
+
+// Target is a target of tests.
+type Target struct {
+	Server       `yaml:"target" need:"yes"`
+	Login        `yaml:"login"`
+	Registration `yaml:"client"`
+	ScopeRules   `yaml:"scopes"`
+	// Tools that may be called, and what each needs.
+	Tools []Tool `yaml:"tools"`
+	// Objects are things of the first user that are reached otherwise than by tools.
+	Objects []Object `yaml:"objects"`
+	// Credentials are static tokens and API keys: those that come from no authorization server.
+	Credentials []Credential `yaml:"credentials"`
+	// SharedSecret is the secret with which the target verifies tokens signed HS256: tier T3.
+	SharedSecret SharedSecret `yaml:"shared_secret"`
+	Served       `yaml:",inline"`
+	Limits       `yaml:"limits"`
+
+	// What a file cannot hold follows.
+
+	// Token is a valid access token, or static bearer token; with it, refusals are measured against a request that is served.
+	// Load sets it to the first static token that may be used so, where nobody signs in.
+	Token      string `yaml:"-"`
+	Controlled `yaml:"-"`
+	// File and Line say where the target is written down, for reports that point there.
+	File string `yaml:"-"`
+	Line int    `yaml:"-"`
+}
+
+// Server is the MCP server, and what it is meant to do.
+type Server struct {
+	// URL is the MCP endpoint.
+	URL string `yaml:"url" need:"yes"`
+	// Revisions are the MCP revisions that are judged; every one that the target speaks if absent.
+	Revisions []string `yaml:"revisions" enum:"2025-03-26,2025-06-18,2025-11-25,2026-07-28"`
+	// Headers are sent to the target's origin only, for servers behind a gate.
+	Headers map[string]string `yaml:"headers" secret:"yes"`
+	// Origins are browser origins that the server is meant to allow.
+	Origins []string `yaml:"origins"`
+	// BodyLimit is the size in bytes of the largest message that the server is meant to accept.
+	BodyLimit int `yaml:"body_limit" min:"4096"`
+	// OtherResource is another MCP endpoint that accepts tokens of the same authorization server, to tell their audiences apart.
+	OtherResource string `yaml:"other_resource"`
+	// Screening are texts that the server is meant to refuse in the arguments of tools.
+	Screening    []string `yaml:"screening"`
+	AddressBlock `yaml:"address_block"`
+}
+
+// AddressBlock says that the server blocks an address after so many bad tokens.
+type AddressBlock struct {
+	// BlockAfter is the number of bad tokens that make the server block an address.
+	BlockAfter int `yaml:"after" need:"yes" min:"1" max:"500"`
+	// BlockFor is the time of the block, such as 15m.
+	BlockFor time.Duration `yaml:"for" need:"yes"`
+}
+
+// Login is how users sign in, and where.
+type Login struct {
+	// Driver is how users sign in: auto (plain forms, and a browser for what they cannot do), browser, form, or manual:
+	// somebody signs in once, in a browser of their own.
+	Driver string `yaml:"driver" enum:"auto,browser,form,manual"`
+	// SignInAt is the authorization server to sign in at, by its issuer identifier, where the target names several; the
+	// first one that has the endpoints of the code flow if absent.
+	SignInAt string `yaml:"issuer"`
+	// RecipeFile is a file, beside this one, that says what the browser does on pages that cannot be understood by
+	// themselves (mcpauth schema recipe).
+	RecipeFile string  `yaml:"recipe"`
+	Recipe     *Recipe `yaml:"-"`
+	// Users can sign in at the target's authorization server. With the first one the suite obtains real tokens; the second
+	// lets checks across users run.
+	Users []User `yaml:"users"`
+	// GrantsPage is the URL at which users see what acts for them, and end it.
+	GrantsPage  string `yaml:"grants_page"`
+	IDTokenPage `yaml:"id_token_callback"`
+}
+
+// IDTokenPage is where the login page's script sends an ID token that the browser got elsewhere.
+type IDTokenPage struct {
+	// IDTokenCallback is the URL.
+	IDTokenCallback string `yaml:"url" need:"yes"`
+	// IDTokenParameter is the parameter with the ID token; idToken if absent.
+	IDTokenParameter string `yaml:"parameter"`
+}
+
+// User is somebody who can sign in.
+type User struct {
+	// Name is the name that the user types.
+	Name string `yaml:"username" need:"yes"`
+	// Password is the user's.
+	Password string `yaml:"password" need:"yes" secret:"yes"`
+	// OneTime is the base32 secret of the user's authenticator app, if there is one.
+	OneTime string `yaml:"totp" secret:"yes"`
+	// Sacrificial says that the account may be locked: it is used for nothing but to guess its password.
+	Sacrificial bool `yaml:"sacrificial"`
+}
+
+// Registration is how the suite becomes a client of the authorization server.
+type Registration struct {
+	// Register permits the suite to register clients (RFC 7591), which it deletes again where the server lets it; by
+	// default on loopback, and where users sign in.
+	Register *bool `yaml:"registration" words:"auto=true,dcr=true,pre-registered=false"`
+	// Clients were registered by hand.
+	Clients []Client `yaml:"clients"`
+}
+
+// Client is a client that the authorization server knows already.
+type Client struct {
+	// ID is its client_id.
+	ID string `yaml:"id" need:"yes"`
+	// Secret is its client_secret, if it has one.
+	Secret string `yaml:"secret" secret:"yes"`
+	// Method is how it authenticates; by default private_key_jwt with a key, client_secret_basic with a secret, else none.
+	Method string `yaml:"auth_method" enum:"none,client_secret_basic,client_secret_post,private_key_jwt"`
+	// RedirectURI is the one that is registered.
+	RedirectURI string `yaml:"redirect_uri"`
+	// Key is the private key, in PEM, of a client that authenticates by private_key_jwt.
+	Key string `yaml:"key" secret:"yes"`
+	// KeyID is the kid under which the authorization server knows that key.
+	KeyID string `yaml:"key_id"`
+	// Machine says that the client acts for itself, by the client_credentials grant, and needs no redirect_uri.
+	Machine bool `yaml:"machine"`
+	// Scopes are those that a machine may have.
+	Scopes []string `yaml:"scopes"`
+}
+
+// ScopeRules are the scopes of the target.
+type ScopeRules struct {
+	// Scopes are requested at login; by default those of the challenge, else the resource's scopes_supported.
+	Scopes []string `yaml:"request"`
+	// Implies are the scopes that a broader one includes: of "notes:admin", say, "notes:write".
+	Implies map[string][]string `yaml:"implies"`
+	// Privileged are scopes that the first user may grant, and the second may not.
+	Privileged []string `yaml:"privileged"`
+}
+
+// Tool is a tool of the target that may be called.
+type Tool struct {
+	// Name is the tool's.
+	Name string `yaml:"name" need:"yes"`
+	// Scope is the scope that the tool needs; absent: a token is enough.
+	Scope string `yaml:"scope"`
+	// Arguments to call it with; {marker} in them tells one call from another, {url} is an address that the tool fetches,
+	// {handle} a handle that another tool returned.
+	Arguments map[string]any `yaml:"arguments"`
+	// DeniedOnly says that it is called only with tokens that must be refused.
+	DeniedOnly bool `yaml:"call" words:"allowed=false,denied-only=true"`
+	// TellsCaller says that its result names the caller.
+	TellsCaller bool `yaml:"tells" words:"caller=true"`
+	// Effect is the tool whose result shows the text that replaces {marker} in these arguments, once this one has done its
+	// work.
+	Effect string `yaml:"effect"`
+	// Upstream says that it calls the API of upstream_api.
+	Upstream bool `yaml:"upstream"`
+	// HandleFrom is the tool whose result holds the handle that replaces {handle} in these arguments.
+	HandleFrom string `yaml:"handle_from"`
+	// ACR is the authentication context class that calling it takes (RFC 9470); absent: any login will do.
+	ACR string `yaml:"acr"`
+	// Elicits says that it asks the user for something (elicitation), and is called for that only.
+	Elicits bool `yaml:"elicits"`
+	// Private is a text in the result that only the first user may see, with these very arguments.
+	Private string `yaml:"private"`
+}
+
+// Object is something of the first user that is reached by a resource, a prompt, or a completion.
+type Object struct {
+	// Resource is the URI of a resource, or of the template whose argument is completed.
+	Resource string `yaml:"resource"`
+	// Prompt is the name of a prompt.
+	Prompt string `yaml:"prompt"`
+	// Arguments are the prompt's.
+	Arguments map[string]string `yaml:"arguments"`
+	// Argument is the argument that is completed from value.
+	Argument string `yaml:"argument"`
+	// Value is what the argument begins with.
+	Value string `yaml:"value"`
+	// Private is a text in the answer that only the first user may see.
+	Private string `yaml:"private" need:"yes"`
+	// ChangedBy is a tool whose call by the first user changes the resource.
+	ChangedBy string `yaml:"changed_by"`
+}
+
+// Credential is a static credential of the target: a bearer token, or an API key in a header of its own.
+type Credential struct {
+	// Kind says which of the two it is; in Go, a credential without a Header is a bearer token.
+	Kind string `yaml:"kind" need:"yes" enum:"bearer,api-key"`
+	// Name is what reports call it by; they never show the value.
+	Name string `yaml:"name"`
+	// Header is the header field of an API key; X-API-Key if absent.
+	Header string `yaml:"header"`
+	// Value is the credential.
+	Value string `yaml:"value" need:"yes" secret:"yes"`
+	// User is what the tool that tells the caller says of its bearer.
+	User string `yaml:"user"`
+	// Tools are the names, or prefixes that end in *, of the tools that it may call; absent: all.
+	Tools []string `yaml:"tools"`
+	// Scopes, in place of tools, permits those that need one of these scopes, or none.
+	Scopes []string `yaml:"scopes"`
+	// Withdrawn says that it must be refused.
+	Withdrawn bool `yaml:"withdrawn"`
+	// Foreign says that it is a token of another provider, which must be refused too.
+	Foreign bool `yaml:"foreign"`
+	Quota   `yaml:"limit"`
+}
+
+// Quota says how often a credential may be used; it is used for nothing but to find that out.
+type Quota struct {
+	// Limit is the number of requests that are served in each window.
+	Limit int `yaml:"requests" need:"yes" min:"1" max:"300"`
+	// Window is the time in which they are counted, such as 60s.
+	Window time.Duration `yaml:"window" need:"yes"`
+}
+
+// SharedSecret signs tokens that the target accepts.
+type SharedSecret struct {
+	// Value is the secret.
+	Value string `yaml:"value" need:"yes" secret:"yes"`
+	// Issuer is the iss that the target expects.
+	Issuer string `yaml:"issuer" need:"yes"`
+	// Audience is the aud that it expects.
+	Audience string `yaml:"audience" need:"yes"`
+}
+
+// Limits say how far a run may go.
+type Limits struct {
+	// AllowIntrusive permits checks that may trip limits or strain the target; by default on loopback only.
+	AllowIntrusive *bool `yaml:"intrusive"`
+	// Rate is the most requests a second; 50 if absent, unlimited on loopback.
+	Rate float64 `yaml:"rate"`
+	// Concurrency is the most requests in flight; 16 if absent, 32 on loopback.
+	Concurrency int `yaml:"concurrency"`
+	// MaxRequests is the most requests of the whole run; 8000 if absent.
+	MaxRequests int `yaml:"requests"`
+}

@@ -1,0 +1,266 @@
+package target_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/suites/target"
+	"github.com/mcpauth/conformance/suites/target/internal/schema"
+)
+
+const wholeTarget = `version: 1
+target:
+  url: https://mcp.example.com/mcp
+  revisions: [2025-11-25]
+  headers: {X-Gateway: {env: GATEWAY_KEY}}
+  origins: ["https://app.example.com"]
+  other_resource: https://mcp.example.com/other
+login:
+  driver: form
+  users:
+    - {username: alice, password: {env: ALICE_PASSWORD}, totp: {env: ALICE_TOTP}}
+    - {username: bob, password: {file: bob.txt}}
+client:
+  registration: pre-registered
+  clients:
+    - {id: robot, key: {file: bob.txt}, key_id: k1, machine: true, scopes: [read]}
+    - {id: demo, secret: {env: DEMO_SECRET}, auth_method: client_secret_post, redirect_uri: "http://127.0.0.1:8765/callback"}
+scopes: {request: [read], implies: {"notes:admin": ["notes:read"]}}
+tools:
+  - {name: read_note, scope: "notes:read", arguments: {id: 1}}
+  - {name: admin_reset, scope: "notes:admin", call: denied-only}
+  - {name: whoami, tells: caller}
+  - {name: write_note, scope: "notes:write", arguments: {text: "{marker}"}, effect: read_note, private: "a note"}
+  - {name: weather, upstream: true}
+credentials:
+  - {kind: bearer, name: github, value: {env: READ_TOKEN}, foreign: true}
+  - {kind: bearer, name: reader, value: {env: READ_TOKEN}, scopes: ["notes:read"], user: reader}
+  - {kind: api-key, value: {env: READ_TOKEN}, tools: ["read_*"]}
+  - {kind: api-key, header: X-Old, value: {env: READ_TOKEN}, withdrawn: true}
+fake_idp: {listen: "127.0.0.1:9400", issuer: "http://127.0.0.1:9400", audience: "https://mcp.example.com/mcp"}
+introspection: {listen: "127.0.0.1:9401"}
+shared_secret: {value: {env: DEMO_SECRET}, issuer: "https://as.example.com", audience: "https://mcp.example.com/mcp"}
+upstream_api: {listen: "127.0.0.1:9403"}
+upstream: {listen: "127.0.0.1:9402", issuer: "http://127.0.0.1:9402", client_id: mcp, client_secret: {env: DEMO_SECRET}, redirect_uri: "https://mcp.example.com/callback"}
+limits: {intrusive: false, rate: 20, concurrency: 4, requests: 1000}
+`
+
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func TestTargetFile(t *testing.T) {
+	for _, name := range []string{"GATEWAY_KEY", "ALICE_PASSWORD", "ALICE_TOTP", "DEMO_SECRET", "READ_TOKEN"} {
+		t.Setenv(name, "value-of-"+name)
+	}
+	path := write(t, "target.yaml", wholeTarget)
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "bob.txt"), []byte("bobs password\n"), 0o600))
+	cfg, err := target.Load(path)
+	require.NoError(t, err)
+	assert.Equal(t, "https://mcp.example.com/mcp", cfg.URL)
+	assert.Equal(t, []string{"2025-11-25"}, cfg.Revisions)
+	assert.Equal(t, []target.User{{Name: "alice", Password: "value-of-ALICE_PASSWORD", OneTime: "value-of-ALICE_TOTP"}, {Name: "bob", Password: "bobs password"}}, cfg.Users)
+	assert.Equal(t, "client_secret_post", cfg.Clients[1].Method)
+	assert.Equal(t, target.Client{ID: "robot", Method: "private_key_jwt", Key: "bobs password", KeyID: "k1", Machine: true, Scopes: []string{"read"}}, cfg.Clients[0])
+	assert.Equal(t, []target.Credential{
+		{Kind: "bearer", Name: "github", Value: "value-of-READ_TOKEN", Foreign: true},
+		{Kind: "bearer", Name: "reader", Value: "value-of-READ_TOKEN", User: "reader", Scopes: []string{"notes:read"}, Tools: []string{"read_note", "whoami", "weather"}},
+		{Kind: "api-key", Name: "credentials[2]", Header: "X-API-Key", Value: "value-of-READ_TOKEN", Tools: []string{"read_*"}},
+		{Kind: "api-key", Name: "credentials[3]", Header: "X-Old", Value: "value-of-READ_TOKEN", Withdrawn: true},
+	}, cfg.Credentials)
+	assert.Empty(t, cfg.Token, "the login gives the token")
+	assert.Equal(t, []target.Tool{{Name: "read_note", Scope: "notes:read", Arguments: map[string]any{"id": 1}}, {Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true}, {Name: "whoami", TellsCaller: true},
+		{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "read_note", Private: "a note"}, {Name: "weather", Upstream: true}}, cfg.Tools)
+	assert.Equal(t, map[string][]string{"notes:admin": {"notes:read"}}, cfg.Implies)
+	assert.False(t, *cfg.Register)
+	assert.False(t, *cfg.AllowIntrusive)
+	assert.Equal(t, 1000, cfg.MaxRequests)
+	assert.Equal(t, target.SharedSecret{Value: "value-of-DEMO_SECRET", Issuer: "https://as.example.com", Audience: "https://mcp.example.com/mcp"}, cfg.SharedSecret)
+}
+
+func TestAStaticTokenIsTheValidTokenWhereNobodySignsIn(t *testing.T) {
+	t.Setenv("READ_TOKEN", "the-token")
+	path := write(t, "target.yaml", "version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: bearer, value: {env: READ_TOKEN}, withdrawn: true}\n  - {kind: bearer, value: {env: READ_TOKEN}}\n")
+	cfg, err := target.Load(path)
+	require.NoError(t, err)
+	assert.Equal(t, "the-token", cfg.Token)
+}
+
+func TestTargetFileSaysEverythingThatIsWrongAtOnce(t *testing.T) {
+	path := write(t, "target.yaml", "version: 1\ntarget:\n  urll: https://x/\nlogin:\n  users:\n    - {username: alice, password: hunter2}\ntool: []\n")
+	_, err := target.Load(path)
+	require.Error(t, err)
+	for _, want := range []string{`target.yaml:3:3: unknown key "urll"; did you mean url?`, "target.yaml:6:35: a secret is named, never written down", `target.yaml:7:1: unknown key "tool"; did you mean tools?`} {
+		assert.ErrorContains(t, err, want)
+	}
+	assert.NotContains(t, err.Error(), "hunter2")
+	for content, want := range map[string]string{
+		"":                             "empty",
+		"version: 2\ntarget: {url: x}": "want version: 1",
+		"version: 1\ntarget: {}":       "target.url is missing",
+		"version: 1\ntarget: {url: x}\nlogin: {driver: telepathy}":                                     "login.driver",
+		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: cookie}":                               "target.yaml:4:12: credentials.kind \"cookie\"",
+		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: api-key}":                              "target.yaml:4:5: credentials.value is missing: use {env: NAME} or {file: PATH}",
+		"version: 1\ntarget: {url: x}\ncredentials: [{kind: bearer, header: X-A, value: {env: HOME}}]": "use kind: api-key",
+		"version: 1\ntarget: {url: x}\ntools: [{name: a, tells: all}]":                                 "want caller",
+		"version: [": "target.yaml",
+	} {
+		_, err := target.Load(write(t, "target.yaml", content))
+		assert.ErrorContains(t, err, want, content)
+	}
+	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x, headers: {A: {env: NOT_SET_ANYWHERE}}}"))
+	assert.ErrorContains(t, err, "target.yaml:2:31: target.headers.A: the environment variable NOT_SET_ANYWHERE is not set")
+}
+
+func TestTargetSchemaAgreesWithTheReader(t *testing.T) {
+	schema, err := jsonschema.UnmarshalJSON(strings.NewReader(string(target.Schema)))
+	require.NoError(t, err)
+	c := jsonschema.NewCompiler()
+	require.NoError(t, c.AddResource("target.json", schema))
+	compiled, err := c.Compile("target.json")
+	require.NoError(t, err)
+	var v any
+	require.NoError(t, yaml.Unmarshal([]byte(strings.Replace(wholeTarget, "[2025-11-25]", `["2025-11-25"]`, 1)), &v))
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	instance, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
+	require.NoError(t, err)
+	assert.NoError(t, compiled.Validate(instance))
+	bad, err := jsonschema.UnmarshalJSON(strings.NewReader(`{"version":1,"target":{"urll":"x"}}`))
+	require.NoError(t, err)
+	assert.Error(t, compiled.Validate(bad))
+}
+
+const wholeRecipe = `version: 1
+pages:
+  - match: https://idp.example.com/login*
+    steps:
+      - {click: "#cookies", optional: true}
+      - {fill: "#user", with: username}
+      - {fill: "#tenant", text: acme}
+      - {fill: "input[name=pw]", with: password}
+      - {click: "#go"}
+  - match: https://idp.example.com/**/allow
+    text: wants to
+    approve: [{wait: "#ready"}, {click: "#yes"}]
+    deny: [{click: "#no"}]
+`
+
+func TestRecipe(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "recipe.yaml"), []byte(wholeRecipe), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "target.yaml"), []byte("version: 1\ntarget: {url: x}\nlogin: {recipe: recipe.yaml}\n"), 0o600))
+	path := filepath.Join(folder, "target.yaml")
+	cfg, err := target.Load(path)
+	require.NoError(t, err)
+	require.NotNil(t, cfg.Recipe)
+	require.Len(t, cfg.Recipe.Pages, 2)
+	assert.Equal(t, target.Step{Fill: "input[name=pw]", With: "password", Line: 8}, cfg.Recipe.Pages[0].Steps[3])
+	assert.Equal(t, target.RecipePage{Match: "https://idp.example.com/**/allow", Text: "wants to", Line: 10, Approve: []target.Step{{Wait: "#ready", Line: 12}, {Click: "#yes", Line: 12}}, Deny: []target.Step{{Click: "#no", Line: 13}}}, cfg.Recipe.Pages[1])
+}
+
+func TestRecipeSaysEverythingThatIsWrongAtOnce(t *testing.T) {
+	for content, want := range map[string][]string{
+		"":                      {"the file is empty"},
+		"version: 1\npages: []": {"a recipe names at least one page"},
+		"version: 1\npages:\n  - {match: a, step: []}":                                                        {`recipe.yaml:3:16: unknown key "step"; did you mean steps?`},
+		"version: 2\npages:\n  - {steps: [{click: a, fill: b}]}":                                              {"want version: 1", "recipe.yaml:3:5: pages: match is missing", "recipe.yaml:3:14: steps: a step has one of fill, click and wait"},
+		"version: 1\npages:\n  - {match: a, deny: [{click: b}]}":                                              {"approve is missing"},
+		"version: 1\npages:\n  - {match: a}":                                                                  {"nothing is done there"},
+		"version: 1\npages:\n  - match: a\n    steps: [{fill: b}, {fill: b, with: pin}, {click: b, text: c}]": {"give with (username", `with "pin"`, "belong to fill"},
+	} {
+		_, err := target.LoadRecipe(write(t, "recipe.yaml", content))
+		for _, w := range want {
+			assert.ErrorContains(t, err, w, content)
+		}
+	}
+	_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x}\nlogin: {recipe: nowhere.yaml}\n"))
+	assert.ErrorContains(t, err, "nowhere.yaml")
+	assert.ErrorContains(t, err, "target.yaml:3:17: login.recipe")
+}
+
+// The schema is generated; go generate ./suites/target writes it anew. That fails where a field has no comment.
+func TestTheSchemaIsTheGeneratedOne(t *testing.T) {
+	generated, err := schema.Of(".")
+	require.NoError(t, err)
+	assert.Equal(t, string(generated), string(target.Schema), "run go generate ./suites/target")
+	for _, revision := range requirements.Revisions {
+		assert.Contains(t, string(target.Schema), `"`+revision+`"`)
+	}
+}
+
+// A secret need not be there where a flag gives another value.
+func TestSecretsThatAreReplacedNeedNotBeThere(t *testing.T) {
+	path := write(t, "target.yaml", "version: 1\ntarget: {url: x}\nlogin: {users: [{username: a, password: {env: NOT_SET_ANYWHERE}}]}\n")
+	_, err := target.Load(path)
+	require.ErrorContains(t, err, "login.users.password: the environment variable NOT_SET_ANYWHERE is not set")
+	_, err = target.Load(path, "login.users")
+	assert.NoError(t, err)
+}
+
+// Anchors and aliases are values like others, secrets and words among them.
+func TestAliases(t *testing.T) {
+	t.Setenv("READ_TOKEN", "the-token")
+	loaded, err := target.Load(write(t, "target.yaml", `version: 1
+target: {url: x}
+tools: [&tool {name: a, call: denied-only}, *tool]
+credentials: [{kind: api-key, name: a, value: &secret {env: READ_TOKEN}}, {kind: api-key, name: b, value: *secret}]
+`))
+	require.NoError(t, err)
+	assert.Equal(t, []bool{true, true}, []bool{loaded.Tools[0].DeniedOnly, loaded.Tools[1].DeniedOnly})
+	assert.Equal(t, []string{"the-token", "the-token"}, []string{loaded.Credentials[0].Value, loaded.Credentials[1].Value})
+}
+
+// What a file declares is looked at too, and where it is said.
+func TestWrongDeclarations(t *testing.T) {
+	t.Setenv("READ_TOKEN", "the-token")
+	for content, want := range map[string]string{
+		"tools: [{name: a, effect: b, arguments: {x: '{marker}'}}]":                                         "target.yaml:3:27: tool a: its effect is shown by b, which is not among the tools",
+		"objects: [{resource: 'a:b', private: x, changed_by: b}]":                                           "target.yaml:3:53: the resource a:b: it is changed by b",
+		"shared_secret: {value: {env: READ_TOKEN}, issuer: x}":                                              "shared_secret.audience is missing",
+		"credentials: [{kind: bearer, value: {env: READ_TOKEN}, limit: {requests: 301, window: 1s}}]":       "want at most 300",
+		"credentials: [{kind: bearer, value: {env: READ_TOKEN}, tools: [], scopes: []}]":                    "give tools or scopes, not both",
+		"upstream: {listen: a, issuer: b, client_id: c, client_secret: {env: READ_TOKEN}, redirect_uri: d}": "upstream needs users under login",
+		"login: {users: [{username: a, password: {env: READ_TOKEN, file: x}}]}":                             "a secret has one of env and file",
+		"limits: {rate: fast}":       "target.yaml:3:16: limits.rate: want a number",
+		"tools: {name: a}":           "target.yaml:3:8: tools: want a list",
+		"limits: {intrusive: maybe}": "limits.intrusive: want true or false",
+	} {
+		_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x}\n"+content+"\n"))
+		assert.ErrorContains(t, err, want, content)
+	}
+}
+
+// Target files that exist go on to be read.
+func TestTargetFilesOfTheRepositoryAreRead(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{"../../fixtures/targets/*.yaml", "../../interop/*/target*.yaml"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		files = append(files, found...)
+	}
+	require.Greater(t, len(files), 15)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`env: *(\w+)`).FindAllStringSubmatch(string(text), -1) {
+			t.Setenv(m[1], "value-of-"+m[1])
+		}
+		loaded, err := target.Load(file)
+		assert.NoError(t, err)
+		assert.NotEmpty(t, loaded.URL, file)
+	}
+}

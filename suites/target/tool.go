@@ -1,0 +1,98 @@
+package target
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// What may be in a tool's arguments, and is replaced before it is called.
+const (
+	// Marker is a text that tells one call from another.
+	Marker = "{marker}"
+	// Address is a URL that the tool fetches.
+	Address = "{url}"
+	// Handle is a handle that another tool returned.
+	Handle = "{handle}"
+)
+
+// Marked is the tool with its marker replaced.
+func (tool Tool) Marked(by string) Tool { return tool.with(Marker, by) }
+
+// At is the tool with the URL that it fetches.
+func (tool Tool) At(address string) Tool { return tool.with(Address, address) }
+
+// Holding is the tool with a handle.
+func (tool Tool) Holding(handle string) Tool { return tool.with(Handle, handle) }
+
+// Fetches reports that the tool fetches a URL of its arguments.
+func (tool Tool) Fetches() bool { return tool.mentions(Address) }
+
+// IsSpecial reports that the tool cannot be called as it is.
+func (tool Tool) IsSpecial() bool {
+	return tool.Fetches() || tool.Elicits || tool.ACR != "" || tool.mentions(Handle)
+}
+
+func (tool Tool) mentions(placeholder string) bool {
+	b, _ := json.Marshal(tool.Arguments) // what YAML and JSON can say always marshals
+	return strings.Contains(string(b), placeholder)
+}
+
+func (tool Tool) with(placeholder, by string) Tool {
+	if tool.Arguments != nil {
+		tool.Arguments, _ = replaced(tool.Arguments, placeholder, by).(map[string]any)
+	}
+	return tool
+}
+
+func replaced(v any, placeholder, by string) any {
+	switch v := v.(type) {
+	case string:
+		return strings.ReplaceAll(v, placeholder, by)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = replaced(v[i], placeholder, by)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k := range v {
+			out[k] = replaced(v[k], placeholder, by)
+		}
+		return out
+	}
+	return v
+}
+
+// Params are those of a tools/call.
+func (tool Tool) Params() map[string]any {
+	arguments := tool.Arguments
+	if arguments == nil {
+		arguments = map[string]any{}
+	}
+	return map[string]any{"name": tool.Name, "arguments": arguments}
+}
+
+// Name says what the object is.
+func (o Object) Name() string {
+	switch {
+	case o.Argument != "":
+		return "the completion of " + o.Argument + " for " + o.Resource + o.Prompt
+	case o.Prompt != "":
+		return "the prompt " + o.Prompt
+	}
+	return "the resource " + o.Resource
+}
+
+// Permits reports that the credential may call a tool.
+func (c Credential) Permits(tool string) bool {
+	if c.Tools == nil {
+		return true
+	}
+	for _, pattern := range c.Tools {
+		if prefix, wild := strings.CutSuffix(pattern, "*"); tool == pattern || wild && strings.HasPrefix(tool, prefix) {
+			return true
+		}
+	}
+	return false
+}

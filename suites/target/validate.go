@@ -1,0 +1,95 @@
+package target
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// MostLimit is the highest limit of a credential that is tried: more would be an attack.
+const MostLimit = 300
+
+// mistake is what is wrong with a target, and the path of keys to where a file says it.
+type mistake struct {
+	path []any
+	text string
+}
+
+// Validate says everything that is wrong with the declarations.
+func (t *Target) Validate() error {
+	var all []error
+	for _, m := range t.mistakes() {
+		all = append(all, errors.New(m.text))
+	}
+	return errors.Join(all...)
+}
+
+func (t *Target) mistakes() []mistake {
+	out := append(t.wrongTools(), t.wrongObjects()...)
+	out = append(out, t.wrongCredentials()...)
+	if n := len(t.SharedSecret.Value); n > 0 && n < 8 {
+		out = append(out, mistake{[]any{"shared_secret", "value"}, fmt.Sprintf("the shared secret has %d bytes: want at least 8", n)})
+	}
+	for i, c := range t.Clients {
+		if c.Method == "private_key_jwt" && c.Key == "" {
+			out = append(out, mistake{[]any{"client", "clients", i}, "client " + c.ID + ": private_key_jwt needs a key"})
+		}
+	}
+	return out
+}
+
+func (t *Target) has(tool string) bool {
+	return slices.ContainsFunc(t.Tools, func(other Tool) bool { return other.Name == tool })
+}
+
+func (t *Target) wrongTools() (out []mistake) {
+	for i, tool := range t.Tools {
+		wrong := func(key, format string, args ...any) {
+			out = append(out, mistake{[]any{"tools", i, key}, "tool " + tool.Name + ": " + fmt.Sprintf(format, args...)})
+		}
+		if tool.HandleFrom != "" && !t.has(tool.HandleFrom) {
+			wrong("handle_from", "its handle comes from %s, which is not among the tools", tool.HandleFrom)
+		}
+		if tool.Effect != "" && !t.has(tool.Effect) {
+			wrong("effect", "its effect is shown by %s, which is not among the tools", tool.Effect)
+		}
+		if b, _ := json.Marshal(tool.Arguments); tool.Effect != "" && !strings.Contains(string(b), Marker) {
+			wrong("arguments", "its effect cannot be told from that of others: put %s into its arguments", Marker)
+		}
+	}
+	return out
+}
+
+func (t *Target) wrongObjects() (out []mistake) {
+	for i, o := range t.Objects {
+		wrong := func(key, format string, args ...any) {
+			out = append(out, mistake{[]any{"objects", i, key}, fmt.Sprintf(format, args...)})
+		}
+		switch {
+		case o.Resource == "" && o.Prompt == "":
+			wrong("resource", "an object is neither a resource nor a prompt")
+		case o.Private == "":
+			wrong("private", "%s: nothing tells what only the first user may see (private)", o.Name())
+		case o.ChangedBy != "" && !t.has(o.ChangedBy):
+			wrong("changed_by", "%s: it is changed by %s, which is not among the tools", o.Name(), o.ChangedBy)
+		}
+	}
+	return out
+}
+
+func (t *Target) wrongCredentials() (out []mistake) {
+	for i, c := range t.Credentials {
+		wrong := func(key, text string) {
+			out = append(out, mistake{[]any{"credentials", i, key}, fmt.Sprintf("credential %d (%s): %s", i+1, c.Name, text)})
+		}
+		if c.Limit < 0 || c.Limit > MostLimit || c.Limit > 0 && c.Window <= 0 {
+			wrong("limit", fmt.Sprintf("want a limit of 1 to %d requests in a time; declare a smaller one on a test instance", MostLimit))
+		}
+		if c.Value == "" || strings.ContainsAny(c.Value+c.Header, "\r\n") || strings.ContainsAny(c.Header, " :") {
+			wrong("value", "want a value and a header name that fit in a header field")
+		}
+	}
+	return out
+}
