@@ -12,6 +12,7 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/deadline"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -255,7 +256,7 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	if e.World.Seeded() {
 		e.World.BeginPart(r.ID + " " + string(j.wire) + strings.Join(j.revisions, " "))
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	ctx, cancel := deadline.With(ctx, e.Timeout)
 	defer cancel()
 	t := newT(ctx, e.World, r.ID, j.wire, j.revisions[len(j.revisions)-1])
 	ended := t.guarded(func() *stop { return e.needs(t, r) })

@@ -151,7 +151,7 @@ func (b *Browser) run(path string, noSandbox bool) error {
 	go func() { connected <- b.browser.Connect() }()
 	select {
 	case err = <-connected:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		err = errors.New("it does not answer")
 	}
 	if err != nil {
@@ -208,8 +208,8 @@ func (b *Browser) Close() {
 
 // patience with one login in the browser.
 const (
-	wholeLogin = 30 * time.Second
-	oneStep    = 8 * time.Second
+	wholeLogin = time.Minute
+	oneStep    = 8 * time.Second // for a page that is loaded
 	glance     = 12 * time.Millisecond
 )
 
@@ -427,6 +427,7 @@ func bare(address string) string {
 // sight is what a person could see and use on a page.
 type sight struct {
 	URL, Title, Text string
+	Loaded           bool
 	Fields           []struct {
 		Mark                                      int
 		Form                                      int
@@ -444,7 +445,7 @@ const glanceScript = `() => {
 		const label = [e.labels && e.labels[0] && e.labels[0].innerText, e.getAttribute('aria-label'), e.placeholder, e.id, e.innerText].filter(Boolean).join(' ');
 		fields.push({Mark: n, Form: forms.indexOf(e.form), Tag: e.tagName.toLowerCase(), Type: (e.type || '').toLowerCase(), Name: e.name || '', Complete: e.autocomplete || '', Label: label.slice(0, 200), Address: e.href || ''});
 	}
-	return JSON.stringify({URL: location.href, Title: document.title, Text: (document.body ? document.body.innerText : '').slice(0, 4000), Fields: fields});
+	return JSON.stringify({Loaded: document.readyState === 'complete', URL: location.href, Title: document.title, Text: (document.body ? document.body.innerText : '').slice(0, 4000), Fields: fields});
 }`
 
 // look looks at every page that is open and does the next thing; true means that the login is over.
@@ -462,6 +463,9 @@ func (d *drive) look(ctx context.Context) bool {
 			d.watch(page)
 		}
 		s, ok := d.see(ctx, page)
+		if !ok || s.URL == "about:blank" || !s.Loaded {
+			d.since = time.Now() // the browser or the server is busy
+		}
 		if !ok || s.URL == "about:blank" {
 			continue
 		}

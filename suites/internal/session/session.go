@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/deadline"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
@@ -100,6 +101,7 @@ func newIdentity(u *login.User) *Identity {
 // Borrow gives a flow a browser's cookies: those of one that is signed in, or of a new one. The flow gives
 // them back by Return.
 func (i *Identity) Borrow(ctx context.Context) *login.Jar {
+	defer deadline.Pause(ctx)()
 	select {
 	case i.lanes <- struct{}{}:
 	case <-ctx.Done():
@@ -266,6 +268,7 @@ func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r
 			again := *s.stuck
 			return &again
 		}
+		defer deadline.Pause(ctx)() // logins wait for each other, and a browser takes as long as the machine is busy
 		return s.Driver.Authorize(ctx, agent, start, r)
 	}
 	if s.Driver == nil || agent.User == nil {
