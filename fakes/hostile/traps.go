@@ -44,6 +44,8 @@ var Traps = []Trap{
 	{Name: "secrets", Promise: "no secret is in any output, in any spelling", Start: secrets},
 	{Name: "foreign schemes", Promise: "javascript: and file: endpoints are text", Start: schemes},
 	{Name: "10,000 keys", Promise: "a huge key set is bounded", Start: manyKeys},
+	{Name: "costly pages", Promise: "pages of any markup are read in bounded time and 128 MiB of memory", Start: costlyPages},
+	{Name: "costly keys", Promise: "keys of any size are tried in bounded time", Start: costlyKeys},
 	{Name: "floods of frames", Promise: "HTTP/2 frames without end are bounded, and \"try again\" counts as a request", Start: streams},
 	{Name: "another certificate", Promise: "a certificate is verified on every connection", Start: otherCertificate},
 	{Name: "lengths that lie", Promise: "answers that are cut short, too long or doubled are no answers", Start: lengths},

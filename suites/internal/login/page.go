@@ -46,12 +46,8 @@ type Link struct{ Address, Text string }
 // ParsePage reads a page as a browser without scripts would.
 func ParsePage(at *url.URL, source string) *Page {
 	p := &Page{URL: at, Source: source}
-	root, err := html.Parse(strings.NewReader(source))
-	if err != nil { // only a reader's error
-		return p
-	}
 	r := reader{page: p, labels: map[string]string{}}
-	r.walk(root, -1)
+	r.walk(parse(source), -1)
 	p.Text = strings.Join(strings.Fields(r.text.String()), " ")
 	for i := range p.Forms {
 		for j := range p.Forms[i].Inputs {
@@ -66,6 +62,7 @@ type reader struct {
 	page   *Page
 	text   strings.Builder
 	labels map[string]string
+	fields int
 }
 
 func attr(n *html.Node, name string) string {
@@ -100,6 +97,9 @@ func (r *reader) walk(n *html.Node, form int) {
 		case atom.Img, atom.Link, atom.Iframe:
 			r.load(n)
 		case atom.Form:
+			if len(p.Forms) == mostForms {
+				break
+			}
 			p.Forms = append(p.Forms, Form{Action: resolve(p.URL, attr(n, "action")), Method: strings.ToUpper(attr(n, "method"))})
 			form = len(p.Forms) - 1
 			if p.Forms[form].Method != "POST" {
@@ -127,9 +127,10 @@ func (r *reader) load(n *html.Node) {
 }
 
 func (r *reader) field(n *html.Node, form int) {
-	if form < 0 || has(n, "disabled") {
+	if form < 0 || has(n, "disabled") || r.fields == mostFields {
 		return
 	}
+	r.fields++
 	f := &r.page.Forms[form]
 	in := Input{Name: attr(n, "name"), Type: strings.ToLower(attr(n, "type")), Value: attr(n, "value"), Complete: attr(n, "autocomplete"), Checked: has(n, "checked")}
 	switch {
@@ -316,13 +317,14 @@ func (p *Page) Login() *Form {
 
 // Said is the page's text, with that of its fields.
 func (p *Page) Said() string {
-	text := p.Text
+	var text strings.Builder
+	text.WriteString(p.Text)
 	for _, f := range p.Forms {
 		for _, in := range f.Inputs {
 			if in.Type != "hidden" {
-				text += " " + in.Value + " " + in.Label
+				text.WriteString(" " + in.Value + " " + in.Label)
 			}
 		}
 	}
-	return text
+	return text.String()
 }

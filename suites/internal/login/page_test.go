@@ -3,6 +3,9 @@ package login
 import (
 	"net/http"
 	"net/url"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -144,17 +147,86 @@ func TestJarsAreApart(t *testing.T) {
 	assert.Empty(t, jar.Cookies(elsewhere))
 }
 
+// The forms are those of a browser, however elements are nested.
+func TestFormsOfOddMarkup(t *testing.T) {
+	for name, c := range map[string]struct {
+		source string
+		want   []string
+	}{
+		"a form that a div outlives":    {`<div><form method=post><div><input name=a></div></div><input name=b></form><input name=c>`, []string{"a", "b"}},
+		"in a table":                    {`<table><form method=post><tr><td><input name=a><tr><td><input name=b></form></table>`, []string{"a", "b"}},
+		"a form in a form":              {`<form method=post><input name=a><form><input name=b></form><input name=c>`, []string{"a", "b"}},
+		"unclosed formatting":           {`<form method=post><p><b><i><input name=a><p><u><input name=b></form>`, []string{"a", "b"}},
+		"what no script shows":          {`<noscript><form method=post><input name=x></form></noscript><form method=post><input name=a></form>`, []string{"a"}},
+		"a template":                    {`<template><form method=post><input name=x></form></template><form method=post><input name=a></form>`, []string{"a"}},
+		"in a comment":                  {`<!-- <form><input name=x></form> --><form method=post><input name=a></form>`, []string{"a"}},
+		"a script that writes a form":   {`<script>"<form><input name=x></form>"</script><form method=post><input name=a></form>`, []string{"a"}},
+		"capital letters and entities":  {`<FORM METHOD=POST ACTION="/x?a=1&amp;b=2"><INPUT NAME="a&#98;"></FORM>`, []string{"ab"}},
+		"a drawing that closes nothing": {`<form method=post><svg><path/><g><path/></svg><input name=a></form>`, []string{"a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := parsed(t, c.source)
+			require.Len(t, p.Forms, 1)
+			var names []string
+			for _, in := range p.Forms[0].Inputs {
+				names = append(names, in.Name)
+			}
+			assert.Equal(t, c.want, names)
+			assert.Equal(t, "POST", p.Forms[0].Method)
+		})
+	}
+	p := parsed(t, `<title>Sign &amp; in</title><select name=s><option value=1>One<option value=2 selected>Two</select><a href=/x>One <b>two</b></a><a href=/y>Three`)
+	assert.Equal(t, "Sign & in", p.Title)
+	assert.Equal(t, []Link{{"https://as.example/x", "One two"}, {"https://as.example/y", "Three"}}, p.Links)
+}
+
+// hungry is how much more memory than the page a page may take, and how much at least.
+const hungry, atLeast = 60, 16 << 20
+
+// A page takes memory in proportion to its size, whatever it holds.
+func bounded(t testing.TB, source string) {
+	t.Helper()
+	at, err := url.Parse("https://as.example/login")
+	require.NoError(t, err)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	p := ParsePage(at, source)
+	p.Said()
+	_ = p.Login()
+	_, _, _ = p.Consent()
+	_, _, _, _ = p.Denial()
+	for i := range p.Forms {
+		_ = p.Forms[i].Values()
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > atLeast+hungry*uint64(len(source)) {
+		t.Errorf("a page of %d bytes took %d MiB: %.100q", len(source), grown>>20, source)
+	}
+}
+
+var costly = []string{"<b a=%d><p>", "<a href=%d><p>x", "<form a=%d><button>x", "<form><select><option>%d", "<div %d><table><tr><td>", "<svg a=%d><title>x", "<input a=%d>", "<%d a", "x", "&lt;", "<form><input name=a%d>", "<form></form %d>"}
+
+func TestAPageIsReadInProportion(t *testing.T) {
+	for _, part := range costly {
+		var page strings.Builder
+		for i := 0; page.Len() < 1<<20; i++ {
+			page.WriteString(strings.ReplaceAll(part, "%d", strconv.Itoa(i)))
+		}
+		bounded(t, "<form method=post>"+page.String())
+		bounded(t, page.String())
+	}
+}
+
 func FuzzParsePage(f *testing.F) {
 	f.Add(`<form method=post action="x"><input name=a><button>Allow</button></form>`)
 	f.Add("<form><select><option selected><a href='::'>\x00")
-	at, _ := url.Parse("https://as.example/")
-	f.Fuzz(func(t *testing.T, source string) {
-		p := ParsePage(at, source)
-		p.Login()
-		p.Consent()
-		p.Denial()
-		for i := range p.Forms {
-			_ = p.Forms[i].Values()
+	for _, part := range costly {
+		f.Add(part)
+	}
+	f.Fuzz(func(t *testing.T, part string) {
+		bounded(t, part)
+		if len(part) < 200 {
+			bounded(t, strings.Repeat(part, 1000))
 		}
 	})
 }

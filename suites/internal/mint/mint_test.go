@@ -84,7 +84,7 @@ func TestKeysSignAndAreRead(t *testing.T) {
 		set, _, err := document.ParseObject(mint.JSON(key.JWK()))
 		require.NoError(t, err)
 		token := key.JWT(nil, mint.Claims{"sub": "x"})
-		assert.NoError(t, mint.Verify(token, []*document.Object{set}), algorithm)
+		assert.NoError(t, mint.Verify(t.Context(), token, []*document.Object{set}), algorithm)
 	}
 	for _, bad := range []string{"", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"} {
 		_, err := mint.ParseKey("", []byte(bad))

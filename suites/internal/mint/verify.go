@@ -1,6 +1,7 @@
 package mint
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -16,9 +17,18 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
+// Limits of the keys that are tried: who publishes more, or larger ones, asks others to spend their time.
+const (
+	mostCandidates = 20
+	longestRSA     = 8192 // bits of a modulus
+)
+
+// ErrUntried is the error of a signature that may be by a key that was not tried.
+var ErrUntried = errors.New("not every key that may have made the signature is tried")
+
 // Verify checks the signature of a compact JWS with one of a set of public JWKs: the one that its kid names,
-// or, where kids do not tell, any. It judges the signature only.
-func Verify(token string, keys []*document.Object) error {
+// or, where kids do not tell, any of its type. It judges the signature only.
+func Verify(ctx context.Context, token string, keys []*document.Object) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return errors.New("it is no compact JWS")
@@ -36,13 +46,26 @@ func Verify(token string, keys []*document.Object) error {
 		return fmt.Errorf("the signature is no base64url: %w", err)
 	}
 	alg, kid := header.String("alg"), header.String("kid")
-	named := false
+	named, tried := false, 0
 	for _, k := range keys {
 		if kid != "" && k.String("kid") != "" && k.String("kid") != kid {
 			continue
 		}
 		named = true
-		if verifies(k, alg, parts[0]+"."+parts[1], signature) {
+		if k.String("kty") != keyType(alg) {
+			continue
+		}
+		if tried++; tried > mostCandidates {
+			return fmt.Errorf("%w: more than %d may have", ErrUntried, mostCandidates)
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("%w: %w", ErrUntried, err)
+		}
+		ok, err := verifies(k, alg, parts[0]+"."+parts[1], signature)
+		if err != nil {
+			return err
+		}
+		if ok {
 			return nil
 		}
 	}
@@ -52,7 +75,32 @@ func Verify(token string, keys []*document.Object) error {
 	return fmt.Errorf("no published key verifies the %s signature", alg)
 }
 
-func verifies(k *document.Object, alg, input string, signature []byte) bool {
+// keyType is the kty of keys for an algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1); empty for those without public keys.
+func keyType(alg string) string {
+	switch {
+	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
+		return "RSA"
+	case strings.HasPrefix(alg, "ES"):
+		return "EC"
+	case strings.HasPrefix(alg, "Ed"):
+		return "OKP"
+	}
+	return ""
+}
+
+// rsaKey is the RSA key of a JWK, unless it is one that would take long to use.
+func rsaKey(k *document.Object) (*rsa.PublicKey, error) {
+	n, e := number(k.String("n")), number(k.String("e"))
+	if bits := n.BitLen(); bits > longestRSA {
+		return nil, fmt.Errorf("%w: one has %d bits, more than %d", ErrUntried, bits, longestRSA)
+	}
+	if bits := e.BitLen(); bits > 31 {
+		return nil, fmt.Errorf("%w: one has an exponent of %d bits, more than 31", ErrUntried, bits)
+	}
+	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
+}
+
+func verifies(k *document.Object, alg, input string, signature []byte) (bool, error) {
 	var hash crypto.Hash
 	switch {
 	case strings.HasSuffix(alg, "256"):
@@ -70,40 +118,40 @@ func verifies(k *document.Object, alg, input string, signature []byte) bool {
 	}
 	switch {
 	case strings.HasPrefix(alg, "RS") && hash != 0, strings.HasPrefix(alg, "PS") && hash != 0:
-		key := &rsa.PublicKey{N: number(k.String("n")), E: int(number(k.String("e")).Int64())}
-		if k.String("kty") != "RSA" || key.N.Sign() == 0 {
-			return false
+		key, err := rsaKey(k)
+		if err != nil || key.N.Sign() == 0 {
+			return false, err
 		}
 		if strings.HasPrefix(alg, "PS") {
-			return rsa.VerifyPSS(key, hash, sum, signature, nil) == nil
+			return rsa.VerifyPSS(key, hash, sum, signature, nil) == nil, nil
 		}
-		return rsa.VerifyPKCS1v15(key, hash, sum, signature) == nil
+		return rsa.VerifyPKCS1v15(key, hash, sum, signature) == nil, nil
 	case strings.HasPrefix(alg, "ES") && hash != 0:
 		curve, ok := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[k.String("crv")]
 		if !ok || len(signature)%2 != 0 {
-			return false
+			return false, nil
 		}
 		size := (curve.Params().BitSize + 7) / 8
 		x, y := number(k.String("x")), number(k.String("y"))
 		if x.BitLen() > 8*size || y.BitLen() > 8*size {
-			return false
+			return false, nil
 		}
 		point := append([]byte{4}, append(x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size))...)...)
 		key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
 		half := len(signature) / 2
-		return err == nil && ecdsa.Verify(key, sum, new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:]))
+		return err == nil && ecdsa.Verify(key, sum, new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:])), nil
 	case alg == "EdDSA" || alg == "Ed25519":
 		key, err := base64.RawURLEncoding.DecodeString(k.String("x"))
-		return err == nil && len(key) == ed25519.PublicKeySize && ed25519.Verify(key, []byte(input), signature)
+		return err == nil && len(key) == ed25519.PublicKeySize && ed25519.Verify(key, []byte(input), signature), nil
 	}
-	return false
+	return false, nil
 }
 
-// number reads a Base64urlUInt (RFC 7518 section 2); zero if it is none, or longer than any key.
+// number reads a Base64urlUInt (RFC 7518 section 2); zero if it is none. Of one that is longer than any key the beginning does.
 func number(s string) *big.Int {
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(b) > 2048 {
+	if err != nil {
 		return new(big.Int)
 	}
-	return new(big.Int).SetBytes(b)
+	return new(big.Int).SetBytes(b[:min(len(b), 2048)])
 }

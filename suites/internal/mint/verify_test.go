@@ -1,6 +1,7 @@
 package mint
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -34,15 +35,15 @@ func TestVerifyPublishedVectors(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.NoError(t, Verify(v.token, []*document.Object{key(t, v.jwk)}))
+			assert.NoError(t, Verify(t.Context(), v.token, []*document.Object{key(t, v.jwk)}))
 			last := v.token[len(v.token)-10]
 			changed := v.token[:len(v.token)-10] + map[bool]string{true: "B", false: "A"}[last == 'A'] + v.token[len(v.token)-9:]
-			assert.Error(t, Verify(changed, []*document.Object{key(t, v.jwk)}))
-			assert.Error(t, Verify(v.token, nil))
+			assert.Error(t, Verify(t.Context(), changed, []*document.Object{key(t, v.jwk)}))
+			assert.Error(t, Verify(t.Context(), v.token, nil))
 		})
 	}
-	assert.Error(t, Verify("a.b", nil))
-	assert.ErrorContains(t, Verify(NewAttacker().ES256(Header{"alg": "ES256", "kid": "x"}, Claims{}), []*document.Object{key(t, `{"kty":"EC","kid":"y"}`)}), "no key with the kid")
+	assert.Error(t, Verify(t.Context(), "a.b", nil))
+	assert.ErrorContains(t, Verify(t.Context(), NewAttacker().ES256(Header{"alg": "ES256", "kid": "x"}, Claims{}), []*document.Object{key(t, `{"kty":"EC","kid":"y"}`)}), "no key with the kid")
 }
 
 func TestVerifyBearsAbsurdKeys(t *testing.T) {
@@ -51,9 +52,30 @@ func TestVerifyBearsAbsurdKeys(t *testing.T) {
 	for _, jwk := range []string{
 		`{"kty":"EC","crv":"P-256","x":"` + huge + `","y":"` + huge + `"}`, `{"kty":"EC","crv":"P-256"}`, `{"kty":"RSA","n":"` + huge + `","e":"` + huge + `"}`, `{"kty":"OKP","x":"AQ"}`, `{}`,
 	} {
-		assert.Error(t, Verify(token, []*document.Object{key(t, jwk)}), jwk)
+		assert.Error(t, Verify(t.Context(), token, []*document.Object{key(t, jwk)}), jwk)
 		for _, alg := range []string{"RS256", "PS512", "ES384", "EdDSA", "", "none"} {
-			assert.Error(t, Verify(segment(Header{"alg": alg})+".e30.AAAA", []*document.Object{key(t, jwk)}))
+			assert.Error(t, Verify(t.Context(), segment(Header{"alg": alg})+".e30.AAAA", []*document.Object{key(t, jwk)}))
 		}
 	}
+}
+
+// Keys that take long to try are not tried, and that is said: the signature may be right all the same.
+func TestVerifyBoundsItsWork(t *testing.T) {
+	n := strings.Repeat("tx3p", 683) // more than 16,384 bits
+	token := segment(Header{"alg": "RS256"}) + ".e30." + n
+	many := func(jwk string, count int) (out []*document.Object) {
+		for range count {
+			out = append(out, key(t, jwk))
+		}
+		return out
+	}
+	const small = `{"kty":"RSA","n":"tx3ptx3p","e":"AQAB"}`
+	assert.ErrorContains(t, Verify(t.Context(), token, many(`{"kty":"RSA","n":"`+n+`","e":"AQAB"}`, 1)), "bits, more than 8192")
+	assert.ErrorContains(t, Verify(t.Context(), token, many(`{"kty":"RSA","n":"tx3p","e":"f____w7__w"}`, 1)), "exponent")
+	assert.ErrorIs(t, Verify(t.Context(), token, many(small, 21)), ErrUntried)
+	assert.NotErrorIs(t, Verify(t.Context(), token, many(small, 20)), ErrUntried)
+	assert.NotErrorIs(t, Verify(t.Context(), token, many(`{"kty":"EC"}`, 100)), ErrUntried, "keys of another type are no candidates")
+	ended, end := context.WithCancel(t.Context())
+	end()
+	assert.ErrorIs(t, Verify(ended, token, many(small, 1)), context.Canceled)
 }

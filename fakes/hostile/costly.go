@@ -1,0 +1,72 @@
+package hostile
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// costlyPages shows login pages of a megabyte, each element of which would have a parser of HTML repeat all before it.
+func costlyPages() (*Attack, error) {
+	var page strings.Builder
+	page.WriteString("<!doctype html><title>Sign in</title>")
+	for i := 0; page.Len() < 1<<20-100; i++ {
+		fmt.Fprintf(&page, "<b a=%d><p>", i)
+	}
+	var shown atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path != "/authorize" {
+				h.ServeHTTP(w, req)
+				return
+			}
+			shown.Add(1)
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, page.String())
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	args, env := signedIn(r, "--only", "AS-TOKEN-*", "--only", "AS-AUTHZ-*", "--only", "AS-LOGIN-*")
+	return &Attack{Args: args, Environment: env, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(unsprung(shown.Load()), lean(o, 128<<20), within(o, 10*time.Second), notGreen(o))
+	}}, nil
+}
+
+// costlyKeys publishes keys any of which may have signed, and each of which takes long to try.
+func costlyKeys() (*Attack, error) {
+	modulus := bytes.Repeat([]byte{0xb7, 0x1d, 0xe9}, 683)[:2048] // 16,384 bits
+	modulus[len(modulus)-1] |= 1
+	n := base64.RawURLEncoding.EncodeToString(modulus)
+	signature := base64.RawURLEncoding.EncodeToString(append([]byte{0}, modulus[1:]...)) // less than the modulus
+	var told atomic.Int64
+	r, err := bend(func(o *reference.Options) {
+		o.Behaviour.JWKS = func(doc map[string]any) {
+			told.Add(1)
+			keys := []any{}
+			for range 350 {
+				keys = append(keys, map[string]any{"kty": "RSA", "n": n, "e": "f____w"}) // 2^31-1
+			}
+			doc["keys"] = keys
+		}
+		o.Behaviour.SignedMetadata = func(doc map[string]any) {
+			encode := base64.RawURLEncoding.EncodeToString
+			doc["signed_metadata"] = encode([]byte(`{"alg":"RS256"}`)) + "." + encode(fmt.Appendf(nil, `{"iss":%q}`, doc["issuer"])) + "." + signature
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--only", "AS-META-SIGNED-METADATA", "--only", "AS-KEYS-*", "--timeout", "3s"}, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 5*time.Second))
+	}}, nil
+}

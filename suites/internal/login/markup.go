@@ -1,0 +1,107 @@
+package login
+
+import (
+	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// Limits of a page: those that people read stay far below them. What is beyond is not read.
+const (
+	mostNodes      = 20_000
+	mostAttributes = 64 // of an element
+	deepestElement = 256
+	mostForms      = 100
+	mostFields     = 1_000 // of all forms together
+	parsesAtOnce   = 2
+)
+
+// parses is the turn of pages to be read.
+var parses = make(chan struct{}, parsesAtOnce)
+
+// parse reads HTML into elements and texts, a node for each token. Browsers repair more than it does, in ways by which a small
+// page becomes a giant tree (formatting elements that are opened anew in every paragraph): no form depends on that.
+func parse(source string) *html.Node {
+	parses <- struct{}{}
+	defer func() { <-parses }()
+	b := &builder{root: &html.Node{Type: html.DocumentNode}, source: html.NewTokenizer(strings.NewReader(source))}
+	for range mostNodes {
+		switch b.source.Next() {
+		case html.ErrorToken: // the end
+			return b.root
+		case html.TextToken:
+			b.top().AppendChild(&html.Node{Type: html.TextNode, Data: string(b.source.Text())})
+		case html.StartTagToken, html.SelfClosingTagToken:
+			b.start()
+		case html.EndTagToken:
+			name, _ := b.source.TagName()
+			b.end(atom.Lookup(name), string(name))
+		}
+	}
+	return b.root
+}
+
+type builder struct {
+	root   *html.Node
+	open   []*html.Node
+	source *html.Tokenizer
+}
+
+func (b *builder) top() *html.Node {
+	if len(b.open) == 0 {
+		return b.root
+	}
+	return b.open[len(b.open)-1]
+}
+
+// start opens an element, after those that cannot hold another of their kind.
+func (b *builder) start() {
+	name, more := b.source.TagName()
+	n := &html.Node{Type: html.ElementNode, DataAtom: atom.Lookup(name), Data: string(name)}
+	for more && len(n.Attr) < mostAttributes {
+		var key, value []byte
+		key, value, more = b.source.TagAttr()
+		n.Attr = append(n.Attr, html.Attribute{Key: string(key), Val: string(value)})
+	}
+	switch n.DataAtom {
+	case atom.A, atom.Button, atom.Select, atom.Option:
+		b.end(n.DataAtom, n.Data)
+	case atom.Form:
+		if b.holds(atom.Form) {
+			return
+		}
+	}
+	b.top().AppendChild(n)
+	if !void[n.DataAtom] && len(b.open) < deepestElement {
+		b.open = append(b.open, n)
+	}
+}
+
+// end closes an element that is open, and all in it. A form ends by its own tag only.
+func (b *builder) end(kind atom.Atom, name string) {
+	for i := len(b.open) - 1; i >= 0; i-- {
+		switch n := b.open[i]; {
+		case n.DataAtom == kind && n.Data == name:
+			b.open = b.open[:i]
+			return
+		case n.DataAtom == atom.Form:
+			return
+		}
+	}
+}
+
+func (b *builder) holds(kind atom.Atom) bool {
+	for _, n := range b.open {
+		if n.DataAtom == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// void are the elements that have no end tag (HTML, section 13.1.2).
+var void = map[atom.Atom]bool{
+	atom.Area: true, atom.Base: true, atom.Br: true, atom.Col: true, atom.Embed: true, atom.Hr: true, atom.Img: true, atom.Input: true,
+	atom.Link: true, atom.Meta: true, atom.Source: true, atom.Track: true, atom.Wbr: true,
+}
