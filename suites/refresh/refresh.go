@@ -318,7 +318,7 @@ func binding() {
 	Must("AS-REFRESH-BOUND-CLIENT", func(t *T) {
 		tokens := t.AS.MustGetRefreshToken()
 		t.RefusedWith(t.AS.Refresh(tokens, As(t.AS.SecondClient())), "a refresh token of another client", "invalid_grant")
-		if c := t.AS.Clients()["confidential client"]; c != nil && c != tokens.Client {
+		if c := t.AS.Confidential(); c != nil && c != tokens.Client {
 			t.RefusedWith(t.AS.Refresh(tokens, As(c)), "a refresh token of a public client, used by a confidential one", "invalid_grant")
 		}
 		anonymous := t.AS.Refresh(tokens, Unidentified())

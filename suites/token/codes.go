@@ -100,7 +100,7 @@ func codes() {
 
 	Must("AS-TOKEN-CODE-BOUND-CLIENT", func(t *T) {
 		t.RefusedWith(t.AS.Redeem(t.AS.MustAuthorize(As(t.AS.AnyClient())), As(t.AS.SecondClient())), "a code of one public client, redeemed by another", "invalid_grant")
-		if c := t.AS.Clients()["confidential client"]; c != nil {
+		if c := t.AS.Confidential(); c != nil {
 			t.RefusedWith(t.AS.Redeem(t.AS.MustAuthorize(As(t.AS.AnyClient())), As(c)), "a code of a public client, redeemed by a confidential one", "invalid_grant")
 		}
 		t.RefusedWith(t.AS.Redeem(t.AS.MustAuthorize(As(t.AS.AnyClient())), Unidentified()), "a code without any client_id", "invalid_client", "invalid_request", "invalid_grant")

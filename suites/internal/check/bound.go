@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -157,7 +157,7 @@ func (t *T) proving(key *mint.Key, send func(Edit) *reports.Exchange, edits []Pr
 
 // Certificate is a new client certificate that is its own authority (RFC 8705 section 2.2).
 func Certificate() *tls.Certificate {
-	key := chance.Suites.Key()
+	key := seeded.Suites.Key()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "mcpauth"},
 		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
@@ -25,6 +25,8 @@ import (
 type Edit func(*draft)
 
 type draft struct {
+	t        *T
+	atToken  []Edit // of the token request of a CodeFlow
 	client   *oauth.Client
 	user     int
 	who      *login.User // somebody who is none of the users; limits are not waited for
@@ -246,7 +248,7 @@ func (t AuthorizationServer) MustRegister(changes map[string]any) *oauth.Client 
 }
 
 func (t AuthorizationServer) draft(edits []Edit) *draft {
-	d := &draft{signedIn: true, identify: true}
+	d := &draft{t: t.T, signedIn: true, identify: true}
 	for _, e := range edits {
 		e(d)
 	}
@@ -677,9 +679,9 @@ func (t AuthorizationServer) Subject(tokens *oauth.Tokens) string {
 
 // Listen opens a listener that counts what the target fetches, until the check ends.
 func Listen(t *T) *listener.Listener {
-	l, err := listener.OpenAt(chance.Suites.Address())
+	l, err := listener.OpenAt(seeded.Suites.Address())
 	for tries := 1; err != nil && tries < 5; tries++ { // with a seed, somebody may have the address
-		l, err = listener.OpenAt(chance.Suites.Address())
+		l, err = listener.OpenAt(seeded.Suites.Address())
 	}
 	if err != nil {
 		t.Inconclusive("no listener could be opened: %v", err)
@@ -754,15 +756,21 @@ func Unchanged(*draft) {}
 // Context ends with the check.
 func (t *T) Context() context.Context { return t.ctx }
 
-// Clients are the shared clients that there are, by what they are.
-func (t AuthorizationServer) Clients() map[string]*oauth.Client {
-	out := map[string]*oauth.Client{}
-	for about, kind := range Sorted(map[string]string{"public client": session.Public, "confidential client": session.Confidential}) {
+// Clients are the shared clients that there are: the public and the confidential one.
+func (t AuthorizationServer) Clients() Cases[*oauth.Client] {
+	var out Cases[*oauth.Client]
+	for _, kind := range []string{session.Public, session.Confidential} {
 		if c, _ := t.Session.Client(t.ctx, kind); c != nil {
-			out[about] = c
+			out = out.And(kind+" client", c)
 		}
 	}
 	return out
+}
+
+// Confidential is the shared confidential client; nil where there is none.
+func (t AuthorizationServer) Confidential() *oauth.Client {
+	c, _ := t.Session.Client(t.ctx, session.Confidential)
+	return c
 }
 
 // RealScope is the scope that a token has by its own claims, or by introspection of the client's own token.

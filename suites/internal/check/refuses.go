@@ -21,6 +21,7 @@ type Attempt[E any] struct {
 // they have not made the target refuse everything; one control serves all rows, since nothing but the edit tells them from it.
 // Where it fails, no refusal counts; what was accepted is a finding all the same.
 func Refuses[E any](t *T, good Attempt[E], rows Cases[E], m expect.Matcher) {
+	m, good.Good = t.asked(m), t.asked(good.Good)
 	answers := make([]any, len(rows))
 	refused := false
 	for i, r := range rows {
@@ -71,4 +72,12 @@ func failing[E any](t *T, good Attempt[E]) (why string) {
 		why = "the same request without the defect could not be sent: " + ended.reason
 	}
 	return why
+}
+
+// asked is a matcher that knows what the target serves.
+func (t *T) asked(m expect.Matcher) expect.Matcher {
+	if asked, ok := m.(expect.Asked); ok {
+		return asked.Ask(t.MCP.Served)
+	}
+	return m
 }

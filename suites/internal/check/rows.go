@@ -14,6 +14,14 @@ type Cases[V any] []struct {
 	Value V
 }
 
+// And is the table with one more row.
+func (c Cases[V]) And(name string, v V) Cases[V] {
+	return append(slices.Clone(c), struct {
+		Name  string
+		Value V
+	}{name, v})
+}
+
 // Each judges every row of a table. A row that cannot be decided ends alone: it is reported beside the others.
 func Each[V any](t *T, rows Cases[V], judge func(t *T, v V)) {
 	for _, r := range rows {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/onsi/gomega/types"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
@@ -350,7 +350,7 @@ func (t *T) each(n int, atOnce bool, f func(i int)) {
 }
 
 // settle puts exchanges that ran at once in order, where a seed asks for it: which of several equal requests came first
-// is chance.
+// is seeded.
 func (t *T) settle(exchanges []*reports.Exchange, equal bool) {
 	if !t.Seeded() {
 		return
@@ -552,10 +552,10 @@ func (t *T) sharedControl() {
 }
 
 // Random returns n random bytes in base64url.
-func Random(n int) string { return chance.Suites.Text(n) }
+func Random(n int) string { return seeded.Suites.Text(n) }
 
 // Shuffle puts bytes into a random order.
-func Shuffle(all []byte) { chance.Suites.Shuffle(all) }
+func Shuffle(all []byte) { seeded.Suites.Shuffle(all) }
 
 // Assertion is an expectation about one value.
 type Assertion struct {
@@ -600,9 +600,7 @@ func (a Assertion) judgeAll(matchers []types.GomegaMatcher, advice bool) bool {
 }
 
 func (a Assertion) judge(m expect.Matcher, advice bool) bool {
-	if asked, ok := m.(expect.Asked); ok {
-		m = asked.Ask(a.t.MCP.Served)
-	}
+	m = a.t.asked(m)
 	j, ex, refusal := m.Judge(a.actual), a.exchange(), m.Kind() == expect.Refusal
 	switch {
 	case j.Met:

@@ -109,6 +109,21 @@ func EndWithCode() Matcher {
 	}}
 }
 
+// Proceed expects a flow to go on as far as it can: to tokens, to a code, or to a page at which the user signs in or consents.
+func Proceed() Matcher {
+	return &matcher{Control, func(actual any) Judgement {
+		if flow, ok := actual.(Flow); ok && flow.TokenResponse() != nil {
+			return IssueTokens().Judge(actual)
+		}
+		j := EndWithCode().Judge(actual)
+		if g, ok := actual.(Ending); ok {
+			_, login := g.Undecided()
+			j.Met = j.Met || login || g.AsksUser()
+		}
+		return j
+	}}
+}
+
 // GiveNoTokens expects a flow to be refused at either endpoint: no code, with one of the listed errors, or a code that
 // cannot be redeemed.
 func GiveNoTokens(codes ...string) Matcher {
@@ -117,6 +132,28 @@ func GiveNoTokens(codes ...string) Matcher {
 			return EndWithoutCode(codes...).Judge(actual)
 		}
 		return RefuseGrant().Judge(actual)
+	}}
+}
+
+// IssueNothing is GiveNoTokens where a code, even one that cannot be redeemed, is a warning.
+func IssueNothing(codes ...string) Matcher {
+	return &matcher{Refusal, func(actual any) Judgement {
+		j := GiveNoTokens(codes...).Judge(actual)
+		if flow, ok := actual.(Flow); ok && j.Met && flow.Code() != "" {
+			j.Advice = &Advice{"no code", "a code is issued, which cannot be redeemed"}
+		}
+		return j
+	}}
+}
+
+// NameError expects an error with one of these codes.
+func NameError(codes ...string) Matcher {
+	return &matcher{Look, func(actual any) Judgement {
+		code := oauth.ErrorCode(ExchangeOf(actual))
+		if g, ok := actual.(Ending); ok {
+			code = g.Error()
+		}
+		return Judgement{Met: slices.Contains(codes, code), Expected: "error " + strings.Join(codes, " or "), Observed: fmt.Sprintf("error %q", code)}
 	}}
 }
 
@@ -143,6 +180,11 @@ func RefuseRegistration(codes ...string) Matcher {
 			return Judgement{Met: true, Advice: otherCode(codes, oauth.ErrorCode(ex), fmt.Sprintf("HTTP %d with ", status))}
 		}
 	}}
+}
+
+// ConfirmRevocation expects a revocation to be confirmed (RFC 7009 section 2.2).
+func ConfirmRevocation() Matcher {
+	return onExchange("HTTP 200", Control, func(ex *reports.Exchange) bool { return Status(ex) == 200 })
 }
 
 // BeActive expects an introspection response for a token that is in force (RFC 7662 section 2.2).

@@ -1,0 +1,251 @@
+package check
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// Edits are several edits as one.
+func Edits(all ...Edit) Edit {
+	return func(d *draft) {
+		for _, e := range all {
+			e(d)
+		}
+	}
+}
+
+// EachEdited is a table with a further edit in every row.
+func EachEdited(rows Cases[Edit], further Edit) Cases[Edit] {
+	var out Cases[Edit]
+	for _, r := range rows {
+		out = out.And(r.Name, Edits(r.Value, further))
+	}
+	return out
+}
+
+// AtToken edits the token request of a CodeFlow; other edits change its authorization request.
+func AtToken(edits ...Edit) Edit { return func(d *draft) { d.atToken = append(d.atToken, edits...) } }
+
+// Change changes the value that a parameter has in the good request. A row whose change makes no difference does not apply.
+func Change(name string, to func(value string) string) Edit {
+	return func(d *draft) {
+		d.changes = append(d.changes, func(f *oauth.Form) {
+			good := f.Get(name)
+			bad := to(good)
+			if bad == good {
+				d.t.NotApplicable("it makes no difference to %s here", name)
+			}
+			if slices.Contains(secretParameters, name) {
+				d.t.Hide(bad)
+			}
+			f.Set(name, bad)
+		})
+	}
+}
+
+var secretParameters = []string{"code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "token", "assertion", "subject_token"}
+
+// NearMisses are edits that make a parameter nearly what it should be. What compares by prefix, suffix, length or letter
+// case accepts one of them.
+func NearMisses(name string) Cases[Edit] {
+	var out Cases[Edit]
+	for _, m := range nearMisses {
+		out = out.And(m.Name, Change(name, m.Value))
+	}
+	return out
+}
+
+var nearMisses = Cases[func(string) string]{
+	{"the first character changed", func(v string) string { return changedAt(v, 0) }},
+	{"the middle character changed", func(v string) string { return changedAt(v, len(v)/2) }},
+	{"the last character changed", func(v string) string { return changedAt(v, len(v)-1) }},
+	{"the last character left out", func(v string) string { return v[:max(0, len(v)-1)] }},
+	{"one character more", func(v string) string { return v + "A" }},
+	{"upper and lower case swapped", swapCase},
+}
+
+func changedAt(v string, i int) string {
+	switch {
+	case v == "":
+		return v
+	case v[i] == 'A':
+		return v[:i] + "B" + v[i+1:]
+	}
+	return v[:i] + "A" + v[i+1:]
+}
+
+func swapCase(v string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return r
+	}, v)
+}
+
+// Flow is an authorization request with the token request that followed, if the client got a code.
+type Flow struct {
+	*Grant
+	Answer *reports.Exchange // of the token endpoint; nil without a code
+}
+
+// Evidence is the exchange that shows how the flow ended.
+func (f *Flow) Evidence() *reports.Exchange {
+	if f.Answer != nil {
+		return f.Answer
+	}
+	return f.Exchange
+}
+
+// TokenResponse is the answer of the token endpoint; nil where the client got no code.
+func (f *Flow) TokenResponse() *reports.Exchange { return f.Answer }
+
+// AuthorizationRequest is a good authorization request. Its result is a *Grant.
+func (t AuthorizationServer) AuthorizationRequest(base ...Edit) Attempt[Edit] {
+	return Attempt[Edit]{Name: "an ordinary authorization request", Good: expect.Proceed(), Send: func(edits ...Edit) any {
+		return t.Authorize(slices.Concat(base, edits)...)
+	}}
+}
+
+// CodeFlow is a good authorization request and, if the client gets a code, a good token request. Its result is a *Flow.
+// Edits change the authorization request; see AtToken.
+func (t AuthorizationServer) CodeFlow(base ...Edit) Attempt[Edit] {
+	return Attempt[Edit]{Name: "an ordinary flow", Good: expect.Proceed(), Send: func(edits ...Edit) any {
+		all := slices.Concat(base, edits)
+		flow := &Flow{Grant: t.Authorize(all...)}
+		if flow.Code() != "" {
+			flow.Answer = t.Redeem(flow.Grant, t.draft(all).atToken...)
+			t.Tokens(flow.Answer, flow.Client)
+		}
+		return flow
+	}}
+}
+
+// Redemption is a good token request with a code of its own. The base edits change the authorization request before it.
+func (t AuthorizationServer) Redemption(base ...Edit) Attempt[Edit] {
+	return Attempt[Edit]{Name: "an ordinary token request", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
+		g := t.MustAuthorize(base...)
+		ex := t.Redeem(g, edits...)
+		t.Tokens(ex, g.Client)
+		return ex
+	}}
+}
+
+// RefreshGrant is a good refresh request with a refresh token of its own. The base edits change the flow that brings it.
+func (t AuthorizationServer) RefreshGrant(base ...Edit) Attempt[Edit] {
+	return Attempt[Edit]{Name: "an ordinary refresh", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
+		tokens := t.MustGetRefreshToken(base...)
+		ex := t.Refresh(tokens, edits...)
+		t.Tokens(ex, tokens.Client)
+		return ex
+	}}
+}
+
+// Revocation is a good revocation request for a new access token (RFC 7009 section 2.1).
+func (t AuthorizationServer) Revocation(base ...Edit) Attempt[Edit] {
+	return Attempt[Edit]{Name: "an ordinary revocation", Good: expect.ConfirmRevocation(), Send: func(edits ...Edit) any {
+		tokens := t.MustGetTokens(base...)
+		return t.Revoke(tokens, tokens.Access, edits...)
+	}}
+}
+
+// Introspection is a good introspection request of a client for a token that is in force (RFC 7662 section 2.1).
+func (t AuthorizationServer) Introspection(c *oauth.Client, token string) Attempt[Edit] {
+	return Attempt[Edit]{Name: "an ordinary introspection", Good: expect.BeActive(), Send: func(edits ...Edit) any {
+		return t.Introspect(c, token, edits...)
+	}}
+}
+
+// Registration is a good registration (RFC 7591 section 3.1). An edit is a set of members to change; nil leaves one out.
+func (t AuthorizationServer) Registration(base map[string]any) Attempt[map[string]any] {
+	return Attempt[map[string]any]{Name: "an ordinary registration", Good: expect.BeRegistered(), Send: func(edits ...map[string]any) any {
+		changes := map[string]any{}
+		for _, e := range append([]map[string]any{base}, edits...) {
+			maps.Copy(changes, e)
+		}
+		_, ex := t.Register(changes)
+		return ex
+	}}
+}
+
+// CallEdit changes a call before it is sent.
+type CallEdit func(mcp.Call) mcp.Call
+
+// Presenting uses another token in place of the good one.
+func Presenting(token string) CallEdit {
+	return func(c mcp.Call) mcp.Call {
+		isAuthorization := func(f reports.Field) bool { return strings.EqualFold(f.Name, "Authorization") }
+		c.Header = slices.DeleteFunc(slices.Clone(c.Header), isAuthorization)
+		return c.With(mcp.Bearer(token))
+	}
+}
+
+// ProtectedCall is the smallest protected request with the user's token.
+func (t MCPServer) ProtectedCall() Attempt[CallEdit] {
+	return Attempt[CallEdit]{Name: "the protected request with the valid token", Good: expect.BeServed(), Send: func(edits ...CallEdit) any {
+		c := t.Call().With(t.BearerField())
+		for _, e := range edits {
+			c = e(c)
+		}
+		return t.Send(c)
+	}}
+}
+
+// TokenEdit changes an ordinary token before it is signed.
+type TokenEdit func(h mint.Header, c mint.Claims)
+
+// Claim sets a claim, and NoClaim leaves claims out.
+func Claim(name string, value any) TokenEdit {
+	return func(_ mint.Header, c mint.Claims) { c[name] = value }
+}
+
+// NoClaim leaves claims out.
+func NoClaim(names ...string) TokenEdit {
+	return func(_ mint.Header, c mint.Claims) {
+		for _, n := range names {
+			delete(c, n)
+		}
+	}
+}
+
+// HeaderParameter sets a parameter of the header; nil leaves it out.
+func HeaderParameter(name string, value any) TokenEdit {
+	return func(h mint.Header, _ mint.Claims) {
+		if h[name] = value; value == nil {
+			delete(h, name)
+		}
+	}
+}
+
+// Presented is the protected request with an ordinary minted token.
+func (t Minter) Presented() Attempt[TokenEdit] {
+	return Attempt[TokenEdit]{Name: "an ordinary token of the issuer", Good: expect.BeServed(), Send: func(edits ...TokenEdit) any {
+		h, c := maps.Clone(t.Header()), maps.Clone(t.Claims(nil))
+		for _, e := range edits {
+			e(h, c)
+		}
+		return t.MCP.Use(t.Seal(mint.Input(h, c)))
+	}}
+}
+
+// OpaquePresented is the protected request with an opaque token, about which the target asks the introspection endpoint run
+// by mcpauth. An edit is a set of members of the answer to change; nil leaves one out.
+func (t Minter) OpaquePresented() Attempt[map[string]any] {
+	return Attempt[map[string]any]{Name: "an ordinary opaque token", Good: expect.BeServed(), Send: func(edits ...map[string]any) any {
+		changes := map[string]any{}
+		for _, e := range edits {
+			maps.Copy(changes, e)
+		}
+		return t.MCP.Use(t.OpaqueToken(t.ActiveAnswer(changes)).Value)
+	}}
+}

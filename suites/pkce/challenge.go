@@ -1,0 +1,112 @@
+package pkce
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func acceptsS256(t *T) {
+	pair := oauth.NewPKCE(43)
+	for !strings.Contains(pair.Challenge, "-") || !strings.Contains(pair.Challenge, "_") {
+		pair = oauth.NewPKCE(43) // both characters in which base64url differs from base64
+	}
+	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(Pair(pair))), "a right verifier").To(expect.IssueTokens())
+}
+
+// The published pair of RFC 7636 appendix B is good, and the same hash in another encoding is not.
+func hashesAsPublished(t *T) {
+	published := oauth.PKCE{Verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}
+	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(Pair(published))), "the pair of RFC 7636 appendix B").To(expect.IssueTokens())
+	hash := func(v string) string { sum := sha256.Sum256([]byte(v)); return string(sum[:]) }
+	inHex := func(v string) string { return hex.EncodeToString([]byte(hash(v))) }
+	Refuses(t, t.AS.CodeFlow(), Cases[Edit]{
+		{"the challenge in hexadecimal", challengeBy(inHex)},
+		{"the challenge in base64 with padding", challengeBy(func(v string) string { return base64.StdEncoding.EncodeToString([]byte(hash(v))) })},
+		{"the hexadecimal challenge in base64url", challengeBy(func(v string) string { return encode(inHex(v)) })},
+		{"the challenge of the decoded verifier", challengeBy(func(v string) string { return encode(hash(decode(v))) })},
+	}, expect.GiveNoTokens("invalid_request"))
+}
+
+// challengeBy uses a verifier of its own, with a challenge that is made from it otherwise.
+func challengeBy(transform func(verifier string) string) Edit {
+	v := oauth.NewPKCE(43).Verifier
+	return Pair(oauth.PKCE{Verifier: v, Challenge: transform(v)})
+}
+
+func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+func decode(s string) string { b, _ := base64.RawURLEncoding.DecodeString(s); return string(b) }
+
+// stripped are the ways in which a request comes without a challenge.
+func stripped() Cases[Edit] {
+	return Cases[Edit]{
+		{"no code_challenge", Without("code_challenge", "code_challenge_method")},
+		{"an empty code_challenge", With("code_challenge", "")},
+		{"a method without a code_challenge", Without("code_challenge")},
+	}
+}
+
+// A code without a challenge that cannot be redeemed is a warning: the honest client learns too late.
+func requiresChallenge(t *T) {
+	Refuses(t, t.AS.CodeFlow(), EachEdited(stripped(), AtToken(Without("code_verifier"))), expect.IssueNothing("invalid_request"))
+}
+
+func requiresChallengeOfConfidentialClients(t *T) {
+	Refuses(t, t.AS.CodeFlow(As(t.AS.ConfidentialClient())), Cases[Edit]{
+		{"no code_challenge", Edits(Without("code_challenge", "code_challenge_method"), AtToken(Without("code_verifier")))},
+	}, expect.IssueNothing("invalid_request"))
+}
+
+func refusesPlain(t *T) {
+	itself := func(v string) string { return v }
+	Refuses(t, t.AS.CodeFlow(), Cases[Edit]{
+		{"code_challenge_method plain", Edits(challengeBy(itself), With("code_challenge_method", "plain"))},
+	}, expect.GiveNoTokens("invalid_request"))
+}
+
+// Without a method, the method is plain (RFC 7636 section 4.3).
+func takesNoMethodForS256(t *T) {
+	noMethod := Without("code_challenge_method")
+	rows := Cases[Edit]{{"no method, redeemed without verifier", Edits(noMethod, AtToken(Without("code_verifier")))}}
+	if !t.AS.Lists("code_challenge_methods_supported", "plain") {
+		rows = rows.And("no method, redeemed with the challenge as verifier", Edits(noMethod, AtToken(Change("code_verifier", challengeOf))))
+	}
+	Refuses(t, t.AS.CodeFlow(), rows, expect.GiveNoTokens("invalid_request"))
+	t.Expect(t.AS.CodeFlow().Send(noMethod), "no method, redeemed as with S256").Ideally(expect.GiveNoTokens())
+}
+
+func challengeOf(verifier string) string { return oauth.PairOf(verifier).Challenge }
+
+// A code that only the right verifier redeems is a warning: the method was taken for S256.
+func refusesUnknownMethods(t *T) {
+	var rows Cases[Edit]
+	for _, method := range []string{"S512", "SHA-256", " S256", "s256"} {
+		rows = rows.And("code_challenge_method "+method, With("code_challenge_method", method))
+	}
+	Refuses(t, t.AS.CodeFlow(), EachEdited(rows, AtToken(anotherVerifier())), expect.IssueNothing("invalid_request"))
+}
+
+func anotherVerifier() Edit { return With("code_verifier", oauth.NewPKCE(43).Verifier) }
+
+func refusesMalformedChallenges(t *T) {
+	good := oauth.NewPKCE(43).Challenge
+	challenge := func(c string) Edit { return With("code_challenge", c) }
+	Refuses(t, t.AS.AuthorizationRequest(), Cases[Edit]{
+		{"one character", challenge("A")},
+		{"42 characters", challenge(good[:42])},
+		{"44 characters", challenge(good + "A")},
+		{"129 characters", challenge(strings.Repeat("A", 129))},
+		{"padding", challenge(good[:42] + "=")},
+		{"plus", challenge(good[:42] + "+")},
+		{"slash", challenge(good[:42] + "/")},
+		{"a space", challenge(good[:42] + " ")},
+		{"é", challenge(good[:42] + "é")},
+	}, expect.EndWithoutCode("invalid_request"))
+}

@@ -1,0 +1,100 @@
+package pkce
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func requiresVerifier(t *T) {
+	Refuses(t, t.AS.Redemption(), Cases[Edit]{
+		{"no code_verifier", Without("code_verifier")},
+		{"an empty code_verifier", With("code_verifier", "")},
+	}, expect.RefuseGrant("invalid_grant", "invalid_request"))
+}
+
+func refusesWrongVerifiers(t *T) {
+	rows := NearMisses("code_verifier").
+		And("another verifier", anotherVerifier()).
+		And("every character percent-encoded twice", Change("code_verifier", percentEncoded))
+	Refuses(t, t.AS.Redemption(), rows, expect.RefuseGrant("invalid_grant", "invalid_request"))
+	g := t.AS.MustAuthorize()
+	t.AS.Redeem(g, anotherVerifier())
+	if ex := t.AS.Redeem(g); t.AS.Tokens(ex, g.Client) != nil {
+		t.Note("a code outlives a wrong verifier: the right one may follow, which no clause forbids")
+	} else {
+		t.Note("a code is dead after a wrong verifier")
+	}
+}
+
+func percentEncoded(v string) string {
+	var b strings.Builder
+	for i := range len(v) {
+		fmt.Fprintf(&b, "%%%02X", v[i])
+	}
+	return b.String()
+}
+
+func refusesChallengeAsVerifier(t *T) {
+	Refuses(t, t.AS.Redemption(), Cases[Edit]{
+		{"the challenge as verifier", Change("code_verifier", challengeOf)},
+	}, expect.RefuseGrant("invalid_grant", "invalid_request"))
+}
+
+func acceptsVerifiersOfAllLengths(t *T) {
+	Each(t, Cases[oauth.PKCE]{
+		{"a verifier with 43 characters", oauth.NewPKCE(43)},
+		{"a verifier with 128 characters", oauth.NewPKCE(128)},
+		{"a verifier with the marks -._~", oauth.PairOf("-._~" + oauth.NewPKCE(43).Verifier)},
+	}, func(t *T, pair oauth.PKCE) {
+		t.Expect(t.AS.Redeem(t.AS.MustAuthorize(Pair(pair)))).To(expect.IssueTokens())
+	})
+}
+
+func refusesMalformedVerifiers(t *T) {
+	of := func(verifier string) Edit { return Pair(oauth.PairOf(verifier)) }
+	Refuses(t, t.AS.CodeFlow(), Cases[Edit]{
+		{"a verifier with 10 characters", of(oauth.NewPKCE(10).Verifier)},
+		{"a verifier with 42 characters", of(oauth.NewPKCE(42).Verifier)},
+		{"a verifier with 129 characters", of(oauth.NewPKCE(129).Verifier)},
+		{"a verifier with an exclamation mark", of(oauth.NewPKCE(43).Verifier + "!")},
+		{"a verifier with é", of(oauth.NewPKCE(43).Verifier + "é")},
+	}, expect.GiveNoTokens("invalid_request"))
+}
+
+// An attacker strips the challenge from the request, and the honest client sends its verifier all the same (RFC 9700
+// section 4.8.2).
+func noticesDowngrade(t *T) {
+	rows := EachEdited(stripped().And("two code_challenges", Also("code_challenge", oauth.NewPKCE(43).Challenge)), AtToken(anotherVerifier()))
+	Each(t, t.AS.Clients(), func(t *T, c *oauth.Client) {
+		Refuses(t, t.AS.CodeFlow(As(c)), rows, expect.GiveNoTokens())
+	})
+}
+
+func bindsChallengeToCode(t *T) {
+	a, b := t.AS.MustAuthorize(), t.AS.MustAuthorize()
+	crossed := t.AS.Redeem(a, With("code_verifier", b.Pair.Verifier))
+	t.Expect(crossed, "the first code with the verifier of the second").To(expect.RefuseGrant("invalid_grant", "invalid_request"))
+	first, second := t.AS.MustAuthorize(), t.AS.MustAuthorize()
+	t.Expect(t.AS.Redeem(second), "the second of two codes, with its own verifier").To(expect.IssueTokens())
+	t.Expect(t.AS.Redeem(first), "the first of two codes, with its own verifier").To(expect.IssueTokens())
+}
+
+func namesErrors(t *T) {
+	Each(t, Cases[Edit]{
+		{"no code_challenge", Without("code_challenge", "code_challenge_method")},
+		{"an unknown method", With("code_challenge_method", "S512")},
+	}, func(t *T, edit Edit) {
+		if g := t.AS.MustReachDecision(t.AS.Authorize(edit)); g.Error() != "" {
+			t.Expect(g).To(expect.NameError("invalid_request"))
+		}
+	})
+	wrong := t.AS.Redeem(t.AS.MustAuthorize(), anotherVerifier())
+	if oauth.ReadTokens(wrong) == nil {
+		t.Expect(wrong, "a wrong verifier").To(expect.NameError("invalid_grant"))
+	}
+}
