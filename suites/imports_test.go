@@ -107,7 +107,7 @@ func TestWhoMayImportWhom(t *testing.T) {
 // What hangs on chance comes from the package chance: else a seed would not make a run repeat. Others may use the system's
 // randomness where signatures, and certificates that nobody shows, are made.
 func TestRandomnessComesFromChance(t *testing.T) {
-	signs := []string{"fixtures/chance", "suites/internal/mint", "suites/internal/check", "suites/internal/documents", "fakes/idp", "fakes/reference"}
+	signs := []string{"fixtures/seeded", "suites/internal/mint", "suites/internal/check", "suites/internal/documents", "fakes/idp", "fakes/reference"}
 	for _, p := range packages(t) {
 		for _, i := range p.Imports {
 			if i == "crypto/rand" {

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
 	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -211,7 +211,7 @@ func (c *Config) part(name string) {
 	if c.Seed == nil {
 		return
 	}
-	chance.Suites.Turn(name)
+	seeded.Suites.StartPart(name)
 	if c.OnPart != nil {
 		c.OnPart(name)
 	}
@@ -227,7 +227,7 @@ func (s *preparation) occupy() {
 		return
 	}
 	seeding.Lock()
-	chance.Suites.Seed(*s.cfg.Seed)
+	seeded.Suites.Seed(*s.cfg.Seed)
 }
 
 // release ends what the run has begun in this process.
@@ -237,7 +237,7 @@ func (s *preparation) release() {
 		seeding.RUnlock()
 		return
 	}
-	chance.Suites.Forget()
+	seeded.Suites.Forget()
 	seeding.Unlock()
 }
 

@@ -18,8 +18,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/lab"
 	"github.com/mcpauth/conformance/fakes/reference"
-	"github.com/mcpauth/conformance/fixtures/chance"
 	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/suites"
@@ -240,7 +240,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	if err != nil {
 		return err
 	}
-	cfg.OnPart = chance.Fakes.Turn
+	cfg.OnPart = seeded.Fakes.StartPart
 	cfg.Target = withFlags(lab.Target(r), cfg.Target)
 	cfg.Documents, cfg.Introspection, cfg.API, cfg.Verification = documents, tokens, api, verification
 	if ideal.Host != "" {
@@ -267,7 +267,7 @@ func (o *options) addresses(c *cobra.Command) func() string {
 	if !c.Flags().Changed("seed") {
 		return func() string { return "127.0.0.1:0" }
 	}
-	chance.Fakes.Seed(o.seed)
+	seeded.Fakes.Seed(o.seed)
 	port := 20_000 + int((o.seed%1_000+1_000)%1_000)*10
 	return func() string { port++; return fmt.Sprintf("127.0.0.1:%d", port) }
 }

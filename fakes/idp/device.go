@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // The device authorization grant (RFC 8628).
@@ -60,7 +60,7 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 // userCode is eight letters without vowels (RFC 8628 section 6.1).
 func userCode() string {
 	const letters = "BCDFGHJKLMNPQRSTVWXZ"
-	b := chance.Fakes.Bytes(8)
+	b := seeded.Fakes.Bytes(8)
 	for i := range b {
 		b[i] = letters[int(b[i])%len(letters)]
 	}

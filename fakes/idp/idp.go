@@ -24,7 +24,7 @@ import (
 	"time"
 
 	"github.com/mcpauth/conformance/fakes/dpop"
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/fixtures/vectors"
 )
 
@@ -100,7 +100,7 @@ func New(issuer string, b Behaviour) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the issuer's key: %w", err)
 	}
-	return &Server{Issuer: issuer, Behaviour: b, ed: ed25519.NewKeyFromSeed(chance.Fakes.Bytes(ed25519.SeedSize)), Scopes: []string{"notes:read", "notes:write", "notes:admin", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob, Carol}, Privileged: map[string][]string{"notes:admin": {"alice"}}, key: key, ec: chance.Fakes.Key(), state: newState()}, nil
+	return &Server{Issuer: issuer, Behaviour: b, ed: ed25519.NewKeyFromSeed(seeded.Fakes.Bytes(ed25519.SeedSize)), Scopes: []string{"notes:read", "notes:write", "notes:admin", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob, Carol}, Privileged: map[string][]string{"notes:admin": {"alice"}}, key: key, ec: seeded.Fakes.Key(), state: newState()}, nil
 }
 
 // Claims are the claims of an access token.
@@ -165,7 +165,7 @@ func encode(v any) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func random(n int) string { return chance.Fakes.Text(n) }
+func random(n int) string { return seeded.Fakes.Text(n) }
 
 // path is the issuer's path without a trailing slash.
 func (s *Server) path() string {

@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // Upstream makes a server a proxy: users sign in at another authorization server, where it is one client for all of
@@ -293,4 +293,4 @@ func (s *Server) seal(body string) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-var sealKey = sync.OnceValue(func() []byte { return chance.Fakes.Bytes(32) })
+var sealKey = sync.OnceValue(func() []byte { return seeded.Fakes.Bytes(32) })

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // Second is another issuer that a resource server trusts, whose key has the same id as the first one's.
@@ -21,7 +21,7 @@ type Second struct {
 
 // NewSecond makes an issuer with a key of its own.
 func NewSecond(issuer, audience string) *Second {
-	return &Second{issuer, audience, chance.Fakes.Key()}
+	return &Second{issuer, audience, seeded.Fakes.Key()}
 }
 
 // Public is the key that verifies its tokens.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 type message struct {
@@ -222,7 +222,7 @@ func (p *Policy) capabilities(revision string) map[string]any {
 }
 
 // RandomID is a session id that cannot be guessed.
-func RandomID() string { return chance.Fakes.Text(24) }
+func RandomID() string { return seeded.Fakes.Text(24) }
 
 // inSession checks the session of a request: 400 without one, 404 for an unknown or ended one and for
 // somebody else's.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // Options change the reference from what is right.
@@ -216,7 +216,7 @@ type Machine struct {
 
 // machines registers two clients that act for themselves.
 func (r *Reference) machines() {
-	key := chance.Fakes.Key()
+	key := seeded.Fakes.Key()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		panic(err) // a P-256 key has a form

@@ -10,12 +10,12 @@ import (
 	"net"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // certificate makes a certificate for host, valid for an hour, that is its own authority.
 func certificate(host string) (tls.Certificate, *x509.CertPool, error) {
-	key := chance.Fakes.Key()
+	key := seeded.Fakes.Key()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
 		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),

@@ -21,7 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // Server serves documents at addresses of their own.
@@ -204,7 +204,7 @@ func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // certificate makes a certificate for a host, valid for a day, with its authority.
 func certificate(host string) (tls.Certificate, []byte, error) {
-	key := chance.Suites.Key()
+	key := seeded.Suites.Key()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "mcpauth client documents"}, NotBefore: time.Now().Add(-time.Minute),
 		NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // Server is an introspection endpoint. It knows the tokens that it made, and calls all others inactive.
@@ -72,7 +72,7 @@ func (s *Server) Close() { _ = s.server.Close() }
 
 // Token makes a token that is inactive until something else is said of it.
 func (s *Server) Token() *Token {
-	t := &Token{Value: chance.Suites.Text(24)}
+	t := &Token{Value: seeded.Suites.Text(24)}
 	t.Say(s.unknown)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,7 +20,7 @@ import (
 	"math/big"
 	"sync"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/fixtures/vectors"
 )
 
@@ -32,7 +32,7 @@ type Key struct {
 
 // NewKey makes a P-256 key.
 func NewKey(id string) *Key {
-	return &Key{id, chance.Suites.Key()}
+	return &Key{id, seeded.Suites.Key()}
 }
 
 // ParseKey reads a private key in PEM: RSA, P-256 or Ed25519, in PKCS #8, or in its older forms.
@@ -147,7 +147,7 @@ func (k *Key) JWK() map[string]any {
 // RSA is a key of 2048 bits, always the same one in a process; with a seed a known one, since Go makes RSA keys of the system's
 // randomness only.
 func RSA() crypto.Signer {
-	if chance.Suites.Seeded() {
+	if seeded.Suites.Seeded() {
 		return known()
 	}
 	return own()

@@ -15,7 +15,7 @@ import (
 	"math/big"
 	"sync"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // Claims and headers are written with their members in alphabetical order.
@@ -82,7 +82,7 @@ type Attacker struct {
 }
 
 var attacker = sync.OnceValue(func() *Attacker {
-	return &Attacker{chance.Suites.Key(), ed25519.NewKeyFromSeed(chance.Suites.Bytes(ed25519.SeedSize))}
+	return &Attacker{seeded.Suites.Key(), ed25519.NewKeyFromSeed(seeded.Suites.Bytes(ed25519.SeedSize))}
 })
 
 // NewAttacker returns the attacker of this process; keys are made once.

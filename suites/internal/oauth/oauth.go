@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/mint"
@@ -167,7 +167,7 @@ type PKCE struct{ Verifier, Challenge string }
 
 // NewPKCE makes a pair with a verifier of the given length.
 func NewPKCE(length int) PKCE {
-	return PairOf(chance.Suites.Text(length)[:length])
+	return PairOf(seeded.Suites.Text(length)[:length])
 }
 
 // PairOf is the pair of a verifier.

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mcpauth/conformance/fixtures/chance"
 	"github.com/mcpauth/conformance/fixtures/nameserver"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // Server answers for a zone.
@@ -48,7 +48,7 @@ func (s *Server) Address() string { return s.names.Address() }
 
 // Name makes a name that nobody has asked for, with the port at which the trap stands.
 func (s *Server) Name() string {
-	return fmt.Sprintf("%x.%s:%s", chance.Suites.Bytes(8), s.zone, s.port)
+	return fmt.Sprintf("%x.%s:%s", seeded.Suites.Bytes(8), s.zone, s.port)
 }
 
 // Asked is how often a name was asked for.
