@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"maps"
@@ -46,7 +47,10 @@ type Config struct {
 	// Rebinding, if set, answers DNS queries of the authorization server; made by ServeRebinding.
 	Rebinding *Rebinding
 
-	// AllowHosts are host names that may resolve to addresses that are not public.
+	// Authorized says that the owners of all hosts beyond the own network that the run contacts let the user sign in there,
+	// register clients and attack.
+	Authorized bool
+	// AllowHosts are host names, each NAME or NAME:PORT, that may resolve to addresses that are not public.
 	AllowHosts []string
 	// ConnectTo maps "host:port" to the "host:port" to dial in its place.
 	ConnectTo map[string]string
@@ -114,16 +118,10 @@ func FromFile(tb testing.TB, path string) Config {
 	return cfg
 }
 
-func (c *Config) limits(loopback bool) wire.Limits {
-	l := wire.Limits{Requests: int64(c.MaxRequests), Concurrency: c.Concurrency, Rate: c.Rate}
-	if loopback {
-		if l.Concurrency == 0 {
-			l.Concurrency = 32
-		}
-	} else if l.Rate == 0 {
-		l.Rate = 50
+func (c *Config) limits() wire.Limits {
+	return wire.Limits{
+		Requests: int64(c.MaxRequests), Rate: c.Rate, BeyondRate: 50, BeyondConcurrency: 16, Concurrency: cmp.Or(c.Concurrency, 32),
 	}
-	return l
 }
 
 // header are the fields that go to the target's origin, in order.

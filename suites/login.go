@@ -15,6 +15,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
 // callback is the redirect URI of the clients that the suite registers. Nobody needs to listen there: the
@@ -23,7 +24,7 @@ const callback = "http://127.0.0.1:8765/callback"
 
 // login lets the first user sign in at one of the target's authorization servers, and surveys the target anew
 // with the token so won. Where that is not possible the survey stays as it is.
-func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *reports.Secrets, loopback bool) *survey.Survey {
+func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *reports.Secrets) *survey.Survey {
 	server, ok := authorizationServer(sv, s.cfg.SignInAt)
 	if !ok {
 		return sv
@@ -31,7 +32,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if somebody := len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"; somebody && s.cfg.SignInAt == "" && len(usable(sv)) > 1 {
 		s.say("the target names several authorization servers: users sign in at " + server.Issuer + "; choose another by --issuer")
 	}
-	register := loopback || len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"
+	register := s.client.Reach(ctx, server.Token) == wire.Loopback || len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"
 	if s.cfg.Register != nil {
 		register = *s.cfg.Register
 	}
@@ -39,7 +40,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if s.cfg.Documents != nil {
 		in.Publish = s.cfg.Documents.Publish
 	}
-	in.BrowserFirst, in.Recipe = s.cfg.Driver == "browser" || s.cfg.Recipe != nil, s.cfg.Recipe != nil
+	in.BrowserFirst, in.Recipe = s.cfg.Driver == "browser" || s.cfg.Recipe != nil, s.cfg.Recipe
 	if in.Driver = s.driver(); in.Driver != nil {
 		s.closers = append(s.closers, in.Driver.Close)
 	}
@@ -59,7 +60,16 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		in.Clients = append(in.Clients, client)
 	}
 	scopes(sv, &in)
+	forbidden := cmp.Or(s.mayAct(ctx, server.Token), s.mayAct(ctx, server.Authorization), s.mayAct(ctx, cmp.Or(server.Registration, server.Token)))
+	if forbidden != "" {
+		in.Register, in.Clients = false, nil
+	}
 	s.session = session.New(s.client, secrets, server, in)
+	if forbidden != "" {
+		s.session.Why, s.session.Barred = forbidden, forbidden
+		s.noLogin = "nobody could sign in: " + forbidden
+		return sv
+	}
 	if !register && !slices.ContainsFunc(in.Clients, func(c oauth.Client) bool { return !c.Machine }) && in.Publish == nil {
 		s.session.Why = "it needs a client at the authorization server; allow registration with --register, or give one with --client-id"
 		return sv

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -35,6 +34,7 @@ type preparation struct {
 	started time.Time
 	cancel  context.CancelFunc
 	client  *wire.Client
+	reach   wire.Reach // of the target
 	secrets *reports.Secrets
 	session *session.Session
 	closers []func()
@@ -87,18 +87,14 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if cfg.NameServer != "" {
 		guard.Resolve = wire.NameServer(cfg.NameServer)
 	}
-	for to := range cfg.ConnectTo { // what the user redirects is the user's own
-		if host, _, err := net.SplitHostPort(cfg.ConnectTo[to]); err == nil {
-			guard.Own = append(guard.Own, host)
-		}
-	}
 	s.client = wire.New(wire.Options{
-		Guard: guard, Roots: cfg.RootCAs, Secrets: secrets, Limits: cfg.limits(guard.Loopback), Header: cfg.header(), HeaderOrigin: u.Scheme + "://" + u.Host,
+		Guard: guard, Roots: cfg.RootCAs, Secrets: secrets, Limits: cfg.limits(), Header: cfg.header(), HeaderOrigin: u.Scheme + "://" + u.Host,
 		UserAgent: "mcpauth/" + Version + " ({check}; +https://github.com/mcpauth/conformance)",
 	})
-	intrusive := guard.Loopback
-	if cfg.AllowIntrusive != nil {
-		intrusive = *cfg.AllowIntrusive
+	if err := s.leave(ctx, u); err != nil {
+		s.client.Close()
+		s.release()
+		return ctx, nil, err
 	}
 	fetches := 0
 	if keys, ok := cfg.Issuer.(KeyServer); ok {
@@ -111,9 +107,9 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 			s.release()
 			return ctx, nil, wrong
 		}
-		sv = s.login(ctx, sv, secrets, guard.Loopback)
+		sv = s.login(ctx, sv, secrets)
 	}
-	s.world = s.makeWorld(sv, secrets, intrusive)
+	s.world = s.makeWorld(sv, secrets, s.mayStrain(ctx))
 	s.world.KeyFetchesBefore = fetches
 	s.run = reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: Version}, Started: s.started, Catalogue: requirements.Digest(),
@@ -187,7 +183,7 @@ func sharedSecretToken(s target.SharedSecret, scopes []string) string {
 }
 
 // makeWorld is what the checks share.
-func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, intrusive bool) *check.World {
+func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, intrusive func(string) bool) *check.World {
 	cfg := &s.cfg
 	w := &check.World{
 		Target: cfg.Target, Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Session: s.session,

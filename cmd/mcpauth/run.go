@@ -5,8 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -63,17 +61,17 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
 	f.BoolVar(&o.complete, "require-complete", false, "for gates: end with 3 where a selected MUST was not tested")
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
-	f.BoolVar(&o.authorized, "i-am-authorized", false, "say that you may sign in, register clients and attack at this host; not needed on loopback and in private networks")
+	f.BoolVar(&o.authorized, "i-am-authorized", false, "say that you may sign in, register clients and attack at every host beyond your own network that the run contacts: the target and its authorization server; not needed on loopback and in private networks")
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
-	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host that may resolve to an address that is not public")
+	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host, NAME or NAME:PORT, that may resolve to an address that is not public")
 	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that mean it")
 	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: ADDRESS:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
 	f.DurationVar(&o.maxWait, "max-wait", 0, "how long a check may wait for a code or a token to expire (default: not at all)")
 	f.IntVar(&o.maxRequests, "max-requests", 8000, "for the whole run")
-	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 16, on loopback 32)")
-	f.Float64Var(&o.rate, "rate", 0, "requests per second (default 50, on loopback unlimited)")
+	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 32, of which 16 at each host beyond your own network)")
+	f.Float64Var(&o.rate, "rate", 0, "requests per second at each host (default 50, in your own network unlimited)")
 	f.Int64Var(&o.seed, "seed", 0, "draw every random value from this number, and test one thing after another: two runs against the reference server give the same report but for the times (in your own network only)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict, not only those that need attention")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")
@@ -283,7 +281,7 @@ func (o *options) listenError(c *cobra.Command, err error) error {
 func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	cfg := suites.Config{
 		URL: url, Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, AllowHosts: o.allowHosts, Timeout: o.timeout,
-		MaxWait: o.maxWait, ConnectTo: map[string]string{}, NameServer: o.nameServer,
+		MaxWait: o.maxWait, ConnectTo: map[string]string{}, NameServer: o.nameServer, Authorized: o.authorized,
 	}
 	cfg.Revisions, cfg.Origins, cfg.Headers = o.revisions, o.origins, map[string]string{}
 	cfg.MaxRequests, cfg.Concurrency, cfg.Rate = o.maxRequests, o.concurrency, o.rate
@@ -370,9 +368,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := o.mayAttack(c, cfg); err != nil {
-		return err
-	}
+	o.cost(c, cfg)
 	progress := newProgress(c.ErrOrStderr(), o.quiet)
 	cfg.OnNotice = func(text string) { notice(c, "%s", text) }
 	cfg.OnSelected, cfg.OnResult = progress.begin, progress.result
@@ -402,28 +398,13 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	return o.outcome(run)
 }
 
-// mayAttack asks who tests a host beyond the own network for their word before anybody signs in, registers clients or tries
-// limits there, and says what such a run may cost.
-func (o *options) mayAttack(c *cobra.Command, cfg suites.Config) error {
-	own := suites.Own(cfg.URL)
-	if u, err := url.Parse(cfg.URL); err == nil {
-		port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
-		if to, ok := cfg.ConnectTo[net.JoinHostPort(u.Hostname(), port)]; ok { // then that is where the run goes
-			own = suites.Own("http://" + to)
-		}
+// cost says what a run beyond the own network may cost there.
+func (o *options) cost(c *cobra.Command, cfg suites.Config) {
+	if o.quiet || suites.Own(cfg.URL) {
+		return
 	}
-	if own {
-		return nil
-	}
-	active := len(cfg.Users) > 0 || cfg.Driver == "manual" || cfg.Register != nil && *cfg.Register || cfg.AllowIntrusive != nil && *cfg.AllowIntrusive
-	if active && !o.authorized {
-		return &exit{reports.ExitUsage, fmt.Errorf("%s is not in your own network: to sign in, register clients or allow intrusive checks there, say that its owner lets you, by --i-am-authorized", cfg.URL)}
-	}
-	if !o.quiet {
-		rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 8000), cmp.Or(cfg.Concurrency, 16)
-		notice(c, "this run sends at most %d requests, %g a second, %d at once, to %s and the servers it names", most, rate, at, cfg.URL)
-	}
-	return nil
+	rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 8000), cmp.Or(cfg.Concurrency, 16)
+	notice(c, "this run sends at most %d requests, %g a second, %d at once, to %s and the servers it names", most, rate, at, cfg.URL)
 }
 
 // threshold judges --fail-on.

@@ -25,6 +25,10 @@ import (
 var Traps = []Trap{
 	{Name: "private addresses", Promise: "addresses that are not public are not dialled, whatever names them", Start: privateAddresses},
 	{Name: "names that change", Promise: "the address that was judged is the one that is dialled", Start: rebinding},
+	{Name: "its own name changes", Promise: "a public target stays public for the whole run, whatever its name means later", Start: ownName},
+	{Name: "a public server behind loopback", Promise: "nobody signs in or registers at a public host without leave", Start: func() (*Attack, error) { return beyond(false) }},
+	{Name: "a public server's rate", Promise: "at each host beyond the own network the rate holds", Start: func() (*Attack, error) { return beyond(true) }},
+	{Name: "a wrong password", Promise: "a password that is refused is not tried again", Start: wrongPassword},
 	{Name: "credentials elsewhere", Promise: "no redirect carries a credential to another origin", Start: credentialsElsewhere},
 	{Name: "redirects without end", Promise: "redirects are answers, not followed", Start: redirects},
 	{Name: "slow answers", Promise: "a run ends at its time, whatever trickles in", Start: slow},

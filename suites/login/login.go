@@ -53,6 +53,9 @@ func user(t *T) login.User {
 	if len(t.Session.Users) == 0 {
 		t.NotApplicable("nobody has to sign in here (AS-AUTHZ-USER-AUTHENTICATED)")
 	}
+	if why := t.Session.NoLogin(0); why != "" {
+		t.NotTested("%s", why)
+	}
 	return t.Session.Users[0]
 }
 

@@ -236,9 +236,9 @@ type SharedSecret struct {
 type Limits struct {
 	// AllowIntrusive permits checks that may trip limits or strain the target; by default on loopback only.
 	AllowIntrusive *bool `yaml:"intrusive"`
-	// Rate is the most requests a second; 50 if absent, unlimited on loopback.
+	// Rate is the most requests a second at each host; 50 if absent, unlimited in the own network.
 	Rate float64 `yaml:"rate"`
-	// Concurrency is the most requests in flight; 16 if absent, 32 on loopback.
+	// Concurrency is the most requests in flight; 32 if absent, of which 16 at each host beyond the own network.
 	Concurrency int `yaml:"concurrency"`
 	// MaxRequests is the most requests of the whole run; 8000 if absent.
 	MaxRequests int `yaml:"requests"`

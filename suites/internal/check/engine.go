@@ -372,9 +372,13 @@ func summarise(f *reports.Finding, n int) string {
 
 // needs tries what the catalogue says a requirement needs, before the body runs.
 func (e *Engine) needs(t *T, r *requirements.Requirement) *stop {
-	if r.Intrusive && !e.World.Intrusive {
-		t.missing = options["intrusive"]
-		return &stop{reports.NotTested, "it is intrusive; allow it with --allow-intrusive"}
+	if r.Intrusive || slices.Contains(r.Needs, "intrusive") {
+		t.intrusive = true
+		if s := e.World.Session; r.Role == requirements.AuthorizationServer && s != nil {
+			t.strains(s.Server.Token)
+		} else {
+			t.strains(e.World.Survey.Endpoint)
+		}
 	}
 	for _, name := range r.Needs {
 		if s := e.need(t, name); s != nil {
@@ -639,10 +643,7 @@ func (e *Engine) need(t *T, name string) *stop {
 		return e.needSession(t, "login-2")
 	case "access-token-narrow", "access-token-broad":
 		return e.needScoped(t)
-	case "intrusive":
-		if !e.World.Intrusive {
-			return &stop{reports.NotTested, "it is intrusive; allow it with --allow-intrusive"}
-		}
+	case "intrusive": // which needs has looked at
 	default:
 		n, _ := requirements.LookupNeed(name)
 		return &stop{reports.NotTested, "it needs what was not given: " + n.Meaning}

@@ -170,6 +170,9 @@ func (g *Grant) AsksUser() bool { return g.Stage == login.AtConsent }
 
 // Undecided says why the server did not come to decide, and whether a login would help; empty if it did.
 func (g *Grant) Undecided() (why string, untried bool) {
+	if g.Barred {
+		return g.Why, true
+	}
 	switch g.Stage {
 	case login.AtLogin:
 		return loginFirst, true
@@ -354,6 +357,9 @@ const loginFirst = "the authorization server shows its login page first; what it
 
 // MustReachDecision ends the check where the pages stopped the request before the server had to decide.
 func (t AuthorizationServer) MustReachDecision(g *Grant) *Grant {
+	if g.Barred {
+		t.NotTested("%s", g.Why)
+	}
 	switch g.Stage {
 	case login.AtLogin:
 		t.NotTested("%s", loginFirst)

@@ -40,6 +40,9 @@ func (e *Engine) needSession(t *T, name string) *stop {
 		if s.UserCount() < 2 {
 			return withheld("it needs a second user; give one with --second-username")
 		}
+		if why := s.NoLogin(1); why != "" {
+			return withheld("%s", why)
+		}
 		return e.needLogin(t)
 	case "client-public":
 		if c, _ := s.Client(t.ctx, session.Public); c == nil {
@@ -80,6 +83,9 @@ func (e *Engine) needSession(t *T, name string) *stop {
 		if s.UserCount() == 0 {
 			return withheld("it needs a user's name and password; give them with --username")
 		}
+		if why := s.NoLogin(0); why != "" {
+			return withheld("%s", why)
+		}
 	}
 	return nil
 }
@@ -88,6 +94,10 @@ func (e *Engine) needLogin(t *T) *stop {
 	s := e.World.Session
 	if s.Ready {
 		return nil
+	}
+	if why := s.NoLogin(0); why != "" {
+		t.transcript = append(t.transcript, s.Exchanges()...)
+		return &stop{reports.NotTested, why}
 	}
 	if s.UserCount() == 0 {
 		return &stop{reports.NotTested, "it needs a user who signs in; give one with --username (" + s.Why + ")"}
@@ -101,6 +111,8 @@ func (e *Engine) needRegistration(t *T) *stop {
 	switch {
 	case s.Server.Registration == "":
 		return &stop{reports.NotApplicable, "the authorization server offers no dynamic registration"}
+	case s.Barred != "":
+		return &stop{reports.NotTested, s.Barred}
 	case !s.Register:
 		return &stop{reports.NotTested, "it needs clients registered at the authorization server; allow that with --register"}
 	}

@@ -36,10 +36,11 @@ type World struct {
 	Objects        []Object
 	Credentials    []Credential
 
-	Client    *wire.Client
-	Survey    *survey.Survey
-	Secrets   *reports.Secrets
-	Intrusive bool
+	Client  *wire.Client
+	Survey  *survey.Survey
+	Secrets *reports.Secrets
+	// Intrusive says whether checks may strain the host of a URL or trip its limits; nil: nobody may.
+	Intrusive func(address string) bool
 	// Session is what the checks share when they act as clients; nil where no authorization server can be
 	// spoken with.
 	Session *session.Session
@@ -101,6 +102,7 @@ type T struct {
 	browser        sync.Mutex
 	inBrowser      []*reports.Exchange
 	sealed         bool
+	intrusive      bool // the check strains whatever it sends to
 	cleanups       []func()
 	crashed        int               // refusals that were due, where every bad token crashes the target
 	crashIsFinding bool              // the check is about just that
@@ -155,8 +157,22 @@ func (t *T) Note(format string, args ...any) { t.notes = append(t.notes, fmt.Spr
 // Since reports that the judged revision is at least the given one.
 func (t *T) Since(revision string) bool { return t.Revision >= revision }
 
+// MayStrain reports whether checks may strain the host of a URL or trip its limits.
+func (t *T) MayStrain(address string) bool { return t.Intrusive != nil && t.Intrusive(address) }
+
+// strains ends an intrusive check before it sends to a host that it may not strain.
+func (t *T) strains(addresses ...string) {
+	for _, a := range addresses {
+		if t.intrusive && !t.MayStrain(a) {
+			t.missing = options["intrusive"]
+			t.NotTested("it is intrusive; allow it with --allow-intrusive, and beyond your own network with --i-am-authorized (it would send to %s)", endpoint(a))
+		}
+	}
+}
+
 // Do sends any request and records it.
 func (t *T) Do(req wire.Request) *reports.Exchange {
+	t.strains(req.URL)
 	if t.sealed {
 		panic("the check " + t.id + " used its T after it returned")
 	}
@@ -197,6 +213,9 @@ func (t *T) IgnoringLimits(req wire.Request) *reports.Exchange {
 
 // AllIgnoringLimits is Anyway for many requests at once.
 func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
+	for i := range requests {
+		t.strains(requests[i].URL)
+	}
 	out := make([]*reports.Exchange, len(requests))
 	t.each(len(requests), !t.Seeded() || same(requests), func(i int) { out[i] = t.Client.Do(t.ctx, t.id, requests[i]) })
 	t.settle(out, same(requests))

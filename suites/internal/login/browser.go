@@ -616,6 +616,7 @@ func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form, ma
 	if in := f.Password(); in != nil {
 		again = again || d.typed > 0
 		d.typed++
+		d.out.Typed = true
 		d.fill(ctx, page, in.Value, u.Password)
 	}
 	if in := f.OneTime(); in != nil && f.Password() == nil {

@@ -82,9 +82,17 @@ type Outcome struct {
 	Pages            []*Page // every page seen, the last one last
 	PageExchanges    []*reports.Exchange
 	Hops             []Hop
-	// SignedIn and Consented say that the user did so on the way.
-	SignedIn, Consented bool
-	Why                 string
+	// SignedIn and Consented say that the user did so on the way, and Typed that the password was typed.
+	SignedIn, Consented, Typed bool
+	// Barred says that the login page came and nobody may sign in there any more; Why says why.
+	Barred bool
+	Why    string
+}
+
+// Accepted reports that the password was typed and the server went on: to a consent page, or to an answer that is not the
+// denial of access.
+func (o *Outcome) Accepted() bool {
+	return o.Typed && (o.Consented || o.Stage == AtConsent || o.Stage == Answered && o.Params.Get("error") != "access_denied")
 }
 
 // Page is the last page seen, or nil.
@@ -338,6 +346,7 @@ func (w *walk) login(p *Page, f *Form) bool {
 	if in := f.Password(); in != nil {
 		again = again || w.words > 0
 		w.words++
+		w.out.Typed = true
 		values.Set(in.Name, w.User.Password)
 	}
 	if in := f.OneTime(); in != nil && f.Password() == nil {

@@ -133,6 +133,7 @@ func (d *drive) filling(page *rod.Page, s *target.Step) (string, error) {
 	case target.WithUsername:
 		return u.Name, nil
 	case target.WithPassword:
+		d.out.Typed = true
 		return u.Password, nil
 	default:
 		if u.OneTime == "" {

@@ -18,6 +18,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // Check is the name under which the session's own requests are recorded.
@@ -34,8 +35,8 @@ type Input struct {
 	Driver      login.Driver   // nil: plain forms
 	// BrowserFirst has the driver do the first login of a user, even if plain forms might do.
 	BrowserFirst bool
-	// Recipe says that the driver has a recipe for pages that plain forms do not understand.
-	Recipe   bool
+	// Recipe, if set, is what the driver does on pages that cannot be understood by themselves.
+	Recipe   *target.Recipe
 	Resource string   // resource indicator, or empty
 	Pool     []string // scopes that the target speaks of
 	Callback string   // redirect URI of the clients that are registered
@@ -61,6 +62,8 @@ type Session struct {
 	SendResource bool
 	First        *login.Outcome
 	stuck        *login.Outcome
+	// Barred says why nobody may sign in and no client be registered; empty where they may.
+	Barred string
 
 	client      *wire.Client
 	secrets     *reports.Secrets
@@ -89,6 +92,45 @@ type Identity struct {
 	mu    sync.Mutex
 	idle  []*login.Jar
 	lanes chan struct{}
+
+	proving sync.Mutex
+	proven  bool   // the password was accepted once
+	spent   string // how the one try ended where it was not: the password is not typed again
+}
+
+// try makes one attempt at a flow. Until the user's password was accepted attempts follow one by one, and the password is
+// typed in one of them only: more would lock the account. stop is whether the attempt ends at a login page.
+func (i *Identity) try(ctx context.Context, attempt func(stop bool) *login.Outcome) *login.Outcome {
+	waited := deadline.Pause(ctx)
+	i.proving.Lock()
+	waited()
+	if i.proven || i.User == nil {
+		i.proving.Unlock()
+		return attempt(false)
+	}
+	defer i.proving.Unlock()
+	o := attempt(i.spent != "")
+	switch {
+	case i.spent != "" && o.Stage == login.AtLogin:
+		o.Stage, o.Barred, o.Why = login.Refused, true, i.spent
+	case o.Accepted():
+		i.proven, i.spent = true, ""
+	case o.Typed && i.spent == "":
+		why := fmt.Sprintf("the login ended %s: %s", o.Stage, o.Why)
+		if o.Stage == login.Answered {
+			why = fmt.Sprintf("the client got the error %q", o.Params.Get("error"))
+		}
+		i.spent = fmt.Sprintf("the password of %s was typed once, and is not typed again, lest the account be locked: %s", i.User.Name, why)
+		o.Barred, o.Why = true, i.spent
+	}
+	return o
+}
+
+// refused is why the user's password is not typed again; empty where it may be.
+func (i *Identity) refused() string {
+	i.proving.Lock()
+	defer i.proving.Unlock()
+	return i.spent
 }
 
 // mostBrowsers is how many flows of one user run at once; only so many browsers are signed in.
@@ -153,6 +195,14 @@ func (s *Session) UserCount() int { return len(s.Input.Users) }
 
 // Sacrificial is a user whose account may be locked; nil without.
 func (s *Session) Sacrificial() *login.User { return s.Input.Sacrificial }
+
+// NoLogin says why the n-th user signs in no more: nobody may, or the password was not accepted. Empty where they may.
+func (s *Session) NoLogin(n int) string {
+	if s.Barred != "" {
+		return s.Barred
+	}
+	return s.Identity(n).refused()
+}
 
 // Identity is the n-th user, from 0.
 func (s *Session) Identity(n int) *Identity {
@@ -263,23 +313,45 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 // Carry takes a request through the pages, with the driver where one is set and plain forms cannot do it.
 // first says that the driver's own way is wanted even if plain forms might do.
 func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r login.Route, first bool) *login.Outcome {
-	drive := func() *login.Outcome {
+	carry := func(stop bool) *login.Outcome {
+		route := r
+		route.StopAtLogin = r.StopAtLogin || stop || s.Barred != ""
+		o := s.carry(ctx, agent, start, route, first)
+		if s.Barred != "" && o.Stage == login.AtLogin {
+			o.Barred, o.Why = true, s.Barred
+		}
+		return o
+	}
+	for _, i := range s.identities {
+		if i.User == agent.User {
+			return i.try(ctx, carry)
+		}
+	}
+	return carry(false)
+}
+
+func (s *Session) carry(ctx context.Context, agent *login.Agent, start string, r login.Route, first bool) *login.Outcome {
+	drive := func(typed bool) *login.Outcome {
 		if s.stuck != nil && agent.User == s.identities[0].User {
 			again := *s.stuck
 			return &again
 		}
 		defer deadline.Pause(ctx)() // logins wait for each other, and a browser takes as long as the machine is busy
-		return s.Driver.Authorize(ctx, agent, start, r)
+		route := r
+		route.StopAtLogin = r.StopAtLogin || typed // the forms have typed the password: cookies tell whether it was right
+		o := s.Driver.Authorize(ctx, agent, start, route)
+		o.Typed = o.Typed || typed
+		return o
 	}
 	if s.Driver == nil || agent.User == nil {
 		return agent.Walk(start, r)
 	}
 	if first && s.BrowserFirst {
-		return drive()
+		return drive(false)
 	}
 	o := agent.Walk(start, r)
-	if o.Stage == login.NeedsScript || o.Stage == login.Lost && s.Recipe {
-		return drive()
+	if o.Stage == login.NeedsScript || o.Stage == login.Lost && s.Recipe != nil {
+		return drive(o.Typed)
 	}
 	return o
 }
@@ -411,6 +483,8 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 		return &oauth.Client{ID: s.Publish(s.Metadata(method)), Method: method, RedirectURI: s.Callback, RedirectURIs: []string{s.Callback}}, ""
 	}
 	switch {
+	case s.Barred != "":
+		return nil, s.Barred
 	case s.Server.Registration == "":
 		return nil, "the authorization server offers no dynamic registration; give a client with --client-id"
 	case !s.Register:

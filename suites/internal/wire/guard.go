@@ -6,19 +6,21 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
-	"sync"
-	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// Guard decides which addresses may be dialled. The decision is made on the resolved address, and that
-// very address is dialled, so a name that changes its answer gains nothing.
+// Guard decides which addresses may be dialled. The decision is made on the resolved address, and that very address is
+// dialled, so a name that changes its answer gains nothing.
 type Guard struct {
-	// Own are host names and literals the user named: the target's and those allowed explicitly. They
-	// may resolve to any address.
-	Own []string
-	// Loopback allows every loopback address: set when the target itself is on loopback, since then its
-	// authorization server is expected there too.
+	// Literal is the target's host where that is an IP address: the user named it, so it may be dialled whatever it is.
+	Literal netip.Addr
+	// Allowed are the names that may resolve to any address, each NAME or NAME:PORT.
+	Allowed []string
+	// Loopback allows every loopback address: set when the target itself is on loopback, since then its authorization server
+	// is expected there too.
 	Loopback bool
 	// Private allows private networks: set when the target is on one.
 	Private bool
@@ -29,37 +31,73 @@ type Guard struct {
 	ConnectTo map[string]string
 }
 
-// NewGuard makes the guard for a target host: the host itself may resolve to anything, and hosts that
-// the target names may be where the target is.
+// NewGuard makes the guard for a target host by its form: a literal, or a name of loopback. What any other name means is
+// found out once, by Client.Classify.
 func NewGuard(host string, allowed []string) Guard {
-	g := Guard{Own: append([]string{strings.ToLower(host)}, allowed...)}
+	g := Guard{Allowed: allowed}
 	if addr, err := netip.ParseAddr(host); err == nil {
-		g.Loopback, g.Private = addr.IsLoopback(), addr.IsPrivate()
+		g.Literal = addr.Unmap()
+		g.admit(ReachOf(addr))
 	}
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+	if document.LoopbackHost(host) {
 		g.Loopback = true
 	}
 	return g
+}
+
+// admit opens the network of which the target is.
+func (g *Guard) admit(r Reach) {
+	g.Loopback, g.Private = g.Loopback || r == Loopback, g.Private || r == Private
+}
+
+// Reach says from where an address can be reached.
+type Reach int
+
+// The reaches. What is neither on this machine nor in a private network counts as public for the limits of a run.
+const (
+	Public Reach = iota
+	Private
+	Loopback
+)
+
+// ReachOf is the reach of an address.
+func ReachOf(a netip.Addr) Reach {
+	switch a = embedded(a); {
+	case a.IsLoopback():
+		return Loopback
+	case a.IsPrivate(), a.IsLinkLocalUnicast(), a.IsUnspecified(), shared.Contains(a):
+		return Private
+	}
+	return Public
 }
 
 // Refused is the error of an address that the guard does not allow.
 type Refused struct {
 	Host string
 	Addr netip.Addr
+	// Changed says that the name meant an address of another network when it was first looked up.
+	Changed bool
 }
 
 func (r *Refused) Error() string {
+	if r.Changed {
+		return fmt.Sprintf("%s resolves to %s, of another network than when it was first looked up; it was not dialled (allow it with --allow-host %s if it is yours)", r.Host, r.Addr, r.Host)
+	}
 	return fmt.Sprintf("%s resolves to %s, which is not public; it was not dialled (allow it with --allow-host %s if it is yours)", r.Host, r.Addr, r.Host)
 }
 
-func (g *Guard) allows(host string, addr netip.Addr) bool {
-	for _, own := range g.Own {
-		if strings.EqualFold(own, host) {
-			return true
-		}
+// exempt reports that the user allowed a name to mean any address.
+func (g *Guard) exempt(host, port string) bool {
+	return slices.ContainsFunc(g.Allowed, func(a string) bool {
+		return strings.EqualFold(a, host) || strings.EqualFold(a, net.JoinHostPort(host, port))
+	})
+}
+
+func (g *Guard) allows(addr netip.Addr) bool {
+	if g.Literal.IsValid() && g.Literal == addr.Unmap() {
+		return true
 	}
-	addr = unwrap(addr)
-	switch {
+	switch addr = embedded(addr); {
 	case addr.IsLoopback():
 		return g.Loopback
 	case addr.IsPrivate(), shared.Contains(addr):
@@ -69,21 +107,46 @@ func (g *Guard) allows(host string, addr netip.Addr) bool {
 }
 
 var (
-	shared    = netip.MustParsePrefix("100.64.0.0/10") // carrier-grade NAT, RFC 6598
+	shared = netip.MustParsePrefix("100.64.0.0/10") // carrier-grade NAT, RFC 6598
+	// special are the blocks of the IANA special-purpose address registries (RFC 6890 and its updates, as of 2025) that are
+	// not globally reachable, and that netip does not know:
+	// https://www.iana.org/assignments/iana-ipv4-special-registry and https://www.iana.org/assignments/iana-ipv6-special-registry
+	special = prefixes(
+		"0.0.0.0/8",       // "this network", RFC 791
+		"100.64.0.0/10",   // shared address space, RFC 6598
+		"192.0.0.0/24",    // IETF protocol assignments, RFC 6890
+		"192.0.2.0/24",    // TEST-NET-1, RFC 5737
+		"198.18.0.0/15",   // benchmarking, RFC 2544
+		"198.51.100.0/24", // TEST-NET-2
+		"203.0.113.0/24",  // TEST-NET-3
+		"240.0.0.0/4",     // reserved, RFC 1112, and limited broadcast
+		"::/96",           // IPv4-compatible, deprecated by RFC 4291 section 2.5.5.1: the kernel may still route it
+		"::ffff:0:0:0/96", // IPv4-translated, RFC 2765, obsolete: SIIT gateways still translate it
+		"64:ff9b:1::/48",  // local-use translation, RFC 8215
+		"100::/64",        // discard only, RFC 6666
+		"100:0:0:1::/64",  // dummy prefix, RFC 9780
+		"2001::/23",       // IETF protocol assignments, with Teredo (RFC 4380), ORCHID and benchmarking
+		"2001:db8::/32",   // documentation, RFC 3849
+		"3fff::/20",       // documentation, RFC 9637
+		"5f00::/16",       // segment routing SIDs, RFC 9602
+		"fec0::/10",       // site-local, deprecated by RFC 3879
+	)
 	nat64     = netip.MustParsePrefix("64:ff9b::/96")
 	sixToFour = netip.MustParsePrefix("2002::/16")
-	reserved  = []netip.Prefix{
-		netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("192.0.0.0/24"), netip.MustParsePrefix("192.0.2.0/24"),
-		netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
-		netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("64:ff9b:1::/48"),
-		netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001::/23"),
-	}
 )
 
-// unwrap finds the IPv4 address inside an IPv6 one, in the forms that routers translate.
-func unwrap(a netip.Addr) netip.Addr {
-	a = a.Unmap()
-	if !a.Is6() {
+func prefixes(all ...string) []netip.Prefix {
+	out := make([]netip.Prefix, len(all))
+	for i, p := range all {
+		out[i] = netip.MustParsePrefix(p)
+	}
+	return out
+}
+
+// embedded is the IPv4 address inside an IPv6 one, in the forms that hosts and routers translate; other addresses as they are.
+func embedded(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if !a.Is6() || a.IsLoopback() || a.IsUnspecified() {
 		return a
 	}
 	b := a.As16()
@@ -97,15 +160,7 @@ func unwrap(a netip.Addr) netip.Addr {
 }
 
 func public(a netip.Addr) bool {
-	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() || !a.IsGlobalUnicast() {
-		return false
-	}
-	for _, p := range reserved {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
+	return a.IsValid() && a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -114,26 +169,33 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 
 // dialFrom is dial from a local address; any if nil.
 func (c *Client) dialFrom(ctx context.Context, network, address string, from *net.TCPAddr) (net.Conn, error) {
-	if to, ok := c.opt.Guard.ConnectTo[address]; ok {
-		address = to
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	addrs, err := c.lookup(ctx, host)
-	if err != nil {
-		return nil, err
-	}
 	d := net.Dialer{Timeout: c.opt.Limits.Connect}
 	if from != nil {
 		d.LocalAddr = from
 	}
-	err = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	if to, ok := c.opt.Guard.ConnectTo[address]; ok { // the user said where to go
+		return d.DialContext(ctx, network, to)
+	}
+	name, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := c.lookup(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	h := c.host(name, port, addrs)
+	err = &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 	for _, a := range addrs {
-		if !c.opt.Guard.allows(host, a) {
-			err = &Refused{Host: host, Addr: a}
-			continue
+		if !c.opt.Guard.exempt(name, port) {
+			if !c.opt.Guard.allows(a) {
+				err = &Refused{Host: name, Addr: a}
+				continue
+			}
+			if (ReachOf(a) == Public) != (h.reach == Public) {
+				err = &Refused{Host: name, Addr: a, Changed: true}
+				continue
+			}
 		}
 		to := net.JoinHostPort(a.String(), port)
 		conn, e := d.DialContext(ctx, network, cmp.Or(c.opt.Guard.ConnectTo[to], to))
@@ -158,44 +220,10 @@ func (c *Client) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits.Connect)
+	defer cancel()
 	if c.opt.Guard.Resolve != nil {
 		return c.opt.Guard.Resolve(ctx, host)
 	}
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-}
-
-// pace spaces requests evenly; nil does not.
-type pace struct {
-	mu    sync.Mutex
-	next  time.Time
-	space time.Duration
-}
-
-func newPace(perSecond float64) *pace {
-	if perSecond <= 0 {
-		return nil
-	}
-	return &pace{space: time.Duration(float64(time.Second) / perSecond)}
-}
-
-func (p *pace) wait(ctx context.Context) error {
-	if p == nil {
-		return nil
-	}
-	p.mu.Lock()
-	now := time.Now()
-	if p.next.Before(now) {
-		p.next = now
-	}
-	at := p.next
-	p.next = p.next.Add(p.space)
-	p.mu.Unlock()
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

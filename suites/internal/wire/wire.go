@@ -39,7 +39,10 @@ type Limits struct {
 	Events      int           // server-sent events of one stream, 256
 	Requests    int64         // of the whole run, 8000
 	Concurrency int           // requests in flight, 16
-	Rate        float64       // requests per second; 0 is unlimited
+	Rate        float64       // requests per second at each host; 0 is unlimited
+	// BeyondRate and BeyondConcurrency hold at each host beyond the own network: the rate where there is no other.
+	BeyondRate        float64
+	BeyondConcurrency int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -81,7 +84,7 @@ type Client struct {
 	opt       Options
 	transport *http.Transport
 	slots     chan struct{}
-	pace      *pace
+	hosts     hosts
 	sent      atomic.Int64
 	extra     atomic.Int64 // requests beyond the limit
 	number    atomic.Int64
@@ -91,7 +94,8 @@ type Client struct {
 // New makes a client.
 func New(opt Options) *Client {
 	opt.Limits = opt.Limits.withDefaults()
-	c := &Client{opt: opt, slots: make(chan struct{}, opt.Limits.Concurrency), pace: newPace(opt.Limits.Rate)}
+	c := &Client{opt: opt, slots: make(chan struct{}, opt.Limits.Concurrency)}
+	c.hosts.byName, c.hosts.byAddr = map[string]*host{}, map[netip.Addr]*load{}
 	c.transport = c.newTransport(func(*http.Transport) {})
 	return c
 }
@@ -227,9 +231,16 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := c.pace.wait(ctx); err != nil {
+	u, err := url.Parse(req.URL)
+	if err != nil {
 		return err
 	}
+	load := c.at(ctx, u).load
+	end, err := load.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
 	if req.Turn != nil {
 		if err := req.Turn(); err != nil {
 			return err
@@ -308,7 +319,7 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 	}
 	ended := make(chan outcome, 1)
 	go func() {
-		resp, err := rt.RoundTrip(hr.WithContext(c.counting(ctx, cancel)))
+		resp, err := rt.RoundTrip(hr.WithContext(c.counting(ctx, hr.URL, cancel)))
 		if err != nil {
 			if cause := context.Cause(ctx); errors.Is(cause, ErrBudget) {
 				err = cause
@@ -335,7 +346,7 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 }
 
 // counting has requests that the transport repeats of its own accord count as others do: a server may ask for that.
-func (c *Client) counting(ctx context.Context, cancel context.CancelCauseFunc) context.Context {
+func (c *Client) counting(ctx context.Context, u *url.URL, cancel context.CancelCauseFunc) context.Context {
 	first := true
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
 		if first {
@@ -344,7 +355,7 @@ func (c *Client) counting(ctx context.Context, cancel context.CancelCauseFunc) c
 		}
 		err := c.spend()
 		if err == nil {
-			err = c.pace.wait(ctx)
+			err = c.at(ctx, u).load.wait(ctx)
 		}
 		if err != nil {
 			cancel(err)
@@ -546,6 +557,11 @@ func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error
 	if port == "" {
 		port = "443"
 	}
+	end, err := c.at(ctx, u).load.begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer end()
 	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits.Request)
 	defer cancel()
 	conn, err := c.dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))

@@ -12,7 +12,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -79,6 +81,19 @@ func TestGuard(t *testing.T) {
 		{"mcp.example.com", "fe80::1", false},
 		{"mcp.example.com", "fd00::1", false},
 		{"mcp.example.com", "2606:2800:220:1::1", true},
+		{"mcp.example.com", "::127.0.0.2", false},
+		{"mcp.example.com", "::ffff:0:127.0.0.2", false},
+		{"mcp.example.com", "::ffff:0:93.184.216.34", false},
+		{"mcp.example.com", "64:ff9b:1::7f00:1", false},
+		{"mcp.example.com", "64:ff9b::5db8:d822", true}, // of a public address
+		{"mcp.example.com", "2002:5db8:d822::1", true},
+		{"mcp.example.com", "2001:0:5db8:d822::1", false}, // Teredo
+		{"mcp.example.com", "fec0::1", false},
+		{"mcp.example.com", "3fff::1", false},
+		{"mcp.example.com", "5f00::1", false},
+		{"mcp.example.com", "100:0:0:1::1", false},
+		{"mcp.example.com", "198.18.0.1", false},
+		{"127.0.0.1", "::127.0.0.2", false},
 		{"127.0.0.1", "127.0.0.2", true},
 		{"localhost", "::1", true},
 		{"127.0.0.1", "169.254.169.254", false},
@@ -132,13 +147,76 @@ func TestRebindingNameIsDecidedOnEachAddress(t *testing.T) {
 func TestAllowedHostIsDialled(t *testing.T) {
 	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {}))
 	require.NoError(t, err)
-	g := wire.NewGuard("mcp.example.com", []string{"as.internal"})
-	g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
-		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	for allowed, want := range map[string]bool{"as.internal": true, "AS.internal:" + u.Port(): true, "as.internal:1": false} {
+		g := wire.NewGuard("mcp.example.com", []string{allowed})
+		g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+		}
+		ex := get(wire.New(wire.Options{Guard: g}), "http://as.internal:"+u.Port()+"/")
+		assert.Equal(t, want, ex.Response != nil, allowed)
 	}
-	ex := get(wire.New(wire.Options{Guard: g}), "http://as.internal:"+u.Port()+"/")
-	require.NotNil(t, ex.Response, ex.Error)
-	assert.Equal(t, 200, ex.Response.Status)
+}
+
+// changing answers with one list of addresses after another, and then again and again with the last.
+func changing(lists ...[]netip.Addr) func(context.Context, string) ([]netip.Addr, error) {
+	n := &atomic.Int64{}
+	return func(context.Context, string) ([]netip.Addr, error) {
+		return lists[min(int(n.Add(1)), len(lists))-1], nil
+	}
+}
+
+// The target's name is no exemption: it means the network that it meant at the start, for the whole run.
+func TestTheTargetStaysInItsNetwork(t *testing.T) {
+	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {}))
+	require.NoError(t, err)
+	here, public, inside := []netip.Addr{netip.MustParseAddr("127.0.0.1")}, []netip.Addr{netip.MustParseAddr("192.88.99.1")}, []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+	for name, c := range map[string]struct {
+		resolve  func(context.Context, string) ([]netip.Addr, error)
+		reach    wire.Reach
+		answered bool
+	}{
+		"on loopback":                       {changing(here), wire.Loopback, true},
+		"public first, on loopback then":    {changing(public, here), wire.Public, false},
+		"public and on loopback":            {changing(append(public, here...)), wire.Public, false},
+		"on loopback first, public then":    {changing(here, public), wire.Loopback, false},
+		"in a private network, then public": {changing(inside, public), wire.Private, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := wire.NewGuard("mcp.example.com", nil)
+			g.Resolve, g.ConnectTo = c.resolve, map[string]string{"192.88.99.1:" + u.Port(): "127.0.0.1:1"}
+			cl := wire.New(wire.Options{Guard: g})
+			target := &url.URL{Scheme: "http", Host: "mcp.example.com:" + u.Port(), Path: "/"}
+			assert.Equal(t, c.reach, cl.Classify(context.Background(), target))
+			ex := get(cl, target.String())
+			assert.Equal(t, c.answered, ex.Response != nil, ex.Error)
+		})
+	}
+}
+
+// A host beyond the own network has limits of its own, whatever the names under which it is known.
+func TestLimitsHoldForEachHost(t *testing.T) {
+	var mu sync.Mutex
+	var times []time.Time
+	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		times = append(times, time.Now())
+		mu.Unlock()
+	}))
+	require.NoError(t, err)
+	g := wire.NewGuard("127.0.0.1", nil)
+	g.Resolve = changing([]netip.Addr{netip.MustParseAddr("192.88.99.1")})
+	g.ConnectTo = map[string]string{"192.88.99.1:" + u.Port(): u.Host}
+	c := wire.New(wire.Options{Guard: g, Limits: wire.Limits{BeyondRate: 20, BeyondConcurrency: 4, Concurrency: 32}})
+	assert.Equal(t, wire.Public, c.Reach(context.Background(), "http://a.example:"+u.Port()))
+	assert.Equal(t, wire.Loopback, c.Reach(context.Background(), u.String()))
+	var together sync.WaitGroup
+	for i := range 10 {
+		together.Go(func() { get(c, fmt.Sprintf("http://n%d.example:%s/", i, u.Port())) })
+	}
+	together.Wait()
+	require.Len(t, times, 10)
+	first, last := slices.MinFunc(times, time.Time.Compare), slices.MaxFunc(times, time.Time.Compare)
+	assert.Greater(t, last.Sub(first), 400*time.Millisecond, "ten requests, one each 50 ms")
 }
 
 func TestProxyVariablesAreIgnored(t *testing.T) {

@@ -1,0 +1,159 @@
+package wire
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/time/rate"
+)
+
+// host is one that the run contacts. Whether it is in the own network is decided at the first look-up, and holds for the
+// whole run: so do the limits that follow from it.
+type host struct {
+	reach Reach
+	load  *load
+}
+
+// load are the limits of what has one address, whatever its names.
+type load struct {
+	pace  *rate.Limiter // nil: unlimited
+	slots chan struct{} // nil: as many as the run has
+}
+
+// hosts are those of a run.
+type hosts struct {
+	mu     sync.Mutex
+	byName map[string]*host     // "name:port"
+	byAddr map[netip.Addr]*load // the least address of a name
+}
+
+// host is what is known of a host; addrs are its addresses, where it is met for the first time.
+func (c *Client) host(name, port string, addrs []netip.Addr) *host {
+	key := strings.ToLower(net.JoinHostPort(name, port))
+	c.hosts.mu.Lock()
+	defer c.hosts.mu.Unlock()
+	if h := c.hosts.byName[key]; h != nil {
+		return h
+	}
+	h := &host{reach: reachOf(addrs)}
+	least := netip.Addr{}
+	if len(addrs) > 0 {
+		least = slices.MinFunc(addrs, netip.Addr.Compare).Unmap()
+	}
+	if h.load = c.hosts.byAddr[least]; h.load == nil || !least.IsValid() {
+		h.load = c.newLoad(h.reach)
+		c.hosts.byAddr[least] = h.load
+	}
+	c.hosts.byName[key] = h
+	return h
+}
+
+// reachOf is the reach of a name: that of its addresses if they agree, and public otherwise, since limits hold there.
+func reachOf(addrs []netip.Addr) Reach {
+	if len(addrs) == 0 {
+		return Public
+	}
+	r := ReachOf(addrs[0])
+	for _, a := range addrs[1:] {
+		switch other := ReachOf(a); {
+		case other == Public:
+			return Public
+		case other != r:
+			r = min(r, other)
+		}
+	}
+	return r
+}
+
+func (c *Client) newLoad(r Reach) *load {
+	l := &load{}
+	perSecond, atOnce := c.opt.Limits.Rate, 0
+	if r == Public {
+		perSecond, atOnce = cmp.Or(perSecond, c.opt.Limits.BeyondRate), c.opt.Limits.BeyondConcurrency
+	}
+	if perSecond > 0 {
+		l.pace = rate.NewLimiter(rate.Limit(perSecond), 1)
+	}
+	if atOnce > 0 {
+		l.slots = make(chan struct{}, atOnce)
+	}
+	return l
+}
+
+// wait lets a request have its turn.
+func (l *load) wait(ctx context.Context) error {
+	if l.pace == nil {
+		return nil
+	}
+	if err := l.pace.Wait(ctx); err != nil { // at once where the time would not do
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+// begin lets a request have its turn and a place among those in flight; end gives the place back.
+func (l *load) begin(ctx context.Context) (end func(), err error) {
+	end = func() {}
+	if l.slots != nil {
+		select {
+		case l.slots <- struct{}{}:
+			end = func() { <-l.slots }
+		case <-ctx.Done():
+			return end, ctx.Err()
+		}
+	}
+	if err := l.wait(ctx); err != nil {
+		end()
+		return func() {}, err
+	}
+	return end, nil
+}
+
+// at finds the host of a URL. A name that does not resolve counts as public.
+func (c *Client) at(ctx context.Context, u *url.URL) *host {
+	name, port := u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	c.hosts.mu.Lock()
+	h := c.hosts.byName[strings.ToLower(net.JoinHostPort(name, port))]
+	c.hosts.mu.Unlock()
+	if h != nil {
+		return h
+	}
+	if to, ok := c.opt.Guard.ConnectTo[net.JoinHostPort(name, port)]; ok {
+		if there, _, err := net.SplitHostPort(to); err == nil {
+			addrs, _ := c.lookup(ctx, there) // none is public
+			return c.host(name, port, addrs)
+		}
+	}
+	addrs, err := c.lookup(ctx, name)
+	if err != nil {
+		return &host{reach: Public, load: &load{}} // it cannot be dialled; the next request asks again
+	}
+	return c.host(name, port, addrs)
+}
+
+// Classify finds out, once, of which network the target is; its own network may be dialled in the run. Where the user said by
+// ConnectTo where the target is, that address alone is.
+func (c *Client) Classify(ctx context.Context, target *url.URL) Reach {
+	r := c.at(ctx, target).reach
+	port := cmp.Or(target.Port(), map[string]string{"http": "80", "https": "443"}[target.Scheme])
+	if _, ok := c.opt.Guard.ConnectTo[net.JoinHostPort(target.Hostname(), port)]; !ok {
+		c.opt.Guard.admit(r)
+	}
+	return r
+}
+
+// Reach says of which network the host of a URL is; an address that is no URL counts as public.
+func (c *Client) Reach(ctx context.Context, address string) Reach {
+	u, err := url.Parse(address)
+	if err != nil {
+		return Public
+	}
+	return c.at(ctx, u).reach
+}

@@ -1,0 +1,56 @@
+package suites
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"net/url"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// leave finds out of which network the target is, and asks for the user's word where it is not their own and the run signs
+// in, registers clients or tries limits.
+func (s *preparation) leave(ctx context.Context, target *url.URL) error {
+	s.reach = s.client.Classify(ctx, target)
+	c := &s.cfg
+	active := len(c.Users) > 0 || c.Driver == "manual" || c.Register != nil && *c.Register || c.AllowIntrusive != nil && *c.AllowIntrusive
+	if active && s.reach == wire.Public && !c.Authorized {
+		return usage("%s is not in your own network: to sign in, register clients or allow intrusive checks there, say that its owner lets you, by --i-am-authorized", c.URL)
+	}
+	if _, err := netip.ParseAddr(target.Hostname()); err != nil && s.reach != wire.Public && !document.PrivateHost(target.Hostname()) && len(c.ConnectTo) == 0 {
+		where := map[wire.Reach]string{wire.Private: "private networks", wire.Loopback: "this machine"}[s.reach]
+		s.say(fmt.Sprintf("%s is an address of %s: the run may go to other addresses there that the target names", target.Hostname(), where))
+	}
+	return nil
+}
+
+// mayAct says why no user may sign in and no client be registered at the host of a URL; empty if they may.
+func (s *preparation) mayAct(ctx context.Context, address string) string {
+	if s.cfg.Authorized || s.client.Reach(ctx, address) != wire.Public {
+		return ""
+	}
+	return fmt.Sprintf("%s is not in your own network: to sign in or to register clients there, say that its owner lets you, by --i-am-authorized", origin(address))
+}
+
+// mayStrain decides for each host whether intrusive checks may send to it: by default on loopback only, and beyond the own
+// network with the user's word only.
+func (s *preparation) mayStrain(ctx context.Context) func(address string) bool {
+	return func(address string) bool {
+		reach := s.client.Reach(ctx, address)
+		if s.cfg.AllowIntrusive == nil {
+			return reach == wire.Loopback
+		}
+		return *s.cfg.AllowIntrusive && (s.cfg.Authorized || reach != wire.Public)
+	}
+}
+
+// origin is that of a URL, or the text as it is.
+func origin(address string) string {
+	u, err := document.ParseURL(address)
+	if err != nil {
+		return address
+	}
+	return document.Origin(u)
+}
