@@ -14,6 +14,7 @@ import (
 type JWT struct {
 	Header, Claims *document.Object
 	From           *reports.Exchange
+	Client         string // for which it was issued
 }
 
 // Evidence is the exchange that brought the token.
@@ -21,6 +22,23 @@ func (j JWT) Evidence() *reports.Exchange { return j.From }
 
 // HaveClaim expects a claim: a Value, or the value itself.
 func HaveClaim(name string, want any) Matcher { return HaveMember(name, want) }
+
+// BeJWT expects a compact JWS that can be read (RFC 7519 section 7.2).
+func BeJWT() Matcher {
+	return &matcher{Look, func(actual any) Judgement {
+		j, _ := actual.(JWT)
+		return Judgement{Met: j.Header != nil && j.Claims != nil, Expected: "a JWT", Observed: "there is none"}
+	}}
+}
+
+// IncludeAudience expects an audience, alone or among others.
+func IncludeAudience(want string) Matcher {
+	return &matcher{Look, func(actual any) Judgement {
+		audience := Audience(objectOf(actual))
+		met := slices.Contains(audience, want)
+		return Judgement{Met: met, Expected: "aud with " + want, Observed: "aud: " + strings.Join(audience, " ")}
+	}}
+}
 
 // HaveAudience expects exactly this audience, alone or as a list of one (RFC 7519 section 4.1.3).
 func HaveAudience(want string) Matcher {

@@ -1,0 +1,33 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// IDToken is the ID token of a flow with the scope openid, or what came in its place. The check does not apply where the
+// server does not offer or grant that scope.
+func (t AuthorizationServer) IDToken(edits ...Edit) expect.JWT {
+	if !t.Lists("scopes_supported", "openid") {
+		t.NotApplicable("the scope openid is not supported")
+	}
+	scopes := Scope(append(slices.Clone(t.Session.RequestedScopes()), "openid")...)
+	tokens := t.MustGetTokens(append(edits, scopes)...)
+	if lacksOpenID(tokens) { // some servers grant with a resource indicator what belongs to that resource only
+		g := t.MustAuthorize(append(edits, scopes, Without("resource"))...)
+		if again := t.Tokens(t.Redeem(g, Without("resource")), g.Client); again != nil {
+			tokens = again
+		}
+	}
+	if lacksOpenID(tokens) {
+		t.NotApplicable("openid is requested, but not granted to this client: %v", tokens.Scope)
+	}
+	header, claims := oauth.Claims(tokens.ID)
+	return expect.JWT{Header: header, Claims: claims, From: tokens.Exchange, Client: tokens.Client.ID}
+}
+
+func lacksOpenID(tokens *oauth.Tokens) bool {
+	return tokens.HasScope && !slices.Contains(tokens.Scope, "openid")
+}
