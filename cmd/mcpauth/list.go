@@ -139,7 +139,7 @@ func asJSON(w io.Writer, rs []*requirements.Requirement) error {
 
 func explainCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "explain ID", Short: "Explain a requirement: what, why, how it is tested, how to mend", Args: cobra.ExactArgs(1),
+		Use: "explain ID", Short: "Explain a requirement: what, why, how it is tested, how to fix it", Args: cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var ids []string
 			for _, r := range requirements.All() {
@@ -152,36 +152,9 @@ func explainCommand() *cobra.Command {
 			if !ok {
 				return &exit{reports.ExitUsage, fmt.Errorf("%s is not in the catalogue; mcpauth list shows all ids", args[0])}
 			}
-			explain(c.OutOrStdout(), r)
-			return nil
+			_, err := io.WriteString(c.OutOrStdout(), requirements.Page(r))
+			return err
 		},
-	}
-}
-
-func explain(w io.Writer, r *requirements.Requirement) {
-	fmt.Fprintf(w, "%s: %s\n\n", r.ID, r.Title)
-	for _, rev := range r.Revisions {
-		l, _ := r.LevelAt(rev)
-		fmt.Fprintf(w, "  %s at %s\n", l, rev)
-	}
-	fmt.Fprintf(w, "  %s, area %s, tier %s, %s\n\nWhat\n  %s\n", r.Role, r.Area, r.Tier, status(r), r.Statement)
-	fmt.Fprint(w, "\nWhat it needs\n")
-	for _, n := range r.Needs {
-		need, _ := requirements.LookupNeed(n)
-		fmt.Fprintf(w, "  %s: %s\n", n, need.Meaning)
-	}
-	section := func(title string, lines []string) {
-		if len(lines) > 0 {
-			fmt.Fprintf(w, "\n%s\n  %s\n", title, strings.Join(lines, "\n  "))
-		}
-	}
-	section("How it is tested (notation: docs/notation.md)", r.Procedure)
-	section("Legitimate variations, which are not accused", r.Variations)
-	section("The defect it catches", []string{r.Flaw})
-	section("How to mend", []string{r.Remediation})
-	fmt.Fprint(w, "\nSources\n")
-	for _, s := range r.Sources {
-		fmt.Fprintf(w, "  %s, %s %s\n", s.Doc, s.Section, s.URL)
 	}
 }
 

@@ -86,7 +86,7 @@ outside, and shows the HTTP exchange behind each verdict.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &exit{reports.ExitUsage, fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(), reportCommand(), mergeCommand(), diffCommand(), schemaCommand(), manCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(), reportCommand(), mergeCommand(), diffCommand(), schemaCommand(), manCommand(), docsCommand(), versionCommand())
 	complete(root)
 	return root
 }

@@ -297,7 +297,7 @@ func TestListAndExplain(t *testing.T) {
 	assert.Contains(t, errs, `unknown area "pkse"`)
 	code, out, _ = mcpauth(t, nil, "explain", "rs-disc-resource-match")
 	require.Zero(t, code)
-	for _, want := range []string{"MUST at 2025-06-18", "How it is tested", "Legitimate variations", "How to mend", "Sources", "RFC 9728"} {
+	for _, want := range []string{"at 2025-06-18", "## How it is tested", "## Acceptable variations", "## How to fix it", "## Sources", "RFC 9728"} {
 		assert.Contains(t, out, want)
 	}
 	code, out, _ = mcpauth(t, nil, "schema", "report")

@@ -28,7 +28,7 @@ func serveCommand() *cobra.Command {
 
 func serveMCP() *cobra.Command {
 	var listen, design string
-	c := &cobra.Command{Use: "mcp", Short: "Start the reference MCP server with its authorization server, or one of the designs of docs/targets.md", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	c := &cobra.Command{Use: "mcp", Short: "Start the reference MCP server with its authorization server, or one of the designs of docs/guides/my-server.md", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		if design != "" {
 			return serveDesign(c, design, listen)
 		}

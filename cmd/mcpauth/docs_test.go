@@ -1,0 +1,29 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+)
+
+func TestDocsHasAPageForEachCheckAndCommand(t *testing.T) {
+	dir := t.TempDir()
+	code, _, errs := mcpauth(t, nil, "docs", dir)
+	require.Zero(t, code, errs)
+	index, err := os.ReadFile(filepath.Join(dir, "checks", "index.md"))
+	require.NoError(t, err)
+	for _, r := range requirements.All() {
+		page, err := os.ReadFile(filepath.Join(dir, "checks", r.ID+".md"))
+		require.NoError(t, err)
+		assert.Equal(t, requirements.Page(&r), string(page))
+		assert.Contains(t, string(index), "("+r.ID+".md)")
+	}
+	cli, err := os.ReadFile(filepath.Join(dir, "cli", "mcpauth_run.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(cli), "--token-env")
+}
