@@ -70,6 +70,7 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 				out.NotWorking = append(out.NotWorking, what)
 			}
 		}
+		out.Open = cmp.Or(out.Open, run.Open)
 		out.Requests += run.Requests
 		out.Duration = max(out.Duration, run.Duration)
 		out.Interrupted, out.Doubt = out.Interrupted || run.Interrupted, cmp.Or(out.Doubt, run.Doubt)

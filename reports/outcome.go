@@ -105,6 +105,8 @@ func (r *Run) undecided(s sums) string {
 	switch {
 	case r.Unreachable != "":
 		return "the target could not be tested: " + r.Unreachable
+	case r.Open != "":
+		return r.Open + "; if that is meant, declare it (target.public in the target file)"
 	case len(r.NotWorking) > 0:
 		return strings.Join(r.NotWorking, "; ")
 	case s.open(Inconclusive) > 0:

@@ -49,6 +49,7 @@ var outcomes = map[string]struct {
 	},
 	"some not tested, all required": {run: complete(of(at("MUST", reports.Pass), at("MUST", reports.NotTested))), code: 3, kind: reports.Undecided, headline: "1 MUST not tested, and all are required", colour: "lightgrey"},
 	"one asked for by name":         {run: named(of(at("MUST", reports.Pass), at("MUST", reports.NotTested)), "RS-1"), code: 3, kind: reports.Undecided, headline: "you asked for RS-1, not tested", colour: "lightgrey"},
+	"open to everybody":             {run: reports.Run{Open: "No authorization: anyone can call 1 tool (a)", Results: of(at("MUST", reports.Pass)).Results}, code: 3, kind: reports.Undecided, headline: "UNDECIDED: No authorization: anyone can call 1 tool (a); if that is meant", colour: "lightgrey"},
 	"a login that failed":           {run: reports.Run{NotWorking: []string{"the login did not work"}, Results: of(at("MUST", reports.Pass)).Results}, code: 3, kind: reports.Undecided, headline: "the login did not work", colour: "lightgrey"},
 	"accepted by the baseline":      {run: of(at("MUST", reports.Suppressed)), kind: reports.Conformant, headline: "1 of them unmet and accepted", colour: "yellow"},
 	"a stale baseline":              {run: reports.Run{Stale: []string{"X is met"}, Results: of(at("MUST", reports.Pass)).Results}, code: 1, kind: reports.Findings, headline: "no longer holds", colour: "red"},

@@ -57,6 +57,8 @@ type Run struct {
 	Stale []string `json:"stale,omitempty"`
 	// Rule is what the run is held to.
 	Rule Rule `json:"rule"`
+	// Open says what anybody may do without authorization, though nobody declared that; empty for nothing.
+	Open string `json:"open,omitempty"`
 	// NotWorking says what the user gave or asked for that did not work: a login, a token, an issuer.
 	NotWorking []string `json:"not_working,omitempty"`
 }

@@ -273,6 +273,7 @@ func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	s.run.Discovered = append(s.run.Discovered, s.unregister(ctx)...)
 	s.run.Screenshots = s.pictures
 	s.run.NotWorking = s.notWorking()
+	s.run.Open = s.world.Open()
 	return s.close(ctx)
 }
 

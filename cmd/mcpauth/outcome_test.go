@@ -2,12 +2,19 @@ package main_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
@@ -50,4 +57,45 @@ func TestTheLastLineSaysWhatToAdd(t *testing.T) {
 	_, _, errs := mcpauth(t, nil, "run", r.URL)
 	assert.Regexp(t, `^PASSED what was tested: \d+ of \d+ MUSTs.*; add --.* to test \d+ more, --`, lastLine(errs))
 	assert.Contains(t, lastLine(errs), "--token-env to test ")
+}
+
+// A server that serves everybody is never green: with metadata or a token it fails, and without anything that suggests
+// authorization it is undecided, unless its owner declares that it is public.
+func TestAnOpenServerIsNotGreen(t *testing.T) {
+	advertised := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RequireToken) })
+	there, err := url.Parse(advertised.URL)
+	require.NoError(t, err)
+	behind := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: there.Scheme, Host: there.Host})
+	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/mcp" { // no metadata anywhere
+			http.NotFound(w, r)
+			return
+		}
+		behind.ServeHTTP(w, r)
+	}))
+	defer bare.Close()
+	bare.URL += "/mcp"
+	declared := filepath.Join(t.TempDir(), "target.yaml")
+	require.NoError(t, os.WriteFile(declared, []byte("version: 1\ntarget: {url: "+bare.URL+", public: true}\n"), 0o600))
+	token := []string{"TOKEN=" + advertised.Token()}
+	for name, c := range map[string]struct {
+		env, args []string
+		code      int
+		says      string
+	}{
+		"with metadata":             {nil, []string{advertised.URL}, 1, "FAILED: No authorization: anyone can call 12 tools (whoami, "},
+		"with metadata and a token": {token, []string{advertised.URL, "--token-env", "TOKEN"}, 1, "FAILED: No authorization: anyone can call "},
+		"by a profile":              {nil, []string{advertised.URL, "--profile", "resource-server"}, 1, "FAILED: No authorization: anyone can call "},
+		"of which a part is tested": {nil, []string{advertised.URL, "--only", "RS-DISC-*"}, 3, "UNDECIDED: No authorization: anyone can call "},
+		"without metadata":          {nil, []string{bare.URL}, 3, "UNDECIDED: No authorization: anyone can call "},
+		"with a token":              {token, []string{bare.URL, "--token-env", "TOKEN"}, 1, "FAILED: No authorization: anyone can call "},
+		"public, as its owner says": {nil, []string{"-c", declared}, 0, "PASSED what was tested: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := mcpauth(t, c.env, append([]string{"run", "--report", "badge"}, c.args...)...)
+			assert.Equal(t, c.code, code, errs)
+			assert.Contains(t, lastLine(errs), c.says)
+			assert.Equal(t, c.code == 0, strings.Contains(out, "green") || strings.Contains(out, "yellow"), out)
+		})
+	}
 }

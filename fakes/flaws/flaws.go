@@ -226,7 +226,7 @@ var discovery = []Flaw{
 			p.Lacks = append(p.Lacks, mcpserver.RequireToken)
 			p.Capabilities = map[string]any{"experimental": map[string]any{"authentication": map[string]any{"required": true}}}
 		}),
-		Noticed: []string{"RS-DISC-CAPABILITY-CLAIMS"},
+		Noticed: []string{"RS-DISC-CAPABILITY-CLAIMS"}, Also: []string{"RS-CHALLENGE-401-STATUS"},
 	},
 }
 
@@ -724,7 +724,23 @@ var tokens = []Flaw{
 			o.Host = Public
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RequireToken)
 		},
-		Noticed: []string{"RS-STATIC-NOAUTH-EXPOSURE"},
+		Noticed: []string{"RS-STATIC-NOAUTH-EXPOSURE", "RS-CHALLENGE-401-STATUS"},
+	},
+	{
+		Name: "open-with-metadata", Says: "Metadata says where tokens come from, and nobody asks for one.",
+		Bend: lacks(mcpserver.RequireToken), Noticed: []string{"RS-CHALLENGE-401-STATUS"},
+	},
+	{
+		Name: "lists-open-behind-handshake", Says: "Behind a handshake that is declared public, lists are open too.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Public = []string{"initialize", "server/discover", "ping", "notifications/initialized"}
+			p.Lacks = append(p.Lacks, mcpserver.GuardEveryMethod)
+		}),
+		Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Also: []string{"RS-SESSION-*"},
+	},
+	{
+		Name: "handshake-open", Says: "The handshake is open, though nobody declares it public.",
+		Bend: lacks(mcpserver.GuardHandshake), Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Also: []string{"RS-STATIC-NOAUTH-EXPOSURE"},
 	},
 }
 

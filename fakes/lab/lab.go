@@ -14,6 +14,7 @@ func Target(r *reference.Reference) target.Target {
 		Credentials:  credentials(r.MCP.Static),
 		SharedSecret: target.SharedSecret{Value: r.MCP.SharedSecret, Issuer: r.IDP.Issuer, Audience: r.URL},
 	}
+	t.PublicMethods = r.MCP.Policy.Public
 	t.URL, t.OtherResource, t.BodyLimit, t.Screening = r.URL, r.Other, mcpserver.MostBody, mcpserver.Strict().Screens
 	t.Implies, t.Privileged = mcpserver.Strict().Implies, []string{"notes:admin"}
 	t.GrantsPage, t.Verify.Accepts = r.GrantsPage(), mcpserver.VerifyAccepts

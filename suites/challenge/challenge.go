@@ -30,11 +30,11 @@ func status() {
 	Must("RS-CHALLENGE-401-STATUS", func(t *T) {
 		t.CrashCounts()
 		ex := t.MCP.Anonymous()
-		if open := t.Survey.Public[t.Wire]; expect.Accepted(ex) && len(open) > 0 {
-			if declared := servedWithoutToken(t); declared {
-				return
+		if expect.Accepted(ex) {
+			if declared := servedWithoutToken(t); !declared || t.Meant() != "" {
+				t.MCP.ServesAnyone(ex)
 			}
-			t.NotApplicable("anonymous callers may use %s; authorization is optional in MCP, and no protected operation was found", strings.Join(open, ", "))
+			return
 		}
 		t.Expect(ex).To(expect.Refuse(401))
 		if t.Wire == mcp.Stateful && expect.Status(ex) == 401 {
@@ -61,8 +61,8 @@ func status() {
 				t.Refused()
 			}
 		}
-		if expect.Accepted(t.MCP.Anonymous()) && t.Unmistaken() {
-			t.NotApplicable("the target serves anonymous callers; authorization is optional in MCP")
+		if ex := t.MCP.Anonymous(); expect.Accepted(ex) && t.Unmistaken() {
+			t.MCP.Unguarded(ex)
 		}
 	})
 
@@ -149,8 +149,8 @@ func servedWithoutToken(t *T) bool {
 
 // open ends a check that makes no sense where anonymous callers are served.
 func open(t *T) {
-	if expect.Accepted(t.MCP.Anonymous()) {
-		t.NotApplicable("the target serves anonymous callers; authorization is optional in MCP")
+	if ex := t.MCP.Anonymous(); expect.Accepted(ex) {
+		t.MCP.Unguarded(ex)
 	}
 }
 

@@ -18,15 +18,16 @@ func everywhere() {
 	Must("RS-CHALLENGE-EVERY-RPC-METHOD", func(t *T) {
 		var variants []Variant
 		for _, c := range messages(t) {
-			if !t.MCP.Public(c.RPC) {
+			if !t.DeclaredPublic(c.RPC) && !t.MCP.PublicHandshake(c.RPC) {
 				variants = append(variants, Call(c, "%s", c.RPC))
 			}
 		}
 		for i, ex := range t.All(variants) {
 			judge(t, ex, variants[i].About)
 		}
-		if public := t.Survey.Public[t.Wire]; len(public) > 0 {
-			t.Note("public by the server's own behaviour, and not judged: %s, and the rest of the handshake", strings.Join(public, ", "))
+		if open := t.MCP.Anonymous(); t.MCP.PublicHandshake("initialize") && !t.DeclaredPublic(t.MCP.Handshake()) {
+			t.Advise(open, "HTTP 401, or a handshake that is declared public (target.public in the target file)",
+				"%s is served without a token, which tells anybody what the server is and offers", t.MCP.Handshake())
 		}
 	})
 

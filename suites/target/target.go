@@ -4,7 +4,7 @@
 //
 // Struct tags say how a field is written in a file: yaml names it; need:"yes" makes it mandatory; secret:"yes" has it named
 // ({env: NAME} or {file: PATH}), never written down; words:"a=false,b=true" writes a bool in words; enum lists the
-// values that are known; min and max bound a number. The comment of a field is its description in the schema.
+// values that are known; all is what a list holds where a file says true; min and max bound a number. The comment of a field is its description in the schema.
 package target
 
 import (
@@ -39,6 +39,9 @@ type Target struct {
 	Line int    `yaml:"-"`
 }
 
+// EveryMethod, in Server.PublicMethods, stands for all methods.
+const EveryMethod = "*"
+
 // Server is the MCP server, and what it is meant to do.
 type Server struct {
 	// URL is the MCP endpoint.
@@ -54,8 +57,11 @@ type Server struct {
 	// OtherResource is another MCP endpoint that accepts tokens of the same authorization server, to tell their audiences apart.
 	OtherResource string `yaml:"other_resource"`
 	// Screening are texts that the server is meant to refuse in the arguments of tools.
-	Screening    []string `yaml:"screening"`
-	AddressBlock `yaml:"address_block"`
+	Screening []string `yaml:"screening"`
+	// PublicMethods are the JSON-RPC methods that are meant for everybody, without a token, such as [initialize, tools/list]; true
+	// stands for all of them, so that the whole server is public.
+	PublicMethods []string `yaml:"public" all:"*" enum:"initialize,server/discover,ping,notifications/initialized,tools/list,tools/call,resources/list,resources/templates/list,resources/read,prompts/list,prompts/get,completion/complete,logging/setLevel"`
+	AddressBlock  `yaml:"address_block"`
 }
 
 // AddressBlock says that the server blocks an address after so many bad tokens.

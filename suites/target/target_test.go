@@ -25,6 +25,7 @@ target:
   headers: {X-Gateway: {env: GATEWAY_KEY}}
   origins: ["https://app.example.com"]
   other_resource: https://mcp.example.com/other
+  public: [initialize, tools/list]
 login:
   driver: form
   users:
@@ -116,6 +117,8 @@ func TestTargetFileSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: api-key}":                              "target.yaml:4:5: credentials.value is missing: use {env: NAME} or {file: PATH}",
 		"version: 1\ntarget: {url: x}\ncredentials: [{kind: bearer, header: X-A, value: {env: HOME}}]": "use kind: api-key",
 		"version: 1\ntarget: {url: x}\ntools: [{name: a, tells: all}]":                                 "want caller",
+		"version: 1\ntarget:\n  url: x\n  public: perhaps":                                             "target.yaml:4:11: target.public \"perhaps\": want true, false or a list",
+		"version: 1\ntarget: {url: x, public: [tools/lists]}":                                          "target.yaml:2:27: target.public \"tools/lists\": want initialize, ",
 		"version: [": "target.yaml",
 	} {
 		_, err := target.Load(write(t, "target.yaml", content))
@@ -262,5 +265,16 @@ func TestTargetFilesOfTheRepositoryAreRead(t *testing.T) {
 		loaded, err := target.Load(file)
 		assert.NoError(t, err)
 		assert.NotEmpty(t, loaded.URL, file)
+	}
+}
+
+// What is public is a list of methods, or true for all of them.
+func TestPublicMethods(t *testing.T) {
+	for content, want := range map[string][]string{
+		"true": {target.EveryMethod}, "false": {}, "[initialize, tools/list]": {"initialize", "tools/list"},
+	} {
+		got, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x, public: "+content+"}\n"))
+		require.NoError(t, err)
+		assert.Equal(t, want, got.PublicMethods)
 	}
 }

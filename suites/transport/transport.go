@@ -324,7 +324,7 @@ func versions() {
 	Must("RS-TRANSPORT-ERA-PARITY", func(t *T) {
 		stateful, stateless := t.Cite(t.Survey.Refused[mcp.Stateful]), t.Cite(t.Survey.Refused[mcp.Stateless])
 		if expect.Accepted(stateful) && expect.Accepted(stateless) {
-			t.NotApplicable("the target serves anonymous callers; authorization is optional in MCP")
+			t.MCP.Unguarded(stateless)
 		}
 		for about, send := range Sorted(map[string]func(w mcp.Wire) *reports.Exchange{
 			"without credentials": func(w mcp.Wire) *reports.Exchange { return t.Cite(t.Survey.Refused[w]) },

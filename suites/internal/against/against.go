@@ -78,7 +78,7 @@ func Start(t *testing.T, o reference.Options) *reference.Reference {
 func WithToken(r *reference.Reference) suites.Config {
 	no := false
 	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience}
-	cfg.Token, cfg.Rate, cfg.Register = r.Token(), 100_000, &no
+	cfg.Token, cfg.Rate, cfg.Register, cfg.PublicMethods = r.Token(), 100_000, &no, r.MCP.Policy.Public
 	return cfg
 }
 

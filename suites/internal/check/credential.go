@@ -154,7 +154,7 @@ func (e *Engine) needCredential(t *T, name string) *stop {
 	}
 	switch {
 	case e.open(t):
-		return &stop{reports.NotApplicable, "the target serves anonymous callers; authorization is optional in MCP"}
+		return t.unguarded(e.World.Survey.Refused[t.wire()])
 	case name == "static-token" && len(t.MCP.StaticTokens()) == 0:
 		return missing("a static bearer token")
 	case name == "static-token-2" && len(t.MCP.StaticTokens()) < 2:

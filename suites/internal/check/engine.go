@@ -290,6 +290,9 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 		if res.Verdict == reports.NotTested {
 			res.Missing = t.missing
 		}
+		if res.Verdict == reports.Fail {
+			res.Headline = t.headline
+		}
 		for _, ex := range t.transcript {
 			res.Evidence = append(res.Evidence, ex.Number)
 		}
@@ -382,7 +385,9 @@ func (e *Engine) needs(t *T, r *requirements.Requirement) *stop {
 	}
 	for _, name := range r.Needs {
 		if s := e.need(t, name); s != nil {
-			t.missing = options[name]
+			if !t.folded {
+				t.missing = options[name]
+			}
 			return s
 		}
 	}
@@ -692,7 +697,7 @@ func (e *Engine) needChallenge(t *T) *stop {
 	ex := s.Refused[wires[0]]
 	t.transcript = append(t.transcript, ex)
 	if open {
-		return &stop{reports.NotApplicable, "the target serves anonymous callers; authorization is optional in MCP"}
+		return t.unguarded(ex)
 	}
 	if slices.ContainsFunc(wires, func(w mcp.Wire) bool { return s.InTools[w] }) {
 		return &stop{reports.NotApplicable, "there is no 401 to look at: tools refuse inside their results (RS-CHALLENGE-NO-AUTH-ERROR-IN-200)"}
@@ -714,7 +719,7 @@ func (e *Engine) needToken(t *T) *stop {
 	}
 	for _, w := range wires {
 		if expect.Accepted(s.Refused[w]) {
-			return &stop{reports.NotApplicable, "the target serves anonymous callers; authorization is optional in MCP"}
+			return t.unguarded(s.Refused[w])
 		}
 		if ex := s.WithToken[w]; !s.Served(w, ex) {
 			t.transcript = append(t.transcript, ex)

@@ -110,6 +110,8 @@ type T struct {
 	rows           []string          // the rows that are under way, the innermost last
 	tried          []string          // the rows so far, in order
 	undecided      []undecided
+	headline       string // what every report begins with, if the check fails
+	folded         bool   // the cause is judged by another check: nothing that the user could give would help
 	missing        string // the option that would meet the need for want of which the check did not run
 }
 
@@ -474,6 +476,19 @@ var handshake = []string{"initialize", "server/discover", "ping", "notifications
 func (t MCPServer) Public(method string) bool {
 	public := t.Survey.Public[t.wire()]
 	return slices.Contains(public, method) || len(public) > 0 && slices.Contains(handshake, method)
+}
+
+// PublicHandshake reports that a method belongs to the handshake, and that the handshake is open to anonymous callers.
+func (t MCPServer) PublicHandshake(method string) bool {
+	return len(t.Survey.Public[t.wire()]) > 0 && slices.Contains(handshake, method)
+}
+
+// Handshake is the method that opens the conversation on the judged wire.
+func (t MCPServer) Handshake() string {
+	if t.wire() == mcp.Stateless {
+		return "server/discover"
+	}
+	return "initialize"
 }
 
 // Bogus is the target's answer to a bearer value that cannot be valid.

@@ -54,6 +54,8 @@ type Survey struct {
 	Protected map[mcp.Wire]mcp.Call
 	Refused   map[mcp.Wire]*reports.Exchange // the answer to Protected without credentials
 	Public    map[mcp.Wire][]string          // JSON-RPC methods that anonymous callers may use
+	// AnyoneCalls says that an anonymous call of a tool gets past authorization: the complaint is that there is no such tool.
+	AnyoneCalls map[mcp.Wire]bool
 	// InTools says that tools refuse by their results, inside successful HTTP answers.
 	InTools   map[mcp.Wire]bool
 	Resources []Document // protected resource metadata, in the order clients look
@@ -180,7 +182,7 @@ func (s *Survey) Alive(w mcp.Wire) (*reports.Exchange, bool) {
 	if s.Origin.Found() {
 		return s.Origin.Exchange, true
 	}
-	return s.Refused[w], false
+	return s.Refused[w], expect.Accepted(s.Refused[w]) // which a server without authorization serves
 }
 
 // TokenRefused says how the user's token was refused; empty if it was served on any wire that the target speaks.
@@ -211,7 +213,7 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	s := &Survey{
 		Input: in, URL: u, Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
 		Bogus: map[mcp.Wire]*reports.Exchange{}, Protected: map[mcp.Wire]mcp.Call{}, Refused: map[mcp.Wire]*reports.Exchange{},
-		Public: map[mcp.Wire][]string{}, InTools: map[mcp.Wire]bool{},
+		Public: map[mcp.Wire][]string{}, InTools: map[mcp.Wire]bool{}, AnyoneCalls: map[mcp.Wire]bool{},
 	}
 	t := &taker{ctx: ctx, client: client, s: s, inTurn: in.InTurn}
 	t.endpoint()
@@ -351,6 +353,11 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 			t.mixed(w, c, mu)
 			break
 		}
+		if c.RPC == "tools/call" && (expect.Accepted(ex) || unknownTool(ex)) {
+			mu.Lock()
+			s.AnyoneCalls[w] = true
+			mu.Unlock()
+		}
 		if expect.Accepted(ex) {
 			public = append(public, c.RPC)
 			if c.RPC == "tools/list" {
@@ -413,11 +420,13 @@ func (s *Survey) Served(w mcp.Wire, ex *reports.Exchange) bool {
 	if expect.Accepted(ex) {
 		return true
 	}
-	if s.Protected[w].RPC != "tools/call" || expect.Status(ex) < 200 || expect.Status(ex) > 299 {
-		return false
-	}
+	return s.Protected[w].RPC == "tools/call" && unknownTool(ex)
+}
+
+// unknownTool reports the complaint that a tool does not exist.
+func unknownTool(ex *reports.Exchange) bool {
 	code := mcp.Read(ex).Code
-	return code == "-32602" || code == "-32601"
+	return expect.Status(ex) >= 200 && expect.Status(ex) <= 299 && !expect.RefusedInside(ex) && (code == "-32602" || code == "-32601")
 }
 
 func (t *taker) tools(ex *reports.Exchange) {

@@ -110,6 +110,8 @@ func (r *Reader) value(n *yaml.Node, t reflect.Type, key string, tag reflect.Str
 		return
 	case tag.Get("secret") != "" && t.Kind() == reflect.String:
 		r.secret(n, key)
+	case tag.Get("all") != "" && t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode:
+		r.all(n, key, tag.Get("all"))
 	case tag.Get("words") != "":
 		r.word(n, key, tag.Get("words"))
 	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
@@ -206,6 +208,21 @@ func form(t reflect.Type) string {
 		return "a text"
 	}
 	return "a number"
+}
+
+// all turns true into the list of what stands for everything, and false into an empty list.
+func (r *Reader) all(n *yaml.Node, key, everything string) {
+	var yes bool
+	if err := n.Decode(&yes); err != nil {
+		r.Add(n, "%s %q: want true, false or a list", key, n.Value)
+		return
+	}
+	at := *n
+	n.Kind, n.Tag, n.Value, n.Content = yaml.SequenceNode, "!!seq", "", nil
+	if yes {
+		at.Tag, at.Value = "!!str", everything
+		n.Content = []*yaml.Node{&at}
+	}
 }
 
 // word turns a word into true or false.

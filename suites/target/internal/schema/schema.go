@@ -96,7 +96,11 @@ func (g *generator) value(t reflect.Type, tag reflect.StructTag) map[string]any 
 	case reflect.Struct:
 		return g.object(t)
 	case reflect.Slice:
-		return map[string]any{"type": "array", "items": g.value(t.Elem(), tag)}
+		list := map[string]any{"type": "array", "items": g.value(t.Elem(), tag)}
+		if tag.Get("all") != "" {
+			return map[string]any{"oneOf": []any{map[string]any{"type": "boolean"}, list}}
+		}
+		return list
 	case reflect.Map:
 		s := map[string]any{"type": "object"}
 		if t.Elem().Kind() != reflect.Interface {

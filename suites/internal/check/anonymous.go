@@ -1,0 +1,104 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/target"
+)
+
+// noAuthorization is the requirement that a server without authorization does not meet. All that follows from it is folded
+// into its verdict.
+const noAuthorization = "RS-CHALLENGE-401-STATUS"
+
+// DeclaredPublic reports that the owner of the target declares a JSON-RPC method to be for everybody.
+func (w *World) DeclaredPublic(method string) bool {
+	return slices.Contains(w.PublicMethods, method) || slices.Contains(w.PublicMethods, target.EveryMethod)
+}
+
+// Meant says why the target is meant to authorize its callers; empty where nothing suggests it: authorization is optional in
+// MCP.
+func (w *World) Meant() string {
+	switch s := w.Survey; {
+	case s.Resource() != nil:
+		return "it publishes protected resource metadata"
+	case len(s.Servers) > 0:
+		return "it names an authorization server"
+	case s.Token != "" || len(w.Credentials) > 0:
+		return "you gave a credential for it"
+	case w.Issuer != nil || w.Session != nil && w.Session.UserCount() > 0:
+		return "you gave an issuer or a user for it"
+	}
+	return ""
+}
+
+// undeclared are the methods that anybody may use on a wire, though nobody declared that; without the handshake.
+func (w *World) undeclared(on mcp.Wire) []string {
+	return slices.DeleteFunc(slices.Clone(w.Survey.Public[on]), func(method string) bool {
+		return slices.Contains(handshake, method) || w.DeclaredPublic(method)
+	})
+}
+
+// Open says what anybody may do without authorization, though nobody declared that; empty where nothing. It names the tools.
+func (w *World) Open() string {
+	for _, on := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+		if _, judged := w.Survey.Newest(on); judged && expect.Accepted(w.Survey.Refused[on]) && len(w.undeclared(on)) > 0 {
+			return w.openTo(on)
+		}
+	}
+	return ""
+}
+
+// mostNames bounds the tools that a headline names.
+const mostNames = 8
+
+func (w *World) openTo(on mcp.Wire) string {
+	tools := w.Survey.Listed
+	if len(tools) == 0 {
+		return "No authorization: anyone can use " + strings.Join(w.undeclared(on), ", ")
+	}
+	can := "list"
+	if w.Survey.AnyoneCalls[on] {
+		can = "call"
+	}
+	names := strings.Join(tools[:min(len(tools), mostNames)], ", ")
+	if len(tools) > mostNames {
+		names += ", ..."
+	}
+	return "No authorization: anyone can " + can + " " + reports.Count(len(tools), "tool") + " (" + names + ")"
+}
+
+// ServesAnyone judges a target that serves what should be protected: it ends the check, unless that is a finding.
+func (t MCPServer) ServesAnyone(ex *reports.Exchange) {
+	switch {
+	case len(t.undeclared(t.wire())) == 0:
+		t.NotApplicable("the owner declares public what is served without a token (target.public in the target file)")
+	case t.Meant() == "":
+		t.Inconclusive("%s, and nothing says whether that is meant: if it is, declare it (target.public in the target file)", t.openTo(t.wire()))
+	}
+	t.headline = t.openTo(t.wire())
+	t.Unmet(ex, "HTTP 401 without a token, since authorization is meant: "+t.Meant(), "%s; served without a token: %s",
+		expect.Describe(ex), strings.Join(t.Survey.Public[t.wire()], ", "))
+}
+
+// Unguarded ends a check that needs a refusal, where anonymous callers are served.
+func (t MCPServer) Unguarded(ex *reports.Exchange) {
+	s := t.unguarded(ex)
+	t.end(s.verdict, "%s", s.reason)
+}
+
+// unguarded is the end of a check that has nothing to look at while anonymous callers are served.
+func (t *T) unguarded(ex *reports.Exchange) *stop {
+	t.Cite(ex)
+	t.folded = true
+	switch {
+	case len(t.undeclared(t.wire())) == 0:
+		return &stop{reports.NotApplicable, "the owner declares public what is served without a token (target.public in the target file)"}
+	case t.Meant() != "":
+		return &stop{reports.NotTested, "nothing about tokens can be told while the target serves anybody (" + noAuthorization + ")"}
+	}
+	return &stop{reports.NotApplicable, "the target serves anybody, and nothing suggests that authorization is meant"}
+}
