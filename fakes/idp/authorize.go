@@ -30,6 +30,7 @@ type transaction struct {
 	responseType      string
 	pushed            string // the request_uri under which it was pushed
 	leg               leg    // of a proxy
+	online            bool   // it asks for no refresh token
 }
 
 // problem is an error that is sent to the client.
@@ -194,6 +195,7 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 	}
 	t.mode = get("response_mode")
 	t.problem = s.problem(q, get, t)
+	t.online = !s.Behaviour.offline(q, t.scopes)
 	return t, ""
 }
 
@@ -325,6 +327,9 @@ func (s *Server) scope(requested string, sent bool, t *transaction) *problem {
 	}
 	if len(values) == 0 {
 		t.scopes = s.Scopes[:1:1]
+		if b.RequestDefault != nil {
+			t.scopes = slices.Clone(b.RequestDefault)
+		}
 		if !b.has(NamedDefaultScope) {
 			t.scopes = slices.Clone(s.Scopes)
 		}
@@ -512,6 +517,9 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 		s.loginPage(w, r, t, "Too many attempts. Try again later.", http.StatusTooManyRequests)
 		return
 	}
+	if form.Has("password") {
+		time.Sleep(b.HashTime)
+	}
 	u, known := s.account(name)
 	right := known && (password == u.Password || !b.has(CheckPassword))
 	if !b.has(NoDemoCredentials) && name == "demo_user" && password == "demo_password" {
@@ -560,6 +568,9 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, user string) {
 	}
 	s.setCookie(w, "as_session", id)
 	s.mu.Lock()
+	if s.Behaviour.OneSession {
+		s.endSessions(user)
+	}
 	s.sessions[id], s.lastUser = user, user
 	s.mu.Unlock()
 }
@@ -676,7 +687,10 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 	}
 	s.spent(t.pushed)
 	scopes = s.permitted(user, scopes)
-	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: s.now(), upstream: t.leg.refresh}
+	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: s.now(), upstream: t.leg.refresh, online: t.online}
+	if b.EndsEarlierGrants {
+		s.endEarlier(user, t.client.id)
+	}
 	if !b.has(OwnTokens) {
 		g.leak = t.leg.access
 	}
@@ -735,7 +749,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, t *transaction, 
 	if strings.Contains(to, "?") && b.has(KeepRedirectQuery) {
 		mark = "&"
 	}
-	if mode != "" && mode != "query" && !b.has(CheckResponseMode) {
+	if mode != "" && mode != "query" && !b.has(CheckResponseMode) || b.inFragment(t) {
 		mark = "#"
 	}
 	if !b.has(EncodeAnswers) {

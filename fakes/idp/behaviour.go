@@ -65,6 +65,7 @@ type Behaviour struct {
 	Resolver *net.Resolver
 	// DPoPLacks is what of a DPoP proof is not looked at.
 	DPoPLacks dpop.Part
+	Manners
 	// Lacks are the defences that are left out.
 	Lacks []Defence
 }

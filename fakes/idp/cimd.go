@@ -199,6 +199,7 @@ func (s *Server) readDocument(id string, body []byte) (*client, error) {
 	}
 	c.redirectURIs = uris
 	c.uri, _ = meta["client_uri"].(string)
+	c.native = meta["application_type"] == "native"
 	method, given := meta["token_endpoint_auth_method"].(string)
 	if set, _ := meta["jwks"].(map[string]any); method == "private_key_jwt" && set != nil {
 		if c.key = firstKey(set); c.key == nil {

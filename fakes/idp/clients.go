@@ -22,6 +22,7 @@ type client struct {
 	name, uri          string
 	management         string
 	fromDocument       bool
+	native             bool             // its application_type
 	key                *ecdsa.PublicKey // of private_key_jwt
 	anyRedirect        bool             // a flaw
 	created            time.Time
@@ -150,7 +151,8 @@ func (s *Server) newClient(meta map[string]any) (*client, *badMetadata) {
 			}
 		}
 	}
-	if t, _ := meta["application_type"].(string); t == "native" && !b.has(AnyApplicationType) {
+	c.native = meta["application_type"] == "native"
+	if c.native && !b.has(AnyApplicationType) {
 		return nil, &badMetadata{"invalid_client_metadata", "application_type is not supported"}
 	}
 	if problem := s.method(c, meta); problem != nil {
@@ -258,6 +260,11 @@ func (s *Server) echo(c *client, meta map[string]any) map[string]any {
 	for _, k := range []string{"client_name", "client_uri", "logo_uri", "tos_uri", "policy_uri", "software_id", "software_version"} {
 		if v, _ := meta[k].(string); v != "" && (!strings.HasSuffix(k, "_uri") || strings.HasPrefix(v, "https://")) {
 			out[k] = v
+		}
+	}
+	if b.NativeLoopback {
+		if out["application_type"] = "web"; c.native {
+			out["application_type"] = "native"
 		}
 	}
 	if c.scopes != nil {
@@ -388,7 +395,7 @@ func (s *Server) matchRedirect(c *client, uri string) bool {
 		case !b.has(LoopbackOnlyPort) && strings.HasPrefix(registered, "http://127.0.0.1") && strings.HasPrefix(uri, "http://127.0.0.1"):
 			return true
 		}
-		return b.has(LoopbackAnyPort) && sameButForPort(registered, uri)
+		return b.has(LoopbackAnyPort) && (!b.NativeLoopback || c.native) && sameButForPort(registered, uri)
 	})
 }
 
@@ -416,6 +423,11 @@ func (s *Server) manage(w http.ResponseWriter, r *http.Request, id string) {
 	if !allowed {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="registration"`)
 		writeErrorKeep(w, http.StatusUnauthorized, "invalid_token")
+		return
+	}
+	if s.Behaviour.ReadOnlyRegistration && r.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET")
+		http.Error(w, "GET", http.StatusMethodNotAllowed)
 		return
 	}
 	switch r.Method {

@@ -183,7 +183,10 @@ func (s *Server) Handles(path string) bool {
 	})
 }
 
-var endpoints = []string{"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/refresh", "/tokeninfo", callbackPath, idTokenPath, grantsPage, deviceEndpoint, devicePage, logoutEndpoint}
+var endpoints = []string{
+	"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/refresh", "/tokeninfo",
+	callbackPath, idTokenPath, grantsPage, deviceEndpoint, devicePage, logoutEndpoint, movedOpenID,
+}
 
 // place tells which well-known form of this issuer a path is, or "".
 func (s *Server) place(path string) string {
@@ -207,12 +210,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	path := r.URL.Path
 	if place := s.place(path); place != "" && (slices.Contains(s.Behaviour.Places, place)) {
-		if !s.allowOrigins(w, r, "") {
+		switch {
+		case s.allowOrigins(w, r, ""):
+		case s.Behaviour.MovedOpenID && place != "rfc8414":
+			http.Redirect(w, r, s.path()+movedOpenID, http.StatusFound)
+		default:
 			s.metadata(w, r, place)
 		}
 		return
 	}
 	endpoint := strings.TrimPrefix(path, s.path())
+	if s.Behaviour.MovedOpenID && endpoint == movedOpenID && !s.allowOrigins(w, r, "") {
+		s.metadata(w, r, "oidc-appended")
+		return
+	}
 	if slices.Contains(s.Behaviour.Missing, endpoint) {
 		http.NotFound(w, r)
 		return

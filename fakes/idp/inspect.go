@@ -101,7 +101,7 @@ func (s *Server) describeToken(value string, c *client) map[string]any {
 	if r := s.refresh[value]; r != nil && !b.has(IntrospectTypes) {
 		t = &accessToken{grant: r.grant, scopes: r.scopes, aud: r.grant.resources, issued: s.now(), expires: s.now().Add(lifetime)}
 	}
-	if t == nil || b.has(IntrospectOwn) && (c == nil || t.grant.client != c.id) && b.has(IntrospectAuth) {
+	if t == nil || !s.mayIntrospect(c, t) {
 		return s.inactive(nil)
 	}
 	if !t.alive(s.now()) && b.has(IntrospectState) && (b.has(AccessExpires) || t.revoked || t.grant.revoked) {

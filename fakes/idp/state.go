@@ -56,6 +56,7 @@ type grant struct {
 	leak         string // a token of the upstream: a flaw
 	key          string // the thumbprint of the DPoP key that tokens are bound to
 	hidden       bool   // it is no longer shown to the user
+	online       bool   // it brings no refresh token
 }
 
 type code struct {
@@ -86,6 +87,7 @@ type refreshToken struct {
 	scopes  []string
 	expires time.Time
 	used    bool
+	usedAt  time.Time
 }
 
 // Advance moves the server's clock.

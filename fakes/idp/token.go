@@ -234,6 +234,10 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.passwordGrant(w, r)
 		return
 	}
+	if b.CodeFirst && s.unknownCode(r) {
+		s.writeOAuthError(w, r, refuse("invalid_grant", "the code is not known"))
+		return
+	}
 	c, e := s.authenticate(r)
 	if e != nil {
 		s.writeOAuthError(w, r, e)
@@ -365,7 +369,7 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	}
 	refreshable := slices.Contains(c.grantTypes, "refresh_token") || !b.has(RegisteredGrants)
 	next := ""
-	if refreshable && !b.NoRefreshTokens {
+	if refreshable && !b.NoRefreshTokens && !found.grant.online {
 		next = s.newRefresh(found.grant, found.grant.scopes)
 	}
 	return s.answerToken(found.grant, scopes, resources, next, found.nonce), nil
@@ -503,6 +507,9 @@ func (s *Server) newRefresh(g *grant, scopes []string) string {
 		value = fmt.Sprintf("refresh-%08d", s.counter)
 	}
 	s.issued = append(s.issued, value)
+	if s.Behaviour.OneRefreshToken {
+		s.replaceRefresh(g)
+	}
 	s.refresh[value] = &refreshToken{grant: g, scopes: scopes, expires: s.now().Add(refreshLifetime)}
 	return value
 }
@@ -606,9 +613,9 @@ func (s *Server) rotate(t *refreshToken) *oauthError {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	reused := t.used
-	if b.has(RotateRefresh) {
-		t.used = true
+	reused := t.used && s.now().After(t.usedAt.Add(b.ReuseInterval))
+	if b.has(RotateRefresh) && !t.used {
+		t.used, t.usedAt = true, s.now()
 	}
 	switch {
 	case t.grant.revoked:

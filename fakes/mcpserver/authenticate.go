@@ -230,7 +230,7 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	if who, is := s.bySecond(r, parts, alg); is {
 		return who
 	}
-	if p.has(KnowKid) && p.has(RefuseKidPath) && header.Kid != nil && kid != "rsa-1" && kid != "ec-1" {
+	if p.has(KnowKid) && p.has(RefuseKidPath) && header.Kid != nil && (p.KeyPause > 0 || kid != "rsa-1" && kid != "ec-1") {
 		k, failed := s.publishedKey(kid)
 		sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
 		if k != nil && err == nil && !(p.has(RefuseCritical) && p.critical(header.Crit)) && p.typed(header.Typ) && p.verifies(k, alg, []byte(parts[0]+"."+parts[1]), sig) || failed && !p.has(KeysFailClosed) {

@@ -47,11 +47,12 @@ func (s *Server) publishedKey(kid string) (found *key, failed bool) {
 	i := slices.IndexFunc(s.keys, func(k key) bool { return k.Kid == kid })
 	age := time.Since(s.keysAt)
 	switch {
-	case i >= 0 && (age < keyLife || !p.has(ForgetKeys)), !p.has(RefreshKeys) && !s.keysAt.IsZero():
+	case p.KeyPause > 0 && !s.keysAt.IsZero() && age < p.KeyPause:
+	case p.KeyPause == 0 && i >= 0 && (age < keyLife || !p.has(ForgetKeys)), !p.has(RefreshKeys) && !s.keysAt.IsZero():
 	case age < s.keyPause && p.has(LimitKeyFetches):
 	default:
 		fresh, err := fetchKeys(s.JWKS)
-		failed = err != nil
+		failed = err != nil && !(p.KeyPause > 0 && errors.Is(err, errNoKeys))
 		s.keysAt, s.keyPause = time.Now(), keyInterval
 		switch {
 		case failed:
@@ -70,6 +71,9 @@ func (s *Server) publishedKey(kid string) (found *key, failed bool) {
 	return &k, false
 }
 
+// errNoKeys is the error of a key set that is empty.
+var errNoKeys = errors.New("no key in the set")
+
 func fetchKeys(address string) ([]key, error) {
 	resp, err := keyClient.Get(address)
 	if err != nil {
@@ -81,8 +85,11 @@ func fetchKeys(address string) ([]key, error) {
 		return nil, errors.New("no key set")
 	}
 	var set struct{ Keys []json.RawMessage }
-	if err := json.Unmarshal(body, &set); err != nil || len(set.Keys) == 0 {
+	if err := json.Unmarshal(body, &set); err != nil {
 		return nil, errors.New("no key set")
+	}
+	if len(set.Keys) == 0 {
+		return nil, errNoKeys
 	}
 	var out []key
 	for _, raw := range set.Keys {

@@ -50,6 +50,10 @@ type Variations struct {
 	Accepts         func(claims map[string]any) bool     // which tokens are good, besides
 	ScopesOf        func(claims map[string]any) []string // where scopes are in another claim than scope
 	ListScope       string                               // the scope that a list needs; none if empty
+	ScopeAtTheDoor  string                               // a scope that everything needs besides
+	HidesTools      bool                                 // a tool that a caller may not call is as unknown as one that does not exist
+	Realm           string                               // that the challenge names
+	KeyPause        time.Duration                        // how long a key set is not fetched again, whatever it held
 	BlockAfter      int                                  // bad tokens from an address, after which it is blocked; 0: never
 	BlockFor        time.Duration                        // how long
 }
@@ -80,7 +84,6 @@ type Defects struct {
 	OnlyClient       string                     // the one client whose tokens are good
 	SampleToken      string                     // a token from the documentation, which is accepted
 	UnguardedTool    string                     // a tool whose scope is forgotten
-	ScopeAtTheDoor   string                     // a scope that everything needs, unrelated or not
 	StaticForgotten  string                     // a static credential that is not loaded
 	DPoPLacks        dpop.Part                  // what of a proof is not checked
 	OneLimit         int                        // replaces the limit of every credential

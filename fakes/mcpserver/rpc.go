@@ -325,6 +325,9 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 		if !p.has(ScopeFirst) {
 			s.act(r.Context(), t.Name, m, who)
 		}
+		if p.HidesTools && !s.permits(who, t.Name, t.Scope) {
+			break
+		}
 		if !s.permitted(who, name, t.Scope, body) {
 			s.insufficient(w, r, t.Scope, m.ID)
 			return

@@ -460,6 +460,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	}
 	metadata := s.base(r) + prm + s.endpoint.Path
 	fields := []string{bearer(metadata, code, s.scopeHint(), description(p, code, credential))}
+	if p.Realm != "" {
+		fields[0] += `, realm="` + p.Realm + `"`
+	}
 	if p.DPoP {
 		fields = append(fields, s.dpopChallenge(w, r, metadata, cause))
 	}

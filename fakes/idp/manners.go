@@ -1,0 +1,100 @@
+package idp
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Manners are what another right server does, and Ideal does not.
+type Manners struct {
+	// EndsEarlierGrants ends what a user and client pair was granted before when the user authorizes the client again.
+	EndsEarlierGrants bool
+	// OneRefreshToken keeps one refresh token for a user and client pair: a new one replaces that of an earlier grant.
+	OneRefreshToken bool
+	// OneSession keeps one login session for a user: signing in ends the one in another browser.
+	OneSession bool
+	// HashTime is how long it takes to compare a password.
+	HashTime time.Duration
+	// RequestDefault is granted where a request names no scope; the first of Server.Scopes if nil.
+	RequestDefault []string
+	// OfflineOnly issues refresh tokens for the scope offline_access only, requested with prompt=consent.
+	OfflineOnly bool
+	// Introspector is the one client that may introspect tokens, which are everybody's; any client sees its own if empty.
+	Introspector string
+	// ReadOnlyRegistration lets a client read its registration, but not change or delete it.
+	ReadOnlyRegistration bool
+	// NativeLoopback lets the port of a loopback redirect URI vary for clients of application_type native only.
+	NativeLoopback bool
+	// CodeFirst looks the code up before it authenticates the client.
+	CodeFirst bool
+	// FragmentErrors sends errors about an unknown response_type in the fragment.
+	FragmentErrors bool
+	// ReuseInterval is how long a used refresh token still works.
+	ReuseInterval time.Duration
+	// MovedOpenID redirects the OpenID document to another path of the same origin.
+	MovedOpenID bool
+}
+
+// movedOpenID is where the OpenID document is if it has moved.
+const movedOpenID = "/openid-configuration.json"
+
+// endEarlier ends what a user and client pair was granted.
+func (s *Server) endEarlier(user, client string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.access {
+		t.grant.revoked = t.grant.revoked || t.grant.user == user && t.grant.client == client
+	}
+	for _, t := range s.refresh {
+		t.grant.revoked = t.grant.revoked || t.grant.user == user && t.grant.client == client
+	}
+}
+
+// replaceRefresh forgets the refresh tokens that other grants have of the same user and client. The caller holds mu.
+func (s *Server) replaceRefresh(g *grant) {
+	for value, t := range s.refresh {
+		if t.grant != g && t.grant.user == g.user && t.grant.client == g.client {
+			delete(s.refresh, value)
+		}
+	}
+}
+
+// endSessions ends the login sessions of a user. The caller holds mu.
+func (s *Server) endSessions(user string) {
+	for id, u := range s.sessions {
+		if u == user {
+			delete(s.sessions, id)
+		}
+	}
+}
+
+// offline reports that a request asks for a refresh token as OpenID Connect Core section 11 has it.
+func (m *Manners) offline(q url.Values, scopes []string) bool {
+	return !m.OfflineOnly || slices.Contains(scopes, "offline_access") && slices.Contains(strings.Fields(q.Get("prompt")), "consent")
+}
+
+// inFragment reports that an answer belongs into the fragment.
+func (m *Manners) inFragment(t *transaction) bool {
+	return m.FragmentErrors && t.problem != nil && t.problem.code == "unsupported_response_type"
+}
+
+// unknownCode reports that a token request names a code that was never issued.
+func (s *Server) unknownCode(r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return r.PostForm.Get("grant_type") == "authorization_code" && s.codes[r.PostForm.Get("code")] == nil
+}
+
+// mayIntrospect reports that a client sees a token.
+func (s *Server) mayIntrospect(c *client, t *accessToken) bool {
+	switch {
+	case !s.Behaviour.has(IntrospectOwn), !s.Behaviour.has(IntrospectAuth):
+		return true
+	case s.Behaviour.Introspector != "":
+		return c != nil && c.id == s.Behaviour.Introspector
+	}
+	return c != nil && t.grant.client == c.id
+}

@@ -1,0 +1,156 @@
+// Package quirks has references that are right in another way than the ideal one: each does one thing that real servers do, that
+// clients do not expect, and that no clause forbids. Nobody may be accused of a quirk.
+package quirks
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// Quirk is one variation of the reference.
+type Quirk struct {
+	Name string
+	// Says is what the server does, in one sentence.
+	Says string
+	// Allows is the clause that allows it, or that leaves it open.
+	Allows string
+	Bend   func(o *reference.Options)
+}
+
+// All are the quirks.
+var All = []Quirk{
+	{
+		Name: "earlier-grants-end", Says: "A new authorization ends what the same user granted the same client before.",
+		Allows: "RFC 6749 section 5.2 has revoked grants (invalid_grant); no clause asks for two grants of a user and a client at a time.",
+		Bend:   func(o *reference.Options) { o.Behaviour.EndsEarlierGrants = true },
+	},
+	{
+		Name: "one-refresh-token", Says: "A user and a client have one refresh token: a new one replaces that of an earlier grant.",
+		Allows: "RFC 6749 section 1.5: issuing a refresh token is at the discretion of the authorization server.",
+		Bend:   func(o *reference.Options) { o.Behaviour.OneRefreshToken = true },
+	},
+	{
+		Name: "key-cooldown", Says: "A key set is not fetched again within 30 seconds, whatever it held.",
+		Allows: "OpenID Connect Core section 10.1.1 has verifiers fetch keys again for an unfamiliar kid, and names no interval.",
+		Bend:   func(o *reference.Options) { o.Policy.KeyPause = KeyPause },
+	},
+	{
+		Name: "limit-per-token", Says: "Each token has 100 requests a minute.",
+		Allows: "RFC 6585 section 4: 429 with Retry-After.",
+		Bend:   func(o *reference.Options) { o.Wrap = limited(RequestsPerMinute) },
+	},
+	{
+		Name: "slow-passwords", Says: "To compare a password takes 300 milliseconds.",
+		Allows: "NIST SP 800-63B section 5.1.1.2: passwords are hashed as slowly as the server can afford.",
+		Bend:   func(o *reference.Options) { o.Behaviour.HashTime = HashTime },
+	},
+	{
+		Name: "one-sign-in", Says: "Signing in ends the user's login session in another browser.",
+		Allows: "No clause of OAuth 2.1 says how long a login session lasts, nor that a user has two.",
+		Bend:   func(o *reference.Options) { o.Behaviour.OneSession = true },
+	},
+	{
+		Name: "scope-at-the-door", Says: "Everything needs a base scope, and a tool another one besides.",
+		Allows: "RFC 6750 section 3.1: insufficient_scope, for whatever privileges a request requires.",
+		Bend:   func(o *reference.Options) { o.Policy.ScopeAtTheDoor = BaseScope },
+	},
+	{
+		Name: "default-scope", Says: "A request that names no scope is granted two.",
+		Allows: "RFC 6749 section 3.3: the server uses a pre-defined default where the client omits the scope.",
+		Bend:   func(o *reference.Options) { o.Behaviour.RequestDefault = []string{"notes:read", "notes:write"} },
+	},
+	{
+		Name: "offline-access", Says: "Refresh tokens are issued for offline_access with prompt=consent only.",
+		Allows: "OpenID Connect Core section 11: offline_access is ignored without prompt=consent.",
+		Bend:   func(o *reference.Options) { o.Behaviour.OfflineOnly = true },
+	},
+	{
+		Name: "introspection-by-resource-server", Says: "Only the resource server's client learns about tokens; to others each is inactive.",
+		Allows: "RFC 7662 section 2.2: the server answers active=false where the caller may not know about a token.",
+		Bend:   func(o *reference.Options) { o.Behaviour.Introspector = Introspector },
+	},
+	{
+		Name: "registration-read-only", Says: "A client can read its registration, but not change or delete it.",
+		Allows: "RFC 7592 section 2.3: 405 where the server does not support the method.",
+		Bend:   func(o *reference.Options) { o.Behaviour.ReadOnlyRegistration = true },
+	},
+	{
+		Name: "loopback-for-native", Says: "The port of a loopback redirect URI varies for clients of application_type native only.",
+		Allows: "RFC 8252 section 7.3 asks it for native apps; OpenID Connect Registration section 2 has application_type, and web as its default.",
+		Bend:   func(o *reference.Options) { o.Behaviour.NativeLoopback = true },
+	},
+	{
+		Name: "code-before-client", Says: "The code is looked up before the client is authenticated.",
+		Allows: "RFC 6749 section 5.2 names the errors, and no order in which they are found.",
+		Bend:   func(o *reference.Options) { o.Behaviour.CodeFirst = true },
+	},
+	{
+		Name: "errors-in-fragment", Says: "An error about an unknown response_type is sent in the fragment.",
+		Allows: "OAuth 2.0 Multiple Response Type Encoding Practices section 2.1: the default mode depends on the response type.",
+		Bend:   func(o *reference.Options) { o.Behaviour.FragmentErrors = true },
+	},
+	{
+		Name: "refresh-overlap", Says: "A used refresh token works for another 30 seconds.",
+		Allows: "RFC 9700 section 4.14.2 asks for rotation, and leaves open when a used token counts as replayed.",
+		Bend:   func(o *reference.Options) { o.Behaviour.ReuseInterval = ReuseInterval },
+	},
+	{
+		Name: "utf-8-realm", Says: "The challenge has a realm that is not ASCII.",
+		Allows: "RFC 9110 section 5.6.4: a quoted string may contain obs-text.",
+		Bend:   func(o *reference.Options) { o.Policy.Realm = Realm },
+	},
+	{
+		Name: "moved-openid-document", Says: "The OpenID document is redirected to another path of the same origin.",
+		Allows: "RFC 9110 section 15.4: a client may follow a redirect of a GET.",
+		Bend:   func(o *reference.Options) { o.Behaviour.MovedOpenID = true },
+	},
+	{
+		Name: "hidden-tools", Says: "A tool is hidden from callers without its scope, also when they call it.",
+		Allows: "RFC 9110 section 15.5.4: a server may hide what is forbidden; MCP leaves open which tools a caller is shown.",
+		Bend:   func(o *reference.Options) { o.Policy.HidesTools = true },
+	},
+}
+
+// What the quirks are about.
+const (
+	KeyPause          = 30 * time.Second
+	RequestsPerMinute = 100
+	HashTime          = 300 * time.Millisecond
+	BaseScope         = "notes:read"
+	Introspector      = "machine-with-secret"
+	ReuseInterval     = 30 * time.Second
+	Realm             = "Café Übersee"
+)
+
+// limited allows each token a number of requests in a minute.
+func limited(most int) func(http.Handler) http.Handler {
+	return func(h http.Handler) http.Handler {
+		var mu sync.Mutex
+		began := map[string]time.Time{}
+		count := map[string]int{}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			token := r.Header.Get("Authorization")
+			if token == "" || r.URL.Path != "/mcp" {
+				h.ServeHTTP(w, r)
+				return
+			}
+			mu.Lock()
+			if time.Since(began[token]) > time.Minute {
+				began[token], count[token] = time.Now(), 0
+			}
+			count[token]++
+			over, left := count[token] > most, time.Minute-time.Since(began[token])
+			mu.Unlock()
+			if over {
+				w.Header().Set("Retry-After", strconv.Itoa(int(left/time.Second)+1))
+				http.Error(w, "too many requests", http.StatusTooManyRequests)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+}

@@ -1,0 +1,378 @@
+package quirks_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/quirks"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// client is a plain OAuth client of a reference, in a browser of its own.
+type client struct {
+	t *testing.T
+	*reference.Reference
+	browser  *http.Client
+	id       string
+	redirect string
+}
+
+const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+
+func start(t *testing.T, q *quirks.Quirk) *reference.Reference {
+	t.Helper()
+	o := reference.Ideal()
+	o.Behaviour.Consent = "never"
+	if q != nil {
+		q.Bend(&o)
+	}
+	r, err := reference.Start(o)
+	require.NoError(t, err)
+	t.Cleanup(r.Close)
+	return r
+}
+
+func register(t *testing.T, r *reference.Reference, further map[string]any) (*client, map[string]any) {
+	t.Helper()
+	c := &client{t: t, Reference: r, redirect: "http://127.0.0.1:1/callback", browser: browser(t)}
+	meta := map[string]any{
+		"redirect_uris": []string{c.redirect}, "token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"},
+	}
+	for k, v := range further {
+		meta[k] = v
+	}
+	body, err := json.Marshal(meta)
+	require.NoError(t, err)
+	resp, err := http.Post(r.IDP.Issuer+"/register", "application/json", bytes.NewReader(body))
+	require.NoError(t, err)
+	out := decoded(t, resp)
+	require.Equal(t, http.StatusCreated, resp.StatusCode, out)
+	c.id, _ = out["client_id"].(string)
+	return c, out
+}
+
+func browser(t *testing.T) *http.Client {
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+func decoded(t *testing.T, resp *http.Response) map[string]any {
+	t.Helper()
+	defer resp.Body.Close()
+	var out map[string]any
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	_ = json.Unmarshal(b, &out)
+	return out
+}
+
+func (c *client) authorizationURL(changes url.Values) string {
+	sum := sha256.Sum256([]byte(verifier))
+	q := url.Values{
+		"response_type": {"code"}, "client_id": {c.id}, "redirect_uri": {c.redirect}, "scope": {"notes:read notes:write"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}, "resource": {c.URL}, "state": {"s"},
+	}
+	for k, v := range changes {
+		if q[k] = v; len(v) == 0 {
+			q.Del(k)
+		}
+	}
+	return c.IDP.Issuer + "/authorize?" + q.Encode()
+}
+
+var hidden = regexp.MustCompile(`name="?(transaction|csrf)"?[^>]*value="?([^">]*)"?`)
+
+// signIn opens the login page and sends it; asked says that there was one.
+func (c *client) signIn(changes url.Values) (location string, asked bool) {
+	c.t.Helper()
+	resp, err := c.browser.Get(c.authorizationURL(changes))
+	require.NoError(c.t, err)
+	page, err := io.ReadAll(resp.Body)
+	require.NoError(c.t, err)
+	resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		form := url.Values{"username": {idp.Alice.Name}, "password": {idp.Alice.Password}}
+		for _, m := range hidden.FindAllStringSubmatch(string(page), -1) {
+			form.Set(m[1], m[2])
+		}
+		resp, err = c.browser.PostForm(c.IDP.Issuer+"/login", form)
+		require.NoError(c.t, err)
+		resp.Body.Close()
+		asked = true
+	}
+	return resp.Header.Get("Location"), asked
+}
+
+func (c *client) code(changes url.Values) string {
+	c.t.Helper()
+	location, _ := c.signIn(changes)
+	u, err := url.Parse(location)
+	require.NoError(c.t, err)
+	require.NotEmpty(c.t, u.Query().Get("code"), location)
+	return u.Query().Get("code")
+}
+
+func (c *client) token(form url.Values) (int, map[string]any) {
+	c.t.Helper()
+	form.Set("client_id", c.id)
+	resp, err := http.PostForm(c.IDP.Issuer+"/token", form)
+	require.NoError(c.t, err)
+	return resp.StatusCode, decoded(c.t, resp)
+}
+
+// tokens are those of a new authorization.
+func (c *client) tokens(changes url.Values) map[string]any {
+	c.t.Helper()
+	status, out := c.token(url.Values{
+		"grant_type": {"authorization_code"}, "code": {c.code(changes)}, "redirect_uri": {c.redirect}, "code_verifier": {verifier},
+	})
+	require.Equal(c.t, http.StatusOK, status, out)
+	return out
+}
+
+func (c *client) refresh(tokens map[string]any) int {
+	c.t.Helper()
+	status, _ := c.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {fmt.Sprint(tokens["refresh_token"])}})
+	return status
+}
+
+// call sends a message with a token on the stateless wire.
+func call(t *testing.T, r *reference.Reference, token, method string, params map[string]any) (*http.Response, map[string]any) {
+	t.Helper()
+	params["_meta"] = map[string]any{
+		"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": map[string]any{},
+		"io.modelcontextprotocol/clientInfo": map[string]any{"name": "test", "version": "1"},
+	}
+	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+	require.NoError(t, err)
+	req, err := http.NewRequest(http.MethodPost, r.URL, bytes.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	req.Header.Set("MCP-Protocol-Version", "2026-07-28")
+	req.Header.Set("Mcp-Method", method)
+	if name, ok := params["name"].(string); ok {
+		req.Header.Set("Mcp-Name", name)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	return resp, decoded(t, resp)
+}
+
+func listed(t *testing.T, r *reference.Reference, token string) int {
+	t.Helper()
+	resp, _ := call(t, r, token, "tools/list", map[string]any{})
+	return resp.StatusCode
+}
+
+// shows are what plain HTTP sees of each quirk, and of the ideal reference (quirk is false).
+var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
+	"earlier-grants-end": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		first := c.tokens(nil)
+		require.Equal(t, 200, listed(t, r, first["access_token"].(string)))
+		second := c.tokens(nil)
+		assert.Equal(t, either(quirk, 401, 200), listed(t, r, first["access_token"].(string)))
+		assert.Equal(t, either(quirk, 400, 200), c.refresh(first))
+		assert.Equal(t, 200, listed(t, r, second["access_token"].(string)))
+	},
+	"one-refresh-token": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		first, second := c.tokens(nil), c.tokens(nil)
+		assert.Equal(t, either(quirk, 400, 200), c.refresh(first))
+		assert.Equal(t, 200, listed(t, r, first["access_token"].(string)))
+		assert.Equal(t, 200, c.refresh(second))
+	},
+	"key-cooldown": func(t *testing.T, r *reference.Reference, quirk bool) {
+		good := r.Token()
+		empty := func(map[string]any) (int, string, string) { return 200, "application/json", `{"keys":[]}` }
+		r.IDP.ServeKeys(empty)
+		unknown := r.IDP.Sign(map[string]any{"alg": "RS256", "kid": "unknown"}, idp.Claims(r.IDP.Claims("alice", nil)))
+		require.Equal(t, 401, listed(t, r, unknown))
+		r.IDP.ServeKeys(nil)
+		assert.Equal(t, either(quirk, 401, 200), listed(t, r, good))
+	},
+	"limit-per-token": func(t *testing.T, r *reference.Reference, quirk bool) {
+		token, other := r.Token(), r.Token()
+		for range quirks.RequestsPerMinute {
+			require.Equal(t, 200, listed(t, r, token))
+		}
+		resp, _ := call(t, r, token, "tools/list", map[string]any{})
+		assert.Equal(t, either(quirk, 429, 200), resp.StatusCode)
+		assert.Equal(t, quirk, resp.Header.Get("Retry-After") != "")
+		assert.Equal(t, 200, listed(t, r, other))
+	},
+	"slow-passwords": func(t *testing.T, r *reference.Reference, quirk bool) {
+		if !quirk {
+			return // how fast the ideal reference is depends on the machine
+		}
+		c, _ := register(t, r, nil)
+		began := time.Now()
+		c.code(nil)
+		assert.GreaterOrEqual(t, time.Since(began), quirks.HashTime)
+	},
+	"one-sign-in": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		_, asked := c.signIn(nil)
+		require.True(t, asked)
+		elsewhere := *c
+		elsewhere.browser = browser(t)
+		_, asked = elsewhere.signIn(nil)
+		require.True(t, asked)
+		_, asked = c.signIn(nil)
+		assert.Equal(t, quirk, asked)
+	},
+	"scope-at-the-door": func(t *testing.T, r *reference.Reference, quirk bool) {
+		assert.Equal(t, either(quirk, 403, 200), listed(t, r, r.IDP.Mint("alice", r.URL, []string{"notes:write"}, nil)))
+		assert.Equal(t, 200, listed(t, r, r.IDP.Mint("alice", r.URL, []string{quirks.BaseScope}, nil)))
+	},
+	"default-scope": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		assert.Equal(t, either(quirk, "notes:read notes:write", "notes:read"), c.tokens(url.Values{"scope": nil})["scope"])
+	},
+	"offline-access": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		assert.Equal(t, quirk, c.tokens(nil)["refresh_token"] == nil)
+		assert.Equal(t, quirk, c.tokens(url.Values{"scope": {"notes:read offline_access"}})["refresh_token"] == nil)
+		assert.NotNil(t, c.tokens(url.Values{"scope": {"notes:read offline_access"}, "prompt": {"consent"}})["refresh_token"])
+	},
+	"introspection-by-resource-server": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, meta := register(t, r, map[string]any{"token_endpoint_auth_method": "client_secret_post"})
+		status, tokens := c.token(url.Values{
+			"grant_type": {"authorization_code"}, "code": {c.code(nil)}, "redirect_uri": {c.redirect}, "code_verifier": {verifier},
+			"client_secret": {fmt.Sprint(meta["client_secret"])},
+		})
+		require.Equal(t, 200, status, tokens)
+		active := func(id, secret string) any {
+			form := url.Values{"token": {fmt.Sprint(tokens["access_token"])}}
+			req, err := http.NewRequest(http.MethodPost, r.IDP.Issuer+"/introspect", strings.NewReader(form.Encode()))
+			require.NoError(t, err)
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if id == quirks.Introspector {
+				req.SetBasicAuth(id, secret)
+			} else {
+				form.Set("client_id", id)
+				form.Set("client_secret", secret)
+				req.Body = io.NopCloser(strings.NewReader(form.Encode()))
+				req.ContentLength = int64(len(form.Encode()))
+			}
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			return decoded(t, resp)["active"]
+		}
+		assert.Equal(t, !quirk, active(c.id, fmt.Sprint(meta["client_secret"])))
+		assert.Equal(t, quirk, active(quirks.Introspector, r.Machines[0].Secret))
+	},
+	"registration-read-only": func(t *testing.T, r *reference.Reference, quirk bool) {
+		_, meta := register(t, r, nil)
+		status := func(method string) int {
+			req, err := http.NewRequest(method, fmt.Sprint(meta["registration_client_uri"]), nil)
+			require.NoError(t, err)
+			req.Header.Set("Authorization", "Bearer "+fmt.Sprint(meta["registration_access_token"]))
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			resp.Body.Close()
+			return resp.StatusCode
+		}
+		assert.Equal(t, 200, status(http.MethodGet))
+		assert.Equal(t, either(quirk, 405, 204), status(http.MethodDelete))
+	},
+	"loopback-for-native": func(t *testing.T, r *reference.Reference, quirk bool) {
+		refused := func(applicationType string) bool {
+			c, _ := register(t, r, map[string]any{"application_type": applicationType})
+			resp, err := c.browser.Get(c.authorizationURL(url.Values{"redirect_uri": {"http://127.0.0.1:2/callback"}}))
+			require.NoError(t, err)
+			resp.Body.Close()
+			return resp.StatusCode == http.StatusBadRequest
+		}
+		assert.False(t, refused("native"))
+		assert.Equal(t, quirk, refused("web"))
+	},
+	"code-before-client": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, map[string]any{"token_endpoint_auth_method": "client_secret_post"})
+		status, out := c.token(url.Values{"grant_type": {"authorization_code"}, "code": {"unknown"}, "client_secret": {"wrong"}})
+		assert.Equal(t, either(quirk, 400, 401), status)
+		assert.Equal(t, either(quirk, "invalid_grant", "invalid_client"), out["error"])
+	},
+	"errors-in-fragment": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		location, _ := c.signIn(url.Values{"response_type": {"token"}})
+		u, err := url.Parse(location)
+		require.NoError(t, err)
+		assert.Equal(t, quirk, strings.Contains(u.Fragment, "unsupported_response_type"))
+		assert.Equal(t, !quirk, u.Query().Get("error") == "unsupported_response_type")
+	},
+	"refresh-overlap": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		tokens := c.tokens(nil)
+		require.Equal(t, 200, c.refresh(tokens))
+		assert.Equal(t, either(quirk, 200, 400), c.refresh(tokens))
+		require.NoError(t, r.Advance(quirks.ReuseInterval+time.Second))
+		assert.Equal(t, 400, c.refresh(tokens))
+	},
+	"utf-8-realm": func(t *testing.T, r *reference.Reference, quirk bool) {
+		resp, _ := call(t, r, "", "tools/list", map[string]any{})
+		require.Equal(t, 401, resp.StatusCode)
+		assert.Equal(t, quirk, strings.Contains(resp.Header.Get("WWW-Authenticate"), `realm="`+quirks.Realm+`"`))
+	},
+	"moved-openid-document": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c := browser(t)
+		resp, err := c.Get(r.IDP.Issuer + "/.well-known/openid-configuration")
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, either(quirk, 302, 200), resp.StatusCode)
+		followed, err := http.Get(r.IDP.Issuer + "/.well-known/openid-configuration")
+		require.NoError(t, err)
+		assert.Equal(t, r.IDP.Issuer, decoded(t, followed)["issuer"])
+	},
+	"hidden-tools": func(t *testing.T, r *reference.Reference, quirk bool) {
+		token := r.IDP.Mint("alice", r.URL, []string{"notes:read"}, nil)
+		resp, doc := call(t, r, token, "tools/call", map[string]any{"name": "write_note", "arguments": map[string]any{"text": "x"}})
+		assert.Equal(t, either(quirk, 200, 403), resp.StatusCode)
+		assert.Equal(t, quirk, strings.Contains(fmt.Sprint(doc["error"]), "Unknown tool"), doc)
+	},
+}
+
+func either[V any](first bool, a, b V) V {
+	if first {
+		return a
+	}
+	return b
+}
+
+func TestEachQuirkIsThere(t *testing.T) {
+	for _, q := range quirks.All {
+		show := shows[q.Name]
+		require.NotNil(t, show, "nothing shows that %s is there", q.Name)
+		assert.NotEmpty(t, q.Says, q.Name)
+		assert.NotEmpty(t, q.Allows, q.Name)
+		t.Run(q.Name, func(t *testing.T) {
+			t.Parallel()
+			show(t, start(t, &q), true)
+		})
+		t.Run("ideal/"+q.Name, func(t *testing.T) {
+			t.Parallel()
+			show(t, start(t, nil), false)
+		})
+	}
+	assert.Len(t, shows, len(quirks.All))
+}
