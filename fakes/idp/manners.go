@@ -88,6 +88,20 @@ func (s *Server) unknownCode(r *http.Request) bool {
 	return r.PostForm.Get("grant_type") == "authorization_code" && s.codes[r.PostForm.Get("code")] == nil
 }
 
+// refuseCode refuses an unknown code before the client is authenticated: such errors count for the client that the request names.
+func (s *Server) refuseCode(w http.ResponseWriter, r *http.Request) {
+	name := r.PostForm.Get("client_id")
+	if user, _, ok := r.BasicAuth(); ok {
+		name = user
+	}
+	if s.Behaviour.has(LimitErrors) && s.locked("errors "+name) {
+		s.overrun(w, r)
+		return
+	}
+	s.failed("errors "+name, true, mostErrors)
+	s.writeOAuthError(w, r, refuse("invalid_grant", "the code is not known"))
+}
+
 // mayIntrospect reports that a client sees a token.
 func (s *Server) mayIntrospect(c *client, t *accessToken) bool {
 	switch {

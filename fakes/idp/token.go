@@ -235,7 +235,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if b.CodeFirst && s.unknownCode(r) {
-		s.writeOAuthError(w, r, refuse("invalid_grant", "the code is not known"))
+		s.refuseCode(w, r)
 		return
 	}
 	c, e := s.authenticate(r)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -17,18 +18,76 @@ import (
 
 // known are the checks that accuse a quirk, by its name, each with the reason. An entry that is no longer needed fails the test:
 // the table shrinks until it is empty.
-var known = map[string]map[string]string{}
+var known = map[string]map[string]string{
+	"key-cooldown": {
+		"RS-TOKEN-KEY-ROTATION": "waits less than the cooldown, and takes it for a key that is never fetched",
+	},
+	"limit-per-token": {
+		"RS-RATE-BELOW-LIMIT": "meets the limit after what other checks have sent with the same token",
+	},
+	"scope-at-the-door": {
+		"RS-SCOPE-EVERY-TOOL": "sends the tool's scope alone, without the one that the challenge names for every request",
+	},
+	"offline-access": {
+		"AS-META-GRANTS-MATCH-BEHAVIOUR": "does not ask for offline_access with prompt=consent",
+	},
+	"introspection-by-resource-server": {
+		"AS-INTROSPECT-ACTIVE-SHAPE": "asks as a client that is no resource server",
+		"AS-INTROSPECT-REQUEST-FORM": "asks as a client that is no resource server",
+	},
+	"loopback-for-native": {
+		"AS-CIMD-REDIRECT-LISTED": "its document does not say application_type native",
+	},
+	"code-before-client": {
+		"AS-TOKEN-INVALID-CLIENT-BASIC": "sends a wrong secret with a code that is wrong too",
+		"AS-TOKEN-UNKNOWN-CLIENT":       "sends an unknown client with a code that is unknown too",
+		"AS-RATE-CLIENT-SECRET":         "guesses secrets with a code that is wrong too, so that no secret is compared",
+	},
+	"errors-in-fragment": {
+		"AS-AUTHZ-STATE-ON-ERROR": "does not read the fragment",
+		"AS-AUTHZ-ISS-PRESENT":    "does not read the fragment",
+		"AS-AUTHZ-ISS-PROMISED":   "does not read the fragment",
+	},
+	"refresh-overlap": {
+		"AS-REFRESH-OLD-DIES": "waits less than the overlap",
+		"AS-REFRESH-RACE":     "does not know the overlap, in which each use brings a token",
+	},
+	"utf-8-realm": {
+		"RS-CHALLENGE-GRAMMAR":     "refuses obs-text in a quoted string (RFC 9110 section 5.6.4)",
+		"RS-CHALLENGE-SCOPE-PARAM": "reads no parameter of a challenge that it cannot parse",
+	},
+	"moved-openid-document": {
+		"AS-META-NO-REDIRECT": "takes a redirect within the origin for one to somebody else",
+	},
+	"hidden-tools": {
+		"RS-SCOPE-403-STATUS":         "wants a 403 where the tool is as unknown as one that does not exist",
+		"RS-STATIC-TOKEN-PERMISSIONS": "wants a 403 where the tool is as unknown as one that does not exist",
+		"RS-APIKEY-TOOL-PERMISSIONS":  "wants a 403 where the tool is as unknown as one that does not exist",
+	},
+}
+
+// varying are quirks that whichever checks accuse whose grants or sign-ins overlap with those of another check, since checks share
+// users and clients. What accuses them differs from run to run, so that the test cannot see when an entry is no longer needed.
+var varying = map[string]string{
+	"earlier-grants-end": "checks share a user and a client, and end each other's grants",
+	"one-refresh-token":  "checks share a user and a client, and replace each other's refresh tokens",
+	"one-sign-in":        "checks share a user, and end each other's login sessions",
+}
 
 // In a whole run with a login, no check accuses a quirk.
 func TestQuirksAreNotAccused(t *testing.T) {
 	for _, q := range quirks.All {
 		t.Run(q.Name, func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() {
+				t.Skip("the race detector makes the target too slow for what is measured in time")
+			}
 			o := reference.Ideal()
+			o.Behaviour.LockTime = 300 * time.Millisecond // seen on a slow machine too, and over before patience is
 			q.Bend(&o)
 			cfg := against.SigningIn(against.Start(t, o))
 			intrusive := true
-			cfg.AllowIntrusive = &intrusive
+			cfg.AllowIntrusive, cfg.Patience = &intrusive, 100*time.Millisecond
 			expect(t, q.Name, against.Run(t, cfg))
 		})
 	}
@@ -43,6 +102,10 @@ func expect(t *testing.T, quirk string, run *reports.Run) {
 		switch r.Verdict {
 		case reports.Fail, reports.Warn, reports.Errored:
 			accused[r.ID] = true
+			if varying[quirk] != "" && r.Verdict != reports.Errored {
+				t.Logf("%s is accused (%s): %s %s: %s", quirk, varying[quirk], r.Verdict, r.ID, r.Reason)
+				continue
+			}
 			assert.Contains(t, known[quirk], r.ID, "%s is accused: %s %s: %s", quirk, r.Verdict, r.ID, r.Reason)
 		case reports.Inconclusive:
 			undecided[r.ID] = true
@@ -66,8 +129,15 @@ func sorted(set map[string]bool) []string {
 }
 
 func TestKnownAccusationsAreOfQuirksAndChecks(t *testing.T) {
+	named := func(name string) bool {
+		return slices.ContainsFunc(quirks.All, func(q quirks.Quirk) bool { return q.Name == name })
+	}
+	for name, reason := range varying {
+		assert.True(t, named(name), name)
+		assert.NotEmpty(t, reason, name)
+	}
 	for name, ids := range known {
-		assert.True(t, slices.ContainsFunc(quirks.All, func(q quirks.Quirk) bool { return q.Name == name }), name)
+		assert.True(t, named(name), name)
 		for id, reason := range ids {
 			_, ok := requirements.Lookup(id)
 			assert.True(t, ok, "%s: %s", name, id)
