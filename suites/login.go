@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -25,11 +26,14 @@ const callback = "http://127.0.0.1:8765/callback"
 // login lets the first user sign in at one of the target's authorization servers, and surveys the target anew
 // with the token so won. Where that is not possible the survey stays as it is.
 func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *reports.Secrets) *survey.Survey {
-	server, ok := authorizationServer(sv, s.cfg.SignInAt)
+	server, ok := s.cfg.authorizationServer(sv, s.cfg.SignInAt)
 	if !ok {
 		return sv
 	}
-	if somebody := len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"; somebody && s.cfg.SignInAt == "" && len(usable(sv)) > 1 {
+	if why := server.WhyWithheld(oauth.Endpoints...); why != "" {
+		s.say(why)
+	}
+	if somebody := len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"; somebody && s.cfg.SignInAt == "" && len(s.cfg.usable(sv)) > 1 {
 		s.say("the target names several authorization servers: users sign in at " + server.Issuer + "; choose another by --issuer")
 	}
 	register := s.client.Reach(ctx, server.Token) == wire.Loopback || len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"
@@ -60,7 +64,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		in.Clients = append(in.Clients, client)
 	}
 	scopes(sv, &in)
-	forbidden := cmp.Or(s.mayAct(ctx, server.Token), s.mayAct(ctx, server.Authorization), s.mayAct(ctx, cmp.Or(server.Registration, server.Token)))
+	forbidden := cmp.Or(server.WhyWithheld("authorization_endpoint", "token_endpoint"), s.mayAct(ctx, server.Token), s.mayAct(ctx, server.Authorization), s.mayAct(ctx, cmp.Or(server.Registration, server.Token)))
 	if forbidden != "" {
 		in.Register, in.Clients = false, nil
 	}
@@ -132,46 +136,62 @@ func (s *preparation) notWorking() []string {
 }
 
 // authorizationServer is the one with an issuer identifier, or where that is empty the first, of those whose metadata
-// name the endpoints of the code flow.
-func authorizationServer(sv *survey.Survey, issuer string) (oauth.Server, bool) {
-	for _, server := range usable(sv) {
-		if issuer == "" || server.Issuer == issuer {
-			return server, true
+// name the endpoints of the code flow. One whose endpoints may be used goes first.
+func (c *Config) authorizationServer(sv *survey.Survey, issuer string) (server oauth.Server, ok bool) {
+	for _, one := range c.usable(sv) {
+		if issuer != "" && one.Issuer != issuer {
+			continue
+		}
+		if one.Authorization != "" && one.Token != "" {
+			return one, true
+		}
+		if !ok {
+			server, ok = one, true
 		}
 	}
-	return oauth.Server{}, false
+	return server, ok
 }
 
-// usable are the authorization servers whose metadata name the endpoints of the code flow.
-func usable(sv *survey.Survey) []oauth.Server {
+// usable are the authorization servers whose metadata name the endpoints of the code flow. Metadata count only from the
+// places that RFC 8414 section 3 and OpenID Connect Discovery section 4 derive from the issuer, and an endpoint on another
+// origin than the issuer's only if the user trusts it.
+func (c *Config) usable(sv *survey.Survey) []oauth.Server {
 	var out []oauth.Server
 	for i := range sv.Servers {
-		if m := sv.Servers[i].Metadata(); m != nil {
-			server := oauth.FromMetadata(sv.Servers[i].Issuer, m.Object)
-			if server.Authorization == "" || server.Token == "" {
-				continue
+		var documents []*document.Object
+		for j := range sv.Servers[i].Documents {
+			if d := &sv.Servers[i].Documents[j]; d.Found() {
+				documents = append(documents, d.Object)
 			}
-			// The MCP server may publish a fuller copy of the metadata at its own origin.
-			if o := sv.Origin.Object; o.String("issuer") == m.Object.String("issuer") {
-				fuller := oauth.FromMetadata(server.Issuer, o)
-				server.Revocation = cmp.Or(server.Revocation, fuller.Revocation)
-				server.Introspection = cmp.Or(server.Introspection, fuller.Introspection)
-				server.Userinfo = cmp.Or(server.Userinfo, fuller.Userinfo)
-				server.Registration = cmp.Or(server.Registration, fuller.Registration)
-			}
+		}
+		if documents == nil {
+			continue
+		}
+		issuer := sv.Servers[i].Issuer
+		server := oauth.FromMetadata(issuer, func(endpoint string) bool { return c.trusts(issuer, endpoint) }, documents...)
+		named := func(endpoint, name string) bool { return endpoint != "" || server.Withheld[name] != "" }
+		if named(server.Authorization, "authorization_endpoint") && named(server.Token, "token_endpoint") {
 			out = append(out, server)
 		}
 	}
 	return out
 }
 
+// trusts reports that an endpoint has the origin of its issuer, or that the user named it or its origin.
+func (c *Config) trusts(issuer, endpoint string) bool {
+	at := origin(endpoint)
+	return at == origin(issuer) || slices.Contains(c.TrustEndpoints, endpoint) || slices.ContainsFunc(c.TrustEndpoints, func(t string) bool {
+		return strings.TrimSuffix(t, "/") == at
+	})
+}
+
 // signInAt says what is wrong with the choice of an authorization server, if anything is.
 func (c *Config) signInAt(sv *survey.Survey) error {
-	if _, ok := authorizationServer(sv, c.SignInAt); ok || c.SignInAt == "" {
+	if _, ok := c.authorizationServer(sv, c.SignInAt); ok || c.SignInAt == "" {
 		return nil
 	}
 	var named []string
-	for _, s := range usable(sv) {
+	for _, s := range c.usable(sv) {
 		named = append(named, s.Issuer)
 	}
 	if len(named) == 0 {

@@ -123,6 +123,44 @@ func TestLoginThatFailsSaysWhy(t *testing.T) {
 	}
 }
 
+// Endpoints on another origin than the issuer's get nothing, unless the user trusts them.
+func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
+	for name, c := range map[string]struct {
+		endpoint, only string
+	}{
+		"introspection": {"introspection_endpoint", "AS-INTROSPECT-ACTIVE-SHAPE"},
+		"revocation":    {"revocation_endpoint", "AS-REVOKE-UNKNOWN-200"},
+		"registration":  {"registration_endpoint", "AS-DCR-SUCCESS-SHAPE"},
+		"token":         {"token_endpoint", "AS-TOKEN-SUCCESS-SHAPE"},
+		"authorization": {"authorization_endpoint", "AS-TOKEN-SUCCESS-SHAPE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			elsewhere := ""
+			o := reference.Ideal()
+			o.Behaviour.Metadata = func(_ string, doc map[string]any) {
+				elsewhere = strings.Replace(doc[c.endpoint].(string), "127.0.0.1", "localhost", 1) // the same server by another origin
+				doc[c.endpoint] = elsewhere
+			}
+			cfg := against.SigningIn(against.Start(t, o))
+			cfg.Only = []string{c.only}
+			run, err := suites.Evaluate(t.Context(), cfg)
+			require.NoError(t, err)
+			for _, r := range run.Run().Results {
+				assert.Equal(t, reports.NotTested, r.Verdict, r.Reason)
+				assert.Contains(t, r.Reason, "--trust-endpoint "+elsewhere)
+			}
+			for _, trusted := range []string{elsewhere, strings.TrimSuffix(elsewhere, "/"+elsewhere[strings.LastIndexByte(elsewhere, '/')+1:])} {
+				cfg.TrustEndpoints = []string{trusted}
+				run, err = suites.Evaluate(t.Context(), cfg)
+				require.NoError(t, err)
+				for _, r := range run.Run().Results {
+					assert.NotContains(t, []reports.Verdict{reports.NotTested, reports.Inconclusive}, r.Verdict, r.Reason)
+				}
+			}
+		})
+	}
+}
+
 // oddPages is a recipe for pages on which nothing says what it is for.
 func oddPages() *suites.Recipe {
 	return &suites.Recipe{File: "odd.yaml", Pages: []suites.RecipePage{

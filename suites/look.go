@@ -52,7 +52,7 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 	for i := range sv.Servers {
 		out.Issuers = append(out.Issuers, sv.Servers[i].Issuer)
 	}
-	if server, ok := authorizationServer(sv, ""); ok {
+	if server, ok := cfg.authorizationServer(sv, ""); ok {
 		out.Registration = server.Registration != ""
 		for i := range sv.Servers {
 			if m := sv.Servers[i].Metadata(); m != nil && sv.Servers[i].Issuer == server.Issuer {

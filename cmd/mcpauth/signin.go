@@ -19,7 +19,7 @@ type signIn struct {
 	secondUsername, secondPasswordEnv       string
 	clientID, clientSecretEnv, clientMethod string
 	redirectURI, driver, recipe, issuer     string
-	scopes                                  []string
+	scopes, trustEndpoints                  []string
 	allowRegistration, noSandbox            bool
 	patience                                time.Duration
 	cimdListen, cimdURL, cimdCA             string
@@ -38,6 +38,7 @@ func (s *signIn) register(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.scopes, "scope", nil, "scopes to request at login (default: the challenge's, then the resource's)")
 	f.BoolVar(&s.allowRegistration, "register", false, "allow clients to be registered at the authorization server (default: on loopback, and with --username)")
 	f.StringVar(&s.issuer, "issuer", "", "the authorization server to sign in at, by its issuer identifier, where the target names several (default: the first)")
+	f.StringSliceVar(&s.trustEndpoints, "trust-endpoint", nil, "an endpoint, or the origin of endpoints, on another origin than the issuer whose metadata name it: secrets and tokens go there too")
 	f.StringVar(&s.driver, "login", "auto", "how users sign in: auto, browser, form, or manual: you sign in once, in a browser of your own")
 	f.StringVar(&s.recipe, "login-recipe", "", "file that says what the browser does on login pages that cannot be understood by themselves (its form: mcpauth schema recipe)")
 	f.BoolVar(&s.noSandbox, "browser-no-sandbox", false, "run the browser without its sandbox, as root in a container needs")
@@ -55,7 +56,7 @@ func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
 		return fmt.Errorf("--login %q: want auto, browser, form or manual", s.driver)
 	}
 	cfg.Driver, cfg.Scopes, cfg.Patience, cfg.BrowserNoSandbox = s.driver, s.scopes, s.patience, s.noSandbox
-	cfg.SignInAt = s.issuer
+	cfg.SignInAt, cfg.TrustEndpoints = s.issuer, append(cfg.TrustEndpoints, s.trustEndpoints...)
 	if s.recipe != "" {
 		recipe, err := target.LoadRecipe(s.recipe)
 		if err != nil {

@@ -46,6 +46,7 @@ func withFlags(t, flags target.Target) target.Target {
 		t.Headers = map[string]string{}
 	}
 	maps.Copy(t.Headers, flags.Headers)
+	t.TrustEndpoints = append(t.TrustEndpoints, flags.TrustEndpoints...)
 	t.Token, t.SignInAt = cmp.Or(flags.Token, t.Token), cmp.Or(flags.SignInAt, t.SignInAt)
 	t.Recipe, t.Register = cmp.Or(flags.Recipe, t.Recipe), cmp.Or(flags.Register, t.Register)
 	t.Origins, t.Clients = slices.Concat(flags.Origins, t.Origins), slices.Concat(flags.Clients, t.Clients)

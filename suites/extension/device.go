@@ -21,7 +21,7 @@ const shortest = 6
 // RFC 8628.
 func devices() {
 	Must("AS-DEVICE-GRANT", func(t *T) {
-		endpoint := t.AS.Server().Metadata.String("device_authorization_endpoint")
+		endpoint := t.AS.Endpoint("device_authorization_endpoint")
 		if _, err := document.ParseURL(endpoint); err != nil {
 			t.NotApplicable("the metadata names no device_authorization_endpoint")
 		}

@@ -12,7 +12,7 @@ import (
 
 func pushedRequests() {
 	Must("AS-PAR-BASIC", func(t *T) {
-		endpoint := t.AS.Server().Metadata.String("pushed_authorization_request_endpoint")
+		endpoint := t.AS.Endpoint("pushed_authorization_request_endpoint")
 		if endpoint == "" {
 			t.NotApplicable("the metadata names no pushed_authorization_request_endpoint")
 		}

@@ -67,7 +67,7 @@ func logout() {
 
 // endSession is the endpoint at which users sign out.
 func endSession(t *T) string {
-	endpoint := t.AS.Server().Metadata.String("end_session_endpoint")
+	endpoint := t.AS.Endpoint("end_session_endpoint")
 	if _, err := document.ParseURL(endpoint); err != nil {
 		t.NotApplicable("the metadata names no end_session_endpoint")
 	}

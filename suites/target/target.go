@@ -80,6 +80,9 @@ type Login struct {
 	// SignInAt is the authorization server to sign in at, by its issuer identifier, where the target names several; the
 	// first one that has the endpoints of the code flow if absent.
 	SignInAt string `yaml:"issuer"`
+	// TrustEndpoints are endpoints, or origins of endpoints, that the issuer's metadata name on another origin than the
+	// issuer's, and that are right all the same: secrets and tokens go there too.
+	TrustEndpoints []string `yaml:"trust_endpoints"`
 	// RecipeFile is a file, beside this one, that says what the browser does on pages that cannot be understood by
 	// themselves (mcpauth schema recipe).
 	RecipeFile string  `yaml:"recipe"`

@@ -210,6 +210,9 @@ func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 	r := t.AS.BuildRedeem(g)
 	r.Certificate = c
 	if alias := t.Session.Server.Metadata.Object("mtls_endpoint_aliases").String("token_endpoint"); alias != "" {
+		if !t.Session.Server.Trusts(alias) {
+			t.NotTested("the token_endpoint of mtls_endpoint_aliases is on another origin than the issuer, so no secret and no token goes there; if it is right, add --trust-endpoint %s", alias)
+		}
 		r.URL = alias
 	}
 	tokens := t.AS.Tokens(t.Do(r), g.Client)

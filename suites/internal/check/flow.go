@@ -190,7 +190,20 @@ func (t AuthorizationServer) Server() *oauth.Server {
 	if t.Session == nil {
 		t.NotApplicable("no authorization server metadata was found (AS-META-PUBLISHED)")
 	}
+	if t.Session.Barred != "" && t.Session.Server.Token == "" {
+		t.NotTested("%s", t.Session.Barred)
+	}
 	return &t.Session.Server
+}
+
+// Endpoint is the address that a member of the server's metadata names; empty where none is named. It ends the check where
+// the endpoint is one that may get no secrets.
+func (t AuthorizationServer) Endpoint(name string) string {
+	s := t.Server()
+	if why := s.WhyWithheld(name); why != "" {
+		t.NotTested("%s", why)
+	}
+	return s.Endpoint(name)
 }
 
 // sharedClient is one of the clients that checks share.

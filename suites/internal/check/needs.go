@@ -20,6 +20,9 @@ func (e *Engine) needSession(t *T, name string) *stop {
 	if s == nil {
 		return absent("no authorization server with an authorization and a token endpoint was found (AS-META-PUBLISHED)")
 	}
+	if s.Barred != "" && s.Server.Token == "" {
+		return withheld("%s", s.Barred)
+	}
 	client := func(kind string) *stop {
 		if c, why := s.Client(t.ctx, kind); c == nil {
 			return withheld("%s", why)
@@ -27,6 +30,9 @@ func (e *Engine) needSession(t *T, name string) *stop {
 		return nil
 	}
 	endpoint := func(address, name string) *stop {
+		if why := s.Server.WhyWithheld(name); why != "" {
+			return withheld("%s", why)
+		}
 		if address == "" {
 			return absent("the metadata names no %s", name)
 		}
@@ -109,6 +115,8 @@ func (e *Engine) needLogin(t *T) *stop {
 func (e *Engine) needRegistration(t *T) *stop {
 	s := e.World.Session
 	switch {
+	case s.Server.WhyWithheld("registration_endpoint") != "":
+		return &stop{reports.NotTested, s.Server.WhyWithheld("registration_endpoint")}
 	case s.Server.Registration == "":
 		return &stop{reports.NotApplicable, "the authorization server offers no dynamic registration"}
 	case s.Barred != "":

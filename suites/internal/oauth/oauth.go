@@ -5,6 +5,7 @@ package oauth
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,15 +28,64 @@ type Server struct {
 	Introspection string
 	Userinfo      string
 	Metadata      *document.Object
+	// Withheld are the endpoints that are not trusted, by their name in the metadata.
+	Withheld map[string]string
+
+	documents []*document.Object
+	trusted   func(endpoint string) bool
 }
 
-// FromMetadata reads the endpoints out of a metadata document.
-func FromMetadata(issuer string, m *document.Object) Server {
-	return Server{
-		Issuer: issuer, Authorization: m.String("authorization_endpoint"), Token: m.String("token_endpoint"),
-		Registration: m.String("registration_endpoint"), Revocation: m.String("revocation_endpoint"),
-		Introspection: m.String("introspection_endpoint"), Userinfo: m.String("userinfo_endpoint"), Metadata: m,
+// FromMetadata reads the endpoints out of the metadata documents of one issuer; the first that names an endpoint counts.
+// Those that are not trusted are withheld: nothing is sent there.
+func FromMetadata(issuer string, trusted func(endpoint string) bool, documents ...*document.Object) Server {
+	s := Server{Issuer: issuer, Metadata: documents[0], Withheld: map[string]string{}, documents: documents, trusted: trusted}
+	s.Authorization, s.Token, s.Registration = s.Endpoint("authorization_endpoint"), s.Endpoint("token_endpoint"), s.Endpoint("registration_endpoint")
+	s.Revocation, s.Introspection, s.Userinfo = s.Endpoint("revocation_endpoint"), s.Endpoint("introspection_endpoint"), s.Endpoint("userinfo_endpoint")
+	for _, name := range Endpoints {
+		s.Endpoint(name)
 	}
+	return s
+}
+
+// Endpoints are the members of metadata that name an endpoint to which clients send secrets, tokens or users.
+var Endpoints = []string{
+	"authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint", "introspection_endpoint", "userinfo_endpoint",
+	"pushed_authorization_request_endpoint", "device_authorization_endpoint", "end_session_endpoint",
+}
+
+// Endpoint is the address that a member of the metadata names; empty where none is named, or where it is withheld.
+func (s *Server) Endpoint(name string) string {
+	for _, d := range s.documents {
+		v := d.String(name)
+		switch {
+		case v == "":
+			continue
+		case s.trusted(v):
+			return v
+		case s.Withheld[name] == "": // written once, before checks run
+			s.Withheld[name] = v
+		}
+		return ""
+	}
+	return ""
+}
+
+// Trusts reports that an endpoint may get secrets and tokens.
+func (s *Server) Trusts(endpoint string) bool { return s.trusted != nil && s.trusted(endpoint) }
+
+// WhyWithheld says how to have the endpoints of a server used that are on another origin than its issuer; empty for none.
+func (s *Server) WhyWithheld(names ...string) string {
+	var what, flags []string
+	for _, name := range names {
+		if v := s.Withheld[name]; v != "" {
+			what = append(what, name)
+			flags = append(flags, "--trust-endpoint "+v)
+		}
+	}
+	if what == nil {
+		return ""
+	}
+	return fmt.Sprintf("the %s of %s is on another origin than the issuer, so no secret and no token goes there; if it is right, add %s", strings.Join(what, ", "), s.Issuer, strings.Join(flags, " "))
 }
 
 // The ways in which a client authenticates at the token endpoint.

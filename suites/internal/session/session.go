@@ -485,6 +485,8 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 	switch {
 	case s.Barred != "":
 		return nil, s.Barred
+	case s.Server.WhyWithheld("registration_endpoint") != "":
+		return nil, s.Server.WhyWithheld("registration_endpoint")
 	case s.Server.Registration == "":
 		return nil, "the authorization server offers no dynamic registration; give a client with --client-id"
 	case !s.Register:
