@@ -28,7 +28,6 @@ func Register() {
 
 func status() {
 	Must("RS-CHALLENGE-401-STATUS", func(t *T) {
-		t.CrashCounts()
 		ex := t.MCP.Anonymous()
 		if expect.Accepted(ex) {
 			if declared := servedWithoutToken(t); !declared || t.Meant() != "" {
@@ -83,7 +82,6 @@ func status() {
 
 	// A bad credential is the client's fault, whatever its shape.
 	Must("RS-CHALLENGE-NO-5XX", func(t *T) {
-		t.CrashCounts()
 		t.Expect(t.MCP.Bogus(), "Bearer, 47 characters of base64url").To(notCrash())
 		var variants []Variant
 		for _, token := range brokenTokens {

@@ -142,7 +142,6 @@ func onlyBad(t *T) {
 
 func garbage() {
 	Must("RS-TOKEN-GARBAGE", func(t *T) {
-		t.CrashCounts()
 		t.Expect(t.MCP.Bogus(), "a random value of the usual shape").To(expect.Refuse(401))
 		f := &forgeries{t: t}
 		for _, token := range []string{"test", "admin", "00000000-0000-4000-8000-000000000000", Random(32)} {

@@ -344,7 +344,7 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 	t.transcript = append(t.transcript, t.inBrowser...)
 	t.inBrowser = nil
 	t.browser.Unlock()
-	if g.Exchange == nil { // the browser got no answer at all
+	if g.Exchange == nil || g.Stage == login.Failed { // what a browser that failed saw last is no answer
 		g.Exchange = &reports.Exchange{Number: t.World.Client.Number(), Check: t.id, Request: reports.Request{Method: "GET", URL: start}, Error: g.Why}
 		t.transcript = append(t.transcript, g.Exchange)
 	}
@@ -666,7 +666,7 @@ func Sorted[V any](table map[string]V) iter.Seq2[string, V] {
 
 // Finding records that the requirement is not met for one of several variants.
 func (t *T) Finding(ex *reports.Exchange, about, expected, observed string) {
-	t.record(ex, about, expected, observed, false)
+	t.conclude(ex, about, expected, observed, false)
 }
 
 // Controlled says that the body has seen itself what the target serves.

@@ -91,28 +91,27 @@ type T struct {
 	Upstream UpstreamSide
 	Sibling  Siblings
 
-	ctx            context.Context
-	id             string
-	transcript     []*reports.Exchange
-	lent           []*reports.Exchange // that others look at too
-	findings       []reports.Finding
-	notes          []string
-	refusals       int
-	controlled     bool
-	browser        sync.Mutex
-	inBrowser      []*reports.Exchange
-	sealed         bool
-	intrusive      bool // the check strains whatever it sends to
-	cleanups       []func()
-	crashed        int               // refusals that were due, where every bad token crashes the target
-	crashIsFinding bool              // the check is about just that
-	unrefused      *reports.Exchange // a server error in place of a refusal
-	rows           []string          // the rows that are under way, the innermost last
-	tried          []string          // the rows so far, in order
-	undecided      []undecided
-	headline       string // what every report begins with, if the check fails
-	folded         bool   // the cause is judged by another check: nothing that the user could give would help
-	missing        string // the option that would meet the need for want of which the check did not run
+	evidence
+	ctx        context.Context
+	id         string
+	transcript []*reports.Exchange
+	lent       []*reports.Exchange // that others look at too
+	findings   []reports.Finding
+	notes      []string
+	refusals   int
+	controlled bool
+	browser    sync.Mutex
+	inBrowser  []*reports.Exchange
+	sealed     bool
+	intrusive  bool // the check strains whatever it sends to
+	cleanups   []func()
+	unrefused  *reports.Exchange // a server error in place of a refusal
+	rows       []string          // the rows that are under way, the innermost last
+	tried      []string          // the rows so far, in order
+	undecided  []undecided
+	headline   string // what every report begins with, if the check fails
+	folded     bool   // the cause is judged by another check: nothing that the user could give would help
+	missing    string // the option that would meet the need for want of which the check did not run
 }
 
 // stop ends a body early with a verdict other than PASS or FAIL.
@@ -221,7 +220,7 @@ func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
 	out := make([]*reports.Exchange, len(requests))
 	t.each(len(requests), !t.Seeded() || same(requests), func(i int) { out[i] = t.Client.Do(t.ctx, t.id, requests[i]) })
 	t.settle(out, same(requests))
-	t.transcript = append(t.transcript, out...)
+	t.keep(out)
 	if t.ctx.Err() != nil {
 		t.Inconclusive("the time for this check is over")
 	}
@@ -353,7 +352,7 @@ func (t *T) all(variants []Variant, atOnce bool) []*reports.Exchange {
 		out = append(out, child.transcript[last])
 	}
 	t.settle(out, same(requests))
-	t.transcript = append(t.transcript, out...)
+	t.keep(out)
 	return out
 }
 
@@ -644,10 +643,7 @@ func (a Assertion) judge(m expect.Matcher, advice bool) bool {
 		}
 	case refusal && a.t.MCP.RefusedInside(ex):
 		a.count(expect.Refusal)
-	case refusal && a.t.crashesAlways(ex):
-		a.t.crashed++
-		return false
-	case j.Undecided != "" && !(a.t.crashIsFinding && expect.Crashed(ex)):
+	case j.Undecided != "" && !a.t.isAbout(failure(ex)):
 		a.t.leaveExchange(ex, a.about, j)
 		return false
 	default:
@@ -688,8 +684,13 @@ func (a Assertion) count(k expect.Kind) {
 	}
 }
 
-// record keeps a finding about a value in the row that is under way.
+// record keeps a finding about a value in the row that is under way, unless what shows it is a failure.
 func (t *T) record(ex *reports.Exchange, about, expected, observed string, advice bool) {
+	if f := failure(ex); f != "" && !t.isAbout(f) {
+		t.Cite(ex)
+		t.leave(about, showsNothing(ex, expected), reports.Inconclusive)
+		return
+	}
 	f := reports.Finding{About: t.about(about), Expected: expected, Observed: observed, Advice: advice}
 	if ex != nil {
 		t.Cite(ex)
@@ -710,19 +711,10 @@ func (t *T) leaveExchange(ex *reports.Exchange, about string, j expect.Judgement
 	t.leave(about, j.Undecided, verdict)
 }
 
-// CrashCounts makes a crash a finding even where every bad token crashes the target. Elsewhere that one
-// defect would be reported as a dozen: it says nothing about what a forged token holds.
-func (t *T) CrashCounts() { t.crashIsFinding = true }
-
 // RefusedInside reports that a tool refused in the way of all tools of the target: by its result. That is the wrong
 // signal, which the checks on the challenge say; for all others it is a refusal.
 func (t MCPServer) RefusedInside(ex *reports.Exchange) bool {
 	return t.Survey.InTools[t.wire()] && !strings.HasPrefix(t.id, "RS-CHALLENGE-") && ex != nil && expect.RefusedInside(ex)
-}
-
-func (t *T) crashesAlways(ex *reports.Exchange) bool {
-	bogus := t.Survey.Bogus[t.wire()]
-	return !t.crashIsFinding && ex != nil && bogus != nil && expect.Crashed(ex) && expect.Crashed(bogus)
 }
 
 // Unmet records that the requirement is not met, as ex shows (nil if no single exchange does).
@@ -736,7 +728,7 @@ func (t *T) Advise(ex *reports.Exchange, expected, observed string, args ...any)
 }
 
 func (t *T) finding(ex *reports.Exchange, advice bool, expected, observed string, args []any) {
-	t.record(ex, "", expected, fmt.Sprintf(observed, args...), advice)
+	t.conclude(ex, "", expected, fmt.Sprintf(observed, args...), advice)
 }
 
 // Refused counts a refusal that a body judged without a matcher.

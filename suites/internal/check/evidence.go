@@ -1,0 +1,73 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+)
+
+// evidence is what a check knows of the failures that it met.
+type evidence struct {
+	failures []requirements.Failure // that the requirement is about
+	// together is where in the transcript the exchanges that were sent at once begin.
+	together map[*reports.Exchange]int
+}
+
+// failure is the way in which an exchange got no proper answer; empty if it got one.
+func failure(ex *reports.Exchange) requirements.Failure {
+	switch status := expect.Status(ex); {
+	case ex == nil:
+		return ""
+	case ex.Response == nil || ex.Error != "":
+		return requirements.NoAnswer
+	case status == 429:
+		return requirements.RateLimit
+	case status >= 500:
+		return requirements.ServerError
+	}
+	return ""
+}
+
+// isAbout reports that the requirement is about a failure, which may be the evidence of a finding then.
+func (t *T) isAbout(f requirements.Failure) bool { return f != "" && slices.Contains(t.failures, f) }
+
+// conclude is record for what a body found by several exchanges. A finding that cites none, or one before a failure, may
+// rest on what is missing because of that failure.
+func (t *T) conclude(ex *reports.Exchange, about, expected, observed string, advice bool) {
+	if failed := t.failedSince(ex); failed != nil {
+		ex = failed
+	}
+	t.record(ex, about, expected, observed, advice)
+}
+
+// failedSince is the last failure in the transcript that came after an exchange and was not sent together with it; nil if
+// there is none.
+func (t *T) failedSince(ex *reports.Exchange) *reports.Exchange {
+	since := slices.Index(t.transcript, ex)
+	for i := len(t.transcript) - 1; i > since; i-- {
+		f := failure(t.transcript[i])
+		began, atOnce := t.together[t.transcript[i]]
+		if f != "" && !t.isAbout(f) && (!atOnce || began > since) {
+			return t.transcript[i]
+		}
+	}
+	return nil
+}
+
+// keep adds exchanges to the transcript that were sent at once.
+func (t *T) keep(sent []*reports.Exchange) {
+	if t.together == nil {
+		t.together = map[*reports.Exchange]int{}
+	}
+	for _, ex := range sent {
+		t.together[ex] = len(t.transcript)
+	}
+	t.transcript = append(t.transcript, sent...)
+}
+
+// showsNothing says why a failure is the evidence of nothing.
+func showsNothing(ex *reports.Exchange, expected string) string {
+	return expect.Describe(ex) + ", which shows nothing of what is expected: " + expected
+}
