@@ -143,7 +143,7 @@ func response() {
 		for range 6 {
 			codes = append(codes, t.AS.MustAuthorize().Code())
 		}
-		t.ExpectUnguessable("codes", codes)
+		t.Expect(codes).To(expect.BeUnguessable("codes"))
 	})
 
 	Must("AS-AUTHZ-CODE-HIDES-CHALLENGE", func(t *T) {

@@ -56,7 +56,7 @@ func devices() {
 		for range 3 {
 			values = append(values, oauth.Object(ask()).String("device_code"))
 		}
-		t.ExpectUnguessable("device codes", values)
+		t.Expect(values).To(expect.BeUnguessable("device codes"))
 		approved(t, ask(), poll)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -84,6 +85,6 @@ func state() {
 			}
 			states = append(states, v)
 		}
-		t.ExpectUnguessable("states of upstream requests", states)
+		t.Expect(states).To(expect.BeUnguessable("states of upstream requests"))
 	})
 }

@@ -79,7 +79,7 @@ func grant() {
 				t.Unmet(tokens.Exchange, "a refresh token that is not the access token", "they are equal")
 			}
 		}
-		t.ExpectUnguessable("refresh tokens", values)
+		t.Expect(values).To(expect.BeUnguessable("refresh tokens"))
 	})
 
 	Must("AS-REFRESH-INVALID", func(t *T) {

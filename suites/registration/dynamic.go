@@ -211,7 +211,7 @@ func answer() {
 			}
 		}
 		if len(secrets) > 1 {
-			t.ExpectUnguessable("client secrets", secrets)
+			t.Expect(secrets).To(expect.BeUnguessable("client secrets"))
 		}
 	})
 

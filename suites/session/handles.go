@@ -35,7 +35,7 @@ func handles() {
 		refused("the handle of another user", t.MCP.CallTool(stranger, mine))
 		refused("a handle with a bad token", t.MCP.CallToolAs(mine, mcp.Bearer("mcpauth-not-a-token")))
 		refused("a handle with another ending", t.MCP.CallTool(owner, takes.Holding(made[0]+"x")))
-		if weak, slight := Weakness(made); weak != "" && !slight {
+		if weak, slight := expect.Weakness(made); weak != "" && !slight {
 			t.Advise(ex, "handles that cannot be guessed", "%s", weak)
 		}
 	})

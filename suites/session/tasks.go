@@ -49,7 +49,7 @@ func tasks() {
 				ids = append(ids, made)
 			}
 		}
-		if weak, slight := Weakness(ids); weak != "" && !slight {
+		if weak, slight := expect.Weakness(ids); weak != "" && !slight {
 			t.Advise(nil, "task ids that cannot be guessed", "%s", weak)
 		}
 	})

@@ -1,34 +1,43 @@
 package token
 
 import (
+	"github.com/mcpauth/conformance/suites/internal/expect"
+
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-func audiences() {
-	Should("AS-TOKEN-AUD-NOT-UNIVERSAL", func(t *T) {
-		s := t.Sibling.Separate()
-		t.Sibling.MustBeGuarded(s)
-		if _, theirs := t.AS.TokensFor(s.Resource); theirs == nil || !t.MCP.Served(t.Sibling.Use(s, theirs.Access)) {
-			t.Inconclusive("the control failed: a token for %s is not issued, or not served there", s.Resource)
-		}
-		g := t.AS.MustReachDecision(t.AS.Authorize(Without("resource")))
-		if g.Code() == "" {
-			t.RefusedBy(g.Exchange)
-			return
-		}
-		ex := t.AS.Redeem(g, Without("resource"))
-		tokens := t.AS.Tokens(ex, g.Client)
-		if tokens == nil {
-			t.RefusedBy(ex)
-			return
-		}
-		audience, seen := t.AS.Audience(tokens)
-		if t.MCP.Works(tokens) && t.MCP.Served(t.Sibling.Use(s, tokens.Access)) {
-			t.Unmet(ex, "a token that was requested without resource to be good for one resource, or for none", "%s and %s both serve it", t.Survey.Endpoint, s.Endpoint)
-		} else if seen && len(audience) == 0 {
-			t.Advise(ex, "an audience in every token", "a token that was requested without resource has none")
-		}
-		t.Refused()
-		t.Controlled()
-	})
+func restrictsAudienceWithoutResource(t *T) {
+	s := t.Sibling.Separate()
+	t.Sibling.MustBeGuarded(s)
+	if _, theirs := t.AS.TokensFor(s.Resource); theirs == nil || !t.MCP.Served(t.Sibling.Use(s, theirs.Access)) {
+		t.Inconclusive("the control failed: a token for %s is not issued, or not served there", s.Resource)
+	}
+	flow := t.AS.CodeFlow(Without("resource"), AtToken(Without("resource"))).Send().(*Flow)
+	tokens := t.AS.Tokens(flow.Answer, flow.Client)
+	if tokens == nil {
+		t.Expect(flow, "a request without resource").To(expect.GiveNoTokens())
+		return
+	}
+	served := servedAt{here: t.MCP.Works(tokens), there: t.MCP.Served(t.Sibling.Use(s, tokens.Access))}
+	t.Expect(served, "a token that was requested without resource").SeenIn(flow.Answer).To(oneResource)
+	if audience, seen := t.AS.Audience(tokens); seen {
+		t.Expect(audience, "a token that was requested without resource").SeenIn(flow.Answer).Ideally(someAudience)
+	}
 }
+
+// servedAt is which of two resources serve a token.
+type servedAt struct{ here, there bool }
+
+var oneResource = expect.That("a token that is good for one resource, or for none", func(s servedAt) string {
+	if s.here && s.there {
+		return "the target and the other resource both serve it"
+	}
+	return ""
+})
+
+var someAudience = expect.That("an audience in every token", func(audience []string) string {
+	if len(audience) == 0 {
+		return "it has none"
+	}
+	return ""
+})

@@ -2,66 +2,62 @@
 package token
 
 import (
-	"net/url"
-
-	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/document"
-	"github.com/mcpauth/conformance/suites/internal/expect"
-	"github.com/mcpauth/conformance/suites/internal/mcp"
-	"github.com/mcpauth/conformance/suites/internal/survey"
-	"github.com/mcpauth/conformance/suites/internal/wire"
-
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 // Register registers the area.
 func Register() {
-	Describe("OAuth 2.1 section 3.2.3: Token Response", success)
-	Describe("OAuth 2.1 section 3.2.2: Token Request", requests)
-	Describe("OAuth 2.1 section 4.1.3: Token Endpoint Extension", codes)
-	Describe("OAuth 2.1 section 2.4: Client Authentication", clientAuthentication)
-	Describe("OAuth 2.1 section 3.2.4: Error Response, to a client that is not known", unknownClient)
-	Describe("OAuth 2.1 section 3.2.4: Error Response", errorResponses)
-	Describe("OAuth 2.1 section 1.4: Access Token", expiry)
-	Describe("OAuth 2.1 section 7.1.4: Access Token Privilege Restriction", audiences)
-}
-
-func unknownClient() {
-	// Clients whose registration was lost learn from invalid_client that they must register again.
-	Must("AS-TOKEN-UNKNOWN-CLIENT", func(t *T) {
-		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
-			endpoint := m.Object.String("token_endpoint")
-			if endpoint == "" {
-				t.NotApplicable("the metadata names no token_endpoint (AS-META-REQUIRED-FIELDS)")
-			}
-			unknown := "mcpauth-unknown-" + Random(9)
-			for _, form := range []url.Values{
-				{"grant_type": {"authorization_code"}, "code": {"mcpauth"}, "client_id": {unknown}, "code_verifier": {Random(32)}, "redirect_uri": {"http://127.0.0.1:8765/callback"}},
-				{"grant_type": {"refresh_token"}, "refresh_token": {"mcpauth"}, "client_id": {unknown}},
-			} {
-				ex := t.Do(wire.Request{Method: "POST", URL: endpoint, Body: form.Encode(), Header: []reports.Field{
-					mcp.Field("Content-Type", "application/x-www-form-urlencoded"), mcp.Field("Accept", "application/json"),
-				}})
-				judge(t, ex, form.Get("grant_type"))
-			}
-		})
+	Describe("OAuth 2.1 section 3.2.3: Token Response", func() {
+		Must("AS-TOKEN-SUCCESS-SHAPE", answersInJSON)
+		Must("AS-TOKEN-NO-STORE", forbidsCaching)
+		Should("AS-TOKEN-EXPIRES-IN", statesLifetime)
+		Should("AS-TOKEN-SHORT-LIVED", issuesShortLivedTokens)
+		Must("AS-TOKEN-RANDOM", issuesUnguessableTokens)
+		Must("AS-TOKEN-SCOPE-REPORTED", reportsScope)
+		Practice("AS-TOKEN-JWT-CLAIMS", fillsClaims)
 	})
-}
-
-func judge(t *T, ex *reports.Exchange, grant string) {
-	code := ""
-	if ex.Response != nil {
-		if o, _, err := document.ParseObject(ex.Response.Body); err == nil {
-			code = o.String("error")
-		}
-	}
-	const want = "invalid_client, with HTTP 400 or 401"
-	switch s := expect.Status(ex); {
-	case s == 0 || s >= 500 || s < 400:
-		t.Unmet(ex, want, "%s for grant_type %s", expect.Describe(ex), grant)
-	case code != "invalid_client":
-		t.Advise(ex, want, "%s and error %q for grant_type %s", expect.Describe(ex), code, grant)
-	case s != 400 && s != 401:
-		t.Advise(ex, want, "%s for grant_type %s", expect.Describe(ex), grant)
-	}
+	Describe("OAuth 2.1 section 3.2.2: Token Request", func() {
+		Must("AS-TOKEN-POST-ONLY", refusesQueries)
+		Must("AS-TOKEN-CONTENT-TYPE", readsMediaType)
+		Practice("AS-TOKEN-JSON-BODY", checksJSONBodies)
+		Must("AS-TOKEN-DUPLICATE-PARAMS", refusesRepeatedParameters)
+		Must("AS-TOKEN-UNKNOWN-AND-EMPTY", ignoresUnknownParameters)
+		Must("AS-TOKEN-GRANT-TYPE-ERRORS", distinguishesGrantTypes)
+		Must("AS-TOKEN-PASSWORD-GRANT-OFF", refusesPasswordGrant)
+		Must("AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC", refusesClientCredentialsOfPublicClients)
+		Practice("AS-TOKEN-OVERSIZED", survivesOversizedRequests)
+	})
+	Describe("OAuth 2.1 section 4.1.3: Token Endpoint Extension", func() {
+		Must("AS-TOKEN-INVALID-CODE", refusesInvalidCodes)
+		Must("AS-TOKEN-CODE-SINGLE-USE", redeemsCodeOnce)
+		Must("AS-TOKEN-CODE-RACE", redeemsCodeOnceInARace)
+		Should("AS-TOKEN-CODE-REPLAY-REVOKES", revokesOnReplay)
+		Should("AS-TOKEN-CODE-REPLAY-NO-DOS", keepsTokensOnInvalidReplay)
+		Must("AS-TOKEN-CODE-BOUND-CLIENT", bindsCodeToClient)
+		Must("AS-TOKEN-CODE-BOUND-REDIRECT", bindsCodeToRedirectURI)
+		Practice("AS-TOKEN-REDIRECT-OPTIONAL", servesRequestsWithoutRedirectURI)
+		Should("AS-TOKEN-UNAUTHORIZED-GRANT", refusesUnregisteredGrants)
+		Must("AS-TOKEN-TYPE-CONFUSION", distinguishesTokens)
+	})
+	Describe("OAuth 2.1 section 2.4: Client Authentication", func() {
+		Must("AS-TOKEN-INVALID-CLIENT-BASIC", challengesFailedBasic)
+		Must("AS-TOKEN-WRONG-SECRET", refusesWrongSecrets)
+		Practice("AS-TOKEN-METHOD-PINNED", holdsClientsToTheirMethod)
+		Must("AS-TOKEN-SECRET-POST", acceptsSecretInBody)
+		May("AS-TOKEN-SECRET-BASIC", acceptsBasic)
+		Must("AS-TOKEN-TWO-METHODS", refusesTwoMethods)
+	})
+	Describe("OAuth 2.1 section 3.2.4: Error Response", func() {
+		Must("AS-TOKEN-UNKNOWN-CLIENT", saysThatClientIsUnknown)
+		Must("AS-TOKEN-ERROR-SHAPE", answersErrorsInJSON)
+		Practice("AS-TOKEN-ERROR-NO-LEAK", leaksNothingInErrors)
+		Practice("AS-TOKEN-CORS", letsBrowserClientsIn)
+	})
+	Describe("OAuth 2.1 section 1.4: Access Token", func() {
+		Must("AS-TOKEN-EXPIRY-ENFORCED", endsTokens)
+		Must("AS-TOKEN-CODE-EXPIRES", endsCodes)
+	})
+	Describe("OAuth 2.1 section 7.1.4: Access Token Privilege Restriction", func() {
+		Should("AS-TOKEN-AUD-NOT-UNIVERSAL", restrictsAudienceWithoutResource)
+	})
 }

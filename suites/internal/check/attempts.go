@@ -191,9 +191,12 @@ func Presenting(token string) CallEdit {
 }
 
 // ProtectedCall is the smallest protected request with the user's token.
-func (t MCPServer) ProtectedCall() Attempt[CallEdit] {
+func (t MCPServer) ProtectedCall() Attempt[CallEdit] { return t.CallWithToken(t.Token()) }
+
+// CallWithToken is the smallest protected request with a token.
+func (t MCPServer) CallWithToken(token string) Attempt[CallEdit] {
 	return Attempt[CallEdit]{Name: "the protected request with the valid token", Good: expect.BeServed(), Send: func(edits ...CallEdit) any {
-		c := t.Call().With(t.BearerField())
+		c := t.Call().With(mcp.Bearer(token))
 		for _, e := range edits {
 			c = e(c)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -480,10 +479,13 @@ func (t AuthorizationServer) Tokens(ex *reports.Exchange, c *oauth.Client) *oaut
 	return tokens
 }
 
-// MustGetTokens completes an ordinary flow, changed at the authorization endpoint; a failure leaves the check
-// undecided.
+// MustGetTokens completes an ordinary flow, changed at the authorization endpoint; a failure leaves the check undecided.
 func (t AuthorizationServer) MustGetTokens(edits ...Edit) *oauth.Tokens {
-	g := t.MustAuthorize(edits...)
+	return t.MustRedeem(t.MustAuthorize(edits...))
+}
+
+// MustRedeem redeems the code of a grant; a failure leaves the check undecided.
+func (t AuthorizationServer) MustRedeem(g *Grant) *oauth.Tokens {
 	ex := t.Redeem(g)
 	tokens := t.Tokens(ex, g.Client)
 	if tokens == nil {
@@ -707,66 +709,6 @@ func Listen(t *T) *listener.Listener {
 	}
 	t.Cleanup(l.Close)
 	return l
-}
-
-// Weakness says why a set of values could be guessed; empty if nothing speaks for it. It sees weakness, not
-// strength: the positions that vary, and the size of the alphabet in them. slight says that they are short of
-// the demanded number only.
-func Weakness(values []string) (weakness string, slight bool) {
-	seen := map[string]bool{}
-	shortest := len(values[0])
-	for _, v := range values {
-		if seen[v] {
-			return "the same value twice", false
-		}
-		seen[v] = true
-		shortest = min(shortest, len(v))
-	}
-	bits := 0.0
-	alphabet := alphabetOf(values)
-	for i := range shortest {
-		for _, v := range values[1:] {
-			if v[i] != values[0][i] {
-				bits += math.Log2(float64(alphabet))
-				break
-			}
-		}
-	}
-	if bits < 126 { // a position may be equal by chance
-		return fmt.Sprintf("only about %d bits vary from one value to the next", int(bits)), bits >= 112
-	}
-	return "", false
-}
-
-// ExpectUnguessable judges a set of values that must not be guessed (RFC 6749 section 10.10). Random UUIDs,
-// with 122 bits, are short of the number but not guessable: a warning.
-func (t *T) ExpectUnguessable(what string, values []string) {
-	weak, slight := Weakness(values)
-	switch {
-	case weak == "":
-	case slight:
-		t.Advise(nil, what+" of at least 128 random bits (RFC 6749 section 10.10)", "%s", weak)
-	default:
-		t.Unmet(nil, what+" that cannot be guessed: all different, of at least 128 random bits (RFC 6749 section 10.10)", "%s", weak)
-	}
-}
-
-// alphabetOf is the size of the smallest usual alphabet that holds all values.
-func alphabetOf(values []string) int {
-	digits, hex := true, true
-	for _, v := range values {
-		for _, r := range v {
-			digits = digits && r >= '0' && r <= '9'
-			hex = hex && (r >= '0' && r <= '9' || r >= 'a' && r <= 'f' || r == '-')
-		}
-	}
-	switch {
-	case digits:
-		return 10
-	case hex:
-		return 16
-	}
-	return 64
 }
 
 // Unchanged leaves a request as it is.

@@ -186,14 +186,18 @@ func (t MCPServer) TokenWithScopes(scopes ...string) string {
 		edit = Without("scope")
 	}
 	tokens := t.AS.MustGetTokens(edit)
-	if real, seen := t.AS.RealScope(tokens); seen && !sameScopes(real, scopes) {
+	if real, seen := t.AS.RealScope(tokens); seen && !SameScopes(real, scopes) {
 		t.Inconclusive("the authorization server grants %v where %v was requested", real, scopes)
 	}
 	return tokens.Access
 }
 
-func sameScopes(a, b []string) bool {
-	return !slices.ContainsFunc(a, func(v string) bool { return !slices.Contains(b, v) }) && !slices.ContainsFunc(b, func(v string) bool { return !slices.Contains(a, v) })
+// SameScopes reports that two lists hold the same scopes, in whatever order (RFC 6749 section 3.3).
+func SameScopes(a, b []string) bool {
+	in := func(x, y []string) bool {
+		return !slices.ContainsFunc(x, func(v string) bool { return !slices.Contains(y, v) })
+	}
+	return in(a, b) && in(b, a)
 }
 
 // ScopedTools are the declared tools that need a scope and may be called with it.

@@ -15,6 +15,14 @@ func HaveStatus(statuses ...int) Matcher {
 	return onExchange("HTTP "+list(statuses), Look, func(ex *reports.Exchange) bool { return slices.Contains(statuses, Status(ex)) })
 }
 
+// HaveMediaType expects a Content-Type of a media type, whatever its parameters.
+func HaveMediaType(want string) Matcher {
+	return &matcher{Look, func(actual any) Judgement {
+		ex := ExchangeOf(actual)
+		return Judgement{Met: MediaType(ex) == want, Expected: want, Observed: "Content-Type " + Header(ex, "Content-Type")}
+	}}
+}
+
 // HaveHeader expects a response header field with a value: a Value, or the text itself.
 func HaveHeader(name string, want any) Matcher {
 	v := valueOf(want)
@@ -40,6 +48,13 @@ func HaveChallenge(params ...string) Matcher {
 		return slices.ContainsFunc(Bearer(ex), func(c document.Challenge) bool {
 			return !slices.ContainsFunc(params, func(name string) bool { _, ok := c.Param(name); return !ok })
 		})
+	})
+}
+
+// HaveChallengeOf expects a challenge of a scheme.
+func HaveChallengeOf(scheme string) Matcher {
+	return onExchange("WWW-Authenticate: "+scheme, Look, func(ex *reports.Exchange) bool {
+		return slices.ContainsFunc(Challenges(ex), func(c document.Challenge) bool { return strings.EqualFold(c.Scheme, scheme) })
 	})
 }
 

@@ -58,6 +58,17 @@ func Audience(claims *document.Object) []string {
 	return list
 }
 
+// HaveType expects the typ of a JWT, with or without "application/" (RFC 7515 section 4.1.9).
+func HaveType(typ string) Matcher {
+	return That("typ "+typ, func(j JWT) string {
+		got := j.Header.String("typ")
+		if strings.EqualFold(strings.TrimPrefix(strings.ToLower(got), "application/"), typ) {
+			return ""
+		}
+		return fmt.Sprintf("typ %q", got)
+	})
+}
+
 // ExpireLater expects exp to be in the future (RFC 7519 section 4.1.4).
 func ExpireLater() Matcher {
 	return &matcher{Look, func(actual any) Judgement {
@@ -76,6 +87,12 @@ type Value struct {
 
 // NotEmpty is a text that is not empty.
 var NotEmpty = Value{"a text", func(v any) bool { s, ok := v.(string); return ok && s != "" }}
+
+// Anything is a value that is there.
+var Anything = Value{"any value", func(any) bool { return true }}
+
+// ValueThat is a value of which a check says itself what it has to be.
+func ValueThat(what string, ok func(v any) bool) Value { return Value{what, ok} }
 
 // ANumber is a number.
 var ANumber = Value{"a number", func(v any) bool { _, ok := Number(v); return ok }}

@@ -1,0 +1,122 @@
+package token
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// Clients whose registration was lost learn from invalid_client that they must register again.
+func saysThatClientIsUnknown(t *T) {
+	t.AS.Each(func(_ *survey.Server, m *survey.Document) {
+		endpoint := m.Object.String("token_endpoint")
+		if endpoint == "" {
+			t.NotApplicable("the metadata names no token_endpoint (AS-META-REQUIRED-FIELDS)")
+		}
+		unknown := oauth.Parameter{Name: "client_id", Value: "mcpauth-unknown-" + Random(9)}
+		Each(t, Cases[oauth.Form]{
+			{"grant_type authorization_code", oauth.Form{{Name: "grant_type", Value: "authorization_code"}, {Name: "code", Value: "mcpauth"}, unknown,
+				{Name: "code_verifier", Value: Random(32)}, {Name: "redirect_uri", Value: "http://127.0.0.1:8765/callback"}}},
+			{"grant_type refresh_token", oauth.Form{{Name: "grant_type", Value: "refresh_token"}, {Name: "refresh_token", Value: "mcpauth"}, unknown}},
+		}, func(t *T, f oauth.Form) {
+			ex := t.Do(oauth.Request(endpoint, f))
+			if t.Expect(ex).To(expect.RefuseGrant("invalid_client")) {
+				t.Expect(ex).Ideally(expect.HaveStatus(400, 401))
+			}
+		})
+	})
+}
+
+func answersErrorsInJSON(t *T) {
+	c := t.AS.AnyClient()
+	Each(t, Cases[Edit]{
+		{"an unknown code", Edits(With("grant_type", "authorization_code"), With("code", "mcpauth"),
+			With("code_verifier", oauth.NewPKCE(43).Verifier), With("redirect_uri", c.RedirectURI))},
+		{"an unknown refresh token", Edits(With("grant_type", "refresh_token"), With("refresh_token", "mcpauth"))},
+		{"an unknown grant type", Edits(With("grant_type", "mcpauth_bogus"))},
+		{"no grant type", Unchanged},
+	}, func(t *T, request Edit) {
+		ex := t.AS.TokenRequest(c, request)
+		switch status := expect.Status(ex); {
+		case status == 429 || status == 503: // of what limits requests
+		case status == 403 && oauth.ErrorCode(ex) == "invalid_scope":
+			t.Expect(ex).Ideally(expect.HaveStatus(400))
+		case t.Expect(ex).To(expect.HaveStatus(400, 401, 405, 413, 415), expect.HaveMember("error", expect.NotEmpty)):
+			t.Expect(ex).Ideally(expect.NameError(registered...), describedInASCII)
+		}
+	})
+}
+
+// registered are the error codes in the IANA registry of OAuth extensions errors that a token endpoint may use.
+var registered = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target", "invalid_dpop_proof",
+	"use_dpop_nonce", "server_error", "temporarily_unavailable", "slow_down", "authorization_pending", "expired_token", "access_denied", "interaction_required", "login_required",
+}
+
+var describedInASCII = expect.That("error_description of the allowed characters", func(ex *reports.Exchange) string {
+	if d := oauth.Object(ex).String("error_description"); strings.ContainsAny(d, "\"\\\r\n") {
+		return d
+	}
+	return ""
+})
+
+func leaksNothingInErrors(t *T) {
+	verifier, refresh := oauth.NewPKCE(43).Verifier, "mcpauth-"+Random(24)
+	c := t.AS.AnyClient()
+	Each(t, Cases[Edit]{
+		{"an unknown code", Edits(With("grant_type", "authorization_code"), With("code", "mcpauth"),
+			With("code_verifier", verifier), With("redirect_uri", c.RedirectURI))},
+		{"an unknown refresh token", Edits(With("grant_type", "refresh_token"), With("refresh_token", refresh))},
+		{"quotes as code", Edits(With("grant_type", "authorization_code"), With("code", "'\""))},
+	}, func(t *T, request Edit) {
+		ex := t.AS.TokenRequest(c, request)
+		if ex.Response != nil {
+			t.Expect(expect.Body(ex)).SeenIn(ex).To(lack("an error that repeats no secret", verifier, refresh), lack("an error without the inside of the server", inside...))
+		}
+	})
+}
+
+// inside are marks of the inside of a server.
+var inside = []string{"Traceback", "\tat com.", "    at ", "File \"", "SELECT ", "sqlalchemy", "pymongo", "goroutine "}
+
+// lack expects a text to hold none of these.
+func lack(expected string, parts ...string) expect.Matcher {
+	return expect.That(expected, func(body string) string {
+		i := slices.IndexFunc(parts, func(p string) bool { return strings.Contains(body, p) })
+		if i < 0 {
+			return ""
+		}
+		return "it holds " + parts[i]
+	})
+}
+
+// Clients in a browser, such as inspectors, call the endpoint with fetch.
+func letsBrowserClientsIn(t *T) {
+	origin := mcp.Field("Origin", "http://localhost:6274")
+	asked := t.Do(wire.Request{Method: "OPTIONS", URL: t.AS.Server().Token, Header: []reports.Field{
+		origin, mcp.Field("Access-Control-Request-Method", "POST"),
+		mcp.Field("Access-Control-Request-Headers", "content-type,authorization,mcp-protocol-version"),
+	}})
+	t.Expect(asked, "a preflight").Ideally(expect.HaveStatus(200, 204), expect.HaveHeader("Access-Control-Allow-Origin", expect.Anything))
+	failing := func(origin reports.Field) *reports.Exchange {
+		return t.AS.TokenRequest(t.AS.AnyClient(), With("grant_type", "authorization_code"), With("code", "x"), Header(origin))
+	}
+	t.Expect(failing(origin), "an error, which browser clients have to read").Ideally(expect.HaveHeader("Access-Control-Allow-Origin", expect.Anything))
+	t.Expect(failing(mcp.Field("Origin", "https://attacker.example")), "a foreign origin").To(reflectNoCredentials)
+}
+
+var reflectNoCredentials = expect.That("no credentials for any origin", func(ex *reports.Exchange) string {
+	reflected := expect.Header(ex, "Access-Control-Allow-Origin") == "https://attacker.example"
+	if reflected && expect.Header(ex, "Access-Control-Allow-Credentials") == "true" {
+		return "a foreign origin is reflected, with Access-Control-Allow-Credentials: true"
+	}
+	return ""
+})

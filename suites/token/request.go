@@ -1,0 +1,194 @@
+package token
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// requestEdit changes a whole token request before it is sent.
+type requestEdit func(r wire.Request) wire.Request
+
+// redemption is a good token request, for what is not a matter of its parameters.
+func redemption(t *T, base ...Edit) Attempt[requestEdit] {
+	return Attempt[requestEdit]{Name: "an ordinary token request", Good: expect.IssueTokens(), Send: func(edits ...requestEdit) any {
+		g := t.AS.MustAuthorize(base...)
+		r := t.AS.BuildRedeem(g)
+		for _, e := range edits {
+			r = e(r)
+		}
+		ex := t.Do(r)
+		t.AS.Tokens(ex, g.Client)
+		return ex
+	}}
+}
+
+func refusesQueries(t *T) {
+	Refuses(t, redemption(t), Cases[requestEdit]{
+		{"GET with everything in the query", func(r wire.Request) wire.Request {
+			return wire.Request{Method: "GET", URL: r.URL + "?" + r.Body, Header: r.Header}
+		}},
+		{"POST with everything in the query", func(r wire.Request) wire.Request {
+			r.URL, r.Body = r.URL+"?"+r.Body, ""
+			return r
+		}},
+	}, expect.RefuseGrant())
+	c, _ := t.Session.Client(t.Context(), session.ConfidentialPost)
+	if c == nil {
+		return
+	}
+	Refuses(t, redemption(t, As(c)), Cases[requestEdit]{
+		{"client_secret in the query", func(r wire.Request) wire.Request {
+			secret := oauth.Form{{Name: "client_secret", Value: c.Secret}}.Encode()
+			r.URL, r.Body = r.URL+"?"+secret, strings.Replace(r.Body, "&"+secret, "", 1)
+			return r
+		}},
+	}, expect.RefuseGrant())
+}
+
+func readsMediaType(t *T) {
+	mediaType := func(v string) requestEdit {
+		return func(r wire.Request) wire.Request {
+			for i := range r.Header {
+				if r.Header[i].Name == "Content-Type" {
+					r.Header[i].Value = v
+				}
+			}
+			return r
+		}
+	}
+	Each(t, Cases[requestEdit]{
+		{"with a charset", mediaType("application/x-www-form-urlencoded; charset=UTF-8")},
+		{"with a charset and no space", mediaType("application/x-www-form-urlencoded;charset=utf-8")},
+		{"in upper case", mediaType("Application/X-WWW-Form-Urlencoded")},
+	}, func(t *T, e requestEdit) {
+		t.Expect(redemption(t).Send(e)).To(expect.IssueTokens())
+	})
+}
+
+// A server need not read JSON. Where it does, it must look as closely.
+func checksJSONBodies(t *T) {
+	Each(t, Cases[func(m map[string]any)]{
+		{"a wrong verifier", func(m map[string]any) { m["code_verifier"] = oauth.NewPKCE(43).Verifier }},
+		{"a verifier of null", func(m map[string]any) { m["code_verifier"] = nil }},
+		{"an array as verifier", func(m map[string]any) { m["code_verifier"] = []any{} }},
+		{"no verifier", func(m map[string]any) { delete(m, "code_verifier") }},
+	}, func(t *T, bend func(m map[string]any)) {
+		t.Expect(t.Do(inJSON(t, t.AS.MustAuthorize(), bend)), "a JSON body").To(expect.RefuseGrant())
+	})
+}
+
+// inJSON is the token request for a grant as a JSON object.
+func inJSON(t *T, g *Grant, bend func(m map[string]any)) wire.Request {
+	m := map[string]any{}
+	for _, p := range t.Session.Redemption(g.Client, g.Code(), g.Pair) {
+		m[p.Name] = p.Value
+	}
+	m["client_id"], m["client_secret"] = g.Client.ID, g.Client.Secret
+	bend(m)
+	body, _ := json.Marshal(m) // texts always marshal
+	header := []reports.Field{mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json")}
+	return wire.Request{Method: "POST", URL: t.AS.Server().Token, Body: string(body), Header: header}
+}
+
+func refusesRepeatedParameters(t *T) {
+	wrong := oauth.Form{
+		{Name: "client_id", Value: "mcpauth-other"},
+		{Name: "code", Value: "mcpauth-other"},
+		{Name: "code_verifier", Value: oauth.NewPKCE(43).Verifier},
+		{Name: "grant_type", Value: "refresh_token"},
+		{Name: "redirect_uri", Value: "https://attacker.example/cb"},
+	}
+	var rows Cases[Edit]
+	for _, p := range wrong {
+		rows = rows.And(p.Name+" twice, a wrong value last", Also(p.Name, p.Value))
+		rows = rows.And(p.Name+" twice, the right value last", Before(p.Name, p.Value))
+	}
+	Refuses(t, t.AS.Redemption(), rows, expect.RefuseGrant("invalid_request"))
+}
+
+func ignoresUnknownParameters(t *T) {
+	odd := Edits(With("mcpauth_x", "1"), With("audience", ""), With("scope", ""))
+	t.Expect(t.AS.Redemption().Send(odd), "unknown and empty parameters").To(expect.IssueTokens())
+	if t.AS.AnyClient().Public() {
+		t.Expect(t.AS.Redemption().Send(With("client_secret", "")), "an empty client_secret of a public client").Ideally(expect.IssueTokens())
+	}
+}
+
+// refused is a token request with the errors that it may get.
+type refused struct {
+	edit  Edit
+	codes []string
+}
+
+func distinguishesGrantTypes(t *T) {
+	t.CrashCounts()
+	c := t.AS.AnyClient()
+	Each(t, Cases[refused]{
+		{"no grant_type", refused{With("code", "x"), []string{"invalid_request"}}},
+		{"an unknown grant_type", refused{With("grant_type", "mcpauth_bogus"), []string{"unsupported_grant_type"}}},
+		{"an empty body", refused{Unidentified(), []string{"invalid_request", "unsupported_grant_type", "invalid_client"}}},
+		{"grant_type in upper case", refused{With("grant_type", "AUTHORIZATION_CODE"), []string{"unsupported_grant_type"}}},
+	}, func(t *T, r refused) {
+		t.Expect(t.AS.TokenRequest(c, r.edit)).To(expect.RefuseGrant(r.codes...))
+	})
+}
+
+func refusesPasswordGrant(t *T) {
+	u := t.Session.Users[0]
+	Each(t, t.AS.Clients(), func(t *T, c *oauth.Client) {
+		ex := t.AS.TokenRequest(c, With("grant_type", "password"), With("username", u.Name), With("password", u.Password))
+		t.AS.Tokens(ex, c)
+		t.Expect(ex).To(expect.RefuseGrant("unsupported_grant_type", "unauthorized_client", "invalid_client"))
+	})
+}
+
+func refusesClientCredentialsOfPublicClients(t *T) {
+	c := t.AS.PublicClient()
+	Each(t, Cases[Edit]{
+		{"no secret", Unchanged},
+		{"an empty secret", With("client_secret", "")},
+		{"a made-up secret", With("client_secret", "mcpauth-made-up")},
+	}, func(t *T, secret Edit) {
+		ex := t.AS.TokenRequest(c, With("grant_type", "client_credentials"), secret)
+		t.AS.Tokens(ex, c)
+		t.Expect(ex).To(expect.RefuseGrant("unauthorized_client", "invalid_client", "unsupported_grant_type"))
+	})
+}
+
+func survivesOversizedRequests(t *T) {
+	c := t.AS.AnyClient()
+	Each(t, Cases[Edit]{
+		{"a code of 2 MiB", With("code", strings.Repeat("a", 2<<20))},
+		{"20,000 parameters", Raw(strings.Repeat("&a=b", 20_000))},
+		{"invalid percent-encoding", Raw("&code=%ZZ")},
+		{"NUL in a value", With("code", "a\x00b")},
+	}, func(t *T, odd Edit) {
+		t.Expect(t.AS.TokenRequest(c, With("grant_type", "authorization_code"), odd)).To(turnAway)
+	})
+	after := t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "x"))
+	t.Expect(after, "an ordinary request afterwards").To(answered)
+}
+
+var turnAway = expect.That("HTTP 4xx, or the connection closed", func(ex *reports.Exchange) string {
+	closed := strings.Contains(ex.Error, "closed the connection") || strings.Contains(ex.Error, "broken pipe") || strings.Contains(ex.Error, "reset")
+	if s := expect.Status(ex); s == 0 && closed || s >= 300 && s < 500 || s == 501 {
+		return ""
+	}
+	return expect.Describe(ex)
+})
+
+var answered = expect.That("an answer", func(ex *reports.Exchange) string {
+	if ex.Response == nil || expect.Crashed(ex) {
+		return expect.Describe(ex)
+	}
+	return ""
+})

@@ -1,0 +1,210 @@
+package token
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func answersInJSON(t *T) {
+	Each(t, Cases[Edit]{
+		{"Accept: */*", Header(mcp.Field("Accept", "*/*"))},
+		{"Accept: application/json", Unchanged},
+	}, func(t *T, accept Edit) {
+		answer := t.AS.Redemption().Send(accept)
+		if t.Expect(answer).To(expect.HaveStatus(200), expect.HaveMediaType("application/json")) {
+			t.Expect(answer).To(expect.HaveMember("access_token", visibleText), expect.HaveMember("token_type", bearerOrDPoP))
+		}
+	})
+}
+
+var visibleText = expect.ValueThat("a text of visible ASCII", func(v any) bool {
+	s, ok := v.(string)
+	return ok && s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
+})
+
+var bearerOrDPoP = expect.ValueThat("Bearer", func(v any) bool {
+	s, _ := v.(string)
+	return strings.EqualFold(s, "Bearer") || strings.EqualFold(s, "DPoP")
+})
+
+func forbidsCaching(t *T) {
+	tokens := t.AS.MustGetTokens()
+	answers := Cases[*reports.Exchange]{{"code exchange", tokens.Exchange}}
+	if tokens.Refresh != "" {
+		answers = answers.And("refresh", t.AS.Refresh(tokens))
+	}
+	Each(t, answers, func(t *T, ex *reports.Exchange) {
+		if expect.Status(ex) == 200 {
+			t.Expect(ex).To(expect.HaveHeader("Cache-Control", expect.Holding("no-store")))
+		}
+	})
+}
+
+func statesLifetime(t *T) {
+	tokens := t.AS.SharedTokens()
+	if !t.Expect(tokens).Ideally(expect.HaveMember("expires_in", expect.Anything)) {
+		return
+	}
+	if t.Expect(tokens).To(expect.HaveMember("expires_in", positiveSeconds)) {
+		t.Expect(tokens).To(agreeWithClaims)
+	}
+}
+
+var positiveSeconds = expect.ValueThat("a positive number of seconds", func(v any) bool {
+	n, ok := expect.Number(v)
+	return ok && n > 0 && n <= 1e8
+})
+
+var agreeWithClaims = expect.That("expires_in that agrees with the token", func(tokens *oauth.Tokens) string {
+	seconds, _ := oauth.Seconds(tokens.Body)
+	if exp, iat, ok := lifetime(tokens); ok && math.Abs(exp-iat-seconds) > 60 {
+		return fmt.Sprintf("expires_in %v, while the token lives %v s", seconds, exp-iat)
+	}
+	return ""
+})
+
+// lifetime reads exp and iat of a JWT access token.
+func lifetime(tokens *oauth.Tokens) (exp, iat float64, ok bool) {
+	_, c := oauth.Claims(tokens.Access)
+	e, _ := c.Get("exp")
+	exp, ok = expect.Number(e)
+	i, _ := c.Get("iat")
+	if iat, has := expect.Number(i); has {
+		return exp, iat, ok
+	}
+	return exp, float64(time.Now().Unix()), ok
+}
+
+func issuesShortLivedTokens(t *T) {
+	tokens := t.AS.SharedTokens()
+	seconds, ok := oauth.Seconds(tokens.Body)
+	if exp, iat, has := lifetime(tokens); has && !ok {
+		seconds, ok = exp-iat, true
+	}
+	if !ok {
+		t.Inconclusive("nothing tells how long the token lives (AS-TOKEN-EXPIRES-IN)")
+	}
+	if t.Expect(seconds).SeenIn(tokens.Exchange).To(liveAtMost(24 * time.Hour)) {
+		t.Expect(seconds).SeenIn(tokens.Exchange).Ideally(liveAtMost(time.Hour))
+	}
+}
+
+func liveAtMost(longest time.Duration) expect.Matcher {
+	return expect.That("an access token for an hour at most (the number is ours; the specifications name none)", func(seconds float64) string {
+		if seconds <= longest.Seconds() {
+			return ""
+		}
+		return fmt.Sprintf("%v s", seconds)
+	})
+}
+
+// The signature of a JWT is judged by AS-KEYS-JWT-SIGNATURE.
+func issuesUnguessableTokens(t *T) {
+	var opaque, jwts []string
+	for range 4 {
+		access := t.AS.MustGetTokens().Access
+		if header, _ := oauth.Claims(access); header == nil {
+			opaque = append(opaque, access)
+		} else {
+			jwts = append(jwts, access)
+		}
+	}
+	t.Expect(jwts).Ideally(expect.That("JWTs that are all different (jti)", func(jwts []string) string {
+		if len(slices.Compact(slices.Sorted(slices.Values(jwts)))) < len(jwts) {
+			return "the same JWT twice: who revokes one revokes the other"
+		}
+		return ""
+	}))
+	if len(opaque) > 1 {
+		t.Expect(opaque).To(expect.BeUnguessable("access tokens"))
+	}
+}
+
+// A server may refuse a scope. What it may not do is to grant another one in silence.
+func reportsScope(t *T) {
+	pool := t.AS.ScopePool()
+	Each(t, Cases[Edit]{
+		{"one scope requested", Scope(pool[0])},
+		{"two scopes requested", Scope(pool[0], pool[1])},
+		{"no scope requested", Without("scope")},
+	}, func(t *T, scope Edit) {
+		g := t.AS.MustReachDecision(t.AS.Authorize(scope))
+		if g.Code() == "" {
+			return
+		}
+		tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client)
+		if tokens == nil {
+			return
+		}
+		if tokens.HasScope && !t.Expect(tokens).To(expect.HaveMember("scope", scopeNames)) {
+			return
+		}
+		real, seen := t.AS.RealScope(tokens)
+		t.Expect(tokens).To(reportScope(strings.Fields(g.Request.Get("scope")), real, seen))
+	})
+}
+
+var scopeNames = expect.ValueThat("a string of names, separated by spaces", func(v any) bool {
+	s, ok := v.(string)
+	return ok && !strings.Contains(s, ",")
+})
+
+// reportScope expects the scope of a token in its response, unless it is the one that was requested.
+func reportScope(requested, real []string, seen bool) expect.Matcher {
+	return expect.That("scope as the token has it, unless it is what was requested", func(tokens *oauth.Tokens) string {
+		switch {
+		case !tokens.HasScope && len(requested) == 0:
+			return "none was requested, and scope is absent"
+		case seen && tokens.HasScope && !SameScopes(real, tokens.Scope):
+			return fmt.Sprintf("scope %s, while the token has %s", strings.Join(tokens.Scope, " "), strings.Join(real, " "))
+		case seen && !tokens.HasScope && !SameScopes(real, requested):
+			return "scope is absent, while the token has " + strings.Join(real, " ")
+		}
+		return ""
+	})
+}
+
+// RFC 9068 section 2.2.
+func fillsClaims(t *T) {
+	tokens := t.AS.SharedTokens()
+	header, claims := oauth.Claims(tokens.Access)
+	if header == nil {
+		t.NotApplicable("access tokens are opaque")
+	}
+	jwt := expect.JWT{Header: header, Claims: claims, From: tokens.Exchange}
+	t.Expect(jwt).To(
+		expect.HaveClaim("iss", t.AS.Server().Metadata.String("issuer")),
+		expect.HaveClaim("exp", expect.Anything),
+		expect.HaveClaim("aud", expect.Anything),
+		holdNoCredential,
+	)
+	t.Expect(jwt).Ideally(
+		expect.HaveClaim("sub", expect.Anything),
+		expect.HaveClaim("client_id", expect.Anything),
+		expect.HaveClaim("iat", expect.Anything),
+		expect.HaveClaim("jti", expect.Anything),
+		expect.HaveType("at+jwt"),
+	)
+}
+
+var holdNoCredential = expect.That("no credential in a token", func(jwt expect.JWT) string {
+	i := slices.IndexFunc(jwt.Claims.Members, func(m document.Member) bool {
+		name := strings.ToLower(m.Name)
+		return strings.Contains(name, "password") || strings.Contains(name, "secret")
+	})
+	if i < 0 {
+		return ""
+	}
+	return "it holds " + jwt.Claims.Members[i].Name
+})
