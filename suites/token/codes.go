@@ -11,7 +11,6 @@ import (
 )
 
 func refusesInvalidCodes(t *T) {
-	t.CrashCounts()
 	rows := NearMisses("code").
 		And("a code that was never issued", With("code", "mcpauth-"+Random(24))).
 		And("an empty code", With("code", "")).
@@ -127,7 +126,6 @@ func bindsCodeToRedirectURI(t *T) {
 
 // OAuth 2.1 section 10.2 and RFC 6749 section 4.1.3 disagree: neither outcome is a defect.
 func servesRequestsWithoutRedirectURI(t *T) {
-	t.CrashCounts()
 	ex := expect.ExchangeOf(t.AS.Redemption().Send(Without("redirect_uri")))
 	if oauth.ReadTokens(ex) != nil {
 		t.Note("redirect_uri may be left out of the token request, as OAuth 2.1 has it")

@@ -130,7 +130,6 @@ type refused struct {
 }
 
 func distinguishesGrantTypes(t *T) {
-	t.CrashCounts()
 	c := t.AS.AnyClient()
 	Each(t, Cases[refused]{
 		{"no grant_type", refused{With("code", "x"), []string{"invalid_request"}}},
