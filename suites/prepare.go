@@ -186,7 +186,7 @@ func sharedSecretToken(s target.SharedSecret, scopes []string) string {
 func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, intrusive func(string) bool) *check.World {
 	cfg := &s.cfg
 	w := &check.World{
-		Target: cfg.Target, Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Session: s.session,
+		Target: cfg.Target, Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, MayAttack: cfg.Authorized, Session: s.session,
 		Patience: cmp.Or(cfg.Patience, 5*time.Second), MaxWait: cfg.MaxWait, Credentials: cfg.credentials(),
 		Documents: cfg.Documents, Introspector: cfg.Introspection, Verifier: cfg.Verification, API: cfg.API, Rebinding: cfg.Rebinding,
 	}

@@ -99,3 +99,19 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 		})
 	}
 }
+
+// Tools that run for anybody are found though lists are guarded: where none is declared, those that say to be read-only are called.
+func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
+	r := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.GuardTools) })
+	code, _, errs := mcpauth(t, []string{"TOKEN=" + r.Token()}, "run", r.URL, "--token-env", "TOKEN", "--only", "RS-CHALLENGE-EXISTING-TOOLS")
+	assert.Equal(t, 1, code, errs)
+	assert.Contains(t, errs, "with:     no token, whoami")
+	code, _, errs = mcpauth(t, nil, "run", r.URL, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
+	assert.Equal(t, 3, code, errs)
+	declared := filepath.Join(t.TempDir(), "target.yaml")
+	require.NoError(t, os.WriteFile(declared, []byte(
+		"version: 1\ntarget: {url: "+r.URL+", revisions: [2026-07-28]}\ntools: [{name: whoami, call: denied-only}]\n"), 0o600))
+	code, _, errs = mcpauth(t, nil, "run", "-c", declared, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
+	assert.Equal(t, 1, code, errs)
+	assert.Contains(t, errs, "with:     an expired token, whoami")
+}

@@ -1,8 +1,11 @@
 package flaws
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -253,6 +256,14 @@ var trusting = []Flaw{
 		Name: "acts-first", Says: "A tool acts before its scope is looked at.",
 		Bend: lacks(mcpserver.ScopeFirst), Noticed: []string{"RS-SCOPE-NOT-EXECUTED"}, Also: []string{"RS-SCOPE-BODY-AMBIGUITY"},
 	},
+	runsBefore("missing", "no token", func(token string) bool { return token == "" }),
+	runsBefore("garbage", "a string that is no token", func(token string) bool { return token != "" && strings.Count(token, ".") != 2 }),
+	runsBefore("expired", "an expired token", func(token string) bool { return strings.Count(token, ".") == 2 && expired(token) }),
+	runsBefore("foreign", "a token that somebody else signed", func(token string) bool { return strings.Count(token, ".") == 2 && !expired(token) }),
+	{
+		Name: "open-tools", Says: "Lists and the handshake are guarded, and existing tools run for anybody.",
+		Bend: lacks(mcpserver.GuardTools), Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"}, Also: []string{"RS-*"},
+	},
 	{
 		Name: "scope-of-first-name", Says: "The scope is that of the first name in the message.",
 		Bend: lacks(mcpserver.LastNameCounts), Noticed: []string{"RS-SCOPE-BODY-AMBIGUITY"},
@@ -383,4 +394,22 @@ var trusting = []Flaw{
 		}),
 		Noticed: []string{"RS-ABUSE-RESOURCE-TRAVERSAL"},
 	},
+}
+
+// runsBefore is a server whose tools run before it refuses bad tokens of a kind.
+func runsBefore(kind, says string, runs func(token string) bool) Flaw {
+	return Flaw{
+		Name: "runs-before-refusal-" + kind, Says: "A tool acts before the call is refused, with " + says + ".",
+		Bend:    policy(func(p *mcpserver.Policy) { p.RunsBefore = runs }),
+		Noticed: []string{"RS-SCOPE-NOT-EXECUTED"}, Also: []string{"RS-SCOPE-BODY-AMBIGUITY"},
+	}
+}
+
+// expired reports that a JWT says to be expired.
+func expired(token string) bool {
+	b, _ := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	var claims struct {
+		Exp int64 `json:"exp"`
+	}
+	return json.Unmarshal(b, &claims) == nil && claims.Exp < time.Now().Unix()
 }

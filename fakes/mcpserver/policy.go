@@ -83,6 +83,7 @@ type Defects struct {
 	OpaquePrefix     string                     // opaque tokens that begin so are accepted as the user's
 	OnlyClient       string                     // the one client whose tokens are good
 	SampleToken      string                     // a token from the documentation, which is accepted
+	RunsBefore       func(token string) bool    // for which bad tokens a tool runs before they are refused
 	UnguardedTool    string                     // a tool whose scope is forgotten
 	StaticForgotten  string                     // a static credential that is not loaded
 	DPoPLacks        dpop.Part                  // what of a proof is not checked

@@ -299,6 +299,17 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
+// named is the tool that exists and that a message calls; empty if it calls none.
+func named(body []byte) string {
+	var m message
+	_ = json.Unmarshal(body, &m)
+	name, _ := m.Params["name"].(string)
+	if m.Method != "tools/call" || !slices.ContainsFunc(Tools, func(t Tool) bool { return t.Name == name }) {
+		return ""
+	}
+	return name
+}
+
 func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
 	if p.RedirectEndpoint != 0 {
@@ -342,6 +353,14 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	}
 	if who == nil && !p.has(NoLoginByElicitation) && bytes.Contains(body, []byte(`"connect_account"`)) {
 		who = &caller{user: "anonymous"} // the flaw
+	}
+	if who == nil && !p.has(GuardTools) && named(body) != "" {
+		who = &caller{user: "anonymous"}
+	}
+	if who == nil && p.RunsBefore != nil && named(body) != "" && p.RunsBefore(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")) {
+		var m message
+		_ = json.Unmarshal(body, &m)
+		s.act(r.Context(), named(body), &m, &caller{user: "anonymous"}) // the flaw
 	}
 	if who == nil {
 		s.refuse(w, r, cause)

@@ -22,6 +22,7 @@ func Register() {
 	Describe("RFC 9110 section 11.6.1: WWW-Authenticate", field)
 	Describe("OAuth 2.1 section 5.3: The Bearer challenge", parameters)
 	Describe("MCP Authorization: Access Token Usage", everywhere)
+	Describe("MCP Authorization: Token Handling", existingTools)
 	Describe("RFC 9470: Step Up Authentication Challenge", stepUp)
 	Describe("MCP 2024-11-05: HTTP with SSE", legacy)
 }

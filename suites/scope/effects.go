@@ -31,9 +31,11 @@ func effects() {
 		call, refused := t.MCP.SessionOf(lacking)
 		if refused == nil { // in an open session, so that nothing but the call itself is refused
 			try("without a token", func(tool Tool) *reports.Exchange { return t.Send(call.Method("tools/call", tool.Params())) })
-			try("with garbage for a token", func(tool Tool) *reports.Exchange {
-				return t.Send(call.Method("tools/call", tool.Params()).With(mcp.Bearer("garbage")))
-			})
+			for _, bad := range t.Mint.BadTokens() {
+				try("with "+bad.Name, func(tool Tool) *reports.Exchange {
+					return t.Send(call.Method("tools/call", tool.Params()).With(mcp.Bearer(bad.Value)))
+				})
+			}
 		}
 		ex := seen(t, tool, shows) // by then whatever was begun before has had its time
 		for about, m := range Sorted(markers) {

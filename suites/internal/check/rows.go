@@ -70,6 +70,9 @@ func (t *T) about(value string) string {
 	return strings.Join(parts, ", ")
 }
 
+// Leave notes that a value decides nothing; the check goes on, and ends undecided unless something is found.
+func (t *T) Leave(about, why string) { t.leave(about, why, reports.Inconclusive) }
+
 // leave notes that a value decides nothing; the check goes on.
 func (t *T) leave(about, why string, v reports.Verdict) {
 	t.undecided = append(t.undecided, undecided{t.about(about), why, v})

@@ -41,6 +41,8 @@ type World struct {
 	Secrets *reports.Secrets
 	// Intrusive says whether checks may strain the host of a URL or trip its limits; nil: nobody may.
 	Intrusive func(address string) bool
+	// MayAttack says that the user may attack the target, wherever it is.
+	MayAttack bool
 	// Session is what the checks share when they act as clients; nil where no authorization server can be
 	// spoken with.
 	Session *session.Session
@@ -488,6 +490,28 @@ func (t MCPServer) Handshake() string {
 		return "server/discover"
 	}
 	return "initialize"
+}
+
+// CallInSession is a call for any method, in an ordinary session: that of the user's token, if there is one, so that nothing
+// but the credential is wrong with a request.
+func (t MCPServer) CallInSession() mcp.Call {
+	if t.HasToken() {
+		if call, refused := t.SessionAs(t.BearerField()); refused == nil {
+			return call
+		}
+	}
+	return t.Call()
+}
+
+// ownCredentials are those of the user: a token, else an API key, else none.
+func (t MCPServer) ownCredentials() []reports.Field {
+	if t.HasToken() {
+		return []reports.Field{t.BearerField()}
+	}
+	if keys := t.APIKeys(); len(keys) > 0 {
+		return []reports.Field{keys[0].Field()}
+	}
+	return nil
 }
 
 // Bogus is the target's answer to a bearer value that cannot be valid.

@@ -1,0 +1,61 @@
+package challenge
+
+import (
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func existingTools() {
+	// "MCP servers [...] MUST validate access tokens [...]. Invalid or expired tokens MUST receive a HTTP 401 response."
+	Must("RS-CHALLENGE-EXISTING-TOOLS", func(t *T) {
+		tools := guardedTools(t)
+		call := t.MCP.CallInSession()
+		credentials := Cases[[]reports.Field]{{"no token", nil}}
+		for _, bad := range t.Mint.BadTokens() {
+			credentials = append(credentials, Cases[[]reports.Field]{{bad.Name, []reports.Field{mcp.Bearer(bad.Value)}}}...)
+		}
+		Each(t, credentials, func(t *T, with []reports.Field) {
+			var calls []Variant
+			for _, tool := range tools {
+				calls = append(calls, Call(call.Method("tools/call", tool.Marked("mcpauth").Params()).With(with...), "%s", tool.Name))
+			}
+			for i, ex := range t.All(calls) {
+				judgeTool(t, ex, calls[i].About)
+			}
+		})
+		t.MCP.Control()
+	})
+}
+
+// guardedTools are existing tools without those that are declared to be for everybody.
+func guardedTools(t *T) []Tool {
+	tools := t.MCP.ExistingTools()
+	if !t.DeclaredPublic("tools/call") {
+		return tools
+	}
+	var scoped []Tool
+	for _, tool := range tools {
+		if tool.Scope != "" {
+			scoped = append(scoped, tool)
+		}
+	}
+	if len(scoped) == 0 {
+		t.NotApplicable("the owner declares that anybody may call tools (target.public in the target file), and no tool needs a scope")
+	}
+	return scoped
+}
+
+// judgeTool judges the answer to a call that must not run. Which status a refusal has to have, other checks say.
+func judgeTool(t *T, ex *reports.Exchange, tool string) {
+	switch {
+	case expect.Ran(ex):
+		t.Finding(ex, tool, "the call to be refused before the tool runs", "the tool runs: "+expect.Describe(ex))
+	case expect.Status(ex) == 401, expect.Status(ex) == 403, t.MCP.RefusedInside(ex):
+		t.Refused()
+	default:
+		t.Leave(tool, "it is answered with "+expect.Describe(ex)+", which neither runs nor refuses it")
+	}
+}

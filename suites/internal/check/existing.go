@@ -1,0 +1,118 @@
+package check
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+)
+
+// mostExisting bounds the tools that are called with credentials that must be refused.
+const mostExisting = 12
+
+// ExistingTools are tools to call with credentials that must be refused: those that are declared, else those that the target
+// lists as read-only, where the user may attack it. The check ends where there is none.
+func (t MCPServer) ExistingTools() []Tool {
+	tools := slices.Clone(t.Tools)
+	if len(tools) == 0 {
+		tools = t.readOnlyTools()
+	}
+	if len(tools) == 0 {
+		t.NotTested("no existing tool was tried: declare one (tools in the target file); a listed tool is called only if it is annotated as read-only, " +
+			"on loopback or with --i-am-authorized")
+	}
+	return tools[:min(len(tools), mostExisting)]
+}
+
+// readOnlyTools are the listed tools that say of themselves to change nothing, with arguments that fit their schemas.
+func (t MCPServer) readOnlyTools() []Tool {
+	if !t.Loopback() && !t.MayAttack {
+		return nil
+	}
+	ex := t.CallMethodAs("tools/list", t.ownCredentials()...)
+	if !expect.Accepted(ex) {
+		return nil
+	}
+	var out []Tool
+	for _, listed := range mcp.Read(ex).Objects("tools") {
+		if readOnly, _ := listed.Object("annotations").Bool("readOnlyHint"); readOnly && listed.String("name") != "" {
+			arguments, _ := sample(listed.Object("inputSchema"), 0).(map[string]any)
+			out = append(out, Tool{Name: listed.String("name"), Arguments: arguments})
+		}
+	}
+	return out
+}
+
+// deepest bounds how deep a schema is followed.
+const deepest = 5
+
+// sample is a value that fits a JSON Schema, as far as its types, enumerations and bounds say.
+func sample(schema *document.Object, depth int) any {
+	if v, ok := schema.Get("const"); ok {
+		return v
+	}
+	for _, name := range []string{"enum", "examples"} {
+		if v, _ := schema.Get(name); v != nil {
+			if list, _ := v.([]any); len(list) > 0 {
+				return list[0]
+			}
+		}
+	}
+	if v, ok := schema.Get("default"); ok {
+		return v
+	}
+	switch schema.String("type") {
+	case "integer", "number":
+		if v, ok := schema.Get("minimum"); ok {
+			return v
+		}
+		return 1
+	case "boolean":
+		return false
+	case "array":
+		return []any{}
+	case "string":
+		return "mcpauth"
+	}
+	fields := map[string]any{}
+	required, _ := schema.Strings("required")
+	for _, name := range required {
+		if depth < deepest {
+			fields[name] = sample(schema.Object("properties").Object(name), depth+1)
+		}
+	}
+	return fields
+}
+
+// BadTokens are bearer tokens that no server may accept: garbage, one that has expired, and one that somebody else signed.
+func (t Minter) BadTokens() Cases[string] {
+	g, a := t.Genuine(), mint.NewAttacker()
+	expired, now := a.ES256(g.Header.With("alg", "ES256"), expiredClaims(g.Claims)), time.Now().Unix()
+	if t.Trusted() {
+		expired = t.Token(map[string]any{"iat": now - 7200, "nbf": now - 7200, "exp": now - 3600})
+	}
+	rows := Cases[string]{
+		{"a garbage token", survey.BogusToken},
+		{"an expired token", expired},
+		{"a token signed by a key that nobody trusts", a.ES256(g.Header.With("alg", "ES256"), g.Claims)},
+	}
+	for _, c := range slices.Concat(t.MCP.Withdrawn(), t.MCP.ForeignTokens()) {
+		if c.Header == "" {
+			rows = append(rows, Cases[string]{{c.Name, c.Value}}...)
+		}
+	}
+	return rows
+}
+
+func expiredClaims(claims mint.Claims) mint.Claims {
+	out, now := mint.Claims{}, time.Now().Unix()
+	for name, v := range claims {
+		out[name] = v
+	}
+	out["iat"], out["exp"] = now-7200, now-3600
+	return out
+}
