@@ -1,14 +1,9 @@
 package reports
 
 import (
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"net/url"
 	"regexp"
 	"runtime"
-	"sort"
 	"strings"
 	"sync"
 	"unicode"
@@ -19,8 +14,10 @@ import (
 type Secrets struct {
 	mu     sync.Mutex
 	values map[string]string // value -> placeholder
+	short  map[string]string // value -> kind, of those that are removed by their place only
+	fields map[string]bool   // names of fields whose values are secrets
 	kinds  map[string]int
-	size   int  // of all spellings, in bytes
+	size   int  // of all, in bytes
 	lost   bool // there were more than can be remembered
 }
 
@@ -29,19 +26,27 @@ const (
 	shortestSecret = 6
 	// longest value that is remembered: words beyond that are cut out of every text.
 	longestSecret = 32 << 10
-	// mostSecrets is the size of all spellings that are looked for, in bytes. Where a target brings more, everything is
-	// removed that looks like a secret.
+	// mostSecrets bounds the memory of all secrets, in bytes. Where a target brings more, everything is removed that looks like
+	// a secret.
 	mostSecrets = 12 << 20
-	// hexSecret and longSecret are the sizes beyond which a value is not looked for in hex, and in base64.
-	hexSecret, longSecret = 128, 512
-	// spelledHex and spelled are how much larger all spellings of a value are, with hex and without.
-	spelledHex, spelled = 14, 9
+	// perSecret is what a secret takes besides itself, and longestName up to which size it is looked for in names.
+	perSecret, longestName = 128, 256
+	// mostShort bounds the short secrets, and the names of their fields.
+	mostShort = 100
 )
 
 // Add registers a secret of a kind such as "access_token" and returns the placeholder that stands for it
-// in reports. Values shorter than six bytes cannot be removed safely and are not registered.
+// in reports. Values shorter than six bytes are removed where a field has nothing else as its value: see Field.
 func (s *Secrets) Add(kind, value string) string {
 	if len(value) < shortestSecret {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.short == nil {
+			s.short = map[string]string{}
+		}
+		if value != "" && s.short[value] == "" && len(s.short) < mostShort {
+			s.short[value] = kind
+		}
 		return value
 	}
 	if i := strings.LastIndexByte(value, '.'); i > 0 && isJWT(value) {
@@ -58,14 +63,7 @@ func (s *Secrets) Add(kind, value string) string {
 	if len(value) > longestSecret {
 		return "‹" + kind + "›"
 	}
-	cost := len(value)
-	switch {
-	case plainOnly(value):
-	case len(value) > hexSecret:
-		cost *= spelled
-	default:
-		cost *= spelledHex
-	}
+	cost := len(value) + min(len(value), longestName) + perSecret
 	if s.size+cost > mostSecrets {
 		s.lost = true
 		return "‹" + kind + "›"
@@ -75,6 +73,18 @@ func (s *Secrets) Add(kind, value string) string {
 	p := fmt.Sprintf("‹%s#%d›", kind, s.kinds[kind])
 	s.values[strings.Clone(value)] = p // not the text around it
 	return p
+}
+
+// Field names a form field, JSON member or header field whose value is a secret, however short it is.
+func (s *Secrets) Field(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fields == nil {
+		s.fields = map[string]bool{}
+	}
+	if name != "" && len(s.fields) < mostShort {
+		s.fields[name] = true
+	}
 }
 
 // Remove is a text without the secrets.
@@ -92,82 +102,27 @@ func (s *Secrets) In(text string) bool {
 	return false
 }
 
-func (s *Secrets) replacer() *strings.Replacer {
+// finder finds the secrets that are known now.
+func (s *Secrets) finder() *finder {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	type pair struct{ from, to string }
-	var pairs []pair
-	for v, p := range s.values {
-		for _, f := range forms(v) {
-			pairs = append(pairs, pair{f, p})
-		}
-	}
-	// Longest first, so that a secret holding another one is removed whole.
-	sort.Slice(pairs, func(i, j int) bool {
-		if len(pairs[i].from) != len(pairs[j].from) {
-			return len(pairs[i].from) > len(pairs[j].from)
-		}
-		if pairs[i].from != pairs[j].from {
-			return pairs[i].from < pairs[j].from
-		}
-		return pairs[i].to < pairs[j].to // two secrets may be spelled alike: one placeholder, always the same
-	})
-	var args []string
-	for _, p := range pairs {
-		args = append(args, p.from, p.to)
-	}
-	return strings.NewReplacer(args...)
+	return newFinder(s.values)
 }
 
-// plainOnly reports that a value is not looked for in hex and base64: it is long, or a JWT, whose signature is.
-func plainOnly(v string) bool { return len(v) > longSecret || isJWT(v) }
+// anyCase finds them in names of header fields, whose case libraries change.
+func (s *Secrets) anyCase() *finder {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lower := map[string]string{}
+	for v, p := range s.values {
+		if v = strings.ToLower(v); len(v) <= longestName && (lower[v] == "" || p < lower[v]) {
+			lower[v] = p
+		}
+	}
+	return newFinder(lower)
+}
 
 func isJWT(v string) bool { return strings.HasPrefix(v, "eyJ") && strings.Count(v, ".") == 2 }
-
-// forms are the spellings in which a value may travel.
-func forms(v string) []string {
-	escaped, _ := json.Marshal(v)
-	all := []string{v, url.QueryEscape(v), url.PathEscape(v), strings.Trim(string(escaped), `"`)}
-	if plainOnly(v) {
-		return unique(all)
-	}
-	if len(v) <= hexSecret {
-		all = append(all, hex.EncodeToString([]byte(v)), strings.ToUpper(hex.EncodeToString([]byte(v))))
-	}
-	for _, plain := range unique([]string{v, url.QueryEscape(v)}) { // escaped in Basic credentials (RFC 6749 section 2.3.1)
-		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-			for offset := 0; offset < 3; offset++ { // a value may begin anywhere within a base64 group
-				e := enc.EncodeToString(append(make([]byte, offset), plain...))
-				all = append(all, trimGroups(e, offset, (offset+len(plain))%3))
-			}
-		}
-	}
-	return unique(all)
-}
-
-// trimGroups drops the characters of a base64 text that also depend on the value's neighbours.
-func trimGroups(e string, offset, rest int) string {
-	e = strings.TrimRight(e, "=")
-	if offset > 0 {
-		e = e[offset+1:]
-	}
-	if rest > 0 && len(e) > 0 {
-		e = e[:len(e)-1]
-	}
-	return e
-}
-
-func unique(in []string) []string {
-	seen := map[string]bool{}
-	out := in[:0]
-	for _, s := range in {
-		if len(s) >= shortestSecret && !seen[s] {
-			seen[s] = true
-			out = append(out, s)
-		}
-	}
-	return out
-}
 
 // Redacted is a run from which every registered secret, cookie value, and token signature is gone.
 // It is the only thing reporters accept; Redact is the only way to make one.
@@ -195,6 +150,7 @@ var (
 func Redact(run Run, secrets *Secrets) Redacted {
 	text := redaction(secrets)
 	out := run
+	fields := headers{text, secrets.anyCase(), secrets.places()}
 	out.Target.URL = text(run.Target.URL)
 	out.Unreachable, out.Doubt = text(run.Unreachable), text(run.Doubt)
 	out.Stale = append([]string(nil), run.Stale...)
@@ -208,7 +164,7 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	}
 	out.Discovered = make([]Fact, len(run.Discovered))
 	for i, f := range run.Discovered {
-		out.Discovered[i] = Fact{f.Name, text(f.Value)}
+		out.Discovered[i] = Fact{text(f.Name), text(f.Value)}
 	}
 	out.Revisions = make([]RevisionStatus, len(run.Revisions))
 	for i, s := range run.Revisions {
@@ -228,8 +184,9 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	for part := range runtime.GOMAXPROCS(0) { // most of the work, and each exchange stands for itself
 		together.Go(func() {
 			text := remembering(text)
+			fields := headers{text, fields.names, fields.places}
 			for i := part; i < len(run.Exchanges); i += runtime.GOMAXPROCS(0) {
-				out.Exchanges[i] = redactExchange(run.Exchanges[i], text)
+				out.Exchanges[i] = redactExchange(run.Exchanges[i], text, fields)
 			}
 		})
 	}
@@ -261,7 +218,7 @@ func remembering(text func(string) string) func(string) string {
 }
 
 func redaction(secrets *Secrets) func(string) string {
-	replacer := secrets.replacer()
+	known, short := secrets.finder(), secrets.places()
 	return func(s string) string {
 		if s == "" {
 			return s
@@ -274,7 +231,7 @@ func redaction(secrets *Secrets) func(string) string {
 				return w
 			})
 		}
-		s = replacer.Replace(s)
+		s = short.text(known.replace(s))
 		if secrets.lost {
 			s = word.ReplaceAllStringFunc(s, func(w string) string {
 				if len(w) >= 16 && strings.ContainsAny(w, "0123456789") && strings.ContainsFunc(w, unicode.IsLetter) {
@@ -326,21 +283,31 @@ func redactResult(r Result, text func(string) string) Result {
 	return r
 }
 
-func redactExchange(e Exchange, text func(string) string) Exchange {
-	e.Request.URL, e.Request.Body, e.Error = text(e.Request.URL), text(e.Request.Body), text(e.Error)
-	e.Request.Header = redactHeader(e.Request.Header, text)
+func redactExchange(e Exchange, text func(string) string, fields headers) Exchange {
+	e.Request.Method, e.Request.URL, e.Request.Body, e.Error = text(e.Request.Method), text(e.Request.URL), text(e.Request.Body), text(e.Error)
+	e.Request.Header = fields.redact(e.Request.Header)
 	if e.Response != nil {
 		resp := *e.Response
-		resp.Body, resp.Header = text(resp.Body), redactHeader(resp.Header, text)
+		resp.Proto, resp.Body, resp.Header = text(resp.Proto), text(resp.Body), fields.redact(resp.Header)
 		e.Response = &resp
 	}
 	return e
 }
 
-func redactHeader(in []Field, text func(string) string) []Field {
+// headers removes secrets from header fields: from their values, and from their names, whose case libraries change.
+type headers struct {
+	text   func(string) string
+	names  *finder
+	places *places
+}
+
+func (h headers) redact(in []Field) []Field {
 	out := make([]Field, len(in))
 	for i, f := range in {
-		f.Value = text(f.Value)
+		f.Value = h.places.header(f.Name, h.text(f.Value))
+		if name := strings.ToLower(f.Name); h.names.replace(name) != name {
+			f.Name = h.names.replace(name)
+		}
 		switch strings.ToLower(f.Name) {
 		case "set-cookie":
 			f.Value = cookieWithoutValue(f.Value)
