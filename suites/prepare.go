@@ -77,10 +77,12 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	}
 	for _, f := range cfg.header() {
 		secrets.Add("header", f.Value)
+		secrets.Field(f.Name)
 	}
 	secrets.Add("shared_secret", cfg.SharedSecret.Value)
 	for _, c := range cfg.Credentials {
 		secrets.Add("credential", c.Value)
+		secrets.Field(c.Header)
 	}
 	guard := wire.NewGuard(u.Hostname(), cfg.AllowHosts)
 	guard.ConnectTo = cfg.ConnectTo

@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"compress/gzip"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -17,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -47,6 +49,7 @@ var Traps = []Trap{
 	{Name: "markup", Promise: "nothing of a target acts in HTML, Markdown, XML or JSON", Start: markup},
 	{Name: "paths in names", Promise: "no file is written but the reports", Start: paths},
 	{Name: "secrets", Promise: "no secret is in any output, in any spelling", Start: secrets},
+	{Name: "short secrets", Promise: "a password of any length is removed where a field has it as its value", Start: shortSecrets},
 	{Name: "foreign schemes", Promise: "javascript: and file: endpoints are text", Start: schemes},
 	{Name: "10,000 keys", Promise: "a huge key set is bounded", Start: manyKeys},
 	{Name: "costly pages", Promise: "pages of any markup are read in bounded time and 128 MiB of memory", Start: costlyPages},
@@ -573,7 +576,7 @@ func secrets() (*Attack, error) {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if a := req.Header.Get("Authorization"); strings.Contains(a, canary) && req.Method == http.MethodPost {
 				said.Add(1)
-				for name, value := range spellings(a) {
+				for name, value := range spellings(strings.TrimPrefix(a, "Bearer ")) {
 					w.Header().Set("X-Echo-"+name, value)
 				}
 				w.Header().Set("Content-Type", "application/json")
@@ -590,8 +593,11 @@ func secrets() (*Attack, error) {
 	}
 	return &Attack{Args: []string{"run", r.URL, "--token-env", "CANARY", "--verbose", "--timeout", "8s"}, Environment: []string{"CANARY=" + canary}, Close: r.Close, Judge: func(o Outcome) error {
 		all := o.All()
+		if strings.Contains(strings.ToLower(all), strings.ToLower(canary)) {
+			return errors.New("the token is in an output, in another case")
+		}
 		for name, value := range spellings(canary) {
-			if strings.Contains(all, value) {
+			if len(value) > 1 && strings.Contains(all, value) {
 				return fmt.Errorf("the token is in an output, %s", name)
 			}
 		}
@@ -599,8 +605,49 @@ func secrets() (*Attack, error) {
 	}}, nil
 }
 
+// shortSecrets has a user with a short password, which the server says back in fields of all kinds.
+func shortSecrets() (*Attack, error) {
+	const short = "k9~zQ"
+	var said atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<20))
+			req.Body = io.NopCloser(strings.NewReader(string(body)))
+			if form, _ := url.ParseQuery(string(body)); form.Get("password") == short {
+				said.Add(1)
+				w.Header().Set("Password", short)
+				w.Header().Set("Link", "<https://as.example/?password="+url.QueryEscape(short)+">; rel=x")
+				w.Header().Set("X-Said", `{"password" : "`+short+`", "x": "\"password\":\"`+short+`\""} <input name="password" value="`+short+`">`)
+			}
+			h.ServeHTTP(w, req)
+		})
+	}, func(o *reference.Options) {
+		alice := idp.Alice
+		alice.Password = short
+		o.Users = []idp.User{alice}
+	})
+	if err != nil {
+		return nil, err
+	}
+	args, _ := signedIn(r, "--only", "AS-LOGIN-*", "--only", "AS-TOKEN-SUCCESS-SHAPE", "--verbose")
+	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + short}, Close: r.Close, Judge: func(o Outcome) error {
+		if i := strings.Index(o.All(), short); i >= 0 {
+			return fmt.Errorf("the password is in an output: %.80q", o.All()[max(0, i-40):])
+		}
+		return unsprung(said.Load())
+	}}, nil
+}
+
 func spellings(s string) map[string]string {
+	twice := base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(s))))
+	percent := strings.ToLower(strings.ReplaceAll(fmt.Sprintf("% X", s), " ", "%"))
+	decimal := ""
+	for _, c := range s {
+		decimal += fmt.Sprintf("&#%d;", c)
+	}
 	return map[string]string{
+		"Base32": strings.TrimRight(base32.StdEncoding.EncodeToString([]byte(s)), "="), "Twice": strings.TrimRight(twice, "="), "Percent": "%" + percent, "Html": decimal, "Name-" + s: "1",
+
 		"Raw": s, "Query": url.QueryEscape(s), "Hex": hex.EncodeToString([]byte(s)), "Base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "="),
 		"Base64url": base64.RawURLEncoding.EncodeToString([]byte(s)),
 	}

@@ -576,6 +576,7 @@ func whole(ctx context.Context, page *rod.Page, seen *Page) *Page {
 }
 
 func (d *drive) note(p *Page) {
+	p.secretFields(d.agent.Secrets)
 	d.since = time.Now()
 	d.out.Pages = append(d.out.Pages, p)
 	d.mu.Lock()

@@ -190,6 +190,7 @@ func (w *walk) step() bool {
 	}
 	w.out.Pages = append(w.out.Pages, ParsePage(u, ex.Response.Body))
 	w.out.PageExchanges = append(w.out.PageExchanges, ex)
+	w.out.Page().secretFields(w.Secrets)
 	return w.page(ex)
 }
 

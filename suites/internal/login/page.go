@@ -8,6 +8,7 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
@@ -56,6 +57,17 @@ func ParsePage(at *url.URL, source string) *Page {
 		}
 	}
 	return p
+}
+
+// secretFields has the fields for passwords and second factors stay out of reports, however short what is typed there.
+func (p *Page) secretFields(s *reports.Secrets) {
+	for i := range p.Forms {
+		for _, in := range []*Input{p.Forms[i].Password(), p.Forms[i].OneTime()} {
+			if in != nil && s != nil {
+				s.Field(in.Name)
+			}
+		}
+	}
 }
 
 type reader struct {
