@@ -443,8 +443,6 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	assert.LessOrEqual(t, open, files+10)
 }
 
-// A target that asks for an hour of peace gets it: what is in flight ends, nothing more is sent to that endpoint, and no
-// check passes or fails by it.
 // Where the machine's clock is moved in the middle, no verdict can be trusted, and nothing is green.
 func TestAClockThatJumpsIsNoResult(t *testing.T) {
 	r := against.Start(t, reference.Ideal())
@@ -466,6 +464,8 @@ func TestAClockThatJumpsIsNoResult(t *testing.T) {
 	assert.Empty(t, run.Run().Doubt)
 }
 
+// A target that asks for an hour of peace gets it: what is in flight ends, nothing more is sent to that endpoint, and no
+// check passes or fails by it.
 func TestALongRetryAfterIsHonoured(t *testing.T) {
 	const most = 60
 	var before, after atomic.Int64

@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mcpauth/conformance/fakes/dpop"
@@ -56,6 +57,8 @@ type Server struct {
 	ec  *ecdsa.PrivateKey
 	ed  ed25519.PrivateKey
 	state
+	sealing sync.Once
+	sealed  []byte
 }
 
 // UseKey has the server sign RS256 with a key of its own, PKCS #1 or PKCS #8 in PEM. That of New is published with the

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mcpauth/conformance/fixtures/seeded"
@@ -288,9 +287,13 @@ func (s *Server) remembered(r *http.Request, t *transaction) bool {
 }
 
 func (s *Server) seal(body string) string {
-	m := hmac.New(sha256.New, sealKey())
+	m := hmac.New(sha256.New, s.sealKey())
 	m.Write([]byte(body))
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-var sealKey = sync.OnceValue(func() []byte { return seeded.Fakes.Bytes(32) })
+// sealKey is the server's own: a later server of this process does not know it, whatever a seed has told.
+func (s *Server) sealKey() []byte {
+	s.sealing.Do(func() { s.sealed = seeded.Fakes.Bytes(32) })
+	return s.sealed
+}

@@ -1,6 +1,7 @@
 package audience
 
 import (
+	"maps"
 	"net/url"
 	"strings"
 
@@ -35,21 +36,25 @@ func own(t *T) string {
 	return ""
 }
 
+// wrong are audiences of others: whatever an ordinary token names is none of them.
+func wrong(own, issuer, origin string, client any) map[string]any {
+	kinds := map[string]any{
+		"another server":        "https://other.example/mcp",
+		"the issuer":            issuer,
+		"the client":            client,
+		"account":               "account",
+		"api://":                "api://x",
+		"a UUID":                "6f1e8f3a-0000-4000-8000-000000000000",
+		"the origin's userinfo": origin + "/userinfo",
+	}
+	maps.DeleteFunc(kinds, func(_ string, v any) bool { return v == nil || v == own })
+	return kinds
+}
+
 func minted() {
 	Must("RS-AUD-WRONG", func(t *T) {
-		kinds := map[string]any{
-			"another server": "https://other.example/mcp", "the issuer": t.Issuer.Identifier(), "the client": t.Mint.Claims(nil)["client_id"], "account": "account", "api://": "api://x",
-			"a UUID": "6f1e8f3a-0000-4000-8000-000000000000", "the origin's userinfo": strings.TrimSuffix(t.Survey.Endpoint, t.Survey.URL.Path) + "/userinfo",
-		}
-		if kinds["the client"] == nil || kinds["the issuer"] == own(t) {
-			delete(kinds, "the client")
-		}
-		for about, v := range kinds {
-			if v == own(t) {
-				delete(kinds, about)
-			}
-		}
-		refused(t, kinds)
+		origin := strings.TrimSuffix(t.Survey.Endpoint, t.Survey.URL.Path)
+		refused(t, wrong(own(t), t.Issuer.Identifier(), origin, t.Mint.Claims(nil)["client_id"]))
 	})
 
 	Must("RS-AUD-MISSING", func(t *T) {

@@ -36,7 +36,7 @@ func request() {
 		for about, edits := range Sorted(map[string][]Edit{
 			"no credentials": {Unidentified()}, "the client_id of a public client": {As(t.AS.AnyClient())}, "the token itself as bearer": {Unidentified(), Header(mcp.Bearer(tokens.Access))},
 		}) {
-			if about != "no credentials" && !tokens.Client.Public() && about == "the client_id of a public client" {
+			if about == "the client_id of a public client" && !tokens.Client.Public() {
 				continue
 			}
 			ex := t.AS.Introspect(tokens.Client, tokens.Access, edits...)

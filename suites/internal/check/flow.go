@@ -215,7 +215,7 @@ func (t AuthorizationServer) sharedClient(kind string) *oauth.Client {
 	return c
 }
 
-// Public, Second and Confidential are shared clients.
+// PublicClient is the public client that checks share; SecondClient another one, ConfidentialClient one with a secret.
 func (t AuthorizationServer) PublicClient() *oauth.Client { return t.sharedClient(session.Public) }
 func (t AuthorizationServer) SecondClient() *oauth.Client { return t.sharedClient(session.Second) }
 func (t AuthorizationServer) ConfidentialClient() *oauth.Client {
@@ -595,7 +595,7 @@ func (t MCPServer) Use(token string) *reports.Exchange {
 // Served reports that an answer to the protected request got past authorization.
 func (t MCPServer) Served(ex *reports.Exchange) bool { return t.Survey.Served(t.wire(), ex) }
 
-// Works reports whether a token has an effect: at the MCP endpoint, else at the userinfo endpoint.
+// Works reports whether a token is served at the MCP endpoint.
 func (t MCPServer) Works(tokens *oauth.Tokens) bool { return t.Served(t.Use(tokens.Access)) }
 
 // UntilRefused waits for a token to be refused, as long as the user's patience lasts (Config.Patience).

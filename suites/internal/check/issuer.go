@@ -205,7 +205,7 @@ func (t MCPServer) ScopedTools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return tool.Scope == "" || tool.DeniedOnly })
 }
 
-// narrowTool is a declared tool with a scope, and the scopes of a token that lacks it.
+// NarrowTool is a declared tool with a scope, and the scopes of a token that lacks it.
 func (t MCPServer) NarrowTool() (Tool, []string) {
 	if len(t.ScopedTools()) == 0 {
 		t.NotTested("it needs a tool with a scope that may be called (tools in the target file)")

@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
-	"sync"
 
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
@@ -81,12 +80,10 @@ type Attacker struct {
 	Ed ed25519.PrivateKey
 }
 
-var attacker = sync.OnceValue(func() *Attacker {
+// NewAttacker makes an attacker with keys of its own: no run knows those of another, which a seed may have told.
+func NewAttacker() *Attacker {
 	return &Attacker{seeded.Suites.Key(), ed25519.NewKeyFromSeed(seeded.Suites.Bytes(ed25519.SeedSize))}
-})
-
-// NewAttacker returns the attacker of this process; keys are made once.
-func NewAttacker() *Attacker { return attacker() }
+}
 
 // ES256 signs with the attacker's P-256 key.
 func (a *Attacker) ES256(h Header, c Claims) string {

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 )
@@ -90,4 +91,14 @@ func TestKeysSignAndAreRead(t *testing.T) {
 		_, err := mint.ParseKey("", []byte(bad))
 		assert.Error(t, err)
 	}
+}
+
+// The keys of a seeded run are known to whoever knows the seed: a later run has others.
+func TestNoSeededAttackerOutlivesItsRun(t *testing.T) {
+	seeded.Suites.Seed(7)
+	known := mint.NewAttacker().JWK()
+	seeded.Suites.Seed(7)
+	assert.Equal(t, known, mint.NewAttacker().JWK())
+	seeded.Suites.Forget()
+	assert.NotEqual(t, known, mint.NewAttacker().JWK())
 }

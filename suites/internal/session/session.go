@@ -190,7 +190,7 @@ func New(client *wire.Client, secrets *reports.Secrets, server oauth.Server, in 
 	return s
 }
 
-// Users is how many users can sign in.
+// UserCount is how many users can sign in.
 func (s *Session) UserCount() int { return len(s.Input.Users) }
 
 // Sacrificial is a user whose account may be locked; nil without.

@@ -1,0 +1,25 @@
+package idp
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fixtures/seeded"
+)
+
+// What a seeded server seals with is known to whoever knows the seed: a later server of the process has a key of its own.
+func TestNoSeededSealOutlivesItsServer(t *testing.T) {
+	seal := func() string {
+		s, err := New("http://127.0.0.1:1", Ideal())
+		require.NoError(t, err)
+		return s.seal("body")
+	}
+	seeded.Fakes.Seed(7)
+	known := seal()
+	seeded.Fakes.Seed(7)
+	assert.Equal(t, known, seal())
+	seeded.Fakes.Forget()
+	assert.NotEqual(t, known, seal())
+}
