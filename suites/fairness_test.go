@@ -93,6 +93,7 @@ func TestFairness(t *testing.T) {
 		}, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := reference.Ideal()
 			if c.bend != nil {
 				c.bend(&o)

@@ -81,7 +81,7 @@ func TestWhoMayImportWhom(t *testing.T) {
 		"github.com/spf13/cobra":           {"cmd"},
 		"github.com/stretchr/testify":      {"tests"},
 		"github.com/santhosh-tekuri":       {"reports"}, // judges reports that are read
-		"net/http":                         {"internal", "fakes", "lab", "cmd"},
+		"net/http":                         {"internal", "fakes", "lab", "cmd", "tests"},
 		"go.yaml.in/yaml/v3":               {"fixtures", "target", "cmd"},
 		"github.com/go-rod/rod":            {"internal"},
 		"github.com/modelcontextprotocol/": {},

@@ -1,4 +1,4 @@
-package suites_test
+package browser_test
 
 import (
 	"bytes"
@@ -66,7 +66,7 @@ func TestLogin(t *testing.T) {
 				vary(&o)
 				cfg := against.SigningIn(against.Start(t, o))
 				cfg.Driver, cfg.Only, cfg.BrowserNoSandbox = driver, afterLogin, true
-				run, err := suites.Evaluate(t.Context(), cfg)
+				run, err := suites.Run(t.Context(), cfg)
 				require.NoError(t, err)
 				if driver == "form" && (name == "scripts only" || name == "a second window") {
 					for _, r := range run.Run().Results {
@@ -107,7 +107,7 @@ func TestLoginThatFailsSaysWhy(t *testing.T) {
 				users := cfg.Users
 				cfg = against.SigningIn(r)
 				cfg.Users, cfg.Driver, cfg.BrowserNoSandbox, cfg.Only = users, driver, true, []string{"AS-TOKEN-NO-STORE"}
-				run, err := suites.Evaluate(t.Context(), cfg)
+				run, err := suites.Run(t.Context(), cfg)
 				require.NoError(t, err)
 				require.Len(t, run.Run().Results, 1)
 				want := reports.NotTested // the password is tried once
@@ -143,7 +143,7 @@ func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
 			}
 			cfg := against.SigningIn(against.Start(t, o))
 			cfg.Only = []string{c.only}
-			run, err := suites.Evaluate(t.Context(), cfg)
+			run, err := suites.Run(t.Context(), cfg)
 			require.NoError(t, err)
 			for _, r := range run.Run().Results {
 				assert.Equal(t, reports.NotTested, r.Verdict, r.Reason)
@@ -151,7 +151,7 @@ func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
 			}
 			for _, trusted := range []string{elsewhere, strings.TrimSuffix(elsewhere, "/"+elsewhere[strings.LastIndexByte(elsewhere, '/')+1:])} {
 				cfg.TrustEndpoints = []string{trusted}
-				run, err = suites.Evaluate(t.Context(), cfg)
+				run, err = suites.Run(t.Context(), cfg)
 				require.NoError(t, err)
 				for _, r := range run.Run().Results {
 					assert.NotContains(t, []reports.Verdict{reports.NotTested, reports.Inconclusive}, r.Verdict, r.Reason)
@@ -182,7 +182,7 @@ func TestLoginByRecipe(t *testing.T) {
 		if change != nil {
 			change(&cfg)
 		}
-		run, err := suites.Evaluate(t.Context(), cfg)
+		run, err := suites.Run(t.Context(), cfg)
 		require.NoError(t, err)
 		return run.Run()
 	}
@@ -228,7 +228,7 @@ func TestTheBrowserLeavesNothingBehind(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	cfg.Driver, cfg.BrowserNoSandbox, cfg.Only = "browser", true, afterLogin
-	run, err := suites.Evaluate(t.Context(), cfg)
+	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	against.Clean(t, run.Run())
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
@@ -245,7 +245,7 @@ func TestABrokenRefreshProvesNothing(t *testing.T) {
 	cfg := against.SigningIn(against.Start(t, o))
 	cfg.Driver = "form"
 	cfg.Only = []string{"AS-REFRESH-REVOKED", "AS-REFRESH-INVALID", "AS-REFRESH-BOUND-CLIENT", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-PUBLIC-CLIENT", "AS-REVOKE-HINTS", "AS-REVOKE-WRONG-CLIENT", "AS-TOKEN-CODE-REPLAY-REVOKES"}
-	run, err := suites.Evaluate(t.Context(), cfg)
+	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, len(run.Run().Results), len(cfg.Only))
 	for _, r := range run.Run().Results {
@@ -269,7 +269,7 @@ func TestLoginByHand(t *testing.T) {
 			}
 		}()
 	}}
-	run, err := suites.Evaluate(t.Context(), cfg)
+	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	assert.Equal(t, "T2", run.Run().Target.Tier)
 	against.Clean(t, run.Run(), reports.NotTested)
@@ -286,7 +286,7 @@ func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 	defer l.Close()
 	var said []string
 	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
-	_, err = suites.Evaluate(t.Context(), cfg)
+	_, err = suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Len(t, said, 1)
 	assert.Contains(t, said[0], "the answer cannot be received at http://127.0.0.1:8765/callback")
@@ -303,7 +303,7 @@ func TestNoticesAreSafe(t *testing.T) {
 	var said []string
 	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
 	cfg.Credentials = []suites.Credential{{Name: "key", Header: "X-Key", Value: "a-secret-credential"}}
-	_, err := suites.Evaluate(t.Context(), cfg)
+	_, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Len(t, said, 1)
 	assert.Contains(t, said[0], "is no URL to open in a browser")
@@ -343,7 +343,7 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 	cfg.OnNotice = func(s string) { notices = append(notices, s) }
 
 	cfg.SignInAt = own
-	run, err := suites.Evaluate(t.Context(), cfg)
+	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	against.Clean(t, run.Run())
 	assert.Empty(t, notices)
@@ -355,13 +355,13 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 
 	// A token counts as signed by the keys of the server that issued it, not of another.
 	lent = true
-	run, err = suites.Evaluate(t.Context(), cfg)
+	run, err = suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	assert.Contains(t, against.Noticed(run.Run())["AS-KEYS-JWT-SIGNATURE"].Reason, "a signature by a published key")
 	lent = false
 
 	cfg.SignInAt = ""
-	run, err = suites.Evaluate(t.Context(), cfg)
+	run, err = suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Len(t, notices, 1)
 	assert.Contains(t, notices[0], "users sign in at "+other.IDP.Issuer+"; choose another by --issuer")
@@ -372,7 +372,7 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 	}
 
 	cfg.SignInAt = "https://nobody.example"
-	_, err = suites.Evaluate(t.Context(), cfg)
+	_, err = suites.Run(t.Context(), cfg)
 	var wrong *suites.UsageError
 	require.ErrorAs(t, err, &wrong)
 	assert.Contains(t, err.Error(), "nobody can sign in at https://nobody.example: the target names "+other.IDP.Issuer+", "+own)

@@ -1,4 +1,4 @@
-package suites_test
+package against
 
 import (
 	"bytes"
@@ -17,58 +17,25 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mcpauth/conformance/fakes/flaws"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/every"
 	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
-// No secret of a run is in any report, in any spelling, whole or in halves: whatever the server has seen that counts.
-func TestNoSecretInTheReport(t *testing.T) {
-	require.Equal(t, []string{"secret-1"}, within("a secret-1, a secre", []string{"secret-1", "secret-2"}), "the search finds what is there")
-	for name, vary := range map[string]func(o *reference.Options){
-		"JWTs":          func(*reference.Options) {},
-		"opaque tokens": func(o *reference.Options) { o.Behaviour.Opaque = "at_" },
-		"a proxy":       func(o *reference.Options) { o.Proxy = true },
-		// Codes are sent where they should not be.
-		"a redirect URI by its beginning": flaw(t, "authorize-redirect-prefix"),
-		"any redirect URI":                flaw(t, "authorize-any-redirect"),
-		"any redirect URI of a document":  flaw(t, "cimd-any-redirect"),
-		"a login without a password":      flaw(t, "authorize-demo-mode"),
-	} {
-		if testing.Short() && name != "JWTs" {
-			continue
-		}
-		t.Run(name, func(t *testing.T) { noSecret(t, vary, "form") })
-	}
-	t.Run("in a browser", func(t *testing.T) {
-		withBrowser(t)
-		noSecret(t, pages["form_post"], "browser")
-		noSecret(t, pages["scripts only"], "browser")
-	})
-}
-
-// flaw bends the reference as the flaw of a name does.
-func flaw(t *testing.T, name string) func(o *reference.Options) {
-	t.Helper()
-	all := flaws.All()
-	i := slices.IndexFunc(all, func(f flaws.Flaw) bool { return f.Name == name })
-	require.GreaterOrEqual(t, i, 0, "no flaw is called %s", name)
-	return all[i].Bend
-}
-
-func noSecret(t *testing.T, vary func(o *reference.Options), driver string) {
+// NoSecret expects that no secret of a run is in any report, in any spelling, whole or in halves: whatever the server has
+// seen that counts. It must have seen these kinds.
+func NoSecret(t *testing.T, vary func(o *reference.Options), declare func(c *suites.Config), kinds ...string) {
 	t.Helper()
 	canaries := &canaries{seen: map[string]string{}}
 	o := reference.Ideal()
 	vary(&o)
 	o.Wrap = canaries.watch
-	r := against.Start(t, o)
-	cfg := against.SigningIn(r)
-	cfg.Driver, cfg.BrowserNoSandbox = driver, true
-	run, err := suites.Evaluate(t.Context(), cfg)
+	r := Start(t, o)
+	cfg := SigningIn(r)
+	cfg.BrowserNoSandbox = true
+	declare(&cfg)
+	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	held := append(r.IDP.Secrets(), r.MCP.ServiceKey, r.MCP.SharedSecret)
 	if r.Upstream != nil {
@@ -80,7 +47,7 @@ func noSecret(t *testing.T, vary func(o *reference.Options), driver string) {
 	for _, c := range r.MCP.Static {
 		canaries.saw(c.Name, c.Value)
 	}
-	for _, kind := range []string{"access_token", "refresh_token", "code", "code_verifier", "client_secret", "cookie", "bearer"} {
+	for _, kind := range kinds {
 		require.Greater(t, canaries.count(kind), 0, "no %s was seen", kind)
 	}
 	parts := map[string]string{} // spelling -> what it is of
@@ -89,7 +56,7 @@ func noSecret(t *testing.T, vary func(o *reference.Options), driver string) {
 			parts[s] = kind
 		}
 	}
-	all := artefacts(t, run)
+	all := Texts(t, run)
 	for name, text := range all {
 		for _, found := range within(text, slices.Collect(maps.Keys(parts))) {
 			t.Errorf("%s holds %.14s… of a secret: %s", name, found, parts[found])
@@ -101,8 +68,8 @@ func noSecret(t *testing.T, vary func(o *reference.Options), driver string) {
 	assert.Zero(t, r.IDP.Clients(), "registrations are left behind")
 }
 
-// artefacts are all reports of a run, by their names.
-func artefacts(t *testing.T, run reports.Redacted) map[string]string {
+// Texts are all reports of a run, by their names.
+func Texts(t *testing.T, run reports.Redacted) map[string]string {
 	t.Helper()
 	out, err := every.Texts(run)
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package suites_test
+package hostile_test
 
 import (
 	"net/http"
@@ -80,7 +80,7 @@ func TestTroubleIsNoRefusal(t *testing.T) {
 			}
 			cfg := against.SigningIn(against.Start(t, o))
 			cfg.Only = []string{c.id}
-			run, err := suites.Evaluate(t.Context(), cfg)
+			run, err := suites.Run(t.Context(), cfg)
 			require.NoError(t, err)
 			require.NotEmpty(t, run.Run().Results)
 			for _, r := range run.Run().Results {

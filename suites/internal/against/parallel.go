@@ -1,0 +1,18 @@
+package against
+
+import (
+	"flag"
+	"testing"
+)
+
+// Main runs the tests of a package, eight at a time unless the user says otherwise: whole runs wait for limits and locks to
+// end more than they compute.
+func Main(m *testing.M) int {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		_ = flag.Set("test.parallel", "8") // a number
+	}
+	return m.Run()
+}

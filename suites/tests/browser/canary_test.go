@@ -1,0 +1,21 @@
+package browser_test
+
+import (
+	"testing"
+
+	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
+)
+
+// What a browser sees, and pictures of it, hold no secret either: the checks on logins and pages bring it all up.
+func TestNoSecretInTheReportOfABrowser(t *testing.T) {
+	withBrowser(t)
+	inABrowser := func(c *suites.Config) {
+		c.Driver, c.Only = "browser", []string{"AS-LOGIN-*", "AS-CONSENT-*", "AS-AUTHZ-STATE-*", "AS-AUTHZ-PARAM-*"}
+	}
+	for _, name := range []string{"form_post", "scripts only"} {
+		t.Run(name, func(t *testing.T) {
+			against.NoSecret(t, pages[name], inABrowser, "access_token", "code", "code_verifier", "cookie")
+		})
+	}
+}

@@ -1,0 +1,45 @@
+package hostile_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/flaws"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
+)
+
+// No secret of a run is in any report, in any spelling, whole or in halves: whatever the server has seen that counts.
+func TestNoSecretInTheReport(t *testing.T) {
+	for name, vary := range map[string]func(o *reference.Options){
+		"JWTs":          func(*reference.Options) {},
+		"opaque tokens": func(o *reference.Options) { o.Behaviour.Opaque = "at_" },
+		"a proxy":       func(o *reference.Options) { o.Proxy = true },
+		// Codes are sent where they should not be.
+		"a redirect URI by its beginning": flaw(t, "authorize-redirect-prefix"),
+		"any redirect URI":                flaw(t, "authorize-any-redirect"),
+		"any redirect URI of a document":  flaw(t, "cimd-any-redirect"),
+		"a login without a password":      flaw(t, "authorize-demo-mode"),
+	} {
+		if testing.Short() && name != "JWTs" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			byForms := func(c *suites.Config) { c.Driver = "form" }
+			against.NoSecret(t, vary, byForms, "access_token", "refresh_token", "code", "code_verifier", "client_secret", "cookie", "bearer")
+		})
+	}
+}
+
+// flaw bends the reference as the flaw of a name does.
+func flaw(t *testing.T, name string) func(o *reference.Options) {
+	t.Helper()
+	all := flaws.All()
+	i := slices.IndexFunc(all, func(f flaws.Flaw) bool { return f.Name == name })
+	require.GreaterOrEqual(t, i, 0, "no flaw is called %s", name)
+	return all[i].Bend
+}
