@@ -326,10 +326,11 @@ var challenges = []Flaw{
 		Bend:    policy(func(p *mcpserver.Policy) { p.ErrorCode = func(string) string { return "" } }),
 		Noticed: []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR"},
 	},
-	{
+	{ // no refusal has a status of one
 		Name: "login-redirect", Says: "A missing token is redirected to a login page.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.RedirectTo = "/login" }),
-		Noticed: []string{"RS-CHALLENGE-NO-REDIRECT-TO-LOGIN", "RS-CHALLENGE-401-STATUS"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-CHALLENGE-NO-REDIRECT-TO-LOGIN", "RS-CHALLENGE-401-STATUS"},
+		Also:    []string{"RS-SESSION-*", "RS-TOKEN-*", "RS-TRANSPORT-*"},
 	},
 	{
 		Name: "parser-crash", Says: "Two dots in a token crash the parser.",
@@ -666,9 +667,10 @@ var tokens = []Flaw{
 		Bend: lacks(mcpserver.OneCredential), Noticed: []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"},
 		Also: []string{"RS-CHALLENGE-MALFORMED-400"},
 	},
-	{
+	{ // whatever is refused by its token is served
 		Name: "any-token", Says: "Any bearer string is accepted.",
-		Bend: lacks(mcpserver.VerifyTokens), Noticed: []string{"RS-TOKEN-GARBAGE"}, Also: []string{"RS-*"},
+		Bend: lacks(mcpserver.VerifyTokens), Noticed: []string{"RS-TOKEN-GARBAGE"},
+		Also: []string{"RS-CHALLENGE-*", "RS-SESSION-*", "RS-STATIC-*", "RS-TOKEN-*", "RS-TRANSPORT-*", "RS-EXT-*", "RS-AUD-*"},
 	},
 	{
 		Name: "quoted-token", Says: "Quotes and punctuation around the token are dropped.",
@@ -849,9 +851,10 @@ var transport = []Flaw{
 		Bend: lacks(mcpserver.CheckHeaders), Noticed: []string{"RS-TRANSPORT-HEADER-MISMATCH"},
 		Also: []string{"RS-TRANSPORT-VERSION-HEADER"},
 	},
-	{
+	{ // which request goes by a connection that is authorized depends on chance
 		Name: "connection-identity", Says: "A connection once authorized stays so.",
-		Bend: lacks(mcpserver.TokenPerRequest), Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, Also: []string{"RS-*"},
+		Bend: lacks(mcpserver.TokenPerRequest), Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"},
+		Also: []string{"RS-CHALLENGE-*", "RS-SESSION-*", "RS-STATIC-*", "RS-TOKEN-*", "RS-TRANSPORT-*"},
 	},
 	{
 		Name: "plain-http", Says: "The endpoint is served over plain HTTP too.",

@@ -35,10 +35,13 @@ var keySets = []Flaw{
 		Name: "issuer-of-any-tenant", Says: "The issuer's beginning is enough, since the keys are the same.",
 		Bend: lacks(mcpserver.WholeIssuer), Noticed: []string{"RS-TOKEN-TENANT-CONFUSION"}, Also: []string{"RS-TOKEN-WRONG-ISS"},
 	},
-	{
+	{ // the audience is ignored in every way
 		Name: "audience-of-id-jag", Says: "The enterprise's assertions are taken too.",
 		Bend: lacks(mcpserver.CheckType, mcpserver.CheckAudience), Noticed: []string{"RS-EXT-EMA-IDJAG-REFUSED"},
-		Also: []string{"RS-*"},
+		Also: []string{
+			"RS-AUD-*", "RS-EXT-CC-TOKEN", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-TOKEN-FORMAT-CONFUSION", "RS-TOKEN-HMAC-MODE",
+			"RS-TOKEN-TYP",
+		},
 	},
 	{
 		Name: "any-arguments", Says: "Arguments are not validated.",
@@ -54,7 +57,7 @@ var keySets = []Flaw{
 	},
 	{
 		Name: "flood-locks", Says: "Many bad tokens lock everybody out.",
-		Bend: lacks(mcpserver.SurviveFloods), Noticed: []string{"RS-RATE-ANONYMOUS"}, Also: []string{"RS-*"},
+		Bend: lacks(mcpserver.SurviveFloods), Noticed: []string{"RS-RATE-ANONYMOUS"},
 	},
 	{
 		Name: "listens-everywhere", Says: "A local server listens on every address.",

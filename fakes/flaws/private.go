@@ -71,7 +71,7 @@ var private = []Flaw{
 	},
 	{
 		Name: "asks-strangers-to-sign-in", Says: "Who has no token is asked to sign in by elicitation.",
-		Bend: lacks(mcpserver.NoLoginByElicitation), Noticed: []string{"RS-ELICIT-NOT-MCP-AUTH"}, Also: []string{"RS-*"},
+		Bend: lacks(mcpserver.NoLoginByElicitation), Noticed: []string{"RS-ELICIT-NOT-MCP-AUTH"},
 	},
 	{
 		Name: "old-stream-open", Says: "The old transport's stream opens for anybody.",

@@ -22,15 +22,17 @@ func remembering(f Flaw) Flaw {
 }
 
 var proxies = []Flaw{
-	proxied("proxy-asks-nobody", idp.ProxyConsent, "AS-PROXY-CONSENT-PER-CLIENT", "AS-*"),
+	proxied("proxy-asks-nobody", idp.ProxyConsent, "AS-PROXY-CONSENT-PER-CLIENT",
+		"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REQUIRED", "AS-PROXY-CONSENT-BEFORE-UPSTREAM"),
 	proxied("proxy-believes-browsers", idp.BrowserIDToken, "AS-PROXY-BROWSER-ID-TOKEN"),
 	proxied("proxy-token-outlives-upstream", idp.UpstreamStatus, "RS-PASS-UPSTREAM-STATUS"),
 	proxied("proxy-asks-afterwards", idp.ConsentBeforeUpstream, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", "AS-PROXY-*"),
 	proxied("proxy-names-own-scopes-only", idp.ConsentNamesUpstream, "AS-PROXY-CONSENT-CONTENT"),
-	proxied("proxy-form-of-anybody", idp.BindTransaction, "AS-PROXY-CONSENT-CSRF", "AS-*"),
-	proxied("proxy-framed", idp.NoFraming, "AS-PROXY-CONSENT-NOFRAME", "AS-*"),
+	proxied("proxy-form-of-anybody", idp.BindTransaction, "AS-PROXY-CONSENT-CSRF"),
+	proxied("proxy-framed", idp.NoFraming, "AS-PROXY-CONSENT-NOFRAME", "AS-AUTHZ-CLICKJACKING"),
 	remembering(proxied("proxy-approvals-unsealed", idp.SealedApprovals, "AS-PROXY-CONSENT-COOKIE")),
-	remembering(proxied("proxy-approves-all", idp.ApprovalPerClient, "AS-PROXY-CONSENT-COOKIE", "AS-*")),
+	remembering(proxied("proxy-approves-all", idp.ApprovalPerClient, "AS-PROXY-CONSENT-COOKIE",
+		"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REQUIRED", "AS-PROXY-CONSENT-PER-CLIENT")),
 	proxied("proxy-bound-before-consent", idp.BindAfterConsent, "AS-PROXY-STATE-AFTER-CONSENT"),
 	proxied("proxy-bound-to-nobody", idp.BindUpstreamState, "AS-PROXY-STATE-BOUND-TO-BROWSER", "AS-PROXY-STATE-AFTER-CONSENT"),
 	proxied("proxy-state-ignored", idp.CheckUpstreamState, "AS-PROXY-STATE-VALIDATED", "AS-PROXY-STATE-*"),

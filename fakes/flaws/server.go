@@ -39,7 +39,11 @@ func one(name string, d idp.Defence, noticed string, also ...string) Flaw {
 var authorizationEndpoint = []Flaw{
 	one("authorize-post-only", idp.AuthorizeByGet, "AS-AUTHZ-GET", "AS-AUTHZ-LOOPBACK-PORT", "AS-DCR-CLIENT-USABLE",
 		"AS-META-ENDPOINTS-EXIST"),
-	one("authorize-demo-mode", idp.AuthenticateUser, "AS-AUTHZ-USER-AUTHENTICATED", "AS-*"),
+	one("authorize-demo-mode", idp.AuthenticateUser, "AS-AUTHZ-USER-AUTHENTICATED",
+		"AS-AUTHZ-DUPLICATE-PARAMS", "AS-AUTHZ-EMPTY-PARAMS", "AS-AUTHZ-OPEN-REDIRECT-PRELOGIN", "AS-AUTHZ-RESPONSE-TYPE-MISSING",
+		"AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "AS-CONSENT-NEW-SCOPE", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REQUIRED",
+		"AS-LOGIN-LOGOUT", "AS-PKCE-CHALLENGE-FORMAT", "AS-PKCE-REQUIRE-CHALLENGE", "AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL",
+		"AS-PKCE-UNKNOWN-METHOD"),
 	one("authorize-unknown-client-redirected", idp.KnowClient, "AS-AUTHZ-UNKNOWN-CLIENT", "AS-AUTHZ-*", "AS-DCRM-DELETE", "AS-CIMD-*"),
 	one("authorize-missing-client-crashes", idp.RequireClient, "AS-AUTHZ-MISSING-CLIENT", "AS-AUTHZ-ERROR-STATUS",
 		"AS-META-ENDPOINTS-EXIST"),
@@ -109,6 +113,7 @@ var authorizationEndpoint = []Flaw{
 
 var pkce = []Flaw{
 	one("pkce-hexadecimal", idp.Base64URLChallenge, "AS-PKCE-RFC-VECTOR", "AS-PKCE-CHALLENGE-FORMAT"),
+	// Three challenges in four have one of the characters, whichever check sends them.
 	one("pkce-standard-base64", idp.URLAlphabet, "AS-PKCE-S256-ACCEPTED", "AS-*"),
 	one("pkce-optional", idp.RequireChallenge, "AS-PKCE-REQUIRE-CHALLENGE", "AS-AUTHZ-EMPTY-PARAMS",
 		"AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL"),
@@ -129,6 +134,7 @@ var pkce = []Flaw{
 		Bend: lacks(idp.NoDowngrade, idp.RequireChallengeConfidential), Noticed: []string{"AS-PKCE-DOWNGRADE"},
 		Also: []string{"AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL"},
 	},
+	// Which challenge is the last depends on what other checks do meanwhile.
 	one("pkce-challenge-per-client", idp.ChallengePerCode, "AS-PKCE-PER-CODE", "AS-*"),
 	one("pkce-odd-errors", idp.PKCEErrors, "AS-PKCE-ERROR-CODES", "AS-PKCE-*", "AS-AUTHZ-*", "AS-TOKEN-*"),
 }
@@ -144,7 +150,9 @@ var tokenEndpoint = []Flaw{
 	one("token-json-null", idp.FormOnly, "AS-TOKEN-JSON-BODY"),
 	one("token-last-wins", idp.RefuseRepeated, "AS-TOKEN-DUPLICATE-PARAMS"),
 	one("token-empty-scope-refused", idp.IgnoreUnknownAtToken, "AS-TOKEN-UNKNOWN-AND-EMPTY"),
-	one("token-unknown-grant-crashes", idp.GrantErrors, "AS-TOKEN-GRANT-TYPE-ERRORS", "AS-*"),
+	one("token-unknown-grant-crashes", idp.GrantErrors, "AS-TOKEN-GRANT-TYPE-ERRORS",
+		"AS-CC-ASSERTION-ACCEPTED", "AS-CC-SECRET-FLOW", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DEVICE-GRANT",
+		"AS-META-GRANTS-MATCH-BEHAVIOUR", "AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC", "AS-TOKEN-ERROR-SHAPE", "AS-TOKEN-PASSWORD-GRANT-OFF"),
 	one("token-password-grant", idp.NoPasswordGrant, "AS-TOKEN-PASSWORD-GRANT-OFF", "AS-META-GRANTS-MATCH-BEHAVIOUR"),
 	one("token-public-client-credentials", idp.NoPublicCredentials, "AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC",
 		"AS-DCR-NO-PRIVILEGED-GRANTS", "AS-META-GRANTS-MATCH-BEHAVIOUR"),
@@ -163,9 +171,17 @@ var tokenEndpoint = []Flaw{
 	one("token-method-unpinned", idp.PinMethod, "AS-TOKEN-METHOD-PINNED", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH",
 		"AS-TOKEN-POST-ONLY", "AS-TOKEN-WRONG-SECRET"),
 	one("token-no-post-secret", idp.SecretByPost, "AS-TOKEN-SECRET-POST", "AS-META-AUTH-METHODS-TRUE", "AS-REVOKE-CLIENT-AUTH"),
-	one("token-basic-needs-client-id", idp.SecretByBasic, "AS-TOKEN-SECRET-BASIC", "AS-*"),
-	one("token-two-clients", idp.OneClient, "AS-TOKEN-TWO-METHODS", "AS-*"),
-	one("token-error-with-200", idp.ErrorShape, "AS-TOKEN-ERROR-SHAPE", "AS-*"),
+	one("token-basic-needs-client-id", idp.SecretByBasic, "AS-TOKEN-SECRET-BASIC",
+		"AS-CC-SECRET-FLOW", "AS-DCR-SECRET-WORKS", "AS-META-AUTH-METHODS-TRUE", "AS-REFRESH-BOUND-CLIENT",
+		"AS-TOKEN-CODE-BOUND-CLIENT", "AS-TOKEN-INVALID-CLIENT-BASIC", "AS-TOKEN-PASSWORD-GRANT-OFF"),
+	one("token-two-clients", idp.OneClient, "AS-TOKEN-TWO-METHODS",
+		"AS-CC-SECRET-FLOW", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DCR-SECRET-WORKS", "AS-META-AUTH-METHODS-TRUE",
+		"AS-REFRESH-BOUND-CLIENT", "AS-TOKEN-CODE-BOUND-CLIENT", "AS-TOKEN-SECRET-BASIC"),
+	// No error has the status of one.
+	one("token-error-with-200", idp.ErrorShape, "AS-TOKEN-ERROR-SHAPE",
+		"AS-CC-*", "AS-CIMD-KEY-AUTH-ENFORCED", "AS-CONSENT-REVOCABLE", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DEVICE-GRANT",
+		"AS-DPOP-BINDING", "AS-EMA-*", "AS-INTROSPECT-*", "AS-PAR-*", "AS-PKCE-*", "AS-REFRESH-*", "AS-RES-*", "AS-REVOKE-*",
+		"AS-TOKEN-*", "AS-TX-*"),
 	one("token-error-echoes", idp.SilentErrors, "AS-TOKEN-ERROR-NO-LEAK"),
 	one("token-cors-on-success-only", idp.CORSOnErrors, "AS-TOKEN-CORS"),
 	one("token-grants-unchecked", idp.RegisteredGrants, "AS-TOKEN-UNAUTHORIZED-GRANT", "AS-REFRESH-CLIENT-CAPABILITY"),
@@ -174,7 +190,11 @@ var tokenEndpoint = []Flaw{
 	one("token-bare-claims", idp.TokenClaims, "AS-TOKEN-JWT-CLAIMS"),
 	{
 		Name: "token-readable", Says: "Access tokens are the user's name, encoded.",
-		Bend: lacks(idp.UniqueTokens), Noticed: []string{"AS-TOKEN-RANDOM"}, Also: []string{"AS-*", "RS-*"},
+		Bend: lacks(idp.UniqueTokens), Noticed: []string{"AS-TOKEN-RANDOM"},
+		Also: []string{
+			"AS-EMA-VALID-ACCEPTED", "AS-INTROSPECT-ACTIVE-SHAPE", "AS-INTROSPECT-REQUEST-FORM", "AS-REFRESH-NEW-ACCESS-TOKEN",
+			"AS-TX-VALIDATION", "RS-AUD-MATCHES-PRM",
+		},
 	},
 }
 
@@ -221,7 +241,9 @@ var inspection = []Flaw{
 	one("revoke-unknown-404", idp.RevokeUnknown, "AS-REVOKE-UNKNOWN-200"),
 	one("revoke-others", idp.RevokeOwn, "AS-REVOKE-WRONG-CLIENT"),
 	one("revoke-without-secret", idp.RevokeAuthenticates, "AS-REVOKE-CLIENT-AUTH", "AS-REVOKE-WRONG-CLIENT"),
-	one("revoke-needs-secret", idp.RevokePublic, "AS-REVOKE-PUBLIC-CLIENT", "AS-*"),
+	one("revoke-needs-secret", idp.RevokePublic, "AS-REVOKE-PUBLIC-CLIENT",
+		"AS-REVOKE-ACCESS-TOKEN", "AS-REVOKE-HINTS", "AS-REVOKE-REFRESH-KILLS-ACCESS", "AS-REVOKE-REFRESH-TOKEN",
+		"AS-REVOKE-UNKNOWN-200"),
 	one("revoke-hint-enum", idp.RevokeAnyHint, "AS-REVOKE-HINTS"),
 	one("revoke-by-url", idp.RevokeByPost, "AS-REVOKE-REQUEST-FORM"),
 	one("revoke-no-cors", idp.RevokeCORS, "AS-REVOKE-CORS"),

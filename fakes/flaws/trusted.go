@@ -18,14 +18,20 @@ func Trusting() []Flaw {
 }
 
 var trusting = []Flaw{
-	{
+	{ // whatever is refused by its token is served
 		Name: "nobody-asks", Says: "Tools have scopes by declaration, and nobody asks for a token.",
-		Bend: lacks(mcpserver.RequireToken, mcpserver.GuardVerbs), Noticed: []string{"RS-CHALLENGE-401-STATUS"}, Also: []string{"RS-*"},
+		Bend: lacks(mcpserver.RequireToken, mcpserver.GuardVerbs), Noticed: []string{"RS-CHALLENGE-401-STATUS"},
+		Also: []string{
+			"RS-ABUSE-INPUT-SCREENING", "RS-AUD-*", "RS-DPOP-*", "RS-MULTI-*", "RS-SESSION-*", "RS-TOKEN-*", "RS-TRANSPORT-*",
+		},
 	},
 	{
 		Name: "refused-in-tools", Says: "Each tool looks at its caller by itself, and refuses by its result.",
 		Bend:    lacks(mcpserver.RefuseBeforeTools, mcpserver.ScopeOverHTTP),
-		Noticed: []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-AUTH-ERROR-IN-200"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-AUTH-ERROR-IN-200"},
+		Also: []string{
+			"RS-APIKEY-TOOL-PERMISSIONS", "RS-SESSION-STREAM-NEEDS-TOKEN", "RS-SESSION-TASK-OWNERSHIP", "RS-STATIC-TOKEN-PERMISSIONS",
+		},
 	},
 	{
 		Name: "exp-ignored", Says: "Expiry is never looked at.",
