@@ -75,38 +75,48 @@ func Named(name string) (Design, bool) {
 // All are the designs.
 var All = []Design{
 	{Name: "no-auth", Says: "Nobody is asked for anything: a server for development.", start: noAuth},
-	{Name: "context-scopes", Says: "The framework verifies JWTs; each tool looks for its scope in the context, and fails by its result.", start: contextScopes},
-	{Name: "static-bearer", Says: "Each tool compares the bearer token with a table in the source; everything else is open.", start: staticBearer},
+	{Name: "context-scopes", Says: "The framework verifies JWTs; each tool looks for its scope in the context, and fails by its result.",
+		start: contextScopes},
+	{Name: "static-bearer", Says: "Each tool compares the bearer token with a table in the source; everything else is open.",
+		start: staticBearer},
 	{Name: "guide-oauth", Says: "The four endpoints of a guide: metadata with objects for authorization servers, and one that grants \"read write\" to everybody who signs in.", start: guideOAuth},
 	{Name: "firebase", Says: "The guide's endpoints with Firebase: a page of scripts, and its ID token as access token, of which nothing is verified.", Browser: true, start: firebase},
-	{Name: "auth0", Says: "The guide's endpoints with Auth0: a page of scripts, and its ID token as access token, which is verified.", Browser: true, start: auth0},
+	{Name: "auth0", Says: "The guide's endpoints with Auth0: a page of scripts, and its ID token as access token, which is verified.",
+		Browser: true, start: auth0},
 	{Name: "rate-limiter", Says: "Each tool counts calls by user, and says in its result that there were too many.", start: rateLimiter},
 	{Name: "jwt-shared-secret", Says: "JWTs under a secret that stands in the documentation.", start: jwtSharedSecret},
 	{Name: "static-verifier", Says: "A table of tokens with scopes that no tool looks at.", start: staticVerifier},
 	{Name: "remote-verify", Says: "Another service is asked about every token, in a manner of its own.", start: remoteVerify},
 	{Name: "oauth-provider", Says: "An authorization server elsewhere is asked about every token (RFC 7662).", start: oauthProvider},
-	{Name: "api-key-plus-jwt", Says: "An API key or a JWT: whichever is good. Of the JWT nothing but signature and expiry is looked at.", start: apiKeyPlusJWT},
+	{Name: "api-key-plus-jwt", Says: "An API key or a JWT: whichever is good. Of the JWT nothing but signature and expiry is looked at.",
+		start: apiKeyPlusJWT},
 	{Name: "api-key-wildcards", Says: "API keys with patterns of tools, looked at when a tool is called.", start: apiKeyWildcards},
-	{Name: "credential-limits", Says: "Each kind of credential has a limit of its own, messages have a size, and arguments are screened.", start: credentialLimits},
+	{Name: "credential-limits", Says: "Each kind of credential has a limit of its own, messages have a size, and arguments are screened.",
+		start: credentialLimits},
 	{Name: "full-oauth-server", Says: "A whole authorization server in the MCP server, with one client and one user, everything in memory.", start: fullOAuthServer},
-	{Name: "issue-no-challenge", Says: "Common issue 1: a 401 without WWW-Authenticate.", Target: "common-issues", start: issue(func(o *reference.Options) {
-		o.Policy.Challenge = func(string, string) []string { return nil }
-	})},
-	{Name: "issue-pkce-encoding", Says: "Common issue 2: the verifier's hash is compared in hexadecimal.", Target: "common-issues", start: issue(func(o *reference.Options) {
-		o.Behaviour.Lacks = []idp.Defence{idp.Base64URLChallenge, idp.CheckChallengeFormat}
-	})},
-	{Name: "issue-token-expiration", Says: "Common issue 3: tokens that have expired are served.", Target: "context-scopes", start: neverExpires},
-	{Name: "issue-scope-at-the-door", Says: "Common issue 4: the scope is looked at for the server, not for the tool.", Target: "common-issues", start: issue(func(o *reference.Options) {
-		o.Policy.ScopeAtTheDoor = "notes:read"
-		o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckScopes)
-	})},
-	{Name: "issue-plain-http", Says: "Common issue 5: URLs in the metadata are http, whatever the client used.", Target: "common-issues", start: issue(func(o *reference.Options) {
-		public := "http://mcp.example.com"
-		o.Policy.PRM = func(_ string, doc map[string]any) { doc["authorization_servers"] = []string{public} }
-		o.Behaviour.Metadata = func(_ string, doc map[string]any) {
-			doc["issuer"], doc["authorization_endpoint"], doc["token_endpoint"] = public, public+"/authorize", public+"/token"
-		}
-	})},
+	{Name: "issue-no-challenge", Says: "Common issue 1: a 401 without WWW-Authenticate.", Target: "common-issues",
+		start: issue(func(o *reference.Options) {
+			o.Policy.Challenge = func(string, string) []string { return nil }
+		})},
+	{Name: "issue-pkce-encoding", Says: "Common issue 2: the verifier's hash is compared in hexadecimal.", Target: "common-issues",
+		start: issue(func(o *reference.Options) {
+			o.Behaviour.Lacks = []idp.Defence{idp.Base64URLChallenge, idp.CheckChallengeFormat}
+		})},
+	{Name: "issue-token-expiration", Says: "Common issue 3: tokens that have expired are served.", Target: "context-scopes",
+		start: neverExpires},
+	{Name: "issue-scope-at-the-door", Says: "Common issue 4: the scope is looked at for the server, not for the tool.",
+		Target: "common-issues", start: issue(func(o *reference.Options) {
+			o.Policy.ScopeAtTheDoor = "notes:read"
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckScopes)
+		})},
+	{Name: "issue-plain-http", Says: "Common issue 5: URLs in the metadata are http, whatever the client used.", Target: "common-issues",
+		start: issue(func(o *reference.Options) {
+			public := "http://mcp.example.com"
+			o.Policy.PRM = func(_ string, doc map[string]any) { doc["authorization_servers"] = []string{public} }
+			o.Behaviour.Metadata = func(_ string, doc map[string]any) {
+				doc["issuer"], doc["authorization_endpoint"], doc["token_endpoint"] = public, public+"/authorize", public+"/token"
+			}
+		})},
 }
 
 // framework is a policy that does what server frameworks do without further thought: a bare challenge, no metadata,
@@ -185,7 +195,8 @@ func neverExpires(at Addresses) (*Running, error) {
 }
 
 func staticBearer(at Addresses) (*Running, error) {
-	r, err := serve(at, mcpserver.Config{Policy: inTools(), Static: []mcpserver.Static{{Name: "123", Value: "user123", User: "123"}, {Name: "456", Value: "user456", User: "456"}}})
+	r, err := serve(at, mcpserver.Config{Policy: inTools(),
+		Static: []mcpserver.Static{{Name: "123", Value: "user123", User: "123"}, {Name: "456", Value: "user456", User: "456"}}})
 	return r.with("FIRST_TOKEN", "user123").with("SECOND_TOKEN", "user456"), err
 }
 
@@ -208,7 +219,8 @@ func jwtSharedSecret(at Addresses) (*Running, error) {
 
 func staticVerifier(at Addresses) (*Running, error) {
 	r, err := serve(at, mcpserver.Config{Policy: framework(), Static: []mcpserver.Static{
-		{Name: "admin", Value: "admin-token-123", User: "admin"}, {Name: "user1", Value: "user-token-456", User: "user1"}, {Name: "readonly", Value: "readonly-token-789", User: "readonly"},
+		{Name: "admin", Value: "admin-token-123", User: "admin"}, {Name: "user1", Value: "user-token-456", User: "user1"},
+		{Name: "readonly", Value: "readonly-token-789", User: "readonly"},
 	}})
 	return r.with("ADMIN_TOKEN", "admin-token-123").with("USER_TOKEN", "user-token-456").with("READONLY_TOKEN", "readonly-token-789"), err
 }
@@ -222,26 +234,32 @@ func remoteVerify(at Addresses) (*Running, error) {
 func oauthProvider(at Addresses) (*Running, error) {
 	p := framework()
 	p.Patience = 180 * time.Millisecond
-	return serve(at, mcpserver.Config{Issuer: at.Issuer, Key: issuerKey(), JWKS: at.Issuer + "/jwks", Introspection: at.Asks + "/introspect", Policy: p})
+	return serve(at, mcpserver.Config{Issuer: at.Issuer, Key: issuerKey(), JWKS: at.Issuer + "/jwks",
+		Introspection: at.Asks + "/introspect", Policy: p})
 }
 
 func apiKeyPlusJWT(at Addresses) (*Running, error) {
 	const secret = "jwt-secret"
 	p := framework()
 	p.CritUnknownOnly = true
-	p.Lacks = append(p.Lacks, mcpserver.CheckAudience, mcpserver.CheckIssuer, mcpserver.RequireExpiry, mcpserver.RequireSubject, mcpserver.CheckType)
+	p.Lacks = append(p.Lacks, mcpserver.CheckAudience, mcpserver.CheckIssuer, mcpserver.RequireExpiry, mcpserver.RequireSubject,
+		mcpserver.CheckType)
 	p.Lacks = append(p.Lacks, mcpserver.BothCredentials, mcpserver.WholeScope, mcpserver.SchemeAnyCase)
-	r, err := serve(at, mcpserver.Config{SharedSecret: secret, Policy: p, Static: []mcpserver.Static{{Name: "Service Account", Header: mcpserver.KeyHeader, Value: "key-123", User: "service_account"}}})
+	r, err := serve(at, mcpserver.Config{SharedSecret: secret, Policy: p,
+		Static: []mcpserver.Static{{Name: "Service Account", Header: mcpserver.KeyHeader, Value: "key-123", User: "service_account"}}})
 	return r.with("API_KEY", "key-123").with("JWT_SECRET", secret), err
 }
 
 func apiKeyWildcards(at Addresses) (*Running, error) {
 	r, err := serve(at, mcpserver.Config{Policy: inTools(), Static: []mcpserver.Static{
 		{Name: "production", Header: mcpserver.KeyHeader, Value: "sk-prod-1234567890abcdef", User: "production"},
-		{Name: "development", Header: mcpserver.KeyHeader, Value: "sk-dev-abcdef1234567890", User: "development", Tools: []string{"whoami", "list_notes"}},
-		{Name: "readonly", Header: mcpserver.KeyHeader, Value: "sk-ro-fedcba0987654321", User: "readonly", Tools: []string{"read_*", "list_*", "whoami"}},
+		{Name: "development", Header: mcpserver.KeyHeader, Value: "sk-dev-abcdef1234567890", User: "development",
+			Tools: []string{"whoami", "list_notes"}},
+		{Name: "readonly", Header: mcpserver.KeyHeader, Value: "sk-ro-fedcba0987654321", User: "readonly",
+			Tools: []string{"read_*", "list_*", "whoami"}},
 	}})
-	return r.with("PRODUCTION_KEY", "sk-prod-1234567890abcdef").with("DEVELOPMENT_KEY", "sk-dev-abcdef1234567890").with("READONLY_KEY", "sk-ro-fedcba0987654321"), err
+	return r.with("PRODUCTION_KEY", "sk-prod-1234567890abcdef").with("DEVELOPMENT_KEY", "sk-dev-abcdef1234567890").
+		with("READONLY_KEY", "sk-ro-fedcba0987654321"), err
 }
 
 func credentialLimits(at Addresses) (*Running, error) {
@@ -249,10 +267,12 @@ func credentialLimits(at Addresses) (*Running, error) {
 	p.MostBody, p.Screens = 1<<20, []string{"../", "<script", "union", "eval("}
 	r, err := serve(at, mcpserver.Config{Policy: p, Static: []mcpserver.Static{
 		{Name: "the key", Header: mcpserver.KeyHeader, Value: "key_2gB8cXlqWm4nT0pYvKdA", User: "robot"},
-		{Name: "the metered key", Header: mcpserver.KeyHeader, Value: "key_9dQzR5uHs1LfJ7xEoVwN", User: "meter", Limit: 40, Window: 2 * time.Second},
+		{Name: "the metered key", Header: mcpserver.KeyHeader, Value: "key_9dQzR5uHs1LfJ7xEoVwN", User: "meter", Limit: 40,
+			Window: 2 * time.Second},
 		{Name: "the metered token", Value: "mcp_Uc3yGtP8bMk6rZaSiF0h", User: "counter", Limit: 20, Window: 2 * time.Second},
 	}})
-	return r.with("API_KEY", "key_2gB8cXlqWm4nT0pYvKdA").with("METERED_KEY", "key_9dQzR5uHs1LfJ7xEoVwN").with("METERED_TOKEN", "mcp_Uc3yGtP8bMk6rZaSiF0h"), err
+	return r.with("API_KEY", "key_2gB8cXlqWm4nT0pYvKdA").with("METERED_KEY", "key_9dQzR5uHs1LfJ7xEoVwN").
+		with("METERED_TOKEN", "mcp_Uc3yGtP8bMk6rZaSiF0h"), err
 }
 
 // bundled starts an MCP server with an authorization server of its own.
@@ -281,7 +301,8 @@ func guide() reference.Options {
 		clear(doc)
 		doc["authorization_servers"] = []any{map[string]any{"issuer": issuer, "authorization_endpoint": issuer + "/authorize"}}
 	}
-	b.Places, b.Registration, b.NoRefreshTokens, b.IgnoresResource, b.SignsMetadata, b.HSTS, b.CORS = []string{"rfc8414"}, "closed", true, true, false, false, false
+	b.Places, b.Registration, b.NoRefreshTokens, b.IgnoresResource, b.SignsMetadata, b.HSTS, b.CORS = []string{"rfc8414"}, "closed", true,
+		true, false, false, false
 	b.Missing = []string{"/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/device", "/device_authorization", "/logout"}
 	b.Opaque = "at_"
 	b.Consent = "never"
@@ -298,7 +319,8 @@ func guide() reference.Options {
 			members["token_type"], members["scope"] = "bearer", "read write"
 		}
 	}
-	b.Lacks = []idp.Defence{idp.SendIssuer, idp.IssuerOnError, idp.NoFraming, idp.ContentSecurityPolicy, idp.NoStoreOnPages, idp.LimitPasswords, idp.LimitErrors, idp.DPoPOffered, idp.TokenNoStore}
+	b.Lacks = []idp.Defence{idp.SendIssuer, idp.IssuerOnError, idp.NoFraming, idp.ContentSecurityPolicy, idp.NoStoreOnPages,
+		idp.LimitPasswords, idp.LimitErrors, idp.DPoPOffered, idp.TokenNoStore}
 	return o
 }
 
@@ -322,14 +344,16 @@ func firebase(at Addresses) (*Running, error) {
 	o.Behaviour.Pages, o.Behaviour.Opaque = "javascript", ""
 	o.Behaviour.AccessToken = func(header, claims map[string]any) {
 		header["typ"] = "JWT"
-		claims["iss"], claims["aud"], claims["auth_time"], claims["user_id"] = "https://securetoken.google.com/your-project", "your-project", claims["iat"], claims["sub"]
+		claims["iss"], claims["aud"], claims["auth_time"], claims["user_id"] = "https://securetoken.google.com/your-project", "your-project",
+			claims["iat"], claims["sub"]
 		claims["firebase"] = map[string]any{"sign_in_provider": "google.com"}
 		for _, absent := range []string{"scope", "client_id", "jti"} {
 			delete(claims, absent)
 		}
 	}
 	p := &o.Policy // jwt.decode(..., verify=False)
-	p.Lacks = append(p.Lacks, mcpserver.VerifySignature, mcpserver.CheckAudience, mcpserver.CheckExpiry, mcpserver.RequireExpiry, mcpserver.NumericDates, mcpserver.CheckNotBefore, mcpserver.CheckIssuer)
+	p.Lacks = append(p.Lacks, mcpserver.VerifySignature, mcpserver.CheckAudience, mcpserver.CheckExpiry, mcpserver.RequireExpiry,
+		mcpserver.NumericDates, mcpserver.CheckNotBefore, mcpserver.CheckIssuer)
 	p.Lacks = append(p.Lacks, mcpserver.RefuseKidPath, mcpserver.CheckType, mcpserver.RefuseCritical, mcpserver.RefuseDuplicates)
 	r, err := bundled(at, o, guideScopes)
 	return r.with("PASSWORD", idp.Alice.Password), err
@@ -351,7 +375,8 @@ func auth0(at Addresses) (*Running, error) {
 }
 
 func fullOAuthServer(at Addresses) (*Running, error) {
-	o := reference.Options{Policy: framework(), Behaviour: idp.Ideal(), Static: []mcpserver.Static{}, Users: []idp.User{{Name: "demo_user", Password: "demo_password"}}}
+	o := reference.Options{Policy: framework(), Behaviour: idp.Ideal(), Static: []mcpserver.Static{},
+		Users: []idp.User{{Name: "demo_user", Password: "demo_password"}}}
 	p, b := &o.Policy, &o.Behaviour
 	p.Lacks = append(p.Lacks, mcpserver.CheckScopes)
 	b.Places, b.Registration, b.IgnoresResource, b.SignsMetadata, b.HSTS, b.CORS = []string{"rfc8414"}, "closed", true, false, false, false
@@ -360,7 +385,8 @@ func fullOAuthServer(at Addresses) (*Running, error) {
 	b.Metadata = func(_ string, doc map[string]any) {
 		for name := range doc {
 			switch name {
-			case "issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "introspection_endpoint", "userinfo_endpoint", "scopes_supported", "response_types_supported", "code_challenge_methods_supported":
+			case "issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "introspection_endpoint", "userinfo_endpoint",
+				"scopes_supported", "response_types_supported", "code_challenge_methods_supported":
 			default:
 				delete(doc, name)
 			}
@@ -369,7 +395,8 @@ func fullOAuthServer(at Addresses) (*Running, error) {
 		doc["token_endpoint_auth_methods_supported"] = []string{"client_secret_post", "client_secret_basic"}
 	}
 	b.Lacks = []idp.Defence{
-		idp.SendIssuer, idp.IssuerOnError, idp.NoFraming, idp.ContentSecurityPolicy, idp.LimitPasswords, idp.LimitSecrets, idp.LimitErrors, idp.DPoPOffered,
+		idp.SendIssuer, idp.IssuerOnError, idp.NoFraming, idp.ContentSecurityPolicy, idp.LimitPasswords, idp.LimitSecrets, idp.LimitErrors,
+		idp.DPoPOffered,
 		idp.ReuseRevokesFamily, idp.ReplayRevokes, idp.RevokeGrant, idp.CheckChallengeFormat, idp.CheckVerifierFormat,
 	}
 	r, err := bundled(at, o, func(r *reference.Reference) {

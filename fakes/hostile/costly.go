@@ -60,13 +60,15 @@ func costlyKeys() (*Attack, error) {
 		}
 		o.Behaviour.SignedMetadata = func(doc map[string]any) {
 			encode := base64.RawURLEncoding.EncodeToString
-			doc["signed_metadata"] = encode([]byte(`{"alg":"RS256"}`)) + "." + encode(fmt.Appendf(nil, `{"iss":%q}`, doc["issuer"])) + "." + signature
+			doc["signed_metadata"] = encode([]byte(`{"alg":"RS256"}`)) + "." + encode(fmt.Appendf(nil, `{"iss":%q}`, doc["issuer"])) + "." +
+				signature
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Attack{Args: []string{"run", r.URL, "--only", "AS-META-SIGNED-METADATA", "--only", "AS-KEYS-*", "--timeout", "3s"}, Close: r.Close, Judge: func(o Outcome) error {
-		return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 5*time.Second))
-	}}, nil
+	return &Attack{Args: []string{"run", r.URL, "--only", "AS-META-SIGNED-METADATA", "--only", "AS-KEYS-*", "--timeout", "3s"},
+		Close: r.Close, Judge: func(o Outcome) error {
+			return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 5*time.Second))
+		}}, nil
 }

@@ -47,7 +47,8 @@ func rebinding() (*Attack, error) {
 		closing()
 		return nil, err
 	}
-	args = append(args, "--dns", server.Address(), "--connect-to", nowhere.String()+":"+port+"="+open.Addr().String(), "--timeout", "8s", "--allow-intrusive=false")
+	args = append(args, "--dns", server.Address(), "--connect-to", nowhere.String()+":"+port+"="+open.Addr().String(), "--timeout", "8s",
+		"--allow-intrusive=false")
 	return &Attack{Args: args, Close: func() { end(); closing() }, Judge: func(o Outcome) error {
 		if n := trap.connections(); n > 0 {
 			return fmt.Errorf("%d connections to a private address", n)

@@ -61,7 +61,8 @@ func ownName() (*Attack, error) {
 	for i, a := range args { // by the address: the name is what changes
 		args[i] = strings.Replace(a, host+":443=", nowhere.String()+":443=", 1)
 	}
-	args = append(args, "--dns", server.Address(), "--connect-to", nowhere.String()+":"+port+"=127.0.0.1:1", "--timeout", "8s", "--allow-intrusive=false")
+	args = append(args, "--dns", server.Address(), "--connect-to", nowhere.String()+":"+port+"=127.0.0.1:1", "--timeout", "8s",
+		"--allow-intrusive=false")
 	return &Attack{Args: args, Close: func() { end(); closing() }, Judge: func(o Outcome) error {
 		if n := inside.connections(); n > 0 {
 			return fmt.Errorf("%d connections to an address of this machine, by the target's own name", n)
@@ -92,7 +93,8 @@ func elsewhere() (*Attack, error) {
 					return
 				}
 				copied.Add(1)
-				metadataCopy(w, req, h, map[string]string{"revocation_endpoint": at + "/revoke", "userinfo_endpoint": at + "/userinfo", "introspection_endpoint": at + "/introspect"})
+				metadataCopy(w, req, h, map[string]string{"revocation_endpoint": at + "/revoke", "userinfo_endpoint": at + "/userinfo",
+					"introspection_endpoint": at + "/introspect"})
 			})
 		}
 	})

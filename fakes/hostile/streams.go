@@ -35,7 +35,8 @@ var floods = []func(f *http2.Framer, stream uint32) error{
 		return many(1_100, func(int) error { return f.WriteContinuation(stream, false, block) })
 	},
 	func(f *http2.Framer, stream uint32) error { // a body of nothing, without end
-		if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte{0x88}, EndHeaders: true}); err != nil { // :status: 200
+		// :status: 200
+		if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte{0x88}, EndHeaders: true}); err != nil {
 			return err
 		}
 		return many(50_000, func(int) error { return f.WriteData(stream, false, nil) })
@@ -56,7 +57,8 @@ var floods = []func(f *http2.Framer, stream uint32) error{
 	},
 	func(f *http2.Framer, stream uint32) error { // streams that nobody asked for
 		return many(1_000, func(i int) error {
-			return f.WritePushPromise(http2.PushPromiseParam{StreamID: stream, PromiseID: uint32(2 * (i + 1)), BlockFragment: []byte{0x82}, EndHeaders: true})
+			return f.WritePushPromise(http2.PushPromiseParam{StreamID: stream, PromiseID: uint32(2 * (i + 1)), BlockFragment: []byte{0x82},
+				EndHeaders: true})
 		})
 	},
 }
@@ -162,7 +164,8 @@ func otherCertificate() (*Attack, error) {
 	_, args, end, err := public(func(o *reference.Options) {
 		o.TLS = func(c *tls.Config) {
 			genuine := c.Clone()
-			other := &tls.Config{Certificates: []tls.Certificate{stranger}, MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12} // which tells requests on it apart
+			// which tells requests on it apart
+			other := &tls.Config{Certificates: []tls.Certificate{stranger}, MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12}
 			c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 				if handshakes.Add(1) <= before {
 					return genuine, nil

@@ -29,8 +29,10 @@ var Traps = []Trap{
 	{Name: "names that change", Promise: "the address that was judged is the one that is dialled", Start: rebinding},
 	{Name: "its own name changes", Promise: "a public target stays public for the whole run, whatever its name means later", Start: ownName},
 	{Name: "endpoints of a third host", Promise: "metadata count from the issuer's own place, and no secret goes to an endpoint on another origin", Start: elsewhere},
-	{Name: "a public server behind loopback", Promise: "nobody signs in or registers at a public host without leave", Start: func() (*Attack, error) { return beyond(false) }},
-	{Name: "a public server's rate", Promise: "at each host beyond the own network the rate holds", Start: func() (*Attack, error) { return beyond(true) }},
+	{Name: "a public server behind loopback", Promise: "nobody signs in or registers at a public host without leave",
+		Start: func() (*Attack, error) { return beyond(false) }},
+	{Name: "a public server's rate", Promise: "at each host beyond the own network the rate holds",
+		Start: func() (*Attack, error) { return beyond(true) }},
 	{Name: "a wrong password", Promise: "a password that is refused is not tried again", Start: wrongPassword},
 	{Name: "credentials elsewhere", Promise: "no redirect carries a credential to another origin", Start: credentialsElsewhere},
 	{Name: "redirects without end", Promise: "redirects are answers, not followed", Start: redirects},
@@ -60,14 +62,16 @@ var Traps = []Trap{
 	{Name: "dies in the middle", Promise: "a target that dies leaves no green run", Start: dies},
 	{Name: "interrupt", Promise: "an interrupted run says so, with a whole report", Start: interrupt},
 	{Name: "callbacks from strangers", Promise: "the answer to a login counts with its state only", Start: strangers},
-	{Name: "login pages that attack", Promise: "dialogs, downloads, windows and other schemes come to nothing", Start: loginPages, Browser: true},
+	{Name: "login pages that attack", Promise: "dialogs, downloads, windows and other schemes come to nothing", Start: loginPages,
+		Browser: true},
 }
 
 const password = "alice-7-looking-glass"
 
 // signedIn are the arguments of a run that signs in by plain forms and judges the token endpoint.
 func signedIn(r *reference.Reference, more ...string) ([]string, []string) {
-	return append([]string{"run", r.URL, "--username", "alice", "--login", "form", "--timeout", "8s"}, more...), []string{"MCPAUTH_PASSWORD=" + password}
+	return append([]string{"run", r.URL, "--username", "alice", "--login", "form", "--timeout", "8s"}, more...),
+		[]string{"MCPAUTH_PASSWORD=" + password}
 }
 
 func privateAddresses() (*Attack, error) {
@@ -81,7 +85,8 @@ func privateAddresses() (*Attack, error) {
 	_, args, end, err := public(func(o *reference.Options) {
 		o.Policy.PRM = func(_ string, doc map[string]any) {
 			named.Add(1)
-			doc["authorization_servers"] = []string{"http://127.0.0.2:" + port, "http://[::ffff:127.0.0.2]:" + port, "http://2130706434:" + port, "http://0x7f000002:" + port, "http://169.254.169.254/latest"}
+			doc["authorization_servers"] = []string{"http://127.0.0.2:" + port, "http://[::ffff:127.0.0.2]:" + port, "http://2130706434:" +
+				port, "http://0x7f000002:" + port, "http://169.254.169.254/latest"}
 			doc["jwks_uri"], doc["resource_documentation"] = "http://127.0.0.2:"+port+"/jwks", "http://127.0.0.2:"+port+"/docs"
 		}
 	})
@@ -248,7 +253,8 @@ func oddJSON() (*Attack, error) {
 				return
 			}
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = io.WriteString(w, []string{deep, wide, `{"resource":1e999999,"authorization_servers":{"a":[]},"Resource":null}`, "\ufeff{}", `{"issuer":"\ud800"}`, "[]", "null", "{} {}"}[turn.Add(1)%8])
+			_, _ = io.WriteString(w, []string{deep, wide, `{"resource":1e999999,"authorization_servers":{"a":[]},"Resource":null}`, "\ufeff{}",
+				`{"issuer":"\ud800"}`, "[]", "null", "{} {}"}[turn.Add(1)%8])
 		})
 	})
 	if err != nil {
@@ -268,7 +274,8 @@ func endless() (*Attack, error) {
 			}
 			w.Header().Set("Content-Type", "text/event-stream")
 			for i := range 200_000 {
-				if _, err := fmt.Fprintf(w, "id: %d\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n", i); err != nil || req.Context().Err() != nil {
+				if _, err := fmt.Fprintf(w, "id: %d\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n", i); err != nil ||
+					req.Context().Err() != nil {
 					return
 				}
 			}
@@ -289,18 +296,19 @@ func rate() (*Attack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Attack{Args: []string{"run", r.URL, "--rate", "40", "--concurrency", "3", "--timeout", "3s"}, Close: r.Close, Judge: func(o Outcome) error {
-		if n := g.busiest(); n > 44 { // a tenth for clocks that differ
-			return fmt.Errorf("%d requests in a second, where 40 were allowed", n)
-		}
-		if n := g.most.Load(); n > 3 {
-			return fmt.Errorf("%d requests at once, where 3 were allowed", n)
-		}
-		if g.all.Load() < 40 {
-			return errors.New("the run sent next to nothing")
-		}
-		return nil
-	}}, nil
+	return &Attack{Args: []string{"run", r.URL, "--rate", "40", "--concurrency", "3", "--timeout", "3s"}, Close: r.Close,
+		Judge: func(o Outcome) error {
+			if n := g.busiest(); n > 44 { // a tenth for clocks that differ
+				return fmt.Errorf("%d requests in a second, where 40 were allowed", n)
+			}
+			if n := g.most.Load(); n > 3 {
+				return fmt.Errorf("%d requests at once, where 3 were allowed", n)
+			}
+			if g.all.Load() < 40 {
+				return errors.New("the run sent next to nothing")
+			}
+			return nil
+		}}, nil
 }
 
 func budget() (*Attack, error) {
@@ -369,7 +377,8 @@ func speaks(text string) (*reference.Reference, error) {
 				}
 				return c
 			}, text)
-			return []string{`Bearer realm="` + strings.ReplaceAll(strings.ReplaceAll(safe, `\`, `\\`), `"`, `\"`) + `", error="` + strings.ReplaceAll(strings.ReplaceAll(safe, `\`, `\\`), `"`, `\"`) + `"`}
+			return []string{`Bearer realm="` + strings.ReplaceAll(strings.ReplaceAll(safe, `\`, `\\`), `"`, `\"`) + `", error="` +
+				strings.ReplaceAll(strings.ReplaceAll(safe, `\`, `\\`), `"`, `\"`) + `"`}
 		}
 		p.PRM = func(_ string, doc map[string]any) {
 			doc["resource"], doc["resource_name"], doc["scopes_supported"] = text, text, []string{text}
@@ -428,7 +437,8 @@ func inert(o Outcome) error {
 
 // byHand are the arguments of a run in which a person signs in.
 func byHand(r *reference.Reference, callback string) []string {
-	return []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout", "5s", "--only", "RS-CHALLENGE-401-STATUS"}
+	return []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout", "5s", "--only",
+		"RS-CHALLENGE-401-STATUS"}
 }
 
 // handErrors has the redirect and the token endpoint answer a person's login with errors that attack the terminal.
@@ -580,7 +590,9 @@ func secrets() (*Attack, error) {
 					w.Header().Set("X-Echo-"+name, value)
 				}
 				w.Header().Set("Content-Type", "application/json")
-				body, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "error": map[string]any{"code": -32000, "message": a, "data": spellings(a)}}) // strings
+				// strings
+				body, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1,
+					"error": map[string]any{"code": -32000, "message": a, "data": spellings(a)}})
 				w.WriteHeader(http.StatusTeapot)
 				_, _ = w.Write(body)
 				return
@@ -591,18 +603,19 @@ func secrets() (*Attack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Attack{Args: []string{"run", r.URL, "--token-env", "CANARY", "--verbose", "--timeout", "8s"}, Environment: []string{"CANARY=" + canary}, Close: r.Close, Judge: func(o Outcome) error {
-		all := o.All()
-		if strings.Contains(strings.ToLower(all), strings.ToLower(canary)) {
-			return errors.New("the token is in an output, in another case")
-		}
-		for name, value := range spellings(canary) {
-			if len(value) > 1 && strings.Contains(all, value) {
-				return fmt.Errorf("the token is in an output, %s", name)
+	return &Attack{Args: []string{"run", r.URL, "--token-env", "CANARY", "--verbose", "--timeout", "8s"},
+		Environment: []string{"CANARY=" + canary}, Close: r.Close, Judge: func(o Outcome) error {
+			all := o.All()
+			if strings.Contains(strings.ToLower(all), strings.ToLower(canary)) {
+				return errors.New("the token is in an output, in another case")
 			}
-		}
-		return errors.Join(unsprung(said.Load()), notGreen(o))
-	}}, nil
+			for name, value := range spellings(canary) {
+				if len(value) > 1 && strings.Contains(all, value) {
+					return fmt.Errorf("the token is in an output, %s", name)
+				}
+			}
+			return errors.Join(unsprung(said.Load()), notGreen(o))
+		}}, nil
 }
 
 // shortSecrets has a user with a short password, which the server says back in fields of all kinds.
@@ -646,9 +659,11 @@ func spellings(s string) map[string]string {
 		decimal += fmt.Sprintf("&#%d;", c)
 	}
 	return map[string]string{
-		"Base32": strings.TrimRight(base32.StdEncoding.EncodeToString([]byte(s)), "="), "Twice": strings.TrimRight(twice, "="), "Percent": "%" + percent, "Html": decimal, "Name-" + s: "1",
+		"Base32": strings.TrimRight(base32.StdEncoding.EncodeToString([]byte(s)), "="), "Twice": strings.TrimRight(twice, "="),
+		"Percent": "%" + percent, "Html": decimal, "Name-" + s: "1",
 
-		"Raw": s, "Query": url.QueryEscape(s), "Hex": hex.EncodeToString([]byte(s)), "Base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "="),
+		"Raw": s, "Query": url.QueryEscape(s), "Hex": hex.EncodeToString([]byte(s)),
+		"Base64":    strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "="),
 		"Base64url": base64.RawURLEncoding.EncodeToString([]byte(s)),
 	}
 }
@@ -794,9 +809,11 @@ func strangers() (*Attack, error) {
 			taken.Add(1)
 		}
 	}
-	return &Attack{Args: []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout", "3s"}, Close: r.Close, After: func(Process) {
+	return &Attack{Args: []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout",
+		"3s"}, Close: r.Close, After: func(Process) {
 		for range 50 {
-			for _, query := range []string{"code=stolen", "code=stolen&state=", "code=stolen&state=guess&state=guess", "error=access_denied&state=guess", "code=stolen&iss=http%3A%2F%2Fattacker.example&state=%00"} {
+			for _, query := range []string{"code=stolen", "code=stolen&state=", "code=stolen&state=guess&state=guess",
+				"error=access_denied&state=guess", "code=stolen&iss=http%3A%2F%2Fattacker.example&state=%00"} {
 				knock(query)
 			}
 			time.Sleep(20 * time.Millisecond)
@@ -844,19 +861,21 @@ new Image().src="file:///etc/passwd";
 		trap.stop()
 		return nil, err
 	}
-	args = append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "7s", "--only", "AS-TOKEN-SUCCESS-SHAPE")
-	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); trap.stop() }, Judge: func(o Outcome) error {
-		if strings.Contains(o.All(), password) {
-			return errors.New("the password is in an output")
-		}
-		if n := trap.connections(); n > 0 {
-			return fmt.Errorf("the page had %d connections made to another private address", n)
-		}
-		if len(o.Strays) > 0 {
-			return fmt.Errorf("something was downloaded: %v", o.Strays)
-		}
-		return errors.Join(unsprung(shown.Load()), within(o, 12*time.Second), notGreen(o))
-	}}, nil
+	args = append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "7s", "--only",
+		"AS-TOKEN-SUCCESS-SHAPE")
+	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); trap.stop() },
+		Judge: func(o Outcome) error {
+			if strings.Contains(o.All(), password) {
+				return errors.New("the password is in an output")
+			}
+			if n := trap.connections(); n > 0 {
+				return fmt.Errorf("the page had %d connections made to another private address", n)
+			}
+			if len(o.Strays) > 0 {
+				return fmt.Errorf("something was downloaded: %v", o.Strays)
+			}
+			return errors.Join(unsprung(shown.Load()), within(o, 12*time.Second), notGreen(o))
+		}}, nil
 }
 
 // giantSecrets issues tokens of half a megabyte, and another cookie of 32 KiB with every answer.

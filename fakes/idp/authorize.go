@@ -38,7 +38,8 @@ type problem struct{ code, description string }
 
 // single are the parameters that may appear once.
 var single = []string{
-	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "code_challenge", "code_challenge_method", "prompt", "nonce",
+	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "code_challenge", "code_challenge_method", "prompt",
+	"nonce",
 }
 
 // known are the parameters of an authorization request that the server reads.
@@ -92,7 +93,8 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, next, http.StatusFound)
 		return
 	}
-	if strings.HasPrefix(q.Get("client_id"), "https://") && s.user(r) == "" && s.Upstream == nil && s.Behaviour.has(LimitFetches) && s.firstSeen(q.Get("client_id")) && s.overLimit("documents for strangers", mostFetches, fetchWindow) {
+	if strings.HasPrefix(q.Get("client_id"), "https://") && s.user(r) == "" && s.Upstream == nil && s.Behaviour.has(LimitFetches) &&
+		s.firstSeen(q.Get("client_id")) && s.overLimit("documents for strangers", mostFetches, fetchWindow) {
 		w.Header().Set("Retry-After", "1")
 		s.errorPage(w, http.StatusTooManyRequests, "Too many requests.")
 		return
@@ -181,7 +183,8 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 	if c == nil {
 		return nil, "The client is not known here."
 	}
-	t = &transaction{id: random(16), csrf: random(16), client: c, redirectURI: get("redirect_uri"), nonce: get("nonce"), issParameter: get("iss"), pushed: get("pushed"), responseType: get("response_type")}
+	t = &transaction{id: random(16), csrf: random(16), client: c, redirectURI: get("redirect_uri"), nonce: get("nonce"),
+		issParameter: get("iss"), pushed: get("pushed"), responseType: get("response_type")}
 	switch {
 	case t.redirectURI == "" && (len(c.redirectURIs) == 1 || !b.has(NoDefaultRedirect)):
 		t.redirectURI = c.redirectURIs[0]
@@ -215,7 +218,8 @@ func (s *Server) problem(q url.Values, get func(string) string, t *transaction) 
 	switch {
 	case t.responseType == "" && b.has(RequireResponseType):
 		return &problem{"invalid_request", "response_type is missing"}
-	case t.responseType != "" && t.responseType != "code" && b.has(CheckResponseType) && (b.has(NoImplicit) || !strings.Contains(t.responseType, "token")):
+	case t.responseType != "" && t.responseType != "code" && b.has(CheckResponseType) &&
+		(b.has(NoImplicit) || !strings.Contains(t.responseType, "token")):
 		return &problem{"unsupported_response_type", s.describe("the response type is not supported", t.responseType)}
 	case !slices.Contains([]string{"", "query", "form_post"}, t.mode) && b.has(CheckResponseMode):
 		return &problem{"invalid_request", "the response mode is not supported"}
@@ -687,14 +691,16 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 	}
 	s.spent(t.pushed)
 	scopes = s.permitted(user, scopes)
-	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: s.now(), upstream: t.leg.refresh, online: t.online}
+	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: s.now(), upstream: t.leg.refresh,
+		online: t.online}
 	if b.EndsEarlierGrants {
 		s.endEarlier(user, t.client.id)
 	}
 	if !b.has(OwnTokens) {
 		g.leak = t.leg.access
 	}
-	c := &code{grant: g, redirectURI: t.redirectURI, challenge: t.challenge, method: t.method, nonce: t.nonce, expires: s.now().Add(time.Minute)}
+	c := &code{grant: g, redirectURI: t.redirectURI, challenge: t.challenge, method: t.method, nonce: t.nonce,
+		expires: s.now().Add(time.Minute)}
 	value := "code_" + random(32)
 	s.mu.Lock()
 	if !b.has(RandomCodes) {

@@ -13,7 +13,8 @@ func (s *Server) proofKey(r *http.Request) (string, *oauthError) {
 	if len(r.Header.Values("DPoP")) == 0 || !b.has(DPoPOnRequest) {
 		return "", nil
 	}
-	proof := dpop.Request{Method: r.Method, URL: strings.TrimSuffix(s.Issuer, "/") + "/token", Now: s.now(), Lacks: b.DPoPLacks, Seen: s.seenProof}
+	proof := dpop.Request{Method: r.Method, URL: strings.TrimSuffix(s.Issuer, "/") + "/token", Now: s.now(), Lacks: b.DPoPLacks,
+		Seen: s.seenProof}
 	key, err := proof.Verify(r.Header)
 	if err != nil {
 		return "", refuse("invalid_dpop_proof", "the proof is not valid")

@@ -89,7 +89,8 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: b.DocumentRoots, MinVersion: tls.VersionTLS12}, DialContext: s.dial, DisableKeepAlives: true}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: b.DocumentRoots, MinVersion: tls.VersionTLS12},
+		DialContext: s.dial, DisableKeepAlives: true}
 	fetcher := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		if b.has(DocumentRedirects) {
 			return http.ErrUseLastResponse
@@ -115,7 +116,8 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	}
 	c, err := s.readDocument(id, body)
 	var fresh time.Duration
-	if m := maxAge.FindStringSubmatch(resp.Header.Get("Cache-Control")); m != nil && !strings.Contains(resp.Header.Get("Cache-Control"), "no-store") {
+	if m := maxAge.FindStringSubmatch(resp.Header.Get("Cache-Control")); m != nil &&
+		!strings.Contains(resp.Header.Get("Cache-Control"), "no-store") {
 		seconds, _ := strconv.Atoi(m[1])
 		fresh = min(time.Duration(seconds)*time.Second, time.Hour)
 	}
@@ -169,7 +171,8 @@ func (s *Server) mayDial(_, address string, _ syscall.RawConn) error {
 	}
 	own, _ := url.Parse(s.Issuer)
 	a := ap.Addr().Unmap()
-	if s.Behaviour.has(DocumentAddresses) && (a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsLoopback() && !loopbackHost(own.Hostname())) {
+	if s.Behaviour.has(DocumentAddresses) &&
+		(a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsLoopback() && !loopbackHost(own.Hostname())) {
 		return errors.New("the address is not public")
 	}
 	return nil

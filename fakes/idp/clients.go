@@ -355,7 +355,8 @@ func (s *Server) goodRedirect(uri string) bool {
 			loopback = u.Hostname() == "localhost"
 		}
 		lookalike := !b.has(ExactLoopback) && (strings.HasPrefix(uri, "http://localhost") || strings.HasPrefix(uri, "http://127.0.0.1"))
-		plain := !b.has(NoPlainHTTP) && u.User == nil && !strings.Contains(u.Host, "localhost") && !strings.Contains(uri, "127.0.0.1") && !strings.Contains(uri, "localhost")
+		plain := !b.has(NoPlainHTTP) && u.User == nil && !strings.Contains(u.Host, "localhost") && !strings.Contains(uri, "127.0.0.1") &&
+			!strings.Contains(uri, "localhost")
 		return loopback || lookalike || plain
 	case "javascript", "data", "vbscript", "file", "blob", "about", "view-source":
 		return !b.has(SafeSchemes)
@@ -402,7 +403,8 @@ func (s *Server) matchRedirect(c *client, uri string) bool {
 func sameButForPort(registered, uri string) bool {
 	a, err1 := url.Parse(registered)
 	u, err2 := url.Parse(uri)
-	if err1 != nil || err2 != nil || a.Scheme != "http" || u.Scheme != "http" || u.User != nil || !loopbackHost(a.Hostname()) || a.Hostname() != u.Hostname() || !goodPort(u) {
+	if err1 != nil || err2 != nil || a.Scheme != "http" || u.Scheme != "http" || u.User != nil || !loopbackHost(a.Hostname()) ||
+		a.Hostname() != u.Hostname() || !goodPort(u) {
 		return false
 	}
 	return strings.TrimPrefix(registered, "http://"+a.Host) == strings.TrimPrefix(uri, "http://"+u.Host)

@@ -179,5 +179,6 @@ func (s *Server) unverified(token string) *accessToken {
 	if err != nil || json.NewDecoder(bytes.NewReader(b)).Decode(&claims) != nil || claims.Sub == "" {
 		return nil
 	}
-	return &accessToken{grant: &grant{user: claims.Sub, resources: s.Resources[:1]}, scopes: []string{"notes:read"}, expires: s.now().Add(time.Hour)}
+	return &accessToken{grant: &grant{user: claims.Sub, resources: s.Resources[:1]}, scopes: []string{"notes:read"},
+		expires: s.now().Add(time.Hour)}
 }

@@ -103,7 +103,10 @@ func New(issuer string, b Behaviour) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the issuer's key: %w", err)
 	}
-	return &Server{Issuer: issuer, Behaviour: b, ed: ed25519.NewKeyFromSeed(seeded.Fakes.Bytes(ed25519.SeedSize)), Scopes: []string{"notes:read", "notes:write", "notes:admin", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "offline_access", "openid", "profile", "email"}, Users: []User{Alice, Bob, Carol}, Privileged: map[string][]string{"notes:admin": {"alice"}}, key: key, ec: seeded.Fakes.Key(), state: newState()}, nil
+	return &Server{Issuer: issuer, Behaviour: b, ed: ed25519.NewKeyFromSeed(seeded.Fakes.Bytes(ed25519.SeedSize)),
+		Scopes: []string{"notes:read", "notes:write", "notes:admin", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "offline_access", "openid",
+			"profile", "email"}, Users: []User{Alice, Bob, Carol}, Privileged: map[string][]string{"notes:admin": {"alice"}}, key: key,
+		ec: seeded.Fakes.Key(), state: newState()}, nil
 }
 
 // Claims are the claims of an access token.
@@ -187,7 +190,8 @@ func (s *Server) Handles(path string) bool {
 }
 
 var endpoints = []string{
-	"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/refresh", "/tokeninfo",
+	"/authorize", "/login", "/consent", "/token", "/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/refresh",
+	"/tokeninfo",
 	callbackPath, idTokenPath, grantsPage, deviceEndpoint, devicePage, logoutEndpoint, movedOpenID,
 }
 
@@ -236,7 +240,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	handler, ok := map[string]http.HandlerFunc{
 		"/jwks": s.jwks, "/authorize": s.authorize, "/login": s.login, "/consent": s.consent, "/token": s.token,
-		"/par": s.push, "/revoke": s.revoke, "/introspect": s.introspect, "/userinfo": s.userinfo, "/register": s.register, idTokenPath: s.byIDToken, grantsPage: s.grants, deviceEndpoint: s.deviceAuthorization, devicePage: s.deviceDecision, logoutEndpoint: s.logout,
+		"/par": s.push, "/revoke": s.revoke, "/introspect": s.introspect, "/userinfo": s.userinfo, "/register": s.register,
+		idTokenPath: s.byIDToken, grantsPage: s.grants, deviceEndpoint: s.deviceAuthorization, devicePage: s.deviceDecision,
+		logoutEndpoint: s.logout,
 	}[endpoint]
 	switch {
 	case ok:
@@ -333,16 +339,17 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, place string) 
 func (s *Server) Document(issuer string) map[string]any {
 	base := strings.TrimSuffix(issuer, "/")
 	doc := map[string]any{
-		"issuer":                                issuer,
-		"authorization_endpoint":                base + "/authorize",
-		"token_endpoint":                        base + "/token",
-		"registration_endpoint":                 base + "/register",
-		"jwks_uri":                              base + "/jwks",
-		"scopes_supported":                      s.Scopes,
-		"response_types_supported":              []string{"code"},
-		"response_modes_supported":              []string{"query", "form_post"},
-		"grant_types_supported":                 []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange, deviceGrant},
-		"token_endpoint_auth_methods_supported": []string{"none", "client_secret_basic", "client_secret_post", "private_key_jwt"},
+		"issuer":                   issuer,
+		"authorization_endpoint":   base + "/authorize",
+		"token_endpoint":           base + "/token",
+		"registration_endpoint":    base + "/register",
+		"jwks_uri":                 base + "/jwks",
+		"scopes_supported":         s.Scopes,
+		"response_types_supported": []string{"code"},
+		"response_modes_supported": []string{"query", "form_post"},
+		"grant_types_supported": []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange,
+			deviceGrant},
+		"token_endpoint_auth_methods_supported":            []string{"none", "client_secret_basic", "client_secret_post", "private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256"},
 		"revocation_endpoint":                              base + "/revoke",
 		"revocation_endpoint_auth_methods_supported":       []string{"none", "client_secret_basic", "client_secret_post"},
@@ -362,7 +369,8 @@ func (s *Server) Document(issuer string) map[string]any {
 		doc["device_authorization_endpoint"], doc["end_session_endpoint"] = base+deviceEndpoint, base+logoutEndpoint
 	}
 	if s.Enterprise != nil {
-		doc["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange, deviceGrant, jwtBearer}
+		doc["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange, deviceGrant,
+			jwtBearer}
 		doc["authorization_grant_profiles_supported"] = []string{"urn:ietf:params:oauth:grant-profile:id-jag"}
 	}
 	if s.Behaviour.has(DPoPOffered) {
@@ -382,7 +390,8 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
 	}
 	b64 := base64.RawURLEncoding.EncodeToString
 	doc := map[string]any{"keys": []any{
-		map[string]any{"kty": "RSA", "kid": "rsa-1", "use": "sig", "alg": "RS256", "n": b64(pub.N.Bytes()), "e": b64(big.NewInt(int64(pub.E)).Bytes())},
+		map[string]any{"kty": "RSA", "kid": "rsa-1", "use": "sig", "alg": "RS256", "n": b64(pub.N.Bytes()),
+			"e": b64(big.NewInt(int64(pub.E)).Bytes())},
 		map[string]any{"kty": "EC", "kid": "ec-1", "use": "sig", "alg": "ES256", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])},
 		map[string]any{"kty": "OKP", "kid": "ed-1", "use": "sig", "alg": "EdDSA", "crv": "Ed25519", "x": b64(s.ed.Public().(ed25519.PublicKey))},
 	}}

@@ -14,7 +14,8 @@ import (
 
 // AddMachine registers a client by hand that acts for itself: with a secret, or with a public key.
 func (s *Server) AddMachine(id, secret string, key *ecdsa.PublicKey, scopes ...string) {
-	c := &client{id: id, secret: secret, method: "client_secret_basic", grantTypes: []string{"client_credentials"}, scopes: scopes, key: key, created: s.now()}
+	c := &client{id: id, secret: secret, method: "client_secret_basic", grantTypes: []string{"client_credentials"}, scopes: scopes,
+		key: key, created: s.now()}
 	if key != nil {
 		c.method = "private_key_jwt"
 	}

@@ -87,7 +87,8 @@ func (s *Server) toUpstream(w http.ResponseWriter, r *http.Request, t *transacti
 	sum := sha256.Sum256([]byte(t.leg.verifier))
 	scopes := slices.Clone(s.Upstream.Scopes)
 	q := url.Values{
-		"response_type": {"code"}, "client_id": {s.Upstream.ClientID}, "redirect_uri": {s.UpstreamCallback()}, "state": {t.leg.state}, "nonce": {t.leg.nonce},
+		"response_type": {"code"}, "client_id": {s.Upstream.ClientID}, "redirect_uri": {s.UpstreamCallback()}, "state": {t.leg.state},
+		"nonce":          {t.leg.nonce},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 	}
 	if !b.has(ModestUpstreamRequest) {
@@ -151,7 +152,8 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 
 // redeemUpstream exchanges the upstream's code, and learns from its ID token who signed in.
 func (s *Server) redeemUpstream(t *transaction, code string) bool {
-	members, ok := s.askUpstream(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {s.UpstreamCallback()}, "code_verifier": {t.leg.verifier}})
+	members, ok := s.askUpstream(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {s.UpstreamCallback()},
+		"code_verifier": {t.leg.verifier}})
 	if !ok {
 		return false
 	}
@@ -229,8 +231,10 @@ func (s *Server) upstreamClaims(token, nonce string) (map[string]any, bool) {
 	now := float64(s.now().Unix())
 	expires, _ := claims["exp"].(float64)
 	issued, _ := claims["iat"].(float64)
-	good := err == nil && header.Alg == "RS256" && header.Kid == "rsa-1" && rsa.VerifyPKCS1v15(s.Upstream.Key, crypto.SHA256, sum[:], signature) == nil &&
-		claims["iss"] == s.Upstream.Issuer && claims["aud"] == s.Upstream.ClientID && (claims["azp"] == nil || claims["azp"] == s.Upstream.ClientID) &&
+	good := err == nil && header.Alg == "RS256" && header.Kid == "rsa-1" &&
+		rsa.VerifyPKCS1v15(s.Upstream.Key, crypto.SHA256, sum[:], signature) == nil &&
+		claims["iss"] == s.Upstream.Issuer && claims["aud"] == s.Upstream.ClientID &&
+		(claims["azp"] == nil || claims["azp"] == s.Upstream.ClientID) &&
 		expires > now && issued > 0 && issued <= now+30 && (nonce == "" || claims["nonce"] == nonce)
 	return claims, good
 }

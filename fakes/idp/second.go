@@ -64,10 +64,13 @@ func (s *Second) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		b64 := base64.RawURLEncoding.EncodeToString
 		w.Header().Set("Cache-Control", "max-age=5")
-		writeJSON(w, http.StatusOK, map[string]any{"keys": []any{map[string]any{"kty": "EC", "kid": "rsa-1", "use": "sig", "alg": "ES256", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}}})
+		writeJSON(w, http.StatusOK, map[string]any{"keys": []any{map[string]any{"kty": "EC", "kid": "rsa-1", "use": "sig", "alg": "ES256",
+			"crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}}})
 	case strings.Contains(path, "/.well-known/"):
 		base := strings.TrimSuffix(s.Issuer, "/")
-		writeJSON(w, http.StatusOK, map[string]any{"issuer": s.Issuer, "jwks_uri": base + "/jwks", "authorization_endpoint": base + "/authorize", "token_endpoint": base + "/token", "response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"}, "id_token_signing_alg_values_supported": []string{"ES256"}})
+		writeJSON(w, http.StatusOK, map[string]any{"issuer": s.Issuer, "jwks_uri": base + "/jwks", "authorization_endpoint": base +
+			"/authorize", "token_endpoint": base + "/token", "response_types_supported": []string{"code"},
+			"subject_types_supported": []string{"public"}, "id_token_signing_alg_values_supported": []string{"ES256"}})
 	default:
 		http.NotFound(w, r)
 	}

@@ -39,8 +39,11 @@ type state struct {
 
 func newState() state {
 	return state{
-		clients: map[string]*client{}, pushedRequests: map[string]*pushed{}, assertions: map[string]bool{}, failures: map[string]failing{}, crowds: map[string]crowd{}, devices: map[string]*device{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{}, sessions: map[string]string{}, approved: map[string][]string{},
-		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{}, lastPKCE: map[string]string{}, documents: map[string]cachedDocument{},
+		clients: map[string]*client{}, pushedRequests: map[string]*pushed{}, assertions: map[string]bool{}, failures: map[string]failing{},
+		crowds: map[string]crowd{}, devices: map[string]*device{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{},
+		sessions: map[string]string{}, approved: map[string][]string{},
+		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{},
+		lastPKCE: map[string]string{}, documents: map[string]cachedDocument{},
 	}
 }
 

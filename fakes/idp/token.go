@@ -90,7 +90,8 @@ func (s *Server) form(w http.ResponseWriter, r *http.Request) *oauthError {
 	if mediaType == "application/json" && !b.has(FormOnly) {
 		return s.jsonForm(r)
 	}
-	if (err != nil || mediaType != "application/x-www-form-urlencoded") && (r.Method == http.MethodPost && b.has(PostOnly) || mediaType != "") {
+	if (err != nil || mediaType != "application/x-www-form-urlencoded") &&
+		(r.Method == http.MethodPost && b.has(PostOnly) || mediaType != "") {
 		return &oauthError{http.StatusUnsupportedMediaType, "invalid_request", "the body is not a form"}
 	}
 	if err := r.ParseForm(); err != nil {
@@ -188,7 +189,8 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 		}
 		return c, nil
 	}
-	if !b.has(CheckSecret) && (secret == "" || method == "none") || !b.has(RefreshNeedsSecret) && method == "none" && r.PostForm.Get("grant_type") == "refresh_token" {
+	if !b.has(CheckSecret) && (secret == "" || method == "none") || !b.has(RefreshNeedsSecret) && method == "none" &&
+		r.PostForm.Get("grant_type") == "refresh_token" {
 		return c, nil
 	}
 	if c.method == "private_key_jwt" {
@@ -207,7 +209,8 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 
 // knownAtToken are the parameters that the token endpoint reads, whatever the grant.
 var knownAtToken = []string{
-	"grant_type", "code", "redirect_uri", "code_verifier", "client_id", "client_secret", "client_assertion", "client_assertion_type", "refresh_token",
+	"grant_type", "code", "redirect_uri", "code_verifier", "client_id", "client_secret", "client_assertion", "client_assertion_type",
+	"refresh_token",
 	"username", "password", "scope", "resource", "assertion", "subject_token", "subject_token_type", "device_code", "audience",
 }
 
@@ -330,7 +333,8 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	s.mu.Lock()
 	found := s.codes[value]
 	if found == nil && !b.has(KnowTokenType) && s.refresh[value] != nil {
-		found = &code{grant: s.refresh[value].grant, redirectURI: form.Get("redirect_uri"), expires: s.now().Add(time.Minute), method: "none", challenge: "x"}
+		found = &code{grant: s.refresh[value].grant, redirectURI: form.Get("redirect_uri"), expires: s.now().Add(time.Minute),
+			method: "none", challenge: "x"}
 	}
 	s.mu.Unlock()
 	switch {
@@ -575,7 +579,8 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	}
 	if !b.has(FreshAccess) {
 		if again := s.sameAccess(granted); again != "" {
-			return map[string]any{"access_token": again, "token_type": "Bearer", "expires_in": 3600, "scope": strings.Join(scopes, " "), "refresh_token": next}, nil
+			return map[string]any{"access_token": again, "token_type": "Bearer", "expires_in": 3600, "scope": strings.Join(scopes, " "),
+				"refresh_token": next}, nil
 		}
 	}
 	return s.answerToken(granted, scopes, resources, next), nil
@@ -708,7 +713,8 @@ func (s *Server) sign(t *accessToken) string {
 // answerToken is a successful token response.
 func (s *Server) answerToken(g *grant, scopes, resources []string, refresh string, nonce ...string) map[string]any {
 	b := &s.Behaviour
-	out := map[string]any{"access_token": s.issue(g, scopes, resources), "token_type": "Bearer", "expires_in": int(lifetime.Seconds()), "scope": strings.Join(scopes, " ")}
+	out := map[string]any{"access_token": s.issue(g, scopes, resources), "token_type": "Bearer", "expires_in": int(lifetime.Seconds()),
+		"scope": strings.Join(scopes, " ")}
 	if s.boundKey(g) != "" {
 		out["token_type"] = "DPoP"
 	}
@@ -732,7 +738,8 @@ func (s *Server) answerToken(g *grant, scopes, resources []string, refresh strin
 
 func (s *Server) idToken(g *grant, nonce string) string {
 	now := s.now()
-	claims := Claims{"iss": s.Issuer, "sub": g.user, "aud": g.client, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "auth_time": now.Unix()}
+	claims := Claims{"iss": s.Issuer, "sub": g.user, "aud": g.client, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
+		"auth_time": now.Unix()}
 	if nonce != "" {
 		claims["nonce"] = nonce
 	}

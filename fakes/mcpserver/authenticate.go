@@ -233,7 +233,8 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	if p.has(KnowKid) && p.has(RefuseKidPath) && header.Kid != nil && (p.KeyPause > 0 || kid != "rsa-1" && kid != "ec-1") {
 		k, failed := s.publishedKey(kid)
 		sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
-		if k != nil && err == nil && !(p.has(RefuseCritical) && p.critical(header.Crit)) && p.typed(header.Typ) && p.verifies(k, alg, []byte(parts[0]+"."+parts[1]), sig) || failed && !p.has(KeysFailClosed) {
+		if k != nil && err == nil && !(p.has(RefuseCritical) && p.critical(header.Crit)) && p.typed(header.Typ) &&
+			p.verifies(k, alg, []byte(parts[0]+"."+parts[1]), sig) || failed && !p.has(KeysFailClosed) {
 			return s.claims(r, parts[1])
 		}
 		return nil
@@ -301,7 +302,8 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 		return nil
 	case p.Accepts != nil && !p.Accepts(c):
 		return nil
-	case p.has(CheckIssuer) && issuer != s.tokenIssuer() && !(s.Second != nil && issuer == s.Second.Issuer) && !(!p.has(WholeIssuer) && strings.HasPrefix(issuer, s.Issuer)):
+	case p.has(CheckIssuer) && issuer != s.tokenIssuer() && !(s.Second != nil && issuer == s.Second.Issuer) &&
+		!(!p.has(WholeIssuer) && strings.HasPrefix(issuer, s.Issuer)):
 		return nil
 	case !s.meantFor(c, me):
 		return nil

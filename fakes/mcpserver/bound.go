@@ -68,7 +68,8 @@ func (s *Server) acceptsNonce(nonce string) bool {
 func (s *Server) holds(r *http.Request, who *caller) bool {
 	p := &s.Policy
 	switch {
-	case p.DPoP && who.thumbprint != "" && p.has(BoundNeedsProof), p.DPoPRequired && who.thumbprint == "" && who.static == nil && p.has(BoundNeedsProof):
+	case p.DPoP && who.thumbprint != "" && p.has(BoundNeedsProof), p.DPoPRequired && who.thumbprint == "" && who.static == nil &&
+		p.has(BoundNeedsProof):
 		return false
 	case who.certificate == "" || !s.mutualTLS() || !p.has(BoundNeedsCertificate):
 		return true

@@ -68,7 +68,8 @@ func (s *Server) connectAccount(w http.ResponseWriter, r *http.Request, m *messa
 	}
 	params := map[string]any{"mode": "url", "message": "Link your account", "url": s.connectURL(r, who)}
 	if stateless(m.meta("protocolVersion")) {
-		rpcResult(w, m.ID, map[string]any{"resultType": "input_required", "inputRequests": map[string]any{"link": map[string]any{"method": "elicitation/create", "params": params}}})
+		rpcResult(w, m.ID, map[string]any{"resultType": "input_required",
+			"inputRequests": map[string]any{"link": map[string]any{"method": "elicitation/create", "params": params}}})
 		return
 	}
 	params["elicitationId"] = RandomID()
@@ -135,7 +136,8 @@ func (s *Server) sendGift(w http.ResponseWriter, r *http.Request, m *message, wh
 			rpcError(w, http.StatusOK, m.ID, -32602, "the state of the request is not valid")
 			return
 		}
-		rpcResult(w, m.ID, map[string]any{"resultType": "complete", "content": []any{map[string]any{"type": "text", "text": fmt.Sprintf("sent to %v", content["name"])}}})
+		rpcResult(w, m.ID, map[string]any{"resultType": "complete",
+			"content": []any{map[string]any{"type": "text", "text": fmt.Sprintf("sent to %v", content["name"])}}})
 		return
 	}
 	if !s.mode(r, m, "form") {
@@ -146,9 +148,11 @@ func (s *Server) sendGift(w http.ResponseWriter, r *http.Request, m *message, wh
 	if !s.Policy.has(AskNoPassword) {
 		properties["token"], text = map[string]any{"type": "string", "title": "Your GitHub token"}, "Please enter your GitHub token"
 	}
-	params := map[string]any{"mode": "form", "message": text, "requestedSchema": map[string]any{"type": "object", "properties": properties, "required": []string{"name"}}}
+	params := map[string]any{"mode": "form", "message": text,
+		"requestedSchema": map[string]any{"type": "object", "properties": properties, "required": []string{"name"}}}
 	if stateless(m.meta("protocolVersion")) {
-		rpcResult(w, m.ID, map[string]any{"resultType": "input_required", "requestState": s.newState(who, name, m), "inputRequests": map[string]any{"to": map[string]any{"method": "elicitation/create", "params": params}}})
+		rpcResult(w, m.ID, map[string]any{"resultType": "input_required", "requestState": s.newState(who, name, m),
+			"inputRequests": map[string]any{"to": map[string]any{"method": "elicitation/create", "params": params}}})
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -203,7 +207,8 @@ func (s *Server) goodState(state string, who *caller, tool string, m *message) b
 	if err != nil || json.Unmarshal(body, &k) != nil {
 		return false
 	}
-	if p.has(StateUser) && k.User != who.user || p.has(StateRequest) && (k.Tool != tool || k.Arguments != digest(m)) || p.has(StateExpires) && s.now().Unix() > k.Expires {
+	if p.has(StateUser) && k.User != who.user || p.has(StateRequest) && (k.Tool != tool || k.Arguments != digest(m)) ||
+		p.has(StateExpires) && s.now().Unix() > k.Expires {
 		return false
 	}
 	s.mu.Lock()

@@ -12,7 +12,8 @@ import (
 )
 
 // asks is the client that asks the authorization server about opaque tokens. A redirect is no answer.
-var asks = &http.Client{Timeout: 500 * time.Millisecond, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var asks = &http.Client{Timeout: 500 * time.Millisecond,
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // questioner is the client, with the policy's own patience.
 func (s *Server) questioner() *http.Client {
@@ -75,7 +76,8 @@ func (s *Server) judge(c map[string]any) *caller {
 
 func (s *Server) ask(r *http.Request, token string) (map[string]any, error) {
 	p := &s.Policy
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, s.Introspection, strings.NewReader(url.Values{"token": {token}}.Encode()))
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, s.Introspection,
+		strings.NewReader(url.Values{"token": {token}}.Encode()))
 	if !p.has(IntrospectByPost) {
 		req, err = http.NewRequestWithContext(r.Context(), http.MethodGet, s.Introspection+"?token="+url.QueryEscape(token), nil)
 	}

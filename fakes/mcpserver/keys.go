@@ -34,7 +34,8 @@ const (
 	keyLife     = 30 * time.Millisecond
 )
 
-var keyClient = &http.Client{Timeout: 2 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var keyClient = &http.Client{Timeout: 2 * time.Second,
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // publishedKey finds a key in the issuer's published set; failed says that the set could not be had.
 func (s *Server) publishedKey(kid string) (found *key, failed bool) {

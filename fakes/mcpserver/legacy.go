@@ -81,7 +81,8 @@ func (s *Server) legacyMessage(w http.ResponseWriter, r *http.Request) {
 	answer := map[string]any{"jsonrpc": "2.0", "id": m.ID, "result": map[string]any{}}
 	switch m.Method {
 	case "initialize":
-		answer["result"] = map[string]any{"protocolVersion": "2024-11-05", "capabilities": map[string]any{"tools": map[string]any{}}, "serverInfo": map[string]any{"name": "reference", "version": "1"}}
+		answer["result"] = map[string]any{"protocolVersion": "2024-11-05", "capabilities": map[string]any{"tools": map[string]any{}},
+			"serverInfo": map[string]any{"name": "reference", "version": "1"}}
 	case "tools/list":
 		answer["result"] = map[string]any{"tools": s.list(who)}
 	}

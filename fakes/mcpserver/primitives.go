@@ -43,7 +43,8 @@ func (s *Server) prompt(w http.ResponseWriter, m *message, who *caller) {
 		rpcError(w, http.StatusOK, m.ID, -32602, "There is no such prompt")
 		return
 	}
-	rpcResult(w, m.ID, map[string]any{"messages": []any{map[string]any{"role": "user", "content": map[string]any{"type": "text", "text": "Summarize " + text}}}})
+	rpcResult(w, m.ID, map[string]any{"messages": []any{map[string]any{"role": "user",
+		"content": map[string]any{"type": "text", "text": "Summarize " + text}}}})
 }
 
 // complete suggests the names of users: to each the own one.

@@ -95,7 +95,8 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request, batch []message, 
 	for i := range batch {
 		name, _ := batch[i].Params["name"].(string)
 		text, _ := s.act(r.Context(), name, &batch[i], who)
-		answers = append(answers, map[string]any{"jsonrpc": "2.0", "id": batch[i].ID, "result": map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}}})
+		answers = append(answers, map[string]any{"jsonrpc": "2.0", "id": batch[i].ID,
+			"result": map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}}})
 	}
 	writeJSON(w, http.StatusOK, answers)
 }
@@ -110,10 +111,12 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 	switch {
 	case version == "":
 		rpcError(w, http.StatusBadRequest, m.ID, -32602, "_meta lacks the protocol version")
-	case p.has(CheckHeaders) && (header != version || r.Header.Get("Mcp-Method") != m.Method || named && decode(r.Header.Get("Mcp-Name")) != name || len(r.Header.Values("Mcp-Name")) > 1):
+	case p.has(CheckHeaders) && (header != version || r.Header.Get("Mcp-Method") != m.Method || named &&
+		decode(r.Header.Get("Mcp-Name")) != name || len(r.Header.Values("Mcp-Name")) > 1):
 		rpcError(w, http.StatusBadRequest, m.ID, -32020, "headers and message differ")
 	case p.has(CheckVersion) && (!slices.Contains(p.Revisions, version) || !stateless(version)):
-		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version", map[string]any{"supported": p.Revisions, "requested": version})
+		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version",
+			map[string]any{"supported": p.Revisions, "requested": version})
 	case m.notification():
 		s.notified(m)
 		w.WriteHeader(http.StatusAccepted)
@@ -192,7 +195,8 @@ func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, 
 			id = chosen
 		}
 		s.mu.Lock()
-		s.sessions[id] = &session{user: who.user, revision: offered, scopes: who.scopes, token: r.Header.Get("Authorization"), capabilities: capabilitiesOf(m), subscribed: map[string]bool{}, mark: RandomID()}
+		s.sessions[id] = &session{user: who.user, revision: offered, scopes: who.scopes, token: r.Header.Get("Authorization"),
+			capabilities: capabilitiesOf(m), subscribed: map[string]bool{}, mark: RandomID()}
 		s.mu.Unlock()
 		w.Header().Set("Mcp-Session-Id", id)
 	}
@@ -259,7 +263,8 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 	case "ping":
 		rpcResult(w, m.ID, map[string]any{})
 	case "server/discover":
-		rpcResult(w, m.ID, map[string]any{"resultType": "complete", "supportedVersions": s.Policy.Revisions, "capabilities": s.Policy.capabilities(m.meta("protocolVersion"))})
+		rpcResult(w, m.ID, map[string]any{"resultType": "complete", "supportedVersions": s.Policy.Revisions,
+			"capabilities": s.Policy.capabilities(m.meta("protocolVersion"))})
 	case "tools/list":
 		if !s.Policy.has(ServeLists) {
 			s.refuse(w, r, "invalid")
@@ -279,7 +284,8 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 			s.tooMany(w, r)
 			return
 		}
-		rpcResult(w, m.ID, map[string]any{"prompts": []any{map[string]any{"name": "summarize", "arguments": []any{map[string]any{"name": "user", "required": true}}}}})
+		rpcResult(w, m.ID, map[string]any{"prompts": []any{map[string]any{"name": "summarize",
+			"arguments": []any{map[string]any{"name": "user", "required": true}}}}})
 	case "prompts/get":
 		s.prompt(w, m, who)
 	case "completion/complete":
@@ -299,7 +305,8 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 	case "tasks/get", "tasks/result", "tasks/cancel", "tasks/list":
 		s.taskMethod(w, m, who)
 	case "resources/list":
-		resources := []any{map[string]any{"uri": "note://notes/1", "name": "The first note"}, map[string]any{"uri": diary(who.user), "name": "Your diary"}}
+		resources := []any{map[string]any{"uri": "note://notes/1", "name": "The first note"},
+			map[string]any{"uri": diary(who.user), "name": "Your diary"}}
 		if s.Policy.TemplatesOnly {
 			resources = []any{}
 		}
@@ -463,7 +470,8 @@ func (s *Server) permits(who *caller, tool, scope string) bool {
 		return strings.Contains(strings.ToLower(strings.Join(who.scopes, " ")), scope)
 	}
 	return slices.ContainsFunc(who.scopes, func(held string) bool {
-		return held == scope || held == "mcp:tool:*" && strings.HasPrefix(scope, "mcp:tool:") || !p.has(ToolScopeIsName) && patterned(held, scope) || slices.Contains(p.Implies[held], scope) || !p.has(ImplyDownwards) && slices.Contains(p.Implies[scope], held)
+		return held == scope || held == "mcp:tool:*" && strings.HasPrefix(scope, "mcp:tool:") || !p.has(ToolScopeIsName) &&
+			patterned(held, scope) || slices.Contains(p.Implies[held], scope) || !p.has(ImplyDownwards) && slices.Contains(p.Implies[scope], held)
 	})
 }
 
@@ -476,7 +484,8 @@ func patterned(held, scope string) bool {
 // weakLogin asks for a stronger login (RFC 9470 section 3).
 func (s *Server) weakLogin(w http.ResponseWriter, r *http.Request, acr string) {
 	metadata := s.base(r) + prm + s.endpoint.Path
-	status, field := http.StatusUnauthorized, bearer(metadata, "insufficient_user_authentication", "", "A stronger login is needed")+`, acr_values="`+acr+`"`
+	status, field := http.StatusUnauthorized,
+		bearer(metadata, "insufficient_user_authentication", "", "A stronger login is needed")+`, acr_values="`+acr+`"`
 	if !s.Policy.has(ACRError) {
 		status, field = http.StatusForbidden, bearer(metadata, "insufficient_scope", "notes:read", "A stronger login is needed") // the flaw
 	}

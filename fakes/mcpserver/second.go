@@ -21,12 +21,14 @@ const VerifyAccepts = `{"valid":true,"user":"alice","scope":"notes:read notes:wr
 // bySecond verifies a token of the second issuer by that issuer's key; is tells whether it claims to be one.
 func (s *Server) bySecond(r *http.Request, parts []string, alg string) (who *caller, is bool) {
 	var c struct{ Iss string }
-	if s.Second == nil || !decodeSegment(parts[1], &c) || c.Iss != s.Second.Issuer && !(!s.Policy.has(KeysPerIssuer) && c.Iss == s.Issuer && alg == "ES256") {
+	if s.Second == nil || !decodeSegment(parts[1], &c) || c.Iss != s.Second.Issuer &&
+		!(!s.Policy.has(KeysPerIssuer) && c.Iss == s.Issuer && alg == "ES256") {
 		return nil, false
 	}
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
-	good := err == nil && alg == "ES256" && len(sig) == 64 && ecdsa.Verify(s.Second.Key, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
+	good := err == nil && alg == "ES256" && len(sig) == 64 &&
+		ecdsa.Verify(s.Second.Key, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 	if !s.Policy.has(KeysPerIssuer) { // the flaw: any key of any issuer
 		if !good && c.Iss == s.Issuer {
 			return nil, false

@@ -162,7 +162,11 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{}, cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{}, carts: map[string]string{}, proofs: map[string]bool{}, watchers: map[*watcher]bool{}, legacy: map[string]*watcher{}, tasks: map[string]*task{}, connections: map[string]*connection{}, linked: map[string]string{}, calls: map[string]int{}, misses: map[string]int{}, blocks: map[string]time.Time{}}, nil
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{},
+		cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{},
+		carts: map[string]string{}, proofs: map[string]bool{}, watchers: map[*watcher]bool{}, legacy: map[string]*watcher{},
+		tasks: map[string]*task{}, connections: map[string]*connection{}, linked: map[string]string{}, calls: map[string]int{},
+		misses: map[string]int{}, blocks: map[string]time.Time{}}, nil
 }
 
 // Advance moves the server's clock, as far as tokens are concerned.
@@ -331,7 +335,8 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
 		return
 	}
-	if !p.has(LimitUnpacked) && r.Header.Get("Content-Encoding") == "gzip" || !p.has(SurviveDepth) && bytes.Contains(body, bytes.Repeat([]byte("["), 5000)) {
+	if !p.has(LimitUnpacked) && r.Header.Get("Content-Encoding") == "gzip" || !p.has(SurviveDepth) &&
+		bytes.Contains(body, bytes.Repeat([]byte("["), 5000)) {
 		panic(http.ErrAbortHandler) // the flaw
 	}
 	if s.blocked(r) {
@@ -438,7 +443,8 @@ func (s *Server) origin(w http.ResponseWriter, r *http.Request) bool {
 func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
 	if s.Policy.CORS && w.Header().Get("Access-Control-Allow-Origin") != "" {
 		w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID")
+		w.Header().Set("Access-Control-Allow-Headers",
+			"Authorization, Content-Type, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID")
 		w.Header().Set("Access-Control-Max-Age", "600")
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -461,7 +467,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 		return
 	}
 	if !p.has(RefuseByStatus) {
-		writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1, "error": map[string]any{"code": -32001, "message": "not authenticated"}})
+		writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1,
+			"error": map[string]any{"code": -32001, "message": "not authenticated"}})
 		return
 	}
 	status, code := p.Status, ""

@@ -95,7 +95,8 @@ func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
 	}
 	switch p.LimitStatus {
 	case http.StatusOK:
-		writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1, "error": map[string]any{"code": -32000, "message": "Rate limit exceeded"}})
+		writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1,
+			"error": map[string]any{"code": -32000, "message": "Rate limit exceeded"}})
 	case http.StatusUnauthorized:
 		s.refuse(w, r, "invalid")
 	default:
@@ -119,7 +120,8 @@ func (s *Server) static(value string, key bool) *caller {
 	p := &s.Policy
 	for i := range s.Static {
 		c := &s.Static[i]
-		if c.key() != key && !(!p.has(KeyIsNoBearer) && c.key()) || c.Withdrawn && p.has(WithdrawnDies) || c.Name == p.StaticForgotten && c.Name != "" {
+		if c.key() != key && !(!p.has(KeyIsNoBearer) && c.key()) || c.Withdrawn && p.has(WithdrawnDies) || c.Name == p.StaticForgotten &&
+			c.Name != "" {
 			continue
 		}
 		same := subtle.ConstantTimeCompare([]byte(c.Value), []byte(value)) == 1

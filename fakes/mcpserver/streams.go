@@ -51,7 +51,8 @@ func (s *Server) updated(uri string) {
 	}
 	for w := range s.watchers {
 		if w.session == "" && w.uris[uri] {
-			w.send(event{"", notification("notifications/resources/updated", map[string]any{"uri": uri, "_meta": map[string]any{"io.modelcontextprotocol/subscriptionId": w.id}})})
+			w.send(event{"", notification("notifications/resources/updated",
+				map[string]any{"uri": uri, "_meta": map[string]any{"io.modelcontextprotocol/subscriptionId": w.id}})})
 		}
 	}
 }

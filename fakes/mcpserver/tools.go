@@ -29,7 +29,8 @@ func (s *Server) list(who *caller) []any {
 		if t.Name == "report" {
 			execution["taskSupport"] = "optional"
 		}
-		tools = append(tools, map[string]any{"name": t.Name, "annotations": map[string]any{"readOnlyHint": t.TellsCaller}, "execution": execution, "inputSchema": map[string]any{"type": "object", "properties": properties, "required": required}})
+		tools = append(tools, map[string]any{"name": t.Name, "annotations": map[string]any{"readOnlyHint": t.TellsCaller},
+			"execution": execution, "inputSchema": map[string]any{"type": "object", "properties": properties, "required": required}})
 	}
 	if !s.Policy.has(NoDebugTool) {
 		tools = append(tools, map[string]any{"name": "debug_env", "inputSchema": map[string]any{"type": "object"}})

@@ -80,7 +80,7 @@ var All = []Quirk{
 	},
 	{
 		Name: "loopback-for-native", Says: "The port of a loopback redirect URI varies for clients of application_type native only.",
-		Allows: "RFC 8252 section 7.3 asks it for native apps; OpenID Connect Registration section 2 has application_type, and web as its default.",
+		Allows: "RFC 8252 section 7.3 is about native apps; OpenID Connect Registration section 2: application_type is web by default.",
 		Bend:   func(o *reference.Options) { o.Behaviour.NativeLoopback = true },
 	},
 	{

@@ -51,7 +51,8 @@ func register(t *testing.T, r *reference.Reference, further map[string]any) (*cl
 	t.Helper()
 	c := &client{t: t, Reference: r, redirect: "http://127.0.0.1:1/callback", browser: browser(t)}
 	meta := map[string]any{
-		"redirect_uris": []string{c.redirect}, "token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"},
+		"redirect_uris": []string{c.redirect}, "token_endpoint_auth_method": "none",
+		"grant_types": []string{"authorization_code", "refresh_token"},
 	}
 	for k, v := range further {
 		meta[k] = v

@@ -222,7 +222,8 @@ func (r *Reference) machines() {
 		panic(err) // a P-256 key has a form
 	}
 	secret := mcpserver.RandomID()
-	r.Machines = []Machine{{ID: "machine-with-secret", Secret: secret}, {ID: "machine-with-key", Key: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))}}
+	r.Machines = []Machine{{ID: "machine-with-secret", Secret: secret},
+		{ID: "machine-with-key", Key: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))}}
 	r.IDP.AddMachine(r.Machines[0].ID, secret, nil, "notes:read")
 	r.IDP.AddMachine(r.Machines[1].ID, "", &key.PublicKey, "notes:read")
 }
@@ -241,7 +242,8 @@ func (r *Reference) proxy(o Options) error {
 	r.Upstream.CookiePrefix = "up_"
 	r.Upstream.Resources = []string{"https://api.upstream.example/"}
 	r.Upstream.Users, r.IDP.Users = r.IDP.Users, nil
-	u := &idp.Upstream{Issuer: r.Upstream.Issuer, ClientID: "the-mcp-server", Secret: mcpserver.RandomID(), Scopes: []string{"openid", "profile", "email"}, Key: r.Upstream.Public(), ByUserinfo: o.ByUserinfo, Lives: r.Upstream.Lives}
+	u := &idp.Upstream{Issuer: r.Upstream.Issuer, ClientID: "the-mcp-server", Secret: mcpserver.RandomID(),
+		Scopes: []string{"openid", "profile", "email"}, Key: r.Upstream.Public(), ByUserinfo: o.ByUserinfo, Lives: r.Upstream.Lives}
 	r.Upstream.AddClient(u.ClientID, u.Secret, r.IDP.UpstreamCallback())
 	r.IDP.Upstream = u
 	r.serve(l, delayed(r.Upstream, o.Delay), nil)
@@ -290,7 +292,8 @@ func credentials() []mcpserver.Static {
 		{Name: "the reader token", Value: "mcp_" + mcpserver.RandomID(), User: "reader", Tools: reader},
 		{Name: "the service key", Value: "key_" + mcpserver.RandomID(), User: "robot", Header: mcpserver.KeyHeader},
 		{Name: "the reader key", Value: "key_" + mcpserver.RandomID(), User: "watcher", Header: mcpserver.KeyHeader, Tools: reader},
-		{Name: "the metered key", Value: "key_" + mcpserver.RandomID(), User: "meter", Header: mcpserver.KeyHeader, Limit: 20, Window: time.Second},
+		{Name: "the metered key", Value: "key_" + mcpserver.RandomID(), User: "meter", Header: mcpserver.KeyHeader, Limit: 20,
+			Window: time.Second},
 		{Name: "the metered token", Value: "mcp_" + mcpserver.RandomID(), User: "counter", Limit: 30, Window: time.Second},
 		{Name: "the old token", Value: "mcp_" + mcpserver.RandomID(), User: "gone", Withdrawn: true},
 	}

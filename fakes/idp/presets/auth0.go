@@ -12,7 +12,8 @@ import (
 // Sources: auth0.com docs, "Resource Parameter Compatibility Profile", "Dynamic Client Registration" (off by default), "JWT
 // access tokens" (2026-11); LibreChat#13401 (the slash), vscode#274226 (opaque without an audience).
 var auth0 = Preset{
-	Name: "auth0", Says: "The issuer ends with a slash, resource is ignored, the API is the tenant's default audience; the login page is made of scripts.",
+	Name: "auth0",
+	Says: "The issuer ends with a slash, resource is ignored, the API is the tenant's default audience; the login page is made of scripts.",
 	Path: "/", ByHand: true,
 	behaviour: func(b *idp.Behaviour) {
 		closed(b)
@@ -30,11 +31,13 @@ var auth0 = Preset{
 // tokens serve as bearer tokens, whose audience is the project; keys are rotated, and named by kid.
 // Sources: firebase.google.com/docs/auth/admin/verify-id-tokens (2026-11); oauth2-proxy#1316, mcp-use#2298.
 var firebase = Preset{
-	Name: "firebase", Says: "There is no authorization server for third parties; ID tokens whose audience is the project serve as bearer tokens.",
+	Name: "firebase",
+	Says: "There is no authorization server for third parties; ID tokens whose audience is the project serve as bearer tokens.",
 	behaviour: func(b *idp.Behaviour) {
 		closed(b)
 		b.Places = []string{"oidc-appended"}
-		b.Missing = []string{"/authorize", "/login", "/consent", "/token", "/register", "/revoke", "/introspect", "/userinfo", "/par", "/device", "/device_authorization", "/logout"}
+		b.Missing = []string{"/authorize", "/login", "/consent", "/token", "/register", "/revoke", "/introspect", "/userinfo", "/par",
+			"/device", "/device_authorization", "/logout"}
 		b.Metadata = func(_ string, doc map[string]any) {
 			for name := range doc {
 				switch name {

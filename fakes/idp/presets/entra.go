@@ -12,9 +12,12 @@ import (
 func entra(b *idp.Behaviour) {
 	closed(b)
 	b.Places = []string{"oidc-appended"}
-	b.Metadata = without(append(rare, "code_challenge_methods_supported", "introspection_endpoint", "introspection_endpoint_auth_methods_supported", "revocation_endpoint", "revocation_endpoint_auth_methods_supported", "authorization_response_iss_parameter_supported")...)
+	b.Metadata = without(append(rare, "code_challenge_methods_supported", "introspection_endpoint",
+		"introspection_endpoint_auth_methods_supported", "revocation_endpoint", "revocation_endpoint_auth_methods_supported",
+		"authorization_response_iss_parameter_supported")...)
 	b.Missing = append(b.Missing, "/introspect", "/revoke")
-	b.Lacks = append(b.Lacks, idp.KnowResource, idp.SendIssuer, idp.IssuerOnError, idp.RequireChallenge, idp.RequireChallengeConfidential, idp.RefusePlain, idp.NoDefaultMethod, idp.OldRefreshDies)
+	b.Lacks = append(b.Lacks, idp.KnowResource, idp.SendIssuer, idp.IssuerOnError, idp.RequireChallenge, idp.RequireChallengeConfidential,
+		idp.RefusePlain, idp.NoDefaultMethod, idp.OldRefreshDies)
 }
 
 // entraIssuer is the iss of version 1, which is not the issuer of the metadata.
@@ -29,13 +32,15 @@ func scp(claims map[string]any) []string {
 // entraV1: the app registration of the API decides that tokens are of version 1, whichever endpoint was asked.
 // Source: microsoft-authentication-library-for-js#560, fastmcp#3835.
 var entraV1 = Preset{
-	Name: "entra-v1", Says: "Version 1 tokens: iss is not the metadata's issuer, aud is an api:// URI, scopes stand in scp; resource is refused.",
+	Name: "entra-v1",
+	Says: "Version 1 tokens: iss is not the metadata's issuer, aud is an api:// URI, scopes stand in scp; resource is refused.",
 	Path: "/tenant/v2.0", ByHand: true,
 	behaviour: func(b *idp.Behaviour) {
 		entra(b)
 		b.AccessToken = func(header, claims map[string]any) {
 			header["typ"] = "JWT"
-			claims["iss"], claims["aud"], claims["ver"], claims["scp"], claims["appid"] = entraIssuer, "api://notes", "1.0", claims["scope"], claims["client_id"]
+			claims["iss"], claims["aud"], claims["ver"], claims["scp"], claims["appid"] = entraIssuer, "api://notes", "1.0", claims["scope"],
+				claims["client_id"]
 			drop(claims, "scope", "client_id")
 		}
 	},

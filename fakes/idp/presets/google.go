@@ -14,19 +14,22 @@ func fields(text string) []string { return strings.Fields(text) }
 // Sources: Google's discovery document as kept in the Go SDK's tests, developers.google.com/identity/protocols/oauth2/web-server
 // (2026-11); fastmcp#3601, mcp-toolbox#3341 (tokeninfo), fastmcp#4827 (audience pinned by hand).
 var google = Preset{
-	Name: "google", Says: "Opaque tokens that name no audience, plain listed beside S256, no clients without a secret, no refresh token unless asked for.",
+	Name:   "google",
+	Says:   "Opaque tokens that name no audience, plain listed beside S256, no clients without a secret, no refresh token unless asked for.",
 	ByHand: true, Confidential: true,
 	behaviour: func(b *idp.Behaviour) {
 		closed(b)
 		b.Places, b.Opaque, b.IgnoresResource, b.NoRefreshTokens = []string{"oidc-appended"}, "ya29.", true, true
 		b.Missing = append(b.Missing, "/introspect")
 		b.Metadata = func(place string, doc map[string]any) {
-			without(append(rare, "introspection_endpoint", "introspection_endpoint_auth_methods_supported", "authorization_response_iss_parameter_supported")...)(place, doc)
+			without(append(rare, "introspection_endpoint", "introspection_endpoint_auth_methods_supported",
+				"authorization_response_iss_parameter_supported")...)(place, doc)
 			doc["code_challenge_methods_supported"] = []string{"plain", "S256"}
 			doc["token_endpoint_auth_methods_supported"] = []string{"client_secret_post", "client_secret_basic"}
 		}
 		b.AccessToken = noAudience
-		b.Lacks = append(b.Lacks, idp.RequireChallenge, idp.RequireChallengeConfidential, idp.RefusePlain, idp.NoDefaultMethod, idp.SendIssuer, idp.IssuerOnError, idp.PinMethod)
+		b.Lacks = append(b.Lacks, idp.RequireChallenge, idp.RequireChallengeConfidential, idp.RefusePlain, idp.NoDefaultMethod,
+			idp.SendIssuer, idp.IssuerOnError, idp.PinMethod)
 	},
 	resource: anyAudience,
 }
@@ -49,7 +52,8 @@ var github = Preset{
 				delete(members, "expires_in")
 			}
 		}
-		b.Lacks = append(b.Lacks, idp.ErrorShape, idp.RequireChallenge, idp.RequireChallengeConfidential, idp.RefusePlain, idp.NoDefaultMethod, idp.SendIssuer, idp.IssuerOnError)
+		b.Lacks = append(b.Lacks, idp.ErrorShape, idp.RequireChallenge, idp.RequireChallengeConfidential, idp.RefusePlain,
+			idp.NoDefaultMethod, idp.SendIssuer, idp.IssuerOnError)
 	},
 	resource: anyAudience,
 }

@@ -9,7 +9,8 @@ import (
 // administrator's token; the audience is that of the authorization server, not of the request; scopes in scp, as an array.
 // Sources: agentgateway#1831 (well-known, audience), envoyproxy/ai-gateway#2074 (SSWS), developer.okta.com "Access token" (2026-11).
 var okta = Preset{
-	Name: "okta", Says: "Metadata at the appended location only, registration for administrators, one audience for the whole authorization server, scopes as an array in scp.",
+	Name: "okta",
+	Says: "Metadata at the appended location only, registration for administrators, one audience for the whole authorization server, scopes as an array in scp.",
 	Path: "/oauth2/default", ByHand: true,
 	behaviour: func(b *idp.Behaviour) {
 		closed(b)
@@ -42,13 +43,15 @@ var okta = Preset{
 // Sources: keycloak#40923 (discovery), keycloak#14946 and turnstone#1082 (unknown fields), keycloak#39629 and #43625 (CORS),
 // Keycloak 26.6 "mcp-authz-server" guide (audience mapper).
 var keycloak = Preset{
-	Name: "keycloak", Says: "OpenID discovery at the appended location, the audience by a mapper, registration that refuses what it does not know and lets no browser in.",
+	Name: "keycloak",
+	Says: "OpenID discovery at the appended location, the audience by a mapper, registration that refuses what it does not know and lets no browser in.",
 	Path: "/realms/notes",
 	behaviour: func(b *idp.Behaviour) {
 		b.Places, b.IgnoresResource, b.SignsMetadata = []string{"oidc-appended"}, true, false
 		b.Missing = []string{"/par", "/device", "/device_authorization"}
 		b.Metadata = without(rare[1:]...)
-		b.Lacks = append(b.Lacks, idp.IgnoreUnknownMetadata, idp.DPoPOffered, idp.RequireChallenge, idp.RequireChallengeConfidential, idp.RefusePlain, idp.NoDefaultMethod)
+		b.Lacks = append(b.Lacks, idp.IgnoreUnknownMetadata, idp.DPoPOffered, idp.RequireChallenge, idp.RequireChallengeConfidential,
+			idp.RefusePlain, idp.NoDefaultMethod)
 		b.AccessToken = func(header, claims map[string]any) {
 			header["typ"] = "JWT"
 			claims["azp"], claims["typ"] = claims["client_id"], "Bearer"
@@ -67,7 +70,8 @@ var cognito = Preset{
 		closed(b)
 		b.Places, b.IgnoresResource = []string{"oidc-appended"}, true
 		b.Missing = append(b.Missing, "/introspect")
-		b.Metadata = without(append(rare, "code_challenge_methods_supported", "introspection_endpoint", "introspection_endpoint_auth_methods_supported", "authorization_response_iss_parameter_supported")...)
+		b.Metadata = without(append(rare, "code_challenge_methods_supported", "introspection_endpoint",
+			"introspection_endpoint_auth_methods_supported", "authorization_response_iss_parameter_supported")...)
 		b.AccessToken = func(header, claims map[string]any) {
 			header["typ"] = "JWT"
 			claims["token_use"] = "access"
@@ -88,7 +92,8 @@ var workos = Preset{
 	behaviour: func(b *idp.Behaviour) {
 		b.Places, b.SignsMetadata = []string{"rfc8414", "oidc-appended"}, false
 		b.Missing = []string{"/par", "/device", "/device_authorization"}
-		b.Metadata = without("pushed_authorization_request_endpoint", "device_authorization_endpoint", "protected_resources", "dpop_signing_alg_values_supported")
+		b.Metadata = without("pushed_authorization_request_endpoint", "device_authorization_endpoint", "protected_resources",
+			"dpop_signing_alg_values_supported")
 		b.Lacks = append(b.Lacks, idp.DPoPOffered, idp.ManagementToken)
 		b.AccessToken = func(header, _ map[string]any) { header["typ"] = "JWT" }
 	},

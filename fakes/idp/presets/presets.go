@@ -108,7 +108,8 @@ func closed(b *idp.Behaviour) {
 }
 
 // rare are the members of the metadata that few servers have.
-var rare = []string{"registration_endpoint", "pushed_authorization_request_endpoint", "device_authorization_endpoint", "protected_resources", "client_id_metadata_document_supported", "dpop_signing_alg_values_supported"}
+var rare = []string{"registration_endpoint", "pushed_authorization_request_endpoint", "device_authorization_endpoint",
+	"protected_resources", "client_id_metadata_document_supported", "dpop_signing_alg_values_supported"}
 
 // drop deletes claims.
 func drop(claims map[string]any, names ...string) {
