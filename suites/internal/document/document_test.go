@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fixtures/costs"
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
@@ -78,7 +79,9 @@ func FuzzParseChallenges(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, field string) {
-		challenges, _, err := document.ParseChallenges(field)
+		var challenges []document.Challenge
+		var err error
+		costs.Bounded(t, len(field), 200, func() { challenges, _, err = document.ParseChallenges(field) })
 		if err != nil {
 			return
 		}
@@ -140,12 +143,29 @@ func TestJSONLimits(t *testing.T) {
 	assert.ErrorContains(t, err, "more than 10000")
 }
 
+// What a target says is read in proportion to its size, at the sizes that the client lets through.
+func TestReadingIsInProportion(t *testing.T) {
+	for _, part := range []string{"[", `{"a":`, "1,", `"\u00e4`, `{"a":1},`, "\\", "0"} {
+		for _, before := range []string{"", "[", `{"x":[`, `"`} {
+			text := before + strings.Repeat(part, 1<<20/len(part))
+			costs.Bounded(t, len(text), 30, func() { _, _, _ = document.ParseObject(text) })
+		}
+	}
+	for _, part := range []string{"a", "a ", "a b=c,", ",", `a b="c",`, `a b="\\`, "a=", "a b,", `"`} {
+		field := strings.Repeat(part, 64<<10/len(part))
+		costs.Bounded(t, len(field), 200, func() { _, _, _ = document.ParseChallenges(field) })
+		costs.Bounded(t, len(field), 200, func() { _, _, _ = document.ParseChallenges("Bearer " + field) })
+	}
+}
+
 func FuzzParseValue(f *testing.F) {
 	for _, s := range []string{`{"a":[1,{"b":null}]}`, `[`, "\ufeff{}", `{"a":1,"a":2}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		v, err := document.ParseValue(text)
+		var v any
+		var err error
+		costs.Bounded(t, len(text), 200, func() { v, err = document.ParseValue(text) })
 		if err == nil && document.Kind(v) == "" {
 			t.Fatal("a value without a kind")
 		}

@@ -3,7 +3,6 @@ package login
 import (
 	"net/http"
 	"net/url"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fixtures/costs"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
@@ -180,28 +180,21 @@ func TestFormsOfOddMarkup(t *testing.T) {
 	assert.Equal(t, []Link{{"https://as.example/x", "One two"}, {"https://as.example/y", "Three"}}, p.Links)
 }
 
-// hungry is how much more memory than the page a page may take, and how much at least.
-const hungry, atLeast = 60, 16 << 20
-
 // A page takes memory in proportion to its size, whatever it holds.
 func bounded(t testing.TB, source string) {
 	t.Helper()
 	at, err := url.Parse("https://as.example/login")
 	require.NoError(t, err)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	p := ParsePage(at, source)
-	p.Said()
-	_ = p.Login()
-	_, _, _ = p.Consent()
-	_, _, _, _ = p.Denial()
-	for i := range p.Forms {
-		_ = p.Forms[i].Values()
-	}
-	runtime.ReadMemStats(&after)
-	if grown := after.TotalAlloc - before.TotalAlloc; grown > atLeast+hungry*uint64(len(source)) {
-		t.Errorf("a page of %d bytes took %d MiB: %.100q", len(source), grown>>20, source)
-	}
+	costs.Bounded(t, len(source), 60, func() {
+		p := ParsePage(at, source)
+		p.Said()
+		_ = p.Login()
+		_, _, _ = p.Consent()
+		_, _, _, _ = p.Denial()
+		for i := range p.Forms {
+			_ = p.Forms[i].Values()
+		}
+	})
 }
 
 var costly = []string{"<b a=%d><p>", "<a href=%d><p>x", "<form a=%d><button>x", "<form><select><option>%d", "<div %d><table><tr><td>", "<svg a=%d><title>x", "<input a=%d>", "<%d a", "x", "&lt;", "<form><input name=a%d>", "<form></form %d>"}

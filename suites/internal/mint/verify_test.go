@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fixtures/costs"
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
@@ -78,4 +79,26 @@ func TestVerifyBoundsItsWork(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	assert.ErrorIs(t, Verify(ended, token, many(small, 1)), context.Canceled)
+}
+
+// Whatever a key set and a token are, it ends, and takes little.
+func FuzzVerify(f *testing.F) {
+	f.Add(`{"kty":"RSA","n":"tx3ptx3p","e":"AQAB"}`, "RS256", "AAAA")
+	f.Add(`{"kty":"EC","crv":"P-256","x":"AQ","y":"AQ"}`, "ES256", "AAAA")
+	f.Add(`{"kty":"OKP","crv":"Ed25519","x":"AQ"}`, "EdDSA", "AAAA")
+	f.Fuzz(func(t *testing.T, jwk, alg, signature string) {
+		k, _, err := document.ParseObject(jwk)
+		if err != nil {
+			return
+		}
+		keys := make([]*document.Object, 100)
+		for i := range keys {
+			keys[i] = k
+		}
+		costs.Bounded(t, len(jwk)+len(signature), 100*mostCandidates, func() {
+			if Verify(t.Context(), segment(Header{"alg": alg})+".e30."+signature, keys) == nil && alg == "none" {
+				t.Error("alg none verifies")
+			}
+		})
+	})
 }
