@@ -1,7 +1,11 @@
-.PHONY: check test demo generate bench interop
+.PHONY: check quick test demo generate bench interop
 
 check: ## what CI runs
 	.ci/run
+
+quick: ## before each commit: units, every flaw by its own checks, and a run of the reference
+	go test -short $$(go list ./... | grep -vE '/(suites|cmd/mcpauth|hostile|browser)$$')
+	go test ./suites -run 'TestWhoMayImportWhom|TestUsageErrors|TestReferencePassesEverything/bundled$$'
 
 test:
 	go test ./...

@@ -184,13 +184,24 @@ func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {
 }
 
 func TestInterruptWritesThePartialReport(t *testing.T) {
-	r := start(t, func(o *reference.Options) { o.Delay = 100 * time.Millisecond })
+	asked := make(chan struct{}, 10_000)
+	r := start(t, func(o *reference.Options) {
+		o.Delay = 100 * time.Millisecond
+		o.Wrap = func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked <- struct{}{}
+				h.ServeHTTP(w, r)
+			})
+		}
+	})
 	path := t.TempDir() + "/r.json"
 	c := exec.Command(binary, "run", r.URL, "--concurrency", "1", "--report", "json="+path)
 	var errs bytes.Buffer
 	c.Stderr = &errs
 	require.NoError(t, c.Start())
-	time.Sleep(900 * time.Millisecond)
+	for range 8 { // the run is under way
+		<-asked
+	}
 	require.NoError(t, c.Process.Signal(syscall.SIGINT))
 	_ = c.Wait()
 	assert.Equal(t, 130, c.ProcessState.ExitCode(), errs.String())
