@@ -87,18 +87,18 @@ func (t MCPServer) ServesAnyone(ex *reports.Exchange) {
 // Unguarded ends a check that needs a refusal, where anonymous callers are served.
 func (t MCPServer) Unguarded(ex *reports.Exchange) {
 	s := t.unguarded(ex)
-	t.end(s.verdict, "%s", s.reason)
+	t.end(verdictOf("protected", s), "%s", s.why)
 }
 
-// unguarded is the end of a check that has nothing to look at while anonymous callers are served.
-func (t *T) unguarded(ex *reports.Exchange) *stop {
+// unguarded says why there is nothing to look at while anonymous callers are served.
+func (t *T) unguarded(ex *reports.Exchange) *lack {
 	t.Cite(ex)
 	t.folded = true
 	switch {
 	case len(t.undeclared(t.wire())) == 0:
-		return &stop{reports.NotApplicable, "the owner declares public what is served without a token (target.public in the target file)"}
+		return missing("the owner declares public what is served without a token (target.public in the target file)")
 	case t.Meant() != "":
-		return &stop{reports.NotTested, "nothing about tokens can be told while the target serves anybody (" + noAuthorization + ")"}
+		return withheld("nothing about tokens can be told while the target serves anybody (%s)", noAuthorization)
 	}
-	return &stop{reports.NotApplicable, "the target serves anybody, and nothing suggests that authorization is meant"}
+	return missing("the target serves anybody, and nothing suggests that authorization is meant")
 }

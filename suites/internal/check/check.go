@@ -76,6 +76,7 @@ func Collect(areas []Area) (*Registry, error) {
 			mistake("%s: %s is not pending, but has no check", r.File(), r.ID)
 		}
 	}
+	vetNeeds()
 	return reg, errors.Join(collector.mistakes...)
 }
 

@@ -147,28 +147,3 @@ func Apart(one, other [2][]string) []string {
 	}
 	return out
 }
-
-func (e *Engine) needCredential(t *T, name string) *stop {
-	missing := func(what string) *stop {
-		return &stop{reports.NotTested, "it needs " + what + " (credentials in the target file)"}
-	}
-	switch {
-	case e.open(t):
-		return t.unguarded(e.World.Survey.Refused[t.wire()])
-	case name == "static-token" && len(t.MCP.StaticTokens()) == 0:
-		return missing("a static bearer token")
-	case name == "static-token-2" && len(t.MCP.StaticTokens()) < 2:
-		return missing("a second static bearer token, with fewer tools")
-	case name == "api-key" && len(t.MCP.APIKeys()) == 0:
-		return missing("an API key")
-	case name == "api-key-limited" && len(t.MCP.LimitedKeys()) == 0:
-		return missing("an API key that may call some tools only")
-	case name == "static-revoked" && len(t.MCP.Withdrawn()) == 0:
-		return missing("a credential that was withdrawn")
-	case name == "static-credential" && len(t.MCP.StaticTokens())+len(t.MCP.APIKeys()) == 0:
-		return missing("a static token or an API key")
-	case name == "multi-auth" && (len(t.MCP.APIKeys()) == 0 || len(t.MCP.Bearers()) == 0):
-		return missing("an API key and a bearer token")
-	}
-	return nil
-}

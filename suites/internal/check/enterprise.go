@@ -56,14 +56,6 @@ func (t AuthorizationServer) PresentAssertion(c *oauth.Client, assertion string,
 	return t.TokenRequest(c, append([]Edit{With("grant_type", JWTBearer), With("assertion", assertion)}, edits...)...)
 }
 
-// needEnterprise finds out whether the authorization server takes assertions of our identity provider.
-func (e *Engine) needEnterprise() *stop {
-	if e.World.Enterprise == nil {
-		return &stop{reports.NotTested, "it needs an authorization server that trusts an identity provider of ours (enterprise in the target file)"}
-	}
-	return nil
-}
-
 // Lists reports that the metadata of the authorization server lists a value.
 func (t AuthorizationServer) Lists(member, value string) bool {
 	if t.Session == nil {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
 )
@@ -52,26 +51,4 @@ func (t Minter) OpaqueControl() {
 		t.Inconclusive("the control failed: an ordinary opaque token is answered with %s", expect.Describe(ex))
 	}
 	t.controlled = true
-}
-
-// needIntrospection finds out once whether the target asks us about tokens at all.
-func (e *Engine) needIntrospection(t *T) *stop {
-	if t.Introspector == nil {
-		return &stop{reports.NotTested, "it needs a target that asks us about opaque tokens (introspection in the target file)"}
-	}
-	why := Once(t, "introspection", func() string {
-		token := t.Mint.OpaqueToken(t.Mint.ActiveAnswer(nil))
-		switch ex := t.MCP.Use(token.Value); {
-		case t.MCP.Served(ex):
-			return ""
-		case len(token.Asked()) == 0:
-			return "the target does not ask at " + t.Introspector.URL() + " about an opaque token, and answers it with " + expect.Describe(ex)
-		default:
-			return "the target asks about an opaque token, is told that it is active, and answers it with " + expect.Describe(ex)
-		}
-	})
-	if why != "" {
-		return &stop{reports.Inconclusive, why}
-	}
-	return nil
 }

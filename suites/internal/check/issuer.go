@@ -139,17 +139,6 @@ func (t Minter) Control() {
 	t.controlled = true
 }
 
-// needIssuer finds out once whether the target trusts the issuer at all.
-func (e *Engine) needIssuer(t *T) *stop {
-	switch {
-	case t.Issuer == nil:
-		return &stop{reports.NotTested, "it needs a target that trusts an issuer of ours (fake_idp in the target file)"}
-	case !t.Mint.Trusted():
-		return &stop{reports.Inconclusive, t.distrusted}
-	}
-	return nil
-}
-
 // Trusted reports that there is an issuer of ours whose tokens the target accepts. It is tried once in a run.
 func (t Minter) Trusted() bool {
 	w := t.World

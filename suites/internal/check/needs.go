@@ -1,191 +1,148 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
+	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/oauth"
-	"github.com/mcpauth/conformance/suites/internal/session"
 )
 
-// needSession tries what a check needs of the authorization server, its clients and its users.
-func (e *Engine) needSession(t *T, name string) *stop {
-	absent := func(format string, args ...any) *stop {
-		return &stop{reports.NotApplicable, fmt.Sprintf(format, args...)}
+// need is how a word of the vocabulary is tried. The vocabulary says what the word means, and of which kind it is; a need that is
+// not met ends a check by that kind: a feature that is absent leaves it not applicable, what the user did not give or
+// allow leaves it not tested.
+type need struct {
+	// give is what the user can add so that the need is met: a flag, or a part of the target file.
+	give string
+	// unless, if set, and true, makes the need met at once.
+	unless func(*T) bool
+	// after are the words that must be met first, and then those that must be met last.
+	after, then []string
+	// met tries the need itself; nil where after and then say it all.
+	met func(*T) *lack
+}
+
+// lack says why a need is not met.
+type lack struct {
+	why string
+	// undecided: it was given, and cannot be used.
+	undecided bool
+	// kind is that of what is missing, where it is not the word's own.
+	kind string
+}
+
+func missing(format string, args ...any) *lack { return &lack{why: fmt.Sprintf(format, args...)} }
+
+func unusable(format string, args ...any) *lack {
+	return &lack{why: fmt.Sprintf(format, args...), undecided: true}
+}
+
+// withheld is what the user did not allow, whatever the word is about.
+func withheld(format string, args ...any) *lack {
+	return &lack{why: fmt.Sprintf(format, args...), kind: requirements.Permission}
+}
+
+// has is the need for which a condition is enough.
+func has(condition func(*T) bool, why string) func(*T) *lack {
+	return func(t *T) *lack {
+		if condition(t) {
+			return nil
+		}
+		return &lack{why: why}
 	}
-	withheld := func(format string, args ...any) *stop {
-		return &stop{reports.NotTested, fmt.Sprintf(format, args...)}
+}
+
+// needs are the words of all sides.
+var needs = func() map[string]need {
+	all := map[string]need{}
+	for _, side := range []map[string]need{needsOfTheTarget, needsOfTheServer, needsOfTheUser, needsOfTheTester} {
+		for word, n := range side {
+			if _, twice := all[word]; twice {
+				panic("the need " + word + " is in two tables")
+			}
+			all[word] = n
+		}
 	}
-	s := e.World.Session
-	if s == nil {
-		return absent("no authorization server with an authorization and a token endpoint was found (AS-META-PUBLISHED)")
+	return all
+}()
+
+// tryAll tries what the catalogue says a requirement needs, before the body runs.
+func (t *T) tryAll(r *requirements.Requirement) *stop {
+	words := r.Needs
+	if r.Intrusive {
+		words = append([]string{"intrusive"}, words...) // first: nothing else is tried where it is not allowed
 	}
-	if s.Barred != "" && s.Server.Token == "" {
-		return withheld("%s", s.Barred)
-	}
-	client := func(kind string) *stop {
-		if c, why := s.Client(t.ctx, kind); c == nil {
-			return withheld("%s", why)
-		}
-		return nil
-	}
-	endpoint := func(address, name string) *stop {
-		if why := s.Server.WhyWithheld(name); why != "" {
-			return withheld("%s", why)
-		}
-		if address == "" {
-			return absent("the metadata names no %s", name)
-		}
-		return nil
-	}
-	switch name {
-	case "metadata-session": // that there is a server to speak with
-	case "login", "id-token", "wrong-kind-of-token":
-		return e.needLogin(t)
-	case "login-2":
-		if s.UserCount() < 2 {
-			return withheld("it needs a second user; give one with --second-username")
-		}
-		if why := s.NoLogin(1); why != "" {
-			return withheld("%s", why)
-		}
-		return e.needLogin(t)
-	case "client-public":
-		if c, _ := s.Client(t.ctx, session.Public); c == nil {
-			return client(session.Confidential) // any client will do for most
-		}
-	case "client-public-2":
-		return client(session.Second)
-	case "client-confidential", "client-confidential-or-pkce-optional", "introspection-creds":
-		return client(session.Confidential)
-	case "dcr", "client-fresh", "client-two-redirects", "client-https-redirect", "client-loopback", "client-query-redirect":
-		return e.needRegistration(t)
-	case "dcr-mgmt":
-		return e.needManagement(t)
-	case "refresh-grant":
-		if r := e.needLogin(t); r != nil {
-			return r
-		}
-		if s.Tokens.Refresh == "" {
-			return absent("the authorization server issues no refresh token")
-		}
-	case "revocation-endpoint", "revocable-token":
-		return endpoint(s.Server.Revocation, "revocation_endpoint")
-	case "introspection-endpoint":
-		return endpoint(s.Server.Introspection, "introspection_endpoint")
-	case "userinfo-endpoint":
-		return endpoint(s.Server.Userinfo, "userinfo_endpoint")
-	case "scopes-2":
-		if len(t.AS.ScopePool()) < 2 {
-			return withheld("it needs two scopes that the user may grant, and the target names %d", len(t.AS.ScopePool()))
-		}
-	case "consent-page":
-		if s.Ready && !s.Consented {
-			return absent("the authorization server shows no consent page (AS-CONSENT-REQUIRED)")
-		}
-	case "token-visible", "userinfo-or-introspection":
-		return e.needVisible(t, name)
-	case "user-credentials":
-		if s.UserCount() == 0 {
-			return withheld("it needs a user's name and password; give them with --username")
-		}
-		if why := s.NoLogin(0); why != "" {
-			return withheld("%s", why)
+	for _, word := range words {
+		if s := t.try(word); s != nil {
+			if !t.folded {
+				t.missing = needs[word].give
+			}
+			return s
 		}
 	}
 	return nil
 }
 
-func (e *Engine) needLogin(t *T) *stop {
-	s := e.World.Session
-	if s.Ready {
+// try tries one word; the verdict of a need that is not met follows from its kind.
+func (t *T) try(word string) *stop {
+	n := needs[word]
+	if n.unless != nil && n.unless(t) {
 		return nil
 	}
-	if why := s.NoLogin(0); why != "" {
-		t.transcript = append(t.transcript, s.Exchanges()...)
-		return &stop{reports.NotTested, why}
-	}
-	if s.UserCount() == 0 {
-		return &stop{reports.NotTested, "it needs a user who signs in; give one with --username (" + s.Why + ")"}
-	}
-	t.transcript = append(t.transcript, s.Exchanges()...)
-	return &stop{reports.Inconclusive, "no user could sign in: " + s.Why}
-}
-
-func (e *Engine) needRegistration(t *T) *stop {
-	s := e.World.Session
-	switch {
-	case s.Server.WhyWithheld("registration_endpoint") != "":
-		return &stop{reports.NotTested, s.Server.WhyWithheld("registration_endpoint")}
-	case s.Server.Registration == "":
-		return &stop{reports.NotApplicable, "the authorization server offers no dynamic registration"}
-	case s.Barred != "":
-		return &stop{reports.NotTested, s.Barred}
-	case !s.Register:
-		return &stop{reports.NotTested, "it needs clients registered at the authorization server; allow that with --register"}
-	}
-	for _, kind := range []string{session.Public, session.Confidential} {
-		if c, _ := s.Client(t.ctx, kind); c != nil && c.Registered != nil {
-			return nil
+	for _, other := range n.after {
+		if s := t.try(other); s != nil {
+			return s
 		}
 	}
-	_, why := s.Client(t.ctx, session.Public)
-	return &stop{reports.NotTested, "registration is not open to everybody: " + why}
-}
-
-func (e *Engine) needManagement(t *T) *stop {
-	if r := e.needRegistration(t); r != nil {
-		return r
-	}
-	for _, kind := range []string{session.Public, session.Confidential} {
-		if c, _ := e.World.Session.Client(t.ctx, kind); c != nil && c.Registered != nil {
-			if _, _, ok := e.World.Session.Manageable(c); ok {
-				return nil
-			}
+	if n.met != nil {
+		if l := n.met(t); l != nil {
+			return &stop{verdict: verdictOf(word, l), reason: l.why}
 		}
 	}
-	return &stop{reports.NotApplicable, "the authorization server issues no registration_access_token (RFC 7592)"}
-}
-
-func (e *Engine) needVisible(t *T, name string) *stop {
-	s := e.World.Session
-	if s.Ready {
-		if h, _ := oauth.Claims(s.Tokens.Access); h != nil {
-			return nil
+	for _, other := range n.then {
+		if s := t.try(other); s != nil {
+			return s
 		}
 	}
-	if s.Server.Introspection != "" {
-		if c, _ := s.Client(t.ctx, session.Confidential); c != nil {
-			return nil
-		}
-	}
-	if name == "userinfo-or-introspection" && s.Server.Userinfo != "" {
-		return nil
-	}
-	return &stop{reports.NotTested, "the content of a token cannot be seen: it is no JWT, and there are no credentials for introspection"}
+	return nil
 }
 
-// ScopePool are the scopes that an ordinary user may grant: those the target speaks of, without those that
-// mean something of their own to OpenID Connect.
-func (t AuthorizationServer) ScopePool() []string {
-	var out []string
-	for _, v := range t.Session.Pool {
-		switch v {
-		case "openid", "profile", "email", "address", "phone", "offline_access":
-			continue
-		}
-		out = append(out, v)
+func verdictOf(word string, l *lack) reports.Verdict {
+	if l.undecided {
+		return reports.Inconclusive
 	}
-	return out
+	n, _ := requirements.LookupNeed(word)
+	if cmp.Or(l.kind, n.Kind) == requirements.Feature {
+		return reports.NotApplicable
+	}
+	return reports.NotTested
 }
 
-// needScoped finds out whether tokens with chosen scopes can be had.
-func (e *Engine) needScoped(t *T) *stop {
-	if e.World.Issuer != nil && e.needIssuer(t) == nil {
-		return nil
+// vetNeeds compares the tables with the vocabulary: every word has a meaning, a kind and a need, and is used.
+func vetNeeds() {
+	used := map[string]bool{"intrusive": true}
+	for _, r := range requirements.All() {
+		for _, word := range r.Needs {
+			used[word] = true
+		}
 	}
-	if e.World.Session == nil {
-		return &stop{reports.NotTested, "it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer of ours"}
+	for _, n := range needs {
+		for _, word := range slices.Concat(n.after, n.then) {
+			used[word] = true
+		}
 	}
-	return e.needLogin(t)
+	for _, word := range requirements.Needs() {
+		if _, ok := needs[word.Name]; !ok {
+			mistake("vocabulary.yaml: no table of needs says how %q is tried", word.Name)
+		}
+		if !used[word.Name] {
+			mistake("vocabulary.yaml: nothing needs %q", word.Name)
+		}
+	}
+	for word := range needs {
+		if _, ok := requirements.LookupNeed(word); !ok {
+			mistake("needs: %q is not in vocabulary.yaml", word)
+		}
+	}
 }

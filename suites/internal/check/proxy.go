@@ -2,7 +2,6 @@ package check
 
 import (
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -89,45 +88,6 @@ func (t UpstreamSide) Submit(l *Grant, req wire.Request, jar *login.Jar) (*login
 
 func (t Pages) agent(jar *login.Jar) *login.Agent {
 	return &login.Agent{Jar: jar, User: t.Session.Identity(0).User, Secrets: t.Secrets, Send: t.Do, Record: func(ex *reports.Exchange) { t.browsed(ex) }}
-}
-
-// needProxy finds out once whether the authorization server sends users to another one to sign in.
-func (e *Engine) needProxy(t *T) *stop {
-	if s := e.needSession(t, "client-public"); s != nil {
-		return s
-	}
-	type finding struct{ proxy, known bool }
-	found := Once(t, "proxy", func() finding {
-		if s := t.Session; s.Ready && s.First != nil {
-			for _, hop := range s.First.Hops {
-				if t.Upstream.IsRequest(hop.To) {
-					return finding{true, true}
-				}
-			}
-			return finding{false, true}
-		}
-		g := t.AS.Authorize(Nobody(), Until(t.Upstream.IsRequest))
-		return finding{t.Upstream.RequestOf(g) != nil, g.Stage == login.AtLogin || g.Stage == login.Answered || g.Stage == login.Elsewhere}
-	})
-	switch {
-	case found.proxy:
-		return nil
-	case found.known:
-		return &stop{reports.NotApplicable, "the authorization server signs users in itself: it is no proxy"}
-	}
-	return &stop{reports.NotTested, "whether users sign in at another authorization server is seen only after a login (--username)"}
-}
-
-// needIDTokenCallback finds out whether a login page's script may hand over an ID token.
-func (e *Engine) needIDTokenCallback() *stop {
-	s := e.World.Session
-	switch {
-	case e.World.IDTokenCallback != "":
-		return nil
-	case s != nil && s.First != nil && slices.ContainsFunc(s.First.Pages, func(p *login.Page) bool { return p.Login() != nil }):
-		return &stop{reports.NotApplicable, "users sign in by an ordinary form, not by an ID token that a script hands over"}
-	}
-	return &stop{reports.NotTested, "it needs the address to which the login page sends an ID token (login.id_token_callback in the target file); where there is none, nothing is to be tested"}
 }
 
 // SameCookies reports that a jar's cookies are the same as another's, for an address.

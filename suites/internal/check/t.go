@@ -166,11 +166,19 @@ func (t *T) MayStrain(address string) bool { return t.Intrusive != nil && t.Intr
 // strains ends an intrusive check before it sends to a host that it may not strain.
 func (t *T) strains(addresses ...string) {
 	for _, a := range addresses {
-		if t.intrusive && !t.MayStrain(a) {
-			t.missing = options["intrusive"]
-			t.NotTested("it is intrusive; allow it with --allow-intrusive, and beyond your own network with --i-am-authorized (it would send to %s)", endpoint(a))
+		if l := t.forbidden(a); l != nil {
+			t.missing = allowIntrusive
+			t.NotTested("%s", l.why)
 		}
 	}
+}
+
+// forbidden says why an intrusive check may not send to an address; nil where it may.
+func (t *T) forbidden(address string) *lack {
+	if !t.intrusive || t.MayStrain(address) {
+		return nil
+	}
+	return missing("it is intrusive; allow it with --allow-intrusive, and beyond your own network with --i-am-authorized (it would send to %s)", endpoint(address))
 }
 
 // Do sends any request and records it.

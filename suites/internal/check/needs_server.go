@@ -1,0 +1,201 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+)
+
+// needsOfTheServer are about the authorization server, and the clients that it knows.
+var needsOfTheServer = map[string]need{
+	"issuer": {met: server(func(a *survey.Server) bool { return a.Err == nil },
+		"no authorization server entry is a URL that could be asked (RS-DISC-AS-ENTRIES)")},
+	"metadata": {met: server(func(a *survey.Server) bool { return a.Metadata() != nil },
+		"no authorization server metadata was found (AS-META-PUBLISHED)")},
+	"metadata-oidc": {met: server(servesOpenIDDiscovery, "no OpenID discovery document is served")},
+	"issuer-tls": {met: server(func(a *survey.Server) bool { return strings.HasPrefix(a.Issuer, "https://") && !loopbackURL(a.Issuer) },
+		"the authorization server is on loopback or not reached by https")},
+	"issuer-with-path": {met: server(hasPath, "the issuer has no path")},
+	"jwks":             {met: server(func(a *survey.Server) bool { return a.JWKS.URL != "" }, "the metadata names no jwks_uri")},
+
+	"code-flow":              {met: (*T).hasCodeFlow},
+	"revocation-endpoint":    endpointOf("revocation_endpoint", func(s *oauth.Server) string { return s.Revocation }),
+	"introspection-endpoint": endpointOf("introspection_endpoint", func(s *oauth.Server) string { return s.Introspection }),
+	"userinfo-endpoint":      endpointOf("userinfo_endpoint", func(s *oauth.Server) string { return s.Userinfo }),
+	"revocable-token":        {after: []string{"revocation-endpoint"}},
+	"ext-cc": {after: codeFlow, met: has(func(t *T) bool { return t.AS.ClientCredentials() || len(t.Session.Machines()) > 0 },
+		"grant_types_supported does not list client_credentials: the extension is not offered")},
+	"ext-ema": {met: has(func(t *T) bool { return t.AS.Lists("grant_types_supported", JWTBearer) },
+		"grant_types_supported does not list the grant of identity assertions: the extension is not offered")},
+	"sign-in-seen": {give: "--username", met: has(func(t *T) bool { return t.Pages.signIn().known },
+		"whether users sign in at another authorization server is seen only after a login (--username)")},
+	"proxy": {give: "--username", after: []string{"client-public", "sign-in-seen"}, met: has(func(t *T) bool { return t.Pages.signIn().elsewhere },
+		"the authorization server signs users in itself: it is no proxy")},
+	"consent-page": {after: codeFlow, met: has(func(t *T) bool { return !t.Session.Ready || t.Session.Consented },
+		"the authorization server shows no consent page (AS-CONSENT-REQUIRED)")},
+	"login-by-script": {unless: func(t *T) bool { return t.IDTokenCallback != "" }, met: has(func(t *T) bool { return !t.seenLoginForm() },
+		"users sign in by an ordinary form, not by an ID token that a script hands over")},
+
+	"client-public":                        {give: "--register", after: codeFlow, met: client(session.Public, session.Confidential)}, // any client will do for most
+	"client-public-2":                      {give: "--register", after: codeFlow, met: client(session.Second)},
+	"client-confidential":                  {give: "--register", after: codeFlow, met: client(session.Confidential)},
+	"client-confidential-or-pkce-optional": {give: "--register", after: codeFlow, met: client(session.Confidential)},
+	"introspection-creds":                  {give: "client.clients in the target file", after: codeFlow, met: client(session.Confidential)},
+
+	"registration-endpoint": {after: codeFlow, met: func(t *T) *lack {
+		return t.endpoint("registration_endpoint", t.Session.Server.Registration, "the authorization server offers no dynamic registration")
+	}},
+	"registration-permitted": {give: "--register", after: codeFlow, met: (*T).mayRegister},
+	"dcr":                    {give: "--register", after: []string{"registration-endpoint", "registration-permitted"}, met: (*T).canRegister},
+	"client-fresh":           {give: "--register", after: []string{"dcr"}},
+	"client-two-redirects":   {give: "--register", after: []string{"dcr"}},
+	"client-https-redirect":  {give: "--register", after: []string{"dcr"}},
+	"client-loopback":        {give: "--register", after: []string{"dcr"}},
+	"client-query-redirect":  {give: "--register", after: []string{"dcr"}},
+	"dcr-mgmt": {give: "--register", after: []string{"dcr"}, met: has((*T).canManage,
+		"the authorization server issues no registration_access_token (RFC 7592)")},
+
+	"client-machine": {give: "client.clients in the target file", after: codeFlow, met: has(func(t *T) bool { return len(t.Session.Machines()) > 0 },
+		"it needs a client that acts for itself (client.clients in the target file, machine: true)")},
+	"client-jwt": {give: "client.clients in the target file", after: codeFlow, met: has(func(t *T) bool { return t.AS.MachineWithKey() != nil },
+		"it needs a client that acts for itself and authenticates by private_key_jwt (client.clients in the target file, machine: true, key)")},
+	"cimd-host": {give: "--cimd-listen", then: codeFlow, met: has(func(t *T) bool { return t.Documents != nil },
+		"it needs an address of ours that the authorization server can reach and trust (--cimd-listen)")},
+}
+
+var codeFlow = []string{"code-flow"}
+
+// endpointOf is the need of an endpoint that the metadata names.
+func endpointOf(member string, address func(*oauth.Server) string) need {
+	return need{after: codeFlow, met: func(t *T) *lack {
+		return t.endpoint(member, address(&t.Session.Server), "the metadata names no "+member)
+	}}
+}
+
+// endpoint is met by an address to which secrets may go.
+func (t *T) endpoint(member, address, absent string) *lack {
+	if why := t.Session.Server.WhyWithheld(member); why != "" {
+		return withheld("%s", why)
+	}
+	if address == "" {
+		return missing("%s", absent)
+	}
+	return nil
+}
+
+func (t *T) hasCodeFlow() *lack {
+	s := t.Session
+	switch {
+	case s == nil:
+		return missing("no authorization server with an authorization and a token endpoint was found (AS-META-PUBLISHED)")
+	case s.Barred != "" && s.Server.Token == "":
+		return withheld("%s", s.Barred)
+	}
+	return nil
+}
+
+// server is met by one of the authorization servers that the target names.
+func server(condition func(*survey.Server) bool, why string) func(*T) *lack {
+	return func(t *T) *lack {
+		if len(t.Survey.Servers) == 0 {
+			return missing("no authorization server is named by the target")
+		}
+		for i := range t.Survey.Servers {
+			if condition(&t.Survey.Servers[i]) {
+				return nil
+			}
+		}
+		return missing("%s", why)
+	}
+}
+
+func servesOpenIDDiscovery(a *survey.Server) bool {
+	return slices.ContainsFunc(a.Documents, func(d survey.Document) bool { return d.Found() && strings.HasPrefix(d.Place, "oidc") })
+}
+
+func hasPath(a *survey.Server) bool {
+	u, err := document.ParseURL(a.Issuer)
+	return err == nil && strings.Trim(u.Path, "/") != ""
+}
+
+// client is met by a client of one of these kinds.
+func client(kinds ...string) func(*T) *lack {
+	return func(t *T) *lack {
+		why := ""
+		for _, kind := range kinds {
+			c, reason := t.Session.Client(t.ctx, kind)
+			if c != nil {
+				return nil
+			}
+			why = reason
+		}
+		return missing("%s", why)
+	}
+}
+
+// registered are the clients that registered themselves.
+func (t *T) registered() []*oauth.Client {
+	var out []*oauth.Client
+	for _, kind := range []string{session.Public, session.Confidential} {
+		if c, _ := t.Session.Client(t.ctx, kind); c != nil && c.Registered != nil {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (t *T) mayRegister() *lack {
+	switch {
+	case t.Session.Barred != "":
+		return missing("%s", t.Session.Barred)
+	case !t.Session.Register:
+		return missing("it needs clients registered at the authorization server; allow that with --register")
+	}
+	return nil
+}
+
+func (t *T) canRegister() *lack {
+	if len(t.registered()) > 0 {
+		return nil
+	}
+	_, why := t.Session.Client(t.ctx, session.Public)
+	return missing("registration is not open to everybody: %s", why)
+}
+
+func (t *T) canManage() bool {
+	return slices.ContainsFunc(t.registered(), func(c *oauth.Client) bool { _, _, ok := t.Session.Manageable(c); return ok })
+}
+
+// seenLoginForm reports that a page asked for a user name and a password.
+func (t *T) seenLoginForm() bool {
+	s := t.Session
+	return s != nil && s.First != nil && slices.ContainsFunc(s.First.Pages, func(p *login.Page) bool { return p.Login() != nil })
+}
+
+// signInPlace is where users sign in.
+type signInPlace struct {
+	elsewhere bool // at an authorization server beyond the target's
+	known     bool
+}
+
+// signIn finds out once whether the authorization server sends users to another one to sign in.
+func (t Pages) signIn() signInPlace {
+	return Once(t.T, "proxy", func() signInPlace {
+		if s := t.Session; s.Ready && s.First != nil {
+			for _, hop := range s.First.Hops {
+				if t.Upstream.IsRequest(hop.To) {
+					return signInPlace{true, true}
+				}
+			}
+			return signInPlace{false, true}
+		}
+		g := t.AS.Authorize(Nobody(), Until(t.Upstream.IsRequest))
+		elsewhere := t.Upstream.RequestOf(g) != nil
+		return signInPlace{elsewhere, elsewhere || g.Stage == login.AtLogin || g.Stage == login.Answered || g.Stage == login.Elsewhere}
+	})
+}

@@ -1,0 +1,69 @@
+package check
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+)
+
+// What a word that is not met means follows from its kind, or from that of a word that comes before or after it; and what
+// was not tested says what would let it be.
+func TestANeedThatIsNotMetEndsACheckByItsKind(t *testing.T) {
+	endpoint, err := url.Parse("https://mcp.example.com/mcp")
+	require.NoError(t, err)
+	bare := func() *T {
+		w := &World{Secrets: &reports.Secrets{}, Survey: &survey.Survey{
+			URL: endpoint, Status: []reports.RevisionStatus{{Revision: "2025-11-25", Wire: "stateful", Status: "spoken"}},
+			Refused: map[mcp.Wire]*reports.Exchange{mcp.Stateful: {Response: &reports.Response{Status: 401}}},
+		}}
+		return newT(t.Context(), w, "RS-CHALLENGE-401-STATUS", mcp.Stateful, "2025-11-25")
+	}
+	unmet := 0
+	for _, word := range requirements.Needs() {
+		if word.Name == "proxy" || word.Name == "sign-in-seen" { // which a request to a server would tell
+			continue
+		}
+		s := bare().try(word.Name)
+		if s == nil || s.verdict == reports.Inconclusive { // it was given, and is of no use
+			continue
+		}
+		unmet++
+		kinds := map[reports.Verdict]bool{}
+		for _, w := range reach(word.Name) {
+			n, _ := requirements.LookupNeed(w)
+			kinds[map[bool]reports.Verdict{true: reports.NotApplicable, false: reports.NotTested}[n.Kind == requirements.Feature]] = true
+		}
+		assert.True(t, kinds[s.verdict], "%s: %s %s", word.Name, s.verdict, s.reason)
+		if s.verdict == reports.NotTested && word.Name != "second-address" {
+			assert.Regexp(t, `--[a-z]|in the target file`, s.reason, word.Name)
+		}
+	}
+	assert.Greater(t, unmet, 80)
+}
+
+// reach is a word, and those that it rests on.
+func reach(word string) []string {
+	out := []string{word}
+	for _, other := range append(append([]string{}, needs[word].after...), needs[word].then...) {
+		out = append(out, reach(other)...)
+	}
+	return out
+}
+
+// A provision that nobody can give helps nobody: whoever reads NOT_TESTED learns what to add.
+func TestEveryProvisionSaysWhatToAdd(t *testing.T) {
+	for word, n := range needs {
+		v, ok := requirements.LookupNeed(word)
+		require.True(t, ok, word)
+		if v.Kind == requirements.Provision && n.give == "" {
+			assert.Contains(t, []string{"callback", "declared-public", "mcp-endpoint"}, word, "nobody says what to add")
+		}
+	}
+}

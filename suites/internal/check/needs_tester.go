@@ -1,0 +1,92 @@
+package check
+
+import (
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+)
+
+// needsOfTheTester are what the tester allows, and which servers run by mcpauth the target was set up to trust or to call.
+var needsOfTheTester = map[string]need{
+	"intrusive":    {give: allowIntrusive, met: (*T).mayBeIntrusive},
+	"time-in-part": {met: always},                     // what a check does without a clock is worth while
+	"clock":        {give: "--max-wait", met: always}, // what a check waits is short, or said to be too long
+	"time": {give: "--max-wait", met: has(func(t *T) bool { return t.Clock != nil || t.MaxWait > 0 },
+		"it takes time for something to expire; let it wait with --max-wait")},
+	"second-address": {met: has(func(t *T) bool { return t.MCP.Loopback() }, "it needs a second address to send from, which there is for a target on loopback only")},
+	"declared-size": {give: "target.body_limit in the target file", met: has(func(t *T) bool { return t.BodyLimit > 0 },
+		"it needs the size of the largest message that the target is meant to take (target.body_limit in the target file)")},
+	"two-resources": {give: "target.other_resource in the target file", met: has(func(t *T) bool { return t.OtherResource != "" },
+		"it needs another MCP endpoint under the same authorization server (target.other_resource in the target file)")},
+
+	"fake-jwt": {give: "fake_idp in the target file", met: (*T).isTrusted},
+	"fake-jwks": {give: "fake_idp in the target file", after: []string{"fake-jwt"}, met: has(func(t *T) bool { return t.Mint.KeyServer() != nil },
+		"it needs an issuer whose published keys can be changed")},
+	"fake-two-issuers": {give: "second_idp in the target file", then: []string{"fake-jwt"}, met: has(func(t *T) bool { return t.SecondIssuer != nil },
+		"it needs a target that trusts two issuers of ours (fake_idp and second_idp in the target file)")},
+	"hmac-mode": {give: "shared_secret in the target file", met: has(func(t *T) bool { return t.SharedSecret.Value != "" },
+		"it needs the secret with which the target verifies HS256 (shared_secret in the target file)")},
+	"fake-introspection": {give: "introspection in the target file", met: (*T).isAskedAboutTokens},
+	"fake-verify-url": {give: "verify in the target file", met: has(func(t *T) bool { return t.Verifier != nil && t.Verify.Accepts != "" },
+		"it needs a target that asks us about tokens in a manner of its own (verify in the target file)")},
+	"fake-upstream": {give: "upstream_api in the target file", met: has(func(t *T) bool { return t.API != nil && len(t.Upstream.Tools()) > 0 },
+		"it needs a target whose tools call an API of ours (upstream_api in the target file, and tools with upstream: true)")},
+	"controlled-upstream": {give: "upstream in the target file", met: (*T).signsInUpstream},
+	"controlled-idp": {give: "enterprise in the target file", met: has(func(t *T) bool { return t.Enterprise != nil },
+		"it needs an authorization server that trusts an identity provider of ours (enterprise in the target file)")},
+	"controlled-dns": {give: "rebinding in the target file", met: has(func(t *T) bool { return t.Rebinding != nil && t.Documents != nil },
+		"it needs a DNS zone that we answer for, and an address of ours for documents (rebinding in the target file, --cimd-listen)")},
+}
+
+const allowIntrusive = "--allow-intrusive"
+
+// mayBeIntrusive asks for the side that the check is about; every request asks again for its own host.
+func (t *T) mayBeIntrusive() *lack {
+	t.intrusive = true
+	r, _ := requirements.Lookup(t.id)
+	if r != nil && r.Role == requirements.AuthorizationServer && t.Session != nil {
+		return t.forbidden(t.Session.Server.Token)
+	}
+	return t.forbidden(t.Survey.Endpoint)
+}
+
+func (t *T) isTrusted() *lack {
+	switch {
+	case t.Issuer == nil:
+		return missing("it needs a target that trusts an issuer of ours (fake_idp in the target file)")
+	case !t.Mint.Trusted():
+		return unusable("%s", t.distrusted)
+	}
+	return nil
+}
+
+func (t *T) signsInUpstream() *lack {
+	switch u := t.World.Upstream; {
+	case u == nil:
+		return missing("it needs a target whose users sign in at an authorization server of ours (upstream in the target file)")
+	case len(u.Issued()) == 0:
+		return unusable("the target has sent nobody to the upstream given, %s", u.Identifier())
+	}
+	return nil
+}
+
+// isAskedAboutTokens finds out once whether the target asks about opaque tokens at all.
+func (t *T) isAskedAboutTokens() *lack {
+	if t.Introspector == nil {
+		return missing("it needs a target that asks us about opaque tokens (introspection in the target file)")
+	}
+	why := Once(t, "introspection", func() string {
+		token := t.Mint.OpaqueToken(t.Mint.ActiveAnswer(nil))
+		switch ex := t.MCP.Use(token.Value); {
+		case t.MCP.Served(ex):
+			return ""
+		case len(token.Asked()) == 0:
+			return "the target does not ask at " + t.Introspector.URL() + " about an opaque token, and answers it with " + expect.Describe(ex)
+		default:
+			return "the target asks about an opaque token, is told that it is active, and answers it with " + expect.Describe(ex)
+		}
+	})
+	if why != "" {
+		return unusable("%s", why)
+	}
+	return nil
+}
