@@ -61,17 +61,10 @@ func refusesWrongSecrets(t *T) {
 		{"an empty secret", Edits(Unidentified(), With("client_id", c.ID), With("client_secret", ""))},
 		{"a wrong secret in the body", Edits(Unidentified(), With("client_id", c.ID), With("client_secret", wrong))},
 		{"a wrong secret by Basic", Edits(Unidentified(), Header(oauth.BasicAuth(c.ID, wrong)))},
-		{"the secret with a space", As(withSecret(c, t.Hide(c.Secret+" ")))},
-		{"the secret without its last character", As(withSecret(c, t.Hide(c.Secret[:max(0, len(c.Secret)-1)])))},
-		{"the secret with the case changed", As(withSecret(c, t.Hide(swapped(c.Secret))))},
+		{"the secret with a space", AsWithSecret(c, t.Hide(c.Secret+" "))},
+		{"the secret without its last character", AsWithSecret(c, t.Hide(c.Secret[:max(0, len(c.Secret)-1)]))},
+		{"the secret with the case changed", AsWithSecret(c, t.Hide(swapped(c.Secret)))},
 	}, expect.RefuseGrant("invalid_client", "invalid_request"))
-}
-
-// withSecret is the client with another secret, which it sends in the same way.
-func withSecret(c *oauth.Client, secret string) *oauth.Client {
-	other := *c
-	other.Secret = secret
-	return &other
 }
 
 func swapped(s string) string {

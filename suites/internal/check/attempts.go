@@ -21,6 +21,13 @@ func Edits(all ...Edit) Edit {
 	}
 }
 
+// AsWithSecret sends the request as a client with another secret than its own, in the way in which it sends its own.
+func AsWithSecret(c *oauth.Client, secret string) Edit {
+	other := *c
+	other.Secret = secret
+	return As(&other)
+}
+
 // EachEdited is a table with a further edit in every row.
 func EachEdited(rows Cases[Edit], further Edit) Cases[Edit] {
 	var out Cases[Edit]

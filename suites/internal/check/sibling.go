@@ -142,7 +142,7 @@ func (t Siblings) Within(s Sibling, ex *reports.Exchange, by *oauth.Client, abou
 	audience, seen := t.AS.Audience(tokens)
 	switch {
 	case !seen && asked != s.Resource:
-		t.Inconclusive("%s: a token is issued, and what it is meant for cannot be seen", about)
+		t.Inconclusive("a token for %s is issued, and what it is meant for cannot be seen", asked)
 	case Names(audience, asked):
 		t.Finding(ex, about, "error invalid_target, or a token for "+t.MCP.Identifier()+" only", "the token's audience is "+strings.Join(audience, " "))
 	case asked == s.Resource && t.MCP.Served(t.Use(s, tokens.Access)):

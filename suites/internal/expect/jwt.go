@@ -79,6 +79,14 @@ func ExpireLater() Matcher {
 	}}
 }
 
+// Be expects a plain value: a Value, or the value itself.
+func Be(want any) Matcher {
+	v := valueOf(want)
+	return &matcher{Look, func(actual any) Judgement {
+		return Judgement{Met: v.ok(actual), Expected: v.what, Observed: fmt.Sprint(actual)}
+	}}
+}
+
 // Value is what a claim, a member or a header field has to be.
 type Value struct {
 	what string

@@ -1,0 +1,75 @@
+package refresh
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func bindsTokenToClient(t *T) {
+	tokens := t.AS.MustGetRefreshToken()
+	foreign := Cases[Edit]{{"used by another public client", As(t.AS.SecondClient())}}
+	if c := t.AS.Confidential(); c != nil && c != tokens.Client {
+		foreign = foreign.And("used by a confidential client", As(c))
+	}
+	Refuses(t, t.AS.RefreshGrant(), foreign, expect.RefuseGrant("invalid_grant"))
+	anonymous := t.AS.RefreshGrant().Send(Unidentified())
+	t.Expect(anonymous, "used without client_id").Ideally(expect.RefuseGrant("invalid_client", "invalid_request", "invalid_grant"))
+	t.AS.Refresh(tokens, As(t.AS.SecondClient()))
+	t.Expect(t.AS.Refresh(tokens), "used by its own client, after an attempt of another").Ideally(expect.IssueTokens())
+}
+
+func authenticatesConfidentialClients(t *T) {
+	c := t.AS.ConfidentialClient()
+	if t.AS.MustGetTokens(As(c)).Refresh == "" {
+		t.NotApplicable("a confidential client gets no refresh token")
+	}
+	Refuses(t, t.AS.RefreshGrant(As(c)), Cases[Edit]{
+		{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))},
+		{"a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))},
+	}, expect.RefuseGrant("invalid_client", "invalid_request"))
+	tokens := t.AS.MustGetRefreshToken(As(c))
+	t.AS.Refresh(tokens, Unidentified(), With("client_id", c.ID))
+	t.Expect(t.AS.Refresh(tokens), "the right client after a failed authentication").Ideally(expect.IssueTokens())
+}
+
+// Refresh tokens are bound to the resources that the user consented to (RFC 8707 section 2.2).
+func keepsResource(t *T) {
+	s, own := t.Sibling.Apart(), t.Session.Resource
+	Each(t, Cases[Edit]{
+		{"no resource at refresh", Without("resource")},
+		{"the same resource at refresh", With("resource", own)},
+	}, func(t *T, resource Edit) {
+		tokens := t.AS.MustGetRefreshToken()
+		ex := t.AS.Refresh(tokens, resource)
+		next := t.AS.Tokens(ex, tokens.Client)
+		if !t.Expect(ex).To(expect.IssueTokens()) {
+			return
+		}
+		if before, seen := t.AS.Audience(tokens); seen {
+			audience, _ := t.AS.Audience(next)
+			t.Expect(audience).SeenIn(ex).To(keep(before))
+		} else {
+			t.Expect(t.Sibling.Use(s, next.Access), "at %s", s.Endpoint).To(expect.NotBypass())
+		}
+	})
+	Each(t, Cases[string]{
+		{"another resource at refresh", s.Resource},
+		{"a foreign resource at refresh", Attacker},
+	}, func(t *T, resource string) {
+		tokens := t.AS.MustGetRefreshToken()
+		t.Sibling.Within(s, t.AS.Refresh(tokens, With("resource", resource)), tokens.Client, "", resource)
+	})
+}
+
+func keep(before []string) expect.Matcher {
+	return expect.That("the audience kept: "+strings.Join(before, " "), func(audience []string) string {
+		if slices.Equal(audience, before) {
+			return ""
+		}
+		return "the audience is " + strings.Join(audience, " ")
+	})
+}

@@ -1,0 +1,128 @@
+package refresh
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func rotates(t *T) {
+	tokens := t.AS.MustGetRefreshToken()
+	if !tokens.Client.Public() {
+		t.NotApplicable("the client is confidential; rotation is for public clients")
+	}
+	seen := []string{tokens.Refresh}
+	for range 2 {
+		next := t.AS.MustRefresh(tokens) // with the old refresh token, where the answer brings none
+		if !t.Expect(next, "a refresh").To(bringNewRefreshToken(seen)) {
+			return
+		}
+		seen, tokens = append(seen, next.Refresh), next
+	}
+}
+
+func bringNewRefreshToken(seen []string) expect.Matcher {
+	return expect.That("a new refresh token with every refresh", func(next *oauth.Tokens) string {
+		if slices.Contains(seen, next.Refresh) {
+			return "the old one stays"
+		}
+		return ""
+	})
+}
+
+// mustRotate is a flow at a server that rotates refresh tokens.
+func mustRotate(t *T) *oauth.Tokens {
+	probe := t.AS.MustGetRefreshToken()
+	if next := t.AS.MustRefresh(probe); next.Refresh == probe.Refresh {
+		t.NotApplicable("refresh tokens do not rotate (AS-REFRESH-ROTATES)")
+	}
+	return t.AS.MustGetRefreshToken()
+}
+
+// A short overlap, for lost responses, is allowed. Another family shows whether it ends.
+func endsUsedTokens(t *T) {
+	tokens := mustRotate(t)
+	t.AS.MustRefresh(tokens)
+	ex := t.AS.Refresh(tokens)
+	if t.AS.Tokens(ex, tokens.Client) == nil {
+		t.Expect(ex, "a used refresh token").To(expect.RefuseGrant("invalid_grant"))
+		return
+	}
+	tokens = t.AS.MustGetRefreshToken()
+	t.AS.MustRefresh(tokens)
+	t.Sleep(t.Patience)
+	late := t.AS.Refresh(tokens)
+	t.AS.Tokens(late, tokens.Client)
+	if t.Expect(late, "a used refresh token after %v", t.Patience).To(expect.RefuseGrant("invalid_grant")) {
+		t.Expect(ex, "a used refresh token at once").Ideally(expect.RefuseGrant())
+	}
+}
+
+// reused is a family whose oldest refresh token came back, and was refused: its oldest and its newest tokens.
+func reused(t *T) (first, newest *oauth.Tokens) {
+	first = mustRotate(t)
+	newest = t.AS.MustRefresh(t.AS.MustRefresh(first))
+	ex := t.AS.Refresh(first)
+	if t.AS.Tokens(ex, first.Client) != nil { // in an overlap
+		t.Sleep(t.Patience)
+		ex = t.AS.Refresh(first)
+	}
+	if t.AS.Tokens(ex, first.Client) != nil {
+		t.NotApplicable("a used refresh token still works (AS-REFRESH-OLD-DIES)")
+	}
+	return first, newest
+}
+
+func revokesFamilyOnReuse(t *T) {
+	_, newest := reused(t)
+	last := t.AS.Refresh(newest)
+	t.AS.Tokens(last, newest.Client)
+	t.Expect(last, "the newest refresh token of a family after reuse").To(expect.RefuseGrant("invalid_grant"))
+}
+
+func endsAccessOnReuse(t *T) {
+	if !t.MCP.Works(t.AS.MustGetTokens()) {
+		t.Inconclusive("the access token has no effect here that could end")
+	}
+	_, newest := reused(t)
+	last, _ := t.MCP.UntilRefused(newest.Access)
+	t.Expect(last, "the newest access token of a family after reuse").Ideally(expect.RefuseAnyway())
+}
+
+func keepsOneLineage(t *T) {
+	tokens := mustRotate(t)
+	var same []Variant
+	for i := range 5 {
+		r := t.AS.BuildRefresh(tokens)
+		r.Fresh = true
+		same = append(same, Variant{About: fmt.Sprint(i), Request: r})
+	}
+	lineages := map[string]*oauth.Tokens{}
+	for _, ex := range t.Race(same) {
+		if next := t.AS.Tokens(ex, tokens.Client); next != nil && next.Refresh != "" {
+			lineages[next.Refresh] = next
+		}
+	}
+	if len(lineages) < 2 {
+		return
+	}
+	t.Sleep(t.Patience)
+	alive := 0
+	for _, next := range Sorted(lineages) {
+		if t.AS.Tokens(t.AS.Refresh(next), tokens.Client) != nil {
+			alive++
+		}
+	}
+	t.Expect(alive, "5 refreshes at once").To(oneLineage)
+}
+
+var oneLineage = expect.That("one lineage", func(alive int) string {
+	if alive <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("%d different refresh tokens go on working", alive)
+})
