@@ -5,6 +5,7 @@
 package conformance_test
 
 import (
+	"cmp"
 	"flag"
 	"os"
 	"testing"
@@ -14,10 +15,12 @@ import (
 	"github.com/onsi/gomega"
 
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 var (
 	url       = flag.String("url", "", "the MCP endpoint to test")
+	file      = flag.String("c", "", "a target file: what a URL cannot say")
 	tokenEnv  = flag.String("token-env", "", "name of the environment variable that holds a valid access token")
 	username  = flag.String("username", "", "a user who signs in; the password is in MCPAUTH_PASSWORD")
 	intrusive = flag.Bool("allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
@@ -27,18 +30,32 @@ var (
 var registered = suites.Register(configuration, nil)
 
 // On every process, since each signs in for itself.
-var _ = ginkgo.AfterSuite(func() { registered.Finish() })
+var _ = ginkgo.AfterSuite(func() { registered.Finish(); stop() })
+
+// stop ends the servers of the target file, if there are any.
+var stop = func() {}
 
 func TestConformance(t *testing.T) {
-	if *url == "" {
+	if *url == "" && *file == "" {
 		t.Skip("no target: run ginkgo ./suites/conformance -- -url https://mcp.example.com/mcp")
 	}
 	gomega.RegisterFailHandler(ginkgo.Fail)
-	ginkgo.RunSpecs(t, "conformance of "+*url)
+	ginkgo.RunSpecs(t, "conformance of "+*url+*file)
 }
 
 func configuration() suites.Config {
-	cfg := suites.Config{URL: *url, Timeout: *timeout}
+	cfg := suites.Config{}
+	if *file != "" {
+		t, err := target.Load(*file)
+		if err != nil {
+			ginkgo.Fail(err.Error())
+		}
+		cfg.Target = t
+		if stop, err = suites.Serve(&cfg); err != nil {
+			ginkgo.Fail(err.Error())
+		}
+	}
+	cfg.URL, cfg.Timeout = cmp.Or(*url, cfg.Target.URL), *timeout
 	if *tokenEnv != "" {
 		token, err := suites.TokenFromEnvironment(*tokenEnv)
 		if err != nil {
