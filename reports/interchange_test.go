@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/badge"
 	"github.com/mcpauth/conformance/reports/har"
@@ -90,6 +91,35 @@ func TestInterchangeFormatsAreValid(t *testing.T) {
 		require.NoError(t, har.Write(&b, reports.Redact(run, &reports.Secrets{})))
 		valid(t, "har", "har.json", b.Bytes())
 	}
+}
+
+// Code-scanning pages show what a requirement demands, how to meet it, and where it is written.
+func TestSARIFExplains(t *testing.T) {
+	known, ok := requirements.Lookup("RS-CHALLENGE-401-STATUS")
+	require.True(t, ok)
+	run := reports.Run{Results: []reports.Result{{
+		ID: known.ID, Level: "MUST", Verdict: reports.Fail, Reason: "x", Remediation: "Answer <401>.",
+		Sources: []reports.Source{{Doc: "RFC 6750", Section: "3", URL: "https://www.rfc-editor.org/rfc/rfc6750.html"}, {Doc: "x", URL: "javascript:alert(1)"}},
+	}}}
+	var b bytes.Buffer
+	require.NoError(t, sarif.Write(&b, reports.Redact(run, &reports.Secrets{})))
+	valid(t, "sarif", "sarif-2.1.0.schema.json", b.Bytes())
+	var log struct {
+		Runs []struct {
+			Tool struct {
+				Driver struct {
+					Rules []struct {
+						FullDescription struct{ Text string }
+						Help            struct{ Markdown string }
+					}
+				}
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(b.Bytes(), &log))
+	rule := log.Runs[0].Tool.Driver.Rules[0]
+	assert.Equal(t, known.Statement+" (MUST)", rule.FullDescription.Text)
+	assert.Equal(t, "**How to fix it:** Answer &lt;401&gt;.\n\n**Sources**\n\n- [RFC 6750 3](https://www.rfc-editor.org/rfc/rfc6750.html)\n- x", rule.Help.Markdown)
 }
 
 func TestSARIFHoldsFindingsOnly(t *testing.T) {

@@ -8,11 +8,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/markdown"
 )
 
 // GitHub shows 1,024 characters of a description, and ten tags of a rule.
@@ -46,7 +49,7 @@ type rule struct {
 	ID               string  `json:"id"`
 	ShortDescription message `json:"shortDescription"`
 	FullDescription  message `json:"fullDescription"`
-	Help             message `json:"help"`
+	Help             help    `json:"help"`
 	HelpURI          string  `json:"helpUri,omitempty"`
 	Properties       struct {
 		Tags []string `json:"tags"`
@@ -55,6 +58,12 @@ type rule struct {
 
 type message struct {
 	Text string `json:"text"`
+}
+
+// help is shown beside a finding.
+type help struct {
+	Text     string `json:"text"`
+	Markdown string `json:"markdown"`
 }
 
 type invocation struct {
@@ -130,19 +139,33 @@ var levels = map[reports.Verdict]string{reports.Fail: "error", reports.Warn: "wa
 func ruleOf(r *reports.Result) rule {
 	var sources []string
 	out := rule{ID: r.ID, ShortDescription: message{text(r.Title)}, FullDescription: message{text(r.Title + " (" + r.Level + ").")}}
+	if known, ok := requirements.Lookup(r.ID); ok {
+		out.FullDescription = message{text(known.Statement + " (" + r.Level + ")")}
+	}
+	shown := "**How to fix it:** " + markdown.Text(r.Remediation) + "\n\n**Sources**\n"
 	for _, s := range r.Sources {
 		sources = append(sources, strings.TrimSpace(s.Doc+", "+s.Section))
+		shown += "\n- " + link(s)
 		if out.HelpURI == "" {
 			out.HelpURI = s.URL
 		}
 	}
-	out.Help = message{text(r.Remediation + " Sources: " + strings.Join(sources, "; ") + ".")}
+	out.Help = help{text(r.Remediation + " Sources: " + strings.Join(sources, "; ") + "."), shown}
 	for _, tag := range []string{"security", r.Level, r.Area, r.Role} {
 		if tag != "" && !slices.Contains(out.Properties.Tags, tag) { // the format demands distinct ones
 			out.Properties.Tags = append(out.Properties.Tags, tag)
 		}
 	}
 	return out
+}
+
+// link is a source in Markdown.
+func link(s reports.Source) string {
+	name := markdown.Text(strings.TrimSpace(s.Doc + " " + s.Section))
+	if u, err := url.Parse(s.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || strings.ContainsAny(s.URL, "()<> \\`") {
+		return name
+	}
+	return "[" + name + "](" + s.URL + ")"
 }
 
 func resultOf(source *reports.Run, r *reports.Result, level string, index int) result {
