@@ -201,7 +201,25 @@ func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, int
 	if cfg.Seed != nil {
 		w.BeginPart = cfg.part
 	}
+	w.Again = s.again
+	w.Begin()
 	return w
+}
+
+// again surveys the target and signs in for a second look at what was found: neither the clients and tokens of the first
+// look nor what it saw have a part in it.
+func (s *preparation) again(ctx context.Context) (*survey.Survey, *session.Session) {
+	first := s.world.Survey
+	second, token := s.session.Again(ctx), first.Token
+	if s.session != nil && s.session.Ready && token == s.session.Tokens.Access {
+		token = second.Tokens.Access
+	}
+	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: first.Endpoint, Revisions: s.cfg.Revisions, Token: token, Tools: s.cfg.guarded(), InTurn: s.cfg.Seed != nil})
+	if err != nil {
+		return first, second
+	}
+	sv.Earlier = first
+	return sv, second
 }
 
 // part begins the random values of a part of the run, where there is a seed.

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
@@ -26,10 +27,21 @@ type Engine struct {
 	OnResult func(reports.Result)
 
 	slots map[string]*slot
+
+	doubting sync.Mutex
+	doubts   []*doubt
 }
 
 type slot struct {
+	outcomes  []outcome
+	open      atomic.Int32 // executions whose results are not final
 	done      chan struct{}
+	results   []reports.Result
+	exchanges []*reports.Exchange
+}
+
+// outcome is what one execution gave.
+type outcome struct {
 	results   []reports.Result
 	exchanges []*reports.Exchange
 }
@@ -41,6 +53,9 @@ const OrdinaryTimeout = 30 * time.Second
 // that must be alone at one of the two servers, one by one at each, then the rest one by one.
 func (e *Engine) Start(ctx context.Context, ids []string) {
 	e.slots = map[string]*slot{}
+	if e.World.pulse == nil {
+		e.World.Begin()
+	}
 	if e.Timeout == 0 {
 		e.Timeout = OrdinaryTimeout
 	}
@@ -69,11 +84,26 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 			e.run(ctx, c)
 		}
 	}
+	ctx, end := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-e.World.gone:
+		case <-ctx.Done():
+		}
+		end()
+	}()
 	if e.World.Seeded() {
-		go inTurn(slices.Concat(others, alone[requirements.AtTheResourceServer], alone[requirements.AtTheAuthorizationServer], alone[requirements.Everywhere], clocked, timed))
+		go func() {
+			defer end()
+			e.World.lookAtSurvey(ctx)
+			inTurn(slices.Concat(others, alone[requirements.AtTheResourceServer], alone[requirements.AtTheAuthorizationServer], alone[requirements.Everywhere], clocked, timed))
+			e.secondLook(ctx)
+		}()
 		return
 	}
 	go func() {
+		defer end()
+		e.World.lookAtSurvey(ctx)
 		var together, waiting sync.WaitGroup
 		turn := make(chan struct{}, atOnce)
 		for _, c := range clocked { // first, since they wait longest, and for nobody
@@ -98,6 +128,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		inTurn(alone[requirements.Everywhere])
 		waiting.Wait()
 		inTurn(timed) // when nobody else looks at the clock
+		e.secondLook(ctx)
 	}()
 }
 
@@ -159,24 +190,28 @@ type job struct {
 
 func (e *Engine) run(ctx context.Context, c *Check) {
 	s := e.slots[c.Requirement.ID]
-	defer close(s.done)
 	jobs, absent := e.jobs(c.Requirement)
 	if absent != nil {
 		s.results = append(s.results, *absent)
 		e.report(*absent)
+		close(s.done)
 		return
 	}
-	type outcome struct {
-		results   []reports.Result
-		exchanges []*reports.Exchange
-	}
-	outcomes := make([]outcome, len(jobs))
+	s.outcomes = make([]outcome, len(jobs))
+	s.open.Store(int32(len(jobs)))
 	perform := func(i int) {
-		o := &outcomes[i]
+		o := &s.outcomes[i]
 		o.results, o.exchanges = e.execute(ctx, c, jobs[i])
-		for _, r := range o.results {
-			e.report(r)
+		if slices.ContainsFunc(o.results, func(r reports.Result) bool { return doubtful(c.Requirement, r) }) {
+			e.doubting.Lock()
+			defer e.doubting.Unlock()
+			e.doubts = append(e.doubts, &doubt{check: c, job: jobs[i], results: o.results, settle: func(results []reports.Result, more []*reports.Exchange) {
+				o.results, o.exchanges = results, append(o.exchanges, more...)
+				e.settle(s, o)
+			}})
+			return
 		}
+		e.settle(s, o)
 	}
 	var together sync.WaitGroup
 	for i := range jobs {
@@ -187,10 +222,21 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 		}
 	}
 	together.Wait()
-	for _, o := range outcomes {
+}
+
+// settle reports the results of an execution, and closes the slot with its last one.
+func (e *Engine) settle(s *slot, o *outcome) {
+	for _, r := range o.results {
+		e.report(r)
+	}
+	if s.open.Add(-1) > 0 {
+		return
+	}
+	for _, o := range s.outcomes {
 		s.results = append(s.results, o.results...)
 		s.exchanges = append(s.exchanges, o.exchanges...)
 	}
+	close(s.done)
 }
 
 func (e *Engine) report(r reports.Result) {
@@ -266,6 +312,7 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	for _, f := range t.cleanups {
 		f()
 	}
+	ended = t.ofATargetThatIsThere(ended)
 	t.sealed = true
 	for _, ex := range t.transcript {
 		if ex.Check == t.id && !slices.Contains(t.lent, ex) {

@@ -46,8 +46,10 @@ type World struct {
 	// Session is what the checks share when they act as clients; nil where no authorization server can be
 	// spoken with.
 	Session *session.Session
-	shared  sync.Map // see Once
-	limits  sync.Map // endpoint -> time before which the target wants no more requests
+	// Again surveys the target anew and signs in anew, for the second look at findings; nil where nothing can be anew.
+	Again func(ctx context.Context) (*survey.Survey, *session.Session)
+	*pulse
+	*learned
 	// Documents serves client ID metadata documents to the authorization server; nil where it cannot reach us.
 	Documents *documents.Server
 	// KeyFetchesBefore is how often the issuer's key set had been asked for when the run began.
@@ -62,17 +64,25 @@ type World struct {
 	Introspector *introspector.Server
 	// MaxWait is how long a check may wait where the target's clock cannot be moved.
 	MaxWait time.Duration
-	trust   sync.Once
-	// distrusted says why the issuer's tokens are of no use.
-	distrusted string
-	refreshing sync.Once
-	// unrefreshed says why refresh tokens prove nothing here; empty where an ordinary refresh works.
-	unrefreshed string
 	// Patience is how long a revocation or rotation may take to have its effect everywhere.
 	Patience time.Duration
 	// BeginPart begins the random values of a part of the run anew; nil without a seed.
 	BeginPart func(part string)
 }
+
+// learned is what checks have learned and others rely on.
+type learned struct {
+	shared sync.Map // see Once
+	trust  sync.Once
+	// distrusted says why the issuer's tokens are of no use.
+	distrusted string
+	refreshing sync.Once
+	// unrefreshed says why refresh tokens prove nothing here; empty where an ordinary refresh works.
+	unrefreshed string
+}
+
+// Begin makes a world ready for its first check.
+func (w *World) Begin() { w.pulse, w.learned = newPulse(), &learned{} }
 
 // Seeded reports that the run has a seed. Then whatever can follow one by one does, since a target's own random values
 // would go to whoever comes first.
@@ -190,6 +200,7 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	if err := t.limited(req.URL); err != nil {
 		t.Inconclusive("%v", err)
 	}
+	t.mustBeThere()
 	req.Turn = func() error { return t.limited(req.URL) } // others may have been told meanwhile
 	ex := t.Client.Do(t.ctx, t.id, req)
 	if retryable(ex) {
@@ -204,6 +215,8 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 		}
 	}
 	t.transcript = append(t.transcript, ex)
+	t.sent(t.ctx, ex)
+	t.mustBeThere()
 	switch {
 	case ex.Error == wire.ErrBudget.Error():
 		t.Inconclusive("%s; raise it with --max-requests", ex.Error)
@@ -215,6 +228,13 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 		t.Inconclusive("the time for this check is over")
 	}
 	return ex
+}
+
+// mustBeThere ends the check where the target no longer answers.
+func (t *T) mustBeThere() {
+	if why := t.Stopped(); why != "" {
+		t.Inconclusive("%s", why)
+	}
 }
 
 // IgnoringLimits sends a request and records it, whatever the target's limits say: for the checks on those.
@@ -231,6 +251,8 @@ func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
 	t.each(len(requests), !t.Seeded() || same(requests), func(i int) { out[i] = t.Client.Do(t.ctx, t.id, requests[i]) })
 	t.settle(out, same(requests))
 	t.keep(out)
+	t.sent(t.ctx, out...)
+	t.mustBeThere()
 	if t.ctx.Err() != nil {
 		t.Inconclusive("the time for this check is over")
 	}

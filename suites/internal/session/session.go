@@ -73,6 +73,7 @@ type Session struct {
 	withoutType atomic.Bool // the server refuses application_type
 	withScope   atomic.Bool // clients get no scopes but those that they register
 	made        []*oauth.Client
+	later       []*Session // made by Again
 	// registered are the clients by the answer that made them.
 	registered map[*reports.Exchange]*oauth.Client
 	exchanges  []*reports.Exchange
@@ -574,12 +575,42 @@ func (s *Session) Forget(c *oauth.Client) {
 	s.made = slices.DeleteFunc(s.made, func(m *oauth.Client) bool { return m == c })
 }
 
+// Again is a session like this one with a login and clients of its own, as far as the server registers clients. Where nobody
+// could sign in, or signs in again, it is this session.
+func (s *Session) Again(ctx context.Context) *Session {
+	if s == nil || !s.Ready {
+		return s
+	}
+	again := New(s.client, s.secrets, s.Server, s.Input)
+	again.SendResource = s.SendResource
+	again.withoutType.Store(s.withoutType.Load())
+	again.withScope.Store(s.withScope.Load())
+	s.mu.Lock()
+	s.later = append(s.later, again)
+	s.mu.Unlock()
+	c, _ := again.Client(ctx, Public)
+	if c == nil {
+		c, _ = again.Client(ctx, Confidential)
+	}
+	if c == nil {
+		return s
+	}
+	if again.begin(ctx, c); !again.Ready {
+		return s
+	}
+	return again
+}
+
 // End deletes the registered clients where the server lets us, and returns the ids of those left behind.
 func (s *Session) End(ctx context.Context) (left []string) {
 	s.mu.Lock()
 	made := s.made
 	s.made = nil
+	later := s.later
 	s.mu.Unlock()
+	for _, again := range later {
+		left = append(left, again.End(ctx)...)
+	}
 	s.client.Allow(len(made))
 	var mu sync.Mutex
 	var wg sync.WaitGroup

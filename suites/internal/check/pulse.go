@@ -1,0 +1,173 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// pulse notices when the target no longer answers. The run ends then: nothing that follows would be the target's doing.
+type pulse struct {
+	mu sync.Mutex
+	// row counts the requests in a row without a proper answer, by origin, and first is the check that sent the first of them.
+	row   map[string]int
+	first map[string]string
+	// asked is set while the plainest question is asked.
+	asked   map[string]bool
+	stopped string
+	gone    chan struct{} // closed when the run is to end
+	limits  sync.Map      // endpoint -> time before which the target wants no more requests
+}
+
+func newPulse() *pulse {
+	return &pulse{row: map[string]int{}, first: map[string]string{}, asked: map[string]bool{}, gone: make(chan struct{})}
+}
+
+// inARow is how many requests fail in a row before the target is asked whether it is there.
+const inARow = 5
+
+// Stopped says that the target no longer answers; empty while it does.
+func (w *World) Stopped() string {
+	w.pulse.mu.Lock()
+	defer w.pulse.mu.Unlock()
+	return w.pulse.stopped
+}
+
+// sent takes note of how a request ended.
+func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
+	for _, ex := range exchanges {
+		u, err := document.ParseURL(ex.Request.URL)
+		if err != nil || ctx.Err() != nil || ex.Error == wire.ErrBudget.Error() {
+			continue
+		}
+		origin := document.Origin(u)
+		w.pulse.mu.Lock()
+		switch failure(ex) {
+		case requirements.NoAnswer, requirements.ServerError:
+			if w.pulse.row[origin]++; w.pulse.row[origin] == 1 {
+				w.pulse.first[origin] = ex.Check
+			}
+		default:
+			w.pulse.row[origin] = 0
+		}
+		due := w.pulse.row[origin] >= inARow && !w.pulse.asked[origin] && w.pulse.stopped == ""
+		if due {
+			w.pulse.asked[origin] = true
+		}
+		w.pulse.mu.Unlock()
+		if due {
+			w.ask(ctx, origin)
+		}
+	}
+}
+
+// ask puts the plainest question to an origin, and ends the run where it gets no proper answer.
+func (w *World) ask(ctx context.Context, origin string) (answers bool) {
+	question := w.plainest(origin)
+	answers = question == nil // where nothing was ever answered, silence is nothing new
+	for i := 0; i < len(pauses) && !answers; i++ {
+		select {
+		case <-time.After(pauses[i]):
+		case <-ctx.Done():
+			return true // the run ends for another reason
+		}
+		one, cancel := context.WithTimeout(ctx, patienceForOne)
+		f := failure(w.Client.Do(one, survey.Check, *question))
+		cancel()
+		answers = f == "" || f == requirements.RateLimit
+	}
+	if ctx.Err() != nil {
+		return true
+	}
+	w.pulse.mu.Lock()
+	defer w.pulse.mu.Unlock()
+	w.pulse.asked[origin], w.pulse.row[origin] = false, 0
+	if !answers && w.pulse.stopped == "" {
+		w.pulse.stopped = fmt.Sprintf("the target stopped answering after %s requests, during %s", thousands(w.Client.Sent()), w.pulse.first[origin])
+		close(w.pulse.gone)
+	}
+	return answers
+}
+
+// pauses are the times before the question is asked, and asked again: a restart takes a moment.
+var pauses = []time.Duration{0, 200 * time.Millisecond, 800 * time.Millisecond}
+
+// patienceForOne is how long an answer to the plainest question is waited for.
+const patienceForOne = 5 * time.Second
+
+// plainest is the first request of the survey that an origin answered properly; nil where it answered none.
+func (w *World) plainest(origin string) *wire.Request {
+	var asked []*reports.Exchange
+	for _, which := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+		if ex := w.Survey.Anonymous[which]; ex != nil {
+			asked = append(asked, ex)
+		}
+	}
+	for _, ex := range slices.Concat(asked, w.Survey.Exchanges()) {
+		u, err := document.ParseURL(ex.Request.URL)
+		if err != nil || document.Origin(u) != origin || failure(ex) != "" || wire.Get(ex.Request.Header, "Authorization") != "" {
+			continue
+		}
+		header := slices.DeleteFunc(slices.Clone(ex.Request.Header), func(f reports.Field) bool { return strings.EqualFold(f.Name, "User-Agent") })
+		return &wire.Request{Method: ex.Request.Method, URL: ex.Request.URL, Header: header, Body: ex.Request.Body, Fresh: true, Peek: time.Second}
+	}
+	return nil
+}
+
+// thousands writes a number as people read it.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// lookAtSurvey asks the target again where requests of the survey or of the first login failed: it may be gone already.
+func (w *World) lookAtSurvey(ctx context.Context) {
+	asked := w.Survey.Exchanges()
+	if w.Session != nil {
+		asked = slices.Concat(asked, w.Session.Exchanges())
+	}
+	done := map[string]bool{}
+	for _, ex := range asked {
+		f := failure(ex)
+		u, err := document.ParseURL(ex.Request.URL)
+		if err != nil || f != requirements.NoAnswer && f != requirements.ServerError || done[document.Origin(u)] {
+			continue
+		}
+		done[document.Origin(u)] = true
+		w.pulse.mu.Lock()
+		w.pulse.first[document.Origin(u)] = ex.Check
+		w.pulse.mu.Unlock()
+		w.ask(ctx, document.Origin(u))
+	}
+}
+
+// ofATargetThatIsThere is the end of a check: where a failure is its evidence, the target is asked whether it is there at
+// all, and where it is not, nothing was decided.
+func (t *T) ofATargetThatIsThere(ended *stop) *stop {
+	for _, f := range t.findings {
+		for _, ex := range t.transcript {
+			u, err := document.ParseURL(ex.Request.URL)
+			if ex.Number == f.Exchange && failure(ex) != "" && err == nil && t.Stopped() == "" {
+				t.ask(t.ctx, document.Origin(u))
+			}
+		}
+	}
+	if why := t.Stopped(); why != "" && (len(t.findings) > 0 || ended != nil && ended.verdict == reports.Inconclusive) {
+		t.findings = nil
+		return &stop{reports.Inconclusive, why}
+	}
+	return ended
+}

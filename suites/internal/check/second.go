@@ -1,0 +1,116 @@
+package check
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// doubt is an execution with findings that have to be seen again before they are reported.
+type doubt struct {
+	check   *Check
+	job     job
+	results []reports.Result
+	settle  func(results []reports.Result, exchanges []*reports.Exchange) // takes the results that are final
+}
+
+// doubtful reports that a result has to be confirmed: every FAIL, and every WARN of a MUST or SHOULD. A check that measures
+// times or counts tries often enough by itself.
+func doubtful(r *requirements.Requirement, res reports.Result) bool {
+	if r.Statistical {
+		return false
+	}
+	level := requirements.Level(res.Level)
+	return res.Verdict == reports.Fail || res.Verdict == reports.Warn && (level == requirements.Must || level == requirements.Should)
+}
+
+// secondLook tries what has findings again: one by one, with nobody else at the target, by clients, tokens and metadata of
+// its own.
+func (e *Engine) secondLook(ctx context.Context) {
+	if len(e.doubts) == 0 {
+		return
+	}
+	// In the order of the catalogue, whoever was first, so that two runs agree; what upsets others last.
+	slices.SortStableFunc(e.doubts, func(a, b *doubt) int {
+		if n := last(a.check) - last(b.check); n != 0 {
+			return n
+		}
+		return strings.Compare(a.check.Requirement.ID+string(a.job.wire)+a.job.revisions[0], b.check.Requirement.ID+string(b.job.wire)+b.job.revisions[0])
+	})
+	again := &Engine{Registry: e.Registry, Timeout: e.Timeout}
+	if e.World.Stopped() == "" && ctx.Err() == nil {
+		again.World = e.World.anew(ctx)
+	}
+	for _, d := range e.doubts {
+		d.settle(again.confirm(ctx, d))
+	}
+}
+
+// last is 1 for a check that has to be alone, since it upsets others.
+func last(c *Check) int {
+	if c.Requirement.Alone != "" {
+		return 1
+	}
+	return 0
+}
+
+// confirm executes a doubtful check again and compares.
+func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*reports.Exchange) {
+	var second []reports.Result
+	var exchanges []*reports.Exchange
+	if e.World != nil && e.World.Stopped() == "" && ctx.Err() == nil {
+		second, exchanges = e.execute(ctx, d.check, d.job)
+	}
+	out := slices.Clone(d.results)
+	for i := range out {
+		if !doubtful(d.check.Requirement, out[i]) {
+			continue
+		}
+		if i >= len(second) {
+			out[i] = once(out[i], "the run ended before the second try")
+			continue
+		}
+		out[i] = both(out[i], second[i])
+	}
+	return out, exchanges
+}
+
+// both is what two tries of the same check show together: what both have found.
+func both(first, second reports.Result) reports.Result {
+	evidence := slices.Concat(first.Evidence, second.Evidence)
+	var out reports.Result
+	switch found := func(r reports.Result) bool { return r.Verdict == reports.Fail || r.Verdict == reports.Warn }; {
+	case !found(second):
+		why := "the second try ended " + string(second.Verdict)
+		if second.Reason != "" {
+			why += ": " + second.Reason
+		}
+		out = once(first, why)
+	case first.Verdict == reports.Fail && second.Verdict == reports.Warn: // the graver finding was seen once
+		out = second
+	default:
+		out = first
+	}
+	out.Evidence, out.Duration = evidence, first.Duration+second.Duration
+	return out
+}
+
+// once is a result whose findings were not seen again.
+func once(r reports.Result, why string) reports.Result {
+	r.Reason = "seen once in two tries: " + r.Reason + "; " + why
+	r.Verdict, r.Findings = reports.Inconclusive, nil
+	return r
+}
+
+// anew is the world as the second look sees it: nothing that the first look learned, and a survey and a login of its own.
+func (w *World) anew(ctx context.Context) *World {
+	again := *w
+	again.learned = &learned{}
+	if w.Again != nil {
+		again.Survey, again.Session = w.Again(ctx)
+	}
+	return &again
+}
