@@ -73,29 +73,40 @@ func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*re
 			out[i] = once(out[i], "the run ended before the second try")
 			continue
 		}
-		out[i] = both(out[i], second[i])
+		out[i] = both(d.check.Requirement, out[i], second[i])
 	}
 	return out, exchanges
 }
 
-// both is what two tries of the same check show together: what both have found.
-func both(first, second reports.Result) reports.Result {
-	evidence := slices.Concat(first.Evidence, second.Evidence)
-	var out reports.Result
-	switch found := func(r reports.Result) bool { return r.Verdict == reports.Fail || r.Verdict == reports.Warn }; {
-	case !found(second):
+// both is what two tries of the same check show together: the findings that were seen twice. Those whose texts hold random
+// values cannot be told from others; they stay where both tries have some, unless failures are the evidence: a target that
+// fails now and then fails elsewhere each time.
+func both(r *requirements.Requirement, first, second reports.Result) reports.Result {
+	out := first
+	switch common := seenTwice(first.Findings, second.Findings); {
+	case len(second.Findings) == 0 || len(common) == 0 && len(r.Evidence) > 0:
 		why := "the second try ended " + string(second.Verdict)
 		if second.Reason != "" {
 			why += ": " + second.Reason
 		}
 		out = once(first, why)
+	case len(common) > 0:
+		out.Findings = common
+		out.Verdict, out.Reason = grade(requirements.Level(first.Level), common, nil)
 	case first.Verdict == reports.Fail && second.Verdict == reports.Warn: // the graver finding was seen once
 		out = second
-	default:
-		out = first
 	}
-	out.Evidence, out.Duration = evidence, first.Duration+second.Duration
+	out.Evidence, out.Duration = slices.Concat(first.Evidence, second.Evidence), first.Duration+second.Duration
 	return out
+}
+
+// seenTwice are the findings of a first try that a second one has too.
+func seenTwice(first, second []reports.Finding) []reports.Finding {
+	return slices.DeleteFunc(slices.Clone(first), func(f reports.Finding) bool {
+		return !slices.ContainsFunc(second, func(g reports.Finding) bool {
+			return g.About == f.About && g.Expected == f.Expected && g.Advice == f.Advice
+		})
+	})
 }
 
 // once is a result whose findings were not seen again.
