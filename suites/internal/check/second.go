@@ -17,14 +17,15 @@ type doubt struct {
 	settle  func(results []reports.Result, exchanges []*reports.Exchange) // takes the results that are final
 }
 
-// doubtful reports that a result has to be confirmed: every FAIL, and every WARN of a MUST or SHOULD. A check that measures
-// times or counts tries often enough by itself.
+// doubtful reports that a result has to be confirmed: every FAIL, and every WARN of a MUST or SHOULD, or where a failure may be
+// the evidence. A check that measures times or counts tries often enough by itself.
 func doubtful(r *requirements.Requirement, res reports.Result) bool {
 	if r.Statistical {
 		return false
 	}
 	level := requirements.Level(res.Level)
-	return res.Verdict == reports.Fail || res.Verdict == reports.Warn && (level == requirements.Must || level == requirements.Should)
+	binding := level == requirements.Must || level == requirements.Should
+	return res.Verdict == reports.Fail || res.Verdict == reports.Warn && (binding || len(r.Evidence) > 0)
 }
 
 // secondLook tries what has findings again: one by one, with nobody else at the target, by clients, tokens and metadata of
