@@ -103,7 +103,7 @@ var grants = []Flaw{
 	one("scope-no-step-up", idp.StepUp, "AS-SCOPE-STEP-UP"),
 	one("resource-parameter-refused", idp.KnowResource, "AS-RES-ACCEPTED", "AS-AUTHZ-EMPTY-PARAMS", "AS-RES-CANONICAL-VARIANTS",
 		"AS-TX-VALIDATION"),
-	one("audience-fixed", idp.BindAudience, "AS-RES-AUDIENCE-BOUND", "RS-AUD-MATCHES-PRM", "AS-EMA-VALID-ACCEPTED"),
+	one("audience-fixed", idp.BindAudience, "AS-RES-AUDIENCE-BOUND", "AS-RES-UNKNOWN-TARGET", "RS-AUD-MATCHES-PRM", "AS-EMA-VALID-ACCEPTED"),
 	one("audience-copied", idp.KnownResources, "AS-RES-UNKNOWN-TARGET", "AS-RES-MULTIPLE"),
 	one("resource-with-fragment", idp.ResourceForm, "AS-RES-MALFORMED"),
 	one("resource-switched", idp.CodeResources, "AS-RES-SWITCH-AT-TOKEN"),
@@ -122,7 +122,7 @@ var grants = []Flaw{
 		Name: "one-document-for-all", Says: "The metadata of a second endpoint names the first.",
 		Bend: func(o *reference.Options) { o.OneDocument = true }, Noticed: []string{"RS-DISC-MULTI-RESOURCE"},
 	},
-	one("resource-prefix", idp.WholeResource, "AS-RES-CANONICAL-VARIANTS"),
+	one("resource-prefix", idp.WholeResource, "AS-RES-CANONICAL-VARIANTS", "AS-RES-MALFORMED"),
 	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM"),
 	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM", "RS-TOKEN-WEAK-SECRET"),
 	{

@@ -51,7 +51,7 @@ func indicators() {
 		match := slices.ContainsFunc(aud, func(a string) bool { return strings.TrimSuffix(a, "/") == own })
 		switch {
 		case !seen:
-			t.Inconclusive("the audience of the token cannot be seen")
+			boundByEffect(t)
 		case !match:
 			t.Unmet(tokens.Exchange, "the requested resource "+t.Session.Resource+" as audience", "aud %s", strings.Join(aud, " "))
 		case !slices.Contains(aud, t.Session.Resource):
@@ -60,15 +60,17 @@ func indicators() {
 	})
 
 	Should("AS-RES-UNKNOWN-TARGET", func(t *T) {
-		const foreign = "https://attacker.example/mcp"
-		g, tokens := t.AS.TokensFor(foreign)
+		p := t.AS.Present(Attacker)
+		if p.Tokens != nil && slices.Contains(p.Audience, Attacker) {
+			t.Advise(p.Tokens.Exchange, "error invalid_target for a resource that nobody registered", "a token is minted for it")
+		}
 		switch {
-		case tokens != nil:
-			if aud, _ := t.AS.Audience(tokens); slices.Contains(aud, foreign) {
-				t.Advise(tokens.Exchange, "error invalid_target for a resource that nobody registered", "a token is minted for it")
-			}
-		case expect.Status(g.Exchange) >= 500:
-			t.Unmet(g.Exchange, "error invalid_target", "%s", expect.Describe(g.Exchange))
+		case p.Served: // who runs the other resource can use it here (RFC 9700 section 4.10.2)
+			t.Unmet(p.At, "error invalid_target for "+Attacker+", or a token that the MCP server refuses",
+				"the MCP server serves the token that was requested for %s", Attacker)
+		case p.Tokens != nil:
+		case expect.Status(p.Grant.Exchange) >= 500:
+			t.Unmet(p.Grant.Exchange, "error invalid_target", "%s", expect.Describe(p.Grant.Exchange))
 		default:
 			t.Refused()
 			t.Controlled()
@@ -77,13 +79,17 @@ func indicators() {
 
 	Must("AS-RES-MALFORMED", func(t *T) {
 		own := t.Session.Resource
+		ignored := t.AS.Present(Attacker).Served // then what happens says nothing of the form of a value
 		for _, v := range []string{"mcp.example.com", own + "#frag", "/mcp", "javascript:x", own + " "} {
-			g, tokens := t.AS.TokensFor(v)
+			p := t.AS.Present(v)
+			g := p.Grant
 			switch {
-			case tokens != nil:
-				if aud, _ := t.AS.Audience(tokens); slices.Contains(aud, v) {
-					t.Finding(tokens.Exchange, v, "error invalid_target, since a resource is an absolute URI without fragment", "a token is minted for it")
-				}
+			case slices.Contains(p.Audience, v):
+				t.Finding(p.Tokens.Exchange, v, "error invalid_target, since a resource is an absolute URI without fragment", "a token is minted for it")
+			case p.Served && !ignored:
+				t.Advise(p.At, "error invalid_target, since a resource is an absolute URI without fragment",
+					"%s: a token is issued for it that the MCP server serves", v)
+			case p.Tokens != nil:
 			case expect.Status(g.Exchange) >= 500:
 				t.Finding(g.Exchange, v, "error invalid_target", expect.Describe(g.Exchange))
 			case g.Error() != "" && g.Error() != "invalid_target" && g.Error() != "invalid_request":
@@ -116,6 +122,20 @@ func indicators() {
 		t.Refused()
 		t.Controlled()
 	})
+}
+
+// boundByEffect finds out by what happens whether a token whose audience cannot be seen is bound to its resource: one for another
+// resource must not work at the target.
+func boundByEffect(t *T) {
+	p := t.AS.Present(Attacker)
+	switch {
+	case p.Tokens == nil:
+		t.NotTestedWithout("two-resources", "the audience of the token cannot be seen, and no token is issued for another resource (target.other_resource)")
+	case p.Served:
+		t.Unmet(p.At, "a token that was requested for another resource, "+Attacker+", to be refused", "it is served")
+	default:
+		t.RefusedBy(p.At)
+	}
 }
 
 func binding() {

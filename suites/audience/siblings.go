@@ -40,13 +40,17 @@ func siblings() {
 	})
 
 	Must("RS-AUD-CROSS-RESOURCE", func(t *T) {
+		if t.OtherResource == "" {
+			crossForeign(t)
+			return
+		}
 		s := t.Sibling.Separate()
 		t.Sibling.MustBeGuarded(s)
 		_, theirs := t.AS.TokensFor(s.Resource)
 		if theirs == nil {
 			t.Inconclusive("the authorization server issues no token for %s", s.Resource)
 		}
-		if ex := t.Sibling.Use(s, theirs.Access); !t.MCP.Served(ex) {
+		if ex := t.Sibling.Use(s, theirs.Access); !t.Sibling.Served(s, ex) {
 			t.Inconclusive("the control failed: a token for %s is answered there with %s", s.Resource, expect.Describe(ex))
 		}
 		ours := t.AS.MustGetTokens()
@@ -55,15 +59,33 @@ func siblings() {
 		switch {
 		case !t.MCP.Served(ex):
 			t.Expect(ex, "a token for %s", s.Resource).To(expect.Refuse(401))
-		case seen && !Names(audience, t.MCP.Identifier()), !seen && !t.MCP.Served(t.Sibling.Use(s, ours.Access)):
+		case seen && !Names(audience, t.MCP.Identifier()), !seen && !t.Sibling.Served(s, t.Sibling.Use(s, ours.Access)):
 			t.Unmet(ex, "a refusal of a token that was issued for "+s.Resource, "the request is served")
 		default:
 			t.Inconclusive("the authorization server's tokens do not tell %s from %s (AS-RES-AUDIENCE-BOUND)", s.Resource, t.MCP.Identifier())
 		}
-		if ex := t.Sibling.Use(s, ours.Access); t.MCP.Served(ex) {
+		if ex := t.Sibling.Use(s, ours.Access); t.Sibling.Served(s, ex) {
 			t.Note("the other endpoint serves a token for %s too: test it as a target of its own", t.MCP.Identifier())
 		}
 	})
+}
+
+// crossForeign judges the MCP server by a token for a resource that nobody registered, where no other one is declared.
+func crossForeign(t *T) {
+	p, own := t.AS.Present(Attacker), t.MCP.Identifier()
+	switch {
+	case p.Tokens == nil:
+		t.NotTestedWithout("two-resources", "the authorization server issues no token for another resource than this one; declare one (target.other_resource)")
+	case !p.Served:
+		t.Expect(p.At, "a token for %s", Attacker).To(expect.Refuse(401))
+	case p.Ours(own):
+		t.NotTestedWithout("two-resources", "the authorization server issues a token for %s whatever is requested (AS-RES-UNKNOWN-TARGET); "+
+			"declare another resource (target.other_resource)", own)
+	case p.Seen:
+		t.Unmet(p.At, "a refusal of a token that was issued for "+strings.Join(p.Audience, " "), "the request is served")
+	default:
+		t.Inconclusive("a token that was requested for %s is served, and whether it is meant for %s cannot be seen (AS-RES-UNKNOWN-TARGET)", Attacker, own)
+	}
 }
 
 // several looks at the token of a grant for two resources, of which the token request names ours.

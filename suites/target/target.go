@@ -54,7 +54,8 @@ type Server struct {
 	Origins []string `yaml:"origins"`
 	// BodyLimit is the size in bytes of the largest message that the server is meant to accept.
 	BodyLimit int `yaml:"body_limit" min:"4096"`
-	// OtherResource is another MCP endpoint that accepts tokens of the same authorization server, to tell their audiences apart.
+	// OtherResource is another protected resource that accepts tokens of the same authorization server, to tell their audiences
+	// apart: an MCP endpoint, or a URL that answers GET.
 	OtherResource string `yaml:"other_resource"`
 	// Screening are texts that the server is meant to refuse in the arguments of tools.
 	Screening []string `yaml:"screening"`

@@ -29,8 +29,6 @@ var needsOfTheUser = map[string]need{
 	"refresh-grant": {give: "--username", after: []string{"login"}, met: has(func(t *T) bool { return t.Session.Tokens.Refresh != "" },
 		"the authorization server issues no refresh token")},
 	"scopes-2": {give: "scopes.request in the target file", after: codeFlow, met: (*T).hasTwoScopes},
-	"token-visible": {give: "--username", after: codeFlow, met: has((*T).seesTokens,
-		"the content of a token cannot be seen: it is no JWT, and there are no credentials for introspection")},
 	"userinfo-or-introspection": {give: "--username", after: codeFlow, unless: func(t *T) bool { return t.Session != nil && t.Session.Server.Userinfo != "" },
 		met: has((*T).seesTokens, "the content of a token cannot be seen: it is no JWT, and there are no credentials for introspection")},
 	"sacrificial-user": {give: "login.users in the target file", met: has(func(t *T) bool { return t.Session != nil && t.Session.Sacrificial() != nil },

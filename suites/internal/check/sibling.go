@@ -10,11 +10,15 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Sibling is another MCP endpoint that takes tokens of the same authorization server, as the user declared it.
+// Sibling is another protected resource of the same authorization server, as the user declared it: an MCP endpoint, or any that
+// answers GET.
 type Sibling struct {
 	Endpoint string
+	// Plain says that it is no MCP endpoint: it answers GET with a token.
+	Plain bool
 	// Resource is its identifier: the published one, else its endpoint.
 	Resource string
 	// Metadata is its protected resource metadata at the path-inserted location (RFC 9728 section 3.1); nil without.
@@ -35,6 +39,7 @@ func (t Siblings) Any() Sibling {
 		if r := s.Metadata.String("resource"); r != "" {
 			s.Resource = r
 		}
+		s.Plain = expect.Status(t.Use(s, "")) != 401 && expect.Status(t.Get(s.Endpoint)) == 401
 		return s
 	})
 	t.Cite(s.Fetched)
@@ -53,6 +58,13 @@ func (t Siblings) Separate() Sibling {
 // Use sends the protected request to the other endpoint, in a session there where it needs one. Without a
 // token it is anonymous.
 func (t Siblings) Use(s Sibling, token string) *reports.Exchange {
+	if s.Plain {
+		req := wire.Request{Method: "GET", URL: s.Endpoint}
+		if token != "" {
+			req.Header = []reports.Field{mcp.Bearer(token)}
+		}
+		return t.Do(req)
+	}
 	call := t.MCP.Call()
 	call.Endpoint = s.Endpoint
 	if token != "" {
@@ -70,6 +82,14 @@ func (t Siblings) Use(s Sibling, token string) *reports.Exchange {
 	id := expect.Header(ex, "Mcp-Session-Id")
 	t.Secrets.Add("session_id", id)
 	return t.Send(call.InSession(id))
+}
+
+// Served reports that the other resource served a request.
+func (t Siblings) Served(s Sibling, ex *reports.Exchange) bool {
+	if s.Plain {
+		return expect.Status(ex) >= 200 && expect.Status(ex) <= 299
+	}
+	return t.MCP.Served(ex)
 }
 
 // MustBeGuarded ends the check unless the other endpoint refuses anonymous callers: what it serves would show nothing.
@@ -91,11 +111,14 @@ func (t AuthorizationServer) TokensFor(resource string, edits ...Edit) (*Grant, 
 // Audience is what a token is meant for, by its claims or by introspection; seen is false where neither tells.
 func (t AuthorizationServer) Audience(tokens *oauth.Tokens) (audience []string, seen bool) {
 	_, claims := oauth.Claims(tokens.Access)
-	if claims == nil && t.Server().Introspection != "" && tokens.Client != nil && !tokens.Client.Public() {
-		claims = oauth.Object(t.Introspect(tokens.Client, tokens.Access))
-	}
-	if claims == nil {
-		return nil, false
+	isJWT := claims != nil
+	if !isJWT && t.Server().Introspection != "" && tokens.Client != nil { // a public client may ask about its own tokens
+		if ex := t.Introspect(tokens.Client, tokens.Access); expect.Status(ex) == 200 {
+			claims = oauth.Object(ex)
+		}
+		if active, _ := claims.Bool("active"); !active {
+			return nil, false
+		}
 	}
 	if list, ok := claims.Strings("aud"); ok {
 		return list, true
@@ -103,8 +126,35 @@ func (t AuthorizationServer) Audience(tokens *oauth.Tokens) (audience []string, 
 	if aud := claims.String("aud"); aud != "" {
 		return []string{aud}, true
 	}
-	return nil, true
+	return nil, isJWT // an introspection response need not name the audience (RFC 7662 section 2.2)
 }
+
+// TokenFor is a token that was requested for another resource than the target's, and what it is good for.
+type TokenFor struct {
+	Asked    string
+	Tokens   *oauth.Tokens // nil where none was issued
+	Grant    *Grant
+	Audience []string
+	Seen     bool              // the audience can be seen
+	At       *reports.Exchange // how the target answers to it
+	Served   bool
+}
+
+// Present asks for a token for a resource that is not the target's, and presents it to the target.
+func (t AuthorizationServer) Present(resource string) TokenFor {
+	p := TokenFor{Asked: resource}
+	if p.Grant, p.Tokens = t.TokensFor(resource); p.Tokens == nil {
+		return p
+	}
+	p.Audience, p.Seen = t.Audience(p.Tokens)
+	p.At = t.MCP.Use(p.Tokens.Access)
+	p.Served = t.MCP.Served(p.At)
+	return p
+}
+
+// Ours reports that the token is meant for the target, though it was requested for another resource: the authorization server
+// ignores what is requested.
+func (p TokenFor) Ours(identifier string) bool { return p.Seen && Names(p.Audience, identifier) }
 
 // Names reports that an audience holds a resource, whatever the slash at its end.
 func Names(audience []string, resource string) bool {
@@ -123,7 +173,7 @@ func (t Siblings) Apart() Sibling {
 	}
 	t.MustBeGuarded(s)
 	ordinary := t.AS.MustGetTokens()
-	if ex := t.Use(s, ordinary.Access); t.MCP.Served(ex) {
+	if ex := t.Use(s, ordinary.Access); t.Served(s, ex) {
 		if audience, seen := t.AS.Audience(ordinary); !seen || Names(audience, s.Resource) {
 			t.Inconclusive("an ordinary token for %s works at %s too: the audience does not tell them apart (AS-RES-AUDIENCE-BOUND)", t.MCP.Identifier(), s.Resource)
 		}
@@ -145,7 +195,7 @@ func (t Siblings) Within(s Sibling, ex *reports.Exchange, by *oauth.Client, abou
 		t.Inconclusive("a token for %s is issued, and what it is meant for cannot be seen", asked)
 	case Names(audience, asked):
 		t.Finding(ex, about, "error invalid_target, or a token for "+t.MCP.Identifier()+" only", "the token's audience is "+strings.Join(audience, " "))
-	case asked == s.Resource && t.MCP.Served(t.Use(s, tokens.Access)):
+	case asked == s.Resource && t.Served(s, t.Use(s, tokens.Access)):
 		t.Finding(ex, about, "error invalid_target, or a token for "+t.MCP.Identifier()+" only", "the token is served at "+s.Endpoint)
 	default:
 		t.RefusedBy(ex)

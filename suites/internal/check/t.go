@@ -145,6 +145,12 @@ func (t *T) NotApplicable(format string, args ...any) { t.end(reports.NotApplica
 // NotTested ends the check: what would decide it is out of reach of what the user gave.
 func (t *T) NotTested(format string, args ...any) { t.end(reports.NotTested, format, args...) }
 
+// NotTestedWithout is NotTested for want of a need of the catalogue, which the headline then names.
+func (t *T) NotTestedWithout(need, format string, args ...any) {
+	t.missing = needs[need].give
+	t.NotTested(format, args...)
+}
+
 // Cleanup registers a function to run when the body has returned.
 func (t *T) Cleanup(f func()) { t.cleanups = append(t.cleanups, f) }
 

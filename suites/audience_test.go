@@ -1,0 +1,101 @@
+package suites_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/against"
+)
+
+// anyResource is an authorization server that issues tokens for every resource that is asked for.
+func anyResource(o *reference.Options) {
+	o.Behaviour.Lacks = append(o.Behaviour.Lacks, idp.KnownResources)
+}
+
+func anyAudience(o *reference.Options) {
+	anyResource(o)
+	o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckAudience)
+}
+
+// A token for somebody else's resource is presented to the target, also where no other resource is declared.
+func TestForeignTokensArePresented(t *testing.T) {
+	for name, c := range map[string]struct {
+		bend func(o *reference.Options)
+		want map[string]reports.Verdict
+	}{
+		"a right server": {func(*reference.Options) {}, map[string]reports.Verdict{
+			"AS-RES-UNKNOWN-TARGET": reports.Pass, "RS-AUD-CROSS-RESOURCE": reports.NotTested, "AS-RES-AUDIENCE-BOUND": reports.Pass,
+		}},
+		"a server that looks at the audience": {anyResource, map[string]reports.Verdict{
+			"AS-RES-UNKNOWN-TARGET": reports.Warn, "RS-AUD-CROSS-RESOURCE": reports.Pass,
+		}},
+		"a server that does not": {anyAudience, map[string]reports.Verdict{
+			"AS-RES-UNKNOWN-TARGET": reports.Warn, "RS-AUD-CROSS-RESOURCE": reports.Fail,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := reference.Ideal()
+			c.bend(&o)
+			cfg := against.SigningIn(against.Start(t, o))
+			cfg.OtherResource, cfg.Only = "", []string{"AS-RES-UNKNOWN-TARGET", "RS-AUD-CROSS-RESOURCE", "AS-RES-AUDIENCE-BOUND"}
+			for _, r := range against.Run(t, cfg).Results {
+				if want, ok := c.want[r.ID]; ok {
+					assert.Equal(t, want, r.Verdict, "%s: %s", r.ID, r.Reason)
+				}
+			}
+		})
+	}
+}
+
+// The other resource may be any that answers GET with a token.
+func TestTheOtherResourceMayBePlain(t *testing.T) {
+	for _, c := range []struct {
+		bend func(o *reference.Options)
+		want reports.Verdict
+	}{{anyResource, reports.Pass}, {anyAudience, reports.Fail}} {
+		o := reference.Ideal()
+		c.bend(&o)
+		r := against.Start(t, o)
+		cfg := against.SigningIn(r)
+		var api *httptest.Server
+		api = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path != "/api" || r.Method != http.MethodGet:
+				http.NotFound(w, r)
+			case !strings.Contains(audienceOf(r.Header.Get("Authorization")), api.URL+"/api"):
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		}))
+		t.Cleanup(api.Close)
+		r.IDP.Resources = append(r.IDP.Resources, api.URL+"/api")
+		cfg.OtherResource, cfg.Only = api.URL+"/api", []string{"RS-AUD-CROSS-RESOURCE"}
+		for _, r := range against.Run(t, cfg).Results {
+			assert.Equal(t, c.want, r.Verdict, r.Reason)
+		}
+	}
+}
+
+// audienceOf is the aud of a bearer token, as it is written.
+func audienceOf(authorization string) string {
+	parts := strings.Split(authorization, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	b, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	var claims struct {
+		Aud json.RawMessage `json:"aud"`
+	}
+	_ = json.Unmarshal(b, &claims)
+	return string(claims.Aud)
+}
