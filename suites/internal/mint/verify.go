@@ -14,6 +14,8 @@ import (
 	"math/big"
 	"strings"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
@@ -100,51 +102,58 @@ func rsaKey(k *document.Object) (*rsa.PublicKey, error) {
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
+// verifies tries one key. A curve belongs to one algorithm (RFC 7518 section 3.4).
 func verifies(k *document.Object, alg, input string, signature []byte) (bool, error) {
-	var hash crypto.Hash
-	switch {
-	case strings.HasSuffix(alg, "256"):
-		hash = crypto.SHA256
-	case strings.HasSuffix(alg, "384"):
-		hash = crypto.SHA384
-	case strings.HasSuffix(alg, "512"):
-		hash = crypto.SHA512
+	key, err := publicKey(k, alg)
+	if err != nil || key == nil {
+		return false, err
 	}
-	var sum []byte
-	if hash != 0 {
-		h := hash.New()
-		h.Write([]byte(input))
-		sum = h.Sum(nil)
+	if alg == "Ed25519" { // RFC 9864 section 2.2: the fully specified name
+		alg = "EdDSA"
 	}
-	switch {
-	case strings.HasPrefix(alg, "RS") && hash != 0, strings.HasPrefix(alg, "PS") && hash != 0:
+	method := jwt.GetSigningMethod(alg)
+	return method != nil && method.Verify(input, signature, key) == nil, nil
+}
+
+// publicKey is the key of a JWK for an algorithm; nil if it is none.
+func publicKey(k *document.Object, alg string) (crypto.PublicKey, error) {
+	switch keyType(alg) {
+	case "RSA":
 		key, err := rsaKey(k)
 		if err != nil || key.N.Sign() == 0 {
-			return false, err
+			return nil, err
 		}
-		if strings.HasPrefix(alg, "PS") {
-			return rsa.VerifyPSS(key, hash, sum, signature, nil) == nil, nil
+		return key, nil
+	case "EC":
+		if key := ecKey(k, alg); key != nil {
+			return key, nil
 		}
-		return rsa.VerifyPKCS1v15(key, hash, sum, signature) == nil, nil
-	case strings.HasPrefix(alg, "ES") && hash != 0:
-		curve, ok := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[k.String("crv")]
-		if !ok || len(signature)%2 != 0 {
-			return false, nil
-		}
-		size := (curve.Params().BitSize + 7) / 8
-		x, y := number(k.String("x")), number(k.String("y"))
-		if x.BitLen() > 8*size || y.BitLen() > 8*size {
-			return false, nil
-		}
-		point := append([]byte{4}, append(x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size))...)...)
-		key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
-		half := len(signature) / 2
-		return err == nil && ecdsa.Verify(key, sum, new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:])), nil
-	case alg == "EdDSA" || alg == "Ed25519":
+	case "OKP":
 		key, err := base64.RawURLEncoding.DecodeString(k.String("x"))
-		return err == nil && len(key) == ed25519.PublicKeySize && ed25519.Verify(key, []byte(input), signature), nil
+		if err == nil && k.String("crv") == "Ed25519" && len(key) == ed25519.PublicKeySize {
+			return ed25519.PublicKey(key), nil
+		}
 	}
-	return false, nil
+	return nil, nil
+}
+
+// ecKey is the key of a JWK on the curve of an algorithm; nil if it is none.
+func ecKey(k *document.Object, alg string) *ecdsa.PublicKey {
+	curve, ok := map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}[alg]
+	if !ok || k.String("crv") != curve.Params().Name {
+		return nil
+	}
+	size := (curve.Params().BitSize + 7) / 8
+	x, y := number(k.String("x")), number(k.String("y"))
+	if x.BitLen() > 8*size || y.BitLen() > 8*size {
+		return nil
+	}
+	point := append([]byte{4}, append(x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size))...)...)
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+	if err != nil {
+		return nil
+	}
+	return key
 }
 
 // number reads a Base64urlUInt (RFC 7518 section 2); zero if it is none. Of one that is longer than any key the beginning does.

@@ -2,6 +2,10 @@ package mint
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"strings"
 	"testing"
 
@@ -45,6 +49,43 @@ func TestVerifyPublishedVectors(t *testing.T) {
 	}
 	assert.Error(t, Verify(t.Context(), "a.b", nil))
 	assert.ErrorContains(t, Verify(t.Context(), NewAttacker().ES256(Header{"alg": "ES256", "kid": "x"}, Claims{}), []*document.Object{key(t, `{"kty":"EC","kid":"y"}`)}), "no key with the kid")
+}
+
+// RFC 7518 section 3.4 and RFC 8037 section 3.1: the algorithm names its curve.
+func TestVerifyTiesCurvesToAlgorithms(t *testing.T) {
+	for _, c := range []struct {
+		alg   string
+		curve elliptic.Curve
+		right bool
+	}{
+		{"ES256", elliptic.P256(), true},
+		{"ES256", elliptic.P384(), false},
+		{"ES256", elliptic.P521(), false},
+		{"ES384", elliptic.P384(), true},
+		{"ES384", elliptic.P256(), false},
+		{"ES512", elliptic.P521(), true},
+		{"ES512", elliptic.P256(), false},
+		{"ES128", elliptic.P256(), false},
+	} {
+		private, err := ecdsa.GenerateKey(c.curve, rand.Reader)
+		require.NoError(t, err)
+		size := (c.curve.Params().BitSize + 7) / 8
+		hash := map[string]crypto.Hash{"ES384": crypto.SHA384, "ES512": crypto.SHA512}[c.alg]
+		if hash == 0 {
+			hash = crypto.SHA256
+		}
+		input := Input(Header{"alg": c.alg}, Claims{"sub": "alice"})
+		h := hash.New()
+		h.Write([]byte(input))
+		r, s, err := ecdsa.Sign(rand.Reader, private, h.Sum(nil))
+		require.NoError(t, err)
+		signature := append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
+		point, err := private.PublicKey.Bytes()
+		require.NoError(t, err)
+		jwk := JSON(map[string]any{"kty": "EC", "crv": c.curve.Params().Name, "x": Base64(point[1 : 1+size]), "y": Base64(point[1+size:])})
+		err = Verify(t.Context(), input+"."+Base64(signature), []*document.Object{key(t, jwk)})
+		assert.Equal(t, c.right, err == nil, "%s on %s: %v", c.alg, c.curve.Params().Name, err)
+	}
 }
 
 func TestVerifyBearsAbsurdKeys(t *testing.T) {
