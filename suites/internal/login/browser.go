@@ -21,7 +21,6 @@ import (
 	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/launcher/flags"
 	"github.com/go-rod/rod/lib/proto"
-	"github.com/pquerna/otp/totp"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -623,7 +622,7 @@ func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form, ma
 	if in := f.OneTime(); in != nil && f.Password() == nil {
 		again = again || d.coded > 0
 		d.coded++
-		code, err := totp.GenerateCode(u.OneTime, time.Now())
+		code, err := oneTimeCode(u.OneTime, time.Now())
 		if u.OneTime == "" || err != nil {
 			d.end(Refused, "the page %q asks for a second factor, and the user has none here", p.Title)
 			return true

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pquerna/otp/totp"
-
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -356,7 +354,7 @@ func (w *walk) login(p *Page, f *Form) bool {
 			w.end(Refused, "the page %q asks for a second factor, and the user has none here", p.Title)
 			return true
 		}
-		code, err := totp.GenerateCode(w.User.OneTime, time.Now())
+		code, err := oneTimeCode(w.User.OneTime, time.Now())
 		if err != nil {
 			w.end(Refused, "the secret of the second factor cannot be used: %v", err)
 			return true

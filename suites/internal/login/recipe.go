@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-rod/rod"
-	"github.com/pquerna/otp/totp"
 
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/target"
@@ -139,7 +138,7 @@ func (d *drive) filling(page *rod.Page, s *target.Step) (string, error) {
 		if u.OneTime == "" {
 			return "", fmt.Errorf("the recipe asks for a one-time code, and the user has no authenticator here")
 		}
-		code, err := totp.GenerateCode(u.OneTime, time.Now())
+		code, err := oneTimeCode(u.OneTime, time.Now())
 		if err == nil {
 			d.agent.Secrets.Add("one_time_code", "one-time-code="+code)
 		}
