@@ -149,7 +149,7 @@ func garbage() {
 		}
 		if t.MCP.HasToken() {
 			for _, miss := range nearMisses(t.MCP.Token()) {
-				f.add(t.HidePart(miss.token, t.MCP.Token()), "%s", miss.about)
+				f.add(t.Mint.HidePart(miss.token, t.MCP.Token()), "%s", miss.about)
 			}
 		}
 		f.refused()
@@ -159,7 +159,7 @@ func garbage() {
 		values := []string{"\"" + survey.BogusToken + "\"", "<" + survey.BogusToken + ">", survey.BogusToken + ";charset=utf-8", "\xfc", "ü"}
 		if t.MCP.HasToken() {
 			half := len(t.MCP.Token()) / 2
-			t.HidePart(t.MCP.Token()[:half], t.MCP.Token())
+			t.Mint.HidePart(t.MCP.Token()[:half], t.MCP.Token())
 			t.Hide(t.MCP.Token()[half:])
 			values = append(values, "\""+t.MCP.Token()+"\"", "<"+t.MCP.Token()+">", t.MCP.Token()+";charset=utf-8", t.MCP.Token()+",", t.MCP.Token()[:half]+" "+t.MCP.Token()[half:])
 		}

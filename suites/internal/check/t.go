@@ -588,7 +588,7 @@ func (t *T) NearMiss(secret string, at int) string {
 
 // HidePart hides what is made of a token, unless it is no more than the beginning of a JWT, without the signature: that is no
 // secret, and other tokens begin alike.
-func (t *T) HidePart(part, token string) string {
+func (t Minter) HidePart(part, token string) string {
 	if header, _ := oauth.Claims(token); header != nil && strings.HasPrefix(token, part) && strings.Count(part, ".") < 2 {
 		return part
 	}

@@ -1,0 +1,99 @@
+package expect
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+)
+
+func answer(status int, body string, header ...reports.Field) *reports.Exchange {
+	return &reports.Exchange{Request: reports.Request{Method: "POST"}, Response: &reports.Response{Status: status, Body: body, Header: header}}
+}
+
+func jwt(t *testing.T, header, claims string) JWT {
+	t.Helper()
+	h, _, err := document.ParseObject(header)
+	require.NoError(t, err)
+	c, _, err := document.ParseObject(claims)
+	require.NoError(t, err)
+	return JWT{Header: h, Claims: c}
+}
+
+// What each matcher makes of a value: met, undecided, or neither.
+func TestMatchers(t *testing.T) {
+	const met, unmet, undecided = "met", "unmet", "undecided"
+	tokens, gone := answer(200, `{"access_token":"x","expires_in":60}`), &reports.Exchange{Error: "connection refused"}
+	challenge := answer(401, "", reports.Field{Name: "WWW-Authenticate", Value: `Bearer error="invalid_token", resource_metadata="https://a/"`})
+	readable := jwt(t, `{"typ":"application/at+jwt"}`, `{"aud":["a","b"],"exp":4102444800,"sub":""}`)
+	for _, c := range []struct {
+		name   string
+		m      Matcher
+		actual any
+		want   string
+	}{
+		{"tokens", IssueTokens(), tokens, met},
+		{"an error in place of tokens", IssueTokens(), answer(400, `{"error":"invalid_grant"}`), unmet},
+		{"tokens in place of a refusal", RefuseGrant(), tokens, unmet},
+		{"200 without tokens is no refusal", RefuseGrant(), answer(200, `{}`), unmet},
+		{"a refusal", RefuseGrant(), answer(401, `{"error":"invalid_client"}`), met},
+		{"a crash is no refusal", RefuseGrant(), answer(500, ""), undecided},
+		{"a limit is no refusal", RefuseGrant(), answer(429, ""), undecided},
+		{"no answer is no refusal", RefuseGrant(), gone, undecided},
+		{"a status", BeRefused(401), challenge, met},
+		{"another status", BeRefused(403), challenge, unmet},
+		{"a crash is no refusal of a call", BeRefused(401), answer(502, ""), undecided},
+		{"parameters of a challenge", HaveChallenge("error", "resource_metadata"), challenge, met},
+		{"a parameter that is absent", HaveChallenge("scope"), challenge, unmet},
+		{"a scheme", HaveChallengeOf("basic"), challenge, unmet},
+		{"a registration", BeRegistered(), answer(201, `{"client_id":"c"}`), met},
+		{"no registration", RefuseRegistration(), answer(201, `{"client_id":"c"}`), unmet},
+		{"a refused registration", RefuseRegistration(), answer(400, `{"error":"invalid_client_metadata"}`), met},
+		{"active", BeInactive(), answer(200, `{"active":true}`), unmet},
+		{"inactive", BeInactive(), answer(200, `{"active":false}`), met},
+		{"nothing said", BeInactive(), answer(200, `{}`), unmet},
+		{"one of two audiences", HaveAudience("a"), readable, unmet},
+		{"an audience among others", IncludeAudience("a"), readable, met},
+		{"an audience by its beginning", IncludeAudience("a/"), readable, unmet},
+		{"an expiry", ExpireLater(), readable, met},
+		{"an expiry in the past", ExpireLater(), jwt(t, `{}`, `{"exp":1}`), unmet},
+		{"no expiry", ExpireLater(), jwt(t, `{}`, `{}`), unmet},
+		{"an empty claim", HaveClaim("sub", NotEmpty), readable, unmet},
+		{"an absent claim", HaveClaim("jti", Anything), readable, unmet},
+		{"a type with application/", HaveType("at+jwt"), readable, met},
+		{"no JWT", BeJWT(), JWT{}, unmet},
+		{"a number", HaveMember("expires_in", 60), tokens, met},
+		{"a text that looks like a number", HaveMember("expires_in", ANumber), answer(200, `{"expires_in":"60"}`), unmet},
+		{"guessable values", BeUnguessable("codes"), []string{"code-1", "code-2"}, unmet},
+		{"one value", BeUnguessable("codes"), []string{"code-1"}, undecided},
+		{"a value of another type", That("a number", func(int) string { return "" }), "x", unmet},
+	} {
+		j := c.m.Judge(c.actual)
+		got := map[bool]string{true: met, false: unmet}[j.Met]
+		if j.Undecided != "" {
+			got = undecided
+		}
+		assert.Equal(t, c.want, got, "%s: %+v", c.name, j)
+		if got == unmet {
+			assert.NotEmpty(t, j.Expected, c.name)
+			assert.NotEmpty(t, j.Observed, c.name)
+		}
+	}
+}
+
+func TestAnotherCodeIsAdvice(t *testing.T) {
+	j := RefuseGrant("invalid_grant").Judge(answer(400, `{"error":"invalid_request"}`))
+	require.NotNil(t, j.Advice)
+	assert.Equal(t, Advice{"error invalid_grant", `HTTP 400 with error "invalid_request"`}, *j.Advice)
+	assert.Nil(t, RefuseGrant().Judge(answer(400, `{"error":"invalid_request"}`)).Advice)
+}
+
+func TestRetryAfter(t *testing.T) {
+	wait, ok := RetryAfter(answer(429, "", reports.Field{Name: "Retry-After", Value: "7"}))
+	assert.True(t, ok)
+	assert.Equal(t, 7*time.Second, wait)
+}
