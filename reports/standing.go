@@ -1,7 +1,9 @@
 package reports
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/mcpauth/conformance/fixtures/profiles"
 )
@@ -224,4 +226,26 @@ func (r *Run) judged(revision string) bool {
 	return slices.ContainsFunc(r.Revisions, func(s RevisionStatus) bool {
 		return s.Revision == revision && (s.Status == "spoken" || s.Status == "declared" || s.Status == "assumed")
 	})
+}
+
+// Cause is why several results have a verdict.
+type Cause struct {
+	Reason string
+	Count  int
+}
+
+// Causes are the reasons of the results with a verdict, each once, the most common first.
+func (r *Run) Causes(v Verdict) []Cause {
+	n := map[string]int{}
+	for i := range r.Results {
+		if r.Results[i].Verdict == v {
+			n[r.Results[i].Reason]++
+		}
+	}
+	var out []Cause
+	for why, count := range n {
+		out = append(out, Cause{why, count})
+	}
+	slices.SortFunc(out, func(a, b Cause) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Reason, b.Reason)) })
+	return out
 }

@@ -138,5 +138,20 @@ func (p *printer) summary() {
 	}
 	fmt.Fprintf(&p.b, "%s — %d requests in %.0f ms%s\n",
 		strings.Join(parts, ", "), p.run.Requests, float64(p.run.Duration), p.run.Unchecked("; %d requirements of the catalogue have no check yet"))
+	p.causes()
 	p.b.WriteString(Conclusion(p.run.Outcome()) + "\n")
+}
+
+// leastOfCause is how many results have one cause before it has a line of its own.
+const leastOfCause = 10
+
+// causes says once what many results have in common that were not tested or do not apply.
+func (p *printer) causes() {
+	for _, v := range []reports.Verdict{reports.NotTested, reports.NotApplicable} {
+		for _, c := range p.run.Causes(v) {
+			if c.Count >= leastOfCause {
+				p.foreign(fmt.Sprintf("  %d %s: ", c.Count, short(string(v))), reports.OneLine(c.Reason, 300))
+			}
+		}
+	}
 }

@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/url"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -183,22 +182,10 @@ func headline(run *reports.Run) (sentence, tone string) {
 
 // reasons groups what was not tested by why.
 func reasons(run *reports.Run) []reason {
-	n := map[string]int{}
-	for i := range run.Results {
-		if run.Results[i].Verdict == reports.NotTested {
-			n[run.Results[i].Reason]++
-		}
-	}
 	var out []reason
-	for why, count := range n {
-		out = append(out, reason{why, count})
+	for _, c := range run.Causes(reports.NotTested) {
+		out = append(out, reason{c.Reason, c.Count})
 	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].N != out[j].N {
-			return out[i].N > out[j].N
-		}
-		return out[i].Why < out[j].Why
-	})
 	return out
 }
 

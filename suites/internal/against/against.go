@@ -133,6 +133,7 @@ func Clean(t *testing.T, run *reports.Run, allowed ...reports.Verdict) {
 			assert.Empty(t, r.Findings, r.ID)
 		case reports.NotApplicable:
 			assert.NotEmpty(t, r.Reason, r.ID)
+			assert.NotEmpty(t, r.Observation, "%s: nothing shows that it does not apply: %s", r.ID, r.Reason)
 		default:
 			assert.Contains(t, allowed, r.Verdict, "%s %s %v: %s", r.ID, r.Wire, r.Revisions, r.Reason)
 		}

@@ -252,9 +252,10 @@ func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
 	if len(relevant) == 0 {
 		res := e.result(r, "", r.Revisions, r.Level)
 		res.Verdict, res.Reason = reports.NotApplicable, "it is demanded at "+strings.Join(r.Revisions, ", ")+", which the target does not speak"
+		res.Observation = spoken(e.World.Survey.Status)
 		for _, rev := range r.Revisions {
 			if st := e.World.Survey.StatusOf(rev); st.Status == "unknown" {
-				res.Verdict, res.Reason = reports.NotTested, rev+": "+st.Why
+				res.Verdict, res.Reason, res.Observation = reports.NotTested, rev+": "+st.Why, ""
 			}
 		}
 		return nil, &res
@@ -334,8 +335,11 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 		res := e.result(r, j.wire, byLevel[l], l)
 		res.Findings, res.Notes, res.Tried, res.Duration = t.findings, t.notes, t.tried, reports.Since(started)
 		res.Verdict, res.Reason = grade(l, t.findings, ended)
-		if res.Verdict == reports.NotTested {
+		switch res.Verdict {
+		case reports.NotTested:
 			res.Missing = t.missing
+		case reports.NotApplicable:
+			res.Observation = t.observation(t.unmet)
 		}
 		if res.Verdict == reports.Fail {
 			res.Headline = t.headline

@@ -75,6 +75,7 @@ func (t *T) tryAll(r *requirements.Requirement) *stop {
 	}
 	for _, word := range words {
 		if s := t.try(word); s != nil {
+			t.unmet = word
 			if !t.folded {
 				t.missing = needs[word].give
 			}

@@ -123,6 +123,7 @@ type T struct {
 	undecided  []undecided
 	headline   string // what every report begins with, if the check fails
 	folded     bool   // the cause is judged by another check: nothing that the user could give would help
+	unmet      string // the need that is not met, for which the check did not run
 	missing    string // the option that would meet the need for want of which the check did not run
 }
 
