@@ -95,6 +95,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		s.session.Why, token = "the user signed in by hand, once", tokens.Access
 	default:
 		if s.session.Begin(ctx); s.session.Ready {
+			s.session.Learn(ctx, func(access string) bool { return sv.Serves(ctx, s.client, access) })
 			token = s.session.Tokens.Access
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/deadline"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/session"
 )
 
 // Engine runs checks at once, each on its own goroutine, and keeps every result in a slot that is
@@ -109,6 +110,11 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		for _, c := range clocked { // first, since they wait longest, and for nobody
 			waiting.Go(func() { e.run(ctx, c) })
 		}
+		var signing []*Check
+		if w := e.World; w.Session != nil && w.Session.InTurns() {
+			signing = slices.DeleteFunc(slices.Clone(others), func(c *Check) bool { return !signsIn(c) })
+			others = slices.DeleteFunc(others, signsIn)
+		}
 		for _, c := range others {
 			if waits(c) {
 				waiting.Go(func() { e.run(ctx, c) })
@@ -121,6 +127,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 			})
 		}
 		together.Wait()
+		inTurn(signing)
 		for _, where := range []requirements.Alone{requirements.AtTheResourceServer, requirements.AtTheAuthorizationServer} {
 			together.Go(func() { inTurn(alone[where]) })
 		}
@@ -130,6 +137,17 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		inTurn(timed) // when nobody else looks at the clock
 		e.secondLook(ctx)
 	}()
+}
+
+// signsIn reports that a check lets a user sign in.
+func signsIn(c *Check) bool {
+	return slices.ContainsFunc(c.Requirement.Needs, func(n string) bool {
+		return strings.HasPrefix(n, "login") || strings.HasPrefix(n, "client-") || slices.Contains([]string{
+			"dcr", "dcr-mgmt", "cimd-host", "refresh-grant", "revocation-endpoint", "introspection-endpoint", "introspection-creds", "userinfo-endpoint",
+			"userinfo-or-introspection", "scopes-2", "consent-page", "token-visible", "id-token", "user-credentials", "wrong-kind-of-token",
+			"revocable-token", "access-token-second-user", "access-token-narrow", "access-token-broad", "effect", "grants-page",
+		}, n)
+	})
 }
 
 // waits reports that a check mostly waits for the end of a limit's window: nobody waits for it in turn.
@@ -302,7 +320,7 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	if e.World.Seeded() {
 		e.World.BeginPart(r.ID + " " + string(j.wire) + strings.Join(j.revisions, " "))
 	}
-	ctx, cancel := deadline.With(ctx, e.Timeout)
+	ctx, cancel := deadline.With(session.OwnedBy(ctx, r.ID+string(j.wire)), e.Timeout)
 	defer cancel()
 	t := newT(ctx, e.World, r.ID, j.wire, j.revisions[len(j.revisions)-1])
 	t.failures = r.Evidence

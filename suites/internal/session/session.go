@@ -49,6 +49,7 @@ type Input struct {
 // Session is shared by all checks of a run. Its exported fields do not change once Begin has returned.
 type Session struct {
 	Input
+	Overlap
 	Server oauth.Server
 
 	// Ready says that a flow was completed; Why says why not.
@@ -452,11 +453,15 @@ func (s *Session) Machines() []*oauth.Client {
 
 // Client returns one of the shared clients, or why there is none.
 func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, string) {
+	name := kind
+	if check, ok := ctx.Value(owner{}).(string); ok && s.EndsGrants && s.registers() {
+		name += " of " + check
+	}
 	s.mu.Lock()
-	e := s.clients[kind]
+	e := s.clients[name]
 	if e == nil {
 		e = &entry{}
-		s.clients[kind] = e
+		s.clients[name] = e
 	}
 	s.mu.Unlock()
 	e.once.Do(func() { e.client, e.why = s.find(ctx, kind) })
@@ -582,7 +587,7 @@ func (s *Session) Again(ctx context.Context) *Session {
 		return s
 	}
 	again := New(s.client, s.secrets, s.Server, s.Input)
-	again.SendResource = s.SendResource
+	again.SendResource, again.Overlap = s.SendResource, s.Overlap
 	again.withoutType.Store(s.withoutType.Load())
 	again.withScope.Store(s.withScope.Load())
 	s.mu.Lock()

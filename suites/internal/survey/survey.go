@@ -429,6 +429,18 @@ func unknownTool(ex *reports.Exchange) bool {
 	return expect.Status(ex) >= 200 && expect.Status(ex) <= 299 && !expect.RefusedInside(ex) && (code == "-32602" || code == "-32601")
 }
 
+// Serves asks whether a token is served where anonymous callers are refused.
+func (s *Survey) Serves(ctx context.Context, client *wire.Client, token string) bool {
+	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+		if s.Refused[w] != nil && !expect.Accepted(s.Refused[w]) {
+			if s.Served(w, client.Do(ctx, Check, s.Protected[w].With(mcp.Bearer(token)).Request())) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (t *taker) tools(ex *reports.Exchange) {
 	v, _ := mcp.Read(ex).Result.Get("tools")
 	list, _ := v.([]any)

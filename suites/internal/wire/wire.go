@@ -27,6 +27,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/deadline"
 )
 
 // Limits bound what one run may cost us and the target. The zero value of a field means its default.
@@ -225,6 +226,8 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 	if err := c.spend(); err != nil {
 		return err
 	}
+	resume := deadline.Pause(ctx) // a check's time is its work, not its queueing
+	defer resume()
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
@@ -241,6 +244,7 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 		return err
 	}
 	defer end()
+	resume()
 	if req.Turn != nil {
 		if err := req.Turn(); err != nil {
 			return err

@@ -1,0 +1,113 @@
+package session
+
+import (
+	"context"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Overlap is what sign-ins do to each other. No clause asks a server for two grants of a user and a client at a time, nor for
+// two login sessions of a user.
+type Overlap struct {
+	// EndsGrants says that a sign-in ends an earlier grant of the same user and client, or its refresh token.
+	EndsGrants bool
+	// EndsOthers says that it ends the grants of other clients too.
+	EndsOthers bool
+	// EndsSessions says that a login ends the login session in another browser.
+	EndsSessions bool
+}
+
+// InTurns reports that what signs in has to have the user to itself.
+func (s *Session) InTurns() bool {
+	return s.EndsSessions || s.EndsGrants && (s.EndsOthers || !s.registers())
+}
+
+// registers reports that every check can have clients of its own.
+func (s *Session) registers() bool { return s.Register && s.Server.Registration != "" }
+
+type owner struct{}
+
+// OwnedBy marks a context with the check on whose behalf clients are asked for: it gets its own where grants end each other.
+func OwnedBy(ctx context.Context, check string) context.Context {
+	return context.WithValue(ctx, owner{}, check)
+}
+
+// Learn finds out what sign-ins do to each other; serves reports whether a token is served. Tokens are live afterwards.
+func (s *Session) Learn(ctx context.Context, serves func(access string) bool) {
+	if !s.Ready || s.identities[0].User == nil {
+		return
+	}
+	first, outcome := s.Tokens, s.First
+	defer func() { s.First, s.Ready, s.Why = outcome, true, "" }()
+	refreshed := s.refresh(ctx, first)
+	s.learnSessions(ctx)
+	served := serves(first.Access)
+	if s.begin(ctx, first.Client); s.Tokens == first {
+		return // nobody signs in twice, whyever
+	}
+	s.EndsGrants = served && !serves(first.Access) && serves(s.Tokens.Access) || refreshed != nil && s.refresh(ctx, refreshed) == nil
+	if !s.EndsGrants || !s.registers() {
+		return
+	}
+	mine := s.Tokens
+	if other, _ := s.Client(ctx, Second); other != nil && other.ID != mine.Client.ID {
+		s.begin(ctx, other)
+		s.EndsOthers = !serves(mine.Access)
+		s.begin(ctx, mine.Client)
+	}
+}
+
+// learnSessions signs in in a second browser, and looks whether the first one is still signed in.
+func (s *Session) learnSessions(ctx context.Context) {
+	who := s.identities[0]
+	if !s.Asked || who.User.OneTime != "" { // a code of an authenticator app works once
+		return
+	}
+	jar := who.Borrow(ctx)
+	defer who.Return(jar)
+	if !s.signedIn(ctx, jar) {
+		return // the server asks for a login each time
+	}
+	s.walk(ctx, login.NewJar(), who.User, login.Route{Decision: login.Leave})
+	s.EndsSessions = !s.signedIn(ctx, jar)
+}
+
+// signedIn reports that a browser is asked for no login.
+func (s *Session) signedIn(ctx context.Context, jar *login.Jar) bool {
+	o := s.walk(ctx, jar, nil, login.Route{Decision: login.Leave, StopAtLogin: true})
+	return o.Stage == login.AtConsent || o.Stage == login.Answered
+}
+
+// walk carries an ordinary request of the first flow's client through the pages, by plain forms.
+func (s *Session) walk(ctx context.Context, jar *login.Jar, u *login.User, r login.Route) *login.Outcome {
+	c := s.Tokens.Client
+	r.RedirectURI = c.RedirectURI
+	agent := &login.Agent{Jar: jar, User: u, Secrets: s.secrets, Send: func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }}
+	return agent.Walk(oauth.AtQuery(s.Server.Authorization, s.Request(c, oauth.NewPKCE(43))), r)
+}
+
+// refresh uses a refresh token; nil where that brings no new one.
+func (s *Session) refresh(ctx context.Context, t *oauth.Tokens) *oauth.Tokens {
+	if t.Refresh == "" {
+		return nil
+	}
+	f := oauth.Form{{Name: "grant_type", Value: "refresh_token"}, {Name: "refresh_token", Value: t.Refresh}}
+	if s.SendResource {
+		f.Set("resource", s.Resource)
+	}
+	fields := t.Client.Authenticate(&f)
+	ex := s.send(ctx, oauth.Request(s.Server.Token, f, fields...))
+	next := oauth.ReadTokens(ex)
+	if next == nil || expect.Status(ex) != 200 {
+		return nil
+	}
+	if next.Client = t.Client; next.Refresh == "" {
+		next.Refresh = t.Refresh
+	}
+	s.Remember(next)
+	return next
+}
