@@ -209,6 +209,7 @@ func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, int
 // again surveys the target and signs in for a second look at what was found: neither the clients and tokens of the first
 // look nor what it saw have a part in it.
 func (s *preparation) again(ctx context.Context) (*survey.Survey, *session.Session) {
+	s.client.Close() // a connection may remember who used it
 	first := s.world.Survey
 	second, token := s.session.Again(ctx), first.Token
 	if s.session != nil && s.session.Ready && token == s.session.Tokens.Access {
