@@ -66,14 +66,6 @@ var known = map[string]map[string]string{
 	},
 }
 
-// varying are quirks that whichever checks accuse whose grants or sign-ins overlap with those of another check, since checks share
-// users and clients. What accuses them differs from run to run, so that the test cannot see when an entry is no longer needed.
-var varying = map[string]string{
-	"earlier-grants-end": "checks share a user and a client, and end each other's grants",
-	"one-refresh-token":  "checks share a user and a client, and replace each other's refresh tokens",
-	"one-sign-in":        "checks share a user, and end each other's login sessions",
-}
-
 // In a whole run with a login, no check accuses a quirk.
 func TestQuirksAreNotAccused(t *testing.T) {
 	for _, q := range quirks.All {
@@ -102,10 +94,6 @@ func expect(t *testing.T, quirk string, run *reports.Run) {
 		switch r.Verdict {
 		case reports.Fail, reports.Warn, reports.Errored:
 			accused[r.ID] = true
-			if varying[quirk] != "" && r.Verdict != reports.Errored {
-				t.Logf("%s is accused (%s): %s %s: %s", quirk, varying[quirk], r.Verdict, r.ID, r.Reason)
-				continue
-			}
 			assert.Contains(t, known[quirk], r.ID, "%s is accused: %s %s: %s", quirk, r.Verdict, r.ID, r.Reason)
 		case reports.Inconclusive:
 			undecided[r.ID] = true
@@ -131,10 +119,6 @@ func sorted(set map[string]bool) []string {
 func TestKnownAccusationsAreOfQuirksAndChecks(t *testing.T) {
 	named := func(name string) bool {
 		return slices.ContainsFunc(quirks.All, func(q quirks.Quirk) bool { return q.Name == name })
-	}
-	for name, reason := range varying {
-		assert.True(t, named(name), name)
-		assert.NotEmpty(t, reason, name)
 	}
 	for name, ids := range known {
 		assert.True(t, named(name), name)
