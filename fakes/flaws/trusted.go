@@ -267,6 +267,10 @@ var trusting = []Flaw{
 	runsBefore("expired", "an expired token", func(token string) bool { return strings.Count(token, ".") == 2 && expired(token) }),
 	runsBefore("foreign", "a token that somebody else signed", func(token string) bool { return strings.Count(token, ".") == 2 && !expired(token) }),
 	{
+		Name: "open-for-other-agents", Says: "The server knows the tool by its User-Agent, and asks nobody else for a token.",
+		Bend: lacks(mcpserver.GuardEveryAgent), Noticed: []string{"RS-CHALLENGE-EVERY-CLIENT"},
+	},
+	{
 		Name: "open-tools", Says: "Lists and the handshake are guarded, and existing tools run for anybody.",
 		Bend: lacks(mcpserver.GuardTools), Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"}, Also: []string{"RS-*"},
 	},

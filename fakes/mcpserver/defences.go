@@ -9,6 +9,7 @@ const (
 	GuardEveryMethod      Defence = "every JSON-RPC method needs a token, not only tools/call"
 	GuardHandshake        Defence = "the handshake needs a token"
 	GuardTools            Defence = "a tool that exists needs a token, like one that does not"
+	GuardEveryAgent       Defence = "every client needs a token, whatever its User-Agent"
 	GuardNotifications    Defence = "notifications need a token"
 	GuardVerbs            Defence = "GET and DELETE need a token"
 	GuardStateless        Defence = "the stateless wire needs a token"

@@ -23,6 +23,7 @@ func Register() {
 	Describe("OAuth 2.1 section 5.3: The Bearer challenge", parameters)
 	Describe("MCP Authorization: Access Token Usage", everywhere)
 	Describe("MCP Authorization: Token Handling", existingTools)
+	Describe("MCP Authorization: Token Handling, of every client", everyClient)
 	Describe("RFC 9470: Step Up Authentication Challenge", stepUp)
 	Describe("MCP 2024-11-05: HTTP with SSE", legacy)
 }
