@@ -61,6 +61,10 @@ type Config struct {
 	// BrowserNoSandbox runs the browser without its sandbox, which root in a container needs.
 	BrowserNoSandbox bool
 
+	// UserAgent is that of all requests; by default it names this tool and the check, so that the target's log reads like the
+	// report.
+	UserAgent string
+
 	// Timeout is that of the whole run; 10 minutes if zero.
 	Timeout time.Duration
 	// MaxWait is how long a check may wait for something to expire where there is no Clock; 0: not at all.

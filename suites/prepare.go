@@ -91,7 +91,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	}
 	s.client = wire.New(wire.Options{
 		Guard: guard, Roots: cfg.RootCAs, Secrets: secrets, Limits: cfg.limits(), Header: cfg.header(), HeaderOrigin: u.Scheme + "://" + u.Host,
-		UserAgent: "mcpauth/" + Version + " ({check}; +https://github.com/mcpauth/conformance)",
+		UserAgent: cmp.Or(cfg.UserAgent, "mcpauth/"+Version+" ({check}; +https://github.com/mcpauth/conformance)"),
 	})
 	if err := s.leave(ctx, u); err != nil {
 		s.client.Close()

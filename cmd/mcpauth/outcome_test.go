@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -114,4 +115,22 @@ func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 	code, _, errs = mcpauth(t, nil, "run", "-c", declared, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 1, code, errs)
 	assert.Contains(t, errs, "with:     an expired token, whoami")
+}
+
+func TestANeutralUserAgentNamesNothing(t *testing.T) {
+	var agents sync.Map
+	r := start(t, func(o *reference.Options) {
+		o.Wrap = func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				agents.Store(r.UserAgent(), true)
+				h.ServeHTTP(w, r)
+			})
+		}
+	})
+	code, _, errs := mcpauth(t, nil, "run", r.URL, "--only", "RS-*", "--user-agent", "neutral")
+	assert.Zero(t, code, errs)
+	for agent := range agents.Range {
+		assert.NotContains(t, agent, "mcpauth")
+		assert.NotContains(t, agent, "RS-")
+	}
 }

@@ -29,7 +29,7 @@ type options struct {
 	targets, history, profile                                            string
 	revisions, only, skip, origins, headers, allowHosts, connectTo       []string
 	reports                                                              []string
-	nameServer                                                           string
+	nameServer, userAgent                                                string
 	shard, labelFilter, failOn, tokenEnv, caFile, colour, file, baseline string
 	signIn                                                               signIn
 	intrusive, authorized                                                bool
@@ -65,6 +65,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
 	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host, NAME or NAME:PORT, that may resolve to an address that is not public")
 	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that mean it")
+	f.StringVar(&o.userAgent, "user-agent", "", "User-Agent of all requests, in place of one that names the check; neutral: that of an ordinary client")
 	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: ADDRESS:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
@@ -281,7 +282,7 @@ func (o *options) listenError(c *cobra.Command, err error) error {
 func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	cfg := suites.Config{
 		URL: url, Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, AllowHosts: o.allowHosts, Timeout: o.timeout,
-		MaxWait: o.maxWait, ConnectTo: map[string]string{}, NameServer: o.nameServer, Authorized: o.authorized,
+		MaxWait: o.maxWait, ConnectTo: map[string]string{}, NameServer: o.nameServer, UserAgent: o.userAgent, Authorized: o.authorized,
 	}
 	cfg.Revisions, cfg.Origins, cfg.Headers = o.revisions, o.origins, map[string]string{}
 	cfg.MaxRequests, cfg.Concurrency, cfg.Rate = o.maxRequests, o.concurrency, o.rate
@@ -290,6 +291,12 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	}
 	if err := o.threshold(); err != nil {
 		return bad("%w", err)
+	}
+	if strings.ContainsAny(o.userAgent, "\r\n") {
+		return bad("--user-agent %q: want one line", o.userAgent)
+	}
+	if o.userAgent == "neutral" {
+		cfg.UserAgent = "node"
 	}
 	if o.profile != "" && len(o.only) > 0 {
 		return bad("--profile and --only: each chooses the requirements; give one")

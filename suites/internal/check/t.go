@@ -163,7 +163,7 @@ func RawCall(t *T, call mcp.Call, lines string) wire.Request {
 	req := call.Request()
 	path := t.Survey.URL.RequestURI()
 	var b strings.Builder
-	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: mcpauth (%s)\r\n", path, t.Survey.URL.Host, t.id)
+	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\n", path, t.Survey.URL.Host, t.Client.UserAgent(t.id))
 	for _, f := range req.Header {
 		fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
 	}

@@ -367,12 +367,17 @@ func (c *Client) counting(ctx context.Context, u *url.URL, cancel context.Cancel
 	}})
 }
 
+// UserAgent is how requests of a check introduce themselves.
+func (c *Client) UserAgent(check string) string {
+	return strings.ReplaceAll(c.opt.UserAgent, "{check}", check)
+}
+
 // header adds what every request carries: the check's id in User-Agent, and the gate's headers for the
 // target's own origin only.
 func (c *Client) header(u *url.URL, check string, given []reports.Field) []reports.Field {
 	out := make([]reports.Field, 0, len(given)+2)
 	if !slices.ContainsFunc(given, func(f reports.Field) bool { return strings.EqualFold(f.Name, "User-Agent") }) {
-		out = append(out, reports.Field{Name: "User-Agent", Value: strings.ReplaceAll(c.opt.UserAgent, "{check}", check)})
+		out = append(out, reports.Field{Name: "User-Agent", Value: c.UserAgent(check)})
 	}
 	if len(c.opt.Header) > 0 && u.Scheme+"://"+u.Host == c.opt.HeaderOrigin {
 		out = append(out, c.opt.Header...)
