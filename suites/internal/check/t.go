@@ -77,6 +77,7 @@ type learned struct {
 	// distrusted says why the issuer's tokens are of no use.
 	distrusted string
 	refreshing sync.Once
+	spread     spread
 	// unrefreshed says why refresh tokens prove nothing here; empty where an ordinary refresh works.
 	unrefreshed string
 }
@@ -104,6 +105,7 @@ type T struct {
 	Sibling  Siblings
 
 	evidence
+	token      string // the user's, as this check uses it
 	ctx        context.Context
 	id         string
 	transcript []*reports.Exchange
@@ -211,12 +213,15 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	req.Turn = func() error { return t.limited(req.URL) } // others may have been told meanwhile
 	ex := t.Client.Do(t.ctx, t.id, req)
 	if retryable(ex) {
-		if wait := retryAfter(ex); wait <= longestWait {
+		wait := retryAfter(ex)
+		if wait <= longestWait {
 			select {
 			case <-time.After(wait):
 			case <-t.ctx.Done():
 			}
 			ex = t.Client.Do(t.ctx, t.id, req)
+		} else if other, ok := t.withAnother(req, ex); ok {
+			ex = t.Client.Do(t.ctx, t.id, other)
 		} else {
 			t.World.limits.Store(endpoint(req.URL), time.Now().Add(wait))
 		}
@@ -483,14 +488,11 @@ func (t MCPServer) Call() mcp.Call {
 	return c
 }
 
-// Token is the user's access token.
-func (t MCPServer) Token() string { return t.Survey.Token }
-
 // HasToken reports that the user gave a token.
 func (t MCPServer) HasToken() bool { return t.Survey.Token != "" }
 
 // BearerField is the Authorization field of the user's valid token.
-func (t MCPServer) BearerField() reports.Field { return mcp.Bearer(t.Survey.Token) }
+func (t MCPServer) BearerField() reports.Field { return mcp.Bearer(t.Token()) }
 
 // Anonymous is the target's answer to the protected request without credentials.
 func (t MCPServer) Anonymous() *reports.Exchange { return t.Cite(t.Survey.Refused[t.wire()]) }

@@ -111,3 +111,28 @@ func (s *Session) refresh(ctx context.Context, t *oauth.Tokens) *oauth.Tokens {
 	s.Remember(next)
 	return next
 }
+
+// Another is a further grant of the first user to the first flow's client; nil where that would end others, or fails.
+func (s *Session) Another(ctx context.Context) *oauth.Tokens {
+	if s == nil || !s.Ready || s.EndsGrants || s.EndsSessions || s.identities[0].User == nil {
+		return nil
+	}
+	who, c, pair := s.identities[0], s.Tokens.Client, oauth.NewPKCE(43)
+	s.secrets.Add("code_verifier", pair.Verifier)
+	jar := who.Borrow(ctx)
+	defer who.Return(jar)
+	agent := &login.Agent{Jar: jar, User: who.User, Secrets: s.secrets, Send: func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }}
+	o := s.Carry(ctx, agent, oauth.AtQuery(s.Server.Authorization, s.Request(c, pair)), login.Route{RedirectURI: c.RedirectURI}, false)
+	if o.Stage != login.Answered || o.Params.Get("code") == "" {
+		return nil
+	}
+	form := s.Redemption(c, o.Params.Get("code"), pair)
+	fields := c.Authenticate(&form)
+	t := oauth.ReadTokens(s.send(ctx, oauth.Request(s.Server.Token, form, fields...)))
+	if t == nil {
+		return nil
+	}
+	t.Client = c
+	s.Remember(t)
+	return t
+}

@@ -22,9 +22,6 @@ var known = map[string]map[string]string{
 	"key-cooldown": {
 		"RS-TOKEN-KEY-ROTATION": "waits less than the cooldown, and takes it for a key that is never fetched",
 	},
-	"limit-per-token": {
-		"RS-RATE-BELOW-LIMIT": "meets the limit after what other checks have sent with the same token",
-	},
 	"scope-at-the-door": {
 		"RS-SCOPE-EVERY-TOOL": "sends the tool's scope alone, without the one that the challenge names for every request",
 	},

@@ -1,0 +1,88 @@
+package check
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// spread are further tokens of the user, for a target that limits what one token may ask: all checks together ask more than an
+// ordinary client.
+type spread struct {
+	turn    sync.Mutex
+	current string // empty: that of the survey
+	made    int
+}
+
+// mostTokens bounds how often the user signs in for another token.
+const mostTokens = 50
+
+// Token is the user's access token: for one check always the same, unless that one meets a limit.
+func (t MCPServer) Token() string {
+	if t.token == "" {
+		t.spread.turn.Lock()
+		t.token = t.spread.current
+		t.spread.turn.Unlock()
+	}
+	if t.token == "" {
+		t.token = t.Survey.Token
+	}
+	return t.token
+}
+
+// OwnToken is a token that no other check uses; ok is false where there is none.
+func (t MCPServer) OwnToken() (token string, ok bool) {
+	if another := t.Session.Another(t.ctx); another != nil && t.Survey.Token == t.Session.Tokens.Access {
+		return another.Access, true
+	}
+	if t.Mint.Trusted() {
+		return t.Mint.Token(nil), true
+	}
+	return t.Token(), false
+}
+
+// anotherToken is one that has met no limit yet; empty where the user cannot sign in for it.
+func (w *World) anotherToken(ctx context.Context, used string) string {
+	w.spread.turn.Lock()
+	defer w.spread.turn.Unlock()
+	if w.spread.current != "" && w.spread.current != used {
+		return w.spread.current
+	}
+	if w.Session == nil || !w.Session.Ready || w.Survey.Token != w.Session.Tokens.Access || w.spread.made == mostTokens {
+		return ""
+	}
+	another := w.Session.Another(ctx)
+	if another == nil {
+		return ""
+	}
+	w.spread.made++
+	w.spread.current = another.Access
+	return another.Access
+}
+
+// withAnother is a request with another token of the user in place of one that has met a limit; ok is false where it has none
+// of those, or there is no other.
+func (t *T) withAnother(req wire.Request, limit *reports.Exchange) (wire.Request, bool) {
+	i := slices.IndexFunc(req.Header, func(f reports.Field) bool { return strings.EqualFold(f.Name, "Authorization") })
+	if i < 0 || expect.Status(limit) != 429 || t.Session == nil || t.MCP.T == nil {
+		return req, false
+	}
+	used, bearer := strings.CutPrefix(req.Header[i].Value, "Bearer ")
+	if !bearer || used != t.token && used != t.Survey.Token {
+		return req, false
+	}
+	next := t.anotherToken(t.ctx, used)
+	if next == "" {
+		return req, false
+	}
+	t.token = next
+	req.Header = slices.Clone(req.Header)
+	req.Header[i] = mcp.Bearer(next)
+	return req, true
+}
