@@ -30,6 +30,9 @@ func everyClient() {
 		Each(t, rows, func(t *T, c mcp.Call) {
 			ex := t.Send(asOrdinaryClient(c))
 			if expect.Accepted(ex) {
+				if expect.Accepted(t.Send(c)) {
+					return // the test is served too: other checks judge that
+				}
 				t.Unmet(ex, "the answer that the test gets: a refusal", "the server behaves differently towards the test: an ordinary client is served")
 				return
 			}
