@@ -54,7 +54,7 @@ func enforced() {
 			for _, method := range []string{"tools/list", "resources/list", "prompts/list", "tools/list"} {
 				if ex := t.IgnoringLimits(call.Method(method, nil).Request()); expect.Status(ex) == 429 {
 					if !own {
-						t.Inconclusive("a limit is met, but other checks have used the same token: it needs one that nobody else uses, by a login (--username)")
+						t.Inconclusive("a limit is met, but other checks have used the same token: it needs one of its own, by a login (--username)")
 					}
 					t.Unmet(ex, "a handshake and a dozen lists not to meet a limit", "%s", expect.Describe(ex))
 					return

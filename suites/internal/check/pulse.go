@@ -11,6 +11,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -75,11 +76,10 @@ func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 func (w *World) ask(ctx context.Context, origin string) (answers bool) {
 	question := w.plainest(origin)
 	answers = question == nil // where nothing was ever answered, silence is nothing new
-	for i := 0; i < len(pauses) && !answers; i++ {
+	for i := 0; i < len(pauses) && !answers && ctx.Err() == nil; i++ {
 		select {
 		case <-time.After(pauses[i]):
 		case <-ctx.Done():
-			return true // the run ends for another reason
 		}
 		one, cancel := context.WithTimeout(ctx, patienceForOne)
 		f := failure(w.Client.Do(one, survey.Check, *question))
@@ -87,16 +87,26 @@ func (w *World) ask(ctx context.Context, origin string) (answers bool) {
 		answers = f == "" || f == requirements.RateLimit
 	}
 	if ctx.Err() != nil {
-		return true
+		answers = true // the run ends for another reason
 	}
 	w.pulse.mu.Lock()
-	defer w.pulse.mu.Unlock()
+	first := w.pulse.first[origin]
 	w.pulse.asked[origin], w.pulse.row[origin] = false, 0
-	if !answers && w.pulse.stopped == "" {
-		w.pulse.stopped = fmt.Sprintf("the target stopped answering after %s requests, during %s", thousands(w.Client.Sent()), w.pulse.first[origin])
-		close(w.pulse.gone)
+	w.pulse.mu.Unlock()
+	if !answers {
+		w.stop(fmt.Sprintf("the target stopped answering after %s requests, during %s", thousands(w.Client.Sent()), first))
 	}
 	return answers
+}
+
+// stop ends the run. The first reason stays.
+func (w *World) stop(why string) {
+	w.pulse.mu.Lock()
+	defer w.pulse.mu.Unlock()
+	if w.pulse.stopped == "" {
+		w.pulse.stopped = why
+		close(w.pulse.gone)
+	}
 }
 
 // pauses are the times before the question is asked, and asked again: a restart takes a moment.
@@ -139,11 +149,17 @@ func (w *World) lookAtSurvey(ctx context.Context) {
 	if w.Session != nil {
 		asked = slices.Concat(asked, w.Session.Exchanges())
 	}
+	dead := func(ex *reports.Exchange) bool {
+		return failure(ex) == requirements.NoAnswer || failure(ex) == requirements.ServerError
+	}
+	if len(asked) > 0 && !slices.ContainsFunc(asked, func(ex *reports.Exchange) bool { return !dead(ex) }) {
+		w.stop("the target answered no request properly: " + expect.Describe(asked[0]))
+		return
+	}
 	done := map[string]bool{}
 	for _, ex := range asked {
-		f := failure(ex)
 		u, err := document.ParseURL(ex.Request.URL)
-		if err != nil || f != requirements.NoAnswer && f != requirements.ServerError || done[document.Origin(u)] {
+		if err != nil || !dead(ex) || done[document.Origin(u)] {
 			continue
 		}
 		done[document.Origin(u)] = true
