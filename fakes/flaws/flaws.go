@@ -19,6 +19,7 @@ type Flaw struct {
 	Bend    func(o *reference.Options)
 	Noticed []string // requirements whose checks must find it
 	Also    []string // requirements, or globs of them, that may find it too
+	Row     string   // the row of a check's table that a finding of each of Noticed must name; any if empty
 }
 
 // Public is the host name of variants that stand for a server on the internet.
@@ -56,7 +57,7 @@ func All() []Flaw { return slices.Concat(BeforeLogin(), Trusting(), AfterLogin()
 
 // BeforeLogin are the flaws that a token suffices to see.
 func BeforeLogin() []Flaw {
-	return slices.Concat(discovery, challenges, metadataFlaws, tokens, sessions, transport)
+	return slices.Concat(discovery, challenges, otherRefusals, metadataFlaws, tokens, sessions, transport)
 }
 
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs

@@ -152,6 +152,15 @@ var trusting = []Flaw{
 		Noticed: []string{"RS-SCOPE-403-CHALLENGE", "RS-SCOPE-403-SCOPES", "RS-SCOPE-403-RESOURCE-METADATA"},
 	},
 	{
+		Name: "scope-403-unquoted", Says: "The challenge of the 403 is not quoted.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.ScopeChallenge = func(url, scope string) string {
+				return `Bearer error="insufficient_scope", scope="` + scope + `", resource_metadata=` + url
+			}
+		}),
+		Noticed: []string{"RS-CHALLENGE-GRAMMAR"}, Also: []string{"RS-SCOPE-*"}, Row: "a token without the scope of",
+	},
+	{
 		Name: "scope-403-constant", Says: "Every 403 asks for the same scope.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.ScopeChallenge = func(url, _ string) string {

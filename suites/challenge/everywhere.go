@@ -1,7 +1,9 @@
 package challenge
 
 import (
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -14,135 +16,140 @@ import (
 )
 
 func everywhere() {
-	// Authorization must be included in every HTTP request, so every method must ask for it.
-	Must("RS-CHALLENGE-EVERY-RPC-METHOD", func(t *T) {
-		var variants []Variant
-		for _, c := range messages(t) {
-			if !t.DeclaredPublic(c.RPC) && !t.MCP.PublicHandshake(c.RPC) {
-				variants = append(variants, Call(c, "%s", c.RPC))
-			}
-		}
-		for i, ex := range t.All(variants) {
-			judge(t, ex, variants[i].About)
-		}
-		if open := t.MCP.Anonymous(); t.MCP.PublicHandshake("initialize") && !t.DeclaredPublic(t.MCP.Handshake()) {
-			t.Advise(open, "HTTP 401, or a handshake that is declared public (target.public in the target file)",
-				"%s is served without a token, which tells anybody what the server is and offers", t.MCP.Handshake())
-		}
-	})
-
-	Must("RS-CHALLENGE-EVERY-HTTP-METHOD", func(t *T) {
-		for _, verb := range []string{"GET", "DELETE"} {
-			ex := t.Send(t.MCP.Call().Using(verb).OnFreshConnection())
-			if expect.Status(ex) == 400 {
-				t.Expect(ex, "%s without credentials", verb).Ideally(expect.Refuse(401, 405))
-				continue
-			}
-			t.Expect(ex, "%s without credentials", verb).To(expect.Refuse(401, 405, 404)) // 404: no such stream here
-		}
-		var unusual []Variant
-		for _, verb := range []string{"HEAD", "PUT", "PATCH", "MCPAUTH"} {
-			unusual = append(unusual, Call(t.MCP.Call().Using(verb), "%s without credentials", verb))
-		}
-		t.ExpectAll(unusual, nothingServed())
-		override := t.Send(t.MCP.Call().With(mcp.Field("X-HTTP-Method-Override", "GET")))
-		t.Expect(override, "POST with X-HTTP-Method-Override: GET").To(expect.NotBypass())
-	})
-
-	Must("RS-CHALLENGE-PATH-VARIANTS", func(t *T) {
-		var all []Variant
-		for _, u := range spellings(t.Survey.URL) {
-			c := t.MCP.Call()
-			c.Endpoint = u
-			all = append(all, Call(c, "%s", u))
-		}
-		for i, ex := range t.All(all) {
-			if expect.Accepted(ex) {
-				t.Unmet(ex, "no result under another spelling of the path", "%s at %s", expect.Describe(ex), all[i].About)
-			} else if ex.Response != nil && ex.Response.Status < 500 {
-				t.Refused()
-			}
-		}
-		for _, header := range []string{"X-Original-URL", "X-Rewrite-URL"} {
-			c := t.MCP.Call().With(mcp.Field(header, t.Survey.URL.EscapedPath()))
-			c.Endpoint = document.Origin(t.Survey.URL) + "/"
-			ex := t.Send(c)
-			if expect.Accepted(ex) {
-				t.Unmet(ex, "no result under another spelling of the path", "%s at / with %s", expect.Describe(ex), header)
-			}
-		}
-	})
-
-	Must("RS-CHALLENGE-SIDE-ROUTES", func(t *T) {
-		origin := document.Origin(t.Survey.URL)
-		call := `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
-		judgeRoute := func(ex *reports.Exchange) {
-			if bypassed(ex) {
-				t.Unmet(ex, "no tool or data without a token on a side route", "%s", expect.Describe(ex))
-			} else if ex.Response != nil && ex.Response.Status >= 400 && ex.Response.Status < 500 {
-				t.Refused()
-			}
-		}
-		var all []Variant
-		for _, path := range []string{"/call", "/messages", "/message?sessionId=00000000-0000-4000-8000-000000000000", "/rpc", "/tools/list", "/tools/mcpauth_no_such_tool"} {
-			all = append(all, Variant{About: path, Request: wire.Request{Method: "POST", URL: origin + path, Body: call, Header: []reports.Field{mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json, text/event-stream")}}})
-		}
-		for _, path := range []string{"/sse", "/tools", "/resources", "/debug/vars", "/env", "/.env", "/actuator/env"} {
-			all = append(all, Variant{About: path, Request: wire.Request{Method: "GET", URL: origin + path, Peek: 200e6, Header: []reports.Field{mcp.Field("Accept", "application/json, text/event-stream")}}})
-		}
-		for _, ex := range t.All(all) {
-			judgeRoute(ex)
-		}
-	})
+	Must("RS-CHALLENGE-EVERY-RPC-METHOD", guardsEveryMessage)
+	Must("RS-CHALLENGE-EVERY-HTTP-METHOD", guardsEveryVerb)
+	Must("RS-CHALLENGE-PATH-VARIANTS", guardsEverySpelling)
+	Must("RS-CHALLENGE-SIDE-ROUTES", guardsSideRoutes)
 }
 
-// messages are one call of every JSON-RPC method of the revision; none names a tool or resource that
-// exists.
+// Authorization must be included in every HTTP request, so every method must ask for it.
+func guardsEveryMessage(t *T) {
+	var variants []Variant
+	for _, c := range messages(t) {
+		if !t.DeclaredPublic(c.RPC) && !t.MCP.PublicHandshake(c.RPC) {
+			variants = append(variants, Call(c, "%s without a token", c.RPC))
+		}
+	}
+	for _, m := range otherMessages(t) {
+		if len(t.Survey.Public[t.Wire]) == 0 { // which methods these belong to cannot be declared
+			variants = append(variants, m)
+		}
+	}
+	for i, ex := range t.All(variants) {
+		expectRefusal(t, ex, variants[i].About)
+	}
+	if open := t.MCP.Anonymous(); t.MCP.PublicHandshake("initialize") && !t.DeclaredPublic(t.MCP.Handshake()) {
+		t.Advise(open, "HTTP 401, or a handshake that is declared public (target.public in the target file)",
+			"%s is served without a token, which tells anybody what the server is and offers", t.MCP.Handshake())
+	}
+}
+
+// expectRefusal accepts 400, 404 and 405 as advice only: what is not implemented may be refused before the token is looked at.
+func expectRefusal(t *T, ex *reports.Exchange, about string) {
+	if s := expect.Status(ex); s == 400 || s == 404 || s == 405 {
+		if !expect.Soft(ex) && !expect.Accepted(ex) {
+			t.Expect(ex, "%s", about).Ideally(expect.Refuse(401))
+			return
+		}
+	}
+	t.Expect(ex, "%s", about).To(expect.Refuse(401))
+}
+
+// messages are one call of every JSON-RPC method of the revision; none names a tool or resource that exists.
 func messages(t *T) []mcp.Call {
 	probe := mcp.Probe(t.Survey.Endpoint, t.Revision)
+	out := []mcp.Call{probe}
 	methods := []string{"tools/list", "resources/list", "resources/templates/list", "prompts/list", "mcpauth/no_such_method"}
 	if t.Wire == mcp.Stateful {
-		methods = append(methods, "initialize", "ping", "notifications/initialized", "notifications/mcpauth_unknown", "logging/setLevel")
-	} else {
-		methods = append(methods, "server/discover")
+		methods = append(methods, "ping", "notifications/initialized", "notifications/mcpauth_unknown", "logging/setLevel")
 	}
 	if t.Revision == "2025-11-25" {
 		methods = append(methods, "tasks/list")
 	}
-	var out []mcp.Call
 	for _, m := range methods {
-		c := probe.Method(m, nil)
-		if m == "initialize" {
-			c = probe
-		}
-		out = append(out, c)
+		out = append(out, probe.Method(m, nil))
 	}
-	for method, params := range Sorted(map[string]map[string]any{
-		"tools/call":          {"name": "mcpauth_no_such_tool", "arguments": map[string]any{}},
-		"resources/read":      {"uri": "mcpauth:no-such-resource"},
-		"prompts/get":         {"name": "mcpauth_no_such_prompt"},
-		"completion/complete": {"ref": map[string]any{"type": "ref/prompt", "name": "mcpauth_no_such_prompt"}, "argument": map[string]any{"name": "a", "value": "b"}},
-	}) {
-		out = append(out, probe.Method(method, params))
+	for _, m := range []struct {
+		method string
+		params map[string]any
+	}{
+		{"tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}},
+		{"resources/read", map[string]any{"uri": "mcpauth:no-such-resource"}},
+		{"resources/subscribe", map[string]any{"uri": "mcpauth:no-such-resource"}},
+		{"prompts/get", map[string]any{"name": "mcpauth_no_such_prompt"}},
+		{"completion/complete", map[string]any{
+			"ref": map[string]any{"type": "ref/prompt", "name": "mcpauth_no_such_prompt"}, "argument": map[string]any{"name": "a", "value": "b"},
+		}},
+	} {
+		if t.Wire == mcp.Stateful || m.method != "resources/subscribe" {
+			out = append(out, probe.Method(m.method, m.params))
+		}
 	}
 	return out
 }
 
-func judge(t *T, ex *reports.Exchange, method string) {
-	switch s := expect.Status(ex); {
-	case expect.Accepted(ex), expect.Soft(ex):
-		t.Unmet(ex, "401 for "+method+" without credentials", "%s", expect.Describe(ex))
-	case s == 400 || s == 404 || s == 405:
-		t.Expect(ex, "%s without credentials", method).Ideally(expect.Refuse(401))
-	default:
-		t.Expect(ex, "%s without credentials", method).To(expect.Refuse(401))
+// otherMessages are those that are no single request: an answer of the client, and batches (2025-03-26).
+func otherMessages(t *T) []Variant {
+	call := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
+	out := []Variant{Call(call.WithBody(`{"jsonrpc":"2.0","id":"mcpauth","result":{}}`), "a JSON-RPC response without a token")}
+	if slices.Contains(t.Survey.Judged(), "2025-03-26") && t.Wire == mcp.Stateful {
+		out = append(out, Call(call.WithBody("["+call.Message()+"]"), "a batch without a token"))
+	}
+	return out
+}
+
+func guardsEveryVerb(t *T) {
+	for _, verb := range []string{"GET", "DELETE"} {
+		ex := t.Send(t.MCP.Call().Using(verb).OnFreshConnection())
+		if expect.Status(ex) == 400 {
+			t.Expect(ex, "%s without a token", verb).Ideally(expect.Refuse(401, 405))
+			continue
+		}
+		t.Expect(ex, "%s without a token", verb).To(expect.Refuse(401, 405, 404)) // 404: no such stream here
+	}
+	var unusual []Variant
+	for _, verb := range []string{"HEAD", "PUT", "PATCH", "TRACE", "MCPAUTH"} {
+		unusual = append(unusual, Call(t.MCP.Call().Using(verb), "%s without a token", verb))
+	}
+	t.ExpectAll(unusual, expect.RefuseOrNotImplemented())
+	override := t.Send(t.MCP.Call().With(mcp.Field("X-HTTP-Method-Override", "GET")))
+	t.Expect(override, "POST with X-HTTP-Method-Override: GET").To(expect.NotBypass())
+	if t.Wire == mcp.Stateful && t.MCP.HasToken() {
+		Each(t, Cases[string]{{"DELETE of a session that is in use", t.MCP.Token()}}, keepsSession)
 	}
 }
 
-// nothingServed accepts every refusal of an unusual verb, and OPTIONS-like answers without content.
-func nothingServed() expect.Matcher { return expect.RefuseOrNotImplemented() }
+// keepsSession deletes the session of a token without it, and looks whether it is still there.
+func keepsSession(t *T, token string) {
+	session := OpenSession(t)
+	if session.SessionID == "" {
+		t.NotApplicable("the server has no sessions")
+	}
+	t.Expect(t.Send(session.Using("DELETE")), "without a token").To(expect.Refuse(401, 405, 404))
+	list := t.Send(session.Method("tools/list", nil).With(mcp.Bearer(token)))
+	t.Expect(list, "the session afterwards, with its token").To(expect.Accept())
+}
 
-func spellings(u *url.URL) []string {
+func guardsEverySpelling(t *T) {
+	var all []Variant
+	for _, u := range otherSpellings(t.Survey.URL) {
+		c := t.MCP.Call()
+		c.Endpoint = u
+		all = append(all, Call(c, "%s", u))
+	}
+	for _, header := range []string{"X-Original-URL", "X-Rewrite-URL"} {
+		c := t.MCP.Call().With(mcp.Field(header, t.Survey.URL.EscapedPath()))
+		c.Endpoint = document.Origin(t.Survey.URL) + "/"
+		all = append(all, Call(c, "/ with %s: %s", header, t.Survey.URL.EscapedPath()))
+	}
+	for i, ex := range t.All(all) {
+		if expect.NoAnswer(ex) == "" { // a server that fails on an odd path serves nothing there
+			t.Expect(ex, "%s", all[i].About).To(expect.NotBypass())
+		}
+	}
+}
+
+func otherSpellings(u *url.URL) []string {
 	origin, path := document.Origin(u), u.EscapedPath()
 	last := path[strings.LastIndex(path, "/")+1:]
 	dir := strings.TrimSuffix(path, last)
@@ -153,37 +160,75 @@ func spellings(u *url.URL) []string {
 	return []string{
 		origin + path + "/", origin + dir + "/" + last, origin + dir + strings.ToUpper(last), origin + path + ";x=1",
 		origin + dir + "%2e/" + last, origin + dir + "./" + last, origin + dir + "x/../" + last, origin + path + "%00",
-		origin + path + ".json", origin + path + "%20", origin + path + "%2f", origin + dir + first + last[1:],
+		origin + path + ".json", origin + path + "%20", origin + path + "%2f", origin + dir + first + last[1:], origin + path + "?x",
+		origin + dir + "%252e/" + last, origin + path + ".",
 	}
 }
 
-func bypassed(ex *reports.Exchange) bool {
-	if expect.Status(ex) != 200 {
-		return false
+// sideRoutes are where servers offer the same tools beside MCP, and what they leave open to everybody by mistake.
+var sideRoutes = []struct{ verb, path string }{
+	{"POST", "/call"}, {"POST", "/messages"}, {"POST", "/message?sessionId=00000000-0000-4000-8000-000000000000"}, {"POST", "/rpc"},
+	{"POST", "/tools/list"}, {"POST", "/tools/mcpauth_no_such_tool"}, {"GET", "/sse"}, {"GET", "/tools"}, {"GET", "/resources"},
+	{"GET", "/debug/vars"}, {"GET", "/env"}, {"GET", "/.env"}, {"GET", "/actuator/env"},
+}
+
+func guardsSideRoutes(t *T) {
+	var all []Variant
+	for _, route := range sideRoutes {
+		r := wire.Request{Method: route.verb, URL: document.Origin(t.Survey.URL) + route.path, Peek: 200e6, Header: []reports.Field{
+			mcp.Field("Accept", "application/json, text/event-stream"),
+		}}
+		if route.verb == "POST" {
+			r.Body, r.Peek = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, 0
+			r.Header = append(r.Header, mcp.Field("Content-Type", "application/json"))
+		}
+		all = append(all, Variant{About: route.verb + " " + route.path, Request: r})
 	}
-	body := ex.Response.Body
-	switch expect.MediaType(ex) {
-	case "text/html":
-		return false // a page for every path is no data
-	case "text/event-stream":
-		return strings.Contains(body, "event: endpoint")
+	for i, ex := range t.All(all) {
+		if t.Expect(ex, "%s", all[i].About).To(giveNothingAway()) && expect.Status(ex) >= 400 && expect.Status(ex) <= 499 {
+			t.Refused()
+		}
 	}
-	if o, _, err := document.ParseObject(body); err == nil && mcp.Read(ex).Result == nil {
-		return holds(o, "content", "type") || holds(o, "tools", "inputSchema") || o.Object("memstats") != nil || holds(o, "propertySources", "name")
+}
+
+func giveNothingAway() expect.Matcher {
+	return expect.That("no tool and no data without a token on a side route", func(ex *reports.Exchange) string {
+		if what := givenAway(ex); what != "" {
+			return fmt.Sprintf("%s: %s", expect.Describe(ex), what)
+		}
+		return ""
+	})
+}
+
+// givenAway is what an answer of a side route holds that is not for everybody.
+func givenAway(ex *reports.Exchange) string {
+	if expect.Status(ex) != 200 || expect.MediaType(ex) == "text/html" { // a page for every path is no data
+		return ""
 	}
-	return mcp.Read(ex).Result != nil || strings.HasSuffix(ex.Request.URL, "/.env") && strings.Contains(body, "=")
+	body := expect.Body(ex)
+	o, _, err := document.ParseObject(body)
+	switch {
+	case expect.MediaType(ex) == "text/event-stream" && strings.Contains(body, "event: endpoint"):
+		return "the old transport's stream"
+	case mcp.Read(ex).Result != nil:
+		return "a JSON-RPC result"
+	case err == nil && (holds(o, "content", "type") || holds(o, "tools", "inputSchema")):
+		return "tools, or what they return"
+	case err == nil && (o.Object("memstats") != nil || holds(o, "propertySources", "name")):
+		return "the server's own state"
+	case strings.HasSuffix(ex.Request.URL, "/.env") && strings.Contains(body, "="):
+		return "the environment"
+	}
+	return ""
 }
 
 // holds reports that a member is an array of objects with a member of their own.
 func holds(o *document.Object, name, inner string) bool {
 	v, _ := o.Get(name)
 	list, _ := v.([]any)
-	for _, e := range list {
-		if entry, ok := e.(*document.Object); ok {
-			if _, has := entry.Get(inner); has {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(e any) bool {
+		entry, _ := e.(*document.Object)
+		_, has := entry.Get(inner)
+		return has
+	})
 }

@@ -2,6 +2,7 @@ package challenge
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,38 +15,37 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// opening is how long the first event of the old transport may take once its stream is open, answered how long an answer
+// opening is how long the first event of the old transport may take once its stream is open, onStream how long an answer
 // may take to come on it.
 const (
 	opening  = 300 * time.Millisecond
-	answered = 2 * time.Second
+	onStream = 2 * time.Second
 )
 
-// The HTTP+SSE transport of 2024-11-05, which some servers keep.
-func legacy() {
-	Must("RS-CHALLENGE-LEGACY-SSE", func(t *T) {
-		offered := false
-		anonymous, authorized := map[string]*Stream{}, map[string]*Stream{}
-		for _, address := range oldAddresses(t) { // all at once, since each may keep silent
-			anonymous[address], authorized[address] = oldStream(t, address), oldStream(t, address, t.MCP.BearerField())
+// guardsOldTransport is about the HTTP+SSE transport of 2024-11-05, which some servers keep.
+func guardsOldTransport(t *T) {
+	addresses := oldAddresses(t)
+	anonymous, authorized := make([]*Stream, len(addresses)), make([]*Stream, len(addresses))
+	for i, address := range addresses { // all at once, since each may keep silent
+		anonymous[i], authorized[i] = oldStream(t, address), oldStream(t, address, t.MCP.BearerField())
+	}
+	t.Sleep(opening)
+	offered := false
+	for i, address := range addresses {
+		if messagesOf(anonymous[i], address) != "" {
+			offered = true
+			t.Finding(anonymous[i].Close(), address+" without a token", "HTTP 401", "the stream opens, and names where messages go")
 		}
-		t.Sleep(opening)
-		for address, s := range Sorted(anonymous) {
-			if messages := messagesOf(s, address); messages != "" {
-				t.Finding(s.Close(), address+" without a token", "HTTP 401", "the stream opens, and names where messages go")
-				offered = true
-			}
+	}
+	for i, address := range addresses {
+		if messages := messagesOf(authorized[i], address); messages != "" {
+			offered = true
+			oldMessages(t, authorized[i], messages)
 		}
-		for address, s := range Sorted(authorized) {
-			if messages := messagesOf(s, address); messages != "" {
-				offered = true
-				oldMessages(t, s, messages)
-			}
-		}
-		if !offered {
-			t.NotApplicable("the HTTP+SSE transport of 2024-11-05 is not offered")
-		}
-	})
+	}
+	if !offered {
+		t.NotApplicable("the HTTP+SSE transport of 2024-11-05 is not offered")
+	}
 }
 
 // oldAddresses are where the old transport may be.
@@ -55,17 +55,20 @@ func oldAddresses(t *T) []string {
 	if i := strings.LastIndexByte(t.Survey.URL.Path, '/'); i > 0 {
 		out = append(out, origin+t.Survey.URL.Path[:i]+"/sse")
 	}
-	return out
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func oldStream(t *T, address string, fields ...reports.Field) *Stream {
-	return t.MCP.OpenStream(wire.Request{Method: "GET", URL: address, Header: append([]reports.Field{mcp.Field("Accept", "text/event-stream")}, fields...)})
+	header := append([]reports.Field{mcp.Field("Accept", "text/event-stream")}, fields...)
+	return t.MCP.OpenStream(wire.Request{Method: "GET", URL: address, Header: header})
 }
 
 // messagesOf is the address for messages that a stream's first event names; empty if there is none.
 func messagesOf(s *Stream, address string) string {
 	data, ok := s.Next(time.Millisecond)
-	if data = strings.TrimSpace(data); !ok || !strings.HasPrefix(data, "/") && !strings.HasPrefix(data, "http") && !strings.Contains(data, "?") {
+	data = strings.TrimSpace(data)
+	if !ok || !strings.HasPrefix(data, "/") && !strings.HasPrefix(data, "http") && !strings.Contains(data, "?") {
 		return ""
 	}
 	base, err1 := url.Parse(address)
@@ -83,9 +86,10 @@ func messagesOf(s *Stream, address string) string {
 // oldMessages posts to the address of a stream: as its user, and as others.
 func oldMessages(t *T, s *Stream, address string) {
 	message := func(fields ...reports.Field) *reports.Exchange {
-		return t.Do(wire.Request{Method: "POST", URL: address, Body: mcp.Initialize(address, "2024-11-05").Message(), Header: append([]reports.Field{mcp.Field("Content-Type", "application/json")}, fields...)})
+		header := append([]reports.Field{mcp.Field("Content-Type", "application/json")}, fields...)
+		return t.Do(wire.Request{Method: "POST", URL: address, Body: mcp.Initialize(address, "2024-11-05").Message(), Header: header})
 	}
-	if ex := message(t.MCP.BearerField()); !expect.Accepted(ex) && expect.Status(ex) != 202 || !s.Waits(`"result"`, answered) {
+	if ex := message(t.MCP.BearerField()); !expect.Accepted(ex) && expect.Status(ex) != 202 || !s.Waits(`"result"`, onStream) {
 		t.Inconclusive("the control failed: a message to the stream's address is answered with %s, and nothing comes on the stream", expect.Describe(ex))
 	}
 	t.Controlled()

@@ -1,35 +1,42 @@
 package challenge
 
 import (
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// malformed are the checks on requests with more than one token, or a token of more than one word.
-func malformed() {
-	Should("RS-CHALLENGE-MALFORMED-400", func(t *T) {
-		good := t.MCP.Token()
-		for about, lines := range Sorted(map[string]string{
-			"two Authorization fields":       "Authorization: Bearer " + good + "\r\nAuthorization: Bearer " + good + "\r\n",
-			"two tokens in one field":        "Authorization: Bearer " + good + ", Bearer " + good + "\r\n",
-			"two words after Bearer":         "Authorization: Bearer " + good + " more\r\n",
-			"nothing after Bearer":           "Authorization: Bearer\r\n",
-			"a field without scheme or word": "Authorization: \r\n",
-		}) {
-			ex := t.Do(RawPost(t, lines))
-			code, _ := expect.Param(ex, "error")
-			switch s := expect.Status(ex); {
-			case t.MCP.Served(ex):
-				t.Advise(ex, "HTTP 400 with invalid_request, or 401", "%s: the request is served", about)
-			case s == 401, s == 400 && (code == "" || code == "invalid_request"):
-				t.Refused()
-			case expect.Crashed(ex) && expect.Crashed(t.MCP.Bogus()):
-				t.Inconclusive("every bad token is answered with %s (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
-			default:
-				t.Finding(ex, about, "HTTP 400 with invalid_request, or 401", expect.Describe(ex))
-			}
+// answersMalformedWith400 sends more than one token, or a token of more than one word.
+func answersMalformedWith400(t *T) {
+	good := t.MCP.Token()
+	Each(t, Cases[string]{
+		{"a field without scheme or word", "Authorization: \r\n"},
+		{"nothing after Bearer", "Authorization: Bearer\r\n"},
+		{"two Authorization fields", "Authorization: Bearer " + good + "\r\nAuthorization: Bearer " + good + "\r\n"},
+		{"two tokens in one field", "Authorization: Bearer " + good + ", Bearer " + good + "\r\n"},
+		{"two words after Bearer", "Authorization: Bearer " + good + " more\r\n"},
+	}, func(t *T, lines string) {
+		ex := t.Do(RawPost(t, lines))
+		switch {
+		case t.MCP.Served(ex):
+			t.Advise(ex, "HTTP 400 with invalid_request, or 401", "the request is served")
+		case expect.Crashed(ex) && expect.Crashed(t.MCP.Bogus()):
+			t.Inconclusive("every bad token is answered with %s (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
+		default:
+			t.Expect(ex).To(refuseAsMalformed())
 		}
-		t.MCP.Control()
+	})
+	t.MCP.Control()
+}
+
+// refuseAsMalformed expects 400 with invalid_request or without a code (OAuth 2.1 section 5.3.2), or 401.
+func refuseAsMalformed() expect.Matcher {
+	return expect.That("HTTP 400 with invalid_request, or 401", func(ex *reports.Exchange) string {
+		code, named := expect.Param(ex, "error")
+		if s := expect.Status(ex); s == 401 || s == 400 && (!named || code == "invalid_request") {
+			return ""
+		}
+		return expect.Describe(ex)
 	})
 }

@@ -1,180 +1,120 @@
 package challenge
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 func parameters() {
-	Must("RS-CHALLENGE-BEARER-SCHEME", func(t *T) {
-		ex := challenged(t)[0]
+	Must("RS-CHALLENGE-BEARER-SCHEME", offersBearer)
+	Must("RS-CHALLENGE-BEARER-PARAMS", givesBearerParameters)
+	Must("RS-CHALLENGE-PARAM-CHARSETS", keepsToCharacterSets)
+	May("RS-CHALLENGE-RESOURCE-METADATA", namesMetadata)
+	Must("RS-CHALLENGE-RESOURCE-METADATA-URL", leadsToItsOwnMetadata)
+	Should("RS-CHALLENGE-SCOPE-PARAM", namesScopes)
+	Should("RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS", namesNoErrorWithoutToken)
+	Should("RS-CHALLENGE-INVALID-TOKEN-ERROR", namesInvalidToken)
+}
+
+func offersBearer(t *T) {
+	ex := withChallenge(t)[0].Value
+	t.Expect(ex).To(expect.That("a Bearer or DPoP challenge, which OAuth clients look for by name", func(ex *reports.Exchange) string {
 		var schemes []string
 		for _, c := range expect.Challenges(ex) {
 			if strings.EqualFold(c.Scheme, "Bearer") || strings.EqualFold(c.Scheme, "DPoP") {
-				return
+				return ""
 			}
 			schemes = append(schemes, c.Scheme)
 		}
-		t.Unmet(ex, "a Bearer challenge, which OAuth clients look for by name", "only %s", strings.Join(schemes, ", "))
-	})
+		return "only " + strings.Join(schemes, ", ")
+	}))
+}
 
-	Must("RS-CHALLENGE-BEARER-PARAMS", func(t *T) {
-		for _, ex := range challenged(t) {
-			for _, c := range expect.Bearer(ex) {
-				if len(c.Parameters) > 0 {
-					continue
-				}
-				if slices.ContainsFunc(expect.Challenges(ex), func(o document.Challenge) bool { return strings.EqualFold(o.Scheme, "DPoP") }) {
-					t.Advise(ex, "one or more parameters", "a bare Bearer beside DPoP, as RFC 9449 prints it")
-				} else {
-					t.Unmet(ex, "one or more parameters after Bearer (OAuth 2.1 section 5.3.1)", "the bare scheme")
-				}
-			}
+func givesBearerParameters(t *T) {
+	bare := func(ex *reports.Exchange) string {
+		if slices.ContainsFunc(expect.Bearer(ex), func(c document.Challenge) bool { return len(c.Parameters) == 0 }) {
+			return "the bare scheme Bearer"
 		}
-	})
-
-	Must("RS-CHALLENGE-PARAM-CHARSETS", func(t *T) {
-		for _, ex := range challenged(t) {
-			for _, c := range expect.Bearer(ex) {
-				if scope, ok := c.Param("scope"); ok {
-					for _, s := range strings.Split(scope, " ") {
-						switch {
-						case s == "":
-							t.Advise(ex, "scopes separated by one space", "scope=%q", scope)
-						case !expect.ScopeToken(s) || strings.ContainsAny(s, ",[]"):
-							t.Unmet(ex, "scope tokens separated by spaces (RFC 6749 section 3.3)", "scope=%q", scope)
-						}
-					}
-				}
-				for _, name := range []string{"error", "error_description"} {
-					if v, ok := c.Param(name); ok && !plainText(v) {
-						t.Unmet(ex, name+" within %x20-21 / %x23-5B / %x5D-7E (OAuth 2.1 section 5.3.1)", "%q", v)
-					}
-				}
-				if code, ok := c.Param("error"); ok && !slices.Contains(registeredErrors, code) {
-					t.Advise(ex, "a registered error code", "error=%q", code)
-				}
-			}
+		return ""
+	}
+	Each(t, withBearer(t), func(t *T, ex *reports.Exchange) {
+		some := expect.That("one or more parameters after Bearer (OAuth 2.1 section 5.3.1)", bare)
+		if expect.HaveChallengeOf("DPoP").Judge(ex).Met { // as RFC 9449 section 7.2 prints it
+			t.Expect(ex, "beside DPoP").Ideally(some)
+		} else {
+			t.Expect(ex).To(some)
 		}
 	})
+}
 
-	May("RS-CHALLENGE-RESOURCE-METADATA", func(t *T) {
-		anonymous, bogus := t.MCP.Anonymous(), t.MCP.Bogus()
-		_, first := expect.Param(anonymous, "resource_metadata")
-		_, second := expect.Param(bogus, "resource_metadata")
-		switch {
-		case !first:
-			t.Unmet(anonymous, "resource_metadata in the challenge (RFC 9728 section 5.1)", "%s", expect.Describe(anonymous))
-		case !second && expect.Status(bogus) == 401:
-			t.Advise(bogus, "resource_metadata in the challenge to a bad token too", "%s", expect.Describe(bogus))
+func keepsToCharacterSets(t *T) {
+	Each(t, withBearer(t), func(t *T, ex *reports.Exchange) {
+		t.Expect(ex).To(haveScopeTokens())
+		for _, name := range []string{"error", "error_description"} {
+			t.Expect(ex).To(haveParameterWithin(name, "%x20-21 / %x23-5B / %x5D-7E", plainText))
 		}
+		t.Expect(ex).To(haveParameterWithin("error_uri", "%x21 / %x23-5B / %x5D-7E, as a URI reference has them",
+			func(v string) bool { return plainText(v) && !strings.Contains(v, " ") }))
+		t.Expect(ex).Ideally(separateScopesByOneSpace(), haveRegisteredError())
 	})
+}
 
-	Must("RS-CHALLENGE-RESOURCE-METADATA-URL", func(t *T) {
-		named := map[string]bool{}
-		for i := range t.Survey.Resources {
-			d := &t.Survey.Resources[i]
-			if d.Place != "challenge" {
-				continue
-			}
-			named[d.URL] = true
-			ex := t.Survey.Refused[mcp.Stateful]
-			if d.Exchange != nil {
-				ex = d.Exchange
-			}
-			u, err := document.ParseURL(d.URL)
-			switch {
-			case err != nil:
-				t.Unmet(ex, "resource_metadata to be an absolute URL", "%q: %v", d.URL, err)
-			case u.Scheme != "https" && !document.PrivateHost(t.Survey.URL.Hostname()):
-				t.Unmet(ex, "an https URL", "%q", d.URL)
-			case !d.Found():
-				t.Unmet(ex, "resource_metadata to lead to a metadata document without credentials", "%s: %v", d.URL, d.Err)
-			case d.Object.String("resource") == "":
-				t.Unmet(ex, "protected resource metadata", "%s has no member resource", d.URL)
-			case document.Origin(u) != document.Origin(t.Survey.URL):
-				t.Advise(ex, "a URL on the server's own origin; hardened clients may refuse others", "%q", d.URL)
+func onScope(expected string, problem func(scope string) bool) expect.Matcher {
+	return expect.That(expected, func(ex *reports.Exchange) string {
+		for _, c := range expect.Bearer(ex) {
+			if scope, ok := c.Param("scope"); ok && problem(scope) {
+				return fmt.Sprintf("scope=%q", scope)
 			}
 		}
-		if len(named) == 0 {
-			t.NotApplicable("no challenge names resource_metadata (RS-CHALLENGE-RESOURCE-METADATA)")
-		}
-		if len(named) > 1 {
-			t.Advise(nil, "one URL in all challenges", "%d different ones", len(named))
-		}
+		return ""
 	})
+}
 
-	Should("RS-CHALLENGE-SCOPE-PARAM", func(t *T) {
-		ex := challenged(t)[0]
-		if v, ok := expect.Param(ex, "scope"); ok && v != "" {
-			return
-		}
-		if d := t.Survey.Resource(); d != nil {
-			if scopes, _ := d.Object.Strings("scopes_supported"); len(scopes) > 0 {
-				t.Unmet(ex, "the scopes that the refused request needs, since the server has scopes", "no scope parameter")
-				return
-			}
-		}
-		t.NotApplicable("neither the challenge nor the metadata names a scope; that is right where scopes are not used")
+func haveScopeTokens() expect.Matcher {
+	return onScope("scope tokens separated by spaces (RFC 6749 section 3.3)", func(scope string) bool {
+		return slices.ContainsFunc(strings.Split(scope, " "), func(s string) bool {
+			return s != "" && (!expect.ScopeToken(s) || strings.ContainsAny(s, ",[]"))
+		})
 	})
+}
 
-	Should("RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS", func(t *T) {
-		for _, ex := range []struct {
-			about string
-			call  mcp.Call
-		}{{"without credentials", t.MCP.Call()}, {"with Basic", t.MCP.Call().With(mcp.Field("Authorization", "Basic dTpw"))}} {
-			answer := t.MCP.Anonymous()
-			if len(ex.call.Header) > 0 {
-				answer = t.Send(ex.call)
-			}
-			switch code, ok := expect.Param(answer, "error"); {
-			case !ok:
-			case code == "invalid_request":
-				t.Advise(answer, "no error code where no token was presented", "error=%q %s", code, ex.about)
-			default:
-				t.Unmet(answer, "no error code where no token was presented (OAuth 2.1 section 5.3.2)", "error=%q %s", code, ex.about)
+func separateScopesByOneSpace() expect.Matcher {
+	return onScope("scopes separated by one space", func(scope string) bool { return slices.Contains(strings.Split(scope, " "), "") })
+}
+
+func haveParameterWithin(name, set string, within func(string) bool) expect.Matcher {
+	return expect.That(name+" within "+set+" (OAuth 2.1 section 5.3.1)", func(ex *reports.Exchange) string {
+		for _, c := range expect.Bearer(ex) {
+			if v, ok := c.Param(name); ok && !within(v) {
+				return fmt.Sprintf("%s=%q", name, v)
 			}
 		}
+		return ""
 	})
+}
 
-	Should("RS-CHALLENGE-INVALID-TOKEN-ERROR", func(t *T) {
-		ex := t.MCP.Bogus()
-		if expect.Status(ex) != 401 {
-			t.Inconclusive("the bad token is answered with %s (RS-TOKEN-GARBAGE)", expect.Describe(ex))
+func haveRegisteredError() expect.Matcher {
+	return expect.That("a registered error code", func(ex *reports.Exchange) string {
+		if code, ok := expect.Param(ex, "error"); ok && !slices.Contains(registeredErrors, code) {
+			return fmt.Sprintf("error=%q", code)
 		}
-		if len(expect.Bearer(ex)) == 0 {
-			t.NotApplicable("there is no Bearer challenge to carry an error code")
-		}
-		code, ok := expect.Param(ex, "error")
-		body := ""
-		if o, _, err := document.ParseObject(ex.Response.Body); err == nil {
-			body = o.String("error")
-		}
-		switch {
-		case code == "invalid_token":
-			if _, described := expect.Param(ex, "error_description"); !described {
-				t.Note("error_description is absent, which is allowed")
-			}
-		case !ok && body == "invalid_token":
-			t.Advise(ex, `error="invalid_token" in the challenge`, "it stands in the body only")
-		case !ok:
-			t.Unmet(ex, `error="invalid_token" in the challenge (OAuth 2.1 section 5.3.2)`, "no error code")
-		default:
-			t.Unmet(ex, `error="invalid_token" in the challenge (OAuth 2.1 section 5.3.2)`, "error=%q", code)
-		}
+		return ""
 	})
 }
 
 var registeredErrors = []string{
 	"invalid_request", "invalid_token", "insufficient_scope", // OAuth 2.1 section 5.3.2
-	"use_dpop_nonce", "invalid_dpop_proof", // RFC 9449
-	"insufficient_user_authentication", // RFC 9470
+	"use_dpop_nonce", "invalid_dpop_proof", // RFC 9449 section 7.1
+	"insufficient_user_authentication", // RFC 9470 section 3
 }
 
 func plainText(v string) bool {
@@ -184,4 +124,214 @@ func plainText(v string) bool {
 		}
 	}
 	return true
+}
+
+func namesMetadata(t *T) {
+	t.Expect(t.MCP.Anonymous(), "no token").To(haveParameter("resource_metadata"))
+	if bogus := t.MCP.Bogus(); expect.Status(bogus) == 401 {
+		t.Expect(bogus, "a garbage token").Ideally(haveParameter("resource_metadata"))
+	}
+}
+
+// haveParameter expects a parameter in a challenge of whatever scheme (RFC 9728 section 5.1).
+func haveParameter(name string) expect.Matcher {
+	return expect.That(name+" in the challenge", func(ex *reports.Exchange) string {
+		if _, ok := expect.Param(ex, name); !ok {
+			return expect.Describe(ex)
+		}
+		return ""
+	})
+}
+
+// named is a metadata URL in a challenge, with what is behind it.
+type named struct {
+	document survey.Document
+	in       *reports.Exchange // nil where only the survey has seen it
+}
+
+func leadsToItsOwnMetadata(t *T) {
+	all := namedMetadata(t)
+	if len(all) == 0 {
+		t.NotApplicable("no challenge names resource_metadata (RS-CHALLENGE-RESOURCE-METADATA)")
+	}
+	Each(t, all, func(t *T, n named) {
+		d := t.Expect(n.document, "%s", n.document.URL).SeenIn(n.evidence())
+		if d.To(beAbsolute(), useHTTPS(t)) && d.To(leadToMetadata()) && d.To(describe(t)) {
+			d.Ideally(beAtOrigin(t))
+		}
+	})
+	if len(all) > 1 {
+		t.Advise(nil, "the same resource_metadata in all challenges", "%d different URLs", len(all))
+	}
+}
+
+func (n named) evidence() *reports.Exchange {
+	if n.document.Exchange != nil {
+		return n.document.Exchange
+	}
+	return n.in
+}
+
+// namedMetadata are the metadata documents that challenges name, each once.
+func namedMetadata(t *T) Cases[named] {
+	var out Cases[named]
+	for _, d := range t.Survey.Resources {
+		if d.Place == "challenge" {
+			out = out.And("what the first 401 names", named{document: d})
+		}
+	}
+	for _, row := range refusals(t) {
+		v, ok := expect.Param(row.Value, "resource_metadata")
+		if !ok || len(out.Where(func(n named) bool { return n.document.URL == v })) > 0 {
+			continue
+		}
+		d := survey.Document{URL: v, Place: "challenge"}
+		if _, d.Err = document.ParseURL(v); d.Err == nil {
+			d.Exchange = t.Get(v)
+			d.Object, d.Oddities, d.Err = survey.ReadDocument(d.Exchange)
+		}
+		out = out.And(row.Name, named{d, row.Value})
+	}
+	return out
+}
+
+func beAbsolute() expect.Matcher {
+	return expect.That("resource_metadata to be an absolute URL", func(d survey.Document) string {
+		if _, err := document.ParseURL(d.URL); err != nil {
+			return fmt.Sprintf("%q: %v", d.URL, err)
+		}
+		return ""
+	})
+}
+
+func useHTTPS(t *T) expect.Matcher {
+	return expect.That("an https URL, since the server is not on a private network", func(d survey.Document) string {
+		if u, err := document.ParseURL(d.URL); err == nil && u.Scheme != "https" && !document.PrivateHost(t.Survey.URL.Hostname()) {
+			return fmt.Sprintf("%q", d.URL)
+		}
+		return ""
+	})
+}
+
+func leadToMetadata() expect.Matcher {
+	return expect.That("resource_metadata to lead to protected resource metadata, without credentials", func(d survey.Document) string {
+		switch {
+		case !d.Found():
+			return fmt.Sprintf("%s: %v", d.URL, d.Err)
+		case d.Object.String("resource") == "":
+			return d.URL + " has no member resource"
+		}
+		return ""
+	})
+}
+
+// describe expects the document of this endpoint where there is one: a client must not use a document whose resource is another
+// (RFC 9728 section 3.3). Where there is none, RS-DISC-RESOURCE-MATCH judges the resource.
+func describe(t *T) expect.Matcher {
+	right := ownMetadata(t)
+	expected := "the metadata of this server, which is at " + right + " (RFC 9728 sections 3.3 and 5.1)"
+	return expect.That(expected, func(d survey.Document) string {
+		resource := d.Object.String("resource")
+		relation := document.Relation(t.Survey.Endpoint, resource)
+		if right != "" && (relation == document.OtherPath || relation == document.OtherOrigin) {
+			return fmt.Sprintf("%s is about %q", d.URL, resource)
+		}
+		return ""
+	})
+}
+
+// ownMetadata is where metadata of exactly this endpoint is; empty if it was found nowhere.
+func ownMetadata(t *T) string {
+	for i := range t.Survey.Resources {
+		d := &t.Survey.Resources[i]
+		if d.Found() && document.Relation(t.Survey.Endpoint, d.Object.String("resource")) == document.Same {
+			return d.URL
+		}
+	}
+	return ""
+}
+
+func beAtOrigin(t *T) expect.Matcher {
+	return expect.That("a URL on the server's own origin; hardened clients may refuse others", func(d survey.Document) string {
+		if u, err := document.ParseURL(d.URL); err == nil && document.Origin(u) != document.Origin(t.Survey.URL) {
+			return fmt.Sprintf("%q", d.URL)
+		}
+		return ""
+	})
+}
+
+func namesScopes(t *T) {
+	ex := withChallenge(t)[0].Value
+	if v, _ := expect.Param(ex, "scope"); v == "" && !publishesScopes(t) {
+		t.NotApplicable("neither the challenge nor the metadata names a scope; that is right where scopes are not used")
+	}
+	t.Expect(ex).To(expect.That("the scopes that the refused request needs, since the server has scopes", func(ex *reports.Exchange) string {
+		if v, _ := expect.Param(ex, "scope"); v == "" {
+			return "no scope parameter"
+		}
+		return ""
+	}))
+}
+
+func publishesScopes(t *T) bool {
+	d := t.Survey.Resource()
+	if d == nil {
+		return false
+	}
+	scopes, _ := d.Object.Strings("scopes_supported")
+	return len(scopes) > 0
+}
+
+func namesNoErrorWithoutToken(t *T) {
+	rows := Cases[*reports.Exchange]{
+		{"no token", t.MCP.Anonymous()},
+		{"Basic credentials", t.Send(t.MCP.Call().With(mcp.Field("Authorization", "Basic dTpw")))},
+	}
+	Each(t, rows, func(t *T, ex *reports.Exchange) {
+		none := expect.That("no error code where no token was presented (OAuth 2.1 section 5.3.2)", func(ex *reports.Exchange) string {
+			if code, ok := expect.Param(ex, "error"); ok {
+				return fmt.Sprintf("error=%q", code)
+			}
+			return ""
+		})
+		if code, _ := expect.Param(answered(t, ex), "error"); code == "invalid_request" { // as RFC 9728 section 5.1 prints it
+			t.Expect(ex).Ideally(none)
+		} else {
+			t.Expect(ex).To(none)
+		}
+	})
+}
+
+func namesInvalidToken(t *T) {
+	rows := Cases[*reports.Exchange]{{"a garbage token", t.MCP.Bogus()}}
+	for _, bad := range t.Mint.BadTokens()[1:] {
+		rows = rows.And(bad.Name, t.Send(t.MCP.Call().With(mcp.Bearer(bad.Value))))
+	}
+	Each(t, rows, func(t *T, ex *reports.Exchange) {
+		if s := expect.Status(answered(t, ex)); s != 401 {
+			t.Inconclusive("it is answered with %s (RS-TOKEN-GARBAGE)", expect.Describe(ex))
+		}
+		if len(expect.Bearer(ex)) == 0 {
+			t.NotApplicable("there is no Bearer challenge that could have an error code")
+		}
+		const expected = `error="invalid_token" in the challenge (OAuth 2.1 section 5.3.2)`
+		if code, ok := expect.Param(ex, "error"); !ok && bodyError(ex) == "invalid_token" {
+			t.Advise(ex, expected, "it is in the body only")
+		} else {
+			t.Expect(code).SeenIn(ex).To(expect.That(expected, func(code string) string {
+				if code != "invalid_token" {
+					return fmt.Sprintf("error=%q", code)
+				}
+				return ""
+			}))
+		}
+	})
+}
+
+func bodyError(ex *reports.Exchange) string {
+	o, _, err := document.ParseObject(expect.Body(ex))
+	if err != nil {
+		return ""
+	}
+	return o.String("error")
 }

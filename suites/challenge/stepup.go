@@ -1,47 +1,78 @@
 package challenge
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// RFC 9470 section 3.
-func stepUp() {
-	May("RS-CHALLENGE-STEP-UP-AUTHN", func(t *T) {
-		for _, tool := range t.Special {
-			if tool.ACR == "" {
-				continue
-			}
-			if t.Mint.Trusted() {
-				if ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"acr": tool.ACR}), tool); !expect.Ran(ex) {
-					t.Inconclusive("the control failed: %s with acr=%s is answered with %s", tool.Name, tool.ACR, expect.Describe(ex))
-				}
-				t.Controlled()
-			}
-			ex := t.MCP.CallTool(t.MCP.FirstToken(), tool)
-			if expect.Ran(ex) {
-				t.Finding(ex, tool.Name, "HTTP 401 with error=insufficient_user_authentication", "the tool runs")
-				continue
-			}
-			t.RefusedBy(ex)
-			code, _ := expect.Param(ex, "error")
-			if expect.Status(ex) != 401 || code != "insufficient_user_authentication" {
-				t.Finding(ex, tool.Name, "HTTP 401 with error=insufficient_user_authentication", expect.Describe(ex))
-				continue
-			}
-			acr, named := expect.Param(ex, "acr_values")
-			age, aged := expect.Param(ex, "max_age")
-			switch {
-			case !named && !aged:
-				t.Finding(ex, tool.Name, "acr_values or max_age in the challenge", "neither")
-			case aged && strings.Trim(age, "0123456789") != "":
-				t.Advise(ex, "whole seconds in max_age", "%q", age)
-			case named && !strings.Contains(" "+acr+" ", " "+tool.ACR+" "):
-				t.Advise(ex, "in acr_values what would do", "%q", acr)
-			}
+// signalsStepUp is RFC 9470 section 3.
+func signalsStepUp(t *T) {
+	for _, tool := range t.Special {
+		if tool.ACR == "" {
+			continue
 		}
+		Each(t, Cases[Tool]{{"the tool " + tool.Name, tool}}, func(t *T, tool Tool) {
+			mustRunAfterStrongLogin(t, tool)
+			ex := t.MCP.CallTool(t.MCP.FirstToken(), tool)
+			if t.Expect(ex).To(expect.BeRefused(401)) && t.Expect(ex).To(nameStepUp()) {
+				t.Expect(ex).To(sayWhatIsEnough())
+				t.Expect(ex).Ideally(countAgeInSeconds(), nameACR(tool.ACR))
+			}
+		})
+	}
+}
+
+// mustRunAfterStrongLogin is the control, where tokens can be minted.
+func mustRunAfterStrongLogin(t *T, tool Tool) {
+	if !t.Mint.Trusted() {
+		return
+	}
+	ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"acr": tool.ACR}), tool)
+	if !expect.ServedBy(expect.Ran).Judge(ex).Met {
+		t.Inconclusive("your server also refuses the call with acr=%s: %s", tool.ACR, expect.Describe(ex))
+	}
+	t.Expect(ex).To(expect.ServedBy(expect.Ran))
+}
+
+func nameStepUp() expect.Matcher {
+	return onParameter("error", "error=insufficient_user_authentication in the challenge", func(code string, _ bool) bool {
+		return code == "insufficient_user_authentication"
+	})
+}
+
+func sayWhatIsEnough() expect.Matcher {
+	return expect.That("acr_values or max_age in the challenge", func(ex *reports.Exchange) string {
+		_, acr := expect.Param(ex, "acr_values")
+		_, age := expect.Param(ex, "max_age")
+		if !acr && !age {
+			return "neither"
+		}
+		return ""
+	})
+}
+
+func countAgeInSeconds() expect.Matcher {
+	return onParameter("max_age", "whole seconds in max_age", func(age string, _ bool) bool { return strings.Trim(age, "0123456789") == "" })
+}
+
+func nameACR(acr string) expect.Matcher {
+	return onParameter("acr_values", "the context that is enough in acr_values", func(values string, named bool) bool {
+		return !named || slices.Contains(strings.Fields(values), acr)
+	})
+}
+
+// onParameter judges a parameter of the challenge.
+func onParameter(name, expected string, good func(value string, named bool) bool) expect.Matcher {
+	return expect.That(expected, func(ex *reports.Exchange) string {
+		if v, ok := expect.Param(ex, name); !good(v, ok) {
+			return fmt.Sprintf("%s=%q", name, v)
+		}
+		return ""
 	})
 }

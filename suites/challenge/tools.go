@@ -8,26 +8,24 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-func existingTools() {
-	// "MCP servers [...] MUST validate access tokens [...]. Invalid or expired tokens MUST receive a HTTP 401 response."
-	Must("RS-CHALLENGE-EXISTING-TOOLS", func(t *T) {
-		tools := guardedTools(t)
-		call := t.MCP.CallInSession()
-		credentials := Cases[[]reports.Field]{{"no token", nil}}
-		for _, bad := range t.Mint.BadTokens() {
-			credentials = append(credentials, Cases[[]reports.Field]{{bad.Name, []reports.Field{mcp.Bearer(bad.Value)}}}...)
+// "MCP servers [...] MUST validate access tokens [...]. Invalid or expired tokens MUST receive a HTTP 401 response."
+func runsNoExistingTool(t *T) {
+	tools := guardedTools(t)
+	call := t.MCP.CallInSession()
+	credentials := Cases[[]reports.Field]{{"no token", nil}}
+	for _, bad := range t.Mint.BadTokens() {
+		credentials = credentials.And(bad.Name, []reports.Field{mcp.Bearer(bad.Value)})
+	}
+	Each(t, credentials, func(t *T, with []reports.Field) {
+		var calls []Variant
+		for _, tool := range tools {
+			calls = append(calls, Call(call.Method("tools/call", tool.Marked("mcpauth").Params()).With(with...), "%s", tool.Name))
 		}
-		Each(t, credentials, func(t *T, with []reports.Field) {
-			var calls []Variant
-			for _, tool := range tools {
-				calls = append(calls, Call(call.Method("tools/call", tool.Marked("mcpauth").Params()).With(with...), "%s", tool.Name))
-			}
-			for i, ex := range t.All(calls) {
-				judgeTool(t, ex, calls[i].About)
-			}
-		})
-		t.MCP.Control()
+		for i, ex := range t.All(calls) {
+			judgeTool(t, ex, calls[i].About)
+		}
 	})
+	t.MCP.Control()
 }
 
 // guardedTools are existing tools without those that are declared to be for everybody.
@@ -52,10 +50,16 @@ func guardedTools(t *T) []Tool {
 func judgeTool(t *T, ex *reports.Exchange, tool string) {
 	switch {
 	case expect.Ran(ex):
-		t.Finding(ex, tool, "the call to be refused before the tool runs", "the tool runs: "+expect.Describe(ex))
+		t.Expect(ex, "%s", tool).To(refuseToRun())
 	case expect.Status(ex) == 401, expect.Status(ex) == 403, t.MCP.RefusedInside(ex):
 		t.Refused()
 	default:
 		t.Leave(tool, "it is answered with "+expect.Describe(ex)+", which neither runs nor refuses it")
 	}
+}
+
+func refuseToRun() expect.Matcher {
+	return expect.That("the call to be refused before the tool runs", func(ex *reports.Exchange) string {
+		return "the tool runs: " + expect.Describe(ex)
+	})
 }

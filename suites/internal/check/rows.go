@@ -22,6 +22,17 @@ func (c Cases[V]) And(name string, v V) Cases[V] {
 	}{name, v})
 }
 
+// Where is the table with the rows whose values are chosen.
+func (c Cases[V]) Where(chosen func(v V) bool) Cases[V] {
+	var out Cases[V]
+	for _, r := range c {
+		if chosen(r.Value) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // Each judges every row of a table. A row that cannot be decided ends alone: it is reported beside the others.
 func Each[V any](t *T, rows Cases[V], judge func(t *T, v V)) {
 	for _, r := range rows {

@@ -5,6 +5,7 @@ package document
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // Challenge is one challenge of a WWW-Authenticate field (RFC 9110, section 11.3).
@@ -36,7 +37,9 @@ func (c *Challenge) Param(name string) (string, bool) {
 // returned with it.
 func ParseChallenges(field string) (challenges []Challenge, oddities []string, err error) {
 	p := &challengeParser{in: field}
-	err = p.parse()
+	if err = p.parse(); err == nil {
+		err = p.control()
+	}
 	return p.out, p.odd, err
 }
 
@@ -47,14 +50,17 @@ type challengeParser struct {
 	odd []string
 }
 
-func (p *challengeParser) parse() error {
+// control finds a character that no field value may contain (RFC 9110, section 5.5).
+func (p *challengeParser) control() error {
 	for i := 0; i < len(p.in); i++ {
 		if b := p.in[i]; (b < 0x20 && b != '\t') || b == 0x7f {
 			return fmt.Errorf("position %d: control character 0x%02x", i, b)
-		} else if b >= 0x80 {
-			return fmt.Errorf("position %d: byte 0x%02x is not ASCII", i, b)
 		}
 	}
+	return nil
+}
+
+func (p *challengeParser) parse() error {
 	first := true
 	for {
 		p.space()
@@ -204,6 +210,9 @@ func (p *challengeParser) quoted(name string) (string, error) {
 		p.pos++
 		switch ch {
 		case '"':
+			if strings.IndexFunc(b.String(), func(r rune) bool { return r > unicode.MaxASCII }) >= 0 {
+				p.odd = append(p.odd, fmt.Sprintf("the value of %q is not ASCII (obs-text)", name)) // RFC 9110, section 5.6.4
+			}
 			return b.String(), nil
 		case '\\':
 			if p.end() {

@@ -47,7 +47,7 @@ func TestChallengeMistakes(t *testing.T) {
 		`Bearer realm="x"; scope="y"`:    "want a comma",
 		`Bearer, realm="x"`:              "belongs to no challenge",
 		"Bearer realm=\"x\ny\"":          "control character",
-		"Bearer realm=\"\xc3\xbc\"":      "not ASCII",
+		"Bearer realm=\xc3\xbc":          "has no value",
 		`="x"`:                           "want a scheme",
 		`Bearer: realm="x"`:              "after the scheme",
 		`Bearer error="a", ="b"`:         "want a parameter name",
@@ -67,6 +67,7 @@ func TestChallengeOddities(t *testing.T) {
 		`Bearer realm="x",`:           "trailing comma",
 		`Bearer realm="x",,scope="y"`: "empty list element",
 		`, Bearer realm="x"`:          "empty list element",
+		"Bearer realm=\"\xc3\xbc\"":   "not ASCII",
 	} {
 		_, odd, err := document.ParseChallenges(field)
 		require.NoError(t, err, field)

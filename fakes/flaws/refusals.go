@@ -1,0 +1,157 @@
+package flaws
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// otherRefusals are the flaws of refusals that the first request without a token does not show.
+var otherRefusals = []Flaw{
+	badChallenge("get", "of a GET", "GET without a token", func(r *http.Request) bool { return r.Method == http.MethodGet }),
+	badChallenge("delete", "of a DELETE", "DELETE without a token", func(r *http.Request) bool { return r.Method == http.MethodDelete }),
+	badChallenge("empty-token", "of an empty token", "an empty token", credential(func(v string) bool { return v == "Bearer" || v == "Bearer " })),
+	badChallenge("two-words", "of a malformed field", "two words after Bearer", credential(func(v string) bool { return strings.Count(v, " ") == 2 })),
+	badChallenge("basic", "of another scheme", "Basic credentials", credential(func(v string) bool { return strings.HasPrefix(v, "Basic ") })),
+	badChallenge("jwt", "of a bad JWT", "an expired token", credential(func(v string) bool { return strings.Count(v, ".") == 2 })),
+	{
+		Name: "refusal-challenge-foreign-host", Says: "The challenge to a request for another host is not quoted.",
+		Bend: func(o *reference.Options) {
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckHost)
+			o.Wrap = unquoted(func(r *http.Request) bool { return strings.HasSuffix(r.Host, ".example") })
+		},
+		Noticed: []string{"RS-CHALLENGE-GRAMMAR"}, Also: []string{"RS-TRANSPORT-HOST-REBINDING"}, Row: "a foreign Host",
+	},
+	crash("form", "a form", func(r *http.Request, _ []byte) bool {
+		return r.Header.Get("Content-Type") == "application/x-www-form-urlencoded"
+	}),
+	crash("multipart", "a multipart form", func(r *http.Request, _ []byte) bool {
+		return strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data")
+	}),
+	crash("media-type", "an unknown media type", func(r *http.Request, _ []byte) bool {
+		return r.Header.Get("Content-Type") == "application/x-mcpauth"
+	}),
+	crash("empty", "an empty body", func(r *http.Request, body []byte) bool { return r.Method == http.MethodPost && len(body) == 0 }),
+	crash("truncated", "JSON that ends early", func(_ *http.Request, body []byte) bool { return string(body) == `{"jsonrpc":` }),
+	crash("null", "null", func(_ *http.Request, body []byte) bool { return string(body) == "null" }),
+	crash("large", "a body of 2 MiB", func(_ *http.Request, body []byte) bool { return len(body) >= mcpserver.MostBody }),
+	{
+		Name: "foreign-product", Says: "The challenge names the metadata at the root, which is about another product.",
+		Bend: func(o *reference.Options) {
+			o.Policy.Challenge = func(cause, url string) []string {
+				return always(`Bearer resource_metadata="{url}", scope="notes:read"`)(cause, strings.TrimSuffix(url, "/mcp"))
+			}
+			o.Policy.PRM = func(place string, doc map[string]any) {
+				if place == "root" {
+					doc["resource"] = strings.TrimSuffix(doc["resource"].(string), "/mcp") + "/other"
+				}
+			}
+		},
+		Noticed: []string{"RS-CHALLENGE-RESOURCE-METADATA-URL", "RS-DISC-RESOURCE-MATCH"},
+		Also:    []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-DISC-WELL-KNOWN-LOCATION", "RS-DISC-SCOPES-*", "RS-AUD-*", "AS-*"},
+	},
+	{
+		Name: "trace", Says: "TRACE is answered with the request.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodTrace {
+					w.Header().Set("Content-Type", "message/http")
+					_ = r.Header.Write(w)
+				}
+				return r.Method == http.MethodTrace
+			})
+		},
+		Noticed: []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"}, Row: "TRACE",
+	},
+	{
+		Name: "response-open", Says: "A JSON-RPC response is accepted without a token.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+				accepted := bytes.Contains(peek(r), []byte(`"result":{}`)) && r.Header.Get("Authorization") == ""
+				if accepted {
+					w.WriteHeader(http.StatusAccepted)
+				}
+				return accepted
+			})
+		},
+		Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Row: "a JSON-RPC response",
+	},
+}
+
+// badChallenge is a challenge that is right for the first request, and not quoted for others.
+func badChallenge(name, of, row string, when func(*http.Request) bool) Flaw {
+	return Flaw{
+		Name: "refusal-challenge-" + name, Says: "The challenge in the refusal " + of + " is not quoted.",
+		Bend:    func(o *reference.Options) { o.Wrap = unquoted(when) },
+		Noticed: []string{"RS-CHALLENGE-GRAMMAR"},
+		Also:    []string{"RS-CHALLENGE-*", "RS-TOKEN-*", "RS-AUD-*", "RS-DPOP-*", "RS-SESSION-*", "RS-STATIC-*"}, Row: row,
+	}
+}
+
+func credential(is func(v string) bool) func(*http.Request) bool {
+	return func(r *http.Request) bool { return is(r.Header.Get("Authorization")) }
+}
+
+// crash is a server error in place of a refusal, for a body that comes without a token.
+func crash(name, row string, when func(r *http.Request, body []byte) bool) Flaw {
+	return Flaw{
+		Name: "refusal-crash-" + name, Says: "A request without a token and with " + row + " is answered 500.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+				crashes := r.Header.Get("Authorization") == "" && r.URL.Path == "/mcp" && when(r, peek(r))
+				if crashes {
+					http.Error(w, "internal error", http.StatusInternalServerError)
+				}
+				return crashes
+			})
+		},
+		Noticed: []string{"RS-CHALLENGE-NO-5XX"}, Also: []string{"RS-ABUSE-*", "RS-TRANSPORT-*", "RS-SESSION-*"}, Row: row,
+	}
+}
+
+// before lets a function answer in place of the server; it says whether it did.
+func before(answers func(w http.ResponseWriter, r *http.Request) bool) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !answers(w, r) {
+				next.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// peek reads the body, and leaves it to be read again.
+func peek(r *http.Request) []byte {
+	body, _ := io.ReadAll(r.Body) // what is cut off is found out by the server
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body
+}
+
+// unquoted takes the quotes from the challenge of some refusals.
+func unquoted(when func(*http.Request) bool) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if when(r) {
+				w = &unquoting{w}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+type unquoting struct{ http.ResponseWriter }
+
+// Unwrap lets streams be flushed.
+func (u *unquoting) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+
+func (u *unquoting) WriteHeader(status int) {
+	fields := u.Header()["Www-Authenticate"]
+	for i, f := range fields {
+		fields[i] = strings.ReplaceAll(f, `"`, "")
+	}
+	u.ResponseWriter.WriteHeader(status)
+}

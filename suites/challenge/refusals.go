@@ -1,0 +1,85 @@
+package challenge
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// refusals are the answers to requests that must be refused, one for each way in which a server comes to refuse: the code that
+// writes the challenge is often another one each time.
+func refusals(t *T) Cases[*reports.Exchange] {
+	return Once(t, "refusals "+string(t.Wire)+" "+t.Revision, func() Cases[*reports.Exchange] {
+		out := Cases[*reports.Exchange]{{"no token", t.MCP.Anonymous()}, {"a garbage token", t.MCP.Bogus()}}
+		calls := badCredentials(t)
+		for i, ex := range t.All(calls) {
+			out = out.And(calls[i].About, ex)
+		}
+		if tools := t.MCP.ScopedTools(); t.Mint.Trusted() && len(tools) > 0 {
+			out = out.And("a token without the scope of "+tools[0].Name, t.MCP.CallTool(t.Mint.Token(map[string]any{"scope": "mcpauth:none"}), tools[0]))
+		}
+		return out
+	})
+}
+
+func badCredentials(t *T) []Variant {
+	authorization := func(value string) mcp.Call { return t.MCP.Call().With(mcp.Field("Authorization", value)) }
+	out := []Variant{
+		Call(authorization("Bearer "), "an empty token"),
+		Call(authorization("Bearer mcpauth not-a-token"), "two words after Bearer"),
+		Call(authorization("Basic dTpw"), "Basic credentials"),
+	}
+	for _, verb := range []string{"GET", "DELETE"} {
+		out = append(out, Call(t.MCP.Call().Using(verb), "%s without a token", verb),
+			Call(t.MCP.Call().Using(verb).With(mcp.Bearer(survey.BogusToken)), "%s with a garbage token", verb))
+	}
+	for _, bad := range t.Mint.BadTokens()[1:] { // the first is the garbage token
+		out = append(out, Call(t.MCP.Call().With(mcp.Bearer(bad.Value)), "%s", bad.Name))
+	}
+	return out
+}
+
+// withChallenge are the refusals that carry a challenge, each different challenge once. On this machine, where no other virtual
+// host can answer, the answer to a foreign Host is among them.
+func withChallenge(t *T) Cases[*reports.Exchange] {
+	all := refusals(t)
+	if t.MCP.Loopback() {
+		req := t.MCP.Call().Request()
+		req.Host = "mcpauth.example"
+		all = all.And("a foreign Host", t.Do(req))
+	}
+	var seen []string
+	all = all.Where(func(ex *reports.Exchange) bool {
+		fields := strings.Join(expect.HeaderValues(ex, "WWW-Authenticate"), "\n")
+		known := fields == "" || slices.Contains(seen, fields)
+		seen = append(seen, fields)
+		return !known
+	})
+	if len(all) == 0 {
+		t.NotApplicable("there is no challenge to read (RS-CHALLENGE-401-WWW-AUTHENTICATE)")
+	}
+	return all
+}
+
+// withBearer are the refusals that carry a Bearer challenge.
+func withBearer(t *T) Cases[*reports.Exchange] {
+	all := withChallenge(t).Where(func(ex *reports.Exchange) bool { return len(expect.Bearer(ex)) > 0 })
+	if len(all) == 0 {
+		t.NotApplicable("there is no Bearer challenge (RS-CHALLENGE-BEARER-SCHEME)")
+	}
+	return all
+}
+
+// answered ends a row whose answer decides nothing: a server error, a limit, or no answer at all.
+func answered(t *T, ex *reports.Exchange) *reports.Exchange {
+	if why := expect.NoAnswer(t.Cite(ex)); why != "" {
+		t.Inconclusive("%s", why)
+	}
+	return ex
+}
