@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
@@ -60,44 +61,22 @@ func Change(name string, to func(value string) string) Edit {
 var secretParameters = []string{"code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "token", "assertion", "subject_token"}
 
 // NearMisses are edits that make a parameter nearly what it should be. What compares by prefix, suffix, length or letter
-// case accepts one of them.
-func NearMisses(name string) Cases[Edit] {
+// case accepts one of them. Kinds name further weaknesses to look for.
+func NearMisses(name string, kinds ...nearmiss.Kind) Cases[Edit] {
 	var out Cases[Edit]
-	for _, m := range nearMisses {
-		out = out.And(m.Name, Change(name, m.Value))
+	for _, w := range nearmiss.Ways(append(kinds, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase)...) {
+		out = out.And(w.Name, Change(name, w.To))
 	}
 	return out
 }
 
-var nearMisses = Cases[func(string) string]{
-	{"the first character changed", func(v string) string { return changedAt(v, 0) }},
-	{"the middle character changed", func(v string) string { return changedAt(v, len(v)/2) }},
-	{"the last character changed", func(v string) string { return changedAt(v, len(v)-1) }},
-	{"the last character left out", func(v string) string { return v[:max(0, len(v)-1)] }},
-	{"one character more", func(v string) string { return v + "A" }},
-	{"upper and lower case swapped", swapCase},
-}
-
-func changedAt(v string, i int) string {
-	switch {
-	case v == "":
-		return v
-	case v[i] == 'A':
-		return v[:i] + "B" + v[i+1:]
+// MissesOf are the rows of a table of near misses.
+func MissesOf(misses []nearmiss.Miss) Cases[string] {
+	var out Cases[string]
+	for _, m := range misses {
+		out = out.And(m.Name, m.Value)
 	}
-	return v[:i] + "A" + v[i+1:]
-}
-
-func swapCase(v string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z':
-			return r - 'a' + 'A'
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		}
-		return r
-	}, v)
+	return out
 }
 
 // Flow is an authorization request with the token request that followed, if the client got a code.

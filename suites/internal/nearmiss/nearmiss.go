@@ -1,0 +1,174 @@
+// Package nearmiss makes values that nearly equal a good one. A server that compares by prefix, suffix, length, letter case,
+// pattern or after decoding accepts one of them. It is used wherever a server compares a string: a redirect URI, state,
+// client identifier, verifier, scope, tool name, origin, audience, issuer, API key or session identifier.
+package nearmiss
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind is the weakness of a comparison that a near miss looks for.
+type Kind string
+
+// Kinds of near misses. A caller leaves out those that its clause allows, or that its channel cannot carry.
+const (
+	Changed    Kind = "one character differs"
+	Truncated  Kind = "only what follows the 72nd character differs"
+	Shorter    Kind = "the beginning or the end is missing"
+	Longer     Kind = "there is more before or after it"
+	LetterCase Kind = "the letter case differs"
+	Space      Kind = "white space is around it"
+	Slash      Kind = "a slash at the end"
+	Encoded    Kind = "percent-encoding"
+	Unicode    Kind = "characters that look alike, or cannot be seen"
+	Null       Kind = "a NUL byte"
+	Empty      Kind = "nothing"
+	Twice      Kind = "the value repeated"
+	Pattern    Kind = "a wildcard, or a dot that stands for any character"
+
+	Host       Kind = "another host"
+	Scheme     Kind = "another scheme"
+	Port       Kind = "another port"
+	Path       Kind = "another path"
+	Query      Kind = "another query"
+	Equivalent Kind = "a URL that is equal only after normalization (RFC 3986 section 6.2.2)"
+)
+
+// Way is one way to miss a value.
+type Way struct {
+	Kind Kind
+	Name string
+	// To makes the near miss. It returns the value itself where there is none of this kind.
+	To func(good string) string
+}
+
+// Miss is a near miss of a value.
+type Miss struct {
+	Kind  Kind
+	Name  string
+	Value string
+}
+
+// Of are the near misses of a value, as far as they differ from it and from each other.
+func Of(good string, kinds ...Kind) []Miss { return apply(Ways(kinds...), good) }
+
+// OfURL are the near misses of an absolute URL or an origin.
+func OfURL(good string, kinds ...Kind) []Miss { return apply(URLWays(kinds...), good) }
+
+// Ways are the ways to miss any value, of these kinds; without kinds, of all.
+func Ways(kinds ...Kind) []Way { return only(ways, kinds) }
+
+// URLWays are the ways to miss a URL, of these kinds; without kinds, of all.
+func URLWays(kinds ...Kind) []Way { return only(urlWays, kinds) }
+
+// Except are all kinds but these.
+func Except(kinds ...Kind) []Kind {
+	var out []Kind
+	for _, w := range slices.Concat(ways, urlWays) {
+		if !slices.Contains(kinds, w.Kind) && !slices.Contains(out, w.Kind) {
+			out = append(out, w.Kind)
+		}
+	}
+	return out
+}
+
+func only(all []Way, kinds []Kind) []Way {
+	if len(kinds) == 0 {
+		return slices.Clone(all)
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(w Way) bool { return !slices.Contains(kinds, w.Kind) })
+}
+
+func apply(all []Way, good string) []Miss {
+	seen := map[string]bool{good: true}
+	var out []Miss
+	for _, w := range all {
+		if v := w.To(good); !seen[v] {
+			seen[v] = true
+			out = append(out, Miss{w.Kind, w.Name, v})
+		}
+	}
+	return out
+}
+
+var ways = []Way{
+	{Changed, "the first character changed", func(v string) string { return changedAt(v, 0) }},
+	{Changed, "the middle character changed", func(v string) string { return changedAt(v, len(v)/2) }},
+	{Changed, "the last character changed", func(v string) string { return changedAt(v, len(v)-1) }},
+	{Truncated, "the character after the 72nd changed", func(v string) string { return changedAt(v, 72) }}, // bcrypt reads no further
+	{Shorter, "the last character left out", func(v string) string { return v[:max(0, len(v)-1)] }},
+	{Shorter, "the first character left out", func(v string) string { return v[min(1, len(v)):] }},
+	{Longer, "one character more", func(v string) string { return v + "A" }},
+	{Longer, "one character before it", func(v string) string { return "A" + v }},
+	{LetterCase, "upper and lower case swapped", swapCase},
+	{Space, "a space before it", func(v string) string { return " " + v }},
+	{Space, "a space after it", func(v string) string { return v + " " }},
+	{Space, "a line break after it", func(v string) string { return v + "\n" }},
+	{Slash, "a slash more at the end", func(v string) string { return v + "/" }},
+	{Slash, "the slash at the end left out", func(v string) string { return strings.TrimSuffix(v, "/") }},
+	{Encoded, "a character percent-encoded", func(v string) string { return encodedAt(v, len(v)/2) }},
+	{Encoded, "percent-encoding decoded", decoded},
+	{Unicode, "a look-alike letter", lookAlike},
+	{Unicode, "a full-width character", fullWidth},
+	{Unicode, "a zero-width space at the end", func(v string) string { return v + "\u200b" }},
+	{Null, "a NUL byte at the end", func(v string) string { return v + "\x00" }},
+	{Null, "a NUL byte and more at the end", func(v string) string { return v + "\x00A" }},
+	{Empty, "an empty value", func(string) string { return "" }},
+	{Twice, "the value twice", func(v string) string { return v + v }},
+	{Twice, "the value twice, with a comma", func(v string) string { return v + "," + v }},
+	{Twice, "the value twice, with a space", func(v string) string { return v + " " + v }},
+	{Pattern, "* for its second half", func(v string) string { return v[:len(v)/2] + "*" }},
+	{Pattern, "% for its second half", func(v string) string { return v[:len(v)/2] + "%" }},
+	{Pattern, "* alone", func(string) string { return "*" }},
+	{Pattern, "a letter in place of a dot", func(v string) string { return strings.Replace(v, ".", "x", 1) }},
+}
+
+// changedAt changes one character. It stays in the alphabet of base64url, so that no other rule refuses the value.
+func changedAt(v string, i int) string {
+	switch {
+	case i < 0 || i >= len(v):
+		return v
+	case v[i] == 'A':
+		return v[:i] + "B" + v[i+1:]
+	}
+	return v[:i] + "A" + v[i+1:]
+}
+
+func swapCase(v string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return r
+	}, v)
+}
+
+func encodedAt(v string, i int) string {
+	if i >= len(v) {
+		return v
+	}
+	return fmt.Sprintf("%s%%%02X%s", v[:i], v[i], v[i+1:])
+}
+
+// lookAlike puts a Cyrillic letter in place of the last Latin one that has such a twin.
+func lookAlike(v string) string {
+	twins := map[byte]string{'a': "а", 'c': "с", 'e': "е", 'o': "о", 'p': "р", 'x': "х"}
+	if i := strings.LastIndexAny(v, "aceopx"); i >= 0 {
+		return v[:i] + twins[v[i]] + v[i+1:]
+	}
+	return v
+}
+
+// fullWidth replaces the last letter or digit by its full-width form, which compatibility normalization (NFKC) maps back.
+func fullWidth(v string) string {
+	i := strings.LastIndexFunc(v, func(r rune) bool { return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' })
+	if i < 0 {
+		return v
+	}
+	return v[:i] + string(rune(v[i])+0xfee0) + v[i+1:]
+}
