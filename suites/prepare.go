@@ -145,10 +145,11 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 func (c *Config) ownToken() string {
 	var scopes []string
 	for _, t := range c.Tools {
-		if t.Scope != "" && !t.DeniedOnly && !slices.Contains(scopes, t.Scope) {
-			scopes = append(scopes, t.Scope)
+		if !t.DeniedOnly {
+			scopes = append(scopes, t.Scopes()...)
 		}
 	}
+	scopes = slices.Compact(slices.Sorted(slices.Values(append(scopes, c.Base...))))
 	switch {
 	case c.Issuer != nil:
 		input := mint.Input(mint.Header(c.Issuer.Header()), mint.Claims(c.Issuer.Claims("alice", scopes)))

@@ -237,8 +237,8 @@ var trusting = []Flaw{
 		Also: []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-TOKEN-INTROSPECTION-CLAIMS"},
 	},
 	{
-		Name: "scope-at-the-door", Says: "Everything takes a scope that the tools do not need.",
-		Bend: policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:write" }), Noticed: []string{"RS-SCOPE-DOWNSCOPED-OK"},
+		Name: "scope-at-the-door", Says: "Everything needs every published scope.",
+		Bend: policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:read notes:write" }), Noticed: []string{"RS-SCOPE-DOWNSCOPED-OK"},
 		Also: []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-STRING-OR-ARRAY"},
 	},
 	{

@@ -84,6 +84,7 @@ const (
 // The defences of scopes and of the tools that need them.
 const (
 	CheckScopes       Defence = "a tool needs its scope"
+	AllScopes         Defence = "a tool that needs two scopes needs both"
 	ScopeOverHTTP     Defence = "a missing scope is answered by an HTTP status, not by a tool result"
 	ScopesAreStrings  Defence = "the keys of an object in the claim scope are no scopes"
 	WholeScope        Defence = "a scope is compared as a whole"

@@ -50,7 +50,7 @@ type Variations struct {
 	Accepts         func(claims map[string]any) bool     // which tokens are good, besides
 	ScopesOf        func(claims map[string]any) []string // where scopes are in another claim than scope
 	ListScope       string                               // the scope that a list needs; none if empty
-	ScopeAtTheDoor  string                               // a scope that everything needs besides
+	ScopeAtTheDoor  string                               // scopes that everything needs besides
 	HidesTools      bool                                 // a tool that a caller may not call is as unknown as one that does not exist
 	Realm           string                               // that the challenge names
 	KeyPause        time.Duration                        // how long a key set is not fetched again, whatever it held

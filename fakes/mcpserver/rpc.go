@@ -337,7 +337,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 			break
 		}
 		if !s.permitted(who, name, t.Scope, body) {
-			s.insufficient(w, r, t.Scope, m.ID)
+			s.insufficient(w, r, t.challenged(), m.ID)
 			return
 		}
 		if t.ACR != "" && who.acr != t.ACR && who.static == nil && p.has(CheckACR) {
@@ -395,6 +395,24 @@ func (s *Server) permitted(who *caller, name, scope string, body []byte) bool {
 }
 
 var anyName = regexp.MustCompile(`"name"\s*:\s*"([^"]*)"`)
+
+// anyOf are the scopes of which a tool needs one.
+func anyOf(name string) []string {
+	for _, t := range Tools {
+		if t.Name == name {
+			return t.AnyOf
+		}
+	}
+	return nil
+}
+
+// challenged is what a refusal asks for.
+func (t *Tool) challenged() string {
+	if len(t.AnyOf) > 0 {
+		return strings.TrimSpace(t.Scope + " " + t.AnyOf[0])
+	}
+	return t.Scope
+}
 
 func scopeOf(name string) (scope string, known bool) {
 	for _, t := range Tools {
@@ -464,9 +482,20 @@ func (s *Server) permits(who *caller, tool, scope string) bool {
 	if who.static != nil {
 		return who.static.permits(p, tool)
 	}
-	if scope == "" || !p.has(CheckScopes) || tool == p.UnguardedTool {
+	if !p.has(CheckScopes) || tool == p.UnguardedTool {
 		return true
 	}
+	all, alternatives := strings.Fields(scope), anyOf(tool)
+	lacks := func(needed string) bool { return !p.holds(who, needed) }
+	if !p.has(AllScopes) && len(all) > 1 {
+		return slices.ContainsFunc(all, func(needed string) bool { return !lacks(needed) }) // the flaw
+	}
+	return !slices.ContainsFunc(all, lacks) &&
+		(len(alternatives) == 0 || slices.ContainsFunc(alternatives, func(needed string) bool { return !lacks(needed) }))
+}
+
+// holds reports that a caller has a scope, or a broader one.
+func (p *Policy) holds(who *caller, scope string) bool {
 	if !p.has(WholeScope) {
 		return strings.Contains(strings.ToLower(strings.Join(who.scopes, " ")), scope)
 	}

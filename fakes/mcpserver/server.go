@@ -111,7 +111,8 @@ type session struct {
 
 // Tool is a tool of the server, and what may be said of it to who tests it.
 type Tool struct {
-	Name, Scope string // an empty scope: a token is enough
+	Name, Scope string   // all scopes that it needs, separated by spaces; empty: a token is enough
+	AnyOf       []string // scopes of which it needs one besides
 	Arguments   map[string]any
 	DeniedOnly  bool
 	TellsCaller bool
@@ -132,6 +133,8 @@ var Tools = []Tool{
 	{Name: "read_note", Scope: "notes:read", Private: "a note of alice"},
 	{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "list_notes"},
 	{Name: "list_notes"},
+	{Name: "copy_note", Scope: "notes:read notes:write"},
+	{Name: "count_notes", AnyOf: []string{"notes:read", "notes:write"}},
 	{Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true},
 	{Name: "open_cart"},
 	{Name: "read_cart", Arguments: map[string]any{"cart": "{handle}"}, HandleFrom: "open_cart"},
@@ -385,7 +388,7 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.current = who.user
 	s.mu.Unlock()
-	if door := p.ScopeAtTheDoor; door != "" && who.static == nil && !slices.Contains(who.scopes, door) {
+	if door := p.ScopeAtTheDoor; who.static == nil && slices.ContainsFunc(strings.Fields(door), func(s string) bool { return !slices.Contains(who.scopes, s) }) {
 		s.insufficient(w, r, door, nil)
 		return
 	}

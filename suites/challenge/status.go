@@ -50,7 +50,7 @@ func servedWithoutToken(t *T) bool {
 	tools := t.MCP.ScopedTools()
 	for _, tool := range tools {
 		ex := t.Send(t.MCP.Call().Method("tools/call", tool.Params()))
-		t.Expect(ex, "%s, which needs %s", tool.Name, tool.Scope).To(expect.Refuse(401))
+		t.Expect(ex, "%s, which needs %s", tool.Name, tool.Needs()).To(expect.Refuse(401))
 	}
 	return len(tools) > 0
 }

@@ -36,7 +36,7 @@ func guardedTools(t *T) []Tool {
 	}
 	var scoped []Tool
 	for _, tool := range tools {
-		if tool.Scope != "" {
+		if len(tool.Scopes()) > 0 {
 			scoped = append(scoped, tool)
 		}
 	}

@@ -109,11 +109,11 @@ func limitedBearers(t *T, key Credential) []Credential {
 		}
 		var tools []string
 		for _, other := range t.Tools {
-			if other.Scope == "" || other.Scope == tool.Scope {
+			if t.MCP.Permits(Union(t.Base, tool.Scopes()), other) {
 				tools = append(tools, other.Name)
 			}
 		}
-		out = append(out, CredentialOf("a token with the scope "+tool.Scope, t.MCP.TokenWithScopes(tool.Scope), tools))
+		out = append(out, CredentialOf("a token with the scope "+tool.Needs(), t.MCP.TokenWithScopes(tool.Scopes()...), tools))
 	}
 	return out
 }

@@ -171,7 +171,7 @@ func siblings() {
 		switch scopes, _ := d.Object.Strings("scopes_supported"); {
 		case challenged || len(scopes) > 0:
 		case len(t.MCP.ScopedTools()) > 0:
-			t.Unmet(d.Exchange, "the scopes that tools need in scopes_supported, or in the challenge", "neither names any, though %s needs %s", t.MCP.ScopedTools()[0].Name, t.MCP.ScopedTools()[0].Scope)
+			t.Unmet(d.Exchange, "the scopes that tools need in scopes_supported, or in the challenge", "neither names any, though %s needs %s", t.MCP.ScopedTools()[0].Name, t.MCP.ScopedTools()[0].Needs())
 		default:
 			t.NotApplicable("no scope is published, and no tool is declared to need one")
 		}

@@ -126,7 +126,7 @@ func credentials() {
 		}
 		for _, tool := range t.MCP.ScopedTools() {
 			if ex := t.MCP.CallTool(with(map[string]any{"scope": "mcpauth:none"}), tool); expect.Ran(ex) {
-				t.Finding(ex, tool.Name, "a refusal with HTTP 403 without the scope "+tool.Scope, "the tool runs")
+				t.Finding(ex, tool.Name, "a refusal with HTTP 403 without the scope "+tool.Needs(), "the tool runs")
 			} else {
 				t.RefusedBy(ex)
 			}

@@ -1,9 +1,7 @@
 package scope
 
 import (
-	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,198 +13,214 @@ import (
 )
 
 func effects() {
-	Must("RS-SCOPE-NOT-EXECUTED", func(t *T) {
-		tool, shows, narrow := effective(t)
-		markers := map[string]string{}
-		try := func(about string, send func(tool Tool) *reports.Exchange) {
-			markers[about] = marker()
-			ex := send(tool.Marked(markers[about]))
-			if expect.Ran(ex) {
-				t.Inconclusive("the call %s is served (RS-SCOPE-403-STATUS)", about)
-			}
-			t.RefusedBy(ex)
-		}
-		lacking := t.MCP.TokenWithScopes(narrow...)
-		try("without the scope", func(tool Tool) *reports.Exchange { return t.MCP.CallTool(lacking, tool) })
-		call, refused := t.MCP.SessionOf(lacking)
-		if refused == nil { // in an open session, so that nothing but the call itself is refused
-			try("without a token", func(tool Tool) *reports.Exchange { return t.Send(call.Method("tools/call", tool.Params())) })
-			for _, bad := range t.Mint.BadTokens() {
-				try("with "+bad.Name, func(tool Tool) *reports.Exchange {
-					return t.Send(call.Method("tools/call", tool.Params()).With(mcp.Bearer(bad.Value)))
-				})
-			}
-		}
-		ex := seen(t, tool, shows) // by then whatever was begun before has had its time
-		for about, m := range Sorted(markers) {
-			if strings.Contains(Text(ex), m) {
-				t.Finding(ex, about, "a refused call to have no effect", shows.Name+" shows its effect")
-			}
-		}
-	})
+	Must("RS-SCOPE-NOT-EXECUTED", decidesBeforeActing)
+	Must("RS-SCOPE-BATCH-MEMBERS", authorizesEachMember)
+	Practice("RS-SCOPE-BODY-AMBIGUITY", judgesWhatItExecutes)
+}
 
-	// Batches are of 2025-03-26 alone.
-	Must("RS-SCOPE-BATCH-MEMBERS", func(t *T) {
-		tool, shows, narrow := effective(t)
-		call := guarded(t, tool, narrow)
-		call.Revision = "2025-03-26"
-		send := func(messages ...string) *reports.Exchange {
-			return t.Send(call.WithBody("[" + strings.Join(messages, ",") + "]"))
-		}
-		free := message(1, shows)
-		if ex := send(free, message(2, shows)); expect.Status(ex) < 200 || expect.Status(ex) > 299 || !strings.HasPrefix(strings.TrimSpace(ex.Response.Body), "[") && !strings.Contains(ex.Response.Body, "data:") {
-			t.NotApplicable("batches are refused: %s", expect.Describe(ex))
-		}
-		markers := map[string]string{"after a free call": marker(), "before a free call": marker(), "after fifty pings": marker()}
-		send(free, message(2, tool.Marked(markers["after a free call"])))
-		send(message(1, tool.Marked(markers["before a free call"])), message(2, shows))
-		pings := []string{}
-		for i := range 50 {
-			pings = append(pings, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"ping"}`, i+10))
-		}
-		send(append(pings, message(1, tool.Marked(markers["after fifty pings"])))...)
-		t.Refused()
-		ex := seen(t, tool, shows)
-		for about, m := range Sorted(markers) {
-			if strings.Contains(Text(ex), m) {
-				t.Finding(ex, about, "every message of a batch to be judged", tool.Name+" ran without its scope")
-			}
-		}
-	})
+// guarded is a tool with a scope, with a token that lacks it, and what shows that the tool has run.
+type guarded struct {
+	*denial
+	shows   Tool // the tool that shows the effect
+	visible bool // there is one
+	marks   Cases[string]
+}
 
-	Practice("RS-SCOPE-BODY-AMBIGUITY", func(t *T) {
-		tool, shows, narrow := effective(t)
-		call := guarded(t, tool, narrow)
-		markers := map[string]string{}
-		for about, write := range Sorted(ambiguities) {
-			markers[about] = marker()
-			free := call.Method("tools/call", shows.Params()) // what the fields describe
-			message := write(envelope(free), shows.Params(), tool.Marked(markers[about]).Params())
-			if ex := t.Send(free.WithBody(message)); expect.Crashed(ex) {
-				t.Finding(ex, about, "an answer below 500", expect.Describe(ex))
+// guard is the declared tool whose effect can be seen, else one that runs with its scope: then its answers alone show it.
+func guard(t *T) *guarded {
+	g := &guarded{denial: &denial{}}
+	if g.tool, g.shows, g.visible = t.MCP.EffectiveTool(); !g.visible {
+		g.tool, _ = runnable(t)
+	}
+	for _, d := range denials(t) {
+		if d.Value.tool.Name == g.tool.Name {
+			g.denial = denied(t, d.Value)
+			break
+		}
+	}
+	return g
+}
+
+// mark is the tool with a text of its own in its arguments, by which its effect can be told.
+func (g *guarded) mark(about string) Tool {
+	m := "mcpauth-" + Random(9)
+	g.marks = g.marks.And(about, m)
+	return g.tool.Marked(m)
+}
+
+// show expects none of the marked calls to have had an effect. It is asked once the effect of a call that is allowed can be seen,
+// which is the control; by then whatever was begun before has had its time.
+func (g *guarded) show(t *T, expected string) {
+	if !g.visible {
+		return
+	}
+	ex := g.seen(t)
+	for _, m := range g.marks {
+		t.Expect(Text(ex), "%s", m.Name).SeenIn(ex).To(expect.Refusing(expected, func(text string) string {
+			if strings.Contains(text, m.Value) {
+				return g.shows.Name + " shows that " + g.tool.Name + " has run"
+			}
+			return ""
+		}))
+	}
+}
+
+// seen is what shows the effect.
+func (g *guarded) seen(t *T) *reports.Exchange {
+	_, used := allowed(t, g.tool)
+	broad := t.MCP.TokenWithScopes(Union(used, g.shows.Scopes())...)
+	control := "mcpauth-" + Random(9)
+	if ex := t.MCP.CallTool(broad, g.tool.Marked(control)); !expect.Ran(ex) {
+		t.Inconclusive("the control failed: with its scope, %s is answered with %s", g.tool.Name, expect.Describe(ex))
+	}
+	for wait := 10 * time.Millisecond; wait < 3*time.Second; wait *= 2 {
+		if ex := t.MCP.CallTool(broad, g.shows); strings.Contains(Text(ex), control) {
+			t.Controlled()
+			t.Sleep(wait / 2)
+			return t.MCP.CallTool(broad, g.shows)
+		}
+		t.Sleep(wait)
+	}
+	t.Inconclusive("the control failed: %s does not show what %s did", g.shows.Name, g.tool.Name)
+	return nil
+}
+
+func decidesBeforeActing(t *T) {
+	g := guard(t)
+	Each(t, g.refusable(t), func(t *T, send func(tool Tool) *reports.Exchange) {
+		ex := send(g.mark(RowOf(t)))
+		if expect.Ran(ex) {
+			t.Inconclusive("the call is served (RS-SCOPE-EVERY-TOOL, RS-CHALLENGE-EXISTING-TOOLS)")
+		}
+		t.Expect(ex).To(expect.NotRun(), bringNoResult)
+	})
+	g.show(t, "a refused call to have no effect")
+	if !g.visible && t.Unmistaken() {
+		t.NotTestedWithout("tool-effect", "the calls are refused; whether they have an effect all the same shows only a tool that tells what another did (effect in the target file)")
+	}
+}
+
+// refusable are calls that must be refused: in an open session where there are sessions, so that nothing but the call is.
+func (g *guarded) refusable(t *T) Cases[func(tool Tool) *reports.Exchange] {
+	rows := Cases[func(tool Tool) *reports.Exchange]{
+		{"without the scope", func(tool Tool) *reports.Exchange { return t.MCP.CallTool(g.token, tool) }},
+	}
+	call, refused := t.MCP.SessionOf(g.token)
+	if refused != nil {
+		return rows
+	}
+	send := func(tool Tool, credentials ...reports.Field) *reports.Exchange {
+		return t.Send(call.Method("tools/call", tool.Params()).With(credentials...))
+	}
+	rows = rows.And("without a token", func(tool Tool) *reports.Exchange { return send(tool) })
+	for _, bad := range t.Mint.BadTokens() {
+		rows = rows.And("with "+bad.Name, func(tool Tool) *reports.Exchange { return send(tool, mcp.Bearer(bad.Value)) })
+	}
+	return rows
+}
+
+var bringNoResult = expect.That("a refusal without the tool's result", func(ex *reports.Exchange) string {
+	if a := mcp.Read(ex); expect.Status(ex) >= 400 && a.Result != nil && !a.IsError {
+		return "the tool's result is in the body of an HTTP " + fmt.Sprint(expect.Status(ex))
+	}
+	return ""
+})
+
+// Batches are of 2025-03-26 alone.
+func authorizesEachMember(t *T) {
+	g := guard(t)
+	call := g.session(t)
+	call.Revision = "2025-03-26"
+	send := func(messages ...string) *reports.Exchange {
+		return t.Send(call.WithBody("[" + strings.Join(messages, ",") + "]"))
+	}
+	free := `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+	if tool, ok := g.free(t); ok {
+		free = message(1, tool)
+	}
+	if ex := send(free, `{"jsonrpc":"2.0","id":3,"method":"ping"}`); expect.Status(ex) < 200 || expect.Status(ex) > 299 || len(mcp.Messages(ex)) == 0 {
+		t.NotApplicable("batches are refused: %s", expect.Describe(ex))
+	}
+	pings := []string{}
+	for i := range 50 {
+		pings = append(pings, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"ping"}`, i+10))
+	}
+	t.Controlled()
+	Each(t, Cases[func(guarded string) []string]{
+		{"alone in a batch", func(guarded string) []string { return []string{guarded} }},
+		{"after a free call", func(guarded string) []string { return []string{free, guarded} }},
+		{"before a free call", func(guarded string) []string { return []string{guarded, free} }},
+		{"after fifty pings", func(guarded string) []string { return append(pings, guarded) }},
+	}, func(t *T, batch func(string) []string) {
+		t.Expect(send(batch(message(2, g.mark(RowOf(t))))...)).To(answerNo(g.tool, 2))
+	})
+	g.show(t, "every message of a batch to be judged")
+}
+
+// answerNo expects no result for the message with an id.
+func answerNo(tool Tool, id int) expect.Matcher {
+	return expect.Refusing("a refusal of "+tool.Name+" within the batch", func(ex *reports.Exchange) string {
+		for _, m := range mcp.Messages(ex) {
+			got, _ := m.Get("id")
+			failed, _ := m.Object("result").Bool("isError")
+			if fmt.Sprint(got) == fmt.Sprint(id) && m.Object("result") != nil && !failed {
+				return tool.Name + " is answered with its result, without its scope"
 			}
 		}
-		t.Refused()
-		ex := seen(t, tool, shows)
-		for about, m := range Sorted(markers) {
-			if strings.Contains(Text(ex), m) {
-				t.Finding(ex, about, "a message that can be read in two ways not to run the tool that the token may not call", tool.Name+" ran")
-			}
-		}
+		return ""
 	})
 }
 
-// effective is a tool whose effect can be seen, the tool that shows it, and the scopes of a token that lacks its scope.
-func effective(t *T) (tool, shows Tool, narrow []string) {
-	tool, shows, _ = t.MCP.EffectiveTool()
-	if narrow = t.MCP.Lacking(tool.Scope); shows.Scope != "" { // with no scope at all a server may grant a default
-		narrow = []string{shows.Scope}
-	}
-	if slices.ContainsFunc(narrow, func(s string) bool { return t.MCP.Includes(s, tool.Scope) }) {
-		t.NotTested("it needs %s to take another scope than %s", shows.Name, tool.Name)
-	}
-	return tool, shows, narrow
-}
-
-// guarded is a session with a token that may not call a tool, as a plain call shows.
-func guarded(t *T, tool Tool, narrow []string) mcp.Call {
-	call := t.MCP.MustOpenSession(t.MCP.TokenWithScopes(narrow...))
-	if ex := t.Send(call.Method("tools/call", tool.Marked(marker()).Params())); expect.Ran(ex) {
-		t.Inconclusive("%s runs without its scope anyway (RS-SCOPE-EVERY-TOOL)", tool.Name)
+// session is one with the token that lacks the scope, in which a plain call of the tool is refused.
+func (g *guarded) session(t *T) mcp.Call {
+	call := t.MCP.MustOpenSession(g.token)
+	if ex := t.Send(call.Method("tools/call", g.mark("a plain call").Params())); expect.Ran(ex) {
+		t.Inconclusive("%s runs without its scope anyway (RS-SCOPE-EVERY-TOOL)", g.tool.Name)
 	}
 	return call
 }
 
-// seen is what shows the effect, asked once the effect of a call that is allowed can be seen: the control.
-func seen(t *T, tool, shows Tool) *reports.Exchange {
-	broad := t.MCP.TokenWithScopes(slices.DeleteFunc([]string{tool.Scope, shows.Scope}, func(s string) bool { return s == "" })...)
-	mark := marker()
-	if ex := t.MCP.CallTool(broad, tool.Marked(mark)); !expect.Ran(ex) {
-		t.Inconclusive("the control failed: %s with its scope is answered with %s", tool.Name, expect.Describe(ex))
-	}
-	for wait := 10 * time.Millisecond; wait < 3*time.Second; wait *= 2 {
-		if ex := t.MCP.CallTool(broad, shows); strings.Contains(Text(ex), mark) {
-			t.Controlled()
-			t.Sleep(wait / 2)
-			return t.MCP.CallTool(broad, shows)
+// free is another tool that the token may call.
+func (g *guarded) free(t *T) (Tool, bool) {
+	for _, tool := range append([]Tool{g.shows}, t.Tools...) {
+		if tool.Name != "" && tool.Name != g.tool.Name && !tool.DeniedOnly && t.MCP.Permits(g.held, tool) && expect.Ran(t.MCP.CallTool(g.token, tool)) {
+			return tool, true
 		}
-		t.Sleep(wait)
 	}
-	t.Inconclusive("the control failed: %s does not show what %s did", shows.Name, tool.Name)
-	return nil
+	return Tool{}, false
 }
 
-// message is a call of a tool as one message of a batch.
-func message(id int, tool Tool) string {
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%s}`, id, text(tool.Params()))
+func judgesWhatItExecutes(t *T) {
+	g := guard(t)
+	free, ok := g.free(t)
+	if !ok {
+		t.NotTested("it needs a tool that a token without %s may call (tools in the target file)", strings.Join(g.lacking, " and "))
+	}
+	call := g.session(t)
+	own, _ := allowed(t, g.tool)
+	frees := t.MCP.CallTool(g.token, free)
+	telling := Text(own) != "" && Text(own) != Text(frees)
+	if !telling && !g.visible {
+		t.NotTestedWithout("tool-effect", "the answers of %s and %s do not tell which of them has run (effect in the target file)", g.tool.Name, free.Name)
+	}
+	t.Controlled()
+	described := call.Method("tools/call", free.Params()) // what the header fields say
+	Each(t, ambiguities, func(t *T, write func(meta string, free, guarded map[string]any) string) {
+		marked := g.mark(RowOf(t))
+		ex := t.Send(described.WithBody(write(meta(described), free.Params(), marked.Params())))
+		t.Expect(ex).To(notBring(g, telling, Text(own)))
+	})
+	g.show(t, "a message that can be read in two ways not to run the tool that the token may not call")
 }
 
-func marker() string { return "mcpauth-" + Random(9) }
-
-// envelope is what the parameters of the free call need besides name and arguments: the _meta of the stateless wire.
-func envelope(c mcp.Call) string {
-	var message struct {
-		Params struct {
-			Meta json.RawMessage `json:"_meta"`
-		} `json:"params"`
-	}
-	_ = json.Unmarshal([]byte(c.Message()), &message)
-	if len(message.Params.Meta) == 0 {
+// notBring expects an answer that is not the guarded tool's.
+func notBring(g *guarded, telling bool, own string) expect.Matcher {
+	return expect.Refusing("an error, or the answer of the tool that the token may call", func(ex *reports.Exchange) string {
+		for _, m := range mcp.Messages(ex) {
+			if telling && text(m.Object("result")) == own {
+				return g.tool.Name + " is answered with its result, without its scope"
+			}
+		}
 		return ""
-	}
-	return `"_meta":` + string(message.Params.Meta) + ","
-}
-
-// ambiguities write a message that is the free call to one reader, and the guarded one to another.
-var ambiguities = map[string]func(meta string, free, guarded map[string]any) string{
-	"the name twice, the free one first": func(meta string, free, guarded map[string]any) string {
-		return request(meta, `"name":%s,"name":%s,"arguments":%s`, free["name"], guarded["name"], guarded["arguments"])
-	},
-	"the name twice, the free one last": func(meta string, free, guarded map[string]any) string {
-		return request(meta, `"name":%s,"name":%s,"arguments":%s`, guarded["name"], free["name"], guarded["arguments"])
-	},
-	"params twice": func(meta string, free, guarded map[string]any) string {
-		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{%s"name":%s,"arguments":{}},"params":{%s"name":%s,"arguments":%s}}`, meta, text(free["name"]), meta, text(guarded["name"]), text(guarded["arguments"]))
-	},
-	"the method twice": func(meta string, _, guarded map[string]any) string {
-		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{%s"name":%s,"arguments":%s}}`, meta, text(guarded["name"]), text(guarded["arguments"]))
-	},
-	"a name in another case": func(meta string, free, guarded map[string]any) string {
-		return request(meta, `"name":%s,"Name":%s,"arguments":%s`, free["name"], guarded["name"], guarded["arguments"])
-	},
-	"an escaped member": func(meta string, free, guarded map[string]any) string {
-		return request(meta, `"name":%s,"\u006eame":%s,"arguments":%s`, free["name"], guarded["name"], guarded["arguments"])
-	},
-	"a decoy in the arguments": func(meta string, free, guarded map[string]any) string {
-		decoyed := map[string]any{"name": free["name"]}
-		for k, v := range guarded["arguments"].(map[string]any) {
-			decoyed[k] = v
-		}
-		return request(meta, `"arguments":%s,"name":%s`, decoyed, guarded["name"])
-	},
-	"a list of one": func(meta string, _, guarded map[string]any) string {
-		return "[" + request(meta, `"name":%s,"arguments":%s`, guarded["name"], guarded["arguments"]) + "]"
-	},
-	"a second message after the first": func(meta string, free, guarded map[string]any) string {
-		return request(meta, `"name":%s,"arguments":%s`, free["name"], map[string]any{}) + request(meta, `"name":%s,"arguments":%s`, guarded["name"], guarded["arguments"])
-	},
-	"a byte order mark": func(meta string, _, guarded map[string]any) string {
-		return "\ufeff" + request(meta, `"name":%s,"arguments":%s`, guarded["name"], guarded["arguments"])
-	},
-	"a space after the name": func(meta string, _, guarded map[string]any) string {
-		return request(meta, `"name":%s,"arguments":%s`, guarded["name"].(string)+" ", guarded["arguments"])
-	},
-}
-
-func request(meta, params string, values ...any) string {
-	texts := make([]any, len(values))
-	for i, v := range values {
-		texts[i] = text(v)
-	}
-	return `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{` + meta + fmt.Sprintf(params, texts...) + `}}`
-}
-
-func text(v any) string {
-	b, _ := json.Marshal(v) // strings and decoded YAML always marshal
-	return string(b)
+	})
 }

@@ -11,246 +11,180 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// denied calls a tool with a token that lacks its scope, beside a call that is served.
-func denied(t *T) (Tool, []string, *reports.Exchange) {
-	tool, narrow := t.MCP.NarrowTool()
-	if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(append(slices.Clone(narrow), tool.Scope)...), tool); !expect.Ran(ex) {
-		t.Inconclusive("the control failed: %s with the scope %s is answered with %s", tool.Name, tool.Scope, expect.Describe(ex))
-	}
-	t.Controlled()
-	return tool, narrow, t.MCP.CallTool(t.MCP.TokenWithScopes(narrow...), tool)
-}
-
-// challenged is denied with a 403, which the checks on its challenge need.
-func challenged(t *T) (Tool, []string, *reports.Exchange) {
-	tool, narrow, ex := denied(t)
-	if expect.Status(ex) != 403 {
-		t.NotApplicable("no 403 could be provoked (RS-SCOPE-403-STATUS): %s", expect.Describe(ex))
-	}
-	return tool, narrow, ex
-}
-
 func enforced() {
-	Must("RS-SCOPE-403-STATUS", func(t *T) {
-		_, _, ex := denied(t)
-		t.Expect(ex, "a tool without its scope").To(expect.Refuse(403))
-	})
+	Must("RS-SCOPE-403-STATUS", answersWith403)
+	Should("RS-SCOPE-403-CHALLENGE", challengesInsufficientScope)
+	Should("RS-SCOPE-403-SCOPES", namesNeededScopes)
+	Should("RS-SCOPE-403-RESOURCE-METADATA", namesMetadataInThe403)
+	Should("RS-SCOPE-403-COMPLETE", namesAllScopesAtOnce)
+	Should("RS-SCOPE-CHALLENGE-CONSISTENT", challengesTheSameWay)
+	Practice("RS-SCOPE-CHALLENGE-NOT-CATALOGUE", asksForWhatTheCallNeeds)
+	Must("RS-SCOPE-EVERY-TOOL", guardsEveryTool)
+}
 
-	Should("RS-SCOPE-403-CHALLENGE", func(t *T) {
-		_, _, ex := challenged(t)
-		code, _ := expect.Param(ex, "error")
-		switch {
-		case len(expect.Bearer(ex)) == 0:
-			t.Unmet(ex, "WWW-Authenticate: Bearer", "it is absent")
-		case code == "":
-			t.Advise(ex, `error="insufficient_scope"`, "the challenge names no error")
-		case code != "insufficient_scope":
-			t.Unmet(ex, `error="insufficient_scope"`, "error=%q", code)
+// RFC 9110 section 15.5.4 lets a server hide what is forbidden: then it is unknown, which is no better signal than a 403.
+func answersWith403(t *T) {
+	eachDenial(t, func(t *T, d *denial) {
+		if d.hidden(t) {
+			t.Expect(d).Ideally(expect.BeForbidden())
+			return
+		}
+		t.Expect(d).To(expect.BeForbidden())
+	})
+}
+
+// The field is a MUST of OAuth 2.1 section 5.3.1, the code a SHOULD of RFC 6750 section 3.1.
+func challengesInsufficientScope(t *T) {
+	eachChallenge(t, func(t *T, d *denial) {
+		if t.Expect(d).To(expect.HaveChallengeOf("Bearer")) {
+			t.Expect(d).Ideally(expect.NameInChallenge("insufficient_scope"))
 		}
 	})
+}
 
-	Should("RS-SCOPE-403-SCOPES", func(t *T) {
-		tool, _, ex := challenged(t)
-		v, ok := expect.Param(ex, "scope")
-		switch {
-		case !ok:
-			t.Advise(ex, "scope in the challenge, so that the client knows what to ask for", "it is absent")
-		case !slices.Contains(strings.Fields(v), tool.Scope):
-			t.Unmet(ex, "a scope in the challenge that enables the tool: "+tool.Scope, "scope=%q", v)
+func namesNeededScopes(t *T) {
+	eachChallenge(t, func(t *T, d *denial) {
+		if _, named := expect.Param(d.answer, "scope"); !named {
+			t.Expect(d).Ideally(nameAScope)
+			return
 		}
+		asked := Union(d.held, Challenged(d.answer))
+		if t.MCP.Permits(short(asked), d.tool) || d.tool.DeniedOnly {
+			return
+		}
+		if token, _, why := t.MCP.TokenOf(asked); why == "" && expect.Ran(t.MCP.CallTool(token, d.tool)) {
+			return // the target knows it by another name than the declaration
+		}
+		t.Expect(d).To(nameScopesOf(d.tool))
 	})
+}
 
-	Should("RS-SCOPE-403-RESOURCE-METADATA", func(t *T) {
-		_, _, ex := challenged(t)
-		before, had := expect.Param(t.MCP.Anonymous(), "resource_metadata")
-		now, has := expect.Param(ex, "resource_metadata")
-		switch {
-		case !had && !has:
+var nameAScope = expect.That("scope in the challenge, so that the client knows what to ask for", func(*denial) string { return "it is absent" })
+
+func nameScopesOf(tool Tool) expect.Matcher {
+	return expect.That("scopes in the challenge that enable the tool: "+tool.Needs(), func(d *denial) string {
+		return fmt.Sprintf("scope=%q", strings.Join(Challenged(d.answer), " "))
+	})
+}
+
+// short are scopes with, for those that are URIs, their last segments: some authorization servers put only these into tokens.
+func short(scopes []string) []string {
+	out := slices.Clone(scopes)
+	for _, s := range scopes {
+		if i := strings.LastIndex(s, "/"); i >= 0 && strings.Contains(s, "://") {
+			out = append(out, s[i+1:])
+		}
+	}
+	return out
+}
+
+func namesMetadataInThe403(t *T) {
+	before, had := expect.Param(t.MCP.Anonymous(), "resource_metadata")
+	eachChallenge(t, func(t *T, d *denial) {
+		_, has := expect.Param(d.answer, "resource_metadata")
+		if !had && !has {
 			t.NotApplicable("the 401 names no resource_metadata either")
-		case !has:
-			t.Unmet(ex, "resource_metadata in the challenge", "it is absent")
-		case had && now != before:
-			t.Advise(ex, "the resource_metadata of the 401, "+before, "%s", now)
+		}
+		if t.Expect(d).To(expect.HaveChallengeParam("resource_metadata")) && had {
+			t.Expect(d).Ideally(expect.HaveChallengeParamOf("resource_metadata", before))
 		}
 	})
+}
 
-	Should("RS-SCOPE-403-COMPLETE", func(t *T) {
-		tool, narrow, ex := challenged(t)
-		v, ok := expect.Param(ex, "scope")
-		if !ok {
-			t.NotApplicable("the 403 names no scope (RS-SCOPE-403-SCOPES)")
+func namesAllScopesAtOnce(t *T) {
+	eachChallenge(t, func(t *T, d *denial) {
+		if len(Challenged(d.answer)) == 0 || d.tool.DeniedOnly {
+			t.NotApplicable("the 403 names no scope that may be tried (RS-SCOPE-403-SCOPES)")
 		}
-		union := slices.Clone(narrow)
-		for _, s := range strings.Fields(v) {
-			if !slices.Contains(union, s) {
-				union = append(union, s)
-			}
+		asked := Union(d.held, Challenged(d.answer))
+		token, held, why := t.MCP.TokenOf(asked)
+		if lost := t.MCP.Without(asked, held); why == "" && len(lost) > 0 {
+			why = "the authorization server does not grant " + strings.Join(lost, " ")
 		}
-		if again := t.MCP.CallTool(t.MCP.TokenWithScopes(union...), tool); !expect.Ran(again) {
-			t.Unmet(again, "the challenged scopes, added to those of before, to be enough", "with %s the call is answered with %s", strings.Join(union, " "), expect.Describe(again))
+		if why != "" {
+			t.Inconclusive("%s", why)
 		}
+		t.Expect(t.MCP.CallTool(token, d.tool), "the call again, with %s", list(asked)).To(expect.Run())
 	})
+}
 
-	Should("RS-SCOPE-CHALLENGE-CONSISTENT", func(t *T) {
-		tool, narrow, first := challenged(t)
-		want, _ := expect.Param(first, "scope")
+// The calls differ in nothing but their sessions.
+func challengesTheSameWay(t *T) {
+	eachChallenge(t, func(t *T, d *denial) {
+		want, _ := expect.Param(d.answer, "scope")
 		for range 3 {
-			ex := t.MCP.CallTool(t.MCP.TokenWithScopes(narrow...), tool)
-			if got, _ := expect.Param(ex, "scope"); !sameWords(got, want) {
-				t.Unmet(ex, "the same scopes for the same call: "+want, "%s", got)
+			if !t.Expect(t.MCP.CallTool(d.token, d.tool)).To(challengeFor(want)) {
 				return
 			}
 		}
 	})
+}
 
-	Practice("RS-SCOPE-CHALLENGE-NOT-CATALOGUE", func(t *T) {
-		_, _, ex := challenged(t)
-		var all []string
-		for _, tool := range t.Tools {
-			if tool.Scope != "" && !slices.Contains(all, tool.Scope) {
-				all = append(all, tool.Scope)
-			}
+func challengeFor(scopes string) expect.Matcher {
+	return expect.That("the scopes of the first 403 for the same call: "+scopes, func(ex *reports.Exchange) string {
+		got, _ := expect.Param(ex, "scope")
+		switch {
+		case expect.Status(ex) != 403:
+			return expect.Describe(ex)
+		case !sameWords(got, scopes):
+			return fmt.Sprintf("scope=%q", got)
 		}
-		v, _ := expect.Param(ex, "scope")
-		asked := strings.Fields(v)
-		omnibus := slices.ContainsFunc(asked, expect.Omnibus)
-		if omnibus || len(all) > 2 && !slices.ContainsFunc(all, func(s string) bool { return !slices.Contains(asked, s) }) {
-			t.Advise(ex, "the scopes that the call needs", "every scope there is: %s", v)
-		}
-	})
-
-	Must("RS-SCOPE-EVERY-TOOL", func(t *T) {
-		var ownError []string
-		for _, tool := range t.Tools {
-			if tool.Scope == "" {
-				continue
-			}
-			ex := t.MCP.CallTool(t.MCP.TokenWithScopes(t.MCP.Lacking(tool.Scope)...), tool)
-			switch {
-			case expect.Ran(ex):
-				t.Finding(ex, tool.Name, "a refusal without the scope "+tool.Scope, "it runs")
-			case expect.Status(ex) >= 500 || ex.Response == nil:
-				t.Finding(ex, tool.Name, "a refusal without the scope "+tool.Scope, expect.Describe(ex))
-			default:
-				t.Refused()
-			}
-			if tool.DeniedOnly {
-				continue
-			}
-			switch ex := t.MCP.CallTool(t.MCP.TokenWithScopes(tool.Scope), tool); {
-			case expect.Ran(ex):
-			case expect.Accepted(ex):
-				ownError = append(ownError, tool.Name)
-			default:
-				t.Finding(ex, tool.Name, "the scope "+tool.Scope+" to be enough, as declared", expect.Describe(ex))
-			}
-		}
-		t.Controlled()
-		if len(ownError) > 0 && t.Unmistaken() {
-			t.Inconclusive("%s: a result with isError even with the scope, so a refusal cannot be told from it; give arguments that work", strings.Join(ownError, ", "))
-		}
-	})
-
-	Must("RS-SCOPE-HIERARCHY", func(t *T) {
-		tried := 0
-		for _, small := range t.MCP.ScopedTools() {
-			for broad, implied := range Sorted(t.Implies) {
-				if !slices.Contains(implied, small.Scope) {
-					continue
-				}
-				if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(small.Scope), small); !expect.Ran(ex) {
-					t.Inconclusive("the control failed: %s with its own scope %s is answered with %s", small.Name, small.Scope, expect.Describe(ex))
-				}
-				tried++
-				if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(broad), small); !expect.Ran(ex) {
-					t.Finding(ex, small.Name, "the scope "+broad+" to be enough, which implies "+small.Scope, expect.Describe(ex))
-				}
-				for _, big := range t.Tools {
-					if big.Scope != broad || expect.Ran(t.MCP.CallTool(t.MCP.TokenWithScopes("mcpauth:other"), big)) {
-						continue // what runs with any token says nothing about scopes that imply each other
-					}
-					if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(small.Scope), big); expect.Ran(ex) {
-						t.Finding(ex, big.Name, "the scope "+small.Scope+" not to imply the broader "+broad, "the tool runs")
-					} else {
-						t.RefusedBy(ex)
-					}
-				}
-			}
-		}
-		if tried == 0 {
-			t.NotTested("it needs a tool that takes a scope which another one implies (tools in the target file)")
-		}
-		t.Controlled()
-	})
-
-	Must("RS-SCOPE-NO-SUBSTRING", func(t *T) {
-		tool := t.MCP.ScopedTools()[0]
-		s := tool.Scope
-		if ex := t.MCP.CallTool(t.MCP.TokenWithScopes("other", s, "more"), tool); !expect.Ran(ex) {
-			t.Inconclusive("the control failed: %s among other scopes is answered with %s", s, expect.Describe(ex))
-		}
-		t.Controlled()
-		for _, near := range []string{s + "_all", "x" + s, s + "s", strings.ToUpper(s), s[:len(s)-1], "pre" + s + "post", "not" + s, s + "\u200b", s + ":deny"} {
-			if ex := t.MCP.CallTool(t.MCP.TokenWithScopes(near), tool); expect.Ran(ex) {
-				t.Finding(ex, fmt.Sprintf("%q in place of %q", near, s), "scopes compared as whole words", "the tool runs")
-			} else {
-				t.RefusedBy(ex)
-			}
-		}
-	})
-
-	Practice("RS-SCOPE-STRING-OR-ARRAY", func(t *T) {
-		tool := t.MCP.ScopedTools()[0]
-		s := tool.Scope
-		call := func(changes map[string]any) *reports.Exchange { return t.MCP.CallTool(t.Mint.Token(changes), tool) }
-		if ex := call(map[string]any{"scope": "other " + s}); !expect.Ran(ex) {
-			t.Unmet(ex, "a string of names, separated by spaces, to be understood", "%s", expect.Describe(ex))
-		}
-		for about, v := range Sorted(map[string]any{"an object": map[string]any{s: true}, "a list with a string of two": []any{"other " + s}, "a list in a list": []any{[]any{s}}, "a semicolon": "other;" + s, "a plus": "other+" + s, "%20": "other%20" + s}) {
-			if ex := call(map[string]any{"scope": v}); expect.Crashed(ex) {
-				t.Finding(ex, "scope as "+about, "an answer below 500", expect.Describe(ex))
-			} else if expect.Ran(ex) {
-				t.Finding(ex, "scope as "+about, "no scope granted by it", "the tool runs")
-			}
-		}
-		for about, changes := range Sorted(map[string]map[string]any{"a list": {"scope": []any{"other", s}}, "a comma": {"scope": "other," + s}, "a tab": {"scope": "other\t" + s}}) {
-			if ex := call(changes); expect.Ran(ex) {
-				t.Advise(ex, "scope as a string of names, separated by spaces", "%s is understood too", about)
-			}
-		}
-	})
-
-	Must("RS-SCOPE-EMPTY", func(t *T) {
-		tool := t.MCP.ScopedTools()[0]
-		for about, v := range Sorted(map[string]any{"no scope": nil, "an empty scope": "", "a space": " ", "null": Null, "an empty list": []any{}}) {
-			if ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"scope": v}), tool); expect.Ran(ex) {
-				t.Finding(ex, about, "a refusal with HTTP 403", "the tool runs")
-			} else if expect.Crashed(ex) {
-				t.Finding(ex, about, "a refusal with HTTP 403", expect.Describe(ex))
-			} else {
-				t.Refused()
-			}
-		}
-		t.Mint.Control()
-	})
-
-	Practice("RS-SCOPE-DOWNSCOPED-OK", func(t *T) {
-		tool := t.MCP.ScopedTools()[0]
-		token := t.MCP.TokenWithScopes(tool.Scope)
-		ex := t.MCP.CallTool(token, tool)
-		if !expect.Ran(ex) {
-			t.Unmet(ex, "a token with the one scope of a tool to get as far as that tool", "%s", expect.Describe(ex))
-			return
-		}
-		if list := t.MCP.CallMethod(token, "tools/list"); expect.Status(list) == 403 {
-			t.Advise(list, "the list of tools for a token with one scope", "%s", expect.Describe(list))
-		}
+		return ""
 	})
 }
 
-func sameWords(a, b string) bool {
-	x, y := strings.Fields(a), strings.Fields(b)
-	slices.Sort(x)
-	slices.Sort(y)
-	return slices.Equal(x, y)
+func asksForWhatTheCallNeeds(t *T) {
+	var all []string
+	for _, tool := range t.Tools {
+		all = Union(all, tool.Scopes())
+	}
+	eachChallenge(t, func(t *T, d *denial) {
+		if _, named := expect.Param(d.answer, "scope"); !named {
+			t.NotApplicable("the 403 names no scope (RS-SCOPE-403-SCOPES)")
+		}
+		t.Expect(d).Ideally(askForLessThan(all))
+	})
+}
+
+// askForLessThan expects a challenge without catch-all scopes, and without every scope that tools need.
+func askForLessThan(all []string) expect.Matcher {
+	return expect.That("the scopes that the call needs", func(d *denial) string {
+		asked := Challenged(d.answer)
+		beyond := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return slices.Contains(d.tool.Scopes(), s) })
+		switch {
+		case slices.ContainsFunc(beyond, expect.Omnibus):
+			return "a scope that means everything: " + list(asked)
+		case len(all) > 2 && len(d.tool.Scopes()) < len(all) && len(Union(asked, all)) == len(asked):
+			return "every scope there is: " + list(asked)
+		}
+		return ""
+	})
+}
+
+// What a tool refuses beyond its declaration is no bypass: the declaration does not match.
+func guardsEveryTool(t *T) {
+	eachDenial(t, func(t *T, d *denial) { t.Expect(d).To(expect.NotRun()) })
+	for _, tool := range t.MCP.ScopedTools() {
+		Each(t, Cases[Tool]{{tool.Name + " with " + tool.Needs(), tool}}, matchesDeclaration)
+	}
+}
+
+func matchesDeclaration(t *T, tool Tool) {
+	ex, used := allowed(t, tool)
+	declared := Union(t.Base, tool.Scopes())
+	switch {
+	case expect.Ran(ex) && len(used) > len(declared):
+		t.Note("%s runs with %s only, more than the declared %s: see scopes.base and scope in the target file", tool.Name, list(used), list(declared))
+	case expect.Ran(ex), expect.Accepted(ex):
+	case expect.Status(ex) == 401:
+		t.Inconclusive("the token is refused as a whole, which says nothing of a scope: %s", expect.Describe(ex))
+	default:
+		t.Expect(ex).Ideally(beEnough(tool))
+	}
+}
+
+func beEnough(tool Tool) expect.Matcher {
+	return expect.That("the declared scopes to be enough: "+tool.Needs(), func(ex *reports.Exchange) string {
+		return "the declaration does not match: " + expect.Describe(ex)
+	})
 }

@@ -1,9 +1,11 @@
 package scope
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
@@ -11,193 +13,283 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// grantedBy completes a flow for a scope and returns what the token really has; nil where the request is
-// refused.
-func grantedBy(t *T, edits ...Edit) (*Grant, *oauth.Tokens, []string) {
-	g := t.AS.MustReachDecision(t.AS.Authorize(edits...))
-	if g.Code() == "" {
-		if expect.Status(g.Exchange) >= 500 {
-			t.Unmet(g.Exchange, "a grant or error invalid_scope", "%s", g.Describe())
-		}
-		return g, nil, nil
-	}
-	tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client)
-	if tokens == nil {
-		return g, nil, nil
-	}
-	real, seen := t.AS.RealScope(tokens)
-	if !seen {
-		real = tokens.Scope
-	}
-	return g, tokens, real
+func granted() {
+	Must("AS-SCOPE-UNKNOWN", grantsNoUnknownScope)
+	Must("AS-SCOPE-SYNTAX", parsesScopeStrictly)
+	Must("AS-SCOPE-ESCALATION-AT-TOKEN", grantsNothingMoreAtTheTokenEndpoint)
+	Practice("AS-SCOPE-GRANTED-SUBSET", grantsNoMoreThanRequested)
+	Must("AS-SCOPE-CONSENT-HONOURED", honoursConsent)
+	Must("AS-SCOPE-DEFAULT", reportsTheDefault)
+	Should("AS-SCOPE-ADVERTISED-OBTAINABLE", grantsWhatIsAdvertised)
+	Should("AS-SCOPE-STEP-UP", grantsMoreLater)
 }
 
-func granted() {
-	Must("AS-SCOPE-UNKNOWN", func(t *T) {
-		base := strings.Join(t.Session.RequestedScopes(), " ")
-		for _, v := range []string{strings.TrimSpace(base + " mcpauth:unknown"), "mcpauth:unknown", "mcpauth-admin", "*"} {
-			g, tokens, real := grantedBy(t, With("scope", v))
-			if tokens == nil {
-				continue // invalid_scope
-			}
-			for _, bad := range []string{"mcpauth:unknown", "mcpauth-admin", "*"} {
-				if slices.Contains(real, bad) || slices.Contains(tokens.Scope, bad) {
-					t.Finding(g.Exchange, "scope "+v, "no scope that does not exist", "the token has "+bad)
-				}
-			}
-		}
-	})
+// grant is where a flow ended, and what its token holds.
+type grant struct {
+	*Grant
+	answer *reports.Exchange // of the token endpoint; nil without a code
+	tokens *oauth.Tokens     // nil where there are none
+	held   []string          // by the token, by introspection, or by the response
+}
 
-	Must("AS-SCOPE-SYNTAX", func(t *T) {
-		pool := t.AS.ScopePool()
-		a, b := pool[0], pool[1]
-		_, first, one := grantedBy(t, Scope(a, b))
-		_, second, two := grantedBy(t, Scope(b, a))
-		if first != nil && second != nil && len(one) != len(two) {
-			t.Unmet(nil, "the same grant whatever the order of scopes", "%v and %v", one, two)
-		}
-		for about, v := range Sorted(map[string]string{"upper case": strings.ToUpper(a), "a comma": a + "," + b, "a tab": a + "\t" + b, "a quotation mark": a + `"`, "a backslash": a + `\`}) {
-			g, tokens, real := grantedBy(t, With("scope", v))
-			if tokens == nil {
-				continue
-			}
-			if strings.ToUpper(a) != a && about == "upper case" && slices.Contains(real, a) && tokens.HasScope {
-				t.Finding(g.Exchange, about, "scopes compared with case (OAuth 2.1 section 1.4.1)", "the token has "+a)
-			} else if (about == "a comma" || about == "a tab") && slices.Contains(real, a) && slices.Contains(real, b) {
-				t.Advise(g.Exchange, "scopes separated by spaces only", "%s separates them too", about)
-			}
-		}
-		if g := t.AS.Authorize(With("scope", strings.TrimSpace(strings.Repeat("a ", 2000)))); expect.Status(g.Exchange) >= 500 && expect.Status(g.Exchange) != 501 {
-			t.Finding(g.Exchange, "2,000 scopes", "an answer below 500", expect.Describe(g.Exchange))
-		}
-	})
+// Evidence is the exchange that shows how the flow ended.
+func (g *grant) Evidence() *reports.Exchange {
+	if g.answer != nil {
+		return g.answer
+	}
+	return g.Exchange
+}
 
-	Must("AS-SCOPE-ESCALATION-AT-TOKEN", func(t *T) {
-		pool := t.AS.ScopePool()
-		for _, wanted := range []string{pool[0] + " " + pool[1], "admin"} {
-			g := t.AS.MustAuthorize(Scope(pool[0]))
-			ex := t.AS.Redeem(g, With("scope", wanted))
-			tokens := t.AS.Tokens(ex, g.Client)
-			if tokens == nil {
-				t.RefusedWith(ex, "scope "+wanted+" at the token endpoint", "invalid_scope", "invalid_request", "invalid_grant")
-				continue
-			}
-			real, _ := t.AS.RealScope(tokens)
-			for _, v := range strings.Fields(wanted) {
-				if v != pool[0] && (slices.Contains(real, v) || slices.Contains(tokens.Scope, v)) {
-					t.Finding(ex, "scope "+wanted+" at the token endpoint", "the scope of the authorization request", "the token has "+v)
-				}
-			}
-		}
-	})
+// grantOf completes a flow. The edits change its authorization request, and those of AtToken its token request.
+func grantOf(t *T, edits ...Edit) *grant {
+	flow, ok := t.AS.CodeFlow().Send(edits...).(*Flow)
+	if !ok {
+		t.Inconclusive("no flow was sent")
+	}
+	t.AS.MustReachDecision(flow.Grant)
+	g := &grant{Grant: flow.Grant, answer: flow.Answer}
+	if g.tokens = t.AS.Tokens(flow.Answer, flow.Client); g.tokens != nil {
+		g.held, _ = t.AS.Held(g.tokens, strings.Fields(flow.Request.Get("scope")))
+		g.held = Union(g.held, g.tokens.Scope)
+	}
+	return g
+}
 
-	Practice("AS-SCOPE-GRANTED-SUBSET", func(t *T) {
-		pool := t.AS.ScopePool()
-		g, tokens, real := grantedBy(t, Scope(pool[0]))
-		if tokens == nil {
-			t.Inconclusive("a request for %s alone is refused: %s", pool[0], g.Describe())
-		}
-		for _, v := range pool[1:] {
-			if slices.Contains(real, v) {
-				t.Unmet(tokens.Exchange, "no more than the requested scope "+pool[0], "the token has %s", v)
+// lackScope expects a flow to end without a token that has a scope: by a refusal, or by a token without it.
+func lackScope(t *T, scopes ...string) expect.Matcher {
+	return expect.Refusing("no token with "+strings.Join(scopes, " or "), func(g *grant) string {
+		for _, s := range scopes {
+			if g.tokens != nil && slices.Contains(g.held, s) {
+				return "the token has " + s + runsWith(t, s, g.tokens.Access)
 			}
 		}
+		return ""
 	})
+}
 
-	Must("AS-SCOPE-CONSENT-HONOURED", func(t *T) {
-		pool := t.AS.ScopePool()
-		choice := false
-		_, tokens, real := grantedBy(t, Scope(pool[0], pool[1]), Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
-			for _, in := range f.Inputs {
-				if in.Type == "checkbox" && (in.Value == pool[1] || in.Name == pool[1]) {
-					choice = true
-					var kept oauth.Form
-					for _, p := range *values {
-						if p.Name != in.Name || p.Value != in.Value {
-							kept = append(kept, p)
-						}
-					}
-					*values = kept
-				}
-			}
-		}))
-		if choice && tokens != nil && slices.Contains(real, pool[1]) {
-			t.Unmet(tokens.Exchange, "no scope that the user deselected", "the token has %s", pool[1])
-		}
-		_, tokens, real = grantedBy(t, Scope(pool[0]), Submitting(func(p *login.Page, f *login.Form, values *oauth.Form) {
-			if p.Login() == nil {
-				for _, name := range []string{"scope", "scopes", "scopes[]", "scope[]"} {
-					values.Add(name, pool[1])
-				}
-			}
-		}))
-		if tokens != nil && slices.Contains(real, pool[1]) {
-			t.Unmet(tokens.Exchange, "no scope that was not requested", "a form with %s added brings it", pool[1])
-		}
+func grantsNoUnknownScope(t *T) {
+	t.AS.MustGetTokens() // the control: an ordinary request
+	base := strings.Join(t.Session.RequestedScopes(), " ")
+	Each(t, Cases[string]{
+		{"an unknown scope beside known ones", strings.TrimSpace(base + " mcpauth:unknown")},
+		{"an unknown scope alone", "mcpauth:unknown"},
+		{"a scope with admin in its name", "mcpauth-admin"},
+		{"*", "*"},
+	}, func(t *T, scope string) {
+		t.Expect(grantOf(t, With("scope", scope))).To(lackScope(t, "mcpauth:unknown", "mcpauth-admin", "*"))
 	})
+}
 
-	Must("AS-SCOPE-DEFAULT", func(t *T) {
-		g, tokens, real := grantedBy(t, Without("scope"))
-		if tokens == nil {
-			if g.Code() != "" {
-				t.Unmet(g.Exchange, "a code that can be redeemed, or error invalid_scope", "the code cannot be redeemed")
-			} else if e := g.Error(); e != "" && e != "invalid_scope" && e != "invalid_request" {
-				t.Advise(g.Exchange, "error invalid_scope", "error %s", e)
-			}
+// RFC 6749 section 3.3: case-sensitive strings, separated by spaces, in any order.
+func parsesScopeStrictly(t *T) {
+	pool := t.AS.ScopePool()
+	a, b := pool[0], pool[1]
+	t.Expect(grantOf(t, Scope(b, a)), "the scopes in another order").To(holdTheSameAs(grantOf(t, Scope(a, b))))
+	if upper := strings.ToUpper(a); upper != a {
+		t.Expect(grantOf(t, With("scope", upper)), "%s in place of %s", upper, a).To(lackScope(t, a))
+	}
+	Each(t, Cases[string]{{"a comma", a + "," + b}, {"a tab", a + "\t" + b}}, func(t *T, scope string) {
+		t.Expect(grantOf(t, With("scope", scope))).Ideally(lackScope(t, a), lackScope(t, b))
+	})
+	Each(t, Cases[string]{
+		{"a quotation mark", a + `"`}, {"a backslash", a + `\`}, {"two spaces", a + "  " + b}, {"2,000 scopes", strings.TrimSpace(strings.Repeat("a ", 2000))},
+	}, func(t *T, scope string) { t.Expect(t.AS.Authorize(With("scope", scope)).Exchange).To(notCrash) })
+}
+
+var notCrash = expect.That("an answer below 500", func(ex *reports.Exchange) string {
+	if expect.Status(ex) < 500 || expect.Status(ex) == 501 {
+		return ""
+	}
+	return expect.Describe(ex)
+})
+
+func holdTheSameAs(first *grant) expect.Matcher {
+	return expect.That("the same grant whatever the order of scopes", func(g *grant) string {
+		if first.tokens == nil || g.tokens == nil || SameScopes(first.held, g.held) {
+			return ""
+		}
+		return list(g.held) + ", and " + list(first.held) + " in the other order"
+	})
+}
+
+// OAuth 2.1 section 3.2.2: what the token request says of scope does not widen the grant.
+func grantsNothingMoreAtTheTokenEndpoint(t *T) {
+	pool := t.AS.ScopePool()
+	t.AS.MustGetTokens(Scope(pool[0]))
+	Each(t, Cases[string]{
+		{"one scope more", pool[0] + " " + pool[1]}, {"another scope", pool[1]}, {"admin", "admin"},
+	}, func(t *T, scope string) {
+		g := grantOf(t, Scope(pool[0]), AtToken(With("scope", scope)))
+		if g.tokens == nil {
+			t.Expect(g.answer, "scope %s at the token endpoint", scope).To(expect.RefuseGrant("invalid_scope", "invalid_request", "invalid_grant"))
 			return
 		}
-		known, _ := t.AS.Server().Metadata.Strings("scopes_supported")
-		if !tokens.HasScope && len(known) > 0 {
-			t.Unmet(tokens.Exchange, "the default scope in the answer, since none was requested", "scope is absent")
-		}
-		if len(known) > 2 && len(real) >= len(known) {
-			t.Advise(tokens.Exchange, "a modest default scope", "a request without scope is granted everything: %s", strings.Join(real, " "))
-		}
+		t.Expect(g, "scope %s at the token endpoint", scope).To(lackScope(t, pool[1], "admin"))
 	})
+}
 
-	Should("AS-SCOPE-ADVERTISED-OBTAINABLE", func(t *T) {
-		published, _ := t.MCP.Resource().Object.Strings("scopes_supported")
-		sets := map[string][]string{"the resource's scopes_supported": published}
-		if v, ok := expect.Param(t.MCP.Anonymous(), "scope"); ok {
-			sets["the challenge's scope"] = strings.Fields(v)
+func grantsNoMoreThanRequested(t *T) {
+	pool := t.AS.ScopePool()
+	g := grantOf(t, Scope(pool[0]))
+	if g.tokens == nil {
+		t.Inconclusive("a request for %s alone is refused: %s", pool[0], g.Describe())
+	}
+	more := slices.DeleteFunc(slices.Clone(pool[1:]), func(s string) bool { return t.MCP.Includes(pool[0], s) })
+	t.Expect(g, "a token for %s", pool[0]).To(lackScope(t, more...))
+}
+
+// The user decides, on a page of the server. What its form does not offer, nobody can add to it.
+func honoursConsent(t *T) {
+	pool := t.AS.ScopePool()
+	choice := false
+	reduced := grantOf(t, Scope(pool[0], pool[1]), Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
+		if offers(f, pool[1]) {
+			choice = true
+			*values = slices.DeleteFunc(*values, func(p oauth.Parameter) bool { return p.Value == pool[1] || p.Name == pool[1] })
 		}
-		any := false
-		for about, scopes := range Sorted(sets) {
-			if len(scopes) == 0 {
-				continue
+	}))
+	if choice {
+		t.Expect(reduced, "%s deselected", pool[1]).To(lackScope(t, pool[1]))
+	}
+	offered := false
+	added := grantOf(t, Scope(pool[0]), Submitting(func(p *login.Page, f *login.Form, values *oauth.Form) {
+		if offered = offered || offers(f, pool[1]); p.Login() == nil && !offered {
+			for _, name := range []string{"scope", "scopes", "scopes[]", "scope[]"} {
+				values.Add(name, pool[1])
 			}
-			any = true
-			if g := t.AS.MustReachDecision(t.AS.Authorize(Scope(scopes...))); g.Error() == "invalid_scope" {
-				t.Finding(g.Exchange, about, "scopes that the authorization server knows", "error invalid_scope for "+strings.Join(scopes, " "))
-			}
 		}
-		if !any {
-			t.NotApplicable("no scopes are advertised")
+	}))
+	if offered {
+		t.Note("the form itself offers %s besides what was requested: who approves it may add it", pool[1])
+		return
+	}
+	t.Expect(added, "%s added to a form that does not offer it", pool[1]).To(lackScope(t, pool[1]))
+}
+
+// offers reports that a form lets the user choose a scope.
+func offers(f *login.Form, scope string) bool {
+	for _, in := range f.Inputs {
+		if in.Type == "checkbox" && (in.Value == scope || in.Name == scope) {
+			return true
 		}
+	}
+	return false
+}
+
+// RFC 6749 section 3.3: a default that is documented, or invalid_scope. Section 5.1: scope is required in the response where it is
+// not what was requested; a token that holds none needs none.
+func reportsTheDefault(t *T) {
+	g := grantOf(t, Without("scope"))
+	if g.tokens == nil {
+		if g.Code() != "" {
+			t.Expect(g.answer, "the code of a request without scope").To(expect.IssueTokens())
+		} else {
+			t.Expect(g.Grant, "a request without scope").To(expect.EndWithoutCode("invalid_scope", "invalid_request"))
+		}
+		return
+	}
+	real := realScopes(t, g.tokens)
+	if !g.tokens.HasScope {
+		t.Expect(real, "no scope was requested").SeenIn(g.answer).To(beNoScope)
+	}
+	known, _ := t.AS.Server().Metadata.Strings("scopes_supported")
+	t.Expect(Union(real, g.tokens.Scope), "the default").SeenIn(g.answer).Ideally(beLessThan(known))
+}
+
+// realScopes are those of a token, by its claims, by introspection, or by the tools that it may call; the check ends where
+// none of these tells, and the response says nothing either.
+func realScopes(t *T, tokens *oauth.Tokens) []string {
+	real, known := t.AS.RealScope(tokens)
+	if known || tokens.HasScope {
+		return real
+	}
+	if claims := oauth.Payload(tokens.Access); claims != "" {
+		return nil // a token that can be read, and names no scope
+	}
+	tools := t.MCP.ScopedTools()
+	for _, tool := range tools {
+		if neutral := t.MCP.CallTool("mcpauth-not-a-token", tool); !expect.Ran(neutral) && expect.Ran(t.MCP.CallTool(tokens.Access, tool)) {
+			real = Union(real, tool.Scopes())
+		}
+	}
+	if len(tools) == 0 {
+		t.Inconclusive("the response names no scope, and what the token holds is seen nowhere: declare a tool with a scope")
+	}
+	return real
+}
+
+var beNoScope = expect.That("the scope of the token in the response, since it is not what was requested (RFC 6749 section 5.1)", func(real []string) string {
+	if len(real) == 0 {
+		return ""
+	}
+	return "scope is absent, and the token has " + list(real)
+})
+
+func beLessThan(known []string) expect.Matcher {
+	return expect.That("a modest default scope", func(real []string) string {
+		if len(known) <= 2 || len(Union(real, known)) > len(real) {
+			return ""
+		}
+		return "a request without scope is granted everything: " + list(real)
 	})
+}
 
-	Should("AS-SCOPE-STEP-UP", func(t *T) {
-		pool := t.AS.ScopePool()
-		first := t.AS.MustAuthorize(Scope(pool[0]), SignedOut())
-		t.AS.Tokens(t.AS.Redeem(first), first.Client)
-		g := t.AS.MustReachDecision(t.AS.Authorize(Scope(pool[0], pool[1]), InJar(first.Jar)))
-		if g.Code() == "" {
-			t.Unmet(g.Exchange, "a wider grant for a client that has one already", "%s", g.Describe())
-			return
+func grantsWhatIsAdvertised(t *T) {
+	published, _ := t.MCP.Resource().Object.Strings("scopes_supported")
+	rows := Cases[[]string]{}
+	if len(published) > 0 {
+		rows = rows.And("the resource's scopes_supported", published)
+	}
+	if scopes := Challenged(t.MCP.Anonymous()); len(scopes) > 0 {
+		rows = rows.And("the challenge's scope", scopes)
+	}
+	if len(rows) == 0 {
+		t.NotApplicable("no scopes are advertised")
+	}
+	Each(t, rows, func(t *T, scopes []string) {
+		t.Expect(t.AS.MustReachDecision(t.AS.Authorize(Scope(scopes...)))).To(knowScopes(scopes))
+	})
+}
+
+func knowScopes(scopes []string) expect.Matcher {
+	return expect.That("an authorization server that knows the scopes "+list(scopes), func(g *Grant) string {
+		if g.Error() != "invalid_scope" {
+			return ""
 		}
-		tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client)
-		real, seen := t.AS.RealScope(tokens)
-		switch {
-		case tokens == nil:
-			t.Unmet(g.Exchange, "a code that can be redeemed", "it cannot")
-		case seen && !slices.Contains(real, pool[0]):
-			t.Unmet(tokens.Exchange, "the scope of before, which was requested again", "%s is lost", pool[0])
-		case seen && !slices.Contains(real, pool[1]) && slices.Contains(tokens.Scope, pool[1]):
-			t.Unmet(tokens.Exchange, "the scope that is reported", "the token lacks %s", pool[1])
-		case seen && !slices.Contains(real, pool[1]) && !tokens.HasScope:
-			t.Unmet(tokens.Exchange, "the added scope, or a report that it is missing", "neither")
-		case seen && !slices.Contains(real, pool[1]):
-			t.Advise(tokens.Exchange, "the added scope "+pool[1], "the user granted both, and the token has %s", strings.Join(real, " "))
+		return "error invalid_scope"
+	})
+}
+
+// MCP 2025-11-25, Step-Up Authorization Flow: the client asks for the union of what it had and what it needs.
+func grantsMoreLater(t *T) {
+	pool := t.AS.ScopePool()
+	first := t.AS.MustAuthorize(Scope(pool[0]), SignedOut())
+	t.AS.MustRedeem(first)
+	g := grantOf(t, Scope(pool[0], pool[1]), InJar(first.Jar))
+	if g.Code() == "" {
+		t.Expect(g.Grant, "a wider request by a client that has a grant already").To(expect.EndWithCode())
+		return
+	}
+	if !t.Expect(g.answer, "the code of the wider grant").To(expect.IssueTokens()) {
+		return
+	}
+	real, seen := t.AS.RealScope(g.tokens)
+	if !seen {
+		real = g.held
+	}
+	t.Expect(real, "the wider grant").SeenIn(g.answer).To(keepScope(pool[0]))
+	if reported := g.tokens.Scope; g.tokens.HasScope && !slices.Contains(reported, pool[1]) {
+		t.Expect(real, "the wider grant").SeenIn(g.answer).Ideally(keepScope(pool[1])) // a policy, which is reported
+		return
+	}
+	t.Expect(real, "the wider grant, which the response does not say to lack any").SeenIn(g.answer).To(keepScope(pool[1]))
+}
+
+func keepScope(scope string) expect.Matcher {
+	return expect.That("a token with the requested scope "+scope, func(real []string) string {
+		if slices.Contains(real, scope) {
+			return ""
 		}
+		return fmt.Sprintf("the token has %s", list(real))
 	})
 }

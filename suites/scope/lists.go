@@ -1,6 +1,7 @@
 package scope
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,102 +13,105 @@ import (
 )
 
 func lists() {
-	Must("RS-SCOPE-HIDDEN-NOT-CALLABLE", func(t *T) {
-		broad, lacking := t.MCP.TokenWithScopes(t.MCP.OrdinaryScopes()...), t.MCP.TokenWithScopes(narrowest(t)...)
-		all, less := t.MCP.CallMethod(broad, "tools/list"), t.MCP.CallMethod(lacking, "tools/list")
-		if !expect.Accepted(all) || !expect.Accepted(less) {
-			t.NotApplicable("tools are not listed for both tokens (%s; with less scope %s), so none is hidden from one", expect.Describe(all), expect.Describe(less))
-		}
-		tried := 0
-		for _, tool := range t.Tools {
-			if tool.DeniedOnly || !slices.Contains(names(all), tool.Name) || slices.Contains(names(less), tool.Name) {
-				continue
-			}
-			if ex := t.MCP.CallTool(broad, tool); !expect.Ran(ex) {
-				continue // the answer to a refused call could not be told from it
-			}
-			tried++
-			switch ex := t.MCP.CallTool(lacking, tool); {
-			case expect.Ran(ex):
-				t.Finding(ex, tool.Name, "a tool that is not listed for a token not to be callable with it", "it runs")
-			case expect.Crashed(ex):
-				t.Finding(ex, tool.Name, "a refusal", expect.Describe(ex))
-			default:
-				t.Refused()
-			}
-		}
-		if tried == 0 {
+	Must("RS-SCOPE-HIDDEN-NOT-CALLABLE", guardsHiddenTools)
+	Must("RS-SCOPE-LIST-PER-CALLER", listsForTheCaller)
+	Should("RS-SCOPE-CACHESCOPE", marksListsPrivate)
+}
+
+func guardsHiddenTools(t *T) {
+	_, used := runnable(t)
+	all := names(t.MCP.CallMethod(t.MCP.TokenWithScopes(Union(used, t.MCP.OrdinaryScopes())...), "tools/list"))
+	eachDenial(t, func(t *T, d *denial) {
+		less := t.MCP.CallMethod(d.token, "tools/list")
+		if !expect.Accepted(less) || !slices.Contains(all, d.tool.Name) || slices.Contains(names(less), d.tool.Name) {
 			t.NotApplicable("no tool that may be called is hidden from a token with less scope")
 		}
 		t.Controlled()
-	})
-
-	Must("RS-SCOPE-LIST-PER-CALLER", func(t *T) {
-		callers := callers(t)
-		var about, before, now string
-		var ex *reports.Exchange
-		for range 2 { // tools may appear for everybody while we look: then the second time nothing changes
-			if about, before, now, ex = restless(t, callers); ex == nil {
-				return
-			}
-		}
-		t.Finding(ex, about, "the list to depend on the credential only: "+before, now)
-	})
-
-	Should("RS-SCOPE-CACHESCOPE", func(t *T) {
-		var seen []*reports.Exchange
-		differ := false
-		for about, token := range Sorted(callers(t)) {
-			ex := t.MCP.CallMethod(token, "tools/list")
-			if !expect.Accepted(ex) {
-				t.Inconclusive("tools/list with %s is answered with %s", about, expect.Describe(ex))
-			}
-			seen = append(seen, ex)
-			differ = differ || !slices.Equal(names(ex), names(seen[0]))
-		}
-		if !differ {
-			t.NotApplicable("the tested callers are shown the same list, which says nothing about others")
-		}
-		for _, ex := range seen {
-			switch scope := mcp.Read(ex).Result.String("cacheScope"); scope {
-			case "private":
-			case "":
-				t.Note("a list names no cacheScope")
-			default:
-				t.Unmet(ex, `cacheScope "private" on a list that depends on the caller`, "%q", scope)
-			}
-		}
+		t.Expect(d, "not listed for this token").To(expect.NotRun())
 	})
 }
+
+// Tools may appear for everybody while the check looks: then the second time nothing changes.
+func listsForTheCaller(t *T) {
+	all := callers(t)
+	if restless(t, all) == nil {
+		return
+	}
+	if change := restless(t, all); change != nil {
+		t.Expect(change).To(dependOnTheCaller)
+	}
+}
+
+// change is a list that is not what the same credential was shown before.
+type change struct {
+	about, before, now string
+	shown              *reports.Exchange
+}
+
+// Evidence is the later list.
+func (c *change) Evidence() *reports.Exchange { return c.shown }
+
+var dependOnTheCaller = expect.That("a list that depends on the credential only", func(c *change) string {
+	return fmt.Sprintf("with %s, %s; and %s before, with the same token", c.about, c.now, c.before)
+})
 
 // callers are tokens to which different lists may be shown.
-func callers(t *T) map[string]string {
-	return map[string]string{"all scopes": t.MCP.TokenWithScopes(t.MCP.OrdinaryScopes()...), "less scope": t.MCP.TokenWithScopes(narrowest(t)...), "the second user": t.MCP.SecondToken()}
+func callers(t *T) Cases[string] {
+	tool, used := runnable(t)
+	less, _ := t.MCP.TokenWithout(tool.Scopes()...)
+	return Cases[string]{
+		{"all scopes", t.MCP.TokenWithScopes(Union(used, t.MCP.OrdinaryScopes())...)}, {"less scope", less}, {"the second user", t.MCP.SecondToken()},
+	}
 }
 
-// restless asks for the list with one credential after and between the others, and returns the first answer that
-// differs from an earlier one to the same credential.
-func restless(t *T, callers map[string]string) (about, before, now string, ex *reports.Exchange) {
+// restless asks for the list with each credential after and between the others, and returns the first change.
+func restless(t *T, callers Cases[string]) *change {
 	first := map[string]string{}
-	for _, about := range []string{"all scopes", "less scope", "all scopes", "the second user", "less scope", "less scope", "the second user", "the second user", "all scopes", "all scopes"} {
-		ex := t.MCP.CallMethod(callers[about], "tools/list")
+	for _, i := range []int{0, 1, 0, 2, 1, 1, 2, 2, 0, 0} {
+		who := callers[i]
+		ex := t.MCP.CallMethod(who.Value, "tools/list")
 		if !expect.Accepted(ex) {
-			t.Inconclusive("tools/list with %s is answered with %s", about, expect.Describe(ex))
+			t.Inconclusive("tools/list with %s is answered with %s", who.Name, expect.Describe(ex))
 		}
 		now := strings.Join(names(ex), ", ")
-		if before, known := first[about]; known && before != now {
-			return about, before, now, ex
+		if before, known := first[who.Name]; known && before != now {
+			return &change{who.Name, before, now, ex}
 		}
-		first[about] = now
+		first[who.Name] = now
 	}
-	return "", "", "", nil
+	t.Controlled()
+	return nil
 }
 
-// narrowest are the scopes of a token that may call little.
-func narrowest(t *T) []string {
-	_, narrow := t.MCP.NarrowTool()
-	return narrow
+func marksListsPrivate(t *T) {
+	var seen []*reports.Exchange
+	differ := false
+	for _, who := range callers(t) {
+		ex := t.MCP.CallMethod(who.Value, "tools/list")
+		if !expect.Accepted(ex) {
+			t.Inconclusive("tools/list with %s is answered with %s", who.Name, expect.Describe(ex))
+		}
+		seen = append(seen, ex)
+		differ = differ || !slices.Equal(names(ex), names(seen[0]))
+	}
+	if !differ {
+		t.NotApplicable("the tested callers are shown the same list, which says nothing about others")
+	}
+	for _, ex := range seen {
+		if scope := mcp.Read(ex).Result.String("cacheScope"); scope == "" {
+			t.Note("a list names no cacheScope")
+		} else {
+			t.Expect(scope).SeenIn(ex).To(bePrivate)
+		}
+	}
 }
+
+var bePrivate = expect.That(`cacheScope "private" on a list that depends on the caller`, func(scope string) string {
+	if scope == "private" {
+		return ""
+	}
+	return fmt.Sprintf("%q", scope)
+})
 
 // names are the names of the tools in a list, sorted.
 func names(ex *reports.Exchange) []string {

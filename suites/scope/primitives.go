@@ -3,6 +3,7 @@ package scope
 import (
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 
@@ -10,32 +11,38 @@ import (
 )
 
 // What tools guard, resources, prompts and completions must guard as well.
-func primitives() {
-	Must("RS-SCOPE-OTHER-PRIMITIVES", func(t *T) {
-		owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
-		own, other := t.MCP.MustOpenSession(owner), t.MCP.MustOpenSession(stranger)
-		for _, o := range t.Objects {
-			if ex := t.Send(o.Call(own)); !o.Shows(ex) {
-				t.Inconclusive("the control failed: %s does not show the first user what only this one may see: %s", o.Name(), expect.Describe(ex))
-			}
-			t.Controlled()
-			ex := t.Send(o.Call(other))
-			if o.Shows(ex) {
-				t.Finding(ex, o.Name(), "nothing of the first user's for the second", "it is shown")
-				continue
-			}
-			t.RefusedBy(ex)
-			if ex := t.Send(o.Call(other.With(mcp.Field("X-User-Id", identityOf(t, owner))))); o.Shows(ex) {
-				t.Finding(ex, o.Name()+", with X-User-Id", "nothing of the first user's for the second", "it is shown")
-			}
-			if o.Resource == "" || o.Argument != "" {
-				continue
-			}
+func primitives() { Must("RS-SCOPE-OTHER-PRIMITIVES", guardsOtherPrimitives) }
+
+func guardsOtherPrimitives(t *T) {
+	owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
+	own, other := t.MCP.MustOpenSession(owner), t.MCP.MustOpenSession(stranger)
+	me := identityOf(t, owner)
+	rows := Cases[Object]{}
+	for _, o := range t.Objects {
+		rows = rows.And(o.Name(), o)
+	}
+	Each(t, rows, func(t *T, o Object) {
+		if ex := t.Send(o.Call(own)); !o.Shows(ex) {
+			t.Inconclusive("the control failed: %s does not show the first user what only this one may see: %s", o.Name(), expect.Describe(ex))
+		}
+		t.Controlled()
+		ex := t.Send(o.Call(other))
+		t.Expect(ex, "for the second user").To(hide(o.Shows))
+		t.Expect(t.Send(o.Call(other.With(mcp.Field("X-User-Id", me)))), "for the second user, with the first user's name in X-User-Id").To(hide(o.Shows))
+		if o.Resource != "" && o.Argument == "" {
 			unknown := o
 			unknown.Resource = strings.TrimSuffix(o.Resource, "/") + "-mcpauth-none"
-			if none := t.Send(unknown.Call(other)); mcp.Read(none).Code != mcp.Read(ex).Code || expect.Status(none) != expect.Status(ex) {
-				t.Advise(ex, "the same answer for what is not there as for what is not one's own", "%s, and for an unknown URI %s", expect.Describe(ex), expect.Describe(none))
-			}
+			t.Expect(ex, "for the second user").Ideally(beAnsweredLike(t.Send(unknown.Call(other))))
 		}
+	})
+}
+
+// beAnsweredLike expects what is not one's own to be answered like what is not there.
+func beAnsweredLike(none *reports.Exchange) expect.Matcher {
+	return expect.That("the same answer as for a URI that does not exist", func(ex *reports.Exchange) string {
+		if mcp.Read(none).Code == mcp.Read(ex).Code && expect.Status(none) == expect.Status(ex) {
+			return ""
+		}
+		return expect.Describe(ex) + "; for a URI that does not exist: " + expect.Describe(none)
 	})
 }

@@ -2,6 +2,9 @@
 package scope
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 
@@ -12,6 +15,7 @@ import (
 func Register() {
 	Describe("MCP Security Best Practices: Scope Minimization", minimization)
 	Describe("MCP Authorization: Scope Challenge Handling", enforced)
+	Describe("OAuth 2.1 section 1.4.1: how scopes are compared", compared)
 	Describe("MCP Authorization: what a refused call does", effects)
 	Describe("MCP Tools: lists that depend on the caller", lists)
 	Describe("MCP Authorization: Access Token Privilege Restriction", ownership)
@@ -20,20 +24,20 @@ func Register() {
 	Describe("OAuth 2.1 section 1.4.1: Access Token Scope", granted)
 }
 
-func minimization() {
-	Practice("AS-SCOPE-NO-OMNIBUS", func(t *T) {
-		listed := false
-		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
-			scopes, _ := m.Object.Strings("scopes_supported")
-			listed = listed || len(scopes) > 0
-			for _, s := range scopes {
-				if expect.Omnibus(s) {
-					t.Advise(m.Exchange, "no scope that means everything", "%q", s)
-				}
-			}
-		})
-		if !listed {
-			t.NotApplicable("no scopes are published")
-		}
+func minimization() { Practice("AS-SCOPE-NO-OMNIBUS", publishesNoOmnibusScope) }
+
+func publishesNoOmnibusScope(t *T) {
+	listed := false
+	t.AS.Each(func(_ *survey.Server, m *survey.Document) {
+		scopes, _ := m.Object.Strings("scopes_supported")
+		listed = listed || len(scopes) > 0
+		t.Expect(scopes, "scopes_supported").SeenIn(m.Exchange).Ideally(holdNoOmnibusScope)
 	})
+	if !listed {
+		t.NotApplicable("no scopes are published")
+	}
 }
+
+var holdNoOmnibusScope = expect.That("no scope that means everything", func(scopes []string) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !expect.Omnibus(s) }), " ")
+})

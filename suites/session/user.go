@@ -1,8 +1,6 @@
 package session
 
 import (
-	"slices"
-
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -55,8 +53,10 @@ func users() {
 	})
 
 	Must("RS-SESSION-SCOPE-PER-REQUEST", func(t *T) {
-		tool, narrow := t.MCP.NarrowTool()
-		broad, less := t.MCP.TokenWithScopes(append(slices.Clone(narrow), tool.Scope)...), t.MCP.TokenWithScopes(narrow...)
+		tool := t.MCP.ScopedTools()[0]
+		_, used := t.MCP.Allowed(tool)
+		broad := t.MCP.TokenWithScopes(used...)
+		less, _ := t.MCP.TokenWithout(tool.Scopes()[0])
 		run := func(call mcp.Call, token string) *reports.Exchange {
 			return t.Send(call.Method("tools/call", tool.Params()).With(mcp.Bearer(token)))
 		}

@@ -95,11 +95,11 @@ func (t *Target) complete() {
 	}
 }
 
-// callable are the names of the tools that need one of these scopes, or none.
+// callable are the names of the tools for which these scopes are enough.
 func (t *Target) callable(scopes []string) []string {
 	out := []string{}
 	for _, tool := range t.Tools {
-		if tool.Scope == "" || slices.Contains(scopes, tool.Scope) {
+		if tool.Permitted(scopes, func(held, needed string) bool { return held == needed }) {
 			out = append(out, tool.Name)
 		}
 	}

@@ -4,7 +4,8 @@
 //
 // Struct tags say how a field is written in a file: yaml names it; need:"yes" makes it mandatory; secret:"yes" has it named
 // ({env: NAME} or {file: PATH}), never written down; words:"a=false,b=true" writes a bool in words; enum lists the
-// values that are known; all is what a list holds where a file says true; min and max bound a number. The comment of a field is its description in the schema.
+// values that are known; all is what a list holds where a file says true; list:"joined" lets a file write a list of words in
+// place of a text; min and max bound a number. The comment of a field is its description in the schema.
 package target
 
 import (
@@ -17,6 +18,7 @@ type Target struct {
 	Login        `yaml:"login"`
 	Registration `yaml:"client"`
 	ScopeRules   `yaml:"scopes"`
+	Lifetimes    `yaml:"lifetimes"`
 	// Tools that may be called, and what each needs.
 	Tools []Tool `yaml:"tools"`
 	// Objects are things of the first user that are reached otherwise than by tools.
@@ -149,18 +151,30 @@ type Client struct {
 type ScopeRules struct {
 	// Scopes are requested at login; by default those of the challenge, else the resource's scopes_supported.
 	Scopes []string `yaml:"request"`
+	// Base are the scopes that every request needs, whatever it asks for.
+	Base []string `yaml:"base"`
 	// Implies are the scopes that a broader one includes: of "notes:admin", say, "notes:write".
 	Implies map[string][]string `yaml:"implies"`
 	// Privileged are scopes that the first user may grant, and the second may not.
 	Privileged []string `yaml:"privileged"`
 }
 
+// Lifetimes are how long what the authorization server issues is good for, so that a check waits no longer than it must.
+type Lifetimes struct {
+	// Code is the lifetime of an authorization code, such as 60s; ten minutes if absent, the longest that OAuth 2.1 recommends.
+	Code time.Duration `yaml:"code"`
+	// Access is the lifetime of an access token, such as 10m; the expires_in of the token response if absent.
+	Access time.Duration `yaml:"access"`
+}
+
 // Tool is a tool of the target that may be called.
 type Tool struct {
 	// Name is the tool's.
 	Name string `yaml:"name" need:"yes"`
-	// Scope is the scope that the tool needs; absent: a token is enough.
-	Scope string `yaml:"scope"`
+	// Scope are the scopes that the tool needs, all of them, separated by spaces or as a list; absent: a token is enough.
+	Scope string `yaml:"scope" list:"joined"`
+	// AnyOf are scopes of which the tool needs one, besides those of scope.
+	AnyOf []string `yaml:"any_of"`
 	// Arguments to call it with; {marker} in them tells one call from another, {url} is an address that the tool fetches,
 	// {handle} a handle that another tool returned.
 	Arguments map[string]any `yaml:"arguments"`
@@ -215,7 +229,7 @@ type Credential struct {
 	User string `yaml:"user"`
 	// Tools are the names, or prefixes that end in *, of the tools that it may call; absent: all.
 	Tools []string `yaml:"tools"`
-	// Scopes, in place of tools, permits those that need one of these scopes, or none.
+	// Scopes, in place of tools, permits those for which these scopes are enough.
 	Scopes []string `yaml:"scopes"`
 	// Withdrawn says that it must be refused.
 	Withdrawn bool `yaml:"withdrawn"`

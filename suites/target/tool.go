@@ -2,6 +2,7 @@ package target
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,42 @@ const (
 	// Handle is a handle that another tool returned.
 	Handle = "{handle}"
 )
+
+// Scopes are scopes that are enough for the tool: all of Scope, and the first of AnyOf.
+func (tool Tool) Scopes() []string {
+	out := strings.Fields(tool.Scope)
+	if len(tool.AnyOf) > 0 && !slices.Contains(out, tool.AnyOf[0]) {
+		out = append(out, tool.AnyOf[0])
+	}
+	return out
+}
+
+// Permitted reports that scopes are enough for the tool; includes says whether a scope that is held stands for one that is
+// needed.
+func (tool Tool) Permitted(held []string, includes func(held, needed string) bool) bool {
+	has := func(needed string) bool {
+		return slices.ContainsFunc(held, func(s string) bool { return includes(s, needed) })
+	}
+	for _, needed := range strings.Fields(tool.Scope) {
+		if !has(needed) {
+			return false
+		}
+	}
+	return len(tool.AnyOf) == 0 || slices.ContainsFunc(tool.AnyOf, has)
+}
+
+// Needs says in words which scopes the tool needs.
+func (tool Tool) Needs() string {
+	needs := strings.Join(strings.Fields(tool.Scope), " and ")
+	if len(tool.AnyOf) == 0 {
+		return needs
+	}
+	alternatives := strings.Join(tool.AnyOf, " or ")
+	if needs == "" {
+		return alternatives
+	}
+	return needs + ", and " + alternatives
+}
 
 // Marked is the tool with its marker replaced.
 func (tool Tool) Marked(by string) Tool { return tool.with(Marker, by) }

@@ -46,22 +46,38 @@ func (t MCPServer) Includes(held, needed string) bool {
 	return held == needed || slices.Contains(t.Implies[held], needed)
 }
 
-// Lacking are all declared scopes but those that are enough for one of them.
-func (t MCPServer) Lacking(needed string) []string {
-	return slices.DeleteFunc(slices.Clone(t.OrdinaryScopes()), func(s string) bool { return t.Includes(s, needed) })
+// Permits reports that scopes, held, are enough for a tool.
+func (t MCPServer) Permits(held []string, tool Tool) bool { return tool.Permitted(held, t.Includes) }
+
+// Without are the scopes of a list that stand for none of some others.
+func (t MCPServer) Without(scopes, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(held string) bool {
+		return slices.ContainsFunc(others, func(s string) bool { return t.Includes(held, s) })
+	})
 }
 
 // OrdinaryScopes are those that an ordinary minted token has: enough for every tool that may be called.
 func (t MCPServer) OrdinaryScopes() []string {
-	var out []string
+	out := slices.Clone(t.Base)
 	for _, tool := range t.Tools {
-		if tool.Scope != "" && !tool.DeniedOnly && !slices.Contains(out, tool.Scope) {
-			out = append(out, tool.Scope)
+		if !tool.DeniedOnly {
+			out = Union(out, tool.Scopes())
 		}
 	}
 	if len(out) == 0 {
 		if d := t.Survey.Resource(); d != nil {
 			out, _ = d.Object.Strings("scopes_supported")
+		}
+	}
+	return out
+}
+
+// Union is a list with what it lacks of another.
+func Union(list, more []string) []string {
+	out := slices.Clone(list)
+	for _, s := range more {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
 		}
 	}
 	return out
@@ -98,7 +114,7 @@ func (t Minter) scopeClaim(value any) (string, any) {
 			}
 		case []string:
 			if text, ok := value.(string); ok && slices.Contains(list, probe) {
-				return name, strings.Fields(text)
+				return name, strings.FieldsFunc(text, func(r rune) bool { return r == ' ' })
 			} else if slices.Contains(list, probe) {
 				return name, value
 			}
@@ -162,25 +178,6 @@ func (t Minter) Trusted() bool {
 // checks are done.
 func (w *World) Distrusted() string { return w.distrusted }
 
-// TokenWithScopes is a token of the first user with exactly these scopes: minted, or by a login.
-func (t MCPServer) TokenWithScopes(scopes ...string) string {
-	if t.Mint.Trusted() {
-		return t.Mint.Token(map[string]any{"scope": strings.Join(scopes, " ")})
-	}
-	if t.Session == nil || !t.Session.Ready {
-		t.NotTested("it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer of ours")
-	}
-	edit := Scope(scopes...)
-	if len(scopes) == 0 {
-		edit = Without("scope")
-	}
-	tokens := t.AS.MustGetTokens(edit)
-	if real, seen := t.AS.RealScope(tokens); seen && !SameScopes(real, scopes) {
-		t.Inconclusive("the authorization server grants %v where %v was requested", real, scopes)
-	}
-	return tokens.Access
-}
-
 // SameScopes reports that two lists hold the same scopes, in whatever order (RFC 6749 section 3.3).
 func SameScopes(a, b []string) bool {
 	in := func(x, y []string) bool {
@@ -191,25 +188,7 @@ func SameScopes(a, b []string) bool {
 
 // ScopedTools are the declared tools that need a scope and may be called with it.
 func (t MCPServer) ScopedTools() []Tool {
-	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return tool.Scope == "" || tool.DeniedOnly })
-}
-
-// NarrowTool is a declared tool with a scope, and the scopes of a token that lacks it.
-func (t MCPServer) NarrowTool() (Tool, []string) {
-	if len(t.ScopedTools()) == 0 {
-		t.NotTested("it needs a tool with a scope that may be called (tools in the target file)")
-	}
-	tool := t.ScopedTools()[0]
-	for _, other := range t.Tools {
-		if other.Scope != "" && !t.Includes(other.Scope, tool.Scope) {
-			for _, swap := range t.ScopedTools() { // one that lacks the scope and may itself be granted
-				if swap.Scope == other.Scope {
-					return tool, []string{other.Scope}
-				}
-			}
-		}
-	}
-	return tool, nil
+	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return len(tool.Scopes()) == 0 || tool.DeniedOnly })
 }
 
 // CallTool calls a tool with a token: in a session of that token's own where the wire has sessions. An answer that

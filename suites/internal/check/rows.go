@@ -72,6 +72,9 @@ func (t *T) row(name string, part func()) {
 	part()
 }
 
+// RowOf is the name of the row that is under way.
+func RowOf(t *T) string { return t.about("") }
+
 // about is the name of the row that is under way, with what is said of a value in it.
 func (t *T) about(value string) string {
 	parts := slices.Clone(t.rows)

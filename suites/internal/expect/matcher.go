@@ -115,6 +115,18 @@ func That[V any](expected string, problem func(v V) string) Matcher {
 	}}
 }
 
+// Refusing is That for what must not come about: where the value is as expected, the target has refused.
+func Refusing[V any](expected string, problem func(v V) string) Matcher {
+	m := That(expected, problem)
+	return &matcher{Refusal, func(actual any) Judgement {
+		j := m.Judge(actual)
+		if ex := ExchangeOf(actual); j.Met && ex != nil && NoAnswer(ex) != "" {
+			return Judgement{Expected: expected, Undecided: NoAnswer(ex)}
+		}
+		return j
+	}}
+}
+
 // NoAnswer says why an answer is evidence of nothing: it never came, the target limits requests, or it failed. Empty if it
 // is an answer.
 func NoAnswer(ex *reports.Exchange) string {

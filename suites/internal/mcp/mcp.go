@@ -303,7 +303,7 @@ func Events(body string) []string {
 	return out
 }
 
-// Messages are all JSON-RPC messages of an answer, whatever they are.
+// Messages are all JSON-RPC messages of an answer, whatever they are, those of a batch one by one.
 func Messages(ex *reports.Exchange) []*document.Object {
 	if ex == nil || ex.Response == nil {
 		return nil
@@ -314,8 +314,15 @@ func Messages(ex *reports.Exchange) []*document.Object {
 	}
 	var out []*document.Object
 	for _, text := range texts {
-		if o, _, err := document.ParseObject(text); err == nil {
-			out = append(out, o)
+		v, err := document.ParseValue(text)
+		batch, isBatch := v.([]any)
+		if !isBatch {
+			batch = []any{v}
+		}
+		for _, m := range batch {
+			if o, ok := m.(*document.Object); ok && err == nil {
+				out = append(out, o)
+			}
 		}
 	}
 	return out

@@ -112,6 +112,8 @@ func (r *Reader) value(n *yaml.Node, t reflect.Type, key string, tag reflect.Str
 		r.secret(n, key)
 	case tag.Get("all") != "" && t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode:
 		r.all(n, key, tag.Get("all"))
+	case tag.Get("list") != "" && n.Kind == yaml.SequenceNode:
+		r.joined(n, key)
 	case tag.Get("words") != "":
 		r.word(n, key, tag.Get("words"))
 	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
@@ -223,6 +225,16 @@ func (r *Reader) all(n *yaml.Node, key, everything string) {
 		at.Tag, at.Value = "!!str", everything
 		n.Content = []*yaml.Node{&at}
 	}
+}
+
+// joined turns a list of words into one text, in which spaces separate them.
+func (r *Reader) joined(n *yaml.Node, key string) {
+	var words []string
+	if err := n.Decode(&words); err != nil || slices.ContainsFunc(words, func(w string) bool { return w == "" || strings.Contains(w, " ") }) {
+		r.Add(n, "%s: want a text, or a list of words without spaces", key)
+		return
+	}
+	*n = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strings.Join(words, " "), Line: n.Line, Column: n.Column}
 }
 
 // word turns a word into true or false.

@@ -114,6 +114,10 @@ func (g *generator) value(t reflect.Type, tag reflect.StructTag) map[string]any 
 	case reflect.Float64:
 		return map[string]any{"type": "number"}
 	case reflect.String:
+		if tag.Get("list") != "" {
+			text := map[string]any{"type": "string"}
+			return map[string]any{"oneOf": []any{text, map[string]any{"type": "array", "items": text}}}
+		}
 		if list := tag.Get("enum"); list != "" {
 			return map[string]any{"enum": strings.Split(list, ",")}
 		}

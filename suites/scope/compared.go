@@ -1,0 +1,166 @@
+package scope
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// How a server reads the scopes of a token, and compares them with those that a tool needs.
+func compared() {
+	Must("RS-SCOPE-HIERARCHY", honoursBroaderScopes)
+	Must("RS-SCOPE-NO-SUBSTRING", comparesWholeScopes)
+	Practice("RS-SCOPE-STRING-OR-ARRAY", readsScopeStrictly)
+	Must("RS-SCOPE-EMPTY", grantsNothingForNoScope)
+	Practice("RS-SCOPE-DOWNSCOPED-OK", worksWithFewerScopes)
+}
+
+// scoped is a call of a tool with a minted token. Its edits change the token.
+func scoped(t *T, tool Tool, scopes []string) Attempt[TokenEdit] {
+	return Attempt[TokenEdit]{Name: tool.Name + " with " + list(scopes), Good: expect.Run(), Send: func(edits ...TokenEdit) any {
+		h, c := maps.Clone(t.Mint.Header()), maps.Clone(t.Mint.Claims(map[string]any{"scope": list(scopes)}))
+		for _, e := range edits {
+			e(h, c)
+		}
+		return t.MCP.CallTool(t.Mint.Seal(mint.Input(h, c)), tool)
+	}}
+}
+
+// scopeClaim replaces the scopes of a token, in the claim in which this issuer has them; nil leaves the claim out.
+func scopeClaim(t *T, value any) TokenEdit {
+	return func(_ mint.Header, c mint.Claims) {
+		clear(c)
+		maps.Copy(c, t.Mint.Claims(map[string]any{"scope": value}))
+	}
+}
+
+// instead has another text in the place of one scope, and the others that the tool needs besides.
+func instead(used []string, of, text string) string {
+	rest := slices.DeleteFunc(slices.Clone(used), func(s string) bool { return s == of })
+	return strings.TrimSpace(strings.Join(rest, " ") + " " + text)
+}
+
+func comparesWholeScopes(t *T) {
+	tool, used := runnable(t)
+	s := tool.Scopes()[0]
+	rows := Cases[TokenEdit]{}
+	for _, near := range nearScopes(s) {
+		if !t.MCP.Permits(strings.Fields(instead(used, s, near.Value)), tool) {
+			rows = rows.And(fmt.Sprintf("%s: %q in place of %q", near.Name, near.Value, s), scopeClaim(t, instead(used, s, near.Value)))
+		}
+	}
+	Refuses(t, scoped(t, tool, Union([]string{"mcpauth:other"}, append(slices.Clone(used), "mcpauth:more"))), rows, expect.NotRun())
+}
+
+// nearScopes resemble a scope and are others (RFC 6749 section 3.3: case-sensitive strings, separated by spaces).
+func nearScopes(s string) Cases[string] {
+	half := max(1, len(s)/2)
+	return Cases[string]{
+		{"an ending", s + "_all"}, {"a beginning", "x" + s}, {"a letter more", s + "s"}, {"a letter less", s[:len(s)-1]},
+		{"the first letter left out", s[1:]}, {"upper case", strings.ToUpper(s)}, {"within a word", "pre" + s + "post"}, {"after not", "not" + s},
+		{"a suffix", s + ":deny"}, {"a character that is not seen", s + "\u200b"}, {"a slash after it", s + "/"}, {"a wildcard", s[:half] + "*"},
+		{"percent-encoded", fmt.Sprintf("%%%02X%s", s[0], s[1:])}, {"in two halves", s[:half] + " " + s[half:]},
+	}
+}
+
+// A string is what RFC 8693 section 4.2 has. Lists, and other claims, are what vendors have: who reads them is not accused.
+func readsScopeStrictly(t *T) {
+	tool, used := runnable(t)
+	s := strings.Join(used, " ")
+	good := scoped(t, tool, append([]string{"mcpauth:other"}, used...))
+	Each(t, Cases[string]{
+		{"among others", "mcpauth:other " + s}, {"two spaces before it", "mcpauth:other  " + s},
+	}, func(t *T, text string) { t.Expect(good.Send(scopeClaim(t, text))).To(expect.Run()) })
+	Refuses(t, good, Cases[TokenEdit]{
+		{"scope as an object", scopeClaim(t, map[string]any{s: true})},
+		{"scope as a list with a string of two", scopeClaim(t, []any{"mcpauth:other " + s})},
+		{"scope as a list in a list", scopeClaim(t, []any{[]any{s}})},
+		{"a semicolon", scopeClaim(t, "mcpauth:other;"+s)},
+		{"a plus", scopeClaim(t, "mcpauth:other+"+s)},
+		{"%20", scopeClaim(t, "mcpauth:other%20"+s)},
+		{"a line feed", scopeClaim(t, "mcpauth:other\n"+s)},
+	}, expect.NotRun())
+	Each(t, Cases[TokenEdit]{
+		{"a comma", scopeClaim(t, "mcpauth:other,"+s)}, {"a tab", scopeClaim(t, "mcpauth:other\t"+s)},
+	}, func(t *T, edit TokenEdit) { t.Expect(good.Send(edit)).Ideally(expect.NotRun()) })
+}
+
+// A token without a scope is authentic, and may do nothing that needs one.
+func grantsNothingForNoScope(t *T) {
+	tool, used := runnable(t)
+	Refuses(t, scoped(t, tool, used), Cases[TokenEdit]{
+		{"no scope", scopeClaim(t, nil)},
+		{"an empty scope", scopeClaim(t, "")},
+		{"a space", scopeClaim(t, " ")},
+		{"null", scopeClaim(t, Null)},
+		{"an empty list", scopeClaim(t, []any{})},
+	}, expect.NotRun())
+}
+
+// MCP 2026-07-28: a server must take hierarchies into account. That they do not work upwards holds everywhere.
+func honoursBroaderScopes(t *T) {
+	tried := 0
+	for _, small := range t.MCP.ScopedTools() {
+		for _, broad := range slices.Sorted(maps.Keys(t.Implies)) {
+			needed := small.Scopes()[0]
+			if !slices.Contains(t.Implies[broad], needed) {
+				continue
+			}
+			tried++
+			Each(t, Cases[Tool]{{fmt.Sprintf("%s with %s, which implies %s", small.Name, broad, needed), small}}, func(t *T, tool Tool) {
+				ex, used := allowed(t, tool)
+				if !expect.Ran(ex) {
+					t.Inconclusive("the control failed: with %s, %s is answered with %s", list(used), tool.Name, expect.Describe(ex))
+				}
+				t.Controlled()
+				t.Expect(t.MCP.CallTool(t.MCP.TokenWithScopes(strings.Fields(instead(used, needed, broad))...), tool)).To(expect.Run())
+				impliesNothingUpwards(t, used, needed, broad)
+			})
+		}
+	}
+	if tried == 0 {
+		t.NotTested("it needs a tool with a scope that another scope implies (tools and scopes.implies in the target file)")
+	}
+}
+
+// impliesNothingUpwards calls the tools that need the broader scope with the narrower one. What runs with any token says nothing
+// about scopes that imply each other.
+func impliesNothingUpwards(t *T, used []string, needed, broad string) {
+	for _, big := range t.Tools {
+		if !slices.Contains(big.Scopes(), broad) || t.MCP.Permits(used, big) {
+			continue
+		}
+		neutral, _ := t.MCP.TokenWithout(broad, needed)
+		if expect.Ran(t.MCP.CallTool(neutral, big)) {
+			continue
+		}
+		t.Expect(t.MCP.CallTool(t.MCP.TokenWithScopes(used...), big), "%s, which needs the broader %s, with %s", big.Name, broad, list(used)).To(expect.NotRun())
+	}
+}
+
+// A token for one tool need not have every published scope. What every request needs may be asked for besides.
+func worksWithFewerScopes(t *T) {
+	published := t.MCP.OrdinaryScopes()
+	if scopes, _ := t.MCP.Resource().Object.Strings("scopes_supported"); len(scopes) > 0 {
+		published = scopes
+	}
+	if len(published) < 2 {
+		t.NotApplicable("there is one scope only")
+	}
+	for _, tool := range t.MCP.ScopedTools() {
+		ex, used := allowed(t, tool)
+		if expect.Ran(ex) && len(t.MCP.Without(published, used)) > 0 {
+			t.Controlled()
+			t.Expect(t.MCP.CallMethod(t.MCP.TokenWithScopes(used...), "tools/list"), "the list of tools with %s", list(used)).Ideally(expect.Accept())
+			return
+		}
+	}
+	tool := t.MCP.ScopedTools()[0]
+	t.Expect(t.MCP.CallTool(t.MCP.TokenWithScopes(tool.Scopes()...), tool), "%s with %s", tool.Name, tool.Needs()).To(expect.Run())
+}
