@@ -211,6 +211,10 @@ var trusting = []Flaw{
 		Bend: policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }), Noticed: []string{"RS-SCOPE-EVERY-TOOL"},
 	},
 	{
+		Name: "one-of-two-scopes", Says: "A tool that needs two scopes runs with one of them.",
+		Bend: lacks(mcpserver.AllScopes), Noticed: []string{"RS-SCOPE-EVERY-TOOL", "RS-SCOPE-403-STATUS"},
+	},
+	{
 		Name: "tool-scope-is-pattern", Says: "A scope that names a tool is matched as a pattern.",
 		Bend: lacks(mcpserver.ToolScopeIsName), Noticed: []string{"RS-SCOPE-TOOL-NAMING"},
 	},
