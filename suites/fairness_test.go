@@ -36,8 +36,8 @@ func TestFairness(t *testing.T) {
 	}{
 		"a list that takes a scope hides nothing from those without it": {func(o *reference.Options) { o.Policy.ListScope = "notes:read" }, nil,
 			"RS-SCOPE-HIDDEN-NOT-CALLABLE", reports.Pass},
-		"a prefix that is a tool itself":          {func(o *reference.Options) { o.Static = []mcpserver.Static{key("a", "whoami*")} }, nil, "RS-APIKEY-WILDCARDS", reports.Pass},
-		"a limit answered by a crash":             {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusInternalServerError }, nil, "RS-RATE-ENFORCED", reports.Inconclusive},
+		"a prefix that is a tool itself": {func(o *reference.Options) { o.Static = []mcpserver.Static{key("a", "whoami*")} }, nil, "RS-APIKEY-WILDCARDS", reports.Pass},
+		"a limit answered by a crash":    {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusInternalServerError }, nil, "RS-RATE-ENFORCED", reports.Inconclusive},
 		"a stranger who is nobody": {func(o *reference.Options) { o.Static = []mcpserver.Static{metered(key("a"))} }, func(c *suites.Config) {
 			c.Token, c.Users, c.Issuer, c.SharedSecret, c.Introspection, c.Verification = "", nil, nil, suites.SharedSecret{}, nil, nil
 			c.Credentials = append(c.Credentials, suites.Credential{Name: "nobody", Header: "X-API-Key", Value: "nobodys-key"})

@@ -208,7 +208,8 @@ var trusting = []Flaw{
 	},
 	{
 		Name: "scope-forgotten", Says: "One tool's scope is forgotten.",
-		Bend: policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }), Noticed: []string{"RS-SCOPE-EVERY-TOOL"},
+		Bend: policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }),
+		Noticed: []string{"RS-SCOPE-EVERY-TOOL", "RS-SCOPE-403-STATUS"},
 	},
 	{
 		Name: "one-of-two-scopes", Says: "A tool that needs two scopes runs with one of them.",
@@ -297,7 +298,7 @@ var trusting = []Flaw{
 	},
 	{
 		Name: "scope-hierarchy-upwards", Says: "The narrower scope is taken for the broader.",
-		Bend: lacks(mcpserver.ImplyDownwards), Noticed: []string{"RS-SCOPE-HIERARCHY"}, Also: []string{"RS-SCOPE-EVERY-TOOL"},
+		Bend: lacks(mcpserver.ImplyDownwards), Noticed: []string{"RS-SCOPE-HIERARCHY"}, Also: []string{"RS-SCOPE-EVERY-TOOL", "RS-SCOPE-403-STATUS"},
 	},
 	{
 		Name: "scope-hides-only", Says: "What is not listed can be called.",

@@ -147,8 +147,10 @@ func impliesNothingUpwards(t *T, used []string, needed, broad string) {
 // A token for one tool need not have every published scope. What every request needs may be asked for besides.
 func worksWithFewerScopes(t *T) {
 	published := t.MCP.OrdinaryScopes()
-	if scopes, _ := t.MCP.Resource().Object.Strings("scopes_supported"); len(scopes) > 0 {
-		published = scopes
+	if d := t.Survey.Resource(); d != nil {
+		if scopes, _ := d.Object.Strings("scopes_supported"); len(scopes) > 0 {
+			published = scopes
+		}
 	}
 	if len(published) < 2 {
 		t.NotApplicable("there is one scope only")

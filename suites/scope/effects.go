@@ -43,10 +43,12 @@ func guard(t *T) *guarded {
 
 // mark is the tool with a text of its own in its arguments, by which its effect can be told.
 func (g *guarded) mark(about string) Tool {
-	m := "mcpauth-" + Random(9)
+	m := marker()
 	g.marks = g.marks.And(about, m)
 	return g.tool.Marked(m)
 }
+
+func marker() string { return "mcpauth-" + Random(9) }
 
 // show expects none of the marked calls to have had an effect. It is asked once the effect of a call that is allowed can be seen,
 // which is the control; by then whatever was begun before has had its time.
@@ -69,7 +71,7 @@ func (g *guarded) show(t *T, expected string) {
 func (g *guarded) seen(t *T) *reports.Exchange {
 	_, used := allowed(t, g.tool)
 	broad := t.MCP.TokenWithScopes(Union(used, g.shows.Scopes())...)
-	control := "mcpauth-" + Random(9)
+	control := marker()
 	if ex := t.MCP.CallTool(broad, g.tool.Marked(control)); !expect.Ran(ex) {
 		t.Inconclusive("the control failed: with its scope, %s is answered with %s", g.tool.Name, expect.Describe(ex))
 	}
@@ -88,10 +90,12 @@ func (g *guarded) seen(t *T) *reports.Exchange {
 func decidesBeforeActing(t *T) {
 	g := guard(t)
 	Each(t, g.refusable(t), func(t *T, send func(tool Tool) *reports.Exchange) {
-		ex := send(g.mark(RowOf(t)))
+		m := marker()
+		ex := send(g.tool.Marked(m))
 		if expect.Ran(ex) {
 			t.Inconclusive("the call is served (RS-SCOPE-EVERY-TOOL, RS-CHALLENGE-EXISTING-TOOLS)")
 		}
+		g.marks = g.marks.And(RowOf(t), m)
 		t.Expect(ex).To(expect.NotRun(), bringNoResult)
 	})
 	g.show(t, "a refused call to have no effect")
@@ -174,7 +178,7 @@ func answerNo(tool Tool, id int) expect.Matcher {
 // session is one with the token that lacks the scope, in which a plain call of the tool is refused.
 func (g *guarded) session(t *T) mcp.Call {
 	call := t.MCP.MustOpenSession(g.token)
-	if ex := t.Send(call.Method("tools/call", g.mark("a plain call").Params())); expect.Ran(ex) {
+	if ex := t.Send(call.Method("tools/call", g.tool.Marked(marker()).Params())); expect.Ran(ex) {
 		t.Inconclusive("%s runs without its scope anyway (RS-SCOPE-EVERY-TOOL)", g.tool.Name)
 	}
 	return call

@@ -239,8 +239,11 @@ func (t AuthorizationServer) ClientMetadata() map[string]any {
 }
 
 // Register registers a client of this check's own, with members of its metadata changed (nil leaves one
-// out); nil if the server refuses.
+// out); nil if the server refuses, or has no registration endpoint.
 func (t AuthorizationServer) Register(changes map[string]any) (*oauth.Client, *reports.Exchange) {
+	if t.Server().Registration == "" {
+		return nil, nil
+	}
 	m := t.ClientMetadata()
 	if uris, ok := changes["redirect_uris"].([]string); ok && !slices.ContainsFunc(uris, func(u string) bool { return strings.HasPrefix(u, "http://") }) {
 		delete(m, "application_type")

@@ -22,9 +22,6 @@ var known = map[string]map[string]string{
 	"key-cooldown": {
 		"RS-TOKEN-KEY-ROTATION": "waits less than the cooldown, and takes it for a key that is never fetched",
 	},
-	"scope-at-the-door": {
-		"RS-SCOPE-EVERY-TOOL": "sends the tool's scope alone, without the one that the challenge names for every request",
-	},
 	"offline-access": {
 		"AS-META-GRANTS-MATCH-BEHAVIOUR": "does not ask for offline_access with prompt=consent",
 	},
@@ -53,7 +50,6 @@ var known = map[string]map[string]string{
 		"AS-META-NO-REDIRECT": "takes a redirect within the origin for one to somebody else",
 	},
 	"hidden-tools": {
-		"RS-SCOPE-403-STATUS":         "wants a 403 where the tool is as unknown as one that does not exist",
 		"RS-STATIC-TOKEN-PERMISSIONS": "wants a 403 where the tool is as unknown as one that does not exist",
 		"RS-APIKEY-TOOL-PERMISSIONS":  "wants a 403 where the tool is as unknown as one that does not exist",
 	},
@@ -63,6 +59,9 @@ var known = map[string]map[string]string{
 var advised = map[string]map[string]string{
 	"utf-8-realm": {
 		"RS-CHALLENGE-GRAMMAR": "clients decode obs-text in a quoted string differently (RFC 9110 section 5.5)",
+	},
+	"hidden-tools": {
+		"RS-SCOPE-403-STATUS": "a client cannot ask for the scope of a tool that it is not told about",
 	},
 }
 
