@@ -208,7 +208,7 @@ var trusting = []Flaw{
 	},
 	{
 		Name: "scope-forgotten", Says: "One tool's scope is forgotten.",
-		Bend: policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }),
+		Bend:    policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }),
 		Noticed: []string{"RS-SCOPE-EVERY-TOOL", "RS-SCOPE-403-STATUS"},
 	},
 	{
