@@ -30,20 +30,21 @@ func TestPromises(t *testing.T) {
 	}
 }
 
-// A program that keeps no promise is caught: most traps see one that is green whatever happens, or writes nothing.
+// A program that keeps no promise is caught: each trap sees one that is green whatever happens, and writes nothing.
 func TestTrapsCatch(t *testing.T) {
 	green, err := exec.LookPath("true")
 	if err != nil {
 		t.Skip("there is no program true")
 	}
-	caught := 0
+	caught, tried := 0, 0
 	for _, trap := range hostile.Traps {
 		if trap.Browser {
 			continue
 		}
+		tried++
 		if spring(t.Context(), green, trap) != nil {
 			caught++
 		}
 	}
-	assert.Equal(t, len(hostile.Traps)-1, caught+1, "all but the side effects, of which there are none")
+	assert.Equal(t, tried, caught)
 }

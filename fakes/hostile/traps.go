@@ -44,7 +44,7 @@ var Traps = []Trap{
 	{Name: "endless streams", Promise: "event streams are bounded", Start: endless},
 	{Name: "rate", Promise: "the stated rate and concurrency are kept", Start: rate},
 	{Name: "budget", Promise: "the request limit is a hard stop", Start: budget},
-	{Name: "side effects", Promise: "clients are deleted again, and no undeclared tool is called", Start: sideEffects},
+	{Name: "side effects", Promise: "clients are deleted again; undeclared tools run never, and are called only if read-only, with bad tokens", Start: sideEffects},
 	{Name: "control characters", Promise: "nothing of a target controls a terminal or a CI system", Start: controlCharacters},
 	{Name: "errors of a login by hand", Promise: "notices control no terminal and no CI system either", Start: handErrors},
 	{Name: "an endpoint that is no URL", Promise: "nobody is told to open an address with control characters", Start: handEndpoint},
@@ -332,21 +332,29 @@ func budget() (*Attack, error) {
 	}}, nil
 }
 
+// sideEffects lists tools that say to be read-only and tools that don't, and has the target file declare none of them. The former may
+// be called with tokens that must be refused; any other call takes effect at somebody who did not ask for it.
 func sideEffects() (*Attack, error) {
-	var called atomic.Int64
-	names := regexp.MustCompile(`"method"\s*:\s*"tools/call"`)
+	var refused, ran, undeclared atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<20))
 			req.Body = io.NopCloser(strings.NewReader(string(body)))
-			if names.Match(body) {
-				for _, t := range mcpserver.Tools {
-					if strings.Contains(string(body), `"`+t.Name+`"`) {
-						called.Add(1)
-					}
-				}
+			tool := calledTool(body)
+			if tool == nil {
+				h.ServeHTTP(w, req)
+				return
 			}
-			h.ServeHTTP(w, req)
+			answer := &statusWriter{ResponseWriter: w}
+			h.ServeHTTP(answer, req)
+			switch {
+			case !tool.TellsCaller: // the reference annotates this kind alone as read-only
+				undeclared.Add(1)
+			case answer.status == http.StatusUnauthorized || answer.status == http.StatusForbidden:
+				refused.Add(1)
+			default:
+				ran.Add(1)
+			}
 		})
 	})
 	if err != nil {
@@ -355,16 +363,57 @@ func sideEffects() (*Attack, error) {
 	args, env := signedIn(r, "--only", "AS-DCR-*", "--only", "RS-*")
 	return &Attack{Args: args, Environment: env, Close: r.Close, Judge: func(o Outcome) error {
 		switch {
-		case called.Load() > 0:
-			return fmt.Errorf("%d calls of tools that nobody declared", called.Load())
+		case undeclared.Load() > 0:
+			return fmt.Errorf("%d calls of tools that nobody declared and that do not say to be read-only", undeclared.Load())
+		case ran.Load() > 0:
+			return fmt.Errorf("%d calls of a tool that nobody declared with a token that is accepted", ran.Load())
 		case r.IDP.Clients() > 0:
 			return fmt.Errorf("%d clients are left behind", r.IDP.Clients())
 		case o.Code != 0:
 			return fmt.Errorf("exit %d on a server that is right: %.300s", o.Code, o.Stderr)
 		}
-		return nil
+		return unsprung(refused.Load())
 	}}, nil
 }
+
+var callsTool = regexp.MustCompile(`"method"\s*:\s*"tools/call"`)
+
+// calledTool is the tool of the server that a message calls; nil if it calls none. A body that names two counts as the one that is
+// not read-only.
+func calledTool(body []byte) (called *mcpserver.Tool) {
+	if !callsTool.Match(body) {
+		return nil
+	}
+	for i := range mcpserver.Tools {
+		t := &mcpserver.Tools[i]
+		if strings.Contains(string(body), `"`+t.Name+`"`) && (called == nil || called.TellsCaller) {
+			called = t
+		}
+	}
+	return called
+}
+
+// statusWriter keeps the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // speaks has the server put a text into every string that is shown.
 func speaks(text string) (*reference.Reference, error) {
