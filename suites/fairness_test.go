@@ -18,6 +18,9 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
+// behind sets the clock back by two minutes, as the Date field of every answer tells.
+func behind(o *reference.Options) { o.Policy.ClockAhead = -2 * time.Minute }
+
 // Servers that are right in another way than the reference, and declarations that do not fit: what one check makes
 // of each.
 func TestFairness(t *testing.T) {
@@ -63,29 +66,36 @@ func TestFairness(t *testing.T) {
 		"an account whose password is another": {nil, func(c *suites.Config) {
 			c.Users = append(c.Users[:2:2], suites.User{Name: "carol", Password: "not hers", Sacrificial: true})
 		}, "AS-RATE-LOGIN", reports.Inconclusive},
-		"an upstream that is not used":            {func(o *reference.Options) { o.Proxy = true }, unused, "AS-PROXY-UPSTREAM-TOKEN-HIDDEN", reports.Inconclusive},
-		"no token of an unused upstream":          {func(o *reference.Options) { o.Proxy = true }, func(c *suites.Config) { unused(c); c.API = nil }, "RS-PASS-FOREIGN-TOKEN-REFUSED", reports.NotTested},
-		"a login elsewhere, a page before it":     {func(o *reference.Options) { o.Proxy = true }, nil, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", reports.Pass},
-		"a login elsewhere, known by userinfo":    {byUserinfo, nil, "AS-PROXY-UPSTREAM-ID-TOKEN", reports.NotApplicable},
-		"accounts elsewhere, known by userinfo":   {byUserinfo, nil, "AS-PROXY-ACCOUNT-LINKING", reports.NotApplicable},
-		"failures elsewhere, known by userinfo":   {byUserinfo, nil, "AS-PROXY-UPSTREAM-ERROR", reports.Pass},
-		"a login elsewhere, a page after it":      {afterwards, nil, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", reports.Warn},
-		"a login elsewhere, each client asked":    {afterwards, nil, "AS-PROXY-CONSENT-PER-CLIENT", reports.Pass},
-		"a login elsewhere, nothing remembered":   {afterwards, nil, "AS-PROXY-CONSENT-COOKIE", reports.NotApplicable},
-		"a login elsewhere, bound to its browser": {afterwards, nil, "AS-PROXY-STATE-BOUND-TO-BROWSER", reports.Pass},
-		"a crit that nobody may produce":          {func(o *reference.Options) { o.Policy.CritUnknownOnly = true }, nil, "RS-TOKEN-CRIT-UNKNOWN", reports.Warn},
-		"a token that DPoP leaves unbound":        {func(o *reference.Options) { o.Behaviour.Lacks = []idp.Defence{idp.DPoPOnRequest} }, nil, "AS-DPOP-BINDING", reports.NotApplicable},
-		"scopes for those who register them":      {func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, nil, "AS-TOKEN-SUCCESS-SHAPE", reports.Pass},
-		"events without ids":                      {func(o *reference.Options) { o.Policy.NoEventIDs = true }, nil, "RS-SESSION-EVENT-ISOLATION", reports.NotApplicable},
-		"a state on which nothing depends":        {func(o *reference.Options) { o.Policy.StateIgnored = true }, nil, "RS-SESSION-REQUESTSTATE-INTEGRITY", reports.NotApplicable},
-		"calls that are never tasks":              {func(o *reference.Options) { o.Policy.NoTasks = true }, nil, "RS-SESSION-TASK-OWNERSHIP", reports.NotApplicable},
-		"a limit told in JSON-RPC":                {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusOK }, nil, "RS-RATE-OTHER-OPERATIONS", reports.Pass},
-		"a server that says nothing of DPoP":      {func(o *reference.Options) { o.Policy.DPoP = false }, nil, "RS-DPOP-DOWNGRADE", reports.NotApplicable},
-		"a bound token that crashes":              {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-DPOP-DOWNGRADE", reports.Inconclusive},
-		"keys that are configured":                {func(o *reference.Options) { o.Host = "mcp.example.com" }, nil, "RS-TOKEN-KEY-ROTATION", reports.NotApplicable},
-		"no limit announced":                      {func(o *reference.Options) { o.Policy.RateHeaders = "" }, nil, "RS-RATE-HEADERS", reports.NotApplicable},
-		"the old transport, not offered":          {func(o *reference.Options) { o.Policy.LegacySSE = false }, nil, "RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},
-		"proofs whose ids are not remembered":     {func(o *reference.Options) { o.Policy.DPoPLacks = dpop.ID }, nil, "RS-DPOP-DOWNGRADE", reports.Pass},
+		"an upstream that is not used":                           {func(o *reference.Options) { o.Proxy = true }, unused, "AS-PROXY-UPSTREAM-TOKEN-HIDDEN", reports.Inconclusive},
+		"no token of an unused upstream":                         {func(o *reference.Options) { o.Proxy = true }, func(c *suites.Config) { unused(c); c.API = nil }, "RS-PASS-FOREIGN-TOKEN-REFUSED", reports.NotTested},
+		"a login elsewhere, a page before it":                    {func(o *reference.Options) { o.Proxy = true }, nil, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", reports.Pass},
+		"a login elsewhere, known by userinfo":                   {byUserinfo, nil, "AS-PROXY-UPSTREAM-ID-TOKEN", reports.NotApplicable},
+		"accounts elsewhere, known by userinfo":                  {byUserinfo, nil, "AS-PROXY-ACCOUNT-LINKING", reports.NotApplicable},
+		"failures elsewhere, known by userinfo":                  {byUserinfo, nil, "AS-PROXY-UPSTREAM-ERROR", reports.Pass},
+		"a login elsewhere, a page after it":                     {afterwards, nil, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", reports.Warn},
+		"a login elsewhere, each client asked":                   {afterwards, nil, "AS-PROXY-CONSENT-PER-CLIENT", reports.Pass},
+		"a login elsewhere, nothing remembered":                  {afterwards, nil, "AS-PROXY-CONSENT-COOKIE", reports.NotApplicable},
+		"a login elsewhere, bound to its browser":                {afterwards, nil, "AS-PROXY-STATE-BOUND-TO-BROWSER", reports.Pass},
+		"a crit that nobody may produce":                         {func(o *reference.Options) { o.Policy.CritUnknownOnly = true }, nil, "RS-TOKEN-CRIT-UNKNOWN", reports.Pass},
+		"a clock two minutes behind, and nbf":                    {behind, nil, "RS-TOKEN-NBF", reports.Pass},
+		"a clock two minutes behind, and skew":                   {behind, nil, "RS-TOKEN-CLOCK-SKEW", reports.Pass},
+		"a clock two minutes behind, and an answer about tokens": {behind, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Pass},
+		"the last of two members":                                {func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RefuseDuplicates) }, nil, "RS-TOKEN-DUPLICATE-MEMBERS", reports.Pass},
+		"members of a token whose audience nobody looks at": {func(o *reference.Options) {
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckAudience, mcpserver.RefuseDuplicates, mcpserver.ClaimsWithCase)
+		}, nil, "RS-TOKEN-DUPLICATE-MEMBERS", reports.Pass},
+		"a token that DPoP leaves unbound":    {func(o *reference.Options) { o.Behaviour.Lacks = []idp.Defence{idp.DPoPOnRequest} }, nil, "AS-DPOP-BINDING", reports.NotApplicable},
+		"scopes for those who register them":  {func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, nil, "AS-TOKEN-SUCCESS-SHAPE", reports.Pass},
+		"events without ids":                  {func(o *reference.Options) { o.Policy.NoEventIDs = true }, nil, "RS-SESSION-EVENT-ISOLATION", reports.NotApplicable},
+		"a state on which nothing depends":    {func(o *reference.Options) { o.Policy.StateIgnored = true }, nil, "RS-SESSION-REQUESTSTATE-INTEGRITY", reports.NotApplicable},
+		"calls that are never tasks":          {func(o *reference.Options) { o.Policy.NoTasks = true }, nil, "RS-SESSION-TASK-OWNERSHIP", reports.NotApplicable},
+		"a limit told in JSON-RPC":            {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusOK }, nil, "RS-RATE-OTHER-OPERATIONS", reports.Pass},
+		"a server that says nothing of DPoP":  {func(o *reference.Options) { o.Policy.DPoP = false }, nil, "RS-DPOP-DOWNGRADE", reports.NotApplicable},
+		"a bound token that crashes":          {func(o *reference.Options) { o.Policy.Status = 500 }, nil, "RS-DPOP-DOWNGRADE", reports.Inconclusive},
+		"keys that are configured":            {func(o *reference.Options) { o.Host = "mcp.example.com" }, nil, "RS-TOKEN-KEY-ROTATION", reports.NotApplicable},
+		"no limit announced":                  {func(o *reference.Options) { o.Policy.RateHeaders = "" }, nil, "RS-RATE-HEADERS", reports.NotApplicable},
+		"the old transport, not offered":      {func(o *reference.Options) { o.Policy.LegacySSE = false }, nil, "RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},
+		"proofs whose ids are not remembered": {func(o *reference.Options) { o.Policy.DPoPLacks = dpop.ID }, nil, "RS-DPOP-DOWNGRADE", reports.Pass},
 		"an address that is blocked": {func(o *reference.Options) { o.Policy.BlockAfter, o.Policy.BlockFor = 60, 50*time.Millisecond }, func(c *suites.Config) {
 			c.BlockAfter, c.BlockFor = 60, 50*time.Millisecond
 		}, "RS-ABUSE-ADDRESS-BLOCK", reports.Pass},

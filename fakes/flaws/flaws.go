@@ -691,6 +691,22 @@ var tokens = []Flaw{
 		Bend: lacks(mcpserver.RefuseSymmetric), Noticed: []string{"RS-TOKEN-KEY-CONFUSION"},
 	},
 	{
+		Name: "key-confusion-ec", Says: "The public EC key serves as HMAC secret.",
+		Bend: lacks(mcpserver.RefuseSymmetricEC), Noticed: []string{"RS-TOKEN-KEY-CONFUSION"},
+	},
+	{
+		Name: "alg-missing", Says: "A token without an algorithm needs no signature.",
+		Bend: lacks(mcpserver.RefuseNoAlgorithm), Noticed: []string{"RS-TOKEN-ALG-NONE"},
+	},
+	{
+		Name: "embedded-rsa-key", Says: "An RSA key in the token's header is trusted.",
+		Bend: lacks(mcpserver.RefuseEmbeddedRSA), Noticed: []string{"RS-TOKEN-EMBEDDED-JWK"},
+	},
+	{
+		Name: "embedded-certificate", Says: "A certificate in the token's header is trusted.",
+		Bend: lacks(mcpserver.RefuseCertificates), Noticed: []string{"RS-TOKEN-EMBEDDED-JWK"},
+	},
+	{
 		Name: "kid-is-enough", Says: "A known key id is enough.",
 		Bend: lacks(mcpserver.KidIsNoProof), Noticed: []string{"RS-TOKEN-FOREIGN-KEY"}, Also: []string{"RS-TOKEN-*"},
 	},

@@ -37,7 +37,7 @@ var trusting = []Flaw{
 		Name: "exp-ignored", Says: "Expiry is never looked at.",
 		Bend: lacks(mcpserver.CheckExpiry), Noticed: []string{"RS-TOKEN-EXPIRED"},
 		Also: []string{
-			"RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-NUMERIC-DATES", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-MULTI-NO-FALLTHROUGH",
+			"RS-TOKEN-NUMERIC-DATES", "RS-MULTI-NO-FALLTHROUGH",
 			"RS-EXT-CC-TOKEN", "RS-TOKEN-HMAC-MODE", "RS-DPOP-PROOF",
 		},
 	},
@@ -51,7 +51,7 @@ var trusting = []Flaw{
 	},
 	{
 		Name: "nbf-ignored", Says: "The beginning of validity is never looked at.",
-		Bend: lacks(mcpserver.CheckNotBefore), Noticed: []string{"RS-TOKEN-NBF"}, Also: []string{"RS-TOKEN-CLOCK-SKEW"},
+		Bend: lacks(mcpserver.CheckNotBefore), Noticed: []string{"RS-TOKEN-NBF"},
 	},
 	{
 		Name: "hour-of-grace", Says: "Clocks may differ by an hour.",
@@ -77,8 +77,36 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.RefuseCritical), Noticed: []string{"RS-TOKEN-CRIT-UNKNOWN"},
 	},
 	{
-		Name: "duplicates-and-case", Says: "Of two members the last one counts, and AUD is aud.",
+		Name: "duplicates-and-case", Says: "Of two members of a name the last one counts, and AUD is aud.",
 		Bend: lacks(mcpserver.RefuseDuplicates, mcpserver.ClaimsWithCase), Noticed: []string{"RS-TOKEN-DUPLICATE-MEMBERS"},
+	},
+	{
+		Name: "first-member-counts", Says: "Of two members of a name the first one counts.",
+		Bend: lacks(mcpserver.RefuseDuplicates, mcpserver.LastMemberCounts), Noticed: []string{"RS-TOKEN-DUPLICATE-MEMBERS"},
+	},
+	{
+		Name: "claims-without-case", Says: "AUD is aud.",
+		Bend: lacks(mcpserver.ClaimsWithCase), Noticed: []string{"RS-TOKEN-DUPLICATE-MEMBERS"},
+	},
+	{
+		Name: "scope-before-expiry", Says: "An expired token that lacks the scope of a tool is answered insufficient_scope.",
+		Bend: lacks(mcpserver.ExpiryFirst), Noticed: []string{"RS-TOKEN-EXPIRED"}, Also: []string{"RS-SESSION-EXPIRY-MIDWAY"},
+	},
+	{
+		Name: "token-limit-unsaid", Says: "A valid token of more than 4 KiB is answered like a bad one.",
+		Bend: policy(func(p *mcpserver.Policy) { p.MostToken = 4 << 10 }), Noticed: []string{"RS-TOKEN-OVERSIZED"},
+	},
+	{
+		Name: "fourth-segment", Says: "What follows the signature is ignored.",
+		Bend: lacks(mcpserver.ThreeSegments), Noticed: []string{"RS-TOKEN-NONCANONICAL-ENCODING"}, Also: []string{"RS-TOKEN-GARBAGE"},
+	},
+	{
+		Name: "issuer-without-case", Says: "The issuer is compared without case.",
+		Bend: lacks(mcpserver.IssuerCase), Noticed: []string{"RS-TOKEN-WRONG-ISS"},
+	},
+	{
+		Name: "token-issuer-slash", Says: "A slash at the end of the issuer makes no difference.",
+		Bend: lacks(mcpserver.IssuerSlash), Noticed: []string{"RS-TOKEN-WRONG-ISS"},
 	},
 	{
 		Name: "issuer-prefix", Says: "The issuer's beginning is enough.",
@@ -104,7 +132,7 @@ var trusting = []Flaw{
 	{
 		Name: "audience-ignored", Says: "The audience is never looked at.",
 		Bend: lacks(mcpserver.CheckAudience), Noticed: []string{"RS-AUD-WRONG", "RS-AUD-OTHER-CLAIM"},
-		Also: []string{"RS-AUD-*", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE"},
+		Also: []string{"RS-AUD-*", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE"},
 	},
 	{
 		Name: "audience-optional", Says: "A token without audience is good.",

@@ -24,6 +24,7 @@ type caller struct {
 	acr    string // how it signed in
 	// thumbprint and certificate are those of what the token is bound to; empty for a bearer token.
 	thumbprint, certificate string
+	expired                 bool // its token, which only a flaw lets through
 
 	static *Static // nil unless it came with a static credential
 	also   *caller // whose rights it has too
@@ -77,7 +78,7 @@ func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
 		if !ok {
 			continue
 		}
-		if who := s.verify(r, token); who != nil && s.holds(r, who) {
+		if who := s.verify(r, token); who != nil && s.holds(r, who) && (!who.expired || s.lacksScope(who, &m)) {
 			s.mu.Lock()
 			s.known[r.RemoteAddr] = true
 			s.last = who.user
@@ -187,6 +188,9 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	if len(parts) == 1 && !p.has(RefuseForeignTokens) && s.takenUpstream(token) {
 		return &caller{user: "alice", scopes: []string{"notes:read"}}
 	}
+	if len(parts) == 4 && !p.has(ThreeSegments) {
+		parts = parts[:3]
+	}
 	if len(parts) != 3 {
 		if s.Lookup != nil {
 			if c := s.Lookup(token); c != nil {
@@ -209,6 +213,7 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 		JKU string         `json:"jku"`
 		X5U string         `json:"x5u"`
 		JWK map[string]any `json:"jwk"`
+		X5C []string       `json:"x5c"`
 		Typ any            `json:"typ"`
 		// Crit is any value: an unknown extension is refused whatever it holds (RFC 7515 section 4.1.11).
 		Crit any `json:"crit"`
@@ -239,6 +244,9 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 		}
 		return nil
 	}
+	if key := p.embedded(header.JWK, header.X5C); key != nil && verifiesWith(key, alg, parts) {
+		return s.claims(r, parts[1])
+	}
 	if p.has(RefuseCritical) && p.critical(header.Crit) || !s.signed(parts, alg, kid, header.JWK) || !p.typed(header.Typ) {
 		return nil
 	}
@@ -255,6 +263,9 @@ func (s *Server) claims(r *http.Request, segment string) *caller {
 	var c map[string]any
 	if json.Unmarshal(raw, &c) != nil {
 		return nil
+	}
+	if !p.has(LastMemberCounts) {
+		firstMembers(raw, c)
 	}
 	return s.judgeClaims(r, c)
 }
@@ -293,17 +304,19 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 		panic(http.ErrAbortHandler) // the flaw
 	}
 	leeway := p.Leeway.Seconds()
+	late := hasExpiry && p.has(CheckExpiry) && expires+leeway <= now
 	switch {
 	case !hasExpiry && (c["exp"] != nil || p.has(RequireExpiry)) && !(!p.has(NumericDates) && c["exp"] != nil):
 		return nil
-	case hasExpiry && p.has(CheckExpiry) && (expires+leeway <= now || expires > 1e11):
+	case late && p.has(ExpiryFirst), hasExpiry && p.has(CheckExpiry) && expires > 1e11:
 		return nil
 	case hasNotBefore && p.has(CheckNotBefore) && notBefore > now+leeway:
 		return nil
 	case p.Accepts != nil && !p.Accepts(c):
 		return nil
 	case p.has(CheckIssuer) && issuer != s.tokenIssuer() && !(s.Second != nil && issuer == s.Second.Issuer) &&
-		!(!p.has(WholeIssuer) && strings.HasPrefix(issuer, s.Issuer)):
+		!(!p.has(WholeIssuer) && strings.HasPrefix(issuer, s.Issuer)) && !(!p.has(IssuerCase) && strings.EqualFold(issuer, s.Issuer)) &&
+		!(!p.has(IssuerSlash) && strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(s.Issuer, "/")):
 		return nil
 	case !s.meantFor(c, me):
 		return nil
@@ -319,7 +332,55 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	case client != "" && client == subject: // a client that acts for itself (RFC 9068 section 5) is no user
 		subject = "client " + subject
 	}
-	return (&caller{user: subject, scopes: p.scopes(scope, c)}).confirmation(c)
+	return (&caller{user: subject, scopes: p.scopes(scope, c), expired: late}).confirmation(c)
+}
+
+// lacksScope reports that a message calls a tool for which its caller has no scope.
+func (s *Server) lacksScope(who *caller, m *message) bool {
+	name, _ := m.Params["name"].(string)
+	return m.Method == "tools/call" && slices.ContainsFunc(Tools, func(t Tool) bool {
+		return t.Name == name && !s.permits(who, name, t.Scope)
+	})
+}
+
+// firstMembers is a flaw: of two members of a name the first one counts.
+func firstMembers(raw []byte, c map[string]any) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	seen := map[string]bool{}
+	for _, _ = dec.Token(); dec.More(); {
+		t, err := dec.Token()
+		name, _ := t.(string)
+		var v any
+		if err != nil || dec.Decode(&v) != nil {
+			return
+		}
+		if !seen[name] {
+			c[name], seen[name] = v, true
+		}
+	}
+}
+
+// embedded is the key in a token's header that a flaw trusts; nil if none.
+func (p *Policy) embedded(jwk map[string]any, x5c []string) crypto.PublicKey {
+	if n, _ := jwk["n"].(string); n != "" && !p.has(RefuseEmbeddedRSA) {
+		b, _ := base64.RawURLEncoding.DecodeString(n)
+		return &rsa.PublicKey{N: new(big.Int).SetBytes(b), E: 65537}
+	}
+	if len(x5c) > 0 && !p.has(RefuseCertificates) {
+		der, _ := base64.StdEncoding.DecodeString(x5c[0])
+		if c, err := x509.ParseCertificate(der); err == nil {
+			return c.PublicKey
+		}
+	}
+	return nil
+}
+
+// verifiesWith verifies a signature by a key that the token itself brought.
+func verifiesWith(key crypto.PublicKey, alg string, parts []string) bool {
+	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	sig, err := base64.RawURLEncoding.DecodeString(parts[2])
+	pub, isRSA := key.(*rsa.PublicKey)
+	return err == nil && isRSA && alg == "RS256" && rsa.VerifyPKCS1v15(pub, crypto.SHA256, sum[:], sig) == nil
 }
 
 // tokenIssuer is the iss of good tokens.
@@ -436,7 +497,7 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 	input := []byte(parts[0] + "." + parts[1])
 	sum := sha256.Sum256(input)
 	switch {
-	case !p.has(RefuseNone) && strings.EqualFold(alg, "none"):
+	case !p.has(RefuseNone) && strings.EqualFold(alg, "none"), !p.has(RefuseNoAlgorithm) && alg == "":
 		return true
 	case !p.has(KidIsNoProof) && (kid == "rsa-1" || kid == "ec-1"):
 		return true
@@ -470,6 +531,10 @@ func (s *Server) symmetric(input, sig []byte, kid string) bool {
 	var keys [][]byte
 	if !p.has(RefuseSymmetric) {
 		der, _ := x509.MarshalPKIXPublicKey(s.Key)
+		keys = append(keys, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	}
+	if !p.has(RefuseSymmetricEC) && s.KeyEC != nil {
+		der, _ := x509.MarshalPKIXPublicKey(s.KeyEC)
 		keys = append(keys, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 	}
 	if !p.has(RefuseKidPath) && strings.Contains(kid, "/dev/null") {

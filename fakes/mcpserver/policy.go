@@ -53,6 +53,7 @@ type Variations struct {
 	ScopeAtTheDoor  string                               // scopes that everything needs besides
 	HidesTools      bool                                 // a tool that a caller may not call is as unknown as one that does not exist
 	Realm           string                               // that the challenge names
+	ClockAhead      time.Duration                        // how far the clock is ahead, which the Date field tells
 	KeyPause        time.Duration                        // how long a key set is not fetched again, whatever it held
 	BlockAfter      int                                  // bad tokens from an address, after which it is blocked; 0: never
 	BlockFor        time.Duration                        // how long

@@ -12,199 +12,268 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// in is a time as a claim, d from now.
-func in(d time.Duration) int64 { return time.Now().Add(d).Unix() }
-
-// minted expects minted tokens that are wrong in one claim to be refused.
-func minted(t *T, kinds map[string]map[string]any) {
-	f := &forgeries{t: t}
-	for about, changes := range Sorted(kinds) {
-		f.add(t.Mint.Token(changes), "%s", about)
-	}
-	t.Mint.Control()
-	f.refused()
-}
-
-// leniently sends minted tokens that a strict verifier refuses and a lenient one may accept.
-func leniently(t *T, kinds map[string]map[string]any) {
-	for about, changes := range Sorted(kinds) {
-		ex := t.MCP.Use(t.Mint.Token(changes))
-		if expect.Crashed(ex) {
-			t.Finding(ex, about, "an answer below 500", expect.Describe(ex))
-		} else if t.MCP.Served(ex) {
-			t.Advise(ex, "a refusal with HTTP 401", "%s: it is served", about)
-		}
-	}
-}
+// otherServer is an audience that is not the target's.
+const otherServer = "https://other.example/mcp"
 
 func claims() {
-	Must("RS-TOKEN-EXPIRED", func(t *T) {
-		minted(t, map[string]map[string]any{
-			"expired an hour ago": {"exp": in(-time.Hour)}, "expired ten minutes ago": {"exp": in(-10 * time.Minute)}, "exp 1": {"exp": 1}, "exp 0": {"exp": 0}, "exp -1": {"exp": -1},
-		})
-	})
+	Must("RS-TOKEN-EXPIRED", refusesExpired)
+	Practice("RS-TOKEN-EXP-MISSING", requiresExpiry)
+	Practice("RS-TOKEN-NUMERIC-DATES", readsNumericDates)
+	Must("RS-TOKEN-NBF", refusesNotYetValid)
+	Practice("RS-TOKEN-CLOCK-SKEW", boundsClockSkew)
+	Practice("RS-TOKEN-CLIENT-USER-CONFUSION", tellsClientFromUser)
+	Must("RS-TOKEN-WRONG-ISS", refusesOtherIssuers)
+	Practice("RS-TOKEN-TYP", refusesOtherTypes)
+	Practice("RS-TOKEN-REQUIRED-CLAIMS", requiresSubject)
+	Practice("RS-TOKEN-CLAIM-ROBUSTNESS", survivesOddClaims)
+}
 
-	Practice("RS-TOKEN-EXP-MISSING", func(t *T) {
-		minted(t, map[string]map[string]any{"no exp": {"exp": nil}, "exp null": {"exp": Null}})
-	})
+func refusesExpired(t *T) {
+	hourAgo := Claim("exp", in(t, -time.Hour))
+	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
+		{"expired an hour ago", hourAgo},
+		{"expired ten minutes ago", Claim("exp", in(t, -10*time.Minute))},
+		{"exp 1", Claim("exp", 1)},
+		{"exp 0", Claim("exp", 0)},
+		{"exp -1", Claim("exp", -1)},
+		{"expired, and for another audience", TokenEdits(hourAgo, Claim("aud", otherServer))},
+		{"expired, and without a scope", TokenEdits(hourAgo, t.Mint.Scoped(nil))},
+	}, expect.Refuse(401))
+	if tools := t.MCP.ScopedTools(); len(tools) > 0 {
+		both := t.Mint.Token(map[string]any{"exp": in(t, -time.Hour), "scope": ""})
+		Refuses(t, toolCall(t, tools[0]), Cases[CallEdit]{{"expired, and without the scope of " + tools[0].Name, Presenting(both)}}, expect.Refuse(401))
+	}
+}
 
-	Practice("RS-TOKEN-NUMERIC-DATES", func(t *T) {
-		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"exp": float64(in(time.Hour)) + 0.5})); !t.MCP.Served(ex) {
-			t.Advise(ex, "a fraction of a second to be allowed (RFC 7519 section 2)", "%s", expect.Describe(ex))
+// toolCall is a call of a tool in a session of the ordinary token.
+func toolCall(t *T, tool Tool) Attempt[CallEdit] {
+	return Attempt[CallEdit]{Name: tool.Name + " with an ordinary token", Good: expect.BeServed(), Send: func(edits ...CallEdit) any {
+		c := t.MCP.MustOpenSession(t.Mint.Token(nil)).Method("tools/call", tool.Params())
+		for _, e := range edits {
+			c = e(c)
 		}
-		minted(t, map[string]map[string]any{
-			"exp true": {"exp": true}, "exp as array": {"exp": []any{in(time.Hour)}}, "exp as object": {"exp": map[string]any{"$gt": 0}}, "exp as a date": {"exp": "2099-01-01T00:00:00Z"},
-		})
-		leniently(t, map[string]map[string]any{"exp as a string of digits": {"exp": "9999999999"}, "exp in milliseconds": {"exp": in(time.Hour) * 1000}, "exp of twenty digits": {"exp": mint.Raw("99999999999999999999")}})
-		raw := t.Mint.Claims(map[string]any{"exp": nil})
-		for _, number := range []string{"1e400", "NaN"} {
-			ex := t.MCP.Use(t.Mint.Seal(mint.RawInput(t.Mint.Header(), strings.TrimSuffix(mint.JSON(raw), "}")+`,"exp":`+number+"}")))
-			t.Expect(ex, "exp %s", number).To(expect.Refuse(401))
-		}
-	})
+		return t.Send(c)
+	}}
+}
 
-	Must("RS-TOKEN-NBF", func(t *T) {
-		minted(t, map[string]map[string]any{
-			"valid from in an hour": {"nbf": in(time.Hour), "exp": in(2 * time.Hour)}, "valid from in ten minutes": {"nbf": in(10 * time.Minute)},
-		})
-		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"nbf": in(-10 * time.Second)})); !t.MCP.Served(ex) {
-			t.Unmet(ex, "a token that is valid already to be served", "%s", expect.Describe(ex))
-		}
-	})
+func requiresExpiry(t *T) {
+	rows := Cases[TokenEdit]{{"no exp", NoClaim("exp")}, {"exp null", Claim("exp", Null)}}
+	Refuses(t, t.Mint.Presented(), rows, expect.Refuse(401))
+}
 
-	Practice("RS-TOKEN-CLOCK-SKEW", func(t *T) {
-		offset := clockOffset(t)
-		steps := []time.Duration{5 * time.Second, 30 * time.Second, 60 * time.Second, 120 * time.Second, 300 * time.Second, 600 * time.Second, 1800 * time.Second}
-		largest := func(claim string, sign time.Duration) (most time.Duration, at *reports.Exchange) {
-			for _, d := range steps {
-				ex := t.MCP.Use(t.Mint.Token(map[string]any{claim: in(offset + sign*d)}))
-				if !t.MCP.Served(ex) {
-					return most, at
-				}
-				most, at = d, ex
-			}
-			return most, at
-		}
-		for claim, sign := range Sorted(map[string]time.Duration{"exp": -1, "nbf": 1}) {
-			most, at := largest(claim, sign)
-			switch {
-			case most > 300*time.Second:
-				t.Unmet(at, "at most 300 s of grace for clocks", "%s: %v are granted", claim, most)
-			case most > 120*time.Second:
-				t.Advise(at, "at most 120 s of grace for clocks", "%s: %v are granted", claim, most)
-			}
-		}
-		t.Mint.Control()
-	})
-
-	// A client that acts for itself must not be taken for the user of the same name (RFC 9068 section 5).
-	Practice("RS-TOKEN-CLIENT-USER-CONFUSION", func(t *T) {
-		tool, _ := t.MCP.WhoAmI()
-		who := func(user, client string) (said [2][]string) {
-			for i := range said {
-				ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"sub": user, "client_id": client}), tool)
-				if !expect.Ran(ex) {
-					t.Inconclusive("%s is answered with %s", tool.Name, expect.Describe(ex))
-				}
-				said[i] = Words(ex)
-			}
-			return said
-		}
-		alice, bob := who("alice", "client-1"), who("bob", "client-1")
-		t.Controlled()
-		marks := Apart(alice, bob)
-		if len(marks) == 0 {
-			if len(Apart(alice, who("alice", "client-2"))) > 0 {
-				t.Unmet(nil, "the subject to be the user", "%s does not tell two users of one client apart, but one user with two clients", tool.Name)
-				return
-			}
-			t.NotApplicable("%s says the same of two users", tool.Name)
-		}
-		disguised := who("bob", "alice")
-		says := func(m string) bool { return slices.Contains(disguised[0], m) }
-		if slices.ContainsFunc(marks, says) && !slices.ContainsFunc(Apart(bob, alice), says) {
-			t.Unmet(nil, "the subject to be the user", "a token of bob whose client is called alice is answered as one of alice: %s", strings.Join(disguised[0], " "))
-		}
-		if machine := who("alice", "alice"); len(Apart(alice, machine)) == 0 && len(Apart(machine, alice)) == 0 {
-			t.Note("a client that acts for itself and a user of the same name are answered alike: the authorization server has to keep such names apart (RFC 9068 section 5)")
-		}
-	})
-
-	Must("RS-TOKEN-WRONG-ISS", func(t *T) {
-		own := t.Issuer.Identifier()
-		kinds := map[string]map[string]any{
-			"a foreign issuer": {"iss": "https://evil.example"}, "the issuer in upper case": {"iss": strings.ToUpper(own)}, "the issuer with a suffix": {"iss": own + ".evil.example"},
-			"the issuer with a prefix": {"iss": "evil" + own}, "the issuer with a path": {"iss": own + "/other"}, "an array": {"iss": []any{own}}, "an array with a foreign one": {"iss": []any{"https://evil.example", own}},
-			"empty": {"iss": ""}, "missing": {"iss": nil}, "null": {"iss": Null}, "a number": {"iss": 1},
-		}
-		if strings.HasSuffix(own, "/") {
-			kinds["the issuer without its slash"] = map[string]any{"iss": strings.TrimSuffix(own, "/")}
-		} else {
-			kinds["the issuer with a slash"] = map[string]any{"iss": own + "/"}
-		}
-		minted(t, kinds)
-	})
-
-	Practice("RS-TOKEN-TYP", func(t *T) {
-		h := t.Mint.Header()
-		declared, _ := h["typ"].(string)
-		t.Mint.Control()
-		if strings.EqualFold(declared, "at+jwt") {
-			for _, typ := range []string{"application/at+jwt", "AT+JWT"} {
-				if ex := t.MCP.Use(t.Mint.TokenWith(h.With("typ", typ), nil)); !t.MCP.Served(ex) {
-					t.Advise(ex, "typ "+typ+" to be taken for at+jwt (RFC 9068 section 4)", "%s", expect.Describe(ex))
-				}
-			}
-		}
-		f := &forgeries{t: t}
-		for _, typ := range []any{"dpop+jwt", "logout+jwt", "secevent+jwt", "token-introspection+jwt", "oauth-id-jag+jwt", "client-authentication+jwt", []any{"at+jwt"}} {
-			f.add(t.Mint.TokenWith(h.With("typ", typ), nil), "typ %v", typ)
-		}
-		f.refused()
-	})
-
-	Practice("RS-TOKEN-REQUIRED-CLAIMS", func(t *T) {
-		minted(t, map[string]map[string]any{
-			"no sub": {"sub": nil}, "an empty sub": {"sub": ""}, "sub null": {"sub": Null}, "sub 0": {"sub": 0}, "sub as array": {"sub": []any{}}, "sub as object": {"sub": map[string]any{"id": 1}},
-		})
-	})
-
-	Practice("RS-TOKEN-CLAIM-ROBUSTNESS", func(t *T) {
-		many := map[string]any{}
-		for i := range 2000 {
-			many["x"+strings.Repeat("a", i%7)+string(rune('a'+i%26))+strings.Repeat("b", i/26)] = i
-		}
-		deep := strings.Repeat("[", 200) + strings.Repeat("]", 200)
-		for about, changes := range Sorted(map[string]map[string]any{
-			"sub with SQL": {"sub": "' OR '1'='1"}, "sub with a path": {"sub": "../../bob"}, "sub with NUL": {"sub": "bob\x00"}, "sub with markup": {"sub": "<script>alert(1)</script>"},
-			"sub with a template": {"sub": "${7*7}"}, "sub with CR LF": {"sub": "a\r\nX-Injected: 1"}, "a deep claim": {"custom": mint.Raw(deep)}, "__proto__": {"__proto__": map[string]any{"admin": true}},
-			"roles that nobody defined": {"roles": []string{"admin"}, "admin": true, "permissions": []string{"*"}}, "scope as number": {"scope": 7},
-		}) {
-			ex := t.MCP.Use(t.Mint.Token(changes))
-			if expect.Crashed(ex) {
-				t.Finding(ex, about, "an answer below 500", expect.Describe(ex))
-			}
-			if expect.Header(ex, "X-Injected") != "" {
-				t.Finding(ex, about, "one header field", "a claim can add a header field")
-			}
-		}
-		if len(many) > 0 {
-			t.Mint.Control()
+// NumericDate is a JSON number, which may have a fraction (RFC 7519 section 2).
+func readsNumericDates(t *T) {
+	t.Expect(t.Mint.Presented().Send(Claim("exp", float64(in(t, time.Hour))+0.5)), "exp with a fraction of a second").Ideally(expect.BeServed())
+	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
+		{"exp true", Claim("exp", true)},
+		{"exp as an array", Claim("exp", []any{in(t, time.Hour)})},
+		{"exp as an object", Claim("exp", map[string]any{"$gt": 0})},
+		{"exp as a date", Claim("exp", "2099-01-01T00:00:00Z")},
+	}, expect.Refuse(401))
+	notJSON := strings.TrimSuffix(mint.JSON(t.Mint.Claims(map[string]any{"exp": nil})), "}") + `,"exp":NaN}`
+	t.Expect(t.MCP.Use(t.Mint.Seal(mint.RawInput(t.Mint.Header(), notJSON))), "exp NaN, which is not JSON").To(expect.Refuse(401))
+	t.Expect(t.Mint.Presented().Send(Claim("exp", "9999999999")), "exp as a string of digits").Ideally(expect.Refuse(401))
+	Each(t, Cases[any]{
+		{"exp in milliseconds", in(t, time.Hour) * 1000},
+		{"exp of twenty digits", mint.Raw("99999999999999999999")},
+		{"exp 1e400", mint.Raw("1e400")},
+	}, func(t *T, exp any) { // numbers in the future: nobody has to refuse them
+		if ex := t.Mint.Presented().Send(Claim("exp", exp)); t.MCP.Served(expect.ExchangeOf(ex)) {
+			t.Note("a date that is far away is accepted: exp %s", mint.JSON(exp))
 		}
 	})
 }
 
-// clockOffset is how far the target's clock is ahead of ours, by its Date field.
-func clockOffset(t *T) time.Duration {
-	before := time.Now()
-	ex := t.MCP.Use(t.Mint.Token(nil))
-	date, err := time.Parse(time.RFC1123, expect.Header(ex, "Date"))
-	if err != nil {
-		return 0
-	}
-	offset := date.Sub(before.Add(time.Since(before) / 2))
-	if offset > -5*time.Second && offset < 5*time.Second {
-		return 0
-	}
-	return offset
+func refusesNotYetValid(t *T) {
+	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
+		{"valid from in an hour", TokenEdits(Claim("nbf", in(t, time.Hour)), Claim("exp", in(t, 2*time.Hour)))},
+		{"valid from in ten minutes", Claim("nbf", in(t, 10*time.Minute))},
+	}, expect.Refuse(401))
+	t.Expect(t.Mint.Presented().Send(Claim("nbf", in(t, -10*time.Second))), "valid for ten seconds").To(expect.BeServed())
 }
+
+// RFC 7519 section 4.1.4: "some small leeway, usually no more than a few minutes".
+func boundsClockSkew(t *T) {
+	Each(t, Cases[func(off time.Duration) TokenEdit]{
+		{"exp", func(off time.Duration) TokenEdit { return Claim("exp", in(t, -off)) }},
+		{"nbf", func(off time.Duration) TokenEdit {
+			return TokenEdits(Claim("nbf", in(t, off)), Claim("exp", in(t, off+time.Hour)))
+		}},
+	}, func(t *T, by func(off time.Duration) TokenEdit) {
+		if far := t.Mint.Presented().Send(by(4 * time.Hour)); t.MCP.Served(expect.ExchangeOf(far)) {
+			t.NotApplicable("a token that is four hours off is served: there is no limit to measure")
+		}
+		leeway, at := leewayFor(t, by)
+		if t.Expect(leeway).SeenIn(at).To(atMost(300 * time.Second)) {
+			t.Expect(leeway).SeenIn(at).Ideally(atMost(120 * time.Second))
+		}
+	})
+	t.Mint.Control()
+}
+
+// leewayFor is the largest time by which a claim may be off, and the exchange that shows it.
+func leewayFor(t *T, by func(off time.Duration) TokenEdit) (most time.Duration, at *reports.Exchange) {
+	for _, seconds := range []time.Duration{5, 30, 60, 120, 300, 600, 1800} {
+		ex := expect.ExchangeOf(t.Mint.Presented().Send(by(seconds * time.Second)))
+		if !t.MCP.Served(ex) {
+			break
+		}
+		most, at = seconds*time.Second, ex
+	}
+	return most, at
+}
+
+func atMost(d time.Duration) expect.Matcher {
+	return expect.That("a token off by more than "+d.String()+" refused", func(leeway time.Duration) string {
+		if leeway > d {
+			return "one that is off by " + leeway.String() + " is served"
+		}
+		return ""
+	})
+}
+
+// A client that acts for itself must not be taken for the user of the same name (RFC 9068 section 5).
+func tellsClientFromUser(t *T) {
+	tool, _ := t.MCP.WhoAmI()
+	alice, bob := saidOf(t, tool, "alice", "client-1"), saidOf(t, tool, "bob", "client-1")
+	marks := Apart(alice, bob)
+	if len(marks) == 0 {
+		twoClients := len(Apart(alice, saidOf(t, tool, "alice", "client-2"))) > 0
+		t.Expect(twoClients, "two users of one client").To(expect.That("the subject to be the user", func(apart bool) string {
+			if apart {
+				return tool.Name + " does not tell two users of one client apart, but one user with two clients"
+			}
+			return ""
+		}))
+		t.NotApplicable("%s says the same of two users", tool.Name)
+	}
+	disguised := saidOf(t, tool, "bob", "alice")
+	t.Expect(disguised[0], "a token of bob whose client is called alice").To(beOf(bob, marks))
+	if machine := saidOf(t, tool, "alice", "alice"); len(Apart(alice, machine)) == 0 && len(Apart(machine, alice)) == 0 {
+		t.Note("a client that acts for itself and a user of the same name are answered alike: " +
+			"the authorization server has to keep such names apart (RFC 9068 section 5)")
+	}
+}
+
+// beOf expects words that a tool says of one user, without the marks of another.
+func beOf(user [2][]string, marks []string) expect.Matcher {
+	return expect.That("the subject to be the user", func(words []string) string {
+		if slices.ContainsFunc(marks, func(m string) bool { return slices.Contains(words, m) && !slices.Contains(user[0], m) }) {
+			return "it is answered as one of alice: " + strings.Join(words, " ")
+		}
+		return ""
+	})
+}
+
+// saidOf are the words of a tool about a caller, twice: what differs between them says nothing of the caller.
+func saidOf(t *T, tool Tool, user, client string) (said [2][]string) {
+	for i := range said {
+		ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"sub": user, "client_id": client}), tool)
+		if !expect.Ran(ex) {
+			t.Inconclusive("%s is answered with %s", tool.Name, expect.Describe(ex))
+		}
+		said[i] = Words(ex)
+	}
+	return said
+}
+
+// RFC 9068 section 4: the issuer "MUST exactly match the value of the 'iss' claim".
+func refusesOtherIssuers(t *T) {
+	own := t.Issuer.Identifier()
+	slash, slashed := "the issuer with a slash at its end", own+"/"
+	if strings.HasSuffix(own, "/") {
+		slash, slashed = "the issuer without the slash at its end", strings.TrimSuffix(own, "/")
+	}
+	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
+		{"a foreign issuer", Claim("iss", "https://evil.example")},
+		{"the issuer in upper case", Claim("iss", strings.ToUpper(own))},
+		{"the issuer with another scheme", Claim("iss", otherScheme(own))},
+		{"the issuer with a suffix", Claim("iss", own+".evil.example")},
+		{"the issuer with a prefix", Claim("iss", "evil"+own)},
+		{"the issuer with a path", Claim("iss", own+"/other")},
+		{"the issuer with a query", Claim("iss", own+"?")},
+		{"the issuer without its last character", Claim("iss", own[:len(own)-1])},
+		{"a space after the issuer", Claim("iss", own+" ")},
+		{slash, Claim("iss", slashed)},
+		{"an array with the issuer", Claim("iss", []any{own})},
+		{"an array with a foreign issuer first", Claim("iss", []any{"https://evil.example", own})},
+		{"iss empty", Claim("iss", "")},
+		{"no iss", NoClaim("iss")},
+		{"iss null", Claim("iss", Null)},
+		{"iss as a number", Claim("iss", 1)},
+	}, expect.Refuse(401))
+}
+
+func otherScheme(address string) string {
+	if rest, ok := strings.CutPrefix(address, "https:"); ok {
+		return "http:" + rest
+	}
+	return "https:" + strings.TrimPrefix(address, "http:")
+}
+
+func refusesOtherTypes(t *T) {
+	if declared, _ := t.Mint.Header()["typ"].(string); strings.EqualFold(declared, "at+jwt") {
+		Each(t, Cases[string]{{"typ application/at+jwt", "application/at+jwt"}, {"typ AT+JWT", "AT+JWT"}}, func(t *T, typ string) {
+			t.Expect(t.Mint.Presented().Send(HeaderParameter("typ", typ)), "the same as at+jwt (RFC 9068 section 4)").Ideally(expect.BeServed())
+		})
+	}
+	var rows Cases[TokenEdit]
+	for _, typ := range []string{
+		"dpop+jwt", "logout+jwt", "secevent+jwt", "token-introspection+jwt", "oauth-id-jag+jwt", "client-authentication+jwt", "refresh+jwt",
+	} {
+		rows = rows.And("typ "+typ, HeaderParameter("typ", typ))
+	}
+	rows = rows.And("typ as an array", HeaderParameter("typ", []any{"at+jwt"}))
+	Refuses(t, t.Mint.Presented(), rows, expect.Refuse(401))
+}
+
+func requiresSubject(t *T) {
+	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
+		{"no sub", NoClaim("sub")},
+		{"an empty sub", Claim("sub", "")},
+		{"sub null", Claim("sub", Null)},
+		{"sub 0", Claim("sub", 0)},
+		{"sub as an array", Claim("sub", []any{})},
+		{"sub as an object", Claim("sub", map[string]any{"id": 1})},
+	}, expect.Refuse(401))
+}
+
+func survivesOddClaims(t *T) {
+	Each(t, Cases[TokenEdit]{
+		{"sub with SQL", Claim("sub", "' OR '1'='1")},
+		{"sub with a path", Claim("sub", "../../bob")},
+		{"sub with a NUL character", Claim("sub", "bob\x00")},
+		{"sub with markup", Claim("sub", "<script>alert(1)</script>")},
+		{"sub with a template", Claim("sub", "${7*7}")},
+		{"sub with CR LF", Claim("sub", "a\r\nX-Injected: 1")},
+		{"client_id with CR LF", Claim("client_id", "a\r\nX-Injected: 1")},
+		{"scope as a number", Claim("scope", 7)},
+		{"a claim of 200 arrays, each in another", Claim("custom", mint.Raw(strings.Repeat("[", 200)+strings.Repeat("]", 200)))},
+		{"300 more claims", manyClaims},
+		{"__proto__", Claim("__proto__", map[string]any{"admin": true})},
+		{"constructor", Claim("constructor", map[string]any{"prototype": map[string]any{"admin": true}})},
+	}, func(t *T, odd TokenEdit) {
+		t.Expect(t.Mint.Presented().Send(odd)).To(survive)
+	})
+	t.Mint.Control()
+}
+
+func manyClaims(_ mint.Header, c mint.Claims) {
+	for i := range 300 {
+		c["x"+mint.JSON(i)] = i
+	}
+}
+
+// survive expects an answer that an odd claim neither breaks nor adds a header field to.
+var survive = expect.That("an answer below HTTP 500, without a header field that the claim wrote", func(ex *reports.Exchange) string {
+	switch {
+	case expect.Header(ex, "X-Injected") != "":
+		return "the claim adds the header field X-Injected"
+	case expect.Crashed(ex):
+		return expect.Describe(ex)
+	}
+	return ""
+})
+
+// in is a time as a claim, d from now by the target's own clock.
+func in(t *T, d time.Duration) int64 { return t.MCP.Now().Add(d).Unix() }

@@ -1,31 +1,36 @@
 package tokenvalidation
 
 import (
-	"encoding/base64"
+	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
-	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-func basic(token string) string { return base64.StdEncoding.EncodeToString([]byte(token + ":")) }
-
-// forgeries are forged tokens of one kind; none depends on the answer to another.
-type forgeries struct {
-	t        *T
-	variants []Variant
+func forged() {
+	Must("RS-TOKEN-ALG-NONE", refusesUnsigned)
+	Must("RS-TOKEN-KEY-CONFUSION", usesNoPublicKeyAsSecret)
+	Must("RS-TOKEN-FOREIGN-KEY", refusesForeignKeys)
+	Must("RS-TOKEN-KID-INJECTION", readsNothingIntoKid)
+	Must("RS-TOKEN-EMBEDDED-JWK", trustsNoEmbeddedKey)
+	Must("RS-TOKEN-JKU-X5U", fetchesNoKeyURL)
+	Practice("RS-TOKEN-FORMAT-CONFUSION", refusesOtherFormats)
+	Must("RS-TOKEN-WEAK-SECRET", hasNoWellKnownSecret)
 }
 
-func (f *forgeries) add(token, about string, args ...any) {
-	f.variants = append(f.variants, Call(f.t.MCP.Call().With(mcp.Bearer(token)), about, args...))
+// refuse expects tokens to be refused, of which each stands in for the good one.
+func refuse(t *T, tokens Cases[string], statuses ...int) {
+	var rows Cases[CallEdit]
+	for _, r := range tokens {
+		rows = rows.And(r.Name, Presenting(r.Value))
+	}
+	Refuses(t, t.MCP.TokenCall(), rows, expect.Refuse(statuses...))
 }
-
-// refused expects 401 for each.
-func (f *forgeries) refused() { f.t.ExpectAll(f.variants, expect.Refuse(401)) }
 
 // genuine begins a check with forged tokens.
 func genuine(t *T) Genuine {
@@ -36,156 +41,195 @@ func genuine(t *T) Genuine {
 	return g
 }
 
-func forged() {
-	// RFC 7519 section 6; RFC 8725 section 3.1.
-	Must("RS-TOKEN-ALG-NONE", func(t *T) {
-		g := genuine(t)
-		f := &forgeries{t: t}
-		for _, alg := range []any{"none", "None", "NONE", "nOnE", "none ", "", 0} {
-			f.add(mint.Unsigned(g.Header.With("alg", alg), g.Claims), "unsigned, alg %q", alg)
-		}
-		f.add(mint.Unsigned(g.Header.With("alg", nil), g.Claims), "unsigned, alg missing")
-		f.add(mint.Unsigned(g.Header, g.Claims), "the genuine algorithm, signature removed")
-		f.refused()
-	})
+// RFC 7519 section 6; RFC 8725 section 3.1.
+func refusesUnsigned(t *T) {
+	g := genuine(t)
+	var rows Cases[string]
+	for _, alg := range []any{"none", "None", "NONE", "nOnE", "none ", "", 0, Null} {
+		rows = rows.And(fmt.Sprintf("unsigned, alg %s", mint.JSON(alg)), mint.Unsigned(g.Header.With("alg", alg), g.Claims))
+	}
+	refuse(t, rows.
+		And("unsigned, alg none, no kid", mint.Unsigned(g.Header.With("alg", "none").With("kid", nil), g.Claims)).
+		And("unsigned, no alg", mint.Unsigned(g.Header.With("alg", nil), g.Claims)).
+		And("unsigned, the genuine alg", mint.Unsigned(g.Header, g.Claims)), 401)
+}
 
-	Must("RS-TOKEN-KEY-CONFUSION", func(t *T) {
-		g := genuine(t)
-		f := &forgeries{t: t}
-		tried := 0
-		for _, k := range t.Mint.IssuerKeys() {
-			n, err1 := base64.RawURLEncoding.DecodeString(k.String("n"))
-			e, err2 := base64.RawURLEncoding.DecodeString(k.String("e"))
-			if k.String("kty") != "RSA" || err1 != nil || err2 != nil || len(n) == 0 || len(e) == 0 {
-				continue
-			}
-			tried++
-			h := g.Header.With("alg", "HS256").With("kid", k.String("kid"))
-			for _, s := range mint.Spellings(n, e) {
-				f.add(mint.HS256(h, g.Claims, s.Secret), "HS256 with the public key as secret: %s", s.Name)
-			}
+// RFC 8725 section 2.1.
+func usesNoPublicKeyAsSecret(t *T) {
+	g := genuine(t)
+	var rows Cases[string]
+	for i, k := range t.Mint.IssuerKeys() {
+		if i == 3 {
+			t.Note("the first 3 of %d published keys were tried", len(t.Mint.IssuerKeys()))
 			break
 		}
-		if tried == 0 {
-			t.NotApplicable("no RSA key of the issuer is known")
-		}
-		f.refused()
-	})
-
-	Must("RS-TOKEN-FOREIGN-KEY", func(t *T) {
-		g, a := genuine(t), mint.NewAttacker()
-		f := &forgeries{t: t}
-		for _, h := range []mint.Header{g.Header, g.Header.With("kid", nil)} {
-			f.add(a.ES256(h.With("alg", "ES256"), g.Claims), "signed ES256 by a key nobody trusts, kid %v", h["kid"])
-			f.add(a.EdDSA(h.With("alg", "EdDSA"), g.Claims), "signed EdDSA by a key nobody trusts, kid %v", h["kid"])
-		}
-		f.add(a.ES256(g.Header, g.Claims), "a foreign signature under the genuine header")
-		f.refused()
-	})
-
-	Must("RS-TOKEN-KID-INJECTION", func(t *T) {
-		g := genuine(t)
-		f := &forgeries{t: t}
-		trap := Listen(t)
-		for _, kid := range []any{
-			"../../../../../../dev/null", "/dev/null", "file:///dev/null", "' UNION SELECT 'k' -- ", "1 OR 1=1", "*)(uid=*",
-			"{{7*7}}", "\x00", strings.Repeat("A", 2048), map[string]any{"$ne": nil}, "${jndi:ldap://" + trap.Host() + "/x}", trap.URL("/k"),
-		} {
-			h := g.Header.With("alg", "HS256").With("kid", kid)
-			f.add(mint.HS256(h, g.Claims, nil), "HS256 with an empty key, kid %.60v", kid)
-		}
-		f.add(mint.HS256(g.Header.With("alg", "HS256").With("kid", "' UNION SELECT 'k' -- "), g.Claims, []byte("k")), "HS256 with the key that an SQL injection selects")
-		f.refused()
-		expectSilence(t, trap)
-	})
-
-	Must("RS-TOKEN-EMBEDDED-JWK", func(t *T) {
-		g, a := genuine(t), mint.NewAttacker()
-		f := &forgeries{t: t}
-		jwk := a.JWK()
-		for _, kid := range []any{nil, g.Header["kid"], "attacker"} {
-			own := map[string]any{"kid": kid}
-			for k, v := range jwk {
-				own[k] = v
-			}
-			h := g.Header.With("alg", "ES256").With("jwk", own).With("kid", kid)
-			f.add(a.ES256(h, g.Claims), "the signer's own key in the header, kid %v", kid)
-		}
-		oct := map[string]any{"kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAA"}
-		f.add(mint.HS256(g.Header.With("alg", "HS256").With("jwk", oct), g.Claims, make([]byte, 16)), "a shared secret in the header")
-		f.refused()
-	})
-
-	Must("RS-TOKEN-JKU-X5U", func(t *T) {
-		g, a := genuine(t), mint.NewAttacker()
-		f := &forgeries{t: t}
-		trap := Listen(t)
-		for _, name := range []string{"jku", "x5u"} {
-			h := g.Header.With("alg", "ES256").With(name, trap.URL("/"+name))
-			f.add(a.ES256(h, g.Claims), "%s to a listener of ours", name)
-		}
-		claims := mint.Claims{}
-		for k, v := range g.Claims {
-			claims[k] = v
-		}
-		claims["iss"] = trap.URL("")
-		f.add(a.ES256(g.Header.With("alg", "ES256"), claims), "iss naming a listener of ours")
-		f.refused()
-		expectSilence(t, trap)
-		if !t.MCP.Loopback() {
-			t.Note("the listener is on this machine's loopback, where the target cannot reach it: only the refusals were judged")
-		}
-	})
-
-	Practice("RS-TOKEN-FORMAT-CONFUSION", func(t *T) {
-		g := genuine(t)
-		f := &forgeries{t: t}
-		flat := base64.RawURLEncoding.EncodeToString([]byte(`{"protected":"` + strings.Split(mint.Input(g.Header, g.Claims), ".")[0] + `","payload":"` + strings.Split(mint.Input(g.Header, g.Claims), ".")[1] + `","signature":""}`))
-		inner := mint.Unsigned(mint.Header{"alg": "none"}, g.Claims)
-		nested := base64.RawURLEncoding.EncodeToString([]byte(inner))
-		header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"dir","enc":"A128GCM","cty":"JWT"}`))
-		for about, token := range Sorted(map[string]string{
-			"flattened JSON serialization":    flat,
-			"detached payload":                strings.Split(mint.Input(g.Header, g.Claims), ".")[0] + "..AAAA",
-			"JWE with direct encryption":      header + "..AAAAAAAAAAAAAAAA." + nested + ".AAAAAAAAAAAAAAAAAAAAAA",
-			"PASETO":                          "v2.public." + nested,
-			"an SD-JWT without its signature": inner + "~",
-		}) {
-			f.add(token, "%s", about)
-		}
-		t.ExpectAll(f.variants, expect.Refuse(401, 400))
-	})
-
-	Must("RS-TOKEN-WEAK-SECRET", func(t *T) {
-		g := genuine(t)
-		f := &forgeries{t: t}
-		if alg, _ := g.Header["alg"].(string); strings.HasPrefix(alg, "HS") && t.MCP.HasToken() {
-			for i, word := range weakSecrets {
-				if signedWith(t.MCP.Token(), word) {
-					t.Unmet(nil, "a secret with full entropy", "the given token is signed with well-known secret number %d", i+1)
-				}
+		kid := k.String("kid")
+		for i, s := range mint.Spellings(k) {
+			about := fmt.Sprintf(" with key %q as the secret: %s", kid, s.Name)
+			rows = rows.And("HS256"+about, mint.HMACToken("HS256", g.Header.With("kid", kid), g.Claims, s.Secret))
+			if i == 0 {
+				rows = rows.And("HS512"+about, mint.HMACToken("HS512", g.Header.With("kid", kid), g.Claims, s.Secret))
 			}
 		}
-		for i, word := range weakSecrets {
-			f.add(mint.HS256(g.Header.With("alg", "HS256").With("kid", nil), g.Claims, []byte(word)), "HS256 with well-known secret number %d", i+1)
+	}
+	if len(rows) == 0 {
+		t.NotApplicable("no public key of the issuer is known")
+	}
+	refuse(t, rows, 401)
+}
+
+func refusesForeignKeys(t *T) {
+	g, a := genuine(t), mint.NewAttacker()
+	var rows Cases[string]
+	for _, alg := range a.Algorithms(g.Header) {
+		rows = rows.And(alg+" by a foreign key, under the genuine kid", a.Sign(alg, g.Header, g.Claims)).
+			And(alg+" by a foreign key, without kid", a.Sign(alg, g.Header.With("kid", nil), g.Claims))
+	}
+	refuse(t, rows, 401)
+}
+
+// RFC 8725 section 3.10: "any received claims or parameters" may be an attack, kid first of all.
+func readsNothingIntoKid(t *T) {
+	g, trap := genuine(t), Listen(t)
+	forge := func(kid any, secret string) string {
+		return mint.HS256(g.Header.With("alg", "HS256").With("kid", kid), g.Claims, []byte(secret))
+	}
+	zeros := strings.Repeat("\x00", 32)
+	refuse(t, Cases[string]{
+		{"the path of an empty file, below the key folder", forge("../../../../../../dev/null", "")},
+		{"the path of an empty file", forge("/dev/null", "")},
+		{"the path of an empty file, and a secret of zeros", forge("/dev/null", zeros)},
+		{"the URL of an empty file", forge("file:///dev/null", "")},
+		{"the path of a file that is the same everywhere", forge("/proc/sys/kernel/randomize_va_space", "2\n")},
+		{"SQL that selects a key", forge("' UNION SELECT 'k' -- ", "k")},
+		{"SQL that is true of every key", forge("1 OR 1=1", "")},
+		{"an LDAP filter", forge("*)(uid=*", "")},
+		{"a template", forge("{{7*7}}", "")},
+		{"a NUL character", forge("\x00", "")},
+		{"2,048 characters", forge(strings.Repeat("A", 2048), "")},
+		{"an object", forge(map[string]any{"$ne": nil}, "")},
+		{"a JNDI lookup", forge("${jndi:ldap://"+trap.Host()+"/x}", "")},
+		{"a URL", forge(trap.URL("/k"), "")},
+	}, 401)
+	t.Expect(trap).To(staySilent)
+}
+
+// staySilent expects a target to send nothing to an address that a token names.
+var staySilent = expect.That("no request to an address that the token names", func(l *listener.Listener) string {
+	if n := l.Connections(); n > 0 {
+		return fmt.Sprintf("%d connections reached it", n)
+	}
+	return ""
+})
+
+// RFC 7515 section 4.1.3; CVE-2018-0114.
+func trustsNoEmbeddedKey(t *T) {
+	g, a := genuine(t), mint.NewAttacker()
+	var rows Cases[string]
+	for _, alg := range a.Algorithms(g.Header) {
+		jwk, chain := a.PublicKey(alg), a.CertificateChain(alg)
+		named := maps.Clone(jwk)
+		named["kid"] = "attacker"
+		rows = rows.
+			And(alg+", jwk, no kid", a.Sign(alg, g.Header.With("kid", nil).With("jwk", jwk), g.Claims)).
+			And(alg+", jwk, the genuine kid", a.Sign(alg, g.Header.With("jwk", jwk), g.Claims)).
+			And(alg+", jwk, the kid of the jwk", a.Sign(alg, g.Header.With("kid", "attacker").With("jwk", named), g.Claims)).
+			And(alg+", x5c, no kid", a.Sign(alg, g.Header.With("kid", nil).With("x5c", chain), g.Claims)).
+			And(alg+", x5c, the genuine kid", a.Sign(alg, g.Header.With("x5c", chain), g.Claims)).
+			And(alg+", jwk and x5c", a.Sign(alg, g.Header.With("jwk", jwk).With("x5c", chain), g.Claims))
+	}
+	oct := map[string]any{"kty": "oct", "k": mint.Base64(make([]byte, 16))}
+	secret := mint.HS256(g.Header.With("alg", "HS256").With("jwk", oct), g.Claims, make([]byte, 16))
+	refuse(t, rows.And("HS256, jwk with the secret", secret), 401)
+}
+
+// RFC 8725 section 3.10: a jku or x5u that is followed blindly is request forgery.
+func fetchesNoKeyURL(t *T) {
+	g, a, trap := genuine(t), mint.NewAttacker(), Listen(t)
+	serveKeysAt(trap, a, g.Header)
+	elsewhere := maps.Clone(g.Claims)
+	elsewhere["iss"] = trap.URL("")
+	var rows Cases[string]
+	for _, alg := range a.Algorithms(g.Header) {
+		rows = rows.
+			And(alg+", jku", a.Sign(alg, g.Header.With("kid", "attacker-"+alg).With("jku", trap.URL("/jwks")), g.Claims)).
+			And(alg+", jku, the genuine kid", a.Sign(alg, g.Header.With("jku", trap.URL("/jwks")), g.Claims)).
+			And(alg+", x5u", a.Sign(alg, g.Header.With("kid", nil).With("x5u", trap.URL("/x5u")), g.Claims)).
+			And(alg+", iss", a.Sign(alg, g.Header.With("kid", "attacker-"+alg), elsewhere))
+	}
+	refuse(t, rows, 401)
+	t.Expect(trap).To(staySilent)
+	if !t.MCP.Loopback() {
+		t.Note("the listener is on the loopback of this machine, where the target cannot reach it: only the refusals were judged")
+	}
+}
+
+// serveKeysAt makes a listener publish an attacker's keys: a key set, and the metadata of an issuer that leads there.
+func serveKeysAt(trap *listener.Listener, a *mint.Attacker, genuine mint.Header) {
+	var keys []any
+	for _, alg := range a.Algorithms(genuine) {
+		for _, kid := range []any{"attacker-" + alg, genuine["kid"]} {
+			key := a.PublicKey(alg)
+			key["kid"], key["use"] = kid, "sig"
+			keys = append(keys, key)
 		}
-		f.refused()
+	}
+	set := mint.JSON(map[string]any{"keys": keys})
+	metadata := mint.JSON(map[string]any{"issuer": trap.URL(""), "jwks_uri": trap.URL("/jwks")})
+	trap.Answer(func(r listener.Request) listener.Answer {
+		answer := listener.Answer{Status: 200, Header: map[string]string{"Content-Type": "application/json"}, Body: set}
+		if strings.Contains(r.URL, "/.well-known/") {
+			answer.Body = metadata
+		}
+		return answer
 	})
 }
 
-// weakSecrets stand in tutorials and default configurations; reports name them by number.
+func refusesOtherFormats(t *T) {
+	g := genuine(t)
+	p := strings.Split(mint.Input(g.Header, g.Claims), ".")
+	flattened := mint.JSON(map[string]any{"protected": p[0], "payload": p[1], "signature": ""})
+	inner := mint.Unsigned(mint.Header{"alg": "none"}, g.Claims)
+	nested := mint.Base64([]byte(inner))
+	general := mint.JSON(map[string]any{"payload": p[1], "signatures": []any{map[string]any{"protected": p[0], "signature": ""}}})
+	encrypted := mint.Base64([]byte(`{"alg":"dir","enc":"A128GCM","cty":"JWT"}`))
+	refuse(t, Cases[string]{
+		{"a flattened JSON serialization", mint.Base64([]byte(flattened))},
+		{"a general JSON serialization", mint.Base64([]byte(general))},
+		{"a detached payload", p[0] + "..AAAA"},
+		{"a JWE with direct encryption", encrypted + "..AAAAAAAAAAAAAAAA." + nested + ".AAAAAAAAAAAAAAAAAAAAAA"},
+		{"a JWS around an unsigned JWT", mint.Unsigned(mint.Header{"alg": "none", "cty": "JWT"}, mint.Claims{"jwt": inner})},
+		{"a PASETO", "v2.public." + nested},
+		{"an SD-JWT without its signature", inner + "~"},
+	}, 401, 400)
+}
+
+func hasNoWellKnownSecret(t *T) {
+	g := genuine(t)
+	if alg, _ := g.Header["alg"].(string); strings.HasPrefix(alg, "HS") && t.MCP.HasToken() {
+		t.Expect(t.MCP.Token(), "the given token").To(haveNoWeakSecret)
+	}
+	h := g.Header.With("alg", "HS256").With("kid", nil)
+	var rows Cases[string]
+	for i, word := range weakSecrets {
+		rows = rows.And(fmt.Sprintf("HS256 with well-known secret number %d", i+1), mint.HS256(h, g.Claims, []byte(word)))
+	}
+	refuse(t, rows.And("HS256 with an empty secret", mint.HS256(h, g.Claims, nil)).
+		And("HS256 with the issuer as the secret", mint.HS256(h, g.Claims, []byte(fmt.Sprint(g.Claims["iss"])))).
+		And("HS256 with the audience as the secret", mint.HS256(h, g.Claims, []byte(fmt.Sprint(g.Claims["aud"])))), 401)
+}
+
+var haveNoWeakSecret = expect.That("a signature by a secret that nobody can guess", func(token string) string {
+	for i, word := range weakSecrets {
+		if dot := strings.LastIndexByte(token, '.'); dot > 0 && mint.HMAC(token[:dot], []byte(word)) == token[dot+1:] {
+			return fmt.Sprintf("it is signed with well-known secret number %d", i+1)
+		}
+	}
+	return ""
+})
+
+// weakSecrets are in tutorials and default configurations; reports name them by number.
 var weakSecrets = []string{
 	"your-jwt-secret-key", "jwt-secret", "your_very_secure_secret_key_here", "secret", "changeme", "fastmcp-server", "password",
 	"your-secret-key", "supersecret", "your-256-bit-secret", "test", "dev",
-}
-
-func signedWith(token, secret string) bool {
-	i := strings.LastIndexByte(token, '.')
-	return i > 0 && mint.HMAC(token[:i], []byte(secret)) == token[i+1:]
-}
-
-func expectSilence(t *T, l *listener.Listener) {
-	if n := l.Hits(); n > 0 {
-		t.Unmet(nil, "no request to a URL that the token names", "%d requests reached the listener", n)
-	}
 }

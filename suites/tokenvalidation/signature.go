@@ -3,176 +3,219 @@ package tokenvalidation
 import (
 	"bytes"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
-	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// good is a JWT that the target accepts: a minted one, or the user's.
+func signatures() {
+	Must("RS-TOKEN-SIG-STRIPPED", refusesStrippedSignatures)
+	Must("RS-TOKEN-ECDSA-EDGE", refusesDegenerateSignatures)
+	Must("RS-TOKEN-SIG-TAMPERED", refusesTamperedTokens)
+	Practice("RS-TOKEN-NONCANONICAL-ENCODING", refusesOtherSpellings)
+	Must("RS-TOKEN-UNKNOWN-KID", refusesUnknownKeys)
+	Must("RS-TOKEN-CRIT-UNKNOWN", refusesUnknownExtensions)
+	Practice("RS-TOKEN-DUPLICATE-MEMBERS", readsDuplicatesOneWay)
+}
+
+// good are the segments of a JWT that the target accepts: a minted one, or the user's.
 func good(t *T) []string {
 	token := t.MCP.Token()
-	if t.Issuer != nil {
+	if t.Mint.Trusted() {
 		token = t.Mint.Token(nil)
 	}
 	return strings.Split(token, ".")
 }
 
-func signatures() {
-	Must("RS-TOKEN-SIG-STRIPPED", func(t *T) {
-		p := good(t)
-		f := &forgeries{t: t}
-		f.add(p[0]+"."+p[1]+".", "the signature left out")
-		f.add(p[0]+"."+p[1], "the third segment left out")
-		f.add(p[0]+"."+p[1]+".AA", "a signature of one byte")
-		f.refused()
-	})
+func refusesStrippedSignatures(t *T) {
+	p := good(t)
+	refuse(t, Cases[string]{
+		{"the signature left out", p[0] + "." + p[1] + "."},
+		{"the third segment left out", p[0] + "." + p[1]},
+		{"a signature of one byte", p[0] + "." + p[1] + ".AA"},
+	}, 401)
+}
 
-	// CVE-2022-21449 and its relatives: values that verify anything where the arithmetic is not checked first.
-	Must("RS-TOKEN-ECDSA-EDGE", func(t *T) {
-		p := strings.Split(t.Mint.Token(nil), ".")
-		signature, err := base64.RawURLEncoding.DecodeString(p[2])
-		if err != nil {
-			t.Inconclusive("the issuer's signature is no base64url: %v", err)
+// CVE-2022-21449 and its relatives: values that verify anything where their range is not checked first.
+func refusesDegenerateSignatures(t *T) {
+	p := strings.Split(t.Mint.Token(nil), ".")
+	signature, err := base64.RawURLEncoding.DecodeString(p[2])
+	if err != nil {
+		t.Inconclusive("the issuer's signature is no base64url: %v", err)
+	}
+	n := len(signature)
+	at := func(places ...int) []byte {
+		b := make([]byte, n)
+		for _, i := range places {
+			b[i] = 1
 		}
-		n := len(signature)
-		one := make([]byte, n)
-		one[n-1] = 1
-		kinds := map[string][]byte{"zeros": make([]byte, n), "one": one, "a zero byte behind": append(slices.Clone(signature), 0), "one byte less": signature[:n-1], "all bits": bytes.Repeat([]byte{0xff}, n)}
-		if alg, _ := t.Mint.Header()["alg"].(string); strings.HasPrefix(alg, "ES") {
-			low, high := make([]byte, n), make([]byte, n)
-			low[n-1], high[n/2-1] = 1, 1
-			kinds["r zero, s one"], kinds["r one, s zero"] = low, high
-		}
-		f := &forgeries{t: t}
-		for about, s := range Sorted(kinds) {
-			f.add(p[0]+"."+p[1]+"."+base64.RawURLEncoding.EncodeToString(s), "a signature of %s", about)
-		}
-		f.refused()
-		t.Mint.Control()
-	})
+		return b
+	}
+	kinds := Cases[[]byte]{
+		{"zeros", at()}, {"one", at(n - 1)}, {"all bits set", bytes.Repeat([]byte{0xff}, n)},
+		{"a zero byte added", append(slices.Clone(signature), 0)}, {"the last byte left out", signature[:n-1]},
+	}
+	if alg, _ := t.Mint.Header()["alg"].(string); strings.HasPrefix(alg, "ES") {
+		kinds = kinds.And("r zero and s one", at(n-1)).And("r one and s zero", at(n/2-1))
+	}
+	var rows Cases[string]
+	for _, k := range kinds {
+		rows = rows.And("a signature of "+k.Name, p[0]+"."+p[1]+"."+mint.Base64(k.Value))
+	}
+	refuse(t, rows, 401)
+}
 
-	Must("RS-TOKEN-SIG-TAMPERED", func(t *T) {
-		p := good(t)
-		signature, err := base64.RawURLEncoding.DecodeString(p[2])
-		if err != nil || len(signature) < 3 {
-			t.NotApplicable("the token's third segment is no signature")
-		}
-		f := &forgeries{t: t}
-		for about, i := range Sorted(map[string]int{"first": 0, "middle": len(signature) / 2, "last": len(signature) - 1}) {
-			changed := slices.Clone(signature)
-			changed[i] ^= 1
-			f.add(p[0]+"."+p[1]+"."+base64.RawURLEncoding.EncodeToString(changed), "the %s byte of the signature changed", about)
-		}
-		slices.Reverse(signature)
-		f.add(p[0]+"."+p[1]+"."+base64.RawURLEncoding.EncodeToString(signature), "the signature reversed")
-		f.add(p[0]+"."+p[1]+"."+base64.RawURLEncoding.EncodeToString(make([]byte, len(signature))), "a signature of zeros")
-		g := t.Mint.Genuine()
-		if t.Issuer != nil {
-			g = Genuine{Header: t.Mint.Header(), Claims: t.Mint.Claims(nil)}
-		}
-		for about, claim := range Sorted(map[string][2]any{"sub": {"sub", "admin"}, "scope": {"scope", "admin *"}, "exp": {"exp", 4102444800}, "aud": {"aud", "https://other.example"}}) {
-			c := mint.Claims{}
-			for k, v := range g.Claims {
-				c[k] = v
-			}
-			c[claim[0].(string)] = claim[1]
-			f.add(mint.Input(g.Header, c)+"."+p[2], "%s changed under the old signature", about)
-		}
-		f.refused()
-	})
+func refusesTamperedTokens(t *T) {
+	p := good(t)
+	signature, err := base64.RawURLEncoding.DecodeString(p[2])
+	if err != nil || len(signature) < 3 {
+		t.NotApplicable("the token's third segment is no signature")
+	}
+	signed := func(b []byte) string { return p[0] + "." + p[1] + "." + mint.Base64(b) }
+	flipped := func(i int) string {
+		b := slices.Clone(signature)
+		b[i] ^= 1
+		return signed(b)
+	}
+	backwards := slices.Clone(signature)
+	slices.Reverse(backwards)
+	rows := Cases[string]{
+		{"the first byte of the signature changed", flipped(0)},
+		{"the middle byte of the signature changed", flipped(len(signature) / 2)},
+		{"the last byte of the signature changed", flipped(len(signature) - 1)},
+		{"the signature reversed", signed(backwards)},
+		{"a signature of zeros", signed(make([]byte, len(signature)))},
+	}
+	g := t.Mint.Genuine()
+	for _, claim := range tampered(g.Claims) {
+		c := maps.Clone(g.Claims)
+		c[claim.Name] = claim.Value
+		rows = rows.And(claim.Name+" changed under the old signature", mint.Input(g.Header, c)+"."+p[2])
+	}
+	refuse(t, rows, 401)
+}
 
-	Practice("RS-TOKEN-NONCANONICAL-ENCODING", func(t *T) {
-		var p []string
-		for range 4 { // one of them has a signature that the alphabets spell differently
-			if q := good(t); p == nil || strings.ContainsAny(q[2], "-_") {
-				p = q
-			}
-		}
-		whole := strings.Join(p, ".")
-		for about, v := range Sorted(map[string]string{"a fourth segment": whole + ".AA", "a dot at the end": whole + ".", "a dot in front": "." + whole}) {
-			t.Expect(t.Send(t.MCP.Call().With(mcp.Bearer(t.Hide(v)))), "%s", about).To(expect.Refuse(401, 400))
-		}
-		for about, v := range Sorted(map[string]string{"padding": whole + "=", "the other base64 alphabet": p[0] + "." + p[1] + "." + strings.NewReplacer("-", "+", "_", "/").Replace(p[2])}) {
-			if v == whole {
-				continue
-			}
-			ex := t.Send(t.MCP.Call().With(mcp.Bearer(t.Hide(v))))
-			if expect.Crashed(ex) {
-				t.Finding(ex, about, "HTTP 401", expect.Describe(ex))
-			} else if t.MCP.Served(ex) {
-				t.Advise(ex, "one spelling for one token (RFC 7515 section 2)", "%s: it is served", about)
-			}
-		}
-	})
+// tampered are claims that a forger would change, to values that the server would accept if they were signed.
+func tampered(c mint.Claims) Cases[any] {
+	audiences, _ := c["aud"].([]any)
+	if one, ok := c["aud"].(string); ok {
+		audiences = []any{one}
+	}
+	return Cases[any]{
+		{"sub", "admin"}, {"scope", "admin *"}, {"exp", 4102444800}, {"aud", append(slices.Clone(audiences), otherServer)},
+	}
+}
 
-	Must("RS-TOKEN-UNKNOWN-KID", func(t *T) {
-		h, a := t.Mint.Header(), mint.NewAttacker()
-		f := &forgeries{t: t}
-		f.add(a.ES256(h.With("kid", "unknown-1").With("alg", "ES256"), t.Mint.Claims(nil)), "signed by a key nobody published, unknown kid")
-		f.add(a.EdDSA(h.With("kid", "unknown-1").With("alg", "EdDSA"), t.Mint.Claims(nil)), "signed EdDSA by a key nobody published, unknown kid")
-		t.Mint.Control()
-		f.refused()
-		// The genuine key under a wrong kid is no forgery: whoever tries every key accepts it.
-		for about, kid := range Sorted(map[string]any{"an unknown name": "unknown-2", "a number": 7, "a list": []any{"rsa-1"}, "10 KiB": strings.Repeat("k", 10<<10)}) {
-			if ex := t.MCP.Use(t.Mint.TokenWith(h.With("kid", kid), nil)); expect.Crashed(ex) {
-				t.Finding(ex, "the genuine key, kid: "+about, "an answer below 500", expect.Describe(ex))
-			} else if t.MCP.Served(ex) {
-				t.Advise(ex, "a refusal for a kid that names no key", "kid: %s; the genuine key is tried all the same", about)
-			}
+// RFC 7515 section 2: base64url "with all trailing '=' characters omitted ... and without the inclusion of any line breaks,
+// whitespace, or other additional characters".
+func refusesOtherSpellings(t *T) {
+	p := good(t)
+	for range 3 { // one of them has a signature that the alphabets spell differently
+		if !strings.ContainsAny(p[2], "-_") {
+			p = good(t)
 		}
+	}
+	whole := strings.Join(p, ".")
+	refuse(t, Cases[string]{
+		{"a fourth segment", t.Hide(whole + ".AA")}, {"a dot at the end", t.Hide(whole + ".")}, {"a dot in front", t.Hide("." + whole)},
+	}, 401, 400)
+	Each(t, Cases[string]{
+		{"padding", whole + "="},
+		{"the other base64 alphabet", p[0] + "." + p[1] + "." + strings.NewReplacer("-", "+", "_", "/").Replace(p[2])},
+		{"other unused bits in the last character", p[0] + "." + p[1] + "." + respelled(p[2])},
+	}, func(t *T, spelling string) {
+		if spelling == whole {
+			t.NotApplicable("this token has no such spelling")
+		}
+		t.Expect(t.MCP.Use(t.Hide(spelling)), "one spelling for one token").Ideally(expect.Refuse(401, 400))
 	})
+}
 
-	Must("RS-TOKEN-CRIT-UNKNOWN", func(t *T) {
-		h := t.Mint.Header()
-		f := &forgeries{t: t}
-		unknown := h.With("urn:example:unknown", "1")
-		for about, crit := range Sorted(map[string]any{"an unknown member": []any{"urn:example:unknown"}, "a member that is absent": []any{"urn:example:absent"}, "b64": []any{"b64"}}) {
-			header := unknown.With("crit", crit)
-			if about == "b64" {
-				header = header.With("b64", false)
-			}
-			f.add(t.Mint.TokenWith(header, nil), "crit with %s", about)
-		}
-		if ex := t.MCP.Use(t.Mint.TokenWith(unknown, nil)); !t.MCP.Served(ex) {
-			t.Inconclusive("the control failed: an unknown header member without crit is answered with %s", expect.Describe(ex))
-		}
-		t.Controlled()
-		f.refused()
-		// Section 4.1.11: of a crit that nobody may produce, "recipients MAY consider the JWS to be invalid".
-		for about, crit := range Sorted(map[string]any{"an empty list": []any{}, "a string": "exp", "a registered member": []any{"alg"}}) {
-			t.Expect(t.MCP.Use(t.Mint.TokenWith(unknown.With("crit", crit), nil)), "crit with %s", about).Ideally(expect.Refuse(401))
-		}
-	})
+// respelled is a segment of base64url whose last character has other unused bits: it decodes to the same bytes.
+func respelled(segment string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	if len(segment)%4 != 2 && len(segment)%4 != 3 {
+		return segment
+	}
+	last := strings.IndexByte(alphabet, segment[len(segment)-1])
+	return segment[:len(segment)-1] + string(alphabet[last^1])
+}
 
-	Practice("RS-TOKEN-DUPLICATE-MEMBERS", func(t *T) {
-		h := t.Mint.Header()
-		send := func(name, first, last string) bool {
-			rest := strings.TrimSuffix(mint.JSON(t.Mint.Claims(map[string]any{name: nil})), "}")
-			ex := t.MCP.Use(t.Mint.Seal(mint.RawInput(h, rest+`,"`+name+`":`+first+`,"`+name+`":`+last+"}")))
-			if expect.Crashed(ex) {
-				t.Finding(ex, name+" twice", "HTTP 401", expect.Describe(ex))
-			}
-			return t.MCP.Served(ex)
-		}
-		genuine := t.Mint.Claims(nil)
-		for name, foreign := range Sorted(map[string]string{"aud": `"https://other.example"`, "iss": `"https://evil.example"`, "exp": "1"}) {
-			own := mint.JSON(genuine[name])
-			if send(name, own, foreign) {
-				t.Finding(nil, name+" twice", "a refusal, or the last member to count (RFC 7519 section 4)", "the first one counts")
-			}
-			if send(name, foreign, own) {
-				t.Advise(nil, "a refusal", "%s twice: the last one counts", name)
-			}
-		}
-		rest := strings.TrimSuffix(mint.JSON(t.Mint.Claims(map[string]any{"aud": "https://other.example"})), "}")
-		if ex := t.MCP.Use(t.Mint.Seal(mint.RawInput(h, rest+`,"AUD":`+mint.JSON(genuine["aud"])+"}"))); t.MCP.Served(ex) {
-			t.Finding(ex, "aud and AUD", "member names compared with case", "AUD counts as aud")
-		}
-		t.Mint.Control()
+func refusesUnknownKeys(t *T) {
+	h, a := t.Mint.Header().With("kid", "unknown-1"), mint.NewAttacker()
+	var rows Cases[string]
+	for _, alg := range a.Algorithms(h) {
+		rows = rows.And(alg+" by a key that nobody has published", a.Sign(alg, h, t.Mint.Claims(nil)))
+	}
+	refuse(t, rows, 401)
+	// The genuine key under a wrong kid is no forgery: whoever tries every key accepts it.
+	Each(t, Cases[any]{
+		{"an unknown kid", "unknown-2"}, {"a number as kid", 7}, {"a list as kid", []any{"rsa-1"}}, {"a kid of 4 KiB", strings.Repeat("k", 4<<10)},
+	}, func(t *T, kid any) {
+		t.Expect(t.Mint.Presented().Send(HeaderParameter("kid", kid)), "the genuine key").Ideally(expect.Refuse(401, 400))
 	})
+}
+
+// RFC 7515 section 4.1.11.
+func refusesUnknownExtensions(t *T) {
+	unknown := HeaderParameter("urn:example:unknown", "1")
+	withUnknown := t.Mint.Presented()
+	withUnknown.Name = "a token with an unknown header parameter that is not in crit"
+	withUnknown.Send = func(edits ...TokenEdit) any {
+		return t.Mint.Presented().Send(append([]TokenEdit{unknown}, edits...)...)
+	}
+	Refuses(t, withUnknown, Cases[TokenEdit]{
+		{"crit with a parameter that is unknown", HeaderParameter("crit", []any{"urn:example:unknown"})},
+		{"crit with a parameter that is absent", HeaderParameter("crit", []any{"urn:example:absent"})},
+		{"crit with b64", TokenEdits(HeaderParameter("crit", []any{"b64"}), HeaderParameter("b64", false))},
+	}, expect.Refuse(401))
+	Each(t, Cases[any]{
+		{"crit as an empty list", []any{}}, {"crit as a string", "exp"}, {"crit with a registered parameter", []any{"alg"}},
+	}, func(t *T, crit any) { // nobody may produce it; "recipients MAY consider the JWS to be invalid"
+		if ex := withUnknown.Send(HeaderParameter("crit", crit)); t.MCP.Served(expect.ExchangeOf(ex)) {
+			t.Note("a crit that no producer may write is accepted, which RFC 7515 section 4.1.11 leaves open: %s", mint.JSON(crit))
+		}
+	})
+}
+
+// claim is a claim with a value.
+type claim struct {
+	name  string
+	value any
+}
+
+// RFC 7519 section 4: a parser refuses duplicate members, or uses "only the lexically last duplicate member name".
+func readsDuplicatesOneWay(t *T) {
+	genuine := t.Mint.Claims(nil)
+	Each(t, Cases[claim]{
+		{"aud", claim{"aud", otherServer}}, {"iss", claim{"iss", "https://evil.example"}}, {"exp", claim{"exp", 1}},
+	}, func(t *T, foreign claim) {
+		name, bad, own := foreign.name, mint.JSON(foreign.value), mint.JSON(genuine[foreign.name])
+		if t.MCP.Served(t.MCP.Use(t.Mint.Token(map[string]any{name: foreign.value}))) {
+			t.NotApplicable("%s is not looked at: a token with the foreign value alone is served", name)
+		}
+		t.Expect(t.MCP.Use(withMembers(t, name, `"`+name+`":`+own+`,"`+name+`":`+bad)),
+			"the good value first, then the foreign one").To(expect.Refuse(401))
+		if t.MCP.Served(t.MCP.Use(withMembers(t, name, `"`+name+`":`+bad+`,"`+name+`":`+own))) {
+			t.Note("%s twice: the last one counts, which RFC 7519 section 4 allows", name)
+		}
+	})
+	Each(t, Cases[string]{{"a foreign aud, and AUD with the good value", mint.JSON(genuine["aud"])}}, func(t *T, own string) {
+		if t.MCP.Served(t.MCP.Use(t.Mint.Token(map[string]any{"aud": otherServer}))) {
+			t.NotApplicable("aud is not looked at: a token for another server is served")
+		}
+		t.Expect(t.MCP.Use(withMembers(t, "aud", `"aud":`+mint.JSON(otherServer)+`,"AUD":`+own))).To(expect.Refuse(401))
+	})
+	t.Mint.Control()
+}
+
+// withMembers is an ordinary token with members in place of one, written as they are.
+func withMembers(t *T, name, members string) string {
+	rest := strings.TrimSuffix(mint.JSON(t.Mint.Claims(map[string]any{name: nil})), "}")
+	return t.Mint.Seal(mint.RawInput(t.Mint.Header(), rest+","+members+"}"))
 }

@@ -3,6 +3,8 @@
 package tokenvalidation
 
 import (
+	"encoding/base64"
+	"maps"
 	"slices"
 	"strings"
 
@@ -31,108 +33,158 @@ func Register() {
 }
 
 func requests() {
-	// The token is the user's word: refused everywhere, it may be the token's fault.
-	Must("RS-TOKEN-VALID-ACCEPTED", func(t *T) {
-		t.Expect(t.Cite(t.Survey.WithToken[t.Wire]), "the valid token").To(t.MCP.Serve())
-		list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
-		if t.Wire == mcp.Stateful {
-			list = OpenSession(t).Method("tools/list", nil)
-		}
-		if ex := t.Send(list.With(t.MCP.BearerField())); expect.Status(ex) == 401 || expect.Crashed(ex) {
-			t.Expect(ex, "tools/list with the valid token").To(expect.Accept())
-		}
-	})
+	Must("RS-TOKEN-VALID-ACCEPTED", acceptsValidToken)
+	Must("RS-TOKEN-SCHEME-CASE", ignoresCaseOfScheme)
+	Must("RS-TOKEN-WRONG-SCHEME", refusesOtherSchemes)
+	Must("RS-TOKEN-QUERY-IGNORED", ignoresQuery)
+	Practice("RS-TOKEN-BODY-IGNORED", ignoresMessage)
+	Practice("RS-TOKEN-COOKIE-IGNORED", ignoresCookies)
+	Should("RS-TOKEN-DUPLICATE-CREDENTIALS", refusesSecondCredential)
+}
 
-	// RFC 9110 section 11.1: the scheme is case-insensitive.
-	Must("RS-TOKEN-SCHEME-CASE", func(t *T) {
-		for _, scheme := range []string{"bearer", "BEARER", "bEaReR"} {
-			t.Expect(t.MCP.ServedOrControl(t.MCP.Call().With(mcp.Field("Authorization", scheme+" "+t.MCP.Token())).Request(), t.MCP.Control), "scheme spelled %s", scheme).To(t.MCP.Serve())
-		}
-		t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Authorization", "Bearer  "+t.MCP.Token()))), "two spaces after the scheme").Ideally(t.MCP.Serve())
-	})
+// The token is the user's word: refused everywhere, it may be the token's fault.
+func acceptsValidToken(t *T) {
+	t.Expect(t.Cite(t.Survey.WithToken[t.Wire]), "the valid token").To(t.MCP.Serve())
+	list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
+	if t.Wire == mcp.Stateful {
+		list = OpenSession(t).Method("tools/list", nil)
+	}
+	if ex := t.Send(list.With(t.MCP.BearerField())); expect.Status(ex) == 401 {
+		t.Expect(ex, "tools/list with the valid token").To(expect.Accept())
+	}
+}
 
-	Must("RS-TOKEN-WRONG-SCHEME", func(t *T) {
-		if !t.MCP.HasToken() {
-			for _, scheme := range []string{"Basic", "OAuth", "JWT", "DPoP"} {
-				t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Authorization", scheme+" "+basic(survey.BogusToken)))), "scheme %s with a bad token", scheme).To(expect.RefuseAnyway())
-			}
-			onlyBad(t)
-		}
-		t.MCP.Control()
-		for _, f := range []reports.Field{
-			mcp.Field("Authorization", "Basic "+t.Hide(basic(t.MCP.Token()))), mcp.Field("Authorization", "OAuth "+t.MCP.Token()),
-			mcp.Field("Authorization", "JWT "+t.MCP.Token()), mcp.Field("Authorization", "DPoP "+t.MCP.Token()),
-			mcp.Field("Authorization", "Bearer"+t.MCP.Token()), mcp.Field("X-Authorization", "Bearer "+t.MCP.Token()),
-			mcp.Field("Proxy-Authorization", "Bearer "+t.MCP.Token()),
-		} {
-			scheme, _, _ := strings.Cut(f.Value, " ")
-			if len(scheme) > 10 {
-				scheme = "Bearer without a space"
-			}
-			t.Expect(t.Send(t.MCP.Call().With(f)), "%s: %s", f.Name, scheme).To(expect.Refuse(401, 400))
-		}
-		for _, f := range []reports.Field{mcp.Field("Authorization", t.MCP.Token()), mcp.Field("Authorization", "Token "+t.MCP.Token())} {
-			t.Expect(t.Send(t.MCP.Call().With(f)), "the raw token, or the scheme Token").Ideally(expect.Refuse(401, 400))
-		}
+// RFC 9110 section 11.1: the scheme is case-insensitive.
+func ignoresCaseOfScheme(t *T) {
+	Each(t, Cases[string]{{"bearer", "bearer"}, {"BEARER", "BEARER"}, {"bEaReR", "bEaReR"}}, func(t *T, scheme string) {
+		call := t.MCP.Call().With(mcp.Field("Authorization", scheme+" "+t.MCP.Token()))
+		t.Expect(t.MCP.ServedOrControl(call.Request(), t.MCP.Control)).To(t.MCP.Serve())
 	})
+	t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Authorization", "Bearer  "+t.MCP.Token()))), "two spaces after the scheme").Ideally(t.MCP.Serve())
+}
 
-	// MCP Authorization, Token Requirements: never in the query string.
-	Must("RS-TOKEN-QUERY-IGNORED", func(t *T) {
-		if !t.MCP.HasToken() {
-			for _, verb := range []string{"POST", "GET"} {
-				if verb == "GET" && expect.Accepted(t.Send(t.MCP.Call().Using(verb))) {
-					continue // the stream is open to everybody, which is another finding
-				}
-				t.Expect(t.Send(t.MCP.Call().Using(verb).WithQuery("access_token", survey.BogusToken)), "%s with a bad token in ?access_token=", verb).To(expect.RefuseAnyway())
-			}
-			onlyBad(t)
-		}
-		t.MCP.Control()
-		for _, name := range []string{"access_token", "token", "bearer", "authorization"} {
-			t.Expect(t.Send(t.MCP.Call().WithQuery(name, t.MCP.Token())), "POST with ?%s=", name).To(expect.RefuseAnyway())
-		}
-		if !expect.Accepted(t.Send(t.MCP.Call().Using("GET"))) {
-			t.Expect(t.Send(t.MCP.Call().Using("GET").WithQuery("access_token", t.MCP.Token())), "GET with ?access_token=").To(expect.RefuseAnyway())
-		}
-	})
+// inField sends a credential in a header field, and no Authorization field unless it is that one.
+func inField(name, value string) CallEdit {
+	return func(c mcp.Call) mcp.Call {
+		c.Header = slices.DeleteFunc(slices.Clone(c.Header), func(f reports.Field) bool { return strings.EqualFold(f.Name, "Authorization") })
+		return c.With(mcp.Field(name, value))
+	}
+}
 
-	Practice("RS-TOKEN-BODY-IGNORED", func(t *T) {
-		c := t.MCP.Call()
-		for about, params := range Sorted(map[string]map[string]any{
-			"params.auth":                {"auth": map[string]any{"type": "oauth2", "access_token": t.MCP.Token()}},
-			"params.access_token":        {"access_token": t.MCP.Token()},
-			"params._meta.authorization": {"_meta": map[string]any{"authorization": "Bearer " + t.MCP.Token()}},
-		}) {
-			all := map[string]any{}
-			for k, v := range c.Params {
-				all[k] = v
-			}
-			for k, v := range params {
-				all[k] = v
-			}
-			d := c
-			d.Params = all
-			t.Expect(t.Send(d), "the token in %s", about).To(expect.RefuseAnyway())
-		}
+func refusesOtherSchemes(t *T) {
+	if !t.MCP.HasToken() {
+		Refuses(t, t.MCP.TokenCall(), withScheme("with a bad token", basic(survey.BogusToken)), expect.RefuseAnyway())
+		onlyBad(t)
+	}
+	token := t.MCP.Token()
+	rows := withScheme("with the valid token", token).
+		And("Authorization: Basic, the valid token as the user name", inField("Authorization", "Basic "+t.Hide(basic(token+":")))).
+		And("Authorization: Basic, the valid token as the password", inField("Authorization", "Basic "+t.Hide(basic(":"+token)))).
+		And("Authorization: Bearer without a space", inField("Authorization", "Bearer"+token)).
+		And("X-Authorization: Bearer", inField("X-Authorization", "Bearer "+token)).
+		And("Proxy-Authorization: Bearer", inField("Proxy-Authorization", "Bearer "+token))
+	Refuses(t, t.MCP.ProtectedCall(), rows, expect.Refuse(401, 400))
+	Each(t, Cases[string]{{"the token without a scheme", token}, {"the scheme Token", "Token " + token}}, func(t *T, value string) {
+		t.Expect(t.MCP.ProtectedCall().Send(inField("Authorization", value))).Ideally(expect.Refuse(401, 400))
 	})
+}
 
-	Practice("RS-TOKEN-COOKIE-IGNORED", func(t *T) {
-		for _, name := range []string{"access_token", "token"} {
-			t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Cookie", name+"="+t.MCP.Token()))), "the token in cookie %s", name).To(expect.RefuseAnyway())
-		}
-	})
+func withScheme(about, credential string) (rows Cases[CallEdit]) {
+	for _, scheme := range []string{"OAuth", "JWT", "DPoP"} {
+		rows = rows.And("Authorization: "+scheme+", "+about, inField("Authorization", scheme+" "+credential))
+	}
+	return rows
+}
 
-	// RFC 6750 section 2: not more than one method in a request.
-	Should("RS-TOKEN-DUPLICATE-CREDENTIALS", func(t *T) {
-		good, bad := t.MCP.BearerField(), mcp.Bearer(survey.BogusToken)
-		first := t.Send(t.MCP.Call().With(bad, good))
-		t.Expect(first, "a bad Authorization field before the good one").To(expect.Refuse(400, 401))
-		second := t.Send(t.MCP.Call().With(good, bad))
-		t.Expect(second, "a bad Authorization field after the good one").Ideally(expect.Refuse(400, 401))
-		t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Authorization", bad.Value+", "+good.Value))), "both in one field").To(expect.Refuse(400, 401))
-		t.Expect(t.Send(t.MCP.Call().With(bad).WithQuery("access_token", t.MCP.Token())), "a bad Authorization field and the good token in the query").To(expect.Refuse(400, 401))
-		t.Expect(t.Send(t.MCP.Call().With(bad, mcp.Field("Cookie", "access_token="+t.MCP.Token()))), "a bad Authorization field and the good token in a cookie").To(expect.Refuse(400, 401))
-	})
+func basic(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+
+// MCP Authorization, Token Requirements: never in the query string.
+func ignoresQuery(t *T) {
+	token := survey.BogusToken
+	if t.MCP.HasToken() {
+		token = t.MCP.Token()
+	}
+	rows := Cases[CallEdit]{
+		{"POST with ?access_token=", inQuery("access_token", token)},
+		{"POST with ?token=", inQuery("token", token)},
+		{"POST with ?bearer=", inQuery("bearer", token)},
+		{"POST with ?authorization=", inQuery("authorization", "Bearer "+token)},
+	}
+	if !expect.Accepted(t.Send(t.MCP.Call().Using("GET"))) { // else the stream is open to everybody, which is another finding
+		get := func(c mcp.Call) mcp.Call { return inQuery("access_token", token)(c).Using("GET") }
+		rows = rows.And("GET with ?access_token=", get)
+	}
+	Refuses(t, t.MCP.TokenCall(), rows, expect.RefuseAnyway())
+	if !t.MCP.HasToken() {
+		onlyBad(t)
+	}
+}
+
+// inQuery sends a credential in the query, and no Authorization field.
+func inQuery(name, value string) CallEdit {
+	return func(c mcp.Call) mcp.Call { return anonymous(c).WithQuery(name, value) }
+}
+
+// anonymous is a call without its Authorization field.
+func anonymous(c mcp.Call) mcp.Call {
+	c.Header = slices.DeleteFunc(slices.Clone(c.Header), func(f reports.Field) bool { return strings.EqualFold(f.Name, "Authorization") })
+	return c
+}
+
+func ignoresMessage(t *T) {
+	bearer := "Bearer " + t.MCP.Token()
+	Refuses(t, t.MCP.ProtectedCall(), Cases[CallEdit]{
+		{"the token in params.auth", inParams("auth", map[string]any{"type": "oauth2", "access_token": t.MCP.Token()})},
+		{"the token in params.access_token", inParams("access_token", t.MCP.Token())},
+		{"the token in params.authorization", inParams("authorization", bearer)},
+		{"the token in params._meta.authorization", inParams("_meta", map[string]any{"authorization": bearer})},
+		{"the token in params._meta.auth.token", inParams("_meta", map[string]any{"auth": map[string]any{"token": t.MCP.Token()}})},
+	}, expect.RefuseAnyway())
+}
+
+// inParams sends a member of the message's params, and no Authorization field. Members of an object that is there are kept.
+func inParams(name string, value any) CallEdit {
+	return func(c mcp.Call) mcp.Call {
+		c = anonymous(c)
+		params := maps.Clone(c.Params)
+		if params == nil {
+			params = map[string]any{}
+		}
+		members, isObject := value.(map[string]any)
+		if there, ok := params[name].(map[string]any); ok && isObject {
+			there = maps.Clone(there)
+			maps.Copy(there, members)
+			value = there
+		}
+		params[name] = value
+		c.Params = params
+		return c
+	}
+}
+
+func ignoresCookies(t *T) {
+	Refuses(t, t.MCP.ProtectedCall(), Cases[CallEdit]{
+		{"the token in the cookie access_token", inField("Cookie", "access_token="+t.MCP.Token())},
+		{"the token in the cookie token", inField("Cookie", "token="+t.MCP.Token())},
+		{"the token in the cookie Authorization", inField("Cookie", "Authorization="+t.MCP.Token())},
+	}, expect.RefuseAnyway())
+}
+
+// RFC 6750 section 2: not more than one method in a request.
+func refusesSecondCredential(t *T) {
+	good, bad := t.MCP.BearerField(), mcp.Bearer(survey.BogusToken)
+	adding := func(fields ...reports.Field) CallEdit {
+		return func(c mcp.Call) mcp.Call { return anonymous(c).With(fields...) }
+	}
+	badAndQuery := func(c mcp.Call) mcp.Call { return anonymous(c).With(bad).WithQuery("access_token", t.MCP.Token()) }
+	Refuses(t, t.MCP.ProtectedCall(), Cases[CallEdit]{
+		{"a bad Authorization field before the good one", adding(bad, good)},
+		{"a bad token and the good one in one field", adding(mcp.Field("Authorization", bad.Value+", "+good.Value))},
+		{"the good token and a bad one in one field", adding(mcp.Field("Authorization", good.Value+", "+bad.Value))},
+		{"a bad Authorization field and the good token in the query", badAndQuery},
+		{"a bad Authorization field and the good token in a cookie", adding(bad, mcp.Field("Cookie", "access_token="+t.MCP.Token()))},
+	}, expect.Refuse(400, 401))
+	t.Expect(t.MCP.ProtectedCall().Send(adding(good, bad)), "a bad Authorization field after the good one").Ideally(expect.Refuse(400, 401))
 }
 
 // onlyBad ends a check that had no valid token to try: refusing a bad one shows little.
@@ -141,106 +193,134 @@ func onlyBad(t *T) {
 }
 
 func garbage() {
-	Must("RS-TOKEN-GARBAGE", func(t *T) {
-		t.Expect(t.MCP.Bogus(), "a random value of the usual shape").To(expect.Refuse(401))
-		f := &forgeries{t: t}
-		for _, token := range []string{"test", "admin", "00000000-0000-4000-8000-000000000000", Random(32)} {
-			f.add(token, "Bearer %s", token)
-		}
-		if t.MCP.HasToken() {
-			for _, miss := range nearMisses(t.MCP.Token()) {
-				f.add(t.Mint.HidePart(miss.token, t.MCP.Token()), "%s", miss.about)
-			}
-		}
-		f.refused()
-	})
-
-	Must("RS-TOKEN-SYNTAX-BYTES", func(t *T) {
-		values := []string{"\"" + survey.BogusToken + "\"", "<" + survey.BogusToken + ">", survey.BogusToken + ";charset=utf-8", "\xfc", "ü"}
-		if t.MCP.HasToken() {
-			half := len(t.MCP.Token()) / 2
-			t.Mint.HidePart(t.MCP.Token()[:half], t.MCP.Token())
-			t.Hide(t.MCP.Token()[half:])
-			values = append(values, "\""+t.MCP.Token()+"\"", "<"+t.MCP.Token()+">", t.MCP.Token()+";charset=utf-8", t.MCP.Token()+",", t.MCP.Token()[:half]+" "+t.MCP.Token()[half:])
-		}
-		variants := []Variant{{About: "a NUL byte in the token", Request: nulByte(t)}}
-		for i, v := range values {
-			variants = append(variants, Call(t.MCP.Call().With(mcp.Field("Authorization", "Bearer "+v)), "illegal bytes, variant %d", i+1))
-		}
-		t.ExpectAll(variants, expect.RefuseAnyway())
-	})
-
-	Practice("RS-TOKEN-OVERSIZED", func(t *T) {
-		sizes := []int{8 << 10, 64 << 10}
-		if t.MayStrain(t.Survey.Endpoint) {
-			sizes = append(sizes, 256<<10)
-		}
-		for _, n := range sizes {
-			ex := t.Send(t.MCP.Call().With(mcp.Bearer(strings.Repeat("A", n))).OnFreshConnection())
-			if ex.Response == nil {
-				t.Advise(ex, "an answer to a token of "+kib(n), "%s", ex.Error)
-				continue
-			}
-			t.Expect(ex, "a token of %s", kib(n)).To(expect.Refuse(401, 400, 413, 414, 431))
-		}
-		t.MCP.Control()
-	})
+	Must("RS-TOKEN-GARBAGE", refusesGarbage)
+	Must("RS-TOKEN-SYNTAX-BYTES", refusesIllegalBytes)
+	Practice("RS-TOKEN-OVERSIZED", boundsTokenSize)
 }
 
-// nulByte writes the request by hand: no HTTP library sends such a field.
-func nulByte(t *T) wire.Request {
+func refusesGarbage(t *T) {
+	t.Expect(t.MCP.Bogus(), "a random value of the usual shape").To(expect.Refuse(401))
+	rows := Cases[string]{
+		{"the token test", "test"}, {"the token admin", "admin"}, {"a UUID", "00000000-0000-4000-8000-000000000000"},
+		{"32 random bytes", Random(32)},
+	}
+	if t.MCP.HasToken() {
+		for _, miss := range nearMisses(t.MCP.Token()) {
+			rows = rows.And("the valid token, "+miss.Name, t.Mint.HidePart(miss.Value, t.MCP.Token()))
+		}
+	}
+	refuse(t, rows, 401)
+}
+
+// RFC 6750 section 2.1: a token is 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
+func refusesIllegalBytes(t *T) {
 	token := survey.BogusToken
 	if t.MCP.HasToken() {
 		token = t.MCP.Token()
 	}
+	half := len(token) / 2
+	if t.MCP.HasToken() {
+		t.Mint.HidePart(token[:half], token)
+		t.Hide(token[half:])
+	}
+	refuseAnyway(t, Cases[string]{
+		{"the token in quotes", `"` + token + `"`},
+		{"the token in angle brackets", "<" + token + ">"},
+		{"a parameter after the token", token + ";charset=utf-8"},
+		{"a comma after the token", token + ","},
+		{"the byte 0xFC", "\xfc"},
+		{"ü in UTF-8", "ü"},
+		{"the byte 0xFC after the token", token + "\xfc"},
+	})
+	t.Expect(t.Do(nulByte(t, token)), "a NUL byte in the token").To(expect.RefuseAnyway())
+	t.Expect(t.MCP.Use(token[:half]+" "+token[half:]), "a space in the middle of the token").Ideally(expect.RefuseAnyway())
+}
+
+// refuseAnyway expects tokens to be refused with any 4xx.
+func refuseAnyway(t *T, tokens Cases[string]) {
+	var rows Cases[CallEdit]
+	for _, r := range tokens {
+		rows = rows.And(r.Name, Presenting(r.Value))
+	}
+	Refuses(t, t.MCP.TokenCall(), rows, expect.RefuseAnyway())
+}
+
+func boundsTokenSize(t *T) {
+	sizes := Cases[int]{{"a bad token of 8 KiB", 8 << 10}, {"a bad token of 64 KiB", 64 << 10}}
+	if t.MayStrain(t.Survey.Endpoint) {
+		sizes = sizes.And("a bad token of 256 KiB", 256<<10)
+	}
+	Each(t, sizes, func(t *T, n int) {
+		ex := t.Send(t.MCP.Call().With(mcp.Bearer(strings.Repeat("A", n))).OnFreshConnection())
+		if ex.Response == nil {
+			t.Expect(ex).Ideally(expect.Refuse(401, 400, 413, 414, 431))
+			return
+		}
+		t.Expect(ex).To(expect.Refuse(401, 400, 413, 414, 431))
+	})
+	if t.Mint.Trusted() {
+		long := t.Mint.Token(map[string]any{"mcpauth_padding": strings.Repeat("A", 6<<10)})
+		t.Expect(t.Send(t.MCP.Call().With(mcp.Bearer(long)).OnFreshConnection()), "a valid token of 8 KiB").To(serveOrSayTheLimit(t))
+	}
+	t.MCP.Control()
+}
+
+// serveOrSayTheLimit expects a long token to be served, or a status that says that it is too long: with 401 a client asks for another
+// one, of the same length.
+func serveOrSayTheLimit(t *T) expect.Matcher {
+	return expect.That("the request to be served, or HTTP 400, 413 or 431, which say that the token is too long", func(ex *reports.Exchange) string {
+		if s := expect.Status(ex); t.MCP.Served(ex) || s == 400 || s == 413 || s == 414 || s == 431 {
+			return ""
+		}
+		return expect.Describe(ex)
+	})
+}
+
+// nulByte writes the request by hand: no HTTP library sends such a field.
+func nulByte(t *T, token string) wire.Request {
 	return RawPost(t, "Authorization: Bearer "+token+"\x00x\r\n")
 }
 
-func kib(n int) string {
-	return map[int]string{8 << 10: "8 KiB", 64 << 10: "64 KiB", 256 << 10: "256 KiB"}[n]
-}
-
-type nearMiss struct{ about, token string }
-
 // nearMisses are tokens that differ from a good one in one place.
-func nearMisses(token string) []nearMiss {
+func nearMisses(token string) Cases[string] {
 	middle := len(token) / 2
-	flipped := []byte(token)
-	if flipped[middle] == 'A' {
-		flipped[middle] = 'B'
-	} else {
-		flipped[middle] = 'A'
-	}
-	out := []nearMiss{
-		{"the valid token with one character changed", string(flipped)},
-		{"the valid token with more at its end", token + "xxxx"},
-		{"the valid token with upper and lower exchanged", swapCase(token)},
-		{"the valid token without its first character", token[1:]},
-		{"the first half of the valid token", token[:middle]},
-		{"the valid token twice", token + token},
-		{"the valid token with a dot and more at its end", token + ".e30"},
-		{"the valid token, its characters in reverse order", reverse(token)},
+	out := Cases[string]{
+		{"one character changed", changed(token, middle)},
+		{"with xxxx at its end", token + "xxxx"},
+		{"with upper and lower case exchanged", strings.Map(swapCase, token)},
+		{"without its first character", token[1:]},
+		{"its first half", token[:middle]},
+		{"twice", token + token},
+		{"with .e30 at its end", token + ".e30"},
+		{"its characters in reverse order", reverse(token)},
 	}
 	if len(token) > 8 {
-		out = append(out, nearMiss{"the valid token without its last four", token[:len(token)-4]})
+		out = out.And("without its last four characters", token[:len(token)-4])
 	}
-	return slices.DeleteFunc(out, func(n nearMiss) bool { return n.token == token || n.token == "" })
+	return slices.DeleteFunc(out, func(miss struct {
+		Name  string
+		Value string
+	}) bool {
+		return miss.Value == token || miss.Value == ""
+	})
 }
 
-func swapCase(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
-			b[i] = c ^ 0x20
-		}
+func changed(s string, at int) string {
+	if s[at] == 'A' {
+		return s[:at] + "B" + s[at+1:]
 	}
-	return string(b)
+	return s[:at] + "A" + s[at+1:]
+}
+
+func swapCase(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		return r ^ 0x20
+	}
+	return r
 }
 
 func reverse(s string) string {
 	b := []byte(s)
-	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
-		b[i], b[j] = b[j], b[i]
-	}
+	slices.Reverse(b)
 	return string(b)
 }

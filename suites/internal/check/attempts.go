@@ -216,6 +216,24 @@ func HeaderParameter(name string, value any) TokenEdit {
 	}
 }
 
+// TokenEdits are several edits as one.
+func TokenEdits(all ...TokenEdit) TokenEdit {
+	return func(h mint.Header, c mint.Claims) {
+		for _, e := range all {
+			e(h, c)
+		}
+	}
+}
+
+// Scoped sets the claim that holds the scopes, which is not everybody's "scope"; nil leaves it out.
+func (t Minter) Scoped(scopes any) TokenEdit {
+	name, v := t.scopeClaim(scopes)
+	if scopes == nil {
+		return NoClaim(name)
+	}
+	return Claim(name, v)
+}
+
 // Presented is the protected request with an ordinary minted token.
 func (t Minter) Presented() Attempt[TokenEdit] {
 	return Attempt[TokenEdit]{Name: "an ordinary token of the issuer", Good: expect.BeServed(), Send: func(edits ...TokenEdit) any {
@@ -236,5 +254,25 @@ func (t Minter) OpaquePresented() Attempt[map[string]any] {
 			maps.Copy(changes, e)
 		}
 		return t.MCP.Use(t.OpaqueToken(t.ActiveAnswer(changes)).Value)
+	}}
+}
+
+// TokenCall is the protected request with a token: the user's, or a minted one. Where there is neither, its control is what the
+// survey saw served without one.
+func (t MCPServer) TokenCall() Attempt[CallEdit] {
+	switch {
+	case t.HasToken():
+		return t.ProtectedCall()
+	case t.Mint.Trusted():
+		return t.CallWithToken(t.Mint.Token(nil))
+	}
+	call := t.CallWithToken("")
+	return Attempt[CallEdit]{Name: "what the server serves without a token", Good: expect.Accept(), Send: func(edits ...CallEdit) any {
+		if len(edits) > 0 {
+			return call.Send(edits...)
+		}
+		t.sharedControl()
+		ex, _ := t.Survey.Alive(t.wire())
+		return ex
 	}}
 }

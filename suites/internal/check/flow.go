@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -593,6 +594,19 @@ func (t AuthorizationServer) tokenQuestion(endpoint string, c *oauth.Client, tok
 // Use sends the protected request with a token.
 func (t MCPServer) Use(token string) *reports.Exchange {
 	return t.Send(t.Call().With(mcp.Bearer(token)))
+}
+
+// Now is the time by the target's own clock, which the Date field of its answers tells. What an answer takes is no difference.
+func (t MCPServer) Now() time.Time {
+	ahead := Once(t.T, "how far the target's clock is ahead", func() time.Duration {
+		ex := t.Send(t.Call())
+		date, err := http.ParseTime(expect.Header(ex, "Date"))
+		if ahead := date.Sub(ex.Started); err == nil && ahead.Abs() > 5*time.Second {
+			return ahead
+		}
+		return 0
+	})
+	return time.Now().Add(ahead)
 }
 
 // Served reports that an answer to the protected request got past authorization.

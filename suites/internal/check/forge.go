@@ -50,6 +50,9 @@ func (t Minter) Genuine() Genuine {
 			return Genuine{Header: header, Claims: claims}
 		}
 	}
+	if t.Trusted() {
+		return Genuine{Header: t.Header(), Claims: t.Claims(nil)}
+	}
 	return g
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"strings"
-	"time"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
@@ -21,7 +20,7 @@ func (t MCPServer) Identifier() string {
 // ActiveAnswer is the introspection response for an ordinary token of the first user, with members changed; nil leaves one
 // out (RFC 7662 section 2.2).
 func (t Minter) ActiveAnswer(changes map[string]any) introspector.Answer {
-	now := time.Now().Unix()
+	now := t.MCP.Now().Unix()
 	members := map[string]any{
 		"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(t.MCP.OrdinaryScopes(), " "), "token_type": "Bearer",
 		"aud": t.MCP.Identifier(), "iat": now, "nbf": now, "exp": now + 3600,

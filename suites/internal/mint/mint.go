@@ -6,13 +6,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/hmac"
-	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
-	"math/big"
 
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
@@ -76,13 +72,14 @@ func HMAC(input string, secret []byte) string {
 
 // Attacker holds the keys of somebody whom no server trusts.
 type Attacker struct {
-	EC *ecdsa.PrivateKey
-	Ed ed25519.PrivateKey
+	EC  *ecdsa.PrivateKey
+	Ed  ed25519.PrivateKey
+	RSA crypto.Signer
 }
 
 // NewAttacker makes an attacker with keys of its own: no run knows those of another, which a seed may have told.
 func NewAttacker() *Attacker {
-	return &Attacker{seeded.Suites.Key(), ed25519.NewKeyFromSeed(seeded.Suites.Bytes(ed25519.SeedSize))}
+	return &Attacker{seeded.Suites.Key(), ed25519.NewKeyFromSeed(seeded.Suites.Bytes(ed25519.SeedSize)), RSA()}
 }
 
 // ES256 signs with the attacker's P-256 key.
@@ -106,29 +103,6 @@ func (a *Attacker) JWK() map[string]any {
 	}
 	b64 := base64.RawURLEncoding.EncodeToString
 	return map[string]any{"kty": "EC", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}
-}
-
-// Spelling is one way to write a public key down as a shared secret.
-type Spelling struct {
-	Name   string
-	Secret []byte
-}
-
-// Spellings are the ways in which a careless verifier may take an RSA public key for an HMAC secret.
-func Spellings(n, e []byte) []Spelling {
-	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
-	pkix, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		return nil
-	}
-	pkcs1 := x509.MarshalPKCS1PublicKey(key)
-	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix})
-	old := pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: pkcs1})
-	return []Spelling{
-		{"PEM of the SubjectPublicKeyInfo", text}, {"the same without the final newline", text[:len(text)-1]},
-		{"PEM of the PKCS #1 key", old}, {"DER of the SubjectPublicKeyInfo", pkix}, {"DER of the PKCS #1 key", pkcs1},
-		{"bytes of the modulus", n}, {"base64url of the modulus", []byte(base64.RawURLEncoding.EncodeToString(n))},
-	}
 }
 
 // JSON is a value as it stands in a claims set.

@@ -61,14 +61,32 @@ func TestHeaderWithLeavesTheOriginalAlone(t *testing.T) {
 }
 
 func TestSpellingsDiffer(t *testing.T) {
-	n := append([]byte{0xc1}, make([]byte, 255)...)
-	n[255] = 1
-	seen := map[string]bool{}
-	for _, s := range mint.Spellings(n, []byte{1, 0, 1}) {
-		assert.False(t, seen[string(s.Secret)], s.Name)
-		seen[string(s.Secret)] = true
+	for name, key := range map[string]map[string]any{"RSA": (&mint.Key{ID: "k", Signer: mint.RSA()}).JWK(), "EC": mint.NewKey("k").JWK()} {
+		published, _, err := document.ParseObject(mint.JSON(key))
+		require.NoError(t, err)
+		spellings := mint.Spellings(published)
+		seen := map[string]bool{}
+		for _, s := range spellings {
+			assert.False(t, seen[string(s.Secret)], s.Name)
+			seen[string(s.Secret)] = true
+		}
+		assert.Len(t, spellings, map[string]int{"RSA": 9, "EC": 6}[name])
 	}
-	assert.Len(t, seen, 7)
+}
+
+func TestAttackerSignsByEveryAlgorithm(t *testing.T) {
+	a := mint.NewAttacker()
+	for _, alg := range a.Algorithms(mint.Header{"alg": "PS384"}) {
+		key, _, err := document.ParseObject(mint.JSON(a.PublicKey(alg)))
+		require.NoError(t, err)
+		token := a.Sign(alg, mint.Header{"typ": "at+jwt"}, mint.Claims{"sub": "x"})
+		assert.NoError(t, mint.Verify(t.Context(), token, []*document.Object{key}), alg)
+	}
+	der, err := base64.StdEncoding.DecodeString(a.CertificateChain("ES256")[0])
+	require.NoError(t, err)
+	certificate, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	assert.Equal(t, &a.EC.PublicKey, certificate.PublicKey)
 }
 
 func TestKeysSignAndAreRead(t *testing.T) {

@@ -1,0 +1,124 @@
+package mint
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+)
+
+// Algorithms are those that an attacker tries under a header: the one of the genuine token, and the common ones of each kind
+// of key. A verifier that knows one algorithm only refuses all others before it looks at a key.
+func (a *Attacker) Algorithms(genuine Header) []string {
+	out := []string{"RS256", "ES256", "EdDSA"}
+	if alg, _ := genuine["alg"].(string); a.signer(alg) != nil && !slices.Contains(out, alg) {
+		out = append([]string{alg}, out...)
+	}
+	return out
+}
+
+// signer is the attacker's key for an algorithm; nil if there is none.
+func (a *Attacker) signer(alg string) crypto.Signer {
+	switch {
+	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
+		return a.RSA
+	case alg == "ES256":
+		return a.EC
+	case strings.HasPrefix(alg, "Ed"):
+		return a.Ed
+	}
+	return nil
+}
+
+// Sign signs with the attacker's own key for an algorithm, which the header then names.
+func (a *Attacker) Sign(alg string, h Header, c Claims) string {
+	input := Input(h.With("alg", alg), c)
+	method := jwt.GetSigningMethod(strings.Replace(alg, "Ed25519", "EdDSA", 1))
+	signature, err := method.Sign(input, a.signer(alg))
+	if err != nil {
+		panic(err) // such keys sign every input
+	}
+	return input + "." + Base64(signature)
+}
+
+// PublicKey is the attacker's public key for an algorithm, as a JWK.
+func (a *Attacker) PublicKey(alg string) map[string]any {
+	return (&Key{Signer: a.signer(alg)}).PublicJWK()
+}
+
+// CertificateChain is the value of x5c for the attacker's key: one certificate, which the attacker has issued (RFC 7515 section 4.1.6).
+func (a *Attacker) CertificateChain(alg string) []string {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mcpauth"}, SignatureAlgorithm: x509.SHA256WithRSA,
+		NotBefore: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2049, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, a.signer(alg).Public(), a.RSA)
+	if err != nil {
+		panic(err) // the template is complete
+	}
+	return []string{base64.StdEncoding.EncodeToString(der)}
+}
+
+// Spelling is one way to write a public key down as a shared secret.
+type Spelling struct {
+	Name   string
+	Secret []byte
+}
+
+// Spellings are the ways in which a careless verifier may take a published key for an HMAC secret; none where the key cannot be
+// read.
+func Spellings(k *document.Object) []Spelling {
+	key, err := publicKey(k, algorithmOf(k))
+	if err != nil || key == nil {
+		return nil
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	out := []Spelling{
+		{"PEM of the SubjectPublicKeyInfo", text}, {"the same without the final newline", text[:len(text)-1]}, {"DER of the SubjectPublicKeyInfo", der},
+	}
+	if pub, ok := key.(*rsa.PublicKey); ok {
+		pkcs1 := x509.MarshalPKCS1PublicKey(pub)
+		out = append(out, Spelling{"PEM of the PKCS #1 key", pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: pkcs1})},
+			Spelling{"DER of the PKCS #1 key", pkcs1}, Spelling{"bytes of the modulus", pub.N.Bytes()})
+	}
+	for _, name := range []string{"n", "x", "kid"} {
+		if v := k.String(name); v != "" {
+			out = append(out, Spelling{"the text of " + name, []byte(v)})
+		}
+	}
+	return append(out, Spelling{"the JWK as JSON", []byte(JSON(membersOf(k)))})
+}
+
+func membersOf(k *document.Object) map[string]any {
+	out := map[string]any{}
+	for _, name := range k.Names() {
+		out[name], _ = k.Get(name)
+	}
+	return out
+}
+
+// algorithmOf is an algorithm for which a published key can be read.
+func algorithmOf(k *document.Object) string {
+	switch k.String("kty") {
+	case "RSA":
+		return "RS256"
+	case "OKP":
+		return "EdDSA"
+	}
+	return map[string]string{"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}[k.String("crv")]
+}
