@@ -30,6 +30,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 )
 
@@ -298,7 +299,7 @@ func TestListAndExplain(t *testing.T) {
 	require.Zero(t, code)
 	var all []struct{ ID, Status, Area string }
 	require.NoError(t, json.Unmarshal([]byte(out), &all))
-	assert.Len(t, all, 544)
+	assert.Len(t, all, len(requirements.All()))
 	code, out, _ = mcpauth(t, nil, "list", "--area", "pkce", "--level", "must", "--revision", "2025-11-25", "--tier", "T2")
 	require.Zero(t, code)
 	assert.Contains(t, out, "AS-PKCE-REJECT-WRONG-VERIFIER")

@@ -73,19 +73,26 @@ func (s *Server) Endpoint(name string) string {
 // Trusts reports that an endpoint may get secrets and tokens.
 func (s *Server) Trusts(endpoint string) bool { return s.trusted != nil && s.trusted(endpoint) }
 
-// WhyWithheld says how to have the endpoints of a server used that are on another origin than its issuer; empty for none.
+// WhyWithheld says how to have the endpoints of a server used that are on another origin than its issuer, and which are no URLs;
+// empty for none.
 func (s *Server) WhyWithheld(names ...string) string {
-	var what, flags []string
+	var elsewhere, flags, why []string
 	for _, name := range names {
-		if v := s.Withheld[name]; v != "" {
-			what = append(what, name)
-			flags = append(flags, "--trust-endpoint "+v)
+		v := s.Withheld[name]
+		if v == "" {
+			continue
 		}
+		if _, err := document.ParseURL(v); err != nil {
+			why = append(why, fmt.Sprintf("the %s of %s is no URL to open in a browser or to send a request to: %q", name, s.Issuer, v))
+			continue
+		}
+		elsewhere, flags = append(elsewhere, name), append(flags, "--trust-endpoint "+v)
 	}
-	if what == nil {
-		return ""
+	if elsewhere != nil {
+		why = append(why, fmt.Sprintf("the %s of %s is on another origin than the issuer, so no secret and no token goes there; if it is right, add %s",
+			strings.Join(elsewhere, ", "), s.Issuer, strings.Join(flags, " ")))
 	}
-	return fmt.Sprintf("the %s of %s is on another origin than the issuer, so no secret and no token goes there; if it is right, add %s", strings.Join(what, ", "), s.Issuer, strings.Join(flags, " "))
+	return strings.Join(why, "; ")
 }
 
 // The ways in which a client authenticates at the token endpoint.

@@ -281,35 +281,44 @@ func TestLoginByHand(t *testing.T) {
 
 func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 	r := against.Start(t, reference.Ideal())
-	l, err := net.Listen("tcp", "127.0.0.1:8765")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
 	var said []string
-	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
+	taken := "http://" + l.Addr().String() + "/callback"
+	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"},
+		OnNotice: func(notice string) { said = append(said, notice) }}
+	cfg.Clients = []suites.Client{{ID: "by-hand", Method: "none", RedirectURI: taken}}
 	_, err = suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Len(t, said, 1)
-	assert.Contains(t, said[0], "the answer cannot be received at http://127.0.0.1:8765/callback")
+	assert.Contains(t, said[0], "the answer cannot be received at "+taken)
 	assert.Contains(t, said[0], "end what listens there")
 }
 
 // What a target has put into a notice neither acts on a terminal nor tells a secret, whoever prints it.
 func TestNoticesAreSafe(t *testing.T) {
-	o := reference.Ideal()
-	o.Behaviour.Metadata = func(_ string, doc map[string]any) {
-		doc["authorization_endpoint"] = "http://127.0.0.1:1/\x1b[2J\u202e::error::x a-secret-credential"
+	for path, says := range map[string]string{
+		"/\x1b[2J\u202e::error::x a-secret-credential": "is no URL to open in a browser",
+		"/::error::x?a-secret-credential":              "is on another origin than the issuer",
+	} {
+		t.Run(says, func(t *testing.T) {
+			o := reference.Ideal()
+			o.Behaviour.Metadata = func(_ string, doc map[string]any) { doc["authorization_endpoint"] = "http://127.0.0.1:1" + path }
+			r := against.Start(t, o)
+			var said []string
+			cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"},
+				OnNotice: func(notice string) { said = append(said, notice) }}
+			cfg.Credentials = []suites.Credential{{Name: "key", Header: "X-Key", Value: "a-secret-credential"}}
+			_, err := suites.Run(t.Context(), cfg)
+			require.NoError(t, err)
+			require.Len(t, said, 1)
+			assert.Contains(t, said[0], says)
+			assert.NotContains(t, said[0], "\x1b")
+			assert.NotContains(t, said[0], "\u202e")
+			assert.NotContains(t, said[0], "a-secret-credential")
+		})
 	}
-	r := against.Start(t, o)
-	var said []string
-	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"}, OnNotice: func(notice string) { said = append(said, notice) }}
-	cfg.Credentials = []suites.Credential{{Name: "key", Header: "X-Key", Value: "a-secret-credential"}}
-	_, err := suites.Run(t.Context(), cfg)
-	require.NoError(t, err)
-	require.Len(t, said, 1)
-	assert.Contains(t, said[0], "is no URL to open in a browser")
-	assert.NotContains(t, said[0], "\x1b")
-	assert.NotContains(t, said[0], "\u202e")
-	assert.NotContains(t, said[0], "a-secret-credential")
 }
 
 // Where a target names several authorization servers, the user chooses the one to sign in at.
