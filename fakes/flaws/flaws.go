@@ -218,6 +218,37 @@ var discovery = []Flaw{
 		Also: []string{"RS-DISC-PRM-PUBLISHED", "RS-CHALLENGE-RESOURCE-METADATA-URL"},
 	},
 	{
+		Name: "metadata-moved", Says: "The document is redirected within the origin.",
+		Bend:    func(o *reference.Options) { o.Wrap = moved("/.well-known/oauth-protected-resource", "/metadata") },
+		Noticed: []string{"RS-DISC-NO-REDIRECT"},
+	},
+	{
+		Name: "metadata-page", Says: "Where clients look first, there is an HTML page.",
+		Bend:    func(o *reference.Options) { o.Wrap = nothingAtPath("text/html", "<!doctype html><title>App</title>") },
+		Noticed: []string{"RS-DISC-HTTP-SHAPE"}, Also: []string{"RS-DISC-WELL-KNOWN-LOCATION", "RS-CHALLENGE-RESOURCE-METADATA-URL"},
+	},
+	{
+		Name: "metadata-empty", Says: "Where clients look first, there is an empty body.",
+		Bend:    func(o *reference.Options) { o.Wrap = nothingAtPath("application/json", "") },
+		Noticed: []string{"RS-DISC-HTTP-SHAPE"}, Also: []string{"RS-DISC-WELL-KNOWN-LOCATION", "RS-CHALLENGE-RESOURCE-METADATA-URL"},
+	},
+	{
+		Name: "dpop-unannounced", Says: "DPoP is offered in the challenge and not in the metadata.",
+		Bend:    prm(func(d map[string]any) { delete(d, "dpop_signing_alg_values_supported") }),
+		Noticed: []string{"RS-DISC-LOCATIONS-AGREE"}, Also: []string{"RS-DPOP-*"},
+	},
+	{
+		Name: "metadata-sniffed", Says: "Browsers may guess what the protected resource metadata is.",
+		Bend: lacks(mcpserver.NoSniffing), Noticed: []string{"RS-DISC-NOSNIFF"},
+	},
+	{
+		Name: "as-metadata-sniffed", Says: "Browsers may guess what the authorization server metadata is.",
+		Bend: lacks(idp.NoSniffing), Noticed: []string{"RS-DISC-NOSNIFF"},
+	},
+	reflecting("X-Forwarded-Host", ""), reflecting("Forwarded", ""), reflecting("X-Original-Host", ""),
+	reflecting("X-Forwarded-Server", ""), reflecting("X-Forwarded-Prefix", ""), reflecting("X-Forwarded-Proto", "scheme"),
+	reflecting("X-Forwarded-Port", "port"),
+	{
 		Name: "metadata-without-cors", Says: "CORS covers the endpoint only.",
 		Bend: lacks(mcpserver.MetadataCORS), Noticed: []string{"RS-DISC-CORS"},
 	},

@@ -370,6 +370,7 @@ const (
 
 // The defences around sender-constrained tokens.
 const (
+	NoSniffing    Defence = "browsers are told not to guess what the metadata is"
 	DPoPOffered   Defence = "tokens are bound to a key on request, and the metadata says so"
 	DPoPOnRequest Defence = "a token that is requested with a proof is a DPoP token (which is optional)"
 	DPoPBinding   Defence = "a token that is requested with a proof is bound to its key"

@@ -331,6 +331,9 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, place string) 
 		body = []byte(b.Encode(place, doc))
 	}
 	w.Header().Set("Content-Type", b.ContentType)
+	if b.has(NoSniffing) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+	}
 	w.Header().Set("Cache-Control", "max-age=300")
 	_, _ = w.Write(body)
 }

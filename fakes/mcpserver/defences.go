@@ -253,6 +253,7 @@ const (
 	MetadataAtPath Defence = "the metadata is at the well-known location for the endpoint's path"
 	OpenMetadata   Defence = "the metadata needs no token"
 	MetadataCORS   Defence = "browser clients can read the metadata"
+	NoSniffing     Defence = "browsers are told not to guess what the metadata is"
 	FixedHost      Defence = "no URL follows the request's Host or forwarded headers"
 	NoFallback     Defence = "unknown paths are answered 404, not 200 with HTML"
 	OneMetadata    Defence = "unknown well-known suffixes have no document"

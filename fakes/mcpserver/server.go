@@ -307,6 +307,9 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 		body = []byte(p.PRMEncode(doc))
 	}
 	w.Header().Set("Content-Type", p.PRMType)
+	if p.has(NoSniffing) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+	}
 	w.Header().Set("Cache-Control", "max-age=300")
 	_, _ = w.Write(body)
 }

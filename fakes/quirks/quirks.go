@@ -5,9 +5,11 @@ package quirks
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
@@ -109,6 +111,15 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Behaviour.MovedOpenID = true },
 	},
 	{
+		Name: "root-document", Says: "The metadata is at the root of the origin only, which the challenge names.",
+		Allows: "MCP 2025-11-25, Protected Resource Metadata Discovery Requirements: at the path of the endpoint, or at the root.",
+		Bend: func(o *reference.Options) {
+			o.Policy.Revisions = []string{"2025-11-25", "2026-07-28"}
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.MetadataAtPath)
+			o.Wrap = namesRoot
+		},
+	},
+	{
 		Name: "hidden-tools", Says: "A tool is hidden from callers without its scope, also when they call it.",
 		Allows: "RFC 9110 section 15.5.4: a server may hide what is forbidden; MCP leaves open which tools a caller is shown.",
 		Bend:   func(o *reference.Options) { o.Policy.HidesTools = true },
@@ -153,4 +164,22 @@ func limited(most int) func(http.Handler) http.Handler {
 			h.ServeHTTP(w, r)
 		})
 	}
+}
+
+// namesRoot has challenges name the metadata at the root of the origin.
+func namesRoot(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(&namingRoot{w}, r) })
+}
+
+type namingRoot struct{ http.ResponseWriter }
+
+// Unwrap lets streams be flushed.
+func (n *namingRoot) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+
+func (n *namingRoot) WriteHeader(status int) {
+	fields := n.Header()["Www-Authenticate"]
+	for i, f := range fields {
+		fields[i] = strings.ReplaceAll(f, "/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource")
+	}
+	n.ResponseWriter.WriteHeader(status)
 }

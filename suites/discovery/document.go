@@ -1,4 +1,3 @@
-// Package discovery holds the checks on protected resource metadata (RFC 9728).
 package discovery
 
 import (
@@ -6,284 +5,118 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// Register registers the area.
-func Register() {
-	Describe("RFC 9728 section 3: Obtaining Protected Resource Metadata", obtaining)
-	Describe("RFC 9728 section 2: Protected Resource Metadata", members)
-	Describe("RFC 9728 section 3.1: Protected Resource Metadata Request", siblings)
-	Describe("RFC 9728 section 7: Security Considerations", hardening)
-}
-
 func members() {
-	Must("RS-DISC-RESOURCE-PRESENT", func(t *T) {
-		for _, d := range t.MCP.Resources() {
-			v, ok := d.Object.Get("resource")
-			if s, isString := v.(string); !isString || s == "" {
-				t.Unmet(d.Exchange, "a member resource that is a non-empty string", "%s in %s", describe(v, ok), d.URL)
-			}
-		}
-	})
+	Must("RS-DISC-RESOURCE-PRESENT", namesResource)
+	Must("RS-DISC-RESOURCE-FORM", identifiesByURL)
+	Must("RS-DISC-AS-PRESENT", listsAuthorizationServers)
+	Must("RS-DISC-AS-ENTRIES", listsIssuers)
+	Must("RS-DISC-AS-RESOLVES", listsIssuersThatExist)
+	Must("RS-DISC-SCOPES-SHAPE", listsScopeTokens)
+	Practice("RS-DISC-SCOPES-MINIMAL", listsFewScopes)
+	Should("RS-DISC-NO-OFFLINE-ACCESS", leavesOfflineAccessOut)
+	Must("RS-DISC-BEARER-METHODS", advertisesHeaderOnly)
+	Must("RS-DISC-NO-EMPTY-OR-NULL", leavesOutWhatIsEmpty)
+	Must("RS-DISC-KEYS-AND-ALGS", publishesPublicKeysOnly)
+}
 
-	// RFC 9728 section 1.2: an https URL without fragment.
-	Must("RS-DISC-RESOURCE-FORM", func(t *T) {
-		d := t.MCP.Resource()
-		resource := d.Object.String("resource")
-		if resource == "" {
-			t.NotApplicable("resource is missing (RS-DISC-RESOURCE-PRESENT)")
-		}
-		u, err := document.ParseURL(resource)
-		switch {
-		case err != nil:
-			t.Unmet(d.Exchange, "an absolute https URL as resource", "%q: %v", resource, err)
-			return
-		case u.Scheme != "https" && !document.LoopbackHost(u.Hostname()):
-			t.Unmet(d.Exchange, "scheme https (http only on loopback)", "%q", resource)
-		case strings.Contains(resource, "#"):
-			t.Unmet(d.Exchange, "no fragment, not even an empty one", "%q", resource)
-		case u.User != nil:
-			t.Unmet(d.Exchange, "no user information", "%q", u.Redacted())
-		}
-		if strings.Contains(resource, "?") {
-			t.Advise(d.Exchange, "no query component (RFC 9728 section 1.2 discourages it)", "%q", resource)
-		}
-		if document.Origin(u) != strings.Join(strings.SplitN(resource, "/", 4)[:3], "/") {
-			t.Advise(d.Exchange, "the normal spelling of scheme, host and port", "%q", resource)
-		}
+func namesResource(t *T) {
+	Each(t, found(t), func(t *T, d *survey.Document) {
+		t.Expect(memberOf(d, "resource")).SeenIn(d.Exchange).To(onMember("resource as a string that is not empty", func(m member) bool {
+			s, _ := m.value.(string)
+			return s != ""
+		}))
 	})
+}
 
-	Must("RS-DISC-AS-PRESENT", func(t *T) {
-		d := t.MCP.Resource()
-		v, ok := d.Object.Get("authorization_servers")
-		if list, isList := v.([]any); isList && len(list) > 0 {
-			return
+// RFC 9728 section 1.2: an https URL without fragment.
+func identifiesByURL(t *T) {
+	d := t.MCP.Resource()
+	resource := d.Object.String("resource")
+	if resource == "" {
+		t.NotApplicable("resource is missing (RS-DISC-RESOURCE-PRESENT)")
+	}
+	seen := t.Expect(resource).SeenIn(d.Exchange)
+	if !seen.To(beURL("an absolute https URL as resource")) {
+		return
+	}
+	u, _ := document.ParseURL(resource)
+	seen.To(be("scheme https (http only on loopback)", func(string) bool { return u.Scheme == "https" || document.LoopbackHost(u.Hostname()) }),
+		be("no fragment, not even an empty one", func(s string) bool { return !strings.Contains(s, "#") }),
+		be("no user information", func(string) bool { return u.User == nil }))
+	seen.Ideally(be("no query, which RFC 9728 section 1.2 discourages", func(s string) bool { return !strings.Contains(s, "?") }),
+		be("the normal spelling of scheme, host and port", func(s string) bool {
+			return document.Origin(u) == strings.Join(strings.SplitN(s, "/", 4)[:3], "/")
+		}),
+		be("a path without dot segments", func(string) bool {
+			return !strings.Contains(u.EscapedPath()+"/", "/./") && !strings.Contains(u.Path+"/", "/../")
+		}))
+}
+
+func beURL(expected string) expect.Matcher {
+	return expect.That(expected, func(s string) string {
+		if _, err := document.ParseURL(s); err != nil {
+			return fmt.Sprintf("%q: %v", s, err)
 		}
-		if _, singular := d.Object.Get("authorization_server"); singular {
-			t.Unmet(d.Exchange, "authorization_servers, an array with at least one entry", "the misspelling authorization_server")
-			return
-		}
-		t.Unmet(d.Exchange, "authorization_servers, an array with at least one entry", "%s", describe(v, ok))
+		return ""
 	})
+}
 
-	Must("RS-DISC-AS-ENTRIES", func(t *T) {
-		d := t.MCP.Resource()
-		v, _ := d.Object.Get("authorization_servers")
-		list, ok := v.([]any)
-		if !ok || len(list) == 0 {
-			t.NotApplicable("authorization_servers is missing (RS-DISC-AS-PRESENT)")
-		}
-		seen := map[string]bool{}
-		for i, entry := range list {
-			s, isString := entry.(string)
-			if !isString {
-				t.Unmet(d.Exchange, "every entry to be an issuer identifier string", "entry %d is %s", i+1, document.Kind(entry))
-				continue
-			}
-			if problem := issuerProblem(s); problem != "" {
-				t.Unmet(d.Exchange, "every entry to be an https issuer identifier without query and fragment", "entry %d, %q: %s", i+1, s, problem)
-			}
-			if seen[s] {
-				t.Advise(d.Exchange, "every entry once", "%q stands twice", s)
-			}
-			seen[s] = true
-		}
-	})
-
-	// RFC 9728 section 2; RFC 8414 section 3.3: the issuer must be identical.
-	Must("RS-DISC-AS-RESOLVES", func(t *T) {
-		d := t.MCP.Resource()
-		if len(t.Survey.Servers) == 0 {
-			t.NotApplicable("no authorization server is listed that could be asked (RS-DISC-AS-ENTRIES)")
-		}
-		good := 0
-		var problems []string
-		for i := range t.Survey.Servers {
-			a := &t.Survey.Servers[i]
-			m := a.Metadata()
+func listsAuthorizationServers(t *T) {
+	d := t.MCP.Resource()
+	t.Expect(memberOf(d, "authorization_servers")).SeenIn(d.Exchange).To(expect.That(
+		"authorization_servers, an array with at least one entry", func(m member) string {
+			_, singular := d.Object.Get("authorization_server")
 			switch {
-			case a.Err != nil:
-				problems = append(problems, fmt.Sprintf("%q: %v", a.Issuer, a.Err))
-			case m == nil && a.Unreachable() != "":
-				t.Cite(a.Documents[0].Exchange)
-				t.Inconclusive("%s cannot be reached from here: %s", a.Issuer, a.Unreachable())
-			case m == nil:
-				t.Cite(a.Documents[0].Exchange)
-				problems = append(problems, fmt.Sprintf("%q has metadata at none of its well-known locations", a.Issuer))
-			case m.Object.String("issuer") != a.Issuer:
-				t.Cite(m.Exchange)
-				problems = append(problems, fmt.Sprintf("%q is listed, but its metadata says issuer %q", a.Issuer, m.Object.String("issuer")))
-			default:
-				t.Cite(m.Exchange)
-				good++
+			case len(m.list()) > 0:
+				return ""
+			case singular:
+				return "the misspelling authorization_server"
 			}
-		}
-		for _, p := range problems {
-			if good > 0 {
-				t.Advise(d.Exchange, "every listed issuer to have metadata with the same issuer", "%s", p)
-			} else {
-				t.Unmet(d.Exchange, "a listed issuer whose metadata exists and names the same issuer", "%s", p)
-			}
-		}
-	})
+			return m.String()
+		}))
+}
 
-	Must("RS-DISC-SCOPES-SHAPE", func(t *T) {
-		d := t.MCP.Resource()
-		v, ok := d.Object.Get("scopes_supported")
-		if !ok {
-			t.NotApplicable("scopes_supported is absent, which is allowed")
-		}
-		list, isList := v.([]any)
-		if !isList {
-			t.Unmet(d.Exchange, "scopes_supported to be an array of scope tokens", "%s", describe(v, ok))
-			return
-		}
-		seen := map[string]bool{}
-		for _, e := range list {
-			s, isString := e.(string)
-			switch {
-			case !isString:
-				t.Unmet(d.Exchange, "every scope to be a string", "%s", document.Kind(e))
-			case !expect.ScopeToken(s):
-				t.Unmet(d.Exchange, "every entry to be one scope token (RFC 6749 section 3.3)", "%q", s)
-			case seen[s]:
-				t.Advise(d.Exchange, "every scope once", "%q stands twice", s)
+func listsIssuers(t *T) {
+	d := t.MCP.Resource()
+	list := memberOf(d, "authorization_servers").list()
+	if len(list) == 0 {
+		t.NotApplicable("authorization_servers is missing (RS-DISC-AS-PRESENT)")
+	}
+	for i, entry := range list {
+		about := fmt.Sprintf("entry %d", i+1)
+		t.Expect(entry, "%s", about).SeenIn(d.Exchange).To(beIssuer())
+		t.Expect(entry, "%s", about).SeenIn(d.Exchange).Ideally(expect.That("every entry once", func(e any) string {
+			if slices.Contains(list[:i], e) && document.Kind(e) == document.Kind("") {
+				return fmt.Sprintf("%q is there twice", e)
 			}
-			seen[s] = true
-		}
-	})
+			return ""
+		}))
+	}
+}
 
-	Practice("RS-DISC-SCOPES-MINIMAL", func(t *T) {
-		d := t.MCP.Resource()
-		scopes, ok := d.Object.Strings("scopes_supported")
-		if !ok {
-			t.NotApplicable("scopes_supported is absent or malformed")
+// beIssuer expects an issuer identifier (RFC 8414 section 2).
+func beIssuer() expect.Matcher {
+	return expect.That("an issuer identifier: a string with an https URL without query and fragment", func(entry any) string {
+		s, isString := entry.(string)
+		if !isString {
+			return document.Kind(entry)
 		}
-		for _, s := range scopes {
-			if expect.Omnibus(s) && len(scopes) > 1 {
-				t.Advise(d.Exchange, "no scope that means everything", "%q", s)
-			}
+		if problem := issuerProblem(s); problem != "" {
+			return fmt.Sprintf("%q: %s", s, problem)
 		}
-		if len(scopes) > 15 {
-			t.Advise(d.Exchange, "the basic scopes only; clients without other guidance ask for all of them", "%d scopes", len(scopes))
-		}
-	})
-
-	// MCP 2026-07-28, Refresh Tokens.
-	Should("RS-DISC-NO-OFFLINE-ACCESS", func(t *T) {
-		d := t.MCP.Resource()
-		if scopes, _ := d.Object.Strings("scopes_supported"); slices.Contains(scopes, "offline_access") {
-			t.Unmet(d.Exchange, "no offline_access among the resource's scopes", "scopes_supported lists it")
-		}
-		for _, ex := range refusals(t) {
-			if v, _ := expect.Param(ex, "scope"); slices.Contains(strings.Fields(v), "offline_access") {
-				t.Unmet(ex, "no offline_access in a challenge", "scope=%q", v)
-			}
-		}
-	})
-
-	Must("RS-DISC-BEARER-METHODS", func(t *T) {
-		d := t.MCP.Resource()
-		v, ok := d.Object.Get("bearer_methods_supported")
-		if !ok {
-			t.NotApplicable("bearer_methods_supported is absent, which is allowed")
-		}
-		methods, isList := d.Object.Strings("bearer_methods_supported")
-		if !isList {
-			t.Unmet(d.Exchange, "an array of header, body, query", "%s", describe(v, ok))
-			return
-		}
-		for _, m := range methods {
-			switch m {
-			case "header":
-			case "body":
-				t.Advise(d.Exchange, "header only: a JSON-RPC body cannot carry a form parameter", "body")
-			case "query":
-				t.Unmet(d.Exchange, "no query: MCP forbids tokens in the URI", "query is listed")
-			default:
-				t.Unmet(d.Exchange, "only header, body or query", "%q", m)
-			}
-		}
-		if len(methods) > 0 && !slices.Contains(methods, "header") {
-			t.Unmet(d.Exchange, "header, which MCP demands", "%v", methods)
-		}
-	})
-
-	// RFC 9728 section 3.2. An empty bearer_methods_supported has a meaning of its own (section 2).
-	Must("RS-DISC-NO-EMPTY-OR-NULL", func(t *T) {
-		for _, d := range t.MCP.Resources() {
-			for _, m := range d.Object.Members {
-				if empty(m.Value) && m.Name != "bearer_methods_supported" {
-					t.Unmet(d.Exchange, "members without a value to be left out", "%q is %s", m.Name, describe(m.Value, true))
-				}
-			}
-		}
-	})
-
-	Must("RS-DISC-KEYS-AND-ALGS", func(t *T) {
-		d := t.MCP.Resource()
-		uri := d.Object.String("jwks_uri")
-		_, signing := d.Object.Get("resource_signing_alg_values_supported")
-		_, dpop := d.Object.Get("dpop_signing_alg_values_supported")
-		if uri == "" && !signing && !dpop {
-			t.NotApplicable("the document names no keys and no algorithms")
-		}
-		for _, name := range []string{"resource_signing_alg_values_supported", "dpop_signing_alg_values_supported"} {
-			algs, _ := d.Object.Strings(name)
-			for _, a := range algs {
-				if strings.EqualFold(a, "none") || (strings.HasPrefix(a, "HS") && strings.HasPrefix(name, "dpop")) {
-					t.Unmet(d.Exchange, "only asymmetric algorithms in "+name, "%q", a)
-				}
-			}
-		}
-		if uri == "" {
-			return
-		}
-		if u, err := document.ParseURL(uri); err != nil || u.Scheme != "https" && !document.LoopbackHost(u.Hostname()) {
-			t.Unmet(d.Exchange, "an https jwks_uri", "%q", uri)
-			return
-		}
-		ex := t.Get(uri)
-		for _, name := range expect.PrivateKeyMembers(ex) {
-			t.Unmet(ex, "public keys only", "the key set holds the private member %q", name)
-		}
+		return ""
 	})
 }
 
-func describe(v any, present bool) string {
-	if !present {
-		return "nothing: the member is absent"
-	}
-	switch x := v.(type) {
-	case []any:
-		if len(x) == 0 {
-			return "an empty array"
-		}
-	case string:
-		return fmt.Sprintf("the string %q", x)
-	}
-	return document.Kind(v)
-}
-
-func empty(v any) bool {
-	switch x := v.(type) {
-	case nil:
-		return true
-	case string:
-		return x == ""
-	case []any:
-		return len(x) == 0
-	case *document.Object:
-		return len(x.Members) == 0
-	}
-	return false
-}
-
-// issuerProblem says why a string is no issuer identifier (RFC 8414 section 2), or "".
+// issuerProblem says why a string is no issuer identifier, or nothing.
 func issuerProblem(s string) string {
 	u, err := document.ParseURL(s)
 	switch {
@@ -301,4 +134,222 @@ func issuerProblem(s string) string {
 		return "this is the URL of an endpoint"
 	}
 	return ""
+}
+
+// listsIssuersThatExist is RFC 9728 section 2, and RFC 8414 section 3.3: the issuer must be identical.
+func listsIssuersThatExist(t *T) {
+	d := t.MCP.Resource()
+	listed := listedServers(t, d)
+	if len(listed) == 0 {
+		t.NotApplicable("no authorization server is listed that could be asked (RS-DISC-AS-ENTRIES)")
+	}
+	names := expect.That("metadata that names the listed issuer", func(a *survey.Server) string { return resolution(a) })
+	good := slices.ContainsFunc(listed, func(a *survey.Server) bool { return resolution(a) == "" })
+	for _, a := range listed {
+		ex := d.Exchange
+		switch m := a.Metadata(); {
+		case m != nil:
+			ex = m.Exchange
+		case a.Unreachable() != "":
+			t.Leave(a.Issuer, "it cannot be reached from here: "+a.Unreachable())
+			continue
+		}
+		if good { // clients can go to another one
+			t.Expect(a, "%s", a.Issuer).SeenIn(ex).Ideally(names)
+		} else {
+			t.Expect(a, "%s", a.Issuer).SeenIn(ex).To(names)
+		}
+	}
+}
+
+// listedServers are the authorization servers that a document lists and that were asked: not those found otherwise.
+func listedServers(t *T, d *survey.Document) []*survey.Server {
+	list, _ := d.Object.Strings("authorization_servers")
+	var out []*survey.Server
+	for i := range t.Survey.Servers {
+		if a := &t.Survey.Servers[i]; slices.Contains(list, a.Issuer) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// resolution says why metadata cannot be used for an issuer, or nothing.
+func resolution(a *survey.Server) string {
+	m := a.Metadata()
+	switch {
+	case a.Err != nil:
+		return a.Err.Error()
+	case m == nil:
+		return "there is no metadata at any of its well-known locations"
+	case m.Object.String("issuer") == "":
+		return "its metadata at " + m.URL + " names no issuer"
+	case m.Object.String("issuer") != a.Issuer:
+		return fmt.Sprintf("its metadata at %s names the issuer %q", m.URL, m.Object.String("issuer"))
+	}
+	return ""
+}
+
+func listsScopeTokens(t *T) {
+	d := t.MCP.Resource()
+	scopes := memberOf(d, "scopes_supported")
+	if !scopes.present {
+		t.NotApplicable("scopes_supported is absent, which is allowed")
+	}
+	isList := func(m member) bool { _, ok := m.value.([]any); return ok }
+	t.Expect(scopes).SeenIn(d.Exchange).To(onMember("an array of scope tokens", isList))
+	for i, e := range scopes.list() {
+		t.Expect(e, "entry %d", i+1).SeenIn(d.Exchange).To(beScopeToken())
+		t.Expect(e, "entry %d", i+1).SeenIn(d.Exchange).Ideally(expect.That("every scope once", func(e any) string {
+			if s, ok := e.(string); ok && slices.Contains(scopes.list()[:i], any(s)) {
+				return fmt.Sprintf("%q is there twice", s)
+			}
+			return ""
+		}))
+	}
+}
+
+// beScopeToken expects one scope token (RFC 6749 section 3.3).
+func beScopeToken() expect.Matcher {
+	return expect.That("a string that is one scope token (RFC 6749 section 3.3)", func(e any) string {
+		s, isString := e.(string)
+		switch {
+		case !isString:
+			return document.Kind(e)
+		case !expect.ScopeToken(s):
+			return fmt.Sprintf("%q", s)
+		}
+		return ""
+	})
+}
+
+func listsFewScopes(t *T) {
+	d := t.MCP.Resource()
+	scopes, ok := d.Object.Strings("scopes_supported")
+	if !ok {
+		t.NotApplicable("scopes_supported is absent or malformed")
+	}
+	t.Expect(scopes).SeenIn(d.Exchange).To(
+		expect.That("no scope that means everything beside others", func(scopes []string) string {
+			if i := slices.IndexFunc(scopes, expect.Omnibus); i >= 0 && len(scopes) > 1 {
+				return fmt.Sprintf("%q", scopes[i])
+			}
+			return ""
+		}),
+		expect.That("15 scopes at most: clients without other guidance ask for all of them", func(scopes []string) string {
+			if len(scopes) > 15 {
+				return fmt.Sprintf("%d scopes", len(scopes))
+			}
+			return ""
+		}))
+}
+
+// MCP 2026-07-28, Refresh Tokens.
+func leavesOfflineAccessOut(t *T) {
+	d := t.MCP.Resource()
+	scopes, _ := d.Object.Strings("scopes_supported")
+	t.Expect(scopes, "scopes_supported").SeenIn(d.Exchange).To(notHoldOfflineAccess())
+	for _, ex := range refusals(t) {
+		v, _ := expect.Param(ex, "scope")
+		t.Expect(strings.Fields(v), "the challenge").SeenIn(ex).To(notHoldOfflineAccess())
+	}
+}
+
+func notHoldOfflineAccess() expect.Matcher {
+	return expect.That("no offline_access, which only concerns the authorization server", func(scopes []string) string {
+		if slices.Contains(scopes, "offline_access") {
+			return strings.Join(scopes, " ")
+		}
+		return ""
+	})
+}
+
+func advertisesHeaderOnly(t *T) {
+	d := t.MCP.Resource()
+	m := memberOf(d, "bearer_methods_supported")
+	if !m.present {
+		t.NotApplicable("bearer_methods_supported is absent, which is allowed")
+	}
+	methods, isList := d.Object.Strings(m.name)
+	seen := t.Expect(m).SeenIn(d.Exchange)
+	if !seen.To(onMember("an array of strings", func(member) bool { return isList })) {
+		return
+	}
+	holds := func(expected string, good func() bool) expect.Matcher {
+		return expect.That(expected, func(member) string {
+			if good() {
+				return ""
+			}
+			return fmt.Sprint(methods)
+		})
+	}
+	known := func(s string) bool { return s == "header" || s == "body" || s == "query" }
+	seen.To(
+		holds("no query: MCP forbids tokens in the URI", func() bool { return !slices.Contains(methods, "query") }),
+		holds("header, which MCP demands", func() bool { return len(methods) == 0 || slices.Contains(methods, "header") }),
+		holds("only header, body or query", func() bool { return !slices.ContainsFunc(methods, func(s string) bool { return !known(s) }) }))
+	seen.Ideally(holds("header only: a JSON-RPC body has no form parameter", func() bool { return !slices.Contains(methods, "body") }))
+}
+
+// RFC 9728 section 3.2. An empty bearer_methods_supported has a meaning of its own (section 2).
+func leavesOutWhatIsEmpty(t *T) {
+	Each(t, found(t), func(t *T, d *survey.Document) {
+		for _, m := range d.Object.Members {
+			if m.Name != "bearer_methods_supported" {
+				t.Expect(member{m.Name, m.Value, true}).SeenIn(d.Exchange).To(onMember("members without a value to be left out", notEmpty))
+			}
+		}
+	})
+}
+
+func notEmpty(m member) bool {
+	switch x := m.value.(type) {
+	case nil:
+		return false
+	case string:
+		return x != ""
+	case []any:
+		return len(x) > 0
+	case *document.Object:
+		return len(x.Members) > 0
+	}
+	return true
+}
+
+func publishesPublicKeysOnly(t *T) {
+	d := t.MCP.Resource()
+	uri := memberOf(d, "jwks_uri")
+	signing, dpop := memberOf(d, "resource_signing_alg_values_supported"), memberOf(d, "dpop_signing_alg_values_supported")
+	if !uri.present && !signing.present && !dpop.present {
+		t.NotApplicable("the document names no keys and no algorithms")
+	}
+	is := func(names ...string) func(member) bool {
+		return func(m member) bool {
+			return !slices.ContainsFunc(m.list(), func(e any) bool {
+				s, _ := e.(string)
+				return slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(strings.ToLower(s), n) })
+			})
+		}
+	}
+	t.Expect(signing).SeenIn(d.Exchange).To(onMember("no algorithm none in resource_signing_alg_values_supported", is("none")))
+	t.Expect(dpop).SeenIn(d.Exchange).To(onMember("only asymmetric algorithms in dpop_signing_alg_values_supported", is("none", "hs")))
+	if !uri.present {
+		return
+	}
+	address := d.Object.String("jwks_uri")
+	if t.Expect(address).SeenIn(d.Exchange).To(be("an https jwks_uri", func(s string) bool {
+		u, err := document.ParseURL(s)
+		return err == nil && (u.Scheme == "https" || document.LoopbackHost(u.Hostname()))
+	})) {
+		t.Expect(t.Get(address), "the key set").To(haveNoPrivateKey())
+	}
+}
+
+func haveNoPrivateKey() expect.Matcher {
+	return expect.That("public keys only", func(ex *reports.Exchange) string {
+		if names := expect.PrivateKeyMembers(ex); len(names) > 0 {
+			return "the key set holds the private member " + names[0]
+		}
+		return ""
+	})
 }

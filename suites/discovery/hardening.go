@@ -1,8 +1,7 @@
 package discovery
 
 import (
-	"encoding/base64"
-	"net/url"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,250 +16,204 @@ import (
 )
 
 func hardening() {
-	// OAuth 2.1 draft 13 section 1.5.
-	Must("RS-DISC-URLS-PUBLIC-HTTPS", func(t *T) {
-		if document.PrivateHost(t.Survey.URL.Hostname()) {
-			t.NotApplicable("the target is not public itself")
-		}
-		d := t.MCP.Resource()
-		judge := func(name, value string, page bool) {
-			u, err := document.ParseURL(value)
-			if err != nil || value == "" {
-				return
-			}
-			switch {
-			case u.Scheme != "https" && page:
-				t.Advise(d.Exchange, "https for "+name, "%q", value)
-			case u.Scheme != "https" || !page && document.PrivateHost(u.Hostname()):
-				t.Unmet(d.Exchange, "a public https URL for "+name, "%q", value)
-			}
-		}
-		judge("resource", d.Object.String("resource"), false)
-		judge("jwks_uri", d.Object.String("jwks_uri"), false)
-		servers, _ := d.Object.Strings("authorization_servers")
-		for _, s := range servers {
-			judge("authorization_servers", s, false)
-		}
-		for _, page := range []string{"resource_documentation", "resource_policy_uri", "resource_tos_uri"} {
-			judge(page, d.Object.String(page), true)
-		}
-		for _, ex := range refusals(t) {
-			if v, ok := expect.Param(ex, "resource_metadata"); ok {
-				judge("resource_metadata", v, false)
-			}
-		}
-	})
-
-	Practice("RS-DISC-HOST-HEADER", func(t *T) {
-		const evil = "evil.example"
-		d := t.MCP.Resource()
-		probe := mcp.Probe(t.Survey.Endpoint, mcp.NewestStateful)
-		var variants []Variant
-		for _, f := range []reports.Field{
-			mcp.Field("X-Forwarded-Host", evil), mcp.Field("Forwarded", "host="+evil+";proto=http"),
-			mcp.Field("X-Original-Host", evil), mcp.Field("X-Forwarded-Prefix", "/"+evil),
-		} {
-			document := wire.Request{Method: "GET", URL: d.URL, Header: []reports.Field{mcp.Field("Accept", "application/json"), f}}
-			variants = append(variants, Variant{About: f.Name, Request: document}, Call(probe.With(f), "%s", f.Name))
-		}
-		for i, ex := range t.All(variants) {
-			if reflects(ex, evil) {
-				t.Unmet(ex, "discovery data from configuration, whatever the headers say", "%s appears in the answer to %s", evil, variants[i].About)
-			}
-		}
-		raw := t.Do(wire.Request{Method: "GET", URL: d.URL, Host: evil, Header: []reports.Field{mcp.Field("Accept", "application/json")}})
-		switch {
-		case !reflects(raw, evil):
-		case t.MCP.Loopback():
-			t.Advise(raw, "the configured host, whatever Host says", "%s appears in the document", evil)
-		default:
-			t.Unmet(raw, "the configured host, whatever Host says", "%s appears in the document", evil)
-		}
-	})
-
-	Practice("RS-DISC-LOCATIONS-AGREE", func(t *T) {
-		found := t.MCP.Resources()
-		for _, d := range found[1:] {
-			a, b := found[0].Object, d.Object
-			if a.String("resource") != b.String("resource") {
-				continue // a root document may describe another resource
-			}
-			if !sameSet(a, b, "authorization_servers") {
-				t.Unmet(d.Exchange, "the same authorization_servers at every location", "%s differs from %s", d.URL, found[0].URL)
-			}
-			if !sameSet(a, b, "scopes_supported") {
-				t.Advise(d.Exchange, "the same scopes_supported at every location", "%s differs from %s", d.URL, found[0].URL)
-			}
-		}
-		for range 3 {
-			ex := t.Do(wire.Request{Method: "GET", URL: found[0].URL, Header: []reports.Field{mcp.Field("Accept", "application/json")}, Fresh: true})
-			if expect.Status(ex) != expect.Status(found[0].Exchange) {
-				t.Unmet(ex, "the same answer every time", "%s after %s", expect.Describe(ex), expect.Describe(found[0].Exchange))
-				return
-			}
-		}
-	})
-
-	Practice("RS-DISC-NO-HTML-FALLBACK", func(t *T) {
-		origin := document.Origin(t.Survey.URL)
-		suffix := strings.ToLower(Random(12))
-		for _, u := range []string{origin + "/.well-known/oauth-protected-resource/" + suffix, origin + "/.well-known/" + suffix} {
-			ex := t.Get(u)
-			object, _, err := survey.ReadDocument(ex)
-			switch s := expect.Status(ex); {
-			case s == 200 && err == nil && strings.Contains(object.String("resource"), suffix):
-				t.Unmet(ex, "404 for a resource that does not exist", "metadata for it, with the path echoed into resource")
-			case s == 200 && err != nil:
-				t.Unmet(ex, "404 for an unknown well-known URL; clients stop at the first success", "HTTP 200 that is no JSON document (%v)", err)
-			case s >= 300 && s <= 399:
-				t.Advise(ex, "404 for an unknown well-known URL", "%s", expect.Describe(ex))
-			}
-		}
-	})
-
-	Practice("RS-DISC-CAPABILITY-CLAIMS", func(t *T) {
-		claimed := false
-		for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
-			ex := t.Survey.WithToken[w]
-			if !expect.Accepted(ex) {
-				ex = t.Survey.Anonymous[w]
-			}
-			if !expect.Accepted(ex) {
-				continue
-			}
-			t.Cite(ex)
-			auth := mcp.Read(ex).Result.Object("capabilities").Object("experimental").Object("authentication")
-			if auth == nil {
-				continue
-			}
-			claimed = true
-			if required, _ := auth.Bool("required"); required && expect.Accepted(t.Survey.Refused[w]) {
-				t.Unmet(t.Survey.Refused[w], "anonymous calls to be refused, since the capabilities say that authentication is required", "%s", expect.Describe(t.Survey.Refused[w]))
-			}
-		}
-		if !claimed {
-			t.NotApplicable("the target claims nothing about authentication in its capabilities, or shows them only to token holders")
-		}
-	})
+	Must("RS-DISC-URLS-PUBLIC-HTTPS", publishesPublicURLs)
+	Practice("RS-DISC-HOST-HEADER", ignoresHostFields)
+	Practice("RS-DISC-LOCATIONS-AGREE", tellsOneStory)
+	Practice("RS-DISC-NO-HTML-FALLBACK", knowsWhatDoesNotExist)
+	Practice("RS-DISC-CAPABILITY-CLAIMS", claimsWhatIsTrue)
+	Practice("RS-DISC-NOSNIFF", forbidsSniffing)
 }
 
-// RFC 9728 section 3.1: one host may have many resources, each with its own document.
-func siblings() {
-	Practice("RS-DISC-MULTI-RESOURCE", func(t *T) {
-		other := t.Sibling.Any()
-		if other.Metadata == nil {
-			t.Unmet(other.Fetched, "a document of its own for "+other.Endpoint, "%s", expect.Describe(other.Fetched))
-			return
-		}
-		switch own := t.MCP.Identifier(); {
-		case other.Resource == own && own != other.Endpoint && own != t.Survey.Endpoint:
-			t.Unmet(other.Fetched, "a resource identifier for each endpoint", "both endpoints publish %s: a token for one is a token for the other", own)
-		case other.Resource == own:
-			t.Unmet(other.Fetched, "resource to be "+other.Endpoint, "the document of the other endpoint names %s", other.Resource)
-		}
-		challenge := t.Sibling.Use(other, "")
-		named, ok := expect.Param(challenge, "resource_metadata")
-		if ours, has := expect.Param(t.MCP.Anonymous(), "resource_metadata"); ok && has && named == ours {
-			t.Unmet(challenge, "the challenge of "+other.Endpoint+" to lead to its own document", "both challenges name %s", named)
-		}
-	})
-
-	Should("RS-DISC-SCOPES-PUBLISHED", func(t *T) {
-		d := t.MCP.Resource()
-		_, challenged := expect.Param(t.MCP.Anonymous(), "scope")
-		switch scopes, _ := d.Object.Strings("scopes_supported"); {
-		case challenged || len(scopes) > 0:
-		case len(t.MCP.ScopedTools()) > 0:
-			t.Unmet(d.Exchange, "the scopes that tools need in scopes_supported, or in the challenge", "neither names any, though %s needs %s", t.MCP.ScopedTools()[0].Name, t.MCP.ScopedTools()[0].Needs())
-		default:
-			t.NotApplicable("no scope is published, and no tool is declared to need one")
-		}
-	})
-}
-
-// RFC 9728 section 2.2.
-func signedMetadata(t *T) {
+// OAuth 2.1 draft 13 section 1.5.
+func publishesPublicURLs(t *T) {
+	if document.PrivateHost(t.Survey.URL.Hostname()) {
+		t.NotApplicable("the target is not public itself")
+	}
 	d := t.MCP.Resource()
-	jws := d.Object.String("signed_metadata")
-	if jws == "" {
-		t.NotApplicable("signed_metadata is absent, which is usual")
+	servers, _ := d.Object.Strings("authorization_servers")
+	for _, v := range append([]string{d.Object.String("resource"), d.Object.String("jwks_uri")}, servers...) {
+		t.Expect(v).SeenIn(d.Exchange).To(bePublic())
 	}
-	parts := strings.Split(jws, ".")
-	var header, claims *document.Object
-	if len(parts) == 3 {
-		header, claims = segment(parts[0]), segment(parts[1])
+	for _, page := range []string{"resource_documentation", "resource_policy_uri", "resource_tos_uri"} {
+		t.Expect(d.Object.String(page), "%s", page).SeenIn(d.Exchange).Ideally(useHTTPS())
 	}
-	switch {
-	case header == nil || claims == nil:
-		t.Unmet(d.Exchange, "signed_metadata to be a compact JWS", "it cannot be decoded")
-		return
-	case header.String("alg") == "" || strings.EqualFold(header.String("alg"), "none"):
-		t.Unmet(d.Exchange, "a signature", "alg is %q", header.String("alg"))
-	}
-	if claims.String("iss") == "" {
-		t.Unmet(d.Exchange, "the claim iss", "it is absent")
-	}
-	for _, name := range []string{"resource"} {
-		if v := claims.String(name); v != "" && v != d.Object.String(name) {
-			t.Unmet(d.Exchange, "the signed "+name+" to equal the plain one", "%q", v)
-		}
-	}
-	if _, nested := claims.Get("signed_metadata"); nested {
-		t.Unmet(d.Exchange, "no signed_metadata inside itself", "it is there")
-	}
-	if t.Unmistaken() {
-		t.Advise(d.Exchange, "keys of the signer that can be found", "the signature was not verified: RFC 9728 leaves open where the keys of iss are")
+	for _, ex := range refusals(t) {
+		v, _ := expect.Param(ex, "resource_metadata")
+		t.Expect(v, "the challenge").SeenIn(ex).To(bePublic())
 	}
 }
 
-func segment(s string) *document.Object {
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil {
+// bePublic expects a URL that every client can reach over TLS; what is no URL at all is judged elsewhere.
+func bePublic() expect.Matcher {
+	return be("a public https URL", func(s string) bool {
+		u, err := document.ParseURL(s)
+		return err != nil || u.Scheme == "https" && !document.PrivateHost(u.Hostname())
+	})
+}
+
+func useHTTPS() expect.Matcher {
+	return be("an https URL", func(s string) bool { u, err := document.ParseURL(s); return err != nil || u.Scheme == "https" })
+}
+
+// evil is a host that no target has; it is looked for in answers.
+const evil = "mcpauth-evil.example"
+
+func ignoresHostFields(t *T) {
+	d := t.MCP.Resource()
+	Each(t, Cases[forged]{
+		{"X-Forwarded-Host", forged{mcp.Field("X-Forwarded-Host", evil), evil}},
+		{"Forwarded", forged{mcp.Field("Forwarded", "host="+evil+";proto=http"), evil}},
+		{"X-Original-Host", forged{mcp.Field("X-Original-Host", evil), evil}},
+		{"X-Forwarded-Server", forged{mcp.Field("X-Forwarded-Server", evil), evil}},
+		{"X-Forwarded-Prefix", forged{mcp.Field("X-Forwarded-Prefix", "/"+evil), evil}},
+		{"X-Forwarded-Proto", forged{mcp.Field("X-Forwarded-Proto", "gopher"), "gopher:"}},
+		{"X-Forwarded-Port", forged{mcp.Field("X-Forwarded-Port", "1"), ":1/"}},
+	}, func(t *T, f forged) {
+		t.Expect(t.Get(d.Answered(), f.field), "the document").To(notReflect(f.text))
+		t.Expect(t.Send(t.MCP.Call().With(f.field)), "the challenge").To(notReflect(f.text))
+	})
+	document, challenge := wire.Request{Method: "GET", URL: d.Answered(), Header: accept()}, t.MCP.Call().Request()
+	Each(t, Cases[wire.Request]{{"Host, the document", document}, {"Host, the challenge", challenge}}, func(t *T, r wire.Request) {
+		r.Host = evil
+		if ex := t.Do(r); t.MCP.Loopback() { // a development server may have no other name
+			t.Expect(ex).Ideally(notReflect(evil))
+		} else {
+			t.Expect(ex).To(notReflect(evil))
+		}
+	})
+}
+
+func accept() []reports.Field { return []reports.Field{mcp.Field("Accept", "application/json")} }
+
+// forged is a field that only a proxy may send, and the text by which its effect shows.
+type forged struct {
+	field reports.Field
+	text  string
+}
+
+// notReflect expects discovery data that does not follow the request.
+func notReflect(text string) expect.Matcher {
+	return expect.That("discovery data from configuration, whatever the request says", func(ex *reports.Exchange) string {
+		inField := slices.ContainsFunc(expect.HeaderValues(ex, "WWW-Authenticate"), func(v string) bool { return strings.Contains(v, text) })
+		if inField || expect.Status(ex) == 200 && strings.Contains(expect.Body(ex), text) {
+			return fmt.Sprintf("%q appears", text)
+		}
+		return ""
+	})
+}
+
+func tellsOneStory(t *T) {
+	documents := t.MCP.Resources()
+	first := documents[0]
+	for _, d := range documents[1:] {
+		if d.Object.String("resource") != first.Object.String("resource") {
+			continue // a root document may be about another resource
+		}
+		seen := t.Expect(d, "%s", d.URL).SeenIn(d.Exchange)
+		seen.To(agreeOn("authorization_servers", first))
+		seen.Ideally(agreeOn("scopes_supported", first))
+	}
+	t.Expect(first, "%s", first.URL).SeenIn(first.Exchange).Ideally(announceDPoP(t))
+	for i := range 3 {
+		again := t.Do(wire.Request{Method: "GET", URL: first.Answered(), Header: accept(), Fresh: true})
+		t.Expect(again, "fetch %d", i+2).To(expect.HaveStatus(expect.Status(first.Exchange)))
+	}
+}
+
+func agreeOn(name string, first *survey.Document) expect.Matcher {
+	return expect.That("the same "+name+" at every location", func(d *survey.Document) string {
+		x, _ := first.Object.Strings(name)
+		y, _ := d.Object.Strings(name)
+		if !SameScopes(x, y) {
+			return fmt.Sprintf("%v, and %v at %s", y, x, first.URL)
+		}
+		return ""
+	})
+}
+
+// announceDPoP expects what the challenge offers in the document too: clients decide by it before they have a token.
+func announceDPoP(t *T) expect.Matcher {
+	return expect.That("dpop_signing_alg_values_supported, since the challenge offers DPoP", func(d *survey.Document) string {
+		offered := slices.ContainsFunc(refusals(t), func(ex *reports.Exchange) bool { return expect.HaveChallengeOf("DPoP").Judge(ex).Met })
+		if m := memberOf(d, "dpop_signing_alg_values_supported"); offered && !m.present {
+			return m.String()
+		}
+		return ""
+	})
+}
+
+func knowsWhatDoesNotExist(t *T) {
+	origin := document.Origin(t.Survey.URL) + "/.well-known/"
+	suffix := strings.ToLower(Random(12))
+	for _, path := range []string{"oauth-protected-resource/" + suffix, "oauth-authorization-server/" + suffix, suffix} {
+		ex := t.Get(origin + path)
+		about := "/.well-known/" + path
+		if s := expect.Status(ex); s >= 300 && s <= 399 {
+			t.Expect(ex, "%s", about).Ideally(notExist(suffix))
+		} else {
+			t.Expect(ex, "%s", about).To(notExist(suffix))
+		}
+	}
+}
+
+// notExist expects a refusal of a made-up URL. A document that is not made from the URL may be there for every path.
+func notExist(suffix string) expect.Matcher {
+	return expect.That("404 for a well-known URL that does not exist; clients stop at the first success", func(ex *reports.Exchange) string {
+		object, _, err := survey.ReadDocument(ex)
+		switch s := expect.Status(ex); {
+		case s == 200 && err != nil:
+			return fmt.Sprintf("HTTP 200 with Content-Type %q: %v", expect.Header(ex, "Content-Type"), err)
+		case s == 200 && strings.Contains(object.String("resource"), suffix):
+			return "metadata for it, with the path of the request in resource"
+		case s >= 300 && s <= 399:
+			return expect.Describe(ex)
+		}
+		return ""
+	})
+}
+
+func claimsWhatIsTrue(t *T) {
+	claimed := false
+	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+		auth := claims(t, w)
+		if auth == nil {
+			continue
+		}
+		claimed = true
+		if required, _ := auth.Bool("required"); required {
+			t.Expect(t.Survey.Refused[w], "%s", w).To(expect.That(
+				"anonymous calls to be refused, since the capabilities say that authentication is required", func(ex *reports.Exchange) string {
+					if expect.Accepted(ex) {
+						return expect.Describe(ex)
+					}
+					return ""
+				}))
+		}
+	}
+	if !claimed {
+		t.NotApplicable("the target claims nothing about authentication in its capabilities, or shows them only to token holders")
+	}
+}
+
+// claims is what the capabilities say about authentication; nil if nothing.
+func claims(t *T, w mcp.Wire) *document.Object {
+	ex := t.Survey.WithToken[w]
+	if !expect.Accepted(ex) {
+		ex = t.Survey.Anonymous[w]
+	}
+	if !expect.Accepted(ex) {
 		return nil
 	}
-	o, _, _ := document.ParseObject(string(b))
-	return o
+	return mcp.Read(t.Cite(ex)).Result.Object("capabilities").Object("experimental").Object("authentication")
 }
 
-func reflects(ex *reports.Exchange, text string) bool {
-	if ex.Response == nil || ex.Response.Status >= 400 && ex.Response.Status != 401 {
-		return false
+// forbidsSniffing is WHATWG Fetch section 3.7: a browser that opens the document must not guess that it is a page.
+func forbidsSniffing(t *T) {
+	nosniff := expect.HaveHeader("X-Content-Type-Options", "nosniff")
+	Each(t, found(t), func(t *T, d *survey.Document) { t.Expect(d.Exchange).To(nosniff) })
+	for i := range t.Survey.Servers {
+		if m := t.Survey.Servers[i].Metadata(); m != nil {
+			t.Expect(m.Exchange, "%s", m.URL).To(nosniff)
+		}
 	}
-	if ex.Response.Status == 200 && strings.Contains(ex.Response.Body, text) {
-		return true
-	}
-	return slices.ContainsFunc(expect.HeaderValues(ex, "WWW-Authenticate"), func(v string) bool { return strings.Contains(v, text) })
-}
-
-func sameSet(a, b *document.Object, name string) bool {
-	x, _ := a.Strings(name)
-	y, _ := b.Strings(name)
-	x, y = slices.Clone(x), slices.Clone(y)
-	slices.Sort(x)
-	slices.Sort(y)
-	return slices.Equal(x, y)
-}
-
-// relate classifies a resource identifier against the URL that the user dialled.
-func relate(t *T, u *url.URL, resource string) string {
-	mine := t.Survey.URL
-	switch {
-	case resource == t.Survey.Endpoint, mine.Path == "" && resource == t.Survey.Endpoint+"/", mine.Path == "/" && resource+"/" == t.Survey.Endpoint:
-		return "exact"
-	case u.Scheme == "http" && mine.Scheme == "https":
-		return "http for https"
-	case document.Origin(u) != document.Origin(mine):
-		return "foreign origin"
-	case strings.TrimSuffix(u.Path, "/") == "":
-		return "root"
-	case u.Path == mine.Path && u.RawQuery == mine.RawQuery:
-		return "case"
-	case strings.TrimSuffix(u.Path, "/") == strings.TrimSuffix(mine.Path, "/") && u.RawQuery == mine.RawQuery:
-		return "slash"
-	case u.Path == mine.Path:
-		return "query"
-	case strings.HasPrefix(mine.Path, strings.TrimSuffix(u.Path, "/")+"/"):
-		return "prefix"
-	}
-	return "other path"
 }

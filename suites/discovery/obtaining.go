@@ -1,7 +1,7 @@
 package discovery
 
 import (
-	"slices"
+	"fmt"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -15,153 +15,29 @@ import (
 )
 
 func obtaining() {
-	Must("RS-DISC-PRM-PUBLISHED", func(t *T) {
-		for i := range t.Survey.Resources {
-			d := &t.Survey.Resources[i]
-			if d.Exchange != nil {
-				t.Cite(d.Exchange)
-			}
-			if d.Found() && d.Object.String("resource") != "" {
-				return
-			}
-		}
-		places := []string{}
-		for _, d := range t.Survey.Resources {
-			places = append(places, d.URL+": "+reason(d.Err))
-		}
-		t.Unmet(t.Survey.Resources[0].Exchange, "protected resource metadata at one of the places where clients look", "none: %s", strings.Join(places, "; "))
-	})
+	Must("RS-DISC-PRM-PUBLISHED", publishesMetadata)
+	Should("RS-DISC-WELL-KNOWN-LOCATION", servesAtDerivedLocation)
+	Must("RS-DISC-HTTP-SHAPE", sendsJSON)
+	Must("RS-DISC-UNAUTHENTICATED", asksForNoCredentials)
+	Must("RS-DISC-RESOURCE-MATCH", namesItself)
+	Practice("RS-DISC-NO-REDIRECT", redirectsNobody)
+	Practice("RS-DISC-CORS", letsBrowsersRead)
+	May("RS-DISC-SIGNED-METADATA", signsTruthfully)
+}
 
-	// RFC 9728 section 3: exactly one default location follows from resource.
-	Should("RS-DISC-WELL-KNOWN-LOCATION", func(t *T) {
-		d := t.MCP.Resource()
-		resource := d.Object.String("resource")
-		u, err := document.ParseURL(resource)
-		if err != nil {
-			t.NotApplicable("resource is missing or no URL (RS-DISC-RESOURCE-FORM)")
-		}
-		location := document.WellKnown(u, "oauth-protected-resource")
-		at := slices.IndexFunc(t.Survey.Resources, func(d survey.Document) bool { return d.URL == location && d.Exchange != nil })
-		ex, found := (*reports.Exchange)(nil), false
-		var object *document.Object
-		if at >= 0 {
-			ex, object, found = t.Survey.Resources[at].Exchange, t.Survey.Resources[at].Object, t.Survey.Resources[at].Found()
-		} else {
-			ex = t.Get(location)
-			object, _, err = survey.ReadDocument(ex)
-			found = err == nil
-		}
-		switch {
-		case !found:
-			t.Unmet(ex, "the document at "+location+", the location that follows from resource", "%s", expect.Describe(ex))
-		case object.String("resource") != resource:
-			t.Unmet(ex, "the document for "+resource+" at "+location, "there, resource is %q", object.String("resource"))
-		}
-	})
-
-	Must("RS-DISC-HTTP-SHAPE", func(t *T) {
-		for i := range t.Survey.Resources {
-			d := &t.Survey.Resources[i]
-			if d.Exchange == nil || expect.Status(d.Exchange) != 200 || d.Place != "challenge" && !d.Found() && expect.MediaType(d.Exchange) == "text/html" {
-				continue // what is not there is RS-DISC-PRM-PUBLISHED's, a page for every path NO-HTML-FALLBACK's
-			}
-			t.Cite(d.Exchange)
-			if !d.Found() {
-				t.Unmet(d.Exchange, "one JSON object (RFC 9728 section 3.2)", "%s: %v", d.URL, d.Err)
-				continue
-			}
-			switch m := expect.MediaType(d.Exchange); {
-			case m == "application/json":
-			case strings.HasSuffix(m, "+json"):
-				t.Advise(d.Exchange, "media type application/json", "%s", m)
-			default:
-				t.Unmet(d.Exchange, "media type application/json (RFC 9728 section 3.2)", "%q at %s", expect.Header(d.Exchange, "Content-Type"), d.URL)
-			}
-			for _, odd := range d.Oddities {
-				if strings.Contains(odd, `"resource"`) || strings.Contains(odd, `"authorization_servers"`) {
-					t.Unmet(d.Exchange, "every member once", "%s", odd)
-				} else {
-					t.Advise(d.Exchange, "plain JSON", "%s", odd)
+func publishesMetadata(t *T) {
+	t.Expect(t.Survey.Resources).SeenIn(t.Survey.Resources[0].Exchange).To(expect.That(
+		"protected resource metadata at one of the places where clients look", func(all []survey.Document) string {
+			places := []string{}
+			for _, d := range all {
+				if d.Found() && d.Object.String("resource") != "" {
+					t.Cite(d.Exchange)
+					return ""
 				}
+				places = append(places, d.URL+": "+reason(d.Err))
 			}
-		}
-	})
-
-	Must("RS-DISC-UNAUTHENTICATED", func(t *T) {
-		for i := range t.Survey.Resources {
-			guarded := &t.Survey.Resources[i]
-			if s := expect.Status(guarded.Exchange); s == 401 || s == 403 {
-				t.Unmet(guarded.Exchange, "metadata without credentials, or 404", "%s", expect.Describe(guarded.Exchange))
-			}
-		}
-		d := t.MCP.Resource()
-		var variants []Variant
-		for _, agent := range []string{"curl/8", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "python-httpx/0.27"} {
-			variants = append(variants, Variant{About: agent, Request: wire.Request{Method: "GET", URL: d.URL, Header: []reports.Field{
-				mcp.Field("Accept", "application/json"), mcp.Field("User-Agent", agent),
-			}}})
-		}
-		for i, ex := range t.All(variants) {
-			if expect.Status(ex) != 200 {
-				t.Advise(ex, "200 whatever the User-Agent", "%s for %q", expect.Describe(ex), variants[i].About)
-			}
-		}
-		ex := t.Get(d.URL, mcp.Bearer(survey.BogusToken))
-		if expect.Status(ex) != 200 {
-			t.Advise(ex, "200 also with a bad token, which this public document need not look at", "%s", expect.Describe(ex))
-		}
-	})
-
-	// RFC 9728 section 3.3, and the canonical URI of the MCP server.
-	Must("RS-DISC-RESOURCE-MATCH", func(t *T) {
-		for _, d := range t.MCP.Resources() {
-			resource := d.Object.String("resource")
-			u, err := document.ParseURL(resource)
-			if err != nil {
-				continue // RS-DISC-RESOURCE-FORM
-			}
-			switch relation := relate(t, u, resource); {
-			case relation == "exact", relation == "root" && d.Place == "root":
-			case relation == "root" || relation == "prefix" || relation == "slash" || relation == "case" || relation == "query":
-				t.Advise(d.Exchange, "resource to equal the URL clients connect to, code point by code point: "+t.Survey.Endpoint, "%q (%s)", resource, relation)
-			case d.Place == "root" && relation == "other path":
-				t.Note("the document at the root describes another resource, %s", resource)
-			default:
-				t.Unmet(d.Exchange, "resource to name "+t.Survey.Endpoint, "%q (%s)", resource, relation)
-			}
-		}
-	})
-
-	Practice("RS-DISC-NO-REDIRECT", func(t *T) {
-		for i := range t.Survey.Resources {
-			d := &t.Survey.Resources[i]
-			location := expect.Header(d.Exchange, "Location")
-			if s := expect.Status(d.Exchange); s < 300 || s > 399 || location == "" {
-				continue
-			}
-			if sameOrigin(d.URL, location) {
-				t.Advise(d.Exchange, "200 at once", "a redirect within the origin, to %q", location)
-			} else {
-				t.Unmet(d.Exchange, "200 at once; hardened clients follow no redirect to another origin", "%s", expect.Describe(d.Exchange))
-			}
-		}
-	})
-
-	Practice("RS-DISC-CORS", func(t *T) {
-		d := t.MCP.Resource()
-		const inspector = "http://localhost:6274"
-		ex := t.Get(d.URL, mcp.Field("Origin", inspector))
-		allowed := expect.Header(ex, "Access-Control-Allow-Origin")
-		if allowed != "*" && allowed != inspector {
-			t.Advise(ex, "Access-Control-Allow-Origin, so that browser clients can read the document", "%q", allowed)
-		}
-		foreign := t.Get(d.URL, mcp.Field("Origin", "https://evil.example"))
-		if expect.Header(foreign, "Access-Control-Allow-Origin") == "https://evil.example" && strings.EqualFold(expect.Header(foreign, "Access-Control-Allow-Credentials"), "true") {
-			t.Unmet(foreign, "no credentials for foreign origins on a public document", "the origin is reflected together with Access-Control-Allow-Credentials: true")
-		}
-	})
-
-	May("RS-DISC-SIGNED-METADATA", signedMetadata)
+			return "none: " + strings.Join(places, "; ")
+		}))
 }
 
 func reason(err error) string {
@@ -171,21 +47,192 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func refusals(t *T) []*reports.Exchange {
-	var out []*reports.Exchange
-	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
-		if ex := t.Survey.Refused[w]; ex != nil {
-			out = append(out, t.Cite(ex))
+// RFC 9728 section 3: exactly one default location follows from resource. MCP has two from 2025-11-25 on: the root will do as well.
+func servesAtDerivedLocation(t *T) {
+	resource := t.MCP.Resource().Object.String("resource")
+	u, err := document.ParseURL(resource)
+	if err != nil {
+		t.NotApplicable("resource is missing or no URL (RS-DISC-RESOURCE-FORM)")
+	}
+	location, root := document.WellKnown(u, "oauth-protected-resource"), document.Origin(u)+"/.well-known/oauth-protected-resource"
+	d := fetched(t, location)
+	if !d.Found() && t.Since("2025-11-25") {
+		if other := fetched(t, root); other.Found() && other.Object.String("resource") == resource {
+			t.Cite(other.Exchange)
+			return
 		}
 	}
-	return out
+	t.Expect(d).SeenIn(d.Exchange).To(expect.That("the document about "+resource+" at "+location+", which follows from resource",
+		func(d survey.Document) string {
+			switch {
+			case !d.Found():
+				return expect.Describe(d.Exchange)
+			case d.Object.String("resource") != resource:
+				return fmt.Sprintf("a document about %q", d.Object.String("resource"))
+			}
+			return ""
+		}))
 }
 
-func sameOrigin(base, location string) bool {
-	b, err := document.ParseURL(base)
-	if err != nil {
-		return false
+// fetched is the document at a URL, which the survey may have fetched.
+func fetched(t *T, address string) survey.Document {
+	for _, d := range t.Survey.Resources {
+		if d.URL == address && d.Exchange != nil {
+			return d
+		}
 	}
-	u, err := b.Parse(location)
-	return err == nil && document.Origin(u) == document.Origin(b)
+	d := survey.Document{URL: address, Exchange: t.Get(address)}
+	d.Object, d.Oddities, d.Err = survey.ReadDocument(d.Exchange)
+	return d
+}
+
+// sendsJSON judges what is answered 200. Clients stop at the first success, so that anything but a document in a place before
+// the first document is a defect, and after it a risk.
+func sendsJSON(t *T) {
+	before := true
+	for i := range t.Survey.Resources {
+		d := &t.Survey.Resources[i]
+		before = before && (i == 0 || !t.Survey.Resources[i-1].Found())
+		if expect.Status(d.Exchange) != 200 {
+			continue // what is not there is RS-DISC-PRM-PUBLISHED's
+		}
+		t.Cite(d.Exchange)
+		Each(t, Cases[*survey.Document]{{d.URL, d}}, func(t *T, d *survey.Document) {
+			seen := t.Expect(*d).SeenIn(d.Exchange)
+			switch {
+			case d.Found():
+				judgeShape(t, d)
+			case before || d.Place == "challenge":
+				seen.To(beOneObject())
+			default:
+				seen.Ideally(beOneObject())
+			}
+		})
+	}
+}
+
+func beOneObject() expect.Matcher {
+	return expect.That("one JSON object, or 404 (RFC 9728 section 3.2)", func(d survey.Document) string {
+		if d.Found() {
+			return ""
+		}
+		return fmt.Sprintf("HTTP 200 with Content-Type %q: %v", expect.Header(d.Exchange, "Content-Type"), d.Err)
+	})
+}
+
+func judgeShape(t *T, d *survey.Document) {
+	if m := expect.MediaType(d.Exchange); strings.HasSuffix(m, "+json") {
+		t.Expect(d.Exchange).Ideally(expect.HaveMediaType("application/json"))
+	} else {
+		t.Expect(d.Exchange).To(expect.HaveMediaType("application/json"))
+	}
+	for _, odd := range d.Oddities {
+		once := be("every member once", func(string) bool { return false })
+		if strings.Contains(odd, `"resource"`) || strings.Contains(odd, `"authorization_servers"`) {
+			t.Expect(odd).SeenIn(d.Exchange).To(once)
+		} else {
+			t.Expect(odd).SeenIn(d.Exchange).Ideally(be("JSON that every reader reads alike", func(string) bool { return false }))
+		}
+	}
+}
+
+func asksForNoCredentials(t *T) {
+	for i := range t.Survey.Resources {
+		d := &t.Survey.Resources[i]
+		if s := expect.Status(d.Exchange); s == 401 || s == 403 {
+			t.Expect(d.Exchange, "%s", d.URL).To(serveWithoutCredentials())
+		}
+	}
+	d := t.MCP.Resource()
+	agents := Cases[reports.Field]{{"without User-Agent", mcp.Field("User-Agent", "")}}
+	for _, agent := range []string{"curl/8", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "python-httpx/0.27", "Claude-User/1.0"} {
+		agents = agents.And("User-Agent: "+agent, mcp.Field("User-Agent", agent))
+	}
+	Each(t, agents.And("a bad token", mcp.Bearer("mcpauth-not-a-token")), func(t *T, f reports.Field) {
+		t.Expect(t.Get(d.Answered(), f)).Ideally(expect.HaveStatus(200))
+	})
+}
+
+func serveWithoutCredentials() expect.Matcher {
+	return expect.That("metadata without credentials, or 404", func(ex *reports.Exchange) string { return expect.Describe(ex) })
+}
+
+// namesItself is RFC 9728 section 3.3, with the canonical URI of the MCP server.
+func namesItself(t *T) {
+	var all Cases[*survey.Document]
+	for _, d := range t.MCP.Resources() {
+		all = all.And(d.URL, d)
+	}
+	Each(t, all, func(t *T, d *survey.Document) {
+		resource := d.Object.String("resource")
+		relation := document.Relation(t.Survey.Endpoint, resource)
+		same := expect.That("resource to be the URL that clients connect to, character by character: "+t.Survey.Endpoint, func(s string) string {
+			return fmt.Sprintf("%q, which is %s", s, relation)
+		})
+		switch relation {
+		case document.Same:
+		case document.NoURL:
+			t.NotApplicable("resource is missing or no URL (RS-DISC-RESOURCE-FORM)")
+		case document.Root:
+			if d.Place != "root" {
+				t.Expect(resource).SeenIn(d.Exchange).Ideally(same)
+			}
+		case document.Prefix, document.OtherSlash, document.OtherCase, document.OtherQuery:
+			t.Expect(resource).SeenIn(d.Exchange).Ideally(same)
+		case document.OtherPath:
+			if d.Place == "root" {
+				t.NotApplicable("the document at the root is about another resource, %s", resource)
+			}
+			t.Expect(resource).SeenIn(d.Exchange).To(same)
+		default:
+			t.Expect(resource).SeenIn(d.Exchange).To(same)
+		}
+	})
+}
+
+func redirectsNobody(t *T) {
+	for i := range t.Survey.Resources {
+		switch d := &t.Survey.Resources[i]; {
+		case d.Redirect != nil:
+			t.Expect(d.Redirect, "%s", d.URL).Ideally(answerAtOnce("within the origin"))
+		case expect.Status(d.Exchange) >= 300 && expect.Status(d.Exchange) <= 399:
+			t.Expect(d.Exchange, "%s", d.URL).To(answerAtOnce("to another origin, which hardened clients do not follow"))
+		}
+	}
+}
+
+func answerAtOnce(where string) expect.Matcher {
+	return expect.That("the document, or 404, at once", func(ex *reports.Exchange) string {
+		return expect.Describe(ex) + ", a redirect " + where
+	})
+}
+
+const inspector = "http://localhost:6274"
+
+func letsBrowsersRead(t *T) {
+	d := t.MCP.Resource()
+	origin := mcp.Field("Origin", inspector)
+	t.Expect(t.Get(d.Answered(), origin), "Origin: "+inspector).Ideally(allowOrigin(inspector))
+	preflight := t.Do(wire.Request{Method: "OPTIONS", URL: d.Answered(), Header: []reports.Field{
+		origin, mcp.Field("Access-Control-Request-Method", "GET"), mcp.Field("Access-Control-Request-Headers", "mcp-protocol-version"),
+	}})
+	t.Expect(preflight, "the preflight").Ideally(expect.HaveStatus(200, 202, 204))
+	foreign := t.Get(d.Answered(), mcp.Field("Origin", "https://evil.example"))
+	t.Expect(foreign, "Origin: https://evil.example").To(expect.That("no credentials for foreign origins on a public document",
+		func(ex *reports.Exchange) string {
+			reflected := expect.Header(ex, "Access-Control-Allow-Origin") == "https://evil.example"
+			if reflected && strings.EqualFold(expect.Header(ex, "Access-Control-Allow-Credentials"), "true") {
+				return "the origin is reflected together with Access-Control-Allow-Credentials: true"
+			}
+			return ""
+		}))
+}
+
+func allowOrigin(origin string) expect.Matcher {
+	return expect.That("Access-Control-Allow-Origin, so that browser clients can read the document", func(ex *reports.Exchange) string {
+		if v := expect.Header(ex, "Access-Control-Allow-Origin"); v != "*" && v != origin {
+			return fmt.Sprintf("Access-Control-Allow-Origin %q", v)
+		}
+		return ""
+	})
 }

@@ -72,6 +72,8 @@ type Document struct {
 	URL      string
 	Place    string // challenge, path, root; rfc8414, oidc-inserted, oidc-appended; origin; jwks
 	Exchange *reports.Exchange
+	// Redirect is the redirect within the origin that was followed, once, to what Exchange shows; nil if there was none.
+	Redirect *reports.Exchange
 	Object   *document.Object // nil unless the answer was 200 with a JSON object
 	Oddities []string
 	Err      error // why Object is nil
@@ -79,6 +81,14 @@ type Document struct {
 
 // Found reports that the document was served.
 func (d *Document) Found() bool { return d.Object != nil }
+
+// Answered is the URL that was answered by the document itself: another one than URL after a redirect.
+func (d *Document) Answered() string {
+	if d.Redirect != nil {
+		return d.Exchange.Request.URL
+	}
+	return d.URL
+}
 
 // Unreachable reports that the document's host gave no answer at all, or was not asked because its address is not
 // public.
@@ -105,6 +115,30 @@ func (s *Server) Unreachable() string {
 // Metadata is the first document found, in MCP's order of discovery.
 func (s *Server) Metadata() *Document {
 	return firstFound(s.Documents)
+}
+
+// Merged has the members of all documents of the server that name its own issuer, each from the first one that has it: some
+// members, such as userinfo_endpoint, are in OpenID documents only. Where none names it, it is the first document found.
+func (s *Server) Merged() *document.Object {
+	var merged *document.Object
+	for i := range s.Documents {
+		d := &s.Documents[i]
+		if !d.Found() || d.Object.String("issuer") != s.Issuer {
+			continue
+		}
+		if merged == nil {
+			merged = &document.Object{}
+		}
+		for _, m := range d.Object.Members {
+			if _, known := merged.Get(m.Name); !known {
+				merged.Members = append(merged.Members, m)
+			}
+		}
+	}
+	if m := s.Metadata(); merged == nil && m != nil {
+		return m.Object
+	}
+	return merged
 }
 
 func firstFound(documents []Document) *Document {
@@ -483,14 +517,35 @@ func (t *taker) resources() {
 	s.Resources = append(named, s.Resources...)
 }
 
-// fetch reads a metadata document as a client would: no credentials, no redirects followed.
+// fetch reads a metadata document as a client would: no credentials, and one redirect at most, within the origin.
 func (t *taker) fetch(d *Document) {
 	if _, err := document.ParseURL(d.URL); err != nil {
 		d.Err = err
 		return
 	}
-	d.Exchange = t.do(wire.Request{Method: "GET", URL: d.URL, Header: []reports.Field{mcp.Field("Accept", "application/json")}})
+	get := func(address string) *reports.Exchange {
+		return t.do(wire.Request{Method: "GET", URL: address, Header: []reports.Field{mcp.Field("Accept", "application/json")}})
+	}
+	d.Exchange = get(d.URL)
+	if to := redirectWithin(d.URL, d.Exchange); to != "" {
+		d.Redirect, d.Exchange = d.Exchange, get(to)
+	}
 	d.Object, d.Oddities, d.Err = ReadDocument(d.Exchange)
+}
+
+// redirectWithin is where a redirect within the origin of an address leads; empty if the answer is none.
+func redirectWithin(address string, ex *reports.Exchange) string {
+	location := expect.Header(ex, "Location")
+	base, err := document.ParseURL(address)
+	if status := expect.Status(ex); err != nil || status < 300 || status > 399 || location == "" {
+		return ""
+	}
+	to, err := base.Parse(location)
+	if err != nil || document.Origin(to) != document.Origin(base) || to.String() == address {
+		return ""
+	}
+	to.Fragment = ""
+	return to.String()
 }
 
 // ReadDocument takes an exchange as a metadata document: 200 with one JSON object.

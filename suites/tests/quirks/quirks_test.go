@@ -46,9 +46,6 @@ var known = map[string]map[string]string{
 		"AS-REFRESH-OLD-DIES": "waits less than the overlap",
 		"AS-REFRESH-RACE":     "does not know the overlap, in which each use brings a token",
 	},
-	"moved-openid-document": {
-		"AS-META-NO-REDIRECT": "takes a redirect within the origin for one to somebody else",
-	},
 	"hidden-tools": {
 		"RS-STATIC-TOKEN-PERMISSIONS": "wants a 403 where the tool is as unknown as one that does not exist",
 		"RS-APIKEY-TOOL-PERMISSIONS":  "wants a 403 where the tool is as unknown as one that does not exist",
@@ -62,6 +59,9 @@ var advised = map[string]map[string]string{
 	},
 	"hidden-tools": {
 		"RS-SCOPE-403-STATUS": "a client cannot ask for the scope of a tool that it is not told about",
+	},
+	"root-document": {
+		"RS-DISC-MULTI-RESOURCE": "the other endpoint of the host has no document of its own then",
 	},
 }
 

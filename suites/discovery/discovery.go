@@ -1,0 +1,94 @@
+// Package discovery holds the checks on protected resource metadata (RFC 9728).
+package discovery
+
+import (
+	"fmt"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// Register registers the area.
+func Register() {
+	Describe("RFC 9728 section 3: Obtaining Protected Resource Metadata", obtaining)
+	Describe("RFC 9728 section 2: Protected Resource Metadata", members)
+	Describe("RFC 9728 section 3.1: Protected Resource Metadata Request", siblings)
+	Describe("RFC 9728 section 7: Security Considerations", hardening)
+}
+
+// member is a member of a metadata document, or its absence.
+type member struct {
+	name    string
+	value   any
+	present bool
+}
+
+func memberOf(d *survey.Document, name string) member {
+	v, ok := d.Object.Get(name)
+	return member{name, v, ok}
+}
+
+// list is the value as an array; nil if it is none.
+func (m member) list() []any { list, _ := m.value.([]any); return list }
+
+func (m member) String() string {
+	if !m.present {
+		return m.name + " is absent"
+	}
+	switch x := m.value.(type) {
+	case []any:
+		if len(x) == 0 {
+			return m.name + " is an empty array"
+		}
+	case string:
+		return fmt.Sprintf("%s is the string %q", m.name, x)
+	}
+	return m.name + " is " + document.Kind(m.value)
+}
+
+// onMember judges a member by a condition, and describes it where it is not met.
+func onMember(expected string, good func(m member) bool) expect.Matcher {
+	return expect.That(expected, func(m member) string {
+		if good(m) {
+			return ""
+		}
+		return m.String()
+	})
+}
+
+// be expects what a condition says of a text, which it quotes otherwise.
+func be(expected string, good func(s string) bool) expect.Matcher {
+	return expect.That(expected, func(s string) string {
+		if good(s) {
+			return ""
+		}
+		return fmt.Sprintf("%q", s)
+	})
+}
+
+// found are the documents that were found, each once, without one at the root that is about another resource.
+func found(t *T) Cases[*survey.Document] {
+	var out Cases[*survey.Document]
+	for _, d := range t.MCP.Resources() {
+		if d.Place != "root" || document.Relation(t.Survey.Endpoint, d.Object.String("resource")) != document.OtherPath {
+			out = out.And(d.URL, d)
+		}
+	}
+	return out
+}
+
+// refusals are the answers to the protected request without a token, on both wires.
+func refusals(t *T) []*reports.Exchange {
+	var out []*reports.Exchange
+	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
+		if ex := t.Survey.Refused[w]; ex != nil {
+			out = append(out, t.Cite(ex))
+		}
+	}
+	return out
+}

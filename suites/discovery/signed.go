@@ -1,0 +1,118 @@
+package discovery
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// signed is signed_metadata, read.
+type signed struct {
+	jws            string
+	header, claims *document.Object // nil where they cannot be read
+	plain          *document.Object
+}
+
+// signsTruthfully is RFC 9728 section 2.2.
+func signsTruthfully(t *T) {
+	d := t.MCP.Resource()
+	s := signed{jws: d.Object.String("signed_metadata"), plain: d.Object}
+	if s.jws == "" {
+		t.NotApplicable("signed_metadata is absent, which is usual")
+	}
+	if parts := strings.Split(s.jws, "."); len(parts) == 3 {
+		s.header, s.claims = segment(parts[0]), segment(parts[1])
+	}
+	seen := t.Expect(s).SeenIn(d.Exchange)
+	if seen.To(beReadable()) && seen.To(beSigned()) {
+		seen.To(nameSigner(), equalThePlain("resource"), equalThePlain("authorization_servers"), notNest())
+		verifySigned(t, s)
+	}
+}
+
+// verifySigned verifies with the keys of the resource, where it attests itself. RFC 9728 leaves open where the keys of others are.
+func verifySigned(t *T, s signed) {
+	uri := s.plain.String("jwks_uri")
+	if iss := s.claims.String("iss"); uri == "" || iss != s.plain.String("resource") {
+		t.Note("the signature is not verified: it is by %q, whose keys nothing leads to", iss)
+		return
+	}
+	ex := t.Get(uri)
+	set, _, err := document.ParseObject(expect.Body(ex))
+	if err != nil {
+		t.Inconclusive("the key set of jwks_uri cannot be read: %v", err)
+	}
+	verified := mint.Verify(t.Context(), s.jws, expect.Keys(set))
+	if errors.Is(verified, mint.ErrUntried) {
+		t.Inconclusive("the signature cannot be judged: %v", verified)
+	}
+	t.Expect(s).SeenIn(ex).To(expect.That("a signature by a key of jwks_uri", func(signed) string {
+		if verified != nil {
+			return verified.Error()
+		}
+		return ""
+	}))
+}
+
+func segment(s string) *document.Object {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return nil
+	}
+	o, _, _ := document.ParseObject(string(b)) // nil where it is none
+	return o
+}
+
+func beReadable() expect.Matcher {
+	return expect.That("signed_metadata to be a compact JWS", func(s signed) string {
+		if s.header == nil || s.claims == nil {
+			return "it cannot be decoded"
+		}
+		return ""
+	})
+}
+
+func beSigned() expect.Matcher {
+	return expect.That("a signature", func(s signed) string {
+		if alg := s.header.String("alg"); alg == "" || strings.EqualFold(alg, "none") || strings.HasSuffix(s.jws, ".") {
+			return fmt.Sprintf("alg is %q", alg)
+		}
+		return ""
+	})
+}
+
+func nameSigner() expect.Matcher {
+	return expect.That("the claim iss, which names who attests", func(s signed) string {
+		if s.claims.String("iss") == "" {
+			return "it is absent"
+		}
+		return ""
+	})
+}
+
+func equalThePlain(name string) expect.Matcher {
+	return expect.That("the signed "+name+" to equal the plain one", func(s signed) string {
+		v, has := s.claims.Get(name)
+		plain, _ := s.plain.Get(name)
+		if has && fmt.Sprint(v) != fmt.Sprint(plain) {
+			return fmt.Sprintf("%v, and %v", v, plain)
+		}
+		return ""
+	})
+}
+
+func notNest() expect.Matcher {
+	return expect.That("no signed_metadata inside itself", func(s signed) string {
+		if _, nested := s.claims.Get("signed_metadata"); nested {
+			return "it is there"
+		}
+		return ""
+	})
+}
