@@ -94,7 +94,7 @@ var discovery = []Flaw{
 				return `{"resource":"` + r + `","resource":"` + r + `","authorization_servers":["` + strings.TrimSuffix(r, "/mcp") + `"]}`
 			}
 		}),
-		Noticed: []string{"RS-DISC-HTTP-SHAPE"}, Also: []string{"RS-CHALLENGE-SCOPE-PARAM"},
+		Noticed: []string{"RS-DISC-HTTP-SHAPE"}, Also: []string{"RS-CHALLENGE-SCOPE-PARAM", "RS-DISC-LOCATIONS-AGREE"},
 	},
 	{
 		Name: "metadata-guarded", Says: "Authentication wraps the well-known routes too.",
@@ -220,7 +220,7 @@ var discovery = []Flaw{
 	{
 		Name: "metadata-moved", Says: "The document is redirected within the origin.",
 		Bend:    func(o *reference.Options) { o.Wrap = moved("/.well-known/oauth-protected-resource", "/metadata") },
-		Noticed: []string{"RS-DISC-NO-REDIRECT"},
+		Noticed: []string{"RS-DISC-NO-REDIRECT"}, Also: []string{"RS-DISC-NO-HTML-FALLBACK"},
 	},
 	{
 		Name: "metadata-page", Says: "Where clients look first, there is an HTML page.",
