@@ -335,6 +335,15 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		require.Equal(t, 401, resp.StatusCode)
 		assert.Equal(t, quirk, strings.Contains(resp.Header.Get("WWW-Authenticate"), `realm="`+quirks.Realm+`"`))
 	},
+	"root-document": func(t *testing.T, r *reference.Reference, quirk bool) {
+		resp, _ := call(t, r, "", "tools/list", map[string]any{})
+		require.Equal(t, 401, resp.StatusCode)
+		assert.Equal(t, !quirk, strings.Contains(resp.Header.Get("WWW-Authenticate"), `/oauth-protected-resource/mcp"`))
+		document, err := http.Get(strings.TrimSuffix(r.URL, "/mcp") + "/.well-known/oauth-protected-resource/mcp")
+		require.NoError(t, err)
+		document.Body.Close()
+		assert.Equal(t, either(quirk, 404, 200), document.StatusCode)
+	},
 	"moved-openid-document": func(t *testing.T, r *reference.Reference, quirk bool) {
 		c := browser(t)
 		resp, err := c.Get(r.IDP.Issuer + "/.well-known/openid-configuration")
