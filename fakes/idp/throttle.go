@@ -9,6 +9,7 @@ import (
 // failing is how often in a row somebody gave a wrong password or secret.
 type failing struct {
 	times int
+	began time.Time
 	until time.Time // while this lasts, nothing is looked at
 }
 
@@ -18,6 +19,7 @@ const (
 	mostSecrets   = 45
 	mostErrors    = 100
 	lockTime      = 60 * time.Millisecond
+	outlasted     = 8 // attempts
 )
 
 // locked reports that nothing is looked at for now.
@@ -36,8 +38,13 @@ func (s *Server) failed(who string, wrong bool, most int) {
 		delete(s.failures, who)
 		return
 	}
-	if f.times++; f.times >= most {
-		f = failing{until: time.Now().Add(cmp.Or(s.Behaviour.LockTime, lockTime))}
+	now := time.Now()
+	if f.times == 0 {
+		f.began = now
+	}
+	if f.times++; f.times >= most { // where all is slow, the lock has to outlast the next attempts all the same
+		interval := now.Sub(f.began) / time.Duration(f.times)
+		f = failing{until: now.Add(max(cmp.Or(s.Behaviour.LockTime, lockTime), outlasted*interval))}
 	}
 	s.failures[who] = f
 }

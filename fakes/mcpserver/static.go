@@ -32,6 +32,7 @@ func (c *Static) key() bool { return c.Header != "" }
 // meter counts the requests of a principal.
 type meter struct {
 	began time.Time
+	last  time.Time // request
 	count int
 }
 
@@ -55,8 +56,12 @@ func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) b
 		m = &meter{}
 		s.meters[key] = m
 	}
-	if now := time.Now(); now.Sub(m.began) > window {
-		m.began, m.count = now, 0
+	now := time.Now()
+	if now.Sub(m.last) > window { // a window begins anew after as long a silence, so that it cannot end while somebody looks at it
+		m.count = 0
+	}
+	if now.After(m.last) {
+		m.last = now
 	}
 	count := m.count
 	if !p.has(AtomicLimit) {
@@ -71,10 +76,10 @@ func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) b
 		count++
 	}
 	if !p.has(LimitEnds) && count > limit {
-		m.began = time.Now().Add(24 * time.Hour)
+		m.last = time.Now().Add(24 * time.Hour)
 	}
 	if count > limit {
-		s.fullUntil = m.began.Add(window)
+		s.fullUntil = m.last.Add(window)
 	}
 	s.mu.Unlock()
 	if count <= limit {

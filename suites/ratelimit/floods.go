@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -24,81 +25,125 @@ const (
 const longest = 20 * time.Second
 
 func floods() {
-	// MCP completion: "Servers MUST implement ... rate limiting".
-	Must("RS-RATE-OTHER-OPERATIONS", func(t *T) {
-		token := t.MCP.FirstToken()
-		call := t.MCP.MustOpenSession(token)
-		request := completion(t, call)
-		if ex := t.Send(request); mcp.Read(ex).Code == "-32601" || expect.Status(ex) == 404 {
-			t.NotApplicable("completion is not offered")
-		} else if !expect.Accepted(ex) {
-			t.Inconclusive("an ordinary completion is answered with %s", expect.Describe(ex))
-		}
-		t.Controlled()
-		before := pulse(t, token)
-		limit := flood(t, completions, func(int) wire.Request { return request.Request() }, func(ex *reports.Exchange) bool { return !expect.Accepted(ex) })
-		switch {
-		case limit == nil:
-			t.Advise(nil, "a limit for completions, which every revision demands without a number", "%d in a row are served", completions)
-		case expect.Crashed(limit) && expect.Status(limit) != 503:
-			t.Unmet(limit, "a limit, or answers", "after many completions: %s", expect.Describe(limit))
-		case expect.Status(limit) != 429 && !mcp.Read(limit).Error:
-			t.Advise(limit, "HTTP 429 from a limit", "%s", expect.Describe(limit))
-		}
-		if after := pulse(t, token); after > 10*before && after > time.Second {
-			t.Unmet(t.Last(), "other requests served as before", "one takes %v after the flood, and %v before", after, before)
-		}
-	})
+	Must("RS-RATE-OTHER-OPERATIONS", limitsCompletion)
+	Practice("AS-RATE-TOKEN-429", limitsTokenErrors)
+	Practice("AS-RATE-REGISTRATION", limitsRegistration)
+}
 
-	Practice("AS-RATE-TOKEN-429", func(t *T) {
-		c := t.AS.AnyClient()
+// MCP completion: "Servers MUST implement ... rate limiting".
+func limitsCompletion(t *T) {
+	token := t.MCP.FirstToken()
+	request := completion(t, t.MCP.MustOpenSession(token))
+	if ex := t.Send(request); mcp.Read(ex).Code == "-32601" || expect.Status(ex) == 404 {
+		t.NotApplicable("completion is not offered")
+	} else if !expect.Accepted(ex) {
+		t.Inconclusive("an ordinary completion is answered with %s", expect.Describe(ex))
+	}
+	t.Controlled()
+	before := pulse(t, token)
+	limit := flood(t, completions, func(int) wire.Request { return request.Request() }, func(ex *reports.Exchange) bool { return !expect.Accepted(ex) })
+	t.Expect(limit, "%d completions in a row", completions).Ideally(beALimit)
+	if limit != nil && t.Expect(limit, "after many completions").To(notBeACrash) && !mcp.Read(limit).Error {
+		t.Expect(limit, "after many completions").Ideally(expect.HaveStatus(429))
+	}
+	after := pulse(t, token)
+	t.Expect(after, "another request after the flood").SeenIn(t.Last()).To(takeNoLonger(before))
+}
+
+var beALimit = expect.That("a limit, which every revision demands without a number", func(limit *reports.Exchange) string {
+	if limit != nil {
+		return ""
+	}
+	return "all are served"
+})
+
+var notBeACrash = expect.That("a limit, or answers", func(ex *reports.Exchange) string {
+	if !expect.Crashed(ex) || expect.Status(ex) == 503 {
+		return ""
+	}
+	return expect.Describe(ex)
+})
+
+func takeNoLonger(before time.Duration) expect.Matcher {
+	return expect.That("other requests served as before", func(after time.Duration) string {
+		if after <= 10*before || after <= time.Second {
+			return ""
+		}
+		return fmt.Sprintf("it takes %v, and %v before the flood", after, before)
+	})
+}
+
+func limitsTokenErrors(t *T) {
+	c := t.AS.AnyClient()
+	if t.Session.Register {
 		if own, _ := t.AS.Register(nil); own != nil {
 			c = own
 		}
-		wrong := t.AS.BuildTokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
-		ordinary := t.IgnoringLimits(wrong)
-		status := expect.Status(ordinary)
-		if status != 400 && status != 401 { // the latter is AS-TOKEN-ERROR-SHAPE
-			t.Inconclusive("an unknown code is answered with %s", expect.Describe(ordinary))
-		}
-		t.Controlled()
-		other := flood(t, tokenErrors, func(int) wire.Request { return wrong }, func(ex *reports.Exchange) bool {
-			return expect.Status(ex) != status || oauth.ErrorCode(ex) != oauth.ErrorCode(ordinary)
-		})
-		if other == nil {
-			t.Advise(nil, "a limit at the token endpoint", "%d errors in a row are answered", tokenErrors)
-			return
-		}
-		if wait := throttle(t, other); wait <= longest {
-			t.Sleep(wait)
-		} else {
-			t.Note("Retry-After asks for %v, which is not waited for", wait)
-			return
-		}
-		if oauth.Object(other) == nil {
-			t.Advise(other, "a body in JSON", "%s", expect.MediaType(other))
-		}
-		if control := expect.Header(other, "Cache-Control"); !strings.Contains(control, "no-store") {
-			t.Advise(other, "Cache-Control: no-store", "%q", control)
-		}
-		if ex, ok := t.Eventually(func() bool { return expect.Status(t.IgnoringLimits(wrong)) == status }); !ok {
-			t.Unmet(ex, "the limit to end", "%v later: %s", 5*t.Patience, expect.Describe(ex))
-		}
+	}
+	wrong := t.AS.BuildTokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"), With("redirect_uri", c.RedirectURI),
+		With("code_verifier", oauth.NewPKCE(43).Verifier))
+	ordinary := t.IgnoringLimits(wrong)
+	status := expect.Status(ordinary)
+	if status != 400 && status != 401 { // the latter is AS-TOKEN-ERROR-SHAPE
+		t.Inconclusive("an unknown code is answered with %s", expect.Describe(ordinary))
+	}
+	t.Controlled()
+	other := flood(t, tokenErrors, func(int) wire.Request { return wrong }, func(ex *reports.Exchange) bool {
+		return expect.Status(ex) != status || oauth.ErrorCode(ex) != oauth.ErrorCode(ordinary)
 	})
-
-	Practice("AS-RATE-REGISTRATION", func(t *T) {
-		m := t.AS.ClientMetadata()
-		refused := flood(t, registrations, func(int) wire.Request { return t.Session.Registration(m) }, func(ex *reports.Exchange) bool {
-			return t.Session.Registered(ex, m) == nil
-		})
-		if refused == nil {
-			t.Advise(nil, "a limit for open registration", "%d clients in a row are registered", registrations)
-			return
-		}
-		t.Controlled()
-		throttle(t, refused)
-	})
+	if !t.Expect(other, "%d errors in a row", tokenErrors).Ideally(beALimitAtTheTokenEndpoint) {
+		return
+	}
+	wait := throttle(t, other)
+	t.Expect(other, "the answer of the limit").Ideally(beJSON, expect.HaveHeader("Cache-Control", expect.ValueThat("no-store", mentions("no-store"))))
+	if wait > longest {
+		t.Note("Retry-After asks for %v, which is not waited for", wait)
+		return
+	}
+	t.Sleep(wait)
+	ex, _ := t.Eventually(func() bool { return expect.Status(t.IgnoringLimits(wrong)) == status })
+	t.Expect(ex, "the same request, %v after the limit", wait+5*t.Patience).To(expect.HaveStatus(status))
 }
+
+var beALimitAtTheTokenEndpoint = expect.That("a limit at the token endpoint", func(limit *reports.Exchange) string {
+	if limit != nil {
+		return ""
+	}
+	return "all are answered"
+})
+
+var beJSON = expect.That("a body in JSON", func(ex *reports.Exchange) string {
+	if oauth.Object(ex) != nil {
+		return ""
+	}
+	return expect.MediaType(ex)
+})
+
+func mentions(word string) func(any) bool {
+	return func(v any) bool {
+		s, _ := v.(string)
+		return strings.Contains(strings.ToLower(s), word)
+	}
+}
+
+// RFC 7591 section 5 speaks of rate limits for open registration.
+func limitsRegistration(t *T) {
+	m := t.AS.ClientMetadata()
+	refused := flood(t, registrations, func(int) wire.Request { return t.Session.Registration(m) }, func(ex *reports.Exchange) bool {
+		return t.Session.Registered(ex, m) == nil
+	})
+	t.Controlled()
+	if t.Expect(refused, "%d registrations in a row", registrations).Ideally(beALimitForRegistration) {
+		throttle(t, refused)
+	}
+}
+
+var beALimitForRegistration = expect.That("a limit for open registration", func(limit *reports.Exchange) string {
+	if limit != nil {
+		return ""
+	}
+	return "all clients are registered"
+})
 
 // flood sends up to n requests, some at once, until an answer is the one that is looked for; nil if none is.
 func flood(t *T, n int, request func(i int) wire.Request, found func(*reports.Exchange) bool) *reports.Exchange {
@@ -119,17 +164,14 @@ func flood(t *T, n int, request func(i int) wire.Request, found func(*reports.Ex
 
 // throttle judges the answer of a limit: 429, or 503, with a Retry-After. It returns how long that asks to wait.
 func throttle(t *T, ex *reports.Exchange) time.Duration {
-	if s := expect.Status(ex); s != 429 && s != 503 {
-		t.Unmet(ex, "HTTP 429 from a limit", "%s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+	if !t.Expect(ex, "the answer of the limit").To(expect.HaveStatus(429, 503)) {
 		return 0
 	}
-	t.Refused()
-	wait, ok := expect.RetryAfter(ex)
-	switch after := expect.Header(ex, "Retry-After"); {
-	case after == "":
-		t.Advise(ex, "Retry-After", "none")
-	case !ok:
-		t.Unmet(ex, "Retry-After in seconds or as a date", "%q", after)
+	wait, _ := expect.RetryAfter(ex)
+	if expect.Header(ex, "Retry-After") == "" {
+		t.Expect(ex, "the answer of the limit").Ideally(expect.HaveHeader("Retry-After", expect.NotEmpty))
+	} else {
+		t.Expect(ex, "the answer of the limit").To(waitProperly)
 	}
 	return wait
 }

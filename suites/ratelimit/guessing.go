@@ -46,116 +46,172 @@ func median(answers []*reports.Exchange) time.Duration {
 }
 
 func guessing() {
-	// OAuth 2.1 section 2.4.1: "the authorization server MUST protect any endpoint utilizing it against brute force attacks"
-	Must("AS-RATE-CLIENT-SECRET", func(t *T) {
-		c := t.AS.MustRegister(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
-		if c.Secret == "" {
-			t.NotApplicable("no client with a secret can be registered")
-		}
-		guess := func(secret string) wire.Request {
-			wrong := *c
-			wrong.Secret = secret
-			return t.AS.BuildTokenRequest(&wrong, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
-		}
-		if ex := t.IgnoringLimits(guess(c.Secret)); oauth.ErrorCode(ex) == "invalid_client" || ex.Response == nil {
-			t.Inconclusive("the control failed: the right secret is answered with %s", expect.Describe(ex))
-		}
-		var answers []*reports.Exchange
-		for range guesses {
-			answers = append(answers, t.IgnoringLimits(guess("mcpauth-"+Random(12))))
-		}
-		t.Controlled()
-		last := answers[len(answers)-1]
-		const want = "throttling, growing delays or a lock before 50 wrong secrets of one client"
-		switch {
-		case hindered(answers):
-			t.Refused()
-		case len(c.Secret) < 20: // less than 128 bits in any usual alphabet
-			t.Unmet(last, want, "all are answered at full speed, and the secret has %d characters only", len(c.Secret))
-		default:
-			t.Advise(last, want, "all are answered at full speed; a secret of %d characters cannot be guessed all the same", len(c.Secret))
-		}
-	})
+	Must("AS-RATE-CLIENT-SECRET", hindersGuessingOfSecrets)
+	Must("AS-RATE-LOGIN", hindersGuessingOfPasswords)
+	Practice("AS-RATE-LOGIN-RECOVERY", letsLockedUsersInAgain)
+	Practice("AS-RATE-NORMAL-USE", servesOrdinaryRefreshes)
+	Practice("RS-RATE-ANONYMOUS", keepsGoodTokensDuringAFlood)
+}
 
-	Must("AS-RATE-LOGIN", func(t *T) {
-		attempts, in := passwords(t)
-		if !attempts.hindered && in.Code() != "" {
-			t.Unmet(attempts.last, "a limit, a delay, a lock or a question before 20 wrong passwords", "all are answered at full speed, and then the right one is let in at once")
+// OAuth 2.1 section 2.4.1: "the authorization server MUST protect any endpoint utilizing it against brute force attacks".
+func hindersGuessingOfSecrets(t *T) {
+	c := t.AS.MustRegister(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
+	if c.Secret == "" {
+		t.NotApplicable("no client with a secret can be registered")
+	}
+	g := &guesser{client: c}
+	if ex := g.guess(t, c.Secret); oauth.ErrorCode(ex) == "invalid_client" || ex.Response == nil || g.grant != nil && oauth.ReadTokens(ex) == nil {
+		t.Inconclusive("the control failed: the right secret is answered with %s", expect.Describe(ex))
+	}
+	g.grant = nil // its code is used up
+	t.Controlled()
+	var answers []*reports.Exchange
+	for range guesses {
+		answers = append(answers, g.guess(t, "mcpauth-"+Random(12)))
+	}
+	if expect.NoAnswer(answers[0]) == "" && oauth.ErrorCode(answers[0]) != "invalid_client" && expect.Status(answers[0]) != 401 {
+		t.Inconclusive("a wrong secret is answered with %s: whether it is compared is not seen", expect.Describe(answers[0]))
+	}
+	if short := len(c.Secret) < 20; short { // less than 128 bits in any usual alphabet
+		t.Expect(answers, "a secret of %d characters", len(c.Secret)).SeenIn(answers[guesses-1]).To(beHindered)
+	} else {
+		t.Expect(answers, "a secret of %d characters, which cannot be guessed all the same", len(c.Secret)).SeenIn(answers[guesses-1]).Ideally(beHindered)
+	}
+}
+
+var beHindered = expect.That("throttling, growing delays or a lock before 50 wrong secrets of one client", func(answers []*reports.Exchange) string {
+	if hindered(answers) {
+		return ""
+	}
+	return "all are answered at full speed"
+})
+
+// guesser sends token requests with secrets of a client. All but the secret is right, where somebody can sign in: servers look at
+// code and client in whatever order.
+type guesser struct {
+	client *oauth.Client
+	grant  *Grant
+}
+
+func (g *guesser) guess(t *T, secret string) *reports.Exchange {
+	as := AsWithSecret(g.client, secret)
+	if !t.Session.Ready {
+		return t.IgnoringLimits(t.AS.BuildTokenRequest(g.client, as, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"),
+			With("redirect_uri", g.client.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier)))
+	}
+	if g.grant == nil {
+		g.grant = t.AS.MustAuthorize(As(g.client))
+	}
+	ex := t.IgnoringLimits(t.AS.BuildRedeem(g.grant, as))
+	if oauth.ErrorCode(ex) == "invalid_grant" { // the guess before has ended the code
+		g.grant = t.AS.MustAuthorize(As(g.client))
+		ex = t.IgnoringLimits(t.AS.BuildRedeem(g.grant, as))
+	}
+	t.AS.Tokens(ex, g.client)
+	return ex
+}
+
+func hindersGuessingOfPasswords(t *T) {
+	attempts, in := passwords(t)
+	attempts.in = in.Code() != ""
+	t.Controlled()
+	t.Expect(attempts).SeenIn(attempts.last).To(stopGuessing)
+}
+
+var stopGuessing = expect.That("a limit, a delay, a lock or a question before 20 wrong passwords", func(a attempts) string {
+	if a.hindered || !a.in {
+		return ""
+	}
+	return "all are answered at full speed, and then the right one is let in at once"
+})
+
+func letsLockedUsersInAgain(t *T) {
+	attempts, in := passwords(t)
+	if !attempts.hindered && in.Code() != "" {
+		t.NotApplicable("no limit was seen (AS-RATE-LOGIN)")
+	}
+	t.Controlled()
+	user := t.Session.Sacrificial()
+	if in.Code() == "" { // else the right password is let in anyway
+		Each(t, Cases[reports.Field]{
+			{"X-Forwarded-For", mcp.Field("X-Forwarded-For", "203.0.113.7")}, {"Forwarded", mcp.Field("Forwarded", "for=203.0.113.8")},
+		}, func(t *T, f reports.Field) {
+			if g := lifts(t, user, f); g != nil {
+				t.Expect(g).To(stayLocked)
+			}
+		})
+	}
+	if ex, ok := t.Eventually(func() bool { return t.AS.AuthorizeAs(user).Code() != "" }); !ok {
+		t.Inconclusive("after %v the right password is still refused: whether the lock ends was not seen (%s)", 5*t.Patience, expect.Describe(ex))
+	}
+}
+
+var stayLocked = expect.That("a lock that a header of the client's own does not lift", func(*Grant) string {
+	return "with the header the user is let in, and without it not"
+})
+
+func servesOrdinaryRefreshes(t *T) {
+	tokens := t.AS.MustGetRefreshToken()
+	for i := range 10 {
+		ex := t.IgnoringLimits(t.AS.BuildRefresh(tokens))
+		if s := expect.Status(ex); s == 429 || s == 403 {
+			t.Expect(ex, "refresh number %d in a row", i+1).To(expect.IssueTokens())
 			return
 		}
-		t.Refused()
-		t.Controlled()
-	})
-
-	Practice("AS-RATE-LOGIN-RECOVERY", func(t *T) {
-		attempts, in := passwords(t)
-		if !attempts.hindered && in.Code() != "" {
-			t.NotApplicable("no limit was seen (AS-RATE-LOGIN)")
+		next := t.AS.Tokens(ex, tokens.Client)
+		if next == nil {
+			t.Inconclusive("an ordinary refresh fails (AS-REFRESH-WORKS): %s", expect.Describe(ex))
 		}
-		user := t.Session.Sacrificial()
-		for _, f := range []reports.Field{mcp.Field("X-Forwarded-For", "203.0.113.7"), mcp.Field("Forwarded", "for=203.0.113.8")} {
-			if in.Code() != "" {
-				break // the right password is let in anyway
-			}
-			if g := lifts(t, user, f); g != nil {
-				t.Finding(g.Exchange, f.Name, "a limit that a header of the client's own does not lift", "with "+f.Name+": "+f.Value+" the user is let in")
-			}
+		if next.Refresh == "" {
+			next.Refresh = tokens.Refresh
 		}
-		if ex, ok := t.Eventually(func() bool { in = t.AS.AuthorizeAs(user); return in.Code() != "" }); !ok {
-			t.Inconclusive("after %v the right password is still refused: whether the lock ends was not seen (%s)", 5*t.Patience, expect.Describe(ex))
-		}
-		t.Refused()
-		t.Controlled()
-	})
-
-	Practice("AS-RATE-NORMAL-USE", func(t *T) {
-		tokens := t.AS.MustGetRefreshToken()
-		for i := range 10 {
-			ex := t.IgnoringLimits(t.AS.BuildRefresh(tokens))
-			if s := expect.Status(ex); s == 429 || s == 403 {
-				t.Unmet(ex, "ten refreshes in a row to pass", "the %d. is answered with %s", i+1, expect.Describe(ex))
-				return
-			}
-			next := t.AS.Tokens(ex, tokens.Client)
-			if next == nil {
-				t.Inconclusive("an ordinary refresh fails (AS-REFRESH-WORKS): %s", expect.Describe(ex))
-			}
-			if next.Refresh == "" {
-				next.Refresh = tokens.Refresh
-			}
-			tokens = next
-		}
-	})
-
-	Practice("RS-RATE-ANONYMOUS", func(t *T) {
-		token := t.MCP.FirstToken()
-		good := func() *reports.Exchange { return t.IgnoringLimits(t.MCP.Call().With(mcp.Bearer(token)).Request()) }
-		if ex := good(); !t.MCP.Served(ex) {
-			t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
-		}
-		t.Controlled()
-		throttled := false
-		for range 10 {
-			var flood []wire.Request
-			for range 20 {
-				flood = append(flood, t.MCP.Call().With(mcp.Bearer(t.Hide("mcpauth-"+Random(24)))).Request())
-			}
-			for _, ex := range t.AllIgnoringLimits(flood) {
-				throttled = throttled || expect.Status(ex) == 429
-			}
-			if ex := good(); expect.Status(ex) == 401 {
-				t.Unmet(ex, "the valid token to stay good while others are guessed", "%s", expect.Describe(ex))
-				return
-			}
-		}
-		if !throttled {
-			t.Note("200 bad tokens are answered without a limit, which matters where credentials are short (RS-STATIC-ENTROPY)")
-		}
-		if ex, ok := t.Eventually(func() bool { return t.MCP.Served(good()) }); !ok {
-			t.Unmet(ex, "the valid token served after the flood", "%v later: %s", 5*t.Patience, expect.Describe(ex))
-		}
-	})
+		tokens = next
+	}
+	t.Controlled()
 }
+
+// Who guesses must not be able to lock out whoever has the real token.
+func keepsGoodTokensDuringAFlood(t *T) {
+	token := t.MCP.FirstToken()
+	good := func() *reports.Exchange { return t.IgnoringLimits(t.MCP.Call().With(mcp.Bearer(token)).Request()) }
+	if ex := good(); !t.MCP.Served(ex) {
+		t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
+	}
+	t.Controlled()
+	throttled := false
+	for range 10 {
+		throttled = badTokens(t, 20) || throttled
+		if !t.Expect(good(), "the valid token while others are guessed").To(stayGood) {
+			return
+		}
+	}
+	if !throttled {
+		t.Note("200 bad tokens are answered without a limit, which matters where credentials are short (RS-STATIC-ENTROPY)")
+	}
+	ex, ok := t.Eventually(func() bool { return t.MCP.Served(good()) })
+	if !ok {
+		t.Expect(ex, "the valid token after the flood, %v later", 5*t.Patience).To(t.MCP.Serve())
+	}
+}
+
+// badTokens sends some at once, and reports whether one of them met a limit.
+func badTokens(t *T, n int) (throttled bool) {
+	var flood []wire.Request
+	for range n {
+		flood = append(flood, t.MCP.Call().With(mcp.Bearer(t.Hide("mcpauth-"+Random(24)))).Request())
+	}
+	for _, ex := range t.AllIgnoringLimits(flood) {
+		throttled = throttled || expect.Status(ex) == 429
+	}
+	return throttled
+}
+
+var stayGood = expect.That("any answer but 401", func(ex *reports.Exchange) string {
+	if expect.Status(ex) != 401 {
+		return ""
+	}
+	return expect.Describe(ex)
+})
 
 // lifts returns the grant that a header obtained while the account was locked, or nil. That the lock was still there is
 // seen by an attempt after it that says nothing in a header: where logins take long, a lock may just have ended.
@@ -179,6 +235,7 @@ func lifts(t *T, user *login.User, header reports.Field) *Grant {
 // attempts are wrong passwords of the account that may be locked.
 type attempts struct {
 	hindered bool
+	in       bool // the right password is let in at once
 	last     *reports.Exchange
 }
 
@@ -207,5 +264,5 @@ func passwords(t *T) (attempts, *Grant) {
 			questioned = questioned || strings.Contains(text, word) && !strings.Contains(first, word)
 		}
 	}
-	return attempts{hindered(answers) || questioned, answers[len(answers)-1]}, t.AS.AuthorizeAs(user)
+	return attempts{hindered: hindered(answers) || questioned, last: answers[len(answers)-1]}, t.AS.AuthorizeAs(user)
 }

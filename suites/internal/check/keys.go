@@ -63,18 +63,23 @@ func (t Minter) SignedBy(key *mint.Key, changes map[string]any) string {
 	return t.Hide(key.JWT(mint.Header{"typ": t.Header()["typ"]}, t.Claims(changes)))
 }
 
+// leastTries are made whatever the time, since each may take long on a busy machine.
+const leastTries = 10
+
 // Eventually waits until something holds, five times as long as the user's patience lasts; ex is the last exchange.
 func (t *T) Eventually(holds func() bool) (ex *reports.Exchange, ok bool) {
 	t.SettleForSeed()
 	deadline := time.Now().Add(5 * t.Patience)
-	for wait := 10 * time.Millisecond; ; wait = min(wait*3/2, 2*time.Second) {
+	wait := 10 * time.Millisecond
+	for tries := 1; ; tries++ {
 		if holds() {
 			return t.transcript[len(t.transcript)-1], true
 		}
-		if time.Now().Add(wait).After(deadline) {
+		if tries >= leastTries && time.Now().Add(wait).After(deadline) {
 			return t.transcript[len(t.transcript)-1], false
 		}
 		t.Sleep(wait)
+		wait = min(wait*3/2, 2*time.Second)
 	}
 }
 
