@@ -9,8 +9,8 @@ import (
 // failing is how often in a row somebody gave a wrong password or secret.
 type failing struct {
 	times int
-	began time.Time
 	until time.Time // while this lasts, nothing is looked at
+	left  int       // attempts at the least that are not looked at, however long they take
 }
 
 // The numbers of failures in a row after which nobody is let in for a while. They are short-lived, for tests.
@@ -26,7 +26,13 @@ const (
 func (s *Server) locked(who string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Now().Before(s.failures[who].until)
+	f := s.failures[who]
+	if f.left > 0 {
+		f.left--
+		s.failures[who] = f
+		return true
+	}
+	return time.Now().Before(f.until)
 }
 
 // failed counts a failure, or forgets those before.
@@ -38,13 +44,8 @@ func (s *Server) failed(who string, wrong bool, most int) {
 		delete(s.failures, who)
 		return
 	}
-	now := time.Now()
-	if f.times == 0 {
-		f.began = now
-	}
-	if f.times++; f.times >= most { // where all is slow, the lock has to outlast the next attempts all the same
-		interval := now.Sub(f.began) / time.Duration(f.times)
-		f = failing{until: now.Add(max(cmp.Or(s.Behaviour.LockTime, lockTime), outlasted*interval))}
+	if f.times++; f.times >= most {
+		f = failing{until: time.Now().Add(cmp.Or(s.Behaviour.LockTime, lockTime)), left: outlasted}
 	}
 	s.failures[who] = f
 }

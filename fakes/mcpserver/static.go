@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -36,6 +37,22 @@ type meter struct {
 	count int
 }
 
+// arrived notes a request, and returns how long a window is. It ends after as long a silence: where all is slow it is longer, so
+// that it does not end while somebody looks at it.
+func (m *meter) arrived(now time.Time, window time.Duration) time.Duration {
+	const outlasted = 8 // requests
+	if m.count > 0 {
+		window = max(window, outlasted*now.Sub(m.began)/time.Duration(m.count))
+	}
+	if now.Sub(m.last) > window {
+		m.began, m.count = now, 0
+	}
+	if now.After(m.last) {
+		m.last = now
+	}
+	return window
+}
+
 // throttle refuses a request beyond the limit of its credential.
 func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) bool {
 	p := &s.Policy
@@ -56,13 +73,7 @@ func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) b
 		m = &meter{}
 		s.meters[key] = m
 	}
-	now := time.Now()
-	if now.Sub(m.last) > window { // a window begins anew after as long a silence, so that it cannot end while somebody looks at it
-		m.count = 0
-	}
-	if now.After(m.last) {
-		m.last = now
-	}
+	window = m.arrived(time.Now(), window)
 	count := m.count
 	if !p.has(AtomicLimit) {
 		s.mu.Unlock()
@@ -85,6 +96,9 @@ func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) b
 	if count <= limit {
 		return false
 	}
+	if p.RetryAfter == "1" {
+		w.Header().Set("Retry-After", strconv.Itoa(int((window+time.Second-1)/time.Second)))
+	}
 	s.tooMany(w, r)
 	return true
 }
@@ -95,7 +109,7 @@ func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
 		s.refuseInTool(w, r, "Rate limit exceeded. Please try again later.")
 		return
 	}
-	if p.RetryAfter != "" {
+	if p.RetryAfter != "" && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", p.RetryAfter)
 	}
 	switch p.LimitStatus {

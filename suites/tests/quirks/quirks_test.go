@@ -35,7 +35,6 @@ var known = map[string]map[string]string{
 	"code-before-client": {
 		"AS-TOKEN-INVALID-CLIENT-BASIC": "sends a wrong secret with a code that is wrong too",
 		"AS-TOKEN-UNKNOWN-CLIENT":       "sends an unknown client with a code that is unknown too",
-		"AS-RATE-CLIENT-SECRET":         "guesses secrets with a code that is wrong too, so that no secret is compared",
 	},
 	"errors-in-fragment": {
 		"AS-AUTHZ-STATE-ON-ERROR": "does not read the fragment",
