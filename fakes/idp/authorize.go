@@ -194,6 +194,12 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 		return nil, "The redirect URI is not registered."
 	}
 	if v := get("state"); v != "" {
+		if b.State != nil {
+			var ok bool
+			if v, ok = b.State(v); !ok {
+				return nil, "The state is refused."
+			}
+		}
 		t.state = []string{v}
 	}
 	t.mode = get("response_mode")

@@ -19,6 +19,12 @@ type Behaviour struct {
 	// SignsMetadata adds signed_metadata, and SignedMetadata bends the document then.
 	SignsMetadata  bool
 	SignedMetadata func(doc map[string]any)
+	// TakesRedirect accepts a redirect URI for another one that is registered, and TakesClient an identifier for that of
+	// another client.
+	TakesRedirect func(registered, sent string) bool
+	TakesClient   func(id, sent string) bool
+	// State is what is kept of a state; false refuses the request.
+	State func(sent string) (kept string, ok bool)
 	// Encode replaces the encoding of the document.
 	Encode       func(place string, doc map[string]any) string
 	ContentType  string

@@ -386,7 +386,7 @@ func (s *Server) matchRedirect(c *client, uri string) bool {
 	}
 	return slices.ContainsFunc(c.redirectURIs, func(registered string) bool {
 		switch {
-		case registered == uri:
+		case registered == uri, b.TakesRedirect != nil && b.TakesRedirect(registered, uri):
 			return true
 		case !b.has(MatchWholeRedirect) && strings.HasPrefix(uri, strings.SplitN(registered, "?", 2)[0]):
 			return true

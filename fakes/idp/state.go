@@ -168,6 +168,11 @@ func (s *Server) Secrets() []string {
 func (s *Server) find(id string) *client {
 	s.mu.Lock()
 	c := s.clients[id]
+	for known, other := range s.clients {
+		if c == nil && s.Behaviour.TakesClient != nil && s.Behaviour.TakesClient(known, id) {
+			c = other
+		}
+	}
 	s.mu.Unlock()
 	if c == nil {
 		c = s.document(id)

@@ -47,6 +47,9 @@ func pages() {
 				t.Finding(g.Exchange, about, "an answer below 500", expect.Describe(g.Exchange))
 			}
 		}
+		if ex := post(t, t.AS.Authorize(Nobody(), StoppingAtLogin(), Leaving())); expect.Crashed(ex) {
+			t.Finding(ex, "the request by POST, which is optional", "an answer below 500", expect.Describe(ex))
+		}
 	})
 
 	Must("AS-AUTHZ-ERROR-CHARSET", func(t *T) {

@@ -5,136 +5,195 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 func redirects() {
-	Must("AS-AUTHZ-REDIRECT-UNREGISTERED", func(t *T) {
-		notSent(t, t.AS.Authorize(With("redirect_uri", attacker)), "a redirect_uri that is not registered")
-	})
+	Must("AS-AUTHZ-REDIRECT-UNREGISTERED", refusesUnregisteredRedirects)
+	Must("AS-AUTHZ-REDIRECT-EXACT", comparesRedirectsAsStrings)
+	Must("AS-AUTHZ-REDIRECT-VERBATIM", keepsTheQueryOfTheRedirect)
+	Must("AS-AUTHZ-REDIRECT-OMITTED", choosesNoRedirectItself)
+	Must("AS-AUTHZ-LOOPBACK-PORT", acceptsAnyLoopbackPort)
+	Must("AS-AUTHZ-LOOPBACK-STRICT", variesNothingButTheLoopbackPort)
+}
 
-	Must("AS-AUTHZ-REDIRECT-EXACT", func(t *T) {
-		const registered = "https://client.example/app/cb?k=v"
-		c := registering(t, registered)
-		control(t, c)
-		for _, v := range []string{
-			"https://client.example/app/cb/?k=v", "https://client.example/app/cb", "https://client.example/app/cb?k=v&x=1", "https://client.example/app/cb?x=1&k=v",
-			"https://client.example/app/cb/../evil?k=v", "https://client.example/app/cb/..%2fevil?k=v", "https://client.example/app/CB?k=v",
-			"https://client.example.attacker.example/app/cb?k=v", "https://client.example@attacker.example/app/cb?k=v",
-			"https://attacker.example/?https://client.example/app/cb?k=v", "https://sub.client.example/app/cb?k=v", "http://client.example/app/cb?k=v",
-			"https://client.example/app%2Fcb?k=v", "https://client.example/app/cb?k=v\x00",
-			"https://client.example\\@attacker.example/app/cb?k=v",
-		} {
-			bound(t, c, v)
-		}
-		for _, v := range []string{"HTTPS://client.example/app/cb?k=v", "https://CLIENT.example/app/cb?k=v", "https://client.example:443/app/cb?k=v", registered + " ", registered + "\t"} {
-			g := t.AS.Authorize(As(c), With("redirect_uri", v), Leaving())
-			home := strings.HasPrefix(g.Location, registered+"&") || strings.HasPrefix(g.Location, v+"&") && strings.TrimSpace(v) == v
-			if (g.Code() != "" || g.Stage == login.Elsewhere) && !home {
-				t.Unmet(g.Exchange, "no redirect, since client and redirect URI are not known to belong together", "the browser is sent to %s", g.Location)
-				continue
-			}
-			if g.Stage == login.AtConsent || g.Code() != "" || g.Stage == login.Elsewhere {
-				t.Advise(g.Exchange, "redirect_uri compared as a string (OAuth 2.1 section 2.3.1)", "%q, which is equal only after normalization, is accepted", v)
-			}
-		}
-	})
+func refusesUnregisteredRedirects(t *T) {
+	Refuses(t, t.AS.AuthorizationRequest(), Cases[Edit]{
+		{"a redirect_uri that is not registered", With("redirect_uri", attacker)},
+	}, expect.NotRedirect())
+}
 
-	Must("AS-AUTHZ-REDIRECT-VERBATIM", func(t *T) {
-		uri := strings.Replace(t.AS.AnyClient().RedirectURI, "/callback", "/cb?keep=a%20b&x=%2F", 1)
-		g := t.AS.MustReachDecision(t.AS.Authorize(As(registering(t, uri))))
-		if base, _, _ := strings.Cut(uri, "?"); g.Stage == login.Elsewhere && strings.HasPrefix(g.Location, base) {
-			if sameQuery(uri, g.Location) {
-				t.Advise(g.Exchange, "the query of the redirect URI kept as it was written", "it is encoded anew: %s", g.Location)
-				return
+// atClient is an authorization request of a client that gets as far as the consent page or the redirect URI.
+func atClient(t *T, c *oauth.Client) Attempt[Edit] {
+	return Attempt[Edit]{
+		Name: "the request with the registered redirect URI",
+		Good: expect.That("the consent page, or a code at the redirect URI", func(g *Grant) string {
+			base, _, _ := strings.Cut(c.RedirectURI, "?") // AS-AUTHZ-REDIRECT-VERBATIM judges what becomes of the query
+			if g.AsksUser() || g.Code() != "" || strings.HasPrefix(g.Location, base) && strings.Contains(g.Location, "code=") {
+				return ""
 			}
-			t.Unmet(g.Exchange, "the query of the redirect URI kept", "the browser is sent to %s", g.Location)
-			return
-		}
-		if g.Code() == "" {
-			t.Inconclusive("an ordinary authorization request gives no code: %s", g.Describe())
-		}
-		rest, _ := strings.CutPrefix(g.Location, uri)
-		query, fragment, _ := strings.Cut(rest, "#")
-		if !strings.HasPrefix(query, "&") || strings.Contains(query, "?") {
-			t.Unmet(g.Exchange, "the answer appended to the query with &", "the browser is sent to %s", g.Location)
-		}
-		if fragment != "" && fragment != "_=_" && fragment != "_" {
-			t.Unmet(g.Exchange, "no fragment", "the browser is sent to %s", g.Location)
-		}
-	})
+			return g.Describe()
+		}),
+		Send: func(edits ...Edit) any { return t.AS.Authorize(append([]Edit{As(c), Leaving()}, edits...)...) },
+	}
+}
 
-	Must("AS-AUTHZ-REDIRECT-OMITTED", func(t *T) {
-		base := t.AS.AnyClient().RedirectURI
-		two := registering(t, base, base+"/second")
-		for about, edit := range Sorted(map[string]Edit{"no redirect_uri": Without("redirect_uri"), "an empty redirect_uri": With("redirect_uri", "")}) {
-			g := t.AS.Authorize(As(two), edit)
-			if g.Stage == login.Answered || g.Stage == login.AtConsent || g.Stage == login.Elsewhere {
-				t.Finding(g.Exchange, about, "an error page, since the client has registered two redirect URIs", g.Describe()+" "+g.Location)
-				continue
-			}
-			t.AS.MustReachDecision(g)
-			t.Refused()
-		}
-	})
+// requesting are rows that ask for each near miss of the registered redirect URI.
+func requesting(misses []nearmiss.Miss) Cases[Edit] {
+	var rows Cases[Edit]
+	for _, m := range misses {
+		rows = rows.And(m.Name+" ("+m.Value+")", With("redirect_uri", m.Value))
+	}
+	return rows
+}
 
-	Must("AS-AUTHZ-LOOPBACK-PORT", func(t *T) {
-		for _, host := range []string{"127.0.0.1", "[::1]", "localhost"} {
-			c, ex := t.AS.Register(map[string]any{"redirect_uris": []string{"http://" + host + ":53111/callback"}})
-			if c == nil {
-				t.Note("http://%s cannot be registered: %s", host, expect.Describe(ex))
-				continue
-			}
-			g := t.AS.MustReachDecision(t.AS.Authorize(As(c), With("redirect_uri", "http://"+host+":53222/callback")))
-			switch {
-			case g.Code() != "":
-			case host == "localhost":
-				t.Advise(g.Exchange, "any port for a loopback redirect URI", "another port of localhost: %s", g.Describe())
-			default:
-				t.Unmet(g.Exchange, "any port for a loopback redirect URI (OAuth 2.1 section 8.4.2)", "another port of %s: %s", host, g.Describe())
-			}
-		}
-	})
-
-	Must("AS-AUTHZ-LOOPBACK-STRICT", func(t *T) {
-		const port = ":53111"
-		c := registering(t, "http://127.0.0.1"+port+"/callback")
-		control(t, c)
-		for _, v := range []string{
-			"http://127.0.0.1" + port + "/other", "http://127.0.0.1" + port + "/callback?x=1", "http://127.0.0.1" + port + "@attacker.example/callback",
-			"http://attacker.example" + port + "/callback", "http://127.0.0.1.attacker.example" + port + "/callback", "https://127.0.0.1" + port + "/callback",
-		} {
-			bound(t, c, v)
-		}
-		if g := t.AS.Authorize(As(c), With("redirect_uri", "http://localhost"+port+"/callback")); g.Code() != "" {
-			t.Advise(g.Exchange, "localhost to be another host than 127.0.0.1", "a code is sent there")
-		}
-		web, ex := t.AS.Register(map[string]any{"redirect_uris": []string{"https://client.example/cb"}})
-		if web == nil {
-			t.Note("https redirect URIs cannot be registered: %s", expect.Describe(ex))
-			return
-		}
-		bound(t, web, "https://client.example:8443/cb")
+func comparesRedirectsAsStrings(t *T) {
+	const plain, withQuery = "https://client.example/app/cb", "https://client.example/app/cb?k=v"
+	different := nearmiss.Except(nearmiss.Equivalent, nearmiss.Space)
+	c := registering(t, withQuery)
+	Refuses(t, atClient(t, c), requesting(nearmiss.OfURL(withQuery, different...)), expect.NotRedirect())
+	if second, _ := t.AS.Register(map[string]any{"redirect_uris": []string{plain}}); second != nil { // a "/" at its end
+		Refuses(t, atClient(t, second), requesting(nearmiss.OfURL(plain, nearmiss.Slash, nearmiss.Query)), expect.NotRedirect())
+	}
+	Each(t, MissesOf(nearmiss.OfURL(withQuery, nearmiss.Equivalent, nearmiss.Space)), func(t *T, v string) {
+		g := t.AS.Authorize(As(c), With("redirect_uri", v), Leaving())
+		t.Expect(g).To(endAtHome(withQuery, v))
+		t.Expect(g).Ideally(compareStrings)
 	})
 }
 
-// sameQuery reports that an address has all parameters of another one, however they are encoded.
-func sameQuery(registered, address string) bool {
-	a, err1 := url.Parse(registered)
-	b, err2 := url.Parse(address)
-	if err1 != nil || err2 != nil {
-		return false
+// endAtHome expects that a redirect URI that is equal after normalization leads to the registered one, if anywhere.
+func endAtHome(registered, requested string) expect.Matcher {
+	return expect.That("no redirect to another address than the registered one", func(g *Grant) string {
+		home := strings.HasPrefix(g.Location, registered+"&") || strings.TrimSpace(requested) == requested && strings.HasPrefix(g.Location, requested+"&")
+		if (g.Code() != "" || g.Stage == login.Elsewhere) && !home {
+			return "the browser is sent to " + g.Location
+		}
+		return ""
+	})
+}
+
+var compareStrings = expect.That("redirect_uri compared as a string (OAuth 2.1 section 2.3.1)", func(g *Grant) string {
+	if g.AsksUser() || g.Code() != "" || g.Stage == login.Elsewhere {
+		return "it is accepted, although it equals the registered one only after normalization"
 	}
-	for name, values := range a.Query() {
-		if !slices.Equal(values, b.Query()[name]) {
-			return false
+	return ""
+})
+
+func keepsTheQueryOfTheRedirect(t *T) {
+	uri := strings.Replace(t.AS.AnyClient().RedirectURI, "/callback", "/cb?keep=a%20b&x=%2F", 1)
+	g := t.AS.MustReachDecision(t.AS.Authorize(As(registering(t, uri))))
+	base, _, _ := strings.Cut(uri, "?")
+	if g.Code() == "" && !(g.Stage == login.Elsewhere && strings.HasPrefix(g.Location, base)) {
+		t.Inconclusive("an ordinary authorization request gives no code: %s", g.Describe())
+	}
+	if g.Stage == login.Elsewhere {
+		t.Expect(g).Ideally(appendTo(uri))
+		t.Expect(g).To(keepParametersOf(uri))
+		return
+	}
+	t.Expect(g).To(appendTo(uri))
+}
+
+// appendTo expects the answer behind the redirect URI as it was written, with &.
+func appendTo(uri string) expect.Matcher {
+	return expect.That("the answer appended with & to the redirect URI as it was written", func(g *Grant) string {
+		rest, same := strings.CutPrefix(g.Location, uri)
+		query, fragment, _ := strings.Cut(rest, "#")
+		if same && strings.HasPrefix(query, "&") && !strings.Contains(query, "?") && slices.Contains([]string{"", "_=_", "_"}, fragment) {
+			return ""
+		}
+		return "the browser is sent to " + g.Location
+	})
+}
+
+// keepParametersOf expects all parameters of the redirect URI, however they are encoded.
+func keepParametersOf(uri string) expect.Matcher {
+	return expect.That("the query of the redirect URI kept", func(g *Grant) string {
+		registered, err1 := url.Parse(uri)
+		address, err2 := url.Parse(g.Location)
+		kept := err1 == nil && err2 == nil && strings.Count(g.Location, "?") == 1
+		for name, values := range registered.Query() {
+			kept = kept && slices.Equal(values, address.Query()[name])
+		}
+		if kept {
+			return ""
+		}
+		return "the browser is sent to " + g.Location
+	})
+}
+
+func choosesNoRedirectItself(t *T) {
+	base := t.AS.AnyClient().RedirectURI
+	two := registering(t, base, base+"/second")
+	Refuses(t, atClient(t, two), Cases[Edit]{
+		{"no redirect_uri, of a client that registered two", Without("redirect_uri")},
+		{"an empty redirect_uri, of a client that registered two", With("redirect_uri", "")},
+	}, expect.NotRedirect())
+}
+
+func acceptsAnyLoopbackPort(t *T) {
+	Each(t, Cases[string]{{"127.0.0.1", "127.0.0.1"}, {"[::1]", "[::1]"}}, func(t *T, host string) {
+		t.Expect(atOtherPort(t, host)).To(acceptOtherPort)
+	})
+	Each(t, Cases[string]{{"localhost", "localhost"}}, func(t *T, host string) {
+		t.Expect(atOtherPort(t, host)).Ideally(acceptOtherPort)
+	})
+}
+
+// atOtherPort is what a native client gets that asks for another port than it registered.
+func atOtherPort(t *T, host string) *Grant {
+	c, ex := native(t, "http://"+host+":53111/callback")
+	if c == nil {
+		t.NotApplicable("http://%s cannot be registered: %s", host, expect.Describe(ex))
+	}
+	return t.AS.MustReachDecision(t.AS.Authorize(As(c), With("redirect_uri", "http://"+host+":53222/callback")))
+}
+
+var acceptOtherPort = expect.That("any port for a loopback redirect URI (OAuth 2.1 section 8.4.2)", func(g *Grant) string {
+	if g.Code() == "" {
+		return g.Describe()
+	}
+	return ""
+})
+
+func variesNothingButTheLoopbackPort(t *T) {
+	const registered = "http://127.0.0.1:53111/callback"
+	c, ex := native(t, registered)
+	if c == nil {
+		t.NotTested("a client with the redirect URI %s cannot be registered: %s", registered, expect.Describe(ex))
+	}
+	different := nearmiss.Except(nearmiss.Port, nearmiss.Equivalent, nearmiss.Space)
+	Refuses(t, atClient(t, c), requesting(nearmiss.OfURL(registered, different...)), expect.NotRedirect())
+	t.Expect(t.AS.Authorize(As(c), With("redirect_uri", "http://localhost:53111/callback")), "localhost in place of 127.0.0.1").Ideally(getNoCode)
+	if web, _ := t.AS.Register(map[string]any{"redirect_uris": []string{"https://client.example/cb"}}); web != nil {
+		Refuses(t, atClient(t, web), Cases[Edit]{
+			{"another port of a host that is not loopback", With("redirect_uri", "https://client.example:8443/cb")},
+		}, expect.NotRedirect())
+	}
+}
+
+var getNoCode = expect.That("a refusal: it is another host", func(g *Grant) string {
+	if g.Code() != "" {
+		return "a code is sent there"
+	}
+	return ""
+})
+
+// native registers a client with a loopback redirect URI: as a native one, or without a type where the server knows none.
+func native(t *T, uri string) (c *oauth.Client, ex *reports.Exchange) {
+	for _, kind := range []any{"native", nil} {
+		if c, ex = t.AS.Register(map[string]any{"redirect_uris": []string{uri}, "application_type": kind}); c != nil {
+			break
 		}
 	}
-	return strings.Count(address, "?") == 1
+	return c, ex
 }
 
 // registering registers a client with redirect URIs.
@@ -144,19 +203,4 @@ func registering(t *T, uris ...string) *oauth.Client {
 		t.NotTested("a client with the redirect URIs %s cannot be registered: %s", strings.Join(uris, " "), expect.Describe(ex))
 	}
 	return c
-}
-
-// control expects that the registered redirect URI itself is served.
-func control(t *T, c *oauth.Client) {
-	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
-	base, _, _ := strings.Cut(c.RedirectURI, "?") // AS-AUTHZ-REDIRECT-VERBATIM judges what becomes of the query
-	if g.Stage != login.AtConsent && g.Code() == "" && !(strings.HasPrefix(g.Location, base) && strings.Contains(g.Location, "code=")) {
-		t.Inconclusive("the control failed: the registered redirect URI itself is refused: %s", g.Describe())
-	}
-	t.Controlled()
-}
-
-// bound expects that a redirect URI that differs from the registered one is refused.
-func bound(t *T, c *oauth.Client, v string) {
-	notSent(t, t.AS.Authorize(As(c), With("redirect_uri", v)), v)
 }

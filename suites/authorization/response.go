@@ -14,24 +14,75 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// states that a careless server damages.
-func states() []string {
+// odd are states that a careless server damages.
+func odd() Cases[string] {
 	all := make([]byte, 0, 95)
 	for b := byte(0x20); b <= 0x7e; b++ {
 		all = append(all, b)
 	}
 	Shuffle(all)
-	return []string{
-		Random(24), "s" + string(all) + "s", "a+b c%20d%2Be&f=g#h;i,j", "%25%32%35", oauth.NewPKCE(512).Verifier, `<b>\"'&amp;</b>`, "0", "null",
+	return Cases[string]{
+		{"all printable ASCII", "s" + string(all) + "s"}, {"reserved characters", "a+b c%20d%2Be&f=g#h;i,j"}, {"percent signs", "%25%32%35"},
+		{"markup", `<b>\"'&amp;</b>`}, {"0", "0"}, {"null", "null"}, {"spaces around it", " a b "},
+	}
+}
+
+// ordinary are states that clients send: random values of 128 bits and more, in base64url.
+func ordinary() Cases[string] {
+	return Cases[string]{{"22 characters", Random(22)}, {"32 characters", Random(32)}, {"43 characters", Random(43)}}
+}
+
+// long are states that hold something, such as an encoded object. No clause limits their length.
+func long() Cases[string] {
+	return Cases[string]{{"512 characters", Random(512)}, {"513 characters", Random(513)}, {"1000 characters", Random(1000)}, {"2000 characters", Random(2000)}}
+}
+
+func returnsStateExactly(t *T) {
+	t.AS.MustAuthorize() // the control
+	Each(t, ordinary(), func(t *T, state string) {
+		t.Expect(t.AS.MustReachDecision(t.AS.Authorize(With("state", state)))).To(acceptState, returnState(state))
+	})
+	Each(t, append(odd(), long()...), func(t *T, state string) {
+		g := t.AS.MustReachDecision(t.AS.Authorize(With("state", state)))
+		t.Expect(g).Ideally(acceptState)
+		t.Expect(g).To(returnState(state))
+	})
+}
+
+var acceptState = expect.That("a code: no clause limits the length or the characters of state further", func(g *Grant) string {
+	if g.Code() == "" {
+		return g.Describe()
+	}
+	return ""
+})
+
+// returnState expects the answer, if the client gets one, to carry the state of the request, once.
+func returnState(state string) expect.Matcher {
+	return expect.That("state "+printable(state)+", once, if the client gets an answer", func(g *Grant) string {
+		got := g.Answer("state")
+		if g.Stage != login.Answered || len(got) == 1 && got[0] == state {
+			return ""
+		}
+		return "state " + printable(strings.Join(got, " and "))
+	})
+}
+
+func returnsStateWithErrors(t *T) {
+	states := append(ordinary()[:1], odd()[:2]...)
+	Each(t, states, func(t *T, state string) {
+		g := t.AS.MustReachDecision(t.AS.Authorize(With("response_type", "mcpauth_bogus"), With("state", state)))
+		if g.Stage != login.Answered {
+			t.Inconclusive("the authorization server shows an error page and never sends the error to the client: %s", g.Describe())
+		}
+		t.Expect(g).To(returnState(state))
+	})
+	if g := t.AS.Authorize(Denying(), With("state", states[2].Value)); g.Consented || g.Error() != "" {
+		t.Expect(g, "a denial").To(returnState(states[2].Value))
 	}
 }
 
 func response() {
-	Must("AS-AUTHZ-STATE-EXACT", func(t *T) {
-		for _, state := range states() {
-			sameState(t, t.AS.MustAuthorize(With("state", state)), state)
-		}
-	})
+	Must("AS-AUTHZ-STATE-EXACT", returnsStateExactly)
 
 	Practice("AS-AUTHZ-STATE-ABSENT", func(t *T) {
 		for about, edit := range Sorted(map[string]Edit{"no state": Without("state"), "an empty state": With("state", "")}) {
@@ -47,15 +98,7 @@ func response() {
 		}
 	})
 
-	Must("AS-AUTHZ-STATE-ON-ERROR", func(t *T) {
-		for _, state := range states()[:3] {
-			g := t.AS.MustReachDecision(t.AS.Authorize(With("response_type", "mcpauth_bogus"), With("state", state)))
-			if g.Stage != login.Answered {
-				t.Inconclusive("the authorization server shows an error page and never sends the error to the client: %s", g.Describe())
-			}
-			sameState(t, g, state)
-		}
-	})
+	Must("AS-AUTHZ-STATE-ON-ERROR", returnsStateWithErrors)
 
 	Practice("AS-AUTHZ-RESPONSE-MODE", func(t *T) {
 		advertised, _ := t.AS.Server().Metadata.Strings("response_modes_supported")
@@ -96,7 +139,7 @@ func response() {
 			if codes := g.Decoded("code"); len(codes) != 1 || codes[0] == "INJECTED" || g.Fragment {
 				t.Finding(g.Exchange, "", "exactly one code", "state can add parameters to the answer")
 			}
-			sameState(t, g, state)
+			t.Expect(g).To(returnState(state))
 		}
 	})
 
@@ -208,12 +251,6 @@ func inspect(t *T, g *Grant, address string, tokens *oauth.Tokens) {
 	}
 }
 
-func sameState(t *T, g *Grant, state string) {
-	if got := g.Decoded("state"); len(got) != 1 || got[0] != state {
-		t.Unmet(g.Exchange, "state "+printable(state)+", once", "state %s", printable(strings.Join(got, " and ")))
-	}
-}
-
 func printable(s string) string {
 	if len(s) > 60 {
 		s = s[:60] + "…"
@@ -260,31 +297,8 @@ func reveals(v, secret string, depth int) bool {
 }
 
 func issuer() {
-	Should("AS-AUTHZ-ISS-PRESENT", func(t *T) {
-		for about, g := range Sorted(map[string]*Grant{"the answer with the code": t.AS.MustAuthorize(), "an error": t.AS.MustReachDecision(t.AS.Authorize(With("response_type", "mcpauth_bogus")))}) {
-			if g.Stage == login.Answered && !g.Params.Has("iss") && !g.Params.Has("response") {
-				t.Finding(g.Exchange, about, "iss in the answer (RFC 9207)", "there is none")
-			}
-		}
-	})
-
-	Must("AS-AUTHZ-ISS-EXACT", func(t *T) {
-		seen := false
-		for about, g := range Sorted(map[string]*Grant{
-			"the answer with the code": t.AS.MustAuthorize(), "an error": t.AS.MustReachDecision(t.AS.Authorize(With("response_type", "mcpauth_bogus"))),
-			"a request with an iss of its own": t.AS.MustReachDecision(t.AS.Authorize(With("iss", "https://attacker.example"))),
-		}) {
-			if got := g.Decoded("iss"); g.Stage == login.Answered && len(got) > 0 {
-				seen = true
-				if len(got) != 1 || got[0] != t.AS.Server().Metadata.String("issuer") {
-					t.Finding(g.Exchange, about, "iss, once, equal to the metadata's issuer "+t.AS.Server().Metadata.String("issuer"), "iss "+strings.Join(got, " and "))
-				}
-			}
-		}
-		if !seen {
-			t.NotApplicable("iss is never sent (AS-AUTHZ-ISS-PRESENT)")
-		}
-	})
+	Should("AS-AUTHZ-ISS-PRESENT", namesTheIssuer)
+	Must("AS-AUTHZ-ISS-EXACT", namesTheRightIssuer)
 
 	Must("AS-AUTHZ-ISS-ADVERTISED", func(t *T) {
 		g := t.AS.MustAuthorize()
@@ -296,17 +310,62 @@ func issuer() {
 		}
 	})
 
-	Must("AS-AUTHZ-ISS-PROMISED", func(t *T) {
-		if v, _ := t.AS.Server().Metadata.Bool("authorization_response_iss_parameter_supported"); !v {
-			t.NotApplicable("the metadata does not promise iss")
+	Must("AS-AUTHZ-ISS-PROMISED", keepsThePromiseOfIss)
+}
+
+// answered is where an authorization request ended. The row is not decided where the client gets no answer.
+func answered(t *T, edits ...Edit) *Grant {
+	g := t.AS.MustReachDecision(t.AS.Authorize(edits...))
+	if g.Stage != login.Answered {
+		t.NotApplicable("the client gets no answer: %s", g.Describe())
+	}
+	return g
+}
+
+func namesTheIssuer(t *T) {
+	Each(t, Cases[[]Edit]{
+		{"the answer with the code", nil},
+		{"an error", []Edit{With("response_type", "mcpauth_bogus")}},
+	}, func(t *T, edits []Edit) { t.Expect(answered(t, edits...)).To(carryIss) })
+}
+
+// carryIss allows a signed answer, which carries it inside (JARM).
+var carryIss = expect.That("iss in the answer (RFC 9207 section 2)", func(g *Grant) string {
+	if len(g.Answer("iss")) == 0 && len(g.Answer("response")) == 0 {
+		return "there is none: " + g.Describe()
+	}
+	return ""
+})
+
+func namesTheRightIssuer(t *T) {
+	issuer := t.AS.Server().Metadata.String("issuer")
+	Each(t, Cases[[]Edit]{
+		{"the answer with the code", nil},
+		{"an error", []Edit{With("response_type", "mcpauth_bogus")}},
+		{"a request with an iss of its own", []Edit{With("iss", "https://attacker.example")}},
+	}, func(t *T, edits []Edit) {
+		g := answered(t, edits...)
+		if len(g.Answer("iss")) == 0 {
+			t.NotApplicable("iss is not sent (AS-AUTHZ-ISS-PRESENT)")
 		}
-		for about, edits := range Sorted(map[string][]Edit{
-			"a code": nil, "a denial": {Denying()}, "an unknown response_type": {With("response_type", "mcpauth_bogus")},
-			"no code_challenge": {Without("code_challenge")}, "prompt=none": {With("prompt", "none")},
-		}) {
-			if g := t.AS.MustReachDecision(t.AS.Authorize(edits...)); g.Stage == login.Answered && !g.Params.Has("iss") {
-				t.Finding(g.Exchange, about, "iss, as the metadata promises", "there is none: "+g.Describe())
+		t.Expect(g).To(expect.That("iss, once, equal to the issuer of the metadata, "+issuer, func(g *Grant) string {
+			if got := g.Answer("iss"); len(got) != 1 || got[0] != issuer {
+				return "iss " + strings.Join(got, " and ")
 			}
-		}
+			return ""
+		}))
 	})
+}
+
+func keepsThePromiseOfIss(t *T) {
+	if v, _ := t.AS.Server().Metadata.Bool("authorization_response_iss_parameter_supported"); !v {
+		t.NotApplicable("the metadata does not promise iss")
+	}
+	Each(t, Cases[[]Edit]{
+		{"a code", nil},
+		{"a denial", []Edit{Denying()}},
+		{"an unknown response_type", []Edit{With("response_type", "mcpauth_bogus")}},
+		{"no code_challenge", []Edit{Without("code_challenge")}},
+		{"prompt=none", []Edit{With("prompt", "none")}},
+	}, func(t *T, edits []Edit) { t.Expect(answered(t, edits...)).To(carryIss) })
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -145,6 +147,27 @@ func (g *Grant) Code() string { return g.Params.Get("code") }
 
 // Error is the error code that the client got, or empty.
 func (g *Grant) Error() string { return g.Params.Get("error") }
+
+// Answer is the value of a parameter of the answer, however often it came, in the query, a form, or the fragment, where
+// the response type or the response mode puts it (OAuth 2.0 Multiple Response Type Encoding Practices section 2.1).
+func (g *Grant) Answer(name string) []string {
+	return slices.Concat(g.Params[name], g.InFragment[name])
+}
+
+// Redirected is the address to which the browser was sent with an answer or an error, where it was requested or is an
+// attacker's; empty if it was sent to neither.
+func (g *Grant) Redirected() string {
+	wanted, err := url.Parse(g.RedirectURI)
+	switch {
+	case g.Stage == login.Answered && g.Location == "":
+		return g.RedirectURI
+	case g.Stage == login.Answered, strings.Contains(g.Location, nearmiss.Attacker):
+		return g.Location
+	case g.Stage == login.Elsewhere && err == nil && wanted.Host != "" && strings.Contains(g.Location, wanted.Hostname()):
+		return g.Location
+	}
+	return ""
+}
 
 // Describe says where the request ended.
 func (g *Grant) Describe() string {

@@ -127,6 +127,17 @@ func Refusing[V any](expected string, problem func(v V) string) Matcher {
 	}}
 }
 
+// Either is satisfied by what satisfies one of two matchers. What it expects, and what it means to satisfy it, are those of
+// the second.
+func Either(first, second Matcher) Matcher {
+	return &matcher{second.Kind(), func(actual any) Judgement {
+		if j := first.Judge(actual); j.Met {
+			return j
+		}
+		return second.Judge(actual)
+	}}
+}
+
 // NoAnswer says why an answer is evidence of nothing: it never came, the target limits requests, or it failed. Empty if it
 // is an answer.
 func NoAnswer(ex *reports.Exchange) string {

@@ -146,6 +146,35 @@ func IssueNothing(codes ...string) Matcher {
 	}}
 }
 
+// Redirecting is an authorization request that may have sent the browser away.
+type Redirecting interface {
+	Ending
+	// Redirected is the address of a client or an attacker to which the browser was sent, or empty.
+	Redirected() string
+}
+
+// NotRedirect expects an authorization request to end at the authorization server, without a question to the user, as a
+// client and a redirect URI that are not known to belong together must (OAuth 2.1 section 4.1.2.1).
+func NotRedirect() Matcher {
+	const expected = "no redirect, because client and redirect URI are not known to belong together"
+	return &matcher{Refusal, func(actual any) Judgement {
+		g, ok := actual.(Redirecting)
+		if !ok {
+			return Judgement{Expected: "where an authorization request ended", Observed: fmt.Sprintf("a value of type %T", actual)}
+		}
+		why, login := g.Undecided()
+		switch to := g.Redirected(); {
+		case to != "":
+			return Judgement{Expected: expected, Observed: "the browser is sent to " + to + ": " + g.Describe()}
+		case g.AsksUser():
+			return Judgement{Expected: expected, Observed: "the consent page is shown for it"}
+		case why != "":
+			return Judgement{Expected: expected, Undecided: why, Untried: login}
+		}
+		return Judgement{Met: true}
+	}}
+}
+
 // NameError expects an error with one of these codes.
 func NameError(codes ...string) Matcher {
 	return &matcher{Look, func(actual any) Judgement {

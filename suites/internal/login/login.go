@@ -76,10 +76,12 @@ type Outcome struct {
 	Location string
 	// Posted says that the answer travelled in a form (form_post), Fragment that it did behind #.
 	Posted, Fragment bool
-	Exchange         *reports.Exchange
-	Pages            []*Page // every page seen, the last one last
-	PageExchanges    []*reports.Exchange
-	Hops             []Hop
+	// InFragment are the parameters behind #.
+	InFragment    url.Values
+	Exchange      *reports.Exchange
+	Pages         []*Page // every page seen, the last one last
+	PageExchanges []*reports.Exchange
+	Hops          []Hop
 	// SignedIn and Consented say that the user did so on the way, and Typed that the password was typed.
 	SignedIn, Consented, Typed bool
 	// Barred says that the login page came and nobody may sign in there any more; Why says why.
@@ -269,10 +271,9 @@ func (w *walk) answered(location, rest string) {
 	for name, values := range w.out.Params {
 		w.hide(name, values...)
 	}
-	if more, err := url.ParseQuery(fragment); err == nil {
-		for name, values := range more {
-			w.hide(name, values...)
-		}
+	w.out.InFragment, _ = url.ParseQuery(fragment)
+	for name, values := range w.out.InFragment {
+		w.hide(name, values...)
 	}
 	w.end(Answered, "")
 }

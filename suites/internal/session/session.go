@@ -386,7 +386,7 @@ func (s *Session) Request(c *oauth.Client, pair oauth.PKCE) oauth.Form {
 	if scopes := s.RequestedScopes(); len(scopes) > 0 {
 		f.Set("scope", strings.Join(scopes, " "))
 	}
-	f.Set("state", oauth.NewPKCE(22).Verifier)
+	f.Set("state", oauth.NewPKCE(43).Verifier) // servers were seen that refuse shorter ones (AS-AUTHZ-STATE-EXACT)
 	f.Set("code_challenge", pair.Challenge)
 	f.Set("code_challenge_method", "S256")
 	if s.SendResource {

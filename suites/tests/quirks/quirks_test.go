@@ -36,11 +36,6 @@ var known = map[string]map[string]string{
 		"AS-TOKEN-INVALID-CLIENT-BASIC": "sends a wrong secret with a code that is wrong too",
 		"AS-TOKEN-UNKNOWN-CLIENT":       "sends an unknown client with a code that is unknown too",
 	},
-	"errors-in-fragment": {
-		"AS-AUTHZ-STATE-ON-ERROR": "does not read the fragment",
-		"AS-AUTHZ-ISS-PRESENT":    "does not read the fragment",
-		"AS-AUTHZ-ISS-PROMISED":   "does not read the fragment",
-	},
 	"refresh-overlap": {
 		"AS-REFRESH-OLD-DIES": "waits less than the overlap",
 		"AS-REFRESH-RACE":     "does not know the overlap, in which each use brings a token",
