@@ -91,6 +91,9 @@ func (r *Run) Outcome() Outcome {
 	case len(r.Results) == 0 && r.Unreachable == "":
 		return Outcome{ExitUsage, Nothing, "NOTHING WAS TESTED: no requirement was selected", "lightgrey"}
 	}
+	if r.Unreachable != "" {
+		return Outcome{ExitUndecided, Undecided, "NOTHING WAS TESTED: " + r.Unreachable, "lightgrey"}
+	}
 	if why := r.undecided(s); why != "" {
 		return Outcome{ExitUndecided, Undecided, "UNDECIDED: " + why, "lightgrey"}
 	}
@@ -103,8 +106,6 @@ func (r *Run) Outcome() Outcome {
 // undecided says why the results are no success, though nothing failed; empty where they are one.
 func (r *Run) undecided(s sums) string {
 	switch {
-	case r.Unreachable != "":
-		return "the target could not be tested: " + r.Unreachable
 	case r.Open != "":
 		return r.Open + "; if that is meant, declare it (target.public in the target file)"
 	case len(r.NotWorking) > 0:
@@ -227,7 +228,7 @@ func (s *sums) warned(on FailOn) int {
 }
 
 func (s *sums) failures() string {
-	text := Count(len(s.unmet), "MUST") + " unmet"
+	text := Count(len(s.unmet), "MUST") + map[bool]string{true: " is not met", false: " are not met"}[len(s.unmet) == 1]
 	if s.headline != "" {
 		text = s.headline + "; " + text
 	}

@@ -109,7 +109,11 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 			s.release()
 			return ctx, nil, wrong
 		}
-		sv = s.login(ctx, sv, secrets)
+		if why := s.rejected(sv); why != "" {
+			err = &survey.Unreachable{Why: why}
+		} else {
+			sv = s.login(ctx, sv, secrets)
+		}
 	}
 	s.world = s.makeWorld(sv, secrets, s.mayStrain(ctx))
 	s.world.KeyFetchesBefore = fetches
@@ -138,6 +142,14 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		err = nil
 	}
 	return ctx, s, err
+}
+
+// rejected says that the token which the user gave is of no use; empty where it is served, or where a user signs in for another.
+func (s *preparation) rejected(sv *survey.Survey) string {
+	if s.cfg.Token == "" || len(s.cfg.Users) > 0 {
+		return ""
+	}
+	return sv.TokenRejected(time.Now())
 }
 
 // ownToken is an ordinary one, as good as one that was given: by the issuer that the target trusts, or under the secret that

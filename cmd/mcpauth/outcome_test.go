@@ -19,10 +19,14 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// lastLine is the last line that people see.
-func lastLine(stderr string) string {
-	lines := strings.Split(strings.TrimSpace(stderr), "\n")
-	return lines[len(lines)-1]
+// conclusion is what a summary ends with, in one line.
+func conclusion(summary string) string {
+	flat := strings.Join(strings.Fields(summary), " ")
+	at := 0
+	for _, word := range []string{"PASSED", "FAILED", "UNDECIDED", "NOTHING WAS TESTED", "TOLERATED", "INTERRUPTED"} {
+		at = max(at, strings.LastIndex(flat, word))
+	}
+	return flat[at:]
 }
 
 // A run that decided nothing, or in which something that was asked for did not work, is no success.
@@ -38,12 +42,12 @@ func TestNothingUndecidedIsGreen(t *testing.T) {
 		"a part out of reach":           {nil, []string{"--only", "RS-*"}, 0, "PASSED what was tested: "},
 		"a part out of reach, for gate": {nil, []string{"--only", "RS-*", "--require-complete"}, 3, "not tested, and all are required"},
 		"a login that fails":            {[]string{"MCPAUTH_PASSWORD=wrong"}, []string{"--username", "nobody", "--login", "form", "--only", "RS-DISC-*"}, 3, "UNDECIDED: nobody could sign in"},
-		"a token that is refused":       {[]string{"TOKEN=not-a-token"}, []string{"--token-env", "TOKEN", "--only", "RS-DISC-*"}, 3, "UNDECIDED: the token given did not work"},
+		"a token that is refused":       {[]string{"TOKEN=not-a-token"}, []string{"--token-env", "TOKEN", "--only", "RS-DISC-*"}, 3, "NOTHING WAS TESTED: Your token was rejected (401 invalid_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := mcpauth(t, c.env, append([]string{"run", r.URL, "--report", "badge"}, c.args...)...)
 			assert.Equal(t, c.code, code, errs)
-			assert.Contains(t, lastLine(errs), c.says)
+			assert.Contains(t, conclusion(errs), c.says)
 			var badge struct{ Color string }
 			require.NoError(t, json.Unmarshal([]byte(out), &badge))
 			assert.NotEqual(t, "brightgreen", badge.Color)
@@ -55,9 +59,9 @@ func TestNothingUndecidedIsGreen(t *testing.T) {
 // The last line of a run without a token says what a token would add.
 func TestTheLastLineSaysWhatToAdd(t *testing.T) {
 	r := start(t, func(o *reference.Options) {})
-	_, _, errs := mcpauth(t, nil, "run", r.URL)
-	assert.Regexp(t, `^PASSED what was tested: \d+ of \d+ MUSTs.*; add --.* to test \d+ more, --`, lastLine(errs))
-	assert.Contains(t, lastLine(errs), "--token-env to test ")
+	_, out, _ := mcpauth(t, nil, "run", r.URL)
+	assert.Regexp(t, `^PASSED what was tested: \d+ of \d+ MUSTs.*; add --.* to test \d+ more, --`, conclusion(out))
+	assert.Contains(t, conclusion(out), "--token-env to test ")
 }
 
 // A server that serves everybody is never green: with metadata or a token it fails, and without anything that suggests
@@ -95,7 +99,7 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := mcpauth(t, c.env, append([]string{"run", "--report", "badge"}, c.args...)...)
 			assert.Equal(t, c.code, code, errs)
-			assert.Contains(t, lastLine(errs), c.says)
+			assert.Contains(t, conclusion(errs), c.says)
 			assert.Equal(t, c.code == 0, strings.Contains(out, "green") || strings.Contains(out, "yellow"), out)
 		})
 	}
@@ -104,17 +108,17 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 // Tools that run for anybody are found though lists are guarded: where none is declared, those that say to be read-only are called.
 func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 	r := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.GuardTools) })
-	code, _, errs := mcpauth(t, []string{"TOKEN=" + r.Token()}, "run", r.URL, "--token-env", "TOKEN", "--only", "RS-CHALLENGE-EXISTING-TOOLS")
+	code, out, errs := mcpauth(t, []string{"TOKEN=" + r.Token()}, "run", r.URL, "--token-env", "TOKEN", "--only", "RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 1, code, errs)
-	assert.Contains(t, errs, "with:     no token, whoami")
+	assert.Contains(t, out, "sent     no token, whoami")
 	code, _, errs = mcpauth(t, nil, "run", r.URL, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 3, code, errs)
 	declared := filepath.Join(t.TempDir(), "target.yaml")
 	require.NoError(t, os.WriteFile(declared, []byte(
 		"version: 1\ntarget: {url: "+r.URL+", revisions: [2026-07-28]}\ntools: [{name: whoami, call: denied-only}]\n"), 0o600))
-	code, _, errs = mcpauth(t, nil, "run", "-c", declared, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
+	code, out, errs = mcpauth(t, nil, "run", "-c", declared, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 1, code, errs)
-	assert.Contains(t, errs, "with:     an expired token, whoami")
+	assert.Contains(t, out, "sent     an expired token, whoami")
 }
 
 func TestANeutralUserAgentNamesNothing(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -102,7 +103,8 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 	return out, nil
 }
 
-// write writes every report, and the summary for people to standard error.
+// write writes every report, the summary for people, and where the reports are. The summary goes to standard output, unless a
+// report does.
 func (o *outputs) write(run reports.Redacted) error {
 	for _, r := range o.list {
 		var b bytes.Buffer
@@ -119,8 +121,20 @@ func (o *outputs) write(run reports.Redacted) error {
 			return fmt.Errorf("report %s: %w", r.name, err)
 		}
 	}
-	if o.people != nil {
-		return o.people(o.stderr, run)
+	if o.people == nil {
+		return nil
+	}
+	to := o.stdout
+	if slices.ContainsFunc(o.list, func(r *output) bool { return r.to == nil }) {
+		to = o.stderr
+	}
+	if err := o.people(to, run); err != nil {
+		return err
+	}
+	for _, r := range o.list {
+		if r.to != nil {
+			fmt.Fprint(o.stderr, reports.Prefixed("mcpauth: ", "wrote "+r.to.path))
+		}
 	}
 	return nil
 }

@@ -1,10 +1,13 @@
-// Package console writes a run for people at a terminal or in a CI log.
+// Package console writes a run for people at a terminal or in a CI log: what to fix, then what could not be decided, then
+// the result.
 package console
 
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mcpauth/conformance/reports"
 )
@@ -12,30 +15,38 @@ import (
 // Options change what is shown.
 type Options struct {
 	Colour  bool
-	Verbose bool // passed checks too, and every reason
+	Verbose bool // passed checks too, and every finding
 }
+
+// width is that of the narrowest usual terminal, in characters.
+const width = 80
+
+const (
+	mostFindings = 3  // of one requirement, before "and N more"
+	mostIDs      = 6  // of one reason
+	mostReasons  = 12 // of one verdict
+)
 
 var colours = map[reports.Verdict]string{
 	reports.Pass: "32", reports.Fail: "31;1", reports.Warn: "33", reports.Errored: "35;1", reports.Inconclusive: "36",
 	reports.NotApplicable: "2", reports.NotTested: "2", reports.Review: "34", reports.Suppressed: "2", reports.Flaky: "33",
 }
 
-// Write writes the verdicts that need attention, then the summary.
+// Write writes the findings, the most serious first, then what could not be decided, then the summary.
 func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 	p := &printer{run: redacted.Run(), opt: opt}
 	p.head()
-	for _, v := range reports.Verdicts {
-		switch v {
-		case reports.Pass, reports.NotApplicable, reports.NotTested:
-			if !opt.Verbose {
-				continue
-			}
+	for _, v := range []reports.Verdict{reports.Errored, reports.Fail, reports.Warn, reports.Review, reports.Flaky} {
+		for _, g := range p.run.Groups(v) {
+			p.group(v, &g)
 		}
-		for i := range p.run.Results {
-			if p.run.Results[i].Verdict == v {
-				p.result(&p.run.Results[i])
-			}
-		}
+	}
+	p.reasons(reports.Inconclusive, "could not be decided")
+	if opt.Verbose {
+		p.reasons(reports.Suppressed, "are accepted by the baseline")
+		p.reasons(reports.NotTested, "were not tested")
+		p.reasons(reports.NotApplicable, "do not apply")
+		p.passed()
 	}
 	p.summary()
 	_, err := io.WriteString(w, p.b.String())
@@ -55,41 +66,152 @@ func (p *printer) verdict(v reports.Verdict) string {
 	return short(string(v))
 }
 
-// foreign writes text that may come from the target: escaped, and never at the start of a line.
-func (p *printer) foreign(prefix, text string) { p.b.WriteString(reports.Prefixed(prefix, text)) }
-
 // short is a word of a report, which somebody else may have written.
 func short(text string) string { return reports.OneLine(text, 200) }
 
-func (p *printer) head() {
-	fmt.Fprintf(&p.b, "target    %s (tier %s)\n", reports.OneLine(p.run.Target.URL, 300), short(p.run.Target.Tier))
-	for _, r := range p.run.Revisions {
-		fmt.Fprintf(&p.b, "revision  %s %-9s %s: %s\n", short(r.Revision), short(r.Wire), short(r.Status), short(r.Why))
-	}
-	for _, f := range p.run.Discovered {
-		fmt.Fprintf(&p.b, "found     %s: %s\n", short(f.Name), short(f.Value))
+// labelled writes a label in a column of its own, and foreign text beside it: escaped, wrapped at words, and never at the
+// start of a line.
+func (p *printer) labelled(label, text string, most int) {
+	indent := fmt.Sprintf("  %-9s", label)
+	for _, line := range wrap(reports.OneLine(text, most), width-len(indent)) {
+		p.b.WriteString(indent + line + "\n")
+		indent = strings.Repeat(" ", len(indent))
 	}
 }
 
-func (p *printer) result(res *reports.Result) {
-	wire := res.Wire
-	if wire != "" {
-		wire = " " + wire
+// wrap breaks a text into lines of at most so many characters, at spaces where there are any.
+func wrap(text string, most int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			word = line + " " + word
+		}
+		line = word
 	}
-	fmt.Fprintf(&p.b, "\n%s %s%s (%s; %s)\n  %s\n", p.verdict(res.Verdict), short(res.ID), short(wire), short(res.Level), short(strings.Join(res.Revisions, ", ")), reports.OneLine(res.Title, 400))
-	if len(res.Findings) == 0 && res.Reason != "" {
-		p.foreign("  ", res.Reason)
+	if line != "" || len(lines) == 0 {
+		lines = append(lines, line)
 	}
-	for i, f := range res.Findings {
-		if i == 5 && !p.opt.Verbose {
-			fmt.Fprintf(&p.b, "  … and %d more of the kind\n", len(res.Findings)-i)
+	return lines
+}
+
+func (p *printer) head() {
+	p.labelled("target", p.run.Target.URL, 300)
+	if p.run.Unreachable != "" {
+		return
+	}
+	for _, status := range []string{"spoken", "declared", "assumed"} {
+		var named []string
+		for _, r := range p.run.Revisions {
+			if r.Status == status {
+				named = append(named, fmt.Sprintf("%s (%s)", r.Revision, r.Wire))
+			}
+		}
+		if len(named) > 0 {
+			p.labelled("MCP", strings.Join(named, ", ")+map[string]string{"declared": ", as you declared", "assumed": ", assumed"}[status], 300)
+		}
+	}
+	for _, f := range p.run.Discovered {
+		p.labelled("found", f.Name+": "+f.Value, 300)
+	}
+}
+
+// group writes one requirement.
+func (p *printer) group(v reports.Verdict, g *reports.Group) {
+	res := g.First()
+	fmt.Fprintf(&p.b, "\n%s %s", p.verdict(v), short(res.ID))
+	if g.Severity != "" {
+		fmt.Fprintf(&p.b, " (%s)", short(string(g.Severity)))
+	}
+	p.b.WriteString("\n")
+	p.labelled("", res.Title, 400)
+	if res.Headline != "" {
+		p.labelled("", res.Headline, 600)
+	}
+	p.labelled("", g.Scope(), 400)
+	findings := g.Findings()
+	if len(findings) == 0 && res.Reason != "" {
+		p.labelled("reason", res.Reason, 600)
+	}
+	for i, f := range findings {
+		if i == mostFindings && !p.opt.Verbose {
+			fmt.Fprintf(&p.b, "  %-9sand %d more\n", "", len(findings)-i)
 			break
 		}
 		p.finding(f)
 	}
-	if res.Verdict == reports.Fail || res.Verdict == reports.Warn {
-		p.foreign("  mend: ", res.Remediation)
+	if v == reports.Fail || v == reports.Warn {
+		p.labelled("fix", res.Remediation, 1000)
 	}
+}
+
+func (p *printer) finding(f reports.Finding) {
+	if f.About != "" {
+		p.labelled("sent", f.About, 300)
+	}
+	p.labelled("expected", f.Expected, 600)
+	p.labelled("observed", f.Observed, 600)
+	if e, ok := p.run.Exchange(f.Exchange); ok {
+		status := e.Error
+		if e.Response != nil {
+			status = fmt.Sprintf("%d", e.Response.Status)
+		}
+		p.labelled("exchange", fmt.Sprintf("#%d %s %s -> %s", e.Number, e.Request.Method, e.Request.URL, status), 200)
+	}
+}
+
+// reasons writes why requirements have a verdict: one that several share is written once.
+func (p *printer) reasons(v reports.Verdict, what string) {
+	reasons := p.run.Reasons(v)
+	if len(reasons) == 0 {
+		return
+	}
+	all := map[string]bool{}
+	for _, r := range reasons {
+		for _, id := range r.IDs {
+			all[id] = true
+		}
+	}
+	fmt.Fprintf(&p.b, "\n%s %s %s:\n", p.verdict(v), reports.Count(len(all), "requirement"), what)
+	for i, r := range reasons {
+		if i == mostReasons && !p.opt.Verbose {
+			fmt.Fprintf(&p.b, "  and %s (--verbose shows them)\n", reports.Count(len(reasons)-i, "other reason"))
+			break
+		}
+		ids := r.IDs
+		if len(ids) > mostIDs && !p.opt.Verbose {
+			ids = append(slices.Clone(ids[:mostIDs-1]), fmt.Sprintf("and %d more", len(ids)-mostIDs+1))
+		}
+		p.labelled(fmt.Sprintf("%d", len(r.IDs)), r.Text, 400)
+		p.labelled("", strings.Join(ids, ", "), 4000)
+	}
+}
+
+func (p *printer) passed() {
+	fmt.Fprintf(&p.b, "\n%s:\n", p.verdict(reports.Pass))
+	for _, g := range p.run.Groups(reports.Pass) {
+		p.labelled("", g.First().ID+": "+g.First().Title, 400)
+	}
+}
+
+// mostFirst is how many requirements are named to begin with.
+const mostFirst = 5
+
+// first names what to fix to begin with.
+func (p *printer) first() {
+	groups := p.run.Groups(reports.Fail)
+	if len(groups) < 2 { // one is still on the screen
+		return
+	}
+	p.b.WriteString("\nFix first:\n")
+	for i, g := range groups[:min(len(groups), mostFirst)] {
+		p.labelled(fmt.Sprintf("%d.", i+1), g.First().ID+": "+g.First().Title, 400)
+	}
+	p.b.WriteString("\n")
 }
 
 // Conclusion is the last line of what people see.
@@ -100,58 +222,29 @@ func Conclusion(o reports.Outcome) string {
 	return fmt.Sprintf("%s (exit %d)", reports.OneLine(o.Headline, 1000), o.Code)
 }
 
-func (p *printer) finding(f reports.Finding) {
-	p.foreign("  expected: ", f.Expected)
-	p.foreign("  observed: ", reports.OneLine(f.Observed, 600))
-	if f.About != "" {
-		p.foreign("  with:     ", reports.OneLine(f.About, 300))
-	}
-	if e, ok := p.run.Exchange(f.Exchange); ok {
-		status := e.Error
-		if e.Response != nil {
-			status = fmt.Sprintf("%d", e.Response.Status)
-		}
-		fmt.Fprintf(&p.b, "  exchange: #%d %s %s -> %s\n", e.Number, reports.OneLine(e.Request.Method, 20), reports.OneLine(e.Request.URL, 200), reports.OneLine(status, 200))
-	}
-}
-
 func (p *printer) summary() {
 	p.b.WriteString("\n")
 	for _, s := range p.run.Stale {
-		p.foreign("The baseline no longer holds: ", s)
+		p.labelled("baseline", s, 400)
 	}
-	if p.run.Unreachable != "" {
-		p.foreign("The target could not be tested: ", p.run.Unreachable)
-	}
-	if p.run.Doubt != "" {
-		p.foreign("No verdict can be trusted: ", p.run.Doubt)
-	}
-	if p.run.Interrupted {
-		p.b.WriteString("The run was interrupted; what is not listed was not judged.\n")
-	}
-	counts := p.run.Counts()
-	var parts []string
-	for _, v := range reports.Verdicts {
-		if n := counts[v]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, p.verdict(v)))
-		}
-	}
-	fmt.Fprintf(&p.b, "%s — %d requests in %.0f ms%s\n",
-		strings.Join(parts, ", "), p.run.Requests, float64(p.run.Duration), p.run.Unchecked("; %d requirements of the catalogue have no check yet"))
-	p.causes()
-	p.b.WriteString(Conclusion(p.run.Outcome()) + "\n")
-}
-
-// leastOfCause is how many results have one cause before it has a line of its own.
-const leastOfCause = 10
-
-// causes says once what many results have in common that were not tested or do not apply.
-func (p *printer) causes() {
-	for _, v := range []reports.Verdict{reports.NotTested, reports.NotApplicable} {
-		for _, c := range p.run.Causes(v) {
-			if c.Count >= leastOfCause {
-				p.foreign(fmt.Sprintf("  %d %s: ", c.Count, short(string(v))), reports.OneLine(c.Reason, 300))
+	if len(p.run.Results) > 0 {
+		counts := p.run.Counts()
+		var parts []string
+		for _, v := range reports.Verdicts {
+			if n := counts[v]; n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n, v))
 			}
 		}
+		line := fmt.Sprintf("%s; %s in %.1f s", strings.Join(parts, ", "), reports.Count(int(p.run.Requests), "request"), float64(p.run.Duration)/1000)
+		for _, l := range wrap(line+p.run.Unchecked("; %d requirements of the catalogue have no check yet"), width) {
+			p.b.WriteString(l + "\n")
+		}
+	}
+	p.first()
+	for i, l := range wrap(Conclusion(p.run.Outcome()), width-2) {
+		if i > 0 {
+			l = "  " + l
+		}
+		p.b.WriteString(l + "\n")
 	}
 }

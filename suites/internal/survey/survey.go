@@ -238,7 +238,8 @@ func (s *Survey) TokenRefused() string {
 // BogusToken is a bearer value of the usual shape that no server has issued.
 const BogusToken = "bWNwYXV0aC1ub3QtYS12YWxpZC10b2tlbi0wMDAwMDAwMQ"
 
-// Take surveys a target. It fails only if the endpoint gives no HTTP answer at all.
+// Take surveys a target. It fails only if the endpoint gives no HTTP answer at all, or none
+// that an MCP endpoint gives.
 func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	u, err := document.ParseURL(in.Endpoint)
 	if err != nil {
@@ -262,10 +263,13 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 			return s, &Unreachable{wire.ErrBudget.Error() + " before the target was surveyed; raise it with --max-requests"}
 		}
 	}
+	if why := t.diagnose(); why != "" {
+		return s, &Unreachable{why}
+	}
 	return s, nil
 }
 
-// Unreachable is the error of a target that gave no HTTP answer.
+// Unreachable is the error of a target that gave no HTTP answer, or is no MCP endpoint. Why is a paragraph for the user.
 type Unreachable struct{ Why string }
 
 func (u *Unreachable) Error() string { return u.Why }

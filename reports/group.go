@@ -1,0 +1,162 @@
+package reports
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+)
+
+// Group is what a run says of one requirement with one verdict: on both wires, and at every revision.
+type Group struct {
+	Results  []*Result // at least one
+	Severity requirements.Severity
+	Why      string // what goes wrong, and for whom; empty where the catalogue does not say
+}
+
+// First is the result that stands for the group.
+func (g *Group) First() *Result { return g.Results[0] }
+
+// Groups are the results with a verdict, by requirement: the most serious first, then those of higher levels.
+func (r *Run) Groups(v Verdict) []Group {
+	var out []Group
+	place := map[string]int{}
+	for i := range r.Results {
+		res := &r.Results[i]
+		if res.Verdict != v {
+			continue
+		}
+		if at, ok := place[res.ID]; ok {
+			out[at].Results = append(out[at].Results, res)
+			continue
+		}
+		place[res.ID] = len(out)
+		g := Group{Results: []*Result{res}}
+		if entry, ok := requirements.Lookup(res.ID); ok {
+			g.Severity, g.Why = entry.Severity, entry.Why
+		}
+		out = append(out, g)
+	}
+	slices.SortStableFunc(out, func(a, b Group) int {
+		return cmp.Or(headlined(a)-headlined(b), severityRank(a.Severity)-severityRank(b.Severity), force(a.First().Level)-force(b.First().Level))
+	})
+	return out
+}
+
+// headlined is 0 for what every report begins with.
+func headlined(g Group) int {
+	if slices.ContainsFunc(g.Results, func(r *Result) bool { return r.Headline != "" }) {
+		return 0
+	}
+	return 1
+}
+
+func severityRank(s requirements.Severity) int {
+	order := []requirements.Severity{requirements.Critical, requirements.High, requirements.Medium, requirements.Low}
+	if i := slices.Index(order, s); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+func force(level string) int {
+	return slices.Index([]string{string(requirements.Must), string(requirements.Should), string(requirements.May), string(requirements.Practice)}, level)
+}
+
+// Scope says in words where the group was judged: "MUST at every revision, on both wires".
+func (g *Group) Scope() string {
+	var parts []string
+	for _, level := range []string{string(requirements.Must), string(requirements.Should), string(requirements.May), string(requirements.Practice)} {
+		revisions := map[string]bool{}
+		for _, res := range g.Results {
+			if res.Level == level {
+				for _, rev := range res.Revisions {
+					revisions[rev] = true
+				}
+			}
+		}
+		if len(revisions) > 0 {
+			parts = append(parts, level+" at "+listRevisions(revisions))
+		}
+	}
+	wires := map[string]bool{}
+	for _, res := range g.Results {
+		if res.Wire != "" {
+			wires[res.Wire] = true
+		}
+	}
+	scope := strings.Join(parts, ", ")
+	switch {
+	case len(wires) > 1:
+		scope += ", on both wires"
+	case wires["stateful"]:
+		scope += ", on the stateful wire"
+	case wires["stateless"]:
+		scope += ", on the stateless wire"
+	}
+	return scope
+}
+
+func listRevisions(revisions map[string]bool) string {
+	var named []string
+	for _, rev := range requirements.Revisions {
+		if revisions[rev] {
+			named = append(named, rev)
+		}
+	}
+	switch n := len(named); {
+	case n == len(requirements.Revisions):
+		return "every revision"
+	case n > 1:
+		return strings.Join(named[:n-1], ", ") + " and " + named[n-1]
+	case n == 1:
+		return named[0]
+	}
+	return "no revision"
+}
+
+// Findings are those of all results of the group; what is found on both wires is there once.
+func (g *Group) Findings() []Finding {
+	var out []Finding
+	for _, res := range g.Results {
+		for _, f := range res.Findings {
+			same := func(o Finding) bool {
+				return o.Expected == f.Expected && o.Observed == f.Observed && o.About == f.About && o.Advice == f.Advice
+			}
+			if !slices.ContainsFunc(out, same) {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+// Reason is one reason that several requirements of a verdict share.
+type Reason struct {
+	Text string
+	IDs  []string // without duplicates, in the order of the results
+}
+
+// Reasons are those of a verdict, that of most requirements first.
+func (r *Run) Reasons(v Verdict) []Reason {
+	var out []Reason
+	place := map[string]int{}
+	for i := range r.Results {
+		res := &r.Results[i]
+		if res.Verdict != v {
+			continue
+		}
+		at, ok := place[res.Reason]
+		if !ok {
+			at = len(out)
+			place[res.Reason] = at
+			out = append(out, Reason{Text: res.Reason})
+		}
+		if !slices.Contains(out[at].IDs, res.ID) {
+			out[at].IDs = append(out[at].IDs, res.ID)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Reason) int { return len(b.IDs) - len(a.IDs) })
+	return out
+}
