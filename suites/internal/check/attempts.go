@@ -267,7 +267,8 @@ func (t MCPServer) TokenCall() Attempt[CallEdit] {
 		return t.CallWithToken(t.Mint.Token(nil))
 	}
 	call := t.CallWithToken("")
-	return Attempt[CallEdit]{Name: "what the server serves without a token", Good: expect.Accept(), Send: func(edits ...CallEdit) any {
+	alive := expect.ServedBy(func(*reports.Exchange) bool { _, ok := t.Survey.Alive(t.wire()); return ok }) // metadata, or an open server
+	return Attempt[CallEdit]{Name: "what the server serves without a token", Good: alive, Send: func(edits ...CallEdit) any {
 		if len(edits) > 0 {
 			return call.Send(edits...)
 		}
