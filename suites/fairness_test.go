@@ -81,6 +81,7 @@ func TestFairness(t *testing.T) {
 		"a clock two minutes behind, and skew":                   {behind, nil, "RS-TOKEN-CLOCK-SKEW", reports.Pass},
 		"a clock two minutes behind, and an answer about tokens": {behind, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Pass},
 		"the last of two members":                                {func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RefuseDuplicates) }, nil, "RS-TOKEN-DUPLICATE-MEMBERS", reports.Pass},
+		"a host that decides nothing":                            {func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckAudience) }, nil, "RS-AUD-HOST-DERIVED", reports.NotApplicable},
 		"members of a token whose audience nobody looks at": {func(o *reference.Options) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckAudience, mcpserver.RefuseDuplicates, mcpserver.ClaimsWithCase)
 		}, nil, "RS-TOKEN-DUPLICATE-MEMBERS", reports.Pass},

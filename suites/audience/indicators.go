@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 
@@ -22,105 +23,72 @@ func Register() {
 }
 
 func indicators() {
-	Must("AS-RES-ACCEPTED", func(t *T) {
-		resource := t.Session.Resource
-		g := t.AS.MustReachDecision(t.AS.Authorize(With("resource", resource)))
-		if g.Code() == "" {
-			t.Unmet(g.Exchange, "the canonical URI of the MCP server as resource in the authorization request", "%s", g.Describe())
+	Must("AS-RES-ACCEPTED", acceptsResource)
+	Should("AS-RES-AUDIENCE-BOUND", bindsToResource)
+	Should("AS-RES-UNKNOWN-TARGET", refusesUnknownResources)
+	Must("AS-RES-MALFORMED", refusesMalformedResources)
+	Should("AS-RES-CANONICAL-VARIANTS", comparesResources)
+}
+
+func binding() {
+	Must("RS-AUD-MATCHES-PRM", servesPublishedResource)
+}
+
+func acceptsResource(t *T) {
+	resource := With("resource", t.Session.Resource)
+	Each(t, Cases[[2]Edit]{
+		{"resource in both requests", [2]Edit{resource, resource}},
+		{"resource in the authorization request only", [2]Edit{resource, Without("resource")}},
+		{"resource in the token request only", [2]Edit{Without("resource"), resource}},
+	}, func(t *T, edits [2]Edit) {
+		g := t.AS.MustReachDecision(t.AS.Authorize(edits[0]))
+		if !t.Expect(g).To(expect.EndWithCode()) {
 			return
 		}
-		if ex := t.AS.Redeem(g, With("resource", resource)); t.AS.Tokens(ex, g.Client) == nil {
-			t.Finding(ex, "resource in both requests", "a token", expect.Describe(ex))
-		}
-		if g := t.AS.Authorize(With("resource", resource)); g.Code() != "" {
-			if ex := t.AS.Redeem(g, Without("resource")); t.AS.Tokens(ex, g.Client) == nil {
-				t.Finding(ex, "resource in the authorization request only", "a token", expect.Describe(ex))
-			}
-		}
-		if g := t.AS.Authorize(Without("resource")); g.Code() != "" {
-			if ex := t.AS.Redeem(g, With("resource", resource)); t.AS.Tokens(ex, g.Client) == nil && oauth.ErrorCode(ex) != "invalid_target" {
-				t.Finding(ex, "resource in the token request only", "a token, or error invalid_target", expect.Describe(ex))
-			}
-		}
+		ex := t.AS.Redeem(g, edits[1])
+		t.AS.Tokens(ex, g.Client)
+		t.Expect(ex).To(issueTokensOrNoTarget(g))
 	})
+}
 
-	Should("AS-RES-AUDIENCE-BOUND", func(t *T) {
-		tokens := t.AS.SharedTokens()
-		aud, seen := t.AS.Audience(tokens)
-		own := strings.TrimSuffix(t.Session.Resource, "/")
-		match := slices.ContainsFunc(aud, func(a string) bool { return strings.TrimSuffix(a, "/") == own })
-		switch {
-		case !seen:
-			boundByEffect(t)
-		case !match:
-			t.Unmet(tokens.Exchange, "the requested resource "+t.Session.Resource+" as audience", "aud %s", strings.Join(aud, " "))
-		case !slices.Contains(aud, t.Session.Resource):
-			t.Advise(tokens.Exchange, "the requested resource as it was written", "aud %s", strings.Join(aud, " "))
+// issueTokensOrNoTarget expects tokens; a resource that was not in the authorization request may be refused (RFC 8707 section 2.2).
+func issueTokensOrNoTarget(g *Grant) expect.Matcher {
+	expected := "tokens, or error invalid_target for a resource that was not in the authorization request"
+	return expect.That(expected, func(ex *reports.Exchange) string {
+		if expect.IssueTokens().Judge(ex).Met || oauth.ErrorCode(ex) == "invalid_target" && g.Request.Get("resource") == "" {
+			return ""
 		}
+		return expect.Describe(ex) + " " + oauth.ErrorCode(ex)
 	})
+}
 
-	Should("AS-RES-UNKNOWN-TARGET", func(t *T) {
-		p := t.AS.Present(Attacker)
-		if p.Tokens != nil && slices.Contains(p.Audience, Attacker) {
-			t.Advise(p.Tokens.Exchange, "error invalid_target for a resource that nobody registered", "a token is minted for it")
+func bindsToResource(t *T) {
+	tokens := t.AS.SharedTokens()
+	aud, seen := t.AS.Audience(tokens)
+	if !seen {
+		boundByEffect(t)
+		return
+	}
+	if t.Expect(aud, "the audience of a token").SeenIn(tokens.Exchange).To(nameResource(t.Session.Resource)) {
+		t.Expect(aud, "the audience of a token").SeenIn(tokens.Exchange).Ideally(nameExactly(t.Session.Resource))
+	}
+}
+
+func nameResource(resource string) expect.Matcher {
+	return expect.That("the requested resource "+resource, func(aud []string) string {
+		if Names(aud, resource) {
+			return ""
 		}
-		switch {
-		case p.Served: // who runs the other resource can use it here (RFC 9700 section 4.10.2)
-			t.Unmet(p.At, "error invalid_target for "+Attacker+", or a token that the MCP server refuses",
-				"the MCP server serves the token that was requested for %s", Attacker)
-		case p.Tokens != nil:
-		case expect.Status(p.Grant.Exchange) >= 500:
-			t.Unmet(p.Grant.Exchange, "error invalid_target", "%s", expect.Describe(p.Grant.Exchange))
-		default:
-			t.Refused()
-			t.Controlled()
-		}
+		return "aud " + strings.Join(aud, " ")
 	})
+}
 
-	Must("AS-RES-MALFORMED", func(t *T) {
-		own := t.Session.Resource
-		ignored := t.AS.Present(Attacker).Served // then what happens says nothing of the form of a value
-		for _, v := range []string{"mcp.example.com", own + "#frag", "/mcp", "javascript:x", own + " "} {
-			p := t.AS.Present(v)
-			g := p.Grant
-			switch {
-			case slices.Contains(p.Audience, v):
-				t.Finding(p.Tokens.Exchange, v, "error invalid_target, since a resource is an absolute URI without fragment", "a token is minted for it")
-			case p.Served && !ignored:
-				t.Advise(p.At, "error invalid_target, since a resource is an absolute URI without fragment",
-					"%s: a token is issued for it that the MCP server serves", v)
-			case p.Tokens != nil:
-			case expect.Status(g.Exchange) >= 500:
-				t.Finding(g.Exchange, v, "error invalid_target", expect.Describe(g.Exchange))
-			case g.Error() != "" && g.Error() != "invalid_target" && g.Error() != "invalid_request":
-				t.Advise(g.Exchange, "error invalid_target", "%s: error %s", v, g.Error())
-			}
+func nameExactly(resource string) expect.Matcher {
+	return expect.That("the requested resource as it was written: "+resource, func(aud []string) string {
+		if slices.Contains(aud, resource) {
+			return ""
 		}
-	})
-
-	Should("AS-RES-CANONICAL-VARIANTS", func(t *T) {
-		own := t.Session.Resource
-		u, err := url.Parse(own)
-		if err != nil || u.Host == "" {
-			t.Inconclusive("the resource %q is no URL", own)
-		}
-		if _, other := t.AS.TokensFor("https://attacker.example/mcp"); other != nil {
-			if aud, seen := t.AS.Audience(other); !seen || slices.Contains(aud, own) {
-				t.NotApplicable("the server ignores resource: every token has the same audience")
-			}
-		}
-		if g, tokens := t.AS.TokensFor(strings.ToUpper(u.Scheme) + strings.TrimPrefix(own, u.Scheme)); tokens == nil {
-			t.Advise(g.Exchange, "scheme and host compared without case (RFC 3986 section 6.2.2.1)", "the scheme in upper case: %s", g.Describe())
-		}
-		for _, v := range []string{own[:len(own)-1], own + "x", u.Scheme + "://evil" + u.Host + u.Path, own + "/../other"} {
-			if _, tokens := t.AS.TokensFor(v); tokens != nil {
-				if aud, _ := t.AS.Audience(tokens); slices.Contains(aud, own) {
-					t.Finding(tokens.Exchange, v, "a resource of its own, or error invalid_target", "a token for "+own+" is issued")
-				}
-			}
-		}
-		t.Refused()
-		t.Controlled()
+		return "aud " + strings.Join(aud, " ")
 	})
 }
 
@@ -128,30 +96,111 @@ func indicators() {
 // resource must not work at the target.
 func boundByEffect(t *T) {
 	p := t.AS.Present(Attacker)
-	switch {
-	case p.Tokens == nil:
-		t.NotTestedWithout("two-resources", "the audience of the token cannot be seen, and no token is issued for another resource (target.other_resource)")
-	case p.Served:
-		t.Unmet(p.At, "a token that was requested for another resource, "+Attacker+", to be refused", "it is served")
-	default:
-		t.RefusedBy(p.At)
+	if p.Tokens == nil {
+		t.NotTestedWithout("two-resources",
+			"the audience of the token cannot be seen, and no token is issued for another resource (target.other_resource)")
 	}
+	t.Expect(p.At, "a token that was requested for another resource, %s", Attacker).To(expect.RefuseAnyway())
 }
 
-func binding() {
-	Must("RS-AUD-MATCHES-PRM", func(t *T) {
-		resource := t.MCP.Resource().Object.String("resource")
-		ex := t.MCP.Use(t.Session.Tokens.Access)
-		if !t.MCP.Served(ex) {
-			t.Unmet(ex, "a token that was requested for the published resource "+resource+" to be served", "%s", expect.Describe(ex))
+// Who runs the other resource can use the token here (RFC 9700 section 4.10.2).
+func refusesUnknownResources(t *T) {
+	p := t.AS.Present(Attacker)
+	if p.Tokens == nil {
+		t.Expect(p.Grant, "resource=%s", Attacker).To(endWithoutCrash)
+		t.AS.SharedTokens()
+		return
+	}
+	t.Expect(p.Audience, "a token that was requested for %s", Attacker).SeenIn(p.Tokens.Exchange).Ideally(leaveOut(Attacker))
+	t.Expect(p, "a token that was requested for %s", Attacker).SeenIn(p.At).To(notBeServed)
+}
+
+var endWithoutCrash = expect.That("error invalid_target", func(g *Grant) string {
+	if expect.Status(g.Exchange) >= 500 {
+		return expect.Describe(g.Exchange)
+	}
+	return ""
+})
+
+func leaveOut(resource string) expect.Matcher {
+	return expect.That("error invalid_target, or an audience without "+resource, func(aud []string) string {
+		if slices.Contains(aud, resource) {
+			return "the audience is " + strings.Join(aud, " ")
 		}
-		if _, claims := oauth.Claims(t.Session.Tokens.Access); claims != nil {
-			t.Note("the token is meant for %v", audOf(claims))
+		return ""
+	})
+}
+
+var notBeServed = expect.That("error invalid_target, or a token that the MCP server refuses", func(p TokenFor) string {
+	if p.Served {
+		return "the MCP server serves it"
+	}
+	return ""
+})
+
+// RFC 8707 section 2: an absolute URI without fragment.
+func refusesMalformedResources(t *T) {
+	own := t.Session.Resource
+	ignored := t.AS.Present(Attacker).Served // then what happens says nothing of the form of a value
+	Each(t, Cases[string]{
+		{"without a scheme", "mcp.example.com"}, {"with a fragment", own + "#frag"}, {"a path", "/mcp"}, {"javascript:", "javascript:x"},
+		{"with a space at its end", own + " "},
+	}, func(t *T, resource string) {
+		p := t.AS.Present(resource)
+		if p.Tokens == nil {
+			t.Expect(p.Grant).To(endWithoutCrash)
+			t.Expect(p.Grant).Ideally(nameTheTarget)
+			return
+		}
+		t.Expect(p.Audience).SeenIn(p.Tokens.Exchange).To(leaveOut(resource))
+		if ignored {
+			t.Note("a token is issued for %q, as for any resource: the server ignores the parameter", resource)
+			return
+		}
+		t.Expect(p).SeenIn(p.At).Ideally(notBeServed)
+	})
+}
+
+var nameTheTarget = expect.That("error invalid_target or invalid_request", func(g *Grant) string {
+	if e := g.Error(); e != "" && e != "invalid_target" && e != "invalid_request" {
+		return "error " + e
+	}
+	return ""
+})
+
+func comparesResources(t *T) {
+	own := t.Session.Resource
+	u, err := url.Parse(own)
+	if err != nil || u.Host == "" {
+		t.Inconclusive("the resource %q is no URL", own)
+	}
+	if _, other := t.AS.TokensFor(Attacker); other != nil {
+		if aud, seen := t.AS.Audience(other); !seen || slices.Contains(aud, own) {
+			t.NotApplicable("the server ignores resource: every token has the same audience")
+		}
+	}
+	g, tokens := t.AS.TokensFor(strings.ToUpper(u.Scheme) + strings.TrimPrefix(own, u.Scheme))
+	if tokens == nil {
+		t.Expect(g, "the scheme in upper case, which is the same (RFC 3986 section 6.2.2.1)").Ideally(expect.EndWithCode())
+	}
+	Each(t, Cases[string]{
+		{"the last character left out", own[:len(own)-1]}, {"one character more", own + "x"}, {"a way up", own + "/../other"},
+		{"a host that ends in the same letters", u.Scheme + "://evil" + u.Host + u.Path},
+		{"another path", u.Scheme + "://" + u.Host + "/mcpauth-other"},
+	}, func(t *T, resource string) {
+		if _, tokens := t.AS.TokensFor(resource); tokens != nil {
+			aud, _ := t.AS.Audience(tokens)
+			t.Expect(aud, "requested for %s", resource).SeenIn(tokens.Exchange).To(leaveOut(own))
 		}
 	})
 }
 
-func audOf(claims interface{ Get(string) (any, bool) }) any {
-	v, _ := claims.Get("aud")
-	return v
+func servesPublishedResource(t *T) {
+	resource := t.MCP.Resource().Object.String("resource")
+	ex := t.MCP.Use(t.Session.Tokens.Access)
+	t.Expect(ex, "a token that was requested for the published resource %s", resource).To(expect.BeServed())
+	if _, claims := oauth.Claims(t.Session.Tokens.Access); claims != nil {
+		aud, _ := claims.Get("aud")
+		t.Note("the token is meant for %v", aud)
+	}
 }

@@ -1,24 +1,44 @@
 package audience
 
 import (
-	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// refused expects minted tokens with wrong audiences to be refused.
-func refused(t *T, kinds map[string]any) {
-	var variants []Variant
-	for about, aud := range Sorted(kinds) {
-		variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(t.Mint.Token(map[string]any{"aud": aud}))), "%s", about))
+// otherServer is an audience that is not the target's.
+const otherServer = "https://other.example/mcp"
+
+func minted() {
+	Must("RS-AUD-WRONG", refusesOtherAudiences)
+	Must("RS-AUD-MISSING", requiresAudience)
+	Must("RS-AUD-ARRAY", readsLists)
+	Must("RS-AUD-LOOKALIKE", comparesWholeAudience)
+	Must("RS-AUD-SIBLING", separatesPaths)
+	Must("RS-AUD-OPAQUE", bindsOpaqueTokens)
+	Should("RS-AUD-NORMALISATION", acceptsPublishedForm)
+	Practice("RS-AUD-OTHER-CLAIM", readsAudOnly)
+	Must("RS-AUD-HOST-DERIVED", ignoresHostOfRequest)
+}
+
+// refuse expects tokens that are right but for their audience to be refused.
+func refuse(t *T, audiences Cases[any]) {
+	var rows Cases[TokenEdit]
+	for _, r := range audiences {
+		if r.Value == nil {
+			rows = rows.And(r.Name, NoClaim("aud"))
+		} else {
+			rows = rows.And(r.Name, Claim("aud", r.Value))
+		}
 	}
-	t.Mint.Control()
-	t.ExpectAll(variants, expect.Refuse(401))
+	Refuses(t, t.Mint.Presented(), rows, expect.Refuse(401))
 }
 
 // own is the audience of an ordinary token.
@@ -36,145 +56,172 @@ func own(t *T) string {
 	return ""
 }
 
-// wrong are audiences of others: whatever an ordinary token names is none of them.
-func wrong(own, issuer, origin string, client any) map[string]any {
-	kinds := map[string]any{
-		"another server":        "https://other.example/mcp",
-		"the issuer":            issuer,
-		"the client":            client,
-		"account":               "account",
-		"api://":                "api://x",
-		"a UUID":                "6f1e8f3a-0000-4000-8000-000000000000",
-		"the origin's userinfo": origin + "/userinfo",
-	}
-	maps.DeleteFunc(kinds, func(_ string, v any) bool { return v == nil || v == own })
-	return kinds
+func refusesOtherAudiences(t *T) {
+	origin := strings.TrimSuffix(t.Survey.Endpoint, t.Survey.URL.Path)
+	refuse(t, wrong(own(t), t.Issuer.Identifier(), origin, t.Mint.Claims(nil)["client_id"]))
 }
 
-func minted() {
-	Must("RS-AUD-WRONG", func(t *T) {
-		origin := strings.TrimSuffix(t.Survey.Endpoint, t.Survey.URL.Path)
-		refused(t, wrong(own(t), t.Issuer.Identifier(), origin, t.Mint.Claims(nil)["client_id"]))
-	})
-
-	Must("RS-AUD-MISSING", func(t *T) {
-		refused(t, map[string]any{"no aud": nil, "aud null": Null, "an empty aud": "", "an empty list": []any{}})
-	})
-
-	Must("RS-AUD-ARRAY", func(t *T) {
-		me, other := own(t), "https://other.example/mcp"
-		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": []any{me}})); !t.MCP.Served(ex) {
-			t.Unmet(ex, "a list that holds the server alone to be accepted (RFC 7519 section 4.1.3)", "%s", expect.Describe(ex))
+// wrong are audiences of others: whatever an ordinary token names is none of them.
+func wrong(own, issuer, origin string, client any) Cases[any] {
+	all := Cases[any]{
+		{"another server", otherServer},
+		{"the issuer", issuer},
+		{"the client", client},
+		{"account", "account"},
+		{"api://", "api://x"},
+		{"a UUID", "6f1e8f3a-0000-4000-8000-000000000000"},
+		{"the origin's userinfo", origin + "/userinfo"},
+	}
+	var out Cases[any]
+	for _, r := range all {
+		if r.Value != nil && r.Value != own {
+			out = out.And(r.Name, r.Value)
 		}
-		refused(t, map[string]any{
-			"another server alone": []any{other}, "two other servers": []any{other, "https://third.example"}, "a list in a list": []any{[]any{me}}, "one string with two": me + " other", "the other way round": "other " + me,
-			"joined by a comma": me + ",other", "true": true, "a number": 1, "an object": map[string]any{"0": me}, "the server as a key": map[string]any{me: true},
-		})
-		for about, aud := range Sorted(map[string]any{"the server first": []any{me, other}, "the server last": []any{other, me}}) {
-			if ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": aud})); expect.Crashed(ex) {
-				t.Finding(ex, about, "an answer below 500", expect.Describe(ex))
-			} else if !t.MCP.Served(ex) {
-				t.Note("a token for several servers, %s, is refused", about)
+	}
+	return out
+}
+
+func requiresAudience(t *T) {
+	refuse(t, Cases[any]{{"no aud", nil}, {"aud null", Null}, {"an empty aud", ""}, {"an empty list", []any{}}})
+}
+
+// RFC 7519 section 4.1.3: aud is "an array of case-sensitive strings", or a single one.
+func readsLists(t *T) {
+	me := own(t)
+	t.Expect(t.Mint.Presented().Send(Claim("aud", []any{me})), "a list that holds the server alone").To(expect.BeServed())
+	refuse(t, Cases[any]{
+		{"a list with another server", []any{otherServer}},
+		{"a list with two other servers", []any{otherServer, "https://third.example"}},
+		{"a list in a list", []any{[]any{me}}},
+		{"one string with the server and another", me + " other"},
+		{"one string with another and the server", "other " + me},
+		{"one string, joined by a comma", me + ",other"},
+		{"a list with one string of two", []any{me + " other"}},
+		{"true", true},
+		{"a number", 1},
+		{"an object with the server as a value", map[string]any{"0": me}},
+		{"an object with the server as a key", map[string]any{me: true}},
+	})
+	Each(t, Cases[any]{
+		{"the server first", []any{me, otherServer}}, {"the server last", []any{otherServer, me}}, {"the server and a number", []any{me, 5}},
+	}, func(t *T, aud any) {
+		if ex := expect.ExchangeOf(t.Mint.Presented().Send(Claim("aud", aud))); !t.MCP.Served(ex) {
+			t.Note("a token for several servers is refused, which is stricter than required: %s", expect.Describe(ex))
+		}
+	})
+}
+
+func comparesWholeAudience(t *T) {
+	me := own(t)
+	rows := Cases[any]{
+		{"more at the end", me + ".evil.example"},
+		{"a way up", me + "/../other"},
+		{"https://*", "https://*"},
+		{"a fragment", me + "#f"},
+	}
+	for _, miss := range lookalikes(me) {
+		rows = rows.And(miss.Name, miss.Value)
+	}
+	refuse(t, rows)
+	Each(t, Cases[string]{{"a path below", me + "/sub"}, {"a query", me + "?t=1"}}, func(t *T, aud string) {
+		t.Expect(t.Mint.Presented().Send(Claim("aud", aud)), "not the identifier of the server").Ideally(expect.Refuse(401))
+	})
+}
+
+// lookalikes are the near misses of an audience, without those that RS-AUD-NORMALISATION judges: the slash at the end, and what is
+// equal after RFC 3986 normalization.
+func lookalikes(me string) []nearmiss.Miss {
+	u, err := url.Parse(me)
+	if err != nil || u.Host == "" {
+		return nearmiss.Of(me, nearmiss.Except(nearmiss.Slash, nearmiss.Empty)...)
+	}
+	return slices.Concat(nearmiss.OfURL(me, nearmiss.Host, nearmiss.Scheme, nearmiss.Port, nearmiss.Path),
+		nearmiss.Of(me, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.Space, nearmiss.Unicode, nearmiss.Null, nearmiss.Pattern))
+}
+
+// The path is part of the identifier (MCP Authorization, Canonical Server URI).
+func separatesPaths(t *T) {
+	resource := t.MCP.Resource().Object.String("resource")
+	u, err := url.Parse(resource)
+	if err != nil || strings.Trim(u.Path, "/") == "" {
+		t.NotApplicable("the published resource has no path: %s", resource)
+	}
+	origin := u.Scheme + "://" + u.Host
+	refuse(t, Cases[any]{{"another path of the same host", origin + "/mcpauth-sibling"}, {"a path that begins alike", resource + "-sibling"}})
+	t.Expect(t.Mint.Presented().Send(Claim("aud", origin)), "the origin of the published resource %s", resource).Ideally(expect.Refuse(401))
+}
+
+func bindsOpaqueTokens(t *T) {
+	Refuses(t, t.Mint.OpaquePresented(), Cases[map[string]any]{
+		{"for another resource", map[string]any{"aud": otherServer}},
+		{"for a list of others", map[string]any{"aud": []string{otherServer, "https://third.example"}}},
+	}, expect.Refuse(401))
+	t.Expect(t.Mint.OpaquePresented().Send(map[string]any{"aud": nil}),
+		"without an audience, unless the authorization server answers for this resource only").Ideally(expect.Refuse(401))
+}
+
+func acceptsPublishedForm(t *T) {
+	resource := t.MCP.Resource().Object.String("resource")
+	t.Expect(t.Mint.Presented().Send(Claim("aud", resource)), "the published resource %s", resource).To(expect.BeServed())
+	u, err := url.Parse(resource)
+	if err != nil || strings.ToUpper(u.Path) == u.Path {
+		return
+	}
+	refuse(t, Cases[any]{{"the path in upper case", u.Scheme + "://" + u.Host + strings.ToUpper(u.Path)}})
+	other := resource + "/"
+	if strings.HasSuffix(resource, "/") {
+		other = strings.TrimSuffix(resource, "/")
+	}
+	for _, aud := range []string{other, strings.ToUpper(u.Scheme) + "://" + strings.ToUpper(u.Host) + u.Path} {
+		t.Note("the audience %s is answered with %s", aud, expect.Describe(expect.ExchangeOf(t.Mint.Presented().Send(Claim("aud", aud)))))
+	}
+}
+
+func readsAudOnly(t *T) {
+	me := own(t)
+	foreign := Claim("aud", otherServer)
+	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
+		{"a foreign aud, the server in resource", TokenEdits(foreign, Claim("resource", me))},
+		{"a foreign aud, the server in azp", TokenEdits(foreign, Claim("azp", me))},
+		{"a foreign aud, the server in audience", TokenEdits(foreign, Claim("audience", me))},
+		{"a foreign aud, the server in aud2", TokenEdits(foreign, Claim("aud2", me))},
+		{"a foreign aud, the server in authorization_details",
+			TokenEdits(foreign, Claim("authorization_details", []any{map[string]any{"type": "mcp", "locations": []any{me}}}))},
+	}, expect.Refuse(401))
+}
+
+// A caller chooses the Host field. Where a token is served for its foreign audience without that field too, nothing is learned of it.
+func ignoresHostOfRequest(t *T) {
+	path := t.Survey.URL.EscapedPath()
+	Each(t, Cases[string]{{"an https audience", "https://evil.example" + path}, {"an http audience", "http://evil.example" + path}},
+		func(t *T, aud string) {
+			token := t.Mint.Token(map[string]any{"aud": aud})
+			if t.MCP.Served(t.MCP.Use(token)) {
+				t.NotApplicable("a token for another host is served anyway, which RS-AUD-WRONG judges")
 			}
-		}
-	})
-
-	Must("RS-AUD-LOOKALIKE", func(t *T) {
-		me := own(t)
-		kinds := map[string]any{
-			"a suffix at the host": me + ".evil.example", "the server in a query": "https://evil.example/?x=" + me, "one character more": me + "x", "one character less": me[:len(me)-1], "a way up": me + "/../other",
-			"a fragment": me + "#f", "*": "*", "https://*": "https://*", "a space in front": " " + me, "a line feed behind": me + "\n",
-		}
-		if u, err := url.Parse(me); err == nil && u.Host != "" {
-			kinds["a prefix at the host"] = u.Scheme + "://evil" + u.Host + u.Path
-			kinds["the host below another"] = u.Scheme + "://" + u.Host + ".evil.example" + u.Path
-			kinds["a user name"] = u.Scheme + "://user@" + u.Host + u.Path
-			kinds["another port"] = u.Scheme + "://" + u.Hostname() + ":8443" + u.Path
-			kinds["another scheme"] = map[string]string{"http": "https", "https": "http"}[u.Scheme] + "://" + u.Host + u.Path
-		}
-		refused(t, kinds)
-		for about, v := range Sorted(map[string]string{"a path below": me + "/sub", "a query": me + "?t=1"}) {
-			if ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": v})); t.MCP.Served(ex) {
-				t.Advise(ex, "the server's own identifier as audience", "%s is accepted", about)
-			}
-		}
-	})
-
-	// The path is part of the identifier (MCP Authorization, Canonical Server URI).
-	Must("RS-AUD-SIBLING", func(t *T) {
-		resource := t.MCP.Resource().Object.String("resource")
-		u, err := url.Parse(resource)
-		if err != nil || strings.Trim(u.Path, "/") == "" {
-			t.NotApplicable("the published resource has no path: %s", resource)
-		}
-		origin := u.Scheme + "://" + u.Host
-		refused(t, map[string]any{"another path of the same host": origin + "/mcpauth-sibling", "a path beside it": resource + "-sibling"})
-		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": origin})); t.MCP.Served(ex) {
-			t.Advise(ex, "the published resource "+resource+" as audience", "its origin alone is accepted")
-		}
-	})
-
-	Must("RS-AUD-OPAQUE", func(t *T) {
-		if ex := t.MCP.Use(t.Mint.OpaqueToken(t.Mint.ActiveAnswer(map[string]any{"aud": "https://other.example/mcp"})).Value); t.MCP.Served(ex) {
-			t.Unmet(ex, "a refusal of an opaque token that is meant for another resource", "%s", expect.Describe(ex))
-		} else {
-			t.RefusedBy(ex)
-		}
-		if ex := t.MCP.Use(t.Mint.OpaqueToken(t.Mint.ActiveAnswer(map[string]any{"aud": nil})).Value); t.MCP.Served(ex) {
-			t.Advise(ex, "an audience, unless the authorization server answers for this resource only", "a token without one is accepted")
-		}
-		t.Mint.OpaqueControl()
-	})
-
-	Should("RS-AUD-NORMALISATION", func(t *T) {
-		resource := t.MCP.Resource().Object.String("resource")
-		if ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": resource})); !t.MCP.Served(ex) {
-			t.Unmet(ex, "the published resource "+resource+" as audience to be accepted", "%s", expect.Describe(ex))
-		}
-		u, err := url.Parse(resource)
-		if err != nil || strings.ToUpper(u.Path) == u.Path {
-			return
-		}
-		ex := t.MCP.Use(t.Mint.Token(map[string]any{"aud": u.Scheme + "://" + u.Host + strings.ToUpper(u.Path)}))
-		t.Expect(ex, "the path in upper case").To(expect.Refuse(401))
-		if strings.HasSuffix(resource, "/") {
-			resource = strings.TrimSuffix(resource, "/")
-		} else {
-			resource += "/"
-		}
-		t.Note("the audience with the slash at the end toggled is answered with %s", expect.Describe(t.MCP.Use(t.Mint.Token(map[string]any{"aud": resource}))))
-	})
-
-	Practice("RS-AUD-OTHER-CLAIM", func(t *T) {
-		me := own(t)
-		var variants []Variant
-		for name, v := range Sorted(map[string]any{"resource": me, "azp": me, "audience": me, "aud2": me, "authorization_details": []any{map[string]any{"type": "mcp", "locations": []any{me}}}}) {
-			variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(t.Mint.Token(map[string]any{"aud": "https://other.example/mcp", name: v}))), "a foreign aud, the server in %s", name))
-		}
-		t.Mint.Control()
-		t.ExpectAll(variants, expect.Refuse(401))
-	})
-
-	Must("RS-AUD-HOST-DERIVED", func(t *T) {
-		path := t.Survey.URL.EscapedPath()
-		foreign := t.Mint.Token(map[string]any{"aud": "https://evil.example" + path})
-		plain := t.Mint.Token(map[string]any{"aud": "http://evil.example" + path})
-		for about, fields := range Sorted(map[string]string{"X-Forwarded-Host": "X-Forwarded-Host: evil.example\r\n", "Forwarded": "Forwarded: host=evil.example\r\n", "X-Forwarded-Host and -Proto": "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\n"}) {
-			for _, token := range []string{foreign, plain} {
-				ex := t.Do(RawPost(t, fields+"Authorization: Bearer "+token+"\r\n"))
-				if t.MCP.Served(ex) {
-					t.Finding(ex, about, "the audience compared with a configured identifier", "it follows the request's "+about)
-				}
-			}
-		}
-		for _, token := range []string{foreign, plain} {
+			Each(t, hostFields, func(t *T, fields string) {
+				t.Expect(t.Do(RawPost(t, fields+"Authorization: Bearer "+token+"\r\n"))).To(notServe(t))
+			})
 			req := t.MCP.Call().With(mcp.Bearer(token)).Request()
 			req.Host = "evil.example"
-			if ex := t.Do(req); t.MCP.Served(ex) {
-				t.Finding(ex, "Host", "the audience compared with a configured identifier", "it follows the request's Host")
-			}
+			t.Expect(t.Do(req), "Host").To(notServe(t))
+		})
+	t.Mint.Control()
+}
+
+var hostFields = Cases[string]{
+	{"X-Forwarded-Host", "X-Forwarded-Host: evil.example\r\n"},
+	{"X-Forwarded-Host and X-Forwarded-Proto", "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\n"},
+	{"Forwarded", "Forwarded: host=evil.example\r\n"},
+	{"X-Original-Host", "X-Original-Host: evil.example\r\n"},
+}
+
+// notServe expects a token not to be served, however it is refused: a server may answer 400, 404 or 421 to a foreign host.
+func notServe(t *T) expect.Matcher {
+	return expect.That("a refusal: the audience is compared with a configured identifier", func(ex *reports.Exchange) string {
+		if t.MCP.Served(ex) {
+			return "the token is served: its audience is compared with the host that the request names"
 		}
-		t.Refused()
-		t.Mint.Control()
+		return ""
 	})
 }

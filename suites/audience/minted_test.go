@@ -1,11 +1,12 @@
 package audience
 
 import (
-	"maps"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 func TestWrongAudiences(t *testing.T) {
@@ -17,7 +18,16 @@ func TestWrongAudiences(t *testing.T) {
 		client:          {"the issuer"},
 	} {
 		want := slices.Sorted(slices.Values(append(slices.Clone(others), more...)))
-		assert.Equal(t, want, slices.Sorted(maps.Keys(wrong(own, issuer, origin, client))), own)
+		assert.Equal(t, want, names(wrong(own, issuer, origin, client)), own)
 	}
-	assert.NotContains(t, wrong(origin, issuer, origin, nil), "the client")
+	assert.NotContains(t, names(wrong(origin, issuer, origin, nil)), "the client")
+}
+
+func names(rows Cases[any]) []string {
+	var out []string
+	for _, r := range rows {
+		out = append(out, r.Name)
+	}
+	slices.Sort(out)
+	return out
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -180,35 +181,24 @@ func saidOf(t *T, tool Tool, user, client string) (said [2][]string) {
 // RFC 9068 section 4: the issuer "MUST exactly match the value of the 'iss' claim".
 func refusesOtherIssuers(t *T) {
 	own := t.Issuer.Identifier()
-	slash, slashed := "the issuer with a slash at its end", own+"/"
-	if strings.HasSuffix(own, "/") {
-		slash, slashed = "the issuer without the slash at its end", strings.TrimSuffix(own, "/")
-	}
-	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
+	rows := Cases[TokenEdit]{
 		{"a foreign issuer", Claim("iss", "https://evil.example")},
 		{"the issuer in upper case", Claim("iss", strings.ToUpper(own))},
-		{"the issuer with another scheme", Claim("iss", otherScheme(own))},
 		{"the issuer with a suffix", Claim("iss", own+".evil.example")},
-		{"the issuer with a prefix", Claim("iss", "evil"+own)},
 		{"the issuer with a path", Claim("iss", own+"/other")},
-		{"the issuer with a query", Claim("iss", own+"?")},
-		{"the issuer without its last character", Claim("iss", own[:len(own)-1])},
-		{"a space after the issuer", Claim("iss", own+" ")},
-		{slash, Claim("iss", slashed)},
 		{"an array with the issuer", Claim("iss", []any{own})},
 		{"an array with a foreign issuer first", Claim("iss", []any{"https://evil.example", own})},
 		{"iss empty", Claim("iss", "")},
 		{"no iss", NoClaim("iss")},
 		{"iss null", Claim("iss", Null)},
 		{"iss as a number", Claim("iss", 1)},
-	}, expect.Refuse(401))
-}
-
-func otherScheme(address string) string {
-	if rest, ok := strings.CutPrefix(address, "https:"); ok {
-		return "http:" + rest
 	}
-	return "https:" + strings.TrimPrefix(address, "http:")
+	misses := nearmiss.Of(own, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.Space, nearmiss.Slash, nearmiss.Encoded,
+		nearmiss.Null)
+	for _, miss := range slices.Concat(misses, nearmiss.OfURL(own, nearmiss.Host, nearmiss.Scheme, nearmiss.Port, nearmiss.Query)) {
+		rows = rows.And("the issuer, but "+miss.Name, Claim("iss", miss.Value))
+	}
+	Refuses(t, t.Mint.Presented(), rows, expect.Refuse(401))
 }
 
 func refusesOtherTypes(t *T) {
