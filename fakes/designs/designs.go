@@ -129,6 +129,7 @@ func framework() mcpserver.Policy {
 	p.PRMRoot = false
 	p.Lacks = append(p.Lacks, mcpserver.MetadataAtPath)
 	p.Challenge = func(string, string) []string { return []string{"Bearer"} }
+	p.ScopeChallenge = func(_, scope string) string { return fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, scope) }
 	p.LegacySSE, p.DPoP, p.MutualTLS = false, false, false
 	p.Lacks = append(p.Lacks, mcpserver.CheckACR)
 	p.Screens, p.RateHeaders, p.ListsByScope = nil, "", false
@@ -227,13 +228,11 @@ func staticVerifier(at Addresses) (*Running, error) {
 
 func remoteVerify(at Addresses) (*Running, error) {
 	p := framework()
-	p.Patience = 180 * time.Millisecond
 	return serve(at, mcpserver.Config{Issuer: at.Issuer, VerifyURL: at.Asks + "/verify", ServiceKey: "your-service-key", Policy: p})
 }
 
 func oauthProvider(at Addresses) (*Running, error) {
 	p := framework()
-	p.Patience = 180 * time.Millisecond
 	return serve(at, mcpserver.Config{Issuer: at.Issuer, Key: issuerKey(), JWKS: at.Issuer + "/jwks",
 		Introspection: at.Asks + "/introspect", Policy: p})
 }

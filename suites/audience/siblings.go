@@ -1,9 +1,11 @@
 package audience
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -73,7 +75,8 @@ func refusesSiblingsToken(t *T) {
 	ours, ex := t.AS.MustGetTokens(), t.MCP.Use(theirs.Access)
 	audience, seen := t.AS.Audience(theirs)
 	oursServed := t.Sibling.Served(s, t.Sibling.Use(s, ours.Access))
-	if t.MCP.Served(ex) && (seen && Names(audience, t.MCP.Identifier()) || !seen && oursServed) {
+	same := seen && (Names(audience, t.MCP.Identifier()) || sameFor(t, ours, audience))
+	if t.MCP.Served(ex) && (same || !seen && oursServed) {
 		t.Inconclusive("the authorization server's tokens do not tell %s from %s (AS-RES-AUDIENCE-BOUND)", s.Resource, t.MCP.Identifier())
 	}
 	t.Expect(ex, "a token that was issued for %s", s.Resource).To(expect.Refuse(401))
@@ -90,14 +93,21 @@ func crossForeign(t *T) {
 		t.NotTestedWithout("two-resources", "the authorization server issues no token for another resource than this one; declare one (target.other_resource)")
 	case !p.Served:
 		t.Expect(p.At, "a token for %s", Attacker).To(expect.Refuse(401))
-	case p.Ours(own):
+	case p.Ours(own), p.Seen && sameFor(t, t.AS.MustGetTokens(), p.Audience):
 		t.NotTestedWithout("two-resources", "the authorization server issues a token for %s whatever is requested (AS-RES-UNKNOWN-TARGET); "+
-			"declare another resource (target.other_resource)", own)
+			"declare another resource (target.other_resource)", strings.Join(p.Audience, " "))
 	case p.Seen:
 		t.Expect(p.At, "a token that was issued for %s", strings.Join(p.Audience, " ")).To(expect.Refuse(401))
 	default:
 		t.Inconclusive("a token that was requested for %s is served, and whether it is meant for %s cannot be seen (AS-RES-UNKNOWN-TARGET)", Attacker, own)
 	}
+}
+
+// sameFor reports that an ordinary token has the same audience: a name of the target that the authorization server gave it, such as
+// api://default, which tells no resources apart.
+func sameFor(t *T, ordinary *oauth.Tokens, audience []string) bool {
+	own, seen := t.AS.Audience(ordinary)
+	return seen && len(own) > 0 && slices.Equal(slices.Sorted(slices.Values(own)), slices.Sorted(slices.Values(audience)))
 }
 
 // several looks at the token of a grant for two resources, of which the token request names ours.
