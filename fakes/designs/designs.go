@@ -129,7 +129,9 @@ func framework() mcpserver.Policy {
 	p.PRMRoot = false
 	p.Lacks = append(p.Lacks, mcpserver.MetadataAtPath)
 	p.Challenge = func(string, string) []string { return []string{"Bearer"} }
-	p.ScopeChallenge = func(_, scope string) string { return fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, scope) }
+	p.ScopeChallenge = func(_, scope string) string {
+		return fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, scope)
+	}
 	p.LegacySSE, p.DPoP, p.MutualTLS = false, false, false
 	p.Lacks = append(p.Lacks, mcpserver.CheckACR)
 	p.Screens, p.RateHeaders, p.ListsByScope = nil, "", false
