@@ -16,6 +16,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // behind sets the clock back by two minutes, as the Date field of every answer tells.
@@ -140,4 +141,28 @@ func unused(c *suites.Config) {
 		panic(err)
 	}
 	c.Upstream = u
+}
+
+// What mcpauth runs itself is not judged: with fake_idp the requirements on the authorization server do not apply, unless the target
+// names one of its own.
+func TestTheFakeIssuerIsNotJudged(t *testing.T) {
+	for name, c := range map[string]struct {
+		issuer func(own string) string
+		want   bool
+	}{
+		"the only authorization server": {func(own string) string { return own }, true},
+		"beside one of the target":      {func(string) string { return "https://fake.example" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := against.Start(t, reference.Ideal())
+			cfg := against.WithToken(r)
+			cfg.Issuer = r.IDP
+			cfg.FakeIDP = &target.FakeIDP{Issuer: c.issuer(r.IDP.Identifier()), Listen: "127.0.0.1:0", Audience: cfg.URL}
+			cfg.Only = []string{"AS-META-*", "RS-TOKEN-SIG-STRIPPED"}
+			for _, res := range against.Run(t, cfg).Results {
+				own := strings.Contains(res.Reason, "run by mcpauth")
+				assert.Equal(t, c.want && strings.HasPrefix(res.ID, "AS-"), own, "%s: %s %s", res.ID, res.Verdict, res.Reason)
+			}
+		})
+	}
 }

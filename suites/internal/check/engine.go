@@ -17,6 +17,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/session"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
 // Engine runs checks at once, each on its own goroutine, and keeps every result in a slot that is
@@ -257,6 +258,18 @@ func (e *Engine) settle(s *slot, o *outcome) {
 	close(s.done)
 }
 
+// ownAuthorizationServer is the issuer that mcpauth runs (fake_idp), if the target names no other one; else empty.
+func (w *World) ownAuthorizationServer() string {
+	if w.FakeIDP == nil || len(w.Survey.Servers) == 0 {
+		return ""
+	}
+	own := strings.TrimSuffix(w.FakeIDP.Issuer, "/")
+	if slices.ContainsFunc(w.Survey.Servers, func(s survey.Server) bool { return strings.TrimSuffix(s.Issuer, "/") != own }) {
+		return ""
+	}
+	return own
+}
+
 func (e *Engine) report(r reports.Result) {
 	if e.OnResult != nil {
 		e.OnResult(r)
@@ -276,6 +289,12 @@ func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
 				res.Verdict, res.Reason, res.Observation = reports.NotTested, rev+": "+st.Why, ""
 			}
 		}
+		return nil, &res
+	}
+	if own := e.World.ownAuthorizationServer(); own != "" && r.Role == requirements.AuthorizationServer {
+		res := e.result(r, "", relevant, r.Level)
+		res.Verdict, res.Reason = reports.NotApplicable, "the authorization server is run by mcpauth (fake_idp), which judges nothing of its own"
+		res.Observation = "the target names no other authorization server than " + own
 		return nil, &res
 	}
 	switch r.Judged {
