@@ -93,6 +93,9 @@ func (t Minter) BoundToken() *Bound {
 // Proof is a DPoP proof of a key for a request, changed.
 func (t Minter) Proof(key *mint.Key, method, url, token, nonce string, edits ...ProofEdit) string {
 	h, c := key.ProofHeader(), mint.ProofClaims(method, url, token, Random(12))
+	if url == t.Survey.Endpoint {
+		c["iat"] = t.MCP.Now().Unix()
+	}
 	if nonce != "" {
 		c["nonce"] = nonce
 	}
