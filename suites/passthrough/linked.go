@@ -1,7 +1,6 @@
 package passthrough
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -16,59 +15,74 @@ import (
 const rounds = 10
 
 func linked() {
-	// "MCP servers MUST NOT use one user's third-party authorization for another."
-	Must("RS-PASS-UPSTREAM-PER-USER", func(t *T) {
-		first, second := t.AS.MustGetTokens().Access, t.AS.MustGetTokens(By(1)).Access
-		tool := linkingTool(t, first)
-		mine, theirs := link(t, tool, first, 0), link(t, tool, second, 1)
-		if mine == "" || theirs == "" {
-			t.Inconclusive("the users could not both link an account by the URL that %s sends them to", tool.Name)
-		}
-		t.Controlled()
-		switch name := t.Session.Identity(0).User.Name; {
-		case mine != theirs:
-		case strings.Contains(strings.ToLower(theirs), strings.ToLower(name)):
-			t.Unmet(t.Last(), "the second user's own account behind "+tool.Name, "it is the first one's: %q", reports.OneLine(theirs, 80))
-			return
-		default:
-			t.Inconclusive("%s does not tell accounts apart: both users get %q", tool.Name, reports.OneLine(mine, 80))
-		}
-		one, other := session(t, tool, first), session(t, tool, second)
-		for range rounds {
-			answers := t.Race([]Variant{Call(one, "the first user"), Call(other, "the second user")})
-			for i, want := range []string{mine, theirs} {
-				if said := Text(answers[i]); said != want && slices.Contains([]string{mine, theirs}, said) {
-					t.Unmet(answers[i], "each user's own account, also where two call at once", "one gets the other's")
-					return
-				}
-			}
-		}
-		t.Refused()
-	})
+	Must("RS-PASS-UPSTREAM-PER-USER", usesOwnAccounts)
+	Must("RS-PASS-UPSTREAM-STATUS", endsWithUpstreamGrant)
+}
 
-	// MCP 2025-03-26, Third-Party Authorization Flow: "validate third-party token status before honoring MCP tokens".
-	Must("RS-PASS-UPSTREAM-STATUS", func(t *T) {
-		began := time.Now()
-		tokens := t.AS.MustGetTokens(SignedOut())
-		if ex := t.MCP.Use(tokens.Access); !t.MCP.Served(ex) {
-			t.Inconclusive("the control failed: a new token is answered with %s", expect.Describe(ex))
-		}
-		t.Controlled()
-		t.World.Upstream.EndGrants(began)
-		ex, dead := t.MCP.UntilRefused(tokens.Access)
-		if dead {
-			t.RefusedBy(ex)
+// "MCP servers MUST NOT use one user's third-party authorization for another."
+func usesOwnAccounts(t *T) {
+	first, second := t.AS.MustGetTokens().Access, t.AS.MustGetTokens(By(1)).Access
+	tool := linkingTool(t, first)
+	mine, theirs := link(t, tool, first, 0), link(t, tool, second, 1)
+	if mine == "" || theirs == "" {
+		t.Inconclusive("the users could not both link an account by the URL that %s sends them to", tool.Name)
+	}
+	t.Controlled()
+	name := strings.ToLower(t.Session.Identity(0).User.Name)
+	if mine == theirs && !strings.Contains(strings.ToLower(theirs), name) {
+		t.Inconclusive("%s does not tell accounts apart: both users get %q", tool.Name, reports.OneLine(mine, 80))
+	}
+	ownAccount := beAbout("the second user's own account", mine)
+	if !t.Expect(theirs, "what %s says to the second user", tool.Name).SeenIn(t.Last()).To(ownAccount) {
+		return
+	}
+	one, other := session(t, tool, first), session(t, tool, second)
+	for range rounds {
+		answers := t.Race([]Variant{Call(one, "the first user"), Call(other, "the second user")})
+		right := t.Expect(Text(answers[0]), "the first user, where two call at once").SeenIn(answers[0]).To(beAbout("their own account", theirs)) &&
+			t.Expect(Text(answers[1]), "the second user, where two call at once").SeenIn(answers[1]).To(beAbout("their own account", mine))
+		if !right {
 			return
 		}
-		for _, tool := range t.Upstream.Tools() { // others may go on without the third party
-			if ran := t.MCP.CallTool(tokens.Access, tool); expect.Ran(ran) {
-				t.Unmet(ran, "a refusal once the third-party grant is gone to which the token is bound", "%v later %s runs", t.Patience, tool.Name)
-				return
-			}
+	}
+}
+
+// beAbout expects another answer than the one about somebody else's account.
+func beAbout(whose, foreign string) expect.Matcher {
+	return expect.That(whose, func(said string) string {
+		if said == foreign {
+			return "it is about the account of the other user: " + reports.OneLine(said, 80)
 		}
-		t.Advise(ex, "a refusal once the third-party grant is gone to which the token is bound", "%v later the token is still taken", t.Patience)
+		return ""
 	})
 }
+
+// MCP 2025-03-26, Third-Party Authorization Flow: "validate third-party token status before honoring MCP tokens".
+func endsWithUpstreamGrant(t *T) {
+	began := time.Now()
+	tokens := t.AS.MustGetTokens(SignedOut())
+	if ex := t.MCP.Use(tokens.Access); !t.MCP.Served(ex) {
+		t.Inconclusive("the control failed: a new token is answered with %s", expect.Describe(ex))
+	}
+	t.Controlled()
+	t.World.Upstream.EndGrants(began)
+	ex, dead := t.MCP.UntilRefused(tokens.Access)
+	if dead {
+		t.Expect(ex, "a token whose third-party grant is gone").To(expect.RefuseAnyway())
+		return
+	}
+	Each(t, named(t.Upstream.Tools()), func(t *T, tool Tool) { // others may go on without the third party
+		t.Expect(t.MCP.CallTool(tokens.Access, tool), "%v after the third-party grant is gone", t.Patience).To(notRun)
+	})
+	t.Expect(ex, "%v after the third-party grant is gone", t.Patience).Ideally(expect.RefuseAnyway())
+}
+
+var notRun = expect.That("a refusal", func(ex *reports.Exchange) string {
+	if expect.Ran(ex) {
+		return "the tool runs"
+	}
+	return ""
+})
 
 // linkingTool is a declared tool that sends its user to a URL to link an account, or did so before.
 func linkingTool(t *T, token string) Tool {

@@ -3,6 +3,8 @@
 package passthrough
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -40,167 +42,211 @@ func parts(token string) []string {
 }
 
 func outward() {
-	Must("RS-PASS-NO-TRANSIT", func(t *T) {
-		token := t.MCP.FirstToken()
-		for _, tool := range t.Upstream.Tools() {
-			t.Upstream.ServeAPI(tool, token)
-			t.MCP.CallTool(token, tool) // what is cached at first may be sent later
-			for _, r := range t.API.Seen() {
-				for _, part := range parts(token) {
-					if holds(r, part) {
-						t.Finding(nil, tool.Name, "a token of the server's own at the API, or none", "the caller's token arrives there, with "+r.Method)
-						return
-					}
-				}
-			}
-		}
-		t.Refused()
-	})
-
-	Must("RS-PASS-URL-TOOL-NO-LEAK", func(t *T) {
-		token := t.MCP.FirstToken()
-		for _, tool := range t.MCP.FetchingTools() {
-			first, second := Listen(t), Listen(t)
-			second.Answer(Plenty)
-			first.Answer(func(r listener.Request) listener.Answer {
-				if strings.HasPrefix(r.URL, "/away") {
-					return listener.Answer{Status: 302, Header: map[string]string{"Location": second.URL("/there")}}
-				}
-				return Plenty(r)
-			})
-			for _, path := range []string{"/page", "/away"} {
-				t.MCP.CallTool(token, tool.At(first.URL(path)))
-			}
-			if first.Hits() == 0 {
-				t.Inconclusive("%s fetches nothing from %s", tool.Name, first.Host())
-			}
-			for _, r := range append(first.Seen(), second.Seen()...) {
-				for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization"} {
-					if r.Header.Get(name) != "" {
-						t.Finding(nil, tool.Name, "no credential for an address that the caller chose", name+" arrives there, for "+r.URL)
-					}
-				}
-				if holds(r, token) {
-					t.Finding(nil, tool.Name, "no credential for an address that the caller chose", "the caller's token arrives there")
-				}
-			}
-		}
-		t.Refused()
-		t.Controlled()
-	})
-
-	Practice("RS-PASS-NO-HEADER-FORWARDING", func(t *T) {
-		token, mark := t.MCP.FirstToken(), "mcpauth-"+Random(9)
-		fields := map[string]string{"X-Forwarded-User": mark + "-user", "Cookie": "c=" + mark + "-cookie", "Proxy-Authorization": "Basic " + mark + "-proxy", "X-Amzn-Oidc-Identity": mark + "-identity", "X-Custom": mark + "-custom"}
-		var sent []reports.Field
-		for name, v := range Sorted(fields) {
-			sent = append(sent, mcp.Field(name, v))
-		}
-		for _, tool := range t.Upstream.Tools() {
-			t.Upstream.ServeAPI(tool, token)
-			t.MCP.CallWith(token, tool, sent...)
-			for _, r := range t.API.Seen() {
-				for name, v := range Sorted(fields) {
-					switch {
-					case !holds(r, v):
-					case name == "X-Custom":
-						t.Advise(nil, "a request to the API that the server makes itself", "%s: the caller's field %s arrives there", tool.Name, name)
-					default:
-						t.Finding(nil, tool.Name, "a request to the API that the server makes itself", "the caller's field "+name+" arrives there")
-					}
-				}
-			}
-		}
-		t.Refused()
-	})
+	Must("RS-PASS-NO-TRANSIT", keepsCallersToken)
+	Must("RS-PASS-URL-TOOL-NO-LEAK", fetchesWithoutCredentials)
+	Practice("RS-PASS-NO-HEADER-FORWARDING", passesNoFieldsOn)
 }
 
 func inward() {
-	Must("RS-PASS-FOREIGN-TOKEN-REFUSED", func(t *T) {
-		tried := len(t.MCP.ForeignTokens()) > 0
-		if t.API != nil {
-			tried = true
-			t.API.Answer(Plenty)
-			for about, token := range Sorted(map[string]string{"a token that the API takes": "mcpauth_" + Random(24), "a token of GitHub's form that the API takes": "gho_" + Random(27)[:36]}) {
-				t.Expect(t.MCP.Use(t.Hide(token)), "%s", about).To(expect.Refuse(401))
-			}
-		}
-		if t.World.Upstream != nil {
-			issued := t.World.Upstream.Issued()
-			for _, token := range issued[max(0, len(issued)-4):] {
-				tried = true
-				t.Expect(t.MCP.Use(t.Hide(token)), "what the upstream issued").To(expect.Refuse(401))
-			}
-		}
-		for _, c := range t.MCP.ForeignTokens() {
-			t.Expect(t.Send(t.MCP.Call().With(c.Field())), "%s", c.Name).To(expect.Refuse(401))
-		}
-		if !tried {
-			t.NotTested("the upstream has issued no token yet: it takes a login there")
-		}
-	})
+	Must("RS-PASS-FOREIGN-TOKEN-REFUSED", refusesForeignTokens)
+	Must("RS-PASS-UPSTREAM-SECRET-HIDDEN", hidesItsCredential)
+	Practice("RS-PASS-UPSTREAM-401-NOT-RELAYED", translatesFailures)
+}
 
-	Must("RS-PASS-UPSTREAM-SECRET-HIDDEN", func(t *T) {
-		token := t.MCP.FirstToken()
-		defer t.API.Answer(Plenty)
-		for _, tool := range t.Upstream.Tools() {
-			t.Upstream.ServeAPI(tool, token)
-			secrets := t.Upstream.APISecrets()
-			if len(secrets) == 0 {
-				t.NotApplicable("the target calls the API without a credential of its own")
-			}
-			for about, answer := range Sorted(failures) {
-				t.API.Answer(answer)
-				ex := t.MCP.CallTool(token, tool)
-				for _, secret := range secrets {
-					if secret != token && shows(ex, secret) {
-						t.Finding(ex, tool.Name+", the API "+about, "no credential of the server's in what the client gets", "its credential for the API is there")
-					}
-				}
-			}
-		}
-		t.Refused()
-	})
+// named are tools as rows.
+func named(tools []Tool) (rows Cases[Tool]) {
+	for _, tool := range tools {
+		rows = rows.And(tool.Name, tool)
+	}
+	return rows
+}
 
-	Practice("RS-PASS-UPSTREAM-401-NOT-RELAYED", func(t *T) {
-		token := t.MCP.FirstToken()
-		defer t.API.Answer(Plenty)
-		for _, tool := range t.Upstream.Tools() {
-			t.Upstream.ServeAPI(tool, token)
-			for about, answer := range Sorted(failures) {
-				t.API.Answer(answer)
-				ex := t.MCP.CallTool(token, tool)
-				const want = "a tool result with isError, or a JSON-RPC error"
-				switch challenge := strings.Join(expect.HeaderValues(ex, "WWW-Authenticate"), " "); {
-				case expect.Status(ex) == 401 || strings.Contains(challenge, "upstream"):
-					t.Finding(ex, tool.Name+", the API "+about, want, expect.Describe(ex)+" "+challenge)
-				case expect.Status(ex) >= 400:
-					t.Advise(ex, want, "%s, the API %s: %s", tool.Name, about, expect.Describe(ex))
-				}
-			}
-			t.API.Answer(Plenty)
-			if ex := t.MCP.CallTool(token, tool); !expect.Ran(ex) {
-				t.Finding(ex, tool.Name, "the token to be good for the next call", expect.Describe(ex))
-			}
-		}
-		t.Refused()
+func keepsCallersToken(t *T) {
+	token := t.MCP.FirstToken()
+	Each(t, named(t.Upstream.Tools()), func(t *T, tool Tool) {
+		t.Upstream.ServeAPI(tool, token)
+		t.MCP.CallTool(token, tool) // what is cached at first may be sent later
+		t.Expect(t.API.Seen(), "at the API").To(holdNoneOf(parts(token)))
 	})
 }
 
+func holdNoneOf(secrets []string) expect.Matcher {
+	return expect.That("a token that was issued to the server, or none", func(seen []listener.Request) string {
+		for _, r := range seen {
+			for _, secret := range secrets {
+				if holds(r, secret) {
+					return "the caller's token arrives there, with " + r.Method
+				}
+			}
+		}
+		return ""
+	})
+}
+
+func fetchesWithoutCredentials(t *T) {
+	token := t.MCP.FirstToken()
+	Each(t, named(t.MCP.FetchingTools()), func(t *T, tool Tool) {
+		first, second := Listen(t), Listen(t)
+		second.Answer(Plenty)
+		first.Answer(func(r listener.Request) listener.Answer {
+			if strings.HasPrefix(r.URL, "/away") {
+				return listener.Answer{Status: 302, Header: map[string]string{"Location": second.URL("/there")}}
+			}
+			return Plenty(r)
+		})
+		for _, path := range []string{"/page", "/away"} {
+			t.MCP.CallTool(token, tool.At(first.URL(path)))
+		}
+		if first.Hits() == 0 {
+			t.Inconclusive("%s fetches nothing from %s", tool.Name, first.Host())
+		}
+		t.Expect(append(first.Seen(), second.Seen()...), "at an address that the caller chose").To(holdNoCredential(token))
+	})
+}
+
+func holdNoCredential(token string) expect.Matcher {
+	return expect.That("no credential", func(seen []listener.Request) string {
+		for _, r := range seen {
+			for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization"} {
+				if r.Header.Get(name) != "" {
+					return name + " arrives there, for " + r.URL
+				}
+			}
+			if holds(r, token) {
+				return "the caller's token arrives there"
+			}
+		}
+		return ""
+	})
+}
+
+func passesNoFieldsOn(t *T) {
+	token, mark := t.MCP.FirstToken(), "mcpauth-"+Random(9)
+	fields := []reports.Field{
+		mcp.Field("Cookie", "c="+mark+"-cookie"), mcp.Field("Proxy-Authorization", "Basic "+mark+"-proxy"),
+		mcp.Field("X-Amzn-Oidc-Identity", mark+"-identity"),
+		mcp.Field("X-Custom", mark+"-custom"), mcp.Field("X-Forwarded-User", mark+"-user"),
+	}
+	Each(t, named(t.Upstream.Tools()), func(t *T, tool Tool) {
+		t.Upstream.ServeAPI(tool, token)
+		t.MCP.CallWith(token, tool, fields...)
+		for _, f := range fields {
+			t.Expect(t.API.Seen(), "the caller's field %s", f.Name).To(leaveOut(f))
+		}
+	})
+}
+
+func leaveOut(f reports.Field) expect.Matcher {
+	return expect.That("a request to the API that the server makes itself", func(seen []listener.Request) string {
+		if slices.ContainsFunc(seen, func(r listener.Request) bool { return holds(r, f.Value) }) {
+			return "it arrives there"
+		}
+		return ""
+	})
+}
+
+func refusesForeignTokens(t *T) {
+	var rows Cases[CallEdit]
+	if t.API != nil {
+		t.API.Answer(Plenty)
+		rows = rows.And("a token that the API accepts", Presenting(t.Hide("mcpauth_"+Random(24)))).
+			And("a token of the form of GitHub that the API accepts", Presenting(t.Hide("gho_"+Random(27)[:36])))
+	}
+	if t.World.Upstream != nil {
+		issued := t.World.Upstream.Issued()
+		for i, token := range issued[max(0, len(issued)-4):] {
+			rows = rows.And(fmt.Sprintf("value %d that the upstream issued", i+1), Presenting(t.Hide(token)))
+		}
+	}
+	for _, c := range t.MCP.ForeignTokens() {
+		rows = rows.And(c.Name, withCredential(c.Field()))
+	}
+	if len(rows) == 0 {
+		t.NotTested("the upstream has issued no token yet: it takes a login there")
+	}
+	Refuses(t, t.MCP.TokenCall(), rows, expect.Refuse(401))
+}
+
+// withCredential sends a field in place of the Authorization field.
+func withCredential(f reports.Field) CallEdit {
+	return func(call mcp.Call) mcp.Call {
+		isToken := func(h reports.Field) bool { return strings.EqualFold(h.Name, "Authorization") }
+		call.Header = slices.DeleteFunc(slices.Clone(call.Header), isToken)
+		return call.With(f)
+	}
+}
+
+func hidesItsCredential(t *T) {
+	token := t.MCP.FirstToken()
+	defer t.API.Answer(Plenty)
+	Each(t, named(t.Upstream.Tools()), func(t *T, tool Tool) {
+		t.Upstream.ServeAPI(tool, token)
+		secrets := slices.DeleteFunc(t.Upstream.APISecrets(), func(s string) bool { return s == token })
+		if len(secrets) == 0 {
+			t.NotApplicable("the target calls the API without a credential of its own")
+		}
+		Each(t, failures, func(t *T, answer func(listener.Request) listener.Answer) {
+			t.API.Answer(answer)
+			t.Expect(t.MCP.CallTool(token, tool)).To(showNoneOf(secrets))
+		})
+	})
+}
+
+func showNoneOf(secrets []string) expect.Matcher {
+	return expect.That("no credential of the server in what the client gets", func(ex *reports.Exchange) string {
+		if slices.ContainsFunc(secrets, func(secret string) bool { return shows(ex, secret) }) {
+			return "its credential for the API is there"
+		}
+		return ""
+	})
+}
+
+func translatesFailures(t *T) {
+	token := t.MCP.FirstToken()
+	defer t.API.Answer(Plenty)
+	Each(t, named(t.Upstream.Tools()), func(t *T, tool Tool) {
+		t.Upstream.ServeAPI(tool, token)
+		Each(t, failures, func(t *T, answer func(listener.Request) listener.Answer) {
+			t.API.Answer(answer)
+			t.Expect(t.MCP.CallTool(token, tool)).To(beTranslated)
+		})
+		t.API.Answer(Plenty)
+		t.Expect(t.MCP.CallTool(token, tool), "the next call with the same token").To(run)
+	})
+}
+
+var beTranslated = expect.That("a tool result with isError, or a JSON-RPC error", func(ex *reports.Exchange) string {
+	challenge := strings.Join(expect.HeaderValues(ex, "WWW-Authenticate"), " ")
+	if expect.Status(ex) >= 400 || strings.Contains(challenge, "upstream") {
+		return strings.TrimSpace(expect.Describe(ex) + " " + challenge)
+	}
+	return ""
+})
+
+var run = expect.That("the tool to run", func(ex *reports.Exchange) string {
+	if expect.Ran(ex) {
+		return ""
+	}
+	return expect.Describe(ex)
+})
+
 // failures are the ways in which an API fails; one shows what it was sent.
-var failures = map[string]func(listener.Request) listener.Answer{
-	"answers 401": func(listener.Request) listener.Answer {
-		return listener.Answer{Status: 401, Header: map[string]string{"WWW-Authenticate": `Bearer realm="upstream", error="invalid_token"`}, Body: `{"message":"Bad credentials"}`}
-	},
-	"answers 403": func(listener.Request) listener.Answer {
-		return listener.Answer{Status: 403, Header: map[string]string{"WWW-Authenticate": `Bearer realm="upstream", error="insufficient_scope", scope="upstream:all"`}}
-	},
-	"answers 429": func(listener.Request) listener.Answer {
+var failures = Cases[func(listener.Request) listener.Answer]{
+	{"the API answers 401", func(listener.Request) listener.Answer {
+		challenge := map[string]string{"WWW-Authenticate": `Bearer realm="upstream", error="invalid_token"`}
+		return listener.Answer{Status: 401, Header: challenge, Body: `{"message":"Bad credentials"}`}
+	}},
+	{"the API answers 403", func(listener.Request) listener.Answer {
+		challenge := `Bearer realm="upstream", error="insufficient_scope", scope="upstream:all"`
+		return listener.Answer{Status: 403, Header: map[string]string{"WWW-Authenticate": challenge}}
+	}},
+	{"the API answers 429", func(listener.Request) listener.Answer {
 		return listener.Answer{Status: 429, Header: map[string]string{"Retry-After": "1"}}
-	},
-	"answers 500 with what it was sent": func(r listener.Request) listener.Answer {
-		return listener.Answer{Status: 500, Header: map[string]string{"Content-Type": "text/html"}, Body: "<h1>Error</h1><pre>" + r.URL + " " + r.Header.Get("Authorization") + "</pre>"}
-	},
+	}},
+	{"the API answers 500 with what it was sent", func(r listener.Request) listener.Answer {
+		page := "<h1>Error</h1><pre>" + r.URL + " " + r.Header.Get("Authorization") + "</pre>"
+		return listener.Answer{Status: 500, Header: map[string]string{"Content-Type": "text/html"}, Body: page}
+	}},
 }
 
 // shows reports that an answer holds a text, in its header or its body.
