@@ -34,6 +34,30 @@ func (s *preparation) mayAct(ctx context.Context, address string) string {
 	return fmt.Sprintf("%s is not in your own network: to sign in or to register clients there, say that its owner lets you, by --i-am-authorized", origin(address))
 }
 
+// maySignIn is mayAct for a page that asks for a secret, and tells the user where the secret goes before it does.
+func (s *preparation) maySignIn(ctx context.Context, address string) string {
+	why := s.mayAct(ctx, address)
+	if why == "" {
+		s.tellWhere(address)
+	}
+	return why
+}
+
+// tellWhere tells the user, once for each origin, that secrets go to another one than the target's.
+func (s *preparation) tellWhere(address string) {
+	at := origin(address)
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	if at == origin(s.cfg.URL) || s.told[at] {
+		return
+	}
+	if s.told == nil {
+		s.told = map[string]bool{}
+	}
+	s.told[at] = true
+	s.say("secrets of this run go to another origin than the target's: " + at)
+}
+
 // mayStrain decides for each host whether intrusive checks may send to it: by default on loopback only, and beyond the own
 // network with the user's word only.
 func (s *preparation) mayStrain(ctx context.Context) func(address string) bool {

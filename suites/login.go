@@ -41,6 +41,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		register = *s.cfg.Register
 	}
 	in := session.Input{Register: register, InTurn: s.cfg.Seed != nil, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback}
+	in.May = func(address string) string { return s.maySignIn(ctx, address) }
 	if s.cfg.Documents != nil {
 		in.Publish = s.cfg.Documents.Publish
 	}
@@ -77,6 +78,9 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if !register && !slices.ContainsFunc(in.Clients, func(c oauth.Client) bool { return !c.Machine }) && in.Publish == nil {
 		s.session.Why = "it needs a client at the authorization server; allow registration with --register, or give one with --client-id"
 		return sv
+	}
+	if slices.ContainsFunc(in.Clients, func(c oauth.Client) bool { return c.Secret != "" || c.Key != nil }) {
+		s.tellWhere(server.Token)
 	}
 	token := ""
 	switch {

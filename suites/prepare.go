@@ -41,6 +41,9 @@ type preparation struct {
 	clock   *clock
 	noLogin string // why the login by hand failed
 
+	telling sync.Mutex
+	told    map[string]bool // origins that get secrets
+
 	picturing sync.Mutex
 	pictures  []reports.Screenshot
 }

@@ -41,9 +41,18 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(70) // a short-lived process: a little more collecting keeps a whole run under 120 MB
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// endings are the signals that end a run in order: also that the terminal is closed, unless somebody had that ignored (nohup).
+func endings() []os.Signal {
+	out := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		out = append(out, syscall.SIGHUP)
+	}
+	return out
 }
 
 func run(ctx context.Context, args []string) int {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -138,6 +139,8 @@ func (t *transcript) String() string {
 }
 
 func (p process) Interrupt() error { return p.Signal(os.Interrupt) }
+
+func (p process) HangUp() error { return p.Signal(syscall.SIGHUP) }
 
 // spring sets a trap and runs a program into it.
 func spring(ctx context.Context, program string, trap hostile.Trap) error {

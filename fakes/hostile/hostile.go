@@ -42,6 +42,7 @@ type Attack struct {
 // Process is the tool while it runs.
 type Process interface {
 	Interrupt() error
+	HangUp() error
 	// Said is what it has written to standard error so far.
 	Said() string
 }

@@ -113,6 +113,9 @@ func elsewhere() (*Attack, error) {
 		if !strings.Contains(o.All(), "--trust-endpoint "+at+"/introspect") {
 			return errors.New("the user is not told of the endpoint on another origin")
 		}
+		if !strings.Contains(o.Stderr, "secrets of this run go to another origin than the target's: "+r.IDP.Issuer) {
+			return errors.New("the user is not told which host gets the password")
+		}
 		return errors.Join(unsprung(own.Load()), unsprung(copied.Load())) // all else is right
 	}}, nil
 }

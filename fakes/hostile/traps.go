@@ -62,8 +62,13 @@ var Traps = []Trap{
 	{Name: "dies in the middle", Promise: "a target that dies leaves no green run", Start: dies},
 	{Name: "interrupt", Promise: "an interrupted run says so, with a whole report", Start: interrupt},
 	{Name: "callbacks from strangers", Promise: "the answer to a login counts with its state only", Start: strangers},
-	{Name: "login pages that attack", Promise: "dialogs, downloads, windows and other schemes come to nothing", Start: loginPages,
-		Browser: true},
+	{Name: "a closed terminal", Promise: "a run whose terminal is closed ends like an interrupted one", Start: hangup},
+	{Name: "a password in clear", Promise: "the browser types no password into a form that sends it in clear", Start: func() (*Attack, error) { return inClear(false) }, Browser: true},
+	{Name: "a form that turns", Promise: "no form reaches another host by plain HTTP", Start: func() (*Attack, error) { return inClear(true) }, Browser: true},
+	{Name: "a man in the middle", Promise: "the certificate is verified on the connection that carries the browser's request", Start: intercepted, Browser: true},
+	{Name: "datagrams", Promise: "nothing of a page goes past the proxy", Start: datagrams, Browser: true},
+	{Name: "a page that mirrors", Promise: "no picture is taken once a secret was typed", Start: mirror, Browser: true},
+	{Name: "login pages that attack", Promise: "dialogs, downloads, windows and other schemes come to nothing", Start: loginPages, Browser: true},
 }
 
 const password = "alice-7-looking-glass"

@@ -23,7 +23,6 @@ import (
 	"github.com/go-rod/rod/lib/proto"
 
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 	"github.com/mcpauth/conformance/suites/target"
 )
@@ -50,6 +49,7 @@ type Browser struct {
 	process  *exec.Cmd
 	profile  string
 	proxy    *wire.Proxy
+	secret   bool       // one was typed: no picture is taken any more
 	turn     sync.Mutex // one login at a time: two cores are busy with one; it guards pictured
 	pictured map[string]bool
 }
@@ -126,9 +126,9 @@ func (b *Browser) run(path string, noSandbox bool) error {
 	l.Delete("disable-site-isolation-trials")
 	l.Set("disable-features", "AutofillServerCommunication,OptimizationHints,MediaRouter,Translate")
 	l.Set("proxy-server", "http://"+b.proxy.Addr).Set("proxy-bypass-list", "<-loopback>")
-	if b.Client.OwnRoots() {
-		l.Set("ignore-certificate-errors") // the proxy verifies with the user's authorities
-	}
+	l.Set("ignore-certificate-errors-spki-list", b.proxy.PublicKeyHash) // the proxy verifies servers, and is known by its key
+	l.Set("force-webrtc-ip-handling-policy", "disable_non_proxied_udp").Set("webrtc-ip-handling-policy", "disable_non_proxied_udp")
+	l.Set("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1") // names are looked up by the proxy
 	r1, w1, err := os.Pipe()
 	if err != nil {
 		return err
@@ -139,6 +139,7 @@ func (b *Browser) run(path string, noSandbox bool) error {
 	}
 	cmd := exec.Command(path, l.FormatArgs()...)
 	cmd.ExtraFiles = []*os.File{r1, w2} // the child's 3 and 4
+	cmd.Env = environment(b.profile)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("the browser does not start: %w", err)
 	}
@@ -158,6 +159,21 @@ func (b *Browser) run(path string, noSandbox bool) error {
 		return fmt.Errorf("the browser %s does not start: %w", filepath.Base(path), err)
 	}
 	return nil
+}
+
+// environment is what a browser needs of ours: it shows pages of strangers, and the rest may hold secrets. Its home is its
+// profile.
+func environment(home string) []string {
+	out := []string{"HOME=" + home}
+	for _, name := range []string{
+		"PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR",
+		"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "TEMP", "TMP", "PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA", // Windows
+	} {
+		if v, ok := os.LookupEnv(name); ok {
+			out = append(out, name+"="+v)
+		}
+	}
+	return out
 }
 
 // pipe carries the DevTools protocol, whose messages end in NUL.
@@ -431,6 +447,7 @@ type sight struct {
 		Mark                                      int
 		Form                                      int
 		Tag, Type, Name, Complete, Label, Address string
+		Action, Own                               string // of the form, and of a button that has one of its own
 	}
 }
 
@@ -438,11 +455,12 @@ type sight struct {
 const glanceScript = `() => {
 	let n = 0; const fields = [], forms = [...document.forms];
 	const usable = e => { const r = e.getBoundingClientRect(), s = getComputedStyle(e); return r.width > 0 && r.height > 0 && s.visibility !== 'hidden' && !e.disabled; };
+	const get = (e, name) => { const v = Element.prototype.getAttribute.call(e, name); try { return v ? new URL(v, document.baseURI).href : ''; } catch { return v; } };
 	for (const e of document.querySelectorAll('input, button, select, textarea, a[href], [role=button]')) {
 		if (e.type === 'hidden' || !usable(e)) continue;
 		e.dataset.mcpauth = ++n;
 		const label = [e.labels && e.labels[0] && e.labels[0].innerText, e.getAttribute('aria-label'), e.placeholder, e.id, e.innerText].filter(Boolean).join(' ');
-		fields.push({Mark: n, Form: forms.indexOf(e.form), Tag: e.tagName.toLowerCase(), Type: (e.type || '').toLowerCase(), Name: e.name || '', Complete: e.autocomplete || '', Label: label.slice(0, 200), Address: e.href || ''});
+		fields.push({Mark: n, Form: forms.indexOf(e.form), Tag: e.tagName.toLowerCase(), Type: (e.type || '').toLowerCase(), Name: e.name || '', Complete: e.autocomplete || '', Label: label.slice(0, 200), Address: e.href || '', Action: (e.form && get(e.form, 'action')) || location.href, Own: get(e, 'formaction')});
 	}
 	return JSON.stringify({Loaded: document.readyState === 'complete', URL: location.href, Title: document.title, Text: (document.body ? document.body.innerText : '').slice(0, 4000), Fields: fields});
 }`
@@ -507,9 +525,9 @@ func (s *sight) page() (*Page, map[string]int) {
 		if !ok {
 			i = len(p.Forms)
 			forms[f.Form] = i
-			p.Forms = append(p.Forms, Form{Method: "POST"})
+			p.Forms = append(p.Forms, Form{Method: "POST", Action: f.Action})
 		}
-		in := Input{Name: f.Name, Type: f.Type, Label: f.Label, Complete: f.Complete, Value: fmt.Sprint(f.Mark)}
+		in := Input{Name: f.Name, Type: f.Type, Label: f.Label, Complete: f.Complete, Value: fmt.Sprint(f.Mark), Action: f.Own}
 		if f.Tag == "button" || f.Type == "submit" || f.Type == "button" || f.Tag == "div" || f.Tag == "span" {
 			in.Value = ""
 			p.Forms[i].Buttons = append(p.Forms[i].Buttons, in)
@@ -603,10 +621,11 @@ func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form, ma
 		d.end(AtLogin, "the page %q asks for a user", p.Title)
 		return true
 	}
-	if p.URL.Scheme != "https" && !document.LoopbackHost(p.URL.Hostname()) {
-		d.end(Lost, "the page %q would send the password in clear", p.Title)
+	if why := d.agent.careless(p, f); why != "" {
+		d.end(Lost, "%s", why)
 		return true
 	}
+	d.secret = true
 	again := false
 	if in := f.User(); in != nil {
 		again = again || d.named > 1

@@ -109,12 +109,40 @@ type Agent struct {
 	User    *User // nil: nobody
 	Send    func(wire.Request) *reports.Exchange
 	Secrets *reports.Secrets
+	// May says why nobody may sign in at the host of an address; empty where they may. Nil: anywhere.
+	May func(address string) string
 	// Record keeps an exchange that a browser had. May be nil.
 	Record func(*reports.Exchange)
 }
 
 // most pages and redirects of one request.
 const mostSteps = 20
+
+// careless says why no secret is typed into a form: it, or its page, would travel in clear, or to a host at which nobody may
+// sign in. Empty where it may be typed.
+func (a *Agent) careless(p *Page, f *Form) string {
+	addresses := []string{p.URL.String(), f.Action}
+	for _, b := range f.Buttons {
+		if b.Action != "" {
+			addresses = append(addresses, b.Action)
+		}
+	}
+	for _, address := range addresses {
+		to, err := url.Parse(address)
+		if err != nil || to.Scheme != "https" && !(to.Scheme == "http" && document.LoopbackHost(to.Hostname())) {
+			return fmt.Sprintf("the page %q would send the password in clear to %s", p.Title, bare(address))
+		}
+	}
+	if a.May == nil {
+		return ""
+	}
+	for _, address := range addresses {
+		if why := a.May(address); why != "" {
+			return why
+		}
+	}
+	return ""
+}
 
 // Walk sends an authorization request and goes on until the client gets its answer or nothing more can be
 // done.
@@ -332,8 +360,8 @@ func (w *walk) login(p *Page, f *Form) bool {
 		w.end(AtLogin, "the page %q asks for a user", p.Title)
 		return true
 	}
-	if to, err := url.Parse(f.Action); err != nil || to.Scheme != "https" && !document.LoopbackHost(to.Hostname()) {
-		w.end(Lost, "the page %q would send the password in clear to %s", p.Title, f.Action)
+	if why := w.careless(p, f); why != "" {
+		w.end(Lost, "%s", why)
 		return true
 	}
 	values := f.Values()
@@ -368,11 +396,15 @@ func (w *walk) login(p *Page, f *Form) bool {
 		w.end(Refused, "the login page came again: %s", Shorten(p.Text))
 		return true
 	}
-	if len(f.Buttons) > 0 && f.Buttons[0].Name != "" {
-		values.Add(f.Buttons[0].Name, f.Buttons[0].Value)
+	pressed := Input{}
+	if len(f.Buttons) > 0 {
+		pressed = f.Buttons[0]
+	}
+	if pressed.Name != "" {
+		values.Add(pressed.Name, pressed.Value)
 	}
 	w.out.SignedIn = true
-	w.submit(p, f, values)
+	w.submit(p, f.pressed(pressed), values)
 	return false
 }
 
@@ -402,7 +434,7 @@ func (w *walk) consent(p *Page, f *Form, b Input) bool {
 		values.Add(b.Name, b.Value)
 	}
 	w.out.Consented = true
-	w.submit(p, f, values)
+	w.submit(p, f.pressed(b), values)
 	return false
 }
 

@@ -38,6 +38,7 @@ type Form struct {
 // Input is one field or button.
 type Input struct {
 	Name, Type, Value, Label, Complete string
+	Action                             string // of a button: where it sends the form, if not to the form's own action
 	Checked                            bool
 }
 
@@ -145,6 +146,9 @@ func (r *reader) field(n *html.Node, form int) {
 	r.fields++
 	f := &r.page.Forms[form]
 	in := Input{Name: attr(n, "name"), Type: strings.ToLower(attr(n, "type")), Value: attr(n, "value"), Complete: attr(n, "autocomplete"), Checked: has(n, "checked")}
+	if has(n, "formaction") {
+		in.Action = resolve(r.page.URL, attr(n, "formaction"))
+	}
 	switch {
 	case n.DataAtom == atom.Button && in.Type != "button" && in.Type != "reset":
 		in.Label = strings.TrimSpace(inner(n) + " " + attr(n, "aria-label"))
@@ -229,9 +233,27 @@ func (f *Form) input(is func(Input) bool) *Input {
 	return nil
 }
 
-// Password is the field for the password, or nil.
+// pressed is the form as a button sends it.
+func (f *Form) pressed(b Input) *Form {
+	if b.Action == "" {
+		return f
+	}
+	out := *f
+	out.Action = b.Action
+	return &out
+}
+
+// Password is the field for the password, or nil. Some pages leave out its type.
 func (f *Form) Password() *Input {
-	return f.input(func(in Input) bool { return in.Type == "password" })
+	if in := f.input(func(in Input) bool { return in.Type == "password" }); in != nil {
+		return in
+	}
+	return f.input(untyped)
+}
+
+// untyped reports that a text field asks for a password.
+func untyped(in Input) bool {
+	return in.Type == "text" && (in.Complete == "current-password" || slices.Contains([]string{"password", "passwd", "pwd", "pass", "j_password", "user[password]"}, strings.ToLower(in.Name)))
 }
 
 // OneTime is the field for a second factor, or nil.
@@ -250,7 +272,7 @@ func (f *Form) OneTime() *Input {
 
 // User is the field for the user's name, or nil.
 func (f *Form) User() *Input {
-	text := func(in Input) bool { return in.Type == "text" || in.Type == "email" || in.Type == "tel" }
+	text := func(in Input) bool { return !untyped(in) && slices.Contains([]string{"text", "email", "tel"}, in.Type) }
 	named := f.input(func(in Input) bool {
 		about := strings.ToLower(in.Name + " " + in.Label + " " + in.Complete)
 		return text(in) && slices.ContainsFunc([]string{"user", "mail", "login", "identifier", "account"}, func(w string) bool { return strings.Contains(about, w) })

@@ -22,11 +22,11 @@ const blank = `() => { const s = new CSSStyleSheet(); s.replaceSync('input, text
 
 const unblank = `() => { document.adoptedStyleSheets = document.adoptedStyleSheets.slice(0, -1); }`
 
-// picture keeps a picture of a page, unless the page shows a secret. A picture is a help to people: where none can be made
+// picture keeps a picture of a page, unless a secret was typed before: its server can show what it has got, in any form. A picture is a help to people: where none can be made
 // the login goes on.
 func (d *drive) picture(ctx context.Context, page *rod.Page, what string, s *sight) {
 	name := what + " " + bare(s.URL)
-	if d.Picture == nil || d.pictured[name] || len(d.pictured) >= mostPictures || s.URL == "about:blank" || d.agent.Secrets.In(s.Text) {
+	if d.secret || d.Picture == nil || d.pictured[name] || len(d.pictured) >= mostPictures || s.URL == "about:blank" || d.agent.Secrets.In(s.Text) {
 		return
 	}
 	if d.pictured == nil {

@@ -1,7 +1,10 @@
 package login
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -10,7 +13,6 @@ import (
 
 	"github.com/go-rod/rod"
 
-	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/target"
 )
 
@@ -103,7 +105,7 @@ func (d *drive) take(ctx context.Context, page *rod.Page, s *target.Step) error 
 		_, err = element.Evaluate(rod.Eval(`function() { this.click() }`).ByUser())
 		return err
 	}
-	value, err := d.filling(page, s)
+	value, err := d.filling(page, element, s)
 	if err != nil {
 		return err
 	}
@@ -116,7 +118,7 @@ func (d *drive) take(ctx context.Context, page *rod.Page, s *target.Step) error 
 }
 
 // filling is what a step fills in. A secret goes only where it cannot be read on the way.
-func (d *drive) filling(page *rod.Page, s *target.Step) (string, error) {
+func (d *drive) filling(page *rod.Page, field *rod.Element, s *target.Step) (string, error) {
 	if s.With == "" {
 		return s.Text, nil
 	}
@@ -124,9 +126,18 @@ func (d *drive) filling(page *rod.Page, s *target.Step) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if at, err := url.Parse(info.URL); err != nil || at.Scheme != "https" && !document.LoopbackHost(at.Hostname()) {
-		return "", fmt.Errorf("the page %s would send the %s in clear", bare(info.URL), s.With)
+	form, err := formOf(field, info.URL)
+	if err != nil {
+		return "", err
 	}
+	at, err := url.Parse(info.URL)
+	if err != nil {
+		return "", err
+	}
+	if why := d.agent.careless(&Page{URL: at, Title: info.Title}, form); why != "" {
+		return "", errors.New(why)
+	}
+	d.secret = true
 	d.out.SignedIn = true
 	switch u := d.agent.User; s.With {
 	case target.WithUsername:
@@ -144,4 +155,29 @@ func (d *drive) filling(page *rod.Page, s *target.Step) (string, error) {
 		}
 		return code, err
 	}
+}
+
+// formOf is the form of a field with where it goes; one without a form stays on its page.
+func formOf(field *rod.Element, page string) (*Form, error) {
+	result, err := field.Evaluate(rod.Eval(`function() {
+		const get = (e, name) => { const v = Element.prototype.getAttribute.call(e, name); try { return v ? new URL(v, document.baseURI).href : ''; } catch { return v; } };
+		const f = this.form; if (!f) return JSON.stringify([]);
+		return JSON.stringify([get(f, 'action'), ...[...document.querySelectorAll('[formaction]')].filter(e => e.form === f).map(e => get(e, 'formaction'))]);
+	}`))
+	if err != nil {
+		return nil, err
+	}
+	var addresses []string
+	if err := json.Unmarshal([]byte(result.Value.Str()), &addresses); err != nil {
+		return nil, err
+	}
+	f := &Form{Action: page}
+	for i, address := range addresses {
+		if i == 0 {
+			f.Action = cmp.Or(address, page)
+		} else {
+			f.Buttons = append(f.Buttons, Input{Action: address})
+		}
+	}
+	return f, nil
 }

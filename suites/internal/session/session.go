@@ -40,6 +40,8 @@ type Input struct {
 	Resource string   // resource indicator, or empty
 	Pool     []string // scopes that the target speaks of
 	Callback string   // redirect URI of the clients that are registered
+	// May says why nobody may sign in at the host of an address; empty where they may.
+	May func(address string) string
 	// InTurn sends one request after another.
 	InTurn bool
 	// Publish makes a public client by a client ID metadata document; nil where the server cannot fetch it.
@@ -315,6 +317,7 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 // Carry takes a request through the pages, with the driver where one is set and plain forms cannot do it.
 // first says that the driver's own way is wanted even if plain forms might do.
 func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r login.Route, first bool) *login.Outcome {
+	agent.May = s.May
 	carry := func(stop bool) *login.Outcome {
 		route := r
 		route.StopAtLogin = r.StopAtLogin || stop || s.Barred != ""

@@ -2,40 +2,77 @@ package wire
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
 	"errors"
 	"io"
+	"log"
+	"math/big"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
 	"sync"
 	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// Proxy is an HTTP proxy on loopback through which a browser reaches what the guard allows, and nothing else.
+// Proxy is an HTTP proxy on loopback through which a browser reaches what the guard allows, and nothing else. TLS ends in it:
+// it verifies the server on the very connection that carries the browser's requests, and shows the browser a certificate of
+// its own, which the browser knows by its key (PublicKeyHash) alone.
 type Proxy struct {
 	Addr string
+	// PublicKeyHash is that of the key of all certificates that the proxy shows: SHA-256 of its SubjectPublicKeyInfo, in base64.
+	PublicKeyHash string
 
-	client   *Client
-	server   *http.Server
-	mu       sync.Mutex
-	take     func(*http.Request) bool
-	verified map[string]error
+	client  *Client
+	key     *ecdsa.PrivateKey
+	server  *http.Server // of the proxy itself
+	inner   *http.Server // of what comes through tunnels
+	tunnels *queue
+	forward *httputil.ReverseProxy
+	mu      sync.Mutex
+	take    func(*http.Request) bool
 }
 
 // NewProxy starts a proxy. Close it after use.
 func (c *Client) NewProxy() (*Proxy, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{Addr: l.Addr().String(), client: c, verified: map[string]error{}}
-	p.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
+	sum := sha256.Sum256(public)
+	p := &Proxy{Addr: l.Addr().String(), PublicKeyHash: base64.StdEncoding.EncodeToString(sum[:]), client: c, key: key, tunnels: newQueue()}
+	silent := log.New(io.Discard, "", 0) // a browser drops connections as it likes
+	p.forward = &httputil.ReverseProxy{Rewrite: p.rewrite, Transport: p, FlushInterval: -1, ErrorLog: silent, ModifyResponse: boundedBody, ErrorHandler: unanswered}
+	p.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second, ErrorLog: silent}
+	p.inner = &http.Server{Handler: http.HandlerFunc(p.inside), ReadHeaderTimeout: 10 * time.Second, ErrorLog: silent, ConnContext: withTunnel}
 	go func() { _ = p.server.Serve(l) }()
+	go func() { _ = p.inner.Serve(p.tunnels) }()
 	return p, nil
 }
 
 // Close stops the proxy and every connection through it.
-func (p *Proxy) Close() { _ = p.server.Close() }
+func (p *Proxy) Close() {
+	_ = p.server.Close()
+	_ = p.inner.Close()
+}
 
 // Take sets the function that is shown every plain request first: those that it takes are answered here, and
 // go nowhere. Callbacks of clients are such.
@@ -53,102 +90,232 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	take := p.take
 	p.mu.Unlock()
-	if !r.URL.IsAbs() {
+	switch {
+	case !r.URL.IsAbs() || r.URL.Scheme != "http":
 		http.Error(w, "this is a proxy", http.StatusBadRequest)
-		return
-	}
-	if take != nil && take(r) {
+	case take != nil && take(r):
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html><title>mcpauth</title><p>The answer has arrived. This page can be closed.")
+	case p.readable(r):
+		http.Error(w, "mcpauth does not send this by plain HTTP: it could be read on the way", http.StatusForbidden)
+	default:
+		p.forward.ServeHTTP(w, r)
+	}
+}
+
+// readable reports that a plain request would carry over the network what nobody should read on the way: a form, or an
+// address with a secret.
+func (p *Proxy) readable(r *http.Request) bool {
+	if document.LoopbackHost(r.URL.Hostname()) {
+		return false
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return true
+	}
+	address, err := url.QueryUnescape(r.URL.RequestURI())
+	return p.client.opt.Secrets != nil && (err != nil || p.client.opt.Secrets.In(r.URL.RequestURI()) || p.client.opt.Secrets.In(address))
+}
+
+// inside answers what comes through a tunnel.
+func (p *Proxy) inside(w http.ResponseWriter, r *http.Request) {
+	t, ok := r.Context().Value(tunnelKey{}).(*tunnel)
+	if !ok {
+		http.Error(w, "no tunnel", http.StatusBadRequest)
 		return
 	}
-	out := r.Clone(r.Context())
-	out.RequestURI = ""
-	out.Header.Del("Proxy-Connection")
-	resp, err := p.client.transport.RoundTrip(out)
-	if err != nil {
-		http.Error(w, plain(err), http.StatusBadGateway)
-		return
+	r.URL.Scheme, r.URL.Host = "https", t.host
+	p.forward.ServeHTTP(w, r)
+}
+
+// rewrite leaves a request as the browser made it.
+func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
+	r.Out.URL, r.Out.Host = r.In.URL, r.In.Host
+	r.Out.Header.Del("Proxy-Connection")
+}
+
+// RoundTrip sends a request of the browser, in its turn: by the connection of its tunnel, or as plain HTTP.
+func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := p.client.at(r.Context(), r.URL).load.wait(r.Context()); err != nil {
+		return nil, err
 	}
-	defer resp.Body.Close()
-	for name, values := range resp.Header {
-		w.Header()[name] = values
+	if t, ok := r.Context().Value(tunnelKey{}).(*tunnel); ok {
+		return t.transport.RoundTrip(r)
 	}
-	w.WriteHeader(resp.StatusCode)
-	_, _ = io.Copy(flushing{w}, io.LimitReader(resp.Body, browserBody))
+	return p.client.transport.RoundTrip(r)
 }
 
 // browserBody bounds one answer to a browser, in bytes: pages load scripts that are larger than documents.
 const browserBody = 32 << 20
 
-type flushing struct{ w http.ResponseWriter }
-
-func (f flushing) Write(b []byte) (int, error) {
-	n, err := f.w.Write(b)
-	_ = http.NewResponseController(f.w).Flush()
-	return n, err
+func boundedBody(r *http.Response) error {
+	if r.StatusCode != http.StatusSwitchingProtocols { // then the body is a connection
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(r.Body, browserBody), r.Body}
+	}
+	return nil
 }
 
-// tunnel connects a browser to a TLS server. Where the user gave authorities of their own, which the browser
-// does not know, the certificate is verified here.
+func unanswered(w http.ResponseWriter, _ *http.Request, err error) {
+	http.Error(w, plain(err), http.StatusBadGateway)
+}
+
+// tunnel is a connection of the browser whose TLS ends here, with the verified connection to the server.
+type tunnel struct {
+	host      string
+	transport *http.Transport
+}
+
+type tunnelKey struct{}
+
+// tunnelled is a connection of the browser on which TLS ends.
+type tunnelled struct {
+	net.Conn
+	tunnel *tunnel
+}
+
+// Close closes the connection to the server as well.
+func (t *tunnelled) Close() error {
+	t.tunnel.transport.CloseIdleConnections()
+	return t.Conn.Close()
+}
+
+func withTunnel(ctx context.Context, c net.Conn) context.Context {
+	if over, ok := c.(*tls.Conn); ok {
+		c = over.NetConn()
+	}
+	if t, ok := c.(*tunnelled); ok {
+		return context.WithValue(ctx, tunnelKey{}, t.tunnel)
+	}
+	return ctx
+}
+
+// tunnel connects to a TLS server, verifies it, and lets the browser's requests be made on that connection. A server that
+// is not verified is not answered for at all.
 func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
-	if err := p.verify(r.Context(), r.Host); err != nil {
-		http.Error(w, plain(err), http.StatusBadGateway)
+	name, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		http.Error(w, "CONNECT needs host:port", http.StatusBadRequest)
 		return
 	}
-	there, err := p.client.dial(r.Context(), "tcp", r.Host)
+	first, err := p.secure(r.Context(), r.Host)
 	if err != nil {
 		http.Error(w, plain(err), http.StatusBadGateway)
 		return
 	}
-	defer there.Close()
+	certificate, err := p.certificate(name)
+	if err != nil {
+		first.Close()
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	here, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
+		first.Close()
 		return
 	}
-	defer here.Close()
 	if _, err := io.WriteString(here, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		first.Close()
+		here.Close()
 		return
 	}
-	done := make(chan struct{}, 2)
-	pipe := func(to, from net.Conn) {
-		_, _ = io.Copy(to, io.LimitReader(from, browserBody))
-		done <- struct{}{}
-	}
-	go pipe(there, here)
-	go pipe(here, there)
-	<-done
-}
-
-func (p *Proxy) verify(ctx context.Context, host string) error {
-	if p.client.opt.Roots == nil {
-		return nil // the browser verifies with the system's authorities
-	}
-	p.mu.Lock()
-	err, known := p.verified[host]
-	p.mu.Unlock()
-	if known {
-		return err
-	}
-	name, _, splitErr := net.SplitHostPort(host)
-	if splitErr != nil {
-		return splitErr
-	}
-	conn, err := p.client.dial(ctx, "tcp", host)
-	if err == nil {
-		err = tls.Client(conn, &tls.Config{RootCAs: p.client.opt.Roots, ServerName: name, MinVersion: tls.VersionTLS12}).HandshakeContext(ctx)
+	conn := &tunnelled{here, &tunnel{r.Host, p.transportOver(first)}}
+	if !p.tunnels.add(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})) {
+		first.Close()
 		conn.Close()
 	}
-	if !errors.Is(err, context.Canceled) {
-		p.mu.Lock()
-		p.verified[host] = err
-		p.mu.Unlock()
-	}
-	return err
 }
 
-// OwnRoots reports that the user gave authorities in place of the system's.
-func (c *Client) OwnRoots() bool { return c.opt.Roots != nil }
+// secure opens a connection to a server and verifies its certificate.
+func (p *Proxy) secure(ctx context.Context, address string) (net.Conn, error) {
+	name, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*p.client.opt.Limits.Connect)
+	defer cancel()
+	conn, err := p.client.dial(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	over := tls.Client(conn, &tls.Config{RootCAs: p.client.opt.Roots, ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	if err := over.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return over, nil
+}
+
+// transportOver makes requests on a connection that is open, and on others like it when that is closed.
+func (p *Proxy) transportOver(first net.Conn) *http.Transport {
+	ready := make(chan net.Conn, 1)
+	ready <- first
+	return &http.Transport{
+		Proxy: nil, DisableCompression: true, MaxResponseHeaderBytes: p.client.opt.Limits.Header, IdleConnTimeout: 30 * time.Second, MaxConnsPerHost: 1,
+		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			select {
+			case conn := <-ready:
+				return conn, nil
+			default:
+				return p.secure(ctx, address)
+			}
+		},
+	}
+}
+
+// certificate is one of the proxy's for a host.
+func (p *Proxy) certificate(host string) (tls.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	c := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "mcpauth"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		c.IPAddresses = []net.IP{a.AsSlice()}
+	} else {
+		c.DNSNames = []string{host}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, p.key.Public(), p.key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: p.key}, err
+}
+
+// queue is a listener of connections that are there already.
+type queue struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newQueue() *queue { return &queue{conns: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (q *queue) add(c net.Conn) bool {
+	select {
+	case q.conns <- c:
+		return true
+	case <-q.closed:
+		return false
+	}
+}
+
+// Accept is that of net.Listener.
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case <-q.closed:
+		return nil, errors.New("the proxy is closed")
+	}
+}
+
+// Close is that of net.Listener.
+func (q *queue) Close() error { q.once.Do(func() { close(q.closed) }); return nil }
+
+// Addr is that of net.Listener.
+func (q *queue) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
 
 // Number gives an exchange that went another way, through a browser, its place in the record.
 func (c *Client) Number() int { return int(c.number.Add(1)) }

