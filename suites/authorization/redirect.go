@@ -29,13 +29,14 @@ func refusesUnregisteredRedirects(t *T) {
 	}, expect.NotRedirect())
 }
 
-// atClient is an authorization request of a client that gets as far as the consent page or the redirect URI.
+// atClient is an authorization request of a client that gets as far as the consent page or the redirect URI, or to the login
+// page where nobody signs in.
 func atClient(t *T, c *oauth.Client) Attempt[Edit] {
 	return Attempt[Edit]{
 		Name: "the request with the registered redirect URI",
-		Good: expect.That("the consent page, or a code at the redirect URI", func(g *Grant) string {
+		Good: expect.That("the login page, the consent page, or a code at the redirect URI", func(g *Grant) string {
 			base, _, _ := strings.Cut(c.RedirectURI, "?") // AS-AUTHZ-REDIRECT-VERBATIM judges what becomes of the query
-			if g.AsksUser() || g.Code() != "" || strings.HasPrefix(g.Location, base) && strings.Contains(g.Location, "code=") {
+			if _, login := g.Undecided(); login || g.AsksUser() || g.Code() != "" || strings.HasPrefix(g.Location, base) && strings.Contains(g.Location, "code=") {
 				return ""
 			}
 			return g.Describe()
