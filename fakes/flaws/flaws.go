@@ -3,6 +3,7 @@
 package flaws
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -65,6 +66,15 @@ func BeforeLogin() []Flaw {
 func AfterLogin() []Flaw {
 	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, inspection, registrations, clientDocuments, consents,
 		grants, proxies, machines, binding, assertions, linking)
+}
+
+// wrongType gives a member of the metadata a value of another type.
+func wrongType(name string, value any) Flaw {
+	return Flaw{
+		Name: "as-type-" + strings.ReplaceAll(name, "_", "-"), Says: name + " has another type than it is registered with.",
+		Bend: metadata(func(d map[string]any) { d[name] = value }), Noticed: []string{"AS-META-TYPES-NO-NULLS"}, Row: name,
+		Also: []string{"AS-META-*", "AS-CC-*", "AS-EMA-*", "AS-TOKEN-*", "RS-DISC-*"},
+	}
 }
 
 var discovery = []Flaw{
@@ -556,10 +566,27 @@ var metadataFlaws = []Flaw{
 		}),
 		Noticed: []string{"AS-META-SIGNING-ALGS"}, Also: []string{"AS-CC-METADATA"},
 	},
+	wrongType("request_parameter_supported", "true"), wrongType("claims_parameter_supported", []string{"true"}),
+	wrongType("token_endpoint", true), wrongType("grant_types_supported", "authorization_code"),
+	wrongType("acr_values_supported", []any{1}), wrongType("ui_locales_supported", []any{}),
+	wrongType("request_object_signing_alg_values_supported", true), wrongType("mtls_endpoint_aliases", "none"),
 	{
-		Name: "as-other-scopes", Says: "The authorization server knows none of the resource's scopes.",
-		Bend:    metadata(func(d map[string]any) { d["scopes_supported"] = []string{"profile"} }),
-		Noticed: []string{"AS-META-SCOPES-COHERENT"},
+		Name: "as-moved", Says: "The RFC 8414 document is redirected within the origin.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.MovedDocuments = true }), Noticed: []string{"AS-META-NO-REDIRECT"},
+		Also: []string{"AS-META-NO-CATCH-ALL"},
+	},
+	{
+		Name: "as-page-first", Says: "Where clients look first, there is an HTML page.",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.Encode = func(place string, d map[string]any) string {
+				if place == "rfc8414" {
+					return "<!doctype html><title>App</title>"
+				}
+				body, _ := json.Marshal(d)
+				return string(body)
+			}
+		}),
+		Noticed: []string{"AS-META-HTTP-SHAPE"}, Also: []string{"AS-META-RFC8414-FORM", "AS-META-PATH-INSERTED", "AS-META-PUBLISHED"},
 	},
 	{
 		Name: "as-forms-differ", Says: "The OpenID document names another token endpoint.",

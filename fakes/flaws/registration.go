@@ -98,7 +98,7 @@ var grants = []Flaw{
 	{
 		Name: "scope-unobtainable", Says: "The resource publishes a scope that the authorization server does not know.",
 		Bend:    prm(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "notes:write", "notes:share"} }),
-		Noticed: []string{"AS-SCOPE-ADVERTISED-OBTAINABLE"}, Also: []string{"AS-META-SCOPES-COHERENT"},
+		Noticed: []string{"AS-SCOPE-ADVERTISED-OBTAINABLE", "AS-META-SCOPES-COHERENT"},
 	},
 	one("scope-no-step-up", idp.StepUp, "AS-SCOPE-STEP-UP"),
 	one("resource-parameter-refused", idp.KnowResource, "AS-RES-ACCEPTED", "AS-AUTHZ-EMPTY-PARAMS", "AS-RES-CANONICAL-VARIANTS",

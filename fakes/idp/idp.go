@@ -219,7 +219,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if place := s.place(path); place != "" && (slices.Contains(s.Behaviour.Places, place)) {
 		switch {
 		case s.allowOrigins(w, r, ""):
-		case s.Behaviour.MovedOpenID && place != "rfc8414":
+		case s.Behaviour.MovedDocuments, s.Behaviour.MovedOpenID && place != "rfc8414":
 			http.Redirect(w, r, s.path()+movedOpenID, http.StatusFound)
 		default:
 			s.metadata(w, r, place)
@@ -227,7 +227,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	endpoint := strings.TrimPrefix(path, s.path())
-	if s.Behaviour.MovedOpenID && endpoint == movedOpenID && !s.allowOrigins(w, r, "") {
+	if (s.Behaviour.MovedOpenID || s.Behaviour.MovedDocuments) && endpoint == movedOpenID && !s.allowOrigins(w, r, "") {
 		s.metadata(w, r, "oidc-appended")
 		return
 	}

@@ -36,6 +36,8 @@ type Manners struct {
 	ReuseInterval time.Duration
 	// MovedOpenID redirects the OpenID document to another path of the same origin.
 	MovedOpenID bool
+	// MovedDocuments redirects all documents so: a flaw.
+	MovedDocuments bool
 }
 
 // movedOpenID is where the OpenID document is if it has moved.

@@ -111,6 +111,26 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Behaviour.MovedOpenID = true },
 	},
 	{
+		Name: "full-metadata", Says: "The metadata has members of OpenID Connect that clients of MCP do not know.",
+		Allows: "OpenID Connect Discovery section 3; RFC 8414 section 2: additional members are allowed.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.Metadata = func(_ string, d map[string]any) {
+				d["request_object_signing_alg_values_supported"] = []string{"RS256"}
+				d["claims_parameter_supported"], d["request_parameter_supported"] = false, false
+				d["backchannel_authentication_request_signing_alg_values_supported"] = []string{"RS256"}
+				d["acr_values_supported"], d["display_values_supported"] = []string{"1"}, []string{"page"}
+				d["vendor_extension"] = map[string]any{"a": nil}
+			}
+		},
+	},
+	{
+		Name: "incomplete-scope-list", Says: "The metadata of the authorization server lists only some of its scopes.",
+		Allows: "RFC 8414 section 2: servers may choose not to advertise some supported scope values.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.Metadata = func(_ string, d map[string]any) { d["scopes_supported"] = []string{"openid", "notes:read"} }
+		},
+	},
+	{
 		Name: "root-document", Says: "The metadata is at the root of the origin only, which the challenge names.",
 		Allows: "MCP 2025-11-25, Protected Resource Metadata Discovery Requirements: at the path of the endpoint, or at the root.",
 		Bend: func(o *reference.Options) {

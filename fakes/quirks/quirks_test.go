@@ -11,6 +11,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -335,6 +336,13 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		require.Equal(t, 401, resp.StatusCode)
 		assert.Equal(t, quirk, strings.Contains(resp.Header.Get("WWW-Authenticate"), `realm="`+quirks.Realm+`"`))
 	},
+	"full-metadata": func(t *testing.T, r *reference.Reference, quirk bool) {
+		_, has := decodedMetadata(t, r)["vendor_extension"]
+		assert.Equal(t, quirk, has)
+	},
+	"incomplete-scope-list": func(t *testing.T, r *reference.Reference, quirk bool) {
+		assert.Equal(t, !quirk, slices.Contains(decodedMetadata(t, r)["scopes_supported"].([]any), any("notes:write")))
+	},
 	"root-document": func(t *testing.T, r *reference.Reference, quirk bool) {
 		resp, _ := call(t, r, "", "tools/list", map[string]any{})
 		require.Equal(t, 401, resp.StatusCode)
@@ -385,4 +393,11 @@ func TestEachQuirkIsThere(t *testing.T) {
 		})
 	}
 	assert.Len(t, shows, len(quirks.All))
+}
+
+func decodedMetadata(t *testing.T, r *reference.Reference) map[string]any {
+	t.Helper()
+	resp, err := http.Get(r.IDP.Issuer + "/.well-known/openid-configuration")
+	require.NoError(t, err)
+	return decoded(t, resp)
 }

@@ -1,8 +1,10 @@
 package metadata
 
 import (
+	"fmt"
 	"slices"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
@@ -11,72 +13,121 @@ import (
 )
 
 func behaviour() {
-	Must("AS-META-GRANTS-MATCH-BEHAVIOUR", func(t *T) {
-		listed, ok := t.AS.Server().Metadata.Strings("grant_types_supported")
-		if !ok {
-			listed = []string{"authorization_code", "implicit"} // the default of RFC 8414
-		}
-		c := t.AS.AnyClient()
-		for _, grant := range listed {
-			if grant == "implicit" {
-				continue // not of the token endpoint
-			}
-			if ex := t.AS.TokenRequest(c, With("grant_type", grant)); oauth.ErrorCode(ex) == "unsupported_grant_type" {
-				t.Finding(ex, grant, "the listed grant type to be known at the token endpoint", "error unsupported_grant_type")
-			}
-		}
-		if s := t.Session; slices.Contains(listed, "refresh_token") && s.Ready && s.Tokens.Refresh == "" && !slices.Contains(s.Tokens.Scope, "offline_access") {
-			t.Advise(s.Tokens.Exchange, "a refresh token for a client that registered for them, since the grant type is listed", "none is issued")
-		}
-		for _, grant := range []string{"password", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"} {
-			if slices.Contains(listed, grant) {
-				continue
-			}
-			ex := t.AS.TokenRequest(c, With("grant_type", grant))
-			switch code := oauth.ErrorCode(ex); {
-			case t.AS.Tokens(ex, c) != nil:
-				t.Finding(ex, grant, "no token by a grant type that is not listed", "one is issued")
-			case expect.Status(ex) >= 500:
-				t.Finding(ex, grant, "error unsupported_grant_type", expect.Describe(ex))
-			case code == "invalid_request" || code == "invalid_grant" || code == "invalid_scope":
-				t.Advise(ex, "error unsupported_grant_type for what is not listed", "%s: error %s", grant, code)
-			}
-		}
-	})
+	Must("AS-META-GRANTS-MATCH-BEHAVIOUR", knowsTheListedGrants)
+	Should("AS-META-AUTH-METHODS-LISTED", listsNone)
+	Must("AS-META-AUTH-METHODS-TRUE", acceptsListedMethods)
+}
 
-	Should("AS-META-AUTH-METHODS-LISTED", func(t *T) {
-		listed, ok := t.AS.Server().Metadata.Strings("token_endpoint_auth_methods_supported")
-		if !ok {
-			listed = []string{oauth.Basic} // the default of RFC 8414
-		}
-		c, why := t.Session.Client(t.Context(), session.Public)
-		if c == nil || c.Method != oauth.None {
-			t.NotApplicable("no public client can be had: %s", why)
-		}
-		if !slices.Contains(listed, oauth.None) {
-			t.Unmet(nil, "none in token_endpoint_auth_methods_supported, since public clients are registered", "%v", listed)
-		}
-	})
+// listed is a list of the metadata, or its default (RFC 8414 section 2).
+func listed(t *T, name string, otherwise ...string) []string {
+	if list, ok := t.AS.Server().Metadata.Strings(name); ok {
+		return list
+	}
+	return otherwise
+}
 
-	Must("AS-META-AUTH-METHODS-TRUE", func(t *T) {
-		listed, ok := t.AS.Server().Metadata.Strings("token_endpoint_auth_methods_supported")
-		if !ok {
-			listed = []string{oauth.Basic}
+// unlisted are grants that a server may know without saying so.
+var unlisted = []string{
+	"password", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange",
+	"urn:ietf:params:oauth:grant-type:jwt-bearer",
+}
+
+func knowsTheListedGrants(t *T) {
+	grants := listed(t, "grant_types_supported", "authorization_code", "implicit")
+	c := t.AS.AnyClient()
+	for _, grant := range grants {
+		if grant != "implicit" { // which is not of the token endpoint
+			t.Expect(t.AS.TokenRequest(c, With("grant_type", grant)), "%s, which is listed", grant).To(knowGrant())
 		}
-		tried := false
-		for kind, method := range Sorted(map[string]string{session.Confidential: oauth.Basic, session.ConfidentialPost: oauth.Post}) {
-			c, _ := t.Session.Client(t.Context(), kind)
-			if !slices.Contains(listed, method) || c == nil {
-				continue
+	}
+	if slices.Contains(grants, "refresh_token") {
+		issuesRefreshToken(t)
+	}
+	for _, grant := range unlisted {
+		if slices.Contains(grants, grant) {
+			continue
+		}
+		ex := t.AS.TokenRequest(c, With("grant_type", grant))
+		t.AS.Tokens(ex, c)
+		seen := t.Expect(ex, "%s, which is not listed", grant)
+		if seen.To(expect.RefuseGrant()) {
+			seen.Ideally(notReadGrant())
+		}
+	}
+}
+
+func knowGrant() expect.Matcher {
+	return expect.That("the grant type to be known at the token endpoint", func(ex *reports.Exchange) string {
+		if oauth.ErrorCode(ex) == "unsupported_grant_type" {
+			return "error unsupported_grant_type"
+		}
+		return ""
+	})
+}
+
+// notReadGrant expects the grant type to be refused as such, not for what else is wrong with the request.
+func notReadGrant() expect.Matcher {
+	return expect.That("error unsupported_grant_type", func(ex *reports.Exchange) string {
+		switch code := oauth.ErrorCode(ex); code {
+		case "invalid_request", "invalid_grant", "invalid_scope":
+			return "error " + code
+		}
+		return ""
+	})
+}
+
+// issuesRefreshToken signs in where it can. A server may issue refresh tokens for offline_access only, with prompt=consent
+// (OpenID Connect Core section 11), so that this is asked for where it is offered.
+func issuesRefreshToken(t *T) {
+	s := t.Session
+	if !s.Ready || s.Tokens.Refresh != "" {
+		return
+	}
+	tokens := s.Tokens
+	if t.AS.Lists("scopes_supported", "offline_access") {
+		tokens = t.AS.MustGetTokens(Scope(append(slices.Clone(s.RequestedScopes()), "offline_access")...), With("prompt", "consent"))
+	}
+	t.Expect(tokens).Ideally(expect.That("a refresh token for a client that registered for them, since the grant type is listed",
+		func(tokens *oauth.Tokens) string {
+			if tokens.Refresh == "" {
+				return "none is issued"
 			}
-			tried = true
+			return ""
+		}))
+}
+
+func listsNone(t *T) {
+	methods := listed(t, "token_endpoint_auth_methods_supported", oauth.Basic)
+	c, why := t.Session.Client(t.Context(), session.Public)
+	if c == nil || c.Method != oauth.None {
+		t.NotApplicable("no public client can be had: %s", why)
+	}
+	t.Expect(methods).SeenIn(c.Exchange).To(expect.That("none in token_endpoint_auth_methods_supported, since public clients are registered",
+		func(methods []string) string {
+			if !slices.Contains(methods, oauth.None) {
+				return fmt.Sprint(methods)
+			}
+			return ""
+		}))
+}
+
+func acceptsListedMethods(t *T) {
+	methods := listed(t, "token_endpoint_auth_methods_supported", oauth.Basic)
+	tried := false
+	for _, m := range []struct{ method, kind string }{{oauth.Basic, session.Confidential}, {oauth.Post, session.ConfidentialPost}} {
+		c, _ := t.Session.Client(t.Context(), m.kind)
+		if !slices.Contains(methods, m.method) || c == nil {
+			continue
+		}
+		tried = true
+		Each(t, Cases[*oauth.Client]{{m.method, c}}, func(t *T, c *oauth.Client) {
 			g := t.AS.MustAuthorize(As(c))
 			ex := t.AS.Redeem(g)
 			t.AS.Tokens(ex, c)
-			t.Expect(ex, "%s at the token endpoint", method).To(expect.IssueTokens())
-		}
-		if !tried {
-			t.NotApplicable("no client with a secret can be had for a listed method")
-		}
-	})
+			t.Expect(ex).To(expect.IssueTokens())
+		})
+	}
+	if !tried {
+		t.NotApplicable("no client with a secret can be had for a listed method")
+	}
 }

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,192 +16,53 @@ import (
 )
 
 func obtaining() {
-	Must("AS-META-PUBLISHED", func(t *T) {
-		unasked := ""
-		for i := range t.Survey.Servers {
-			s := &t.Survey.Servers[i]
-			if s.Err != nil {
-				continue // RS-DISC-AS-ENTRIES
-			}
-			usable := found(s)
-			if !t.Since("2025-11-25") { // RFC 8414 was the only form
-				usable = slices.DeleteFunc(usable, func(d *survey.Document) bool { return d.Place != "rfc8414" })
-			}
-			switch {
-			case len(usable) > 0:
-				t.Cite(usable[0].Exchange)
-			case s.Unreachable() != "":
-				unasked = s.Unreachable()
-			default:
-				t.Unmet(s.Documents[0].Exchange, "metadata of "+s.Issuer+" at one of its well-known locations", "none: %s", places(s))
-			}
-		}
-		undecidedWithout(t, unasked)
-	})
+	Must("AS-META-PUBLISHED", publishesMetadata)
+	Must("AS-META-RFC8414-FORM", servesRFC8414)
+	Must("AS-META-ORIGIN-ROOT", servesAtOrigin)
+	Should("AS-META-DEFAULT-PATHS", hasDefaultPaths)
+	Must("AS-META-PATH-INSERTED", insertsPath)
+	Practice("AS-META-NO-CATCH-ALL", knowsItsIssuers)
+	Practice("AS-META-HOST-HEADER", ignoresHostFields)
+	Practice("AS-META-NO-REDIRECT", redirectsNobody)
+	Practice("AS-META-CORS", letsBrowsersRead)
+	Should("AS-META-VERSION-HEADER", toleratesVersionField)
+}
 
-	Must("AS-META-RFC8414-FORM", func(t *T) {
-		unasked := ""
-		for i := range t.Survey.Servers {
-			switch d := t.Survey.Servers[i].At("rfc8414"); {
-			case d == nil:
-			case d.Found():
-				t.Cite(d.Exchange)
-			case d.Unreachable():
-				unasked = d.Exchange.Error
-			default:
-				t.Unmet(d.Exchange, "the RFC 8414 document at "+d.URL, "%v", d.Err)
-			}
+// servers are the authorization servers that could be asked; one whose identifier is no URL is RS-DISC-AS-ENTRIES's.
+func servers(t *T) Cases[*survey.Server] {
+	var out Cases[*survey.Server]
+	for i := range t.Survey.Servers {
+		if s := &t.Survey.Servers[i]; s.Err == nil {
+			out = out.And(s.Issuer, s)
 		}
-		undecidedWithout(t, unasked)
-	})
+	}
+	return out
+}
 
-	Must("AS-META-ORIGIN-ROOT", func(t *T) {
-		if t.Survey.Origin.Found() {
-			t.Cite(t.Survey.Origin.Exchange)
+// usable are the documents that clients of the judged revision look for: to 2025-06-18, those of RFC 8414 only.
+func usable(t *T, s *survey.Server) []*survey.Document {
+	return slices.DeleteFunc(found(s), func(d *survey.Document) bool { return !t.Since("2025-11-25") && d.Place != "rfc8414" })
+}
+
+// mustBeReachable ends a row where an authorization server gave no answer, or was not asked.
+func mustBeReachable(t *T, s *survey.Server) {
+	if why := s.Unreachable(); why != "" {
+		t.Inconclusive("it could not be asked: %s", why)
+	}
+}
+
+func publishesMetadata(t *T) {
+	Each(t, servers(t), func(t *T, s *survey.Server) {
+		if docs := usable(t, s); len(docs) > 0 {
+			t.Cite(docs[0].Exchange)
 			return
 		}
-		path := strings.Trim(t.Survey.URL.Path, "/")
-		var prefix string
-		for _, segment := range strings.Split(path, "/") {
-			if segment == "" {
-				continue
-			}
-			prefix += "/" + segment
-			ex := t.Get(document.Origin(t.Survey.URL) + prefix + "/.well-known/oauth-authorization-server")
-			if _, _, err := survey.ReadDocument(ex); err == nil {
-				t.Unmet(ex, "metadata at the root of the origin, path removed", "it is served below %s only", prefix)
-			}
-		}
-		t.Cite(t.Survey.Origin.Exchange)
-	})
-
-	// The MUST of the text binds clients; a server without either is out of their reach.
-	Should("AS-META-DEFAULT-PATHS", func(t *T) {
-		if t.Survey.Origin.Found() {
-			t.NotApplicable("metadata is served, and names the endpoints")
-		}
-		origin := document.Origin(t.Survey.URL)
-		authorize := t.Get(origin + "/authorize")
-		token := t.Do(wire.Request{Method: "POST", URL: origin + "/token", Body: "grant_type=authorization_code&code=mcpauth", Header: form()})
-		for _, ex := range []*reports.Exchange{authorize, token} {
-			if s := expect.Status(ex); s == 404 || s == 405 || s == 0 || s >= 500 {
-				t.Unmet(ex, "the default endpoint to exist, since no metadata names another", "%s", expect.Describe(ex))
-			}
-		}
-	})
-
-	Must("AS-META-PATH-INSERTED", func(t *T) {
-		for i := range t.Survey.Servers {
-			s := &t.Survey.Servers[i]
-			u, err := document.ParseURL(s.Issuer)
-			if err != nil || strings.Trim(u.Path, "/") == "" {
-				continue
-			}
-			usable := found(s)
-			if !t.Since("2025-11-25") {
-				usable = slices.DeleteFunc(usable, func(d *survey.Document) bool { return d.Place != "rfc8414" })
-			}
-			if slices.ContainsFunc(usable, func(d *survey.Document) bool { return d.Object.String("issuer") == s.Issuer }) {
-				t.Cite(usable[0].Exchange)
-				continue
-			}
-			t.Unmet(s.Documents[0].Exchange, "metadata of the issuer with a path at "+s.Documents[0].URL, "none of its own: %s", places(s))
-		}
-	})
-
-	Practice("AS-META-NO-CATCH-ALL", func(t *T) {
-		for i := range t.Survey.Servers {
-			u, err := document.ParseURL(t.Survey.Servers[i].Issuer)
-			if err != nil {
-				continue
-			}
-			suffix := strings.ToLower(Random(12))
-			for _, form := range []string{"oauth-authorization-server", "openid-configuration"} {
-				ex := t.Get(document.Origin(u) + "/.well-known/" + form + "/" + suffix)
-				if expect.Status(ex) != 200 {
-					continue
-				}
-				o, _, err := survey.ReadDocument(ex)
-				switch {
-				case err != nil:
-					t.Unmet(ex, "404 for the metadata of an issuer that does not exist", "HTTP 200 that is no JSON document (%v)", err)
-				case o.String("issuer") != document.Origin(u)+"/"+suffix:
-					t.Unmet(ex, "404 for the metadata of an issuer that does not exist", "metadata of issuer %q", o.String("issuer"))
-				}
-			}
-		}
-	})
-
-	Practice("AS-META-HOST-HEADER", func(t *T) {
-		const evil = "attacker.invalid"
-		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
-			forged := m.URL + "?mcpauth=" + Random(9)
-			for _, f := range []reports.Field{mcp.Field("X-Forwarded-Host", evil), mcp.Field("Forwarded", "host="+evil)} {
-				ex := t.Get(forged, f)
-				if expect.Status(ex) == 200 && strings.Contains(ex.Response.Body, evil) {
-					t.Unmet(ex, "metadata from configuration, whatever the headers say", "%s appears in the answer to %s", evil, f.Name)
-				}
-			}
-			if proto := t.Get(forged, mcp.Field("X-Forwarded-Proto", "gopher")); expect.Status(proto) == 200 && strings.Contains(proto.Response.Body, "gopher:") {
-				t.Unmet(proto, "metadata from configuration, whatever the headers say", "the scheme of X-Forwarded-Proto appears")
-			}
-			raw := t.Do(wire.Request{Method: "GET", URL: forged, Host: evil})
-			if expect.Status(raw) != 200 || !strings.Contains(raw.Response.Body, evil) {
-				return
-			}
-			if t.MCP.Loopback() {
-				t.Advise(raw, "the configured host, whatever Host says", "%s appears", evil)
-			} else {
-				t.Unmet(raw, "the configured host, whatever Host says", "%s appears", evil)
-			}
-		})
-	})
-
-	Practice("AS-META-NO-REDIRECT", func(t *T) {
-		for i := range t.Survey.Servers {
-			for j := range t.Survey.Servers[i].Documents {
-				d := &t.Survey.Servers[i].Documents[j]
-				if s := expect.Status(d.Exchange); s < 300 || s > 399 {
-					continue
-				}
-				base, _ := document.ParseURL(d.URL)
-				to, err := base.Parse(expect.Header(d.Exchange, "Location"))
-				if err == nil && document.Origin(to) == document.Origin(base) {
-					t.Advise(d.Exchange, "the document at once", "%s", expect.Describe(d.Exchange))
-				} else {
-					t.Unmet(d.Exchange, "the document at once; hardened clients follow no redirect to another origin", "%s", expect.Describe(d.Exchange))
-				}
-			}
-		}
-	})
-
-	Practice("AS-META-CORS", func(t *T) {
-		const inspector = "http://localhost:6274"
-		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
-			ex := t.Get(m.URL, mcp.Field("Origin", inspector))
-			if allowed := expect.Header(ex, "Access-Control-Allow-Origin"); allowed != "*" && allowed != inspector {
-				t.Advise(ex, "Access-Control-Allow-Origin, so that browser clients can read the metadata", "%q", allowed)
-			}
-			preflight := t.Do(wire.Request{Method: "OPTIONS", URL: m.URL, Header: []reports.Field{
-				mcp.Field("Origin", inspector), mcp.Field("Access-Control-Request-Method", "GET"), mcp.Field("Access-Control-Request-Headers", "mcp-protocol-version"),
-			}})
-			if s := expect.Status(preflight); s < 200 || s > 299 {
-				t.Advise(preflight, "the preflight to be answered 2xx", "%s", expect.Describe(preflight))
-			}
-		})
-	})
-
-	Should("AS-META-VERSION-HEADER", func(t *T) {
-		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
-			for _, v := range []string{"2025-03-26", "2025-06-18", "1999-01-01"} {
-				if ex := t.Get(m.URL, mcp.Field("MCP-Protocol-Version", v)); expect.Status(ex) != 200 {
-					t.Unmet(ex, "200 whatever MCP-Protocol-Version says", "%s for %s", expect.Describe(ex), v)
-				}
-			}
-		})
+		mustBeReachable(t, s)
+		t.Expect(s).SeenIn(s.Documents[0].Exchange).To(expect.That("metadata at one of its well-known locations", places))
 	})
 }
 
+// places says what is at the locations where there is no document.
 func places(s *survey.Server) string {
 	var out []string
 	for _, d := range s.Documents {
@@ -208,16 +70,205 @@ func places(s *survey.Server) string {
 			out = append(out, d.URL+": "+d.Err.Error())
 		}
 	}
-	return strings.Join(out, "; ")
+	return "none: " + strings.Join(out, "; ")
+}
+
+func servesRFC8414(t *T) {
+	Each(t, servers(t), func(t *T, s *survey.Server) {
+		d := s.At("rfc8414")
+		if d.Unreachable() {
+			mustBeReachable(t, s)
+		}
+		t.Expect(d).SeenIn(d.Exchange).To(onDocument("the RFC 8414 document at "+d.URL, func(d *survey.Document) string {
+			if !d.Found() {
+				return fmt.Sprint(d.Err)
+			}
+			return ""
+		}))
+	})
+}
+
+func servesAtOrigin(t *T) {
+	t.Cite(t.Survey.Origin.Exchange)
+	if t.Survey.Origin.Found() {
+		return
+	}
+	prefix := ""
+	for _, segment := range strings.FieldsFunc(t.Survey.URL.Path, func(r rune) bool { return r == '/' }) {
+		prefix += "/" + segment
+		ex := t.Get(document.Origin(t.Survey.URL) + prefix + "/.well-known/oauth-authorization-server")
+		t.Expect(ex, "%s", prefix).To(expect.That("metadata at the root of the origin, path removed", func(ex *reports.Exchange) string {
+			if _, _, err := survey.ReadDocument(ex); err == nil {
+				return "it is served below " + prefix + " only"
+			}
+			return ""
+		}))
+	}
+}
+
+// hasDefaultPaths: the MUST of the text binds clients; a server without either is out of their reach.
+func hasDefaultPaths(t *T) {
+	if t.Survey.Origin.Found() {
+		t.NotApplicable("metadata is served, and names the endpoints")
+	}
+	for i := range t.Survey.Servers {
+		if m := t.Survey.Servers[i].Metadata(); m != nil {
+			t.Cite(m.Exchange)
+			t.NotApplicable("the metadata of %s names the endpoints", t.Survey.Servers[i].Issuer)
+		}
+	}
+	origin := document.Origin(t.Survey.URL)
+	Each(t, Cases[wire.Request]{
+		{"GET /authorize", wire.Request{Method: "GET", URL: origin + "/authorize"}},
+		{"POST /token", wire.Request{Method: "POST", URL: origin + "/token", Body: "grant_type=authorization_code&code=mcpauth", Header: form()}},
+	}, func(t *T, r wire.Request) {
+		ex := t.Do(r)
+		if why := expect.NoAnswer(ex); why != "" {
+			t.Inconclusive("%s", why)
+		}
+		t.Expect(ex).To(expect.That("the default endpoint to exist, since no metadata was found", func(ex *reports.Exchange) string {
+			if s := expect.Status(ex); s == 404 || s == 405 {
+				return expect.Describe(ex)
+			}
+			return ""
+		}))
+	})
 }
 
 func form() []reports.Field {
 	return []reports.Field{mcp.Field("Content-Type", "application/x-www-form-urlencoded"), mcp.Field("Accept", "application/json")}
 }
 
-// undecidedWithout leaves a check undecided where an authorization server gave no answer, or was not asked.
-func undecidedWithout(t *T, why string) {
-	if why != "" {
-		t.Inconclusive("not every authorization server could be asked: %s", why)
-	}
+func insertsPath(t *T) {
+	Each(t, servers(t), func(t *T, s *survey.Server) {
+		if u, err := document.ParseURL(s.Issuer); err != nil || strings.Trim(u.Path, "/") == "" {
+			t.NotApplicable("the issuer has no path")
+		}
+		for _, d := range usable(t, s) {
+			if d.Object.String("issuer") == s.Issuer {
+				t.Cite(d.Exchange)
+				return
+			}
+		}
+		mustBeReachable(t, s)
+		t.Expect(s).SeenIn(s.Documents[0].Exchange).To(expect.That("metadata that names this issuer at "+s.Documents[0].URL, places))
+	})
+}
+
+func knowsItsIssuers(t *T) {
+	Each(t, servers(t), func(t *T, s *survey.Server) {
+		u, _ := document.ParseURL(s.Issuer)
+		suffix := strings.ToLower(Random(12))
+		for _, form := range []string{"oauth-authorization-server", "openid-configuration"} {
+			address := document.Origin(u) + "/.well-known/" + form + "/" + suffix
+			t.Expect(t.Get(address), "%s", address).To(knowNothingOf(document.Origin(u) + "/" + suffix))
+		}
+	})
+}
+
+// knowNothingOf expects no document about an issuer that does not exist. A server may have an issuer for every path.
+func knowNothingOf(issuer string) expect.Matcher {
+	return expect.That("404 for the metadata of an issuer that does not exist", func(ex *reports.Exchange) string {
+		if expect.Status(ex) != 200 {
+			return ""
+		}
+		o, _, err := survey.ReadDocument(ex)
+		switch {
+		case err != nil:
+			return fmt.Sprintf("HTTP 200 with Content-Type %q: %v", expect.Header(ex, "Content-Type"), err)
+		case o.String("issuer") != issuer:
+			return fmt.Sprintf("metadata of issuer %q", o.String("issuer"))
+		}
+		return ""
+	})
+}
+
+// evil is a host that no server has; it is looked for in answers.
+const evil = "attacker.invalid"
+
+func ignoresHostFields(t *T) {
+	t.AS.Each(func(_ *survey.Server, m *survey.Document) {
+		address := m.Answered() + "?mcpauth=" + Random(9) // no cache of others is touched
+		Each(t, Cases[reports.Field]{
+			{"X-Forwarded-Host", mcp.Field("X-Forwarded-Host", evil)},
+			{"Forwarded", mcp.Field("Forwarded", "host="+evil)},
+			{"X-Original-Host", mcp.Field("X-Original-Host", evil)},
+			{"X-Forwarded-Prefix", mcp.Field("X-Forwarded-Prefix", "/"+evil)},
+		}, func(t *T, f reports.Field) { t.Expect(t.Get(address, f)).To(notReflect(evil)) })
+		t.Expect(t.Get(address, mcp.Field("X-Forwarded-Proto", "gopher")), "X-Forwarded-Proto").To(notReflect("gopher:"))
+		raw := t.Do(wire.Request{Method: "GET", URL: address, Host: evil})
+		if t.MCP.Loopback() { // a development server may have no other name
+			t.Expect(raw, "Host: %s", evil).Ideally(notReflect(evil))
+		} else {
+			t.Expect(raw, "Host: %s", evil).To(notReflect(evil))
+		}
+		t.Expect(t.Get(address), "the same URL afterwards, without these fields").To(notReflect(evil))
+	})
+}
+
+func notReflect(text string) expect.Matcher {
+	return expect.That("metadata from configuration, whatever the request says", func(ex *reports.Exchange) string {
+		if expect.Status(ex) == 200 && strings.Contains(expect.Body(ex), text) {
+			return fmt.Sprintf("%q appears", text)
+		}
+		return ""
+	})
+}
+
+// redirectsNobody judges the places where clients look, to the first document.
+func redirectsNobody(t *T) {
+	Each(t, servers(t), func(t *T, s *survey.Server) {
+		for i := range s.Documents {
+			d := &s.Documents[i]
+			status := expect.Status(d.Exchange)
+			switch {
+			case d.Redirect != nil:
+				t.Expect(d.Redirect, "%s", d.URL).Ideally(answerAtOnce("within the origin"))
+			case status >= 300 && status <= 399:
+				t.Expect(d.Exchange, "%s", d.URL).To(answerAtOnce("to another origin, which hardened clients do not follow"))
+			}
+			if d.Found() {
+				return
+			}
+		}
+	})
+}
+
+func answerAtOnce(where string) expect.Matcher {
+	return expect.That("the document, or 404, at once", func(ex *reports.Exchange) string {
+		return expect.Describe(ex) + ", a redirect " + where
+	})
+}
+
+const inspector = "http://localhost:6274"
+
+func letsBrowsersRead(t *T) {
+	origin := mcp.Field("Origin", inspector)
+	t.AS.Each(func(s *survey.Server, m *survey.Document) {
+		t.Expect(t.Get(m.Answered(), origin), "%s", m.URL).To(allowOrigin(inspector))
+		if s.JWKS.Found() {
+			t.Expect(t.Get(s.JWKS.Answered(), origin), "jwks_uri").To(allowOrigin(inspector))
+		}
+		preflight := t.Do(wire.Request{Method: "OPTIONS", URL: m.Answered(), Header: []reports.Field{
+			origin, mcp.Field("Access-Control-Request-Method", "GET"), mcp.Field("Access-Control-Request-Headers", "mcp-protocol-version"),
+		}})
+		t.Expect(preflight, "the preflight").To(expect.HaveStatus(200, 202, 204))
+	})
+}
+
+func allowOrigin(origin string) expect.Matcher {
+	return expect.That("Access-Control-Allow-Origin, so that browser clients can read the answer", func(ex *reports.Exchange) string {
+		if v := expect.Header(ex, "Access-Control-Allow-Origin"); v != "*" && v != origin {
+			return fmt.Sprintf("Access-Control-Allow-Origin %q", v)
+		}
+		return ""
+	})
+}
+
+func toleratesVersionField(t *T) {
+	t.AS.Each(func(_ *survey.Server, m *survey.Document) {
+		for _, v := range []string{"2025-03-26", "2025-06-18", "1999-01-01"} {
+			t.Expect(t.Get(m.Answered(), mcp.Field("MCP-Protocol-Version", v)), "MCP-Protocol-Version: %s", v).To(expect.HaveStatus(200))
+		}
+	})
 }

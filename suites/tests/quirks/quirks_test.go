@@ -22,9 +22,6 @@ var known = map[string]map[string]string{
 	"key-cooldown": {
 		"RS-TOKEN-KEY-ROTATION": "waits less than the cooldown, and takes it for a key that is never fetched",
 	},
-	"offline-access": {
-		"AS-META-GRANTS-MATCH-BEHAVIOUR": "does not ask for offline_access with prompt=consent",
-	},
 	"introspection-by-resource-server": {
 		"AS-INTROSPECT-ACTIVE-SHAPE": "asks as a client that is no resource server",
 		"AS-INTROSPECT-REQUEST-FORM": "asks as a client that is no resource server",
