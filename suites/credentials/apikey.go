@@ -8,128 +8,135 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 func apiKeys() {
-	// Field names do not depend on case (RFC 9110 section 5.1).
-	Practice("RS-APIKEY-ACCEPTED", func(t *T) {
-		for _, c := range t.MCP.APIKeys() {
-			call := t.MCP.CallFor(c)
-			for _, name := range []string{c.Header, strings.ToLower(c.Header), strings.ToUpper(c.Header)} {
-				t.Expect(t.MCP.ServedOrControl(RawCall(t, call, name+": "+c.Value+"\r\n"), func() { t.MCP.ControlOf(c) }), "%s in %s", c.Name, name).To(t.MCP.Serve())
-			}
-			later(t, c)
-			identity(t, c)
-		}
-	})
+	Practice("RS-APIKEY-ACCEPTED", acceptsKeys)
+	Must("RS-APIKEY-REJECTED", refusesOtherKeys)
+	Must("RS-APIKEY-TOOL-PERMISSIONS", limitsKeys)
+	Practice("RS-APIKEY-WILDCARDS", matchesWildcardsLiterally)
+}
 
-	Must("RS-APIKEY-REJECTED", func(t *T) {
-		c := t.MCP.APIKeys()[0]
-		t.MCP.ControlOf(c)
+// Field names do not depend on case (RFC 9110 section 5.1).
+func acceptsKeys(t *T) {
+	Each(t, rowsOf(t.MCP.APIKeys()), func(t *T, c Credential) {
 		call := t.MCP.CallFor(c)
-		var variants []Variant
-		for about, value := range Sorted(wrongKeys(c.Value)) {
-			if len(value) >= len(c.Value)-1 && !strings.Contains(value, c.Value) {
-				t.Hide(value) // all but a little of the key
-			}
-			variants = append(variants, Call(call.With(c.With(value)), "%s", about))
+		for _, name := range []string{c.Header, strings.ToLower(c.Header), strings.ToUpper(c.Header)} {
+			ex := t.MCP.ServedOrControl(RawCall(t, call, name+": "+c.Value+"\r\n"), func() { t.MCP.ControlOf(c) })
+			t.Expect(ex, "in the field %s", name).To(t.MCP.Serve())
 		}
-		for _, name := range []string{"api_key", "apikey", "key"} {
-			variants = append(variants, Call(call.WithQuery(name, c.Value), "the key in the query, as %s", name))
-		}
-		variants = append(variants, Variant{About: "bytes that are not ASCII", Request: RawCall(t, call, c.Header+": \xc3\xa4\xff\xfe\r\n")})
-		for i, ex := range t.All(variants) {
-			wrongKey(t, ex, variants[i].About)
-		}
-		if ex := t.Do(RawCall(t, call, c.Header+": wrong\r\n"+c.Header+": "+c.Value+"\r\n")); t.MCP.Served(ex) {
-			t.Advise(ex, "one key in a request", "of two %s fields, the second counts", c.Header)
-		}
-		if ex := t.Send(call.With(mcp.Bearer(c.Value))); t.MCP.Served(ex) {
-			t.Advise(ex, "the key in its own field only", "it is accepted as a bearer token too")
-		}
-	})
-
-	Must("RS-APIKEY-TOOL-PERMISSIONS", func(t *T) { permissions(t, t.MCP.APIKeys()) })
-
-	Practice("RS-APIKEY-WILDCARDS", func(t *T) {
-		n := 0
-		for _, c := range t.MCP.LimitedKeys() {
-			for _, pattern := range c.Tools {
-				if prefix, wild := strings.CutSuffix(pattern, "*"); wild && prefix != "" {
-					n++
-					wildcard(t, c, prefix)
-				}
-			}
-		}
-		if n == 0 {
-			t.NotApplicable("no key given has a wildcard among its tools")
-		}
+		later(t, c)
+		identity(t, c)
 	})
 }
 
-// wrongKeys are what might be taken for a key, and is none.
-func wrongKeys(v string) map[string]string {
-	out := map[string]string{
-		"an empty key": "", "another key": "invalid-key", "without its last character": v[:len(v)-1], "twice, with a comma": v + ", " + v,
-		"the name default": "default", "the name production": "production", "a query for any key": `{"$ne":""}`,
+// refusesOtherKeys sends, in the place of a key, what might be taken for it, and the key in other places.
+func refusesOtherKeys(t *T) {
+	c := t.MCP.APIKeys()[0]
+	t.MCP.ControlOf(c)
+	call := t.MCP.CallFor(c)
+	rows := Cases[wire.Request]{
+		{"an unknown key", call.With(c.With("invalid-key")).Request()}, {"the name default", call.With(c.With("default")).Request()},
+		{"the name production", call.With(c.With("production")).Request()}, {"a query for any key", call.With(c.With(`{"$ne":""}`)).Request()},
+		{"bytes that are not ASCII", RawCall(t, call, c.Header+": \xc3\xa4\xff\xfe\r\n")},
+		{"the key in the query, as api_key", call.WithQuery("api_key", c.Value).Request()},
+		{"the key in the query, as apikey", call.WithQuery("apikey", c.Value).Request()},
+		{"the key in the query, as key", call.WithQuery("key", c.Value).Request()},
 	}
-	if swapped := swapCase(v); swapped != v {
-		out["its case inverted"] = swapped
+	for _, near := range resembling(t, c) {
+		rows = rows.And(near.Name, call.With(c.With(near.Value)).Request())
+	}
+	Each(t, rows, func(t *T, r wire.Request) {
+		ex := t.Do(r)
+		if t.Expect(ex).To(refuseKey(t)) && !t.MCP.RefusedInside(ex) {
+			t.Expect(ex).Ideally(expect.HaveStatus(400, 401))
+		}
+	})
+	two := t.Do(RawCall(t, call, c.Header+": wrong\r\n"+c.Header+": "+c.Value+"\r\n"))
+	t.Expect(two, "two %s fields, of which the second is right", c.Header).Ideally(expect.NotBypass())
+	t.Expect(t.Send(call.With(mcp.Bearer(c.Value))), "the key as a bearer token").Ideally(expect.NotBypass())
+	t.MCP.ControlOf(c)
+}
+
+// refuseKey expects a refusal that is no crash.
+func refuseKey(t *T) expect.Matcher {
+	return expect.That("a refusal with HTTP 401", func(ex *reports.Exchange) string {
+		if t.MCP.RefusedInside(ex) || !t.MCP.Served(ex) && !expect.Crashed(ex) && expect.Status(ex) >= 300 {
+			return ""
+		}
+		return expect.Describe(ex)
+	})
+}
+
+func limitsKeys(t *T) { permissions(t, t.MCP.APIKeys()) }
+
+func matchesWildcardsLiterally(t *T) {
+	rows := Cases[wildcard]{}
+	for _, c := range t.MCP.LimitedKeys() {
+		for _, pattern := range c.Tools {
+			if prefix, wild := strings.CutSuffix(pattern, "*"); wild && prefix != "" {
+				rows = rows.And(c.Name+" with "+pattern, wildcard{key: c, prefix: prefix})
+			}
+		}
+	}
+	if len(rows) == 0 {
+		t.NotApplicable("no key given has a wildcard among its tools")
+	}
+	Each(t, rows, func(t *T, w wildcard) { w.judge(t) })
+}
+
+// wildcard is a key that may call the tools whose names begin with a prefix.
+type wildcard struct {
+	key    Credential
+	prefix string
+}
+
+// judge calls tools by names that match the prefix only where it is not compared literally.
+func (w wildcard) judge(t *T) {
+	own, foreign := w.tools(t)
+	t.Controlled()
+	var real []string // names that the key may well call
+	for _, tool := range t.MCP.ListedTools(w.key.Field()) {
+		real = append(real, tool.String("name"))
+	}
+	p, f := w.prefix, foreign.Name
+	Each(t, named(p, p+"*", strings.TrimRight(p, "_-:./"), p+"/../"+f, p+"\x00"+f, p+" "+f, f+"?"+p, f+"#"+p), func(t *T, name string) {
+		if w.key.Permits(name) && slices.Contains(real, name) {
+			t.NotApplicable("there is such a tool")
+		}
+		t.Expect(t.MCP.CallToolAs(Tool{Name: name, Arguments: foreign.Arguments}, w.key.Field())).To(expect.NotRun())
+	})
+	Each(t, named(strings.ToUpper(own.Name), " "+own.Name), func(t *T, name string) {
+		t.Expect(t.MCP.CallToolAs(Tool{Name: name, Arguments: own.Arguments}, w.key.Field())).Ideally(expect.NotRun())
+	})
+}
+
+func named(names ...string) (out Cases[string]) {
+	for _, n := range names {
+		out = out.And(fmt.Sprintf("the name %q", n), n)
 	}
 	return out
 }
 
-func wrongKey(t *T, ex *reports.Exchange, about string) {
-	switch s := expect.Status(ex); {
-	case t.MCP.RefusedInside(ex):
-		t.Refused()
-	case t.MCP.Served(ex), expect.Crashed(ex), s < 300:
-		t.Finding(ex, about, "a refusal with HTTP 401", expect.Describe(ex))
-	case !slices.Contains([]int{400, 401}, s):
-		t.Advise(ex, "a refusal with HTTP 401", "%s: %s", about, expect.Describe(ex))
-	default:
-		t.Refused()
-	}
-}
-
-// wildcard calls tools by names that match a key's prefix only where it is not compared literally.
-func wildcard(t *T, c Credential, prefix string) {
-	var own, foreign string
-	var arguments map[string]any // of the tool that must not run: without them it might not, whoever calls it
+// tools are one that the key may call, which is the control, and one that it may not. The arguments of the latter go with other
+// names too: without them it might not run, whoever calls it.
+func (w wildcard) tools(t *T) (own, foreign Tool) {
 	for _, tool := range t.Tools {
 		switch {
-		case !c.Permits(tool.Name) && foreign == "":
-			foreign, arguments = tool.Name, tool.Marked("mcpauth").Arguments
-		case strings.HasPrefix(tool.Name, prefix) && !tool.DeniedOnly:
-			own = tool.Name
-			if ex := t.MCP.CallToolAs(tool, c.Field()); !expect.Ran(ex) {
-				t.Inconclusive("the control failed: %s calls %s and is answered with %s", c.Name, tool.Name, expect.Describe(ex))
-			}
+		case !w.key.Permits(tool.Name) && foreign.Name == "":
+			foreign = tool.Marked("mcpauth")
+		case strings.HasPrefix(tool.Name, w.prefix) && !tool.DeniedOnly && own.Name == "":
+			own = tool
 		}
 	}
-	if own == "" || foreign == "" {
-		t.NotTested("it needs a tool that begins with %s, and one that %s may not call (tools in the target file)", prefix, c.Name)
+	if own.Name == "" || foreign.Name == "" {
+		t.NotTested("it needs a tool that begins with %s, and one that %s may not call (tools in the target file)", w.prefix, w.key.Name)
 	}
-	t.Controlled()
-	var real []string // names that the key may well call
-	for _, tool := range t.MCP.ListedTools(c.Field()) {
-		real = append(real, tool.String("name"))
+	if ex := t.MCP.CallToolAs(own, w.key.Field()); !expect.Ran(ex) {
+		t.Inconclusive("the control failed: %s calls %s and is answered with %s", w.key.Name, own.Name, expect.Describe(ex))
 	}
-	for _, name := range []string{prefix, prefix + "*", strings.TrimRight(prefix, "_-:./"), prefix + "/../" + foreign, prefix + "\x00" + foreign, prefix + " " + foreign, foreign + "?" + prefix, foreign + "#" + prefix} {
-		if c.Permits(name) && slices.Contains(real, name) {
-			continue
-		}
-		if ex := t.MCP.CallToolAs(Tool{Name: name, Arguments: arguments}, c.Field()); expect.Ran(ex) || expect.Crashed(ex) {
-			t.Finding(ex, fmt.Sprintf("the name %q", name), "only tools whose whole name is permitted to run", expect.Describe(ex))
-		} else {
-			t.Refused()
-		}
-	}
-	for _, name := range []string{strings.ToUpper(own), " " + own} {
-		if ex := t.MCP.CallToolAs(Tool{Name: name}, c.Field()); expect.Ran(ex) {
-			t.Advise(ex, "names compared exactly", "%q runs", name)
-		}
-	}
+	return own, foreign
 }

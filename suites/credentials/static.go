@@ -3,81 +3,141 @@ package credentials
 import (
 	"encoding/base64"
 	"fmt"
-	"net/url"
+	"maps"
+	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 func static() {
-	Practice("RS-STATIC-TOKEN-ACCEPTED", func(t *T) {
-		for _, c := range t.MCP.StaticTokens() {
-			if ex := t.Send(t.MCP.CallFor(c).With(c.Field())); !t.MCP.Served(ex) {
-				t.Finding(ex, c.Name, "the token to be accepted", expect.Describe(ex))
-				continue
-			}
+	Practice("RS-STATIC-TOKEN-ACCEPTED", acceptsStaticTokens)
+	Must("RS-STATIC-TOKEN-NEAR-MISS", comparesWholeTokens)
+	Must("RS-STATIC-TOKEN-PERMISSIONS", limitsTokens)
+	Practice("RS-STATIC-ENTROPY", hasUnguessableSecrets)
+	Practice("RS-STATIC-EXPIRY-REVOCATION", refusesWithdrawnCredentials)
+}
+
+// rowsOf are credentials by their names.
+func rowsOf(all []Credential) (out Cases[Credential]) {
+	for _, c := range all {
+		out = out.And(c.Name, c)
+	}
+	return out
+}
+
+// presented is the protected request with a credential. An edit is another value in its place.
+func presented(t *T, c Credential) Attempt[string] {
+	return Attempt[string]{Name: "the request with " + c.Name, Good: expect.BeServed(), Send: func(edits ...string) any {
+		value := c.Value
+		for _, e := range edits {
+			value = e
+		}
+		return t.Send(t.MCP.CallFor(c).With(c.With(value)))
+	}}
+}
+
+func acceptsStaticTokens(t *T) {
+	Each(t, rowsOf(t.MCP.StaticTokens()), func(t *T, c Credential) {
+		if t.Expect(presented(t, c).Send()).To(t.MCP.Serve()) {
 			later(t, c)
 			identity(t, c)
 		}
 	})
+}
 
-	Must("RS-STATIC-TOKEN-NEAR-MISS", func(t *T) {
-		for _, c := range t.MCP.StaticTokens() {
-			call := t.MCP.CallFor(c)
-			variants := []Variant{Call(call.With(c.With("")), "%s: nothing", c.Name)}
-			if c.User != "" {
-				variants = append(variants, Call(call.With(c.With(c.User)), "%s: the name of its user", c.Name))
+func comparesWholeTokens(t *T) {
+	Each(t, rowsOf(t.MCP.StaticTokens()), func(t *T, c Credential) {
+		rows := resembling(t, c)
+		if c.User != "" {
+			rows = rows.And("the name of its user", c.User)
+		}
+		Refuses(t, presented(t, c), rows, expect.NotBypass())
+		raw := RawCall(t, t.MCP.CallFor(c), "Authorization: Bearer "+t.Hide(c.Value+"\x00x")+"\r\n")
+		t.Expect(t.Do(raw), "a NUL and a letter after it").To(expect.NotBypass())
+	})
+}
+
+// resembling are near misses of a credential that fit into a header field. White space around a value is no part of it (RFC 9110
+// section 5.5), and NUL is sent apart, byte by byte.
+func resembling(t *T, c Credential) (out Cases[string]) {
+	for _, m := range nearmiss.Of(c.Value, nearmiss.Except(nearmiss.Space, nearmiss.Null)...) {
+		out = out.And(m.Name, hide(t, m.Value))
+	}
+	return out.And("its first half", hide(t, c.Value[:len(c.Value)/2])).And("in quotes", hide(t, `"`+c.Value+`"`)).
+		And("in base64", hide(t, base64.StdEncoding.EncodeToString([]byte(c.Value)))).And("URL-encoded, all of it", hide(t, escaped(c.Value)))
+}
+
+// hide keeps out of reports what a secret could be guessed from.
+func hide(t *T, value string) string {
+	if len(value) < 8 {
+		return value
+	}
+	return t.Hide(value)
+}
+
+func escaped(v string) string {
+	var out strings.Builder
+	for i := 0; i < len(v); i++ {
+		fmt.Fprintf(&out, "%%%02X", v[i])
+	}
+	return out.String()
+}
+
+func limitsTokens(t *T) { permissions(t, t.MCP.StaticTokens()) }
+
+func hasUnguessableSecrets(t *T) {
+	all := append(t.MCP.StaticTokens(), t.MCP.APIKeys()...)
+	Each(t, rowsOf(all), func(t *T, c Credential) {
+		if strings.Count(c.Value, ".") == 2 && c.Header == "" {
+			t.NotApplicable("a JWT is signed, not remembered")
+		}
+		var others []string
+		for _, other := range all {
+			if other.Name != c.Name {
+				others = append(others, other.Value)
 			}
-			for about, value := range Sorted(nearMisses(c.Value)) {
-				variants = append(variants, Call(call.With(c.With(t.Hide(value))), "%s: %s", c.Name, about))
-			}
-			raw := RawCall(t, call, "Authorization: Bearer "+t.Hide(c.Value+"\x00x")+"\r\n")
-			t.ExpectAll(append(variants, Variant{About: c.Name + ": a NUL and a letter after it", Request: raw}), expect.NotBypass())
-			t.MCP.ControlOf(c)
+		}
+		bits := guessing(c.Value, others)
+		if t.Expect(bits).To(haveBits(80)) {
+			t.Expect(bits).Ideally(haveBits(128))
 		}
 	})
+}
 
-	Must("RS-STATIC-TOKEN-PERMISSIONS", func(t *T) { permissions(t, t.MCP.StaticTokens()) })
-
-	Practice("RS-STATIC-ENTROPY", func(t *T) {
-		all := append(t.MCP.StaticTokens(), t.MCP.APIKeys()...)
-		for i, c := range all {
-			var others []string
-			for j, other := range all {
-				if i != j {
-					others = append(others, other.Value)
-				}
-			}
-			switch bits := guessing(c.Value, others); {
-			case strings.Count(c.Value, ".") == 2 && c.Header == "": // a JWT is signed, not remembered
-			case bits < 80:
-				t.Finding(nil, c.Name, "at least 128 bits that nobody can guess", fmt.Sprintf("about %.0f", bits))
-			case bits < 128:
-				t.Advise(nil, "at least 128 bits that nobody can guess", "%s has about %.0f", c.Name, bits)
-			}
+func haveBits(n float64) expect.Matcher {
+	return expect.That("at least 128 bits that nobody can guess", func(bits float64) string {
+		if bits >= n {
+			return ""
 		}
+		return fmt.Sprintf("about %.0f", bits)
 	})
+}
 
-	Practice("RS-STATIC-EXPIRY-REVOCATION", func(t *T) {
-		for _, c := range t.MCP.Withdrawn() {
-			t.Expect(t.Send(t.MCP.Call().With(c.Field())), "%s, which was withdrawn", c.Name).To(expect.NotBypass())
-		}
-		if alive := append(t.MCP.StaticTokens(), t.MCP.APIKeys()...); len(alive) > 0 {
-			t.MCP.ControlOf(alive[0])
-		}
+func refusesWithdrawnCredentials(t *T) {
+	Each(t, rowsOf(t.MCP.Withdrawn()), func(t *T, c Credential) {
+		t.Expect(t.Send(t.MCP.Call().With(c.Field())), "it was withdrawn").To(expect.NotBypass())
 	})
+	if alive := append(t.MCP.StaticTokens(), t.MCP.APIKeys()...); len(alive) > 0 {
+		t.MCP.ControlOf(alive[0])
+	}
 }
 
 // later expects that a credential counts after the first request too.
 func later(t *T, c Credential) {
-	if ex := t.MCP.CallMethodAs("tools/list", c.Field()); expect.Status(ex) == 401 || expect.Crashed(ex) {
-		t.Finding(ex, c.Name, "it to be accepted for tools/list as for the first request", expect.Describe(ex))
-	}
+	t.Expect(t.MCP.CallMethodAs("tools/list", c.Field()), "tools/list after the first request").To(countStill)
 }
+
+var countStill = expect.That("the credential to be accepted as in the first request", func(ex *reports.Exchange) string {
+	if expect.Status(ex) != 401 && !expect.Crashed(ex) {
+		return ""
+	}
+	return expect.Describe(ex)
+})
 
 // identity compares what the target takes the bearer of a credential for with what was declared.
 func identity(t *T, c Credential) {
@@ -85,95 +145,76 @@ func identity(t *T, c Credential) {
 	if !ok || c.User == "" || !c.Permits(tool.Name) {
 		return
 	}
-	if ex := t.MCP.CallToolAs(tool, c.Field()); expect.Ran(ex) && !strings.Contains(Text(ex), c.User) {
-		t.Finding(ex, c.Name, "its bearer to be "+c.User, "it is "+Text(ex))
+	if ex := t.MCP.CallToolAs(tool, c.Field()); expect.Ran(ex) {
+		t.Expect(ex, "the bearer").To(name(c.User))
 	}
 }
 
-// nearMisses are values that resemble a credential, and are none.
-func nearMisses(v string) map[string]string {
-	out := map[string]string{
-		"its first half": v[:len(v)/2], "without its last character": v[:len(v)-1], "a letter after it": v + "x", "in quotes": `"` + v + `"`,
-		"twice, with a comma": v + "," + v, "in base64": base64.StdEncoding.EncodeToString([]byte(v)), "a look-alike letter": lookAlike(v),
-	}
-	if swapped := swapCase(v); swapped != v {
-		out["its case inverted"] = swapped
-	}
-	if escaped := url.QueryEscape(v); escaped != v {
-		out["URL-encoded"] = escaped
-	}
-	if len(v) > 72 { // where bcrypt stops reading
-		out["its first 72 characters"] = v[:72]
-	}
-	return out
-}
-
-func swapCase(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsUpper(r) {
-			return unicode.ToLower(r)
+func name(user string) expect.Matcher {
+	return expect.That("to be "+user, func(ex *reports.Exchange) string {
+		if strings.Contains(Text(ex), user) {
+			return ""
 		}
-		return unicode.ToUpper(r)
-	}, s)
-}
-
-// lookAlike puts a Cyrillic letter in place of the last Latin one that has such a twin.
-func lookAlike(s string) string {
-	if i := strings.LastIndexAny(s, "aceopx"); i >= 0 {
-		twin := map[byte]string{'a': "а", 'c': "с", 'e': "е", 'o': "о", 'p': "р", 'x': "х"}
-		return s[:i] + twin[s[i]] + s[i+1:]
-	}
-	return s + "\u200b"
+		return Text(ex)
+	})
 }
 
 // permissions calls every declared tool with every credential: first where that is permitted.
 func permissions(t *T, all []Credential) {
-	ran, limited, undecided := map[string]bool{}, false, []string{}
-	for _, c := range all {
-		t.MCP.ControlOf(c)
-		for _, tool := range t.Tools {
-			if !c.Permits(tool.Name) || tool.DeniedOnly {
-				continue
-			}
-			ex := t.MCP.CallToolAs(tool, c.Field())
-			ran[tool.Name] = ran[tool.Name] || expect.Ran(ex)
-			if s := expect.Status(ex); s == 401 || s == 403 {
-				t.Finding(ex, c.Name+" calls "+tool.Name, "the call to be served, as declared", expect.Describe(ex))
-			}
-		}
-	}
-	for _, c := range all {
-		for _, tool := range t.Tools {
-			if c.Permits(tool.Name) {
-				continue
-			}
-			limited = true
-			ex := t.MCP.CallToolAs(tool, c.Field())
-			if s := expect.Status(ex); !ran[tool.Name] && !expect.Ran(ex) && (s < 300 || s == 404) && !expect.Crashed(ex) {
-				undecided = append(undecided, tool.Name) // nobody was seen to run it: the error may be about anything
-				continue
-			}
-			refusal(t, ex, c.Name+" calls "+tool.Name)
-		}
-	}
-	if len(undecided) > 0 && t.Unmistaken() {
-		t.Inconclusive("%s: an error that is no HTTP 403, from a tool that no credential was seen to run; give arguments that work", strings.Join(undecided, ", "))
-	}
-	if !limited {
+	ran := map[string]bool{}
+	Each(t, cells(t, all, true), func(t *T, x cell) {
+		t.MCP.ControlOf(x.by)
+		ex := t.MCP.CallToolAs(x.tool, x.by.Field())
+		ran[x.tool.Name] = ran[x.tool.Name] || expect.Ran(ex)
+		t.Expect(ex).To(bePermitted)
+	})
+	forbidden := cells(t, all, false)
+	if len(forbidden) == 0 {
 		t.NotApplicable("every credential given may call every tool given")
+	}
+	some := slices.Contains(slices.Collect(maps.Values(ran)), true)
+	Each(t, forbidden, func(t *T, x cell) { x.refuse(t, ran[x.tool.Name] || x.tool.DeniedOnly && some) })
+}
+
+// cell is a call of a tool with a credential.
+type cell struct {
+	by   Credential
+	tool Tool
+}
+
+// cells are the calls that are permitted, or those that are not.
+func cells(t *T, all []Credential, permitted bool) (out Cases[cell]) {
+	for _, c := range all {
+		for _, tool := range t.Tools {
+			if c.Permits(tool.Name) == permitted && !(permitted && tool.DeniedOnly) {
+				out = out.And(c.Name+" calls "+tool.Name, cell{c, tool})
+			}
+		}
+	}
+	return out
+}
+
+// refuse expects the call to be refused. A tool may be as unknown to the caller as one that does not exist; an error of a tool that
+// nobody was seen to run may be about anything.
+func (x cell) refuse(t *T, ran bool) {
+	ex := t.MCP.CallToolAs(x.tool, x.by.Field())
+	hidden := ran && t.MCP.Unknown(ex, x.tool, x.by.Field())
+	if s := expect.Status(ex); (!ran || x.tool.DeniedOnly) && !hidden && !expect.Ran(ex) && !expect.RefusedInside(ex) && (s < 300 || s == 404) && expect.NoAnswer(ex) == "" {
+		t.Inconclusive("an error that is no HTTP 403, from a tool that no credential was seen to run; give arguments that work: %s", expect.Describe(ex))
+	}
+	if t.Expect(ex).To(expect.NotRun()) && !hidden {
+		t.Expect(ex).Ideally(expect.BeForbidden())
+	}
+	for _, m := range nearmiss.Of(x.tool.Name, nearmiss.LetterCase, nearmiss.Space, nearmiss.Encoded, nearmiss.Null) {
+		near := x.tool
+		near.Name = m.Value
+		t.Expect(t.MCP.CallToolAs(near, x.by.Field()), "by another name: %s", m.Name).To(expect.NotRun())
 	}
 }
 
-// refusal judges the answer to a call that must not be served.
-func refusal(t *T, ex *reports.Exchange, about string) {
-	switch {
-	case expect.Ran(ex):
-		t.Finding(ex, about, "a refusal with HTTP 403", "the tool runs")
-	case expect.Crashed(ex):
-		t.Finding(ex, about, "a refusal with HTTP 403", expect.Describe(ex))
-	case expect.Status(ex) != 403:
-		t.Advise(ex, "a refusal with HTTP 403", "%s: %s", about, expect.Describe(ex))
-	default:
-		t.Refused()
+var bePermitted = expect.That("the call to be served, as declared", func(ex *reports.Exchange) string {
+	if s := expect.Status(ex); s != 401 && s != 403 {
+		return ""
 	}
-}
+	return expect.Describe(ex)
+})

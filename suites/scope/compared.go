@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -58,15 +59,17 @@ func comparesWholeScopes(t *T) {
 	Refuses(t, scoped(t, tool, Union([]string{"mcpauth:other"}, append(slices.Clone(used), "mcpauth:more"))), rows, expect.NotRun())
 }
 
-// nearScopes resemble a scope and are others (RFC 6749 section 3.3: case-sensitive strings, separated by spaces).
-func nearScopes(s string) Cases[string] {
-	half := max(1, len(s)/2)
-	return Cases[string]{
-		{"an ending", s + "_all"}, {"a beginning", "x" + s}, {"a letter more", s + "s"}, {"a letter less", s[:len(s)-1]},
-		{"the first letter left out", s[1:]}, {"upper case", strings.ToUpper(s)}, {"within a word", "pre" + s + "post"}, {"after not", "not" + s},
-		{"a suffix", s + ":deny"}, {"a character that is not seen", s + "\u200b"}, {"a slash after it", s + "/"}, {"a wildcard", s[:half] + "*"},
-		{"percent-encoded", fmt.Sprintf("%%%02X%s", s[0], s[1:])}, {"in two halves", s[:half] + " " + s[half:]},
+// nearScopes resemble a scope and are others (RFC 6749 section 3.3: case-sensitive strings, separated by spaces). White space
+// around a scope is RS-SCOPE-STRING-OR-ARRAY, and none at all RS-SCOPE-EMPTY.
+func nearScopes(s string) (out Cases[string]) {
+	for _, m := range nearmiss.Of(s, nearmiss.Except(nearmiss.Space, nearmiss.Empty)...) {
+		out = out.And(m.Name, m.Value)
 	}
+	half := max(1, len(s)/2)
+	return slices.Concat(out, Cases[string]{
+		{"an ending", s + "_all"}, {"within a word", "pre" + s + "post"}, {"after not", "not" + s}, {"a suffix", s + ":deny"},
+		{"in two halves", s[:half] + " " + s[half:]},
+	})
 }
 
 // A string is what RFC 8693 section 4.2 has. Lists, and other claims, are what vendors have: who reads them is not accused.

@@ -37,10 +37,6 @@ var known = map[string]map[string]string{
 		"AS-REFRESH-OLD-DIES": "waits less than the overlap",
 		"AS-REFRESH-RACE":     "does not know the overlap, in which each use brings a token",
 	},
-	"hidden-tools": {
-		"RS-STATIC-TOKEN-PERMISSIONS": "wants a 403 where the tool is as unknown as one that does not exist",
-		"RS-APIKEY-TOOL-PERMISSIONS":  "wants a 403 where the tool is as unknown as one that does not exist",
-	},
 }
 
 // advised are the checks that warn of a quirk on purpose, by its name: the clause allows it, and clients differ in how they take it.
