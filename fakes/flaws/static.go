@@ -34,7 +34,7 @@ var static = []Flaw{
 	},
 	{
 		Name: "static-for-ever", Says: "A withdrawn token lives on.",
-		Bend: lacks(mcpserver.WithdrawnDies), Noticed: []string{"RS-STATIC-EXPIRY-REVOCATION"},
+		Bend: lacks(mcpserver.WithdrawnDies), Noticed: []string{"RS-STATIC-EXPIRY-REVOCATION"}, Also: []string{"RS-CHALLENGE-EXISTING-TOOLS"},
 	},
 	{
 		Name: "key-at-handshake", Says: "A key counts at the first request only.",

@@ -197,6 +197,7 @@ func cells(t *T, all []Credential, permitted bool) (out Cases[cell]) {
 // refuse expects the call to be refused. A tool may be as unknown to the caller as one that does not exist; an error of a tool that
 // nobody was seen to run may be about anything.
 func (x cell) refuse(t *T, ran bool) {
+	t.MCP.ControlOf(x.by)
 	ex := t.MCP.CallToolAs(x.tool, x.by.Field())
 	hidden := ran && t.MCP.Unknown(ex, x.tool, x.by.Field())
 	if s := expect.Status(ex); (!ran || x.tool.DeniedOnly) && !hidden && !expect.Ran(ex) && !expect.RefusedInside(ex) && (s < 300 || s == 404) && expect.NoAnswer(ex) == "" {
