@@ -80,6 +80,7 @@ func targetText(url string, seen *suites.Surveyed) string {
 	line("  # revisions: [\"2025-11-25\"]              # judge by these only; else by every one that the server speaks")
 	line("  # headers: {X-Gateway: {env: GATEWAY_KEY}} # for a server behind a gate")
 	line("  # body_limit: 1048576                    # bytes of the largest message that the server is meant to take")
+	line("  # public: [initialize, tools/list]         # methods that are meant for everybody, without a token; true: all of them")
 	if !seen.Protected {
 		line("  # The server did not ask for authorization.")
 	}
@@ -105,7 +106,13 @@ func targetText(url string, seen *suites.Surveyed) string {
 	}
 	line("# scopes:")
 	line("#   request: [%s]", strings.Join(comments(seen.Scopes), ", "))
-	line("# The tools that may be called, and the scope that each needs. denied-only: only with tokens that must be refused.")
+	line("#   base: []                               # what every request needs, whatever it asks for")
+	line("#   implies: {\"notes:admin\": [\"notes:write\"]} # the scopes that a broader one includes")
+	line("# How long codes and access tokens are good for, so that nobody waits longer than that.")
+	line("# lifetimes:")
+	line("#   code: 60s")
+	line("#   access: 10m")
+	line("# The tools that may be called, and the scopes that each needs: all of scope, one of any_of. denied-only: only with tokens that must be refused.")
 	line("# tools:")
 	tools := seen.Tools
 	if len(tools) == 0 {
@@ -115,6 +122,9 @@ func targetText(url string, seen *suites.Surveyed) string {
 		line("#   - {name: %s, scope: \"\", arguments: {}}", quoted(tool))
 	}
 	line("#   - {name: admin_reset, scope: admin, call: denied-only}")
+	line("#   # effect: the tool that shows what this one did, by the text in place of {marker}.")
+	line("#   - {name: write_note, scope: [\"notes:read\", \"notes:write\"], arguments: {text: \"{marker}\"}, effect: list_notes}")
+	line("#   - {name: list_notes, any_of: [\"notes:read\", \"notes:admin\"]}")
 	line("#   - {name: whoami, tells: caller}        # tells who the server thinks the caller is")
 	line("# Static tokens and API keys.")
 	line("# credentials:")

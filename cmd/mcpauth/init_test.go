@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,7 +35,10 @@ func TestInitTextIsATargetFile(t *testing.T) {
 		loaded, err := target.Load(write(t, "target.yaml", whole.String()))
 		require.NoError(t, err, whole.String())
 		assert.Len(t, loaded.Users, 2)
-		assert.Len(t, loaded.Tools, 3)
+		assert.Len(t, loaded.Tools, 5)
+		assert.Equal(t, "notes:read notes:write", loaded.Tools[2].Scope)
+		assert.Equal(t, time.Minute, loaded.Lifetimes.Code)
+		assert.Equal(t, []string{"notes:write"}, loaded.Implies["notes:admin"])
 		assert.Len(t, loaded.Scopes, 2)
 	}
 }

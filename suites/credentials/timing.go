@@ -12,7 +12,7 @@ import (
 
 // samplesPerKind is how many answers are timed to each kind of wrong secret, and repeats how often a difference must show.
 const (
-	samplesPerKind = 60
+	samplesPerKind = 30
 	repeats        = 3
 )
 
