@@ -61,6 +61,9 @@ func Start(t *testing.T, o reference.Options) *reference.Reference {
 	if o.Behaviour.DocumentRoots == nil {
 		o.Behaviour.DocumentRoots = idp.DocumentRoots(documents().CA())
 	}
+	if o.Policy.Patience == 0 {
+		o.Policy.Patience = 3 * time.Second // our endpoints wait for a core too
+	}
 	api, err := suites.ServeAPI("127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(api.Close)
