@@ -89,10 +89,6 @@ var private = []Flaw{
 	},
 }
 
-func own(name, says string, bend func(p *mcpserver.Policy), noticed []string, also ...string) Flaw {
-	return Flaw{Name: name, Says: says, Bend: policy(bend), Noticed: noticed, Also: also}
-}
-
 // linking are flaws about accounts that are linked, which only somebody sees who signs in.
 var linking = []Flaw{
 	{
