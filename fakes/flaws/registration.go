@@ -50,6 +50,31 @@ var registrations = []Flaw{
 	one("dcrm-delete-does-nothing", idp.DeleteClients, "AS-DCRM-DELETE"),
 }
 
+var registrationNeeds = []Flaw{
+	{
+		Name: "dcr-needs-response-types", Says: "A registration without response_types is refused.", Row: "redirect_uris alone",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistrationNeeds = []string{"response_types"} }),
+		Noticed: []string{"AS-DCR-DEFAULTS"}, Also: []string{"AS-DCR-*"},
+	},
+	{
+		Name: "dcr-needs-auth-method", Says: "A registration without token_endpoint_auth_method is refused.",
+		Row:     "grant_types authorization_code alone",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistrationNeeds = []string{"token_endpoint_auth_method"} }),
+		Noticed: []string{"AS-DCR-DEFAULTS"}, Also: []string{"AS-DCR-*"},
+	},
+	{
+		Name: "dcr-needs-application-type", Says: "Loopback redirect URIs need application_type native, and nothing says so.",
+		Row:     "without application_type",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistrationNeeds = []string{"application_type"} }),
+		Noticed: []string{"AS-DCR-LOOPBACK-ACCEPTED"}, Also: []string{"AS-*"},
+	},
+	{
+		Name: "dcr-confirms-any-grant", Says: "A grant type that does not exist is confirmed.", Row: "a grant type that does not exist",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.ConfirmsGrant = func(string) bool { return true } }),
+		Noticed: []string{"AS-DCR-CONSISTENT-TYPES"}, Also: []string{"AS-DCR-*"},
+	},
+}
+
 var consents = []Flaw{
 	{
 		Name: "consent-never", Says: "A signed-in user is never asked.",

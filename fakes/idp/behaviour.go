@@ -23,6 +23,10 @@ type Behaviour struct {
 	// another client.
 	TakesRedirect func(registered, sent string) bool
 	TakesClient   func(id, sent string) bool
+	// RegistrationNeeds are members without which no client is registered, and ConfirmsGrant a grant type that is registered
+	// though it does not exist.
+	RegistrationNeeds []string
+	ConfirmsGrant     func(grant string) bool
 	// State is what is kept of a state; false refuses the request.
 	State func(sent string) (kept string, ok bool)
 	// Encode replaces the encoding of the document.

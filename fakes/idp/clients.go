@@ -204,6 +204,11 @@ func (s *Server) types(c *client, meta map[string]any) *badMetadata {
 			return &badMetadata{"invalid_client_metadata", "response type is not supported"}
 		}
 	}
+	for _, name := range b.RegistrationNeeds {
+		if _, sent := meta[name]; !sent {
+			return &badMetadata{"invalid_client_metadata", "a member is missing"}
+		}
+	}
 	if !given {
 		responses = []string{"code"}
 	}
@@ -213,6 +218,7 @@ func (s *Server) types(c *client, meta map[string]any) *badMetadata {
 	}
 	for _, t := range grants {
 		known := t == "authorization_code" || t == "refresh_token"
+		known = known || b.ConfirmsGrant != nil && b.ConfirmsGrant(t)
 		if known || !b.has(NoPrivilegedGrants) || t == "implicit" && !b.has(ConsistentTypes) {
 			c.grantTypes = append(c.grantTypes, t)
 		}

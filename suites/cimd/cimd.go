@@ -188,7 +188,7 @@ func fetched() {
 			}
 		}
 		const loopback = "http://127.0.0.1/callback"
-		_, native := publish(t, map[string]any{"redirect_uris": []string{loopback}})
+		_, native := publish(t, map[string]any{"redirect_uris": []string{loopback}, "application_type": "native"})
 		if g := t.AS.MustReachDecision(t.AS.Authorize(As(native), With("redirect_uri", loopback), Leaving())); !accepted(g) {
 			t.Inconclusive("a document with a loopback redirect URI is refused whatever its port (AS-DCR-LOOPBACK-ACCEPTED): %s", g.Describe())
 		}

@@ -164,7 +164,7 @@ func (t *T) canRegister() *lack {
 		return nil
 	}
 	_, why := t.Session.Client(t.ctx, session.Public)
-	return missing("registration is not open to everybody: %s", why)
+	return missing("no client could be registered: %s", why) // closed, absent or broken: the answer says which
 }
 
 func (t *T) canManage() bool {

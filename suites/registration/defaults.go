@@ -1,0 +1,113 @@
+package registration
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// optional are the members of an ordinary registration that a client may leave out (RFC 7591 section 2).
+var optional = []string{"token_endpoint_auth_method", "grant_types", "response_types", "client_name", "scope"}
+
+// appliesDefaults registers with what RFC 7591 section 2 demands, and with little more.
+func appliesDefaults(t *T) {
+	alone := changing{}
+	for _, name := range optional {
+		alone[name] = nil
+	}
+	withGrant := maps.Clone(alone)
+	withGrant["grant_types"] = []string{"authorization_code"}
+	Each(t, Cases[map[string]any]{{"redirect_uris alone", alone}, {"grant_types authorization_code alone", withGrant}}, func(t *T, changes map[string]any) {
+		c, ex := t.AS.Register(changes)
+		if c != nil {
+			t.Expect(ex).To(state("token_endpoint_auth_method", ""), state("grant_types", "authorization_code"), state("response_types", "code"))
+			return
+		}
+		if refused := expect.RefuseRegistration().Judge(ex); !refused.Met {
+			t.Inconclusive("%s", expect.Describe(ex))
+		}
+		t.Expect(ex).Ideally(registerDefaults(neededOf(t, changes)))
+	})
+}
+
+// neededOf are the members without which the server does not register a client that leaves out all others.
+func neededOf(t *T, changes map[string]any) (needed []string) {
+	for _, name := range optional {
+		if changes[name] != nil {
+			continue
+		}
+		with := maps.Clone(changes)
+		delete(with, name) // as the ordinary registration has it
+		if c, _ := t.AS.Register(with); c != nil {
+			needed = append(needed, name)
+		}
+	}
+	return needed
+}
+
+func registerDefaults(needed []string) expect.Matcher {
+	return expect.That("a client registered with the server's own defaults (RFC 7591 section 2)", func(ex *reports.Exchange) string {
+		what := "; it is registered with " + strings.Join(needed, ", or with ")
+		if len(needed) == 0 {
+			what = "; no member alone helps"
+		}
+		return expect.Describe(ex) + what
+	})
+}
+
+// state expects the answer to say what a member is, with a value in it.
+func state(name, value string) expect.Matcher {
+	return expect.That("the registered "+strings.TrimSpace(name+" "+value)+" in the answer", func(ex *reports.Exchange) string {
+		o := oauth.Object(ex)
+		list, isList := o.Strings(name)
+		switch {
+		case value == "" && o.String(name) == "", value != "" && !isList:
+			return name + " is absent"
+		case value != "" && !slices.Contains(list, value):
+			return strings.Join(list, " ")
+		}
+		return ""
+	})
+}
+
+// names reports that the error description names a member.
+func names(ex *reports.Exchange, member string) bool {
+	return strings.Contains(oauth.Object(ex).String("error_description"), member)
+}
+
+func confirmsConsistentTypes(t *T) {
+	Each(t, Cases[changing]{
+		{"authorization_code with token", changing{"grant_types": []string{"authorization_code"}, "response_types": []string{"token"}}},
+		{"implicit with code", changing{"grant_types": []string{"implicit"}, "response_types": []string{"code"}}},
+		{"authorization_code with code token", changing{"grant_types": []string{"authorization_code"}, "response_types": []string{"code token"}}},
+	}, func(t *T, changes changing) {
+		if c, ex := t.AS.Register(changes); c != nil {
+			t.Expect(ex).To(fitEachOther)
+		}
+	})
+	const madeUp = "urn:mcpauth:no-such-grant"
+	if c, ex := t.AS.Register(changing{"grant_types": []string{"authorization_code", madeUp}}); c != nil {
+		t.Expect(ex, "a grant type that does not exist").To(expect.That("it left out, or a refusal (RFC 7591 section 3.2.1)", func(ex *reports.Exchange) string {
+			if grants, _ := oauth.Object(ex).Strings("grant_types"); slices.Contains(grants, madeUp) {
+				return "the answer confirms grant_types " + strings.Join(grants, " ")
+			}
+			return ""
+		}))
+	}
+}
+
+var fitEachOther = expect.That("grant and response types that fit each other (RFC 7591 section 2.1)", func(ex *reports.Exchange) string {
+	grants, _ := oauth.Object(ex).Strings("grant_types")
+	responses, _ := oauth.Object(ex).Strings("response_types")
+	bad := slices.Contains(grants, "implicit") || slices.ContainsFunc(responses, func(r string) bool { return slices.Contains(strings.Fields(r), "token") })
+	if bad {
+		return "grant_types " + strings.Join(grants, " ") + " with response_types " + strings.Join(responses, ", ")
+	}
+	return ""
+})
