@@ -26,9 +26,6 @@ var known = map[string]map[string]string{
 		"AS-INTROSPECT-ACTIVE-SHAPE": "asks as a client that is no resource server",
 		"AS-INTROSPECT-REQUEST-FORM": "asks as a client that is no resource server",
 	},
-	"loopback-for-native": {
-		"AS-CIMD-REDIRECT-LISTED": "its document does not say application_type native",
-	},
 	"code-before-client": {
 		"AS-TOKEN-INVALID-CLIENT-BASIC": "sends a wrong secret with a code that is wrong too",
 		"AS-TOKEN-UNKNOWN-CLIENT":       "sends an unknown client with a code that is unknown too",
