@@ -64,7 +64,8 @@ func BeforeLogin() []Flaw {
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
 // in.
 func AfterLogin() []Flaw {
-	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, inspection, registrations, registrationNeeds, clientDocuments, consents,
+	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, inspection, registrations,
+		registrationNeeds, clientDocuments, consents,
 		grants, proxies, machines, binding, assertions, linking)
 }
 

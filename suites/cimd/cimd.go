@@ -114,6 +114,14 @@ func refused(t *T, c *oauth.Client, about string) {
 	t.Refused()
 }
 
+// refusedOnceFetched is refused for a document that the server has read: what it did not fetch, it did not judge.
+func refusedOnceFetched(t *T, page *documents.Page, about string) {
+	refused(t, client(t, page.URL), about)
+	if page.Hits() == 0 && t.Unmistaken() {
+		t.Leave(about, "the authorization server did not fetch the document, so its refusal says nothing about what is in it")
+	}
+}
+
 func fetched() {
 	Must("AS-CIMD-FLAG-TRUTHFUL", func(t *T) {
 		v, has := t.AS.Server().Metadata.Get("client_id_metadata_document_supported")
@@ -152,23 +160,35 @@ func fetched() {
 				delete(m, "client_id")
 			}
 			page.Serve(document(m))
-			refused(t, client(t, page.URL), "client_id with "+about)
+			refusedOnceFetched(t, page, "client_id with "+about)
 		}
 	})
 
 	Must("AS-CIMD-REJECT-INVALID-DOC", func(t *T) {
 		supported(t)
 		control(t)
-		text := func(mediaType, body string) documents.Answer { return documents.Answer{Type: mediaType, Body: body} }
-		for about, a := range Sorted(map[string]documents.Answer{
-			"HTML": text("text/html", "<p>hello"), "half a document": text("application/json", `{"client_id":`), "an array": text("application/json", "[]"), "nothing": text("application/json", ""),
-			"deep nesting": text("application/json", strings.Repeat(`{"a":`, 5000)),
+		for about, bend := range Sorted(map[string]func(good string) documents.Answer{
+			"HTML": func(good string) documents.Answer {
+				return documents.Answer{Type: "text/html", Body: "<p>" + good + "</p>"}
+			},
+			"half a document": func(good string) documents.Answer {
+				return documents.Answer{Type: "application/json", Body: good[:len(good)-1]}
+			},
+			"an array": func(good string) documents.Answer {
+				return documents.Answer{Type: "application/json", Body: "[" + good + "]"}
+			},
+			"nothing": func(string) documents.Answer { return documents.Answer{Type: "application/json"} },
+			"deep nesting": func(string) documents.Answer {
+				return documents.Answer{Type: "application/json", Body: strings.Repeat(`{"a":`, 5000)}
+			},
 		}) {
-			refused(t, client(t, t.Documents.Put(a).URL), about)
+			page := t.Documents.Put(documents.NotFound)
+			page.Serve(bend(document(metadata(t, page.URL)).Body))
+			refusedOnceFetched(t, page, about)
 		}
 		for about, changes := range Sorted(map[string]map[string]any{"no redirect_uris": {"redirect_uris": nil}, "an empty redirect_uris": {"redirect_uris": []string{}}, "redirect_uris as a string": {"redirect_uris": t.Session.Callback}}) {
-			_, c := publish(t, changes)
-			refused(t, c, about)
+			page, _ := publish(t, changes)
+			refusedOnceFetched(t, page, about)
 		}
 		if _, c := publish(t, map[string]any{"client_name": nil}); accepted(t.AS.Authorize(As(c), Leaving())) {
 			t.Advise(nil, "client_name, which MCP demands", "a document without it is accepted")
@@ -205,12 +225,16 @@ func fetched() {
 		control(t)
 		page, _ := publish(t, nil)
 		host := t.Documents.Host()
-		for about, id := range Sorted(map[string]string{
-			"http": "http" + strings.TrimPrefix(page.URL, "https"), "no path": "https://" + host, "dot segments": "https://" + host + "/clients/../clients/1/client.json", "a single dot": strings.Replace(page.URL, "/clients/", "/./clients/", 1),
-			"a fragment": page.URL + "#f", "a user name": strings.Replace(page.URL, "https://", "https://u:p@", 1), "ftp": "ftp://" + host + "/c.json", "file": "file:///etc/passwd", "data": "data:application/json,{}",
+		root := t.Documents.PutRoot(documents.NotFound)
+		for about, id := range Sorted(map[string]string{ // each leads to the document, for a server that fetches it (see the package documents)
+			"http": "http" + strings.TrimPrefix(page.URL, "https"), "no path": root.URL, "dot segments": strings.Replace(page.URL, "/clients/", "/clients/../clients/", 1),
+			"a single dot": strings.Replace(page.URL, "/clients/", "/./clients/", 1), "a fragment": page.URL + "#f",
+			"a user name": strings.Replace(page.URL, "https://", "https://u:p@", 1), "ftp": "ftp://" + host + "/c.json", "file": "file:///etc/passwd",
+			"data": "data:application/json,{}",
 		}) {
 			m := metadata(t, id)
-			page.Serve(document(m)) // a document that fits, where it is fetched all the same
+			page.Serve(document(m))
+			root.Serve(document(m))
 			refused(t, client(t, id), about)
 		}
 	})
@@ -218,10 +242,15 @@ func fetched() {
 	Should("AS-CIMD-FETCH-FAILURE", func(t *T) {
 		supported(t)
 		control(t)
-		for about, a := range Sorted(map[string]documents.Answer{
-			"404": documents.NotFound, "500": {Status: 500}, "204": {Status: 204}, "a connection that breaks": {Break: true},
-		}) {
-			refused(t, client(t, t.Documents.Put(a).URL), about)
+		for about, bend := range Sorted(map[string]func(a *documents.Answer){
+			"404": func(a *documents.Answer) { a.Status = 404 }, "500": func(a *documents.Answer) { a.Status = 500 }, "204": func(a *documents.Answer) { a.Status = 204 },
+			"a connection that breaks": func(a *documents.Answer) { a.Break = true },
+		}) { // the document itself is good: the status alone says that there is none
+			page := t.Documents.Put(documents.NotFound)
+			answer := document(metadata(t, page.URL))
+			bend(&answer)
+			page.Serve(answer)
+			refusedOnceFetched(t, page, about)
 		}
 	})
 
@@ -322,7 +351,7 @@ func security() {
 		}
 		trap := Listen(t)
 		port := trap.Host()[strings.LastIndexByte(trap.Host(), ':'):]
-		for _, host := range []string{"127.0.0.1", "[::ffff:127.0.0.1]", "127.1", "2130706433", "0x7f.0.0.1", "localhost"} {
+		for _, host := range []string{"127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "127.1", "2130706433", "0x7f.0.0.1", "localhost"} {
 			t.AS.Authorize(As(client(t, "https://"+host+port+"/c")), Nobody(), StoppingAtLogin(), Leaving())
 		}
 		if trap.Connections() > 0 {

@@ -75,6 +75,53 @@ func goOn(t *T, jar *login.Jar, req wire.Request, redirectURI string) *login.Out
 	return t.Pages.Continue(agent, req, login.Route{RedirectURI: redirectURI, Decision: login.Leave})
 }
 
+// namesScopes expects the page to tell what is asked for, in whatever words: where the page without a scope says something else,
+// the scope is described. Only what is granted in the end has to be shown.
+func namesScopes(t *T, c *oauth.Client, g *Grant, text string) {
+	asked := strings.Fields(g.Request.Get("scope"))
+	unnamed := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return strings.Contains(text, s) || described(t, c, s, asked, text) })
+	if len(unnamed) == 0 {
+		return
+	}
+	granted := grantedTo(t, c) // last: a server may remember the approval, and show no further page
+	for _, scope := range unnamed {
+		if granted == nil || slices.Contains(granted, scope) {
+			t.Advise(g.PageExchanges[len(g.PageExchanges)-1], "each scope that is granted on the consent page, or what it means",
+				"the page says nothing of %s", scope)
+		}
+	}
+}
+
+// grantedTo are the scopes that a client gets for an ordinary request; nil where that cannot be told.
+func grantedTo(t *T, c *oauth.Client) []string {
+	g := t.AS.Authorize(As(c), SignedOut())
+	if g.Code() == "" {
+		return nil
+	}
+	tokens := t.AS.Tokens(t.AS.Redeem(g), c)
+	if tokens == nil {
+		return nil
+	}
+	if scopes, seen := t.AS.RealScope(tokens); seen {
+		return scopes
+	}
+	return nil
+}
+
+// described reports that the consent page without a scope says something else than the page with it. Where there is no such
+// page to compare, a word of the scope must do.
+func described(t *T, c *oauth.Client, scope string, all []string, text string) bool {
+	rest := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == scope })
+	if len(rest) == 0 {
+		return Mentions(text, scope)
+	}
+	without := t.AS.Authorize(As(c), Scope(rest...), SignedOut(), Leaving())
+	if !without.AsksUser() {
+		return Mentions(text, scope)
+	}
+	return without.Page().Said() != text
+}
+
 func page() {
 	Should("AS-CONSENT-CONTENT", func(t *T) {
 		name := "mcpauth " + Random(6) + " tester"
@@ -85,11 +132,7 @@ func page() {
 		if !strings.Contains(text, name) && !strings.Contains(text, c.ID) {
 			t.Unmet(ex, "the client's name on the consent page", "it is absent")
 		}
-		for _, scope := range strings.Fields(g.Request.Get("scope")) {
-			if !Mentions(text, scope) {
-				t.Advise(ex, "each requested scope on the consent page, or what it means", "nothing reminds of %s", scope)
-			}
-		}
+		namesScopes(t, c, g, text)
 		if u, err := url.Parse(g.RedirectURI); err == nil && !strings.Contains(text, u.Hostname()) {
 			t.Advise(ex, "the host that gets the answer on the consent page", "%s is absent", u.Host)
 		}

@@ -36,6 +36,9 @@ func logout() {
 			if slices.ContainsFunc(after.Hops, func(h login.Hop) bool { return t.Upstream.IsRequest(h.To) }) {
 				t.NotApplicable("users sign in at another provider, whose session is its own")
 			}
+			if p := out.Page(); p != nil && len(p.Forms) > 0 { // until somebody says yes, nobody is signed out (section 2)
+				t.Inconclusive("the page %q asks whether to sign out, and what it asks was not understood", p.Title)
+			}
 			t.Unmet(after.Exchange, "the login page after signing out", "%s", after.Describe())
 			return
 		}

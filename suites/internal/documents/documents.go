@@ -3,6 +3,7 @@
 package documents
 
 import (
+	"bufio"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,10 +150,68 @@ func New(listen, publicURL string) (*Server, error) {
 	s.ca = ca
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet}
 	go func() {
-		_ = s.server.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}))
+		_ = s.server.Serve(&either{l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}})
 	}()
 	return s, nil
 }
+
+// either accepts TLS and plain HTTP at one port, so that a document can be fetched by http too, which nobody may do.
+type either struct {
+	net.Listener
+	config *tls.Config
+}
+
+// Accept leaves it to the first byte which of the two a connection is.
+func (e *either) Accept() (net.Conn, error) {
+	c, err := e.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &sniffed{Conn: c, config: e.config}, nil
+}
+
+// sniffed is a connection whose first byte was not read yet.
+type sniffed struct {
+	net.Conn
+	config *tls.Config
+	once   sync.Once
+	inner  net.Conn
+	err    error
+}
+
+// handshake is the type of the first TLS record (RFC 8446 section 5.1).
+const handshake = 22
+
+func (s *sniffed) open() {
+	r := bufio.NewReader(s.Conn)
+	first, err := r.Peek(1)
+	buffered := &unread{s.Conn, r}
+	if s.inner, s.err = buffered, err; err == nil && first[0] == handshake {
+		s.inner = tls.Server(buffered, s.config)
+	}
+}
+
+func (s *sniffed) Read(b []byte) (int, error) {
+	if s.once.Do(s.open); s.err != nil {
+		return 0, s.err
+	}
+	return s.inner.Read(b)
+}
+
+func (s *sniffed) Write(b []byte) (int, error) {
+	if s.once.Do(s.open); s.err != nil {
+		return 0, s.err
+	}
+	return s.inner.Write(b)
+}
+
+// unread is a connection of which something is buffered.
+type unread struct {
+	net.Conn
+	buffer *bufio.Reader
+}
+
+func (u *unread) Read(b []byte) (int, error) { return u.buffer.Read(b) }
 
 // quiet drops what net/http says about handshakes that others break off.
 var quiet = log.New(io.Discard, "", 0)
@@ -170,15 +230,24 @@ func (s *Server) Put(a Answer) *Page {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.number++
-	path := fmt.Sprintf("/clients/%d/client.json", s.number)
-	p := &Page{URL: s.base + path, answer: a}
-	s.pages[path] = p
+	at := fmt.Sprintf("/clients/%d/client.json", s.number)
+	p := &Page{URL: s.base + at, answer: a}
+	s.pages[at] = p
+	return p
+}
+
+// PutRoot makes a page at the address without a path.
+func (s *Server) PutRoot(a Answer) *Page {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &Page{URL: s.base, answer: a}
+	s.pages["/"] = p
 	return p
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	p := s.pages[r.URL.Path]
+	p := s.pages[path.Clean("/"+r.URL.Path)] // a document is found by dot segments and without a path too: those who fetch must not ask
 	s.mu.Unlock()
 	if p == nil {
 		http.NotFound(w, r)

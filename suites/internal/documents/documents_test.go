@@ -1,0 +1,50 @@
+package documents_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/suites/internal/documents"
+)
+
+// A document can be fetched in every way in which nobody may fetch it: else a refusal would prove nothing.
+func TestForbiddenAddressesLeadToTheDocument(t *testing.T) {
+	s, err := documents.New("127.0.0.1:0", "")
+	require.NoError(t, err)
+	defer s.Close()
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(s.CA()))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+
+	page := s.Put(documents.Answer{Type: "application/json", Body: "{}"})
+	root := s.PutRoot(documents.Answer{Type: "application/json", Body: `"root"`})
+	for about, address := range map[string]string{
+		"as it is": page.URL, "http": "http" + strings.TrimPrefix(page.URL, "https"), "a fragment": page.URL + "#f",
+		"user information": strings.Replace(page.URL, "https://", "https://u:p@", 1), "a dot segment": strings.Replace(page.URL, "/clients/", "/./clients/", 1),
+		"two dots": strings.Replace(page.URL, "/clients/", "/clients/../clients/", 1),
+	} {
+		before := page.Hits()
+		assert.Equal(t, "{}", fetch(t, client, address), about)
+		assert.Equal(t, before+1, page.Hits(), about)
+	}
+	assert.Equal(t, `"root"`, fetch(t, client, root.URL), "no path")
+}
+
+func fetch(t *testing.T, client *http.Client, address string) string {
+	t.Helper()
+	resp, err := client.Get(address)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return string(body)
+}
