@@ -29,34 +29,8 @@ func Register() {
 
 const evil = "https://evil.example"
 
-func foreignOrigins(t *T) []string {
-	host := t.Survey.URL.Hostname()
-	return []string{
-		evil, "http://evil.example:80", "https://" + host + ".evil.example", "https://evil-" + host, otherPort(t),
-		"null", "file://", "HTTPS://EVIL.EXAMPLE",
-	}
-}
-
-// otherPort is an origin at the server's own host.
-func otherPort(t *T) string { return "https://" + t.Survey.URL.Hostname() + ":1" }
-
 func rebinding() {
-	// 2025-11-25: "If the Origin header is present and invalid, servers MUST respond with HTTP 403".
-	Must("RS-TRANSPORT-ORIGIN-INVALID", func(t *T) {
-		for _, origin := range foreignOrigins(t) {
-			ex := t.Send(t.MCP.Authorized(t.MCP.Call()).With(mcp.Field("Origin", origin)))
-			switch s := expect.Status(ex); {
-			case origin == otherPort(t): // who allows a host may mean all its ports; no name is rebound that way
-				t.Expect(ex, "Origin: %s, the server's own host at another port", origin).Ideally(expect.RefuseAnyway())
-			case t.Since("2025-11-25") && (s == 400 || s == 401):
-				t.Expect(ex, "Origin: %s", origin).Ideally(expect.Refuse(403))
-			case t.Since("2025-11-25"):
-				t.Expect(ex, "Origin: %s", origin).To(expect.Refuse(403))
-			default:
-				t.Expect(ex, "Origin: %s", origin).To(expect.RefuseAnyway())
-			}
-		}
-	})
+	Must("RS-TRANSPORT-ORIGIN-INVALID", refusesForeignOrigins)
 
 	Practice("RS-TRANSPORT-ORIGIN-ALLOWED", func(t *T) {
 		t.Expect(t.Send(t.MCP.Authorized(t.MCP.Call())), "without Origin").To(t.MCP.Serve())
@@ -80,24 +54,7 @@ func rebinding() {
 		t.Expect(t.Send(plain), "POST as text/plain from a foreign Origin").To(expect.Refuse(403, 415, 400, 401))
 	})
 
-	Practice("RS-TRANSPORT-HOST-REBINDING", func(t *T) {
-		if !t.MCP.Loopback() {
-			t.NotApplicable("the target is not on this machine; there, virtual hosting decides")
-		}
-		for _, host := range []string{"evil.example:" + t.Survey.URL.Port(), "localhost.evil.example", "127.0.0.1.nip.io"} {
-			req := t.MCP.Call().Request()
-			req.Host = host
-			ex := t.Do(req)
-			switch {
-			case expect.Accepted(ex):
-				t.Unmet(ex, "a foreign Host to be refused", "%s for Host: %s", expect.Describe(ex), host)
-			case expect.Status(ex) == 401:
-				t.Advise(ex, "a foreign Host to be refused before anything else", "%s for Host: %s; only the token protects", expect.Describe(ex), host)
-			default:
-				t.Expect(ex, "Host: %s", host).To(expect.RefuseAnyway())
-			}
-		}
-	})
+	Practice("RS-TRANSPORT-HOST-REBINDING", refusesForeignHosts)
 }
 
 func cors() {
@@ -346,30 +303,8 @@ func versions() {
 		}
 	})
 
-	// 2026-07-28, Server Validation: 400 with HeaderMismatch, -32020.
-	Must("RS-TRANSPORT-HEADER-MISMATCH", func(t *T) {
-		list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil).With(t.MCP.BearerField())
-		call := list.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}})
-		t.Expect(t.Send(list), "tools/list with matching headers").To(expect.Accept())
-		for about, c := range Sorted(map[string]mcp.Call{
-			"Mcp-Method: tools/call on a tools/list": list.With(mcp.Field("Mcp-Method", "tools/call")),
-			"Mcp-Name of another tool":               call.With(mcp.Field("Mcp-Name", "mcpauth_other_tool")),
-			"MCP-Protocol-Version unlike the _meta":  list.With(mcp.Field("MCP-Protocol-Version", "2025-11-25")),
-		}) {
-			ex := t.Send(c)
-			if t.Expect(ex, "%s", about).To(expect.Refuse(400)) && mcp.Read(ex).Code != "-32020" && mcp.Read(ex).Code != "-32022" {
-				t.Advise(ex, "JSON-RPC error -32020", "%s (%s)", expect.Describe(ex), about)
-			}
-		}
-	})
-
-	Must("RS-TRANSPORT-CONNECTION-IDENTITY", func(t *T) {
-		for range 3 { // the same keep-alive connection, where the server keeps it
-			t.Expect(t.MCP.ServedOrControl(t.MCP.Call().With(t.MCP.BearerField()).Request(), t.MCP.Control), "the valid token").To(t.MCP.Serve())
-			t.Expect(t.Send(t.MCP.Call()), "without credentials, after an authorized request").To(expect.Refuse(401))
-			t.Expect(t.Send(t.MCP.Call().With(mcp.Bearer(survey.BogusToken))), "a bad token, after an authorized request").To(expect.Refuse(401))
-		}
-	})
+	Must("RS-TRANSPORT-HEADER-MISMATCH", refusesContradictions)
+	Must("RS-TRANSPORT-CONNECTION-IDENTITY", judgesEachRequestAlone)
 }
 
 // "When running locally, servers SHOULD bind only to localhost (127.0.0.1) rather than all network interfaces (0.0.0.0)"

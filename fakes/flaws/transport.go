@@ -1,0 +1,109 @@
+package flaws
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// otherTransport are the flaws of one row each.
+var otherTransport = []Flaw{
+	originFlaw("own-at-the-front", "the own origin with a domain at its end",
+		func(origin, own string) bool { return strings.HasPrefix(origin, own+".") }),
+	originFlaw("host-at-the-front", "the own host with a domain at its end",
+		func(origin, _ string) bool { return strings.HasPrefix(origin, "http://127.0.0.1.") }),
+	originFlaw("user-information", "the own origin as user information",
+		func(origin, own string) bool { return strings.HasPrefix(origin, own+"@") }),
+	originFlaw("host-at-the-end", "the own host with a word before it",
+		func(origin, _ string) bool {
+			return strings.HasSuffix(origin, "127.0.0.1") && strings.Contains(origin, "-")
+		}),
+	originFlaw("null", "the opaque origin null",
+		func(origin, _ string) bool { return origin == "null" }),
+	originFlaw("file", "a file",
+		func(origin, _ string) bool { return origin == "file://" }),
+	originFlaw("upper-case", "another site in upper case",
+		func(origin, _ string) bool { return strings.ToUpper(origin) == origin }),
+	originFlaw("http", "another site over http",
+		func(origin, _ string) bool { return origin == "http://evil.example" }),
+	nameFlaw("missing", "no Mcp-Name",
+		func(names []string) bool { return len(names) == 0 }),
+	nameFlaw("empty", "Mcp-Name empty",
+		func(names []string) bool { return len(names) == 1 && names[0] == "" }),
+	nameFlaw("first-counts", "Mcp-Name twice, the right one first",
+		func(names []string) bool { return len(names) == 2 && names[0] == "mcpauth_no_such_tool" }),
+	nameFlaw("last-counts", "Mcp-Name twice, the right one last",
+		func(names []string) bool { return len(names) == 2 && names[1] == "mcpauth_no_such_tool" }),
+	nameFlaw("base64", "Mcp-Name of another tool in Base64",
+		func(names []string) bool { return len(names) == 1 && strings.HasPrefix(names[0], "=?base64?") }),
+	{
+		Name: "host-prefix", Says: "A Host that begins with localhost is taken for this machine.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				if strings.HasPrefix(r.Host, "localhost.") {
+					r.Host = "localhost"
+				}
+				return false
+			})
+		},
+		Noticed: []string{"RS-TRANSPORT-HOST-REBINDING"}, Row: "localhost.evil.example",
+	},
+	{
+		Name: "store-not-shared", Says: "Every second connection reaches an instance that does not know the token.",
+		Bend:    func(o *reference.Options) { o.Wrap = everySecond() },
+		Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, Also: []string{"RS-*", "AS-*"}, Row: "of 6 tries",
+	},
+}
+
+// originFlaw takes a foreign origin for the own one.
+func originFlaw(name, row string, taken func(origin, own string) bool) Flaw {
+	return Flaw{
+		Name: "origin-" + name, Says: "The Origin is accepted of " + row + ".",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				if origin := r.Header.Get("Origin"); origin != "" && taken(origin, "http://"+r.Host) {
+					r.Header.Del("Origin")
+				}
+				return false
+			})
+		},
+		Noticed: []string{"RS-TRANSPORT-ORIGIN-INVALID"}, Also: []string{"RS-TRANSPORT-*"}, Row: row,
+	}
+}
+
+// nameFlaw takes some Mcp-Name fields for the name in the message.
+func nameFlaw(name, row string, taken func(names []string) bool) Flaw {
+	return Flaw{
+		Name: "header-name-" + name, Says: "Not compared with the message: " + row + ".",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				var m struct {
+					Params struct {
+						Name string `json:"name"`
+					} `json:"params"`
+				}
+				if taken(r.Header.Values("Mcp-Name")) && json.Unmarshal(peek(r), &m) == nil && m.Params.Name != "" {
+					r.Header.Set("Mcp-Name", m.Params.Name)
+				}
+				return false
+			})
+		},
+		Noticed: []string{"RS-TRANSPORT-HEADER-MISMATCH"}, Also: []string{"RS-SCOPE-*", "RS-TRANSPORT-*"}, Row: row,
+	}
+}
+
+// everySecond refuses what comes with a token on every second connection that serves one request.
+func everySecond() func(http.Handler) http.Handler {
+	var n atomic.Int32
+	return before(func(w http.ResponseWriter, r *http.Request) bool {
+		refuses := r.Close && r.Header.Get("Authorization") != "" && n.Add(1)%2 == 0
+		if refuses {
+			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		return refuses
+	})
+}

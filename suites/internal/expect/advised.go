@@ -1,0 +1,14 @@
+package expect
+
+import "github.com/mcpauth/conformance/reports"
+
+// Advised is a matcher of an exchange that warns where a further condition is not met: what is refused, but not ideally.
+func Advised(m Matcher, ideal string, met func(ex *reports.Exchange) bool) Matcher {
+	return &matcher{m.Kind(), func(actual any) Judgement {
+		j := m.Judge(actual)
+		if ex := ExchangeOf(actual); j.Met && !met(ex) {
+			j.Advice = &Advice{ideal, Describe(ex)}
+		}
+		return j
+	}}
+}

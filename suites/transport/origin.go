@@ -1,0 +1,94 @@
+package transport
+
+import (
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// foreignOrigins are origins of others: what compares by the beginning, the end or a part of the own origin accepts one of them.
+func foreignOrigins(t *T) Cases[string] {
+	own, host, scheme := document.Origin(t.Survey.URL), t.Survey.URL.Hostname(), t.Survey.URL.Scheme
+	return Cases[string]{
+		{"another site", evil},
+		{"another site over http", "http://evil.example"},
+		{"another site with a port", "http://evil.example:80"},
+		{"another site in upper case", "HTTPS://EVIL.EXAMPLE"},
+		{"the own host with a domain at its end", scheme + "://" + host + ".evil.example"},
+		{"the own origin with a domain at its end", own + ".evil.example"},
+		{"the own origin as user information", own + "@evil.example"},
+		{"the own host with a word before it", scheme + "://evil-" + host},
+		{"the opaque origin null", "null"},
+		{"a file", "file://"},
+	}
+}
+
+// sameHostOrigins are origins that a policy may allow on purpose: no name is rebound that way.
+func sameHostOrigins(t *T) Cases[string] {
+	out := Cases[string]{{"the own host at another port", t.Survey.URL.Scheme + "://" + t.Survey.URL.Hostname() + ":1"}}
+	if t.MCP.Loopback() { // a page of this machine, such as an inspector
+		out = out.And("localhost at another port", "http://localhost:1").And("127.0.0.1 at another port", "http://127.0.0.1:1")
+	}
+	return out
+}
+
+func from(origin string) CallEdit {
+	return func(c mcp.Call) mcp.Call { return c.With(mcp.Field("Origin", origin)) }
+}
+
+// ownCall is the protected request, with the user's token if there is one.
+func ownCall(t *T) Attempt[CallEdit] {
+	return Attempt[CallEdit]{Name: "the protected request without an Origin", Good: t.MCP.Serve(), Send: func(edits ...CallEdit) any {
+		c := t.MCP.Authorized(t.MCP.Call())
+		for _, e := range edits {
+			c = e(c)
+		}
+		return t.Send(c)
+	}}
+}
+
+// 2025-11-25: "If the Origin header is present and invalid, servers MUST respond with HTTP 403".
+func refusesForeignOrigins(t *T) {
+	rows := Cases[CallEdit]{}
+	for _, r := range foreignOrigins(t) {
+		rows = rows.And(r.Name+", "+r.Value, from(r.Value))
+	}
+	Refuses(t, ownCall(t), rows, refuseOrigin(t))
+	Each(t, sameHostOrigins(t), func(t *T, origin string) {
+		t.Expect(t.Send(from(origin)(t.MCP.Authorized(t.MCP.Call()))), "%s", origin).Ideally(expect.RefuseAnyway())
+	})
+}
+
+// refuseOrigin expects 403 from 2025-11-25 on, where 400 and 401 are a warning; before, any refusal.
+func refuseOrigin(t *T) expect.Matcher {
+	if !t.Since("2025-11-25") {
+		return expect.RefuseAnyway()
+	}
+	return expect.Advised(expect.Refuse(400, 401, 403), "HTTP 403", func(ex *reports.Exchange) bool { return expect.Status(ex) == 403 })
+}
+
+// refusesForeignHosts sends the good token, so that nothing but the Host is wrong.
+func refusesForeignHosts(t *T) {
+	if !t.MCP.Loopback() {
+		t.NotApplicable("the target is not on this machine; there, virtual hosting decides")
+	}
+	if !t.MCP.HasToken() && !expect.Accepted(t.MCP.Anonymous()) {
+		t.NotTested("without a token, a refusal does not say whether the Host or the missing token is refused: give one (--token)")
+	}
+	port := ":" + t.Survey.URL.Port()
+	good := Attempt[string]{Name: "the same request with its own Host", Good: t.MCP.Serve(), Send: func(hosts ...string) any {
+		req := t.MCP.Authorized(t.MCP.Call()).Request()
+		req.Host = strings.Join(hosts, "")
+		return t.Do(req)
+	}}
+	var rows Cases[string]
+	for _, host := range []string{"evil.example" + port, "localhost.evil.example" + port, "127.0.0.1.nip.io" + port, "evil.example"} {
+		rows = rows.And("Host: "+host, host)
+	}
+	Refuses(t, good, rows, expect.RefuseAnyway())
+}
