@@ -64,6 +64,9 @@ func TestFairness(t *testing.T) {
 		"tools that refuse what was revoked": {func(o *reference.Options) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RefuseBeforeTools, mcpserver.ScopeOverHTTP, mcpserver.GuardVerbs)
 		}, nil, "AS-REVOKE-REFRESH-KILLS-ACCESS", reports.Pass},
+		"tokens that only the resource server may introspect, undeclared": {byResourceServer, nil, "AS-INTROSPECT-ACTIVE-SHAPE", reports.Inconclusive},
+		"tokens that only the resource server may introspect":             {byResourceServer, introspecting, "AS-INTROSPECT-ACTIVE-SHAPE", reports.Pass},
+		"dead tokens that only the resource server may introspect":        {byResourceServer, introspecting, "AS-INTROSPECT-INACTIVE", reports.Pass},
 		"an account whose password is another": {nil, func(c *suites.Config) {
 			c.Users = append(c.Users[:2:2], suites.User{Name: "carol", Password: "not hers", Sacrificial: true})
 		}, "AS-RATE-LOGIN", reports.Inconclusive},
@@ -123,6 +126,16 @@ func TestFairness(t *testing.T) {
 				assert.Equal(t, c.want, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
 			}
 		})
+	}
+}
+
+// byResourceServer tells one client about tokens, which nobody signs in with.
+func byResourceServer(o *reference.Options) { o.Behaviour.Introspector = "machine-with-secret" }
+
+// introspecting declares that client.
+func introspecting(c *suites.Config) {
+	for i := range c.Clients {
+		c.Clients[i].Introspects = c.Clients[i].ID == "machine-with-secret"
 	}
 }
 

@@ -58,7 +58,8 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		in.Users = append(in.Users, user)
 	}
 	for _, c := range s.cfg.Clients {
-		client := oauth.Client{ID: c.ID, Secret: c.Secret, Method: c.Method, RedirectURI: c.RedirectURI, RedirectURIs: []string{c.RedirectURI}, Audience: server.Issuer, Machine: c.Machine, Scopes: c.Scopes}
+		client := oauth.Client{ID: c.ID, Secret: c.Secret, Method: c.Method, RedirectURI: c.RedirectURI, RedirectURIs: []string{c.RedirectURI},
+			Audience: server.Issuer, Machine: c.Machine, Introspects: c.Introspects, Scopes: c.Scopes}
 		if c.Key != "" {
 			client.Key, _ = mint.ParseKey(c.KeyID, []byte(c.Key)) // validated before
 		}
@@ -75,7 +76,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		s.noLogin = "nobody could sign in: " + forbidden
 		return sv
 	}
-	if !register && !slices.ContainsFunc(in.Clients, func(c oauth.Client) bool { return !c.Machine }) && in.Publish == nil {
+	if !register && !slices.ContainsFunc(in.Clients, func(c oauth.Client) bool { return c.SignsIn() }) && in.Publish == nil {
 		s.session.Why = "it needs a client at the authorization server; allow registration with --register, or give one with --client-id"
 		return sv
 	}

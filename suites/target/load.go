@@ -56,8 +56,9 @@ func Load(path string, replaced ...string) (Target, error) {
 // inFile looks at what a file must say, and a Go value need not.
 func (t *Target) inFile(r *strict.Reader, n *yaml.Node) {
 	for i, c := range t.Clients {
-		if c.RedirectURI == "" && !c.Machine {
-			r.Add(strict.Child(n, "client", "clients", i), "client.clients: %s: redirect_uri is missing; only a client that acts for itself (machine: true) has none", c.ID)
+		if c.RedirectURI == "" && !c.Machine && !c.Introspects {
+			r.Add(strict.Child(n, "client", "clients", i),
+				"client.clients: %s: redirect_uri is missing; only a client that acts for itself (machine: true) or introspects (introspects: true) has none", c.ID)
 		}
 	}
 	for i, c := range t.Credentials {

@@ -145,6 +145,9 @@ type Client struct {
 	Machine bool `yaml:"machine"`
 	// Scopes are those that a machine may have.
 	Scopes []string `yaml:"scopes"`
+	// Introspects says that it is the resource server's client: the introspection endpoint tells it about tokens of all
+	// clients (RFC 7662 section 2.1). It needs no redirect_uri.
+	Introspects bool `yaml:"introspects"`
 }
 
 // ScopeRules are the scopes of the target.

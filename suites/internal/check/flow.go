@@ -730,12 +730,7 @@ func (t AuthorizationServer) Subject(tokens *oauth.Tokens) string {
 			return sub
 		}
 	}
-	if t.Server().Introspection != "" {
-		if c, _ := t.Session.Client(t.ctx, session.Confidential); c != nil {
-			return oauth.Object(t.Introspect(c, tokens.Access)).String("sub")
-		}
-	}
-	return ""
+	return t.Introspected(tokens).String("sub")
 }
 
 // Listen opens a listener that counts what the target fetches, until the check ends.
@@ -789,10 +784,8 @@ func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) ([]string, bool) {
 			}
 		}
 	}
-	if t.Server().Introspection != "" && tokens.Client != nil && !tokens.Client.Public() {
-		if o := oauth.Object(t.Introspect(tokens.Client, tokens.Access)); o.String("scope") != "" {
-			return strings.Fields(o.String("scope")), true
-		}
+	if s := t.Introspected(tokens).String("scope"); s != "" {
+		return strings.Fields(s), true
 	}
 	return nil, false
 }

@@ -45,7 +45,7 @@ var needsOfTheServer = map[string]need{
 	"client-public-2":                      {give: "--register", after: codeFlow, met: client(session.Second)},
 	"client-confidential":                  {give: "--register", after: codeFlow, met: client(session.Confidential)},
 	"client-confidential-or-pkce-optional": {give: "--register", after: codeFlow, met: client(session.Confidential)},
-	"introspection-creds":                  {give: "client.clients in the target file", after: codeFlow, met: client(session.Confidential)},
+	"introspection-creds":                  {give: "client.clients in the target file", after: codeFlow, met: (*T).mayIntrospect},
 
 	"registration-endpoint": {after: codeFlow, met: func(t *T) *lack {
 		return t.endpoint("registration_endpoint", t.Session.Server.Registration, "the authorization server offers no dynamic registration")
@@ -136,6 +136,14 @@ func client(kinds ...string) func(*T) *lack {
 		}
 		return missing("%s", why)
 	}
+}
+
+// mayIntrospect is met by the resource server's client, or by one that can ask about its own tokens.
+func (t *T) mayIntrospect() *lack {
+	if t.Session.Introspector() != nil {
+		return nil
+	}
+	return client(session.Confidential)(t)
 }
 
 // registered are the clients that registered themselves.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
-	"github.com/mcpauth/conformance/suites/internal/session"
 )
 
 // needsOfTheUser are tokens, logins, static credentials, tools and objects.
@@ -178,8 +177,7 @@ func (t *T) seesTokens() bool {
 	if s.Server.Introspection == "" {
 		return false
 	}
-	c, _ := s.Client(t.ctx, session.Confidential)
-	return c != nil
+	return t.mayIntrospect() == nil
 }
 
 // ScopePool are the scopes that an ordinary user may grant: those the target speaks of, without those that

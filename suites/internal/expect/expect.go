@@ -132,6 +132,18 @@ func Refuse(statuses ...int) Matcher {
 	})
 }
 
+// RefusePreferably expects a refusal with a status; another of those that refuse is advice.
+func RefusePreferably(status int, others ...int) Matcher {
+	refuse := Refuse(append([]int{status}, others...)...)
+	return &matcher{Refusal, func(actual any) Judgement {
+		j := refuse.Judge(actual)
+		if ex := ExchangeOf(actual); j.Met && Status(ex) != status {
+			j.Advice = &Advice{list([]int{status}), Describe(ex)}
+		}
+		return j
+	}}
+}
+
 // RefuseAnyway expects any 4xx answer without a result.
 func RefuseAnyway() Matcher {
 	return onExchange("refusal with HTTP 4xx", Refusal, func(ex *reports.Exchange) bool {

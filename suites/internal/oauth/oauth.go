@@ -114,6 +114,8 @@ type Client struct {
 	Audience string
 	// Machine says that the client acts for itself: it may use the client_credentials grant.
 	Machine bool
+	// Introspects says that it is the resource server's client, which may ask about the tokens of all clients.
+	Introspects bool
 	// Scopes are those that it may have when it acts for itself; nil where that is not known.
 	Scopes []string
 	// Registered is the client information response; nil for a client that the user named.
@@ -123,6 +125,9 @@ type Client struct {
 
 // Public reports that the client has no secret.
 func (c *Client) Public() bool { return c.Method == None }
+
+// SignsIn reports that users can sign in with the client.
+func (c *Client) SignsIn() bool { return !c.Machine && (c.RedirectURI != "" || !c.Introspects) }
 
 // Authenticate adds the client's identification to a token request, by its own method.
 func (c *Client) Authenticate(f *Form) []reports.Field {

@@ -443,6 +443,16 @@ func (s *Session) Metadata(method string) map[string]any {
 	return m
 }
 
+// Introspector is the resource server's client, which the owner of the target declared; nil where none is declared.
+func (s *Session) Introspector() *oauth.Client {
+	for i := range s.Input.Clients {
+		if s.Input.Clients[i].Introspects {
+			return &s.Input.Clients[i]
+		}
+	}
+	return nil
+}
+
 // Machines are the clients that act for themselves.
 func (s *Session) Machines() []*oauth.Client {
 	var out []*oauth.Client
@@ -481,7 +491,7 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 		skip = 1
 	}
 	for i := range s.Input.Clients {
-		if c := &s.Input.Clients[i]; c.Method == method && !c.Machine {
+		if c := &s.Input.Clients[i]; c.Method == method && c.SignsIn() {
 			if skip == 0 {
 				return c, ""
 			}

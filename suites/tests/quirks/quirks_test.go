@@ -22,18 +22,6 @@ var known = map[string]map[string]string{
 	"key-cooldown": {
 		"RS-TOKEN-KEY-ROTATION": "waits less than the cooldown, and takes it for a key that is never fetched",
 	},
-	"introspection-by-resource-server": {
-		"AS-INTROSPECT-ACTIVE-SHAPE": "asks as a client that is no resource server",
-		"AS-INTROSPECT-REQUEST-FORM": "asks as a client that is no resource server",
-	},
-	"code-before-client": {
-		"AS-TOKEN-INVALID-CLIENT-BASIC": "sends a wrong secret with a code that is wrong too",
-		"AS-TOKEN-UNKNOWN-CLIENT":       "sends an unknown client with a code that is unknown too",
-	},
-	"refresh-overlap": {
-		"AS-REFRESH-OLD-DIES": "waits less than the overlap",
-		"AS-REFRESH-RACE":     "does not know the overlap, in which each use brings a token",
-	},
 }
 
 // advised are the checks that warn of a quirk on purpose, by its name: the clause allows it, and clients differ in how they take it.

@@ -1,0 +1,140 @@
+package introspection
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// The token is in force and belongs to the client that the request names, so that nothing but the missing authorization
+// is a reason to keep silent.
+func requiresAuthorization(t *T) {
+	Each(t, t.AS.Clients(), func(t *T, c *oauth.Client) {
+		tokens := t.AS.MustGetTokens(As(c))
+		Each(t, Cases[Edit]{
+			{"no credentials", Unidentified()},
+			{"its client_id alone", Edits(Unidentified(), With("client_id", c.ID))},
+		}, func(t *T, caller Edit) {
+			ex := t.AS.Introspect(c, tokens.Access, caller)
+			if t.Expect(ex).To(tellNothing) {
+				t.Expect(ex).Ideally(expect.Refuse(401, 400, 403))
+			}
+		})
+		if names := told(t.AS.Introspect(c, tokens.Access, Unidentified(), Header(mcp.Bearer(tokens.Access)))); names != nil {
+			t.Note("a token may ask about itself: it is told %s", strings.Join(names, ", "))
+		}
+	})
+}
+
+// Another refusal than 401 is a warning (RFC 7662 section 2.3).
+func refusesBadCredentials(t *T) {
+	c := t.AS.IntrospectionClient()
+	good := Attempt[Edit]{Name: "an introspection request with the right credentials", Good: expect.HaveStatus(200)}
+	good.Send = func(edits ...Edit) any { return t.AS.Introspect(c, "mcpauth-unknown", edits...) }
+	authorization := func(value string) Edit { return Edits(Unidentified(), Header(mcp.Field("Authorization", value))) }
+	stranger := *c
+	stranger.ID = "mcpauth-unknown-" + Random(9)
+	rows := Cases[Edit]{{"an unknown client", As(&stranger)}, {"a made-up bearer token", authorization("Bearer mcpauth-made-up")}}
+	if c.Secret != "" {
+		rows = rows.And("a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))).
+			And("the secret without its last character", AsWithSecret(c, t.Hide(c.Secret[:len(c.Secret)-1])))
+	}
+	if c.Method == oauth.Basic {
+		rows = rows.And("Basic with no base64", authorization("Basic !!!")).
+			And("Basic without a colon", authorization("Basic "+base64.StdEncoding.EncodeToString([]byte("nocolon"))))
+	}
+	Refuses(t, good, rows, expect.RefusePreferably(401, 400, 403))
+}
+
+// A client that registered itself is no resource server.
+func tellsStrangersNothing(t *T) {
+	tokens := t.AS.MustGetTokens()
+	stranger, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
+	if stranger == nil || stranger.Secret == "" {
+		t.NotApplicable("registration issues no secrets: %s", expect.Describe(ex))
+	}
+	ex = t.AS.Introspect(stranger, tokens.Access)
+	about := "a client that has just registered itself asks about another client's token"
+	if t.Expect(ex, about).To(nameNobody) {
+		t.Expect(ex, about).Ideally(tellNothing)
+	}
+}
+
+var nameNobody = expect.Refusing("nothing about the user and the client of the token", func(ex *reports.Exchange) string {
+	for _, name := range []string{"sub", "username", "client_id"} {
+		if oauth.Object(ex).String(name) != "" {
+			return expect.Describe(ex) + " with " + name
+		}
+	}
+	return ""
+})
+
+func answersPostOnly(t *T) {
+	c, tokens := t.AS.IntrospectableTokens()
+	Each(t, Cases[Edit]{
+		{"no hint", Unchanged},
+		{"token_type_hint refresh_token for an access token", With("token_type_hint", "refresh_token")},
+		{"an unknown token_type_hint", With("token_type_hint", "mcpauth_bogus")},
+	}, func(t *T, hint Edit) {
+		ex := t.AS.Introspect(c, tokens.Access, hint)
+		if oauth.ErrorCode(ex) == "unsupported_token_type" {
+			t.NotApplicable("the server says unsupported_token_type")
+		}
+		t.Expect(ex).To(expect.BeActive())
+	})
+	t.Expect(t.AS.Introspect(c, "", Without("token")), "no token").To(expect.HaveStatus(400, 401, 403, 404, 405, 415, 422))
+	if c.Method != oauth.Basic {
+		t.Note("GET is not tried: the client authenticates in the body, which a GET request does not have")
+		return
+	}
+	address := oauth.AtQuery(t.AS.Server().Introspection, oauth.Form{{Name: "token", Value: tokens.Access}})
+	ex := t.Get(address, oauth.BasicAuth(c.ID, c.Secret))
+	t.Expect(ex, "GET with the token in the query").Ideally(tellNothing)
+}
+
+// Some designs have an endpoint of their own that tells about tokens.
+func guardsOtherEndpoints(t *T) {
+	var found Cases[string]
+	for _, path := range []string{"/oauth/tokeninfo", "/tokeninfo", "/verify", "/auth/verify"} {
+		endpoint := strings.TrimSuffix(t.AS.Server().Issuer, "/") + path
+		ex := t.Get(endpoint, mcp.Bearer("mcpauth-made-up"))
+		if s := expect.Status(ex); s == 404 || s == 405 || endpoint == t.AS.Server().Introspection || oauth.Object(ex) == nil {
+			continue
+		}
+		found = found.And(path, endpoint)
+	}
+	if len(found) == 0 {
+		t.NotApplicable("there is no other introspection endpoint in the usual places")
+	}
+	Each(t, found, guardsEndpoint)
+}
+
+func guardsEndpoint(t *T, endpoint string) {
+	tokens := t.AS.MustGetTokens()
+	header := func(token string) wire.Request {
+		return wire.Request{Method: "GET", URL: endpoint, Header: []reports.Field{mcp.Bearer(token)}}
+	}
+	rows := Cases[wire.Request]{
+		{"no token", wire.Request{Method: "GET", URL: endpoint}},
+		{"a made-up token", header("mcpauth-made-up")},
+		{"an access token in the query", wire.Request{Method: "GET", URL: endpoint + "?access_token=" + url.QueryEscape(tokens.Access)}},
+	}
+	for _, dead := range deadTokens(t, tokens.Client) {
+		rows = rows.And(dead.Name, header(dead.Value))
+	}
+	if tokens.Refresh != "" {
+		rows = rows.And("a refresh token", header(tokens.Refresh))
+	}
+	if tokens.ID != "" {
+		rows = rows.And("an ID token", header(tokens.ID))
+	}
+	Each(t, rows, func(t *T, r wire.Request) { t.Expect(t.Do(r)).To(tellNothing) })
+}

@@ -1,0 +1,145 @@
+package introspection
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// Only active is mandatory; what else is there has to be right.
+func describesActiveToken(t *T) {
+	c, tokens := t.AS.IntrospectableTokens()
+	ex := t.AS.Introspect(c, tokens.Access, With("token_type_hint", "access_token"))
+	if !t.Expect(ex).To(expect.HaveStatus(200), expect.HaveMember("active", true)) {
+		return
+	}
+	o := oauth.Object(ex)
+	optional := func(name string, want any) {
+		if _, is := o.Get(name); is && want != "" {
+			t.Expect(ex).To(expect.HaveMember(name, want))
+		}
+	}
+	optional("client_id", tokens.Client.ID)
+	optional("iss", t.AS.Server().Metadata.String("issuer"))
+	optional("exp", expect.ANumber)
+	if tokens.HasScope {
+		optional("scope", sameScopes(tokens.Scope))
+	}
+	if v, _ := o.Get("exp"); v != nil {
+		t.Expect(v).SeenIn(ex).To(agreeWith(tokens))
+	}
+}
+
+func sameScopes(granted []string) expect.Value {
+	return expect.ValueThat("the granted scope "+strings.Join(granted, " "), func(v any) bool {
+		s, ok := v.(string)
+		return ok && SameScopes(strings.Fields(s), granted)
+	})
+}
+
+// agreeWith expects exp to be in the future, and as far as expires_in says.
+func agreeWith(tokens *oauth.Tokens) expect.Matcher {
+	received := time.Now()
+	return expect.That("exp in the future, in agreement with expires_in of the token response", func(v any) string {
+		exp, number := expect.Number(v)
+		seconds, stated := oauth.Seconds(tokens.Body)
+		switch {
+		case !number: // a finding of its own
+			return ""
+		case exp < float64(received.Unix()):
+			return fmt.Sprintf("exp %v, which is %v s ago", v, received.Unix()-int64(exp))
+		case stated && math.Abs(exp-float64(received.Unix())-seconds) > 60:
+			return fmt.Sprintf("exp %v, in %v s, while expires_in was %v", v, int64(exp)-received.Unix(), seconds)
+		}
+		return ""
+	})
+}
+
+func reportsDeadTokensInactive(t *T) {
+	c, tokens := t.AS.IntrospectableTokens()
+	var rows Cases[Edit]
+	for _, dead := range slices.Concat(unknownTokens(), changedTokens(t, tokens), deadTokens(t, tokens.Client)) {
+		rows = rows.And(dead.Name, With("token", dead.Value))
+	}
+	newToken := Attempt[Edit]{Name: "the introspection of a new access token", Good: expect.BeActive(), Send: func(edits ...Edit) any {
+		if len(edits) == 0 { // those before may have ended with a later grant
+			tokens = t.AS.MustGetTokens(As(tokens.Client))
+		}
+		return t.AS.Introspect(c, tokens.Access, edits...)
+	}}
+	Refuses(t, newToken, rows, beInactive)
+}
+
+// beInactive allows unsupported_token_type for what the server does not introspect at all.
+var beInactive = expect.Refusing("HTTP 200 with active: false (RFC 7662 section 2.2)", func(ex *reports.Exchange) string {
+	active, said := oauth.Object(ex).Bool("active")
+	switch {
+	case oauth.ErrorCode(ex) == "unsupported_token_type", expect.Status(ex) == 200 && said && !active:
+		return ""
+	case active:
+		return "active: true"
+	}
+	return expect.Describe(ex)
+})
+
+// Without a login, the tokens that were never issued show it.
+func tellsNothingOfInactiveTokens(t *T) {
+	c := t.AS.IntrospectionClient()
+	all := unknownTokens()
+	if t.Session.Ready {
+		_, tokens := t.AS.IntrospectableTokens()
+		all = slices.Concat(all, deadTokens(t, tokens.Client))
+	}
+	Each(t, all, func(t *T, token string) {
+		ex := t.AS.Introspect(c, token)
+		if active, said := oauth.Object(ex).Bool("active"); said && !active {
+			t.Expect(ex).To(sayNoMore(identifying...))
+			t.Expect(ex).Ideally(sayNoMore("reason", "error", "error_description"))
+		}
+	})
+}
+
+// identifying members tell whose the token is or was, or what it is good for.
+var identifying = []string{"sub", "username", "client_id", "scope", "exp", "aud"}
+
+func sayNoMore(names ...string) expect.Matcher {
+	return expect.That("active: false and nothing else (RFC 7662 section 2.2)", func(ex *reports.Exchange) string {
+		for _, m := range oauth.Object(ex).Members {
+			if slices.Contains(names, m.Name) {
+				return "the answer also has " + m.Name
+			}
+		}
+		return ""
+	})
+}
+
+func marksRefreshTokens(t *T) {
+	c, tokens := t.AS.IntrospectableTokens()
+	if tokens.Refresh == "" {
+		t.NotApplicable("a new token of client %s comes without a refresh token", tokens.Client.ID)
+	}
+	Each(t, Cases[Edit]{
+		{"no hint", Unchanged},
+		{"token_type_hint access_token", With("token_type_hint", "access_token")},
+	}, func(t *T, hint Edit) {
+		t.Expect(oauth.Object(t.AS.Introspect(c, tokens.Refresh, hint)), "a refresh token").SeenIn(t.Last()).Ideally(lookLikeNoAccessToken)
+	})
+}
+
+var lookLikeNoAccessToken = expect.That("active: false, or a member that says that it is a refresh token", func(o *document.Object) string {
+	active, _ := o.Bool("active")
+	kind := strings.ToLower(o.String("token_type") + " " + o.String("token_use") + " " + o.String("typ"))
+	if active && strings.Contains(kind, "bearer") && !strings.Contains(kind, "refresh") {
+		return "active: true with token_type " + o.String("token_type") + ", as for an access token"
+	}
+	return ""
+})
