@@ -306,6 +306,7 @@ const (
 	UserinfoSubject       Defence = "userinfo names the subject"
 	UserinfoScopes        Defence = "userinfo answers by scope"
 	UserinfoState         Defence = "userinfo refuses dead tokens"
+	UserinfoOpenID        Defence = "userinfo needs the scope openid"
 	UserinfoHeaderOnly    Defence = "userinfo takes no token from the query"
 	UserinfoClean         Defence = "userinfo holds no credential"
 )

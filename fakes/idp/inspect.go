@@ -164,7 +164,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 	case t.grant.user == t.grant.client && !b.has(MachineNoUser):
 		writeJSON(w, http.StatusOK, map[string]any{"sub": t.grant.user, "name": "A user"})
 		return
-	case !slices.Contains(t.scopes, "openid"):
+	case !slices.Contains(t.scopes, "openid") && b.has(UserinfoOpenID):
 		w.Header().Set("WWW-Authenticate", `Bearer realm="userinfo", error="insufficient_scope", scope="openid"`)
 		writeErrorKeep(w, http.StatusForbidden, "insufficient_scope")
 		return

@@ -211,9 +211,16 @@ func RefuseRegistration(codes ...string) Matcher {
 	}}
 }
 
-// ConfirmRevocation expects a revocation to be confirmed (RFC 7009 section 2.2).
+// ConfirmRevocation expects a revocation to be confirmed (RFC 7009 section 2.2). 204 is a warning: the clause names 200.
 func ConfirmRevocation() Matcher {
-	return onExchange("HTTP 200", Control, func(ex *reports.Exchange) bool { return Status(ex) == 200 })
+	return &matcher{Control, func(actual any) Judgement {
+		ex := ExchangeOf(actual)
+		j := Judgement{Met: Status(ex) == 200 || Status(ex) == 204, Expected: "HTTP 200", Observed: Describe(ex)}
+		if Status(ex) == 204 {
+			j.Advice = &Advice{"HTTP 200", "HTTP 204"}
+		}
+		return j
+	}}
 }
 
 // BeActive expects an introspection response for a token that is in force (RFC 7662 section 2.2).

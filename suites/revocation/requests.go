@@ -1,0 +1,81 @@
+package revocation
+
+import (
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// RFC 7009 section 2.2: an invalid token is no error, since the client's purpose is achieved.
+func confirmsUnknownTokens(t *T) {
+	c := revoker(t)
+	rows := Cases[string]{
+		{"a token that was never issued", "mcpauth-" + Random(24)},
+		{"a made-up JWT", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.AAAA"},
+	}
+	if t.Session.Ready {
+		spent := t.AS.MustGetTokens(As(c))
+		t.AS.Revoke(spent, spent.Access)
+		rows = rows.And("an access token that is revoked already", spent.Access)
+	}
+	Each(t, rows, func(t *T, token string) {
+		ex := t.AS.Revoke(&oauth.Tokens{Client: c}, token)
+		if oauth.ErrorCode(ex) == "unsupported_token_type" { // of what the server cannot revoke (RFC 7009 section 2.2.1)
+			t.NotApplicable("the server says unsupported_token_type")
+		}
+		t.Expect(ex).To(expect.ConfirmRevocation())
+	})
+}
+
+// Where the token stays valid, the request has not revoked it. A GET that does is the JSONP of RFC 7009 section 2.3.
+func readsBodyOnly(t *T) {
+	c := revoker(t)
+	t.Expect(t.AS.Revoke(&oauth.Tokens{Client: c}, "", Without("token")), "no token").To(expect.RefuseGrant("invalid_request"))
+	if t.AS.MustGetTokens(As(c)).Refresh == "" {
+		t.NotApplicable("client %s gets no refresh token, so what a URL revokes is not seen", c.ID)
+	}
+	Each(t, Cases[wire.Request]{
+		{"GET with the token in the query", wire.Request{Method: "GET"}},
+		{"POST with the token in the query", wire.Request{Method: "POST"}},
+	}, func(t *T, r wire.Request) {
+		tokens := t.AS.MustGetRefreshToken(As(c))
+		f := oauth.Form{{Name: "token", Value: tokens.Refresh}, {Name: "client_id", Value: c.ID}}
+		r.URL = oauth.AtQuery(t.AS.Server().Revocation, f)
+		if r.Method == "POST" {
+			r.Header = append(r.Header, mcp.Field("Content-Type", "application/x-www-form-urlencoded"))
+		}
+		if c.Method == oauth.Basic {
+			r.Header = append(r.Header, oauth.BasicAuth(c.ID, c.Secret))
+		}
+		t.Do(r)
+		after := t.AS.Refresh(tokens)
+		t.AS.Tokens(after, c)
+		if r.Method == "GET" {
+			t.Expect(after, "a refresh afterwards").Ideally(expect.IssueTokens())
+		} else {
+			t.Expect(after, "a refresh afterwards").To(expect.IssueTokens())
+		}
+	})
+}
+
+func letsBrowserClientsIn(t *T) {
+	const origin = "http://localhost:6274"
+	preflight := t.Do(wire.Request{Method: "OPTIONS", URL: t.AS.Server().Revocation, Header: []reports.Field{
+		mcp.Field("Origin", origin), mcp.Field("Access-Control-Request-Method", "POST"),
+		mcp.Field("Access-Control-Request-Headers", "content-type"),
+	}})
+	if t.Expect(preflight, "the preflight of a browser client").Ideally(allowOrigin) {
+		t.Expect(preflight, "the preflight of a browser client").Ideally(expect.HaveStatus(200, 204))
+	}
+}
+
+var allowOrigin = expect.That("Access-Control-Allow-Origin (RFC 7009 section 2.3)", func(ex *reports.Exchange) string {
+	if expect.Header(ex, "Access-Control-Allow-Origin") == "" {
+		return expect.Describe(ex) + " without it"
+	}
+	return ""
+})

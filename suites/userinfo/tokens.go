@@ -1,0 +1,149 @@
+package userinfo
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// OpenID Connect Core sections 5.3 and 5.4.
+func goesByScope(t *T) {
+	tokens := mustServe(t)
+	ex := mustAnswer(t, tokens)
+	Each(t, Cases[[]string]{
+		{"email", []string{"email", "email_verified"}},
+		{"profile", []string{"name", "family_name", "given_name", "preferred_username", "picture", "birthdate"}},
+		{"phone", []string{"phone_number"}},
+		{"address", []string{"address"}},
+	}, func(t *T, names []string) {
+		scope := RowOf(t)
+		if t.AS.Lists("scopes_supported", scope) && !slices.Contains(held(t, tokens, t.Session.RequestedScopes()), scope) {
+			t.Expect(claims(ex)).SeenIn(ex).To(lack(scope, names))
+		}
+	})
+	if t.AS.Lists("scopes_supported", "openid") && !slices.Contains(t.Session.RequestedScopes(), "openid") {
+		without := t.AS.MustGetTokens()
+		if !slices.Contains(held(t, without, t.Session.RequestedScopes()), "openid") {
+			t.Expect(ask(t, without.Access), "a token without the scope openid").Ideally(tellNothing)
+		}
+	}
+}
+
+// held are the scopes that a token has, as far as anybody can tell; the requested ones else.
+func held(t *T, tokens *oauth.Tokens, requested []string) []string {
+	if real, seen := t.AS.RealScope(tokens); seen {
+		return real
+	}
+	if tokens.HasScope {
+		return tokens.Scope
+	}
+	return requested
+}
+
+func lack(scope string, names []string) expect.Matcher {
+	return expect.That("claims of the scope "+scope+" only where it was granted", func(o *document.Object) string {
+		for _, name := range names {
+			if _, is := o.Get(name); is {
+				return name + " is told without it"
+			}
+		}
+		return ""
+	})
+}
+
+var tellNothing = expect.Refusing("no user data", func(ex *reports.Exchange) string {
+	if claims(ex).String("sub") != "" {
+		return expect.Describe(ex) + " with sub"
+	}
+	return ""
+})
+
+// presented is a request with a new token; a row presents another value.
+func presented(t *T) Attempt[string] {
+	return Attempt[string]{Name: "a request with a new access token", Good: expect.HaveStatus(200), Send: func(others ...string) any {
+		if len(others) == 0 {
+			return ask(t, mustServe(t).Access)
+		}
+		return ask(t, others[0])
+	}}
+}
+
+func refusesDeadTokens(t *T) {
+	tokens := mustServe(t)
+	rows := Cases[string]{{"an authorization code", t.AS.MustAuthorize().Code()}}
+	if tokens.Refresh != "" {
+		rows = rows.And("a refresh token", tokens.Refresh)
+	}
+	if tokens.ID != "" {
+		rows = rows.And("an ID token", tokens.ID)
+	}
+	if t.AS.Server().Revocation != "" {
+		dead := mustServe(t)
+		if ex := t.AS.Revoke(dead, dead.Access); expect.Status(ex) == 200 {
+			if expect.Status(ask(t, dead.Access)) == 200 { // it may take a while to be heard of
+				t.Sleep(t.Patience)
+			}
+			rows = rows.And("a revoked access token", dead.Access)
+		}
+	}
+	Refuses(t, presented(t), rows, expect.Refuse(401))
+}
+
+// OAuth 2.1 section 5.1.
+func readsHeaderOnly(t *T) {
+	good := Attempt[func(token string) wire.Request]{Name: "the token in the Authorization field", Good: expect.HaveStatus(200)}
+	good.Send = func(other ...func(token string) wire.Request) any {
+		tokens := mustServe(t)
+		if len(other) == 0 {
+			return ask(t, tokens.Access)
+		}
+		return t.Do(other[0](tokens.Access))
+	}
+	Refuses(t, good, Cases[func(token string) wire.Request]{
+		{"the token in the query", func(token string) wire.Request {
+			address := oauth.AtQuery(t.AS.Server().Userinfo, oauth.Form{{Name: "access_token", Value: token}})
+			return wire.Request{Method: "GET", URL: address}
+		}},
+	}, tellNothing)
+}
+
+func holdsNoCredentials(t *T) {
+	ex := mustAnswer(t, mustServe(t, "profile", "email"))
+	t.Expect(claims(ex), "the answer").SeenIn(ex).To(holdNoCredential)
+	t.Expect(ex, "the answer").Ideally(forbidCaching)
+	preflight := t.Do(wire.Request{Method: "OPTIONS", URL: t.AS.Server().Userinfo, Header: []reports.Field{
+		mcp.Field("Origin", "http://localhost:6274"), mcp.Field("Access-Control-Request-Method", "GET"),
+		mcp.Field("Access-Control-Request-Headers", "authorization"),
+	}})
+	t.Expect(preflight, "the preflight of a browser client").Ideally(expect.HaveHeader("Access-Control-Allow-Origin", expect.NotEmpty))
+}
+
+var holdNoCredential = expect.That("nothing that is a credential", func(o *document.Object) string {
+	for _, m := range o.Members {
+		name, v := strings.ToLower(m.Name), o.String(m.Name)
+		switch h, _ := oauth.Claims(v); {
+		case h != nil:
+			return m.Name + " is a JWT"
+		case v == "" || name == "at_hash" || name == "c_hash":
+		case strings.Contains(name, "token"), strings.Contains(name, "secret"), strings.Contains(name, "password"),
+			strings.HasSuffix(name, "_hash"):
+			return "the answer has " + m.Name
+		}
+	}
+	return ""
+})
+
+var forbidCaching = expect.That("Cache-Control: no-store or private", func(ex *reports.Exchange) string {
+	if c := expect.Header(ex, "Cache-Control"); !strings.Contains(c, "no-store") && !strings.Contains(c, "private") {
+		return "Cache-Control: " + c
+	}
+	return ""
+})
