@@ -71,14 +71,15 @@ func refusesPlain(t *T) {
 	}, expect.GiveNoTokens("invalid_request"))
 }
 
-// Without a method, the method is plain (RFC 7636 section 4.3).
+// Without a method, the method is plain (RFC 7636 section 4.3). Where plain works so, that is as risky as AS-PKCE-REJECT-PLAIN says.
 func takesNoMethodForS256(t *T) {
 	noMethod := Without("code_challenge_method")
-	rows := Cases[Edit]{{"no method, redeemed without verifier", Edits(noMethod, AtToken(Without("code_verifier")))}}
-	if !t.AS.Lists("code_challenge_methods_supported", "plain") {
-		rows = rows.And("no method, redeemed with the challenge as verifier", Edits(noMethod, AtToken(Change("code_verifier", challengeOf))))
-	}
-	Refuses(t, t.AS.CodeFlow(), rows, expect.GiveNoTokens("invalid_request"))
+	Refuses(t, t.AS.CodeFlow(), Cases[Edit]{
+		{"no method, redeemed without verifier", Edits(noMethod, AtToken(Without("code_verifier")))},
+		{"no method, redeemed with another verifier", Edits(noMethod, AtToken(anotherVerifier()))},
+	}, expect.GiveNoTokens("invalid_request"))
+	plain := t.AS.CodeFlow().Send(noMethod, AtToken(Change("code_verifier", challengeOf)))
+	t.Expect(plain, "no method, redeemed with the challenge as verifier").Ideally(expect.GiveNoTokens())
 	t.Expect(t.AS.CodeFlow().Send(noMethod), "no method, redeemed as with S256").Ideally(expect.GiveNoTokens())
 }
 
@@ -90,7 +91,10 @@ func refusesUnknownMethods(t *T) {
 	for _, method := range []string{"S512", "SHA-256", " S256", "s256"} {
 		rows = rows.And("code_challenge_method "+method, With("code_challenge_method", method))
 	}
+	rows = rows.And("code_challenge_method S256 and another one", Also("code_challenge_method", "S512"))
 	Refuses(t, t.AS.CodeFlow(), EachEdited(rows, AtToken(anotherVerifier())), expect.IssueNothing("invalid_request"))
+	twice := t.AS.CodeFlow().Send(Also("code_challenge_method", "S256"))
+	t.Expect(twice, "code_challenge_method S256 twice").Ideally(expect.IssueNothing("invalid_request"))
 }
 
 func anotherVerifier() Edit { return With("code_verifier", oauth.NewPKCE(43).Verifier) }
@@ -103,6 +107,7 @@ func refusesMalformedChallenges(t *T) {
 		{"42 characters", challenge(good[:42])},
 		{"44 characters", challenge(good + "A")},
 		{"129 characters", challenge(strings.Repeat("A", 129))},
+		{"100 kB", challenge(strings.Repeat("A", 100<<10))},
 		{"padding", challenge(good[:42] + "=")},
 		{"plus", challenge(good[:42] + "+")},
 		{"slash", challenge(good[:42] + "/")},

@@ -22,6 +22,9 @@ func refusesWrongVerifiers(t *T) {
 		And("another verifier", anotherVerifier()).
 		And("every character percent-encoded twice", Change("code_verifier", percentEncoded))
 	Refuses(t, t.AS.Redemption(), rows, expect.RefuseGrant("invalid_grant", "invalid_request"))
+	Refuses(t, t.AS.CodeFlow(), NearMisses("code_challenge"), expect.GiveNoTokens("invalid_request"))
+	space := t.AS.Redemption().Send(Change("code_verifier", func(v string) string { return v + " " }))
+	t.Expect(space, "a space after the verifier").Ideally(expect.RefuseGrant("invalid_grant", "invalid_request"))
 	g := t.AS.MustAuthorize()
 	t.AS.Redeem(g, anotherVerifier())
 	if ex := t.AS.Redeem(g); t.AS.Tokens(ex, g.Client) != nil {

@@ -27,10 +27,7 @@ func authenticatesConfidentialClients(t *T) {
 	if t.AS.MustGetTokens(As(c)).Refresh == "" {
 		t.NotApplicable("a confidential client gets no refresh token")
 	}
-	Refuses(t, t.AS.RefreshGrant(As(c)), Cases[Edit]{
-		{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))},
-		{"a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))},
-	}, expect.RefuseGrant("invalid_client", "invalid_request"))
+	Refuses(t, t.AS.RefreshGrant(As(c)), t.AS.WrongSecrets(c), expect.RefuseGrant("invalid_client", "invalid_request"))
 	tokens := t.AS.MustGetRefreshToken(As(c))
 	t.AS.Refresh(tokens, Unidentified(), With("client_id", c.ID))
 	t.Expect(t.AS.Refresh(tokens), "the right client after a failed authentication").Ideally(expect.IssueTokens())

@@ -1,6 +1,8 @@
 package refresh
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,19 +43,33 @@ func issuesNewAccessToken(t *T) {
 // The refreshed token stands for the grant that the refresh token came from, whoever signed in meanwhile.
 func keepsUserAndClient(t *T) {
 	tokens := t.AS.MustGetRefreshToken()
-	before := t.AS.Subject(tokens)
+	before := bearer(t, tokens)
 	if before == "" {
-		t.Inconclusive("whom a token stands for cannot be seen")
+		t.Inconclusive("whom a token stands for cannot be seen: it is no JWT, and neither userinfo nor introspection " +
+			"(client.clients, introspects: true) nor a tool (tools, tells: caller) tells")
 	}
 	if t.Session.UserCount() > 1 {
 		t.AS.MustGetTokens(By(1), SignedOut()) // somebody else is the last to sign in
 	}
 	next := t.AS.MustRefresh(tokens)
 	next.ID = "" // it may be the first one's
-	if after := t.AS.Subject(next); after != "" {
+	if after := bearer(t, next); after != "" {
 		t.Expect(after, "the user of a refreshed token").SeenIn(next.Exchange).To(expect.Be(before))
 	}
 	t.Expect(clientOf(next.Access), "the client of a refreshed token").SeenIn(next.Exchange).To(expect.Be(clientOf(tokens.Access)))
+}
+
+// bearer is whom a token stands for: its subject, or what the declared tool says of its caller.
+func bearer(t *T, tokens *oauth.Tokens) string {
+	if subject := t.AS.Subject(tokens); subject != "" {
+		return subject
+	}
+	if tool, declared := t.MCP.WhoAmI(); declared {
+		if ex := t.MCP.CallTool(tokens.Access, tool); expect.Ran(ex) {
+			return strings.TrimSpace(Text(ex))
+		}
+	}
+	return ""
 }
 
 // clientOf is the client that a token names; empty where that cannot be read.
@@ -80,12 +96,32 @@ var differ = expect.That("a refresh token that is not the access token", func(to
 })
 
 func refusesInvalidTokens(t *T) {
-	rows := NearMisses("refresh_token").
+	invalid := NearMisses("refresh_token").
 		And("a refresh token that was never issued", With("refresh_token", "mcpauth-"+Random(24))).
-		And("an empty refresh_token", With("refresh_token", "")).
-		And("no refresh_token", Without("refresh_token")).
-		And("a JWT with alg none", With("refresh_token", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9."))
-	Refuses(t, t.AS.RefreshGrant(), rows, expect.RefuseGrant("invalid_grant", "invalid_request"))
+		And("a JWT with alg none", With("refresh_token", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.")).
+		And("a JWT whose exp was changed", Change("refresh_token", prolonged))
+	Refuses(t, t.AS.RefreshGrant(), invalid, expect.RefuseGrant("invalid_grant"))
+	Refuses(t, t.AS.RefreshGrant(), Cases[Edit]{
+		{"an empty refresh_token", With("refresh_token", "")},
+		{"no refresh_token", Without("refresh_token")},
+	}, expect.RefuseGrant("invalid_request", "invalid_grant"))
+}
+
+// prolonged is a JWT with a later exp under its old signature; anything else is left as it is.
+func prolonged(token string) string {
+	parts := strings.Split(token, ".")
+	var claims map[string]any
+	if len(parts) != 3 {
+		return token
+	}
+	body, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(body, &claims) != nil {
+		return token
+	}
+	exp, _ := claims["exp"].(float64)
+	claims["exp"] = int64(exp) + 86400
+	body, _ = json.Marshal(claims) // what was read marshals
+	return parts[0] + "." + base64.RawURLEncoding.EncodeToString(body) + "." + parts[2]
 }
 
 func issuesToClientsThatCanRefresh(t *T) {

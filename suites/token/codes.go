@@ -3,6 +3,7 @@ package token
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
@@ -15,7 +16,8 @@ func refusesInvalidCodes(t *T) {
 		And("a code that was never issued", With("code", "mcpauth-"+Random(24))).
 		And("an empty code", With("code", "")).
 		And("no code", Without("code")).
-		And("a code of 32 kB", With("code", strings.Repeat("a", 32<<10))).
+		And("a code with a space", With("code", "mcpauth "+Random(12))).
+		And("a code of 64 kB", With("code", strings.Repeat("a", 64<<10))).
 		And("NUL and quotes", With("code", "a\x00'\"--"))
 	Refuses(t, t.AS.Redemption(), rows, expect.RefuseGrant("invalid_grant", "invalid_request"))
 }
@@ -24,6 +26,10 @@ func redeemsCodeOnce(t *T) {
 	g := t.AS.MustAuthorize()
 	t.AS.MustRedeem(g)
 	t.Expect(t.AS.Redeem(g), "the same code again").To(expect.RefuseGrant("invalid_grant"))
+	g = t.AS.MustAuthorize()
+	t.AS.MustRedeem(g)
+	t.Sleep(min(t.Patience, 5*time.Second))
+	t.Expect(t.AS.Redeem(g), "the same code again, after some time").To(expect.RefuseGrant("invalid_grant"))
 }
 
 func redeemsCodeOnceInARace(t *T) {
@@ -153,20 +159,34 @@ func refusesUnregisteredGrants(t *T) {
 func distinguishesTokens(t *T) {
 	tokens, code := t.AS.MustGetTokens(), t.AS.MustAuthorize().Code()
 	codes := Cases[Edit]{{"an access token as code", With("code", tokens.Access)}}
+	if tokens.ID != "" {
+		codes = codes.And("an ID token as code", With("code", tokens.ID))
+	}
 	if tokens.Refresh != "" {
 		codes = codes.And("a refresh token as code", With("code", tokens.Refresh))
-		Refuses(t, t.AS.RefreshGrant(), Cases[Edit]{
+		refreshes := Cases[Edit]{
 			{"an access token as refresh token", With("refresh_token", tokens.Access)},
 			{"a code as refresh token", With("refresh_token", code)},
-		}, expect.RefuseGrant("invalid_grant"))
+		}
+		if tokens.ID != "" {
+			refreshes = refreshes.And("an ID token as refresh token", With("refresh_token", tokens.ID))
+		}
+		Refuses(t, t.AS.RefreshGrant(), refreshes, expect.RefuseGrant("invalid_grant"))
 	}
 	Refuses(t, t.AS.Redemption(), codes, expect.RefuseGrant("invalid_grant"))
-	if !t.MCP.Works(tokens) {
-		return // what is refused here proves nothing
+	if t.MCP.Works(tokens) { // else what is refused there proves nothing
+		Refuses(t, t.MCP.CallWithToken(tokens.Access), notAccessTokens(t, tokens, code), expect.NotBypass())
 	}
-	bearers := Cases[CallEdit]{{"a code as access token", Presenting(code)}}
+}
+
+// notAccessTokens are values that the server issued for another purpose, presented as access tokens.
+func notAccessTokens(t *T, tokens *oauth.Tokens, code string) Cases[CallEdit] {
+	out := Cases[CallEdit]{{"a code as access token", Presenting(code)}}
 	if tokens.Refresh != "" {
-		bearers = bearers.And("a refresh token as access token", Presenting(tokens.Refresh))
+		out = out.And("a refresh token as access token", Presenting(tokens.Refresh))
 	}
-	Refuses(t, t.MCP.CallWithToken(tokens.Access), bearers, expect.NotBypass())
+	if value := tokens.Client.Registered.String("registration_access_token"); value != "" {
+		out = out.And("a registration access token as access token", Presenting(value))
+	}
+	return out
 }

@@ -12,21 +12,62 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 func answersInJSON(t *T) {
-	Each(t, Cases[Edit]{
-		{"Accept: */*", Header(mcp.Field("Accept", "*/*"))},
-		{"Accept: application/json", Unchanged},
-	}, func(t *T, accept Edit) {
-		answer := t.AS.Redemption().Send(accept)
+	accept := func(values ...string) requestEdit {
+		return func(r wire.Request) wire.Request {
+			r.Header = slices.DeleteFunc(slices.Clone(r.Header), func(f reports.Field) bool { return f.Name == "Accept" })
+			for _, v := range values {
+				r.Header = append(r.Header, mcp.Field("Accept", v))
+			}
+			return r
+		}
+	}
+	Each(t, Cases[requestEdit]{
+		{"no Accept", accept()},
+		{"Accept: */*", accept("*/*")},
+		{"Accept: application/json", accept("application/json")},
+	}, func(t *T, accept requestEdit) {
+		answer := redemption(t).Send(accept)
 		if t.Expect(answer).To(expect.HaveStatus(200), expect.HaveMediaType("application/json")) {
-			t.Expect(answer).To(expect.HaveMember("access_token", visibleText), expect.HaveMember("token_type", bearerOrDPoP))
+			t.Expect(answer).To(expect.HaveMember("access_token", visibleText), expect.HaveMember("token_type", bearerOrDPoP), rightTypes)
+			t.Expect(answer).Ideally(noNulls)
 		}
 	})
 }
+
+// OAuth 2.1 section 3.2.3: "Numerical values are included as JSON numbers", and other values as JSON strings.
+var rightTypes = expect.That("a number as expires_in, and texts as refresh_token and scope", func(answer any) string {
+	o := oauth.Object(expect.ExchangeOf(answer))
+	if v, is := o.Get("expires_in"); is && v != nil {
+		if _, number := expect.Number(v); !number {
+			return fmt.Sprintf("expires_in: %v, of type %T", v, v)
+		}
+	}
+	for _, name := range []string{"refresh_token", "scope"} {
+		if v, is := o.Get(name); is && v != nil {
+			if _, text := v.(string); !text {
+				return fmt.Sprintf("%s of type %T", name, v)
+			}
+		}
+	}
+	return ""
+})
+
+// A client may take null for a value, and send "null" as its refresh token.
+var noNulls = expect.That("no member rather than one that is null", func(answer any) string {
+	o := oauth.Object(expect.ExchangeOf(answer))
+	for _, name := range []string{"refresh_token", "expires_in", "scope", "id_token"} {
+		if v, is := o.Get(name); is && v == nil {
+			return name + ": null"
+		}
+	}
+	return ""
+})
 
 var visibleText = expect.ValueThat("a text of visible ASCII", func(v any) bool {
 	s, ok := v.(string)
@@ -151,6 +192,9 @@ func reportsScope(t *T) {
 			return
 		}
 		real, seen := t.AS.RealScope(tokens)
+		if !tokens.HasScope && g.Request.Get("scope") == "" && !seen {
+			t.NotApplicable("nothing shows which scope the token has, and none was requested")
+		}
 		t.Expect(tokens).To(reportScope(strings.Fields(g.Request.Get("scope")), real, seen))
 	})
 }
@@ -164,8 +208,8 @@ var scopeNames = expect.ValueThat("a string of names, separated by spaces", func
 func reportScope(requested, real []string, seen bool) expect.Matcher {
 	return expect.That("scope as the token has it, unless it is what was requested", func(tokens *oauth.Tokens) string {
 		switch {
-		case !tokens.HasScope && len(requested) == 0:
-			return "none was requested, and scope is absent"
+		case !tokens.HasScope && len(requested) == 0 && seen && len(real) > 0:
+			return "none was requested, and scope is absent, while the token has " + strings.Join(real, " ")
 		case seen && tokens.HasScope && !SameScopes(real, tokens.Scope):
 			return fmt.Sprintf("scope %s, while the token has %s", strings.Join(tokens.Scope, " "), strings.Join(real, " "))
 		case seen && !tokens.HasScope && !SameScopes(real, requested):

@@ -29,6 +29,27 @@ func AsWithSecret(c *oauth.Client, secret string) Edit {
 	return As(&other)
 }
 
+// WrongSecrets are the ways in which a confidential client fails to authenticate, where its secret is compared.
+func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
+	body := func(secret string) Edit {
+		return Edits(Unidentified(), With("client_id", c.ID), With("client_secret", secret))
+	}
+	wrong := "mcpauth-wrong-" + Random(16)
+	rows := Cases[Edit]{
+		{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))},
+		{"an empty secret", body("")},
+		{"a wrong secret in the body", body(wrong)},
+		{"a wrong secret by Basic", Edits(Unidentified(), Header(oauth.BasicAuth(c.ID, wrong)))},
+	}
+	for _, m := range nearmiss.Of(c.Secret, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase) {
+		rows = rows.And("the secret, "+m.Name, AsWithSecret(c, t.Hide(m.Value)))
+	}
+	if other, _ := t.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()}); other != nil && other.Secret != "" {
+		rows = rows.And("another client's secret", AsWithSecret(c, other.Secret))
+	}
+	return rows
+}
+
 // EachEdited is a table with a further edit in every row.
 func EachEdited(rows Cases[Edit], further Edit) Cases[Edit] {
 	var out Cases[Edit]

@@ -784,8 +784,8 @@ func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) ([]string, bool) {
 			}
 		}
 	}
-	if s := t.Introspected(tokens).String("scope"); s != "" {
-		return strings.Fields(s), true
+	if o := t.Introspected(tokens); o != nil {
+		return strings.Fields(o.String("scope")), true
 	}
 	return nil, false
 }

@@ -125,13 +125,14 @@ var ways = []Way{
 	{Pattern, "a letter in place of a dot", func(v string) string { return strings.Replace(v, ".", "x", 1) }},
 }
 
-// changedAt changes one character. It stays in the alphabet of base64url, so that no other rule refuses the value.
+// changedAt changes one character. It stays in the alphabets of base64url and of hexadecimal numbers, so that no other rule refuses
+// the value. It changes the first bits of what the character stands for in base64url: the last ones of a value may stand for nothing.
 func changedAt(v string, i int) string {
 	switch {
 	case i < 0 || i >= len(v):
 		return v
-	case v[i] == 'A':
-		return v[:i] + "B" + v[i+1:]
+	case v[i] >= 'A' && v[i] <= 'P':
+		return v[:i] + "0" + v[i+1:]
 	}
 	return v[:i] + "A" + v[i+1:]
 }

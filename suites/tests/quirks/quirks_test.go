@@ -29,6 +29,10 @@ var advised = map[string]map[string]string{
 	"utf-8-realm": {
 		"RS-CHALLENGE-GRAMMAR": "clients decode obs-text in a quoted string differently (RFC 9110 section 5.5)",
 	},
+	"refresh-overlap": {
+		"AS-REFRESH-OLD-DIES": "who steals a used refresh token can use it in the overlap",
+		"AS-REFRESH-RACE":     "several refresh tokens of one grant go on working, each of which may be somebody else's",
+	},
 	"hidden-tools": {
 		"RS-SCOPE-403-STATUS": "a client cannot ask for the scope of a tool that it is not told about",
 	},
