@@ -36,7 +36,8 @@ func readsBodyOnly(t *T) {
 	c := revoker(t)
 	t.Expect(t.AS.Revoke(&oauth.Tokens{Client: c}, "", Without("token")), "no token").To(expect.RefuseGrant("invalid_request"))
 	if t.AS.MustGetTokens(As(c)).Refresh == "" {
-		t.NotApplicable("client %s gets no refresh token, so what a URL revokes is not seen", c.ID)
+		t.Note("client %s gets no refresh token, so whether a URL revokes one is not seen", c.ID)
+		return
 	}
 	Each(t, Cases[wire.Request]{
 		{"GET with the token in the query", wire.Request{Method: "GET"}},
