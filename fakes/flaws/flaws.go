@@ -669,10 +669,6 @@ var metadataFlaws = []Flaw{
 		Also: []string{"AS-DCR-SUPPORTED"},
 	},
 	{
-		Name: "as-wrong-error", Says: "An unknown client is told invalid_grant.",
-		Bend: behaviour(func(b *idp.Behaviour) { b.UnknownError = "invalid_grant" }), Noticed: []string{"AS-TOKEN-UNKNOWN-CLIENT"},
-	},
-	{
 		Name: "as-crash", Says: "The token endpoint answers 500.",
 		Bend: behaviour(func(b *idp.Behaviour) { b.CrashOnToken = true }), Noticed: []string{"AS-TOKEN-UNKNOWN-CLIENT"},
 		Also: []string{"AS-META-ENDPOINTS-EXIST"},

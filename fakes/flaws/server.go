@@ -140,6 +140,10 @@ var pkce = []Flaw{
 }
 
 var tokenEndpoint = []Flaw{
+	{
+		Name: "as-wrong-error", Says: "An unknown client is told invalid_grant.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.UnknownError = "invalid_grant" }), Noticed: []string{"AS-TOKEN-UNKNOWN-CLIENT"},
+	},
 	one("token-as-html", idp.TokenJSON, "AS-TOKEN-SUCCESS-SHAPE"),
 	one("token-stored", idp.TokenNoStore, "AS-TOKEN-NO-STORE"),
 	one("token-expiry-string", idp.NumericExpiry, "AS-TOKEN-EXPIRES-IN"),
