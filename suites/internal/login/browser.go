@@ -47,6 +47,7 @@ type Browser struct {
 	failed   error
 	browser  *rod.Browser
 	process  *exec.Cmd
+	exited   chan struct{} // closed when the process has ended
 	profile  string
 	proxy    *wire.Proxy
 	secret   bool       // one was typed: no picture is taken any more
@@ -145,12 +146,15 @@ func (b *Browser) run(path string, noSandbox bool) error {
 	}
 	r1.Close()
 	w2.Close()
-	b.process = cmd
-	b.browser = rod.New().Client(cdp.New().Start(&pipe{w: w1, r: bufio.NewReaderSize(r2, 1<<16), files: []*os.File{w1, r2}}))
+	b.process, b.exited = cmd, make(chan struct{})
+	go func() { _ = cmd.Wait(); close(b.exited) }()
+	driver := rod.New().Client(cdp.New().Start(&pipe{w: w1, r: bufio.NewReaderSize(r2, 1<<16), files: []*os.File{w1, r2}}))
 	connected := make(chan error, 1)
-	go func() { connected <- b.browser.Connect() }()
+	go func() { connected <- driver.Connect() }()
 	select {
 	case err = <-connected:
+	case <-b.exited:
+		err = errors.New("it ended at once")
 	case <-time.After(time.Minute):
 		err = errors.New("it does not answer")
 	}
@@ -158,6 +162,7 @@ func (b *Browser) run(path string, noSandbox bool) error {
 		_ = cmd.Process.Kill()
 		return fmt.Errorf("the browser %s does not start: %w", filepath.Base(path), err)
 	}
+	b.browser = driver
 	return nil
 }
 
@@ -203,14 +208,14 @@ func (p *pipe) Read() ([]byte, error) {
 func (b *Browser) Close() {
 	b.launch.Do(func() { b.failed = errors.New("the browser is closed") })
 	if b.process != nil {
-		_ = b.browser.Close()
-		exited := make(chan struct{})
-		go func() { _ = b.process.Wait(); close(exited) }()
+		if b.browser != nil {
+			_ = b.browser.Timeout(3 * time.Second).Close()
+		}
 		select {
-		case <-exited:
+		case <-b.exited:
 		case <-time.After(3 * time.Second):
 			_ = b.process.Process.Kill()
-			<-exited
+			<-b.exited
 		}
 	}
 	if b.proxy != nil {
@@ -539,10 +544,13 @@ func (s *sight) page() (*Page, map[string]int) {
 	return p, marks
 }
 
+// state tells apart what is to be acted on.
+func (s *sight) state() string { return fmt.Sprint(s.URL, s.Text, len(s.Fields)) }
+
 // act does the next thing on a page. The same state is acted on once: what follows it is waited for.
 func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 	p, marks := s.page()
-	state := fmt.Sprint(s.URL, s.Text, len(s.Fields))
+	state := s.state()
 	if state == d.acted[page.TargetID] {
 		return false
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // User is somebody who can sign in.
@@ -109,6 +110,8 @@ type Agent struct {
 	User    *User // nil: nobody
 	Send    func(wire.Request) *reports.Exchange
 	Secrets *reports.Secrets
+	// Recipe, if set, is followed in a browser: the agent stops at its pages.
+	Recipe *target.Recipe
 	// May says why nobody may sign in at the host of an address; empty where they may. Nil: anywhere.
 	May func(address string) string
 	// Record keeps an exchange that a browser had. May be nil.
@@ -328,6 +331,10 @@ func (w *walk) page(ex *reports.Exchange) bool {
 			w.end(Answered, "")
 			return true
 		}
+	}
+	if pageOf(w.Recipe, p.URL, p.Text) != nil {
+		w.end(NeedsScript, "the recipe says what to do on the page %q", p.Title)
+		return true
 	}
 	if f := p.Login(); f != nil {
 		return w.login(p, f)

@@ -13,6 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/costs"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/wire"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 func parsed(t *testing.T, source string) *Page {
@@ -26,13 +27,15 @@ func TestLoginFormsOfManyKinds(t *testing.T) {
 	for name, c := range map[string]struct {
 		source, user, password, oneTime string
 	}{
-		"plain":                {`<form method=post><input name=username><input type=password name=pw><button>Go</button></form>`, "username", "pw", ""},
-		"by e-mail":            {`<form method=post><input type=email name=e><input type=password name=p></form>`, "e", "p", ""},
-		"the name first":       {`<form method=post><input name=identifier><button>Next</button></form>`, "identifier", "", ""},
-		"a field without name": {`<form method=post><input name=x1 autocomplete=username><input type=password name=x2></form>`, "x1", "x2", ""},
-		"some text field":      {`<form method=post><input type=hidden name=csrf value=1><input name=f1><input type=password name=f2></form>`, "f1", "f2", ""},
-		"second factor":        {`<form method=post><input name=code autocomplete=one-time-code></form>`, "", "", "code"},
-		"second factor, named": {`<form method=post><input name=totp_code></form>`, "", "", "totp_code"},
+		"plain":                          {`<form method=post><input name=username><input type=password name=pw><button>Go</button></form>`, "username", "pw", ""},
+		"by e-mail":                      {`<form method=post><input type=email name=e><input type=password name=p></form>`, "e", "p", ""},
+		"the name first":                 {`<form method=post><input name=identifier><button>Next</button></form>`, "identifier", "", ""},
+		"a field without name":           {`<form method=post><input name=x1 autocomplete=username><input type=password name=x2></form>`, "x1", "x2", ""},
+		"some text field":                {`<form method=post><input type=hidden name=csrf value=1><input name=f1><input type=password name=f2></form>`, "f1", "f2", ""},
+		"a password without a type":      {`<form method=post><input name=email type=email><input name=password></form>`, "email", "password", ""},
+		"a password told by its purpose": {`<form method=post><input name=f1><input name=f2 autocomplete=current-password></form>`, "f1", "f2", ""},
+		"second factor":                  {`<form method=post><input name=code autocomplete=one-time-code></form>`, "", "", "code"},
+		"second factor, named":           {`<form method=post><input name=totp_code></form>`, "", "", "totp_code"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := parsed(t, c.source).Login()
@@ -222,4 +225,19 @@ func FuzzParsePage(f *testing.F) {
 			bounded(t, strings.Repeat(part, 1000))
 		}
 	})
+}
+
+// A page of the recipe is left to the browser, though the agent would know what to do: a form may look like any other.
+func TestAgentStopsAtPagesOfTheRecipe(t *testing.T) {
+	sent := 0
+	agent := &Agent{Jar: NewJar(), User: &User{Name: "alice", Password: "secret-password"}, Secrets: &reports.Secrets{}}
+	agent.Recipe = &target.Recipe{Pages: []target.RecipePage{{Match: "https://as.example.org/authorize", Text: "Staff"}}}
+	agent.Send = func(wire.Request) *reports.Exchange {
+		sent++
+		return &reports.Exchange{Response: &reports.Response{Status: 200, Header: []reports.Field{{Name: "Content-Type", Value: "text/html"}}, Body: `<p>Staff</p><form method=post><input name=user><input type=password name=p></form>`}}
+	}
+	o := agent.Walk("https://as.example.org/authorize?x=1", Route{RedirectURI: "http://127.0.0.1:1/cb"})
+	assert.Equal(t, NeedsScript, o.Stage)
+	assert.Equal(t, 1, sent)
+	assert.False(t, o.Typed)
 }

@@ -77,6 +77,11 @@ func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *target.R
 			d.end(Failed, "%s:%d: %v; the page says: %s", d.Recipe.File, steps[i].Line, err, Shorten(p.Text))
 			return true
 		}
+		if steps[i].Fill != "" { // some pages show what is filled in: that is no new page
+			if s, ok := d.see(ctx, page); ok {
+				d.acted[page.TargetID] = s.state()
+			}
+		}
 	}
 	d.since = time.Now()
 	return false

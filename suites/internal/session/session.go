@@ -354,6 +354,7 @@ func (s *Session) carry(ctx context.Context, agent *login.Agent, start string, r
 	if first && s.BrowserFirst {
 		return drive(false)
 	}
+	agent.Recipe = s.Recipe
 	o := agent.Walk(start, r)
 	if o.Stage == login.NeedsScript || o.Stage == login.Lost && s.Recipe != nil {
 		return drive(o.Typed)
