@@ -70,7 +70,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
 	f.DurationVar(&o.maxWait, "max-wait", 0, "how long a check may wait for a code or a token to expire (default: not at all)")
-	f.IntVar(&o.maxRequests, "max-requests", 8000, "for the whole run")
+	f.IntVar(&o.maxRequests, "max-requests", 12_000, "for the whole run")
 	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 32, of which 16 at each host beyond your own network)")
 	f.Float64Var(&o.rate, "rate", 0, "requests per second at each host (default 50, in your own network unlimited)")
 	f.Int64Var(&o.seed, "seed", 0, "draw every random value from this number, and test one thing after another: two runs against the reference server give the same report but for the times (in your own network only)")
@@ -410,7 +410,7 @@ func (o *options) cost(c *cobra.Command, cfg suites.Config) {
 	if o.quiet || suites.Own(cfg.URL) {
 		return
 	}
-	rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 8000), cmp.Or(cfg.Concurrency, 16)
+	rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 12_000), cmp.Or(cfg.Concurrency, 16)
 	notice(c, "this run sends at most %d requests, %g a second, %d at once, to %s and the servers it names", most, rate, at, cfg.URL)
 }
 

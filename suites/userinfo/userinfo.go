@@ -44,18 +44,25 @@ func bring(t *T, resource bool, more ...string) *oauth.Tokens {
 // mustServe is a new token that the endpoint serves. A token for the MCP server may be no good there; then one that was requested
 // without resource is tried.
 func mustServe(t *T, more ...string) *oauth.Tokens {
-	resource := Once(t, "userinfo", func() *bool {
-		for _, resource := range []bool{true, false} {
-			if tokens := bring(t, resource); tokens != nil && expect.Status(ask(t, tokens.Access)) == 200 {
-				return &resource
+	type look struct {
+		served, resource bool
+		last             *reports.Exchange
+	}
+	seen := Once(t, "userinfo", func() (l look) {
+		for _, l.resource = range []bool{true, false} {
+			if tokens := bring(t, l.resource); tokens != nil {
+				l.last = ask(t, tokens.Access)
+				if l.served = expect.Status(l.last) == 200; l.served {
+					break
+				}
 			}
 		}
-		return nil
+		return l
 	})
-	if resource == nil {
-		t.NotApplicable("the userinfo endpoint serves no token of an ordinary flow, with resource or without: %s", expect.Describe(t.Last()))
+	if !seen.served {
+		t.NotApplicable("the userinfo endpoint serves no token of an ordinary flow, with resource or without: %s", expect.Describe(seen.last))
 	}
-	tokens := bring(t, *resource, more...)
+	tokens := bring(t, seen.resource, more...)
 	if tokens == nil {
 		t.Inconclusive("a flow that worked before brings no token")
 	}

@@ -74,9 +74,9 @@ func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 
 // ask puts the plainest question to an origin, and ends the run where it gets no proper answer.
 func (w *World) ask(ctx context.Context, origin string) (answers bool) {
-	question := w.plainest(origin)
-	answers = question == nil // where nothing was ever answered, silence is nothing new
-	for i := 0; i < len(pauses) && !answers && ctx.Err() == nil; i++ {
+	question, surveyed := w.plainest(origin)
+	answers = !surveyed // of an origin that the survey never reached nothing is known
+	for i := 0; i < len(pauses) && question != nil && !answers && ctx.Err() == nil; i++ {
 		select {
 		case <-time.After(pauses[i]):
 		case <-ctx.Done():
@@ -115,8 +115,9 @@ var pauses = []time.Duration{0, 200 * time.Millisecond, 800 * time.Millisecond}
 // patienceForOne is how long an answer to the plainest question is waited for.
 const patienceForOne = 5 * time.Second
 
-// plainest is the first request of the survey that an origin answered properly; nil where it answered none.
-func (w *World) plainest(origin string) *wire.Request {
+// plainest is the first request of the survey that an origin answered properly; nil where it answered none. surveyed says
+// whether it answered at all.
+func (w *World) plainest(origin string) (question *wire.Request, surveyed bool) {
 	var asked []*reports.Exchange
 	for _, which := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
 		if ex := w.Survey.Anonymous[which]; ex != nil {
@@ -125,13 +126,17 @@ func (w *World) plainest(origin string) *wire.Request {
 	}
 	for _, ex := range slices.Concat(asked, w.Survey.Exchanges()) {
 		u, err := document.ParseURL(ex.Request.URL)
-		if err != nil || document.Origin(u) != origin || failure(ex) != "" || wire.Get(ex.Request.Header, "Authorization") != "" {
+		if err != nil || document.Origin(u) != origin {
+			continue
+		}
+		surveyed = surveyed || ex.Response != nil // a host that was never reached is not one that went away
+		if failure(ex) != "" || wire.Get(ex.Request.Header, "Authorization") != "" {
 			continue
 		}
 		header := slices.DeleteFunc(slices.Clone(ex.Request.Header), func(f reports.Field) bool { return strings.EqualFold(f.Name, "User-Agent") })
-		return &wire.Request{Method: ex.Request.Method, URL: ex.Request.URL, Header: header, Body: ex.Request.Body, Fresh: true, Peek: time.Second}
+		return &wire.Request{Method: ex.Request.Method, URL: ex.Request.URL, Header: header, Body: ex.Request.Body, Fresh: true, Peek: time.Second}, true
 	}
-	return nil
+	return nil, surveyed
 }
 
 // thousands writes a number as people read it.
