@@ -39,7 +39,7 @@ type concluded struct{ error }
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(70) // a short-lived process: a little more collecting keeps a whole run under 120 MB
+		debug.SetGCPercent(40) // a short-lived process: a little more collecting keeps a whole run under 120 MB
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()

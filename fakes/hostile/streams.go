@@ -109,11 +109,11 @@ func streams() (*Attack, error) {
 	if err != nil {
 		return nil, err
 	}
-	const most = 200
+	const most, underWay = 200, 16 // a request that is ended at the limit may be repeated by then
 	args = append(args, "--timeout", "6s", "--allow-intrusive=false", "--max-requests", fmt.Sprint(most))
 	return &Attack{Args: args, Close: end, Judge: func(o Outcome) error {
-		if n := requests.Load(); n > most {
-			return fmt.Errorf("%d requests, where %d were allowed", n, most)
+		if n := requests.Load(); n > most+underWay {
+			return fmt.Errorf("%d requests, where %d were allowed, and %d that were under way", n, most, underWay)
 		}
 		if n := flooded.Load(); n < int64(len(floods)) {
 			return fmt.Errorf("only %d floods were tried", n)

@@ -39,7 +39,7 @@ var Traps = []Trap{
 	{Name: "slow answers", Promise: "a run ends at its time, whatever trickles in", Start: slow},
 	{Name: "bombs", Promise: "bodies are bounded, after decompression too: at most 128 MiB of memory", Start: bombs},
 	{Name: "giant headers", Promise: "header fields are bounded", Start: giantHeaders},
-	{Name: "giant secrets", Promise: "tokens and cookies of any size are bounded: at most 128 MiB of memory", Start: giantSecrets},
+	{Name: "giant secrets", Promise: "tokens and cookies of any size are bounded: at most 192 MiB of memory", Start: giantSecrets},
 	{Name: "odd JSON", Promise: "JSON is bounded in depth and members; duplicates and odd cases are findings", Start: oddJSON},
 	{Name: "endless streams", Promise: "event streams are bounded", Start: endless},
 	{Name: "rate", Promise: "the stated rate and concurrency are kept", Start: rate},
@@ -952,6 +952,6 @@ func giantSecrets() (*Attack, error) {
 		if o.Code == 0 || o.Reports["json"] == "" {
 			return fmt.Errorf("exit %d: %.200s", o.Code, o.Stderr)
 		}
-		return errors.Join(unsprung(issued.Load()-500), lean(o, 128<<20), within(o, 20*time.Second))
+		return errors.Join(unsprung(issued.Load()-500), lean(o, 192<<20), within(o, 20*time.Second))
 	}}, nil
 }
