@@ -44,7 +44,7 @@ func guardsEveryMessage(t *T) {
 	}
 }
 
-// expectRefusal accepts 400, 404 and 405 as advice only: what is not implemented may be refused before the token is looked at.
+// expectRefusal accepts 400, 404 and 405 as advice only: a method that the server lacks may be refused before the token is looked at.
 func expectRefusal(t *T, ex *reports.Exchange, about string) {
 	if s := expect.Status(ex); s == 400 || s == 404 || s == 405 {
 		if !expect.Soft(ex) && !expect.Accepted(ex) {

@@ -166,7 +166,7 @@ func (b *Browser) run(path string, noSandbox bool) error {
 	return nil
 }
 
-// environment is what a browser needs of ours: it shows pages of strangers, and the rest may hold secrets. Its home is its
+// environment holds the variables that a browser needs: it shows pages of strangers, and the rest may hold secrets. Its home is its
 // profile.
 func environment(home string) []string {
 	out := []string{"HOME=" + home}

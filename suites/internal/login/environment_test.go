@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// A browser gets no secret of ours by its environment.
+// The environment of the browser holds no secret.
 func TestTheBrowsersEnvironmentHoldsNoSecret(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the browser is a shell script here")
