@@ -5,7 +5,9 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=dev
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/mcpauth/conformance/suites.Version=$VERSION" -o /mcpauth ./cmd/mcpauth
+# COMMIT is the one that is built: the image gets no checkout.
+ARG COMMIT=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/mcpauth/conformance/suites.Version=$VERSION -X github.com/mcpauth/conformance/suites.Commit=$COMMIT" -o /mcpauth ./cmd/mcpauth
 
 FROM gcr.io/distroless/static-debian12:nonroot AS slim
 COPY --from=build /mcpauth /mcpauth

@@ -163,7 +163,7 @@ var hinges = map[string][]string{
 // does not have is left out.
 func (r *Run) Profiles() []ProfileStanding {
 	var out []ProfileStanding
-	for _, set := range profiles.Sets() {
+	for _, set := range profiles.Current() {
 		if s, any := r.profile(set); any {
 			out = append(out, s)
 		}

@@ -94,7 +94,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	}
 	s.client = wire.New(wire.Options{
 		Guard: guard, Roots: cfg.RootCAs, Secrets: secrets, Limits: cfg.limits(), Header: cfg.header(), HeaderOrigin: u.Scheme + "://" + u.Host,
-		UserAgent: cmp.Or(cfg.UserAgent, "mcpauth/"+Version+" ({check}; +https://github.com/mcpauth/conformance)"),
+		UserAgent: cmp.Or(cfg.UserAgent, "mcpauth/"+Build().Version+" ({check}; +https://github.com/mcpauth/conformance)"),
 	})
 	if err := s.leave(ctx, u); err != nil {
 		s.client.Close()
@@ -121,7 +121,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	s.world = s.makeWorld(sv, secrets, s.mayStrain(ctx))
 	s.world.KeyFetchesBefore = fetches
 	s.run = reports.Run{
-		Tool: reports.Tool{Name: "mcpauth", Version: Version}, Started: s.started, Catalogue: requirements.Digest(),
+		Tool: reports.Tool{Name: "mcpauth", Version: Build().Version}, Started: s.started, Catalogue: requirements.Digest(),
 		Target: reports.Target{URL: cfg.URL, Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{}, Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
 		Revisions: sv.Status,
 	}

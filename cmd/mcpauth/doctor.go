@@ -35,7 +35,7 @@ func doctorCommand() *cobra.Command {
 			d := &doctor{say: func(state, what, found string) {
 				fmt.Fprintf(w, "%s\t%s\t%s\n", state, what, reports.OneLine(found, 300))
 			}}
-			d.say("ok", "program", fmt.Sprintf("mcpauth %s, %s, %s/%s", suites.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+			d.say("ok", "program", fmt.Sprintf("mcpauth %s, %s, %s/%s", suites.Build().Version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 			d.browser()
 			url := os.Getenv("MCPAUTH_URL")
 			if len(args) == 1 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mcpauth/conformance/fixtures/profiles"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	reportjson "github.com/mcpauth/conformance/reports/json"
@@ -43,7 +44,11 @@ func labels(r *requirements.Requirement) []string {
 func listCommand() *cobra.Command {
 	var f filter
 	var format string
-	c := &cobra.Command{Use: "list", Short: "List the requirements", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	var sets bool
+	c := &cobra.Command{Use: "list", Short: "List the requirements, or the frozen sets of them", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		if sets {
+			return listSets(c.OutOrStdout(), format)
+		}
 		if err := f.validate(); err != nil {
 			return &exit{reports.ExitUsage, err}
 		}
@@ -65,6 +70,7 @@ func listCommand() *cobra.Command {
 		}
 		return &exit{reports.ExitUsage, fmt.Errorf("--format %q: want table or json", format)}
 	}}
+	c.Flags().BoolVar(&sets, "sets", false, "list the frozen requirement sets, with their digests, their dates, and what is not scored")
 	c.Flags().StringVar(&format, "format", "table", "table or json")
 	c.Flags().StringSliceVar(&f.area, "area", nil, "only these areas")
 	c.Flags().StringSliceVar(&f.level, "level", nil, "only these levels: MUST, SHOULD, MAY, BCP")
@@ -72,6 +78,57 @@ func listCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&f.tier, "tier", nil, "only these tiers: T0 to T3")
 	c.Flags().StringSliceVar(&f.label, "label", nil, "only these labels: core, browser, intrusive, pending, a role, an id")
 	return c
+}
+
+// listedSet is a frozen set as it is listed.
+type listedSet struct {
+	Name       string `json:"name"`
+	Profile    string `json:"profile"`
+	Revision   string `json:"revision"`
+	Frozen     string `json:"frozen"`
+	Digest     string `json:"digest"`
+	Musts      int    `json:"musts"`
+	Shoulds    int    `json:"shoulds"`
+	Why        string `json:"why,omitempty"` // it replaces another
+	ReplacedBy string `json:"replaced_by,omitempty"`
+	// NotScored are requirements that belong to the profile and are not in the set, with the reason.
+	NotScored map[string]string `json:"not_scored,omitempty"`
+}
+
+// addedAfterRelease is why a requirement of a profile is in no frozen set: certificates of one set stay comparable.
+const addedAfterRelease = "added-after-release"
+
+func notScored(s *profiles.Set) map[string]string {
+	out := map[string]string{}
+	for _, r := range requirements.All() {
+		level, has := r.LevelAt(s.Revision)
+		scored := level == requirements.Must || level == requirements.Should
+		if has && scored && (s.Profile == "server-with-bundled-as" || s.Profile == string(r.Role)) && !s.Holds(r.ID) {
+			out[r.ID] = addedAfterRelease
+		}
+	}
+	return out
+}
+
+func listSets(w io.Writer, format string) error {
+	var out []listedSet
+	for _, s := range profiles.Sets() {
+		out = append(out, listedSet{s.Name(), s.Profile, s.Revision, s.Frozen, "sha256:" + s.Digest, len(s.Musts), len(s.Shoulds), s.Why, s.ReplacedBy, notScored(&s)})
+	}
+	switch format {
+	case "json":
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(out)
+	case "table":
+		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(t, "SET\tFROZEN\tMUSTS\tSHOULDS\tNOT SCORED\tDIGEST\tREPLACED BY")
+		for _, s := range out {
+			fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%s\t%s\n", s.Name, s.Frozen, s.Musts, s.Shoulds, len(s.NotScored), s.Digest, s.ReplacedBy)
+		}
+		return t.Flush()
+	}
+	return &exit{reports.ExitUsage, fmt.Errorf("--format %q: want table or json", format)}
 }
 
 // validate refuses values that can select nothing because they are misspelled.

@@ -104,32 +104,23 @@ func versionCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		if !asJSON {
-			fmt.Fprintln(c.OutOrStdout(), "mcpauth "+suites.Version)
+			fmt.Fprintln(c.OutOrStdout(), "mcpauth "+suites.Build().Version)
 			return nil
 		}
 		sets := map[string]string{}
 		for _, s := range profiles.Sets() {
-			sets[s.Profile+"@"+s.Revision] = "sha256:" + s.Digest
+			sets[s.Name()] = "sha256:" + s.Digest
 		}
 		checks, err := suites.Checks()
 		if err != nil {
 			return &exit{reports.ExitToolFailed, err}
 		}
-		commit, when := "", ""
-		if info, ok := debug.ReadBuildInfo(); ok {
-			for _, s := range info.Settings {
-				switch s.Key {
-				case "vcs.revision":
-					commit = s.Value
-				case "vcs.time":
-					when = s.Value
-				}
-			}
-		}
+		build := suites.Build()
 		enc := json.NewEncoder(c.OutOrStdout())
 		enc.SetIndent("", "  ")
 		return enc.Encode(map[string]any{
-			"version": suites.Version, "commit": commit, "date": when, "go": runtime.Version(), "checks": len(checks),
+			"version": build.Version, "commit": build.Commit, "date": build.Time, "modified": build.Modified, "module_sum": build.Sum, "go": runtime.Version(),
+			"checks":    len(checks),
 			"catalogue": requirements.Digest(), "requirement_sets": sets, "report_format": reportjson.Version,
 		})
 	}}

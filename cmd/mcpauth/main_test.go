@@ -30,6 +30,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/profiles"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 )
@@ -460,4 +461,27 @@ func TestShardsAreMerged(t *testing.T) {
 	code, _, errs = mcpauth(t, nil, "merge", filepath.Join(folder, "1.json"))
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "shard 1/2 is missing")
+}
+
+func TestListOfSets(t *testing.T) {
+	code, out, errs := mcpauth(t, nil, "list", "--sets", "--format", "json")
+	require.Zero(t, code, errs)
+	var sets []struct {
+		Name, Digest, Frozen string
+		NotScored            map[string]string `json:"not_scored"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &sets))
+	require.Len(t, sets, len(profiles.Sets()))
+	for i, s := range profiles.Sets() {
+		assert.Equal(t, s.Name(), sets[i].Name)
+		assert.Equal(t, "sha256:"+s.Digest, sets[i].Digest)
+		assert.Equal(t, s.Frozen, sets[i].Frozen)
+		for id, why := range sets[i].NotScored {
+			assert.False(t, s.Holds(id), "%s is scored", id)
+			assert.Equal(t, "added-after-release", why)
+		}
+	}
+	code, _, errs = mcpauth(t, nil, "list", "--sets", "--format", "xml")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, "want table or json")
 }

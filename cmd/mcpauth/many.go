@@ -176,7 +176,7 @@ func (o *options) matrixOf(c *cobra.Command, paths []string) error {
 // frozen are the requirements of the profile's sets.
 func (o *options) frozen() ([]string, error) {
 	var ids []string
-	for _, s := range profiles.Sets() {
+	for _, s := range profiles.Current() {
 		if s.Profile != o.profile || len(o.revisions) > 0 && !slices.Contains(o.revisions, s.Revision) {
 			continue
 		}
