@@ -280,6 +280,7 @@ func redactResult(r Result, text func(string) string) Result {
 	for i := range r.Notes {
 		r.Notes[i] = text(r.Notes[i])
 	}
+	r.Basis = redactBasis(r.Basis, text)
 	return r
 }
 

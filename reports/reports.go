@@ -123,6 +123,7 @@ type Result struct {
 	Notes       []string     `json:"notes,omitempty"`
 	Tried       []string     `json:"-"`                  // the rows of the check's tables, in order
 	Evidence    []int        `json:"evidence,omitempty"` // numbers of exchanges
+	Basis       *Basis       `json:"basis,omitempty"`    // nil where it was not kept
 	Remediation string       `json:"remediation"`
 	Sources     []Source     `json:"sources"`
 	Duration    Milliseconds `json:"duration_ms"`

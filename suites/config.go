@@ -76,6 +76,8 @@ type Config struct {
 	// the whole process, and requests follow one by one where they need not meet. The values can be predicted then: it is
 	// for targets in the own network.
 	Seed *int64
+	// KeepBasis lets each result keep what it was judged from, so that JudgeAgain can judge it again from the report.
+	KeepBasis bool
 	// OnPart is called as each part of a run with a Seed begins, with its name: a fake begins its own values anew.
 	OnPart func(part string)
 	// OnResult is called with each verdict as it falls, from several goroutines.

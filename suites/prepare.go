@@ -217,7 +217,7 @@ func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, int
 	if cfg.Seed != nil {
 		w.BeginPart = cfg.part
 	}
-	w.Again = s.again
+	w.Again, w.KeepBasis = s.again, cfg.KeepBasis
 	w.Begin()
 	return w
 }
@@ -323,5 +323,9 @@ func (s *preparation) close(ctx context.Context) reports.Redacted {
 	s.run.Duration = reports.Since(s.started)
 	s.client.Close()
 	s.release()
-	return reports.Redact(s.run, s.world.Secrets)
+	redacted := reports.Redact(s.run, s.world.Secrets)
+	if s.cfg.KeepBasis {
+		redacted = attested(redacted)
+	}
+	return redacted
 }

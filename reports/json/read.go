@@ -23,7 +23,7 @@ import (
 // Limits of a report that is read: those of this tool stay far below them.
 const (
 	mostBytes = 256 << 20
-	deepest   = 16
+	deepest   = 24
 )
 
 // Problem is what is wrong with a report, and where.

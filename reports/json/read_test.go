@@ -74,7 +74,7 @@ func TestReadsOnlyWhatItWrites(t *testing.T) {
 		"more behind the end":      {"\n}\n", "\n}\n{}", "there is more behind the end"},
 		"an early end":             {"\n}\n", "\n", "it ends too early"},
 		"no JSON":                  {`"pending": 0`, `"pending": 0x`, "invalid character 'x'"},
-		"deep nesting":             {`"pending": 0`, `"pending": ` + strings.Repeat("[", 100_000), "nested deeper than 16"},
+		"deep nesting":             {`"pending": 0`, `"pending": ` + strings.Repeat("[", 100_000), "nested deeper than 24"},
 		"something that is no UTF": {`"reason": "no`, "\"reason\": \"\xff", "not valid UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -81,10 +81,11 @@ func (t *T) credentials(wanted func(Credential) bool) []Credential {
 
 // ControlOf shows that the target serves a credential, so that refusing others means something.
 func (t MCPServer) ControlOf(c Credential) {
-	if ex := t.Send(t.CallFor(c).With(c.Field())); !t.Served(ex) {
+	ex := t.Send(t.CallFor(c).With(c.Field()))
+	if !t.Served(ex) {
 		t.Inconclusive("the control failed: %s is answered with %s", c.Name, expect.Describe(ex))
 	}
-	t.controlled = true
+	t.controlledBy(ex, t.Serve())
 }
 
 // CallFor is Call for the bearer of a credential: in a session of its own where Call needs one.

@@ -345,7 +345,11 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	t.failures = r.Evidence
 	ended := t.guarded(func() *stop { return t.tryAll(r) })
 	if ended == nil {
-		ended = t.endOfRows(t.guarded(func() *stop { t.perform(c.Body); return nil }))
+		ended = t.guarded(func() *stop { t.perform(c.Body); return nil })
+		t.raw = ended
+		ended = t.endOfRows(ended)
+	} else {
+		t.raw = ended
 	}
 	for _, f := range t.cleanups {
 		f()
@@ -372,6 +376,7 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 		res := e.result(r, j.wire, byLevel[l], l)
 		res.Findings, res.Notes, res.Tried, res.Duration = t.findings, t.notes, t.tried, reports.Since(started)
 		res.Verdict, res.Reason = grade(l, t.findings, ended)
+		res.Basis = t.keptBasis()
 		switch res.Verdict {
 		case reports.NotTested:
 			res.Missing = t.missing
@@ -381,12 +386,12 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 		if res.Verdict == reports.Fail {
 			res.Headline = t.headline
 		}
-		for _, ex := range t.transcript {
+		for _, ex := range slices.Concat(t.transcript, t.uncited()) {
 			res.Evidence = append(res.Evidence, ex.Number)
 		}
 		out = append(out, res)
 	}
-	return out, t.transcript
+	return out, slices.Concat(t.transcript, t.uncited())
 }
 
 // guarded runs a part of a check, which may end it at any request.

@@ -518,14 +518,14 @@ func (t AuthorizationServer) MustRedeem(g *Grant) *oauth.Tokens {
 	if tokens == nil {
 		t.Inconclusive("an ordinary code could not be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
 	}
-	t.controlled = true
+	t.controlledBy(ex, expect.IssueTokens())
 	return tokens
 }
 
 // SharedTokens are the tokens of the run's first flow: enough for a check that only looks at them.
 func (t AuthorizationServer) SharedTokens() *oauth.Tokens {
 	t.Cite(t.Session.Tokens.Exchange)
-	t.controlled = true
+	t.controlledBy(t.Session.Tokens.Exchange, expect.IssueTokens())
 	return t.Session.Tokens
 }
 
@@ -687,8 +687,7 @@ func (t *T) NoCode(g *Grant, about string, codes ...string) bool {
 // citeFirstFlow lets the run's first flow be the control of a refusal.
 func (t *T) citeFirstFlow(refused bool) {
 	if refused && t.Session != nil && t.Session.Ready {
-		t.controlled = true
-		t.Cite(t.Session.Tokens.Exchange)
+		t.controlledBy(t.Cite(t.Session.Tokens.Exchange), expect.IssueTokens())
 	}
 }
 
@@ -712,7 +711,10 @@ func (t *T) Finding(ex *reports.Exchange, about, expected, observed string) {
 }
 
 // Controlled says that the body has seen itself what the target serves.
-func (t *T) Controlled() { t.controlled = true }
+func (t *T) Controlled() {
+	t.controlled = true
+	t.step(reports.BasisStep{Outcome: reports.BodyControlled, About: t.about("")})
+}
 
 // Subject is the user that a token stands for: by its claims, the ID token, introspection, or userinfo; empty
 // where none of these tells.

@@ -46,8 +46,9 @@ func (t Minter) OpaqueToken(a introspector.Answer) *introspector.Token {
 
 // OpaqueControl is the positive control beside opaque tokens: an ordinary one is served.
 func (t Minter) OpaqueControl() {
-	if ex := t.MCP.Use(t.OpaqueToken(t.ActiveAnswer(nil)).Value); !t.MCP.Served(ex) {
+	ex := t.MCP.Use(t.OpaqueToken(t.ActiveAnswer(nil)).Value)
+	if !t.MCP.Served(ex) {
 		t.Inconclusive("the control failed: an ordinary opaque token is answered with %s", expect.Describe(ex))
 	}
-	t.controlled = true
+	t.controlledBy(ex, t.MCP.Serve())
 }

@@ -149,10 +149,11 @@ func (t Minter) Seal(input string) string {
 
 // Control is the positive control beside minted tokens: an ordinary one is served.
 func (t Minter) Control() {
-	if ex := t.MCP.Use(t.Token(nil)); !t.MCP.Served(ex) {
+	ex := t.MCP.Use(t.Token(nil))
+	if !t.MCP.Served(ex) {
 		t.Inconclusive("the control failed: an ordinary token of the issuer is answered with %s", expect.Describe(ex))
 	}
-	t.controlled = true
+	t.controlledBy(ex, t.MCP.Serve())
 }
 
 // Trusted reports that there is an issuer of ours whose tokens the target accepts. It is tried once in a run.
@@ -167,7 +168,8 @@ func (t Minter) Trusted() bool {
 			w.distrusted = "the issuer given cannot sign"
 			return
 		}
-		if ex := t.MCP.Use(t.Token(nil)); !t.MCP.Served(ex) {
+		ex := t.MCP.Use(t.Token(nil))
+		if !t.MCP.Served(ex) {
 			w.distrusted = "an ordinary token of the issuer given is answered with " + expect.Describe(ex) + ": the target does not trust it"
 		}
 	})

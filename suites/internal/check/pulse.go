@@ -187,7 +187,7 @@ func (t *T) ofATargetThatIsThere(ended *stop) *stop {
 		}
 	}
 	if why := t.Stopped(); why != "" && (len(t.findings) > 0 || ended != nil && ended.verdict == reports.Inconclusive) {
-		t.findings = nil
+		t.findings, t.spoilt = nil, true
 		return &stop{reports.Inconclusive, why}
 	}
 	return ended

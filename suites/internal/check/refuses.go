@@ -58,6 +58,8 @@ func failing[E any](t *T, good Attempt[E]) (why string) {
 		switch {
 		case j.Met:
 			t.controlled = true
+			t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control: " + good.Name, Matcher: expect.CallOf(good.Good), Subject: subject(t, control),
+				Exchange: numberOf(expect.ExchangeOf(control)), Kind: "control"})
 		case expect.NoAnswer(expect.ExchangeOf(control)) != "":
 			why = "the same request without the defect gets no answer that decides: " + j.Observed
 		default:
@@ -77,7 +79,7 @@ func failing[E any](t *T, good Attempt[E]) (why string) {
 // asked is a matcher that knows what the target serves.
 func (t *T) asked(m expect.Matcher) expect.Matcher {
 	if asked, ok := m.(expect.Asked); ok {
-		return asked.Ask(t.MCP.Served)
+		return asked.Ask(t.Survey.AsksForUnknownTool(t.wire()))
 	}
 	return m
 }

@@ -65,6 +65,7 @@ func (t *T) row(name string, part func()) {
 				panic(p)
 			}
 			t.undecided = append(t.undecided, undecided{full, p.reason, p.verdict})
+			t.step(reports.BasisStep{Outcome: reports.BodyLeft, About: full, Why: p.reason, Verdict: p.verdict})
 		default:
 			panic(p)
 		}
@@ -90,6 +91,7 @@ func (t *T) Leave(about, why string) { t.leave(about, why, reports.Inconclusive)
 // leave notes that a value decides nothing; the check goes on.
 func (t *T) leave(about, why string, v reports.Verdict) {
 	t.undecided = append(t.undecided, undecided{t.about(about), why, v})
+	t.step(reports.BasisStep{Outcome: reports.BodyLeft, About: t.about(about), Why: why, Verdict: v})
 }
 
 // endOfRows is the end of a check whose rows were not all decided; ended is its own end, or nil. Findings outweigh

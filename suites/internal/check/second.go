@@ -97,6 +97,7 @@ func both(r *requirements.Requirement, first, second reports.Result) reports.Res
 	case first.Verdict == reports.Fail && second.Verdict == reports.Warn: // the graver finding was seen once
 		out = second
 	}
+	out.Basis = nil // two tries were judged together
 	out.Evidence, out.Duration = slices.Concat(first.Evidence, second.Evidence), first.Duration+second.Duration
 	return out
 }
@@ -113,7 +114,7 @@ func seenTwice(first, second []reports.Finding) []reports.Finding {
 // once is a result whose findings were not seen again.
 func once(r reports.Result, why string) reports.Result {
 	r.Reason = "seen once in two tries: " + r.Reason + "; " + why
-	r.Verdict, r.Findings = reports.Inconclusive, nil
+	r.Verdict, r.Findings, r.Basis = reports.Inconclusive, nil, nil
 	return r
 }
 

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -66,6 +67,8 @@ type World struct {
 	MaxWait time.Duration
 	// Patience is how long a revocation or rotation may take to have its effect everywhere.
 	Patience time.Duration
+	// KeepBasis lets results keep what they were judged from.
+	KeepBasis bool
 	// BeginPart begins the random values of a part of the run anew; nil without a seed.
 	BeginPart func(part string)
 }
@@ -105,6 +108,7 @@ type T struct {
 	Sibling  Siblings
 
 	evidence
+	basis
 	token      string // the user's, as this check uses it
 	ctx        context.Context
 	id         string
@@ -569,8 +573,7 @@ func (t MCPServer) Authorized(c mcp.Call) mcp.Call {
 
 // Serve expects the protected call to get past authorization.
 func (t MCPServer) Serve() expect.Matcher {
-	w := t.wire()
-	return expect.ServedBy(func(ex *reports.Exchange) bool { return t.Survey.Served(w, ex) })
+	return expect.BeServedOrUnknown(t.Survey.AsksForUnknownTool(t.wire()))
 }
 
 // Hide keeps a value that is made from a secret out of reports, and returns it.
@@ -603,9 +606,11 @@ func (t Minter) HidePart(part, token string) string {
 func (t MCPServer) Control() {
 	t.controlled = true
 	if t.HasToken() {
-		if ex := t.Send(t.Call().With(t.BearerField())); !t.Survey.Served(t.wire(), ex) {
+		ex := t.Send(t.Call().With(t.BearerField()))
+		if !t.Survey.Served(t.wire(), ex) {
 			t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
 		}
+		t.controlledBy(ex, t.Serve())
 		return
 	}
 	t.sharedControl()
@@ -625,25 +630,39 @@ func (t MCPServer) ServedOrControl(req wire.Request, control func()) *reports.Ex
 func (t *T) sharedControl() {
 	t.controlled = true
 	if keys := t.MCP.APIKeys(); !t.MCP.HasToken() && len(keys) > 0 { // the credential that the user gave
-		if ex := t.Send(t.MCP.Call().With(keys[0].Field())); !t.Survey.Served(t.wire(), ex) {
+		ex := t.Send(t.MCP.Call().With(keys[0].Field()))
+		if !t.Survey.Served(t.wire(), ex) {
 			t.Inconclusive("the control failed: %s is answered with %s", keys[0].Name, expect.Describe(ex))
 		}
+		t.controlledBy(ex, t.MCP.Serve())
 		return
 	}
 	w := t.Wire
 	if w == "" {
 		w = mcp.Stateful
 		if ex, ok := t.Survey.Alive(mcp.Stateless); ok {
-			t.Cite(ex)
+			t.aliveBy(ex)
 			return
 		}
 	}
 	ex, ok := t.Survey.Alive(w)
 	if ex != nil {
-		t.Cite(ex)
+		t.aliveBy(ex)
 	}
 	if !ok {
 		t.Inconclusive("the control failed: nothing that should be served was served, so a refusal proves nothing (%s)", expect.Describe(ex))
+	}
+}
+
+// aliveBy cites what the survey saw served: the protected request, or a public document.
+func (t *T) aliveBy(ex *reports.Exchange) {
+	m := t.MCP.Serve()
+	if !m.Judge(ex).Met {
+		m = expect.HaveStatus(200)
+	}
+	t.Cite(ex)
+	if m.Judge(ex).Met {
+		t.controlledBy(ex, m)
 	}
 }
 
@@ -697,26 +716,24 @@ func (a Assertion) judgeAll(matchers []types.GomegaMatcher, advice bool) bool {
 
 func (a Assertion) judge(m expect.Matcher, advice bool) bool {
 	m = a.t.asked(m)
-	j, ex, refusal := m.Judge(a.actual), a.exchange(), m.Kind() == expect.Refusal
-	switch {
-	case j.Met:
-		a.count(m.Kind())
-		if j.Advice != nil {
-			a.t.record(ex, a.about, j.Advice.Expected, j.Advice.Observed, true)
+	j, ex := m.Judge(a.actual), a.exchange()
+	outcome := a.t.amountsTo(j, m.Kind(), ex, a.t.MCP.RefusedInside(ex))
+	a.judged(m, outcome, ex, advice, func() {
+		switch outcome {
+		case reports.StepMet:
+			a.count(m.Kind())
+			if j.Advice != nil {
+				a.t.record(ex, a.about, j.Advice.Expected, j.Advice.Observed, true)
+			}
+		case reports.StepRefusedInside:
+			a.count(expect.Refusal)
+		case reports.StepUndecided:
+			a.t.leaveExchange(ex, a.about, j)
+		default:
+			a.t.record(ex, a.about, j.Expected, cmp.Or(j.Observed, j.Undecided), advice)
 		}
-	case refusal && a.t.MCP.RefusedInside(ex):
-		a.count(expect.Refusal)
-	case j.Undecided != "" && !a.t.isAbout(failure(ex)):
-		a.t.leaveExchange(ex, a.about, j)
-		return false
-	default:
-		if j.Observed == "" {
-			j.Observed = j.Undecided
-		}
-		a.t.record(ex, a.about, j.Expected, j.Observed, advice)
-		return false
-	}
-	return true
+	})
+	return outcome == reports.StepMet || outcome == reports.StepRefusedInside
 }
 
 func (a Assertion) judgeForeign(m types.GomegaMatcher, advice bool) bool {
@@ -760,6 +777,7 @@ func (t *T) record(ex *reports.Exchange, about, expected, observed string, advic
 		f.Exchange = ex.Number
 	}
 	t.findings = append(t.findings, f)
+	t.step(reports.BasisStep{Outcome: reports.BodyFound, About: f.About, Exchange: f.Exchange, Advice: advice, Finding: &f})
 }
 
 // leaveExchange leaves undecided what an exchange does not decide.
@@ -795,7 +813,10 @@ func (t *T) finding(ex *reports.Exchange, advice bool, expected, observed string
 }
 
 // Refused counts a refusal that a body judged without a matcher.
-func (t *T) Refused() { t.refusals++ }
+func (t *T) Refused() {
+	t.refusals++
+	t.step(reports.BasisStep{Outcome: reports.BodyRefused, About: t.about("")})
+}
 
 // RefusedBy counts an answer that is not what must not come as a refusal, unless it is a server error: a crash refuses
 // nothing, and leaves the check undecided where nothing else is found.
@@ -805,6 +826,7 @@ func (t *T) RefusedBy(ex *reports.Exchange) {
 		return
 	}
 	t.refusals++
+	t.step(reports.BasisStep{Outcome: reports.BodyRefused, About: t.about(""), Exchange: numberOf(ex)})
 }
 
 // Unmistaken reports that no finding has been recorded so far.

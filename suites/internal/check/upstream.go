@@ -34,7 +34,7 @@ func (t UpstreamSide) ServeAPI(tool Tool, token string) {
 	if len(seen) == 0 {
 		t.Inconclusive("%s is answered with %s, and calls nothing at %s", tool.Name, expect.Describe(ex), t.API.URL("/"))
 	}
-	t.controlled = true
+	t.Controlled()
 }
 
 // Plenty is the answer of an API that is content with everything.

@@ -101,6 +101,43 @@ func (o *Object) Duplicates() []string {
 	return twice
 }
 
+// JSON writes the object as it was sent, but for white space and the spelling of strings.
+func (o *Object) JSON() string {
+	var b strings.Builder
+	writeJSON(&b, o)
+	return b.String()
+}
+
+func writeJSON(b *strings.Builder, v any) {
+	list := func(open, end byte, n int, item func(i int)) {
+		b.WriteByte(open)
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			item(i)
+		}
+		b.WriteByte(end)
+	}
+	text := func(v any) {
+		e := json.NewEncoder(b)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(v) // a string, a number, true, false or null; white space follows
+	}
+	switch v := v.(type) {
+	case *Object:
+		list('{', '}', len(v.Members), func(i int) {
+			text(v.Members[i].Name)
+			b.WriteByte(':')
+			writeJSON(b, v.Members[i].Value)
+		})
+	case []any:
+		list('[', ']', len(v), func(i int) { writeJSON(b, v[i]) })
+	default:
+		text(v)
+	}
+}
+
 // ParseObject reads text as one JSON object (RFC 8259). Oddities are accepted by lenient readers only,
 // or make readers disagree: a byte order mark, duplicate members.
 func ParseObject(text string) (o *Object, oddities []string, err error) {

@@ -127,40 +127,40 @@ func Describe(ex *reports.Exchange) string {
 
 // Refuse expects the request to be refused with one of the statuses, without a result or a session.
 func Refuse(statuses ...int) Matcher {
-	return onExchange("refusal with HTTP "+list(statuses), Refusal, func(ex *reports.Exchange) bool {
+	return named(onExchange("refusal with HTTP "+list(statuses), Refusal, func(ex *reports.Exchange) bool {
 		return slices.Contains(statuses, Status(ex)) && mcp.Read(ex).Result == nil
-	})
+	}), "Refuse", statuses)
 }
 
 // RefusePreferably expects a refusal with a status; another of those that refuse is advice.
 func RefusePreferably(status int, others ...int) Matcher {
 	refuse := Refuse(append([]int{status}, others...)...)
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		j := refuse.Judge(actual)
 		if ex := ExchangeOf(actual); j.Met && Status(ex) != status {
 			j.Advice = &Advice{list([]int{status}), Describe(ex)}
 		}
 		return j
-	}}
+	}}, "RefusePreferably", status, others)
 }
 
 // RefuseAnyway expects any 4xx answer without a result.
 func RefuseAnyway() Matcher {
-	return onExchange("refusal with HTTP 4xx", Refusal, func(ex *reports.Exchange) bool {
+	return named(onExchange("refusal with HTTP 4xx", Refusal, func(ex *reports.Exchange) bool {
 		return Status(ex) >= 400 && Status(ex) <= 499 && mcp.Read(ex).Result == nil
-	})
+	}), "RefuseAnyway")
 }
 
 // NotBypass expects only that nothing protected comes back: no result, no stream, no server error.
 func NotBypass() Matcher {
-	return onExchange("no result, no stream and no server error", Refusal, func(ex *reports.Exchange) bool {
+	return named(onExchange("no result, no stream and no server error", Refusal, func(ex *reports.Exchange) bool {
 		return !Accepted(ex) && !Crashed(ex)
-	})
+	}), "NotBypass")
 }
 
 // Accept expects the request to be served.
 func Accept() Matcher {
-	return onExchange("the request to be served", Control, Accepted)
+	return named(onExchange("the request to be served", Control, Accepted), "Accept")
 }
 
 // ServedBy expects the request to be served, as served judges it.
@@ -204,10 +204,10 @@ func list(statuses []int) string {
 
 // RefuseOrNotImplemented expects a refusal of an HTTP method: any 4xx, or 501.
 func RefuseOrNotImplemented() Matcher {
-	return onExchange("refusal with HTTP 4xx or 501", Refusal, func(ex *reports.Exchange) bool {
+	return named(onExchange("refusal with HTTP 4xx or 501", Refusal, func(ex *reports.Exchange) bool {
 		s := Status(ex)
 		return (s >= 400 && s <= 499 || s == 501) && mcp.Read(ex).Result == nil
-	})
+	}), "RefuseOrNotImplemented")
 }
 
 // FramingForbidden reports that a page cannot be framed by any site.

@@ -12,21 +12,21 @@ import (
 
 // HaveStatus expects one of the HTTP statuses.
 func HaveStatus(statuses ...int) Matcher {
-	return onExchange("HTTP "+list(statuses), Look, func(ex *reports.Exchange) bool { return slices.Contains(statuses, Status(ex)) })
+	return named(onExchange("HTTP "+list(statuses), Look, func(ex *reports.Exchange) bool { return slices.Contains(statuses, Status(ex)) }), "HaveStatus", statuses)
 }
 
 // HaveMediaType expects a Content-Type of a media type, whatever its parameters.
 func HaveMediaType(want string) Matcher {
-	return &matcher{Look, func(actual any) Judgement {
+	return named(&matcher{Look, func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		return Judgement{Met: MediaType(ex) == want, Expected: want, Observed: "Content-Type " + Header(ex, "Content-Type")}
-	}}
+	}}, "HaveMediaType", want)
 }
 
 // HaveHeader expects a response header field with a value: a Value, or the text itself.
 func HaveHeader(name string, want any) Matcher {
 	v := valueOf(want)
-	return &matcher{Look, func(actual any) Judgement {
+	return named(&matcher{Look, func(actual any) Judgement {
 		expected := name + ": " + v.what
 		values := HeaderValues(ExchangeOf(actual), name)
 		if len(values) == 0 {
@@ -34,44 +34,58 @@ func HaveHeader(name string, want any) Matcher {
 		}
 		met := slices.ContainsFunc(values, func(s string) bool { return v.ok(s) })
 		return Judgement{Met: met, Expected: expected, Observed: fmt.Sprintf("%q", strings.Join(values, " | "))}
-	}}
+	}}, "HaveHeader", name, want)
 }
 
 // HaveChallenge expects a WWW-Authenticate field; with parameters, a Bearer challenge that has them all (RFC 6750 section 3).
 func HaveChallenge(params ...string) Matcher {
 	if len(params) == 0 {
-		return onExchange("a WWW-Authenticate field (RFC 9110 section 15.5.2)", Look, func(ex *reports.Exchange) bool {
+		return named(onExchange("a WWW-Authenticate field (RFC 9110 section 15.5.2)", Look, func(ex *reports.Exchange) bool {
 			return len(HeaderValues(ex, "WWW-Authenticate")) > 0
-		})
+		}), "HaveChallenge", params)
 	}
-	return onExchange("a Bearer challenge with "+strings.Join(params, " and "), Look, func(ex *reports.Exchange) bool {
+	return named(onExchange("a Bearer challenge with "+strings.Join(params, " and "), Look, func(ex *reports.Exchange) bool {
 		return slices.ContainsFunc(Bearer(ex), func(c document.Challenge) bool {
 			return !slices.ContainsFunc(params, func(name string) bool { _, ok := c.Param(name); return !ok })
 		})
-	})
+	}), "HaveChallenge", params)
 }
 
 // HaveChallengeOf expects a challenge of a scheme.
 func HaveChallengeOf(scheme string) Matcher {
-	return onExchange("WWW-Authenticate: "+scheme, Look, func(ex *reports.Exchange) bool {
+	return named(onExchange("WWW-Authenticate: "+scheme, Look, func(ex *reports.Exchange) bool {
 		return slices.ContainsFunc(Challenges(ex), func(c document.Challenge) bool { return strings.EqualFold(c.Scheme, scheme) })
-	})
+	}), "HaveChallengeOf", scheme)
 }
 
 // BeServed expects a protected request to get past authorization.
 func BeServed() Matcher {
-	return &asked{onExchange("the request to be served", Control, Accepted).(*matcher)}
+	return &asked{named(onExchange("the request to be served", Control, Accepted), "BeServed")}
 }
 
-type asked struct{ *matcher }
+type asked struct{ Matcher }
 
-func (*asked) Ask(served func(*reports.Exchange) bool) Matcher { return ServedBy(served) }
+func (*asked) Ask(unknownTool bool) Matcher { return BeServedOrUnknown(unknownTool) }
+
+// BeServedOrUnknown is BeServed where the complaint that a tool does not exist counts too: the protected request asks for one
+// that nobody has.
+func BeServedOrUnknown(tool bool) Matcher {
+	return named(onExchange("the request to be served", Control, func(ex *reports.Exchange) bool {
+		return Accepted(ex) || tool && UnknownTool(ex)
+	}), "BeServedOrUnknown", tool)
+}
+
+// UnknownTool reports the complaint that a tool does not exist.
+func UnknownTool(ex *reports.Exchange) bool {
+	code := mcp.Read(ex).Code
+	return Status(ex) >= 200 && Status(ex) <= 299 && !RefusedInside(ex) && (code == "-32602" || code == "-32601")
+}
 
 // BeRefused expects a protected request to be refused with an HTTP status. Another error code in the challenge than the
 // listed ones is a warning (RFC 6750 section 3.1).
 func BeRefused(status int, codes ...string) Matcher {
 	expected := fmt.Sprintf("refusal with HTTP %d", status)
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		switch {
 		case mcp.Read(ex).Result != nil:
@@ -83,18 +97,18 @@ func BeRefused(status int, codes ...string) Matcher {
 		}
 		code, _ := Param(ex, "error")
 		return Judgement{Met: true, Advice: otherCode(codes, code, fmt.Sprintf("HTTP %d with ", status))}
-	}}
+	}}, "BeRefused", status, codes)
 }
 
 // HaveMember expects a member in a JSON object, or in an answer that is one: a Value, or the value itself.
 func HaveMember(name string, want any) Matcher {
 	v := valueOf(want)
-	return &matcher{Look, func(actual any) Judgement { return has(objectOf(actual), name, v) }}
+	return named(&matcher{Look, func(actual any) Judgement { return has(objectOf(actual), name, v) }}, "HaveMember", name, want)
 }
 
 // ForbidFraming expects a page that no other site can put into a frame (RFC 9700 section 4.16).
 func ForbidFraming() Matcher {
-	return onExchange("X-Frame-Options, or frame-ancestors in Content-Security-Policy", Look, FramingForbidden)
+	return named(onExchange("X-Frame-Options, or frame-ancestors in Content-Security-Policy", Look, FramingForbidden), "ForbidFraming")
 }
 
 func objectOf(actual any) *document.Object {

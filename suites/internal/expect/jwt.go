@@ -25,28 +25,28 @@ func HaveClaim(name string, want any) Matcher { return HaveMember(name, want) }
 
 // BeJWT expects a compact JWS that can be read (RFC 7519 section 7.2).
 func BeJWT() Matcher {
-	return &matcher{Look, func(actual any) Judgement {
+	return named(&matcher{Look, func(actual any) Judgement {
 		j, _ := actual.(JWT)
 		return Judgement{Met: j.Header != nil && j.Claims != nil, Expected: "a JWT", Observed: "there is none"}
-	}}
+	}}, "BeJWT")
 }
 
 // IncludeAudience expects an audience, alone or among others.
 func IncludeAudience(want string) Matcher {
-	return &matcher{Look, func(actual any) Judgement {
+	return named(&matcher{Look, func(actual any) Judgement {
 		audience := Audience(objectOf(actual))
 		met := slices.Contains(audience, want)
 		return Judgement{Met: met, Expected: "aud with " + want, Observed: "aud: " + strings.Join(audience, " ")}
-	}}
+	}}, "IncludeAudience", want)
 }
 
 // HaveAudience expects exactly this audience, alone or as a list of one (RFC 7519 section 4.1.3).
 func HaveAudience(want string) Matcher {
-	return &matcher{Look, func(actual any) Judgement {
+	return named(&matcher{Look, func(actual any) Judgement {
 		audience := Audience(objectOf(actual))
 		met := len(audience) == 1 && audience[0] == want
 		return Judgement{Met: met, Expected: "aud: " + want, Observed: "aud: " + strings.Join(audience, " ")}
-	}}
+	}}, "HaveAudience", want)
 }
 
 // Audience is the aud claim, alone or as a list.
@@ -60,54 +60,66 @@ func Audience(claims *document.Object) []string {
 
 // HaveType expects the typ of a JWT, with or without "application/" (RFC 7515 section 4.1.9).
 func HaveType(typ string) Matcher {
-	return That("typ "+typ, func(j JWT) string {
+	return named(That("typ "+typ, func(j JWT) string {
 		got := j.Header.String("typ")
 		if strings.EqualFold(strings.TrimPrefix(strings.ToLower(got), "application/"), typ) {
 			return ""
 		}
 		return fmt.Sprintf("typ %q", got)
-	})
+	}), "HaveType", typ)
 }
 
 // ExpireLater expects exp to be in the future (RFC 7519 section 4.1.4).
-func ExpireLater() Matcher {
-	return &matcher{Look, func(actual any) Judgement {
+func ExpireLater() Matcher { return ExpireAfter(int(time.Now().Unix())) }
+
+// ExpireAfter is ExpireLater at a time, in seconds since 1970.
+func ExpireAfter(now int) Matcher {
+	return named(&matcher{Look, func(actual any) Judgement {
 		v, _ := objectOf(actual).Get("exp")
 		exp, ok := Number(v)
-		met := ok && exp > float64(time.Now().Unix())
+		met := ok && exp > float64(now)
 		return Judgement{Met: met, Expected: "exp in the future", Observed: fmt.Sprintf("exp: %v", v)}
-	}}
+	}}, "ExpireAfter", now)
 }
 
 // Be expects a plain value: a Value, or the value itself.
 func Be(want any) Matcher {
 	v := valueOf(want)
-	return &matcher{Look, func(actual any) Judgement {
+	return named(&matcher{Look, func(actual any) Judgement {
 		return Judgement{Met: v.ok(actual), Expected: v.what, Observed: fmt.Sprint(actual)}
-	}}
+	}}, "Be", want)
 }
 
 // Value is what a claim, a member or a header field has to be.
 type Value struct {
 	what string
 	ok   func(v any) bool
+	call *reports.Call // nil where it cannot be written down
 }
 
 // NotEmpty is a text that is not empty.
-var NotEmpty = Value{"a text", func(v any) bool { s, ok := v.(string); return ok && s != "" }}
+var NotEmpty = Value{"a text", func(v any) bool { s, ok := v.(string); return ok && s != "" }, &reports.Call{Name: "NotEmpty"}}
 
 // Anything is a value that is there.
-var Anything = Value{"any value", func(any) bool { return true }}
+var Anything = Value{"any value", func(any) bool { return true }, &reports.Call{Name: "Anything"}}
 
 // ValueThat is a value of which a check says itself what it has to be.
-func ValueThat(what string, ok func(v any) bool) Value { return Value{what, ok} }
+func ValueThat(what string, ok func(v any) bool) Value { return Value{what, ok, nil} }
 
 // ANumber is a number.
-var ANumber = Value{"a number", func(v any) bool { _, ok := Number(v); return ok }}
+var ANumber = Value{"a number", func(v any) bool { _, ok := Number(v); return ok }, &reports.Call{Name: "ANumber"}}
 
 // OneOf is one of these texts.
 func OneOf(texts ...string) Value {
-	return Value{strings.Join(texts, " or "), func(v any) bool { s, ok := v.(string); return ok && slices.Contains(texts, s) }}
+	return Value{strings.Join(texts, " or "), func(v any) bool { s, ok := v.(string); return ok && slices.Contains(texts, s) }, texted("OneOf", texts...)}
+}
+
+func texted(name string, texts ...string) *reports.Call {
+	c := &reports.Call{Name: name}
+	for _, t := range texts {
+		remember(c, t)
+	}
+	return c
 }
 
 // Holding is a text that holds another, whatever the case of its letters.
@@ -115,7 +127,7 @@ func Holding(part string) Value {
 	return Value{"a value with " + part, func(v any) bool {
 		s, ok := v.(string)
 		return ok && strings.Contains(strings.ToLower(s), strings.ToLower(part))
-	}}
+	}, texted("Holding", part)}
 }
 
 // valueOf is a Value, or the value itself.
@@ -128,5 +140,5 @@ func valueOf(want any) Value {
 			return fmt.Sprint(n) == fmt.Sprint(want)
 		}
 		return v == want
-	}}
+	}, nil}
 }

@@ -62,9 +62,9 @@ func ExchangeOf(actual any) *reports.Exchange {
 	return nil
 }
 
-// Asked is a matcher that has to ask what the target serves.
+// Asked is a matcher that has to ask what the target serves: whether the complaint that a tool does not exist counts.
 type Asked interface {
-	Ask(served func(*reports.Exchange) bool) Matcher
+	Ask(unknownTool bool) Matcher
 }
 
 type matcher struct {
@@ -130,12 +130,12 @@ func Refusing[V any](expected string, problem func(v V) string) Matcher {
 // Either is satisfied by what satisfies one of two matchers. What it expects, and what it means to satisfy it, are those of
 // the second.
 func Either(first, second Matcher) Matcher {
-	return &matcher{second.Kind(), func(actual any) Judgement {
+	return named(&matcher{second.Kind(), func(actual any) Judgement {
 		if j := first.Judge(actual); j.Met {
 			return j
 		}
 		return second.Judge(actual)
-	}}
+	}}, "Either", first, second)
 }
 
 // NoAnswer says why an answer is evidence of nothing: it never came, the target limits requests, or it failed. Empty if it

@@ -33,13 +33,13 @@ type Flow interface {
 // IssueTokens expects a successful token response: 200 with an access token (OAuth 2.1 section 3.2.3).
 func IssueTokens() Matcher {
 	const expected = "HTTP 200 with an access token"
-	return &matcher{Control, func(actual any) Judgement {
+	return named(&matcher{Control, func(actual any) Judgement {
 		if flow, ok := actual.(Flow); ok && flow.TokenResponse() == nil {
 			return Judgement{Expected: "a code", Observed: flow.Describe()}
 		}
 		ex := tokenResponse(actual)
 		return Judgement{Met: Status(ex) == 200 && member(ex, "access_token") != "", Expected: expected, Observed: Describe(ex)}
-	}}
+	}}, "IssueTokens")
 }
 
 func tokenResponse(actual any) *reports.Exchange {
@@ -52,7 +52,7 @@ func tokenResponse(actual any) *reports.Exchange {
 // RefuseGrant expects a token request to be refused (OAuth 2.1 section 3.2.4). Another error code than the listed ones is
 // a warning.
 func RefuseGrant(codes ...string) Matcher {
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		ex := tokenResponse(actual)
 		status := Status(ex)
 		switch {
@@ -64,7 +64,7 @@ func RefuseGrant(codes ...string) Matcher {
 			return Judgement{Expected: "a refusal with HTTP 400 or 401", Observed: Describe(ex)}
 		}
 		return Judgement{Met: true, Advice: otherCode(codes, oauth.ErrorCode(ex), fmt.Sprintf("HTTP %d with ", status))}
-	}}
+	}}, "RefuseGrant", codes)
 }
 
 // otherCode is the advice on an error code that is not one of those listed.
@@ -78,7 +78,7 @@ func otherCode(codes []string, code, before string) *Advice {
 // EndWithoutCode expects an authorization request to end without a code (OAuth 2.1 section 4.1.2.1). Where the client gets
 // an error, another one than listed is a warning.
 func EndWithoutCode(codes ...string) Matcher {
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		g, ok := actual.(Ending)
 		if !ok {
 			return Judgement{Expected: "where an authorization request ended", Observed: fmt.Sprintf("a value of type %T", actual)}
@@ -95,23 +95,23 @@ func EndWithoutCode(codes ...string) Matcher {
 			return Judgement{Met: true}
 		}
 		return Judgement{Met: true, Advice: otherCode(codes, g.Error(), "")}
-	}}
+	}}, "EndWithoutCode", codes)
 }
 
 // EndWithCode expects an authorization request to end with a code.
 func EndWithCode() Matcher {
-	return &matcher{Control, func(actual any) Judgement {
+	return named(&matcher{Control, func(actual any) Judgement {
 		g, ok := actual.(Ending)
 		if !ok {
 			return Judgement{Expected: "a code", Observed: fmt.Sprintf("a value of type %T", actual)}
 		}
 		return Judgement{Met: g.Code() != "", Expected: "a code", Observed: g.Describe()}
-	}}
+	}}, "EndWithCode")
 }
 
 // Proceed expects a flow to go on as far as it can: to tokens, to a code, or to a page at which the user signs in or consents.
 func Proceed() Matcher {
-	return &matcher{Control, func(actual any) Judgement {
+	return named(&matcher{Control, func(actual any) Judgement {
 		if flow, ok := actual.(Flow); ok && flow.TokenResponse() != nil {
 			return IssueTokens().Judge(actual)
 		}
@@ -121,29 +121,29 @@ func Proceed() Matcher {
 			j.Met = j.Met || login || g.AsksUser()
 		}
 		return j
-	}}
+	}}, "Proceed")
 }
 
 // GiveNoTokens expects a flow to be refused at either endpoint: no code, with one of the listed errors, or a code that
 // cannot be redeemed.
 func GiveNoTokens(codes ...string) Matcher {
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		if flow, ok := actual.(Flow); ok && flow.TokenResponse() == nil {
 			return EndWithoutCode(codes...).Judge(actual)
 		}
 		return RefuseGrant().Judge(actual)
-	}}
+	}}, "GiveNoTokens", codes)
 }
 
 // IssueNothing is GiveNoTokens where a code, even one that cannot be redeemed, is a warning.
 func IssueNothing(codes ...string) Matcher {
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		j := GiveNoTokens(codes...).Judge(actual)
 		if flow, ok := actual.(Flow); ok && j.Met && flow.Code() != "" {
 			j.Advice = &Advice{"no code", "a code is issued, which cannot be redeemed"}
 		}
 		return j
-	}}
+	}}, "IssueNothing", codes)
 }
 
 // Redirecting is an authorization request that may have sent the browser away.
@@ -157,7 +157,7 @@ type Redirecting interface {
 // client and a redirect URI that are not known to belong together must (OAuth 2.1 section 4.1.2.1).
 func NotRedirect() Matcher {
 	const expected = "no redirect, because client and redirect URI are not known to belong together"
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		g, ok := actual.(Redirecting)
 		if !ok {
 			return Judgement{Expected: "where an authorization request ended", Observed: fmt.Sprintf("a value of type %T", actual)}
@@ -172,31 +172,31 @@ func NotRedirect() Matcher {
 			return Judgement{Expected: expected, Undecided: why, Untried: login}
 		}
 		return Judgement{Met: true}
-	}}
+	}}, "NotRedirect")
 }
 
 // NameError expects an error with one of these codes.
 func NameError(codes ...string) Matcher {
-	return &matcher{Look, func(actual any) Judgement {
+	return named(&matcher{Look, func(actual any) Judgement {
 		code := oauth.ErrorCode(ExchangeOf(actual))
 		if g, ok := actual.(Ending); ok {
 			code = g.Error()
 		}
 		return Judgement{Met: slices.Contains(codes, code), Expected: "error " + strings.Join(codes, " or "), Observed: fmt.Sprintf("error %q", code)}
-	}}
+	}}, "NameError", codes)
 }
 
 // BeRegistered expects a registration to be confirmed (RFC 7591 section 3.2.1).
 func BeRegistered() Matcher {
-	return onExchange("HTTP 201 with a client_id", Control, func(ex *reports.Exchange) bool {
+	return named(onExchange("HTTP 201 with a client_id", Control, func(ex *reports.Exchange) bool {
 		return (Status(ex) == 201 || Status(ex) == 200) && member(ex, "client_id") != ""
-	})
+	}), "BeRegistered")
 }
 
 // RefuseRegistration expects a registration to be refused (RFC 7591 section 3.2.2). Another error code than the listed
 // ones is a warning.
 func RefuseRegistration(codes ...string) Matcher {
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		switch status := Status(ex); {
 		case status < 300 && member(ex, "client_id") != "":
@@ -208,32 +208,32 @@ func RefuseRegistration(codes ...string) Matcher {
 		default:
 			return Judgement{Met: true, Advice: otherCode(codes, oauth.ErrorCode(ex), fmt.Sprintf("HTTP %d with ", status))}
 		}
-	}}
+	}}, "RefuseRegistration", codes)
 }
 
 // ConfirmRevocation expects a revocation to be confirmed (RFC 7009 section 2.2). 204 is a warning: the clause names 200.
 func ConfirmRevocation() Matcher {
-	return &matcher{Control, func(actual any) Judgement {
+	return named(&matcher{Control, func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		j := Judgement{Met: Status(ex) == 200 || Status(ex) == 204, Expected: "HTTP 200", Observed: Describe(ex)}
 		if Status(ex) == 204 {
 			j.Advice = &Advice{"HTTP 200", "HTTP 204"}
 		}
 		return j
-	}}
+	}}, "ConfirmRevocation")
 }
 
 // BeActive expects an introspection response for a token that is in force (RFC 7662 section 2.2).
 func BeActive() Matcher {
-	return onExchange("active: true", Control, func(ex *reports.Exchange) bool {
+	return named(onExchange("active: true", Control, func(ex *reports.Exchange) bool {
 		active, _ := oauth.Object(ex).Bool("active")
 		return Status(ex) == 200 && active
-	})
+	}), "BeActive")
 }
 
 // BeInactive expects an introspection response that says no more than that a token is not in force (RFC 7662 section 2.2).
 func BeInactive() Matcher {
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		active, said := oauth.Object(ex).Bool("active")
 		switch {
@@ -245,5 +245,5 @@ func BeInactive() Matcher {
 			return Judgement{Expected: "active: false", Observed: Describe(ex)}
 		}
 		return Judgement{Met: true}
-	}}
+	}}, "BeInactive")
 }

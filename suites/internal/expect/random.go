@@ -8,7 +8,7 @@ import (
 // BeUnguessable expects a set of values that nobody can guess (RFC 6749 section 10.10). Random UUIDs, with 122 bits, are short
 // of the number but not guessable: a warning.
 func BeUnguessable(what string) Matcher {
-	return &matcher{Look, func(actual any) Judgement {
+	return named(&matcher{Look, func(actual any) Judgement {
 		values, ok := actual.([]string)
 		if !ok || len(values) < 2 {
 			return Judgement{Expected: what, Undecided: "too few values to compare"}
@@ -21,7 +21,7 @@ func BeUnguessable(what string) Matcher {
 			return Judgement{Met: true, Advice: &Advice{what + " of at least 128 random bits (RFC 6749 section 10.10)", weak}}
 		}
 		return Judgement{Expected: what + " that cannot be guessed: all different, of at least 128 random bits (RFC 6749 section 10.10)", Observed: weak}
-	}}
+	}}, "BeUnguessable", what)
 }
 
 // Weakness says why a set of values could be guessed; empty if nothing speaks for it. It sees weakness, not

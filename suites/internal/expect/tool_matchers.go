@@ -6,11 +6,11 @@ import (
 )
 
 // Run expects a tool to do its work.
-func Run() Matcher { return onExchange("the tool to run", Control, Ran) }
+func Run() Matcher { return named(onExchange("the tool to run", Control, Ran), "Run") }
 
 // NotRun expects a call to be refused before the tool runs, in whatever way.
 func NotRun() Matcher {
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		switch {
 		case Ran(ex):
@@ -19,23 +19,23 @@ func NotRun() Matcher {
 			return Judgement{Expected: "the call to be refused", Undecided: NoAnswer(ex)}
 		}
 		return Judgement{Met: true}
-	}}
+	}}, "NotRun")
 }
 
 // BeForbidden expects a call to be refused for its scope, with HTTP 403 (OAuth 2.1 section 5.3.2).
 func BeForbidden() Matcher {
-	return &matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{Refusal, func(actual any) Judgement {
 		j := NotRun().Judge(actual)
 		if ex := ExchangeOf(actual); j.Met && (Status(ex) != 403 || mcp.Read(ex).Result != nil) {
 			return Judgement{Expected: "refusal with HTTP 403", Observed: Describe(ex)}
 		}
 		return j
-	}}
+	}}, "BeForbidden")
 }
 
 // NameInChallenge expects the error code of a challenge (RFC 6750 section 3.1).
 func NameInChallenge(code string) Matcher {
-	return &matcher{Look, func(actual any) Judgement {
+	return named(&matcher{Look, func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		got, named := Param(ex, "error")
 		observed := "error=\"" + got + "\""
@@ -43,21 +43,21 @@ func NameInChallenge(code string) Matcher {
 			observed = "the challenge names no error"
 		}
 		return Judgement{Met: got == code, Expected: "error=\"" + code + "\" in the challenge", Observed: observed}
-	}}
+	}}, "NameInChallenge", code)
 }
 
 // HaveChallengeParam expects a parameter in any challenge of the answer.
 func HaveChallengeParam(name string) Matcher {
-	return onExchange(name+" in the challenge", Look, func(ex *reports.Exchange) bool {
+	return named(onExchange(name+" in the challenge", Look, func(ex *reports.Exchange) bool {
 		_, has := Param(ex, name)
 		return has
-	})
+	}), "HaveChallengeParam", name)
 }
 
 // HaveChallengeParamOf expects a parameter of a challenge to have a value.
 func HaveChallengeParamOf(name, want string) Matcher {
-	return onExchange(name+" "+want+" in the challenge", Look, func(ex *reports.Exchange) bool {
+	return named(onExchange(name+" "+want+" in the challenge", Look, func(ex *reports.Exchange) bool {
 		got, _ := Param(ex, name)
 		return got == want
-	})
+	}), "HaveChallengeParamOf", name, want)
 }

@@ -391,7 +391,7 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 			t.mixed(w, c, mu)
 			break
 		}
-		if c.RPC == "tools/call" && (expect.Accepted(ex) || unknownTool(ex)) {
+		if c.RPC == "tools/call" && (expect.Accepted(ex) || expect.UnknownTool(ex)) {
 			mu.Lock()
 			s.AnyoneCalls[w] = true
 			mu.Unlock()
@@ -455,17 +455,11 @@ func (t *taker) mixed(w mcp.Wire, c mcp.Call, mu *sync.Mutex) {
 // Served reports that an answer got past authorization: what was asked for, or, where the protected call
 // names a tool that does not exist, the complaint about that.
 func (s *Survey) Served(w mcp.Wire, ex *reports.Exchange) bool {
-	if expect.Accepted(ex) {
-		return true
-	}
-	return s.Protected[w].RPC == "tools/call" && unknownTool(ex)
+	return expect.Accepted(ex) || s.AsksForUnknownTool(w) && expect.UnknownTool(ex)
 }
 
-// unknownTool reports the complaint that a tool does not exist.
-func unknownTool(ex *reports.Exchange) bool {
-	code := mcp.Read(ex).Code
-	return expect.Status(ex) >= 200 && expect.Status(ex) <= 299 && !expect.RefusedInside(ex) && (code == "-32602" || code == "-32601")
-}
+// AsksForUnknownTool reports that the protected request calls a tool that nobody has.
+func (s *Survey) AsksForUnknownTool(w mcp.Wire) bool { return s.Protected[w].RPC == "tools/call" }
 
 // Serves asks whether a token is served where anonymous callers are refused.
 func (s *Survey) Serves(ctx context.Context, client *wire.Client, token string) bool {

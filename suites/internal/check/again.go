@@ -1,0 +1,239 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+)
+
+// Again is what comes of judging a result again from its basis.
+type Again struct {
+	Steps      int // that the verdict rests on
+	Recomputed int // of them computed again from exchanges and recorded facts
+	// Own are the exchanges that the check itself sent, and Looked those of them that a recomputed step judges.
+	Own, Looked int
+	// Contradiction says why the verdict does not follow; empty where it does.
+	Contradiction string
+}
+
+// Lookup finds an exchange of a report.
+type Lookup func(number int) (*reports.Exchange, bool)
+
+// JudgeAgain judges a result again, by the functions that judged it first, from what its basis holds. What the code of a check
+// saw by itself is taken as recorded.
+func JudgeAgain(r *reports.Result, find Lookup) Again {
+	if r.Verdict == reports.NotApplicable {
+		if why := observationHolds(r.Observation, find); why != "" {
+			return Again{Contradiction: why}
+		}
+	}
+	if r.Basis == nil {
+		return Again{}
+	}
+	j := &rejudge{T: &T{World: &World{}, id: r.ID}, find: find, looked: map[int]bool{}}
+	j.failures = evidenceOf(r.ID)
+	for i := range r.Basis.Steps {
+		j.take(i, &r.Basis.Steps[i])
+	}
+	j.out.Steps = len(r.Basis.Steps)
+	for _, n := range r.Evidence {
+		if ex, ok := find(n); ok && ex.Check == r.ID {
+			j.out.Own++
+			if j.looked[n] {
+				j.out.Looked++
+			}
+		}
+	}
+	if j.out.Contradiction == "" {
+		j.out.Contradiction = j.conclude(r)
+	}
+	return j.out
+}
+
+// rejudge is a check whose steps come from a report.
+type rejudge struct {
+	*T
+	find   Lookup
+	looked map[int]bool
+	out    Again
+}
+
+func (j *rejudge) contradict(i int, s *reports.BasisStep, format string, args ...any) {
+	if j.out.Contradiction == "" {
+		about := fmt.Sprintf("judgement %d", i+1)
+		if s.About != "" {
+			about += " (" + s.About + ")"
+		}
+		j.out.Contradiction = about + ": " + fmt.Sprintf(format, args...)
+	}
+}
+
+// take judges one step again, and lets it have its effect.
+func (j *rejudge) take(i int, s *reports.BasisStep) {
+	switch {
+	case s.Matcher != nil && s.Subject != nil && s.Attested == "":
+		j.judge(i, s)
+	case s.Attested != "" && !j.hidden(s):
+		j.contradict(i, s, "it is marked as resting on a removed secret, and nothing is removed from what it judged")
+	}
+	if s.Finding != nil {
+		j.findings = append(j.findings, *s.Finding)
+	}
+	if s.Verdict != "" {
+		j.undecided = append(j.undecided, undecided{s.About, s.Why, s.Verdict})
+	}
+	good := s.Outcome == reports.StepMet || s.Outcome == reports.StepRefusedInside
+	if s.Outcome == reports.BodyRefused || good && s.Kind == "refusal" {
+		j.refusals++
+	}
+	if s.Outcome == reports.BodyControlled || good && s.Kind == "control" {
+		j.controlled = true
+	}
+}
+
+func (j *rejudge) judge(i int, s *reports.BasisStep) {
+	m, err := expect.Again(s.Matcher)
+	if err != nil {
+		return // of a later build: it stays as attested
+	}
+	actual, err := expect.Recall(s.Subject, j.find)
+	if err != nil {
+		j.contradict(i, s, "%v", err)
+		return
+	}
+	var ex *reports.Exchange
+	if s.Exchange != 0 {
+		found, ok := j.find(s.Exchange)
+		if !ok {
+			j.contradict(i, s, "the report holds no exchange %d", s.Exchange)
+			return
+		}
+		ex = found
+	}
+	judgement := m.Judge(actual)
+	inside := s.Outcome == reports.StepRefusedInside && ex != nil && expect.RefusedInside(ex) && !strings.HasPrefix(j.id, "RS-CHALLENGE-")
+	outcome := j.amountsTo(judgement, m.Kind(), ex, inside)
+	finding := j.findingOf(judgement, outcome, ex, s)
+	switch {
+	case outcome != s.Outcome:
+		j.contradict(i, s, "it is recorded as %s, and what it judged gives %s: expected %s, observed %s", s.Outcome, outcome, judgement.Expected, reports.OneLine(judgement.Observed+judgement.Undecided, 300))
+	case kindOf(m) != s.Kind:
+		j.contradict(i, s, "%s is recorded as a %q", s.Matcher.Name, s.Kind)
+	case (finding == nil) != (s.Finding == nil) || finding != nil && *finding != *s.Finding:
+		j.contradict(i, s, "what is recorded as found is not what its exchange shows")
+	default:
+		j.out.Recomputed++
+		for _, n := range []int{s.Exchange, s.Subject.Exchange} {
+			j.looked[n] = true
+		}
+		if e := s.Subject.Ending; e != nil {
+			j.looked[e.Exchange] = true
+		}
+	}
+}
+
+// findingOf is the finding that follows from a judgement; nil for none.
+func (j *rejudge) findingOf(judgement expect.Judgement, outcome reports.StepOutcome, ex *reports.Exchange, s *reports.BasisStep) *reports.Finding {
+	f := &reports.Finding{About: s.About, Exchange: numberOf(ex)}
+	switch {
+	case outcome == reports.StepMet && judgement.Advice != nil:
+		f.Expected, f.Observed, f.Advice = judgement.Advice.Expected, judgement.Advice.Observed, true
+	case outcome == reports.StepUnmet:
+		f.Expected, f.Observed, f.Advice = judgement.Expected, judgement.Observed, s.Advice
+		if f.Observed == "" {
+			f.Observed = judgement.Undecided
+		}
+	default:
+		return nil
+	}
+	if failed := failure(ex); failed != "" && !j.isAbout(failed) {
+		return nil // which leaves it undecided
+	}
+	return f
+}
+
+// conclude says why the verdict does not follow from the steps; empty where it does.
+func (j *rejudge) conclude(r *reports.Result) string {
+	var ended *stop
+	if r.Basis.Ended != "" {
+		ended = &stop{r.Basis.Ended, r.Basis.Why}
+	}
+	j.tried = make([]string, r.Basis.Rows)
+	verdict, _ := grade(requirements.Level(r.Level), j.findings, j.endOfRows(ended))
+	switch {
+	case verdict != r.Verdict:
+		return fmt.Sprintf("the recorded judgements give %s, and the report says %s", verdict, r.Verdict)
+	case !slices.Equal(j.findings, r.Findings):
+		return "the findings are not those of the recorded judgements"
+	case verdict == reports.Pass && j.refusals > 0 && !j.controlled:
+		return "it passes by refusals, and no control shows that the target serves anything"
+	}
+	return ""
+}
+
+// hidden reports that something is removed from what a step judged.
+func (j *rejudge) hidden(s *reports.BasisStep) bool {
+	texts := []string{reports.TextOf(s.Subject), reports.TextOf(s.Matcher)}
+	for _, n := range exchangesOf(s) {
+		if ex, ok := j.find(n); ok {
+			if ex.Response != nil && ex.Response.Truncated {
+				return true
+			}
+			texts = append(texts, reports.TextOf(ex))
+		}
+	}
+	return strings.ContainsAny(strings.Join(texts, "\n"), "‹")
+}
+
+func exchangesOf(s *reports.BasisStep) []int {
+	out := []int{s.Exchange}
+	if s.Subject != nil {
+		out = append(out, s.Subject.Exchange)
+		if s.Subject.Ending != nil {
+			out = append(out, s.Subject.Ending.Exchange)
+		}
+	}
+	return out
+}
+
+// observationHolds says where the observation that shows that something does not apply is not what its exchange shows.
+func observationHolds(text string, find Lookup) string {
+	var n int
+	if _, err := fmt.Sscanf(text, "exchange %d:", &n); err != nil {
+		return "" // a declaration
+	}
+	ex, ok := find(n)
+	if !ok {
+		return fmt.Sprintf("the report holds no exchange %d, which is to show that it does not apply", n)
+	}
+	if shows := observed(ex); shows != text {
+		return fmt.Sprintf("exchange %d shows something else than the observation says: %s", n, reports.OneLine(shows, 300))
+	}
+	return ""
+}
+
+// Attest marks the steps of a redacted result that come out otherwise than they did before its secrets were removed: they can
+// only be attested. The function must see the report as it will be written.
+func Attest(r *reports.Result, find Lookup) *reports.Basis {
+	if r.Basis == nil {
+		return nil
+	}
+	out := *r.Basis
+	out.Steps = slices.Clone(r.Basis.Steps)
+	for i := range out.Steps {
+		s := &out.Steps[i]
+		if s.Matcher == nil || s.Subject == nil {
+			continue
+		}
+		alone := &rejudge{T: &T{World: &World{}, id: r.ID}, find: find, looked: map[int]bool{}}
+		alone.failures = evidenceOf(r.ID)
+		if alone.judge(i, s); alone.out.Contradiction != "" && alone.hidden(s) {
+			s.Attested = "it saw what is removed from the report"
+		}
+	}
+	return &out
+}

@@ -1,0 +1,122 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+)
+
+// basis is what a check has judged so far, step by step, where the run keeps it.
+type basis struct {
+	steps   []reports.BasisStep
+	seen    []*reports.Exchange // what the steps judge, cited or not
+	judging bool                // a matcher is at work: what it brings is part of its own step
+	raw     *stop
+	spoilt  bool // what the check found does not follow from its steps alone
+}
+
+// step keeps what the code of a check saw by itself.
+func (t *T) step(s reports.BasisStep) {
+	if t.World != nil && t.KeepBasis && !t.judging {
+		t.steps = append(t.steps, s)
+	}
+}
+
+// judged runs the part of an expectation that follows its judgement, and keeps both as one step.
+func (a Assertion) judged(m expect.Matcher, outcome reports.StepOutcome, ex *reports.Exchange, advice bool, follow func()) {
+	t := a.t
+	findings, left := len(t.findings), len(t.undecided)
+	t.judging = true
+	follow()
+	t.judging = false
+	if ex != nil && t.World != nil && t.KeepBasis {
+		t.seen = append(t.seen, ex)
+	}
+	s := reports.BasisStep{Outcome: outcome, About: t.about(a.about), Matcher: expect.CallOf(m), Subject: subject(t, a.actual), Exchange: numberOf(ex), Advice: advice, Kind: kindOf(m)}
+	if len(t.findings) > findings {
+		f := t.findings[len(t.findings)-1]
+		s.Finding = &f
+	}
+	if len(t.undecided) > left {
+		u := t.undecided[len(t.undecided)-1]
+		s.About, s.Why, s.Verdict = u.row, u.why, u.verdict
+	}
+	t.step(s)
+}
+
+func subject(t *T, actual any) *reports.Subject {
+	if t.World == nil || !t.KeepBasis {
+		return nil
+	}
+	t.seen = append(t.seen, expect.ExchangesOf(actual)...)
+	return expect.SubjectOf(actual)
+}
+
+// uncited are the exchanges that only the basis rests on.
+func (t *T) uncited() []*reports.Exchange {
+	var out []*reports.Exchange
+	for _, ex := range t.seen {
+		if !slices.Contains(t.transcript, ex) && !slices.Contains(out, ex) {
+			out = append(out, ex)
+		}
+	}
+	return out
+}
+
+// controlledBy says that the target served what it should, as an exchange shows.
+func (t *T) controlledBy(ex *reports.Exchange, m expect.Matcher) {
+	t.controlled = true
+	t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control", Matcher: expect.CallOf(m), Subject: subject(t, ex), Exchange: numberOf(ex), Kind: kindOf(m)})
+}
+
+func numberOf(ex *reports.Exchange) int {
+	if ex == nil {
+		return 0
+	}
+	return ex.Number
+}
+
+func kindOf(m expect.Matcher) string {
+	switch m.Kind() {
+	case expect.Refusal:
+		return "refusal"
+	case expect.Control:
+		return "control"
+	}
+	return ""
+}
+
+// amountsTo is what a judgement means in a check. inside says that the target refuses by tool results.
+func (t *T) amountsTo(j expect.Judgement, k expect.Kind, ex *reports.Exchange, inside bool) reports.StepOutcome {
+	switch {
+	case j.Met:
+		return reports.StepMet
+	case k == expect.Refusal && inside:
+		return reports.StepRefusedInside
+	case j.Undecided != "" && !t.isAbout(failure(ex)):
+		return reports.StepUndecided
+	}
+	return reports.StepUnmet
+}
+
+// keptBasis is the basis of a check that has ended.
+func (t *T) keptBasis() *reports.Basis {
+	if !t.KeepBasis || t.spoilt {
+		return nil
+	}
+	b := &reports.Basis{Steps: t.steps, Rows: len(t.tried)}
+	if t.raw != nil {
+		b.Ended, b.Why = t.raw.verdict, t.raw.reason
+	}
+	return b
+}
+
+// evidenceOf are the failures that a requirement is about; none where this catalogue does not hold it.
+func evidenceOf(id string) []requirements.Failure {
+	if r, ok := requirements.Lookup(id); ok {
+		return r.Evidence
+	}
+	return nil
+}

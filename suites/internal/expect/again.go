@@ -1,0 +1,331 @@
+package expect
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// remembered is a matcher that knows how it was made, so that a report can say it and somebody else can make it again.
+type remembered struct {
+	Matcher
+	call *reports.Call
+}
+
+// named remembers a constructor and its arguments. A list is spread. Arguments that cannot be written down leave the matcher
+// without a name.
+func named(m Matcher, name string, args ...any) Matcher {
+	call := &reports.Call{Name: name}
+	for _, a := range args {
+		if list := reflect.ValueOf(a); list.IsValid() && list.Kind() == reflect.Slice {
+			for i := range list.Len() {
+				if !remember(call, list.Index(i).Interface()) {
+					return m
+				}
+			}
+		} else if !remember(call, a) {
+			return m
+		}
+	}
+	return &remembered{m, call}
+}
+
+func remember(call *reports.Call, arg any) bool {
+	v, ok := valueFor(arg)
+	if ok {
+		call.Arguments = append(call.Arguments, *v)
+	}
+	return ok
+}
+
+// CallOf says how a matcher was made; nil where that cannot be written down.
+func CallOf(m any) *reports.Call {
+	switch m := m.(type) {
+	case *remembered:
+		return m.call
+	case *asked:
+		return CallOf(m.Matcher)
+	}
+	return nil
+}
+
+// matchers are the constructors by their names, and values those of a Value.
+var matchers, values map[string]any
+
+func init() { // Either refers to the table that holds it
+	matchers = map[string]any{
+		"Refuse": Refuse, "RefusePreferably": RefusePreferably, "RefuseAnyway": RefuseAnyway, "NotBypass": NotBypass, "Accept": Accept,
+		"RefuseOrNotImplemented": RefuseOrNotImplemented, "HaveStatus": HaveStatus, "HaveMediaType": HaveMediaType, "HaveHeader": HaveHeader,
+		"HaveChallenge": HaveChallenge, "HaveChallengeOf": HaveChallengeOf, "BeServed": BeServed, "BeServedOrUnknown": BeServedOrUnknown,
+		"BeRefused": BeRefused, "HaveMember": HaveMember, "ForbidFraming": ForbidFraming, "IssueTokens": IssueTokens, "RefuseGrant": RefuseGrant,
+		"EndWithoutCode": EndWithoutCode, "EndWithCode": EndWithCode, "Proceed": Proceed, "GiveNoTokens": GiveNoTokens, "IssueNothing": IssueNothing,
+		"NotRedirect": NotRedirect, "NameError": NameError, "BeRegistered": BeRegistered, "RefuseRegistration": RefuseRegistration,
+		"ConfirmRevocation": ConfirmRevocation, "BeActive": BeActive, "BeInactive": BeInactive, "Run": Run, "NotRun": NotRun, "BeForbidden": BeForbidden,
+		"NameInChallenge": NameInChallenge, "HaveChallengeParam": HaveChallengeParam, "HaveChallengeParamOf": HaveChallengeParamOf, "BeJWT": BeJWT,
+		"IncludeAudience": IncludeAudience, "HaveAudience": HaveAudience, "HaveType": HaveType, "ExpireAfter": ExpireAfter, "Be": Be,
+		"BeUnguessable": BeUnguessable, "Either": Either,
+	}
+	values = map[string]any{
+		"NotEmpty": func() Value { return NotEmpty }, "Anything": func() Value { return Anything }, "ANumber": func() Value { return ANumber },
+		"OneOf": OneOf, "Holding": Holding,
+	}
+}
+
+// Again makes a matcher anew from what a report says of it.
+func Again(c *reports.Call) (m Matcher, err error) {
+	out, err := again(c, matchers)
+	if err != nil {
+		return nil, err
+	}
+	return out.(Matcher), nil
+}
+
+func again(c *reports.Call, table map[string]any) (any, error) {
+	make, ok := table[c.Name]
+	if !ok {
+		return nil, fmt.Errorf("this build knows no matcher %q", c.Name)
+	}
+	f := reflect.ValueOf(make)
+	t := f.Type()
+	if n := len(c.Arguments); n < t.NumIn() && !(t.IsVariadic() && n == t.NumIn()-1) || n > t.NumIn() && !t.IsVariadic() {
+		return nil, fmt.Errorf("%s takes other arguments than %d", c.Name, n)
+	}
+	var in []reflect.Value
+	for i := range c.Arguments {
+		want := t.In(min(i, t.NumIn()-1))
+		if t.IsVariadic() && i >= t.NumIn()-1 {
+			want = want.Elem()
+		}
+		v, err := plain(&c.Arguments[i])
+		if err != nil {
+			return nil, err
+		}
+		got := reflect.ValueOf(v)
+		if !got.IsValid() || !got.Type().AssignableTo(want) {
+			return nil, fmt.Errorf("%s: argument %d is no %s", c.Name, i+1, want)
+		}
+		in = append(in, got)
+	}
+	return f.Call(in)[0].Interface(), nil
+}
+
+// valueFor writes a plain value down; ok is false for values of other types.
+func valueFor(v any) (*reports.Value, bool) {
+	out := &reports.Value{}
+	switch v := v.(type) {
+	case nil:
+		out.Null = true
+	case string:
+		out.Text = &v
+	case int:
+		n := int64(v)
+		out.Integer = &n
+	case bool:
+		out.Bool = &v
+	case float64:
+		b, err := json.Marshal(v)
+		if err != nil {
+			return nil, false
+		}
+		out.Number = json.Number(b)
+	case json.Number:
+		out.Number = v
+	case []string:
+		list := slices.Clone(v)
+		out.List = &list
+	case *document.Object:
+		if v == nil {
+			return nil, false
+		}
+		text := v.JSON()
+		out.JSON = &text
+	case Value:
+		out.Call = v.call
+	case Matcher:
+		out.Call = CallOf(v)
+	default:
+		return nil, false
+	}
+	return out, *out != reports.Value{}
+}
+
+// plain reads what valueFor has written.
+func plain(v *reports.Value) (any, error) {
+	switch {
+	case v.Text != nil:
+		return *v.Text, nil
+	case v.Integer != nil:
+		return int(*v.Integer), nil
+	case v.Bool != nil:
+		return *v.Bool, nil
+	case v.Number != "":
+		return v.Number, nil
+	case v.List != nil:
+		return *v.List, nil
+	case v.JSON != nil:
+		o, _, err := document.ParseObject(*v.JSON)
+		return o, err
+	case v.Call != nil:
+		if _, ok := values[v.Call.Name]; ok {
+			return again(v.Call, values)
+		}
+		return again(v.Call, matchers)
+	}
+	return nil, nil
+}
+
+// SubjectOf writes down what a matcher judges; nil where that cannot be.
+func SubjectOf(actual any) *reports.Subject {
+	switch v := actual.(type) {
+	case nil:
+		return nil
+	case *reports.Exchange:
+		return &reports.Subject{Exchange: number(v)}
+	case *oauth.Tokens:
+		return &reports.Subject{Exchange: number(ExchangeOf(v))}
+	case JWT:
+		s := &reports.Subject{Exchange: number(v.From), JWT: &reports.Token{Name: v.Client}}
+		if v.Header != nil && v.Claims != nil {
+			s.JWT.Header, s.JWT.Claims = v.Header.JSON(), v.Claims.JSON()
+		}
+		return s
+	case Ending:
+		return &reports.Subject{Exchange: number(tokenResponse(v)), Ending: endingOf(v)}
+	case Evidence: // another kind of value that comes from an exchange: matchers look at that
+		return &reports.Subject{Exchange: number(v.Evidence())}
+	}
+	if v, ok := valueFor(actual); ok && v.Call == nil {
+		return &reports.Subject{Value: v}
+	}
+	return nil
+}
+
+// ExchangesOf are the exchanges that a value comes from.
+func ExchangesOf(actual any) []*reports.Exchange {
+	all := []*reports.Exchange{ExchangeOf(actual)}
+	if e, ok := actual.(Ending); ok {
+		all = append(all, tokenResponse(e))
+	}
+	return slices.DeleteFunc(all, func(ex *reports.Exchange) bool { return ex == nil })
+}
+
+func number(ex *reports.Exchange) int {
+	if ex == nil {
+		return 0
+	}
+	return ex.Number
+}
+
+func endingOf(g Ending) *reports.Ending {
+	e := &reports.Ending{
+		Exchange: number(g.Evidence()), Code: g.Code() != "", Error: g.Error(), IssuesToken: g.IssuesToken(), AsksUser: g.AsksUser(), Describe: g.Describe(),
+	}
+	_, e.Flow = g.(Flow)
+	e.Undecided, e.LoginHelps = g.Undecided()
+	if r, ok := g.(Redirecting); ok {
+		e.Redirected = r.Redirected()
+	}
+	return e
+}
+
+// Recall is what a matcher judged, from what a report says of it.
+func Recall(s *reports.Subject, exchange func(number int) (*reports.Exchange, bool)) (any, error) {
+	find := func(n int) (*reports.Exchange, error) {
+		if n == 0 {
+			return nil, nil
+		}
+		ex, ok := exchange(n)
+		if !ok {
+			return nil, fmt.Errorf("the report holds no exchange %d", n)
+		}
+		return ex, nil
+	}
+	ex, err := find(s.Exchange)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Value != nil:
+		return plain(s.Value)
+	case s.JWT != nil:
+		j := JWT{From: ex, Client: s.JWT.Name}
+		j.Header, _, _ = document.ParseObject(s.JWT.Header) // nil where there was none
+		j.Claims, _, _ = document.ParseObject(s.JWT.Claims)
+		return j, nil
+	case s.Ending != nil:
+		shows, err := find(s.Ending.Exchange)
+		if err != nil {
+			return nil, err
+		}
+		e := &recalled{*s.Ending, shows}
+		if why := e.contradicts(); why != "" {
+			return nil, fmt.Errorf("%s", why)
+		}
+		if s.Ending.Flow {
+			return &recalledFlow{e, ex}, nil
+		}
+		return e, nil
+	}
+	return ex, nil
+}
+
+// recalled is the end of an authorization request, from a report.
+type recalled struct {
+	is    reports.Ending
+	shows *reports.Exchange
+}
+
+func (r *recalled) Evidence() *reports.Exchange { return r.shows }
+func (r *recalled) Error() string               { return r.is.Error }
+func (r *recalled) Describe() string            { return r.is.Describe }
+func (r *recalled) IssuesToken() bool           { return r.is.IssuesToken }
+func (r *recalled) AsksUser() bool              { return r.is.AsksUser }
+func (r *recalled) Undecided() (string, bool)   { return r.is.Undecided, r.is.LoginHelps }
+func (r *recalled) Redirected() string          { return r.is.Redirected }
+
+// Code is not the code, which no report holds.
+func (r *recalled) Code() string {
+	if r.is.Code {
+		return "‹code›"
+	}
+	return ""
+}
+
+// contradicts says where the redirect that shows the end tells another story; empty where it does not.
+func (r *recalled) contradicts() string {
+	to := Header(r.shows, "Location")
+	_, answer, found := strings.Cut(to, "?")
+	if !found {
+		_, answer, _ = strings.Cut(to, "#")
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(strings.FieldsFunc(answer, func(c rune) bool { return c == '&' || c == '#' || c == '?' }), func(p string) bool { return strings.HasPrefix(p, name+"=") })
+	}
+	switch s := Status(r.shows); {
+	case s < 300 || s > 399 || !has("state"):
+		return ""
+	case has("code") && !r.is.Code && r.is.Redirected != "":
+		return fmt.Sprintf("exchange %d hands out a code, and the recorded end of the request does not say so", r.shows.Number)
+	case r.is.Code && has("error") && !has("code"):
+		return fmt.Sprintf("exchange %d hands out an error, and the recorded end of the request says that it was a code", r.shows.Number)
+	}
+	return ""
+}
+
+type recalledFlow struct {
+	*recalled
+	answer *reports.Exchange
+}
+
+func (f *recalledFlow) TokenResponse() *reports.Exchange { return f.answer }
+func (f *recalledFlow) Evidence() *reports.Exchange {
+	if f.answer != nil {
+		return f.answer
+	}
+	return f.shows
+}
