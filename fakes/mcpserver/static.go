@@ -41,8 +41,8 @@ type meter struct {
 // that it does not end while somebody looks at it.
 func (m *meter) arrived(now time.Time, window time.Duration) time.Duration {
 	const outlasted = 8 // requests
-	if m.count > 0 {
-		window = max(window, outlasted*now.Sub(m.began)/time.Duration(m.count))
+	if m.count > 0 {    // the silence itself does not count
+		window = max(window, outlasted*m.last.Sub(m.began)/time.Duration(m.count))
 	}
 	if now.Sub(m.last) > window {
 		m.began, m.count = now, 0
