@@ -101,9 +101,19 @@ func TestFairness(t *testing.T) {
 		"no limit announced":                  {func(o *reference.Options) { o.Policy.RateHeaders = "" }, nil, "RS-RATE-HEADERS", reports.NotApplicable},
 		"the old transport, not offered":      {func(o *reference.Options) { o.Policy.LegacySSE = false }, nil, "RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},
 		"proofs whose ids are not remembered": {func(o *reference.Options) { o.Policy.DPoPLacks = dpop.ID }, nil, "RS-DPOP-DOWNGRADE", reports.Pass},
-		"an address that is blocked": {func(o *reference.Options) { o.Policy.BlockAfter, o.Policy.BlockFor = 60, 50*time.Millisecond }, func(c *suites.Config) {
-			c.BlockAfter, c.BlockFor = 60, 50*time.Millisecond
+		"an address that is blocked": {func(o *reference.Options) { o.Policy.BlockAfter, o.Policy.BlockFor = 60, time.Second }, func(c *suites.Config) {
+			c.BlockAfter, c.BlockFor = 60, time.Second
 		}, "RS-ABUSE-ADDRESS-BLOCK", reports.Pass},
+		"a block that ends before anybody can look": {func(o *reference.Options) { o.Policy.BlockAfter, o.Policy.BlockFor = 60, time.Nanosecond }, func(c *suites.Config) {
+			c.BlockAfter, c.BlockFor = 60, time.Nanosecond
+		}, "RS-ABUSE-ADDRESS-BLOCK", reports.Inconclusive},
+		"a limit whose window is longer than declared": {func(o *reference.Options) {
+			o.Static, o.Policy.RetryAfter = []mcpserver.Static{metered(key("a"))}, ""
+		}, func(c *suites.Config) {
+			for i := range c.Credentials {
+				c.Credentials[i].Window /= 2
+			}
+		}, "RS-RATE-RECOVERS", reports.Pass},
 		"a batch where everything runs": {func(o *reference.Options) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.NoBatches, mcpserver.CheckScopes)
 		}, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},

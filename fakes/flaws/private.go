@@ -148,7 +148,7 @@ var remote = []Flaw{
 	{
 		Name: "address-block-forwarded", Says: "The address that is blocked is the one that a header names.",
 		Bend: policy(func(p *mcpserver.Policy) {
-			p.BlockAfter, p.BlockFor = 60, 50*time.Millisecond
+			p.BlockAfter, p.BlockFor = 60, time.Second
 			p.Lacks = append(p.Lacks, mcpserver.BlockByPeer)
 		}),
 		Noticed: []string{"RS-ABUSE-ADDRESS-BLOCK"},

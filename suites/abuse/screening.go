@@ -3,6 +3,7 @@ package abuse
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,17 +112,15 @@ func blocking() {
 		}
 		t.Controlled()
 		bad := t.MCP.Call().With(mcp.Bearer("mcpauth-not-a-token"), mcp.Field("X-Forwarded-For", elsewhere.String()), mcp.Field("Forwarded", "for="+elsewhere.String())).Request()
-		for sent := 0; sent < t.BlockAfter*3/2+1; sent += 10 {
-			t.AllIgnoringLimits([]wire.Request{bad, bad, bad, bad, bad, bad, bad, bad, bad, bad})
-		}
-		ex := good(here)
+		ex, held := blockedBy(t, bad, func() *reports.Exchange { return good(here) })
 		if t.MCP.Served(ex) {
 			t.Advise(ex, fmt.Sprintf("a block after %d bad tokens, as was declared", t.BlockAfter), "none after %d", t.BlockAfter*3/2)
 		} else if s := expect.Status(ex); s != 403 && s != 429 {
 			t.Advise(ex, "HTTP 403 or 429 from a block", "%s", expect.Describe(ex))
 		} else {
 			t.Refused()
-			if lifted := good(here, mcp.Field("X-Forwarded-For", "203.0.113.7"), mcp.Field("User-Agent", "Mozilla/5.0")); t.MCP.Served(lifted) {
+			lifted := good(here, mcp.Field("X-Forwarded-For", "203.0.113.7"), mcp.Field("User-Agent", "Mozilla/5.0"))
+			if t.MCP.Served(lifted) && (held() || !t.MCP.Served(good(here))) {
 				t.Finding(lifted, "with X-Forwarded-For of its own", "a block that the client cannot lift", "it is served")
 			}
 		}
@@ -137,4 +136,21 @@ func blocking() {
 			t.Finding(ex, "after the block", "the valid token to be served again", expect.Describe(ex))
 		}
 	})
+}
+
+// blockedBy sends bad requests until the address should be blocked, and then a good one. A block may end before the good one
+// arrives: held reports that less time than that has passed so far.
+func blockedBy(t *T, bad wire.Request, good func() *reports.Exchange) (ex *reports.Exchange, held func() bool) {
+	for range 3 {
+		began := time.Now() // the block begins later
+		held = func() bool { return time.Since(began) < t.BlockFor }
+		for sent := 0; sent < t.BlockAfter*3/2+1; sent += 10 {
+			t.AllIgnoringLimits(slices.Repeat([]wire.Request{bad}, 10))
+		}
+		if ex = good(); !t.MCP.Served(ex) || held() {
+			return ex, held
+		}
+	}
+	t.Inconclusive("%d bad tokens and a good one take longer than a block of %v: declare a longer block", t.BlockAfter*3/2, t.BlockFor)
+	return nil, nil
 }
