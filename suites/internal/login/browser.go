@@ -125,6 +125,7 @@ func (b *Browser) run(path string, noSandbox bool) error {
 	l := launcher.New().Bin(path).Leakless(false).NoSandbox(noSandbox).UserDataDir(b.profile)
 	l.Delete(flags.RemoteDebuggingPort).Set("remote-debugging-pipe")
 	l.Delete("disable-site-isolation-trials")
+	l.Set("lang", "en-US").Set("accept-lang", "en-US,en") // pages are understood in English
 	l.Set("disable-features", "AutofillServerCommunication,OptimizationHints,MediaRouter,Translate")
 	l.Set("proxy-server", "http://"+b.proxy.Addr).Set("proxy-bypass-list", "<-loopback>")
 	l.Set("ignore-certificate-errors-spki-list", b.proxy.PublicKeyHash) // the proxy verifies servers, and is known by its key
@@ -243,7 +244,7 @@ func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r R
 	defer b.turn.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, wholeLogin)
 	defer cancel()
-	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}, acted: map[proto.TargetTargetID]string{}, followed: map[*target.RecipePage]int{}}
+	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}, acted: map[proto.TargetTargetID]string{}, followed: map[*target.RecipePage]int{}, scopes: scopesOf(start), first: map[string]time.Time{}}
 	incognito, err := b.browser.Context(ctx).Incognito()
 	if err != nil {
 		return &Outcome{Stage: Failed, Why: "the browser failed: " + err.Error()}
@@ -284,9 +285,12 @@ type drive struct {
 	named     int
 	coded     int
 	decided   int
+	passed    int
+	scopes    []string                        // that the request asks for
 	acted     map[proto.TargetTargetID]string // the state of each page on which we acted last
 	followed  map[*target.RecipePage]int      // how often
 	since     time.Time
+	first     map[string]time.Time // when an address was seen first
 }
 
 // arrival is the answer of the authorization server at the client's redirect URI.
@@ -448,26 +452,43 @@ func bare(address string) string {
 type sight struct {
 	URL, Title, Text string
 	Loaded           bool
-	Fields           []struct {
-		Mark                                      int
-		Form                                      int
-		Tag, Type, Name, Complete, Label, Address string
-		Action, Own                               string // of the form, and of a button that has one of its own
-	}
+	Fields           []seen
 }
 
-// glanceScript marks everything that can be used on a page and tells about it.
+// seen is one thing on a page that can be used.
+type seen struct {
+	Mark                                             int
+	Form                                             int // -1: in none
+	Tag, Type, Name, Complete, Label, Value, Address string
+	Checked                                          bool
+	Action, Own                                      string // of the form, and of a button that has one of its own
+}
+
+// everywhere finds elements in shadow trees too.
+const everywhere = `const everywhere = selector => { const out = []; const into = root => { out.push(...root.querySelectorAll(selector));
+	for (const e of root.querySelectorAll('*')) if (e.shadowRoot) into(e.shadowRoot); }; into(document); return out; };
+	const marked = mark => everywhere('[data-mcpauth="' + mark + '"]')[0];`
+
+// glanceScript marks everything that can be used on a page and tells about it. A field for text that people cannot see is a trap, or
+// waits for its turn.
 const glanceScript = `() => {
-	let n = 0; const fields = [], forms = [...document.forms];
+	` + everywhere + `
+	let n = 0; const fields = [], forms = everywhere('form');
 	const usable = e => { const r = e.getBoundingClientRect(), s = getComputedStyle(e); return r.width > 0 && r.height > 0 && s.visibility !== 'hidden' && !e.disabled; };
+	const writes = e => e.tagName === 'INPUT' && !['submit', 'button', 'image', 'checkbox', 'radio'].includes(e.type);
+	const away = e => { const r = e.getBoundingClientRect(); return e.closest('[aria-hidden=true]') || getComputedStyle(e).opacity === '0' || r.right + scrollX <= 0 || r.bottom + scrollY <= 0; };
 	const get = (e, name) => { const v = Element.prototype.getAttribute.call(e, name); try { return v ? new URL(v, document.baseURI).href : ''; } catch { return v; } };
-	for (const e of document.querySelectorAll('input, button, select, textarea, a[href], [role=button]')) {
-		if (e.type === 'hidden' || !usable(e)) continue;
+	for (const e of everywhere('[data-mcpauth]')) delete e.dataset.mcpauth;
+	for (const e of everywhere('input, button, select, textarea, a[href], [role=button]')) {
+		if (e.type === 'hidden' || !usable(e) || writes(e) && away(e)) continue;
 		e.dataset.mcpauth = ++n;
-		const label = [e.labels && e.labels[0] && e.labels[0].innerText, e.getAttribute('aria-label'), e.placeholder, e.id, e.innerText].filter(Boolean).join(' ');
-		fields.push({Mark: n, Form: forms.indexOf(e.form), Tag: e.tagName.toLowerCase(), Type: (e.type || '').toLowerCase(), Name: e.name || '', Complete: e.autocomplete || '', Label: label.slice(0, 200), Address: e.href || '', Action: (e.form && get(e.form, 'action')) || location.href, Own: get(e, 'formaction')});
+		const label = [e.labels && e.labels[0] && e.labels[0].innerText, e.getAttribute('aria-label'), e.placeholder, e.id, e.innerText, ['submit', 'button'].includes(e.type) && e.value].filter(Boolean).join(' ');
+		fields.push({Mark: n, Form: forms.indexOf(e.form), Tag: e.tagName.toLowerCase(), Type: (e.type || '').toLowerCase(), Name: e.name || '', Complete: e.autocomplete || '', Label: label.slice(0, 200), Address: e.href || '', Checked: !!e.checked,
+			Value: e.type === 'checkbox' ? e.value : '', Action: (e.form && get(e.form, 'action')) || location.href, Own: get(e, 'formaction')});
 	}
-	return JSON.stringify({Loaded: document.readyState === 'complete', URL: location.href, Title: document.title, Text: (document.body ? document.body.innerText : '').slice(0, 4000), Fields: fields});
+	const said = [document.body ? document.body.innerText : ''];
+	for (const e of everywhere('*')) if (e.shadowRoot) for (const c of e.shadowRoot.children) if (c.innerText && c.tagName !== 'STYLE') said.push(c.innerText);
+	return JSON.stringify({Loaded: document.readyState === 'complete', URL: location.href, Title: document.title, Text: said.join(' ').slice(0, 4000), Fields: fields});
 }`
 
 // look looks at every page that is open and does the next thing; true means that the login is over.
@@ -488,8 +509,8 @@ func (d *drive) look(ctx context.Context) bool {
 		if !ok || s.URL == "about:blank" || !s.Loaded {
 			d.since = time.Now() // the browser or the server is busy
 		}
-		if !ok || s.URL == "about:blank" {
-			continue
+		if !ok || s.URL == "about:blank" || !s.Loaded && !d.seenFor(s.URL, loading) {
+			continue // its scripts may not be there yet
 		}
 		if over := d.act(ctx, page, s); over {
 			return true
@@ -500,6 +521,17 @@ func (d *drive) look(ctx context.Context) bool {
 		return true
 	}
 	return false
+}
+
+// loading is how long a page may load before it is acted on all the same.
+const loading = 3 * time.Second
+
+// seenFor reports that an address was first seen so long ago.
+func (d *drive) seenFor(address string, long time.Duration) bool {
+	if d.first[address].IsZero() {
+		d.first[address] = time.Now()
+	}
+	return time.Since(d.first[address]) > long
 }
 
 func (d *drive) see(ctx context.Context, page *rod.Page) (*sight, bool) {
@@ -513,14 +545,14 @@ func (d *drive) see(ctx context.Context, page *rod.Page) (*sight, bool) {
 	return &s, json.Unmarshal([]byte(result.Value.Str()), &s) == nil
 }
 
-// page turns what is seen into the form that the plain walk understands too. Marks stand for names.
-func (s *sight) page() (*Page, map[string]int) {
+// page turns what is seen into the forms that the plain walk understands too.
+func (s *sight) page() *Page {
 	at, err := url.Parse(s.URL)
 	if err != nil {
 		at = &url.URL{}
 	}
-	p := &Page{URL: at, Title: s.Title, Text: strings.Join(strings.Fields(s.Text), " ")}
-	forms, marks := map[int]int{}, map[string]int{}
+	p := &Page{URL: at, Title: s.Title, Text: strings.Join(strings.Fields(s.Text), " "), Rendered: true}
+	forms := map[int]int{}
 	for _, f := range s.Fields {
 		if f.Tag == "a" {
 			p.Links = append(p.Links, Link{f.Address, f.Label})
@@ -530,18 +562,16 @@ func (s *sight) page() (*Page, map[string]int) {
 		if !ok {
 			i = len(p.Forms)
 			forms[f.Form] = i
-			p.Forms = append(p.Forms, Form{Method: "POST", Action: f.Action})
+			action := f.Action
+			if strings.HasPrefix(action, "javascript:") {
+				action = s.URL // its script sends it
+			}
+			p.Forms = append(p.Forms, Form{Method: "POST", Action: action, loose: f.Form < 0})
 		}
-		in := Input{Name: f.Name, Type: f.Type, Label: f.Label, Complete: f.Complete, Value: fmt.Sprint(f.Mark), Action: f.Own}
-		if f.Tag == "button" || f.Type == "submit" || f.Type == "button" || f.Tag == "div" || f.Tag == "span" {
-			in.Value = ""
-			p.Forms[i].Buttons = append(p.Forms[i].Buttons, in)
-		} else {
-			p.Forms[i].Inputs = append(p.Forms[i].Inputs, in)
-		}
-		marks[f.Label+"\x00"+f.Name] = f.Mark
+		in := Input{Name: f.Name, Type: f.Type, Label: f.Label, Complete: f.Complete, Value: f.Value, Action: f.Own, Checked: f.Checked, mark: f.Mark}
+		p.Forms[i].add(in, f.Tag == "button" || f.Type == "submit" || f.Type == "button" || f.Type == "image" || f.Tag == "div" || f.Tag == "span")
 	}
-	return p, marks
+	return p
 }
 
 // state tells apart what is to be acted on.
@@ -549,42 +579,96 @@ func (s *sight) state() string { return fmt.Sprint(s.URL, s.Text, len(s.Fields))
 
 // act does the next thing on a page. The same state is acted on once: what follows it is waited for.
 func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
-	p, marks := s.page()
+	p := s.page()
 	state := s.state()
 	if state == d.acted[page.TargetID] {
 		return false
 	}
-	acting := func() {
+	acting := func(what string) {
 		d.acted[page.TargetID] = state
 		d.note(whole(ctx, page, p))
+		if what != "" {
+			d.picture(ctx, page, what, s)
+		}
 	}
 	if known := pageOf(d.Recipe, p.URL, p.Text); known != nil {
-		acting()
-		d.picture(ctx, page, "a page of the login", s)
+		acting("a page of the login")
 		return d.follow(ctx, page, p, known)
 	}
-	f := p.Login()
-	button, approve := Input{}, false
-	if f == nil {
-		_, button, approve = p.Consent()
+	if b, ok := d.between(p); ok {
+		acting("")
+		return d.pass(ctx, page, p, b)
 	}
-	opener, opens := d.opener(p)
-	switch {
-	case f != nil:
-		acting()
-		d.picture(ctx, page, "the login page", s)
-		return d.signIn(ctx, page, p, f, marks)
-	case approve:
-		acting()
-		d.picture(ctx, page, "the consent page", s)
-		return d.decide(ctx, page, p, button, marks)
-	case opens:
-		acting()
-		d.click(ctx, page, marks[opener.Label+"\x00"+opener.Name])
-	case p.Text != "":
-		d.out.Why = "the page says: " + Shorten(p.Text)
+	if f := p.Login(); f != nil {
+		acting("the login page")
+		return d.signIn(ctx, page, p, f)
 	}
+	if f, button, ok := p.Consent(); ok {
+		acting("the consent page")
+		return d.decide(ctx, page, p, f, button)
+	}
+	if opener, ok := d.opener(p); ok {
+		acting("")
+		d.click(ctx, page, opener.mark)
+		return false
+	}
+	return d.unasked(p, s)
+}
+
+// between is the button that passes what is asked between login and consent; false if nothing of the kind is.
+func (d *drive) between(p *Page) (Input, bool) {
+	if d.agent.User != nil && !d.route.StopAtLogin {
+		if _, b, ok := p.Account(d.agent.User.Name); ok {
+			return b, true
+		}
+	}
+	login := p.Login()
+	if login != nil && login.named() {
+		return Input{}, false
+	}
+	_, b, ok := p.Aside()
+	return b, ok
+}
+
+// pass presses a button that decides nothing of the request.
+func (d *drive) pass(ctx context.Context, page *rod.Page, p *Page, b Input) bool {
+	if d.passed++; d.passed > 5 {
+		d.end(Lost, "the page %q comes again and again: %s", p.Title, Shorten(p.Text))
+		return true
+	}
+	d.click(ctx, page, b.mark)
 	return false
+}
+
+// settled is how long a page must say the same before it is taken at its word: scripts go on after a page is loaded.
+const settled = 1500 * time.Millisecond
+
+// unasked looks at a page that asks for nothing. It ends the login where the page tells of an error, and goes on telling.
+func (d *drive) unasked(p *Page, s *sight) bool {
+	if p.Text == "" {
+		return false
+	}
+	d.out.Why = "the page says: " + Shorten(p.Text)
+	status := d.statusOf(s.URL)
+	if !s.Loaded || status < 400 && !p.Faulty() || time.Since(d.since) < settled {
+		return false
+	}
+	d.note(p)
+	d.end(ErrorPage, "HTTP %d, with the text: %s", status, Shorten(p.Text))
+	return true
+}
+
+// statusOf is the status with which a page was answered; 0 if that is not known.
+func (d *drive) statusOf(address string) int {
+	bareAddress, _, _ := strings.Cut(address, "#")
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := len(d.exchanges) - 1; i >= 0; i-- {
+		if d.exchanges[i].Request.URL == bareAddress {
+			return d.exchanges[i].Response.Status
+		}
+	}
+	return 0
 }
 
 // whole is the page as it stands in the browser now, with where its forms go, which a glance does not tell.
@@ -623,7 +707,7 @@ func (d *drive) opener(p *Page) (Input, bool) {
 	return Input{}, false
 }
 
-func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form, marks map[string]int) bool {
+func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form) bool {
 	u := d.agent.User
 	if d.route.StopAtLogin || u == nil {
 		d.end(AtLogin, "the page %q asks for a user", p.Title)
@@ -638,13 +722,13 @@ func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form, ma
 	if in := f.User(); in != nil {
 		again = again || d.named > 1
 		d.named++
-		d.fill(ctx, page, in.Value, u.Name)
+		d.fill(ctx, page, in.mark, u.Name)
 	}
 	if in := f.Password(); in != nil {
 		again = again || d.typed > 0
 		d.typed++
 		d.out.Typed = true
-		d.fill(ctx, page, in.Value, u.Password)
+		d.fill(ctx, page, in.mark, u.Password)
 	}
 	if in := f.OneTime(); in != nil && f.Password() == nil {
 		again = again || d.coded > 0
@@ -654,31 +738,29 @@ func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form, ma
 			d.end(Refused, "the page %q asks for a second factor, and the user has none here", p.Title)
 			return true
 		}
-		d.fill(ctx, page, in.Value, code)
+		d.fill(ctx, page, in.mark, code)
 	}
 	if again {
 		d.end(Refused, "the login page came again: %s", Shorten(p.Text))
 		return true
 	}
 	d.out.SignedIn = true
-	if b, ok := f.button([]string{"sign", "login", "log", "next", "continue", "submit", "verify", "ok"}); ok {
-		d.click(ctx, page, marks[b.Label+"\x00"+b.Name])
-	} else if len(f.Buttons) > 0 {
-		d.click(ctx, page, marks[f.Buttons[0].Label+"\x00"+f.Buttons[0].Name])
-	} else {
-		d.eval(ctx, page, `() => { const f = document.querySelector('form'); if (f) f.requestSubmit(); }`)
+	if b := f.Submitter(); b.mark != 0 {
+		d.click(ctx, page, b.mark)
+		return false
 	}
+	d.eval(ctx, page, `() => { `+everywhere+` const e = document.activeElement && document.activeElement.form; const f = e || everywhere('form')[0]; if (f) f.requestSubmit(); }`)
 	return false
 }
 
-func (d *drive) decide(ctx context.Context, page *rod.Page, p *Page, button Input, marks map[string]int) bool {
+func (d *drive) decide(ctx context.Context, page *rod.Page, p *Page, f *Form, button Input) bool {
 	switch d.route.Decision {
 	case Leave:
 		d.end(AtConsent, "")
 		return true
 	case Deny:
 		_, deny, _, ok := p.Denial()
-		if !ok || deny.Label == "" {
+		if !ok || deny.mark == 0 {
 			d.end(AtConsent, "the consent page has no button to deny")
 			return true
 		}
@@ -688,22 +770,27 @@ func (d *drive) decide(ctx context.Context, page *rod.Page, p *Page, button Inpu
 		d.end(Lost, "the consent page came again: %s", Shorten(p.Text))
 		return true
 	}
+	if d.route.Decision == Approve {
+		for _, in := range f.Tick(d.scopes) {
+			d.click(ctx, page, in.mark)
+		}
+	}
 	d.out.Consented = true
-	d.click(ctx, page, marks[button.Label+"\x00"+button.Name])
+	d.click(ctx, page, button.mark)
 	return false
 }
 
 // fill types as a page's own script would see it.
-func (d *drive) fill(ctx context.Context, page *rod.Page, mark, value string) {
+func (d *drive) fill(ctx context.Context, page *rod.Page, mark int, value string) {
 	d.eval(ctx, page, `(mark, value) => {
-		const e = document.querySelector('[data-mcpauth="' + mark + '"]'); if (!e) return;
+		`+everywhere+` const e = marked(mark); if (!e) return;
 		e.focus(); Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(e, value);
-		e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true}));
+		e.dispatchEvent(new Event('input', {bubbles: true, composed: true})); e.dispatchEvent(new Event('change', {bubbles: true, composed: true}));
 	}`, mark, value)
 }
 
 func (d *drive) click(ctx context.Context, page *rod.Page, mark int) {
-	d.eval(ctx, page, `(mark) => { const e = document.querySelector('[data-mcpauth="' + mark + '"]'); if (e) e.click(); }`, fmt.Sprint(mark))
+	d.eval(ctx, page, `(mark) => { `+everywhere+` const e = marked(mark); if (e) e.click(); }`, mark)
 }
 
 // eval runs a script as if the user had touched the page: popups open only then.

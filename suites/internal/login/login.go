@@ -150,7 +150,7 @@ func (a *Agent) careless(p *Page, f *Form) string {
 // Walk sends an authorization request and goes on until the client gets its answer or nothing more can be
 // done.
 func (a *Agent) Walk(start string, r Route) *Outcome {
-	w := &walk{Agent: a, route: r, out: &Outcome{}, req: wire.Request{Method: "GET", URL: start}}
+	w := &walk{Agent: a, route: r, out: &Outcome{}, req: wire.Request{Method: "GET", URL: start}, scopes: scopesOf(start)}
 	for range mostSteps {
 		if w.step() {
 			return w.out
@@ -180,6 +180,17 @@ type walk struct {
 	words   int
 	codes   int
 	decided int
+	passed  int
+	scopes  []string // that the request asks for
+}
+
+// scopesOf are the scopes that an authorization request asks for.
+func scopesOf(request string) []string {
+	u, err := url.Parse(request)
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(u.Query().Get("scope"))
 }
 
 func (w *walk) end(s Stage, format string, args ...any) *Outcome {
@@ -198,7 +209,9 @@ func (w *walk) step() bool {
 		return true
 	}
 	req := w.req
-	req.Header = append([]reports.Field{{Name: "Accept", Value: "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}}, req.Header...)
+	req.Header = append([]reports.Field{
+		{Name: "Accept", Value: "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}, {Name: "Accept-Language", Value: "en"},
+	}, req.Header...)
 	req.Header = append(req.Header, w.Jar.Field(u)...)
 	ex := w.Send(req)
 	w.out.Exchange = ex
@@ -336,21 +349,81 @@ func (w *walk) page(ex *reports.Exchange) bool {
 		w.end(NeedsScript, "the recipe says what to do on the page %q", p.Title)
 		return true
 	}
-	if f := p.Login(); f != nil {
-		return w.login(p, f)
+	return w.act(p, ex)
+}
+
+// act does the next thing on a page that asks for something.
+func (w *walk) act(p *Page, ex *reports.Exchange) bool {
+	login := p.Login()
+	if f, b, ok := w.account(p); ok {
+		return w.pass(p, f, b)
 	}
-	if f, b, ok := p.Consent(); ok {
+	if f, b, ok := p.Aside(); ok && (login == nil || !login.named()) {
+		return w.pass(p, f, b)
+	}
+	if login != nil && !login.Scripted && (login.Password() == nil || login.Password().Name != "") {
+		return w.login(p, login)
+	}
+	if login != nil {
+		w.end(NeedsScript, "the form of the page %q is sent by a script: %s", p.Title, needsBrowser)
+		return true
+	}
+	for i := range p.Forms {
+		if f := &p.Forms[i]; p.Passes(f) && !f.Scripted {
+			return w.pass(p, f, f.Submitter())
+		}
+	}
+	if f, b, ok := p.Consent(); ok && !f.Scripted {
 		return w.consent(p, f, b)
 	}
+	return w.unasked(p, ex)
+}
+
+const needsBrowser = "it needs a browser (--login auto or browser)"
+
+// unasked ends at a page that asks for nothing, or goes where it leads by itself.
+func (w *walk) unasked(p *Page, ex *reports.Exchange) bool {
 	switch {
 	case ex.Response.Status >= 400:
 		w.end(ErrorPage, "HTTP %d: %s", ex.Response.Status, Shorten(p.Text))
+	case p.Refresh != "":
+		return w.redirect(p.URL, ex.Response.Status, p.Refresh)
+	case p.Faulty():
+		w.end(ErrorPage, "HTTP %d, with the text: %s", ex.Response.Status, Shorten(p.Text))
 	case p.Scripts > 0:
-		w.end(NeedsScript, "the page %q works by script only", p.Title)
+		w.end(NeedsScript, "the page %q works by script only: %s", p.Title, needsBrowser)
 	default:
 		w.end(Lost, "a page that is not understood: %q %s", p.Title, Shorten(p.Text))
 	}
 	return true
+}
+
+// account finds the button of an account chooser.
+func (w *walk) account(p *Page) (*Form, Input, bool) {
+	if w.User == nil || w.route.StopAtLogin {
+		return nil, Input{}, false
+	}
+	return p.Account(w.User.Name)
+}
+
+// pass presses a button that decides nothing of the request.
+func (w *walk) pass(p *Page, f *Form, b Input) bool {
+	if w.passed++; w.passed > 5 {
+		w.end(Lost, "the page %q comes again and again: %s", p.Title, Shorten(p.Text))
+		return true
+	}
+	to, err := url.Parse(f.Action)
+	if err == nil && to.Host != p.URL.Host && (Reserved(to.Hostname()) || w.sameHostAsAnswer(to)) {
+		w.out.Location = f.Action
+		w.end(Elsewhere, "a form of the page %q goes to %s", p.Title, f.Action)
+		return true
+	}
+	values := f.Values()
+	if b.Name != "" {
+		values.Add(b.Name, b.Value)
+	}
+	w.req, w.carries = Submission(p, f.pressed(b), values), false
+	return false
 }
 
 // Shorten keeps the beginning of a text for a sentence.
@@ -403,10 +476,7 @@ func (w *walk) login(p *Page, f *Form) bool {
 		w.end(Refused, "the login page came again: %s", Shorten(p.Text))
 		return true
 	}
-	pressed := Input{}
-	if len(f.Buttons) > 0 {
-		pressed = f.Buttons[0]
-	}
+	pressed := f.Submitter()
 	if pressed.Name != "" {
 		values.Add(pressed.Name, pressed.Value)
 	}
@@ -437,6 +507,11 @@ func (w *walk) consent(p *Page, f *Form, b Input) bool {
 		f, b = form, button
 	}
 	values := f.Values()
+	if w.route.Decision == Approve {
+		for _, in := range f.Tick(w.scopes) {
+			values.Add(in.Name, in.Value)
+		}
+	}
 	if b.Name != "" {
 		values.Add(b.Name, b.Value)
 	}

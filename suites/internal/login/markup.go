@@ -65,7 +65,7 @@ func (b *builder) start() {
 		n.Attr = append(n.Attr, html.Attribute{Key: string(key), Val: string(value)})
 	}
 	switch n.DataAtom {
-	case atom.A, atom.Button, atom.Select, atom.Option:
+	case atom.A, atom.Button, atom.Label, atom.Select, atom.Option:
 		b.end(n.DataAtom, n.Data)
 	case atom.Form:
 		if b.holds(atom.Form) {

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -21,6 +22,10 @@ type Page struct {
 	Forms   []Form
 	Links   []Link
 	Scripts int
+	// Refresh is the address to which the page sends the browser by itself; empty if it stays.
+	Refresh string
+	// Submits says that a script of the page sends a form by itself.
+	Submits bool
 	// Rendered says that a browser made the page: how its forms are sent is up to its scripts.
 	Rendered bool
 	// Loads are the addresses of scripts, images, styles and frames.
@@ -33,6 +38,11 @@ type Form struct {
 	Method  string // GET or POST
 	Inputs  []Input
 	Buttons []Input
+	// Scripted says that only a script can send the form.
+	Scripted bool
+
+	id    string
+	loose bool // what a browser shows outside all forms
 }
 
 // Input is one field or button.
@@ -40,6 +50,11 @@ type Input struct {
 	Name, Type, Value, Label, Complete string
 	Action                             string // of a button: where it sends the form, if not to the form's own action
 	Checked                            bool
+	// Concealed says that people do not see the field: it is a trap for robots, or waits for a script.
+	Concealed bool
+
+	id   string
+	mark int // in a browser
 }
 
 // Link is an anchor.
@@ -48,14 +63,18 @@ type Link struct{ Address, Text string }
 // ParsePage reads a page as a browser without scripts would.
 func ParsePage(at *url.URL, source string) *Page {
 	p := &Page{URL: at, Source: source}
-	r := reader{page: p, labels: map[string]string{}}
-	r.walk(parse(source), -1)
+	r := reader{page: p, base: at, labels: map[string]string{}}
+	r.walk(parse(source), place{form: -1})
+	r.adopt()
 	p.Text = strings.Join(strings.Fields(r.text.String()), " ")
 	for i := range p.Forms {
-		for j := range p.Forms[i].Inputs {
-			in := &p.Forms[i].Inputs[j]
-			in.Label = strings.TrimSpace(in.Label + " " + r.labels[in.Label])
+		f := &p.Forms[i]
+		for j := range f.Inputs {
+			in := &f.Inputs[j]
+			in.Label = strings.TrimSpace(in.Label + " " + r.labels[in.id])
 		}
+		f.Scripted = f.Scripted || f.Method == "" && p.Scripts > 0 && f.Password() != nil // nobody sends passwords in a URL on purpose
+		f.Method = cmp.Or(f.Method, "GET")
 	}
 	return p
 }
@@ -73,9 +92,43 @@ func (p *Page) secretFields(s *reports.Secrets) {
 
 type reader struct {
 	page   *Page
+	base   *url.URL
 	text   strings.Builder
-	labels map[string]string
+	labels map[string]string // by the id of their field
 	fields int
+	owned  []owned
+}
+
+// place is where in a page an element is.
+type place struct {
+	form      int    // -1: in none
+	label     string // the text of the label around it
+	concealed bool
+}
+
+// owned is a field or a button that names its form (HTML, section 4.10.18.3).
+type owned struct {
+	form   string
+	input  Input
+	button bool
+}
+
+// adopt gives the fields that name their form to it.
+func (r *reader) adopt() {
+	for _, o := range r.owned {
+		i := slices.IndexFunc(r.page.Forms, func(f Form) bool { return f.id == o.form && o.form != "" })
+		if i >= 0 {
+			r.page.Forms[i].add(o.input, o.button)
+		}
+	}
+}
+
+func (f *Form) add(in Input, button bool) {
+	if button {
+		f.Buttons = append(f.Buttons, in)
+	} else {
+		f.Inputs = append(f.Inputs, in)
+	}
 }
 
 func attr(n *html.Node, name string) string {
@@ -91,83 +144,131 @@ func has(n *html.Node, name string) bool {
 	return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == name })
 }
 
-func (r *reader) walk(n *html.Node, form int) {
-	p := r.page
-	if n.Type == html.TextNode {
+func (r *reader) walk(n *html.Node, at place) {
+	if n.Type == html.TextNode && !at.concealed {
 		r.text.WriteString(n.Data + " ")
 	}
 	if n.Type == html.ElementNode {
+		at.concealed = at.concealed || concealed(n)
 		switch n.DataAtom {
 		case atom.Script, atom.Style, atom.Template, atom.Noscript:
-			if n.DataAtom == atom.Script {
-				p.Scripts++
-			}
-			r.load(n)
+			r.script(n)
 			return
 		case atom.Title:
-			p.Title = strings.TrimSpace(inner(n))
+			r.page.Title = cmp.Or(r.page.Title, strings.TrimSpace(inner(n))) // drawings have titles too
 			return
+		case atom.Base, atom.Meta, atom.Body:
+			r.head(n)
 		case atom.Img, atom.Link, atom.Iframe:
 			r.load(n)
 		case atom.Form:
-			if len(p.Forms) == mostForms {
-				break
+			if len(r.page.Forms) < mostForms {
+				at.form = r.form(n)
 			}
-			p.Forms = append(p.Forms, Form{Action: resolve(p.URL, attr(n, "action")), Method: strings.ToUpper(attr(n, "method"))})
-			form = len(p.Forms) - 1
-			if p.Forms[form].Method != "POST" {
-				p.Forms[form].Method = "GET"
+		case atom.Label:
+			if at.label = inner(n); has(n, "for") {
+				r.labels[attr(n, "for")] = at.label
 			}
 		case atom.A:
 			if has(n, "href") {
-				p.Links = append(p.Links, Link{resolve(p.URL, attr(n, "href")), strings.TrimSpace(inner(n))})
+				r.page.Links = append(r.page.Links, Link{resolve(r.base, attr(n, "href")), strings.TrimSpace(inner(n))})
 			}
 		case atom.Input, atom.Button, atom.Select, atom.Textarea:
-			r.field(n, form)
+			r.field(n, at)
 		}
 	}
 	for c := n.FirstChild; c != nil; c = c.NextSibling {
-		r.walk(c, form)
+		r.walk(c, at)
 	}
+}
+
+// concealed reports that an element is not shown, as far as its attributes tell.
+func concealed(n *html.Node) bool {
+	style := strings.ReplaceAll(strings.ToLower(attr(n, "style")), " ", "")
+	return has(n, "hidden") || strings.Contains(style, "display:none") || strings.Contains(style, "visibility:hidden")
+}
+
+func (r *reader) script(n *html.Node) {
+	if n.DataAtom == atom.Script {
+		r.page.Scripts++
+		r.page.Submits = r.page.Submits || strings.Contains(inner(n), "submit()")
+	}
+	r.load(n)
+}
+
+// head reads what acts on the whole page.
+func (r *reader) head(n *html.Node) {
+	switch {
+	case n.DataAtom == atom.Base && has(n, "href"):
+		if base, err := r.page.URL.Parse(attr(n, "href")); err == nil {
+			r.base = base
+		}
+	case n.DataAtom == atom.Body:
+		r.page.Submits = r.page.Submits || strings.Contains(attr(n, "onload"), "submit()")
+	case strings.EqualFold(attr(n, "http-equiv"), "refresh"):
+		_, address, _ := strings.Cut(attr(n, "content"), ";")
+		if name, to, ok := strings.Cut(address, "="); ok && strings.EqualFold(strings.TrimSpace(name), "url") {
+			r.page.Refresh = resolve(r.base, strings.Trim(strings.TrimSpace(to), `'"`))
+		}
+	}
+}
+
+// form opens a form, and returns its index.
+func (r *reader) form(n *html.Node) int {
+	f := Form{Action: resolve(r.base, attr(n, "action")), Method: strings.ToUpper(attr(n, "method")), id: attr(n, "id")}
+	if attr(n, "action") == "" { // it stays on the page, whatever its base is
+		f.Action = r.page.URL.String()
+	}
+	if f.Method != "POST" && f.Method != "" {
+		f.Method = "GET"
+	}
+	to, err := url.Parse(f.Action)
+	f.Scripted = err != nil || to.Scheme == "javascript" || strings.Contains(attr(n, "onsubmit"), "return false")
+	r.page.Forms = append(r.page.Forms, f)
+	return len(r.page.Forms) - 1
 }
 
 func (r *reader) load(n *html.Node) {
 	for _, name := range []string{"src", "href"} {
 		if v := attr(n, name); v != "" {
-			r.page.Loads = append(r.page.Loads, resolve(r.page.URL, v))
+			r.page.Loads = append(r.page.Loads, resolve(r.base, v))
 		}
 	}
 }
 
-func (r *reader) field(n *html.Node, form int) {
-	if form < 0 || has(n, "disabled") || r.fields == mostFields {
+func (r *reader) field(n *html.Node, at place) {
+	if at.form < 0 && !has(n, "form") || has(n, "disabled") || r.fields == mostFields {
 		return
 	}
 	r.fields++
-	f := &r.page.Forms[form]
-	in := Input{Name: attr(n, "name"), Type: strings.ToLower(attr(n, "type")), Value: attr(n, "value"), Complete: attr(n, "autocomplete"), Checked: has(n, "checked")}
+	in := Input{Name: attr(n, "name"), Type: strings.ToLower(attr(n, "type")), Value: attr(n, "value"), Complete: attr(n, "autocomplete"),
+		Checked: has(n, "checked"), Concealed: at.concealed || attr(n, "aria-hidden") == "true", id: attr(n, "id")}
 	if has(n, "formaction") {
-		in.Action = resolve(r.page.URL, attr(n, "formaction"))
+		in.Action = resolve(r.base, attr(n, "formaction"))
 	}
+	button := in.Type == "submit" || in.Type == "image"
 	switch {
 	case n.DataAtom == atom.Button && in.Type != "button" && in.Type != "reset":
+		button = true
 		in.Label = strings.TrimSpace(inner(n) + " " + attr(n, "aria-label"))
-		f.Buttons = append(f.Buttons, in)
 	case n.DataAtom == atom.Button:
-	case in.Type == "submit" || in.Type == "image":
-		in.Label = in.Value
-		f.Buttons = append(f.Buttons, in)
+		return
+	case button:
+		in.Label = cmp.Or(in.Value, attr(n, "alt"))
 	case n.DataAtom == atom.Select:
 		in.Type = "select"
 		in.Value = selected(n)
-		f.Inputs = append(f.Inputs, in)
-	case in.Type != "reset" && in.Type != "button":
-		if in.Type == "" {
-			in.Type = "text"
-		}
-		in.Label = strings.Join([]string{attr(n, "id"), attr(n, "placeholder"), attr(n, "aria-label")}, " ")
-		f.Inputs = append(f.Inputs, in)
+	case in.Type == "reset" || in.Type == "button":
+		return
+	default:
+		in.Type = cmp.Or(in.Type, "text")
+		in.Label = strings.Join([]string{attr(n, "id"), attr(n, "placeholder"), attr(n, "aria-label"), at.label}, " ")
 	}
+	if has(n, "form") {
+		r.owned = append(r.owned, owned{attr(n, "form"), in, button})
+		return
+	}
+	r.page.Forms[at.form].add(in, button)
 }
 
 func selected(n *html.Node) string {
@@ -241,112 +342,6 @@ func (f *Form) pressed(b Input) *Form {
 	out := *f
 	out.Action = b.Action
 	return &out
-}
-
-// Password is the field for the password, or nil. Some pages leave out its type.
-func (f *Form) Password() *Input {
-	if in := f.input(func(in Input) bool { return in.Type == "password" }); in != nil {
-		return in
-	}
-	return f.input(untyped)
-}
-
-// untyped reports that a text field asks for a password.
-func untyped(in Input) bool {
-	return in.Type == "text" && (in.Complete == "current-password" || slices.Contains([]string{"password", "passwd", "pwd", "pass", "j_password", "user[password]"}, strings.ToLower(in.Name)))
-}
-
-// OneTime is the field for a second factor, or nil.
-func (f *Form) OneTime() *Input {
-	return f.input(func(in Input) bool {
-		if in.Complete == "one-time-code" {
-			return true
-		}
-		if !slices.Contains([]string{"text", "tel", "number"}, in.Type) {
-			return false
-		}
-		name := strings.ToLower(in.Name)
-		return slices.ContainsFunc([]string{"otp", "totp", "mfa", "2fa", "passcode", "onetime", "one_time"}, func(w string) bool { return strings.Contains(name, w) })
-	})
-}
-
-// User is the field for the user's name, or nil.
-func (f *Form) User() *Input {
-	text := func(in Input) bool { return !untyped(in) && slices.Contains([]string{"text", "email", "tel"}, in.Type) }
-	named := f.input(func(in Input) bool {
-		about := strings.ToLower(in.Name + " " + in.Label + " " + in.Complete)
-		return text(in) && slices.ContainsFunc([]string{"user", "mail", "login", "identifier", "account"}, func(w string) bool { return strings.Contains(about, w) })
-	})
-	if named == nil && f.Password() != nil {
-		return f.input(text)
-	}
-	return named
-}
-
-var (
-	approving = []string{"allow", "approve", "authorize", "authorise", "accept", "agree", "grant", "consent", "continue", "confirm", "yes", "next", "ok"}
-	denying   = []string{"deny", "cancel", "reject", "decline", "disagree", "no", "abort", "refuse", "not now", "don't"}
-)
-
-// button finds a submit button by what it says; false if none says it.
-func (f *Form) button(words []string) (Input, bool) {
-	for _, b := range f.Buttons {
-		said := words1(b.Label + " " + b.Value + " " + b.Name)
-		for _, w := range words {
-			if slices.Contains(said, w) || strings.Contains(w, " ") && strings.Contains(strings.ToLower(b.Label), w) {
-				return b, true
-			}
-		}
-	}
-	return Input{}, false
-}
-
-func words1(s string) []string {
-	return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !(r >= 'a' && r <= 'z' || r == '\'') })
-}
-
-// Consent finds the form in which access is approved, with the button that does; false if the page has
-// none.
-func (p *Page) Consent() (*Form, Input, bool) {
-	for i := range p.Forms {
-		f := &p.Forms[i]
-		if f.Password() != nil || f.OneTime() != nil || f.User() != nil {
-			continue
-		}
-		if b, ok := f.button(approving); ok {
-			if said, no := (&Form{Buttons: []Input{b}}).button(denying); !no || said.Label == "" {
-				return f, b, true
-			}
-		}
-	}
-	return nil, Input{}, false
-}
-
-// Denial finds the way to deny: a button's form, or a link.
-func (p *Page) Denial() (*Form, Input, string, bool) {
-	for i := range p.Forms {
-		if b, ok := p.Forms[i].button(denying); ok {
-			return &p.Forms[i], b, "", true
-		}
-	}
-	for _, l := range p.Links {
-		for _, w := range words1(l.Text) {
-			if slices.Contains(denying, w) {
-				return nil, Input{}, l.Address, true
-			}
-		}
-	}
-	return nil, Input{}, "", false
-}
-
-// Login finds the form that asks for a name, a password or a second factor; nil if the page has none.
-func (p *Page) Login() *Form {
-	for i := range p.Forms {
-		if f := &p.Forms[i]; f.Password() != nil || f.OneTime() != nil || f.User() != nil {
-			return f
-		}
-	}
-	return nil
 }
 
 // Said is the page's text, with that of its fields.
