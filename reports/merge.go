@@ -40,7 +40,7 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 	out := *parts[0].Run()
 	out.Shard, out.Results, out.Exchanges = nil, []Result{}, []Exchange{}
 	out.Discovered, out.Stale, out.Tokens, out.NotWorking = nil, nil, nil, nil
-	out.Requests, out.Duration = 0, 0
+	out.Requests, out.Duration, out.Selected = 0, 0, 0
 	rank := map[string]int{}
 	for i, id := range order {
 		rank[id] = i
@@ -71,7 +71,7 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 			}
 		}
 		out.Open = cmp.Or(out.Open, run.Open)
-		out.Requests += run.Requests
+		out.Requests, out.Selected = out.Requests+run.Requests, out.Selected+run.Selected
 		out.Duration = max(out.Duration, run.Duration)
 		out.Interrupted, out.Doubt = out.Interrupted || run.Interrupted, cmp.Or(out.Doubt, run.Doubt)
 		if run.Started.Before(out.Started) {
@@ -147,6 +147,10 @@ func apart(run *Run, shift int, used map[string]int) {
 		r.Evidence = slices.Clone(r.Evidence)
 		for k := range r.Evidence {
 			r.Evidence[k] += shift
+		}
+		r.Controls = slices.Clone(r.Controls)
+		for k := range r.Controls {
+			r.Controls[k] += shift
 		}
 		r.Findings = slices.Clone(r.Findings)
 		for k := range r.Findings {

@@ -157,7 +157,7 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	for i := range out.Stale {
 		out.Stale[i] = text(out.Stale[i])
 	}
-	out.Open = text(run.Open)
+	out.Open, out.Command, out.AuthorizedBy = text(run.Open), text(run.Command), text(run.AuthorizedBy)
 	out.NotWorking = append([]string(nil), run.NotWorking...)
 	for i := range out.NotWorking {
 		out.NotWorking[i] = text(out.NotWorking[i])

@@ -49,6 +49,11 @@ type Run struct {
 	// Unreachable says why the target could not be tested at all; empty when it could.
 	Unreachable string `json:"unreachable,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`
+	// Selected is how many requirements the run was to judge.
+	Selected int `json:"selected,omitempty"`
+	// Command is how the run can be started again, and AuthorizedBy who allowed the test; empty where nobody said.
+	Command      string `json:"command,omitempty"`
+	AuthorizedBy string `json:"authorized_by,omitempty"`
 	// Doubt says what happened to the machine during the run, for which no verdict can be trusted; empty for nothing.
 	Doubt string `json:"doubt,omitempty"`
 	// Shard says which part of a whole run this is; nil for a whole one.
@@ -123,6 +128,7 @@ type Result struct {
 	Notes       []string     `json:"notes,omitempty"`
 	Tried       []string     `json:"-"`                  // the rows of the check's tables, in order
 	Evidence    []int        `json:"evidence,omitempty"` // numbers of exchanges
+	Controls    []int        `json:"controls,omitempty"` // those of them that show what the target serves
 	Basis       *Basis       `json:"basis,omitempty"`    // nil where it was not kept
 	Remediation string       `json:"remediation"`
 	Sources     []Source     `json:"sources"`

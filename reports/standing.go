@@ -90,10 +90,30 @@ func (r *Run) Threats() []ThreatStanding {
 				c.add(&r.Results[i])
 			}
 		}
-		out = append(out, ThreatStanding{Threat: threat, Standing: c.standing(), Failed: c.failed, Warned: c.warned, Passed: c.passed, Untested: c.untested})
+		t := ThreatStanding{Threat: threat, Standing: c.standing(), Failed: c.failed, Warned: c.warned, Passed: c.passed, Untested: c.untested}
+		if shown := r.shown(&threat); shown != "" {
+			t.Standing, t.Says = Unmet, shown
+		}
+		out = append(out, t)
 	}
 	return out
 }
+
+// shown is what the run says about a threat in a sentence of its own: that a server is open to anybody. Empty for nearly all.
+func (r *Run) shown(threat *profiles.Threat) string {
+	if r.Open != "" && threat.Covers(anonymous) {
+		return r.Open
+	}
+	for i := range r.Results {
+		if res := &r.Results[i]; res.Verdict == Fail && res.Headline != "" && threat.Covers(res.ID) {
+			return res.Headline
+		}
+	}
+	return ""
+}
+
+// anonymous is the requirement that nobody is served without credentials.
+const anonymous = "RS-CHALLENGE-401-STATUS"
 
 // ClientStanding is whether a well-known client can connect.
 type ClientStanding struct {

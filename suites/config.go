@@ -61,6 +61,9 @@ type Config struct {
 	// BrowserNoSandbox runs the browser without its sandbox, which root in a container needs.
 	BrowserNoSandbox bool
 
+	// Command is how the run can be started again, and AuthorizedBy who allowed the test: both are for reports only.
+	Command, AuthorizedBy string
+
 	// UserAgent is that of all requests; by default it names this tool and the check, so that the target's log reads like the
 	// report.
 	UserAgent string

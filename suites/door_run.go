@@ -22,6 +22,7 @@ func Run(ctx context.Context, cfg Config) (reports.Redacted, error) {
 		s.close(ctx)
 		return reports.Redacted{}, usage("the filters select no check; mcpauth list shows what there is")
 	}
+	s.run.Selected = len(ids)
 	if cfg.OnSelected != nil {
 		cfg.OnSelected(len(ids))
 	}

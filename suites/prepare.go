@@ -123,7 +123,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	s.run = reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: Build().Version}, Started: s.started, Catalogue: requirements.Digest(),
 		Target: reports.Target{URL: cfg.URL, Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{}, Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
-		Revisions: sv.Status,
+		Revisions: sv.Status, Command: cfg.Command, AuthorizedBy: cfg.AuthorizedBy,
 	}
 	if cfg.Shard.Count > 0 {
 		s.run.Shard = &cfg.Shard

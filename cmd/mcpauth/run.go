@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ type options struct {
 	targets, history, profile                                            string
 	revisions, only, skip, origins, headers, allowHosts, connectTo       []string
 	reports                                                              []string
-	nameServer, userAgent                                                string
+	nameServer, userAgent, authorizedBy                                  string
 	shard, labelFilter, failOn, tokenEnv, caFile, colour, file, baseline string
 	signIn                                                               signIn
 	intrusive, authorized                                                bool
@@ -62,6 +63,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.complete, "require-complete", false, "for gates: end with 3 where a selected MUST was not tested")
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
 	f.BoolVar(&o.authorized, "i-am-authorized", false, "say that you may sign in, register clients and attack at every host beyond your own network that the run contacts: the target and its authorization server; not needed on loopback and in private networks")
+	f.StringVar(&o.authorizedBy, "authorized-by", "", "who allowed this test, and by which ticket or contract: the reports say so")
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
 	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host, NAME or NAME:PORT, that may resolve to an address that is not public")
 	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that mean it")
@@ -283,6 +285,7 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	cfg := suites.Config{
 		URL: url, Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, AllowHosts: o.allowHosts, Timeout: o.timeout,
 		MaxWait: o.maxWait, ConnectTo: map[string]string{}, NameServer: o.nameServer, UserAgent: o.userAgent, Authorized: o.authorized,
+		Command: command(c, url), AuthorizedBy: o.authorizedBy,
 	}
 	cfg.Revisions, cfg.Origins, cfg.Headers = o.revisions, o.origins, map[string]string{}
 	cfg.MaxRequests, cfg.Concurrency, cfg.Rate = o.maxRequests, o.concurrency, o.rate
@@ -358,6 +361,34 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// aside are options that change nothing of what a run tests.
+var aside = []string{"report", "history", "verbose", "quiet", "color"}
+
+// command is how a run can be started again: the verb, the URL, and every option that was given, by a flag or by the environment.
+func command(c *cobra.Command, url string) string {
+	words := []string{c.CommandPath()}
+	if url != "" && c.Name() != "demo" {
+		words = append(words, reports.ShellQuoted(url))
+	}
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if slices.Contains(aside, f.Name) {
+			return
+		}
+		values := []string{f.Value.String()}
+		if several, ok := f.Value.(pflag.SliceValue); ok {
+			values = several.GetSlice()
+		}
+		for _, v := range values {
+			if f.Value.Type() == "bool" {
+				words = append(words, map[string]string{"true": "--" + f.Name}[v])
+				continue
+			}
+			words = append(words, "--"+f.Name, reports.ShellQuoted(v))
+		}
+	})
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
 // execute runs, writes the reports and turns the outcome into an exit code. Reports are prepared before

@@ -65,9 +65,18 @@ func (t *T) uncited() []*reports.Exchange {
 	return out
 }
 
+// control notes that an exchange shows what the target serves, and returns it.
+func (t *T) control(ex *reports.Exchange) *reports.Exchange {
+	if ex != nil {
+		t.controls = append(t.controls, ex)
+	}
+	return ex
+}
+
 // controlledBy says that the target served what it should, as an exchange shows.
 func (t *T) controlledBy(ex *reports.Exchange, m expect.Matcher) {
 	t.controlled = true
+	t.control(ex)
 	t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control", Matcher: expect.CallOf(m), Subject: subject(t, ex), Exchange: numberOf(ex), Kind: kindOf(m)})
 }
 

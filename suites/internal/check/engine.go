@@ -388,6 +388,9 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 		}
 		for _, ex := range slices.Concat(t.transcript, t.uncited()) {
 			res.Evidence = append(res.Evidence, ex.Number)
+			if slices.Contains(t.controls, ex) {
+				res.Controls = append(res.Controls, ex.Number)
+			}
 		}
 		out = append(out, res)
 	}

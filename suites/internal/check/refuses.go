@@ -52,7 +52,7 @@ func failing[E any](t *T, good Attempt[E]) (why string) {
 	ended := t.guarded(func() *stop {
 		control := good.Send()
 		if ex := expect.ExchangeOf(control); ex != nil {
-			t.Cite(ex)
+			t.control(t.Cite(ex))
 		}
 		j := good.Good.Judge(control)
 		switch {

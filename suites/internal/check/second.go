@@ -98,6 +98,7 @@ func both(r *requirements.Requirement, first, second reports.Result) reports.Res
 		out = second
 	}
 	out.Basis = nil // two tries were judged together
+	out.Controls = slices.Concat(first.Controls, second.Controls)
 	out.Evidence, out.Duration = slices.Concat(first.Evidence, second.Evidence), first.Duration+second.Duration
 	return out
 }

@@ -118,6 +118,7 @@ type T struct {
 	notes      []string
 	refusals   int
 	controlled bool
+	controls   []*reports.Exchange // that show what the target serves
 	browser    sync.Mutex
 	inBrowser  []*reports.Exchange
 	sealed     bool

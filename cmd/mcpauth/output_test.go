@@ -1,0 +1,33 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// A report says how the run can be started again, and who allowed it.
+func TestHowAndByWhom(t *testing.T) {
+	r := start(t, nil)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "r.json")
+	code, _, errs := mcpauth(t, []string{"TOKEN=" + r.Token(), "MCPAUTH_SKIP=RS-SCOPE-*"}, "run", r.URL, "--only", "RS-DISC-*,RS-CHALLENGE-401-STATUS", "--token-env", "TOKEN",
+		"--authorized-by", "Ada Lovelace, ticket 42", "--report", "json="+file, "--report", "html="+filepath.Join(dir, "r.html"), "-q")
+	require.Zero(t, code, errs)
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var run reports.Run
+	require.NoError(t, json.Unmarshal(b, &run))
+	assert.Equal(t, "mcpauth run "+r.URL+" --authorized-by 'Ada Lovelace, ticket 42' --only 'RS-DISC-*' --only RS-CHALLENGE-401-STATUS --skip 'RS-SCOPE-*' --token-env TOKEN", run.Command)
+	assert.Equal(t, "Ada Lovelace, ticket 42", run.AuthorizedBy)
+	assert.Positive(t, run.Selected)
+	page, err := os.ReadFile(filepath.Join(dir, "r.html"))
+	require.NoError(t, err)
+	assert.Contains(t, string(page), "authorized by Ada Lovelace, ticket 42")
+}
