@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,7 +71,9 @@ func (o *options) runAll(c *cobra.Command) error {
 		for _, spec := range apart {
 			sub.reports = append(sub.reports, named(spec, names[i]))
 		}
-		sub.finished = func(run reports.Redacted) { columns = append(columns, matrix.Column{Name: names[i], Run: run}) }
+		sub.finished = func(run reports.Redacted) {
+			columns = append(columns, matrix.Column{Name: names[i], Run: run, Report: page(sub.reports, together)})
+		}
 		err := sub.runOne(c, "")
 		var e *exit
 		switch {
@@ -95,6 +98,27 @@ func (o *options) runAll(c *cobra.Command) error {
 		return worst
 	}
 	return nil
+}
+
+// page is the path of a target's HTML report as the matrix links to it; empty where one of them is missing.
+func page(apart, together []string) string {
+	path := func(specs []string, kind string) string {
+		for _, spec := range specs {
+			if name, path, _ := strings.Cut(spec, "="); name == kind && !ownOutput(path) {
+				return path
+			}
+		}
+		return ""
+	}
+	report, from := path(apart, "html"), path(together, "matrix")
+	if report == "" || from == "" {
+		return ""
+	}
+	relative, err := filepath.Rel(filepath.Dir(from), report)
+	if err != nil {
+		return ""
+	}
+	return (&url.URL{Path: filepath.ToSlash(relative)}).String()
 }
 
 // worse compares exit codes: tool failure, findings, undecided.

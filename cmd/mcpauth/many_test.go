@@ -35,13 +35,13 @@ func TestManyTargetsInOneRun(t *testing.T) {
 	require.NoError(t, os.WriteFile(list, []byte("# both\ngood.yaml\nbad.yaml\n"), 0o600))
 	code, out, errs = mcpauth(t, nil, "run", "-q", "--targets", list, "--report", "json="+dir+"/run.json", "--report", "matrix="+dir+"/m.html", "--report", "matrix")
 	assert.Equal(t, 1, code, errs)
-	assert.Contains(t, out, "| RS-CHALLENGE-401-STATUS | MUST | pass | FAIL |")
+	assert.Contains(t, out, "| RS-CHALLENGE-401-STATUS | Answer requests without credentials with HTTP 401 | MUST | pass | FAIL |")
 	for _, name := range []string{"run-good.json", "run-bad.json", "m.html"} {
 		assert.FileExists(t, filepath.Join(dir, name))
 	}
 	code, again, errs := mcpauth(t, nil, "report", dir+"/run-good.json", dir+"/run-bad.json", "--report", "matrix")
 	assert.Zero(t, code, errs)
-	assert.Equal(t, strings.ReplaceAll(strings.ReplaceAll(out, " good ", " run-good "), " bad ", " run-bad "), again)
+	assert.Equal(t, strings.ReplaceAll(out, "| good | bad |", "| run-good | run-bad |"), again)
 
 	other := targetFile(t, t.TempDir(), "good", "http://127.0.0.1:1/mcp")
 	code, _, errs = mcpauth(t, nil, "run", "-c", good, "-c", other)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -25,22 +26,42 @@ var style string
 type Column struct {
 	Name string
 	Run  reports.Redacted
+	// Report is the path of the target's own HTML report, from where the matrix is; empty where there is none.
+	Report string
 }
 
 type row struct {
-	ID, Title, Level, Area string
-	Cells                  []cell
+	ID, Title, Level, Area, Source string
+	Cells                          []cell
+	worst                          reports.Verdict
 }
 
 type cell struct {
 	Verdict reports.Verdict
 	Class   string
 	Reason  string
+	Link    string // to the finding in the target's own report
 }
 
-type area struct {
-	Name string
-	Rows []row
+// part are the rows of which the gravest verdict is of one kind.
+type part struct {
+	Name   string
+	Anchor string
+	Rows   []row
+	Folded bool
+}
+
+// kinds are the parts of the matrix, in the order in which people read them.
+var kinds = []struct {
+	name, anchor string
+	folded       bool
+	verdicts     []reports.Verdict
+}{
+	{"Fails somewhere", "fails", false, []reports.Verdict{reports.Errored, reports.Fail}},
+	{"Warnings, and what a person must look at", "warnings", false, []reports.Verdict{reports.Warn, reports.Review, reports.Flaky, reports.Suppressed}},
+	{"Could not be decided somewhere", "undecided", false, []reports.Verdict{reports.Inconclusive}},
+	{"Not tested somewhere", "not-tested", true, []reports.Verdict{reports.NotTested}},
+	{"Passes, or does not apply", "passes", true, []reports.Verdict{reports.Pass, reports.NotApplicable, ""}},
 }
 
 // short are the verdicts as they stand in a cell.
@@ -49,56 +70,102 @@ var short = map[reports.Verdict]string{reports.Pass: "pass", reports.Fail: "FAIL
 // Short is the verdict as it stands in the cell; empty where the run did not judge the requirement.
 func (c cell) Short() string { return short[c.Verdict] }
 
-// gather makes the rows, by area, in the order of the runs. Of several verdicts on a requirement the gravest counts.
-func gather(columns []Column) []area {
+// gather makes the rows, in the order of the runs: those with the gravest verdicts come first. Of several verdicts on a requirement the gravest counts.
+func gather(columns []Column) []part {
 	at := map[string]*row{}
 	var order []string
 	for i, c := range columns {
 		for k := range c.Run.Run().Results {
 			r := &c.Run.Run().Results[k]
 			if at[r.ID] == nil {
-				at[r.ID] = &row{ID: r.ID, Title: r.Title, Level: r.Level, Area: r.Area, Cells: make([]cell, len(columns))}
+				at[r.ID] = &row{ID: r.ID, Title: r.Title, Level: r.Level, Area: r.Area, Source: source(r), Cells: make([]cell, len(columns))}
 				order = append(order, r.ID)
 			}
 			own := &at[r.ID].Cells[i]
-			if own.Verdict == "" || slices.Index(reports.Verdicts, r.Verdict) < slices.Index(reports.Verdicts, own.Verdict) {
-				*own = cell{r.Verdict, strings.ToLower(string(r.Verdict)), r.Reason}
+			if own.Verdict == "" || rank(r.Verdict) < rank(own.Verdict) {
+				*own = cell{r.Verdict, strings.ToLower(string(r.Verdict)), r.Reason, ""}
+				if c.Report != "" {
+					own.Link = c.Report + "#" + r.ID
+				}
+			}
+			if at[r.ID].worst == "" || rank(r.Verdict) < rank(at[r.ID].worst) {
+				at[r.ID].worst = r.Verdict
 			}
 		}
 	}
-	var out []area
-	for _, id := range order {
-		r := at[id]
-		i := slices.IndexFunc(out, func(a area) bool { return a.Name == r.Area })
-		if i < 0 {
-			out = append(out, area{Name: r.Area})
-			i = len(out) - 1
+	var out []part
+	for _, kind := range kinds {
+		p := part{Name: kind.name, Anchor: kind.anchor, Folded: kind.folded}
+		for _, id := range order {
+			if slices.Contains(kind.verdicts, at[id].worst) {
+				p.Rows = append(p.Rows, *at[id])
+			}
 		}
-		out[i].Rows = append(out[i].Rows, *r)
+		if len(p.Rows) > 0 {
+			out = append(out, p)
+		}
 	}
 	return out
+}
+
+// rank is the place of a verdict among all, the gravest first.
+func rank(v reports.Verdict) int { return slices.Index(reports.Verdicts, v) }
+
+// source is the address of the text that states a requirement; empty where there is none.
+func source(r *reports.Result) string {
+	for _, s := range r.Sources {
+		if u, err := url.Parse(s.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") {
+			return s.URL
+		}
+	}
+	return ""
 }
 
 type view struct {
 	Policy  string
 	Style   template.CSS
 	Columns []summary
-	Areas   []area
+	Parts   []part
 }
 
 type summary struct {
-	Name, Target string
-	Counts       map[reports.Verdict]int
-	Unreachable  string
+	Name, Target, Report string
+	Headline, Tone       string
+	Counts               []count
+}
+
+type count struct {
+	N       int
+	Verdict reports.Verdict
+	Class   string
+}
+
+// summarise makes the line of a target.
+func summarise(c *Column) summary {
+	run := c.Run.Run()
+	outcome := run.Outcome()
+	s := summary{Name: c.Name, Target: run.Target.URL, Report: c.Report, Headline: outcome.Headline, Tone: "open"}
+	switch {
+	case outcome.Colour == "red" || run.Unreachable != "":
+		s.Tone = "fail"
+	case outcome.Code == reports.ExitConformant:
+		s.Tone = "pass"
+	}
+	counts := run.Counts()
+	for _, v := range reports.Verdicts {
+		if counts[v] > 0 {
+			s.Counts = append(s.Counts, count{counts[v], v, strings.ToLower(string(v))})
+		}
+	}
+	return s
 }
 
 // Write writes the matrix as a page that needs no network and no scripts.
 func Write(w io.Writer, columns []Column) error {
 	sum := sha256.Sum256([]byte(style))
-	v := view{Policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", base64.StdEncoding.EncodeToString(sum[:])), Style: template.CSS(style), Areas: gather(columns)}
-	for _, c := range columns {
-		run := c.Run.Run()
-		v.Columns = append(v.Columns, summary{c.Name, run.Target.URL, run.Counts(), run.Unreachable})
+	v := view{Policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", base64.StdEncoding.EncodeToString(sum[:])), Style: template.CSS(style), Parts: gather(columns)}
+	for i := range columns {
+		v.Columns = append(v.Columns, summarise(&columns[i]))
 	}
 	t, err := template.New("matrix").Funcs(template.FuncMap{"safe": reports.Printable}).Parse(page)
 	if err != nil {
@@ -115,11 +182,11 @@ func Write(w io.Writer, columns []Column) error {
 // WriteMarkdown writes the matrix as a table: the requirements on which the targets differ from passing.
 func WriteMarkdown(w io.Writer, columns []Column) error {
 	var b strings.Builder
-	b.WriteString("| requirement | level |")
+	b.WriteString("| requirement | title | level |")
 	for _, c := range columns {
 		b.WriteString(" " + markdown.Text(c.Name) + " |")
 	}
-	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(columns)) + "\n")
+	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(columns)) + "\n")
 	for _, a := range gather(columns) {
 		for _, r := range a.Rows {
 			if !slices.ContainsFunc(r.Cells, func(c cell) bool {
@@ -127,7 +194,7 @@ func WriteMarkdown(w io.Writer, columns []Column) error {
 			}) {
 				continue
 			}
-			fmt.Fprintf(&b, "| %s | %s |", markdown.Text(r.ID), markdown.Text(r.Level))
+			fmt.Fprintf(&b, "| %s | %s | %s |", markdown.Text(r.ID), markdown.Text(r.Title), markdown.Text(r.Level))
 			for _, c := range r.Cells {
 				b.WriteString(" " + c.Short() + " |")
 			}
