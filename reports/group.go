@@ -44,6 +44,18 @@ func (r *Run) Groups(v Verdict) []Group {
 	return out
 }
 
+// Worst are the verdicts by requirement: of several, the one that keeps it furthest from being met.
+func (r *Run) Worst() map[string]Verdict {
+	out := map[string]Verdict{}
+	for i := range r.Results {
+		res := &r.Results[i]
+		if worst, ok := out[res.ID]; !ok || severity(res.Verdict) > severity(worst) {
+			out[res.ID] = res.Verdict
+		}
+	}
+	return out
+}
+
 // headlined is 0 for what every report begins with.
 func headlined(g Group) int {
 	if slices.ContainsFunc(g.Results, func(r *Result) bool { return r.Headline != "" }) {

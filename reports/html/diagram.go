@@ -93,8 +93,8 @@ type dot struct {
 // mostPast is how many runs the line goes back.
 const mostPast = 60
 
-// line makes the trend; nil with fewer than two runs.
-func line(history []reports.Past) *trend {
+// trendOf makes the trend; nil with fewer than two runs.
+func trendOf(history []reports.Past) *trend {
 	if len(history) < 2 {
 		return nil
 	}

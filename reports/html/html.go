@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -31,68 +30,62 @@ const mostBody = 4 << 10
 // mostShown bounds all exchanges of the page together, in bytes as they stand in it.
 const mostShown = 4 << 20
 
-// mostExchanges bounds the exchanges shown for one result.
-const mostExchanges = 6
+// mostExchanges bounds the exchanges shown for one requirement. Where fewer than fewExchanges show it, what came before is there too.
+const (
+	mostExchanges = 6
+	fewExchanges  = 2
+)
+
+// mostFixes is how many fixes the page begins with.
+const mostFixes = 5
 
 // view is what the page shows.
 type view struct {
-	Run            *reports.Run
-	Policy         string
-	Style          template.CSS
-	Script         template.JS
-	Headline       string
-	Tone           string
-	Counts         []count
-	Groups         []group
-	Profiles       []reports.ProfileStanding
-	Threats        []reports.ThreatStanding
-	Clients        []reports.ClientStanding
-	Diagram        *diagram
-	Trend          *trend
-	Pictures       []picture
-	NotTested      []reason
-	Started        string
-	RevisionsKnown []reports.RevisionStatus
+	Run        *reports.Run
+	Policy     string
+	Style      template.CSS
+	Script     template.JS
+	Tone       string // of the verdict: good, bad or open
+	Headline   string
+	Verdict    string // the beginning of the headline
+	Sentence   string // the rest of the headline
+	Started    string
+	Host       string
+	Fixes      []finding
+	FixMore    int
+	Next       []reports.Next
+	Coverage   coverage
+	Chips      []chip
+	Findings   []finding
+	Undecided  []undecided
+	Accepted   []item
+	Locked     []locked
+	Absent     []cause
+	Passed     []area
+	N          numbers
+	Threats    threats
+	Clients    []reports.ClientStanding
+	Profiles   certification
+	Diagram    *diagram
+	Trend      *trend
+	Pictures   []picture
+	Revisions  []string
+	Everything []string // areas and levels to choose from
 }
 
-type count struct {
+// numbers are how many requirements each section has.
+type numbers struct{ Findings, Undecided, Accepted, NotTested, Absent, Passed int }
+
+// chip is a verdict with how many requirements have it, and the section that shows them.
+type chip struct {
 	Verdict reports.Verdict
 	Class   string
 	N       int
+	Section string
 }
 
-type group struct {
-	Verdict reports.Verdict
-	Class   string
-	Open    bool
-	Results []result
-}
-
-type result struct {
-	reports.Result
-	Anchor    string
-	Class     string
-	Exchanges []exchange
-	More      int
-	Links     []link
-}
-
-type link struct{ Text, URL string }
-
-type exchange struct {
-	Number          int
-	Title           string
-	Request, Answer string
-	Curl            string
-	Tokens          []reports.Token
-	Shown           bool // a finding rests on it
-
-	size int // in bytes, as it stands on the page
-}
-
-type reason struct {
-	Why string
-	N   int
+var sections = map[reports.Verdict]string{
+	reports.Inconclusive: "undecided", reports.Suppressed: "accepted", reports.NotTested: "not-tested", reports.NotApplicable: "not-applicable", reports.Pass: "passed",
 }
 
 // picture is a picture of a page, as an address that holds it.
@@ -123,30 +116,8 @@ func Write(w io.Writer, redacted reports.Redacted) error { return WriteTrend(w, 
 
 // WriteTrend writes the page with a line of how many MUSTs earlier runs left unmet, oldest first.
 func WriteTrend(w io.Writer, redacted reports.Redacted, history []reports.Past) error {
-	run := redacted.Run()
-	v := view{Run: run, Style: template.CSS(style), Script: template.JS(script), Started: run.Started.UTC().Format("2006-01-02 15:04:05 UTC")}
-	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'", digest(style), digest(script))
-	v.Headline, v.Tone = headline(run)
-	counts := run.Counts()
-	p := &painter{run: run, anchors: map[string]bool{}, left: mostShown, ready: map[int]exchange{}}
-	for _, verdict := range reports.Verdicts {
-		if counts[verdict] == 0 {
-			continue
-		}
-		class := strings.ToLower(string(verdict))
-		v.Counts = append(v.Counts, count{verdict, class, counts[verdict]})
-		g := group{Verdict: verdict, Class: class, Open: attention(verdict)}
-		for i := range run.Results {
-			if run.Results[i].Verdict == verdict {
-				g.Results = append(g.Results, p.show(&run.Results[i]))
-			}
-		}
-		v.Groups = append(v.Groups, g)
-	}
-	v.NotTested, v.Pictures = reasons(run), pictures(run)
-	v.Profiles, v.Threats, v.Clients = run.Profiles(), run.Threats(), run.ClientStandings()
-	v.Diagram, v.Trend = draw(run), line(history)
-	t, err := template.New("page").Funcs(template.FuncMap{"safe": reports.Printable, "join": strings.Join}).Parse(page)
+	v := see(redacted.Run(), history)
+	t, err := template.New("page").Funcs(template.FuncMap{"safe": reports.Printable, "join": strings.Join, "short": short, "count": reports.Count}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("html: %w", err)
 	}
@@ -158,168 +129,197 @@ func WriteTrend(w io.Writer, redacted reports.Redacted, history []reports.Past) 
 	return err
 }
 
+// see makes what the page shows of a run.
+func see(run *reports.Run, history []reports.Past) *view {
+	v := &view{Run: run, Style: template.CSS(style), Script: template.JS(script), Started: run.Started.UTC().Format("2006-01-02 15:04 UTC")}
+	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'", digest(style), digest(script))
+	v.headline()
+	p := &painter{run: run, anchors: map[string]bool{}, left: mostShown}
+	v.Findings, v.Undecided = p.findings(), p.undecided()
+	for _, g := range run.Groups(reports.Suppressed) {
+		v.Accepted = append(v.Accepted, p.item(&g))
+	}
+	v.Locked = p.locked()
+	v.Absent = p.causes(run.Reasons(reports.NotApplicable), p.groups(reports.NotApplicable))
+	v.Passed = p.passed()
+	v.count()
+	v.fixes()
+	v.Coverage, v.Next = cover(run), run.NextCommands()
+	v.Threats, v.Clients, v.Profiles = threaten(run), run.ClientStandings(), certify(run)
+	v.Diagram, v.Trend, v.Pictures = draw(run), trendOf(history), pictures(run)
+	for _, r := range run.Revisions {
+		if run.Unreachable == "" && (r.Status == "spoken" || r.Status == "declared" || r.Status == "assumed") {
+			v.Revisions = append(v.Revisions, r.Revision)
+		}
+	}
+	return v
+}
+
+// short is the beginning of a digest.
+func short(digest string) string { return digest[:min(len(digest), 12)] }
+
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// attention reports that a verdict is one that a reader came for.
-func attention(v reports.Verdict) bool {
-	return slices.Contains([]reports.Verdict{reports.Errored, reports.Fail, reports.Inconclusive, reports.Warn, reports.Review, reports.Flaky}, v)
-}
-
 // headline is that of the outcome, with the tone of its colour.
-func headline(run *reports.Run) (sentence, tone string) {
-	outcome := run.Outcome()
+func (v *view) headline() {
+	outcome := v.Run.Outcome()
+	v.Headline = outcome.Headline
+	v.Verdict, v.Sentence, _ = strings.Cut(v.Headline, ": ")
 	switch {
-	case outcome.Colour == "red" || outcome.Kind == reports.Broken || run.Unreachable != "":
-		return outcome.Headline, "bad"
-	case outcome.Kind == reports.Conformant:
-		return outcome.Headline, "good"
+	case outcome.Colour == "red" || outcome.Kind == reports.Broken || v.Run.Unreachable != "":
+		v.Tone = "bad"
+	case outcome.Code == reports.ExitConformant:
+		v.Tone = "good"
+	default:
+		v.Tone = "open"
 	}
-	return outcome.Headline, "open"
 }
 
-// reasons groups what was not tested by why.
-func reasons(run *reports.Run) []reason {
-	var out []reason
-	for _, c := range run.Causes(reports.NotTested) {
-		out = append(out, reason{c.Reason, c.Count})
-	}
-	return out
-}
-
-// painter goes through the results of a run.
-type painter struct {
-	run     *reports.Run
-	anchors map[string]bool
-	left    int // bytes of exchanges that the page still bears
-	ready   map[int]exchange
-}
-
-// present makes an exchange ready for the page, once however often it is shown.
-func (p *painter) present(e *reports.Exchange) exchange {
-	if x, ok := p.ready[e.Number]; ok {
-		return x
-	}
-	x := present(e)
-	x.Tokens = p.run.TokensOf(e)
-	x.size = len(template.HTMLEscapeString(x.Request + x.Answer + x.Curl))
-	for _, t := range x.Tokens {
-		x.size += len(template.HTMLEscapeString(t.Header + t.Claims))
-	}
-	p.ready[e.Number] = x
-	return x
-}
-
-// show gathers what the page says of one result. Of a passed one the exchanges stay in the JSON report.
-func (p *painter) show(r *reports.Result) result {
-	out := result{Result: *r, Class: strings.ToLower(string(r.Verdict)), Anchor: anchor(r, p.anchors)}
-	for _, s := range r.Sources {
-		l := link{Text: strings.TrimSpace(s.Doc + " " + s.Section)}
-		if u, err := url.Parse(s.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") {
-			l.URL = s.URL
-		}
-		out.Links = append(out.Links, l)
-	}
-	if !attention(r.Verdict) {
-		return out
-	}
-	var numbers []int
-	for _, f := range r.Findings {
-		if f.Exchange != 0 && !slices.Contains(numbers, f.Exchange) {
-			numbers = append(numbers, f.Exchange)
-		}
-	}
-	shown := len(numbers)
-	for i := len(r.Evidence) - 1; i >= 0 && len(numbers) < mostExchanges; i-- { // the last ones tell most
-		if !slices.Contains(numbers, r.Evidence[i]) {
-			numbers = append(numbers, r.Evidence[i])
-		}
-	}
-	if len(numbers) > mostExchanges {
-		numbers = numbers[:mostExchanges]
-	}
-	for i, number := range numbers {
-		if e, ok := p.run.Exchange(number); ok {
-			x := p.present(e)
-			if p.left -= x.size; p.left < 0 {
-				break
+// fixes are what to begin with: what fails, or where nothing does, the gravest warnings.
+func (v *view) fixes() {
+	for _, verdict := range []reports.Verdict{reports.Fail, reports.Warn} {
+		for _, f := range v.Findings {
+			if f.Verdict == verdict {
+				v.Fixes = append(v.Fixes, f)
 			}
-			x.Shown = i < shown
-			out.Exchanges = append(out.Exchanges, x)
+		}
+		if len(v.Fixes) > 0 {
+			break
 		}
 	}
-	if out.More = len(r.Evidence) - len(out.Exchanges); out.More < 0 {
-		out.More = 0
+	if len(v.Fixes) > mostFixes {
+		v.FixMore = len(v.Fixes) - mostFixes
+		v.Fixes = v.Fixes[:mostFixes]
+	}
+}
+
+// count counts requirements, by section and by verdict.
+func (v *view) count() {
+	n := map[reports.Verdict]int{}
+	for _, verdict := range reports.Verdicts {
+		n[verdict] = len(v.Run.Groups(verdict))
+		if n[verdict] == 0 {
+			continue
+		}
+		section := sections[verdict]
+		if section == "" {
+			section = "findings"
+		}
+		v.Chips = append(v.Chips, chip{verdict, strings.ToLower(string(verdict)), n[verdict], section})
+	}
+	v.N = numbers{len(v.Findings), n[reports.Inconclusive], n[reports.Suppressed], n[reports.NotTested], n[reports.NotApplicable], n[reports.Pass]}
+}
+
+// coverage is how much of what was selected was tested: a bar, by requirement.
+type coverage struct {
+	All     int
+	Tested  int // in per cent of those that apply
+	Parts   []part
+	Wanting []reports.Unlock // what would let more be tested, the most first
+}
+
+// part is a part of the bar, in thousandths.
+type part struct {
+	Name, Class string
+	N, X, Width int
+}
+
+// mostWanting is how many things the coverage names that would let more be tested.
+const mostWanting = 3
+
+func cover(run *reports.Run) coverage {
+	n := map[string]int{}
+	kinds := []part{{Name: "failed", Class: "fail"}, {Name: "warnings", Class: "warn"}, {Name: "undecided", Class: "inconclusive"}, {Name: "passed", Class: "pass"},
+		{Name: "not tested", Class: "not_tested"}, {Name: "do not apply", Class: "not_applicable"}}
+	of := map[reports.Verdict]string{
+		reports.Errored: "fail", reports.Fail: "fail", reports.Warn: "warn", reports.Review: "warn", reports.Flaky: "warn", reports.Suppressed: "warn",
+		reports.Inconclusive: "inconclusive", reports.Pass: "pass", reports.NotTested: "not_tested", reports.NotApplicable: "not_applicable",
+	}
+	worst := run.Worst()
+	for _, v := range worst {
+		n[of[v]]++
+	}
+	c := coverage{All: len(worst)}
+	x := 0
+	for _, k := range kinds {
+		if k.N = n[k.Class]; k.N == 0 {
+			continue
+		}
+		k.X, k.Width = x, max(4, 1000*k.N/max(1, c.All))
+		x += k.Width
+		c.Parts = append(c.Parts, k)
+	}
+	if apply := c.All - n["not_applicable"]; apply > 0 {
+		c.Tested = 100 * (apply - n["not_tested"]) / apply
+	}
+	for _, u := range run.Unlocks() {
+		if u.Option != "" && len(c.Wanting) < mostWanting {
+			c.Wanting = append(c.Wanting, u)
+		}
+	}
+	return c
+}
+
+// threats are the threats: those that are possible or not settled, and the others, of which a number is enough.
+type threats struct{ Open, Settled []threat }
+
+type threat struct {
+	reports.ThreatStanding
+	Word string
+}
+
+var words = map[reports.Standing]string{
+	reports.Met: "mitigated", reports.SoFar: "mitigated so far", reports.Unmet: "possible", reports.Partly: "partly", reports.Irrelevant: "not relevant",
+	reports.Undetermined: "undetermined",
+}
+
+func threaten(run *reports.Run) threats {
+	var out threats
+	for _, standing := range []reports.Standing{reports.Unmet, reports.Partly, reports.Undetermined, reports.SoFar, reports.Met, reports.Irrelevant} {
+		for _, t := range run.Threats() {
+			if t.Standing != standing {
+				continue
+			}
+			to := &out.Settled
+			if slices.Contains([]reports.Standing{reports.Unmet, reports.Partly, reports.Undetermined}, standing) {
+				to = &out.Open
+			}
+			*to = append(*to, threat{t, words[standing]})
+		}
 	}
 	return out
 }
 
-// anchor is the place of a result on the page: its id, and where that is taken what tells it from the others.
-func anchor(r *reports.Result, taken map[string]bool) string {
-	a := r.ID
-	for _, more := range append([]string{r.Wire}, r.Revisions...) {
-		if taken[a] && more != "" {
-			a += "." + more
+// certification is how the run stands to the frozen sets: a line a profile, a column a revision.
+type certification struct {
+	Revisions []string
+	Rows      []standingRow
+}
+
+type standingRow struct {
+	Profile string
+	Cells   []*reports.ProfileStanding // nil where there is no such set
+}
+
+func certify(run *reports.Run) certification {
+	var c certification
+	all := run.Profiles()
+	for i := range all {
+		if !slices.Contains(c.Revisions, all[i].Revision) {
+			c.Revisions = append(c.Revisions, all[i].Revision)
 		}
 	}
-	taken[a] = true
-	return a
-}
-
-func present(e *reports.Exchange) exchange {
-	title, _, query := strings.Cut(e.Request.Method+" "+e.Request.URL, "?")
-	if query {
-		title += "?…"
-	}
-	x := exchange{Number: e.Number, Title: title, Curl: Curl(e)}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s\n", e.Request.Method, e.Request.URL)
-	lines(&b, e.Request.Header, e.Request.Body)
-	x.Request = reports.Printable(b.String())
-	b.Reset()
-	if e.Response != nil {
-		fmt.Fprintf(&b, "%s %d\n", e.Response.Proto, e.Response.Status)
-		lines(&b, e.Response.Header, e.Response.Body)
-		x.Title += fmt.Sprintf(" → %d", e.Response.Status)
-	}
-	if e.Error != "" {
-		b.WriteString("(" + e.Error + ")\n")
-		x.Title += " → no whole answer"
-	}
-	x.Answer = reports.Printable(b.String())
-	return x
-}
-
-func lines(b *strings.Builder, header []reports.Field, body string) {
-	for _, f := range header {
-		b.WriteString(f.Name + ": " + f.Value + "\n")
-	}
-	if body == "" {
-		return
-	}
-	if len(body) > mostBody {
-		body = strings.ToValidUTF8(body[:mostBody], "") + "…"
-	}
-	b.WriteString("\n" + body + "\n")
-}
-
-// Curl is a command that repeats a request; what was removed as secret stands in it as a placeholder.
-func Curl(e *reports.Exchange) string {
-	if e.Request.Raw {
-		return "# written byte by byte, since no HTTP client would send it"
-	}
-	quote := func(s string) string { return "'" + strings.ReplaceAll(reports.Printable(s), "'", `'\''`) + "'" }
-	parts := []string{"curl -i -X", quote(e.Request.Method), quote(e.Request.URL)}
-	for _, f := range e.Request.Header {
-		parts = append(parts, "-H", quote(f.Name+": "+f.Value))
-	}
-	if body := e.Request.Body; body != "" {
-		if len(body) > mostBody {
-			return "# the body is too large for a command line; the JSON report has it"
+	slices.Sort(c.Revisions)
+	for i := range all {
+		s := &all[i]
+		at := slices.IndexFunc(c.Rows, func(r standingRow) bool { return r.Profile == s.Profile })
+		if at < 0 {
+			at, c.Rows = len(c.Rows), append(c.Rows, standingRow{s.Profile, make([]*reports.ProfileStanding, len(c.Revisions))})
 		}
-		parts = append(parts, "--data-binary", quote(body))
+		c.Rows[at].Cells[slices.Index(c.Revisions, s.Revision)] = s
 	}
-	return strings.Join(parts, " ")
+	return c
 }

@@ -1,0 +1,296 @@
+package html
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// exchange is one request with its answer, as the page shows it.
+type exchange struct {
+	Number          int
+	Role            string // control, attack, observed or step
+	About           string // which finding rests on it
+	Title           string
+	Request, Answer []text
+	Absent          []string // what the control has and this request does not
+	Curl            string
+	Tokens          []token
+	Open            bool
+
+	size int // in bytes, as it stands on the page
+}
+
+// text is a part of a message: one or several whole lines, marked where a verdict rests on them.
+type text struct {
+	Text string
+	Mark bool
+}
+
+type token struct{ Name, Header, Claims string }
+
+// line is a line of a message. Its name is that of its field, parameter or member, in small letters.
+type line struct{ text, name string }
+
+// message are the lines of a request or of an answer.
+func message(start []line, header []reports.Field, body string) []line {
+	out := start
+	kind := ""
+	for _, f := range header {
+		out = append(out, line{f.Name + ": " + f.Value, strings.ToLower(f.Name)})
+		if strings.EqualFold(f.Name, "Content-Type") {
+			kind = f.Value
+		}
+	}
+	if body != "" {
+		out = append(append(out, line{}), pretty(body, kind)...)
+	}
+	return out
+}
+
+// pretty are the lines of a body: JSON is indented, also in the events of a stream, and of a form each parameter is a line.
+func pretty(body, kind string) []line {
+	rest := ""
+	if len(body) > mostBody {
+		body, rest = strings.ToValidUTF8(body[:mostBody], ""), "…"
+	}
+	var out []line
+	switch indented, ok := indent(body, ""); {
+	case ok:
+		out = members(indented)
+	case strings.HasPrefix(kind, "text/event-stream"):
+		for l := range strings.Lines(body) {
+			data, is := strings.CutPrefix(l, "data:")
+			if indented, ok := indent(data, ""); is && ok {
+				out = append(append(out, line{"data:", ""}), members(indented)...)
+				continue
+			}
+			out = append(out, line{strings.TrimRight(l, "\r\n"), ""})
+		}
+	case strings.HasPrefix(kind, "application/x-www-form-urlencoded"):
+		out = parameters(body, "")
+	default:
+		for l := range strings.SplitSeq(body, "\n") {
+			out = append(out, line{strings.TrimRight(l, "\r"), ""})
+		}
+	}
+	if rest != "" {
+		out = append(out, line{rest, ""})
+	}
+	return out
+}
+
+func indent(text, prefix string) (string, bool) {
+	trimmed := strings.TrimSpace(text)
+	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' {
+		return "", false
+	}
+	var b bytes.Buffer
+	if json.Indent(&b, []byte(trimmed), prefix, "  ") != nil {
+		return "", false
+	}
+	return b.String(), true
+}
+
+var member = regexp.MustCompile(`^\s*"([^"\\]+)":`)
+
+func members(indented string) []line {
+	var out []line
+	for l := range strings.SplitSeq(indented, "\n") {
+		name := ""
+		if m := member.FindStringSubmatch(l); m != nil {
+			name = strings.ToLower(m[1])
+		}
+		out = append(out, line{l, name})
+	}
+	return out
+}
+
+// parameters are those of a form or of a query, one a line.
+func parameters(query, before string) []line {
+	var out []line
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		out = append(out, line{before + part, strings.ToLower(name)})
+		before = strings.Repeat(" ", len(strings.TrimRight(before, "?&"))) + "&"
+	}
+	return out
+}
+
+// longURL is from which length on the parameters of a URL have lines of their own.
+const longURL = 100
+
+func requestLines(e *reports.Exchange) []line {
+	start := []line{{e.Request.Method + " " + e.Request.URL, ""}}
+	if address, query, ok := strings.Cut(e.Request.URL, "?"); ok && len(e.Request.URL) > longURL {
+		start = append([]line{{e.Request.Method + " " + address, ""}}, parameters(query, "    ?")...)
+	}
+	return message(start, e.Request.Header, e.Request.Body)
+}
+
+func answerLines(e *reports.Exchange) []line {
+	var out []line
+	if e.Response != nil {
+		status := line{fmt.Sprintf("%s %d", e.Response.Proto, e.Response.Status), fmt.Sprintf("http %d", e.Response.Status)}
+		out = message([]line{status}, e.Response.Header, e.Response.Body)
+	}
+	if e.Error != "" {
+		out = append(out, line{"(" + e.Error + ")", ""})
+	}
+	return out
+}
+
+// changing are fields whose values differ from request to request, and say nothing where they do.
+var changing = []string{
+	"user-agent", "content-length", "date", "mcp-session-id", "id", "state", "nonce", "code_challenge", "code", "code_verifier", "traceparent", "cookie", "dpop",
+	"jti", "iat", "progresstoken",
+}
+
+var numbered = regexp.MustCompile(`#\d+›`)
+
+// differing marks the lines of a request that its control does not have, and names what only the control has.
+func differing(request, control []line, said string) (marks []bool, absent []string) {
+	plain := func(l line) string { return numbered.ReplaceAllString(strings.TrimLeft(l.text, " ?&"), "›") }
+	has := func(in []line, l line) bool {
+		return slices.ContainsFunc(in, func(o line) bool { return plain(o) == plain(l) })
+	}
+	named := func(in []line, name string) bool {
+		return slices.ContainsFunc(in, func(o line) bool { return o.name == name })
+	}
+	marks = make([]bool, len(request))
+	for i, l := range request {
+		usual := slices.Contains(changing, l.name) && named(control, l.name) && !mentions(said, l.name)
+		marks[i] = l.text != "" && !has(control, l) && !usual
+	}
+	for _, l := range control {
+		if l.name != "" && !named(request, l.name) && !slices.Contains(absent, l.name) && (!slices.Contains(changing, l.name) || mentions(said, l.name)) {
+			absent = append(absent, l.name)
+		}
+	}
+	return marks, absent
+}
+
+// mentions reports that a text names a field, as a whole word.
+func mentions(said, name string) bool {
+	if len(name) < 3 {
+		return false
+	}
+	for rest, from := said, 0; ; {
+		i := strings.Index(rest[from:], name)
+		if i < 0 {
+			return false
+		}
+		before, after := from+i-1, from+i+len(name)
+		if (before < 0 || !isName(rest[before])) && (after >= len(rest) || !isName(rest[after])) {
+			return true
+		}
+		from = after
+	}
+}
+
+func isName(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+}
+
+// named marks the lines whose name a finding says.
+func named(lines []line, said string) []bool {
+	marks := make([]bool, len(lines))
+	for i, l := range lines {
+		marks[i] = l.name != "" && (strings.ContainsAny(l.name, "_-") || strings.HasPrefix(l.name, "http ") || strings.Contains(said, l.name+"=") ||
+			strings.Contains(said, `"`+l.name+`"`) || l.name == "location" || l.name == "authorization") && mentions(said, l.name)
+	}
+	return marks
+}
+
+// joined are lines as the page shows them: neighbours that are alike are one part.
+func joined(lines []line, marks []bool) []text {
+	var out []text
+	for i, l := range lines {
+		t := reports.Printable(l.text) + "\n"
+		if n := len(out); n > 0 && out[n-1].Mark == marks[i] {
+			out[n-1].Text += t
+			continue
+		}
+		out = append(out, text{t, marks[i]})
+	}
+	return out
+}
+
+// present makes an exchange ready for the page. said is what the findings that rest on it say; control, the exchange beside which
+// it counts, may be nil.
+func present(e, control *reports.Exchange, said string) exchange {
+	title, _, query := strings.Cut(e.Request.Method+" "+e.Request.URL, "?")
+	if query {
+		title += "?…"
+	}
+	x := exchange{Number: e.Number, Title: title, Curl: Curl(e)}
+	said = strings.ToLower(said)
+	request, answer := requestLines(e), answerLines(e)
+	marks := make([]bool, len(request))
+	if said != "" {
+		marks = named(request, said)
+	}
+	if control != nil && comparable(e, control) {
+		marks, x.Absent = differing(request, requestLines(control), said)
+	}
+	x.Request, x.Answer = joined(request, marks), joined(answer, named(answer, said))
+	switch {
+	case e.Response != nil && e.Error != "":
+		x.Title += fmt.Sprintf(" → %d, broken off", e.Response.Status)
+	case e.Response != nil:
+		x.Title += fmt.Sprintf(" → %d", e.Response.Status)
+	default:
+		x.Title += " → no whole answer"
+	}
+	for _, part := range slices.Concat(x.Request, x.Answer) {
+		x.size += len(template.HTMLEscapeString(part.Text))
+	}
+	x.size += len(template.HTMLEscapeString(x.Curl))
+	return x
+}
+
+// comparable reports that two requests are for the same thing, so that what differs tells something.
+func comparable(a, b *reports.Exchange) bool {
+	at := func(e *reports.Exchange) string { address, _, _ := strings.Cut(e.Request.URL, "?"); return address }
+	return a != b && a.Request.Method == b.Request.Method && at(a) == at(b) && !a.Request.Raw && !b.Request.Raw
+}
+
+// decoded are the JWTs of an exchange.
+func decoded(run *reports.Run, e *reports.Exchange) []token {
+	var out []token
+	for _, t := range run.TokensOf(e) {
+		nice := func(s string) string {
+			if indented, ok := indent(s, ""); ok {
+				return indented
+			}
+			return s
+		}
+		out = append(out, token{t.Name, nice(t.Header), nice(t.Claims)})
+	}
+	return out
+}
+
+// Curl is a command that repeats a request; what was removed as secret stands in it as a placeholder.
+func Curl(e *reports.Exchange) string {
+	if e.Request.Raw {
+		return "# written byte by byte, since no HTTP client would send it"
+	}
+	quote := func(s string) string { return "'" + strings.ReplaceAll(reports.Printable(s), "'", `'\''`) + "'" }
+	parts := []string{"curl -i -X", quote(e.Request.Method), quote(e.Request.URL)}
+	for _, f := range e.Request.Header {
+		parts = append(parts, "-H", quote(f.Name+": "+f.Value))
+	}
+	if body := e.Request.Body; body != "" {
+		if len(body) > mostBody {
+			return "# the body is too large for a command line; the JSON report has it"
+		}
+		parts = append(parts, "--data-binary", quote(body))
+	}
+	return strings.Join(parts, " ")
+}

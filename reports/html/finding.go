@@ -1,0 +1,361 @@
+package html
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// item is one requirement with one verdict.
+type item struct {
+	Anchor, ID, Title, Level, Area, Severity string
+	Verdict                                  reports.Verdict
+	Class                                    string // the verdict, for the style sheet
+	Scope                                    string // the level, revisions and wires in words
+	Headline                                 string
+	Notes                                    []string
+}
+
+// finding is an item that needs attention, with all that the run and the catalogue say about it.
+type finding struct {
+	item
+	Why, Statement, Reason string
+	Observations           []observation
+	Remediation, Good, Bad string
+	Exchanges              []exchange
+	More                   int
+	Links                  []link
+	Open                   bool
+	Rank                   int // the place by severity
+}
+
+// observation is what was expected, and what came in its place.
+type observation struct {
+	Expected string
+	Seen     []seen
+}
+
+// seen is one answer, and the variants that got it.
+type seen struct {
+	Observed string
+	Advice   bool
+	First    []variant
+	More     []variant
+}
+
+type variant struct {
+	About    string
+	Exchange int
+	Link     string // to the exchange, if the page shows it
+}
+
+type link struct{ Text, URL string }
+
+// mostVariants bounds the variants that are shown at once.
+const mostVariants = 4
+
+// painter goes through the results of a run.
+type painter struct {
+	run     *reports.Run
+	anchors map[string]bool
+	left    int // bytes of exchanges that the page still bears
+}
+
+// item makes the item of a group.
+func (p *painter) item(g *reports.Group) item {
+	r := g.First()
+	i := item{
+		Anchor: p.anchor(r), ID: r.ID, Title: r.Title, Level: r.Level, Area: r.Area, Severity: string(g.Severity), Verdict: r.Verdict,
+		Class: strings.ToLower(string(r.Verdict)), Scope: g.Scope(),
+	}
+	for _, res := range g.Results {
+		i.Headline = cmp.Or(i.Headline, res.Headline)
+		for _, n := range res.Notes {
+			if !slices.Contains(i.Notes, n) {
+				i.Notes = append(i.Notes, n)
+			}
+		}
+	}
+	return i
+}
+
+// anchor is the place of a result on the page: its id, and where that is taken its verdict too.
+func (p *painter) anchor(r *reports.Result) string {
+	a := r.ID
+	for n := 0; p.anchors[a]; n++ {
+		a = r.ID + "." + strings.ToLower(string(r.Verdict))
+		if n > 0 {
+			a += fmt.Sprint(n)
+		}
+	}
+	p.anchors[a] = true
+	return a
+}
+
+// findings are those of a run, the most serious first.
+func (p *painter) findings() []finding {
+	var out []finding
+	for _, v := range []reports.Verdict{reports.Errored, reports.Fail, reports.Warn, reports.Review, reports.Flaky} {
+		for _, g := range p.run.Groups(v) {
+			f := p.finding(&g)
+			f.Rank = len(out)
+			f.Open = len(out) == 0
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (p *painter) finding(g *reports.Group) finding {
+	r := g.First()
+	f := finding{item: p.item(g), Why: g.Why, Reason: r.Reason, Remediation: r.Remediation, Links: links(r)}
+	if entry, ok := requirements.Lookup(r.ID); ok {
+		f.Statement, f.Good, f.Bad = entry.Statement, entry.Example.Good, entry.Example.Bad
+	}
+	f.Exchanges, f.More = p.exchanges(f.Anchor, g)
+	shown := map[int]bool{}
+	for _, x := range f.Exchanges {
+		shown[x.Number] = true
+	}
+	for _, found := range g.Findings() {
+		v := variant{About: found.About, Exchange: found.Exchange}
+		if shown[found.Exchange] {
+			v.Link = fmt.Sprintf("%s-%d", f.Anchor, found.Exchange)
+		}
+		f.observe(found, v)
+	}
+	if len(f.Observations) > 0 {
+		f.Reason = ""
+	}
+	return f
+}
+
+// observe adds a finding: what is expected stands there once, and so does what came.
+func (f *finding) observe(found reports.Finding, v variant) {
+	at := slices.IndexFunc(f.Observations, func(o observation) bool { return o.Expected == found.Expected })
+	if at < 0 {
+		at, f.Observations = len(f.Observations), append(f.Observations, observation{Expected: found.Expected})
+	}
+	o := &f.Observations[at]
+	i := slices.IndexFunc(o.Seen, func(s seen) bool { return s.Observed == found.Observed && s.Advice == found.Advice })
+	if i < 0 {
+		i, o.Seen = len(o.Seen), append(o.Seen, seen{Observed: found.Observed, Advice: found.Advice})
+	}
+	s := &o.Seen[i]
+	switch {
+	case v.About == "" && v.Exchange == 0:
+	case len(s.First) < mostVariants:
+		s.First = append(s.First, v)
+	default:
+		s.More = append(s.More, v)
+	}
+}
+
+func links(r *reports.Result) []link {
+	var out []link
+	for _, s := range r.Sources {
+		l := link{Text: strings.TrimSpace(s.Doc + " " + s.Section)}
+		if u, err := url.Parse(s.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") {
+			l.URL = s.URL
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// exchanges are those on which the findings of a group rest, with their control, in the order in which they were sent; where
+// there are few of them, what came before is there too.
+func (p *painter) exchanges(anchor string, g *reports.Group) (out []exchange, more int) {
+	said := map[int][]reports.Finding{}
+	var cited []int
+	for _, f := range g.Findings() {
+		if f.Exchange != 0 && said[f.Exchange] == nil {
+			cited = append(cited, f.Exchange)
+		}
+		if f.Exchange != 0 {
+			said[f.Exchange] = append(said[f.Exchange], f)
+		}
+	}
+	var controls, evidence []int
+	for _, r := range g.Results {
+		controls, evidence = append(controls, r.Controls...), append(evidence, r.Evidence...)
+	}
+	chosen := slices.Clone(cited[:min(len(cited), mostExchanges-1)])
+	control := p.control(chosen, controls)
+	if control != nil {
+		chosen = append(chosen, control.Number)
+	}
+	for i := len(evidence) - 1; i >= 0 && len(chosen) < fewExchanges; i-- { // the last ones tell most
+		if !slices.Contains(chosen, evidence[i]) {
+			chosen = append(chosen, evidence[i])
+		}
+	}
+	slices.Sort(chosen)
+	opened := false
+	for _, number := range chosen {
+		e, ok := p.run.Exchange(number)
+		if !ok {
+			continue
+		}
+		x := present(e, control, wording(said[number]))
+		x.Role, x.About, x.Tokens = role(number, said, controls), about(said[number]), decoded(p.run, e)
+		for _, t := range x.Tokens {
+			x.size += len(t.Header) + len(t.Claims)
+		}
+		if p.left -= x.size; p.left < 0 {
+			break
+		}
+		if !opened && said[number] != nil {
+			x.Open, opened = true, true
+		}
+		out = append(out, x)
+	}
+	slices.Sort(evidence)
+	return out, max(0, len(slices.Compact(evidence))-len(out))
+}
+
+// control is the exchange beside which the chosen ones count: one for the same thing, if there is one.
+func (p *painter) control(chosen, controls []int) *reports.Exchange {
+	var first *reports.Exchange
+	for _, number := range controls {
+		c, ok := p.run.Exchange(number)
+		if !ok || slices.Contains(chosen, number) {
+			continue
+		}
+		if first == nil {
+			first = c
+		}
+		for _, n := range chosen {
+			if e, ok := p.run.Exchange(n); ok && comparable(e, c) {
+				return c
+			}
+		}
+	}
+	return first
+}
+
+// role is what an exchange is for: an attack is one that counts beside a control.
+func role(number int, said map[int][]reports.Finding, controls []int) string {
+	switch {
+	case said[number] != nil && len(controls) > 0:
+		return "attack"
+	case said[number] != nil:
+		return "observed"
+	case slices.Contains(controls, number):
+		return "control"
+	}
+	return "step"
+}
+
+// wording is all that findings say about an exchange.
+func wording(findings []reports.Finding) string {
+	var b strings.Builder
+	for _, f := range findings {
+		b.WriteString(f.About + " " + f.Expected + " " + f.Observed + " ")
+	}
+	return b.String()
+}
+
+func about(findings []reports.Finding) string {
+	var out []string
+	for _, f := range findings {
+		if f.About != "" && !slices.Contains(out, f.About) {
+			out = append(out, f.About)
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// undecided is one reason for which requirements could not be decided.
+type undecided struct {
+	Reason    string
+	Items     []item
+	Exchanges []exchange
+	Anchor    string
+}
+
+// cause is one reason that several requirements share.
+type cause struct {
+	Reason string
+	Items  []item
+}
+
+// causes are the reasons of a verdict, each once.
+func (p *painter) causes(reasons []reports.Reason, groups map[string]*reports.Group) []cause {
+	var out []cause
+	for _, r := range reasons {
+		c := cause{Reason: r.Text}
+		for _, id := range r.IDs {
+			if g := groups[id]; g != nil {
+				c.Items = append(c.Items, p.item(g))
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// undecided are the reasons for which requirements could not be decided, with what was seen.
+func (p *painter) undecided() []undecided {
+	groups := p.groups(reports.Inconclusive)
+	var out []undecided
+	for i, c := range p.causes(p.run.Reasons(reports.Inconclusive), groups) {
+		u := undecided{Reason: c.Reason, Items: c.Items, Anchor: fmt.Sprintf("undecided-%d", i+1)}
+		if len(c.Items) > 0 {
+			u.Exchanges, _ = p.exchanges(u.Anchor, groups[c.Items[0].ID])
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// groups are those of a verdict, by id.
+func (p *painter) groups(v reports.Verdict) map[string]*reports.Group {
+	out := map[string]*reports.Group{}
+	for _, g := range p.run.Groups(v) {
+		out[g.First().ID] = &g
+	}
+	return out
+}
+
+// locked is what was not tested for want of one thing.
+type locked struct {
+	Option string
+	N      int
+	Musts  int
+	Causes []cause
+}
+
+func (p *painter) locked() []locked {
+	groups := p.groups(reports.NotTested)
+	var out []locked
+	for _, u := range p.run.Unlocks() {
+		out = append(out, locked{u.Option, len(u.IDs), u.Musts, p.causes(u.Reasons, groups)})
+	}
+	return out
+}
+
+// area are the requirements of one area that passed.
+type area struct {
+	Name  string
+	Items []item
+}
+
+func (p *painter) passed() []area {
+	var out []area
+	for _, g := range p.run.Groups(reports.Pass) {
+		i := p.item(&g)
+		at := slices.IndexFunc(out, func(a area) bool { return a.Name == i.Area })
+		if at < 0 {
+			at, out = len(out), append(out, area{Name: i.Area})
+		}
+		out[at].Items = append(out[at].Items, i)
+	}
+	slices.SortFunc(out, func(a, b area) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
