@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/reports/every"
+	"github.com/mcpauth/conformance/reports/formats"
 )
 
 // filled is a run with a text in every string, whatever it is for, and results of every verdict.
@@ -78,7 +78,7 @@ func TestNoStringActs(t *testing.T) {
 		"\x1b[2J\x1b]52;c;cHduZWQ=\x07", "a\u009b31mb\u0085c", "\u202egnp.exe\u2066\u200e\u061c", "x\n::error::pwned\n  ::set-output name=a::b", "::error::pwned",
 		"see ##vso[task.setvariable variable=PATH]x and ##[error]y ##teamcity[z]", "\n#\u00ad#[command]x", "\U000e0041\U000e0100", "\r::warning::x", "\x00\xff\xfe",
 	} {
-		texts, err := every.Texts(reports.Redact(filled(attack), &reports.Secrets{}))
+		texts, err := formats.Texts(reports.Redact(filled(attack), &reports.Secrets{}))
 		require.NoError(t, err)
 		for name, text := range texts {
 			if name == "github" {

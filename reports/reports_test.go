@@ -26,7 +26,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/badge"
 	"github.com/mcpauth/conformance/reports/console"
-	"github.com/mcpauth/conformance/reports/every"
+	"github.com/mcpauth/conformance/reports/formats"
 	"github.com/mcpauth/conformance/reports/github"
 	"github.com/mcpauth/conformance/reports/har"
 	reporthtml "github.com/mcpauth/conformance/reports/html"
@@ -76,7 +76,7 @@ func sample(payload string) reports.Run {
 // everything is a run in every format.
 func everything(t *testing.T, r reports.Redacted) string {
 	t.Helper()
-	texts, err := every.Texts(r)
+	texts, err := formats.Texts(r)
 	require.NoError(t, err)
 	return strings.Join(slices.Collect(maps.Values(texts)), "\n")
 }

@@ -43,7 +43,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	in := session.Input{Register: register, InTurn: s.cfg.Seed != nil, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback}
 	in.May = func(address string) string { return s.maySignIn(ctx, address) }
 	if s.cfg.Documents != nil {
-		in.Publish = s.cfg.Documents.Publish
+		in.Publish = s.cfg.Documents.server.Publish
 	}
 	in.BrowserFirst, in.Recipe = s.cfg.Driver == "browser" || s.cfg.Recipe != nil, s.cfg.Recipe
 	if in.Driver = s.driver(); in.Driver != nil {

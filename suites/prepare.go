@@ -176,11 +176,11 @@ func (c *Config) ownToken() string {
 	case c.SharedSecret.Value != "":
 		return sharedSecretToken(c.SharedSecret, scopes)
 	case c.Verification != nil && c.Verify.Accepts != "":
-		token := c.Verification.Token()
+		token := c.Verification.server.Token()
 		token.Say(introspector.Answer{Body: c.Verify.Accepts})
 		return token.Value
 	case c.Introspection != nil:
-		token, now := c.Introspection.Token(), time.Now().Unix()
+		token, now := c.Introspection.server.Token(), time.Now().Unix()
 		active, _ := json.Marshal(map[string]any{ // plain values
 			"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(scopes, " "), "token_type": "Bearer", "aud": c.URL, "iat": now, "exp": now + 3600,
 		})
@@ -206,8 +206,8 @@ func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, int
 	w := &check.World{
 		Target: cfg.Target, Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, MayAttack: cfg.Authorized, Session: s.session,
 		Patience: cmp.Or(cfg.Patience, 5*time.Second), MaxWait: cfg.MaxWait, Credentials: cfg.credentials(),
-		Documents: cfg.Documents, Introspector: cfg.Introspection, Verifier: cfg.Verification, API: cfg.API, Rebinding: cfg.Rebinding,
 	}
+	cfg.lend(w)
 	w.Tools, w.Special = cfg.tools()
 	for _, o := range cfg.Objects {
 		w.Objects = append(w.Objects, check.Object{Object: o})

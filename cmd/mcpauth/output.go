@@ -14,35 +14,28 @@ import (
 	"golang.org/x/term"
 
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/reports/badge"
 	"github.com/mcpauth/conformance/reports/console"
-	"github.com/mcpauth/conformance/reports/github"
-	"github.com/mcpauth/conformance/reports/har"
-	"github.com/mcpauth/conformance/reports/html"
-	"github.com/mcpauth/conformance/reports/json"
-	"github.com/mcpauth/conformance/reports/junit"
-	"github.com/mcpauth/conformance/reports/markdown"
-	"github.com/mcpauth/conformance/reports/ndjson"
-	"github.com/mcpauth/conformance/reports/sarif"
+	"github.com/mcpauth/conformance/reports/formats"
 )
 
 // output is one report to write.
 type output struct {
-	name  string
-	to    *destination // nil: standard output
-	write func(w io.Writer, r reports.Redacted) error
+	format formats.Format
+	to     *destination // nil: standard output
 }
 
 type outputs struct {
 	list           []*output
 	stdout, stderr io.Writer
 	people         func(w io.Writer, r reports.Redacted) error // nil if quiet
-	past           []reports.Past                              // of the target, oldest first
+	options        formats.Options
 }
 
 // outputs opens every report that was asked for, so that a path that cannot be written fails early.
 func (o *options) outputs(c *cobra.Command) (*outputs, error) {
-	out := &outputs{stdout: c.OutOrStdout(), stderr: c.ErrOrStderr()}
+	out := &outputs{
+		stdout: c.OutOrStdout(), stderr: c.ErrOrStderr(), options: formats.Options{Strict: o.strict, Verbose: o.verbose},
+	}
 	if !o.quiet {
 		out.people = func(w io.Writer, r reports.Redacted) error {
 			return console.Write(w, r, console.Options{Colour: colour(o.colour, w), Verbose: o.verbose})
@@ -58,35 +51,11 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 		if name == "matrix" { // of all targets together, when they are done
 			return fail(reports.ExitUsage, "--report %s: a matrix takes several targets", spec)
 		}
-		r := &output{name: name}
-		switch name {
-		case "junit":
-			r.write = func(w io.Writer, run reports.Redacted) error {
-				return junit.Write(w, run, junit.Options{Strict: o.strict, Properties: true})
-			}
-		case "json":
-			r.write = json.Write
-		case "ndjson":
-			r.write = ndjson.Write
-		case "html":
-			r.write = func(w io.Writer, run reports.Redacted) error { return html.WriteTrend(w, run, out.past) }
-		case "markdown":
-			r.write = markdown.Write
-		case "github":
-			r.write = github.Write
-		case "sarif":
-			r.write = sarif.Write
-		case "har":
-			r.write = har.Write
-		case "badge":
-			r.write = badge.Write
-		case "console":
-			r.write = func(w io.Writer, run reports.Redacted) error {
-				return console.Write(w, run, console.Options{Verbose: o.verbose})
-			}
-		default:
-			return fail(reports.ExitUsage, "--report %q: unknown report; there are html, markdown, junit, json, ndjson, sarif, har, github, badge and console", name)
+		format, ok := formats.Named(name)
+		if !ok {
+			return fail(reports.ExitUsage, "--report %q: unknown report; there are %s", name, formats.Names())
 		}
+		r := &output{format: format}
 		if ownOutput(path) {
 			if standard++; standard > 1 {
 				return fail(reports.ExitUsage, "--report %q: only one report can go to standard output", spec)
@@ -108,17 +77,17 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 func (o *outputs) write(run reports.Redacted) error {
 	for _, r := range o.list {
 		var b bytes.Buffer
-		if err := r.write(&b, run); err != nil {
-			return fmt.Errorf("report %s: %w", r.name, err)
+		if err := r.format.Write(&b, run, o.options); err != nil {
+			return fmt.Errorf("report %s: %w", r.format.Name, err)
 		}
 		if r.to == nil {
 			if _, err := o.stdout.Write(b.Bytes()); err != nil {
-				return fmt.Errorf("report %s: %w", r.name, err)
+				return fmt.Errorf("report %s: %w", r.format.Name, err)
 			}
 			continue
 		}
 		if err := r.to.finish(b.Bytes()); err != nil {
-			return fmt.Errorf("report %s: %w", r.name, err)
+			return fmt.Errorf("report %s: %w", r.format.Name, err)
 		}
 	}
 	if o.people == nil {

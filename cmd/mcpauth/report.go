@@ -5,6 +5,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/formats"
 )
 
 // reportCommand renders a run again from its JSON.
@@ -36,9 +37,11 @@ func reportCommand() *cobra.Command {
 	return c
 }
 
+var reportUsage = "write a report: " + formats.Names() + ", or matrix (of several targets), with =PATH or to standard output (repeatable)"
+
 // rendering registers the flags of commands that write reports from earlier ones.
 func (o *options) rendering(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, ndjson, sarif, har, github, badge, console, or matrix (of several targets), with =PATH or to standard output (repeatable)")
+	f.StringArrayVar(&o.reports, "report", nil, reportUsage)
 	f.BoolVar(&o.strict, "strict", false, "warnings become failures in JUnit")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")

@@ -56,7 +56,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	o.signIn.register(f)
 	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
 	f.StringSliceVar(&o.origins, "origin", nil, "a browser origin that the server is meant to allow")
-	f.StringArrayVar(&o.reports, "report", nil, "write a report: html, markdown, junit, json, ndjson, sarif, har, github, badge, console, or matrix (of several targets), with =PATH or to standard output (repeatable)")
+	f.StringArrayVar(&o.reports, "report", nil, reportUsage)
 	f.StringVar(&o.baseline, "baseline", "", "file of findings that are accepted, each with a reason; they are reported as SUPPRESSED")
 	f.BoolVar(&o.updateBaseline, "update-baseline", false, "write the findings of this run to the baseline file, for you to add the reasons")
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
@@ -426,7 +426,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	}
 	run = reports.Held(reports.Accept(run, accepted, time.Now()), o.rule())
 	past, forgotten := o.appendHistory(run)
-	out.past = past
+	out.options.Past = past
 	if err := errors.Join(out.write(run), forgotten); err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}

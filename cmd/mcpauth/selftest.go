@@ -109,8 +109,8 @@ func watch(pid int, over <-chan struct{}) (most int64) {
 // noBrowser is the error of a trap that takes a browser where there is none.
 type noBrowser struct{ error }
 
-// formats are the reports that a trap looks at.
-var formats = []string{"json", "html", "junit", "markdown", "sarif", "har"}
+// examined are the reports that a trap looks at.
+var examined = []string{"json", "html", "junit", "markdown", "sarif", "har"}
 
 // process is the tool while it runs.
 type process struct {
@@ -160,7 +160,7 @@ func spring(ctx context.Context, program string, trap hostile.Trap) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	args := attack.Args
-	for _, f := range formats {
+	for _, f := range examined {
 		args = append(args, "--report", f+"="+filepath.Join(dir, "report."+f))
 	}
 	cmd := exec.CommandContext(ctx, program, args...)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/mcpauth/conformance/reports"
 )
 
@@ -22,21 +24,37 @@ func Compare(file string, run *reports.Run) error {
 		return fmt.Errorf("%w: write it by MCPAUTH_GOLDEN=write, and read it", err)
 	}
 	want := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
-	if slices.Equal(want, got) {
+	var differ changes
+	if cmp.Equal(want, got, cmp.Reporter(&differ)) {
 		return nil
 	}
-	var differ []string
-	for _, l := range want {
-		if !slices.Contains(got, l) {
-			differ = append(differ, "- "+l)
-		}
+	return fmt.Errorf("%s (- on file, + now):\n%s", file, strings.Join(differ.lines, "\n"))
+}
+
+// changes are the lines that go-cmp reports as removed and added, in their order.
+type changes struct {
+	path  cmp.Path
+	lines []string
+}
+
+// PushStep is called by go-cmp as it descends.
+func (c *changes) PushStep(s cmp.PathStep) { c.path = append(c.path, s) }
+
+// PopStep is called by go-cmp as it ascends.
+func (c *changes) PopStep() { c.path = c.path[:len(c.path)-1] }
+
+// Report is called by go-cmp with each comparison of two lines.
+func (c *changes) Report(r cmp.Result) {
+	if r.Equal() {
+		return
 	}
-	for _, l := range got {
-		if !slices.Contains(want, l) {
-			differ = append(differ, "+ "+l)
-		}
+	was, is := c.path.Last().Values()
+	if was.IsValid() {
+		c.lines = append(c.lines, "- "+was.String())
 	}
-	return fmt.Errorf("%s, or the order or number of its lines:\n%s", file, strings.Join(differ, "\n"))
+	if is.IsValid() {
+		c.lines = append(c.lines, "+ "+is.String())
+	}
 }
 
 func verdicts(run *reports.Run) []string {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/reports/every"
+	"github.com/mcpauth/conformance/reports/formats"
 	"github.com/mcpauth/conformance/suites"
 )
 
@@ -71,7 +71,7 @@ func NoSecret(t *testing.T, vary func(o *reference.Options), declare func(c *sui
 // Texts are all reports of a run, by their names.
 func Texts(t *testing.T, run reports.Redacted) map[string]string {
 	t.Helper()
-	out, err := every.Texts(run)
+	out, err := formats.Texts(run)
 	require.NoError(t, err)
 	return out
 }
