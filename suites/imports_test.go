@@ -104,17 +104,18 @@ func TestWhoMayImportWhom(t *testing.T) {
 	}
 }
 
-// What hangs on chance comes from the package chance: else a seed would not make a run repeat. Others may use the system's
-// randomness where signatures, and certificates that nobody shows, are made.
-func TestRandomnessComesFromChance(t *testing.T) {
-	signs := []string{"fixtures/seeded", "suites/internal/mint", "suites/internal/check", "suites/internal/documents", "fakes/idp", "fakes/reference"}
+// What depends on randomness uses the package seeded: otherwise a seed would not make a run repeat. Others may use the system's
+// randomness to sign, and to make certificates that no report shows.
+func TestRandomnessIsSeeded(t *testing.T) {
+	signs := []string{"fixtures/seeded", "suites/internal/mint", "suites/internal/check", "suites/internal/documents", "suites/internal/wire",
+		"fakes/idp", "fakes/kits", "fakes/reference"}
 	for _, p := range packages(t) {
 		for _, i := range p.Imports {
 			if i == "crypto/rand" {
 				assert.Contains(t, signs, strings.TrimPrefix(p.ImportPath, module), "%s imports %s", p.ImportPath, i)
 			}
 			if strings.HasPrefix(i, "math/rand") {
-				assert.Equal(t, "chance", path.Base(p.ImportPath), "%s imports %s", p.ImportPath, i)
+				assert.Equal(t, "seeded", path.Base(p.ImportPath), "%s imports %s", p.ImportPath, i)
 			}
 		}
 	}
