@@ -79,7 +79,8 @@ func TestDiffTellsRevisionsApart(t *testing.T) {
 // A workflow command that a target could write itself would be an order to the CI machine.
 func TestAnnotationsAreOneCommandALine(t *testing.T) {
 	line := regexp.MustCompile(`^::(error|warning) title=[^,:\n]*::.*$`)
-	for _, p := range append([]string{"\n::set-output name=x::y", "%0A::stop-commands::x", "a,file=/etc/passwd", "::add-mask::x"}, payloads...) {
+	for _, p := range append([]string{"\n::set-output name=x::y", "%0A::stop-commands::x", "a,file=/etc/passwd", "::add-mask::x"},
+		payloads...) {
 		r := sample(p)
 		r.Unreachable, r.Stale = p, []string{p}
 		var b bytes.Buffer

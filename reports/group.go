@@ -73,13 +73,15 @@ func severityRank(s requirements.Severity) int {
 }
 
 func force(level string) int {
-	return slices.Index([]string{string(requirements.Must), string(requirements.Should), string(requirements.May), string(requirements.Practice)}, level)
+	return slices.Index([]string{string(requirements.Must), string(requirements.Should), string(requirements.May),
+		string(requirements.Practice)}, level)
 }
 
 // Scope says in words where the group was judged: "MUST at every revision, on both wires".
 func (g *Group) Scope() string {
 	var parts []string
-	for _, level := range []string{string(requirements.Must), string(requirements.Should), string(requirements.May), string(requirements.Practice)} {
+	for _, level := range []string{string(requirements.Must), string(requirements.Should), string(requirements.May),
+		string(requirements.Practice)} {
 		revisions := map[string]bool{}
 		for _, res := range g.Results {
 			if res.Level == level {

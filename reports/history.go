@@ -25,7 +25,8 @@ func (r *Run) Past() Past {
 			unmet[r.Results[i].ID] = true
 		}
 	}
-	return Past{Started: r.Started.UTC().Truncate(time.Second), Target: r.Target.URL, Version: r.Tool.Version, Unmet: len(unmet), Counts: r.Counts()}
+	return Past{Started: r.Started.UTC().Truncate(time.Second), Target: r.Target.URL, Version: r.Tool.Version, Unmet: len(unmet),
+		Counts: r.Counts()}
 }
 
 // Line is the entry as it stands in a history.

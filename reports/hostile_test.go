@@ -75,8 +75,10 @@ func acting(text string) string {
 // are commands, and ours.
 func TestNoStringActs(t *testing.T) {
 	for _, attack := range []string{
-		"\x1b[2J\x1b]52;c;cHduZWQ=\x07", "a\u009b31mb\u0085c", "\u202egnp.exe\u2066\u200e\u061c", "x\n::error::pwned\n  ::set-output name=a::b", "::error::pwned",
-		"see ##vso[task.setvariable variable=PATH]x and ##[error]y ##teamcity[z]", "\n#\u00ad#[command]x", "\U000e0041\U000e0100", "\r::warning::x", "\x00\xff\xfe",
+		"\x1b[2J\x1b]52;c;cHduZWQ=\x07", "a\u009b31mb\u0085c", "\u202egnp.exe\u2066\u200e\u061c", "x\n::error::pwned\n  ::set-output name=a::b",
+		"::error::pwned",
+		"see ##vso[task.setvariable variable=PATH]x and ##[error]y ##teamcity[z]", "\n#\u00ad#[command]x", "\U000e0041\U000e0100",
+		"\r::warning::x", "\x00\xff\xfe",
 	} {
 		texts, err := formats.Texts(reports.Redact(filled(attack), &reports.Secrets{}))
 		require.NoError(t, err)

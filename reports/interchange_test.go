@@ -83,7 +83,8 @@ func TestInterchangeFormatsAreValid(t *testing.T) {
 	for _, p := range payloads {
 		run := sample(p)
 		run.Target.File, run.Target.Line = "target.yaml", 3
-		run.Results = append(run.Results, reports.Result{ID: "S", Title: p, Verdict: reports.Suppressed, Reason: p, Sources: []reports.Source{{Doc: "RFC 6750", URL: "https://www.rfc-editor.org/rfc/rfc6750.html"}}})
+		run.Results = append(run.Results, reports.Result{ID: "S", Title: p, Verdict: reports.Suppressed, Reason: p,
+			Sources: []reports.Source{{Doc: "RFC 6750", URL: "https://www.rfc-editor.org/rfc/rfc6750.html"}}})
 		var b bytes.Buffer
 		require.NoError(t, sarif.Write(&b, reports.Redact(run, &reports.Secrets{})))
 		valid(t, "sarif", "sarif-2.1.0.schema.json", b.Bytes())
@@ -99,7 +100,8 @@ func TestSARIFExplains(t *testing.T) {
 	require.True(t, ok)
 	run := reports.Run{Results: []reports.Result{{
 		ID: known.ID, Level: "MUST", Verdict: reports.Fail, Reason: "x", Remediation: "Answer <401>.",
-		Sources: []reports.Source{{Doc: "RFC 6750", Section: "3", URL: "https://www.rfc-editor.org/rfc/rfc6750.html"}, {Doc: "x", URL: "javascript:alert(1)"}},
+		Sources: []reports.Source{{Doc: "RFC 6750", Section: "3", URL: "https://www.rfc-editor.org/rfc/rfc6750.html"},
+			{Doc: "x", URL: "javascript:alert(1)"}},
 	}}}
 	var b bytes.Buffer
 	require.NoError(t, sarif.Write(&b, reports.Redact(run, &reports.Secrets{})))
@@ -126,8 +128,10 @@ func TestSARIFHoldsFindingsOnly(t *testing.T) {
 	run := reports.Run{
 		Target: reports.Target{URL: "https://mcp.example.com/mcp", File: "ci/target.yaml", Line: 4},
 		Results: []reports.Result{
-			{ID: "A", Level: "MUST", Verdict: reports.Fail, Reason: "no refusal"}, {ID: "B", Verdict: reports.Pass}, {ID: "A", Level: "MUST", Verdict: reports.Fail, Wire: "stateless", Reason: "no refusal"},
-			{ID: "C", Verdict: reports.Warn, Reason: "risky"}, {ID: "D", Verdict: reports.Suppressed, Reason: "accepted: known"}, {ID: "E", Level: "MUST", Verdict: reports.Inconclusive, Reason: "no answer"},
+			{ID: "A", Level: "MUST", Verdict: reports.Fail, Reason: "no refusal"}, {ID: "B", Verdict: reports.Pass},
+			{ID: "A", Level: "MUST", Verdict: reports.Fail, Wire: "stateless", Reason: "no refusal"},
+			{ID: "C", Verdict: reports.Warn, Reason: "risky"}, {ID: "D", Verdict: reports.Suppressed, Reason: "accepted: known"},
+			{ID: "E", Level: "MUST", Verdict: reports.Inconclusive, Reason: "no answer"},
 		},
 	}
 	log := sarifOf(t, reports.Redact(run, &reports.Secrets{}))
@@ -146,14 +150,16 @@ func TestSARIFHoldsFindingsOnly(t *testing.T) {
 	assert.Equal(t, "external", r.Results[3].Suppressions[0].Kind)
 	assert.True(t, r.Invocations[0].ExecutionSuccessful)
 	assert.Contains(t, r.Invocations[0].ToolExecutionNotifications[0].Message.Text, "E could not be decided")
-	assert.False(t, sarifOf(t, reports.Redact(reports.Run{Unreachable: "down"}, &reports.Secrets{})).Runs[0].Invocations[0].ExecutionSuccessful)
+	assert.False(t, sarifOf(t, reports.Redact(reports.Run{Unreachable: "down"},
+		&reports.Secrets{})).Runs[0].Invocations[0].ExecutionSuccessful)
 }
 
 func TestInterchangeFormatsBearEverything(t *testing.T) {
 	for _, p := range payloads {
 		run := reports.Redact(sample(p), &reports.Secrets{})
 		for _, r := range sarifOf(t, run).Runs[0].Results {
-			assert.False(t, strings.ContainsFunc(r.Message.Text, func(c rune) bool { return unicode.IsControl(c) || c == '\u202e' }), "%q", r.Message.Text)
+			assert.False(t, strings.ContainsFunc(r.Message.Text, func(c rune) bool { return unicode.IsControl(c) || c == '\u202e' }), "%q",
+				r.Message.Text)
 		}
 		var b bytes.Buffer
 		require.NoError(t, har.Write(&b, run))
@@ -174,20 +180,24 @@ func TestInterchangeFormatsBearEverything(t *testing.T) {
 
 func TestHARKeepsWhatWasSent(t *testing.T) {
 	run := reports.Run{Exchanges: []reports.Exchange{
-		{Number: 1, Check: "A", Request: reports.Request{Method: "POST", URL: "https://a.example/mcp?x=a%20b&y", Body: "{}", Header: []reports.Field{{Name: "content-type", Value: "application/json"}}}, Response: &reports.Response{Status: 302, Proto: "HTTP/2.0", Header: []reports.Field{{Name: "Location", Value: "/next"}}}},
+		{Number: 1, Check: "A", Request: reports.Request{Method: "POST", URL: "https://a.example/mcp?x=a%20b&y", Body: "{}",
+			Header: []reports.Field{{Name: "content-type", Value: "application/json"}}},
+			Response: &reports.Response{Status: 302, Proto: "HTTP/2.0", Header: []reports.Field{{Name: "Location", Value: "/next"}}}},
 		{Number: 2, Check: "B", Error: "no answer", Request: reports.Request{Method: "GET", URL: "https://a.example/", Raw: true}},
 	}}
 	var b bytes.Buffer
 	require.NoError(t, har.Write(&b, reports.Redact(run, &reports.Secrets{})))
 	text := strings.Join(strings.Fields(b.String()), " ")
-	for _, want := range []string{`"queryString": [ { "name": "x", "value": "a b" }, { "name": "y", "value": "" } ]`, `"mimeType": "application/json"`, `"redirectURL": "/next"`, `"status": 0`, `"_error": "no answer"`, `"comment": "written byte by byte"`} {
+	for _, want := range []string{`"queryString": [ { "name": "x", "value": "a b" }, { "name": "y", "value": "" } ]`,
+		`"mimeType": "application/json"`, `"redirectURL": "/next"`, `"status": 0`, `"_error": "no answer"`, `"comment": "written byte by byte"`} {
 		assert.Contains(t, text, want)
 	}
 }
 
 func TestBadgeNeverClaimsMore(t *testing.T) {
 	for want, run := range map[string]reports.Redacted{
-		`"brightgreen"`: runOf(judged("A", reports.Pass)), `"red"`: runOf(judged("A", reports.Pass), judged("B", reports.Fail)), `"yellow"`: runOf(judged("A", reports.Pass), judged("B", reports.Warn)),
+		`"brightgreen"`: runOf(judged("A", reports.Pass)), `"red"`: runOf(judged("A", reports.Pass), judged("B", reports.Fail)),
+		`"yellow"`:    runOf(judged("A", reports.Pass), judged("B", reports.Warn)),
 		`"undecided"`: runOf(judged("A", reports.Pass), judged("B", reports.Inconclusive)), `"lightgrey"`: runOf(judged("A", reports.NotTested)),
 	} {
 		var b bytes.Buffer

@@ -98,9 +98,11 @@ func measure(t *testing.T, browser string, run reports.Redacted, width, height i
 // all is a run that judges the whole catalogue: the verdict and the findings of each requirement are those that judge gives.
 func all(judge func(i int, r *requirements.Requirement, res *reports.Result)) reports.Redacted {
 	run := reports.Run{
-		Tool: reports.Tool{Name: "mcpauth", Version: "test"}, Target: reports.Target{URL: "https://mcp.example.com/with/a/rather/long/path/to/the/mcp/endpoint", Tier: "T2"},
+		Tool:    reports.Tool{Name: "mcpauth", Version: "test"},
+		Target:  reports.Target{URL: "https://mcp.example.com/with/a/rather/long/path/to/the/mcp/endpoint", Tier: "T2"},
 		Started: time.Unix(1_700_000_000, 0), Requests: 4321, Duration: 9876, Catalogue: requirements.Digest(),
-		Command: "mcpauth run https://mcp.example.com/with/a/rather/long/path/to/the/mcp/endpoint --username alice", AuthorizedBy: "Ada, ticket 42",
+		Command:      "mcpauth run https://mcp.example.com/with/a/rather/long/path/to/the/mcp/endpoint --username alice",
+		AuthorizedBy: "Ada, ticket 42",
 	}
 	for _, revision := range requirements.Revisions {
 		run.Revisions = append(run.Revisions, reports.RevisionStatus{Revision: revision, Wire: "stateful", Status: "spoken", Why: "it says so"})
@@ -110,17 +112,21 @@ func all(judge func(i int, r *requirements.Requirement, res *reports.Result)) re
 	exchange := func(n int, check, token string, status int) reports.Exchange {
 		return reports.Exchange{
 			Number: n, Check: check, Started: time.Unix(1_700_000_000, 0),
-			Request: reports.Request{Method: "POST", URL: "https://mcp.example.com/mcp", Body: `{"jsonrpc":"2.0","id":` + fmt.Sprint(n) + `,"method":"tools/list"}`, Header: []reports.Field{
+			Request: reports.Request{Method: "POST", URL: "https://mcp.example.com/mcp", Body: `{"jsonrpc":"2.0","id":` + fmt.Sprint(n) +
+				`,"method":"tools/list"}`, Header: []reports.Field{
 				{Name: "Content-Type", Value: "application/json"}, {Name: "Authorization", Value: "Bearer " + token},
 			}},
-			Response: &reports.Response{Status: status, Proto: "HTTP/1.1", Header: []reports.Field{{Name: "Content-Type", Value: "application/json"}, {Name: "X-Long", Value: long}}, Body: `{"result":{"tools":[]}}`},
+			Response: &reports.Response{Status: status, Proto: "HTTP/1.1", Header: []reports.Field{{Name: "Content-Type", Value: "application/json"},
+				{Name: "X-Long", Value: long}}, Body: `{"result":{"tools":[]}}`},
 		}
 	}
-	run.Exchanges = []reports.Exchange{exchange(1, "survey", "‹access_token#1›", 200), exchange(2, "RS-TOKEN-EXPIRED", "an.expired.one", 200)}
+	run.Exchanges = []reports.Exchange{exchange(1, "survey", "‹access_token#1›", 200),
+		exchange(2, "RS-TOKEN-EXPIRED", "an.expired.one", 200)}
 	for i := range requirements.All() {
 		r := &requirements.All()[i]
 		res := reports.Result{
-			ID: r.ID, Title: r.Title, Area: r.Area, Role: string(r.Role), Level: string(r.Level), Tier: string(r.Tier), Revisions: r.Revisions, Verdict: reports.Pass,
+			ID: r.ID, Title: r.Title, Area: r.Area, Role: string(r.Role), Level: string(r.Level), Tier: string(r.Tier), Revisions: r.Revisions,
+			Verdict:     reports.Pass,
 			Remediation: r.Remediation, Evidence: []int{1, 2}, Controls: []int{1},
 		}
 		for _, s := range r.Sources {
@@ -144,7 +150,8 @@ func situations() map[string]reports.Redacted {
 					res.Verdict = reports.Warn
 				}
 				for _, about := range []string{"an expired token", "another", "a third", "a fourth", "a fifth"} {
-					res.Findings = append(res.Findings, reports.Finding{About: about, Expected: "refusal with HTTP 401", Observed: "HTTP 200 and a JSON-RPC result", Exchange: 2})
+					res.Findings = append(res.Findings, reports.Finding{About: about, Expected: "refusal with HTTP 401",
+						Observed: "HTTP 200 and a JSON-RPC result", Exchange: 2})
 				}
 			case 2, 4, 5, 6:
 				res.Verdict, res.Reason, res.Missing = reports.NotTested, "it needs a valid access token; give one with --token-env", "--token-env"
@@ -220,8 +227,10 @@ func TestWhatThePageSays(t *testing.T) {
 	runs := situations()
 	many := text(runs["many findings"])
 	for _, want := range []string{
-		`<span class="role control">control</span>`, `<span class="role attack">attack</span>`, "<mark>Authorization: Bearer an.expired.one\n</mark>", "<mark>HTTP/1.1 200\n</mark>",
-		"&#34;method&#34;: &#34;tools/list&#34;", "<code>--token-env</code>", "TOKEN=… mcpauth run", "authorized by Ada, ticket 42", "catalogue <code>" + requirements.Digest()[:12], "and 1 more",
+		`<span class="role control">control</span>`, `<span class="role attack">attack</span>`,
+		"<mark>Authorization: Bearer an.expired.one\n</mark>", "<mark>HTTP/1.1 200\n</mark>",
+		"&#34;method&#34;: &#34;tools/list&#34;", "<code>--token-env</code>", "TOKEN=… mcpauth run", "authorized by Ada, ticket 42",
+		"catalogue <code>" + requirements.Digest()[:12], "and 1 more",
 		"requirements, for 1 reason<",
 	} {
 		assert.Contains(t, many, want)

@@ -14,11 +14,14 @@ func part(index, count int, secret string) reports.Redacted {
 	secrets := &reports.Secrets{}
 	secrets.Add("access_token", secret)
 	return reports.Redact(reports.Run{
-		Tool: reports.Tool{Name: "mcpauth", Version: "1"}, Target: reports.Target{URL: "https://mcp.example.com/mcp"}, Catalogue: "c", Requests: 5, Duration: 10,
+		Tool: reports.Tool{Name: "mcpauth", Version: "1"}, Target: reports.Target{URL: "https://mcp.example.com/mcp"}, Catalogue: "c",
+		Requests: 5, Duration: 10,
 		Started: time.Unix(int64(1000-index), 0), Shard: &reports.Shard{Index: index, Count: count},
 		Discovered: []reports.Fact{{Name: "tools", Value: "a"}},
-		Results:    []reports.Result{{ID: string(rune('A' + index)), Verdict: reports.Fail, Reason: "it shows " + secret, Evidence: []int{7}, Findings: []reports.Finding{{Exchange: 7, Observed: secret}}}},
-		Exchanges:  []reports.Exchange{{Number: 7, Request: reports.Request{URL: "https://x/?t=" + secret}, Response: &reports.Response{Body: secret}}},
+		Results: []reports.Result{{ID: string(rune('A' + index)), Verdict: reports.Fail, Reason: "it shows " + secret, Evidence: []int{7},
+			Findings: []reports.Finding{{Exchange: 7, Observed: secret}}}},
+		Exchanges: []reports.Exchange{{Number: 7, Request: reports.Request{URL: "https://x/?t=" + secret},
+			Response: &reports.Response{Body: secret}}},
 	}, secrets)
 }
 

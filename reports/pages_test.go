@@ -22,7 +22,8 @@ import (
 )
 
 var markup = append([]string{
-	`<img src=x onerror=alert(1)>`, `"><svg/onload=alert(1)>`, `</script><script>alert(1)</script>`, `javascript:alert(1)`, `' onmouseover='alert(1)`, `</style><style>*{background:url(//evil.example)}`,
+	`<img src=x onerror=alert(1)>`, `"><svg/onload=alert(1)>`, `</script><script>alert(1)</script>`, `javascript:alert(1)`,
+	`' onmouseover='alert(1)`, `</style><style>*{background:url(//evil.example)}`,
 	`[x](javascript:alert(1))`, "`<b>`", `![x](http://evil.example/x.png)`, `@everyone`, `| a | b |`, `<!-- -->`, `</details>`,
 }, payloads...)
 
@@ -55,7 +56,8 @@ func TestHeadline(t *testing.T) {
 		assert.Contains(t, b.String(), want)
 	}
 	var b bytes.Buffer
-	require.NoError(t, reporthtml.Write(&b, reports.Redact(reports.Run{Results: []reports.Result{judged("A", reports.Pass)}, Stale: []string{"baseline.yaml:3"}}, &reports.Secrets{})))
+	require.NoError(t, reporthtml.Write(&b, reports.Redact(reports.Run{Results: []reports.Result{judged("A", reports.Pass)},
+		Stale: []string{"baseline.yaml:3"}}, &reports.Secrets{})))
 	assert.Contains(t, b.String(), `verdict bad"`)
 	assert.NotContains(t, b.String(), "PASSED")
 }
@@ -91,7 +93,8 @@ func TestHTMLInABrowser(t *testing.T) {
 	var asked atomic.Int32
 	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer trap.Close()
-	payload := `</script><script>document.title='pwned'</script><img src="` + trap.URL + `/x" onerror="document.title='pwned'"><link rel=stylesheet href="` + trap.URL + `/y">`
+	payload := `</script><script>document.title='pwned'</script><img src="` + trap.URL +
+		`/x" onerror="document.title='pwned'"><link rel=stylesheet href="` + trap.URL + `/y">`
 	file := filepath.Join(t.TempDir(), "report.html")
 	require.NoError(t, os.WriteFile(file, []byte(page(t, payload)), 0o600))
 	dom := dump(t, path, file, 1400, 900)
@@ -113,7 +116,8 @@ func TestHTMLStaysSmall(t *testing.T) {
 }
 
 func TestCurlQuotes(t *testing.T) {
-	e := &reports.Exchange{Request: reports.Request{Method: "POST", URL: "https://x.example/$(id)`id`", Header: []reports.Field{{Name: "A", Value: "it's"}}, Body: "';id;'"}}
+	e := &reports.Exchange{Request: reports.Request{Method: "POST", URL: "https://x.example/$(id)`id`",
+		Header: []reports.Field{{Name: "A", Value: "it's"}}, Body: "';id;'"}}
 	out, err := exec.Command("sh", "-c", strings.Replace(reporthtml.Curl(e), "curl ", "printf '%s|' ", 1)).Output()
 	require.NoError(t, err)
 	assert.Equal(t, "-i|-X|POST|https://x.example/$(id)`id`|-H|A: it's|--data-binary|';id;'|", string(out))
@@ -136,7 +140,8 @@ func TestMarkdownEscapes(t *testing.T) {
 				require.GreaterOrEqual(t, j, 0, line)
 				outside = outside[:i] + outside[i+2*len(fence)+j:]
 			}
-			outside = strings.NewReplacer("<details open>", "", "<details>", "", "</details>", "", "<summary>", "", "</summary>", "").Replace(outside)
+			outside = strings.NewReplacer("<details open>", "", "<details>", "", "</details>", "", "<summary>", "", "</summary>",
+				"").Replace(outside)
 			assert.NotContains(t, outside, "<", p)
 			assert.NotContains(t, outside, "](", p)
 			assert.NotContains(t, outside, "@everyone", p)

@@ -60,21 +60,28 @@ func TestRedactionOfSpellings(t *testing.T) {
 		escaped, _ := json.Marshal(value)
 		inner := strings.Trim(string(escaped), `"`)
 		spellings := map[string]string{
-			"raw": value, "HTML": html.EscapeString(value), "HTML, by Go's templates": strings.ReplaceAll(html.EscapeString(value), `&#34;`, "&quot;"),
-			"HTML, decimal": each(value, func(r rune) string { return fmt.Sprintf("&#%d;", r) }), "HTML, hexadecimal": each(value, func(r rune) string { return fmt.Sprintf("&#x%X;", r) }),
-			"JSON": inner, "JSON, as ASCII": each(value, func(r rune) string {
+			"raw": value, "HTML": html.EscapeString(value), "HTML, by Go's templates": strings.ReplaceAll(html.EscapeString(value), `&#34;`,
+				"&quot;"),
+			"HTML, decimal":     each(value, func(r rune) string { return fmt.Sprintf("&#%d;", r) }),
+			"HTML, hexadecimal": each(value, func(r rune) string { return fmt.Sprintf("&#x%X;", r) }),
+			"JSON":              inner, "JSON, as ASCII": each(value, func(r rune) string {
 				if r < 0x80 && r != '"' && r != '\\' {
 					return string(r)
 				}
 				return fmt.Sprintf(`\u%04x`, r)
-			}), "JSON, all escaped": each(value, func(r rune) string { return fmt.Sprintf(`\u%04X`, r) }), "JSON, by PHP": strings.ReplaceAll(inner, "/", `\/`),
+			}), "JSON, all escaped": each(value, func(r rune) string { return fmt.Sprintf(`\u%04X`, r) }),
+			"JSON, by PHP": strings.ReplaceAll(inner, "/", `\/`),
 			"JSON in JSON": strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(inner),
-			"percent":      percent(value, "%%%02X"), "percent, in small letters": percent(value, "%%%02x"), "percent twice": percent(percent(value, "%%%02X"), "%%%02X"),
-			"hex": hex.EncodeToString([]byte(value)), "hex in capitals": strings.ToUpper(hex.EncodeToString([]byte(value))),
-			"base32": b32([]byte(value)), "base32, shifted": b32([]byte("a:" + value + ":b")), "base32 in small letters": strings.ToLower(strings.TrimRight(b32([]byte(value)), "=")),
-			"base64": b64([]byte(value)), "base64, shifted": b64([]byte("a:" + value + ":b")), "base64url": base64.RawURLEncoding.EncodeToString([]byte(value)),
+			"percent":      percent(value, "%%%02X"), "percent, in small letters": percent(value, "%%%02x"),
+			"percent twice": percent(percent(value, "%%%02X"), "%%%02X"),
+			"hex":           hex.EncodeToString([]byte(value)), "hex in capitals": strings.ToUpper(hex.EncodeToString([]byte(value))),
+			"base32": b32([]byte(value)), "base32, shifted": b32([]byte("a:" + value + ":b")),
+			"base32 in small letters": strings.ToLower(strings.TrimRight(b32([]byte(value)), "=")),
+			"base64":                  b64([]byte(value)), "base64, shifted": b64([]byte("a:" + value + ":b")),
+			"base64url":    base64.RawURLEncoding.EncodeToString([]byte(value)),
 			"base64 twice": b64([]byte(b64([]byte(value)))), "base64 of percent": b64([]byte("client:" + percent(value, "%%%02X"))),
-			"base64 twice, shifted": b64([]byte("x" + b64([]byte("client:"+value)))), "hex of base64": hex.EncodeToString([]byte(b64([]byte(value)))),
+			"base64 twice, shifted": b64([]byte("x" + b64([]byte("client:"+value)))),
+			"hex of base64":         hex.EncodeToString([]byte(b64([]byte(value)))),
 		}
 		for name, s := range ascii {
 			spellings[name] = s
@@ -151,8 +158,12 @@ func TestRedactionOfShortSecrets(t *testing.T) {
 	}
 	run := sample("x")
 	basic := base64.StdEncoding.EncodeToString([]byte("client:1234"))
-	run.Exchanges[0].Request.Header = []reports.Field{{Name: "Authorization", Value: "Basic " + basic}, {Name: "authorization", Value: "Bearer 1234"}, {Name: "Geheim", Value: "1234"}, {Name: "X-Page", Value: "1234"}, {Name: "Authorization", Value: "Bearer 12"}}
-	assert.Equal(t, []reports.Field{{Name: "Authorization", Value: "Basic ‹password›"}, {Name: "authorization", Value: "Bearer ‹password›"}, {Name: "Geheim", Value: "‹password›"}, {Name: "X-Page", Value: "1234"}, {Name: "Authorization", Value: "Bearer 12"}}, reports.Redact(run, &s).Run().Exchanges[0].Request.Header)
+	run.Exchanges[0].Request.Header = []reports.Field{{Name: "Authorization", Value: "Basic " + basic},
+		{Name: "authorization", Value: "Bearer 1234"}, {Name: "Geheim", Value: "1234"}, {Name: "X-Page", Value: "1234"},
+		{Name: "Authorization", Value: "Bearer 12"}}
+	assert.Equal(t, []reports.Field{{Name: "Authorization", Value: "Basic ‹password›"},
+		{Name: "authorization", Value: "Bearer ‹password›"}, {Name: "Geheim", Value: "‹password›"}, {Name: "X-Page", Value: "1234"},
+		{Name: "Authorization", Value: "Bearer 12"}}, reports.Redact(run, &s).Run().Exchanges[0].Request.Header)
 }
 
 // Ordinary text stays as it is, whatever the secrets are.
@@ -178,7 +189,8 @@ func FuzzRedaction(f *testing.F) {
 		s.Add("zz", secret)
 		costs.Bounded(t, len(text), 300, func() { s.Remove(text) })
 		for _, body := range []string{text, text + secret, text + base64.StdEncoding.EncodeToString([]byte(text+secret))} {
-			if out := s.Remove(body); strings.Contains(strings.NewReplacer("‹zz#1›", "\x01", "‹removed›", "\x01").Replace(out), secret) && !strings.Contains(secret, "\x01") {
+			if out := s.Remove(body); strings.Contains(strings.NewReplacer("‹zz#1›", "\x01", "‹removed›", "\x01").Replace(out), secret) &&
+				!strings.Contains(secret, "\x01") {
 				t.Errorf("%q is in %q", secret, out)
 			}
 		}
@@ -211,7 +223,8 @@ func BenchmarkRedact(b *testing.B) {
 		require.NoError(b, json.NewDecoder(bytes.NewReader(text)).Decode(&run))
 	}
 	for i := range run.Exchanges {
-		run.Exchanges[i].Request.Header = append(run.Exchanges[i].Request.Header, reports.Field{Name: "Authorization", Value: "Bearer " + known[i%len(known)]})
+		run.Exchanges[i].Request.Header = append(run.Exchanges[i].Request.Header,
+			reports.Field{Name: "Authorization", Value: "Bearer " + known[i%len(known)]})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -64,8 +64,10 @@ func sample(payload string) reports.Run {
 	}
 	run.Exchanges = []reports.Exchange{{
 		Number: 1, Check: "survey", Started: time.Unix(1_700_000_000, 0),
-		Request:  reports.Request{Method: "POST", URL: "https://mcp.example.com/mcp", Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + payload}}, Body: payload},
-		Response: &reports.Response{Status: 401, Proto: "HTTP/1.1", Header: []reports.Field{{Name: "Set-Cookie", Value: "sid=abcdef123456; HttpOnly"}}, Body: payload},
+		Request: reports.Request{Method: "POST", URL: "https://mcp.example.com/mcp",
+			Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + payload}}, Body: payload},
+		Response: &reports.Response{Status: 401, Proto: "HTTP/1.1",
+			Header: []reports.Field{{Name: "Set-Cookie", Value: "sid=abcdef123456; HttpOnly"}}, Body: payload},
 	}}
 	run.Tokens = []reports.Token{{Name: "‹access_token#1›", Header: payload, Claims: payload}}
 	run.Exchanges[0].Request.Header = append(run.Exchanges[0].Request.Header, reports.Field{Name: "X-Token", Value: "‹access_token#1›"})
@@ -95,7 +97,8 @@ func TestRedaction(t *testing.T) {
 			var s reports.Secrets
 			assert.Equal(t, "‹token#1›", s.Add("token", secret))
 			out := everything(t, reports.Redact(sample("before "+spelled+" after"), &s))
-			for _, leak := range []string{secret, "s3cr3t", spelled, base64.StdEncoding.EncodeToString([]byte(secret))[4:24], hex.EncodeToString([]byte(secret))} {
+			for _, leak := range []string{secret, "s3cr3t", spelled, base64.StdEncoding.EncodeToString([]byte(secret))[4:24],
+				hex.EncodeToString([]byte(secret))} {
 				assert.NotContains(t, out, leak)
 			}
 			assert.NotContains(t, out, "abcdef123456", "cookie values are removed")
@@ -109,9 +112,12 @@ func TestRedactionOfAJWT(t *testing.T) {
 	token := "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0." + signature
 	var s reports.Secrets
 	s.Add("access_token", token)
-	for _, spelled := range []string{token, base64.StdEncoding.EncodeToString([]byte("a:" + token)), hex.EncodeToString([]byte(token)), `{"signature_is":"` + signature + `"}`} {
+	for _, spelled := range []string{token, base64.StdEncoding.EncodeToString([]byte("a:" + token)), hex.EncodeToString([]byte(token)),
+		`{"signature_is":"` + signature + `"}`} {
 		out := everything(t, reports.Redact(sample("before "+spelled+" after"), &s))
-		for _, leak := range []string{signature, base64.StdEncoding.EncodeToString([]byte(signature))[4:40], base64.StdEncoding.EncodeToString([]byte("a" + signature))[4:40], base64.StdEncoding.EncodeToString([]byte("ab" + signature))[4:40], hex.EncodeToString([]byte(signature))} {
+		for _, leak := range []string{signature, base64.StdEncoding.EncodeToString([]byte(signature))[4:40],
+			base64.StdEncoding.EncodeToString([]byte("a" + signature))[4:40], base64.StdEncoding.EncodeToString([]byte("ab" + signature))[4:40],
+			hex.EncodeToString([]byte(signature))} {
 			assert.NotContains(t, out, leak)
 		}
 	}
@@ -147,7 +153,8 @@ MIIB
 	assert.Contains(t, out, "eyJzdWIiOiJhIn0", "the claims of a token are evidence")
 }
 
-var payloads = []string{"\x1b[31mred\x1b[0m", "]]>", "\x00\x01\x7f", "\xff\xfe", "\u202eevil\u200b", "::error::x\n::set-output name=a::b", "<script>alert(1)</script>", "&amp;", "\ufffe", "{{red}}"}
+var payloads = []string{"\x1b[31mred\x1b[0m", "]]>", "\x00\x01\x7f", "\xff\xfe", "\u202eevil\u200b", "::error::x\n::set-output name=a::b",
+	"<script>alert(1)</script>", "&amp;", "\ufffe", "{{red}}"}
 
 func TestPrintable(t *testing.T) {
 	for _, p := range payloads {
@@ -209,7 +216,8 @@ func TestJUnitMapsVerdicts(t *testing.T) {
 		assert.Regexp(t, `^\d+\.\d{3}$`, c.Time)
 		assert.Equal(t, v == reports.Fail, c.Failure != nil, v)
 		assert.Equal(t, v == reports.Inconclusive || v == reports.Errored, c.Error != nil, v)
-		assert.Equal(t, v == reports.NotApplicable || v == reports.NotTested || v == reports.Review || v == reports.Suppressed, c.Skipped != nil, v)
+		assert.Equal(t, v == reports.NotApplicable || v == reports.NotTested || v == reports.Review || v == reports.Suppressed, c.Skipped != nil,
+			v)
 		assert.Equal(t, v == reports.Warn || v == reports.Flaky, c.Out != "", v)
 	}
 	b.Reset()
@@ -307,7 +315,8 @@ func FuzzWriters(f *testing.F) {
 			t.Fatal("control characters", err)
 		}
 		b.Reset()
-		if err := reporthtml.Write(&b, r); err != nil || bytes.ContainsAny(b.Bytes(), "\x1b\x00") || bytes.Count(b.Bytes(), []byte("<script")) != 1 {
+		if err := reporthtml.Write(&b, r); err != nil || bytes.ContainsAny(b.Bytes(), "\x1b\x00") ||
+			bytes.Count(b.Bytes(), []byte("<script")) != 1 {
 			t.Fatal("the page holds something foreign", err)
 		}
 		b.Reset()
@@ -325,7 +334,8 @@ func FuzzWriters(f *testing.F) {
 			},
 		} {
 			var text bytes.Buffer
-			if err := write(&text, r); err != nil || bytes.ContainsAny(text.Bytes(), "\x1b\x00") || !utf8.Valid(text.Bytes()) || bytes.HasPrefix(text.Bytes(), []byte("<!doctype")) && bytes.Contains(text.Bytes(), []byte("<script")) {
+			if err := write(&text, r); err != nil || bytes.ContainsAny(text.Bytes(), "\x1b\x00") || !utf8.Valid(text.Bytes()) ||
+				bytes.HasPrefix(text.Bytes(), []byte("<!doctype")) && bytes.Contains(text.Bytes(), []byte("<script")) {
 				t.Fatal("something foreign acts", err)
 			}
 		}

@@ -58,24 +58,29 @@ var stages = []stage{
 	{ClientLane, AuthorizationServer, "authorization server metadata, keys", []string{"metadata", "keys"}, func(_ *flow, e *Exchange) bool {
 		return isMetadata(e) && ok(e)
 	}, true},
-	{ClientLane, AuthorizationServer, "registration, or a client metadata document", []string{"registration", "cimd"}, func(f *flow, e *Exchange) bool {
-		return f.registration != "" && e.Request.Method == "POST" && e.Request.URL == f.registration && ok(e)
-	}, true},
-	{Browser, AuthorizationServer, "authorization request: login, consent", []string{"authorization", "consent", "login", "proxy"}, func(f *flow, e *Exchange) bool {
-		return at(e, f.authorize) && e.Request.Method == "GET" && e.Response != nil && e.Response.Status < 400
-	}, true},
+	{ClientLane, AuthorizationServer, "registration, or a client metadata document", []string{"registration", "cimd"},
+		func(f *flow, e *Exchange) bool {
+			return f.registration != "" && e.Request.Method == "POST" && e.Request.URL == f.registration && ok(e)
+		}, true},
+	{Browser, AuthorizationServer, "authorization request: login, consent", []string{"authorization", "consent", "login", "proxy"},
+		func(f *flow, e *Exchange) bool {
+			return at(e, f.authorize) && e.Request.Method == "GET" && e.Response != nil && e.Response.Status < 400
+		}, true},
 	{Browser, ClientLane, "redirect with a code", nil, func(_ *flow, e *Exchange) bool {
 		return e.Response != nil && strings.Contains(field(e.Response.Header, "Location"), "code=")
 	}, true},
-	{ClientLane, AuthorizationServer, "token request with the code verifier", []string{"pkce", "token", "extension"}, func(f *flow, e *Exchange) bool {
-		return at(e, f.token) && ok(e) && strings.Contains(e.Request.Body, "grant_type=authorization_code")
-	}, true},
-	{ClientLane, MCPServer, "a request with the token", []string{"audience", "tokenvalidation", "scope", "session", "transport", "credentials", "ratelimit", "abuse", "passthrough", "elicitation", "senderconstrained"}, func(f *flow, e *Exchange) bool {
+	{ClientLane, AuthorizationServer, "token request with the code verifier", []string{"pkce", "token", "extension"},
+		func(f *flow, e *Exchange) bool {
+			return at(e, f.token) && ok(e) && strings.Contains(e.Request.Body, "grant_type=authorization_code")
+		}, true},
+	{ClientLane, MCPServer, "a request with the token", []string{"audience", "tokenvalidation", "scope", "session", "transport", "credentials",
+		"ratelimit", "abuse", "passthrough", "elicitation", "senderconstrained"}, func(f *flow, e *Exchange) bool {
 		return e.Request.Method == "POST" && e.Request.URL == f.target && f.bearer(e) && ok(e)
 	}, false},
-	{ClientLane, AuthorizationServer, "refresh, revocation, introspection, userinfo", []string{"refresh", "revocation", "introspection", "userinfo"}, func(f *flow, e *Exchange) bool {
-		return (at(e, f.token) && strings.Contains(e.Request.Body, "grant_type=refresh_token") || at(e, f.revoke)) && ok(e)
-	}, true},
+	{ClientLane, AuthorizationServer, "refresh, revocation, introspection, userinfo",
+		[]string{"refresh", "revocation", "introspection", "userinfo"}, func(f *flow, e *Exchange) bool {
+			return (at(e, f.token) && strings.Contains(e.Request.Body, "grant_type=refresh_token") || at(e, f.revoke)) && ok(e)
+		}, true},
 }
 
 func ok(e *Exchange) bool {
@@ -88,7 +93,8 @@ func at(e *Exchange, endpoint string) bool {
 }
 
 func isMetadata(e *Exchange) bool {
-	return strings.Contains(e.Request.URL, "/.well-known/oauth-authorization-server") || strings.Contains(e.Request.URL, "/.well-known/openid-configuration")
+	return strings.Contains(e.Request.URL, "/.well-known/oauth-authorization-server") ||
+		strings.Contains(e.Request.URL, "/.well-known/openid-configuration")
 }
 
 func field(header []Field, name string) string {

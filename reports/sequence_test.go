@@ -18,7 +18,8 @@ func TestSequence(t *testing.T) {
 		Target: Target{URL: "https://mcp.example/mcp"},
 		Exchanges: []Exchange{
 			exchange(1, "POST", "https://mcp.example/mcp", "{}", 401, ""),
-			exchange(2, "GET", as+"/.well-known/oauth-authorization-server", "", 200, `{"authorization_endpoint":"`+as+`/authorize","token_endpoint":"`+as+`/token","revocation_endpoint":"`+as+`/revoke"}`),
+			exchange(2, "GET", as+"/.well-known/oauth-authorization-server", "", 200,
+				`{"authorization_endpoint":"`+as+`/authorize","token_endpoint":"`+as+`/token","revocation_endpoint":"`+as+`/revoke"}`),
 			exchange(3, "GET", as+"/authorize?client_id=x", "", 400, ""),
 			exchange(4, "GET", as+"/authorize?client_id=y", "", 200, ""),
 			exchange(5, "POST", as+"/token", "grant_type=authorization_code&code=bad", 400, ""),
@@ -27,7 +28,8 @@ func TestSequence(t *testing.T) {
 			exchange(8, "POST", as+"/token", "grant_type=refresh_token", 200, `{"access_token":"y"}`),
 		},
 		Results: []Result{
-			{ID: "AS-PKCE-A", Area: "pkce", Verdict: Fail}, {ID: "AS-PKCE-A", Area: "pkce", Verdict: Fail}, {ID: "AS-REFRESH-A", Area: "refresh", Verdict: Warn},
+			{ID: "AS-PKCE-A", Area: "pkce", Verdict: Fail}, {ID: "AS-PKCE-A", Area: "pkce", Verdict: Fail},
+			{ID: "AS-REFRESH-A", Area: "refresh", Verdict: Warn},
 		},
 	}
 	steps := run.Sequence()

@@ -12,7 +12,8 @@ import (
 
 // secretFields are form fields, JSON members and header fields whose values are secrets by their name.
 var secretFields = []string{
-	"password", "passwd", "pwd", "pass", "pin", "passcode", "otp", "totp", "client_secret", "secret", "code", "token", "access_token", "refresh_token",
+	"password", "passwd", "pwd", "pass", "pin", "passcode", "otp", "totp", "client_secret", "secret", "code", "token", "access_token",
+	"refresh_token",
 	"code_verifier", "device_code", "api_key", "apikey", "authorization", "proxy-authorization", "x-api-key",
 }
 

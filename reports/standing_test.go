@@ -49,7 +49,8 @@ func TestAClientConnectsIfEveryNeedIsMet(t *testing.T) {
 		}
 		return ClientStanding{}
 	}
-	all := []Result{{ID: "RS-DISC-CORS", Verdict: Pass}, {ID: "AS-META-CORS", Verdict: Pass}, {ID: "AS-TOKEN-CORS", Verdict: Pass}, {ID: "RS-TRANSPORT-CORS-EXPOSE", Verdict: Pass}}
+	all := []Result{{ID: "RS-DISC-CORS", Verdict: Pass}, {ID: "AS-META-CORS", Verdict: Pass}, {ID: "AS-TOKEN-CORS", Verdict: Pass},
+		{ID: "RS-TRANSPORT-CORS-EXPOSE", Verdict: Pass}}
 	assert.Equal(t, Met, standing(judged(all...)).Standing)
 	all[1].Verdict = Warn
 	assert.Equal(t, Unmet, standing(judged(all...)).Standing)

@@ -87,7 +87,8 @@ func (r *Run) NextCommands() []Next {
 		switch {
 		case u.Musts == 0:
 		case ok && !strings.Contains(again, u.Option):
-			return append(out, Next{Says: fmt.Sprintf("Test %s more", Count(len(u.IDs), "requirement")), Command: strings.TrimSpace(option.environment+" "+again) + " " + option.flag})
+			return append(out, Next{Says: fmt.Sprintf("Test %s more", Count(len(u.IDs), "requirement")),
+				Command: strings.TrimSpace(option.environment+" "+again) + " " + option.flag})
 		case strings.HasSuffix(u.Option, "in the target file") && r.Target.File == "":
 			says := fmt.Sprintf("Write a target file, to test %s more", Count(len(u.IDs), "requirement"))
 			return append(out, Next{Says: says, Command: "mcpauth init " + ShellQuoted(r.Target.URL)})

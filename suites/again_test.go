@@ -35,7 +35,8 @@ func TestVerdictsAreJudgedAgain(t *testing.T) {
 	for _, c := range again.Contradictions {
 		t.Errorf("%s: %s", c.ID, c.Says)
 	}
-	t.Logf("%d whole, %d partly, %d attested; %d of %d judgements", len(again.Whole), len(again.Partly), len(again.Attested), again.Recomputed, again.Steps)
+	t.Logf("%d whole, %d partly, %d attested; %d of %d judgements", len(again.Whole), len(again.Partly), len(again.Attested), again.Recomputed,
+		again.Steps)
 	assert.NotEmpty(t, again.Whole)
 
 	result := func(run *reports.Run, id string) *reports.Result {
@@ -58,7 +59,8 @@ func TestVerdictsAreJudgedAgain(t *testing.T) {
 			ex, _ := run.Exchange(judged(result(run, "RS-AUD-WRONG"), "refusal").Exchange)
 			ex.Response.Status, ex.Response.Body = 200, `{"jsonrpc":"2.0","id":1,"result":{}}`
 		}, "it is recorded as met, and what it judged gives unmet"},
-		"a verdict is swapped": {func(run *reports.Run) { result(run, "RS-AUD-WRONG").Verdict = reports.NotTested }, "give PASS, and the report says NOT_TESTED"},
+		"a verdict is swapped": {func(run *reports.Run) { result(run, "RS-AUD-WRONG").Verdict = reports.NotTested },
+			"give PASS, and the report says NOT_TESTED"},
 		"a judgement is swapped": {func(run *reports.Run) { judged(result(run, "RS-AUD-WRONG"), "refusal").Outcome = reports.StepUnmet },
 			"it is recorded as unmet, and what it judged gives met"},
 		"an exchange is gone": {func(run *reports.Run) {
@@ -67,7 +69,10 @@ func TestVerdictsAreJudgedAgain(t *testing.T) {
 		}, "the report holds no exchange"},
 		"the controls are gone": {func(run *reports.Run) {
 			r := result(run, "RS-AUD-WRONG")
-			r.Basis.Steps = slices.DeleteFunc(r.Basis.Steps, func(s reports.BasisStep) bool { return s.Kind == "control" || s.Outcome == reports.BodyControlled })
+			r.Basis.Steps = slices.DeleteFunc(r.Basis.Steps, func(s reports.BasisStep) bool {
+				return s.Kind == "control" ||
+					s.Outcome == reports.BodyControlled
+			})
 		}, "no control shows"},
 		"a judgement is marked as resting on a secret": {func(run *reports.Run) {
 			for i := range result(run, "RS-CHALLENGE-401-STATUS").Basis.Steps {

@@ -134,8 +134,10 @@ func TestDoorRegisterWithALabelFilter(t *testing.T) {
 func TestGinkgoCommand(t *testing.T) {
 	r := against.Start(t, reference.Ideal())
 	report := filepath.Join(t.TempDir(), "report.xml")
-	cmd := exec.CommandContext(t.Context(), "go", "run", "github.com/onsi/ginkgo/v2/ginkgo", "--procs=2", "--label-filter=discovery || challenge",
-		"--junit-report="+filepath.Base(report), "--output-dir="+filepath.Dir(report), "./conformance", "--", "-url", r.URL, "-token-env", "GINKGO_TOKEN")
+	cmd := exec.CommandContext(t.Context(), "go", "run", "github.com/onsi/ginkgo/v2/ginkgo", "--procs=2",
+		"--label-filter=discovery || challenge",
+		"--junit-report="+filepath.Base(report), "--output-dir="+filepath.Dir(report), "./conformance", "--", "-url", r.URL, "-token-env",
+		"GINKGO_TOKEN")
 	cmd.Env = append(os.Environ(), "GINKGO_TOKEN="+r.Token())
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -19,7 +19,8 @@ func (s *preparation) leave(ctx context.Context, target *url.URL) error {
 	if active && s.reach == wire.Public && !c.Authorized {
 		return usage("%s is not in your own network: to sign in, register clients or allow intrusive checks there, say that its owner lets you, by --i-am-authorized", c.URL)
 	}
-	if _, err := netip.ParseAddr(target.Hostname()); err != nil && s.reach != wire.Public && !document.PrivateHost(target.Hostname()) && len(c.ConnectTo) == 0 {
+	if _, err := netip.ParseAddr(target.Hostname()); err != nil && s.reach != wire.Public && !document.PrivateHost(target.Hostname()) &&
+		len(c.ConnectTo) == 0 {
 		where := map[wire.Reach]string{wire.Private: "private networks", wire.Loopback: "this machine"}[s.reach]
 		s.say(fmt.Sprintf("%s is an address of %s: the run may go to other addresses there that the target names", target.Hostname(), where))
 	}

@@ -66,7 +66,8 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 		in.Clients = append(in.Clients, client)
 	}
 	scopes(sv, &in)
-	forbidden := cmp.Or(server.WhyWithheld("authorization_endpoint", "token_endpoint"), s.mayAct(ctx, server.Token), s.mayAct(ctx, server.Authorization), s.mayAct(ctx, cmp.Or(server.Registration, server.Token)))
+	forbidden := cmp.Or(server.WhyWithheld("authorization_endpoint", "token_endpoint"), s.mayAct(ctx, server.Token),
+		s.mayAct(ctx, server.Authorization), s.mayAct(ctx, cmp.Or(server.Registration, server.Token)))
 	if forbidden != "" {
 		in.Register, in.Clients = false, nil
 	}
@@ -107,7 +108,8 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if token == "" || s.cfg.Token != "" {
 		return sv
 	}
-	again, err := survey.Take(ctx, s.client, survey.Input{Endpoint: sv.Endpoint, Revisions: s.cfg.Revisions, Token: token, Tools: s.cfg.guarded(), InTurn: s.cfg.Seed != nil})
+	again, err := survey.Take(ctx, s.client, survey.Input{Endpoint: sv.Endpoint, Revisions: s.cfg.Revisions, Token: token,
+		Tools: s.cfg.guarded(), InTurn: s.cfg.Seed != nil})
 	if err != nil {
 		return sv
 	}

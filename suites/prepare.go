@@ -105,7 +105,8 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if keys, ok := cfg.Issuer.(KeyServer); ok {
 		fetches = keys.KeyFetches()
 	}
-	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(), InTurn: cfg.Seed != nil})
+	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(),
+		InTurn: cfg.Seed != nil})
 	if err == nil {
 		if wrong := cfg.signInAt(sv); wrong != nil {
 			s.client.Close()
@@ -122,7 +123,8 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	s.world.KeyFetchesBefore = fetches
 	s.run = reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: Build().Version}, Started: s.started, Catalogue: requirements.Digest(),
-		Target: reports.Target{URL: cfg.URL, Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{}, Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
+		Target: reports.Target{URL: cfg.URL, Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{},
+		Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
 		Revisions: sv.Status, Command: cfg.Command, AuthorizedBy: cfg.AuthorizedBy,
 	}
 	if cfg.Shard.Count > 0 {
@@ -131,7 +133,8 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if sv.Token != "" {
 		s.run.Target.Tier = "T2"
 	}
-	if cfg.Issuer != nil || cfg.Introspection != nil || cfg.Upstream != nil || cfg.API != nil || cfg.Enterprise != nil || cfg.Verification != nil {
+	if cfg.Issuer != nil || cfg.Introspection != nil || cfg.Upstream != nil || cfg.API != nil || cfg.Enterprise != nil ||
+		cfg.Verification != nil {
 		s.run.Target.Tier = "T3"
 	}
 	for _, r := range requirements.All() {
@@ -182,7 +185,8 @@ func (c *Config) ownToken() string {
 	case c.Introspection != nil:
 		token, now := c.Introspection.server.Token(), time.Now().Unix()
 		active, _ := json.Marshal(map[string]any{ // plain values
-			"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(scopes, " "), "token_type": "Bearer", "aud": c.URL, "iat": now, "exp": now + 3600,
+			"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(scopes, " "), "token_type": "Bearer", "aud": c.URL,
+			"iat": now, "exp": now + 3600,
 		})
 		token.Say(introspector.Answer{Body: string(active)})
 		return token.Value
@@ -193,7 +197,8 @@ func (c *Config) ownToken() string {
 // sharedSecretToken is an ordinary token, for an hour.
 func sharedSecretToken(s target.SharedSecret, scopes []string) string {
 	now := time.Now().Unix()
-	claims := mint.Claims{"sub": "alice", "client_id": "client-1", "iss": s.Issuer, "aud": s.Audience, "iat": now, "exp": now + 3600, "jti": check.Random(12)}
+	claims := mint.Claims{"sub": "alice", "client_id": "client-1", "iss": s.Issuer, "aud": s.Audience, "iat": now, "exp": now + 3600,
+		"jti": check.Random(12)}
 	if len(scopes) > 0 {
 		claims["scope"] = strings.Join(scopes, " ")
 	}
@@ -231,7 +236,8 @@ func (s *preparation) again(ctx context.Context) (*survey.Survey, *session.Sessi
 	if s.session != nil && s.session.Ready && token == s.session.Tokens.Access {
 		token = second.Tokens.Access
 	}
-	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: first.Endpoint, Revisions: s.cfg.Revisions, Token: token, Tools: s.cfg.guarded(), InTurn: s.cfg.Seed != nil})
+	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: first.Endpoint, Revisions: s.cfg.Revisions, Token: token,
+		Tools: s.cfg.guarded(), InTurn: s.cfg.Seed != nil})
 	if err != nil {
 		return first, second
 	}

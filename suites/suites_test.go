@@ -101,7 +101,10 @@ func TestReferencePassesEverything(t *testing.T) {
 			}
 			against.Clean(t, run.Run(), allowed...)
 			if name == "HTTP/2" {
-				assert.True(t, slices.ContainsFunc(run.Run().Exchanges, func(ex reports.Exchange) bool { return ex.Response != nil && ex.Response.Proto == "HTTP/2.0" }))
+				assert.True(t, slices.ContainsFunc(run.Run().Exchanges, func(ex reports.Exchange) bool {
+					return ex.Response != nil &&
+						ex.Response.Proto == "HTTP/2.0"
+				}))
 			}
 		})
 	}
@@ -137,7 +140,8 @@ func TestReferencePassesAtEveryRevision(t *testing.T) {
 
 func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
 	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
-	cfg.Users, cfg.Issuer, cfg.Credentials, cfg.SharedSecret, cfg.Introspection, cfg.Verification = nil, nil, nil, suites.SharedSecret{}, nil, nil
+	cfg.Users, cfg.Issuer, cfg.Credentials, cfg.SharedSecret, cfg.Introspection, cfg.Verification = nil, nil, nil, suites.SharedSecret{}, nil,
+		nil
 	run, err := suites.Evaluate(t.Context(), cfg)
 	require.NoError(t, err)
 	against.Clean(t, run.Run(), reports.NotTested)
@@ -182,7 +186,8 @@ func TestScantDeclarations(t *testing.T) {
 			if !slices.ContainsFunc(cfg.Tools, func(tool suites.Tool) bool { return tool.Name == "write_diary" }) {
 				cfg.Objects = nil // which it changes
 			}
-			cfg.Skip = []string{"AS-CIMD-SIZE-AND-TIME", "RS-RATE-*", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-BODY-LIMIT", "RS-TOKEN-KEY-*", "RS-TOKEN-JWKS-*", "RS-SESSION-EXPIRY-MIDWAY"}
+			cfg.Skip = []string{"AS-CIMD-SIZE-AND-TIME", "RS-RATE-*", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-BODY-LIMIT", "RS-TOKEN-KEY-*",
+				"RS-TOKEN-JWKS-*", "RS-SESSION-EXPIRY-MIDWAY"}
 			run, err := suites.Evaluate(t.Context(), cfg)
 			require.NoError(t, err)
 			for _, res := range run.Run().Results {
@@ -229,19 +234,26 @@ func TestUsageErrors(t *testing.T) {
 		cfg  suites.Config
 		want string
 	}{
-		"no scheme":        {suites.Config{URL: "mcp.example.com/mcp"}, "did you mean https://mcp.example.com/mcp?"},
-		"empty":            {suites.Config{}, "cannot be tested"},
-		"other scheme":     {suites.Config{URL: "ftp://x/"}, `scheme "ftp"`},
-		"unknown revision": {suites.Config{URL: "http://127.0.0.1/", Target: target.Target{Server: target.Server{Revisions: []string{"2025-01-01"}}}}, `unknown revision "2025-01-01"`},
-		"unknown id":       {suites.Config{URL: "http://127.0.0.1/", Only: []string{"RS-DISC-RESOURCE-MATHC"}}, "no requirement matches"},
-		"label filter":     {suites.Config{URL: "http://127.0.0.1/", LabelFilter: "(("}, "label filter"},
-		"effect":           {suites.Config{URL: "http://127.0.0.1/", Target: target.Target{Tools: []suites.Tool{{Name: "write", Effect: "list"}}}}, "which is not among the tools"},
-		"effect unmarked":  {suites.Config{URL: "http://127.0.0.1/", Target: target.Target{Tools: []suites.Tool{{Name: "write", Effect: "write"}}}}, "put {marker} into its arguments"},
-		"credential":       {suites.Config{URL: "http://127.0.0.1/", Target: target.Target{Credentials: []suites.Credential{{Header: "X-Key", Value: "a\r\nb"}}}}, "fit in a header field"},
-		"limit":            {suites.Config{URL: "http://127.0.0.1/", Target: target.Target{Credentials: []suites.Credential{{Value: "a", Quota: target.Quota{Limit: 301, Window: time.Minute}}}}}, "declare a smaller one"},
-		"name server":      {suites.Config{URL: "http://127.0.0.1/", NameServer: "dns.example.com"}, "want an address and a port, such as 192.0.2.53:53"},
-		"seed":             {suites.Config{URL: "https://mcp.example.com/mcp", Seed: new(int64)}, "for targets in your own network"},
-		"user name":        {suites.Config{URL: "http://u:p@127.0.0.1/"}, "no user name"},
+		"no scheme":    {suites.Config{URL: "mcp.example.com/mcp"}, "did you mean https://mcp.example.com/mcp?"},
+		"empty":        {suites.Config{}, "cannot be tested"},
+		"other scheme": {suites.Config{URL: "ftp://x/"}, `scheme "ftp"`},
+		"unknown revision": {suites.Config{URL: "http://127.0.0.1/",
+			Target: target.Target{Server: target.Server{Revisions: []string{"2025-01-01"}}}}, `unknown revision "2025-01-01"`},
+		"unknown id":   {suites.Config{URL: "http://127.0.0.1/", Only: []string{"RS-DISC-RESOURCE-MATHC"}}, "no requirement matches"},
+		"label filter": {suites.Config{URL: "http://127.0.0.1/", LabelFilter: "(("}, "label filter"},
+		"effect": {suites.Config{URL: "http://127.0.0.1/",
+			Target: target.Target{Tools: []suites.Tool{{Name: "write", Effect: "list"}}}}, "which is not among the tools"},
+		"effect unmarked": {suites.Config{URL: "http://127.0.0.1/",
+			Target: target.Target{Tools: []suites.Tool{{Name: "write", Effect: "write"}}}}, "put {marker} into its arguments"},
+		"credential": {suites.Config{URL: "http://127.0.0.1/",
+			Target: target.Target{Credentials: []suites.Credential{{Header: "X-Key", Value: "a\r\nb"}}}}, "fit in a header field"},
+		"limit": {suites.Config{URL: "http://127.0.0.1/",
+			Target: target.Target{Credentials: []suites.Credential{{Value: "a", Quota: target.Quota{Limit: 301, Window: time.Minute}}}}},
+			"declare a smaller one"},
+		"name server": {suites.Config{URL: "http://127.0.0.1/", NameServer: "dns.example.com"},
+			"want an address and a port, such as 192.0.2.53:53"},
+		"seed":      {suites.Config{URL: "https://mcp.example.com/mcp", Seed: new(int64)}, "for targets in your own network"},
+		"user name": {suites.Config{URL: "http://u:p@127.0.0.1/"}, "no user name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := suites.Run(t.Context(), c.cfg)
@@ -264,7 +276,8 @@ func TestEveryFolderOfChecksIsAnArea(t *testing.T) {
 		used[r.Area] = true
 	}
 	for _, d := range dirs {
-		if info, err := os.Stat(d); err == nil && info.IsDir() && !slices.Contains([]string{"internal", "testdata", "conformance", "target", "tests"}, d) {
+		if info, err := os.Stat(d); err == nil && info.IsDir() &&
+			!slices.Contains([]string{"internal", "testdata", "conformance", "target", "tests"}, d) {
 			assert.True(t, used[d], "%s is not in the list of areas", d)
 		}
 	}
@@ -296,7 +309,8 @@ func BenchmarkScanWithRoundTripOf50ms(b *testing.B) {
 	require.NoError(b, err)
 	defer r.Close()
 	for b.Loop() {
-		if _, err := suites.Run(b.Context(), suites.Config{URL: r.URL, Target: target.Target{Limits: target.Limits{AllowIntrusive: &no}, Registration: target.Registration{Register: &no}}}); err != nil {
+		if _, err := suites.Run(b.Context(), suites.Config{URL: r.URL, Target: target.Target{Limits: target.Limits{AllowIntrusive: &no},
+			Registration: target.Registration{Register: &no}}}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -315,7 +329,8 @@ func TestEveryAlgorithmOfTheIssuer(t *testing.T) {
 			require.NoError(t, err)
 			passed := 0
 			for _, res := range run.Run().Results {
-				assert.Contains(t, []reports.Verdict{reports.Pass, reports.NotApplicable, reports.NotTested}, res.Verdict, "%s %s: %s", res.ID, res.Wire, res.Reason)
+				assert.Contains(t, []reports.Verdict{reports.Pass, reports.NotApplicable, reports.NotTested}, res.Verdict, "%s %s: %s", res.ID,
+					res.Wire, res.Reason)
 				if res.Verdict == reports.Pass {
 					passed++
 				}

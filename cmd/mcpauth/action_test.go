@@ -22,7 +22,8 @@ func action(t *testing.T, inputs map[string]string) (code int, folder string, ou
 	require.NoError(t, err)
 	c := exec.Command("bash", script)
 	c.Dir = folder
-	c.Env = append(os.Environ(), "MCPAUTH_BINARY="+binary, "GITHUB_OUTPUT="+filepath.Join(folder, "out"), "GITHUB_STEP_SUMMARY="+filepath.Join(folder, "summary"))
+	c.Env = append(os.Environ(), "MCPAUTH_BINARY="+binary, "GITHUB_OUTPUT="+filepath.Join(folder, "out"),
+		"GITHUB_STEP_SUMMARY="+filepath.Join(folder, "summary"))
 	for name, v := range inputs {
 		c.Env = append(c.Env, "INPUT_"+name+"="+v)
 	}
@@ -34,7 +35,8 @@ func action(t *testing.T, inputs map[string]string) (code int, folder string, ou
 
 func TestActionReports(t *testing.T) {
 	good, bad := start(t, nil), start(t, func(o *reference.Options) { o.Policy.Status = 403 })
-	code, folder, outputs, summary, log := action(t, map[string]string{"URL": good.URL, "ARGS": "--only\nRS-DISC-*\n", "REPORT_DIR": "my reports"})
+	code, folder, outputs, summary, log := action(t, map[string]string{"URL": good.URL, "ARGS": "--only\nRS-DISC-*\n",
+		"REPORT_DIR": "my reports"})
 	assert.Zero(t, code, log)
 	assert.Contains(t, outputs, "verdict=conformant\nexit-code=0\n")
 	assert.Contains(t, outputs, filepath.Join(folder, "my reports")+"\n")
@@ -54,7 +56,8 @@ func TestActionReports(t *testing.T) {
 // An input is an argument, whatever it holds.
 func TestActionInputsAreNeverCommands(t *testing.T) {
 	good := start(t, nil)
-	for _, hostile := range []string{"$(touch pwned)", "`touch pwned`", "; touch pwned #", "' ; touch pwned; '", "\"; touch pwned; \"", "a\ntouch pwned", "--report=json=pwned", "x\nverdict=conformant", "${IFS}touch${IFS}pwned"} {
+	for _, hostile := range []string{"$(touch pwned)", "`touch pwned`", "; touch pwned #", "' ; touch pwned; '", "\"; touch pwned; \"",
+		"a\ntouch pwned", "--report=json=pwned", "x\nverdict=conformant", "${IFS}touch${IFS}pwned"} {
 		for _, name := range []string{"URL", "CONFIG", "ARGS", "BASELINE", "FAIL_ON", "REPORT_DIR"} {
 			inputs := map[string]string{"URL": good.URL, "ARGS": "--only\nRS-DISC-HTTP-SHAPE"}
 			if name == "ARGS" && strings.HasPrefix(hostile, "--") {

@@ -33,9 +33,12 @@ func complete(root *cobra.Command) {
 		designNames = append(designNames, d.Name+"\t"+d.Says)
 	}
 	for name, f := range map[string]cobra.CompletionFunc{
-		"only": ids, "skip": ids, "revision": words(requirements.Revisions...), "fail-on": words("must", "should", "practice", "none"), "color": words("auto", "always", "never"),
-		"login": words("auto", "browser", "form", "manual"), "format": words("table", "json"), "tier": words("T0", "T1", "T2", "T3"), "level": words("MUST", "SHOULD", "MAY", "BCP"),
-		"report": words("html", "markdown", "junit", "json", "ndjson", "sarif", "har", "github", "badge", "console", "matrix"), "preset": words(presetNames...), "design": words(designNames...),
+		"only": ids, "skip": ids, "revision": words(requirements.Revisions...), "fail-on": words("must", "should", "practice", "none"),
+		"color": words("auto", "always", "never"),
+		"login": words("auto", "browser", "form", "manual"), "format": words("table", "json"), "tier": words("T0", "T1", "T2", "T3"),
+		"level":  words("MUST", "SHOULD", "MAY", "BCP"),
+		"report": words("html", "markdown", "junit", "json", "ndjson", "sarif", "har", "github", "badge", "console", "matrix"),
+		"preset": words(presetNames...), "design": words(designNames...),
 		"profile": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return profiles.Names(), cobra.ShellCompDirectiveNoFileComp
 		},

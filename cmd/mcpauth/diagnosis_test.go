@@ -44,7 +44,8 @@ func TestDiagnosis(t *testing.T) {
 		want string
 	}{
 		"another path": {url: strings.TrimSuffix(good.URL, "mcp") + "mpc",
-			want: "is answered with HTTP 404 and a body of type text/plain. This does not look like an MCP endpoint. Its metadata names " + good.URL +
+			want: "is answered with HTTP 404 and a body of type text/plain. This does not look like an MCP endpoint. Its metadata names " +
+				good.URL +
 				": did you mean that? (exit 3)"},
 		"HTML": {url: answer(t, 200, html, "<!doctype html><title>Shop</title>"),
 			want: "is answered with HTTP 200 and an HTML page. This does not look like an MCP endpoint. Check the path: /mcp, /sse and / do not answer as an MCP " +
@@ -59,7 +60,8 @@ func TestDiagnosis(t *testing.T) {
 			want: "It redirects to a login page, as a gate with cookies does. Pass the cookie or header that opens it: --header-env Cookie=VARIABLE."},
 		"basic authentication": {url: answer(t, 401, map[string]string{"WWW-Authenticate": `Basic realm="staging"`}, ""),
 			want: "A gate asks for Basic credentials before the server is reached. Pass the header that opens it: --header-env Authorization=VARIABLE."},
-		"firewall": {url: answer(t, 403, map[string]string{"Content-Type": "text/html", "Cf-Mitigated": "challenge"}, "<title>Just a moment...</title>"),
+		"firewall": {url: answer(t, 403, map[string]string{"Content-Type": "text/html", "Cf-Mitigated": "challenge"},
+			"<title>Just a moment...</title>"),
 			want: "A web application firewall asks for proof that the client is a browser."},
 		"a token that is rejected": {url: good.URL, env: []string{"TOKEN=no-such-token"}, args: []string{"--token-env", "TOKEN"},
 			want: "NOTHING WAS TESTED: Your token was rejected (401 invalid_token: The access token is not valid here). Get a new token and run again. (exit 3)"},

@@ -50,7 +50,8 @@ func readRun(path string) (reports.Redacted, error) {
 	run, err := json.Read(f)
 	var p *json.Problem
 	if errors.As(err, &p) {
-		return reports.Redacted{}, &exit{reports.ExitUsage, fmt.Errorf("%s:%s; reports are read as mcpauth wrote them", path, strings.TrimPrefix(p.Error(), "line "))}
+		return reports.Redacted{}, &exit{reports.ExitUsage, fmt.Errorf("%s:%s; reports are read as mcpauth wrote them", path,
+			strings.TrimPrefix(p.Error(), "line "))}
 	}
 	if err != nil {
 		return reports.Redacted{}, &exit{reports.ExitUsage, fmt.Errorf("%s: %w", path, err)}
@@ -77,10 +78,12 @@ func writeDifference(w io.Writer, before, after *reports.Run, d reports.Differen
 					where += ", " + more
 				}
 			}
-			fmt.Fprintf(w, "%s: %s (%s) %s -> %s: %s\n", part.name, reports.OneLine(r.ID, 80), reports.OneLine(where, 100), verdictOf(c.Old), verdictOf(c.New), reports.OneLine(r.Title, 200))
+			fmt.Fprintf(w, "%s: %s (%s) %s -> %s: %s\n", part.name, reports.OneLine(r.ID, 80), reports.OneLine(where, 100), verdictOf(c.Old),
+				verdictOf(c.New), reports.OneLine(r.Title, 200))
 		}
 	}
-	_, err := fmt.Fprintf(w, "%d regressed, %d not decided any more, %d still, %d fixed\n", len(d.Regressed), len(d.Undecided), len(d.Still), len(d.Fixed))
+	_, err := fmt.Fprintf(w, "%d regressed, %d not decided any more, %d still, %d fixed\n", len(d.Regressed), len(d.Undecided), len(d.Still),
+		len(d.Fixed))
 	return err
 }
 

@@ -63,7 +63,8 @@ func doctorCommand() *cobra.Command {
 		},
 	}
 	o.register(c.Flags())
-	c.Flags().BoolVar(&self, "self-test", false, "run this program against targets that attack it, and say what became of each promise of SECURITY.md")
+	c.Flags().BoolVar(&self, "self-test", false,
+		"run this program against targets that attack it, and say what became of each promise of SECURITY.md")
 	return c
 }
 
@@ -105,7 +106,8 @@ func (d *doctor) target(c *cobra.Command, o *options, url string) {
 	if err == nil && o.file != "" {
 		err = loadTarget(o.file, &cfg)
 		if err == nil {
-			d.say("ok", "target file", fmt.Sprintf("%s: %d users, %d clients, %d tools, %d credentials", o.file, len(cfg.Users), len(cfg.Clients), len(cfg.Tools), len(cfg.Credentials)))
+			d.say("ok", "target file", fmt.Sprintf("%s: %d users, %d clients, %d tools, %d credentials", o.file, len(cfg.Users), len(cfg.Clients),
+				len(cfg.Tools), len(cfg.Credentials)))
 		}
 	}
 	if err != nil {

@@ -32,7 +32,8 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 			signal := []os.Signal{syscall.SIGINT, syscall.SIGTERM}[i%2]
 			after := time.Duration(rand.Int64N(int64(1500 * time.Millisecond)))
 			dir := t.TempDir()
-			c := exec.Command(binary, "run", r.URL, "--username", "alice", "--login", "form", "-q", "--report", "json="+filepath.Join(dir, "r.json"), "--report", "html="+filepath.Join(dir, "r.html"))
+			c := exec.Command(binary, "run", r.URL, "--username", "alice", "--login", "form", "-q", "--report", "json="+filepath.Join(dir, "r.json"),
+				"--report", "html="+filepath.Join(dir, "r.html"))
 			c.Env = append(os.Environ(), "MCPAUTH_PASSWORD=alice-7-looking-glass", "TMPDIR="+dir)
 			c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 			var errs bytes.Buffer
@@ -77,7 +78,8 @@ func noting(asked *atomic.Bool) func(http.Handler) http.Handler {
 func TestNoRoomForTheReport(t *testing.T) {
 	r := start(t, nil)
 	dir := t.TempDir()
-	c := exec.Command("sh", "-c", "ulimit -f 16; exec \"$0\" run \"$1\" -q --report json=\"$2\" --report badge=\"$3\"", binary, r.URL, filepath.Join(dir, "r.json"), filepath.Join(dir, "b.json"))
+	c := exec.Command("sh", "-c", "ulimit -f 16; exec \"$0\" run \"$1\" -q --report json=\"$2\" --report badge=\"$3\"", binary, r.URL,
+		filepath.Join(dir, "r.json"), filepath.Join(dir, "b.json"))
 	out, _ := c.CombinedOutput()
 	assert.Equal(t, 4, c.ProcessState.ExitCode(), string(out))
 	assert.Contains(t, string(out), "file too large")
@@ -99,14 +101,16 @@ func TestAKilledBrowserIsNoResult(t *testing.T) {
 	}
 	r := start(t, func(o *reference.Options) { o.Behaviour.Pages = "javascript"; o.Delay = 100 * time.Millisecond })
 	dir := t.TempDir()
-	c := exec.Command(binary, "run", r.URL, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "-q", "--report", "json="+filepath.Join(dir, "r.json"))
+	c := exec.Command(binary, "run", r.URL, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "-q", "--report",
+		"json="+filepath.Join(dir, "r.json"))
 	c.Env = append(os.Environ(), "MCPAUTH_PASSWORD=alice-7-looking-glass", "TMPDIR="+dir)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, c.Start())
 	killed := false
 	for range 60 { // as often as one is started
 		time.Sleep(50 * time.Millisecond)
-		if exec.Command("pkill", "-KILL", "-f", "chrom.*"+dir).Run() == nil || exec.Command("pkill", "-KILL", "-P", strconv.Itoa(c.Process.Pid), "chrom").Run() == nil {
+		if exec.Command("pkill", "-KILL", "-f", "chrom.*"+dir).Run() == nil ||
+			exec.Command("pkill", "-KILL", "-P", strconv.Itoa(c.Process.Pid), "chrom").Run() == nil {
 			killed = true
 		}
 	}

@@ -58,7 +58,8 @@ and registers nothing.`,
 	o.register(c.Flags())
 	c.Flags().StringVarP(&path, "output", "o", "target.yaml", "file to write; - for standard output")
 	c.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
-	for _, name := range []string{"report", "only", "skip", "label-filter", "baseline", "update-baseline", "fail-on", "strict", "verbose", "quiet", "config"} {
+	for _, name := range []string{"report", "only", "skip", "label-filter", "baseline", "update-baseline", "fail-on", "strict", "verbose",
+		"quiet", "config"} {
 		if f := c.Flags().Lookup(name); f != nil {
 			f.Hidden = true // of no use here
 		}

@@ -20,14 +20,16 @@ func TestInitTextIsATargetFile(t *testing.T) {
 		t.Setenv(name, "value-of-"+name)
 	}
 	for _, word := range []string{"notes:read", "a\nversion: 2", "# x", `"]: {`, "*", "- x", "\u202e", "{marker}", "null", "yes"} {
-		seen := suites.Surveyed{Scopes: []string{word, "b"}, Tools: []string{word}, Issuers: []string{word}, Documents: true, Revisions: []reports.RevisionStatus{{Revision: "2025-11-25", Wire: "stateful", Status: "spoken", Why: word}}}
+		seen := suites.Surveyed{Scopes: []string{word, "b"}, Tools: []string{word}, Issuers: []string{word}, Documents: true,
+			Revisions: []reports.RevisionStatus{{Revision: "2025-11-25", Wire: "stateful", Status: "spoken", Why: word}}}
 		text := targetText("https://mcp.example.com/mcp", &seen)
 		_, err := target.Load(write(t, "target.yaml", text))
 		require.NoError(t, err, text)
 		var whole strings.Builder
 		for line := range strings.SplitSeq(text, "\n") {
 			bare := strings.TrimPrefix(line, "# ")
-			if strings.HasPrefix(line, "# ") && (strings.HasPrefix(bare, " ") || strings.HasSuffix(bare, ":") || strings.HasPrefix(bare, "fake_idp: ")) {
+			if strings.HasPrefix(line, "# ") && (strings.HasPrefix(bare, " ") || strings.HasSuffix(bare, ":") ||
+				strings.HasPrefix(bare, "fake_idp: ")) {
 				line = bare
 			}
 			whole.WriteString(line + "\n")

@@ -28,7 +28,8 @@ func (f *filter) selects(r *requirements.Requirement) bool {
 			return slices.ContainsFunc(got, func(g string) bool { return strings.EqualFold(w, g) })
 		})
 	}
-	return has(f.area, r.Area) && has(f.level, string(r.Level)) && has(f.revision, r.Revisions...) && has(f.tier, string(r.Tier)) && has(f.label, labels(r)...)
+	return has(f.area, r.Area) && has(f.level, string(r.Level)) && has(f.revision, r.Revisions...) && has(f.tier, string(r.Tier)) &&
+		has(f.label, labels(r)...)
 }
 
 func labels(r *requirements.Requirement) []string {
@@ -45,31 +46,32 @@ func listCommand() *cobra.Command {
 	var f filter
 	var format string
 	var sets bool
-	c := &cobra.Command{Use: "list", Short: "List the requirements, or the frozen sets of them", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		if sets {
-			return listSets(c.OutOrStdout(), format)
-		}
-		if err := f.validate(); err != nil {
-			return &exit{reports.ExitUsage, err}
-		}
-		var chosen []*requirements.Requirement
-		all := requirements.All()
-		for i := range all {
-			if f.selects(&all[i]) {
-				chosen = append(chosen, &all[i])
+	c := &cobra.Command{Use: "list", Short: "List the requirements, or the frozen sets of them", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if sets {
+				return listSets(c.OutOrStdout(), format)
 			}
-		}
-		if len(chosen) == 0 {
-			return &exit{reports.ExitUsage, fmt.Errorf("no requirement fits these filters")}
-		}
-		switch format {
-		case "table":
-			return table(c.OutOrStdout(), chosen)
-		case "json":
-			return asJSON(c.OutOrStdout(), chosen)
-		}
-		return &exit{reports.ExitUsage, fmt.Errorf("--format %q: want table or json", format)}
-	}}
+			if err := f.validate(); err != nil {
+				return &exit{reports.ExitUsage, err}
+			}
+			var chosen []*requirements.Requirement
+			all := requirements.All()
+			for i := range all {
+				if f.selects(&all[i]) {
+					chosen = append(chosen, &all[i])
+				}
+			}
+			if len(chosen) == 0 {
+				return &exit{reports.ExitUsage, fmt.Errorf("no requirement fits these filters")}
+			}
+			switch format {
+			case "table":
+				return table(c.OutOrStdout(), chosen)
+			case "json":
+				return asJSON(c.OutOrStdout(), chosen)
+			}
+			return &exit{reports.ExitUsage, fmt.Errorf("--format %q: want table or json", format)}
+		}}
 	c.Flags().BoolVar(&sets, "sets", false, "list the frozen requirement sets, with their digests, their dates, and what is not scored")
 	c.Flags().StringVar(&format, "format", "table", "table or json")
 	c.Flags().StringSliceVar(&f.area, "area", nil, "only these areas")
@@ -113,7 +115,8 @@ func notScored(s *profiles.Set) map[string]string {
 func listSets(w io.Writer, format string) error {
 	var out []listedSet
 	for _, s := range profiles.Sets() {
-		out = append(out, listedSet{s.Name(), s.Profile, s.Revision, s.Frozen, "sha256:" + s.Digest, len(s.Musts), len(s.Shoulds), s.Why, s.ReplacedBy, notScored(&s)})
+		out = append(out, listedSet{s.Name(), s.Profile, s.Revision, s.Frozen, "sha256:" + s.Digest, len(s.Musts), len(s.Shoulds), s.Why,
+			s.ReplacedBy, notScored(&s)})
 	}
 	switch format {
 	case "json":
@@ -187,7 +190,8 @@ func asJSON(w io.Writer, rs []*requirements.Requirement) error {
 	for _, r := range rs {
 		l := labels(r)
 		slices.Sort(l)
-		out = append(out, listed{r.ID, r.Title, string(r.Role), r.Area, string(r.Level), string(r.Tier), status(r), r.Revisions, l, r.Needs, r.Statement})
+		out = append(out, listed{r.ID, r.Title, string(r.Role), r.Area, string(r.Level), string(r.Tier), status(r), r.Revisions, l, r.Needs,
+			r.Statement})
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -217,7 +221,9 @@ func explainCommand() *cobra.Command {
 
 func schemaCommand() *cobra.Command {
 	schemas := map[string][]byte{"report": reportjson.Schema, "target": target.Schema, "recipe": recipeSchema, "baseline": baselineSchema}
-	return &cobra.Command{Use: "schema {report|target|recipe|baseline}", Short: "Print the JSON Schema of the JSON report, of the target file, of a login recipe, or of a baseline", Args: cobra.ExactArgs(1), ValidArgs: []string{"report", "target", "recipe", "baseline"},
+	return &cobra.Command{Use: "schema {report|target|recipe|baseline}",
+		Short: "Print the JSON Schema of the JSON report, of the target file, of a login recipe, or of a baseline", Args: cobra.ExactArgs(1),
+		ValidArgs: []string{"report", "target", "recipe", "baseline"},
 		RunE: func(c *cobra.Command, args []string) error {
 			schema, ok := schemas[args[0]]
 			if !ok {

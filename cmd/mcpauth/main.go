@@ -95,7 +95,8 @@ outside, and shows the HTTP exchange behind each verdict.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &exit{reports.ExitUsage, fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(), reportCommand(), mergeCommand(), diffCommand(), schemaCommand(), manCommand(), docsCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(),
+		reportCommand(), mergeCommand(), diffCommand(), schemaCommand(), manCommand(), docsCommand(), versionCommand())
 	complete(root)
 	return root
 }
@@ -119,7 +120,8 @@ func versionCommand() *cobra.Command {
 		enc := json.NewEncoder(c.OutOrStdout())
 		enc.SetIndent("", "  ")
 		return enc.Encode(map[string]any{
-			"version": build.Version, "commit": build.Commit, "date": build.Time, "modified": build.Modified, "module_sum": build.Sum, "go": runtime.Version(),
+			"version": build.Version, "commit": build.Commit, "date": build.Time, "modified": build.Modified, "module_sum": build.Sum,
+			"go":        runtime.Version(),
 			"checks":    len(checks),
 			"catalogue": requirements.Digest(), "requirement_sets": sets, "report_format": reportjson.Version,
 		})

@@ -102,17 +102,18 @@ func TestExitCodes(t *testing.T) {
 		code int
 		says string
 	}{
-		"conformant":             {[]string{"run", good.URL}, 0, "PASS"},
-		"findings":               {[]string{"run", bad.URL}, 1, "FAILED: "},
-		"findings, tolerated":    {[]string{"run", bad.URL, "--fail-on", "none", "--only", "RS-CHALLENGE-401-STATUS"}, 0, "FAIL"},
-		"soft refusal":           {[]string{"run", stuck.URL}, 1, "RS-CHALLENGE-401-STATUS"},
-		"an HTML page":           {[]string{"run", html.URL + "/mcp"}, 3, "This does not look like an MCP endpoint"},
-		"unreachable":            {[]string{"run", closed}, 3, "connection refused"},
-		"unknown authority":      {[]string{"run", tls.URL + "/mcp"}, 3, "nobody here trusts"},
-		"no such name":           {[]string{"run", "https://no-such-host.invalid/mcp", "--timeout", "5s"}, 3, "does not resolve"},
-		"no scheme":              {[]string{"run", "mcp.example.com/mcp"}, 2, "did you mean https://mcp.example.com/mcp?"},
-		"no leave to attack":     {[]string{"run", "https://mcp.example.com/mcp", "--allow-intrusive"}, 2, "--i-am-authorized"},
-		"no leave by a detour":   {[]string{"run", "https://mcp.example.invalid/mcp", "--allow-intrusive", "--connect-to", "auth.example.invalid:443=127.0.0.1:9"}, 2, "--i-am-authorized"},
+		"conformant":          {[]string{"run", good.URL}, 0, "PASS"},
+		"findings":            {[]string{"run", bad.URL}, 1, "FAILED: "},
+		"findings, tolerated": {[]string{"run", bad.URL, "--fail-on", "none", "--only", "RS-CHALLENGE-401-STATUS"}, 0, "FAIL"},
+		"soft refusal":        {[]string{"run", stuck.URL}, 1, "RS-CHALLENGE-401-STATUS"},
+		"an HTML page":        {[]string{"run", html.URL + "/mcp"}, 3, "This does not look like an MCP endpoint"},
+		"unreachable":         {[]string{"run", closed}, 3, "connection refused"},
+		"unknown authority":   {[]string{"run", tls.URL + "/mcp"}, 3, "nobody here trusts"},
+		"no such name":        {[]string{"run", "https://no-such-host.invalid/mcp", "--timeout", "5s"}, 3, "does not resolve"},
+		"no scheme":           {[]string{"run", "mcp.example.com/mcp"}, 2, "did you mean https://mcp.example.com/mcp?"},
+		"no leave to attack":  {[]string{"run", "https://mcp.example.com/mcp", "--allow-intrusive"}, 2, "--i-am-authorized"},
+		"no leave by a detour": {[]string{"run", "https://mcp.example.invalid/mcp", "--allow-intrusive", "--connect-to",
+			"auth.example.invalid:443=127.0.0.1:9"}, 2, "--i-am-authorized"},
 		"unknown flag":           {[]string{"run", good.URL, "--tokn-env", "X"}, 2, "unknown flag"},
 		"unknown verb":           {[]string{"rum"}, 2, "unknown command"},
 		"unknown id":             {[]string{"run", good.URL, "--only", "RS-NO-SUCH"}, 2, "no requirement matches"},
@@ -230,7 +231,8 @@ func TestBaseline(t *testing.T) {
 	defer r.Close()
 	path := filepath.Join(t.TempDir(), "baseline.yaml")
 	run := func(args ...string) (int, string) {
-		code, out, errs := mcpauth(t, nil, append([]string{"run", r.URL, "--only", "AS-META-*", "--fail-on", "practice", "--register=false"}, args...)...)
+		code, out, errs := mcpauth(t, nil, append([]string{"run", r.URL, "--only", "AS-META-*", "--fail-on", "practice", "--register=false"},
+			args...)...)
 		return code, strings.Join(strings.Fields(out+errs), " ")
 	}
 	code, _ := run("--baseline", path, "--update-baseline")
@@ -309,7 +311,8 @@ func TestListAndExplain(t *testing.T) {
 	assert.Contains(t, errs, `unknown area "pkse"`)
 	code, out, _ = mcpauth(t, nil, "explain", "rs-disc-resource-match")
 	require.Zero(t, code)
-	for _, want := range []string{"at 2025-06-18", "## How it is tested", "## Acceptable variations", "## How to fix it", "## Sources", "RFC 9728"} {
+	for _, want := range []string{"at 2025-06-18", "## How it is tested", "## Acceptable variations", "## How to fix it", "## Sources",
+		"RFC 9728"} {
 		assert.Contains(t, out, want)
 	}
 	code, out, _ = mcpauth(t, nil, "schema", "report")
@@ -353,7 +356,8 @@ func TestServeIDPWithAKeyOfOnesOwn(t *testing.T) {
 	require.NoError(t, err)
 	weak, err := x509.MarshalPKCS8PrivateKey(small)
 	require.NoError(t, err)
-	for _, path := range []string{write("1", pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), write("8", pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})} {
+	for _, path := range []string{write("1", pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}),
+		write("8", pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})} {
 		c := exec.Command(binary, "serve", "idp", "--listen", "127.0.0.1:0", "--key", path)
 		out, err := c.StdoutPipe()
 		require.NoError(t, err)
@@ -400,7 +404,8 @@ func TestDoctor(t *testing.T) {
 	r := start(t, nil)
 	code, out, stderr := mcpauth(t, nil, "doctor", r.URL, "--rate", "10")
 	require.Equal(t, reports.ExitConformant, code, stderr)
-	for _, want := range []string{"answers; name, address and certificate are good", "should (from MCPAUTH_FAIL_ON)", "10 (from the command line)", "within 30 s"} {
+	for _, want := range []string{"answers; name, address and certificate are good", "should (from MCPAUTH_FAIL_ON)",
+		"10 (from the command line)", "within 30 s"} {
 		assert.Contains(t, out, want)
 	}
 	code, out, _ = mcpauth(t, nil, "doctor", "http://127.0.0.1:1/mcp")
@@ -417,7 +422,8 @@ func TestUpstreamOfOurs(t *testing.T) {
 	key, err := idp.New("http://unused.example", idp.Ideal())
 	require.NoError(t, err)
 	r := start(t, func(o *reference.Options) {
-		o.ProxyTo = &idp.Upstream{Issuer: "http://" + address, ClientID: "mcp", Secret: "the-secret-of-this-test", Scopes: []string{"openid", "email"}, Key: key.Public()}
+		o.ProxyTo = &idp.Upstream{Issuer: "http://" + address, ClientID: "mcp", Secret: "the-secret-of-this-test",
+			Scopes: []string{"openid", "email"}, Key: key.Public()}
 	})
 	file := filepath.Join(t.TempDir(), "target.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(`version: 1
@@ -428,7 +434,8 @@ login:
     - {username: alice, password: {env: ALICE}}
 upstream: {listen: "`+address+`", issuer: "http://`+address+`", client_id: mcp, client_secret: {env: SECRET}, redirect_uri: "`+r.IDP.UpstreamCallback()+`"}
 `), 0o600))
-	code, out, errs := mcpauth(t, []string{"ALICE=any password of the test's own", "SECRET=the-secret-of-this-test"}, "run", "-c", file, "--only", "AS-PROXY-*", "--report", "ndjson")
+	code, out, errs := mcpauth(t, []string{"ALICE=any password of the test's own", "SECRET=the-secret-of-this-test"}, "run", "-c", file,
+		"--only", "AS-PROXY-*", "--report", "ndjson")
 	assert.Zero(t, code, errs)
 	for _, id := range []string{"AS-PROXY-UPSTREAM-ID-TOKEN", "AS-PROXY-CONSENT-PER-CLIENT", "AS-PROXY-UPSTREAM-TOKEN-HIDDEN"} {
 		assert.Regexp(t, `"id":"`+id+`".*"verdict":"PASS"`, out)
@@ -440,7 +447,8 @@ func TestShardsAreMerged(t *testing.T) {
 	r := start(t, nil)
 	folder := t.TempDir()
 	for i, variables := range [][]string{{"CI_NODE_INDEX=1", "CI_NODE_TOTAL=2"}, {"CIRCLE_NODE_INDEX=1", "CIRCLE_NODE_TOTAL=2"}} {
-		code, _, errs := mcpauth(t, variables, "run", r.URL, "--shard", "auto", "--only", "RS-DISC-*", "-q", "--report", "json="+filepath.Join(folder, strconv.Itoa(i)+".json"))
+		code, _, errs := mcpauth(t, variables, "run", r.URL, "--shard", "auto", "--only", "RS-DISC-*", "-q", "--report",
+			"json="+filepath.Join(folder, strconv.Itoa(i)+".json"))
 		require.Zero(t, code, errs)
 	}
 	code, out, errs := mcpauth(t, nil, "merge", filepath.Join(folder, "1.json"), filepath.Join(folder, "0.json"), "--report", "ndjson")

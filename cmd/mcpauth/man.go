@@ -19,7 +19,8 @@ func manCommand() *cobra.Command {
 				return &exit{reports.ExitUsage, err}
 			}
 			c.Root().DisableAutoGenTag = true // the heading says the version
-			if err := doc.GenManTree(c.Root(), &doc.GenManHeader{Section: "1", Source: "mcpauth " + suites.Build().Version, Manual: "mcpauth"}, args[0]); err != nil {
+			if err := doc.GenManTree(c.Root(), &doc.GenManHeader{Section: "1", Source: "mcpauth " + suites.Build().Version, Manual: "mcpauth"},
+				args[0]); err != nil {
 				return &exit{reports.ExitToolFailed, err}
 			}
 			return nil

@@ -26,14 +26,16 @@ func TestManyTargetsInOneRun(t *testing.T) {
 	dir := t.TempDir()
 	good := targetFile(t, dir, "good", start(t, nil).URL)
 	bad := targetFile(t, dir, "bad", start(t, func(o *reference.Options) { o.Policy.Status = 403 }).URL)
-	code, out, errs := mcpauth(t, nil, "run", "-q", "-c", good, "-c", bad, "--report", "json="+dir+"/run.json", "--report", "html="+dir+"/{target}/x.html", "--report", "matrix")
+	code, out, errs := mcpauth(t, nil, "run", "-q", "-c", good, "-c", bad, "--report", "json="+dir+"/run.json", "--report",
+		"html="+dir+"/{target}/x.html", "--report", "matrix")
 	assert.Equal(t, 2, code, "the folder of {target} does not exist: nothing is tested")
 	assert.Contains(t, errs, "no such file")
 	assert.Empty(t, out)
 
 	list := filepath.Join(dir, "targets.txt")
 	require.NoError(t, os.WriteFile(list, []byte("# both\ngood.yaml\nbad.yaml\n"), 0o600))
-	code, out, errs = mcpauth(t, nil, "run", "-q", "--targets", list, "--report", "json="+dir+"/run.json", "--report", "matrix="+dir+"/m.html", "--report", "matrix")
+	code, out, errs = mcpauth(t, nil, "run", "-q", "--targets", list, "--report", "json="+dir+"/run.json", "--report", "matrix="+dir+"/m.html",
+		"--report", "matrix")
 	assert.Equal(t, 1, code, errs)
 	assert.Contains(t, out, "| RS-CHALLENGE-401-STATUS | Answer requests without credentials with HTTP 401 | MUST | pass | FAIL |")
 	for _, name := range []string{"run-good.json", "run-bad.json", "m.html"} {

@@ -37,12 +37,15 @@ func TestNothingUndecidedIsGreen(t *testing.T) {
 		code      int
 		says      string
 	}{
-		"an area out of reach":          {nil, []string{"--only", "RS-SCOPE-*"}, 3, "UNDECIDED: nothing that was selected could be judged; add "},
-		"one requirement out of reach":  {nil, []string{"--only", "RS-CHALLENGE-401-STATUS,RS-AUD-CROSS-RESOURCE"}, 3, "UNDECIDED: you asked for RS-AUD-CROSS-RESOURCE, not tested"},
+		"an area out of reach": {nil, []string{"--only", "RS-SCOPE-*"}, 3, "UNDECIDED: nothing that was selected could be judged; add "},
+		"one requirement out of reach": {nil, []string{"--only", "RS-CHALLENGE-401-STATUS,RS-AUD-CROSS-RESOURCE"}, 3,
+			"UNDECIDED: you asked for RS-AUD-CROSS-RESOURCE, not tested"},
 		"a part out of reach":           {nil, []string{"--only", "RS-*"}, 0, "PASSED what was tested: "},
 		"a part out of reach, for gate": {nil, []string{"--only", "RS-*", "--require-complete"}, 3, "not tested, and all are required"},
-		"a login that fails":            {[]string{"MCPAUTH_PASSWORD=wrong"}, []string{"--username", "nobody", "--login", "form", "--only", "RS-DISC-*"}, 3, "UNDECIDED: nobody could sign in"},
-		"a token that is refused":       {[]string{"TOKEN=not-a-token"}, []string{"--token-env", "TOKEN", "--only", "RS-DISC-*"}, 3, "NOTHING WAS TESTED: Your token was rejected (401 invalid_token"},
+		"a login that fails": {[]string{"MCPAUTH_PASSWORD=wrong"},
+			[]string{"--username", "nobody", "--login", "form", "--only", "RS-DISC-*"}, 3, "UNDECIDED: nobody could sign in"},
+		"a token that is refused": {[]string{"TOKEN=not-a-token"}, []string{"--token-env", "TOKEN", "--only", "RS-DISC-*"}, 3,
+			"NOTHING WAS TESTED: Your token was rejected (401 invalid_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := mcpauth(t, c.env, append([]string{"run", r.URL, "--report", "badge"}, c.args...)...)
@@ -90,7 +93,8 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 	}{
 		"with metadata":             {nil, []string{advertised.URL}, 1, "FAILED: No authorization: anyone can call 12 tools (whoami, "},
 		"with metadata and a token": {token, []string{advertised.URL, "--token-env", "TOKEN"}, 1, "FAILED: No authorization: anyone can call "},
-		"by a profile":              {nil, []string{advertised.URL, "--profile", "resource-server"}, 1, "FAILED: No authorization: anyone can call "},
+		"by a profile": {nil, []string{advertised.URL, "--profile", "resource-server"}, 1,
+			"FAILED: No authorization: anyone can call "},
 		"of which a part is tested": {nil, []string{advertised.URL, "--only", "RS-DISC-*"}, 3, "UNDECIDED: No authorization: anyone can call "},
 		"without metadata":          {nil, []string{bare.URL}, 3, "UNDECIDED: No authorization: anyone can call "},
 		"with a token":              {token, []string{bare.URL, "--token-env", "TOKEN"}, 1, "FAILED: No authorization: anyone can call "},
@@ -108,7 +112,8 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 // Tools that run for anybody are found though lists are guarded: where none is declared, those that say to be read-only are called.
 func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 	r := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.GuardTools) })
-	code, out, errs := mcpauth(t, []string{"TOKEN=" + r.Token()}, "run", r.URL, "--token-env", "TOKEN", "--only", "RS-CHALLENGE-EXISTING-TOOLS")
+	code, out, errs := mcpauth(t, []string{"TOKEN=" + r.Token()}, "run", r.URL, "--token-env", "TOKEN", "--only",
+		"RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 1, code, errs)
 	assert.Contains(t, out, "sent     no token, whoami")
 	code, _, errs = mcpauth(t, nil, "run", r.URL, "--only", "RS-CHALLENGE-EXISTING-TOOLS")

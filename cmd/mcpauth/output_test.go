@@ -17,7 +17,8 @@ func TestHowAndByWhom(t *testing.T) {
 	r := start(t, nil)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "r.json")
-	code, _, errs := mcpauth(t, []string{"TOKEN=" + r.Token(), "MCPAUTH_SKIP=RS-SCOPE-*"}, "run", r.URL, "--only", "RS-DISC-*,RS-CHALLENGE-401-STATUS", "--token-env", "TOKEN",
+	code, _, errs := mcpauth(t, []string{"TOKEN=" + r.Token(), "MCPAUTH_SKIP=RS-SCOPE-*"}, "run", r.URL, "--only",
+		"RS-DISC-*,RS-CHALLENGE-401-STATUS", "--token-env", "TOKEN",
 		"--authorized-by", "Ada Lovelace, ticket 42", "--report", "json="+file, "--report", "html="+filepath.Join(dir, "r.html"), "-q")
 	require.Zero(t, code, errs)
 	b, err := os.ReadFile(file)

@@ -43,7 +43,8 @@ type options struct {
 }
 
 func (o *options) register(f *pflag.FlagSet) {
-	f.StringArrayVarP(&o.files, "config", "c", nil, "target file: what a URL cannot say (its form: mcpauth schema target); several are tested one after another")
+	f.StringArrayVarP(&o.files, "config", "c", nil,
+		"target file: what a URL cannot say (its form: mcpauth schema target); several are tested one after another")
 	f.StringVar(&o.targets, "targets", "", "a file with the paths of target files, one a line")
 	f.StringVar(&o.history, "history", "", "file to which a line is added for each run; the HTML report shows the trend")
 	f.StringVar(&o.profile, "profile", "", "run what a frozen requirement set holds: resource-server, authorization-server or server-with-bundled-as")
@@ -66,8 +67,10 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.authorizedBy, "authorized-by", "", "who allowed this test, and by which ticket or contract: the reports say so")
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
 	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host, NAME or NAME:PORT, that may resolve to an address that is not public")
-	f.StringArrayVar(&o.connectTo, "connect-to", nil, "dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that mean it")
-	f.StringVar(&o.userAgent, "user-agent", "", "User-Agent of all requests, in place of one that names the check; neutral: that of an ordinary client")
+	f.StringArrayVar(&o.connectTo, "connect-to", nil,
+		"dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that mean it")
+	f.StringVar(&o.userAgent, "user-agent", "",
+		"User-Agent of all requests, in place of one that names the check; neutral: that of an ordinary client")
 	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: ADDRESS:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")

@@ -80,7 +80,8 @@ var times = []struct {
 }
 
 // signed is what follows a decoded segment: a signature of what holds times.
-var signed, segment, moment = regexp.MustCompile(`(\}\.)[A-Za-z0-9_-]+`), regexp.MustCompile(`[A-Za-z0-9_-]{16,}`), regexp.MustCompile(`[12]\d{9}`)
+var signed, segment, moment = regexp.MustCompile(`(\}\.)[A-Za-z0-9_-]+`), regexp.MustCompile(`[A-Za-z0-9_-]{16,}`),
+	regexp.MustCompile(`[12]\d{9}`)
 
 // timeless replaces times, wherever they stand.
 func timeless(v any) any {

@@ -180,7 +180,8 @@ func spring(ctx context.Context, program string, trap hostile.Trap) error {
 	go func() { peak <- watch(cmd.Process.Pid, over) }()
 	_ = cmd.Wait() // how it ended is judged below
 	close(over)
-	o := hostile.Outcome{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: errs.String(), Reports: map[string]string{}, Took: time.Since(started), Peak: <-peak}
+	o := hostile.Outcome{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: errs.String(), Reports: map[string]string{},
+		Took: time.Since(started), Peak: <-peak}
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return err

@@ -73,36 +73,37 @@ func serveDesign(c *cobra.Command, name, listen string) error {
 
 func serveIDP() *cobra.Command {
 	var listen, audience, preset, key string
-	c := &cobra.Command{Use: "idp", Short: "Start the fake authorization server alone", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		p, ok := presets.Named(preset)
-		if !ok {
-			return &exit{reports.ExitUsage, fmt.Errorf("--preset %q: want one of %s", preset, presets.Names())}
-		}
-		l, err := net.Listen("tcp", listen)
-		if err != nil {
-			return &exit{reports.ExitUsage, err}
-		}
-		s, err := idp.New("http://"+l.Addr().String()+p.Path, p.Behaviour())
-		if err != nil {
-			return &exit{reports.ExitToolFailed, err}
-		}
-		if key != "" {
-			text, err := os.ReadFile(key)
-			if err == nil {
-				err = s.UseKey(text)
+	c := &cobra.Command{Use: "idp", Short: "Start the fake authorization server alone", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, ok := presets.Named(preset)
+			if !ok {
+				return &exit{reports.ExitUsage, fmt.Errorf("--preset %q: want one of %s", preset, presets.Names())}
 			}
+			l, err := net.Listen("tcp", listen)
 			if err != nil {
-				return &exit{reports.ExitUsage, fmt.Errorf("--key: %w", err)}
+				return &exit{reports.ExitUsage, err}
 			}
-		}
-		p.Prepare(s)
-		s.Resources = []string{audience}
-		for _, client := range p.Clients(s, "http://127.0.0.1:8765/callback") {
-			fmt.Fprintf(c.ErrOrStderr(), "client   %s %s (redirect URI http://127.0.0.1:8765/callback)\n", client[0], client[1])
-		}
-		server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-		go func() { <-c.Context().Done(); _ = server.Close() }()
-		fmt.Fprintf(c.ErrOrStderr(), `issuer   %[1]s
+			s, err := idp.New("http://"+l.Addr().String()+p.Path, p.Behaviour())
+			if err != nil {
+				return &exit{reports.ExitToolFailed, err}
+			}
+			if key != "" {
+				text, err := os.ReadFile(key)
+				if err == nil {
+					err = s.UseKey(text)
+				}
+				if err != nil {
+					return &exit{reports.ExitUsage, fmt.Errorf("--key: %w", err)}
+				}
+			}
+			p.Prepare(s)
+			s.Resources = []string{audience}
+			for _, client := range p.Clients(s, "http://127.0.0.1:8765/callback") {
+				fmt.Fprintf(c.ErrOrStderr(), "client   %s %s (redirect URI http://127.0.0.1:8765/callback)\n", client[0], client[1])
+			}
+			server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+			go func() { <-c.Context().Done(); _ = server.Close() }()
+			fmt.Fprintf(c.ErrOrStderr(), `issuer   %[1]s
 keys     %[3]s/jwks
 manner   %[4]s
 users    alice %[5]s, bob %[6]s
@@ -110,12 +111,12 @@ users    alice %[5]s, bob %[6]s
 To make a server trust it, configure issuer %[1]s, JWKS URL %[3]s/jwks,
 algorithm RS256 and audience %[2]s. The line below is a token for that audience.
 `, s.Issuer, audience, strings.TrimSuffix(s.Issuer, "/"), p.Says, idp.Alice.Password, idp.Bob.Password)
-		fmt.Fprintln(c.OutOrStdout(), s.Mint("alice", audience, []string{"notes:read", "notes:write"}, nil))
-		if err := server.Serve(l); err != http.ErrServerClosed {
-			return &exit{reports.ExitToolFailed, err}
-		}
-		return nil
-	}}
+			fmt.Fprintln(c.OutOrStdout(), s.Mint("alice", audience, []string{"notes:read", "notes:write"}, nil))
+			if err := server.Serve(l); err != http.ErrServerClosed {
+				return &exit{reports.ExitToolFailed, err}
+			}
+			return nil
+		}}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9400", "address to listen on")
 	c.Flags().StringVar(&key, "key", "", "file with the RSA key that signs, in PEM (default: one that is published with this program)")
 	c.Flags().StringVar(&preset, "preset", "ideal", "in the manner of a well-known one: "+presets.Names())
@@ -130,7 +131,8 @@ func serveRebinding(documents *suites.Documents) *suites.Rebinding {
 	if err != nil {
 		return nil
 	}
-	s, err := suites.ServeRebinding("127.0.0.1:0", "rebind.mcpauth.test", netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2"), port)
+	s, err := suites.ServeRebinding("127.0.0.1:0", "rebind.mcpauth.test", netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2"),
+		port)
 	if err != nil {
 		return nil
 	}

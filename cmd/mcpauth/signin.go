@@ -28,23 +28,32 @@ type signIn struct {
 func (s *signIn) register(f *pflag.FlagSet) {
 	f.StringVar(&s.username, "username", "", "sign in as this user; the password comes from the environment")
 	f.StringVar(&s.passwordEnv, "password-env", "MCPAUTH_PASSWORD", "name of the environment variable with the user's password")
-	f.StringVar(&s.oneTimeEnv, "totp-env", "MCPAUTH_TOTP", "name of the environment variable with the base32 secret of the user's authenticator, if any")
+	f.StringVar(&s.oneTimeEnv, "totp-env", "MCPAUTH_TOTP",
+		"name of the environment variable with the base32 secret of the user's authenticator, if any")
 	f.StringVar(&s.secondUsername, "second-username", "", "a second user, so that checks across users can run")
-	f.StringVar(&s.secondPasswordEnv, "second-password-env", "MCPAUTH_SECOND_PASSWORD", "name of the environment variable with the second user's password")
+	f.StringVar(&s.secondPasswordEnv, "second-password-env", "MCPAUTH_SECOND_PASSWORD",
+		"name of the environment variable with the second user's password")
 	f.StringVar(&s.clientID, "client-id", "", "a client registered at the authorization server by hand")
-	f.StringVar(&s.clientSecretEnv, "client-secret-env", "MCPAUTH_CLIENT_SECRET", "name of the environment variable with that client's secret, if it has one")
-	f.StringVar(&s.clientMethod, "client-auth-method", "", "how that client authenticates: none, client_secret_basic or client_secret_post (default: by whether it has a secret)")
+	f.StringVar(&s.clientSecretEnv, "client-secret-env", "MCPAUTH_CLIENT_SECRET",
+		"name of the environment variable with that client's secret, if it has one")
+	f.StringVar(&s.clientMethod, "client-auth-method", "",
+		"how that client authenticates: none, client_secret_basic or client_secret_post (default: by whether it has a secret)")
 	f.StringVar(&s.redirectURI, "redirect-uri", "", "the redirect URI of that client")
 	f.StringSliceVar(&s.scopes, "scope", nil, "scopes to request at login (default: the challenge's, then the resource's)")
-	f.BoolVar(&s.allowRegistration, "register", false, "allow clients to be registered at the authorization server (default: on loopback, and with --username)")
+	f.BoolVar(&s.allowRegistration, "register", false,
+		"allow clients to be registered at the authorization server (default: on loopback, and with --username)")
 	f.StringVar(&s.issuer, "issuer", "", "the authorization server to sign in at, by its issuer identifier, where the target names several (default: the first)")
-	f.StringSliceVar(&s.trustEndpoints, "trust-endpoint", nil, "an endpoint, or the origin of endpoints, on another origin than the issuer whose metadata name it: secrets and tokens go there too")
+	f.StringSliceVar(&s.trustEndpoints, "trust-endpoint", nil,
+		"an endpoint, or the origin of endpoints, on another origin than the issuer whose metadata name it: secrets and tokens go there too")
 	f.StringVar(&s.driver, "login", "auto", "how users sign in: auto, browser, form, or manual: you sign in once, in a browser of your own")
-	f.StringVar(&s.recipe, "login-recipe", "", "file that says what the browser does on login pages that cannot be understood by themselves (its form: mcpauth schema recipe)")
+	f.StringVar(&s.recipe, "login-recipe", "",
+		"file that says what the browser does on login pages that cannot be understood by themselves (its form: mcpauth schema recipe)")
 	f.BoolVar(&s.noSandbox, "browser-no-sandbox", false, "run the browser without its sandbox, as root in a container needs")
-	f.StringVar(&s.cimdListen, "cimd-listen", "", "serve client ID metadata documents at this address, such as 127.0.0.1:9444, for the authorization server to fetch")
+	f.StringVar(&s.cimdListen, "cimd-listen", "",
+		"serve client ID metadata documents at this address, such as 127.0.0.1:9444, for the authorization server to fetch")
 	f.StringVar(&s.cimdURL, "cimd-url", "", "the https URL under which the authorization server reaches that address (default: the address itself)")
-	f.StringVar(&s.cimdCA, "cimd-ca-file", "", "write the certificate authority of that address to this file before the run, for the authorization server to trust")
+	f.StringVar(&s.cimdCA, "cimd-ca-file", "",
+		"write the certificate authority of that address to this file before the run, for the authorization server to trust")
 	f.DurationVar(&s.patience, "patience", 0, "how long a revocation may take to have its effect (default 5s)")
 }
 
@@ -99,7 +108,8 @@ func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
 		}
 	}
 	if client.Method != "none" && client.Secret == "" {
-		return fmt.Errorf("--client-auth-method %s: the environment variable %s, which should hold the secret, is not set", client.Method, s.clientSecretEnv)
+		return fmt.Errorf("--client-auth-method %s: the environment variable %s, which should hold the secret, is not set", client.Method,
+			s.clientSecretEnv)
 	}
 	cfg.Clients = append(cfg.Clients, client)
 	return nil

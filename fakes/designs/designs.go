@@ -93,7 +93,8 @@ var All = []Design{
 	{Name: "api-key-wildcards", Says: "API keys with patterns of tools, looked at when a tool is called.", start: apiKeyWildcards},
 	{Name: "credential-limits", Says: "Each kind of credential has a limit of its own, messages have a size, and arguments are screened.",
 		start: credentialLimits},
-	{Name: "full-oauth-server", Says: "A whole authorization server in the MCP server, with one client and one user, everything in memory.", start: fullOAuthServer},
+	{Name: "full-oauth-server", Says: "A whole authorization server in the MCP server, with one client and one user, everything in memory.",
+		start: fullOAuthServer},
 	{Name: "issue-no-challenge", Says: "Common issue 1: a 401 without WWW-Authenticate.", Target: "common-issues",
 		start: issue(func(o *reference.Options) {
 			o.Policy.Challenge = func(string, string) []string { return nil }

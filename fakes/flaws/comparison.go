@@ -60,7 +60,8 @@ var comparisons = []Flaw{
 	redirectMatch("dot-as-pattern", "Registered URIs are used as regular expressions.", "a letter in place of a dot of the host",
 		func(registered, sent string) bool { return sent == strings.Replace(registered, ".", "x", 1) }),
 
-	clientMatch("letter-case", "Client identifiers are compared without regard to letter case.", "upper and lower case swapped", strings.EqualFold),
+	clientMatch("letter-case", "Client identifiers are compared without regard to letter case.", "upper and lower case swapped",
+		strings.EqualFold),
 	clientMatch("prefix", "A client is found by the beginning of its identifier.", "the last character left out",
 		func(id, sent string) bool { return len(sent) > 4 && strings.HasPrefix(id, sent) }),
 	clientMatch("trimmed", "White space around a client identifier is ignored.", "a space after it",

@@ -14,7 +14,8 @@ import (
 var otherRefusals = []Flaw{
 	badChallenge("get", "of a GET", "GET without a token", func(r *http.Request) bool { return r.Method == http.MethodGet }),
 	badChallenge("delete", "of a DELETE", "DELETE without a token", func(r *http.Request) bool { return r.Method == http.MethodDelete }),
-	badChallenge("empty-token", "of an empty token", "an empty token", credential(func(v string) bool { return strings.TrimSpace(v) == "Bearer" })),
+	badChallenge("empty-token", "of an empty token", "an empty token",
+		credential(func(v string) bool { return strings.TrimSpace(v) == "Bearer" })),
 	badChallenge("two-words", "of a malformed field", "two words after Bearer",
 		credential(func(v string) bool { return strings.Count(v, " ") == 2 })),
 	badChallenge("basic", "of another scheme", "Basic credentials", credential(func(v string) bool { return strings.HasPrefix(v, "Basic ") })),
@@ -25,7 +26,8 @@ var otherRefusals = []Flaw{
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckHost)
 			o.Wrap = unquoted(func(r *http.Request) bool { return strings.HasSuffix(r.Host, ".example") })
 		},
-		Noticed: []string{"RS-CHALLENGE-GRAMMAR"}, Also: []string{"RS-TRANSPORT-HOST-REBINDING", "RS-CHALLENGE-BEARER-PARAMS"}, Row: "a foreign Host",
+		Noticed: []string{"RS-CHALLENGE-GRAMMAR"}, Also: []string{"RS-TRANSPORT-HOST-REBINDING", "RS-CHALLENGE-BEARER-PARAMS"},
+		Row: "a foreign Host",
 	},
 	crash("form", "a form", func(r *http.Request, _ []byte) bool {
 		return r.Header.Get("Content-Type") == "application/x-www-form-urlencoded"

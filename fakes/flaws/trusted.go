@@ -307,7 +307,10 @@ var trusting = []Flaw{
 	runsBefore("missing", "no token", func(token string) bool { return token == "" }),
 	runsBefore("garbage", "a string that is no token", func(token string) bool { return token != "" && strings.Count(token, ".") != 2 }),
 	runsBefore("expired", "an expired token", func(token string) bool { return strings.Count(token, ".") == 2 && expired(token) }),
-	runsBefore("foreign", "a token that somebody else signed", func(token string) bool { return strings.Count(token, ".") == 2 && !expired(token) }),
+	runsBefore("foreign", "a token that somebody else signed", func(token string) bool {
+		return strings.Count(token, ".") == 2 &&
+			!expired(token)
+	}),
 	{
 		Name: "open-for-other-agents", Says: "The server knows the tool by its User-Agent, and asks nobody else for a token.",
 		Bend: lacks(mcpserver.GuardEveryAgent), Noticed: []string{"RS-CHALLENGE-EVERY-CLIENT"},
@@ -326,7 +329,8 @@ var trusting = []Flaw{
 	},
 	{
 		Name: "scope-hierarchy-upwards", Says: "The narrower scope is taken for the broader.",
-		Bend: lacks(mcpserver.ImplyDownwards), Noticed: []string{"RS-SCOPE-HIERARCHY"}, Also: []string{"RS-SCOPE-EVERY-TOOL", "RS-SCOPE-403-STATUS"},
+		Bend: lacks(mcpserver.ImplyDownwards), Noticed: []string{"RS-SCOPE-HIERARCHY"},
+		Also: []string{"RS-SCOPE-EVERY-TOOL", "RS-SCOPE-403-STATUS"},
 	},
 	{
 		Name: "scope-hides-only", Says: "What is not listed can be called.",

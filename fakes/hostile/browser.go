@@ -18,7 +18,8 @@ import (
 
 // inBrowser are the arguments of a run that signs in with a browser.
 func inBrowser(args []string) []string {
-	return append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--i-am-authorized", "--timeout", "9s", "--only", "AS-TOKEN-SUCCESS-SHAPE")
+	return append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--i-am-authorized", "--timeout", "9s", "--only",
+		"AS-TOKEN-SUCCESS-SHAPE")
 }
 
 // shownAt answers the authorization endpoint with a page, to browsers, and counts how often.
@@ -73,12 +74,13 @@ func inClear(turning bool) (*Attack, error) {
 		return nil, err
 	}
 	args = inBrowser(append(args, "--dns", server.Address(), "--connect-to", nowhere.String()+":"+port+"="+trap.Addr().String()))
-	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); trap.stop(); server.Close() }, Judge: func(o Outcome) error {
-		if got := trap.received(); strings.Contains(got, url.QueryEscape(password)) || strings.Contains(got, password) {
-			return errors.New("the password went to another host in clear")
-		}
-		return errors.Join(unsprung(shown.Load()), notGreen(o))
-	}}, nil
+	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); trap.stop(); server.Close() },
+		Judge: func(o Outcome) error {
+			if got := trap.received(); strings.Contains(got, url.QueryEscape(password)) || strings.Contains(got, password) {
+				return errors.New("the password went to another host in clear")
+			}
+			return errors.Join(unsprung(shown.Load()), notGreen(o))
+		}}, nil
 }
 
 // intercepted is a man in the middle: who speaks TLS like a browser gets a certificate of his, all others are relayed.
@@ -174,12 +176,13 @@ try { new WebTransport("https://` + at + `/").ready.catch(() => {}); } catch {}
 		_ = trap.Close()
 		return nil, err
 	}
-	return &Attack{Args: inBrowser(args), Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); _ = trap.Close() }, Judge: func(o Outcome) error {
-		if n := arrived.Load(); n > 0 {
-			return fmt.Errorf("%d datagrams went past the proxy to an address that the guard refuses", n)
-		}
-		return errors.Join(unsprung(ran.Load()), notGreen(o))
-	}}, nil
+	return &Attack{Args: inBrowser(args), Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); _ = trap.Close() },
+		Judge: func(o Outcome) error {
+			if n := arrived.Load(); n > 0 {
+				return fmt.Errorf("%d datagrams went past the proxy to an address that the guard refuses", n)
+			}
+			return errors.Join(unsprung(ran.Load()), notGreen(o))
+		}}, nil
 }
 
 // mirror is a login page that paints what is typed, and fails then.

@@ -70,8 +70,10 @@ var All = []Kit{
 		{Page: "cognito-login", Wants: map[string]string{"username": User, "password": Password, "signInSubmitButton": "Sign in"}},
 	}},
 	{Name: "ory", Says: "The first buttons of the form are other providers', and scopes are not ticked.", Wrong: Again, Steps: []Step{
-		{Page: "kratos-login", Wants: map[string]string{"identifier": User, "password": Password, "method": "password"}, Never: []string{"provider", "q"}},
-		{Page: "hydra-consent", Wants: map[string]string{"grant_scope": "notes:read", "submit": "Allow access"}, Never: []string{"remember"}, Consent: true},
+		{Page: "kratos-login", Wants: map[string]string{"identifier": User, "password": Password, "method": "password"},
+			Never: []string{"provider", "q"}},
+		{Page: "hydra-consent", Wants: map[string]string{"grant_scope": "notes:read", "submit": "Allow access"}, Never: []string{"remember"},
+			Consent: true},
 	}},
 	{Name: "zitadel", Says: "The first button registers, and a second factor is offered on the way.", Wrong: Again, Steps: []Step{
 		{Page: "zitadel-name", Wants: map[string]string{"loginName": User}, Never: []string{"register"}},
@@ -86,18 +88,22 @@ var All = []Kit{
 		{Page: "spring-login", Wants: map[string]string{"username": User, "password": Password, "_csrf": "t0ken"}},
 		{Page: "spring-consent", Wants: map[string]string{"scope": "notes:read"}, Consent: true},
 	}},
-	{Name: "django", Says: "Forms for the language, a newsletter and another provider are around, and the first button cancels.", Wrong: Again, Steps: []Step{
-		{Page: "allauth-login", Wants: map[string]string{"login": User, "password": Password, "csrfmiddlewaretoken": "t0ken"}, Never: []string{"language"}},
-		{Page: "djangotoolkit-consent", Wants: map[string]string{"allow": "Authorize"}, Consent: true},
-	}},
+	{Name: "django", Says: "Forms for the language, a newsletter and another provider are around, and the first button cancels.", Wrong: Again,
+		Steps: []Step{
+			{Page: "allauth-login", Wants: map[string]string{"login": User, "password": Password, "csrfmiddlewaretoken": "t0ken"},
+				Never: []string{"language"}},
+			{Page: "djangotoolkit-consent", Wants: map[string]string{"allow": "Authorize"}, Consent: true},
+		}},
 	{Name: "fusionauth", Says: "The button has neither type nor name, and the password any autocompletion.", Wrong: ErrorPage, Steps: []Step{
 		{Page: "fusionauth-login", Wants: map[string]string{"loginId": User, "password": Password, "client_id": "c"}},
 	}},
-	{Name: "untyped", Says: "The password has no type, fields are outside their form, and forms and pages go on by themselves.", Wrong: Again, Steps: []Step{
-		{Page: "untyped-login", Wants: map[string]string{"member[f1]": User, "member[passwd]": Password, "authenticity_token": "t0ken", "website": ""}},
-		{Page: "untyped-hop", Wants: map[string]string{"ticket": "t1"}},
-		{Page: "untyped-refresh", Wants: map[string]string{"go": "on"}},
-	}},
+	{Name: "untyped", Says: "The password has no type, fields are outside their form, and forms and pages go on by themselves.", Wrong: Again,
+		Steps: []Step{
+			{Page: "untyped-login", Wants: map[string]string{"member[f1]": User, "member[passwd]": Password, "authenticity_token": "t0ken",
+				"website": ""}},
+			{Page: "untyped-hop", Wants: map[string]string{"ticket": "t1"}},
+			{Page: "untyped-refresh", Wants: map[string]string{"go": "on"}},
+		}},
 	{Name: "okta", Says: "A script makes the form, and the name comes first.", Scripted: true, Steps: []Step{
 		{Page: "okta-login", Wants: map[string]string{"identifier": User, "passcode": Password}},
 	}},
@@ -248,7 +254,8 @@ func (s *Server) show(w http.ResponseWriter, f *flow, status int) {
 	if f.failed {
 		problem = wrong
 	}
-	err := pages.ExecuteTemplate(w, s.Steps[f.step].Page+".html", map[string]string{"Action": "/step/" + strconv.Itoa(f.step), "Error": problem})
+	err := pages.ExecuteTemplate(w, s.Steps[f.step].Page+".html", map[string]string{"Action": "/step/" + strconv.Itoa(f.step),
+		"Error": problem})
 	if err != nil {
 		s.problems = append(s.problems, err.Error())
 	}

@@ -396,7 +396,8 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.current = who.user
 	s.mu.Unlock()
-	if door := p.ScopeAtTheDoor; who.static == nil && slices.ContainsFunc(strings.Fields(door), func(s string) bool { return !slices.Contains(who.scopes, s) }) {
+	if door := p.ScopeAtTheDoor; who.static == nil && slices.ContainsFunc(strings.Fields(door),
+		func(s string) bool { return !slices.Contains(who.scopes, s) }) {
 		s.insufficient(w, r, door, nil)
 		return
 	}

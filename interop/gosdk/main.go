@@ -51,18 +51,21 @@ func main() {
 		return &auth.TokenInfo{Scopes: strings.Fields(scope), Expiration: expires.Time, UserID: subject}, nil
 	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "gosdk", Version: "1"}, nil)
-	mcp.AddTool(server, &mcp.Tool{Name: "hello", Description: "Greets"}, func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
+	mcp.AddTool(server, &mcp.Tool{Name: "hello", Description: "Greets"}, func(context.Context, *mcp.CallToolRequest,
+		struct{}) (*mcp.CallToolResult, any, error) {
 		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "hello"}}}, nil, nil
 	})
-	mcp.AddTool(server, &mcp.Tool{Name: "whoami", Description: "Tells who the caller is"}, func(_ context.Context, r *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
-		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: r.Extra.TokenInfo.UserID}}}, nil, nil
-	})
+	mcp.AddTool(server, &mcp.Tool{Name: "whoami", Description: "Tells who the caller is"},
+		func(_ context.Context, r *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: r.Extra.TokenInfo.UserID}}}, nil, nil
+		})
 	metadata := "http://" + address + "/.well-known/oauth-protected-resource/mcp"
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", auth.RequireBearerToken(verify, &auth.RequireBearerTokenOptions{ResourceMetadataURL: metadata})(
 		mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)))
 	mux.Handle("/.well-known/oauth-protected-resource/mcp", auth.ProtectedResourceMetadataHandler(&oauthex.ProtectedResourceMetadata{
-		Resource: resource, AuthorizationServers: []string{*issuer}, ScopesSupported: strings.Fields(*scopes), BearerMethodsSupported: []string{"header"},
+		Resource: resource, AuthorizationServers: []string{*issuer}, ScopesSupported: strings.Fields(*scopes),
+		BearerMethodsSupported: []string{"header"},
 	}))
 	log.Printf("MCP endpoint %s", resource)
 	log.Fatal((&http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: 10 * time.Second}).ListenAndServe())

@@ -25,5 +25,6 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	case outcome.Kind == reports.PassedTested:
 		message = fmt.Sprintf("%d passed, %d not tested", n[reports.Pass], n[reports.NotTested])
 	}
-	return reports.WriteJSON(w, map[string]any{"schemaVersion": 1, "label": "MCP authorization", "message": message, "color": outcome.Colour}, "")
+	return reports.WriteJSON(w, map[string]any{"schemaVersion": 1, "label": "MCP authorization", "message": message, "color": outcome.Colour},
+		"")
 }

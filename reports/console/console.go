@@ -235,7 +235,8 @@ func (p *printer) summary() {
 				parts = append(parts, fmt.Sprintf("%d %s", n, v))
 			}
 		}
-		line := fmt.Sprintf("%s; %s in %.1f s", strings.Join(parts, ", "), reports.Count(int(p.run.Requests), "request"), float64(p.run.Duration)/1000)
+		line := fmt.Sprintf("%s; %s in %.1f s", strings.Join(parts, ", "), reports.Count(int(p.run.Requests), "request"),
+			float64(p.run.Duration)/1000)
 		for _, l := range wrap(line+p.run.Unchecked("; %d requirements of the catalogue have no check yet"), width) {
 			p.b.WriteString(l + "\n")
 		}

@@ -74,5 +74,6 @@ func result(kind string, r *reports.Result) string {
 func command(kind, title, message string) string {
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-	return fmt.Sprintf("::%s title=%s::%s\n", kind, property.Replace(reports.OneLine(title, 200)), data.Replace(reports.OneLine(message, 1000)))
+	return fmt.Sprintf("::%s title=%s::%s\n", kind, property.Replace(reports.OneLine(title, 200)),
+		data.Replace(reports.OneLine(message, 1000)))
 }

@@ -66,6 +66,7 @@ func verdicts(run *reports.Run) []string {
 		}
 	}
 	slices.Sort(lines)
-	first := fmt.Sprintf("tier %s, %d not applicable, %d not tested", run.Target.Tier, counts[reports.NotApplicable], counts[reports.NotTested])
+	first := fmt.Sprintf("tier %s, %d not applicable, %d not tested", run.Target.Tier, counts[reports.NotApplicable],
+		counts[reports.NotTested])
 	return append([]string{first}, lines...)
 }

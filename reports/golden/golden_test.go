@@ -13,7 +13,8 @@ import (
 
 func TestWhatDiffersIsNamed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "verdicts.txt")
-	run := &reports.Run{Results: []reports.Result{{ID: "RS-A", Verdict: reports.Pass, Wire: "stateful"}, {ID: "RS-B", Verdict: reports.NotApplicable}}}
+	run := &reports.Run{Results: []reports.Result{{ID: "RS-A", Verdict: reports.Pass, Wire: "stateful"},
+		{ID: "RS-B", Verdict: reports.NotApplicable}}}
 	t.Setenv("MCPAUTH_GOLDEN", "")
 	assert.ErrorContains(t, golden.Compare(file, run), "MCPAUTH_GOLDEN=write")
 	t.Setenv("MCPAUTH_GOLDEN", "write")

@@ -58,7 +58,8 @@ func Read(r io.Reader) (reports.Redacted, error) {
 		return reports.Redacted{}, fmt.Errorf("it is no report of this tool: %w", err)
 	}
 	if version.Version != float64(Version) {
-		return reports.Redacted{}, fmt.Errorf("it is no report that this tool reads: version %d of the format is, not %v", Version, version.Version)
+		return reports.Redacted{}, fmt.Errorf("it is no report that this tool reads: version %d of the format is, not %v", Version,
+			version.Version)
 	}
 	if p := valid(text); p != nil {
 		return reports.Redacted{}, p

@@ -96,7 +96,8 @@ func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 	if run.Unreachable != "" {
 		s := newSuite(run, "survey")
 		s.Tests, s.Errors = 1, 1
-		s.Cases = []testcase{{Name: "The target can be reached", Classname: "mcpauth.survey", Error: newNote("unreachable", run.Unreachable, run.Unreachable)}}
+		s.Cases = []testcase{{Name: "The target can be reached", Classname: "mcpauth.survey",
+			Error: newNote("unreachable", run.Unreachable, run.Unreachable)}}
 		doc.Suites = append(doc.Suites, s)
 	}
 	if run.Doubt != "" {
@@ -210,7 +211,8 @@ func newNote(kind, message, text string) *note {
 }
 
 func caseProperties(res *reports.Result) *properties {
-	p := []property{{"level", res.Level}, {"tier", res.Tier}, {"role", res.Role}, {"revisions", strings.Join(res.Revisions, " ")}, {"verdict", string(res.Verdict)}}
+	p := []property{{"level", res.Level}, {"tier", res.Tier}, {"role", res.Role}, {"revisions", strings.Join(res.Revisions, " ")},
+		{"verdict", string(res.Verdict)}}
 	if res.Wire != "" {
 		p = append(p, property{"wire", res.Wire})
 	}

@@ -46,7 +46,8 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 		if counts[v] == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "<details%s><summary>%d %s</summary>\n\n", map[bool]string{true: " open"}[v == reports.Fail || v == reports.Errored], counts[v], v)
+		fmt.Fprintf(&b, "<details%s><summary>%d %s</summary>\n\n", map[bool]string{true: " open"}[v == reports.Fail || v == reports.Errored],
+			counts[v], v)
 		for i := range run.Results {
 			r := &run.Results[i]
 			if r.Verdict != v {

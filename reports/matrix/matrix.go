@@ -58,19 +58,23 @@ var kinds = []struct {
 	verdicts     []reports.Verdict
 }{
 	{"Fails somewhere", "fails", false, []reports.Verdict{reports.Errored, reports.Fail}},
-	{"Warnings, and what a person must look at", "warnings", false, []reports.Verdict{reports.Warn, reports.Review, reports.Flaky, reports.Suppressed}},
+	{"Warnings, and what a person must look at", "warnings", false, []reports.Verdict{reports.Warn, reports.Review, reports.Flaky,
+		reports.Suppressed}},
 	{"Could not be decided somewhere", "undecided", false, []reports.Verdict{reports.Inconclusive}},
 	{"Not tested somewhere", "not-tested", true, []reports.Verdict{reports.NotTested}},
 	{"Passes, or does not apply", "passes", true, []reports.Verdict{reports.Pass, reports.NotApplicable, ""}},
 }
 
 // short are the verdicts as they stand in a cell.
-var short = map[reports.Verdict]string{reports.Pass: "pass", reports.Fail: "FAIL", reports.Warn: "warn", reports.NotApplicable: "n/a", reports.NotTested: "–", reports.Inconclusive: "?", reports.Errored: "ERROR", reports.Suppressed: "accepted", reports.Review: "review", reports.Flaky: "flaky"}
+var short = map[reports.Verdict]string{reports.Pass: "pass", reports.Fail: "FAIL", reports.Warn: "warn", reports.NotApplicable: "n/a",
+	reports.NotTested: "–", reports.Inconclusive: "?", reports.Errored: "ERROR", reports.Suppressed: "accepted", reports.Review: "review",
+	reports.Flaky: "flaky"}
 
 // Short is the verdict as it stands in the cell; empty where the run did not judge the requirement.
 func (c cell) Short() string { return short[c.Verdict] }
 
-// gather makes the rows, in the order of the runs: those with the gravest verdicts come first. Of several verdicts on a requirement the gravest counts.
+// gather makes the rows, in the order of the runs: those with the gravest verdicts come first. Of several verdicts on a requirement the
+// gravest counts.
 func gather(columns []Column) []part {
 	at := map[string]*row{}
 	var order []string
@@ -163,7 +167,8 @@ func summarise(c *Column) summary {
 // Write writes the matrix as a page that needs no network and no scripts.
 func Write(w io.Writer, columns []Column) error {
 	sum := sha256.Sum256([]byte(style))
-	v := view{Policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", base64.StdEncoding.EncodeToString(sum[:])), Style: template.CSS(style), Parts: gather(columns)}
+	v := view{Policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'",
+		base64.StdEncoding.EncodeToString(sum[:])), Style: template.CSS(style), Parts: gather(columns)}
 	for i := range columns {
 		v.Columns = append(v.Columns, summarise(&columns[i]))
 	}
@@ -190,7 +195,8 @@ func WriteMarkdown(w io.Writer, columns []Column) error {
 	for _, a := range gather(columns) {
 		for _, r := range a.Rows {
 			if !slices.ContainsFunc(r.Cells, func(c cell) bool {
-				return slices.Contains([]reports.Verdict{reports.Fail, reports.Warn, reports.Inconclusive, reports.Errored, reports.Review, reports.Flaky, reports.Suppressed}, c.Verdict)
+				return slices.Contains([]reports.Verdict{reports.Fail, reports.Warn, reports.Inconclusive, reports.Errored, reports.Review,
+					reports.Flaky, reports.Suppressed}, c.Verdict)
 			}) {
 				continue
 			}

@@ -41,7 +41,8 @@ type end struct {
 // Write writes the events of a finished run, in the order of its results. The exchanges stand in the JSON report.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
-	events := []any{begin{"run", Version, run.Tool, run.Target, run.Started.UTC().Format("2006-01-02T15:04:05.000Z"), run.Revisions, run.Discovered}}
+	events := []any{begin{"run", Version, run.Tool, run.Target, run.Started.UTC().Format("2006-01-02T15:04:05.000Z"), run.Revisions,
+		run.Discovered}}
 	for _, r := range run.Results {
 		events = append(events, result{"result", r})
 	}

@@ -115,7 +115,8 @@ type suppression struct {
 // (suppressed). What could not be decided is a notification of the run: it is no finding.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	source := redacted.Run()
-	r := run{Tool: tool{driver{Name: source.Tool.Name, Version: source.Tool.Version, InformationURI: "https://github.com/mcpauth/conformance", Rules: []rule{}}}, Results: []result{}}
+	r := run{Tool: tool{driver{Name: source.Tool.Name, Version: source.Tool.Version, InformationURI: "https://github.com/mcpauth/conformance",
+		Rules: []rule{}}}, Results: []result{}}
 	index := map[string]int{}
 	for i := range source.Results {
 		judged := &source.Results[i]

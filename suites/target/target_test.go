@@ -73,23 +73,29 @@ func TestTargetFile(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "https://mcp.example.com/mcp", cfg.URL)
 	assert.Equal(t, []string{"2025-11-25"}, cfg.Revisions)
-	assert.Equal(t, []target.User{{Name: "alice", Password: "value-of-ALICE_PASSWORD", OneTime: "value-of-ALICE_TOTP"}, {Name: "bob", Password: "bobs password"}}, cfg.Users)
+	assert.Equal(t, []target.User{{Name: "alice", Password: "value-of-ALICE_PASSWORD", OneTime: "value-of-ALICE_TOTP"},
+		{Name: "bob", Password: "bobs password"}}, cfg.Users)
 	assert.Equal(t, "client_secret_post", cfg.Clients[1].Method)
-	assert.Equal(t, target.Client{ID: "robot", Method: "private_key_jwt", Key: "bobs password", KeyID: "k1", Machine: true, Scopes: []string{"read"}}, cfg.Clients[0])
+	assert.Equal(t, target.Client{ID: "robot", Method: "private_key_jwt", Key: "bobs password", KeyID: "k1", Machine: true,
+		Scopes: []string{"read"}}, cfg.Clients[0])
 	assert.Equal(t, []target.Credential{
 		{Kind: "bearer", Name: "github", Value: "value-of-READ_TOKEN", Foreign: true},
-		{Kind: "bearer", Name: "reader", Value: "value-of-READ_TOKEN", User: "reader", Scopes: []string{"notes:read"}, Tools: []string{"read_note", "whoami", "weather"}},
+		{Kind: "bearer", Name: "reader", Value: "value-of-READ_TOKEN", User: "reader", Scopes: []string{"notes:read"},
+			Tools: []string{"read_note", "whoami", "weather"}},
 		{Kind: "api-key", Name: "credentials[2]", Header: "X-API-Key", Value: "value-of-READ_TOKEN", Tools: []string{"read_*"}},
 		{Kind: "api-key", Name: "credentials[3]", Header: "X-Old", Value: "value-of-READ_TOKEN", Withdrawn: true},
 	}, cfg.Credentials)
 	assert.Empty(t, cfg.Token, "the login gives the token")
-	assert.Equal(t, []target.Tool{{Name: "read_note", Scope: "notes:read", Arguments: map[string]any{"id": 1}}, {Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true}, {Name: "whoami", TellsCaller: true},
-		{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "read_note", Private: "a note"}, {Name: "weather", Upstream: true}}, cfg.Tools)
+	assert.Equal(t, []target.Tool{{Name: "read_note", Scope: "notes:read", Arguments: map[string]any{"id": 1}},
+		{Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true}, {Name: "whoami", TellsCaller: true},
+		{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "read_note", Private: "a note"},
+		{Name: "weather", Upstream: true}}, cfg.Tools)
 	assert.Equal(t, map[string][]string{"notes:admin": {"notes:read"}}, cfg.Implies)
 	assert.False(t, *cfg.Register)
 	assert.False(t, *cfg.AllowIntrusive)
 	assert.Equal(t, 1000, cfg.MaxRequests)
-	assert.Equal(t, target.SharedSecret{Value: "value-of-DEMO_SECRET", Issuer: "https://as.example.com", Audience: "https://mcp.example.com/mcp"}, cfg.SharedSecret)
+	assert.Equal(t, target.SharedSecret{Value: "value-of-DEMO_SECRET", Issuer: "https://as.example.com",
+		Audience: "https://mcp.example.com/mcp"}, cfg.SharedSecret)
 }
 
 func TestAStaticTokenIsTheValidTokenWhereNobodySignsIn(t *testing.T) {
@@ -104,7 +110,8 @@ func TestTargetFileSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 	path := write(t, "target.yaml", "version: 1\ntarget:\n  urll: https://x/\nlogin:\n  users:\n    - {username: alice, password: hunter2}\ntool: []\n")
 	_, err := target.Load(path)
 	require.Error(t, err)
-	for _, want := range []string{`target.yaml:3:3: unknown key "urll"; did you mean url?`, "target.yaml:6:35: a secret is named, never written down", `target.yaml:7:1: unknown key "tool"; did you mean tools?`} {
+	for _, want := range []string{`target.yaml:3:3: unknown key "urll"; did you mean url?`,
+		"target.yaml:6:35: a secret is named, never written down", `target.yaml:7:1: unknown key "tool"; did you mean tools?`} {
 		assert.ErrorContains(t, err, want)
 	}
 	assert.NotContains(t, err.Error(), "hunter2")
@@ -165,25 +172,30 @@ pages:
 func TestRecipe(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "recipe.yaml"), []byte(wholeRecipe), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "target.yaml"), []byte("version: 1\ntarget: {url: x}\nlogin: {recipe: recipe.yaml}\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "target.yaml"),
+		[]byte("version: 1\ntarget: {url: x}\nlogin: {recipe: recipe.yaml}\n"), 0o600))
 	path := filepath.Join(folder, "target.yaml")
 	cfg, err := target.Load(path)
 	require.NoError(t, err)
 	require.NotNil(t, cfg.Recipe)
 	require.Len(t, cfg.Recipe.Pages, 2)
 	assert.Equal(t, target.Step{Fill: "input[name=pw]", With: "password", Line: 8}, cfg.Recipe.Pages[0].Steps[3])
-	assert.Equal(t, target.RecipePage{Match: "https://idp.example.com/**/allow", Text: "wants to", Line: 10, Approve: []target.Step{{Wait: "#ready", Line: 12}, {Click: "#yes", Line: 12}}, Deny: []target.Step{{Click: "#no", Line: 13}}}, cfg.Recipe.Pages[1])
+	assert.Equal(t, target.RecipePage{Match: "https://idp.example.com/**/allow", Text: "wants to", Line: 10,
+		Approve: []target.Step{{Wait: "#ready", Line: 12}, {Click: "#yes", Line: 12}}, Deny: []target.Step{{Click: "#no", Line: 13}}},
+		cfg.Recipe.Pages[1])
 }
 
 func TestRecipeSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 	for content, want := range map[string][]string{
 		"":                      {"the file is empty"},
 		"version: 1\npages: []": {"a recipe names at least one page"},
-		"version: 1\npages:\n  - {match: a, step: []}":                                                        {`recipe.yaml:3:16: unknown key "step"; did you mean steps?`},
-		"version: 2\npages:\n  - {steps: [{click: a, fill: b}]}":                                              {"want version: 1", "recipe.yaml:3:5: pages: match is missing", "recipe.yaml:3:14: steps: a step has one of fill, click and wait"},
-		"version: 1\npages:\n  - {match: a, deny: [{click: b}]}":                                              {"approve is missing"},
-		"version: 1\npages:\n  - {match: a}":                                                                  {"nothing is done there"},
-		"version: 1\npages:\n  - match: a\n    steps: [{fill: b}, {fill: b, with: pin}, {click: b, text: c}]": {"give with (username", `with "pin"`, "belong to fill"},
+		"version: 1\npages:\n  - {match: a, step: []}": {`recipe.yaml:3:16: unknown key "step"; did you mean steps?`},
+		"version: 2\npages:\n  - {steps: [{click: a, fill: b}]}": {"want version: 1",
+			"recipe.yaml:3:5: pages: match is missing", "recipe.yaml:3:14: steps: a step has one of fill, click and wait"},
+		"version: 1\npages:\n  - {match: a, deny: [{click: b}]}": {"approve is missing"},
+		"version: 1\npages:\n  - {match: a}":                     {"nothing is done there"},
+		"version: 1\npages:\n  - match: a\n    steps: [{fill: b}, {fill: b, with: pin}, {click: b, text: c}]": {"give with (username",
+			`with "pin"`, "belong to fill"},
 	} {
 		_, err := target.LoadRecipe(write(t, "recipe.yaml", content))
 		for _, w := range want {

@@ -84,7 +84,8 @@ func spellings(s string) []string {
 	}
 	quoted, _ := json.Marshal(s) // a string
 	half := len(s) / 2
-	out := []string{s, url.QueryEscape(s), url.PathEscape(s), strings.Trim(string(quoted), `"`), hex.EncodeToString([]byte(s)), strings.ToUpper(hex.EncodeToString([]byte(s)))}
+	out := []string{s, url.QueryEscape(s), url.PathEscape(s), strings.Trim(string(quoted), `"`), hex.EncodeToString([]byte(s)),
+		strings.ToUpper(hex.EncodeToString([]byte(s)))}
 	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
 		for shift := range 3 { // it may begin anywhere within a group; what depends on its neighbours is left out
 			spelled := strings.TrimRight(e.EncodeToString([]byte(strings.Repeat("\x00", shift)+s)), "=")
@@ -145,7 +146,9 @@ func (c *canaries) asked(r *http.Request, body string) {
 		c.saw("bearer", strings.TrimSpace(token))
 	}
 	form, err := url.ParseQuery(body)
-	if err != nil || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.URL.Path == "/introspect" || r.URL.Path == "/revoke" { // which answer 200 whatever they get
+	// which answer 200 whatever they get
+	if err != nil || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.URL.Path == "/introspect" ||
+		r.URL.Path == "/revoke" {
 		return
 	}
 	for _, name := range []string{"code", "code_verifier", "refresh_token", "client_secret", "client_assertion"} {

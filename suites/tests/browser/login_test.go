@@ -86,7 +86,8 @@ func TestLoginThatFailsSaysWhy(t *testing.T) {
 		vary func(o *reference.Options, cfg *suites.Config)
 		want string
 	}{
-		"wrong password":   {func(_ *reference.Options, cfg *suites.Config) { cfg.Users[0].Password = "not-hers" }, "The user name or password is wrong"},
+		"wrong password": {func(_ *reference.Options, cfg *suites.Config) { cfg.Users[0].Password = "not-hers" },
+			"The user name or password is wrong"},
 		"no second factor": {func(o *reference.Options, cfg *suites.Config) { cfg.Users[0].OneTime = "" }, "second factor"},
 		"token endpoint":   {func(o *reference.Options, _ *suites.Config) { o.Behaviour.CrashOnToken = true }, "could not be redeemed"},
 	} {
@@ -167,8 +168,10 @@ func oddPages() *suites.Recipe {
 		{Match: "http://127.0.0.1:*/authorize", Text: "Sign in", Line: 3, Steps: []suites.Step{
 			{Fill: "#a1", With: "username"}, {Fill: "#b2", With: "password"}, {Click: "#cookies", Optional: true}, {Click: "#go"},
 		}},
-		{Match: "http://**/authorize", Text: "asks for access", Line: 9, Approve: []suites.Step{{Wait: "#no"}, {Click: "#yes"}}, Deny: []suites.Step{{Click: "#no"}}},
-		{Match: "http://**/login", Text: "asks for access", Line: 12, Approve: []suites.Step{{Click: "#yes"}}, Deny: []suites.Step{{Click: "#no"}}},
+		{Match: "http://**/authorize", Text: "asks for access", Line: 9, Approve: []suites.Step{{Wait: "#no"}, {Click: "#yes"}},
+			Deny: []suites.Step{{Click: "#no"}}},
+		{Match: "http://**/login", Text: "asks for access", Line: 12, Approve: []suites.Step{{Click: "#yes"}},
+			Deny: []suites.Step{{Click: "#no"}}},
 	}}
 }
 
@@ -212,8 +215,9 @@ func TestLoginByRecipe(t *testing.T) {
 			}
 			require.NotEmpty(t, run.Screenshots)
 			last := run.Screenshots[len(run.Screenshots)-1]
-			shows := map[bool]string{true: "a page of the login", false: "where the login ended"}[name == "wrong password"] // no picture once it was typed
-			if name == "a wrong one" {                                                                                      // the name was typed
+			// no picture once it was typed
+			shows := map[bool]string{true: "a page of the login", false: "where the login ended"}[name == "wrong password"]
+			if name == "a wrong one" { // the name was typed
 				shows = "a page of the login"
 			}
 			assert.Equal(t, shows, last.Title)
@@ -248,7 +252,8 @@ func TestABrokenRefreshProvesNothing(t *testing.T) {
 	o.Behaviour.Lacks = []idp.Defence{idp.WorkingRefresh}
 	cfg := against.SigningIn(against.Start(t, o))
 	cfg.Driver = "form"
-	cfg.Only = []string{"AS-REFRESH-REVOKED", "AS-REFRESH-INVALID", "AS-REFRESH-BOUND-CLIENT", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-PUBLIC-CLIENT", "AS-REVOKE-HINTS", "AS-REVOKE-WRONG-CLIENT", "AS-TOKEN-CODE-REPLAY-REVOKES"}
+	cfg.Only = []string{"AS-REFRESH-REVOKED", "AS-REFRESH-INVALID", "AS-REFRESH-BOUND-CLIENT", "AS-REFRESH-CONFIDENTIAL-AUTH",
+		"AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-PUBLIC-CLIENT", "AS-REVOKE-HINTS", "AS-REVOKE-WRONG-CLIENT", "AS-TOKEN-CODE-REPLAY-REVOKES"}
 	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, len(run.Run().Results), len(cfg.Only))
@@ -263,16 +268,17 @@ func TestLoginByHand(t *testing.T) {
 	o := reference.Ideal()
 	o.Behaviour.Lacks = []idp.Defence{idp.AuthenticateUser} // the person of this test has no hands
 	r := against.Start(t, o)
-	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Skip: []string{"AS-*"}, OnNotice: func(notice string) {
-		_, address, _ := strings.Cut(notice, "\n\n  ")
-		go func() {
-			resp, err := http.Get(strings.TrimSpace(address))
-			if assert.NoError(t, err) {
-				_ = resp.Body.Close()
-				assert.Equal(t, 200, resp.StatusCode)
-			}
-		}()
-	}}
+	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Skip: []string{"AS-*"},
+		OnNotice: func(notice string) {
+			_, address, _ := strings.Cut(notice, "\n\n  ")
+			go func() {
+				resp, err := http.Get(strings.TrimSpace(address))
+				if assert.NoError(t, err) {
+					_ = resp.Body.Close()
+					assert.Equal(t, 200, resp.StatusCode)
+				}
+			}()
+		}}
 	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	assert.Equal(t, "T2", run.Run().Target.Tier)
@@ -333,7 +339,8 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 	theirs.Behaviour.JWKS = func(d map[string]any) {
 		if lent {
 			point, _ := r.IDP.PublicEC().Bytes() // 0x04, then both coordinates
-			d["keys"] = []any{map[string]any{"kty": "EC", "kid": "ec-1", "use": "sig", "alg": "ES256", "crv": "P-256", "x": base64.RawURLEncoding.EncodeToString(point[1:33]), "y": base64.RawURLEncoding.EncodeToString(point[33:])}}
+			d["keys"] = []any{map[string]any{"kty": "EC", "kid": "ec-1", "use": "sig", "alg": "ES256", "crv": "P-256",
+				"x": base64.RawURLEncoding.EncodeToString(point[1:33]), "y": base64.RawURLEncoding.EncodeToString(point[33:])}}
 		}
 	}
 	o.Behaviour.JWKS = func(d map[string]any) {

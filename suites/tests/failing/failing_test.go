@@ -164,7 +164,8 @@ func TestSecondLook(t *testing.T) {
 			assert.Equal(t, c.want, result.Verdict, result.Reason)
 			tries := 0
 			for _, ex := range run.Exchanges {
-				if slices.Contains(result.Evidence, ex.Number) && ex.Request.Method == http.MethodPost && strings.Contains(fmt.Sprint(ex.Request.Header), "Bearer admin") {
+				if slices.Contains(result.Evidence, ex.Number) && ex.Request.Method == http.MethodPost &&
+					strings.Contains(fmt.Sprint(ex.Request.Header), "Bearer admin") {
 					tries++
 				}
 			}
