@@ -20,8 +20,11 @@ func docsCommand() *cobra.Command {
 		Use: "docs DIR", Short: "Write the generated pages of the documentation site into a folder", Args: cobra.ExactArgs(1), Hidden: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			c.Root().DisableAutoGenTag = true // two builds of one version are equal
-			for name, write := range map[string]func(dir string) error{"checks": writeChecks,
-				"cli": func(dir string) error { return doc.GenMarkdownTree(c.Root(), dir) }} {
+			for name, write := range map[string]func(dir string) error{
+				"checks": writeChecks,
+				"cli":    func(dir string) error { return doc.GenMarkdownTree(c.Root(), dir) },
+				"target": writeTargetFile,
+			} {
 				dir := filepath.Join(args[0], name)
 				if err := os.MkdirAll(dir, 0o755); err != nil {
 					return &exit{reports.ExitUsage, err}

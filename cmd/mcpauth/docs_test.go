@@ -26,4 +26,14 @@ func TestDocsHasAPageForEachCheckAndCommand(t *testing.T) {
 	cli, err := os.ReadFile(filepath.Join(dir, "cli", "mcpauth_run.md"))
 	require.NoError(t, err)
 	assert.Contains(t, string(cli), "--token-env")
+	file, err := os.ReadFile(filepath.Join(dir, "target", "index.md"))
+	require.NoError(t, err)
+	for _, row := range []string{
+		"| `url` | string, required | The MCP endpoint |",
+		"| `headers` | map of names to: secret | Sent to the target's origin only, for servers behind a gate |",
+		"| `clients.auth_method` | `none`, `client_secret_basic`, `client_secret_post`, `private_key_jwt` |",
+		"| `users.password` | secret, required |",
+	} {
+		assert.Contains(t, string(file), row)
+	}
 }
