@@ -40,7 +40,7 @@ func sameBytes(a, b string) bool {
 func deadTokens(t *T, c *oauth.Client) Cases[string] {
 	owner := As(c)
 	out := Cases[string]{{"an authorization code", t.AS.MustAuthorize(owner).Code()}}
-	if spent := t.AS.MustGetTokens(owner); spent.Refresh != "" {
+	if spent := t.AS.MustGetTokens(owner, t.AS.ForRefresh()); spent.Refresh != "" {
 		if next := t.AS.MustRefresh(spent); next.Refresh != spent.Refresh && t.AS.Tokens(t.AS.Refresh(spent), spent.Client) == nil {
 			out = out.And("a used refresh token", spent.Refresh)
 		}

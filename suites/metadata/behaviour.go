@@ -76,24 +76,18 @@ func notReadGrant() expect.Matcher {
 	})
 }
 
-// issuesRefreshToken signs in where it can. A server may issue refresh tokens for offline_access only, with prompt=consent
-// (OpenID Connect Core section 11), so that this is asked for where it is offered.
+// issuesRefreshToken looks at the first login. A server may issue refresh tokens for offline_access only, with prompt=consent
+// (OpenID Connect Core section 11), so that the login asks for this where it is offered.
 func issuesRefreshToken(t *T) {
-	s := t.Session
-	if !s.Ready || s.Tokens.Refresh != "" {
-		return
+	if t.Session.Ready {
+		t.Expect(t.Session.Tokens).Ideally(expect.That("a refresh token for a client that registered for them, since the grant type is listed",
+			func(tokens *oauth.Tokens) string {
+				if tokens.Refresh == "" && !t.Session.Offline {
+					return "none is issued"
+				}
+				return ""
+			}))
 	}
-	tokens := s.Tokens
-	if t.AS.Lists("scopes_supported", "offline_access") {
-		tokens = t.AS.MustGetTokens(Scope(append(slices.Clone(s.RequestedScopes()), "offline_access")...), With("prompt", "consent"))
-	}
-	t.Expect(tokens).Ideally(expect.That("a refresh token for a client that registered for them, since the grant type is listed",
-		func(tokens *oauth.Tokens) string {
-			if tokens.Refresh == "" {
-				return "none is issued"
-			}
-			return ""
-		}))
 }
 
 func listsNone(t *T) {

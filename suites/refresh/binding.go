@@ -24,7 +24,7 @@ func bindsTokenToClient(t *T) {
 
 func authenticatesConfidentialClients(t *T) {
 	c := t.AS.ConfidentialClient()
-	if t.AS.MustGetTokens(As(c)).Refresh == "" {
+	if t.AS.MustGetTokens(As(c), t.AS.ForRefresh()).Refresh == "" {
 		t.NotApplicable("a confidential client gets no refresh token")
 	}
 	Refuses(t, t.AS.RefreshGrant(As(c)), t.AS.WrongSecrets(c), expect.RefuseGrant("invalid_client", "invalid_request"))

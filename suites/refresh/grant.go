@@ -18,7 +18,7 @@ import (
 )
 
 func refreshes(t *T) {
-	tokens := t.AS.MustGetTokens()
+	tokens := t.AS.MustGetTokens(t.AS.ForRefresh())
 	if tokens.Refresh == "" {
 		t.NotApplicable("the authorization server issues no refresh token; its clients must sign in again")
 	}

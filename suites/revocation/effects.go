@@ -59,7 +59,7 @@ func servesPublicClients(t *T) {
 // A revocation by somebody who does not authenticate must have no effect; one by the client itself must.
 func authenticatesConfidentialClients(t *T) {
 	c := t.AS.ConfidentialClient()
-	if t.AS.MustGetTokens(As(c)).Refresh == "" {
+	if t.AS.MustGetTokens(As(c), t.AS.ForRefresh()).Refresh == "" {
 		t.NotApplicable("a confidential client gets no refresh token, so the effect is not seen")
 	}
 	Each(t, Cases[Edit]{

@@ -70,7 +70,7 @@ var oneWinner = expect.That("one token response for one code", func(won int) str
 
 // OAuth 2.1 section 4.1.3: a code that comes back was stolen, or its tokens were.
 func revokesOnReplay(t *T) {
-	g := t.AS.MustAuthorize()
+	g := t.AS.MustAuthorize(t.AS.ForRefresh())
 	tokens := t.AS.MustRedeem(g)
 	if t.AS.Tokens(t.AS.Redeem(g), g.Client) != nil {
 		t.NotApplicable("the code can be redeemed twice (AS-TOKEN-CODE-SINGLE-USE)")
@@ -89,7 +89,7 @@ func revokesOnReplay(t *T) {
 
 // OAuth 2.1 section 7.5.3: who sees a code, and cannot redeem it, must not be able to end the client's grant with it.
 func keepsTokensOnInvalidReplay(t *T) {
-	g := t.AS.MustAuthorize()
+	g := t.AS.MustAuthorize(t.AS.ForRefresh())
 	tokens := t.AS.MustRedeem(g)
 	if tokens.Refresh == "" {
 		t.NotApplicable("no refresh token is issued, so what a replay revokes is not seen")

@@ -22,7 +22,7 @@ func saysThatClientIsUnknown(t *T) {
 		unknown.ID, unknown.Secret, unknown.Method = "mcpauth-unknown-"+Random(9), "", oauth.None
 		refuse := func(t *T, good Attempt[Edit]) { refusesAsUnknown(t, expect.ExchangeOf(good.Send(As(&unknown)))) }
 		goods := Cases[Attempt[Edit]]{{"a good code", t.AS.Redemption()}}
-		if t.Session.Tokens.Refresh != "" {
+		if t.Session.Tokens.Refresh != "" || t.Session.Offline {
 			goods = goods.And("a good refresh token", t.AS.RefreshGrant())
 		}
 		Each(t, goods, refuse)

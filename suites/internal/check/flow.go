@@ -534,7 +534,7 @@ func (t AuthorizationServer) SharedTokens() *oauth.Tokens {
 func (t AuthorizationServer) RefreshMustWork() {
 	t.refreshing.Do(func() {
 		t.unrefreshed = "whether an ordinary refresh works could not be tried"
-		tokens := t.MustGetTokens()
+		tokens := t.MustGetTokens(t.ForRefresh())
 		if tokens.Refresh == "" {
 			t.unrefreshed = "an ordinary flow brought no refresh token"
 			return
@@ -552,11 +552,19 @@ func (t AuthorizationServer) RefreshMustWork() {
 // MustGetRefreshToken is Flow with a refresh token in the response, at a server where refreshing works.
 func (t AuthorizationServer) MustGetRefreshToken(edits ...Edit) *oauth.Tokens {
 	t.RefreshMustWork()
-	tokens := t.MustGetTokens(edits...)
+	tokens := t.MustGetTokens(append(slices.Clone(edits), t.ForRefresh())...)
 	if tokens.Refresh == "" {
 		t.Inconclusive("this flow brought no refresh token, though an earlier one did")
 	}
 	return tokens
+}
+
+// ForRefresh asks for what a refresh token is issued for, where that takes more than an ordinary request.
+func (t AuthorizationServer) ForRefresh() Edit {
+	if t.Session == nil || !t.Session.Offline {
+		return Unchanged
+	}
+	return change(session.ForOffline)
 }
 
 // Refresh sends a refresh request.

@@ -25,7 +25,7 @@ var needsOfTheUser = map[string]need{
 	"login-or-controlled-upstream": {give: "--username", after: []string{"login"}},
 	"login-2":                      {give: "--second-username", after: codeFlow, then: []string{"login"}, met: (*T).hasSecondUser},
 	"user-credentials":             {give: "--username", after: codeFlow, met: (*T).hasUser},
-	"refresh-grant": {give: "--username", after: []string{"login"}, met: has(func(t *T) bool { return t.Session.Tokens.Refresh != "" },
+	"refresh-grant": {give: "--username", after: []string{"login"}, met: has(func(t *T) bool { return t.Session.Tokens.Refresh != "" || t.Session.Offline },
 		"the authorization server issues no refresh token")},
 	"scopes-2": {give: "scopes.request in the target file", after: codeFlow, met: (*T).hasTwoScopes},
 	"userinfo-or-introspection": {give: "--username", after: codeFlow, unless: func(t *T) bool { return t.Session != nil && t.Session.Server.Userinfo != "" },

@@ -63,8 +63,10 @@ type Session struct {
 	Asked, Consented bool
 	// SendResource says that the server takes a resource indicator.
 	SendResource bool
-	First        *login.Outcome
-	stuck        *login.Outcome
+	// Offline says that refresh tokens are issued for offline_access with prompt=consent only (OpenID Connect Core section 11).
+	Offline bool
+	First   *login.Outcome
+	stuck   *login.Outcome
 	// Barred says why nobody may sign in and no client be registered; empty where they may.
 	Barred string
 
@@ -268,6 +270,31 @@ func (s *Session) Begin(ctx context.Context) {
 			s.Why = why
 		}
 	}
+	s.seekRefresh(ctx)
+}
+
+// seekRefresh tries whether a server that issued no refresh token does for offline_access, where it lists that scope.
+func (s *Session) seekRefresh(ctx context.Context) {
+	listed, _ := s.Server.Metadata.Strings("scopes_supported")
+	if !s.Ready || s.Tokens.Refresh != "" || !slices.Contains(listed, OfflineAccess) {
+		return
+	}
+	first, outcome, asked, consented := s.Tokens, s.First, s.Asked, s.Consented
+	s.Offline = true
+	s.begin(ctx, first.Client)
+	s.Offline = s.Ready && s.Tokens.Refresh != ""
+	s.Tokens, s.First, s.Asked, s.Consented, s.stuck, s.Ready, s.Why = first, outcome, asked, consented, nil, true, ""
+}
+
+// OfflineAccess is the scope for refresh tokens (OpenID Connect Core section 11).
+const OfflineAccess = "offline_access"
+
+// ForOffline adds to a request what a refresh token is issued for.
+func ForOffline(f *oauth.Form) {
+	if scopes := strings.Fields(f.Get("scope")); !slices.Contains(scopes, OfflineAccess) {
+		f.Set("scope", strings.Join(append(scopes, OfflineAccess), " "))
+	}
+	f.Set("prompt", "consent")
 }
 
 // requestRefused reports that the server refused the first request or its code, rather than the user.
@@ -280,6 +307,9 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 	pair := oauth.NewPKCE(43)
 	s.secrets.Add("code_verifier", pair.Verifier)
 	f := s.Request(c, pair)
+	if s.Offline {
+		ForOffline(&f)
+	}
 	jar := who.Borrow(ctx)
 	defer who.Return(jar)
 	agent := &login.Agent{Jar: jar, User: who.User, Secrets: s.secrets, Send: func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }}
@@ -601,7 +631,7 @@ func (s *Session) Again(ctx context.Context) *Session {
 		return s
 	}
 	again := New(s.client, s.secrets, s.Server, s.Input)
-	again.SendResource, again.Overlap = s.SendResource, s.Overlap
+	again.SendResource, again.Overlap, again.Offline = s.SendResource, s.Overlap, s.Offline
 	again.withoutType.Store(s.withoutType.Load())
 	again.withScope.Store(s.withScope.Load())
 	s.mu.Lock()
