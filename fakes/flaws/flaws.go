@@ -58,7 +58,7 @@ func All() []Flaw { return slices.Concat(BeforeLogin(), Trusting(), AfterLogin()
 
 // BeforeLogin are the flaws that a token suffices to see.
 func BeforeLogin() []Flaw {
-	return slices.Concat(discovery, challenges, otherRefusals, metadataFlaws, tokens, sessions, transport, otherTransport)
+	return slices.Concat(discovery, challenges, otherRefusals, metadataFlaws, tokens, sessions, transport, otherTransport, publishedKeys)
 }
 
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
@@ -66,7 +66,7 @@ func BeforeLogin() []Flaw {
 func AfterLogin() []Flaw {
 	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, inspection, registrations,
 		registrationNeeds, clientDocuments, consents,
-		grants, proxies, machines, binding, assertions, linking)
+		grants, proxies, machines, binding, assertions, linking, idTokens)
 }
 
 // wrongType gives a member of the metadata a value of another type.

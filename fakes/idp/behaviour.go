@@ -63,6 +63,10 @@ type Behaviour struct {
 	Patience time.Duration
 	// AccessToken bends header and claims of every access token, which is then signed RS256.
 	AccessToken func(header, claims map[string]any)
+	// IDToken bends header and claims of every ID token before it is signed RS256.
+	IDToken func(header, claims map[string]any)
+	// RefreshToken makes refresh tokens; nil makes random ones.
+	RefreshToken func() string
 	// Opaque, if set, begins every access token of the code flow; they are no JWTs then.
 	Opaque string
 	// FormAnswers has token answers form-encoded for clients that do not ask for JSON.

@@ -510,6 +510,9 @@ func (s *Server) newRefresh(g *grant, scopes []string) string {
 		s.counter++
 		value = fmt.Sprintf("refresh-%08d", s.counter)
 	}
+	if s.Behaviour.RefreshToken != nil {
+		value = s.Behaviour.RefreshToken()
+	}
 	s.issued = append(s.issued, value)
 	if s.Behaviour.OneRefreshToken {
 		s.replaceRefresh(g)
@@ -757,7 +760,11 @@ func (s *Server) idToken(g *grant, nonce string) string {
 
 // IDToken signs claims as an ID token.
 func (s *Server) IDToken(claims map[string]any) string {
-	return s.Sign(map[string]any{"alg": "RS256", "typ": "JWT", "kid": "rsa-1"}, claims)
+	header := map[string]any{"alg": "RS256", "typ": "JWT", "kid": "rsa-1"}
+	if s.Behaviour.IDToken != nil {
+		s.Behaviour.IDToken(header, claims)
+	}
+	return s.Sign(header, claims)
 }
 
 func decode(segment string, into any) bool {

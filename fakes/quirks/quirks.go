@@ -3,6 +3,10 @@
 package quirks
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha512"
+	"encoding/base64"
 	"net/http"
 	"strconv"
 	"strings"
@@ -140,6 +144,16 @@ var All = []Quirk{
 		},
 	},
 	{
+		Name: "sealed-refresh-tokens", Says: "Refresh tokens are JWTs, which the server signs with a secret of its own.",
+		Allows: "RFC 6749 section 1.5: a refresh token is usually opaque to the client; nobody but the server reads it.",
+		Bend:   func(o *reference.Options) { o.Behaviour.RefreshToken = sealedRefreshToken },
+	},
+	{
+		Name: "awkward-key-set", Says: "The key set has keys that few clients know, and the metadata lists none for request objects.",
+		Allows: "RFC 7517 section 5: keys of unknown types are ignored. OpenID Connect Discovery section 3: none for request objects, userinfo.",
+		Bend:   awkwardKeys,
+	},
+	{
 		Name: "hidden-tools", Says: "A tool is hidden from callers without its scope, also when they call it.",
 		Allows: "RFC 9110 section 15.5.4: a server may hide what is forbidden; MCP leaves open which tools a caller is shown.",
 		Bend:   func(o *reference.Options) { o.Policy.HidesTools = true },
@@ -202,4 +216,36 @@ func (n *namingRoot) WriteHeader(status int) {
 		fields[i] = strings.ReplaceAll(f, "/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource")
 	}
 	n.ResponseWriter.WriteHeader(status)
+}
+
+// sealedRefreshToken is a JWT with a random id, signed with a secret that nobody knows.
+func sealedRefreshToken() string {
+	encode := base64.RawURLEncoding.EncodeToString
+	random := make([]byte, 64)
+	_, _ = rand.Read(random) // it never fails
+	input := encode([]byte(`{"alg":"HS512","typ":"JWT","kid":"refresh"}`)) + "." + encode([]byte(`{"typ":"Refresh","jti":"`+encode(random[:16])+`"}`))
+	seal := hmac.New(sha512.New, random)
+	seal.Write([]byte(input))
+	return input + "." + encode(seal.Sum(nil))
+}
+
+// awkwardKeys adds a key of an unknown type, one on a rare curve, an encryption key, and null members.
+func awkwardKeys(o *reference.Options) {
+	o.Behaviour.JWKS = func(d map[string]any) {
+		for _, k := range d["keys"].([]any) {
+			k.(map[string]any)["d"] = nil
+			k.(map[string]any)["key_ops"] = []string{"verify"}
+		}
+		d["keys"] = append(d["keys"].([]any),
+			map[string]any{"kty": "AKP", "kid": "ml-1", "use": "sig", "alg": "ML-DSA-44", "pub": "AAAA"},
+			map[string]any{"kty": "NEW", "kid": "new-1", "use": "sig", "p": "AAAA", "q": "AAAA", "k": "AAAA"},
+			map[string]any{"kty": "OKP", "kid": "ed448-1", "use": "sig", "alg": "EdDSA", "crv": "Ed448",
+				"x": base64.RawURLEncoding.EncodeToString(make([]byte, 57))},
+			map[string]any{"kty": "OKP", "kid": "x-1", "use": "enc", "alg": "ECDH-ES", "crv": "X25519",
+				"x": base64.RawURLEncoding.EncodeToString(make([]byte, 32))})
+	}
+	o.Behaviour.Metadata = func(_ string, d map[string]any) {
+		d["request_object_signing_alg_values_supported"] = []string{"none", "RS256"}
+		d["userinfo_signing_alg_values_supported"] = []string{"none", "RS256"}
+	}
 }

@@ -362,6 +362,17 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		require.NoError(t, err)
 		assert.Equal(t, r.IDP.Issuer, decoded(t, followed)["issuer"])
 	},
+	"sealed-refresh-tokens": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		tokens := c.tokens(nil)
+		assert.Equal(t, quirk, strings.Count(fmt.Sprint(tokens["refresh_token"]), ".") == 2)
+		assert.Equal(t, 200, c.refresh(tokens))
+	},
+	"awkward-key-set": func(t *testing.T, r *reference.Reference, quirk bool) {
+		resp, err := http.Get(r.IDP.Issuer + "/jwks")
+		require.NoError(t, err)
+		assert.Len(t, decoded(t, resp)["keys"], either(quirk, 7, 3))
+	},
 	"hidden-tools": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token := r.IDP.Mint("alice", r.URL, []string{"notes:read"}, nil)
 		resp, doc := call(t, r, token, "tools/call", map[string]any{"name": "write_note", "arguments": map[string]any{"text": "x"}})

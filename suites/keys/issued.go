@@ -6,11 +6,14 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"hash"
 	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/fixtures/vectors"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
@@ -18,107 +21,259 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// jwts are the JWTs of a flow, by what they are.
-func jwts(t *T) (map[string]string, *oauth.Tokens) {
-	scopes := slices.Clone(t.Session.RequestedScopes())
-	if supported, _ := t.AS.Server().Metadata.Strings("scopes_supported"); slices.Contains(supported, "openid") {
-		scopes = append(scopes, "openid")
-	}
-	tokens := t.AS.MustGetTokens(Scope(scopes...))
-	out := map[string]string{}
-	for about, v := range map[string]string{"the access token": tokens.Access, "the ID token": tokens.ID, "the refresh token": tokens.Refresh} {
-		if h, _ := oauth.Claims(v); h != nil {
-			out[about] = v
-		}
-	}
-	if len(out) == 0 {
-		t.NotApplicable("all tokens are opaque")
-	}
-	return out, tokens
+// issued is a JWT of a token response.
+type issued struct {
+	kind           string
+	text           string
+	header, claims *document.Object
+	tokens         *oauth.Tokens
 }
 
-func issued() {
-	Must("AS-KEYS-JWT-SIGNATURE", func(t *T) {
-		found, tokens := jwts(t)
-		for about, v := range Sorted(found) {
-			h, _ := oauth.Claims(v)
-			alg := h.String("alg")
-			switch {
-			case strings.EqualFold(alg, "none"):
-				t.Finding(tokens.Exchange, about, "a signed token", "alg none: anybody can make one")
-			case strings.HasPrefix(alg, "HS"):
-				t.Advise(tokens.Exchange, "a signature that a public key verifies", "%s: %s, whose secret every resource server must share", about, alg)
-			case t.AS.Surveyed().JWKS.Object == nil:
-				t.Finding(tokens.Exchange, about, "a jwks_uri with the key of the signature", "no key set was found")
-			default:
-				err := mint.Verify(t.Context(), v, expect.Keys(t.AS.Surveyed().JWKS.Object))
-				if errors.Is(err, mint.ErrUntried) {
-					t.Inconclusive("the signature of %s cannot be judged: %v", about, err)
-				}
-				if err != nil {
-					t.Finding(tokens.Exchange, about, "a signature by a published key", err.Error())
-				}
-			}
+// Evidence is the exchange that brought the token.
+func (i issued) Evidence() *reports.Exchange { return i.tokens.Exchange }
+
+func (i issued) alg() string { return i.header.String("alg") }
+
+func (i issued) isSymmetric() bool { return strings.HasPrefix(i.alg(), "HS") }
+
+// eachIssuedJWT judges the JWTs of an ordinary flow, and of one with the scope openid where the server offers it.
+func eachIssuedJWT(t *T, judge func(t *T, j issued)) {
+	flows := Cases[[]Edit]{{"an ordinary flow", nil}}
+	if t.AS.Lists("scopes_supported", "openid") {
+		flows = flows.And("a flow with openid", []Edit{Scope(append(slices.Clone(t.Session.RequestedScopes()), "openid")...)})
+	}
+	Each(t, flows, func(t *T, edits []Edit) {
+		jwts := jwtsOf(t.AS.MustGetTokens(edits...))
+		if len(jwts) == 0 {
+			t.NotApplicable("all tokens are opaque")
+		}
+		Each(t, jwts, judge)
+	})
+}
+
+func jwtsOf(tokens *oauth.Tokens) Cases[issued] {
+	var out Cases[issued]
+	for _, j := range []issued{
+		{kind: accessToken, text: tokens.Access}, {kind: idToken, text: tokens.ID}, {kind: refreshToken, text: tokens.Refresh},
+	} {
+		if j.header, j.claims = oauth.Claims(j.text); j.header != nil {
+			j.tokens = tokens
+			out = out.And(j.kind, j)
+		}
+	}
+	return out
+}
+
+const accessToken, idToken, refreshToken = "the access token", "the ID token", "the refresh token"
+
+// Only the server itself reads a refresh token: how it protects one is its own affair, as long as nobody can make one.
+func signsVerifiably(t *T) {
+	eachIssuedJWT(t, func(t *T, j issued) {
+		if !t.Expect(j).To(beSigned()) || j.kind == refreshToken {
+			return
+		}
+		verified := verify(t, j)
+		switch {
+		case j.kind == idToken:
+			t.Expect(j).To(useNoSecretOfPublicClient(), haveGenuineSignature(verified))
+			t.Expect(j).Ideally(nameNoKeyItself(), useListedAlgorithm(t.AS.Surveyed().Merged()))
+		case j.isSymmetric():
+			t.Expect(j).Ideally(useNoSharedSecret())
+		case isProfiled(j) && t.AS.Surveyed().JWKS.Found(): // RFC 9068 section 4: verified by the keys of the server
+			t.Expect(j).To(haveGenuineSignature(verified))
+		default:
+			t.Expect(j).Ideally(haveGenuineSignature(verified))
 		}
 	})
-
-	Must("AS-KEYS-NO-WEAK-HMAC", func(t *T) {
-		found, tokens := jwts(t)
-		any := false
-		for about, v := range Sorted(found) {
-			h, _ := oauth.Claims(v)
-			if !strings.HasPrefix(h.String("alg"), "HS") {
-				continue
-			}
-			any = true
-			if n := guess(v, h.String("alg"), guesses(t, tokens)); n >= 0 {
-				t.Finding(tokens.Exchange, about, "a secret that nobody can guess", "it is signed with a well-known one: anybody can make tokens")
-			}
-		}
-		if !any {
-			t.NotApplicable("no token is signed with a shared secret")
-		}
-	})
-
-	Must("AS-KEYS-ID-TOKEN", issuesRightIDToken)
 }
 
-// OpenID Connect Core section 2 and section 3.1.3.7.
-func issuesRightIDToken(t *T) {
-	nonce := Random(18)
-	id := t.AS.IDToken(With("nonce", nonce))
-	if !t.Expect(id, "the ID token").To(expect.BeJWT()) {
-		return
+// isProfiled reports that an access token says it is one of RFC 9068.
+func isProfiled(j issued) bool {
+	return strings.EqualFold(strings.TrimPrefix(strings.ToLower(j.header.String("typ")), "application/"), "at+jwt")
+}
+
+// verify verifies a signature by the published keys, which are fetched anew where they do not do: keys rotate.
+func verify(t *T, j issued) error {
+	if j.isSymmetric() {
+		if j.tokens.Client.Secret == "" || guess(j.text, j.alg(), []string{j.tokens.Client.Secret}) >= 0 {
+			return nil
+		}
+		return errors.New("the client's secret does not verify it (OpenID Connect Core section 10.1)")
 	}
-	t.Expect(id, "the ID token").To(
-		expect.HaveClaim("iss", t.AS.Server().Metadata.String("issuer")),
-		expect.IncludeAudience(id.Client),
-		expect.HaveClaim("nonce", nonce),
-		expect.HaveClaim("sub", expect.NotEmpty),
-		expect.ExpireLater(),
-	)
+	set := t.AS.Surveyed().JWKS
+	if set.URL == "" {
+		return errors.New("no jwks_uri leads to the key")
+	}
+	err := mint.Verify(t.Context(), j.text, expect.Keys(set.Object))
+	if err != nil {
+		fresh, _, problem := document.ParseObject(expect.Body(t.Get(set.URL)))
+		if problem != nil {
+			t.Inconclusive("the key set cannot be read: %v (AS-KEYS-JWKS-SHAPE)", problem)
+		}
+		err = mint.Verify(t.Context(), j.text, expect.Keys(fresh))
+	}
+	if errors.Is(err, mint.ErrUntried) {
+		t.Inconclusive("the signature cannot be judged: %v", err)
+	}
+	return err
 }
 
-// guesses are secrets that an attacker would try first.
-func guesses(t *T, tokens *oauth.Tokens) []string {
+// ofToken is a matcher of an issued JWT.
+func ofToken(expected string, problem func(j issued) string) expect.Matcher {
+	return expect.That(expected, problem)
+}
+
+func beSigned() expect.Matcher {
+	return ofToken("a signed token (RFC 8725 section 3.2)", func(j issued) string {
+		if strings.EqualFold(j.alg(), "none") || strings.HasSuffix(j.text, ".") {
+			return fmt.Sprintf("alg is %q, and the signature is empty or means nothing: anybody can make such tokens", j.alg())
+		}
+		return ""
+	})
+}
+
+func haveGenuineSignature(verified error) expect.Matcher {
+	return ofToken("a signature by a key of jwks_uri", func(issued) string {
+		if verified != nil {
+			return verified.Error()
+		}
+		return ""
+	})
+}
+
+// OpenID Connect Core section 10.1: "Symmetric signatures MUST NOT be used by public (non-confidential) Clients".
+func useNoSecretOfPublicClient() expect.Matcher {
+	return ofToken("a signature that a public client can verify (OpenID Connect Core section 10.1)", func(j issued) string {
+		if j.isSymmetric() && j.tokens.Client.Secret == "" {
+			return "alg is " + j.alg() + ", and the client has no secret"
+		}
+		return ""
+	})
+}
+
+// RFC 9068 section 2.1: "use of asymmetric cryptography is RECOMMENDED".
+func useNoSharedSecret() expect.Matcher {
+	return ofToken("a signature that a public key verifies (RFC 9068 section 2.1)", func(j issued) string {
+		return "alg is " + j.alg() + ": every resource server has to hold the secret with which tokens are made"
+	})
+}
+
+// OpenID Connect Core section 2: these SHOULD NOT be in an ID token.
+func nameNoKeyItself() expect.Matcher {
+	return ofToken("no jku, jwk, x5u or x5c (OpenID Connect Core section 2)", func(j issued) string {
+		for _, name := range []string{"jku", "jwk", "x5u", "x5c"} {
+			if _, present := j.header.Get(name); present {
+				return "the header has " + name
+			}
+		}
+		return ""
+	})
+}
+
+func useListedAlgorithm(metadata *document.Object) expect.Matcher {
+	list, _ := metadata.Strings("id_token_signing_alg_values_supported")
+	return ofToken("an algorithm of id_token_signing_alg_values_supported", func(j issued) string {
+		if len(list) > 0 && !slices.Contains(list, j.alg()) {
+			return fmt.Sprintf("alg is %q, and %q is listed", j.alg(), list)
+		}
+		return ""
+	})
+}
+
+func signsWithNoGuessableSecret(t *T) {
+	eachIssuedJWT(t, func(t *T, j issued) {
+		if !j.isSymmetric() {
+			t.NotApplicable("it is not signed with a shared secret")
+		}
+		t.Expect(j).To(useNoneOf(guesses(t, j)))
+	})
+}
+
+// The client knows its own secret: with it, it could make access tokens of others. ID tokens are meant to be signed with it.
+func guesses(t *T, j issued) []string {
 	out := strings.Split(strings.TrimSpace(vectors.WeakSecrets), "\n")
-	return append(out, "", tokens.Client.ID, tokens.Client.Secret, t.AS.Server().Issuer, t.Survey.URL.Host, t.Survey.URL.Hostname())
+	out = append(out, "", j.tokens.Client.ID, t.AS.Server().Issuer, t.Survey.URL.Host, t.Survey.URL.Hostname())
+	if j.kind != idToken && j.tokens.Client.Secret != "" {
+		out = append(out, j.tokens.Client.Secret)
+	}
+	for _, k := range expect.Keys(t.AS.Surveyed().JWKS.Object) {
+		for _, s := range mint.Spellings(k) {
+			out = append(out, string(s.Secret))
+		}
+	}
+	return out
+}
+
+func useNoneOf(secrets []string) expect.Matcher {
+	return ofToken("a secret that nobody can guess (RFC 8725 section 3.5)", func(j issued) string {
+		if guess(j.text, j.alg(), secrets) >= 0 {
+			return "alg is " + j.alg() + ", and the secret is one of guides and examples, or is public: anybody can make tokens"
+		}
+		return ""
+	})
 }
 
 // guess returns the number of the secret with which a token is signed, or -1. Nothing is sent.
 func guess(token, alg string, secrets []string) int {
 	i := strings.LastIndexByte(token, '.')
 	signature, err := base64.RawURLEncoding.DecodeString(token[i+1:])
-	if err != nil {
-		return -1
-	}
-	function, ok := map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New}[alg]
-	if !ok {
+	function, known := map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New}[alg]
+	if err != nil || !known {
 		return -1
 	}
 	return slices.IndexFunc(secrets, func(secret string) bool {
 		m := hmac.New(function, []byte(secret))
 		m.Write([]byte(token[:i]))
 		return hmac.Equal(m.Sum(nil), signature)
+	})
+}
+
+// OpenID Connect Core section 2 and section 3.1.3.7.
+func issuesRightIDToken(t *T) {
+	nonce := Random(18)
+	id := t.AS.IDToken(With("nonce", nonce))
+	seen := t.Expect(id, "the ID token")
+	if !seen.To(expect.BeJWT()) {
+		return
+	}
+	seen.To(
+		expect.HaveClaim("iss", t.AS.Server().Metadata.String("issuer")),
+		expect.IncludeAudience(id.Client),
+		expect.HaveClaim("nonce", nonce),
+		expect.HaveClaim("sub", expect.NotEmpty),
+		expect.HaveClaim("iat", expect.ANumber),
+		expect.ExpireLater(),
+		hashItsAccessToken(),
+	)
+	seen.Ideally(nameItsClient())
+	t.Expect(t.AS.IDToken(), "the ID token of a request without a nonce, which is optional").To(expect.BeJWT())
+}
+
+// OpenID Connect Core section 3.1.3.6: at_hash is the left half of the hash, by the hash algorithm of alg. Of EdDSA, nobody says which.
+func hashItsAccessToken() expect.Matcher {
+	return expect.That("an at_hash of the access token, if there is one", func(id expect.JWT) string {
+		claimed := id.Claims.String("at_hash")
+		alg := id.Header.String("alg")
+		function, known := map[string]func() hash.Hash{"256": sha256.New, "384": sha512.New384, "512": sha512.New}[alg[max(0, len(alg)-3):]]
+		tokens := oauth.ReadTokens(id.From)
+		if claimed == "" || !known || tokens == nil {
+			return ""
+		}
+		h := function()
+		h.Write([]byte(tokens.Access))
+		if sum := h.Sum(nil); claimed != base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]) {
+			return "at_hash is that of something else"
+		}
+		return ""
+	})
+}
+
+// OpenID Connect Core section 3.1.3.7: if azp is there, clients SHOULD verify that it is their client_id.
+func nameItsClient() expect.Matcher {
+	return expect.That("azp, if there is one, to be the client_id", func(id expect.JWT) string {
+		if azp := id.Claims.String("azp"); azp != "" && azp != id.Client {
+			return "azp is " + azp
+		}
+		return ""
 	})
 }

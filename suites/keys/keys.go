@@ -1,12 +1,11 @@
-// Package keys holds the checks on the keys that an authorization server publishes (RFC 7517, RFC 7518).
+// Package keys holds the checks on the keys that an authorization server publishes (RFC 7517, RFC 7518), and on what it signs.
 package keys
 
 import (
-	"encoding/base64"
-	"math/big"
-	"slices"
+	"fmt"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/survey"
@@ -16,149 +15,167 @@ import (
 
 // Register registers the area.
 func Register() {
-	Describe("RFC 7517 section 5: JWK Set Format", keySet)
-	Describe("RFC 7515 section 5.2: signatures of issued tokens", issued)
+	Describe("RFC 7517 section 5: JWK Set Format", func() {
+		Must("AS-KEYS-JWKS-SHAPE", publishesWellFormedKeys)
+		Must("AS-KEYS-NO-PRIVATE", publishesNoPrivateKey)
+		Must("AS-KEYS-STRENGTH", publishesStrongKeys)
+		Practice("AS-KEYS-ALG-LISTS", listsSafeAlgorithms)
+	})
+	Describe("RFC 7515 section 5.2: signatures of issued tokens", func() {
+		Must("AS-KEYS-JWT-SIGNATURE", signsVerifiably)
+		Must("AS-KEYS-NO-WEAK-HMAC", signsWithNoGuessableSecret)
+		Must("AS-KEYS-ID-TOKEN", issuesRightIDToken)
+	})
 }
 
-func keySet() {
-	Must("AS-KEYS-JWKS-SHAPE", func(t *T) {
-		each(t, func(s *survey.Server) {
-			ex := s.JWKS.Exchange
-			if !s.JWKS.Found() {
-				t.Unmet(ex, "a JWK set at jwks_uri", "%v", s.JWKS.Err)
-				return
-			}
-			keys := expect.Keys(s.JWKS.Object)
-			if len(keys) == 0 {
-				t.Unmet(ex, "a member keys with at least one key", "none")
-			}
-			kids := map[string]int{}
-			signing := 0
-			for i, k := range keys {
-				if problem := malformed(k); problem != "" {
-					t.Unmet(ex, "well-formed keys", "key %d: %s", i+1, problem)
-				}
-				if k.String("use") != "enc" {
-					signing++
-				}
-				if kid := k.String("kid"); kid != "" { // optional; keys of different types may share one (RFC 7517 section 4.5)
-					kids[k.String("kty")+" "+kid]++
-				}
-			}
-			if len(keys) > 0 && signing == 0 {
-				t.Unmet(ex, "a signature key", "encryption keys only")
-			}
-			for kid, n := range kids {
-				if n > 1 {
-					t.Unmet(ex, "distinct key ids", "%d keys have type and kid %q", n, kid)
-				}
-			}
-		})
-	})
+// mostKeys bounds how many keys of a set are looked at.
+const mostKeys = 30
 
-	Must("AS-KEYS-NO-PRIVATE", func(t *T) {
-		each(t, func(s *survey.Server) {
-			for _, name := range expect.PrivateKeyMembers(s.JWKS.Exchange) {
-				t.Unmet(s.JWKS.Exchange, "public keys only", "the key set holds the private member %q", name)
-			}
-			if s.JWKS.Exchange.Response != nil && strings.Contains(s.JWKS.Exchange.Response.Body, "PRIVATE KEY-----") {
-				t.Unmet(s.JWKS.Exchange, "public keys only", "a private key in PEM")
-			}
-		})
-	})
+// keySet is what jwks_uri is answered with.
+type keySet struct{ *survey.Document }
 
-	Must("AS-KEYS-STRENGTH", func(t *T) {
-		each(t, func(s *survey.Server) {
-			for i, k := range expect.Keys(s.JWKS.Object) {
-				switch k.String("kty") {
-				case "RSA":
-					n, e := number(k, "n"), number(k, "e")
-					if n == nil || e == nil {
-						continue // AS-KEYS-JWKS-SHAPE
-					}
-					if n.BitLen() < 2048 {
-						t.Unmet(s.JWKS.Exchange, "RSA keys of 2048 bits or more (RFC 7518 section 3.3)", "key %d has %d bits", i+1, n.BitLen())
-					}
-					if e.Cmp(big.NewInt(3)) < 0 || e.Bit(0) == 0 || n.Bit(0) == 0 {
-						t.Unmet(s.JWKS.Exchange, "an odd modulus and an odd exponent of 3 or more", "key %d does not have them", i+1)
-					}
-				case "EC":
-					if c := k.String("crv"); !slices.Contains([]string{"P-256", "P-384", "P-521", "secp256k1"}, c) {
-						t.Unmet(s.JWKS.Exchange, "a curve that RFC 7518 or RFC 8812 registers", "key %d uses %q", i+1, c)
-					}
-				}
-			}
-		})
-	})
+// Evidence is the exchange that brought the set.
+func (s keySet) Evidence() *reports.Exchange { return s.Exchange }
 
-	Practice("AS-KEYS-ALG-LISTS", func(t *T) {
-		listed := false
-		t.AS.Each(func(_ *survey.Server, m *survey.Document) {
-			for _, member := range m.Object.Members {
-				if !strings.HasSuffix(member.Name, "_alg_values_supported") {
-					continue
-				}
-				listed = true
-				algs, _ := m.Object.Strings(member.Name)
-				for _, a := range algs {
-					switch {
-					case a == "none" && member.Name == "id_token_signing_alg_values_supported":
-						t.Advise(m.Exchange, "no unsigned ID tokens", "none is listed in %s", member.Name)
-					case a == "none" && strings.Contains(member.Name, "signing"):
-						t.Unmet(m.Exchange, "no \"none\" in "+member.Name, "it is listed")
-					case strings.HasPrefix(a, "HS") && strings.HasPrefix(member.Name, "dpop"):
-						t.Unmet(m.Exchange, "asymmetric algorithms only for DPoP", "%q", a)
-					}
-				}
-			}
-		})
-		if !listed {
-			t.NotApplicable("no algorithms are listed")
+// keys are the keys of a set, by their place and name.
+func (s keySet) keys() Cases[jwk] {
+	var out Cases[jwk]
+	for i, k := range expect.Keys(s.Object) {
+		if i == mostKeys {
+			break
 		}
-	})
+		name := fmt.Sprintf("key %d", i+1)
+		if kid := k.String("kid"); kid != "" {
+			name += ", kid " + reports.OneLine(kid, 60)
+		}
+		out = out.And(name, jwk{k, s.Exchange})
+	}
+	return out
 }
 
-// each judges every key set that a jwks_uri names.
-func each(t *T, judge func(s *survey.Server)) {
+// jwk is one key of a set.
+type jwk struct {
+	*document.Object
+	from *reports.Exchange
+}
+
+// Evidence is the exchange that brought the key.
+func (k jwk) Evidence() *reports.Exchange { return k.from }
+
+// eachKeySet judges every key set that a jwks_uri names.
+func eachKeySet(t *T, judge func(t *T, set keySet)) {
+	sets := Cases[keySet]{}
 	for i := range t.Survey.Servers {
 		if s := &t.Survey.Servers[i]; s.JWKS.URL != "" {
-			if s.JWKS.Exchange == nil {
-				t.Unmet(nil, "jwks_uri to be a URL", "%q: %v", s.JWKS.URL, s.JWKS.Err)
-				continue
-			}
-			t.Cite(s.JWKS.Exchange)
-			if s.JWKS.Exchange.Response == nil {
-				t.Inconclusive("%s cannot be reached from here: %s", s.JWKS.URL, s.JWKS.Exchange.Error)
-			}
-			judge(s)
+			sets = sets.And(s.JWKS.URL, keySet{&s.JWKS})
 		}
+	}
+	Each(t, sets, func(t *T, set keySet) {
+		if set.Exchange == nil {
+			t.Inconclusive("jwks_uri is no URL that could be asked (AS-META-ENDPOINTS-HTTPS): %v", set.Err)
+		}
+		if t.Cite(set.Exchange); set.Exchange.Response == nil {
+			t.Inconclusive("it cannot be reached from here: %s", set.Exchange.Error)
+		}
+		judge(t, set)
+	})
+}
+
+// eachKey judges every key of every set.
+func eachKey(t *T, judge func(t *T, k jwk)) {
+	eachKeySet(t, func(t *T, set keySet) {
+		if !set.Found() {
+			t.NotApplicable("no key set is served there (AS-KEYS-JWKS-SHAPE)")
+		}
+		if n := len(expect.Keys(set.Object)); n > mostKeys {
+			t.Note("of %d keys, the first %d are looked at", n, mostKeys)
+		}
+		Each(t, set.keys(), judge)
+	})
+}
+
+// ofKey is a matcher of one key.
+func ofKey(expected string, problem func(k jwk) string) expect.Matcher {
+	return expect.That(expected, problem)
+}
+
+// ofSet is a matcher of a key set.
+func ofSet(expected string, problem func(s keySet) string) expect.Matcher {
+	return expect.That(expected, problem)
+}
+
+// placesOfKeys are where key sets are that nothing leads to.
+var placesOfKeys = []string{"/.well-known/jwks.json", "/jwks", "/jwks.json", "/keys", "/certs", "/oauth/jwks"}
+
+func publishesNoPrivateKey(t *T) {
+	public := func(t *T, ex *reports.Exchange) {
+		for _, value := range expect.PrivateKeyValues(ex) {
+			t.Hide(value)
+		}
+		t.Expect(ex).To(holdPublicKeysOnly())
+	}
+	eachKeySet(t, func(t *T, set keySet) { public(t, set.Exchange) })
+	t.AS.Each(func(s *survey.Server, m *survey.Document) {
+		public(t, m.Exchange)
+		for _, path := range placesOfKeys {
+			if ex := t.Get(strings.TrimSuffix(s.Issuer, "/") + path); expect.Status(ex) == 200 {
+				public(t, ex)
+			}
+		}
+	})
+}
+
+func holdPublicKeysOnly() expect.Matcher {
+	return expect.That("public keys only", func(ex *reports.Exchange) string {
+		if names := expect.PrivateKeyMembers(ex); len(names) > 0 {
+			return fmt.Sprintf("%s holds the private member %q", ex.Request.URL, names[0])
+		}
+		if strings.Contains(expect.Body(ex), "PRIVATE KEY-----") {
+			return ex.Request.URL + " holds a private key in PEM"
+		}
+		return ""
+	})
+}
+
+// algorithms are the members of the metadata that list signature algorithms, with those that they must not list.
+var algorithms = Cases[unsafe]{
+	{"token_endpoint_auth_signing_alg_values_supported", unsafe{must: []string{"none"}}},         // RFC 8414 section 2
+	{"revocation_endpoint_auth_signing_alg_values_supported", unsafe{must: []string{"none"}}},    // RFC 8414 section 2
+	{"introspection_endpoint_auth_signing_alg_values_supported", unsafe{must: []string{"none"}}}, // RFC 8414 section 2
+	{"dpop_signing_alg_values_supported", unsafe{must: []string{"none", "HS"}}},                  // RFC 9449 section 4.2
+	{"authorization_signing_alg_values_supported", unsafe{must: []string{"none"}}},               // JARM section 4
+	{"id_token_signing_alg_values_supported", unsafe{should: []string{"none"}}},                  // OpenID Connect Discovery section 3
+}
+
+// unsafe are algorithms, or how their names begin, that a list must not or should not have.
+type unsafe struct{ must, should []string }
+
+func listsSafeAlgorithms(t *T) {
+	listed := false
+	t.AS.Each(func(s *survey.Server, m *survey.Document) {
+		metadata := s.Merged()
+		for _, row := range algorithms {
+			list, _ := metadata.Strings(row.Name)
+			listed = listed || len(list) > 0
+			seen := t.Expect(list, "%s", row.Name).SeenIn(m.Exchange)
+			seen.To(lackAlgorithms(row.Value.must))
+			seen.Ideally(lackAlgorithms(row.Value.should))
+		}
+	})
+	if !listed {
+		t.NotApplicable("no algorithms are listed")
 	}
 }
 
-func malformed(k *document.Object) string {
-	switch k.String("kty") {
-	case "":
-		return "kty is missing"
-	case "RSA":
-		if number(k, "n") == nil || number(k, "e") == nil {
-			return "n and e must be base64url numbers"
+func lackAlgorithms(unsafe []string) expect.Matcher {
+	return expect.That("no algorithm "+strings.Join(unsafe, " or "), func(list []string) string {
+		for _, alg := range list {
+			for _, beginning := range unsafe {
+				if strings.HasPrefix(alg, beginning) {
+					return fmt.Sprintf("%q is listed", alg)
+				}
+			}
 		}
-	case "EC":
-		if number(k, "x") == nil || number(k, "y") == nil || k.String("crv") == "" {
-			return "crv, x and y must be there"
-		}
-	case "OKP":
-		if number(k, "x") == nil || k.String("crv") == "" {
-			return "crv and x must be there"
-		}
-	}
-	return "" // unknown key types are ignored (RFC 7517 section 5)
-}
-
-func number(k *document.Object, name string) *big.Int {
-	b, err := base64.RawURLEncoding.DecodeString(k.String(name))
-	if err != nil || len(b) == 0 {
-		return nil
-	}
-	return new(big.Int).SetBytes(b)
+		return ""
+	})
 }

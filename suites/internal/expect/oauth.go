@@ -2,6 +2,7 @@ package expect
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -28,27 +29,50 @@ func Omnibus(scope string) bool {
 	return strings.HasSuffix(s, ":*") || strings.HasSuffix(s, ".*") || strings.HasSuffix(s, ".all")
 }
 
-// PrivateKeyMembers are the names of private or symmetric members in a JWK set (RFC 7518 section 6).
+// PrivateKeyMembers are the names of the private and symmetric members with a value in any JWK of a JSON answer (RFC 7518 section 6).
 func PrivateKeyMembers(ex *reports.Exchange) []string {
-	if ex == nil || ex.Response == nil {
-		return nil
-	}
-	o, _, err := document.ParseObject(ex.Response.Body)
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, k := range Keys(o) {
-		for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
-			if _, ok := k.Get(name); ok {
-				out = append(out, name)
+	var names []string
+	privateMembers(parsed(ex), func(name, _ string) { names = append(names, name) })
+	return names
+}
+
+// PrivateKeyValues are the values of those members.
+func PrivateKeyValues(ex *reports.Exchange) []string {
+	var values []string
+	privateMembers(parsed(ex), func(_, value string) { values = append(values, value) })
+	return values
+}
+
+// privateOf are the private members by kty. AKP has the keys of post-quantum algorithms.
+var privateOf = map[string][]string{
+	"RSA": {"d", "p", "q", "dp", "dq", "qi", "oth"}, "EC": {"d"}, "OKP": {"d"}, "oct": {"k"}, "AKP": {"priv"},
+}
+
+// privateMembers looks for JWKs at any depth: what has a kty.
+func privateMembers(v any, found func(name, value string)) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			privateMembers(e, found)
+		}
+	case *document.Object:
+		for _, name := range privateOf[v.String("kty")] {
+			if member, _ := v.Get(name); member != nil && member != "" {
+				found(name, fmt.Sprint(member))
 			}
 		}
-		if k.String("kty") == "oct" {
-			out = append(out, "kty oct")
+		for _, m := range v.Members {
+			privateMembers(m.Value, found)
 		}
 	}
-	return out
+}
+
+// parsed is a JSON object that an answer holds; nil if it is none.
+func parsed(ex *reports.Exchange) any {
+	if o, _, err := document.ParseObject(Body(ex)); err == nil {
+		return o
+	}
+	return nil
 }
 
 // Keys are the objects in the keys array of a JWK set.

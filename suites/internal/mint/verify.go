@@ -48,6 +48,9 @@ func Verify(ctx context.Context, token string, keys []*document.Object) error {
 		return fmt.Errorf("the signature is no base64url: %w", err)
 	}
 	alg, kid := header.String("alg"), header.String("kid")
+	if !canVerify(alg) {
+		return fmt.Errorf("%w: mcpauth cannot verify %q", ErrUntried, alg)
+	}
 	named, tried := false, 0
 	for _, k := range keys {
 		if kid != "" && k.String("kid") != "" && k.String("kid") != kid {
@@ -56,6 +59,9 @@ func Verify(ctx context.Context, token string, keys []*document.Object) error {
 		named = true
 		if k.String("kty") != keyType(alg) {
 			continue
+		}
+		if crv := k.String("crv"); crv == "Ed448" {
+			return fmt.Errorf("%w: mcpauth cannot verify signatures by %s", ErrUntried, crv)
 		}
 		if tried++; tried > mostCandidates {
 			return fmt.Errorf("%w: more than %d may have", ErrUntried, mostCandidates)
@@ -75,6 +81,11 @@ func Verify(ctx context.Context, token string, keys []*document.Object) error {
 		return fmt.Errorf("the key set holds no key with the kid %q", kid)
 	}
 	return fmt.Errorf("no published key verifies the %s signature", alg)
+}
+
+// canVerify reports that signatures of an algorithm can be judged. Those of none and of shared secrets can: no public key makes them.
+func canVerify(alg string) bool {
+	return alg == "" || strings.EqualFold(alg, "none") || alg == "Ed25519" || jwt.GetSigningMethod(alg) != nil
 }
 
 // keyType is the kty of keys for an algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1); empty for those without public keys.
@@ -113,6 +124,12 @@ func verifies(k *document.Object, alg, input string, signature []byte) (bool, er
 	}
 	method := jwt.GetSigningMethod(alg)
 	return method != nil && method.Verify(input, signature, key) == nil, nil
+}
+
+// PublicKey is the key of a JWK; nil if it is none, or of a kind that mcpauth cannot read.
+func PublicKey(k *document.Object) crypto.PublicKey {
+	key, _ := publicKey(k, algorithmOf(k)) // nil where it is none
+	return key
 }
 
 // publicKey is the key of a JWK for an algorithm; nil if it is none.

@@ -610,11 +610,9 @@ func (t *taker) server(a *Server) {
 		jobs = append(jobs, func() { t.fetch(&a.Documents[i]) })
 	}
 	t.both(jobs...)
-	if m := a.Metadata(); m != nil {
-		if uri := m.Object.String("jwks_uri"); uri != "" {
-			a.JWKS = Document{Place: "jwks", URL: uri}
-			t.fetch(&a.JWKS)
-		}
+	if uri := a.Merged().String("jwks_uri"); uri != "" { // some have it in the OpenID document only
+		a.JWKS = Document{Place: "jwks", URL: uri}
+		t.fetch(&a.JWKS)
 	}
 }
 
