@@ -21,26 +21,31 @@ import (
 
 // publishedKeys are flaws of the key set that the authorization server publishes: each adds one bad key to the good ones.
 var publishedKeys = []Flaw{
-	keySetFlaw("keys-no-array", "keys is an object.", "keys is", func(d map[string]any) { d["keys"] = map[string]any{} }, "AS-META-SIGNED-METADATA"),
+	keySetFlaw("keys-no-array", "keys is an object.",
+		"keys is", func(d map[string]any) { d["keys"] = map[string]any{} }, "AS-META-SIGNED-METADATA"),
 	keySetFlaw("keys-in-pem", "The key set has PEM in place of JWKs.", "entry 1 of keys", func(d map[string]any) {
 		d["keys"] = []any{"-----BEGIN PUBLIC KEY-----"}
 	}, "AS-META-SIGNED-METADATA"),
-	keySetFlaw("keys-without-use", "There is an encryption key, and a key that does not say what it is for.", "no use", func(d map[string]any) {
-		addKey(d, ecKey("use", "enc"))
-		addKey(d, ecKey("use", nil))
-	}),
+	keySetFlaw("keys-without-use", "There is an encryption key, and a key that does not say what it is for.",
+		"no use", func(d map[string]any) {
+			addKey(d, ecKey("use", "enc"))
+			addKey(d, ecKey("use", nil))
+		}),
 	keySetFlaw("keys-for-encryption-only", "There are encryption keys only.", "encryption keys only", func(d map[string]any) {
 		d["keys"] = []any{ecKey("use", "enc")()}
 	}, "AS-META-SIGNED-METADATA"),
 	keyFlaw("key-without-type", "A key has no kty.", "kty is missing", ecKey("kty", nil)),
-	keyFlaw("key-short-coordinate", "A coordinate is shorter than its curve asks for.", "x has 31 octets", ecKey("x", b64(make([]byte, 31)))),
+	keyFlaw("key-short-coordinate", "A coordinate is shorter than its curve asks for.",
+		"x has 31 octets", ecKey("x", b64(make([]byte, 31)))),
 	keyFlaw("key-off-curve", "The point of a key is not on its curve.", "not on P-256", ecKey("x", b64(slices.Repeat([]byte{1}, 32)))),
-	keyFlaw("key-padded", "A modulus is written with padding.", "n is no base64url", rsaKey("n", base64.URLEncoding.EncodeToString(slices.Repeat([]byte{0xff}, 256)))),
+	keyFlaw("key-padded", "A modulus is written with padding.",
+		"n is no base64url", rsaKey("n", base64.URLEncoding.EncodeToString(slices.Repeat([]byte{0xff}, 256)))),
 	keyFlaw("key-leading-zero", "A modulus begins with a zero octet.", "zero octet", func() map[string]any {
 		return rsaJWK(append([]byte{0}, soundModulus().Bytes()...), []byte{1, 0, 1})
 	}),
 	keyFlaw("key-without-exponent", "An RSA key has no exponent.", "e is missing", rsaKey("e", nil)),
-	keyFlaw("key-without-x", "A key of Ed25519 has no x.", "x is missing", fixed(map[string]any{"kty": "OKP", "crv": "Ed25519", "use": "sig"})),
+	keyFlaw("key-without-x", "A key of Ed25519 has no x.",
+		"x is missing", fixed(map[string]any{"kty": "OKP", "crv": "Ed25519", "use": "sig"})),
 	keyFlaw("key-operation-twice", "key_ops has an operation twice.", "twice", ecKey("key_ops", []string{"verify", "verify"})),
 	keyFlaw("key-contradicts-itself", "use and key_ops contradict each other.", "key_ops is", ecKey("key_ops", []string{"wrapKey"})),
 	keyFlaw("key-of-other-certificate", "x5c is the certificate of another key.", "another key", func() map[string]any {
@@ -52,10 +57,12 @@ var publishedKeys = []Flaw{
 	keyFlaw("key-to-sign", "A public key says that it signs.", "not verify", ecKey("key_ops", []string{"sign"})),
 
 	privateFlaw("key-private-rsa", "An RSA key is published with a prime.", `"p"`, rsaKey("p", "AQAB")),
-	privateFlaw("key-symmetric", "A shared secret is published.", `"k"`, fixed(map[string]any{"kty": "oct", "kid": "hmac", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"})),
+	privateFlaw("key-symmetric", "A shared secret is published.",
+		`"k"`, fixed(map[string]any{"kty": "oct", "kid": "hmac", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"})),
 	privateFlaw("key-private-post-quantum", "The seed of an ML-DSA key is published.", `"priv"`,
 		fixed(map[string]any{"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA", "priv": "AAAA"})),
-	privateFlaw("key-in-pem", "A key is published with its private half in PEM.", "PEM", ecKey("pem", "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----")),
+	privateFlaw("key-in-pem", "A key is published with its private half in PEM.",
+		"PEM", ecKey("pem", "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----")),
 	{
 		Name: "key-private-elsewhere", Says: "A second key set, which nothing names, has private keys.",
 		Bend: func(o *reference.Options) { o.Wrap = servesPrivateKeys }, Noticed: []string{"AS-KEYS-NO-PRIVATE"}, Row: "/jwks.json",
@@ -79,8 +86,11 @@ var publishedKeys = []Flaw{
 	strengthFlaw("key-close-primes", "The two primes of a modulus are close.", "Fermat", rsaOf(closePrimes)),
 	strengthFlaw("key-roca", "A key was made by a faulty smart card.", "ROCA", rsaOf(rocaModulus)),
 	strengthFlaw("key-of-rfc", "A key is the example of RFC 7515.", "RFC 7515 appendix A.3",
-		fixed(map[string]any{"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"})),
-	strengthFlaw("key-weak-curve", "A key is on P-192.", "crv is P-192", fixed(map[string]any{"kty": "EC", "crv": "P-192", "x": "AAAA", "y": "AAAA"})),
+		fixed(map[string]any{"kty": "EC", "crv": "P-256",
+			"x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+			"y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"})),
+	strengthFlaw("key-weak-curve", "A key is on P-192.",
+		"crv is P-192", fixed(map[string]any{"kty": "EC", "crv": "P-192", "x": "AAAA", "y": "AAAA"})),
 	strengthFlaw("key-unknown-curve", "A key is on a curve that nobody has registered.", "brainpool",
 		fixed(map[string]any{"kty": "EC", "crv": "brainpoolP256r1", "x": "AAAA", "y": "AAAA"})),
 
@@ -109,24 +119,29 @@ var idTokens = []Flaw{
 		Also: []string{"RS-TOKEN-ID-TOKEN"},
 	},
 	signatureFlaw("id-token-unsigned", "ID tokens are not signed.", "the ID token", answers(reseal("id_token", `{"alg":"none"}`, nil))),
-	signatureFlaw("access-token-unsigned", "Access tokens are not signed.", "the access token", answers(reseal("access_token", `{"alg":"None"}`, nil))),
-	signatureFlaw("refresh-token-unsigned", "Refresh tokens are JWTs that are not signed.", "the refresh token", behaviour(func(b *idp.Behaviour) {
-		b.RefreshToken = func() string { return jwtOf(`{"alg":"none"}`, nil) }
-	})),
+	signatureFlaw("access-token-unsigned", "Access tokens are not signed.",
+		"the access token", answers(reseal("access_token", `{"alg":"None"}`, nil))),
+	signatureFlaw("refresh-token-unsigned", "Refresh tokens are JWTs that are not signed.",
+		"the refresh token", behaviour(func(b *idp.Behaviour) {
+			b.RefreshToken = func() string { return jwtOf(`{"alg":"none"}`, nil) }
+		})),
 	signatureFlaw("id-token-by-secret", "ID tokens of public clients are signed with a secret.", "has no secret",
 		answers(reseal("id_token", `{"alg":"HS256"}`, []byte("a secret of the server that no client knows")))),
-	signatureFlaw("id-token-by-unpublished-key", "ID tokens are signed with a key that is not published.", "no key with the kid", behaviour(func(b *idp.Behaviour) {
-		b.IDToken = func(h, _ map[string]any) { h["kid"] = "unpublished" }
-	})),
-	signatureFlaw("id-token-by-listed-key-of-another", "The signature of ID tokens is that of another algorithm than they name.", "the ID token", behaviour(func(b *idp.Behaviour) {
-		b.IDToken = func(h, _ map[string]any) { h["alg"] = "RS384" }
-	})),
+	signatureFlaw("id-token-by-unpublished-key", "ID tokens are signed with a key that is not published.",
+		"no key with the kid", behaviour(func(b *idp.Behaviour) {
+			b.IDToken = func(h, _ map[string]any) { h["kid"] = "unpublished" }
+		})),
+	signatureFlaw("id-token-by-listed-key-of-another", "The signature of ID tokens is that of another algorithm than they name.",
+		"the ID token", behaviour(func(b *idp.Behaviour) {
+			b.IDToken = func(h, _ map[string]any) { h["alg"] = "RS384" }
+		})),
 	signatureFlaw("id-token-brings-key", "ID tokens name the place of their key.", "jku", behaviour(func(b *idp.Behaviour) {
 		b.IDToken = func(h, _ map[string]any) { h["jku"] = "https://other.example/jwks" }
 	})),
-	signatureFlaw("id-token-unlisted", "ID tokens are signed by an algorithm that is not listed.", "is listed", metadata(func(d map[string]any) {
-		d["id_token_signing_alg_values_supported"] = []string{"ES256"}
-	})),
+	signatureFlaw("id-token-unlisted", "ID tokens are signed by an algorithm that is not listed.",
+		"is listed", metadata(func(d map[string]any) {
+			d["id_token_signing_alg_values_supported"] = []string{"ES256"}
+		})),
 	{
 		Name: "refresh-token-weak-secret", Says: "Refresh tokens are JWTs, signed with the secret of an example.",
 		Bend: behaviour(func(b *idp.Behaviour) {
@@ -137,7 +152,10 @@ var idTokens = []Flaw{
 }
 
 func keySetFlaw(name, says, row string, bend func(d map[string]any), also ...string) Flaw {
-	return Flaw{Name: name, Says: says, Bend: behaviour(func(b *idp.Behaviour) { b.JWKS = bend }), Noticed: []string{"AS-KEYS-JWKS-SHAPE"}, Row: row, Also: also}
+	return Flaw{
+		Name: name, Says: says, Bend: behaviour(func(b *idp.Behaviour) { b.JWKS = bend }),
+		Noticed: []string{"AS-KEYS-JWKS-SHAPE"}, Row: row, Also: also,
+	}
 }
 
 func added(k func() map[string]any) func(o *reference.Options) {
@@ -160,7 +178,8 @@ func strengthFlaw(name, says, row string, k func() map[string]any) Flaw {
 func algorithmFlaw(list string, algorithms ...string) Flaw {
 	member := list + "_signing_alg_values_supported"
 	return Flaw{
-		Name: "lists-" + strings.ToLower(algorithms[0]) + "-" + strings.ReplaceAll(list, "_", "-"), Says: algorithms[0] + " is in " + member + ".",
+		Name: "lists-" + strings.ToLower(algorithms[0]) + "-" + strings.ReplaceAll(list, "_", "-"),
+		Says: algorithms[0] + " is in " + member + ".",
 		Bend: metadata(func(d map[string]any) { d[member] = algorithms }), Noticed: []string{"AS-KEYS-ALG-LISTS"}, Row: member,
 		Also: []string{"AS-META-*", "AS-CC-METADATA", "AS-DPOP-*", "RS-DPOP-*"},
 	}

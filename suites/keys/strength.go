@@ -129,7 +129,9 @@ func isROCA(n *big.Int) bool {
 }
 
 // weakCurves have fewer than 112 bits of security (NIST SP 800-57 part 1, table 2).
-var weakCurves = []string{"P-192", "secp192r1", "prime192v1", "secp192k1", "secp160r1", "secp160k1", "secp112r1", "secp128r1", "sect163k1", "B-163", "K-163"}
+var weakCurves = []string{
+	"P-192", "secp192r1", "prime192v1", "secp192k1", "secp160r1", "secp160k1", "secp112r1", "secp128r1", "sect163k1", "B-163", "K-163",
+}
 
 func useNoWeakCurve() expect.Matcher {
 	return ofKey("a curve of 112 bits of security or more (NIST SP 800-57)", func(k jwk) string {
