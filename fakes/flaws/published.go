@@ -1,10 +1,7 @@
 package flaws
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -17,6 +14,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // publishedKeys are flaws of the key set that the authorization server publishes: each adds one bad key to the good ones.
@@ -233,9 +231,7 @@ func sealed(input string, secret []byte) string {
 
 // jwtOf is a JWT with a random id.
 func jwtOf(header string, secret []byte) string {
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // it never fails
-	return sealed(b64([]byte(header))+"."+b64([]byte(`{"jti":"`+b64(id)+`"}`)), secret)
+	return sealed(b64([]byte(header))+"."+b64([]byte(`{"jti":"`+seeded.Fakes.Text(16)+`"}`)), secret)
 }
 
 func deleteWithoutNonce(m map[string]any) {
@@ -255,11 +251,7 @@ func addKey(d map[string]any, k func() map[string]any) { d["keys"] = append(d["k
 // ecKey is a new key of P-256 with one member changed, or left out.
 func ecKey(member string, value any) func() map[string]any {
 	return sync.OnceValue(func() map[string]any {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			panic(err) // it never fails
-		}
-		point, err := key.PublicKey.Bytes()
+		point, err := seeded.Fakes.Key().PublicKey.Bytes()
 		if err != nil {
 			panic(err) // the key is on its curve
 		}
@@ -298,15 +290,16 @@ var soundModulus = sync.OnceValue(func() *big.Int {
 })
 
 func closePrimes() *big.Int {
-	p, err := rand.Prime(rand.Reader, 1024)
-	if err != nil {
-		panic(err) // it never fails
+	p := primeAfter(new(big.Int).SetBit(new(big.Int).SetBytes(seeded.Fakes.Bytes(128)), 1024, 1))
+	return new(big.Int).Mul(p, primeAfter(p))
+}
+
+func primeAfter(n *big.Int) *big.Int {
+	p := new(big.Int).SetBit(n, 0, 1)
+	for p.Add(p, big.NewInt(2)); !p.ProbablyPrime(1); {
+		p.Add(p, big.NewInt(2))
 	}
-	q := new(big.Int).Add(p, big.NewInt(2))
-	for !q.ProbablyPrime(1) {
-		q.Add(q, big.NewInt(2))
-	}
-	return q.Mul(q, p)
+	return p
 }
 
 // rocaModulus is a power of 65537 modulo each prime below 168, and has no factor below 1000.
@@ -331,12 +324,9 @@ func rocaModulus() *big.Int {
 
 // certificate is one of a new key.
 func certificate() string {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err) // it never fails
-	}
+	key := seeded.Fakes.Key()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	der, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
 	if err != nil {
 		panic(err) // the template is complete
 	}

@@ -4,7 +4,6 @@ package quirks
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha512"
 	"encoding/base64"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // Quirk is one variation of the reference.
@@ -221,8 +221,7 @@ func (n *namingRoot) WriteHeader(status int) {
 // sealedRefreshToken is a JWT with a random id, signed with a secret that nobody knows.
 func sealedRefreshToken() string {
 	encode := base64.RawURLEncoding.EncodeToString
-	random := make([]byte, 64)
-	_, _ = rand.Read(random) // it never fails
+	random := seeded.Fakes.Bytes(64)
 	input := encode([]byte(`{"alg":"HS512","typ":"JWT","kid":"refresh"}`)) + "." + encode([]byte(`{"typ":"Refresh","jti":"`+encode(random[:16])+`"}`))
 	seal := hmac.New(sha512.New, random)
 	seal.Write([]byte(input))
