@@ -212,6 +212,10 @@ const (
 const (
 	ValidateArguments  Defence = "arguments are validated"
 	ScreenDecoded      Defence = "arguments are screened after decoding"
+	NeedArguments      Defence = "an argument that is needed is not left out"
+	RefuseNull         Defence = "null is no text"
+	CountBody          Defence = "the length of a message is counted, also where nobody says it"
+	NoNestedSecrets    Defence = "no tool takes an API key in an object"
 	ResourcesAreNames  Defence = "a resource is not opened by an arbitrary path"
 	EscapePath         Defence = "the page for an unknown path escapes it"
 	NoDebugTool        Defence = "no tool for debugging is listed"

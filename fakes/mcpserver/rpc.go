@@ -344,7 +344,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 			s.weakLogin(w, r, t.ACR)
 			return
 		}
-		if p.has(ValidateArguments) && !t.valid(m) {
+		if p.has(ValidateArguments) && !p.valid(&t, m) {
 			failedTool(w, m, "the arguments do not fit the schema")
 			return
 		}

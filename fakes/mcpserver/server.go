@@ -192,7 +192,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !p.has(AskInParallel) { // the flaw: one question blocks the loop
 		s.answered()
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, p.MostBody)
+	if p.has(CountBody) || r.ContentLength >= 0 {
+		r.Body = http.MaxBytesReader(w, r.Body, p.MostBody)
+	}
 	if p.has(CheckHost) && !s.hostAllowed(r.Host) {
 		http.Error(w, "unknown host", http.StatusForbidden)
 		return

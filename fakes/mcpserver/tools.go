@@ -25,6 +25,10 @@ func (s *Server) list(who *caller) []any {
 		if !s.Policy.has(NoSecretParameters) {
 			properties["api_key"] = map[string]any{"type": "string", "x-mcp-header": "Api-Key"}
 		}
+		if !s.Policy.has(NoNestedSecrets) {
+			key := map[string]any{"api_key": map[string]any{"type": "string"}}
+			properties["auth"] = map[string]any{"type": "object", "properties": key}
+		}
 		execution := map[string]any{"taskSupport": "forbidden"}
 		if t.Name == "report" {
 			execution["taskSupport"] = "optional"
@@ -155,10 +159,13 @@ func (s *Server) notified(m *message) {
 }
 
 // valid judges the arguments of a call by the schema of its tool: all are strings, and all are needed.
-func (t *Tool) valid(m *message) bool {
+func (p *Policy) valid(t *Tool, m *message) bool {
 	arguments, _ := m.Params["arguments"].(map[string]any)
 	for name := range t.Arguments {
-		if _, isString := arguments[name].(string); !isString {
+		v, given := arguments[name]
+		_, isString := v.(string)
+		forgiven := !given && !p.has(NeedArguments) || given && v == nil && !p.has(RefuseNull)
+		if !isString && !forgiven {
 			return false
 		}
 	}

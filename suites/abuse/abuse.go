@@ -2,12 +2,15 @@
 package abuse
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -26,79 +29,155 @@ func Register() {
 }
 
 // tokenShaped are texts that are credentials by their form.
-var tokenShaped = map[string]*regexp.Regexp{
-	"a JWT":            regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}`),
-	"a secret key":     regexp.MustCompile(`\b(sk|rk)-[A-Za-z0-9_-]{24,}`),
-	"a GitHub token":   regexp.MustCompile(`\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,})`),
-	"an AWS key":       regexp.MustCompile(`\bAKIA[0-9A-Z]{16}\b`),
-	"an Authorization": regexp.MustCompile(`(?i)authorization["']?\s*[:=]\s*["']?bearer\s+[A-Za-z0-9._~+/-]{16,}`),
+var tokenShaped = Cases[*regexp.Regexp]{
+	{"a JWT", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}`)},
+	{"a secret key", regexp.MustCompile(`\b(sk|rk)-[A-Za-z0-9_-]{24,}`)},
+	{"a GitHub token", regexp.MustCompile(`\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,})`)},
+	{"an AWS key", regexp.MustCompile(`\bAKIA[0-9A-Z]{16}\b`)},
+	{"an Authorization field", regexp.MustCompile(`(?i)authorization["']?\s*[:=]\s*["']?bearer\s+[A-Za-z0-9._~+/-]{16,}`)},
 }
 
 func output() {
-	Must("RS-ABUSE-SECRETS-IN-OUTPUT", func(t *T) {
-		own := map[string]string{"the access token": t.MCP.Token()}
-		if i := strings.LastIndexByte(t.MCP.Token(), '.'); i > 0 && len(t.MCP.Token())-i > 16 {
-			own["the access token's signature"] = t.MCP.Token()[i+1:]
-		}
-		for _, c := range t.Credentials {
-			own[c.Name] = c.Value
-		}
-		for _, ex := range everything(t) {
-			if ex.Response == nil {
-				continue
-			}
-			for about, secret := range Sorted(own) {
-				if len(secret) >= 8 && strings.Contains(ex.Response.Body, secret) {
-					t.Finding(ex, about, "no credential in an answer", "it is in the answer to "+asked(ex))
-				}
-			}
-			for about, form := range Sorted(tokenShaped) {
-				for _, found := range form.FindAllString(ex.Response.Body, 3) {
-					if t.Hide(found); found != t.MCP.Token() {
-						t.Advise(ex, "no credential in an answer", "%s, or what looks like one, is in the answer to %s", about, asked(ex))
-					}
-				}
-			}
-		}
-	})
+	Must("RS-ABUSE-SECRETS-IN-OUTPUT", keepsSecretsOut)
+	Practice("RS-ABUSE-DEBUG-TOOLS", offersNoDebugTools)
+	Should("RS-ABUSE-SENSITIVE-PARAMETERS", asksForNoCredentials)
+}
 
-	Practice("RS-ABUSE-DEBUG-TOOLS", func(t *T) {
-		for _, listed := range t.MCP.ListedTools(t.MCP.BearerField()) {
-			name := listed.String("name")
-			if !slices.ContainsFunc(debugging, func(w string) bool { return strings.Contains(" "+strings.Join(words(name), " ")+" ", " "+w+" ") }) {
-				continue
-			}
-			i := slices.IndexFunc(t.Tools, func(tool Tool) bool { return tool.Name == name && !tool.DeniedOnly })
-			if i < 0 {
-				t.Advise(nil, "no tools for debugging on a server that others use", "the tool %q is listed; what it shows was not looked at", name)
-			} else if ex := t.MCP.CallTool(t.MCP.Token(), t.Tools[i]); environment.MatchString(Text(ex)) {
-				t.Hide(environment.FindString(Text(ex)))
-				t.Finding(ex, name, "nothing of the server's environment", "its result looks like environment variables")
-			}
-		}
+func keepsSecretsOut(t *T) {
+	secrets := ownSecrets(t)
+	Each(t, everything(t), func(t *T, c mcp.Call) {
+		ex := t.Send(c)
+		t.Expect(ex).To(expect.Show("no credential in an answer", func(ex *reports.Exchange) string { return secretIn(ex, secrets) }))
+		t.Expect(ex).Ideally(expect.Show("no credential in an answer", func(ex *reports.Exchange) string { return lookAlikeIn(t, ex, secrets) }))
 	})
+}
 
-	Should("RS-ABUSE-SENSITIVE-PARAMETERS", func(t *T) {
-		tools := t.MCP.ListedTools(t.MCP.BearerField())
-		if len(tools) == 0 {
-			t.NotApplicable("no tools are listed")
+// ownSecrets are the credentials that the user gave. What is shorter than 8 characters may be in an answer by chance.
+func ownSecrets(t *T) Cases[string] {
+	token := t.MCP.Token()
+	all := Cases[string]{{"the access token", token}}
+	if i := strings.LastIndexByte(token, '.'); i > 0 && len(token)-i > 16 {
+		all = all.And("the signature of the access token", token[i+1:])
+	}
+	for _, c := range t.Credentials {
+		all = all.And(c.Name, c.Value)
+	}
+	return all.Where(func(secret string) bool { return len(secret) >= 8 })
+}
+
+// secretIn names the first of some secrets that is in an answer, in its header fields or in its body.
+func secretIn(ex *reports.Exchange, secrets Cases[string]) string {
+	text := ex.Response.Body
+	for _, f := range ex.Response.Header {
+		text += "\n" + f.Value
+	}
+	for _, s := range secrets {
+		if strings.Contains(text, s.Value) {
+			return s.Name + " is in the answer"
 		}
-		for _, tool := range tools {
-			properties := tool.Object("inputSchema").Object("properties")
-			for _, name := range properties.Names() {
-				if !credentialLike(name) {
-					continue
-				}
-				about := "the parameter " + name + " of " + tool.String("name")
-				if mirrored := properties.Object(name).String("x-mcp-header"); mirrored != "" && t.Since("2026-07-28") {
-					t.Finding(nil, about, "no credential mirrored into a header field", "x-mcp-header: "+mirrored)
-				} else {
-					t.Advise(nil, "credentials in the Authorization field, or asked for by URL elicitation", "%s takes one, by its name", about)
-				}
+	}
+	return ""
+}
+
+// lookAlikeIn names the first text in the body of an answer that is a credential by its form, and none that the user gave.
+func lookAlikeIn(t *T, ex *reports.Exchange, secrets Cases[string]) string {
+	for _, form := range tokenShaped {
+		for _, found := range form.Value.FindAllString(ex.Response.Body, 3) {
+			t.Hide(found)
+			if !slices.ContainsFunc(secrets, func(s struct{ Name, Value string }) bool { return strings.Contains(found, s.Value) }) {
+				return form.Name + ", or what looks like one, is in the answer"
+			}
+		}
+	}
+	return ""
+}
+
+func offersNoDebugTools(t *T) {
+	Each(t, toolsOf(t).Where(forDebugging), func(t *T, listed *document.Object) {
+		name := listed.String("name")
+		i := slices.IndexFunc(t.Tools, func(tool Tool) bool { return tool.Name == name && !tool.DeniedOnly })
+		if i < 0 {
+			t.Expect(name).Ideally(noDebugTool)
+			return
+		}
+		ex := t.MCP.CallTool(t.MCP.Token(), t.Tools[i])
+		t.Hide(environment.FindString(Text(ex)))
+		t.Expect(ex).To(showNoEnvironment)
+	})
+}
+
+var showNoEnvironment = expect.Show("nothing of the environment of the server", func(ex *reports.Exchange) string {
+	if !environment.MatchString(Text(ex)) {
+		return ""
+	}
+	return "its result looks like environment variables"
+})
+
+var noDebugTool = expect.That("no tool for debugging on a server that others use", func(name string) string {
+	return fmt.Sprintf("the tool %q is listed, and not declared: what it shows was not looked at", name)
+})
+
+// toolsOf are the tools that are listed for the user's token.
+func toolsOf(t *T) (out Cases[*document.Object]) {
+	for _, listed := range t.MCP.ListedTools(t.MCP.BearerField()) {
+		out = out.And("the tool "+listed.String("name"), listed)
+	}
+	return out
+}
+
+func forDebugging(listed *document.Object) bool {
+	name := " " + strings.Join(words(listed.String("name")), " ") + " "
+	return slices.ContainsFunc(debugging, func(w string) bool { return strings.Contains(name, " "+w+" ") })
+}
+
+func asksForNoCredentials(t *T) {
+	tools := toolsOf(t)
+	if len(tools) == 0 {
+		t.NotApplicable("no tools are listed")
+	}
+	Each(t, tools, func(t *T, tool *document.Object) {
+		for _, p := range parametersOf(tool.Object("inputSchema"), "", 5) {
+			if mirrored := p.schema.String("x-mcp-header"); mirrored != "" && t.Since("2026-07-28") {
+				t.Expect(p, "the parameter %s", p.path).To(notMirrored)
+			} else {
+				t.Expect(p, "the parameter %s", p.path).Ideally(noCredential)
 			}
 		}
 	})
 }
+
+// parameter is a parameter of a tool with its schema; path has the names of the objects in which it is.
+type parameter struct {
+	name, path string
+	schema     *document.Object
+}
+
+// parametersOf are the parameters in the schema of an object, and in those of the objects and lists in it.
+func parametersOf(schema *document.Object, within string, depth int) (out []parameter) {
+	if schema == nil || depth == 0 {
+		return nil
+	}
+	properties := schema.Object("properties")
+	for _, name := range properties.Names() {
+		p := parameter{name, strings.TrimPrefix(within+"."+name, "."), properties.Object(name)}
+		out = append(append(out, p), parametersOf(p.schema, p.path, depth-1)...)
+	}
+	return append(out, parametersOf(schema.Object("items"), within, depth-1)...)
+}
+
+var notMirrored = expect.That("no credential mirrored into a header field", func(p parameter) string {
+	if !credentialLike(p.name) {
+		return ""
+	}
+	return "x-mcp-header: " + p.schema.String("x-mcp-header")
+})
+
+var noCredential = expect.That("credentials in the Authorization field, or asked for by URL elicitation", func(p parameter) string {
+	if !credentialLike(p.name) {
+		return ""
+	}
+	return "it is a credential, by its name"
+})
 
 // debugging are words of tools that show what is behind the server. Words that many an honest tool has, such as inspect
 // or env, are not among them.
@@ -110,47 +189,47 @@ var environment = regexp.MustCompile(`(?m)(^|[\s"{,;])(PATH|HOME|PWD)"?\s*[:=].{
 // credentialLike judges a parameter's name by whole words. Cursors are called tokens too.
 func credentialLike(name string) bool {
 	words := words(name)
-	joined := strings.Join(words, " ")
-	if slices.ContainsFunc([]string{"next", "page", "cursor", "continuation", "max", "tokens", "count", "limit", "id", "sync"}, func(w string) bool { return slices.Contains(words, w) }) {
-		return false
+	has := func(of []string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(of, w) })
 	}
-	return slices.ContainsFunc([]string{"token", "password", "passwd", "secret", "credential", "credentials", "pat", "cookie", "ssn"}, func(w string) bool { return slices.Contains(words, w) }) ||
-		strings.Contains(joined, "api key") || strings.Contains(joined, "apikey") || strings.Contains(joined, "private key")
+	joined := strings.Join(words, " ")
+	return !has(harmless) && (has(secretWords) || strings.Contains(joined, "api key") || strings.Contains(joined, "apikey") ||
+		strings.Contains(joined, "private key"))
 }
+
+var (
+	harmless    = []string{"next", "page", "cursor", "continuation", "max", "tokens", "count", "limit", "id", "sync"}
+	secretWords = []string{"token", "password", "passwd", "secret", "credential", "credentials", "pat", "cookie", "ssn"}
+)
 
 var wordBoundary = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
 // words splits a name at its case changes and separators.
 func words(name string) []string {
-	return strings.FieldsFunc(strings.ToLower(wordBoundary.ReplaceAllString(name, "$1 $2")), func(r rune) bool { return strings.ContainsRune(" _-./:", r) })
+	separated := strings.ToLower(wordBoundary.ReplaceAllString(name, "$1 $2"))
+	return strings.FieldsFunc(separated, func(r rune) bool { return strings.ContainsRune(" _-./:", r) })
 }
 
-// everything an ordinary client asks for, and some mistakes.
-func everything(t *T) []*reports.Exchange {
+// everything are the requests of an ordinary client, and some mistakes.
+func everything(t *T) Cases[mcp.Call] {
 	call := t.MCP.MustOpenSession(t.MCP.Token())
-	out := []*reports.Exchange{t.Send(t.MCP.Call().With(t.MCP.BearerField()))}
-	for method, params := range Sorted(map[string]map[string]any{
-		"tools/list": nil, "resources/list": nil, "prompts/list": nil, "resources/templates/list": nil, "logging/setLevel": {"level": "debug"},
-		"mcpauth/no-such-method": nil, "resources/read": {"uri": "mcpauth://no-such-resource"}, "prompts/get": {"name": "mcpauth_no_such_prompt"},
-	}) {
-		out = append(out, t.Send(call.Method(method, params)))
+	out := Cases[mcp.Call]{
+		{"the protected request", t.MCP.Call().With(t.MCP.BearerField())},
+		{"logging/setLevel", call.Method("logging/setLevel", map[string]any{"level": "debug"})},
+		{"an unknown method", call.Method("mcpauth/no-such-method", nil)},
+		{"an unknown resource", call.Method("resources/read", map[string]any{"uri": "mcpauth://no-such-resource"})},
+		{"an unknown prompt", call.Method("prompts/get", map[string]any{"name": "mcpauth_no_such_prompt"})},
+		{"an unknown tool", call.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}})},
 	}
-	for _, tool := range append(slices.Clone(t.Tools), Tool{Name: "mcpauth_no_such_tool"}) {
+	for _, list := range []string{"tools/list", "resources/list", "resources/templates/list", "prompts/list"} {
+		out = out.And(list, call.Method(list, nil))
+	}
+	for _, tool := range t.Tools {
 		if !tool.DeniedOnly {
-			out = append(out, t.Send(call.Method("tools/call", tool.Params())), t.Send(call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": "no object"})))
+			out = out.And("the tool "+tool.Name, call.Method("tools/call", tool.Params())).
+				And("the tool "+tool.Name+", with a text for its arguments",
+					call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": "no object"}))
 		}
 	}
 	return out
-}
-
-// asked names what an exchange asked for.
-func asked(ex *reports.Exchange) string {
-	o, _, err := document.ParseObject(ex.Request.Body)
-	if err != nil {
-		return "the request"
-	}
-	if name := o.Object("params").String("name"); name != "" {
-		return o.String("method") + " of " + name
-	}
-	return o.String("method")
 }

@@ -1,10 +1,10 @@
 package abuse
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -22,46 +22,75 @@ const (
 	breakout = `x", mcpauth="1`
 )
 
-func injection() {
-	Practice("RS-ABUSE-HEADER-INJECTION", func(t *T) {
-		lines := "a\r\nX-Injected: 1"
-		variants := []Variant{
-			{About: "line breaks in the path", Request: wire.Request{Method: "GET", URL: t.Survey.Endpoint + "/%0d%0aX-Injected:%201"}},
-			{About: "line breaks in the query", Request: t.MCP.Call().WithQuery("state", lines).Request()},
-			Call(t.MCP.Call().With(mcp.Bearer(breakout)), "quotes in the credential"),
-			Call(t.MCP.Call().With(mcp.Bearer(script)), "HTML in the credential"),
-			Call(t.MCP.Call().With(mcp.Field("Origin", "http://"+script)), "HTML in Origin"),
-			Call(t.MCP.Call().With(mcp.Field("MCP-Protocol-Version", `"`+script)), "HTML in MCP-Protocol-Version"),
-			{About: "HTML in the path", Request: wire.Request{Method: "GET", URL: t.Survey.Endpoint + "/" + url.PathEscape(script)}},
-			Call(t.MCP.Call().Method("tools/call", map[string]any{"name": lines, "arguments": map[string]any{}}), "line breaks in a tool's name"),
-			Call(t.MCP.Call().Method(script, nil), "HTML in the method"),
+func injection() { Practice("RS-ABUSE-HEADER-INJECTION", reflectsNothing) }
+
+func reflectsNothing(t *T) {
+	readable := unreadable(t.MCP.Bogus()) == nil // else RS-CHALLENGE-GRAMMAR tells it
+	Each(t, injections(t), func(t *T, r wire.Request) {
+		ex := t.Do(r)
+		t.Expect(ex).To(haveNoInjectedField, haveNoInjectedParameter, escapeHTML)
+		if readable {
+			t.Expect(ex).To(haveReadableChallenge)
 		}
-		if t.Mint.Trusted() {
-			for about, changes := range Sorted(map[string]map[string]any{"line breaks in sub": {"sub": lines}, "quotes in scope": {"scope": breakout}}) {
-				variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(t.Mint.Token(changes))), "%s", about))
-			}
-		}
-		for i, ex := range t.All(variants) {
-			reflected(t, ex, variants[i].About)
-		}
-		t.Controlled()
 	})
 }
 
-func reflected(t *T, ex *reports.Exchange, about string) {
-	if expect.Header(ex, "X-Injected") != "" {
-		t.Finding(ex, about, "no header field of the caller's making", "X-Injected is in the answer")
+const lineBreaks = "a\r\nX-Injected: 1"
+
+// injections are requests with texts that mean something in a header field or in a page.
+func injections(t *T) Cases[wire.Request] {
+	get := func(path string) wire.Request {
+		return wire.Request{Method: "GET", URL: t.Survey.Endpoint + "/" + path}
 	}
-	if v, broken := expect.Param(ex, "mcpauth"); broken {
-		t.Finding(ex, about, "a challenge with no parameter of the caller's making", fmt.Sprintf("mcpauth=%q is in it", v))
+	with := func(name, value string) wire.Request { return t.MCP.Call().With(mcp.Field(name, value)).Request() }
+	tool := map[string]any{"name": lineBreaks, "arguments": map[string]any{}}
+	out := Cases[wire.Request]{
+		{"line breaks in the path", get("%0d%0aX-Injected:%201")},
+		{"line breaks in the query", t.MCP.Call().WithQuery("state", lineBreaks).Request()},
+		{"quotes in the credential", t.MCP.Call().With(mcp.Bearer(breakout)).Request()},
+		{"HTML in the credential", t.MCP.Call().With(mcp.Bearer(script)).Request()},
+		{"HTML in Origin", with("Origin", "http://"+script)},
+		{"HTML in MCP-Protocol-Version", with("MCP-Protocol-Version", `"`+script)},
+		{"HTML in the path", get(url.PathEscape(script))},
+		{"HTML in the query", t.MCP.Call().WithQuery("state", script).Request()},
+		{"line breaks in a tool's name", t.MCP.Call().Method("tools/call", tool).Request()},
+		{"HTML in the method", t.MCP.Call().Method(script, nil).Request()},
 	}
-	if err := unreadable(ex); err != nil && unreadable(t.MCP.Bogus()) == nil {
-		t.Finding(ex, about, "a challenge that can be parsed", err.Error())
+	if t.Mint.Trusted() {
+		out = out.And("line breaks in sub", t.MCP.Call().With(mcp.Bearer(t.Mint.Token(map[string]any{"sub": lineBreaks}))).Request()).
+			And("quotes in scope", t.MCP.Call().With(mcp.Bearer(t.Mint.Token(map[string]any{"scope": breakout}))).Request())
 	}
-	if strings.Contains(expect.MediaType(ex), "html") && strings.Contains(ex.Response.Body, script) {
-		t.Finding(ex, about, "HTML with the caller's text escaped", "the text is in the page as it was sent")
-	}
+	return out
 }
+
+var haveNoInjectedField = expect.Show("no header field that the caller makes", func(ex *reports.Exchange) string {
+	if expect.Header(ex, "X-Injected") == "" {
+		return ""
+	}
+	return "X-Injected is in the answer"
+})
+
+var haveNoInjectedParameter = expect.Show("a challenge with no parameter that the caller makes", func(ex *reports.Exchange) string {
+	v, broken := expect.Param(ex, "mcpauth")
+	if !broken {
+		return ""
+	}
+	return fmt.Sprintf("mcpauth=%q is in it", v)
+})
+
+var haveReadableChallenge = expect.Show("a challenge that can be parsed", func(ex *reports.Exchange) string {
+	if err := unreadable(ex); err != nil {
+		return err.Error()
+	}
+	return ""
+})
+
+var escapeHTML = expect.Show("HTML with the caller's text escaped", func(ex *reports.Exchange) string {
+	if !strings.Contains(expect.MediaType(ex), "html") || !strings.Contains(ex.Response.Body, script) {
+		return ""
+	}
+	return "the text is in the page as it was sent"
+})
 
 // unreadable is the error of a challenge that does not parse.
 func unreadable(ex *reports.Exchange) error {
@@ -76,36 +105,58 @@ func unreadable(ex *reports.Exchange) error {
 // passwd is what /etc/passwd begins with; nothing more of it is looked for, or kept.
 var passwd = regexp.MustCompile(`root:[^:"]*:0:0:[^"]*`)
 
-func resources() {
-	Must("RS-ABUSE-RESOURCE-TRAVERSAL", func(t *T) {
-		call := t.MCP.MustOpenSession(t.MCP.Token())
-		read := func(uri string) *reports.Exchange {
-			return t.Send(call.Method("resources/read", map[string]any{"uri": uri}))
+func resources() { Must("RS-ABUSE-RESOURCE-TRAVERSAL", readsNoFiles) }
+
+func readsNoFiles(t *T) {
+	call := t.MCP.MustOpenSession(t.MCP.Token())
+	read := func(uri string) *reports.Exchange {
+		return t.Send(call.Method("resources/read", map[string]any{"uri": uri}))
+	}
+	uris := texts(mcp.Read(t.Send(call.Method("resources/list", nil))), "resources", "uri")
+	templates := texts(mcp.Read(t.Send(call.Method("resources/templates/list", nil))), "resourceTemplates", "uriTemplate")
+	if len(uris)+len(templates) == 0 {
+		t.NotApplicable("no resources are listed, and no templates")
+	}
+	if len(uris) > 0 {
+		if ex := read(uris[0]); !expect.Accepted(ex) {
+			t.Inconclusive("the control failed: the listed resource %s is answered with %s", uris[0], expect.Describe(ex))
 		}
-		uris := texts(mcp.Read(t.Send(call.Method("resources/list", nil))), "resources", "uri")
-		templates := texts(mcp.Read(t.Send(call.Method("resources/templates/list", nil))), "resourceTemplates", "uriTemplate")
-		if len(uris)+len(templates) == 0 {
-			t.NotApplicable("no resources are listed, and no templates")
-		}
-		if len(uris) > 0 {
-			if ex := read(uris[0]); !expect.Accepted(ex) {
-				t.Inconclusive("the control failed: the listed resource %s is answered with %s", uris[0], expect.Describe(ex))
+	}
+	t.Controlled() // that templates are served at all is not needed: what is looked for is a file of the system
+	Each(t, escapes(onePerRoot(uris), onePerRoot(templates)), func(t *T, uri string) {
+		t.Expect(read(uri)).To(expect.Refusing("an error", func(ex *reports.Exchange) string {
+			found := passwd.FindString(contents(ex))
+			if found == "" {
+				return ""
 			}
-		}
-		t.Controlled() // that templates are served at all is not needed: what is looked for is a file of the system
-		for _, uri := range escapes(uris, templates) {
-			switch ex := read(uri); {
-			case passwd.MatchString(expect.Body(ex)):
-				t.Hide(passwd.FindString(expect.Body(ex)))
-				t.Finding(ex, uri, "an error", "a file of the system is shown")
-				return
-			case expect.Crashed(ex): // no refusal, but nothing that got out either
-				t.Advise(ex, "a JSON-RPC error", "%s: %s", uri, expect.Describe(ex))
-			default:
-				t.Refused()
-			}
-		}
+			t.Hide(found)
+			return "a file of the system is shown"
+		}))
 	})
+}
+
+// contents are the body of an answer, and what it holds in base64.
+func contents(ex *reports.Exchange) string {
+	out := []string{expect.Body(ex)}
+	for _, c := range mcp.Read(ex).Objects("contents") {
+		if blob, err := base64.StdEncoding.DecodeString(c.String("blob")); err == nil {
+			out = append(out, string(blob))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// onePerRoot are the first URIs of each scheme and authority, three at most.
+func onePerRoot(uris []string) (out []string) {
+	seen := map[string]bool{}
+	for _, uri := range uris {
+		scheme, rest, _ := strings.Cut(uri, "://")
+		authority, _, _ := strings.Cut(rest, "/")
+		if root := scheme + "://" + authority; !seen[root] && len(out) < 3 {
+			seen[root], out = true, append(out, uri)
+		}
+	}
+	return out
 }
 
 // texts are the texts under a member of each object in a list.
@@ -121,29 +172,35 @@ func texts(a mcp.Answer, list, member string) []string {
 
 const up = "../../../../../../../../"
 
-// upwards are paths to a file of the system for who joins them to a folder unlooked at.
-var upwards = []string{
-	up + "etc/passwd", strings.ReplaceAll(up, "../", "%2e%2e%2f") + "etc%2fpasswd", strings.ReplaceAll(up, "../", "..%252f") + "etc%252fpasswd",
-	strings.ReplaceAll(up, "../", "....//") + "etc/passwd", up + "etc/passwd\x00.txt", strings.ReplaceAll(up, "/", `\`) + `etc\passwd`,
+// upwards are paths to a file of the system for a server that joins them to a folder without a look.
+var upwards = Cases[string]{
+	{"as it is", up + "etc/passwd"},
+	{"percent-encoded", strings.ReplaceAll(up, "../", "%2e%2e%2f") + "etc%2fpasswd"},
+	{"percent-encoded twice", strings.ReplaceAll(up, "../", "..%252f") + "etc%252fpasswd"},
+	{"as ....//", strings.ReplaceAll(up, "../", "....//") + "etc/passwd"},
+	{"with NUL", up + "etc/passwd\x00.txt"},
+	{"with backslashes", strings.ReplaceAll(up, "/", `\`) + `etc\passwd`},
 }
 
 var templateVariable = regexp.MustCompile(`\{[^}]*\}`)
 
-// escapes are URIs that lead out of the first resource's root, and out of the first template's.
-func escapes(uris, templates []string) []string {
-	out := []string{"file:///etc/passwd", "file://localhost/etc/passwd", "/etc/passwd"}
+// escapes are URIs that lead out of the roots of resources and of templates.
+func escapes(uris, templates []string) Cases[string] {
+	out := Cases[string]{
+		{"file:///etc/passwd", "file:///etc/passwd"},
+		{"file://localhost/etc/passwd", "file://localhost/etc/passwd"},
+		{"/etc/passwd", "/etc/passwd"},
+	}
 	for _, path := range upwards {
-		if len(uris) > 0 {
-			uri := uris[0]
-			out = append(out, uri[:strings.LastIndexByte(uri, '/')+1]+path)
+		for _, uri := range uris {
+			out = out.And("in place of the last segment of "+uri+", "+path.Name, uri[:strings.LastIndexByte(uri, '/')+1]+path.Value)
 			if i := strings.Index(uri, "://"); i >= 0 {
-				out = append(out, uri[:i+3]+path, uri+"/"+path)
+				out = out.And("behind the scheme of "+uri+", "+path.Name, uri[:i+3]+path.Value).And("behind "+uri+", "+path.Name, uri+"/"+path.Value)
 			}
 		}
-		if len(templates) > 0 {
-			out = append(out, templateVariable.ReplaceAllLiteralString(templates[0], path))
+		for _, template := range templates {
+			out = out.And("in the template "+template+", "+path.Name, templateVariable.ReplaceAllLiteralString(template, path.Value))
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return out
 }

@@ -18,49 +18,77 @@ var stackTrace = regexp.MustCompile(`(?m)Traceback \(most recent call last\)|^\s
 // scalars are the types of JSON Schema for which an object is never right, whatever is coerced.
 var scalars = map[string]bool{"string": true, "number": true, "integer": true, "boolean": true}
 
-func inputs() {
-	// "Servers MUST: Validate all tool inputs"
-	Must("RS-ABUSE-INPUT-VALIDATION", func(t *T) {
-		token := t.MCP.FirstToken()
-		schemas := map[string]*document.Object{}
-		for _, listed := range t.MCP.ListedTools(mcp.Bearer(token)) {
-			schemas[listed.String("name")] = listed.Object("inputSchema")
+// "Servers MUST: Validate all tool inputs"
+func inputs() { Must("RS-ABUSE-INPUT-VALIDATION", validatesArguments) }
+
+func validatesArguments(t *T) {
+	token := t.MCP.FirstToken()
+	rows := typedTools(t, token)
+	if len(rows) == 0 {
+		t.NotApplicable("no tool that may be called has a schema with a string, number or boolean in it")
+	}
+	Each(t, rows, func(t *T, x typed) {
+		call := func(arguments map[string]any) *reports.Exchange {
+			bent := x.tool
+			bent.Arguments = arguments
+			return t.MCP.CallTool(token, bent)
 		}
-		tried := 0
-		for _, tool := range t.Tools {
-			schema := schemas[tool.Name]
-			if tool.DeniedOnly || tool.Upstream || schema == nil || tried == 3 {
-				continue
-			}
-			names := scalarsOf(schema, tool)
-			if len(names) == 0 {
-				continue
-			}
-			if ex := t.MCP.CallTool(token, tool.Marked("mcpauth")); !expect.Ran(ex) {
-				continue // without a call that works, an error may be about anything
-			}
-			tried++
-			for _, name := range names {
-				invalid(t, token, tool, name, map[string]any{"mcpauth": []any{1}}, "an object for "+name)
-				if ex := call(t, token, tool, name, nil); expect.Ran(ex) {
-					t.Advise(ex, "an error for null where a value is needed", "%s runs with null for %s", tool.Name, name)
-				}
-			}
-			required, _ := schema.Strings("required")
-			for _, name := range required {
-				invalid(t, token, tool, name, absent, "without "+name)
-			}
+		if ex := call(x.tool.Arguments); !expect.Ran(ex) { // without a call that works, an error may be about anything
+			t.NotApplicable("%s does not run with its own arguments: %s", x.tool.Name, expect.Describe(ex))
 		}
-		if tried == 0 {
-			t.NotApplicable("no tool that may be called runs with its arguments and has a schema with a string, number or boolean in it")
-		}
-		t.Refused()
 		t.Controlled()
+		for _, bad := range x.forbidden() {
+			t.Expect(call(bad.Value), bad.Name).To(beInvalid)
+		}
+		for _, name := range x.scalars {
+			t.Expect(call(replaced(x.tool.Arguments, name, nil)), "null for "+name).Ideally(expect.NotRun())
+		}
 	})
 }
 
-// absent leaves an argument out.
-const absent = "\x00absent"
+// typed is a tool with those of its arguments that its schema says to be scalars, and those that it needs.
+type typed struct {
+	tool              Tool
+	scalars, required []string
+}
+
+// typedTools are the declared tools that have scalar arguments.
+func typedTools(t *T, token string) (out Cases[typed]) {
+	schemas := map[string]*document.Object{}
+	for _, listed := range t.MCP.ListedTools(mcp.Bearer(token)) {
+		schemas[listed.String("name")] = listed.Object("inputSchema")
+	}
+	for _, tool := range t.Tools {
+		schema := schemas[tool.Name]
+		if tool.DeniedOnly || tool.Upstream || schema == nil {
+			continue
+		}
+		if names := scalarsOf(schema, tool); len(names) > 0 {
+			required, _ := schema.Strings("required")
+			out = out.And(tool.Name, typed{tool.Marked("mcpauth"), names, required})
+		}
+	}
+	return out
+}
+
+// forbidden are arguments that the schema forbids, each good but for one.
+func (x typed) forbidden() (out Cases[map[string]any]) {
+	for _, name := range x.scalars {
+		out = out.And("an object for "+name, replaced(x.tool.Arguments, name, map[string]any{"mcpauth": []any{1}}))
+	}
+	for _, name := range x.required {
+		without := maps.Clone(x.tool.Arguments)
+		delete(without, name)
+		out = out.And("without "+name, without)
+	}
+	return out
+}
+
+func replaced(arguments map[string]any, name string, value any) map[string]any {
+	out := maps.Clone(arguments)
+	out[name] = value
+	return out
+}
 
 // scalarsOf are the declared arguments of a tool that its schema says to be scalars.
 func scalarsOf(schema *document.Object, tool Tool) []string {
@@ -73,25 +101,12 @@ func scalarsOf(schema *document.Object, tool Tool) []string {
 	return out
 }
 
-func call(t *T, token string, tool Tool, name string, value any) *reports.Exchange {
-	bent := tool.Marked("mcpauth")
-	bent.Arguments = maps.Clone(bent.Arguments)
-	if bent.Arguments[name] = value; value == absent {
-		delete(bent.Arguments, name)
-	}
-	return t.MCP.CallTool(token, bent)
-}
-
-// invalid expects that a call with an argument that the schema forbids does not run.
-func invalid(t *T, token string, tool Tool, name string, value any, about string) {
-	ex := call(t, token, tool, name, value)
-	const want = "a JSON-RPC error, or a tool result with isError"
+var beInvalid = expect.Refusing("a JSON-RPC error, or a tool result with isError, and no stack trace", func(ex *reports.Exchange) string {
 	switch {
 	case expect.Ran(ex):
-		t.Finding(ex, tool.Name+", "+about, want, "the tool runs")
-	case expect.Crashed(ex):
-		t.Finding(ex, tool.Name+", "+about, want, expect.Describe(ex))
+		return "the tool runs"
 	case stackTrace.MatchString(expect.Body(ex)):
-		t.Finding(ex, tool.Name+", "+about, want+", without a stack trace", "the answer holds one")
+		return "a stack trace is in the answer"
 	}
-}
+	return ""
+})

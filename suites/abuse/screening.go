@@ -16,48 +16,74 @@ import (
 )
 
 // honest are texts that hold nothing but words which filters look for.
-var honest = []string{"see ../README.md for more", "the union may select its delegates", "evaluate(x) at x = 0", "a scripture, < 10 pages", "drop the table by Tuesday"}
+var honest = Cases[string]{
+	{"a file name", "see ../README.md for more"}, {"the words union and select", "the union may select its delegates"},
+	{"the word evaluate", "evaluate(x) at x = 0"}, {"a less-than sign", "a scripture, < 10 pages"},
+	{"the words drop and table", "drop the table by Tuesday"},
+}
 
-func screening() {
-	Practice("RS-ABUSE-INPUT-SCREENING", func(t *T) {
-		tool, shows, _ := t.MCP.EffectiveTool()
-		token := t.MCP.FirstToken()
-		works := func(text string) (*reports.Exchange, bool) {
-			mark := "mcpauth" + strings.ToLower(Random(6))
-			ex := t.MCP.CallTool(token, tool.Marked(mark+" "+text))
-			return ex, expect.Ran(ex) && strings.Contains(Text(t.MCP.CallTool(token, shows)), mark)
-		}
-		if ex, ok := works("hello"); !ok {
-			t.Inconclusive("the control failed: %s with a plain text is answered with %s, or %s does not show it", tool.Name, expect.Describe(ex), shows.Name)
-		}
-		t.Controlled()
-		for _, pattern := range t.Screening {
-			t.Expect(t.Send(t.MCP.Call().Method("tools/call", tool.Marked(pattern).Params())), "%q without a token", pattern).To(expect.Refuse(401))
-			ex, ran := works(pattern)
-			switch {
-			case ran:
-				t.Finding(ex, fmt.Sprintf("%q", pattern), "a refusal, as was declared", "the tool runs")
-				continue
-			case expect.Crashed(ex):
-				t.Finding(ex, fmt.Sprintf("%q", pattern), "a refusal with 4xx or isError", expect.Describe(ex))
-			}
-			t.Refused()
-			for about, disguised := range Sorted(disguises(pattern)) {
-				if ex, ran := works(disguised); ran {
-					t.Advise(ex, "the same text refused however it is written", "%q, %s: the tool runs", pattern, about)
+func screening() { Practice("RS-ABUSE-INPUT-SCREENING", screensTexts) }
+
+func screensTexts(t *T) {
+	x := writing(t)
+	if w := x.write("hello"); !w.worked {
+		t.Inconclusive("the control failed: %s with a plain text is answered with %s, or %s does not show it",
+			x.tool.Name, expect.Describe(w.Exchange), x.shows.Name)
+	}
+	t.Controlled()
+	for _, pattern := range t.Screening {
+		Each(t, Cases[string]{{fmt.Sprintf("%q", pattern), pattern}}, func(t *T, pattern string) {
+			t.Expect(t.Send(t.MCP.Call().Method("tools/call", x.tool.Marked(pattern).Params())), "without a token").To(expect.Refuse(401))
+			if t.Expect(x.write(pattern)).To(haveNoEffect) {
+				for _, disguised := range disguises(pattern) {
+					t.Expect(x.write(disguised.Value), disguised.Name).Ideally(haveNoEffect)
 				}
 			}
-		}
-		for _, text := range honest {
-			if screened(text, t.Screening) {
-				continue
-			}
-			if ex, ran := works(text); !ran {
-				t.Advise(ex, "honest text accepted", "%q: %s", text, expect.Describe(ex))
-			}
-		}
-	})
+		})
+	}
+	harmless := honest.Where(func(text string) bool { return !screened(text, t.Screening) })
+	Each(t, harmless, func(t *T, text string) { t.Expect(x.write(text)).Ideally(haveEffect) })
 }
+
+// writer is a tool whose effect another one shows.
+type writer struct {
+	t           *T
+	token       string
+	tool, shows Tool
+}
+
+func writing(t *T) writer {
+	tool, shows, _ := t.MCP.EffectiveTool()
+	return writer{t, t.MCP.FirstToken(), tool, shows}
+}
+
+// written is the answer to a call, and whether it had its effect.
+type written struct {
+	*reports.Exchange
+	worked bool
+}
+
+func (w written) Evidence() *reports.Exchange { return w.Exchange }
+
+func (x writer) write(text string) written {
+	mark := "mcpauth" + strings.ToLower(Random(6))
+	ex := x.t.MCP.CallTool(x.token, x.tool.Marked(mark+" "+text))
+	return written{ex, expect.Ran(ex) && strings.Contains(Text(x.t.MCP.CallTool(x.token, x.shows)), mark)}
+}
+
+var haveNoEffect = expect.Refusing("a refusal with HTTP 4xx or isError, as was declared", func(w written) string {
+	if w.worked {
+		return "the tool runs"
+	}
+	return ""
+})
+
+var haveEffect = expect.That("honest text accepted", func(w written) string {
+	if w.worked {
+		return ""
+	}
+	return expect.Describe(w.Exchange)
+})
 
 func screened(text string, patterns []string) bool {
 	for _, p := range patterns {
@@ -69,7 +95,7 @@ func screened(text string, patterns []string) bool {
 }
 
 // disguises are other ways to write a text that is to be screened.
-func disguises(pattern string) map[string]string {
+func disguises(pattern string) Cases[string] {
 	encoded := ""
 	for _, c := range []byte(pattern) {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' {
@@ -78,16 +104,10 @@ func disguises(pattern string) map[string]string {
 			encoded += fmt.Sprintf("%%%02x", c)
 		}
 	}
-	out := map[string]string{"in upper case": strings.ToUpper(pattern), "percent-encoded": encoded}
-	if strings.Contains(pattern, " ") {
-		out["with a comment for a space"] = strings.ReplaceAll(pattern, " ", "/**/")
-	}
-	for k, v := range out {
-		if v == pattern {
-			delete(out, k)
-		}
-	}
-	return out
+	return Cases[string]{
+		{"in upper case", strings.ToUpper(pattern)}, {"percent-encoded", encoded},
+		{"with a comment for a space", strings.ReplaceAll(pattern, " ", "/**/")},
+	}.Where(func(text string) bool { return text != pattern })
 }
 
 // elsewhere is another address of this machine, which a target on loopback takes for another client.
@@ -96,46 +116,50 @@ var elsewhere = netip.MustParseAddr("127.0.0.2")
 // longestBlock is how long the end of a block is waited for.
 const longestBlock = 20 * time.Second
 
-func blocking() {
-	Practice("RS-ABUSE-ADDRESS-BLOCK", func(t *T) {
-		token := t.MCP.FirstToken()
-		good := func(from netip.Addr, fields ...reports.Field) *reports.Exchange {
-			r := t.MCP.Call().With(mcp.Bearer(token)).With(fields...).Request()
-			r.From = from
-			return t.IgnoringLimits(r)
+func blocking() { Practice("RS-ABUSE-ADDRESS-BLOCK", blocksOneAddress) }
+
+func blocksOneAddress(t *T) {
+	good := goodFrom(t)
+	for _, from := range []netip.Addr{here, elsewhere} {
+		if ex := good(from); !t.MCP.Served(ex) {
+			t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
 		}
-		here := netip.Addr{}
-		for _, from := range []netip.Addr{here, elsewhere} {
-			if ex := good(from); !t.MCP.Served(ex) {
-				t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
-			}
+	}
+	t.Controlled()
+	ex, held := blockedBy(t, badToken(t), func() *reports.Exchange { return good(here) })
+	if t.Expect(ex, "after %d bad tokens", t.BlockAfter*3/2).Ideally(beBlocked(t)) {
+		lifted := good(here, mcp.Field("X-Forwarded-For", "203.0.113.7"), mcp.Field("User-Agent", "Mozilla/5.0"))
+		if held() || !t.MCP.Served(good(here)) { // else the block may have ended by itself
+			t.Expect(lifted, "with X-Forwarded-For of its own").To(stayBlocked(t))
 		}
-		t.Controlled()
-		bad := t.MCP.Call().With(mcp.Bearer("mcpauth-not-a-token"), mcp.Field("X-Forwarded-For", elsewhere.String()), mcp.Field("Forwarded", "for="+elsewhere.String())).Request()
-		ex, held := blockedBy(t, bad, func() *reports.Exchange { return good(here) })
-		if t.MCP.Served(ex) {
-			t.Advise(ex, fmt.Sprintf("a block after %d bad tokens, as was declared", t.BlockAfter), "none after %d", t.BlockAfter*3/2)
-		} else if s := expect.Status(ex); s != 403 && s != 429 {
-			t.Advise(ex, "HTTP 403 or 429 from a block", "%s", expect.Describe(ex))
-		} else {
-			t.Refused()
-			lifted := good(here, mcp.Field("X-Forwarded-For", "203.0.113.7"), mcp.Field("User-Agent", "Mozilla/5.0"))
-			if t.MCP.Served(lifted) && (held() || !t.MCP.Served(good(here))) {
-				t.Finding(lifted, "with X-Forwarded-For of its own", "a block that the client cannot lift", "it is served")
-			}
-		}
-		if other := good(elsewhere); !t.MCP.Served(other) {
-			t.Finding(other, "another address, which the bad requests named in X-Forwarded-For", "to be served", expect.Describe(other))
-		}
-		if t.BlockFor > longestBlock && t.BlockFor > t.MaxWait {
-			t.Note("the end of the block, %v later, is not waited for", t.BlockFor)
-			return
-		}
-		t.Sleep(t.BlockFor)
-		if ex, ok := t.Eventually(func() bool { return t.MCP.Served(good(here)) }); !ok {
-			t.Finding(ex, "after the block", "the valid token to be served again", expect.Describe(ex))
-		}
-	})
+	}
+	t.Expect(good(elsewhere), "another address, which the bad requests named in X-Forwarded-For").To(beBelowLimit(t))
+	if t.BlockFor > longestBlock && t.BlockFor > t.MaxWait {
+		t.Note("the end of the block, %v later, is not waited for", t.BlockFor)
+		return
+	}
+	t.Sleep(t.BlockFor)
+	last, _ := t.Eventually(func() bool { return t.MCP.Served(good(here)) })
+	t.Expect(last, "after the block").To(beBelowLimit(t))
+}
+
+// here is the address that the system chooses.
+var here netip.Addr
+
+// goodFrom sends the protected request with the valid token from an address.
+func goodFrom(t *T) func(from netip.Addr, fields ...reports.Field) *reports.Exchange {
+	token := t.MCP.FirstToken()
+	return func(from netip.Addr, fields ...reports.Field) *reports.Exchange {
+		r := t.MCP.Call().With(mcp.Bearer(token)).With(fields...).Request()
+		r.From = from
+		return t.IgnoringLimits(r)
+	}
+}
+
+// badToken is a request with a bad token, which names another address as its own.
+func badToken(t *T) wire.Request {
+	return t.MCP.Call().With(mcp.Bearer("mcpauth-not-a-token"), mcp.Field("X-Forwarded-For", elsewhere.String()),
+		mcp.Field("Forwarded", "for="+elsewhere.String())).Request()
 }
 
 // blockedBy sends bad requests until the address should be blocked, and then a good one. A block may end before the good one
@@ -153,4 +177,25 @@ func blockedBy(t *T, bad wire.Request, good func() *reports.Exchange) (ex *repor
 	}
 	t.Inconclusive("%d bad tokens and a good one take longer than a block of %v: declare a longer block", t.BlockAfter*3/2, t.BlockFor)
 	return nil, nil
+}
+
+func beBlocked(t *T) expect.Matcher {
+	return expect.That("a block with HTTP 403 or 429, as was declared", func(ex *reports.Exchange) string {
+		switch s := expect.Status(ex); {
+		case t.MCP.Served(ex):
+			return "the valid token is served"
+		case s != 403 && s != 429:
+			return expect.Describe(ex)
+		}
+		return ""
+	})
+}
+
+func stayBlocked(t *T) expect.Matcher {
+	return expect.That("a block that the client cannot lift", func(ex *reports.Exchange) string {
+		if t.MCP.Served(ex) {
+			return "it is served"
+		}
+		return ""
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
@@ -19,37 +20,53 @@ const (
 // hanging is how many requests wait for the validator at once.
 const hanging = 4
 
-func validator() {
-	Practice("RS-ABUSE-VALIDATION-LATENCY", func(t *T) {
-		t.Mint.OpaqueControl()
-		var slow []wire.Request
-		for range hanging {
-			a := t.Mint.ActiveAnswer(nil)
-			a.Delay = itself + 2*time.Second
-			slow = append(slow, t.MCP.Call().With(mcp.Bearer(t.Mint.OpaqueToken(a).Value)).Request())
+func validator() { Practice("RS-ABUSE-VALIDATION-LATENCY", staysResponsive) }
+
+func staysResponsive(t *T) {
+	t.Mint.OpaqueControl()
+	var slow []wire.Request
+	for range hanging {
+		a := t.Mint.ActiveAnswer(nil)
+		a.Delay = itself + 2*time.Second
+		slow = append(slow, t.MCP.Call().With(mcp.Bearer(t.Mint.OpaqueToken(a).Value)).Request())
+	}
+	rows := Cases[wire.Request]{{"a request without a token", t.MCP.Call().Request()}}
+	if d := t.Survey.Resource(); d != nil {
+		get := wire.Request{Method: "GET", URL: d.URL, Header: []reports.Field{mcp.Field("Accept", "application/json")}}
+		rows = rows.And("the protected resource metadata", get)
+	}
+	answers := t.Meanwhile(slow, func() {
+		Each(t, rows, func(t *T, r wire.Request) { t.Expect(t.IgnoringLimits(r), "while introspection hangs").To(notWait) })
+	})
+	for _, ex := range answers {
+		if t.Expect(ex, "a token about which introspection says nothing").To(notBeServed(t)) {
+			t.Expect(ex, "a token about which introspection says nothing").Ideally(answerInTime)
 		}
-		quick := map[string]wire.Request{"a request without a token": t.MCP.Call().Request()}
-		if d := t.Survey.Resource(); d != nil {
-			quick["the protected resource metadata"] = wire.Request{Method: "GET", URL: d.URL, Header: []reports.Field{mcp.Field("Accept", "application/json")}}
+	}
+}
+
+var notWait = expect.That("an answer within "+others.String(), func(ex *reports.Exchange) string {
+	if took(ex) > others {
+		return "it took " + took(ex).Round(time.Millisecond).String()
+	}
+	return ""
+})
+
+func notBeServed(t *T) expect.Matcher {
+	return expect.That("a refusal", func(ex *reports.Exchange) string {
+		if t.MCP.Served(ex) {
+			return "it is served"
 		}
-		for _, ex := range t.Meanwhile(slow, func() {
-			for about, r := range Sorted(quick) {
-				if ex := t.IgnoringLimits(r); took(ex) > others {
-					t.Finding(ex, about+", while introspection hangs", "an answer within "+others.String(), "it took "+took(ex).Round(time.Millisecond).String())
-				}
-			}
-		}) {
-			switch {
-			case t.MCP.Served(ex):
-				t.Finding(ex, "a token of which nobody says anything", "a refusal", "it is served")
-			case ex.Response == nil:
-				t.Advise(ex, "HTTP 401 or 503 within "+itself.String()+" where introspection hangs", "no answer")
-			default:
-				t.Refused()
-			}
-		}
+		return ""
 	})
 }
+
+var answerInTime = expect.That("HTTP 401 or 503 within "+itself.String()+" where introspection hangs", func(ex *reports.Exchange) string {
+	if ex.Response == nil {
+		return expect.Describe(ex)
+	}
+	return ""
+})
 
 func took(ex *reports.Exchange) time.Duration {
 	return time.Duration(float64(ex.Duration) * float64(time.Millisecond))

@@ -151,3 +151,15 @@ func NoAnswer(ex *reports.Exchange) string {
 	}
 	return ""
 }
+
+// Show is That for an exchange which was looked at for something that must not be in it: without an answer nothing was seen. A
+// server error is an answer, which may show as much as any other.
+func Show(expected string, problem func(ex *reports.Exchange) string) Matcher {
+	m := That(expected, problem)
+	return &matcher{Look, func(actual any) Judgement {
+		if ex := ExchangeOf(actual); ex != nil && ex.Response == nil {
+			return Judgement{Expected: expected, Undecided: NoAnswer(ex)}
+		}
+		return m.Judge(actual)
+	}}
+}
