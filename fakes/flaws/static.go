@@ -1,6 +1,10 @@
 package flaws
 
 import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -81,4 +85,45 @@ var static = []Flaw{
 		Name: "rights-are-added", Says: "The rights of a key and a token are added.",
 		Bend: lacks(mcpserver.NoAddedRights), Noticed: []string{"RS-MULTI-CONFLICT"},
 	},
+	{
+		Name: "sample-key", Says: "A key from a tutorial counts.",
+		Bend: func(o *reference.Options) {
+			sample := mcpserver.Static{Name: "sample", Value: "key-123", User: "sample", Header: mcpserver.KeyHeader}
+			o.Static = append(reference.Credentials(), sample)
+		},
+		Noticed: []string{"RS-STATIC-DEFAULT-CREDENTIALS"}, Row: "in X-API-Key", Also: []string{"RS-STATIC-ENTROPY"},
+	},
+	falls("token", "garbage as the bearer token, alone", func(h http.Header) bool {
+		return h.Get("Authorization") == "Bearer garbage" && h.Get(mcpserver.KeyHeader) == "" && h.Get("X-Auth-Type") == ""
+	}),
+	falls("key", "garbage as the key, alone", func(h http.Header) bool {
+		return h.Get(mcpserver.KeyHeader) == "garbage" && h.Get("Authorization") == ""
+	}),
+	falls("unsigned", "an unsigned token that names the key", func(h http.Header) bool {
+		_, token, _ := strings.Cut(h.Get("Authorization"), " ")
+		return strings.HasPrefix(token, base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none`))) && strings.HasSuffix(token, ".")
+	}),
+	falls("both", "garbage in both", func(h http.Header) bool {
+		return h.Get(mcpserver.KeyHeader) == "garbage" && h.Get("Authorization") == "Bearer garbage"
+	}),
+	falls("type", "garbage, with the type said to be api_key", func(h http.Header) bool { return h.Get("X-Auth-Type") != "" }),
+}
+
+// falls is a server that serves the bearer of a credential which is not good as another user.
+func falls(name, row string, bad func(h http.Header) bool) Flaw {
+	return Flaw{
+		Name: "falls-through-" + name, Says: "A credential that is not good leads to another user: " + row + ".",
+		Bend: func(o *reference.Options) {
+			o.Static = reference.Credentials()
+			other := o.Static[0]
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				if bad(r.Header) {
+					r.Header.Del(mcpserver.KeyHeader)
+					r.Header.Set("Authorization", "Bearer "+other.Value)
+				}
+				return false
+			})
+		},
+		Noticed: []string{"RS-MULTI-NO-FALLTHROUGH"}, Row: row, Also: []string{"RS-TOKEN-*", "RS-CHALLENGE-*", "RS-APIKEY-*", "RS-MULTI-*"},
+	}
 }

@@ -150,7 +150,7 @@ func Start(o Options) (*Reference, error) {
 		}
 	}
 	if o.Static == nil {
-		o.Static = credentials()
+		o.Static = Credentials()
 	}
 	r.Second = idp.NewSecond("https://second.example", r.URL)
 	config := mcpserver.Config{
@@ -284,8 +284,8 @@ func (r *Reference) IDTokenCallback() string {
 // otherPath is that of the second MCP endpoint.
 const otherPath = "/archive"
 
-// credentials are the static tokens and API keys of a reference, made anew for each.
-func credentials() []mcpserver.Static {
+// Credentials are the static tokens and API keys of a reference, made anew for each.
+func Credentials() []mcpserver.Static {
 	reader := []string{"whoami", "read_*"}
 	return []mcpserver.Static{
 		{Name: "the service token", Value: "mcp_" + mcpserver.RandomID(), User: "service"},

@@ -2,55 +2,59 @@ package credentials
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/mcpauth/conformance/reports"
-	. "github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// both are the checks on targets that take an API key as well as a bearer token.
+// both are the checks on targets that accept an API key as well as a bearer token.
 func both() {
-	Practice("RS-MULTI-EACH-ALONE", func(t *T) {
-		key, bearer := t.MCP.APIKeys()[0], t.MCP.Bearers()[0]
-		t.Expect(t.MCP.Anonymous(), "neither").To(expect.Refuse(401))
-		for _, c := range []Credential{bearer, key} { // the key last: it must not inherit the other's user
-			t.Expect(t.Send(t.MCP.CallFor(c).With(c.Field())), "%s alone", c.Name).To(t.MCP.Serve())
+	Practice("RS-MULTI-EACH-ALONE", acceptsEachAlone)
+	Must("RS-MULTI-NO-FALLTHROUGH", doesNotFallThrough)
+	Practice("RS-MULTI-CONFLICT", letsOneDecide)
+}
+
+func acceptsEachAlone(t *T) {
+	t.Expect(t.MCP.Anonymous(), "neither").To(expect.Refuse(401))
+	// The key last: it must not inherit the other's user.
+	Each(t, rowsOf([]Credential{t.MCP.Bearers()[0], t.MCP.APIKeys()[0]}), func(t *T, c Credential) {
+		if t.Expect(presented(t, c).Send(), "alone").To(t.MCP.Serve()) {
 			identity(t, c)
 		}
 	})
-
-	Must("RS-MULTI-NO-FALLTHROUGH", func(t *T) {
-		key, bearer := t.MCP.APIKeys()[0], t.MCP.Bearers()[0]
-		t.MCP.ControlOf(key)
-		t.MCP.ControlOf(bearer)
-		unsigned := mint.Unsigned(mint.Header{"alg": "none"}, mint.Claims{"sub": key.Value, "jti": key.Value})
-		variants := []Variant{
-			Call(t.MCP.Call().With(mcp.Bearer(spoiled(t, bearer))), "the bearer token with its end changed, alone"),
-			Call(t.MCP.Call().With(key.With(bearer.Value)), "the bearer token as the key"),
-			Call(t.MCP.Call().With(mcp.Bearer(t.Hide(unsigned))), "an unsigned token that names the key"),
-			Call(t.MCP.Call().With(key.With("garbage"), mcp.Bearer("garbage")), "garbage in both"),
-			Call(t.MCP.Call().With(mcp.Field("X-Auth-Type", "api_key"), mcp.Bearer("garbage")), "garbage, with the type said to be api_key"),
-		}
-		if t.Mint.Trusted() {
-			variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(t.Mint.Token(map[string]any{"exp": 1}))), "an expired token, alone"))
-		}
-		t.ExpectAll(variants, expect.RefuseAnyway())
-		if ex := t.Send(t.MCP.CallFor(key).With(mcp.Bearer(key.Value))); t.MCP.Served(ex) {
-			t.Advise(ex, "the key in its own field only", "it is accepted as a bearer token too")
-		}
-	})
-
-	Practice("RS-MULTI-CONFLICT", func(t *T) {
-		key, bearer := t.MCP.APIKeys()[0], t.MCP.Bearers()[0]
-		t.MCP.ControlOf(key)
-		t.MCP.ControlOf(bearer)
-		oneOfTwo(t, t.MCP.CallFor(key), "a good key beside a bad bearer token", key.Header+": "+key.Value, "Authorization: Bearer garbage")
-		oneOfTwo(t, t.MCP.CallFor(bearer), "a bad key beside a good bearer token", key.Header+": garbage", "Authorization: Bearer "+bearer.Value)
-		union(t)
-	})
 }
+
+func doesNotFallThrough(t *T) {
+	key, bearer := t.MCP.APIKeys()[0], t.MCP.Bearers()[0]
+	t.MCP.ControlOf(key)
+	t.MCP.ControlOf(bearer)
+	unsigned := mint.Unsigned(mint.Header{"alg": "none"}, mint.Claims{"sub": key.Value, "jti": key.Value})
+	bad := mcp.Bearer("garbage")
+	rows := Cases[presentedFields]{
+		{"the bearer token with its end changed, alone", presentedFields{mcp.Bearer(spoiled(t, bearer))}},
+		{"garbage as the bearer token, alone", presentedFields{bad}},
+		{"garbage as the key, alone", presentedFields{key.With("garbage")}},
+		{"an unsigned token that names the key", presentedFields{mcp.Bearer(t.Hide(unsigned))}},
+		{"garbage in both", presentedFields{key.With("garbage"), bad}},
+		{"garbage, with the type said to be api_key", presentedFields{mcp.Field("X-Auth-Type", "api_key"), bad}},
+	}
+	if t.Mint.Trusted() {
+		rows = rows.And("an expired token, alone", presentedFields{mcp.Bearer(t.Mint.Token(map[string]any{"exp": 1}))})
+	}
+	Each(t, rows, func(t *T, fields presentedFields) {
+		t.Expect(t.Send(t.MCP.Call().With(fields...))).To(expect.RefuseAnyway())
+	})
+	// Both are good; a second place for them is an alias, which may be documented.
+	t.Expect(t.Send(t.MCP.CallFor(key).With(mcp.Bearer(key.Value))), "the key as a bearer token").Ideally(expect.RefuseAnyway())
+	t.Expect(t.Send(t.MCP.CallFor(bearer).With(key.With(bearer.Value))), "the bearer token as the key").Ideally(expect.RefuseAnyway())
+}
+
+type presentedFields []reports.Field
 
 // spoiled is a credential with its last characters replaced.
 func spoiled(t *T, c Credential) string {
@@ -58,44 +62,87 @@ func spoiled(t *T, c Credential) string {
 	return t.Hide(c.Value[:len(c.Value)-n] + "AAAAAAAAAAAA"[:n])
 }
 
-// oneOfTwo sends a good and a bad credential, in both orders.
-func oneOfTwo(t *T, call mcp.Call, about, first, second string) {
-	var served []bool
-	for _, lines := range []string{first + "\r\n" + second + "\r\n", second + "\r\n" + first + "\r\n"} {
-		ex := t.Do(RawCall(t, call, lines))
-		if served = append(served, t.MCP.Served(ex)); t.MCP.Served(ex) {
-			t.Advise(ex, "a refusal of a request whose credentials contradict each other", "%s is served", about)
-		} else if expect.Crashed(ex) {
-			t.Finding(ex, about, "a refusal", expect.Describe(ex))
-		} else {
-			t.Refused()
+func letsOneDecide(t *T) {
+	key, bearer := t.MCP.APIKeys()[0], t.MCP.Bearers()[0]
+	t.MCP.ControlOf(key)
+	t.MCP.ControlOf(bearer)
+	Each(t, Cases[pair]{
+		{"a good key beside a bad bearer token", pair{key, key.Header + ": " + key.Value, "Authorization: Bearer garbage"}},
+		{"a bad key beside a good bearer token", pair{bearer, key.Header + ": garbage", "Authorization: Bearer " + bearer.Value}},
+	}, func(t *T, p pair) {
+		call := t.MCP.CallFor(p.good)
+		first := t.Do(RawCall(t, call, p.key+"\r\n"+p.token+"\r\n"))
+		second := t.Do(RawCall(t, call, p.token+"\r\n"+p.key+"\r\n"))
+		for _, ex := range []*reports.Exchange{first, second} {
+			t.Expect(ex).Ideally(notContradict(t))
 		}
-	}
-	if served[0] != served[1] {
-		t.Unmet(nil, "the same answer in whichever order the fields come", "%s is served in one order only", about)
-	}
+		t.Expect([2]bool{t.MCP.Served(first), t.MCP.Served(second)}).SeenIn(second).To(beIndifferent)
+	})
+	union(t)
 }
 
-// union sends a key and a bearer token that may each call a tool that the other may not: at most one of the two
-// may decide.
+// pair are a key and a bearer token in one request, of which one is good.
+type pair struct {
+	good       Credential
+	key, token string // lines of the header
+}
+
+func notContradict(t *T) expect.Matcher {
+	return expect.Refusing("a refusal of a request whose credentials contradict each other", func(ex *reports.Exchange) string {
+		if t.MCP.Served(ex) {
+			return "it is served"
+		}
+		return ""
+	})
+}
+
+var beIndifferent = expect.That("the same answer in whichever order the fields come", func(served [2]bool) string {
+	if served[0] != served[1] {
+		return "it is served in one order only"
+	}
+	return ""
+})
+
+// union sends a key and a bearer token, each of which may call a tool that the other may not: at most one of the two may
+// decide.
 func union(t *T) {
 	for _, key := range t.MCP.LimitedKeys() {
 		for _, bearer := range limitedBearers(t, key) {
-			mine := slices.IndexFunc(t.Tools, func(tool Tool) bool { return key.Permits(tool.Name) && !bearer.Permits(tool.Name) && !tool.DeniedOnly })
-			other := slices.IndexFunc(t.Tools, func(tool Tool) bool { return !key.Permits(tool.Name) && bearer.Permits(tool.Name) && !tool.DeniedOnly })
-			if mine < 0 || other < 0 {
+			mine, theirs := exclusive(t, key, bearer), exclusive(t, bearer, key)
+			if mine == nil || theirs == nil {
 				continue
 			}
-			call := func(i int) *reports.Exchange { return t.MCP.CallToolAs(t.Tools[i], key.Field(), bearer.Field()) }
-			if first, second := call(mine), call(other); expect.Ran(first) && expect.Ran(second) {
-				t.Cite(first)
-				t.Unmet(second, "one credential to decide", "with %s and %s the rights of both are added: %s and %s run", key.Name, bearer.Name, t.Tools[mine].Name, t.Tools[other].Name)
+			call := func(tool *Tool) bool { return expect.Ran(t.MCP.CallToolAs(*tool, key.Field(), bearer.Field())) }
+			var ran []string
+			for _, tool := range []*Tool{mine, theirs} {
+				if call(tool) {
+					ran = append(ran, tool.Name)
+				}
 			}
+			t.Expect(ran, "%s and %s in one request", key.Name, bearer.Name).SeenIn(t.Last()).To(haveOneDecide)
 			return
 		}
 	}
-	t.Note("whether the rights of two credentials are added was not tried: it takes a key and a token that may each call a tool that the other may not")
+	t.Note("whether the rights of two credentials are added was not tried: " +
+		"it takes a key and a token that may each call a tool that the other may not")
 }
+
+// exclusive is a tool that one credential may call, and another may not; nil if there is none.
+func exclusive(t *T, one, other Credential) *Tool {
+	for i, tool := range t.Tools {
+		if one.Permits(tool.Name) && !other.Permits(tool.Name) && !tool.DeniedOnly {
+			return &t.Tools[i]
+		}
+	}
+	return nil
+}
+
+var haveOneDecide = expect.That("one credential to decide", func(ran []string) string {
+	if len(ran) < 2 {
+		return ""
+	}
+	return "the rights of both are added: " + strings.Join(ran, " and ") + " run"
+})
 
 // limitedBearers are static tokens with tools of their own, and minted ones with a single scope.
 func limitedBearers(t *T, key Credential) []Credential {

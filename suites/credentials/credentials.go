@@ -2,11 +2,15 @@
 package credentials
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/target"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -21,40 +25,56 @@ func Register() {
 }
 
 func exposure() {
-	Should("RS-STATIC-NOAUTH-EXPOSURE", func(t *T) {
-		ex := t.MCP.Anonymous()
-		if !expect.Accepted(ex) {
-			if s := expect.Status(ex); s >= 400 && s < 500 || t.MCP.RefusedInside(ex) {
-				t.Refused()
-				return
-			}
-			t.Inconclusive("the anonymous request is answered with %s", expect.Describe(ex))
-		}
-		methods := strings.Join(t.Survey.Public[t.Wire], ", ")
-		switch host := t.Survey.URL.Hostname(); {
-		case document.LoopbackHost(host):
-			t.Note("anonymous callers may use %s; the server is reached on loopback", methods)
-		case document.PrivateHost(host):
-			t.Advise(ex, "authentication, or a server on loopback only", "anonymous callers may use %s on a private address", methods)
-		default:
-			t.Advise(ex, "authentication of all connections, unless the server is public on purpose", "anonymous callers may use %s on a public address", methods)
-		}
-	})
+	Should("RS-STATIC-NOAUTH-EXPOSURE", authenticatesCallers)
+	Practice("RS-STATIC-DEFAULT-CREDENTIALS", refusesSamples)
+}
 
-	// Sample credentials are copied into production.
-	Practice("RS-STATIC-DEFAULT-CREDENTIALS", func(t *T) {
-		var variants []Variant
-		for i, sample := range samples {
-			for _, f := range []string{"Authorization", "X-API-Key"} {
-				value := sample
-				if f == "Authorization" {
-					value = "Bearer " + sample
-				}
-				variants = append(variants, Call(t.MCP.Call().With(mcp.Field(f, value)), "well-known sample number %d in %s", i+1, f))
-			}
+func authenticatesCallers(t *T) {
+	ex := t.MCP.Anonymous()
+	switch s := expect.Status(ex); {
+	case t.MCP.RefusedInside(ex), s >= 400 && s < 500:
+		t.Refused()
+		return
+	case !expect.Accepted(ex):
+		t.Inconclusive("the anonymous request is answered with %s", expect.Describe(ex))
+	}
+	methods := strings.Join(t.Survey.Public[t.Wire], ", ")
+	if host := t.Survey.URL.Hostname(); document.LoopbackHost(host) {
+		t.Note("anonymous callers may use %s; the server is reached on loopback", methods)
+	} else {
+		t.Expect(exposed{methods, document.PrivateHost(host)}).SeenIn(ex).Ideally(beOnLoopback)
+	}
+}
+
+// exposed are the methods that anybody may use, and where.
+type exposed struct {
+	methods string
+	private bool
+}
+
+var beOnLoopback = expect.That("authentication of all callers, unless the server is public on purpose", func(e exposed) string {
+	if e.private {
+		return "anonymous callers may use " + e.methods + " on a private address"
+	}
+	return "anonymous callers may use " + e.methods + " on a public address"
+})
+
+// Sample credentials are copied into production.
+func refusesSamples(t *T) {
+	fields := []Credential{{}, {Credential: target.Credential{Header: "X-API-Key"}}}
+	for _, c := range t.MCP.APIKeys() {
+		if !slices.ContainsFunc(fields, func(f Credential) bool { return strings.EqualFold(f.Header, c.Header) }) {
+			fields = append(fields, c)
 		}
-		t.ExpectAll(variants, expect.RefuseAnyway())
-	})
+	}
+	rows := Cases[mcp.Call]{}
+	for i, sample := range samples {
+		for _, f := range fields {
+			place := cmp.Or(f.Header, "Authorization")
+			rows = rows.And(fmt.Sprintf("well-known sample number %d in %s", i+1, place), t.MCP.Call().With(f.With(sample)))
+		}
+	}
+	Each(t, rows, func(t *T, c mcp.Call) { t.Expect(t.Send(c)).To(expect.RefuseAnyway()) })
 }
 
 var samples = []string{

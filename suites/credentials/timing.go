@@ -1,10 +1,12 @@
 package credentials
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -16,34 +18,64 @@ const (
 	repeats        = 3
 )
 
-func timing() {
-	Practice("RS-STATIC-TIMING", func(t *T) {
-		if !document.LoopbackHost(t.Survey.URL.Hostname()) {
-			t.NotApplicable("over a network, times say nothing about how secrets are compared")
+func timing() { Practice("RS-STATIC-TIMING", comparesInConstantTime) }
+
+func comparesInConstantTime(t *T) {
+	if !document.LoopbackHost(t.Survey.URL.Hostname()) {
+		t.NotApplicable("over a network, times say nothing about how secrets are compared")
+	}
+	rows := rowsOf(slices.Concat(firstLong(t.MCP.StaticTokens()), firstLong(t.MCP.APIKeys())))
+	if len(rows) == 0 {
+		t.NotApplicable("no credential given has %d characters", comparable)
+	}
+	Each(t, rows, func(t *T, c Credential) {
+		t.MCP.ControlOf(c)
+		late := 0
+		var last times
+		for range repeats {
+			last = timed(t, c)
+			if last.tell() {
+				late++
+			} else if !t.Seeded() { // with a seed, all repeats are made
+				break
+			}
 		}
-		for _, c := range append(t.MCP.StaticTokens(), t.MCP.APIKeys()...) {
-			if len(c.Value) < 8 {
-				continue
-			}
-			t.MCP.ControlOf(c)
-			shown, last := 0, len(c.Value)-1
-			var late, early time.Duration
-			for range repeats {
-				took := quick(t, c, last, 0, 0)
-				late, early = took[0], max(took[1], took[2])
-				noise := (took[1] - took[2]).Abs()
-				if late-early > 5*noise+50*time.Microsecond {
-					shown++
-				} else if !t.Seeded() { // with a seed, all repeats are made
-					break
-				}
-			}
-			if shown == repeats {
-				t.Advise(t.Last(), "an answer that takes no longer the more of a secret is right", "%s: %v where only the last character is wrong, %v where the first is", c.Name, late, early)
-			}
-			t.Refused()
-			return // what holds for one credential holds for all that are compared so
+		t.Expect(late == repeats).SeenIn(t.Last()).Ideally(tellNothing(last))
+	})
+}
+
+// comparable is how long a secret must be, for times to tell anything.
+const comparable = 8
+
+// firstLong is the first credential that is long enough: what holds for one holds for all that are compared so.
+func firstLong(all []Credential) []Credential {
+	for _, c := range all {
+		if len(c.Value) >= comparable {
+			return []Credential{c}
 		}
+	}
+	return nil
+}
+
+// times are how long answers take to a secret that is wrong at its end, and twice to one that is wrong at its beginning.
+type times struct{ end, beginning, again time.Duration }
+
+func timed(t *T, c Credential) times {
+	took := quick(t, c, len(c.Value)-1, 0, 0)
+	return times{took[0], took[1], took[2]}
+}
+
+// tell reports that the difference is beyond what two equal kinds differ by.
+func (x times) tell() bool {
+	return x.end-max(x.beginning, x.again) > 5*(x.beginning-x.again).Abs()+50*time.Microsecond
+}
+
+func tellNothing(x times) expect.Matcher {
+	return expect.That("an answer that takes no longer the more of a secret is right", func(told bool) string {
+		if !told {
+			return ""
+		}
+		return fmt.Sprintf("%v where only the last character is wrong, %v where the first is", x.end, max(x.beginning, x.again))
 	})
 }
 
