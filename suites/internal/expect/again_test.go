@@ -17,7 +17,7 @@ import (
 )
 
 // Those that hold code of a check cannot be written down.
-var notWrittenDown = []string{"That", "Refusing", "ServedBy", "Advised", "ExpireLater", "Again", "HaveClaim"} // the last are others by another name
+var notWrittenDown = []string{"That", "Refusing", "Show", "ServedBy", "Advised", "ExpireLater", "Again", "HaveClaim"} // the last are others by another name
 
 func TestEveryMatcherCanBeMadeAgain(t *testing.T) {
 	files, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
