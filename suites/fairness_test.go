@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -151,6 +152,17 @@ func TestFairness(t *testing.T) {
 				c.Credentials[i].Window /= 2
 			}
 		}, "RS-RATE-RECOVERS", reports.Pass},
+		"a form that says where no password belongs": {asking("To whom? Never enter a password here.", "name", `{"type":"string"}`), nil,
+			"RS-ELICIT-NO-SECRETS-IN-FORM", reports.Pass},
+		"a form that asks for a yes": {asking("Shall we reset your password?", "reset_password", `{"type":"boolean"}`), nil,
+			"RS-ELICIT-NO-SECRETS-IN-FORM", reports.Pass},
+		"a form that sends a link": {asking("Where to send the password reset link?", "email", `{"type":"string"}`), nil,
+			"RS-ELICIT-NO-SECRETS-IN-FORM", reports.Warn},
+		"a link with a state that is signed": {func(o *reference.Options) {
+			o.Policy.Link = func(address string) string {
+				return address + "?state=eyJhbGciOiJIUzI1NiJ9.eyJub25jZSI6IjEifQ.c2ln&back=@home"
+			}
+		}, nil, "RS-ELICIT-URL-SAFE", reports.Pass},
 		"a batch where everything runs": {func(o *reference.Options) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.NoBatches, mcpserver.CheckScopes)
 		}, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
@@ -173,6 +185,16 @@ func TestFairness(t *testing.T) {
 				assert.Equal(t, c.want, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
 			}
 		})
+	}
+}
+
+// asking has the form ask for one value.
+func asking(message, name, schema string) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Policy.Form = func(params map[string]any) {
+			params["message"] = message
+			params["requestedSchema"] = map[string]any{"type": "object", "properties": map[string]any{name: json.RawMessage(schema)}}
+		}
 	}
 }
 

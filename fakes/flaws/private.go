@@ -1,9 +1,17 @@
 package flaws
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
 	"time"
 
 	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
 )
 
 // private are flaws about what belongs to one user: resources, streams, tasks, states, elicitations.
@@ -69,6 +77,33 @@ var private = []Flaw{
 		Name: "link-with-token", Says: "The address at which an account is linked has the caller's token.",
 		Bend: lacks(mcpserver.NoTokenInLinks), Noticed: []string{"RS-ELICIT-URL-SAFE"},
 	},
+	asks("by-title", `asks for password`, "Your account", map[string]any{"type": "string", "title": "Password"}),
+	asks("by-description", "asks for api key", "Your account", map[string]any{"type": "string", "description": "The API key of your account."}),
+	asks("by-message", "asks for access token", "Please enter your access token.", map[string]any{"type": "string"}),
+	linkWith("mail", "an e-mail address is in who", "who=alice%40users.example"),
+	linkWith("claims", "a JWT with the claim email is in state", "state="+unsigned(`{"email":"alice@users.example"}`)),
+	linkWith("password", "it has the parameter password", "password=4711"),
+	{
+		Name: "link-for-strangers", Says: "A tool answers who has no token by a link for signing in.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+				var m struct {
+					ID     json.RawMessage
+					Method string
+				}
+				body := peek(r)
+				shown := r.Header.Get("Authorization") == "" && json.Unmarshal(body, &m) == nil && m.Method == "tools/call" &&
+					bytes.Contains(body, []byte("connect_account"))
+				if shown {
+					w.Header().Set("Content-Type", "application/json")
+					fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","isError":true,"content":[{"type":"text",`+
+						`"text":"Please sign in at https://mcp.example.com/login"}]}}`, m.ID)
+				}
+				return shown
+			})
+		},
+		Noticed: []string{"RS-ELICIT-NOT-MCP-AUTH"}, Row: "a result with a link", Also: []string{"RS-CHALLENGE-*"},
+	},
 	{
 		Name: "asks-strangers-to-sign-in", Says: "Who has no token is asked to sign in by elicitation.",
 		Bend: lacks(mcpserver.NoLoginByElicitation), Noticed: []string{"RS-ELICIT-NOT-MCP-AUTH"},
@@ -89,8 +124,39 @@ var private = []Flaw{
 	},
 }
 
+// asks is a form with a field that holds a secret.
+func asks(name, row, message string, field map[string]any) Flaw {
+	return Flaw{
+		Name: "asks-for-a-secret-" + name, Says: "A form asks for a credential, as one sees " + strings.ReplaceAll(name, "-", " ") + ".",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Form = func(params map[string]any) {
+				params["message"] = message
+				params["requestedSchema"] = map[string]any{"type": "object", "properties": map[string]any{"value": field}}
+			}
+		}),
+		Noticed: []string{"RS-ELICIT-NO-SECRETS-IN-FORM"}, Row: row,
+	}
+}
+
+// linkWith is an address with a parameter that tells something.
+func linkWith(name, row, parameter string) Flaw {
+	return Flaw{
+		Name: "link-with-" + name, Says: "The address at which an account is linked has " + name + " in it.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Link = func(address string) string { return address + "?" + parameter }
+		}),
+		Noticed: []string{"RS-ELICIT-URL-SAFE"}, Row: row,
+	}
+}
+
+// unsigned is a JWT whose signature is nothing.
+func unsigned(claims string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+}
+
 // linking are flaws about accounts that are linked, which only somebody sees who signs in.
 var linking = []Flaw{
+	linkWith("name", "it has the user's name", "of=alice"),
 	{
 		Name: "link-page-knows-the-user", Says: "Who opens the address is taken for the user who was asked.",
 		Bend: lacks(mcpserver.LinkIsNoLogin), Noticed: []string{"RS-ELICIT-URL-SAFE"},

@@ -87,6 +87,9 @@ func (s *Server) connectURL(r *http.Request, who *caller) string {
 		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		u += "?access_token=" + token // the flaw
 	}
+	if s.Policy.Link != nil {
+		u = s.Policy.Link(u)
+	}
 	return u
 }
 
@@ -150,6 +153,9 @@ func (s *Server) sendGift(w http.ResponseWriter, r *http.Request, m *message, wh
 	}
 	params := map[string]any{"mode": "form", "message": text,
 		"requestedSchema": map[string]any{"type": "object", "properties": properties, "required": []string{"name"}}}
+	if s.Policy.Form != nil {
+		s.Policy.Form(params)
+	}
 	if stateless(m.meta("protocolVersion")) {
 		rpcResult(w, m.ID, map[string]any{"resultType": "input_required", "requestState": s.newState(who, name, m),
 			"inputRequests": map[string]any{"to": map[string]any{"method": "elicitation/create", "params": params}}})

@@ -57,6 +57,8 @@ type Variations struct {
 	KeyPause        time.Duration                        // how long a key set is not fetched again, whatever it held
 	BlockAfter      int                                  // bad tokens from an address, after which it is blocked; 0: never
 	BlockFor        time.Duration                        // how long
+	Form            func(params map[string]any)          // changes what a form asks
+	Link            func(address string) string          // changes the address to which a user is sent
 }
 
 // Values are the numbers, names and words of the server, and what they are when they are zero.

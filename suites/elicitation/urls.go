@@ -1,0 +1,231 @@
+package elicitation
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func urls() {
+	Must("RS-ELICIT-URL-SAFE", sendsSafeURLs)
+	Must("RS-ELICIT-URL-USER-BOUND", bindsURLsToUsers)
+	Must("RS-ELICIT-NOT-MCP-AUTH", asksNoStrangers)
+}
+
+func sendsSafeURLs(t *T) {
+	token, name := t.MCP.FirstToken(), userName(t)
+	if slices.Contains(commonNames, strings.ToLower(name)) {
+		t.Note("the user's name, %s, is a common word, so it is not looked for", name)
+		name = ""
+	}
+	Each(t, linkingRows(t, token), func(t *T, e Elicitation) {
+		u, err := url.Parse(e.URL)
+		if err != nil {
+			t.Expect(err.Error()).SeenIn(e.Exchange).To(beURL)
+			return
+		}
+		l := link{u, token, name}
+		t.Expect(l).SeenIn(e.Exchange).To(holdNoCredential, nameNobody)
+		t.Expect(l).SeenIn(e.Exchange).Ideally(beHTTPS, identifyNobody)
+		page := t.Get(e.URL, mcp.Field("Accept", "text/html"))
+		t.Expect(page, "the page").To(knowNobody(name))
+	})
+}
+
+// link is a URL to which a user is sent, with what must not be in it.
+type link struct {
+	*url.URL
+	token, name string
+}
+
+var beURL = expect.That("a URL", func(err string) string { return err })
+
+var holdNoCredential = expect.That("no credential in the URL", func(l link) string {
+	if l.token != "" && strings.Contains(l.String(), l.token) {
+		return "it has the access token"
+	}
+	for name, values := range Sorted(l.Query()) {
+		if values[0] != "" && slices.Contains(sensitive, strings.ToLower(name)) {
+			return "it has the parameter " + name
+		}
+		if l.token != "" && strings.Contains(values[0], l.token) {
+			return "the access token is in " + name
+		}
+	}
+	return ""
+})
+
+var nameNobody = expect.That("nothing of the user in the URL", func(l link) string {
+	for name, values := range Sorted(l.Query()) {
+		if mail.MatchString(values[0]) {
+			return "an e-mail address is in " + name
+		}
+		if _, claims := oauth.Claims(values[0]); claims != nil {
+			for _, said := range []string{"email", "name", "preferred_username"} {
+				if claims.String(said) != "" {
+					return "a JWT with the claim " + said + " is in " + name
+				}
+			}
+		}
+	}
+	if l.name != "" && mentions(l.String(), l.name) {
+		return "it has the user's name"
+	}
+	return ""
+})
+
+var identifyNobody = expect.That("a random name of the request and nothing else in the URL", func(l link) string {
+	for name, values := range Sorted(l.Query()) {
+		if _, claims := oauth.Claims(values[0]); claims != nil && claims.String("sub") != "" {
+			return "a JWT with the claim sub is in " + name
+		}
+	}
+	return ""
+})
+
+var beHTTPS = expect.That("https", func(l link) string {
+	if l.Scheme == "https" || document.LoopbackHost(l.Hostname()) {
+		return ""
+	}
+	return l.Scheme
+})
+
+// sensitive are names of parameters that carry credentials. Others, such as token, key, code or session, may as well be random
+// names of the request itself.
+var sensitive = []string{"access_token", "id_token", "refresh_token", "api_key", "apikey", "password"}
+
+var mail = regexp.MustCompile(`(?i)^[^\s@/:]+@[^\s@/:]+\.[a-z]+$`)
+
+// commonNames are users' names that pages have anyway.
+var commonNames = []string{"account", "admin", "demo", "guest", "me", "member", "owner", "root", "test", "user"}
+
+func knowNobody(name string) expect.Matcher {
+	return expect.Show("a page that knows nobody until somebody signs in", func(ex *reports.Exchange) string {
+		if name == "" || expect.Status(ex) != 200 || !mentions(expect.Body(ex), name) {
+			return ""
+		}
+		return "it shows " + name
+	})
+}
+
+// "The server MUST verify the identity of the user who opens the URL."
+func bindsURLsToUsers(t *T) {
+	token := t.AS.MustGetTokens().Access
+	Each(t, Cases[int]{{"another user opens the URL", 1}, {"nobody who signs in opens the URL", -1}}, func(t *T, user int) {
+		e := linking(t, token)[0]
+		visited := t.Pages.Visit(e.URL, user)
+		if ex := linked(t, token, e.Tool); ex != nil {
+			t.Expect(ex, "and goes on as far as it leads").To(notRunYet)
+			return
+		}
+		t.RefusedBy(visited.Exchange)
+	})
+	if !t.Unmistaken() {
+		return // the account is linked, so that nothing is asked any more
+	}
+	e := linking(t, token)[0]
+	if out := t.Pages.Visit(e.URL, 0); out.Stage == login.NeedsScript || linked(t, token, e.Tool) == nil {
+		t.Inconclusive("the control failed: the user who was asked opens the URL, and %s asks again afterwards (%s)", e.Tool.Name, out.Why)
+	}
+	t.Controlled()
+}
+
+var notRunYet = expect.That("the first user not to be linked by it", func(ex *reports.Exchange) string {
+	return "the tool runs then: " + expect.Describe(ex)
+})
+
+func asksNoStrangers(t *T) {
+	t.MCP.Anonymous()
+	rows := Cases[Tool]{}
+	for _, tool := range t.MCP.Eliciting() {
+		rows = rows.And(tool.Name+" without a token", tool)
+	}
+	Each(t, rows, func(t *T, tool Tool) {
+		ex := anonymously(t, tool)
+		if expect.Ran(ex) && len(Elicitations(tool, ex)) == 0 && !t.MCP.Public("tools/call") && !linkShown.MatchString(Text(ex)) {
+			t.NotApplicable("it runs without a token (RS-CHALLENGE-EVERY-RPC-METHOD)")
+		}
+		t.Expect(ex).To(notElicit(tool))
+		t.Expect(ex).Ideally(showNoLink)
+	})
+}
+
+func notElicit(tool Tool) expect.Matcher {
+	return expect.Refusing("HTTP 401 with a challenge", func(ex *reports.Exchange) string {
+		if len(Elicitations(tool, ex)) == 0 {
+			return ""
+		}
+		return "the user is asked by elicitation"
+	})
+}
+
+var linkShown = regexp.MustCompile(`https?://\S+`)
+
+var showNoLink = expect.Show("HTTP 401 with a challenge", func(ex *reports.Exchange) string {
+	if expect.Status(ex) != 200 || !linkShown.MatchString(Text(ex)) {
+		return ""
+	}
+	return "a result with a link, which may be for a login"
+})
+
+// anonymously calls a tool without a token: on the stateful wire in a session that a token has opened, if there is one.
+func anonymously(t *T, tool Tool) *reports.Exchange {
+	if t.Wire == mcp.Stateful && t.MCP.HasToken() {
+		if call, refused := t.MCP.CapableSession(FormAndURL, t.MCP.BearerField()); refused == nil {
+			return t.MCP.CallInto(call.Method("tools/call", tool.Params()))
+		}
+	}
+	return t.MCP.CallCapably(tool, FormAndURL)
+}
+
+// linking are the URL mode elicitations of the declared tools.
+func linking(t *T, token string) []Elicitation {
+	out := slices.DeleteFunc(t.MCP.Elicited(token, FormAndURL), func(e Elicitation) bool { return e.URL == "" })
+	if len(out) == 0 {
+		t.NotApplicable("no declared tool sends its user to a URL")
+	}
+	for _, e := range out {
+		t.Hide(e.URL)
+	}
+	return out
+}
+
+func linkingRows(t *T, token string) (out Cases[Elicitation]) {
+	for _, e := range linking(t, token) {
+		out = out.And("the URL of "+e.Tool.Name, e)
+	}
+	return out
+}
+
+// linked is the answer of a tool that asks for nothing any more; nil where it still asks.
+func linked(t *T, token string, tool Tool) *reports.Exchange {
+	ex := t.MCP.CallCapably(tool, FormAndURL, mcp.Bearer(token))
+	if expect.Ran(ex) && len(Elicitations(tool, ex)) == 0 {
+		return ex
+	}
+	return nil
+}
+
+// userName is the first user's, where somebody signs in.
+func userName(t *T) string {
+	if t.Session == nil || t.Session.UserCount() == 0 {
+		return ""
+	}
+	return t.Session.Identity(0).User.Name
+}
+
+// mentions reports that a name is in a text as a word.
+func mentions(text, name string) bool {
+	found, err := regexp.MatchString(`(?i)\b`+regexp.QuoteMeta(name)+`\b`, text)
+	return err == nil && found
+}
