@@ -48,10 +48,7 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 	placeholders := map[string]int{}
 	for _, part := range parts {
 		run := *part.Run()
-		shift := len(out.Exchanges)
-		if n := len(out.Exchanges); n > 0 {
-			shift = out.Exchanges[n-1].Number
-		}
+		shift := out.highest()
 		apart(&run, shift, placeholders)
 		out.Results = append(out.Results, run.Results...)
 		out.Exchanges = append(out.Exchanges, run.Exchanges...)
@@ -87,6 +84,20 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 	}
 	slices.SortStableFunc(out.Results, func(a, b Result) int { return rank[a.ID] - rank[b.ID] })
 	return Redacted{out}, nil
+}
+
+// highest is the highest number of an exchange of the run, kept or not.
+func (r *Run) highest() int {
+	n := 0
+	if len(r.Exchanges) > 0 {
+		n = r.Exchanges[len(r.Exchanges)-1].Number
+	}
+	for i := range r.Results {
+		for _, e := range r.Results[i].Evidence {
+			n = max(n, e)
+		}
+	}
+	return n
 }
 
 func mergeable(parts []Redacted) error {

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -62,9 +63,102 @@ func Prefixed(prefix, text string) string {
 // WriteJSON writes a value as JSON, indented by a string unless that is empty. Characters that a terminal or a CI system would
 // act on are escaped: the value stays the same.
 func WriteJSON(w io.Writer, value any, indent string) error {
-	enc := json.NewEncoder(quiet{w})
-	enc.SetIndent("", indent)
-	return enc.Encode(value)
+	if indent == "" {
+		return json.NewEncoder(quiet{w}).Encode(value)
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	lay(&b, text, indent, 0)
+	b.WriteByte('\n')
+	_, err = quiet{w}.Write(b.Bytes())
+	return err
+}
+
+// widest is how long an object or a list may be that is on one line.
+const widest = 200
+
+// lay writes compact JSON for people: what is short, and each list of numbers, is on one line; of the rest each member is.
+func lay(b *bytes.Buffer, text []byte, indent string, depth int) {
+	numbers := text[0] == '[' && len(text) > 1 && text[1] >= '0' && text[1] <= '9'
+	if len(text) <= widest && depth > 0 || text[0] != '{' && text[0] != '[' || numbers {
+		onOneLine(b, text)
+		return
+	}
+	line := func(depth int) {
+		b.WriteByte('\n')
+		for range depth {
+			b.WriteString(indent)
+		}
+	}
+	b.WriteByte(text[0])
+	rest := text[1 : len(text)-1]
+	for first := true; len(rest) > 0; first = false {
+		if !first {
+			b.WriteByte(',')
+			rest = rest[1:]
+		}
+		line(depth + 1)
+		if text[0] == '{' {
+			name := valueEnd(rest)
+			b.Write(rest[:name])
+			b.WriteString(": ")
+			rest = rest[name+1:]
+		}
+		end := valueEnd(rest)
+		lay(b, rest[:end], indent, depth+1)
+		rest = rest[end:]
+	}
+	line(depth)
+	b.WriteByte(text[len(text)-1])
+}
+
+// onOneLine writes compact JSON with a space after each colon and comma.
+func onOneLine(b *bytes.Buffer, text []byte) {
+	quoted := false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		b.WriteByte(c)
+		switch {
+		case quoted && c == '\\':
+			i++
+			b.WriteByte(text[i])
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ':' || c == ','):
+			b.WriteByte(' ')
+		}
+	}
+}
+
+// valueEnd is where the value ends that compact JSON begins with.
+func valueEnd(text []byte) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth < 0 {
+				return i
+			}
+		case c == ':' || c == ',':
+			if depth == 0 {
+				return i
+			}
+		}
+		if depth == 0 && !quoted && (text[i] == '}' || text[i] == ']') {
+			return i + 1
+		}
+	}
+	return len(text)
 }
 
 // quiet escapes what is left in JSON that encoding/json takes for harmless. It gets whole documents.

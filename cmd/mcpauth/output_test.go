@@ -32,3 +32,31 @@ func TestHowAndByWhom(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "authorized by Ada Lovelace, ticket 42")
 }
+
+// Reports of the passing demo are small enough to keep; with all evidence every request is there.
+func TestReportsAreSmall(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	code, _, errs := mcpauth(t, nil, "demo", "-q", "--report", "json="+at("r.json"), "--report", "har="+at("r.har"), "--report", "junit="+at("r.xml"), "--report", "html="+at("r.html"))
+	require.Zero(t, code, errs)
+	for name, most := range map[string]int64{"r.json": 2_000_000, "r.har": 2_000_000, "r.xml": 700_000, "r.html": 700_000} {
+		info, err := os.Stat(at(name))
+		require.NoError(t, err)
+		assert.Less(t, info.Size(), most, name)
+	}
+	code, _, errs = mcpauth(t, nil, "demo", "-q", "--only", "RS-CHALLENGE-*", "--evidence", "all", "--report", "json="+at("all.json"))
+	require.Zero(t, code, errs)
+	b, err := os.ReadFile(at("all.json"))
+	require.NoError(t, err)
+	var run reports.Run
+	require.NoError(t, json.Unmarshal(b, &run))
+	for _, r := range run.Results {
+		for _, n := range r.Evidence {
+			_, ok := run.Exchange(n)
+			assert.True(t, ok, "%s: exchange %d", r.ID, n)
+		}
+	}
+	code, _, errs = mcpauth(t, nil, "demo", "--evidence", "some")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, `--evidence "some": want cited or all`)
+}

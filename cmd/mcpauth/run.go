@@ -30,7 +30,7 @@ type options struct {
 	targets, history, profile                                            string
 	revisions, only, skip, origins, headers, allowHosts, connectTo       []string
 	reports                                                              []string
-	nameServer, userAgent, authorizedBy                                  string
+	nameServer, userAgent, authorizedBy, evidence                        string
 	shard, labelFilter, failOn, tokenEnv, caFile, colour, file, baseline string
 	signIn                                                               signIn
 	intrusive, authorized                                                bool
@@ -58,6 +58,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
 	f.StringSliceVar(&o.origins, "origin", nil, "a browser origin that the server is meant to allow")
 	f.StringArrayVar(&o.reports, "report", nil, reportUsage)
+	f.StringVar(&o.evidence, "evidence", "cited", "exchanges that the reports keep: those that verdicts cite, or all")
 	f.StringVar(&o.baseline, "baseline", "", "file of findings that are accepted, each with a reason; they are reported as SUPPRESSED")
 	f.BoolVar(&o.updateBaseline, "update-baseline", false, "write the findings of this run to the baseline file, for you to add the reasons")
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
@@ -298,6 +299,9 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	if err := o.threshold(); err != nil {
 		return bad("%w", err)
 	}
+	if o.evidence != "cited" && o.evidence != "all" {
+		return bad("--evidence %q: want cited or all", o.evidence)
+	}
 	if strings.ContainsAny(o.userAgent, "\r\n") {
 		return bad("--user-agent %q: want one line", o.userAgent)
 	}
@@ -367,7 +371,7 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 }
 
 // aside are options that change nothing of what a run tests.
-var aside = []string{"report", "history", "verbose", "quiet", "color"}
+var aside = []string{"report", "history", "verbose", "quiet", "color", "evidence"}
 
 // command is how a run can be started again: the verb, the URL, and every option that was given, by a flag or by the environment.
 func command(c *cobra.Command, url string) string {
@@ -428,6 +432,9 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 		}
 	}
 	run = reports.Held(reports.Accept(run, accepted, time.Now()), o.rule())
+	if o.evidence == "cited" {
+		run = reports.Cited(run)
+	}
 	past, forgotten := o.appendHistory(run)
 	out.options.Past = past
 	if err := errors.Join(out.write(run), forgotten); err != nil {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"text/tabwriter"
@@ -159,7 +160,7 @@ func spring(ctx context.Context, program string, trap hostile.Trap) error {
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	args := attack.Args
+	args := append(slices.Clone(attack.Args), "--evidence", "all") // whatever is recorded must be free of secrets
 	for _, f := range examined {
 		args = append(args, "--report", f+"="+filepath.Join(dir, "report."+f))
 	}

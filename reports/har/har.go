@@ -93,7 +93,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	for i := range run.Exchanges {
 		out.Log.Entries = append(out.Log.Entries, entryOf(&run.Exchanges[i]))
 	}
-	return reports.WriteJSON(w, out, "  ")
+	return reports.WriteJSON(w, out, " ")
 }
 
 func entryOf(ex *reports.Exchange) entry {

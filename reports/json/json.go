@@ -28,7 +28,7 @@ type document struct {
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
 	outcome := run.Outcome()
-	if err := reports.WriteJSON(w, document{Version: Version, Run: run, Outcome: &outcome, Counts: run.Counts()}, "  "); err != nil {
+	if err := reports.WriteJSON(w, document{Version: Version, Run: run, Outcome: &outcome, Counts: run.Counts()}, " "); err != nil {
 		return fmt.Errorf("json: %w", err)
 	}
 	return nil

@@ -42,7 +42,9 @@ func report(t testing.TB) string {
 	}
 	var b bytes.Buffer
 	require.NoError(t, reportjson.Write(&b, reports.Redact(run, &reports.Secrets{})))
-	return b.String()
+	var indented bytes.Buffer // so that each member can be found and changed
+	require.NoError(t, json.Indent(&indented, b.Bytes(), "", "  "))
+	return indented.String()
 }
 
 // A report that somebody else has changed is refused, with the place.

@@ -216,6 +216,9 @@ func caseProperties(res *reports.Result) *properties {
 	if res.Wire != "" {
 		p = append(p, property{"wire", res.Wire})
 	}
+	if res.Verdict == reports.Pass || res.Verdict == reports.NotApplicable { // nobody looks up what is met
+		return &properties{p}
+	}
 	for _, s := range res.Sources {
 		p = append(p, property{"source", strings.TrimSpace(s.Doc + " " + s.Section + " " + s.URL)})
 	}

@@ -1,0 +1,64 @@
+package reports
+
+import "strings"
+
+// How many of its last exchanges stay for a result. What passed is shown by its last one; where nothing could be decided, or
+// something is wrong, what led there matters too.
+const (
+	keptOfPassed = 1
+	keptOfOthers = 4
+)
+
+// keptBody is how much of a body stays in an exchange that shows only what passed, in bytes.
+const keptBody = 1 << 10
+
+// Cited is the run with the exchanges that its results cite: those on which findings rest, the controls beside which they count,
+// and the last ones of each result. The numbers of the others stay in Result.Evidence.
+func Cited(redacted Redacted) Redacted {
+	run := redacted.run
+	kept := map[int]bool{} // true: whole
+	for i := range run.Results {
+		run.Results[i].cited(kept)
+	}
+	for _, s := range run.Sequence() {
+		kept[s.Exchange] = true
+	}
+	var out []Exchange
+	for _, e := range run.Exchanges {
+		whole, ok := kept[e.Number]
+		if ok && !whole && e.Response != nil && len(e.Response.Body) > keptBody {
+			response := *e.Response
+			response.Body, response.Truncated = strings.ToValidUTF8(response.Body[:keptBody], "")+"…", true
+			e.Response = &response
+		}
+		if ok {
+			out = append(out, e)
+		}
+	}
+	run.Exchanges = out
+	return Redacted{run}
+}
+
+// cited notes the exchanges that a result cites, and those of them that have to stay whole.
+func (r *Result) cited(kept map[int]bool) {
+	note := func(numbers ...int) {
+		for _, n := range numbers {
+			kept[n] = true
+		}
+	}
+	switch r.Verdict {
+	case Pass, NotApplicable, NotTested:
+		for _, n := range r.Evidence[max(0, len(r.Evidence)-keptOfPassed):] {
+			kept[n] = kept[n] // it is there now, and whole if another result needs that
+		}
+	default:
+		note(r.Controls...)
+		note(r.Evidence[max(0, len(r.Evidence)-keptOfOthers):]...)
+	}
+	for _, f := range r.Findings {
+		note(f.Exchange)
+	}
+	if r.Basis != nil { // without them it cannot be judged again
+		note(r.Evidence...)
+	}
+}
