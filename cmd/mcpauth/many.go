@@ -223,6 +223,9 @@ func (o *options) appendHistory(run reports.Redacted) ([]reports.Past, error) {
 		return nil, nil
 	}
 	r := run.Run()
+	if _, err := writtenThrough(o.history); err != nil {
+		return nil, fmt.Errorf("--history: %w", err)
+	}
 	b, err := os.ReadFile(o.history)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("--history: %w", err)

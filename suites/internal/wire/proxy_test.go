@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -131,4 +132,26 @@ func TestProxySendsNoFormInClear(t *testing.T) {
 		resp.Body.Close()
 		assert.Equal(t, c.status, resp.StatusCode, c.method+" "+c.url)
 	}
+}
+
+// Requests of pages count like those of the suite: a page that sends many ends at the limit of the run.
+func TestProxyCountsRequests(t *testing.T) {
+	var served atomic.Int32
+	there := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
+	defer there.Close()
+	client := New(Options{Guard: NewGuard("127.0.0.1", nil), Limits: Limits{Requests: 3}})
+	defer client.Close()
+	proxy, err := client.NewProxy()
+	require.NoError(t, err)
+	defer proxy.Close()
+	address, err := url.Parse("http://" + proxy.Addr)
+	require.NoError(t, err)
+	browser := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(address)}}
+	defer browser.CloseIdleConnections()
+	for range 5 {
+		resp, err := browser.Get(there.URL)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+	}
+	assert.EqualValues(t, 3, served.Load())
 }
