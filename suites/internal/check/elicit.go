@@ -99,6 +99,9 @@ func (t MCPServer) Elicited(token string, capabilities map[string]any) []Elicita
 func (t Pages) Visit(address string, user int) *login.Outcome {
 	agent := &login.Agent{Jar: login.NewJar(), Secrets: t.Secrets, Send: t.Do, Record: t.browsed}
 	if user >= 0 {
+		if !t.Session.Identity(user).Proven() {
+			t.AS.Authorize(By(user)) // in the ordinary way first: a page that refuses an account says nothing of its password
+		}
 		agent.User = t.Session.Identity(user).User
 	}
 	out := t.Session.Carry(t.ctx, agent, address, login.Route{RedirectURI: "mcpauth:none"}, false)

@@ -104,6 +104,13 @@ type Identity struct {
 	spent   string // how the one try ended where it was not: the password is not typed again
 }
 
+// Proven reports that the user's password was accepted once, or that there is none to type.
+func (i *Identity) Proven() bool {
+	i.proving.Lock()
+	defer i.proving.Unlock()
+	return i.proven || i.User == nil
+}
+
 // try makes one attempt at a flow. Until the user's password was accepted attempts follow one by one, and the password is
 // typed in one of them only: more would lock the account. stop is whether the attempt ends at a login page.
 func (i *Identity) try(ctx context.Context, attempt func(stop bool) *login.Outcome) *login.Outcome {
