@@ -46,6 +46,8 @@ type Run struct {
 	Screenshots []Screenshot `json:"screenshots,omitempty"`
 	// Tokens are the JWTs that stand by name in exchanges on which findings rest.
 	Tokens []Token `json:"tokens,omitempty"`
+	// Identity is what was tested; nil where nobody asked.
+	Identity *Identity `json:"identity,omitempty"`
 	// Unreachable says why the target could not be tested at all; empty when it could.
 	Unreachable string `json:"unreachable,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`

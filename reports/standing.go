@@ -191,6 +191,9 @@ func (r *Run) Profiles() []ProfileStanding {
 	return out
 }
 
+// Standing says how a run fares against one set; any is false where the target has no such role.
+func (r *Run) Standing(set profiles.Set) (s ProfileStanding, any bool) { return r.profile(set) }
+
 func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
 	s.Set = set
 	absent := false

@@ -34,7 +34,7 @@ func jsonObject(segment string) (string, bool) {
 	return string(b), true
 }
 
-// tokens are the JWTs among the secrets that stand in exchanges on which a finding rests.
+// tokens are the JWTs among the secrets that stand in exchanges on which a finding rests, or a basis.
 func (s *Secrets) tokens(run *Run, text func(string) string) []Token {
 	s.mu.Lock()
 	var all []Token
@@ -44,27 +44,53 @@ func (s *Secrets) tokens(run *Run, text func(string) string) []Token {
 		}
 	}
 	s.mu.Unlock()
-	var shown strings.Builder
-	for i := range run.Results {
-		for _, f := range run.Results[i].Findings {
-			if e, ok := run.Exchange(f.Exchange); ok {
-				for _, h := range e.Request.Header {
-					shown.WriteString(h.Value + "\n")
-				}
-				shown.WriteString(e.Request.Body + "\n")
-				if e.Response != nil {
-					shown.WriteString(e.Response.Body + "\n")
-				}
-			}
-		}
-	}
-	found := shown.String()
-	all = slices.DeleteFunc(all, func(t Token) bool { return !strings.Contains(found, t.Name) })
+	named := run.placeholders()
+	all = slices.DeleteFunc(all, func(t Token) bool { return !named[t.Name] })
 	for i := range all {
 		all[i].Header, all[i].Claims = text(all[i].Header), text(all[i].Claims)
 	}
 	slices.SortFunc(all, func(a, b Token) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// standsForSecret is what stands in place of a secret.
+var standsForSecret = regexp.MustCompile(`‹[^‹›\n]{1,80}›`)
+
+// placeholders are the names of secrets in exchanges on which a finding rests, or a basis.
+func (r *Run) placeholders() map[string]bool {
+	wanted := map[int]bool{}
+	for i := range r.Results {
+		for _, f := range r.Results[i].Findings {
+			wanted[f.Exchange] = true
+		}
+		if r.Results[i].Basis != nil {
+			for _, n := range r.Results[i].Evidence {
+				wanted[n] = true
+			}
+		}
+	}
+	named := map[string]bool{}
+	find := func(s string) {
+		if strings.Contains(s, "‹") {
+			for _, name := range standsForSecret.FindAllString(s, -1) {
+				named[name] = true
+			}
+		}
+	}
+	for i := range r.Exchanges {
+		e := &r.Exchanges[i]
+		if !wanted[e.Number] {
+			continue
+		}
+		for _, h := range e.Request.Header {
+			find(h.Value)
+		}
+		find(e.Request.Body)
+		if e.Response != nil {
+			find(e.Response.Body)
+		}
+	}
+	return named
 }
 
 // unsigned is a JWT whose signature has been removed, as minted ones stand in exchanges.

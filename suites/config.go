@@ -79,6 +79,13 @@ type Config struct {
 	// the whole process, and requests follow one by one where they need not meet. The values can be predicted then: it is
 	// for targets in the own network.
 	Seed *int64
+	// Order, if set, is a seed for the order in which checks begin; by default it is that of the catalogue.
+	Order string
+	// Identify lets the run say what was tested: the origin, its key, the names that it gives itself.
+	Identify bool
+	// ProveControl is a nonce that the owner of the target's origin has put at /.well-known/mcpauth-challenge/NONCE there, or
+	// into a TXT record of _mcpauth-challenge.HOST. Where it is in neither place, the run does not begin.
+	ProveControl string
 	// KeepBasis lets each result keep what it was judged from, so that JudgeAgain can judge it again from the report.
 	KeepBasis bool
 	// OnPart is called as each part of a run with a Seed begins, with its name: a fake begins its own values anew.

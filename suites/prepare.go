@@ -147,6 +147,12 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		s.run.Unreachable = unreachable.Why
 		err = nil
 	}
+	if err == nil && s.run.Unreachable == "" {
+		if err = s.identify(ctx, u); err != nil {
+			s.unregister(ctx)
+			s.close(ctx)
+		}
+	}
 	return ctx, s, err
 }
 
@@ -222,7 +228,7 @@ func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, int
 	if cfg.Seed != nil {
 		w.BeginPart = cfg.part
 	}
-	w.Again, w.KeepBasis = s.again, cfg.KeepBasis
+	w.Again, w.KeepBasis, w.Order = s.again, cfg.KeepBasis, cfg.Order
 	w.Begin()
 	return w
 }

@@ -33,7 +33,7 @@ func NoSecret(t *testing.T, vary func(o *reference.Options), declare func(c *sui
 	o.Wrap = canaries.watch
 	r := Start(t, o)
 	cfg := SigningIn(r)
-	cfg.BrowserNoSandbox = true
+	cfg.BrowserNoSandbox, cfg.KeepBasis, cfg.Identify = true, true, true // all that a certificate holds
 	declare(&cfg)
 	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)

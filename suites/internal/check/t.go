@@ -67,6 +67,8 @@ type World struct {
 	MaxWait time.Duration
 	// Patience is how long a revocation or rotation may take to have its effect everywhere.
 	Patience time.Duration
+	// Order, if set, is the seed of the order in which checks begin; by default it is that of the catalogue.
+	Order string
 	// KeepBasis lets results keep what they were judged from.
 	KeepBasis bool
 	// BeginPart begins the random values of a part of the run anew; nil without a seed.

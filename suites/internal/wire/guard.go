@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
@@ -209,11 +210,26 @@ func (c *Client) dialFrom(ctx context.Context, network, address string, from *ne
 
 // NameServer looks names up at a name server, given as "host:port".
 func NameServer(address string) func(ctx context.Context, host string) ([]netip.Addr, error) {
-	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	r := resolver(address)
+	return func(ctx context.Context, host string) ([]netip.Addr, error) { return r.LookupNetIP(ctx, "ip", host) }
+}
+
+// resolver asks the name server at an address; the system's where it is empty.
+func resolver(address string) *net.Resolver {
+	if address == "" {
+		return net.DefaultResolver
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, address)
 	}}
-	return func(ctx context.Context, host string) ([]netip.Addr, error) { return r.LookupNetIP(ctx, "ip", host) }
+}
+
+// LookupTXT are the TXT records of a name, as the name server at an address knows them; the system's where that is empty.
+func LookupTXT(ctx context.Context, server, name string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return resolver(server).LookupTXT(ctx, name)
 }
 
 func (c *Client) lookup(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -5,10 +5,13 @@ package wire
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -554,6 +557,31 @@ func (c *Client) raw(ctx context.Context, req Request, ex *reports.Exchange) err
 	defer resp.Body.Close()
 	ex.Response, err = c.read(req, resp)
 	return err
+}
+
+// LeafKey is the SHA-256 of the public key in the certificate that a server shows, in hex.
+func (c *Client) LeafKey(ctx context.Context, u *url.URL) (string, error) {
+	if err := c.spend(); err != nil {
+		return "", err
+	}
+	end, err := c.at(ctx, u).load.begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits.Request)
+	defer cancel()
+	conn, err := c.dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443")))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	session := tls.Client(conn, &tls.Config{RootCAs: c.opt.Roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12})
+	if err := session.HandshakeContext(ctx); err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(session.ConnectionState().PeerCertificates[0].RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // OldTLS tries a handshake with nothing newer than TLS 1.1 and reports whether the server agreed. The

@@ -1,0 +1,71 @@
+package suites
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// identify says what is tested, and who controls it, where the run is to say so.
+func (s *preparation) identify(ctx context.Context, u *url.URL) error {
+	if !s.cfg.Identify && s.cfg.ProveControl == "" {
+		return nil
+	}
+	sv := s.world.Survey
+	id := &reports.Identity{Origin: document.Origin(u)}
+	if d := sv.Resource(); d != nil {
+		id.Resource = d.Object.String("resource")
+	}
+	for i := range sv.Servers {
+		id.Issuers = append(id.Issuers, sv.Servers[i].Issuer)
+	}
+	if u.Scheme == "https" {
+		key, err := s.client.LeafKey(ctx, u)
+		if err != nil {
+			return usage("the certificate of %s cannot be read: %v", id.Origin, err)
+		}
+		id.LeafKey = key
+	}
+	for _, ex := range sv.Exchanges() {
+		if info := mcp.Read(ex).Result.Object("serverInfo"); info != nil && id.Version == "" {
+			id.Name, id.Version = info.String("name"), info.String("version")
+		}
+	}
+	s.run.Identity = id
+	if s.cfg.ProveControl == "" {
+		return nil
+	}
+	id.Control = s.proveControl(ctx, u)
+	if id.Control == nil {
+		return usage("control of %s is not shown: put %s, alone, at %s, or into a TXT record of %s", id.Origin, s.cfg.ProveControl,
+			id.Origin+reports.ControlPath+s.cfg.ProveControl, reports.ControlRecord+u.Hostname())
+	}
+	return nil
+}
+
+// controlCheck names the exchange that shows control.
+const controlCheck = "control"
+
+// proveControl looks for the nonce where only the owner of an origin can put it; nil where it is not.
+func (s *preparation) proveControl(ctx context.Context, u *url.URL) *reports.Control {
+	nonce := s.cfg.ProveControl
+	at := document.Origin(u) + reports.ControlPath + nonce
+	ex := s.client.Do(ctx, controlCheck, wire.Request{Method: "GET", URL: at, Header: []reports.Field{mcp.Field("Accept", "text/plain")}})
+	if expect.Status(ex) == 200 && strings.TrimSpace(expect.Body(ex)) == nonce {
+		s.run.Exchanges = append(s.run.Exchanges, *ex)
+		return &reports.Control{Nonce: nonce, Method: "http", Where: at, Exchange: ex.Number}
+	}
+	name := reports.ControlRecord + u.Hostname()
+	records, err := wire.LookupTXT(ctx, s.cfg.NameServer, name)
+	if err == nil && slices.Contains(records, nonce) {
+		return &reports.Control{Nonce: nonce, Method: "dns", Where: name, Record: nonce}
+	}
+	return nil
+}
