@@ -1,0 +1,184 @@
+// Package bundle writes and verifies certificates: a folder with the results of a frozen set, what they rest on, and a signed
+// statement about both, which somebody else can check and judge again without the network.
+package bundle
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// The files of a bundle.
+const (
+	ProductFile     = "PRODUCT.yaml"
+	ReadmeFile      = "README.md"
+	ResultsFile     = "results.json.gz"
+	JUnitFile       = "junit.xml"
+	ReportFile      = "report.html"
+	SetFile         = "set.yaml"
+	EnvironmentFile = "environment.json"
+	ManifestFile    = "manifest.json"
+	StatementFile   = "statement.json"
+	SignatureFile   = "statement.dsse.json"
+	PredicateFile   = "predicate.json"          // what cosign attest-blob and GitHub's attest action sign
+	KeylessFile     = "statement.sigstore.json" // what they make of it
+)
+
+// Described are the files that the manifest lists; Around it are those that speak of the manifest.
+var (
+	Described = []string{ProductFile, ReadmeFile, ResultsFile, JUnitFile, ReportFile, SetFile, EnvironmentFile}
+	Around    = []string{ManifestFile, StatementFile, SignatureFile, PredicateFile, KeylessFile}
+)
+
+// Files are the files of a bundle by their names.
+type Files map[string][]byte
+
+// Limits of a bundle that is read: those that are written stay far below them.
+const (
+	largestFile    = 64 << 20
+	mostFiles      = 20
+	largestResults = 256 << 20 // unpacked
+)
+
+// Manifest lists the files of a bundle.
+type Manifest struct {
+	Version int     `json:"version"`
+	Files   []Entry `json:"files"`
+}
+
+// Entry is one file.
+type Entry struct {
+	Name   string `json:"name"`
+	Size   int    `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// Digest is the SHA-256 of a text, in hex.
+func Digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+func (f Files) manifest() Manifest {
+	m := Manifest{Version: 1}
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		if !slices.Contains(Around, name) {
+			m.Files = append(m.Files, Entry{name, len(f[name]), Digest(f[name])})
+		}
+	}
+	return m
+}
+
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	err := reports.WriteJSON(&b, v, "  ")
+	return b.Bytes(), err
+}
+
+// unmarshal reads JSON that holds nothing that is unknown.
+func unmarshal(b []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more behind its end")
+	}
+	return nil
+}
+
+func pack(b []byte) ([]byte, error) {
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, gzip.DefaultCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(b); err != nil {
+		return nil, err
+	}
+	err = z.Close()
+	return out.Bytes(), err
+}
+
+func unpack(b []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	out, err := io.ReadAll(io.LimitReader(z, largestResults+1))
+	if err == nil && len(out) > largestResults {
+		err = fmt.Errorf("it is larger than %d MiB", largestResults>>20)
+	}
+	return out, err
+}
+
+// Write writes a bundle into a new or empty folder: whole, or not at all.
+func (f Files) Write(dir string) error {
+	if old, err := os.ReadDir(dir); err == nil && len(old) > 0 {
+		return fmt.Errorf("%s is not empty: give the path of a new folder", dir)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), ".mcpauth-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	for name, b := range f {
+		if err := os.WriteFile(filepath.Join(temp, name), b, 0o644); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(temp, 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(temp, dir)
+}
+
+// Read reads a bundle. What is no regular file, or too large, is a problem and is not read.
+func Read(dir string) (Files, []Problem, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	files, problems := Files{}, []Problem(nil)
+	for _, entry := range list {
+		info, err := entry.Info()
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case !info.Mode().IsRegular():
+			problems = append(problems, Problem{ExtraFile, entry.Name(), "it is no regular file: a bundle holds nothing else"})
+		case len(files) == mostFiles:
+			problems = append(problems, Problem{ExtraFile, entry.Name(), "a bundle holds fewer files"})
+		case info.Size() > largestFile:
+			problems = append(problems, Problem{ChangedFile, entry.Name(), fmt.Sprintf("it is larger than %d MiB", largestFile>>20)})
+		default:
+			b, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+			if err != nil {
+				return nil, nil, err
+			}
+			files[entry.Name()] = b
+		}
+	}
+	return files, problems, nil
+}

@@ -1,0 +1,445 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/fixtures/profiles"
+	"github.com/mcpauth/conformance/fixtures/releases"
+	"github.com/mcpauth/conformance/reports"
+	reportjson "github.com/mcpauth/conformance/reports/json"
+)
+
+// Reason says in a word why a bundle does not verify.
+type Reason string
+
+// The reasons.
+const (
+	MissingFile    Reason = "missing-file"
+	ExtraFile      Reason = "extra-file"
+	RenamedFile    Reason = "renamed-file"
+	ChangedFile    Reason = "changed-file"
+	BadManifest    Reason = "manifest"
+	BadProduct     Reason = "product"
+	BadStatement   Reason = "statement"
+	NoSignature    Reason = "no-signature"
+	NoKey          Reason = "no-key"
+	WrongSignature Reason = "signature"
+	UnknownSet     Reason = "unknown-set"
+	BadResults     Reason = "results"
+	Contradicted   Reason = "contradicted" // a verdict does not follow from its evidence
+	NotConformant  Reason = "not-conformant"
+	NoControl      Reason = "control"
+	HoldsSecret    Reason = "secret"
+	FromTheFuture  Reason = "from-the-future"
+	TooOld         Reason = "too-old" // for a submission
+	Expired        Reason = "expired"
+)
+
+// Problem is one thing for which a bundle does not verify.
+type Problem struct {
+	Reason Reason `json:"reason"`
+	File   string `json:"file,omitempty"`
+	Says   string `json:"says"`
+}
+
+func (p Problem) String() string {
+	if p.File == "" {
+		return reports.OneLine(p.Says, 600)
+	}
+	return reports.OneLine(p.File+": "+p.Says, 600)
+}
+
+// Options say how a bundle is verified.
+type Options struct {
+	Now time.Time
+	// Submission demands that the bundle is fresh.
+	Submission bool
+	// Key is the vendor's; nil where the signature is checked by Check, or not at all.
+	Key *Key
+	// Check checks a signature of another kind, and says who signed.
+	Check func(f Files) (Signer, error)
+	// Unsigned leaves the signature out, for somebody else to check.
+	Unsigned bool
+	// Rejudge judges the verdicts again (suites.JudgeAgain).
+	Rejudge func(run *reports.Run) reports.Rejudged
+}
+
+// Signer is who signed a bundle.
+type Signer struct {
+	Key      string `json:"key,omitempty"`
+	Identity string `json:"identity,omitempty"` // of a certificate
+	Issuer   string `json:"issuer,omitempty"`
+	// Witnessed says that a CI system signed, and not the vendor itself.
+	Witnessed bool `json:"witnessed"`
+}
+
+// Verification is what comes of verifying a bundle.
+type Verification struct {
+	OK       bool      `json:"ok"`
+	Problems []Problem `json:"problems"`
+	Notices  []string  `json:"notices"`
+	// Signature is verified, left-out or failed.
+	Signature string `json:"signature"`
+	Signer    Signer `json:"signer"`
+	// Build is the release that made the bundle, or "unknown build".
+	Build         string         `json:"build"`
+	Manifest      string         `json:"manifest_sha256"`
+	Certification *Certification `json:"certification"` // nil where the statement cannot be read
+	Rejudged      Counts         `json:"rejudged"`
+	// Attested are the ids of verdicts of which nothing was judged again.
+	Attested []string  `json:"attested_not_rejudged"`
+	At       time.Time `json:"verified_at"`
+}
+
+// verifier verifies one bundle.
+type verifier struct {
+	Verification
+	files     Files
+	o         Options
+	statement Statement
+	set       profiles.Set
+	run       *reports.Run
+}
+
+func (v *verifier) add(r Reason, file, format string, args ...any) {
+	v.Problems = append(v.Problems, Problem{r, file, fmt.Sprintf(format, args...)})
+}
+
+// Verify verifies a bundle without the network. Problems that were found while it was read are given.
+func (f Files) Verify(ctx context.Context, o Options, found ...Problem) Verification {
+	v := &verifier{files: f, o: o}
+	v.Problems, v.Notices, v.Attested, v.Build, v.Signature, v.At = append([]Problem{}, found...), []string{}, []string{}, "unknown build", "failed", o.Now.UTC().Truncate(time.Second)
+	v.manifest()
+	if v.readStatement() {
+		v.signature(ctx)
+		v.age()
+	}
+	if v.whole() {
+		v.secrets()
+		if v.readSet() && v.readResults() {
+			v.claims()
+			v.judgeAgain()
+			v.control()
+		}
+	} else {
+		v.Notices = append(v.Notices, "the results were not read: the bundle is not as it was made")
+	}
+	v.OK = len(v.Problems) == 0
+	return v.Verification
+}
+
+// whole reports that the files are those that were signed: only the results of such a bundle are read.
+func (v *verifier) whole() bool {
+	return !slices.ContainsFunc(v.Problems, func(p Problem) bool {
+		return slices.Contains([]Reason{MissingFile, ExtraFile, RenamedFile, ChangedFile, BadManifest, BadStatement, WrongSignature}, p.Reason)
+	})
+}
+
+// manifest compares the files with the manifest.
+func (v *verifier) manifest() {
+	var m Manifest
+	b, ok := v.files[ManifestFile]
+	if !ok {
+		v.add(MissingFile, ManifestFile, "it is missing")
+		return
+	}
+	v.Manifest = Digest(b)
+	if err := unmarshal(b, &m); err != nil || m.Version != 1 {
+		v.add(BadManifest, ManifestFile, "it is no manifest of version 1")
+		return
+	}
+	listed := map[string]Entry{}
+	for _, e := range m.Files {
+		listed[e.Name] = e
+	}
+	for _, name := range Described {
+		if _, ok := listed[name]; !ok {
+			v.add(BadManifest, ManifestFile, "it does not list %s", name)
+		}
+	}
+	moved := map[string]bool{}
+	for _, e := range m.Files {
+		switch b, there := v.files[e.Name]; {
+		case !slices.Contains(Described, e.Name):
+			v.add(BadManifest, ManifestFile, "it lists %s, which is no part of a bundle", e.Name)
+		case !there:
+			if to := v.sameAs(e, listed); to != "" {
+				moved[to] = true
+				v.add(RenamedFile, e.Name, "it has become %s", to)
+				continue
+			}
+			v.add(MissingFile, e.Name, "it is missing, and the manifest lists it")
+		case len(b) != e.Size || Digest(b) != e.SHA256:
+			v.add(ChangedFile, e.Name, "its content is not that of the manifest: it has changed since")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.files)) {
+		if _, known := listed[name]; !known && !slices.Contains(Around, name) && !moved[name] {
+			v.add(ExtraFile, name, "the manifest does not list it")
+		}
+	}
+}
+
+// sameAs is the file that is not listed and has the content of a listed one; empty for none.
+func (v *verifier) sameAs(e Entry, listed map[string]Entry) string {
+	for _, name := range slices.Sorted(maps.Keys(v.files)) {
+		if _, known := listed[name]; !known && Digest(v.files[name]) == e.SHA256 {
+			return name
+		}
+	}
+	return ""
+}
+
+// secrets looks for what has the form of a secret in every file.
+func (v *verifier) secrets() {
+	for _, name := range slices.Sorted(maps.Keys(v.files)) {
+		b := v.files[name]
+		if name == ResultsFile {
+			if text, err := unpack(b); err == nil {
+				b = text
+			}
+		}
+		if name == SignatureFile || name == KeylessFile {
+			continue // base64, and what it holds is in the statement
+		}
+		if found := reports.SecretsIn(string(b)); len(found) > 0 {
+			v.add(HoldsSecret, name, "it holds %s: a bundle is published, and nothing in it may be secret", strings.Join(found, ", "))
+		}
+	}
+}
+
+// readStatement reads the statement, and compares it with the manifest and the predicate.
+func (v *verifier) readStatement() bool {
+	b, ok := v.files[StatementFile]
+	if !ok {
+		v.add(MissingFile, StatementFile, "it is missing")
+		return false
+	}
+	if err := unmarshal(b, &v.statement); err != nil {
+		v.add(BadStatement, StatementFile, "it is no statement of this tool: %v", err)
+		return false
+	}
+	s := &v.statement
+	switch {
+	case s.Type != StatementType || s.PredicateType != PredicateType:
+		v.add(BadStatement, StatementFile, "it is no in-toto statement about a test result")
+		return false
+	case len(s.Subject) == 0 || s.Subject[0].Name != ManifestFile || s.Subject[0].Digest["sha256"] != v.Manifest:
+		v.add(BadManifest, ManifestFile, "it is not the manifest that the statement speaks of")
+	}
+	v.Certification = &s.Predicate.Certification
+	if again, err := marshal(s.Predicate); v.files[PredicateFile] == nil || err != nil || !bytes.Equal(again, v.files[PredicateFile]) {
+		if v.files[PredicateFile] == nil {
+			v.add(MissingFile, PredicateFile, "it is missing")
+		} else {
+			v.add(ChangedFile, PredicateFile, "it is not the predicate of %s", StatementFile)
+		}
+	}
+	if name, ok := releases.Lookup(v.Certification.Tool.Digest); ok {
+		v.Build = name
+	} else {
+		v.Notices = append(v.Notices, "unknown build: the binary that made the certificate, "+v.Certification.Tool.Version+" with the SHA-256 "+v.Certification.Tool.Digest+", is no release that this build knows")
+	}
+	return true
+}
+
+func (v *verifier) signature(ctx context.Context) {
+	switch {
+	case v.o.Check != nil:
+		signer, err := v.o.Check(v.files)
+		if err != nil {
+			v.add(WrongSignature, KeylessFile, "%v", err)
+			return
+		}
+		v.Signature, v.Signer = "verified", signer
+	case v.o.Key != nil:
+		if v.files[SignatureFile] == nil {
+			v.add(NoSignature, SignatureFile, "it is missing: the bundle is not signed with a key")
+			return
+		}
+		if why := v.files.signedBy(ctx, *v.o.Key); why != "" {
+			v.add(WrongSignature, SignatureFile, "%s", why)
+			return
+		}
+		v.Signature, v.Signer = "verified", Signer{Key: v.o.Key.ID()}
+	case v.o.Unsigned:
+		v.Signature = "left-out"
+	case v.files[SignatureFile] != nil:
+		v.add(NoKey, SignatureFile, "nobody has checked the signature: give the vendor's public key with --key, or leave the signature out with --unsigned")
+	case v.files[KeylessFile] != nil:
+		v.add(NoKey, KeylessFile, "nobody has checked the signature: run mcpauth-verify-keyless, or leave the signature out with --unsigned and run %s", CosignCommand)
+	default:
+		v.add(NoSignature, SignatureFile, "it is missing: the bundle is not signed")
+	}
+}
+
+// CosignCommand checks the signature of a bundle that was signed without a key.
+const CosignCommand = "cosign verify-blob-attestation --bundle " + KeylessFile + " --type " + PredicateType +
+	" --certificate-identity IDENTITY --certificate-oidc-issuer ISSUER " + ManifestFile
+
+func (v *verifier) age() {
+	c := v.Certification
+	switch now := v.o.Now; {
+	case c.Finished.After(now.Add(10 * time.Minute)):
+		v.add(FromTheFuture, "", "the certificate was made at %s, which is still to come", c.Finished.Format(time.RFC3339))
+	case !now.Before(c.Expires):
+		v.add(Expired, "", "the certificate has expired on %s", c.Expires.Format(time.DateOnly))
+	case v.o.Submission && now.Sub(c.Finished) > Freshness:
+		v.add(TooOld, "", "the certificate was made on %s: a submission is at most %d days old", c.Finished.Format(time.DateOnly), int(Freshness.Hours()/24))
+	}
+}
+
+// readSet looks for the set among those that are compiled in.
+func (v *verifier) readSet() bool {
+	c := v.Certification
+	set, ok := profiles.ByDigest(Digest(v.files[SetFile]))
+	switch {
+	case !ok:
+		v.add(UnknownSet, SetFile, "it is none of the frozen sets that this build knows (mcpauth list --sets)")
+	case set.Name() != c.Set || set.Profile != c.Profile || set.Revision != c.Revision:
+		v.add(BadStatement, StatementFile, "it speaks of the set %s, and the bundle holds %s", c.Set, set.Name())
+		return false
+	case set.ReplacedBy != "":
+		v.Notices = append(v.Notices, fmt.Sprintf("the set %s has been replaced by %s: %s", set.Name(), set.ReplacedBy, why(set.ReplacedBy)))
+	}
+	v.set = set
+	return ok
+}
+
+// why is the reason for which a set replaces another.
+func why(name string) string {
+	for _, s := range profiles.Sets() {
+		if s.Name() == name {
+			return s.Why
+		}
+	}
+	return ""
+}
+
+func (v *verifier) readResults() bool {
+	text, err := unpack(v.files[ResultsFile])
+	if err != nil {
+		v.add(BadResults, ResultsFile, "it cannot be unpacked: %v", err)
+		return false
+	}
+	run, err := reportjson.Read(bytes.NewReader(text))
+	if err != nil {
+		v.add(BadResults, ResultsFile, "it cannot be read: %v", err)
+		return false
+	}
+	v.run = run.Run()
+	return true
+}
+
+// claims compares what the statement and the other reports say with the results.
+func (v *verifier) claims() {
+	product, err := ReadProduct(ProductFile, v.files[ProductFile])
+	if err != nil {
+		v.add(BadProduct, ProductFile, "%s", strings.TrimPrefix(err.Error(), ProductFile+":"))
+	}
+	c := v.Certification
+	if v.run.Identity == nil {
+		v.add(BadResults, ResultsFile, "it does not say what was tested")
+		return
+	}
+	for _, why := range Blocks(v.run, &v.set) {
+		v.add(NotConformant, ResultsFile, "%s", why)
+	}
+	if i := slices.IndexFunc(v.run.Results, func(r reports.Result) bool {
+		return !v.set.Holds(r.ID) || !slices.Contains(r.Revisions, v.set.Revision)
+	}); i >= 0 {
+		v.add(BadResults, ResultsFile, "%s is no part of the set at this revision", v.run.Results[i].ID)
+	}
+	var env Environment
+	if err := unmarshal(v.files[EnvironmentFile], &env); err != nil || env.Tool != c.Tool || env.Catalogue != c.Catalogue {
+		v.add(BadStatement, EnvironmentFile, "it does not fit the statement")
+	}
+	if len(v.statement.Predicate.Configuration) != 4 {
+		v.add(BadStatement, StatementFile, "its configuration does not name the set, the tool, the target file and the catalogue")
+		return
+	}
+	in := Input{Set: v.set, Tool: c.Tool, Target: v.statement.Predicate.Configuration[2], Image: c.Image, NotScored: c.NotScored}
+	want := statementOf(in, product, v.run, reports.Rejudged{})
+	want.Predicate.Certification.Rejudged = c.Rejudged // which depends on what a build knows
+	if again, err := marshal(want.Predicate); err != nil || !bytes.Equal(again, v.files[PredicateFile]) {
+		v.add(BadStatement, StatementFile, "it says something else than the results: %s", differs(want.Predicate, v.statement.Predicate))
+	}
+	v.cases()
+}
+
+// differs says in what two predicates differ.
+func differs(want, got Predicate) string {
+	for _, p := range []struct {
+		name      string
+		want, got any
+	}{
+		{"result", want.Result, got.Result}, {"passedTests", want.PassedTests, got.PassedTests}, {"warnedTests", want.WarnedTests, got.WarnedTests},
+		{"failedTests", want.FailedTests, got.FailedTests}, {"configuration", want.Configuration, got.Configuration},
+		{"what does not apply", want.Certification.NotApplicable, got.Certification.NotApplicable},
+		{"product", want.Certification.Product, got.Certification.Product}, {"identity", want.Certification.Identity, got.Certification.Identity},
+		{"times", [3]time.Time{want.Certification.Started, want.Certification.Finished, want.Certification.Expires},
+			[3]time.Time{got.Certification.Started, got.Certification.Finished, got.Certification.Expires}},
+	} {
+		if reports.TextOf(p.want) != reports.TextOf(p.got) {
+			return p.name
+		}
+	}
+	return "certification"
+}
+
+// cases compares the JUnit report with the results.
+func (v *verifier) cases() {
+	var all struct {
+		Tests    int `xml:"tests,attr"`
+		Failures int `xml:"failures,attr"`
+		Errors   int `xml:"errors,attr"`
+	}
+	if err := xml.Unmarshal(v.files[JUnitFile], &all); err != nil || all.Failures+all.Errors > 0 || all.Tests != len(v.run.Results) {
+		v.add(BadResults, JUnitFile, "it says something else than the results")
+	}
+}
+
+func (v *verifier) judgeAgain() {
+	again := v.o.Rejudge(v.run)
+	v.Rejudged = countsOf(again)
+	v.Attested = slices.Compact(slices.Sorted(slices.Values(again.Attested)))
+	if v.Attested == nil {
+		v.Attested = []string{}
+	}
+	for _, c := range again.Contradictions {
+		v.add(Contradicted, ResultsFile, "%s does not follow from its evidence: %s", c.ID, c.Says)
+	}
+	if said := v.Certification.Rejudged; v.Rejudged.Recomputed < said.Recomputed && len(again.Contradictions) == 0 {
+		v.Notices = append(v.Notices, fmt.Sprintf("this build judges %d judgements again, that of the certificate judged %d: some were made by later code", v.Rejudged.Recomputed, said.Recomputed))
+	}
+}
+
+// control looks again at what shows control of the origin.
+func (v *verifier) control() {
+	id := v.run.Identity
+	c := id.Control
+	if c == nil {
+		v.Notices = append(v.Notices, "nothing shows that the vendor controls "+id.Origin+" (--prove-control)")
+		return
+	}
+	shown := false
+	switch c.Method {
+	case "http":
+		ex, ok := v.run.Exchange(c.Exchange)
+		shown = ok && ex.Response != nil && ex.Response.Status == 200 && ex.Request.URL == id.Origin+reports.ControlPath+c.Nonce && c.Where == ex.Request.URL &&
+			strings.TrimSpace(ex.Response.Body) == c.Nonce
+	case "dns":
+		shown = c.Record == c.Nonce && strings.HasPrefix(c.Where, reports.ControlRecord)
+		v.Notices = append(v.Notices, "control of the origin rests on a DNS record, which is attested, not re-judged")
+	}
+	if !shown {
+		v.add(NoControl, ResultsFile, "what is recorded does not show control of %s", id.Origin)
+	}
+}
