@@ -13,6 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/profiles"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/bundle"
 	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/suites/target"
 )
@@ -220,14 +221,16 @@ func explainCommand() *cobra.Command {
 }
 
 func schemaCommand() *cobra.Command {
-	schemas := map[string][]byte{"report": reportjson.Schema, "target": target.Schema, "recipe": recipeSchema, "baseline": baselineSchema}
-	return &cobra.Command{Use: "schema {report|target|recipe|baseline}",
-		Short: "Print the JSON Schema of the JSON report, of the target file, of a login recipe, or of a baseline", Args: cobra.ExactArgs(1),
-		ValidArgs: []string{"report", "target", "recipe", "baseline"},
+	schemas := map[string][]byte{
+		"report": reportjson.Schema, "target": target.Schema, "recipe": recipeSchema, "baseline": baselineSchema, "product": bundle.ProductSchema,
+	}
+	return &cobra.Command{Use: "schema {report|target|recipe|baseline|product}",
+		Short: "Print the JSON Schema of the JSON report, of the target file, of a login recipe, of a baseline, or of PRODUCT.yaml", Args: cobra.ExactArgs(1),
+		ValidArgs: []string{"report", "target", "recipe", "baseline", "product"},
 		RunE: func(c *cobra.Command, args []string) error {
 			schema, ok := schemas[args[0]]
 			if !ok {
-				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; there are: report, target, recipe, baseline", args[0])}
+				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; there are: report, target, recipe, baseline, product", args[0])}
 			}
 			_, err := c.OutOrStdout().Write(schema)
 			return err

@@ -38,6 +38,7 @@ type options struct {
 	timeout, maxWait                                                     time.Duration
 	maxRequests, concurrency                                             int
 	finished                                                             func(reports.Redacted) // may be nil
+	carryOut                                                             func(*cobra.Command, suites.Config) error
 	rate                                                                 float64
 	seed                                                                 int64
 }
@@ -401,6 +402,9 @@ func command(c *cobra.Command, url string) string {
 // execute runs, writes the reports and turns the outcome into an exit code. Reports are prepared before
 // the run, so that a path that cannot be written is known before the target is touched.
 func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
+	if o.carryOut != nil { // somebody else's run, such as that of certify
+		return o.carryOut(c, cfg)
+	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(104 << 20) // collect more before a hostile target makes it more than 128 MiB
 	}

@@ -1,0 +1,519 @@
+// Package certify_test makes certificates of the reference server, and tries to have others accepted.
+package certify_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/profiles"
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/bundle"
+	reportjson "github.com/mcpauth/conformance/reports/json"
+	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
+)
+
+const product = "vendor: Example Ltd\nproduct: Example MCP Server\nversion: \"1.10\"\nurl: https://example.com/mcp\ncontact: security@example.com\n"
+
+// keys makes a pair; kind is ed25519 or P-256.
+func keys(t *testing.T, kind string) (private, public bundle.Key) {
+	t.Helper()
+	var key any
+	var open any
+	if kind == "ed25519" {
+		pub, k, err := ed25519.GenerateKey(rand.Reader)
+		require.NoError(t, err)
+		key, open = k, pub
+	} else {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		require.NoError(t, err)
+		key, open = k, &k.PublicKey
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	private, err = bundle.PrivateKey(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
+	require.NoError(t, err)
+	der, err = x509.MarshalPKIXPublicKey(open)
+	require.NoError(t, err)
+	public, err = bundle.PublicKey(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	require.NoError(t, err)
+	return private, public
+}
+
+func setOf(t *testing.T, profile, revision string) profiles.Set {
+	t.Helper()
+	i := slices.IndexFunc(profiles.Current(), func(s profiles.Set) bool { return s.Profile == profile && s.Revision == revision })
+	require.GreaterOrEqual(t, i, 0)
+	return profiles.Current()[i]
+}
+
+// examine runs a set against a reference as certify does.
+func examine(t *testing.T, r *reference.Reference, set profiles.Set) reports.Redacted {
+	t.Helper()
+	cfg := against.SigningIn(r)
+	cfg.Skip, cfg.Only, cfg.Revisions = nil, slices.Concat(set.Musts, set.Shoulds), []string{set.Revision}
+	cfg.UserAgent, cfg.Order, cfg.KeepBasis, cfg.Identify = "node", t.Name(), true, true
+	run, err := suites.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	return run
+}
+
+func input(run reports.Redacted, set profiles.Set) bundle.Input {
+	tool := bundle.Tool{Name: "mcpauth", Version: "1.0.0", Commit: "abc1234", Digest: strings.Repeat("ab", 32), Go: "go1.26", OS: "linux", Arch: "amd64"}
+	return bundle.Input{
+		Product: []byte(product), Run: run, Set: set, Tool: tool, Rejudge: suites.JudgeAgain,
+		Target:      bundle.Descriptor{Name: "target.yaml", Digest: map[string]string{"sha256": strings.Repeat("cd", 32)}},
+		Environment: bundle.Environment{Tool: tool, Catalogue: requirements.Digest(), Flags: []string{}},
+	}
+}
+
+func verify(t *testing.T, f bundle.Files, change func(o *bundle.Options)) bundle.Verification {
+	t.Helper()
+	o := bundle.Options{Now: time.Now(), Unsigned: true, Rejudge: suites.JudgeAgain}
+	change(&o)
+	return f.Verify(t.Context(), o)
+}
+
+func by(key bundle.Key) func(o *bundle.Options) {
+	return func(o *bundle.Options) { o.Key, o.Unsigned = &key, false }
+}
+
+// The reference is certified for each profile and revision, and each bundle verifies, signed by keys of both kinds.
+func TestReferenceIsCertified(t *testing.T) {
+	r := against.Start(t, reference.Ideal())
+	for i, revision := range requirements.Revisions {
+		if testing.Short() && revision != "2025-11-25" {
+			continue
+		}
+		run := examine(t, r, setOf(t, "server-with-bundled-as", revision))
+		private, public := keys(t, []string{"ed25519", "P-256"}[i%2])
+		for _, profile := range profiles.Names() {
+			t.Run(profile+"@"+revision, func(t *testing.T) {
+				set := setOf(t, profile, revision)
+				require.Empty(t, bundle.Blocks(run.Run(), &set))
+				f, err := bundle.Make(input(run, set))
+				require.NoError(t, err)
+				require.NoError(t, f.Sign(t.Context(), private))
+				dir := t.TempDir() + "/bundle"
+				require.NoError(t, f.Write(dir))
+				read, found, err := bundle.Read(dir)
+				require.NoError(t, err)
+				require.Empty(t, found)
+				v := verify(t, read, by(public))
+				assert.Empty(t, v.Problems)
+				assert.True(t, v.OK)
+				assert.Equal(t, "unknown build", v.Build)
+				assert.Greater(t, v.Rejudged.Whole, 0)
+				t.Logf("%+v", v.Rejudged)
+				assert.Equal(t, v.Rejudged, v.Certification.Rejudged)
+				assert.Len(t, slices.Compact(slices.Clone(v.Attested)), len(v.Attested))
+			})
+		}
+	}
+}
+
+// certified is a bundle of the reference that verifies, with the key that signed it and the set.
+var certified = sync.OnceValue(func() *sample { return &sample{} })
+
+type sample struct {
+	once            sync.Once
+	files           bundle.Files
+	private, public bundle.Key
+	run             reports.Redacted
+	set             profiles.Set
+}
+
+func aBundle(t *testing.T) *sample {
+	t.Helper()
+	s := certified()
+	s.once.Do(func() {
+		s.set = setOf(t, "resource-server", "2025-11-25")
+		s.run = examine(t, against.Start(t, reference.Ideal()), s.set)
+		s.private, s.public = keys(t, "ed25519")
+		f, err := bundle.Make(input(s.run, s.set))
+		require.NoError(t, err)
+		require.NoError(t, f.Sign(t.Context(), s.private))
+		s.files = f
+	})
+	require.NotNil(t, s.files)
+	return s
+}
+
+func reasons(v bundle.Verification) []bundle.Reason {
+	var out []bundle.Reason
+	for _, p := range v.Problems {
+		out = append(out, p.Reason)
+	}
+	return out
+}
+
+// One byte anywhere is enough: a bit is flipped at the beginning, at the end, and at many places of each file.
+func TestAChangedByteIsRefused(t *testing.T) {
+	s := aBundle(t)
+	want := map[string]bundle.Reason{bundle.ManifestFile: bundle.BadManifest, bundle.SignatureFile: bundle.WrongSignature, bundle.PredicateFile: bundle.ChangedFile}
+	for _, name := range slices.Sorted(maps.Keys(s.files)) {
+		content := s.files[name]
+		places := []int{0, len(content) - 1}
+		for i := range 20 {
+			places = append(places, (i*7919+i*i*31)%len(content))
+		}
+		for _, at := range places {
+			for _, bit := range []byte{1} {
+				f := maps.Clone(s.files)
+				f[name] = slices.Clone(content)
+				f[name][at] ^= bit
+				v := verify(t, f, by(s.public))
+				require.False(t, v.OK, "%s, byte %d", name, at)
+				reason, special := want[name]
+				switch {
+				case name == bundle.StatementFile: // it may be no JSON any more, or speak of another manifest, or be unsigned
+					continue
+				case !special:
+					reason = bundle.ChangedFile
+				}
+				require.Contains(t, reasons(v), reason, "%s, byte %d", name, at)
+			}
+		}
+	}
+}
+
+func TestFilesThatComeAndGoAreRefused(t *testing.T) {
+	s := aBundle(t)
+	for _, name := range slices.Sorted(maps.Keys(s.files)) {
+		f := maps.Clone(s.files)
+		delete(f, name)
+		v := verify(t, f, by(s.public))
+		missing := bundle.MissingFile
+		if name == bundle.SignatureFile {
+			missing = bundle.NoSignature
+		}
+		assert.Contains(t, reasons(v), missing, "without %s", name)
+		if slices.Contains(bundle.Described, name) {
+			f["x-"+name] = s.files[name]
+			v = verify(t, f, by(s.public))
+			assert.Equal(t, []bundle.Reason{bundle.RenamedFile}, reasons(v), "%s renamed", name)
+		}
+	}
+	f := maps.Clone(s.files)
+	f["notes.txt"] = []byte("hello")
+	v := verify(t, f, by(s.public))
+	assert.Equal(t, []bundle.Reason{bundle.ExtraFile}, reasons(v))
+	assert.Contains(t, v.Problems[0].String(), "notes.txt")
+}
+
+func TestOtherKeysAndNone(t *testing.T) {
+	s := aBundle(t)
+	_, other := keys(t, "ed25519")
+	v := verify(t, s.files, by(other))
+	assert.Equal(t, []bundle.Reason{bundle.WrongSignature}, reasons(v))
+	assert.Contains(t, v.Problems[0].Says, "did not sign it")
+	v = verify(t, s.files, func(o *bundle.Options) { o.Unsigned = false })
+	assert.Equal(t, []bundle.Reason{bundle.NoKey}, reasons(v))
+	f := maps.Clone(s.files)
+	delete(f, bundle.SignatureFile)
+	v = verify(t, f, func(o *bundle.Options) { o.Unsigned = false })
+	assert.Equal(t, []bundle.Reason{bundle.NoSignature}, reasons(v))
+	f[bundle.KeylessFile] = []byte("{}")
+	v = verify(t, f, func(o *bundle.Options) { o.Unsigned = false })
+	require.Equal(t, []bundle.Reason{bundle.NoKey}, reasons(v))
+	assert.Contains(t, v.Problems[0].Says, "cosign verify-blob-attestation")
+	v = verify(t, s.files, func(*bundle.Options) {})
+	assert.True(t, v.OK)
+	assert.Equal(t, "left-out", v.Signature)
+}
+
+func TestTime(t *testing.T) {
+	s := aBundle(t)
+	for name, c := range map[string]struct {
+		later      time.Duration
+		submission bool
+		want       []bundle.Reason
+	}{
+		"today":                  {0, true, nil},
+		"after three months":     {91 * 24 * time.Hour, false, nil},
+		"submitted too late":     {91 * 24 * time.Hour, true, []bundle.Reason{bundle.TooOld}},
+		"after a year":           {366 * 24 * time.Hour, false, []bundle.Reason{bundle.Expired}},
+		"before it was made":     {-24 * time.Hour, false, []bundle.Reason{bundle.FromTheFuture}},
+		"a clock that goes fast": {-5 * time.Minute, false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := verify(t, s.files, func(o *bundle.Options) { o.Now, o.Submission = time.Now().Add(c.later), c.submission })
+			assert.Equal(t, c.want, reasons(v))
+		})
+	}
+}
+
+// forged is a bundle of a vendor who changes the results and signs all the same.
+func forged(t *testing.T, s *sample, change func(run *reports.Run), more ...func(in *bundle.Input)) bundle.Files {
+	t.Helper()
+	var text bytes.Buffer
+	require.NoError(t, reportjson.Write(&text, reports.Excerpt(s.run, s.set.Holds)))
+	read, err := reportjson.Read(&text)
+	require.NoError(t, err)
+	run := *read.Run()
+	change(&run)
+	in := input(reports.Redact(run, &reports.Secrets{}), s.set)
+	in.Rejudge = func(*reports.Run) reports.Rejudged { return reports.Rejudged{} }
+	for _, m := range more {
+		m(&in)
+	}
+	f, err := bundle.Make(in)
+	require.NoError(t, err)
+	require.NoError(t, f.Sign(t.Context(), s.private))
+	return f
+}
+
+func resultOf(run *reports.Run, id string) *reports.Result {
+	return &run.Results[slices.IndexFunc(run.Results, func(r reports.Result) bool { return r.ID == id })]
+}
+
+// judgedBy is the first judgement of a result on an exchange that can be made again.
+func judgedBy(run *reports.Run, id string) *reports.BasisStep {
+	steps := resultOf(run, id).Basis.Steps
+	return &steps[slices.IndexFunc(steps, func(s reports.BasisStep) bool { return s.Matcher != nil && s.Exchange > 0 && s.Kind == "refusal" })]
+}
+
+// What a vendor could change before signing is found by judging again, or because the parts of the bundle disagree.
+func TestForgeriesAreRefused(t *testing.T) {
+	s := aBundle(t)
+	const id = "RS-AUD-WRONG"
+	for name, c := range map[string]struct {
+		change func(run *reports.Run)
+		input  func(in *bundle.Input)
+		reason bundle.Reason
+		says   string
+	}{
+		"nothing": {func(*reports.Run) {}, nil, "", ""},
+		"an answer becomes a result": {func(run *reports.Run) {
+			ex, _ := run.Exchange(judgedBy(run, id).Exchange)
+			ex.Response.Status, ex.Response.Body = 200, `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`
+		}, nil, bundle.Contradicted, id + " does not follow from its evidence"},
+		"a verdict is swapped": {func(run *reports.Run) {
+			r := resultOf(run, "RS-MTLS-BINDING")
+			r.Verdict, r.Reason, r.Observation = reports.Pass, "", ""
+		}, nil, bundle.Contradicted, "RS-MTLS-BINDING"},
+		"a failure is left in": {func(run *reports.Run) {
+			r := resultOf(run, id)
+			r.Verdict, r.Reason = reports.Fail, "it is accepted"
+		}, nil, bundle.NotConformant, id + " is not met"},
+		"a MUST is left out": {func(run *reports.Run) {
+			run.Results = slices.DeleteFunc(run.Results, func(r reports.Result) bool { return r.ID == id })
+		}, nil, bundle.NotConformant, id + " was not run"},
+		"nothing shows that it does not apply": {func(run *reports.Run) { resultOf(run, "RS-MTLS-BINDING").Observation = "" }, nil,
+			bundle.NotConformant, "nothing that was observed shows it"},
+		"an exchange is left out": {func(run *reports.Run) {
+			n := judgedBy(run, id).Exchange
+			run.Exchanges = slices.DeleteFunc(run.Exchanges, func(e reports.Exchange) bool { return e.Number == n })
+		}, nil, bundle.Contradicted, "holds no exchange"},
+		"a secret is left in": {func(run *reports.Run) {
+			run.Exchanges[3].Request.Body = "-----BEGIN PRIVATE" + " KEY-----\nMIIB\n-----END PRIVATE" + " KEY-----"
+		}, nil, "", ""}, // it is removed as the report is written: see the next one
+		"a secret in PRODUCT.yaml": {func(*reports.Run) {}, func(in *bundle.Input) {
+			in.Product = append([]byte("# ghp_"+strings.Repeat("a1B2", 9)+"\n"), in.Product...)
+		}, bundle.HoldsSecret, "PRODUCT.yaml"},
+		"control that nobody showed": {func(run *reports.Run) {
+			run.Identity.Control = &reports.Control{Nonce: strings.Repeat("n", 32), Method: "http", Where: run.Identity.Origin + "/x", Exchange: run.Exchanges[0].Number}
+		}, nil, bundle.NoControl, "does not show control"},
+		"a set of one's own": {func(*reports.Run) {}, func(in *bundle.Input) {
+			in.Set.Text = bytes.ReplaceAll(in.Set.Text, []byte("  - "+id+"\n"), nil)
+		}, bundle.UnknownSet, "none of the frozen sets"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var more []func(in *bundle.Input)
+			if c.input != nil {
+				more = append(more, c.input)
+			}
+			v := verify(t, forged(t, s, c.change, more...), by(s.public))
+			if c.reason == "" {
+				assert.Empty(t, v.Problems)
+				return
+			}
+			assert.False(t, v.OK)
+			assert.True(t, slices.ContainsFunc(v.Problems, func(p bundle.Problem) bool { return p.Reason == c.reason && strings.Contains(p.String(), c.says) }), "%v", v.Problems)
+		})
+	}
+}
+
+// A bundle that an older or newer build made verifies: its catalogue may be another, and matchers that this build does not
+// know leave their judgements attested.
+func TestAnotherBuild(t *testing.T) {
+	s := aBundle(t)
+	f := forged(t, s, func(run *reports.Run) {
+		run.Tool.Version, run.Catalogue = "0.9.1", strings.Repeat("0", 64)
+		judgedBy(run, "RS-AUD-WRONG").Matcher.Name = "BeOfTheFuture"
+	}, func(in *bundle.Input) {
+		in.Rejudge, in.Tool.Version, in.Environment.Tool.Version = suites.JudgeAgain, "0.9.1", "0.9.1"
+		in.Environment.Catalogue = strings.Repeat("0", 64)
+	})
+	v := verify(t, f, by(s.public))
+	assert.Empty(t, v.Problems)
+	whole := verify(t, s.files, by(s.public))
+	assert.Equal(t, whole.Rejudged.Recomputed-1, v.Rejudged.Recomputed)
+}
+
+// One flaw is enough, and what is missing is said in a sentence that begins with what to do.
+func TestFlawsAndGapsAreNotCertified(t *testing.T) {
+	set := setOf(t, "resource-server", "2025-11-25")
+	o := reference.Ideal()
+	o.Policy.Status = 403
+	run := examine(t, against.Start(t, o), set)
+	blocks := bundle.Blocks(run.Run(), &set)
+	assert.True(t, slices.ContainsFunc(blocks, func(b string) bool { return strings.HasPrefix(b, "RS-CHALLENGE-401-STATUS is not met (FAIL): ") }), blocks)
+
+	cfg := against.WithToken(against.Start(t, reference.Ideal()))
+	cfg.Only, cfg.Revisions, cfg.KeepBasis, cfg.Identify = slices.Concat(set.Musts, set.Shoulds), []string{set.Revision}, true, true
+	run, err := suites.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	blocks = bundle.Blocks(run.Run(), &set)
+	assert.True(t, slices.ContainsFunc(blocks, func(b string) bool { return strings.Contains(b, " was not tested: add ") }), blocks)
+}
+
+// A server without a feature is certified, and its certificate says that it has none.
+func TestACertificateSaysWhatDoesNotApply(t *testing.T) {
+	set := setOf(t, "resource-server", "2025-11-25")
+	o := reference.Ideal()
+	o.Policy.Sessions = false
+	run := examine(t, against.Start(t, o), set)
+	require.Empty(t, bundle.Blocks(run.Run(), &set))
+	f, err := bundle.Make(input(run, set))
+	require.NoError(t, err)
+	v := verify(t, f, func(*bundle.Options) {})
+	require.Empty(t, v.Problems)
+	absent := v.Certification.NotApplicable
+	i := slices.IndexFunc(absent, func(a bundle.Absent) bool { return strings.HasPrefix(a.ID, "RS-SESSION-") })
+	require.GreaterOrEqual(t, i, 0, absent)
+	assert.NotEmpty(t, absent[i].Observation)
+	assert.Contains(t, string(f[bundle.ReadmeFile]), absent[i].ID+" (MUST): ")
+	assert.NotContains(t, v.Certification.Product.Folder(), " ")
+}
+
+// The badge and the summary come of a verification with a signature only; the badge is grey once the certificate has expired.
+func TestBadgeAndSummary(t *testing.T) {
+	s := aBundle(t)
+	v := verify(t, s.files, by(s.public))
+	text, err := bundle.BadgeJSON(&v)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"message": "resource-server 2025-11-25, `+time.Now().UTC().Format(time.DateOnly)+`, self-attested"`)
+	assert.Contains(t, string(text), `"color": "brightgreen"`)
+	svg, err := bundle.BadgeSVG(&v)
+	require.NoError(t, err)
+	assert.Contains(t, string(svg), "self-attested</text>")
+	summary, err := bundle.Summarise(&v, s.files, "1.0.0")
+	require.NoError(t, err)
+	assert.Contains(t, string(summary), `"https://in-toto.io/attestation/svr/v0.2"`)
+	assert.Contains(t, string(summary), `"MCPAUTH_RESOURCE_SERVER_2025_11_25"`)
+	assert.Contains(t, string(summary), bundle.Digest(s.files[bundle.ManifestFile]))
+
+	late := verify(t, s.files, func(o *bundle.Options) { by(s.public)(o); o.Now = time.Now().Add(400 * 24 * time.Hour) })
+	text, err = bundle.BadgeJSON(&late)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"color": "lightgrey"`)
+	_, err = bundle.Summarise(&late, s.files, "1.0.0")
+	assert.ErrorContains(t, err, "expired")
+
+	unsigned := verify(t, s.files, func(*bundle.Options) {})
+	_, err = bundle.BadgeSVG(&unsigned)
+	assert.ErrorContains(t, err, "signature")
+	_, other := keys(t, "P-256")
+	wrong := verify(t, s.files, by(other))
+	_, err = bundle.BadgeJSON(&wrong)
+	assert.ErrorContains(t, err, "does not verify")
+	_, err = bundle.Summarise(&wrong, s.files, "1.0.0")
+	assert.Error(t, err)
+
+	witnessed := verify(t, s.files, func(o *bundle.Options) {
+		o.Check = func(bundle.Files) (bundle.Signer, error) {
+			return bundle.Signer{Identity: "https://github.com/example/repo/.github/workflows/certify.yml@refs/heads/main", Witnessed: true}, nil
+		}
+	})
+	text, err = bundle.BadgeJSON(&witnessed)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "witnessed")
+	refused := verify(t, s.files, func(o *bundle.Options) {
+		o.Check = func(bundle.Files) (bundle.Signer, error) { return bundle.Signer{}, fmt.Errorf("no such identity") }
+	})
+	assert.Equal(t, []bundle.Reason{bundle.WrongSignature}, reasons(refused))
+}
+
+// What was tested is named, and control of it is shown by a nonce.
+func TestIdentityAndControl(t *testing.T) {
+	nonce := strings.Repeat("q7", 16)
+	set := setOf(t, "resource-server", "2025-11-25")
+	for name, c := range map[string]struct {
+		served string
+		shown  bool
+	}{"the nonce": {nonce + "\n", true}, "another": {"x" + nonce, false}, "none": {"", false}} {
+		t.Run(name, func(t *testing.T) {
+			o := reference.Ideal()
+			o.Host, o.Wrap = "mcp.example.com", serving(reports.ControlPath+nonce, c.served)
+			r := against.Start(t, o)
+			cfg := against.SigningIn(r)
+			cfg.Documents = nil
+			cfg.Only, cfg.Revisions, cfg.KeepBasis, cfg.Identify, cfg.ProveControl = []string{"RS-CHALLENGE-401-STATUS"}, []string{set.Revision}, true, true, nonce
+			run, err := suites.Run(t.Context(), cfg)
+			if !c.shown {
+				require.ErrorContains(t, err, "control of https://mcp.example.com")
+				assert.ErrorContains(t, err, nonce)
+				return
+			}
+			require.NoError(t, err)
+			id := run.Run().Identity
+			assert.Regexp(t, `^https://mcp\.example\.com`, id.Origin)
+			assert.Regexp(t, `^[0-9a-f]{64}$`, id.LeafKey)
+			assert.NotEmpty(t, id.Resource)
+			assert.NotEmpty(t, id.Issuers)
+			assert.NotEmpty(t, id.Version)
+			require.NotNil(t, id.Control)
+			ex, ok := run.Run().Exchange(id.Control.Exchange)
+			require.True(t, ok)
+			assert.Contains(t, ex.Response.Body, nonce)
+		})
+	}
+}
+
+// Results are packed so that they are read again, and nothing but them.
+func TestResultsAreTheExcerpt(t *testing.T) {
+	s := aBundle(t)
+	z, err := gzip.NewReader(bytes.NewReader(s.files[bundle.ResultsFile]))
+	require.NoError(t, err)
+	text, err := io.ReadAll(z)
+	require.NoError(t, err)
+	run, err := reportjson.Read(bytes.NewReader(text))
+	require.NoError(t, err)
+	cited := map[int]bool{}
+	for _, r := range run.Run().Results {
+		assert.True(t, s.set.Holds(r.ID), r.ID)
+		for _, n := range r.Evidence {
+			cited[n] = true
+		}
+	}
+	for _, e := range run.Run().Exchanges {
+		assert.True(t, cited[e.Number], "exchange %d is cited by nothing", e.Number)
+		for _, f := range e.Request.Header {
+			if strings.EqualFold(f.Name, "User-Agent") {
+				assert.NotContains(t, f.Value, "mcpauth")
+			}
+		}
+	}
+	assert.Empty(t, run.Run().Target.File)
+	assert.Empty(t, run.Run().Screenshots)
+}
