@@ -342,7 +342,8 @@ var (
 	// secretValue is a secret member of JSON whose value is there, also where the JSON is itself in a text.
 	secretValue = regexp.MustCompile(`\\*"(?:access_token|refresh_token|client_secret|registration_access_token|device_code|password)\\*"\s*:\s*\\*"[^"\\‹]{16,}`)
 	// vendorToken are credentials that well-known services mark as such.
-	vendorToken = regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,}|xox[baprs]-[A-Za-z0-9-]{20,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|(?:sk|rk)_live_[A-Za-z0-9]{20,}|sk-ant-[A-Za-z0-9_-]{20,}|glpat-[A-Za-z0-9_-]{20,})`)
+	vendorToken = regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20,}|xox[baprs]-[A-Za-z0-9-]{20,}` +
+		`|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|(?:sk|rk)_live_[A-Za-z0-9]{20,}|sk-ant-[A-Za-z0-9_-]{20,})`)
 )
 
 // SecretsIn names what in a text has the form of a secret; nil for nothing. It knows no values: for texts of somebody else.
@@ -353,8 +354,11 @@ func SecretsIn(text string) []string {
 		form *regexp.Regexp
 		hint string
 	}{
-		{"a private key", pemKey, "PRIVATE KEY-----"}, {"a signed token", wholeJWS, "eyJ"}, {"a secret in JSON", secretValue, ":"},
-		{"a credential of a well-known service", vendorToken, ""}, {"the private part of a JWK", secretKey, `"d"`},
+		{"a private key", pemKey, "PRIVATE KEY-----"},
+		{"a signed token", wholeJWS, "eyJ"},
+		{"a secret in JSON", secretValue, ":"},
+		{"a credential of a well-known service", vendorToken, ""},
+		{"the private part of a JWK", secretKey, `"d"`},
 	} {
 		if strings.Contains(text, p.hint) && p.form.MatchString(text) {
 			out = append(out, p.what)

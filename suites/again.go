@@ -16,7 +16,7 @@ func JudgeAgain(run *reports.Run) reports.Rejudged {
 		out.Recomputed += a.Recomputed
 		switch {
 		case a.Contradiction != "":
-			out.Contradictions = append(out.Contradictions, reports.Contradiction{r.ID, a.Contradiction})
+			out.Contradictions = append(out.Contradictions, reports.Contradiction{ID: r.ID, Says: a.Contradiction})
 		case a.Recomputed == 0:
 			out.Attested = append(out.Attested, r.ID)
 		case a.Recomputed == a.Steps && a.Looked == a.Own:

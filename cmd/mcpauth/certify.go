@@ -43,8 +43,9 @@ type certification struct {
 var otherwise = map[string]string{
 	"only": "the whole set is run", "skip": "the whole set is run", "label-filter": "the whole set is run", "shard": "one run decides",
 	"baseline": "nothing is accepted that is not met", "update-baseline": "nothing is accepted that is not met",
-	"seed": "the values of a run could be predicted", "fail-on": "every MUST counts", "strict": "every MUST counts", "require-complete": "everything is required",
-	"user-agent": "requests look like those of an ordinary client", "targets": "a certificate is about one target",
+	"seed": "the values of a run could be predicted", "fail-on": "every MUST counts", "strict": "every MUST counts",
+	"require-complete": "everything is required",
+	"user-agent":       "requests look like those of an ordinary client", "targets": "a certificate is about one target",
 	"history": "the bundle holds the results", "report": "the bundle holds the reports", "verbose": "the bundle holds the reports",
 }
 
@@ -72,13 +73,17 @@ Exit status: 0 the bundle is written; 1 a MUST is not met; 2 usage; 3 undecided:
 	c.Flags().Lookup("profile").Usage = "the profile of the set: resource-server, authorization-server or server-with-bundled-as"
 	c.Flags().Lookup("revision").Usage = "the MCP revision of the set"
 	f := c.Flags()
-	f.StringVar(&cert.product, "product", "PRODUCT.yaml", "who claims what: vendor, product, version, url, contact (its form: mcpauth schema product)")
+	f.StringVar(&cert.product, "product", "PRODUCT.yaml",
+		"who claims what: vendor, product, version, url, contact (its form: mcpauth schema product)")
 	f.StringVarP(&cert.out, "output", "o", "", "the folder to write, new or empty")
 	f.StringVar(&cert.key, "key", "", "private key to sign with, in PEM: ed25519 or ECDSA P-256, PKCS#8, also encrypted")
-	f.StringVar(&cert.passphraseEnv, "passphrase-env", "MCPAUTH_KEY_PASSPHRASE", "name of the environment variable with the passphrase of the key")
+	f.StringVar(&cert.passphraseEnv, "passphrase-env", "MCPAUTH_KEY_PASSPHRASE",
+		"name of the environment variable with the passphrase of the key")
 	f.BoolVar(&cert.predicateOnly, "predicate-only", false, "do not sign: cosign attest-blob or GitHub's attest action signs predicate.json")
 	f.StringVar(&cert.image, "subject", "", "the image that was tested: NAME@sha256:DIGEST")
-	f.StringVar(&cert.control, "prove-control", "", "a nonce that stands at /.well-known/mcpauth-challenge/NONCE of the target's origin, or in a TXT record of _mcpauth-challenge.HOST; without a value one is made and waited for")
+	f.StringVar(&cert.control, "prove-control", "",
+		"a nonce that is at /.well-known/mcpauth-challenge/NONCE of the target's origin, or in a TXT record of _mcpauth-challenge.HOST; "+
+			"without a value one is made and waited for")
 	f.Lookup("prove-control").NoOptDefVal = newNonce
 	return c
 }
@@ -111,7 +116,8 @@ func (cert *certification) prepare(c *cobra.Command) error {
 	case refused != nil:
 		return refused
 	case !build.Identified():
-		return fmt.Errorf("this build (version %q, commit %q, changed files: %v) does not say from what it was made: certify with a release, or build from a clean checkout (go build -buildvcs=true)", build.Version, build.Commit, build.Modified)
+		return fmt.Errorf("this build (version %q, commit %q, changed files: %v) does not say from what it was made: "+
+			"certify with a release, or build from a clean checkout (go build -buildvcs=true)", build.Version, build.Commit, build.Modified)
 	case len(o.files) > 1:
 		return errors.New("a certificate is about one target: give one -c")
 	case o.profile == "" || len(o.revisions) != 1:
@@ -174,7 +180,8 @@ func (cert *certification) describeTool(build suites.BuildInfo) error {
 		return err
 	}
 	cert.tool = bundle.Tool{
-		Name: "mcpauth", Version: build.Version, Commit: build.Commit, ModuleSum: build.Sum, Digest: digest, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Name: "mcpauth", Version: build.Version, Commit: build.Commit, ModuleSum: build.Sum, Digest: digest, Go: runtime.Version(),
+		OS: runtime.GOOS, Arch: runtime.GOARCH,
 	}
 	return nil
 }
@@ -239,7 +246,8 @@ func (cert *certification) challenge(c *cobra.Command, cfg *suites.Config) error
 		return nil
 	}
 	cfg.ProveControl = seeded.Suites.Text(24)
-	notice(c, "to show that you control the target, put this nonce, alone, into a text file there, at %s%s, or into a TXT record of %sHOST; then press Enter: %s",
+	notice(c, "to show that you control the target, put this nonce, alone, into a text file there, at %s%s, or into a TXT record of %sHOST; "+
+		"then press Enter: %s",
 		reports.ControlPath, cfg.ProveControl, reports.ControlRecord, cfg.ProveControl)
 	var line [1]byte
 	for {
@@ -262,7 +270,8 @@ func (cert *certification) blocked(c *cobra.Command, run reports.Redacted, block
 	if code == reports.ExitConformant {
 		code = reports.ExitUndecided
 	}
-	return &exit{code, fmt.Errorf("no certificate: %s in the way of %s (%s)", reports.Count(len(blocks), "thing"), cert.set.Name(), console.Conclusion(outcome))}
+	return &exit{code, fmt.Errorf("no certificate: %s in the way of %s (%s)", reports.Count(len(blocks), "thing"), cert.set.Name(),
+		console.Conclusion(outcome))}
 }
 
 func (cert *certification) bundle(c *cobra.Command, run reports.Redacted, began time.Time) (bundle.Files, error) {
@@ -275,9 +284,11 @@ func (cert *certification) bundle(c *cobra.Command, run reports.Redacted, began 
 		target = bundle.Descriptor{Name: filepath.Base(cert.o.file), Digest: map[string]string{"sha256": digest}}
 	}
 	files, err := bundle.Make(bundle.Input{
-		Product: cert.productText, Run: run, Set: cert.set, Tool: cert.tool, Target: target, Image: cert.image, NotScored: notScored(&cert.set), Rejudge: suites.JudgeAgain,
+		Product: cert.productText, Run: run, Set: cert.set, Tool: cert.tool, Target: target, Image: cert.image,
+		NotScored: notScored(&cert.set), Rejudge: suites.JudgeAgain,
 		Environment: bundle.Environment{
-			Tool: cert.tool, Catalogue: requirements.Digest(), Flags: flagsOf(c), UserAgent: ordinaryClient, Order: bundle.Order{Kind: "random", Seed: cert.order},
+			Tool: cert.tool, Catalogue: requirements.Digest(), Flags: flagsOf(c), UserAgent: ordinaryClient,
+			Order: bundle.Order{Kind: "random", Seed: cert.order},
 			Clock: bundle.Clock{Began: began.UTC(), Ended: time.Now().UTC(), Zone: "UTC"},
 		},
 	})
@@ -317,7 +328,8 @@ func (cert *certification) tell(c *cobra.Command, files bundle.Files) {
 	v := files.Verify(c.Context(), bundle.Options{Now: time.Now(), Unsigned: true, Rejudge: suites.JudgeAgain})
 	notice(c, "wrote %s: %s is met, as far as it applies; %s", cert.out, cert.set.Name(), rejudged(&v))
 	if cert.predicateOnly {
-		notice(c, "sign it, in %s: cosign attest-blob --predicate %s --type %s --bundle %s %s", cert.out, bundle.PredicateFile, bundle.PredicateType, bundle.KeylessFile, bundle.ManifestFile)
+		notice(c, "sign it, in %s: cosign attest-blob --predicate %s --type %s --bundle %s %s", cert.out, bundle.PredicateFile,
+			bundle.PredicateType, bundle.KeylessFile, bundle.ManifestFile)
 		return
 	}
 	notice(c, "verify it: mcpauth verify %s --key PUBLIC-KEY", cert.out)
@@ -326,6 +338,7 @@ func (cert *certification) tell(c *cobra.Command, files bundle.Files) {
 // rejudged says how far the verdicts can be judged again.
 func rejudged(v *bundle.Verification) string {
 	r := v.Rejudged
-	text := fmt.Sprintf("judged again: %s wholly, %d in part; attested, not re-judged: %d", reports.Count(r.Whole, "verdict"), r.Partly, r.Attested)
+	text := fmt.Sprintf("judged again: %s wholly, %d in part; attested, not re-judged: %d", reports.Count(r.Whole, "verdict"),
+		r.Partly, r.Attested)
 	return strings.TrimSpace(text) + fmt.Sprintf(" (%d of %d judgements were made again)", r.Recomputed, r.Steps)
 }

@@ -225,7 +225,8 @@ func schemaCommand() *cobra.Command {
 		"report": reportjson.Schema, "target": target.Schema, "recipe": recipeSchema, "baseline": baselineSchema, "product": bundle.ProductSchema,
 	}
 	return &cobra.Command{Use: "schema {report|target|recipe|baseline|product}",
-		Short: "Print the JSON Schema of the JSON report, of the target file, of a login recipe, of a baseline, or of PRODUCT.yaml", Args: cobra.ExactArgs(1),
+		Short:     "Print the JSON Schema of the JSON report, of the target file, of a login recipe, of a baseline, or of PRODUCT.yaml",
+		Args:      cobra.ExactArgs(1),
 		ValidArgs: []string{"report", "target", "recipe", "baseline", "product"},
 		RunE: func(c *cobra.Command, args []string) error {
 			schema, ok := schemas[args[0]]

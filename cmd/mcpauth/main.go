@@ -96,7 +96,8 @@ outside, and shows the HTTP exchange behind each verdict.`,
 		return &exit{reports.ExitUsage, fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(),
-		reportCommand(), mergeCommand(), diffCommand(), certifyCommand(), verifyCommand(), schemaCommand(), manCommand(), docsCommand(), versionCommand())
+		reportCommand(), mergeCommand(), diffCommand(), certifyCommand(), verifyCommand(), schemaCommand(), manCommand(), docsCommand(),
+		versionCommand())
 	complete(root)
 	return root
 }

@@ -33,13 +33,15 @@ the set, the age, and that nothing in it has the form of a secret. Then it judge
 facts in the bundle, and demands the same.
 
 Exit status: 0 the bundle verifies; 1 it does not, and each reason is said; 2 usage.`,
-		Example: "  mcpauth verify certificate --key vendor.pub\n  mcpauth verify certificate --key vendor.pub --json --badge badge.svg --summary summary.json",
+		Example: `  mcpauth verify certificate --key vendor.pub
+  mcpauth verify certificate --key vendor.pub --json --badge badge.svg --summary summary.json`,
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
 		RunE:    func(c *cobra.Command, args []string) error { return v.run(c, args[0]) },
 	}
 	f := c.Flags()
 	f.StringVar(&v.key, "key", "", "the vendor's public key, in PEM")
-	f.BoolVar(&v.unsigned, "unsigned", false, "verify everything but the signature, which somebody else checks (cosign, mcpauth-verify-keyless)")
+	f.BoolVar(&v.unsigned, "unsigned", false,
+		"verify everything but the signature, which somebody else checks (cosign, mcpauth-verify-keyless)")
 	f.BoolVar(&v.submission, "submission", false, "demand that the certificate is at most 90 days old")
 	f.StringVar(&v.at, "at", "", "verify as of this day (2027-01-31) in place of today")
 	f.BoolVar(&v.asJSON, "json", false, "write what was found as JSON")

@@ -124,7 +124,8 @@ func statementOf(in Input, product Product, run *reports.Run, again reports.Reju
 		p.Result = "WARNED"
 	}
 	p.Configuration = []Descriptor{
-		{in.Set.Name(), map[string]string{"sha256": in.Set.Digest}}, {in.Tool.Name + " " + in.Tool.Version, map[string]string{"sha256": in.Tool.Digest}},
+		{in.Set.Name(), map[string]string{"sha256": in.Set.Digest}}, {in.Tool.Name + " " + in.Tool.Version,
+			map[string]string{"sha256": in.Tool.Digest}},
 		in.Target, {"requirement catalogue", map[string]string{"sha256": run.Catalogue}},
 	}
 	c.Product, c.Profile, c.Revision, c.Set, c.Target = product, in.Set.Profile, in.Set.Revision, in.Set.Name(), run.Target.URL
@@ -146,7 +147,8 @@ func readme(c *Certification, again reports.Rejudged) string {
 		fmt.Fprintf(&b, format+"\n", args...)
 	}
 	say("# %s %s by %s\n", c.Product.Product, c.Product.Version, c.Product.Vendor)
-	say("Meets every MUST of the frozen set `%s` that applies to it, as `mcpauth %s` observed it at `%s` on %s.", c.Set, c.Tool.Version, c.Identity.Origin, c.Finished.Format(time.DateOnly))
+	say("Meets every MUST of the frozen set `%s` that applies to it, as `mcpauth %s` observed it at `%s` on %s.", c.Set,
+		c.Tool.Version, c.Identity.Origin, c.Finished.Format(time.DateOnly))
 	say("The certificate expires on %s.\n", c.Expires.Format(time.DateOnly))
 	say("Verify it, offline:\n\n    mcpauth verify . --key VENDOR.pub\n")
 	say("Repeat it, against your own instance:\n\n    %s\n", Command(c))
@@ -161,7 +163,8 @@ func readme(c *Certification, again reports.Rejudged) string {
 		say("- %s (%s): %s. Shown by: %s", a.ID, a.Level, strings.TrimSuffix(a.Why, "."), a.Observation)
 	}
 	say("\n## Judged again\n")
-	say("`mcpauth verify` judges again from `%s`: %d verdicts wholly, %d in part; %d are attested, not re-judged.", ResultsFile, len(again.Whole), len(again.Partly), len(again.Attested))
+	say("`mcpauth verify` judges again from `%s`: %d verdicts wholly, %d in part; %d are attested, not re-judged.", ResultsFile,
+		len(again.Whole), len(again.Partly), len(again.Attested))
 	if len(again.Attested) > 0 {
 		say("Attested, not re-judged:\n")
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(again.Attested))) {

@@ -88,7 +88,8 @@ func invalid(name string, lines map[string]int, err error) error {
 		line = lines[at]
 		at += ": "
 	}
-	return fmt.Errorf("%s:%d: %s%s (mcpauth schema product)", name, line, at, problem.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
+	return fmt.Errorf("%s:%d: %s%s (mcpauth schema product)", name, line, at,
+		problem.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)

@@ -122,7 +122,8 @@ func (f Files) signedBy(ctx context.Context, key Key) string {
 	if err := unmarshal(f[SignatureFile], &envelope); err != nil {
 		return fmt.Sprintf("it is no DSSE envelope: %v", err)
 	}
-	if again, err := marshal(&envelope); err != nil || !bytes.Equal(again, f[SignatureFile]) || len(envelope.Signatures) != 1 || !plainBase64(envelope) {
+	if again, err := marshal(&envelope); err != nil || !bytes.Equal(again, f[SignatureFile]) || len(envelope.Signatures) != 1 ||
+		!plainBase64(envelope) {
 		return "it is no envelope as certify writes it, with one signature"
 	}
 	verifier, err := dsse.NewEnvelopeVerifier(key)

@@ -115,7 +115,8 @@ func (v *verifier) add(r Reason, file, format string, args ...any) {
 // Verify verifies a bundle without the network. Problems that were found while it was read are given.
 func (f Files) Verify(ctx context.Context, o Options, found ...Problem) Verification {
 	v := &verifier{files: f, o: o}
-	v.Problems, v.Notices, v.Attested, v.Build, v.Signature, v.At = append([]Problem{}, found...), []string{}, []string{}, "unknown build", "failed", o.Now.UTC().Truncate(time.Second)
+	v.Problems, v.Notices, v.Attested, v.Build, v.Signature, v.At = append([]Problem{}, found...), []string{}, []string{},
+		"unknown build", "failed", o.Now.UTC().Truncate(time.Second)
 	v.manifest()
 	if v.readStatement() {
 		v.signature(ctx)
@@ -245,7 +246,8 @@ func (v *verifier) readStatement() bool {
 	if name, ok := releases.Lookup(v.Certification.Tool.Digest); ok {
 		v.Build = name
 	} else {
-		v.Notices = append(v.Notices, "unknown build: the binary that made the certificate, "+v.Certification.Tool.Version+" with the SHA-256 "+v.Certification.Tool.Digest+", is no release that this build knows")
+		v.Notices = append(v.Notices, fmt.Sprintf("unknown build: the binary that made the certificate, %s with the SHA-256 %s, is no release that this build knows",
+			v.Certification.Tool.Version, v.Certification.Tool.Digest))
 	}
 	return true
 }
@@ -272,9 +274,10 @@ func (v *verifier) signature(ctx context.Context) {
 	case v.o.Unsigned:
 		v.Signature = "left-out"
 	case v.files[SignatureFile] != nil:
-		v.add(NoKey, SignatureFile, "nobody has checked the signature: give the vendor's public key with --key, or leave the signature out with --unsigned")
+		v.add(NoKey, SignatureFile, "nobody has checked the signature: give the vendor's public key with --key, or leave it out with --unsigned")
 	case v.files[KeylessFile] != nil:
-		v.add(NoKey, KeylessFile, "nobody has checked the signature: run mcpauth-verify-keyless, or leave the signature out with --unsigned and run %s", CosignCommand)
+		v.add(NoKey, KeylessFile, "nobody has checked the signature: run mcpauth-verify-keyless, or leave it out with --unsigned and run %s",
+			CosignCommand)
 	default:
 		v.add(NoSignature, SignatureFile, "it is missing: the bundle is not signed")
 	}
@@ -292,7 +295,8 @@ func (v *verifier) age() {
 	case !now.Before(c.Expires):
 		v.add(Expired, "", "the certificate has expired on %s", c.Expires.Format(time.DateOnly))
 	case v.o.Submission && now.Sub(c.Finished) > Freshness:
-		v.add(TooOld, "", "the certificate was made on %s: a submission is at most %d days old", c.Finished.Format(time.DateOnly), int(Freshness.Hours()/24))
+		v.add(TooOld, "", "the certificate was made on %s: a submission is at most %d days old", c.Finished.Format(time.DateOnly),
+			int(Freshness.Hours()/24))
 	}
 }
 
@@ -380,10 +384,13 @@ func differs(want, got Predicate) string {
 		name      string
 		want, got any
 	}{
-		{"result", want.Result, got.Result}, {"passedTests", want.PassedTests, got.PassedTests}, {"warnedTests", want.WarnedTests, got.WarnedTests},
-		{"failedTests", want.FailedTests, got.FailedTests}, {"configuration", want.Configuration, got.Configuration},
+		{"result", want.Result, got.Result}, {"passedTests", want.PassedTests, got.PassedTests}, {"warnedTests", want.WarnedTests,
+			got.WarnedTests},
+		{"failedTests", want.FailedTests, got.FailedTests},
+		{"configuration", want.Configuration, got.Configuration},
 		{"what does not apply", want.Certification.NotApplicable, got.Certification.NotApplicable},
-		{"product", want.Certification.Product, got.Certification.Product}, {"identity", want.Certification.Identity, got.Certification.Identity},
+		{"product", want.Certification.Product, got.Certification.Product},
+		{"identity", want.Certification.Identity, got.Certification.Identity},
 		{"times", [3]time.Time{want.Certification.Started, want.Certification.Finished, want.Certification.Expires},
 			[3]time.Time{got.Certification.Started, got.Certification.Finished, got.Certification.Expires}},
 	} {
@@ -417,7 +424,8 @@ func (v *verifier) judgeAgain() {
 		v.add(Contradicted, ResultsFile, "%s does not follow from its evidence: %s", c.ID, c.Says)
 	}
 	if said := v.Certification.Rejudged; v.Rejudged.Recomputed < said.Recomputed && len(again.Contradictions) == 0 {
-		v.Notices = append(v.Notices, fmt.Sprintf("this build judges %d judgements again, that of the certificate judged %d: some were made by later code", v.Rejudged.Recomputed, said.Recomputed))
+		v.Notices = append(v.Notices, fmt.Sprintf("this build makes %d judgements again, that of the certificate made %d: some are of later code",
+			v.Rejudged.Recomputed, said.Recomputed))
 	}
 }
 
@@ -433,7 +441,8 @@ func (v *verifier) control() {
 	switch c.Method {
 	case "http":
 		ex, ok := v.run.Exchange(c.Exchange)
-		shown = ok && ex.Response != nil && ex.Response.Status == 200 && ex.Request.URL == id.Origin+reports.ControlPath+c.Nonce && c.Where == ex.Request.URL &&
+		shown = ok && ex.Response != nil && ex.Response.Status == 200 && ex.Request.URL == id.Origin+reports.ControlPath+c.Nonce &&
+			c.Where == ex.Request.URL &&
 			strings.TrimSpace(ex.Response.Body) == c.Nonce
 	case "dns":
 		shown = c.Record == c.Nonce && strings.HasPrefix(c.Where, reports.ControlRecord)

@@ -120,7 +120,8 @@ func (j *rejudge) judge(i int, s *reports.BasisStep) {
 	finding := j.findingOf(judgement, outcome, ex, s)
 	switch {
 	case outcome != s.Outcome:
-		j.contradict(i, s, "it is recorded as %s, and what it judged gives %s: expected %s, observed %s", s.Outcome, outcome, judgement.Expected, reports.OneLine(judgement.Observed+judgement.Undecided, 300))
+		j.contradict(i, s, "it is recorded as %s, and what it judged gives %s: expected %s, observed %s", s.Outcome, outcome,
+			judgement.Expected, reports.OneLine(judgement.Observed+judgement.Undecided, 300))
 	case kindOf(m) != s.Kind:
 		j.contradict(i, s, "%s is recorded as a %q", s.Matcher.Name, s.Kind)
 	case (finding == nil) != (s.Finding == nil) || finding != nil && *finding != *s.Finding:
@@ -137,7 +138,8 @@ func (j *rejudge) judge(i int, s *reports.BasisStep) {
 }
 
 // findingOf is the finding that follows from a judgement; nil for none.
-func (j *rejudge) findingOf(judgement expect.Judgement, outcome reports.StepOutcome, ex *reports.Exchange, s *reports.BasisStep) *reports.Finding {
+func (j *rejudge) findingOf(judgement expect.Judgement, outcome reports.StepOutcome, ex *reports.Exchange,
+	s *reports.BasisStep) *reports.Finding {
 	f := &reports.Finding{About: s.About, Exchange: numberOf(ex)}
 	switch {
 	case outcome == reports.StepMet && judgement.Advice != nil:

@@ -34,7 +34,8 @@ func (a Assertion) judged(m expect.Matcher, outcome reports.StepOutcome, ex *rep
 	if ex != nil && t.World != nil && t.KeepBasis {
 		t.seen = append(t.seen, ex)
 	}
-	s := reports.BasisStep{Outcome: outcome, About: t.about(a.about), Matcher: expect.CallOf(m), Subject: subject(t, a.actual), Exchange: numberOf(ex), Advice: advice, Kind: kindOf(m)}
+	s := reports.BasisStep{Outcome: outcome, About: t.about(a.about), Matcher: expect.CallOf(m), Subject: subject(t, a.actual),
+		Exchange: numberOf(ex), Advice: advice, Kind: kindOf(m)}
 	if len(t.findings) > findings {
 		f := t.findings[len(t.findings)-1]
 		s.Finding = &f
@@ -77,7 +78,8 @@ func (t *T) control(ex *reports.Exchange) *reports.Exchange {
 func (t *T) controlledBy(ex *reports.Exchange, m expect.Matcher) {
 	t.controlled = true
 	t.control(ex)
-	t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control", Matcher: expect.CallOf(m), Subject: subject(t, ex), Exchange: numberOf(ex), Kind: kindOf(m)})
+	t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control", Matcher: expect.CallOf(m), Subject: subject(t, ex),
+		Exchange: numberOf(ex), Kind: kindOf(m)})
 }
 
 func numberOf(ex *reports.Exchange) int {

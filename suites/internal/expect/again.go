@@ -64,10 +64,13 @@ func init() { // Either refers to the table that holds it
 		"RefuseOrNotImplemented": RefuseOrNotImplemented, "HaveStatus": HaveStatus, "HaveMediaType": HaveMediaType, "HaveHeader": HaveHeader,
 		"HaveChallenge": HaveChallenge, "HaveChallengeOf": HaveChallengeOf, "BeServed": BeServed, "BeServedOrUnknown": BeServedOrUnknown,
 		"BeRefused": BeRefused, "HaveMember": HaveMember, "ForbidFraming": ForbidFraming, "IssueTokens": IssueTokens, "RefuseGrant": RefuseGrant,
-		"EndWithoutCode": EndWithoutCode, "EndWithCode": EndWithCode, "Proceed": Proceed, "GiveNoTokens": GiveNoTokens, "IssueNothing": IssueNothing,
-		"NotRedirect": NotRedirect, "NameError": NameError, "BeRegistered": BeRegistered, "RefuseRegistration": RefuseRegistration,
-		"ConfirmRevocation": ConfirmRevocation, "BeActive": BeActive, "BeInactive": BeInactive, "Run": Run, "NotRun": NotRun, "BeForbidden": BeForbidden,
-		"NameInChallenge": NameInChallenge, "HaveChallengeParam": HaveChallengeParam, "HaveChallengeParamOf": HaveChallengeParamOf, "BeJWT": BeJWT,
+		"EndWithoutCode": EndWithoutCode, "EndWithCode": EndWithCode, "Proceed": Proceed, "GiveNoTokens": GiveNoTokens,
+		"IssueNothing": IssueNothing,
+		"NotRedirect":  NotRedirect, "NameError": NameError, "BeRegistered": BeRegistered, "RefuseRegistration": RefuseRegistration,
+		"ConfirmRevocation": ConfirmRevocation, "BeActive": BeActive, "BeInactive": BeInactive, "Run": Run, "NotRun": NotRun,
+		"BeForbidden":     BeForbidden,
+		"NameInChallenge": NameInChallenge, "HaveChallengeParam": HaveChallengeParam, "HaveChallengeParamOf": HaveChallengeParamOf,
+		"BeJWT":           BeJWT,
 		"IncludeAudience": IncludeAudience, "HaveAudience": HaveAudience, "HaveType": HaveType, "ExpireAfter": ExpireAfter, "Be": Be,
 		"BeUnguessable": BeUnguessable, "Either": Either,
 	}
@@ -224,7 +227,8 @@ func number(ex *reports.Exchange) int {
 
 func endingOf(g Ending) *reports.Ending {
 	e := &reports.Ending{
-		Exchange: number(g.Evidence()), Code: g.Code() != "", Error: g.Error(), IssuesToken: g.IssuesToken(), AsksUser: g.AsksUser(), Describe: g.Describe(),
+		Exchange: number(g.Evidence()), Code: g.Code() != "", Error: g.Error(), IssuesToken: g.IssuesToken(), AsksUser: g.AsksUser(),
+		Describe: g.Describe(),
 	}
 	_, e.Flow = g.(Flow)
 	e.Undecided, e.LoginHelps = g.Undecided()
@@ -304,7 +308,8 @@ func (r *recalled) contradicts() string {
 		_, answer, _ = strings.Cut(to, "#")
 	}
 	has := func(name string) bool {
-		return slices.ContainsFunc(strings.FieldsFunc(answer, func(c rune) bool { return c == '&' || c == '#' || c == '?' }), func(p string) bool { return strings.HasPrefix(p, name+"=") })
+		return slices.ContainsFunc(strings.FieldsFunc(answer, func(c rune) bool { return c == '&' || c == '#' || c == '?' }),
+			func(p string) bool { return strings.HasPrefix(p, name+"=") })
 	}
 	switch s := Status(r.shows); {
 	case s < 300 || s > 399 || !has("state"):

@@ -17,7 +17,8 @@ import (
 )
 
 // Those that hold code of a check cannot be written down.
-var notWrittenDown = []string{"That", "Refusing", "Show", "ServedBy", "Advised", "ExpireLater", "Again", "HaveClaim"} // the last are others by another name
+var notWrittenDown = []string{"That", "Refusing", "Show", "ServedBy", "Advised", "ExpireLater", "Again",
+	"HaveClaim"} // the last are others by another name
 
 func TestEveryMatcherCanBeMadeAgain(t *testing.T) {
 	files, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
@@ -40,9 +41,10 @@ func TestEveryMatcherCanBeMadeAgain(t *testing.T) {
 }
 
 func TestMatchersMadeAgainJudgeAlike(t *testing.T) {
-	ex := &reports.Exchange{Number: 7, Request: reports.Request{Method: "POST"}, Response: &reports.Response{Status: 401, Header: []reports.Field{
-		{Name: "WWW-Authenticate", Value: `Bearer error="invalid_token"`}, {Name: "Cache-Control", Value: "No-Store, private"},
-	}, Body: `{"error":"invalid_grant","expires_in":60,"exp":5}`}}
+	ex := &reports.Exchange{Number: 7, Request: reports.Request{Method: "POST"}, Response: &reports.Response{Status: 401,
+		Header: []reports.Field{
+			{Name: "WWW-Authenticate", Value: `Bearer error="invalid_token"`}, {Name: "Cache-Control", Value: "No-Store, private"},
+		}, Body: `{"error":"invalid_grant","expires_in":60,"exp":5}`}}
 	for name, m := range map[string]Matcher{
 		"numbers":            Refuse(401, 403),
 		"one and more":       RefusePreferably(403, 401),
@@ -75,7 +77,8 @@ func TestMatchersMadeAgainJudgeAlike(t *testing.T) {
 		})
 	}
 	for name, call := range map[string]reports.Call{
-		"unknown": {Name: "Nope"}, "too few arguments": {Name: "HaveHeader"}, "too many": {Name: "Accept", Arguments: []reports.Value{{Null: true}}},
+		"unknown": {Name: "Nope"}, "too few arguments": {Name: "HaveHeader"}, "too many": {Name: "Accept",
+			Arguments: []reports.Value{{Null: true}}},
 		"of another type": {Name: "Refuse", Arguments: []reports.Value{{List: &[]string{"x"}}}},
 	} {
 		_, err := Again(&call)

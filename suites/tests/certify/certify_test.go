@@ -32,7 +32,12 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
-const product = "vendor: Example Ltd\nproduct: Example MCP Server\nversion: \"1.10\"\nurl: https://example.com/mcp\ncontact: security@example.com\n"
+const product = `vendor: Example Ltd
+product: Example MCP Server
+version: "1.10"
+url: https://example.com/mcp
+contact: security@example.com
+`
 
 // keys makes a pair; kind is ed25519 or P-256.
 func keys(t *testing.T, kind string) (private, public bundle.Key) {
@@ -78,7 +83,8 @@ func examine(t *testing.T, r *reference.Reference, set profiles.Set) reports.Red
 }
 
 func input(run reports.Redacted, set profiles.Set) bundle.Input {
-	tool := bundle.Tool{Name: "mcpauth", Version: "1.0.0", Commit: "abc1234", Digest: strings.Repeat("ab", 32), Go: "go1.26", OS: "linux", Arch: "amd64"}
+	tool := bundle.Tool{Name: "mcpauth", Version: "1.0.0", Commit: "abc1234", Digest: strings.Repeat("ab", 32), Go: "go1.26",
+		OS: "linux", Arch: "amd64"}
 	return bundle.Input{
 		Product: []byte(product), Run: run, Set: set, Tool: tool, Rejudge: suites.JudgeAgain,
 		Target:      bundle.Descriptor{Name: "target.yaml", Digest: map[string]string{"sha256": strings.Repeat("cd", 32)}},
@@ -169,7 +175,8 @@ func reasons(v bundle.Verification) []bundle.Reason {
 // One byte anywhere is enough: a bit is flipped at the beginning, at the end, and at many places of each file.
 func TestAChangedByteIsRefused(t *testing.T) {
 	s := aBundle(t)
-	want := map[string]bundle.Reason{bundle.ManifestFile: bundle.BadManifest, bundle.SignatureFile: bundle.WrongSignature, bundle.PredicateFile: bundle.ChangedFile}
+	want := map[string]bundle.Reason{bundle.ManifestFile: bundle.BadManifest, bundle.SignatureFile: bundle.WrongSignature,
+		bundle.PredicateFile: bundle.ChangedFile}
 	for _, name := range slices.Sorted(maps.Keys(s.files)) {
 		content := s.files[name]
 		places := []int{0, len(content) - 1}
@@ -331,7 +338,8 @@ func TestForgeriesAreRefused(t *testing.T) {
 			in.Product = append([]byte("# ghp_"+strings.Repeat("a1B2", 9)+"\n"), in.Product...)
 		}, bundle.HoldsSecret, "PRODUCT.yaml"},
 		"control that nobody showed": {func(run *reports.Run) {
-			run.Identity.Control = &reports.Control{Nonce: strings.Repeat("n", 32), Method: "http", Where: run.Identity.Origin + "/x", Exchange: run.Exchanges[0].Number}
+			run.Identity.Control = &reports.Control{Nonce: strings.Repeat("n", 32), Method: "http", Where: run.Identity.Origin + "/x",
+				Exchange: run.Exchanges[0].Number}
 		}, nil, bundle.NoControl, "does not show control"},
 		"a set of one's own": {func(*reports.Run) {}, func(in *bundle.Input) {
 			in.Set.Text = bytes.ReplaceAll(in.Set.Text, []byte("  - "+id+"\n"), nil)
@@ -348,7 +356,10 @@ func TestForgeriesAreRefused(t *testing.T) {
 				return
 			}
 			assert.False(t, v.OK)
-			assert.True(t, slices.ContainsFunc(v.Problems, func(p bundle.Problem) bool { return p.Reason == c.reason && strings.Contains(p.String(), c.says) }), "%v", v.Problems)
+			assert.True(t, slices.ContainsFunc(v.Problems, func(p bundle.Problem) bool {
+				return p.Reason == c.reason &&
+					strings.Contains(p.String(), c.says)
+			}), "%v", v.Problems)
 		})
 	}
 }
@@ -377,7 +388,10 @@ func TestFlawsAndGapsAreNotCertified(t *testing.T) {
 	o.Policy.Status = 403
 	run := examine(t, against.Start(t, o), set)
 	blocks := bundle.Blocks(run.Run(), &set)
-	assert.True(t, slices.ContainsFunc(blocks, func(b string) bool { return strings.HasPrefix(b, "RS-CHALLENGE-401-STATUS is not met (FAIL): ") }), blocks)
+	assert.True(t, slices.ContainsFunc(blocks, func(b string) bool {
+		return strings.HasPrefix(b,
+			"RS-CHALLENGE-401-STATUS is not met (FAIL): ")
+	}), blocks)
 
 	cfg := against.WithToken(against.Start(t, reference.Ideal()))
 	cfg.Only, cfg.Revisions, cfg.KeepBasis, cfg.Identify = slices.Concat(set.Musts, set.Shoulds), []string{set.Revision}, true, true
@@ -468,7 +482,8 @@ func TestIdentityAndControl(t *testing.T) {
 			r := against.Start(t, o)
 			cfg := against.SigningIn(r)
 			cfg.Documents = nil
-			cfg.Only, cfg.Revisions, cfg.KeepBasis, cfg.Identify, cfg.ProveControl = []string{"RS-CHALLENGE-401-STATUS"}, []string{set.Revision}, true, true, nonce
+			cfg.Only, cfg.Revisions, cfg.KeepBasis, cfg.Identify, cfg.ProveControl = []string{"RS-CHALLENGE-401-STATUS"},
+				[]string{set.Revision}, true, true, nonce
 			run, err := suites.Run(t.Context(), cfg)
 			if !c.shown {
 				require.ErrorContains(t, err, "control of https://mcp.example.com")
