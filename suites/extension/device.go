@@ -1,6 +1,7 @@
 package extension
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -8,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -19,84 +21,126 @@ const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 const shortest = 6
 
 // RFC 8628.
-func devices() {
-	Must("AS-DEVICE-GRANT", func(t *T) {
-		endpoint := t.AS.Endpoint("device_authorization_endpoint")
-		if _, err := document.ParseURL(endpoint); err != nil {
-			t.NotApplicable("the metadata names no device_authorization_endpoint")
-		}
-		c := t.AS.AnyClient()
-		ask := func() *reports.Exchange {
-			var f oauth.Form
-			fields := c.Authenticate(&f)
-			f.Set("client_id", c.ID)
-			if scopes := t.Session.RequestedScopes(); len(scopes) > 0 {
-				f.Set("scope", strings.Join(scopes, " "))
-			}
-			return t.Do(oauth.Request(endpoint, f, fields...))
-		}
-		ex := ask()
-		first := oauth.Object(ex)
-		if code, status := oauth.ErrorCode(ex), expect.Status(ex); code != "" && status >= 400 && status < 500 {
-			t.NotApplicable("the client may not use the device grant: error %s", code)
-		}
-		if !begun(t, ex, first) {
-			return
-		}
-		t.Controlled()
-		poll := func(code string, edits ...Edit) *reports.Exchange {
-			return t.AS.TokenRequest(c, append([]Edit{With("grant_type", deviceGrant), With("device_code", code)}, edits...)...)
-		}
-		t.RefusedWith(poll(first.String("device_code")), "a device code that nobody has allowed", "authorization_pending", "slow_down")
-		t.RefusedWith(poll("mcpauth-no-code"), "an unknown device code", "invalid_grant", "expired_token")
-		if other, _ := t.Session.Client(t.Context(), "second"); other != nil && other.ID != c.ID {
-			t.RefusedWith(t.AS.TokenRequest(other, With("grant_type", deviceGrant), With("device_code", first.String("device_code"))), "the device code of another client", "invalid_grant", "invalid_request")
-		}
-		values := []string{first.String("device_code")}
-		for range 3 {
-			values = append(values, oauth.Object(ask()).String("device_code"))
-		}
-		t.Expect(values).To(expect.BeUnguessable("device codes"))
-		approved(t, ask(), poll)
-	})
+func devices() { Must("AS-DEVICE-GRANT", bindsDeviceCodes) }
+
+// device is a client that asks for device codes.
+type device struct {
+	*oauth.Client
+	endpoint string
 }
 
-// begun judges a device authorization response (RFC 8628 section 3.2).
-func begun(t *T, ex *reports.Exchange, o *document.Object) bool {
-	t.Secrets.Add("device_code", o.String("device_code"))
-	if expect.Status(ex) != 200 || o.String("device_code") == "" || o.String("user_code") == "" || o.String("verification_uri") == "" {
-		t.Unmet(ex, "HTTP 200 with device_code, user_code and verification_uri", "%s", expect.Describe(ex))
-		return false
+func bindsDeviceCodes(t *T) {
+	d := device{t.AS.AnyClient(), t.AS.Endpoint("device_authorization_endpoint")}
+	if _, err := document.ParseURL(d.endpoint); err != nil {
+		t.NotApplicable("the metadata names no device_authorization_endpoint")
 	}
-	v, _ := o.Get("expires_in")
-	if n, ok := expect.Number(v); !ok || n <= 0 {
-		t.Unmet(ex, "expires_in as a positive number", "%v", v)
+	ex := d.ask(t)
+	if code, status := oauth.ErrorCode(ex), expect.Status(ex); code != "" && status >= 400 && status < 500 {
+		t.NotApplicable("the client may not use the device grant: error %s", code)
 	}
-	if u, err := document.ParseURL(o.String("verification_uri")); err != nil || u.Scheme != "https" && !document.LoopbackHost(u.Hostname()) {
-		t.Unmet(ex, "verification_uri by https", "%q", o.String("verification_uri"))
+	if !t.Expect(ex).To(beginDevice) {
+		return
 	}
-	if bare := strings.NewReplacer("-", "", " ", "").Replace(o.String("user_code")); len(bare) < shortest {
-		t.Unmet(ex, "a user code that cannot be guessed", "it has %d characters", len(bare))
+	t.Expect(ex).To(sayWhenItExpires, nameSafePage, haveLongUserCode)
+	t.Controlled()
+	code := oauth.Object(ex).String("device_code")
+	t.Expect(d.poll(t, code), "a device code that nobody has allowed").To(expect.RefuseGrant("authorization_pending", "slow_down"))
+	t.Expect(d.poll(t, "mcpauth-no-code"), "an unknown device code").To(expect.RefuseGrant("invalid_grant", "expired_token"))
+	tryAnotherClient(t, d, code)
+	values := []string{code}
+	for range 3 {
+		values = append(values, oauth.Object(d.ask(t)).String("device_code"))
 	}
-	return true
+	t.Expect(values).To(expect.BeUnguessable("device codes"))
+	approveDevice(t, d)
 }
 
-// approved has the first user allow a device, where its page can be understood: then a token comes, once.
-func approved(t *T, ex *reports.Exchange, poll func(code string, edits ...Edit) *reports.Exchange) {
+// ask sends a device authorization request (RFC 8628 section 3.1).
+func (d device) ask(t *T) *reports.Exchange {
+	var f oauth.Form
+	fields := d.Authenticate(&f)
+	f.Set("client_id", d.ID)
+	if scopes := t.Session.RequestedScopes(); len(scopes) > 0 {
+		f.Set("scope", strings.Join(scopes, " "))
+	}
+	ex := t.Do(oauth.Request(d.endpoint, f, fields...))
+	t.Secrets.Add("device_code", oauth.Object(ex).String("device_code"))
+	return ex
+}
+
+func (d device) poll(t *T, code string) *reports.Exchange {
+	return t.AS.TokenRequest(d.Client, With("grant_type", deviceGrant), With("device_code", code))
+}
+
+// tryAnotherClient polls as another client that may use the grant as well.
+func tryAnotherClient(t *T, d device, code string) {
+	other, _ := t.Session.Client(t.Context(), session.Second)
+	if other == nil || other.ID == d.ID {
+		t.Note("without a second client, whether a device code belongs to its client was not tried")
+		return
+	}
+	theirs := device{other, d.endpoint}
+	if oauth.Object(theirs.ask(t)).String("device_code") == "" {
+		t.Note("the second client may not use the device grant, so whether a device code belongs to its client was not tried")
+		return
+	}
+	t.Expect(theirs.poll(t, code), "the device code of another client").To(expect.RefuseGrant("invalid_grant", "invalid_request"))
+}
+
+// RFC 8628 section 3.2.
+var beginDevice = expect.That("HTTP 200 with device_code, user_code and verification_uri", func(ex *reports.Exchange) string {
 	o := oauth.Object(ex)
+	for _, name := range []string{"device_code", "user_code", "verification_uri"} {
+		if expect.Status(ex) != 200 || o.String(name) == "" {
+			return expect.Describe(ex)
+		}
+	}
+	return ""
+})
+
+var sayWhenItExpires = expect.That("expires_in as a positive number", func(ex *reports.Exchange) string {
+	v, _ := oauth.Object(ex).Get("expires_in")
+	if n, ok := expect.Number(v); ok && n > 0 {
+		return ""
+	}
+	return fmt.Sprint(v)
+})
+
+var nameSafePage = expect.That("verification_uri by https", func(ex *reports.Exchange) string {
+	page := oauth.Object(ex).String("verification_uri")
+	if u, err := document.ParseURL(page); err != nil || u.Scheme != "https" && !document.LoopbackHost(u.Hostname()) {
+		return page
+	}
+	return ""
+})
+
+var haveLongUserCode = expect.That("a user code that cannot be guessed", func(ex *reports.Exchange) string {
+	bare := strings.NewReplacer("-", "", " ", "").Replace(oauth.Object(ex).String("user_code"))
+	if len(bare) >= shortest {
+		return ""
+	}
+	return fmt.Sprintf("it has %d characters", len(bare))
+})
+
+// approveDevice has the first user allow a device, where its page can be understood: then a token comes, once. Before, somebody
+// who has not signed in says yes, which must not count.
+func approveDevice(t *T, d device) {
+	o := oauth.Object(d.ask(t))
 	code, page := o.String("device_code"), o.String("verification_uri_complete")
-	t.Secrets.Add("device_code", code)
 	if page == "" || t.Session == nil || !t.Session.Ready {
 		return
 	}
-	t.Pages.Confirm(wire.Request{Method: "GET", URL: page}, login.NewJar())
+	visit := wire.Request{Method: "GET", URL: page}
+	t.Pages.Confirm(visit, login.NewJar())
+	strangers := d.poll(t, code)
+	t.Expect(strangers, "a device code that nobody has allowed who signed in").To(expect.RefuseGrant("authorization_pending", "slow_down"))
 	jar := t.Session.Identity(0).Borrow(t.Context())
-	t.Pages.Confirm(wire.Request{Method: "GET", URL: page}, jar)
+	t.Pages.Confirm(visit, jar)
 	t.Session.Identity(0).Return(jar)
-	answer := poll(code)
-	if t.AS.Tokens(answer, t.AS.AnyClient()) == nil {
+	answer := d.poll(t, code)
+	if t.AS.Tokens(answer, d.Client) == nil {
 		t.Note("the page at verification_uri_complete could not be gone through, so no token came: %s", expect.Describe(answer))
 		return
 	}
-	t.RefusedWith(poll(code), "a device code that has brought a token", "invalid_grant", "expired_token")
+	t.Expect(d.poll(t, code), "a device code that has brought a token").To(expect.RefuseGrant("invalid_grant", "expired_token"))
 }

@@ -3,7 +3,6 @@ package extension
 import (
 	"strings"
 
-	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
@@ -13,28 +12,27 @@ import (
 )
 
 // RFC 9449 section 5.
-func binding() {
-	Must("AS-DPOP-BINDING", func(t *T) {
-		algorithms := t.AS.DPoPAlgorithms()
-		if len(algorithms) == 0 {
-			t.NotApplicable("the metadata has no dpop_signing_alg_values_supported: DPoP is not offered")
-		}
-		key := ProofKey(algorithms)
-		tokens := bound(t, key)
-		for about, edit := range Sorted(wrongProofs()) {
-			t.RefusedWith(t.AS.RedeemWithProof(t.AS.MustAuthorize(), key, edit), about, "invalid_dpop_proof")
-		}
-		for about, proofs := range Sorted(wrongFields(t, key, ProofKey(algorithms))) {
-			t.RefusedWith(t.AS.Redeem(t.AS.MustAuthorize(), proofs...), about, "invalid_dpop_proof", "use_dpop_nonce")
-		}
-		again := t.Mint.Proof(key, "POST", t.AS.Server().Token, "", "")
-		if first := t.AS.Redeem(t.AS.MustAuthorize(), proofField(again)); t.AS.Tokens(first, tokens.Client) != nil {
-			if second := t.AS.Redeem(t.AS.MustAuthorize(), proofField(again)); t.AS.Tokens(second, tokens.Client) != nil {
-				t.Advise(second, "a proof to be used once", "a second code is redeemed with the same proof")
-			}
-		}
-		refreshes(t, key, tokens, algorithms)
-	})
+func binding() { Must("AS-DPOP-BINDING", bindsTokensToKeys) }
+
+func bindsTokensToKeys(t *T) {
+	algorithms := t.AS.DPoPAlgorithms()
+	if len(algorithms) == 0 {
+		t.NotApplicable("the metadata has no dpop_signing_alg_values_supported: DPoP is not offered")
+	}
+	key := ProofKey(algorithms)
+	tokens := bound(t, key)
+	proving := Attempt[ProofEdit]{Name: "a redemption with a proof", Good: expect.IssueTokens(), Send: func(edits ...ProofEdit) any {
+		g := t.AS.MustAuthorize()
+		ex := t.AS.RedeemWithProof(g, key, edits...)
+		t.AS.Tokens(ex, g.Client)
+		return ex
+	}}
+	Refuses(t, proving, wrongProofs(t), expect.RefuseGrant("invalid_dpop_proof"))
+	t.Expect(proving.Send(proofClaim("htm", "post")), "htm in lower case").Ideally(expect.RefuseGrant("invalid_dpop_proof"))
+	Refuses(t, t.AS.Redemption(proofField(t.Mint.Proof(key, "POST", t.AS.Server().Token, "", ""))), wrongFields(t, key, ProofKey(algorithms)),
+		expect.RefuseGrant("invalid_dpop_proof", "use_dpop_nonce"))
+	usesProofsOnce(t, key)
+	bindsRefreshTokens(t, key, tokens, algorithms)
 }
 
 // bound redeems a code with an ordinary proof, and judges that the token is bound to its key.
@@ -42,64 +40,106 @@ func bound(t *T, key *mint.Key) *oauth.Tokens {
 	g := t.AS.MustAuthorize()
 	ex := t.AS.RedeemWithProof(g, key)
 	tokens := t.AS.Tokens(ex, g.Client)
-	if tokens == nil {
-		t.Unmet(ex, "a token for a code redeemed with a DPoP proof", "%s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+	if !t.Expect(ex, "a code redeemed with a DPoP proof").To(expect.IssueTokens()) {
 		t.Inconclusive("nothing more can be seen without a token")
 	}
-	t.Controlled()
 	if kind := tokens.Body.String("token_type"); !strings.EqualFold(kind, "DPoP") {
 		t.NotApplicable("a token requested with a proof is not bound, as token_type %q says, and as RFC 9449 section 5 allows", kind)
 	}
 	if _, claims := oauth.Claims(tokens.Access); claims != nil {
-		if is := claims.Object("cnf").String("jkt"); is != key.Thumbprint() {
-			t.Unmet(ex, "the thumbprint of the proof's key in cnf.jkt (RFC 9449 section 6.1)", "%q", is)
-		}
+		t.Expect(claims.Object("cnf").String("jkt"), "cnf.jkt (RFC 9449 section 6.1)").SeenIn(ex).To(beThumbprint(key))
 	}
 	return tokens
 }
 
+func beThumbprint(key *mint.Key) expect.Matcher {
+	return expect.That("the thumbprint of the proof's key", func(is string) string {
+		switch is {
+		case key.Thumbprint():
+			return ""
+		case "":
+			return "it is absent"
+		}
+		return is
+	})
+}
+
 func proofField(proof string) Edit { return Header(mcp.Field("DPoP", proof)) }
 
+func proofClaim(name string, v any) ProofEdit {
+	return func(_ mint.Header, c mint.Claims) {
+		if c[name] = v; v == nil {
+			delete(c, name)
+		}
+	}
+}
+
+func made(seconds int64) ProofEdit {
+	return func(_ mint.Header, c mint.Claims) { at, _ := c["iat"].(int64); c["iat"] = at + seconds }
+}
+
 // wrongProofs have one part that must not be accepted, signed with the right key (RFC 9449 section 4.3).
-func wrongProofs() map[string]ProofEdit {
-	return map[string]ProofEdit{
-		"htm GET":          func(_ mint.Header, c mint.Claims) { c["htm"] = "GET" },
-		"htu of another":   func(_ mint.Header, c mint.Claims) { c["htu"] = Attacker + "token" },
-		"made an hour ago": func(_ mint.Header, c mint.Claims) { made, _ := c["iat"].(int64); c["iat"] = made - 3600 },
-		"typ JWT":          func(h mint.Header, _ mint.Claims) { h["typ"] = "JWT" },
-		"alg HS256":        func(h mint.Header, _ mint.Claims) { h["alg"] = "HS256" },
-		"a private part": func(h mint.Header, _ mint.Claims) {
-			if jwk, ok := h["jwk"].(map[string]any); ok {
-				jwk["d"] = mint.Base64([]byte("a private part of thirty-two byt"))
-			}
-		},
+func wrongProofs(t *T) Cases[ProofEdit] {
+	private := func(h mint.Header, _ mint.Claims) {
+		if jwk, ok := h["jwk"].(map[string]any); ok {
+			jwk["d"] = mint.Base64([]byte("a private part of thirty-two byt"))
+		}
+	}
+	return Cases[ProofEdit]{
+		{"htm GET", proofClaim("htm", "GET")},
+		{"no htm", proofClaim("htm", nil)},
+		{"htu of another", proofClaim("htu", Attacker+"token")},
+		{"htu of another endpoint", proofClaim("htu", t.AS.Server().Authorization)},
+		{"no htu", proofClaim("htu", nil)},
+		{"made an hour ago", made(-3600)},
+		{"made in an hour", made(3600)},
+		{"no iat", proofClaim("iat", nil)},
+		{"no jti", proofClaim("jti", nil)},
+		{"typ JWT", func(h mint.Header, _ mint.Claims) { h["typ"] = "JWT" }},
+		{"a private part", private},
 	}
 }
 
-// wrongFields are proofs that are wrong in another way.
-func wrongFields(t *T, key, other *mint.Key) map[string][]Edit {
+// wrongFields are proofs that are wrong in another way. One with a shared secret is complete: its key is the one in its header.
+func wrongFields(t *T, key, other *mint.Key) Cases[Edit] {
 	proof := func(k *mint.Key) string { return t.Mint.Proof(k, "POST", t.AS.Server().Token, "", "") }
-	parts := strings.Split(proof(key), ".")
-	foreign := strings.Split(proof(other), ".")
-	return map[string][]Edit{
-		"two proofs":            {proofField(proof(key)), proofField(proof(key))},
-		"an unsigned proof":     {proofField(mint.Unsigned(key.ProofHeader().With("alg", "none"), mint.ProofClaims("POST", t.AS.Server().Token, "", Random(12))))},
-		"signed by another key": {proofField(parts[0] + "." + parts[1] + "." + foreign[2])},
+	claims := mint.ProofClaims("POST", t.AS.Server().Token, "", Random(12))
+	secret := []byte("a shared secret of mcpauth, of 32")
+	shared := key.ProofHeader().With("jwk", map[string]any{"kty": "oct", "k": mint.Base64(secret)})
+	parts, foreign := strings.Split(proof(key), "."), strings.Split(proof(other), ".")
+	return Cases[Edit]{
+		{"two proofs", Edits(proofField(proof(key)), proofField(proof(key)))},
+		{"an unsigned proof", proofField(mint.Unsigned(key.ProofHeader().With("alg", "none"), claims))},
+		{"alg HS256, with the secret as jwk", proofField(mint.HMACToken("HS256", shared, claims, secret))},
+		{"signed by another key", proofField(parts[0] + "." + parts[1] + "." + foreign[2])},
 	}
 }
 
-// refreshes judges that a public client's refresh token works with its key only.
-func refreshes(t *T, key *mint.Key, tokens *oauth.Tokens, algorithms []string) {
+// usesProofsOnce sends one proof with two codes.
+func usesProofsOnce(t *T, key *mint.Key) {
+	again := proofField(t.Mint.Proof(key, "POST", t.AS.Server().Token, "", ""))
+	g := t.AS.MustAuthorize()
+	if t.AS.Tokens(t.AS.Redeem(g, again), g.Client) == nil {
+		return // a nonce is asked for, or a proof without one is refused
+	}
+	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(), again), "a second code with the same proof").Ideally(expect.RefuseGrant())
+}
+
+// bindsRefreshTokens judges that a public client's refresh token works with its key only. That of a confidential client is bound
+// to the client (RFC 9449 section 5).
+func bindsRefreshTokens(t *T, key *mint.Key, tokens *oauth.Tokens, algorithms []string) {
 	if tokens.Refresh == "" || !tokens.Client.Public() {
-		return // the refresh token of a confidential client is bound to the client (RFC 9449 section 5)
+		return
 	}
-	if next := t.AS.Tokens(t.AS.RefreshWithProof(tokens, key), tokens.Client); next != nil && next.Refresh != "" {
-		tokens = next
+	next := t.AS.RefreshWithProof(tokens, key)
+	if !t.Expect(next, "a refresh with the proof of its key").Ideally(expect.IssueTokens()) {
+		return
 	}
-	judge := func(about string, ex *reports.Exchange) {
-		t.RefusedWith(ex, about, "invalid_grant", "invalid_dpop_proof")
+	if renewed := t.AS.Tokens(next, tokens.Client); renewed.Refresh != "" {
+		tokens = renewed
 	}
-	judge("a refresh with the proof of another key", t.AS.RefreshWithProof(tokens, ProofKey(algorithms)))
-	fresh := bound(t, key)
-	judge("a refresh without a proof", t.AS.Refresh(fresh))
+	codes := []string{"invalid_grant", "invalid_dpop_proof"}
+	other := t.AS.RefreshWithProof(tokens, ProofKey(algorithms))
+	t.Expect(other, "a refresh with the proof of another key").To(expect.RefuseGrant(codes...))
+	t.Expect(t.AS.Refresh(bound(t, key)), "a refresh without a proof").To(expect.RefuseGrant(codes...))
 }

@@ -1,7 +1,6 @@
 package extension
 
 import (
-	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
@@ -12,69 +11,85 @@ import (
 const accessType = "urn:ietf:params:oauth:token-type:access_token"
 
 // RFC 8693 section 2.
-func exchange() {
-	Practice("AS-TX-VALIDATION", func(t *T) {
-		if !t.AS.Lists("grant_types_supported", TokenExchange) {
-			t.NotApplicable("grant_types_supported does not list token exchange")
-		}
-		c := t.AS.ConfidentialClient()
-		subject := t.AS.MustGetTokens(As(c))
-		ask := func(token string, edits ...Edit) *reports.Exchange {
-			return t.AS.TokenRequest(c, append([]Edit{With("grant_type", TokenExchange), With("subject_token", token), With("subject_token_type", accessType)}, edits...)...)
-		}
-		ex := ask(subject.Access)
-		exchanged := t.AS.Tokens(ex, c)
-		if exchanged == nil {
-			t.Inconclusive("an ordinary exchange is answered with %s %s, so that a refusal proves nothing", expect.Describe(ex), oauth.ErrorCode(ex))
-		}
-		t.Controlled()
-		invalid := []string{"invalid_request", "invalid_grant"}
-		for about, token := range Sorted(map[string]string{"garbage": "mcpauth-not-a-token", "a token of another issuer": foreign(t)}) {
-			t.RefusedWith(ask(token), about, invalid...)
-		}
-		if subject.ID != "" {
-			t.RefusedWith(ask(subject.ID), "an ID token for an access token", invalid...)
-		}
-		if subject.Refresh != "" {
-			t.RefusedWith(ask(subject.Refresh), "a refresh token for an access token", invalid...)
-		}
-		narrow(t, ask)
-		t.RefusedWith(t.AS.TokenRequest(c, With("grant_type", TokenExchange), With("subject_token", subject.Access), With("subject_token_type", accessType), Unidentified()), "without client authentication", "invalid_client", "invalid_request", "unauthorized_client")
-		if public, _ := t.Session.Client(t.Context(), session.Public); public != nil {
-			own := t.AS.MustGetTokens(As(public))
-			if ex := t.AS.TokenRequest(public, With("grant_type", TokenExchange), With("subject_token", own.Access), With("subject_token_type", accessType)); t.AS.Tokens(ex, public) != nil {
-				t.Advise(ex, "exchange for authenticated clients only (RFC 8693 section 2.1)", "whoever has a token exchanges it, as a public client")
-			}
-		}
-		if t.AS.Server().Revocation != "" {
-			t.AS.Revoke(subject, subject.Access)
-			if _, dead := t.MCP.UntilRefused(subject.Access); dead {
-				t.RefusedWith(ask(subject.Access), "a revoked token", invalid...)
-			}
-		}
-	})
+func exchange() { Practice("AS-TX-VALIDATION", validatesSubjectTokens) }
+
+// exchanging is a token exchange of a client's own subject token (RFC 8693 section 2.1).
+func exchanging(t *T, c *oauth.Client, subject string) Attempt[Edit] {
+	return Attempt[Edit]{Name: "an ordinary exchange", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
+		good := []Edit{With("grant_type", TokenExchange), With("subject_token", subject), With("subject_token_type", accessType)}
+		ex := t.AS.TokenRequest(c, append(good, edits...)...)
+		t.AS.Tokens(ex, c)
+		return ex
+	}}
 }
 
-// foreign is a token that somebody else signed.
-func foreign(t *T) string {
-	return t.Mint.RSAKey("mcpauth").JWT(nil, t.Mint.Genuine().Claims)
-}
-
-// narrow judges that a narrow token is not exchanged for a broader one.
-func narrow(t *T, ask func(token string, edits ...Edit) *reports.Exchange) {
-	pool := t.AS.ScopePool()
-	if len(pool) > 1 {
-		less := t.AS.MustGetTokens(As(t.AS.ConfidentialClient()), Scope(pool[0]))
-		if ex := ask(less.Access, Scope(pool...)); t.AS.Tokens(ex, less.Client) == nil {
-			t.RefusedWith(ex, "a scope that the subject token has not", "invalid_scope")
-		} else if real, seen := t.AS.RealScope(t.AS.Tokens(ex, less.Client)); seen && len(real) > 1 {
-			t.Finding(ex, "a scope that the subject token has not", "error invalid_scope, or a token without it", "it is granted")
-		}
+func validatesSubjectTokens(t *T) {
+	if !t.AS.Lists("grant_types_supported", TokenExchange) {
+		t.NotApplicable("grant_types_supported does not list token exchange")
 	}
-	token := t.AS.MustGetTokens(As(t.AS.ConfidentialClient()))
-	if ex := ask(token.Access, With("resource", Attacker)); t.AS.Tokens(ex, token.Client) == nil {
-		t.RefusedWith(ex, "a foreign resource", "invalid_target")
-	} else if audience, _ := t.AS.Audience(t.AS.Tokens(ex, token.Client)); Names(audience, Attacker) {
-		t.Finding(ex, "a foreign resource", "error invalid_target", "a token is minted for it")
+	c := t.AS.ConfidentialClient()
+	subject := t.AS.MustGetTokens(As(c))
+	good := exchanging(t, c, subject.Access)
+	if ex := expect.ExchangeOf(good.Send()); t.AS.Tokens(ex, c) == nil {
+		t.Inconclusive("an ordinary exchange is answered with %s %s, so that a refusal proves nothing", expect.Describe(ex), oauth.ErrorCode(ex))
+	}
+	Refuses(t, good, wrongSubjects(t, subject), expect.RefuseGrant("invalid_request", "invalid_grant"))
+	Refuses(t, good, Cases[Edit]{
+		{"without client authentication", Unidentified()},
+	}, expect.RefuseGrant("invalid_client", "invalid_request", "unauthorized_client"))
+	narrows(t, c, good)
+	if public, _ := t.Session.Client(t.Context(), session.Public); public != nil {
+		own := t.AS.MustGetTokens(As(public))
+		t.Expect(exchanging(t, public, own.Access).Send(), "a public client's exchange (RFC 8693 section 2.1)").Ideally(expect.RefuseGrant())
+	}
+	revokedSubject(t, c)
+}
+
+// wrongSubjects are what is no valid access token of the authorization server.
+func wrongSubjects(t *T, subject *oauth.Tokens) Cases[Edit] {
+	foreign := t.Mint.RSAKey("mcpauth").JWT(nil, t.Mint.Genuine().Claims)
+	rows := NearMisses("subject_token").And("garbage", With("subject_token", "mcpauth-not-a-token")).
+		And("a token of another issuer", With("subject_token", foreign))
+	if subject.ID != "" {
+		rows = rows.And("an ID token for an access token", With("subject_token", subject.ID))
+	}
+	if subject.Refresh != "" {
+		rows = rows.And("a refresh token for an access token", With("subject_token", subject.Refresh))
+	}
+	return rows
+}
+
+// narrows judges that a token is not exchanged for a more powerful one.
+func narrows(t *T, c *oauth.Client, good Attempt[Edit]) {
+	if pool := t.AS.ScopePool(); len(pool) > 1 {
+		less := t.AS.MustGetTokens(As(c), Scope(pool[0]))
+		ex := expect.ExchangeOf(exchanging(t, c, less.Access).Send(Scope(pool...)))
+		granting(t, ex, c, "a scope that the subject token has not", "invalid_scope", func(more *oauth.Tokens) {
+			held, known := t.AS.Held(less, []string{pool[0]})
+			if granted, seen := t.AS.RealScope(more); seen && known && len(held) < len(pool) {
+				t.Expect(len(granted) > len(held), "a scope that the subject token has not").SeenIn(ex).To(notGrantMore)
+			}
+		})
+	}
+	ex := expect.ExchangeOf(good.Send(With("resource", Attacker)))
+	granting(t, ex, c, "a foreign resource", "invalid_target", func(other *oauth.Tokens) { audienceOf(t, other, "a foreign resource") })
+}
+
+var notGrantMore = expect.That("error invalid_scope, or a token without it", func(more bool) string {
+	if more {
+		return "it is granted"
+	}
+	return ""
+})
+
+// revokedSubject judges a subject token that was good until it was revoked.
+func revokedSubject(t *T, c *oauth.Client) {
+	if t.AS.Server().Revocation == "" {
+		return
+	}
+	subject := t.AS.MustGetTokens(As(c))
+	t.AS.Revoke(subject, subject.Access)
+	if _, dead := t.MCP.UntilRefused(subject.Access); dead {
+		t.Expect(exchanging(t, c, subject.Access).Send(), "a revoked token").To(expect.RefuseGrant("invalid_request", "invalid_grant"))
 	}
 }

@@ -1,81 +1,137 @@
 package extension
 
 import (
+	"fmt"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-func pushedRequests() {
-	Must("AS-PAR-BASIC", func(t *T) {
-		endpoint := t.AS.Endpoint("pushed_authorization_request_endpoint")
-		if endpoint == "" {
-			t.NotApplicable("the metadata names no pushed_authorization_request_endpoint")
-		}
-		c, pair := t.AS.AnyClient(), oauth.NewPKCE(43)
-		push := func(edits ...Edit) string {
-			ex := t.AS.Push(endpoint, c, pair, edits...)
-			uri := oauth.Object(ex).String("request_uri")
-			if uri == "" {
-				t.Inconclusive("an ordinary request cannot be pushed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
-			}
-			if seconds, ok := oauth.Seconds(oauth.Object(ex)); expect.Status(ex) != 201 || !ok || seconds <= 0 {
-				t.Unmet(ex, "HTTP 201 with request_uri and expires_in (RFC 9126 section 2.2)", "%s, expires_in is %v", expect.Describe(ex), seconds)
-			}
-			return uri
-		}
-		begin := func(by *oauth.Client, uri string, edits ...Edit) *Grant {
-			return t.AS.Authorize(append([]Edit{As(by), Pair(pair), Instead(oauth.Form{{Name: "client_id", Value: by.ID}, {Name: "request_uri", Value: uri}})}, edits...)...)
-		}
-		used := push()
-		g := t.AS.MustReachDecision(begin(c, used))
-		if g.Code() == "" {
-			t.Unmet(g.Exchange, "a code for a request that was pushed", "%s", g.Describe())
-			return
-		}
-		g.RedirectURI = c.RedirectURI
-		if ex := t.AS.Redeem(g); t.AS.Tokens(ex, c) == nil {
-			t.Inconclusive("the code of a pushed request cannot be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
-		}
-		t.Controlled()
-		if again := begin(c, used); again.Code() != "" {
-			t.Advise(again.Exchange, "a request_uri that brings one code (RFC 9126 section 7.3)", "it brings a second one")
-		}
-		if other, _ := t.Session.Client(t.Context(), "second public"); other != nil && other.RedirectURI == c.RedirectURI {
-			if g := begin(other, push()); g.Code() != "" || g.Stage == login.AtConsent {
-				t.Finding(g.Exchange, "the request_uri of another client", "a refusal (RFC 9126 section 2.2)", g.Describe())
-			} else {
-				t.RefusedBy(g.Exchange)
-			}
-		} else {
-			t.Note("without a second client, whether a request_uri belongs to its client was not tried")
-		}
-		for about, edit := range Sorted(map[string]Edit{
-			"a redirect URI that is not registered": With("redirect_uri", "https://attacker.example/cb"), "a request_uri within the request": With("request_uri", "urn:ietf:params:oauth:request_uri:x"), "an unknown response_type": With("response_type", "mcpauth"),
-		}) {
-			t.RefusedWith(t.AS.Push(endpoint, c, pair, edit), about, "invalid_request", "invalid_redirect_uri", "unsupported_response_type", "invalid_client", "request_uri_not_supported")
-		}
-		overrides(t, begin(c, push(With("state", "mcpauth-pushed")), With("state", "mcpauth-query")))
-		overrides(t, begin(c, push(), With("redirect_uri", "https://attacker.example/cb"), AnswersAt(c.RedirectURI)))
-		if required, _ := t.AS.Server().Metadata.Bool("require_pushed_authorization_requests"); required {
-			t.NoCode(t.AS.Authorize(As(c)), "a plain request where pushed ones are required", "invalid_request")
-		}
-	})
+func pushedRequests() { Must("AS-PAR-BASIC", bindsPushedRequests) }
+
+// pusher pushes authorization requests of a client, and begins with them.
+type pusher struct {
+	endpoint string
+	client   *oauth.Client
+	pair     oauth.PKCE
 }
 
-// overrides judges a pushed request with a query that says otherwise: it is refused, or the query is ignored.
-func overrides(t *T, g *Grant) {
-	const want = "the pushed parameters, whatever the query says (RFC 9126 section 4)"
-	switch {
-	case strings.Contains(g.Location, "attacker.example"):
-		t.Finding(g.Exchange, "a query that contradicts the pushed request", want, "the browser is sent to "+g.Location)
-	case g.Params.Get("state") == "mcpauth-query":
-		t.Finding(g.Exchange, "a query that contradicts the pushed request", want, "state is that of the query")
-	default:
-		t.RefusedBy(g.Exchange)
+func bindsPushedRequests(t *T) {
+	p := pusher{t.AS.Endpoint("pushed_authorization_request_endpoint"), t.AS.AnyClient(), oauth.NewPKCE(43)}
+	if p.endpoint == "" {
+		t.NotApplicable("the metadata names no pushed_authorization_request_endpoint")
+	}
+	used := p.mustPush(t)
+	g := t.AS.MustReachDecision(p.begin(t, p.client, used))
+	if !t.Expect(g, "a request that was pushed").To(expect.EndWithCode()) {
+		return
+	}
+	g.RedirectURI = p.client.RedirectURI
+	if ex := t.AS.Redeem(g); t.AS.Tokens(ex, p.client) == nil {
+		t.Inconclusive("the code of a pushed request cannot be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+	}
+	t.Expect(p.begin(t, p.client, used), "a request_uri for the second time (RFC 9126 section 7.3)").Ideally(endWithoutSecondCode)
+	tryForeignRequest(t, p)
+	refuseBadPushes(t, p)
+	letPushedRequestDecide(t, p)
+	if required, _ := t.AS.Server().Metadata.Bool("require_pushed_authorization_requests"); required {
+		plain := t.AS.Authorize(As(p.client))
+		t.Expect(plain, "a plain request where pushed ones are required").To(expect.EndWithoutCode("invalid_request"))
 	}
 }
+
+// pushing is a pushed request (RFC 9126 section 2.1).
+func (p pusher) pushing(t *T) Attempt[Edit] {
+	return Attempt[Edit]{Name: "an ordinary pushed request", Good: bePushed, Send: func(edits ...Edit) any {
+		return t.AS.Push(p.endpoint, p.client, p.pair, edits...)
+	}}
+}
+
+// mustPush is the request_uri of a pushed request.
+func (p pusher) mustPush(t *T, edits ...Edit) string {
+	ex := expect.ExchangeOf(p.pushing(t).Send(edits...))
+	uri := oauth.Object(ex).String("request_uri")
+	if uri == "" {
+		t.Inconclusive("an ordinary request cannot be pushed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+	}
+	t.Expect(ex).To(answerPush)
+	return uri
+}
+
+// begin sends a client's browser with a request_uri.
+func (p pusher) begin(t *T, by *oauth.Client, uri string, edits ...Edit) *Grant {
+	query := oauth.Form{{Name: "client_id", Value: by.ID}, {Name: "request_uri", Value: uri}}
+	return t.AS.Authorize(append([]Edit{As(by), Pair(p.pair), Instead(query)}, edits...)...)
+}
+
+var bePushed = expect.ServedBy(func(ex *reports.Exchange) bool { return oauth.Object(ex).String("request_uri") != "" })
+
+var answerPush = expect.That("HTTP 201 with request_uri and expires_in (RFC 9126 section 2.2)", func(ex *reports.Exchange) string {
+	seconds, ok := oauth.Seconds(oauth.Object(ex))
+	if expect.Status(ex) == 201 && ok && seconds > 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s, expires_in is %v", expect.Describe(ex), seconds)
+})
+
+var endWithoutSecondCode = expect.That("a request_uri that brings one code", func(g *Grant) string {
+	if g.Code() == "" {
+		return ""
+	}
+	return "it brings a second one"
+})
+
+// tryForeignRequest begins with a request_uri as another client, which has the same redirect URI.
+func tryForeignRequest(t *T, p pusher) {
+	other, _ := t.Session.Client(t.Context(), session.Second)
+	if other == nil || other.RedirectURI != p.client.RedirectURI {
+		t.Note("without a second client, whether a request_uri belongs to its client was not tried")
+		return
+	}
+	t.Expect(p.begin(t, other, p.mustPush(t)), "the request_uri of another client").To(beForeign)
+}
+
+var beForeign = expect.Refusing("a refusal (RFC 9126 section 2.2)", func(g *Grant) string {
+	if g.Code() != "" || g.Stage == login.AtConsent {
+		return g.Describe()
+	}
+	return ""
+})
+
+// refuseBadPushes expects what the authorization and token endpoints refuse to be refused when it is pushed (RFC 9126 section 2.1).
+func refuseBadPushes(t *T, p pusher) {
+	codes := []string{"invalid_request", "invalid_redirect_uri", "unsupported_response_type", "invalid_client", "request_uri_not_supported"}
+	Refuses(t, p.pushing(t), Cases[Edit]{
+		{"a redirect URI that is not registered", With("redirect_uri", "https://attacker.example/cb")},
+		{"a request_uri within the request", With("request_uri", "urn:ietf:params:oauth:request_uri:x")},
+		{"an unknown response_type", With("response_type", "mcpauth")},
+	}, expect.RefuseGrant(codes...))
+	if c, _ := t.Session.Client(t.Context(), session.Confidential); c != nil {
+		Refuses(t, pusher{p.endpoint, c, p.pair}.pushing(t), t.AS.WrongSecrets(c), expect.RefuseGrant("invalid_client", "invalid_request"))
+	}
+}
+
+// letPushedRequestDecide sends a query that contradicts the pushed request: it is refused, or the query is ignored (RFC 9126
+// section 4).
+func letPushedRequestDecide(t *T, p pusher) {
+	state := p.begin(t, p.client, p.mustPush(t, With("state", "mcpauth-pushed")), With("state", "mcpauth-query"))
+	t.Expect(state, "a query with another state").To(ignoreQuery)
+	elsewhere := []Edit{With("redirect_uri", "https://attacker.example/cb"), AnswersAt(p.client.RedirectURI)}
+	t.Expect(p.begin(t, p.client, p.mustPush(t), elsewhere...), "a query with another redirect_uri").To(ignoreQuery)
+}
+
+var ignoreQuery = expect.Refusing("the pushed parameters, whatever the query says (RFC 9126 section 4)", func(g *Grant) string {
+	switch {
+	case strings.Contains(g.Location, "attacker.example"):
+		return "the browser is sent to " + g.Location
+	case g.Params.Get("state") == "mcpauth-query":
+		return "state is that of the query"
+	}
+	return ""
+})

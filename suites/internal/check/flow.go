@@ -435,7 +435,9 @@ func (t AuthorizationServer) MustAuthorize(edits ...Edit) *Grant {
 // Push sends an ordinary authorization request, changed, to an endpoint beforehand (RFC 9126 section 2.1).
 func (t AuthorizationServer) Push(endpoint string, c *oauth.Client, pair oauth.PKCE, edits ...Edit) *reports.Exchange {
 	d := t.draft(edits)
-	d.client = c
+	if d.client == nil {
+		d.client = c
+	}
 	f := t.Session.Request(c, pair)
 	r := t.tokenRequest(d, f)
 	r.URL = endpoint
@@ -479,7 +481,9 @@ func (t AuthorizationServer) tokenRequest(d *draft, f oauth.Form) wire.Request {
 // TokenRequest sends a token request made of edits alone, identified as the given client.
 func (t AuthorizationServer) TokenRequest(c *oauth.Client, edits ...Edit) *reports.Exchange {
 	d := t.draft(edits)
-	d.client = c
+	if d.client == nil {
+		d.client = c
+	}
 	return t.Do(t.tokenRequest(d, nil))
 }
 

@@ -1,0 +1,226 @@
+package extension
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func enterprise() {
+	Should("AS-EMA-METADATA", advertisesAssertions)
+	Must("RS-EXT-EMA-IDJAG-REFUSED", refusesAssertionsAsTokens)
+}
+
+// identityAssertions are the checks with assertions of an identity provider run by mcpauth (ID-JAG section 4.4).
+func identityAssertions() {
+	Must("AS-EMA-VALID-ACCEPTED", bindsTokensToAssertions)
+	Must("AS-EMA-CLAIMS-REJECTED", refusesWrongAssertions)
+	Must("AS-EMA-SIGNATURE-REJECTED", refusesForgedAssertions)
+}
+
+func advertisesAssertions(t *T) {
+	t.AS.Each(func(_ *survey.Server, m *survey.Document) {
+		listed, profile := offersAssertions(m.Object)
+		if !listed && !profile {
+			t.NotApplicable("identity assertion grants are not offered")
+		}
+		if !profile {
+			t.Note("authorization_grant_profiles_supported does not name the profile, as earlier drafts did not")
+		}
+		t.Expect(listed, "beside the profile").SeenIn(m.Exchange).To(listAssertionGrant)
+	})
+}
+
+// offersAssertions reports whether metadata lists the grant of assertions, and the profile of identity assertions.
+func offersAssertions(m *document.Object) (grant, profile bool) {
+	grants, _ := m.Strings("grant_types_supported")
+	profiles, _ := m.Strings("authorization_grant_profiles_supported")
+	return slices.Contains(grants, JWTBearer), slices.ContainsFunc(profiles, func(p string) bool { return strings.Contains(p, "id-jag") })
+}
+
+var listAssertionGrant = expect.That(JWTBearer+" in grant_types_supported", func(listed bool) string {
+	if listed {
+		return ""
+	}
+	return "it is not listed"
+})
+
+// Where no authorization server of the target exchanges assertions, nobody has one to confuse with a token.
+func refusesAssertionsAsTokens(t *T) {
+	offered := t.Enterprise != nil
+	for i := range t.Survey.Servers {
+		if m := t.Survey.Servers[i].Metadata(); m != nil {
+			grant, profile := offersAssertions(m.Object)
+			offered = offered || grant || profile
+		}
+	}
+	if !offered {
+		t.NotApplicable("no authorization server of the target exchanges identity assertions")
+	}
+	forServer := TokenEdits(Claim("aud", t.Issuer.Identifier()), Claim("resource", t.MCP.Identifier()))
+	jag := HeaderParameter("typ", "oauth-id-jag+jwt")
+	client := t.Mint.Claims(nil)["client_id"]
+	idToken := TokenEdits(HeaderParameter("typ", "JWT"), Claim("aud", client), Claim("nonce", "n"), Claim("auth_time", time.Now().Unix()))
+	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
+		{"an ID-JAG for the authorization server", TokenEdits(jag, forServer)},
+		{"an ID token of the enterprise", idToken},
+	}, expect.Refuse(401))
+	t.Expect(t.Mint.Presented().Send(jag), "an ID-JAG whose audience is this resource").Ideally(expect.Refuse(401))
+}
+
+// byIdentityAssertion is a token request with an identity assertion of a client. An edit is another assertion.
+func byIdentityAssertion(t *T, c *oauth.Client, edits ...Edit) Attempt[string] {
+	name := "a request with a valid identity assertion"
+	return Attempt[string]{Name: name, Good: expect.IssueTokens(), Send: func(assertions ...string) any {
+		signed := t.Mint.Assertion(t.Mint.AssertionHeader(), t.Mint.AssertionClaims(c, nil))
+		for _, a := range assertions {
+			signed = a
+		}
+		ex := t.AS.PresentAssertion(c, signed, edits...)
+		t.AS.Tokens(ex, c)
+		return ex
+	}}
+}
+
+// mustExchange is the client that assertions are for, and the token of an ordinary one.
+func mustExchange(t *T) (*oauth.Client, *oauth.Tokens) {
+	c := t.AS.ConfidentialClient()
+	ex := expect.ExchangeOf(byIdentityAssertion(t, c).Send())
+	tokens := t.AS.Tokens(ex, c)
+	if tokens == nil {
+		t.Inconclusive("an ordinary identity assertion is answered with %s %s: the authorization server does not trust %s, "+
+			"does not know the subject, or refuses what it should accept", expect.Describe(ex), oauth.ErrorCode(ex), t.Enterprise.Identifier())
+	}
+	t.Controlled()
+	return c, tokens
+}
+
+func bindsTokensToAssertions(t *T) {
+	c, tokens := mustExchange(t)
+	t.Expect(tokens).Ideally(haveNoRefreshToken)
+	within(t, tokens, "the assertion's scope")
+	if audience, seen := t.AS.Audience(tokens); seen {
+		t.Expect(audience, "the assertion's resource").SeenIn(tokens.Exchange).To(nameResource(t.MCP.Identifier()))
+		t.Expect(audience, "the assertion's resource").SeenIn(tokens.Exchange).Ideally(nameNothingElse(t.MCP.Identifier()))
+	}
+	if t.MCP.HasToken() && t.MCP.Served(t.MCP.Use(t.MCP.Token())) {
+		t.Expect(t.MCP.Use(tokens.Access), "the token at the resource that the assertion names").To(t.MCP.Serve())
+	}
+	wider := expect.ExchangeOf(byIdentityAssertion(t, c, Scope(t.AS.ScopePool()...)).Send())
+	if more := t.AS.Tokens(wider, c); more != nil {
+		within(t, more, "a request for more than the assertion's scope")
+	}
+	if public, _ := t.Session.Client(t.Context(), session.Public); public != nil {
+		t.Expect(byIdentityAssertion(t, public).Send(), "an assertion of a public client (ID-JAG section 8.1)").Ideally(expect.RefuseGrant())
+	}
+}
+
+// within judges that a token has no scope but the assertion's.
+func within(t *T, tokens *oauth.Tokens, about string) {
+	if granted, seen := t.AS.RealScope(tokens); seen && len(t.AS.ScopePool()) > 0 {
+		t.Expect(granted, about).SeenIn(tokens.Exchange).To(haveOnlyScope(t.AS.ScopePool()[0]))
+	}
+}
+
+func haveOnlyScope(scope string) expect.Matcher {
+	return expect.That("no scope beyond "+scope, func(granted []string) string {
+		for _, v := range granted {
+			if v != scope {
+				return v + " is granted"
+			}
+		}
+		return ""
+	})
+}
+
+func nameResource(id string) expect.Matcher {
+	return expect.That("a token for "+id, func(audience []string) string {
+		if Names(audience, id) {
+			return ""
+		}
+		return "its audience is " + strings.Join(audience, " ")
+	})
+}
+
+func nameNothingElse(id string) expect.Matcher {
+	return expect.That("a token for "+id+" alone", func(audience []string) string {
+		if len(audience) < 2 {
+			return ""
+		}
+		return "its audience is " + strings.Join(audience, " ")
+	})
+}
+
+func refusesWrongAssertions(t *T) {
+	c, _ := mustExchange(t)
+	good := byIdentityAssertion(t, c)
+	claims := func(changes map[string]any) string {
+		return t.Mint.Assertion(t.Mint.AssertionHeader(), t.Mint.AssertionClaims(c, changes))
+	}
+	Refuses(t, good, wrongIdentityClaims(t, c), expect.RefuseGrant("invalid_grant"))
+	Refuses(t, good, Cases[string]{
+		{"for a foreign resource", claims(map[string]any{"resource": Attacker})},
+	}, expect.RefuseGrant("invalid_target", "invalid_grant"))
+	once := claims(nil)
+	good.Send(once)
+	Each(t, Cases[string]{
+		{"without a resource, which MCP's extension requires", claims(map[string]any{"resource": nil})},
+		{"without jti", claims(map[string]any{"jti": nil})},
+		{"valid for ten years", claims(map[string]any{"exp": time.Now().Add(10 * 365 * 24 * time.Hour).Unix()})},
+		{"for the second time", once},
+	}, func(t *T, assertion string) { t.Expect(good.Send(assertion)).Ideally(expect.RefuseGrant()) })
+}
+
+// wrongIdentityClaims are assertions with a good signature, of another type or with one claim that is wrong (ID-JAG section 4.4.1).
+func wrongIdentityClaims(t *T, c *oauth.Client) Cases[string] {
+	now := time.Now().Unix()
+	typed := func(typ any, changes map[string]any) string {
+		return t.Mint.Assertion(t.Mint.AssertionHeader().With("typ", typ), t.Mint.AssertionClaims(c, changes))
+	}
+	claims := func(changes map[string]any) string { return typed("oauth-id-jag+jwt", changes) }
+	out := Cases[string]{
+		{"typ JWT", typed("JWT", nil)},
+		{"no typ", typed(nil, nil)},
+		{"an ID token", typed("JWT", map[string]any{"aud": c.ID, "client_id": nil, "resource": nil, "nonce": "n"})},
+		{"for another authorization server", claims(map[string]any{"aud": "https://attacker.example"})},
+		{"for the resource", claims(map[string]any{"aud": t.MCP.Identifier()})},
+		{"no aud", claims(map[string]any{"aud": nil})},
+		{"of another client", claims(map[string]any{"client_id": "mcpauth-another"})},
+		{"of no client", claims(map[string]any{"client_id": nil})},
+		{"expired", claims(map[string]any{"iat": now - 1200, "exp": now - 600})},
+		{"no exp", claims(map[string]any{"exp": nil})},
+		{"no sub", claims(map[string]any{"sub": nil})},
+		{"of tomorrow", claims(map[string]any{"iat": now + 86400, "exp": now + 86700, "nbf": now + 86400})},
+	}
+	for _, m := range nearmiss.OfURL(t.AS.Server().Issuer, nearmiss.Host) {
+		out = out.And("aud is the issuer, "+m.Name, claims(map[string]any{"aud": m.Value}))
+	}
+	return out
+}
+
+func refusesForgedAssertions(t *T) {
+	c, _ := mustExchange(t)
+	trap := Listen(t)
+	h := t.Mint.AssertionHeader()
+	ordinary := func() mint.Claims { return t.Mint.AssertionClaims(c, nil) }
+	with := func(issuer any) mint.Claims { return changedClaims(ordinary(), map[string]any{"iss": issuer}) }
+	alg, _ := h["alg"].(string)
+	rows := genuine{header: h, claims: ordinary}.forgeries(trap).
+		And("an issuer that nobody configured", mint.NewAttacker().Sign(alg, h, with(strings.TrimSuffix(trap.URL("/"), "/")))).
+		And("no iss", t.Mint.Assertion(h, with(nil)))
+	for _, m := range nearmiss.OfURL(t.Enterprise.Identifier(), nearmiss.Host) {
+		rows = rows.And("a look-alike of the issuer, "+m.Name, t.Mint.Assertion(h, with(m.Value)))
+	}
+	Refuses(t, byIdentityAssertion(t, c), rows, expect.RefuseGrant("invalid_grant"))
+	t.Expect(trap.Hits(), "an unknown issuer, jku, x5u").To(notAsked)
+}
