@@ -1,11 +1,16 @@
-.PHONY: check quick test demo generate bench interop
+.PHONY: check quick flaws test demo generate bench interop
 
 check: ## what CI runs
 	.ci/run
 
-quick: ## before each commit: units, every flaw by its own checks, and a run of the reference
-	go test -short $$(go list ./... | grep -vE '/(suites|cmd/mcpauth|hostile|browser)$$')
-	go test ./suites -run 'TestWhoMayImportWhom|TestUsageErrors|TestReferencePassesEverything/bundled$$'
+quick: ## before each commit: style, units, and a run of the reference; at most 20 s
+	.ci/lines
+	go vet ./...
+	go test -vet=off -short $$(go list ./... | grep -vE '/(suites|cmd/mcpauth|suites/tests/[a-z]+)$$')
+	go test -vet=off ./suites -run 'TestWhoMayImportWhom|TestUsageErrors|Example|TestReferencePassesEverything/bundled$$'
+
+flaws: ## every flaw by the checks that must notice it
+	go test -vet=off ./suites/tests/matrix -run TestEveryFlawIsNoticed
 
 test:
 	go test ./...

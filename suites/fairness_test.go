@@ -178,10 +178,10 @@ func TestFairness(t *testing.T) {
 			if c.declare != nil {
 				c.declare(&cfg)
 			}
-			run, err := suites.Evaluate(t.Context(), cfg)
+			run, err := against.Evaluate(t, cfg)
 			require.NoError(t, err)
-			require.NotEmpty(t, run.Run().Results)
-			for _, r := range run.Run().Results {
+			require.NotEmpty(t, run.Results)
+			for _, r := range run.Results {
 				assert.Equal(t, c.want, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
 			}
 		})

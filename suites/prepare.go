@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -63,39 +64,13 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	s := &preparation{cfg: cfg, reg: reg, started: time.Now()}
 	s.occupy()
 	cfg.part("the beginning")
-	timeout := cfg.Timeout
-	if timeout == 0 {
-		timeout = 10 * time.Minute
-	}
-	ctx, s.cancel = context.WithTimeout(ctx, timeout)
+	ctx, s.cancel = context.WithTimeout(ctx, cmp.Or(cfg.Timeout, 10*time.Minute))
 	s.clock = watchClock(ctx, *wallClock.Load())
 	if cfg.Token == "" && len(cfg.Users) == 0 && cfg.Driver != "manual" {
 		cfg.Token = cfg.ownToken()
 	}
-	secrets := &reports.Secrets{}
-	s.secrets = secrets
-	secrets.Add("access_token", cfg.Token)
-	if i := strings.LastIndexByte(cfg.Token, '.'); i >= 0 {
-		secrets.Add("signature", cfg.Token[i+1:])
-	}
-	for _, f := range cfg.header() {
-		secrets.Add("header", f.Value)
-		secrets.Field(f.Name)
-	}
-	secrets.Add("shared_secret", cfg.SharedSecret.Value)
-	for _, c := range cfg.Credentials {
-		secrets.Add("credential", c.Value)
-		secrets.Field(c.Header)
-	}
-	guard := wire.NewGuard(u.Hostname(), cfg.AllowHosts)
-	guard.ConnectTo = cfg.ConnectTo
-	if cfg.NameServer != "" {
-		guard.Resolve = wire.NameServer(cfg.NameServer)
-	}
-	s.client = wire.New(wire.Options{
-		Guard: guard, Roots: cfg.RootCAs, Secrets: secrets, Limits: cfg.limits(), Header: cfg.header(), HeaderOrigin: u.Scheme + "://" + u.Host,
-		UserAgent: cmp.Or(cfg.UserAgent, "mcpauth/"+Build().Version+" ({check}; +https://github.com/mcpauth/conformance)"),
-	})
+	s.secrets = cfg.secrets()
+	s.client = cfg.newClient(u, s.secrets)
 	if err := s.leave(ctx, u); err != nil {
 		s.client.Close()
 		s.release()
@@ -116,11 +91,61 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		if why := s.rejected(sv); why != "" {
 			err = &survey.Unreachable{Why: why}
 		} else {
-			sv = s.login(ctx, sv, secrets)
+			sv = s.login(ctx, sv, s.secrets)
 		}
 	}
-	s.world = s.makeWorld(sv, secrets, s.mayStrain(ctx))
+	s.world = s.makeWorld(sv, s.secrets, s.mayStrain(ctx))
 	s.world.KeyFetchesBefore = fetches
+	s.beginReport(sv)
+	var unreachable *survey.Unreachable
+	if errors.As(err, &unreachable) {
+		s.run.Unreachable = unreachable.Why
+		err = nil
+	}
+	if err == nil && s.run.Unreachable == "" {
+		if err = s.identify(ctx, u); err != nil {
+			s.unregister(ctx)
+			s.close(ctx)
+		}
+	}
+	return ctx, s, err
+}
+
+// newClient makes the client that all traffic goes through.
+func (c *Config) newClient(u *url.URL, secrets *reports.Secrets) *wire.Client {
+	guard := wire.NewGuard(u.Hostname(), c.AllowHosts)
+	guard.ConnectTo = c.ConnectTo
+	if c.NameServer != "" {
+		guard.Resolve = wire.NameServer(c.NameServer)
+	}
+	return wire.New(wire.Options{
+		Guard: guard, Roots: c.RootCAs, Secrets: secrets, Limits: c.limits(), Header: c.header(), HeaderOrigin: u.Scheme + "://" + u.Host,
+		UserAgent: cmp.Or(c.UserAgent, "mcpauth/"+Build().Version+" ({check}; +https://github.com/mcpauth/conformance)"),
+	})
+}
+
+// secrets are those that the configuration holds.
+func (c *Config) secrets() *reports.Secrets {
+	secrets := &reports.Secrets{}
+	secrets.Add("access_token", c.Token)
+	if i := strings.LastIndexByte(c.Token, '.'); i >= 0 {
+		secrets.Add("signature", c.Token[i+1:])
+	}
+	for _, f := range c.header() {
+		secrets.Add("header", f.Value)
+		secrets.Field(f.Name)
+	}
+	secrets.Add("shared_secret", c.SharedSecret.Value)
+	for _, credential := range c.Credentials {
+		secrets.Add("credential", credential.Value)
+		secrets.Field(credential.Header)
+	}
+	return secrets
+}
+
+// beginReport is the report before the first verdict.
+func (s *preparation) beginReport(sv *survey.Survey) {
+	cfg := &s.cfg
 	s.run = reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: Build().Version}, Started: s.started, Catalogue: requirements.Digest(),
 		Target: reports.Target{URL: cfg.URL, Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{},
@@ -142,18 +167,6 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 			s.run.Pending++
 		}
 	}
-	var unreachable *survey.Unreachable
-	if errors.As(err, &unreachable) {
-		s.run.Unreachable = unreachable.Why
-		err = nil
-	}
-	if err == nil && s.run.Unreachable == "" {
-		if err = s.identify(ctx, u); err != nil {
-			s.unregister(ctx)
-			s.close(ctx)
-		}
-	}
-	return ctx, s, err
 }
 
 // rejected says that the token which the user gave is of no use; empty where it is served, or where a user signs in for another.

@@ -49,9 +49,9 @@ func TestPresets(t *testing.T) {
 			if cfg.BrowserNoSandbox = true; scripts {
 				cfg.Patience = 300 * time.Millisecond // beyond the lock of an account
 			}
-			run, err := suites.Evaluate(t.Context(), cfg)
+			run, err := against.Evaluate(t, cfg)
 			require.NoError(t, err)
-			require.NoError(t, golden.Compare(filepath.Join("..", "fixtures", "golden", "presets", p.Name+".txt"), run.Run()))
+			require.NoError(t, golden.Compare(filepath.Join("..", "fixtures", "golden", "presets", p.Name+".txt"), run))
 		})
 	}
 }

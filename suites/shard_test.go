@@ -23,7 +23,7 @@ func TestShardsMakeTheWholeRun(t *testing.T) {
 		cfg := against.SigningIn(r)
 		cfg.Shard = shard
 		cfg.Skip = append(cfg.Skip, "RS-RATE-*", "AS-CIMD-SIZE-AND-TIME", "RS-ABUSE-*")
-		run, err := suites.Evaluate(t.Context(), cfg)
+		run, err := suites.Run(t.Context(), cfg)
 		require.NoError(t, err)
 		return run
 	}

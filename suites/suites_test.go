@@ -93,15 +93,15 @@ func TestReferencePassesEverything(t *testing.T) {
 			if o.Proxy { // it knows no users of its own, by whom it could tell strangers
 				cfg.Skip = append(cfg.Skip, "AS-CIMD-FETCH-ABUSE", "AS-CONSENT-REVOCABLE")
 			}
-			run, err := suites.Evaluate(t.Context(), cfg)
+			run, err := against.Evaluate(t, cfg)
 			require.NoError(t, err)
 			allowed := []reports.Verdict{}
 			if o.Host != "" {
 				allowed = append(allowed, reports.NotTested) // intrusive checks off loopback
 			}
-			against.Clean(t, run.Run(), allowed...)
+			against.Clean(t, run, allowed...)
 			if name == "HTTP/2" {
-				assert.True(t, slices.ContainsFunc(run.Run().Exchanges, func(ex reports.Exchange) bool {
+				assert.True(t, slices.ContainsFunc(run.Exchanges, func(ex reports.Exchange) bool {
 					return ex.Response != nil &&
 						ex.Response.Proto == "HTTP/2.0"
 				}))
@@ -117,10 +117,10 @@ func TestDocumentsInPlaceOfRegistration(t *testing.T) {
 	o.Behaviour.Metadata = func(_ string, d map[string]any) { delete(d, "registration_endpoint") }
 	cfg := against.SigningIn(against.Start(t, o))
 	cfg.Skip = []string{"AS-DCR-SUPPORTED"}
-	run, err := suites.Evaluate(t.Context(), cfg)
+	run, err := against.Evaluate(t, cfg)
 	require.NoError(t, err)
-	against.Clean(t, run.Run(), reports.NotTested)
-	for _, r := range run.Run().Results {
+	against.Clean(t, run, reports.NotTested)
+	for _, r := range run.Results {
 		if r.ID == "AS-PKCE-S256-ACCEPTED" {
 			assert.Equal(t, reports.Pass, r.Verdict)
 		}
@@ -132,9 +132,9 @@ func TestReferencePassesAtEveryRevision(t *testing.T) {
 	for _, rev := range requirements.Revisions {
 		cfg := against.SigningIn(r)
 		cfg.Revisions = []string{rev}
-		run, err := suites.Evaluate(t.Context(), cfg)
+		run, err := against.Evaluate(t, cfg)
 		require.NoError(t, err)
-		against.Clean(t, run.Run())
+		against.Clean(t, run)
 	}
 }
 
@@ -142,11 +142,11 @@ func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
 	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	cfg.Users, cfg.Issuer, cfg.Credentials, cfg.SharedSecret, cfg.Introspection, cfg.Verification = nil, nil, nil, suites.SharedSecret{}, nil,
 		nil
-	run, err := suites.Evaluate(t.Context(), cfg)
+	run, err := against.Evaluate(t, cfg)
 	require.NoError(t, err)
-	against.Clean(t, run.Run(), reports.NotTested)
-	assert.Equal(t, reports.ExitConformant, run.Run().Outcome().Code)
-	for _, r := range run.Run().Results {
+	against.Clean(t, run, reports.NotTested)
+	assert.Equal(t, reports.ExitConformant, run.Outcome().Code)
+	for _, r := range run.Results {
 		if r.Tier == string(requirements.T2) && r.ID != "RS-TRANSPORT-COOKIES" {
 			assert.NotEqual(t, reports.Pass, r.Verdict, "%s passed without a token", r.ID)
 		}
@@ -188,9 +188,9 @@ func TestScantDeclarations(t *testing.T) {
 			}
 			cfg.Skip = []string{"AS-CIMD-SIZE-AND-TIME", "RS-RATE-*", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-BODY-LIMIT", "RS-TOKEN-KEY-*",
 				"RS-TOKEN-JWKS-*", "RS-SESSION-EXPIRY-MIDWAY"}
-			run, err := suites.Evaluate(t.Context(), cfg)
+			run, err := against.Evaluate(t, cfg)
 			require.NoError(t, err)
-			for _, res := range run.Run().Results {
+			for _, res := range run.Results {
 				assert.NotEqual(t, reports.Errored, res.Verdict, "%s: %s", res.ID, res.Reason)
 				if res.Verdict == reports.Fail && name != "a short credential" && name != "a tool that is not" {
 					t.Errorf("%s is accused: %s", res.ID, res.Reason)
@@ -204,10 +204,10 @@ func TestRunsAgree(t *testing.T) {
 	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	var first map[string]reports.Verdict
 	for range 6 {
-		run, err := suites.Evaluate(t.Context(), cfg)
+		run, err := against.Evaluate(t, cfg)
 		require.NoError(t, err)
 		verdicts := map[string]reports.Verdict{}
-		for _, r := range run.Run().Results {
+		for _, r := range run.Results {
 			verdicts[r.ID+r.Wire+strings.Join(r.Revisions, "")] = r.Verdict
 		}
 		if first == nil {
@@ -220,13 +220,13 @@ func TestRunsAgree(t *testing.T) {
 func TestFilters(t *testing.T) {
 	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	cfg.LabelFilter, cfg.Skip = "discovery && MUST", []string{"RS-DISC-AS-*"}
-	run, err := suites.Evaluate(t.Context(), cfg)
+	run, err := against.Evaluate(t, cfg)
 	require.NoError(t, err)
-	for _, r := range run.Run().Results {
+	for _, r := range run.Results {
 		assert.Equal(t, "discovery", r.Area)
 		assert.NotContains(t, r.ID, "RS-DISC-AS-")
 	}
-	assert.Greater(t, len(run.Run().Results), 5)
+	assert.Greater(t, len(run.Results), 5)
 }
 
 func TestUsageErrors(t *testing.T) {
@@ -325,10 +325,10 @@ func TestEveryAlgorithmOfTheIssuer(t *testing.T) {
 			r.IDP.Algorithm = algorithm
 			cfg := against.Trusted(r, against.WithToken(r))
 			cfg.Only = []string{"RS-TOKEN-*", "RS-AUD-*"}
-			run, err := suites.Evaluate(t.Context(), cfg)
+			run, err := against.Evaluate(t, cfg)
 			require.NoError(t, err)
 			passed := 0
-			for _, res := range run.Run().Results {
+			for _, res := range run.Results {
 				assert.Contains(t, []reports.Verdict{reports.Pass, reports.NotApplicable, reports.NotTested}, res.Verdict, "%s %s: %s", res.ID,
 					res.Wire, res.Reason)
 				if res.Verdict == reports.Pass {
@@ -348,14 +348,14 @@ func TestTheRequestLimitMayFallAnywhere(t *testing.T) {
 			t.Parallel()
 			cfg := against.SigningIn(r)
 			cfg.MaxRequests = most
-			run, err := suites.Evaluate(t.Context(), cfg)
+			run, err := against.Evaluate(t, cfg)
 			if err != nil {
 				assert.ErrorContains(t, err, "limit is spent")
 				return
 			}
-			assert.NotEqual(t, reports.ExitConformant, run.Run().Outcome().Code)
-			assert.Zero(t, run.Run().Counts()[reports.Errored])
-			assert.Zero(t, run.Run().Counts()[reports.Fail])
+			assert.NotEqual(t, reports.ExitConformant, run.Outcome().Code)
+			assert.Zero(t, run.Counts()[reports.Errored])
+			assert.Zero(t, run.Counts()[reports.Fail])
 		})
 	}
 }
@@ -366,7 +366,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	used := func() (goroutines, files int) {
 		cfg := against.SigningIn(r)
 		cfg.Only = []string{"AS-TOKEN-*", "AS-DCR-*", "RS-TOKEN-*", "RS-CHALLENGE-*", "RS-SESSION-*"}
-		_, err := suites.Evaluate(t.Context(), cfg)
+		_, err := against.Evaluate(t, cfg)
 		require.NoError(t, err)
 		for range 40 { // connections close in their own time
 			open, err := os.ReadDir("/proc/self/fd")
@@ -395,7 +395,7 @@ func TestAClockThatJumpsIsNoResult(t *testing.T) {
 	r := against.Start(t, reference.Ideal())
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		back := suites.MoveClock(20*time.Millisecond, jump)
-		run, err := suites.Evaluate(t.Context(), suites.Config{URL: r.URL})
+		run, err := suites.Run(t.Context(), suites.Config{URL: r.URL})
 		back()
 		require.NoError(t, err)
 		assert.Contains(t, run.Run().Doubt, "the clock of this machine was moved by "+jump.String()+" during the run")
@@ -406,7 +406,7 @@ func TestAClockThatJumpsIsNoResult(t *testing.T) {
 			}
 		}
 	}
-	run, err := suites.Evaluate(t.Context(), suites.Config{URL: r.URL})
+	run, err := against.Evaluate(t, suites.Config{URL: r.URL})
 	require.NoError(t, err)
-	assert.Empty(t, run.Run().Doubt)
+	assert.Empty(t, run.Doubt)
 }

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,18 +12,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/designs"
+	"github.com/mcpauth/conformance/fixtures/port"
 	"github.com/mcpauth/conformance/fixtures/targets"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/golden"
 	"github.com/mcpauth/conformance/suites"
 )
 
-// free is an address on loopback where nobody listens.
+// free is an address on loopback that is kept for a server of the test.
 func free(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	t.Helper()
+	reserved, err := port.Reserve()
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(reserved.Release)
+	return reserved.Address
 }
 
 // Every design of the guides has the verdicts that stand in its golden file. MCPAUTH_GOLDEN=write writes them anew.

@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"encoding/xml"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -93,10 +92,7 @@ func TestExitCodes(t *testing.T) {
 	defer html.Close()
 	tls := httptest.NewTLSServer(http.NotFoundHandler())
 	defer tls.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	closed := "http://" + l.Addr().String() + "/mcp"
-	require.NoError(t, l.Close())
+	closed := "http://" + free(t) + "/mcp"
 	for name, c := range map[string]struct {
 		args []string
 		code int
@@ -321,10 +317,7 @@ func TestListAndExplain(t *testing.T) {
 }
 
 func TestServeMCP(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
+	addr := free(t)
 	c := exec.Command(binary, "serve", "mcp", "--listen", addr)
 	var out bytes.Buffer
 	c.Stdout = &out
@@ -415,10 +408,7 @@ func TestDoctor(t *testing.T) {
 
 // A target that signs its users in at an upstream of ours, as a target file says.
 func TestUpstreamOfOurs(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().String()
-	require.NoError(t, l.Close())
+	address := free(t)
 	key, err := idp.New("http://unused.example", idp.Ideal())
 	require.NoError(t, err)
 	r := start(t, func(o *reference.Options) {

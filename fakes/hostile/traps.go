@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -21,6 +20,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/port"
 )
 
 // Traps are all traps, in the order of the promises.
@@ -502,7 +502,7 @@ func byHand(r *reference.Reference, callback string) []string {
 
 // handErrors has the redirect and the token endpoint answer a person's login with errors that attack the terminal.
 func handErrors() (*Attack, error) {
-	callback, err := freeCallback()
+	callback, release, err := freeCallback()
 	if err != nil {
 		return nil, err
 	}
@@ -520,10 +520,11 @@ func handErrors() (*Attack, error) {
 		})
 	})
 	if err != nil {
+		release()
 		return nil, err
 	}
 	state := regexp.MustCompile(`[?&]state=([^&\s]+)`)
-	return &Attack{Args: byHand(r, callback), Close: r.Close, After: func(p Process) {
+	return &Attack{Args: byHand(r, callback), Close: func() { r.Close(); release() }, After: func(p Process) {
 		for range 200 {
 			if m := state.FindStringSubmatch(p.Said()); m != nil {
 				if resp, err := http.Get(callback + "?code=x&state=" + m[1] + "&iss=" + url.QueryEscape(r.IDP.Issuer)); err == nil {
@@ -540,7 +541,7 @@ func handErrors() (*Attack, error) {
 
 // handEndpoint names an authorization endpoint with which the notice of a login by hand would attack the terminal.
 func handEndpoint() (*Attack, error) {
-	callback, err := freeCallback()
+	callback, release, err := freeCallback()
 	if err != nil {
 		return nil, err
 	}
@@ -552,9 +553,10 @@ func handEndpoint() (*Attack, error) {
 		}
 	})
 	if err != nil {
+		release()
 		return nil, err
 	}
-	return &Attack{Args: byHand(r, callback), Close: r.Close, Judge: func(o Outcome) error {
+	return &Attack{Args: byHand(r, callback), Close: func() { r.Close(); release() }, Judge: func(o Outcome) error {
 		if strings.Contains(o.Stderr, "sign in with a browser at") {
 			return errors.New("a person is told to open it")
 		}
@@ -826,18 +828,18 @@ func interrupt() (*Attack, error) {
 	}}, nil
 }
 
-// freeCallback is a redirect URI on loopback at which nobody listens.
-func freeCallback() (string, error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+// freeCallback is a redirect URI on loopback that is kept for the program under attack. End with release.
+func freeCallback() (callback string, release func(), err error) {
+	reserved, err := port.Reserve()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return "http://" + free.Addr().String() + "/callback", free.Close()
+	return "http://" + reserved.Address + "/callback", reserved.Release, nil
 }
 
 // strangers send answers of their own to the listener that waits for a person to sign in.
 func strangers() (*Attack, error) {
-	callback, err := freeCallback()
+	callback, release, err := freeCallback()
 	if err != nil {
 		return nil, err
 	}
@@ -855,6 +857,7 @@ func strangers() (*Attack, error) {
 		})
 	})
 	if err != nil {
+		release()
 		return nil, err
 	}
 	knock := func(query string) {
@@ -869,7 +872,7 @@ func strangers() (*Attack, error) {
 		}
 	}
 	return &Attack{Args: []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout",
-		"3s"}, Close: r.Close, After: func(Process) {
+		"3s"}, Close: func() { r.Close(); release() }, After: func(Process) {
 		for range 50 {
 			for _, query := range []string{"code=stolen", "code=stolen&state=", "code=stolen&state=guess&state=guess",
 				"error=access_denied&state=guess", "code=stolen&iss=http%3A%2F%2Fattacker.example&state=%00"} {

@@ -507,6 +507,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	s.checkLogin(w, r, t, form)
 }
 
+// checkLogin decides about what a user filled in: a name, a password, a one-time code, on one page or several.
 func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transaction, form url.Values) {
 	b := &s.Behaviour
 	name, password := form.Get("username"), form.Get("password")
@@ -519,12 +520,7 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 		return
 	}
 	if b.has(LimitPasswords) && s.locked(s.counted(r, name)) {
-		t.user = ""
-		if acceptsJSON(r) {
-			writeJSON(w, http.StatusTooManyRequests, map[string]string{"error": "Too many attempts. Try again later."})
-			return
-		}
-		s.loginPage(w, r, t, "Too many attempts. Try again later.", http.StatusTooManyRequests)
+		s.refuseLogin(w, r, t, "Too many attempts. Try again later.", http.StatusTooManyRequests)
 		return
 	}
 	if form.Has("password") {
@@ -545,21 +541,25 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 	if form.Has("password") {
 		s.failed(s.counted(r, name), !right, mostPasswords)
 	}
-	if !right {
-		text := "The user name or password is wrong."
-		if !known && !b.has(SameLoginError) {
-			text = "There is no such user."
-		}
-		t.user = ""
-		if acceptsJSON(r) {
-			writeJSON(w, http.StatusOK, map[string]string{"error": text})
-			return
-		}
-		s.loginPage(w, r, t, text, http.StatusOK)
+	switch {
+	case right:
+		s.begin(w, r, u.Name)
+		s.signedIn(w, r, t, u.Name)
+	case !known && !b.has(SameLoginError):
+		s.refuseLogin(w, r, t, "There is no such user.", http.StatusOK)
+	default:
+		s.refuseLogin(w, r, t, "The user name or password is wrong.", http.StatusOK)
+	}
+}
+
+// refuseLogin shows the login page again, and why; a script gets the reason alone.
+func (s *Server) refuseLogin(w http.ResponseWriter, r *http.Request, t *transaction, why string, status int) {
+	t.user = ""
+	if acceptsJSON(r) {
+		writeJSON(w, status, map[string]string{"error": why})
 		return
 	}
-	s.begin(w, r, u.Name)
-	s.signedIn(w, r, t, u.Name)
+	s.loginPage(w, r, t, why, status)
 }
 
 func (s *Server) account(name string) (User, bool) {

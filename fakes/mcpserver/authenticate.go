@@ -2,6 +2,7 @@ package mcpserver
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/hmac"
@@ -164,19 +165,11 @@ func (s *Server) verify(r *http.Request, token string) *caller {
 	return s.verifyAnew(r, token)
 }
 
+// verifyAnew checks a token that no cache holds.
 func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	p := &s.Policy
-	if !p.has(VerifyTokens) {
-		return &caller{user: "anyone", scopes: []string{"notes:read"}}
-	}
-	if who := s.static(token, false); who != nil {
+	if who := s.unverified(token); who != nil {
 		return who
-	}
-	if p.SampleToken != "" && token == p.SampleToken {
-		return &caller{user: "sample"}
-	}
-	if p.OpaquePrefix != "" && strings.HasPrefix(token, p.OpaquePrefix) {
-		return &caller{user: "alice"}
 	}
 	if len(token) > p.MostToken {
 		return nil
@@ -192,65 +185,109 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 		parts = parts[:3]
 	}
 	if len(parts) != 3 {
-		if s.Lookup != nil {
-			if c := s.Lookup(token); c != nil {
-				return s.judgeClaims(r, c)
-			}
-		}
-		if s.Introspection != "" && len(parts) == 1 {
-			if who := s.introspect(r, token); who != nil || s.VerifyURL == "" {
-				return who
-			}
-		}
-		if s.VerifyURL != "" && len(parts) == 1 {
-			return s.remotelyVerified(r, token)
-		}
-		return nil
+		return s.lookedUp(r, token, len(parts) == 1)
 	}
-	var header struct {
-		Alg any            `json:"alg"`
-		Kid any            `json:"kid"`
-		JKU string         `json:"jku"`
-		X5U string         `json:"x5u"`
-		JWK map[string]any `json:"jwk"`
-		X5C []string       `json:"x5c"`
-		Typ any            `json:"typ"`
-		// Crit is any value: an unknown extension is refused whatever it holds (RFC 7515 section 4.1.11).
-		Crit any `json:"crit"`
+	return s.verifyJWT(r, parts)
+}
+
+// unverified is the caller of a token whose signature does not matter: one of the static ones, or one that a flaw accepts.
+func (s *Server) unverified(token string) *caller {
+	p := &s.Policy
+	if !p.has(VerifyTokens) {
+		return &caller{user: "anyone", scopes: []string{"notes:read"}}
 	}
-	if !decodeSegment(parts[0], &header) {
+	if who := s.static(token, false); who != nil {
+		return who
+	}
+	switch {
+	case p.SampleToken != "" && token == p.SampleToken:
+		return &caller{user: "sample"}
+	case p.OpaquePrefix != "" && strings.HasPrefix(token, p.OpaquePrefix):
+		return &caller{user: "alice"}
+	}
+	return nil
+}
+
+// lookedUp is the caller of a token that is no JWT, by what its issuer says of it.
+func (s *Server) lookedUp(r *http.Request, token string, opaque bool) *caller {
+	if s.Lookup != nil {
+		if c := s.Lookup(token); c != nil {
+			return s.judgeClaims(r, c)
+		}
+	}
+	if s.Introspection != "" && opaque {
+		if who := s.introspect(r, token); who != nil || s.VerifyURL == "" {
+			return who
+		}
+	}
+	if s.VerifyURL != "" && opaque {
+		return s.remotelyVerified(r, token)
+	}
+	return nil
+}
+
+// header is that of a JWT.
+type header struct {
+	Alg any            `json:"alg"`
+	Kid any            `json:"kid"`
+	JKU string         `json:"jku"`
+	X5U string         `json:"x5u"`
+	JWK map[string]any `json:"jwk"`
+	X5C []string       `json:"x5c"`
+	Typ any            `json:"typ"`
+	// Crit is any value: an unknown extension is refused whatever it holds (RFC 7515 section 4.1.11).
+	Crit any `json:"crit"`
+}
+
+// verifyJWT checks the signature of a token in three parts, and then its claims.
+func (s *Server) verifyJWT(r *http.Request, parts []string) *caller {
+	p := &s.Policy
+	var h header
+	if !decodeSegment(parts[0], &h) {
 		return nil
 	}
 	if !p.has(FetchNoHeaderURLs) {
-		for _, u := range []string{header.JKU, header.X5U} {
-			if strings.HasPrefix(u, "http://127.0.0.1:") {
-				if resp, err := http.Get(u); err == nil {
-					resp.Body.Close()
-				}
-			}
-		}
+		h.fetch()
 	}
-	kid, _ := header.Kid.(string)
-	alg, _ := header.Alg.(string)
+	kid, _ := h.Kid.(string)
+	alg, _ := h.Alg.(string)
 	if who, is := s.bySecond(r, parts, alg); is {
 		return who
 	}
-	if p.has(KnowKid) && p.has(RefuseKidPath) && header.Kid != nil && (p.KeyPause > 0 || kid != "rsa-1" && kid != "ec-1") {
-		k, failed := s.publishedKey(kid)
-		sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
-		if k != nil && err == nil && !(p.has(RefuseCritical) && p.critical(header.Crit)) && p.typed(header.Typ) &&
-			p.verifies(k, alg, []byte(parts[0]+"."+parts[1]), sig) || failed && !p.has(KeysFailClosed) {
-			return s.claims(r, parts[1])
-		}
-		return nil
+	if p.has(KnowKid) && p.has(RefuseKidPath) && h.Kid != nil && (p.KeyPause > 0 || kid != "rsa-1" && kid != "ec-1") {
+		return s.verifyByKid(r, parts, &h, kid, alg)
 	}
-	if key := p.embedded(header.JWK, header.X5C); key != nil && verifiesWith(key, alg, parts) {
+	if key := p.embedded(h.JWK, h.X5C); key != nil && verifiesWith(key, alg, parts) {
 		return s.claims(r, parts[1])
 	}
-	if p.has(RefuseCritical) && p.critical(header.Crit) || !s.signed(parts, alg, kid, header.JWK) || !p.typed(header.Typ) {
+	if p.has(RefuseCritical) && p.critical(h.Crit) || !s.signed(parts, alg, kid, h.JWK) || !p.typed(h.Typ) {
 		return nil
 	}
 	return s.claims(r, parts[1])
+}
+
+// fetch is a flaw: it gets what the URLs in the header name.
+func (h *header) fetch() {
+	for _, u := range []string{h.JKU, h.X5U} {
+		if !strings.HasPrefix(u, "http://127.0.0.1:") {
+			continue
+		}
+		if resp, err := http.Get(u); err == nil {
+			resp.Body.Close()
+		}
+	}
+}
+
+// verifyByKid checks the signature by the key that the issuer publishes under the kid.
+func (s *Server) verifyByKid(r *http.Request, parts []string, h *header, kid, alg string) *caller {
+	p := &s.Policy
+	k, failed := s.publishedKey(kid)
+	sig, err := base64.RawURLEncoding.Strict().DecodeString(parts[2])
+	if k != nil && err == nil && !(p.has(RefuseCritical) && p.critical(h.Crit)) && p.typed(h.Typ) &&
+		p.verifies(k, alg, []byte(parts[0]+"."+parts[1]), sig) || failed && !p.has(KeysFailClosed) {
+		return s.claims(r, parts[1])
+	}
+	return nil
 }
 
 // claims judges the claims of a token whose signature is good.
@@ -280,45 +317,22 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 			}
 		}
 	}
-	now := float64(s.now().Unix())
-	expires, hasExpiry := c["exp"].(float64)
-	notBefore, hasNotBefore := c["nbf"].(float64)
 	subject, _ := c["sub"].(string)
 	scope, _ := c["scope"].(string)
 	id, _ := c["jti"].(string)
 	issuer, _ := c["iss"].(string)
-	me := s.Resource
-	if p.Audience != "" {
-		me = p.Audience
-	}
-	if text, _ := c["aud"].(string); !p.has(FixedAudience) && text != me {
-		host := r.Host
-		if h := r.Header.Get("X-Forwarded-Host"); h != "" {
-			host = h
-		}
-		if text == "https://"+host+s.endpoint.Path || text == "http://"+host+s.endpoint.Path {
-			me = text
-		}
-	}
 	if !p.has(SurviveOddSubjects) && strings.Contains(subject, "'") {
 		panic(http.ErrAbortHandler) // the flaw
 	}
-	leeway := p.Leeway.Seconds()
-	late := hasExpiry && p.has(CheckExpiry) && expires+leeway <= now
+	late, inTime := s.inTime(c)
 	switch {
-	case !hasExpiry && (c["exp"] != nil || p.has(RequireExpiry)) && !(!p.has(NumericDates) && c["exp"] != nil):
-		return nil
-	case late && p.has(ExpiryFirst), hasExpiry && p.has(CheckExpiry) && expires > 1e11:
-		return nil
-	case hasNotBefore && p.has(CheckNotBefore) && notBefore > now+leeway:
+	case !inTime, late && p.has(ExpiryFirst):
 		return nil
 	case p.Accepts != nil && !p.Accepts(c):
 		return nil
-	case p.has(CheckIssuer) && issuer != s.tokenIssuer() && !(s.Second != nil && issuer == s.Second.Issuer) &&
-		!(!p.has(WholeIssuer) && strings.HasPrefix(issuer, s.Issuer)) && !(!p.has(IssuerCase) && strings.EqualFold(issuer, s.Issuer)) &&
-		!(!p.has(IssuerSlash) && strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(s.Issuer, "/")):
+	case p.has(CheckIssuer) && !s.knows(issuer):
 		return nil
-	case !s.meantFor(c, me):
+	case !s.meantFor(c, s.audience(r, c)):
 		return nil
 	case subject == "" && p.has(RequireSubject), p.OnlyClient != "" && c["client_id"] != p.OnlyClient:
 		return nil
@@ -333,6 +347,47 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 		subject = "client " + subject
 	}
 	return (&caller{user: subject, scopes: p.scopes(scope, c), expired: late}).confirmation(c)
+}
+
+// inTime reports whether the dates of a token are good. One that is only late may be answered in a manner of its own.
+func (s *Server) inTime(c map[string]any) (late, good bool) {
+	p := &s.Policy
+	now, leeway := float64(s.now().Unix()), p.Leeway.Seconds()
+	expires, hasExpiry := c["exp"].(float64)
+	notBefore, hasNotBefore := c["nbf"].(float64)
+	late = hasExpiry && p.has(CheckExpiry) && expires+leeway <= now
+	switch {
+	case !hasExpiry && (c["exp"] != nil || p.has(RequireExpiry)) && !(!p.has(NumericDates) && c["exp"] != nil):
+		return late, false
+	case hasExpiry && p.has(CheckExpiry) && expires > 1e11:
+		return late, false
+	case hasNotBefore && p.has(CheckNotBefore) && notBefore > now+leeway:
+		return late, false
+	}
+	return late, true
+}
+
+// knows reports whether tokens of an issuer count, by the comparison that the server makes.
+func (s *Server) knows(issuer string) bool {
+	p := &s.Policy
+	return issuer == s.tokenIssuer() || s.Second != nil && issuer == s.Second.Issuer ||
+		!p.has(WholeIssuer) && strings.HasPrefix(issuer, s.Issuer) || !p.has(IssuerCase) && strings.EqualFold(issuer, s.Issuer) ||
+		!p.has(IssuerSlash) && strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(s.Issuer, "/")
+}
+
+// audience is the one that tokens must have. A flaw takes it from the request.
+func (s *Server) audience(r *http.Request, c map[string]any) string {
+	p := &s.Policy
+	me := cmp.Or(p.Audience, s.Resource)
+	text, _ := c["aud"].(string)
+	if p.has(FixedAudience) || text == me {
+		return me
+	}
+	host := cmp.Or(r.Header.Get("X-Forwarded-Host"), r.Host)
+	if text == "https://"+host+s.endpoint.Path || text == "http://"+host+s.endpoint.Path {
+		return text
+	}
+	return me
 }
 
 // lacksScope reports that a message calls a tool for which its caller has no scope.

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -90,46 +91,90 @@ type Reference struct {
 
 // Start starts the pair. Close it after use.
 func Start(o Options) (*Reference, error) {
-	if o.Listen == "" {
-		o.Listen = "127.0.0.1:0"
+	r := &Reference{}
+	at, err := r.listen(o)
+	if err != nil {
+		return nil, err
 	}
-	l, err := net.Listen("tcp", o.Listen)
+	r.URL, r.Other = at.origin+"/mcp", at.origin+otherPath
+	if err = r.authorizationServer(o, at.issuer); err == nil {
+		err = r.resourceServers(o)
+	}
+	if err != nil {
+		at.close()
+		return nil, err
+	}
+	mcp := r.handler(o)
+	r.serve(at.resource, delayed(mcp, o.Delay), o.Server)
+	if o.PlainToo {
+		plain, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		r.ConnectTo[o.Host+":80"] = plain.Addr().String()
+		r.serve(plain, mcp, nil)
+	} else if o.Host != "" {
+		r.ConnectTo[o.Host+":80"] = "127.0.0.1:1" // nobody listens there
+	}
+	if at.own != nil {
+		r.serve(at.own, delayed(r.IDP, o.Delay), nil)
+	}
+	return r, nil
+}
+
+// addresses are where the pair listens and what it is called.
+type addresses struct {
+	resource, own  net.Listener // own is that of the authorization server; nil where it shares the resource server's
+	origin, issuer string
+}
+
+func (a *addresses) close() {
+	_ = a.resource.Close()
+	if a.own != nil {
+		_ = a.own.Close()
+	}
+}
+
+// listen opens the listeners.
+func (r *Reference) listen(o Options) (*addresses, error) {
+	listen := cmp.Or(o.Listen, "127.0.0.1:0")
+	if o.Everywhere {
+		_, port, err := net.SplitHostPort(listen)
+		if err != nil {
+			return nil, err
+		}
+		listen = ":" + port
+	}
+	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return nil, err
 	}
 	origin := "http://" + l.Addr().String()
 	if o.Everywhere {
-		_, port, err := net.SplitHostPort(l.Addr().String())
-		if err != nil {
-			return nil, err
-		}
-		if err := l.Close(); err != nil {
-			return nil, err
-		}
-		if l, err = net.Listen("tcp", ":"+port); err != nil {
-			return nil, err
-		}
-		origin = "http://127.0.0.1:" + port
+		origin = fmt.Sprintf("http://127.0.0.1:%d", l.Addr().(*net.TCPAddr).Port)
 	}
-	issuer, own := origin, net.Listener(nil)
+	at := &addresses{resource: l, origin: origin, issuer: origin}
 	if o.Apart {
-		if own, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		if at.own, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			l.Close()
 			return nil, err
 		}
-		issuer = "http://" + own.Addr().String()
+		at.issuer = "http://" + at.own.Addr().String()
 	}
-	r := &Reference{}
 	if o.Host != "" {
-		origin = "https://" + o.Host
-		issuer = origin
-		if l, err = r.secure(l, o); err != nil {
+		at.origin = "https://" + o.Host
+		at.issuer = at.origin
+		if at.resource, err = r.secure(l, o); err != nil {
 			return nil, err
 		}
 	}
-	r.URL, r.Other = origin+"/mcp", origin+otherPath
+	return at, nil
+}
+
+// authorizationServer makes the authorization server, and what it trusts in turn.
+func (r *Reference) authorizationServer(o Options, issuer string) (err error) {
 	if r.IDP, err = idp.New(issuer+o.IssuerPath, o.Behaviour); err != nil {
-		return nil, err
+		return err
 	}
 	r.IDP.Resources, r.IDP.Algorithm = []string{r.URL, r.Other}, cmp.Or(o.Algorithm, "ES256")
 	if o.Users != nil {
@@ -137,7 +182,7 @@ func Start(o Options) (*Reference, error) {
 	}
 	r.machines()
 	if r.Enterprise, err = idp.New("https://idp.enterprise.example", idp.Ideal()); err != nil {
-		return nil, err
+		return err
 	}
 	r.Enterprise.Resources = []string{r.IDP.Issuer}
 	r.IDP.Enterprise = &idp.Enterprise{Issuer: r.Enterprise.Issuer, Key: r.Enterprise.Public()}
@@ -145,10 +190,13 @@ func Start(o Options) (*Reference, error) {
 		r.IDP.Upstream, r.IDP.Users = o.ProxyTo, nil
 	}
 	if o.Proxy {
-		if err := r.proxy(o); err != nil {
-			return nil, err
-		}
+		return r.proxy(o)
 	}
+	return nil
+}
+
+// resourceServers makes the resource server, and another one beside it.
+func (r *Reference) resourceServers(o Options) (err error) {
 	if o.Static == nil {
 		o.Static = Credentials()
 	}
@@ -166,46 +214,35 @@ func Start(o Options) (*Reference, error) {
 		config.Lookup = r.IDP.Lookup
 	}
 	if r.MCP, err = mcpserver.New(config); err != nil {
-		return nil, err
+		return err
 	}
 	config.Resource = r.Other
 	if o.OneDocument {
 		config.Policy.PRM = func(_ string, doc map[string]any) { doc["resource"] = r.URL }
 	}
-	if r.other, err = mcpserver.New(config); err != nil {
-		return nil, err
-	}
+	r.other, err = mcpserver.New(config)
+	return err
+}
+
+// handler serves the origin of the resource server.
+func (r *Reference) handler(o Options) http.Handler {
 	mcp := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		// A 2025-03-26 client looks for the metadata at the MCP server's own origin, wherever the
 		// authorization server stands.
-		if !o.Apart && r.IDP.Handles(req.URL.Path) || o.Apart && o.IssuerPath == "" && req.URL.Path == "/.well-known/oauth-authorization-server" {
+		old := o.Apart && o.IssuerPath == "" && req.URL.Path == "/.well-known/oauth-authorization-server"
+		switch {
+		case old || !o.Apart && r.IDP.Handles(req.URL.Path):
 			r.IDP.ServeHTTP(w, req)
-			return
-		}
-		if strings.HasSuffix(req.URL.Path, otherPath) {
+		case strings.HasSuffix(req.URL.Path, otherPath):
 			r.other.ServeHTTP(w, req)
-			return
+		default:
+			r.MCP.ServeHTTP(w, req)
 		}
-		r.MCP.ServeHTTP(w, req)
 	}))
 	if o.Wrap != nil {
 		mcp = o.Wrap(mcp)
 	}
-	r.serve(l, delayed(mcp, o.Delay), o.Server)
-	if o.PlainToo {
-		plain, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		r.ConnectTo[o.Host+":80"] = plain.Addr().String()
-		r.serve(plain, mcp, nil)
-	} else if o.Host != "" {
-		r.ConnectTo[o.Host+":80"] = "127.0.0.1:1" // nobody listens there
-	}
-	if own != nil {
-		r.serve(own, delayed(r.IDP, o.Delay), nil)
-	}
-	return r, nil
+	return mcp
 }
 
 // Machine is a client that acts for itself.

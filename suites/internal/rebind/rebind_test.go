@@ -5,13 +5,13 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fixtures/port"
 	"github.com/mcpauth/conformance/suites/internal/rebind"
 )
 
@@ -37,10 +37,11 @@ func TestTheSecondAnswerIsPrivate(t *testing.T) {
 }
 
 func TestWhoComesToThePrivateAddressIsSeen(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	reserved, err := port.Reserve()
 	require.NoError(t, err)
-	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	require.NoError(t, l.Close())
+	t.Cleanup(reserved.Release)
+	_, port, err := net.SplitHostPort(reserved.Address)
+	require.NoError(t, err)
 	s, err := rebind.New("127.0.0.1:0", "rebind.example", netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("127.0.0.1"), port)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
