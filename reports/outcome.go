@@ -81,7 +81,7 @@ func (r *Run) Outcome() Outcome {
 	case s.errored > 0:
 		return Outcome{ExitToolFailed, Broken, fmt.Sprintf("THE TOOL FAILED: %s ended in an error", Count(s.errored, "check")), "lightgrey"}
 	case r.Interrupted:
-		return Outcome{ExitInterrupted, Interrupted, "INTERRUPTED: the report is partial", "lightgrey"}
+		return Outcome{ExitInterrupted, Interrupted, "INTERRUPTED" + r.reached() + ": the report is partial", "lightgrey"}
 	case on != FailOnNone && len(s.unmet) > 0:
 		return Outcome{ExitFindings, Findings, "FAILED: " + s.failures(), "red"}
 	case s.warned(on) > 0:
@@ -101,6 +101,25 @@ func (r *Run) Outcome() Outcome {
 		return Outcome{ExitConformant, Tolerated, "TOLERATED: " + s.failures(), "red"}
 	}
 	return s.success()
+}
+
+// NotReached is the reason of what an interrupted run did not come to judge.
+const NotReached = "the run was interrupted before this was judged"
+
+// reached says how far an interrupted run came.
+func (r *Run) reached() string {
+	all, left := map[string]bool{}, map[string]bool{}
+	for i := range r.Results {
+		all[r.Results[i].ID] = true
+		if r.Results[i].Reason == NotReached {
+			left[r.Results[i].ID] = true
+		}
+	}
+	most := max(r.Selected, len(all))
+	if most == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" after %d of %s", len(all)-len(left), Count(most, "check"))
 }
 
 // undecided says why the results are no success, though nothing failed; empty where they are one.

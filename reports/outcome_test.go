@@ -167,3 +167,12 @@ func held(r reports.Run, on reports.FailOn) reports.Run { r.Rule.FailOn = on; re
 func complete(r reports.Run) reports.Run { r.Rule.RequireComplete = true; return r }
 
 func named(r reports.Run, ids ...string) reports.Run { r.Rule.Named = ids; return r }
+
+// Who interrupts a run is told how far it came.
+func TestInterruptedAfterHowMany(t *testing.T) {
+	left := judged("B", reports.Inconclusive)
+	left.Reason = reports.NotReached
+	run := reports.Run{Interrupted: true, Selected: 3, Results: []reports.Result{judged("A", reports.Pass), left, left, judged("C", reports.Inconclusive)}}
+	assert.Equal(t, "INTERRUPTED after 2 of 3 checks: the report is partial", run.Outcome().Headline)
+	assert.Equal(t, "INTERRUPTED: the report is partial", (&reports.Run{Interrupted: true}).Outcome().Headline)
+}

@@ -339,11 +339,23 @@ func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	return s.close(ctx)
 }
 
+// endedEarly reports that a check gave this reason because the run ended while it was under way.
+func endedEarly(reason string) bool {
+	return strings.Contains(reason, "the time for this check is over") || strings.Contains(reason, context.Canceled.Error()) ||
+		strings.Contains(reason, "the run ended before")
+}
+
 func (s *preparation) close(ctx context.Context) reports.Redacted {
 	if moved := s.clock.moved(); moved != 0 {
 		s.run.Doubt = fmt.Sprintf("the clock of this machine was moved by %v during the run, and the times of tokens hang on it", moved)
 	}
-	s.run.Interrupted = errors.Is(ctx.Err(), context.Canceled)
+	if s.run.Interrupted = errors.Is(ctx.Err(), context.Canceled); s.run.Interrupted {
+		for i := range s.run.Results {
+			if r := &s.run.Results[i]; r.Verdict == reports.Inconclusive && endedEarly(r.Reason) {
+				r.Reason = reports.NotReached // one cause, however many checks it ended
+			}
+		}
+	}
 	s.run.Requests = s.client.Sent()
 	s.run.Duration = reports.Since(s.started)
 	s.client.Close()

@@ -20,7 +20,11 @@ func (c *Config) validate(reg *check.Registry) error {
 	if err != nil {
 		hint := ""
 		if !strings.Contains(c.URL, "://") && c.URL != "" {
-			hint = "; did you mean https://" + c.URL + "?"
+			scheme := "https://"
+			if Own("http://" + c.URL) {
+				scheme = "http://" // servers on this machine rarely have a certificate
+			}
+			hint = "; did you mean " + scheme + c.URL + "?"
 		}
 		return usage("the URL %q cannot be tested: %v%s", c.URL, err, hint)
 	}

@@ -55,7 +55,7 @@ and registers nothing.`,
 			return nil
 		},
 	}
-	o.register(c.Flags())
+	o.some(c.Flags(), append(ofGroups("Network"), "revision", "header-env", "token-env", "timeout", "max-requests", "rate", "concurrency"))
 	c.Flags().StringVarP(&path, "output", "o", "target.yaml", "file to write; - for standard output")
 	c.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
 	for _, name := range []string{"report", "only", "skip", "label-filter", "baseline", "update-baseline", "fail-on", "strict", "verbose",

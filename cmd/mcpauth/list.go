@@ -46,7 +46,7 @@ func labels(r *requirements.Requirement) []string {
 func listCommand() *cobra.Command {
 	var f filter
 	var format string
-	var sets bool
+	var sets, wide bool
 	c := &cobra.Command{Use: "list", Short: "List the requirements, or the frozen sets of them", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if sets {
@@ -67,12 +67,19 @@ func listCommand() *cobra.Command {
 			}
 			switch format {
 			case "table":
-				return table(c.OutOrStdout(), chosen)
+				if wide {
+					return table(c.OutOrStdout(), chosen)
+				}
+				if len(chosen) <= mostListed {
+					return brief(c.OutOrStdout(), chosen)
+				}
+				return byArea(c.OutOrStdout(), chosen)
 			case "json":
 				return asJSON(c.OutOrStdout(), chosen)
 			}
 			return &exit{reports.ExitUsage, fmt.Errorf("--format %q: want table or json", format)}
 		}}
+	c.Flags().BoolVar(&wide, "wide", false, "every requirement on a line of its own, with level, tier and area")
 	c.Flags().BoolVar(&sets, "sets", false, "list the frozen requirement sets, with their digests, their dates, and what is not scored")
 	c.Flags().StringVar(&format, "format", "table", "table or json")
 	c.Flags().StringSliceVar(&f.area, "area", nil, "only these areas")
@@ -145,7 +152,7 @@ func (f *filter) validate() error {
 	all := requirements.All()
 	for _, a := range f.area {
 		if !slices.ContainsFunc(all, func(r requirements.Requirement) bool { return strings.EqualFold(r.Area, a) }) {
-			return fmt.Errorf("unknown area %q", a)
+			return fmt.Errorf("unknown area %q%s (mcpauth list shows all areas)", a, suggested(nearest(a, areaNames())))
 		}
 	}
 	return nil
@@ -156,6 +163,52 @@ func status(r *requirements.Requirement) string {
 		return "pending"
 	}
 	return "checked"
+}
+
+// mostListed is how many requirements are listed one by one: more do not fit a screen.
+const mostListed = 40
+
+// brief writes id and title of each requirement, within 80 columns.
+func brief(w io.Writer, rs []*requirements.Requirement) error {
+	for _, r := range rs {
+		fmt.Fprintf(w, "%-6s %s\n       %s\n", r.Level, r.ID, reports.OneLine(r.Title, helpWidth-8))
+	}
+	_, err := fmt.Fprintf(w, "\n%s; mcpauth explain ID says all about one\n", reports.Count(len(rs), "requirement"))
+	return err
+}
+
+// byArea writes how many requirements each area has, by level: one screen for the whole catalogue.
+func byArea(w io.Writer, rs []*requirements.Requirement) error {
+	levels := []requirements.Level{requirements.Must, requirements.Should, requirements.May, requirements.Practice}
+	var areas []string
+	n := map[string]map[requirements.Level]int{}
+	for _, r := range rs {
+		if n[r.Area] == nil {
+			n[r.Area], areas = map[requirements.Level]int{}, append(areas, r.Area)
+		}
+		n[r.Area][r.Level]++
+	}
+	slices.Sort(areas)
+	fmt.Fprintf(w, "%-20s %6s %6s %6s %6s %6s\n", "AREA", "MUST", "SHOULD", "MAY", "BCP", "ALL")
+	line := func(name string, counts map[requirements.Level]int) {
+		fmt.Fprintf(w, "%-20s", name)
+		all := 0
+		for _, l := range levels {
+			all += counts[l]
+			fmt.Fprintf(w, " %6d", counts[l])
+		}
+		fmt.Fprintf(w, " %6d\n", all)
+	}
+	total := map[requirements.Level]int{}
+	for _, a := range areas {
+		line(a, n[a])
+		for l, count := range n[a] {
+			total[l] += count
+		}
+	}
+	line("all", total)
+	_, err := fmt.Fprint(w, "\nmcpauth list --area NAME shows those of an area, --wide every one.\nmcpauth explain ID says all about one.\n")
+	return err
 }
 
 func table(w io.Writer, rs []*requirements.Requirement) error {
@@ -212,7 +265,7 @@ func explainCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			r, ok := requirements.Lookup(strings.ToUpper(args[0]))
 			if !ok {
-				return &exit{reports.ExitUsage, fmt.Errorf("%s is not in the catalogue; mcpauth list shows all ids", args[0])}
+				return &exit{reports.ExitUsage, fmt.Errorf("%s is not in the catalogue%s (mcpauth list shows all ids)", args[0], suggested(nearestID(args[0])))}
 			}
 			_, err := io.WriteString(c.OutOrStdout(), requirements.Page(r))
 			return err

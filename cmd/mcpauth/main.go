@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -70,10 +72,50 @@ func run(ctx context.Context, args []string) int {
 			return code
 		}
 	}
-	if text := err.Error(); text != "" {
+	if e != nil {
+		err = e.err
+	}
+	for _, text := range problems(err) {
+		if strings.HasPrefix(text, "unknown command") {
+			text += suggested(nearest(unknownVerb(root, args), verbs(root)))
+		}
 		fmt.Fprintln(os.Stderr, "mcpauth: "+reports.OneLine(text, 2000))
 	}
 	return code
+}
+
+// unknownVerb is the first argument that is no command and no flag.
+func unknownVerb(root *cobra.Command, args []string) string {
+	for _, a := range args {
+		if !strings.HasPrefix(a, "-") && !slices.Contains(verbs(root), a) {
+			return a
+		}
+	}
+	return ""
+}
+
+func verbs(root *cobra.Command) []string {
+	var out []string
+	for _, c := range descendants(root) {
+		out = append(out, c.Name())
+	}
+	return out
+}
+
+// problems are what an error says, one a line: several mistakes in a file are several errors.
+func problems(err error) []string {
+	var several interface{ Unwrap() []error }
+	if err != nil && errors.As(err, &several) && err.Error() == several.(error).Error() {
+		var out []string
+		for _, e := range several.Unwrap() {
+			out = append(out, problems(e)...)
+		}
+		return out
+	}
+	if err == nil || err.Error() == "" {
+		return nil
+	}
+	return []string{err.Error()}
 }
 
 // notice tells people something on standard error. No line of it begins with text that comes from elsewhere.
@@ -89,12 +131,11 @@ func tree() *cobra.Command {
 		Long: `mcpauth tries to get past the authorization of a remote MCP server and of the authorization
 server it points at, gives a verdict for every requirement that can be observed from
 outside, and shows the HTTP exchange behind each verdict.`,
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &exit{reports.ExitUsage, fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.SetUsageFunc(usage)
 	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(),
 		reportCommand(), mergeCommand(), diffCommand(), certifyCommand(), verifyCommand(), schemaCommand(), manCommand(), docsCommand(),
 		versionCommand())

@@ -43,6 +43,7 @@ type options struct {
 	seed                                                                 int64
 }
 
+// register registers every flag that a run has.
 func (o *options) register(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.files, "config", "c", nil,
 		"target file: what a URL cannot say (its form: mcpauth schema target); several are tested one after another")
@@ -107,14 +108,22 @@ func runCommand() *cobra.Command {
 		Short: "Test the server at a URL",
 		Long: `Tests the server at a URL, or without one the reference server that is built in.
 
-Every option has a twin in the environment: MCPAUTH_ and its name in capitals, with _ for -.
+Every option has a twin in the environment: MCPAUTH_ and its name in capitals,
+with _ for -.
 
-Exit status: 0 every MUST that was tested is met, and at least one was; 1 findings; 2 usage or configuration, or nothing
-selected; 3 undecided: nothing passed, a MUST could not be judged, or what you gave (a login, a token, an issuer) did not
-work; 4 the tool failed; 130 interrupted. The last line says which, and what to add to test more.`,
+Exit status:
+  0    every MUST that was tested is met, and at least one was
+  1    findings
+  2    usage or configuration, or nothing selected
+  3    undecided: nothing passed, a MUST could not be judged, or what you gave
+       (a login, a token, an issuer) did not work
+  4    the tool failed
+  130  interrupted
+The last line says which, and what to add to test more.`,
 		Example: `  mcpauth run https://mcp.example.com/mcp
   MCPAUTH_PASSWORD=... mcpauth run https://mcp.example.com/mcp --username alice
-  TOKEN=... mcpauth run https://mcp.example.com/mcp --token-env TOKEN --report junit=report.xml`,
+  TOKEN=... mcpauth run https://mcp.example.com/mcp --token-env TOKEN \
+    --report html=report.html --report junit=report.xml`,
 		Args:    cobra.MaximumNArgs(1),
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
 		RunE: func(c *cobra.Command, args []string) error {
@@ -175,7 +184,7 @@ func demoCommand() *cobra.Command {
 			return o.demo(c, ideal)
 		},
 	}
-	o.register(c.Flags())
+	o.some(c.Flags(), append(ofGroups("Selection", "Result", "Reports", "Limits"), "revision", "login", "browser-no-sandbox", "user-agent"))
 	c.Flags().BoolVar(&proxy, "proxy", false, "with an authorization server that is a proxy before a third-party one")
 	c.Flags().BoolVar(&secure, "tls", false, "by https, under a host name as on the internet, with tokens bound to client certificates")
 	return c
@@ -226,7 +235,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	defer verification.Close()
 	ideal.VerifyURL = verification.URL()
 	ideal.Policy.Patience, ideal.Behaviour.Patience = 180*time.Millisecond, 180*time.Millisecond // nothing of it is far away
-	if c.Flags().Changed("seed") {
+	if changed(c, "seed") {
 		ideal.Behaviour.LockTime = 200 * time.Millisecond // however slowly one request follows another
 	}
 	rebinding := serveRebinding(documents)
@@ -270,7 +279,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 
 // addresses are those at which a demo listens: with a seed always the same.
 func (o *options) addresses(c *cobra.Command) func() string {
-	if !c.Flags().Changed("seed") {
+	if !changed(c, "seed") {
 		return func() string { return "127.0.0.1:0" }
 	}
 	seeded.Fakes.Seed(o.seed)
@@ -280,7 +289,7 @@ func (o *options) addresses(c *cobra.Command) func() string {
 
 // listenError is the error of a demo that cannot listen.
 func (o *options) listenError(c *cobra.Command, err error) error {
-	if c.Flags().Changed("seed") {
+	if changed(c, "seed") {
 		err = fmt.Errorf("%w (with a seed, a demo always listens at the same ports: take another seed, or end what has them)", err)
 	}
 	return &exit{reports.ExitToolFailed, err}
@@ -327,10 +336,10 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	if o.strict && o.failOn == "must" {
 		o.failOn = string(reports.FailOnShould)
 	}
-	if c.Flags().Changed("seed") {
+	if changed(c, "seed") {
 		cfg.Seed = &o.seed
 	}
-	if f := c.Flags().Lookup("allow-intrusive"); f.Changed {
+	if changed(c, "allow-intrusive") {
 		cfg.AllowIntrusive = &o.intrusive
 	}
 	if o.tokenEnv != "" {
@@ -452,7 +461,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 
 // cost says what a run beyond the own network may cost there.
 func (o *options) cost(c *cobra.Command, cfg suites.Config) {
-	if o.quiet || suites.Own(cfg.URL) {
+	if o.quiet || suites.Own(cfg.URL) || !strings.Contains(cfg.URL, "://") {
 		return
 	}
 	rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 12_000), cmp.Or(cfg.Concurrency, 16)

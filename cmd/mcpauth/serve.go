@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/idp/presets"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/targets"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 )
@@ -28,25 +31,41 @@ func serveCommand() *cobra.Command {
 
 func serveMCP() *cobra.Command {
 	var listen, design string
-	c := &cobra.Command{Use: "mcp", Short: "Start the reference MCP server with its authorization server, or one of the designs of docs/guides/my-server.md", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		if design != "" {
-			return serveDesign(c, design, listen)
-		}
-		o := reference.Ideal()
-		o.Listen = listen
-		r, err := reference.Start(o)
-		if err != nil {
-			return &exit{reports.ExitToolFailed, err}
-		}
-		defer r.Close()
-		fmt.Fprintf(c.ErrOrStderr(), "MCP endpoint  %s\nissuer        %s\nstop with Ctrl-C; the line below is a valid access token for one hour\n", r.URL, r.IDP.Issuer)
-		fmt.Fprintln(c.OutOrStdout(), r.Token())
-		<-c.Context().Done()
-		return nil
-	}}
+	c := &cobra.Command{
+		Use: "mcp", Short: "Start the reference MCP server with its authorization server, or one of the designs of docs/guides/my-server.md",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if design != "" {
+				return serveDesign(c, design, listen)
+			}
+			return serveReference(c, listen)
+		},
+	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9300", "address to listen on; loopback only")
 	c.Flags().StringVar(&design, "design", "", "do authorization the way guides show it: "+designs.Names())
 	return c
+}
+
+// serveReference starts the reference server, and says how to test it.
+func serveReference(c *cobra.Command, listen string) error {
+	o := reference.Ideal()
+	o.Listen = listen
+	r, err := reference.Start(o)
+	if err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	defer r.Close()
+	fmt.Fprintf(c.ErrOrStderr(), `MCP endpoint  %[1]s
+issuer        %[2]s
+Test it with
+
+  MCPAUTH_PASSWORD=%[4]s mcpauth run %[1]s --username %[3]s
+
+Stop with Ctrl-C. The line below is a valid access token for one hour.
+`, r.URL, r.IDP.Issuer, idp.Alice.Name, reports.ShellQuoted(idp.Alice.Password))
+	fmt.Fprintln(c.OutOrStdout(), r.Token())
+	<-c.Context().Done()
+	return nil
 }
 
 // serveDesign starts a design, and says how to test it.
@@ -63,12 +82,36 @@ func serveDesign(c *cobra.Command, name, listen string) error {
 	fmt.Fprintf(c.ErrOrStderr(), "%s\nMCP endpoint  %s\nstop with Ctrl-C; test it with\n\n", d.Says, r.URL)
 	var variables []string
 	for name, value := range r.Environment {
-		variables = append(variables, name+"="+value+" ")
+		variables = append(variables, name+"="+reports.ShellQuoted(value)+" ")
 	}
 	slices.Sort(variables)
-	fmt.Fprintf(c.OutOrStdout(), "%smcpauth run -c fixtures/targets/%s\n", strings.Join(variables, ""), d.File())
+	file, remove, err := targetFileOf(d.File())
+	if err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	defer remove()
+	fmt.Fprintf(c.OutOrStdout(), "%smcpauth run %s -c %s\n", strings.Join(variables, ""), r.URL, reports.ShellQuoted(file))
 	<-c.Context().Done()
 	return nil
+}
+
+// targetFileOf is a target file of a design: that of the source tree where this is one, else a copy that is there as long as the
+// design is served.
+func targetFileOf(name string) (path string, remove func(), err error) {
+	path = filepath.Join("fixtures", "targets", name)
+	if _, err := os.Stat(path); err == nil {
+		return path, func() {}, nil
+	}
+	text, err := targets.Files.ReadFile(name)
+	if err != nil {
+		return "", nil, err
+	}
+	f, err := os.CreateTemp("", "mcpauth-*-"+name)
+	if err != nil {
+		return "", nil, err
+	}
+	_, err = f.Write(text)
+	return f.Name(), func() { _ = os.Remove(f.Name()) }, errors.Join(err, f.Close())
 }
 
 func serveIDP() *cobra.Command {

@@ -73,7 +73,7 @@ func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
 		}
 		cfg.Recipe = recipe
 	}
-	if f := c.Flags().Lookup("register"); f.Changed {
+	if changed(c, "register") {
 		cfg.Register = &s.allowRegistration
 	}
 	for _, u := range []struct{ name, flag, password, oneTime string }{

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// flagGroup is a group of flags in the help.
+type flagGroup struct {
+	name  string
+	flags []string
+}
+
+// groups are those of the flags of run. Other verbs have some of them.
+var groups = []flagGroup{
+	{"Target", []string{"config", "targets", "revision", "header-env", "origin"}},
+	{"Sign-in", []string{
+		"token-env", "username", "password-env", "totp-env", "second-username", "second-password-env", "client-id", "client-secret-env", "client-auth-method",
+		"redirect-uri", "scope", "register", "issuer", "trust-endpoint", "login", "login-recipe", "browser-no-sandbox", "cimd-listen", "cimd-url", "cimd-ca-file",
+	}},
+	{"Selection", []string{"only", "skip", "profile", "label-filter", "shard", "allow-intrusive"}},
+	{"Result", []string{"fail-on", "strict", "require-complete", "baseline", "update-baseline"}},
+	{"Reports", []string{"report", "evidence", "history", "authorized-by", "verbose", "quiet", "color"}},
+	{"Limits", []string{"timeout", "max-wait", "patience", "max-requests", "concurrency", "rate", "seed"}},
+	{"Network", []string{"i-am-authorized", "allow-host", "connect-to", "dns", "ca-file", "user-agent"}},
+}
+
+// ofGroups are the names of the flags of some groups.
+func ofGroups(names ...string) []string {
+	var out []string
+	for _, g := range groups {
+		if slices.Contains(names, g.name) {
+			out = append(out, g.flags...)
+		}
+	}
+	return out
+}
+
+// some registers the flags that a verb uses, of all those that a run has; the others have their defaults.
+func (o *options) some(f *pflag.FlagSet, used []string) {
+	all := pflag.NewFlagSet("", pflag.ContinueOnError)
+	o.register(all)
+	for _, name := range used {
+		f.AddFlag(all.Lookup(name))
+	}
+}
+
+// changed reports that a flag was given. A verb that does not have it was not given it.
+func changed(c *cobra.Command, name string) bool {
+	f := c.Flags().Lookup(name)
+	return f != nil && f.Changed
+}
+
+// helpWidth is that of the narrowest usual terminal.
+const helpWidth = 80
+
+// usage writes how a command is used: like cobra does, but with the flags in groups, and within 80 columns.
+func usage(c *cobra.Command) error {
+	w := c.OutOrStderr()
+	fmt.Fprintf(w, "Usage:\n  %s\n", c.UseLine())
+	if c.HasAvailableSubCommands() {
+		fmt.Fprintf(w, "  %s [command]\n", c.CommandPath())
+	}
+	if c.HasExample() {
+		fmt.Fprintf(w, "\nExamples:\n%s\n", c.Example)
+	}
+	if c.HasAvailableSubCommands() {
+		fmt.Fprint(w, "\nCommands:\n")
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() || sub.Name() == "help" {
+				described(w, sub.Name(), sub.Short, 14)
+			}
+		}
+	}
+	left := map[string]*pflag.Flag{}
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			left[f.Name] = f
+		}
+	})
+	grouped := false
+	for _, g := range groups {
+		heading := fmt.Sprintf("\n%s:\n", g.name)
+		for _, name := range g.flags {
+			if f := left[name]; f != nil {
+				fmt.Fprint(w, heading)
+				heading, grouped = "", true
+				describe(w, f)
+				delete(left, name)
+			}
+		}
+	}
+	fmt.Fprintf(w, "\n%s:\n", map[bool]string{true: "Other flags", false: "Flags"}[grouped])
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if left[f.Name] != nil {
+			describe(w, f)
+		}
+	})
+	if c.HasAvailableSubCommands() {
+		fmt.Fprintf(w, "\n%s [command] --help says more about a command.\n", c.CommandPath())
+	}
+	return nil
+}
+
+// describe writes a flag.
+func describe(w io.Writer, f *pflag.Flag) {
+	value, says := pflag.UnquoteUsage(f)
+	value = map[string]string{"strings": "LIST", "stringArray": "VALUE", "string": "VALUE", "int": "N", "float": "N", "duration": "TIME"}[value]
+	name := "--" + f.Name
+	if f.Shorthand != "" {
+		name = "-" + f.Shorthand + ", " + name
+	}
+	if value != "" {
+		name += " " + value
+	}
+	switch f.DefValue {
+	case "", "[]", "false", "0", "0s":
+	default:
+		says += fmt.Sprintf(" (default %s)", strings.TrimSuffix(f.DefValue, "0s"))
+	}
+	described(w, name, says, 26)
+}
+
+// described writes a name, and beside it what is said of it; a long name has a line of its own.
+func described(w io.Writer, name, says string, column int) {
+	line := fmt.Sprintf("  %-*s", column, name)
+	if len(name) >= column {
+		fmt.Fprintln(w, line)
+		line = strings.Repeat(" ", column+2)
+	}
+	rest := ""
+	for _, word := range strings.Fields(says) {
+		if rest != "" && len(line)+len(rest)+1+len(word) > helpWidth {
+			fmt.Fprintln(w, line+rest)
+			line, rest = strings.Repeat(" ", column+2), ""
+		}
+		if rest != "" {
+			word = " " + word
+		}
+		rest += word
+	}
+	fmt.Fprintln(w, strings.TrimRight(line+rest, " "))
+}
+
+// othersFlags are names of flags that other tools have, with ours.
+var othersFlags = map[string]string{
+	"token": "token-env", "bearer": "token-env", "access-token": "token-env", "password": "password-env", "pass": "password-env", "user": "username",
+	"u": "username", "k": "ca-file", "insecure": "ca-file", "cacert": "ca-file", "header": "header-env", "H": "header-env", "output": "report", "o": "report",
+	"format": "report", "f": "config", "file": "config", "target": "config", "client-secret": "client-secret-env", "filter": "only", "include": "only",
+	"exclude": "skip", "resolve": "connect-to", "sort": "only", "scopes": "scope", "redirect": "redirect-uri", "x": "connect-to", "proxy": "connect-to",
+}
+
+// flagError explains a mistake about flags, and names the one that was probably meant.
+func flagError(c *cobra.Command, err error) error {
+	name := ""
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		name = unknown.GetSpecifiedName()
+	}
+	text := err.Error()
+	if meant := nearFlag(c, name); meant != "" {
+		f := c.Flags().Lookup(meant)
+		text = fmt.Sprintf("%s; did you mean --%s? (%s)", text, meant, f.Usage)
+	}
+	return &exit{reports.ExitUsage, fmt.Errorf("%s; see %s --help", text, c.CommandPath())}
+}
+
+// nearFlag is the flag of a command that a name probably means; empty where none is near.
+func nearFlag(c *cobra.Command, name string) string {
+	if name == "" {
+		return ""
+	}
+	if ours := othersFlags[name]; c.Flags().Lookup(ours) != nil {
+		return ours
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return nearest(name, names)
+}
+
+// nearest is the one of some names that differs least from a word; empty where each differs in too much.
+func nearest(word string, names []string) string {
+	best, least := "", max(2, len(word)/3)+1
+	for _, n := range names {
+		d := distance(strings.ToLower(word), strings.ToLower(n))
+		if len(word) > 2 && strings.HasPrefix(strings.ToLower(n), strings.ToLower(word)) {
+			d = min(d, 1)
+		}
+		if d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+func areaNames() []string {
+	var out []string
+	for _, r := range requirements.All() {
+		if !slices.Contains(out, r.Area) {
+			out = append(out, r.Area)
+		}
+	}
+	return out
+}
+
+// nearestID is the requirement whose id a word probably means.
+func nearestID(word string) string {
+	var ids []string
+	for _, r := range requirements.All() {
+		ids = append(ids, r.ID)
+	}
+	return nearest(word, ids)
+}
+
+// distance is how many letters have to be put in, left out or replaced to make one word of another.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// suggested is a suggestion as it ends a message; empty where there is none.
+func suggested(meant string) string {
+	if meant == "" {
+		return ""
+	}
+	return "; did you mean " + meant + "?"
+}
