@@ -15,6 +15,20 @@ type Accepted struct {
 	Where string
 }
 
+// unaccepted is the verdict as it is without a baseline. Reports of older versions do not say it: there the level tells what an
+// accepted finding was.
+func (r *Result) unaccepted() Verdict {
+	switch {
+	case r.Verdict != Suppressed:
+		return r.Verdict
+	case r.Was != "":
+		return r.Was
+	case r.Level == "MUST":
+		return Fail
+	}
+	return Warn
+}
+
 // Accept applies a baseline: findings of the accepted requirements become SUPPRESSED and stay visible. An entry
 // that has expired is not applied, and one whose requirement was judged without a finding is stale: both are
 // listed in Run.Stale, and fail the run.
@@ -39,7 +53,7 @@ func Accept(redacted Redacted, baseline []Accepted, now time.Time) Redacted {
 					reason += " (" + a.Issue + ")"
 				}
 				r.Reason = reason + "; it was " + string(r.Verdict) + ": " + r.Reason
-				r.Verdict, applied = Suppressed, true
+				r.Was, r.Verdict, applied = r.Verdict, Suppressed, true
 			case Pass, NotApplicable:
 				judged = true
 			}

@@ -10,6 +10,8 @@ type Change struct{ Old, New *Result }
 type Difference struct {
 	// Regressed results have a finding that they did not have, or a graver one.
 	Regressed []Change
+	// Accepted results have a new finding that the baseline accepts.
+	Accepted []Change
 	// Undecided results were judged and are not any more. What was a finding is not fixed by that.
 	Undecided []Change
 	Still     []Change // findings of both runs
@@ -29,6 +31,8 @@ func Diff(before, after Redacted) Difference {
 		}
 		told[c] = true
 		switch before, after := gravity(c.Old), gravity(c.New); {
+		case after > 0 && after > before && c.New.Verdict == Suppressed:
+			d.Accepted = append(d.Accepted, c)
 		case after > 0 && after > before:
 			d.Regressed = append(d.Regressed, c)
 		case after > 0:

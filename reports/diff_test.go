@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -104,4 +105,16 @@ func TestAnnotationsKeepToGitHubsBound(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(b.String(), "::warning "))
 	assert.Contains(t, b.String(), "::error title=RS-X-0 FAIL::")
 	assert.Contains(t, b.String(), "16 more in the other reports")
+}
+
+// A finding that the baseline accepts is new, and no regression.
+func TestAcceptedFindingsAreNoRegression(t *testing.T) {
+	failed := runOf(judged("A", reports.Fail, reports.Finding{Expected: "401", Observed: "200"}))
+	accepted := reports.Accept(failed, []reports.Accepted{{ID: "A", Reason: "known"}}, time.Now())
+	d := reports.Diff(runOf(judged("A", reports.Pass)), accepted)
+	assert.Empty(t, d.Regressed)
+	assert.Len(t, d.Accepted, 1)
+	assert.Zero(t, d.ExitCode())
+	assert.Len(t, reports.Diff(failed, accepted).Still, 1)
+	assert.Len(t, reports.Diff(accepted, runOf(judged("A", reports.Pass))).Fixed, 1)
 }

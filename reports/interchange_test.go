@@ -112,6 +112,7 @@ func TestSARIFExplains(t *testing.T) {
 				Driver struct {
 					Rules []struct {
 						FullDescription struct{ Text string }
+						Properties      map[string]any
 						Help            struct{ Markdown string }
 					}
 				}
@@ -120,7 +121,8 @@ func TestSARIFExplains(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(b.Bytes(), &log))
 	rule := log.Runs[0].Tool.Driver.Rules[0]
-	assert.Equal(t, known.Statement+" (MUST)", rule.FullDescription.Text)
+	assert.Equal(t, known.Statement+" (MUST) "+known.Why, rule.FullDescription.Text)
+	assert.Equal(t, "9.5", rule.Properties["security-severity"])
 	assert.Equal(t, "**How to fix it:** Answer &lt;401&gt;.\n\n**Sources**\n\n- [RFC 6750 3](https://www.rfc-editor.org/rfc/rfc6750.html)\n- x", rule.Help.Markdown)
 }
 

@@ -176,3 +176,13 @@ func TestInterruptedAfterHowMany(t *testing.T) {
 	assert.Equal(t, "INTERRUPTED after 2 of 3 checks: the report is partial", run.Outcome().Headline)
 	assert.Equal(t, "INTERRUPTED: the report is partial", (&reports.Run{Interrupted: true}).Outcome().Headline)
 }
+
+// What --fail-on none tolerates fails no job that reads JUnit; it is told there all the same.
+func TestToleratedInJUnit(t *testing.T) {
+	for on, want := range map[reports.FailOn][2]string{reports.FailOnNone: {`failures="0"`, "tolerated by --fail-on none: FAIL"}, reports.FailOnMust: {`failures="1"`, "<failure"}} {
+		var b bytes.Buffer
+		require.NoError(t, junit.Write(&b, reports.Redact(held(of(at("MUST", reports.Fail)), on), &reports.Secrets{}), junit.Options{}))
+		assert.Contains(t, b.String(), want[0])
+		assert.Contains(t, b.String(), want[1])
+	}
+}

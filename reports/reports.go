@@ -119,7 +119,9 @@ type Result struct {
 	Wire      string   `json:"wire,omitempty"`
 	Revisions []string `json:"revisions"`
 	Verdict   Verdict  `json:"verdict"`
-	Reason    string   `json:"reason,omitempty"` // why the verdict is not PASS
+	// Was is the verdict that an accepted finding had before the baseline.
+	Was    Verdict `json:"was,omitempty"`
+	Reason string  `json:"reason,omitempty"` // why the verdict is not PASS
 	// Missing is the option, or the part of the target file, whose absence left the requirement untested.
 	Missing string `json:"missing,omitempty"`
 	// Observation says which exchange or declaration shows that the requirement does not apply.

@@ -33,19 +33,13 @@ func (c *tally) add(r *Result) {
 			*list = append(*list, r.ID)
 		}
 	}
-	switch r.Verdict {
+	switch r.unaccepted() {
 	case Pass:
 		c.passed++
 	case Fail:
 		note(&c.failed)
 	case Warn:
 		note(&c.warned)
-	case Suppressed:
-		if r.Level == "MUST" {
-			note(&c.failed)
-		} else {
-			note(&c.warned)
-		}
 	case NotTested:
 		c.untested++
 	case NotApplicable:
@@ -127,7 +121,7 @@ type ClientStanding struct {
 func (r *Run) ClientStandings() []ClientStanding {
 	verdicts := map[string][]Verdict{}
 	for i := range r.Results {
-		verdicts[r.Results[i].ID] = append(verdicts[r.Results[i].ID], r.Results[i].Verdict)
+		verdicts[r.Results[i].ID] = append(verdicts[r.Results[i].ID], r.Results[i].unaccepted())
 	}
 	var out []ClientStanding
 	for _, client := range profiles.Clients() {
@@ -207,10 +201,10 @@ func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
 		case slices.Contains(set.Musts, res.ID):
 			seen[res.ID] = true
 			any = any || res.Verdict != NotApplicable && res.Verdict != NotTested
-			switch res.Verdict {
+			switch res.unaccepted() {
 			case Pass, Warn: // a MUST met in a risky way is met
 				s.Passed++
-			case Fail, Suppressed:
+			case Fail:
 				if !slices.Contains(s.Failed, res.ID) {
 					s.Failed = append(s.Failed, res.ID)
 				}
@@ -221,7 +215,7 @@ func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
 				s.Open++
 			}
 		case slices.Contains(set.Shoulds, res.ID):
-			if res.Verdict == Warn && !slices.Contains(s.ShouldsWarned, res.ID) {
+			if res.unaccepted() == Warn && !slices.Contains(s.ShouldsWarned, res.ID) {
 				s.ShouldsWarned = append(s.ShouldsWarned, res.ID)
 			}
 		case res.Level == "MUST" && (set.Profile == res.Role || set.Profile == "server-with-bundled-as"):

@@ -3,11 +3,13 @@ package reports
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fixtures/profiles"
+	"github.com/mcpauth/conformance/fixtures/requirements"
 )
 
 func judged(results ...Result) *Run {
@@ -87,4 +89,29 @@ func TestAProfileIsMetOnlyAsAWhole(t *testing.T) {
 	all[0].Verdict = Suppressed
 	assert.Equal(t, Unmet, standing(judged(all...)).Standing, "a baseline changes nothing")
 	assert.Empty(t, judged().Profiles())
+}
+
+// Accepting a finding changes neither standings nor who can connect.
+func TestABaselineChangesNoStanding(t *testing.T) {
+	run := Run{Revisions: []RevisionStatus{{Revision: "2025-11-25", Status: "spoken"}}}
+	for i, r := range requirements.All() {
+		level, ok := r.LevelAt("2025-11-25")
+		if !ok {
+			continue
+		}
+		verdict := []Verdict{Pass, Fail, Warn, Inconclusive}[i%4]
+		run.Results = append(run.Results, Result{ID: r.ID, Level: string(level), Role: string(r.Role), Verdict: verdict, Revisions: []string{"2025-11-25"}})
+	}
+	plain := Redact(run, &Secrets{})
+	var baseline []Accepted
+	for i := range run.Results {
+		if run.Results[i].Verdict != Pass {
+			baseline = append(baseline, Accepted{ID: run.Results[i].ID, Reason: "known"})
+		}
+	}
+	accepted := Accept(plain, baseline, time.Now())
+	assert.NotEqual(t, plain.Run().Counts(), accepted.Run().Counts())
+	assert.Equal(t, plain.Run().Profiles(), accepted.Run().Profiles())
+	assert.Equal(t, plain.Run().Threats(), accepted.Run().Threats())
+	assert.Equal(t, plain.Run().ClientStandings(), accepted.Run().ClientStandings())
 }

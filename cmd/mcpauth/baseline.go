@@ -96,9 +96,38 @@ func writeBaseline(path string, old []reports.Accepted, run *reports.Run) error 
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		f.Accepted = append(f.Accepted, baselineEntry{ID: id})
 	}
-	b, err := yaml.Marshal(f)
+	var n yaml.Node
+	if err := n.Encode(f); err != nil {
+		return err
+	}
+	explain(&n, run)
+	b, err := yaml.Marshal(&n)
 	if err != nil {
 		return err
 	}
 	return replace(path, b)
+}
+
+// explain writes above each entry what is accepted: title, level and what was observed.
+func explain(file *yaml.Node, run *reports.Run) {
+	says := map[string]string{}
+	for i := range run.Results {
+		r := &run.Results[i]
+		if len(r.Findings) == 0 || says[r.ID] != "" {
+			continue
+		}
+		says[r.ID] = fmt.Sprintf("%s (%s): %s", r.Title, r.Level, reports.OneLine(r.Findings[0].Observed, 200))
+	}
+	for i := 0; i+1 < len(file.Content); i += 2 {
+		if file.Content[i].Value != "accepted" {
+			continue
+		}
+		for _, entry := range file.Content[i+1].Content {
+			for k := 0; k+1 < len(entry.Content); k += 2 {
+				if entry.Content[k].Value == "id" {
+					entry.HeadComment = reports.OneLine(says[entry.Content[k+1].Value], 400)
+				}
+			}
+		}
+	}
 }

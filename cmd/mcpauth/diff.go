@@ -60,13 +60,16 @@ func readRun(path string) (reports.Redacted, error) {
 }
 
 func writeDifference(w io.Writer, before, after *reports.Run, d reports.Difference) error {
+	if before.Target.URL != after.Target.URL {
+		fmt.Fprintf(w, "The runs are of different targets: %s and %s.\n", reports.OneLine(before.Target.URL, 300), reports.OneLine(after.Target.URL, 300))
+	}
 	if before.Catalogue != after.Catalogue {
 		fmt.Fprintln(w, "The runs used different catalogues: a requirement may be new rather than newly unmet.")
 	}
 	for _, part := range []struct {
 		name    string
 		changes []reports.Change
-	}{{"regressed", d.Regressed}, {"not decided any more", d.Undecided}, {"still", d.Still}, {"fixed", d.Fixed}} {
+	}{{"regressed", d.Regressed}, {"accepted", d.Accepted}, {"not decided any more", d.Undecided}, {"still", d.Still}, {"fixed", d.Fixed}} {
 		for _, c := range part.changes {
 			r := c.New
 			if r == nil {
@@ -82,7 +85,7 @@ func writeDifference(w io.Writer, before, after *reports.Run, d reports.Differen
 				verdictOf(c.New), reports.OneLine(r.Title, 200))
 		}
 	}
-	_, err := fmt.Fprintf(w, "%d regressed, %d not decided any more, %d still, %d fixed\n", len(d.Regressed), len(d.Undecided), len(d.Still),
+	_, err := fmt.Fprintf(w, "%d regressed, %d newly accepted, %d not decided any more, %d still, %d fixed\n", len(d.Regressed), len(d.Accepted), len(d.Undecided), len(d.Still),
 		len(d.Fixed))
 	return err
 }

@@ -511,8 +511,11 @@ func (o *options) accepted() ([]reports.Accepted, error) {
 		return nil, nil
 	}
 	accepted, err := readBaseline(o.baseline, o.updateBaseline)
-	if errors.Is(err, os.ErrNotExist) && o.updateBaseline {
-		return nil, nil
+	if errors.Is(err, os.ErrNotExist) {
+		if o.updateBaseline {
+			return nil, nil
+		}
+		err = fmt.Errorf("--baseline: %w; --update-baseline writes it from the findings of a run", err)
 	}
 	if err != nil {
 		return nil, &exit{reports.ExitUsage, err}

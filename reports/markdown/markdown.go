@@ -19,8 +19,9 @@ const mostFindings = 60
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
 	var b strings.Builder
-	fmt.Fprintf(&b, "## MCP authorization: %s\n\n", code(run.Target.URL))
 	fmt.Fprintf(&b, "**%s**\n\n", Text(run.Outcome().Headline))
+	fmt.Fprintf(&b, "## MCP authorization: %s\n\n", code(run.Target.URL))
+	fixes(&b, run)
 	if run.Unreachable != "" {
 		fmt.Fprintf(&b, "The target could not be tested: %s\n\n", Text(run.Unreachable))
 	}
@@ -63,6 +64,29 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// mostFixes is how many fixes the summary begins with.
+const mostFixes = 5
+
+// fixes writes what to fix first, with what goes wrong, and how to fix it.
+func fixes(b *strings.Builder, run *reports.Run) {
+	groups := run.Groups(reports.Fail)
+	if len(groups) == 0 {
+		return
+	}
+	b.WriteString("Fix first:\n\n")
+	for i, g := range groups[:min(len(groups), mostFixes)] {
+		r := g.First()
+		fmt.Fprintf(b, "%d. **%s** (%s)", i+1, Text(r.Title), Text(r.ID))
+		for _, more := range []string{string(g.Severity), g.Why, r.Remediation} {
+			if more != "" {
+				fmt.Fprintf(b, " %s", Text(strings.TrimSuffix(cut(more), ".")+"."))
+			}
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\n")
 }
 
 func finding(b *strings.Builder, r *reports.Result) {

@@ -53,6 +53,8 @@ type rule struct {
 	HelpURI          string  `json:"helpUri,omitempty"`
 	Properties       struct {
 		Tags []string `json:"tags"`
+		// Severity is a number from 0 to 10, by which code scanning sorts.
+		Severity string `json:"security-severity,omitempty"`
 	} `json:"properties"`
 }
 
@@ -137,11 +139,17 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 
 var levels = map[reports.Verdict]string{reports.Fail: "error", reports.Warn: "warning", reports.Suppressed: "note"}
 
+// severities are the catalogue's, as code scanning has them: critical above 9, high from 7, medium from 4.
+var severities = map[requirements.Severity]string{
+	requirements.Critical: "9.5", requirements.High: "8.0", requirements.Medium: "5.5", requirements.Low: "3.0",
+}
+
 func ruleOf(r *reports.Result) rule {
 	var sources []string
 	out := rule{ID: r.ID, ShortDescription: message{text(r.Title)}, FullDescription: message{text(r.Title + " (" + r.Level + ").")}}
 	if known, ok := requirements.Lookup(r.ID); ok {
-		out.FullDescription = message{text(known.Statement + " (" + r.Level + ")")}
+		out.FullDescription = message{text(known.Statement + " (" + r.Level + ")" + " " + known.Why)}
+		out.Properties.Severity = severities[known.Severity]
 	}
 	shown := "**How to fix it:** " + markdown.Text(r.Remediation) + "\n\n**Sources**\n"
 	for _, s := range r.Sources {
