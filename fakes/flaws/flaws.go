@@ -4,6 +4,7 @@ package flaws
 
 import (
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -58,7 +59,7 @@ func All() []Flaw { return slices.Concat(BeforeLogin(), Trusting(), AfterLogin()
 
 // BeforeLogin are the flaws that a token suffices to see.
 func BeforeLogin() []Flaw {
-	return slices.Concat(discovery, challenges, otherRefusals, metadataFlaws, tokens, sessions, transport, otherTransport, publishedKeys)
+	return slices.Concat(discovery, challenges, otherRefusals, metadataFlaws, tokens, sessions, transport, otherTransport, publishedKeys, sessionIDs)
 }
 
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
@@ -66,7 +67,7 @@ func BeforeLogin() []Flaw {
 func AfterLogin() []Flaw {
 	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, inspection, registrations,
 		registrationNeeds, clientDocuments, consents,
-		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens)
+		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions)
 }
 
 // wrongType gives a member of the metadata a value of another type.
@@ -822,14 +823,15 @@ var sessions = []Flaw{
 	{
 		Name: "session-is-credential", Says: "A session id passes for a token.",
 		Bend:    lacks(mcpserver.SessionIsNoCredential),
-		Noticed: []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN"},
+		Noticed: []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN", "RS-SESSION-HEADER-IGNORED"},
+		Also:    []string{"RS-CHALLENGE-EXISTING-TOOLS", "RS-CHALLENGE-EVERY-*"},
 	},
 	{
 		Name: "counted-sessions", Says: "Session ids are counted.",
 		Bend: func(o *reference.Options) {
 			n := make(chan int, 1)
 			n <- 0
-			o.Policy.NewSessionID = func() string {
+			o.Policy.NewSessionID = func(*http.Request) string {
 				i := <-n + 1
 				n <- i
 				return "session-" + strings.Repeat("0", 3-len(digits(i))) + digits(i)
@@ -840,7 +842,7 @@ var sessions = []Flaw{
 	{
 		Name: "blank-in-session-id", Says: "Session ids hold a blank.",
 		Bend: policy(func(p *mcpserver.Policy) {
-			p.NewSessionID = func() string { return mcpserver.RandomID() + " " + mcpserver.RandomID() }
+			p.NewSessionID = func(*http.Request) string { return mcpserver.RandomID() + " " + mcpserver.RandomID() }
 		}),
 		Noticed: []string{"RS-SESSION-ID-CHARSET"},
 	},

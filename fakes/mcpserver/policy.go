@@ -96,14 +96,14 @@ type Defects struct {
 	RedirectEndpoint int                        // the status by which the endpoint redirects
 	CacheControl     string                     // of answers to authorized requests
 	Crash            func(token string) bool    // tokens that crash the server
-	NewSessionID     func() string
-	Capabilities     map[string]any
-	ErrorCode        func(cause string) string
-	Challenge        func(cause, url string) []string // replaces the WWW-Authenticate fields
-	ScopeChallenge   func(url, scope string) string
-	PRM              func(place string, doc map[string]any)
-	PRMEncode        func(doc map[string]any) string
-	PRMRedirect      string
+	SessionManners
+	Capabilities   map[string]any
+	ErrorCode      func(cause string) string
+	Challenge      func(cause, url string) []string // replaces the WWW-Authenticate fields
+	ScopeChallenge func(url, scope string) string
+	PRM            func(place string, doc map[string]any)
+	PRMEncode      func(doc map[string]any) string
+	PRMRedirect    string
 }
 
 func (p *Policy) has(d Defence) bool { return !slices.Contains(p.Lacks, d) }

@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -33,10 +34,13 @@ func stateless(revision string) bool { return revision >= "2026-07-28" }
 // exempt reports that the policy, by declaration or by flaw, serves the request without a token.
 func (s *Server) exempt(r *http.Request, body []byte) bool {
 	p := &s.Policy
+	live := s.session(r) != nil
 	s.mu.Lock()
-	_, live := s.sessions[r.Header.Get("Mcp-Session-Id")]
 	once := s.known[r.RemoteAddr]
 	s.mu.Unlock()
+	if s.servesInSession(r, body) {
+		return true
+	}
 	if r.Method != http.MethodPost {
 		return (r.Method == http.MethodGet || r.Method == http.MethodDelete) && (!p.has(GuardVerbs) || !p.has(SessionIsNoCredential) && live)
 	}
@@ -190,9 +194,9 @@ func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, 
 	if p.Sessions {
 		id := RandomID()
 		if p.NewSessionID != nil {
-			id = p.NewSessionID()
+			id = p.NewSessionID(r)
 		}
-		if chosen := r.Header.Get("Mcp-Session-Id"); chosen != "" && !p.has(OwnSessionIDs) {
+		if chosen := r.Header.Get("Mcp-Session-Id"); chosen != "" && (!p.has(OwnSessionIDs) || p.AdoptsSession != nil && p.AdoptsSession(chosen)) {
 			id = chosen
 		}
 		s.mu.Lock()
@@ -235,15 +239,16 @@ func RandomID() string { return seeded.Fakes.Text(24) }
 func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, who *caller) bool {
 	p := &s.Policy
 	id := r.Header.Get("Mcp-Session-Id")
-	s.mu.Lock()
-	live := s.sessions[id]
-	s.mu.Unlock()
+	live := s.session(r)
 	switch {
 	case id == "" && p.has(CheckSession):
 		rpcError(w, http.StatusBadRequest, m.ID, -32600, "no session")
 		return false
-	case live == nil && p.has(CheckSession), live != nil && p.has(BindSession) && live.user != who.user && who.user != "anonymous":
-		rpcError(w, http.StatusNotFound, m.ID, -32600, "no such session")
+	case live == nil && s.servesEnded(r, m.Method):
+		return true
+	case live == nil && p.has(CheckSession), live != nil && p.has(BindSession) && live.user != who.user && who.user != "anonymous" &&
+		(p.SessionShared == nil || !p.SessionShared(r, m.Method)):
+		rpcError(w, cmp.Or(p.GoneStatus, http.StatusNotFound), m.ID, -32600, "no such session")
 		return false
 	case live != nil && !p.has(SessionOutlivesToken) && live.token != r.Header.Get("Authorization"):
 		s.refuse(w, r, "invalid")
@@ -251,6 +256,9 @@ func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, w
 	}
 	if live != nil && !p.has(ScopesPerRequest) {
 		who.scopes = live.scopes
+	}
+	if live != nil {
+		s.upgrade(live, who)
 	}
 	return true
 }
@@ -447,9 +455,7 @@ func (s *Server) end(w http.ResponseWriter, r *http.Request, who *caller) {
 	if s.Policy.has(GuardVerbs) && !s.inSession(w, r, &message{}, who) {
 		return
 	}
-	s.mu.Lock()
-	delete(s.sessions, r.Header.Get("Mcp-Session-Id"))
-	s.mu.Unlock()
+	s.forget(r)
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -69,6 +69,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	sessions  map[string]*session
+	ended     map[string]bool // the ids of sessions that clients have ended
 	known     map[string]bool // remote addresses once authorized
 	last      string          // the user of the last bearer token
 	current   string          // the user of the request that came last
@@ -107,6 +108,7 @@ type session struct {
 	subscribed     map[string]bool
 	mark           string // that its events have in their ids
 	events         []event
+	upgraded       bool // a good token was sent in it
 }
 
 // Tool is a tool of the server, and what may be said of it to who tests it.
@@ -165,7 +167,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, known: map[string]bool{},
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, ended: map[string]bool{}, known: map[string]bool{},
 		cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{},
 		carts: map[string]string{}, proofs: map[string]bool{}, watchers: map[*watcher]bool{}, legacy: map[string]*watcher{},
 		tasks: map[string]*task{}, connections: map[string]*connection{}, linked: map[string]string{}, calls: map[string]int{},
@@ -514,6 +516,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	}
 	if !p.has(SameForBrowsers) && strings.Contains(r.UserAgent(), "Mozilla") {
 		status = http.StatusForbidden
+	}
+	if p.RefusalEndsSession && r.Method == http.MethodPost || p.EndsFirst && r.Method == http.MethodDelete {
+		s.forget(r)
 	}
 	if !p.has(NoSessionOnRefusal) {
 		w.Header().Set("Mcp-Session-Id", RandomID())

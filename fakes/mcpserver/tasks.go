@@ -58,7 +58,7 @@ func (s *Server) taskMethod(w http.ResponseWriter, m *message, who *caller) {
 	p := &s.Policy
 	id, _ := m.Params["taskId"].(string)
 	s.mu.Lock()
-	t := s.tasks[id]
+	t := find(s.tasks, id, p.TakesTask)
 	list := []any{}
 	for _, id := range s.order {
 		if t := s.tasks[id]; t.user == who.user || !p.has(ListOwnTasks) {

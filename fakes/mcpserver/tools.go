@@ -122,7 +122,7 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 		return "the cart " + handle + " is open", true
 	case "read_cart":
 		handle, _ := arguments["cart"].(string)
-		if owner := s.carts[handle]; owner != "" && (owner == user || !p.has(HandleOwner)) {
+		if owner := find(s.carts, handle, p.TakesHandle); owner != "" && (owner == user || !p.has(HandleOwner)) {
 			return "the cart of " + owner + " is empty", true
 		}
 		return "", false

@@ -154,6 +154,11 @@ var All = []Quirk{
 		Bend:   awkwardKeys,
 	},
 	{
+		Name: "refusal-ends-session", Says: "A session ends with the first message in it that is refused.",
+		Allows: "MCP 2025-11-25, Session Management: the server may terminate the session at any time, and answers 404 after that.",
+		Bend:   func(o *reference.Options) { o.Policy.RefusalEndsSession = true },
+	},
+	{
 		Name: "hidden-tools", Says: "A tool is hidden from callers without its scope, also when they call it.",
 		Allows: "RFC 9110 section 15.5.4: a server may hide what is forbidden; MCP leaves open which tools a caller is shown.",
 		Bend:   func(o *reference.Options) { o.Policy.HidesTools = true },

@@ -180,6 +180,25 @@ func call(t *testing.T, r *reference.Reference, token, method string, params map
 	return resp, decoded(t, resp)
 }
 
+// stateful sends a message in a session of the stateful wire.
+func stateful(t *testing.T, r *reference.Reference, token, session, method string) *http.Response {
+	t.Helper()
+	body := `{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":{"protocolVersion":"2025-11-25","capabilities":{},` +
+		`"clientInfo":{"name":"test","version":"1"}}}`
+	req, err := http.NewRequest(http.MethodPost, r.URL, strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	req.Header.Set("Mcp-Session-Id", session)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	return resp
+}
+
 func listed(t *testing.T, r *reference.Reference, token string) int {
 	t.Helper()
 	resp, _ := call(t, r, token, "tools/list", map[string]any{})
@@ -372,6 +391,13 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		resp, err := http.Get(r.IDP.Issuer + "/jwks")
 		require.NoError(t, err)
 		assert.Len(t, decoded(t, resp)["keys"], either(quirk, 7, 3))
+	},
+	"refusal-ends-session": func(t *testing.T, r *reference.Reference, quirk bool) {
+		token := r.IDP.Mint("alice", r.URL, nil, nil)
+		session := stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id")
+		require.Equal(t, 200, stateful(t, r, token, session, "ping").StatusCode)
+		require.Equal(t, 401, stateful(t, r, "", session, "ping").StatusCode)
+		assert.Equal(t, either(quirk, 404, 200), stateful(t, r, token, session, "ping").StatusCode)
 	},
 	"hidden-tools": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token := r.IDP.Mint("alice", r.URL, []string{"notes:read"}, nil)

@@ -3,42 +3,43 @@ package session
 import (
 	"slices"
 
-	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
+// attempt is a call with a handle, as somebody.
+type attempt struct {
+	handle      string
+	credentials string
+}
+
 // MCP Security Best Practices: a handle is a name, not a credential.
-func handles() {
-	Must("RS-SESSION-HANDLE-OWNERSHIP", func(t *T) {
-		makes, takes, _ := t.MCP.HandleTools()
-		owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
-		var made []string
-		for range 5 {
-			made = append(made, handle(t, makes, owner, made))
-		}
-		mine := takes.Holding(made[0])
-		ex := t.MCP.CallTool(owner, mine)
-		if !expect.Ran(ex) {
-			t.Inconclusive("the control failed: %s with a handle of %s is answered with %s", takes.Name, makes.Name, expect.Describe(ex))
-		}
-		t.Controlled()
-		refused := func(about string, ex *reports.Exchange) {
-			if expect.Ran(ex) {
-				t.Finding(ex, about, "a refusal", "the tool runs: "+expect.Describe(ex))
-				return
-			}
-			t.RefusedBy(ex)
-		}
-		refused("the handle of another user", t.MCP.CallTool(stranger, mine))
-		refused("a handle with a bad token", t.MCP.CallToolAs(mine, mcp.Bearer("mcpauth-not-a-token")))
-		refused("a handle with another ending", t.MCP.CallTool(owner, takes.Holding(made[0]+"x")))
-		if weak, slight := expect.Weakness(made); weak != "" && !slight {
-			t.Advise(ex, "handles that cannot be guessed", "%s", weak)
-		}
-	})
+func checksOwnersOfHandles(t *T) {
+	makes, takes, _ := t.MCP.HandleTools()
+	owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
+	t.MCP.MustOpenSession(stranger) // nothing but the handle is wrong with the stranger's call
+	var made []string
+	for range 5 {
+		made = append(made, handle(t, makes, owner, made))
+	}
+	mine := made[0]
+	good := Attempt[attempt]{Name: takes.Name + " with a handle of " + makes.Name, Good: expect.Run(), Send: func(instead ...attempt) any {
+		a := append(instead, attempt{mine, owner})[0]
+		return t.MCP.CallToolAs(takes.Holding(a.handle), mcp.Bearer(a.credentials))
+	}}
+	rows := Cases[attempt]{
+		{"the handle of another user", attempt{mine, stranger}},
+		{"a handle with a bad token", attempt{mine, survey.BogusToken}},
+	}
+	for _, m := range nearmiss.Of(mine, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.Pattern) {
+		rows = rows.And("the owner, with the handle, "+m.Name, attempt{t.Hide(m.Value), owner})
+	}
+	Refuses(t, good, rows, expect.NotRun())
+	t.Expect(made, "the handles").Ideally(expect.BeUnguessable("handles"))
 }
 
 // handle makes one and finds it in the tool's result: the longest word that no other result holds.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -15,58 +17,61 @@ import (
 // rounds of requests that overlap.
 const rounds = 20
 
-func isolation() {
-	// "MCP servers MUST validate access tokens": each time, not once in a session.
-	Must("RS-SESSION-EXPIRY-MIDWAY", func(t *T) {
-		t.NextSecond()
-		expiring, used := expiringToken(t)
-		t.NextSecond()
-		t.NextSecond()
-		t.Controlled()
-		genuine := func() bool { return t.MCP.Served(t.MCP.Use(t.Mint.Token(nil))) }
-		for range 80 { // another token of the same expiry tells when its time has come
-			if ex := t.MCP.Use(t.Mint.Token(expiring)); expect.Crashed(ex) {
-				t.Inconclusive("an expired token is answered with %s, which is no refusal (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
-			} else if !t.MCP.Served(ex) && genuine() {
-				if outlives(t, used); !genuine() {
-					t.Inconclusive("the control failed: at its end a token of an hour is refused too")
-				}
-				return
-			}
-			t.Sleep(50 * time.Millisecond)
+// "MCP servers MUST validate access tokens": each time, not once in a session.
+func verifiesTokensEachTime(t *T) {
+	t.NextSecond()
+	expiring, used := expiringToken(t)
+	t.NextSecond()
+	t.NextSecond()
+	t.Controlled()
+	genuine := func() bool { return t.MCP.Served(t.MCP.Use(t.Mint.Token(nil))) }
+	for range 80 { // another token of the same expiry tells when its time has come
+		ex := t.MCP.Use(t.Mint.Token(expiring))
+		if expect.Crashed(ex) {
+			t.Inconclusive("an expired token is answered with %s, which is no refusal (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
 		}
-		t.Inconclusive("no end of the token's time was seen (RS-TOKEN-EXPIRED)")
-	})
+		if !t.MCP.Served(ex) && genuine() {
+			if outlives(t, used); !genuine() {
+				t.Inconclusive("the control failed: at its end a token of an hour is refused too")
+			}
+			return
+		}
+		t.Sleep(50 * time.Millisecond)
+	}
+	t.Inconclusive("no end of the token's time was seen (RS-TOKEN-EXPIRED)")
+}
 
-	Must("RS-SESSION-IDENTITY-BLEED", func(t *T) {
-		first, second := pair(t)
-		for range rounds {
-			answers := t.Race([]Variant{first.ask("the first user"), second.ask("the second user"), first.without("nobody"), first.as("garbage", "garbage for a token")})
-			judge(t, first, second, answers[0], "the first user")
-			judge(t, second, first, answers[1], "the second user")
-			for i, about := range []string{"nobody", "garbage for a token"} {
-				if first.meant(answers[2+i]) || second.meant(answers[2+i]) {
-					t.Finding(answers[2+i], about, "nobody else's answer", reports.OneLine(Text(answers[2+i]), 100))
-				}
-			}
-			if !t.Unmistaken() {
-				return
-			}
+func keepsCallersApart(t *T) {
+	first, second := pair(t)
+	other := observe(t, t.MCP.FirstToken()) // a refusal may end its session
+	for range rounds {
+		got := t.Race([]Variant{
+			first.ask("the first user"), second.ask("the second user"), other.without("nobody"), other.as(survey.BogusToken, "a bad token"),
+		})
+		t.Expect(got[0], "the first user").To(tell(first, second))
+		t.Expect(got[1], "the second user").To(tell(second, first))
+		t.Expect(got[2], "nobody").To(tellNobody(first, second))
+		t.Expect(got[3], "a bad token").To(tellNobody(first, second))
+		if !t.Unmistaken() {
+			return
 		}
-	})
+	}
+}
 
-	// Request ids are unique within a session only: two callers may well use the same one at once.
-	Must("RS-SESSION-REQUEST-ID-ISOLATION", func(t *T) {
-		first, second := pair(t)
-		cancel := second.call.Method("notifications/cancelled", map[string]any{"requestId": mcp.ID, "reason": "mcpauth"}).With(mcp.Bearer(second.token))
-		for range rounds {
-			answers := t.Race([]Variant{first.ask("the first user"), second.ask("the second user"), Call(cancel, "a cancellation by the second user")})
-			judge(t, first, second, answers[0], "the first user, whose request id the second used and cancelled")
-			if !t.Unmistaken() {
-				return
-			}
+// Request ids are unique within a session only: two callers may well use the same one at once.
+func keepsRequestIDsApart(t *T) {
+	first, second := pair(t)
+	cancelled := map[string]any{"requestId": mcp.ID, "reason": "mcpauth"}
+	cancel := second.call.Method("notifications/cancelled", cancelled).With(mcp.Bearer(second.token))
+	for range rounds {
+		got := t.Race([]Variant{
+			first.ask("the first user"), second.ask("the second user"), Call(cancel, "a cancellation by the second user"),
+		})
+		t.Expect(got[0], "the first user, whose request id the second used and cancelled").To(tell(first, second))
+		if !t.Unmistaken() {
+			return
 		}
-	})
+	}
 }
 
 // expiringToken is the expiry of a token that has been used and expires soon, and a call with it in its session.
@@ -92,21 +97,18 @@ func expiringToken(t *T) (expiring map[string]any, used mcp.Call) {
 
 // outlives judges a call with a token that has expired: for a moment what was verified before may still count.
 func outlives(t *T, call mcp.Call) {
-	for end := time.Now().Add(t.Patience); ; t.Sleep(100 * time.Millisecond) {
-		ex := t.Send(call)
-		if !passed(t, ex) {
-			t.RefusedBy(ex)
-			return
-		}
-		if time.Now().After(end) {
-			t.Unmet(ex, "a refusal once the token has expired", "%v after a new token of the same expiry is refused, one that was used before is still accepted", t.Patience)
-			return
-		}
+	for end := time.Now().Add(t.Patience); passed(t, t.Send(call)) && time.Now().Before(end); {
+		t.Sleep(100 * time.Millisecond)
 	}
+	expected := fmt.Sprintf("a refusal, at the latest %v after a new token of the same expiry is refused", t.Patience)
+	ex := t.Send(call)
+	t.Expect(ex, "an expired token in its session, where it was used before").To(expect.Refusing(expected, func(ex *reports.Exchange) string {
+		if passed(t, ex) {
+			return "it is still accepted: " + expect.Describe(ex)
+		}
+		return ""
+	}))
 }
-
-// passed reports that a request got past authorization, whatever came of it then.
-func passed(t *T, ex *reports.Exchange) bool { return expect.Accepted(ex) || t.MCP.Served(ex) }
 
 // lastSecond is the expiry of a token that is accepted for at most a second more: servers allow for clocks that
 // differ.
@@ -182,12 +184,24 @@ func (w *witness) meant(ex *reports.Exchange) bool {
 	return slices.ContainsFunc(w.marks, func(m string) bool { return slices.Contains(said, m) })
 }
 
-// judge expects a witness to be told who it is, and nothing of anybody else.
-func judge(t *T, w, other *witness, ex *reports.Exchange, about string) {
-	switch {
-	case !expect.Ran(ex):
-		t.Finding(ex, about, "an answer", expect.Describe(ex))
-	case other.meant(ex), !w.meant(ex):
-		t.Finding(ex, about, "to be told "+strings.Join(w.marks, " "), reports.OneLine(Text(ex), 100))
-	}
+// tell expects a witness to be told who it is, and nothing of anybody else.
+func tell(w, other *witness) expect.Matcher {
+	return expect.That("an answer with "+strings.Join(w.marks, " ")+", which tells this caller", func(ex *reports.Exchange) string {
+		switch {
+		case !expect.Ran(ex):
+			return expect.Describe(ex)
+		case other.meant(ex), !w.meant(ex):
+			return reports.OneLine(Text(ex), 100)
+		}
+		return ""
+	})
+}
+
+func tellNobody(witnesses ...*witness) expect.Matcher {
+	return expect.Refusing("nobody else's answer", func(ex *reports.Exchange) string {
+		if slices.ContainsFunc(witnesses, func(w *witness) bool { return w.meant(ex) }) {
+			return reports.OneLine(Text(ex), 100)
+		}
+		return ""
+	})
 }

@@ -17,58 +17,103 @@ import (
 )
 
 // MCP 2026-07-28, multi round-trip requests: requestState "MUST be treated as attacker-controlled".
-func requestStates() {
-	Must("RS-SESSION-REQUESTSTATE-INTEGRITY", func(t *T) {
-		asked := askingTool(t)
-		for about, forge := range Sorted(tampered()) {
-			fresh := asked.again(t)
-			forged := forge(fresh.state)
-			if forged == "" || forged == fresh.state {
-				continue
-			}
-			if ex := fresh.answer(t, forged, asked.token, asked.tool); complete(ex) {
-				t.Finding(ex, about, "a JSON-RPC error, or the question again", "the request is carried out")
-			} else {
-				t.RefusedBy(ex)
-			}
-		}
-	})
-
-	Should("RS-SESSION-REQUESTSTATE-BINDING", func(t *T) {
-		asked := askingTool(t)
+func verifiesRequestState(t *T) {
+	asked := askingTool(t)
+	good := Attempt[forgery]{Name: "the same request with the state as it came", Good: beCarriedOut(), Send: func(edits ...forgery) any {
 		fresh := asked.again(t)
-		if ex := fresh.answer(t, fresh.state, t.MCP.SecondToken(), asked.tool); complete(ex) {
-			t.Finding(ex, "the first user's state, sent by the second", "a refusal", "the request is carried out")
-		} else {
-			t.RefusedBy(ex)
-		}
-		advise := func(expected string, ex *reports.Exchange) {
-			if complete(ex) {
-				t.Advise(ex, expected, "the request is carried out")
+		state := fresh.state
+		for _, forge := range edits {
+			if state = forge(state); state == "" || state == fresh.state {
+				t.NotApplicable("it makes no difference to this state")
 			}
 		}
-		other := asked.tool
-		other.Arguments = map[string]any{"mcpauth": "another"}
-		maps.Copy(other.Arguments, asked.tool.Arguments)
-		fresh = asked.again(t)
-		advise("a state to be good for the arguments that it was given for", fresh.answer(t, fresh.state, asked.token, other))
-		for _, tool := range t.MCP.Eliciting() {
-			if tool.Name != asked.tool.Name && ask(t, asked.token, tool) != nil {
-				fresh = asked.again(t)
-				advise("a state to be good for the tool that it was given for", fresh.answer(t, fresh.state, asked.token, tool))
+		return fresh.answer(t, t.Hide(state), asked.token, asked.tool)
+	}}
+	Refuses(t, good, tampered(), refuseRequest())
+}
+
+// What a state is bound to besides its user is advice: the specification names no more.
+func bindsRequestState(t *T) {
+	asked := askingTool(t)
+	stranger := t.MCP.SecondToken()
+	good := Attempt[stateEdit]{Name: "the same request with the state as it came", Good: beCarriedOut(), Send: func(edits ...stateEdit) any {
+		u := use{asked.again(t), asked.token, asked.tool}
+		for _, e := range edits {
+			e(t, &u)
+		}
+		return u.answer(t, u.state, u.token, u.tool)
+	}}
+	Refuses(t, good, Cases[stateEdit]{
+		{"the first user's state, sent by the second", func(_ *T, u *use) { u.token = stranger }},
+	}, refuseRequest())
+	Refuses(t, good, otherUses(asked), refuseRequest())
+}
+
+// use is one use of a state: who sends it, and for what.
+type use struct {
+	*question
+	token string
+	tool  Tool
+}
+
+type stateEdit func(t *T, u *use)
+
+func otherUses(asked *question) Cases[stateEdit] {
+	return Cases[stateEdit]{
+		{"a state for other arguments than it was given for", func(_ *T, u *use) {
+			u.tool.Arguments = maps.Clone(u.tool.Arguments)
+			if u.tool.Arguments == nil {
+				u.tool.Arguments = map[string]any{}
 			}
+			u.tool.Arguments["mcpauth"] = "another"
+		}},
+		{"a state for another tool than it was given for", func(t *T, u *use) {
+			for _, tool := range t.MCP.Eliciting() {
+				if tool.Name != asked.tool.Name && ask(t, asked.token, tool) != nil {
+					u.tool = tool
+					return
+				}
+			}
+			t.NotApplicable("no other declared tool asks for input")
+		}},
+		{"a state that was used before", func(t *T, u *use) {
+			if ex := u.question.answer(t, u.state, u.token, u.tool); !complete(ex) {
+				t.Inconclusive("the control failed: its first use is answered with %s", expect.Describe(ex))
+			}
+		}},
+		{"a state that is 15 minutes old", func(t *T, u *use) {
+			if t.Clock == nil && t.MaxWait < old || !t.Mint.Trusted() {
+				t.NotApplicable("it takes a clock that can be moved, and an issuer run by mcpauth")
+			}
+			t.Elapse(old)
+			u.token = t.MCP.FirstToken()
+		}},
+	}
+}
+
+// old is the age of a state that should have expired.
+const old = 15 * time.Minute
+
+func beCarriedOut() expect.Matcher {
+	return expect.That("the request to be carried out", func(ex *reports.Exchange) string {
+		if complete(ex) {
+			return ""
 		}
-		fresh = asked.again(t)
-		if ex := fresh.answer(t, fresh.state, asked.token, asked.tool); complete(ex) {
-			advise("a state to be used once", fresh.answer(t, fresh.state, asked.token, asked.tool))
-		}
-		if quarter := 15 * time.Minute; t.Mint.Trusted() && (t.Clock != nil || t.MaxWait >= quarter) {
-			fresh = asked.again(t)
-			t.Elapse(quarter)
-			advise("a state to expire", fresh.answer(t, fresh.state, t.MCP.FirstToken(), asked.tool))
-		}
+		return expect.Describe(ex)
 	})
 }
+
+func refuseRequest() expect.Matcher {
+	return expect.Refusing("a JSON-RPC error, or the question again", func(ex *reports.Exchange) string {
+		if complete(ex) {
+			return "the request is carried out"
+		}
+		return ""
+	})
+}
+
+// forgery makes another state of one; it is empty where the way does not apply.
+type forgery func(state string) string
 
 // question is an unfinished request with the state that the target gave for it.
 type question struct {
@@ -166,35 +211,40 @@ func complete(ex *reports.Exchange) bool {
 	return expect.Ran(ex) && mcp.Read(ex).Result.String("resultType") != "input_required"
 }
 
-// tampered makes other states of one; empty where the way does not apply.
-func tampered() map[string]func(state string) string {
-	flip := func(s string, at int) string {
-		if len(s) < 8 {
-			return ""
-		}
-		other := byte('A')
-		if s[at] == 'A' {
-			other = 'B'
-		}
-		return s[:at] + string(other) + s[at+1:]
-	}
-	return map[string]func(string) string{
-		"its second character changed": func(s string) string { return flip(s, min(1, len(s)-1)) },
-		"a character in its middle":    func(s string) string { return flip(s, len(s)/2) },
-		"a character near its end":     func(s string) string { return flip(s, max(0, len(s)-4)) },
-		"cut short":                    func(s string) string { return s[:len(s)*3/4] },
-		"its content changed":          edited,
-		"as an unsigned JWT":           unsigned,
-		"a mebibyte":                   func(s string) string { return s + strings.Repeat("A", 1<<20-4096) },
-		"without what follows the point": func(s string) string {
+func tampered() Cases[forgery] {
+	return Cases[forgery]{
+		{"its second character changed", func(s string) string { return flip(s, min(1, len(s)-1)) }},
+		{"a character in its middle changed", func(s string) string { return flip(s, len(s)/2) }},
+		{"a character near its end changed", func(s string) string { return flip(s, max(0, len(s)-4)) }},
+		{"cut short", func(s string) string { return s[:len(s)*3/4] }},
+		{"its last four characters left out", func(s string) string { return s[:max(0, len(s)-4)] }},
+		{"its content changed", contentChanged},
+		{"as an unsigned JWT", unsigned},
+		{"one character more at its end", func(s string) string { return s + "A" }},
+		{"a mebibyte more at its end", func(s string) string { return s + strings.Repeat("A", 1<<20-4096) }},
+		{"without what follows the first point", func(s string) string {
 			head, _, found := strings.Cut(s, ".")
 			return map[bool]string{true: head}[found]
-		},
+		}},
+		{"with an empty part after the last point", func(s string) string {
+			return s[:strings.LastIndexByte(s, '.')+1]
+		}},
 	}
 }
 
-// edited changes every value in a state that is JSON, in base64 or not.
-func edited(state string) string {
+func flip(s string, at int) string {
+	if len(s) < 8 {
+		return ""
+	}
+	other := byte('A')
+	if s[at] == 'A' {
+		other = 'B'
+	}
+	return s[:at] + string(other) + s[at+1:]
+}
+
+// contentChanged changes every value in a state that is JSON, in base64 or not.
+func contentChanged(state string) string {
 	head, rest, dotted := strings.Cut(state, ".")
 	for _, encoding := range []*base64.Encoding{base64.RawURLEncoding, base64.URLEncoding, base64.StdEncoding, base64.RawStdEncoding} {
 		b, err := encoding.DecodeString(head)

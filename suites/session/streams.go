@@ -1,11 +1,13 @@
 package session
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 
@@ -19,99 +21,115 @@ const (
 	leeway = 11 * time.Minute // beyond any tolerance for clocks that differ
 )
 
-// streams are the checks on notifications: who gets them, and until when.
-func streams() {
-	Practice("RS-SESSION-STREAM-EXPIRY", func(t *T) {
-		o, change, _ := t.MCP.Changing()
-		token, kill := mortal(t)
-		stream, agreed := watching(t, token, o)
-		began := time.Now()
-		t.MCP.CallTool(t.MCP.FirstToken(), change)
-		if !agreed || !stream.Waits(o.Resource, due) {
-			t.NotApplicable("no notification comes that %s has changed", o.Resource)
-		}
-		silence := longer(began)
-		t.Controlled()
-		kill()
-		for end := time.Now().Add(t.Patience); ; {
-			stream.Drain() // what was delivered before
-			if ex := t.MCP.CallTool(t.MCP.FirstToken(), change); !expect.Ran(ex) {
-				t.Inconclusive("%s is answered with %s", change.Name, expect.Describe(ex))
-			}
-			if !stream.Waits(o.Resource, silence) {
-				t.Refused()
-				return
-			}
-			if time.Now().After(end) {
-				t.Unmet(stream.Close(), "no notification on a stream whose token has died", "%v after its end one is delivered", t.Patience)
-				return
-			}
-		}
-	})
+// watched is a stream of notifications about a resource, and what was told of it.
+type watched struct {
+	*Stream
+	resource string
+	within   time.Duration // in which a notification would have come
+}
 
-	Should("RS-SESSION-SUBSCRIPTION-ACCESS", func(t *T) {
-		o, change, _ := t.MCP.Changing()
-		owner := t.MCP.FirstToken()
-		own, agreed := watching(t, owner, o)
-		other, accepted := watching(t, t.MCP.SecondToken(), o)
-		began := time.Now()
-		t.MCP.CallTool(owner, change)
-		if !agreed || !own.Waits(o.Resource, due) {
-			t.NotApplicable("the first user is not notified that %s has changed", o.Resource)
-		}
-		t.Controlled()
-		switch {
-		case other.Waits(o.Resource, longer(began)):
-			t.Unmet(other.Close(), "no notification for another user about "+o.Resource, "it is delivered")
-		case accepted:
-			t.Advise(nil, "a subscription to another user's resource to be refused", "it is acknowledged, and nothing delivered")
-		default:
-			t.Refused()
-		}
-	})
+// Evidence is the exchange of the stream, which ends with it.
+func (w watched) Evidence() *reports.Exchange { return w.Close() }
 
-	// "Servers MUST NOT replay messages that would have been delivered on a different stream."
-	Must("RS-SESSION-EVENT-ISOLATION", func(t *T) {
-		o, change, _ := t.MCP.Changing()
-		owner, stranger := mcp.Bearer(t.MCP.FirstToken()), mcp.Bearer(t.MCP.SecondToken())
-		mine := t.MCP.MustOpenSession(strings.TrimPrefix(owner.Value, "Bearer "))
-		t.Send(mine.Method("resources/subscribe", map[string]any{"uri": o.Resource}))
-		stream := t.MCP.OpenStream(mine.Using("GET").Request())
-		changed := func() { t.Send(mine.Method("tools/call", change.Params())) }
-		changed()
-		if !stream.Waits(o.Resource, due) {
-			t.NotApplicable("no notification comes that %s has changed", o.Resource)
+// deliverNothing expects a stream to tell of no change.
+func deliverNothing(about string) expect.Matcher {
+	return expect.Refusing("no notification "+about, func(w watched) string {
+		if w.Waits(w.resource, w.within) {
+			return "it is told that " + w.resource + " has changed"
 		}
-		ids := EventIDs(stream.Close())
-		if len(ids) == 0 {
-			t.NotApplicable("events carry no ids: nothing can be resumed")
-		}
-		changed() // missed
-		again := func(call mcp.Call, id string) *Stream {
-			return t.MCP.OpenStream(call.Using("GET").With(mcp.Field("Last-Event-ID", id)).Request())
-		}
-		began := time.Now()
-		if !again(mine, ids[0]).Waits(o.Resource, due) {
-			t.NotApplicable("nothing is replayed to the stream's own session")
-		}
-		silence := longer(began)
-		t.Controlled()
-		foreign := t.MCP.MustOpenSession(strings.TrimPrefix(stranger.Value, "Bearer "))
-		another := t.MCP.MustOpenSession(strings.TrimPrefix(owner.Value, "Bearer "))
-		opened := map[string]*Stream{"the first user's event, in another session of the same user": again(another, ids[0])}
-		for _, id := range append(neighbours(ids[0]), ids[0], "0", "1", "*") {
-			opened["the second user, with Last-Event-ID "+t.Hide(id)] = again(foreign, id)
-		}
-		t.Sleep(silence)
-		for about, s := range Sorted(opened) {
-			if s.Waits(o.Resource, 10*time.Millisecond) {
-				t.Finding(s.Close(), about, "nothing of another stream", "its events are replayed")
-			} else {
-				t.Refused()
-			}
-		}
+		return ""
 	})
 }
+
+// changes ends the check where the tool that changes a resource does not run.
+func changes(t *T, token string, tool Tool) {
+	if ex := t.MCP.CallTool(token, tool); !expect.Ran(ex) {
+		t.Inconclusive("%s is answered with %s", tool.Name, expect.Describe(ex))
+	}
+}
+
+// mustBeTold ends the check where nobody is told of a change: then silence shows nothing. It returns the time in which silence is meant.
+func mustBeTold(t *T, stream *Stream, agreed bool, o Object, change func()) (silence time.Duration) {
+	began := time.Now()
+	if change(); !agreed || !stream.Waits(o.Resource, due) {
+		t.NotApplicable("the first user is not told that %s has changed", o.Resource)
+	}
+	t.Controlled()
+	return longer(began)
+}
+
+// For a moment, what was verified before may still count.
+func endsStreamsWithTheirToken(t *T) {
+	o, change, _ := t.MCP.Changing()
+	token, kill := mortal(t)
+	stream, agreed := watching(t, token, o)
+	changed := func() { changes(t, t.MCP.FirstToken(), change) }
+	silence := mustBeTold(t, stream, agreed, o, changed)
+	kill()
+	for end := time.Now().Add(t.Patience); time.Now().Before(end); {
+		stream.Drain() // what was delivered before
+		if changed(); !stream.Waits(o.Resource, silence) {
+			t.Refused()
+			return
+		}
+	}
+	stream.Drain()
+	changed()
+	expected := fmt.Sprintf("on a stream whose token has died %v ago", t.Patience)
+	t.Expect(watched{stream, o.Resource, silence}).To(deliverNothing(expected))
+}
+
+func tellsOnlyWhoMayRead(t *T) {
+	o, change, _ := t.MCP.Changing()
+	owner := t.MCP.FirstToken()
+	own, agreed := watching(t, owner, o)
+	other, accepted := watching(t, t.MCP.SecondToken(), o)
+	silence := mustBeTold(t, own, agreed, o, func() { changes(t, owner, change) })
+	if t.Expect(watched{other, o.Resource, silence}, "another user").To(deliverNothing("about " + o.Resource)) {
+		t.Expect(accepted, "another user").Ideally(expect.That("a subscription to another user's resource to be refused", func(yes bool) string {
+			if yes {
+				return "it is acknowledged, and nothing delivered"
+			}
+			return ""
+		}))
+	}
+}
+
+// "Servers MUST NOT replay messages that would have been delivered on a different stream."
+func replaysOnlyTheirOwnEvents(t *T) {
+	o, change, _ := t.MCP.Changing()
+	owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
+	mine := t.MCP.MustOpenSession(owner)
+	t.Send(mine.Method("resources/subscribe", map[string]any{"uri": o.Resource}))
+	stream := t.MCP.OpenStream(mine.Using("GET").Request())
+	changed := func() { t.Send(mine.Method("tools/call", change.Params())) }
+	mustBeTold(t, stream, true, o, changed)
+	ids := EventIDs(stream.Close())
+	if len(ids) == 0 {
+		t.NotApplicable("events carry no ids: nothing can be resumed")
+	}
+	changed() // missed
+	again := func(call mcp.Call, id string) *Stream {
+		return t.MCP.OpenStream(call.Using("GET").With(mcp.Field("Last-Event-ID", id)).Request())
+	}
+	began := time.Now()
+	if !again(mine, ids[0]).Waits(o.Resource, due) {
+		t.NotApplicable("nothing is replayed to the stream's own session")
+	}
+	silence := longer(began)
+	rows := Cases[*Stream]{{"another session of the same user, with the id of an event", again(t.MCP.MustOpenSession(owner), ids[0])}}
+	foreign := t.MCP.MustOpenSession(stranger)
+	for _, id := range append(neighbours(ids[0]), ids[0], "0", "1", "*") {
+		rows = rows.And("another user, with Last-Event-ID "+t.Hide(id), again(foreign, id))
+	}
+	t.Sleep(silence)
+	Each(t, rows, func(t *T, s *Stream) {
+		t.Expect(watched{s, o.Resource, soon}).To(deliverNothing("of another stream"))
+	})
+}
+
+// soon is how long a notification may take that has come.
+const soon = 10 * time.Millisecond
 
 // longer is five times what the notification took that was due: after that silence, none comes.
 func longer(began time.Time) time.Duration { return max(undue, min(5*time.Since(began), due)) }
@@ -120,7 +138,8 @@ func longer(began time.Time) time.Duration { return max(undue, min(5*time.Since(
 func watching(t *T, token string, o Object) (stream *Stream, agreed bool) {
 	call := t.MCP.MustOpenSession(token)
 	if t.Wire == mcp.Stateless {
-		stream = t.MCP.OpenStream(call.Method("subscriptions/listen", map[string]any{"notifications": map[string]any{"resourceSubscriptions": []string{o.Resource}}}).Request())
+		wanted := map[string]any{"resourceSubscriptions": []string{o.Resource}}
+		stream = t.MCP.OpenStream(call.Method("subscriptions/listen", map[string]any{"notifications": wanted}).Request())
 		first, ok := stream.Next(due)
 		return stream, ok && strings.Contains(first, o.Resource)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -15,43 +16,59 @@ import (
 var taskExtension = map[string]any{"extensions": map[string]any{"io.modelcontextprotocol/tasks": map[string]any{}}}
 
 // MCP 2025-11-25, tasks: "receivers MUST bind tasks to the authorization context".
-func tasks() {
-	Must("RS-SESSION-TASK-OWNERSHIP", func(t *T) {
-		owner := t.MCP.FirstToken()
-		own := taskSession(t, owner)
-		tool, id := aTask(t, own)
-		get := func(c mcp.Call) *reports.Exchange { return about(t, c, "tasks/get", id) }
-		if ex := get(own); !expect.Accepted(ex) {
-			t.Inconclusive("the control failed: tasks/get by the one who made the task is answered with %s", expect.Describe(ex))
+func bindsTasksToTheirMaker(t *T) {
+	own := taskSession(t, t.MCP.FirstToken())
+	tool, id := aTask(t, own)
+	stranger := taskSession(t, t.MCP.SecondToken())
+	get := Attempt[mcp.Call]{Name: "tasks/get by the user who made the task", Good: expect.Accept(), Send: func(instead ...mcp.Call) any {
+		return t.Send(append(instead, about(own, "tasks/get", id))[0])
+	}}
+	var rows Cases[mcp.Call]
+	for _, method := range []string{"tasks/get", "tasks/result", "tasks/update", "tasks/cancel"} {
+		rows = rows.And(method+" by another user", about(stranger, method, id))
+	}
+	for _, m := range nearmiss.Of(id, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.Pattern) {
+		rows = rows.And("tasks/get by its maker, with the id, "+m.Name, about(own, "tasks/get", t.Hide(m.Value)))
+	}
+	Refuses(t, get, rows, expect.NotBypass())
+	t.Expect(t.Send(stranger.Method("tasks/list", nil)), "tasks/list by another user").To(lackTask(id))
+	unknown := t.Send(about(stranger, "tasks/get", "mcpauth-"+Random(12)))
+	t.Expect(answers{t.Send(about(stranger, "tasks/get", id)), unknown}).Ideally(beAlike())
+	renewed := taskSession(t, t.MCP.FirstToken())
+	t.Expect(t.Send(about(renewed, "tasks/get", id)), "tasks/get with another token of its maker").Ideally(expect.Accept())
+	t.Expect(t.Send(withoutToken(about(renewed, "tasks/get", id))), "tasks/get without a token").To(refuseCaller(t, "401", 401))
+	ids := []string{id}
+	for range 4 {
+		if made := taskOf(t.MCP.CallInto(asTask(own, tool))); made != "" {
+			ids = append(ids, t.Hide(made))
 		}
-		t.Controlled()
-		stranger := taskSession(t, t.MCP.SecondToken())
-		for _, method := range []string{"tasks/get", "tasks/result", "tasks/update", "tasks/cancel"} {
-			if ex := about(t, stranger, method, id); expect.Accepted(ex) {
-				t.Finding(ex, method+" by another user", "a refusal", expect.Describe(ex))
-			} else {
-				t.RefusedBy(ex)
-			}
+	}
+	t.Expect(ids, "the ids of tasks").Ideally(expect.BeUnguessable("ids of tasks"))
+}
+
+func lackTask(id string) expect.Matcher {
+	return expect.Refusing("a list without the first user's task", func(ex *reports.Exchange) string {
+		if slices.Contains(taskIDs(ex), id) {
+			return "the first user's task is listed"
 		}
-		if ex := t.Send(stranger.Method("tasks/list", nil)); slices.Contains(taskIDs(ex), id) {
-			t.Finding(ex, "tasks/list by another user", "that user's own tasks", "the first user's task is listed")
+		return ""
+	})
+}
+
+// answers are those to another user, about a task that is there and one that is not.
+type answers struct{ there, none *reports.Exchange }
+
+// Evidence is the answer about the task that is there.
+func (a answers) Evidence() *reports.Exchange { return a.there }
+
+// Who is told that a task exists, though not what it holds, learns what others do.
+func beAlike() expect.Matcher {
+	return expect.That("the same answer about another user's task as about none", func(a answers) string {
+		there, none := mcp.Read(a.there), mcp.Read(a.none)
+		if expect.Accepted(a.there) || there.Code == none.Code && expect.Status(a.there) == expect.Status(a.none) {
+			return ""
 		}
-		bare := own
-		bare.Header = nil
-		t.Expect(get(bare), "tasks/get without a token").To(expect.Refuse(401))
-		existence(t, stranger, id)
-		if ex := get(taskSession(t, t.MCP.FirstToken())); !expect.Accepted(ex) {
-			t.Advise(ex, "the task for the same user with a renewed token", "%s", expect.Describe(ex))
-		}
-		ids := []string{id}
-		for range 4 {
-			if made := taskOf(t.MCP.CallInto(asTask(own, tool))); made != "" {
-				ids = append(ids, made)
-			}
-		}
-		if weak, slight := expect.Weakness(ids); weak != "" && !slight {
-			t.Advise(nil, "task ids that cannot be guessed", "%s", weak)
-		}
+		return expect.Describe(a.there) + ", and about an unknown id " + expect.Describe(a.none)
 	})
 }
 
@@ -111,14 +128,6 @@ func taskIDs(ex *reports.Exchange) []string {
 	return out
 }
 
-func about(t *T, c mcp.Call, method, id string) *reports.Exchange {
-	return t.Send(c.Method(method, map[string]any{"taskId": id}))
-}
-
-// existence judges that a stranger cannot tell a task that is there from one that is not.
-func existence(t *T, stranger mcp.Call, id string) {
-	there, none := about(t, stranger, "tasks/get", id), about(t, stranger, "tasks/get", "mcpauth-"+Random(12))
-	if a, b := mcp.Read(there), mcp.Read(none); !expect.Accepted(there) && (a.Code != b.Code || expect.Status(there) != expect.Status(none)) {
-		t.Advise(there, "the same answer for another user's task as for none", "%s, and for an unknown id %s", expect.Describe(there), expect.Describe(none))
-	}
+func about(c mcp.Call, method, id string) mcp.Call {
+	return c.Method(method, map[string]any{"taskId": id})
 }

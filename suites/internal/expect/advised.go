@@ -12,3 +12,16 @@ func Advised(m Matcher, ideal string, met func(ex *reports.Exchange) bool) Match
 		return j
 	}}
 }
+
+// AdvisedOf is Advised for any value: observed is what is not ideal in it, or empty.
+func AdvisedOf[V any](m Matcher, ideal string, observed func(v V) string) Matcher {
+	return &matcher{m.Kind(), func(actual any) Judgement {
+		j := m.Judge(actual)
+		if v, ok := actual.(V); ok && j.Met {
+			if seen := observed(v); seen != "" {
+				j.Advice = &Advice{ideal, seen}
+			}
+		}
+		return j
+	}}
+}

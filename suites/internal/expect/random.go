@@ -29,12 +29,23 @@ func BeUnguessable(what string) Matcher {
 // the demanded number only.
 func Weakness(values []string) (weakness string, slight bool) {
 	seen := map[string]bool{}
-	shortest := len(values[0])
 	for _, v := range values {
 		if seen[v] {
 			return "the same value twice", false
 		}
 		seen[v] = true
+	}
+	if bits := VaryingBits(values); bits < 126 { // a position may be equal by chance
+		return fmt.Sprintf("only about %d bits vary from one value to the next", bits), bits >= 112
+	}
+	return "", false
+}
+
+// VaryingBits bounds from above how many bits differ from one value to the next: those of the alphabet, at each position at which they
+// are not all alike.
+func VaryingBits(values []string) int {
+	shortest := len(values[0])
+	for _, v := range values {
 		shortest = min(shortest, len(v))
 	}
 	bits := 0.0
@@ -47,10 +58,7 @@ func Weakness(values []string) (weakness string, slight bool) {
 			}
 		}
 	}
-	if bits < 126 { // a position may be equal by chance
-		return fmt.Sprintf("only about %d bits vary from one value to the next", int(bits)), bits >= 112
-	}
-	return "", false
+	return int(bits)
 }
 
 // alphabetOf is the size of the smallest usual alphabet that holds all values.

@@ -1,0 +1,199 @@
+package flaws
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fixtures/seeded"
+)
+
+// sessionIDs are flaws of session ids, and of what they are enough for: one for each kind of request.
+var sessionIDs = []Flaw{
+	aloneFlaw("ping", "ping", holds(`"ping"`)),
+	aloneFlaw("tool-call", "a call of a tool", holds(`"tools/call"`)),
+	aloneFlaw("progress", "a request with a progress token", holds(`"progressToken"`)),
+	aloneFlaw("notification", "a notification", holds(`"notifications/cancelled"`)),
+	aloneFlaw("response", "a JSON-RPC response", holds(`"result"`)),
+	aloneFlaw("batch", "a JSON-RPC batch", func(_ *http.Request, body []byte) bool { return strings.HasPrefix(string(body), "[") }),
+	verbFlaw("stream", "GET, which opens a stream", func(r *http.Request, _ []byte) bool {
+		return r.Method == http.MethodGet && r.Header.Get("Last-Event-ID") == ""
+	}),
+	verbFlaw("resumption", "GET with Last-Event-ID", func(r *http.Request, _ []byte) bool { return r.Header.Get("Last-Event-ID") != "" }),
+	verbFlaw("end", "DELETE", func(r *http.Request, _ []byte) bool { return r.Method == http.MethodDelete }),
+	{
+		Name: "session-ended-by-anybody", Says: "DELETE without a token is refused, and ends the session.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.EndsFirst = true }),
+		Noticed: []string{"RS-SESSION-STREAM-NEEDS-TOKEN"}, Row: "all the same", Also: []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"},
+	},
+	{
+		Name: "session-of-other-wire-alone", Says: "On the stateless wire, the id of a session passes for a token.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.SessionServes = holds("2026-07-28") }),
+		Noticed: []string{"RS-SESSION-HEADER-IGNORED"}, Row: "a live session",
+	},
+	{
+		Name: "session-upgraded", Says: "A session that was opened without a token has rights once a token was sent in it.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.SessionUpgrades, p.SessionShared = true, func(*http.Request, string) bool { return true }
+			p.Public = []string{"initialize", "notifications/initialized", "ping"}
+		}),
+		Noticed: []string{"RS-SESSION-NOT-BEFORE-AUTH"}, Row: "a session that was opened without a token",
+		Also: []string{"RS-SESSION-*", "RS-CHALLENGE-*", "RS-STATIC-*", "RS-TRANSPORT-*", "RS-TOKEN-*"},
+	},
+
+	idFlaw("same", "All sessions have one id.", "same id", func(*http.Request) string { return "the-one-session" }),
+	idFlaw("short", "Session ids have 32 random bits.", "bits vary", func(*http.Request) string {
+		return fmt.Sprintf("%x", seeded.Fakes.Bytes(4))
+	}),
+	idFlaw("time-uuid", "Session ids are UUIDs of version 1.", "version 1", func(*http.Request) string { return uuid('1') }),
+	idFlaw("sortable-uuid", "Session ids are UUIDs of version 7.", "version 7", func(*http.Request) string { return uuid('7') }),
+	idFlaw("with-token", "Session ids hold the access token.", "access token", func(r *http.Request) string {
+		return mcpserver.RandomID() + strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	}),
+	idFlaw("growing", "Session ids are counted, and grow longer.", "bits vary", func() func(*http.Request) string {
+		var n atomic.Int64
+		n.Store(7)
+		return func(*http.Request) string { return fmt.Sprintf("%s%d", strings.Repeat("s", 30), n.Add(1)) }
+	}()),
+	{
+		Name: "session-of-a-form-adopted", Says: "A session id that a client chose is adopted, if it has the usual form.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.AdoptsSession = func(id string) bool { return len(id) == 32 } }),
+		Noticed: []string{"RS-SESSION-FIXATION"}, Row: "the server's own form",
+	},
+
+	missFlaw("prefix", "A session is found by the beginning of its id.", "the last character left out", func(id, sent string) bool {
+		return len(sent) > 8 && strings.HasPrefix(id, sent)
+	}),
+	missFlaw("longer", "What follows a session id is ignored.", "one character more", continued),
+	missFlaw("end", "A session is found by the end of its id.", "the first character left out", func(id, sent string) bool {
+		return len(sent) > 8 && strings.HasSuffix(id, sent)
+	}),
+	missFlaw("wildcard", "Session ids are patterns.", "* for its second half", func(id, sent string) bool {
+		beginning, star := strings.CutSuffix(sent, "*")
+		return star && beginning != "" && strings.HasPrefix(id, beginning)
+	}),
+
+	endedFlaw("request", "a request in an ended session", func(r *http.Request, method string) bool { return strings.HasSuffix(method, "/list") }),
+	endedFlaw("notification", "a notification in an ended session", func(r *http.Request, method string) bool {
+		return strings.HasPrefix(method, "notifications/")
+	}),
+	endedFlaw("stream", "GET in an ended session", func(r *http.Request, _ string) bool { return r.Method == http.MethodGet }),
+	endedFlaw("end", "DELETE once more", func(r *http.Request, _ string) bool { return r.Method == http.MethodDelete }),
+	{
+		Name: "session-gone-400", Says: "What is sent in an ended session is answered 400.",
+		Bend: policy(func(p *mcpserver.Policy) { p.GoneStatus = http.StatusBadRequest }), Noticed: []string{"RS-SESSION-UNKNOWN-ID"},
+		Row: "an ended session",
+	},
+	{
+		Name: "session-gone-401", Says: "What is sent in an ended session is answered 401.",
+		Bend: policy(func(p *mcpserver.Policy) { p.GoneStatus = http.StatusUnauthorized }), Noticed: []string{"RS-SESSION-UNKNOWN-ID"},
+		Row: "an ended session", Also: []string{"RS-SESSION-FIXATION"},
+	},
+}
+
+// sharedSessions are flaws of who may use a session, a handle, a task or a request state.
+var sharedSessions = []Flaw{
+	sharedFlaw("ping", "ping", func(_ *http.Request, method string) bool { return method == "ping" }),
+	sharedFlaw("notification", "a notification", func(_ *http.Request, method string) bool {
+		return strings.HasPrefix(method, "notifications/")
+	}),
+	sharedFlaw("response", "a JSON-RPC response", func(r *http.Request, method string) bool {
+		return method == "" && r.Method == http.MethodPost
+	}),
+	sharedFlaw("stream", "GET, which opens a stream", func(r *http.Request, _ string) bool {
+		return r.Method == http.MethodGet && r.Header.Get("Last-Event-ID") == ""
+	}),
+	sharedFlaw("resumption", "GET with Last-Event-ID", func(r *http.Request, _ string) bool { return r.Header.Get("Last-Event-ID") != "" }),
+	sharedFlaw("end", "DELETE", func(r *http.Request, _ string) bool { return r.Method == http.MethodDelete }),
+
+	weakNameFlaw("handle-prefix", "RS-SESSION-HANDLE-OWNERSHIP", "the last character left out", func(p *mcpserver.Policy) {
+		p.TakesHandle = beginning
+	}),
+	weakNameFlaw("handle-longer", "RS-SESSION-HANDLE-OWNERSHIP", "one character more", func(p *mcpserver.Policy) { p.TakesHandle = continued }),
+	weakNameFlaw("task-prefix", "RS-SESSION-TASK-OWNERSHIP", "the last character left out", func(p *mcpserver.Policy) {
+		p.TakesTask = beginning
+	}),
+	sealFlaw("missing", "without what follows the first point", func(sent, _ string) bool { return sent == "" }),
+	sealFlaw("empty", "with an empty part after the last point", func(sent, _ string) bool { return sent == "" }),
+	sealFlaw("longer", "one character more at its end", func(sent, right string) bool { return strings.HasPrefix(sent, right) }),
+	sealFlaw("beginning", "a character near its end changed", func(sent, right string) bool {
+		return len(sent) > 8 && sent[:8] == right[:8]
+	}),
+	sealFlaw("short", "its last four characters left out", func(sent, right string) bool { return sent != "" && strings.HasPrefix(right, sent) }),
+	weakNameFlaw("task-longer", "RS-SESSION-TASK-OWNERSHIP", "one character more", func(p *mcpserver.Policy) { p.TakesTask = continued }),
+}
+
+// renewedSessions are seen after a login.
+var renewedSessions = []Flaw{{
+	Name: "session-ends-with-refresh", Says: "A session belongs to the token that opened it, also after a refresh.",
+	Bend: lacks(mcpserver.SessionOutlivesToken), Noticed: []string{"RS-SESSION-TOKEN-RENEWAL"}, Row: "a refreshed token",
+	Also: []string{"RS-SESSION-*"},
+}}
+
+func beginning(id, sent string) bool { return len(sent) > 8 && strings.HasPrefix(id, sent) }
+
+func continued(id, sent string) bool { return strings.HasPrefix(sent, id) }
+
+func holds(text string) func(*http.Request, []byte) bool {
+	return func(_ *http.Request, body []byte) bool { return strings.Contains(string(body), text) }
+}
+
+func aloneFlaw(name, row string, enough func(*http.Request, []byte) bool) Flaw {
+	return Flaw{
+		Name: "session-alone-" + name, Says: "The id of a session is enough for " + row + ".", Row: row,
+		Bend:    policy(func(p *mcpserver.Policy) { p.SessionServes = enough }),
+		Noticed: []string{"RS-SESSION-NOT-AUTHENTICATION"},
+		Also:    []string{"RS-SESSION-HEADER-IGNORED", "RS-CHALLENGE-EXISTING-TOOLS", "RS-CHALLENGE-EVERY-*"},
+	}
+}
+
+func verbFlaw(name, row string, enough func(*http.Request, []byte) bool) Flaw {
+	f := aloneFlaw(name, row, enough)
+	f.Noticed = []string{"RS-SESSION-STREAM-NEEDS-TOKEN"}
+	return f
+}
+
+func idFlaw(name, says, row string, id func(*http.Request) string) Flaw {
+	return Flaw{
+		Name: "session-id-" + name, Says: says, Bend: policy(func(p *mcpserver.Policy) { p.NewSessionID = id }),
+		Noticed: []string{"RS-SESSION-ID-ENTROPY"}, Row: row, Also: []string{"RS-SESSION-*"},
+	}
+}
+
+func missFlaw(name, says, row string, takes func(id, sent string) bool) Flaw {
+	return Flaw{
+		Name: "session-found-by-" + name, Says: says, Bend: policy(func(p *mcpserver.Policy) { p.TakesSession = takes }),
+		Noticed: []string{"RS-SESSION-UNKNOWN-ID"}, Row: row,
+	}
+}
+
+func endedFlaw(name, row string, serves func(*http.Request, string) bool) Flaw {
+	return Flaw{
+		Name: "session-ended-" + name, Says: "An ended session serves: " + row + ".", Row: row,
+		Bend: policy(func(p *mcpserver.Policy) { p.ServesEnded = serves }), Noticed: []string{"RS-SESSION-UNKNOWN-ID"},
+	}
+}
+
+func sharedFlaw(name, row string, shared func(*http.Request, string) bool) Flaw {
+	return Flaw{
+		Name: "session-shared-" + name, Says: "Another user may send in a session: " + row + ".", Row: row,
+		Bend: policy(func(p *mcpserver.Policy) { p.SessionShared = shared }), Noticed: []string{"RS-SESSION-BOUND-TO-USER"},
+	}
+}
+
+func weakNameFlaw(name, check, row string, bend func(p *mcpserver.Policy)) Flaw {
+	return Flaw{Name: name, Says: "A name is found by another one: " + row + ".", Bend: policy(bend), Noticed: []string{check}, Row: row}
+}
+
+// uuid is a random UUID that says it is of a version.
+func uuid(version byte) string {
+	text := []byte(fmt.Sprintf("%x", seeded.Fakes.Bytes(16)))
+	text[12], text[16] = version, 'a'
+	return fmt.Sprintf("%s-%s-%s-%s-%s", text[:8], text[8:12], text[12:16], text[16:20], text[20:])
+}
+
+func sealFlaw(name, row string, takes func(sent, right string) bool) Flaw {
+	return weakNameFlaw("state-seal-"+name, "RS-SESSION-REQUESTSTATE-INTEGRITY", row, func(p *mcpserver.Policy) { p.TakesSeal = takes })
+}

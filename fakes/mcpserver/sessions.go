@@ -1,0 +1,87 @@
+package mcpserver
+
+import (
+	"net/http"
+)
+
+// SessionManners are how a server treats names of state: sessions, handles, tasks, request states. Each is right where it is zero.
+type SessionManners struct {
+	NewSessionID       func(r *http.Request) string
+	SessionServes      func(r *http.Request, body []byte) bool   // what the id of a live session is enough for: a flaw
+	SessionShared      func(r *http.Request, method string) bool // what others may do in a session: a flaw
+	TakesSession       func(id, sent string) bool                // how ids are compared, where they are not equal: a flaw
+	AdoptsSession      func(sent string) bool                    // which ids that a client chose are adopted: a flaw
+	ServesEnded        func(r *http.Request, method string) bool // what is served in an ended session: a flaw
+	GoneStatus         int                                       // of what is sent in an ended session; 404 if zero
+	SessionUpgrades    bool                                      // a session that had a good token once needs none: a flaw
+	EndsFirst          bool                                      // DELETE ends the session before the token is verified: a flaw
+	RefusalEndsSession bool                                      // a session ends with the first request in it that is refused
+	TakesHandle        func(handle, sent string) bool            // how handles are compared, where they are not equal: a flaw
+	TakesTask          func(id, sent string) bool                // how ids of tasks are compared, where they are not equal: a flaw
+	TakesSeal          func(sent, right string) bool             // how the seals of request states are compared, where they are not equal: a flaw
+}
+
+// session is the live session of a request; nil if there is none.
+func (s *Server) session(r *http.Request) *session {
+	sent := r.Header.Get("Mcp-Session-Id")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if live := s.sessions[sent]; live != nil || s.Policy.TakesSession == nil {
+		return live
+	}
+	for id, live := range s.sessions {
+		if s.Policy.TakesSession(id, sent) {
+			return live
+		}
+	}
+	return nil
+}
+
+// servesInSession reports a flaw: the session id is enough for a request.
+func (s *Server) servesInSession(r *http.Request, body []byte) bool {
+	p := &s.Policy
+	live := s.session(r)
+	if live == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p.SessionServes != nil && p.SessionServes(r, body) || p.SessionUpgrades && live.upgraded
+}
+
+// upgrade keeps that a session had a good token.
+func (s *Server) upgrade(live *session, who *caller) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live.upgraded = live.upgraded || who.user != "anonymous"
+}
+
+// forget ends the session of a request.
+func (s *Server) forget(r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := r.Header.Get("Mcp-Session-Id")
+	s.ended[id] = s.sessions[id] != nil || s.ended[id]
+	delete(s.sessions, id)
+}
+
+// servesEnded reports a flaw: a request is served though its session has ended.
+func (s *Server) servesEnded(r *http.Request, method string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Policy.ServesEnded != nil && s.ended[r.Header.Get("Mcp-Session-Id")] && s.Policy.ServesEnded(r, method)
+}
+
+// find is the value of a name, or of one that passes for it.
+func find[V any](all map[string]V, sent string, takes func(id, sent string) bool) V {
+	v, ok := all[sent]
+	if ok || takes == nil {
+		return v
+	}
+	for id, other := range all {
+		if takes(id, sent) {
+			return other
+		}
+	}
+	return v
+}

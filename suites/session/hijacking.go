@@ -1,0 +1,232 @@
+package session
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// "MCP servers MUST NOT use sessions for authentication."
+func refusesSessionAlone(t *T) {
+	r := enter(t)
+	refused := refuseCaller(t, "401", 401)
+	t.Expect(r.call.SessionID).To(beThere())
+	Refuses(t, r.request(t, r.main), named(r.method, nobodies()), refused)
+	Each(t, r.messages(), func(t *T, m message) {
+		if method := m(r.call).RPC; t.MCP.Public(method) {
+			t.NotApplicable("%s is public by the server's own behaviour", method)
+		}
+		r.mustBeOffered(t, m)
+		Refuses(t, r.request(t, m), nobodies(), refused)
+	})
+}
+
+func named(prefix string, rows Cases[CallEdit]) Cases[CallEdit] {
+	var out Cases[CallEdit]
+	for _, row := range rows {
+		out = out.And(prefix+" "+row.Name, row.Value)
+	}
+	return out
+}
+
+func beThere() expect.Matcher {
+	return expect.That("a session id", func(id string) string {
+		if id == "" {
+			return "none"
+		}
+		return ""
+	})
+}
+
+func guardsStreamsAndEnding(t *T) {
+	r := enter(t)
+	Each(t, openings(), func(t *T, m message) {
+		r.mustBeOffered(t, m)
+		Refuses(t, r.request(t, m), nobodies(), refuseCaller(t, "401", 401))
+	})
+	Each(t, Cases[*room]{{"DELETE, which ends the session", r}}, func(t *T, r *room) {
+		Refuses(t, r.end(t), nobodies(), endNothing("401"))
+	})
+}
+
+// "MCP servers SHOULD bind session IDs to user-specific information."
+func bindsSessionToUser(t *T) {
+	stranger := t.MCP.SecondToken()
+	t.MCP.MustOpenSession(stranger) // nothing but the session is wrong with what follows
+	r := enter(t)
+	others := Cases[CallEdit]{{"with another user's token", Presenting(stranger)}}
+	refused := refuseCaller(t, "403 or 404", 400, 401, 403, 404)
+	Refuses(t, r.request(t, r.main), named(r.method, others), refused)
+	rest := append(r.messages(), openings()...)
+	Each(t, rest, func(t *T, m message) {
+		r.mustBeOffered(t, m)
+		Refuses(t, r.request(t, m), others, refused)
+	})
+	Each(t, Cases[*room]{{"DELETE, which ends the session", r}}, func(t *T, r *room) {
+		Refuses(t, r.end(t), others, endNothing("403 or 404"))
+	})
+}
+
+// opened is how many sessions are opened to compare their ids.
+const opened = 6
+
+// "MCP servers MUST use secure, non-deterministic session IDs."
+func makesUnguessableIDs(t *T) {
+	var ids []string
+	for range opened {
+		ids = append(ids, OpenSession(t).SessionID)
+	}
+	t.Expect(ids, "%d session ids", opened).To(beRandomEnough(), beOfNoTime(), lackText(t.MCP.Token()))
+	t.Expect(ids, "%d session ids", opened).Ideally(notBeSortable())
+}
+
+// enough are the bits that OWASP asks for (Session Management Cheat Sheet, Session ID Entropy), and ideal those below which it is said.
+const enough, ideal = 64, 112
+
+func beRandomEnough() expect.Matcher {
+	expected := fmt.Sprintf("ids of which %d bits or more vary (OWASP Session Management Cheat Sheet)", enough)
+	return expect.That(expected, func(ids []string) string {
+		if bits := expect.VaryingBits(ids); len(distinct(ids)) < len(ids) {
+			return "two sessions have the same id"
+		} else if bits < enough {
+			return fmt.Sprintf("at most %d bits vary among %d ids", bits, len(ids))
+		}
+		return ""
+	})
+}
+
+func distinct(ids []string) map[string]bool {
+	out := map[string]bool{}
+	for _, id := range ids {
+		out[id] = true
+	}
+	return out
+}
+
+var (
+	timeUUID   = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[16][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$`)
+	sortedUUID = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$`)
+)
+
+// RFC 9562 section 8: UUIDs of versions 1 and 6 tell time and address.
+func beOfNoTime() expect.Matcher {
+	return expect.That("ids of a secure random generator", func(ids []string) string {
+		if slices.ContainsFunc(ids, timeUUID.MatchString) {
+			return "a UUID of version 1 or 6, which is made of time and address"
+		}
+		return ""
+	})
+}
+
+func lackText(token string) expect.Matcher {
+	return expect.That("ids without the access token", func(ids []string) string {
+		if slices.ContainsFunc(ids, func(id string) bool { return token != "" && strings.Contains(id, token) }) {
+			return "the access token is in an id"
+		}
+		return ""
+	})
+}
+
+func notBeSortable() expect.Matcher {
+	return expect.That(fmt.Sprintf("%d random bits or more", ideal), func(ids []string) string {
+		if slices.ContainsFunc(ids, sortedUUID.MatchString) {
+			return "a UUID of version 7 has 74"
+		}
+		if bits := expect.VaryingBits(ids); bits >= enough && bits < ideal {
+			return fmt.Sprintf("at most %d bits vary", bits)
+		}
+		return ""
+	})
+}
+
+// An id that somebody else has planted names a session that both know.
+func choosesItsOwnIDs(t *T) {
+	r := enter(t)
+	Each(t, Cases[string]{
+		{"an id of words", "mcpauth-chosen-session-" + Random(9)},
+		{"an id of the server's own form", t.Hide(sameForm(r.call.SessionID))},
+	}, func(t *T, id string) {
+		unknown := t.Send(t.MCP.Authorized(r.main(r.call.InSession(id))))
+		t.Expect(unknown, "in a request").Ideally(refuseSession(t))
+		ex := t.Send(t.MCP.Authorized(mcp.Initialize(t.Survey.Endpoint, r.call.Revision).InSession(id)))
+		t.Expect(ex, "with initialize").To(expect.That("an id of the server's own choice", func(ex *reports.Exchange) string {
+			if expect.Header(ex, "Mcp-Session-Id") == id {
+				return "the id that the client sent is adopted"
+			}
+			return ""
+		}))
+		if !passed(t, unknown) {
+			t.Expect(t.Send(t.MCP.Authorized(r.main(r.call.InSession(id)))), "in a request after initialize").To(refuseSession(t))
+		}
+	})
+}
+
+// refuseSession expects an id to be refused that names no session.
+func refuseSession(t *T) expect.Matcher { return refuseCaller(t, "404 or 400", 400, 404) }
+
+// sameForm is another id of the same form: its last letters and digits are moved on.
+func sameForm(id string) string {
+	b := []byte(id)
+	for i := max(0, len(b)-12); i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '9':
+			b[i] = '0'
+		case c == 'f', c == 'z':
+			b[i] = 'a'
+		case c == 'F', c == 'Z':
+			b[i] = 'A'
+		case c >= '0' && c < '9', c >= 'a' && c < 'z', c >= 'A' && c < 'Z':
+			b[i]++
+		}
+	}
+	return string(b)
+}
+
+// What is not let in gets no session, and a session that was opened without a token does not come to have one.
+func opensNoSessionForStrangers(t *T) {
+	Each(t, Cases[*reports.Exchange]{
+		{"without a token", t.MCP.Anonymous()},
+		{"with a bad token", t.MCP.Bogus()},
+	}, func(t *T, ex *reports.Exchange) { t.Expect(ex).Ideally(setNoSession()) })
+	if !t.MCP.PublicHandshake("initialize") || !t.MCP.HasToken() {
+		return
+	}
+	Each(t, Cases[reports.Field]{{"a session that was opened without a token", t.MCP.BearerField()}}, staysAnonymous)
+}
+
+func setNoSession() expect.Matcher {
+	return expect.That("no Mcp-Session-Id on a refusal", func(ex *reports.Exchange) string {
+		if s := expect.Status(ex); (s == 401 || s == 403) && expect.Header(ex, "Mcp-Session-Id") != "" {
+			return fmt.Sprintf("an Mcp-Session-Id comes with HTTP %d", s)
+		}
+		return ""
+	})
+}
+
+func staysAnonymous(t *T, user reports.Field) {
+	session, refused := t.MCP.SessionAs()
+	if refused != nil || session.SessionID == "" {
+		t.NotApplicable("no session with an id opens without a token")
+	}
+	protected := func(fields ...reports.Field) *reports.Exchange {
+		call := t.MCP.Call().InSession(session.SessionID)
+		return t.Send(call.With(fields...))
+	}
+	if before := protected(); passed(t, before) {
+		t.NotApplicable("what is asked for is served without a token: %s", expect.Describe(before))
+	}
+	if with := protected(user); !passed(t, with) {
+		t.NotApplicable("the session is not served with a token: %s", expect.Describe(with))
+	}
+	t.Controlled()
+	t.Expect(protected(), "a request without a token, after one with the valid token").To(refuseCaller(t, "401", 401))
+	t.Expect(protected(mcp.Bearer(survey.BogusToken)), "a bad token, after the valid one").To(refuseCaller(t, "401", 401))
+}

@@ -1,0 +1,186 @@
+package session
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// room is a session of the user, in which others knock.
+type room struct {
+	call   mcp.Call // in the session, without credentials
+	method string   // that is served in it, and not without a token
+}
+
+// message makes a request in a session.
+type message func(session mcp.Call) mcp.Call
+
+// enter opens a session of the user. The check does not apply where it has no id.
+func enter(t *T) *room {
+	r := &room{call: OpenSession(t)}
+	if r.call.SessionID == "" {
+		t.NotApplicable("the target opens sessions without an id")
+	}
+	for _, method := range []string{"tools/list", "resources/list", "prompts/list", "ping"} {
+		if !t.MCP.Public(method) && expect.Accepted(t.Send(t.MCP.Authorized(r.call.Method(method, nil)))) {
+			r.method = method
+			return r
+		}
+	}
+	t.Inconclusive("the control failed: the session's own user is served neither a list of tools, resources or prompts nor ping")
+	return nil
+}
+
+// main is the request that is served for sure.
+func (r *room) main(session mcp.Call) mcp.Call { return session.Method(r.method, nil) }
+
+// request is a request with the user's token, in the session. A server may end a session at any time: then the control is sent in a
+// new one.
+func (r *room) request(t *T, m message) Attempt[CallEdit] {
+	served := expect.ServedBy(func(ex *reports.Exchange) bool { return passed(t, ex) })
+	return Attempt[CallEdit]{Name: "the same request with the token of the session's user", Good: served, Send: func(edits ...CallEdit) any {
+		ex := t.Send(edited(t.MCP.Authorized(m(r.call)), edits))
+		if len(edits) == 0 && expect.Status(ex) == 404 {
+			r.call = OpenSession(t)
+			ex = t.Send(t.MCP.Authorized(m(r.call)))
+		}
+		return ex
+	}}
+}
+
+func edited(c mcp.Call, edits []CallEdit) mcp.Call {
+	for _, e := range edits {
+		c = e(c)
+	}
+	return c
+}
+
+// mustBeOffered ends the row where the target does not serve a request to its own user either.
+func (r *room) mustBeOffered(t *T, m message) {
+	ex, _ := r.request(t, m).Send().(*reports.Exchange)
+	switch {
+	case expect.NoAnswer(ex) != "":
+		t.Inconclusive("the control failed: %s", expect.NoAnswer(ex))
+	case !passed(t, ex):
+		t.NotApplicable("it is not offered to the session's own user: %s", expect.Describe(ex))
+	}
+}
+
+// messages are what else can be sent in a session by POST.
+func (r *room) messages() Cases[message] {
+	method := func(name string, params map[string]any) message {
+		return func(s mcp.Call) mcp.Call { return s.Method(name, params) }
+	}
+	body := func(text string) message {
+		return func(s mcp.Call) mcp.Call { return s.Method(r.method, nil).WithBody(text) }
+	}
+	return Cases[message]{
+		{"ping", method("ping", nil)},
+		{"a call of a tool", method("tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}})},
+		{"a request with a progress token, whose answer may be a stream",
+			method(r.method, map[string]any{"_meta": map[string]any{"progressToken": "mcpauth"}})},
+		{"a notification", notification},
+		{"a JSON-RPC response", body(`{"jsonrpc":"2.0","id":"mcpauth","result":{}}`)},
+		{"a JSON-RPC batch", body(`[{"jsonrpc":"2.0","id":1,"method":"` + r.method + `"}]`)},
+	}
+}
+
+func notification(s mcp.Call) mcp.Call {
+	return s.Method("notifications/cancelled", map[string]any{"requestId": "mcpauth", "reason": "mcpauth"})
+}
+
+// openings are the requests that open a stream.
+func openings() Cases[message] {
+	get := func(s mcp.Call) mcp.Call { return s.Using("GET") }
+	return Cases[message]{
+		{"GET, which opens a stream", get},
+		{"GET with Last-Event-ID, which resumes one", func(s mcp.Call) mcp.Call { return get(s).With(mcp.Field("Last-Event-ID", "1")) }},
+	}
+}
+
+func withoutToken(c mcp.Call) mcp.Call {
+	c.Header = slices.DeleteFunc(slices.Clone(c.Header), func(f reports.Field) bool { return strings.EqualFold(f.Name, "Authorization") })
+	return c
+}
+
+// nobodies know the id of a session, and have no token.
+func nobodies() Cases[CallEdit] {
+	return Cases[CallEdit]{{"without a token", withoutToken}, {"with a bad token", Presenting(survey.BogusToken)}}
+}
+
+// passed reports that a request got past authorization, whatever came of it then.
+func passed(t *T, ex *reports.Exchange) bool {
+	return expect.Accepted(ex) || t.MCP.Served(ex) || isComplaint(ex)
+}
+
+// isComplaint reports the error of a call that was looked at: of a tool that does not exist.
+func isComplaint(ex *reports.Exchange) bool {
+	code := mcp.Read(ex).Code
+	return expect.Status(ex) == 200 && !expect.RefusedInside(ex) && (code == "-32602" || code == "-32601")
+}
+
+// refuseCaller expects a caller to be turned away, best with one of the statuses. Which status is right for a missing token is judged
+// by RS-CHALLENGE-MISSING-401; another one is a warning here.
+func refuseCaller(t *T, ideal string, statuses ...int) expect.Matcher {
+	refused := expect.Refusing("a refusal with HTTP "+ideal, func(ex *reports.Exchange) string {
+		if passed(t, ex) {
+			return expect.Describe(ex)
+		}
+		return ""
+	})
+	return expect.Advised(refused, "HTTP "+ideal, func(ex *reports.Exchange) bool { return slices.Contains(statuses, expect.Status(ex)) })
+}
+
+// ending is an attempt to end a session, with what its user got afterwards.
+type ending struct{ answer, after *reports.Exchange }
+
+// Evidence is the answer to the attempt.
+func (e ending) Evidence() *reports.Exchange { return e.answer }
+
+// end is DELETE with the user's token, each time in a session of its own. The check does not apply where users cannot end sessions.
+func (r *room) end(t *T) Attempt[CallEdit] {
+	ended := func(edits ...CallEdit) any {
+		s := OpenSession(t)
+		e := ending{answer: t.Send(edited(t.MCP.Authorized(s.Using("DELETE")), edits))}
+		if len(edits) > 0 {
+			e.after = t.Send(t.MCP.Authorized(r.main(s)))
+		}
+		return e
+	}
+	if first := ended().(ending).answer; !succeeded(first) {
+		t.NotApplicable("clients cannot end sessions here: DELETE with the user's token is answered with %s", expect.Describe(first))
+	}
+	good := expect.That("DELETE to end the session", func(e ending) string {
+		if !succeeded(e.answer) {
+			return expect.Describe(e.answer)
+		}
+		return ""
+	})
+	return Attempt[CallEdit]{Name: "DELETE with the token of the session's user", Good: good, Send: ended}
+}
+
+func succeeded(ex *reports.Exchange) bool {
+	return expect.Status(ex) >= 200 && expect.Status(ex) <= 299
+}
+
+// endNothing expects a session to go on. Where a refusal ends it all the same, that is a warning: a server may end a session at any time.
+func endNothing(status string) expect.Matcher {
+	refused := expect.Refusing("a refusal with HTTP "+status, func(e ending) string {
+		if succeeded(e.answer) {
+			return expect.Describe(e.answer)
+		}
+		return ""
+	})
+	return expect.AdvisedOf(refused, "the session to go on", func(e ending) string {
+		if expect.Status(e.after) == 404 {
+			return expect.Describe(e.answer) + ", and the session is ended all the same"
+		}
+		return ""
+	})
+}
