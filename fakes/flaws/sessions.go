@@ -75,7 +75,9 @@ var sessionIDs = []Flaw{
 		return star && beginning != "" && strings.HasPrefix(id, beginning)
 	}),
 
-	endedFlaw("request", "a request in an ended session", func(r *http.Request, method string) bool { return strings.HasSuffix(method, "/list") }),
+	endedFlaw("request", "a request in an ended session", func(_ *http.Request, method string) bool {
+		return strings.HasSuffix(method, "/list")
+	}),
 	endedFlaw("notification", "a notification in an ended session", func(r *http.Request, method string) bool {
 		return strings.HasPrefix(method, "notifications/")
 	}),
@@ -111,7 +113,9 @@ var sharedSessions = []Flaw{
 	weakNameFlaw("handle-prefix", "RS-SESSION-HANDLE-OWNERSHIP", "the last character left out", func(p *mcpserver.Policy) {
 		p.TakesHandle = beginning
 	}),
-	weakNameFlaw("handle-longer", "RS-SESSION-HANDLE-OWNERSHIP", "one character more", func(p *mcpserver.Policy) { p.TakesHandle = continued }),
+	weakNameFlaw("handle-longer", "RS-SESSION-HANDLE-OWNERSHIP", "one character more", func(p *mcpserver.Policy) {
+		p.TakesHandle = continued
+	}),
 	weakNameFlaw("task-prefix", "RS-SESSION-TASK-OWNERSHIP", "the last character left out", func(p *mcpserver.Policy) {
 		p.TakesTask = beginning
 	}),
@@ -121,7 +125,9 @@ var sharedSessions = []Flaw{
 	sealFlaw("beginning", "a character near its end changed", func(sent, right string) bool {
 		return len(sent) > 8 && sent[:8] == right[:8]
 	}),
-	sealFlaw("short", "its last four characters left out", func(sent, right string) bool { return sent != "" && strings.HasPrefix(right, sent) }),
+	sealFlaw("short", "its last four characters left out", func(sent, right string) bool {
+		return sent != "" && strings.HasPrefix(right, sent)
+	}),
 	weakNameFlaw("task-longer", "RS-SESSION-TASK-OWNERSHIP", "one character more", func(p *mcpserver.Policy) { p.TakesTask = continued }),
 }
 

@@ -196,7 +196,7 @@ func (s *Server) initialize(w http.ResponseWriter, r *http.Request, m *message, 
 		if p.NewSessionID != nil {
 			id = p.NewSessionID(r)
 		}
-		if chosen := r.Header.Get("Mcp-Session-Id"); chosen != "" && (!p.has(OwnSessionIDs) || p.AdoptsSession != nil && p.AdoptsSession(chosen)) {
+		if chosen := r.Header.Get("Mcp-Session-Id"); chosen != "" && p.adopts(chosen) {
 			id = chosen
 		}
 		s.mu.Lock()

@@ -167,7 +167,8 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{}, ended: map[string]bool{}, known: map[string]bool{},
+	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{},
+		ended: map[string]bool{}, known: map[string]bool{},
 		cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{},
 		carts: map[string]string{}, proofs: map[string]bool{}, watchers: map[*watcher]bool{}, legacy: map[string]*watcher{},
 		tasks: map[string]*task{}, connections: map[string]*connection{}, linked: map[string]string{}, calls: map[string]int{},

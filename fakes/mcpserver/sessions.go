@@ -18,7 +18,12 @@ type SessionManners struct {
 	RefusalEndsSession bool                                      // a session ends with the first request in it that is refused
 	TakesHandle        func(handle, sent string) bool            // how handles are compared, where they are not equal: a flaw
 	TakesTask          func(id, sent string) bool                // how ids of tasks are compared, where they are not equal: a flaw
-	TakesSeal          func(sent, right string) bool             // how the seals of request states are compared, where they are not equal: a flaw
+	TakesSeal          func(sent, right string) bool             // how seals of request states are compared: a flaw
+}
+
+// adopts reports a flaw: a session gets the id that a client chose.
+func (p *Policy) adopts(chosen string) bool {
+	return !p.has(OwnSessionIDs) || p.AdoptsSession != nil && p.AdoptsSession(chosen)
 }
 
 // session is the live session of a request; nil if there is none.
