@@ -164,7 +164,7 @@ func verbFlaw(name, row string, enough func(*http.Request, []byte) bool) Flaw {
 func idFlaw(name, says, row string, id func(*http.Request) string) Flaw {
 	return Flaw{
 		Name: "session-id-" + name, Says: says, Bend: policy(func(p *mcpserver.Policy) { p.NewSessionID = id }),
-		Noticed: []string{"RS-SESSION-ID-ENTROPY"}, Row: row, Also: []string{"RS-SESSION-*"},
+		Noticed: []string{"RS-SESSION-ID-ENTROPY"}, Row: row, Also: []string{"RS-SESSION-*", "RS-ABUSE-SECRETS-IN-OUTPUT"},
 	}
 }
 

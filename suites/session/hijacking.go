@@ -17,15 +17,22 @@ import (
 // "MCP servers MUST NOT use sessions for authentication."
 func refusesSessionAlone(t *T) {
 	r := enter(t)
-	refused := refuseCaller(t, "401", 401)
-	t.Expect(r.call.SessionID).To(beThere())
-	Refuses(t, r.request(t, r.main), named(r.method, nobodies()), refused)
-	Each(t, r.messages(), func(t *T, m message) {
+	Refuses(t, r.request(t, r.main), named(r.main(r.call).RPC, nobodies()), refuseCaller(t, "401", 401))
+	alone := func(t *T, m message) {
+		r.mustBeOffered(t, m)
+		Refuses(t, r.request(t, m), nobodies(), refuseMessage(t, "401"))
+	}
+	Each(t, r.requests(), func(t *T, m message) {
 		if method := m(r.call).RPC; t.MCP.Public(method) {
 			t.NotApplicable("%s is public by the server's own behaviour", method)
 		}
-		r.mustBeOffered(t, m)
-		Refuses(t, r.request(t, m), nobodies(), refused)
+		alone(t, m)
+	})
+	Each(t, r.unanswered(), func(t *T, m message) {
+		if t.MCP.PublicHandshake("notifications/initialized") {
+			t.NotApplicable("the handshake is public, and so are messages without an answer")
+		}
+		alone(t, m)
 	})
 }
 
@@ -35,15 +42,6 @@ func named(prefix string, rows Cases[CallEdit]) Cases[CallEdit] {
 		out = out.And(prefix+" "+row.Name, row.Value)
 	}
 	return out
-}
-
-func beThere() expect.Matcher {
-	return expect.That("a session id", func(id string) string {
-		if id == "" {
-			return "none"
-		}
-		return ""
-	})
 }
 
 func guardsStreamsAndEnding(t *T) {
@@ -64,11 +62,11 @@ func bindsSessionToUser(t *T) {
 	r := enter(t)
 	others := Cases[CallEdit]{{"with another user's token", Presenting(stranger)}}
 	refused := refuseCaller(t, "403 or 404", 400, 401, 403, 404)
-	Refuses(t, r.request(t, r.main), named(r.method, others), refused)
-	rest := append(r.messages(), openings()...)
+	Refuses(t, r.request(t, r.main), named(r.main(r.call).RPC, others), refused)
+	rest := slices.Concat(r.requests(), r.unanswered(), openings())
 	Each(t, rest, func(t *T, m message) {
 		r.mustBeOffered(t, m)
-		Refuses(t, r.request(t, m), others, refused)
+		Refuses(t, r.request(t, m), others, refuseMessage(t, "403 or 404"))
 	})
 	Each(t, Cases[*room]{{"DELETE, which ends the session", r}}, func(t *T, r *room) {
 		Refuses(t, r.end(t), others, endNothing("403 or 404"))

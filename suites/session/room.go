@@ -1,6 +1,7 @@
 package session
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,8 +15,8 @@ import (
 
 // room is a session of the user, in which others knock.
 type room struct {
-	call   mcp.Call // in the session, without credentials
-	method string   // that is served in it, and not without a token
+	call mcp.Call // in the session, without credentials
+	main message  // that is served in it, and not without a token
 }
 
 // message makes a request in a session.
@@ -27,18 +28,31 @@ func enter(t *T) *room {
 	if r.call.SessionID == "" {
 		t.NotApplicable("the target opens sessions without an id")
 	}
-	for _, method := range []string{"tools/list", "resources/list", "prompts/list", "ping"} {
-		if !t.MCP.Public(method) && expect.Accepted(t.Send(t.MCP.Authorized(r.call.Method(method, nil)))) {
-			r.method = method
+	var last *reports.Exchange
+	for _, m := range mains(t) {
+		if last = t.Send(t.MCP.Authorized(m(r.call))); passed(t, last) {
+			r.main = m
 			return r
 		}
 	}
-	t.Inconclusive("the control failed: the session's own user is served neither a list of tools, resources or prompts nor ping")
+	t.Inconclusive("the control failed: nothing that needs a token is served in a session of its user; the last is answered with %s",
+		expect.Describe(last))
 	return nil
 }
 
-// main is the request that is served for sure.
-func (r *room) main(session mcp.Call) mcp.Call { return session.Method(r.method, nil) }
+// mains are requests that are refused without a token: the protected one of the survey, unless it opens the session, and others.
+func mains(t *T) []message {
+	var out []message
+	if protected := t.MCP.Call(); protected.RPC != "initialize" {
+		out = append(out, func(s mcp.Call) mcp.Call { return s.Method(protected.RPC, protected.Params) })
+	}
+	for _, method := range []string{"tools/list", "resources/list", "prompts/list", "ping"} {
+		if !t.MCP.Public(method) {
+			out = append(out, func(s mcp.Call) mcp.Call { return s.Method(method, nil) })
+		}
+	}
+	return out
+}
 
 // request is a request with the user's token, in the session. A server may end a session at any time: then the control is sent in a
 // new one.
@@ -72,23 +86,36 @@ func (r *room) mustBeOffered(t *T, m message) {
 	}
 }
 
-// messages are what else can be sent in a session by POST.
-func (r *room) messages() Cases[message] {
+// requests are what else can be asked in a session by POST.
+func (r *room) requests() Cases[message] {
 	method := func(name string, params map[string]any) message {
 		return func(s mcp.Call) mcp.Call { return s.Method(name, params) }
-	}
-	body := func(text string) message {
-		return func(s mcp.Call) mcp.Call { return s.Method(r.method, nil).WithBody(text) }
 	}
 	return Cases[message]{
 		{"ping", method("ping", nil)},
 		{"a call of a tool", method("tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}})},
-		{"a request with a progress token, whose answer may be a stream",
-			method(r.method, map[string]any{"_meta": map[string]any{"progressToken": "mcpauth"}})},
-		{"a notification", notification},
-		{"a JSON-RPC response", body(`{"jsonrpc":"2.0","id":"mcpauth","result":{}}`)},
-		{"a JSON-RPC batch", body(`[{"jsonrpc":"2.0","id":1,"method":"` + r.method + `"}]`)},
+		{"a request with a progress token, whose answer may be a stream", r.withProgress},
+		{"a JSON-RPC batch", r.body("[" + r.main(r.call).Message() + "]")},
 	}
+}
+
+// unanswered are the messages that get no answer.
+func (r *room) unanswered() Cases[message] {
+	return Cases[message]{
+		{"a notification", notification},
+		{"a JSON-RPC response", r.body(`{"jsonrpc":"2.0","id":"mcpauth","result":{}}`)},
+	}
+}
+
+func (r *room) body(text string) message {
+	return func(s mcp.Call) mcp.Call { return r.main(s).WithBody(text) }
+}
+
+func (r *room) withProgress(s mcp.Call) mcp.Call {
+	c := r.main(s)
+	params := map[string]any{"_meta": map[string]any{"progressToken": "mcpauth"}}
+	maps.Copy(params, c.Params)
+	return c.Method(c.RPC, params)
 }
 
 func notification(s mcp.Call) mcp.Call {
@@ -125,16 +152,21 @@ func isComplaint(ex *reports.Exchange) bool {
 	return expect.Status(ex) == 200 && !expect.RefusedInside(ex) && (code == "-32602" || code == "-32601")
 }
 
-// refuseCaller expects a caller to be turned away, best with one of the statuses. Which status is right for a missing token is judged
-// by RS-CHALLENGE-MISSING-401; another one is a warning here.
+// refuseCaller expects a caller to be turned away, best with one of the statuses. Where the target turns everybody without a token away
+// by another one, that is judged by RS-CHALLENGE-401-STATUS, and not here again.
 func refuseCaller(t *T, ideal string, statuses ...int) expect.Matcher {
-	refused := expect.Refusing("a refusal with HTTP "+ideal, func(ex *reports.Exchange) string {
+	statuses = append(statuses, expect.Status(t.Survey.Refused[t.Wire]))
+	return expect.Advised(refuseMessage(t, ideal), "HTTP "+ideal, func(ex *reports.Exchange) bool { return slices.Contains(statuses, expect.Status(ex)) })
+}
+
+// refuseMessage is refuseCaller for what may be refused before the token is looked at, such as a batch.
+func refuseMessage(t *T, ideal string) expect.Matcher {
+	return expect.Refusing("a refusal with HTTP "+ideal, func(ex *reports.Exchange) string {
 		if passed(t, ex) {
 			return expect.Describe(ex)
 		}
 		return ""
 	})
-	return expect.Advised(refused, "HTTP "+ideal, func(ex *reports.Exchange) bool { return slices.Contains(statuses, expect.Status(ex)) })
 }
 
 // ending is an attempt to end a session, with what its user got afterwards.
