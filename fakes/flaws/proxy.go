@@ -1,6 +1,8 @@
 package flaws
 
 import (
+	"strings"
+
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -45,4 +47,48 @@ var proxies = []Flaw{
 	proxied("proxy-believes-id-token", idp.VerifyUpstreamIDToken, "AS-PROXY-UPSTREAM-ID-TOKEN", "AS-PROXY-BROWSER-ID-TOKEN"),
 	proxied("proxy-accounts-by-mail", idp.AccountsBySubject, "AS-PROXY-ACCOUNT-LINKING"),
 	proxied("proxy-outlives-upstream", idp.FollowUpstream, "AS-PROXY-UPSTREAM-LIFECYCLE"),
+	proxied("proxy-state-twice", idp.UpstreamStateOnce, "AS-PROXY-STATE-VALIDATED"),
+	looseState("missing", "without state", func(_, _ string, sent bool) bool { return !sent }),
+	looseState("empty", "an empty state", func(_, got string, sent bool) bool { return sent && got == "" }),
+	looseState("short", "the beginning of the state", func(kept, got string, _ bool) bool {
+		return got != "" && len(got) < len(kept) && strings.HasPrefix(kept, got)
+	}),
+	looseState("by-length", "a changed state", func(kept, got string, _ bool) bool { return len(got) == len(kept) }),
+	remembering(proxyWith("approvals-bare", "The cookie that records approvals has no attributes.", "AS-PROXY-CONSENT-COOKIE", "the cookie as_approvals",
+		func(b *idp.Behaviour) { b.BareCookies = []string{"as_approvals"} })),
+	believedUpstream("issuer", "another issuer", claim("iss", "https://attacker.example")),
+	believedUpstream("audience", "another audience", claim("aud", "another-client")),
+	believedUpstream("azp", "a foreign azp", claim("azp", "another-client")),
+	believedUpstream("expired", "expired", past("exp")),
+	believedUpstream("of-tomorrow", "issued in the future", ahead("iat")),
+	believedUpstream("nonce", "another nonce", claim("nonce", "mcpauth-wrong")),
+	believedUpstream("no-nonce", "no nonce", noClaim("nonce")),
+	believedUpstream("unsigned", "alg none", header("alg", "none")),
+}
+
+// proxyWith is the flaw of a proxy that behaves in another way.
+func proxyWith(name, says, noticed, row string, bend func(b *idp.Behaviour)) Flaw {
+	return Flaw{
+		Name: "proxy-" + name, Says: says, Noticed: []string{noticed}, Row: row,
+		Bend: func(o *reference.Options) {
+			o.Proxy = true
+			bend(&o.Behaviour)
+		},
+	}
+}
+
+// looseState accepts an upstream answer whose state is nearly, or not at all, the one of the request.
+func looseState(name, row string, matches func(kept, got string, sent bool) bool) Flaw {
+	f := proxyWith("state-"+name, "An upstream answer counts: "+row+".", "AS-PROXY-STATE-VALIDATED", row,
+		func(b *idp.Behaviour) { b.StateMatches = matches })
+	f.Also = []string{"AS-PROXY-STATE-*", "AS-PROXY-UPSTREAM-ERROR"}
+	return f
+}
+
+// believedUpstream accepts an ID token of the upstream by its header and claims.
+func believedUpstream(name, row string, is func(header, claims map[string]any) bool) Flaw {
+	f := proxyWith("believes-id-token-"+name, "An ID token of the upstream counts: "+row+".", "AS-PROXY-UPSTREAM-ID-TOKEN", row,
+		func(b *idp.Behaviour) { b.Believes = is })
+	f.Also = []string{"AS-PROXY-BROWSER-ID-TOKEN", "AS-PROXY-UPSTREAM-ID-TOKEN", "AS-CC-*", "AS-CIMD-KEY-AUTH-ENFORCED"}
+	return f
 }

@@ -427,7 +427,7 @@ func (s *Server) cookieName(name string) string {
 func (s *Server) setCookie(w http.ResponseWriter, name, value string) {
 	c := &http.Cookie{Name: s.cookieName(name), Value: value, Path: "/"}
 	c.Secure = strings.HasPrefix(s.Issuer, "https://")
-	if s.Behaviour.has(CookieAttributes) {
+	if s.Behaviour.has(CookieAttributes) && !slices.Contains(s.Behaviour.BareCookies, name) {
 		c.HttpOnly, c.SameSite = true, http.SameSiteLaxMode
 	}
 	http.SetCookie(w, c)

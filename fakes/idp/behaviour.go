@@ -77,6 +77,10 @@ type Behaviour struct {
 	LockTime time.Duration
 	// Resolver is asked for the hosts of client ID metadata documents; nil is the system's.
 	Resolver *net.Resolver
+	// StateMatches reports that an upstream answer belongs to a request with another state, or none; nil: it never does.
+	StateMatches func(kept, got string, sent bool) bool
+	// BareCookies are names of cookies that are set without attributes.
+	BareCookies []string
 	// Believes reports that an assertion is accepted by its header and claims, whatever else is wrong with it; nil: none is.
 	Believes func(header, claims map[string]any) bool
 	// DPoPLacks is what of a DPoP proof is not looked at.
@@ -349,6 +353,7 @@ const (
 	OwnTokens             Defence = "no token of the upstream leaves the proxy"
 	OnlyOwnTokens         Defence = "tokens of the upstream count for nothing"
 	UpstreamErrors        Defence = "errors of the upstream become errors for the client"
+	UpstreamStateOnce     Defence = "a state counts for one upstream answer"
 	VerifyUpstreamIDToken Defence = "the upstream's ID token is verified"
 	AccountsBySubject     Defence = "accounts are told apart by subject, not by e-mail"
 	FollowUpstream        Defence = "nothing is refreshed here that has ended upstream"

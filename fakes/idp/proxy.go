@@ -109,18 +109,20 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	state := q.Get("state")
 	s.mu.Lock()
 	t := s.legs[state]
-	if t == nil && !b.has(CheckUpstreamState) {
-		for _, other := range s.legs {
-			if other.browser == s.cookie(r, "as_browser") {
-				t = other
-			}
+	loose := false
+	for _, other := range s.legs {
+		if t != nil || other.browser != s.cookie(r, "as_browser") {
+			continue
+		}
+		if loose = b.StateMatches != nil && b.StateMatches(other.leg.state, state, q.Has("state")); loose || !b.has(CheckUpstreamState) {
+			t = other
 		}
 	}
-	if t != nil {
+	if t != nil && b.has(UpstreamStateOnce) {
 		delete(s.legs, t.leg.state)
 	}
 	s.mu.Unlock()
-	bound := state != "" && s.cookie(r, "as_upstream") == state || !b.has(BindUpstreamState) || !b.has(CheckUpstreamState)
+	bound := state != "" && s.cookie(r, "as_upstream") == state || !b.has(BindUpstreamState) || !b.has(CheckUpstreamState) || loose
 	switch {
 	case t == nil || !bound:
 		s.errorPage(w, http.StatusBadRequest, "This answer belongs to nothing that was asked. Go back to the application and start again.")
@@ -223,7 +225,7 @@ func (s *Server) upstreamClaims(token, nonce string) (map[string]any, bool) {
 	if len(parts) != 3 || !decode(parts[0], &header) || !decode(parts[1], &claims) {
 		return nil, false
 	}
-	if !s.Behaviour.has(VerifyUpstreamIDToken) {
+	if !s.Behaviour.has(VerifyUpstreamIDToken) || s.Behaviour.believes(parts) {
 		return claims, true
 	}
 	signature, err := base64.RawURLEncoding.DecodeString(parts[2])

@@ -3,8 +3,8 @@
 package proxy
 
 import (
-	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -25,9 +25,33 @@ func Register() {
 }
 
 // ownPage is the proxy's own page that asks about a client; the check does not apply where there is none.
-func ownPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
-	return t.Pages.Consent("the proxy shows no page of its own before the upstream (AS-PROXY-CONSENT-BEFORE-UPSTREAM)", append([]Edit{Until(t.Upstream.IsRequest)}, edits...)...)
+func ownPage(t *T, edits ...Edit) page {
+	absent := "the proxy shows no page of its own before the upstream (AS-PROXY-CONSENT-BEFORE-UPSTREAM)"
+	g, p, f, values := t.Pages.Consent(absent, append([]Edit{Until(t.Upstream.IsRequest)}, edits...)...)
+	return page{g, p, f, values}
 }
+
+// page is a page that asks, with its form and what approving it sends.
+type page struct {
+	*Grant
+	shown  *login.Page
+	form   *login.Form
+	values oauth.Form
+}
+
+// Evidence is the exchange that brought the page.
+func (p page) Evidence() *reports.Exchange { return p.PageExchanges[len(p.PageExchanges)-1] }
+
+// approval is the request that approving the page sends.
+func (p page) approval() wire.Request { return login.Submission(p.shown, p.form, p.values) }
+
+// ended is where a request of a browser ended.
+type ended struct{ *login.Outcome }
+
+// Evidence is the last exchange of the browser.
+func (e ended) Evidence() *reports.Exchange { return e.Exchange }
+
+func (e ended) code() bool { return e.Params.Get("code") != "" }
 
 // signedIn completes a flow through the upstream in one browser.
 func signedIn(t *T, edits ...Edit) *UpstreamRequest {
@@ -40,135 +64,194 @@ func signedIn(t *T, edits ...Edit) *UpstreamRequest {
 }
 
 func consent() {
-	Must("AS-PROXY-CONSENT-BEFORE-UPSTREAM", func(t *T) {
-		c := t.AS.MustRegister(nil)
-		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), SignedOut(), Leaving(), Until(t.Upstream.IsRequest)))
-		leg := t.Upstream.RequestOf(g)
-		if leg == nil && g.Stage == login.AtConsent {
-			return
-		}
-		if leg == nil {
-			t.Inconclusive("neither a page that asks nor the upstream is reached: %s", g.Describe())
-		}
-		const want = "a page of the proxy's own that asks about the client, before the upstream is contacted"
-		if identityOnly(leg) { // a login at another provider, not an API that is acted on: a page afterwards protects as well
-			t.Advise(g.Exchange, want, "the browser is sent to %s at once, for a login only", origin(leg.Upstream))
-			return
-		}
-		t.Unmet(g.Exchange, want, "the browser is sent to %s at once", origin(leg.Upstream))
-	})
-
-	Must("AS-PROXY-CONSENT-PER-CLIENT", func(t *T) {
-		first := signedIn(t)
-		c := t.AS.MustRegister(map[string]any{"redirect_uris": []string{strings.Replace(t.AS.AnyClient().RedirectURI, ":8765", ":8767", 1)}})
-		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), InJar(first.Jar), Leaving(), Until(t.Upstream.IsRequest)))
-		leg := t.Upstream.RequestOf(g)
-		if leg == nil && g.Stage == login.AtConsent {
-			t.Refused()
-			return
-		}
-		if leg == nil && g.Code() == "" {
-			t.Inconclusive("another client is neither asked about nor sent upstream: %s", g.Describe())
-		}
-		const want = "a page of the proxy's own before a client that its user never approved"
-		if leg == nil {
-			t.Unmet(g.Exchange, want, "a code for another client comes without any page")
-			return
-		}
-		o := t.Upstream.Return(leg, t.Upstream.SignIn(leg, first.Jar), first.Jar, login.Leave)
-		switch {
-		case o.Params.Get("code") != "":
-			t.Unmet(o.Exchange, want, "the browser is sent upstream without one, and comes back with a code for another client")
-		case o.Stage != login.AtConsent:
-			t.Inconclusive("the browser is sent upstream without a page, and what follows ended %s: %s", o.Stage, o.Why)
-		case identityOnly(leg):
-			t.Refused() // the page comes after a login at another provider
-		default:
-			t.Unmet(o.Exchange, want, "the browser is sent upstream first, and asked afterwards")
-		}
-	})
-
-	Must("AS-PROXY-CONSENT-CONTENT", func(t *T) {
-		name := "mcpauth " + Random(6) + " tester"
-		c := t.AS.MustRegister(map[string]any{"client_name": name})
-		g, p, f, values := ownPage(t, As(c))
-		ex, text := last(g), p.Said()
-		if !strings.Contains(text, name) {
-			t.Unmet(ex, "the client's name on the proxy's page", "it is absent")
-		}
-		u, err := url.Parse(g.RedirectURI)
-		if err == nil && !strings.Contains(text, g.RedirectURI) && !strings.Contains(text, u.Host+u.Path) {
-			t.Unmet(ex, "the redirect URI on the proxy's page", "%s is absent", g.RedirectURI)
-		}
-		_, leg := t.Upstream.Submit(g, login.Submission(p, f, values), g.Jar)
-		if leg == nil {
-			t.Inconclusive("the approval does not lead upstream, so what is asked for there cannot be compared")
-		}
-		scopes := strings.Fields(leg.Query.Get("scope"))
-		unsaid := 0
-		for _, scope := range scopes {
-			if !Mentions(text, scope) {
-				unsaid++
-			}
-		}
-		switch {
-		case unsaid > 0 && unsaid == len(scopes):
-			t.Unmet(ex, "the scopes that are asked of the upstream on the proxy's page: "+strings.Join(scopes, " "), "nothing reminds of any of them")
-		case unsaid > 0:
-			t.Advise(ex, "each scope that is asked of the upstream on the proxy's page, or what it means", "nothing reminds of %d of %s", unsaid, strings.Join(scopes, " "))
-		}
-	})
-
-	Must("AS-PROXY-CONSENT-CSRF", func(t *T) {
-		_, p, f, values := ownPage(t)
-		g, p0, f0, v0 := ownPage(t)
-		if _, leg := t.Upstream.Submit(g, login.Submission(p0, f0, v0), g.Jar); leg == nil {
-			t.Inconclusive("the control failed: an ordinary approval does not lead upstream")
-		}
-		t.Controlled()
-		refused := func(about string, req wire.Request, jar *login.Jar) {
-			o, leg := t.Upstream.Submit(g, req, jar)
-			switch {
-			case leg != nil:
-				t.Finding(o.Exchange, about, "approval only by the form that this very browser was shown", "the browser is sent upstream")
-			case o.Params.Get("code") != "":
-				t.Finding(o.Exchange, about, "approval only by the form that this very browser was shown", "a code is issued")
-			default:
-				t.RefusedBy(o.Exchange)
-			}
-		}
-		refused("a form that another browser was shown", Foreign(login.Submission(p, f, values)), login.NewJar())
-		victim, _, _, _ := ownPage(t)
-		refused("a form that another browser was shown, in one with a page of its own", Foreign(login.Submission(p, f, values)), victim.Jar)
-		own, p, f, values := ownPage(t)
-		if DropToken(f, &values) || !t.Pages.SameSite() {
-			refused("without the form's token, from another site", Foreign(login.Submission(p, f, values)), own.Jar)
-		}
-		own, _, f, values = ownPage(t)
-		refused("by GET", wire.Request{Method: "GET", URL: oauth.AtQuery(f.Action, values)}, own.Jar)
-	})
-
-	Must("AS-PROXY-CONSENT-NOFRAME", func(t *T) {
-		g, _, _, _ := ownPage(t)
-		if !expect.FramingForbidden(last(g)) {
-			t.Unmet(last(g), "frame-ancestors in the Content-Security-Policy, or X-Frame-Options: DENY", "the proxy's page can be framed by anybody")
-		} else if strings.EqualFold(expect.Header(last(g), "X-Frame-Options"), "SAMEORIGIN") && expect.Directive(expect.Header(last(g), "Content-Security-Policy"), "frame-ancestors") == "" {
-			t.Advise(last(g), "X-Frame-Options: DENY", "SAMEORIGIN")
-		}
-	})
-
-	Must("AS-PROXY-CONSENT-COOKIE", approvals)
+	Must("AS-PROXY-CONSENT-BEFORE-UPSTREAM", asksBeforeUpstream)
+	Must("AS-PROXY-CONSENT-PER-CLIENT", asksForEachClient)
+	Must("AS-PROXY-CONSENT-CONTENT", saysWhatIsAsked)
+	Must("AS-PROXY-CONSENT-CSRF", bindsFormToBrowser)
+	Must("AS-PROXY-CONSENT-NOFRAME", forbidsFraming)
+	Must("AS-PROXY-CONSENT-COOKIE", hardensApprovals)
 }
 
-// approvals finds the cookie that records an approval, and tries to forge it.
-func approvals(t *T) {
+func asksBeforeUpstream(t *T) {
+	c := t.AS.MustRegister(nil)
+	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), SignedOut(), Leaving(), Until(t.Upstream.IsRequest)))
+	leg := t.Upstream.RequestOf(g)
+	switch {
+	case leg != nil && identityOnly(leg): // a login at another provider, not an API that is acted on: a page afterwards protects as well
+		t.Expect(leg, "for a login only").SeenIn(g.Exchange).Ideally(comeAfterPage)
+	case leg != nil || g.Stage == login.AtConsent:
+		t.Expect(leg).SeenIn(g.Exchange).To(comeAfterPage)
+	default:
+		t.Inconclusive("neither a page that asks nor the upstream is reached: %s", g.Describe())
+	}
+}
+
+const pageFirst = "a page of the proxy's own that asks about the client, before the upstream is contacted"
+
+var comeAfterPage = expect.That(pageFirst, func(leg *UpstreamRequest) string {
+	if leg == nil {
+		return ""
+	}
+	return "the browser is sent to " + origin(leg.Upstream) + " at once"
+})
+
+func asksForEachClient(t *T) {
+	first := signedIn(t)
+	elsewhere := strings.Replace(t.AS.AnyClient().RedirectURI, ":8765", ":8767", 1)
+	c := t.AS.MustRegister(map[string]any{"redirect_uris": []string{elsewhere}})
+	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), InJar(first.Jar), Leaving(), Until(t.Upstream.IsRequest)))
+	leg := t.Upstream.RequestOf(g)
+	switch {
+	case leg == nil && g.Stage != login.AtConsent && g.Code() == "":
+		t.Inconclusive("another client is neither asked about nor sent upstream: %s", g.Describe())
+	case leg == nil:
+		t.Expect(ended{g.Outcome}).To(askUser)
+		return
+	}
+	o := ended{t.Upstream.Return(leg, t.Upstream.SignIn(leg, first.Jar), first.Jar, login.Leave)}
+	if !o.code() && o.Stage != login.AtConsent {
+		t.Inconclusive("the browser is sent upstream without a page, and what follows ended %s: %s", o.Stage, o.Why)
+	}
+	if t.Expect(o, "after the upstream").To(askUser) && !identityOnly(leg) {
+		t.Expect(leg, "though it is asked for more than a login").SeenIn(o.Exchange).To(comeAfterPage)
+	}
+}
+
+var askUser = expect.Refusing("a page of the proxy's own before a client that its user never approved", func(o ended) string {
+	if o.code() {
+		return "a code for another client comes without any page"
+	}
+	return ""
+})
+
+func saysWhatIsAsked(t *T) {
+	name := "mcpauth " + Random(6) + " tester"
+	p := ownPage(t, As(t.AS.MustRegister(map[string]any{"client_name": name})))
+	t.Expect(p).To(say("the client's name", name))
+	short := p.RedirectURI
+	if u, err := url.Parse(p.RedirectURI); err == nil {
+		short = u.Host + u.Path
+	}
+	t.Expect(p).To(say("the redirect URI", p.RedirectURI, short))
+	_, leg := t.Upstream.Submit(p.Grant, p.approval(), p.Jar)
+	if leg == nil {
+		t.Inconclusive("the approval does not lead upstream, so what is asked for there cannot be compared")
+	}
+	scopes := strings.Fields(leg.Query.Get("scope"))
+	if t.Expect(p).To(remindOfAny(scopes)) {
+		t.Expect(p).Ideally(remindOfAll(scopes))
+	}
+}
+
+// say expects a text on the page, in one of some forms.
+func say(what string, forms ...string) expect.Matcher {
+	return expect.That(what+" on the proxy's page", func(p page) string {
+		if slices.ContainsFunc(forms, func(f string) bool { return strings.Contains(p.shown.Said(), f) }) {
+			return ""
+		}
+		return forms[0] + " is absent"
+	})
+}
+
+// remindOfAny expects at least one word of one of the scopes.
+func remindOfAny(scopes []string) expect.Matcher {
+	return expect.That("the scopes that are asked of the upstream on the proxy's page: "+strings.Join(scopes, " "), func(p page) string {
+		if len(scopes) == 0 || slices.ContainsFunc(scopes, func(s string) bool { return Mentions(p.shown.Said(), s) }) {
+			return ""
+		}
+		return "nothing reminds of any of them"
+	})
+}
+
+// remindOfAll expects every word of every scope.
+func remindOfAll(scopes []string) expect.Matcher {
+	return expect.That("each scope that is asked of the upstream on the proxy's page, or what it means", func(p page) string {
+		said := strings.ToLower(p.shown.Said())
+		var unsaid []string
+		for _, scope := range scopes {
+			words := strings.FieldsFunc(strings.ToLower(scope), func(r rune) bool { return strings.ContainsRune(":./_-", r) })
+			if slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(said, w) }) {
+				unsaid = append(unsaid, scope)
+			}
+		}
+		if len(unsaid) == 0 {
+			return ""
+		}
+		return "nothing reminds of " + strings.Join(unsaid, " ") + ", or not of all of it"
+	})
+}
+
+func bindsFormToBrowser(t *T) {
+	foreign, control := ownPage(t), ownPage(t)
+	if _, leg := t.Upstream.Submit(control.Grant, control.approval(), control.Jar); leg == nil {
+		t.Inconclusive("the control failed: an ordinary approval does not lead upstream")
+	}
+	t.Controlled()
+	victim := ownPage(t)
+	rows := Cases[forgery]{
+		{"a form that another browser was shown", forgery{foreign, Foreign(foreign.approval()), login.NewJar()}},
+		{"a form that another browser was shown, in one with a page of its own", forgery{foreign, Foreign(foreign.approval()), victim.Jar}},
+	}
+	own := ownPage(t)
+	if DropToken(own.form, &own.values) || !t.Pages.SameSite() {
+		rows = rows.And("without the form's token, from another site", forgery{own, Foreign(own.approval()), own.Jar})
+	}
+	get := ownPage(t)
+	rows = rows.And("by GET", forgery{get, wire.Request{Method: "GET", URL: oauth.AtQuery(get.form.Action, get.values)}, get.Jar})
+	Each(t, rows, func(t *T, f forgery) {
+		o, leg := t.Upstream.Submit(f.page.Grant, f.request, f.jar)
+		t.Expect(approved{ended{o}, leg != nil}).To(notApprove)
+	})
+}
+
+// forgery is an approval that the user of a browser did not give.
+type forgery struct {
+	page    page
+	request wire.Request
+	jar     *login.Jar
+}
+
+// approved is where an approval ended.
+type approved struct {
+	ended
+	upstream bool
+}
+
+var notApprove = expect.Refusing("approval only by the form that this very browser was shown", func(a approved) string {
+	switch {
+	case a.upstream:
+		return "the browser is sent upstream"
+	case a.code():
+		return "a code is issued"
+	}
+	return ""
+})
+
+func forbidsFraming(t *T) {
+	p := ownPage(t)
+	if t.Expect(p, "the proxy's page").To(expect.ForbidFraming()) {
+		t.Expect(p.Evidence(), "the proxy's page").Ideally(denyFraming)
+	}
+}
+
+var denyFraming = expect.That("X-Frame-Options: DENY", func(ex *reports.Exchange) string {
+	policy := expect.Directive(expect.Header(ex, "Content-Security-Policy"), "frame-ancestors")
+	if !strings.EqualFold(expect.Header(ex, "X-Frame-Options"), "SAMEORIGIN") || policy != "" {
+		return ""
+	}
+	return "SAMEORIGIN"
+})
+
+// hardensApprovals finds the cookie that records an approval, and tries to forge it.
+func hardensApprovals(t *T) {
 	ownPage(t)
 	c := t.AS.AnyClient()
 	first := signedIn(t, As(c))
-	again := func(client *oauth.Client, jar *login.Jar) *UpstreamRequest {
-		return t.Upstream.RequestOf(t.AS.Authorize(As(client), InJar(jar), Leaving(), Until(t.Upstream.IsRequest)))
+	skipsPage := func(client *oauth.Client, jar *login.Jar) bool {
+		g := t.AS.Authorize(As(client), InJar(jar), Leaving(), Until(t.Upstream.IsRequest))
+		return t.Upstream.RequestOf(g) != nil
 	}
-	if again(c, first.Jar.Copy()) == nil {
+	if !skipsPage(c, first.Jar.Copy()) {
 		t.NotApplicable("no approval is remembered: the page comes again")
 	}
 	at, err := url.Parse(t.AS.Server().Authorization)
@@ -177,51 +260,76 @@ func approvals(t *T) {
 	}
 	record := ""
 	for _, name := range first.Jar.Names(at) {
-		if again(c, first.Jar.Without(at, name)) == nil {
+		if !skipsPage(c, first.Jar.Without(at, name)) {
 			record = name
 		}
 	}
-	if record == "" {
-		t.Unmet(first.Exchange, "an approval remembered in a cookie, or for a user that the browser has signed in", "the page is skipped whatever cookie is missing")
+	if !t.Expect(record).SeenIn(first.Exchange).To(beRecorded) {
 		return
 	}
-	if other := t.AS.MustRegister(nil); again(other, first.Jar.Copy()) != nil {
-		t.Finding(first.Exchange, record, "an approval that names its client", "it skips the page of another client")
+	if other := t.AS.MustRegister(nil); other != nil {
+		t.Expect(skipsPage(other, first.Jar.Copy()), "%s, with another client", record).SeenIn(first.Exchange).To(askAgain)
 	}
-	// Near the end stands what seals it; of the very last character, some bits may mean nothing.
-	value := first.Jar.Value(at, record)
-	length := len(strings.TrimRight(strings.TrimSuffix(value, "%3D"), "="))
-	for _, place := range []int{0, length / 3, length - 2} {
-		if again(c, first.Jar.With(at, record, flipped(value, max(0, place)))) != nil {
-			t.Finding(first.Exchange, record, "a changed value to count for nothing", fmt.Sprintf("changed at its character %d, it still skips the page", place+1))
-		}
-	}
+	Each(t, spoiledRecords(first.Jar.Value(at, record)), func(t *T, value string) {
+		t.Expect(skipsPage(c, first.Jar.With(at, record, value)), record).SeenIn(first.Exchange).To(askAgain)
+	})
 	attributes(t, record)
-	t.Refused()
 }
+
+// spoiledRecords are changed at their beginning, in the middle, and near their end, where what seals it is: of the very last
+// character, some bits may mean nothing.
+func spoiledRecords(value string) Cases[string] {
+	length := len(strings.TrimRight(strings.TrimSuffix(value, "%3D"), "="))
+	return Cases[string]{
+		{"the first character changed", flipped(value, 0)},
+		{"a character in the middle changed", flipped(value, length/3)},
+		{"a character near the end changed", flipped(value, max(0, length-2))},
+	}
+}
+
+var beRecorded = expect.That("an approval remembered in a cookie, or for a user who has signed in", func(cookie string) string {
+	if cookie != "" {
+		return ""
+	}
+	return "the page is skipped whatever cookie is missing"
+})
+
+var askAgain = expect.That("the page again, since this was never approved", func(skipped bool) string {
+	if skipped {
+		return "it is skipped"
+	}
+	return ""
+})
 
 // attributes judges the Set-Cookie field of the cookie that records approvals.
 func attributes(t *T, name string) {
-	secure := strings.HasPrefix(t.AS.Server().Authorization, "https://")
 	for _, ex := range t.Transcript() {
 		for _, field := range expect.HeaderValues(ex, "Set-Cookie") {
-			if !strings.HasPrefix(field, name+"=") {
-				continue
+			if strings.HasPrefix(field, name+"=") {
+				secure := strings.HasPrefix(t.AS.Server().Authorization, "https://")
+				t.Expect(strings.ToLower(field), "the cookie %s", name).SeenIn(ex).To(beHardened(secure))
+				return
 			}
-			lower := strings.ToLower(field)
-			var missing []string
-			for what, there := range Sorted(map[string]bool{"HttpOnly": strings.Contains(lower, "httponly"), "SameSite": strings.Contains(lower, "samesite=lax") || strings.Contains(lower, "samesite=strict"),
-				"Secure": strings.Contains(lower, "secure") || !secure, "the prefix __Host-": strings.HasPrefix(name, "__Host-") || !secure}) {
-				if !there {
-					missing = append(missing, what)
-				}
-			}
-			if len(missing) > 0 {
-				t.Unmet(ex, "HttpOnly, SameSite=Lax and, on https, Secure and the prefix __Host-", "%s has not: %s", name, strings.Join(missing, ", "))
-			}
-			return
 		}
 	}
+}
+
+func beHardened(secure bool) expect.Matcher {
+	return expect.That("HttpOnly, SameSite=Lax and, on https, Secure and the prefix __Host-", func(field string) string {
+		lax := strings.Contains(field, "samesite=lax") || strings.Contains(field, "samesite=strict")
+		rows := Cases[bool]{
+			{"HttpOnly", strings.Contains(field, "httponly")}, {"SameSite", lax},
+			{"Secure", !secure || strings.Contains(field, "secure")}, {"the prefix __Host-", !secure || strings.HasPrefix(field, "__host-")},
+		}
+		var missing []string
+		for _, r := range rows.Where(func(there bool) bool { return !there }) {
+			missing = append(missing, r.Name)
+		}
+		if len(missing) == 0 {
+			return ""
+		}
+		return "it has not: " + strings.Join(missing, ", ")
+	})
 }
 
 // flipped is a value with another character at a place, or at its end if it is shorter.
@@ -236,8 +344,6 @@ func flipped(v string, at int) string {
 	}
 	return string(b)
 }
-
-func last(g *Grant) *reports.Exchange { return g.PageExchanges[len(g.PageExchanges)-1] }
 
 // identityOnly reports that a proxy asks its upstream who the user is, and nothing else.
 func identityOnly(leg *UpstreamRequest) bool {

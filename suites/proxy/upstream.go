@@ -8,160 +8,269 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 func upstream() {
-	Practice("AS-PROXY-UPSTREAM-REQUEST", func(t *T) {
-		leg := t.Upstream.MustReach()
-		q := leg.Query
-		switch {
-		case q.Get("response_type") != "code":
-			t.Unmet(leg.Exchange, "the code flow upstream", "response_type=%q", q.Get("response_type"))
-		case q.Get("code_challenge_method") != "S256":
-			t.Advise(leg.Exchange, "PKCE with S256 upstream", "code_challenge_method=%q", q.Get("code_challenge_method"))
-		case slices.Contains(strings.Fields(q.Get("scope")), "openid") && q.Get("nonce") == "":
-			t.Advise(leg.Exchange, "a nonce with the scope openid", "there is none")
-		}
-		const invented = "mcpauth:invented.admin"
-		g := t.AS.Authorize(SignedOut(), Until(t.Upstream.IsRequest), Scope(append(t.AS.ScopePool(), invented)...), With("prompt", "consent"), With("login_hint", "mcpauth"))
-		if other := t.Upstream.RequestOf(g); other != nil {
-			if strings.Contains(other.Query.Get("scope"), invented) {
-				t.Unmet(g.Exchange, "upstream scopes that the server chooses", "a scope that the client invented is asked for: %s", other.Query.Get("scope"))
-			}
-			if other.Callback != leg.Callback {
-				t.Unmet(g.Exchange, "one constant redirect URI upstream", "%s and %s", leg.Callback, other.Callback)
-			}
-		}
-	})
+	Practice("AS-PROXY-UPSTREAM-REQUEST", asksUpstreamWell)
+	Must("AS-PROXY-UPSTREAM-TOKEN-HIDDEN", hidesUpstreamTokens)
+	Must("AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT", acceptsOwnTokensOnly)
+	Must("AS-PROXY-UPSTREAM-ERROR", passesErrorsOn)
+	Must("AS-PROXY-UPSTREAM-ID-TOKEN", verifiesIDTokens)
+	Practice("AS-PROXY-ACCOUNT-LINKING", keepsAccountsApart)
+	Practice("AS-PROXY-UPSTREAM-LIFECYCLE", followsUpstream)
+}
 
-	Must("AS-PROXY-UPSTREAM-TOKEN-HIDDEN", func(t *T) {
-		tokens := t.AS.MustGetTokens()
-		answers := map[string]string{"the token response": expect.Body(tokens.Exchange), "the access token's claims": oauth.Payload(tokens.Access)}
+const invented = "mcpauth:invented.admin"
+
+func asksUpstreamWell(t *T) {
+	leg := t.Upstream.MustReach()
+	t.Expect(leg.Query).SeenIn(leg.Exchange).To(parameter("response_type", "code"))
+	t.Expect(leg.Query).SeenIn(leg.Exchange).Ideally(parameter("code_challenge_method", "S256"), nonceWithOpenID)
+	bold := []Edit{SignedOut(), Until(t.Upstream.IsRequest), Scope(append(t.AS.ScopePool(), invented)...), With("prompt", "consent"),
+		With("login_hint", "mcpauth")}
+	g := t.AS.Authorize(bold...)
+	if other := t.Upstream.RequestOf(g); other != nil {
+		t.Expect(other.Query, "a client that invents a scope").SeenIn(g.Exchange).To(lackInvented)
+		t.Expect(other.Query, "a client that asks for more").SeenIn(g.Exchange).To(parameter("redirect_uri", leg.Callback))
+	}
+}
+
+// parameter expects a parameter of the upstream request to have a value.
+func parameter(name, want string) expect.Matcher {
+	return expect.That(name+"="+want+" upstream", func(q url.Values) string {
+		if q.Get(name) == want {
+			return ""
+		}
+		return fmt.Sprintf("%s=%q", name, q.Get(name))
+	})
+}
+
+var nonceWithOpenID = expect.That("a nonce with the scope openid", func(q url.Values) string {
+	if q.Get("nonce") != "" || !slices.Contains(strings.Fields(q.Get("scope")), "openid") {
+		return ""
+	}
+	return "there is none"
+})
+
+var lackInvented = expect.That("upstream scopes that the server chooses", func(q url.Values) string {
+	if !strings.Contains(q.Get("scope"), invented) {
+		return ""
+	}
+	return "the invented one is asked for: " + q.Get("scope")
+})
+
+func hidesUpstreamTokens(t *T) {
+	tokens := t.AS.MustGetTokens()
+	answers := Cases[string]{{"the token response", expect.Body(tokens.Exchange)}, {"the access token's claims", oauth.Payload(tokens.Access)}}
+	if t.AS.Server().Userinfo != "" {
+		answers = answers.And("the userinfo response", expect.Body(t.Get(t.AS.Server().Userinfo, mcp.Bearer(tokens.Access))))
+	}
+	if c := introspecting(t); c != nil {
+		answers = answers.And("the introspection response", expect.Body(t.AS.Introspect(c, tokens.Access)))
+	}
+	Each(t, answers, func(t *T, text string) {
+		t.Expect(text).SeenIn(tokens.Exchange).To(holdNothingOf(t.World.Upstream.Issued()))
+	})
+}
+
+// introspecting is the client that may ask the proxy about tokens; nil if there is none.
+func introspecting(t *T) *oauth.Client {
+	if t.AS.Server().Introspection == "" {
+		return nil
+	}
+	c, _ := t.Session.Client(t.Context(), session.Confidential)
+	return c
+}
+
+func holdNothingOf(issued []string) expect.Matcher {
+	return expect.That("nothing that the upstream issued", func(text string) string {
+		if slices.ContainsFunc(issued, func(secret string) bool { return len(secret) > 8 && strings.Contains(text, secret) }) {
+			return "a token or code of the upstream"
+		}
+		return ""
+	})
+}
+
+func acceptsOwnTokensOnly(t *T) {
+	t.AS.MustGetTokens()
+	rows := Cases[string]{}
+	issued := t.World.Upstream.Issued()
+	for i, v := range issued[max(0, len(issued)-4):] {
+		rows = rows.And(fmt.Sprintf("what the upstream issued, the %d. of 4", i+1), t.Hide(v))
+	}
+	edits := func(parameter string) (out Cases[Edit]) {
+		for _, r := range rows {
+			out = out.And(r.Name+", as "+parameter, With(parameter, r.Value))
+		}
+		return out
+	}
+	Refuses(t, t.AS.Redemption(), edits("code"), expect.RefuseGrant("invalid_grant"))
+	if tokens := t.AS.MustGetTokens(); tokens.Refresh != "" {
+		Refuses(t, t.AS.RefreshGrant(), edits("refresh_token"), expect.RefuseGrant("invalid_grant"))
+	}
+	Each(t, rows, func(t *T, v string) {
 		if t.AS.Server().Userinfo != "" {
-			answers["the userinfo response"] = expect.Body(t.Get(t.AS.Server().Userinfo, mcp.Bearer(tokens.Access)))
+			t.Expect(t.Get(t.AS.Server().Userinfo, mcp.Bearer(v)), "at userinfo").To(expect.Refuse(401))
 		}
-		if c, _ := t.Session.Client(t.Context(), "confidential"); c != nil && t.AS.Server().Introspection != "" {
-			answers["the introspection response"] = expect.Body(t.AS.Introspect(c, tokens.Access))
-		}
-		for _, secret := range t.World.Upstream.Issued() {
-			for where, text := range Sorted(answers) {
-				if len(secret) > 8 && strings.Contains(text, secret) {
-					t.Finding(tokens.Exchange, where, "nothing that the upstream issued", "a token or code of the upstream")
-				}
-			}
+		if c := introspecting(t); c != nil {
+			t.Expect(t.AS.Introspect(c, v), "at introspection").To(notBeActive)
 		}
 	})
+}
 
-	Must("AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT", func(t *T) {
-		tokens := t.AS.MustGetTokens()
-		issued := t.World.Upstream.Issued()
-		for i, v := range issued[max(0, len(issued)-4):] {
-			t.Hide(v)
-			about := fmt.Sprintf("what the upstream issued, the %d. of 4", i+1)
-			g := t.AS.MustAuthorize()
-			t.RefusedWith(t.AS.Redeem(g, With("code", v)), about+", as a code", "invalid_grant")
-			t.RefusedWith(t.AS.TokenRequest(tokens.Client, With("grant_type", "refresh_token"), With("refresh_token", v)), about+", as a refresh token", "invalid_grant")
-			if t.AS.Server().Userinfo != "" {
-				t.Expect(t.Get(t.AS.Server().Userinfo, mcp.Bearer(v)), "%s, at userinfo", about).To(expect.Refuse(401))
-			}
-			if c, _ := t.Session.Client(t.Context(), "confidential"); c != nil && t.AS.Server().Introspection != "" {
-				if ex := t.AS.Introspect(c, v); expect.Status(ex) == 200 {
-					if active, _ := oauth.Object(ex).Bool("active"); active {
-						t.Finding(ex, about+", at introspection", "active: false", "it is active")
-					}
-				}
-			}
-		}
+var notBeActive = expect.Refusing("active: false", func(ex *reports.Exchange) string {
+	if active, _ := oauth.Object(ex).Bool("active"); active && expect.Status(ex) == 200 {
+		return "it is active"
+	}
+	return ""
+})
+
+func passesErrorsOn(t *T) {
+	signedIn(t)
+	markup := "<script>alert(1)</script>"
+	Each(t, Cases[url.Values]{
+		{"the user cancels", url.Values{"error": {"access_denied"}}},
+		{"the upstream fails", url.Values{"error": {"server_error"}, "error_description": {markup}}},
+		{"an answer without a code", url.Values{}},
+	}, func(t *T, q url.Values) {
+		leg := t.Upstream.MustReach()
+		q.Set("state", leg.Query.Get("state"))
+		judgeFailure(t, leg, oauth.AtQuery(leg.Callback, parameters(q)))
 	})
-
-	Must("AS-PROXY-UPSTREAM-ERROR", func(t *T) {
-		signedIn(t)
-		for about, q := range Sorted(map[string]url.Values{
-			"the user cancels":         {"error": {"access_denied"}},
-			"the upstream fails":       {"error": {"server_error"}, "error_description": {"<script>alert(1)</script>"}},
-			"an answer without a code": {},
-		}) {
-			leg := t.Upstream.MustReach()
-			q.Set("state", leg.Query.Get("state"))
-			failed(t, leg, oauth.AtQuery(leg.Callback, parameters(q)), about)
-		}
+	defer t.World.Upstream.Answer(nil)
+	Each(t, Cases[func(map[string]any) (int, string, string)]{
+		{"the token endpoint crashes", reply(500, "text/html", "<h1>Internal Server Error</h1>")},
+		{"the code is refused", reply(400, "application/json", `{"error":"invalid_grant"}`)},
+		{"an error with HTTP 200", reply(200, "application/json", `{"error":"bad_verification_code"}`)},
+		{"no JSON", reply(200, "application/json", `{"access_token":`)},
+		{"a response without any tokens", reply(200, "application/json", `{"token_type":"Bearer"}`)},
+	}, func(t *T, answer func(map[string]any) (int, string, string)) {
+		leg := t.Upstream.MustReach()
+		callback := t.Upstream.SignIn(leg, login.NewJar())
+		t.World.Upstream.Answer(answer)
 		defer t.World.Upstream.Answer(nil)
-		for about, answer := range Sorted(map[string]func(map[string]any) (int, string, string){
-			"the token endpoint crashes":    reply(500, "text/html", "<h1>Internal Server Error</h1>"),
-			"the code is refused":           reply(400, "application/json", `{"error":"invalid_grant"}`),
-			"an error with HTTP 200":        reply(200, "application/json", `{"error":"bad_verification_code"}`),
-			"no JSON":                       reply(200, "application/json", `{"access_token":`),
-			"a response without any tokens": reply(200, "application/json", `{"token_type":"Bearer"}`),
-		}) {
-			leg := t.Upstream.MustReach()
-			callback := t.Upstream.SignIn(leg, login.NewJar())
-			t.World.Upstream.Answer(answer)
-			failed(t, leg, callback, about)
-			t.World.Upstream.Answer(nil)
-		}
+		judgeFailure(t, leg, callback)
 	})
+}
 
-	Must("AS-PROXY-UPSTREAM-ID-TOKEN", func(t *T) {
-		byIDToken(t)
-		defer t.World.Upstream.Answer(nil)
-		now := time.Now().Unix()
-		for about, changes := range Sorted(map[string]map[string]any{
-			"another issuer": {"iss": "https://attacker.example"}, "another audience": {"aud": "another-client"}, "a foreign azp": {"azp": "another-client"}, "expired": {"exp": now - 3600, "iat": now - 7200},
-			"issued in the future": {"iat": now + 7200, "exp": now + 9000}, "another nonce": {"nonce": "mcpauth-wrong"}, "no nonce": {"nonce": nil},
-		}) {
-			o := withIDToken(t, func(claims map[string]any) string { return t.World.Upstream.IDToken(changed(claims, changes)) })
-			if o.Params.Get("code") != "" {
-				t.Finding(o.Exchange, about, "no code for an ID token that is not right", "a code is sent to the client")
-				continue
-			}
-			t.RefusedBy(o.Exchange)
-		}
-		for about, sign := range Sorted(map[string]func(map[string]any) string{
-			"alg none":            func(c map[string]any) string { return mint.Unsigned(mint.Header{"alg": "none"}, c) },
-			"a changed signature": func(c map[string]any) string { v := t.World.Upstream.IDToken(c); return v[:len(v)-8] + "AAAAAAAA" },
-		}) {
-			o := withIDToken(t, sign)
-			if o.Params.Get("code") != "" { // OpenID Connect Core section 3.1.3.7 item 6
-				t.Advise(o.Exchange, "no code for an ID token whose signature is not good, though it may stay unchecked where it comes by TLS from the token endpoint", "%s: a code is sent to the client", about)
-				continue
-			}
-			t.RefusedBy(o.Exchange)
-		}
-	})
+// judgeFailure expects that a failure upstream reaches the client as an error with its own state.
+func judgeFailure(t *T, leg *UpstreamRequest, callback string) {
+	o := ended{t.Upstream.Return(leg, callback, leg.Jar, login.Approve)}
+	if t.Expect(o).To(failProperly(leg.Request.Get("state"))) {
+		t.Expect(o).Ideally(redirectError)
+	}
+}
 
-	Practice("AS-PROXY-ACCOUNT-LINKING", func(t *T) {
-		byIDToken(t)
-		victim, mail := "mcpauth-v-"+Random(6), "mcpauth-victim-"+strings.ToLower(Random(6))+"@users.example"
-		owner := subjectOf(t, map[string]any{"sub": victim, "email": mail, "email_verified": true})
-		if owner == "" {
-			t.Inconclusive("the subject of a token cannot be seen, or a new upstream user is not let in")
-		}
-		for about, verified := range Sorted(map[string]any{"an e-mail that is not verified": false, "an e-mail without email_verified": nil, "the same e-mail": true}) {
-			if s := subjectOf(t, map[string]any{"sub": "mcpauth-a-" + Random(6), "email": mail, "email_verified": verified}); s == owner {
-				t.Finding(nil, about, "accounts told apart by issuer and subject", "another upstream user with it gets the account "+owner)
-			}
-		}
-		t.Refused()
-		t.Controlled()
-	})
+const properError = "error access_denied, server_error or temporarily_unavailable, with the client's state"
 
-	Practice("AS-PROXY-UPSTREAM-LIFECYCLE", func(t *T) {
-		began := time.Now()
-		tokens := t.AS.MustGetRefreshToken(SignedOut())
-		t.World.Upstream.EndGrants(began)
-		if ex := t.AS.Refresh(tokens); t.AS.Tokens(ex, tokens.Client) != nil {
-			t.Unmet(ex, "a refusal of the refresh token, since the user's session at the upstream is over", "a new token is issued")
-		} else {
-			t.RefusedBy(ex)
+func failProperly(state string) expect.Matcher {
+	return expect.That(properError, func(o ended) string {
+		switch {
+		case o.code():
+			return "a code is issued"
+		case expect.Crashed(o.Exchange):
+			return expect.Describe(o.Exchange)
+		case o.Stage == login.Answered && o.Params.Get("state") != state:
+			return fmt.Sprintf("state=%q", o.Params.Get("state"))
+		case strings.Contains(o.Params.Get("error_description"), "<script"):
+			return "markup of the upstream's is in the description: " + o.Params.Get("error_description")
 		}
+		return ""
 	})
+}
+
+var redirectError = expect.That(properError, func(o ended) string {
+	allowed := []string{"access_denied", "server_error", "temporarily_unavailable", "invalid_grant", "invalid_request"}
+	switch code := o.Params.Get("error"); {
+	case o.Stage != login.Answered:
+		return fmt.Sprintf("the request ended %s", o.Stage)
+	case !slices.Contains(allowed, code):
+		return "error=" + code
+	}
+	return ""
+})
+
+// What must be checked, and what should, is OpenID Connect Core section 3.1.3.7: issuer and audience (items 2 and 3), expiry (9), and
+// the nonce where one was sent (11) must; azp (5) and iat (10) should; the signature (6) where TLS does not vouch for it.
+func verifiesIDTokens(t *T) {
+	byIDToken(t)
+	defer t.World.Upstream.Answer(nil)
+	now := time.Now().Unix()
+	must := Cases[claimChanges]{
+		{"another issuer", claimChanges{"iss": "https://attacker.example"}},
+		{"another audience", claimChanges{"aud": "another-client"}},
+		{"expired", claimChanges{"exp": now - 3600, "iat": now - 7200}},
+	}
+	if t.Upstream.MustReach().Query.Get("nonce") != "" {
+		must = must.And("another nonce", claimChanges{"nonce": "mcpauth-wrong"}).And("no nonce", claimChanges{"nonce": nil})
+	}
+	with := func(t *T, changes claimChanges) ended {
+		return withIDToken(t, func(claims map[string]any) string { return t.World.Upstream.IDToken(changed(claims, changes)) })
+	}
+	Each(t, must, func(t *T, changes claimChanges) { t.Expect(with(t, changes)).To(bringNoCodeForToken) })
+	Each(t, Cases[claimChanges]{
+		{"a foreign azp", claimChanges{"azp": "another-client"}},
+		{"issued in the future", claimChanges{"iat": now + 7200, "exp": now + 9000}},
+	}, func(t *T, changes claimChanges) { t.Expect(with(t, changes)).Ideally(bringNoCodeForToken) })
+	Each(t, Cases[func(map[string]any) string]{
+		{"alg none", func(c map[string]any) string { return mint.Unsigned(mint.Header{"alg": "none"}, c) }},
+		{"a changed signature", func(c map[string]any) string { v := t.World.Upstream.IDToken(c); return v[:len(v)-8] + "AAAAAAAA" }},
+	}, func(t *T, sign func(map[string]any) string) {
+		t.Expect(withIDToken(t, sign)).Ideally(bringNoCodeForToken)
+	})
+}
+
+// claimChanges are claims that replace others; nil leaves one out.
+type claimChanges map[string]any
+
+var bringNoCodeForToken = expect.Refusing("no code for an ID token that is not right", func(o ended) string {
+	if o.code() {
+		return "a code is sent to the client"
+	}
+	return ""
+})
+
+func keepsAccountsApart(t *T) {
+	byIDToken(t)
+	victim, mail := "mcpauth-v-"+Random(6), "mcpauth-victim-"+strings.ToLower(Random(6))+"@users.example"
+	owner := subjectOf(t, map[string]any{"sub": victim, "email": mail, "email_verified": true})
+	if owner == "" {
+		t.Inconclusive("the subject of a token cannot be seen, or a new upstream user is not let in")
+	}
+	Each(t, Cases[any]{
+		{"an e-mail that is not verified", false}, {"an e-mail without email_verified", nil}, {"the same e-mail", true},
+	}, func(t *T, verified any) {
+		subject := subjectOf(t, map[string]any{"sub": "mcpauth-a-" + Random(6), "email": mail, "email_verified": verified})
+		t.Expect(subject).SeenIn(t.Last()).To(differFrom(owner))
+	})
+}
+
+func differFrom(owner string) expect.Matcher {
+	return expect.That("accounts told apart by issuer and subject", func(subject string) string {
+		if subject != owner {
+			return ""
+		}
+		return "another upstream user with it gets the account " + owner
+	})
+}
+
+func followsUpstream(t *T) {
+	t.AS.RefreshMustWork()
+	began := time.Now()
+	tokens := t.AS.MustGetRefreshToken(SignedOut())
+	t.World.Upstream.EndGrants(began)
+	ex := t.AS.Refresh(tokens)
+	t.AS.Tokens(ex, tokens.Client)
+	t.Expect(ex, "the refresh token of a user whose session at the upstream is over").To(expect.RefuseGrant())
 }
 
 // subjectOf signs a user in of whom the upstream's ID token says something else, and is the subject of the proxy's token
@@ -194,28 +303,6 @@ func byIDToken(t *T) {
 	}
 }
 
-// failed expects that a failure upstream reaches the client as an error with its own state.
-func failed(t *T, leg *UpstreamRequest, callback, about string) {
-	o := t.Upstream.Return(leg, callback, leg.Jar, login.Approve)
-	allowed := []string{"access_denied", "server_error", "temporarily_unavailable", "invalid_grant", "invalid_request"}
-	const want = "error access_denied, server_error or temporarily_unavailable, with the client's state"
-	switch code := o.Params.Get("error"); {
-	case o.Params.Get("code") != "":
-		t.Finding(o.Exchange, about, want, "a code is issued")
-	case expect.Crashed(o.Exchange):
-		t.Finding(o.Exchange, about, want, expect.Describe(o.Exchange))
-	case o.Stage != login.Answered:
-		t.Advise(o.Exchange, want, "%s: the request ended %s", about, o.Stage)
-	case o.Params.Get("state") != leg.Request.Get("state"):
-		t.Finding(o.Exchange, about, want, fmt.Sprintf("state=%q", o.Params.Get("state")))
-	case strings.Contains(o.Params.Get("error_description"), "<script"):
-		t.Finding(o.Exchange, about, "no markup of the upstream's in the description", o.Params.Get("error_description"))
-	case !slices.Contains(allowed, code):
-		t.Advise(o.Exchange, want, "%s: error=%s", about, code)
-	}
-	t.Refused()
-}
-
 func reply(status int, mediaType, body string) func(map[string]any) (int, string, string) {
 	return func(map[string]any) (int, string, string) { return status, mediaType, body }
 }
@@ -232,12 +319,12 @@ func idToken(sign func(claims map[string]any) string) func(map[string]any) (int,
 }
 
 // withIDToken completes a flow in which the upstream's ID token is another.
-func withIDToken(t *T, sign func(claims map[string]any) string) *login.Outcome {
+func withIDToken(t *T, sign func(claims map[string]any) string) ended {
 	leg := t.Upstream.MustReach()
 	callback := t.Upstream.SignIn(leg, login.NewJar())
 	t.World.Upstream.Answer(idToken(sign))
 	defer t.World.Upstream.Answer(nil)
-	return t.Upstream.Return(leg, callback, leg.Jar, login.Approve)
+	return ended{t.Upstream.Return(leg, callback, leg.Jar, login.Approve)}
 }
 
 func changed(claims, changes map[string]any) map[string]any {
