@@ -19,7 +19,7 @@ const mostExisting = 12
 func (t MCPServer) ExistingTools() []Tool {
 	tools := slices.Clone(t.Tools)
 	if len(tools) == 0 {
-		tools = t.readOnlyTools()
+		tools = t.ReadOnlyTools()
 	}
 	if len(tools) == 0 {
 		t.NotTested("no existing tool was tried: declare one (tools in the target file); a listed tool is called only if it is annotated as read-only, " +
@@ -28,8 +28,8 @@ func (t MCPServer) ExistingTools() []Tool {
 	return tools[:min(len(tools), mostExisting)]
 }
 
-// readOnlyTools are the listed tools that say of themselves to change nothing, with arguments that fit their schemas.
-func (t MCPServer) readOnlyTools() []Tool {
+// ReadOnlyTools are the listed tools that say of themselves to change nothing, with arguments that fit their schemas.
+func (t MCPServer) ReadOnlyTools() []Tool {
 	if !t.Loopback() && !t.MayAttack {
 		return nil
 	}

@@ -1,0 +1,105 @@
+package matrix_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/target"
+)
+
+// setup is what somebody declares who declares little.
+type setup struct {
+	name   string
+	bend   func(o *reference.Options) // the server besides
+	reduce func(cfg suites.Config) suites.Config
+}
+
+// scant has no issuer, no clock, no second resource, no upstream, no tools and no credentials: a URL, and a way in.
+var scant = []setup{
+	{"a login", nil, onlyLogin},
+	{"a login, default scopes", func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, onlyLogin},
+	{"a token", nil, func(cfg suites.Config) suites.Config {
+		no := false
+		out := onlyLogin(cfg)
+		out.Token, out.Users, out.Register = cfg.Token, nil, &no
+		return out
+	}},
+}
+
+// onlyLogin keeps the address and the first user.
+func onlyLogin(cfg suites.Config) suites.Config {
+	bare := target.Target{Limits: cfg.Limits}
+	bare.URL, bare.Users = cfg.Target.URL, cfg.Users[:min(1, len(cfg.Users))]
+	bare.AllowIntrusive = cfg.AllowIntrusive
+	return suites.Config{Target: bare, RootCAs: cfg.RootCAs, ConnectTo: cfg.ConnectTo, Patience: cfg.Patience}
+}
+
+// start starts a reference, with a flaw or without, and makes the configuration of the set-up.
+func (s setup) start(t *testing.T, bend func(o *reference.Options)) suites.Config {
+	t.Helper()
+	o := reference.Ideal()
+	for _, b := range []func(o *reference.Options){s.bend, bend} {
+		if b != nil {
+			b(&o)
+		}
+	}
+	r := against.Start(t, o)
+	cfg := against.SigningIn(r)
+	intrusive := true
+	cfg.AllowIntrusive, cfg.Token = &intrusive, r.Token()
+	return s.reduce(cfg)
+}
+
+// What passes at a right server that declares little is claimed of it: at a server with a flaw, the check that must notice the
+// flaw claims it no more.
+func TestNothingIsClaimedOfAFlawWithLittleDeclared(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is as long as the whole matrix, for each set-up")
+	}
+	for _, s := range scant {
+		t.Run(s.name, func(t *testing.T) {
+			clean := against.Run(t, s.start(t, nil))
+			for _, r := range rows() {
+				decided := slices.DeleteFunc(slices.Clone(r.Noticed), func(id string) bool { return !passes(clean, id) || beyond[r.Name] != "" })
+				if len(decided) == 0 {
+					continue
+				}
+				t.Run(r.Name, func(t *testing.T) {
+					t.Parallel()
+					cfg := s.start(t, r.Bend)
+					cfg.Only = decided
+					run := against.Run(t, cfg)
+					for _, id := range decided {
+						assert.False(t, passes(run, id), "%s passes, though %s", id, r.Says)
+					}
+				})
+			}
+		})
+	}
+}
+
+// passes reports that a check passes, wherever it applies.
+func passes(run *reports.Run, id string) bool {
+	passed := false
+	for _, res := range run.Results {
+		if res.ID == id && res.Verdict != reports.Pass && res.Verdict != reports.NotApplicable {
+			return false
+		}
+		passed = passed || res.ID == id && res.Verdict == reports.Pass
+	}
+	return passed
+}
+
+// beyond are flaws in a part of what a check looks at, for which more has to be declared: the rest passes without it.
+var beyond = map[string]string{
+	"scope-copied":          "a client that may have more than the default scopes",
+	"old-stream-of-anybody": "a second user",
+	"scope-403-unquoted":    "a tool with a scope",
+	"token-limit-unsaid":    "a trusted issuer, for a longer token than the user's",
+}
