@@ -1,6 +1,7 @@
 package matrix_test
 
 import (
+	"os"
 	"slices"
 	"testing"
 
@@ -62,10 +63,14 @@ func TestNothingIsClaimedOfAFlawWithLittleDeclared(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is as long as the whole matrix, for each set-up")
 	}
+	tried := sample(rows(), 8)
+	if os.Getenv("MCPAUTH_KILL") != "" {
+		tried = chosen(t, rows())
+	}
 	for _, s := range scant {
 		t.Run(s.name, func(t *testing.T) {
 			clean := against.Run(t, s.start(t, nil))
-			for _, r := range rows() {
+			for _, r := range tried {
 				decided := slices.DeleteFunc(slices.Clone(r.Noticed), func(id string) bool { return !passes(clean, id) || beyond[r.Name] != "" })
 				if len(decided) == 0 {
 					continue
