@@ -102,7 +102,7 @@ var beSoon = expect.That("an answer within "+tooLong.String(), func(ex *reports.
 
 func refusesCostlyTokens(t *T) {
 	if ex := t.Send(t.MCP.Call().With(mcp.Bearer("a.b.c.d.e"))); expect.Crashed(ex) {
-		t.Inconclusive("a token of five segments is answered with %s whatever it holds (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
+		t.Inconclusive("%s", t.MCP.Because(ex, "a token of five segments is answered with "+expect.Describe(ex)+" whatever it holds"))
 	}
 	Each(t, costly(), func(t *T, token string) {
 		t.Expect(t.Send(t.MCP.Call().With(mcp.Bearer(t.Hide(token))))).To(expect.RefuseAnyway(), beSoon)

@@ -21,8 +21,6 @@ func answersMalformedWith400(t *T) {
 		switch {
 		case t.MCP.Served(ex):
 			t.Advise(ex, "HTTP 400 with invalid_request, or 401", "the request is served")
-		case expect.Crashed(ex) && expect.Crashed(t.MCP.Bogus()):
-			t.Inconclusive("every bad token is answered with %s (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
 		default:
 			t.Expect(ex).To(refuseAsMalformed())
 		}

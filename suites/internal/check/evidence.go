@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
@@ -68,6 +69,15 @@ func (t *T) keep(sent []*reports.Exchange) {
 }
 
 // showsNothing says why a failure is the evidence of nothing.
-func showsNothing(ex *reports.Exchange, expected string) string {
-	return expect.Describe(ex) + ", which shows nothing of what is expected: " + expected
+func (t *T) showsNothing(ex *reports.Exchange, expected string) string {
+	return t.MCP.Because(ex, expect.Describe(ex)+", which shows nothing of what is expected: "+expected)
+}
+
+// Because is why an exchange decides nothing. A server that fails at every bad token gets one reason, which reports show once.
+func (t MCPServer) Because(ex *reports.Exchange, why string) string {
+	if garbage := t.Survey.Bogus[t.wire()]; failure(ex) == requirements.ServerError && failure(garbage) == requirements.ServerError &&
+		ex.Request.URL == garbage.Request.URL {
+		return fmt.Sprintf("every bad token is answered with HTTP %d (RS-CHALLENGE-NO-5XX): fix that first", garbage.Response.Status)
+	}
+	return why
 }

@@ -125,7 +125,7 @@ func (t *T) left(v reports.Verdict) []undecided {
 	return slices.DeleteFunc(slices.Clone(t.undecided), func(u undecided) bool { return u.verdict != v })
 }
 
-// summary says which rows decided nothing, and why; rows with one reason stand together.
+// summary says which rows decided nothing, and why; rows with one reason are together, and a reason of all rows needs no row.
 func (t *T) summary(rows []undecided) string {
 	if len(t.tried) <= 1 && len(rows) == 1 {
 		return strings.TrimPrefix(rows[0].row+": ", ": ") + rows[0].why
@@ -145,6 +145,9 @@ func (t *T) summary(rows []undecided) string {
 	for _, why := range reasons {
 		n += len(names[why])
 		parts = append(parts, strings.Join(names[why], "; ")+": "+why)
+	}
+	if len(reasons) == 1 && n >= len(t.tried) {
+		return reasons[0]
 	}
 	return fmt.Sprintf("%d of %d rows undecided: %s", n, max(n, len(t.tried)), strings.Join(parts, ". "))
 }

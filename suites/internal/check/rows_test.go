@@ -53,6 +53,10 @@ func TestRowsWithOneReasonAreFolded(t *testing.T) {
 		})
 	})
 	assert.Equal(t, "2 of 3 rows undecided: b; c: it timed out", r.Reason)
+	r = verdict(t, func(t *T) {
+		Each(t, Cases[int]{{"a", 1}, {"b", 2}}, func(t *T, _ int) { t.Inconclusive("it timed out") })
+	})
+	assert.Equal(t, "it timed out", r.Reason, "a reason of all rows is shown once in a report")
 }
 
 func TestRowsThatDoNotApplyAreNoted(t *testing.T) {

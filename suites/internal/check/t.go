@@ -771,7 +771,7 @@ func (a Assertion) count(k expect.Kind) {
 func (t *T) record(ex *reports.Exchange, about, expected, observed string, advice bool) {
 	if f := failure(ex); f != "" && !t.isAbout(f) {
 		t.Cite(ex)
-		t.leave(about, showsNothing(ex, expected), reports.Inconclusive)
+		t.leave(about, t.showsNothing(ex, expected), reports.Inconclusive)
 		return
 	}
 	f := reports.Finding{About: t.about(about), Expected: expected, Observed: observed, Advice: advice}
@@ -792,7 +792,7 @@ func (t *T) leaveExchange(ex *reports.Exchange, about string, j expect.Judgement
 	if j.Untried {
 		verdict = reports.NotTested
 	}
-	t.leave(about, j.Undecided, verdict)
+	t.leave(about, t.MCP.Because(ex, j.Undecided), verdict)
 }
 
 // RefusedInside reports that a tool refused in the way of all tools of the target: by its result. That is the wrong

@@ -5,6 +5,7 @@ package login
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,7 +151,8 @@ func (a *Agent) careless(p *Page, f *Form) string {
 // Walk sends an authorization request and goes on until the client gets its answer or nothing more can be
 // done.
 func (a *Agent) Walk(start string, r Route) *Outcome {
-	w := &walk{Agent: a, route: r, out: &Outcome{}, req: wire.Request{Method: "GET", URL: start}, scopes: scopesOf(start)}
+	w := &walk{Agent: a, route: r, out: &Outcome{}, req: wire.Request{Method: "GET", URL: start}, scopes: scopesOf(start),
+		homes: homesOf(start)}
 	for range mostSteps {
 		if w.step() {
 			return w.out
@@ -182,6 +184,7 @@ type walk struct {
 	decided int
 	passed  int
 	scopes  []string // that the request asks for
+	homes   []string // hosts of the redirect URIs that the request names: nobody listens there
 }
 
 // scopesOf are the scopes that an authorization request asks for.
@@ -279,8 +282,28 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 
 // sameHostAsAnswer keeps the walk from calling the client's own redirect host with a wrong address.
 func (w *walk) sameHostAsAnswer(to *url.URL) bool {
-	r, err := url.Parse(w.route.RedirectURI)
-	return err == nil && r.Host != "" && r.Host == to.Host
+	return to.Host != "" && (to.Host == hostOf(w.route.RedirectURI) || slices.Contains(w.homes, to.Host))
+}
+
+// homesOf are the hosts of all redirect URIs of an authorization request.
+func homesOf(request string) (hosts []string) {
+	u, err := url.Parse(request)
+	if err != nil {
+		return nil
+	}
+	for _, uri := range u.Query()["redirect_uri"] {
+		hosts = append(hosts, hostOf(uri))
+	}
+	return hosts
+}
+
+// hostOf is the host of a URI; of one that is no URI, with a NUL byte for example, what has the place of the host.
+func hostOf(uri string) string {
+	_, rest, _ := strings.Cut(uri, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return rest[strings.LastIndex(rest, "@")+1:]
 }
 
 // Reserved reports that a host cannot be a real one (RFC 6761): redirects there are never followed.

@@ -136,6 +136,16 @@ func TestAgentIsCareful(t *testing.T) {
 		assert.Equal(t, Elsewhere, o.Stage, location)
 		assert.Equal(t, 1, n)
 	}
+	for uri, request := range map[string]string{ // redirect URIs that the request names otherwise than the client
+		"http://127.0.0.1:1/cb\x00": "redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb%00",
+		"http://other.example:7/cb": "redirect_uri=http%3A%2F%2Fother.example%3A7%2Fcb&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb",
+	} {
+		agent.Send = func(wire.Request) *reports.Exchange {
+			return answer(302, []reports.Field{{Name: "Location", Value: "http://127.0.0.1:1/cb?error=invalid_request"}}, "")
+		}
+		o = agent.Walk("https://as.example.org/authorize?"+request, Route{RedirectURI: uri})
+		assert.Equal(t, Elsewhere, o.Stage, uri)
+	}
 }
 
 func TestJarsAreApart(t *testing.T) {
