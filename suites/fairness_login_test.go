@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,6 +16,21 @@ import (
 // offlineOnly issues refresh tokens for offline_access with prompt=consent only.
 func offlineOnly(o *reference.Options) { o.Behaviour.OfflineOnly = true }
 
+func pagesOf(kind string) func(o *reference.Options) {
+	return func(o *reference.Options) { o.Behaviour.Pages = kind }
+}
+
+func noSacrificial(c *suites.Config) {
+	c.Users = slices.DeleteFunc(slices.Clone(c.Users), func(u suites.User) bool { return u.Sacrificial })
+}
+
+func scriptCookie(o *reference.Options) { o.Behaviour.ScriptCookie = true }
+func crossSite(o *reference.Options)    { o.Behaviour.CrossSiteCookies = true }
+func codeFirst(o *reference.Options)    { o.Behaviour.CodeFirst = true }
+
+// goesOnAtHome has the login page keep where it goes on, and believe nothing but its own path.
+func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPaths = "address", true }
+
 // Authorization servers that are right in another way than the reference: what one check makes of how users sign in there.
 func TestFairnessOfLogins(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -26,11 +42,20 @@ func TestFairnessOfLogins(t *testing.T) {
 		"a refresh token for offline_access, used":       {offlineOnly, nil, "AS-REFRESH-WORKS", reports.Pass},
 		"a refresh token for offline_access, used again": {offlineOnly, nil, "AS-REFRESH-OLD-DIES", reports.Pass},
 		"a refresh token for offline_access, revoked":    {offlineOnly, nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
+		"the name on a page of its own, wrong passwords": {pagesOf("two-pages"), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
+		"the name on a page of its own, other sites":     {pagesOf("two-pages"), nil, "AS-LOGIN-CSRF", reports.Pass},
+		"no account that may be locked":                  {nil, noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
+		"a cookie for scripts":                           {scriptCookie, nil, "AS-LOGIN-COOKIE-ATTRIBUTES", reports.Pass},
+		"a token in place of SameSite":                   {crossSite, nil, "AS-LOGIN-CSRF", reports.Pass},
+		"a code that is looked at before its client":     {codeFirst, nil, "AS-LOGIN-NO-DEFAULT-CREDENTIALS", reports.Pass},
+		"a login page that goes on at its own page":      {goesOnAtHome, nil, "AS-LOGIN-RETURN-URL", reports.Pass},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := reference.Ideal()
-			c.bend(&o)
+			if c.bend != nil {
+				c.bend(&o)
+			}
 			cfg := against.SigningIn(against.Start(t, o))
 			cfg.Skip, cfg.Only = nil, []string{c.check}
 			if c.declare != nil {

@@ -75,43 +75,6 @@ var registrationNeeds = []Flaw{
 	},
 }
 
-var consents = []Flaw{
-	{
-		Name: "consent-never", Says: "A signed-in user is never asked.",
-		Bend:    behaviour(func(b *idp.Behaviour) { b.Consent = "never" }),
-		Noticed: []string{"AS-CONSENT-REQUIRED", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE"},
-		Also:    []string{"AS-CONSENT-REVOCABLE"},
-	},
-	{
-		Name: "consent-per-client", Says: "A client that was approved once is approved for every scope.",
-		Bend: behaviour(func(b *idp.Behaviour) { b.Consent = "client" }), Noticed: []string{"AS-CONSENT-NEW-SCOPE"},
-		Also: []string{"AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REVOCABLE"},
-	},
-	{
-		Name: "consent-remembered", Says: "A client that was approved once is not asked about again.",
-		Bend: behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), Noticed: []string{"AS-CONSENT-NO-SILENT-REPEAT"},
-		Also: []string{"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-REVOCABLE"},
-	},
-	one("consent-anonymous", idp.ConsentNamesClient, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
-	one("consent-without-scopes", idp.ConsentNamesScopes, "AS-CONSENT-CONTENT"),
-	one("consent-without-host", idp.ConsentNamesRedirect, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
-	one("consent-no-csrf-token", idp.CheckCSRF, "AS-CONSENT-CSRF"),
-	one("consent-by-get", idp.ConsentPost, "AS-CONSENT-CSRF"),
-	one("consent-markup", idp.EscapePages, "AS-CONSENT-XSS", "AS-AUTHZ-REFLECTED-XSS", "AS-CIMD-UNSAFE-URIS"),
-	one("login-any-password", idp.CheckPassword, "AS-LOGIN-REJECT-WRONG-PASSWORD"),
-	one("login-tells-users", idp.SameLoginError, "AS-LOGIN-REJECT-WRONG-PASSWORD"),
-	one("login-demo-user", idp.NoDemoCredentials, "AS-LOGIN-NO-DEFAULT-CREDENTIALS"),
-	one("login-no-csrf-token", idp.LoginCSRF, "AS-LOGIN-CSRF"),
-	{
-		Name: "login-session-kept", Says: "The session id from before the login stays.",
-		Bend: lacks(idp.FreshSession), Noticed: []string{"AS-LOGIN-SESSION-FIXATION"},
-	},
-	one("login-bare-cookies", idp.CookieAttributes, "AS-LOGIN-COOKIE-ATTRIBUTES"),
-	one("login-by-get", idp.LoginByPost, "AS-LOGIN-POST-ONLY", "AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL"),
-	one("login-open-redirect", idp.FixedReturn, "AS-LOGIN-RETURN-URL"),
-	one("login-foreign-script", idp.OwnPagesOnly, "AS-LOGIN-DISCLOSURE"),
-}
-
 var grants = []Flaw{
 	one("scope-copied", idp.KnownScopes, "AS-SCOPE-UNKNOWN"),
 	one("scope-lower-cased", idp.ScopeCase, "AS-SCOPE-SYNTAX"),

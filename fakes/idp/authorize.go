@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -31,6 +32,7 @@ type transaction struct {
 	pushed            string // the request_uri under which it was pushed
 	leg               leg    // of a proxy
 	online            bool   // it asks for no refresh token
+	goesOn            string // an address, after the login
 }
 
 // problem is an error that is sent to the client.
@@ -122,7 +124,10 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		s.proxied(w, r, t)
 	case !b.has(AuthenticateUser):
 		s.grantTo(w, r, t, "demo", t.scopes)
+	case user == "" && b.GoesOn == "address":
+		http.Redirect(w, r, s.path()+"/login?continue=/&transaction="+t.id, http.StatusFound)
 	case user == "":
+		t.goesOn = q.Get("continue")
 		s.loginPage(w, r, t, "", http.StatusOK)
 	default:
 		s.signedIn(w, r, t, user)
@@ -183,7 +188,7 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 	if c == nil {
 		return nil, "The client is not known here."
 	}
-	t = &transaction{id: random(16), csrf: random(16), client: c, redirectURI: get("redirect_uri"), nonce: get("nonce"),
+	t = &transaction{id: random(16), csrf: cmp.Or(b.FixedToken, random(16)), client: c, redirectURI: get("redirect_uri"), nonce: get("nonce"),
 		issParameter: get("iss"), pushed: get("pushed"), responseType: get("response_type")}
 	switch {
 	case t.redirectURI == "" && (len(c.redirectURIs) == 1 || !b.has(NoDefaultRedirect)):
@@ -430,6 +435,9 @@ func (s *Server) setCookie(w http.ResponseWriter, name, value string) {
 	if s.Behaviour.has(CookieAttributes) && !slices.Contains(s.Behaviour.BareCookies, name) {
 		c.HttpOnly, c.SameSite = true, http.SameSiteLaxMode
 	}
+	if s.Behaviour.CrossSiteCookies {
+		c.SameSite = http.SameSiteNoneMode
+	}
 	http.SetCookie(w, c)
 }
 
@@ -448,6 +456,9 @@ func (s *Server) browser(w http.ResponseWriter, r *http.Request) string {
 	}
 	v := random(16)
 	s.setCookie(w, "as_browser", v)
+	if s.Behaviour.ScriptCookie {
+		http.SetCookie(w, &http.Cookie{Name: "lang", Value: "en", Path: "/"})
+	}
 	if !s.Behaviour.has(FreshSession) { // a session before login, kept by it
 		s.setCookie(w, "as_session", random(16))
 	}
@@ -493,6 +504,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if r.Method == http.MethodGet && (r.Form.Get("password") == "" || b.has(LoginByPost)) {
+		t.goesOn = r.Form.Get("continue")
 		s.loginPage(w, r, t, "", http.StatusOK)
 		return
 	}
@@ -527,7 +539,10 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 		time.Sleep(b.HashTime)
 	}
 	u, known := s.account(name)
-	right := known && (password == u.Password || !b.has(CheckPassword))
+	if !known && b.AnyName && name != "" {
+		u, known = User{Name: name, Password: password}, true
+	}
+	right := known && (b.samePassword(password, u.Password) || !b.has(CheckPassword))
 	if !b.has(NoDemoCredentials) && name == "demo_user" && password == "demo_password" {
 		u, right = User{Name: "demo_user"}, true
 	}
@@ -544,6 +559,10 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 	switch {
 	case right:
 		s.begin(w, r, u.Name)
+		if to := b.address(t, form); to != "" {
+			http.Redirect(w, r, to, http.StatusSeeOther)
+			return
+		}
 		s.signedIn(w, r, t, u.Name)
 	case !known && !b.has(SameLoginError):
 		s.refuseLogin(w, r, t, "There is no such user.", http.StatusOK)
@@ -596,6 +615,15 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, t *transaction
 	approved := s.approved[user+" "+t.client.id]
 	s.mu.Unlock()
 	covered := !slices.ContainsFunc(t.scopes, func(v string) bool { return !slices.Contains(approved, v) })
+	known := user + " " + t.client.id + " " + t.redirectURI
+	s.mu.Lock()
+	same := s.asked[known]
+	s.asked[known] = true
+	s.mu.Unlock()
+	if b.Consent == "exact" && covered && same {
+		s.grantTo(w, r, t, user, t.scopes)
+		return
+	}
 	if b.Consent == "never" || b.Consent == "once" && covered || b.Consent == "client" && approved != nil {
 		s.grantTo(w, r, t, user, t.scopes)
 		return
@@ -869,6 +897,9 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, t *transactio
 	p := login.Page{Title: "Sign in", Error: problem, Action: s.path() + "/login", User: t.user, AskUser: true, AskPassword: true}
 	p.Hidden = map[string]string{"transaction": t.id, "csrf": t.csrf}
 	p.Get = !s.Behaviour.has(LoginByPost)
+	if s.Behaviour.GoesOn == "field" {
+		p.Hidden["continue"] = "/"
+	}
 	u, known := s.account(t.user)
 	switch s.Behaviour.Pages {
 	case "two-pages":
@@ -899,6 +930,7 @@ func (s *Server) consentPage(w http.ResponseWriter, t *transaction, user string)
 	if p.Client == "" {
 		p.Client = t.client.id
 	}
+	p.Raw = b.raw(t.client)
 	if strings.HasPrefix(t.client.uri, "https://") {
 		p.ClientURI = t.client.uri
 	}

@@ -27,6 +27,7 @@ type client struct {
 	anyRedirect        bool             // a flaw
 	created            time.Time
 	meta               map[string]any // as registered
+	sent               map[string]any // as it was sent
 }
 
 func (c *client) public() bool { return c.method == "none" }
@@ -171,7 +172,7 @@ func (s *Server) newClient(meta map[string]any) (*client, *badMetadata) {
 		}
 	}
 	s.fetchAll(meta)
-	c.meta = s.echo(c, meta)
+	c.meta, c.sent = s.echo(c, meta), meta
 	return c, nil
 }
 

@@ -1,6 +1,8 @@
 package idp
 
 import (
+	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -38,6 +40,62 @@ type Manners struct {
 	MovedOpenID bool
 	// MovedDocuments redirects all documents so: a flaw.
 	MovedDocuments bool
+	// SamePassword compares a password with the right one: a flaw. Nil: they are compared as a whole.
+	SamePassword func(typed, right string) bool
+	// FixedToken is the token of every form: a flaw. Empty: each has its own.
+	FixedToken string
+	// ShowsRaw are the members of a client's registration that the consent page shows as they are: a flaw.
+	ShowsRaw []string
+	// DemoClient is the way in which the client of a guide authenticates, where it is registered: a flaw.
+	DemoClient string
+	// AnyName signs in whoever comes, and makes the account: a flaw.
+	AnyName bool
+	// CrossSiteCookies lets browsers send the cookies with forms of other sites: SameSite=None.
+	CrossSiteCookies bool
+	// GoesOn is where an address is read at which the server goes on after the login: in the request, in the address of the login
+	// page, or in a field of its form. A flaw, unless OwnPaths holds: any address will do.
+	GoesOn   string
+	OwnPaths bool
+	// ScriptCookie sets a cookie for scripts, which is not the session's.
+	ScriptCookie bool
+}
+
+// address is where the server goes on after the login; empty for the request itself.
+func (m *Manners) address(t *transaction, form url.Values) string {
+	to := t.goesOn
+	if m.GoesOn == "field" {
+		to = form.Get("continue")
+	}
+	if m.GoesOn == "" || to == "/" || m.OwnPaths {
+		return ""
+	}
+	return to
+}
+
+// raw are the members of a client's registration that the consent page shows as they are.
+func (m *Manners) raw(c *client) template.HTML {
+	var out strings.Builder
+	for _, name := range m.ShowsRaw {
+		switch v := c.sent[name].(type) {
+		case string:
+			if name == "logo_uri" {
+				fmt.Fprintf(&out, `<img src="%s">`, v)
+			} else {
+				fmt.Fprintf(&out, `<a href="%s">%s</a>`, v, name)
+			}
+		case []any:
+			fmt.Fprint(&out, v...)
+		}
+	}
+	return template.HTML(out.String())
+}
+
+// samePassword compares a password with the right one.
+func (m *Manners) samePassword(typed, right string) bool {
+	if m.SamePassword != nil {
+		return m.SamePassword(typed, right)
+	}
+	return typed == right
 }
 
 // movedOpenID is where the OpenID document is if it has moved.

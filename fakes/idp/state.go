@@ -17,6 +17,7 @@ type state struct {
 	documents      map[string]cachedDocument
 	sessions       map[string]string // login session -> user
 	approved       map[string][]string
+	asked          map[string]bool // user, client and redirect URI
 	codes          map[string]*code
 	access         map[string]*accessToken  // by token
 	live           map[string]*accessToken  // by jti
@@ -41,7 +42,7 @@ func newState() state {
 	return state{
 		clients: map[string]*client{}, pushedRequests: map[string]*pushed{}, assertions: map[string]bool{}, failures: map[string]failing{},
 		crowds: map[string]crowd{}, devices: map[string]*device{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{},
-		sessions: map[string]string{}, approved: map[string][]string{},
+		sessions: map[string]string{}, approved: map[string][]string{}, asked: map[string]bool{},
 		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{},
 		lastPKCE: map[string]string{}, documents: map[string]cachedDocument{},
 	}
@@ -174,6 +175,9 @@ func (s *Server) find(id string) *client {
 		}
 	}
 	s.mu.Unlock()
+	if m := s.Behaviour.DemoClient; m != "" && id == "demo_client" {
+		return &client{id: id, secret: "demo_secret", method: m, redirectURIs: []string{"http://localhost:3000/callback"}, grantTypes: []string{"authorization_code"}}
+	}
 	if c == nil {
 		c = s.document(id)
 	}

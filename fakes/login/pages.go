@@ -26,6 +26,8 @@ type Page struct {
 	Unescaped bool
 	// Foreign loads a script from another host: a flaw.
 	Foreign string
+	// Raw is markup that a client has registered: a flaw.
+	Raw template.HTML
 	// Get makes the form send its fields in the URL: a flaw.
 	Get bool
 }
@@ -47,7 +49,7 @@ var pages = map[string]*template.Template{
 <button type="submit">{{if or .AskPassword .AskOneTime}}Sign in{{else}}Next{{end}}</button></form>{{end}}{{end}}`),
 	"consent": parse(`{{define "body"}}<p>{{with .Client}}<strong>{{.}}</strong> asks{{else}}An application asks{{end}} for access to {{with .User}}the account <strong>{{.}}</strong>{{else}}your account{{end}}.</p>
 {{with .ClientURI}}<p><a href="{{.}}" rel="noreferrer noopener">About the application</a></p>{{end}}
-{{with .Warning}}<p role="note">{{.}}</p>{{end}}
+{{.Raw}}{{with .Warning}}<p role="note">{{.}}</p>{{end}}
 {{with .Upstream}}<p>{{.}}</p>{{end}}
 {{with .RedirectHost}}<p>The answer goes to <strong>{{.}}</strong>.</p>{{end}}
 <form method="post" action="{{.Action}}">{{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}

@@ -5,51 +5,62 @@ import (
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-func withdrawn() {
-	Practice("AS-CONSENT-REVOCABLE", func(t *T) {
-		t.AS.RefreshMustWork()
-		c := t.AS.MustRegister(nil)
-		tokens := t.AS.MustGetTokens(As(c))
-		if tokens.Refresh == "" {
-			t.NotApplicable("the authorization server issues no refresh token")
-		}
-		jar := t.Session.Identity(0).Borrow(t.Context())
-		defer t.Session.Identity(0).Return(jar)
-		out := t.Pages.Browse(t.GrantsPage, jar)
-		form, ok := formOf(out.Page(), c.ID)
-		if !ok {
-			t.Inconclusive("%s, as the first user sees it, has no form that names the client %s (%s)", t.GrantsPage, c.ID, out.Why)
-		}
-		values := form.Values()
-		if len(form.Buttons) > 0 && form.Buttons[0].Name != "" {
-			values.Add(form.Buttons[0].Name, form.Buttons[0].Value)
-		}
-		t.Pages.Click(login.Submission(out.Page(), form, values), jar)
-		if again := t.Pages.Browse(t.GrantsPage, jar); again.Page() != nil {
-			if _, still := formOf(again.Page(), c.ID); still {
-				t.Inconclusive("the client is still on the page after its form was sent")
+func endsWithdrawnGrants(t *T) {
+	c := t.AS.MustRegister(nil)
+	tokens := t.AS.MustGetRefreshToken(As(c))
+	kept := t.AS.MustGetRefreshToken() // of another client
+	removeOnPage(t, c)
+	ex := t.AS.Refresh(tokens)
+	t.AS.Tokens(ex, c)
+	t.Expect(ex, "a refresh after the user removed the client").To(expect.RefuseGrant("invalid_grant"))
+	other := t.AS.Refresh(kept)
+	t.AS.Tokens(other, kept.Client)
+	t.Expect(other, "a refresh by another client").Ideally(expect.IssueTokens())
+	if last, dead := t.MCP.UntilRefused(tokens.Access); !dead && t.MCP.Served(last) {
+		t.Note("the access token lives on, as one that contains its own claims may until it expires")
+	}
+	t.Expect(t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving())), "the next request of the removed client").Ideally(beAsked)
+}
+
+// removeOnPage has the first user remove a client at the page that the target file names.
+func removeOnPage(t *T, c *oauth.Client) {
+	jar := t.Session.Identity(0).Borrow(t.Context())
+	defer t.Session.Identity(0).Return(jar)
+	out := t.Pages.Browse(t.GrantsPage, jar)
+	form, ok := formOf(out.Page(), c.ID)
+	if !ok {
+		t.Inconclusive("%s, as the first user sees it, has no form that names the client %s (%s)", t.GrantsPage, c.ID, out.Why)
+	}
+	values := form.Values()
+	if b := removing(form); b.Name != "" {
+		values.Add(b.Name, b.Value)
+	}
+	t.Pages.Click(login.Submission(out.Page(), form, values), jar)
+	again := t.Pages.Browse(t.GrantsPage, jar)
+	if _, still := formOf(again.Page(), c.ID); still {
+		t.Inconclusive("the client is still on the page after its form was sent")
+	}
+}
+
+// removing is the button that removes: the first, unless another says so.
+func removing(f *login.Form) login.Input {
+	for _, b := range f.Buttons {
+		said := strings.ToLower(b.Label + " " + b.Value + " " + b.Name)
+		for _, word := range []string{"revoke", "remove", "delete", "disconnect", "withdraw", "unlink"} {
+			if strings.Contains(said, word) {
+				return b
 			}
 		}
-		t.Controlled()
-		if ex := t.AS.Refresh(tokens); t.AS.Tokens(ex, c) != nil {
-			t.Unmet(ex, "a refusal of the refresh token after the user removed the client", "a new token is issued")
-			return
-		} else {
-			t.RefusedWith(ex, "a refresh after the user removed the client", "invalid_grant")
-		}
-		if ex, dead := t.MCP.UntilRefused(tokens.Access); !dead && t.MCP.Served(ex) {
-			t.Note("the access token lives on, as one that contains its own claims may until it expires")
-		}
-		if g := t.AS.Authorize(As(c), Leaving()); g.Code() != "" {
-			t.Advise(g.Exchange, "to be asked again about a client that was removed", "%s", g.Describe())
-		} else if expect.Crashed(g.Exchange) {
-			t.RefusedBy(g.Exchange)
-		}
-	})
+	}
+	if len(f.Buttons) == 0 {
+		return login.Input{}
+	}
+	return f.Buttons[0]
 }
 
 // formOf is the form on a page that names a client.
@@ -59,13 +70,13 @@ func formOf(p *login.Page, id string) (*login.Form, bool) {
 	}
 	for i := range p.Forms {
 		f := &p.Forms[i]
+		if strings.Contains(f.Action, id) {
+			return f, true
+		}
 		for _, v := range f.Values() {
 			if v.Value == id {
 				return f, true
 			}
-		}
-		if strings.Contains(f.Action, id) {
-			return f, true
 		}
 	}
 	return nil, false

@@ -13,62 +13,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// OpenID Connect RP-Initiated Logout 1.0.
-func logout() {
-	Should("AS-LOGIN-LOGOUT", func(t *T) {
-		endpoint := endSession(t)
-		jar := login.NewJar()
-		g := t.AS.MustAuthorize(InJar(jar))
-		if before := t.AS.Authorize(InJar(jar), StoppingAtLogin(), Leaving()); before.Stage == login.AtLogin {
-			t.NotApplicable("the next request asks to sign in anyway: no session is kept")
-		}
-		t.Controlled()
-		var f oauth.Form
-		f.Set("client_id", g.Client.ID)
-		if tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client); tokens != nil && tokens.ID != "" {
-			f.Set("id_token_hint", tokens.ID)
-		}
-		out := t.Pages.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar)
-		if expect.Crashed(out.Exchange) {
-			t.Inconclusive("signing out is answered with %s", expect.Describe(out.Exchange))
-		}
-		if after := t.AS.Authorize(InJar(jar), StoppingAtLogin(), Leaving()); after.Stage == login.AtConsent || after.Code() != "" {
-			if slices.ContainsFunc(after.Hops, func(h login.Hop) bool { return t.Upstream.IsRequest(h.To) }) {
-				t.NotApplicable("users sign in at another provider, whose session is its own")
-			}
-			if p := out.Page(); p != nil && len(p.Forms) > 0 { // until somebody says yes, nobody is signed out (section 2)
-				t.Inconclusive("the page %q asks whether to sign out, and what it asks was not understood", p.Title)
-			}
-			t.Unmet(after.Exchange, "the login page after signing out", "%s", after.Describe())
-			return
-		}
-		t.Refused()
-	})
-
-	// Section 3: "the OP MUST NOT perform post-logout redirection if the post_logout_redirect_uri value supplied does not
-	// exactly match one of the previously registered values".
-	Must("AS-LOGIN-LOGOUT-REDIRECT", func(t *T) {
-		endpoint := endSession(t)
-		jar := login.NewJar()
-		g := t.AS.MustAuthorize(InJar(jar))
-		const attacker = "https://attacker.example/bye"
-		var f oauth.Form
-		f.Set("client_id", g.Client.ID)
-		f.Set("post_logout_redirect_uri", attacker)
-		f.Set("state", "mcpauth")
-		out := t.Pages.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar)
-		t.Controlled()
-		for _, hop := range out.Hops {
-			if to, err := url.Parse(hop.To); err == nil && to.Hostname() == "attacker.example" {
-				t.Unmet(out.Exchange, "no redirect to an address that no client registered", "the browser is sent to %s", document.Origin(to))
-				return
-			}
-		}
-		t.RefusedBy(out.Exchange)
-	})
-}
-
-// endSession is the endpoint at which users sign out.
+// endSession is the endpoint at which users sign out (OpenID Connect RP-Initiated Logout 1.0).
 func endSession(t *T) string {
 	endpoint := t.AS.Endpoint("end_session_endpoint")
 	if _, err := document.ParseURL(endpoint); err != nil {
@@ -76,3 +21,62 @@ func endSession(t *T) string {
 	}
 	return endpoint
 }
+
+// signedIn is a browser in which a user has signed in, with what a client sends to sign out there.
+func signedIn(t *T) (*login.Jar, oauth.Form) {
+	jar := login.NewJar()
+	g := t.AS.MustAuthorize(InJar(jar))
+	mustKeepSession(t, jar)
+	f := oauth.Form{{Name: "client_id", Value: g.Client.ID}}
+	if tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client); tokens != nil && tokens.ID != "" {
+		f.Set("id_token_hint", tokens.ID)
+	}
+	return jar, f
+}
+
+// Until somebody says yes, nobody is signed out (section 2).
+func endsSession(t *T) {
+	endpoint := endSession(t)
+	jar, f := signedIn(t)
+	out := t.Pages.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar)
+	if expect.Crashed(out.Exchange) {
+		t.Inconclusive("signing out is answered with %s", expect.Describe(out.Exchange))
+	}
+	after := next(t, jar)
+	if after.inside() && slices.ContainsFunc(after.Hops, func(h login.Hop) bool { return t.Upstream.IsRequest(h.To) }) {
+		t.NotApplicable("users sign in at another provider, whose session is its own")
+	}
+	if p := out.Page(); after.inside() && p != nil && len(p.Forms) > 0 {
+		t.Inconclusive("the page %q asks whether to sign out, and what it asks was not understood", p.Title)
+	}
+	t.Expect(after, "after signing out").To(askAgain)
+}
+
+// Section 3: "the OP MUST NOT perform post-logout redirection if the post_logout_redirect_uri value supplied does not exactly match
+// one of the previously registered values".
+func redirectsToRegisteredAddresses(t *T) {
+	endpoint := endSession(t)
+	Each(t, Cases[[]string]{
+		{"with client_id and id_token_hint", nil},
+		{"with client_id alone", []string{"id_token_hint"}},
+		{"with neither", []string{"id_token_hint", "client_id"}},
+	}, func(t *T, absent []string) {
+		jar, f := signedIn(t)
+		for _, name := range absent {
+			f.Del(name)
+		}
+		f.Set("post_logout_redirect_uri", "https://attacker.example/bye")
+		f.Set("state", "mcpauth")
+		out := t.Pages.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar)
+		t.Expect(&entry{out, jar}).To(notLeave)
+	})
+}
+
+var notLeave = expect.Refusing("no redirect to an address that no client registered", func(e *entry) string {
+	for _, hop := range e.Hops {
+		if to, err := url.Parse(hop.To); err == nil && leads(hop.To) {
+			return "the browser is sent to " + document.Origin(to)
+		}
+	}
+	return ""
+})

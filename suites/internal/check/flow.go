@@ -107,6 +107,9 @@ func Leaving() Edit { return func(d *draft) { d.route.Decision = login.Leave } }
 // StoppingAtLogin stops at the login page.
 func StoppingAtLogin() Edit { return func(d *draft) { d.route.StopAtLogin = true } }
 
+// StoppingAtPassword stops at the page that asks for the password.
+func StoppingAtPassword() Edit { return func(d *draft) { d.route.StopAtPassword = true } }
+
 // InJar keeps the cookies in a jar of the check's own.
 func InJar(j *login.Jar) Edit { return func(d *draft) { d.jar = j } }
 

@@ -66,6 +66,9 @@ func (t Pages) Consent(absent string, edits ...Edit) (*Grant, *login.Page, *logi
 	p := g.Page()
 	f, b, _ := p.Consent()
 	values := f.Values()
+	for _, in := range f.Tick(strings.Fields(g.Request.Get("scope"))) {
+		values.Add(in.Name, in.Value)
+	}
 	if b.Name != "" {
 		values.Add(b.Name, b.Value)
 	}

@@ -127,6 +127,11 @@ func Refusing[V any](expected string, problem func(v V) string) Matcher {
 	}}
 }
 
+// Serving is That for what the target should serve: where the value is as expected, a refusal beside it means something.
+func Serving[V any](expected string, problem func(v V) string) Matcher {
+	return &matcher{Control, That(expected, problem).Judge}
+}
+
 // Either is satisfied by what satisfies one of two matchers. What it expects, and what it means to satisfy it, are those of
 // the second.
 func Either(first, second Matcher) Matcher {

@@ -709,7 +709,7 @@ func (d *drive) opener(p *Page) (Input, bool) {
 
 func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form) bool {
 	u := d.agent.User
-	if d.route.StopAtLogin || u == nil {
+	if d.route.StopAtLogin || d.route.StopAtPassword && f.Password() != nil || u == nil {
 		d.end(AtLogin, "the page %q asks for a user", p.Title)
 		return true
 	}

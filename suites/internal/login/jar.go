@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -18,10 +19,11 @@ import (
 type Jar struct {
 	mu  sync.Mutex
 	jar *cookiejar.Jar
-	log []received
+	log []set
 }
 
-type received struct {
+// set is a cookie with where it came from.
+type set struct {
 	from   *url.URL
 	cookie *http.Cookie
 }
@@ -47,7 +49,7 @@ func (j *Jar) Copy() *Jar {
 func (j *Jar) Set(from *url.URL, c *http.Cookie) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.log = append(j.log, received{from, c})
+	j.log = append(j.log, set{from, c})
 	if from.Scheme == "http" && document.LoopbackHost(from.Hostname()) { // browsers treat loopback as secure
 		plain := *c
 		plain.Secure = false
@@ -56,8 +58,26 @@ func (j *Jar) Set(from *url.URL, c *http.Cookie) {
 	j.jar.SetCookies(from, []*http.Cookie{c})
 }
 
-// Take stores the cookies of an answer and returns them.
-func (j *Jar) Take(from *url.URL, ex *reports.Exchange) []*http.Cookie {
+// Cookie is one that an answer sets.
+type Cookie struct {
+	Name, Value, Domain string
+	SameSite            string // Lax, Strict or None; empty if it says nothing
+	Secure, HTTPOnly    bool
+	Deleted             bool
+}
+
+// CookiesOf are the cookies that an answer sets.
+func CookiesOf(ex *reports.Exchange) []Cookie {
+	var out []Cookie
+	for _, c := range received(ex) {
+		same := map[http.SameSite]string{http.SameSiteLaxMode: "Lax", http.SameSiteStrictMode: "Strict", http.SameSiteNoneMode: "None"}[c.SameSite]
+		past := !c.Expires.IsZero() && c.Expires.Before(time.Now())
+		out = append(out, Cookie{c.Name, c.Value, c.Domain, same, c.Secure, c.HttpOnly, c.MaxAge < 0 || past || c.Value == ""})
+	}
+	return out
+}
+
+func received(ex *reports.Exchange) []*http.Cookie {
 	if ex.Response == nil {
 		return nil
 	}
@@ -67,7 +87,12 @@ func (j *Jar) Take(from *url.URL, ex *reports.Exchange) []*http.Cookie {
 			h.Add("Set-Cookie", f.Value)
 		}
 	}
-	cookies := (&http.Response{Header: h}).Cookies()
+	return (&http.Response{Header: h}).Cookies()
+}
+
+// Take stores the cookies of an answer and returns them.
+func (j *Jar) Take(from *url.URL, ex *reports.Exchange) []*http.Cookie {
+	cookies := received(ex)
 	for _, c := range cookies {
 		j.Set(from, c)
 	}

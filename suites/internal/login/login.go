@@ -56,6 +56,8 @@ type Route struct {
 	Decision    Decision
 	// StopAtLogin ends at the login page.
 	StopAtLogin bool
+	// StopAtPassword ends at the page that asks for the password, after that which asks for the name.
+	StopAtPassword bool
 	// Until, if set, ends before the browser is sent to an address for which it holds.
 	Until func(address string) bool
 	// Submit may change what is sent from a page before it is.
@@ -459,7 +461,7 @@ func Shorten(s string) string {
 }
 
 func (w *walk) login(p *Page, f *Form) bool {
-	if w.route.StopAtLogin || w.User == nil {
+	if w.route.StopAtLogin || w.route.StopAtPassword && f.Password() != nil || w.User == nil {
 		w.end(AtLogin, "the page %q asks for a user", p.Title)
 		return true
 	}

@@ -1,0 +1,67 @@
+package flaws
+
+import (
+	"slices"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+)
+
+// consents are the flaws of how users sign in and approve.
+var consents = slices.Concat(approvals, logins)
+
+// approvals are the flaws of the page where a user approves a client.
+var approvals = []Flaw{
+	{
+		Name: "consent-never", Says: "A signed-in user is never asked.",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.Consent = "never" }),
+		Noticed: []string{"AS-CONSENT-REQUIRED", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE"},
+		Also:    []string{"AS-CONSENT-REVOCABLE"},
+	},
+	{
+		Name: "consent-per-client", Says: "A client that was approved once is approved for every scope.", Row: "a further scope",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Consent = "client" }), Noticed: []string{"AS-CONSENT-NEW-SCOPE"},
+		Also: []string{"AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REVOCABLE"},
+	},
+	{
+		Name: "consent-remembered", Says: "A client that was approved once is not asked about again.", Row: "another loopback port",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), Noticed: []string{"AS-CONSENT-NO-SILENT-REPEAT"},
+		Also: []string{"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-REVOCABLE"},
+	},
+	{
+		Name: "consent-remembered-for-the-address", Says: "A client that was approved once, at a redirect URI, is not asked about again.",
+		Row:  "the same request again",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Consent = "exact" }), Noticed: []string{"AS-CONSENT-NO-SILENT-REPEAT"},
+		Also: []string{"AS-CONSENT-REVOCABLE"},
+	},
+	{
+		Name: "consent-at-any-address", Says: "An approval counts for every redirect URI of the client.", Row: "a second redirect URI",
+		Bend: behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), Noticed: []string{"AS-CONSENT-NEW-SCOPE"},
+		Also: []string{"AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REVOCABLE"},
+	},
+	one("consent-anonymous", idp.ConsentNamesClient, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
+	one("consent-without-scopes", idp.ConsentNamesScopes, "AS-CONSENT-CONTENT"),
+	one("consent-without-host", idp.ConsentNamesRedirect, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
+	rowOf(one("consent-no-csrf-token", idp.CheckCSRF, "AS-CONSENT-CSRF"), "without the form's token"),
+	rowOf(one("consent-by-get", idp.ConsentPost, "AS-CONSENT-CSRF"), "the approval in the URL"),
+	ofAnother("browser"), ofAnother("user"),
+	{
+		Name: "consent-token-for-all", Says: "Every consent form has the same token.", Row: "the tokens of two forms",
+		Bend: behaviour(func(b *idp.Behaviour) { b.FixedToken = "csrf-1" }), Noticed: []string{"AS-CONSENT-CSRF"},
+	},
+	rowOf(one("consent-markup", idp.EscapePages, "AS-CONSENT-XSS", "AS-AUTHZ-REFLECTED-XSS", "AS-CIMD-UNSAFE-URIS"), "client_name"),
+	showsRaw("client_uri"), showsRaw("logo_uri"), showsRaw("tos_uri"), showsRaw("policy_uri"), showsRaw("contacts"),
+}
+
+func ofAnother(whose string) Flaw {
+	return Flaw{
+		Name: "consent-of-another-" + whose, Says: "The consent form of another " + whose + " counts.", Row: "a form that another " + whose + " was shown",
+		Bend: lacks(idp.BindTransaction), Noticed: []string{"AS-CONSENT-CSRF"}, Also: []string{"AS-AUTHZ-TRANSACTION-BINDING", "AS-LOGIN-CSRF"},
+	}
+}
+
+func showsRaw(member string) Flaw {
+	return Flaw{
+		Name: "consent-shows-" + member, Says: "The consent page shows " + member + " as it was registered.", Row: member,
+		Bend: behaviour(func(b *idp.Behaviour) { b.ShowsRaw = []string{member} }), Noticed: []string{"AS-CONSENT-XSS"}, Also: []string{"AS-CIMD-UNSAFE-URIS"},
+	}
+}

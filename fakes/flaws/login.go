@@ -1,0 +1,80 @@
+package flaws
+
+import (
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// logins are the flaws of how users sign in.
+var logins = []Flaw{
+	rowOf(one("login-any-password", idp.CheckPassword, "AS-LOGIN-REJECT-WRONG-PASSWORD"), "a wrong password"),
+	wrongPassword("login-empty-password", "An empty password is right.", "an empty password",
+		func(typed, right string) bool { return typed == "" || typed == right }),
+	wrongPassword("login-first-characters", "Eight characters of a password are compared.", "the password without its last character",
+		func(typed, right string) bool { return len(typed) >= 8 && strings.HasPrefix(right, typed[:8]) }),
+	wrongPassword("login-any-case", "Passwords are compared without case.", "the password in other letter case", strings.EqualFold),
+	{
+		Name: "login-any-name", Says: "Whoever comes gets an account.", Row: "a name that nobody has",
+		Bend: behaviour(func(b *idp.Behaviour) { b.AnyName = true }), Noticed: []string{"AS-LOGIN-REJECT-WRONG-PASSWORD"},
+		Also: []string{"AS-RATE-LOGIN"},
+	},
+	rowOf(one("login-tells-users", idp.SameLoginError, "AS-LOGIN-REJECT-WRONG-PASSWORD"), "a wrong password, and an unknown name"),
+	rowOf(one("login-demo-user", idp.NoDemoCredentials, "AS-LOGIN-NO-DEFAULT-CREDENTIALS"), "the demo user of a guide"),
+	demoClient("login-demo-client", "client_secret_basic", "the demo client of a guide, by Basic"),
+	demoClient("login-demo-client-in-body", "client_secret_post", "the demo client of a guide, in the body"),
+	rowOf(one("login-no-csrf-token", idp.LoginCSRF, "AS-LOGIN-CSRF"), "in a browser that was not shown the form"),
+	{
+		Name: "login-unbound-form", Says: "The login form counts in any browser, and cookies travel with forms of other sites.",
+		Bend: func(o *reference.Options) {
+			lacks(idp.LoginCSRF)(o)
+			o.Behaviour.CrossSiteCookies = true
+		},
+		Noticed: []string{"AS-LOGIN-CSRF"}, Row: "in a browser that was shown another form", Also: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
+	},
+	{
+		Name: "login-token-ignored", Says: "The token of the login form is ignored, and cookies travel with forms of other sites.",
+		Bend: func(o *reference.Options) {
+			lacks(idp.LoginCSRF)(o)
+			o.Behaviour.CrossSiteCookies = true
+		},
+		Noticed: []string{"AS-LOGIN-CSRF"}, Row: "without the form's token", Also: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
+	},
+	{
+		Name: "login-session-kept", Says: "The session id from before the login stays.",
+		Bend: lacks(idp.FreshSession), Noticed: []string{"AS-LOGIN-SESSION-FIXATION"},
+	},
+	rowOf(one("login-bare-cookies", idp.CookieAttributes, "AS-LOGIN-COOKIE-ATTRIBUTES"), "HttpOnly"),
+	{
+		Name: "login-cross-site-cookies", Says: "The session's cookie travels with requests of other sites.", Row: "SameSite",
+		Bend: behaviour(func(b *idp.Behaviour) { b.CrossSiteCookies = true }), Noticed: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
+	},
+	rowOf(one("login-by-get", idp.LoginByPost, "AS-LOGIN-POST-ONLY", "AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL"), "the login form"),
+	rowOf(one("login-open-redirect", idp.FixedReturn, "AS-LOGIN-RETURN-URL"), "the request"),
+	goesOn("request", "the request"),
+	goesOn("address", "the address of the login page"),
+	goesOn("field", "a hidden field"),
+	one("login-foreign-script", idp.OwnPagesOnly, "AS-LOGIN-DISCLOSURE"),
+}
+
+// rowOf is a flaw that a row of the check must name.
+func rowOf(f Flaw, row string) Flaw {
+	f.Row = row
+	return f
+}
+
+func wrongPassword(name, says, row string, same func(typed, right string) bool) Flaw {
+	return Flaw{Name: name, Says: says, Row: row, Noticed: []string{"AS-LOGIN-REJECT-WRONG-PASSWORD"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.SamePassword = same })}
+}
+
+func demoClient(name, method, row string) Flaw {
+	return Flaw{Name: name, Says: "The client of a guide is registered, for " + method + ".", Row: row,
+		Bend: behaviour(func(b *idp.Behaviour) { b.DemoClient = method }), Noticed: []string{"AS-LOGIN-NO-DEFAULT-CREDENTIALS"}}
+}
+
+func goesOn(where, row string) Flaw {
+	return Flaw{Name: "login-goes-on-by-" + where, Says: "After the login, the server goes on at any address in " + row + ".", Row: row,
+		Bend: behaviour(func(b *idp.Behaviour) { b.GoesOn = where }), Noticed: []string{"AS-LOGIN-RETURN-URL"}}
+}

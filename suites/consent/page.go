@@ -1,0 +1,230 @@
+package consent
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+func saysWhoAsksForWhat(t *T) {
+	name := "mcpauth " + Random(6) + " tester"
+	c := t.AS.MustRegister(map[string]any{"client_name": name})
+	g, p, _, _ := consentPage(t, As(c))
+	said, ex := p.Said(), shown(g)
+	t.Expect(said, "the consent page").SeenIn(ex).To(mention("the client's name or client_id", name, c.ID))
+	if u, err := url.Parse(g.RedirectURI); err == nil && u.Hostname() != "" {
+		t.Expect(said, "the consent page").SeenIn(ex).Ideally(mention("the host that gets the answer, "+u.Hostname(), u.Hostname()))
+	}
+	if who := t.Session.Identity(0).User; who != nil && !strings.Contains(strings.ToLower(said), strings.ToLower(strings.Split(who.Name, "@")[0])) {
+		t.Note("the consent page does not name the account")
+	}
+	for _, scope := range unnamed(t, c, g) {
+		t.Expect(scope, "the consent page").SeenIn(ex).Ideally(beSaid)
+	}
+}
+
+// shown is the exchange that brought the last page.
+func shown(g *Grant) *reports.Exchange { return g.PageExchanges[len(g.PageExchanges)-1] }
+
+func mention(what string, texts ...string) expect.Matcher {
+	return expect.That(what, func(said string) string {
+		if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(said, text) }) {
+			return ""
+		}
+		return "the page does not say it"
+	})
+}
+
+var beSaid = expect.That("each scope that is granted, or what it means", func(scope string) string { return "the page says nothing of " + scope })
+
+// unnamed are the scopes of a request that are granted, and of which its consent page says nothing, in whatever words.
+func unnamed(t *T, c *oauth.Client, g *Grant) []string {
+	asked := strings.Fields(g.Request.Get("scope"))
+	text := plain(g.Page())
+	out := slices.DeleteFunc(slices.Clone(asked), func(s string) bool {
+		return strings.Contains(g.Page().Said(), s) || described(t, c, s, asked, text)
+	})
+	if len(out) == 0 {
+		return nil
+	}
+	granted := grantedTo(t, c) // last: a server may remember the approval, and show no further page
+	return slices.DeleteFunc(out, func(s string) bool { return granted != nil && !slices.Contains(granted, s) })
+}
+
+// plain is what a page says, without words that hold digits, which may differ each time it is shown.
+func plain(p *login.Page) string {
+	words := slices.DeleteFunc(strings.Fields(p.Said()), func(w string) bool { return strings.ContainsAny(w, "0123456789") })
+	return strings.Join(words, " ")
+}
+
+// described reports that the consent page without a scope says something else than the page with it. Where there is no such
+// page to compare, a word of the scope must do.
+func described(t *T, c *oauth.Client, scope string, all []string, text string) bool {
+	rest := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == scope })
+	if len(rest) == 0 {
+		return Mentions(text, scope)
+	}
+	without := t.AS.Authorize(As(c), Scope(rest...), SignedOut(), Leaving())
+	if !without.AsksUser() {
+		return Mentions(text, scope)
+	}
+	return plain(without.Page()) != text
+}
+
+// grantedTo are the scopes that a client gets for an ordinary request; nil where that cannot be told.
+func grantedTo(t *T, c *oauth.Client) []string {
+	g := t.AS.Authorize(As(c), SignedOut())
+	if g.Code() == "" {
+		return nil
+	}
+	tokens := t.AS.Tokens(t.AS.Redeem(g), c)
+	if tokens == nil {
+		return nil
+	}
+	if scopes, seen := t.AS.RealScope(tokens); seen {
+		return scopes
+	}
+	return nil
+}
+
+// posting is a consent form on its way.
+type posting struct {
+	page   *login.Page
+	form   *login.Form
+	values oauth.Form
+	jar    *login.Jar // of the browser that sends it
+	// foreign says that the page of another site sends it.
+	foreign, byGet bool
+}
+
+// postEdit changes a consent form before it is sent.
+type postEdit func(t *T, p *posting)
+
+func (p *posting) request() wire.Request {
+	req := login.Submission(p.page, p.form, p.values)
+	switch {
+	case p.byGet:
+		return wire.Request{Method: "GET", URL: oauth.AtQuery(p.form.Action, p.values)}
+	case p.foreign:
+		return Foreign(req)
+	}
+	return req
+}
+
+// approval is the consent form that a new browser is shown, sent by it. The base edits change the request that it is about.
+func approval(t *T, base ...Edit) Attempt[postEdit] {
+	return Attempt[postEdit]{Name: "the consent form, sent by the browser that was shown it", Good: expect.EndWithCode(), Send: func(edits ...postEdit) any {
+		g, page, form, values := consentPage(t, base...)
+		p := &posting{page: page, form: form, values: values, jar: g.Jar}
+		for _, edit := range edits {
+			edit(t, p)
+		}
+		agent := &login.Agent{Jar: p.jar, Secrets: t.Secrets, Send: t.Do}
+		answered := *g
+		answered.Outcome = t.Pages.Continue(agent, p.request(), login.Route{RedirectURI: g.RedirectURI, Decision: login.Leave})
+		return &answered
+	}}
+}
+
+// noApproval expects a form not to bring a code.
+var noApproval = expect.Refusing("no code: only the browser that was shown the form approves by it", func(g *Grant) string {
+	if g.Code() != "" {
+		return "a code is issued"
+	}
+	return ""
+})
+
+func bindsApprovalToBrowser(t *T) {
+	Refuses(t, approval(t), Cases[postEdit]{
+		{"sent by another site, without the form's token", func(t *T, p *posting) {
+			if p.foreign = true; !DropToken(p.form, &p.values) && t.Pages.SameSite() {
+				t.NotApplicable("the form holds no token of its own; SameSite keeps its cookies from requests of other sites")
+			}
+		}},
+		{"a form that another browser was shown", func(t *T, p *posting) {
+			victim, _, _, _ := consentPage(t)
+			p.jar = victim.Jar
+		}},
+		{"a form that another user was shown", func(t *T, p *posting) {
+			if t.Session.UserCount() < 2 {
+				t.NotApplicable("there is no second user (--second-username)")
+			}
+			victim, _, _, _ := consentPage(t, By(1))
+			p.jar = victim.Jar
+		}},
+		{"the approval in the URL", func(_ *T, p *posting) { p.byGet = true }},
+	}, noApproval)
+	_, _, form, _ := consentPage(t)
+	_, _, other, _ := consentPage(t)
+	t.Expect([2]string{tokenOf(form), tokenOf(other)}, "the tokens of two forms").Ideally(differ)
+}
+
+// tokenOf is the value of a form's own token; empty if it has none.
+func tokenOf(f *login.Form) string {
+	before := f.Values()
+	after := slices.Clone(before)
+	if !DropToken(f, &after) {
+		return ""
+	}
+	for _, v := range before {
+		if !slices.Contains(after, v) {
+			return v.Value
+		}
+	}
+	return ""
+}
+
+var differ = expect.That("another token in each browser", func(tokens [2]string) string {
+	if tokens[0] == tokens[1] && tokens[0] != "" {
+		return "two browsers are shown the same token, so that anybody knows it"
+	}
+	return ""
+})
+
+// Each member is registered alone: a server that refuses one may show another as it is.
+func escapesMetadata(t *T) {
+	Each(t, Cases[map[string]any]{
+		{"client_name", map[string]any{"client_name": "</title><svg/onload=alert(1)>"}},
+		{"client_uri", map[string]any{"client_uri": "javascript:alert(2)"}},
+		{"logo_uri", map[string]any{"logo_uri": `https://client.example/x" onerror="alert(3)`}},
+		{"tos_uri", map[string]any{"tos_uri": "data:text/html,<script>alert(4)</script>"}},
+		{"policy_uri", map[string]any{"policy_uri": "javascript:alert(5)"}},
+		{"contacts", map[string]any{"contacts": []string{"<svg/onload=alert(6)>@client.example"}}},
+	}, func(t *T, metadata map[string]any) {
+		c, ex := t.AS.Register(metadata)
+		if c == nil {
+			t.NotApplicable("such a member cannot be registered: %s", expect.Describe(ex))
+		}
+		g, p, _, _ := consentPage(t, As(c))
+		t.Expect(p).SeenIn(shown(g)).To(escapeMarkup, linkHarmlessly)
+	})
+}
+
+// marks are what of the metadata must not be in the source of a page as it is.
+var marks = []string{"<svg/onload=alert(1)>", `onerror="alert(3)`, "<script>alert(4)</script>", "<svg/onload=alert(6)>"}
+
+var escapeMarkup = expect.That("what a client registers, escaped", func(p *login.Page) string {
+	for _, mark := range marks {
+		if strings.Contains(p.Source, mark) {
+			return "the page holds it as markup: " + mark
+		}
+	}
+	return ""
+})
+
+var linkHarmlessly = expect.That("no javascript: or data: link", func(p *login.Page) string {
+	for _, l := range p.Links {
+		if a := strings.ToLower(strings.TrimSpace(l.Address)); strings.HasPrefix(a, "javascript:") || strings.HasPrefix(a, "data:") {
+			return "a link to " + l.Address
+		}
+	}
+	return ""
+})

@@ -1,0 +1,190 @@
+package login
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// someone changes who signs in.
+type someone func(u *login.User)
+
+func named(name string) someone { return func(u *login.User) { u.Name = name } }
+
+func password(to func(right string) string) someone {
+	return func(u *login.User) { u.Password = to(u.Password) }
+}
+
+// asUser is a login by name and password in a new browser, over as many pages as it takes.
+func asUser(t *T, u login.User) Attempt[someone] {
+	return Attempt[someone]{Name: "a login of " + u.Name + " with the right password", Good: letIn, Send: func(edits ...someone) any {
+		who := u
+		for _, edit := range edits {
+			edit(&who)
+		}
+		return enter(t, who)
+	}}
+}
+
+// enter tries to sign in. Where nobody is asked for a password, nobody gets in by one.
+func enter(t *T, u login.User) *entry {
+	g := t.AS.AuthorizeAs(&u, Leaving())
+	e := understood(t, g.Outcome, g.Jar)
+	if e.inside() && !e.Typed {
+		t.NotApplicable("nobody is asked for a password (AS-AUTHZ-USER-AUTHENTICATED)")
+	}
+	return e
+}
+
+// Wrong passwords may lock an account: they are tried on one that may be locked, each followed by the right one. A name that nobody
+// has belongs to nobody who could be locked out.
+func refusesWrongPasswords(t *T) {
+	u := user(t)
+	Refuses(t, asUser(t, u), Cases[someone]{{"a name that nobody has", named("mcpauth-nobody-" + Random(6))}}, keepOut)
+	rows := Cases[someone]{
+		{"a wrong password", password(func(string) string { return "mcpauth-wrong-" + Random(9) })},
+		{"an empty password", password(func(string) string { return "" })},
+		{"the password without its last character", password(func(right string) string { return right[:len(right)-1] })},
+		{"the password in other letter case", password(otherCase)},
+	}
+	who := t.Session.Sacrificial()
+	if who == nil || who.Password == "" {
+		Each(t, rows, func(t *T, _ someone) {
+			t.NotTested("it needs an account that may be locked (login.users in the target file, sacrificial: true)")
+		})
+		return
+	}
+	for i := range rows {
+		Refuses(t, asUser(t, *who), rows[i:i+1], keepOut)
+	}
+	answersAlike(t, who.Name)
+}
+
+func otherCase(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsUpper(r) {
+			return unicode.ToLower(r)
+		}
+		return unicode.ToUpper(r)
+	}, s)
+}
+
+// answersAlike compares the answers to a wrong password and to an unknown name. What differs between two unknown names is no sign.
+func answersAlike(t *T, known string) {
+	answer := func(name string) (string, *entry) {
+		e := enter(t, login.User{Name: name, Password: "mcpauth-wrong-" + Random(9)})
+		return said(e, name), e
+	}
+	first, _ := answer("mcpauth-nobody-" + Random(6))
+	second, e := answer("mcpauth-nobody-" + Random(6))
+	if first != second {
+		t.Note("two unknown names are answered differently, so that nothing can be told from the answer to a known one")
+		return
+	}
+	third, _ := answer(known)
+	t.Expect([2]string{third, second}, "a wrong password, and an unknown name").SeenIn(e.Exchange).Ideally(
+		expect.That("the same answer to both", func(said [2]string) string {
+			if said[0] == said[1] {
+				return ""
+			}
+			return "users can be told apart: " + login.Shorten(said[0]) + "; and: " + login.Shorten(said[1])
+		}))
+}
+
+// said is what a page says and its status, without the name, and without words that hold digits, such as the number of a request.
+func said(e *entry, name string) string {
+	text := ""
+	if p := e.Page(); p != nil {
+		text = strings.ReplaceAll(p.Text, name, "")
+	}
+	words := slices.DeleteFunc(strings.Fields(text), func(w string) bool { return strings.ContainsAny(w, "0123456789") })
+	return expect.Describe(e.Exchange) + " " + strings.Join(words, " ")
+}
+
+func knowsNoDemoAccounts(t *T) {
+	demo := oauth.Client{ID: "demo_client", Secret: "demo_secret", Method: oauth.Basic}
+	inBody := demo
+	inBody.Method = oauth.Post
+	Each(t, Cases[oauth.Client]{
+		{"the demo client of a guide, by Basic", demo},
+		{"the demo client of a guide, in the body", inBody},
+	}, func(t *T, c oauth.Client) {
+		stranger := c
+		stranger.ID, stranger.Secret = "mcpauth-unknown-"+Random(9), Random(24)
+		if code := oauth.ErrorCode(redeemAs(t, &stranger)); code != "invalid_client" {
+			t.Inconclusive("a client that nobody has registered is refused with %q, so that a known one is not told from it", code)
+		}
+		t.Expect(redeemAs(t, &c)).To(beUnknown)
+	})
+	Each(t, Cases[login.User]{{"the demo user of a guide", login.User{Name: "demo_user", Password: "demo_password"}}}, letsNoDemoUserIn)
+}
+
+// redeemAs redeems a code as a client to which it was not issued: a good code after a login, for some servers look at it first.
+func redeemAs(t *T, c *oauth.Client) *reports.Exchange {
+	if t.Session != nil && t.Session.Ready {
+		return t.AS.Redeem(t.AS.MustAuthorize(), As(c))
+	}
+	return t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "x"),
+		With("code_verifier", oauth.NewPKCE(43).Verifier), With("redirect_uri", t.Session.Callback))
+}
+
+// A known client is refused for the code, which is another's.
+var beUnknown = expect.Refusing("error invalid_client, as for a client that nobody has registered", func(ex *reports.Exchange) string {
+	if code := oauth.ErrorCode(ex); code != "invalid_client" {
+		return expect.Describe(ex) + " with error " + code + ": the client is known"
+	}
+	return ""
+})
+
+func letsNoDemoUserIn(t *T, demo login.User) {
+	if len(t.Session.Users) > 0 && t.Session.Users[0].Name == demo.Name {
+		t.NotApplicable("these are the credentials that this run was given")
+	}
+	loginPage(t) // there is one, and it is the server's own
+	e := enter(t, demo)
+	if e.inside() && enter(t, login.User{Name: "mcpauth-nobody-" + Random(6), Password: Random(12)}).inside() {
+		t.NotApplicable("any name and password get in (AS-LOGIN-REJECT-WRONG-PASSWORD)")
+	}
+	t.Expect(e).To(keepOut)
+}
+
+// A form that somebody else's page can send signs the browser in as the attacker (login CSRF).
+func bindsFormToBrowser(t *T) {
+	u := user(t)
+	Refuses(t, signIn(t, u), Cases[postEdit]{
+		{"sent by another site, in a browser that was not shown the form", func(_ *T, p *posting) { p.jar, p.foreign = login.NewJar(), true }},
+		{"sent by another site, in a browser that was shown another form", func(t *T, p *posting) {
+			mustTravel(t)
+			other, _, _ := loginPage(t)
+			p.jar, p.foreign = other.Jar, true
+		}},
+		{"sent by another site, without the form's token", func(t *T, p *posting) {
+			mustTravel(t)
+			if p.foreign = true; !DropToken(p.form, &p.values) {
+				t.NotApplicable("the form holds no token of its own")
+			}
+		}},
+	}, keepOut)
+}
+
+// mustTravel ends the row where browsers keep the cookies from forms of other sites (RFC 6265bis section 5.5).
+func mustTravel(t *T) {
+	if t.Pages.SameSite() {
+		t.NotApplicable("SameSite keeps the cookies from forms of other sites")
+	}
+}
+
+func sendsPasswordsInBodies(t *T) {
+	g, _, f := loginPage(t)
+	if !t.Expect(f.Method, "the method of the login form").SeenIn(g.Exchange).To(expect.Be("POST")) {
+		return
+	}
+	Refuses(t, signIn(t, user(t)), Cases[postEdit]{{"the password in the URL", func(_ *T, p *posting) { p.byGet = true }}}, keepOut)
+}
