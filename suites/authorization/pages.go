@@ -1,7 +1,9 @@
 package authorization
 
 import (
+	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -10,286 +12,483 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 func pages() {
-	Must("AS-AUTHZ-ERROR-STATUS", func(t *T) {
-		for about, edits := range Sorted(map[string][]Edit{
-			"an unknown client": {Stranger()}, "no client_id": {Stranger(), Without("client_id")},
-		}) {
-			g := t.AS.Authorize(append(edits, EvenUnanswered())...)
-			s := expect.Status(g.Exchange)
-			if g.Stage == login.AtLogin || g.Stage == login.AtConsent || g.Stage == login.Answered || g.Stage == login.Elsewhere {
-				continue // judged by the checks on redirects
-			}
-			switch {
-			case s >= 500, s == 0, s == 200 && oauth.ErrorCode(g.Exchange) != "":
-				t.Finding(g.Exchange, about, "HTTP 400", expect.Describe(g.Exchange))
-			case s < 400:
-				t.Advise(g.Exchange, "HTTP 400", "%s: %s", about, expect.Describe(g.Exchange))
-			}
+	Must("AS-AUTHZ-ERROR-STATUS", answersErrorsWithAStatus)
+	Practice("AS-AUTHZ-NO-SERVER-ERROR", survivesOddRequests)
+	Must("AS-AUTHZ-ERROR-CHARSET", keepsErrorTextsClean)
+	Must("AS-AUTHZ-REFLECTED-XSS", escapesRequestValues)
+	Must("AS-AUTHZ-CORS-OFF", letsNoScriptsRead)
+	Must("AS-AUTHZ-NO-307", redirectsNoForms)
+	Practice("AS-AUTHZ-NO-STORE", keepsPagesOutOfCaches)
+	Must("AS-AUTHZ-CLICKJACKING", forbidsFraming)
+	Should("AS-AUTHZ-CSP", restrictsScripts)
+	Should("AS-AUTHZ-OPEN-REDIRECT-PRELOGIN", asksBeforeErrors)
+	Must("AS-AUTHZ-PARAM-TAMPERING", keepsTheRequestItself)
+	Practice("AS-AUTHZ-TRANSACTION-BINDING", bindsTransactionsToBrowsers)
+	Must("AS-AUTHZ-SUBJECT-CORRECT", keepsUsersApart)
+}
+
+func answersErrorsWithAStatus(t *T) {
+	rows := Cases[Edit]{{"an unknown client", Stranger()}, {"no client_id", Edits(Stranger(), Without("client_id"))}}
+	if known, _ := t.Session.Client(t.Context(), session.Public); known != nil {
+		rows = rows.And("a redirect_uri that is not registered", Edits(As(known), With("redirect_uri", attacker)))
+	}
+	Each(t, rows, func(t *T, edit Edit) {
+		g := t.AS.Authorize(edit, Leaving(), StoppingAtLogin())
+		switch g.Stage {
+		case login.AtLogin, login.AtConsent, login.Answered, login.Elsewhere:
+			t.NotApplicable("it is not answered with an error: %s", g.Describe()) // judged by the checks on redirects
+		case login.NeedsScript:
+			t.Inconclusive("a script decides what the page shows: %s", g.Describe())
+		}
+		if t.Expect(g).To(tellNoErrorWithSuccess) {
+			t.Expect(g).Ideally(have4xx)
 		}
 	})
+}
 
-	Practice("AS-AUTHZ-NO-SERVER-ERROR", func(t *T) {
-		for about, edit := range Sorted(map[string]Edit{
-			"a scope of 60 kB": With("scope", strings.Repeat("a", 60<<10)), "NUL in state": With("state", "a\x00b"), "a lone surrogate": Raw("&nonce=%ED%A0%80"),
-			"invalid percent-encoding": Raw("&nonce=%ZZ"), "client_id[]": Raw("&client_id[]=x"), "client_id[a]": Raw("&client_id[a]=b"),
-			"NUL in code_challenge": With("code_challenge", "a\x00"), "a redirect_uri of 60 kB": With("redirect_uri", "https://client.example/"+strings.Repeat("a", 60<<10)),
-			"a made-up cookie": Header(mcp.Field("Cookie", "session=%00%ff; sid=../../x")), "an odd Accept-Language": Header(mcp.Field("Accept-Language", strings.Repeat("x-", 500))),
-		}) {
-			g := t.AS.Authorize(edit, Nobody(), StoppingAtLogin(), EvenUnanswered())
-			if s := expect.Status(g.Exchange); s == 0 || s >= 500 {
-				t.Finding(g.Exchange, about, "an answer below 500", expect.Describe(g.Exchange))
-			}
+var tellNoErrorWithSuccess = expect.That("HTTP 400", func(g *Grant) string {
+	if expect.Status(g.Exchange) == 200 && oauth.ErrorCode(g.Exchange) != "" {
+		return expect.Describe(g.Exchange)
+	}
+	return ""
+})
+
+var have4xx = expect.That("HTTP 400", func(g *Grant) string {
+	if expect.Status(g.Exchange) < 400 {
+		return expect.Describe(g.Exchange)
+	}
+	return ""
+})
+
+// odds are edits that a careless server does not survive.
+func odds() Cases[Edit] {
+	return Cases[Edit]{
+		{"a scope of 60 kB", With("scope", strings.Repeat("a", 60<<10))},
+		{"a redirect_uri of 60 kB", With("redirect_uri", "https://client.example/"+strings.Repeat("a", 60<<10))},
+		{"NUL in state", With("state", "a\x00b")},
+		{"NUL in code_challenge", With("code_challenge", "a\x00")},
+		{"a lone surrogate", Raw("&nonce=%ED%A0%80")},
+		{"invalid percent-encoding", Raw("&nonce=%ZZ")},
+		{"client_id[]", Raw("&client_id[]=x")},
+		{"client_id[a]", Raw("&client_id[a]=b")},
+		{"a made-up cookie", Header(mcp.Field("Cookie", "session=%00%ff; sid=../../x"))},
+		{"an odd Accept-Language", Header(mcp.Field("Accept-Language", strings.Repeat("x-", 500)))},
+	}
+}
+
+func survivesOddRequests(t *T) {
+	ordinary := []Edit{Nobody(), StoppingAtLogin(), EvenUnanswered()}
+	Each(t, odds(), func(t *T, edit Edit) {
+		t.Expect(t.AS.Authorize(append(slices.Clone(ordinary), edit)...).Exchange).To(notFail)
+	})
+	g := t.AS.Authorize(Nobody(), StoppingAtLogin(), Leaving())
+	t.Expect(post(t, g), "the request by POST, which is optional").To(notFail)
+	t.Expect(t.AS.Authorize(ordinary...).Exchange, "an ordinary request afterwards").To(notFail)
+}
+
+var notFail = expect.That("an answer below 500", func(ex *reports.Exchange) string {
+	if ex.Response == nil || expect.Crashed(ex) {
+		return expect.Describe(ex)
+	}
+	return ""
+})
+
+func keepsErrorTextsClean(t *T) {
+	Each(t, Cases[Edit]{
+		{"markup in scope", With("scope", `"><script>alert(1)</script>\`)},
+		{"CR LF in response_type", With("response_type", "\"x\r\nX-Injected:1")},
+		{"é as code_challenge_method", With("code_challenge_method", "é")},
+	}, func(t *T, edit Edit) {
+		g := t.AS.Authorize(edit)
+		if g.Stage == login.AtLogin {
+			t.AS.MustReachDecision(g)
 		}
-		if ex := post(t, t.AS.Authorize(Nobody(), StoppingAtLogin(), Leaving())); expect.Crashed(ex) {
-			t.Finding(ex, "the request by POST, which is optional", "an answer below 500", expect.Describe(ex))
+		t.Expect(g.Exchange).To(addNoField)
+		code, text := errorOf(g)
+		if code == "" {
+			t.NotApplicable("no error code and no error_description come of it: %s", g.Describe())
+		}
+		if t.Expect(code, "error").SeenIn(g.Exchange).To(allowedCharacters) && t.Expect(text, "error_description").SeenIn(g.Exchange).To(noMarkup) {
+			t.Expect(text, "error_description").SeenIn(g.Exchange).Ideally(allowedCharacters)
 		}
 	})
+}
 
-	Must("AS-AUTHZ-ERROR-CHARSET", func(t *T) {
-		any := false
-		for _, edit := range []Edit{With("scope", `"><script>alert(1)</script>\`), With("response_type", "\"x\r\nX-Injected:1"), With("code_challenge_method", "é")} {
-			g := t.AS.Authorize(edit)
-			if g.Stage == login.AtLogin {
-				t.AS.MustReachDecision(g)
-			}
-			if expect.Header(g.Exchange, "X-Injected") != "" {
-				t.Finding(g.Exchange, "", "one header field", "a parameter can add a header field")
-			}
-			values := g.Params
-			if o := oauth.Object(g.Exchange); o.String("error") != "" {
-				values = url.Values{"error": {o.String("error")}, "error_description": {o.String("error_description")}}
-			}
-			if values.Get("error") == "" {
-				continue
-			}
-			any = true
-			if !errorText(values.Get("error")) || strings.Contains(values.Get("error_description"), "<script") {
-				t.Finding(g.Exchange, "", "error texts of the allowed characters (OAuth 2.1 section 4.1.2.1)", printable(values.Get("error")+" "+values.Get("error_description")))
-			} else if !errorText(values.Get("error_description")) {
-				t.Advise(g.Exchange, "error_description of the allowed characters (OAuth 2.1 section 4.1.2.1)", "%s", printable(values.Get("error_description")))
-			}
-		}
-		if !any {
-			t.Inconclusive("no error text could be provoked")
-		}
-	})
+// errorOf is the error with its description, of the answer to the client or of a page in JSON.
+func errorOf(g *Grant) (code, text string) {
+	if o := oauth.Object(g.Exchange); o.String("error") != "" {
+		return o.String("error"), o.String("error_description")
+	}
+	return strings.Join(g.Answer("error"), " "), strings.Join(g.Answer("error_description"), " ")
+}
 
-	Must("AS-AUTHZ-REFLECTED-XSS", func(t *T) {
-		const payload = `mcpauth"><svg/onload=alert(1)>'{{7*7}}`
-		for _, name := range []string{"client_id", "redirect_uri", "scope", "state", "response_type", "error", "error_description", "login_hint", "ui_locales", "resource"} {
-			g := t.AS.Authorize(Stranger(), With(name, payload), Nobody(), StoppingAtLogin(), Leaving())
-			if known, _ := t.Session.Client(t.Context(), "public"); known != nil && name != "client_id" && name != "redirect_uri" {
-				g = t.AS.Authorize(As(known), With(name, payload), Nobody(), StoppingAtLogin(), Leaving())
+var addNoField = expect.That("no header field of the client's making", func(ex *reports.Exchange) string {
+	if expect.Header(ex, "X-Injected") != "" {
+		return "a parameter adds the header field X-Injected"
+	}
+	return ""
+})
+
+// allowedCharacters are printable ASCII but " and \.
+var allowedCharacters = expect.That("a text of the allowed characters (OAuth 2.1 section 4.1.2.1)", func(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }) {
+		return printable(s)
+	}
+	return ""
+})
+
+var noMarkup = expect.That("no markup of the request in an error text", func(s string) string {
+	if strings.Contains(s, "<script") {
+		return printable(s)
+	}
+	return ""
+})
+
+const payload = `mcpauth"><svg/onload=alert(1)>'{{7*7}}`
+
+// quoted are the parameters that pages quote.
+var quoted = []string{"client_id", "redirect_uri", "scope", "state", "response_type", "error", "error_description", "login_hint", "ui_locales", "resource"}
+
+func escapesRequestValues(t *T) {
+	known, _ := t.Session.Client(t.Context(), session.Public)
+	for _, name := range quoted {
+		requests := Cases[[]Edit]{{name, []Edit{Stranger(), Nobody(), StoppingAtLogin()}}}
+		if known != nil && name != "client_id" && name != "redirect_uri" {
+			requests[0].Value[0] = As(known)
+		}
+		if t.Session.Ready { // as far as the consent page
+			requests = requests.And(name+" of somebody who signed in", []Edit{requests[0].Value[0]})
+		}
+		Each(t, requests, func(t *T, edits []Edit) {
+			g := t.AS.Authorize(append(edits, With(name, payload), Leaving())...)
+			if len(g.Pages) == 0 {
+				t.NotApplicable("no page in HTML comes of it: %s", g.Describe())
 			}
 			for i, p := range g.Pages {
-				switch {
-				case strings.Contains(p.Source, "<svg/onload=alert(1)>"):
-					t.Finding(g.PageExchanges[i], name, "what the request holds escaped in the page", "the page holds it as markup")
-				case strings.Contains(p.Source, "49") && strings.Contains(p.Text, "'49"):
-					t.Finding(g.PageExchanges[i], name, "what the request holds as text", "the page evaluates it as a template")
-				}
-			}
-		}
-		t.Refused()
-	})
-
-	Must("AS-AUTHZ-CORS-OFF", func(t *T) {
-		origin := mcp.Field("Origin", "https://attacker.example")
-		g := t.AS.Authorize(Nobody(), StoppingAtLogin(), Header(origin))
-		asked := t.Do(wire.Request{Method: "OPTIONS", URL: g.URL, Header: []reports.Field{origin, mcp.Field("Access-Control-Request-Method", "GET")}})
-		for _, ex := range append(slices.Clone(g.PageExchanges), g.Exchange, asked) {
-			if v := expect.Header(ex, "Access-Control-Allow-Origin"); v != "" {
-				t.Unmet(ex, "no Access-Control-Allow-Origin at the authorization endpoint and its pages", "Access-Control-Allow-Origin: %s", v)
-				return
-			}
-		}
-	})
-
-	Must("AS-AUTHZ-NO-307", func(t *T) {
-		for _, h := range t.AS.MustAuthorize(SignedOut()).Hops {
-			if (h.Status == 307 || h.Status == 308) && h.Method == "POST" && h.Carried {
-				t.Unmet(nil, "302 or 303 after a form", "%d: the form, with what the user typed, is sent on to %s", h.Status, h.To)
-			}
-		}
-	})
-
-	Practice("AS-AUTHZ-NO-STORE", func(t *T) {
-		g := t.AS.MustAuthorize(SignedOut())
-		if c := expect.Header(g.Exchange, "Cache-Control"); strings.Contains(c, "public") || strings.Contains(c, "max-age") && !strings.Contains(c, "max-age=0") {
-			t.Unmet(g.Exchange, "a redirect with the code that is not stored", "Cache-Control: %s", c)
-		}
-		for i, p := range g.Pages {
-			ex := g.PageExchanges[i]
-			if c := expect.Header(ex, "Cache-Control"); !strings.Contains(c, "no-store") {
-				t.Advise(ex, "Cache-Control: no-store on the pages of a login", "%q on %q", c, p.Title)
-			}
-			if r := expect.Header(ex, "Referrer-Policy"); !(strings.Contains(r, "no-referrer") || strings.Contains(r, "origin")) && !strings.Contains(p.Source, `name="referrer"`) {
-				t.Advise(ex, "a Referrer-Policy on the pages of a login", "none on %q", p.Title)
-			}
-		}
-	})
-
-	Must("AS-AUTHZ-CLICKJACKING", func(t *T) {
-		if g := t.AS.Authorize(SignedOut(), Leaving()); len(g.Pages) == 0 && g.Code() != "" {
-			// Nobody is asked anything here, so a frame gets a code as well as a window does.
-			if !expect.FramingForbidden(firstAnswer(g)) {
-				t.Advise(firstAnswer(g), "frame-ancestors in the Content-Security-Policy, or X-Frame-Options", "the authorization endpoint can be framed by anybody")
-			}
-			return
-		}
-		eachForm(t, func(p *login.Page, ex *reports.Exchange) {
-			if !expect.FramingForbidden(ex) {
-				t.Unmet(ex, "frame-ancestors in the Content-Security-Policy, or X-Frame-Options", "the page %q can be framed by anybody", p.Title)
+				t.Expect(p).SeenIn(g.PageExchanges[i]).To(escapePayload)
 			}
 		})
-	})
-
-	Should("AS-AUTHZ-CSP", func(t *T) {
-		eachForm(t, func(p *login.Page, ex *reports.Exchange) {
-			policy := expect.Header(ex, "Content-Security-Policy")
-			script := expect.Directive(policy, "script-src")
-			if script == "" {
-				script = expect.Directive(policy, "default-src")
-			}
-			unsafe := strings.Contains(script, "'unsafe-inline'") && !strings.Contains(script, "'sha") && !strings.Contains(script, "'nonce-") || slices.Contains(strings.Fields(script), "*")
-			if policy == "" || script == "" || unsafe {
-				t.Unmet(ex, "a Content-Security-Policy that forbids foreign and inline scripts", "%q on %q", policy, p.Title)
-			}
-		})
-	})
-
-	Should("AS-AUTHZ-OPEN-REDIRECT-PRELOGIN", func(t *T) {
-		for about, edits := range Sorted(map[string][]Edit{"an unknown scope": {Scope("mcpauth-invalid")}, "an unknown response_type": {With("response_type", "mcpauth_bogus")}}) {
-			g := t.AS.Authorize(append([]Edit{Nobody(), StoppingAtLogin(), Leaving()}, edits...)...)
-			if g.Stage == login.Answered {
-				t.Advise(g.Exchange, "a page before the browser is sent to a redirect URI that anybody may register", "%s: the browser is redirected at once", about)
-			}
-		}
-	})
-
-	Must("AS-AUTHZ-PARAM-TAMPERING", func(t *T) {
-		tampered := false
-		for name, value := range Sorted(map[string]string{
-			"redirect_uri": attacker, "scope": strings.Join(append(t.AS.ScopePool(), "admin"), " "), "client_id": "mcpauth-other", "code_challenge": oauth.NewPKCE(43).Challenge,
-			"resource": "https://attacker.example/mcp",
-		}) {
-			present := false
-			g := t.AS.Authorize(SignedOut(), Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
-				for _, in := range f.Inputs {
-					if in.Name == name && in.Type == "hidden" {
-						present = true
-						values.Set(name, value)
-					}
-				}
-			}))
-			if !present {
-				continue
-			}
-			tampered = true
-			judgeTampering(t, g, name)
-		}
-		if !tampered {
-			t.NotApplicable("no form of the pages holds a parameter of the request")
-		}
-	})
-
-	Practice("AS-AUTHZ-TRANSACTION-BINDING", func(t *T) {
-		a := t.AS.MustReachDecision(t.AS.Authorize(SignedOut(), Leaving()))
-		if a.Stage != login.AtConsent {
-			t.NotApplicable("there is no consent page whose form could be copied")
-		}
-		p := a.Page()
-		f, b, _ := p.Consent()
-		values := f.Values()
-		values.Add(b.Name, b.Value)
-		victim := t.AS.Authorize(SignedOut(), Leaving()) // another browser, signed in on its own
-		agent := &login.Agent{Jar: victim.Jar, Secrets: t.Secrets, Send: t.Do}
-		o := t.Pages.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: a.RedirectURI, Decision: login.Leave})
-		if o.Stage == login.Answered && o.Params.Get("code") != "" {
-			t.Unmet(o.Exchange, "a form that works only in the browser that began the request", "another browser's submission completes it")
-		}
-		t.Refused()
-	})
-
-	Must("AS-AUTHZ-SUBJECT-CORRECT", func(t *T) {
-		a := t.AS.MustReachDecision(t.AS.Authorize(SignedOut(), Leaving()))
-		b := t.AS.MustReachDecision(t.AS.Authorize(By(1), SignedOut(), Leaving()))
-		if a.Stage != login.AtConsent || b.Stage != login.AtConsent {
-			t.NotApplicable("there is no consent page, so the steps of two users cannot be interleaved")
-		}
-		var subjects []string
-		for _, g := range []*Grant{b, a} { // approved in the other order
-			p := g.Page()
-			f, button, _ := p.Consent()
-			values := f.Values()
-			values.Add(button.Name, button.Value)
-			// The user is there still: a proxy signs users in after they have approved the client.
-			agent := &login.Agent{Jar: g.Jar, User: t.Session.Identity(g.User).User, Secrets: t.Secrets, Send: t.Do}
-			o := t.Pages.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: g.RedirectURI})
-			g.Outcome = o
-			subjects = append(subjects, t.AS.Subject(t.AS.Tokens(t.AS.Redeem(g), g.Client)))
-		}
-		if subjects[0] == "" || subjects[1] == "" {
-			t.Inconclusive("two logins at once did not bring two tokens that name their users")
-		}
-		if subjects[0] == subjects[1] {
-			t.Unmet(a.Exchange, "each token to name the user of its own browser", "with two logins at once both tokens name %q", subjects[0])
-			return
-		}
-		mine, theirs := t.AS.Subject(t.AS.MustGetTokens()), t.AS.Subject(t.AS.MustGetTokens(By(1)))
-		if mine == "" || theirs == "" || mine == theirs {
-			t.Inconclusive("the subject of a token cannot be told: %q and %q", mine, theirs)
-		}
-		if subjects[1] != mine || subjects[0] != theirs {
-			t.Unmet(a.Exchange, "each token to name the user of its own browser", "with two logins at once the tokens name %q and %q", subjects[1], subjects[0])
-		}
-	})
+	}
 }
 
-func judgeTampering(t *T, g *Grant, name string) {
-	if strings.Contains(g.Location, "attacker.example") {
-		t.Finding(g.Exchange, name, "the parameters of the authorization request, not those of the form", "the browser is sent to "+g.Location)
-		return
-	}
-	if g.Code() == "" {
-		t.Refused()
-		return
-	}
-	ex := t.AS.Redeem(g)
-	tokens := t.AS.Tokens(ex, g.Client)
+var escapePayload = expect.That("what the request holds as text, escaped", func(p *login.Page) string {
 	switch {
-	case name == "code_challenge" || name == "client_id":
-		if tokens == nil {
-			t.Finding(ex, name, "the parameters of the authorization request, not those of the form", "the original verifier and client no longer redeem the code")
-		}
-	case tokens != nil && name == "scope" && slices.Contains(tokens.Scope, "admin"):
-		t.Finding(ex, name, "the parameters of the authorization request, not those of the form", "the token has the scopes of the form")
+	case strings.Contains(p.Source, "<svg/onload=alert(1)>"):
+		return "the page holds it as markup"
+	case strings.Contains(p.Source, "49") && strings.Contains(p.Text, "'49"):
+		return "the page evaluates it as a template"
+	}
+	return ""
+})
+
+func letsNoScriptsRead(t *T) {
+	origin := mcp.Field("Origin", "https://"+nearmiss.Attacker)
+	stop := Edits(StoppingAtLogin(), Leaving(), Header(origin))
+	g := t.AS.Authorize(Nobody(), stop)
+	preflight := t.Do(wire.Request{Method: "OPTIONS", URL: g.URL, Header: []reports.Field{origin, mcp.Field("Access-Control-Request-Method", "GET")}})
+	t.Expect(preflight, "a preflight request").To(allowNoOrigin)
+	t.Expect(firstAnswer(g), "the authorization request").To(allowNoOrigin)
+	allow := func(t *T, _ *login.Page, ex *reports.Exchange) { t.Expect(ex).To(allowNoOrigin) }
+	eachOwnPage(t, g, allow)
+	if t.Session.Ready {
+		eachOwnPage(t, t.AS.Authorize(stop), allow) // the consent page
 	}
 }
 
-func errorText(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' })
+var allowNoOrigin = expect.That("no Access-Control-Allow-Origin", func(ex *reports.Exchange) string {
+	if v := expect.Header(ex, "Access-Control-Allow-Origin"); v != "" {
+		return "Access-Control-Allow-Origin: " + v
+	}
+	return ""
+})
+
+// eachOwnPage judges the pages that an authorization request led to, if they are the authorization server's own.
+func eachOwnPage(t *T, g *Grant, judge func(t *T, p *login.Page, ex *reports.Exchange)) {
+	own, _ := document.ParseURL(t.AS.Server().Authorization)
+	var rows Cases[int]
+	for i, p := range g.Pages {
+		if own != nil && p.URL.Host == own.Host {
+			rows = rows.And("the page "+p.Title, i)
+		}
+	}
+	Each(t, rows, func(t *T, i int) { judge(t, g.Pages[i], g.PageExchanges[i]) })
+}
+
+func redirectsNoForms(t *T) {
+	for _, h := range t.AS.MustAuthorize(SignedOut()).Hops {
+		t.Expect(h, "a redirect after a form").To(repostNothing)
+	}
+}
+
+var repostNothing = expect.That("302 or 303 after a form", func(h login.Hop) string {
+	if (h.Status == 307 || h.Status == 308) && h.Method == "POST" && h.Carried {
+		return fmt.Sprintf("%d: the form, with what the user typed, is sent on to %s", h.Status, h.To)
+	}
+	return ""
+})
+
+func keepsPagesOutOfCaches(t *T) {
+	g := t.AS.MustAuthorize(SignedOut())
+	t.Expect(g.Exchange, "the redirect with the code").To(notBeStored)
+	eachOwnPage(t, g, func(t *T, p *login.Page, ex *reports.Exchange) {
+		t.Expect(ex).Ideally(expect.HaveHeader("Cache-Control", expect.Holding("no-store")))
+		t.Expect(ex).Ideally(limitReferrer(p))
+	})
+}
+
+var notBeStored = expect.That("a redirect with the code that no cache stores", func(ex *reports.Exchange) string {
+	c := strings.ToLower(expect.Header(ex, "Cache-Control"))
+	stored := strings.Contains(c, "public") || strings.Contains(c, "max-age") && !strings.Contains(c, "max-age=0")
+	if stored && !strings.Contains(c, "no-store") {
+		return "Cache-Control: " + c
+	}
+	return ""
+})
+
+func limitReferrer(p *login.Page) expect.Matcher {
+	return expect.That("a Referrer-Policy", func(ex *reports.Exchange) string {
+		r := expect.Header(ex, "Referrer-Policy")
+		if strings.Contains(r, "no-referrer") || strings.Contains(r, "origin") || strings.Contains(p.Source, `name="referrer"`) {
+			return ""
+		}
+		return "Referrer-Policy " + printable(r)
+	})
+}
+
+func forbidsFraming(t *T) {
+	if g := t.AS.Authorize(SignedOut(), Leaving()); len(g.Pages) == 0 && g.Code() != "" {
+		// Nobody is asked anything here, so a frame gets a code as well as a window does.
+		t.Expect(firstAnswer(g), "the authorization endpoint").Ideally(expect.ForbidFraming())
+		return
+	}
+	eachForm(t, func(t *T, p *login.Page, ex *reports.Exchange) { t.Expect(ex).To(expect.ForbidFraming()) })
+}
+
+func restrictsScripts(t *T) {
+	eachForm(t, func(t *T, p *login.Page, ex *reports.Exchange) {
+		policies := append(expect.HeaderValues(ex, "Content-Security-Policy"), policiesIn(p)...)
+		t.Expect(policies).SeenIn(ex).To(restrict)
+	})
+}
+
+// inPage is a policy in a meta element, where everything but framing can be restricted too.
+var inPage = regexp.MustCompile(`(?is)<meta[^>]+http-equiv=["']?content-security-policy["']?[^>]+content="([^"]*)"`)
+
+func policiesIn(p *login.Page) (out []string) {
+	for _, m := range inPage.FindAllStringSubmatch(p.Source, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+// restrict is satisfied where one of several policies forbids such scripts: a browser obeys them all.
+var restrict = expect.That("a Content-Security-Policy that forbids foreign and inline scripts", func(policies []string) string {
+	if slices.ContainsFunc(policies, forbidsScripts) {
+		return ""
+	}
+	return "Content-Security-Policy " + printable(strings.Join(policies, " | "))
+})
+
+func forbidsScripts(policy string) bool {
+	script := expect.Directive(policy, "script-src")
+	if script == "" {
+		script = expect.Directive(policy, "default-src")
+	}
+	inline := strings.Contains(script, "'unsafe-inline'") && !strings.Contains(script, "'sha") && !strings.Contains(script, "'nonce-")
+	return script != "" && !inline && !slices.Contains(strings.Fields(script), "*")
 }
 
 // eachForm judges the login page and the consent page, as far as they can be seen.
-func eachForm(t *T, judge func(p *login.Page, ex *reports.Exchange)) {
+func eachForm(t *T, judge func(t *T, p *login.Page, ex *reports.Exchange)) {
 	g := t.AS.Authorize(SignedOut(), Leaving())
-	own, _ := document.ParseURL(t.AS.Server().Authorization)
 	n := 0
-	for i, p := range g.Pages {
-		if p.URL.Host == own.Host && (len(p.Forms) > 0 || p.Scripts > 0) {
+	eachOwnPage(t, g, func(t *T, p *login.Page, ex *reports.Exchange) {
+		if len(p.Forms) > 0 || p.Scripts > 0 {
 			n++
-			judge(p, g.PageExchanges[i])
+			judge(t, p, ex)
 		}
-	}
+	})
 	if n == 0 {
 		t.NotApplicable("the authorization server shows no page of its own with a form")
 	}
+}
+
+// asksBeforeErrors registers as an attacker does, for an address on the web. Where only loopback can be registered, that has to do.
+func asksBeforeErrors(t *T) {
+	c, _ := t.AS.Register(map[string]any{"redirect_uris": []string{"https://client.example/cb"}})
+	if c == nil {
+		c = t.AS.MustRegister(nil)
+	}
+	Each(t, Cases[Edit]{
+		{"an unknown scope", Scope("mcpauth-invalid")},
+		{"an unknown response_type", With("response_type", "mcpauth_bogus")},
+	}, func(t *T, edit Edit) {
+		t.Expect(t.AS.Authorize(Nobody(), StoppingAtLogin(), Leaving(), As(c), edit)).Ideally(showAPage)
+	})
+}
+
+var showAPage = expect.That("a page before the browser is sent to a redirect URI that anybody may register", func(g *Grant) string {
+	if g.Stage == login.Answered {
+		return "the browser is redirected at once"
+	}
+	return ""
+})
+
+// Another browser sends the consent form that the first one was shown.
+func bindsTransactionsToBrowsers(t *T) {
+	Refuses(t, Attempt[func() *login.Jar]{
+		Name: "the consent form in the browser that began the request",
+		Good: expect.EndWithCode(),
+		Send: func(elsewhere ...func() *login.Jar) any {
+			g, p, f, values := t.Pages.Consent("there is no consent page whose form could be copied")
+			jar := g.Jar
+			for _, other := range elsewhere {
+				jar = other()
+			}
+			// Who is asked to sign in does: a proxy asks after the approval.
+			agent := &login.Agent{Jar: jar, User: t.Session.Identity(0).User, Secrets: t.Secrets, Send: t.Do}
+			g.Outcome = t.Pages.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: g.RedirectURI, Decision: login.Leave})
+			return g
+		},
+	}, Cases[func() *login.Jar]{
+		{"the browser of somebody else who signed in", func() *login.Jar { return t.AS.Authorize(SignedOut(), Leaving()).Jar }},
+		{"a browser without cookies", login.NewJar},
+	}, completeNothing)
+}
+
+var completeNothing = expect.Refusing("a form that works only in the browser that began the request", func(g *Grant) string {
+	if g.Code() != "" {
+		return "the form brings a code in another browser"
+	}
+	return ""
+})
+
+// Two users sign in at the same time, and approve in the other order.
+func keepsUsersApart(t *T) {
+	a := t.AS.MustReachDecision(t.AS.Authorize(SignedOut(), Leaving()))
+	b := t.AS.MustReachDecision(t.AS.Authorize(By(1), SignedOut(), Leaving()))
+	if a.Stage != login.AtConsent || b.Stage != login.AtConsent {
+		t.NotApplicable("there is no consent page, so the steps of two users cannot be interleaved")
+	}
+	theirs, mine := approvedBy(t, b), approvedBy(t, a)
+	if mine == "" || theirs == "" {
+		t.Inconclusive("two logins at once did not bring two tokens that name their users")
+	}
+	if !t.Expect(mine, "the token of the first of two users").SeenIn(a.Exchange).To(differFrom(theirs)) {
+		return
+	}
+	first, second := t.AS.Subject(t.AS.MustGetTokens()), t.AS.Subject(t.AS.MustGetTokens(By(1)))
+	if first == "" || second == "" || first == second {
+		t.Inconclusive("the subject of a token cannot be told: %q and %q", first, second)
+	}
+	t.Expect(mine, "the token of the first of two users").SeenIn(a.Exchange).To(expect.Be(first))
+	t.Expect(theirs, "the token of the second of two users").SeenIn(b.Exchange).To(expect.Be(second))
+}
+
+// approvedBy is the user that a token names after the consent page was approved.
+func approvedBy(t *T, g *Grant) string {
+	p := g.Page()
+	f, button, _ := p.Consent()
+	values := f.Values()
+	if button.Name != "" {
+		values.Add(button.Name, button.Value)
+	}
+	// The user is there still: a proxy signs users in after they have approved the client.
+	agent := &login.Agent{Jar: g.Jar, User: t.Session.Identity(g.User).User, Secrets: t.Secrets, Send: t.Do}
+	g.Outcome = t.Pages.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: g.RedirectURI})
+	if g.Code() == "" {
+		t.Inconclusive("an approval brings no code: %s", g.Describe())
+	}
+	return t.AS.Subject(t.AS.Tokens(t.AS.Redeem(g), g.Client))
+}
+
+func differFrom(other string) expect.Matcher {
+	return expect.That("each token to name the user of its own browser", func(subject string) string {
+		if subject == other {
+			return "with two logins at once both tokens name " + subject
+		}
+		return ""
+	})
+}
+
+// forged sets a parameter of the request wherever a form of the pages holds it: in a hidden field, or in the query of its address.
+type forged struct {
+	name, value string
+	present     bool
+}
+
+func (v *forged) submit(_ *login.Page, f *login.Form, values *oauth.Form) {
+	for _, in := range f.Inputs {
+		if in.Name == v.name && in.Type == "hidden" {
+			v.present = true
+			values.Set(v.name, v.value)
+		}
+	}
+	u, err := url.Parse(f.Action)
+	if err != nil || !u.Query().Has(v.name) {
+		return
+	}
+	query := u.Query()
+	query.Set(v.name, v.value)
+	u.RawQuery, v.present = query.Encode(), true
+	f.Action = u.String()
+}
+
+// A form may hold the parameters of the request. What is issued must be what the request asked for.
+func keepsTheRequestItself(t *T) {
+	pair := oauth.NewPKCE(43)
+	rows := Cases[tampering]{
+		{"redirect_uri", tampering{forged{name: "redirect_uri", value: attacker}, stayHome}},
+		{"code_challenge", tampering{forged{name: "code_challenge", value: pair.Challenge}, redeemNothing(t, With("code_verifier", pair.Verifier))}},
+		{"resource", tampering{forged{name: "resource", value: "https://attacker.example/mcp"}, keepAudience(t)}},
+	}
+	if other, _ := t.Session.Client(t.Context(), session.Second); other != nil {
+		rows = rows.And("client_id", tampering{forged{name: "client_id", value: other.ID}, redeemNothing(t, As(other))})
+	}
+	Each(t, rows, func(t *T, c tampering) {
+		g := t.AS.Authorize(SignedOut(), Submitting(c.submit))
+		if !c.present {
+			t.NotApplicable("no form of the pages holds a parameter of the request")
+		}
+		t.Expect(g).To(c.expected)
+	})
+}
+
+type tampering struct {
+	forged
+	expected expect.Matcher
+}
+
+const ownParameters = "the parameters of the authorization request, not those of the form"
+
+// redeemNothing expects that nobody redeems the code by what the form said.
+func redeemNothing(t *T, edit Edit) expect.Matcher {
+	return expect.That(ownParameters, func(g *Grant) string {
+		if g.Code() != "" && t.AS.Tokens(t.AS.Redeem(g, edit), g.Client) != nil {
+			return "the code is redeemed by what the form said"
+		}
+		return ""
+	})
+}
+
+func keepAudience(t *T) expect.Matcher {
+	return expect.That(ownParameters, func(g *Grant) string {
+		if g.Code() == "" {
+			return ""
+		}
+		audience, _ := t.AS.Audience(t.AS.Tokens(t.AS.Redeem(g), g.Client))
+		if slices.Contains(audience, "https://attacker.example/mcp") {
+			return "the token is for the resource of the form"
+		}
+		return ""
+	})
 }

@@ -3,7 +3,9 @@
 package authorization
 
 import (
+	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -38,52 +40,18 @@ func post(t *T, g *Grant) *reports.Exchange {
 func request() {
 	Must("AS-AUTHZ-GET", answersGET)
 
-	Must("AS-AUTHZ-USER-AUTHENTICATED", func(t *T) {
-		g := t.AS.Authorize(Nobody())
-		if g.Code() != "" {
-			t.Unmet(g.Exchange, "a user who signs in", "a code is issued to a browser without cookies, in which nobody did anything (demo mode?)")
-		}
-		t.Refused()
-	})
-
+	Must("AS-AUTHZ-USER-AUTHENTICATED", authenticatesUsers)
 	Must("AS-AUTHZ-UNKNOWN-CLIENT", refusesUnknownClients)
 	Must("AS-AUTHZ-MISSING-CLIENT", refusesMissingClients)
 	Must("AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", refusesUnknownResponseTypes)
 	Must("AS-AUTHZ-RESPONSE-TYPE-MISSING", refusesMissingResponseTypes)
 
-	Must("AS-AUTHZ-NO-IMPLICIT", func(t *T) {
-		for _, v := range []string{"token", "id_token token", "code token", "code id_token token"} {
-			for _, mode := range []string{"", "fragment"} {
-				edits := []Edit{With("response_type", v), With("nonce", Random(12))}
-				if mode != "" {
-					edits = append(edits, With("response_mode", mode))
-				}
-				g := t.AS.Authorize(edits...)
-				if strings.Contains(g.Location, "access_token=") || g.Params.Get("access_token") != "" {
-					t.Unmet(g.Exchange, "no access token through the browser", "response_type %q brings an access token", v)
-					continue
-				}
-				t.AS.MustReachDecision(g)
-				t.Refused()
-			}
-		}
-	})
-
+	Must("AS-AUTHZ-NO-IMPLICIT", issuesNoTokenItself)
 	Must("AS-AUTHZ-DUPLICATE-PARAMS", refusesRepeatedParameters)
 	Must("AS-AUTHZ-UNKNOWN-PARAMS", ignoresUnknownParameters)
 	Must("AS-AUTHZ-EMPTY-PARAMS", readsEmptyParametersAsAbsent)
 
-	Practice("AS-AUTHZ-REQUEST-OBJECT", func(t *T) {
-		l := Listen(t)
-		header, claims := "eyJhbGciOiJub25lIn0", document.Base64URL(`{"redirect_uri":"`+attacker+`","scope":"mcpauth:other"}`)
-		if g := t.AS.Authorize(With("request", header+"."+claims+".")); strings.Contains(g.Location, "attacker.example") {
-			t.Finding(g.Exchange, "an unsigned request object with another redirect_uri", "its parameters refused or ignored", "the browser is sent to "+g.Location)
-		}
-		t.AS.Authorize(With("request_uri", l.URL("/request.jwt")))
-		if l.Hits() > 0 {
-			t.Unmet(nil, "no fetch of a request_uri that nobody registered", "the server fetched it")
-		}
-	})
+	Practice("AS-AUTHZ-REQUEST-OBJECT", believesNoRequestObject)
 }
 
 // firstAnswer is the server's answer to the authorization request itself.
@@ -101,6 +69,106 @@ func answersGET(t *T) {
 var answerABrowser = expect.That("a page or a redirect for a GET request", func(ex *reports.Exchange) string {
 	if s := expect.Status(ex); s == 0 || s >= 400 {
 		return expect.Describe(ex)
+	}
+	return ""
+})
+
+func authenticatesUsers(t *T) {
+	g := t.AS.Authorize(Nobody())
+	if g.Stage == login.ErrorPage || g.Error() != "" {
+		t.Inconclusive("the ordinary request fails: %s", g.Describe())
+	}
+	t.Expect(g).To(askForAUser)
+}
+
+var askForAUser = expect.That("a page where the user signs in", func(g *Grant) string {
+	if g.Code() == "" && !g.IssuesToken() {
+		return ""
+	}
+	return "a code is issued to a browser without cookies, in which nobody did anything (is it a demo mode?)"
+})
+
+// issuesNoTokenItself asks as a client that registered for the implicit grant, where it can: another one would be refused as such.
+func issuesNoTokenItself(t *T) {
+	base := []Edit{With("nonce", Random(12))}
+	types := []string{"code", "token", "id_token token", "code token"}
+	if t.Session.Register {
+		if c, _ := t.AS.Register(map[string]any{"grant_types": []string{"authorization_code", "implicit"}, "response_types": types}); c != nil {
+			base = append(base, As(c))
+		}
+	}
+	if t.AS.Lists("scopes_supported", "openid") { // without it, a server of OpenID Connect refuses id_token
+		base = append(base, Scope(append(t.Session.RequestedScopes(), "openid")...))
+	}
+	var rows Cases[Edit]
+	for _, v := range []string{"token", "id_token token", "code token", "code id_token token"} {
+		rows = rows.And("response_type "+v, With("response_type", v))
+		rows = rows.And("response_type "+v+" with response_mode fragment", Edits(With("response_type", v), With("response_mode", "fragment")))
+	}
+	Refuses(t, deciding(t, base...), rows, bringNoToken)
+}
+
+// deciding is an authorization request that the server has decided.
+func deciding(t *T, base ...Edit) Attempt[Edit] {
+	attempt := t.AS.AuthorizationRequest(base...)
+	send := attempt.Send
+	attempt.Send = func(edits ...Edit) any { return t.AS.MustReachDecision(send(edits...).(*Grant)) }
+	return attempt
+}
+
+var bringNoToken = expect.Refusing("no access token from the authorization endpoint (OAuth 2.1 section 10.1)", func(g *Grant) string {
+	if g.IssuesToken() || strings.Contains(g.Location, "access_token=") {
+		return "an access token is in the answer"
+	}
+	return ""
+})
+
+// believesNoRequestObject sends what a request object holds of an ordinary request, with one change.
+func believesNoRequestObject(t *T) {
+	Each(t, Cases[string]{
+		{"an unsigned request object with another redirect_uri", unsecured},
+		{"a request object with another redirect_uri and a made-up signature", madeUpSignature},
+	}, func(t *T, header string) {
+		g := t.AS.MustReachDecision(t.AS.Authorize(Change("request", func(string) string { return requestObject(t, header) })))
+		t.Expect(g).To(stayHome)
+	})
+	Each(t, Cases[string]{{"a request_uri that nobody registered", "/request.jwt"}}, func(t *T, path string) {
+		if u, err := document.ParseURL(t.AS.Server().Authorization); err != nil || !document.LoopbackHost(u.Hostname()) {
+			t.NotTested("the authorization server cannot reach the listener of mcpauth, which is on this machine")
+		}
+		l := Listen(t)
+		t.AS.Authorize(With("request_uri", l.URL(path)), Leaving())
+		t.Expect(l.Hits()).To(expect.That("no fetch of a request_uri that nobody registered", func(hits int) string {
+			if hits == 0 {
+				return ""
+			}
+			return "the server fetches it"
+		}))
+	})
+}
+
+// The headers of request objects that nobody may believe.
+const (
+	unsecured       = `{"alg":"none"}`
+	madeUpSignature = `{"alg":"RS256","kid":"mcpauth"}`
+)
+
+func requestObject(t *T, header string) string {
+	c := t.AS.AnyClient()
+	claims := map[string]any{
+		"iss": c.ID, "client_id": c.ID, "aud": t.AS.Server().Issuer, "response_type": "code", "redirect_uri": attacker, "exp": time.Now().Unix() + 300,
+	}
+	body, _ := json.Marshal(claims) // texts and numbers always marshal
+	signature := ""
+	if header == madeUpSignature {
+		signature = document.Base64URL(strings.Repeat("a", 256))
+	}
+	return document.Base64URL(header) + "." + document.Base64URL(string(body)) + "." + signature
+}
+
+var stayHome = expect.That("a refusal, or the parameters of the request itself", func(g *Grant) string {
+	if strings.Contains(g.Location, nearmiss.Attacker) {
+		return "the browser is sent to " + g.Location
 	}
 	return ""
 })

@@ -189,7 +189,7 @@ func (g *Grant) Describe() string {
 func (g *Grant) Evidence() *reports.Exchange { return g.Exchange }
 
 // IssuesToken reports that the client gets an access token without a token request.
-func (g *Grant) IssuesToken() bool { return g.Params.Get("access_token") != "" }
+func (g *Grant) IssuesToken() bool { return len(g.Answer("access_token")) > 0 }
 
 // AsksUser reports that the request ended at the consent page.
 func (g *Grant) AsksUser() bool { return g.Stage == login.AtConsent }

@@ -526,6 +526,7 @@ func (w *walk) consent(p *Page, f *Form, b Input) bool {
 			return true
 		}
 		if link != "" {
+			w.out.Consented = true
 			w.req = wire.Request{Method: "GET", URL: link}
 			return false
 		}
