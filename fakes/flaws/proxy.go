@@ -54,8 +54,7 @@ var proxies = []Flaw{
 		return got != "" && len(got) < len(kept) && strings.HasPrefix(kept, got)
 	}),
 	looseState("by-length", "a changed state", func(kept, got string, _ bool) bool { return len(got) == len(kept) }),
-	remembering(proxyWith("approvals-bare", "The cookie that records approvals has no attributes.", "AS-PROXY-CONSENT-COOKIE", "the cookie as_approvals",
-		func(b *idp.Behaviour) { b.BareCookies = []string{"as_approvals"} })),
+	approvalsBare(),
 	believedUpstream("issuer", "another issuer", claim("iss", "https://attacker.example")),
 	believedUpstream("audience", "another audience", claim("aud", "another-client")),
 	believedUpstream("azp", "a foreign azp", claim("azp", "another-client")),
@@ -77,6 +76,14 @@ func proxyWith(name, says, noticed, row string, bend func(b *idp.Behaviour)) Fla
 	}
 }
 
+// approvalsBare has a cookie of approvals without attributes.
+func approvalsBare() Flaw {
+	f := proxyWith("approvals-bare", "The cookie that records approvals has no attributes.", "AS-PROXY-CONSENT-COOKIE",
+		"the cookie as_approvals", func(b *idp.Behaviour) { b.BareCookies = []string{"as_approvals"} })
+	f.Also = []string{"AS-LOGIN-COOKIE-ATTRIBUTES"}
+	return remembering(f)
+}
+
 // looseState accepts an upstream answer whose state is nearly, or not at all, the one of the request.
 func looseState(name, row string, matches func(kept, got string, sent bool) bool) Flaw {
 	f := proxyWith("state-"+name, "An upstream answer counts: "+row+".", "AS-PROXY-STATE-VALIDATED", row,
@@ -89,6 +96,6 @@ func looseState(name, row string, matches func(kept, got string, sent bool) bool
 func believedUpstream(name, row string, is func(header, claims map[string]any) bool) Flaw {
 	f := proxyWith("believes-id-token-"+name, "An ID token of the upstream counts: "+row+".", "AS-PROXY-UPSTREAM-ID-TOKEN", row,
 		func(b *idp.Behaviour) { b.Believes = is })
-	f.Also = []string{"AS-PROXY-BROWSER-ID-TOKEN", "AS-PROXY-UPSTREAM-ID-TOKEN", "AS-CC-*", "AS-CIMD-KEY-AUTH-ENFORCED"}
+	f.Also = []string{"AS-PROXY-BROWSER-ID-TOKEN", "AS-PROXY-UPSTREAM-ID-TOKEN", "AS-CC-*", "AS-EMA-*", "AS-CIMD-KEY-AUTH-ENFORCED"}
 	return f
 }
