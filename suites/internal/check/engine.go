@@ -419,7 +419,8 @@ func (t *T) guarded(part func() *stop) (ended *stop) {
 func (t *T) perform(body func(*T)) {
 	body(t)
 	if t.unrefused != nil && t.Unmistaken() {
-		t.Inconclusive("%s", t.MCP.Because(t.unrefused, "what has to be refused is answered with "+expect.Describe(t.unrefused)+", which is no refusal"))
+		why := "what has to be refused is answered with " + expect.Describe(t.unrefused) + ", which is no refusal"
+		t.Inconclusive("%s", t.MCP.Because(t.unrefused, why))
 	}
 	if t.refusals > 0 && !t.controlled && t.Unmistaken() {
 		t.sharedControl()
