@@ -117,8 +117,9 @@ func keepsErrorTextsClean(t *T) {
 		if code == "" {
 			t.NotApplicable("no error code and no error_description come of it: %s", g.Describe())
 		}
-		if t.Expect(code, "error").SeenIn(g.Exchange).To(allowedCharacters) && t.Expect(text, "error_description").SeenIn(g.Exchange).To(noMarkup) {
-			t.Expect(text, "error_description").SeenIn(g.Exchange).Ideally(allowedCharacters)
+		description := t.Expect(text, "error_description").SeenIn(g.Exchange)
+		if t.Expect(code, "error").SeenIn(g.Exchange).To(allowedCharacters) && description.To(noMarkup) {
+			description.Ideally(allowedCharacters)
 		}
 	})
 }
@@ -156,7 +157,9 @@ var noMarkup = expect.That("no markup of the request in an error text", func(s s
 const payload = `mcpauth"><svg/onload=alert(1)>'{{7*7}}`
 
 // quoted are the parameters that pages quote.
-var quoted = []string{"client_id", "redirect_uri", "scope", "state", "response_type", "error", "error_description", "login_hint", "ui_locales", "resource"}
+var quoted = []string{
+	"client_id", "redirect_uri", "scope", "state", "response_type", "error", "error_description", "login_hint", "ui_locales", "resource",
+}
 
 func escapesRequestValues(t *T) {
 	known, _ := t.Session.Client(t.Context(), session.Public)
@@ -194,7 +197,9 @@ func letsNoScriptsRead(t *T) {
 	origin := mcp.Field("Origin", "https://"+nearmiss.Attacker)
 	stop := Edits(StoppingAtLogin(), Leaving(), Header(origin))
 	g := t.AS.Authorize(Nobody(), stop)
-	preflight := t.Do(wire.Request{Method: "OPTIONS", URL: g.URL, Header: []reports.Field{origin, mcp.Field("Access-Control-Request-Method", "GET")}})
+	preflight := t.Do(wire.Request{Method: "OPTIONS", URL: g.URL, Header: []reports.Field{
+		origin, mcp.Field("Access-Control-Request-Method", "GET"),
+	}})
 	t.Expect(preflight, "a preflight request").To(allowNoOrigin)
 	t.Expect(firstAnswer(g), "the authorization request").To(allowNoOrigin)
 	allow := func(t *T, _ *login.Page, ex *reports.Exchange) { t.Expect(ex).To(allowNoOrigin) }
