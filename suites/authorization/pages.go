@@ -37,6 +37,7 @@ func pages() {
 }
 
 func answersErrorsWithAStatus(t *T) {
+	t.AS.Server() // ends the check where there is none
 	rows := Cases[Edit]{{"an unknown client", Stranger()}, {"no client_id", Edits(Stranger(), Without("client_id"))}}
 	if known, _ := t.Session.Client(t.Context(), session.Public); known != nil {
 		rows = rows.And("a redirect_uri that is not registered", Edits(As(known), With("redirect_uri", attacker)))
@@ -162,6 +163,7 @@ var quoted = []string{
 }
 
 func escapesRequestValues(t *T) {
+	t.AS.Server() // ends the check where there is none
 	known, _ := t.Session.Client(t.Context(), session.Public)
 	for _, name := range quoted {
 		requests := Cases[[]Edit]{{name, []Edit{Stranger(), Nobody(), StoppingAtLogin()}}}
