@@ -79,10 +79,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 			others = append(others, c)
 		}
 	}
-	e.World.reorder(others)
-	for _, checks := range alone {
-		e.World.reorder(checks)
-	}
+	e.World.reorder(others) // those that run alone keep their order: what trips limits comes after what they would stop
 	// Where the target limits requests, what is asked first is what is decided: MUSTs before all else.
 	slices.SortStableFunc(others, func(a, b *Check) int { return weight(a) - weight(b) })
 	inTurn := func(checks []*Check) {
