@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/sigstore/sigstore-go/pkg/testing/ca"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+
+	"github.com/mcpauth/conformance/reports/bundle"
+)
+
+const (
+	workflow = "https://github.com/example/repo/.github/workflows/certify.yml@refs/heads/main"
+	github   = "https://token.actions.githubusercontent.com"
+)
+
+// A signature holds for the manifest, the predicate and the identity that were signed, and for no other.
+func TestSignaturesWithoutAKey(t *testing.T) {
+	sigstore, err := ca.NewVirtualSigstore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, predicate := []byte(`{"version":1,"files":[]}`), []byte(`{"result":"PASSED"}`)
+	sign := func(predicateType string) *ca.TestEntity {
+		statement, err := json.Marshal(map[string]any{
+			"_type": bundle.StatementType, "predicateType": predicateType, "predicate": json.RawMessage(predicate),
+			"subject": []any{map[string]any{"name": bundle.ManifestFile, "digest": map[string]string{"sha256": bundle.Digest(manifest)}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		entity, err := sigstore.Attest(workflow, github, statement)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return entity
+	}
+	files := func(change func(f bundle.Files)) bundle.Files {
+		f := bundle.Files{bundle.ManifestFile: manifest, bundle.PredicateFile: predicate, bundle.KeylessFile: []byte("{}")}
+		change(f)
+		return f
+	}
+	good := sign(bundle.PredicateType)
+	for name, c := range map[string]struct {
+		entity           *ca.TestEntity
+		identity, issuer string
+		files            bundle.Files
+		holds            bool
+	}{
+		"as it was signed": {good, workflow, github, files(func(bundle.Files) {}), true},
+		"spaces in JSON": {good, workflow, github,
+			files(func(f bundle.Files) { f[bundle.PredicateFile] = []byte("{\"result\": \"PASSED\"}\n") }), true},
+		"another identity": {good, "https://github.com/other/repo/x.yml@refs/heads/main", github, files(func(bundle.Files) {}), false},
+		"another issuer":   {good, workflow, "https://accounts.google.com", files(func(bundle.Files) {}), false},
+		"another manifest": {good, workflow, github, files(func(f bundle.Files) { f[bundle.ManifestFile] = []byte("{}") }), false},
+		"another predicate": {good, workflow, github,
+			files(func(f bundle.Files) { f[bundle.PredicateFile] = []byte(`{"result":"FAILED"}`) }), false},
+		"another predicate type": {sign("https://example.com/other"), workflow, github, files(func(bundle.Files) {}), false},
+		"no signature":           {good, workflow, github, files(func(f bundle.Files) { delete(f, bundle.KeylessFile) }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := func([]byte) (verify.SignedEntity, error) { return c.entity, nil }
+			check, err := checkerBy(sigstore, c.identity, c.issuer, read, verify.WithTransparencyLog(1), verify.WithObserverTimestamps(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			signer, err := check(c.files)
+			if (err == nil) != c.holds {
+				t.Fatalf("holds: %v, error: %v", err == nil, err)
+			}
+			if c.holds && (!signer.Witnessed || signer.Identity != workflow) {
+				t.Fatalf("signed by %+v", signer)
+			}
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{nil, {"dir"}, {"--trusted-root", "none.json", "--certificate-identity", workflow, "dir"}} {
+		if _, err := run(args); err == nil {
+			t.Errorf("%q: no error", args)
+		}
+	}
+	if _, err := checker([]byte("{}"), workflow, github); err == nil {
+		t.Error("an empty file is no trusted root")
+	}
+}

@@ -1,0 +1,61 @@
+// Command mcpauth-verify-keyless verifies a certificate that a CI system or cosign signed without a key, by a certificate of
+// Sigstore, without the network. It is a module of its own, so that mcpauth stays free of Sigstore's dependencies.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/bundle"
+	"github.com/mcpauth/conformance/suites"
+)
+
+func main() {
+	v, err := run(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mcpauth-verify-keyless: "+reports.OneLine(err.Error(), 2000))
+		os.Exit(2)
+	}
+	enc := json.NewEncoder(os.Stdout)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		os.Exit(4)
+	}
+	if !v.OK {
+		os.Exit(1)
+	}
+}
+
+func run(args []string) (bundle.Verification, error) {
+	flags := flag.NewFlagSet("mcpauth-verify-keyless DIR", flag.ContinueOnError)
+	root := flags.String("trusted-root", "", "Sigstore's trusted root, a file (cosign trusted-root create, or gh attestation trusted-root)")
+	identity := flags.String("certificate-identity", "", "who must have signed: the subject of the certificate, such as the URL of a workflow")
+	issuer := flags.String("certificate-oidc-issuer", "https://token.actions.githubusercontent.com", "who vouches for that identity")
+	submission := flags.Bool("submission", false, "demand that the certificate is at most 90 days old")
+	if err := flags.Parse(args); err != nil {
+		return bundle.Verification{}, err
+	}
+	if flags.NArg() != 1 || *root == "" || *identity == "" {
+		return bundle.Verification{}, errors.New("want --trusted-root FILE, --certificate-identity IDENTITY and DIR")
+	}
+	text, err := os.ReadFile(*root)
+	if err != nil {
+		return bundle.Verification{}, fmt.Errorf("--trusted-root: %w", err)
+	}
+	check, err := checker(text, *identity, *issuer)
+	if err != nil {
+		return bundle.Verification{}, fmt.Errorf("--trusted-root %s: %w", *root, err)
+	}
+	files, found, err := bundle.Read(flags.Arg(0))
+	if err != nil {
+		return bundle.Verification{}, err
+	}
+	o := bundle.Options{Now: time.Now(), Submission: *submission, Check: check, Rejudge: suites.JudgeAgain}
+	return files.Verify(context.Background(), o, found...), nil
+}
