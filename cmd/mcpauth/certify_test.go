@@ -45,7 +45,8 @@ func vendor(t *testing.T) (dir string) {
 func TestCertifyAndVerify(t *testing.T) {
 	dir := vendor(t)
 	passphrase := []string{"MCPAUTH_KEY_PASSPHRASE=open sesame"}
-	certify := []string{"certify", "--login", "form", "--profile", "resource-server", "--revision", "2025-11-25", "--product", dir + "/PRODUCT.yaml",
+	certify := []string{"certify", "--login", "form", "--profile", "resource-server", "--revision", "2025-11-25", "--product", dir +
+		"/PRODUCT.yaml",
 		"--key", dir + "/vendor.key", "-o", dir + "/certificate"}
 	code, _, errs := mcpauth(t, passphrase, certify...)
 	require.Zero(t, code, errs)
@@ -74,7 +75,8 @@ func TestCertifyAndVerify(t *testing.T) {
 	assert.True(t, found.OK)
 	assert.Len(t, found.Certification.Tool.SHA256, 64)
 
-	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--at", time.Now().AddDate(2, 0, 0).Format(time.DateOnly))
+	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--at", time.Now().AddDate(2, 0,
+		0).Format(time.DateOnly))
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "NOT VERIFIED (expired): ")
 	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate")
@@ -89,7 +91,8 @@ func TestCertifyAndVerify(t *testing.T) {
 // What would let a certificate say more than was seen is refused before the target is touched.
 func TestCertifyRefuses(t *testing.T) {
 	dir := vendor(t)
-	good := []string{"certify", "--profile", "resource-server", "--revision", "2025-11-25", "--product", dir + "/PRODUCT.yaml", "-o", dir + "/out"}
+	good := []string{"certify", "--profile", "resource-server", "--revision", "2025-11-25", "--product", dir + "/PRODUCT.yaml", "-o",
+		dir + "/out"}
 	for name, c := range map[string]struct {
 		args, env []string
 		says      string
