@@ -100,18 +100,7 @@ func cors() {
 		}
 	})
 
-	Practice("RS-TRANSPORT-CORS-CREDENTIALS", func(t *T) {
-		for _, origin := range []string{evil, "null"} {
-			for _, ex := range []*reports.Exchange{
-				t.Send(t.MCP.Call().With(mcp.Field("Origin", origin))),
-				t.Do(wire.Request{Method: "OPTIONS", URL: t.Survey.Endpoint, Header: []reports.Field{mcp.Field("Origin", origin), mcp.Field("Access-Control-Request-Method", "POST")}}),
-			} {
-				if expect.Header(ex, "Access-Control-Allow-Origin") == origin && strings.EqualFold(expect.Header(ex, "Access-Control-Allow-Credentials"), "true") {
-					t.Unmet(ex, "no credentials for foreign origins", "Origin %s is reflected together with Access-Control-Allow-Credentials: true", origin)
-				}
-			}
-		}
-	})
+	Practice("RS-TRANSPORT-CORS-CREDENTIALS", allowsNoCredentialsFromForeignOrigins)
 }
 
 // browserOrigin is an origin that the user declared, or that of the MCP Inspector.
@@ -200,46 +189,9 @@ func security() {
 		})
 	})
 
-	Practice("RS-TRANSPORT-NO-REDIRECT", func(t *T) {
-		calls := []mcp.Call{t.MCP.Call()}
-		if t.MCP.HasToken() {
-			calls = append(calls, t.MCP.Call().With(t.MCP.BearerField()))
-		}
-		for _, c := range calls {
-			if ex := t.Send(c); expect.Status(ex) >= 300 && expect.Status(ex) <= 399 {
-				t.Unmet(ex, "an answer at the published URL; a redirect loses the body or the token", "%s", expect.Describe(ex))
-			}
-		}
-	})
-
-	Practice("RS-TRANSPORT-CACHE", func(t *T) {
-		ex := t.Send(t.MCP.Call().With(t.MCP.BearerField()))
-		v := strings.ToLower(strings.Join(expect.HeaderValues(ex, "Cache-Control"), ","))
-		for _, shared := range []string{"public", "s-maxage"} {
-			if strings.Contains(v, shared) {
-				t.Unmet(ex, "nothing in Cache-Control that lets shared caches keep an authorized answer", "%q", v)
-			}
-		}
-	})
-
-	Practice("RS-TRANSPORT-COOKIES", func(t *T) {
-		ex := t.Send(t.MCP.Call().With(t.MCP.BearerField()))
-		cookies := expect.HeaderValues(ex, "Set-Cookie")
-		if len(cookies) == 0 {
-			t.NotApplicable("the endpoint sets no cookie")
-		}
-		for _, c := range cookies {
-			pair, attributes, _ := strings.Cut(c, ";")
-			name, value, _ := strings.Cut(pair, "=")
-			t.Secrets.Add("cookie", value)
-			t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Cookie", pair))), "the cookie %s without a token", name).To(expect.RefuseAnyway())
-			for _, attribute := range []string{"httponly", "samesite"} {
-				if !strings.Contains(strings.ToLower(attributes), attribute) {
-					t.Advise(ex, "HttpOnly and SameSite on the cookie "+name, "%s is missing", attribute)
-				}
-			}
-		}
-	})
+	Practice("RS-TRANSPORT-NO-REDIRECT", answersWhereItIsPublished)
+	Practice("RS-TRANSPORT-CACHE", keepsAnswersOutOfSharedCaches)
+	Practice("RS-TRANSPORT-COOKIES", takesNoCookieForToken)
 }
 
 // modern expects a handshake with nothing newer than TLS 1.1 to fail (RFC 8996). That the certificate

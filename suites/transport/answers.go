@@ -1,0 +1,101 @@
+package transport
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// A redirect loses the body or the token.
+func answersWhereItIsPublished(t *T) {
+	calls := Cases[mcp.Call]{{"without a token", t.MCP.Call()}}
+	if t.MCP.HasToken() {
+		calls = calls.And("with the valid token", t.MCP.Call().With(t.MCP.BearerField()))
+	}
+	Each(t, calls, func(t *T, c mcp.Call) {
+		t.Expect(t.Send(c)).To(expect.That("an answer at the published URL", func(ex *reports.Exchange) string {
+			if s := expect.Status(ex); s >= 300 && s <= 399 {
+				return expect.Describe(ex)
+			}
+			return ""
+		}))
+	})
+}
+
+func keepsAnswersOutOfSharedCaches(t *T) {
+	t.Expect(t.Send(t.MCP.Call().With(t.MCP.BearerField()))).To(letNoSharedCacheKeepIt())
+}
+
+// RFC 9111 section 3.5: an answer to a request with Authorization is not stored by a shared cache, unless it says so.
+func letNoSharedCacheKeepIt() expect.Matcher {
+	return expect.That("nothing in Cache-Control that lets shared caches keep an authorized answer", func(ex *reports.Exchange) string {
+		field := strings.ToLower(strings.Join(expect.HeaderValues(ex, "Cache-Control"), ","))
+		for _, directive := range strings.Split(field, ",") {
+			name, _, _ := strings.Cut(strings.TrimSpace(directive), "=")
+			if name == "public" || name == "s-maxage" {
+				return fmt.Sprintf("%q", field)
+			}
+		}
+		return ""
+	})
+}
+
+func takesNoCookieForToken(t *T) {
+	ex := t.Send(t.MCP.Call().With(t.MCP.BearerField()))
+	cookies := expect.HeaderValues(ex, "Set-Cookie")
+	if len(cookies) == 0 {
+		t.NotApplicable("the endpoint sets no cookie")
+	}
+	for _, cookie := range cookies {
+		pair, attributes, _ := strings.Cut(cookie, ";")
+		name, value, _ := strings.Cut(pair, "=")
+		t.Secrets.Add("cookie", value)
+		Refuses(t, t.MCP.ProtectedCall(), Cases[CallEdit]{{"the cookie " + name + " without a token", withCookie(pair)}}, expect.RefuseAnyway())
+		t.Expect(attributes, "the cookie %s", name).SeenIn(ex).Ideally(haveAttribute("HttpOnly"), haveAttribute("SameSite"))
+	}
+}
+
+// withCookie sends a cookie in place of the token.
+func withCookie(pair string) CallEdit {
+	return func(c mcp.Call) mcp.Call {
+		c.Header = nil
+		return c.With(mcp.Field("Cookie", pair))
+	}
+}
+
+func haveAttribute(name string) expect.Matcher {
+	return expect.That(name, func(attributes string) string {
+		if !strings.Contains(strings.ToLower(attributes), strings.ToLower(name)) {
+			return name + " is missing"
+		}
+		return ""
+	})
+}
+
+// Whoever is allowed with credentials reads what the user's browser may read.
+func allowsNoCredentialsFromForeignOrigins(t *T) {
+	Each(t, Cases[string]{{evil, evil}, {"the opaque origin null", "null"}}, func(t *T, origin string) {
+		from := mcp.Field("Origin", origin)
+		t.Expect(t.Send(t.MCP.Call().With(from)), "a request").To(allowNoCredentials(origin))
+		preflight := wire.Request{Method: "OPTIONS", URL: t.Survey.Endpoint, Header: []reports.Field{
+			from, mcp.Field("Access-Control-Request-Method", "POST"),
+		}}
+		t.Expect(t.Do(preflight), "a preflight").To(allowNoCredentials(origin))
+	})
+}
+
+func allowNoCredentials(origin string) expect.Matcher {
+	return expect.That("no credentials for foreign origins", func(ex *reports.Exchange) string {
+		if expect.Header(ex, "Access-Control-Allow-Origin") == origin &&
+			strings.EqualFold(expect.Header(ex, "Access-Control-Allow-Credentials"), "true") {
+			return "the origin is reflected together with Access-Control-Allow-Credentials: true"
+		}
+		return ""
+	})
+}
