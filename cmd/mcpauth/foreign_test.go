@@ -28,8 +28,12 @@ func TestReportsOfOthers(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "theirs.json")
 			require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(b), change[0], change[1])), 0o600))
 			for _, args := range [][]string{
-				{"report", path, "--report", "markdown", "-v"}, {"report", path, "--report", "html"}, {"report", path, path, "--report", "matrix"},
-				{"merge", path}, {"diff", right, path}, {"diff", path, right},
+				{"report", path, "--report", "markdown", "-v"},
+				{"report", path, "--report", "html"},
+				{"report", path, path, "--report", "matrix"},
+				{"merge", path},
+				{"diff", right, path},
+				{"diff", path, right},
 			} {
 				code, out, errs := mcpauth(t, nil, args...)
 				assert.Equal(t, 2, code, args)

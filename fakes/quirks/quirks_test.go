@@ -87,7 +87,10 @@ func decoded(t *testing.T, resp *http.Response) map[string]any {
 func (c *client) authorizationURL(changes url.Values) string {
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{
-		"response_type": {"code"}, "client_id": {c.id}, "redirect_uri": {c.redirect}, "scope": {"notes:read notes:write"},
+		"response_type":  {"code"},
+		"client_id":      {c.id},
+		"redirect_uri":   {c.redirect},
+		"scope":          {"notes:read notes:write"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}, "resource": {c.URL}, "state": {"s"},
 	}
 	for k, v := range changes {

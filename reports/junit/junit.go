@@ -149,8 +149,10 @@ func newSuite(run *reports.Run, area string) *suite {
 	return &suite{
 		Name: "mcpauth." + area, Timestamp: run.Started.UTC().Format("2006-01-02T15:04:05"),
 		Properties: &properties{[]property{
-			{"target", reports.Printable(run.Target.URL)}, {"tier", run.Target.Tier},
-			{"tool", run.Tool.Name + " " + run.Tool.Version}, {"catalogue", run.Catalogue},
+			{"target", reports.Printable(run.Target.URL)},
+			{"tier", run.Target.Tier},
+			{"tool", run.Tool.Name + " " + run.Tool.Version},
+			{"catalogue", run.Catalogue},
 		}},
 	}
 }

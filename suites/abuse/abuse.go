@@ -224,11 +224,10 @@ func everything(t *T) Cases[mcp.Call] {
 	for _, list := range []string{"tools/list", "resources/list", "resources/templates/list", "prompts/list"} {
 		out = out.And(list, call.Method(list, nil))
 	}
-	tools := slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return tool.DeniedOnly })
-	if len(t.Tools) == 0 {
-		tools = t.MCP.ReadOnlyTools()
-	}
-	for _, tool := range tools {
+	for _, tool := range t.Tools {
+		if tool.DeniedOnly {
+			continue
+		}
 		noObject := map[string]any{"name": tool.Name, "arguments": "no object"}
 		out = out.And("the tool "+tool.Name, call.Method("tools/call", tool.Params())).
 			And("the tool "+tool.Name+", with a text for its arguments", call.Method("tools/call", noObject))

@@ -17,8 +17,10 @@ import (
 
 // honest are texts that hold nothing but words which filters look for.
 var honest = Cases[string]{
-	{"a file name", "see ../README.md for more"}, {"the words union and select", "the union may select its delegates"},
-	{"the word evaluate", "evaluate(x) at x = 0"}, {"a less-than sign", "a scripture, < 10 pages"},
+	{"a file name", "see ../README.md for more"},
+	{"the words union and select", "the union may select its delegates"},
+	{"the word evaluate", "evaluate(x) at x = 0"},
+	{"a less-than sign", "a scripture, < 10 pages"},
 	{"the words drop and table", "drop the table by Tuesday"},
 }
 
@@ -105,7 +107,8 @@ func disguises(pattern string) Cases[string] {
 		}
 	}
 	return Cases[string]{
-		{"in upper case", strings.ToUpper(pattern)}, {"percent-encoded", encoded},
+		{"in upper case", strings.ToUpper(pattern)},
+		{"percent-encoded", encoded},
 		{"with a comment for a space", strings.ReplaceAll(pattern, " ", "/**/")},
 	}.Where(func(text string) bool { return text != pattern })
 }

@@ -143,7 +143,10 @@ func refusesMalformedResources(t *T) {
 	own := t.Session.Resource
 	ignored := t.AS.Present(Attacker).Served // then what happens says nothing of the form of a value
 	Each(t, Cases[string]{
-		{"without a scheme", "mcp.example.com"}, {"with a fragment", own + "#frag"}, {"a path", "/mcp"}, {"javascript:", "javascript:x"},
+		{"without a scheme", "mcp.example.com"},
+		{"with a fragment", own + "#frag"},
+		{"a path", "/mcp"},
+		{"javascript:", "javascript:x"},
 		{"with a space at its end", own + " "},
 	}, func(t *T, resource string) {
 		p := t.AS.Present(resource)
@@ -184,7 +187,9 @@ func comparesResources(t *T) {
 		t.Expect(g, "the scheme in upper case, which is the same (RFC 3986 section 6.2.2.1)").Ideally(expect.EndWithCode())
 	}
 	Each(t, Cases[string]{
-		{"the last character left out", own[:len(own)-1]}, {"one character more", own + "x"}, {"a way up", own + "/../other"},
+		{"the last character left out", own[:len(own)-1]},
+		{"one character more", own + "x"},
+		{"a way up", own + "/../other"},
 		{"a host that ends in the same letters", u.Scheme + "://evil" + u.Host + u.Path},
 		{"another path", u.Scheme + "://" + u.Host + "/mcpauth-other"},
 	}, func(t *T, resource string) {

@@ -103,7 +103,9 @@ func readsLists(t *T) {
 		{"an object with the server as a key", map[string]any{me: true}},
 	})
 	Each(t, Cases[any]{
-		{"the server first", []any{me, otherServer}}, {"the server last", []any{otherServer, me}}, {"the server and a number", []any{me, 5}},
+		{"the server first", []any{me, otherServer}},
+		{"the server last", []any{otherServer, me}},
+		{"the server and a number", []any{me, 5}},
 	}, func(t *T, aud any) {
 		if ex := expect.ExchangeOf(t.Mint.Presented().Send(Claim("aud", aud))); !t.MCP.Served(ex) {
 			t.Note("a token for several servers is refused, which is stricter than required: %s", expect.Describe(ex))

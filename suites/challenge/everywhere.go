@@ -167,9 +167,19 @@ func otherSpellings(u *url.URL) []string {
 
 // sideRoutes are where servers offer the same tools beside MCP, and what they leave open to everybody by mistake.
 var sideRoutes = []struct{ verb, path string }{
-	{"POST", "/call"}, {"POST", "/messages"}, {"POST", "/message?sessionId=00000000-0000-4000-8000-000000000000"}, {"POST", "/rpc"},
-	{"POST", "/tools/list"}, {"POST", "/tools/mcpauth_no_such_tool"}, {"GET", "/sse"}, {"GET", "/tools"}, {"GET", "/resources"},
-	{"GET", "/debug/vars"}, {"GET", "/env"}, {"GET", "/.env"}, {"GET", "/actuator/env"},
+	{"POST", "/call"},
+	{"POST", "/messages"},
+	{"POST", "/message?sessionId=00000000-0000-4000-8000-000000000000"},
+	{"POST", "/rpc"},
+	{"POST", "/tools/list"},
+	{"POST", "/tools/mcpauth_no_such_tool"},
+	{"GET", "/sse"},
+	{"GET", "/tools"},
+	{"GET", "/resources"},
+	{"GET", "/debug/vars"},
+	{"GET", "/env"},
+	{"GET", "/.env"},
+	{"GET", "/actuator/env"},
 }
 
 func guardsSideRoutes(t *T) {

@@ -198,9 +198,15 @@ func fetched() {
 		const listed = "https://client.example/cb"
 		_, c := publish(t, map[string]any{"redirect_uris": []string{listed}})
 		Each(t, Cases[string]{
-			{"a longer path", listed + "/x"}, {"a slash at the end", listed + "/"}, {"a query", listed + "?a=1"}, {"a fragment", listed + "#f"},
-			{"another port", "https://client.example:444/cb"}, {"another host", "https://other.example/cb"}, {"http", "http://client.example/cb"},
-			{"a longer host", "https://client.example.attacker.example/cb"}, {"letter case of the path", "https://client.example/CB"},
+			{"a longer path", listed + "/x"},
+			{"a slash at the end", listed + "/"},
+			{"a query", listed + "?a=1"},
+			{"a fragment", listed + "#f"},
+			{"another port", "https://client.example:444/cb"},
+			{"another host", "https://other.example/cb"},
+			{"http", "http://client.example/cb"},
+			{"a longer host", "https://client.example.attacker.example/cb"},
+			{"letter case of the path", "https://client.example/CB"},
 		}, func(t *T, v string) {
 			t.Expect(t.AS.MustReachDecision(t.AS.Authorize(As(c), With("redirect_uri", v), Leaving()))).To(expect.NotRedirect())
 		})
@@ -229,7 +235,9 @@ func fetched() {
 			{"a single dot", strings.Replace(page.URL, "/clients/", "/./clients/", 1)},
 			{"a fragment", page.URL + "#f"},
 			{"a user name", strings.Replace(page.URL, "https://", "https://u:p@", 1)},
-			{"ftp", "ftp://" + host + "/c.json"}, {"file", "file:///etc/passwd"}, {"data", "data:application/json,{}"},
+			{"ftp", "ftp://" + host + "/c.json"},
+			{"file", "file:///etc/passwd"},
+			{"data", "data:application/json,{}"},
 		}, func(t *T, id string) {
 			m := metadata(t, id)
 			page.Serve(document(m))

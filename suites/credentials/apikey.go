@@ -39,8 +39,10 @@ func refusesOtherKeys(t *T) {
 	t.MCP.ControlOf(c)
 	call := t.MCP.CallFor(c)
 	rows := Cases[wire.Request]{
-		{"an unknown key", call.With(c.With("invalid-key")).Request()}, {"the name default", call.With(c.With("default")).Request()},
-		{"the name production", call.With(c.With("production")).Request()}, {"a query for any key", call.With(c.With(`{"$ne":""}`)).Request()},
+		{"an unknown key", call.With(c.With("invalid-key")).Request()},
+		{"the name default", call.With(c.With("default")).Request()},
+		{"the name production", call.With(c.With("production")).Request()},
+		{"a query for any key", call.With(c.With(`{"$ne":""}`)).Request()},
 		{"bytes that are not ASCII", RawCall(t, call, c.Header+": \xc3\xa4\xff\xfe\r\n")},
 		{"the key in the query, as api_key", call.WithQuery("api_key", c.Value).Request()},
 		{"the key in the query, as apikey", call.WithQuery("apikey", c.Value).Request()},

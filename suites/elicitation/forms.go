@@ -19,7 +19,8 @@ func asksForNoSecrets(t *T) {
 	token := t.MCP.FirstToken()
 	seen := false
 	Each(t, Cases[map[string]any]{
-		{"a client with forms and URLs", FormAndURL}, {"a client with forms only", FormOnly},
+		{"a client with forms and URLs", FormAndURL},
+		{"a client with forms only", FormOnly},
 	}, func(t *T, capabilities map[string]any) {
 		for _, tool := range t.MCP.Eliciting() {
 			ex := t.MCP.CallCapably(tool, capabilities, mcp.Bearer(token))

@@ -216,7 +216,12 @@ func sameKey(a, b crypto.PublicKey) bool {
 
 // typesOf are the key types of algorithms, by how these begin (RFC 7518 sections 3.1 and 4.1, RFC 8037 section 3).
 var typesOf = map[string][]string{
-	"RS": {"RSA"}, "PS": {"RSA"}, "RSA": {"RSA"}, "ES": {"EC"}, "Ed": {"OKP"}, "ECDH": {"EC", "OKP"},
+	"RS":   {"RSA"},
+	"PS":   {"RSA"},
+	"RSA":  {"RSA"},
+	"ES":   {"EC"},
+	"Ed":   {"OKP"},
+	"ECDH": {"EC", "OKP"},
 }
 
 func nameFittingAlgorithm() expect.Matcher {

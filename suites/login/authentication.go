@@ -109,6 +109,7 @@ func said(e *entry, name string) string {
 }
 
 func knowsNoDemoAccounts(t *T) {
+	t.AS.Server()
 	demo := oauth.Client{ID: "demo_client", Secret: "demo_secret", Method: oauth.Basic}
 	inBody := demo
 	inBody.Method = oauth.Post

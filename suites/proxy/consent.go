@@ -318,8 +318,10 @@ func beHardened(secure bool) expect.Matcher {
 	return expect.That("HttpOnly, SameSite=Lax and, on https, Secure and the prefix __Host-", func(field string) string {
 		lax := strings.Contains(field, "samesite=lax") || strings.Contains(field, "samesite=strict")
 		rows := Cases[bool]{
-			{"HttpOnly", strings.Contains(field, "httponly")}, {"SameSite", lax},
-			{"Secure", !secure || strings.Contains(field, "secure")}, {"the prefix __Host-", !secure || strings.HasPrefix(field, "__host-")},
+			{"HttpOnly", strings.Contains(field, "httponly")},
+			{"SameSite", lax},
+			{"Secure", !secure || strings.Contains(field, "secure")},
+			{"the prefix __Host-", !secure || strings.HasPrefix(field, "__host-")},
 		}
 		var missing []string
 		for _, r := range rows.Where(func(there bool) bool { return !there }) {

@@ -247,7 +247,9 @@ func keepsAccountsApart(t *T) {
 		t.Inconclusive("the subject of a token cannot be seen, or a new upstream user is not let in")
 	}
 	Each(t, Cases[any]{
-		{"an e-mail that is not verified", false}, {"an e-mail without email_verified", nil}, {"the same e-mail", true},
+		{"an e-mail that is not verified", false},
+		{"an e-mail without email_verified", nil},
+		{"the same e-mail", true},
 	}, func(t *T, verified any) {
 		subject := subjectOf(t, map[string]any{"sub": "mcpauth-a-" + Random(6), "email": mail, "email_verified": verified})
 		t.Expect(subject).SeenIn(t.Last()).To(differFrom(owner))

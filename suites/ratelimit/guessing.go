@@ -137,7 +137,8 @@ func letsLockedUsersInAgain(t *T) {
 	user := t.Session.Sacrificial()
 	if in.Code() == "" { // else the right password is let in anyway
 		Each(t, Cases[reports.Field]{
-			{"X-Forwarded-For", mcp.Field("X-Forwarded-For", "203.0.113.7")}, {"Forwarded", mcp.Field("Forwarded", "for=203.0.113.8")},
+			{"X-Forwarded-For", mcp.Field("X-Forwarded-For", "203.0.113.7")},
+			{"Forwarded", mcp.Field("Forwarded", "for=203.0.113.8")},
 		}, func(t *T, f reports.Field) {
 			if g := lifts(t, user, f); g != nil {
 				t.Expect(g).To(stayLocked)

@@ -393,8 +393,10 @@ func spendOnce(t *T, c Credential, tool mcp.Call, atOnce int) *burst {
 func (s *scenario) disguise(t *T, c Credential, call mcp.Call) {
 	fresh := call.OnFreshConnection()
 	variants := Cases[mcp.Call]{
-		{"a new connection", fresh}, {"another User-Agent", call.With(mcp.Field("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)"))},
-		{"another X-Client-Id", call.With(mcp.Field("X-Client-Id", Random(6)))}, {"another X-User-Id", call.With(mcp.Field("X-User-Id", Random(6)))},
+		{"a new connection", fresh},
+		{"another User-Agent", call.With(mcp.Field("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)"))},
+		{"another X-Client-Id", call.With(mcp.Field("X-Client-Id", Random(6)))},
+		{"another X-User-Id", call.With(mcp.Field("X-User-Id", Random(6)))},
 	}
 	for i, name := range forwarded {
 		value := fmt.Sprintf("198.51.100.%d", 10+i)

@@ -67,7 +67,10 @@ func nearScopes(s string) (out Cases[string]) {
 	}
 	half := max(1, len(s)/2)
 	return slices.Concat(out, Cases[string]{
-		{"an ending", s + "_all"}, {"within a word", "pre" + s + "post"}, {"after not", "not" + s}, {"a suffix", s + ":deny"},
+		{"an ending", s + "_all"},
+		{"within a word", "pre" + s + "post"},
+		{"after not", "not" + s},
+		{"a suffix", s + ":deny"},
 		{"in two halves", s[:half] + " " + s[half:]},
 	})
 }
@@ -78,7 +81,8 @@ func readsScopeStrictly(t *T) {
 	s := strings.Join(used, " ")
 	good := scoped(t, tool, append([]string{"mcpauth:other"}, used...))
 	Each(t, Cases[string]{
-		{"among others", "mcpauth:other " + s}, {"two spaces before it", "mcpauth:other  " + s},
+		{"among others", "mcpauth:other " + s},
+		{"two spaces before it", "mcpauth:other  " + s},
 	}, func(t *T, text string) { t.Expect(good.Send(scopeClaim(t, text))).To(expect.Run()) })
 	Refuses(t, good, Cases[TokenEdit]{
 		{"scope as an object", scopeClaim(t, map[string]any{s: true})},
@@ -90,7 +94,8 @@ func readsScopeStrictly(t *T) {
 		{"a line feed", scopeClaim(t, "mcpauth:other\n"+s)},
 	}, expect.NotRun())
 	Each(t, Cases[TokenEdit]{
-		{"a comma", scopeClaim(t, "mcpauth:other,"+s)}, {"a tab", scopeClaim(t, "mcpauth:other\t"+s)},
+		{"a comma", scopeClaim(t, "mcpauth:other,"+s)},
+		{"a tab", scopeClaim(t, "mcpauth:other\t"+s)},
 	}, func(t *T, edit TokenEdit) { t.Expect(good.Send(edit)).Ideally(expect.NotRun()) })
 }
 

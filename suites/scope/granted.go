@@ -117,7 +117,9 @@ func grantsNothingMoreAtTheTokenEndpoint(t *T) {
 	pool := t.AS.ScopePool()
 	t.AS.MustGetTokens(Scope(pool[0]))
 	Each(t, Cases[string]{
-		{"one scope more", pool[0] + " " + pool[1]}, {"another scope", pool[1]}, {"admin", "admin"},
+		{"one scope more", pool[0] + " " + pool[1]},
+		{"another scope", pool[1]},
+		{"admin", "admin"},
 	}, func(t *T, scope string) {
 		g := grantOf(t, Scope(pool[0]), AtToken(With("scope", scope)))
 		if g.tokens == nil {

@@ -59,7 +59,9 @@ var dependOnTheCaller = expect.That("a list that depends on the credential only"
 func callers(t *T) Cases[string] {
 	_, used := runnable(t)
 	return Cases[string]{
-		{"all scopes", t.MCP.TokenWithScopes(Union(used, t.MCP.OrdinaryScopes())...)}, {"less scope", lessScope(t)}, {"the second user", t.MCP.SecondToken()},
+		{"all scopes", t.MCP.TokenWithScopes(Union(used, t.MCP.OrdinaryScopes())...)},
+		{"less scope", lessScope(t)},
+		{"the second user", t.MCP.SecondToken()},
 	}
 }
 

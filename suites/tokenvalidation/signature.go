@@ -57,8 +57,11 @@ func refusesDegenerateSignatures(t *T) {
 		return b
 	}
 	kinds := Cases[[]byte]{
-		{"zeros", at()}, {"one", at(n - 1)}, {"all bits set", bytes.Repeat([]byte{0xff}, n)},
-		{"a zero byte added", append(slices.Clone(signature), 0)}, {"the last byte left out", signature[:n-1]},
+		{"zeros", at()},
+		{"one", at(n - 1)},
+		{"all bits set", bytes.Repeat([]byte{0xff}, n)},
+		{"a zero byte added", append(slices.Clone(signature), 0)},
+		{"the last byte left out", signature[:n-1]},
 	}
 	if alg, _ := t.Mint.Header()["alg"].(string); strings.HasPrefix(alg, "ES") {
 		kinds = kinds.And("r zero and s one", at(n-1)).And("r one and s zero", at(n/2-1))
@@ -107,7 +110,10 @@ func tampered(c mint.Claims) Cases[any] {
 		audiences = []any{one}
 	}
 	return Cases[any]{
-		{"sub", "admin"}, {"scope", "admin *"}, {"exp", 4102444800}, {"aud", append(slices.Clone(audiences), otherServer)},
+		{"sub", "admin"},
+		{"scope", "admin *"},
+		{"exp", 4102444800},
+		{"aud", append(slices.Clone(audiences), otherServer)},
 	}
 }
 
@@ -122,7 +128,9 @@ func refusesOtherSpellings(t *T) {
 	}
 	whole := strings.Join(p, ".")
 	refuse(t, Cases[string]{
-		{"a fourth segment", t.Hide(whole + ".AA")}, {"a dot at the end", t.Hide(whole + ".")}, {"a dot in front", t.Hide("." + whole)},
+		{"a fourth segment", t.Hide(whole + ".AA")},
+		{"a dot at the end", t.Hide(whole + ".")},
+		{"a dot in front", t.Hide("." + whole)},
 	}, 401, 400)
 	Each(t, Cases[string]{
 		{"padding", whole + "="},
@@ -155,7 +163,10 @@ func refusesUnknownKeys(t *T) {
 	refuse(t, rows, 401)
 	// The genuine key under a wrong kid is no forgery: whoever tries every key accepts it.
 	Each(t, Cases[any]{
-		{"an unknown kid", "unknown-2"}, {"a number as kid", 7}, {"a list as kid", []any{"rsa-1"}}, {"a kid of 4 KiB", strings.Repeat("k", 4<<10)},
+		{"an unknown kid", "unknown-2"},
+		{"a number as kid", 7},
+		{"a list as kid", []any{"rsa-1"}},
+		{"a kid of 4 KiB", strings.Repeat("k", 4<<10)},
 	}, func(t *T, kid any) {
 		t.Expect(t.Mint.Presented().Send(HeaderParameter("kid", kid)), "the genuine key").Ideally(expect.Refuse(401, 400))
 	})
@@ -175,7 +186,9 @@ func refusesUnknownExtensions(t *T) {
 		{"crit with b64", TokenEdits(HeaderParameter("crit", []any{"b64"}), HeaderParameter("b64", false))},
 	}, expect.Refuse(401))
 	Each(t, Cases[any]{
-		{"crit as an empty list", []any{}}, {"crit as a string", "exp"}, {"crit with a registered parameter", []any{"alg"}},
+		{"crit as an empty list", []any{}},
+		{"crit as a string", "exp"},
+		{"crit with a registered parameter", []any{"alg"}},
 	}, func(t *T, crit any) { // nobody may produce it; "recipients MAY consider the JWS to be invalid"
 		if ex := withUnknown.Send(HeaderParameter("crit", crit)); t.MCP.Served(expect.ExchangeOf(ex)) {
 			t.Note("a crit that no producer may write is accepted, which RFC 7515 section 4.1.11 leaves open: %s", mint.JSON(crit))
@@ -193,7 +206,9 @@ type claim struct {
 func readsDuplicatesOneWay(t *T) {
 	genuine := t.Mint.Claims(nil)
 	Each(t, Cases[claim]{
-		{"aud", claim{"aud", otherServer}}, {"iss", claim{"iss", "https://evil.example"}}, {"exp", claim{"exp", 1}},
+		{"aud", claim{"aud", otherServer}},
+		{"iss", claim{"iss", "https://evil.example"}},
+		{"exp", claim{"exp", 1}},
 	}, func(t *T, foreign claim) {
 		name, bad, own := foreign.name, mint.JSON(foreign.value), mint.JSON(genuine[foreign.name])
 		if t.MCP.Served(t.MCP.Use(t.Mint.Token(map[string]any{name: foreign.value}))) {

@@ -202,7 +202,9 @@ func garbage() {
 func refusesGarbage(t *T) {
 	t.Expect(t.MCP.Bogus(), "a random value of the usual shape").To(expect.Refuse(401))
 	rows := Cases[string]{
-		{"the token test", "test"}, {"the token admin", "admin"}, {"a UUID", "00000000-0000-4000-8000-000000000000"},
+		{"the token test", "test"},
+		{"the token admin", "admin"},
+		{"a UUID", "00000000-0000-4000-8000-000000000000"},
 		{"32 random bytes", Random(32)},
 	}
 	if t.MCP.HasToken() {

@@ -45,7 +45,11 @@ func PrivateKeyValues(ex *reports.Exchange) []string {
 
 // privateOf are the private members by kty. AKP has the keys of post-quantum algorithms.
 var privateOf = map[string][]string{
-	"RSA": {"d", "p", "q", "dp", "dq", "qi", "oth"}, "EC": {"d"}, "OKP": {"d"}, "oct": {"k"}, "AKP": {"priv"},
+	"RSA": {"d", "p", "q", "dp", "dq", "qi", "oth"},
+	"EC":  {"d"},
+	"OKP": {"d"},
+	"oct": {"k"},
+	"AKP": {"priv"},
 }
 
 // privateMembers looks for JWKs at any depth: what has a kty.

@@ -89,7 +89,9 @@ func Spellings(k *document.Object) []Spelling {
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	out := []Spelling{
-		{"PEM of the SubjectPublicKeyInfo", text}, {"the same without the final newline", text[:len(text)-1]}, {"DER of the SubjectPublicKeyInfo", der},
+		{"PEM of the SubjectPublicKeyInfo", text},
+		{"the same without the final newline", text[:len(text)-1]},
+		{"DER of the SubjectPublicKeyInfo", der},
 	}
 	if pub, ok := key.(*rsa.PublicKey); ok {
 		pkcs1 := x509.MarshalPKCS1PublicKey(pub)

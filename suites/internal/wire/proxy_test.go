@@ -121,7 +121,9 @@ func TestProxySendsNoFormInClear(t *testing.T) {
 		method, url string
 		status      int
 	}{
-		{"POST", "http://10.0.0.1/", 403}, {"PUT", "http://10.0.0.1/", 403}, {"GET", "http://10.0.0.1/?p=correct+horse+battery", 403},
+		{"POST", "http://10.0.0.1/", 403},
+		{"PUT", "http://10.0.0.1/", 403},
+		{"GET", "http://10.0.0.1/?p=correct+horse+battery", 403},
 		{"GET", "http://10.0.0.1/", 502}, // which the guard refuses
 		{"POST", "http://127.0.0.1:1/", 502},
 	} {

@@ -381,7 +381,7 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 	lent = true
 	run, err = suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
-	assert.Contains(t, against.Noticed(run.Run())["AS-KEYS-JWT-SIGNATURE"].Reason, "a signature by a published key")
+	assert.Contains(t, against.Noticed(run.Run())["AS-KEYS-JWT-SIGNATURE"].Reason, "a signature by a key of jwks_uri")
 	lent = false
 
 	cfg.SignInAt = ""
