@@ -22,7 +22,7 @@ func TestShardsMakeTheWholeRun(t *testing.T) {
 	evaluate := func(shard reports.Shard) reports.Redacted {
 		cfg := against.SigningIn(r)
 		cfg.Shard = shard
-		cfg.Skip = append(cfg.Skip, "RS-RATE-*", "AS-CIMD-SIZE-AND-TIME", "RS-ABUSE-*")
+		cfg.Skip = append(cfg.Skip, "RS-RATE-*", "AS-RATE-*", "AS-CIMD-SIZE-AND-TIME", "RS-ABUSE-*")
 		run, err := suites.Run(t.Context(), cfg)
 		require.NoError(t, err)
 		return run

@@ -143,6 +143,9 @@ var noApproval = expect.Refusing("no code: only the browser that was shown the f
 })
 
 func bindsApprovalToBrowser(t *T) {
+	if g := approval(t).Send().(*Grant); !g.SignedIn && g.Stage == login.AtLogin {
+		t.NotApplicable("the user signs in after the consent, at a third party (AS-PROXY-CONSENT-CSRF)")
+	}
 	Refuses(t, approval(t), Cases[postEdit]{
 		{"sent by another site, without the form's token", func(t *T, p *posting) {
 			if p.foreign = true; !DropToken(p.form, &p.values) && t.Pages.SameSite() {

@@ -108,10 +108,13 @@ func inHidden(f *login.Form, values *oauth.Form, address string) bool {
 	return found
 }
 
-// returnsTo reports that a parameter holds an address at which pages go on. A redirect_uri is the client's, and judged elsewhere.
+// ofTheRequest are parameters of an authorization request that may be addresses: no page goes on there.
+var ofTheRequest = []string{"redirect_uri", "client_id", "resource", "request_uri", "post_logout_redirect_uri", "scope"}
+
+// returnsTo reports that a parameter holds an address at which pages go on.
 func returnsTo(name, value string) bool {
 	lower := strings.ToLower(name)
-	if lower == "redirect_uri" {
+	if slices.Contains(ofTheRequest, lower) {
 		return false
 	}
 	return strings.HasPrefix(value, "/") || strings.Contains(value, "://") ||
