@@ -32,9 +32,10 @@ func (c *Static) key() bool { return c.Header != "" }
 
 // meter counts the requests of a principal.
 type meter struct {
-	began time.Time
-	last  time.Time // request
-	count int
+	closed bool // nobody gets in any more
+	began  time.Time
+	last   time.Time // request
+	count  int
 }
 
 // arrived notes a request, and returns how long a window is. It ends after as long a silence: where all is slow it is longer, so
@@ -44,7 +45,7 @@ func (m *meter) arrived(now time.Time, window time.Duration) time.Duration {
 	if m.count > 0 {    // the silence itself does not count
 		window = max(window, outlasted*m.last.Sub(m.began)/time.Duration(m.count))
 	}
-	if now.Sub(m.last) > window {
+	if now.Sub(m.last) > window && !m.closed {
 		m.began, m.count = now, 0
 	}
 	if now.After(m.last) {
@@ -87,7 +88,7 @@ func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) b
 		count++
 	}
 	if !p.has(LimitEnds) && count > limit {
-		m.last = time.Now().Add(24 * time.Hour)
+		m.closed = true
 	}
 	if count > limit {
 		s.fullUntil = m.last.Add(window)

@@ -106,5 +106,6 @@ var beyond = map[string]string{
 	"scope-copied":          "a client that may have more than the default scopes",
 	"old-stream-of-anybody": "a second user",
 	"scope-403-unquoted":    "a tool with a scope",
+	"token-in-output":       "a tool that may be called",
 	"token-limit-unsaid":    "a trusted issuer, for a longer token than the user's",
 }
