@@ -49,7 +49,9 @@ func (r *Result) cited(kept map[int]bool) {
 	switch r.Verdict {
 	case Pass, NotApplicable, NotTested:
 		for _, n := range r.Evidence[max(0, len(r.Evidence)-keptOfPassed):] {
-			kept[n] = kept[n] // it is there now, and whole if another result needs that
+			if !kept[n] { // it is there now, and whole if another result needs that
+				kept[n] = false
+			}
 		}
 	default:
 		note(r.Controls...)
