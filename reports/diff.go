@@ -67,7 +67,7 @@ func byRevision(run *Run) (map[place]*Result, []place) {
 }
 
 // gravity is 2 for a failure, 1 for a warning, 0 for a requirement that is met or does not apply, and -1 where
-// nothing was decided. An accepted finding weighs what it weighed before: accepting it mends nothing.
+// nothing was decided. An accepted finding weighs what it weighed before: accepting it fixes nothing.
 func gravity(r *Result) int {
 	if r == nil {
 		return -1

@@ -28,7 +28,7 @@ const (
 	mostDecoded = 64
 )
 
-// span is a part of a text in which a value stands.
+// span is a part of a text in which a value is.
 type span struct{ from, to, value int }
 
 func newFinder(names map[string]string) *finder {
@@ -325,7 +325,7 @@ func legible(six uint64) bool {
 	return true
 }
 
-// decode adds the bytes for which a word stands from a bit on, a number of them at most.
+// decode adds the bytes that a word encodes from a bit on, a number of them at most.
 func decode(out, word []byte, first, bits int, values *[256]byte, most int) []byte {
 	acc, n := 0, -(first % bits)
 	for _, c := range word[first/bits:] {

@@ -29,7 +29,7 @@ func (r *Run) Past() Past {
 		Counts: r.Counts()}
 }
 
-// Line is the entry as it stands in a history.
+// Line is the entry as it is in a history.
 func (p Past) Line() []byte {
 	b, err := json.Marshal(p)
 	if err != nil {

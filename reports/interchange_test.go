@@ -140,7 +140,7 @@ func TestSARIFHoldsFindingsOnly(t *testing.T) {
 	assert.Equal(t, "2.1.0", log.Version)
 	r := log.Runs[0]
 	require.Len(t, r.Results, 4)
-	assert.Len(t, r.Tool.Driver.Rules, 3, "a rule stands once")
+	assert.Len(t, r.Tool.Driver.Rules, 3, "a rule appears once")
 	for i, level := range []string{"error", "error", "warning", "note"} {
 		got := r.Results[i]
 		assert.Equal(t, level, got.Level)

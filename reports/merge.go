@@ -75,7 +75,7 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 			out.Started = run.Started
 		}
 		out.Tokens = append(out.Tokens, run.Tokens...)
-		if len(out.Screenshots) == 0 { // each shard signs in anew, at the same pages
+		if len(out.Screenshots) == 0 { // each shard signs in again, at the same pages
 			out.Screenshots = run.Screenshots
 		}
 		if out.Unreachable == "" {
@@ -120,7 +120,7 @@ func mergeable(parts []Redacted) error {
 		case first.Shard != nil && run.Shard.Count != first.Shard.Count:
 			problems = append(problems, fmt.Errorf("report %d is one of %d shards, report 1 one of %d", i+1, run.Shard.Count, first.Shard.Count))
 		case seen[run.Shard.Index]:
-			problems = append(problems, fmt.Errorf("shard %d/%d is there twice", run.Shard.Index, run.Shard.Count))
+			problems = append(problems, fmt.Errorf("shard %d/%d appears twice", run.Shard.Index, run.Shard.Count))
 		}
 		seen[run.Shard.Index] = true
 	}

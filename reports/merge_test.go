@@ -48,7 +48,7 @@ func TestMergeRefusesWhatDoesNotBelongTogether(t *testing.T) {
 		"nothing to merge":       nil,
 		"that of a whole run":    {whole},
 		"shard 2/3 is missing":   {part(1, 3, "aaaaaaaa"), part(3, 3, "bbbbbbbb")},
-		"shard 1/2 is there tw":  {part(1, 2, "aaaaaaaa"), part(1, 2, "bbbbbbbb")},
+		"shard 1/2 appears twic": {part(1, 2, "aaaaaaaa"), part(1, 2, "bbbbbbbb")},
 		"one of 3 shards":        {part(1, 2, "aaaaaaaa"), part(2, 3, "bbbbbbbb")},
 		"report 2 is that of a ": {part(1, 2, "aaaaaaaa"), whole},
 	} {

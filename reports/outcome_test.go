@@ -102,7 +102,7 @@ func TestOutcome(t *testing.T) {
 // flat is a text without its line breaks.
 func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// Whoever reads one report only is told the same: the headline stands in each, and counts and colours are green only with the
+// Whoever reads one report only is told the same: the headline is in each, and counts and colours are green only with the
 // exit code.
 func TestNoReportIsGreenerThanTheExitCode(t *testing.T) {
 	for name, c := range outcomes {

@@ -129,7 +129,7 @@ func TestMarkdownEscapes(t *testing.T) {
 		require.NoError(t, markdown.Write(&b, reports.Redact(sample(p), &reports.Secrets{})))
 		for _, line := range strings.Split(b.String(), "\n") {
 			outside := line
-			for { // what stands in code spans is text already
+			for { // what is in code spans is text already
 				i := strings.IndexByte(outside, '`')
 				if i < 0 {
 					break

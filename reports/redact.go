@@ -200,7 +200,7 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	return Redacted{out}
 }
 
-// remembering redacts short texts once: most header fields stand in many exchanges.
+// remembering redacts short texts once: most header fields are in many exchanges.
 func remembering(text func(string) string) func(string) string {
 	const short, most = 256, 1 << 12
 	seen := map[string]string{}

@@ -197,7 +197,7 @@ func FuzzRedaction(f *testing.F) {
 	})
 }
 
-// A run as large as a demo's, with as many secrets. MCPAUTH_BENCH_RUN names a JSON report to take in its place.
+// A run as large as a demo's, with as many secrets. MCPAUTH_BENCH_RUN names a JSON report to take instead.
 func BenchmarkRedact(b *testing.B) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var s reports.Secrets

@@ -42,7 +42,7 @@ type Run struct {
 	Results    []Result         `json:"results"`    // in catalogue order
 	Exchanges  []Exchange       `json:"exchanges"`  // what the results rest on, by number
 	Pending    int              `json:"pending"`    // requirements of the catalogue that have no check yet
-	// Screenshots show pages of the login, without what stood in their fields.
+	// Screenshots show pages of the login, without the contents of their fields.
 	Screenshots []Screenshot `json:"screenshots,omitempty"`
 	// Tokens are the JWTs that stand by name in exchanges on which findings rest.
 	Tokens []Token `json:"tokens,omitempty"`

@@ -51,7 +51,7 @@ func sample(payload string) reports.Run {
 	for i, v := range reports.Verdicts {
 		r := reports.Result{
 			ID: "RS-SAMPLE-" + string(rune('A'+i)), Title: "Sample", Area: "discovery", Role: "resource-server", Level: "MUST", Tier: "T1",
-			Revisions: []string{"2025-11-25"}, Verdict: v, Remediation: "Mend it.", Sources: []reports.Source{{Doc: "RFC 9728", Section: "§2"}},
+			Revisions: []string{"2025-11-25"}, Verdict: v, Remediation: "Fix it.", Sources: []reports.Source{{Doc: "RFC 9728", Section: "§2"}},
 			Evidence: []int{1}, Duration: 0.00002,
 		}
 		if v != reports.Pass {

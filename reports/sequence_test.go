@@ -47,6 +47,6 @@ func TestSequence(t *testing.T) {
 	assert.Equal(t, "200, access token", seen[6].Answer)
 	assert.Equal(t, 1, seen[8].Warned)
 	i := slices.IndexFunc(steps, func(s Step) bool { return s.Label == "protected resource metadata" })
-	require.GreaterOrEqual(t, i, 0, "it stands there though it was not seen")
+	require.GreaterOrEqual(t, i, 0, "it is there though it was not seen")
 	assert.Zero(t, steps[i].Exchange)
 }

@@ -166,7 +166,7 @@ type ProfileStanding struct {
 	NotScored int
 }
 
-// hinges are requirements without which a profile is nobody's: where one is not applicable, the target has no such role.
+// hinges are requirements without which a profile applies to nobody: where one is not applicable, the target has no such role.
 var hinges = map[string][]string{
 	"resource-server":        {"RS-CHALLENGE-401-STATUS"},
 	"authorization-server":   {"AS-TOKEN-SUCCESS-SHAPE"},

@@ -34,7 +34,7 @@ func jsonObject(segment string) (string, bool) {
 	return string(b), true
 }
 
-// tokens are the JWTs among the secrets that stand in exchanges on which a finding rests, or a basis.
+// tokens are the JWTs among the secrets that are in exchanges on which a finding rests, or a basis.
 func (s *Secrets) tokens(run *Run, text func(string) string) []Token {
 	s.mu.Lock()
 	var all []Token
@@ -53,7 +53,7 @@ func (s *Secrets) tokens(run *Run, text func(string) string) []Token {
 	return all
 }
 
-// standsForSecret is what stands in place of a secret.
+// standsForSecret is what is in place of a secret.
 var standsForSecret = regexp.MustCompile(`‹[^‹›\n]{1,80}›`)
 
 // placeholders are the names of secrets in exchanges on which a finding rests, or a basis.
@@ -93,10 +93,10 @@ func (r *Run) placeholders() map[string]bool {
 	return named
 }
 
-// unsigned is a JWT whose signature has been removed, as minted ones stand in exchanges.
+// unsigned is a JWT whose signature has been removed, as minted ones are in exchanges.
 var unsigned = regexp.MustCompile(`\b(eyJ[A-Za-z0-9_-]*)\.(eyJ[A-Za-z0-9_-]*)\.`)
 
-// TokensOf are the JWTs of an exchange, decoded: those whose names stand in it, and those that stand in it without their
+// TokensOf are the JWTs of an exchange, decoded: those whose names are in it, and those that are in it without their
 // signature.
 func (r *Run) TokensOf(e *Exchange) []Token {
 	var text strings.Builder

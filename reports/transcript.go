@@ -8,7 +8,7 @@ import (
 // mostShown bounds a body in text reports, in bytes.
 const mostShown = 2 << 10
 
-// Transcript writes an exchange as text, in the manner of the wire. Foreign lines are prefixed, so that
+// Transcript writes an exchange as text, as it is on the wire. Foreign lines are prefixed, so that
 // none can pass for a command to a CI system.
 func Transcript(e *Exchange) string {
 	var b strings.Builder

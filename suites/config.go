@@ -39,7 +39,7 @@ type Config struct {
 	Documents *Documents
 	// Introspection, if set, is where the target asks about opaque tokens; made by ServeIntrospection.
 	Introspection *Introspection
-	// Verification, if set, is where the target asks about opaque tokens in a manner of its own (Verify); made by
+	// Verification, if set, is where the target asks about opaque tokens in its own way (Verify); made by
 	// ServeVerification.
 	Verification *Introspection
 	// API, if set, stands for the API of somebody else that Tools with Upstream call; made by ServeAPI.
@@ -52,7 +52,7 @@ type Config struct {
 	Authorized bool
 	// AllowHosts are host names, each NAME or NAME:PORT, that may resolve to addresses that are not public.
 	AllowHosts []string
-	// ConnectTo maps "host:port" to the "host:port" to dial in its place.
+	// ConnectTo maps "host:port" to the "host:port" to dial instead.
 	ConnectTo map[string]string
 	// NameServer, as "host:port", is asked for addresses in place of the system's resolver.
 	NameServer string
@@ -88,7 +88,7 @@ type Config struct {
 	ProveControl string
 	// KeepBasis lets each result keep what it was judged from, so that JudgeAgain can judge it again from the report.
 	KeepBasis bool
-	// OnPart is called as each part of a run with a Seed begins, with its name: a fake begins its own values anew.
+	// OnPart is called as each part of a run with a Seed begins, with its name: a fake begins its own values again.
 	OnPart func(part string)
 	// OnResult is called with each verdict as it falls, from several goroutines.
 	OnResult func(reports.Result)

@@ -154,7 +154,7 @@ func TestFairness(t *testing.T) {
 		}, "RS-RATE-RECOVERS", reports.Pass},
 		"a form that says where no password belongs": {asking("To whom? Never enter a password here.", "name", `{"type":"string"}`), nil,
 			"RS-ELICIT-NO-SECRETS-IN-FORM", reports.Pass},
-		"a form that asks for a yes": {asking("Shall we reset your password?", "reset_password", `{"type":"boolean"}`), nil,
+		"a form that asks for a yes": {asking("Should we reset your password?", "reset_password", `{"type":"boolean"}`), nil,
 			"RS-ELICIT-NO-SECRETS-IN-FORM", reports.Pass},
 		"a form that sends a link": {asking("Where to send the password reset link?", "email", `{"type":"string"}`), nil,
 			"RS-ELICIT-NO-SECRETS-IN-FORM", reports.Warn},

@@ -23,7 +23,7 @@ import (
 // answer is read from the redirect.
 const callback = "http://127.0.0.1:8765/callback"
 
-// login lets the first user sign in at one of the target's authorization servers, and surveys the target anew
+// login lets the first user sign in at one of the target's authorization servers, and surveys the target again
 // with the token so won. Where that is not possible the survey stays as it is.
 func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *reports.Secrets) *survey.Survey {
 	server, ok := s.cfg.authorizationServer(sv, s.cfg.SignInAt)

@@ -21,7 +21,7 @@ type Surveyed struct {
 	Tools   []string // where listing is open to the token given, or to everybody
 	// Registration and Documents say how a client may introduce itself to the first authorization server.
 	Registration, Documents bool
-	// Skew is how far the target's clock is ahead of ours; 0 where it does not tell the time.
+	// Skew is how far the target's clock is ahead of the clock here; 0 where it does not tell the time.
 	Skew        time.Duration
 	Unreachable string // why nothing could be learned; empty where something was
 }

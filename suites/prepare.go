@@ -347,7 +347,7 @@ func endedEarly(reason string) bool {
 
 func (s *preparation) close(ctx context.Context) reports.Redacted {
 	if moved := s.clock.moved(); moved != 0 {
-		s.run.Doubt = fmt.Sprintf("the clock of this machine was moved by %v during the run, and the times of tokens hang on it", moved)
+		s.run.Doubt = fmt.Sprintf("the clock of this machine was moved by %v during the run, and the times of tokens depend on it", moved)
 	}
 	if s.run.Interrupted = errors.Is(ctx.Err(), context.Canceled); s.run.Interrupted {
 		for i := range s.run.Results {

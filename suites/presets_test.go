@@ -14,8 +14,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
-// An MCP server that is right about an issuer's tokens, before authorization servers in the manner of real ones, has the
-// verdicts that stand in the golden files. MCPAUTH_GOLDEN=write writes them anew.
+// An MCP server that is right about an issuer's tokens, before authorization servers in the style of real ones, has the
+// verdicts in the golden files. MCPAUTH_GOLDEN=write writes them again.
 func TestPresets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector makes these too slow for what is measured in time")

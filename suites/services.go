@@ -45,7 +45,7 @@ func ServeIntrospection(listen string) (*Introspection, error) {
 	return &Introspection{s}, nil
 }
 
-// ServeVerification listens for a target that asks about opaque tokens at a path, in a manner of its own. Close it after
+// ServeVerification listens for a target that asks about opaque tokens at a path, in its own way. Close it after
 // the run.
 func ServeVerification(listen, path string) (*Introspection, error) {
 	unknown := introspector.Answer{Status: 200, Body: `{"valid":false,"active":false,"error":"invalid_token"}`}

@@ -46,7 +46,7 @@ func TestShardsMakeTheWholeRun(t *testing.T) {
 	assert.Equal(t, verdicts(whole.Run()), verdicts(merged.Run()))
 	numbers := map[int]string{}
 	for _, ex := range merged.Run().Exchanges {
-		assert.Empty(t, numbers[ex.Number], "exchange %d stands twice", ex.Number)
+		assert.Empty(t, numbers[ex.Number], "exchange %d appears twice", ex.Number)
 		numbers[ex.Number] = ex.Check
 	}
 	for _, r := range merged.Run().Results {

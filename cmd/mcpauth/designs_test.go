@@ -28,7 +28,7 @@ func free(t *testing.T) string {
 	return reserved.Address
 }
 
-// Every design of the guides has the verdicts that stand in its golden file. MCPAUTH_GOLDEN=write writes them anew.
+// Every design of the guides has the verdicts in its golden file. MCPAUTH_GOLDEN=write writes them again.
 func TestDesigns(t *testing.T) {
 	for _, d := range designs.All {
 		t.Run(d.Name, func(t *testing.T) {

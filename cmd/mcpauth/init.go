@@ -130,7 +130,7 @@ func targetText(url string, seen *suites.Surveyed) string {
 	line("# Static tokens and API keys.")
 	line("# credentials:")
 	line("#   - {kind: api-key, header: X-API-Key, value: {env: API_KEY}, tools: [\"read_*\"]}")
-	line("# A test instance that trusts an issuer of ours has every kind of token tried on it. Never anything real.")
+	line("# A test instance that trusts an issuer run by mcpauth has every kind of token tried on it. Never anything real.")
 	line("# fake_idp: {listen: \"127.0.0.1:9400\", issuer: \"http://127.0.0.1:9400\", audience: %s}", quoted(url))
 	return b.String()
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// Whatever the target is called and offers, its words stay values and comments; and what stands in comments is
+// Whatever the target is called and offers, its words stay values and comments; and what is in comments is
 // right once it is uncommented.
 func TestInitTextIsATargetFile(t *testing.T) {
 	for _, name := range []string{"ALICE_PASSWORD", "BOB_PASSWORD", "CLIENT_SECRET", "API_KEY"} {

@@ -258,7 +258,7 @@ func TestBaseline(t *testing.T) {
 	assert.Contains(t, errs, `unknown key "raeson"`)
 	code, _ = run("--baseline", path, "--update-baseline")
 	assert.Equal(t, 2, code, "a file that cannot be read is not overwritten")
-	write(entry + "  - {id: RS-TOKEN-EXPIRED, reason: not judged by this run}\n  - {id: AS-META-PUBLISHED, reason: mended}\n")
+	write(entry + "  - {id: RS-TOKEN-EXPIRED, reason: not judged by this run}\n  - {id: AS-META-PUBLISHED, reason: fixed}\n")
 	run("--baseline", path, "--update-baseline")
 	written, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -408,7 +408,7 @@ func TestDoctor(t *testing.T) {
 	assert.Contains(t, out, "BAD")
 }
 
-// A target that signs its users in at an upstream of ours, as a target file says.
+// A target that signs its users in at an upstream run by mcpauth, as a target file says.
 func TestUpstreamOfOurs(t *testing.T) {
 	address := free(t)
 	key, err := idp.New("http://unused.example", idp.Ideal())

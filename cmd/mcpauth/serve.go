@@ -162,7 +162,7 @@ algorithm RS256 and audience %[2]s. The line below is a token for that audience.
 		}}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9400", "address to listen on")
 	c.Flags().StringVar(&key, "key", "", "file with the RSA key that signs, in PEM (default: one that is published with this program)")
-	c.Flags().StringVar(&preset, "preset", "ideal", "in the manner of a well-known one: "+presets.Names())
+	c.Flags().StringVar(&preset, "preset", "ideal", "in the style of a well-known one: "+presets.Names())
 	c.Flags().StringVar(&audience, "audience", "http://127.0.0.1:9300/mcp", "audience of the token that is printed")
 	return c
 }

@@ -28,7 +28,7 @@ func loadTarget(path string, cfg *suites.Config) error {
 	return nil
 }
 
-// withFlags is what a file says, with what flags say in its place.
+// withFlags is what a file says, with what flags say instead.
 func withFlags(t, flags target.Target) target.Target {
 	if len(flags.Users) > 0 {
 		t.Users, t.Token = flags.Users, ""

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Algorithm is the only one that is taken.
+// Algorithm is the only one that is accepted.
 const Algorithm = "ES256"
 
 // Part is a part of a proof that a flaw does not look at.

@@ -55,7 +55,7 @@ var bound = []Flaw{
 		Bend: policy(func(p *mcpserver.Policy) { p.DPoPNonce = "never" }), Noticed: []string{"RS-DPOP-CHALLENGE"},
 	},
 	{
-		Name: "certificate-ignored", Says: "A token bound to a certificate is taken without it.",
+		Name: "certificate-ignored", Says: "A token bound to a certificate is accepted without it.",
 		Bend: secured(lacks(mcpserver.BoundNeedsCertificate)), Noticed: []string{"RS-MTLS-BINDING"},
 	},
 	{

@@ -314,7 +314,7 @@ var challenges = []Flaw{
 		Also: []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA", "RS-CHALLENGE-SCOPE-PARAM"},
 	},
 	{
-		Name: "repeated-parameter", Says: "scope stands twice.",
+		Name: "repeated-parameter", Says: "scope is sent twice.",
 		Bend: challenge(func(cause, url string) []string {
 			e := ""
 			if cause == "invalid" {

@@ -36,7 +36,7 @@ var keySets = []Flaw{
 		Bend: lacks(mcpserver.WholeIssuer), Noticed: []string{"RS-TOKEN-TENANT-CONFUSION"}, Also: []string{"RS-TOKEN-WRONG-ISS"},
 	},
 	{ // the audience is ignored in every way
-		Name: "audience-of-id-jag", Says: "The enterprise's assertions are taken too.",
+		Name: "audience-of-id-jag", Says: "The enterprise's assertions are accepted too.",
 		Bend: lacks(mcpserver.CheckType, mcpserver.CheckAudience), Noticed: []string{"RS-EXT-EMA-IDJAG-REFUSED"},
 		Also: []string{
 			"RS-AUD-*", "RS-EXT-CC-TOKEN", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-TOKEN-FORMAT-CONFUSION", "RS-TOKEN-HMAC-MODE",

@@ -9,7 +9,7 @@ import (
 // limits are the flaws of limits of requests.
 var limits = []Flaw{
 	{
-		Name: "rate-unlimited", Says: "The limiter is made anew for each request.",
+		Name: "rate-unlimited", Says: "The limiter is made for each request.",
 		Bend: lacks(mcpserver.LimitRequests), Noticed: []string{"RS-RATE-ENFORCED"},
 		Also: []string{"RS-RATE-PER-AUTH-TYPE", "RS-RATE-CONCURRENCY"},
 	},
@@ -23,7 +23,7 @@ var limits = []Flaw{
 		Bend: policy(func(p *mcpserver.Policy) { p.LimitStatus = http.StatusOK }), Noticed: []string{"RS-RATE-429"},
 	},
 	{
-		Name: "rate-as-401", Says: "The refusal is a 401, so that clients log in anew.",
+		Name: "rate-as-401", Says: "The refusal is a 401, so that clients log in again.",
 		Bend: policy(func(p *mcpserver.Policy) { p.LimitStatus = http.StatusUnauthorized }), Noticed: []string{"RS-RATE-429"},
 		Also: []string{"RS-RATE-OTHER-OPERATIONS"},
 	},

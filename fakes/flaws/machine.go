@@ -69,7 +69,7 @@ var machines = []Flaw{
 	one("par-unvalidated", idp.PushedValidated, "AS-PAR-BASIC"),
 	one("cimd-key-ignored", idp.DocumentKeys, "AS-CIMD-KEY-AUTH-ENFORCED"),
 	{
-		Name: "machine-audience-ignored", Says: "A token of a client that acts for itself is taken whatever it is meant for.",
+		Name: "machine-audience-ignored", Says: "A token of a client that acts for itself is accepted whatever it is meant for.",
 		Bend: lacks(mcpserver.MachineAudience), Noticed: []string{"RS-EXT-CC-TOKEN"},
 	},
 }

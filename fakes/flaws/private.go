@@ -199,7 +199,7 @@ var remote = []Flaw{
 		Bend: lacks(mcpserver.AskInParallel), Noticed: []string{"RS-ABUSE-VALIDATION-LATENCY"},
 	},
 	{
-		Name: "screens-nothing", Says: "What was said to be refused in arguments is taken.",
+		Name: "screens-nothing", Says: "What was said to be refused in arguments is accepted.",
 		Bend: policy(func(p *mcpserver.Policy) { p.Screens = nil }), Noticed: []string{"RS-ABUSE-INPUT-SCREENING"},
 	},
 	{

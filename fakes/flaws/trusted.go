@@ -403,7 +403,7 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.ResourcesAreNames), Noticed: []string{"RS-ABUSE-RESOURCE-TRAVERSAL"},
 	},
 	{
-		Name: "body-unlimited", Says: "Any message is taken, however long.",
+		Name: "body-unlimited", Says: "Any message is accepted, however long.",
 		Bend: policy(func(p *mcpserver.Policy) { p.MostBody = 64 << 20 }), Noticed: []string{"RS-ABUSE-BODY-LIMIT"},
 	},
 	{

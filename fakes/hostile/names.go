@@ -24,7 +24,7 @@ func rebinding() (*Attack, error) {
 	_, port, _ := net.SplitHostPort(trap.Addr().String())
 	issuer := "http://as.rebinding.example:" + port
 	var hits atomic.Int64
-	open, err := answering("127.0.0.1:0", metadata(issuer, &hits)) // what stands at the public address
+	open, err := answering("127.0.0.1:0", metadata(issuer, &hits)) // what is at the public address
 	if err != nil {
 		trap.stop()
 		return nil, err

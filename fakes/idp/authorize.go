@@ -376,7 +376,7 @@ func (s *Server) resources(requested []string) ([]string, *problem) {
 		if v == "" {
 			continue
 		}
-		if !b.has(EveryResource) && i+1 < len(requested) { // the last one is looked at, all are taken
+		if !b.has(EveryResource) && i+1 < len(requested) { // the last one is looked at, all count
 			out = append(out, v)
 			continue
 		}

@@ -163,7 +163,7 @@ func DocumentResolver(address string) *net.Resolver {
 	}}
 }
 
-// mayDial refuses private addresses, loopback too unless the server stands there itself.
+// mayDial refuses private addresses, loopback too unless the server is there itself.
 func (s *Server) mayDial(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {

@@ -20,7 +20,7 @@ const (
 	accessType    = "urn:ietf:params:oauth:token-type:access_token"
 )
 
-// Enterprise is the identity provider whose assertions are taken (the Identity Assertion JWT Authorization Grant).
+// Enterprise is the identity provider whose assertions are accepted (the Identity Assertion JWT Authorization Grant).
 type Enterprise struct {
 	Issuer string
 	Key    *rsa.PublicKey

@@ -43,7 +43,7 @@ func (s *Server) nameOf(id string) string {
 	return id
 }
 
-// clientsOf are the clients with a grant of a user that stands.
+// clientsOf are the clients with a valid grant of a user.
 func (s *Server) clientsOf(user string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -45,7 +45,7 @@ type Server struct {
 	Upstream *Upstream
 	// Privileged are scopes that some users only may grant.
 	Privileged map[string][]string
-	// Enterprise, if set, is whose identity assertions are taken for tokens.
+	// Enterprise, if set, is whose identity assertions are accepted for tokens.
 	Enterprise *Enterprise
 	// CookiePrefix keeps the cookies of two servers on one host apart.
 	CookiePrefix string
@@ -62,7 +62,7 @@ type Server struct {
 }
 
 // UseKey has the server sign RS256 with a key of its own, PKCS #1 or PKCS #8 in PEM. That of New is published with the
-// source: it does for what stands on loopback.
+// source: it does for what is on loopback.
 func (s *Server) UseKey(text []byte) error {
 	block, _ := pem.Decode(text)
 	if block == nil {

@@ -6,7 +6,7 @@ import (
 )
 
 // idTokenPath is where the login page's script sends the ID token that the upstream gave to the browser. The
-// authorization request stands in the query.
+// authorization request is in the query.
 const idTokenPath = "/id-token"
 
 // byIDToken signs a user in by an ID token that a browser brings: it is whatever somebody put there.

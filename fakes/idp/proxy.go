@@ -20,7 +20,7 @@ import (
 // Upstream makes a server a proxy: users sign in at another authorization server, where it is one client for all of
 // its own.
 type Upstream struct {
-	// Lives tells whether the upstream session of a refresh token stands. May be nil.
+	// Lives tells whether the upstream session of a refresh token is still valid. May be nil.
 	Lives            func(refresh string) bool
 	Issuer           string
 	ClientID, Secret string
@@ -241,7 +241,7 @@ func (s *Server) upstreamClaims(token, nonce string) (map[string]any, bool) {
 	return claims, good
 }
 
-// upstreamLives asks the upstream whether the session there still stands, before it is prolonged here.
+// upstreamLives asks the upstream whether the session there is still valid, before it is prolonged here.
 func (s *Server) upstreamLives(g *grant) bool {
 	if g.upstream == "" || !s.Behaviour.has(FollowUpstream) {
 		return true

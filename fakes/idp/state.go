@@ -127,7 +127,7 @@ func (s *Server) Revoked(jti string) bool {
 	return !t.alive(s.now())
 }
 
-// Lives tells whether the grant of a refresh token stands.
+// Lives tells whether the grant of a refresh token is still valid.
 func (s *Server) Lives(refresh string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -66,7 +66,7 @@ var All = []Kit{
 		{Page: "auth0-password", Wants: map[string]string{"username": "alice", "password": Password, "action": "default"}},
 		{Page: "auth0-consent", Wants: map[string]string{"action": "accept"}, Consent: true},
 	}},
-	{Name: "cognito", Says: "The form is there twice, for two sizes of screens.", Wrong: Elsewhere, Steps: []Step{
+	{Name: "cognito", Says: "The form appears twice, for two sizes of screens.", Wrong: Elsewhere, Steps: []Step{
 		{Page: "cognito-login", Wants: map[string]string{"username": User, "password": Password, "signInSubmitButton": "Sign in"}},
 	}},
 	{Name: "ory", Says: "The first buttons of the form are other providers', and scopes are not ticked.", Wrong: Again, Steps: []Step{

@@ -96,7 +96,7 @@ func issuer(identifier, audience, algorithm, key string) (*idp.Server, error) {
 func upstream(d *target.UpstreamIDP, users []target.User) (*idp.Server, error) {
 	b := idp.Ideal()
 	b.Consent = "once"       // what makes proxies dangerous
-	b.IgnoresResource = true // as most do: a proxy may hand on what its own client asked for
+	b.IgnoresResource = true // as most do: a proxy may pass on what its own client asked for
 	s, err := idp.New(d.Issuer, b)
 	if err != nil {
 		return nil, err

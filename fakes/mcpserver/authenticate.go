@@ -349,7 +349,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	return (&caller{user: subject, scopes: p.scopes(scope, c), expired: late}).confirmation(c)
 }
 
-// inTime reports whether the dates of a token are good. One that is only late may be answered in a manner of its own.
+// inTime reports whether the dates of a token are good. One that is only late may be answered in its own way.
 func (s *Server) inTime(c map[string]any) (late, good bool) {
 	p := &s.Policy
 	now, leeway := float64(s.now().Unix()), p.Leeway.Seconds()

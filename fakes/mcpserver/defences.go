@@ -161,7 +161,7 @@ const (
 	KeysPerIssuer   Defence = "each issuer's tokens are verified with that issuer's keys"
 )
 
-// The defences of what tools hand on.
+// The defences of what tools pass on.
 const (
 	KeepToken           Defence = "the caller's token does not go to the API"
 	KeepHeaders         Defence = "the caller's header fields do not go to the API"

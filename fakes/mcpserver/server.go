@@ -19,7 +19,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/dpop"
 )
 
-// Config says where a server stands and whom it trusts.
+// Config says where a server listens and whom it trusts.
 type Config struct {
 	Resource string // the URL of the MCP endpoint
 	Issuer   string
@@ -152,7 +152,7 @@ var Tools = []Tool{
 	{Name: "send_card", Elicits: true},
 }
 
-// MostBody is the size in bytes of the largest message that is taken.
+// MostBody is the size in bytes of the largest message that is accepted.
 const MostBody = 1 << 18
 
 func (s *Server) isFull() bool {
@@ -467,7 +467,7 @@ func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// refuse answers 401 with a challenge, or whatever the policy does in its place.
+// refuse answers 401 with a challenge, or whatever the policy does instead.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	p := &s.Policy
 	credential := r.Header.Get("Authorization")

@@ -228,7 +228,7 @@ func (r *Reference) resourceServers(o Options) (err error) {
 func (r *Reference) handler(o Options) http.Handler {
 	mcp := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		// A 2025-03-26 client looks for the metadata at the MCP server's own origin, wherever the
-		// authorization server stands.
+		// authorization server is.
 		old := o.Apart && o.IssuerPath == "" && req.URL.Path == "/.well-known/oauth-authorization-server"
 		switch {
 		case old || !o.Apart && r.IDP.Handles(req.URL.Path):
@@ -321,7 +321,7 @@ func (r *Reference) IDTokenCallback() string {
 // otherPath is that of the second MCP endpoint.
 const otherPath = "/archive"
 
-// Credentials are the static tokens and API keys of a reference, made anew for each.
+// Credentials are the static tokens and API keys of a reference, made for each.
 func Credentials() []mcpserver.Static {
 	reader := []string{"whoami", "read_*"}
 	return []mcpserver.Static{

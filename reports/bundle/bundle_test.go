@@ -80,7 +80,7 @@ func TestProduct(t *testing.T) {
 		"a branch":       {"1.10", "main", "PRODUCT.yaml:3: version: "},
 		"nobody":         {"security@example.com", "us", "PRODUCT.yaml:5: contact: "},
 		"unknown member": {"version:", "logo: x\nversion:", "PRODUCT.yaml:1: additional properties 'logo' not allowed"},
-		"twice":          {"version:", "vendor: x\nversion:", "PRODUCT.yaml:3: vendor is there twice"},
+		"twice":          {"version:", "vendor: x\nversion:", "PRODUCT.yaml:3: vendor appears twice"},
 		"a list":         {"Example Ltd", "[a, b]", "PRODUCT.yaml:1: vendor: want a text"},
 		"no YAML":        {"vendor:", "vendor: [", "PRODUCT.yaml: line"},
 		"something else": {good, "- a\n", "PRODUCT.yaml:1: want the members"},

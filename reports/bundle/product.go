@@ -56,7 +56,7 @@ func ReadProduct(name string, text []byte) (Product, error) {
 	for i := 0; i+1 < len(root.Content[0].Content); i += 2 {
 		key, value := root.Content[0].Content[i], root.Content[0].Content[i+1]
 		if lines[key.Value] > 0 {
-			return Product{}, fmt.Errorf("%s:%d: %s is there twice", name, key.Line, key.Value)
+			return Product{}, fmt.Errorf("%s:%d: %s appears twice", name, key.Line, key.Value)
 		}
 		if lines[key.Value] = key.Line; value.Kind != yaml.ScalarNode {
 			return Product{}, fmt.Errorf("%s:%d: %s: want a text", name, value.Line, key.Value)

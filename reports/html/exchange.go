@@ -24,7 +24,7 @@ type exchange struct {
 	Tokens          []token
 	Open            bool
 
-	size int // in bytes, as it stands on the page
+	size int // in bytes, as it is on the page
 }
 
 // text is a part of a message: one or several whole lines, marked where a verdict rests on them.
@@ -276,7 +276,7 @@ func decoded(run *reports.Run, e *reports.Exchange) []token {
 	return out
 }
 
-// Curl is a command that repeats a request; what was removed as secret stands in it as a placeholder.
+// Curl is a command that repeats a request; what was removed as secret is in it as a placeholder.
 func Curl(e *reports.Exchange) string {
 	if e.Request.Raw {
 		return "# written byte by byte, since no HTTP client would send it"

@@ -34,7 +34,7 @@ type finding struct {
 	Rank                   int // the place by severity
 }
 
-// observation is what was expected, and what came in its place.
+// observation is what was expected, and what came instead.
 type observation struct {
 	Expected string
 	Seen     []seen
@@ -84,7 +84,7 @@ func (p *painter) item(g *reports.Group) item {
 	return i
 }
 
-// anchor is the place of a result on the page: its id, and where that is taken its verdict too.
+// anchor is the place of a result on the page: its id, and where another has that id its verdict too.
 func (p *painter) anchor(r *reports.Result) string {
 	a := r.ID
 	for n := 0; p.anchors[a]; n++ {
@@ -135,7 +135,7 @@ func (p *painter) finding(g *reports.Group) finding {
 	return f
 }
 
-// observe adds a finding: what is expected stands there once, and so does what came.
+// observe adds a finding: what is expected appears once, and so does what came.
 func (f *finding) observe(found reports.Finding, v variant) {
 	at := slices.IndexFunc(f.Observations, func(o observation) bool { return o.Expected == found.Expected })
 	if at < 0 {
@@ -323,7 +323,7 @@ func (p *painter) groups(v reports.Verdict) map[string]*reports.Group {
 	return out
 }
 
-// locked is what was not tested for want of one thing.
+// locked is what was not tested because one thing was missing.
 type locked struct {
 	Option string
 	N      int

@@ -27,7 +27,7 @@ var page string
 // mostBody bounds a body on the page, in bytes; the JSON report has it whole.
 const mostBody = 4 << 10
 
-// mostShown bounds all exchanges of the page together, in bytes as they stand in it.
+// mostShown bounds all exchanges of the page together, in bytes as they are in it.
 const mostShown = 4 << 20
 
 // mostExchanges bounds the exchanges shown for one requirement. Where fewer than fewExchanges show it, what came before is there too.
@@ -293,7 +293,7 @@ func threaten(run *reports.Run) threats {
 	return out
 }
 
-// certification is how the run stands to the frozen sets: a line a profile, a column a revision.
+// certification is how the run compares with the frozen sets: a line a profile, a column a revision.
 type certification struct {
 	Revisions []string
 	Rows      []standingRow

@@ -41,7 +41,7 @@ func (p *Problem) Error() string {
 }
 
 // Read reads what Write has written, and nothing else: whoever made the report, it keeps to the schema, and what it says of
-// requirements is what the catalogue says. Secrets are removed anew, as far as their form gives them away.
+// requirements is what the catalogue says. Secrets are removed again, as far as their form gives them away.
 func Read(r io.Reader) (reports.Redacted, error) {
 	text, err := io.ReadAll(io.LimitReader(r, mostBytes+1))
 	switch {
@@ -205,7 +205,7 @@ func (w *walker) value(path []string) error {
 			}
 			name := tok.(string)
 			if seen[name] {
-				return &Problem{line(w.text, w.dec.InputOffset()), strings.Join(path, "/"), fmt.Sprintf("the member %q is there twice", name)}
+				return &Problem{line(w.text, w.dec.InputOffset()), strings.Join(path, "/"), fmt.Sprintf("the member %q appears twice", name)}
 			}
 			seen[name] = true
 			if err := w.value(append(path, name)); err != nil {
@@ -225,7 +225,7 @@ func (w *walker) value(path []string) error {
 	return err
 }
 
-// lineOf is the line on which a value stands, or what is nearest to it.
+// lineOf is the line on which a value is, or what is nearest to it.
 func lineOf(text []byte, at []string) int {
 	found := 1
 	w := &walker{text: text, dec: json.NewDecoder(bytes.NewReader(text))}

@@ -80,7 +80,7 @@ func TestReadsOnlyWhatItWrites(t *testing.T) {
 		"the order of exchanges":   {`"number": 2`, `"number": 1`, "exchanges/1/number: exchanges are in the order of their numbers"},
 		"an unknown member":        {`"pending": 0`, `"pending": 0, "x": 1`, "additional properties 'x' not allowed"},
 		"a member in other case":   {`"pending": 0`, `"pending": 0, "Results": []`, "additional properties 'Results' not allowed"},
-		"a member twice":           {`"pending": 0`, `"pending": 0, "results": []`, `the member "results" is there twice`},
+		"a member twice":           {`"pending": 0`, `"pending": 0, "results": []`, `the member "results" appears twice`},
 		"another version":          {`"version": 1`, `"version": 2`, "version 1 of the format is, not 2"},
 		"more behind the end":      {"\n}\n", "\n}\n{}", "there is more behind the end"},
 		"an early end":             {"\n}\n", "\n", "it ends too early"},

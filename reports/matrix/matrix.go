@@ -65,12 +65,12 @@ var kinds = []struct {
 	{"Passes, or does not apply", "passes", true, []reports.Verdict{reports.Pass, reports.NotApplicable, ""}},
 }
 
-// short are the verdicts as they stand in a cell.
+// short are the verdicts as they are in a cell.
 var short = map[reports.Verdict]string{reports.Pass: "pass", reports.Fail: "FAIL", reports.Warn: "warn", reports.NotApplicable: "n/a",
 	reports.NotTested: "–", reports.Inconclusive: "?", reports.Errored: "ERROR", reports.Suppressed: "accepted", reports.Review: "review",
 	reports.Flaky: "flaky"}
 
-// Short is the verdict as it stands in the cell; empty where the run did not judge the requirement.
+// Short is the verdict as it is in the cell; empty where the run did not judge the requirement.
 func (c cell) Short() string { return short[c.Verdict] }
 
 // gather makes the rows, in the order of the runs: those with the gravest verdicts come first. Of several verdicts on a requirement the

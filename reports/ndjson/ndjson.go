@@ -38,7 +38,7 @@ type end struct {
 	Doubt       string                  `json:"doubt,omitempty"`
 }
 
-// Write writes the events of a finished run, in the order of its results. The exchanges stand in the JSON report.
+// Write writes the events of a finished run, in the order of its results. The exchanges are in the JSON report.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
 	events := []any{begin{"run", Version, run.Tool, run.Target, run.Started.UTC().Format("2006-01-02T15:04:05.000Z"), run.Revisions,

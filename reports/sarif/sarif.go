@@ -1,6 +1,6 @@
 // Package sarif writes findings in the Static Analysis Results Interchange Format, version 2.1.0 (OASIS), for
 // code-scanning pages. Each finding points at the line of the target file that names the target, since a URL has no
-// source of ours.
+// source of mcpauth.
 package sarif
 
 import (

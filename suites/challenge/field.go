@@ -128,7 +128,7 @@ func haveOneBearerChallenge() expect.Matcher {
 	})
 }
 
-// giveBearerItsParameters expects no other scheme to have what belongs to Bearer, for want of a comma or a scheme name. RFC 9728
+// giveBearerItsParameters expects no other scheme to have what belongs to Bearer, because there is no comma or a scheme name. RFC 9728
 // section 5.1 allows resource_metadata with other schemes, and RFC 9449 section 7.1 has DPoP challenges of the same form; but no
 // server leaves it out of Bearer on purpose while another scheme has it.
 func giveBearerItsParameters() expect.Matcher {

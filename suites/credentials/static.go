@@ -30,7 +30,7 @@ func rowsOf(all []Credential) (out Cases[Credential]) {
 	return out
 }
 
-// presented is the protected request with a credential. An edit is another value in its place.
+// presented is the protected request with a credential. An edit is another value instead.
 func presented(t *T, c Credential) Attempt[string] {
 	return Attempt[string]{Name: "the request with " + c.Name, Good: expect.BeServed(), Send: func(edits ...string) any {
 		value := c.Value

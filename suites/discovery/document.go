@@ -95,7 +95,7 @@ func listsIssuers(t *T) {
 		t.Expect(entry, "%s", about).SeenIn(d.Exchange).To(beIssuer())
 		t.Expect(entry, "%s", about).SeenIn(d.Exchange).Ideally(expect.That("every entry once", func(e any) string {
 			if slices.Contains(list[:i], e) && document.Kind(e) == document.Kind("") {
-				return fmt.Sprintf("%q is there twice", e)
+				return fmt.Sprintf("%q appears twice", e)
 			}
 			return ""
 		}))
@@ -202,7 +202,7 @@ func listsScopeTokens(t *T) {
 		t.Expect(e, "entry %d", i+1).SeenIn(d.Exchange).To(beScopeToken())
 		t.Expect(e, "entry %d", i+1).SeenIn(d.Exchange).Ideally(expect.That("every scope once", func(e any) string {
 			if s, ok := e.(string); ok && slices.Contains(scopes.list()[:i], any(s)) {
-				return fmt.Sprintf("%q is there twice", s)
+				return fmt.Sprintf("%q appears twice", s)
 			}
 			return ""
 		}))

@@ -92,7 +92,7 @@ func isProfiled(j issued) bool {
 	return strings.EqualFold(strings.TrimPrefix(strings.ToLower(j.header.String("typ")), "application/"), "at+jwt")
 }
 
-// verify verifies a signature by the published keys, which are fetched anew where they do not do: keys rotate.
+// verify verifies a signature by the published keys, which are fetched again where they do not do: keys rotate.
 func verify(t *T, j issued) error {
 	if j.isSymmetric() {
 		if j.tokens.Client.Secret == "" || guess(j.text, j.alg(), []string{j.tokens.Client.Secret}) >= 0 {

@@ -40,7 +40,7 @@ var (
 	})
 )
 
-// understood is the entry, and ends the row where a page was not understood: it tells nothing.
+// understood is the entry, and ends the row where a page was not understood: it says nothing.
 func understood(t *T, o *login.Outcome, jar *login.Jar) *entry {
 	if o.Stage == login.Lost || o.Stage == login.NeedsScript || o.Stage == login.Failed {
 		t.Inconclusive("the login ended %s: %s", o.Stage, o.Why)

@@ -418,7 +418,7 @@ func (s *scenario) disguise(t *T, c Credential, call mcp.Call) {
 const tries = 4
 
 // try sends a disguised call. Being served counts where a plain call right after is still refused: else the window has
-// ended, and the limit is spent anew.
+// ended, and the limit is spent again.
 func (s *scenario) try(t *T, c Credential, plain mcp.Call, about string, disguised mcp.Call) {
 	for range tries {
 		ex := t.IgnoringLimits(disguised.Request())

@@ -53,7 +53,7 @@ func renewals(t *T) Cases[func() (first, second string)] {
 	})
 }
 
-// A session that ends has to be opened anew, which clients do at 404.
+// A session that ends has to be opened again, which clients do at 404.
 func continueSession() expect.Matcher {
 	goesOn := expect.Refusing("the session to go on", func(ex *reports.Exchange) string {
 		if expect.Accepted(ex) || expect.Status(ex) == 404 {
@@ -61,7 +61,7 @@ func continueSession() expect.Matcher {
 		}
 		return expect.Describe(ex)
 	})
-	return expect.Advised(goesOn, "the session to go on, without being opened anew", expect.Accepted)
+	return expect.Advised(goesOn, "the session to go on, without being opened again", expect.Accepted)
 }
 
 // The rights of a request are those of its own token.

@@ -22,7 +22,7 @@ type RecipePage struct {
 	Match string `yaml:"match"`
 	// Text, if set, has to be on the page too.
 	Text string `yaml:"text"`
-	// Steps are taken on a page that asks who the user is.
+	// Steps are done on a page that asks who the user is.
 	Steps []Step `yaml:"steps"`
 	// Approve is what says yes on a page that asks for consent.
 	Approve []Step `yaml:"approve"`

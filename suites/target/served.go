@@ -19,7 +19,7 @@ type Served struct {
 	UpstreamAPI *Listener `yaml:"upstream_api"`
 	// IntrospectionAt is where the target asks about opaque tokens (RFC 7662), at http://LISTEN/introspect: tier T3.
 	IntrospectionAt *Listener `yaml:"introspection"`
-	// Verify is where the target asks about tokens in a manner of its own, at http://LISTEN + path: tier T3.
+	// Verify is where the target asks about tokens in its own way, at http://LISTEN + path: tier T3.
 	Verify Verify `yaml:"verify"`
 	// RebindingZone has names whose address changes, for client ID metadata documents: tier T3.
 	RebindingZone *RebindingZone `yaml:"rebinding"`

@@ -207,7 +207,7 @@ func TestRecipeSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 	assert.ErrorContains(t, err, "target.yaml:3:17: login.recipe")
 }
 
-// The schema is generated; go generate ./suites/target writes it anew. That fails where a field has no comment.
+// The schema is generated; go generate ./suites/target writes it again. That fails where a field has no comment.
 func TestTheSchemaIsTheGeneratedOne(t *testing.T) {
 	generated, err := schema.Of(".")
 	require.NoError(t, err)

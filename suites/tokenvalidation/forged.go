@@ -23,7 +23,7 @@ func forged() {
 	Must("RS-TOKEN-WEAK-SECRET", hasNoWellKnownSecret)
 }
 
-// refuse expects tokens to be refused, of which each stands in for the good one.
+// refuse expects tokens to be refused, of which each replaces the good one.
 func refuse(t *T, tokens Cases[string], statuses ...int) {
 	var rows Cases[CallEdit]
 	for _, r := range tokens {

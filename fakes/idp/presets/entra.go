@@ -33,7 +33,7 @@ func scp(claims map[string]any) []string {
 // Source: microsoft-authentication-library-for-js#560, fastmcp#3835.
 var entraV1 = Preset{
 	Name: "entra-v1",
-	Says: "Version 1 tokens: iss is not the metadata's issuer, aud is an api:// URI, scopes stand in scp; resource is refused.",
+	Says: "Version 1 tokens: iss is not the metadata's issuer, aud is an api:// URI, scopes are in scp; resource is refused.",
 	Path: "/tenant/v2.0", ByHand: true,
 	behaviour: func(b *idp.Behaviour) {
 		entra(b)
@@ -51,7 +51,7 @@ var entraV1 = Preset{
 
 // entraV2: aud is the client id of the API, a bare GUID.
 var entraV2 = Preset{
-	Name: "entra-v2", Says: "Version 2 tokens: aud is the GUID of the API, scopes stand in scp; resource is refused.",
+	Name: "entra-v2", Says: "Version 2 tokens: aud is the GUID of the API, scopes are in scp; resource is refused.",
 	Path: "/tenant/v2.0", ByHand: true,
 	behaviour: func(b *idp.Behaviour) {
 		entra(b)

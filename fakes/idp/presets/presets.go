@@ -1,6 +1,6 @@
-// Package presets has the authorization server engine behave in the manner of well-known ones. A preset is a
+// Package presets has the authorization server engine behave in the style of well-known ones. A preset is a
 // simplification from public documentation and public reports, as of November 2026: no vendor had a part in it, and none
-// is accused by it. Each knob stands beside its source; where a vendor has changed since, the vendor is right.
+// is accused by it. Each knob is beside its source; where a vendor has changed since, the vendor is right.
 package presets
 
 import (

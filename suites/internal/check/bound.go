@@ -19,7 +19,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// Bound is an access token that is bound to a key of ours (RFC 9449 section 6).
+// Bound is an access token that is bound to a key of mcpauth (RFC 9449 section 6).
 type Bound struct {
 	Token string
 	Key   *mint.Key
@@ -57,7 +57,7 @@ func (t MCPServer) DPoPRequired() bool {
 	return required
 }
 
-// CanBind reports that a token bound to a key of ours can be had: minted, or by a login at a server that binds.
+// CanBind reports that a token bound to a key of mcpauth can be had: minted, or by a login at a server that binds.
 func (t Minter) CanBind() bool {
 	return t.Trusted() || t.Session != nil && t.Session.Ready && len(t.AS.DPoPAlgorithms()) > 0
 }
@@ -74,7 +74,7 @@ func (t AuthorizationServer) DPoPAlgorithms() []string {
 // BoundToken is a token of the first user that is bound to a new key.
 func (t Minter) BoundToken() *Bound {
 	if !t.CanBind() {
-		t.NotTested("it needs a token that is bound to a key of ours: a login at an authorization server that offers DPoP, or a target that trusts an issuer of ours")
+		t.NotTested("it needs a token that is bound to a key of mcpauth: a login at an authorization server that offers DPoP, or a target that trusts an issuer run by mcpauth")
 	}
 	b := &Bound{Key: ProofKey(t.MCP.DPoPAlgorithms())}
 	if t.Trusted() {
@@ -207,7 +207,7 @@ func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 		binds, _ = t.Session.Server.Metadata.Bool("tls_client_certificate_bound_access_tokens")
 	}
 	if !binds || !t.Session.Ready {
-		t.NotTested("it needs a token that is bound to a certificate of ours: a login at an authorization server that binds tokens to certificates, or a target that trusts an issuer of ours")
+		t.NotTested("it needs a token that is bound to a certificate of mcpauth: a login at an authorization server that binds tokens to certificates, or a target that trusts an issuer run by mcpauth")
 	}
 	g := t.AS.MustAuthorize()
 	r := t.AS.BuildRedeem(g)

@@ -91,13 +91,13 @@ func Describe(section string, register func()) {
 	collector.section = collector.section[:len(collector.section)-1]
 }
 
-// Must registers the check of a MUST. The keyword stands in the catalogue too: the two are compared.
+// Must registers the check of a MUST. The keyword is in the catalogue too: the two are compared.
 func Must(id string, body func(*T)) { add(requirements.Must, id, body) }
 
 // Should registers the check of a SHOULD.
 func Should(id string, body func(*T)) { add(requirements.Should, id, body) }
 
-// May registers the check of a MAY: what holds once the option is taken.
+// May registers the check of a MAY: what holds where a target uses the option.
 func May(id string, body func(*T)) { add(requirements.May, id, body) }
 
 // Practice registers the check of a best current practice.

@@ -15,7 +15,7 @@ func (t AuthorizationServer) IntrospectionClient() *oauth.Client {
 	return t.ConfidentialClient()
 }
 
-// Introspected is what the introspection endpoint tells about a token in force; nil where it tells nothing, or where no client
+// Introspected is what the introspection endpoint tells about a token in force; nil where it says nothing, or where no client
 // is there that could ask.
 func (t AuthorizationServer) Introspected(tokens *oauth.Tokens) *document.Object {
 	if t.Server().Introspection == "" {

@@ -156,7 +156,7 @@ func (t Minter) Control() {
 	t.controlledBy(ex, t.MCP.Serve())
 }
 
-// Trusted reports that there is an issuer of ours whose tokens the target accepts. It is tried once in a run.
+// Trusted reports that there is an issuer run by mcpauth whose tokens the target accepts. It is tried once in a run.
 func (t Minter) Trusted() bool {
 	w := t.World
 	if w.Issuer == nil {
@@ -194,7 +194,7 @@ func (t MCPServer) ScopedTools() []Tool {
 }
 
 // CallTool calls a tool with a token: in a session of that token's own where the wire has sessions. An answer that
-// comes earlier, to the opening of the session, is returned in its place.
+// comes earlier, to the opening of the session, is returned instead.
 func (t MCPServer) CallTool(token string, tool Tool) *reports.Exchange {
 	return t.CallToolAs(tool, mcp.Bearer(token))
 }

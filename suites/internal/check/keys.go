@@ -117,7 +117,7 @@ func (t Minter) MustFetchKeys() KeyServer {
 	t.MCP.Use(t.SignedBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil)) // an unknown kid makes most targets look again
 	keys := t.KeyServer()
 	if keys.KeyFetches() <= t.KeyFetchesBefore+t.surveyedKeys() {
-		t.NotApplicable("the target has fetched no key set of ours during the run, not even for an unknown kid: its keys are configured, or were loaded when it started")
+		t.NotApplicable("the target has fetched no key set of mcpauth during the run, not even for an unknown kid: its keys are configured, or were loaded when it started")
 	}
 	return keys
 }

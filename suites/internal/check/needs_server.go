@@ -65,7 +65,7 @@ var needsOfTheServer = map[string]need{
 	"client-jwt": {give: "client.clients in the target file", after: codeFlow, met: has(func(t *T) bool { return t.AS.MachineWithKey() != nil },
 		"it needs a client that acts for itself and authenticates by private_key_jwt (client.clients in the target file, machine: true, key)")},
 	"cimd-host": {give: "--cimd-listen", then: codeFlow, met: has(func(t *T) bool { return t.Documents != nil },
-		"it needs an address of ours that the authorization server can reach and trust (--cimd-listen)")},
+		"it needs an address of mcpauth that the authorization server can reach and trust (--cimd-listen)")},
 }
 
 var codeFlow = []string{"code-flow"}

@@ -22,19 +22,19 @@ var needsOfTheTester = map[string]need{
 	"fake-jwks": {give: "fake_idp in the target file", after: []string{"fake-jwt"}, met: has(func(t *T) bool { return t.Mint.KeyServer() != nil },
 		"it needs an issuer whose published keys can be changed")},
 	"fake-two-issuers": {give: "second_idp in the target file", then: []string{"fake-jwt"}, met: has(func(t *T) bool { return t.SecondIssuer != nil },
-		"it needs a target that trusts two issuers of ours (fake_idp and second_idp in the target file)")},
+		"it needs a target that trusts two issuers run by mcpauth (fake_idp and second_idp in the target file)")},
 	"hmac-mode": {give: "shared_secret in the target file", met: has(func(t *T) bool { return t.SharedSecret.Value != "" },
 		"it needs the secret with which the target verifies HS256 (shared_secret in the target file)")},
 	"fake-introspection": {give: "introspection in the target file", met: (*T).isAskedAboutTokens},
 	"fake-verify-url": {give: "verify in the target file", met: has(func(t *T) bool { return t.Verifier != nil && t.Verify.Accepts != "" },
-		"it needs a target that asks us about tokens in a manner of its own (verify in the target file)")},
+		"it needs a target that asks us about tokens in its own way (verify in the target file)")},
 	"fake-upstream": {give: "upstream_api in the target file", met: has(func(t *T) bool { return t.API != nil && len(t.Upstream.Tools()) > 0 },
-		"it needs a target whose tools call an API of ours (upstream_api in the target file, and tools with upstream: true)")},
+		"it needs a target whose tools call an API run by mcpauth (upstream_api in the target file, and tools with upstream: true)")},
 	"controlled-upstream": {give: "upstream in the target file", met: (*T).signsInUpstream},
 	"controlled-idp": {give: "enterprise in the target file", met: has(func(t *T) bool { return t.Enterprise != nil },
-		"it needs an authorization server that trusts an identity provider of ours (enterprise in the target file)")},
+		"it needs an authorization server that trusts an identity provider run by mcpauth (enterprise in the target file)")},
 	"controlled-dns": {give: "rebinding in the target file", met: has(func(t *T) bool { return t.Rebinding != nil && t.Documents != nil },
-		"it needs a DNS zone that we answer for, and an address of ours for documents (rebinding in the target file, --cimd-listen)")},
+		"it needs a DNS zone that we answer for, and an address of mcpauth for documents (rebinding in the target file, --cimd-listen)")},
 }
 
 const allowIntrusive = "--allow-intrusive"
@@ -52,7 +52,7 @@ func (t *T) mayBeIntrusive() *lack {
 func (t *T) isTrusted() *lack {
 	switch {
 	case t.Issuer == nil:
-		return missing("it needs a target that trusts an issuer of ours (fake_idp in the target file)")
+		return missing("it needs a target that trusts an issuer run by mcpauth (fake_idp in the target file)")
 	case !t.Mint.Trusted():
 		return unusable("%s", t.distrusted)
 	}
@@ -62,7 +62,7 @@ func (t *T) isTrusted() *lack {
 func (t *T) signsInUpstream() *lack {
 	switch u := t.World.Upstream; {
 	case u == nil:
-		return missing("it needs a target whose users sign in at an authorization server of ours (upstream in the target file)")
+		return missing("it needs a target whose users sign in at an authorization server run by mcpauth (upstream in the target file)")
 	case len(u.Issued()) == 0:
 		return unusable("the target has sent nobody to the upstream given, %s", u.Identifier())
 	}

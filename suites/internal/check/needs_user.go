@@ -53,7 +53,7 @@ var needsOfTheUser = map[string]need{
 		"it needs a credential with the limit that it is meant to have (credentials in the target file, limit)")},
 	"foreign-token": {give: ofCredentials, met: has(func(t *T) bool {
 		return t.API != nil || t.World.Upstream != nil || len(t.MCP.ForeignTokens()) > 0
-	}, "it needs a token of another provider (credentials in the target file, foreign: true), or an API or upstream of ours")},
+	}, "it needs a token of another provider (credentials in the target file, foreign: true), or an API or upstream run by mcpauth")},
 
 	"tools-matrix": tool("tools that may be called (tools in the target file)", func(t *T) bool { return len(t.Tools) > 0 }),
 	"tool-args":    tool("tools that may be called (tools in the target file)", func(t *T) bool { return len(t.Tools) > 0 }),
@@ -94,7 +94,7 @@ var needsOfTheUser = map[string]need{
 // chosenScopes is met where tokens with chosen scopes can be had.
 var chosenScopes = need{
 	give: "--username", unless: minted, then: []string{"login"}, met: has(func(t *T) bool { return t.Session != nil },
-		"it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer of ours"),
+		"it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer run by mcpauth"),
 }
 
 // minted reports that tokens can be minted that the target accepts.

@@ -5,7 +5,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
-// Attempt is a good request that can be sent again and again, each time with edits. It obtains anew what it uses up, such
+// Attempt is a good request that can be sent again and again, each time with edits. It obtains again what it uses up, such
 // as a code or a token.
 type Attempt[E any] struct {
 	// Name says what it is: "an ordinary token request".

@@ -43,7 +43,7 @@ func (e *Engine) secondLook(ctx context.Context) {
 	})
 	again := &Engine{Registry: e.Registry, Timeout: e.Timeout}
 	if e.World.Stopped() == "" && ctx.Err() == nil {
-		again.World = e.World.anew(ctx)
+		again.World = e.World.renewed(ctx)
 	}
 	for _, d := range e.doubts {
 		d.settle(again.confirm(ctx, d))
@@ -119,8 +119,8 @@ func once(r reports.Result, why string) reports.Result {
 	return r
 }
 
-// anew is the world as the second look sees it: nothing that the first look learned, and a survey and a login of its own.
-func (w *World) anew(ctx context.Context) *World {
+// renewed is the world as the second look sees it: nothing that the first look learned, and a survey and a login of its own.
+func (w *World) renewed(ctx context.Context) *World {
 	again := *w
 	again.learned = &learned{}
 	if w.Again != nil {

@@ -47,7 +47,7 @@ type World struct {
 	// Session is what the checks share when they act as clients; nil where no authorization server can be
 	// spoken with.
 	Session *session.Session
-	// Again surveys the target anew and signs in anew, for the second look at findings; nil where nothing can be anew.
+	// Again surveys the target and signs in again, for the second look at findings; nil where nothing can be obtained again.
 	Again func(ctx context.Context) (*survey.Survey, *session.Session)
 	*pulse
 	*learned
@@ -59,7 +59,7 @@ type World struct {
 	Rebinding *rebind.Server
 	// API stands for the API of somebody else that the target calls; nil where it does not call us.
 	API *listener.Listener
-	// Verifier answers the target's questions about opaque tokens in a manner of its own.
+	// Verifier answers the target's questions about opaque tokens in its own way.
 	Verifier *introspector.Server
 	// Introspector answers the target's questions about opaque tokens; nil where it does not ask us.
 	Introspector *introspector.Server
@@ -71,7 +71,7 @@ type World struct {
 	Order string
 	// KeepBasis lets results keep what they were judged from.
 	KeepBasis bool
-	// BeginPart begins the random values of a part of the run anew; nil without a seed.
+	// BeginPart begins the random values of a part of the run again; nil without a seed.
 	BeginPart func(part string)
 }
 
@@ -133,7 +133,7 @@ type T struct {
 	headline   string // what every report begins with, if the check fails
 	folded     bool   // the cause is judged by another check: nothing that the user could give would help
 	unmet      string // the need that is not met, for which the check did not run
-	missing    string // the option that would meet the need for want of which the check did not run
+	missing    string // the option that would meet the need without which the check did not run
 }
 
 // stop ends a body early with a verdict other than PASS or FAIL.
@@ -155,7 +155,7 @@ func (t *T) NotApplicable(format string, args ...any) { t.end(reports.NotApplica
 // NotTested ends the check: what would decide it is out of reach of what the user gave.
 func (t *T) NotTested(format string, args ...any) { t.end(reports.NotTested, format, args...) }
 
-// NotTestedWithout is NotTested for want of a need of the catalogue, which the headline then names.
+// NotTestedWithout is NotTested because a need of the catalogue is not met, which the headline then names.
 func (t *T) NotTestedWithout(need, format string, args ...any) {
 	t.missing = needs[need].give
 	t.NotTested(format, args...)
@@ -605,7 +605,7 @@ func (t Minter) HidePart(part, token string) string {
 }
 
 // Control shows that the target serves what it should, so that a refusal means something. With a token
-// the authorized request is sent anew; without one, what the survey saw served has to do.
+// the authorized request is sent again; without one, what the survey saw served has to do.
 func (t MCPServer) Control() {
 	t.controlled = true
 	if t.HasToken() {

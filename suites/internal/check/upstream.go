@@ -20,14 +20,14 @@ func (t MCPServer) FetchingTools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Special), func(tool Tool) bool { return !tool.Fetches() || tool.DeniedOnly })
 }
 
-// Reaching calls a tool and returns what arrived at a listener of ours meanwhile. Other checks may be under way.
+// Reaching calls a tool and returns what arrived at a listener run by mcpauth meanwhile. Other checks may be under way.
 func (t UpstreamSide) Reaching(l *listener.Listener, call func() *reports.Exchange) (*reports.Exchange, []listener.Request) {
 	before := len(l.Seen())
 	ex := call()
 	return ex, l.Seen()[before:]
 }
 
-// ServeAPI makes the API of ours answer everything, and ends the check unless a tool's call reaches it.
+// ServeAPI makes the API run by mcpauth answer everything, and ends the check unless a tool's call reaches it.
 func (t UpstreamSide) ServeAPI(tool Tool, token string) {
 	t.API.Answer(Plenty)
 	ex, seen := t.Reaching(t.API, func() *reports.Exchange { return t.MCP.CallTool(token, tool) })

@@ -192,7 +192,7 @@ func (p *challengeParser) parameter(c *Challenge) error {
 		return fmt.Errorf("position %d: %q has no value", p.pos, name)
 	}
 	if !p.end() && p.peek() != ',' && p.peek() != ' ' && p.peek() != '\t' {
-		return fmt.Errorf("position %d: the value of %q is not quoted, but %q cannot stand in a token", p.pos, name, p.in[p.pos])
+		return fmt.Errorf("position %d: the value of %q is not quoted, but %q is not allowed in a token", p.pos, name, p.in[p.pos])
 	}
 	if strings.HasPrefix(v, "'") {
 		return fmt.Errorf("position %d: the value of %q is in single quotes; only double quotes quote", start, name)

@@ -153,7 +153,7 @@ func ParseObject(text string) (o *Object, oddities []string, err error) {
 		return nil, oddities, fmt.Errorf("want a JSON object, found %s", kind(v))
 	}
 	for _, name := range o.Duplicates() {
-		oddities = append(oddities, fmt.Sprintf("member %q stands twice", name))
+		oddities = append(oddities, fmt.Sprintf("member %q appears twice", name))
 	}
 	return o, oddities, nil
 }

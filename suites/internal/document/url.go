@@ -17,7 +17,7 @@ func ParseURL(s string) (*url.URL, error) {
 	}
 	for i := 0; i < len(s); i++ {
 		if b := s[i]; b <= 0x20 || b >= 0x7f || strings.IndexByte("\"<>\\^`{|}", b) >= 0 {
-			return nil, fmt.Errorf("character %q at position %d cannot stand in a URI", b, i)
+			return nil, fmt.Errorf("character %q at position %d is not allowed in a URI", b, i)
 		}
 	}
 	u, err := url.Parse(s)

@@ -36,7 +36,7 @@ type Server struct {
 	number int
 }
 
-// Page is what stands at one address.
+// Page is what is at one address.
 type Page struct {
 	URL    string
 	mu     sync.Mutex
@@ -69,7 +69,7 @@ type Answer struct {
 // NotFound is the answer before there is another.
 var NotFound = Answer{Status: http.StatusNotFound}
 
-// Serve changes what stands there.
+// Serve changes what is there.
 func (p *Page) Serve(a Answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -257,7 +257,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.write(&counting{ResponseWriter: w, page: p}, r)
 }
 
-// counting counts what is taken of a body.
+// counting counts what was read of a body.
 type counting struct {
 	http.ResponseWriter
 	page *Page

@@ -80,7 +80,7 @@ func init() { // Either refers to the table that holds it
 	}
 }
 
-// Again makes a matcher anew from what a report says of it.
+// Again makes a matcher again from what a report says of it.
 func Again(c *reports.Call) (m Matcher, err error) {
 	out, err := again(c, matchers)
 	if err != nil {

@@ -35,7 +35,7 @@ type Judgement struct {
 	Expected, Observed string
 	// Undecided says why the value decides nothing: a server error is no refusal, and no defect either.
 	Undecided string
-	// Untried says that the target was not even asked, for want of something that the user did not give.
+	// Untried says that the target was not even asked, because the user did not give something.
 	Untried bool
 	// Advice is what is risky, or unusual, in a value that satisfies the matcher; nil if nothing is.
 	Advice *Advice

@@ -1,4 +1,4 @@
-// Package listener records the requests that a token, a document or a call of ours draws from the target.
+// Package listener records the requests that a token, a document or a call of mcpauth draws from the target.
 package listener
 
 import (

@@ -50,7 +50,7 @@ type Browser struct {
 	exited   chan struct{} // closed when the process has ended
 	profile  string
 	proxy    *wire.Proxy
-	secret   bool       // one was typed: no picture is taken any more
+	secret   bool       // one was typed: no more pictures
 	turn     sync.Mutex // one login at a time: two cores are busy with one; it guards pictured
 	pictured map[string]bool
 }
@@ -640,7 +640,7 @@ func (d *drive) pass(ctx context.Context, page *rod.Page, p *Page, b Input) bool
 	return false
 }
 
-// settled is how long a page must say the same before it is taken at its word: scripts go on after a page is loaded.
+// settled is how long a page must say the same before it is believed: scripts go on after a page is loaded.
 const settled = 1500 * time.Millisecond
 
 // unasked looks at a page that asks for nothing. It ends the login where the page tells of an error, and goes on telling.
@@ -671,7 +671,7 @@ func (d *drive) statusOf(address string) int {
 	return 0
 }
 
-// whole is the page as it stands in the browser now, with where its forms go, which a glance does not tell.
+// whole is the page as it is in the browser now, with where its forms go, which a glance does not tell.
 func whole(ctx context.Context, page *rod.Page, seen *Page) *Page {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

@@ -21,7 +21,7 @@ const (
 var parses = make(chan struct{}, parsesAtOnce)
 
 // parse reads HTML into elements and texts, a node for each token. Browsers repair more than it does, in ways by which a small
-// page becomes a giant tree (formatting elements that are opened anew in every paragraph): no form depends on that.
+// page becomes a giant tree (formatting elements that are opened again in every paragraph): no form depends on that.
 func parse(source string) *html.Node {
 	parses <- struct{}{}
 	defer func() { <-parses }()

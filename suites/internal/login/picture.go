@@ -16,7 +16,7 @@ const (
 	largestPicture = 200 << 10 // bytes
 )
 
-// blank hides what stands in fields. A style sheet made by script is not subject to the page's content security policy.
+// blank hides what is in fields. A style sheet made by script is not subject to the page's content security policy.
 const blank = `() => { const s = new CSSStyleSheet(); s.replaceSync('input, textarea, [contenteditable] { color: transparent !important; text-shadow: none !important }');
 	document.adoptedStyleSheets = [...document.adoptedStyleSheets, s]; }`
 

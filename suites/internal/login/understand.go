@@ -252,7 +252,7 @@ func (p *Page) Account(name string) (*Form, Input, bool) {
 	return nil, Input{}, false
 }
 
-// Faulty reports that a page tells of an error, whatever its status is. The text of a page of scripts tells nothing before they ran.
+// Faulty reports that a page tells of an error, whatever its status is. The text of a page of scripts says nothing before they ran.
 func (p *Page) Faulty() bool {
 	return faulty.MatchString(p.Title) || (p.Scripts == 0 || p.Rendered) && faulty.MatchString(p.Text)
 }

@@ -169,7 +169,7 @@ var known = sync.OnceValue(func() crypto.Signer {
 	return k.Signer
 })
 
-// Signed signs by an RSA key in the manner of an algorithm, whatever the header says.
+// Signed signs by an RSA key with an algorithm, whatever the header says.
 func (k *Key) Signed(h Header, c Claims, algorithm string) string {
 	input := Input(h, c)
 	sum := map[string]crypto.Hash{"RS1": crypto.SHA1, "RS256": crypto.SHA256, "RS384": crypto.SHA384, "PS256": crypto.SHA256}[algorithm]

@@ -105,7 +105,7 @@ func (a *Attacker) JWK() map[string]any {
 	return map[string]any{"kty": "EC", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}
 }
 
-// JSON is a value as it stands in a claims set.
+// JSON is a value as it is in a claims set.
 func JSON(v any) string {
 	b, _ := json.Marshal(v) // maps of plain values always marshal
 	return string(b)

@@ -1,4 +1,4 @@
-// Package rebind answers for a DNS zone of ours: each name means a public address the first time that it is asked for,
+// Package rebind answers for a DNS zone run by mcpauth: each name means a public address the first time that it is asked for,
 // and a private one ever after. A listener at the private address sees who was taken in.
 package rebind
 
@@ -46,7 +46,7 @@ func New(listen, zone string, public, private netip.Addr, port string) (*Server,
 // Address is where queries are answered.
 func (s *Server) Address() string { return s.names.Address() }
 
-// Name makes a name that nobody has asked for, with the port at which the trap stands.
+// Name makes a name that nobody has asked for, with the port at which the trap is.
 func (s *Server) Name() string {
 	return fmt.Sprintf("%x.%s:%s", seeded.Suites.Bytes(8), s.zone, s.port)
 }

@@ -95,7 +95,7 @@ func asked(ex *reports.Exchange) string {
 // challengePages are words in pages or header fields by which web application firewalls ask a browser to prove itself.
 var challengePages = []string{"cf-mitigated", "just a moment", "cf-chl", "x-amzn-waf-action", "awswafcookiedomainlist", "_incapsula_", "akamai", "captcha", "ddos-guard"}
 
-// gate says what stands before the endpoint, and how to get past it; empty where nothing seems to.
+// gate says what is before the endpoint, and how to get past it; empty where nothing seems to.
 func gate(at *url.URL, ex *reports.Exchange) string {
 	status := expect.Status(ex)
 	where := expect.Header(ex, "Location")

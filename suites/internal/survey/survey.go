@@ -67,7 +67,7 @@ type Survey struct {
 	mu        sync.Mutex
 }
 
-// Document is one metadata document, or what came in its place.
+// Document is one metadata document, or what came instead.
 type Document struct {
 	URL      string
 	Place    string // challenge, path, root; rfc8414, oidc-inserted, oidc-appended; origin; jwks
@@ -728,7 +728,7 @@ func (t *taker) undecided(rev string) reports.RevisionStatus {
 	return reports.RevisionStatus{Status: "assumed", Why: "the target asks for a token before it says; give one, or name the revisions with --revision"}
 }
 
-// LoopbackIssuer reports that an issuer stands on this machine, by its form.
+// LoopbackIssuer reports that an issuer is on this machine, by its form.
 func LoopbackIssuer(issuer string) bool {
 	u, err := document.ParseURL(issuer)
 	return err == nil && document.LoopbackHost(u.Hostname())

@@ -289,7 +289,7 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 		ex.Request.Header = append(ex.Request.Header, f)
 	}
 	// An empty value is not sent, but lets the transport repeat the request on a new connection when the
-	// server has closed an idle one: no verdict may hang on that race.
+	// server has closed an idle one: no verdict may depend on that race.
 	hr.Header["X-Idempotency-Key"] = []string{}
 	hr.Host = req.Host
 	if req.Host != "" {

@@ -130,7 +130,7 @@ func TestIPv6LiteralIsGuarded(t *testing.T) {
 	}
 }
 
-// The name answers a public address first and loopback then: each dial decides anew, on what it dials.
+// The name answers a public address first and loopback then: each dial decides again, on what it dials.
 func TestRebindingNameIsDecidedOnEachAddress(t *testing.T) {
 	hits := &atomic.Int32{}
 	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
@@ -278,7 +278,7 @@ func TestBodyIsBounded(t *testing.T) {
 	assert.True(t, ex.Response.Truncated)
 }
 
-// An error tells nothing that a malformed answer held.
+// An error says nothing that a malformed answer held.
 func TestMalformedAnswersTellNoSecret(t *testing.T) {
 	for answer, want := range map[string]string{
 		"HTTP/1.1 302 Found\r\nLocation: https://client.example/cb?k=\x00&code=canary-7Hq2xZ9vLm4K\r\n\r\n": `malformed MIME header line: "Location: …`,
@@ -300,7 +300,7 @@ func TestMalformedAnswersTellNoSecret(t *testing.T) {
 	}
 }
 
-// However much a target sends, a run keeps little: bodies as large as may be, headers too, and tokens of ours in requests.
+// However much a target sends, a run keeps little: bodies as large as may be, headers too, and tokens of mcpauth in requests.
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		for i := range 3 {

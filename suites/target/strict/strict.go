@@ -212,7 +212,7 @@ func form(t reflect.Type) string {
 	return "a number"
 }
 
-// all turns true into the list of what stands for everything, and false into an empty list.
+// all turns true into the list of what is for everything, and false into an empty list.
 func (r *Reader) all(n *yaml.Node, key, everything string) {
 	var yes bool
 	if err := n.Decode(&yes); err != nil {
