@@ -69,21 +69,27 @@ func (p *printer) verdict(v reports.Verdict) string {
 // short is a word of a report, which somebody else may have written.
 func short(text string) string { return reports.OneLine(text, 200) }
 
-// labelled writes a label in a column of its own, and foreign text beside it: escaped, wrapped at words, and never at the
-// start of a line.
+// labelled writes a label in a column of its own, and foreign text beside it.
 func (p *printer) labelled(label, text string, most int) {
-	indent := fmt.Sprintf("  %-9s", label)
+	p.hanging(fmt.Sprintf("  %-9s", label), text, most)
+}
+
+// hanging writes foreign text after an indent: escaped, wrapped at words, and never at the start of a line.
+func (p *printer) hanging(indent, text string, most int) {
 	for _, line := range wrap(reports.OneLine(text, most), width-len(indent)) {
 		p.b.WriteString(indent + line + "\n")
 		indent = strings.Repeat(" ", len(indent))
 	}
 }
 
+// noBreak is a space at which no line ends.
+const noBreak = "\u00a0"
+
 // wrap breaks a text into lines of at most so many characters, at spaces where there are any.
 func wrap(text string, most int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' }) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
 			lines = append(lines, line)
 			line = ""
@@ -209,7 +215,7 @@ func (p *printer) first() {
 	}
 	p.b.WriteString("\nFix first:\n")
 	for i, g := range groups[:min(len(groups), mostFirst)] {
-		p.labelled(fmt.Sprintf("%d.", i+1), g.First().ID+": "+g.First().Title, 400)
+		p.hanging(fmt.Sprintf("  %d. ", i+1), g.First().ID+": "+g.First().Title, 400)
 	}
 	p.b.WriteString("\n")
 }
@@ -235,10 +241,10 @@ func (p *printer) summary() {
 				parts = append(parts, fmt.Sprintf("%d %s", n, v))
 			}
 		}
-		line := fmt.Sprintf("%s; %s in %.1f s", strings.Join(parts, ", "), reports.Count(int(p.run.Requests), "request"),
+		line := fmt.Sprintf("%s; %s in %.1f"+noBreak+"s", strings.Join(parts, ", "), reports.Count(int(p.run.Requests), "request"),
 			float64(p.run.Duration)/1000)
 		for _, l := range wrap(line+p.run.Unchecked("; %d requirements of the catalogue have no check yet"), width) {
-			p.b.WriteString(l + "\n")
+			p.b.WriteString(strings.ReplaceAll(l, noBreak, " ") + "\n")
 		}
 	}
 	p.first()
