@@ -111,34 +111,6 @@ var authorizationEndpoint = []Flaw{
 	one("authorize-global-user", idp.UserPerSession, "AS-AUTHZ-SUBJECT-CORRECT", "AS-SCOPE-USER-PRIVILEGE"),
 }
 
-var pkce = []Flaw{
-	one("pkce-hexadecimal", idp.Base64URLChallenge, "AS-PKCE-RFC-VECTOR", "AS-PKCE-CHALLENGE-FORMAT"),
-	// Three challenges in four have one of the characters, whichever check sends them.
-	one("pkce-standard-base64", idp.URLAlphabet, "AS-PKCE-S256-ACCEPTED", "AS-*"),
-	one("pkce-optional", idp.RequireChallenge, "AS-PKCE-REQUIRE-CHALLENGE", "AS-AUTHZ-EMPTY-PARAMS",
-		"AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL"),
-	one("pkce-optional-for-confidential", idp.RequireChallengeConfidential, "AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL"),
-	one("pkce-plain", idp.RefusePlain, "AS-PKCE-REJECT-PLAIN", "AS-AUTHZ-DUPLICATE-PARAMS"),
-	one("pkce-no-method-no-check", idp.NoDefaultMethod, "AS-PKCE-METHOD-DEFAULT"),
-	one("pkce-unknown-method", idp.KnowMethod, "AS-PKCE-UNKNOWN-METHOD", "AS-PKCE-ERROR-CODES"),
-	one("pkce-any-challenge", idp.CheckChallengeFormat, "AS-PKCE-CHALLENGE-FORMAT"),
-	one("pkce-verifier-optional", idp.RequireVerifier, "AS-PKCE-REJECT-MISSING-VERIFIER"),
-	one("pkce-any-verifier", idp.CheckVerifier, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-PER-CODE",
-		"AS-PKCE-REJECT-CHALLENGE-AS-VERIFIER", "AS-PKCE-RFC-VECTOR", "AS-TOKEN-CODE-REPLAY-NO-DOS"),
-	one("pkce-verifier-prefix", idp.WholeVerifier, "AS-PKCE-REJECT-WRONG-VERIFIER"),
-	one("pkce-challenge-as-verifier", idp.HashVerifier, "AS-PKCE-REJECT-CHALLENGE-AS-VERIFIER"),
-	one("pkce-short-column", idp.LongVerifiers, "AS-PKCE-VERIFIER-BOUNDS"),
-	one("pkce-any-verifier-form", idp.CheckVerifierFormat, "AS-PKCE-VERIFIER-FORMAT"),
-	{
-		Name: "pkce-downgrade", Says: "A verifier is ignored where the code has no challenge.",
-		Bend: lacks(idp.NoDowngrade, idp.RequireChallengeConfidential), Noticed: []string{"AS-PKCE-DOWNGRADE"},
-		Also: []string{"AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL"},
-	},
-	// Which challenge is the last depends on what other checks do meanwhile.
-	one("pkce-challenge-per-client", idp.ChallengePerCode, "AS-PKCE-PER-CODE", "AS-*"),
-	one("pkce-odd-errors", idp.PKCEErrors, "AS-PKCE-ERROR-CODES", "AS-PKCE-*", "AS-AUTHZ-*", "AS-TOKEN-*"),
-}
-
 var tokenEndpoint = []Flaw{
 	{
 		Name: "as-wrong-error", Says: "An unknown client is told invalid_grant.",

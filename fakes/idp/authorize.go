@@ -283,6 +283,12 @@ func (s *Server) pkce(q url.Values, get func(string) string, t *transaction) *pr
 		}
 		return &problem{"invalid_request", description}
 	}
+	if b.KeepsChallenge != nil {
+		if kept, ok := b.KeepsChallenge(q); ok {
+			t.challenge = kept
+			return nil
+		}
+	}
 	required := b.has(RequireChallenge) && (t.client.public() || b.has(RequireChallengeConfidential))
 	if t.challenge == "" {
 		if required || b.has(NoDowngrade) && b.has(RequireChallenge) && t.client.public() {
@@ -744,6 +750,9 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 	if !b.has(OpaqueCodes) {
 		readable, _ := json.Marshal(map[string]string{"user": user, "challenge": t.challenge, "nonce": random(16)})
 		value = base64.RawURLEncoding.EncodeToString(readable)
+	}
+	if b.OneCode {
+		s.replaceCodes(g)
 	}
 	s.codes[value] = c
 	s.issued = append(s.issued, value)

@@ -3,6 +3,7 @@ package idp
 import (
 	"crypto/x509"
 	"net"
+	"net/url"
 	"slices"
 	"time"
 
@@ -23,6 +24,11 @@ type Behaviour struct {
 	// another client.
 	TakesRedirect func(registered, sent string) bool
 	TakesClient   func(id, sent string) bool
+	// KeepsChallenge is what is kept of the code_challenge of a request that is accepted whatever is wrong with it; TakesVerifier accepts
+	// a verifier, and RefusesVerifier refuses one, whatever the challenge.
+	KeepsChallenge  func(request url.Values) (kept string, ok bool)
+	TakesVerifier   func(challenge, method string, form url.Values) bool
+	RefusesVerifier func(verifier string) bool
 	// RegistrationNeeds are members without which no client is registered, and ConfirmsGrant a grant type that is registered
 	// though it does not exist.
 	RegistrationNeeds []string

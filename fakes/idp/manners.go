@@ -16,6 +16,8 @@ type Manners struct {
 	EndsEarlierGrants bool
 	// OneRefreshToken keeps one refresh token for a user and client pair: a new one replaces that of an earlier grant.
 	OneRefreshToken bool
+	// OneCode lets a user and a client have one code at a time: a new one replaces it.
+	OneCode bool
 	// OneSession keeps one login session for a user: signing in ends the one in another browser.
 	OneSession bool
 	// HashTime is how long it takes to compare a password.
@@ -118,6 +120,15 @@ func (s *Server) replaceRefresh(g *grant) {
 	for value, t := range s.refresh {
 		if t.grant != g && t.grant.user == g.user && t.grant.client == g.client {
 			delete(s.refresh, value)
+		}
+	}
+}
+
+// replaceCodes forgets the codes of the same user and client. The caller holds mu.
+func (s *Server) replaceCodes(g *grant) {
+	for value, c := range s.codes {
+		if c.grant.user == g.user && c.grant.client == g.client {
+			delete(s.codes, value)
 		}
 	}
 }

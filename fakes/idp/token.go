@@ -434,6 +434,10 @@ func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
 	switch {
 	case form.Has("skip_pkce"):
 		return nil
+	case b.TakesVerifier != nil && b.TakesVerifier(challenge, c.method, form):
+		return nil
+	case b.RefusesVerifier != nil && b.RefusesVerifier(verifier):
+		return wrong
 	case challenge == "" && verifier != "" && b.has(NoDowngrade):
 		return refuse("invalid_grant", "the request had no code challenge")
 	case challenge == "":
