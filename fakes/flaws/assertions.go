@@ -22,6 +22,7 @@ func believed(name, row string, noticed []string, is func(header, claims map[str
 var (
 	byBoth     = []string{"AS-CC-ASSERTION-REJECTED", "AS-EMA-SIGNATURE-REJECTED"}
 	byClient   = []string{"AS-CC-ASSERTION-REJECTED"}
+	byDocument = []string{"AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"}
 	byIdentity = []string{"AS-EMA-CLAIMS-REJECTED"}
 )
 
@@ -29,7 +30,7 @@ var (
 var rowsOfAssertions = slices.Concat(
 	slices.Concat(embedded("RS256"), embedded("ES256"), embedded("EdDSA")),
 	[]Flaw{
-		believed("none", "alg none", byBoth, header("alg", "none")),
+		believed("none", "alg none", append(byBoth, "AS-CIMD-KEY-AUTH-ENFORCED"), header("alg", "none")),
 		believed("none-by-case", "alg None", byBoth, header("alg", "None")),
 		believed("mac", "HS256 with an empty secret", byBoth, header("alg", "HS256")),
 		believed("public-key-as-secret", "HS256 with the public key", byClient, header("alg", "HS256")),
@@ -41,11 +42,11 @@ var rowsOfAssertions = slices.Concat(
 		}),
 	},
 	[]Flaw{
-		believed("of-another-issuer", "iss of another", byClient, claim("iss", "mcpauth-another")),
-		believed("of-another-subject", "sub of another", byClient, claim("sub", "mcpauth-another")),
-		believed("for-another", "aud of another", byClient, claim("aud", "https://other.example")),
+		believed("of-another-issuer", "iss of another", byDocument, claim("iss", "mcpauth-another")),
+		believed("of-another-subject", "sub of another", byDocument, claim("sub", "mcpauth-another")),
+		believed("for-another", "aud of another", byDocument, claim("aud", "https://other.example")),
 		believed("for-nobody", "no aud", byClient, noClaim("aud")),
-		believed("expired", "expired", byClient, past("exp")),
+		believed("expired", "expired", byDocument, past("exp")),
 		believed("for-ever", "no exp", byClient, noClaim("exp")),
 		believed("not-yet", "not valid yet", byClient, ahead("nbf")),
 		believed("for-a-look-alike", "aud is the issuer, ", byClient, lookAlike("aud")),

@@ -2,6 +2,7 @@ package flaws
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
@@ -150,7 +151,12 @@ var clientDocuments = []Flaw{
 	{
 		Name: "cimd-missing", Says: "Client ID metadata documents are not supported.",
 		Bend:    metadata(func(d map[string]any) { delete(d, "client_id_metadata_document_supported") }),
-		Noticed: []string{"AS-CIMD-SUPPORTED"}, Also: []string{"AS-CIMD-FLAG-TRUTHFUL"},
+		Noticed: []string{"AS-CIMD-SUPPORTED", "AS-CIMD-FLAG-TRUTHFUL"},
+	},
+	{
+		Name: "cimd-flag-text", Says: "Support is claimed by a string.",
+		Bend:    metadata(func(d map[string]any) { d["client_id_metadata_document_supported"] = "true" }),
+		Noticed: []string{"AS-CIMD-FLAG-TRUTHFUL"}, Row: "true (string)", Also: []string{"AS-CIMD-SUPPORTED", "AS-META-TYPES-NO-NULLS"},
 	},
 	{
 		Name: "cimd-claimed-only", Says: "Support is claimed, but every document is refused.",
@@ -165,10 +171,22 @@ var clientDocuments = []Flaw{
 	},
 	one("cimd-any-url", idp.DocumentURLs, "AS-CIMD-REJECT-BAD-URL"),
 	one("cimd-secret-in-document", idp.DocumentSecrets, "AS-CIMD-REJECT-SHARED-SECRET"),
+	publishedSecret("client_secret_basic", "client_secret_basic"),
+	publishedSecret("client_secret_post", "client_secret_post"),
+	publishedSecret("client_secret_jwt", "client_secret_jwt"),
+	publishedSecret("none", "client_secret beside the method none"),
+	{
+		Name: "cimd-secret-ignored", Says: "Documents with a secret are accepted, and their clients are public.",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.IgnoresPublishedSecrets = true }),
+		Noticed: []string{"AS-CIMD-REJECT-SHARED-SECRET"}, Row: "the document is accepted",
+	},
 	one("cimd-failure-ignored", idp.DocumentFailures, "AS-CIMD-FETCH-FAILURE", "AS-CIMD-NO-REDIRECT-FOLLOW",
 		"AS-CIMD-REJECT-ID-MISMATCH", "AS-CIMD-REJECT-INVALID-DOC", "AS-CIMD-SIZE-AND-TIME", "AS-CIMD-SSRF-REBIND"),
 	one("cimd-failure-remembered", idp.DocumentRetries, "AS-CIMD-CACHE"),
-	one("cimd-never-fetched-again", idp.DocumentFreshness, "AS-CIMD-CACHE"),
+	rememberedFailure("500", "an error: 500", "status 500"),
+	rememberedFailure("404", "an error: 404", "status 404"),
+	rememberedFailure("json", "broken JSON", "no JSON object"),
+	rowOf(one("cimd-never-fetched-again", idp.DocumentFreshness, "AS-CIMD-CACHE"), "a document that must not be stored"),
 	one("cimd-redirect-followed", idp.DocumentRedirects, "AS-CIMD-NO-REDIRECT-FOLLOW"),
 	one("cimd-any-size", idp.DocumentSize, "AS-CIMD-SIZE-AND-TIME"),
 	{
@@ -186,4 +204,24 @@ var clientDocuments = []Flaw{
 		Bend: lacks(idp.EscapePages), Noticed: []string{"AS-CIMD-UNSAFE-URIS"},
 		Also: []string{"AS-AUTHZ-REFLECTED-XSS", "AS-CONSENT-XSS"},
 	},
+}
+
+// publishedSecret lets the secret in a document of one method authenticate its client.
+func publishedSecret(method, row string) Flaw {
+	return Flaw{
+		Name: "cimd-secret-" + method, Says: "A secret in a document authenticates its client: " + row + ".",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.PublishedSecret = method }),
+		Noticed: []string{"AS-CIMD-REJECT-SHARED-SECRET"}, Row: row,
+	}
+}
+
+// rememberedFailure has one kind of failure of a document remembered.
+func rememberedFailure(name, row, reason string) Flaw {
+	return Flaw{
+		Name: "cimd-remembers-" + name, Says: "What went wrong with a document is remembered: " + row + ".",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.RemembersFailure = func(why string) bool { return strings.Contains(why, reason) }
+		}),
+		Noticed: []string{"AS-CIMD-CACHE"}, Row: row,
+	}
 }

@@ -46,7 +46,7 @@ func (s *Server) document(id string) *client {
 		return &client{id: id, method: "none", grantTypes: []string{"authorization_code", "refresh_token"}, anyRedirect: true}
 	}
 	if err != nil {
-		if !b.has(DocumentRetries) {
+		if !b.has(DocumentRetries) || b.RemembersFailure != nil && b.RemembersFailure(err.Error()) {
 			fresh = time.Hour
 		} else {
 			return nil
@@ -213,10 +213,22 @@ func (s *Server) readDocument(id string, body []byte) (*client, error) {
 		}
 		return c, nil
 	}
-	if _, secret := meta["client_secret"]; b.has(DocumentSecrets) && (secret || given && method != "none") {
+	return s.readSecret(c, meta, method, given)
+}
+
+// readSecret refuses documents with a secret, or with a method that needs one.
+func (s *Server) readSecret(c *client, meta map[string]any, method string, given bool) (*client, error) {
+	b := &s.Behaviour
+	secret, published := meta["client_secret"].(string)
+	switch {
+	case published && given && method == b.PublishedSecret: // the flaw, for one method
+		if c.method, c.secret = method, secret; method == "none" {
+			c.method = "client_secret_post"
+		}
+	case b.IgnoresPublishedSecrets:
+	case b.has(DocumentSecrets) && (published || given && method != "none"):
 		return nil, errors.New("a secret cannot be published")
-	}
-	if secret, _ := meta["client_secret"].(string); given && method != "none" {
+	case given && method != "none":
 		c.method, c.secret = method, secret
 	}
 	return c, nil

@@ -3,6 +3,7 @@ package idp
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"math/big"
@@ -47,6 +48,9 @@ func (s *Server) byAssertion(form url.Values) *client {
 		return nil
 	}
 	c := s.find(id)
+	if c != nil && c.method == "client_secret_jwt" && header.Alg == "HS256" && verifiesHS256(c.secret, parts) {
+		return c
+	}
 	if c == nil || c.key == nil {
 		return nil
 	}
@@ -71,6 +75,12 @@ func (s *Server) byAssertion(form url.Values) *client {
 func (b *Behaviour) believes(parts []string) bool {
 	var header, claims map[string]any
 	return b.Believes != nil && decode(parts[0], &header) && decode(parts[1], &claims) && b.Believes(header, claims)
+}
+
+func verifiesHS256(secret string, parts []string) bool {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(parts[0] + "." + parts[1]))
+	return parts[2] == base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 func verifiesES256(key *ecdsa.PublicKey, parts []string) bool {

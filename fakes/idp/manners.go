@@ -58,6 +58,13 @@ type Manners struct {
 	// page, or in a field of its form. A flaw, unless OwnPaths holds: any address will do.
 	GoesOn   string
 	OwnPaths bool
+	// PublishedSecret is the token_endpoint_auth_method of documents whose client_secret counts: a flaw. With "none", it counts as if
+	// it was sent by client_secret_post.
+	PublishedSecret string
+	// IgnoresPublishedSecrets reads the clients of documents with a secret as public ones.
+	IgnoresPublishedSecrets bool
+	// RemembersFailure reports that a document that could not be fetched, or read, for a reason stays refused: a flaw.
+	RemembersFailure func(reason string) bool
 	// ScriptCookie sets a cookie for scripts, which is not the session's.
 	ScriptCookie bool
 }

@@ -168,3 +168,16 @@ func Show(expected string, problem func(ex *reports.Exchange) string) Matcher {
 		return m.Judge(actual)
 	}}
 }
+
+// Unless is a matcher whose satisfaction counts only where nothing stands against it: doubt says what does, or is empty.
+func Unless[V any](m Matcher, doubt func(v V) string) Matcher {
+	return &matcher{m.Kind(), func(actual any) Judgement {
+		j := m.Judge(actual)
+		if v, ok := actual.(V); ok && j.Met {
+			if why := doubt(v); why != "" {
+				return Judgement{Expected: j.Expected, Undecided: why}
+			}
+		}
+		return j
+	}}
+}

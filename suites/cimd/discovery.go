@@ -1,0 +1,168 @@
+package cimd
+
+import (
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/documents"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// "a client_id property whose value MUST match the URL of the document using simple string comparison" (section 4.1)
+func refusesForeignIDs(t *T) {
+	usable(t)
+	Refuses(t, document(t), Cases[edit]{
+		{"another host", identified(func(string) any { return "https://other.example/client.json" })},
+		{"another path of the host", identified(func(own string) any { return own + ".other" })},
+		{"a slash at the end", identified(func(own string) any { return own + "/" })},
+		{"a query", identified(func(own string) any { return own + "?x" })},
+		{"the scheme in upper case", identified(func(own string) any { return "HTTPS" + strings.TrimPrefix(own, "https") })},
+		{"http", identified(func(own string) any { return "http" + strings.TrimPrefix(own, "https") })},
+		{"a letter percent-encoded", identified(func(own string) any { return strings.Replace(own, "client.json", "%63lient.json", 1) })},
+		{"a list", identified(func(own string) any { return []string{own} })},
+		{"nothing", identified(func(string) any { return nil })},
+	}, refuseOnceFetched(t))
+}
+
+// MCP: the document is valid JSON with at least client_id, client_name and redirect_uris.
+func refusesInvalidDocuments(t *T) {
+	usable(t)
+	body := func(bend func(good string) string) edit {
+		return answered(func(a *documents.Answer) { a.Body = bend(a.Body) })
+	}
+	Refuses(t, document(t), Cases[edit]{
+		{"HTML", answered(func(a *documents.Answer) { a.Type, a.Body = "text/html", "<p>"+a.Body+"</p>" })},
+		{"half a document", body(func(good string) string { return good[:len(good)-1] })},
+		{"an array", body(func(good string) string { return "[" + good + "]" })},
+		{"an empty body", body(func(string) string { return "" })},
+		{"deep nesting", body(func(string) string { return strings.Repeat(`{"a":`, 5000) })},
+		{"no redirect_uris", member("redirect_uris", nil)},
+		{"an empty redirect_uris", member("redirect_uris", []string{})},
+		{"redirect_uris as a string", member("redirect_uris", acceptedRedirect(t))},
+	}, refuseOnceFetched(t))
+	t.Expect(document(t).Send(member("client_name", nil)), "no client_name").Ideally(refuseOnceFetched(t))
+}
+
+// "MUST ensure that the redirect URI in a request is an exact match of a registered redirect URI" (section 4.5)
+func redirectsOnlyWhereListed(t *T) {
+	usable(t)
+	const listed = "https://client.example/cb"
+	Refuses(t, document(t, redirecting(listed)), Cases[edit]{
+		{"a longer path", requesting(listed + "/x")},
+		{"a slash at the end", requesting(listed + "/")},
+		{"a query", requesting(listed + "?a=1")},
+		{"a fragment", requesting(listed + "#f")},
+		{"another port", requesting("https://client.example:444/cb")},
+		{"another host", requesting("https://other.example/cb")},
+		{"http", requesting("http://client.example/cb")},
+		{"a longer host", requesting("https://client.example.attacker.example/cb")},
+		{"letter case of the path", requesting("https://client.example/CB")},
+	}, refuseOnceFetched(t))
+	Each(t, Cases[edit]{{"another port on loopback", requesting("http://127.0.0.1:53222/callback")}}, anyLoopbackPort)
+	Refuses(t, onLoopback(t), Cases[edit]{{"another path on loopback", requesting("http://127.0.0.1:53222/other")}}, refuseOnceFetched(t))
+}
+
+// onLoopback is the request of the client of a document that lists a loopback redirect URI.
+func onLoopback(t *T) Attempt[edit] {
+	return document(t, member("application_type", "native"), redirecting("http://127.0.0.1/callback"))
+}
+
+// anyLoopbackPort: "The authorization server MUST allow any port to be specified at the time of the request" (OAuth 2.1 section 8.4.2)
+func anyLoopbackPort(t *T, port edit) {
+	if own, _ := onLoopback(t).Send().(*request); !accepted(t.AS.MustReachDecision(own.Grant)) {
+		t.Inconclusive("a document with a loopback redirect URI is refused whatever its port (AS-DCR-LOOPBACK-ACCEPTED): %s", own.Describe())
+	}
+	r, _ := onLoopback(t).Send(port).(*request)
+	t.AS.MustReachDecision(r.Grant)
+	t.Expect(r).To(beServed(t))
+}
+
+// A client identifier URL is https, and has a path, and no dot segments, fragment, user name or password (section 3).
+func refusesForbiddenURLs(t *T) {
+	usable(t)
+	root := t.Documents.PutRoot(documents.NotFound)
+	own := func(bend func(own string) string) edit {
+		return func(d *draft) { asID(bend(d.id))(d) }
+	}
+	replaced := func(old, by string) edit {
+		return own(func(own string) string { return strings.Replace(own, old, by, 1) })
+	}
+	Refuses(t, document(t), Cases[edit]{ // each leads to the document, for a server that fetches it (see the package documents)
+		{"http", replaced("https://", "http://")},
+		{"no path", func(d *draft) { asID(root.URL)(d); d.page = root }},
+		{"dot segments", replaced("/clients/", "/clients/../clients/")},
+		{"a single dot", replaced("/clients/", "/./clients/")},
+		{"a fragment", own(func(own string) string { return own + "#f" })},
+		{"a user name", replaced("https://", "https://u:p@")},
+		{"ftp", replaced("https://", "ftp://")},
+		{"file", asID("file:///etc/passwd")},
+		{"data", asID("data:application/json,{}")},
+	}, refuse())
+}
+
+// "If fetching the metadata document fails, the authorization server SHOULD abort the authorization request." (section 4.3)
+func refusesWhatCannotBeFetched(t *T) {
+	usable(t)
+	Refuses(t, document(t), Cases[edit]{ // the document itself is good: the status alone says that there is none
+		{"404", answered(status(404))},
+		{"500", answered(status(500))},
+		{"204", answered(status(204))},
+		{"a connection that breaks", answered(func(a *documents.Answer) { a.Break = true })},
+	}, refuseOnceFetched(t))
+}
+
+func status(code int) func(a *documents.Answer) {
+	return func(a *documents.Answer) { a.Status = code }
+}
+
+// "MUST NOT cache error responses ... MUST NOT cache documents which are invalid" and "SHOULD respect HTTP cache headers" (section 4.4)
+func fetchesAgain(t *T) {
+	usable(t)
+	Each(t, Cases[func(a *documents.Answer)]{
+		{"an error: 500", status(500)},
+		{"an error: 404", status(404)},
+		{"broken JSON", func(a *documents.Answer) { a.Body = a.Body[:len(a.Body)-1] }},
+	}, forgetsFailures)
+	Each(t, Cases[edit]{{"a document that must not be stored", member("redirect_uris", []string{"https://client.example/cb"})}}, readsChanges)
+}
+
+// forgetsFailures sends the request of a client whose document is there only the second time.
+func forgetsFailures(t *T, fails func(a *documents.Answer)) {
+	d := newDraft(t, acceptedRedirect(t), answered(fails))
+	if ask(t, d); d.page.Hits() == 0 {
+		t.Inconclusive("%s", unfetched(t))
+	}
+	d.answer = nil
+	before := d.page.Hits()
+	r := ask(t, d)
+	t.AS.MustReachDecision(r.Grant)
+	t.Expect(r).To(expect.Unless(expect.That("the document fetched again after a failure", func(r *request) string {
+		if r.page.Hits() == before && !accepted(r.Grant) {
+			return "the failure is remembered: " + r.Describe()
+		}
+		return ""
+	}), func(r *request) string {
+		if !accepted(r.Grant) {
+			return "the good document is fetched, and its client refused: " + r.Describe()
+		}
+		return ""
+	}))
+}
+
+// readsChanges sends a client's request twice. Its document must not be stored (Cache-Control: no-store), and changes in between.
+func readsChanges(t *T, change edit) {
+	d := newDraft(t, acceptedRedirect(t))
+	first := ask(t, d)
+	if t.AS.MustReachDecision(first.Grant); !accepted(first.Grant) {
+		t.Inconclusive("the client of an ordinary document is refused: %s", first.Describe())
+	}
+	change(d)
+	before := d.page.Hits()
+	t.Expect(ask(t, d)).Ideally(expect.That("the document fetched again", func(r *request) string {
+		if r.page.Hits() == before && accepted(r.Grant) {
+			return "a stored copy is used: a redirect URI that the document no longer lists is accepted"
+		}
+		return ""
+	}))
+}

@@ -1,0 +1,175 @@
+package cimd
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/mcpauth/conformance/suites/internal/documents"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// flag is the member of the metadata that claims support (section 5).
+const flag = "client_id_metadata_document_supported"
+
+// draft is a good document before it is published, with the answer that carries it.
+type draft struct {
+	page     *documents.Page
+	id       string // of the client: the client_id of the request and of the document
+	redirect string // the redirect URI of the request, and of the document unless that is edited
+	members  map[string]any
+	answer   []func(a *documents.Answer)
+}
+
+// edit changes one thing of a good document.
+type edit func(d *draft)
+
+// member sets a member; nil leaves it out.
+func member(name string, v any) edit {
+	return func(d *draft) {
+		if d.members[name] = v; v == nil {
+			delete(d.members, name)
+		}
+	}
+}
+
+// identified has the document name another client_id than the one that is requested; nil leaves it out.
+func identified(as func(own string) any) edit {
+	return func(d *draft) { member("client_id", as(d.id))(d) }
+}
+
+// answered changes the answer that carries the document.
+func answered(change func(a *documents.Answer)) edit {
+	return func(d *draft) { d.answer = append(d.answer, change) }
+}
+
+// redirecting uses another redirect URI, in the document and in the request.
+func redirecting(uri string) edit {
+	return func(d *draft) {
+		d.redirect = uri
+		d.members["redirect_uris"] = []string{uri}
+	}
+}
+
+// requesting uses another redirect URI in the request than the document lists.
+func requesting(uri string) edit { return func(d *draft) { d.redirect = uri } }
+
+// asID requests the document under another identifier, which it names itself.
+func asID(id string) edit {
+	return func(d *draft) { d.id, d.members["client_id"] = id, id }
+}
+
+// newDraft is a good document at a new address.
+func newDraft(t *T, redirect string, edits ...edit) *draft {
+	d := &draft{page: t.Documents.Put(documents.NotFound)}
+	d.id, d.members = d.page.URL, map[string]any{
+		"client_id": d.page.URL, "client_name": "mcpauth document client", "grant_types": []string{"authorization_code", "refresh_token"},
+		"response_types": []string{"code"}, "token_endpoint_auth_method": oauth.None,
+	}
+	redirecting(redirect)(d)
+	for _, e := range edits {
+		e(d)
+	}
+	return d
+}
+
+// publish serves the document, and returns its client.
+func (d *draft) publish() *oauth.Client {
+	body, _ := json.Marshal(d.members) // plain values always marshal
+	a := documents.Answer{Type: "application/json", Body: string(body)}
+	for _, change := range d.answer {
+		change(&a)
+	}
+	d.page.Serve(a)
+	return &oauth.Client{ID: d.id, Method: oauth.None, RedirectURI: d.redirect, RedirectURIs: []string{d.redirect}}
+}
+
+// request is the authorization request of a document's client, with where it ended.
+type request struct {
+	*Grant
+	page *documents.Page
+}
+
+// ask sends the authorization request of a document's client as far as the consent page.
+func ask(t *T, d *draft, edits ...Edit) *request {
+	c := d.publish()
+	return &request{t.AS.Authorize(slices.Concat([]Edit{As(c), Leaving()}, edits)...), d.page}
+}
+
+// document is the request of the client of a good document. The base edits make another good document.
+func document(t *T, base ...edit) Attempt[edit] {
+	redirect := acceptedRedirect(t)
+	return Attempt[edit]{Name: "the request of the client of an ordinary document", Good: beServed(t), Send: func(edits ...edit) any {
+		return ask(t, newDraft(t, redirect, slices.Concat(base, edits)...))
+	}}
+}
+
+// accepted reports that a request came as far as consent or a code.
+func accepted(g *Grant) bool { return g.Stage == login.AtConsent || g.Code() != "" }
+
+// beServed expects the client of a document to come as far as consent or a code.
+func beServed(t *T) expect.Matcher {
+	return expect.Serving("the document to be fetched, and its client to get as far as consent or a code", func(r *request) string {
+		switch {
+		case accepted(r.Grant):
+			return ""
+		case r.page.Hits() == 0:
+			return unfetched(t) + "; " + r.Describe()
+		}
+		return r.Describe()
+	})
+}
+
+// refuse expects the client of a document to get neither consent nor code, and nothing to be sent to its redirect URI.
+func refuse() expect.Matcher { return expect.NotRedirect() }
+
+// refuseOnceFetched is refuse for a document that the server has read: what it did not fetch, it did not judge.
+func refuseOnceFetched(t *T) expect.Matcher {
+	return expect.Unless(refuse(), func(r *request) string {
+		if r.page.Hits() == 0 {
+			return unfetched(t) + ", so its refusal says nothing about what is in it"
+		}
+		return ""
+	})
+}
+
+func unfetched(t *T) string {
+	return "the authorization server did not fetch the document from " + t.Documents.Host() + ", which it may not reach or trust"
+}
+
+// usable ends the check where the server does not claim to fetch documents, or fetches none.
+func usable(t *T) {
+	if v, _ := t.AS.Server().Metadata.Bool(flag); !v {
+		t.NotApplicable("the metadata does not claim support of client ID metadata documents (AS-CIMD-SUPPORTED)")
+	}
+	acceptedRedirect(t)
+	t.Controlled()
+}
+
+// acceptedRedirect is the redirect URI of documents that the server accepts. It ends the check where there is none.
+func acceptedRedirect(t *T) string {
+	r := tried(t)
+	switch t.AS.MustReachDecision(r.Grant); {
+	case accepted(r.Grant):
+		return r.Client.RedirectURI
+	case r.page.Hits() == 0:
+		t.Inconclusive("%s", unfetched(t))
+	}
+	t.Inconclusive("the control failed: the client of an ordinary document is refused: %s", r.Describe())
+	return ""
+}
+
+// tried is the request of the client of an ordinary document: the first that is accepted, or the last. A server may accept only
+// redirect URIs on the document's own host (section 6.1).
+func tried(t *T) *request {
+	return Once(t, "the request of an ordinary client document", func() *request {
+		r := ask(t, newDraft(t, t.Session.Callback))
+		if !accepted(r.Grant) && r.page.Hits() > 0 {
+			r = ask(t, newDraft(t, "https://"+t.Documents.Host()+"/callback"))
+		}
+		return r
+	})
+}

@@ -1,0 +1,157 @@
+package cimd
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// secretWay is a way in which a document publishes a secret, and the way in which a token request uses it.
+type secretWay struct {
+	method string
+	use    func(t *T, c *oauth.Client, secret string) Edit
+}
+
+// "the following restrictions apply ...: token_endpoint_auth_method MUST NOT include client_secret_post ..., the client_secret ...
+// properties MUST NOT be used" (section 4.1)
+func usesNoPublishedSecret(t *T) {
+	usable(t)
+	Each(t, Cases[secretWay]{
+		{"client_secret_basic", secretWay{oauth.Basic, inHeader}},
+		{"client_secret_post", secretWay{oauth.Post, inBody}},
+		{"client_secret_jwt", secretWay{"client_secret_jwt", inAssertion}},
+		{"client_secret beside the method none", secretWay{oauth.None, inBody}},
+	}, func(t *T, way secretWay) {
+		secret := t.Hide("mcpauth-published-" + Random(24))
+		r, _ := document(t, member("token_endpoint_auth_method", way.method), member("client_secret", secret)).Send().(*request)
+		t.Expect(r).Ideally(refuseTheSecret(t))
+		if accepted(r.Grant) {
+			t.Expect(redeemed(t, r.Client, way, secret)).To(notAuthenticateBySecret)
+		}
+	})
+}
+
+// refuseTheSecret expects the document to be refused. A server that reads the client as a public one is safe; the client is stranded.
+func refuseTheSecret(t *T) expect.Matcher {
+	return expect.Unless(expect.Refusing("the document to be refused, since its secret is public", func(r *request) string {
+		if accepted(r.Grant) {
+			return "the document is accepted: " + r.Describe()
+		}
+		return ""
+	}), func(r *request) string {
+		if why, _ := r.Undecided(); why != "" || r.page.Hits() > 0 {
+			return why
+		}
+		return unfetched(t)
+	})
+}
+
+func inHeader(_ *T, c *oauth.Client, secret string) Edit {
+	return Edits(Unidentified(), Header(oauth.BasicAuth(c.ID, secret)))
+}
+
+func inBody(_ *T, c *oauth.Client, secret string) Edit {
+	return Edits(Unidentified(), With("client_id", c.ID), With("client_secret", secret))
+}
+
+func inAssertion(t *T, c *oauth.Client, secret string) Edit {
+	signer := *c
+	signer.Audience = t.AS.Server().Issuer
+	signed := mint.HS256(mint.Header{"alg": "HS256", "typ": "JWT"}, signer.Assertion(), []byte(secret))
+	return Edits(Unidentified(), With("client_id", c.ID), With("client_assertion_type", oauth.AssertionType), With("client_assertion", signed))
+}
+
+// twice is a code redeemed with the published secret, and one with another.
+type twice struct{ published, other *reports.Exchange }
+
+func (r twice) Evidence() *reports.Exchange { return r.published }
+
+func redeemed(t *T, c *oauth.Client, way secretWay, secret string) twice {
+	redemption := func(secret string) *reports.Exchange {
+		ex, _ := t.AS.Redemption(As(c)).Send(way.use(t, c, secret)).(*reports.Exchange)
+		return ex
+	}
+	return twice{other: redemption(t.Hide("mcpauth-another-" + Random(24))), published: redemption(secret)}
+}
+
+// A server that ignores the secret accepts any: the client counts as public.
+var notAuthenticateBySecret = expect.That("no authentication by a secret that everybody can read", func(r twice) string {
+	if expect.IssueTokens().Judge(r.published).Met && !expect.IssueTokens().Judge(r.other).Met {
+		return "the published secret authenticates the client, another one does not"
+	}
+	return ""
+})
+
+// "any communication with the authorization server MUST include client authentication of the registered type" (section 6.2)
+func demandsTheKeyOfTheDocument(t *T) {
+	usable(t)
+	key := documentKey(t)
+	r, _ := document(t, member("token_endpoint_auth_method", oauth.PrivateKey), member("token_endpoint_auth_signing_alg", key.Algorithm()),
+		member("jwks", map[string]any{"keys": []any{key.JWK()}})).Send().(*request)
+	if t.AS.MustReachDecision(r.Grant); !accepted(r.Grant) {
+		t.NotApplicable("a document with a key is refused: %s", r.Describe())
+	}
+	c := *r.Client
+	c.Method, c.Key = oauth.PrivateKey, key
+	c.Audience = acceptedAudience(t, c)
+	Refuses(t, t.AS.Redemption(As(&c)), badAssertions(&c), expect.RefuseGrant("invalid_client"))
+	if t.Session.Tokens != nil && t.Session.Tokens.Refresh != "" {
+		Refuses(t, t.AS.RefreshGrant(As(&c)), Cases[Edit]{{"a refresh without an assertion", unasserted}}, expect.RefuseGrant("invalid_client"))
+	}
+}
+
+// acceptedAudience is that of assertions: the issuer, or the token endpoint, where that alone is accepted (RFC 7523 section 3, item 3).
+func acceptedAudience(t *T, c oauth.Client) string {
+	for _, c.Audience = range []string{t.AS.Server().Issuer, t.AS.Server().Token} {
+		if expect.IssueTokens().Judge(t.AS.Redemption(As(&c)).Send()).Met {
+			return c.Audience
+		}
+	}
+	t.Inconclusive("a client that authenticates with the key of its document gets no token")
+	return ""
+}
+
+// documentKey is a key of an algorithm that the server lists.
+func documentKey(t *T) *mint.Key {
+	listed, ok := t.AS.Server().Metadata.Strings("token_endpoint_auth_signing_alg_values_supported")
+	if ok && !slices.Contains(listed, "ES256") && slices.Contains(listed, "RS256") {
+		return &mint.Key{ID: "mcpauth-1", Signer: mint.RSA()}
+	}
+	return mint.NewKey("mcpauth-1")
+}
+
+var unasserted = Without("client_assertion", "client_assertion_type")
+
+// badAssertions are ways in which a client with a key fails to authenticate (RFC 7523 section 3).
+func badAssertions(c *oauth.Client) Cases[Edit] {
+	h := mint.Header{"alg": c.Key.Algorithm(), "typ": "JWT", "kid": c.Key.ID}
+	forged := func(signed string) Edit { return With("client_assertion", signed) }
+	claim := func(name string, v any) Edit {
+		claims := c.Assertion()
+		claims[name] = v
+		return forged(c.Key.JWT(nil, claims))
+	}
+	return Cases[Edit]{
+		{"no assertion", unasserted},
+		{"another key", forged(mint.NewKey(c.Key.ID).JWT(nil, c.Assertion()))},
+		{"the signature of another assertion", forged(resigned(c))},
+		{"alg none", forged(mint.Unsigned(h.With("alg", "none"), c.Assertion()))},
+		{"iss of another", claim("iss", "mcpauth-another")},
+		{"sub of another", claim("sub", "mcpauth-another")},
+		{"aud of another", claim("aud", "https://other.example")},
+		{"expired", claim("exp", time.Now().Add(-10*time.Minute).Unix())},
+	}
+}
+
+// resigned is an assertion with the signature of another one of the same key.
+func resigned(c *oauth.Client) string {
+	one, other := c.Key.JWT(nil, c.Assertion()), c.Key.JWT(nil, c.Assertion())
+	return one[:strings.LastIndexByte(one, '.')] + other[strings.LastIndexByte(other, '.'):]
+}

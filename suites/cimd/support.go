@@ -1,0 +1,49 @@
+package cimd
+
+import (
+	"fmt"
+
+	jsondoc "github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// MCP: authorization servers SHOULD support client ID metadata documents.
+func announcesSupport(t *T) {
+	t.AS.Each(func(s *survey.Server, m *survey.Document) {
+		t.Expect(m.Object, "%s", s.Issuer).SeenIn(m.Exchange).To(expect.HaveMember(flag, true))
+	})
+}
+
+// "client_id_metadata_document_supported: OPTIONAL. Boolean value" (section 5)
+func announcesWhatWorks(t *T) {
+	metadata := t.AS.Server().Metadata
+	t.Expect(metadata).To(haveBooleanFlag)
+	r := tried(t)
+	if claimed, _ := metadata.Bool(flag); !claimed {
+		t.Expect(r).Ideally(expect.Refusing("support to be claimed where documents work", func(r *request) string {
+			if accepted(r.Grant) {
+				return "the client of a document is served, and the metadata does not claim support"
+			}
+			return ""
+		}))
+		return
+	}
+	t.AS.MustReachDecision(r.Grant)
+	if r.page.Hits() == 0 && !accepted(r.Grant) {
+		t.Inconclusive("%s", unfetched(t))
+	}
+	if t.Expect(r, "support is claimed").To(beServed(t)) {
+		t.Expect(t.AS.Redemption(As(r.Client)).Send(), "the token request of the client").To(expect.IssueTokens())
+	}
+}
+
+var haveBooleanFlag = expect.That(flag+", where it is present, to be true or false", func(m *jsondoc.Object) string {
+	v, has := m.Get(flag)
+	if _, is := v.(bool); has && !is {
+		return fmt.Sprintf("%v (%T)", v, v)
+	}
+	return ""
+})
