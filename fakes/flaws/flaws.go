@@ -67,7 +67,7 @@ func BeforeLogin() []Flaw {
 // in.
 func AfterLogin() []Flaw {
 	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, inspection, registrations,
-		registrationNeeds, clientDocuments, consents,
+		registrationNeeds, registrationAnswers, clientDocuments, consents,
 		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions)
 }
 
@@ -664,11 +664,6 @@ var metadataFlaws = []Flaw{
 			delete(d, "client_id_metadata_document_supported")
 		}),
 		Noticed: []string{"AS-REG-SOME-WAY", "AS-DCR-SUPPORTED"}, Also: []string{"AS-CIMD-SUPPORTED"},
-	},
-	{
-		Name: "as-any-initial-token", Says: "Any initial access token is good enough.",
-		Bend: behaviour(func(b *idp.Behaviour) { b.Registration = "any-token" }), Noticed: []string{"AS-DCR-PROTECTED-401"},
-		Also: []string{"AS-DCR-SUPPORTED"},
 	},
 	{
 		Name: "as-crash", Says: "The token endpoint answers 500.",

@@ -10,7 +10,7 @@ import (
 )
 
 var registrations = []Flaw{
-	one("dcr-200", idp.RegisterCreated, "AS-DCR-SUCCESS-SHAPE", "AS-DCR-SUPPORTED"),
+	one("dcr-200", idp.RegisterCreated, "AS-DCR-SUCCESS-SHAPE"),
 	one("dcr-silent", idp.EchoMetadata, "AS-DCR-ECHO-METADATA", "AS-DCR-DEFAULTS"),
 	one("dcr-nulls", idp.NoNulls, "AS-DCR-NO-NULLS"),
 	one("dcr-secret-for-public", idp.NoSecretForPublic, "AS-DCR-PUBLIC-NO-SECRET"),
@@ -45,7 +45,7 @@ var registrations = []Flaw{
 	one("dcr-fetches", idp.NoFetching, "AS-DCR-SSRF-METADATA-URLS"),
 	one("dcr-believes-statements", idp.NoUnsignedStatements, "AS-DCR-SOFTWARE-STATEMENT"),
 	// Every registration changes the client of all other checks.
-	one("dcr-one-client-for-all", idp.DistinctClients, "AS-DCR-NO-SHARED-UPSTREAM", "AS-*"),
+	alsoNoticed(one("dcr-one-client-for-all", idp.DistinctClients, "AS-DCR-NO-SHARED-UPSTREAM", "AS-*"), "AS-DCR-IDS-UNIQUE-RANDOM"),
 	one("dcrm-any-token", idp.ManagementToken, "AS-DCRM-TOKEN-REQUIRED"),
 	one("dcrm-update-unchecked", idp.RevalidateUpdates, "AS-DCRM-UPDATE-REVALIDATES"),
 	one("dcrm-delete-does-nothing", idp.DeleteClients, "AS-DCRM-DELETE"),

@@ -36,6 +36,12 @@ func one(name string, d idp.Defence, noticed string, also ...string) Flaw {
 	return Flaw{Name: name, Says: "The server does without this: " + string(d) + ".", Bend: lacks(d), Noticed: []string{noticed}, Also: also}
 }
 
+// alsoNoticed has further checks that must notice a flaw.
+func alsoNoticed(f Flaw, ids ...string) Flaw {
+	f.Noticed = append(f.Noticed, ids...)
+	return f
+}
+
 var authorizationEndpoint = []Flaw{
 	one("authorize-post-only", idp.AuthorizeByGet, "AS-AUTHZ-GET", "AS-AUTHZ-LOOPBACK-PORT", "AS-DCR-CLIENT-USABLE",
 		"AS-META-ENDPOINTS-EXIST"),

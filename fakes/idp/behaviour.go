@@ -48,7 +48,7 @@ type Behaviour struct {
 	UnknownError string // OAuth error for an unknown client
 	CrashOnToken bool   // the token endpoint answers 500
 	HSTS         bool   // Strict-Transport-Security over https
-	Registration string // open, protected, closed, any-token
+	Registration string // open, protected, closed, any-token, bare: protected without a challenge
 
 	// Pages is the manner of the login: plain (default), two-pages, javascript, popup, odd.
 	Pages string
@@ -92,6 +92,7 @@ type Behaviour struct {
 	// DPoPLacks is what of a DPoP proof is not looked at.
 	DPoPLacks dpop.Part
 	Manners
+	Registering
 	// Lacks are the defences that are left out.
 	Lacks []Defence
 }

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"encoding/json"
 	"io"
@@ -43,6 +44,9 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.Behaviour.Registration == "closed":
 		writeError(w, http.StatusForbidden, "access_denied", "registration is closed")
+		return
+	case s.Behaviour.Registration == "bare":
+		writeErrorKeep(w, http.StatusUnauthorized, "invalid_token")
 		return
 	case s.Behaviour.Registration == "protected", s.Behaviour.Registration == "any-token" && token == "":
 		w.Header().Set("WWW-Authenticate", `Bearer realm="registration"`)
@@ -152,6 +156,11 @@ func (s *Server) newClient(meta map[string]any) (*client, *badMetadata) {
 			}
 		}
 	}
+	for _, name := range b.RegistrationRefuses {
+		if _, sent := meta[name]; sent {
+			return nil, &badMetadata{"invalid_client_metadata", "a member is not understood"}
+		}
+	}
 	c.native = meta["application_type"] == "native"
 	if c.native && !b.has(AnyApplicationType) {
 		return nil, &badMetadata{"invalid_client_metadata", "application_type is not supported"}
@@ -191,6 +200,9 @@ func (s *Server) method(c *client, meta map[string]any) *badMetadata {
 			s.counter++
 			c.secret = "secret-" + strconv.Itoa(s.counter)
 			s.mu.Unlock()
+		}
+		if s.Behaviour.SecretOf != nil {
+			c.secret = s.Behaviour.SecretOf(c.name)
 		}
 	}
 	return nil
@@ -303,16 +315,6 @@ func (s *Server) echo(c *client, meta map[string]any) map[string]any {
 		b.Response("/register", out)
 	}
 	return out
-}
-
-func (s *Server) writeClient(w http.ResponseWriter, status int, c *client) {
-	if s.Behaviour.has(RegisterNoStore) {
-		w.Header().Set("Cache-Control", "no-store")
-	}
-	if !s.Behaviour.has(RegisterCreated) {
-		status = http.StatusOK
-	}
-	writeJSON(w, status, c.meta)
 }
 
 // redirectURIs validates the member redirect_uris.
@@ -441,7 +443,9 @@ func (s *Server) manage(w http.ResponseWriter, r *http.Request, id string) {
 	}
 	switch r.Method {
 	case http.MethodGet:
-		w.Header().Set("Cache-Control", "no-store")
+		if !s.Behaviour.StoredReads {
+			w.Header().Set("Cache-Control", "no-store")
+		}
 		writeJSON(w, http.StatusOK, c.meta)
 	case http.MethodPut:
 		s.update(w, r, c)
@@ -508,8 +512,10 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request, c *client) {
 	writeJSON(w, http.StatusOK, changed.meta)
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
+func writeJSON(w http.ResponseWriter, status int, v any) { writeJSONAs(w, "", status, v) }
+
+func writeJSONAs(w http.ResponseWriter, mediaType string, status int, v any) {
+	w.Header().Set("Content-Type", cmp.Or(mediaType, "application/json"))
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v)
 }

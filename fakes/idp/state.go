@@ -25,6 +25,7 @@ type state struct {
 	lastUser       string
 	lastPKCE       map[string]string // client -> challenge, for a flaw
 	counter        int
+	lookups        int                // of clients
 	devices        map[string]*device // by device code
 	crowds         map[string]crowd   // by the name of clients
 	failures       map[string]failing // by user or client
@@ -180,6 +181,9 @@ func (s *Server) find(id string) *client {
 	}
 	if c == nil {
 		c = s.document(id)
+	}
+	if s.forgotten() {
+		return nil
 	}
 	return c
 }

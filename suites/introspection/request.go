@@ -57,7 +57,7 @@ func refusesBadCredentials(t *T) {
 // A client that registered itself is no resource server.
 func tellsStrangersNothing(t *T) {
 	tokens := t.AS.MustGetTokens()
-	stranger, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
+	stranger, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.AS.SecretMethod()})
 	if stranger == nil || stranger.Secret == "" {
 		t.NotApplicable("registration issues no secrets: %s", expect.Describe(ex))
 	}

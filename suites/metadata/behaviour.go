@@ -108,7 +108,7 @@ func listsNone(t *T) {
 func acceptsListedMethods(t *T) {
 	methods := listed(t, "token_endpoint_auth_methods_supported", oauth.Basic)
 	tried := false
-	for _, m := range []struct{ method, kind string }{{oauth.Basic, session.Confidential}, {oauth.Post, session.ConfidentialPost}} {
+	for _, m := range []struct{ method, kind string }{{oauth.Basic, session.ConfidentialBasic}, {oauth.Post, session.ConfidentialPost}} {
 		c, _ := t.Session.Client(t.Context(), m.kind)
 		if !slices.Contains(methods, m.method) || c == nil {
 			continue

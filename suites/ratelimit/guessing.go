@@ -55,7 +55,7 @@ func guessing() {
 
 // OAuth 2.1 section 2.4.1: "the authorization server MUST protect any endpoint utilizing it against brute force attacks".
 func hindersGuessingOfSecrets(t *T) {
-	c := t.AS.MustRegister(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
+	c := t.AS.MustRegister(map[string]any{"token_endpoint_auth_method": t.AS.SecretMethod()})
 	if c.Secret == "" {
 		t.NotApplicable("no client with a secret can be registered")
 	}

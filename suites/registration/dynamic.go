@@ -1,11 +1,8 @@
 package registration
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -40,205 +37,6 @@ func refusesRegistration(t *T, ex *reports.Exchange, about string) bool {
 	t.Refused()
 	t.Controlled() // the shared client was registered at the same endpoint
 	return true
-}
-
-func answer() {
-	Must("AS-DCR-SUCCESS-SHAPE", func(t *T) {
-		c, ex := t.AS.Register(nil)
-		o := oauth.Object(ex)
-		if s := expect.Status(ex); s != 201 {
-			t.Unmet(ex, "HTTP 201 (RFC 7591 section 3.2.1)", "%s; most clients accept it", expect.Describe(ex))
-		}
-		if expect.MediaType(ex) != "application/json" || o == nil {
-			t.Unmet(ex, "a JSON object as application/json", "Content-Type %s", expect.Header(ex, "Content-Type"))
-			return
-		}
-		if c == nil || strings.ContainsFunc(c.ID, func(r rune) bool { return r < 0x20 || r > 0x7e }) {
-			t.Unmet(ex, "client_id: a string of visible ASCII", "it is absent or something else")
-		}
-		if v, ok := o.Get("client_id_issued_at"); ok {
-			if _, number := expect.Number(v); !number {
-				t.Unmet(ex, "client_id_issued_at: a number of seconds since 1970", "%v (%T)", v, v)
-			}
-		}
-	})
-
-	Must("AS-DCR-ECHO-METADATA", func(t *T) {
-		uris := []string{t.Session.Callback, "https://client.example/cb?x=1"}
-		c, ex := t.AS.Register(map[string]any{
-			"redirect_uris": uris, "client_uri": "https://client.example/", "logo_uri": "https://client.example/logo.png", "software_id": "mcpauth", "software_version": "1",
-		})
-		if c == nil {
-			t.Inconclusive("the registration is refused: %s", expect.Describe(ex))
-		}
-		for _, name := range []string{"redirect_uris", "grant_types", "response_types", "token_endpoint_auth_method"} {
-			if _, ok := c.Registered.Get(name); !ok {
-				t.Unmet(ex, name+" in the answer: all registered metadata (RFC 7591 section 3.2.1)", "it is absent")
-			}
-		}
-		if got, ok := c.Registered.Strings("redirect_uris"); ok && !slices.Equal(got, uris) {
-			t.Unmet(ex, "the redirect URIs exactly as they were sent", "%s", strings.Join(got, " "))
-		}
-	})
-
-	Practice("AS-DCR-NO-NULLS", func(t *T) {
-		c, ex := t.AS.Register(nil)
-		if c == nil {
-			t.Inconclusive("the registration is refused: %s", expect.Describe(ex))
-		}
-		for _, m := range c.Registered.Members {
-			if m.Value == nil || m.Value == "" {
-				t.Unmet(ex, "absent metadata to be left out", "%s is %v", m.Name, jsonOf(m.Value))
-			}
-		}
-	})
-
-	Must("AS-DCR-PUBLIC-NO-SECRET", func(t *T) {
-		c, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": oauth.None})
-		switch {
-		case c == nil:
-			t.NotApplicable("public clients cannot be registered: %s", expect.Describe(ex))
-		case c.Method == oauth.None && c.Secret != "":
-			t.Unmet(ex, "no client_secret for a client with token_endpoint_auth_method none", "one is issued")
-		case c.Method != oauth.None:
-			t.Advise(ex, "token_endpoint_auth_method none, as requested", "%s, which a public client cannot use", c.Method)
-		}
-	})
-
-	Must("AS-DCR-SECRET-EXPIRY", func(t *T) {
-		issued := false
-		for _, method := range []string{oauth.Post, oauth.Basic} {
-			c, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": method})
-			if c == nil || c.Secret == "" {
-				continue
-			}
-			issued = true
-			v, ok := c.Registered.Get("client_secret_expires_at")
-			n, number := expect.Number(v)
-			switch {
-			case !ok || !number:
-				t.Finding(ex, method, "client_secret_expires_at: a number, 0 for never (RFC 7591 section 3.2.1)", fmt.Sprintf("%v", jsonOf(v)))
-			case n != 0 && n < float64(time.Now().Unix()) || n > 1e10:
-				t.Finding(ex, method, "client_secret_expires_at in the future, in seconds", fmt.Sprint(v))
-			}
-		}
-		if !issued {
-			t.NotApplicable("registration issues no secrets")
-		}
-	})
-
-	Must("AS-DCR-SECRET-WORKS", func(t *T) {
-		c, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
-		if c == nil || c.Secret == "" {
-			t.NotApplicable("registration issues no secrets: %s", expect.Describe(ex))
-		}
-		try := func(secret string) *reports.Exchange {
-			d := *c
-			d.Secret = secret
-			t.Secrets.Add("client_secret", secret)
-			return t.AS.TokenRequest(&d, With("grant_type", "authorization_code"), With("code", "mcpauth-invalid"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
-		}
-		right, wrong := try(c.Secret), try(c.Secret[:len(c.Secret)-1]+"!")
-		switch {
-		case oauth.ErrorCode(right) == "invalid_client":
-			t.Unmet(right, "the issued secret to authenticate the client", "error invalid_client")
-		case oauth.ErrorCode(wrong) != "invalid_client" && t.Session.Ready:
-			g := t.AS.MustAuthorize(As(c))
-			d := *c
-			d.Secret = c.Secret[:len(c.Secret)-1] + "!"
-			t.RefusedWith(t.AS.Redeem(g, As(&d)), "a secret with its last character changed", "invalid_client")
-		case oauth.ErrorCode(wrong) != "invalid_client":
-			t.Inconclusive("a right and a wrong secret are answered alike (%s): only a login tells more", expect.Describe(wrong))
-		}
-	})
-
-	Should("AS-DCR-DEFAULTS", appliesDefaults)
-
-	Must("AS-DCR-UNKNOWN-IGNORED", func(t *T) {
-		if c, ex := t.AS.Register(map[string]any{"x_mcpauth_unknown": map[string]any{"a": []int{1}}, "resource": t.Survey.Endpoint}); c == nil {
-			t.Unmet(ex, "unknown metadata to be ignored (RFC 7591 section 2)", "%s", expect.Describe(ex))
-		}
-	})
-
-	May("AS-DCR-APPLICATION-TYPE", func(t *T) {
-		if c, _ := t.AS.Register(map[string]any{"application_type": nil}); c == nil {
-			t.Inconclusive("a registration without application_type is refused too")
-		}
-		if c, ex := t.AS.Register(map[string]any{"application_type": "native"}); c == nil {
-			t.Unmet(ex, "a native client with a loopback redirect URI", "%s", expect.Describe(ex))
-		}
-	})
-
-	Must("AS-DCR-IDS-UNIQUE-RANDOM", func(t *T) {
-		ids, secrets := map[string]bool{}, []string{}
-		for i := range 3 {
-			c, _ := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod(), "client_name": fmt.Sprintf("mcpauth conformance %d", i)})
-			if c == nil {
-				continue
-			}
-			if ids[c.ID] {
-				t.Unmet(c.Exchange, "an identifier of its own for every client", "two different registrations get the same client_id")
-			}
-			ids[c.ID] = true
-			if c.Secret != "" {
-				secrets = append(secrets, c.Secret)
-			}
-		}
-		if len(secrets) > 1 {
-			t.Expect(secrets).To(expect.BeUnguessable("client secrets"))
-		}
-	})
-
-	Must("AS-DCR-NO-STORE", func(t *T) {
-		c, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()})
-		if c == nil {
-			c, ex = t.AS.Register(nil)
-		}
-		if c == nil {
-			t.Inconclusive("the registration is refused: %s", expect.Describe(ex))
-		}
-		if v := expect.Header(ex, "Cache-Control"); !strings.Contains(strings.ToLower(v), "no-store") {
-			if c.Secret == "" && c.Registered.String("registration_access_token") == "" {
-				t.Advise(ex, "Cache-Control: no-store", "Cache-Control %q, in an answer without credentials", v)
-			} else {
-				t.Unmet(ex, "Cache-Control: no-store on an answer with credentials", "Cache-Control %q", v)
-			}
-		}
-	})
-
-	Must("AS-DCR-CLIENT-USABLE", func(t *T) {
-		c := t.AS.MustRegister(nil)
-		for range 3 {
-			g := t.AS.Authorize(As(c), StoppingAtLogin(), Leaving(), Nobody())
-			if t.AS.Stopped(g) && g.Stage == login.ErrorPage {
-				t.Unmet(g.Exchange, "a client that is known at the authorization endpoint at once", "%s", g.Describe())
-				return
-			}
-			ex := t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-invalid"), With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
-			if oauth.ErrorCode(ex) == "invalid_client" {
-				t.Unmet(ex, "a client that is known at the token endpoint at once", "error invalid_client")
-				return
-			}
-		}
-	})
-
-	Should("AS-DCR-LOOPBACK-ACCEPTED", acceptsLoopbackRedirects)
-
-	Must("AS-DCR-NO-SHARED-UPSTREAM", func(t *T) {
-		a := t.AS.MustRegister(map[string]any{"client_name": "mcpauth one", "redirect_uris": []string{t.Session.Callback + "/one"}})
-		b := t.AS.MustRegister(map[string]any{"client_name": "mcpauth two", "redirect_uris": []string{t.Session.Callback + "/two"}})
-		if a.ID == b.ID {
-			t.Unmet(b.Exchange, "an identifier of its own for every client", "two different clients get the client_id %s", a.ID)
-		}
-		if a.Secret != "" && a.Secret == b.Secret {
-			t.Unmet(b.Exchange, "a secret of its own for every client", "two different clients get the same secret")
-		}
-	})
-}
-
-func jsonOf(v any) string {
-	b, _ := json.Marshal(v)
-	return string(b)
 }
 
 func redirectURIs() {
@@ -317,7 +115,7 @@ func metadata() {
 
 	Practice("AS-DCR-NO-PRIVILEGED-GRANTS", func(t *T) {
 		privileged := []string{"authorization_code", "client_credentials", "password", "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"}
-		c, ex := t.AS.Register(map[string]any{"grant_types": privileged, "token_endpoint_auth_method": t.Session.SecretMethod()})
+		c, ex := t.AS.Register(map[string]any{"grant_types": privileged, "token_endpoint_auth_method": t.AS.SecretMethod()})
 		if c == nil {
 			refusesRegistration(t, ex, "privileged grant types")
 			return

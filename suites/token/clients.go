@@ -60,9 +60,9 @@ func basicClient(t *T) *oauth.Client {
 	if listed && !strings.Contains(strings.Join(methods, " "), oauth.Basic) {
 		t.NotApplicable("client_secret_basic is not advertised")
 	}
-	c := t.AS.ConfidentialClient()
-	if c.Method != oauth.Basic {
-		t.NotTested("it needs a client registered for client_secret_basic")
+	c, why := t.Session.Client(t.Context(), session.ConfidentialBasic)
+	if c == nil {
+		t.NotTested("it needs a client registered for client_secret_basic: %s", why)
 	}
 	return c
 }

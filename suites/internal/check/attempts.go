@@ -44,7 +44,7 @@ func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
 	for _, m := range nearmiss.Of(c.Secret, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase) {
 		rows = rows.And("the secret, "+m.Name, AsWithSecret(c, t.Hide(m.Value)))
 	}
-	if other, _ := t.Register(map[string]any{"token_endpoint_auth_method": t.Session.SecretMethod()}); other != nil && other.Secret != "" {
+	if other, _ := t.Register(map[string]any{"token_endpoint_auth_method": t.SecretMethod()}); other != nil && other.Secret != "" {
 		rows = rows.And("another client's secret", AsWithSecret(c, other.Secret))
 	}
 	return rows

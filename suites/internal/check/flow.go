@@ -249,6 +249,9 @@ func (t AuthorizationServer) ConfidentialClient() *oauth.Client {
 	return t.sharedClient(session.Confidential)
 }
 
+// SecretMethod is how clients with a secret authenticate here.
+func (t AuthorizationServer) SecretMethod() string { return t.Session.SecretMethod(t.ctx) }
+
 // AnyClient is the shared public client, or the confidential one where there is no public.
 func (t AuthorizationServer) AnyClient() *oauth.Client {
 	t.Server()

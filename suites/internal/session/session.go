@@ -451,19 +451,54 @@ func (s *Session) Redemption(c *oauth.Client, code string, pair oauth.PKCE) oaut
 
 // The clients that checks share.
 const (
-	Public           = "public"
-	Second           = "second public"
-	Confidential     = "confidential"
-	ConfidentialPost = "confidential, client_secret_post"
+	Public = "public"
+	Second = "second public"
+	// Confidential authenticates in a way that works; the others by the method of their names.
+	Confidential      = "confidential"
+	ConfidentialBasic = "confidential, client_secret_basic"
+	ConfidentialPost  = "confidential, client_secret_post"
 )
 
-// SecretMethod is how confidential clients authenticate: by Basic, unless the server lists another way only.
-func (s *Session) SecretMethod() string {
+// SecretMethod is how confidential clients authenticate: as the shared one does.
+func (s *Session) SecretMethod(ctx context.Context) string {
+	if c, _ := s.Client(ctx, Confidential); c != nil {
+		return c.Method
+	}
+	return s.listedSecretMethod()
+}
+
+// listedSecretMethod is client_secret_basic, unless the server lists client_secret_post only (RFC 8414 section 2).
+func (s *Session) listedSecretMethod() string {
 	methods, listed := s.Server.Metadata.Strings("token_endpoint_auth_methods_supported")
 	if listed && !slices.Contains(methods, oauth.Basic) && slices.Contains(methods, oauth.Post) {
 		return oauth.Post
 	}
 	return oauth.Basic
+}
+
+// findConfidential is a client whose secret the server accepts in the way in which it is sent: by client_secret_basic, or by
+// client_secret_post where only that is listed, or works. The checks on either way have clients of their own.
+func (s *Session) findConfidential(ctx context.Context) (*oauth.Client, string) {
+	if s.listedSecretMethod() == oauth.Post {
+		return s.Client(ctx, ConfidentialPost)
+	}
+	basic, why := s.Client(ctx, ConfidentialBasic)
+	if basic != nil && (basic.Registered == nil || s.authenticates(ctx, basic)) {
+		return basic, why
+	}
+	if post, _ := s.Client(ctx, ConfidentialPost); post != nil && (basic == nil || s.authenticates(ctx, post)) {
+		return post, ""
+	}
+	return basic, why
+}
+
+// authenticates reports that a client's secret is accepted: the server complains of nothing but a made-up code.
+func (s *Session) authenticates(ctx context.Context, c *oauth.Client) bool {
+	pair := oauth.NewPKCE(43)
+	s.secrets.Add("code_verifier", pair.Verifier)
+	form := s.Redemption(c, "mcpauth-made-up", pair)
+	fields := c.Authenticate(&form)
+	return oauth.ErrorCode(s.send(ctx, oauth.Request(s.Server.Token, form, fields...))) == "invalid_grant"
 }
 
 // Metadata is what an ordinary client registers.
@@ -520,7 +555,10 @@ func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, strin
 }
 
 func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string) {
-	method := map[string]string{Confidential: s.SecretMethod(), ConfidentialPost: oauth.Post}[kind]
+	if kind == Confidential {
+		return s.findConfidential(ctx)
+	}
+	method := map[string]string{ConfidentialBasic: oauth.Basic, ConfidentialPost: oauth.Post}[kind]
 	if method == "" {
 		method = oauth.None
 	}
@@ -536,7 +574,8 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 			skip--
 		}
 	}
-	if v, _ := s.Server.Metadata.Bool("client_id_metadata_document_supported"); v && s.Publish != nil && s.Server.Registration == "" && method == oauth.None {
+	documents, _ := s.Server.Metadata.Bool("client_id_metadata_document_supported")
+	if documents && s.Publish != nil && s.Server.Registration == "" && method == oauth.None {
 		return &oauth.Client{ID: s.Publish(s.Metadata(method)), Method: method, RedirectURI: s.Callback, RedirectURIs: []string{s.Callback}}, ""
 	}
 	switch {

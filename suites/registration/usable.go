@@ -1,0 +1,146 @@
+package registration
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// withMadeUpCode is a token request that is good but for its code: what it is answered shows whether the client was authenticated.
+func withMadeUpCode(c *oauth.Client) Edit {
+	return Edits(With("grant_type", "authorization_code"), With("code", "mcpauth-made-up"), With("redirect_uri", c.RedirectURI),
+		With("code_verifier", oauth.NewPKCE(43).Verifier))
+}
+
+// issuesSecretsThatWork compares the secret with one whose last character is another. Where a server looks at the code first, both
+// are answered alike, and only a code tells more.
+func issuesSecretsThatWork(t *T) {
+	Each(t, secretMethods, func(t *T, method string) {
+		c := client(t, changing{"token_endpoint_auth_method": method})
+		if c.Secret == "" || c.Method != method {
+			t.NotApplicable("the client is registered with token_endpoint_auth_method %s", c.Method)
+		}
+		right := t.AS.TokenRequest(c, withMadeUpCode(c))
+		if !t.Expect(decided(t, right), "the issued secret").To(authenticate(whatHelps(t, c, right))) {
+			return
+		}
+		changed := lastChanged(t, c.Secret)
+		if wrong := t.AS.TokenRequest(c, withMadeUpCode(c), AsWithSecret(c, changed)); oauth.ErrorCode(wrong) == "invalid_client" {
+			t.Expect(wrong).To(expect.RefuseGrant("invalid_client"))
+			t.Controlled()
+			return
+		}
+		if !t.Session.Ready {
+			t.NotTested("the right and a wrong secret are answered alike with a made-up code; a code of a login (--username) tells more")
+		}
+		Refuses(t, t.AS.Redemption(As(c)), Cases[Edit]{{"the secret, its last character changed", AsWithSecret(c, changed)}},
+			expect.RefuseGrant("invalid_client"))
+	})
+}
+
+func lastChanged(t *T, secret string) string {
+	misses := nearmiss.Of(secret, nearmiss.Changed)
+	return t.Hide(misses[len(misses)-1].Value)
+}
+
+// authenticate expects a token request not to be refused for the client.
+func authenticate(helps string) expect.Matcher {
+	return expect.That("the client to be authenticated by its secret, as it is registered", func(ex *reports.Exchange) string {
+		if oauth.ErrorCode(ex) == "invalid_client" || expect.Status(ex) == 401 {
+			return expect.Describe(ex) + helps
+		}
+		return ""
+	})
+}
+
+// whatHelps tells of a server that wants client_id in the body beside client_secret_basic, which AS-TOKEN-SECRET-BASIC is about.
+func whatHelps(t *T, c *oauth.Client, refused *reports.Exchange) string {
+	if oauth.ErrorCode(refused) != "invalid_client" || c.Method != oauth.Basic {
+		return ""
+	}
+	if again := t.AS.TokenRequest(c, withMadeUpCode(c), With("client_id", c.ID)); oauth.ErrorCode(again) == "invalid_grant" {
+		return "; with client_id in the body besides, it is accepted"
+	}
+	return ""
+}
+
+// try is one of several attempts that should all come to the same.
+type try struct {
+	seen    *reports.Exchange
+	problem string
+}
+
+// knowsClientsAtOnce tries more than once: of several processes, one may know the client.
+func knowsClientsAtOnce(t *T) {
+	c := client(t, nil)
+	var pages, answers []try
+	for range 3 {
+		g := t.AS.Authorize(As(c), StoppingAtLogin(), Leaving(), Nobody())
+		problem := ""
+		if t.AS.Stopped(g) && g.Stage == login.ErrorPage {
+			problem = g.Describe()
+		}
+		pages = append(pages, try{g.Exchange, problem})
+		ex := t.AS.TokenRequest(c, withMadeUpCode(c))
+		if problem = ""; oauth.ErrorCode(ex) == "invalid_client" {
+			problem = "error invalid_client"
+		}
+		answers = append(answers, try{ex, problem})
+	}
+	t.Expect(pages, "the authorization endpoint").SeenIn(worst(pages)).To(alwaysKnow)
+	t.Expect(answers, "the token endpoint").SeenIn(worst(answers)).To(alwaysKnow)
+}
+
+// worst is the attempt that failed, or the last.
+func worst(tries []try) *reports.Exchange {
+	if i := slices.IndexFunc(tries, func(a try) bool { return a.problem != "" }); i >= 0 {
+		return tries[i].seen
+	}
+	return tries[len(tries)-1].seen
+}
+
+var alwaysKnow = expect.That("a client that is known as soon as it is registered, at each try", func(tries []try) string {
+	bad := slices.DeleteFunc(slices.Clone(tries), func(a try) bool { return a.problem == "" })
+	switch {
+	case len(bad) == 0:
+		return ""
+	case len(bad) < len(tries):
+		return fmt.Sprintf("%s, at %d of %d tries: do all processes share one store of clients?", bad[0].problem, len(bad), len(tries))
+	}
+	return bad[0].problem
+})
+
+// keepsUpstreamClientToItself registers two clients that differ, with a secret where they get one.
+func keepsUpstreamClientToItself(t *T) {
+	method := t.AS.SecretMethod()
+	named := func(name string) *oauth.Client {
+		uris := []string{t.Session.Callback + "/" + name}
+		return client(t, changing{"client_name": "mcpauth " + name, "redirect_uris": uris, "token_endpoint_auth_method": method})
+	}
+	a, b := named("one"), named("two")
+	t.Expect(identifiers([]*oauth.Client{a, b})).SeenIn(b.Exchange).To(beDistinct)
+	t.Expect(b, "client_secret").SeenIn(b.Exchange).To(expect.That("a secret of its own for every client", func(b *oauth.Client) string {
+		if b.Secret != "" && a.Secret == b.Secret {
+			return "two different clients get the same secret"
+		}
+		return ""
+	}))
+	leg := t.Upstream.RequestOf(t.AS.Authorize(As(a), Nobody(), Until(t.Upstream.IsRequest)))
+	if leg == nil {
+		return
+	}
+	t.Expect(leg.Query.Get("client_id"), "the request to the upstream").SeenIn(leg.Exchange).To(expect.That(
+		"another client_id than the registered one", func(upstream string) string {
+			if upstream == a.ID {
+				return "client_id " + upstream + " is the one that the proxy itself has at the upstream"
+			}
+			return ""
+		}))
+}
