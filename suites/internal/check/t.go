@@ -267,7 +267,10 @@ func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
 		t.strains(requests[i].URL)
 	}
 	out := make([]*reports.Exchange, len(requests))
-	t.each(len(requests), !t.Seeded() || same(requests), func(i int) { out[i] = t.Client.Do(t.ctx, t.id, requests[i]) })
+	t.each(len(requests), !t.Seeded() || same(requests), func(i int) {
+		requests[i].Together = true
+		out[i] = t.Client.Do(t.ctx, t.id, requests[i])
+	})
 	t.settle(out, same(requests))
 	t.keep(out)
 	t.sent(t.ctx, out...)
@@ -380,7 +383,13 @@ func Call(c mcp.Call, about string, args ...any) Variant {
 func (t *T) All(variants []Variant) []*reports.Exchange { return t.all(variants, !t.Seeded()) }
 
 // Race is All for variants that have to meet at the target: one after another they would show nothing.
-func (t *T) Race(variants []Variant) []*reports.Exchange { return t.all(variants, true) }
+func (t *T) Race(variants []Variant) []*reports.Exchange {
+	variants = slices.Clone(variants)
+	for i := range variants {
+		variants[i].Request.Together = true
+	}
+	return t.all(variants, true)
+}
 
 func (t *T) all(variants []Variant, atOnce bool) []*reports.Exchange {
 	children := make([]*T, len(variants))

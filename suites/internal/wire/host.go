@@ -24,6 +24,7 @@ type host struct {
 type load struct {
 	pace  *rate.Limiter // nil: unlimited
 	slots chan struct{} // nil: as many as the run has
+	gate  *gate
 }
 
 // hosts are those of a run.
@@ -72,7 +73,7 @@ func reachOf(addrs []netip.Addr) Reach {
 }
 
 func (c *Client) newLoad(r Reach) *load {
-	l := &load{}
+	l := &load{gate: newGate(c.opt.Limits.Concurrency)}
 	perSecond, atOnce := c.opt.Limits.Rate, 0
 	if r == Public {
 		perSecond, atOnce = cmp.Or(perSecond, c.opt.Limits.BeyondRate), c.opt.Limits.BeyondConcurrency
@@ -133,7 +134,7 @@ func (c *Client) at(ctx context.Context, u *url.URL) *host {
 	}
 	addrs, err := c.lookup(ctx, name)
 	if err != nil {
-		return &host{reach: Public, load: &load{}} // it cannot be dialled; the next request asks again
+		return &host{reach: Public, load: &load{gate: newGate(1)}} // it cannot be dialled; the next request asks again
 	}
 	return c.host(name, port, addrs)
 }

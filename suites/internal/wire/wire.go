@@ -157,8 +157,13 @@ type Request struct {
 	// Done, if set, gets the exchange before anybody else. Such a request makes something that has to be undone: once it is
 	// sent, its answer is waited for, though the run may have been ended meanwhile.
 	Done func(*reports.Exchange)
+	// Together says that the request has to meet others at the target: a target that is slow does not hold it back.
+	Together bool
 	// Raw, if set, is written to the connection as it is, in place of all else but URL (which says where).
 	Raw []byte
+
+	// answered gets the status, or the error, when the header of the answer has come, and how long it took.
+	answered func(status int, err error, took time.Duration)
 }
 
 // Get returns the first value of a header field, by name without case.
@@ -247,6 +252,17 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 		return err
 	}
 	defer end()
+	if !req.Together {
+		leave, err := load.gate.enter(ctx)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		req.answered = func(status int, err error, took time.Duration) {
+			leave() // an event stream may stay open
+			load.gate.learn(time.Now().Add(-took), took, strains(status, err))
+		}
+	}
 	resume()
 	if req.Turn != nil {
 		if err := req.Turn(); err != nil {
@@ -326,7 +342,15 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 	}
 	ended := make(chan outcome, 1)
 	go func() {
+		began := time.Now()
 		resp, err := rt.RoundTrip(hr.WithContext(c.counting(ctx, hr.URL, cancel)))
+		if req.answered != nil {
+			status := 0
+			if err == nil {
+				status = resp.StatusCode
+			}
+			req.answered(status, err, time.Since(began))
+		}
 		if err != nil {
 			if cause := context.Cause(ctx); errors.Is(cause, ErrBudget) {
 				err = cause
