@@ -109,10 +109,11 @@ func targetText(url string, seen *suites.Surveyed) string {
 	line("#   request: [%s]", strings.Join(comments(seen.Scopes), ", "))
 	line("#   base: []                               # what every request needs, whatever it asks for")
 	line("#   implies: {\"notes:admin\": [\"notes:write\"]} # the scopes that a broader one includes")
-	line("# How long codes and access tokens are good for, so that nobody waits longer than that.")
+	line("# How long codes and tokens are good for, so that nobody waits longer than that.")
 	line("# lifetimes:")
 	line("#   code: 60s")
 	line("#   access: 10m")
+	line("#   refresh: 720h                         # without use")
 	line("# The tools that may be called, and the scopes that each needs: all of scope, one of any_of. denied-only: only with tokens that must be refused.")
 	line("# tools:")
 	tools := seen.Tools

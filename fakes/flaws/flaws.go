@@ -66,7 +66,7 @@ func BeforeLogin() []Flaw {
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
 // in.
 func AfterLogin() []Flaw {
-	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, inspection, registrations,
+	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, refreshRows, inspection, registrations,
 		registrationNeeds, registrationAnswers, clientDocuments, consents,
 		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions)
 }

@@ -181,11 +181,10 @@ var tokenEndpoint = []Flaw{
 }
 
 var refreshing = []Flaw{
-	one("refresh-handler-missing", idp.WorkingRefresh, "AS-REFRESH-WORKS"),
+	one("refresh-handler-missing", idp.WorkingRefresh, "AS-REFRESH-WORKS", "AS-DPOP-BINDING"),
 	one("refresh-same-access", idp.FreshAccess, "AS-REFRESH-NEW-ACCESS-TOKEN", "AS-REFRESH-SCOPE-NARROW"),
 	one("refresh-counts", idp.RandomRefresh, "AS-REFRESH-RANDOM"),
 	one("refresh-unknown-crashes", idp.KnowRefresh, "AS-REFRESH-INVALID", "AS-TOKEN-ERROR-SHAPE", "AS-TOKEN-TYPE-CONFUSION"),
-	one("refresh-side-door", idp.NoSideDoor, "AS-REFRESH-SIDE-ENDPOINTS"),
 	one("refresh-narrow-for-good", idp.NarrowOnce, "AS-REFRESH-SCOPE-NARROW"),
 	one("refresh-widens", idp.NoWidening, "AS-REFRESH-SCOPE-WIDEN"),
 	one("refresh-no-rotation", idp.RotateRefresh, "AS-REFRESH-ROTATES"),

@@ -29,6 +29,18 @@ type Behaviour struct {
 	KeepsChallenge  func(request url.Values) (kept string, ok bool)
 	TakesVerifier   func(challenge, method string, form url.Values) bool
 	RefusesVerifier func(verifier string) bool
+	// TakesRefresh accepts a value for a refresh token that it nearly equals, and TakesCode one for a code; NotSent stands for none.
+	// TakesSecret accepts another client secret, by the method with which it is sent.
+	TakesRefresh func(issued, sent string) bool
+	TakesCode    func(issued, sent string) bool
+	TakesSecret  func(right, sent, method string) bool
+	// Widens accepts scopes at a refresh beyond those of the grant, and Retargets a resource.
+	Widens    func(granted, requested []string) bool
+	Retargets func(resource string) bool
+	// RefreshFrom makes a refresh token from the access token beside it: a flaw. Nil: they have nothing in common.
+	RefreshFrom func(access string) string
+	// RefreshedSeconds is the expires_in of refreshed tokens; the usual one if zero.
+	RefreshedSeconds int
 	// RegistrationNeeds are members without which no client is registered, and ConfirmsGrant a grant type that is registered
 	// though it does not exist.
 	RegistrationNeeds []string
@@ -235,6 +247,11 @@ const (
 	ReuseKillsAccess     Defence = "the reuse of a refresh token kills its access tokens"
 	OneLineage           Defence = "two refreshes at once leave one lineage"
 	RefreshClient        Defence = "a refresh token belongs to its client"
+	RefreshPublic        Defence = "a refresh token is of no use to another public client"
+	RefreshConfidential  Defence = "a refresh token is of no use to a confidential client that did not receive it"
+	RefreshNamed         Defence = "a refresh without client_id is refused"
+	RefreshUnharmed      Defence = "an attempt of another client does not end a refresh token"
+	OwnSecret            Defence = "a secret is compared with that of the client that is named"
 	RefreshNeedsSecret   Defence = "a confidential client authenticates when it refreshes"
 	NarrowOnce           Defence = "a narrowed refresh leaves the grant as it was"
 	NoWidening           Defence = "a refresh cannot widen the scope"
@@ -242,6 +259,9 @@ const (
 	RandomRefresh        Defence = "refresh tokens are random"
 	FreshAccess          Defence = "a refresh yields a new access token"
 	NoSideDoor           Defence = "there is no second refresh endpoint"
+	SideDoorKnows        Defence = "the second refresh endpoint refuses what was never issued"
+	SideDoorClient       Defence = "the second refresh endpoint asks for the client"
+	SideDoorRotates      Defence = "the second refresh endpoint refuses what was used"
 	WorkingRefresh       Defence = "an issued refresh token works"
 	KnownScopes          Defence = "unknown scopes are never granted"
 	ScopeCase            Defence = "scopes are compared with case"
@@ -256,6 +276,8 @@ const (
 	WholeResource        Defence = "resources are compared as a whole"
 	CodeResources        Defence = "the token request selects among the resources of the grant"
 	RefreshResources     Defence = "a refresh selects among the resources of the grant"
+	RefreshNoResource    Defence = "a refresh without resource keeps that of the grant"
+	RefreshSameResource  Defence = "a refresh for the resource of the grant keeps it"
 	EveryResource        Defence = "of several resources every one is looked at"
 	OneDefaultResource   Defence = "a token that was requested without resource is meant for one"
 	ResourceForm         Defence = "a malformed resource is refused"
@@ -426,20 +448,21 @@ const (
 
 // The defences of load and privilege.
 const (
-	LimitErrors        Defence = "errors at the token endpoint are limited, for a client"
-	ErrorLimitStatus   Defence = "a limit at the token endpoint is answered 429"
-	LimitRegistrations Defence = "registrations under one name are limited"
-	GrantsEnd          Defence = "what a user removes from the list of applications ends"
-	RandomDeviceCodes  Defence = "device codes cannot be guessed"
-	DeviceNeedsUser    Defence = "a device gets a token when its user has allowed it"
-	DeviceClient       Defence = "a device code belongs to its client"
-	DeviceOnce         Defence = "a device code brings one token"
-	LogoutEnds         Defence = "who signs out is signed out"
-	LogoutStays        Defence = "nobody is sent to an address after signing out that no client registered"
-	SameUserOnRefresh  Defence = "a refreshed token stands for the user who signed in"
-	PinnedAddress      Defence = "a document is fetched from the address that was checked"
-	LimitFetches       Defence = "strangers do not make the server fetch at full speed"
-	BrowserIDToken     Defence = "an ID token that a browser brings is verified"
-	UpstreamStatus     Defence = "an access token ends with the upstream session that it is bound to"
-	PrivilegedUsers    Defence = "a scope that belongs to some users is granted by no other"
+	LimitErrors         Defence = "errors at the token endpoint are limited, for a client"
+	ErrorLimitStatus    Defence = "a limit at the token endpoint is answered 429"
+	LimitRegistrations  Defence = "registrations under one name are limited"
+	GrantsEnd           Defence = "what a user removes from the list of applications ends"
+	RandomDeviceCodes   Defence = "device codes cannot be guessed"
+	DeviceNeedsUser     Defence = "a device gets a token when its user has allowed it"
+	DeviceClient        Defence = "a device code belongs to its client"
+	DeviceOnce          Defence = "a device code brings one token"
+	LogoutEnds          Defence = "who signs out is signed out"
+	LogoutStays         Defence = "nobody is sent to an address after signing out that no client registered"
+	SameClientOnRefresh Defence = "a refreshed token names the client that refreshed it"
+	SameUserOnRefresh   Defence = "a refreshed token stands for the user who signed in"
+	PinnedAddress       Defence = "a document is fetched from the address that was checked"
+	LimitFetches        Defence = "strangers do not make the server fetch at full speed"
+	BrowserIDToken      Defence = "an ID token that a browser brings is verified"
+	UpstreamStatus      Defence = "an access token ends with the upstream session that it is bound to"
+	PrivilegedUsers     Defence = "a scope that belongs to some users is granted by no other"
 )

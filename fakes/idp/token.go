@@ -176,6 +176,9 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 			return nil, failed
 		}
 	}
+	if id == "" && !b.has(RefreshNamed) {
+		id = s.ownerOf(r.PostForm.Get("refresh_token"))
+	}
 	c := s.find(id)
 	if c == nil {
 		return nil, failed
@@ -196,6 +199,9 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 	if c.method == "private_key_jwt" {
 		return nil, failed
 	}
+	if b.TakesSecret != nil && b.TakesSecret(c.secret, secret, method) || !b.has(OwnSecret) && s.anybodysSecret(secret) {
+		return c, nil
+	}
 	s.failed("client "+id, subtle.ConstantTimeCompare([]byte(secret), []byte(c.secret)) != 1, mostSecrets)
 	pinned := method == c.method || method != "none" && !b.has(PinMethod)
 	if method == "none" && !b.has(PinMethod) {
@@ -205,6 +211,28 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 		return nil, failed
 	}
 	return c, nil
+}
+
+// ownerOf is the client to which a refresh token was issued.
+func (s *Server) ownerOf(refresh string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.refresh[refresh]; t != nil {
+		return t.grant.client
+	}
+	return ""
+}
+
+// anybodysSecret reports that a secret is that of some client.
+func (s *Server) anybodysSecret(secret string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.clients {
+		if c.secret != "" && c.secret == secret {
+			return true
+		}
+	}
+	return false
 }
 
 // knownAtToken are the parameters that the token endpoint reads, whatever the grant.
@@ -327,11 +355,11 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	b := &s.Behaviour
 	form := r.PostForm
 	value := form.Get("code")
-	if value == "" && b.has(KnowCodes) {
+	if value == "" && b.has(KnowCodes) && b.TakesCode == nil {
 		return nil, refuse("invalid_request", "code is missing")
 	}
 	s.mu.Lock()
-	found := s.codes[value]
+	found := s.codeOf(form, c)
 	if found == nil && !b.has(KnowTokenType) && s.refresh[value] != nil {
 		found = &code{grant: s.refresh[value].grant, redirectURI: form.Get("redirect_uri"), expires: s.now().Add(time.Minute),
 			method: "none", challenge: "x"}
@@ -377,6 +405,25 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 		next = s.newRefresh(found.grant, found.grant.scopes)
 	}
 	return s.answerToken(found.grant, scopes, resources, next, found.nonce), nil
+}
+
+// codeOf is the code that a request presents. The caller holds mu.
+func (s *Server) codeOf(form url.Values, c *client) *code {
+	sent := form.Get("code")
+	if found := s.codes[sent]; found != nil || s.Behaviour.TakesCode == nil {
+		return found
+	}
+	if !form.Has("code") {
+		sent = NotSent
+	}
+	sum := sha256.Sum256([]byte(form.Get("code_verifier")))
+	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
+	for issued, found := range s.codes { // the flaw; the verifier tells which of them it may be
+		if found.grant.client == c.id && !found.used && found.challenge == challenge && s.Behaviour.TakesCode(issued, sent) {
+			return found
+		}
+	}
+	return nil
 }
 
 func (s *Server) seen(c *code) *code {
@@ -530,11 +577,11 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	b := &s.Behaviour
 	form := r.PostForm
 	value := form.Get("refresh_token")
-	if value == "" {
+	if value == "" && b.TakesRefresh == nil {
 		return nil, refuse("invalid_request", "refresh_token is missing")
 	}
 	s.mu.Lock()
-	old := s.refresh[value]
+	old := s.refreshOf(form, c)
 	if old == nil && !b.has(KnowTokenType) && s.access[value] != nil {
 		old = &refreshToken{grant: s.access[value].grant, scopes: s.access[value].scopes, expires: s.now().Add(lifetime)}
 	}
@@ -542,7 +589,12 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	switch {
 	case !b.has(KnowRefresh) && old == nil:
 		return nil, &oauthError{http.StatusInternalServerError, "server_error", "nil pointer"}
-	case old == nil, old.grant.client != c.id && b.has(RefreshClient), s.now().After(old.expires) && b.has(RefreshExpires):
+	case old == nil, s.now().After(old.expires) && b.has(RefreshExpires):
+		return nil, refuse("invalid_grant", "the refresh token is not known")
+	case s.foreign(old, c):
+		if !b.has(RefreshUnharmed) {
+			s.revokeGrant(old.grant)
+		}
 		return nil, refuse("invalid_grant", "the refresh token is not known")
 	case !slices.Contains(c.grantTypes, "refresh_token") && b.has(RegisteredGrants):
 		return nil, refuse("unauthorized_client", "the client may not refresh")
@@ -556,7 +608,7 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	if e != nil {
 		return nil, e
 	}
-	resources, e := s.narrowResources(form["resource"], old.grant.resources, RefreshResources)
+	resources, e := s.refreshedResources(form["resource"], old.grant.resources)
 	if e != nil {
 		return nil, e
 	}
@@ -570,13 +622,7 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 		s.revokeGrant(old.grant)
 		return nil, refuse("invalid_grant", "the user has to sign in again")
 	}
-	granted := old.grant
-	if !b.has(SameUserOnRefresh) {
-		s.mu.Lock()
-		another := *granted
-		s.mu.Unlock()
-		another.user, granted = "somebody else", &another
-	}
+	granted := s.refreshedGrant(old.grant)
 	next := ""
 	switch {
 	case b.has(RotateRefresh) && b.has(NarrowOnce):
@@ -590,7 +636,75 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 				"refresh_token": next}, nil
 		}
 	}
-	return s.answerToken(granted, scopes, resources, next), nil
+	out := s.answerToken(granted, scopes, resources, next)
+	if b.RefreshedSeconds > 0 {
+		out["expires_in"] = b.RefreshedSeconds
+	}
+	return out, nil
+}
+
+// NotSent stands for a parameter that was not sent, where values are compared.
+const NotSent = "\x00"
+
+// refreshOf is the refresh token that a request presents. The caller holds mu.
+func (s *Server) refreshOf(form url.Values, c *client) *refreshToken {
+	sent := form.Get("refresh_token")
+	if found := s.refresh[sent]; found != nil || s.Behaviour.TakesRefresh == nil {
+		return found
+	}
+	if !form.Has("refresh_token") {
+		sent = NotSent
+	}
+	for issued, t := range s.refresh { // the flaw
+		if t.grant.client == c.id && !t.used && !t.grant.revoked && s.Behaviour.TakesRefresh(issued, sent) {
+			return t
+		}
+	}
+	return nil
+}
+
+// foreign reports that a refresh token was issued to another client.
+func (s *Server) foreign(t *refreshToken, c *client) bool {
+	b := &s.Behaviour
+	switch {
+	case t.grant.client == c.id, !b.has(RefreshClient):
+		return false
+	case c.public():
+		return b.has(RefreshPublic)
+	}
+	return b.has(RefreshConfidential)
+}
+
+// refreshedGrant is the grant of a refreshed token.
+func (s *Server) refreshedGrant(g *grant) *grant {
+	b := &s.Behaviour
+	if b.has(SameUserOnRefresh) && b.has(SameClientOnRefresh) {
+		return g
+	}
+	s.mu.Lock()
+	another := *g
+	s.mu.Unlock()
+	if !b.has(SameUserOnRefresh) {
+		another.user = "somebody else"
+	}
+	if !b.has(SameClientOnRefresh) {
+		another.client = "another client"
+	}
+	return &another
+}
+
+// refreshedResources are the resources of a refreshed token.
+func (s *Server) refreshedResources(requested, granted []string) ([]string, *oauthError) {
+	b := &s.Behaviour
+	switch {
+	case b.Retargets != nil && len(requested) == 1 && b.Retargets(requested[0]):
+		return requested, nil
+	case !b.has(RefreshNoResource) && len(requested) == 0:
+		return s.Resources, nil
+	case !b.has(RefreshSameResource) && slices.Equal(requested, granted):
+		return s.Resources, nil
+	}
+	return s.narrowResources(requested, granted, RefreshResources)
 }
 
 func (s *Server) sameAccess(g *grant) string {
@@ -608,6 +722,9 @@ func (s *Server) narrowScopes(form url.Values, old *refreshToken) ([]string, *oa
 	requested := strings.Fields(form.Get("scope"))
 	if len(requested) == 0 {
 		return old.scopes, nil
+	}
+	if s.Behaviour.Widens != nil && s.Behaviour.Widens(old.scopes, requested) {
+		return requested, nil
 	}
 	for _, v := range requested {
 		if !slices.Contains(old.scopes, v) && s.Behaviour.has(NoWidening) {
@@ -720,13 +837,14 @@ func (s *Server) sign(t *accessToken) string {
 // answerToken is a successful token response.
 func (s *Server) answerToken(g *grant, scopes, resources []string, refresh string, nonce ...string) map[string]any {
 	b := &s.Behaviour
-	out := map[string]any{"access_token": s.issue(g, scopes, resources), "token_type": "Bearer", "expires_in": int(lifetime.Seconds()),
+	access := s.issue(g, scopes, resources)
+	out := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": int(lifetime.Seconds()),
 		"scope": strings.Join(scopes, " ")}
 	if s.boundKey(g) != "" {
 		out["token_type"] = "DPoP"
 	}
 	if refresh != "" {
-		out["refresh_token"] = refresh
+		out["refresh_token"] = s.renamed(refresh, access)
 	}
 	if slices.Contains(scopes, "openid") && len(nonce) > 0 {
 		out["id_token"] = s.idToken(g, nonce[0])
@@ -741,6 +859,20 @@ func (s *Server) answerToken(g *grant, scopes, resources []string, refresh strin
 		out["scope"] = "read,write"
 	}
 	return out
+}
+
+// renamed gives a refresh token the name that follows from an access token: a flaw.
+func (s *Server) renamed(refresh, access string) string {
+	if s.Behaviour.RefreshFrom == nil {
+		return refresh
+	}
+	name := s.Behaviour.RefreshFrom(access)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh[name] = s.refresh[refresh]
+	delete(s.refresh, refresh)
+	s.issued = append(s.issued, name)
+	return name
 }
 
 func (s *Server) idToken(g *grant, nonce string) string {
@@ -776,18 +908,31 @@ func decode(segment string, into any) bool {
 	return err == nil && json.Unmarshal(b, into) == nil
 }
 
-// sideDoor is a flaw: a second refresh endpoint that knows no rotation and asks for no client.
+// sideDoor is a second refresh endpoint, which may lack what the token endpoint has.
 func (s *Server) sideDoor(w http.ResponseWriter, r *http.Request) {
+	b := &s.Behaviour
 	var body struct {
 		RefreshToken string `json:"refresh_token"`
+		ClientID     string `json:"client_id"`
 	}
 	_ = json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&body)
 	s.mu.Lock()
 	t := s.refresh[body.RefreshToken]
+	if t == nil && !b.has(SideDoorKnows) {
+		t = &refreshToken{grant: &grant{client: body.ClientID, user: "somebody", scopes: s.Scopes[:1], resources: s.Resources}, scopes: s.Scopes[:1]}
+	}
 	s.mu.Unlock()
-	if t == nil {
+	if t == nil || t.grant.client != body.ClientID && b.has(SideDoorClient) {
 		writeError(w, http.StatusBadRequest, "invalid_grant", "")
 		return
 	}
-	s.writeToken(w, r, s.answerToken(t.grant, t.scopes, nil, ""))
+	next := ""
+	if b.has(SideDoorRotates) {
+		if e := s.rotate(t); e != nil {
+			writeError(w, e.status, e.code, e.description)
+			return
+		}
+		next = s.newRefresh(t.grant, t.scopes)
+	}
+	s.writeToken(w, r, s.answerToken(t.grant, t.scopes, nil, next))
 }

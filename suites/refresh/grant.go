@@ -1,9 +1,15 @@
 package refresh
 
 import (
+	"cmp"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"slices"
 	"strings"
 	"time"
@@ -32,15 +38,47 @@ func refreshes(t *T) {
 func issuesNewAccessToken(t *T) {
 	tokens := t.AS.MustGetRefreshToken()
 	next := t.AS.MustRefresh(tokens)
-	t.Expect(next, "a refresh").To(expect.That("a new access token", func(next *oauth.Tokens) string {
-		if next.Access == tokens.Access {
-			return "the same one"
-		}
-		return ""
-	}))
+	if next.Access == tokens.Access && prolongs(t, next) {
+		t.Note("a refresh returns the same access token, and prolongs it")
+		return
+	}
+	t.Expect(next, "a refresh").To(bringAnother(tokens), liveAsLongAs(tokens))
 }
 
-// The refreshed token stands for the grant that the refresh token came from, whoever signed in meanwhile.
+// prolongs reports that a further refresh moves the expiry of a token that stays the same.
+func prolongs(t *T, tokens *oauth.Tokens) bool {
+	before, _ := expect.Number(expiry(t, tokens))
+	t.Sleep(2 * time.Second)
+	after, known := expect.Number(expiry(t, t.AS.MustRefresh(tokens)))
+	return known && after > before
+}
+
+func expiry(t *T, tokens *oauth.Tokens) any {
+	exp, _ := t.AS.Introspected(tokens).Get("exp")
+	return exp
+}
+
+func bringAnother(tokens *oauth.Tokens) expect.Matcher {
+	return expect.That("a new access token", func(next *oauth.Tokens) string {
+		if next.Access == tokens.Access {
+			return "the same one, which expires when it would have"
+		}
+		return ""
+	})
+}
+
+// A limit on the whole grant may shorten what is issued at its end. This is its beginning.
+func liveAsLongAs(tokens *oauth.Tokens) expect.Matcher {
+	first, known := oauth.Seconds(tokens.Body)
+	return expect.That(fmt.Sprintf("an access token that lives about as long as the first one: %v s", first), func(next *oauth.Tokens) string {
+		if seconds, said := oauth.Seconds(next.Body); known && said && seconds < first/2 {
+			return fmt.Sprintf("expires_in %v", seconds)
+		}
+		return ""
+	})
+}
+
+// The refreshed token belongs to the grant that the refresh token came from, whoever signed in meanwhile.
 func keepsUserAndClient(t *T) {
 	tokens := t.AS.MustGetRefreshToken()
 	before := bearer(t, tokens)
@@ -53,10 +91,14 @@ func keepsUserAndClient(t *T) {
 	}
 	next := t.AS.MustRefresh(tokens)
 	next.ID = "" // it may be the first one's
-	if after := bearer(t, next); after != "" {
-		t.Expect(after, "the user of a refreshed token").SeenIn(next.Exchange).To(expect.Be(before))
+	after := bearer(t, next)
+	if after == "" {
+		t.Inconclusive("whom the first token stands for can be seen, and whom the refreshed one stands for cannot")
 	}
-	t.Expect(clientOf(next.Access), "the client of a refreshed token").SeenIn(next.Exchange).To(expect.Be(clientOf(tokens.Access)))
+	t.Expect(after, "the user of a refreshed token").SeenIn(next.Exchange).To(expect.Be(before))
+	if first, second := clientOf(t, tokens), clientOf(t, next); first != "" && second != "" { // neither is required to name it
+		t.Expect(second, "the client of a refreshed token").SeenIn(next.Exchange).To(expect.Be(first))
+	}
 }
 
 // bearer is whom a token stands for: its subject, or what the declared tool says of its caller.
@@ -72,10 +114,12 @@ func bearer(t *T, tokens *oauth.Tokens) string {
 	return ""
 }
 
-// clientOf is the client that a token names; empty where that cannot be read.
-func clientOf(token string) string {
-	_, claims := oauth.Claims(token)
-	return claims.String("client_id")
+// clientOf is the client that a token names, in its claims or at introspection; empty where that cannot be read.
+func clientOf(t *T, tokens *oauth.Tokens) string {
+	if _, claims := oauth.Claims(tokens.Access); claims != nil {
+		return claims.String("client_id")
+	}
+	return t.AS.Introspected(tokens).String("client_id")
 }
 
 func issuesUnguessableTokens(t *T) {
@@ -83,28 +127,69 @@ func issuesUnguessableTokens(t *T) {
 	for range 4 {
 		tokens := t.AS.MustGetRefreshToken()
 		values = append(values, tokens.Refresh)
-		t.Expect(tokens).To(differ)
+		t.Expect(tokens, "a refresh token beside its access token").To(haveNothingInCommon)
 	}
 	t.Expect(values).To(expect.BeUnguessable("refresh tokens"))
 }
 
-var differ = expect.That("a refresh token that is not the access token", func(tokens *oauth.Tokens) string {
+// Who has the access token must not be able to make the refresh token from it.
+var haveNothingInCommon = expect.That("a refresh token that does not follow from the access token", func(tokens *oauth.Tokens) string {
 	if tokens.Refresh == tokens.Access {
 		return "they are equal"
+	}
+	for _, made := range madeFrom(tokens.Access) {
+		if strings.EqualFold(tokens.Refresh, made.Value) {
+			return "it is " + made.Name
+		}
 	}
 	return ""
 })
 
+// madeFrom are values that anybody can make from a token.
+func madeFrom(token string) (out Cases[string]) {
+	sums := Cases[[]byte]{{"MD5", sum(md5.New(), token)}, {"SHA-1", sum(sha1.New(), token)}, {"SHA-256", sum(sha256.New(), token)}}
+	for _, s := range sums {
+		out = out.And("the "+s.Name+" of the access token", hex.EncodeToString(s.Value))
+		out = out.And("the "+s.Name+" of the access token", base64.RawURLEncoding.EncodeToString(s.Value))
+		out = out.And("the "+s.Name+" of the access token", base64.StdEncoding.EncodeToString(s.Value))
+	}
+	return out
+}
+
+func sum(h hash.Hash, text string) []byte {
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
 func refusesInvalidTokens(t *T) {
 	invalid := NearMisses("refresh_token").
-		And("a refresh token that was never issued", With("refresh_token", "mcpauth-"+Random(24))).
-		And("a JWT with alg none", With("refresh_token", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.")).
-		And("a JWT whose exp was changed", Change("refresh_token", prolonged))
+		And("a JWT refresh token without a signature, alg none", Change("refresh_token", unsigned)).
+		And("a JWT refresh token with a later exp", Change("refresh_token", prolonged))
 	Refuses(t, t.AS.RefreshGrant(), invalid, expect.RefuseGrant("invalid_grant"))
 	Refuses(t, t.AS.RefreshGrant(), Cases[Edit]{
 		{"an empty refresh_token", With("refresh_token", "")},
 		{"no refresh_token", Without("refresh_token")},
 	}, expect.RefuseGrant("invalid_request", "invalid_grant"))
+	Refuses(t, t.AS.RefreshGrant(), Cases[Edit]{
+		{"a refresh token that was never issued", With("refresh_token", "mcpauth-"+Random(24))},
+	}, sayInvalidGrant)
+}
+
+// A client gives up a refresh token, and lets the user sign in again, when it is told invalid_grant (OAuth 2.1 section 3.2.4).
+var sayInvalidGrant = expect.Refusing("a refusal with error invalid_grant", func(ex *reports.Exchange) string {
+	if code := oauth.ErrorCode(ex); code != "invalid_grant" && expect.NoAnswer(ex) == "" {
+		return fmt.Sprintf("%s and error %q", expect.Describe(ex), code)
+	}
+	return ""
+})
+
+// unsigned is a JWT with the header alg none and no signature; anything else is left as it is.
+func unsigned(token string) string {
+	parts := strings.Split(token, ".")
+	if header, _ := oauth.Claims(token); header == nil {
+		return token
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + "."
 }
 
 // prolonged is a JWT with a later exp under its old signature; anything else is left as it is.
@@ -125,15 +210,26 @@ func prolonged(token string) string {
 }
 
 func issuesToClientsThatCanRefresh(t *T) {
+	Each(t, Cases[func(t *T)]{
+		{"a client that registered authorization_code only", getsNone},
+		{"offline_access, which is advertised", acceptsOfflineAccess},
+	}, func(t *T, look func(t *T)) { look(t) })
+}
+
+func getsNone(t *T) {
 	c := t.AS.MustRegister(map[string]any{"grant_types": []string{"authorization_code"}})
-	if granted, _ := c.Registered.Strings("grant_types"); !slices.Contains(granted, "refresh_token") {
-		t.Expect(t.AS.MustGetTokens(As(c)), "a client that registered authorization_code only").Ideally(bringNoRefreshToken)
+	if granted, _ := c.Registered.Strings("grant_types"); slices.Contains(granted, "refresh_token") {
+		t.NotApplicable("the server registers it with the grant type refresh_token, and says so")
 	}
-	if t.AS.Lists("scopes_supported", "offline_access") {
-		scopes := append(slices.Clone(t.Session.RequestedScopes()), "offline_access")
-		g := t.AS.MustReachDecision(t.AS.Authorize(Scope(scopes...)))
-		t.Expect(g, "offline_access, which is advertised").To(grantOrIgnoreScope)
+	t.Expect(t.AS.MustGetTokens(As(c))).Ideally(bringNoRefreshToken)
+}
+
+func acceptsOfflineAccess(t *T) {
+	if !t.AS.Lists("scopes_supported", "offline_access") {
+		t.NotApplicable("the metadata does not list the scope offline_access")
 	}
+	g := t.AS.MustReachDecision(t.AS.Authorize(Scope(append(slices.Clone(t.Session.RequestedScopes()), "offline_access")...)))
+	t.Expect(g).To(grantOrIgnoreScope)
 }
 
 var bringNoRefreshToken = expect.That("no refresh token", func(tokens *oauth.Tokens) string {
@@ -166,19 +262,23 @@ func guardsOtherEndpoints(t *T) {
 }
 
 func guardsEndpoint(t *T, endpoint, path string) {
-	used := t.AS.MustGetRefreshToken()
+	used, c := t.AS.MustGetRefreshToken(), t.AS.AnyClient().ID
 	t.AS.MustRefresh(used)
-	Each(t, Cases[string]{
-		{path + " with a made-up refresh token", "mcpauth"},
-		{path + " with a used refresh token", used.Refresh},
-		{path + " without a client", t.AS.MustGetRefreshToken().Refresh},
-	}, func(t *T, token string) {
-		t.Expect(refreshAt(t, endpoint, token)).To(expect.RefuseGrant())
+	Each(t, Cases[[]string]{
+		{path + " with a made-up refresh token", []string{"mcpauth", c}},
+		{path + " with a used refresh token", []string{used.Refresh, c}},
+		{path + " without a client", []string{t.AS.MustGetRefreshToken().Refresh}},
+	}, func(t *T, members []string) {
+		t.Expect(refreshAt(t, endpoint, members...)).To(expect.RefuseGrant())
 	})
 }
 
-func refreshAt(t *T, endpoint, token string) *reports.Exchange {
-	body := fmt.Sprintf(`{"refresh_token":%q}`, token)
+// refreshAt sends a refresh token, and the client's identifier where one is given, in JSON.
+func refreshAt(t *T, endpoint string, members ...string) *reports.Exchange {
+	body := fmt.Sprintf(`{"refresh_token":%q}`, members[0])
+	if len(members) > 1 {
+		body = fmt.Sprintf(`{"refresh_token":%q,"client_id":%q}`, members[0], members[1])
+	}
 	return t.Do(wire.Request{Method: "POST", URL: endpoint, Body: body, Header: []reports.Field{mcp.Field("Content-Type", "application/json")}})
 }
 
@@ -195,8 +295,24 @@ func refusesRevokedTokens(t *T) {
 	t.Expect(t.AS.Refresh(tokens), "a revoked refresh token").To(expect.RefuseGrant("invalid_grant"))
 }
 
+// No clause says how long a refresh token may go unused: the owner does, or what still works after a year is held against it.
 func endsIdleTokens(t *T) {
+	const month, year = 30 * 24 * time.Hour, 365 * 24 * time.Hour
+	idle := cmp.Or(t.Lifetimes.Refresh, month)
+	ex := unused(t, idle)
+	if t.Lifetimes.Refresh == 0 && oauth.ReadTokens(ex) != nil {
+		t.Note("a refresh token still works after %v without use", idle)
+		idle = year
+		ex = unused(t, idle)
+	}
+	t.Expect(ex, "a refresh token after %v without use", idle).To(expect.RefuseGrant("invalid_grant"))
+}
+
+// unused is the answer to a refresh after some time without one.
+func unused(t *T, idle time.Duration) *reports.Exchange {
 	tokens := t.AS.MustGetRefreshToken()
-	t.Elapse(30*24*time.Hour + time.Hour)
-	t.Expect(t.AS.Refresh(tokens), "a refresh token after 30 days without use").To(expect.RefuseGrant("invalid_grant"))
+	t.Elapse(idle + time.Minute)
+	ex := t.AS.Refresh(tokens)
+	t.AS.Tokens(ex, tokens.Client)
+	return ex
 }

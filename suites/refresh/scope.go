@@ -14,8 +14,8 @@ import (
 func narrowsScope(t *T) {
 	pool := t.AS.ScopePool()
 	tokens := t.AS.MustGetRefreshToken(Scope(pool[0], pool[1]))
-	if tokens.HasScope && !slices.Contains(tokens.Scope, pool[1]) {
-		t.Inconclusive("the user was not granted both scopes: %v", tokens.Scope)
+	if held, seen := t.AS.Held(tokens, pool[:2]); seen && !slices.Contains(held, pool[1]) {
+		t.Inconclusive("the user was not granted both scopes: %v", held)
 	}
 	ex := t.AS.Refresh(tokens, Scope(pool[0]))
 	narrow := t.AS.Tokens(ex, tokens.Client)
@@ -23,69 +23,93 @@ func narrowsScope(t *T) {
 		t.Expect(ex, "a refresh with a narrower scope").Ideally(expect.IssueTokens())
 		return
 	}
-	if held, seen := t.AS.RealScope(narrow); seen && slices.Contains(held, pool[1]) {
+	if held, _ := t.AS.Holds(narrow, pool[:1], pool[1]); held {
 		t.Expect(narrow, "a refresh with a narrower scope").To(reportScope(pool[1]))
-		t.Expect(held, "a refresh with a narrower scope").SeenIn(ex).Ideally(lackScope(pool[1]))
+		t.Expect(narrow, "a refresh with a narrower scope").Ideally(lackScope(pool[1], held))
 	}
 	if narrow.Refresh == "" {
 		narrow.Refresh = tokens.Refresh
 	}
 	wide := t.AS.MustRefresh(narrow)
-	if held, seen := t.AS.RealScope(wide); seen {
-		t.Expect(held, "a refresh without scope after that").SeenIn(wide.Exchange).To(holdScope(pool[1]))
+	held, seen := t.AS.Holds(wide, nil, pool[1])
+	if !seen {
+		t.Inconclusive("what the next refreshed token may do is said nowhere: not by it, by introspection, by its response, or by a declared tool")
 	}
+	t.Expect(wide, "a refresh without scope after that").To(holdScope(pool[1], held))
 }
 
+// widened is a refresh for more than was granted, and the scope that must not be added.
+type widened struct{ requested, added string }
+
 func neverWidensScope(t *T) {
-	pool := t.AS.ScopePool()
-	Each(t, Cases[string]{
-		{"the granted scope and another", pool[0] + " " + pool[1]},
-		{"another scope", pool[1]},
-		{"scope admin", "admin"},
-		{"an unknown scope", "mcpauth:unknown"},
-	}, func(t *T, wanted string) {
-		tokens := t.AS.MustGetRefreshToken(Scope(pool[0]))
-		if held, seen := t.AS.RealScope(tokens); seen && slices.Contains(held, pool[1]) {
-			t.Inconclusive("a request for %s is granted %s too (AS-SCOPE-GRANTED-SUBSET)", pool[0], pool[1])
+	granted := t.AS.ScopePool()
+	granted = granted[:min(1, len(granted))]
+	Each(t, wideningsOf(t, granted), func(t *T, w widened) {
+		tokens := t.AS.MustGetRefreshToken(requesting(granted))
+		if held, _ := t.AS.Holds(tokens, granted, w.added); held {
+			t.Inconclusive("a request for %q is granted %s too (AS-SCOPE-GRANTED-SUBSET)", strings.Join(granted, " "), w.added)
 		}
-		ex := t.AS.Refresh(tokens, With("scope", wanted))
+		ex := t.AS.Refresh(tokens, With("scope", w.requested))
 		next := t.AS.Tokens(ex, tokens.Client)
 		if next == nil {
 			t.Expect(ex).To(expect.RefuseGrant("invalid_scope", "invalid_grant"))
 			return
 		}
-		held, _ := t.AS.RealScope(next)
-		for _, scope := range strings.Fields(wanted) {
-			if scope != pool[0] {
-				t.Expect(slices.Concat(held, next.Scope)).SeenIn(ex).To(lackScope(scope))
-			}
+		held, seen := t.AS.Holds(next, nil, w.added)
+		if !seen {
+			t.Inconclusive("a token is issued, and what it may do is said nowhere: not by it, by introspection, or by its response")
 		}
+		t.Expect(next).To(lackScope(w.added, held || slices.Contains(next.Scope, w.added)))
 	})
+}
+
+// wideningsOf are refreshes for more than was granted: for another scope of the target, and for two that nobody granted.
+func wideningsOf(t *T, granted []string) Cases[widened] {
+	with := func(added string) string { return strings.Join(append(slices.Clone(granted), added), " ") }
+	var rows Cases[widened]
+	if pool := t.AS.ScopePool(); len(pool) > 1 {
+		rows = Cases[widened]{
+			{"the granted scope and another", widened{with(pool[1]), pool[1]}},
+			{"another scope", widened{pool[1], pool[1]}},
+		}
+	}
+	return rows.And("scope admin", widened{"admin", "admin"}).And("an unknown scope", widened{"mcpauth:unknown", "mcpauth:unknown"})
+}
+
+// requesting asks for scopes, or for none.
+func requesting(scopes []string) Edit {
+	if len(scopes) == 0 {
+		return Without("scope")
+	}
+	return Scope(scopes...)
 }
 
 func reportScope(scope string) expect.Matcher {
 	return expect.That("a response that reports "+scope+", which the token has", func(tokens *oauth.Tokens) string {
-		if tokens.HasScope && !slices.Contains(tokens.Scope, scope) {
+		switch {
+		case !tokens.HasScope:
+			return "no scope, which means that it is what was requested"
+		case !slices.Contains(tokens.Scope, scope):
 			return "scope " + strings.Join(tokens.Scope, " ")
 		}
 		return ""
 	})
 }
 
-func holdScope(scope string) expect.Matcher {
-	return expect.That("the scope "+scope, func(held []string) string {
-		if slices.Contains(held, scope) {
+func holdScope(scope string, held bool) expect.Matcher {
+	return expect.That("a token with "+scope+", which the user granted", func(tokens *oauth.Tokens) string {
+		if held {
 			return ""
 		}
-		return "scope " + strings.Join(held, " ")
+		return "it lacks it; the response says scope " + strings.Join(tokens.Scope, " ")
 	})
 }
 
-func lackScope(scope string) expect.Matcher {
-	return expect.That("a token without "+scope, func(held []string) string {
-		if slices.Contains(held, scope) {
-			return "scope " + strings.Join(held, " ")
+func lackScope(scope string, held bool) expect.Matcher {
+	return expect.That("a token without "+scope, func(tokens *oauth.Tokens) string {
+		if !held {
+			return ""
 		}
-		return ""
+		return "it has " + scope + "; the response says scope " + strings.Join(tokens.Scope, " ")
 	})
 }

@@ -168,6 +168,8 @@ type Lifetimes struct {
 	Code time.Duration `yaml:"code"`
 	// Access is the lifetime of an access token, such as 10m; the expires_in of the token response if absent.
 	Access time.Duration `yaml:"access"`
+	// Refresh is how long a refresh token may go unused, such as 720h; a year is tried if absent, where the clock can be moved.
+	Refresh time.Duration `yaml:"refresh"`
 }
 
 // Tool is a tool of the target that may be called.

@@ -113,6 +113,22 @@ func (t AuthorizationServer) Held(tokens *oauth.Tokens, requested []string) (sco
 	return requested, len(requested) > 0
 }
 
+// Holds reports whether a token has a scope, and whether that can be seen: by its claims, by introspection, by a declared tool
+// that needs nothing but this scope and runs, or by the token response. Scopes that were requested are those that it has where
+// the response names none (RFC 6749 section 5.1).
+func (t AuthorizationServer) Holds(tokens *oauth.Tokens, requested []string, scope string) (holds, seen bool) {
+	if held, known := t.RealScope(tokens); known {
+		return slices.Contains(held, scope), true
+	}
+	for _, tool := range t.MCP.ScopedTools() {
+		if SameScopes(tool.Scopes(), []string{scope}) && len(tool.AnyOf) == 0 && expect.Ran(t.MCP.CallTool(tokens.Access, tool)) {
+			return true, true
+		}
+	}
+	held, known := t.Held(tokens, requested)
+	return slices.Contains(held, scope), known
+}
+
 // missing are the scopes of a list for which none is held.
 func (t MCPServer) missing(held, wanted []string) []string {
 	return slices.DeleteFunc(slices.Clone(wanted), func(s string) bool {
