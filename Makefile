@@ -1,4 +1,4 @@
-.PHONY: check quick flaws test demo generate bench interop
+.PHONY: check quick flaws test demo generate rows bench interop
 
 check: ## what CI runs
 	.ci/run
@@ -7,7 +7,7 @@ quick: ## before each commit: style, units, and a run of the reference; at most 
 	.ci/lines
 	go vet ./...
 	go test -vet=off -short $$(go list ./... | grep -vE '/(suites|cmd/mcpauth|suites/tests/[a-z]+)$$')
-	go test -vet=off ./suites -run 'TestWhoMayImportWhom|TestUsageErrors|Example|TestReferencePassesEverything/bundled$$'
+	go test -vet=off ./suites -run 'TestWhoMayImportWhom|TestUsageErrors|TestTheCatalogueNames|Example|TestReferencePassesEverything/bundled$$'
 
 flaws: ## every flaw by the checks that must notice it
 	go test -vet=off ./suites/tests/matrix -run TestEveryFlawIsNoticed
@@ -20,6 +20,9 @@ demo:
 
 generate: ## after a change in fixtures/requirements/catalogue
 	go generate ./fixtures/requirements
+
+rows: ## after a change of what checks try: make rows, or make rows AREA=pkce for the file of one area
+	MCPAUTH_GOLDEN=write go test -vet=off ./suites -run '^TestTheCatalogueNamesWhatIsTried$$/^$(AREA)'
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./suites ./reports

@@ -158,11 +158,19 @@ func encodedAt(v string, i int) string {
 
 // lookAlike puts a Cyrillic letter in place of the last Latin one that has such a twin.
 func lookAlike(v string) string {
-	twins := map[byte]string{'a': "а", 'c': "с", 'e': "е", 'o': "о", 'p': "р", 'x': "х"}
-	if i := strings.LastIndexAny(v, "aceopx"); i >= 0 {
-		return v[:i] + twins[v[i]] + v[i+1:]
+	for i := len(v) - 1; i >= 0; i-- {
+		if twin, ok := cyrillic[v[i]]; ok {
+			return v[:i] + twin + v[i+1:]
+		}
 	}
 	return v
+}
+
+// cyrillic are the Cyrillic twins of Latin letters.
+var cyrillic = map[byte]string{
+	'a': "а", 'c': "с", 'e': "е", 'i': "і", 'j': "ј", 'o': "о", 'p': "р", 's': "ѕ", 'x': "х", 'y': "у",
+	'A': "А", 'B': "В", 'C': "С", 'E': "Е", 'H': "Н", 'I': "І", 'J': "Ј",
+	'K': "К", 'M': "М", 'O': "О", 'P': "Р", 'S': "Ѕ", 'T': "Т", 'X': "Х",
 }
 
 // fullWidth replaces the last letter or digit by its full-width form, which compatibility normalization (NFKC) maps back.
