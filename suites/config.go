@@ -75,6 +75,13 @@ type Config struct {
 	// Patience is how long the target may take to honour a revocation; 5 s if zero.
 	Patience time.Duration
 
+	// Passive runs read documents and judge the answer to a request without credentials: nobody signs in, no client is registered,
+	// nothing is attacked. Only the MCP endpoint gets anything but reads.
+	Passive bool
+
+	// Shared, if set, are limits that this run keeps together with others of the process; made by ShareLimits.
+	Shared *Shared
+
 	// Seed, if set, makes two runs alike but for what the target draws and for the time: random values follow from it, in
 	// the whole process, and requests follow one by one where they need not meet. The values can be predicted then: it is
 	// for targets in the own network.
@@ -95,7 +102,8 @@ type Config struct {
 	// OnNotice is called with what the user should know about the run itself, such as that the browser runs
 	// without its sandbox.
 	OnNotice func(string)
-	// OnSelected is called once with the number of checks selected.
+	// OnSelected is called once with the number of checks selected, before the first one begins. Where limits are Shared, the time
+	// that it takes is not the run's: it may wait for others.
 	OnSelected func(n int)
 }
 

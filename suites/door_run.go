@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/deadline"
 )
 
 // Run tests a target and returns the redacted report. The error is a UsageError, or says that the tool
@@ -24,7 +25,9 @@ func Run(ctx context.Context, cfg Config) (reports.Redacted, error) {
 	}
 	s.run.Selected = len(ids)
 	if cfg.OnSelected != nil {
+		resume := deadline.Pause(ctx)
 		cfg.OnSelected(len(ids))
+		resume()
 	}
 	s.start(ctx, ids)
 	return s.finish(ctx), nil

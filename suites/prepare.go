@@ -16,6 +16,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/check"
+	"github.com/mcpauth/conformance/suites/internal/deadline"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
 	"github.com/mcpauth/conformance/suites/internal/mint"
@@ -64,9 +65,13 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	s := &preparation{cfg: cfg, reg: reg, started: time.Now()}
 	s.occupy()
 	cfg.part("the beginning")
-	ctx, s.cancel = context.WithTimeout(ctx, cmp.Or(cfg.Timeout, 10*time.Minute))
+	limit := context.WithTimeout
+	if cfg.Shared != nil {
+		limit = deadline.With // what the run waits for others is not its own time
+	}
+	ctx, s.cancel = limit(ctx, cmp.Or(cfg.Timeout, 10*time.Minute))
 	s.clock = watchClock(ctx, *wallClock.Load())
-	if cfg.Token == "" && len(cfg.Users) == 0 && cfg.Driver != "manual" {
+	if cfg.Token == "" && len(cfg.Users) == 0 && cfg.Driver != "manual" && !cfg.Passive {
 		cfg.Token = cfg.ownToken()
 	}
 	s.secrets = cfg.secrets()
@@ -119,7 +124,8 @@ func (c *Config) newClient(u *url.URL, secrets *reports.Secrets) *wire.Client {
 		guard.Resolve = wire.NameServer(c.NameServer)
 	}
 	return wire.New(wire.Options{
-		Guard: guard, Roots: c.RootCAs, Secrets: secrets, Limits: c.limits(), Header: c.header(), HeaderOrigin: u.Scheme + "://" + u.Host,
+		Guard: guard, Roots: c.RootCAs, Secrets: secrets, Limits: c.limits(), Shared: c.Shared.limits(), Passive: c.passiveBut(),
+		Header: c.header(), HeaderOrigin: u.Scheme + "://" + u.Host,
 		UserAgent: cmp.Or(c.UserAgent, "mcpauth/"+Build().Version+" ({check}; +https://github.com/mcpauth/conformance)"),
 	})
 }
@@ -228,7 +234,8 @@ func sharedSecretToken(s target.SharedSecret, scopes []string) string {
 func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, intrusive func(string) bool) *check.World {
 	cfg := &s.cfg
 	w := &check.World{
-		Target: cfg.Target, Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, MayAttack: cfg.Authorized, Session: s.session,
+		Target: cfg.Target, Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Passive: cfg.Passive,
+		MayAttack: cfg.Authorized, Session: s.session,
 		Patience: cmp.Or(cfg.Patience, 5*time.Second), MaxWait: cfg.MaxWait, Credentials: cfg.credentials(),
 	}
 	cfg.lend(w)

@@ -34,6 +34,9 @@ func (c *Config) validate(reg *check.Registry) error {
 	if c.Seed != nil && !Own(c.URL) {
 		return usage("a seed makes states, verifiers and keys predictable: it is for targets in your own network, and %s is not", c.URL)
 	}
+	if err := c.passive(); err != nil {
+		return err
+	}
 	if err := c.Validate(); err != nil {
 		return usage("%v", err)
 	}

@@ -69,6 +69,9 @@ var needs = func() map[string]need {
 
 // tryAll tries what the catalogue says a requirement needs, before the body runs.
 func (t *T) tryAll(r *requirements.Requirement) *stop {
+	if s := t.only(r); s != nil {
+		return s
+	}
 	words := r.Needs
 	if r.Intrusive {
 		words = append([]string{"intrusive"}, words...) // first: nothing else is tried where it is not allowed

@@ -31,7 +31,7 @@ func (t MCPServer) OpenStream(req wire.Request) *Stream {
 		}
 		return false
 	}
-	t.strains(req.URL)
+	t.mayBeSent(req)
 	go func() { s.done <- t.World.Client.Do(t.ctx, t.id, req) }()
 	t.Cleanup(func() { s.Close() })
 	select {
@@ -105,9 +105,7 @@ func EventIDs(ex *reports.Exchange) []string {
 func (t *T) Meanwhile(requests []wire.Request, do func()) []*reports.Exchange {
 	out := make([]*reports.Exchange, len(requests))
 	var together sync.WaitGroup
-	for i := range requests {
-		t.strains(requests[i].URL)
-	}
+	t.mayBeSent(requests...)
 	for i, r := range requests {
 		together.Go(func() { out[i] = t.World.Client.Do(t.ctx, t.id, r) })
 	}

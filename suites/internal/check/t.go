@@ -42,6 +42,8 @@ type World struct {
 	Secrets *reports.Secrets
 	// Intrusive says whether checks may strain the host of a URL or trip its limits; nil: nobody may.
 	Intrusive func(address string) bool
+	// Passive says that the run only looks: no registration, no login, no attack.
+	Passive bool
 	// MayAttack says that the user may attack the target, wherever it is.
 	MayAttack bool
 	// Session is what the checks share when they act as clients; nil where no authorization server can be
@@ -209,7 +211,7 @@ func (t *T) forbidden(address string) *lack {
 
 // Do sends any request and records it.
 func (t *T) Do(req wire.Request) *reports.Exchange {
-	t.strains(req.URL)
+	t.mayBeSent(req)
 	if t.sealed {
 		panic("the check " + t.id + " used its T after it returned")
 	}
@@ -263,9 +265,7 @@ func (t *T) IgnoringLimits(req wire.Request) *reports.Exchange {
 
 // AllIgnoringLimits is Anyway for many requests at once.
 func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
-	for i := range requests {
-		t.strains(requests[i].URL)
-	}
+	t.mayBeSent(requests...)
 	out := make([]*reports.Exchange, len(requests))
 	t.each(len(requests), !t.Seeded() || same(requests), func(i int) {
 		requests[i].Together = true

@@ -16,8 +16,53 @@ import (
 // host is one that the run contacts. Whether it is in the own network is decided at the first look-up, and holds for the
 // whole run: so do the limits that follow from it.
 type host struct {
-	reach Reach
-	load  *load
+	reach  Reach
+	load   *load
+	common *load   // the limits that all clients keep together at this host; nil where the client shares none
+	shared *Shared // nil where the client shares no limits
+}
+
+// begin lets a request have its turn and a place among those in flight, first of this client and then of all that share the host;
+// end gives the places back.
+func (h *host) begin(ctx context.Context) (end func(), err error) {
+	own, err := h.load.begin(ctx)
+	if err != nil {
+		return own, err
+	}
+	shared, err := h.beginShared(ctx)
+	if err != nil {
+		own()
+		return func() {}, err
+	}
+	return func() { shared(); own() }, nil
+}
+
+// beginShared is begin for the limits that clients share.
+func (h *host) beginShared(ctx context.Context) (end func(), err error) {
+	if h.shared == nil {
+		return func() {}, nil
+	}
+	end, err = h.common.begin(ctx)
+	if err == nil {
+		err = h.shared.together(ctx)
+	}
+	if err != nil {
+		end()
+		return func() {}, err
+	}
+	return end, nil
+}
+
+// wait is begin without a place among the requests in flight.
+func (h *host) wait(ctx context.Context) error {
+	err := h.load.wait(ctx)
+	if err != nil || h.shared == nil {
+		return err
+	}
+	if err = h.common.wait(ctx); err != nil {
+		return err
+	}
+	return h.shared.together(ctx)
 }
 
 // load are the limits of what has one address, whatever its names.
@@ -50,6 +95,9 @@ func (c *Client) host(name, port string, addrs []netip.Addr) *host {
 	if h.load = c.hosts.byAddr[least]; h.load == nil || !least.IsValid() {
 		h.load = c.newLoad(h.reach)
 		c.hosts.byAddr[least] = h.load
+	}
+	if s := c.opt.Shared; s != nil {
+		h.shared, h.common = s, s.at(key, h.reach)
 	}
 	c.hosts.byName[key] = h
 	return h

@@ -136,10 +136,13 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 // RoundTrip sends a request of the browser, in its turn: by the connection of its tunnel, or as plain HTTP. It counts like any
 // other: a page that sends many ends at the limit of the run.
 func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !p.client.MaySend(Request{Method: r.Method, URL: r.URL.String()}) {
+		return nil, ErrPassive
+	}
 	if err := p.client.spend(); err != nil {
 		return nil, err
 	}
-	if err := p.client.at(r.Context(), r.URL).load.wait(r.Context()); err != nil {
+	if err := p.client.at(r.Context(), r.URL).wait(r.Context()); err != nil {
 		return nil, err
 	}
 	if t, ok := r.Context().Value(tunnelKey{}).(*tunnel); ok {

@@ -74,8 +74,11 @@ func (l Limits) withDefaults() Limits {
 type Options struct {
 	Guard     Guard
 	Limits    Limits
+	Shared    *Shared        // limits that it keeps together with other clients; nil for none
 	Roots     *x509.CertPool // nil: the system's
 	UserAgent string
+	// Passive, if set, is the only endpoint that gets anything but reads: a client with it changes nothing anywhere else.
+	Passive string
 	// Secrets, if set, gets the values of cookies, which may stand elsewhere too.
 	Secrets *reports.Secrets
 	// Header is sent with every request to the target's own origin, for servers behind a gate.
@@ -231,6 +234,9 @@ func (c *Client) spend() error {
 }
 
 func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
+	if !c.MaySend(req) {
+		return ErrPassive
+	}
 	if err := c.spend(); err != nil {
 		return err
 	}
@@ -246,23 +252,28 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 	if err != nil {
 		return err
 	}
-	load := c.at(ctx, u).load
-	end, err := load.begin(ctx)
+	h := c.at(ctx, u)
+	end, err := h.load.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
 	if !req.Together {
-		leave, err := load.gate.enter(ctx)
+		leave, err := h.load.gate.enter(ctx)
 		if err != nil {
 			return err
 		}
 		defer leave()
 		req.answered = func(status int, err error, took time.Duration) {
 			leave() // an event stream may stay open
-			load.gate.learn(time.Now().Add(-took), took, strains(status, err))
+			h.load.gate.learn(time.Now().Add(-took), took, strains(status, err))
 		}
 	}
+	endShared, err := h.beginShared(ctx)
+	if err != nil {
+		return err
+	}
+	defer endShared()
 	resume()
 	if req.Turn != nil {
 		if err := req.Turn(); err != nil {
@@ -386,7 +397,7 @@ func (c *Client) counting(ctx context.Context, u *url.URL, cancel context.Cancel
 		}
 		err := c.spend()
 		if err == nil {
-			err = c.at(ctx, u).load.wait(ctx)
+			err = c.at(ctx, u).wait(ctx)
 		}
 		if err != nil {
 			cancel(err)
@@ -588,7 +599,7 @@ func (c *Client) LeafKey(ctx context.Context, u *url.URL) (string, error) {
 	if err := c.spend(); err != nil {
 		return "", err
 	}
-	end, err := c.at(ctx, u).load.begin(ctx)
+	end, err := c.at(ctx, u).begin(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -618,7 +629,7 @@ func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error
 	if port == "" {
 		port = "443"
 	}
-	end, err := c.at(ctx, u).load.begin(ctx)
+	end, err := c.at(ctx, u).begin(ctx)
 	if err != nil {
 		return false, err
 	}
