@@ -163,6 +163,16 @@ func TestFairness(t *testing.T) {
 				return address + "?state=eyJhbGciOiJIUzI1NiJ9.eyJub25jZSI6IjEifQ.c2ln&back=@home"
 			}
 		}, nil, "RS-ELICIT-URL-SAFE", reports.Pass},
+		"documents on this machine, for a server that may fetch them": {func(o *reference.Options) {
+			o.Host, o.Behaviour.TrustedDocumentHost = "mcp.example.com", "127.0.0.1"
+		}, nil, "AS-CIMD-SSRF-PRIVATE", reports.Pass},
+		"documents on this machine, for a server that may not": {func(o *reference.Options) { o.Host = "mcp.example.com" }, nil,
+			"AS-CIMD-SSRF-PRIVATE", reports.Inconclusive},
+		"redirect URIs on the host of the document only": {func(o *reference.Options) { o.Behaviour.RedirectsToDocumentHost = true }, nil,
+			"AS-CIMD-FLAG-TRUTHFUL", reports.Pass},
+		"redirect URIs on the host of the document only, and its content": {func(o *reference.Options) {
+			o.Behaviour.RedirectsToDocumentHost = true
+		}, nil, "AS-CIMD-REJECT-ID-MISMATCH", reports.Pass},
 		"a batch where everything runs": {func(o *reference.Options) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.NoBatches, mcpserver.CheckScopes)
 		}, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},

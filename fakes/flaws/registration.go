@@ -1,6 +1,8 @@
 package flaws
 
 import (
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -188,7 +190,26 @@ var clientDocuments = []Flaw{
 	rememberedFailure("json", "broken JSON", "no JSON object"),
 	rowOf(one("cimd-never-fetched-again", idp.DocumentFreshness, "AS-CIMD-CACHE"), "a document that must not be stored"),
 	one("cimd-redirect-followed", idp.DocumentRedirects, "AS-CIMD-NO-REDIRECT-FOLLOW"),
-	one("cimd-any-size", idp.DocumentSize, "AS-CIMD-SIZE-AND-TIME"),
+	followed("301", 301, ""),
+	followed("302", 302, ""),
+	followed("303", 303, ""),
+	followed("307", 307, ""),
+	followed("308", 308, ""),
+	followed("302 to http", 302, "http://"),
+	followed("302 to 0.0.0.0", 302, "https://0.0.0.0:"),
+	rowOf(one("cimd-any-size", idp.DocumentSize, "AS-CIMD-SIZE-AND-TIME"), "16 MiB"),
+	{
+		Name: "cimd-any-size-compressed", Says: "The size of a document is limited before it is decompressed only.",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.LimitsOnTheWire = true }),
+		Noticed: []string{"AS-CIMD-SIZE-AND-TIME"}, Row: "16 MiB, compressed",
+	},
+	rowOf(one("cimd-any-time", idp.DocumentTime, "AS-CIMD-SIZE-AND-TIME"), "20 seconds"),
+	dialled("0.0.0.0", func(host string) bool { return host == "0.0.0.0" }),
+	dialled("[::]", func(host string) bool { return host == "::" }),
+	dialled("a private address of the machine", func(host string) bool {
+		ip, err := netip.ParseAddr(host)
+		return err == nil && ip.IsPrivate()
+	}),
 	{
 		Name: "cimd-private-addresses", Says: "A server on the internet fetches documents from its own machine.",
 		Bend: func(o *reference.Options) {
@@ -223,5 +244,26 @@ func rememberedFailure(name, row, reason string) Flaw {
 			b.RemembersFailure = func(why string) bool { return strings.Contains(why, reason) }
 		}),
 		Noticed: []string{"AS-CIMD-CACHE"}, Row: row,
+	}
+}
+
+// followed has one kind of redirect followed.
+func followed(row string, status int, prefix string) Flaw {
+	return Flaw{
+		Name: "cimd-follows-" + strings.ReplaceAll(row, " ", "-"), Says: "A redirect to a document is followed: " + row + ".",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.FollowsRedirect = func(got int, to *url.URL) bool { return got == status && strings.HasPrefix(to.String(), prefix) }
+			b.DialsAnyway = func(host string) bool { return prefix != "" && host == "0.0.0.0" }
+		}),
+		Noticed: []string{"AS-CIMD-NO-REDIRECT-FOLLOW"}, Row: row, Also: []string{"AS-CIMD-SSRF-PRIVATE"},
+	}
+}
+
+// dialled has documents fetched from one kind of special-use address.
+func dialled(row string, is func(host string) bool) Flaw {
+	return Flaw{
+		Name: "cimd-dials-" + strings.ReplaceAll(row, " ", "-"), Says: "A document is fetched from a special-use address: " + row + ".",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.DialsAnyway = is }),
+		Noticed: []string{"AS-CIMD-SSRF-PRIVATE"}, Row: row,
 	}
 }

@@ -362,6 +362,7 @@ const (
 	DocumentRetries   Defence = "a failure is not remembered"
 	DocumentFreshness Defence = "a document is fetched again when it is stale"
 	DocumentSize      Defence = "a document is small"
+	DocumentTime      Defence = "a document that takes long is given up"
 	DocumentAddresses Defence = "documents are not fetched from private addresses"
 	DocumentHosts     Defence = "the consent page names the host of the document"
 	LocalhostWarning  Defence = "the consent page warns of an application on the user's own machine"

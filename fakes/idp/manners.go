@@ -65,6 +65,16 @@ type Manners struct {
 	IgnoresPublishedSecrets bool
 	// RemembersFailure reports that a document that could not be fetched, or read, for a reason stays refused: a flaw.
 	RemembersFailure func(reason string) bool
+	// FollowsRedirect reports that a redirect to a document is followed: a flaw. Nil: none is.
+	FollowsRedirect func(status int, to *url.URL) bool
+	// RedirectsToDocumentHost accepts documents only whose redirect URIs are on their own host.
+	RedirectsToDocumentHost bool
+	// TrustedDocumentHost is a host of which documents are fetched whatever its address: an exception of the operator's.
+	TrustedDocumentHost string
+	// DialsAnyway reports that a host is connected to without a look at its address: a flaw. Nil: none is.
+	DialsAnyway func(host string) bool
+	// LimitsOnTheWire counts the bytes of a compressed document before they are decompressed: a flaw.
+	LimitsOnTheWire bool
 	// ScriptCookie sets a cookie for scripts, which is not the session's.
 	ScriptCookie bool
 }

@@ -22,7 +22,7 @@ func refusesForeignIDs(t *T) {
 		{"a letter percent-encoded", identified(func(own string) any { return strings.Replace(own, "client.json", "%63lient.json", 1) })},
 		{"a list", identified(func(own string) any { return []string{own} })},
 		{"nothing", identified(func(string) any { return nil })},
-	}, refuseOnceFetched(t))
+	}, refuseOnceFetched())
 }
 
 // MCP: the document is valid JSON with at least client_id, client_name and redirect_uris.
@@ -40,8 +40,8 @@ func refusesInvalidDocuments(t *T) {
 		{"no redirect_uris", member("redirect_uris", nil)},
 		{"an empty redirect_uris", member("redirect_uris", []string{})},
 		{"redirect_uris as a string", member("redirect_uris", acceptedRedirect(t))},
-	}, refuseOnceFetched(t))
-	t.Expect(document(t).Send(member("client_name", nil)), "no client_name").Ideally(refuseOnceFetched(t))
+	}, refuseOnceFetched())
+	t.Expect(document(t).Send(member("client_name", nil)), "no client_name").Ideally(refuseOnceFetched())
 }
 
 // "MUST ensure that the redirect URI in a request is an exact match of a registered redirect URI" (section 4.5)
@@ -58,9 +58,9 @@ func redirectsOnlyWhereListed(t *T) {
 		{"http", requesting("http://client.example/cb")},
 		{"a longer host", requesting("https://client.example.attacker.example/cb")},
 		{"letter case of the path", requesting("https://client.example/CB")},
-	}, refuseOnceFetched(t))
+	}, refuseOnceFetched())
 	Each(t, Cases[edit]{{"another port on loopback", requesting("http://127.0.0.1:53222/callback")}}, anyLoopbackPort)
-	Refuses(t, onLoopback(t), Cases[edit]{{"another path on loopback", requesting("http://127.0.0.1:53222/other")}}, refuseOnceFetched(t))
+	Refuses(t, onLoopback(t), Cases[edit]{{"another path on loopback", requesting("http://127.0.0.1:53222/other")}}, refuseOnceFetched())
 }
 
 // onLoopback is the request of the client of a document that lists a loopback redirect URI.
@@ -75,7 +75,7 @@ func anyLoopbackPort(t *T, port edit) {
 	}
 	r, _ := onLoopback(t).Send(port).(*request)
 	t.AS.MustReachDecision(r.Grant)
-	t.Expect(r).To(beServed(t))
+	t.Expect(r).To(beServed())
 }
 
 // A client identifier URL is https, and has a path, and no dot segments, fragment, user name or password (section 3).
@@ -109,7 +109,7 @@ func refusesWhatCannotBeFetched(t *T) {
 		{"500", answered(status(500))},
 		{"204", answered(status(204))},
 		{"a connection that breaks", answered(func(a *documents.Answer) { a.Break = true })},
-	}, refuseOnceFetched(t))
+	}, refuseOnceFetched())
 }
 
 func status(code int) func(a *documents.Answer) {
@@ -130,8 +130,8 @@ func fetchesAgain(t *T) {
 // forgetsFailures sends the request of a client whose document is there only the second time.
 func forgetsFailures(t *T, fails func(a *documents.Answer)) {
 	d := newDraft(t, acceptedRedirect(t), answered(fails))
-	if ask(t, d); d.page.Hits() == 0 {
-		t.Inconclusive("%s", unfetched(t))
+	if first := ask(t, d); d.page.Hits() == 0 {
+		t.Inconclusive("%s", unfetched(first))
 	}
 	d.answer = nil
 	before := d.page.Hits()

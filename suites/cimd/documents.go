@@ -2,6 +2,7 @@ package cimd
 
 import (
 	"encoding/json"
+	"net/url"
 	"slices"
 
 	"github.com/mcpauth/conformance/suites/internal/documents"
@@ -22,6 +23,7 @@ type draft struct {
 	redirect string // the redirect URI of the request, and of the document unless that is edited
 	members  map[string]any
 	answer   []func(a *documents.Answer)
+	second   *documents.Page // to which the first redirects
 }
 
 // edit changes one thing of a good document.
@@ -90,19 +92,22 @@ func (d *draft) publish() *oauth.Client {
 // request is the authorization request of a document's client, with where it ended.
 type request struct {
 	*Grant
-	page *documents.Page
+	page    *documents.Page
+	second  *documents.Page // to which the first redirects; nil if it does not
+	reached int             // connections to a listener of the check's own
 }
 
 // ask sends the authorization request of a document's client as far as the consent page.
 func ask(t *T, d *draft, edits ...Edit) *request {
 	c := d.publish()
-	return &request{t.AS.Authorize(slices.Concat([]Edit{As(c), Leaving()}, edits)...), d.page}
+	g := t.AS.Authorize(slices.Concat([]Edit{As(c), Leaving()}, edits)...)
+	return &request{Grant: g, page: d.page, second: d.second}
 }
 
 // document is the request of the client of a good document. The base edits make another good document.
 func document(t *T, base ...edit) Attempt[edit] {
 	redirect := acceptedRedirect(t)
-	return Attempt[edit]{Name: "the request of the client of an ordinary document", Good: beServed(t), Send: func(edits ...edit) any {
+	return Attempt[edit]{Name: "the request of the client of an ordinary document", Good: beServed(), Send: func(edits ...edit) any {
 		return ask(t, newDraft(t, redirect, slices.Concat(base, edits)...))
 	}}
 }
@@ -111,13 +116,13 @@ func document(t *T, base ...edit) Attempt[edit] {
 func accepted(g *Grant) bool { return g.Stage == login.AtConsent || g.Code() != "" }
 
 // beServed expects the client of a document to come as far as consent or a code.
-func beServed(t *T) expect.Matcher {
+func beServed() expect.Matcher {
 	return expect.Serving("the document to be fetched, and its client to get as far as consent or a code", func(r *request) string {
 		switch {
 		case accepted(r.Grant):
 			return ""
 		case r.page.Hits() == 0:
-			return unfetched(t) + "; " + r.Describe()
+			return unfetched(r) + "; " + r.Describe()
 		}
 		return r.Describe()
 	})
@@ -127,17 +132,30 @@ func beServed(t *T) expect.Matcher {
 func refuse() expect.Matcher { return expect.NotRedirect() }
 
 // refuseOnceFetched is refuse for a document that the server has read: what it did not fetch, it did not judge.
-func refuseOnceFetched(t *T) expect.Matcher {
-	return expect.Unless(refuse(), func(r *request) string {
-		if r.page.Hits() == 0 {
-			return unfetched(t) + ", so its refusal says nothing about what is in it"
-		}
-		return ""
-	})
+func refuseOnceFetched() expect.Matcher {
+	return expect.Unless(refuse(), unlessFetched)
 }
 
-func unfetched(t *T) string {
-	return "the authorization server did not fetch the document from " + t.Documents.Host() + ", which it may not reach or trust"
+// unlessFetched says why a refusal proves nothing: the server has not come to decide, or has not read the document.
+func unlessFetched(r *request) string {
+	if why, _ := r.Undecided(); why != "" {
+		return why
+	}
+	if r.page.Hits() == 0 {
+		return unfetched(r) + ", so its refusal says nothing about what is in it"
+	}
+	return ""
+}
+
+func unfetched(r *request) string {
+	return "the authorization server did not fetch the document from " + hostOf(r.Client.ID) + ", which it may not reach or trust"
+}
+
+func hostOf(address string) string {
+	if u, err := url.Parse(address); err == nil {
+		return u.Host
+	}
+	return address
 }
 
 // usable ends the check where the server does not claim to fetch documents, or fetches none.
@@ -156,7 +174,7 @@ func acceptedRedirect(t *T) string {
 	case accepted(r.Grant):
 		return r.Client.RedirectURI
 	case r.page.Hits() == 0:
-		t.Inconclusive("%s", unfetched(t))
+		t.Inconclusive("%s", unfetched(r))
 	}
 	t.Inconclusive("the control failed: the client of an ordinary document is refused: %s", r.Describe())
 	return ""

@@ -1,69 +1,108 @@
 package cimd
 
 import (
+	"fmt"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
-	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
+// A document of 16 MiB, where 5 kB are advised, and one that takes 20 seconds. What counts as taken leaves room for the buffers of the
+// connection.
+const (
+	chunks = 64 // of 256 KiB
+	taken  = 12 << 20
+	pauses = 200 // of 100 ms
+)
+
+// "Authorization servers SHOULD limit the response size when fetching the client metadata document" (section 6.6)
+func limitsDocuments(t *T) {
+	usable(t)
+	large := answered(func(a *documents.Answer) { a.Padding = chunks })
+	packed := answered(func(a *documents.Answer) { a.Gzip = true })
+	Refuses(t, document(t), Cases[edit]{{"16 MiB", large}}, takeLittle)
+	Refuses(t, document(t, packed), Cases[edit]{{"16 MiB, compressed", large}}, takeLittle)
+	Refuses(t, slowDocument(t), Cases[edit]{
+		{"20 seconds", answered(func(a *documents.Answer) { a.Trickle = pauses })},
+	}, expect.Unless(expect.Refusing("the fetch given up before the document ends", func(r *request) string {
+		if r.page.Whole() > 0 {
+			return "the server has read for 20 seconds, to the end of the document"
+		}
+		return ""
+	}), unlessAsked))
+}
+
+var takeLittle = expect.Unless(expect.Refusing("a document of 16 MiB to be refused, and not read to its end", func(r *request) string {
+	if accepted(r.Grant) || r.page.Sent() > taken {
+		return fmt.Sprintf("%d MiB were taken of the connection: %s", r.page.Sent()>>20, r.Describe())
+	}
+	return ""
+}), unlessFetched)
+
+// slowDocument is document, for those that may get no answer in time. It waits for the end of the fetch.
+func slowDocument(t *T) Attempt[edit] {
+	good := document(t)
+	good.Send = func(edits ...edit) any {
+		r := ask(t, newDraft(t, acceptedRedirect(t), edits...), EvenUnanswered())
+		for r.page.Open() > 0 && t.Context().Err() == nil {
+			t.Sleep(50 * time.Millisecond)
+		}
+		return r
+	}
+	return good
+}
+
+func unlessAsked(r *request) string {
+	if r.page.Hits() == 0 {
+		return unfetched(r)
+	}
+	return ""
+}
+
 // strangers is how many requests of nobody name a document each.
 const strangers = 30
 
-// rebound is how many names are tried.
-const rebound = 5
+// burst is what strangers brought about.
+type burst struct {
+	fetched int
+	answers []*reports.Exchange
+}
 
-func load() {
-	Practice("AS-CIMD-SSRF-REBIND", func(t *T) {
-		supported(t)
-		control(t)
-		caught, asked := 0, 0
-		for range rebound {
-			name := t.Rebinding.Name()
-			g := t.AS.Authorize(As(client(t, "https://"+name+"/client.json")), Leaving())
-			if g.Stage == login.AtConsent || g.Code() != "" {
-				t.Unmet(g.Exchange, "no client from a name that changes its address", "%s", g.Describe())
-			}
-			asked, caught = asked+t.Rebinding.Asked(name), caught+t.Rebinding.Caught(name)
+// MCP security best practices, SSRF Against Authorization Servers: no number is named.
+func limitsFetchesForStrangers(t *T) {
+	usable(t)
+	var pages []*documents.Page
+	var requests []wire.Request
+	for range strangers {
+		d := newDraft(t, acceptedRedirect(t))
+		form := t.Session.Request(d.publish(), oauth.NewPKCE(43))
+		pages = append(pages, d.page)
+		requests = append(requests, wire.Request{Method: "GET", URL: oauth.AtQuery(t.AS.Server().Authorization, form)})
+	}
+	b := burst{answers: t.AllIgnoringLimits(requests)}
+	for _, p := range pages {
+		b.fetched += p.Hits()
+	}
+	t.Expect(b).SeenIn(b.answers[0]).Ideally(expect.Unless(expect.Refusing("fewer fetches than requests where nobody is signed in", func(b burst) string {
+		if b.fetched >= strangers {
+			return fmt.Sprintf("%d requests of strangers make it fetch %d documents", strangers, b.fetched)
 		}
-		switch {
-		case caught > 0:
-			t.Unmet(t.Last(), "a connection to the address that was checked", "%d of %d names led to the private address that their second answer held", caught, rebound)
-		case asked == 0:
-			t.Inconclusive("the authorization server asked for none of the names: it does not look where we answer, or fetches from known hosts only")
-		default:
-			t.Refused()
-		}
-	})
+		return ""
+	}), unlessAllAnswered))
+}
 
-	Practice("AS-CIMD-FETCH-ABUSE", func(t *T) {
-		supported(t)
-		control(t)
-		var pages []*documents.Page
-		var requests []wire.Request
-		for range strangers {
-			page, c := publish(t, nil)
-			pages = append(pages, page)
-			requests = append(requests, wire.Request{Method: "GET", URL: oauth.AtQuery(t.AS.Server().Authorization, t.Session.Request(c, oauth.NewPKCE(43)))})
+// unlessAllAnswered says which answer is none; 503 may be a limit.
+func unlessAllAnswered(b burst) string {
+	for _, ex := range b.answers {
+		if expect.Crashed(ex) && expect.Status(ex) != 503 {
+			return "not each request is answered: " + expect.Describe(ex)
 		}
-		answers := t.AllIgnoringLimits(requests)
-		fetched := 0
-		for _, p := range pages {
-			fetched += p.Hits()
-		}
-		for _, ex := range answers {
-			if expect.Crashed(ex) && expect.Status(ex) != 503 {
-				t.RefusedBy(ex)
-				return
-			}
-		}
-		if fetched >= strangers {
-			t.Advise(answers[0], "fewer fetches than requests where nobody is signed in", "%d requests of strangers make it fetch %d documents", strangers, fetched)
-			return
-		}
-		t.Refused()
-	})
+	}
+	return ""
 }

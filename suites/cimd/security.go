@@ -5,64 +5,16 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/suites/internal/documents"
-	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
-	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 func security() {
-	Practice("AS-CIMD-NO-REDIRECT-FOLLOW", func(t *T) {
-		supported(t)
-		control(t)
-		first := t.Documents.Put(documents.NotFound)
-		second := t.Documents.Put(documentAnswer(metadata(t, first.URL)))
-		first.Serve(documents.Answer{Location: second.URL})
-		if g := t.AS.Authorize(As(client(t, first.URL)), Leaving()); second.Hits() > 0 || accepted(g) {
-			t.Advise(g.Exchange, "no redirect followed to a document", "it is followed")
-		}
-		trap := Listen(t)
-		away := t.Documents.Put(documents.Answer{Location: trap.URL("/c")})
-		t.AS.Authorize(As(client(t, away.URL)), Leaving())
-		if trap.Hits() > 0 {
-			t.Unmet(nil, "no redirect followed to a loopback address", "%d requests arrived there", trap.Hits())
-		}
-		t.Refused()
-	})
-
-	Should("AS-CIMD-SSRF-PRIVATE", func(t *T) {
-		supported(t)
-		if survey.LoopbackIssuer(t.AS.Server().Issuer) {
-			t.NotApplicable("authorization server and suite share the loopback interface, from which the server may fetch")
-		}
-		trap := Listen(t)
-		port := trap.Host()[strings.LastIndexByte(trap.Host(), ':'):]
-		for _, host := range []string{"127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "127.1", "2130706433", "0x7f.0.0.1", "localhost"} {
-			t.AS.Authorize(As(client(t, "https://"+host+port+"/c")), Nobody(), StoppingAtLogin(), Leaving())
-		}
-		if trap.Connections() > 0 {
-			t.Unmet(nil, "no connection to a loopback address for a stranger's client_id", "%d arrived", trap.Connections())
-		}
-		t.Note("only connections to this machine can be seen")
-	})
-
-	Should("AS-CIMD-SIZE-AND-TIME", func(t *T) {
-		supported(t)
-		control(t)
-		page := t.Documents.Put(documents.NotFound)
-		large := documentAnswer(metadata(t, page.URL))
-		large.Padding = 64 // 16 MiB, unless the reader stops
-		page.Serve(large)
-		if g := t.AS.Authorize(As(client(t, page.URL)), Leaving()); accepted(g) || page.Sent() > 12<<20 {
-			t.Unmet(g.Exchange, "a document of 16 MiB refused, and not read to its end", "%d MiB were taken: %s", page.Sent()>>20, g.Describe())
-		}
-		slow := t.Documents.Put(documents.Answer{Trickle: true})
-		if g := t.AS.Authorize(As(client(t, slow.URL)), Leaving(), EvenUnanswered()); g.Exchange.Response == nil {
-			t.Unmet(g.Exchange, "an error page within seconds for a document that trickles in", "%s", expect.Describe(g.Exchange))
-		}
-	})
+	Practice("AS-CIMD-NO-REDIRECT-FOLLOW", followsNoRedirect)
+	Should("AS-CIMD-SSRF-PRIVATE", fetchesFromNoSpecialAddress)
+	Should("AS-CIMD-SIZE-AND-TIME", limitsDocuments)
 
 	Must("AS-CIMD-CONSENT-HOSTS", func(t *T) {
 		supported(t)
@@ -145,4 +97,9 @@ func documentAnswer(v any) documents.Answer {
 
 func client(t *T, id string) *oauth.Client {
 	return &oauth.Client{ID: id, Method: oauth.None, RedirectURI: t.Session.Callback, RedirectURIs: []string{t.Session.Callback}}
+}
+
+func load() {
+	Practice("AS-CIMD-SSRF-REBIND", connectsToTheAddressItChecked)
+	Practice("AS-CIMD-FETCH-ABUSE", limitsFetchesForStrangers)
 }

@@ -33,9 +33,9 @@ func announcesWhatWorks(t *T) {
 	}
 	t.AS.MustReachDecision(r.Grant)
 	if r.page.Hits() == 0 && !accepted(r.Grant) {
-		t.Inconclusive("%s", unfetched(t))
+		t.Inconclusive("%s", unfetched(r))
 	}
-	if t.Expect(r, "support is claimed").To(beServed(t)) {
+	if t.Expect(r, "support is claimed").To(beServed()) {
 		t.Expect(t.AS.Redemption(As(r.Client)).Send(), "the token request of the client").To(expect.IssueTokens())
 	}
 }

@@ -4,16 +4,14 @@ package documents
 
 import (
 	"bufio"
-	"crypto/rand"
+	"cmp"
+	"compress/gzip"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -22,14 +20,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
 // Server serves documents at addresses of their own.
 type Server struct {
 	base   string
 	ca     []byte
+	issuer *authority
 	server *http.Server
 	mu     sync.Mutex
 	pages  map[string]*Page
@@ -42,6 +39,8 @@ type Page struct {
 	mu     sync.Mutex
 	answer Answer
 	hits   atomic.Int32
+	open   atomic.Int32
+	whole  atomic.Int32
 	sent   atomic.Int64
 }
 
@@ -51,17 +50,23 @@ func (p *Page) Hits() int { return int(p.hits.Load()) }
 // Sent is how many bytes of body were taken by those who fetched it.
 func (p *Page) Sent() int64 { return p.sent.Load() }
 
+// Open is how many fetches are under way, and Whole how many have got their answer to its end.
+func (p *Page) Open() int  { return int(p.open.Load()) }
+func (p *Page) Whole() int { return int(p.whole.Load()) }
+
 // Answer is what a fetch gets.
 type Answer struct {
 	Status int // 200 if zero
 	Type   string
 	Body   string
-	// Location makes it a redirect.
+	// Location makes it a redirect, 302 unless there is a Status.
 	Location string
 	// Padding is inserted before the body's last byte so many times, 256 KiB each.
 	Padding int
-	// Trickle sends a space every 100 ms for half a minute.
-	Trickle bool
+	// Trickle sends a space every 100 ms so many times before the body.
+	Trickle int
+	// Gzip compresses the body for those who accept that.
+	Gzip bool
 	// Break breaks the connection off.
 	Break bool
 }
@@ -89,41 +94,55 @@ func (p *Page) write(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if a.Location != "" {
 		w.Header().Set("Location", a.Location)
-		a.Status = http.StatusFound
+		a.Status = cmp.Or(a.Status, http.StatusFound)
+	}
+	out, whole := io.Writer(w), a.Status == 0 || a.Status == http.StatusOK
+	if a.Gzip && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		w.Header().Set("Content-Encoding", "gzip")
+		compressed := gzip.NewWriter(w)
+		defer compressed.Close()
+		out = compressed
 	}
 	if a.Status != 0 {
 		w.WriteHeader(a.Status)
 	}
-	switch {
-	case a.Trickle:
-		trickle(w, r)
-	case a.Padding > 0 && a.Body != "":
-		last := len(a.Body) - 1
-		_, _ = io.WriteString(w, a.Body[:last]+`,"padding":"`)
-		chunk := strings.Repeat("a", 256<<10)
-		for range a.Padding {
-			if _, err := io.WriteString(w, chunk); err != nil {
-				return
-			}
-		}
-		_, _ = io.WriteString(w, `"`+a.Body[last:])
-	default:
-		_, _ = io.WriteString(w, a.Body)
+	if trickle(w, r, a.Trickle) && a.write(out) == nil && whole {
+		p.whole.Add(1)
 	}
 }
 
-func trickle(w http.ResponseWriter, r *http.Request) {
-	for range 300 {
+// write writes the body, with its padding.
+func (a *Answer) write(w io.Writer) error {
+	if a.Padding == 0 || a.Body == "" {
+		_, err := io.WriteString(w, a.Body)
+		return err
+	}
+	last := len(a.Body) - 1
+	_, err := io.WriteString(w, a.Body[:last]+`,"padding":"`)
+	chunk := strings.Repeat("a", 256<<10)
+	for i := 0; err == nil && i < a.Padding; i++ {
+		_, err = io.WriteString(w, chunk)
+	}
+	if err == nil {
+		_, err = io.WriteString(w, `"`+a.Body[last:])
+	}
+	return err
+}
+
+// trickle sends spaces, and reports that all were taken.
+func trickle(w http.ResponseWriter, r *http.Request, times int) bool {
+	for range times {
 		if _, err := io.WriteString(w, " "); err != nil {
-			return
+			return false
 		}
 		_ = http.NewResponseController(w).Flush()
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-r.Context().Done():
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // New listens on an address, which may have port 0. publicURL is how the authorization server reaches it, an
@@ -142,17 +161,19 @@ func New(listen, publicURL string) (*Server, error) {
 		return nil, fmt.Errorf("the address of client documents %q is no https URL", publicURL)
 	}
 	s := &Server{base: strings.TrimSuffix(publicURL, "/"), pages: map[string]*Page{}}
-	cert, ca, err := certificate(u.Hostname())
-	if err != nil {
+	if s.issuer, err = newAuthority(u.Hostname()); err != nil {
 		l.Close()
 		return nil, err
 	}
-	s.ca = ca
+	s.ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.issuer.own.Certificate[0]})
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet}
-	go func() {
-		_ = s.server.Serve(&either{l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}})
-	}()
+	s.serve(l)
 	return s, nil
+}
+
+func (s *Server) serve(l net.Listener) {
+	config := &tls.Config{GetCertificate: s.issuer.certificate, MinVersion: tls.VersionTLS12}
+	go func() { _ = s.server.Serve(&either{l, config}) }()
 }
 
 // either accepts TLS and plain HTTP at one port, so that a document can be fetched by http too, which nobody may do.
@@ -254,6 +275,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.hits.Add(1)
+	p.open.Add(1)
+	defer p.open.Add(-1)
 	p.write(&counting{ResponseWriter: w, page: p}, r)
 }
 
@@ -270,26 +293,6 @@ func (c *counting) Write(b []byte) (int, error) {
 }
 
 func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
-
-// certificate makes a certificate for a host, valid for a day, with its authority.
-func certificate(host string) (tls.Certificate, []byte, error) {
-	key := seeded.Suites.Key()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "mcpauth client documents"}, NotBefore: time.Now().Add(-time.Minute),
-		NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	} else {
-		template.DNSNames = []string{host}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return tls.Certificate{}, nil, err
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
-}
 
 // Publish serves metadata about a client under an address of its own, which is the client's identifier.
 func (s *Server) Publish(metadata map[string]any) string {

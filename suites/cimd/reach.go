@@ -1,0 +1,161 @@
+package cimd
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/mcpauth/conformance/fixtures/seeded"
+	jsondoc "github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/documents"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// "The authorization server MUST NOT automatically follow HTTP redirects when retrieving the client registration information." (draft 01,
+// section 4; draft 00, which MCP names, is silent)
+func followsNoRedirect(t *T) {
+	usable(t)
+	own := "https://" + t.Documents.Host()
+	rows := Cases[edit]{
+		{"301", redirected(t, 301, own)},
+		{"302", redirected(t, 302, own)},
+		{"303", redirected(t, 303, own)},
+		{"307", redirected(t, 307, own)},
+		{"308", redirected(t, 308, own)},
+		{"302 to http", redirected(t, 302, "http://"+t.Documents.Host())},
+	}
+	if host, port, err := net.SplitHostPort(t.Documents.Host()); err == nil && jsondoc.LoopbackHost(host) {
+		rows = rows.And("302 to 0.0.0.0", redirected(t, 302, "https://0.0.0.0:"+port))
+	}
+	Refuses(t, document(t), rows, expect.Unless(expect.Refusing("no redirect followed to a document", func(r *request) string {
+		if n := r.second.Hits(); n > 0 || accepted(r.Grant) {
+			return fmt.Sprintf("%d requests arrive at the address in Location: %s", n, r.Describe())
+		}
+		return ""
+	}), unlessFetched))
+}
+
+// redirected has the document at another address of an origin, to which its own address redirects.
+func redirected(t *T, status int, origin string) edit {
+	return func(d *draft) {
+		body, _ := json.Marshal(d.members) // plain values always marshal
+		d.second = t.Documents.Put(documents.Answer{Type: "application/json", Body: string(body)})
+		at := origin + strings.TrimPrefix(d.second.URL, "https://"+t.Documents.Host())
+		answered(func(a *documents.Answer) { a.Status, a.Location, a.Body = status, at, "" })(d)
+	}
+}
+
+// "Authorization servers SHOULD avoid fetching any URLs using private or loopback addresses" (section 6.5). 0.0.0.0 and [::] lead to the
+// loopback interface, too. What the tester's documents are excepted from is their own address, or the loopback interface that both sides
+// share (draft 01), so others are tried.
+func fetchesFromNoSpecialAddress(t *T) {
+	usable(t)
+	l := listenEverywhere(t)
+	name, _, _ := strings.Cut(t.Documents.Host(), ":")
+	good := Attempt[string]{Name: "the document at " + name + ", on the same port", Good: beServed(), Send: func(hosts ...string) any {
+		host, before := name, l.Connections()
+		for _, host = range hosts {
+		}
+		r := ask(t, newDraft(t, acceptedRedirect(t), atHost(host, l.Port())))
+		r.reached = l.Connections() - before
+		return r
+	}}
+	Refuses(t, good, specialHosts(t, l), expect.Refusing("no connection to a special-use address", func(r *request) string {
+		if r.reached > 0 || accepted(r.Grant) {
+			return fmt.Sprintf("%d connections for the client_id %s: %s", r.reached, r.Client.ID, r.Describe())
+		}
+		return ""
+	}))
+}
+
+// atHost has the document at the same path of another host and port.
+func atHost(host, port string) edit {
+	return func(d *draft) {
+		asID("https://" + host + ":" + port + d.id[strings.Index(d.id, "/clients/"):])(d)
+	}
+}
+
+// specialHosts are special-use addresses that lead to the listener, as far as this machine has them.
+func specialHosts(t *T, l *documents.Everywhere) Cases[string] {
+	var rows Cases[string]
+	addresses := Cases[string]{{"0.0.0.0", "0.0.0.0"}, {"[::]", "::"}}
+	if ip := documents.OwnPrivate(); ip != nil {
+		addresses = addresses.And("a private address of the machine", ip.String())
+	}
+	for _, a := range addresses {
+		if l.Reaches(a.Value) {
+			rows = rows.And(a.Name, bracketed(a.Value))
+		}
+	}
+	host, _, err := net.SplitHostPort(t.Documents.Host())
+	if err == nil && jsondoc.LoopbackHost(host) || survey.LoopbackIssuer(t.AS.Server().Issuer) {
+		return rows
+	}
+	for _, spelling := range []string{
+		"127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
+	} {
+		rows = rows.And(spelling, spelling)
+	}
+	return rows
+}
+
+func bracketed(ip string) string {
+	if strings.Contains(ip, ":") {
+		return "[" + ip + "]"
+	}
+	return ip
+}
+
+// listenEverywhere serves the documents at a further port until the check ends.
+func listenEverywhere(t *T) *documents.Everywhere {
+	_, port, _ := net.SplitHostPort(seeded.Suites.Address()) // it is one
+	n, _ := strconv.Atoi(port)
+	l, err := t.Documents.ListenEverywhere(n)
+	if err != nil {
+		t.Inconclusive("no listener could be opened: %v", err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// rebound is how many names are tried.
+const rebound = 5
+
+// rebindings are what became of names that mean the address of the documents first, and a private one then.
+type rebindings struct{ asked, fetched, caught int }
+
+// "DNS Resolution Considerations: ... pin DNS resolution results between check and use" (MCP security best practices)
+func connectsToTheAddressItChecked(t *T) {
+	usable(t)
+	var seen rebindings
+	for range rebound {
+		name := t.Rebinding.Name()
+		host, port, _ := net.SplitHostPort(name) // it has one
+		r := ask(t, newDraft(t, acceptedRedirect(t), atHost(host, port)))
+		seen.asked += t.Rebinding.Asked(name)
+		seen.fetched += r.page.Hits()
+		seen.caught += t.Rebinding.Caught(name)
+	}
+	t.Expect(seen).SeenIn(t.Last()).To(expect.Unless(expect.Refusing("a connection to the address that was checked", func(s rebindings) string {
+		if s.caught > 0 {
+			return fmt.Sprintf("%d connections to the private address that the second answers hold, for %d names", s.caught, rebound)
+		}
+		return ""
+	}), notRebound))
+}
+
+// notRebound says why nobody was caught: a server that has fetched a document from the first address had the chance to ask again.
+func notRebound(s rebindings) string {
+	switch {
+	case s.asked == 0:
+		return "the authorization server asked for none of the names: it does not ask our name server, or fetches from known hosts only"
+	case s.fetched == 0:
+		return "the authorization server asked for the names, and fetched from neither address: it may not reach them, or check each answer"
+	}
+	return ""
+}

@@ -1,0 +1,85 @@
+package documents
+
+import (
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/mcpauth/conformance/fixtures/seeded"
+)
+
+// authority issues certificates for the names by which documents are asked for, and is the certificate of the ordinary one.
+type authority struct {
+	host   string
+	own    tls.Certificate
+	parsed *x509.Certificate
+	mu     sync.Mutex
+	others map[string]*tls.Certificate
+}
+
+// mostNames bounds the certificates that are kept: who asks may be hostile.
+const mostNames = 1000
+
+// newAuthority makes an authority for a host, valid for a day. Its certificate holds for all addresses of this machine too: a client
+// that connects to one of them must not be kept from the document by the certificate.
+func newAuthority(host string) (*authority, error) {
+	key := seeded.Suites.Key()
+	template := certificateFor(host)
+	template.IsCA, template.BasicConstraintsValid = true, true
+	template.KeyUsage |= x509.KeyUsageCertSign
+	for _, ip := range append([]net.IP{net.IPv4zero, net.IPv6zero, net.IPv4(127, 0, 0, 1), net.IPv6loopback}, own()...) {
+		template.IPAddresses = append(template.IPAddresses, ip)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	return &authority{host: host, own: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, parsed: parsed,
+		others: map[string]*tls.Certificate{}}, nil
+}
+
+func certificateFor(host string) *x509.Certificate {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "mcpauth client documents"},
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.IPAddresses = []net.IP{ip}
+	} else {
+		template.DNSNames = []string{host}
+	}
+	return template
+}
+
+// certificate is the one for the name that a client asks for.
+func (a *authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if hello.ServerName == "" || hello.ServerName == a.host {
+		return &a.own, nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c := a.others[hello.ServerName]; c != nil {
+		return c, nil
+	}
+	key, _ := a.own.PrivateKey.(*ecdsa.PrivateKey)
+	der, err := x509.CreateCertificate(rand.Reader, certificateFor(hello.ServerName), a.parsed, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	c := &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	if len(a.others) < mostNames {
+		a.others[hello.ServerName] = c
+	}
+	return c, nil
+}
