@@ -1,6 +1,11 @@
 package suites_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -26,6 +31,15 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 			"AS-PKCE-RFC-VECTOR", reports.Pass},
 		"a changed challenge of any length is kept": {func(b *idp.Behaviour) { b.Lacks = []idp.Defence{idp.CheckChallengeFormat} },
 			"AS-PKCE-REJECT-WRONG-VERIFIER", reports.Pass},
+		"prompt is unknown to a server without OpenID Connect": {withoutPrompt, "AS-AUTHZ-PROMPT-NONE", reports.Pass},
+		"an unsigned request object may be believed":           {withUnsignedObjects, "AS-AUTHZ-REQUEST-OBJECT", reports.Pass},
+		"a transaction belongs to the user who was asked":      {func(b *idp.Behaviour) { b.BindsUser = true }, "AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
+		"answers come by form": {func(b *idp.Behaviour) { b.ResponseMode = "form_post" }, "AS-AUTHZ-RESPONSE-MODE",
+			reports.Pass},
+		"an error without a client is a crash": {func(b *idp.Behaviour) { b.Lacks = []idp.Defence{idp.RequireClient} },
+			"AS-AUTHZ-ERROR-STATUS", reports.Inconclusive},
+		"errors about the response type are in the fragment": {func(b *idp.Behaviour) { b.FragmentErrors = true }, "AS-AUTHZ-STATE-ON-ERROR",
+			reports.Pass},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -41,4 +55,42 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 			}
 		})
 	}
+}
+
+// reading has the authorization endpoint read another request than the one that came.
+func reading(b *idp.Behaviour, change func(q url.Values)) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if q, err := url.ParseQuery(r.URL.RawQuery); err == nil && strings.HasSuffix(r.URL.Path, "/authorize") {
+				change(q)
+				r.URL.RawQuery = q.Encode()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// withoutPrompt knows nothing of OpenID Connect.
+func withoutPrompt(b *idp.Behaviour) {
+	b.Metadata = func(_ string, d map[string]any) { d["scopes_supported"] = []string{"notes:read", "notes:write"} }
+	reading(b, func(q url.Values) { q.Del("prompt") })
+}
+
+// withUnsignedObjects reads the state of an unsigned request object, and says that it accepts such objects.
+func withUnsignedObjects(b *idp.Behaviour) {
+	b.Metadata = func(_ string, d map[string]any) {
+		d["request_object_signing_alg_values_supported"] = []string{"none", "RS256"}
+	}
+	reading(b, func(q url.Values) {
+		var claims struct {
+			State string `json:"state"`
+		}
+		header, rest, _ := strings.Cut(q.Get("request"), ".")
+		body, _, _ := strings.Cut(rest, ".")
+		raw, _ := base64.RawURLEncoding.DecodeString(body)
+		if json.Unmarshal(raw, &claims) == nil && claims.State != "" && header == base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) {
+			q.Del("request")
+			q.Set("state", claims.State)
+		}
+	})
 }

@@ -63,16 +63,16 @@ var challengeFlaws = []Flaw{
 	lastMethod("after", "S512 after it", func(methods []string) bool { return len(methods) > 1 && methods[1] == "S512" }),
 	lastMethod("before", "S512 before it", func(methods []string) bool { return len(methods) > 1 && methods[0] == "S512" }),
 
-	form("short", "one character", func(c string) bool { return len(c) == 1 }),
-	form("42", "42 characters", func(c string) bool { return len(c) == 42 }),
-	form("44", "44 characters", func(c string) bool { return len(c) == 44 }),
-	form("129", "129 characters", func(c string) bool { return len(c) == 129 }),
-	form("huge", "100 kB", func(c string) bool { return len(c) > 1<<16 }),
-	form("padding", "padding", func(c string) bool { return strings.HasSuffix(c, "=") }),
-	form("plus", "plus", func(c string) bool { return strings.HasSuffix(c, "+") }),
-	form("slash", "slash", func(c string) bool { return strings.HasSuffix(c, "/") }),
-	form("space", "a space", func(c string) bool { return strings.HasSuffix(c, " ") }),
-	form("accent", "é", func(c string) bool { return strings.HasSuffix(c, "é") }),
+	challengeForm("short", "one character", func(c string) bool { return len(c) == 1 }),
+	challengeForm("42", "42 characters", func(c string) bool { return len(c) == 42 }),
+	challengeForm("44", "44 characters", func(c string) bool { return len(c) == 44 }),
+	challengeForm("129", "129 characters", func(c string) bool { return len(c) == 129 }),
+	challengeForm("huge", "100 kB", func(c string) bool { return len(c) > 1<<16 }),
+	challengeForm("padding", "padding", func(c string) bool { return strings.HasSuffix(c, "=") }),
+	challengeForm("plus", "plus", func(c string) bool { return strings.HasSuffix(c, "+") }),
+	challengeForm("slash", "slash", func(c string) bool { return strings.HasSuffix(c, "/") }),
+	challengeForm("space", "a space", func(c string) bool { return strings.HasSuffix(c, " ") }),
+	challengeForm("accent", "é", func(c string) bool { return strings.HasSuffix(c, "é") }),
 	one("pkce-any-challenge", idp.CheckChallengeFormat, "AS-PKCE-CHALLENGE-FORMAT"),
 	errorCode("no-challenge", "no code_challenge", "code_challenge is missing"),
 	errorCode("unknown-method", "an unknown method", "code_challenge_method must be S256"),
@@ -161,8 +161,8 @@ func lastMethod(name, row string, picks func(methods []string) bool) Flaw {
 	}
 }
 
-// form accepts challenges that are no SHA-256 hash in base64url.
-func form(name, row string, odd func(challenge string) bool) Flaw {
+// challengeForm accepts challenges that are no SHA-256 hash in base64url.
+func challengeForm(name, row string, odd func(challenge string) bool) Flaw {
 	return Flaw{
 		Name: "pkce-form-" + name, Says: "A challenge of this form is accepted: " + row + ".", Row: row,
 		Noticed: []string{"AS-PKCE-CHALLENGE-FORMAT"}, Also: []string{"AS-PKCE-RFC-VECTOR"},

@@ -33,6 +33,7 @@ type transaction struct {
 	leg               leg    // of a proxy
 	online            bool   // it asks for no refresh token
 	goesOn            string // an address, after the login
+	asked             string // the user whom the consent page asks
 }
 
 // problem is an error that is sent to the client.
@@ -482,7 +483,11 @@ func (s *Server) ours(r *http.Request) *transaction {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.transactions[r.Form.Get("transaction")]
-	if t == nil || s.Behaviour.has(BindTransaction) && t.browser != s.cookie(r, "as_browser") {
+	bound := s.Behaviour.has(BindTransaction) && !s.Behaviour.BindsUser
+	switch {
+	case t == nil, bound && t.browser != s.cookie(r, "as_browser"):
+		return nil
+	case s.Behaviour.BindsUser && t.asked != "" && t.asked != s.sessions[s.cookie(r, "as_session")]:
 		return nil
 	}
 	return t
@@ -742,6 +747,9 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 	c := &code{grant: g, redirectURI: t.redirectURI, challenge: t.challenge, method: t.method, nonce: t.nonce,
 		expires: s.now().Add(time.Minute)}
 	value := "code_" + random(32)
+	if b.Code != nil {
+		value = b.Code()
+	}
 	s.mu.Lock()
 	if !b.has(RandomCodes) {
 		s.counter++
@@ -928,6 +936,7 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, t *transactio
 
 func (s *Server) consentPage(w http.ResponseWriter, t *transaction, user string) {
 	b := &s.Behaviour
+	t.asked = user
 	p := login.Page{Title: "Allow access?", Action: s.path() + "/consent", User: user, Client: t.client.name, Scopes: t.scopes}
 	if b.Pages == "odd" {
 		p.Style = b.Pages

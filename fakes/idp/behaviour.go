@@ -3,6 +3,7 @@ package idp
 import (
 	"crypto/x509"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -41,6 +42,8 @@ type Behaviour struct {
 	RefreshFrom func(access string) string
 	// RefreshedSeconds is the expires_in of refreshed tokens; the usual one if zero.
 	RefreshedSeconds int
+	// Wrap wraps the server's handler.
+	Wrap func(http.Handler) http.Handler
 	// RegistrationNeeds are members without which no client is registered, and ConfirmsGrant a grant type that is registered
 	// though it does not exist.
 	RegistrationNeeds []string
@@ -83,6 +86,8 @@ type Behaviour struct {
 	AccessToken func(header, claims map[string]any)
 	// IDToken bends header and claims of every ID token before it is signed RS256.
 	IDToken func(header, claims map[string]any)
+	// Code makes codes; nil makes random ones.
+	Code func() string
 	// RefreshToken makes refresh tokens; nil makes random ones.
 	RefreshToken func() string
 	// Opaque, if set, begins every access token of the code flow; they are no JWTs then.

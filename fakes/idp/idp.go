@@ -212,6 +212,14 @@ func (s *Server) place(path string) string {
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.Behaviour.Wrap != nil {
+		s.Behaviour.Wrap(http.HandlerFunc(s.serve)).ServeHTTP(w, r)
+		return
+	}
+	s.serve(w, r)
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if s.Behaviour.HSTS && r.TLS != nil {
 		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 	}

@@ -18,6 +18,8 @@ type Manners struct {
 	OneRefreshToken bool
 	// OneCode lets a user and a client have one code at a time: a new one replaces it.
 	OneCode bool
+	// BindsUser binds a transaction to the user who was asked, in whatever browser.
+	BindsUser bool
 	// OneSession keeps one login session for a user: signing in ends the one in another browser.
 	OneSession bool
 	// HashTime is how long it takes to compare a password.

@@ -140,21 +140,32 @@ func choosesNoRedirectItself(t *T) {
 }
 
 func acceptsAnyLoopbackPort(t *T) {
-	Each(t, Cases[string]{{"127.0.0.1", "127.0.0.1"}, {"[::1]", "[::1]"}}, func(t *T, host string) {
+	Each(t, Cases[string]{
+		{"127.0.0.1", "127.0.0.1:53111"},
+		{"[::1]", "[::1]:53111"},
+		{"127.0.0.1, registered without a port", "127.0.0.1"},
+	}, func(t *T, host string) {
 		t.Expect(atOtherPort(t, host)).To(acceptOtherPort)
 	})
-	Each(t, Cases[string]{{"localhost", "localhost"}}, func(t *T, host string) {
+	Each(t, Cases[string]{{"localhost", "localhost:53111"}}, func(t *T, host string) {
 		t.Expect(atOtherPort(t, host)).Ideally(acceptOtherPort)
 	})
 }
 
-// atOtherPort is what a native client gets that asks for another port than it registered.
-func atOtherPort(t *T, host string) *Grant {
-	c, ex := native(t, "http://"+host+":53111/callback")
+// atOtherPort is what a native client gets that asks for another port than it registered. Where it is refused, the registered
+// address is the control: the client may lack something else.
+func atOtherPort(t *T, registered string) *Grant {
+	uri := "http://" + registered + "/callback"
+	c, ex := native(t, uri)
 	if c == nil {
-		t.NotApplicable("http://%s cannot be registered: %s", host, expect.Describe(ex))
+		t.NotApplicable("%s cannot be registered: %s", uri, expect.Describe(ex))
 	}
-	return t.AS.MustReachDecision(t.AS.Authorize(As(c), With("redirect_uri", "http://"+host+":53222/callback")))
+	other := "http://" + strings.TrimSuffix(registered, ":53111") + ":53222/callback"
+	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), With("redirect_uri", other)))
+	if g.Code() == "" {
+		t.AS.MustAuthorize(As(c))
+	}
+	return g
 }
 
 var acceptOtherPort = expect.That("any port for a loopback redirect URI (OAuth 2.1 section 8.4.2)", func(g *Grant) string {

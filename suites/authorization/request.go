@@ -4,6 +4,7 @@ package authorization
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,7 +86,7 @@ var askForAUser = expect.That("a page where the user signs in", func(g *Grant) s
 	if g.Code() == "" && !g.IssuesToken() {
 		return ""
 	}
-	return "a code is issued to a browser without cookies, in which nobody did anything (is it a demo mode?)"
+	return "a code is issued to a browser without cookies, in which nobody signed in (is it a demo mode?)"
 })
 
 // issuesNoTokenItself asks as a client that registered for the implicit grant, where it can: another one would be refused as such.
@@ -123,14 +124,21 @@ var bringNoToken = expect.Refusing("no access token from the authorization endpo
 	return ""
 })
 
-// believesNoRequestObject sends what a request object holds of an ordinary request, with one change.
+// believesNoRequestObject sends a request object that holds what an ordinary request does, with one change. An unsigned one may be
+// believed, as far as its redirect URI is registered, where the metadata lists the algorithm none (OpenID Connect Core section 6.1).
 func believesNoRequestObject(t *T) {
-	Each(t, Cases[string]{
-		{"an unsigned request object with another redirect_uri", unsecured},
-		{"a request object with another redirect_uri and a made-up signature", madeUpSignature},
-	}, func(t *T, header string) {
-		g := t.AS.MustReachDecision(t.AS.Authorize(Change("request", func(string) string { return requestObject(t, header) })))
-		t.Expect(g).To(stayHome)
+	Each(t, Cases[requestObject]{
+		{"an unsigned request object with another redirect_uri", requestObject{unsecured, "redirect_uri", attacker}},
+		{"a request object with another redirect_uri and a made-up signature", requestObject{madeUpSignature, "redirect_uri", attacker}},
+		{"an unsigned request object with another state", requestObject{unsecured, "state", stateOfObject}},
+		{"a request object with another state and a made-up signature", requestObject{madeUpSignature, "state", stateOfObject}},
+	}, func(t *T, o requestObject) {
+		if o.header == unsecured && o.member == "state" && t.AS.Lists("request_object_signing_alg_values_supported", "none") {
+			t.NotApplicable("the metadata lists the algorithm none for request objects")
+		}
+		pair := oauth.NewPKCE(43)
+		g := t.AS.MustReachDecision(t.AS.Authorize(Pair(pair), With("request", o.of(t, pair))))
+		t.Expect(g).To(stayHome, readNoObject)
 	})
 	Each(t, Cases[string]{{"a request_uri that nobody registered", "/request.jwt"}}, func(t *T, path string) {
 		if u, err := document.ParseURL(t.AS.Server().Authorization); err != nil || !document.LoopbackHost(u.Hostname()) {
@@ -138,34 +146,51 @@ func believesNoRequestObject(t *T) {
 		}
 		l := Listen(t)
 		t.AS.Authorize(With("request_uri", l.URL(path)), Leaving())
-		t.Expect(l.Hits()).To(expect.That("no fetch of a request_uri that nobody registered", func(hits int) string {
-			if hits == 0 {
-				return ""
-			}
-			return "the server fetches it"
-		}))
+		t.Expect(l.Hits()).To(fetchNothing)
 	})
 }
 
-// The headers of request objects that nobody may believe.
+var fetchNothing = expect.That("no fetch of a request_uri that nobody registered", func(hits int) string {
+	if hits == 0 {
+		return ""
+	}
+	return "the server fetches it"
+})
+
+// requestObject is a request object with another value of one member than the request has.
+type requestObject struct{ header, member, value string }
+
+// What request objects hold that nobody may believe.
 const (
 	unsecured       = `{"alg":"none"}`
 	madeUpSignature = `{"alg":"RS256","kid":"mcpauth"}`
+	stateOfObject   = "mcpauth-state-of-the-request-object-0000000"
 )
 
-func requestObject(t *T, header string) string {
+// of is a request object for an ordinary request with a challenge.
+func (o requestObject) of(t *T, pair oauth.PKCE) string {
 	c := t.AS.AnyClient()
-	claims := map[string]any{
-		"iss": c.ID, "client_id": c.ID, "aud": t.AS.Server().Issuer, "response_type": "code", "redirect_uri": attacker, "exp": time.Now().Unix() + 300,
+	claims := map[string]any{"iss": c.ID, "aud": t.AS.Server().Issuer, "exp": time.Now().Unix() + 300}
+	for _, p := range t.Session.Request(c, pair) {
+		if p.Name != "state" { // the request has one of its own
+			claims[p.Name] = p.Value
+		}
 	}
+	claims[o.member] = o.value
 	body, _ := json.Marshal(claims) // texts and numbers always marshal
 	signature := ""
-	if header == madeUpSignature {
+	if o.header == madeUpSignature {
 		signature = document.Base64URL(strings.Repeat("a", 256))
 	}
-	return document.Base64URL(header) + "." + document.Base64URL(string(body)) + "." + signature
+	return document.Base64URL(o.header) + "." + document.Base64URL(string(body)) + "." + signature
 }
 
+var readNoObject = expect.That("a refusal, or the state of the request itself", func(g *Grant) string {
+	if slices.Contains(g.Answer("state"), stateOfObject) {
+		return "the answer has the state of the request object"
+	}
+	return ""
+})
 var stayHome = expect.That("a refusal, or the parameters of the request itself", func(g *Grant) string {
 	if strings.Contains(g.Location, nearmiss.Attacker) {
 		return "the browser is sent to " + g.Location
@@ -205,16 +230,20 @@ func refusesMissingResponseTypes(t *T) {
 	}, expect.EndWithoutCode("invalid_request", "unsupported_response_type"))
 }
 
+// A server that reads the first of two values refuses the other one where it comes first, for what it is, and the other way round.
 func refusesRepeatedParameters(t *T) {
 	Refuses(t, t.AS.AuthorizationRequest(), Cases[Edit]{
-		{"client_id twice", Also("client_id", "mcpauth-other")},
-		{"response_type twice", Also("response_type", "token")},
+		{"client_id twice, another one last", Also("client_id", "mcpauth-other")},
+		{"client_id twice, another one first", Before("client_id", "mcpauth-other")},
+		{"response_type twice, another one last", Also("response_type", "token")},
+		{"response_type twice, another one first", Before("response_type", "token")},
 		{"code_challenge twice", Also("code_challenge", oauth.NewPKCE(43).Challenge)},
-		{"code_challenge_method twice", Also("code_challenge_method", "plain")},
+		{"code_challenge_method twice, another one last", Also("code_challenge_method", "plain")},
+		{"code_challenge_method twice, another one first", Before("code_challenge_method", "plain")},
 	}, expect.EndWithoutCode("invalid_request"))
 	Refuses(t, t.AS.AuthorizationRequest(), Cases[Edit]{
 		{"redirect_uri twice, the second one not registered", Also("redirect_uri", attacker)},
-		{"redirect_uri twice, the first one not registered", Before("redirect_uri", attacker)},
+		{"redirect_uri twice, the first one not registered", Edits(Before("redirect_uri", attacker), AnswersAt(t.AS.AnyClient().RedirectURI))},
 	}, notRedirectBeyondAnError)
 	Each(t, Cases[Edit]{
 		{"state twice", Also("state", Random(9))},

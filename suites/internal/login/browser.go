@@ -517,6 +517,11 @@ func (d *drive) look(ctx context.Context) bool {
 		}
 	}
 	if time.Since(d.since) > oneStep {
+		for _, page := range pages { // what is open tells why
+			if s, ok := d.see(ctx, page); ok && s.URL != "about:blank" {
+				d.note(whole(ctx, page, s.page()))
+			}
+		}
 		d.end(Failed, "nothing more happens at %s; %s", d.way(), d.out.Why)
 		return true
 	}

@@ -1,0 +1,257 @@
+package flaws
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// pageRows are the flaws of errors and pages of the authorization endpoint.
+var pageRows = []Flaw{
+	errorAs("json", "an unknown client", `{"error":"invalid_client"}`, func(q url.Values) bool {
+		return strings.HasPrefix(q.Get("client_id"), "mcpauth-unknown")
+	}),
+	errorAs("json-no-client", "no client_id", `{"error":"invalid_request"}`, func(q url.Values) bool { return !q.Has("client_id") }),
+	errorAs("json-redirect", "a redirect_uri that is not registered", `{"error":"invalid_request"}`, func(q url.Values) bool {
+		return strings.HasPrefix(q.Get("redirect_uri"), "https://attacker")
+	}),
+	errorAs("page", "an unknown client", "<!doctype html><title>Error</title><p>That did not work.</p>", func(q url.Values) bool {
+		return strings.HasPrefix(q.Get("client_id"), "mcpauth-unknown")
+	}),
+
+	crashing("scope", "a scope of 60 kB", func(r *http.Request) bool { return len(r.URL.Query().Get("scope")) > 1<<14 }),
+	crashing("redirect", "a redirect_uri of 60 kB", func(r *http.Request) bool { return len(r.URL.Query().Get("redirect_uri")) > 1<<14 }),
+	crashing("nul-state", "NUL in state", func(r *http.Request) bool { return strings.Contains(r.URL.Query().Get("state"), "\x00") }),
+	crashing("nul-challenge", "NUL in code_challenge", func(r *http.Request) bool {
+		return strings.Contains(r.URL.Query().Get("code_challenge"), "\x00")
+	}),
+	crashing("surrogate", "a lone surrogate", func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "%ED%A0%80") }),
+	crashing("encoding", "invalid percent-encoding", func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "%ZZ") }),
+	crashing("map", "client_id[a]", func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "client_id[a]") }),
+	crashing("cookie", "a made-up cookie", func(r *http.Request) bool { return strings.Contains(r.Header.Get("Cookie"), "../../x") }),
+	crashing("language", "an odd Accept-Language", func(r *http.Request) bool { return len(strings.Join(r.Header.Values("Accept-Language"), "")) > 500 }),
+	crashing("post", "the request by POST", func(r *http.Request) bool { return r.Method == http.MethodPost }),
+	crashing("for-good", "an ordinary request afterwards", afterBadEncoding()),
+
+	at("AS-AUTHZ-ERROR-CHARSET", "error-in-header", "An error sets a header field.", "CR LF in response_type",
+		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+			if strings.Contains(sent.Get("response_type"), "X-Injected") && a.params() != nil {
+				a.header.Set("X-Injected", "1")
+			}
+		})),
+	errorText("description", "é as code_challenge_method", "error_description"), errorText("code", "é as code_challenge_method", "error"),
+
+	quotes("client_id", ""), quotes("redirect_uri", ""), quotes("scope", ""), quotes("state", ""), quotes("response_type", ""),
+	quotes("error", ""), quotes("error_description", ""), quotes("login_hint", ""), quotes("ui_locales", ""), quotes("resource", ""),
+	quotes("state", signedIn), quotes("error", signedIn), quotes("error_description", signedIn), quotes("login_hint", signedIn),
+	quotes("ui_locales", signedIn),
+	at("AS-AUTHZ-REFLECTED-XSS", "quotes-attribute", "The value of a field ends at a quotation mark of the request.", "login_hint",
+		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+			v := strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(sent.Get("login_hint"))
+			a.insert(`<input value="` + v + `">`)
+		}), "AS-CONSENT-*", "AS-CIMD-*"),
+	at("AS-AUTHZ-REFLECTED-XSS", "evaluates", "A page is made from a template that holds the request.", "login_hint",
+		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+			a.insert(strings.ReplaceAll(sent.Get("login_hint")[max(0, strings.IndexByte(sent.Get("login_hint"), '\'')):], "{{7*7}}", "49"))
+		}), "AS-CONSENT-*", "AS-CIMD-*"),
+	at("AS-AUTHZ-REFLECTED-XSS", "links-script", "An error page links to the redirect URI that it refuses.", "a script as redirect_uri",
+		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+			a.insert(`<a href="` + sent.Get("redirect_uri") + `">Back</a>`)
+		}), "AS-CONSENT-*"),
+
+	cors("preflight", "a preflight request", func(r *http.Request, _ *answer) bool { return r.Method == http.MethodOptions }),
+	cors("request", "the authorization request", func(r *http.Request, _ *answer) bool { return atAuthorization(r) }),
+	cors("login", "the page Sign in", func(_ *http.Request, a *answer) bool { return a.shows("Sign in") }),
+	cors("consent", "the page Allow access?", func(_ *http.Request, a *answer) bool { return a.shows("Allow access?") }),
+	without("AS-AUTHZ-NO-STORE", "stores-login", "Cache-Control", "the page Sign in", "Sign in"),
+	without("AS-AUTHZ-NO-STORE", "stores-consent", "Cache-Control", "the page Allow access?", "Allow access?"),
+	without("AS-AUTHZ-NO-STORE", "referrer-of-login", "Referrer-Policy", "the page Sign in", "Sign in"),
+	at("AS-AUTHZ-NO-STORE", "stores-code", "The redirect with the code may be stored.", "the redirect with the code",
+		pageAnswers(func(_ *http.Request, _ url.Values, a *answer) {
+			if a.params() != nil {
+				a.header.Set("Cache-Control", "max-age=300")
+			}
+		})),
+	without("AS-AUTHZ-CLICKJACKING", "frames-login", "Content-Security-Policy", "the page Sign in", "Sign in"),
+	without("AS-AUTHZ-CLICKJACKING", "frames-consent", "Content-Security-Policy", "the page Allow access?", "Allow access?"),
+	without("AS-AUTHZ-CSP", "no-csp-for-login", "Content-Security-Policy", "the page Sign in", "Sign in"),
+	without("AS-AUTHZ-CSP", "no-csp-for-consent", "Content-Security-Policy", "the page Allow access?", "Allow access?"),
+	at("AS-AUTHZ-CLICKJACKING", "frames-redirect", "A client that was approved before gets a code in a frame.", "the authorization endpoint",
+		all(behaviour(func(b *idp.Behaviour) { b.Consent = "never" }), pageAnswers(func(r *http.Request, _ url.Values, a *answer) {
+			a.header.Del("Content-Security-Policy")
+		}), lacks(idp.AuthenticateUser)), "AS-*"),
+	rowNamed("authorize-early-redirect-type", one("", idp.NoEarlyRedirect, "AS-AUTHZ-OPEN-REDIRECT-PRELOGIN"), "an unknown response_type"),
+	{
+		Name: "authorize-transaction-of-anybody", Says: "The consent form counts in any browser, signed in or not.", Row: "a browser without cookies",
+		Bend: lacks(idp.BindTransaction, idp.UserPerSession), Noticed: []string{"AS-AUTHZ-TRANSACTION-BINDING"}, Also: []string{"AS-*", "RS-*"},
+	},
+	formHolds("code_challenge", func(f *form) func(o *reference.Options) {
+		return behaviour(func(b *idp.Behaviour) {
+			b.TakesVerifier = func(_, _ string, sent url.Values) bool { return f.was(s256(sent.Get("code_verifier"))) }
+		})
+	}),
+	formHolds("client_id", func(*form) func(o *reference.Options) { return lacks(idp.CodeClient) }),
+	formHolds("resource", func(f *form) func(o *reference.Options) {
+		return behaviour(func(b *idp.Behaviour) {
+			b.AccessToken = func(_, claims map[string]any) {
+				if f.was("https://attacker.example/mcp") {
+					claims["aud"] = "https://attacker.example/mcp"
+				}
+			}
+		})
+	}),
+	at("AS-AUTHZ-PARAM-TAMPERING", "form-address-decides", "The address of the form has the redirect URI, and decides.", "redirect_uri",
+		pageAnswers(func(r *http.Request, sent url.Values, a *answer) {
+			a.replace(`/consent"><input`, `/consent?redirect_uri=`+url.QueryEscape(sent.Get("redirect_uri"))+`"><input`)
+			if to := r.URL.Query().Get("redirect_uri"); strings.HasSuffix(r.URL.Path, "/consent") && to != "" && a.params() != nil {
+				a.header.Set("Location", to+"?"+a.params().Encode())
+			}
+		}), "AS-LOGIN-*"),
+}
+
+const signedIn = " of somebody who signed in"
+
+// shows reports that an answer is the page with a title.
+func (a *answer) shows(title string) bool {
+	return bytes.Contains(a.body.Bytes(), []byte("<title>"+title+"</title>"))
+}
+
+// insert adds markup to a page.
+func (a *answer) insert(markup string) { a.replace("</main>", markup+"</main>") }
+
+func (a *answer) replace(old, new string) {
+	changed := strings.Replace(a.body.String(), old, new, 1)
+	a.body.Reset()
+	a.body.WriteString(changed)
+}
+
+// errorAs answers one bad request with status 200.
+func errorAs(name, row, body string, when func(q url.Values) bool) Flaw {
+	return at("AS-AUTHZ-ERROR-STATUS", "error-as-"+name, "An error has the status 200: "+row+".", row,
+		pageAnswers(func(r *http.Request, sent url.Values, a *answer) {
+			if a.status != http.StatusBadRequest || !when(r.URL.Query()) {
+				return
+			}
+			a.status = http.StatusOK
+			if a.body.Reset(); strings.HasPrefix(body, "{") {
+				a.header.Set("Content-Type", "application/json")
+			}
+			a.body.WriteString(body)
+		}))
+}
+
+func crashing(name, row string, when func(r *http.Request) bool) Flaw {
+	return at("AS-AUTHZ-NO-SERVER-ERROR", "crash-"+name, "The authorization endpoint answers 500: "+row+".", row, crashes(when), "AS-*", "RS-*")
+}
+
+// afterBadEncoding fails for good after the first request that is not encoded well.
+func afterBadEncoding() func(r *http.Request) bool {
+	var mu sync.Mutex
+	broken := false
+	return func(r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		was := broken
+		broken = broken || strings.Contains(r.URL.RawQuery, "%ZZ")
+		return was
+	}
+}
+
+// errorText quotes a character beyond ASCII in an error.
+func errorText(name, row, parameter string) Flaw {
+	return at("AS-AUTHZ-ERROR-CHARSET", "error-text-in-"+name, "An error holds é.", row, toClient(func(sent, params url.Values) {
+		if sent.Get("code_challenge_method") == "é" && params.Has("error") {
+			params.Set(parameter, params.Get(parameter)+" é")
+		}
+	}))
+}
+
+// quotes shows a parameter of the request as it is, on the page that nobody has signed in for, or on the consent page.
+func quotes(parameter, who string) Flaw {
+	return at("AS-AUTHZ-REFLECTED-XSS", "quotes-"+parameter+strings.ReplaceAll(who, " ", "-"), "A page shows "+parameter+who+" as markup.", parameter+who,
+		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+			if v := sent.Get(parameter); a.shows("Allow access?") == (who != "") && strings.Contains(v, "<svg") {
+				a.insert(v)
+			}
+		}), "AS-CONSENT-*", "AS-CIMD-*")
+}
+
+func cors(name, row string, when func(r *http.Request, a *answer) bool) Flaw {
+	return at("AS-AUTHZ-CORS-OFF", "cors-"+name, "Scripts of other origins may read this: "+row+".", row,
+		pageAnswers(func(r *http.Request, _ url.Values, a *answer) {
+			if when(r, a) {
+				a.header.Set("Access-Control-Allow-Origin", "*")
+			}
+		}))
+}
+
+// without leaves a header field out of one page.
+func without(check, name, field, row, title string) Flaw {
+	return at(check, name, row+" lacks "+field+".", row, pageAnswers(func(_ *http.Request, _ url.Values, a *answer) {
+		if a.shows(title) {
+			a.header.Del(field)
+		}
+	}))
+}
+
+// form remembers what came in a hidden field of the consent form.
+type form struct {
+	mu   sync.Mutex
+	sent []string
+}
+
+func (f *form) was(value string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range f.sent {
+		if v == value {
+			return true
+		}
+	}
+	return false
+}
+
+// formHolds puts a parameter of the request into the consent form, and believes what comes back.
+func formHolds(parameter string, believes func(f *form) func(o *reference.Options)) Flaw {
+	return at("AS-AUTHZ-PARAM-TAMPERING", "form-holds-"+strings.ReplaceAll(parameter, "_", "-"), "The consent form decides on "+parameter+".", parameter,
+		func(o *reference.Options) {
+			f := &form{}
+			believes(f)(o)
+			remembers := pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+				a.replace(`/consent"><input`, fmt.Sprintf(`/consent"><input type="hidden" name=%q value=%q><input`, parameter, sent.Get(parameter)))
+			})
+			remembers(o)
+			next := o.Behaviour.Wrap
+			o.Behaviour.Wrap = func(h http.Handler) http.Handler {
+				return next(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if q, err := url.ParseQuery(string(peek(r))); err == nil && strings.HasSuffix(r.URL.Path, "/consent") {
+						f.mu.Lock()
+						f.sent = append(f.sent, q.Get(parameter))
+						f.mu.Unlock()
+					}
+					h.ServeHTTP(w, r)
+				}))
+			}
+		}, "AS-*", "RS-*")
+}
+
+// parts are the header and the claims of a JWT.
+func parts(jwt string) (header, claims map[string]any) {
+	segments := strings.Split(jwt, ".")
+	if len(segments) != 3 {
+		return nil, nil
+	}
+	for i, to := range []*map[string]any{&header, &claims} {
+		raw, _ := base64.RawURLEncoding.DecodeString(segments[i])
+		_ = json.Unmarshal(raw, to) // nil where it is none
+	}
+	return header, claims
+}

@@ -1,0 +1,49 @@
+package authorization
+
+import (
+	"strings"
+
+	"golang.org/x/net/html"
+)
+
+// injected says how the payload became part of a page; empty where it is text. What a page may hold as it is: "<" in the value of an
+// attribute, and JSON in a script.
+func injected(source string) string {
+	inside := ""
+	for z := html.NewTokenizer(strings.NewReader(source)); ; {
+		switch z.Next() {
+		case html.ErrorToken:
+			return ""
+		case html.StartTagToken, html.SelfClosingTagToken:
+			token := z.Token()
+			if inside = token.Data; injectedAttribute(token.Attr) {
+				return "the page holds it as markup"
+			}
+		case html.EndTagToken:
+			inside = ""
+		case html.TextToken, html.CommentToken:
+			if raw := string(z.Raw()); breaksOut(inside, raw) {
+				return "the page holds it as markup"
+			}
+		}
+	}
+}
+
+func injectedAttribute(attributes []html.Attribute) bool {
+	for _, a := range attributes {
+		scripted := a.Key == "onload" && strings.HasPrefix(a.Val, "alert(1)")
+		linked := strings.HasPrefix(strings.ToLower(strings.TrimSpace(a.Val)), script)
+		if scripted || strings.Contains(a.Key, "{{7*7}}") || linked && (a.Key == "href" || a.Key == "action" || a.Key == "src" || a.Key == "formaction") {
+			return true
+		}
+	}
+	return false
+}
+
+// breaksOut looks at what was written: a script must not end a text at the payload's quotation mark.
+func breaksOut(inside, raw string) bool {
+	if inside == "script" {
+		return strings.Contains(raw, `"mcpauth">`)
+	}
+	return strings.Contains(raw, "<svg/onload=alert(1)>")
+}
