@@ -26,7 +26,8 @@ var defencesOfTheEndpoint = []Flaw{
 		"AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "AS-CONSENT-NEW-SCOPE", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REQUIRED",
 		"AS-LOGIN-LOGOUT", "AS-PKCE-CHALLENGE-FORMAT", "AS-PKCE-REQUIRE-CHALLENGE", "AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL",
 		"AS-PKCE-UNKNOWN-METHOD"),
-	rowOf(one("authorize-unknown-client-redirected", idp.KnowClient, "AS-AUTHZ-UNKNOWN-CLIENT", "AS-AUTHZ-*", "AS-DCRM-DELETE", "AS-CIMD-*"), "an unknown client_id"),
+	rowOf(one("authorize-unknown-client-redirected", idp.KnowClient, "AS-AUTHZ-UNKNOWN-CLIENT", "AS-AUTHZ-*", "AS-DCRM-DELETE", "AS-CIMD-*"),
+		"an unknown client_id"),
 	rowOf(one("authorize-missing-client-crashes", idp.RequireClient, "AS-AUTHZ-MISSING-CLIENT", "AS-AUTHZ-ERROR-STATUS",
 		"AS-META-ENDPOINTS-EXIST"), "no client_id"),
 	rowOf(one("authorize-any-redirect", idp.MatchRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-LOOPBACK-STRICT",
@@ -34,10 +35,12 @@ var defencesOfTheEndpoint = []Flaw{
 	one("authorize-redirect-prefix", idp.MatchWholeRedirect, "AS-AUTHZ-REDIRECT-EXACT", "AS-AUTHZ-LOOPBACK-STRICT",
 		"AS-CIMD-REDIRECT-LISTED"),
 	one("authorize-second-question-mark", idp.KeepRedirectQuery, "AS-AUTHZ-REDIRECT-VERBATIM"),
-	rowOf(one("authorize-first-redirect-by-default", idp.NoDefaultRedirect, "AS-AUTHZ-REDIRECT-OMITTED"), "no redirect_uri, of a client that registered two"),
+	rowOf(one("authorize-first-redirect-by-default", idp.NoDefaultRedirect, "AS-AUTHZ-REDIRECT-OMITTED"),
+		"no redirect_uri, of a client that registered two"),
 	rowOf(one("authorize-loopback-port-fixed", idp.LoopbackAnyPort, "AS-AUTHZ-LOOPBACK-PORT", "AS-CIMD-REDIRECT-LISTED"), "127.0.0.1"),
 	one("authorize-loopback-prefix", idp.LoopbackOnlyPort, "AS-AUTHZ-LOOPBACK-STRICT", "AS-CIMD-REDIRECT-LISTED"),
-	rowOf(one("authorize-response-type-ignored", idp.CheckResponseType, "AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "AS-PAR-BASIC"), "response_type mcpauth_bogus"),
+	rowOf(one("authorize-response-type-ignored", idp.CheckResponseType, "AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "AS-PAR-BASIC"),
+		"response_type mcpauth_bogus"),
 	rowOf(one("authorize-response-type-defaulted", idp.RequireResponseType, "AS-AUTHZ-RESPONSE-TYPE-MISSING"), "no response_type"),
 	{
 		Name: "authorize-implicit", Says: "response_type token brings an access token.",
@@ -67,9 +70,12 @@ var defencesOfTheEndpoint = []Flaw{
 		Bend:    metadata(func(d map[string]any) { delete(d, "authorization_response_iss_parameter_supported") }),
 		Noticed: []string{"AS-AUTHZ-ISS-ADVERTISED"},
 	},
-	rowOf(one("authorize-iss-on-success-only", idp.IssuerOnError, "AS-AUTHZ-ISS-PROMISED", "AS-AUTHZ-ISS-PRESENT"), "an unknown response_type"),
-	rowOf(one("authorize-last-duplicate-wins", idp.RefuseDuplicates, "AS-AUTHZ-DUPLICATE-PARAMS", "AS-PKCE-DOWNGRADE"), "client_id twice, another one first"),
-	rowOf(one("authorize-unknown-parameters-refused", idp.IgnoreUnknown, "AS-AUTHZ-UNKNOWN-PARAMS"), "a parameter that the server cannot know"),
+	rowOf(one("authorize-iss-on-success-only", idp.IssuerOnError, "AS-AUTHZ-ISS-PROMISED", "AS-AUTHZ-ISS-PRESENT"),
+		"an unknown response_type"),
+	rowOf(one("authorize-last-duplicate-wins", idp.RefuseDuplicates, "AS-AUTHZ-DUPLICATE-PARAMS", "AS-PKCE-DOWNGRADE"),
+		"client_id twice, another one first"),
+	rowOf(one("authorize-unknown-parameters-refused", idp.IgnoreUnknown, "AS-AUTHZ-UNKNOWN-PARAMS"),
+		"a parameter that the server cannot know"),
 	rowOf(one("authorize-empty-scope-refused", idp.IgnoreEmpty, "AS-AUTHZ-EMPTY-PARAMS"), "an empty scope"),
 	rowOf(one("authorize-error-with-200", idp.ErrorStatus, "AS-AUTHZ-ERROR-STATUS"), "an unknown client"),
 	rowOf(one("authorize-type-error", idp.SurviveOddInput, "AS-AUTHZ-NO-SERVER-ERROR"), "client_id[]"),
@@ -87,15 +93,18 @@ var defencesOfTheEndpoint = []Flaw{
 	one("authorize-framed", idp.NoFraming, "AS-AUTHZ-CLICKJACKING"),
 	one("authorize-no-csp", idp.ContentSecurityPolicy, "AS-AUTHZ-CSP"),
 	rowOf(one("authorize-early-redirect", idp.NoEarlyRedirect, "AS-AUTHZ-OPEN-REDIRECT-PRELOGIN"), "an unknown scope"),
-	rowOf(one("authorize-request-object", idp.NoRequestObjects, "AS-AUTHZ-REQUEST-OBJECT"), "an unsigned request object with another redirect_uri"),
+	rowOf(one("authorize-request-object", idp.NoRequestObjects, "AS-AUTHZ-REQUEST-OBJECT"),
+		"an unsigned request object with another redirect_uri"),
 	rowOf(one("authorize-form-decides", idp.ServerSideTransaction, "AS-AUTHZ-PARAM-TAMPERING", "AS-LOGIN-RETURN-URL"), "redirect_uri"),
-	rowOf(one("authorize-transaction-unbound", idp.BindTransaction, "AS-AUTHZ-TRANSACTION-BINDING", "AS-CONSENT-CSRF", "AS-LOGIN-CSRF"), "the browser of another user who signed in"),
+	rowOf(one("authorize-transaction-unbound", idp.BindTransaction, "AS-AUTHZ-TRANSACTION-BINDING", "AS-CONSENT-CSRF", "AS-LOGIN-CSRF"),
+		"the browser of another user who signed in"),
 	one("authorize-global-user", idp.UserPerSession, "AS-AUTHZ-SUBJECT-CORRECT", "AS-SCOPE-USER-PRIVILEGE"),
 }
 
 // at is a flaw that one row of one check notices.
 func at(check, name, says, row string, bend func(o *reference.Options), also ...string) Flaw {
-	return Flaw{Name: "authorize-" + name, Says: says, Row: row, Bend: bend, Noticed: []string{check}, Also: append(also, "AS-AUTHZ-*", "AS-PAR-*")}
+	also = append(also, "AS-AUTHZ-*", "AS-PAR-*")
+	return Flaw{Name: "authorize-" + name, Says: says, Row: row, Bend: bend, Noticed: []string{check}, Also: also}
 }
 
 // clientsAndTypes are the flaws of what a request must name.
@@ -400,11 +409,12 @@ var stateRows = []Flaw{
 			params.Set("state", "")
 		}
 	}), "AS-*"),
-	at("AS-AUTHZ-STATE-ABSENT", "state-empty-returned", "An empty state comes back.", "an empty state", toClient(func(sent, params url.Values) {
-		if sent.Has("state") && sent.Get("state") == "" {
-			params.Set("state", "")
-		}
-	}), "AS-*"),
+	at("AS-AUTHZ-STATE-ABSENT", "state-empty-returned", "An empty state comes back.", "an empty state",
+		toClient(func(sent, params url.Values) {
+			if sent.Has("state") && sent.Get("state") == "" {
+				params.Set("state", "")
+			}
+		}), "AS-*"),
 	refusing("AS-AUTHZ-STATE-ABSENT", "no-state", "no state", func(q url.Values) bool { return !q.Has("state") }),
 	errorState("ascii", "all printable ASCII", func(v string) bool { return len(v) == 97 }),
 	errorState("reserved", "reserved characters", func(v string) bool { return strings.HasPrefix(v, "a+b") }),
@@ -431,9 +441,8 @@ func keeps(name, row string, kept func(v string) string) Flaw {
 }
 
 func refusesState(name, row string, length int) Flaw {
-	return at("AS-AUTHZ-STATE-EXACT", "state-refused-"+name, "A state of this length is refused: "+row+".", row, behaviour(func(b *idp.Behaviour) {
-		b.State = func(v string) (string, bool) { return v, len(v) != length }
-	}), "AS-*")
+	return at("AS-AUTHZ-STATE-EXACT", "state-refused-"+name, "A state of this length is refused: "+row+".", row,
+		behaviour(func(b *idp.Behaviour) { b.State = func(v string) (string, bool) { return v, len(v) != length } }), "AS-*")
 }
 
 func errorState(name, row string, lost func(v string) bool) Flaw {
@@ -470,11 +479,17 @@ var answerRows = []Flaw{
 			}
 		}), "AS-*"),
 	withoutIssuer("code", "the answer with the code", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool { return p.Has("code") }),
-	withoutIssuer("error", "an error", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool { return p.Get("error") == "unsupported_response_type" }),
+	withoutIssuer("error", "an error", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool {
+		return p.Get("error") == "unsupported_response_type"
+	}),
 	withoutIssuer("promised-code", "a code", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool { return p.Has("code") }),
 	withoutIssuer("denial", "a denial", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool { return p.Get("error") == "access_denied" }),
-	withoutIssuer("pkce", "no code_challenge", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool { return p.Get("error") == "invalid_request" }),
-	withoutIssuer("silent", "prompt=none", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool { return strings.HasSuffix(p.Get("error"), "_required") }),
+	withoutIssuer("pkce", "no code_challenge", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool {
+		return p.Get("error") == "invalid_request"
+	}),
+	withoutIssuer("silent", "prompt=none", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool {
+		return strings.HasSuffix(p.Get("error"), "_required")
+	}),
 	otherIssuer("code", "the answer with the code", func(p url.Values) bool { return p.Has("code") }),
 	otherIssuer("error", "an error", func(p url.Values) bool { return p.Has("error") }),
 	at("AS-AUTHZ-ISS-EXACT", "iss-twice", "iss comes twice.", "the answer with the code", toClient(func(_, p url.Values) {
@@ -520,7 +535,8 @@ func inFragment(name, row string, when func(q url.Values) bool) Flaw {
 }
 
 func codes(name, row string, code func() string) Flaw {
-	return at("AS-AUTHZ-CODE-RANDOM", "codes-"+name, "Codes are weak: "+name+".", row, behaviour(func(b *idp.Behaviour) { b.Code = code }), "AS-*", "RS-*")
+	return at("AS-AUTHZ-CODE-RANDOM", "codes-"+name, "Codes are weak: "+name+".", row,
+		behaviour(func(b *idp.Behaviour) { b.Code = code }), "AS-*", "RS-*")
 }
 
 func withoutIssuer(name, row, check string, when func(params url.Values) bool) Flaw {

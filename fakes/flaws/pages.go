@@ -37,7 +37,9 @@ var pageRows = []Flaw{
 	crashing("encoding", "invalid percent-encoding", func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "%ZZ") }),
 	crashing("map", "client_id[a]", func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "client_id[a]") }),
 	crashing("cookie", "a made-up cookie", func(r *http.Request) bool { return strings.Contains(r.Header.Get("Cookie"), "../../x") }),
-	crashing("language", "an odd Accept-Language", func(r *http.Request) bool { return len(strings.Join(r.Header.Values("Accept-Language"), "")) > 500 }),
+	crashing("language", "an odd Accept-Language", func(r *http.Request) bool {
+		return len(strings.Join(r.Header.Values("Accept-Language"), "")) > 500
+	}),
 	crashing("post", "the request by POST", func(r *http.Request) bool { return r.Method == http.MethodPost }),
 	crashing("for-good", "an ordinary request afterwards", afterBadEncoding()),
 
@@ -90,7 +92,8 @@ var pageRows = []Flaw{
 		}), lacks(idp.AuthenticateUser)), "AS-*"),
 	rowNamed("authorize-early-redirect-type", one("", idp.NoEarlyRedirect, "AS-AUTHZ-OPEN-REDIRECT-PRELOGIN"), "an unknown response_type"),
 	{
-		Name: "authorize-transaction-of-anybody", Says: "The consent form counts in any browser, signed in or not.", Row: "a browser without cookies",
+		Name: "authorize-transaction-of-anybody", Says: "The consent form counts in any browser, signed in or not.",
+		Row:  "a browser without cookies",
 		Bend: lacks(idp.BindTransaction, idp.UserPerSession), Noticed: []string{"AS-AUTHZ-TRANSACTION-BINDING"}, Also: []string{"AS-*", "RS-*"},
 	},
 	formHolds("code_challenge", func(f *form) func(o *reference.Options) {
@@ -149,7 +152,8 @@ func errorAs(name, row, body string, when func(q url.Values) bool) Flaw {
 }
 
 func crashing(name, row string, when func(r *http.Request) bool) Flaw {
-	return at("AS-AUTHZ-NO-SERVER-ERROR", "crash-"+name, "The authorization endpoint answers 500: "+row+".", row, crashes(when), "AS-*", "RS-*")
+	return at("AS-AUTHZ-NO-SERVER-ERROR", "crash-"+name, "The authorization endpoint answers 500: "+row+".", row,
+		crashes(when), "AS-*", "RS-*")
 }
 
 // afterBadEncoding fails for good after the first request that is not encoded well.
@@ -176,7 +180,8 @@ func errorText(name, row, parameter string) Flaw {
 
 // quotes shows a parameter of the request as it is, on the page that nobody has signed in for, or on the consent page.
 func quotes(parameter, who string) Flaw {
-	return at("AS-AUTHZ-REFLECTED-XSS", "quotes-"+parameter+strings.ReplaceAll(who, " ", "-"), "A page shows "+parameter+who+" as markup.", parameter+who,
+	name := "quotes-" + parameter + strings.ReplaceAll(who, " ", "-")
+	return at("AS-AUTHZ-REFLECTED-XSS", name, "A page shows "+parameter+who+" as markup.", parameter+who,
 		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
 			if v := sent.Get(parameter); a.shows("Allow access?") == (who != "") && strings.Contains(v, "<svg") {
 				a.insert(v)
@@ -221,7 +226,8 @@ func (f *form) was(value string) bool {
 
 // formHolds puts a parameter of the request into the consent form, and believes what comes back.
 func formHolds(parameter string, believes func(f *form) func(o *reference.Options)) Flaw {
-	return at("AS-AUTHZ-PARAM-TAMPERING", "form-holds-"+strings.ReplaceAll(parameter, "_", "-"), "The consent form decides on "+parameter+".", parameter,
+	name := "form-holds-" + strings.ReplaceAll(parameter, "_", "-")
+	return at("AS-AUTHZ-PARAM-TAMPERING", name, "The consent form decides on "+parameter+".", parameter,
 		func(o *reference.Options) {
 			f := &form{}
 			believes(f)(o)

@@ -29,11 +29,14 @@ func injected(source string) string {
 	}
 }
 
+// addresses are attributes that lead somewhere.
+var addresses = map[string]bool{"href": true, "action": true, "src": true, "formaction": true}
+
 func injectedAttribute(attributes []html.Attribute) bool {
 	for _, a := range attributes {
 		scripted := a.Key == "onload" && strings.HasPrefix(a.Val, "alert(1)")
-		linked := strings.HasPrefix(strings.ToLower(strings.TrimSpace(a.Val)), script)
-		if scripted || strings.Contains(a.Key, "{{7*7}}") || linked && (a.Key == "href" || a.Key == "action" || a.Key == "src" || a.Key == "formaction") {
+		linked := addresses[a.Key] && strings.HasPrefix(strings.ToLower(strings.TrimSpace(a.Val)), script)
+		if scripted || linked || strings.Contains(a.Key, "{{7*7}}") {
 			return true
 		}
 	}

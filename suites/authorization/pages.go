@@ -463,9 +463,10 @@ func (v *forged) submit(_ *login.Page, f *login.Form, values *oauth.Form) {
 // A form may hold the parameters of the request. What is issued must be what the request asked for.
 func keepsTheRequestItself(t *T) {
 	pair := oauth.NewPKCE(43)
+	verifier := With("code_verifier", pair.Verifier)
 	rows := Cases[tampering]{
 		{"redirect_uri", tampering{forged{name: "redirect_uri", value: attacker}, stayHome}},
-		{"code_challenge", tampering{forged{name: "code_challenge", value: pair.Challenge}, redeemNothing(t, With("code_verifier", pair.Verifier))}},
+		{"code_challenge", tampering{forged{name: "code_challenge", value: pair.Challenge}, redeemNothing(t, verifier)}},
 		{"resource", tampering{forged{name: "resource", value: "https://attacker.example/mcp"}, keepAudience(t)}},
 	}
 	if other, _ := t.Session.Client(t.Context(), session.Second); other != nil {

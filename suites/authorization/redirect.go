@@ -36,7 +36,8 @@ func atClient(t *T, c *oauth.Client) Attempt[Edit] {
 		Name: "the request with the registered redirect URI",
 		Good: expect.That("the login page, the consent page, or a code at the redirect URI", func(g *Grant) string {
 			base, _, _ := strings.Cut(c.RedirectURI, "?") // AS-AUTHZ-REDIRECT-VERBATIM judges what becomes of the query
-			if _, login := g.Undecided(); login || g.AsksUser() || g.Code() != "" || strings.HasPrefix(g.Location, base) && strings.Contains(g.Location, "code=") {
+			sent := strings.HasPrefix(g.Location, base) && strings.Contains(g.Location, "code=")
+			if _, login := g.Undecided(); login || sent || g.AsksUser() || g.Code() != "" {
 				return ""
 			}
 			return g.Describe()
@@ -72,7 +73,8 @@ func comparesRedirectsAsStrings(t *T) {
 // endAtHome expects that a redirect URI that is equal after normalization leads to the registered one, if anywhere.
 func endAtHome(registered, requested string) expect.Matcher {
 	return expect.That("no redirect to another address than the registered one", func(g *Grant) string {
-		home := strings.HasPrefix(g.Location, registered+"&") || strings.TrimSpace(requested) == requested && strings.HasPrefix(g.Location, requested+"&")
+		home := strings.HasPrefix(g.Location, registered+"&") ||
+			strings.TrimSpace(requested) == requested && strings.HasPrefix(g.Location, requested+"&")
 		if (g.Code() != "" || g.Stage == login.Elsewhere) && !home {
 			return "the browser is sent to " + g.Location
 		}
@@ -183,7 +185,8 @@ func variesNothingButTheLoopbackPort(t *T) {
 	}
 	different := nearmiss.Except(nearmiss.Port, nearmiss.Equivalent, nearmiss.Space)
 	Refuses(t, atClient(t, c), requesting(nearmiss.OfURL(registered, different...)), expect.NotRedirect())
-	t.Expect(t.AS.Authorize(As(c), With("redirect_uri", "http://localhost:53111/callback")), "localhost in place of 127.0.0.1").Ideally(getNoCode)
+	localhost := t.AS.Authorize(As(c), With("redirect_uri", "http://localhost:53111/callback"))
+	t.Expect(localhost, "localhost in place of 127.0.0.1").Ideally(getNoCode)
 	if web, _ := t.AS.Register(map[string]any{"redirect_uris": []string{"https://client.example/cb"}}); web != nil {
 		Refuses(t, atClient(t, web), Cases[Edit]{
 			{"another port of a host that is not loopback", With("redirect_uri", "https://client.example:8443/cb")},

@@ -269,7 +269,7 @@ func approvesNothingInSilence(t *T) {
 func showsPage(g *Grant) bool { return g.Stage == login.AtLogin || g.Stage == login.AtConsent }
 
 // showNothing is for servers of OpenID Connect; others need not know prompt.
-var showNothing = expect.That("error login_required or consent_required, and no page (OpenID Connect Core section 3.1.2.1)", func(g *Grant) string {
+var showNothing = expect.That("an error, and no page, for prompt=none (OpenID Connect Core section 3.1.2.1)", func(g *Grant) string {
 	if showsPage(g) {
 		return g.Describe()
 	}
