@@ -218,11 +218,20 @@ var clientDocuments = []Flaw{
 		},
 		Noticed: []string{"AS-CIMD-SSRF-PRIVATE"},
 	},
-	one("cimd-host-hidden", idp.DocumentHosts, "AS-CIMD-CONSENT-HOSTS"),
+	rowOf(one("cimd-host-hidden", idp.DocumentHosts, "AS-CIMD-CONSENT-HOSTS"), "the document"),
+	rowOf(one("cimd-redirect-hidden", idp.ConsentNamesRedirect, "AS-CIMD-CONSENT-HOSTS", "AS-CONSENT-CONTENT"), "a web client"),
+	otherHost("first", "the second of two redirect URIs", func(registered []string, _ string) string { return registered[0] }),
+	otherHost("loopback", "a client on loopback", func(_ []string, requested string) string {
+		if strings.HasPrefix(requested, "http://") {
+			return "your application"
+		}
+		return requested
+	}),
+	documentLink("client_uri"), documentLink("tos_uri"), documentLink("policy_uri"), documentLink("logo_uri"),
 	one("cimd-no-warning", idp.LocalhostWarning, "AS-CIMD-LOCALHOST-WARNING"),
 	{
 		Name: "cimd-markup", Says: "The consent page shows a document's values unescaped.",
-		Bend: lacks(idp.EscapePages), Noticed: []string{"AS-CIMD-UNSAFE-URIS"},
+		Bend: lacks(idp.EscapePages), Noticed: []string{"AS-CIMD-UNSAFE-URIS"}, Row: "client_name with markup",
 		Also: []string{"AS-AUTHZ-REFLECTED-XSS", "AS-CONSENT-XSS"},
 	},
 }
@@ -265,5 +274,23 @@ func dialled(row string, is func(host string) bool) Flaw {
 		Name: "cimd-dials-" + strings.ReplaceAll(row, " ", "-"), Says: "A document is fetched from a special-use address: " + row + ".",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.DialsAnyway = is }),
 		Noticed: []string{"AS-CIMD-SSRF-PRIVATE"}, Row: row,
+	}
+}
+
+// otherHost has the consent page show another host than that of the redirect URI.
+func otherHost(name, row string, shown func(registered []string, requested string) string) Flaw {
+	return Flaw{
+		Name: "cimd-shows-" + name, Says: "The consent page does not show where the answer goes: " + row + ".",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.ShowsOtherHost = shown }),
+		Noticed: []string{"AS-CIMD-CONSENT-HOSTS"}, Row: row, Also: []string{"AS-CONSENT-CONTENT"},
+	}
+}
+
+// documentLink shows an address of a document as it is.
+func documentLink(member string) Flaw {
+	return Flaw{
+		Name: "cimd-links-" + member, Says: "The consent page links " + member + " of a document as it is.", Row: member,
+		Bend:    behaviour(func(b *idp.Behaviour) { b.ShowsRaw = []string{member} }),
+		Noticed: []string{"AS-CIMD-UNSAFE-URIS"}, Also: []string{"AS-CONSENT-XSS"},
 	}
 }

@@ -956,6 +956,9 @@ func (s *Server) consentPage(w http.ResponseWriter, t *transaction, user string)
 		if p.RedirectHost = u.Host; s.Upstream != nil {
 			p.RedirectHost = t.redirectURI
 		}
+		if b.ShowsOtherHost != nil {
+			p.RedirectHost = b.ShowsOtherHost(t.client.redirectURIs, t.redirectURI)
+		}
 	}
 	if s.Upstream != nil && b.has(ConsentNamesUpstream) {
 		p.Upstream = s.Upstream.Issuer + " is then asked for: " + strings.Join(s.Upstream.Scopes, " ")

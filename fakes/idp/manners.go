@@ -69,6 +69,8 @@ type Manners struct {
 	RemembersFailure func(reason string) bool
 	// FollowsRedirect reports that a redirect to a document is followed: a flaw. Nil: none is.
 	FollowsRedirect func(status int, to *url.URL) bool
+	// ShowsOtherHost is the host that the consent page shows in place of that of the redirect URI: a flaw. Nil: none.
+	ShowsOtherHost func(registered []string, requested string) string
 	// RedirectsToDocumentHost accepts documents only whose redirect URIs are on their own host.
 	RedirectsToDocumentHost bool
 	// TrustedDocumentHost is a host of which documents are fetched whatever its address: an exception of the operator's.

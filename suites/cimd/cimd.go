@@ -29,3 +29,17 @@ func fetched() {
 	Must("AS-CIMD-REJECT-SHARED-SECRET", usesNoPublishedSecret)
 	Must("AS-CIMD-KEY-AUTH-ENFORCED", demandsTheKeyOfTheDocument)
 }
+
+func security() {
+	Practice("AS-CIMD-NO-REDIRECT-FOLLOW", followsNoRedirect)
+	Should("AS-CIMD-SSRF-PRIVATE", fetchesFromNoSpecialAddress)
+	Should("AS-CIMD-SIZE-AND-TIME", limitsDocuments)
+	Must("AS-CIMD-CONSENT-HOSTS", showsHosts)
+	Should("AS-CIMD-LOCALHOST-WARNING", warnsOfLoopback)
+	Practice("AS-CIMD-UNSAFE-URIS", showsNothingUnsafe)
+}
+
+func load() {
+	Practice("AS-CIMD-SSRF-REBIND", connectsToTheAddressItChecked)
+	Practice("AS-CIMD-FETCH-ABUSE", limitsFetchesForStrangers)
+}

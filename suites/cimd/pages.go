@@ -1,0 +1,154 @@
+package cimd
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+const (
+	onTheWeb    = "https://client.example/cb"
+	alsoOnWeb   = "https://second.example/cb"
+	namedOnSelf = "http://localhost:53222/callback"
+	onSelf      = "http://127.0.0.1:53222/callback"
+)
+
+// consent is the consent page for the client of a document, and the request that led to it.
+type consent struct {
+	*request
+	page *login.Page
+}
+
+// consentFor ends the row where the client of a document does not come as far as consent.
+func consentFor(t *T, edits ...edit) consent {
+	r := ask(t, newDraft(t, acceptedRedirect(t), edits...))
+	if t.AS.MustReachDecision(r.Grant); r.Stage != login.AtConsent {
+		t.NotApplicable("no consent page is shown for this document: %s", r.Describe())
+	}
+	return consent{r, r.Page()}
+}
+
+// MCP: "MUST clearly display the redirect URI hostname during authorization"
+func showsHosts(t *T) {
+	usable(t)
+	Each(t, Cases[[]edit]{
+		{"a web client", []edit{redirecting(onTheWeb)}},
+		{"the second of two redirect URIs", []edit{member("redirect_uris", []string{onTheWeb, alsoOnWeb}), requesting(alsoOnWeb)}},
+		{"a client on loopback", []edit{redirecting(loopbackRedirect(t))}},
+	}, func(t *T, edits []edit) {
+		c := consentFor(t, edits...)
+		t.Expect(c, "the redirect URI").To(showHost(c.Client.RedirectURI))
+		t.Expect(c, "the document").Ideally(showHost(c.Client.ID))
+	})
+}
+
+// loopbackRedirect is on another host than the documents: where both are one, a page that shows either would seem to show both.
+func loopbackRedirect(t *T) string {
+	if u, err := url.Parse("https://" + t.Documents.Host()); err == nil && u.Hostname() == "127.0.0.1" {
+		return namedOnSelf
+	}
+	return onSelf
+}
+
+func showHost(address string) expect.Matcher {
+	host := address
+	if u, err := url.Parse(address); err == nil {
+		host = u.Hostname()
+	}
+	return expect.That("the host "+host+" on the consent page", func(c consent) string {
+		if strings.Contains(strings.ToLower(c.page.Text), host) {
+			return ""
+		}
+		return host + " is absent from the visible text"
+	})
+}
+
+// MCP: "SHOULD display additional warnings for localhost-only redirect URIs"
+func warnsOfLoopback(t *T) {
+	usable(t)
+	web := words(consentFor(t, redirecting(onTheWeb)))
+	usual := beyond(words(consentFor(t, redirecting(alsoOnWeb))), web) // what differs between two web clients
+	native := consentFor(t, redirecting(loopbackRedirect(t)))
+	t.Expect(native).To(expect.That("a warning that a program on the user's own machine gets the answer", func(c consent) string {
+		if more := beyond(words(c), web); len(more) <= len(usual) {
+			return fmt.Sprintf("the page says no more than that of a client on the web (%d words of its own, %d among web clients)",
+				len(more), len(usual))
+		}
+		return ""
+	}))
+}
+
+// words are those of a page without addresses and numbers, which differ anyway.
+func words(c consent) []string {
+	return slices.DeleteFunc(strings.Fields(strings.ToLower(c.page.Text)), func(w string) bool {
+		return strings.ContainsAny(w, "0123456789:/@") || strings.Contains(w, ".example") || strings.Contains(w, "localhost")
+	})
+}
+
+// beyond are words of one page that another has not, each once.
+func beyond(page, other []string) []string {
+	all := slices.Compact(slices.Sorted(slices.Values(page)))
+	return slices.DeleteFunc(all, func(w string) bool { return slices.Contains(other, w) })
+}
+
+// What the document says of the client comes from a stranger (section 6.5 and 6.7; OAuth 2.1 section 7.11).
+func showsNothingUnsafe(t *T) {
+	usable(t)
+	const script, data = "javascript:alert('mcpauth')", "data:text/html,mcpauth"
+	logo := "https://" + t.Documents.Host() + "/logo.svg"
+	Each(t, Cases[edit]{
+		{"client_name with markup", member("client_name", "<img src=x onerror=alert('mcpauth')>")},
+		{"client_uri javascript:", member("client_uri", script)},
+		{"client_uri data:", member("client_uri", data)},
+		{"tos_uri javascript:", member("tos_uri", script)},
+		{"policy_uri javascript:", member("policy_uri", script)},
+		{"logo_uri javascript:", member("logo_uri", script)},
+	}, func(t *T, e edit) {
+		if r := ask(t, newDraft(t, acceptedRedirect(t), e)); t.AS.MustReachDecision(r.Grant).Stage == login.AtConsent {
+			t.Expect(consent{r, r.Page()}).To(escapeMarkup, leadNowhereUnsafe)
+			return
+		} else if r.page.Hits() == 0 {
+			t.Inconclusive("%s", unfetched(r))
+		}
+		t.Refused() // a refusal of the document will do
+	})
+	Each(t, Cases[edit]{{"logo_uri https:", member("logo_uri", logo)}}, func(t *T, e edit) {
+		t.Expect(consentFor(t, e)).Ideally(loadNot(logo))
+	})
+}
+
+var escapeMarkup = expect.That("what the document says escaped in the page", func(c consent) string {
+	if strings.Contains(c.page.Source, "<img src=x onerror") {
+		return "the page holds it as markup"
+	}
+	return ""
+})
+
+var leadNowhereUnsafe = expect.That("no javascript: or data:text/html address of the document in the page", func(c consent) string {
+	addresses := slices.Clone(c.page.Loads)
+	for _, l := range c.page.Links {
+		addresses = append(addresses, l.Address)
+	}
+	for _, a := range addresses {
+		if a = strings.ToLower(a); strings.Contains(a, "mcpauth") && (strings.HasPrefix(a, "javascript:") || strings.HasPrefix(a, "data:text/html")) {
+			return a
+		}
+	}
+	return ""
+})
+
+// "SHOULD prefetch the file at logo_uri" (section 6.7)
+func loadNot(logo string) expect.Matcher {
+	return expect.That("the logo from the authorization server, which has fetched it before", func(c consent) string {
+		if slices.Contains(c.page.Loads, logo) {
+			return "the user's browser loads " + logo
+		}
+		return ""
+	})
+}
