@@ -2,7 +2,7 @@
 # Installs servers that others wrote, from their published packages, starts each on loopback, tests it, and compares with what
 # is expected of it:  interop/run.sh [NAME...]   without a name all of them.
 # Exit 0: as expected; 1: not; 75: nothing could be installed. INTEROP_CACHE keeps what was installed for the next time;
-# with INTEROP_WRITE=1 each unjudged.txt is written anew, for its author to read.
+# with INTEROP_WRITE=1 each unjudged.txt is written again, for its author to read.
 set -u
 cd "$(dirname "$0")/.."
 cache=${INTEROP_CACHE:-$(mktemp -d)}
@@ -20,9 +20,9 @@ go build -o "$cache/mcpauth" ./cmd/mcpauth || exit 1
 npm() { mkdir -p "$work/npm" && (cd "$work/npm" && { [ -f package.json ] || echo '{"private":true,"type":"module"}' >package.json; } && command npm install --silent --no-audit --no-fund "$@"); }
 pip() { { [ -x "$venv/bin/python" ] || python3 -m venv "$venv"; } && "$venv/bin/pip" install -q --disable-pip-version-check "$@"; }
 
-# waits until something listens at the URL.
+# waits until something listens at the URL, for 20 seconds or the patience in seconds of the server's script.
 listens() {
-	for _ in $(seq 80); do
+	for _ in $(seq $((${patience:-20} * 4))); do
 		curl -s -o /dev/null --max-time 2 "$1" && return 0
 		kill -0 "-$server" 2>/dev/null || return 1
 		sleep 0.25

@@ -135,6 +135,13 @@ var All = []Quirk{
 		},
 	},
 	{
+		Name: "scopes-of-the-client", Says: "A client that registers no scope can use some of the scopes only, as the answer says.",
+		Allows: "RFC 7591 section 2: where scope is omitted, the server may register a client with a default set of scopes.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.DefaultScopes = []string{"notes:read", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "openid", "profile", "email", "offline_access"}
+		},
+	},
+	{
 		Name: "root-document", Says: "The metadata is at the root of the origin only, which the challenge names.",
 		Allows: "MCP 2025-11-25, Protected Resource Metadata Discovery Requirements: at the path of the endpoint, or at the root.",
 		Bend: func(o *reference.Options) {

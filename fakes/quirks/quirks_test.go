@@ -402,6 +402,10 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		require.Equal(t, 401, stateful(t, r, "", session, "ping").StatusCode)
 		assert.Equal(t, either(quirk, 404, 200), stateful(t, r, token, session, "ping").StatusCode)
 	},
+	"scopes-of-the-client": func(t *testing.T, r *reference.Reference, quirk bool) {
+		_, answer := register(t, r, nil)
+		assert.Equal(t, quirk, strings.Contains(fmt.Sprint(answer["scope"]), "mcp:tool:flip_coin"), answer)
+	},
 	"hidden-tools": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token := r.IDP.Mint("alice", r.URL, []string{"notes:read"}, nil)
 		resp, doc := call(t, r, token, "tools/call", map[string]any{"name": "write_note", "arguments": map[string]any{"text": "x"}})

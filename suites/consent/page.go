@@ -47,7 +47,8 @@ var beSaid = expect.That("each scope that is granted, or what it means", func(sc
 
 // unnamed are the scopes of a request that are granted, and of which its consent page says nothing, in whatever words.
 func unnamed(t *T, c *oauth.Client, g *Grant) []string {
-	asked := strings.Fields(g.Request.Get("scope"))
+	// openid is the sign-in itself, for which the page names the client (OpenID Connect Core section 3.1.2.1).
+	asked := slices.DeleteFunc(strings.Fields(g.Request.Get("scope")), func(s string) bool { return s == "openid" })
 	text := plain(g.Page())
 	out := slices.DeleteFunc(slices.Clone(asked), func(s string) bool {
 		return strings.Contains(g.Page().Said(), s) || described(t, c, s, asked, text)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
 )
 
 // needsOfTheUser are tokens, logins, static credentials, tools and objects.
@@ -180,16 +181,26 @@ func (t *T) seesTokens() bool {
 	return t.mayIntrospect() == nil
 }
 
-// ScopePool are the scopes that an ordinary user may grant: those the target speaks of, without those that
-// mean something of their own to OpenID Connect.
+// ScopePool are the scopes that an ordinary user may grant to the shared client: those the target speaks of and the client
+// can use, without those that mean something of their own to OpenID Connect.
 func (t AuthorizationServer) ScopePool() []string {
-	var out []string
-	for _, v := range t.Session.Pool {
-		switch v {
-		case "openid", "profile", "email", "address", "phone", "offline_access":
-			continue
-		}
-		out = append(out, v)
+	pool := t.Session.Pool
+	if usable := t.registeredScopes(); len(usable) > 0 {
+		pool = slices.DeleteFunc(Union(pool, usable), func(v string) bool {
+			return !slices.Contains(usable, v) && !slices.Contains(t.Session.RequestedScopes(), v)
+		})
 	}
-	return out
+	return slices.DeleteFunc(slices.Clone(pool), func(v string) bool {
+		return slices.Contains([]string{"openid", "profile", "email", "address", "phone", "offline_access"}, v)
+	})
+}
+
+// registeredScopes are those that the server has given the shared client (RFC 7591 section 2, scope); none where it says nothing,
+// or repeats what was asked for.
+func (t AuthorizationServer) registeredScopes() []string {
+	c, _ := t.Session.Client(t.ctx, session.Public)
+	if c == nil || c.Registered == nil || t.Session.RegistersScope() {
+		return nil
+	}
+	return strings.Fields(c.Registered.String("scope"))
 }

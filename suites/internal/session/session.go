@@ -516,6 +516,9 @@ func (s *Session) Metadata(method string) map[string]any {
 	return m
 }
 
+// RegistersScope reports that clients ask for scopes when they are registered, since they get none otherwise.
+func (s *Session) RegistersScope() bool { return s.withScope.Load() }
+
 // Introspector is the resource server's client, which the owner of the target declared; nil where none is declared.
 func (s *Session) Introspector() *oauth.Client {
 	for i := range s.Input.Clients {

@@ -1,0 +1,36 @@
+"""What an owner sets up at Keycloak for an MCP server: registration from this machine, and the audience of its tokens."""
+import json
+import sys
+import urllib.parse
+import urllib.request
+
+base = sys.argv[1]
+
+
+def ask(method, path, token=None, body=None, form=None):
+    data = urllib.parse.urlencode(form).encode() if form else json.dumps(body).encode() if body else None
+    headers = {"Content-Type": "application/json"} if body else {}
+    if token:
+        headers["Authorization"] = "Bearer " + token
+    with urllib.request.urlopen(urllib.request.Request(base + path, method=method, data=data, headers=headers)) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+admin = {"grant_type": "password", "client_id": "admin-cli", "username": "admin", "password": "admin-password-1"}
+token = ask("POST", "/realms/master/protocol/openid-connect/token", form=admin)["access_token"]
+realm = "/admin/realms/mcp"
+policy = "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"
+for component in ask("GET", f"{realm}/components?type={policy}", token):
+    if component["providerId"] == "trusted-hosts":
+        component["config"]["trusted-hosts"] = ["127.0.0.1", "localhost", "[::1]", "client.example"]
+        component["config"]["host-sending-registration-request-must-match"] = ["false"]
+        ask("PUT", f"{realm}/components/{component['id']}", token, component)
+audience = {"included.custom.audience": "http://127.0.0.1:8940/mcp", "access.token.claim": "true", "id.token.claim": "false"}
+ask("POST", f"{realm}/client-scopes", token, {
+    "name": "mcp-audience", "protocol": "openid-connect",
+    "attributes": {"include.in.token.scope": "false", "display.on.consent.screen": "false"},
+    "protocolMappers": [{"name": "aud", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper", "config": audience}],
+})
+scope = next(s["id"] for s in ask("GET", f"{realm}/client-scopes", token) if s["name"] == "mcp-audience")
+ask("PUT", f"{realm}/default-default-client-scopes/{scope}", token)
