@@ -29,6 +29,27 @@ var otherTransport = []Flaw{
 		func(origin, _ string) bool { return strings.ToUpper(origin) == origin }),
 	originFlaw("http", "another site over http",
 		func(origin, _ string) bool { return origin == "http://evil.example" }),
+	unlookedAt("get", "GET", func(r *http.Request) bool { return r.Method == http.MethodGet }),
+	unlookedAt("delete", "DELETE", func(r *http.Request) bool { return r.Method == http.MethodDelete }),
+	unlookedAt("notification", "a notification", func(r *http.Request) bool {
+		return r.Method == http.MethodPost && strings.Contains(string(peek(r)), `"notifications/cancelled"`)
+	}),
+	unlookedAt("text", "POST as text/plain", func(r *http.Request) bool {
+		text := strings.HasPrefix(r.Header.Get("Content-Type"), "text/plain")
+		if text { // it is accepted besides
+			r.Header.Set("Content-Type", "application/json")
+		}
+		return text
+	}),
+	methodFlaw("missing", "no Mcp-Method", func(methods []string) bool { return len(methods) == 0 }),
+	methodFlaw("other", "Mcp-Method: tools/call on a tools/list", func(methods []string) bool {
+		return len(methods) == 1 && methods[0] == "tools/call"
+	}),
+	methodFlaw("upper-case", "Mcp-Method in upper case", func(methods []string) bool {
+		return len(methods) == 1 && methods[0] == "TOOLS/LIST"
+	}),
+	nameFlaw("upper-case", "Mcp-Name in upper case",
+		func(names []string) bool { return len(names) == 1 && strings.HasPrefix(names[0], "MCPAUTH") }),
 	nameFlaw("missing", "no Mcp-Name",
 		func(names []string) bool { return len(names) == 0 }),
 	nameFlaw("empty", "Mcp-Name empty",
@@ -106,4 +127,40 @@ func everySecond() func(http.Handler) http.Handler {
 		}
 		return refuses
 	})
+}
+
+// unlookedAt has nobody look at the Origin of some requests.
+func unlookedAt(name, row string, when func(r *http.Request) bool) Flaw {
+	return Flaw{
+		Name: "origin-unseen-" + name, Says: "The Origin does not matter to some requests: " + row + ".",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				if when(r) {
+					r.Header.Del("Origin")
+				}
+				return false
+			})
+		},
+		Noticed: []string{"RS-TRANSPORT-ORIGIN-EVERY-METHOD"}, Also: []string{"RS-*"}, Row: row,
+	}
+}
+
+// methodFlaw takes some Mcp-Method fields for the method in the message.
+func methodFlaw(name, row string, taken func(methods []string) bool) Flaw {
+	return Flaw{
+		Name: "header-method-" + name, Says: "Not compared with the message: " + row + ".",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				var m struct {
+					Method string `json:"method"`
+				}
+				if taken(r.Header.Values("Mcp-Method")) && r.Header.Get("MCP-Protocol-Version") >= "2026-07-28" &&
+					json.Unmarshal(peek(r), &m) == nil && m.Method != "" {
+					r.Header.Set("Mcp-Method", m.Method)
+				}
+				return false
+			})
+		},
+		Noticed: []string{"RS-TRANSPORT-HEADER-MISMATCH"}, Also: []string{"RS-SCOPE-*", "RS-TRANSPORT-*"}, Row: row,
+	}
 }

@@ -14,46 +14,71 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
+const noTool = "mcpauth_no_such_tool"
+
 // 2026-07-28, Server Validation: 400 with HeaderMismatch, -32020.
 func refusesContradictions(t *T) {
-	const tool = "mcpauth_no_such_tool"
-	list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil).With(t.MCP.BearerField())
-	call := list.Method("tools/call", map[string]any{"name": tool, "arguments": map[string]any{}})
-	named := func(values ...string) mcp.Call {
-		c := call
+	list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
+	Refuses(t, statelessly(t, list, expect.Accept()), Cases[CallEdit]{
+		{"Mcp-Method: tools/call on a tools/list", saying("Mcp-Method", "tools/call")},
+		{"Mcp-Method in upper case", saying("Mcp-Method", "TOOLS/LIST")},
+		{"no Mcp-Method", lacking("Mcp-Method")},
+		{"MCP-Protocol-Version unlike the _meta", saying("MCP-Protocol-Version", "2025-11-25")},
+	}, refuseMismatch())
+	call := list.Method("tools/call", map[string]any{"name": noTool, "arguments": map[string]any{}})
+	Refuses(t, statelessly(t, call, passTheHeaders), Cases[CallEdit]{
+		{"no Mcp-Name", lacking("Mcp-Name")},
+		{"Mcp-Name of another tool", saying("Mcp-Name", "mcpauth_other_tool")},
+		{"Mcp-Name in upper case", saying("Mcp-Name", strings.ToUpper(noTool))},
+		{"Mcp-Name of another tool in Base64", saying("Mcp-Name", sentinel("mcpauth_other_tool"))},
+		{"Mcp-Name empty", saying("Mcp-Name", "")},
+		{"Mcp-Name twice, the right one first", saying("Mcp-Name", noTool, "mcpauth_other_tool")},
+		{"Mcp-Name twice, the right one last", saying("Mcp-Name", "mcpauth_other_tool", noTool)},
+	}, refuseMismatch())
+	encoded := statelessly(t, call, passTheHeaders).Send(saying("Mcp-Name", sentinel(noTool)))
+	t.Expect(encoded, "Mcp-Name of the tool in Base64").To(passTheHeaders)
+}
+
+// statelessly is a call with the valid token, whose header fields match its message.
+func statelessly(t *T, c mcp.Call, good expect.Matcher) Attempt[CallEdit] {
+	return Attempt[CallEdit]{Name: "the " + c.RPC + " with matching header fields", Good: good, Send: func(edits ...CallEdit) any {
+		edited := t.MCP.Authorized(c)
+		for _, e := range edits {
+			edited = e(edited)
+		}
+		return t.Send(edited)
+	}}
+}
+
+// saying replaces a field by others of the same name.
+func saying(name string, values ...string) CallEdit {
+	return func(c mcp.Call) mcp.Call {
 		for _, v := range values {
-			c = c.With(mcp.Field("Mcp-Name", v))
+			c = c.With(mcp.Field(name, v))
 		}
 		return c
 	}
-	good := Attempt[mcp.Call]{Name: "tools/list with matching headers", Good: expect.Accept(), Send: func(instead ...mcp.Call) any {
-		if len(instead) > 0 {
-			return t.Send(instead[0])
-		}
-		return t.Send(list)
-	}}
-	Refuses(t, good, Cases[mcp.Call]{
-		{"Mcp-Method: tools/call on a tools/list", list.With(mcp.Field("Mcp-Method", "tools/call"))},
-		{"no Mcp-Method", without(list, "Mcp-Method")},
-		{"no Mcp-Name", without(call, "Mcp-Name")},
-		{"Mcp-Name of another tool", named("mcpauth_other_tool")},
-		{"Mcp-Name of another tool in Base64", named(sentinel("mcpauth_other_tool"))},
-		{"Mcp-Name empty", named("")},
-		{"Mcp-Name twice, the right one first", named(tool, "mcpauth_other_tool")},
-		{"Mcp-Name twice, the right one last", named("mcpauth_other_tool", tool)},
-		{"MCP-Protocol-Version unlike the _meta", list.With(mcp.Field("MCP-Protocol-Version", "2025-11-25"))},
-	}, refuseMismatch())
-	for _, c := range []mcp.Call{call, named(sentinel(tool))} { // both say the same
-		t.Expect(t.Send(c), "Mcp-Name of the tool that is called").To(notCallItMismatch())
+}
+
+// lacking leaves out a field that mirrors the message.
+func lacking(name string) CallEdit {
+	return func(c mcp.Call) mcp.Call {
+		c = c.WithBody(c.Message())
+		c.Header = slices.DeleteFunc(c.Header, func(f reports.Field) bool { return strings.EqualFold(f.Name, name) })
+		return c
 	}
 }
 
-// without is a call that lacks a field which mirrors its message.
-func without(c mcp.Call, name string) mcp.Call {
-	c = c.WithBody(c.Message())
-	c.Header = slices.DeleteFunc(c.Header, func(f reports.Field) bool { return strings.EqualFold(f.Name, name) })
-	return c
-}
+// passTheHeaders expects a call to be judged by what it asks for: its tool does not exist, which is not said before the header fields
+// are compared.
+var passTheHeaders = expect.Serving("the call to get past the comparison of header fields", func(ex *reports.Exchange) string {
+	code := mcp.Read(ex).Code
+	switch s := expect.Status(ex); {
+	case expect.NoAnswer(ex) != "", s == 401, code == "-32020", s == 400 && code != "-32602" && code != "-32601":
+		return expect.Describe(ex)
+	}
+	return ""
+})
 
 // sentinel is the form of a value that is no plain ASCII (Mcp-Name, Value Encoding).
 func sentinel(v string) string {
@@ -65,15 +90,6 @@ func refuseMismatch() expect.Matcher {
 	return expect.Advised(expect.Refuse(400), "JSON-RPC error -32020", func(ex *reports.Exchange) bool {
 		code := mcp.Read(ex).Code
 		return code == "-32020" || code == "-32022"
-	})
-}
-
-func notCallItMismatch() expect.Matcher {
-	return expect.That("headers that match the message to be accepted", func(ex *reports.Exchange) string {
-		if mcp.Read(ex).Code == "-32020" {
-			return expect.Describe(ex)
-		}
-		return ""
 	})
 }
 

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -30,7 +31,11 @@ func foreignOrigins(t *T) Cases[string] {
 
 // sameHostOrigins are origins that a policy may allow on purpose: no name is rebound that way.
 func sameHostOrigins(t *T) Cases[string] {
-	out := Cases[string]{{"the own host at another port", t.Survey.URL.Scheme + "://" + t.Survey.URL.Hostname() + ":1"}}
+	other := map[string]string{"http": "https", "https": "http"}[t.Survey.URL.Scheme]
+	out := Cases[string]{
+		{"the own host at another port", t.Survey.URL.Scheme + "://" + t.Survey.URL.Hostname() + ":1"},
+		{"the own host by the other scheme", other + "://" + t.Survey.URL.Host},
+	}
 	if t.MCP.Loopback() { // a page of this machine, such as an inspector
 		out = out.And("localhost at another port", "http://localhost:1").And("127.0.0.1 at another port", "http://127.0.0.1:1")
 	}
@@ -91,4 +96,53 @@ func refusesForeignHosts(t *T) {
 		rows = rows.And("Host: "+host, host)
 	}
 	Refuses(t, good, rows, expect.RefuseAnyway())
+}
+
+// A client that is no browser sends no Origin: the clause is about an Origin that is present and invalid.
+func acceptsAllowedOrigins(t *T) {
+	t.Expect(t.Send(t.MCP.Authorized(t.MCP.Call())), "without Origin").To(t.MCP.Serve())
+	var declared Cases[CallEdit]
+	for _, origin := range t.Origins {
+		declared = declared.And("the declared Origin "+origin, from(origin))
+	}
+	Each(t, declared, func(t *T, e CallEdit) { t.Expect(t.Send(e(t.MCP.Authorized(t.MCP.Call())))).To(t.MCP.Serve()) })
+	own := from(document.Origin(t.Survey.URL))
+	t.Expect(t.Send(own(t.MCP.Authorized(t.MCP.Call()))), "its own Origin").Ideally(t.MCP.Serve())
+}
+
+// "Servers MUST validate the Origin header on all incoming connections"
+func refusesForeignOriginsByEveryMethod(t *T) {
+	Each(t, Cases[func(t *T) mcp.Call]{
+		{"GET", func(t *T) mcp.Call { return inOwnSession(t).Using("GET") }},
+		{"DELETE", func(t *T) mcp.Call { return inOwnSession(t).Using("DELETE") }},
+		{"a notification", func(t *T) mcp.Call {
+			return inOwnSession(t).Method("notifications/cancelled", map[string]any{"requestId": "mcpauth-none"})
+		}},
+		{"POST as text/plain", func(t *T) mcp.Call { return t.MCP.Call().With(mcp.Field("Content-Type", "text/plain")) }},
+	}, func(t *T, build func(t *T) mcp.Call) {
+		good := Attempt[CallEdit]{Name: "the same request without an Origin", Good: t.MCP.Serve(), Send: func(edits ...CallEdit) any {
+			c := t.MCP.Authorized(build(t))
+			for _, e := range edits {
+				c = e(c)
+			}
+			return t.Send(c)
+		}}
+		if ex, _ := good.Send().(*reports.Exchange); offersNone(ex) {
+			t.NotApplicable("it is not offered: without an Origin it is answered with %s", expect.Describe(ex))
+		}
+		Refuses(t, good, Cases[CallEdit]{{"from " + evil, from(evil)}}, refuseOrigin(t))
+	})
+}
+
+// inOwnSession is a call in a session of its own, where there are sessions: without one, a request might be refused for its lack.
+func inOwnSession(t *T) mcp.Call {
+	if t.Wire == mcp.Stateful {
+		return OpenSession(t)
+	}
+	return t.MCP.Call()
+}
+
+// offersNone reports an answer that refuses a method or a media type.
+func offersNone(ex *reports.Exchange) bool {
+	return slices.Contains([]int{400, 404, 405, 406, 415, 501}, expect.Status(ex))
 }

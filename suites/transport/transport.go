@@ -3,10 +3,8 @@
 package transport
 
 import (
-	"net"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -32,28 +30,8 @@ const evil = "https://evil.example"
 func rebinding() {
 	Must("RS-TRANSPORT-ORIGIN-INVALID", refusesForeignOrigins)
 
-	Practice("RS-TRANSPORT-ORIGIN-ALLOWED", func(t *T) {
-		t.Expect(t.Send(t.MCP.Authorized(t.MCP.Call())), "without Origin").To(t.MCP.Serve())
-		for _, origin := range t.Origins {
-			t.Expect(t.Send(t.MCP.Authorized(t.MCP.Call()).With(mcp.Field("Origin", origin))), "declared Origin %s", origin).To(t.MCP.Serve())
-		}
-		own := document.Origin(t.Survey.URL)
-		t.Expect(t.Send(t.MCP.Authorized(t.MCP.Call()).With(mcp.Field("Origin", own))), "its own Origin").Ideally(t.MCP.Serve())
-	})
-
-	Must("RS-TRANSPORT-ORIGIN-EVERY-METHOD", func(t *T) {
-		foreign := mcp.Field("Origin", evil)
-		for _, verb := range []string{"GET", "DELETE"} {
-			call := t.MCP.Call()
-			if t.Wire == mcp.Stateful { // without a session both might be refused for its lack
-				call = OpenSession(t)
-			}
-			t.Expect(t.Send(t.MCP.Authorized(call.Using(verb)).With(foreign)), "%s from a foreign Origin", verb).To(expect.Refuse(403, 405, 400, 401, 404))
-		}
-		plain := t.MCP.Authorized(t.MCP.Call()).With(foreign, mcp.Field("Content-Type", "text/plain"))
-		t.Expect(t.Send(plain), "POST as text/plain from a foreign Origin").To(expect.Refuse(403, 415, 400, 401))
-	})
-
+	Practice("RS-TRANSPORT-ORIGIN-ALLOWED", acceptsAllowedOrigins)
+	Must("RS-TRANSPORT-ORIGIN-EVERY-METHOD", refusesForeignOriginsByEveryMethod)
 	Practice("RS-TRANSPORT-HOST-REBINDING", refusesForeignHosts)
 }
 
@@ -230,61 +208,12 @@ func versions() {
 		t.Expect(t.Send(call.With(mcp.Field("MCP-Protocol-Version", "1900-01-01"))), "MCP-Protocol-Version: 1900-01-01, with the valid token").To(expect.Refuse(400))
 	})
 
-	Must("RS-TRANSPORT-ERA-PARITY", func(t *T) {
-		stateful, stateless := t.Cite(t.Survey.Refused[mcp.Stateful]), t.Cite(t.Survey.Refused[mcp.Stateless])
-		if expect.Accepted(stateful) && expect.Accepted(stateless) {
-			t.MCP.Unguarded(stateless)
-		}
-		for about, send := range Sorted(map[string]func(w mcp.Wire) *reports.Exchange{
-			"without credentials": func(w mcp.Wire) *reports.Exchange { return t.Cite(t.Survey.Refused[w]) },
-			"with a bad token":    func(w mcp.Wire) *reports.Exchange { return t.Cite(t.Survey.Bogus[w]) },
-			"from a foreign Origin": func(w mcp.Wire) *reports.Exchange {
-				return t.Send(t.MCP.Authorized(t.Survey.Protected[w]).With(mcp.Field("Origin", evil)))
-			},
-		}) {
-			a, b := send(mcp.Stateful), send(mcp.Stateless)
-			stateful, stateless := t.Survey.Served(mcp.Stateful, a), t.Survey.Served(mcp.Stateless, b)
-			switch {
-			case stateful && !stateless:
-				t.Unmet(a, "what the stateless wire refuses to be refused on the stateful wire too", "%s %s", expect.Describe(a), about)
-			case stateless && !stateful:
-				t.Unmet(b, "what the stateful wire refuses to be refused on the stateless wire too", "%s %s", expect.Describe(b), about)
-			case !stateful && !expect.Crashed(a) && !expect.Crashed(b):
-				t.Refused()
-			}
-		}
-	})
-
+	Must("RS-TRANSPORT-ERA-PARITY", protectsBothWiresAlike)
 	Must("RS-TRANSPORT-HEADER-MISMATCH", refusesContradictions)
 	Must("RS-TRANSPORT-CONNECTION-IDENTITY", judgesEachRequestAlone)
 }
 
 // "When running locally, servers SHOULD bind only to localhost (127.0.0.1) rather than all network interfaces (0.0.0.0)"
 func localhost() {
-	Should("RS-TRANSPORT-LOCAL-BIND", func(t *T) {
-		port := t.Survey.URL.Port()
-		if port == "" {
-			port = map[string]string{"http": "80", "https": "443"}[t.Survey.URL.Scheme]
-		}
-		addresses, err := net.InterfaceAddrs()
-		if err != nil {
-			t.Inconclusive("the addresses of this machine cannot be learned: %v", err)
-		}
-		tried := 0
-		for _, a := range addresses {
-			ip, ok := a.(*net.IPNet)
-			if !ok || ip.IP.IsLoopback() || ip.IP.IsLinkLocalUnicast() {
-				continue
-			}
-			tried++
-			at := net.JoinHostPort(ip.IP.String(), port)
-			if c, err := net.DialTimeout("tcp", at, time.Second); err == nil {
-				_ = c.Close()
-				t.Finding(nil, at, "a server that runs locally to listen on loopback only", "it can be reached there")
-			}
-		}
-		if tried == 0 {
-			t.NotApplicable("this machine has no address beyond loopback")
-		}
-	})
+	Should("RS-TRANSPORT-LOCAL-BIND", listensOnLoopbackOnly)
 }

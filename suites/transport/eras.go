@@ -1,0 +1,84 @@
+package transport
+
+import (
+	"net"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// pair are the answers of the two wires to one kind of request.
+type pair struct{ stateful, stateless *reports.Exchange }
+
+// protectsBothWiresAlike: "MCP servers MUST validate access tokens", whatever the era of the request.
+func protectsBothWiresAlike(t *T) {
+	anonymous := pair{t.Cite(t.Survey.Refused[mcp.Stateful]), t.Cite(t.Survey.Refused[mcp.Stateless])}
+	if expect.Accepted(anonymous.stateful) && expect.Accepted(anonymous.stateless) {
+		t.MCP.Unguarded(anonymous.stateless)
+	}
+	foreign := func(w mcp.Wire) *reports.Exchange { return t.Send(from(evil)(t.MCP.Authorized(t.Survey.Protected[w]))) }
+	Each(t, Cases[func() pair]{
+		{"without credentials", func() pair { return anonymous }},
+		{"with a bad token", func() pair { return pair{t.Cite(t.Survey.Bogus[mcp.Stateful]), t.Cite(t.Survey.Bogus[mcp.Stateless])} }},
+		{"from a foreign Origin", func() pair { return pair{foreign(mcp.Stateful), foreign(mcp.Stateless)} }},
+	}, func(t *T, send func() pair) {
+		p := send()
+		t.Expect(p.stateful, "the stateful wire").To(refuseWhatTheOtherRefuses(t, mcp.Stateful, p.stateless))
+		t.Expect(p.stateless, "the stateless wire").To(refuseWhatTheOtherRefuses(t, mcp.Stateless, p.stateful))
+	})
+}
+
+// refuseWhatTheOtherRefuses expects a wire to refuse a request that the other wire refuses.
+func refuseWhatTheOtherRefuses(t *T, on mcp.Wire, other *reports.Exchange) expect.Matcher {
+	opposite := map[mcp.Wire]mcp.Wire{mcp.Stateful: mcp.Stateless, mcp.Stateless: mcp.Stateful}[on]
+	return expect.Unless(expect.Refusing("what the "+string(opposite)+" wire refuses to be refused here too", func(ex *reports.Exchange) string {
+		if t.Survey.Served(on, ex) && expect.NoAnswer(other) == "" && !t.Survey.Served(opposite, other) {
+			return expect.Describe(ex) + ", and there " + expect.Describe(other)
+		}
+		return ""
+	}), func(*reports.Exchange) string {
+		if why := expect.NoAnswer(other); why != "" {
+			return "the other wire gives no answer that decides: " + why
+		}
+		return ""
+	})
+}
+
+// "When running locally, servers SHOULD bind only to localhost (127.0.0.1) rather than all network interfaces (0.0.0.0)"
+func listensOnLoopbackOnly(t *T) {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Inconclusive("the addresses of this machine cannot be learned: %v", err)
+	}
+	var rows Cases[string]
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && !ip.IP.IsLoopback() && !ip.IP.IsLinkLocalUnicast() {
+			at := net.JoinHostPort(ip.IP.String(), portOf(t))
+			rows = rows.And(at, at)
+		}
+	}
+	if len(rows) == 0 {
+		t.NotApplicable("this machine has no address beyond loopback")
+	}
+	Each(t, rows, func(t *T, at string) { t.Expect(at).To(notListen) })
+}
+
+func portOf(t *T) string {
+	if port := t.Survey.URL.Port(); port != "" {
+		return port
+	}
+	return map[string]string{"http": "80", "https": "443"}[t.Survey.URL.Scheme]
+}
+
+var notListen = expect.That("a server that runs locally to listen on loopback only", func(at string) string {
+	c, err := net.DialTimeout("tcp", at, time.Second)
+	if err != nil {
+		return ""
+	}
+	_ = c.Close()
+	return "it can be reached there"
+})
