@@ -39,7 +39,7 @@ var Traps = []Trap{
 	{Name: "slow answers", Promise: "a run ends at its time, whatever trickles in", Start: slow},
 	{Name: "bombs", Promise: "bodies are bounded, after decompression too: at most 128 MiB of memory", Start: bombs},
 	{Name: "giant headers", Promise: "header fields are bounded", Start: giantHeaders},
-	{Name: "giant secrets", Promise: "tokens and cookies of any size are bounded: at most 192 MiB of memory", Start: giantSecrets},
+	{Name: "giant secrets", Promise: "tokens and cookies of any size are bounded: at most 128 MiB of memory", Start: giantSecrets},
 	{Name: "odd JSON", Promise: "JSON is bounded in depth and members; duplicates and odd cases are findings", Start: oddJSON},
 	{Name: "endless streams", Promise: "event streams are bounded", Start: endless},
 	{Name: "rate", Promise: "the stated rate and concurrency are kept", Start: rate},
@@ -296,7 +296,7 @@ func endless() (*Attack, error) {
 		return nil, err
 	}
 	return &Attack{Args: []string{"run", r.URL, "--timeout", "6s"}, Close: r.Close, Judge: func(o Outcome) error {
-		return errors.Join(within(o, 10*time.Second), lean(o, 160<<20), notGreen(o))
+		return errors.Join(within(o, 10*time.Second), lean(o, 128<<20), notGreen(o))
 	}}, nil
 }
 
@@ -940,9 +940,10 @@ new Image().src="file:///etc/passwd";
 		}}, nil
 }
 
-// giantSecrets issues tokens of half a megabyte, and another cookie of 32 KiB with every answer.
+// giantSecrets issues tokens that are as long as a header field may be, then others of half a megabyte, and another cookie of 32 KiB with
+// every answer.
 func giantSecrets() (*Attack, error) {
-	var issued atomic.Int64
+	var issued, tokens atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			n := issued.Add(1)
@@ -950,7 +951,13 @@ func giantSecrets() (*Attack, error) {
 			h.ServeHTTP(w, req)
 		})
 	}, func(o *reference.Options) {
-		o.Behaviour.AccessToken = func(_, claims map[string]any) { claims["padding"] = strings.Repeat("p", 400<<10) }
+		o.Behaviour.AccessToken = func(_, claims map[string]any) {
+			size := 45 << 10
+			if tokens.Add(1) > 3 {
+				size = 400 << 10
+			}
+			claims["padding"] = strings.Repeat("p", size)
+		}
 	})
 	if err != nil {
 		return nil, err
@@ -960,6 +967,6 @@ func giantSecrets() (*Attack, error) {
 		if o.Code == 0 || o.Reports["json"] == "" {
 			return fmt.Errorf("exit %d: %.200s", o.Code, o.Stderr)
 		}
-		return errors.Join(unsprung(issued.Load()-500), lean(o, 192<<20), within(o, 20*time.Second))
+		return errors.Join(unsprung(issued.Load()-500), lean(o, 128<<20), within(o, 20*time.Second))
 	}}, nil
 }

@@ -528,6 +528,9 @@ func (t AuthorizationServer) MustRedeem(g *Grant) *oauth.Tokens {
 	if tokens == nil {
 		t.Inconclusive("an ordinary code could not be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
 	}
+	if why := tokens.TooLong(); why != "" {
+		t.Inconclusive("%s", why)
+	}
 	t.controlledBy(ex, expect.IssueTokens())
 	return tokens
 }

@@ -248,6 +248,17 @@ type Tokens struct {
 	Exchange            *reports.Exchange
 }
 
+// longestToken is that of a token which is tried, in bytes: servers accept no longer header field.
+const longestToken = 64 << 10
+
+// TooLong says why nothing is tried with a token; empty where it is.
+func (t *Tokens) TooLong() string {
+	if len(t.Access) <= longestToken {
+		return ""
+	}
+	return fmt.Sprintf("the access token has %d bytes; nothing is tried with tokens of more than %d, which fit into no header field", len(t.Access), longestToken)
+}
+
 // ReadTokens reads a token response; nil if it brings no access token.
 func ReadTokens(ex *reports.Exchange) *Tokens {
 	o := Object(ex)

@@ -348,6 +348,9 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 	}
 	t.Client = c
 	s.Remember(t)
+	if s.Why = t.TooLong(); s.Why != "" {
+		return
+	}
 	s.Tokens, s.Ready, s.Why = t, true, ""
 }
 
