@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/nameserver"
@@ -159,19 +160,7 @@ for (const u of ["stun:` + at + `", "turn:` + at + `?transport=udp"]) try {
 } catch {}
 try { new WebTransport("https://` + at + `/").ready.catch(() => {}); } catch {}
 </script>`
-	_, args, end, err := public(func(o *reference.Options) {
-		shownAt(page, &shown)(o)
-		usual := o.Wrap
-		o.Wrap = func(h http.Handler) http.Handler {
-			h = usual(h)
-			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if req.URL.Path == "/ran" {
-					ran.Add(1)
-				}
-				h.ServeHTTP(w, req)
-			})
-		}
-	})
+	_, args, end, err := public(withinBrowser(page, "/ran", &shown, &ran))
 	if err != nil {
 		_ = trap.Close()
 		return nil, err
@@ -185,6 +174,95 @@ try { new WebTransport("https://` + at + `/").ready.catch(() => {}); } catch {}
 		}}, nil
 }
 
+// withinBrowser bends a target so that it counts the requests of scripts for a path.
+func withinBrowser(page, path string, shown, ran *atomic.Int64) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		shownAt(page, shown)(o)
+		usual := o.Wrap
+		o.Wrap = func(h http.Handler) http.Handler {
+			h = usual(h)
+			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.URL.Path == path {
+					ran.Add(1)
+				}
+				h.ServeHTTP(w, req)
+			})
+		}
+	}
+}
+
+// growing is a login page that a script makes hundreds of megabytes large, in all that a browser tells of a page.
+func growing() (*Attack, error) {
+	var shown, ran atomic.Int64
+	page := `<!doctype html><title>Sign in</title><form method=post action="/login"><label>Name <input name=username></label>
+<label>Password <input type=password name=password></label><button>Sign in</button></form><script>
+const long = "x".repeat(1 << 20);
+document.body.append(document.createComment(long.repeat(200)));
+fetch("/ran");
+document.title = long.repeat(50);
+</script>`
+	_, args, end, err := public(withinBrowser(page, "/ran", &shown, &ran))
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: inBrowser(args), Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: end, Judge: func(o Outcome) error {
+		return errors.Join(unsprung(ran.Load()), lean(o, 128<<20), within(o, 15*time.Second), notGreen(o))
+	}}, nil
+}
+
+// ownNameInBrowser is a page whose own name means a public address until it is shown, and then an address of the user's machine,
+// to which its script sends on another port: its own site, as the browser sees it.
+func ownNameInBrowser() (*Attack, error) {
+	inside, err := listen("127.0.0.2:0") // a service that nobody named
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(inside.Addr().String())
+	const host = "own.rebinding.example"
+	var shown, ran, told atomic.Int64
+	server, err := nameserver.Serve("127.0.0.1:0", func(_ string, six bool) ([]netip.Addr, bool) {
+		switch {
+		case six:
+			return nil, true
+		case shown.Load() > 0:
+			told.Add(1)
+			return []netip.Addr{private}, true
+		}
+		return []netip.Addr{nowhere}, true
+	})
+	if err != nil {
+		inside.stop()
+		return nil, err
+	}
+	closing := func() { inside.stop(); server.Close() }
+	there := "https://" + host + ":" + port
+	page := `<!doctype html><title>Sign in</title><p>Loading<iframe src="` + there + `/frame"></iframe><script>
+(async () => { for (let i = 0; i < 10; i++) {
+	await fetch("` + there + `/x", {headers: {"X-Custom": "1"}}).catch(() => {});
+	await fetch("` + there + `/x", {method: "POST", mode: "no-cors", body: "x"}).catch(() => {});
+} await fetch("/ran"); location.href = "http://` + host + `:` + port + `/"; })();
+</script>`
+	_, args, end, err := public(func(o *reference.Options) {
+		o.Host = host
+		withinBrowser(page, "/ran", &shown, &ran)(o)
+	})
+	if err != nil {
+		closing()
+		return nil, err
+	}
+	for i, a := range args { // by the address: the name is what changes
+		args[i] = strings.Replace(a, host+":443=", nowhere.String()+":443=", 1)
+	}
+	args = inBrowser(append(args, "--dns", server.Address()))
+	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); closing() },
+		Judge: func(o Outcome) error {
+			if n := inside.connections(); n > 0 {
+				return fmt.Errorf("the browser had %d connections to an address of this machine, by the page's own name", n)
+			}
+			return errors.Join(unsprung(shown.Load()), unsprung(told.Load()), notGreen(o))
+		}}, nil
+}
+
 // mirror is a login page that paints what is typed, and fails then.
 func mirror() (*Attack, error) {
 	var shown, typed atomic.Int64
@@ -194,19 +272,7 @@ const i = document.querySelector('[type=password]'), p = document.querySelector(
 i.addEventListener('input', () => { p.dataset.v = i.value; fetch("/typed"); });
 document.forms[0].addEventListener('submit', e => { e.preventDefault(); document.forms[0].remove(); });
 </script>`
-	_, args, end, err := public(func(o *reference.Options) {
-		shownAt(page, &shown)(o)
-		usual := o.Wrap
-		o.Wrap = func(h http.Handler) http.Handler {
-			h = usual(h)
-			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if req.URL.Path == "/typed" {
-					typed.Add(1)
-				}
-				h.ServeHTTP(w, req)
-			})
-		}
-	})
+	_, args, end, err := public(withinBrowser(page, "/typed", &shown, &typed))
 	if err != nil {
 		return nil, err
 	}

@@ -197,12 +197,30 @@ func (p *pipe) Send(message []byte) error {
 	return err
 }
 
+// longestMessage is that which a browser is believed: pictures are smaller. A page can make it tell of addresses and titles of any size.
+const longestMessage = 4 << 20
+
+// Read is the next message that is not too long.
 func (p *pipe) Read() ([]byte, error) {
-	message, err := p.r.ReadBytes(0)
-	if err != nil {
-		return nil, err
+	var message []byte
+	for long := false; ; {
+		part, err := p.r.ReadSlice(0)
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return nil, err
+		}
+		if long = long || len(message)+len(part) > longestMessage; long {
+			message = nil
+		} else {
+			message = append(message, part...)
+		}
+		switch {
+		case err != nil: // it goes on
+		case long:
+			long = false
+		default:
+			return message[:len(message)-1], nil
+		}
 	}
-	return message[:len(message)-1], nil
 }
 
 // Close ends the browser and removes its profile.
@@ -473,7 +491,7 @@ const everywhere = `const everywhere = selector => { const out = []; const into 
 // waits for its turn.
 const glanceScript = `() => {
 	` + everywhere + `
-	let n = 0; const fields = [], forms = everywhere('form');
+	let n = 0; const fields = [], forms = everywhere('form'), cut = s => String(s).slice(0, 16384);
 	const usable = e => { const r = e.getBoundingClientRect(), s = getComputedStyle(e); return r.width > 0 && r.height > 0 && s.visibility !== 'hidden' && !e.disabled; };
 	const writes = e => e.tagName === 'INPUT' && !['submit', 'button', 'image', 'checkbox', 'radio'].includes(e.type);
 	const away = e => { const r = e.getBoundingClientRect(); return e.closest('[aria-hidden=true]') || getComputedStyle(e).opacity === '0' || r.right + scrollX <= 0 || r.bottom + scrollY <= 0; };
@@ -481,19 +499,20 @@ const glanceScript = `() => {
 	for (const e of everywhere('[data-mcpauth]')) delete e.dataset.mcpauth;
 	for (const e of everywhere('input, button, select, textarea, a[href], [role=button]')) {
 		if (e.type === 'hidden' || !usable(e) || writes(e) && away(e)) continue;
+		if (n === 1000) break; // nobody reads on
 		e.dataset.mcpauth = ++n;
 		const label = [e.labels && e.labels[0] && e.labels[0].innerText, e.getAttribute('aria-label'), e.placeholder, e.id, e.innerText, ['submit', 'button'].includes(e.type) && e.value].filter(Boolean).join(' ');
-		fields.push({Mark: n, Form: forms.indexOf(e.form), Tag: e.tagName.toLowerCase(), Type: (e.type || '').toLowerCase(), Name: e.name || '', Complete: e.autocomplete || '', Label: label.slice(0, 200), Address: e.href || '', Checked: !!e.checked,
-			Value: e.type === 'checkbox' ? e.value : '', Action: (e.form && get(e.form, 'action')) || location.href, Own: get(e, 'formaction')});
+		fields.push({Mark: n, Form: forms.indexOf(e.form), Tag: e.tagName.toLowerCase(), Type: (e.type || '').toLowerCase(), Name: cut(e.name || ''), Complete: cut(e.autocomplete || ''), Label: label.slice(0, 200), Address: cut(e.href || ''), Checked: !!e.checked,
+			Value: e.type === 'checkbox' ? cut(e.value) : '', Action: cut((e.form && get(e.form, 'action')) || location.href), Own: cut(get(e, 'formaction'))});
 	}
 	const said = [document.body ? document.body.innerText : ''];
 	for (const e of everywhere('*')) if (e.shadowRoot) for (const c of e.shadowRoot.children) if (c.innerText && c.tagName !== 'STYLE') said.push(c.innerText);
-	return JSON.stringify({Loaded: document.readyState === 'complete', URL: location.href, Title: document.title, Text: said.join(' ').slice(0, 4000), Fields: fields});
+	return JSON.stringify({Loaded: document.readyState === 'complete', URL: cut(location.href), Title: cut(document.title), Text: said.join(' ').slice(0, 4000), Fields: fields});
 }`
 
 // look looks at every page that is open and does the next thing; true means that the login is over.
 func (d *drive) look(ctx context.Context) bool {
-	pages, err := d.context.Pages()
+	pages, err := d.context.Timeout(oneStep).Pages()
 	if err != nil {
 		if len(d.answer) == 0 && ctx.Err() == nil {
 			d.end(Failed, "the browser failed: %v", err)
@@ -502,6 +521,7 @@ func (d *drive) look(ctx context.Context) bool {
 		return false
 	}
 	for _, page := range pages {
+		page = page.Context(d.context.GetContext()) // it is watched longer
 		if !d.pages[page.TargetID] {
 			d.watch(page)
 		}
@@ -676,15 +696,18 @@ func (d *drive) statusOf(address string) int {
 	return 0
 }
 
+// mostSource is how much of a page is taken from the browser, in characters: as much as an answer may have without one.
+const mostSource = 1 << 20
+
 // whole is the page as it is in the browser now, with where its forms go, which a glance does not tell.
 func whole(ctx context.Context, page *rod.Page, seen *Page) *Page {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	source, err := page.Context(ctx).HTML()
+	source, err := page.Context(ctx).Eval(`most => document.documentElement.outerHTML.slice(0, most)`, mostSource)
 	if err != nil {
 		return seen
 	}
-	p := ParsePage(seen.URL, source)
+	p := ParsePage(seen.URL, source.Value.Str())
 	p.Title, p.Text, p.Rendered = seen.Title, seen.Text, true
 	return p
 }

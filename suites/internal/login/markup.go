@@ -9,6 +9,8 @@ import (
 
 // Limits of a page: those that people read stay far below them. What is beyond is not read.
 const (
+	mostMarkup     = 128 << 10 // bytes of tags and text; scripts and styles do not count
+	longestValue   = 8 << 10   // of an attribute, unless a form sends it: images stand in pages as a whole
 	mostNodes      = 20_000
 	mostAttributes = 64 // of an element
 	deepestElement = 256
@@ -27,11 +29,14 @@ func parse(source string) *html.Node {
 	defer func() { <-parses }()
 	b := &builder{root: &html.Node{Type: html.DocumentNode}, source: html.NewTokenizer(strings.NewReader(source))}
 	for range mostNodes {
+		if b.kept >= mostMarkup {
+			return b.root
+		}
 		switch b.source.Next() {
 		case html.ErrorToken: // the end
 			return b.root
 		case html.TextToken:
-			b.top().AppendChild(&html.Node{Type: html.TextNode, Data: string(b.source.Text())})
+			b.text()
 		case html.StartTagToken, html.SelfClosingTagToken:
 			b.start()
 		case html.EndTagToken:
@@ -46,6 +51,7 @@ type builder struct {
 	root   *html.Node
 	open   []*html.Node
 	source *html.Tokenizer
+	kept   int // bytes of tags and text
 }
 
 func (b *builder) top() *html.Node {
@@ -55,6 +61,19 @@ func (b *builder) top() *html.Node {
 	return b.open[len(b.open)-1]
 }
 
+// text adds a text to the element that is open.
+func (b *builder) text() {
+	n := &html.Node{Type: html.TextNode, Data: string(b.source.Text())}
+	if in := b.top().DataAtom; in != atom.Script && in != atom.Style {
+		n.Data = n.Data[:min(len(n.Data), mostMarkup)]
+		b.kept += len(n.Data)
+	}
+	b.top().AppendChild(n)
+}
+
+// sent are the elements whose attributes a form sends, or a link.
+var sent = map[atom.Atom]bool{atom.Input: true, atom.Button: true, atom.Option: true, atom.Form: true, atom.A: true}
+
 // start opens an element, after those that cannot hold another of their kind.
 func (b *builder) start() {
 	name, more := b.source.TagName()
@@ -62,8 +81,13 @@ func (b *builder) start() {
 	for more && len(n.Attr) < mostAttributes {
 		var key, value []byte
 		key, value, more = b.source.TagAttr()
+		if !sent[n.DataAtom] && len(value) > longestValue {
+			value = value[:longestValue]
+		}
 		n.Attr = append(n.Attr, html.Attribute{Key: string(key), Val: string(value)})
+		b.kept += len(key) + len(value)
 	}
+	b.kept += len(name) + len("<>")
 	switch n.DataAtom {
 	case atom.A, atom.Button, atom.Label, atom.Select, atom.Option:
 		b.end(n.DataAtom, n.Data)

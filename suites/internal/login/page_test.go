@@ -251,3 +251,18 @@ func TestAgentStopsAtPagesOfTheRecipe(t *testing.T) {
 	assert.Equal(t, 1, sent)
 	assert.False(t, o.Typed)
 }
+
+// A page is read up to 128 KiB of tags and text. Scripts, styles and pictures in it do not count.
+func TestAPageIsReadUpToItsBound(t *testing.T) {
+	at, err := url.Parse("https://as.example/authorize")
+	require.NoError(t, err)
+	const form = `<form method=post><input name=user><input type=password name=p></form>`
+	assert.Len(t, ParsePage(at, strings.Repeat("text ", 25<<10)+form).Forms, 1)
+	assert.Empty(t, ParsePage(at, strings.Repeat("text ", 30<<10)+form).Forms)
+	assert.Empty(t, ParsePage(at, strings.Repeat("<p>", mostNodes)+form).Forms)
+	aside := "<style>" + strings.Repeat("a{} ", 60<<10) + "</style><script>" + strings.Repeat("f() ", 60<<10) + "</script>"
+	picture := `<img src="data:image/png;base64,` + strings.Repeat("AAAA", 60<<10) + `">`
+	assert.Len(t, ParsePage(at, aside+picture+form).Forms, 1)
+	state := strings.Repeat("s", 20<<10)
+	assert.Equal(t, state, ParsePage(at, `<form><input type=hidden name=state value=`+state+`></form>`).Forms[0].Inputs[0].Value)
+}
