@@ -248,7 +248,7 @@ func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, int
 	if cfg.Seed != nil {
 		w.BeginPart = cfg.part
 	}
-	w.Again, w.KeepBasis, w.Order = s.again, cfg.KeepBasis, cfg.Order
+	w.Again, w.Say, w.KeepBasis, w.Order = s.again, s.say, cfg.KeepBasis, cfg.Order
 	w.Begin()
 	return w
 }

@@ -47,7 +47,7 @@ var All = []Quirk{
 	{
 		Name: "limit-per-token", Says: "Each token has 100 requests a minute.",
 		Allows: "RFC 6585 section 4: 429 with Retry-After.",
-		Bend:   func(o *reference.Options) { o.Wrap = limited(RequestsPerMinute) },
+		Bend:   func(o *reference.Options) { o.Wrap = Limited(RequestsPerMinute, time.Minute) },
 	},
 	{
 		Name: "slow-passwords", Says: "To compare a password takes 300 milliseconds.",
@@ -183,8 +183,8 @@ const (
 	Realm             = "Café Übersee"
 )
 
-// limited allows each token a number of requests in a minute.
-func limited(most int) func(http.Handler) http.Handler {
+// Limited allows each token a number of requests in a window.
+func Limited(most int, window time.Duration) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		var mu sync.Mutex
 		began := map[string]time.Time{}
@@ -196,11 +196,11 @@ func limited(most int) func(http.Handler) http.Handler {
 				return
 			}
 			mu.Lock()
-			if time.Since(began[token]) > time.Minute {
+			if time.Since(began[token]) > window {
 				began[token], count[token] = time.Now(), 0
 			}
 			count[token]++
-			over, left := count[token] > most, time.Minute-time.Since(began[token])
+			over, left := count[token] > most, window-time.Since(began[token])
 			mu.Unlock()
 			if over {
 				w.Header().Set("Retry-After", strconv.Itoa(int(left/time.Second)+1))

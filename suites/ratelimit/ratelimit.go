@@ -84,11 +84,11 @@ func serveAtLeast(n int) expect.Matcher {
 // With a token of its own, so that what other checks have sent does not count.
 func servesOrdinaryUse(t *T) {
 	token := t.MCP.FirstToken()
-	if ex := listOften(t, token); ex == nil {
+	limit := listOften(t, token)
+	if limit == nil {
 		return
-	} else if wait, ok := expect.RetryAfter(ex); token == t.MCP.Token() && ok && wait <= longest {
-		t.Sleep(wait) // the limit may have been spent by other checks, which use the same token
 	}
+	t.MCP.AwaitLimit(limit) // other checks may have spent it, by the same token or as the same user
 	t.Expect(listOften(t, token), "a handshake and a dozen lists").To(beNoLimit)
 }
 

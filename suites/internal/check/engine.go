@@ -29,6 +29,7 @@ type Engine struct {
 	OnResult func(reports.Result)
 
 	slots map[string]*slot
+	ended atomic.Int64 // of the slots
 
 	doubting sync.Mutex
 	doubts   []*doubt
@@ -87,6 +88,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 			e.run(ctx, c)
 		}
 	}
+	e.World.pace.served = func() (done, all int) { return int(e.ended.Load()), len(e.slots) }
 	ctx, end := context.WithCancel(ctx)
 	go func() {
 		select {
@@ -215,6 +217,7 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 		s.results = append(s.results, *absent)
 		e.report(*absent)
 		close(s.done)
+		e.ended.Add(1)
 		return
 	}
 	s.outcomes = make([]outcome, len(jobs))
@@ -257,6 +260,7 @@ func (e *Engine) settle(s *slot, o *outcome) {
 		s.exchanges = append(s.exchanges, o.exchanges...)
 	}
 	close(s.done)
+	e.ended.Add(1)
 }
 
 // ownAuthorizationServer is the issuer that mcpauth runs (fake_idp), if the target names no other one; else empty.

@@ -27,7 +27,7 @@ type pulse struct {
 	asked   map[string]bool
 	stopped string
 	gone    chan struct{} // closed when the run is to end
-	limits  sync.Map      // endpoint -> time before which the target wants no more requests
+	pace
 }
 
 func newPulse() *pulse {

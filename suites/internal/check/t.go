@@ -14,6 +14,7 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/deadline"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -65,6 +66,8 @@ type World struct {
 	Verifier *introspector.Server
 	// Introspector answers the target's questions about opaque tokens; nil where it does not ask us.
 	Introspector *introspector.Server
+	// Say tells the user something about the run itself; nil where nobody listens.
+	Say func(notice string)
 	// MaxWait is how long a check may wait where the target's clock cannot be moved.
 	MaxWait time.Duration
 	// Patience is how long a revocation or rotation may take to have its effect everywhere.
@@ -215,34 +218,13 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	if t.sealed {
 		panic("the check " + t.id + " used its T after it returned")
 	}
-	if err := t.limited(req.URL); err != nil {
-		t.Inconclusive("%v", err)
-	}
-	t.mustBeThere()
-	req.Turn = func() error { return t.limited(req.URL) } // others may have been told meanwhile
-	ex := t.Client.Do(t.ctx, t.id, req)
-	if retryable(ex) {
-		wait := retryAfter(ex)
-		if wait <= longestWait {
-			select {
-			case <-time.After(wait):
-			case <-t.ctx.Done():
-			}
-			ex = t.Client.Do(t.ctx, t.id, req)
-		} else if other, ok := t.withAnother(req, ex); ok {
-			ex = t.Client.Do(t.ctx, t.id, other)
-		} else {
-			t.World.limits.Store(endpoint(req.URL), time.Now().Add(wait))
-		}
-	}
+	ex := t.withinLimits(req)
 	t.transcript = append(t.transcript, ex)
 	t.sent(t.ctx, ex)
 	t.mustBeThere()
 	switch {
 	case ex.Error == wire.ErrBudget.Error():
 		t.Inconclusive("%s; raise it with --max-requests", ex.Error)
-	case ex.Response == nil && t.limited(req.URL) != nil:
-		t.Inconclusive("%v", t.limited(req.URL))
 	case retryable(ex):
 		t.Inconclusive("the target limits requests to %s (HTTP %d, Retry-After %q): lift the limit for the test, or run fewer checks at a time with --only", endpoint(req.URL), ex.Response.Status, expect.Header(ex, "Retry-After"))
 	case t.ctx.Err() != nil:
@@ -289,6 +271,12 @@ func (t *T) Sleep(d time.Duration) {
 	}
 }
 
+// idle is Sleep while other checks run: it is not the check's own time.
+func (t *T) idle(d time.Duration) {
+	defer deadline.Pause(t.ctx)()
+	t.Sleep(d)
+}
+
 // Elapse lets time go by for the target: by its clock, which is set back when the check ends, or by waiting.
 func (t *T) Elapse(d time.Duration) {
 	switch {
@@ -314,35 +302,10 @@ func Once[V any](t *T, key string, f func() V) V {
 	return v.(func() V)()
 }
 
-// limited is an error where the target asked for a longer wait than a check can bear: its Retry-After is honoured by
-// everybody.
-func (t *T) limited(address string) error {
-	until, ok := t.World.limits.Load(endpoint(address))
-	if !ok || !time.Now().Before(until.(time.Time)) {
-		return nil
-	}
-	return fmt.Errorf("the target limits requests to %s, and asked to wait for %v: lift the limit for the test, or run fewer checks at a time with --only", endpoint(address), time.Until(until.(time.Time)).Round(time.Second))
-}
-
 // endpoint is an address without its query.
 func endpoint(address string) string {
 	bare, _, _ := strings.Cut(address, "?")
 	return bare
-}
-
-const longestWait = 2 * time.Second
-
-func retryable(ex *reports.Exchange) bool {
-	s := expect.Status(ex)
-	return s == 429 || s == 503
-}
-
-func retryAfter(ex *reports.Exchange) time.Duration {
-	var seconds int
-	if _, err := fmt.Sscanf(expect.Header(ex, "Retry-After"), "%d", &seconds); err != nil {
-		return 100 * time.Millisecond
-	}
-	return time.Duration(seconds) * time.Second
 }
 
 // Send sends a call.

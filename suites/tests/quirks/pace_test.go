@@ -1,0 +1,70 @@
+package quirks_test
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/against"
+)
+
+// perUser serves so many requests with credentials in each window, whatever the token.
+func perUser(most int, window time.Duration) func(http.Handler) http.Handler {
+	return func(h http.Handler) http.Handler {
+		var mu sync.Mutex
+		var began time.Time
+		n := 0
+		over := func() (time.Duration, bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			if time.Since(began) > window {
+				began, n = time.Now(), 0
+			}
+			n++
+			return window - time.Since(began), n > most
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/mcp" && r.Header.Get("Authorization") != "" {
+				if left, beyond := over(); beyond {
+					w.Header().Set("Retry-After", strconv.Itoa(int(left/time.Second)+1))
+					http.Error(w, "too many requests", http.StatusTooManyRequests)
+					return
+				}
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+}
+
+// A run stays within the limit of a user: it waits as the target asks, decides what it can, and says how long it takes.
+func TestRunPacesItself(t *testing.T) {
+	t.Parallel()
+	o := reference.Ideal()
+	o.Wrap = perUser(100, 3*time.Second)
+	cfg := against.WithToken(against.Start(t, o))
+	cfg.Only = []string{"RS-RATE-BELOW-LIMIT", "RS-AUD-*", "RS-TOKEN-*", "RS-SCOPE-*"}
+	var mu sync.Mutex
+	var notices []string
+	cfg.OnNotice = func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		notices = append(notices, text)
+	}
+	run := against.Run(t, cfg)
+	verdicts := map[reports.Verdict]int{}
+	for _, r := range run.Results {
+		verdicts[r.Verdict]++
+		assert.NotContains(t, []reports.Verdict{reports.Fail, reports.Warn, reports.Errored, reports.Inconclusive}, r.Verdict, "%s: %s", r.ID, r.Reason)
+	}
+	assert.Positive(t, verdicts[reports.Pass])
+	assert.NotEmpty(t, notices)
+	for _, text := range notices {
+		assert.Regexp(t, `^your server limits requests to http://\S+: the run goes on in \d+s`, text)
+	}
+}
