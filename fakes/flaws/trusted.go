@@ -35,7 +35,7 @@ var trusting = []Flaw{
 	},
 	{
 		Name: "exp-ignored", Says: "Expiry is never looked at.",
-		Bend: lacks(mcpserver.CheckExpiry), Noticed: []string{"RS-TOKEN-EXPIRED"},
+		Bend: lacks(mcpserver.CheckExpiry), Noticed: []string{"RS-TOKEN-EXPIRED", "RS-TOKEN-CLOCK-SKEW"},
 		Also: []string{
 			"RS-TOKEN-NUMERIC-DATES", "RS-MULTI-NO-FALLTHROUGH",
 			"RS-EXT-CC-TOKEN", "RS-TOKEN-HMAC-MODE", "RS-DPOP-PROOF",
@@ -51,7 +51,7 @@ var trusting = []Flaw{
 	},
 	{
 		Name: "nbf-ignored", Says: "The beginning of validity is never looked at.",
-		Bend: lacks(mcpserver.CheckNotBefore), Noticed: []string{"RS-TOKEN-NBF"},
+		Bend: lacks(mcpserver.CheckNotBefore), Noticed: []string{"RS-TOKEN-NBF", "RS-TOKEN-CLOCK-SKEW"},
 	},
 	{
 		Name: "hour-of-grace", Says: "Clocks may differ by an hour.",
