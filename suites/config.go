@@ -72,6 +72,9 @@ type Config struct {
 	Timeout time.Duration
 	// MaxWait is how long a check may wait for something to expire where there is no Clock; 0: not at all.
 	MaxWait time.Duration
+	// KeyWait is how long all checks on the issuer's key set together wait for the target to fetch it again; if zero, as long as
+	// MaxWait, and at least 35 s: key caches commonly ask once in 30 s.
+	KeyWait time.Duration
 	// Patience is how long the target may take to honour a revocation; 5 s if zero.
 	Patience time.Duration
 

@@ -230,13 +230,17 @@ func sharedSecretToken(s target.SharedSecret, scopes []string) string {
 	return mint.HS256(mint.Header{"alg": "HS256", "typ": "JWT"}, claims, []byte(s.Value))
 }
 
+// keyCache is a little longer than key sets are commonly kept before they are fetched again.
+const keyCache = 35 * time.Second
+
 // makeWorld is what the checks share.
 func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, intrusive func(string) bool) *check.World {
 	cfg := &s.cfg
 	w := &check.World{
 		Target: cfg.Target, Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Passive: cfg.Passive,
 		MayAttack: cfg.Authorized, Session: s.session,
-		Patience: cmp.Or(cfg.Patience, 5*time.Second), MaxWait: cfg.MaxWait, Credentials: cfg.credentials(),
+		Patience: cmp.Or(cfg.Patience, 5*time.Second), MaxWait: cfg.MaxWait, KeyWait: cmp.Or(cfg.KeyWait, max(cfg.MaxWait, keyCache)),
+		Credentials: cfg.credentials(),
 	}
 	cfg.lend(w)
 	w.Tools, w.Special = cfg.tools()

@@ -77,7 +77,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: ADDRESS:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
-	f.DurationVar(&o.maxWait, "max-wait", 0, "how long a check may wait for a code or a token to expire (default: not at all)")
+	f.DurationVar(&o.maxWait, "max-wait", 0,
+		"how long a check may wait for a code or a token to expire (default: not at all), and for a key set to be fetched again (at least 35s)")
 	f.IntVar(&o.maxRequests, "max-requests", 12_000, "for the whole run")
 	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 32, of which 16 at each host beyond your own network)")
 	f.Float64Var(&o.rate, "rate", 0, "requests per second at each host (default 50, in your own network unlimited)")
@@ -255,7 +256,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	if err != nil {
 		return err
 	}
-	cfg.OnPart = seeded.Fakes.StartPart
+	cfg.OnPart, cfg.KeyWait = seeded.Fakes.StartPart, max(o.maxWait, 2*time.Second) // it fetches keys within milliseconds
 	cfg.Target = withFlags(lab.Target(r), cfg.Target)
 	cfg.Documents, cfg.Introspection, cfg.API, cfg.Verification = documents, tokens, api, verification
 	if ideal.Host != "" {

@@ -24,6 +24,9 @@ import (
 // patience is how long a revocation may take at a reference, where it takes no time.
 const patience = 50 * time.Millisecond
 
+// keyWait is how long checks wait for a reference to fetch the key set again: within milliseconds, but for a busy machine.
+const keyWait = 10 * time.Second
+
 // What all references of a process ask: each of these keeps apart who asks.
 var (
 	documents = once(func() (*suites.Documents, error) { return suites.ServeDocuments("127.0.0.1:0", "") })
@@ -80,14 +83,14 @@ func Start(t *testing.T, o reference.Options) *reference.Reference {
 // WithToken is the configuration of somebody who has a token and nothing else.
 func WithToken(r *reference.Reference) suites.Config {
 	no := false
-	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience}
+	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience, KeyWait: keyWait}
 	cfg.Token, cfg.Rate, cfg.Register, cfg.PublicMethods = r.Token(), 100_000, &no, r.MCP.Policy.Public
 	return cfg
 }
 
 // SigningIn is the configuration of somebody to whom everything at a reference is open.
 func SigningIn(r *reference.Reference) suites.Config {
-	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience}
+	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience, KeyWait: keyWait}
 	cfg.Rate, cfg.MaxRequests = 100_000, 20_000
 	cfg.Users = lab.Target(r).Users
 	return Trusted(r, cfg)

@@ -101,7 +101,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		go func() {
 			defer end()
 			e.World.lookAtSurvey(ctx)
-			inTurn(slices.Concat(others, alone[requirements.AtTheResourceServer], alone[requirements.AtTheAuthorizationServer], alone[requirements.Everywhere], clocked, timed))
+			inTurn(slices.Concat(others, alone[requirements.AtTheKeySet], alone[requirements.AtTheResourceServer], alone[requirements.AtTheAuthorizationServer], alone[requirements.Everywhere], clocked, timed, alone[requirements.Last]))
 			e.secondLook(ctx)
 		}()
 		return
@@ -109,7 +109,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 	go func() {
 		defer end()
 		e.World.lookAtSurvey(ctx)
-		var together, waiting sync.WaitGroup
+		var together, waiting, rotating sync.WaitGroup
 		turn := make(chan struct{}, atOnce)
 		for _, c := range clocked { // first, since they wait longest, and for nobody
 			waiting.Go(func() { e.run(ctx, c) })
@@ -119,7 +119,17 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 			signing = slices.DeleteFunc(slices.Clone(others), func(c *Check) bool { return !signsIn(c) })
 			others = slices.DeleteFunc(others, signsIn)
 		}
+		var readers sync.WaitGroup
 		for _, c := range others {
+			if readsKeys(c) {
+				readers.Go(func() { e.run(ctx, c) })
+			}
+		}
+		rotating.Go(func() { // a key cache is waited for while others run
+			readers.Wait()
+			inTurn(alone[requirements.AtTheKeySet])
+		})
+		for _, c := range slices.DeleteFunc(others, readsKeys) {
 			if waits(c) {
 				waiting.Go(func() { e.run(ctx, c) })
 				continue
@@ -132,6 +142,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		}
 		together.Wait()
 		inTurn(signing)
+		rotating.Wait() // what follows leaves the target without keys, or counts how often it asks for them
 		for _, where := range []requirements.Alone{requirements.AtTheResourceServer, requirements.AtTheAuthorizationServer} {
 			together.Go(func() { inTurn(alone[where]) })
 		}
@@ -139,6 +150,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		inTurn(alone[requirements.Everywhere])
 		waiting.Wait()
 		inTurn(timed) // when nobody else looks at the clock
+		inTurn(alone[requirements.Last])
 		e.secondLook(ctx)
 	}()
 }
@@ -153,6 +165,9 @@ func signsIn(c *Check) bool {
 		}, n)
 	})
 }
+
+// readsKeys reports that a check judges the issuer's key set, which must be the ordinary one.
+func readsKeys(c *Check) bool { return c.Requirement.Area == "keys" }
 
 // waits reports that a check mostly waits for the end of a limit's window: nobody waits for it in turn.
 func waits(c *Check) bool { return c.Requirement.Area == "ratelimit" && c.Requirement.Intrusive }

@@ -1,7 +1,9 @@
 package check
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
@@ -114,10 +116,90 @@ func (t *T) surveyedKeys() (n int) {
 // MustFetchKeys ends the check where the target has never asked for the key set: its keys are configured.
 func (t Minter) MustFetchKeys() KeyServer {
 	t.Control()
-	t.MCP.Use(t.SignedBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil)) // an unknown kid makes most targets look again
 	keys := t.KeyServer()
-	if keys.KeyFetches() <= t.KeyFetchesBefore+t.surveyedKeys() {
+	fetched := func() bool { return keys.KeyFetches() > t.KeyFetchesBefore+t.surveyedKeys() }
+	if !fetched() && !Once(t.T, "whether the target fetches keys", func() bool {
+		_, ok := t.awaitFetch(t.KeyWait, func() bool {
+			t.PresentUnknownKey() // most targets look again
+			return fetched()
+		})
+		return ok
+	}) {
 		t.NotApplicable("the target has fetched no key set of mcpauth during the run, not even for an unknown kid: its keys are configured, or were loaded when it started")
 	}
 	return keys
+}
+
+// PresentUnknownKey sends a token by a key that nobody has published.
+func (t Minter) PresentUnknownKey() *reports.Exchange {
+	return t.MCP.Use(t.SignedBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil))
+}
+
+// keyCache is what the checks on key sets have learned of how long the target keeps one.
+type keyCache struct {
+	mu    sync.Mutex
+	spent time.Duration // what the checks have waited so far, beyond the user's patience
+	pause time.Duration // the longest time until the target looked again
+}
+
+// wait takes note of a wait for the target to look at the key set again.
+func (k *keyCache) wait(d time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.spent, k.pause = k.spent+d, max(k.pause, d)
+}
+
+// tooSlow says why the target cannot be waited for once more; empty where it can.
+func (k *keyCache) tooSlow(most time.Duration) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.spent+k.pause <= most {
+		return ""
+	}
+	return fmt.Sprintf("the target kept a key set for %v before it looked again, and %v of the %v are spent that the checks on key sets wait together: "+
+		"let them wait longer with --max-wait, a dozen times as long for all of them",
+		k.pause.Round(time.Second/10), k.spent.Round(time.Second/10), most)
+}
+
+// MustWaitForKeys ends the check where the target keeps a key set for longer than the checks may wait once more.
+func (t Minter) MustWaitForKeys() {
+	if why := t.keyCache.tooSlow(t.KeyWait); why != "" {
+		t.Inconclusive("%s", why)
+	}
+}
+
+// KeepsKeys reports that the target keeps a key set for longer than the user's patience lasts.
+func (t Minter) KeepsKeys() bool {
+	t.keyCache.mu.Lock()
+	defer t.keyCache.mu.Unlock()
+	return t.keyCache.pause > t.Patience
+}
+
+// UntilFetched waits until something holds for which the target has to fetch the key set again; ex is the last exchange.
+// Key caches wait between two fetches, commonly 30 s, which all checks respect.
+func (t Minter) UntilFetched(holds func() bool) (ex *reports.Exchange, ok bool) {
+	t.MustWaitForKeys()
+	return t.awaitFetch(t.KeyWait, holds)
+}
+
+// AwaitOrdinaryKeys waits until the genuine token is served, however often the checks have waited before.
+func (t Minter) AwaitOrdinaryKeys() (ex *reports.Exchange, ok bool) {
+	return t.awaitFetch(t.KeyWait, func() bool { return t.MCP.Served(t.MCP.Use(t.Token(nil))) })
+}
+
+func (t Minter) awaitFetch(most time.Duration, holds func() bool) (ex *reports.Exchange, ok bool) {
+	t.SettleForSeed()
+	began := time.Now()
+	defer func() {
+		if waited := time.Since(began); waited > t.Patience {
+			t.keyCache.wait(waited)
+		}
+	}()
+	for pause := 10 * time.Millisecond; ; pause = min(pause*3/2, time.Second) {
+		ok := holds()
+		if ex := t.transcript[len(t.transcript)-1]; ok || time.Since(began)+pause > most {
+			return ex, ok
+		}
+		t.idle(pause)
+	}
 }

@@ -50,12 +50,15 @@ func (e *Engine) secondLook(ctx context.Context) {
 	}
 }
 
-// last is 1 for a check that has to be alone, since it upsets others.
+// last is 1 for a check that has to be alone, since it upsets others, and 2 for one that comes last.
 func last(c *Check) int {
-	if c.Requirement.Alone != "" {
-		return 1
+	switch c.Requirement.Alone {
+	case "":
+		return 0
+	case requirements.Last:
+		return 2
 	}
-	return 0
+	return 1
 }
 
 // confirm executes a doubtful check again and compares.

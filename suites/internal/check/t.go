@@ -70,6 +70,8 @@ type World struct {
 	Say func(notice string)
 	// MaxWait is how long a check may wait where the target's clock cannot be moved.
 	MaxWait time.Duration
+	// KeyWait is how long the checks on key sets together wait for the target to fetch the key set again.
+	KeyWait time.Duration
 	// Patience is how long a revocation or rotation may take to have its effect everywhere.
 	Patience time.Duration
 	// Order, if set, is the seed of the order in which checks begin; by default it is that of the catalogue.
@@ -86,6 +88,7 @@ type learned struct {
 	trust  sync.Once
 	// distrusted says why the issuer's tokens are of no use.
 	distrusted string
+	keyCache   keyCache
 	refreshing sync.Once
 	spread     spread
 	// unrefreshed says why refresh tokens prove nothing here; empty where an ordinary refresh works.
@@ -292,13 +295,17 @@ func (t *T) Elapse(d time.Duration) {
 	}
 }
 
-// Once makes what several checks of a run look at. Where making it ends the check, it ends each of them.
+// Once makes what several checks of a run look at. Where making it ends the check, it ends each of them. Only for who makes it
+// the time counts.
 func Once[V any](t *T, key string, f func() V) V {
-	v, _ := t.World.shared.LoadOrStore(key, sync.OnceValue(func() V {
+	v, made := t.World.shared.LoadOrStore(key, sync.OnceValue(func() V {
 		began := len(t.transcript)
 		defer func() { t.lent = append(t.lent, t.transcript[min(began, len(t.transcript)):]...) }()
 		return f()
 	}))
+	if made {
+		defer deadline.Pause(t.ctx)()
+	}
 	return v.(func() V)()
 }
 

@@ -6,10 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/deadline"
@@ -70,18 +70,23 @@ type Session struct {
 	// Barred says why nobody may sign in and no client be registered; empty where they may.
 	Barred string
 
-	client      *wire.Client
-	secrets     *reports.Secrets
-	identities  []*Identity
-	mu          sync.Mutex
-	clients     map[string]*entry
-	withoutType atomic.Bool // the server refuses application_type
-	withScope   atomic.Bool // clients get no scopes but those that they register
-	made        []*oauth.Client
-	later       []*Session // made by Again
+	client     *wire.Client
+	secrets    *reports.Secrets
+	identities []*Identity
+	ordinary   ordinary
+	mu         sync.Mutex
+	clients    map[string]*entry
+	made       []*oauth.Client
+	later      []*Session // made by Again
 	// registered are the clients by the answer that made them.
 	registered map[*reports.Exchange]*oauth.Client
 	exchanges  []*reports.Exchange
+}
+
+// ordinary is what an ordinary registration looks like at this server. Begin learns it; no later refusal changes it.
+type ordinary struct {
+	withoutType bool // the server refuses application_type, and what it refuses with it, it accepts without
+	withScope   bool // clients get no scopes but those that they register
 }
 
 // entry is a client that is registered when first asked for.
@@ -256,17 +261,18 @@ func (s *Session) Begin(ctx context.Context) {
 		}
 	}
 	s.SendResource = s.Resource != ""
+	s.learnType(ctx, c)
 	s.begin(ctx, c)
 	if !s.Ready && c.Registered != nil && s.First != nil && s.First.Params.Get("error") == "invalid_scope" && len(s.RequestedScopes()) > 0 {
 		why, asked := s.Why, c
-		s.withScope.Store(true)
+		s.ordinary.withScope = true
 		s.clients = map[string]*entry{}
 		if c, _ = s.Client(ctx, Public); c == nil {
 			c = asked
 		}
 		if s.begin(ctx, c); !s.Ready {
 			s.Why = why
-			s.withScope.Store(false)
+			s.ordinary.withScope = false
 			s.clients = map[string]*entry{}
 		}
 	}
@@ -510,17 +516,17 @@ func (s *Session) Metadata(method string) map[string]any {
 		"client_name": "mcpauth conformance", "redirect_uris": []string{s.Callback}, "grant_types": []string{"authorization_code", "refresh_token"},
 		"response_types": []string{"code"}, "token_endpoint_auth_method": method,
 	}
-	if s.withScope.Load() {
+	if s.ordinary.withScope {
 		m["scope"] = strings.Join(s.RequestedScopes(), " ")
 	}
-	if !s.withoutType.Load() { // the redirect URI is on loopback (OpenID Connect Dynamic Client Registration section 2)
+	if !s.ordinary.withoutType { // the redirect URI is on loopback (OpenID Connect Dynamic Client Registration section 2)
 		m["application_type"] = "native"
 	}
 	return m
 }
 
 // RegistersScope reports that clients ask for scopes when they are registered, since they get none otherwise.
-func (s *Session) RegistersScope() bool { return s.withScope.Load() }
+func (s *Session) RegistersScope() bool { return s.ordinary.withScope }
 
 // Introspector is the resource server's client, which the owner of the target declared; nil where none is declared.
 func (s *Session) Introspector() *oauth.Client {
@@ -530,6 +536,29 @@ func (s *Session) Introspector() *oauth.Client {
 		}
 	}
 	return nil
+}
+
+// untyped is what an ordinary client registers at a server that knows no application_type.
+func (s *Session) untyped(method string) map[string]any {
+	m := s.Metadata(method)
+	delete(m, "application_type")
+	return m
+}
+
+// refused reports that the server refused a registration for what it holds.
+func refused(ex *reports.Exchange) bool {
+	status := expect.Status(ex)
+	return status >= 400 && status < 500 && status != http.StatusTooManyRequests
+}
+
+// learnType finds out whether the server refuses application_type: a first client that was accepted without it is the control
+// for one that differs in nothing else.
+func (s *Session) learnType(ctx context.Context, first *oauth.Client) {
+	if first.Exchange == nil || first.Registered == nil || strings.Contains(first.Exchange.Request.Body, "application_type") {
+		return
+	}
+	c, ex := s.NewClient(func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }, s.Metadata(first.Method))
+	s.ordinary.withoutType = c == nil && refused(ex)
 }
 
 // Machines are the clients that act for themselves.
@@ -596,11 +625,8 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 	}
 	send := func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }
 	c, ex := s.NewClient(send, s.Metadata(method))
-	if c == nil && !s.withoutType.Load() { // a server that knows no application_type is judged for that elsewhere
-		s.withoutType.Store(true)
-		if c, _ = s.NewClient(send, s.Metadata(method)); c == nil {
-			s.withoutType.Store(false)
-		}
+	if c == nil && !s.ordinary.withoutType && refused(ex) { // a server that knows no application_type is judged for that elsewhere
+		c, _ = s.NewClient(send, s.untyped(method))
 	}
 	if c == nil {
 		return nil, fmt.Sprintf("a client (%s) could not be registered: %s %s", method, expect.Describe(ex), oauth.ErrorCode(ex))
@@ -684,8 +710,7 @@ func (s *Session) Again(ctx context.Context) *Session {
 	}
 	again := New(s.client, s.secrets, s.Server, s.Input)
 	again.SendResource, again.Overlap, again.Offline = s.SendResource, s.Overlap, s.Offline
-	again.withoutType.Store(s.withoutType.Load())
-	again.withScope.Store(s.withScope.Load())
+	again.ordinary = s.ordinary
 	s.mu.Lock()
 	s.later = append(s.later, again)
 	s.mu.Unlock()
