@@ -256,7 +256,8 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	if err != nil {
 		return err
 	}
-	cfg.OnPart, cfg.KeyWait = seeded.Fakes.StartPart, max(o.maxWait, 2*time.Second) // it fetches keys within milliseconds
+	cfg.OnPart, cfg.KeyWait = seeded.Fakes.StartPart, max(o.maxWait, 2*time.Second) // it fetches keys within milliseconds,
+	cfg.Patience = cmp.Or(cfg.Patience, time.Second)                                // and honours a revocation in a fifth of a second
 	cfg.Target = withFlags(lab.Target(r), cfg.Target)
 	cfg.Documents, cfg.Introspection, cfg.API, cfg.Verification = documents, tokens, api, verification
 	if ideal.Host != "" {

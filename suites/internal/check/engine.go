@@ -52,8 +52,7 @@ type outcome struct {
 // OrdinaryTimeout is that of a check that does not wait for something to expire.
 const OrdinaryTimeout = 30 * time.Second
 
-// Start begins the checks with the given ids. Those that must run alone follow when all others are done: first those
-// that must be alone at one of the two servers, one by one at each, then the rest one by one.
+// Start begins the checks with the given ids.
 func (e *Engine) Start(ctx context.Context, ids []string) {
 	e.slots = map[string]*slot{}
 	if e.World.pulse == nil {
@@ -62,32 +61,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 	if e.Timeout == 0 {
 		e.Timeout = OrdinaryTimeout
 	}
-	var others, timed, clocked []*Check
-	alone := map[requirements.Alone][]*Check{}
-	for _, id := range ids { // all slots first: the map is read-only once the first check runs
-		c, ok := e.Registry.Lookup(id)
-		if !ok || e.slots[id] != nil {
-			continue
-		}
-		e.slots[id] = &slot{done: make(chan struct{})}
-		if slices.ContainsFunc(c.Requirement.Needs, func(n string) bool { return n == "time" || n == "time-in-part" }) {
-			timed = append(timed, c)
-		} else if slices.Contains(c.Requirement.Needs, "clock") {
-			clocked = append(clocked, c)
-		} else if where := c.Requirement.Alone; where != "" {
-			alone[where] = append(alone[where], c)
-		} else {
-			others = append(others, c)
-		}
-	}
-	e.World.reorder(others) // those that run alone keep their order: what trips limits comes after what they would stop
-	// Where the target limits requests, what is asked first is what is decided: MUSTs before all else.
-	slices.SortStableFunc(others, func(a, b *Check) int { return weight(a) - weight(b) })
-	inTurn := func(checks []*Check) {
-		for _, c := range checks {
-			e.run(ctx, c)
-		}
-	}
+	s := e.schedule(ids)
 	e.World.pace.served = func() (done, all int) { return int(e.ended.Load()), len(e.slots) }
 	ctx, end := context.WithCancel(ctx)
 	go func() {
@@ -97,62 +71,141 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 		}
 		end()
 	}()
-	if e.World.Seeded() {
-		go func() {
-			defer end()
-			e.World.lookAtSurvey(ctx)
-			inTurn(slices.Concat(others, alone[requirements.AtTheKeySet], alone[requirements.AtTheResourceServer], alone[requirements.AtTheAuthorizationServer], alone[requirements.Everywhere], clocked, timed, alone[requirements.Last]))
-			e.secondLook(ctx)
-		}()
-		return
-	}
 	go func() {
 		defer end()
 		e.World.lookAtSurvey(ctx)
-		var together, waiting, rotating sync.WaitGroup
-		turn := make(chan struct{}, atOnce)
-		for _, c := range clocked { // first, since they wait longest, and for nobody
-			waiting.Go(func() { e.run(ctx, c) })
+		if e.World.Seeded() {
+			e.oneAfterAnother(ctx, s)
+		} else {
+			e.overlapping(ctx, s)
 		}
-		var signing []*Check
-		if w := e.World; w.Session != nil && w.Session.InTurns() {
-			signing = slices.DeleteFunc(slices.Clone(others), func(c *Check) bool { return !signsIn(c) })
-			others = slices.DeleteFunc(others, signsIn)
-		}
-		var readers sync.WaitGroup
-		for _, c := range others {
-			if readsKeys(c) {
-				readers.Go(func() { e.run(ctx, c) })
-			}
-		}
-		rotating.Go(func() { // a key cache is waited for while others run
-			readers.Wait()
-			inTurn(alone[requirements.AtTheKeySet])
-		})
-		for _, c := range slices.DeleteFunc(others, readsKeys) {
-			if waits(c) {
-				waiting.Go(func() { e.run(ctx, c) })
-				continue
-			}
-			turn <- struct{}{}
-			together.Go(func() {
-				e.run(ctx, c)
-				<-turn
-			})
-		}
-		together.Wait()
-		inTurn(signing)
-		rotating.Wait() // what follows leaves the target without keys, or counts how often it asks for them
-		for _, where := range []requirements.Alone{requirements.AtTheResourceServer, requirements.AtTheAuthorizationServer} {
-			together.Go(func() { inTurn(alone[where]) })
-		}
-		together.Wait()
-		inTurn(alone[requirements.Everywhere])
-		waiting.Wait()
-		inTurn(timed) // when nobody else looks at the clock
-		inTurn(alone[requirements.Last])
 		e.secondLook(ctx)
 	}()
+}
+
+// schedule is which checks run when.
+type schedule struct {
+	others, reading, signing, clocked, timed []*Check
+	alone                                    map[requirements.Alone][]*Check
+}
+
+// schedule makes the slots of all checks first: the map is read-only once the first check runs.
+func (e *Engine) schedule(ids []string) *schedule {
+	s := &schedule{alone: map[requirements.Alone][]*Check{}}
+	for _, id := range ids {
+		c, ok := e.Registry.Lookup(id)
+		if !ok || e.slots[id] != nil {
+			continue
+		}
+		e.slots[id] = &slot{done: make(chan struct{})}
+		if slices.ContainsFunc(c.Requirement.Needs, func(n string) bool { return n == "time" || n == "time-in-part" }) {
+			s.timed = append(s.timed, c)
+		} else if slices.Contains(c.Requirement.Needs, "clock") {
+			s.clocked = append(s.clocked, c)
+		} else if where := c.Requirement.Alone; where != "" {
+			s.alone[where] = append(s.alone[where], c)
+		} else {
+			s.others = append(s.others, c)
+		}
+	}
+	e.World.reorder(s.others) // those that run alone keep their order: what trips limits comes after what they would stop
+	// Where the target limits requests, what is asked first is what is decided: MUSTs before all else.
+	slices.SortStableFunc(s.others, func(a, b *Check) int { return weight(a) - weight(b) })
+	if w := e.World; w.Session != nil && w.Session.InTurns() && !w.Seeded() {
+		s.signing = slices.DeleteFunc(slices.Clone(s.others), func(c *Check) bool { return !signsIn(c) })
+		s.others = slices.DeleteFunc(s.others, signsIn)
+	}
+	if !e.World.Seeded() {
+		s.reading = slices.DeleteFunc(slices.Clone(s.others), func(c *Check) bool { return !readsKeys(c) })
+		s.others = slices.DeleteFunc(s.others, readsKeys)
+	}
+	return s
+}
+
+// oneAfterAnother runs the checks so that with a seed every run is the same.
+func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
+	for _, c := range slices.Concat(s.others, s.alone[requirements.AtTheKeySet], s.alone[requirements.AtTheResourceServer],
+		s.alone[requirements.AtTheAuthorizationServer], s.alone[requirements.AfterAWait], s.alone[requirements.Everywhere],
+		s.clocked, s.timed, s.alone[requirements.Last]) {
+		e.run(ctx, c)
+	}
+}
+
+// overlapping runs checks beside one another. Those that must run alone follow when all others are done: first those that must be
+// alone at one of the two servers, one by one at each, then the rest one by one. What waits begins first.
+func (e *Engine) overlapping(ctx context.Context, s *schedule) {
+	var together, waiting, reading, rotating, resuming sync.WaitGroup
+	for _, c := range s.clocked {
+		waiting.Go(func() { e.run(ctx, c) })
+	}
+	alone := newTurn()
+	alone.each(s.alone[requirements.AfterAWait], &resuming, func(c *Check) { e.run(withTurn(ctx, alone), c) })
+	alone.take()
+	inTurn := func(checks []*Check) {
+		for _, c := range checks {
+			e.run(ctx, c)
+		}
+	}
+	for _, c := range s.reading {
+		reading.Go(func() { e.run(ctx, c) })
+	}
+	rotating.Go(func() { // a key cache is waited for while others run
+		reading.Wait()
+		inTurn(s.alone[requirements.AtTheKeySet])
+	})
+	places := make(chan struct{}, atOnce)
+	for _, c := range s.others {
+		if waits(c) {
+			waiting.Go(func() { e.run(ctx, c) })
+			continue
+		}
+		places <- struct{}{}
+		together.Go(func() {
+			e.run(ctx, c)
+			<-places
+		})
+	}
+	together.Wait()
+	inTurn(s.signing)
+	rotating.Wait() // what follows leaves the target without keys, or counts how often it asks for them
+	for _, where := range []requirements.Alone{requirements.AtTheResourceServer, requirements.AtTheAuthorizationServer} {
+		together.Go(func() { inTurn(s.alone[where]) })
+	}
+	together.Wait()
+	alone.give()
+	alone.each(s.alone[requirements.Everywhere], &resuming, func(c *Check) { e.run(ctx, c) })
+	resuming.Wait()
+	waiting.Wait()
+	inTurn(s.timed) // when nobody else looks at the clock
+	inTurn(s.alone[requirements.Last])
+}
+
+// turn is held by the one check that has the target to itself.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take() { t <- struct{}{} }
+func (t turn) give() { <-t }
+
+// each has one check after another hold the turn. It returns when the last one has ended, or has given its turn away to wait.
+func (t turn) each(checks []*Check, running *sync.WaitGroup, run func(c *Check)) {
+	for _, c := range checks {
+		t.take()
+		running.Go(func() {
+			defer t.give()
+			run(c)
+		})
+	}
+	t.take()
+	t.give()
+}
+
+type turnKey struct{}
+
+// withTurn lets a check give the turn to others while it waits.
+func withTurn(ctx context.Context, t turn) context.Context {
+	return context.WithValue(ctx, turnKey{}, t)
 }
 
 // signsIn reports that a check lets a user sign in.

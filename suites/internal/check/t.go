@@ -280,6 +280,19 @@ func (t *T) idle(d time.Duration) {
 	t.Sleep(d)
 }
 
+// WaitAside waits while all other checks run, also where this one must have the target to itself before and after
+// (requirements.AfterAWait).
+func WaitAside(t *T, d time.Duration) {
+	if turn, ok := t.ctx.Value(turnKey{}).(turn); ok {
+		turn.give()
+		defer func() {
+			defer deadline.Pause(t.ctx)()
+			turn.take()
+		}()
+	}
+	t.idle(d)
+}
+
 // Elapse lets time go by for the target: by its clock, which is set back when the check ends, or by waiting.
 func (t *T) Elapse(d time.Duration) {
 	switch {
