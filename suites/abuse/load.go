@@ -172,9 +172,22 @@ func costly() Cases[string] {
 
 func amplification() { Practice("RS-ABUSE-JWKS-AMPLIFICATION", fetchesKeysOnce) }
 
-// The tokens are genuine but for the kid in their header: a server that looks at anything else first has no reason to refuse them.
+// A server that fetches keys once in some time does so more often where the answers take longer: the best of three tries counts.
 func fetchesKeysOnce(t *T) {
 	keys := t.Mint.MustFetchKeys()
+	fetches, at := fetchesForUnknownKeys(t, keys)
+	for tries := 1; fetches > fewKeys && tries < 3; tries++ {
+		if n, ex := fetchesForUnknownKeys(t, keys); n < fetches {
+			fetches, at = n, ex
+		}
+	}
+	t.Expect(fetches).SeenIn(at).To(fewFetches)
+	t.Expect(t.MCP.Use(t.Mint.Token(nil)), "an ordinary token afterwards").To(t.MCP.Serve())
+}
+
+// fetchesForUnknownKeys is how often the target fetches the key set for tokens that are genuine but for the kid in their header: a
+// server that looks at anything else first has no reason to refuse them.
+func fetchesForUnknownKeys(t *T, keys KeyServer) (fetches int, at *reports.Exchange) {
 	before := keys.KeyFetches()
 	var variants []Variant
 	for range manyTokens {
@@ -182,8 +195,7 @@ func fetchesKeysOnce(t *T) {
 		variants = append(variants, Call(t.MCP.Call().With(mcp.Bearer(t.Mint.TokenWith(h, nil))), "an unknown kid"))
 	}
 	answers := t.Race(variants)
-	t.Expect(keys.KeyFetches() - before).SeenIn(answers[0]).To(fewFetches)
-	t.Expect(t.MCP.Use(t.Mint.Token(nil)), "an ordinary token afterwards").To(t.MCP.Serve())
+	return keys.KeyFetches() - before, answers[0]
 }
 
 // manyTokens is how many tokens name unknown keys, and fewKeys how often a server may ask for the key set then.
