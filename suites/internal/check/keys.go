@@ -156,8 +156,8 @@ func (k *keyCache) tooSlow(most time.Duration) string {
 	if k.spent+k.pause <= most {
 		return ""
 	}
-	return fmt.Sprintf("the target kept a key set for %v before it looked again, and %v of the %v are spent that the checks on key sets wait together: "+
-		"let them wait longer with --max-wait, a dozen times as long for all of them",
+	return fmt.Sprintf("the target kept a key set for %v before it looked again, and %v of the %v are spent that the checks on key sets "+
+		"wait together: let them wait longer with --max-wait, a dozen times as long for all of them",
 		k.pause.Round(time.Second/10), k.spent.Round(time.Second/10), most)
 }
 

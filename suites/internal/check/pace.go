@@ -162,7 +162,8 @@ func (t *T) awaitTurn(at place) {
 	t.sayPace(at, until)
 	t.idle(time.Until(until))
 	if t.ctx.Err() != nil {
-		t.Inconclusive("the time for this run is over; the target limits requests to %s: raise --timeout, or lift the limit for the test", at.endpoint)
+		t.Inconclusive("the time for this run is over; the target limits requests to %s: raise --timeout, "+
+			"or lift the limit for the test", at.endpoint)
 	}
 }
 
@@ -195,7 +196,8 @@ func (t *T) sayPace(at place, until time.Time) {
 		if done, all := p.served(); done > 0 {
 			left := float64(sent) / float64(done) * float64(all-done)
 			minutes := (1 + left/float64(window)) * wait.Minutes()
-			text += fmt.Sprintf("; it served about %d requests, %d of %d checks are done: about %.0f minutes more", window, done, all, max(minutes, 1))
+			text += fmt.Sprintf("; it served about %d requests, %d of %d checks are done: about %.0f minutes more",
+				window, done, all, max(minutes, 1))
 		}
 	}
 	t.Say(text)

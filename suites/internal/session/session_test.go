@@ -47,7 +47,8 @@ func open(t *testing.T, g *registry) *session.Session {
 	t.Cleanup(server.Close)
 	client := wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil)})
 	t.Cleanup(client.Close)
-	s := session.New(client, &reports.Secrets{}, oauth.Server{Registration: server.URL}, session.Input{Register: true, Callback: "http://127.0.0.1:1/callback"})
+	s := session.New(client, &reports.Secrets{}, oauth.Server{Registration: server.URL},
+		session.Input{Register: true, Callback: "http://127.0.0.1:1/callback"})
 	s.Begin(t.Context()) // nobody can sign in here, which ends it after the registration
 	return s
 }

@@ -60,7 +60,7 @@ func TestRunPacesItself(t *testing.T) {
 	verdicts := map[reports.Verdict]int{}
 	for _, r := range run.Results {
 		verdicts[r.Verdict]++
-		assert.NotContains(t, []reports.Verdict{reports.Fail, reports.Warn, reports.Errored, reports.Inconclusive}, r.Verdict, "%s: %s", r.ID, r.Reason)
+		assert.Contains(t, []reports.Verdict{reports.Pass, reports.NotApplicable, reports.NotTested}, r.Verdict, "%s: %s", r.ID, r.Reason)
 	}
 	assert.Positive(t, verdicts[reports.Pass])
 	assert.NotEmpty(t, notices)
