@@ -150,7 +150,7 @@ var (
 func Redact(run Run, secrets *Secrets) Redacted {
 	text := redaction(secrets)
 	out := run
-	fields := headers{text, secrets.anyCase(), secrets.places()}
+	names, places := secrets.anyCase(), secrets.places()
 	out.Target.URL = text(run.Target.URL)
 	out.Identity = redactIdentity(run.Identity, text)
 	out.Unreachable, out.Doubt = text(run.Unreachable), text(run.Doubt)
@@ -185,7 +185,7 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	for part := range runtime.GOMAXPROCS(0) { // most of the work, and each exchange stands for itself
 		together.Go(func() {
 			text := remembering(text)
-			fields := headers{text, fields.names, fields.places}
+			fields := headers{text, remembering(names.inName), places}
 			for i := part; i < len(run.Exchanges); i += runtime.GOMAXPROCS(0) {
 				out.Exchanges[i] = redactExchange(run.Exchanges[i], text, fields)
 			}
@@ -299,17 +299,24 @@ func redactExchange(e Exchange, text func(string) string, fields headers) Exchan
 // headers removes secrets from header fields: from their values, and from their names, whose case libraries change.
 type headers struct {
 	text   func(string) string
-	names  *finder
+	name   func(string) string
 	places *places
+}
+
+// inName removes the secrets from the name of a header field; a name without one keeps its case.
+func (f *finder) inName(name string) string {
+	lower := strings.ToLower(name)
+	if out := f.replace(lower); out != lower {
+		return out
+	}
+	return name
 }
 
 func (h headers) redact(in []Field) []Field {
 	out := make([]Field, len(in))
 	for i, f := range in {
 		f.Value = h.places.header(f.Name, h.text(f.Value))
-		if name := strings.ToLower(f.Name); h.names.replace(name) != name {
-			f.Name = h.names.replace(name)
-		}
+		f.Name = h.name(f.Name)
 		switch strings.ToLower(f.Name) {
 		case "set-cookie":
 			f.Value = cookieWithoutValue(f.Value)

@@ -21,6 +21,7 @@ var secretFields = []string{
 // as its value.
 type places struct {
 	kinds               map[string]string // value -> kind
+	values              []string
 	fields              []string
 	form, member, input *regexp.Regexp
 }
@@ -35,6 +36,7 @@ func (s *Secrets) places() *places {
 	p := &places{kinds: map[string]string{}, fields: slices.Clone(secretFields)}
 	for v, kind := range s.short {
 		p.kinds[v] = kind
+		p.values = append(p.values, v)
 	}
 	for name := range s.fields {
 		p.fields = append(p.fields, strings.ToLower(name))
@@ -65,20 +67,45 @@ func (p *places) text(s string) string {
 	if p == nil {
 		return s
 	}
-	s = p.each(s, p.form, func(v string) string {
+	if p.mayHold(s, "=", "%+") {
+		s = p.forms(s)
+	}
+	if p.mayHold(s, `"`, `\`) {
+		s = p.members(s)
+	}
+	if p.mayHold(s, "<", "&") {
+		s = p.inputs(s)
+	}
+	return s
+}
+
+// mayHold reports that a text may hold a short secret in a notation: it has the mark of the notation, and a secret as it is, or
+// something that is escaped.
+func (p *places) mayHold(s, mark, escapes string) bool {
+	return strings.Contains(s, mark) && (strings.ContainsAny(s, escapes) || containsAny(s, p.values...))
+}
+
+func (p *places) forms(s string) string {
+	return p.each(s, p.form, func(v string) string {
 		plain, err := url.QueryUnescape(v)
 		if err != nil {
 			return v
 		}
 		return plain
 	})
-	s = p.each(s, p.member, func(v string) string {
+}
+
+func (p *places) members(s string) string {
+	return p.each(s, p.member, func(v string) string {
 		var plain string
 		if json.Unmarshal([]byte(`"`+v+`"`), &plain) != nil {
 			return v
 		}
 		return plain
 	})
+}
+
+func (p *places) inputs(s string) string {
 	return p.input.ReplaceAllStringFunc(s, func(tag string) string {
 		name := attribute("name").FindStringSubmatch(tag)
 		value := attribute("value").FindStringSubmatchIndex(tag)
