@@ -3,9 +3,11 @@ package flaws
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mcpauth/conformance/fakes/idp"
 )
@@ -133,4 +135,255 @@ var registrationAnswers = []Flaw{
 		}),
 		Noticed: []string{"AS-REG-SOME-WAY", "AS-DCR-SUPPORTED"}, Also: []string{"AS-CIMD-*", "AS-META-*"},
 	},
+}
+
+// redirectTaken registers one redirect URI that must be refused.
+func redirectTaken(name, uri, noticed string) Flaw {
+	return Flaw{
+		Name: "dcr-takes-" + name, Says: fmt.Sprintf("The redirect URI %q is registered.", uri), Row: fmt.Sprintf("%q", uri),
+		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistersRedirect = func(_ int, sent string) bool { return sent == uri } }),
+		Noticed: []string{noticed},
+	}
+}
+
+// seenIn is a flaw with another row.
+func seenIn(row string, f Flaw) Flaw {
+	f.Row = row
+	return f
+}
+
+// redirectsRead registers a member redirect_uris that is no list of redirect URIs.
+func redirectsRead(name, says, row, noticed string, read func(v any) any) Flaw {
+	return Flaw{
+		Name: "dcr-" + name, Says: says, Row: row, Noticed: []string{noticed}, Also: []string{"AS-DCR-*", "AS-REG-SOME-WAY"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.ReadsRedirects = read }),
+	}
+}
+
+const (
+	dangerous   = "AS-DCR-REJECT-DANGEROUS-SCHEME"
+	plainHTTP   = "AS-DCR-REJECT-PLAIN-HTTP"
+	lookalike   = "AS-DCR-REJECT-LOOPBACK-LOOKALIKE"
+	nonAbsolute = "AS-DCR-REJECT-NON-ABSOLUTE"
+)
+
+var redirectsTaken = []Flaw{
+	redirectTaken("javascript", "javascript:alert(1)//", dangerous),
+	redirectTaken("javascript-in-mixed-case", "JavaScript:alert(1)", dangerous),
+	redirectTaken("javascript-after-space", " javascript:alert(1)", dangerous),
+	redirectTaken("javascript-with-tab", "java\tscript:alert(1)", dangerous),
+	redirectTaken("data", "data:text/html,x", dangerous),
+	redirectTaken("vbscript", "vbscript:x", dangerous),
+	redirectTaken("file", "file:///etc/passwd", dangerous),
+	redirectTaken("blob", "blob:https://h/x", dangerous),
+	redirectTaken("about", "about:blank", dangerous),
+	redirectTaken("view-source", "view-source:https://h/", dangerous),
+	{
+		Name: "dcr-checks-first-redirect", Says: "Of several redirect URIs the first is checked.", Row: "a javascript: URI after a good one",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistersRedirect = func(i int, _ string) bool { return i > 0 } }),
+		Noticed: []string{dangerous},
+	},
+	{
+		Name: "dcr-checks-later-redirects", Says: "The first redirect URI is not checked.", Row: "a javascript: URI before a good one",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.RegistersRedirect = func(i int, uri string) bool { return i == 0 && uri == "javascript:alert(1)" }
+		}),
+		Noticed: []string{dangerous}, Also: []string{"AS-DCRM-UPDATE-REVALIDATES"},
+	},
+
+	redirectTaken("http", "http://client.example/cb", plainHTTP),
+	redirectTaken("http-in-upper-case", "HTTP://client.example/cb", plainHTTP),
+	redirectTaken("http-with-port", "http://client.example:8443/cb", plainHTTP),
+	redirectTaken("http-address", "http://192.0.2.10/cb", plainHTTP),
+	redirectTaken("http-private", "http://10.0.0.5/cb", plainHTTP),
+	redirectTaken("http-ipv6", "http://[2001:db8::1]/cb", plainHTTP),
+
+	redirectTaken("localhost-in-query", "http://attacker.example/?localhost", lookalike),
+	redirectTaken("localhost-in-fragment", "http://attacker.example#localhost", lookalike),
+	redirectTaken("localhost-prefix", "http://localhostx/cb", lookalike),
+	redirectTaken("loopback-in-hex", "http://0x7f000001.attacker.example/cb", lookalike),
+	redirectTaken("localhost-domain", "http://localhost.attacker.example/cb", lookalike),
+	redirectTaken("localhost-user", "http://localhost@attacker.example/cb", lookalike),
+	redirectTaken("localhost-backslash", `http://localhost\@attacker.example/cb`, lookalike),
+	redirectTaken("localhost-encoded-dot", "http://localhost%2eattacker.example/cb", lookalike),
+	redirectTaken("localhost-suffix", "http://evillocalhost/cb", lookalike),
+	redirectTaken("loopback-domain", "http://127.0.0.1.attacker.example:80/cb", lookalike),
+	redirectTaken("loopback-user", "http://127.0.0.1:80@attacker.example/cb", lookalike),
+
+	seenIn("an empty fragment", redirectTaken("empty-fragment", "https://client.example/cb#", "AS-DCR-REJECT-FRAGMENT")),
+	redirectsRead("cuts-fragment", "The fragment of a redirect URI is cut off.", "#frag", "AS-DCR-REJECT-FRAGMENT",
+		eachRedirect(func(uri string) any { before, _, _ := strings.Cut(uri, "#"); return before })),
+
+	redirectTaken("path", "/callback", nonAbsolute),
+	redirectTaken("scheme-relative", "//attacker.example/cb", nonAbsolute),
+	redirectTaken("name", "callback", nonAbsolute),
+	redirectTaken("nothing", "", nonAbsolute),
+	redirectTaken("scheme-alone", "https://", nonAbsolute),
+	redirectTaken("no-host", "https:///cb", nonAbsolute),
+	redirectTaken("host-with-space", "https://a b/cb", nonAbsolute),
+	redirectTaken("line-break", "https://client.example/\r\nSet-Cookie:x", nonAbsolute),
+	seenIn("port 99999", redirectTaken("port-99999", "http://127.0.0.1:99999/cb", nonAbsolute)),
+	redirectsRead("takes-numbers", "A number among the redirect URIs is left out.", "redirect URI 42", nonAbsolute, func(v any) any {
+		if list, ok := v.([]any); ok && len(list) == 1 && list[0] == 42.0 {
+			return []any{"http://127.0.0.1/42"}
+		}
+		return v
+	}),
+	redirectTaken("private-scheme", "myapp:/cb", "AS-DCR-PRIVATE-SCHEME"),
+	redirectTaken("private-scheme-with-slashes", "myapp://cb", "AS-DCR-PRIVATE-SCHEME"),
+
+	redirectsRead("without-redirects", "A client without redirect_uris gets http://localhost.", "no redirect_uris", "AS-DCR-REDIRECTS-REQUIRED",
+		func(v any) any {
+			if v == nil {
+				return []any{"http://localhost"}
+			}
+			return v
+		}),
+	redirectsRead("with-empty-redirects", "A client with an empty list gets http://localhost.", "an empty list", "AS-DCR-REDIRECTS-REQUIRED",
+		func(v any) any {
+			if list, ok := v.([]any); ok && len(list) == 0 {
+				return []any{"http://localhost"}
+			}
+			return v
+		}),
+	redirectsRead("with-text-for-redirects", "A text is taken for a list of one.", "a string", "AS-DCR-REDIRECTS-REQUIRED", func(v any) any {
+		if uri, ok := v.(string); ok && strings.HasPrefix(uri, "http") {
+			return []any{uri}
+		}
+		return v
+	}),
+	redirectsRead("with-null-for-redirect", "null among the redirect URIs is left out.", "null in the list", "AS-DCR-REDIRECTS-REQUIRED",
+		func(v any) any {
+			if list, ok := v.([]any); ok && len(list) == 1 && list[0] == nil {
+				return []any{"http://localhost"}
+			}
+			return v
+		}),
+}
+
+// eachRedirect bends each redirect URI of a list.
+func eachRedirect(bend func(uri string) any) func(v any) any {
+	return func(v any) any {
+		list, _ := v.([]any)
+		out := slices.Clone(list)
+		for i := range out {
+			if uri, ok := out[i].(string); ok {
+				out[i] = bend(uri)
+			}
+		}
+		return out
+	}
+}
+
+// patterned registers a pattern, and sends answers to what it matches.
+func patterned(name, says, row, pattern, matched string) Flaw {
+	return Flaw{
+		Name: "dcr-pattern-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-WILDCARD"},
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.RegistersRedirect = func(_ int, uri string) bool { return uri == pattern }
+			b.TakesRedirect = func(registered, sent string) bool { return registered == pattern && sent == matched }
+		}),
+	}
+}
+
+// crashing answers a body with 500.
+func crashing(name, says, row string, on func(mediaType, body string) bool) Flaw {
+	return Flaw{
+		Name: "dcr-crashes-on-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-MALFORMED-BODY"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.CrashesOn = on }),
+	}
+}
+
+// registering makes a registration of a body that is none.
+func registering(name, says, row string, of func(mediaType, body string) bool) Flaw {
+	return Flaw{
+		Name: "dcr-registers-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-MALFORMED-BODY"},
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.RegistersBody = func(mediaType, body string) map[string]any {
+				if !of(mediaType, body) {
+					return nil
+				}
+				return map[string]any{"redirect_uris": []any{"http://127.0.0.1/callback"}, "token_endpoint_auth_method": "none"}
+			}
+		}),
+	}
+}
+
+func bodyIs(text string) func(mediaType, body string) bool {
+	return func(_, body string) bool { return body == text }
+}
+
+func bodyOver(size int) func(mediaType, body string) bool {
+	return func(_, body string) bool { return len(body) > size }
+}
+
+func typeIs(text string) func(mediaType, body string) bool {
+	return func(mediaType, _ string) bool { return mediaType == text }
+}
+
+// refusingWith bends the answer to what is refused.
+func refusingWith(name, says, row string, bend func(status *int, mediaType *string, members map[string]any)) Flaw {
+	return Flaw{
+		Name: "dcr-error-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-ERROR-SHAPE"}, Also: []string{"AS-DCR-*"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.RegistrationError = bend }),
+	}
+}
+
+// typesTaken confirms grant and response types that do not fit.
+func typesTaken(name, row, grant, response string) Flaw {
+	return Flaw{
+		Name: "dcr-types-" + name, Says: fmt.Sprintf("grant_types %s is confirmed with response_types %s.", grant, response), Row: row,
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.RegistersTypes = func(grants, responses []string) bool {
+				return slices.Equal(grants, []string{grant}) && slices.Equal(responses, []string{response})
+			}
+		}),
+		Noticed: []string{"AS-DCR-CONSISTENT-TYPES"},
+	}
+}
+
+var registrationRows = []Flaw{
+	patterned("subdomain", "* stands for any subdomain.", "* for a subdomain", "https://*.client.example/cb", "https://evil.client.example/cb"),
+	patterned("host", "* stands for any host.", "* for the host", "https://*/cb", "https://attacker.example/cb"),
+	patterned("path", "* stands for any path.", "* for the path", "https://client.example/*", "https://client.example/evil"),
+	patterned("regexp", "Redirect URIs are regular expressions.", "a regular expression", "https://client.example/.*", "https://client.example/evil"),
+
+	crashing("half-an-object", "Half an object crashes the server.", "half an object", bodyIs("{")),
+	crashing("array", "An array crashes the server.", "an array", bodyIs("[]")),
+	crashing("null", "null crashes the server.", "null", bodyIs("null")),
+	crashing("text", "A text crashes the server.", "a text", bodyIs(`"x"`)),
+	crashing("nothing", "An empty body crashes the server.", "nothing", bodyIs("")),
+	crashing("form", "A form crashes the server.", "a form", typeIs("application/x-www-form-urlencoded")),
+	crashing("plain-text", "JSON as text/plain crashes the server.", "JSON as text/plain", typeIs("text/plain")),
+	crashing("long-text", "A text of 1 MiB crashes the server.", "a text of 1 MiB", bodyOver(1<<20)),
+	crashing("many-redirects", "10000 redirect URIs crash the server.", "10000 redirect URIs", func(_, body string) bool {
+		return strings.Count(body, "http") > 1000
+	}),
+	crashing("nesting", "Deep nesting crashes the server.", "2000 objects in one another", func(_, body string) bool {
+		return strings.Count(body, `{"a":`) > 1000
+	}),
+	crashing("invalid-utf-8", "Invalid UTF-8 crashes the server.", "invalid UTF-8", func(_, body string) bool { return !utf8.ValidString(body) }),
+	registering("array", "An array makes a client.", "an array", bodyIs("[]")),
+	registering("null", "null makes a client.", "null", bodyIs("null")),
+	registering("form", "A form makes a client.", "a form", typeIs("application/x-www-form-urlencoded")),
+	registering("plain-text", "JSON as text/plain makes a client.", "JSON as text/plain", typeIs("text/plain")),
+	registering("long-text", "A text of 1 MiB is registered.", "a text of 1 MiB", bodyOver(1<<20)),
+	registering("many-redirects", "10000 redirect URIs are registered.", "10000 redirect URIs", func(_, body string) bool {
+		return strings.Count(body, "http") > 1000
+	}),
+
+	refusingWith("status", "Errors have the status 422.", "an unknown grant type", func(status *int, _ *string, _ map[string]any) { *status = 422 }),
+	refusingWith("media-type", "Errors are text/html.", "an unknown grant type", func(_ *int, mediaType *string, _ map[string]any) { *mediaType = "text/html" }),
+	refusingWith("unnamed", "Errors have no code.", "an unknown grant type", func(_ *int, _ *string, m map[string]any) { delete(m, "error") }),
+	refusingWith("made-up", "Errors have a code of the server's own.", "an unknown token_endpoint_auth_method",
+		func(_ *int, _ *string, m map[string]any) { m["error"] = "bad_client" }),
+	refusingWith("of-redirects", "Bad redirect URIs are invalid_client_metadata.", "a redirect URI with a fragment",
+		func(_ *int, _ *string, m map[string]any) { m["error"] = "invalid_client_metadata" }),
+	refusingWith("letters", "error_description has letters beyond ASCII.", "a redirect URI that is not absolute",
+		func(_ *int, _ *string, m map[string]any) { m["error_description"] = "ungültig" }),
+
+	typesTaken("token", "authorization_code with token", "authorization_code", "token"),
+	typesTaken("implicit", "implicit with code", "implicit", "code"),
+	typesTaken("hybrid", "authorization_code with code token", "authorization_code", "code token"),
+	typesTaken("refresh-alone", "refresh_token with code", "refresh_token", "code"),
 }

@@ -97,12 +97,23 @@ func (s *Server) refuseMetadata(w http.ResponseWriter, err *badMetadata) {
 		writeJSON(w, http.StatusUnprocessableEntity, map[string]any{"detail": []any{map[string]any{"msg": err.description}}})
 		return
 	}
-	writeError(w, http.StatusBadRequest, err.code, err.description)
+	status, mediaType, members := http.StatusBadRequest, "application/json", map[string]any{"error": err.code, "error_description": err.description}
+	if s.Behaviour.RegistrationError != nil {
+		s.Behaviour.RegistrationError(&status, &mediaType, members)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSONAs(w, mediaType, status, members)
 }
 
 // readMetadata reads the body of a registration, or answers the error.
 func (s *Server) readMetadata(w http.ResponseWriter, r *http.Request) (map[string]any, bool) {
-	if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != "application/json" {
+	mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if s.Behaviour.CrashesOn != nil || s.Behaviour.RegistersBody != nil {
+		if meta, done := s.oddBody(w, r, mt); done {
+			return meta, meta != nil
+		}
+	}
+	if err != nil || mt != "application/json" {
 		writeError(w, http.StatusUnsupportedMediaType, "invalid_client_metadata", "the body is not JSON")
 		return nil, false
 	}
@@ -165,6 +176,9 @@ func (s *Server) newClient(meta map[string]any) (*client, *badMetadata) {
 	if c.native && !b.has(AnyApplicationType) {
 		return nil, &badMetadata{"invalid_client_metadata", "application_type is not supported"}
 	}
+	if problem := s.unfit(c); problem != nil {
+		return nil, problem
+	}
 	if problem := s.method(c, meta); problem != nil {
 		return nil, problem
 	}
@@ -212,6 +226,10 @@ func (s *Server) method(c *client, meta map[string]any) *badMetadata {
 func (s *Server) types(c *client, meta map[string]any) *badMetadata {
 	b := &s.Behaviour
 	responses, given := list(meta["response_types"])
+	if asked, _ := list(meta["grant_types"]); b.RegistersTypes != nil && b.RegistersTypes(asked, responses) {
+		c.grantTypes = asked
+		return nil
+	}
 	for _, t := range responses {
 		if t != "code" && b.has(ConsistentTypes) {
 			return &badMetadata{"invalid_client_metadata", "response type is not supported"}
@@ -240,6 +258,9 @@ func (s *Server) types(c *client, meta map[string]any) *badMetadata {
 		return &badMetadata{"invalid_client_metadata", "no grant type is left"}
 	}
 	meta["response_types"] = responses
+	if b.MachineWithoutRedirects && len(c.redirectURIs) == 0 {
+		c.grantTypes, meta["response_types"] = []string{"client_credentials"}, []string{}
+	}
 	return nil
 }
 
@@ -320,7 +341,13 @@ func (s *Server) echo(c *client, meta map[string]any) map[string]any {
 // redirectURIs validates the member redirect_uris.
 func (s *Server) redirectURIs(v any) ([]string, *badMetadata) {
 	b := &s.Behaviour
+	if b.ReadsRedirects != nil {
+		v = b.ReadsRedirects(v)
+	}
 	values, ok := v.([]any)
+	if b.MachineWithoutRedirects && len(values) == 0 {
+		return nil, nil
+	}
 	if (!ok || len(values) == 0) && !b.has(RequireRedirects) {
 		return []string{"http://localhost"}, nil
 	}
@@ -330,7 +357,8 @@ func (s *Server) redirectURIs(v any) ([]string, *badMetadata) {
 	var out []string
 	for _, e := range values {
 		uri, ok := e.(string)
-		if !ok || !s.goodRedirect(uri) {
+		anyway := b.RegistersRedirect != nil && b.RegistersRedirect(len(out), uri)
+		if !ok || !s.goodRedirect(uri) && !anyway {
 			return nil, &badMetadata{"invalid_redirect_uri", "a redirect URI is not allowed"}
 		}
 		out = append(out, uri)

@@ -85,6 +85,16 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Behaviour.ReadOnlyRegistration = true },
 	},
 	{
+		Name: "registration-by-type", Says: "Loopback redirect URIs are for application_type native, and https ones for web.",
+		Allows: "OpenID Connect Dynamic Client Registration section 2: native clients use custom schemes or loopback, web clients https.",
+		Bend:   func(o *reference.Options) { o.Behaviour.TypedRedirects = true },
+	},
+	{
+		Name: "registration-for-machines", Says: "Who registers no redirect URI gets no grant that needs one.",
+		Allows: "RFC 7591 section 2: redirect URIs are for clients that use flows with redirection.",
+		Bend:   func(o *reference.Options) { o.Behaviour.MachineWithoutRedirects = true },
+	},
+	{
 		Name: "loopback-for-native", Says: "The port of a loopback redirect URI varies for clients of application_type native only.",
 		Allows: "RFC 8252 section 7.3 is about native apps; OpenID Connect Registration section 2: application_type is web by default.",
 		Bend:   func(o *reference.Options) { o.Behaviour.NativeLoopback = true },

@@ -73,39 +73,3 @@ func include(name, value string) expect.Matcher {
 		return ""
 	})
 }
-
-// names reports that the error description names a member.
-func names(ex *reports.Exchange, member string) bool {
-	return strings.Contains(oauth.Object(ex).String("error_description"), member)
-}
-
-func confirmsConsistentTypes(t *T) {
-	Each(t, Cases[changing]{
-		{"authorization_code with token", changing{"grant_types": []string{"authorization_code"}, "response_types": []string{"token"}}},
-		{"implicit with code", changing{"grant_types": []string{"implicit"}, "response_types": []string{"code"}}},
-		{"authorization_code with code token", changing{"grant_types": []string{"authorization_code"}, "response_types": []string{"code token"}}},
-	}, func(t *T, changes changing) {
-		if c, ex := t.AS.Register(changes); c != nil {
-			t.Expect(ex).To(fitEachOther)
-		}
-	})
-	const madeUp = "urn:mcpauth:no-such-grant"
-	if c, ex := t.AS.Register(changing{"grant_types": []string{"authorization_code", madeUp}}); c != nil {
-		t.Expect(ex, "a grant type that does not exist").To(expect.That("it left out, or a refusal (RFC 7591 section 3.2.1)", func(ex *reports.Exchange) string {
-			if grants, _ := oauth.Object(ex).Strings("grant_types"); slices.Contains(grants, madeUp) {
-				return "the answer confirms grant_types " + strings.Join(grants, " ")
-			}
-			return ""
-		}))
-	}
-}
-
-var fitEachOther = expect.That("grant and response types that fit each other (RFC 7591 section 2.1)", func(ex *reports.Exchange) string {
-	grants, _ := oauth.Object(ex).Strings("grant_types")
-	responses, _ := oauth.Object(ex).Strings("response_types")
-	token := func(r string) bool { return slices.Contains(strings.Fields(r), "token") }
-	if slices.Contains(grants, "implicit") || slices.ContainsFunc(responses, token) {
-		return "grant_types " + strings.Join(grants, " ") + " with response_types " + strings.Join(responses, ", ")
-	}
-	return ""
-})

@@ -3,6 +3,8 @@ package registration
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -16,7 +18,7 @@ import (
 type changing = map[string]any
 
 // ordinary is a good registration, without application_type as most clients send it, or with it where the server needs it.
-func ordinary(t *T) Attempt[map[string]any] {
+func ordinary(t *T) Attempt[changing] {
 	plain := changing{"application_type": nil}
 	if c, _ := t.AS.Register(plain); c == nil {
 		plain = nil
@@ -24,22 +26,34 @@ func ordinary(t *T) Attempt[map[string]any] {
 	return t.AS.Registration(plain)
 }
 
+// refuseURI is the refusal of a redirect URI (RFC 7591 section 3.2.2).
+func refuseURI() expect.Matcher {
+	return expect.RefuseRegistration("invalid_redirect_uri", "invalid_client_metadata")
+}
+
 // redirectingTo are rows that register one redirect URI each.
-func redirectingTo(uris ...any) Cases[map[string]any] {
-	var rows Cases[map[string]any]
+func redirectingTo(uris ...any) Cases[changing] {
+	var rows Cases[changing]
 	for _, uri := range uris {
-		rows = rows.And(fmt.Sprintf("redirect URI %q", uri), changing{"redirect_uris": []any{uri}})
+		name := fmt.Sprint(uri)
+		if text, ok := uri.(string); ok {
+			name = strconv.Quote(text)
+		}
+		rows = rows.And("redirect URI "+name, changing{"redirect_uris": []any{uri}})
 	}
 	return rows
 }
 
+// Browsers leave out white space before a scheme, and tabs in it (WHATWG URL section 4.4).
 func refusesDangerousSchemes(t *T) {
 	Refuses(t, ordinary(t), redirectingTo(
-		"javascript:alert(1)//", "JavaScript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "blob:https://h/x", "about:blank", "view-source:https://h/",
-	), expect.RefuseRegistration("invalid_redirect_uri", "invalid_client_metadata"))
-	Refuses(t, ordinary(t), Cases[map[string]any]{
-		{"a javascript: URI beside a good one", changing{"redirect_uris": []any{t.Session.Callback, "javascript:alert(1)"}}},
-	}, expect.Either(leaveOut("javascript:alert(1)"), expect.RefuseRegistration("invalid_redirect_uri", "invalid_client_metadata")))
+		"javascript:alert(1)//", "JavaScript:alert(1)", " javascript:alert(1)", "java\tscript:alert(1)", "data:text/html,x", "vbscript:x",
+		"file:///etc/passwd", "blob:https://h/x", "about:blank", "view-source:https://h/",
+	), refuseURI())
+	Refuses(t, ordinary(t), Cases[changing]{
+		{"a javascript: URI after a good one", changing{"redirect_uris": []any{t.Session.Callback, "javascript:alert(1)"}}},
+		{"a javascript: URI before a good one", changing{"redirect_uris": []any{"javascript:alert(1)", t.Session.Callback}}},
+	}, expect.Either(leaveOut("javascript:alert(1)"), refuseURI()))
 }
 
 // leaveOut allows a server to register the good redirect URIs alone (RFC 7591 section 3.2.1).
@@ -53,33 +67,42 @@ func leaveOut(uri string) expect.Matcher {
 }
 
 func refusesPlainHTTP(t *T) {
-	Refuses(t, ordinary(t), redirectingTo("http://client.example/cb", "http://192.0.2.10/cb", "http://[2001:db8::1]/cb"),
-		expect.RefuseRegistration("invalid_redirect_uri", "invalid_client_metadata"))
+	Refuses(t, ordinary(t), redirectingTo("http://client.example/cb", "HTTP://client.example/cb", "http://client.example:8443/cb",
+		"http://192.0.2.10/cb", "http://10.0.0.5/cb", "http://[2001:db8::1]/cb"), refuseURI())
 }
 
 func refusesLoopbackLookalikes(t *T) {
 	uris := []any{
-		"http://attacker.example/?localhost", "http://attacker.example#localhost", "http://localhostx/cb", "http://0x7f000001.attacker.example/cb",
+		"http://attacker.example/?localhost", "http://attacker.example#localhost", "http://localhostx/cb",
+		"http://0x7f000001.attacker.example/cb",
 	}
 	for _, good := range []string{"http://localhost/cb", "http://127.0.0.1:80/cb"} {
 		for _, m := range nearmiss.OfURL(good, nearmiss.Host) {
-			if m.Name != "a subdomain" && m.Value[:5] == "http:" { // names below localhost are loopback too (RFC 6761 section 6.3)
+			if m.Name != "a subdomain" && strings.HasPrefix(m.Value, "http:") { // names below localhost are loopback (RFC 6761 section 6.3)
 				uris = append(uris, m.Value)
 			}
 		}
 	}
-	Refuses(t, ordinary(t), redirectingTo(uris...), expect.RefuseRegistration("invalid_redirect_uri", "invalid_client_metadata"))
+	Refuses(t, ordinary(t), redirectingTo(uris...), refuseURI())
 }
 
+// A fragment that is cut off is a warning: the client sees it in the answer.
 func refusesFragments(t *T) {
-	Refuses(t, ordinary(t), redirectingTo("https://client.example/cb#frag"), expect.RefuseRegistration("invalid_redirect_uri", "invalid_client_metadata"))
-	_, ex := t.AS.Register(changing{"redirect_uris": []string{"https://client.example/cb#"}})
+	const whole = "https://client.example/cb"
+	cut := expect.AdvisedOf(expect.Either(leaveOut(whole+"#frag"), refuseURI()), "a refusal", func(ex *reports.Exchange) string {
+		if notRegistered(ex) == "" {
+			return "it is registered without its fragment"
+		}
+		return ""
+	})
+	Refuses(t, ordinary(t), redirectingTo(whole+"#frag"), cut)
+	_, ex := t.AS.Register(changing{"redirect_uris": []string{whole + "#"}})
 	t.Expect(ex, "a redirect URI with an empty fragment").Ideally(refuse)
 }
 
 // refuse is what a warning asks for where the clause leaves it open.
 var refuse = expect.That("a refusal", func(ex *reports.Exchange) string {
-	if expect.BeRegistered().Judge(ex).Met {
+	if notRegistered(ex) == "" {
 		return "it is registered"
 	}
 	return ""
@@ -87,19 +110,71 @@ var refuse = expect.That("a refusal", func(ex *reports.Exchange) string {
 
 func refusesURIsThatAreNotAbsolute(t *T) {
 	Refuses(t, ordinary(t), redirectingTo(
-		"/callback", "//attacker.example/cb", "callback", "", "https://", "https:///cb", "https://a b/cb", 42, "https://client.example/\r\nSet-Cookie:x",
-	), expect.RefuseRegistration("invalid_redirect_uri", "invalid_client_metadata"))
+		"/callback", "//attacker.example/cb", "callback", "", "https://", "https:///cb", "https://a b/cb", 42,
+		"https://client.example/\r\nSet-Cookie:x",
+	), refuseURI())
 	_, ex := t.AS.Register(changing{"redirect_uris": []string{"http://127.0.0.1:99999/cb"}})
 	t.Expect(ex, "port 99999, which no address has, though the grammar allows it (RFC 3986 section 3.2.3)").Ideally(refuse)
 }
 
 func requiresRedirectURIs(t *T) {
-	Refuses(t, ordinary(t), Cases[map[string]any]{
+	Refuses(t, ordinary(t), Cases[changing]{
 		{"no redirect_uris", changing{"redirect_uris": nil}},
 		{"an empty list", changing{"redirect_uris": []string{}}},
 		{"a string", changing{"redirect_uris": t.Session.Callback}},
 		{"null in the list", changing{"redirect_uris": []any{nil}}},
-	}, expect.RefuseRegistration("invalid_redirect_uri", "invalid_client_metadata"))
+	}, expect.Either(needNone, refuseURI()))
+}
+
+// needNone allows a server to register a client that uses no redirect (RFC 7591 section 2).
+var needNone = expect.That("a client without a grant that redirects", func(ex *reports.Exchange) string {
+	grants, ok := oauth.Object(ex).Strings("grant_types")
+	if notRegistered(ex) != "" || !ok || slices.Contains(grants, "authorization_code") || slices.Contains(grants, "implicit") {
+		return "it may use " + strings.Join(grants, " ")
+	}
+	return ""
+})
+
+// wildcard is a redirect URI that is no pattern, with another that it would match if it were.
+type wildcard struct{ pattern, matched string }
+
+// treatsPatternsAsText expects each pattern to be refused, or to match nothing but itself.
+func treatsPatternsAsText(t *T) {
+	good := ordinary(t)
+	Each(t, Cases[wildcard]{
+		{"* for a subdomain", wildcard{"https://*.client.example/cb", "https://evil.client.example/cb"}},
+		{"* for the host", wildcard{"https://*/cb", "https://attacker.example/cb"}},
+		{"* for the path", wildcard{"https://client.example/*", "https://client.example/evil"}},
+		{"a regular expression", wildcard{"https://client.example/.*", "https://client.example/evil"}},
+	}, func(t *T, w wildcard) {
+		c, ex := t.AS.Register(changing{"redirect_uris": []string{w.pattern}})
+		if c == nil {
+			already := Attempt[*reports.Exchange]{Name: good.Name, Good: good.Good, Send: func(edits ...*reports.Exchange) any {
+				if len(edits) > 0 {
+					return edits[0]
+				}
+				return good.Send()
+			}}
+			Refuses(t, already, Cases[*reports.Exchange]{{"registering " + w.pattern, ex}}, refuseURI())
+			return
+		}
+		Refuses(t, t.AS.AuthorizationRequest(As(c)), Cases[Edit]{
+			{w.matched + " for the registered " + w.pattern, With("redirect_uri", w.matched)},
+		}, expect.NotRedirect())
+	})
+}
+
+func refusesBarePrivateSchemes(t *T) {
+	Each(t, redirectingTo("myapp:/cb", "myapp://cb"), func(t *T, changes changing) {
+		_, ex := t.AS.Register(changes)
+		t.Expect(decided(t, ex)).Ideally(expect.That("private schemes in reverse domain form only (RFC 8252 section 7.1)",
+			func(ex *reports.Exchange) string {
+				if notRegistered(ex) == "" {
+					return "it is registered; some desktop clients need that"
+				}
+				return ""
+			}))
+	})
 }
 
 // acceptsLoopbackRedirects registers as native clients do, without application_type first: most do not send it.
@@ -108,34 +183,31 @@ func acceptsLoopbackRedirects(t *T) {
 		{"127.0.0.1 without a port", "http://127.0.0.1/callback"},
 		{"127.0.0.1", "http://127.0.0.1:53111/callback"},
 		{"localhost", "http://localhost:53111/callback"},
-	}, func(t *T, uri string) { t.Expect(atLoopback(t, uri)).To(registerLoopback) })
+	}, func(t *T, uri string) { t.Expect(decided(t, atLoopback(t, uri))).To(registerLoopback) })
 	Each(t, Cases[string]{{"[::1]", "http://[::1]:53111/callback"}}, func(t *T, uri string) {
-		t.Expect(atLoopback(t, uri)).Ideally(registerLoopback)
+		t.Expect(decided(t, atLoopback(t, uri))).Ideally(registerLoopback)
 	})
 }
 
 // atLoopback registers a loopback redirect URI. That it takes application_type to do so is said.
 func atLoopback(t *T, uri string) *reports.Exchange {
 	_, bare := t.AS.Register(changing{"redirect_uris": []string{uri}, "application_type": nil})
-	if expect.BeRegistered().Judge(bare).Met {
+	if notRegistered(bare) == "" {
 		return bare
 	}
 	_, typed := t.AS.Register(changing{"redirect_uris": []string{uri}, "application_type": "native"})
-	if expect.BeRegistered().Judge(typed).Met {
-		t.Expect(bare, "without application_type").Ideally(expect.That(
-			"a loopback redirect URI registered without application_type, or an error_description that names it", func(ex *reports.Exchange) string {
-				if expect.NoAnswer(ex) == "" && !names(ex, "application_type") {
-					return expect.Describe(ex) + "; with application_type native it is registered"
-				}
-				return ""
-			}))
+	if notRegistered(typed) == "" {
+		t.Expect(decided(t, bare), "without application_type").Ideally(nameApplicationType)
 	}
 	return typed
 }
 
-var registerLoopback = expect.That("loopback redirect URIs registered for native clients (RFC 8252 section 7.3)", func(ex *reports.Exchange) string {
-	if !expect.BeRegistered().Judge(ex).Met {
-		return expect.Describe(ex)
-	}
-	return ""
-})
+var nameApplicationType = expect.That("a loopback redirect URI registered without application_type, or an error_description that names it",
+	func(ex *reports.Exchange) string {
+		if !strings.Contains(oauth.Object(ex).String("error_description"), "application_type") {
+			return expect.Describe(ex) + "; with application_type native it is registered"
+		}
+		return ""
+	})
+
+var registerLoopback = expect.That("loopback redirect URIs registered for native clients (RFC 8252 section 7.3)", notRegistered)

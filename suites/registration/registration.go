@@ -28,7 +28,21 @@ func Register() {
 		Should("AS-DCR-LOOPBACK-ACCEPTED", acceptsLoopbackRedirects)
 		Must("AS-DCR-NO-SHARED-UPSTREAM", keepsUpstreamClientToItself)
 	})
-	Describe("RFC 7591 section 2: redirect_uris", redirectURIs)
-	Describe("RFC 7591 section 2: Client Metadata", metadata)
+	Describe("RFC 7591 section 2: redirect_uris", func() {
+		Must("AS-DCR-REJECT-DANGEROUS-SCHEME", refusesDangerousSchemes)
+		Must("AS-DCR-REJECT-PLAIN-HTTP", refusesPlainHTTP)
+		Must("AS-DCR-REJECT-LOOPBACK-LOOKALIKE", refusesLoopbackLookalikes)
+		Must("AS-DCR-REJECT-FRAGMENT", refusesFragments)
+		Must("AS-DCR-REJECT-NON-ABSOLUTE", refusesURIsThatAreNotAbsolute)
+		Must("AS-DCR-REDIRECTS-REQUIRED", requiresRedirectURIs)
+		Must("AS-DCR-WILDCARD", treatsPatternsAsText)
+		Should("AS-DCR-PRIVATE-SCHEME", refusesBarePrivateSchemes)
+	})
+	Describe("RFC 7591 section 2: Client Metadata", func() {
+		Must("AS-DCR-ERROR-SHAPE", answersErrors)
+		Practice("AS-DCR-MALFORMED-BODY", survivesMalformedBodies)
+		Should("AS-DCR-CONSISTENT-TYPES", confirmsConsistentTypes)
+		metadata()
+	})
 	Describe("RFC 7592: Client Configuration Endpoint", management)
 }
