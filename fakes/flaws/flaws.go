@@ -67,7 +67,7 @@ func BeforeLogin() []Flaw {
 // in.
 func AfterLogin() []Flaw {
 	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, refreshRows, inspection, registrations,
-		registrationNeeds, registrationAnswers, redirectsTaken, registrationRows, clientDocuments, consents,
+		registrationNeeds, registrationAnswers, redirectsTaken, registrationRows, registrationRights, clientDocuments, consents,
 		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions)
 }
 

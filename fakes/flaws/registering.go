@@ -4,12 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
 )
 
 // answering bends the answer to a registration.
@@ -386,4 +388,146 @@ var registrationRows = []Flaw{
 	typesTaken("implicit", "implicit with code", "implicit", "code"),
 	typesTaken("hybrid", "authorization_code with code token", "authorization_code", "code token"),
 	typesTaken("refresh-alone", "refresh_token with code", "refresh_token", "code"),
+}
+
+// fetching has a server on the internet fetch what a member names, from its own machine.
+func fetching(name, row, scheme string) Flaw {
+	return Flaw{
+		Name: "dcr-fetches-" + name, Says: "A server on the internet fetches " + row + " from its own machine.", Row: row,
+		Bend: func(o *reference.Options) {
+			o.Host = Public
+			member, _, _ := strings.Cut(row, " ")
+			o.Behaviour.Fetches = func(m, uri string) bool { return m == member && strings.HasPrefix(uri, scheme+"://127.0.0.1") }
+		},
+		Noticed: []string{"AS-DCR-SSRF-METADATA-URLS"},
+	}
+}
+
+// managing lets a registration be managed with another token than its own.
+func managing(name, says, row string, with func(method, token, own string) bool) Flaw {
+	return Flaw{
+		Name: "dcrm-" + name, Says: says, Row: row, Noticed: []string{"AS-DCRM-TOKEN-REQUIRED"},
+		Also: []string{"AS-DCR-METHODS", "AS-DCRM-DELETE"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.Manages = with }),
+	}
+}
+
+// updating stores a member of an update without a look at it.
+func updating(name, says, row, member string) Flaw {
+	return Flaw{
+		Name: "dcrm-update-" + name, Says: says, Row: row, Noticed: []string{"AS-DCRM-UPDATE-REVALIDATES"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.UpdateKeeps = member }),
+	}
+}
+
+// outliving has something of a client work after it is deleted.
+func outliving(name, says, row string) Flaw {
+	return Flaw{
+		Name: "dcrm-deleted-" + name, Says: says, Row: row, Noticed: []string{"AS-DCRM-DELETE"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.KeepsOfDeleted = name }),
+	}
+}
+
+// choosing keeps a member that is the server's to choose.
+func choosing(name, says, row, member string) Flaw {
+	return Flaw{
+		Name: "dcr-chosen-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-NO-CLIENT-CHOSEN-IDS"}, Also: []string{"AS-DCRM-*"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.KeepsChosen = member }),
+	}
+}
+
+// believing takes metadata from a software statement.
+func believing(name, says, row string, of func(header map[string]any, signature string) bool) Flaw {
+	return Flaw{
+		Name: "dcr-believes-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-SOFTWARE-STATEMENT"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.BelievesStatement = of }),
+	}
+}
+
+// confirming confirms a grant by which nobody is asked.
+func confirming(name, row, grant string) Flaw {
+	return Flaw{
+		Name: "dcr-confirms-" + name, Says: "A client that registers itself is confirmed the grant " + grant + ".", Row: row,
+		Bend:    behaviour(func(b *idp.Behaviour) { b.ConfirmsGrant = func(g string) bool { return g == grant } }),
+		Noticed: []string{"AS-DCR-NO-PRIVILEGED-GRANTS"},
+	}
+}
+
+var registrationRights = []Flaw{
+	confirming("client-credentials", "client_credentials", "client_credentials"),
+	confirming("token-exchange", "token exchange", "urn:ietf:params:oauth:grant-type:token-exchange"),
+	confirming("password", "password", "password"),
+	confirming("jwt-bearer", "jwt-bearer", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+	{
+		Name: "dcr-confirms-any-scope", Says: "A scope that does not exist is confirmed.", Row: "an unknown scope",
+		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistersScope = func(string) bool { return true } }),
+		Noticed: []string{"AS-DCR-SCOPE-LIMITS"}, Also: []string{"AS-SCOPE-*"},
+	},
+	choosing("new-id", "A client chooses its client_id.", "a client_id that nobody has", "client_id"),
+	choosing("secret", "A client chooses its secret.", "a client_secret", "client_secret"),
+	choosing("management-token", "A client chooses its registration_access_token.", "a registration_access_token", "registration_access_token"),
+
+	believing("none", "Statements with alg none are believed.", "an unsigned statement",
+		func(h map[string]any, _ string) bool { return h["alg"] == "none" }),
+	believing("key-in-header", "Statements are verified with the key that they bring.", "a statement with the key in its header",
+		func(h map[string]any, _ string) bool { return h["jwk"] != nil }),
+	believing("any-signature", "Statements with any signature are believed.", "a statement signed with a key that nobody knows",
+		func(h map[string]any, signature string) bool { return h["jwk"] == nil && signature != "" }),
+	believing("no-signature", "Statements without a signature are believed.", "a statement without its signature",
+		func(h map[string]any, signature string) bool { return h["alg"] != "none" && signature == "" }),
+
+	{
+		Name: "dcr-tells-by-query", Says: "GET with a client_id in the query tells anybody of that client.", Row: "GET with client_id in the query",
+		Bend: behaviour(func(b *idp.Behaviour) { b.TellsOf = "query" }), Noticed: []string{"AS-DCR-METHODS"},
+	},
+	{
+		Name: "dcr-tells-by-path", Says: "GET with a client_id in the path tells anybody of that client.", Row: "GET with client_id in the path",
+		Bend: behaviour(func(b *idp.Behaviour) { b.TellsOf = "path" }), Noticed: []string{"AS-DCR-METHODS"},
+		Also: []string{"AS-DCRM-*", "AS-DCR-NO-STORE"},
+	},
+	{
+		Name: "dcr-registers-by-put", Says: "PUT registers a client too.", Row: "PUT",
+		Bend: behaviour(func(b *idp.Behaviour) { b.RegistersByPut = true }), Noticed: []string{"AS-DCR-METHODS"},
+	},
+
+	fetching("keys", "jwks_uri by http", "http"),
+	fetching("keys-by-https", "jwks_uri by https", "https"),
+	fetching("logo", "logo_uri by http", "http"),
+	fetching("logo-by-https", "logo_uri by https", "https"),
+	fetching("sector", "sector_identifier_uri by https", "https"),
+	fetching("policy", "policy_uri by http", "http"),
+	fetching("terms", "tos_uri by http", "http"),
+	fetching("requests", "request_uris by https", "https"),
+
+	managing("read-by-anybody", "Anybody reads a registration.", "GET, no token",
+		func(method, token, _ string) bool { return method == http.MethodGet && token == "" }),
+	managing("changed-by-anybody", "Anybody changes a registration.", "PUT, no token",
+		func(method, token, _ string) bool { return method == http.MethodPut && token == "" }),
+	managing("deleted-by-anybody", "Anybody deletes a registration.", "DELETE, no token",
+		func(method, token, _ string) bool { return method == http.MethodDelete && token == "" }),
+	managing("made-up-token", "A made-up token manages a registration.", "a made-up token",
+		func(_, token, own string) bool {
+			return strings.Contains(token, "-") && len(token) != len(own) && !strings.Contains(token, ".")
+		}),
+	managing("access-token", "An access token manages a registration.", "an access token",
+		func(_, token, _ string) bool { return strings.Count(token, ".") == 2 }),
+	managing("beginning", "A registration token is known by its beginning.", "the last character left out",
+		func(_, token, own string) bool { return len(token) > 8 && strings.HasPrefix(own, token) }),
+	managing("longer", "What follows a registration token is not compared.", "one character more",
+		func(_, token, own string) bool { return strings.HasPrefix(token, own) }),
+	managing("letter-case", "Registration tokens are compared without regard to letter case.", "upper and lower case swapped",
+		func(_, token, own string) bool { return strings.EqualFold(token, own) }),
+	managing("length", "Registration tokens are compared by length.", "the first character changed",
+		func(_, token, own string) bool { return len(token) == len(own) && token[1:] == own[1:] }),
+
+	updating("redirects", "An update stores any redirect URI.", "a javascript: redirect URI", "redirect_uris"),
+	seenIn("an http redirect URI", updating("http", "An update stores an http redirect URI.", "", "redirect_uris")),
+	seenIn("a redirect URI with a fragment", updating("fragment", "An update stores a fragment.", "", "redirect_uris")),
+	updating("identifier", "An update changes the client_id.", "another client_id", "client_id"),
+	updating("secret", "An update stores a secret of the client's choice.", "a client_secret of its own choice", "client_secret"),
+
+	outliving("client", "A deleted client is still known.", "the authorization endpoint"),
+	outliving("refresh", "The refresh token of a deleted client works.", "the refresh token"),
+	outliving("access", "The access token of a deleted client works.", "the access token"),
+	outliving("registration", "The registration of a deleted client can be read.", "reading the registration"),
 }

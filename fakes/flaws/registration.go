@@ -44,7 +44,6 @@ var registrations = []Flaw{
 		"AS-AUTHZ-GET", "AS-AUTHZ-LOOPBACK-PORT", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DCR-SECRET-WORKS", "AS-REVOKE-UNKNOWN-200",
 		"AS-TOKEN-GRANT-TYPE-ERRORS"),
 	one("dcr-localhost-only", idp.LoopbackRegistered, "AS-DCR-LOOPBACK-ACCEPTED", "AS-DCR-SUPPORTED", "AS-TOKEN-CODE-BOUND-REDIRECT"),
-	one("dcr-fetches", idp.NoFetching, "AS-DCR-SSRF-METADATA-URLS"),
 	one("dcr-believes-statements", idp.NoUnsignedStatements, "AS-DCR-SOFTWARE-STATEMENT"),
 	// Every registration changes the client of all other checks.
 	alsoNoticed(one("dcr-one-client-for-all", idp.DistinctClients, "AS-DCR-NO-SHARED-UPSTREAM", "AS-*"), "AS-DCR-IDS-UNIQUE-RANDOM"),

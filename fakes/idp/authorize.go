@@ -186,6 +186,9 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 		return nil, "A parameter is repeated."
 	}
 	c := s.find(get("client_id"))
+	if c != nil && c.deleted { // its refresh token outlives it
+		c = nil
+	}
 	if c == nil {
 		return nil, "The client is not known here."
 	}

@@ -110,6 +110,7 @@ type Behaviour struct {
 	DPoPLacks dpop.Part
 	Manners
 	Registering
+	Managing
 	// Lacks are the defences that are left out.
 	Lacks []Defence
 }
@@ -321,7 +322,6 @@ const (
 	NoClientList          Defence = "clients cannot be listed"
 	ClientsKept           Defence = "a registered client is known everywhere"
 	LoopbackRegistered    Defence = "loopback redirect URIs can be registered"
-	NoFetching            Defence = "no URL of a registration is fetched from a private address"
 	NoUnsignedStatements  Defence = "unsigned software statements count for nothing"
 	DistinctClients       Defence = "every registration gets an identifier of its own"
 	ManagementToken       Defence = "a registration is managed with its own token"

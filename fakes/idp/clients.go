@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"encoding/json"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -26,6 +27,7 @@ type client struct {
 	native             bool             // its application_type
 	key                *ecdsa.PublicKey // of private_key_jwt
 	anyRedirect        bool             // a flaw
+	deleted            bool
 	created            time.Time
 	meta               map[string]any // as registered
 	sent               map[string]any // as it was sent
@@ -55,7 +57,9 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet && !s.Behaviour.has(NoClientList):
 		s.listClients(w)
 		return
-	case r.Method != http.MethodPost:
+	case s.tell(w, r, "query", r.URL.Query().Get("client_id")):
+		return
+	case r.Method != http.MethodPost && !(r.Method == http.MethodPut && s.Behaviour.RegistersByPut):
 		w.Header().Set("Allow", "POST")
 		http.Error(w, "POST only", http.StatusMethodNotAllowed)
 		return
@@ -137,14 +141,7 @@ func (s *Server) readMetadata(w http.ResponseWriter, r *http.Request) (map[strin
 // newClient validates metadata and makes the client.
 func (s *Server) newClient(meta map[string]any) (*client, *badMetadata) {
 	b := &s.Behaviour
-	if statement, _ := meta["software_statement"].(string); statement != "" && !b.has(NoUnsignedStatements) {
-		var claims map[string]any
-		if parts := strings.Split(statement, "."); len(parts) == 3 && decode(parts[1], &claims) {
-			for k, v := range claims {
-				meta[k] = v
-			}
-		}
-	}
+	maps.Copy(meta, s.statement(meta))
 	uris, problem := s.redirectURIs(meta["redirect_uris"])
 	if problem != nil {
 		return nil, problem
@@ -189,11 +186,12 @@ func (s *Server) newClient(meta map[string]any) (*client, *badMetadata) {
 	if scope, _ := meta["scope"].(string); scope != "" {
 		c.scopes = []string{}
 		for _, v := range strings.Fields(scope) {
-			if slices.Contains(s.Scopes, v) || !b.has(RegisteredScope) {
+			if slices.Contains(s.Scopes, v) || !b.has(RegisteredScope) || b.RegistersScope != nil && b.RegistersScope(v) {
 				c.scopes = append(c.scopes, v)
 			}
 		}
 	}
+	s.keepChosen(c, meta)
 	s.fetchAll(meta)
 	c.meta, c.sent = s.echo(c, meta), meta
 	return c, nil
@@ -273,20 +271,6 @@ func list(v any) ([]string, bool) {
 		}
 	}
 	return out, ok
-}
-
-// fetchAll is a flaw: it fetches what the registration names.
-func (s *Server) fetchAll(meta map[string]any) {
-	if s.Behaviour.has(NoFetching) {
-		return
-	}
-	for _, k := range []string{"jwks_uri", "logo_uri"} {
-		if u, _ := meta[k].(string); strings.HasPrefix(u, "http://127.0.0.1:") {
-			if resp, err := http.Get(u); err == nil {
-				resp.Body.Close()
-			}
-		}
-	}
 }
 
 // echo is the client information response.
@@ -450,9 +434,15 @@ func sameButForPort(registered, uri string) bool {
 // manage is RFC 7592.
 func (s *Server) manage(w http.ResponseWriter, r *http.Request, id string) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if s.tell(w, r, "path", id) {
+		return
+	}
 	s.mu.Lock()
 	c := s.clients[id]
 	allowed := c != nil && token != "" && token == c.management
+	if c != nil && s.Behaviour.Manages != nil {
+		allowed = allowed || s.Behaviour.Manages(r.Method, token, c.management)
+	}
 	if !s.Behaviour.has(ManagementToken) && c != nil {
 		for _, other := range s.clients {
 			allowed = allowed || other.management == token
@@ -478,23 +468,7 @@ func (s *Server) manage(w http.ResponseWriter, r *http.Request, id string) {
 	case http.MethodPut:
 		s.update(w, r, c)
 	case http.MethodDelete:
-		s.mu.Lock()
-		if s.Behaviour.has(DeleteClients) {
-			delete(s.clients, id)
-			s.pastSecrets = append(s.pastSecrets, c.management)
-			if c.secret != "" {
-				s.pastSecrets = append(s.pastSecrets, c.secret)
-			}
-			for _, t := range s.refresh {
-				t.grant.revoked = t.grant.revoked || t.grant.client == id
-			}
-			for _, t := range s.access {
-				t.grant.revoked = t.grant.revoked || t.grant.client == id
-			}
-		} else {
-			c.management = ""
-		}
-		s.mu.Unlock()
+		s.forget(c)
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.Header().Set("Allow", "GET, PUT, DELETE")
@@ -505,6 +479,10 @@ func (s *Server) manage(w http.ResponseWriter, r *http.Request, id string) {
 func (s *Server) update(w http.ResponseWriter, r *http.Request, c *client) {
 	meta, ok := s.readMetadata(w, r)
 	if !ok {
+		return
+	}
+	if s.keepUpdate(c, meta) {
+		writeJSON(w, http.StatusOK, c.meta)
 		return
 	}
 	id, _ := meta["client_id"].(string)

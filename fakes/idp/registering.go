@@ -2,7 +2,9 @@ package idp
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -85,4 +87,140 @@ func (s *Server) oddBody(w http.ResponseWriter, r *http.Request, mediaType strin
 		meta = s.Behaviour.RegistersBody(mediaType, string(body))
 	}
 	return meta, meta != nil
+}
+
+// Managing bends what a registered client may do, and what becomes of it.
+type Managing struct {
+	// RegistersScope has a scope registered that does not exist.
+	RegistersScope func(scope string) bool
+	// KeepsChosen keeps a member that is the server's choice as the client sends it: client_id where nobody has it, client_secret,
+	// registration_access_token.
+	KeepsChosen string
+	// TellsOf is where an identifier is read whose client is told to anybody: query or path.
+	TellsOf string
+	// RegistersByPut registers with PUT too.
+	RegistersByPut bool
+	// Fetches fetches what a member of a registration names, from wherever.
+	Fetches func(member, uri string) bool
+	// BelievesStatement takes metadata from a software statement, by its header and signature.
+	BelievesStatement func(header map[string]any, signature string) bool
+	// Manages manages a registration with another token than its own.
+	Manages func(method, token, own string) bool
+	// UpdateKeeps is a member that an update stores without a look at it.
+	UpdateKeeps string
+	// KeepsOfDeleted is what works after a client is deleted: client, refresh, access or registration.
+	KeepsOfDeleted string
+}
+
+// statement are the claims of a software statement that the server believes; nil where it believes none.
+func (s *Server) statement(meta map[string]any) map[string]any {
+	text, _ := meta["software_statement"].(string)
+	parts := strings.Split(text, ".")
+	var header, claims map[string]any
+	if len(parts) != 3 || !decode(parts[0], &header) || !decode(parts[1], &claims) {
+		return nil
+	}
+	if s.Behaviour.has(NoUnsignedStatements) && (s.Behaviour.BelievesStatement == nil || !s.Behaviour.BelievesStatement(header, parts[2])) {
+		return nil
+	}
+	return claims
+}
+
+// keepChosen keeps what the client chose of what is not its to choose.
+func (s *Server) keepChosen(c *client, meta map[string]any) {
+	chosen, _ := meta[s.Behaviour.KeepsChosen].(string)
+	switch s.Behaviour.KeepsChosen {
+	case "client_id":
+		s.mu.Lock()
+		if chosen != "" && s.clients[chosen] == nil {
+			c.id = chosen
+		}
+		s.mu.Unlock()
+	case "client_secret":
+		if chosen != "" && c.secret != "" {
+			c.secret = chosen
+		}
+	case "registration_access_token":
+		if chosen != "" {
+			c.management = chosen
+		}
+	}
+}
+
+// tell answers with a client's registration where it is told to anybody.
+func (s *Server) tell(w http.ResponseWriter, r *http.Request, place, id string) bool {
+	if s.Behaviour.TellsOf != place || r.Method != http.MethodGet {
+		return false
+	}
+	s.mu.Lock()
+	c := s.clients[id]
+	s.mu.Unlock()
+	if c == nil {
+		return false
+	}
+	writeJSON(w, http.StatusOK, c.meta)
+	return true
+}
+
+// fetchAll is a flaw: it fetches what the registration names.
+func (s *Server) fetchAll(meta map[string]any) {
+	for member, v := range meta {
+		uri, _ := v.(string)
+		if values, _ := list(v); len(values) == 1 {
+			uri = values[0]
+		}
+		if !strings.HasPrefix(uri, "http") || s.Behaviour.Fetches == nil || !s.Behaviour.Fetches(member, uri) {
+			continue
+		}
+		if resp, err := http.Get(uri); err == nil {
+			resp.Body.Close()
+		}
+	}
+}
+
+// forget deletes a client, and ends what it was granted.
+func (s *Server) forget(c *client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keeps := s.Behaviour.KeepsOfDeleted
+	if !s.Behaviour.has(DeleteClients) {
+		c.management = ""
+		return
+	}
+	c.deleted = true
+	switch keeps {
+	case "registration": // it is refused everywhere else
+	case "client":
+		c.deleted, c.management = false, ""
+	case "refresh":
+		c.management = ""
+	default:
+		delete(s.clients, c.id)
+	}
+	s.pastSecrets = append(s.pastSecrets, c.management)
+	if c.secret != "" {
+		s.pastSecrets = append(s.pastSecrets, c.secret)
+	}
+	for _, t := range s.refresh {
+		t.grant.revoked = t.grant.revoked || t.grant.client == c.id && keeps != "refresh" && keeps != "access"
+	}
+	for _, t := range s.access {
+		t.grant.revoked = t.grant.revoked || t.grant.client == c.id && keeps != "access" && keeps != "refresh"
+	}
+}
+
+// keepUpdate is a flaw: an update that changes this member stores it as it comes.
+func (s *Server) keepUpdate(c *client, meta map[string]any) bool {
+	member := s.Behaviour.UpdateKeeps
+	if member == "" || fmt.Sprint(meta[member]) == fmt.Sprint(c.meta[member]) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.meta = maps.Clone(c.meta)
+	c.meta[member], c.meta["client_name"] = meta[member], meta["client_name"]
+	if uris, _ := list(meta[member]); member == "redirect_uris" {
+		c.redirectURIs = uris
+	}
+	return true
 }

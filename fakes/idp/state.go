@@ -182,7 +182,7 @@ func (s *Server) find(id string) *client {
 	if c == nil {
 		c = s.document(id)
 	}
-	if s.forgotten() {
+	if c != nil && c.deleted && s.Behaviour.KeepsOfDeleted != "refresh" || s.forgotten() {
 		return nil
 	}
 	return c

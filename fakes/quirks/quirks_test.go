@@ -68,6 +68,19 @@ func register(t *testing.T, r *reference.Reference, further map[string]any) (*cl
 	return c, out
 }
 
+// registering registers a client, or is refused.
+func registering(t *testing.T, r *reference.Reference, meta map[string]any) (int, map[string]any) {
+	t.Helper()
+	body, err := json.Marshal(meta)
+	require.NoError(t, err)
+	if meta == nil {
+		body = []byte("{}")
+	}
+	resp, err := http.Post(r.IDP.Issuer+"/register", "application/json", bytes.NewReader(body))
+	require.NoError(t, err)
+	return resp.StatusCode, decoded(t, resp)
+}
+
 func browser(t *testing.T) *http.Client {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
@@ -319,6 +332,21 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		}
 		assert.Equal(t, 200, status(http.MethodGet))
 		assert.Equal(t, either(quirk, 405, 204), status(http.MethodDelete))
+	},
+	"registration-by-type": func(t *testing.T, r *reference.Reference, quirk bool) {
+		status, _ := registering(t, r, map[string]any{"redirect_uris": []string{"http://127.0.0.1:1/cb"}})
+		assert.Equal(t, either(quirk, 400, 201), status)
+		status, _ = registering(t, r, map[string]any{"redirect_uris": []string{"https://client.example/cb"}, "application_type": "native"})
+		assert.Equal(t, either(quirk, 400, 201), status)
+		status, _ = registering(t, r, map[string]any{"redirect_uris": []string{"http://127.0.0.1:1/cb"}, "application_type": "native"})
+		assert.Equal(t, 201, status)
+	},
+	"registration-for-machines": func(t *testing.T, r *reference.Reference, quirk bool) {
+		status, made := registering(t, r, nil)
+		assert.Equal(t, either(quirk, 201, 400), status)
+		if quirk {
+			assert.Equal(t, []any{"client_credentials"}, made["grant_types"])
+		}
 	},
 	"loopback-for-native": func(t *testing.T, r *reference.Reference, quirk bool) {
 		refused := func(applicationType string) bool {

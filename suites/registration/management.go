@@ -1,6 +1,8 @@
 package registration
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/mcpauth/conformance/reports"
@@ -16,7 +18,7 @@ import (
 func requiresTheManagementToken(t *T) {
 	_, foreign, _ := t.Session.Manageable(t.AS.MustRegister(nil))
 	Each(t, Cases[string]{{"GET", "GET"}, {"PUT", "PUT"}, {"DELETE", "DELETE"}}, func(t *T, method string) {
-		if ex := t.Do(managing(t, t.AS.MustRegister(nil), method)); slices.Contains([]int{404, 405, 501}, expect.Status(ex)) {
+		if ex := t.Do(managing(t, t.AS.MustRegister(nil), method)); unknownMethod(ex) {
 			t.NotApplicable("%s is not offered: it is answered with %s for the right token too", method, expect.Describe(ex))
 		}
 		client := t.AS.MustRegister(nil) // a new one: PUT may issue another token, DELETE ends it
@@ -46,11 +48,19 @@ func managing(t *T, c *oauth.Client, method string) wire.Request {
 	uri, token, _ := t.Session.Manageable(c)
 	r := wire.Request{Method: method, URL: uri, Header: []reports.Field{mcp.Bearer(token), mcp.Field("Content-Type", "application/json")}}
 	if method == "PUT" {
-		m := t.AS.ClientMetadata()
-		m["client_id"], m["redirect_uris"] = c.ID, c.RedirectURIs
-		r.Body = jsonOf(m)
+		r.Body = jsonOf(registration(t, c))
 	}
 	return r
+}
+
+// registration is what a client sends to update its registration, unchanged: all of it (RFC 7592 section 2.2).
+func registration(t *T, c *oauth.Client) changing {
+	m := t.AS.ClientMetadata()
+	m["client_id"], m["redirect_uris"], m["token_endpoint_auth_method"] = c.ID, c.RedirectURIs, c.Method
+	if c.Secret != "" {
+		m["client_secret"] = c.Secret
+	}
+	return m
 }
 
 // managed is a good request for a client's registration. An edit is what is sent in place of its token.
@@ -72,4 +82,110 @@ func managed(t *T, c *oauth.Client, method string) Attempt[[]reports.Field] {
 		}
 		return ex
 	}}
+}
+
+// updated is the answer to an update, with the registration as the server has it afterwards, where it can be read.
+type updated struct{ put, read *reports.Exchange }
+
+// Evidence is the exchange that shows the update.
+func (u *updated) Evidence() *reports.Exchange { return u.put }
+
+// holds reports that the registration has a value of a member after the update.
+func (u *updated) holds(member, value string) bool {
+	for _, ex := range []*reports.Exchange{u.put, u.read} {
+		o := oauth.Object(ex)
+		list, _ := o.Strings(member)
+		if s := expect.Status(ex); s >= 200 && s <= 299 && (o.String(member) == value || slices.Contains(list, value)) {
+			return true
+		}
+	}
+	return false
+}
+
+// update is an update of a client's registration with some members changed (RFC 7592 section 2.2), each of a client of its own.
+func update(t *T) Attempt[changing] {
+	const name = "mcpauth conformance, renamed"
+	renamed := expect.Serving("the client_name changed", func(u *updated) string {
+		if !u.holds("client_name", name) {
+			return expect.Describe(u.put)
+		}
+		return ""
+	})
+	return Attempt[changing]{Name: "changing the client_name", Good: renamed, Send: func(edits ...changing) any {
+		c := client(t, changing{"token_endpoint_auth_method": t.AS.SecretMethod()})
+		r := managing(t, c, "PUT")
+		m := registration(t, c)
+		m["client_name"] = name
+		for _, e := range edits {
+			maps.Copy(m, e)
+		}
+		r.Body = jsonOf(m)
+		u := &updated{put: t.Do(r)}
+		token := oauth.Object(u.put).String("registration_access_token")
+		t.Secrets.Add("registration_access_token", token)
+		uri, own, _ := t.Session.Manageable(c)
+		u.read = t.Get(uri, mcp.Bearer(cmp.Or(token, own)))
+		return u
+	}}
+}
+
+// revalidatesUpdates reads the registration after each update: it may be ignored in part.
+func revalidatesUpdates(t *T) {
+	good := update(t)
+	if first, _ := good.Send().(*updated); unknownMethod(first.put) || expect.Status(first.put) == 403 {
+		t.NotApplicable("clients cannot be updated: %s", expect.Describe(first.put))
+	}
+	Each(t, Cases[choice]{
+		{"a javascript: redirect URI", choice{"redirect_uris", "javascript:alert(1)"}},
+		{"an http redirect URI", choice{"redirect_uris", "http://client.example/cb"}},
+		{"a redirect URI with a fragment", choice{"redirect_uris", "https://client.example/cb#frag"}},
+		{"another client_id", choice{"client_id", "mcpauth-chosen-" + Random(9)}},
+		{"a client_secret of its own choice", choice{"client_secret", t.Hide("mcpauth-chosen-secret-" + Random(24))}},
+	}, func(t *T, c choice) {
+		change := changing{c.member: c.value}
+		if c.member == "redirect_uris" {
+			change[c.member] = []string{c.value}
+		}
+		Refuses(t, good, Cases[changing]{{"PUT", change}}, expect.Refusing("a refusal, or "+c.member+" as it was", func(u *updated) string {
+			if u.holds(c.member, c.value) {
+				return "it is registered"
+			}
+			return ""
+		}))
+	})
+}
+
+// endsDeletedClients uses what a client had when it was deleted (RFC 7592 section 2.3).
+func endsDeletedClients(t *T) {
+	c := t.AS.MustRegister(nil)
+	tokens := t.AS.MustGetTokens(As(c), t.AS.ForRefresh())
+	served := t.MCP.Works(tokens)
+	ex := t.Do(managing(t, c, "DELETE"))
+	if unknownMethod(ex) || expect.Status(ex) == 403 {
+		t.NotApplicable("clients cannot be deleted: %s", expect.Describe(ex))
+	}
+	t.Expect(decided(t, ex), "DELETE").Ideally(expect.HaveStatus(204))
+	if s := expect.Status(ex); s < 200 || s > 299 {
+		t.Inconclusive("the client is not deleted: %s", expect.Describe(ex))
+	}
+	t.Session.Forget(c)
+	Each(t, Cases[func(t *T)]{
+		{"the authorization endpoint", func(t *T) { t.Expect(t.AS.Authorize(As(c), Leaving())).To(expect.NotRedirect()) }},
+		{"the refresh token", func(t *T) {
+			if tokens.Refresh == "" {
+				t.NotApplicable("the client got no refresh token")
+			}
+			again := t.AS.Refresh(tokens)
+			t.AS.Tokens(again, c)
+			t.Expect(again).To(expect.RefuseGrant("invalid_client", "invalid_grant", "unauthorized_client"))
+		}},
+		{"reading the registration", func(t *T) { t.Expect(t.Do(managing(t, c, "GET"))).To(expect.RefusePreferably(401, 403, 404, 410)) }},
+		{"the access token", func(t *T) {
+			if !served {
+				t.Inconclusive("it was not served before")
+			}
+			last, _ := t.MCP.UntilRefused(tokens.Access)
+			t.Expect(last).Ideally(expect.RefuseAnyway())
+		}},
+	}, func(t *T, look func(t *T)) { look(t) })
 }

@@ -149,13 +149,7 @@ func treatsPatternsAsText(t *T) {
 	}, func(t *T, w wildcard) {
 		c, ex := t.AS.Register(changing{"redirect_uris": []string{w.pattern}})
 		if c == nil {
-			already := Attempt[*reports.Exchange]{Name: good.Name, Good: good.Good, Send: func(edits ...*reports.Exchange) any {
-				if len(edits) > 0 {
-					return edits[0]
-				}
-				return good.Send()
-			}}
-			Refuses(t, already, Cases[*reports.Exchange]{{"registering " + w.pattern, ex}}, refuseURI())
+			judgeRefused(t, good, "registering "+w.pattern, ex, refuseURI())
 			return
 		}
 		Refuses(t, t.AS.AuthorizationRequest(As(c)), Cases[Edit]{

@@ -11,6 +11,8 @@ func Register() {
 		May("AS-DCR-SUPPORTED", registersStrangers)
 		Should("AS-REG-SOME-WAY", leavesStrangersAWay)
 		May("AS-DCR-PROTECTED-401", challengesRegistration)
+		Practice("AS-DCR-METHODS", registersByPostOnly)
+		Practice("AS-DCR-SSRF-METADATA-URLS", fetchesNothingFromInside)
 	})
 	Describe("RFC 7591 section 3.2.1: Client Information Response", func() {
 		Must("AS-DCR-SUCCESS-SHAPE", answersRegistrations)
@@ -42,7 +44,14 @@ func Register() {
 		Must("AS-DCR-ERROR-SHAPE", answersErrors)
 		Practice("AS-DCR-MALFORMED-BODY", survivesMalformedBodies)
 		Should("AS-DCR-CONSISTENT-TYPES", confirmsConsistentTypes)
-		metadata()
+		Practice("AS-DCR-NO-PRIVILEGED-GRANTS", givesNoPrivilegedGrants)
+		Practice("AS-DCR-SCOPE-LIMITS", limitsScope)
+		Practice("AS-DCR-NO-CLIENT-CHOSEN-IDS", letsNobodyChooseIdentifiers)
+		May("AS-DCR-SOFTWARE-STATEMENT", believesNoForgedStatements)
 	})
-	Describe("RFC 7592: Client Configuration Endpoint", management)
+	Describe("RFC 7592: Client Configuration Endpoint", func() {
+		Must("AS-DCRM-TOKEN-REQUIRED", requiresTheManagementToken)
+		Must("AS-DCRM-UPDATE-REVALIDATES", revalidatesUpdates)
+		Should("AS-DCRM-DELETE", endsDeletedClients)
+	})
 }

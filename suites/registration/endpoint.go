@@ -1,0 +1,128 @@
+package registration
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/listener"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// registersByPostOnly asks for a client in other ways than by its own registration_access_token.
+func registersByPostOnly(t *T) {
+	name := "mcpauth conformance, unlisted " + Random(9)
+	c, endpoint := client(t, changing{"client_name": name}), t.AS.Server().Registration
+	Each(t, Cases[string]{
+		{"GET", endpoint},
+		{"GET with client_id in the query", endpoint + "?client_id=" + c.ID},
+		{"GET with client_id in the path", strings.TrimSuffix(endpoint, "/") + "/" + c.ID},
+	}, func(t *T, address string) {
+		ex := t.Get(address)
+		t.Expect(ex).To(tellNothing(c, name, strings.Contains(address, c.ID)))
+	})
+	Each(t, Cases[string]{{"PUT", "PUT"}}, func(t *T, method string) {
+		r := post(t, endpoint, jsonOf(t.AS.ClientMetadata()))
+		r.Method = method
+		t.Expect(decided(t, t.Do(r))).Ideally(refuse)
+	})
+	origin := mcp.Field("Origin", "http://localhost:6274")
+	preflight := wire.Request{Method: "OPTIONS", URL: endpoint, Header: []reports.Field{
+		origin, mcp.Field("Access-Control-Request-Method", "POST"), mcp.Field("Access-Control-Request-Headers", "content-type,mcp-protocol-version"),
+	}}
+	t.Expect(decided(t, t.Do(preflight)), "OPTIONS").Ideally(allowBrowsers)
+	t.Expect(decided(t, t.Do(post(t, endpoint, jsonOf(t.AS.ClientMetadata()), origin))), "POST with Origin").Ideally(
+		expect.HaveHeader("Access-Control-Allow-Origin", expect.NotEmpty))
+}
+
+// tellNothing expects nothing of what only the client and the server know. What was sent may be quoted.
+func tellNothing(c *oauth.Client, name string, sent bool) expect.Matcher {
+	return expect.Show("nothing about any client", func(ex *reports.Exchange) string {
+		body := expect.Body(ex)
+		token := c.Registered.String("registration_access_token")
+		switch {
+		case c.Secret != "" && strings.Contains(body, c.Secret), token != "" && strings.Contains(body, token):
+			return "the answer holds a client's credential"
+		case strings.Contains(body, name), !sent && strings.Contains(body, c.ID):
+			return "the answer tells of a client"
+		}
+		return ""
+	})
+}
+
+var allowBrowsers = expect.That("a preflight that lets browser clients register", func(ex *reports.Exchange) string {
+	if s := expect.Status(ex); s < 200 || s > 299 || expect.Header(ex, "Access-Control-Allow-Origin") == "" {
+		return expect.Describe(ex)
+	}
+	return ""
+})
+
+// fetching is a registration that names an address of ours.
+type fetching struct {
+	member string
+	secure bool
+}
+
+// fetchesNothingFromInside has a listener for each member. A server on this machine may have its reasons to fetch from loopback.
+func fetchesNothingFromInside(t *T) {
+	rows := Cases[fetching]{}
+	for _, member := range []string{"jwks_uri", "logo_uri", "sector_identifier_uri", "policy_uri", "tos_uri", "request_uris"} {
+		rows = rows.And(member+" by http", fetching{member, false}).And(member+" by https", fetching{member, true})
+	}
+	Each(t, rows, func(t *T, f fetching) {
+		l := Listen(t)
+		c, ex := t.AS.Register(changing{f.member: addressed(l, f)})
+		if c != nil && !f.secure {
+			t.AS.Authorize(As(c), Leaving()) // the pages may show what is registered
+		}
+		if own, err := document.ParseURL(t.AS.Server().Issuer); arrivedAt(l) > 0 && err == nil && document.LoopbackHost(own.Hostname()) {
+			t.Inconclusive("the authorization server is on loopback itself, and may fetch from there on purpose: %d connections arrived", arrivedAt(l))
+		}
+		t.Expect(l).SeenIn(decided(t, ex)).To(stayAway)
+	})
+}
+
+func addressed(l *listener.Listener, f fetching) any {
+	address := l.URL("/" + f.member)
+	if f.secure {
+		address = "https" + strings.TrimPrefix(address, "http")
+	}
+	if f.member == "request_uris" {
+		return []string{address}
+	}
+	return address
+}
+
+// arrivedAt counts the connections that are not a browser's, which shows a page.
+func arrivedAt(l *listener.Listener) int {
+	n := l.Connections()
+	for _, r := range l.Seen() {
+		if r.Header.Get("Sec-Fetch-Mode") != "" {
+			n--
+		}
+	}
+	return max(n, 0)
+}
+
+var stayAway = expect.That("no connection to a loopback address that a stranger registers", func(l *listener.Listener) string {
+	if n := arrivedAt(l); n > 0 {
+		return fmt.Sprintf("%d connections arrived", n)
+	}
+	return ""
+})
+
+// unknownMethod reports that a method is not offered at an address.
+func unknownMethod(ex *reports.Exchange) bool {
+	switch expect.Status(ex) {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
