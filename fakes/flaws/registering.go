@@ -234,7 +234,8 @@ var redirectsTaken = []Flaw{
 	redirectTaken("private-scheme", "myapp:/cb", "AS-DCR-PRIVATE-SCHEME"),
 	redirectTaken("private-scheme-with-slashes", "myapp://cb", "AS-DCR-PRIVATE-SCHEME"),
 
-	redirectsRead("without-redirects", "A client without redirect_uris gets http://localhost.", "no redirect_uris", "AS-DCR-REDIRECTS-REQUIRED",
+	redirectsRead("without-redirects", "A client without redirect_uris gets http://localhost.", "no redirect_uris",
+		"AS-DCR-REDIRECTS-REQUIRED",
 		func(v any) any {
 			if v == nil {
 				return []any{"http://localhost"}
@@ -345,10 +346,12 @@ func typesTaken(name, row, grant, response string) Flaw {
 }
 
 var registrationRows = []Flaw{
-	patterned("subdomain", "* stands for any subdomain.", "* for a subdomain", "https://*.client.example/cb", "https://evil.client.example/cb"),
+	patterned("subdomain", "* stands for any subdomain.", "* for a subdomain", "https://*.client.example/cb",
+		"https://evil.client.example/cb"),
 	patterned("host", "* stands for any host.", "* for the host", "https://*/cb", "https://attacker.example/cb"),
 	patterned("path", "* stands for any path.", "* for the path", "https://client.example/*", "https://client.example/evil"),
-	patterned("regexp", "Redirect URIs are regular expressions.", "a regular expression", "https://client.example/.*", "https://client.example/evil"),
+	patterned("regexp", "Redirect URIs are regular expressions.", "a regular expression", "https://client.example/.*",
+		"https://client.example/evil"),
 
 	crashing("half-an-object", "Half an object crashes the server.", "half an object", bodyIs("{")),
 	crashing("array", "An array crashes the server.", "an array", bodyIs("[]")),
@@ -364,7 +367,8 @@ var registrationRows = []Flaw{
 	crashing("nesting", "Deep nesting crashes the server.", "2000 objects in one another", func(_, body string) bool {
 		return strings.Count(body, `{"a":`) > 1000
 	}),
-	crashing("invalid-utf-8", "Invalid UTF-8 crashes the server.", "invalid UTF-8", func(_, body string) bool { return !utf8.ValidString(body) }),
+	crashing("invalid-utf-8", "Invalid UTF-8 crashes the server.", "invalid UTF-8",
+		func(_, body string) bool { return !utf8.ValidString(body) }),
 	registering("array", "An array makes a client.", "an array", bodyIs("[]")),
 	registering("null", "null makes a client.", "null", bodyIs("null")),
 	registering("form", "A form makes a client.", "a form", typeIs("application/x-www-form-urlencoded")),
@@ -374,8 +378,10 @@ var registrationRows = []Flaw{
 		return strings.Count(body, "http") > 1000
 	}),
 
-	refusingWith("status", "Errors have the status 422.", "an unknown grant type", func(status *int, _ *string, _ map[string]any) { *status = 422 }),
-	refusingWith("media-type", "Errors are text/html.", "an unknown grant type", func(_ *int, mediaType *string, _ map[string]any) { *mediaType = "text/html" }),
+	refusingWith("status", "Errors have the status 422.", "an unknown grant type",
+		func(status *int, _ *string, _ map[string]any) { *status = 422 }),
+	refusingWith("media-type", "Errors are text/html.", "an unknown grant type",
+		func(_ *int, mediaType *string, _ map[string]any) { *mediaType = "text/html" }),
 	refusingWith("unnamed", "Errors have no code.", "an unknown grant type", func(_ *int, _ *string, m map[string]any) { delete(m, "error") }),
 	refusingWith("made-up", "Errors have a code of the server's own.", "an unknown token_endpoint_auth_method",
 		func(_ *int, _ *string, m map[string]any) { m["error"] = "bad_client" }),
@@ -465,7 +471,8 @@ var registrationRights = []Flaw{
 	},
 	choosing("new-id", "A client chooses its client_id.", "a client_id that nobody has", "client_id"),
 	choosing("secret", "A client chooses its secret.", "a client_secret", "client_secret"),
-	choosing("management-token", "A client chooses its registration_access_token.", "a registration_access_token", "registration_access_token"),
+	choosing("management-token", "A client chooses its registration_access_token.", "a registration_access_token",
+		"registration_access_token"),
 
 	believing("none", "Statements with alg none are believed.", "an unsigned statement",
 		func(h map[string]any, _ string) bool { return h["alg"] == "none" }),
@@ -477,7 +484,8 @@ var registrationRights = []Flaw{
 		func(h map[string]any, signature string) bool { return h["alg"] != "none" && signature == "" }),
 
 	{
-		Name: "dcr-tells-by-query", Says: "GET with a client_id in the query tells anybody of that client.", Row: "GET with client_id in the query",
+		Name: "dcr-tells-by-query", Says: "GET with a client_id in the query tells anybody of that client.",
+		Row:  "GET with client_id in the query",
 		Bend: behaviour(func(b *idp.Behaviour) { b.TellsOf = "query" }), Noticed: []string{"AS-DCR-METHODS"},
 	},
 	{

@@ -101,7 +101,8 @@ func (s *Server) refuseMetadata(w http.ResponseWriter, err *badMetadata) {
 		writeJSON(w, http.StatusUnprocessableEntity, map[string]any{"detail": []any{map[string]any{"msg": err.description}}})
 		return
 	}
-	status, mediaType, members := http.StatusBadRequest, "application/json", map[string]any{"error": err.code, "error_description": err.description}
+	status, mediaType := http.StatusBadRequest, "application/json"
+	members := map[string]any{"error": err.code, "error_description": err.description}
 	if s.Behaviour.RegistrationError != nil {
 		s.Behaviour.RegistrationError(&status, &mediaType, members)
 	}

@@ -35,7 +35,8 @@ func registersByPostOnly(t *T) {
 	})
 	origin := mcp.Field("Origin", "http://localhost:6274")
 	preflight := wire.Request{Method: "OPTIONS", URL: endpoint, Header: []reports.Field{
-		origin, mcp.Field("Access-Control-Request-Method", "POST"), mcp.Field("Access-Control-Request-Headers", "content-type,mcp-protocol-version"),
+		origin, mcp.Field("Access-Control-Request-Method", "POST"),
+		mcp.Field("Access-Control-Request-Headers", "content-type,mcp-protocol-version"),
 	}}
 	t.Expect(decided(t, t.Do(preflight)), "OPTIONS").Ideally(allowBrowsers)
 	t.Expect(decided(t, t.Do(post(t, endpoint, jsonOf(t.AS.ClientMetadata()), origin))), "POST with Origin").Ideally(
@@ -83,7 +84,8 @@ func fetchesNothingFromInside(t *T) {
 			t.AS.Authorize(As(c), Leaving()) // the pages may show what is registered
 		}
 		if own, err := document.ParseURL(t.AS.Server().Issuer); arrivedAt(l) > 0 && err == nil && document.LoopbackHost(own.Hostname()) {
-			t.Inconclusive("the authorization server is on loopback itself, and may fetch from there on purpose: %d connections arrived", arrivedAt(l))
+			t.Inconclusive("the authorization server is on loopback itself, and may fetch from there on purpose: %d connections arrived",
+				arrivedAt(l))
 		}
 		t.Expect(l).SeenIn(decided(t, ex)).To(stayAway)
 	})

@@ -114,7 +114,8 @@ var refuseBody = expect.That("a refusal with HTTP 4xx", func(ex *reports.Exchang
 
 // survive expects an answer that is no server error, or a connection that the server closes on purpose.
 var survive = expect.That("an answer that is no server error", func(ex *reports.Exchange) string {
-	closed := slices.ContainsFunc([]string{"closed the connection", "reset", "broken pipe"}, func(s string) bool { return strings.Contains(ex.Error, s) })
+	inError := func(s string) bool { return strings.Contains(ex.Error, s) }
+	closed := slices.ContainsFunc([]string{"closed the connection", "reset", "broken pipe"}, inError)
 	if s := expect.Status(ex); s >= 500 || s == 0 && !closed {
 		return expect.Describe(ex)
 	}
@@ -151,7 +152,9 @@ func leaveOutGrant(grant string) expect.Matcher {
 }
 
 // fitEachOther says nothing where the answer leaves the types out, which AS-DCR-ECHO-METADATA is about.
-var fitEachOther = expect.That("grant and response types that fit each other, or a refusal (RFC 7591 section 2.1)", func(ex *reports.Exchange) string {
+var fitEachOther = expect.That("grant and response types that fit each other, or a refusal (RFC 7591 section 2.1)", misfit)
+
+func misfit(ex *reports.Exchange) string {
 	grants, said := oauth.Object(ex).Strings("grant_types")
 	responses, _ := oauth.Object(ex).Strings("response_types")
 	token := func(r string) bool { return slices.Contains(strings.Fields(r), "token") }
@@ -160,4 +163,4 @@ var fitEachOther = expect.That("grant and response types that fit each other, or
 		return "grant_types " + strings.Join(grants, " ") + " with response_types " + strings.Join(responses, ", ")
 	}
 	return ""
-})
+}

@@ -147,7 +147,8 @@ func issuesNoSecretToPublicClients(t *T) {
 }
 
 // issueNoSecret warns where the server makes the client a confidential one and says so, as RFC 7591 section 3.2.1 allows.
-var issueNoSecret = expect.AdvisedOf(expect.That("no client_secret for a client with token_endpoint_auth_method none", secretOfPublicClient),
+var issueNoSecret = expect.AdvisedOf(
+	expect.That("no client_secret for a client with token_endpoint_auth_method none", secretOfPublicClient),
 	"token_endpoint_auth_method none, as requested", otherMethodThanNone)
 
 func secretOfPublicClient(ex *reports.Exchange) string {

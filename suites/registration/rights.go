@@ -151,7 +151,8 @@ func letsNobodyChooseIdentifiers(t *T) {
 // believesNoForgedStatements sends software statements that nobody the server trusts has signed (RFC 7591 section 2.3).
 func believesNoForgedStatements(t *T) {
 	claims := mint.Claims{
-		"iss": "https://publisher.example", "software_id": "mcpauth", "client_name": "Trusted Corp", "redirect_uris": []string{"https://attacker.example/cb"},
+		"iss": "https://publisher.example", "software_id": "mcpauth", "client_name": "Trusted Corp",
+		"redirect_uris": []string{"https://attacker.example/cb"},
 	}
 	stranger := mint.NewKey("mcpauth-stranger")
 	signed := stranger.JWT(nil, claims)
