@@ -490,8 +490,14 @@ var registrationRights = []Flaw{
 	},
 	{
 		Name: "dcr-tells-by-path", Says: "GET with a client_id in the path tells anybody of that client.", Row: "GET with client_id in the path",
-		Bend: behaviour(func(b *idp.Behaviour) { b.TellsOf = "path" }), Noticed: []string{"AS-DCR-METHODS"},
-		Also: []string{"AS-DCRM-*", "AS-DCR-NO-STORE"},
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.TellsOf = "path"
+			b.Response = func(_ string, members map[string]any) { // no client configuration endpoint, which would be the same address
+				delete(members, "registration_client_uri")
+				delete(members, "registration_access_token")
+			}
+		}),
+		Noticed: []string{"AS-DCR-METHODS"},
 	},
 	{
 		Name: "dcr-registers-by-put", Says: "PUT registers a client too.", Row: "PUT",
