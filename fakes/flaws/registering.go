@@ -289,8 +289,8 @@ func patterned(name, says, row, pattern, matched string) Flaw {
 	}
 }
 
-// crashing answers a body with 500.
-func crashing(name, says, row string, on func(mediaType, body string) bool) Flaw {
+// bodyCrashing answers a body with 500.
+func bodyCrashing(name, says, row string, on func(mediaType, body string) bool) Flaw {
 	return Flaw{
 		Name: "dcr-crashes-on-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-MALFORMED-BODY"},
 		Bend: behaviour(func(b *idp.Behaviour) { b.CrashesOn = on }),
@@ -353,21 +353,21 @@ var registrationRows = []Flaw{
 	patterned("regexp", "Redirect URIs are regular expressions.", "a regular expression", "https://client.example/.*",
 		"https://client.example/evil"),
 
-	crashing("half-an-object", "Half an object crashes the server.", "half an object", bodyIs("{")),
-	crashing("array", "An array crashes the server.", "an array", bodyIs("[]")),
-	crashing("null", "null crashes the server.", "null", bodyIs("null")),
-	crashing("text", "A text crashes the server.", "a text", bodyIs(`"x"`)),
-	crashing("nothing", "An empty body crashes the server.", "nothing", bodyIs("")),
-	crashing("form", "A form crashes the server.", "a form", typeIs("application/x-www-form-urlencoded")),
-	crashing("plain-text", "JSON as text/plain crashes the server.", "JSON as text/plain", typeIs("text/plain")),
-	crashing("long-text", "A text of 1 MiB crashes the server.", "a text of 1 MiB", bodyOver(1<<20)),
-	crashing("many-redirects", "10000 redirect URIs crash the server.", "10000 redirect URIs", func(_, body string) bool {
+	bodyCrashing("half-an-object", "Half an object crashes the server.", "half an object", bodyIs("{")),
+	bodyCrashing("array", "An array crashes the server.", "an array", bodyIs("[]")),
+	bodyCrashing("null", "null crashes the server.", "null", bodyIs("null")),
+	bodyCrashing("text", "A text crashes the server.", "a text", bodyIs(`"x"`)),
+	bodyCrashing("nothing", "An empty body crashes the server.", "nothing", bodyIs("")),
+	bodyCrashing("form", "A form crashes the server.", "a form", typeIs("application/x-www-form-urlencoded")),
+	bodyCrashing("plain-text", "JSON as text/plain crashes the server.", "JSON as text/plain", typeIs("text/plain")),
+	bodyCrashing("long-text", "A text of 1 MiB crashes the server.", "a text of 1 MiB", bodyOver(1<<20)),
+	bodyCrashing("many-redirects", "10000 redirect URIs crash the server.", "10000 redirect URIs", func(_, body string) bool {
 		return strings.Count(body, "http") > 1000
 	}),
-	crashing("nesting", "Deep nesting crashes the server.", "2000 objects in one another", func(_, body string) bool {
+	bodyCrashing("nesting", "Deep nesting crashes the server.", "2000 objects in one another", func(_, body string) bool {
 		return strings.Count(body, `{"a":`) > 1000
 	}),
-	crashing("invalid-utf-8", "Invalid UTF-8 crashes the server.", "invalid UTF-8",
+	bodyCrashing("invalid-utf-8", "Invalid UTF-8 crashes the server.", "invalid UTF-8",
 		func(_, body string) bool { return !utf8.ValidString(body) }),
 	registering("array", "An array makes a client.", "an array", bodyIs("[]")),
 	registering("null", "null makes a client.", "null", bodyIs("null")),
@@ -442,8 +442,8 @@ func choosing(name, says, row, member string) Flaw {
 	}
 }
 
-// believing takes metadata from a software statement.
-func believing(name, says, row string, of func(header map[string]any, signature string) bool) Flaw {
+// statementBelieved takes metadata from a software statement.
+func statementBelieved(name, says, row string, of func(header map[string]any, signature string) bool) Flaw {
 	return Flaw{
 		Name: "dcr-believes-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-SOFTWARE-STATEMENT"},
 		Bend: behaviour(func(b *idp.Behaviour) { b.BelievesStatement = of }),
@@ -474,13 +474,13 @@ var registrationRights = []Flaw{
 	choosing("management-token", "A client chooses its registration_access_token.", "a registration_access_token",
 		"registration_access_token"),
 
-	believing("none", "Statements with alg none are believed.", "an unsigned statement",
+	statementBelieved("none", "Statements with alg none are believed.", "an unsigned statement",
 		func(h map[string]any, _ string) bool { return h["alg"] == "none" }),
-	believing("key-in-header", "Statements are verified with the key that they bring.", "a statement with the key in its header",
+	statementBelieved("key-in-header", "Statements are verified with the key that they bring.", "a statement with the key in its header",
 		func(h map[string]any, _ string) bool { return h["jwk"] != nil }),
-	believing("any-signature", "Statements with any signature are believed.", "a statement signed with a key that nobody knows",
+	statementBelieved("any-signature", "Statements with any signature are believed.", "a statement signed with a key that nobody knows",
 		func(h map[string]any, signature string) bool { return h["jwk"] == nil && signature != "" }),
-	believing("no-signature", "Statements without a signature are believed.", "a statement without its signature",
+	statementBelieved("no-signature", "Statements without a signature are believed.", "a statement without its signature",
 		func(h map[string]any, signature string) bool { return h["alg"] != "none" && signature == "" }),
 
 	{
