@@ -316,6 +316,10 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.GuardEveryAgent), Noticed: []string{"RS-CHALLENGE-EVERY-CLIENT"},
 	},
 	{
+		Name: "open-for-fetch", Says: "A rule lets requests pass that have the fields of a browser or of Node's fetch.",
+		Bend: lacks(mcpserver.GuardEveryFetch), Noticed: []string{"RS-CHALLENGE-EVERY-CLIENT"},
+	},
+	{
 		Name: "open-tools", Says: "Lists and the handshake are guarded, and existing tools run for anybody.",
 		Bend: lacks(mcpserver.GuardTools), Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"}, Also: []string{"RS-*"},
 	},

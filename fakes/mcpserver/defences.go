@@ -10,6 +10,7 @@ const (
 	GuardHandshake        Defence = "the handshake needs a token"
 	GuardTools            Defence = "a tool that exists needs a token, like one that does not"
 	GuardEveryAgent       Defence = "every client needs a token, whatever its User-Agent"
+	GuardEveryFetch       Defence = "every client needs a token, whatever fields its HTTP library adds"
 	GuardNotifications    Defence = "notifications need a token"
 	GuardVerbs            Defence = "GET and DELETE need a token"
 	GuardStateless        Defence = "the stateless wire needs a token"

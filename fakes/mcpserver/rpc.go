@@ -51,6 +51,7 @@ func (s *Server) exempt(r *http.Request, body []byte) bool {
 		slices.Contains(p.Public, m.Method),
 		!p.has(GuardEveryMethod) && m.Method != "tools/call" && m.Method != "initialize" && m.Method != "server/discover",
 		!p.has(GuardEveryAgent) && !strings.Contains(r.UserAgent(), "mcpauth"),
+		!p.has(GuardEveryFetch) && r.Header.Get("Sec-Fetch-Mode") != "",
 		!p.has(GuardHandshake) && slices.Contains([]string{"initialize", "server/discover", "ping", "notifications/initialized"}, m.Method),
 		!p.has(GuardNotifications) && m.notification(),
 		!p.has(GuardStateless) && stateless(m.meta("protocolVersion")),

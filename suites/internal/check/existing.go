@@ -28,6 +28,18 @@ func (t MCPServer) ExistingTools() []Tool {
 	return tools[:min(len(tools), mostExisting)]
 }
 
+// AnExistingTool is the first existing tool that nobody may call without a token; none where there is none to try.
+func (t MCPServer) AnExistingTool() []Tool {
+	if t.DeclaredPublic("tools/call") {
+		return nil
+	}
+	tools := t.Tools
+	if len(tools) == 0 {
+		tools = t.ReadOnlyTools()
+	}
+	return tools[:min(len(tools), 1)]
+}
+
 // ReadOnlyTools are the listed tools that say of themselves to change nothing, with arguments that fit their schemas.
 func (t MCPServer) ReadOnlyTools() []Tool {
 	if !t.Loopback() && !t.MayAttack {

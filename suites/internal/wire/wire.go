@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -164,6 +165,8 @@ type Request struct {
 	Together bool
 	// Raw, if set, is written to the connection as it is, in place of all else but URL (which says where).
 	Raw []byte
+	// Fetch writes the request as the fetch function of Node does, so that nothing but what it asks for shows who sends it.
+	Fetch bool
 
 	// answered gets the status, or the error, when the header of the answer has come, and how long it took.
 	answered func(status int, err error, took time.Duration)
@@ -290,8 +293,12 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 		defer context.AfterFunc(run, func() { time.AfterFunc(parting, cancel) })()
 	}
 	ex.Started = time.Now()
-	if req.Raw != nil {
-		return c.raw(ctx, req, ex)
+	switch {
+	case req.Raw != nil:
+		ex.Request.Body = string(req.Raw)
+		return c.raw(ctx, req, req.Raw, ex)
+	case req.Fetch:
+		return c.fetch(ctx, req, ex)
 	}
 	return c.send(ctx, check, req, ex)
 }
@@ -417,10 +424,15 @@ func (c *Client) header(u *url.URL, check string, given []reports.Field) []repor
 	if !slices.ContainsFunc(given, func(f reports.Field) bool { return strings.EqualFold(f.Name, "User-Agent") }) {
 		out = append(out, reports.Field{Name: "User-Agent", Value: c.UserAgent(check)})
 	}
-	if len(c.opt.Header) > 0 && u.Scheme+"://"+u.Host == c.opt.HeaderOrigin {
-		out = append(out, c.opt.Header...)
+	return append(append(out, c.gate(u)...), given...)
+}
+
+// gate is what opens the gate in front of the target, at its own origin only.
+func (c *Client) gate(u *url.URL) []reports.Field {
+	if u.Scheme+"://"+u.Host != c.opt.HeaderOrigin {
+		return nil
 	}
-	return append(out, given...)
+	return c.opt.Header
 }
 
 func (c *Client) read(req Request, resp *http.Response) (*reports.Response, error) {
@@ -438,8 +450,8 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 	}
 	out.Header = c.keptFields(out.Header)
 	body := io.Reader(resp.Body)
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		z, err := newBounded(resp.Body, c.opt.Limits.Ratio)
+	if coding := strings.ToLower(resp.Header.Get("Content-Encoding")); coding == "gzip" || coding == "deflate" {
+		z, err := newBounded(resp.Body, coding, c.opt.Limits.Ratio)
 		if err != nil {
 			return out, err
 		}
@@ -557,41 +569,60 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // raw writes bytes that no HTTP library would send, over the same guarded dialer.
-func (c *Client) raw(ctx context.Context, req Request, ex *reports.Exchange) error {
+func (c *Client) raw(ctx context.Context, req Request, message []byte, ex *reports.Exchange) error {
 	u, err := url.Parse(req.URL)
 	if err != nil {
 		return err
 	}
-	host := u.Host
-	if u.Port() == "" {
-		host = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	port, ok := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	if !ok {
+		return fmt.Errorf("scheme %q is never dialled", u.Scheme)
 	}
-	conn, err := c.dial(ctx, "tcp", host)
+	conn, err := c.dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline)
 	}
 	if u.Scheme == "https" {
-		tc := tls.Client(conn, &tls.Config{RootCAs: c.opt.Roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12})
+		tc := tls.Client(conn, &tls.Config{
+			RootCAs: c.opt.Roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		})
 		if err := tc.HandshakeContext(ctx); err != nil {
 			return err
 		}
 		conn = tc
 	}
-	ex.Request.Body = string(req.Raw)
-	if _, err := conn.Write(req.Raw); err != nil {
+	if _, err := conn.Write(message); err != nil {
 		return err
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, c.opt.Limits.Header+c.opt.Limits.Body)), &http.Request{Method: req.Method})
+	resp, err := finalAnswer(bufio.NewReader(io.LimitReader(conn, c.opt.Limits.Header+c.opt.Limits.Body)), req.Method)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{resp.Body, conn} // an event stream that is no longer read is not read to its end
 	ex.Response, err = c.read(req, resp)
 	return err
+}
+
+// mostInterim is how many interim answers (1xx) may come before the final one.
+const mostInterim = 5
+
+// finalAnswer reads the answer to a request, without those that announce it (RFC 9110 section 15.2).
+func finalAnswer(r *bufio.Reader, method string) (*http.Response, error) {
+	for range mostInterim {
+		resp, err := http.ReadResponse(r, &http.Request{Method: method})
+		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, err
+		}
+	}
+	return nil, errors.New("the server sends interim answers without end")
 }
 
 // LeafKey is the SHA-256 of the public key in the certificate that a server shows, in hex.
@@ -651,12 +682,14 @@ func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error
 	return old.HandshakeContext(ctx) == nil, nil
 }
 
-// bounded decompresses gzip but refuses to grow beyond ratio.
+// bounded decompresses but refuses to grow beyond ratio.
 type bounded struct {
-	z     *gzip.Reader
+	z     io.Reader
 	in    *counter
 	out   int64
 	ratio int64
+
+	coding string
 }
 
 type counter struct {
@@ -670,13 +703,18 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func newBounded(r io.Reader, ratio int64) (*bounded, error) {
-	in := &counter{r: r}
-	z, err := gzip.NewReader(in)
-	if err != nil {
-		return nil, fmt.Errorf("content-encoding gzip: %w", err)
+func newBounded(r io.Reader, coding string, ratio int64) (*bounded, error) {
+	b := &bounded{in: &counter{r: r}, coding: coding, ratio: ratio}
+	var err error
+	if coding == "gzip" {
+		b.z, err = gzip.NewReader(b.in)
+	} else {
+		b.z, err = zlib.NewReader(b.in) // RFC 9110 section 8.4.1.2
 	}
-	return &bounded{z: z, in: in, ratio: ratio}, nil
+	if err != nil {
+		return nil, fmt.Errorf("content-encoding %s: %w", coding, err)
+	}
+	return b, nil
 }
 
 // Read refuses bombs: the first 64 KiB are free, since small bodies compress well.
@@ -684,7 +722,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.z.Read(p)
 	b.out += int64(n)
 	if b.out > 64<<10 && b.out > b.in.n*b.ratio {
-		return 0, fmt.Errorf("content-encoding gzip: grows more than %d to 1", b.ratio)
+		return 0, fmt.Errorf("content-encoding %s: grows more than %d to 1", b.coding, b.ratio)
 	}
 	return n, err
 }

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
@@ -459,6 +460,61 @@ func TestRawBytesAreSentAsTheyAre(t *testing.T) {
 	ex := client(wire.Limits{}).Do(context.Background(), "TEST", wire.Request{Method: "GET", URL: u, Raw: []byte(raw)})
 	require.NotNil(t, ex.Response, ex.Error)
 	assert.Equal(t, "2", ex.Response.Body)
+}
+
+// A request that is written as Node's fetch does has its fields in its order and letter case, and nothing of ours.
+func TestFetchIsWrittenAsNodeDoes(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	got := make(chan string, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		b := make([]byte, 4096)
+		n, _ := conn.Read(b)
+		got <- string(b[:n])
+		fmt.Fprint(conn, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 401 Unauthorized\r\ncontent-length: 4\r\n\r\ngone")
+	}()
+	u := "http://" + l.Addr().String()
+	c := wire.New(wire.Options{
+		Guard: wire.NewGuard("127.0.0.1", nil), UserAgent: "mcpauth ({check})", Header: []reports.Field{{Name: "X-Gate", Value: "key"}}, HeaderOrigin: u,
+	})
+	ex := c.Do(context.Background(), "TEST", wire.Request{Method: "POST", URL: u + "/mcp?a=b", Fetch: true, Body: "{}", Header: []reports.Field{
+		{Name: "User-Agent", Value: "of the caller"}, {Name: "content-type", Value: "application/json"}, {Name: "Authorization", Value: "Bearer x"},
+	}})
+	require.NotNil(t, ex.Response, ex.Error)
+	assert.Equal(t, 401, ex.Response.Status)
+	assert.Equal(t, "gone", ex.Response.Body)
+	assert.Equal(t, "POST /mcp?a=b HTTP/1.1\r\nhost: "+l.Addr().String()+"\r\nconnection: keep-alive\r\nX-Gate: key\r\n"+
+		"content-type: application/json\r\nAuthorization: Bearer x\r\naccept-language: *\r\nsec-fetch-mode: cors\r\nuser-agent: node\r\n"+
+		"accept-encoding: gzip, deflate\r\ncontent-length: 2\r\n\r\n{}", <-got)
+	assert.Equal(t, "host", ex.Request.Header[0].Name, "the fields are recorded as they were sent")
+}
+
+func TestFetchSendsNoLineBreaks(t *testing.T) {
+	u := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it is sent") })
+	ex := client(wire.Limits{}).Do(context.Background(), "TEST", wire.Request{Method: "GET", URL: u, Fetch: true, Header: []reports.Field{
+		{Name: "X", Value: "a\r\nY: b"},
+	}})
+	assert.Contains(t, ex.Error, "line break")
+	assert.Contains(t, client(wire.Limits{}).Do(context.Background(), "TEST", wire.Request{Method: "GET", URL: "ftp://127.0.0.1/", Fetch: true}).Error,
+		"never dialled")
+}
+
+func TestDeflateIsRead(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "deflate")
+		z := zlib.NewWriter(w)
+		fmt.Fprint(z, "plain text")
+		z.Close()
+	})
+	ex := client(wire.Limits{}).Do(context.Background(), "TEST", wire.Request{Method: "GET", URL: u, Fetch: true})
+	require.NotNil(t, ex.Response, ex.Error)
+	assert.Equal(t, "plain text", ex.Response.Body)
 }
 
 func TestGateHeaderStaysAtTheTarget(t *testing.T) {
