@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -62,32 +63,48 @@ func (a *answer) setParams(q url.Values) {
 	a.header.Set("Location", to+"?"+q.Encode())
 }
 
-// pageAnswers bends what the pages and the authorization endpoint answer. sent is the authorization request with the state of an answer
-// to the client, and otherwise the last one that came.
+// requests are the authorization requests that came, by the state of an answer and by the transaction of a page.
+type requests struct {
+	mu   sync.Mutex
+	sent map[string]url.Values
+}
+
+var transactionField = regexp.MustCompile(`name="transaction" value="([^"]+)"`)
+
+// of is the authorization request to which an answer belongs, or the last one that came.
+func (all *requests) of(r *http.Request, form url.Values, a *answer) url.Values {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if atAuthorization(r) {
+		q := r.URL.Query()
+		all.sent["last"], all.sent["state "+q.Get("state")] = q, q
+		if m := transactionField.FindSubmatch(a.body.Bytes()); m != nil {
+			all.sent["transaction "+string(m[1])] = q
+		}
+		return q
+	}
+	for _, key := range []string{"state " + a.params().Get("state"), "transaction " + r.URL.Query().Get("transaction"),
+		"transaction " + form.Get("transaction")} {
+		if q := all.sent[key]; q != nil {
+			return q
+		}
+	}
+	return all.sent["last"]
+}
+
+// pageAnswers bends what the pages and the authorization endpoint answer. sent is the authorization request to which an answer belongs.
 func pageAnswers(bend func(r *http.Request, sent url.Values, a *answer)) func(o *reference.Options) {
-	var mu sync.Mutex
-	requests := map[string]url.Values{}
+	all := &requests{sent: map[string]url.Values{}}
 	return wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		page := strings.HasSuffix(r.URL.Path, "/login") || strings.HasSuffix(r.URL.Path, "/consent")
 		if !page && !strings.HasSuffix(r.URL.Path, "/authorize") {
 			next.ServeHTTP(w, r)
 			return
 		}
-		q := r.URL.Query()
 		a := &answer{status: http.StatusOK, header: http.Header{}}
-		mu.Lock()
-		if atAuthorization(r) {
-			requests["state "+q.Get("state")], requests[""] = q, q
-		}
-		mu.Unlock()
+		form, _ := url.ParseQuery(string(peek(r))) // of another body, what can be read
 		next.ServeHTTP(a, r)
-		mu.Lock()
-		sent := requests["state "+a.params().Get("state")]
-		if sent == nil {
-			sent = requests[""]
-		}
-		mu.Unlock()
-		bend(r, sent, a)
+		bend(r, all.of(r, form, a), a)
 		for name, values := range a.header {
 			w.Header()[name] = values
 		}
