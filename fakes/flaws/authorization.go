@@ -195,15 +195,26 @@ func missingClient(name, row string, missing func(q url.Values) bool) Flaw {
 func guessed(check, name, row string, missing func(q url.Values) bool) Flaw {
 	var mu sync.Mutex
 	clients := map[string]string{}
-	return at(check, name, "A client is guessed by its redirect URI: "+row+".", row, reads(func(q url.Values) {
-		mu.Lock()
-		defer mu.Unlock()
-		if known := clients[q.Get("redirect_uri")]; known != "" && missing(q) {
-			q.Set("client_id", known)
-		} else if known == "" && q.Get("client_id") != "" { // the run's first request is an ordinary one
-			clients[q.Get("redirect_uri")] = q.Get("client_id")
-		}
-	}))
+	return at(check, name, "A client is guessed by its redirect URI: "+row+".", row,
+		wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			q := r.URL.Query()
+			mu.Lock()
+			known := clients[q.Get("redirect_uri")]
+			mu.Unlock()
+			if atAuthorization(r) && known != "" && missing(q) {
+				q.Set("client_id", known)
+				r.URL.RawQuery = q.Encode()
+			}
+			a := &answer{status: http.StatusOK, header: w.Header()}
+			next.ServeHTTP(a, r)
+			if atAuthorization(r) && a.status < http.StatusBadRequest {
+				mu.Lock()
+				clients[q.Get("redirect_uri")] = q.Get("client_id")
+				mu.Unlock()
+			}
+			w.WriteHeader(a.status)
+			_, _ = w.Write(a.body.Bytes())
+		}))
 }
 
 func responseType(name, row, value string) Flaw {

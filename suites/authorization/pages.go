@@ -374,7 +374,7 @@ func bindsTransactionsToBrowsers(t *T) {
 	}, Cases[func() *login.Jar]{
 		{"the browser of another user who signed in", func() *login.Jar {
 			if t.Session.UserCount() < 2 {
-				t.NotApplicable("there is no second user (--second-username)")
+				t.NotTested("it takes a second user (--second-username): a server may bind the form to the user in place of the browser")
 			}
 			return t.AS.Authorize(By(1), SignedOut(), Leaving()).Jar
 		}},
