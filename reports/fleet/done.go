@@ -1,0 +1,194 @@
+// Package fleet keeps the results of many targets in a folder, one subfolder each, and sums them up without holding them all.
+package fleet
+
+import (
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/json"
+)
+
+// Version is the version of the form of done.json.
+const Version = 1
+
+// The files of a target's folder. Done is written last: where it is, the results are whole.
+const (
+	ResultsFile = "results.json.gz"
+	DoneFile    = "done.json"
+)
+
+// State is what became of a target.
+type State string
+
+// The states of a target.
+const (
+	Tested      State = "tested"
+	Unreachable State = "unreachable" // nothing could be learned of it
+	Invalid     State = "invalid"     // what the list or its file says of it cannot be used
+	Failed      State = "failed"      // the tool failed, not the target
+)
+
+// Done says briefly what became of a target: the summary of a fleet reads nothing else.
+type Done struct {
+	Version int       `json:"version"`
+	Target  string    `json:"target"`
+	File    string    `json:"file,omitempty"` // its target file
+	State   State     `json:"state"`
+	Why     string    `json:"why,omitempty"` // where it is not tested
+	Started time.Time `json:"started"`
+	// Duration is that of the run, and Requests are those that it sent.
+	Duration reports.Milliseconds `json:"duration_ms"`
+	Requests int                  `json:"requests"`
+	Passive  bool                 `json:"passive,omitempty"` // nobody signed in, nothing was registered or attacked
+	// Made says by what the results were made: with --resume a target is tested again where that differs.
+	Made    Made            `json:"made_by"`
+	Outcome reports.Outcome `json:"outcome"`
+	// Verdicts are the ids of requirements by their worst verdict.
+	Verdicts map[reports.Verdict][]string `json:"verdicts,omitempty"`
+	// Digest is the SHA-256 of the file with the results; empty where there is none.
+	Digest string `json:"results_sha256,omitempty"`
+}
+
+// Made is what results follow from, apart from the target.
+type Made struct {
+	Tool          string `json:"tool"`
+	Catalogue     string `json:"catalogue"`
+	Configuration string `json:"configuration"`
+}
+
+// Add adds what a run found.
+func (d *Done) Add(redacted reports.Redacted) {
+	run := redacted.Run()
+	d.Target, d.Started, d.Duration, d.Requests = run.Target.URL, run.Started, run.Duration, run.Requests
+	d.State, d.Outcome, d.Verdicts = Tested, run.Outcome(), map[reports.Verdict][]string{}
+	if run.Unreachable != "" {
+		d.State, d.Why = Unreachable, run.Unreachable
+	}
+	for id, v := range run.Worst() {
+		d.Verdicts[v] = append(d.Verdicts[v], id)
+	}
+	for _, ids := range d.Verdicts {
+		slices.Sort(ids)
+	}
+}
+
+// Write writes a run and what became of it into the target's folder: the results first, whole, and then done.json.
+func Write(dir string, run reports.Redacted, d Done) error {
+	if err := prepare(dir); err != nil {
+		return err
+	}
+	sum := sha256.New()
+	err := whole(filepath.Join(dir, ResultsFile), func(w io.Writer) error {
+		z := gzip.NewWriter(io.MultiWriter(w, sum))
+		return errors.Join(json.Write(z, run), z.Close())
+	})
+	if err != nil {
+		return err
+	}
+	d.Digest = hex.EncodeToString(sum.Sum(nil))
+	return writeDone(dir, d)
+}
+
+// WriteDone writes done.json for a target without results, and removes those of an earlier run.
+func WriteDone(dir string, d Done) error {
+	if err := prepare(dir); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(dir, ResultsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return writeDone(dir, d)
+}
+
+// prepare makes a target's folder, and removes what a process that was killed left unfinished there.
+func prepare(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	unfinished, err := filepath.Glob(filepath.Join(dir, temporary))
+	if err != nil {
+		return err
+	}
+	for _, path := range unfinished {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// temporary is the pattern of the names of files that are not whole yet.
+const temporary = ".mcpauth-*"
+
+func writeDone(dir string, d Done) error {
+	return whole(filepath.Join(dir, DoneFile), func(w io.Writer) error {
+		e := stdjson.NewEncoder(w)
+		e.SetIndent("", " ")
+		return e.Encode(d)
+	})
+}
+
+// whole gives a file its name when all of it is on the disk.
+func whole(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), temporary)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // it is gone where all went well
+	if err := errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// Read reads what became of a target; false where it is not done.
+func Read(dir string) (Done, bool, error) {
+	path := filepath.Join(dir, DoneFile)
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Done{}, false, nil
+	}
+	if err != nil {
+		return Done{}, false, err
+	}
+	defer f.Close()
+	var d Done
+	if err := stdjson.NewDecoder(io.LimitReader(f, 4<<20)).Decode(&d); err != nil {
+		return Done{}, false, fmt.Errorf("%s cannot be read: %w; delete the file to have the target tested again", path, err)
+	}
+	if d.Version != Version {
+		return Done{}, false, fmt.Errorf("%s has version %d, and this program reads version %d", path, d.Version, Version)
+	}
+	return d, true, nil
+}
+
+// Finished reports whether a target's folder holds what a run by made would write again: the whole results of a target that was tested,
+// or that could not be reached. A file that cannot be read is no result.
+func Finished(dir string, made Made) bool {
+	d, ok, err := Read(dir)
+	if err != nil || !ok || d.Made != made {
+		return false
+	}
+	if d.State == Invalid || d.State == Failed { // the next time may be better
+		return false
+	}
+	f, err := os.Open(filepath.Join(dir, ResultsFile))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	sum := sha256.New()
+	_, err = io.Copy(sum, f)
+	return err == nil && hex.EncodeToString(sum.Sum(nil)) == d.Digest
+}

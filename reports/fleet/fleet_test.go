@@ -1,0 +1,123 @@
+package fleet_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/fleet"
+)
+
+var made = fleet.Made{Tool: "v1", Catalogue: "c", Configuration: "x"}
+
+// write writes a target whose requirements have these verdicts.
+func write(t *testing.T, dir, key string, verdicts map[string]reports.Verdict) {
+	t.Helper()
+	run := reports.Run{Started: time.Unix(1_700_000_000, 0), Requests: 7}
+	run.Target.URL = "https://" + key + ".example/mcp"
+	for id, v := range verdicts {
+		run.Results = append(run.Results, reports.Result{ID: id, Level: "MUST", Verdict: v})
+	}
+	redacted := reports.Redact(run, &reports.Secrets{})
+	d := fleet.Done{Version: fleet.Version, Made: made}
+	d.Add(redacted)
+	require.NoError(t, fleet.Write(filepath.Join(dir, key), redacted, d))
+}
+
+func TestDriftBetweenFolders(t *testing.T) {
+	const a, b, c = "RS-CHALLENGE-401-STATUS", "RS-DISC-PRM-PUBLISHED", "AS-META-PUBLISHED"
+	before, now := t.TempDir(), t.TempDir()
+	write(t, before, "one", map[string]reports.Verdict{a: reports.Pass, b: reports.Fail, c: reports.Fail})
+	write(t, now, "one", map[string]reports.Verdict{a: reports.Fail, b: reports.Pass, c: reports.NotTested})
+	write(t, before, "gone", map[string]reports.Verdict{a: reports.Pass})
+	write(t, now, "new", map[string]reports.Verdict{a: reports.Pass})
+	write(t, before, "off", map[string]reports.Verdict{a: reports.Fail})
+	require.NoError(t, fleet.WriteDone(filepath.Join(now, "off"), fleet.Done{Version: fleet.Version, State: fleet.Unreachable, Made: made}))
+	s, err := fleet.Sum(now, before, nil)
+	require.NoError(t, err)
+	assert.Equal(t, 1, s.Drift.Regressed)
+	assert.Equal(t, 1, s.Drift.Fixed, "what is not tested any more is not fixed")
+	assert.Equal(t, 1, s.Drift.New)
+	assert.Equal(t, 1, s.Drift.Gone)
+	assert.Equal(t, 1, s.Drift.NowUnreachable)
+	assert.Equal(t, []string{"https://one.example/mcp: " + a}, s.Drift.ExamplesRegressed)
+	assert.Equal(t, &fleet.Moved{Regressed: 1}, s.Drift.Requirements[a])
+	decided, all := s.Coverage()
+	assert.Equal(t, []int{3, 4}, []int{decided, all}, "the target that is unreachable does not count")
+	assert.Equal(t, []string{a}, s.Failures())
+	_, err = fleet.Sum(now, filepath.Join(before, "missing"), nil)
+	assert.ErrorContains(t, err, "missing")
+}
+
+// Neither results without done.json nor results that differ from what it says are finished.
+func TestOnlyWholeResultsAreFinished(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Pass})
+	one := filepath.Join(dir, "one")
+	require.True(t, fleet.Finished(one, made))
+	for _, other := range []fleet.Made{{Tool: "v2", Catalogue: "c", Configuration: "x"}, {Tool: "v1", Catalogue: "d", Configuration: "x"},
+		{Tool: "v1", Catalogue: "c", Configuration: "y"}} {
+		assert.False(t, fleet.Finished(one, other), other)
+	}
+	for what, harm := range map[string]func() error{
+		"results cut off": func() error { return os.Truncate(filepath.Join(one, fleet.ResultsFile), 5) },
+		"no results":      func() error { return os.Remove(filepath.Join(one, fleet.ResultsFile)) },
+		"done cut off":    func() error { return os.Truncate(filepath.Join(one, fleet.DoneFile), 5) },
+		"no done":         func() error { return os.Remove(filepath.Join(one, fleet.DoneFile)) },
+	} {
+		write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Pass})
+		require.NoError(t, harm())
+		assert.False(t, fleet.Finished(one, made), what)
+	}
+	for _, state := range []fleet.State{fleet.Invalid, fleet.Failed} {
+		write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Pass})
+		require.NoError(t, fleet.WriteDone(one, fleet.Done{Version: fleet.Version, State: state, Made: made}))
+		assert.NoFileExists(t, filepath.Join(one, fleet.ResultsFile), "those of an earlier run")
+		assert.False(t, fleet.Finished(one, made))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(one, ".mcpauth-123"), []byte("half"), 0o600))
+	write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Pass})
+	entries, err := os.ReadDir(one)
+	require.NoError(t, err)
+	assert.Len(t, entries, 2, "what a killed process left is removed")
+}
+
+// The page and the metrics of many targets are about as long as those of few, and the lists hold the worst.
+func TestReportsDoNotGrowWithTheFleet(t *testing.T) {
+	dir := t.TempDir()
+	size := func() (page, metrics int) {
+		s, err := fleet.Sum(dir, "", nil)
+		require.NoError(t, err)
+		var h, m bytes.Buffer
+		require.NoError(t, s.HTML(&h))
+		require.NoError(t, s.OpenMetrics(&m))
+		assert.True(t, strings.HasSuffix(m.String(), "# EOF\n"))
+		return h.Len(), m.Len()
+	}
+	for i := range 60 {
+		write(t, dir, fmt.Sprintf("%03d", i), map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Fail})
+	}
+	write(t, dir, "worst<script>", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Fail, "RS-DISC-PRM-PUBLISHED": reports.Fail})
+	page, metrics := size()
+	for i := range 60 {
+		write(t, dir, fmt.Sprintf("1%03d", i), map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Fail})
+	}
+	longer, more := size()
+	assert.InDelta(t, page, longer, 100)
+	assert.InDelta(t, metrics, more, 20)
+	s, err := fleet.Sum(dir, "", nil)
+	require.NoError(t, err)
+	assert.Equal(t, "worst<script>", s.Worst[0].Key)
+	assert.Len(t, s.Worst, 50)
+	var h bytes.Buffer
+	require.NoError(t, s.HTML(&h))
+	assert.NotContains(t, h.String(), "<script>")
+}

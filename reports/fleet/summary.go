@@ -1,0 +1,237 @@
+package fleet
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// mostListed bounds the lists of a summary: whoever wants all of them reads the lines.
+const mostListed = 50
+
+// Summary sums up a folder of results. It holds counts and short lists, however many targets there are.
+type Summary struct {
+	Targets  int
+	States   map[State]int
+	Passive  int
+	Outcomes map[reports.Kind]int // of the targets that were tested
+	Requests int
+	Work     time.Duration // of all runs, as if one after another
+	First    time.Time     // when the first run began
+	Last     time.Time     // when the last one ended
+	Made     map[Made]int  // by what the results were made: results of more than one compare badly
+	// Requirements are counts by id and verdict.
+	Requirements map[string]map[reports.Verdict]int
+	// Worst are the targets with the most unmet requirements, the worst first.
+	Worst []Ranked
+	// Drift compares with an earlier folder; nil where there is none.
+	Drift *Drift
+}
+
+// Ranked is a target with what is unmet there.
+type Ranked struct {
+	Key    string
+	Target string
+	Musts  int // of them
+	Unmet  int
+}
+
+// Drift is what changed since an earlier folder.
+type Drift struct {
+	New, Gone         int // targets
+	Regressed, Fixed  int // requirements of targets: those that fail now and did not, and those that failed and pass now
+	Requirements      map[string]*Moved
+	NowUnreachable    int
+	ReachableAgain    int
+	ExamplesRegressed []string // "URL: ID", the first ones
+}
+
+// Moved counts the targets at which a requirement changed.
+type Moved struct{ Regressed, Fixed int }
+
+// Sum reads a folder target by target. each, if not nil, is called with every target; before is an earlier folder, or empty.
+func Sum(dir, before string, each func(key string, d *Done) error) (*Summary, error) {
+	s := &Summary{States: map[State]int{}, Outcomes: map[reports.Kind]int{}, Made: map[Made]int{},
+		Requirements: map[string]map[reports.Verdict]int{}}
+	if before != "" {
+		s.Drift = &Drift{Requirements: map[string]*Moved{}}
+	}
+	err := walk(dir, func(key string, d *Done) error {
+		s.add(key, d)
+		if s.Drift != nil {
+			old, ok, err := Read(filepath.Join(before, key))
+			if err != nil {
+				return err
+			}
+			s.Drift.add(d, &old, ok)
+		}
+		if each != nil {
+			return each(key, d)
+		}
+		return nil
+	})
+	if err != nil || s.Drift == nil {
+		return s, err
+	}
+	return s, walk(before, func(key string, _ *Done) error {
+		if _, err := os.Stat(filepath.Join(dir, key, DoneFile)); errors.Is(err, os.ErrNotExist) {
+			s.Drift.Gone++
+		}
+		return nil
+	})
+}
+
+// walk calls f with each target of a folder that is done, in the order of their keys.
+func walk(dir string, f func(key string, d *Done) error) error {
+	folders, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		if !folder.IsDir() {
+			continue
+		}
+		d, ok, err := Read(filepath.Join(dir, folder.Name()))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if err := f(folder.Name(), &d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Summary) add(key string, d *Done) {
+	s.Targets++
+	s.States[d.State]++
+	s.Requests += d.Requests
+	s.Work += time.Duration(d.Duration)
+	s.Made[d.Made]++
+	if s.First.IsZero() || d.Started.Before(s.First) {
+		s.First = d.Started
+	}
+	if end := d.Started.Add(time.Duration(d.Duration)); end.After(s.Last) {
+		s.Last = end
+	}
+	if d.Passive {
+		s.Passive++
+	}
+	if d.State != Tested {
+		return
+	}
+	s.Outcomes[d.Outcome.Kind]++
+	for v, ids := range d.Verdicts {
+		for _, id := range ids {
+			if s.Requirements[id] == nil {
+				s.Requirements[id] = map[reports.Verdict]int{}
+			}
+			s.Requirements[id][v]++
+		}
+	}
+	s.rank(Ranked{key, d.Target, musts(d.Verdicts[reports.Fail]), len(d.Verdicts[reports.Fail])})
+}
+
+// rank keeps the worst targets, and forgets the others.
+func (s *Summary) rank(r Ranked) {
+	if r.Unmet == 0 {
+		return
+	}
+	s.Worst = append(s.Worst, r)
+	slices.SortFunc(s.Worst, func(a, b Ranked) int {
+		return cmp.Or(b.Musts-a.Musts, b.Unmet-a.Unmet, cmp.Compare(a.Target, b.Target), cmp.Compare(a.Key, b.Key))
+	})
+	s.Worst = s.Worst[:min(len(s.Worst), mostListed)]
+}
+
+func musts(ids []string) (n int) {
+	for _, id := range ids {
+		if r, ok := requirements.Lookup(id); ok && r.Level == requirements.Must {
+			n++
+		}
+	}
+	return n
+}
+
+// add compares a target with what it was.
+func (m *Drift) add(now, old *Done, known bool) {
+	switch {
+	case !known:
+		m.New++
+		return
+	case now.State == Unreachable && old.State == Tested:
+		m.NowUnreachable++
+	case now.State == Tested && old.State == Unreachable:
+		m.ReachableAgain++
+	}
+	if now.State != Tested || old.State != Tested {
+		return
+	}
+	for _, id := range now.Verdicts[reports.Fail] {
+		if !slices.Contains(old.Verdicts[reports.Fail], id) {
+			m.Regressed++
+			m.of(id).Regressed++
+			if len(m.ExamplesRegressed) < mostListed {
+				m.ExamplesRegressed = append(m.ExamplesRegressed, now.Target+": "+id)
+			}
+		}
+	}
+	for _, id := range old.Verdicts[reports.Fail] {
+		if slices.Contains(now.Verdicts[reports.Pass], id) { // what is not tested any more is not fixed
+			m.Fixed++
+			m.of(id).Fixed++
+		}
+	}
+}
+
+func (m *Drift) of(id string) *Moved {
+	if m.Requirements[id] == nil {
+		m.Requirements[id] = &Moved{}
+	}
+	return m.Requirements[id]
+}
+
+// Failures are the requirements that are unmet somewhere, the most frequent first.
+func (s *Summary) Failures() []string {
+	var ids []string
+	for id, counts := range s.Requirements {
+		if counts[reports.Fail] > 0 {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int {
+		return cmp.Or(s.Requirements[b][reports.Fail]-s.Requirements[a][reports.Fail], cmp.Compare(a, b))
+	})
+	return ids
+}
+
+// Coverage is how many of the verdicts that requirements could have at the targets that were tested decide something: PASS, FAIL,
+// WARN or not applicable.
+func (s *Summary) Coverage() (decided, all int) {
+	for _, counts := range s.Requirements {
+		for v, n := range counts {
+			all += n
+			switch v {
+			case reports.Pass, reports.Fail, reports.Warn, reports.NotApplicable, reports.Suppressed:
+				decided += n
+			}
+		}
+	}
+	return decided, all
+}
+
+// Headline is the summary in a sentence.
+func (s *Summary) Headline() string {
+	return fmt.Sprintf("%d targets: %d tested, %d unreachable, %d invalid, %d failed; of those tested %d with findings", s.Targets,
+		s.States[Tested], s.States[Unreachable], s.States[Invalid], s.States[Failed], s.Outcomes[reports.Findings])
+}
