@@ -44,8 +44,8 @@ var otherwise = map[string]string{
 	"only": "the whole set is run", "skip": "the whole set is run", "label-filter": "the whole set is run", "shard": "one run decides",
 	"baseline": "nothing is accepted that is not met", "update-baseline": "nothing is accepted that is not met",
 	"seed": "the values of a run could be predicted", "fail-on": "every MUST counts", "strict": "every MUST counts",
-	"require-complete": "everything is required",
-	"user-agent":       "requests look like those of an ordinary client", "targets": "a certificate is about one target",
+	"require-complete": "everything is required", "passive": "everything is tested",
+	"user-agent": "requests look like those of an ordinary client", "targets": "a certificate is about one target",
 	"history": "the bundle holds the results", "report": "the bundle holds the reports", "verbose": "the bundle holds the reports",
 }
 

@@ -41,8 +41,10 @@ func doctorCommand() *cobra.Command {
 			if len(args) == 1 {
 				url = args[0]
 			}
-			if err := o.gather(); err != nil {
+			if entries, err := o.list(c); err != nil {
 				d.say("bad", "target files", err.Error())
+			} else if len(entries) > 0 {
+				d.say("ok", "targets", fmt.Sprintf("the list has %d entries", len(entries)))
 			}
 			if len(o.files) == 0 {
 				d.target(c, &o, url)
@@ -63,6 +65,7 @@ func doctorCommand() *cobra.Command {
 		},
 	}
 	o.register(c.Flags())
+	o.fleet.register(c.Flags())
 	c.Flags().BoolVar(&self, "self-test", false,
 		"run this program against targets that attack it, and say what became of each promise of SECURITY.md")
 	return c

@@ -23,11 +23,12 @@ type flagGroup struct {
 // groups are those of the flags of run. Other verbs have some of them.
 var groups = []flagGroup{
 	{"Target", []string{"config", "targets", "revision", "header-env", "origin"}},
+	{"Many targets", []string{"out", "resume", "parallel", "per-host", "total-rate", "total-timeout", "split", "opt-out", "contact"}},
 	{"Sign-in", []string{
 		"token-env", "username", "password-env", "totp-env", "second-username", "second-password-env", "client-id", "client-secret-env", "client-auth-method",
 		"redirect-uri", "scope", "register", "issuer", "trust-endpoint", "login", "login-recipe", "browser-no-sandbox", "cimd-listen", "cimd-url", "cimd-ca-file",
 	}},
-	{"Selection", []string{"only", "skip", "profile", "label-filter", "shard", "allow-intrusive"}},
+	{"Selection", []string{"only", "skip", "profile", "label-filter", "shard", "passive", "allow-intrusive"}},
 	{"Result", []string{"fail-on", "strict", "require-complete", "baseline", "update-baseline"}},
 	{"Reports", []string{"report", "evidence", "history", "authorized-by", "verbose", "quiet", "color"}},
 	{"Limits", []string{"timeout", "max-wait", "patience", "max-requests", "concurrency", "rate", "seed"}},

@@ -137,8 +137,8 @@ outside, and shows the HTTP exchange behind each verdict.`,
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(usage)
 	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(),
-		reportCommand(), mergeCommand(), diffCommand(), certifyCommand(), verifyCommand(), schemaCommand(), manCommand(), docsCommand(),
-		versionCommand())
+		reportCommand(), mergeCommand(), diffCommand(), targetsCommand(), fleetCommand(), certifyCommand(), verifyCommand(), schemaCommand(),
+		manCommand(), docsCommand(), versionCommand())
 	complete(root)
 	return root
 }

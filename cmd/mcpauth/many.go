@@ -19,27 +19,13 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// gather adds the target files that --targets lists.
-func (o *options) gather() error {
-	if o.targets == "" {
-		return nil
-	}
-	b, err := os.ReadFile(o.targets)
-	if err != nil {
-		return &exit{reports.ExitUsage, fmt.Errorf("--targets: %w", err)}
-	}
-	for _, line := range strings.Split(string(b), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
+// gather adds the target files that --targets lists. Without --out a list holds files only: each has the reports that are asked for.
+func (o *options) gather(entries []entry) error {
+	for _, e := range entries {
+		if e.File == "" {
+			return &exit{reports.ExitUsage, fmt.Errorf("%s: a list with URLs needs a folder for the results: give --out", e.at)}
 		}
-		if !filepath.IsAbs(line) {
-			line = filepath.Join(filepath.Dir(o.targets), line)
-		}
-		o.files = append(o.files, line)
-	}
-	if len(o.files) == 0 {
-		return &exit{reports.ExitUsage, fmt.Errorf("--targets %s: it names no target file", o.targets)}
+		o.files = append(o.files, e.File)
 	}
 	return nil
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -61,27 +61,41 @@ func (o *options) conclude(c *cobra.Command, run reports.Redacted) error {
 }
 
 // shard reads --shard: i/n, or auto, which takes the numbers that CI systems give their parallel jobs.
-func shard(text string) (reports.Shard, error) {
+func shard(text string) (reports.Shard, error) { return partOf("shard", text) }
+
+// partOf reads the value of --shard or --split: i/n, or auto, for which the system that runs parallel jobs numbers them.
+func partOf(flag, text string) (reports.Shard, error) {
 	if text == "" {
 		return reports.Shard{}, nil
 	}
 	if text != "auto" {
-		return reports.ParseShard(text)
+		part, err := reports.ParseShard(text)
+		if err != nil {
+			err = fmt.Errorf("--%s: %w", flag, err)
+		}
+		return part, err
 	}
+	count := "MCPAUTH_" + strings.ToUpper(flag) + "_COUNT" // a Kubernetes indexed Job does not tell how many there are
 	for _, ci := range []struct {
 		index, count string
 		from         int // the first index
 	}{
 		{"CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", 0},
 		{"BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", 0},
-		{"CI_NODE_INDEX", "CI_NODE_TOTAL", 1},              // GitLab
-		{"JOB_COMPLETION_INDEX", "MCPAUTH_SHARD_COUNT", 0}, // a Kubernetes indexed job does not tell how many there are
+		{"CI_NODE_INDEX", "CI_NODE_TOTAL", 1},         // GitLab
+		{"MCPAUTH_JOB_INDEX", "MCPAUTH_JOB_TOTAL", 0}, // GitHub, from strategy.job-index and strategy.job-total
+		{"JOB_COMPLETION_INDEX", count, 0},            // Kubernetes
 	} {
 		index, err := strconv.Atoi(os.Getenv(ci.index))
-		if err != nil || os.Getenv(ci.count) == "" {
+		if err != nil {
 			continue
 		}
-		return reports.ParseShard(fmt.Sprintf("%d/%s", index-ci.from+1, os.Getenv(ci.count)))
+		total := os.Getenv(ci.count)
+		if total == "" {
+			return reports.Shard{}, fmt.Errorf("--%s auto: %s is set and %s is not: set it to the number of parts", flag, ci.index, ci.count)
+		}
+		return reports.ParseShard(fmt.Sprintf("%d/%s", index-ci.from+1, total))
 	}
-	return reports.Shard{}, errors.New("--shard auto: none of the variables is set by which GitLab, CircleCI, Buildkite or a Kubernetes indexed job (with MCPAUTH_SHARD_COUNT) number their parts")
+	return reports.Shard{}, fmt.Errorf("--%s auto: none of the variables is set with which GitLab, CircleCI, Buildkite, GitHub "+
+		"(MCPAUTH_JOB_INDEX and MCPAUTH_JOB_TOTAL from its matrix) or a Kubernetes indexed Job (with %s) number their parts", flag, count)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -33,7 +34,8 @@ type options struct {
 	nameServer, userAgent, authorizedBy, evidence                        string
 	shard, labelFilter, failOn, tokenEnv, caFile, colour, file, baseline string
 	signIn                                                               signIn
-	intrusive, authorized                                                bool
+	fleet                                                                fleetOptions
+	intrusive, authorized, passive                                       bool
 	strict, verbose, quiet, updateBaseline, complete                     bool
 	timeout, maxWait                                                     time.Duration
 	maxRequests, concurrency                                             int
@@ -47,7 +49,8 @@ type options struct {
 func (o *options) register(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.files, "config", "c", nil,
 		"target file: what a URL cannot say (its form: mcpauth schema target); several are tested one after another")
-	f.StringVar(&o.targets, "targets", "", "a file with the paths of target files, one a line")
+	f.StringVar(&o.targets, "targets", "",
+		"a list of targets: paths of target files, one a line, and with --out also URLs, or pages of an MCP registry; - is standard input")
 	f.StringVar(&o.history, "history", "", "file to which a line is added for each run; the HTML report shows the trend")
 	f.StringVar(&o.profile, "profile", "", "run what a frozen requirement set holds: resource-server, authorization-server or server-with-bundled-as")
 	f.StringSliceVar(&o.revisions, "revision", nil, "judge these MCP revisions only (default: every one that the target speaks)")
@@ -68,6 +71,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
 	f.BoolVar(&o.authorized, "i-am-authorized", false, "say that you may sign in, register clients and attack at every host beyond your own network that the run contacts: the target and its authorization server; not needed on loopback and in private networks")
 	f.StringVar(&o.authorizedBy, "authorized-by", "", "who allowed this test, and by which ticket or contract: the reports say so")
+	f.BoolVar(&o.passive, "passive", false,
+		"only read documents, and judge the answer to a request without credentials: no login, no registration, no attack")
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
 	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host, NAME or NAME:PORT, that may resolve to an address that is not public")
 	f.StringArrayVar(&o.connectTo, "connect-to", nil,
@@ -132,10 +137,14 @@ The last line says which, and what to add to test more.`,
 			if len(args) == 1 {
 				url = args[0]
 			}
-			if err := o.gather(); err != nil {
+			o.fleet.given = given(c.Flags())
+			entries, err := o.list(c)
+			if err != nil {
 				return err
 			}
 			switch {
+			case o.fleet.out != "":
+				return o.runFleet(c, entries)
 			case url == "" && len(o.files) == 0:
 				return o.demo(c, reference.Ideal())
 			case len(o.files) > 1 && url != "":
@@ -149,7 +158,46 @@ The last line says which, and what to add to test more.`,
 		},
 	}
 	o.register(c.Flags())
+	o.fleet.register(c.Flags())
 	return c
+}
+
+// list reads --targets, and adds its target files to the others where each has reports of its own.
+func (o *options) list(c *cobra.Command) ([]entry, error) {
+	bad := func(format string, args ...any) ([]entry, error) {
+		return nil, &exit{reports.ExitUsage, fmt.Errorf(format, args...)}
+	}
+	if o.fleet.out == "" {
+		for _, name := range fleetOnly {
+			if c.Flags().Changed(name) {
+				return bad("--%s is for lists whose results go to a folder: give --targets and --out", name)
+			}
+		}
+	}
+	if o.targets == "" {
+		if o.fleet.out != "" {
+			return bad("--out needs a list: give --targets")
+		}
+		return nil, nil
+	}
+	entries, err := o.listed(c.InOrStdin())
+	if err != nil || o.fleet.out == "" {
+		return entries, errors.Join(err, o.gather(entries))
+	}
+	for _, name := range slices.Sorted(maps.Keys(ofOneTarget)) {
+		if changed(c, name) {
+			return bad("--%s does not go with --out: %s", name, ofOneTarget[name])
+		}
+	}
+	for _, name := range secretFlags {
+		if changed(c, name) {
+			return bad("--%s would go to every server of the list: write a target file for each server that it is for", name)
+		}
+	}
+	if o.fleet.parallel < 1 || o.fleet.perHost < 1 || o.fleet.totalRate < 0 || o.fleet.totalTimeout < 0 {
+		return bad("--parallel and --per-host: want at least 1; --total-rate and --total-timeout: want no negative number")
+	}
+	return entries, nil
 }
 
 // runOne tests one target.
@@ -304,6 +352,7 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 		Command: command(c, url), AuthorizedBy: o.authorizedBy,
 	}
 	cfg.Revisions, cfg.Origins, cfg.Headers = o.revisions, o.origins, map[string]string{}
+	cfg.Passive = o.passive
 	cfg.MaxRequests, cfg.Concurrency, cfg.Rate = o.maxRequests, o.concurrency, o.rate
 	bad := func(format string, args ...any) (suites.Config, error) {
 		return cfg, &exit{reports.ExitUsage, fmt.Errorf(format, args...)}
@@ -383,7 +432,7 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 }
 
 // aside are options that change nothing of what a run tests.
-var aside = []string{"report", "history", "verbose", "quiet", "color", "evidence"}
+var aside = append([]string{"report", "history", "verbose", "quiet", "color", "evidence", "targets", "out"}, fleetOnly...)
 
 // command is how a run can be started again: the verb, the URL, and every option that was given, by a flag or by the environment.
 func command(c *cobra.Command, url string) string {

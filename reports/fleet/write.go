@@ -25,7 +25,8 @@ func Line(w io.Writer, key string, d *Done) error {
 
 // verdicts are the verdicts in the order of the page.
 var verdicts = []reports.Verdict{
-	reports.Fail, reports.Warn, reports.Pass, reports.Inconclusive, reports.NotApplicable, reports.NotTested, reports.Suppressed, reports.Errored,
+	reports.Fail, reports.Warn, reports.Pass, reports.Inconclusive, reports.NotApplicable, reports.NotTested,
+	reports.Suppressed, reports.Errored,
 }
 
 // OpenMetrics writes the counts in the text form of OpenMetrics 1.0, which Prometheus reads. No series is of one target: their
@@ -57,7 +58,8 @@ func (s *Summary) OpenMetrics(w io.Writer) error {
 	}
 	if s.Drift != nil {
 		gauge("mcpauth_fleet_drift", "Requirements of targets that changed since the earlier folder.")
-		fmt.Fprintf(&b, "mcpauth_fleet_drift{change=\"regressed\"} %d\nmcpauth_fleet_drift{change=\"fixed\"} %d\n", s.Drift.Regressed, s.Drift.Fixed)
+		fmt.Fprintf(&b, "mcpauth_fleet_drift{change=\"regressed\"} %d\nmcpauth_fleet_drift{change=\"fixed\"} %d\n",
+			s.Drift.Regressed, s.Drift.Fixed)
 	}
 	b.WriteString("# EOF\n")
 	_, err := io.WriteString(w, b.String())

@@ -1,0 +1,301 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/fleet"
+	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target"
+)
+
+// fleetOptions are the flags of a run of many targets.
+type fleetOptions struct {
+	out, split, optOut, contact string
+	resume                      bool
+	parallel, perHost           int
+	totalRate                   float64
+	totalTimeout                time.Duration
+	given                       []string // the flags that were given and change results
+}
+
+func (f *fleetOptions) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.out, "out", "",
+		"folder for the results of --targets, a subfolder each; the exit status then says whether all were tested")
+	flags.BoolVar(&f.resume, "resume", false,
+		"with --out: leave out the targets whose results are there, by the same program and configuration")
+	flags.IntVar(&f.parallel, "parallel", 1, "with --out: targets tested at once")
+	flags.IntVar(&f.perHost, "per-host", 16,
+		"with --out: requests in flight at each host, of all targets together: many targets may share an authorization server")
+	flags.Float64Var(&f.totalRate, "total-rate", 0, "with --out: requests a second of all targets together (default unlimited)")
+	flags.DurationVar(&f.totalTimeout, "total-timeout", 0, "with --out: begin no target after this time (default unlimited)")
+	flags.StringVar(&f.split, "split", "",
+		"with --out: test one part of the targets, by a digest of their URLs: 2/5, or auto, by the numbers of parallel jobs")
+	flags.StringVar(&f.optOut, "opt-out", "",
+		"with --out: a file of hosts and URLs to leave out, one a line; *.example.com stands for all names below")
+	flags.StringVar(&f.contact, "contact", "",
+		"with --out: how the owners of listed servers reach you, a URL or an address; it is sent in User-Agent")
+}
+
+// fleetOnly are the flags that need --out.
+var fleetOnly = []string{"resume", "parallel", "per-host", "total-rate", "total-timeout", "split", "opt-out", "contact"}
+
+// ofOneTarget are the flags that a run of many targets refuses, each with the reason.
+var ofOneTarget = map[string]string{
+	"config": "the list names the target files", "report": "mcpauth fleet writes reports from the folder", "shard": "use --split",
+	"seed": "it is for a run alone", "history": "mcpauth fleet --against compares", "baseline": "it is about one target",
+	"update-baseline": "it is about one target", "authorized-by": "write it into the target file",
+}
+
+// secretFlags hold what belongs to one target. Nobody meant it for every server of a list.
+var secretFlags = []string{"token-env", "username", "password-env", "totp-env", "second-username", "second-password-env", "client-id",
+	"client-secret-env", "header-env", "register", "cimd-listen", "cimd-url"}
+
+// fleetRun tests the targets of a list and writes a folder of results.
+type fleetRun struct {
+	o       *options
+	c       *cobra.Command
+	gate    *gate
+	shared  *suites.Shared
+	serving sync.Mutex // held by a target for which servers are run: two may want the same address
+
+	mu      sync.Mutex
+	total   int
+	done    int // of total
+	failed  int
+	skipped int
+}
+
+// runFleet tests all targets of the list. The error says whether all were tested, not what was found.
+func (o *options) runFleet(c *cobra.Command, entries []entry) error {
+	entries, err := o.chosen(entries)
+	if err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
+	if err := os.MkdirAll(o.fleet.out, 0o755); err != nil {
+		return &exit{reports.ExitUsage, fmt.Errorf("--out: %w", err)}
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(120 << 20)
+	}
+	f := &fleetRun{o: o, c: c, gate: newGate(o.fleet.parallel), total: len(entries)}
+	f.shared = suites.ShareLimits(o.fleet.perHost, max(o.rate, 50), o.fleet.totalRate)
+	ctx, begin, stop := f.endings()
+	defer stop()
+	var running sync.WaitGroup
+	for _, e := range entries {
+		dir := filepath.Join(o.fleet.out, e.key())
+		if o.fleet.resume && fleet.Finished(dir, o.madeBy(&e)) {
+			f.skipped++
+			continue
+		}
+		if !f.gate.begin(begin) {
+			break
+		}
+		running.Go(func() { f.test(ctx, e, dir) })
+	}
+	running.Wait()
+	return f.conclude(begin)
+}
+
+// endings are two contexts: that of the targets in flight, which a second signal ends, and that in which targets may begin, which the
+// first signal or --total-timeout ends.
+func (f *fleetRun) endings() (ctx, begin context.Context, stop func()) {
+	begin = f.c.Context() // which the first signal ends
+	ctx, abort := context.WithCancel(context.WithoutCancel(begin))
+	endTotal := func() {}
+	if t := f.o.fleet.totalTimeout; t > 0 {
+		begin, endTotal = context.WithTimeout(begin, t)
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, endings()...)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+				if n == 0 {
+					notice(f.c, "the targets in flight are tested to the end, and no other; a second signal ends them too")
+				} else {
+					abort()
+				}
+			}
+		}
+	}()
+	return ctx, begin, func() { signal.Stop(signals); endTotal(); abort() }
+}
+
+// conclude says whether the list is done.
+func (f *fleetRun) conclude(begin context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	left := f.total - f.done - f.skipped
+	if !f.o.quiet {
+		notice(f.c, "%d targets done, %d were done before, %d left; mcpauth fleet %s sums them up", f.done, f.skipped, left, f.o.fleet.out)
+	}
+	switch {
+	case f.c.Context().Err() != nil:
+		return &exit{reports.ExitInterrupted, fmt.Errorf("interrupted: %d targets are left; --resume continues", left)}
+	case begin.Err() != nil && left > 0:
+		return &exit{reports.ExitUndecided, fmt.Errorf("--total-timeout ended the run: %d targets are left; --resume continues", left)}
+	case f.failed > 0:
+		return &exit{reports.ExitToolFailed, fmt.Errorf("%d targets were not tested: see above; --resume tries them again", f.failed)}
+	}
+	return nil
+}
+
+// test tests one target and writes what became of it. What was interrupted is not written.
+func (f *fleetRun) test(ctx context.Context, e entry, dir string) {
+	t := &turn{gate: f.gate}
+	defer t.end()
+	d := fleet.Done{Version: fleet.Version, Target: e.URL, File: e.name, Started: time.Now(), Made: f.o.madeBy(&e)}
+	run, passive, err := f.run(ctx, e, t)
+	if ctx.Err() != nil {
+		return
+	}
+	if d.Passive = passive; err != nil {
+		d.State, d.Why = fleet.Failed, reports.OneLine(err.Error(), 2000)
+		if exitCode(err) == reports.ExitUsage {
+			d.State = fleet.Invalid
+		}
+		f.report(d, errors.Join(err, fleet.WriteDone(dir, d)))
+		return
+	}
+	d.Add(run)
+	f.report(d, fleet.Write(dir, run, d))
+}
+
+// exitCode is the exit code of an error of a run.
+func exitCode(err error) int {
+	var usage *suites.UsageError
+	var e *exit
+	switch {
+	case errors.As(err, &usage):
+		return reports.ExitUsage
+	case errors.As(err, &e):
+		return e.code
+	}
+	return reports.ExitToolFailed
+}
+
+// run is one run, without reports of its own. A URL alone beyond the own network is scanned passively: nobody said more about it.
+func (f *fleetRun) run(ctx context.Context, e entry, t *turn) (run reports.Redacted, passive bool, err error) {
+	sub := *f.o
+	sub.file = e.File
+	address := e.URL
+	if e.File != "" {
+		address = "" // the file says it
+	}
+	cfg, err := sub.config(f.c, address)
+	if err != nil {
+		return run, false, err
+	}
+	if e.File != "" {
+		cfg.Command += " --config " + reports.ShellQuoted(e.File)
+	}
+	cfg.Shared, cfg.OnSelected = f.shared, func(int) { t.test(ctx) }
+	cfg.Passive = cfg.Passive || e.File == "" && !suites.Own(e.URL)
+	if cfg.Passive && !f.o.passive {
+		cfg.Command += " --passive"
+	}
+	if f.o.fleet.contact != "" && f.o.userAgent == "" {
+		cfg.UserAgent = "mcpauth/" + suites.Build().Version + " ({check}; +" + f.o.fleet.contact + ")"
+	}
+	if servesItself(e.File) {
+		f.serving.Lock()
+		defer f.serving.Unlock()
+	}
+	stop, err := sub.target(&cfg)
+	if err != nil {
+		return run, cfg.Passive, err
+	}
+	defer stop()
+	if run, err = suites.Run(ctx, cfg); err != nil {
+		return run, cfg.Passive, err
+	}
+	run = reports.Held(run, f.o.rule())
+	if f.o.evidence == "cited" {
+		run = reports.Cited(run)
+	}
+	return run, cfg.Passive, nil
+}
+
+// servesItself reports that a target file has servers run for the target, at addresses of this machine.
+func servesItself(path string) bool {
+	if path == "" {
+		return false
+	}
+	t, err := target.Load(path)
+	return err == nil && (t.IntrospectionAt != nil || t.Verify.Listen != "" || t.UpstreamAPI != nil || t.RebindingZone != nil ||
+		t.FakeIDP != nil || t.SecondIDP != nil || t.EnterpriseIDP.Listen != "" || t.UpstreamIDP != nil)
+}
+
+// report counts a target, and tells people about it.
+func (f *fleetRun) report(d fleet.Done, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done++
+	said := d.Outcome.Headline
+	if d.State != fleet.Tested {
+		said = string(d.State) + ": " + d.Why
+	}
+	if err != nil {
+		f.failed++
+		said = string(d.State) + ": " + err.Error()
+	}
+	if !f.o.quiet || err != nil {
+		name := d.Target
+		if d.File != "" {
+			name = d.File + " (" + d.Target + ")"
+		}
+		notice(f.c, "%d of %d: %s", f.done+f.skipped, f.total, reports.OneLine(name+": "+said, 300))
+	}
+}
+
+// madeBy says what the results of a target follow from, besides the target itself: the program, the catalogue, the flags that choose
+// what is tested and how, and its file.
+func (o *options) madeBy(e *entry) fleet.Made {
+	sum := sha256.New()
+	fmt.Fprintln(sum, o.fleet.given)
+	for _, path := range []string{e.File, o.caFile} {
+		if b, err := os.ReadFile(path); err == nil {
+			fmt.Fprintln(sum, len(b))
+			_, _ = sum.Write(b) // a hash has no errors
+		}
+	}
+	build := suites.Build()
+	program := strings.TrimSpace(build.Version + " " + build.Commit)
+	return fleet.Made{Tool: program, Catalogue: requirements.Digest(), Configuration: hex.EncodeToString(sum.Sum(nil)[:12])}
+}
+
+// indifferent are flags that change how a list is worked off, and no result.
+var indifferent = append([]string{"targets", "out", "quiet", "verbose", "color", "rate", "concurrency"}, fleetOnly...)
+
+// given are the flags that were given and change results, in order.
+func given(flags *pflag.FlagSet) []string {
+	var out []string
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed && !slices.Contains(indifferent, f.Name) {
+			out = append(out, f.Name+"="+f.Value.String())
+		}
+	})
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// targetsCommand makes lists for run --targets from what other programs wrote.
+func targetsCommand() *cobra.Command {
+	c := &cobra.Command{Use: "targets", Short: "Make a list for run --targets from files of other programs"}
+	c.AddCommand(&cobra.Command{
+		Use: "from-registry FILE...", Short: "List the remote servers in saved pages of an MCP registry (/v0.1/servers)",
+		Long: `Prints the URL of each server of type streamable-http, in its latest version and without duplicates. A URL with variables is
+left out. Nothing is fetched: save the pages yourself, each with the nextCursor of the one before. - is standard input.`,
+		Example: "  mcpauth targets from-registry page-*.json > targets.txt",
+		Args:    cobra.MinimumNArgs(1), RunE: fromRegistry,
+	})
+	c.AddCommand(&cobra.Command{
+		Use: "from-clients [FILE...]", Short: "List the remote servers in the configuration of MCP clients",
+		Long: `Prints the URL of each remote server in mcp.json and similar files of editors and desktop clients, without duplicates. Header
+fields, environment variables, user names and queries, where secrets are, are left out. Without FILE it reads the files in the usual
+places.`,
+		Example: "  mcpauth targets from-clients ~/.cursor/mcp.json",
+		RunE:    fromClients,
+	})
+	return c
+}
+
+func fromRegistry(c *cobra.Command, paths []string) error {
+	var entries []entry
+	unusable, complete := 0, false
+	for _, path := range paths {
+		b, err := readInput(path, c.InOrStdin())
+		if err != nil {
+			return &exit{reports.ExitUsage, err}
+		}
+		found, err := readRegistry(b)
+		if err != nil {
+			return &exit{reports.ExitUsage, fmt.Errorf("%s: %w", path, err)}
+		}
+		for _, u := range found.urls {
+			entries = append(entries, entry{URL: u})
+		}
+		unusable += found.unusable
+		complete = complete || found.next == ""
+	}
+	if unusable > 0 {
+		notice(c, "%d remotes are left out: their URL has variables, or cannot be used", unusable)
+	}
+	if !complete {
+		notice(c, "every page names another one (nextCursor): the list is not complete")
+	}
+	return printEntries(c, entries)
+}
+
+func printEntries(c *cobra.Command, entries []entry) error {
+	for _, e := range distinct(entries) {
+		if _, err := fmt.Fprintln(c.OutOrStdout(), reports.OneLine(e.URL, 2000)); err != nil {
+			return &exit{reports.ExitToolFailed, err}
+		}
+	}
+	return nil
+}
+
+func fromClients(c *cobra.Command, paths []string) error {
+	given := len(paths) > 0
+	if !given {
+		paths = usualConfigurations()
+	}
+	var all clientServers
+	for _, path := range paths {
+		b, err := readInput(path, c.InOrStdin())
+		if err != nil {
+			return &exit{reports.ExitUsage, err}
+		}
+		found, err := readClient(b)
+		if err != nil && given {
+			return &exit{reports.ExitUsage, fmt.Errorf("%s: %w", path, err)}
+		} else if err != nil {
+			notice(c, "%s: %v", path, err)
+		}
+		all.urls, all.local, all.unusable = append(all.urls, found.urls...), all.local+found.local, all.unusable+found.unusable
+	}
+	if !given {
+		notice(c, "read %d files: %s", len(paths), strings.Join(paths, ", "))
+	}
+	if all.local > 0 {
+		notice(c, "%d servers run as a local command, and have no authorization to test", all.local)
+	}
+	if all.unusable > 0 {
+		notice(c, "%d servers are left out: their URL has variables", all.unusable)
+	}
+	var entries []entry
+	for _, u := range all.urls {
+		entries = append(entries, entry{URL: u})
+	}
+	return printEntries(c, entries)
+}
+
+// usualConfigurations are the configurations of MCP clients that are in their usual places.
+func usualConfigurations() []string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil
+	}
+	config, err := os.UserConfigDir()
+	if err != nil {
+		config = filepath.Join(home, ".config")
+	}
+	var out []string
+	for _, path := range []string{
+		".mcp.json",
+		filepath.Join(".vscode", "mcp.json"),
+		filepath.Join(".cursor", "mcp.json"),
+		filepath.Join(home, ".cursor", "mcp.json"),
+		filepath.Join(home, ".claude.json"),
+		filepath.Join(home, ".codeium", "windsurf", "mcp_config.json"),
+		filepath.Join(config, "Claude", "claude_desktop_config.json"),
+		filepath.Join(config, "Code", "User", "mcp.json"),
+		filepath.Join(config, "zed", "settings.json"),
+	} {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			out = append(out, path)
+		}
+	}
+	return out
+}
+
+// clientServers are the servers in the configuration of a client.
+type clientServers struct {
+	urls            []string
+	local, unusable int
+	known           bool // the configuration has a place for servers
+}
+
+// serverMaps are the members in which clients keep their servers, by name.
+var serverMaps = []string{"mcpServers", "servers", "context_servers", "mcp"}
+
+// readClient finds the servers of a client's configuration, at any depth: some keep them for each project.
+func readClient(b []byte) (clientServers, error) {
+	var found clientServers
+	var whole map[string]any
+	if err := json.Unmarshal(withoutComments(withoutBOM(b)), &whole); err != nil {
+		return found, fmt.Errorf("this is not a configuration in JSON: %w", err)
+	}
+	found.search(whole)
+	if !found.known {
+		return found, errors.New(`it has none of "` + strings.Join(serverMaps, `", "`) + `"`)
+	}
+	return found, nil
+}
+
+func (s *clientServers) search(object map[string]any) {
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		inner, ok := object[name].(map[string]any)
+		switch {
+		case !ok:
+		case slices.Contains(serverMaps, name):
+			s.known = true
+			for _, id := range slices.Sorted(maps.Keys(inner)) {
+				s.add(id, inner[id])
+			}
+		default:
+			s.search(inner)
+		}
+	}
+}
+
+// add adds one server. In place of one there may be another map of servers, as in {"mcp": {"servers": {}}}.
+func (s *clientServers) add(name string, value any) {
+	server, ok := value.(map[string]any)
+	if !ok {
+		return
+	}
+	if slices.Contains(serverMaps, name) {
+		s.search(map[string]any{name: server})
+		return
+	}
+	switch address := remote(server); {
+	case strings.ContainsAny(address, "{}"):
+		s.unusable++
+	case address != "":
+		s.urls = append(s.urls, address)
+	default:
+		s.local++
+	}
+}
+
+// remote is the URL of a remote server without what may be secret; empty for a local one. The program mcp-remote gets the URL as an
+// argument.
+func remote(server map[string]any) string {
+	var addresses []string
+	for _, member := range []string{"url", "serverUrl", "httpUrl"} {
+		if text, ok := server[member].(string); ok {
+			addresses = append(addresses, text)
+		}
+	}
+	bridge := false
+	for _, argument := range argumentsOf(server) {
+		if bridge {
+			addresses = append(addresses, argument)
+		}
+		bridge = bridge || strings.Contains(argument, "mcp-remote")
+	}
+	for _, address := range addresses {
+		if strings.ContainsAny(address, "{}") && strings.Contains(address, "://") {
+			return "{}" // a variable, whatever it stands for
+		}
+		u, err := url.Parse(address)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			continue
+		}
+		u.User, u.RawQuery, u.Fragment, u.RawFragment = nil, "", "", ""
+		return u.String()
+	}
+	return ""
+}
+
+func argumentsOf(server map[string]any) (out []string) {
+	list, _ := server["args"].([]any)
+	for _, a := range list {
+		if text, ok := a.(string); ok {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// withoutComments is JSON without the comments and the commas before a closing bracket that editors let people write.
+func withoutComments(b []byte) []byte {
+	var out bytes.Buffer
+	for i := 0; i < len(b); {
+		switch rest := b[i:]; {
+		case rest[0] == '"':
+			n := stringLength(rest)
+			out.Write(rest[:n])
+			i += n
+		case bytes.HasPrefix(rest, []byte("//")):
+			n := bytes.IndexByte(rest, '\n')
+			if n < 0 {
+				return out.Bytes()
+			}
+			i += n
+		case bytes.HasPrefix(rest, []byte("/*")):
+			n := bytes.Index(rest[2:], []byte("*/"))
+			if n < 0 {
+				return out.Bytes()
+			}
+			i += n + 4
+		case rest[0] == ']' || rest[0] == '}':
+			if t := bytes.TrimRight(out.Bytes(), " \t\r\n"); bytes.HasSuffix(t, []byte(",")) {
+				out.Truncate(len(t) - 1)
+			}
+			out.WriteByte(rest[0])
+			i++
+		default:
+			out.WriteByte(rest[0])
+			i++
+		}
+	}
+	return out.Bytes()
+}
+
+// stringLength is the length of the JSON string that a text begins with, with its quotes.
+func stringLength(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(b)
+}
