@@ -19,14 +19,14 @@ const noTool = "mcpauth_no_such_tool"
 // 2026-07-28, Server Validation: 400 with HeaderMismatch, -32020.
 func refusesContradictions(t *T) {
 	list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
-	Refuses(t, statelessly(t, list, expect.Accept()), Cases[CallEdit]{
+	Refuses(t, withToken(t, list, expect.Accept()), Cases[CallEdit]{
 		{"Mcp-Method: tools/call on a tools/list", saying("Mcp-Method", "tools/call")},
 		{"Mcp-Method in upper case", saying("Mcp-Method", "TOOLS/LIST")},
 		{"no Mcp-Method", lacking("Mcp-Method")},
 		{"MCP-Protocol-Version unlike the _meta", saying("MCP-Protocol-Version", "2025-11-25")},
 	}, refuseMismatch())
 	call := list.Method("tools/call", map[string]any{"name": noTool, "arguments": map[string]any{}})
-	Refuses(t, statelessly(t, call, passTheHeaders), Cases[CallEdit]{
+	Refuses(t, withToken(t, call, passTheHeaders), Cases[CallEdit]{
 		{"no Mcp-Name", lacking("Mcp-Name")},
 		{"Mcp-Name of another tool", saying("Mcp-Name", "mcpauth_other_tool")},
 		{"Mcp-Name in upper case", saying("Mcp-Name", strings.ToUpper(noTool))},
@@ -35,12 +35,12 @@ func refusesContradictions(t *T) {
 		{"Mcp-Name twice, the right one first", saying("Mcp-Name", noTool, "mcpauth_other_tool")},
 		{"Mcp-Name twice, the right one last", saying("Mcp-Name", "mcpauth_other_tool", noTool)},
 	}, refuseMismatch())
-	encoded := statelessly(t, call, passTheHeaders).Send(saying("Mcp-Name", sentinel(noTool)))
+	encoded := withToken(t, call, passTheHeaders).Send(saying("Mcp-Name", sentinel(noTool)))
 	t.Expect(encoded, "Mcp-Name of the tool in Base64").To(passTheHeaders)
 }
 
-// statelessly is a call with the valid token, whose header fields match its message.
-func statelessly(t *T, c mcp.Call, good expect.Matcher) Attempt[CallEdit] {
+// withToken is a call with the valid token, whose header fields match its message.
+func withToken(t *T, c mcp.Call, good expect.Matcher) Attempt[CallEdit] {
 	return Attempt[CallEdit]{Name: "the " + c.RPC + " with matching header fields", Good: good, Send: func(edits ...CallEdit) any {
 		edited := t.MCP.Authorized(c)
 		for _, e := range edits {

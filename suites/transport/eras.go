@@ -82,3 +82,38 @@ var notListen = expect.That("a server that runs locally to listen on loopback on
 	_ = c.Close()
 	return "it can be reached there"
 })
+
+// The header of the protocol version selects rules for messages, not whether a token is needed.
+func guardsEveryVersion(t *T) {
+	naming := func(versions ...string) mcp.Call { return saying("MCP-Protocol-Version", versions...)(t.MCP.Call()) }
+	Each(t, Cases[mcp.Call]{
+		{"2024-11-05, without credentials", naming("2024-11-05")},
+		{"2025-03-26, without credentials", naming("2025-03-26")},
+		{"2025-11-25, without credentials", naming("2025-11-25")},
+		{"1900-01-01, without credentials", naming("1900-01-01")},
+		{"draft, without credentials", naming("draft")},
+		{"two fields, without credentials", naming("2025-06-18", "2024-11-05")},
+	}, func(t *T, c mcp.Call) { t.Expect(t.Send(c)).To(expect.RefuseAnyway()) })
+	if t.MCP.HasToken() && t.Since("2025-06-18") {
+		refusesUnsupportedVersions(t)
+	}
+}
+
+// "If the server receives a request with an invalid or unsupported MCP-Protocol-Version, it MUST respond with 400 Bad Request."
+func refusesUnsupportedVersions(t *T) {
+	call := t.MCP.Call()
+	if t.Wire == mcp.Stateful {
+		call = OpenSession(t).Method("tools/list", nil)
+	}
+	rows := Cases[CallEdit]{
+		{"1900-01-01, with the valid token", saying("MCP-Protocol-Version", "1900-01-01")},
+		{"draft, with the valid token", saying("MCP-Protocol-Version", "draft")},
+	}
+	if t.Wire == mcp.Stateless { // _meta says the same: else the contradiction might be what is refused
+		rows = Cases[CallEdit]{{"2099-01-01, with the valid token", func(c mcp.Call) mcp.Call {
+			c.Revision = "2099-01-01"
+			return c
+		}}}
+	}
+	Refuses(t, withToken(t, call, t.MCP.Serve()), rows, expect.Refuse(400))
+}
