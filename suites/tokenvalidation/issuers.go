@@ -81,6 +81,9 @@ func readsVerificationStrictly(t *T) {
 		t.Secrets.Add("opaque_token", token.Value)
 		token.Say(a)
 		ex := t.MCP.Use(token.Value)
+		if len(token.Asked()) == 0 { // a connection that the target kept may have been closed meanwhile
+			ex = t.MCP.Use(token.Value)
+		}
 		if len(token.Asked()) == 0 {
 			t.Inconclusive("the target does not ask about the token, and answers it with %s", expect.Describe(ex))
 		}
