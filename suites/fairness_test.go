@@ -135,6 +135,22 @@ func TestFairness(t *testing.T) {
 			reports.NotApplicable},
 		"the old transport, not offered": {func(o *reference.Options) { o.Policy.LegacySSE = false }, nil, "RS-CHALLENGE-LEGACY-SSE",
 			reports.NotApplicable},
+		"a made-up code answered with 401": {func(o *reference.Options) { o.Behaviour.UnauthorizedGrants = true }, nil,
+			"AS-DCR-SECRET-WORKS", reports.Pass},
+		"another client, and a made-up code answered with 401": {func(o *reference.Options) { o.Behaviour.UnauthorizedGrants = true }, nil,
+			"AS-DCR-NO-CLIENT-CHOSEN-IDS", reports.Pass},
+		"a member of the server's own that is null": {func(o *reference.Options) {
+			o.Behaviour.Response = func(_ string, members map[string]any) { members["x_internal"] = nil }
+		}, nil, "AS-DCR-NO-NULLS", reports.Pass},
+		"redirect URIs by application_type, and what is registered": {func(o *reference.Options) { o.Behaviour.TypedRedirects = true }, nil,
+			"AS-DCR-ECHO-METADATA", reports.Pass},
+		"redirect URIs by application_type, and loopback": {func(o *reference.Options) { o.Behaviour.TypedRedirects = true }, nil,
+			"AS-DCR-LOOPBACK-ACCEPTED", reports.Pass},
+		"redirect URIs by application_type, and strangers": {func(o *reference.Options) { o.Behaviour.TypedRedirects = true }, nil,
+			"AS-DCR-SUPPORTED", reports.Pass},
+		"clients without redirect URIs for grants without redirects": {func(o *reference.Options) {
+			o.Behaviour.MachineWithoutRedirects = true
+		}, nil, "AS-DCR-REDIRECTS-REQUIRED", reports.Pass},
 		"proofs whose ids are not remembered": {func(o *reference.Options) { o.Policy.DPoPLacks = dpop.ID }, nil, "RS-DPOP-DOWNGRADE",
 			reports.Pass},
 		"an address that is blocked": {func(o *reference.Options) { o.Policy.BlockAfter, o.Policy.BlockFor = 60, time.Second },

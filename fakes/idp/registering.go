@@ -91,6 +91,8 @@ func (s *Server) oddBody(w http.ResponseWriter, r *http.Request, mediaType strin
 
 // Managing bends what a registered client may do, and what becomes of it.
 type Managing struct {
+	// UnauthorizedGrants answers invalid_grant with 401, as some servers do.
+	UnauthorizedGrants bool
 	// RegistersScope has a scope registered that does not exist.
 	RegistersScope func(scope string) bool
 	// KeepsChosen keeps a member that is the server's choice as the client sends it: client_id where nobody has it, client_secret,

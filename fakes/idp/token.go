@@ -60,6 +60,9 @@ func (s *Server) writeOAuthError(w http.ResponseWriter, r *http.Request, e *oaut
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 	}
+	if b.UnauthorizedGrants && e.code == "invalid_grant" {
+		status = http.StatusUnauthorized
+	}
 	if !b.has(ErrorShape) {
 		status = http.StatusOK
 	}
