@@ -41,6 +41,18 @@ var otherTransport = []Flaw{
 		}
 		return text
 	}),
+	{
+		Name: "origin-unseen-stateless", Says: "The Origin does not matter on the stateless wire.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("MCP-Protocol-Version") >= "2026-07-28" {
+					r.Header.Del("Origin")
+				}
+				return false
+			})
+		},
+		Noticed: []string{"RS-TRANSPORT-ERA-PARITY"}, Also: []string{"RS-TRANSPORT-*"}, Row: "from a foreign Origin",
+	},
 	methodFlaw("missing", "no Mcp-Method", func(methods []string) bool { return len(methods) == 0 }),
 	methodFlaw("other", "Mcp-Method: tools/call on a tools/list", func(methods []string) bool {
 		return len(methods) == 1 && methods[0] == "tools/call"
