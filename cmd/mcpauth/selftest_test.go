@@ -20,6 +20,7 @@ func TestPromises(t *testing.T) {
 	require.NoError(t, err, string(out))
 	for _, trap := range hostile.Traps {
 		t.Run(trap.Name, func(t *testing.T) {
+			t.Parallel() // most of them wait; the self-test tries as many together
 			err := spring(t.Context(), program, trap)
 			var none *noBrowser
 			if errors.As(err, &none) && os.Getenv("CI") == "" {
