@@ -48,7 +48,8 @@ func TestDiagnosis(t *testing.T) {
 				good.URL +
 				": did you mean that? (exit 3)"},
 		"HTML": {url: answer(t, 200, html, "<!doctype html><title>Shop</title>"),
-			want: "is answered with HTTP 200 and an HTML page. This does not look like an MCP endpoint. Check the path: /mcp, /sse and / do not answer as an MCP " +
+			want: "is answered with HTTP 200 and an HTML page. This does not look like an MCP endpoint. Check the path: /mcp, /sse and / do not " +
+				"answer as an MCP " +
 				"endpoint does either. (exit 3)"},
 		"plain JSON": {url: answer(t, 200, map[string]string{"Content-Type": "application/json"}, `{"ok":true}`),
 			want: "is answered with HTTP 200 and a body of type application/json. This does not look like an MCP endpoint."},
@@ -59,12 +60,14 @@ func TestDiagnosis(t *testing.T) {
 		"cookie login": {url: answer(t, 302, map[string]string{"Location": "/login?next=/mcp"}, ""),
 			want: "It redirects to a login page, as a gate with cookies does. Pass the cookie or header that opens it: --header-env Cookie=VARIABLE."},
 		"basic authentication": {url: answer(t, 401, map[string]string{"WWW-Authenticate": `Basic realm="staging"`}, ""),
-			want: "A gate asks for Basic credentials before the server is reached. Pass the header that opens it: --header-env Authorization=VARIABLE."},
+			want: "A gate asks for Basic credentials before the server is reached. Pass the header that opens it: --header-env " +
+				"Authorization=VARIABLE."},
 		"firewall": {url: answer(t, 403, map[string]string{"Content-Type": "text/html", "Cf-Mitigated": "challenge"},
 			"<title>Just a moment...</title>"),
 			want: "A web application firewall asks for proof that the client is a browser."},
 		"a token that is rejected": {url: good.URL, env: []string{"TOKEN=no-such-token"}, args: []string{"--token-env", "TOKEN"},
-			want: "NOTHING WAS TESTED: Your token was rejected (401 invalid_token: The access token is not valid here). Get a new token and run again. (exit 3)"},
+			want: "NOTHING WAS TESTED: Your token was rejected (401 invalid_token: The access token is not valid here). Get a new token and run " +
+				"again. (exit 3)"},
 		"a token that has expired": {url: good.URL, env: []string{"TOKEN=" + expired()}, args: []string{"--token-env", "TOKEN"},
 			want: "It expired at 2020-01-02 03:04 UTC. Get a new token and run again. (exit 3)"},
 	} {

@@ -61,7 +61,8 @@ func readRun(path string) (reports.Redacted, error) {
 
 func writeDifference(w io.Writer, before, after *reports.Run, d reports.Difference) error {
 	if before.Target.URL != after.Target.URL {
-		fmt.Fprintf(w, "The runs are of different targets: %s and %s.\n", reports.OneLine(before.Target.URL, 300), reports.OneLine(after.Target.URL, 300))
+		fmt.Fprintf(w, "The runs are of different targets: %s and %s.\n", reports.OneLine(before.Target.URL, 300),
+			reports.OneLine(after.Target.URL, 300))
 	}
 	if before.Catalogue != after.Catalogue {
 		fmt.Fprintln(w, "The runs used different catalogues: a requirement may be new rather than newly unmet.")
@@ -85,7 +86,8 @@ func writeDifference(w io.Writer, before, after *reports.Run, d reports.Differen
 				verdictOf(c.New), reports.OneLine(r.Title, 200))
 		}
 	}
-	_, err := fmt.Fprintf(w, "%d regressed, %d newly accepted, %d not decided any more, %d still, %d fixed\n", len(d.Regressed), len(d.Accepted), len(d.Undecided), len(d.Still),
+	_, err := fmt.Fprintf(w, "%d regressed, %d newly accepted, %d not decided any more, %d still, %d fixed\n", len(d.Regressed),
+		len(d.Accepted), len(d.Undecided), len(d.Still),
 		len(d.Fixed))
 	return err
 }

@@ -44,7 +44,8 @@ beside the target file. A *tier* says what a run can test with what you give; se
 `)
 	for _, name := range slices.Sorted(maps.Keys(file.Properties)) {
 		top := file.Properties[name]
-		fmt.Fprintf(&page, "\n## %s\n\n%s.%s\n", name, sentence(top.Description), map[bool]string{true: " Required."}[slices.Contains(file.Required, name)])
+		fmt.Fprintf(&page, "\n## %s\n\n%s.%s\n", name, sentence(top.Description),
+			map[bool]string{true: " Required."}[slices.Contains(file.Required, name)])
 		var rows bytes.Buffer
 		writeMembers(&rows, "", top)
 		if rows.Len() > 0 {

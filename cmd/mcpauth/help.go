@@ -25,8 +25,10 @@ var groups = []flagGroup{
 	{"Target", []string{"config", "targets", "revision", "header-env", "origin"}},
 	{"Many targets", []string{"out", "resume", "parallel", "per-host", "total-rate", "total-timeout", "split", "opt-out", "contact"}},
 	{"Sign-in", []string{
-		"token-env", "username", "password-env", "totp-env", "second-username", "second-password-env", "client-id", "client-secret-env", "client-auth-method",
-		"redirect-uri", "scope", "register", "issuer", "trust-endpoint", "login", "login-recipe", "browser-no-sandbox", "cimd-listen", "cimd-url", "cimd-ca-file",
+		"token-env", "username", "password-env", "totp-env", "second-username", "second-password-env", "client-id", "client-secret-env",
+		"client-auth-method",
+		"redirect-uri", "scope", "register", "issuer", "trust-endpoint", "login", "login-recipe", "browser-no-sandbox", "cimd-listen", "cimd-url",
+		"cimd-ca-file",
 	}},
 	{"Selection", []string{"only", "skip", "profile", "label-filter", "shard", "passive", "allow-intrusive"}},
 	{"Result", []string{"fail-on", "strict", "require-complete", "baseline", "update-baseline"}},
@@ -115,7 +117,8 @@ func usage(c *cobra.Command) error {
 // describe writes a flag.
 func describe(w io.Writer, f *pflag.Flag) {
 	value, says := pflag.UnquoteUsage(f)
-	value = map[string]string{"strings": "LIST", "stringArray": "VALUE", "string": "VALUE", "int": "N", "float": "N", "duration": "TIME"}[value]
+	value = map[string]string{"strings": "LIST", "stringArray": "VALUE", "string": "VALUE", "int": "N", "float": "N",
+		"duration": "TIME"}[value]
 	name := "--" + f.Name
 	if f.Shorthand != "" {
 		name = "-" + f.Shorthand + ", " + name
@@ -154,10 +157,11 @@ func described(w io.Writer, name, says string, column int) {
 
 // othersFlags are names of flags that other tools have, with ours.
 var othersFlags = map[string]string{
-	"token": "token-env", "bearer": "token-env", "access-token": "token-env", "password": "password-env", "pass": "password-env", "user": "username",
-	"u": "username", "k": "ca-file", "insecure": "ca-file", "cacert": "ca-file", "header": "header-env", "H": "header-env", "output": "report", "o": "report",
-	"format": "report", "f": "config", "file": "config", "target": "config", "client-secret": "client-secret-env", "filter": "only", "include": "only",
-	"exclude": "skip", "resolve": "connect-to", "sort": "only", "scopes": "scope", "redirect": "redirect-uri", "x": "connect-to", "proxy": "connect-to",
+	"token": "token-env", "bearer": "token-env", "access-token": "token-env", "password": "password-env", "pass": "password-env",
+	"user": "username", "u": "username", "k": "ca-file", "insecure": "ca-file", "cacert": "ca-file", "header": "header-env",
+	"H": "header-env", "output": "report", "o": "report", "format": "report", "f": "config", "file": "config", "target": "config",
+	"client-secret": "client-secret-env", "filter": "only", "include": "only", "exclude": "skip", "resolve": "connect-to", "sort": "only",
+	"scopes": "scope", "redirect": "redirect-uri", "x": "connect-to", "proxy": "connect-to",
 }
 
 // flagError explains a mistake about flags, and names the one that was probably meant.

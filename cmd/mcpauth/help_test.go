@@ -48,7 +48,8 @@ func TestHelp(t *testing.T) {
 	_, out, _ := mcpauth(t, nil, "run", "--help")
 	fits(t, out)
 	at := 0
-	for _, group := range []string{"\nTarget:\n", "\nSign-in:\n", "\nSelection:\n", "\nResult:\n", "\nReports:\n", "\nLimits:\n", "\nNetwork:\n", "\nOther flags:\n"} {
+	for _, group := range []string{"\nTarget:\n", "\nSign-in:\n", "\nSelection:\n", "\nResult:\n", "\nReports:\n", "\nLimits:\n",
+		"\nNetwork:\n", "\nOther flags:\n"} {
 		next := strings.Index(out, group)
 		assert.Greater(t, next, at, group)
 		at = next
@@ -129,7 +130,8 @@ func TestServePrintsACommandThatWorks(t *testing.T) {
 				}
 			}
 			require.NotEmpty(t, command)
-			shell := exec.Command("sh", "-c", strings.Replace(command, "mcpauth run", "'"+binary+"' run -q --only RS-CHALLENGE-401-STATUS,AS-PKCE-DOWNGRADE", 1))
+			shell := exec.Command("sh", "-c", strings.Replace(command, "mcpauth run",
+				"'"+binary+"' run -q --only RS-CHALLENGE-401-STATUS,AS-PKCE-DOWNGRADE", 1))
 			shell.Dir = dir
 			var errs bytes.Buffer
 			shell.Stderr = &errs

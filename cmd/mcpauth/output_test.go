@@ -25,7 +25,8 @@ func TestHowAndByWhom(t *testing.T) {
 	require.NoError(t, err)
 	var run reports.Run
 	require.NoError(t, json.Unmarshal(b, &run))
-	assert.Equal(t, "mcpauth run "+r.URL+" --authorized-by 'Ada Lovelace, ticket 42' --only 'RS-DISC-*' --only RS-CHALLENGE-401-STATUS --skip 'RS-SCOPE-*' --token-env TOKEN", run.Command)
+	assert.Equal(t, "mcpauth run "+r.URL+" --authorized-by 'Ada Lovelace, ticket 42' --only 'RS-DISC-*' --only RS-CHALLENGE-401-STATUS "+
+		"--skip 'RS-SCOPE-*' --token-env TOKEN", run.Command)
 	assert.Equal(t, "Ada Lovelace, ticket 42", run.AuthorizedBy)
 	assert.Positive(t, run.Selected)
 	page, err := os.ReadFile(filepath.Join(dir, "r.html"))
@@ -37,7 +38,8 @@ func TestHowAndByWhom(t *testing.T) {
 func TestReportsAreSmall(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	code, _, errs := mcpauth(t, nil, "demo", "-q", "--report", "json="+at("r.json"), "--report", "har="+at("r.har"), "--report", "junit="+at("r.xml"), "--report", "html="+at("r.html"))
+	code, _, errs := mcpauth(t, nil, "demo", "-q", "--report", "json="+at("r.json"), "--report", "har="+at("r.har"), "--report",
+		"junit="+at("r.xml"), "--report", "html="+at("r.html"))
 	require.Zero(t, code, errs)
 	for name, most := range map[string]int64{"r.json": 2_000_000, "r.har": 2_000_000, "r.xml": 700_000, "r.html": 700_000} {
 		info, err := os.Stat(at(name))

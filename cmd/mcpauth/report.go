@@ -13,7 +13,8 @@ func reportCommand() *cobra.Command {
 	var o options
 	c := &cobra.Command{
 		Use: "report FILE...", Short: "Write reports from the JSON report of an earlier run, or a matrix of several", Args: cobra.MinimumNArgs(1),
-		Example: "  mcpauth report mcpauth.json --report html=mcpauth.html --report markdown\n  mcpauth report a.json b.json --report matrix=matrix.html",
+		Example: "  mcpauth report mcpauth.json --report html=mcpauth.html --report markdown\n  mcpauth report a.json b.json --report " +
+			"matrix=matrix.html",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return o.matrixOf(c, args)

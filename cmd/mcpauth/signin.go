@@ -42,7 +42,8 @@ func (s *signIn) register(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.scopes, "scope", nil, "scopes to request at login (default: the challenge's, then the resource's)")
 	f.BoolVar(&s.allowRegistration, "register", false,
 		"allow clients to be registered at the authorization server (default: on loopback, and with --username)")
-	f.StringVar(&s.issuer, "issuer", "", "the authorization server to sign in at, by its issuer identifier, where the target names several (default: the first)")
+	f.StringVar(&s.issuer, "issuer", "", "the authorization server to sign in at, by its issuer identifier, where the target names several "+
+		"(default: the first)")
 	f.StringSliceVar(&s.trustEndpoints, "trust-endpoint", nil,
 		"an endpoint, or the origin of endpoints, on another origin than the issuer whose metadata name it: secrets and tokens go there too")
 	f.StringVar(&s.driver, "login", "auto", "how users sign in: auto, browser, form, or manual: you sign in once, in a browser of your own")
@@ -51,7 +52,8 @@ func (s *signIn) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.noSandbox, "browser-no-sandbox", false, "run the browser without its sandbox, as root in a container needs")
 	f.StringVar(&s.cimdListen, "cimd-listen", "",
 		"serve client ID metadata documents at this address, such as 127.0.0.1:9444, for the authorization server to fetch")
-	f.StringVar(&s.cimdURL, "cimd-url", "", "the https URL under which the authorization server reaches that address (default: the address itself)")
+	f.StringVar(&s.cimdURL, "cimd-url", "", "the https URL under which the authorization server reaches that address (default: the address "+
+		"itself)")
 	f.StringVar(&s.cimdCA, "cimd-ca-file", "",
 		"write the certificate authority of that address to this file before the run, for the authorization server to trust")
 	f.DurationVar(&s.patience, "patience", 0, "how long a revocation may take to have its effect (default 5s)")
