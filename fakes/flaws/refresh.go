@@ -161,8 +161,10 @@ var bySecret = matches(func(name, row string, same func(good, sent string) bool)
 	return secretMatch(name, row, func(right, sent, _ string) bool { return same(right, sent) })
 })
 
-// refreshRows is one flaw for each row of the tables of refresh tokens and client secrets.
+// refreshRows is one flaw for each row of the tables of token requests, refresh tokens and client secrets.
 var refreshRows = slices.Concat(
+	tokenRows,
+	grantRows,
 	matches(refreshMatch),
 	[]Flaw{
 		refreshMatch("made-up", "a refresh token that was never issued", made(never)),

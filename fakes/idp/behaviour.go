@@ -35,6 +35,10 @@ type Behaviour struct {
 	TakesRefresh func(issued, sent string) bool
 	TakesCode    func(issued, sent string) bool
 	TakesSecret  func(right, sent, method string) bool
+	// TakesCodeRedirect accepts a redirect URI in a token request for that of the code, and TakesPublic a client_credentials
+	// request of a public client by its secret; NotSent stands for none.
+	TakesCodeRedirect func(right, sent string) bool
+	TakesPublic       func(secret string) bool
 	// Widens accepts scopes at a refresh beyond those of the grant, and Retargets a resource.
 	Widens    func(granted, requested []string) bool
 	Retargets func(resource string) bool
@@ -232,6 +236,11 @@ const (
 	ReplayRevokes        Defence = "a replayed code revokes what it brought"
 	ReplayNeedsProof     Defence = "a replay by somebody else revokes nothing"
 	CodeClient           Defence = "a code belongs to its client"
+	CodePublic           Defence = "a code is of no use to another public client"
+	CodeConfidential     Defence = "a code is of no use to a confidential client that did not get it"
+	CodeNamed            Defence = "a token request without client_id is refused"
+	ReplayNeedsClient    Defence = "a used code of another client revokes nothing"
+	ReplayKillsAccess    Defence = "the access tokens of a replayed code end"
 	CodeRedirect         Defence = "a code belongs to its redirect URI"
 	OptionalRedirect     Defence = "a missing redirect_uri does not crash the token endpoint"
 	BasicChallenge       Defence = "a failed Basic authentication is challenged"

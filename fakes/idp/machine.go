@@ -114,7 +114,12 @@ func firstKey(set map[string]any) *ecdsa.PublicKey {
 // credentialsGrant issues a token to a client for itself (OAuth 2.1 section 4.2).
 func (s *Server) credentialsGrant(r *http.Request, c *client) (map[string]any, *oauthError) {
 	b := &s.Behaviour
-	if c.public() && b.has(NoPublicCredentials) || !slices.Contains(c.grantTypes, "client_credentials") && !c.public() {
+	secret := r.PostForm.Get("client_secret")
+	if !r.PostForm.Has("client_secret") {
+		secret = NotSent
+	}
+	taken := !b.has(NoPublicCredentials) || b.TakesPublic != nil && b.TakesPublic(secret)
+	if c.public() && !taken || !slices.Contains(c.grantTypes, "client_credentials") && !c.public() {
 		return nil, refuse("unauthorized_client", "the client may not act for itself")
 	}
 	var scopes []string

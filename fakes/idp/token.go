@@ -179,8 +179,8 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 			return nil, failed
 		}
 	}
-	if id == "" && !b.has(RefreshNamed) {
-		id = s.ownerOf(r.PostForm.Get("refresh_token"))
+	if id == "" {
+		id = s.unnamed(r.PostForm)
 	}
 	c := s.find(id)
 	if c == nil {
@@ -216,12 +216,16 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 	return c, nil
 }
 
-// ownerOf is the client to which a refresh token was issued.
-func (s *Server) ownerOf(refresh string) string {
+// unnamed is the client to which the code or refresh token of a request was issued, where this counts: a flaw.
+func (s *Server) unnamed(form url.Values) string {
+	b := &s.Behaviour
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.refresh[refresh]; t != nil {
+	if t := s.refresh[form.Get("refresh_token")]; t != nil && !b.has(RefreshNamed) {
 		return t.grant.client
+	}
+	if c := s.codes[form.Get("code")]; c != nil && !b.has(CodeNamed) {
+		return c.grant.client
 	}
 	return ""
 }
@@ -373,13 +377,16 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 		return nil, &oauthError{http.StatusInternalServerError, "server_error", "nil pointer"}
 	case found == nil:
 		return nil, refuse("invalid_grant", "the code is not known")
-	case found.grant.client != c.id && b.has(CodeClient):
+	case s.foreignCode(found, c):
+		if s.seen(found) != nil && !b.has(ReplayNeedsClient) {
+			s.revokeGrant(found.grant)
+		}
 		return nil, refuse("invalid_grant", "the code is not known")
 	case s.now().After(found.expires) && b.has(CodesExpire):
 		return nil, refuse("invalid_grant", "the code has expired")
 	case form.Get("redirect_uri") == "" && !b.has(OptionalRedirect):
 		return nil, &oauthError{http.StatusInternalServerError, "server_error", "NoneType has no attribute rstrip"}
-	case form.Get("redirect_uri") != "" && form.Get("redirect_uri") != found.redirectURI && b.has(CodeRedirect):
+	case form.Get("redirect_uri") != "" && !s.sameRedirect(found.redirectURI, form.Get("redirect_uri")):
 		return nil, refuse("invalid_grant", "the redirect URI is not that of the request")
 	}
 	if used := s.seen(found); used != nil && !b.has(ReplayNeedsProof) {
@@ -429,6 +436,23 @@ func (s *Server) codeOf(form url.Values, c *client) *code {
 	return nil
 }
 
+// foreignCode reports that a code was issued to another client.
+func (s *Server) foreignCode(found *code, c *client) bool {
+	b := &s.Behaviour
+	switch {
+	case found.grant.client == c.id, !b.has(CodeClient):
+		return false
+	case c.public():
+		return b.has(CodePublic)
+	}
+	return b.has(CodeConfidential)
+}
+
+func (s *Server) sameRedirect(right, sent string) bool {
+	b := &s.Behaviour
+	return right == sent || !b.has(CodeRedirect) || b.TakesCodeRedirect != nil && b.TakesCodeRedirect(right, sent)
+}
+
 func (s *Server) seen(c *code) *code {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -457,6 +481,11 @@ func (s *Server) use(c *code) *oauthError {
 		return nil
 	}
 	if b.has(ReplayRevokes) {
+		if !b.has(ReplayKillsAccess) {
+			s.mu.Lock()
+			s.spareAccess(c.grant)
+			s.mu.Unlock()
+		}
 		s.revokeGrant(c.grant)
 	}
 	return refuse("invalid_grant", "the code was used")
@@ -922,7 +951,8 @@ func (s *Server) sideDoor(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	t := s.refresh[body.RefreshToken]
 	if t == nil && !b.has(SideDoorKnows) {
-		t = &refreshToken{grant: &grant{client: body.ClientID, user: "somebody", scopes: s.Scopes[:1], resources: s.Resources}, scopes: s.Scopes[:1]}
+		t = &refreshToken{scopes: s.Scopes[:1]}
+		t.grant = &grant{client: body.ClientID, user: "somebody", scopes: t.scopes, resources: s.Resources}
 	}
 	s.mu.Unlock()
 	if t == nil || t.grant.client != body.ClientID && b.has(SideDoorClient) {

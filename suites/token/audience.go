@@ -9,7 +9,7 @@ import (
 func restrictsAudienceWithoutResource(t *T) {
 	s := t.Sibling.Separate()
 	t.Sibling.MustBeGuarded(s)
-	if _, theirs := t.AS.TokensFor(s.Resource); theirs == nil || !t.MCP.Served(t.Sibling.Use(s, theirs.Access)) {
+	if _, theirs := t.AS.TokensFor(s.Resource); theirs == nil || !t.Sibling.Served(s, t.Sibling.Use(s, theirs.Access)) {
 		t.Inconclusive("the control failed: a token for %s is not issued, or not served there", s.Resource)
 	}
 	flow := t.AS.CodeFlow(Without("resource"), AtToken(Without("resource"))).Send().(*Flow)
@@ -18,7 +18,7 @@ func restrictsAudienceWithoutResource(t *T) {
 		t.Expect(flow, "a request without resource").To(expect.GiveNoTokens())
 		return
 	}
-	served := servedAt{here: t.MCP.Works(tokens), there: t.MCP.Served(t.Sibling.Use(s, tokens.Access))}
+	served := servedAt{here: t.MCP.Works(tokens), there: t.Sibling.Served(s, t.Sibling.Use(s, tokens.Access))}
 	t.Expect(served, "a token that was requested without resource").SeenIn(flow.Answer).To(oneResource)
 	if audience, seen := t.AS.Audience(tokens); seen {
 		t.Expect(audience, "a token that was requested without resource").SeenIn(flow.Answer).Ideally(someAudience)

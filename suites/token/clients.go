@@ -103,4 +103,6 @@ func refusesTwoMethods(t *T) {
 	Refuses(t, t.AS.Redemption(As(second)), Cases[Edit]{
 		{"Basic of another client than the client_id", Header(oauth.BasicAuth(c.ID, c.Secret))},
 	}, expect.RefuseGrant())
+	other := t.AS.Redemption(As(c)).Send(With("client_id", second.ID)) // whose code it is not, so that ignoring it harms nobody
+	t.Expect(other, "the client_id of another client beside Basic of the code's").Ideally(expect.RefuseGrant())
 }

@@ -2,24 +2,31 @@ package token
 
 import (
 	"fmt"
+	"net"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 func refusesInvalidCodes(t *T) {
-	rows := NearMisses("code").
+	unknown := NearMisses("code").
 		And("a code that was never issued", With("code", "mcpauth-"+Random(24))).
-		And("an empty code", With("code", "")).
-		And("no code", Without("code")).
-		And("a code with a space", With("code", "mcpauth "+Random(12))).
-		And("a code of 64 kB", With("code", strings.Repeat("a", 64<<10))).
-		And("NUL and quotes", With("code", "a\x00'\"--"))
-	Refuses(t, t.AS.Redemption(), rows, expect.RefuseGrant("invalid_grant", "invalid_request"))
+		And("a code with a space", With("code", "mcpauth "+Random(12)))
+	Refuses(t, t.AS.Redemption(), unknown, expect.RefuseGrant("invalid_grant"))
+	Refuses(t, t.AS.Redemption(), Cases[Edit]{
+		{"an empty code", With("code", "")},
+		{"no code", Without("code")},
+		{"a code of 64 kB", With("code", strings.Repeat("a", 64<<10))},
+		{"NUL and quotes", With("code", "a\x00'\"--")},
+	}, expect.RefuseGrant("invalid_grant", "invalid_request"))
 }
 
 func redeemsCodeOnce(t *T) {
@@ -89,15 +96,21 @@ func revokesOnReplay(t *T) {
 
 // OAuth 2.1 section 7.5.3: who sees a code, and cannot redeem it, must not be able to end the client's grant with it.
 func keepsTokensOnInvalidReplay(t *T) {
-	g := t.AS.MustAuthorize(t.AS.ForRefresh())
-	tokens := t.AS.MustRedeem(g)
-	if tokens.Refresh == "" {
-		t.NotApplicable("no refresh token is issued, so what a replay revokes is not seen")
-	}
-	t.AS.RefreshMustWork()
-	t.Expect(t.AS.Redeem(g, With("code_verifier", oauth.NewPKCE(43).Verifier)), "the code again, with a wrong verifier").To(expect.RefuseGrant())
-	t.Expect(t.AS.Redeem(g, As(t.AS.SecondClient())), "the code again, as another client").To(expect.RefuseGrant())
-	t.Expect(t.AS.Refresh(tokens), "a refresh after replays by somebody who cannot redeem the code").To(expect.IssueTokens())
+	Each(t, Cases[Edit]{
+		{"the code again, with a wrong verifier", With("code_verifier", oauth.NewPKCE(43).Verifier)},
+		{"the code again, as another client", As(t.AS.SecondClient())},
+	}, func(t *T, defect Edit) {
+		g := t.AS.MustAuthorize(t.AS.ForRefresh())
+		tokens := t.AS.MustRedeem(g)
+		if tokens.Refresh == "" {
+			t.NotApplicable("no refresh token is issued, so what a replay revokes is not seen")
+		}
+		t.AS.RefreshMustWork()
+		replay := t.AS.Redeem(g, defect)
+		t.AS.Tokens(replay, g.Client)
+		t.Expect(replay).To(expect.RefuseGrant())
+		t.Expect(t.AS.Refresh(tokens), "a refresh after that").To(expect.IssueTokens())
+	})
 }
 
 func bindsCodeToClient(t *T) {
@@ -126,8 +139,21 @@ func bindsCodeToRedirectURI(t *T) {
 	} else {
 		Refuses(t, good, rows, expect.RefuseGrant("invalid_grant"))
 	}
-	port := With("redirect_uri", strings.Replace(base, "127.0.0.1:", "127.0.0.1:1", 1))
-	t.Expect(good.Send(port), "the redirect URI with another port").Ideally(expect.RefuseGrant())
+	Each(t, Cases[Edit]{
+		{"the redirect URI with another port", Change("redirect_uri", otherPort)},
+	}, func(t *T, port Edit) { t.Expect(good.Send(port)).Ideally(expect.RefuseGrant()) })
+}
+
+// otherPort is a loopback URI with another port; any other URI is left as it is.
+func otherPort(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "http" || u.Port() == "" {
+		return uri
+	}
+	if u.Host = net.JoinHostPort(u.Hostname(), "8766"); u.String() == uri {
+		u.Host = net.JoinHostPort(u.Hostname(), "8767")
+	}
+	return u.String()
 }
 
 // OAuth 2.1 section 10.2 and RFC 6749 section 4.1.3 disagree: neither outcome is a defect.
@@ -141,23 +167,45 @@ func servesRequestsWithoutRedirectURI(t *T) {
 }
 
 func refusesUnregisteredGrants(t *T) {
-	c := t.AS.MustRegister(map[string]any{"grant_types": []string{"authorization_code"}})
-	granted, _ := c.Registered.Strings("grant_types")
-	if strings.Contains(strings.Join(granted, " "), "refresh_token") {
-		t.NotApplicable("the server adds refresh_token to the client's grant types and says so")
+	Each(t, Cases[func(t *T)]{
+		{"a refresh by a client that registered authorization_code only", refusesUnregisteredRefresh},
+		{"client_credentials of a client that registered authorization_code only", refusesUnregisteredCredentials},
+	}, func(t *T, look func(t *T)) { look(t) })
+}
+
+// registeredWithout is a client of the check's own that registered authorization_code only, and did not get another grant type.
+func registeredWithout(t *T, grant string, further map[string]any) *oauth.Client {
+	further["grant_types"] = []string{"authorization_code"}
+	c := t.AS.MustRegister(further)
+	if granted, _ := c.Registered.Strings("grant_types"); slices.Contains(granted, grant) {
+		t.NotApplicable("the server adds %s to the client's grant types and says so", grant)
 	}
+	return c
+}
+
+func refusesUnregisteredCredentials(t *T) {
+	c := registeredWithout(t, "client_credentials", map[string]any{"token_endpoint_auth_method": t.AS.SecretMethod()})
+	if c.Secret == "" {
+		t.NotApplicable("a client that asks for a secret gets none, and AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC is about such clients")
+	}
+	ex := t.AS.RequestForItself(c)
+	t.AS.Tokens(ex, c)
+	t.Expect(ex).To(expect.RefuseGrant("unauthorized_client", "unsupported_grant_type"))
+}
+
+func refusesUnregisteredRefresh(t *T) {
+	c := registeredWithout(t, "refresh_token", map[string]any{})
 	tokens := t.AS.MustGetTokens(As(c))
 	if tokens.Refresh == "" {
 		return
 	}
 	ex := t.AS.Refresh(tokens)
 	t.AS.Tokens(ex, c)
-	t.Expect(ex, "a refresh by a client that registered authorization_code only").To(
-		expect.RefuseGrant("unauthorized_client", "unsupported_grant_type", "invalid_grant"))
+	t.Expect(ex).To(expect.RefuseGrant("unauthorized_client", "unsupported_grant_type", "invalid_grant"))
 }
 
 func distinguishesTokens(t *T) {
-	tokens, code := t.AS.MustGetTokens(), t.AS.MustAuthorize().Code()
+	tokens, code := t.AS.MustGetTokens(openID(t), t.AS.ForRefresh()), t.AS.MustAuthorize().Code()
 	codes := Cases[Edit]{{"an access token as code", With("code", tokens.Access)}}
 	if tokens.ID != "" {
 		codes = codes.And("an ID token as code", With("code", tokens.ID))
@@ -177,6 +225,34 @@ func distinguishesTokens(t *T) {
 	if t.MCP.Works(tokens) { // else what is refused there proves nothing
 		Refuses(t, t.MCP.CallWithToken(tokens.Access), notAccessTokens(t, tokens, code), expect.NotBypass())
 	}
+	if t.AS.Server().Userinfo != "" {
+		Each(t, Cases[func(t *T)]{{"userinfo", distinguishesTokensAtUserinfo}}, func(t *T, look func(t *T)) { look(t) })
+	}
+}
+
+// Userinfo takes access tokens with the scope openid (OpenID Connect Core section 5.3.1).
+func distinguishesTokensAtUserinfo(t *T) {
+	ask := func(token string) *reports.Exchange { return t.Get(t.AS.Server().Userinfo, mcp.Bearer(token)) }
+	tokens := t.AS.MustGetTokens(openID(t), t.AS.ForRefresh())
+	if expect.Status(ask(tokens.Access)) != 200 {
+		return // what is refused there proves nothing
+	}
+	others := Cases[string]{{"a code at userinfo", t.AS.MustAuthorize().Code()}}
+	if tokens.Refresh != "" {
+		others = others.And("a refresh token at userinfo", tokens.Refresh)
+	}
+	if tokens.ID != "" {
+		others = others.And("an ID token at userinfo", tokens.ID)
+	}
+	Each(t, others, func(t *T, token string) { t.Expect(ask(token)).To(expect.RefuseAnyway()) })
+}
+
+// openID asks for the scope openid besides the usual ones, where the metadata lists it.
+func openID(t *T) Edit {
+	if !t.AS.Lists("scopes_supported", "openid") {
+		return Unchanged
+	}
+	return Scope(append(slices.Clone(t.Session.RequestedScopes()), "openid")...)
 }
 
 // notAccessTokens are values that the server issued for another purpose, presented as access tokens.

@@ -2,6 +2,10 @@ package token
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -41,8 +45,9 @@ func refusesQueries(t *T) {
 			return r
 		}},
 	}, expect.RefuseGrant())
-	c, _ := t.Session.Client(t.Context(), session.ConfidentialPost)
+	c, why := t.Session.Client(t.Context(), session.ConfidentialPost)
 	if c == nil {
+		t.Note("a client_secret in the query was not tried: %s", why)
 		return
 	}
 	Refuses(t, redemption(t, As(c)), Cases[requestEdit]{
@@ -56,22 +61,37 @@ func refusesQueries(t *T) {
 
 func readsMediaType(t *T) {
 	mediaType := func(v string) requestEdit {
-		return func(r wire.Request) wire.Request {
-			for i := range r.Header {
-				if r.Header[i].Name == "Content-Type" {
-					r.Header[i].Value = v
-				}
-			}
-			return r
-		}
+		return func(r wire.Request) wire.Request { return withMediaType(r, v) }
 	}
 	Each(t, Cases[requestEdit]{
 		{"with a charset", mediaType("application/x-www-form-urlencoded; charset=UTF-8")},
 		{"with a charset and no space", mediaType("application/x-www-form-urlencoded;charset=utf-8")},
 		{"in upper case", mediaType("Application/X-WWW-Form-Urlencoded")},
+		{"the parameters in reverse order", reversed},
+		{"every character of the code percent-encoded", encodingCode(t)},
 	}, func(t *T, e requestEdit) {
 		t.Expect(redemption(t).Send(e)).To(expect.IssueTokens())
 	})
+}
+
+func reversed(r wire.Request) wire.Request {
+	parameters := strings.Split(r.Body, "&")
+	slices.Reverse(parameters)
+	r.Body = strings.Join(parameters, "&")
+	return r
+}
+
+func encodingCode(t *T) requestEdit {
+	return func(r wire.Request) wire.Request {
+		form, _ := url.ParseQuery(r.Body) // it was encoded here
+		var encoded strings.Builder
+		for _, b := range []byte(form.Get("code")) {
+			fmt.Fprintf(&encoded, "%%%02X", b)
+		}
+		form.Del("code")
+		r.Body = form.Encode() + "&code=" + t.Hide(encoded.String())
+		return r
+	}
 }
 
 // A server need not read JSON. Where it does, it must look as closely.
@@ -80,10 +100,46 @@ func checksJSONBodies(t *T) {
 		{"a wrong verifier", func(m map[string]any) { m["code_verifier"] = oauth.NewPKCE(43).Verifier }},
 		{"a verifier of null", func(m map[string]any) { m["code_verifier"] = nil }},
 		{"an array as verifier", func(m map[string]any) { m["code_verifier"] = []any{} }},
+		{"a number as verifier", func(m map[string]any) { m["code_verifier"] = 1 }},
 		{"no verifier", func(m map[string]any) { delete(m, "code_verifier") }},
 	}, func(t *T, bend func(m map[string]any)) {
-		t.Expect(t.Do(inJSON(t, t.AS.MustAuthorize(), bend)), "a JSON body").To(expect.RefuseGrant())
+		ex := t.Do(inJSON(t, t.AS.MustAuthorize(), bend))
+		t.AS.Tokens(ex, t.AS.AnyClient())
+		t.Expect(ex, "a JSON body").To(expect.RefuseGrant())
 	})
+	Each(t, Cases[func(r wire.Request) wire.Request]{
+		{"a wrong verifier in multipart/form-data", inParts},
+		{"a wrong verifier in text/plain", asText},
+	}, func(t *T, encode func(r wire.Request) wire.Request) {
+		g := t.AS.MustAuthorize()
+		ex := t.Do(encode(t.AS.BuildRedeem(g, With("code_verifier", oauth.NewPKCE(43).Verifier))))
+		t.AS.Tokens(ex, g.Client)
+		t.Expect(ex).To(expect.RefuseGrant())
+	})
+}
+
+// inParts is a form as multipart/form-data (RFC 7578).
+func inParts(r wire.Request) wire.Request {
+	const boundary = "mcpauth-boundary"
+	form, _ := url.ParseQuery(r.Body) // it was encoded here
+	var body strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		fmt.Fprintf(&body, "--%s\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n", boundary, name, form.Get(name))
+	}
+	r.Body = body.String() + "--" + boundary + "--\r\n"
+	return withMediaType(r, "multipart/form-data; boundary="+boundary)
+}
+
+func asText(r wire.Request) wire.Request { return withMediaType(r, "text/plain") }
+
+func withMediaType(r wire.Request, v string) wire.Request {
+	r.Header = slices.Clone(r.Header)
+	for i := range r.Header {
+		if r.Header[i].Name == "Content-Type" {
+			r.Header[i].Value = v
+		}
+	}
+	return r
 }
 
 // inJSON is the token request for a grant as a JSON object.
@@ -92,7 +148,9 @@ func inJSON(t *T, g *Grant, bend func(m map[string]any)) wire.Request {
 	for _, p := range t.Session.Redemption(g.Client, g.Code(), g.Pair) {
 		m[p.Name] = p.Value
 	}
-	m["client_id"], m["client_secret"] = g.Client.ID, g.Client.Secret
+	if m["client_id"] = g.Client.ID; g.Client.Secret != "" { // an empty one may be refused for itself
+		m["client_secret"] = g.Client.Secret
+	}
 	bend(m)
 	body, _ := json.Marshal(m) // texts always marshal
 	header := []reports.Field{mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json")}
@@ -116,8 +174,11 @@ func refusesRepeatedParameters(t *T) {
 }
 
 func ignoresUnknownParameters(t *T) {
-	odd := Edits(With("mcpauth_x", "1"), With("audience", ""), With("scope", ""))
-	t.Expect(t.AS.Redemption().Send(odd), "unknown and empty parameters").To(expect.IssueTokens())
+	Each(t, Cases[Edit]{
+		{"an unknown parameter", With("mcpauth_x", "1")},
+		{"an empty parameter of another grant", With("audience", "")},
+		{"an empty scope", With("scope", "")},
+	}, func(t *T, odd Edit) { t.Expect(t.AS.Redemption().Send(odd)).To(expect.IssueTokens()) })
 	if t.AS.AnyClient().Public() {
 		t.Expect(t.AS.Redemption().Send(With("client_secret", "")), "an empty client_secret of a public client").Ideally(expect.IssueTokens())
 	}
@@ -157,7 +218,7 @@ func refusesClientCredentialsOfPublicClients(t *T) {
 		{"an empty secret", With("client_secret", "")},
 		{"a made-up secret", With("client_secret", "mcpauth-made-up")},
 	}, func(t *T, secret Edit) {
-		ex := t.AS.TokenRequest(c, With("grant_type", "client_credentials"), secret)
+		ex := t.AS.RequestForItself(c, secret)
 		t.AS.Tokens(ex, c)
 		t.Expect(ex).To(expect.RefuseGrant("unauthorized_client", "invalid_client", "unsupported_grant_type"))
 	})

@@ -41,7 +41,7 @@ func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
 		{"a wrong secret in the body", body(wrong)},
 		{"a wrong secret by Basic", Edits(Unidentified(), Header(oauth.BasicAuth(c.ID, wrong)))},
 	}
-	for _, m := range nearmiss.Of(c.Secret, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase) {
+	for _, m := range nearmiss.Of(c.Secret, nearmiss.Changed, nearmiss.Truncated, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase) {
 		rows = rows.And("the secret, "+m.Name, AsWithSecret(c, t.Hide(m.Value)))
 	}
 	if other, _ := t.Register(map[string]any{"token_endpoint_auth_method": t.SecretMethod()}); other != nil && other.Secret != "" {
