@@ -1,0 +1,92 @@
+package main_test
+
+import (
+	"cmp"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports/fleet"
+)
+
+// BenchmarkFleet tests a list of reference servers, all run by this process, in a process of its own: the time and the largest memory of
+// that process. MCPAUTH_FLEET_TARGETS says how many (50 by default); a tenth of dead hosts is added in the last case.
+func BenchmarkFleet(b *testing.B) {
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("MCPAUTH_FLEET_TARGETS"), "50"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var urls []string
+	for range n {
+		r, err := reference.Start(reference.Ideal())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { r.Close() })
+		urls = append(urls, r.URL)
+	}
+	var dead []string
+	for range n / 10 { // hosts that accept connections and never answer, which costs more than a refusal
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { l.Close() })
+		dead = append(dead, "http://"+l.Addr().String()+"/mcp")
+	}
+	for _, c := range []struct {
+		name     string
+		urls     []string
+		parallel int
+	}{
+		{"half the targets, one at a time", urls[:n/2], 1},
+		{"one at a time", urls, 1},
+		{"two at a time", urls, 2},
+		{"four at a time", urls, 4},
+		{"a tenth dead, two at a time", append(dead, urls[len(dead):]...), 2},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				fleetOnce(b, c.urls, c.parallel)
+			}
+		})
+	}
+}
+
+func fleetOnce(b *testing.B, urls []string, parallel int) {
+	out, list := b.TempDir(), filepath.Join(b.TempDir(), "targets")
+	if err := os.WriteFile(list, []byte(strings.Join(urls, "\n")), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	c := exec.Command(binary, "run", "-q", "--targets", list, "--out", out, "--parallel", strconv.Itoa(parallel))
+	began := time.Now()
+	if text, err := c.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, text)
+	}
+	took := time.Since(began)
+	s, err := fleet.Sum(out, "", nil)
+	if err != nil || s.Targets != len(urls) {
+		b.Fatalf("%d of %d targets are done: %v", s.Targets, len(urls), err)
+	}
+	var stored int64
+	files, _ := filepath.Glob(filepath.Join(out, "*", "*"))
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil {
+			stored += info.Size()
+		}
+	}
+	usage := c.ProcessState.SysUsage().(*syscall.Rusage)
+	each := float64(len(urls))
+	b.ReportMetric(took.Seconds()/each, "s/target")
+	b.ReportMetric((c.ProcessState.UserTime()+c.ProcessState.SystemTime()).Seconds()/each, "cpu-s/target")
+	b.ReportMetric(float64(usage.Maxrss)/1024, "MiB")
+	b.ReportMetric(float64(s.Requests)/each, "requests/target")
+	b.ReportMetric(float64(stored)/1024/each, "KiB/target")
+}
