@@ -205,7 +205,14 @@ func (s *Server) readDocument(id string, body []byte) (*client, error) {
 	if name == "" {
 		return nil, errors.New("client_name is missing")
 	}
-	c := &client{id: id, method: "none", name: name, grantTypes: []string{"authorization_code", "refresh_token"}, fromDocument: true, sent: meta}
+	c := &client{
+		id:           id,
+		method:       "none",
+		name:         name,
+		grantTypes:   []string{"authorization_code", "refresh_token"},
+		fromDocument: true,
+		sent:         meta,
+	}
 	uris, problem := s.redirectURIs(meta["redirect_uris"])
 	if b.RedirectsToDocumentHost && slices.ContainsFunc(uris, func(u string) bool { return !sameHost(u, id) }) {
 		return nil, errors.New("a redirect URI is on another host")

@@ -145,10 +145,19 @@ var All = []Quirk{
 		},
 	},
 	{
+		Name: "clean-state", Says: "Control characters are removed from state.",
+		Allows: "RFC 6749 appendix A.5: state is made of visible characters and spaces, so a value with others may be cleaned.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.State = func(v string) (string, bool) { return strings.NewReplacer("\r", "", "\n", "").Replace(v), true }
+		},
+	},
+	{
 		Name: "scopes-of-the-client", Says: "A client that registers no scope can use some of the scopes only, as the answer says.",
 		Allows: "RFC 7591 section 2: where scope is omitted, the server may register a client with a default set of scopes.",
 		Bend: func(o *reference.Options) {
-			o.Behaviour.DefaultScopes = []string{"notes:read", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "openid", "profile", "email", "offline_access"}
+			o.Behaviour.DefaultScopes = []string{
+				"notes:read", "mcp:tool:roll_dice", "mcp:tool:flip_coin", "openid", "profile", "email", "offline_access",
+			}
 		},
 	},
 	{
@@ -244,7 +253,8 @@ func (n *namingRoot) WriteHeader(status int) {
 func sealedRefreshToken() string {
 	encode := base64.RawURLEncoding.EncodeToString
 	random := seeded.Fakes.Bytes(64)
-	input := encode([]byte(`{"alg":"HS512","typ":"JWT","kid":"refresh"}`)) + "." + encode([]byte(`{"typ":"Refresh","jti":"`+encode(random[:16])+`"}`))
+	header := encode([]byte(`{"alg":"HS512","typ":"JWT","kid":"refresh"}`))
+	input := header + "." + encode([]byte(`{"typ":"Refresh","jti":"`+encode(random[:16])+`"}`))
 	seal := hmac.New(sha512.New, random)
 	seal.Write([]byte(input))
 	return input + "." + encode(seal.Sum(nil))

@@ -430,6 +430,13 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		require.Equal(t, 401, stateful(t, r, "", session, "ping").StatusCode)
 		assert.Equal(t, either(quirk, 404, 200), stateful(t, r, token, session, "ping").StatusCode)
 	},
+	"clean-state": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		location, _ := c.signIn(url.Values{"state": {"a\r\nb"}})
+		u, err := url.Parse(location)
+		require.NoError(t, err)
+		assert.Equal(t, either(quirk, "ab", "a\r\nb"), u.Query().Get("state"))
+	},
 	"scopes-of-the-client": func(t *testing.T, r *reference.Reference, quirk bool) {
 		_, answer := register(t, r, nil)
 		assert.Equal(t, quirk, strings.Contains(fmt.Sprint(answer["scope"]), "mcp:tool:flip_coin"), answer)
