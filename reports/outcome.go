@@ -195,6 +195,7 @@ func (r *Run) sum() sums {
 			s.add(res)
 		}
 	}
+	s.headline = cmp.Or(s.headline, r.Open)
 	if s.decided = decidedMusts; !hasMust {
 		s.decided = decidedAll
 	}
