@@ -52,7 +52,8 @@ func redirecting(name, says, row string, bend func(uri string) string) Flaw {
 // withSecrets bends how secrets are made.
 func withSecrets(name, says, row string, of func(client string) string, noticed ...string) Flaw {
 	return Flaw{
-		Name: "dcr-" + name, Says: says, Row: row, Noticed: noticed, Also: []string{"AS-DCR-IDS-UNIQUE-RANDOM", "AS-TOKEN-*", "AS-REFRESH-*", "AS-PAR-BASIC", "AS-REVOKE-*", "AS-INTROSPECT-*"},
+		Name: "dcr-" + name, Says: says, Row: row, Noticed: noticed,
+		Also: []string{"AS-DCR-IDS-UNIQUE-RANDOM", "AS-TOKEN-*", "AS-REFRESH-*", "AS-PAR-BASIC", "AS-REVOKE-*", "AS-INTROSPECT-*"},
 		Bend: behaviour(func(b *idp.Behaviour) { b.SecretOf = of }),
 	}
 }

@@ -77,8 +77,9 @@ func answersErrorsInJSON(t *T) {
 
 // registered are the error codes in the IANA registry of OAuth extensions errors that a token endpoint may use.
 var registered = []string{
-	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target", "invalid_dpop_proof",
-	"use_dpop_nonce", "server_error", "temporarily_unavailable", "slow_down", "authorization_pending", "expired_token", "access_denied", "interaction_required", "login_required",
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+	"invalid_target", "invalid_dpop_proof", "use_dpop_nonce", "server_error", "temporarily_unavailable", "slow_down",
+	"authorization_pending", "expired_token", "access_denied", "interaction_required", "login_required",
 }
 
 var describedInASCII = expect.That("error_description of the allowed characters", func(ex *reports.Exchange) string {
