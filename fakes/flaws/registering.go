@@ -145,7 +145,7 @@ func redirectTaken(name, uri, noticed string) Flaw {
 	return Flaw{
 		Name: "dcr-takes-" + name, Says: fmt.Sprintf("The redirect URI %q is registered.", uri), Row: fmt.Sprintf("%q", uri),
 		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistersRedirect = func(_ int, sent string) bool { return sent == uri } }),
-		Noticed: []string{noticed},
+		Noticed: []string{noticed}, Also: []string{"AS-DCRM-UPDATE-REVALIDATES"},
 	}
 }
 
@@ -158,7 +158,7 @@ func seenIn(row string, f Flaw) Flaw {
 // redirectsRead registers a member redirect_uris that is no list of redirect URIs.
 func redirectsRead(name, says, row, noticed string, read func(v any) any) Flaw {
 	return Flaw{
-		Name: "dcr-" + name, Says: says, Row: row, Noticed: []string{noticed}, Also: []string{"AS-DCR-*", "AS-REG-SOME-WAY"},
+		Name: "dcr-" + name, Says: says, Row: row, Noticed: []string{noticed}, Also: []string{"AS-DCR-*", "AS-REG-SOME-WAY", "AS-CIMD-REJECT-INVALID-DOC"},
 		Bend: behaviour(func(b *idp.Behaviour) { b.ReadsRedirects = read }),
 	}
 }
