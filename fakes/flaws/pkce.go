@@ -298,7 +298,7 @@ func refuses(name, row string, refused func(v string) bool) Flaw {
 	}
 }
 
-// nearly accepts a verifier if one of those for which it is taken is right.
+// nearly accepts a verifier if one that it could be mistaken for is right.
 func nearly(name, row string, takenFor func(verifier string) []string) Flaw {
 	f := takes(name, row, "AS-PKCE-REJECT-WRONG-VERIFIER", func(challenge string, form url.Values) bool {
 		v := form.Get("code_verifier")

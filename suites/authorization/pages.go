@@ -116,7 +116,7 @@ func keepsErrorTextsClean(t *T) {
 		t.Expect(g.Exchange).To(addNoField)
 		code, text := errorOf(g)
 		if code == "" {
-			t.NotApplicable("no error code and no error_description come of it: %s", g.Describe())
+			t.NotApplicable("the answer has no error code and no error_description: %s", g.Describe())
 		}
 		description := t.Expect(text, "error_description").SeenIn(g.Exchange)
 		if t.Expect(code, "error").SeenIn(g.Exchange).To(allowedCharacters) && description.To(noMarkup) {
@@ -186,7 +186,7 @@ func escapesRequestValues(t *T) {
 func expectEscaped(t *T, edits []Edit) {
 	g := t.AS.Authorize(append(edits, Leaving())...)
 	if len(g.Pages) == 0 {
-		t.NotApplicable("no page in HTML comes of it: %s", g.Describe())
+		t.NotApplicable("the answer is no HTML page: %s", g.Describe())
 	}
 	for i, p := range g.Pages {
 		t.Expect(p).SeenIn(g.PageExchanges[i]).To(escapePayload)

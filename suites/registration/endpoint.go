@@ -68,7 +68,7 @@ var allowBrowsers = expect.That("a preflight that lets browser clients register"
 	return ""
 })
 
-// fetching is a registration that names an address of ours.
+// fetching is a registration that names an address of mcpauth.
 type fetching struct {
 	member string
 	secure bool

@@ -41,7 +41,7 @@ func refusedRegistration(t *T, changes changing) *reports.Exchange {
 	case s < 400:
 		t.NotApplicable("it is not refused: %s", expect.Describe(ex))
 	case s == 401 || s == 403 && oauth.ErrorCode(ex) == "":
-		t.Inconclusive("it is refused for want of leave: %s", expect.Describe(ex))
+		t.Inconclusive("it is refused because nobody may register: %s", expect.Describe(ex))
 	}
 	return ex
 }

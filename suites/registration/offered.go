@@ -64,7 +64,7 @@ func asStranger(t *T, endpoint string, fields ...reports.Field) *reports.Exchang
 	return ex
 }
 
-// attempt sends a registration, and deletes what comes of it.
+// attempt sends a registration, and deletes the client.
 func attempt(t *T, endpoint, body string, fields ...reports.Field) *reports.Exchange {
 	ex := t.Do(post(t, endpoint, body, fields...))
 	leaveNothing(t, ex)

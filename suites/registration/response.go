@@ -119,7 +119,7 @@ func leavesOutUnsetMembers(t *T) {
 }
 
 // metadataMembers are those of RFC 7591 sections 2 and 3.2.1, RFC 7592 section 3, and OpenID Connect Dynamic Client Registration
-// section 2. What a server adds of its own is nobody's concern.
+// section 2. What a server adds of its own is of no concern.
 var metadataMembers = []string{
 	"client_id", "client_id_issued_at", "client_secret", "client_secret_expires_at", "registration_access_token",
 	"registration_client_uri", "redirect_uris", "token_endpoint_auth_method", "grant_types", "response_types", "client_name",

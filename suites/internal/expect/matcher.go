@@ -169,7 +169,7 @@ func Show(expected string, problem func(ex *reports.Exchange) string) Matcher {
 	}}
 }
 
-// Unless is a matcher whose satisfaction counts only where nothing stands against it: doubt says what does, or is empty.
+// Unless is a matcher whose satisfaction counts only where nothing speaks against it: doubt says what does, or is empty.
 func Unless[V any](m Matcher, doubt func(v V) string) Matcher {
 	return &matcher{m.Kind(), func(actual any) Judgement {
 		j := m.Judge(actual)

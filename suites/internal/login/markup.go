@@ -10,7 +10,7 @@ import (
 // Limits of a page: those that people read stay far below them. What is beyond is not read.
 const (
 	mostMarkup     = 128 << 10 // bytes of tags and text; scripts and styles do not count
-	longestValue   = 8 << 10   // of an attribute, unless a form sends it: images stand in pages as a whole
+	longestValue   = 8 << 10   // of an attribute, unless a form sends it: pages may hold whole images
 	mostNodes      = 20_000
 	mostAttributes = 64 // of an element
 	deepestElement = 256

@@ -462,7 +462,7 @@ func TestRawBytesAreSentAsTheyAre(t *testing.T) {
 	assert.Equal(t, "2", ex.Response.Body)
 }
 
-// A request that is written as Node's fetch does has its fields in its order and letter case, and nothing of ours.
+// A request that is written as Node's fetch does has its fields in its order and letter case, and no mark of mcpauth.
 func TestFetchIsWrittenAsNodeDoes(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
