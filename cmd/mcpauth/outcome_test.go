@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -55,6 +56,29 @@ func TestNothingUndecidedIsGreen(t *testing.T) {
 			require.NoError(t, json.Unmarshal([]byte(out), &badge))
 			assert.NotEqual(t, "brightgreen", badge.Color)
 			assert.Equal(t, c.code == 0, badge.Color == "green" || badge.Color == "yellow", badge.Color)
+		})
+	}
+}
+
+// An issuer that the target does not trust, and a login by hand that cannot be answered, are undecided, whatever else passed.
+func TestWhatWasGivenAndDoesNotWorkIsNotGreen(t *testing.T) {
+	r := start(t, nil)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	for name, c := range map[string]struct{ file, only, says string }{
+		"an issuer that the target does not trust": {"fake_idp: {listen: '127.0.0.1:0', issuer: 'http://127.0.0.1:9', audience: '" + r.URL + "'}",
+			"RS-DISC-*,RS-AUD-WRONG", "the target does not trust it"},
+		"a login by hand whose answer cannot be received": {"login: {driver: manual}\nclient: {clients: [{id: by-hand, redirect_uri: 'http://" +
+			taken.Addr().String() + "/callback'}]}", "RS-DISC-*", "the login by hand failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "target.yaml")
+			require.NoError(t, os.WriteFile(file, []byte("version: 1\ntarget: {url: '"+r.URL+"'}\n"+c.file+"\n"), 0o600))
+			code, out, errs := mcpauth(t, nil, "run", "-c", file, "--only", c.only, "--report", "badge")
+			assert.Equal(t, 3, code, errs)
+			assert.Contains(t, conclusion(errs), c.says)
+			assert.NotContains(t, out, "green")
 		})
 	}
 }
