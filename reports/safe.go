@@ -77,8 +77,8 @@ func WriteJSON(w io.Writer, value any, indent string) error {
 	return err
 }
 
-// widest is how long an object or a list may be that is on one line.
-const widest = 200
+// widest is how long, in bytes, an object or a list may be that is on one line: reports are kept, and indents are a tenth of them.
+const widest = 800
 
 // lay writes compact JSON for people: what is short, and each list of numbers, is on one line; of the rest each member is.
 func lay(b *bytes.Buffer, text []byte, indent string, depth int) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/deadline"
@@ -623,7 +624,7 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 	case !s.Register:
 		return nil, "it needs a client registered at the authorization server; allow that with --register, or give a client with --client-id"
 	}
-	send := func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }
+	send := func(r wire.Request) *reports.Exchange { return s.sendWithinLimit(ctx, r) }
 	c, ex := s.NewClient(send, s.Metadata(method))
 	if c == nil && !s.ordinary.withoutType && refused(ex) { // a server that knows no application_type is judged for that elsewhere
 		c, _ = s.NewClient(send, s.untyped(method))
@@ -635,6 +636,23 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 		return nil, fmt.Sprintf("a client that asks for %s is registered with %s", method, c.Method)
 	}
 	return c, ""
+}
+
+// sendWithinLimit sends a request again, a few times, where the server limits requests (RFC 6585 section 4) for some seconds.
+func (s *Session) sendWithinLimit(ctx context.Context, r wire.Request) *reports.Exchange {
+	const tries, longest = 3, 5 * time.Second
+	for i := 1; ; i++ {
+		ex := s.send(ctx, r)
+		wait, ok := expect.RetryAfter(ex)
+		if expect.Status(ex) != 429 || i == tries || ok && wait > longest {
+			return ex
+		}
+		select {
+		case <-ctx.Done():
+			return ex
+		case <-time.After(max(wait, time.Second)):
+		}
+	}
 }
 
 // NewClient registers a client (RFC 7591); nil if the server refuses.

@@ -134,9 +134,10 @@ func (r *row) mayNotice(id string) bool {
 	return slices.Contains(r.Noticed, id) || slices.ContainsFunc(r.Also, func(p string) bool { ok, _ := path.Match(p, id); return ok })
 }
 
-// aloneOnly reports that the bad tokens of any other check would bring the flaw about.
+// aloneOnly reports that the bad tokens of any other check would bring the flaw about, or that it breaks the refresh tokens of
+// others.
 func (r *row) aloneOnly() bool {
-	return strings.HasPrefix(r.Name, "address-block") || r.Name == "flood-locks"
+	return strings.HasPrefix(r.Name, "address-block") || r.Name == "flood-locks" || r.Name == "refresh-for-another-client"
 }
 
 // spared are the checks that a whole run leaves out: those that cost much, but for the areas and the checks that the flaw

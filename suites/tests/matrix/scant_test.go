@@ -113,5 +113,6 @@ var beyond = map[string]string{
 	"old-stream-of-anybody": "a second user",
 	"scope-403-unquoted":    "a tool with a scope",
 	"token-in-output":       "a tool that may be called",
+	"token-scope-first":     "a client that may have more than the default scopes",
 	"token-limit-unsaid":    "a trusted issuer, for a longer token than the user's",
 }
