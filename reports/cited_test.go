@@ -65,7 +65,7 @@ func TestMergedNumbersStayApart(t *testing.T) {
 func TestJSONIsLaidOut(t *testing.T) {
 	value := map[string]any{
 		"short": map[string]any{"a": []any{1.0, "}],:{"}, "b": `\"\\`}, "empty": map[string]any{}, "none": nil, "text": strings.Repeat(`,"`, 150), "list": []any{},
-		"numbers": slices.Repeat([]any{1.0}, 300), "long": []any{strings.Repeat("x", 250), map[string]any{"y": strings.Repeat("[", 250)}},
+		"numbers": slices.Repeat([]any{1.0}, 300), "long": []any{strings.Repeat("x", 900), map[string]any{"y": strings.Repeat("[", 900)}},
 	}
 	var b bytes.Buffer
 	require.NoError(t, reports.WriteJSON(&b, value, " "))
