@@ -180,7 +180,7 @@ func beyond(leave bool) (*Attack, error) {
 		if !leave && !strings.Contains(o.All(), "--i-am-authorized") {
 			return errors.New("the user is not told what is missing")
 		}
-		if n := g.busiest(); n > 55 { // a tenth for clocks that differ
+		if n := g.busiest(); n > 75 { // half for arrivals that a busy machine has delayed; without the limit there are hundreds
 			return fmt.Errorf("%d requests in a second at a public host, where 50 were allowed", n)
 		}
 		if leave && g.all.Load() < 50 {
