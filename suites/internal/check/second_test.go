@@ -1,0 +1,25 @@
+package check
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// Values that each try makes up do not tell its findings apart; what is expected, and of what, does.
+func TestAFindingIsSeenTwiceWhateverItsValues(t *testing.T) {
+	first := []reports.Finding{{About: "the client of a refreshed token", Expected: "4Rr2op-dndEBvnyKe3qk7A"}}
+	for about, c := range map[string]struct {
+		second reports.Finding
+		kept   int
+	}{
+		"another client":      {reports.Finding{About: first[0].About, Expected: "dXWmvhqwVHnte-mtrbAqOq"}, 1},
+		"another expectation": {reports.Finding{About: first[0].About, Expected: "a refusal"}, 0},
+		"another row":         {reports.Finding{About: "the user of a refreshed token", Expected: first[0].Expected}, 0},
+		"advice only":         {reports.Finding{About: first[0].About, Expected: first[0].Expected, Advice: true}, 0},
+	} {
+		assert.Len(t, seenTwice(first, []reports.Finding{c.second}), c.kept, about)
+	}
+}
