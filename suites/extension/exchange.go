@@ -61,6 +61,9 @@ func wrongSubjects(t *T, subject *oauth.Tokens) Cases[Edit] {
 
 // narrows judges that a token is not exchanged for a more powerful one.
 func narrows(t *T, c *oauth.Client, good Attempt[Edit]) {
+	// First, since another grant may end that of the good subject token.
+	elsewhere := expect.ExchangeOf(good.Send(With("resource", Attacker)))
+	granting(t, elsewhere, c, "a foreign resource", "invalid_target", func(other *oauth.Tokens) { audienceOf(t, other, "a foreign resource") })
 	if pool := t.AS.ScopePool(); len(pool) > 1 {
 		less := t.AS.MustGetTokens(As(c), Scope(pool[0]))
 		ex := expect.ExchangeOf(exchanging(t, c, less.Access).Send(Scope(pool...)))
@@ -71,8 +74,6 @@ func narrows(t *T, c *oauth.Client, good Attempt[Edit]) {
 			}
 		})
 	}
-	ex := expect.ExchangeOf(good.Send(With("resource", Attacker)))
-	granting(t, ex, c, "a foreign resource", "invalid_target", func(other *oauth.Tokens) { audienceOf(t, other, "a foreign resource") })
 }
 
 var notGrantMore = expect.That("error invalid_scope, or a token without it", func(more bool) string {

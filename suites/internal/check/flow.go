@@ -543,23 +543,30 @@ func (t AuthorizationServer) SharedTokens() *oauth.Tokens {
 }
 
 // RefreshMustWork ends the check where an ordinary refresh fails: a refused refresh token proves nothing there, and
-// nobody has killed one that never worked. It is tried once for all checks.
+// nobody has killed one that never worked. The first answer counts for all checks. Checks do not wait for each other's: one
+// that waits for its turn to sign in would hold up the one whose turn it is.
 func (t AuthorizationServer) RefreshMustWork() {
-	t.refreshing.Do(func() {
-		t.unrefreshed = "whether an ordinary refresh works could not be tried"
-		tokens := t.MustGetTokens(t.ForRefresh())
-		if tokens.Refresh == "" {
-			t.unrefreshed = "an ordinary flow brought no refresh token"
-			return
-		}
-		t.unrefreshed = ""
-		if ex := t.Refresh(tokens); t.Tokens(ex, tokens.Client) == nil {
-			t.unrefreshed = "an ordinary refresh fails (AS-REFRESH-WORKS): " + expect.Describe(ex)
-		}
-	})
-	if t.unrefreshed != "" {
-		t.Inconclusive("%s", t.unrefreshed)
+	why := t.unrefreshed.Load()
+	if why == nil {
+		found := t.whyUnrefreshed()
+		t.unrefreshed.CompareAndSwap(nil, &found)
+		why = t.unrefreshed.Load()
 	}
+	if *why != "" {
+		t.Inconclusive("%s", *why)
+	}
+}
+
+// whyUnrefreshed says why an ordinary refresh fails; empty where it works. It ends the check where no flow comes to its end.
+func (t AuthorizationServer) whyUnrefreshed() string {
+	tokens := t.MustGetTokens(t.ForRefresh())
+	if tokens.Refresh == "" {
+		return "an ordinary flow brought no refresh token"
+	}
+	if ex := t.Refresh(tokens); t.Tokens(ex, tokens.Client) == nil {
+		return "an ordinary refresh fails (AS-REFRESH-WORKS): " + expect.Describe(ex)
+	}
+	return ""
 }
 
 // MustGetRefreshToken is Flow with a refresh token in the response, at a server where refreshing works.

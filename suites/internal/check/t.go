@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/onsi/gomega/types"
@@ -89,10 +90,9 @@ type learned struct {
 	// distrusted says why the issuer's tokens are of no use.
 	distrusted string
 	keyCache   keyCache
-	refreshing sync.Once
 	spread     spread
-	// unrefreshed says why refresh tokens prove nothing here; empty where an ordinary refresh works.
-	unrefreshed string
+	// unrefreshed says why refresh tokens prove nothing here, once it is known; empty where an ordinary refresh works.
+	unrefreshed atomic.Pointer[string]
 }
 
 // Begin makes a world ready for its first check.
