@@ -33,9 +33,8 @@ func newAuthority(host string) (*authority, error) {
 	template := certificateFor(host)
 	template.IsCA, template.BasicConstraintsValid = true, true
 	template.KeyUsage |= x509.KeyUsageCertSign
-	for _, ip := range append([]net.IP{net.IPv4zero, net.IPv6zero, net.IPv4(127, 0, 0, 1), net.IPv6loopback}, own()...) {
-		template.IPAddresses = append(template.IPAddresses, ip)
-	}
+	template.IPAddresses = append(template.IPAddresses, net.IPv4zero, net.IPv6zero, net.IPv4(127, 0, 0, 1), net.IPv6loopback)
+	template.IPAddresses = append(template.IPAddresses, own()...)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		return nil, err
