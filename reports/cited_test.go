@@ -18,7 +18,8 @@ func TestCited(t *testing.T) {
 	var run reports.Run
 	run.Target.URL = "https://mcp.example.com/mcp"
 	for n := 1; n <= 40; n++ {
-		run.Exchanges = append(run.Exchanges, reports.Exchange{Number: n, Request: reports.Request{Method: "GET", URL: "https://mcp.example.com/other"}})
+		run.Exchanges = append(run.Exchanges, reports.Exchange{Number: n,
+			Request: reports.Request{Method: "GET", URL: "https://mcp.example.com/other"}})
 	}
 	run.Exchanges[39].Request = reports.Request{Method: "POST", URL: run.Target.URL} // a step of the flow
 	basis := &reports.Basis{}
@@ -49,7 +50,8 @@ func TestCited(t *testing.T) {
 // Numbers of exchanges that were left out do not come to mean others when shards are merged.
 func TestMergedNumbersStayApart(t *testing.T) {
 	part := func(i int, id string, evidence []int, kept int) reports.Redacted {
-		run := reports.Run{Shard: &reports.Shard{Index: i, Count: 2}, Exchanges: []reports.Exchange{{Number: kept}}, Results: []reports.Result{{ID: id, Evidence: evidence, Controls: evidence[:1]}}}
+		run := reports.Run{Shard: &reports.Shard{Index: i, Count: 2}, Exchanges: []reports.Exchange{{Number: kept}},
+			Results: []reports.Result{{ID: id, Evidence: evidence, Controls: evidence[:1]}}}
 		return reports.Redact(run, &reports.Secrets{})
 	}
 	whole, err := reports.Merge([]reports.Redacted{part(1, "A", []int{2, 9}, 2), part(2, "B", []int{1, 3}, 3)}, []string{"A", "B"})
@@ -64,7 +66,8 @@ func TestMergedNumbersStayApart(t *testing.T) {
 // JSON for people has short objects and lists of numbers on one line, and is the JSON that it was.
 func TestJSONIsLaidOut(t *testing.T) {
 	value := map[string]any{
-		"short": map[string]any{"a": []any{1.0, "}],:{"}, "b": `\"\\`}, "empty": map[string]any{}, "none": nil, "text": strings.Repeat(`,"`, 150), "list": []any{},
+		"short": map[string]any{"a": []any{1.0, "}],:{"}, "b": `\"\\`}, "empty": map[string]any{}, "none": nil, "text": strings.Repeat(`,"`, 150),
+		"list":    []any{},
 		"numbers": slices.Repeat([]any{1.0}, 300), "long": []any{strings.Repeat("x", 900), map[string]any{"y": strings.Repeat("[", 900)}},
 	}
 	var b bytes.Buffer

@@ -175,14 +175,16 @@ func named(r reports.Run, ids ...string) reports.Run { r.Rule.Named = ids; retur
 func TestInterruptedAfterHowMany(t *testing.T) {
 	left := judged("B", reports.Inconclusive)
 	left.Reason = reports.NotReached
-	run := reports.Run{Interrupted: true, Selected: 3, Results: []reports.Result{judged("A", reports.Pass), left, left, judged("C", reports.Inconclusive)}}
+	run := reports.Run{Interrupted: true, Selected: 3,
+		Results: []reports.Result{judged("A", reports.Pass), left, left, judged("C", reports.Inconclusive)}}
 	assert.Equal(t, "INTERRUPTED after 2 of 3 checks: the report is partial", run.Outcome().Headline)
 	assert.Equal(t, "INTERRUPTED: the report is partial", (&reports.Run{Interrupted: true}).Outcome().Headline)
 }
 
 // What --fail-on none tolerates fails no job that reads JUnit; it is told there all the same.
 func TestToleratedInJUnit(t *testing.T) {
-	for on, want := range map[reports.FailOn][2]string{reports.FailOnNone: {`failures="0"`, "tolerated by --fail-on none: FAIL"}, reports.FailOnMust: {`failures="1"`, "<failure"}} {
+	for on, want := range map[reports.FailOn][2]string{reports.FailOnNone: {`failures="0"`, "tolerated by --fail-on none: FAIL"},
+		reports.FailOnMust: {`failures="1"`, "<failure"}} {
 		var b bytes.Buffer
 		require.NoError(t, junit.Write(&b, reports.Redact(held(of(at("MUST", reports.Fail)), on), &reports.Secrets{}), junit.Options{}))
 		assert.Contains(t, b.String(), want[0])

@@ -100,7 +100,8 @@ func TestABaselineChangesNoStanding(t *testing.T) {
 			continue
 		}
 		verdict := []Verdict{Pass, Fail, Warn, Inconclusive}[i%4]
-		run.Results = append(run.Results, Result{ID: r.ID, Level: string(level), Role: string(r.Role), Verdict: verdict, Revisions: []string{"2025-11-25"}})
+		run.Results = append(run.Results, Result{ID: r.ID, Level: string(level), Role: string(r.Role), Verdict: verdict,
+			Revisions: []string{"2025-11-25"}})
 	}
 	plain := Redact(run, &Secrets{})
 	var baseline []Accepted

@@ -47,8 +47,9 @@ func TestFairnessOfTokens(t *testing.T) {
 		"opaque tokens that a refresh widens":                      {widensOpaque, nil, "AS-REFRESH-SCOPE-WIDEN", reports.Fail},
 		"opaque tokens, a narrower refresh, no scope in responses": {silent, nil, "AS-REFRESH-SCOPE-NARROW", reports.Pass},
 		"opaque tokens, whom a refreshed one stands for":           {opaque, nil, "AS-REFRESH-SAME-USER", reports.Pass},
-		"refresh tokens that live longer than a year, as declared": {keepsTokens, idleFor(365 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Warn},
-		"refresh tokens that live for 30 days, as declared":        {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
+		"refresh tokens that live longer than a year, as declared": {keepsTokens, idleFor(365 * 24 * time.Hour), "AS-REFRESH-EXPIRES",
+			reports.Warn},
+		"refresh tokens that live for 30 days, as declared": {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

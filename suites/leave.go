@@ -17,7 +17,8 @@ func (s *preparation) leave(ctx context.Context, target *url.URL) error {
 	c := &s.cfg
 	active := len(c.Users) > 0 || c.Driver == "manual" || c.Register != nil && *c.Register || c.AllowIntrusive != nil && *c.AllowIntrusive
 	if active && s.reach == wire.Public && !c.Authorized {
-		return usage("%s is not in your own network: to sign in, register clients or allow intrusive checks there, say that its owner lets you, by --i-am-authorized", c.URL)
+		return usage("%s is not in your own network: to sign in, register clients or allow intrusive checks there, say that its owner lets "+
+			"you, by --i-am-authorized", c.URL)
 	}
 	if _, err := netip.ParseAddr(target.Hostname()); err != nil && s.reach != wire.Public && !document.PrivateHost(target.Hostname()) &&
 		len(c.ConnectTo) == 0 {
@@ -32,7 +33,8 @@ func (s *preparation) mayAct(ctx context.Context, address string) string {
 	if s.cfg.Authorized || s.client.Reach(ctx, address) != wire.Public {
 		return ""
 	}
-	return fmt.Sprintf("%s is not in your own network: to sign in or to register clients there, say that its owner lets you, by --i-am-authorized", origin(address))
+	return fmt.Sprintf("%s is not in your own network: to sign in or to register clients there, say that its owner lets you, by "+
+		"--i-am-authorized", origin(address))
 }
 
 // maySignIn is mayAct for a page that asks for a secret, and tells the user where the secret goes before it does.

@@ -114,7 +114,8 @@ func targetText(url string, seen *suites.Surveyed) string {
 	line("#   code: 60s")
 	line("#   access: 10m")
 	line("#   refresh: 720h                         # without use")
-	line("# The tools that may be called, and the scopes that each needs: all of scope, one of any_of. denied-only: only with tokens that must be refused.")
+	line("# The tools that may be called, and the scopes that each needs: all of scope, one of any_of. denied-only: only with tokens that " +
+		"must be refused.")
 	line("# tools:")
 	tools := seen.Tools
 	if len(tools) == 0 {

@@ -52,12 +52,14 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.targets, "targets", "",
 		"a list of targets: paths of target files, one a line, and with --out also URLs, or pages of an MCP registry; - is standard input")
 	f.StringVar(&o.history, "history", "", "file to which a line is added for each run; the HTML report shows the trend")
-	f.StringVar(&o.profile, "profile", "", "run what a frozen requirement set holds: resource-server, authorization-server or server-with-bundled-as")
+	f.StringVar(&o.profile, "profile", "", "run what a frozen requirement set holds: resource-server, authorization-server or "+
+		"server-with-bundled-as")
 	f.StringSliceVar(&o.revisions, "revision", nil, "judge these MCP revisions only (default: every one that the target speaks)")
 	f.StringSliceVar(&o.only, "only", nil, "run only these requirements (ids or globs)")
 	f.StringSliceVar(&o.skip, "skip", nil, "leave these requirements out (ids or globs)")
 	f.StringVar(&o.labelFilter, "label-filter", "", "run what a Ginkgo label filter selects, over ids, areas, levels, tiers, roles")
-	f.StringVar(&o.shard, "shard", "", "run one part of the checks: 2/5, or auto, by the numbers of the CI system's parallel jobs; mcpauth merge puts the reports together")
+	f.StringVar(&o.shard, "shard", "", "run one part of the checks: 2/5, or auto, by the numbers of the CI system's parallel jobs; mcpauth "+
+		"merge puts the reports together")
 	f.StringVar(&o.tokenEnv, "token-env", "", "name of the environment variable that holds a valid access token (never the token itself)")
 	o.signIn.register(f)
 	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
@@ -69,7 +71,9 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
 	f.BoolVar(&o.complete, "require-complete", false, "for gates: end with 3 where a selected MUST was not tested")
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
-	f.BoolVar(&o.authorized, "i-am-authorized", false, "say that you may sign in, register clients and attack at every host beyond your own network that the run contacts: the target and its authorization server; not needed on loopback and in private networks")
+	f.BoolVar(&o.authorized, "i-am-authorized", false,
+		"say that you may sign in, register clients and attack at every host beyond your own network that the run contacts: the target and "+
+			"its authorization server; not needed on loopback and in private networks")
 	f.StringVar(&o.authorizedBy, "authorized-by", "", "who allowed this test, and by which ticket or contract: the reports say so")
 	f.BoolVar(&o.passive, "passive", false,
 		"only read documents, and judge the answer to a request without credentials: no login, no registration, no attack")
@@ -87,7 +91,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.IntVar(&o.maxRequests, "max-requests", 12_000, "for the whole run")
 	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 32, of which 16 at each host beyond your own network)")
 	f.Float64Var(&o.rate, "rate", 0, "requests per second at each host (default 50, in your own network unlimited)")
-	f.Int64Var(&o.seed, "seed", 0, "draw every random value from this number, and test one thing after another: two runs against the reference server give the same report but for the times (in your own network only)")
+	f.Int64Var(&o.seed, "seed", 0, "draw every random value from this number, and test one thing after another: two runs against the "+
+		"reference server give the same report but for the times (in your own network only)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict, not only those that need attention")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")
 	f.StringVar(&o.colour, "color", "auto", "auto, always or never")

@@ -79,8 +79,10 @@ var All = []Design{
 		start: contextScopes},
 	{Name: "static-bearer", Says: "Each tool compares the bearer token with a table in the source; everything else is open.",
 		start: staticBearer},
-	{Name: "guide-oauth", Says: "The four endpoints of a guide: metadata with objects for authorization servers, and one that grants \"read write\" to everybody who signs in.", start: guideOAuth},
-	{Name: "firebase", Says: "The guide's endpoints with Firebase: a page of scripts, and its ID token as access token, of which nothing is verified.", Browser: true, start: firebase},
+	{Name: "guide-oauth", Says: "The four endpoints of a guide: metadata with objects for authorization servers, and one that grants " +
+		"\"read write\" to everybody who signs in.", start: guideOAuth},
+	{Name: "firebase", Says: "The guide's endpoints with Firebase: a page of scripts, and its ID token as access token, of which nothing " +
+		"is verified.", Browser: true, start: firebase},
 	{Name: "auth0", Says: "The guide's endpoints with Auth0: a page of scripts, and its ID token as access token, which is verified.",
 		Browser: true, start: auth0},
 	{Name: "rate-limiter", Says: "Each tool counts calls by user, and says in its result that there were too many.", start: rateLimiter},

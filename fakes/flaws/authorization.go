@@ -173,8 +173,8 @@ func clientRow(name, row string, takes func(id, sent string) bool) Flaw {
 // latin puts Latin letters in place of Cyrillic ones.
 func latin(v string) string {
 	return strings.NewReplacer("а", "a", "с", "c", "е", "e", "і", "i", "ј", "j", "о", "o", "р", "p", "ѕ", "s", "х", "x", "у", "y",
-		"А", "A", "В", "B", "С", "C", "Е", "E", "Н", "H", "І", "I", "Ј", "J", "К", "K", "М", "M", "О", "O", "Р", "P", "Ѕ", "S", "Т", "T",
-		"Х", "X").Replace(v)
+		"А", "A", "В", "B", "С", "C", "Е", "E", "Н", "H", "І", "I", "Ј", "J", "К", "K", "М", "M", "О", "O", "Р", "P", "Ѕ", "S",
+		"Т", "T", "Х", "X").Replace(v)
 }
 
 // narrow puts ASCII characters in place of full-width ones.

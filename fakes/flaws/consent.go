@@ -54,7 +54,8 @@ var approvals = []Flaw{
 
 func ofAnother(whose string) Flaw {
 	return Flaw{
-		Name: "consent-of-another-" + whose, Says: "The consent form of another " + whose + " counts.", Row: "a form that another " + whose + " was shown",
+		Name: "consent-of-another-" + whose, Says: "The consent form of another " + whose + " counts.",
+		Row:  "a form that another " + whose + " was shown",
 		Bend: lacks(idp.BindTransaction), Noticed: []string{"AS-CONSENT-CSRF"}, Also: []string{"AS-AUTHZ-TRANSACTION-BINDING", "AS-LOGIN-CSRF"},
 	}
 }
@@ -62,6 +63,7 @@ func ofAnother(whose string) Flaw {
 func showsRaw(member string) Flaw {
 	return Flaw{
 		Name: "consent-shows-" + member, Says: "The consent page shows " + member + " as it was registered.", Row: member,
-		Bend: behaviour(func(b *idp.Behaviour) { b.ShowsRaw = []string{member} }), Noticed: []string{"AS-CONSENT-XSS"}, Also: []string{"AS-CIMD-UNSAFE-URIS"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.ShowsRaw = []string{member} }), Noticed: []string{"AS-CONSENT-XSS"},
+		Also: []string{"AS-CIMD-UNSAFE-URIS"},
 	}
 }

@@ -78,7 +78,8 @@ var private = []Flaw{
 		Bend: lacks(mcpserver.NoTokenInLinks), Noticed: []string{"RS-ELICIT-URL-SAFE"},
 	},
 	asks("by-title", `asks for password`, "Your account", map[string]any{"type": "string", "title": "Password"}),
-	asks("by-description", "asks for api key", "Your account", map[string]any{"type": "string", "description": "The API key of your account."}),
+	asks("by-description", "asks for api key", "Your account",
+		map[string]any{"type": "string", "description": "The API key of your account."}),
 	asks("by-message", "asks for access token", "Please enter your access token.", map[string]any{"type": "string"}),
 	linkWith("mail", "an e-mail address is in who", "who=alice%40users.example"),
 	linkWith("claims", "a JWT with the claim email is in state", "state="+unsigned(`{"email":"alice@users.example"}`)),
@@ -151,7 +152,8 @@ func linkWith(name, row, parameter string) Flaw {
 
 // unsigned is a JWT whose signature is nothing.
 func unsigned(claims string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) +
+		".c2ln"
 }
 
 // linking are flaws about accounts that are linked, which only somebody sees who signs in.

@@ -158,7 +158,8 @@ func seenIn(row string, f Flaw) Flaw {
 // redirectsRead registers a member redirect_uris that is no list of redirect URIs.
 func redirectsRead(name, says, row, noticed string, read func(v any) any) Flaw {
 	return Flaw{
-		Name: "dcr-" + name, Says: says, Row: row, Noticed: []string{noticed}, Also: []string{"AS-DCR-*", "AS-REG-SOME-WAY", "AS-CIMD-REJECT-INVALID-DOC"},
+		Name: "dcr-" + name, Says: says, Row: row, Noticed: []string{noticed},
+		Also: []string{"AS-DCR-*", "AS-REG-SOME-WAY", "AS-CIMD-REJECT-INVALID-DOC"},
 		Bend: behaviour(func(b *idp.Behaviour) { b.ReadsRedirects = read }),
 	}
 }

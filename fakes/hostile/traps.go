@@ -28,7 +28,8 @@ var Traps = []Trap{
 	{Name: "private addresses", Promise: "addresses that are not public are not dialled, whatever names them", Start: privateAddresses},
 	{Name: "names that change", Promise: "the address that was judged is the one that is dialled", Start: rebinding},
 	{Name: "its own name changes", Promise: "a public target stays public for the whole run, whatever its name means later", Start: ownName},
-	{Name: "endpoints of a third host", Promise: "metadata count from the issuer's own place, and no secret goes to an endpoint on another origin", Start: elsewhere},
+	{Name: "endpoints of a third host", Promise: "metadata count from the issuer's own place, and no secret goes to an endpoint on another " +
+		"origin", Start: elsewhere},
 	{Name: "a public server behind loopback", Promise: "nobody signs in or registers at a public host without leave",
 		Start: func() (*Attack, error) { return beyond(false) }},
 	{Name: "a public server's rate", Promise: "at each host beyond the own network the rate holds",

@@ -177,7 +177,8 @@ func (s *Server) find(id string) *client {
 	}
 	s.mu.Unlock()
 	if m := s.Behaviour.DemoClient; m != "" && id == "demo_client" {
-		return &client{id: id, secret: "demo_secret", method: m, redirectURIs: []string{"http://localhost:3000/callback"}, grantTypes: []string{"authorization_code"}}
+		return &client{id: id, secret: "demo_secret", method: m, redirectURIs: []string{"http://localhost:3000/callback"},
+			grantTypes: []string{"authorization_code"}}
 	}
 	if c == nil {
 		c = s.document(id)

@@ -246,7 +246,8 @@ func (v *verifier) readStatement() bool {
 	if name, ok := releases.Lookup(v.Certification.Tool.Digest); ok {
 		v.Build = name
 	} else {
-		v.Notices = append(v.Notices, fmt.Sprintf("unknown build: %s with the SHA-256 %s, which made the certificate, is no release that this build knows",
+		v.Notices = append(v.Notices, fmt.Sprintf("unknown build: %s with the SHA-256 %s, which made the certificate, is no release that this "+
+			"build knows",
 			v.Certification.Tool.Version, v.Certification.Tool.Digest))
 	}
 	return true

@@ -61,7 +61,8 @@ func draw(run *reports.Run) *diagram {
 			r.Class, r.Mark, r.Link = "bad", "✗ "+reports.Count(len(s.Failed), "MUST")+" unmet", s.Failed[0]
 		}
 		d.Rows = append(d.Rows, r)
-		said = append(said, strings.TrimSpace(fmt.Sprintf("%s to %s: %s, answered %s %s", reports.LaneNames[s.From], reports.LaneNames[s.To], s.Label, s.Answer, r.Mark)))
+		said = append(said, strings.TrimSpace(fmt.Sprintf("%s to %s: %s, answered %s %s", reports.LaneNames[s.From], reports.LaneNames[s.To],
+			s.Label, s.Answer, r.Mark)))
 	}
 	d.Says = strings.Join(said, "; ")
 	return d
@@ -105,7 +106,8 @@ func trendOf(history []reports.Past) *trend {
 	}
 	var points []string
 	for i, p := range history {
-		d := dot{10 + 10*i, 50 - 40*p.Unmet/max(1, t.Most), fmt.Sprintf("%s: %s unmet", p.Started.UTC().Format("2006-01-02 15:04"), reports.Count(p.Unmet, "MUST"))}
+		d := dot{10 + 10*i, 50 - 40*p.Unmet/max(1, t.Most),
+			fmt.Sprintf("%s: %s unmet", p.Started.UTC().Format("2006-01-02 15:04"), reports.Count(p.Unmet, "MUST"))}
 		t.Dots = append(t.Dots, d)
 		points = append(points, fmt.Sprintf("%d,%d", d.X, d.Y))
 	}

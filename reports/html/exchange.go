@@ -148,7 +148,8 @@ func answerLines(e *reports.Exchange) []line {
 
 // changing are fields whose values differ from request to request, and say nothing where they do.
 var changing = []string{
-	"user-agent", "content-length", "date", "mcp-session-id", "id", "state", "nonce", "code_challenge", "code", "code_verifier", "traceparent", "cookie", "dpop",
+	"user-agent", "content-length", "date", "mcp-session-id", "id", "state", "nonce", "code_challenge", "code", "code_verifier", "traceparent",
+	"cookie", "dpop",
 	"jti", "iat", "progresstoken",
 }
 
@@ -169,7 +170,8 @@ func differing(request, control []line, said string) (marks []bool, absent []str
 		marks[i] = l.text != "" && !has(control, l) && !usual
 	}
 	for _, l := range control {
-		if l.name != "" && !named(request, l.name) && !slices.Contains(absent, l.name) && (!slices.Contains(changing, l.name) || mentions(said, l.name)) {
+		if l.name != "" && !named(request, l.name) && !slices.Contains(absent, l.name) &&
+			(!slices.Contains(changing, l.name) || mentions(said, l.name)) {
 			absent = append(absent, l.name)
 		}
 	}
@@ -202,7 +204,8 @@ func isName(c byte) bool {
 func named(lines []line, said string) []bool {
 	marks := make([]bool, len(lines))
 	for i, l := range lines {
-		marks[i] = l.name != "" && (strings.ContainsAny(l.name, "_-") || strings.HasPrefix(l.name, "http ") || strings.Contains(said, l.name+"=") ||
+		marks[i] = l.name != "" && (strings.ContainsAny(l.name, "_-") || strings.HasPrefix(l.name, "http ") ||
+			strings.Contains(said, l.name+"=") ||
 			strings.Contains(said, `"`+l.name+`"`) || l.name == "location" || l.name == "authorization") && mentions(said, l.name)
 	}
 	return marks

@@ -85,7 +85,8 @@ type chip struct {
 }
 
 var sections = map[reports.Verdict]string{
-	reports.Inconclusive: "undecided", reports.Suppressed: "accepted", reports.NotTested: "not-tested", reports.NotApplicable: "not-applicable", reports.Pass: "passed",
+	reports.Inconclusive: "undecided", reports.Suppressed: "accepted", reports.NotTested: "not-tested",
+	reports.NotApplicable: "not-applicable", reports.Pass: "passed",
 }
 
 // picture is a picture of a page, as an address that holds it.
@@ -117,7 +118,8 @@ func Write(w io.Writer, redacted reports.Redacted) error { return WriteTrend(w, 
 // WriteTrend writes the page with a line of how many MUSTs earlier runs left unmet, oldest first.
 func WriteTrend(w io.Writer, redacted reports.Redacted, history []reports.Past) error {
 	v := see(redacted.Run(), history)
-	t, err := template.New("page").Funcs(template.FuncMap{"safe": reports.Printable, "join": strings.Join, "short": short, "count": reports.Count}).Parse(page)
+	t, err := template.New("page").Funcs(template.FuncMap{"safe": reports.Printable, "join": strings.Join, "short": short,
+		"count": reports.Count}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("html: %w", err)
 	}
@@ -132,7 +134,8 @@ func WriteTrend(w io.Writer, redacted reports.Redacted, history []reports.Past) 
 // see makes what the page shows of a run.
 func see(run *reports.Run, history []reports.Past) *view {
 	v := &view{Run: run, Style: template.CSS(style), Script: template.JS(script), Started: run.Started.UTC().Format("2006-01-02 15:04 UTC")}
-	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'", digest(style), digest(script))
+	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action "+
+		"'none'", digest(style), digest(script))
 	v.headline()
 	p := &painter{run: run, anchors: map[string]bool{}, left: mostShown}
 	v.Findings, v.Undecided = p.findings(), p.undecided()
@@ -210,7 +213,8 @@ func (v *view) count() {
 		}
 		v.Chips = append(v.Chips, chip{verdict, strings.ToLower(string(verdict)), n[verdict], section})
 	}
-	v.N = numbers{len(v.Findings), n[reports.Inconclusive], n[reports.Suppressed], n[reports.NotTested], n[reports.NotApplicable], n[reports.Pass]}
+	v.N = numbers{len(v.Findings), n[reports.Inconclusive], n[reports.Suppressed], n[reports.NotTested], n[reports.NotApplicable],
+		n[reports.Pass]}
 }
 
 // coverage is how much of what was selected was tested: a bar, by requirement.
@@ -232,10 +236,12 @@ const mostWanting = 3
 
 func cover(run *reports.Run) coverage {
 	n := map[string]int{}
-	kinds := []part{{Name: "failed", Class: "fail"}, {Name: "warnings", Class: "warn"}, {Name: "undecided", Class: "inconclusive"}, {Name: "passed", Class: "pass"},
+	kinds := []part{{Name: "failed", Class: "fail"}, {Name: "warnings", Class: "warn"}, {Name: "undecided", Class: "inconclusive"},
+		{Name: "passed", Class: "pass"},
 		{Name: "not tested", Class: "not_tested"}, {Name: "do not apply", Class: "not_applicable"}}
 	of := map[reports.Verdict]string{
-		reports.Errored: "fail", reports.Fail: "fail", reports.Warn: "warn", reports.Review: "warn", reports.Flaky: "warn", reports.Suppressed: "warn",
+		reports.Errored: "fail", reports.Fail: "fail", reports.Warn: "warn", reports.Review: "warn", reports.Flaky: "warn",
+		reports.Suppressed:   "warn",
 		reports.Inconclusive: "inconclusive", reports.Pass: "pass", reports.NotTested: "not_tested", reports.NotApplicable: "not_applicable",
 	}
 	worst := run.Worst()
@@ -272,13 +278,15 @@ type threat struct {
 }
 
 var words = map[reports.Standing]string{
-	reports.Met: "mitigated", reports.SoFar: "mitigated so far", reports.Unmet: "possible", reports.Partly: "partly", reports.Irrelevant: "not relevant",
+	reports.Met: "mitigated", reports.SoFar: "mitigated so far", reports.Unmet: "possible", reports.Partly: "partly",
+	reports.Irrelevant:   "not relevant",
 	reports.Undetermined: "undetermined",
 }
 
 func threaten(run *reports.Run) threats {
 	var out threats
-	for _, standing := range []reports.Standing{reports.Unmet, reports.Partly, reports.Undetermined, reports.SoFar, reports.Met, reports.Irrelevant} {
+	for _, standing := range []reports.Standing{reports.Unmet, reports.Partly, reports.Undetermined, reports.SoFar, reports.Met,
+		reports.Irrelevant} {
 		for _, t := range run.Threats() {
 			if t.Standing != standing {
 				continue

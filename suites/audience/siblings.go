@@ -91,7 +91,8 @@ func crossForeign(t *T) {
 	p, own := t.AS.Present(Attacker), t.MCP.Identifier()
 	switch {
 	case p.Tokens == nil:
-		t.NotTestedWithout("two-resources", "the authorization server issues no token for another resource than this one; declare one (target.other_resource)")
+		t.NotTestedWithout("two-resources", "the authorization server issues no token for another resource than this one; declare one "+
+			"(target.other_resource)")
 	case !p.Served:
 		t.Expect(p.At, "a token for %s", Attacker).To(expect.Refuse(401))
 	case p.Ours(own), p.Seen && sameFor(t, t.AS.MustGetTokens(), p.Audience):
@@ -100,7 +101,8 @@ func crossForeign(t *T) {
 	case p.Seen:
 		t.Expect(p.At, "a token that was issued for %s", strings.Join(p.Audience, " ")).To(expect.Refuse(401))
 	default:
-		t.Inconclusive("a token that was requested for %s is served, and whether it is meant for %s cannot be seen (AS-RES-UNKNOWN-TARGET)", Attacker, own)
+		t.Inconclusive("a token that was requested for %s is served, and whether it is meant for %s cannot be seen (AS-RES-UNKNOWN-TARGET)",
+			Attacker, own)
 	}
 }
 

@@ -22,7 +22,8 @@ func refusals(t *T) Cases[*reports.Exchange] {
 			out = out.And(calls[i].About, ex)
 		}
 		if tools := t.MCP.ScopedTools(); t.Mint.Trusted() && len(tools) > 0 {
-			out = out.And("a token without the scope of "+tools[0].Name, t.MCP.CallTool(t.Mint.Token(map[string]any{"scope": "mcpauth:none"}), tools[0]))
+			out = out.And("a token without the scope of "+tools[0].Name,
+				t.MCP.CallTool(t.Mint.Token(map[string]any{"scope": "mcpauth:none"}), tools[0]))
 		}
 		return out
 	})

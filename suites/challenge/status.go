@@ -195,7 +195,8 @@ func showsNoInternals(t *T) {
 }
 
 func spellings(secret string) []string {
-	return []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret))}
+	return []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)),
+		base64.RawURLEncoding.EncodeToString([]byte(secret))}
 }
 
 var internals = []string{

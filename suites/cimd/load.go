@@ -89,12 +89,13 @@ func limitsFetchesForStrangers(t *T) {
 	for _, p := range pages {
 		b.fetched += p.Hits()
 	}
-	t.Expect(b).SeenIn(b.answers[0]).Ideally(expect.Unless(expect.Refusing("fewer fetches than requests where nobody is signed in", func(b burst) string {
-		if b.fetched >= strangers {
-			return fmt.Sprintf("%d requests of strangers make it fetch %d documents", strangers, b.fetched)
-		}
-		return ""
-	}), unlessAllAnswered))
+	t.Expect(b).SeenIn(b.answers[0]).Ideally(expect.Unless(expect.Refusing("fewer fetches than requests where nobody is signed in",
+		func(b burst) string {
+			if b.fetched >= strangers {
+				return fmt.Sprintf("%d requests of strangers make it fetch %d documents", strangers, b.fetched)
+			}
+			return ""
+		}), unlessAllAnswered))
 }
 
 // unlessAllAnswered says which answer is none; 503 may be a limit.

@@ -136,7 +136,8 @@ var leadNowhereUnsafe = expect.That("no javascript: or data:text/html address of
 		addresses = append(addresses, l.Address)
 	}
 	for _, a := range addresses {
-		if a = strings.ToLower(a); strings.Contains(a, "mcpauth") && (strings.HasPrefix(a, "javascript:") || strings.HasPrefix(a, "data:text/html")) {
+		if a = strings.ToLower(a); strings.Contains(a, "mcpauth") &&
+			(strings.HasPrefix(a, "javascript:") || strings.HasPrefix(a, "data:text/html")) {
 			return a
 		}
 	}

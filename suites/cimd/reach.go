@@ -141,12 +141,13 @@ func connectsToTheAddressItChecked(t *T) {
 		seen.fetched += r.page.Hits()
 		seen.caught += t.Rebinding.Caught(name)
 	}
-	t.Expect(seen).SeenIn(t.Last()).To(expect.Unless(expect.Refusing("a connection to the address that was checked", func(s rebindings) string {
-		if s.caught > 0 {
-			return fmt.Sprintf("%d connections to the private address that the second answers hold, for %d names", s.caught, rebound)
-		}
-		return ""
-	}), notRebound))
+	t.Expect(seen).SeenIn(t.Last()).To(expect.Unless(expect.Refusing("a connection to the address that was checked",
+		func(s rebindings) string {
+			if s.caught > 0 {
+				return fmt.Sprintf("%d connections to the private address that the second answers hold, for %d names", s.caught, rebound)
+			}
+			return ""
+		}), notRebound))
 }
 
 // notRebound says why nobody was caught: a server that has fetched a document from the first address had the chance to ask again.

@@ -23,7 +23,8 @@ func saysWhoAsksForWhat(t *T) {
 	if u, err := url.Parse(g.RedirectURI); err == nil && u.Hostname() != "" {
 		t.Expect(said, "the consent page").SeenIn(ex).Ideally(mention("the host that gets the answer, "+u.Hostname(), u.Hostname()))
 	}
-	if who := t.Session.Identity(0).User; who != nil && !strings.Contains(strings.ToLower(said), strings.ToLower(strings.Split(who.Name, "@")[0])) {
+	if who := t.Session.Identity(0).User; who != nil &&
+		!strings.Contains(strings.ToLower(said), strings.ToLower(strings.Split(who.Name, "@")[0])) {
 		t.Note("the consent page does not name the account")
 	}
 	for _, scope := range unnamed(t, c, g) {
@@ -43,7 +44,8 @@ func mention(what string, texts ...string) expect.Matcher {
 	})
 }
 
-var beSaid = expect.That("each scope that is granted, or what it means", func(scope string) string { return "the page says nothing of " + scope })
+var beSaid = expect.That("each scope that is granted, or what it means",
+	func(scope string) string { return "the page says nothing of " + scope })
 
 // unnamed are the scopes of a request that are granted, and of which its consent page says nothing, in whatever words.
 func unnamed(t *T, c *oauth.Client, g *Grant) []string {
@@ -122,17 +124,18 @@ func (p *posting) request() wire.Request {
 
 // approval is the consent form that a new browser is shown, sent by it. The base edits change the request that it is about.
 func approval(t *T, base ...Edit) Attempt[postEdit] {
-	return Attempt[postEdit]{Name: "the consent form, sent by the browser that was shown it", Good: expect.EndWithCode(), Send: func(edits ...postEdit) any {
-		g, page, form, values := consentPage(t, base...)
-		p := &posting{page: page, form: form, values: values, jar: g.Jar}
-		for _, edit := range edits {
-			edit(t, p)
-		}
-		agent := &login.Agent{Jar: p.jar, Secrets: t.Secrets, Send: t.Do}
-		answered := *g
-		answered.Outcome = t.Pages.Continue(agent, p.request(), login.Route{RedirectURI: g.RedirectURI, Decision: login.Leave})
-		return &answered
-	}}
+	return Attempt[postEdit]{Name: "the consent form, sent by the browser that was shown it", Good: expect.EndWithCode(),
+		Send: func(edits ...postEdit) any {
+			g, page, form, values := consentPage(t, base...)
+			p := &posting{page: page, form: form, values: values, jar: g.Jar}
+			for _, edit := range edits {
+				edit(t, p)
+			}
+			agent := &login.Agent{Jar: p.jar, Secrets: t.Secrets, Send: t.Do}
+			answered := *g
+			answered.Outcome = t.Pages.Continue(agent, p.request(), login.Route{RedirectURI: g.RedirectURI, Decision: login.Leave})
+			return &answered
+		}}
 }
 
 // noApproval expects a form not to bring a code.

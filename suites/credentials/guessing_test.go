@@ -16,14 +16,16 @@ func TestGuessing(t *testing.T) {
 	} {
 		assert.LessOrEqual(t, guessing(secret, nil), most, secret)
 	}
-	assert.Less(t, guessing("team-secret-7f3a9c1e5b2d-0001", []string{"team-secret-7f3a9c1e5b2d-0002"}), 80.0, "what neighbours share is no secret")
+	assert.Less(t, guessing("team-secret-7f3a9c1e5b2d-0001", []string{"team-secret-7f3a9c1e5b2d-0002"}), 80.0,
+		"what neighbours share is no secret")
 }
 
 func TestGuessingTrustsRandomSecrets(t *testing.T) {
 	for range 2000 {
 		b := make([]byte, 24)
 		_, _ = rand.Read(b)
-		for _, secret := range []string{base64.RawURLEncoding.EncodeToString(b), "sk-" + base64.RawURLEncoding.EncodeToString(b), hex.EncodeToString(b)} {
+		for _, secret := range []string{base64.RawURLEncoding.EncodeToString(b), "sk-" + base64.RawURLEncoding.EncodeToString(b),
+			hex.EncodeToString(b)} {
 			assert.GreaterOrEqual(t, guessing(secret, nil), 128.0, secret)
 		}
 	}

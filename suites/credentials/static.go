@@ -200,8 +200,10 @@ func (x cell) refuse(t *T, ran bool) {
 	t.MCP.ControlOf(x.by)
 	ex := t.MCP.CallToolAs(x.tool, x.by.Field())
 	hidden := ran && t.MCP.Unknown(ex, x.tool, x.by.Field())
-	if s := expect.Status(ex); (!ran || x.tool.DeniedOnly) && !hidden && !expect.Ran(ex) && !expect.RefusedInside(ex) && (s < 300 || s == 404) && expect.NoAnswer(ex) == "" {
-		t.Inconclusive("an error that is no HTTP 403, from a tool that no credential was seen to run; give arguments that work: %s", expect.Describe(ex))
+	if s := expect.Status(ex); (!ran || x.tool.DeniedOnly) && !hidden && !expect.Ran(ex) && !expect.RefusedInside(ex) &&
+		(s < 300 || s == 404) && expect.NoAnswer(ex) == "" {
+		t.Inconclusive("an error that is no HTTP 403, from a tool that no credential was seen to run; give arguments that work: %s",
+			expect.Describe(ex))
 	}
 	if t.Expect(ex).To(expect.NotRun()) && !hidden {
 		t.Expect(ex).Ideally(expect.BeForbidden())

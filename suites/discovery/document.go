@@ -48,7 +48,8 @@ func identifiesByURL(t *T) {
 		return
 	}
 	u, _ := document.ParseURL(resource)
-	seen.To(be("scheme https (http only on loopback)", func(string) bool { return u.Scheme == "https" || document.LoopbackHost(u.Hostname()) }),
+	seen.To(be("scheme https (http only on loopback)",
+		func(string) bool { return u.Scheme == "https" || document.LoopbackHost(u.Hostname()) }),
 		be("no fragment, not even an empty one", func(s string) bool { return !strings.Contains(s, "#") }),
 		be("no user information", func(string) bool { return u.User == nil }))
 	seen.Ideally(be("no query, which RFC 9728 section 1.2 discourages", func(s string) bool { return !strings.Contains(s, "?") }),

@@ -23,7 +23,8 @@ func separatesResources(t *T) {
 	}
 	challenge := t.Sibling.Use(other, "")
 	ours, has := expect.Param(t.MCP.Anonymous(), "resource_metadata")
-	t.Expect(challenge, "the challenge of %s", other.Endpoint).To(expect.That("resource_metadata of its own", func(ex *reports.Exchange) string {
+	t.Expect(challenge, "the challenge of %s",
+		other.Endpoint).To(expect.That("resource_metadata of its own", func(ex *reports.Exchange) string {
 		if named, ok := expect.Param(ex, "resource_metadata"); ok && has && named == ours {
 			return "both challenges name " + named
 		}
@@ -54,10 +55,11 @@ func publishesScopes(t *T) {
 	if !challenged && len(scopes) == 0 && len(tools) == 0 {
 		t.NotApplicable("no scope is published, and no tool is declared to need one")
 	}
-	t.Expect(d).SeenIn(d.Exchange).To(expect.That("the scopes that tools need in scopes_supported, or in the challenge", func(*survey.Document) string {
-		if !challenged && len(scopes) == 0 {
-			return fmt.Sprintf("neither names any, though %s needs %s", tools[0].Name, tools[0].Needs())
-		}
-		return ""
-	}))
+	t.Expect(d).SeenIn(d.Exchange).To(expect.That("the scopes that tools need in scopes_supported, or in the challenge",
+		func(*survey.Document) string {
+			if !challenged && len(scopes) == 0 {
+				return fmt.Sprintf("neither names any, though %s needs %s", tools[0].Name, tools[0].Needs())
+			}
+			return ""
+		}))
 }

@@ -162,7 +162,8 @@ func loadOwn(own *url.URL) expect.Matcher {
 	return expect.That("scripts, styles, images and frames of the own site only", func(p *login.Page) string {
 		var others []string
 		for _, address := range p.Loads {
-			if u, err := url.Parse(address); err == nil && u.Host != "" && site(u.Hostname()) != site(own.Hostname()) && !slices.Contains(others, address) {
+			if u, err := url.Parse(address); err == nil && u.Host != "" && site(u.Hostname()) != site(own.Hostname()) &&
+				!slices.Contains(others, address) {
 				others = append(others, address)
 			}
 		}

@@ -60,17 +60,18 @@ func difference(want, got string) string {
 
 func identifiesIssuerByURL(t *T) {
 	everyDocument(t, func(t *T, d *survey.Document) {
-		t.Expect(d).SeenIn(d.Exchange).To(onDocument("an https URL without query, fragment and user information as issuer", func(d *survey.Document) string {
-			issuer := d.Object.String("issuer")
-			u, err := document.ParseURL(issuer)
-			switch {
-			case err != nil:
-				return fmt.Sprintf("%q: %v", issuer, err)
-			case u.Scheme != "https" && !document.LoopbackHost(u.Hostname()), strings.ContainsAny(issuer, "?#"), u.User != nil:
-				return fmt.Sprintf("%q", issuer)
-			}
-			return ""
-		}))
+		t.Expect(d).SeenIn(d.Exchange).To(onDocument("an https URL without query, fragment and user information as issuer",
+			func(d *survey.Document) string {
+				issuer := d.Object.String("issuer")
+				u, err := document.ParseURL(issuer)
+				switch {
+				case err != nil:
+					return fmt.Sprintf("%q: %v", issuer, err)
+				case u.Scheme != "https" && !document.LoopbackHost(u.Hostname()), strings.ContainsAny(issuer, "?#"), u.User != nil:
+					return fmt.Sprintf("%q", issuer)
+				}
+				return ""
+			}))
 	})
 }
 
@@ -220,13 +221,15 @@ func listsGrantTypes(t *T) {
 			return
 		}
 		seen.To(inList("grant_types_supported", "authorization_code", "authorization_code among the grant types"),
-			notInList("grant_types_supported", "no grant that OAuth 2.1 has removed", func(s string) bool { return s == "implicit" || s == "password" }))
+			notInList("grant_types_supported", "no grant that OAuth 2.1 has removed",
+				func(s string) bool { return s == "implicit" || s == "password" }))
 	})
 }
 
 func listsNoImplicitTypes(t *T) {
 	everyDocument(t, func(t *T, d *survey.Document) {
-		t.Expect(d).SeenIn(d.Exchange).To(notInList("response_types_supported", "no response type that returns an access token in the front channel",
+		t.Expect(d).SeenIn(d.Exchange).To(notInList("response_types_supported",
+			"no response type that returns an access token in the front channel",
 			func(s string) bool { return slices.Contains(strings.Fields(s), "token") }))
 	})
 }

@@ -143,7 +143,8 @@ func knowsTheScopesOfTheResource(t *T) {
 	case !published:
 		t.NotApplicable("the authorization server publishes no scopes, which is allowed")
 	case len(wanted) > 0 && (t.Session == nil || !t.Session.Ready):
-		t.NotTested("%s is not in scopes_supported, which may be incomplete: whether it is granted takes a login (--username)", strings.Join(wanted, " "))
+		t.NotTested("%s is not in scopes_supported, which may be incomplete: whether it is granted takes a login (--username)",
+			strings.Join(wanted, " "))
 	}
 	for _, scope := range wanted {
 		g := t.AS.Authorize(Scope(scope))

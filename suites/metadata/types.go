@@ -24,7 +24,8 @@ var registered = []struct {
 	types  map[kind][]string
 }{
 	{"RFC 8414 section 2", map[kind][]string{
-		text: {"issuer", "authorization_endpoint", "token_endpoint", "jwks_uri", "registration_endpoint", "service_documentation", "op_policy_uri",
+		text: {"issuer", "authorization_endpoint", "token_endpoint", "jwks_uri", "registration_endpoint", "service_documentation",
+			"op_policy_uri",
 			"op_tos_uri", "revocation_endpoint", "introspection_endpoint", "signed_metadata"},
 		strs: {"scopes_supported", "response_types_supported", "response_modes_supported", "grant_types_supported",
 			"token_endpoint_auth_methods_supported", "token_endpoint_auth_signing_alg_values_supported", "ui_locales_supported",
@@ -59,9 +60,11 @@ var registered = []struct {
 			"authorization_encryption_enc_values_supported"},
 	}},
 	{"RFC 8628 section 4", map[kind][]string{text: {"device_authorization_endpoint"}}},
-	{"RFC 8705 sections 3.3 and 5", map[kind][]string{boolean: {"tls_client_certificate_bound_access_tokens"}, object: {"mtls_endpoint_aliases"}}},
+	{"RFC 8705 sections 3.3 and 5", map[kind][]string{boolean: {"tls_client_certificate_bound_access_tokens"},
+		object: {"mtls_endpoint_aliases"}}},
 	{"RFC 9101 section 10.5", map[kind][]string{boolean: {"require_signed_request_object"}}},
-	{"RFC 9126 section 5", map[kind][]string{text: {"pushed_authorization_request_endpoint"}, boolean: {"require_pushed_authorization_requests"}}},
+	{"RFC 9126 section 5", map[kind][]string{text: {"pushed_authorization_request_endpoint"},
+		boolean: {"require_pushed_authorization_requests"}}},
 	{"RFC 9207 section 3", map[kind][]string{boolean: {"authorization_response_iss_parameter_supported"}}},
 	{"RFC 9396 section 10", map[kind][]string{strs: {"authorization_details_types_supported"}}},
 	{"RFC 9449 section 5.1", map[kind][]string{strs: {"dpop_signing_alg_values_supported"}}},

@@ -39,7 +39,8 @@ func usesOwnAccounts(t *T) {
 	one, other := session(t, tool, first), session(t, tool, second)
 	for range rounds {
 		answers := t.Race([]Variant{Call(one, "the first user"), Call(other, "the second user")})
-		right := t.Expect(Text(answers[0]), "the first user, where two call at once").SeenIn(answers[0]).To(beAbout("their own account", theirs)) &&
+		right := t.Expect(Text(answers[0]), "the first user, where two call at once").SeenIn(answers[0]).To(beAbout("their own account",
+			theirs)) &&
 			t.Expect(Text(answers[1]), "the second user, where two call at once").SeenIn(answers[1]).To(beAbout("their own account", mine))
 		if !right {
 			return

@@ -13,7 +13,8 @@ import (
 )
 
 // legacyFields are what servers sent before there was a draft.
-var legacyFields = []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
+var legacyFields = []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Limit", "RateLimit-Remaining",
+	"RateLimit-Reset"}
 
 // announced are the checks on what a server says of its limits (draft-ietf-httpapi-ratelimit-headers).
 func announced() {

@@ -41,7 +41,8 @@ func limitsCompletion(t *T) {
 	}
 	t.Controlled()
 	before := pulse(t, token)
-	limit := flood(t, completions, func(int) wire.Request { return request.Request() }, func(ex *reports.Exchange) bool { return !expect.Accepted(ex) })
+	limit := flood(t, completions, func(int) wire.Request { return request.Request() },
+		func(ex *reports.Exchange) bool { return !expect.Accepted(ex) })
 	t.Expect(limit, "%d completions in a row", completions).Ideally(beALimit)
 	if limit != nil && t.Expect(limit, "after many completions").To(notBeACrash) && !mcp.Read(limit).Error {
 		t.Expect(limit, "after many completions").Ideally(expect.HaveStatus(429))
@@ -80,7 +81,8 @@ func limitsTokenErrors(t *T) {
 			c = own
 		}
 	}
-	wrong := t.AS.BuildTokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"), With("redirect_uri", c.RedirectURI),
+	wrong := t.AS.BuildTokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"),
+		With("redirect_uri", c.RedirectURI),
 		With("code_verifier", oauth.NewPKCE(43).Verifier))
 	ordinary := t.IgnoringLimits(wrong)
 	status := expect.Status(ordinary)
@@ -95,7 +97,8 @@ func limitsTokenErrors(t *T) {
 		return
 	}
 	wait := throttle(t, other)
-	t.Expect(other, "the answer of the limit").Ideally(beJSON, expect.HaveHeader("Cache-Control", expect.ValueThat("no-store", mentions("no-store"))))
+	t.Expect(other, "the answer of the limit").Ideally(beJSON,
+		expect.HaveHeader("Cache-Control", expect.ValueThat("no-store", mentions("no-store"))))
 	if wait > longest {
 		t.Note("Retry-After asks for %v, which is not waited for", wait)
 		return

@@ -60,7 +60,8 @@ func hindersGuessingOfSecrets(t *T) {
 		t.NotApplicable("no client with a secret can be registered")
 	}
 	g := &guesser{client: c}
-	if ex := g.guess(t, c.Secret); oauth.ErrorCode(ex) == "invalid_client" || ex.Response == nil || g.grant != nil && oauth.ReadTokens(ex) == nil {
+	if ex := g.guess(t, c.Secret); oauth.ErrorCode(ex) == "invalid_client" || ex.Response == nil || g.grant != nil &&
+		oauth.ReadTokens(ex) == nil {
 		t.Inconclusive("the control failed: the right secret is answered with %s", expect.Describe(ex))
 	}
 	g.grant = nil // its code is used up
@@ -78,16 +79,18 @@ func hindersGuessingOfSecrets(t *T) {
 	if short := len(c.Secret) < 20; short { // less than 128 bits in any usual alphabet
 		t.Expect(answers, "a secret of %d characters", len(c.Secret)).SeenIn(answers[guesses-1]).To(beHindered)
 	} else {
-		t.Expect(answers, "a secret of %d characters, which cannot be guessed all the same", len(c.Secret)).SeenIn(answers[guesses-1]).Ideally(beHindered)
+		t.Expect(answers, "a secret of %d characters, which cannot be guessed all the same",
+			len(c.Secret)).SeenIn(answers[guesses-1]).Ideally(beHindered)
 	}
 }
 
-var beHindered = expect.That("throttling, growing delays or a lock before 50 wrong secrets of one client", func(answers []*reports.Exchange) string {
-	if hindered(answers) {
-		return ""
-	}
-	return "all are answered at full speed"
-})
+var beHindered = expect.That("throttling, growing delays or a lock before 50 wrong secrets of one client",
+	func(answers []*reports.Exchange) string {
+		if hindered(answers) {
+			return ""
+		}
+		return "all are answered at full speed"
+	})
 
 // guesser sends token requests with secrets of a client. All but the secret is right, where somebody can sign in: servers look at
 // code and client in whatever order.
@@ -247,7 +250,8 @@ type attempts struct {
 func passwords(t *T) (attempts, *Grant) {
 	user := t.Session.Sacrificial()
 	if ex, ok := t.Eventually(func() bool { return t.AS.AuthorizeAs(user).Code() != "" }); !ok {
-		t.Inconclusive("the control failed: the sacrificial user does not get in with the right password, or is still locked out: %s", expect.Describe(ex))
+		t.Inconclusive("the control failed: the sacrificial user does not get in with the right password, or is still locked out: %s",
+			expect.Describe(ex))
 	}
 	var answers []*reports.Exchange
 	questioned, first := false, ""

@@ -212,7 +212,8 @@ func servesAgainAfterTheWindow(t *T) {
 	}
 	t.Controlled()
 	window := s.bursts[0].of.Window
-	if t.Expect(t.Cite(s.after), "the same request after the window of %v, and %v in all", window, s.waited).To(expect.Run()) && s.waited > 2*window {
+	if t.Expect(t.Cite(s.after), "the same request after the window of %v, and %v in all", window, s.waited).To(expect.Run()) &&
+		s.waited > 2*window {
 		t.Note("it is served only after %v in all, where the window is declared as %v", s.waited, window)
 	}
 }

@@ -279,7 +279,8 @@ func refreshAt(t *T, endpoint string, members ...string) *reports.Exchange {
 	if len(members) > 1 {
 		body = fmt.Sprintf(`{"refresh_token":%q,"client_id":%q}`, members[0], members[1])
 	}
-	return t.Do(wire.Request{Method: "POST", URL: endpoint, Body: body, Header: []reports.Field{mcp.Field("Content-Type", "application/json")}})
+	return t.Do(wire.Request{Method: "POST", URL: endpoint, Body: body,
+		Header: []reports.Field{mcp.Field("Content-Type", "application/json")}})
 }
 
 func isRefreshEndpoint(ex *reports.Exchange) bool {

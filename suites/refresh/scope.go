@@ -33,7 +33,8 @@ func narrowsScope(t *T) {
 	wide := t.AS.MustRefresh(narrow)
 	held, seen := t.AS.Holds(wide, nil, pool[1])
 	if !seen {
-		t.Inconclusive("what the next refreshed token may do is said nowhere: not by it, by introspection, by its response, or by a declared tool")
+		t.Inconclusive("what the next refreshed token may do is said nowhere: not by it, by introspection, by its response, " +
+			"or by a declared tool")
 	}
 	t.Expect(wide, "a refresh without scope after that").To(holdScope(pool[1], held))
 }

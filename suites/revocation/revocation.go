@@ -66,12 +66,13 @@ func answersLikeRevocation(ex *reports.Exchange) bool {
 	return (s == 400 || s == 401) && slices.Contains(codes, oauth.ErrorCode(ex))
 }
 
-var answerUnlikeRevocation = expect.That("revocation_endpoint in the metadata, because the endpoint exists", func(ex *reports.Exchange) string {
-	if answersLikeRevocation(ex) {
-		return expect.Describe(ex) + " with an OAuth error, and no revocation_endpoint"
-	}
-	return ""
-})
+var answerUnlikeRevocation = expect.That("revocation_endpoint in the metadata, because the endpoint exists",
+	func(ex *reports.Exchange) string {
+		if answersLikeRevocation(ex) {
+			return expect.Describe(ex) + " with an OAuth error, and no revocation_endpoint"
+		}
+		return ""
+	})
 
 // revoker is a client whose revocations the server accepts: the public one, or the confidential one where the endpoint wants
 // client authentication, which AS-REVOKE-PUBLIC-CLIENT judges.

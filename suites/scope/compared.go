@@ -148,7 +148,8 @@ func impliesNothingUpwards(t *T, used []string, needed, broad string) {
 		if expect.Ran(t.MCP.CallTool(neutral, big)) {
 			continue
 		}
-		t.Expect(t.MCP.CallTool(t.MCP.TokenWithScopes(used...), big), "%s, which needs the broader %s, with %s", big.Name, broad, list(used)).To(expect.NotRun())
+		t.Expect(t.MCP.CallTool(t.MCP.TokenWithScopes(used...), big), "%s, which needs the broader %s, with %s", big.Name, broad,
+			list(used)).To(expect.NotRun())
 	}
 }
 
@@ -167,7 +168,8 @@ func worksWithFewerScopes(t *T) {
 		ex, used := allowed(t, tool)
 		if expect.Ran(ex) && len(t.MCP.Without(published, used)) > 0 {
 			t.Controlled()
-			t.Expect(t.MCP.CallMethod(t.MCP.TokenWithScopes(used...), "tools/list"), "the list of tools with %s", list(used)).Ideally(expect.Accept())
+			t.Expect(t.MCP.CallMethod(t.MCP.TokenWithScopes(used...), "tools/list"), "the list of tools with %s",
+				list(used)).Ideally(expect.Accept())
 			return
 		}
 	}

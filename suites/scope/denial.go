@@ -94,7 +94,8 @@ func (d *denial) control(t *T) {
 	told := expect.Status(d.answer) == 401 || expect.Status(d.answer) == 403
 	if d.tool.DeniedOnly {
 		if !told && !expect.RefusedInside(d.answer) && !d.hidden(t) {
-			t.Inconclusive("%s may not be called with its scope, so a refusal cannot be told from an error of its own: %s", d.tool.Name, expect.Describe(d.answer))
+			t.Inconclusive("%s may not be called with its scope, so a refusal cannot be told from an error of its own: %s", d.tool.Name,
+				expect.Describe(d.answer))
 		}
 		return
 	}

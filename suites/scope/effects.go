@@ -100,7 +100,8 @@ func decidesBeforeActing(t *T) {
 	})
 	g.show(t, "a refused call to have no effect")
 	if !g.visible && t.Unmistaken() {
-		t.NotTestedWithout("tool-effect", "the calls are refused; whether they have an effect all the same shows only a tool that tells what another did (effect in the target file)")
+		t.NotTestedWithout("tool-effect", "the calls are refused; whether they have an effect all the same shows only a tool that tells what "+
+			"another did (effect in the target file)")
 	}
 }
 
@@ -142,7 +143,8 @@ func authorizesEachMember(t *T) {
 	if tool, ok := g.free(t); ok {
 		free = message(1, tool)
 	}
-	if ex := send(free, `{"jsonrpc":"2.0","id":3,"method":"ping"}`); expect.Status(ex) < 200 || expect.Status(ex) > 299 || len(mcp.Messages(ex)) == 0 {
+	if ex := send(free, `{"jsonrpc":"2.0","id":3,"method":"ping"}`); expect.Status(ex) < 200 || expect.Status(ex) > 299 ||
+		len(mcp.Messages(ex)) == 0 {
 		t.NotApplicable("batches are refused: %s", expect.Describe(ex))
 	}
 	pings := []string{}
@@ -187,7 +189,8 @@ func (g *guarded) session(t *T) mcp.Call {
 // free is another tool that the token may call.
 func (g *guarded) free(t *T) (Tool, bool) {
 	for _, tool := range append([]Tool{g.shows}, t.Tools...) {
-		if tool.Name != "" && tool.Name != g.tool.Name && !tool.DeniedOnly && t.MCP.Permits(g.held, tool) && expect.Ran(t.MCP.CallTool(g.token, tool)) {
+		if tool.Name != "" && tool.Name != g.tool.Name && !tool.DeniedOnly && t.MCP.Permits(g.held, tool) &&
+			expect.Ran(t.MCP.CallTool(g.token, tool)) {
 			return tool, true
 		}
 	}
@@ -205,7 +208,8 @@ func judgesWhatItExecutes(t *T) {
 	frees := t.MCP.CallTool(g.token, free)
 	telling := Text(own) != "" && Text(own) != Text(frees)
 	if !telling && !g.visible {
-		t.NotTestedWithout("tool-effect", "the answers of %s and %s do not tell which of them has run (effect in the target file)", g.tool.Name, free.Name)
+		t.NotTestedWithout("tool-effect", "the answers of %s and %s do not tell which of them has run (effect in the target file)", g.tool.Name,
+			free.Name)
 	}
 	t.Controlled()
 	described := call.Method("tools/call", free.Params()) // what the header fields say

@@ -59,7 +59,8 @@ func namesNeededScopes(t *T) {
 	})
 }
 
-var nameAScope = expect.That("scope in the challenge, so that the client knows what to ask for", func(*denial) string { return "it is absent" })
+var nameAScope = expect.That("scope in the challenge, so that the client knows what to ask for",
+	func(*denial) string { return "it is absent" })
 
 func nameScopesOf(tool Tool) expect.Matcher {
 	return expect.That("scopes in the challenge that enable the tool: "+tool.Needs(), func(d *denial) string {
@@ -174,7 +175,8 @@ func matchesDeclaration(t *T, tool Tool) {
 	declared := Union(t.Base, tool.Scopes())
 	switch {
 	case expect.Ran(ex) && len(used) > len(declared):
-		t.Note("%s runs with %s only, more than the declared %s: see scopes.base and scope in the target file", tool.Name, list(used), list(declared))
+		t.Note("%s runs with %s only, more than the declared %s: see scopes.base and scope in the target file", tool.Name, list(used),
+			list(declared))
 	case expect.Ran(ex), expect.Accepted(ex):
 	case expect.Status(ex) == 401:
 		t.Inconclusive("the token is refused as a whole, which says nothing of a scope: %s", expect.Describe(ex))

@@ -92,7 +92,8 @@ func parsesScopeStrictly(t *T) {
 		t.Expect(grantOf(t, With("scope", scope))).Ideally(lackScope(t, a), lackScope(t, b))
 	})
 	Each(t, Cases[string]{
-		{"a quotation mark", a + `"`}, {"a backslash", a + `\`}, {"two spaces", a + "  " + b}, {"2,000 scopes", strings.TrimSpace(strings.Repeat("a ", 2000))},
+		{"a quotation mark", a + `"`}, {"a backslash", a + `\`}, {"two spaces", a + "  " + b},
+		{"2,000 scopes", strings.TrimSpace(strings.Repeat("a ", 2000))},
 	}, func(t *T, scope string) { t.Expect(t.AS.Authorize(With("scope", scope)).Exchange).To(notCrash) })
 }
 
@@ -220,12 +221,13 @@ func realScopes(t *T, tokens *oauth.Tokens) []string {
 	return real
 }
 
-var beNoScope = expect.That("the scope of the token in the response, since it is not what was requested (RFC 6749 section 5.1)", func(real []string) string {
-	if len(real) == 0 {
-		return ""
-	}
-	return "scope is absent, and the token has " + list(real)
-})
+var beNoScope = expect.That("the scope of the token in the response, since it is not what was requested (RFC 6749 section 5.1)",
+	func(real []string) string {
+		if len(real) == 0 {
+			return ""
+		}
+		return "scope is absent, and the token has " + list(real)
+	})
 
 func beLessThan(known []string) expect.Matcher {
 	return expect.That("a modest default scope", func(real []string) string {

@@ -26,10 +26,12 @@ func matchesToolNamesExactly(t *T) {
 	door := t.MCP.Without(used, []string{b.Scope}) // what every request needs
 	both := scoped(t, b, Union(door, []string{a.Scope, b.Scope}))
 	if slices.Contains(t.Implies[anyTool], b.Scope) {
-		t.Expect(both.Send(scopeClaim(t, list(Union(door, []string{anyTool})))), anyTool+", which is declared to imply %s", b.Scope).To(expect.Run())
+		t.Expect(both.Send(scopeClaim(t, list(Union(door, []string{anyTool})))), anyTool+", which is declared to imply %s",
+			b.Scope).To(expect.Run())
 	}
 	name, rows := strings.TrimPrefix(b.Scope, prefix), Cases[TokenEdit]{}
-	for _, scope := range []string{prefix, strings.TrimSuffix(prefix, ":"), prefix + name[:1] + "*", "mcp:*", prefix + ".*", prefix + "?" + name[1:],
+	for _, scope := range []string{prefix, strings.TrimSuffix(prefix, ":"), prefix + name[:1] + "*", "mcp:*", prefix + ".*",
+		prefix + "?" + name[1:],
 		strings.ToUpper(b.Scope), b.Scope + ":extra", "x" + b.Scope, a.Scope + "," + b.Scope, a.Scope} {
 		if !t.MCP.Includes(scope, b.Scope) {
 			rows = rows.And(b.Name+" with the scope "+scope, scopeClaim(t, list(Union(door, []string{scope}))))

@@ -59,7 +59,8 @@ func identityOf(t *T, token string) string {
 // disguises call a tool with a token and, beside it, somebody else's name wherever a server might believe it.
 func disguises(t *T, token string, tool Tool, name string) Cases[func() *reports.Exchange] {
 	out := Cases[func() *reports.Exchange]{{"as itself", func() *reports.Exchange { return t.MCP.CallTool(token, tool) }}}
-	for _, field := range []string{"X-User-Id", "X-Forwarded-User", "X-Auth-Request-Email", "X-Auth-Request-User", "X-Remote-User", "Remote-User"} {
+	for _, field := range []string{"X-User-Id", "X-Forwarded-User", "X-Auth-Request-Email", "X-Auth-Request-User", "X-Remote-User",
+		"Remote-User"} {
 		out = out.And("with "+field, func() *reports.Exchange { return t.MCP.CallToolAs(tool, mcp.Bearer(token), mcp.Field(field, name)) })
 	}
 	for _, member := range []string{"user_id", "owner", "email", "account"} {

@@ -28,7 +28,8 @@ func guardsOtherPrimitives(t *T) {
 		t.Controlled()
 		ex := t.Send(o.Call(other))
 		t.Expect(ex, "for the second user").To(hide(o.Shows))
-		t.Expect(t.Send(o.Call(other.With(mcp.Field("X-User-Id", me)))), "for the second user, with the first user's name in X-User-Id").To(hide(o.Shows))
+		t.Expect(t.Send(o.Call(other.With(mcp.Field("X-User-Id", me)))),
+			"for the second user, with the first user's name in X-User-Id").To(hide(o.Shows))
 		if o.Resource != "" && o.Argument == "" {
 			unknown := o
 			unknown.Resource = strings.TrimSuffix(o.Resource, "/") + "-mcpauth-none"

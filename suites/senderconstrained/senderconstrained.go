@@ -309,7 +309,8 @@ func certificateFields(pem string) []reports.Field {
 	lines := strings.Split(pem, "\n")
 	escaped, bare := url.QueryEscape(pem), strings.Join(lines[1:len(lines)-2], "")
 	return []reports.Field{
-		mcp.Field("X-SSL-Client-Cert", escaped), mcp.Field("X-Forwarded-Client-Cert", `Cert="`+escaped+`"`), mcp.Field("Client-Cert", ":"+bare+":"),
+		mcp.Field("X-SSL-Client-Cert", escaped), mcp.Field("X-Forwarded-Client-Cert", `Cert="`+escaped+`"`),
+		mcp.Field("Client-Cert", ":"+bare+":"),
 		mcp.Field("X-Client-Cert", escaped), mcp.Field("X-Amzn-Mtls-Clientcert", escaped),
 	}
 }

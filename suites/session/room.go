@@ -156,7 +156,8 @@ func isComplaint(ex *reports.Exchange) bool {
 // by another one, that is judged by RS-CHALLENGE-401-STATUS, and not here again.
 func refuseCaller(t *T, ideal string, statuses ...int) expect.Matcher {
 	statuses = append(statuses, expect.Status(t.Survey.Refused[t.Wire]))
-	return expect.Advised(refuseMessage(t, ideal), "HTTP "+ideal, func(ex *reports.Exchange) bool { return slices.Contains(statuses, expect.Status(ex)) })
+	return expect.Advised(refuseMessage(t, ideal), "HTTP "+ideal,
+		func(ex *reports.Exchange) bool { return slices.Contains(statuses, expect.Status(ex)) })
 }
 
 // refuseMessage is refuseCaller for what may be refused before the token is looked at, such as a batch.

@@ -58,7 +58,8 @@ func (t *Target) inFile(r *strict.Reader, n *yaml.Node) {
 	for i, c := range t.Clients {
 		if c.RedirectURI == "" && !c.Machine && !c.Introspects {
 			r.Add(strict.Child(n, "client", "clients", i),
-				"client.clients: %s: redirect_uri is missing; only a client that acts for itself (machine: true) or introspects (introspects: true) has none", c.ID)
+				"client.clients: %s: redirect_uri is missing; only a client that acts for itself (machine: true) or introspects (introspects: true) "+
+					"has none", c.ID)
 		}
 	}
 	for i, c := range t.Credentials {

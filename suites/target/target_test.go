@@ -100,14 +100,16 @@ func TestTargetFile(t *testing.T) {
 
 func TestAStaticTokenIsTheValidTokenWhereNobodySignsIn(t *testing.T) {
 	t.Setenv("READ_TOKEN", "the-token")
-	path := write(t, "target.yaml", "version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: bearer, value: {env: READ_TOKEN}, withdrawn: true}\n  - {kind: bearer, value: {env: READ_TOKEN}}\n")
+	path := write(t, "target.yaml", "version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: bearer, value: {env: READ_TOKEN}, withdrawn: "+
+		"true}\n  - {kind: bearer, value: {env: READ_TOKEN}}\n")
 	cfg, err := target.Load(path)
 	require.NoError(t, err)
 	assert.Equal(t, "the-token", cfg.Token)
 }
 
 func TestTargetFileSaysEverythingThatIsWrongAtOnce(t *testing.T) {
-	path := write(t, "target.yaml", "version: 1\ntarget:\n  urll: https://x/\nlogin:\n  users:\n    - {username: alice, password: hunter2}\ntool: []\n")
+	path := write(t, "target.yaml", "version: 1\ntarget:\n  urll: https://x/\nlogin:\n  users:\n    - {username: alice, password: "+
+		"hunter2}\ntool: []\n")
 	_, err := target.Load(path)
 	require.Error(t, err)
 	for _, want := range []string{`target.yaml:3:3: unknown key "urll"; did you mean url?`,
@@ -119,13 +121,17 @@ func TestTargetFileSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 		"":                             "empty",
 		"version: 2\ntarget: {url: x}": "want version: 1",
 		"version: 1\ntarget: {}":       "target.url is missing",
-		"version: 1\ntarget: {url: x}\nlogin: {driver: telepathy}":                                     "login.driver",
-		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: cookie}":                               "target.yaml:4:12: credentials.kind \"cookie\"",
-		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: api-key}":                              "target.yaml:4:5: credentials.value is missing: use {env: NAME} or {file: PATH}",
+		"version: 1\ntarget: {url: x}\nlogin: {driver: telepathy}": "login.driver",
+		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: cookie}": "target.yaml:4:12: credentials.kind " +
+			"\"cookie\"",
+		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: api-key}": "target.yaml:4:5: credentials.value " +
+			"is missing: use {env: NAME} or {file: PATH}",
 		"version: 1\ntarget: {url: x}\ncredentials: [{kind: bearer, header: X-A, value: {env: HOME}}]": "use kind: api-key",
 		"version: 1\ntarget: {url: x}\ntools: [{name: a, tells: all}]":                                 "want caller",
-		"version: 1\ntarget:\n  url: x\n  public: perhaps":                                             "target.yaml:4:11: target.public \"perhaps\": want true, false or a list",
-		"version: 1\ntarget: {url: x, public: [tools/lists]}":                                          "target.yaml:2:27: target.public \"tools/lists\": want initialize, ",
+		"version: 1\ntarget:\n  url: x\n  public: perhaps": "target.yaml:4:11: target.public " +
+			"\"perhaps\": want true, false or a list",
+		"version: 1\ntarget: {url: x, public: [tools/lists]}": "target.yaml:2:27: target.public " +
+			"\"tools/lists\": want initialize, ",
 		"version: [": "target.yaml",
 	} {
 		_, err := target.Load(write(t, "target.yaml", content))
@@ -243,8 +249,10 @@ credentials: [{kind: api-key, name: a, value: &secret {env: READ_TOKEN}}, {kind:
 func TestWrongDeclarations(t *testing.T) {
 	t.Setenv("READ_TOKEN", "the-token")
 	for content, want := range map[string]string{
-		"tools: [{name: a, effect: b, arguments: {x: '{marker}'}}]":                                         "target.yaml:3:27: tool a: its effect is shown by b, which is not among the tools",
-		"objects: [{resource: 'a:b', private: x, changed_by: b}]":                                           "target.yaml:3:53: the resource a:b: it is changed by b",
+		"tools: [{name: a, effect: b, arguments: {x: '{marker}'}}]": "target.yaml:3:27: tool a: its " +
+			"effect is shown by b, which is not among the tools",
+		"objects: [{resource: 'a:b', private: x, changed_by: b}]": "target.yaml:3:53: the resource " +
+			"a:b: it is changed by b",
 		"shared_secret: {value: {env: READ_TOKEN}, issuer: x}":                                              "shared_secret.audience is missing",
 		"credentials: [{kind: bearer, value: {env: READ_TOKEN}, limit: {requests: 301, window: 1s}}]":       "want at most 300",
 		"credentials: [{kind: bearer, value: {env: READ_TOKEN}, tools: [], scopes: []}]":                    "give tools or scopes, not both",

@@ -101,7 +101,8 @@ func leaksNothingInErrors(t *T) {
 	}, func(t *T, request Edit) {
 		ex := t.AS.TokenRequest(c, request)
 		if ex.Response != nil {
-			t.Expect(expect.Body(ex)).SeenIn(ex).To(lack("an error that repeats no secret", verifier, refresh), lack("an error without the inside of the server", inside...))
+			t.Expect(expect.Body(ex)).SeenIn(ex).To(lack("an error that repeats no secret", verifier, refresh),
+				lack("an error without the inside of the server", inside...))
 		}
 	})
 }
@@ -131,7 +132,8 @@ func letsBrowserClientsIn(t *T) {
 	failing := func(origin reports.Field) *reports.Exchange {
 		return t.AS.TokenRequest(t.AS.AnyClient(), With("grant_type", "authorization_code"), With("code", "x"), Header(origin))
 	}
-	t.Expect(failing(origin), "an error, which browser clients have to read").Ideally(expect.HaveHeader("Access-Control-Allow-Origin", expect.Anything))
+	t.Expect(failing(origin), "an error, which browser clients have to read").Ideally(expect.HaveHeader("Access-Control-Allow-Origin",
+		expect.Anything))
 	Each(t, Cases[string]{
 		{"a foreign origin", "https://attacker.example"},
 		{"the origin of a sandboxed page", "null"},

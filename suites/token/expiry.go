@@ -22,7 +22,8 @@ func endsTokens(t *T) {
 		lifetime, ok = t.Lifetimes.Access, true
 	}
 	if !ok {
-		t.Inconclusive("the token response says no expires_in (AS-TOKEN-EXPIRES-IN), and no lifetime is declared (lifetimes.access in the target file)")
+		t.Inconclusive("the token response says no expires_in (AS-TOKEN-EXPIRES-IN), and no lifetime is declared (lifetimes.access in the " +
+			"target file)")
 	}
 	if !t.MCP.Works(tokens) {
 		t.Inconclusive("the control failed: the fresh token is not served")
@@ -75,7 +76,8 @@ func endsCodes(t *T) {
 	g := t.AS.MustAuthorize()
 	lifetime := cmp.Or(t.Lifetimes.Code, 10*time.Minute) // as declared
 	t.Elapse(lifetime + 30*time.Second)
-	if t.Expect(t.AS.Redeem(g), "a code half a minute after its lifetime of %v", lifetime).Ideally(expect.RefuseGrant("invalid_grant")) || t.Clock == nil {
+	if t.Expect(t.AS.Redeem(g), "a code half a minute after its lifetime of %v", lifetime).Ideally(expect.RefuseGrant("invalid_grant")) ||
+		t.Clock == nil {
 		return
 	}
 	g = t.AS.MustAuthorize()

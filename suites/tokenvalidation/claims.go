@@ -42,7 +42,8 @@ func refusesExpired(t *T) {
 	}, expect.Refuse(401))
 	if tools := t.MCP.ScopedTools(); len(tools) > 0 {
 		both := t.Mint.Token(map[string]any{"exp": in(t, -time.Hour), "scope": ""})
-		Refuses(t, toolCall(t, tools[0]), Cases[CallEdit]{{"expired, and without the scope of " + tools[0].Name, Presenting(both)}}, expect.Refuse(401))
+		Refuses(t, toolCall(t, tools[0]), Cases[CallEdit]{{"expired, and without the scope of " + tools[0].Name, Presenting(both)}},
+			expect.Refuse(401))
 	}
 }
 
@@ -64,7 +65,8 @@ func requiresExpiry(t *T) {
 
 // NumericDate is a JSON number, which may have a fraction (RFC 7519 section 2).
 func readsNumericDates(t *T) {
-	t.Expect(t.Mint.Presented().Send(Claim("exp", float64(in(t, time.Hour))+0.5)), "exp with a fraction of a second").Ideally(expect.BeServed())
+	t.Expect(t.Mint.Presented().Send(Claim("exp", float64(in(t, time.Hour))+0.5)),
+		"exp with a fraction of a second").Ideally(expect.BeServed())
 	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
 		{"exp true", Claim("exp", true)},
 		{"exp as an array", Claim("exp", []any{in(t, time.Hour)})},

@@ -165,12 +165,13 @@ var passNothingOn = expect.That("kept from the authorization server", func(q int
 	return ""
 })
 
-var authenticateItself = expect.That("authenticated by credentials of its own (RFC 7662 section 2.1)", func(q introspector.Question) string {
-	if q.Header.Get("Authorization") == "" && !strings.Contains(q.Body, "client_") && q.Header.Get("X-Api-Key") == "" {
-		return "the request has no credentials"
-	}
-	return ""
-})
+var authenticateItself = expect.That("authenticated by credentials of its own (RFC 7662 section 2.1)",
+	func(q introspector.Question) string {
+		if q.Header.Get("Authorization") == "" && !strings.Contains(q.Body, "client_") && q.Header.Get("X-Api-Key") == "" {
+			return "the request has no credentials"
+		}
+		return ""
+	})
 
 // noAnswers do not say that a token is active, however they look. All else in them is as it should be.
 func noAnswers(t *T) Cases[introspector.Answer] {

@@ -65,7 +65,8 @@ func refusesRevokedTokens(t *T) {
 	_, claims := oauth.Claims(tokens.Access)
 	lifetime, _ := tokens.Body.Get("expires_in")
 	if seconds, ok := expect.Number(lifetime); claims != nil && ok && seconds <= 3600 {
-		t.Expect(last).Ideally(beRefusedWithin(t, fmt.Sprintf(", and may be for %.0f s in all, since the server reads its signature only", seconds)))
+		t.Expect(last).Ideally(beRefusedWithin(t,
+			fmt.Sprintf(", and may be for %.0f s in all, since the server reads its signature only", seconds)))
 		return
 	}
 	t.Expect(last).To(beRefusedWithin(t, ""))

@@ -61,7 +61,8 @@ func ignoresCaseOfScheme(t *T) {
 		call := t.MCP.Call().With(mcp.Field("Authorization", scheme+" "+t.MCP.Token()))
 		t.Expect(t.MCP.ServedOrControl(call.Request(), t.MCP.Control)).To(t.MCP.Serve())
 	})
-	t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Authorization", "Bearer  "+t.MCP.Token()))), "two spaces after the scheme").Ideally(t.MCP.Serve())
+	t.Expect(t.Send(t.MCP.Call().With(mcp.Field("Authorization", "Bearer  "+t.MCP.Token()))),
+		"two spaces after the scheme").Ideally(t.MCP.Serve())
 }
 
 // inField sends a credential in a header field, and no Authorization field unless it is that one.
@@ -271,12 +272,13 @@ func boundsTokenSize(t *T) {
 // serveOrSayTheLimit expects a long token to be served, or a status that says that it is too long: with 401 a client asks for another
 // one, of the same length.
 func serveOrSayTheLimit(t *T) expect.Matcher {
-	return expect.That("the request to be served, or HTTP 400, 413 or 431, which say that the token is too long", func(ex *reports.Exchange) string {
-		if s := expect.Status(ex); t.MCP.Served(ex) || s == 400 || s == 413 || s == 414 || s == 431 {
-			return ""
-		}
-		return expect.Describe(ex)
-	})
+	return expect.That("the request to be served, or HTTP 400, 413 or 431, which say that the token is too long",
+		func(ex *reports.Exchange) string {
+			if s := expect.Status(ex); t.MCP.Served(ex) || s == 400 || s == 413 || s == 414 || s == 431 {
+				return ""
+			}
+			return expect.Describe(ex)
+		})
 }
 
 // nulByte writes the request by hand: no HTTP library sends such a field.

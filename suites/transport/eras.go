@@ -35,12 +35,13 @@ func protectsBothWiresAlike(t *T) {
 // refuseWhatTheOtherRefuses expects a wire to refuse a request that the other wire refuses.
 func refuseWhatTheOtherRefuses(t *T, on mcp.Wire, other *reports.Exchange) expect.Matcher {
 	opposite := map[mcp.Wire]mcp.Wire{mcp.Stateful: mcp.Stateless, mcp.Stateless: mcp.Stateful}[on]
-	return expect.Unless(expect.Refusing("what the "+string(opposite)+" wire refuses to be refused here too", func(ex *reports.Exchange) string {
-		if t.Survey.Served(on, ex) && expect.NoAnswer(other) == "" && !t.Survey.Served(opposite, other) {
-			return expect.Describe(ex) + ", and there " + expect.Describe(other)
-		}
-		return ""
-	}), func(*reports.Exchange) string {
+	return expect.Unless(expect.Refusing("what the "+string(opposite)+" wire refuses to be refused here too",
+		func(ex *reports.Exchange) string {
+			if t.Survey.Served(on, ex) && expect.NoAnswer(other) == "" && !t.Survey.Served(opposite, other) {
+				return expect.Describe(ex) + ", and there " + expect.Describe(other)
+			}
+			return ""
+		}), func(*reports.Exchange) string {
 		if why := expect.NoAnswer(other); why != "" {
 			return "the other wire gives no answer that decides: " + why
 		}

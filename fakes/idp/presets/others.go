@@ -10,7 +10,8 @@ import (
 // Sources: agentgateway#1831 (well-known, audience), envoyproxy/ai-gateway#2074 (SSWS), developer.okta.com "Access token" (2026-11).
 var okta = Preset{
 	Name: "okta",
-	Says: "Metadata at the appended location only, registration for administrators, one audience for the whole authorization server, scopes as an array in scp.",
+	Says: "Metadata at the appended location only, registration for administrators, one audience for the whole authorization server, " +
+		"scopes as an array in scp.",
 	Path: "/oauth2/default", ByHand: true,
 	behaviour: func(b *idp.Behaviour) {
 		closed(b)
@@ -44,7 +45,8 @@ var okta = Preset{
 // Keycloak 26.6 "mcp-authz-server" guide (audience mapper).
 var keycloak = Preset{
 	Name: "keycloak",
-	Says: "OpenID discovery at the appended location, the audience by a mapper, registration that refuses what it does not know and lets no browser in.",
+	Says: "OpenID discovery at the appended location, the audience by a mapper, registration that refuses what it does not know and lets " +
+		"no browser in.",
 	Path: "/realms/notes",
 	behaviour: func(b *idp.Behaviour) {
 		b.Places, b.IgnoresResource, b.SignsMetadata = []string{"oidc-appended"}, true, false

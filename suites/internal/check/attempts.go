@@ -79,7 +79,8 @@ func Change(name string, to func(value string) string) Edit {
 	}
 }
 
-var secretParameters = []string{"code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "token", "assertion", "subject_token"}
+var secretParameters = []string{"code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "token", "assertion",
+	"subject_token"}
 
 // NearMisses are edits that make a parameter nearly what it should be. What compares by prefix, suffix, length or letter
 // case accepts one of them. Kinds name further weaknesses to look for.

@@ -74,7 +74,8 @@ func (t AuthorizationServer) DPoPAlgorithms() []string {
 // BoundToken is a token of the first user that is bound to a new key.
 func (t Minter) BoundToken() *Bound {
 	if !t.CanBind() {
-		t.NotTested("it needs a token that is bound to a key of mcpauth: a login at an authorization server that offers DPoP, or a target that trusts an issuer run by mcpauth")
+		t.NotTested("it needs a token that is bound to a key of mcpauth: a login at an authorization server that offers DPoP, or a target " +
+			"that trusts an issuer run by mcpauth")
 	}
 	b := &Bound{Key: ProofKey(t.MCP.DPoPAlgorithms())}
 	if t.Trusted() {
@@ -207,14 +208,16 @@ func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 		binds, _ = t.Session.Server.Metadata.Bool("tls_client_certificate_bound_access_tokens")
 	}
 	if !binds || !t.Session.Ready {
-		t.NotTested("it needs a token that is bound to a certificate of mcpauth: a login at an authorization server that binds tokens to certificates, or a target that trusts an issuer run by mcpauth")
+		t.NotTested("it needs a token that is bound to a certificate of mcpauth: a login at an authorization server that binds tokens to " +
+			"certificates, or a target that trusts an issuer run by mcpauth")
 	}
 	g := t.AS.MustAuthorize()
 	r := t.AS.BuildRedeem(g)
 	r.Certificate = c
 	if alias := t.Session.Server.Metadata.Object("mtls_endpoint_aliases").String("token_endpoint"); alias != "" {
 		if !t.Session.Server.Trusts(alias) {
-			t.NotTested("the token_endpoint of mtls_endpoint_aliases is on another origin than the issuer, so no secret and no token goes there; if it is right, add --trust-endpoint %s", alias)
+			t.NotTested("the token_endpoint of mtls_endpoint_aliases is on another origin than the issuer, so no secret and no token goes there; "+
+				"if it is right, add --trust-endpoint %s", alias)
 		}
 		r.URL = alias
 	}

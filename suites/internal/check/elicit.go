@@ -63,7 +63,8 @@ func Elicitations(tool Tool, ex *reports.Exchange) []Elicitation {
 	var out []Elicitation
 	add := func(params *document.Object) {
 		if params != nil {
-			out = append(out, Elicitation{Tool: tool, Exchange: ex, URL: params.String("url"), Message: params.String("message"), Schema: params.Object("requestedSchema")})
+			out = append(out, Elicitation{Tool: tool, Exchange: ex, URL: params.String("url"), Message: params.String("message"),
+				Schema: params.Object("requestedSchema")})
 		}
 	}
 	for _, m := range mcp.Messages(ex) {

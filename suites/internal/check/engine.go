@@ -212,7 +212,8 @@ func withTurn(ctx context.Context, t turn) context.Context {
 func signsIn(c *Check) bool {
 	return slices.ContainsFunc(c.Requirement.Needs, func(n string) bool {
 		return strings.HasPrefix(n, "login") || strings.HasPrefix(n, "client-") || slices.Contains([]string{
-			"dcr", "dcr-mgmt", "cimd-host", "refresh-grant", "revocation-endpoint", "introspection-endpoint", "introspection-creds", "userinfo-endpoint",
+			"dcr", "dcr-mgmt", "cimd-host", "refresh-grant", "revocation-endpoint", "introspection-endpoint", "introspection-creds",
+			"userinfo-endpoint",
 			"userinfo-or-introspection", "scopes-2", "consent-page", "token-visible", "id-token", "user-credentials", "wrong-kind-of-token",
 			"revocable-token", "access-token-second-user", "access-token-narrow", "access-token-broad", "effect", "grants-page",
 		}, n)
@@ -296,10 +297,11 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 		if slices.ContainsFunc(o.results, func(r reports.Result) bool { return doubtful(c.Requirement, r) }) {
 			e.doubting.Lock()
 			defer e.doubting.Unlock()
-			e.doubts = append(e.doubts, &doubt{check: c, job: jobs[i], results: o.results, settle: func(results []reports.Result, more []*reports.Exchange) {
-				o.results, o.exchanges = results, append(o.exchanges, more...)
-				e.settle(s, o)
-			}})
+			e.doubts = append(e.doubts, &doubt{check: c, job: jobs[i], results: o.results,
+				settle: func(results []reports.Result, more []*reports.Exchange) {
+					o.results, o.exchanges = results, append(o.exchanges, more...)
+					e.settle(s, o)
+				}})
 			return
 		}
 		e.settle(s, o)

@@ -22,7 +22,8 @@ func (t MCPServer) ExistingTools() []Tool {
 		tools = t.ReadOnlyTools()
 	}
 	if len(tools) == 0 {
-		t.NotTested("no existing tool was tried: declare one (tools in the target file); a listed tool is called only if it is annotated as read-only, " +
+		t.NotTested("no existing tool was tried: declare one (tools in the target file); a listed tool is called only if it is annotated as " +
+			"read-only, " +
 			"on loopback or with --i-am-authorized")
 	}
 	return tools[:min(len(tools), mostExisting)]

@@ -275,7 +275,8 @@ func (t AuthorizationServer) Register(changes map[string]any) (*oauth.Client, *r
 		return nil, nil
 	}
 	m := t.ClientMetadata()
-	if uris, ok := changes["redirect_uris"].([]string); ok && !slices.ContainsFunc(uris, func(u string) bool { return strings.HasPrefix(u, "http://") }) {
+	if uris, ok := changes["redirect_uris"].([]string); ok &&
+		!slices.ContainsFunc(uris, func(u string) bool { return strings.HasPrefix(u, "http://") }) {
 		delete(m, "application_type")
 	}
 	for k, v := range changes {
@@ -377,7 +378,8 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 	t.inBrowser = nil
 	t.browser.Unlock()
 	if g.Exchange == nil || g.Stage == login.Failed { // what a browser that failed saw last is no answer
-		g.Exchange = &reports.Exchange{Number: t.World.Client.Number(), Check: t.id, Request: reports.Request{Method: "GET", URL: start}, Error: g.Why}
+		g.Exchange = &reports.Exchange{Number: t.World.Client.Number(), Check: t.id, Request: reports.Request{Method: "GET", URL: start},
+			Error: g.Why}
 		t.transcript = append(t.transcript, g.Exchange)
 	}
 	return g

@@ -125,7 +125,8 @@ func (t Minter) MustFetchKeys() KeyServer {
 		})
 		return ok
 	}) {
-		t.NotApplicable("the target has fetched no key set of mcpauth during the run, not even for an unknown kid: its keys are configured, or were loaded when it started")
+		t.NotApplicable("the target has fetched no key set of mcpauth during the run, not even for an unknown kid: its keys are configured, " +
+			"or were loaded when it started")
 	}
 	return keys
 }

@@ -26,18 +26,22 @@ var needsOfTheUser = map[string]need{
 	"login-or-controlled-upstream": {give: "--username", after: []string{"login"}},
 	"login-2":                      {give: "--second-username", after: codeFlow, then: []string{"login"}, met: (*T).hasSecondUser},
 	"user-credentials":             {give: "--username", after: codeFlow, met: (*T).hasUser},
-	"refresh-grant": {give: "--username", after: []string{"login"}, met: has(func(t *T) bool { return t.Session.Tokens.Refresh != "" || t.Session.Offline },
-		"the authorization server issues no refresh token")},
+	"refresh-grant": {give: "--username", after: []string{"login"},
+		met: has(func(t *T) bool { return t.Session.Tokens.Refresh != "" || t.Session.Offline },
+			"the authorization server issues no refresh token")},
 	"scopes-2": {give: "scopes.request in the target file", after: codeFlow, met: (*T).hasTwoScopes},
-	"userinfo-or-introspection": {give: "--username", after: codeFlow, unless: func(t *T) bool { return t.Session != nil && t.Session.Server.Userinfo != "" },
-		met: has((*T).seesTokens, "the content of a token cannot be seen: it is no JWT, and there are no credentials for introspection")},
-	"sacrificial-user": {give: "login.users in the target file", met: has(func(t *T) bool { return t.Session != nil && t.Session.Sacrificial() != nil },
-		"it needs an account that may be locked (login.users in the target file, sacrificial: true)")},
+	"userinfo-or-introspection": {give: "--username", after: codeFlow,
+		unless: func(t *T) bool { return t.Session != nil && t.Session.Server.Userinfo != "" },
+		met:    has((*T).seesTokens, "the content of a token cannot be seen: it is no JWT, and there are no credentials for introspection")},
+	"sacrificial-user": {give: "login.users in the target file",
+		met: has(func(t *T) bool { return t.Session != nil && t.Session.Sacrificial() != nil },
+			"it needs an account that may be locked (login.users in the target file, sacrificial: true)")},
 	"grants-page": {give: "login.grants_page in the target file", met: has(func(t *T) bool { return t.GrantsPage != "" },
 		"it needs the page at which users end what acts for them (login.grants_page in the target file)")},
 	"id-token-callback": {give: "login.id_token_callback in the target file", after: []string{"login-by-script"},
 		met: has(func(t *T) bool { return t.IDTokenCallback != "" },
-			"it needs the address to which the login page sends an ID token (login.id_token_callback in the target file); where there is none, nothing is to be tested")},
+			"it needs the address to which the login page sends an ID token (login.id_token_callback in the target file); where there is none, "+
+				"nothing is to be tested")},
 	"privileged-scope": {give: "scopes.privileged in the target file", met: has(func(t *T) bool { return len(t.Privileged) > 0 },
 		"it needs a scope that the first user may grant and the second may not (scopes.privileged in the target file)")},
 
@@ -61,7 +65,8 @@ var needsOfTheUser = map[string]need{
 	"tool-free": tool("a tool that may be called (tools in the target file)", func(t *T) bool {
 		return slices.ContainsFunc(t.Tools, func(tool Tool) bool { return !tool.DeniedOnly })
 	}),
-	"tool-scope": tool("a tool with a scope that may be called (tools in the target file)", func(t *T) bool { return len(t.MCP.ScopedTools()) > 0 }),
+	"tool-scope": tool("a tool with a scope that may be called (tools in the target file)",
+		func(t *T) bool { return len(t.MCP.ScopedTools()) > 0 }),
 	"tool-whoami": tool("a tool that tells who its caller is (tools in the target file, tells: caller)", func(t *T) bool {
 		_, ok := t.MCP.WhoAmI()
 		return ok
@@ -103,7 +108,8 @@ func minted(t *T) bool { return t.Mint.Trusted() }
 
 // credential is the need of a static credential.
 func credential(what string, condition func(*T) bool) need {
-	return need{give: ofCredentials, after: []string{"protected-wire"}, met: has(condition, "it needs "+what+" (credentials in the target file)")}
+	return need{give: ofCredentials, after: []string{"protected-wire"},
+		met: has(condition, "it needs "+what+" (credentials in the target file)")}
 }
 
 // tool is the need of a declared tool.

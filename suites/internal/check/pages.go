@@ -53,7 +53,8 @@ func Foreign(req wire.Request) wire.Request {
 // Mentions reports that a text holds a scope, or one of its words.
 func Mentions(text, scope string) bool {
 	words := strings.FieldsFunc(scope, func(r rune) bool { return r == ':' || r == '.' || r == '/' || r == '_' || r == '-' })
-	return strings.Contains(text, scope) || slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(w)) })
+	return strings.Contains(text, scope) || slices.ContainsFunc(words,
+		func(w string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(w)) })
 }
 
 // Consent is the page that asks a user who has just signed in, with its form and what approving it sends; the check

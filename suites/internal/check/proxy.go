@@ -74,7 +74,8 @@ func (t UpstreamSide) SignIn(l *UpstreamRequest, jar *login.Jar) string {
 // Return sends a callback to the proxy in a browser with these cookies, and goes on until the client is answered. The
 // decision is for a page that comes then.
 func (t UpstreamSide) Return(l *UpstreamRequest, callback string, jar *login.Jar, d login.Decision) *login.Outcome {
-	return t.Pages.Continue(t.Pages.agent(jar), wire.Request{Method: "GET", URL: callback}, login.Route{RedirectURI: l.RedirectURI, Decision: d})
+	return t.Pages.Continue(t.Pages.agent(jar), wire.Request{Method: "GET", URL: callback},
+		login.Route{RedirectURI: l.RedirectURI, Decision: d})
 }
 
 // Submit sends a form in a browser with these cookies and goes on; it stops where the browser is sent upstream.
@@ -87,7 +88,8 @@ func (t UpstreamSide) Submit(l *Grant, req wire.Request, jar *login.Jar) (*login
 }
 
 func (t Pages) agent(jar *login.Jar) *login.Agent {
-	return &login.Agent{Jar: jar, User: t.Session.Identity(0).User, Secrets: t.Secrets, Send: t.Do, Record: func(ex *reports.Exchange) { t.browsed(ex) }}
+	return &login.Agent{Jar: jar, User: t.Session.Identity(0).User, Secrets: t.Secrets, Send: t.Do,
+		Record: func(ex *reports.Exchange) { t.browsed(ex) }}
 }
 
 // SameCookies reports that a jar's cookies are the same as another's, for an address.

@@ -133,8 +133,10 @@ func (w *World) plainest(origin string) (question *wire.Request, surveyed bool) 
 		if failure(ex) != "" || wire.Get(ex.Request.Header, "Authorization") != "" {
 			continue
 		}
-		header := slices.DeleteFunc(slices.Clone(ex.Request.Header), func(f reports.Field) bool { return strings.EqualFold(f.Name, "User-Agent") })
-		return &wire.Request{Method: ex.Request.Method, URL: ex.Request.URL, Header: header, Body: ex.Request.Body, Fresh: true, Peek: time.Second}, true
+		header := slices.DeleteFunc(slices.Clone(ex.Request.Header),
+			func(f reports.Field) bool { return strings.EqualFold(f.Name, "User-Agent") })
+		return &wire.Request{Method: ex.Request.Method, URL: ex.Request.URL, Header: header, Body: ex.Request.Body, Fresh: true,
+			Peek: time.Second}, true
 	}
 	return nil, surveyed
 }

@@ -93,20 +93,22 @@ func TestRowsNest(t *testing.T) {
 
 // attempt answers what is given, and without an edit the control.
 func attempt(control *reports.Exchange, sent *[]string) Attempt[*reports.Exchange] {
-	return Attempt[*reports.Exchange]{Name: "an ordinary token request", Good: expect.IssueTokens(), Send: func(edited ...*reports.Exchange) any {
-		if len(edited) == 0 {
-			*sent = append(*sent, "control")
-			return control
-		}
-		*sent = append(*sent, "row")
-		return edited[0]
-	}}
+	return Attempt[*reports.Exchange]{Name: "an ordinary token request", Good: expect.IssueTokens(),
+		Send: func(edited ...*reports.Exchange) any {
+			if len(edited) == 0 {
+				*sent = append(*sent, "control")
+				return control
+			}
+			*sent = append(*sent, "row")
+			return edited[0]
+		}}
 }
 
 func TestRefusesSendsItsControlOnceAndLast(t *testing.T) {
 	var sent []string
 	r := verdict(t, func(t *T) {
-		Refuses(t, attempt(tokensIssued(), &sent), Cases[*reports.Exchange]{{"a", refusal("invalid_grant")}, {"b", refusal("invalid_grant")}}, expect.RefuseGrant("invalid_grant"))
+		Refuses(t, attempt(tokensIssued(), &sent), Cases[*reports.Exchange]{{"a", refusal("invalid_grant")}, {"b", refusal("invalid_grant")}},
+			expect.RefuseGrant("invalid_grant"))
 	})
 	assert.Equal(t, reports.Pass, r.Verdict, r.Reason)
 	assert.Equal(t, []string{"row", "row", "control"}, sent)
@@ -115,7 +117,8 @@ func TestRefusesSendsItsControlOnceAndLast(t *testing.T) {
 func TestARefusalIsNoneWhereItsControlFails(t *testing.T) {
 	var sent []string
 	r := verdict(t, func(t *T) {
-		Refuses(t, attempt(refusal("invalid_client"), &sent), Cases[*reports.Exchange]{{"a", refusal("invalid_grant")}}, expect.RefuseGrant("invalid_grant"))
+		Refuses(t, attempt(refusal("invalid_client"), &sent), Cases[*reports.Exchange]{{"a", refusal("invalid_grant")}},
+			expect.RefuseGrant("invalid_grant"))
 	})
 	assert.Equal(t, reports.Inconclusive, r.Verdict)
 	assert.Contains(t, r.Reason, `your server also refuses the same request without the defect: an ordinary token request is answered with HTTP 400 and error "invalid_client"`)

@@ -40,7 +40,8 @@ func (e *Engine) secondLook(ctx context.Context) {
 		if n := last(a.check) - last(b.check); n != 0 {
 			return n
 		}
-		return strings.Compare(a.check.Requirement.ID+string(a.job.wire)+a.job.revisions[0], b.check.Requirement.ID+string(b.job.wire)+b.job.revisions[0])
+		return strings.Compare(a.check.Requirement.ID+string(a.job.wire)+a.job.revisions[0],
+			b.check.Requirement.ID+string(b.job.wire)+b.job.revisions[0])
 	})
 	again := &Engine{Registry: e.Registry, Timeout: e.Timeout}
 	if e.World.Stopped() == "" && ctx.Err() == nil {

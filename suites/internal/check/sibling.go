@@ -175,7 +175,8 @@ func (t Siblings) Apart() Sibling {
 	ordinary := t.AS.MustGetTokens()
 	if ex := t.Use(s, ordinary.Access); t.Served(s, ex) {
 		if audience, seen := t.AS.Audience(ordinary); !seen || Names(audience, s.Resource) {
-			t.Inconclusive("an ordinary token for %s works at %s too: the audience does not tell them apart (AS-RES-AUDIENCE-BOUND)", t.MCP.Identifier(), s.Resource)
+			t.Inconclusive("an ordinary token for %s works at %s too: the audience does not tell them apart (AS-RES-AUDIENCE-BOUND)",
+				t.MCP.Identifier(), s.Resource)
 		}
 	}
 	return s
@@ -194,7 +195,8 @@ func (t Siblings) Within(s Sibling, ex *reports.Exchange, by *oauth.Client, abou
 	case !seen && asked != s.Resource:
 		t.Inconclusive("a token for %s is issued, and what it is meant for cannot be seen", asked)
 	case Names(audience, asked):
-		t.Finding(ex, about, "error invalid_target, or a token for "+t.MCP.Identifier()+" only", "the token's audience is "+strings.Join(audience, " "))
+		t.Finding(ex, about, "error invalid_target, or a token for "+t.MCP.Identifier()+" only",
+			"the token's audience is "+strings.Join(audience, " "))
 	case asked == s.Resource && t.Served(s, t.Use(s, tokens.Access)):
 		t.Finding(ex, about, "error invalid_target, or a token for "+t.MCP.Identifier()+" only", "the token is served at "+s.Endpoint)
 	default:

@@ -9,7 +9,8 @@ import (
 
 // judgedByHand are what checks called to judge before there were matchers. None is added; each goes with its last use.
 var judgedByHand = map[string]bool{
-	"Unmet": true, "Advise": true, "Finding": true, "Refused": true, "RefusedBy": true, "RefusedWith": true, "NoCode": true, "Controlled": true, "Unmistaken": true,
+	"Unmet": true, "Advise": true, "Finding": true, "Refused": true, "RefusedBy": true, "RefusedWith": true, "NoCode": true,
+	"Controlled": true, "Unmistaken": true,
 }
 
 // What a check can do is on the facets. T itself is small enough to know by heart.

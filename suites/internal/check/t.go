@@ -229,7 +229,8 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	case ex.Error == wire.ErrBudget.Error():
 		t.Inconclusive("%s; raise it with --max-requests", ex.Error)
 	case retryable(ex):
-		t.Inconclusive("the target limits requests to %s (HTTP %d, Retry-After %q): lift the limit for the test, or run fewer checks at a time with --only", endpoint(req.URL), ex.Response.Status, expect.Header(ex, "Retry-After"))
+		t.Inconclusive("the target limits requests to %s (HTTP %d, Retry-After %q): lift the limit for the test, or run fewer checks at a "+
+			"time with --only", endpoint(req.URL), ex.Response.Status, expect.Header(ex, "Retry-After"))
 	case t.ctx.Err() != nil:
 		t.Inconclusive("the time for this check is over")
 	}
@@ -436,14 +437,16 @@ func answered(ex *reports.Exchange) string {
 	if ex.Response == nil {
 		return "~" + ex.Error
 	}
-	return fmt.Sprint(ex.Response.Status, ex.Response.Body, slices.DeleteFunc(slices.Clone(ex.Response.Header), func(f reports.Field) bool { return f.Name == "Date" }))
+	return fmt.Sprint(ex.Response.Status, ex.Response.Body,
+		slices.DeleteFunc(slices.Clone(ex.Response.Header), func(f reports.Field) bool { return f.Name == "Date" }))
 }
 
 // same reports that requests are equal.
 func same(requests []wire.Request) bool {
 	return !slices.ContainsFunc(requests, func(r wire.Request) bool {
 		first := requests[0]
-		return r.Method != first.Method || r.URL != first.URL || r.Body != first.Body || !slices.Equal(r.Header, first.Header) || string(r.Raw) != string(first.Raw)
+		return r.Method != first.Method || r.URL != first.URL || r.Body != first.Body || !slices.Equal(r.Header, first.Header) ||
+			string(r.Raw) != string(first.Raw)
 	})
 }
 

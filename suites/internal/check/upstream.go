@@ -39,7 +39,8 @@ func (t UpstreamSide) ServeAPI(tool Tool, token string) {
 
 // Plenty is the answer of an API that is content with everything.
 func Plenty(listener.Request) listener.Answer {
-	return listener.Answer{Status: 200, Header: map[string]string{"Content-Type": "application/json"}, Body: `{"login":"alice","id":1,"sub":"alice","email":"alice@users.example","active":true,"ok":true,"data":[]}`}
+	return listener.Answer{Status: 200, Header: map[string]string{"Content-Type": "application/json"},
+		Body: `{"login":"alice","id":1,"sub":"alice","email":"alice@users.example","active":true,"ok":true,"data":[]}`}
 }
 
 // APISecrets are the credentials with which the target itself calls the API.

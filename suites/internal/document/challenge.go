@@ -116,7 +116,8 @@ func (p *challengeParser) afterBareScheme(c *Challenge) error {
 	if name := p.token(); name != "" {
 		p.space()
 		if !p.end() && p.peek() == '=' {
-			return fmt.Errorf("position %d: the parameter %q follows a comma after the bare scheme %q and belongs to no challenge", save, name, c.Scheme)
+			return fmt.Errorf("position %d: the parameter %q follows a comma after the bare scheme %q and belongs to no challenge", save, name,
+				c.Scheme)
 		}
 	}
 	p.pos = save

@@ -29,8 +29,9 @@ func TestForbiddenAddressesLeadToTheDocument(t *testing.T) {
 	root := s.PutRoot(documents.Answer{Type: "application/json", Body: `"root"`})
 	for about, address := range map[string]string{
 		"as it is": page.URL, "http": "http" + strings.TrimPrefix(page.URL, "https"), "a fragment": page.URL + "#f",
-		"user information": strings.Replace(page.URL, "https://", "https://u:p@", 1), "a dot segment": strings.Replace(page.URL, "/clients/", "/./clients/", 1),
-		"two dots": strings.Replace(page.URL, "/clients/", "/clients/../clients/", 1),
+		"user information": strings.Replace(page.URL, "https://", "https://u:p@", 1),
+		"a dot segment":    strings.Replace(page.URL, "/clients/", "/./clients/", 1),
+		"two dots":         strings.Replace(page.URL, "/clients/", "/clients/../clients/", 1),
 	} {
 		before := page.Hits()
 		assert.Equal(t, "{}", fetch(t, client, address), about)

@@ -88,7 +88,8 @@ func RefusedInside(ex *reports.Exchange) bool {
 // aboutAuthorization reports that an error is one of authentication or authorization, by its words.
 func aboutAuthorization(text string) bool {
 	text = strings.ToLower(text)
-	return slices.ContainsFunc([]string{"authenticat", "unauthori", "authoriz", "token", "credential", "permission", "access denied", "api key", "log in", "login"}, func(word string) bool {
+	return slices.ContainsFunc([]string{"authenticat", "unauthori", "authoriz", "token", "credential", "permission", "access denied",
+		"api key", "log in", "login"}, func(word string) bool {
 		return strings.Contains(text, word)
 	})
 }

@@ -12,7 +12,8 @@ import (
 
 // HaveStatus expects one of the HTTP statuses.
 func HaveStatus(statuses ...int) Matcher {
-	return named(onExchange("HTTP "+list(statuses), Look, func(ex *reports.Exchange) bool { return slices.Contains(statuses, Status(ex)) }), "HaveStatus", statuses)
+	return named(onExchange("HTTP "+list(statuses), Look, func(ex *reports.Exchange) bool { return slices.Contains(statuses, Status(ex)) }),
+		"HaveStatus", statuses)
 }
 
 // HaveMediaType expects a Content-Type of a media type, whatever its parameters.

@@ -111,7 +111,8 @@ var ANumber = Value{"a number", func(v any) bool { _, ok := Number(v); return ok
 
 // OneOf is one of these texts.
 func OneOf(texts ...string) Value {
-	return Value{strings.Join(texts, " or "), func(v any) bool { s, ok := v.(string); return ok && slices.Contains(texts, s) }, texted("OneOf", texts...)}
+	return Value{strings.Join(texts, " or "), func(v any) bool { s, ok := v.(string); return ok && slices.Contains(texts, s) },
+		texted("OneOf", texts...)}
 }
 
 func texted(name string, texts ...string) *reports.Call {

@@ -28,7 +28,8 @@ func jwt(t *testing.T, header, claims string) JWT {
 func TestMatchers(t *testing.T) {
 	const met, unmet, undecided = "met", "unmet", "undecided"
 	tokens, gone := answer(200, `{"access_token":"x","expires_in":60}`), &reports.Exchange{Error: "connection refused"}
-	challenge := answer(401, "", reports.Field{Name: "WWW-Authenticate", Value: `Bearer error="invalid_token", resource_metadata="https://a/"`})
+	challenge := answer(401, "", reports.Field{Name: "WWW-Authenticate",
+		Value: `Bearer error="invalid_token", resource_metadata="https://a/"`})
 	readable := jwt(t, `{"typ":"application/at+jwt"}`, `{"aud":["a","b"],"exp":4102444800,"sub":""}`)
 	for _, c := range []struct {
 		name   string

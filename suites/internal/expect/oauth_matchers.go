@@ -182,7 +182,8 @@ func NameError(codes ...string) Matcher {
 		if g, ok := actual.(Ending); ok {
 			code = g.Error()
 		}
-		return Judgement{Met: slices.Contains(codes, code), Expected: "error " + strings.Join(codes, " or "), Observed: fmt.Sprintf("error %q", code)}
+		return Judgement{Met: slices.Contains(codes, code), Expected: "error " + strings.Join(codes, " or "),
+			Observed: fmt.Sprintf("error %q", code)}
 	}}, "NameError", codes)
 }
 

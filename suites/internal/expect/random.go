@@ -20,7 +20,8 @@ func BeUnguessable(what string) Matcher {
 		case slight:
 			return Judgement{Met: true, Advice: &Advice{what + " of at least 128 random bits (RFC 6749 section 10.10)", weak}}
 		}
-		return Judgement{Expected: what + " that cannot be guessed: all different, of at least 128 random bits (RFC 6749 section 10.10)", Observed: weak}
+		return Judgement{Expected: what + " that cannot be guessed: all different, of at least 128 random bits (RFC 6749 section 10.10)",
+			Observed: weak}
 	}}, "BeUnguessable", what)
 }
 

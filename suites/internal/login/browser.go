@@ -56,7 +56,8 @@ type Browser struct {
 }
 
 // ErrNoBrowser is the error of a machine without a browser.
-var ErrNoBrowser = errors.New("no browser was found; install one (Debian: apt-get install chromium; macOS: brew install --cask chromium), or name it with MCPAUTH_BROWSER")
+var ErrNoBrowser = errors.New("no browser was found; install one (Debian: apt-get install chromium; macOS: brew install --cask " +
+	"chromium), or name it with MCPAUTH_BROWSER")
 
 // FindBrowser finds a Chromium: the one named, the one in MCPAUTH_BROWSER, or an installed one. Nothing is ever
 // downloaded.
@@ -172,7 +173,8 @@ func (b *Browser) run(path string, noSandbox bool) error {
 func environment(home string) []string {
 	out := []string{"HOME=" + home}
 	for _, name := range []string{
-		"PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR",
+		"PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "DISPLAY", "WAYLAND_DISPLAY",
+		"XDG_RUNTIME_DIR",
 		"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "TEMP", "TMP", "PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA", // Windows
 	} {
 		if v, ok := os.LookupEnv(name); ok {
@@ -262,7 +264,8 @@ func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r R
 	defer b.turn.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, wholeLogin)
 	defer cancel()
-	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{}, acted: map[proto.TargetTargetID]string{}, followed: map[*target.RecipePage]int{}, scopes: scopesOf(start), first: map[string]time.Time{}}
+	d := &drive{Browser: b, agent: agent, route: r, out: &Outcome{}, answer: make(chan arrival, 4), pages: map[proto.TargetTargetID]bool{},
+		acted: map[proto.TargetTargetID]string{}, followed: map[*target.RecipePage]int{}, scopes: scopesOf(start), first: map[string]time.Time{}}
 	incognito, err := b.browser.Context(ctx).Incognito()
 	if err != nil {
 		return &Outcome{Stage: Failed, Why: "the browser failed: " + err.Error()}
@@ -423,7 +426,8 @@ func (d *drive) watch(page *rod.Page) {
 
 // record keeps one answer that the browser got, without its body.
 func (d *drive) record(r *proto.NetworkResponse, to string) {
-	ex := &reports.Exchange{Number: d.Client.Number(), Check: "browser", Started: time.Now(), Request: reports.Request{Method: "GET", URL: r.URL}, Response: &reports.Response{Status: r.Status, Proto: r.Protocol}}
+	ex := &reports.Exchange{Number: d.Client.Number(), Check: "browser", Started: time.Now(),
+		Request: reports.Request{Method: "GET", URL: r.URL}, Response: &reports.Response{Status: r.Status, Proto: r.Protocol}}
 	names := make([]string, 0, len(r.Headers))
 	for name := range r.Headers {
 		names = append(names, name)
@@ -492,22 +496,44 @@ const everywhere = `const everywhere = selector => { const out = []; const into 
 const glanceScript = `() => {
 	` + everywhere + `
 	let n = 0; const fields = [], forms = everywhere('form'), cut = s => String(s).slice(0, 16384);
-	const usable = e => { const r = e.getBoundingClientRect(), s = getComputedStyle(e); return r.width > 0 && r.height > 0 && s.visibility !== 'hidden' && !e.disabled; };
+	const usable = e => {
+		const r = e.getBoundingClientRect(), s = getComputedStyle(e);
+		return r.width > 0 && r.height > 0 && s.visibility !== 'hidden' && !e.disabled;
+	};
 	const writes = e => e.tagName === 'INPUT' && !['submit', 'button', 'image', 'checkbox', 'radio'].includes(e.type);
-	const away = e => { const r = e.getBoundingClientRect(); return e.closest('[aria-hidden=true]') || getComputedStyle(e).opacity === '0' || r.right + scrollX <= 0 || r.bottom + scrollY <= 0; };
-	const get = (e, name) => { const v = Element.prototype.getAttribute.call(e, name); try { return v ? new URL(v, document.baseURI).href : ''; } catch { return v; } };
+	const away = e => {
+		const r = e.getBoundingClientRect();
+		return e.closest('[aria-hidden=true]') || getComputedStyle(e).opacity === '0' ||
+			r.right + scrollX <= 0 || r.bottom + scrollY <= 0;
+	};
+	const get = (e, name) => {
+		const v = Element.prototype.getAttribute.call(e, name);
+		try { return v ? new URL(v, document.baseURI).href : ''; } catch { return v; }
+	};
 	for (const e of everywhere('[data-mcpauth]')) delete e.dataset.mcpauth;
 	for (const e of everywhere('input, button, select, textarea, a[href], [role=button]')) {
 		if (e.type === 'hidden' || !usable(e) || writes(e) && away(e)) continue;
 		if (n === 1000) break; // nobody reads on
 		e.dataset.mcpauth = ++n;
-		const label = [e.labels && e.labels[0] && e.labels[0].innerText, e.getAttribute('aria-label'), e.placeholder, e.id, e.innerText, ['submit', 'button'].includes(e.type) && e.value].filter(Boolean).join(' ');
-		fields.push({Mark: n, Form: forms.indexOf(e.form), Tag: e.tagName.toLowerCase(), Type: (e.type || '').toLowerCase(), Name: cut(e.name || ''), Complete: cut(e.autocomplete || ''), Label: label.slice(0, 200), Address: cut(e.href || ''), Checked: !!e.checked,
-			Value: e.type === 'checkbox' ? cut(e.value) : '', Action: cut((e.form && get(e.form, 'action')) || location.href), Own: cut(get(e, 'formaction'))});
+		const label = [
+			e.labels && e.labels[0] && e.labels[0].innerText, e.getAttribute('aria-label'), e.placeholder, e.id, e.innerText,
+			['submit', 'button'].includes(e.type) && e.value,
+		].filter(Boolean).join(' ');
+		fields.push({
+			Mark: n, Form: forms.indexOf(e.form), Tag: e.tagName.toLowerCase(), Type: (e.type || '').toLowerCase(),
+			Name: cut(e.name || ''), Complete: cut(e.autocomplete || ''), Label: label.slice(0, 200), Address: cut(e.href || ''),
+			Checked: !!e.checked, Value: e.type === 'checkbox' ? cut(e.value) : '',
+			Action: cut((e.form && get(e.form, 'action')) || location.href), Own: cut(get(e, 'formaction')),
+		});
 	}
 	const said = [document.body ? document.body.innerText : ''];
-	for (const e of everywhere('*')) if (e.shadowRoot) for (const c of e.shadowRoot.children) if (c.innerText && c.tagName !== 'STYLE') said.push(c.innerText);
-	return JSON.stringify({Loaded: document.readyState === 'complete', URL: cut(location.href), Title: cut(document.title), Text: said.join(' ').slice(0, 4000), Fields: fields});
+	for (const e of everywhere('*')) if (e.shadowRoot) for (const c of e.shadowRoot.children) {
+		if (c.innerText && c.tagName !== 'STYLE') said.push(c.innerText);
+	}
+	return JSON.stringify({
+		Loaded: document.readyState === 'complete', URL: cut(location.href), Title: cut(document.title),
+		Text: said.join(' ').slice(0, 4000), Fields: fields,
+	});
 }`
 
 // look looks at every page that is open and does the next thing; true means that the login is over.
@@ -593,8 +619,10 @@ func (s *sight) page() *Page {
 			}
 			p.Forms = append(p.Forms, Form{Method: "POST", Action: action, loose: f.Form < 0})
 		}
-		in := Input{Name: f.Name, Type: f.Type, Label: f.Label, Complete: f.Complete, Value: f.Value, Action: f.Own, Checked: f.Checked, mark: f.Mark}
-		p.Forms[i].add(in, f.Tag == "button" || f.Type == "submit" || f.Type == "button" || f.Type == "image" || f.Tag == "div" || f.Tag == "span")
+		in := Input{Name: f.Name, Type: f.Type, Label: f.Label, Complete: f.Complete, Value: f.Value, Action: f.Own, Checked: f.Checked,
+			mark: f.Mark}
+		p.Forms[i].add(in, f.Tag == "button" || f.Type == "submit" || f.Type == "button" || f.Type == "image" || f.Tag == "div" ||
+			f.Tag == "span")
 	}
 	return p
 }

@@ -18,7 +18,8 @@ func TestTheBrowsersEnvironmentHoldsNoSecret(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the browser is a shell script here")
 	}
-	for _, name := range []string{"MCPAUTH_PASSWORD", "MCPAUTH_TOTP", "GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CI_JOB_TOKEN", "AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK"} {
+	for _, name := range []string{"MCPAUTH_PASSWORD", "MCPAUTH_TOTP", "GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CI_JOB_TOKEN",
+		"AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK"} {
 		t.Setenv(name, "secret-of-"+name)
 	}
 	seen := filepath.Join(t.TempDir(), "seen")

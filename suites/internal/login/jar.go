@@ -70,7 +70,8 @@ type Cookie struct {
 func CookiesOf(ex *reports.Exchange) []Cookie {
 	var out []Cookie
 	for _, c := range received(ex) {
-		same := map[http.SameSite]string{http.SameSiteLaxMode: "Lax", http.SameSiteStrictMode: "Strict", http.SameSiteNoneMode: "None"}[c.SameSite]
+		same := map[http.SameSite]string{http.SameSiteLaxMode: "Lax", http.SameSiteStrictMode: "Strict",
+			http.SameSiteNoneMode: "None"}[c.SameSite]
 		past := !c.Expires.IsZero() && c.Expires.Before(time.Now())
 		out = append(out, Cookie{c.Name, c.Value, c.Domain, same, c.Secure, c.HttpOnly, c.MaxAge < 0 || past || c.Value == ""})
 	}

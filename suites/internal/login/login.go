@@ -264,7 +264,8 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 		w.end(Elsewhere, "the browser is sent to %s", target)
 		return true
 	}
-	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host != from.Host && (Reserved(to.Hostname()) || w.sameHostAsAnswer(to)) {
+	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host != from.Host &&
+		(Reserved(to.Hostname()) || w.sameHostAsAnswer(to)) {
 		w.out.Location = target
 		w.end(Elsewhere, "the browser is sent to %s", target)
 		return true
@@ -561,6 +562,7 @@ func Submission(p *Page, f *Form, values oauth.Form) wire.Request {
 	}
 	origin := p.URL.Scheme + "://" + p.URL.Host
 	return wire.Request{Method: "POST", URL: f.Action, Body: values.Encode(), Header: []reports.Field{
-		{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}, {Name: "Origin", Value: origin}, {Name: "Referer", Value: origin + p.URL.Path},
+		{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}, {Name: "Origin", Value: origin},
+		{Name: "Referer", Value: origin + p.URL.Path},
 	}}
 }

@@ -27,15 +27,20 @@ func TestLoginFormsOfManyKinds(t *testing.T) {
 	for name, c := range map[string]struct {
 		source, user, password, oneTime string
 	}{
-		"plain":                          {`<form method=post><input name=username><input type=password name=pw><button>Go</button></form>`, "username", "pw", ""},
-		"by e-mail":                      {`<form method=post><input type=email name=e><input type=password name=p></form>`, "e", "p", ""},
-		"the name first":                 {`<form method=post><input name=identifier><button>Next</button></form>`, "identifier", "", ""},
-		"a field without name":           {`<form method=post><input name=x1 autocomplete=username><input type=password name=x2></form>`, "x1", "x2", ""},
-		"some text field":                {`<form method=post><input type=hidden name=csrf value=1><input name=f1><input type=password name=f2></form>`, "f1", "f2", ""},
-		"a password without a type":      {`<form method=post><input name=email type=email><input name=password></form>`, "email", "password", ""},
-		"a password told by its purpose": {`<form method=post><input name=f1><input name=f2 autocomplete=current-password></form>`, "f1", "f2", ""},
-		"second factor":                  {`<form method=post><input name=code autocomplete=one-time-code></form>`, "", "", "code"},
-		"second factor, named":           {`<form method=post><input name=totp_code></form>`, "", "", "totp_code"},
+		"plain": {`<form method=post><input name=username><input type=password name=pw><button>Go</button></form>`,
+			"username", "pw", ""},
+		"by e-mail":      {`<form method=post><input type=email name=e><input type=password name=p></form>`, "e", "p", ""},
+		"the name first": {`<form method=post><input name=identifier><button>Next</button></form>`, "identifier", "", ""},
+		"a field without name": {`<form method=post><input name=x1 autocomplete=username><input type=password name=x2></form>`, "x1",
+			"x2", ""},
+		"some text field": {`<form method=post><input type=hidden name=csrf value=1><input name=f1><input type=password name=f2></form>`,
+			"f1", "f2", ""},
+		"a password without a type": {`<form method=post><input name=email type=email><input name=password></form>`, "email", "password",
+			""},
+		"a password told by its purpose": {`<form method=post><input name=f1><input name=f2 autocomplete=current-password></form>`, "f1", "f2",
+			""},
+		"second factor":        {`<form method=post><input name=code autocomplete=one-time-code></form>`, "", "", "code"},
+		"second factor, named": {`<form method=post><input name=totp_code></form>`, "", "", "totp_code"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := parsed(t, c.source).Login()
@@ -58,9 +63,12 @@ func TestConsentAndDenial(t *testing.T) {
 	for name, c := range map[string]struct {
 		source, approve, deny string
 	}{
-		"two buttons":        {`<form method=post><button name=a value=yes>Allow</button><button name=a value=no>Deny</button></form>`, "yes", "no"},
-		"deny first":         {`<form method=post><button name=a value=no>Cancel</button><button name=a value=yes>Continue</button></form>`, "yes", "no"},
-		"submit inputs":      {`<form method=post><input type=submit name=a value=Authorize><input type=submit name=a value=Reject></form>`, "Authorize", "Reject"},
+		"two buttons": {`<form method=post><button name=a value=yes>Allow</button><button name=a value=no>Deny</button></form>`, "yes",
+			"no"},
+		"deny first": {`<form method=post><button name=a value=no>Cancel</button><button name=a value=yes>Continue</button></form>`,
+			"yes", "no"},
+		"submit inputs": {`<form method=post><input type=submit name=a value=Authorize><input type=submit name=a value=Reject></form>`,
+			"Authorize", "Reject"},
 		"a link to deny":     {`<form method=post><button name=a value=yes>Continue</button></form><a href="/abort">[ Cancel ]</a>`, "yes", ""},
 		"two forms":          {`<form method=post action=/no><button name=a value=no>No</button></form><form method=post action=/yes><button name=a value=yes>Yes</button></form>`, "yes", "no"},
 		"no consent in here": {`<form method=post><input type=password name=p><button>Continue</button></form>`, "-", ""},
@@ -99,7 +107,8 @@ func TestValuesAreWhatABrowserSends(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	for address, want := range map[string]bool{
 		"http://127.0.0.1:1/cb": true, "http://127.0.0.1:1/cb?code=1": true, "http://127.0.0.1:1/cb#code=1": true,
-		"http://127.0.0.1:1/cbx?code=1": false, "http://127.0.0.1:1/cb/../x": false, "https://attacker.example/?http://127.0.0.1:1/cb": false, "": false,
+		"http://127.0.0.1:1/cbx?code=1": false, "http://127.0.0.1:1/cb/../x": false, "https://attacker.example/?http://127.0.0.1:1/cb": false,
+		"": false,
 	} {
 		_, ok := answers("http://127.0.0.1:1/cb", address)
 		assert.Equal(t, want, ok, address)
@@ -118,7 +127,8 @@ func TestAgentIsCareful(t *testing.T) {
 	}
 	agent.Send = func(r wire.Request) *reports.Exchange {
 		sent = append(sent, r.Body)
-		return answer(200, []reports.Field{{Name: "Content-Type", Value: "text/html"}}, `<form method=post action="http://as.example.org/login"><input name=user><input type=password name=p></form>`)
+		return answer(200, []reports.Field{{Name: "Content-Type", Value: "text/html"}},
+			`<form method=post action="http://as.example.org/login"><input name=user><input type=password name=p></form>`)
 	}
 	o := agent.Walk("https://as.example.org/authorize", Route{RedirectURI: "http://127.0.0.1:1/cb"})
 	assert.Equal(t, Lost, o.Stage)
@@ -166,12 +176,16 @@ func TestFormsOfOddMarkup(t *testing.T) {
 		source string
 		want   []string
 	}{
-		"a form that a div outlives":    {`<div><form method=post><div><input name=a></div></div><input name=b></form><input name=c>`, []string{"a", "b"}},
-		"in a table":                    {`<table><form method=post><tr><td><input name=a><tr><td><input name=b></form></table>`, []string{"a", "b"}},
-		"a form in a form":              {`<form method=post><input name=a><form><input name=b></form><input name=c>`, []string{"a", "b"}},
-		"unclosed formatting":           {`<form method=post><p><b><i><input name=a><p><u><input name=b></form>`, []string{"a", "b"}},
-		"what no script shows":          {`<noscript><form method=post><input name=x></form></noscript><form method=post><input name=a></form>`, []string{"a"}},
-		"a template":                    {`<template><form method=post><input name=x></form></template><form method=post><input name=a></form>`, []string{"a"}},
+		"a form that a div outlives": {`<div><form method=post><div><input name=a></div></div><input name=b></form><input name=c>`,
+			[]string{"a", "b"}},
+		"in a table": {`<table><form method=post><tr><td><input name=a><tr><td><input name=b></form></table>`,
+			[]string{"a", "b"}},
+		"a form in a form":    {`<form method=post><input name=a><form><input name=b></form><input name=c>`, []string{"a", "b"}},
+		"unclosed formatting": {`<form method=post><p><b><i><input name=a><p><u><input name=b></form>`, []string{"a", "b"}},
+		"what no script shows": {`<noscript><form method=post><input name=x></form></noscript><form method=post><input name=a></form>`,
+			[]string{"a"}},
+		"a template": {`<template><form method=post><input name=x></form></template><form method=post><input name=a></form>`,
+			[]string{"a"}},
 		"in a comment":                  {`<!-- <form><input name=x></form> --><form method=post><input name=a></form>`, []string{"a"}},
 		"a script that writes a form":   {`<script>"<form><input name=x></form>"</script><form method=post><input name=a></form>`, []string{"a"}},
 		"capital letters and entities":  {`<FORM METHOD=POST ACTION="/x?a=1&amp;b=2"><INPUT NAME="a&#98;"></FORM>`, []string{"ab"}},
@@ -210,7 +224,8 @@ func bounded(t testing.TB, source string) {
 	})
 }
 
-var costly = []string{"<b a=%d><p>", "<a href=%d><p>x", "<form a=%d><button>x", "<form><select><option>%d", "<div %d><table><tr><td>", "<svg a=%d><title>x", "<input a=%d>", "<%d a", "x", "&lt;", "<form><input name=a%d>", "<form></form %d>"}
+var costly = []string{"<b a=%d><p>", "<a href=%d><p>x", "<form a=%d><button>x", "<form><select><option>%d", "<div %d><table><tr><td>",
+	"<svg a=%d><title>x", "<input a=%d>", "<%d a", "x", "&lt;", "<form><input name=a%d>", "<form></form %d>"}
 
 func TestAPageIsReadInProportion(t *testing.T) {
 	for _, part := range costly {
@@ -244,7 +259,8 @@ func TestAgentStopsAtPagesOfTheRecipe(t *testing.T) {
 	agent.Recipe = &target.Recipe{Pages: []target.RecipePage{{Match: "https://as.example.org/authorize", Text: "Staff"}}}
 	agent.Send = func(wire.Request) *reports.Exchange {
 		sent++
-		return &reports.Exchange{Response: &reports.Response{Status: 200, Header: []reports.Field{{Name: "Content-Type", Value: "text/html"}}, Body: `<p>Staff</p><form method=post><input name=user><input type=password name=p></form>`}}
+		return &reports.Exchange{Response: &reports.Response{Status: 200, Header: []reports.Field{{Name: "Content-Type", Value: "text/html"}},
+			Body: `<p>Staff</p><form method=post><input name=user><input type=password name=p></form>`}}
 	}
 	o := agent.Walk("https://as.example.org/authorize?x=1", Route{RedirectURI: "http://127.0.0.1:1/cb"})
 	assert.Equal(t, NeedsScript, o.Stage)

@@ -26,7 +26,8 @@ const unblank = `() => { document.adoptedStyleSheets = document.adoptedStyleShee
 // the login goes on.
 func (d *drive) picture(ctx context.Context, page *rod.Page, what string, s *sight) {
 	name := what + " " + bare(s.URL)
-	if d.secret || d.Picture == nil || d.pictured[name] || len(d.pictured) >= mostPictures || s.URL == "about:blank" || d.agent.Secrets.In(s.Text) {
+	if d.secret || d.Picture == nil || d.pictured[name] || len(d.pictured) >= mostPictures || s.URL == "about:blank" ||
+		d.agent.Secrets.In(s.Text) {
 		return
 	}
 	if d.pictured == nil {
@@ -48,7 +49,9 @@ func (d *drive) picture(ctx context.Context, page *rod.Page, what string, s *sig
 	if len(shot.Image) > largestPicture {
 		quality := 40
 		shot.Type = "image/jpeg"
-		if shot.Image, err = page.Screenshot(false, &proto.PageCaptureScreenshot{Format: proto.PageCaptureScreenshotFormatJpeg, Quality: &quality}); err != nil || len(shot.Image) > largestPicture {
+		if shot.Image, err = page.Screenshot(false,
+			&proto.PageCaptureScreenshot{Format: proto.PageCaptureScreenshotFormatJpeg, Quality: &quality}); err != nil ||
+			len(shot.Image) > largestPicture {
 			return
 		}
 	}

@@ -32,7 +32,8 @@ func TestMatches(t *testing.T) {
 func TestTheRecipePageOfAnAddress(t *testing.T) {
 	at, err := url.Parse("https://idp.example.com/login?state=x")
 	require.NoError(t, err)
-	r := &target.Recipe{Pages: []target.RecipePage{{Match: "https://idp.example.com/login", Text: "second factor", Line: 1}, {Match: "https://idp.example.com/login", Line: 2}}}
+	r := &target.Recipe{Pages: []target.RecipePage{{Match: "https://idp.example.com/login", Text: "second factor", Line: 1},
+		{Match: "https://idp.example.com/login", Line: 2}}}
 	assert.Equal(t, 2, pageOf(r, at, "Sign in").Line)
 	assert.Equal(t, 1, pageOf(r, at, "Your second factor").Line)
 	at.Host = "other.example"

@@ -19,7 +19,8 @@ func (f *Form) Password() *Input {
 // untyped reports that a text field asks for a password.
 func untyped(in Input) bool {
 	name := strings.ToLower(in.Name)
-	return in.Type == "text" && !in.Concealed && (in.Complete == "current-password" || strings.Contains(name, "passw") || slices.Contains([]string{"pwd", "pass"}, name))
+	return in.Type == "text" && !in.Concealed &&
+		(in.Complete == "current-password" || strings.Contains(name, "passw") || slices.Contains([]string{"pwd", "pass"}, name))
 }
 
 // OneTime is the field for a second factor, or nil.
@@ -32,7 +33,8 @@ func (f *Form) OneTime() *Input {
 			return false
 		}
 		name := strings.ToLower(in.Name)
-		return slices.ContainsFunc([]string{"otp", "totp", "mfa", "2fa", "passcode", "onetime", "one_time"}, func(w string) bool { return strings.Contains(name, w) })
+		return slices.ContainsFunc([]string{"otp", "totp", "mfa", "2fa", "passcode", "onetime", "one_time"},
+			func(w string) bool { return strings.Contains(name, w) })
 	})
 }
 
@@ -43,7 +45,8 @@ func (f *Form) User() *Input {
 	}
 	named := f.input(func(in Input) bool {
 		about := strings.ToLower(in.Name + " " + in.Label + " " + in.Complete)
-		return text(in) && slices.ContainsFunc([]string{"user", "mail", "login", "identifier", "account"}, func(w string) bool { return strings.Contains(about, w) })
+		return text(in) && slices.ContainsFunc([]string{"user", "mail", "login", "identifier", "account"},
+			func(w string) bool { return strings.Contains(about, w) })
 	})
 	if named == nil && f.Password() != nil {
 		return f.input(text)
@@ -53,15 +56,18 @@ func (f *Form) User() *Input {
 
 // Words on buttons.
 var (
-	approving = []string{"allow", "approve", "authorize", "authorise", "accept", "agree", "grant", "consent", "continue", "confirm", "yes", "next", "ok"}
-	denying   = []string{"deny", "cancel", "reject", "decline", "disagree", "no", "abort", "refuse", "not now", "don't"}
-	signing   = []string{"sign in", "signin", "log in", "login", "log on", "next", "continue", "submit", "verify", "ok"}
-	passing   = []string{"skip", "no", "not now", "later", "remind me", "don't"}
+	approving = []string{"allow", "approve", "authorize", "authorise", "accept", "agree", "grant", "consent", "continue", "confirm", "yes",
+		"next", "ok"}
+	denying = []string{"deny", "cancel", "reject", "decline", "disagree", "no", "abort", "refuse", "not now", "don't"}
+	signing = []string{"sign in", "signin", "log in", "login", "log on", "next", "continue", "submit", "verify", "ok"}
+	passing = []string{"skip", "no", "not now", "later", "remind me", "don't"}
 	// aside are what buttons beside the login are for.
 	aside = []string{"sign up", "signup", "register", "create", "forgot", "reset", "recover", "resend", "back", "cancel", "deny", "reject",
-		"another", "different", "switch", "show", "hide", "help", "language", "passkey", "security key", "webauthn", "magic link", "search", "subscribe",
+		"another", "different", "switch", "show", "hide", "help", "language", "passkey", "security key", "webauthn", "magic link", "search",
+		"subscribe",
 		"sign out", "log out", "logout", "cookie", "cookies", "accept all"}
-	providers = []string{"google", "github", "gitlab", "bitbucket", "microsoft", "apple", "facebook", "twitter", "linkedin", "discord", "slack", "saml", "sso"}
+	providers = []string{"google", "github", "gitlab", "bitbucket", "microsoft", "apple", "facebook", "twitter", "linkedin", "discord",
+		"slack", "saml", "sso"}
 )
 
 // says reports that a button says one of these words or phrases.
@@ -120,7 +126,8 @@ func (f *Form) signsIn() int {
 		return 3
 	case f.OneTime() != nil:
 		return 2
-	case f.User() != nil && (len(f.Buttons) == 0 || f.Submitter().Label != "" || f.Submitter().Name != "" || len(f.Buttons) == 1 && !f.Buttons[0].says(aside)):
+	case f.User() != nil && (len(f.Buttons) == 0 || f.Submitter().Label != "" || f.Submitter().Name != "" || len(f.Buttons) == 1 &&
+		!f.Buttons[0].says(aside)):
 		return 1
 	}
 	return 0
@@ -224,7 +231,8 @@ func (p *Page) Aside() (*Form, Input, bool) {
 	}
 	for i := range p.Forms {
 		f := &p.Forms[i]
-		if f.Password() != nil || f.User() != nil || f.input(func(in Input) bool { return strings.Contains(strings.ToLower(in.Name), "scope") }) != nil {
+		if f.Password() != nil || f.User() != nil ||
+			f.input(func(in Input) bool { return strings.Contains(strings.ToLower(in.Name), "scope") }) != nil {
 			continue
 		}
 		if b, ok := f.button(passing); ok {

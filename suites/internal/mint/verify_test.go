@@ -48,7 +48,8 @@ func TestVerifyPublishedVectors(t *testing.T) {
 		})
 	}
 	assert.Error(t, Verify(t.Context(), "a.b", nil))
-	assert.ErrorContains(t, Verify(t.Context(), NewAttacker().ES256(Header{"alg": "ES256", "kid": "x"}, Claims{}), []*document.Object{key(t, `{"kty":"EC","kid":"y"}`)}), "no key with the kid")
+	assert.ErrorContains(t, Verify(t.Context(), NewAttacker().ES256(Header{"alg": "ES256", "kid": "x"}, Claims{}),
+		[]*document.Object{key(t, `{"kty":"EC","kid":"y"}`)}), "no key with the kid")
 }
 
 // RFC 7518 section 3.4 and RFC 8037 section 3.1: the algorithm names its curve.
@@ -92,7 +93,8 @@ func TestVerifyBearsAbsurdKeys(t *testing.T) {
 	token := NewAttacker().ES256(Header{"alg": "ES256"}, Claims{})
 	huge := strings.Repeat("AQ", 1000)
 	for _, jwk := range []string{
-		`{"kty":"EC","crv":"P-256","x":"` + huge + `","y":"` + huge + `"}`, `{"kty":"EC","crv":"P-256"}`, `{"kty":"RSA","n":"` + huge + `","e":"` + huge + `"}`, `{"kty":"OKP","x":"AQ"}`, `{}`,
+		`{"kty":"EC","crv":"P-256","x":"` + huge + `","y":"` + huge + `"}`, `{"kty":"EC","crv":"P-256"}`,
+		`{"kty":"RSA","n":"` + huge + `","e":"` + huge + `"}`, `{"kty":"OKP","x":"AQ"}`, `{}`,
 	} {
 		assert.Error(t, Verify(t.Context(), token, []*document.Object{key(t, jwk)}), jwk)
 		for _, alg := range []string{"RS256", "PS512", "ES384", "EdDSA", "", "none"} {

@@ -39,8 +39,10 @@ type Server struct {
 // Those that are not trusted are withheld: nothing is sent there.
 func FromMetadata(issuer string, trusted func(endpoint string) bool, documents ...*document.Object) Server {
 	s := Server{Issuer: issuer, Metadata: documents[0], Withheld: map[string]string{}, documents: documents, trusted: trusted}
-	s.Authorization, s.Token, s.Registration = s.Endpoint("authorization_endpoint"), s.Endpoint("token_endpoint"), s.Endpoint("registration_endpoint")
-	s.Revocation, s.Introspection, s.Userinfo = s.Endpoint("revocation_endpoint"), s.Endpoint("introspection_endpoint"), s.Endpoint("userinfo_endpoint")
+	s.Authorization, s.Token, s.Registration = s.Endpoint("authorization_endpoint"), s.Endpoint("token_endpoint"),
+		s.Endpoint("registration_endpoint")
+	s.Revocation, s.Introspection, s.Userinfo = s.Endpoint("revocation_endpoint"), s.Endpoint("introspection_endpoint"),
+		s.Endpoint("userinfo_endpoint")
 	for _, name := range Endpoints {
 		s.Endpoint(name)
 	}
@@ -89,7 +91,8 @@ func (s *Server) WhyWithheld(names ...string) string {
 		elsewhere, flags = append(elsewhere, name), append(flags, "--trust-endpoint "+v)
 	}
 	if elsewhere != nil {
-		why = append(why, fmt.Sprintf("the %s of %s is on another origin than the issuer, so no secret and no token goes there; if it is right, add %s",
+		why = append(why, fmt.Sprintf("the %s of %s is on another origin than the issuer, so no secret and no token goes there; if it is "+
+			"right, add %s",
 			strings.Join(elsewhere, ", "), s.Issuer, strings.Join(flags, " ")))
 	}
 	return strings.Join(why, "; ")
@@ -256,7 +259,8 @@ func (t *Tokens) TooLong() string {
 	if len(t.Access) <= longestToken {
 		return ""
 	}
-	return fmt.Sprintf("the access token has %d bytes; nothing is tried with tokens of more than %d, which fit into no header field", len(t.Access), longestToken)
+	return fmt.Sprintf("the access token has %d bytes; nothing is tried with tokens of more than %d, which fit into no header field",
+		len(t.Access), longestToken)
 }
 
 // ReadTokens reads a token response; nil if it brings no access token.

@@ -34,7 +34,8 @@ func New(listen, zone string, public, private netip.Addr, port string) (*Server,
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{zone: strings.ToLower(strings.Trim(zone, ".")), public: public, private: private, port: port, trap: trap, asked: map[string]int{}, caught: map[string]int{}}
+	s := &Server{zone: strings.ToLower(strings.Trim(zone, ".")), public: public, private: private, port: port, trap: trap,
+		asked: map[string]int{}, caught: map[string]int{}}
 	if s.names, err = nameserver.Serve(listen, s.addresses); err != nil {
 		trap.Close()
 		return nil, err

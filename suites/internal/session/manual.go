@@ -31,7 +31,8 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 	}
 	at, err := document.ParseURL(c.RedirectURI)
 	if err != nil || at.Scheme != "http" || !document.LoopbackHost(at.Hostname()) {
-		return nil, fmt.Errorf("a login by hand comes back to this machine: give a client whose redirect URI is http on loopback, not %s", c.RedirectURI)
+		return nil, fmt.Errorf("a login by hand comes back to this machine: give a client whose redirect URI is http on loopback, not %s",
+			c.RedirectURI)
 	}
 	port := at.Port()
 	if port == "" {
@@ -56,7 +57,9 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 		case answers <- got:
 		default: // one is enough
 		}
-		return listener.Answer{Status: http.StatusOK, Header: map[string]string{"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"}, Body: "<!doctype html><title>mcpauth</title><p>The answer has arrived. You can close this window.</p>"}
+		return listener.Answer{Status: http.StatusOK,
+			Header: map[string]string{"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"},
+			Body:   "<!doctype html><title>mcpauth</title><p>The answer has arrived. You can close this window.</p>"}
 	})
 	show(oauth.AtQuery(s.Server.Authorization, request))
 	ctx, cancel := context.WithTimeout(ctx, handTime)

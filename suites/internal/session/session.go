@@ -514,7 +514,8 @@ func (s *Session) authenticates(ctx context.Context, c *oauth.Client) bool {
 // Metadata is what an ordinary client registers.
 func (s *Session) Metadata(method string) map[string]any {
 	m := map[string]any{
-		"client_name": "mcpauth conformance", "redirect_uris": []string{s.Callback}, "grant_types": []string{"authorization_code", "refresh_token"},
+		"client_name": "mcpauth conformance", "redirect_uris": []string{s.Callback},
+		"grant_types":    []string{"authorization_code", "refresh_token"},
 		"response_types": []string{"code"}, "token_endpoint_auth_method": method,
 	}
 	if s.ordinary.withScope {

@@ -93,7 +93,8 @@ func asked(ex *reports.Exchange) string {
 }
 
 // challengePages are words in pages or header fields by which web application firewalls ask a browser to prove itself.
-var challengePages = []string{"cf-mitigated", "just a moment", "cf-chl", "x-amzn-waf-action", "awswafcookiedomainlist", "_incapsula_", "akamai", "captcha", "ddos-guard"}
+var challengePages = []string{"cf-mitigated", "just a moment", "cf-chl", "x-amzn-waf-action", "awswafcookiedomainlist", "_incapsula_",
+	"akamai", "captcha", "ddos-guard"}
 
 // gate says what is before the endpoint, and how to get past it; empty where nothing seems to.
 func gate(at *url.URL, ex *reports.Exchange) string {
@@ -102,17 +103,20 @@ func gate(at *url.URL, ex *reports.Exchange) string {
 	to, err := at.Parse(where)
 	switch {
 	case status == 401:
-		return fmt.Sprintf("A gate asks for %s credentials before the server is reached. Pass the header that opens it: --header-env Authorization=VARIABLE.",
+		return fmt.Sprintf("A gate asks for %s credentials before the server is reached. Pass the header that opens it: --header-env "+
+			"Authorization=VARIABLE.",
 			expect.Challenges(ex)[0].Scheme)
 	case where != "" && status >= 300 && status <= 399 && err == nil && to.Host != at.Host:
-		return fmt.Sprintf("It redirects to %s, as a single sign-on gate does. Test an address behind the gate, or pass the cookie or header that opens it: "+
+		return fmt.Sprintf("It redirects to %s, as a single sign-on gate does. Test an address behind the gate, or pass the cookie or header "+
+			"that opens it: "+
 			"--header-env Cookie=VARIABLE.", to.Host)
 	case where != "" && status >= 300 && status <= 399 && err == nil && sameURL(to.Path, at.Path) && to.Scheme != at.Scheme:
 		return fmt.Sprintf("It redirects to %s: test that URL.", to.Redacted())
 	case where != "" && status >= 300 && status <= 399 && err == nil && looksLikeLogin(to.Path):
 		return "It redirects to a login page, as a gate with cookies does. Pass the cookie or header that opens it: --header-env Cookie=VARIABLE."
 	case (status == 403 || status == 503 || status == 405 || status == 202) && isChallengePage(ex):
-		return "A web application firewall asks for proof that the client is a browser. Let mcpauth pass it for the test: allow this machine's address, " +
+		return "A web application firewall asks for proof that the client is a browser. Let mcpauth pass it for the test: allow this " +
+			"machine's address, " +
 			"or a header that you pass with --header-env NAME=VARIABLE."
 	case status == 502 || status == 504:
 		return "A proxy or load balancer answers, and cannot reach the server behind it. Start the server, then run again."
@@ -122,7 +126,8 @@ func gate(at *url.URL, ex *reports.Exchange) string {
 
 func looksLikeLogin(path string) bool {
 	path = strings.ToLower(path)
-	return strings.Contains(path, "login") || strings.Contains(path, "signin") || strings.Contains(path, "sign-in") || strings.Contains(path, "sso")
+	return strings.Contains(path, "login") || strings.Contains(path, "signin") || strings.Contains(path, "sign-in") ||
+		strings.Contains(path, "sso")
 }
 
 func isChallengePage(ex *reports.Exchange) bool {
@@ -173,7 +178,8 @@ func (s *Survey) TokenRejected(now time.Time) string {
 		if text, ok := expect.Param(ex, "error_description"); ok {
 			why += ": " + text
 		}
-		return sentences(fmt.Sprintf("Your token was rejected (%s).", why), tokenTrouble(s.Token, s.Endpoint, now), "Get a new token and run again.")
+		return sentences(fmt.Sprintf("Your token was rejected (%s).", why), tokenTrouble(s.Token, s.Endpoint, now),
+			"Get a new token and run again.")
 	}
 	return ""
 }

@@ -382,7 +382,8 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 	}
 	public := []string{probe.RPC}
 	for _, c := range []mcp.Call{
-		probe.Method("tools/list", nil), probe.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}),
+		probe.Method("tools/list", nil), probe.Method("tools/call",
+			map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}),
 		probe.Method("resources/list", nil), probe.Method("prompts/list", nil),
 	} {
 		ex := t.call(c)
@@ -723,9 +724,11 @@ func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
 // are judged only if the user names them, lest a server be accused by what it never claimed.
 func (t *taker) undecided(rev string) reports.RevisionStatus {
 	if rev == "2025-03-26" || mcp.WireOf(rev) == mcp.Stateless {
-		return reports.RevisionStatus{Status: "unknown", Why: "the target asks for a token before it says; give one, or name the revision with --revision"}
+		return reports.RevisionStatus{Status: "unknown",
+			Why: "the target asks for a token before it says; give one, or name the revision with --revision"}
 	}
-	return reports.RevisionStatus{Status: "assumed", Why: "the target asks for a token before it says; give one, or name the revisions with --revision"}
+	return reports.RevisionStatus{Status: "assumed",
+		Why: "the target asks for a token before it says; give one, or name the revisions with --revision"}
 }
 
 // LoopbackIssuer reports that an issuer is on this machine, by its form.

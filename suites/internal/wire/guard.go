@@ -82,9 +82,11 @@ type Refused struct {
 
 func (r *Refused) Error() string {
 	if r.Changed {
-		return fmt.Sprintf("%s resolves to %s, of another network than when it was first looked up; it was not dialled (allow it with --allow-host %s if it is yours)", r.Host, r.Addr, r.Host)
+		return fmt.Sprintf("%s resolves to %s, of another network than when it was first looked up; it was not dialled (allow it with "+
+			"--allow-host %s if it is yours)", r.Host, r.Addr, r.Host)
 	}
-	return fmt.Sprintf("%s resolves to %s, which is not public; it was not dialled (allow it with --allow-host %s if it is yours)", r.Host, r.Addr, r.Host)
+	return fmt.Sprintf("%s resolves to %s, which is not public; it was not dialled (allow it with --allow-host %s if it is yours)", r.Host,
+		r.Addr, r.Host)
 }
 
 // exempt reports that the user allowed a name to mean any address.
@@ -161,7 +163,8 @@ func embedded(a netip.Addr) netip.Addr {
 }
 
 func public(a netip.Addr) bool {
-	return a.IsValid() && a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
+	return a.IsValid() && a.IsGlobalUnicast() && !a.IsPrivate() &&
+		!slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -60,7 +60,8 @@ func (c *Client) NewProxy() (*Proxy, error) {
 	sum := sha256.Sum256(public)
 	p := &Proxy{Addr: l.Addr().String(), PublicKeyHash: base64.StdEncoding.EncodeToString(sum[:]), client: c, key: key, tunnels: newQueue()}
 	silent := log.New(io.Discard, "", 0) // a browser drops connections as it likes
-	p.forward = &httputil.ReverseProxy{Rewrite: p.rewrite, Transport: p, FlushInterval: -1, ErrorLog: silent, ModifyResponse: boundedBody, ErrorHandler: unanswered}
+	p.forward = &httputil.ReverseProxy{Rewrite: p.rewrite, Transport: p, FlushInterval: -1, ErrorLog: silent, ModifyResponse: boundedBody,
+		ErrorHandler: unanswered}
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second, ErrorLog: silent}
 	p.inner = &http.Server{Handler: http.HandlerFunc(p.inside), ReadHeaderTimeout: 10 * time.Second, ErrorLog: silent, ConnContext: withTunnel}
 	go func() { _ = p.server.Serve(l) }()
@@ -228,7 +229,8 @@ func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn := &tunnelled{here, &tunnel{r.Host, p.transportOver(first)}}
-	if !p.tunnels.add(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})) {
+	if !p.tunnels.add(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"}})) {
 		first.Close()
 		conn.Close()
 	}
@@ -246,7 +248,8 @@ func (p *Proxy) secure(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	over := tls.Client(conn, &tls.Config{RootCAs: p.client.opt.Roots, ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	over := tls.Client(conn, &tls.Config{RootCAs: p.client.opt.Roots, ServerName: name, MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"}})
 	if err := over.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err
@@ -259,7 +262,8 @@ func (p *Proxy) transportOver(first net.Conn) *http.Transport {
 	ready := make(chan net.Conn, 1)
 	ready <- first
 	return &http.Transport{
-		Proxy: nil, DisableCompression: true, MaxResponseHeaderBytes: p.client.opt.Limits.Header, IdleConnTimeout: 30 * time.Second, MaxConnsPerHost: 1,
+		Proxy: nil, DisableCompression: true, MaxResponseHeaderBytes: p.client.opt.Limits.Header, IdleConnTimeout: 30 * time.Second,
+		MaxConnsPerHost: 1,
 		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 			select {
 			case conn := <-ready:
@@ -278,7 +282,8 @@ func (p *Proxy) certificate(host string) (tls.Certificate, error) {
 		return tls.Certificate{}, err
 	}
 	c := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "mcpauth"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "mcpauth"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(24 * time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	if a, err := netip.ParseAddr(host); err == nil {

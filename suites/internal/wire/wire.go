@@ -457,7 +457,8 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 		}
 		body = z
 	}
-	if mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream") {
+	if mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); strings.EqualFold(strings.TrimSpace(mediaType),
+		"text/event-stream") {
 		return out, c.stream(req, resp.Body, body, out)
 	}
 	room := c.room()

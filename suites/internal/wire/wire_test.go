@@ -170,7 +170,8 @@ func changing(lists ...[]netip.Addr) func(context.Context, string) ([]netip.Addr
 func TestTheTargetStaysInItsNetwork(t *testing.T) {
 	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {}))
 	require.NoError(t, err)
-	here, public, inside := []netip.Addr{netip.MustParseAddr("127.0.0.1")}, []netip.Addr{netip.MustParseAddr("192.88.99.1")}, []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+	here, public, inside := []netip.Addr{netip.MustParseAddr("127.0.0.1")}, []netip.Addr{netip.MustParseAddr("192.88.99.1")},
+		[]netip.Addr{netip.MustParseAddr("10.0.0.1")}
 	for name, c := range map[string]struct {
 		resolve  func(context.Context, string) ([]netip.Addr, error)
 		reach    wire.Reach
@@ -226,7 +227,8 @@ func TestProxyVariablesAreIgnored(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY"} {
 		t.Setenv(name, proxy)
 	}
-	c := wire.New(wire.Options{Guard: wire.NewGuard("192.0.2.1", nil), Limits: wire.Limits{Connect: 50 * time.Millisecond, Request: 100 * time.Millisecond}})
+	c := wire.New(wire.Options{Guard: wire.NewGuard("192.0.2.1", nil),
+		Limits: wire.Limits{Connect: 50 * time.Millisecond, Request: 100 * time.Millisecond}})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = c.Do(ctx, "TEST", wire.Request{Method: "GET", URL: "http://192.0.2.1/"})
@@ -313,7 +315,8 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	kept := 0
 	var first *reports.Exchange
 	for i := range 150 { // 140 MiB in all
-		ex := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: address, Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + strings.Repeat("t", 30<<10)}}})
+		ex := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: address,
+			Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + strings.Repeat("t", 30<<10)}}})
 		require.NotNil(t, ex.Response, ex.Error)
 		if i == 0 {
 			first = ex
@@ -401,7 +404,8 @@ func TestEventStreamEndsAtTheAnswer(t *testing.T) {
 		}
 	})
 	defer close(stop)
-	ex := client(wire.Limits{}).Do(context.Background(), "TEST", wire.Request{Method: "GET", URL: u, Until: func(d string) bool { return d == "mine" }})
+	ex := client(wire.Limits{}).Do(context.Background(), "TEST",
+		wire.Request{Method: "GET", URL: u, Until: func(d string) bool { return d == "mine" }})
 	assert.Empty(t, ex.Error)
 	assert.Contains(t, ex.Response.Body, "mine")
 }
@@ -481,11 +485,14 @@ func TestFetchIsWrittenAsNodeDoes(t *testing.T) {
 	}()
 	u := "http://" + l.Addr().String()
 	c := wire.New(wire.Options{
-		Guard: wire.NewGuard("127.0.0.1", nil), UserAgent: "mcpauth ({check})", Header: []reports.Field{{Name: "X-Gate", Value: "key"}}, HeaderOrigin: u,
+		Guard: wire.NewGuard("127.0.0.1", nil), UserAgent: "mcpauth ({check})", Header: []reports.Field{{Name: "X-Gate", Value: "key"}},
+		HeaderOrigin: u,
 	})
-	ex := c.Do(context.Background(), "TEST", wire.Request{Method: "POST", URL: u + "/mcp?a=b", Fetch: true, Body: "{}", Header: []reports.Field{
-		{Name: "User-Agent", Value: "of the caller"}, {Name: "content-type", Value: "application/json"}, {Name: "Authorization", Value: "Bearer x"},
-	}})
+	ex := c.Do(context.Background(), "TEST", wire.Request{Method: "POST", URL: u + "/mcp?a=b", Fetch: true, Body: "{}",
+		Header: []reports.Field{
+			{Name: "User-Agent", Value: "of the caller"}, {Name: "content-type", Value: "application/json"},
+			{Name: "Authorization", Value: "Bearer x"},
+		}})
 	require.NotNil(t, ex.Response, ex.Error)
 	assert.Equal(t, 401, ex.Response.Status)
 	assert.Equal(t, "gone", ex.Response.Body)
@@ -501,7 +508,8 @@ func TestFetchSendsNoLineBreaks(t *testing.T) {
 		{Name: "X", Value: "a\r\nY: b"},
 	}})
 	assert.Contains(t, ex.Error, "line break")
-	assert.Contains(t, client(wire.Limits{}).Do(context.Background(), "TEST", wire.Request{Method: "GET", URL: "ftp://127.0.0.1/", Fetch: true}).Error,
+	assert.Contains(t, client(wire.Limits{}).Do(context.Background(), "TEST",
+		wire.Request{Method: "GET", URL: "ftp://127.0.0.1/", Fetch: true}).Error,
 		"never dialled")
 }
 
@@ -521,7 +529,8 @@ func TestGateHeaderStaysAtTheTarget(t *testing.T) {
 	var seen atomic.Value
 	h := func(_ http.ResponseWriter, r *http.Request) { seen.Store(r.Header.Get("X-Gate")) }
 	mine, other := serve(t, h), serve(t, h)
-	c := wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil), Header: []reports.Field{{Name: "X-Gate", Value: "key"}}, HeaderOrigin: mine})
+	c := wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil), Header: []reports.Field{{Name: "X-Gate", Value: "key"}},
+		HeaderOrigin: mine})
 	get(c, mine)
 	assert.Equal(t, "key", seen.Load())
 	get(c, other)
