@@ -8,54 +8,42 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
 // Authorization servers that are right in another way than the reference: what one check makes of each.
 func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
-	for name, c := range map[string]struct {
-		bend  func(b *idp.Behaviour)
-		check string
-		want  reports.Verdict
-	}{
-		"a user and a client have one code at a time": {func(b *idp.Behaviour) { b.OneCode = true }, "AS-PKCE-PER-CODE", reports.Warn},
-		"the last of two methods counts": {func(b *idp.Behaviour) { b.Lacks = []idp.Defence{idp.RefuseDuplicates} },
+	expectFairness(t, map[string]fairness{
+		"a user and a client have one code at a time": {behaving(func(b *idp.Behaviour) { b.OneCode = true }), nil, "AS-PKCE-PER-CODE",
+			reports.Warn},
+		"the last of two methods counts": {lacking(idp.RefuseDuplicates), nil,
 			"AS-PKCE-UNKNOWN-METHOD", reports.Pass},
-		"any challenge is kept, and compared as a whole": {func(b *idp.Behaviour) { b.Lacks = []idp.Defence{idp.CheckChallengeFormat} },
+		"any challenge is kept, and compared as a whole": {lacking(idp.CheckChallengeFormat), nil,
 			"AS-PKCE-RFC-VECTOR", reports.Pass},
-		"a changed challenge of any length is kept": {func(b *idp.Behaviour) { b.Lacks = []idp.Defence{idp.CheckChallengeFormat} },
+		"a changed challenge of any length is kept": {lacking(idp.CheckChallengeFormat), nil,
 			"AS-PKCE-REJECT-WRONG-VERIFIER", reports.Pass},
-		"prompt is unknown to a server without OpenID Connect": {withoutPrompt, "AS-AUTHZ-PROMPT-NONE", reports.Pass},
-		"an unsigned request object may be believed":           {withUnsignedObjects, "AS-AUTHZ-REQUEST-OBJECT", reports.Pass},
-		"a transaction belongs to the user who was asked": {func(b *idp.Behaviour) { b.BindsUser = true },
+		"prompt is unknown to a server without OpenID Connect": {behaving(withoutPrompt), nil, "AS-AUTHZ-PROMPT-NONE", reports.Pass},
+		"an unsigned request object may be believed":           {behaving(withUnsignedObjects), nil, "AS-AUTHZ-REQUEST-OBJECT", reports.Pass},
+		"a transaction belongs to the user who was asked": {behaving(func(b *idp.Behaviour) { b.BindsUser = true }), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
-		"answers come by form": {func(b *idp.Behaviour) { b.ResponseMode = "form_post" }, "AS-AUTHZ-RESPONSE-MODE",
+		"answers come by form": {behaving(func(b *idp.Behaviour) { b.ResponseMode = "form_post" }), nil, "AS-AUTHZ-RESPONSE-MODE",
 			reports.Pass},
-		"an error without a client is a crash": {func(b *idp.Behaviour) { b.Lacks = []idp.Defence{idp.RequireClient} },
+		"an error without a client is a crash": {lacking(idp.RequireClient), nil,
 			"AS-AUTHZ-ERROR-STATUS", reports.Inconclusive},
-		"errors about the response type are in the fragment": {func(b *idp.Behaviour) { b.FragmentErrors = true }, "AS-AUTHZ-STATE-ON-ERROR",
+		"errors about the response type are in the fragment": {behaving(func(b *idp.Behaviour) { b.FragmentErrors = true }), nil,
+			"AS-AUTHZ-STATE-ON-ERROR",
 			reports.Pass},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := reference.Ideal()
-			c.bend(&o.Behaviour)
-			cfg := against.SigningIn(against.Start(t, o))
-			cfg.Skip, cfg.Only = nil, []string{c.check}
-			run, err := against.Evaluate(t, cfg)
-			require.NoError(t, err)
-			require.NotEmpty(t, run.Results)
-			for _, r := range run.Results {
-				assert.Equal(t, c.want, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
-			}
-		})
-	}
+	})
+}
+
+func lacking(d idp.Defence) func(o *reference.Options) {
+	return behaving(func(b *idp.Behaviour) { b.Lacks = []idp.Defence{d} })
+}
+
+func behaving(bend func(b *idp.Behaviour)) func(o *reference.Options) {
+	return func(o *reference.Options) { bend(&o.Behaviour) }
 }
 
 // reading has the authorization endpoint read another request than the one that came.

@@ -23,6 +23,38 @@ import (
 // behind sets the clock back by two minutes, as the Date field of every answer tells.
 func behind(o *reference.Options) { o.Policy.ClockAhead = -2 * time.Minute }
 
+// fairness is a server that is right in another way than the reference, or declared otherwise, and what one check makes of it.
+type fairness struct {
+	bend    func(o *reference.Options)
+	declare func(c *suites.Config)
+	check   string
+	want    reports.Verdict
+}
+
+func expectFairness(t *testing.T, servers map[string]fairness) {
+	t.Helper()
+	for name, c := range servers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := reference.Ideal()
+			if c.bend != nil {
+				c.bend(&o)
+			}
+			cfg := against.SigningIn(against.Start(t, o))
+			cfg.Skip, cfg.Only = nil, []string{c.check}
+			if c.declare != nil {
+				c.declare(&cfg)
+			}
+			run, err := against.Evaluate(t, cfg)
+			require.NoError(t, err)
+			require.NotEmpty(t, run.Results)
+			for _, r := range run.Results {
+				assert.Equal(t, c.want, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
+			}
+		})
+	}
+}
+
 // Servers that are right in another way than the reference, and declarations that do not fit: what one check makes
 // of each.
 func TestFairness(t *testing.T) {
@@ -33,12 +65,7 @@ func TestFairness(t *testing.T) {
 		c.Limit, c.Window = 20, time.Second
 		return c
 	}
-	for name, c := range map[string]struct {
-		bend    func(o *reference.Options)
-		declare func(c *suites.Config)
-		check   string
-		want    reports.Verdict
-	}{
+	expectFairness(t, map[string]fairness{
 		"a list that takes a scope hides nothing from those without it": {func(o *reference.Options) { o.Policy.ListScope = "notes:read" }, nil,
 			"RS-SCOPE-HIDDEN-NOT-CALLABLE", reports.Pass},
 		"a prefix that is a tool itself": {func(o *reference.Options) { o.Static = []mcpserver.Static{key("a", "whoami*")} }, nil,
@@ -192,26 +219,7 @@ func TestFairness(t *testing.T) {
 		"a batch where everything runs": {func(o *reference.Options) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.NoBatches, mcpserver.CheckScopes)
 		}, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := reference.Ideal()
-			if c.bend != nil {
-				c.bend(&o)
-			}
-			cfg := against.SigningIn(against.Start(t, o))
-			cfg.Skip, cfg.Only = nil, []string{c.check}
-			if c.declare != nil {
-				c.declare(&cfg)
-			}
-			run, err := against.Evaluate(t, cfg)
-			require.NoError(t, err)
-			require.NotEmpty(t, run.Results)
-			for _, r := range run.Results {
-				assert.Equal(t, c.want, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
-			}
-		})
-	}
+	})
 }
 
 // asking has the form ask for one value.

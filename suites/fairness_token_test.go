@@ -4,13 +4,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
-
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
 // opaque has access tokens of which nobody is told anything: no claims, and no introspection.
@@ -35,12 +32,7 @@ func silent(o *reference.Options) {
 
 // Token endpoints that are right in another way than the reference, or of which less can be seen: what one check makes of each.
 func TestFairnessOfTokens(t *testing.T) {
-	for name, c := range map[string]struct {
-		bend    func(o *reference.Options)
-		declare func(c *suites.Config)
-		check   string
-		want    reports.Verdict
-	}{
+	expectFairness(t, map[string]fairness{
 		"a second refresh endpoint with the rules of the first":    {sideDoor, nil, "AS-REFRESH-SIDE-ENDPOINTS", reports.Pass},
 		"opaque tokens, a narrower refresh":                        {opaque, nil, "AS-REFRESH-SCOPE-NARROW", reports.Pass},
 		"opaque tokens, a wider refresh":                           {opaque, nil, "AS-REFRESH-SCOPE-WIDEN", reports.Pass},
@@ -50,22 +42,7 @@ func TestFairnessOfTokens(t *testing.T) {
 		"refresh tokens that live longer than a year, as declared": {keepsTokens, idleFor(365 * 24 * time.Hour), "AS-REFRESH-EXPIRES",
 			reports.Warn},
 		"refresh tokens that live for 30 days, as declared": {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := reference.Ideal()
-			if c.bend != nil {
-				c.bend(&o)
-			}
-			cfg := against.SigningIn(against.Start(t, o))
-			cfg.Skip, cfg.Only = nil, []string{c.check}
-			if c.declare != nil {
-				c.declare(&cfg)
-			}
-			r := against.Run(t, cfg).Results[0]
-			assert.Equal(t, c.want, r.Verdict, "%s: %s", r.ID, r.Reason)
-		})
-	}
+	})
 }
 
 func idleFor(idle time.Duration) func(c *suites.Config) {

@@ -28,26 +28,33 @@ func (r *tokenRequest) becomes(form url.Values) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 }
 
-// atToken puts something before the token endpoint. It answers a request, and returns true, or lets it pass.
-func atToken(before func(w http.ResponseWriter, r *tokenRequest) bool) func(o *reference.Options) {
+// aroundToken wraps the token endpoint.
+func aroundToken(serve func(w http.ResponseWriter, r *http.Request, next http.Handler)) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		o.Wrap = func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if req.URL.Path != "/token" {
-					next.ServeHTTP(w, req)
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/token" {
+					next.ServeHTTP(w, r)
 					return
 				}
-				body, _ := io.ReadAll(io.LimitReader(req.Body, 4<<20)) // what is missing is refused by the endpoint
-				form, _ := url.ParseQuery(string(body))                // empty for what is no form
-				r := &tokenRequest{Request: req.Clone(req.Context()), body: string(body), form: form}
-				if before(w, r) {
-					return
-				}
-				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(r.body)), int64(len(r.body))
-				next.ServeHTTP(w, r.Request)
+				serve(w, r, next)
 			})
 		}
 	}
+}
+
+// atToken puts something before the token endpoint. It answers a request, and returns true, or lets it pass.
+func atToken(before func(w http.ResponseWriter, r *tokenRequest) bool) func(o *reference.Options) {
+	return aroundToken(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		body, _ := io.ReadAll(io.LimitReader(req.Body, 4<<20)) // what is missing is refused by the endpoint
+		form, _ := url.ParseQuery(string(body))                // empty for what is no form
+		r := &tokenRequest{Request: req.Clone(req.Context()), body: string(body), form: form}
+		if before(w, r) {
+			return
+		}
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(r.body)), int64(len(r.body))
+		next.ServeHTTP(w, r.Request)
+	})
 }
 
 // tokenRewriting has the token endpoint read some requests otherwise.
@@ -79,24 +86,16 @@ func tokenCrashing(which func(r *tokenRequest) bool) func(o *reference.Options) 
 
 // tokenHeaders changes the header of the token endpoint's answers.
 func tokenHeaders(change func(r *http.Request, h http.Header)) func(o *reference.Options) {
-	return func(o *reference.Options) {
-		o.Wrap = func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path != "/token" {
-					next.ServeHTTP(w, r)
-					return
-				}
-				rec := httptest.NewRecorder()
-				next.ServeHTTP(rec, r)
-				for name, values := range rec.Header() {
-					w.Header()[name] = values
-				}
-				change(r, w.Header())
-				w.WriteHeader(rec.Code)
-				_, _ = w.Write(rec.Body.Bytes())
-			})
+	return aroundToken(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		for name, values := range rec.Header() {
+			w.Header()[name] = values
 		}
-	}
+		change(r, w.Header())
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
+	})
 }
 
 // tokenFlaw is a flaw of one row of a check of the token endpoint.
