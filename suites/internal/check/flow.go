@@ -545,8 +545,8 @@ func (t AuthorizationServer) SharedTokens() *oauth.Tokens {
 }
 
 // RefreshMustWork ends the check where an ordinary refresh fails: a refused refresh token proves nothing there, and
-// nobody has killed one that never worked. The first answer counts for all checks. Checks do not wait for each other's: one
-// that waits for its turn to sign in would hold up the one whose turn it is.
+// nobody has killed one that never worked. The first answer counts for all checks. A check that gets none, for a reason of its
+// own, leaves it to the others to find out.
 func (t AuthorizationServer) RefreshMustWork() {
 	why := t.unrefreshed.Load()
 	if why == nil {
