@@ -216,6 +216,16 @@ func TestFairness(t *testing.T) {
 		"redirect URIs on the host of the document only, and its content": {func(o *reference.Options) {
 			o.Behaviour.RedirectsToDocumentHost = true
 		}, nil, "AS-CIMD-REJECT-ID-MISMATCH", reports.Pass},
+		"an origin list that allows any port of this machine": {func(o *reference.Options) {
+			o.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasPrefix(r.Header.Get("Origin"), "http://127.0.0.1:") {
+						r.Header.Del("Origin")
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		}, nil, "RS-TRANSPORT-ORIGIN-INVALID", reports.Warn},
 		"a batch where everything runs": {func(o *reference.Options) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.NoBatches, mcpserver.CheckScopes)
 		}, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},

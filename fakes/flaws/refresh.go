@@ -57,7 +57,7 @@ func secretMatch(name, row string, same func(right, sent, method string) bool) F
 		Noticed: []string{"AS-TOKEN-WRONG-SECRET", "AS-REFRESH-CONFIDENTIAL-AUTH"},
 		Also: []string{
 			"AS-CIMD-KEY-AUTH-ENFORCED", "AS-INTROSPECT-*", "AS-PAR-*", "AS-RATE-CLIENT-SECRET", "AS-REVOKE-*", "AS-TOKEN-*",
-			"AS-LOGIN-NO-DEFAULT-CREDENTIALS",
+			"AS-LOGIN-NO-DEFAULT-CREDENTIALS", "AS-DCR-SECRET-WORKS",
 		},
 	}
 }

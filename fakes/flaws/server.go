@@ -46,6 +46,9 @@ var tokenEndpoint = []Flaw{
 	{
 		Name: "as-wrong-error", Says: "An unknown client is told invalid_grant.",
 		Bend: behaviour(func(b *idp.Behaviour) { b.UnknownError = "invalid_grant" }), Noticed: []string{"AS-TOKEN-UNKNOWN-CLIENT"},
+		// Every check that expects a client to be told that it is not known: the error is the same for a wrong secret.
+		Also: []string{"AS-DCR-SECRET-WORKS", "AS-TOKEN-*", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH", "AS-PAR-BASIC",
+			"AS-CIMD-KEY-AUTH-ENFORCED", "AS-TX-VALIDATION", "AS-CC-ASSERTION-REJECTED"},
 	},
 	one("token-as-html", idp.TokenJSON, "AS-TOKEN-SUCCESS-SHAPE"),
 	one("token-stored", idp.TokenNoStore, "AS-TOKEN-NO-STORE"),
@@ -88,6 +91,7 @@ var tokenEndpoint = []Flaw{
 	// No error has the status of one.
 	one("token-error-with-200", idp.ErrorShape, "AS-TOKEN-ERROR-SHAPE",
 		"AS-CC-*", "AS-CIMD-KEY-AUTH-ENFORCED", "AS-CONSENT-REVOCABLE", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DCR-SECRET-WORKS",
+		"AS-DCRM-DELETE",
 		"AS-DEVICE-GRANT", "AS-META-GRANTS-MATCH-BEHAVIOUR",
 		"AS-DPOP-BINDING", "AS-EMA-*", "AS-INTROSPECT-*", "AS-PAR-*", "AS-PKCE-*", "AS-REFRESH-*", "AS-RES-*", "AS-REVOKE-*",
 		"AS-TOKEN-*", "AS-TX-*"),
@@ -120,7 +124,7 @@ var refreshing = []Flaw{
 	one("refresh-reuse-spares-access", idp.ReuseKillsAccess, "AS-REFRESH-REUSE-KILLS-ACCESS"),
 	one("refresh-race", idp.OneLineage, "AS-REFRESH-RACE", "AS-REFRESH-OLD-DIES"),
 	one("refresh-any-client", idp.RefreshClient, "AS-REFRESH-BOUND-CLIENT"),
-	one("refresh-without-secret", idp.RefreshNeedsSecret, "AS-REFRESH-CONFIDENTIAL-AUTH"),
+	one("refresh-without-secret", idp.RefreshNeedsSecret, "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-CIMD-KEY-AUTH-ENFORCED"),
 	one("refresh-for-everybody", idp.RegisteredGrants, "AS-REFRESH-CLIENT-CAPABILITY", "AS-TOKEN-UNAUTHORIZED-GRANT"),
 }
 

@@ -76,14 +76,24 @@ func refusesLoopbackLookalikes(t *T) {
 		"http://attacker.example/?localhost", "http://attacker.example#localhost", "http://localhostx/cb",
 		"http://0x7f000001.attacker.example/cb",
 	}
+	var backslashes []any
 	for _, good := range []string{"http://localhost/cb", "http://127.0.0.1:80/cb"} {
 		for _, m := range nearmiss.OfURL(good, nearmiss.Host) {
-			if m.Name != "a subdomain" && strings.HasPrefix(m.Value, "http:") { // names below localhost are loopback (RFC 6761 section 6.3)
+			switch {
+			case m.Name == "a subdomain", !strings.HasPrefix(m.Value, "http:"): // names below localhost are loopback (RFC 6761 section 6.3)
+			case strings.Contains(m.Value, `\`):
+				backslashes = append(backslashes, m.Value)
+			default:
 				uris = append(uris, m.Value)
 			}
 		}
 	}
 	Refuses(t, ordinary(t), redirectingTo(uris...), refuseURI())
+	// The grammar has no backslash (RFC 3986); a browser takes it for a slash, and goes to loopback (WHATWG URL section 4.4).
+	Each(t, redirectingTo(backslashes...), func(t *T, c changing) {
+		_, ex := t.AS.Register(c)
+		t.Expect(ex).Ideally(refuse)
+	})
 }
 
 // A fragment that is cut off is a warning: the client sees it in the answer.

@@ -188,6 +188,7 @@ func refusesUnregisteredCredentials(t *T) {
 	if c.Secret == "" {
 		t.NotApplicable("a client that asks for a secret gets none, and AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC is about such clients")
 	}
+	t.AS.MustGetTokens(As(c)) // with its secret, so that a refusal is one of the grant type
 	ex := t.AS.RequestForItself(c)
 	t.AS.Tokens(ex, c)
 	t.Expect(ex).To(expect.RefuseGrant("unauthorized_client", "unsupported_grant_type"))
