@@ -226,6 +226,17 @@ func TestFairness(t *testing.T) {
 				})
 			}
 		}, nil, "RS-TRANSPORT-ORIGIN-INVALID", reports.Warn},
+		"a failure over an event that the server has not kept": {func(o *reference.Options) {
+			o.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("Last-Event-ID") != "" && strings.Count(r.Header.Get("Authorization"), ".") == 2 { // a JWT
+						http.Error(w, "no such event", http.StatusInternalServerError)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		}, nil, "RS-SESSION-STREAM-NEEDS-TOKEN", reports.Pass},
 		"a batch where everything runs": {func(o *reference.Options) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.NoBatches, mcpserver.CheckScopes)
 		}, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},

@@ -50,6 +50,10 @@ func guardsStreamsAndEnding(t *T) {
 		r.mustBeOffered(t, m)
 		Refuses(t, r.request(t, m), nobodies(), refuseCaller(t, "401", 401))
 	})
+	Each(t, resumptions(), func(t *T, m message) {
+		r.mustResume(t, m)
+		Refuses(t, r.request(t, m), nobodies(), refuseCaller(t, "401", 401))
+	})
 	Each(t, Cases[*room]{{"DELETE, which ends the session", r}}, func(t *T, r *room) {
 		Refuses(t, r.end(t), nobodies(), endNothing("401"))
 	})
@@ -66,6 +70,10 @@ func bindsSessionToUser(t *T) {
 	rest := slices.Concat(r.requests(), r.unanswered(), openings())
 	Each(t, rest, func(t *T, m message) {
 		r.mustBeOffered(t, m)
+		Refuses(t, r.request(t, m), others, refuseMessage(t, "403 or 404"))
+	})
+	Each(t, resumptions(), func(t *T, m message) {
+		r.mustResume(t, m)
 		Refuses(t, r.request(t, m), others, refuseMessage(t, "403 or 404"))
 	})
 	Each(t, Cases[*room]{{"DELETE, which ends the session", r}}, func(t *T, r *room) {

@@ -31,7 +31,7 @@ func refusesEndedSessions(t *T) {
 	Each(t, Cases[message]{
 		{"a request in an ended session", r.main},
 		{"a notification in an ended session", notification},
-		{"GET in an ended session", openings()[0].Value},
+		{"GET in an ended session", opening},
 	}, func(t *T, m message) {
 		r.mustBeOffered(t, m)
 		session := r.endedSession(t)

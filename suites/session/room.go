@@ -86,6 +86,18 @@ func (r *room) mustBeOffered(t *T, m message) {
 	}
 }
 
+// mustResume ends the row where the target resumes no stream for its own user. The event is made up, so that a server which keeps no
+// events may fail over it: that shows no more than that nothing is resumed.
+func (r *room) mustResume(t *T, m message) {
+	ex, _ := r.request(t, m).Send().(*reports.Exchange)
+	switch {
+	case expect.Status(ex) == 0:
+		t.Inconclusive("the control failed: %s", expect.NoAnswer(ex))
+	case !passed(t, ex):
+		t.NotApplicable("no stream is resumed for the session's own user: %s", expect.Describe(ex))
+	}
+}
+
 // requests are what else can be asked in a session by POST.
 func (r *room) requests() Cases[message] {
 	method := func(name string, params map[string]any) message {
@@ -122,13 +134,16 @@ func notification(s mcp.Call) mcp.Call {
 	return s.Method("notifications/cancelled", map[string]any{"requestId": "mcpauth", "reason": "mcpauth"})
 }
 
+func opening(s mcp.Call) mcp.Call { return s.Using("GET") }
+
 // openings are the requests that open a stream.
-func openings() Cases[message] {
-	get := func(s mcp.Call) mcp.Call { return s.Using("GET") }
-	return Cases[message]{
-		{"GET, which opens a stream", get},
-		{"GET with Last-Event-ID, which resumes one", func(s mcp.Call) mcp.Call { return get(s).With(mcp.Field("Last-Event-ID", "1")) }},
-	}
+func openings() Cases[message] { return Cases[message]{{"GET, which opens a stream", opening}} }
+
+// resumptions are the requests that resume one.
+func resumptions() Cases[message] {
+	return Cases[message]{{"GET with Last-Event-ID, which resumes one", func(s mcp.Call) mcp.Call {
+		return opening(s).With(mcp.Field("Last-Event-ID", "1"))
+	}}}
 }
 
 func withoutToken(c mcp.Call) mcp.Call {
