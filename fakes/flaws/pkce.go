@@ -257,7 +257,7 @@ var verifierFlaws = []Flaw{
 		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-PKCE-*", "AS-TOKEN-*"},
 	},
 	{
-		Name: "pkce-challenge-kept", Says: "The challenge of a second code is forgotten.", Row: "the second of two codes with its own verifier",
+		Name: "pkce-challenge-kept", Says: "The challenge of a second code is forgotten.", Row: "of two codes with its own verifier",
 		Bend: behaviour(func(b *idp.Behaviour) {
 			h := &history{}
 			b.KeepsChallenge, b.TakesVerifier = h.keepOneOfTwo, h.forgetWhatIsUsed

@@ -406,6 +406,22 @@ func (e *Engine) result(r *requirements.Requirement, w mcp.Wire, revisions []str
 	return res
 }
 
+// releaseClients deletes what the check has registered, but for what others look at too.
+func (t *T) releaseClients() {
+	if t.Session == nil {
+		return
+	}
+	own := slices.DeleteFunc(slices.Clone(t.transcript), func(ex *reports.Exchange) bool {
+		return ex.Check != t.id || slices.Contains(t.lent, ex)
+	})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), releaseTime)
+	defer cancel()
+	t.Session.Release(ctx, own)
+}
+
+// releaseTime is how long a check waits for the deletion of its clients; what is left is deleted at the end of the run.
+const releaseTime = 5 * time.Second
+
 // execute runs a body once and grades what it found, apart for each level that the judged revisions give
 // the requirement.
 func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result, []*reports.Exchange) {
@@ -429,6 +445,7 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	for _, f := range t.cleanups {
 		f()
 	}
+	t.releaseClients()
 	ended = t.ofATargetThatIsThere(ended)
 	t.sealed = true
 	for _, ex := range t.transcript {

@@ -78,7 +78,8 @@ type Session struct {
 	mu         sync.Mutex
 	clients    map[string]*entry
 	made       []*oauth.Client
-	later      []*Session // made by Again
+	kept       []*oauth.Client // the server did not let them be deleted
+	later      []*Session      // made by Again
 	// registered are the clients by the answer that made them.
 	registered map[*reports.Exchange]*oauth.Client
 	exchanges  []*reports.Exchange
@@ -749,33 +750,68 @@ func (s *Session) Again(ctx context.Context) *Session {
 // End deletes the registered clients where the server lets us, and returns the ids of those left behind.
 func (s *Session) End(ctx context.Context) (left []string) {
 	s.mu.Lock()
-	made := s.made
-	s.made = nil
+	made, kept := s.made, s.kept
+	s.made, s.kept = nil, nil
 	later := s.later
 	s.mu.Unlock()
 	for _, again := range later {
 		left = append(left, again.End(ctx)...)
 	}
-	s.client.Allow(len(made))
+	for _, c := range append(s.remove(ctx, made), kept...) {
+		left = append(left, c.ID)
+	}
+	slices.Sort(left)
+	return left
+}
+
+// Release deletes the clients that a check has registered by these requests: servers limit how many there are, and others need
+// theirs. What there was no time for is deleted at the end.
+func (s *Session) Release(ctx context.Context, registrations []*reports.Exchange) {
+	var mine []*oauth.Client
+	s.mu.Lock()
+	s.made = slices.DeleteFunc(s.made, func(c *oauth.Client) bool {
+		released := slices.Contains(registrations, c.Exchange)
+		if released {
+			mine = append(mine, c)
+		}
+		return released
+	})
+	s.mu.Unlock()
+	left := s.remove(ctx, mine)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		s.made = append(s.made, left...)
+		return
+	}
+	s.kept = append(s.kept, left...)
+}
+
+// remove deletes clients, and returns those that the server did not let it delete.
+func (s *Session) remove(ctx context.Context, clients []*oauth.Client) (left []*oauth.Client) {
+	s.client.Allow(len(clients))
 	var mu sync.Mutex
 	var wg sync.WaitGroup
+	keep := func(c *oauth.Client) {
+		mu.Lock()
+		defer mu.Unlock()
+		left = append(left, c)
+	}
 	seen := map[string]bool{}
-	for _, c := range made {
+	for _, c := range clients {
 		if seen[c.ID] {
 			continue
 		}
 		seen[c.ID] = true
 		uri, token, ok := s.Manageable(c)
 		if !ok {
-			left = append(left, c.ID)
+			keep(c)
 			continue
 		}
 		remove := func() {
 			ex := s.send(ctx, wire.Request{Method: "DELETE", URL: uri, Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + token}}})
 			if st := expect.Status(ex); st < 200 || st > 299 {
-				mu.Lock()
-				left = append(left, c.ID)
-				mu.Unlock()
+				keep(c)
 			}
 		}
 		if s.InTurn {
@@ -785,6 +821,5 @@ func (s *Session) End(ctx context.Context) (left []string) {
 		}
 	}
 	wg.Wait()
-	slices.Sort(left)
 	return left
 }
