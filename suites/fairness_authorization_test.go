@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mcpauth/conformance/fakes/idp"
@@ -30,12 +31,28 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
 		"answers come by form": {behaving(func(b *idp.Behaviour) { b.ResponseMode = "form_post" }), nil, "AS-AUTHZ-RESPONSE-MODE",
 			reports.Pass},
+		"every token has one audience, and the first request for another fails": {behaving(troubled), nil, "AS-RES-UNKNOWN-TARGET", reports.Warn},
 		"an error without a client is a crash": {lacking(idp.RequireClient), nil,
 			"AS-AUTHZ-ERROR-STATUS", reports.Inconclusive},
 		"errors about the response type are in the fragment": {behaving(func(b *idp.Behaviour) { b.FragmentErrors = true }), nil,
 			"AS-AUTHZ-STATE-ON-ERROR",
 			reports.Pass},
 	})
+}
+
+// troubled ignores resource, and fails over the first request for another one.
+func troubled(b *idp.Behaviour) {
+	b.IgnoresResource = true
+	var requests atomic.Int32
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Query().Get("resource"), "https://attacker.example") && requests.Add(1) == 1 {
+				http.Error(w, "Unexpected error when handling the request.", http.StatusBadRequest)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 func lacking(d idp.Defence) func(o *reference.Options) {

@@ -99,13 +99,26 @@ func (t Siblings) MustBeGuarded(s Sibling) {
 	}
 }
 
-// TokensFor completes a flow for a resource, named at both endpoints; nil where it is refused.
+// TokensFor completes a flow for a resource, named at both endpoints; nil where it is refused. A refusal that does not name the
+// resource counts where an ordinary flow succeeds, and it comes again.
 func (t AuthorizationServer) TokensFor(resource string, edits ...Edit) (*Grant, *oauth.Tokens) {
-	g := t.MustReachDecision(t.Authorize(append([]Edit{With("resource", resource)}, edits...)...))
-	if g.Code() == "" {
-		return g, nil
+	g, tokens, why := t.tokensFor(resource, edits)
+	if tokens != nil || why == "invalid_target" || why == "invalid_request" {
+		return g, tokens
 	}
-	return g, t.Tokens(t.Redeem(g, With("resource", resource)), g.Client)
+	t.MustGetTokens(edits...)
+	g, tokens, _ = t.tokensFor(resource, edits)
+	return g, tokens
+}
+
+// tokensFor tells the error code too, of whichever endpoint refuses.
+func (t AuthorizationServer) tokensFor(resource string, edits []Edit) (g *Grant, tokens *oauth.Tokens, why string) {
+	g = t.MustReachDecision(t.Authorize(append([]Edit{With("resource", resource)}, edits...)...))
+	if g.Code() == "" {
+		return g, nil, g.Error()
+	}
+	ex := t.Redeem(g, With("resource", resource))
+	return g, t.Tokens(ex, g.Client), oauth.ErrorCode(ex)
 }
 
 // Audience is what a token is meant for, by its claims or by introspection; seen is false where neither tells.
