@@ -3,6 +3,7 @@ package idp
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -66,30 +67,28 @@ func (s *Server) tooMany(g *grant) bool {
 	return g.refreshes > 5
 }
 
-// How many clients of one name are taken in a second, and documents fetched for strangers in three.
+// How many clients of one name the server accepts in a second, and documents it fetches for strangers in three.
 const (
 	mostRegistrations = 30
 	mostFetches       = 20
 	fetchWindow       = 3 * time.Second
 )
 
-// crowd counts in a window of time.
-type crowd struct {
-	began time.Time
-	count int
-}
+// crowd holds the times that are counted, oldest first.
+type crowd []time.Time
 
-// overLimit counts under a name, and reports that it is more than most.
+// overLimit counts under a name, and reports more than most within a window, wherever the window begins.
 func (s *Server) overLimit(name string, most int, window time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.crowds[name]
-	if time.Since(c.began) > window {
-		c = crowd{began: time.Now()}
+	now := time.Now()
+	recent := slices.DeleteFunc(s.crowds[name], func(at time.Time) bool { return now.Sub(at) > window })
+	over := len(recent) >= most
+	if !over {
+		recent = append(recent, now)
 	}
-	c.count++
-	s.crowds[name] = c
-	return c.count > most
+	s.crowds[name] = recent
+	return over
 }
 
 // firstSeen reports that nobody has named a document before.
@@ -97,7 +96,7 @@ func (s *Server) firstSeen(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, seen := s.crowds["document "+id]
-	s.crowds["document "+id] = crowd{}
+	s.crowds["document "+id] = nil
 	return !seen
 }
 

@@ -68,6 +68,9 @@ func unlessAsked(r *request) string {
 // strangers is how many requests of nobody name a document each.
 const strangers = 30
 
+// burstTime is how long the requests of strangers may take: a limit of a few in each second may not be met by slower ones.
+const burstTime = 3 * time.Second
+
 // burst is what strangers brought about.
 type burst struct {
 	fetched int
@@ -85,9 +88,15 @@ func limitsFetchesForStrangers(t *T) {
 		pages = append(pages, d.page)
 		requests = append(requests, wire.Request{Method: "GET", URL: oauth.AtQuery(t.AS.Server().Authorization, form)})
 	}
+	began := time.Now()
 	b := burst{answers: t.AllIgnoringLimits(requests)}
+	took := time.Since(began)
 	for _, p := range pages {
 		b.fetched += p.Hits()
+	}
+	if b.fetched == strangers && took > burstTime {
+		t.Inconclusive("%d requests took %s, too slow to meet a limit: run this check alone, on an idle machine",
+			strangers, took.Round(100*time.Millisecond))
 	}
 	t.Expect(b).SeenIn(b.answers[0]).Ideally(expect.Unless(expect.Refusing("fewer fetches than requests where nobody is signed in",
 		func(b burst) string {
