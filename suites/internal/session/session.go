@@ -789,7 +789,6 @@ func (s *Session) Release(ctx context.Context, registrations []*reports.Exchange
 
 // remove deletes clients, and returns those that the server did not let it delete.
 func (s *Session) remove(ctx context.Context, clients []*oauth.Client) (left []*oauth.Client) {
-	s.client.Allow(len(clients))
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	keep := func(c *oauth.Client) {
@@ -809,7 +808,8 @@ func (s *Session) remove(ctx context.Context, clients []*oauth.Client) (left []*
 			continue
 		}
 		remove := func() {
-			ex := s.send(ctx, wire.Request{Method: "DELETE", URL: uri, Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + token}}})
+			ex := s.send(ctx, wire.Request{Method: "DELETE", URL: uri, Cleanup: true,
+				Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + token}}})
 			if st := expect.Status(ex); st < 200 || st > 299 {
 				keep(c)
 			}

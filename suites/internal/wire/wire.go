@@ -94,7 +94,6 @@ type Client struct {
 	slots     chan struct{}
 	hosts     hosts
 	sent      atomic.Int64
-	extra     atomic.Int64 // requests beyond the limit
 	number    atomic.Int64
 	kept      atomic.Int64 // bytes of all exchanges, beyond the ordinary
 }
@@ -163,6 +162,9 @@ type Request struct {
 	Done func(*reports.Exchange)
 	// Together says that the request has to meet others at the target: a target that is slow does not hold it back.
 	Together bool
+
+	// Cleanup says that the request takes back what an earlier one made at the target: it is due beyond the limit of requests too.
+	Cleanup bool
 	// Raw, if set, is written to the connection as it is, in place of all else but URL (which says where).
 	Raw []byte
 	// Fetch writes the request as the fetch function of Node does, so that nothing but what it asks for shows who sends it.
@@ -224,12 +226,9 @@ func recorded(body string) string {
 	return shortened(body, short)
 }
 
-// Allow adds requests to the limit: those that clean up after a run are due however many it took.
-func (c *Client) Allow(n int) { c.extra.Add(int64(n)) }
-
 // spend counts a request, unless the limit is reached.
 func (c *Client) spend() error {
-	if c.sent.Add(1) > c.opt.Limits.Requests+c.extra.Load() {
+	if c.sent.Add(1) > c.opt.Limits.Requests {
 		c.sent.Add(-1)
 		return ErrBudget
 	}
@@ -240,8 +239,10 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 	if !c.MaySend(req) {
 		return ErrPassive
 	}
-	if err := c.spend(); err != nil {
-		return err
+	if !req.Cleanup {
+		if err := c.spend(); err != nil {
+			return err
+		}
 	}
 	resume := deadline.Pause(ctx) // a check's time is its work, not its queueing
 	defer resume()
@@ -394,10 +395,11 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 	return o.err
 }
 
-// counting has requests that the transport repeats of its own accord count as others do: a server may ask for that.
+// counting has requests that the transport repeats of its own accord count as others do: a server may ask for that. Where the limit
+// is reached, the connection is closed, since the transport may write the request before it looks at the context.
 func (c *Client) counting(ctx context.Context, u *url.URL, cancel context.CancelCauseFunc) context.Context {
 	first := true
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
 		if first {
 			first = false
 			return
@@ -408,6 +410,7 @@ func (c *Client) counting(ctx context.Context, u *url.URL, cancel context.Cancel
 		}
 		if err != nil {
 			cancel(err)
+			got.Conn.Close()
 		}
 	}})
 }

@@ -419,10 +419,29 @@ func TestBudgetIsAHardStop(t *testing.T) {
 	}
 	assert.EqualValues(t, 3, hits.Load())
 	assert.Equal(t, wire.ErrBudget.Error(), get(c, u).Error)
-	c.Allow(1) // for cleaning up
+	c.Do(context.Background(), "TEST", wire.Request{Method: "DELETE", URL: u, Cleanup: true})
 	get(c, u)
-	get(c, u)
-	assert.EqualValues(t, 4, hits.Load())
+	assert.EqualValues(t, 4, hits.Load(), "what cleans up is sent all the same, and nothing else")
+}
+
+// A server that drops every second request of a connection makes the transport repeat it.
+func TestRequestsRepeatedAtTheLimitAreNotSent(t *testing.T) {
+	for range 20 {
+		hits := &atomic.Int32{}
+		u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if hits.Add(1) == 2 {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err == nil {
+					conn.Close()
+				}
+			}
+		})
+		c := client(wire.Limits{Requests: 2})
+		get(c, u)
+		assert.Equal(t, wire.ErrBudget.Error(), get(c, u).Error)
+		time.Sleep(5 * time.Millisecond) // for what arrives late
+		assert.EqualValues(t, 2, hits.Load())
+	}
 }
 
 func TestRateIsKept(t *testing.T) {
