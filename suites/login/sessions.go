@@ -158,7 +158,8 @@ func stayOnHost(at *url.URL) expect.Matcher {
 
 func holdNoToken(tokens *oauth.Tokens, at *url.URL) expect.Matcher {
 	return expect.That("no token in a cookie that travels in clear", func(c cookie) string {
-		if tokens != nil && (c.Value == tokens.Access || c.Value == tokens.Refresh) && (!c.Secure || at.Scheme != "https") {
+		held := c.Value != "" && tokens != nil && (c.Value == tokens.Access || c.Value == tokens.Refresh)
+		if held && (!c.Secure || at.Scheme != "https") {
 			return "the cookie " + c.Name + " holds an issued token, and lacks Secure"
 		}
 		return ""
