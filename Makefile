@@ -1,4 +1,4 @@
-.PHONY: check quick flaws test demo generate rows bench interop
+.PHONY: check quick flaws test whole demo generate rows bench interop
 
 check: ## what CI runs
 	.ci/run
@@ -12,8 +12,11 @@ quick: ## before each commit: style, units, and a run of the reference; at most 
 flaws: ## every flaw by the checks that must notice it
 	go test -vet=off ./suites/tests/matrix -run TestEveryFlawIsNoticed
 
-test:
+test: ## with a sample of the whole runs; make whole does all of them
 	go test ./...
+
+whole:
+	MCPAUTH_WHOLE=all go test -timeout 20m ./...
 
 demo:
 	go run ./cmd/mcpauth demo

@@ -1,7 +1,6 @@
 package suites_test
 
 import (
-	"context"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/against"
@@ -26,22 +26,19 @@ import (
 // The doors: Run, Test and Register give the same verdicts.
 
 func TestDoorRun(t *testing.T) {
-	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
-	for range 2 { // one process may run many targets in turn
-		run, err := suites.Run(context.Background(), cfg)
-		require.NoError(t, err)
-		against.Clean(t, run.Run())
-		ids, err := suites.Checks()
-		require.NoError(t, err)
-		judged := map[string]bool{}
-		for _, r := range run.Run().Results {
-			judged[r.ID] = true
-		}
-		ids = slices.DeleteFunc(ids, func(id string) bool { // what is left out under the race detector
-			return slices.ContainsFunc(cfg.Skip, func(pattern string) bool { ok, _ := path.Match(pattern, id); return ok })
-		})
-		assert.Len(t, judged, len(ids))
+	t.Parallel()
+	run := idealRun(t)
+	against.Clean(t, run)
+	ids, err := suites.Checks()
+	require.NoError(t, err)
+	judged := map[string]bool{}
+	for _, r := range run.Results {
+		judged[r.ID] = true
 	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { // what is left out under the race detector
+		return slices.ContainsFunc(ideal.left, func(pattern string) bool { ok, _ := path.Match(pattern, id); return ok })
+	})
+	assert.Len(t, judged, len(ids))
 }
 
 func TestDoorTest(t *testing.T) {
@@ -93,12 +90,14 @@ func TestDoorRegister(t *testing.T) {
 	register := func(run *reports.Redacted) {
 		suites.Register(func() suites.Config { return cfg }, func(r reports.Redacted) { *run = r })
 	}
+	sampled := whole.Sample(t, "in a container")
 	for name, build := range map[string]func(run *reports.Redacted){
 		"at the top level":        register,
 		"in a container":          func(run *reports.Redacted) { ginkgo.Describe("my server", func() { register(run) }) },
 		"in an ordered container": func(run *reports.Redacted) { ginkgo.Describe("my server", ginkgo.Ordered, func() { register(run) }) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			sampled(t, name)
 			var run reports.Redacted
 			own := false
 			require.True(t, specs(t, func() {
@@ -132,6 +131,7 @@ func TestDoorRegisterWithALabelFilter(t *testing.T) {
 
 // The suite file, run by the ginkgo command on two processes.
 func TestGinkgoCommand(t *testing.T) {
+	whole.Only(t) // it compiles two programs
 	r := against.Start(t, reference.Ideal())
 	report := filepath.Join(t.TempDir(), "report.xml")
 	cmd := exec.CommandContext(t.Context(), "go", "run", "github.com/onsi/ginkgo/v2/ginkgo", "--procs=2",

@@ -2,9 +2,33 @@ package suites_test
 
 import (
 	"os"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
 func TestMain(m *testing.M) { os.Exit(against.Main(m)) }
+
+var ideal struct {
+	once sync.Once
+	run  *reports.Run
+	left []string // what it leaves out
+}
+
+// idealRun is a whole run against the reference by somebody to whom everything is open. Tests that look at one share it: do not
+// change it.
+func idealRun(t *testing.T) *reports.Run {
+	t.Helper()
+	ideal.once.Do(func() {
+		cfg := against.SigningIn(against.Start(t, reference.Ideal()))
+		ideal.left = cfg.Skip
+		ideal.run = against.Run(t, cfg)
+	})
+	require.NotNil(t, ideal.run, "the run that this test looks at has failed in another one")
+	return ideal.run
+}

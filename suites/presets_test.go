@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/idp/presets"
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports/golden"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/against"
@@ -21,8 +22,10 @@ func TestPresets(t *testing.T) {
 		t.Skip("the race detector makes these too slow for what is measured in time")
 	}
 	const redirect = "http://127.0.0.1:8765/callback"
+	sampled := whole.Sample(t, "github", "keycloak")
 	for _, p := range presets.All {
 		t.Run(p.Name, func(t *testing.T) {
+			sampled(t, p.Name)
 			t.Parallel()
 			o := p.Options()
 			scripts := o.Behaviour.Pages == "javascript"

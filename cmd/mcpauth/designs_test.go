@@ -14,6 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/designs"
 	"github.com/mcpauth/conformance/fixtures/port"
 	"github.com/mcpauth/conformance/fixtures/targets"
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/golden"
 	"github.com/mcpauth/conformance/suites"
@@ -30,8 +31,10 @@ func free(t *testing.T) string {
 
 // Every design of the guides has the verdicts in its golden file. MCPAUTH_GOLDEN=write writes them again.
 func TestDesigns(t *testing.T) {
+	sampled := whole.Sample(t, "static-bearer", "guide-oauth", "issue-pkce-encoding")
 	for _, d := range designs.All {
 		t.Run(d.Name, func(t *testing.T) {
+			sampled(t, d.Name)
 			t.Parallel()
 			if d.Browser && suites.BrowserFound() != nil {
 				if os.Getenv("CI") != "" {

@@ -2,7 +2,6 @@ package matrix_test
 
 import (
 	"cmp"
-	"hash/fnv"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +12,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fixtures/whole"
 )
 
 // chosen are the flaws that whole runs are tried with. MCPAUTH_KILL is
 //
-//	empty     a small sample, always the same
+//	empty     a small sample, always the same; with MCPAUTH_WHOLE=all a larger one
 //	all       every flaw
 //	touched   those of the areas whose files differ from the branch origin/main
 //	pkce      those whose name begins so, or that a check of this area notices; more than one with commas between
@@ -30,10 +31,10 @@ func chosen(t *testing.T, all []row) []row {
 		return share(t, all, part)
 	case what == "all":
 		return all
-	case what == "" && testing.Short(): // the race detector makes a run ten times as long
-		return sample(all, 120)
-	case what == "":
+	case what == "" && whole.All() && !testing.Short(): // the race detector makes a run ten times as long
 		return sample(all, 40)
+	case what == "":
+		return sample(all, 160)
 	case what == "touched":
 		what = strings.Join(touched(t), ",")
 	}
@@ -56,7 +57,7 @@ func (r *row) concerns(words []string) bool {
 // sample is one flaw of n, chosen by name, so that a new flaw moves no other. Those that need a window to be reached are left
 // to the whole: a busy machine is too slow for them, with all other checks beside.
 func sample(all []row, n uint32) []row {
-	return slices.DeleteFunc(slices.Clone(all), func(r row) bool { return r.timed() || number(r.Name)%n != 0 })
+	return slices.DeleteFunc(slices.Clone(all), func(r row) bool { return r.timed() || whole.Number(r.Name)%n != 0 })
 }
 
 // share is the part 2/4 of all.
@@ -74,12 +75,6 @@ func share(t *testing.T, all []row, part string) []row {
 		}
 	}
 	return out
-}
-
-func number(name string) uint32 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(name)) // never fails
-	return h.Sum32()
 }
 
 // touched are the areas of checks whose files differ from the main branch.
@@ -110,5 +105,5 @@ func TestSharesMakeTheWhole(t *testing.T) {
 		assert.Equal(t, 1, seen[r.Name], r.Name)
 	}
 	assert.NotEmpty(t, sample(all, 40))
-	assert.NotEmpty(t, sample(all, 120))
+	assert.NotEmpty(t, sample(all, 160))
 }
