@@ -90,7 +90,7 @@ func oldMessages(t *T, s *Stream, address string) {
 		return t.Do(wire.Request{Method: "POST", URL: address, Body: mcp.Initialize(address, "2024-11-05").Message(), Header: header})
 	}
 	if ex := message(t.MCP.BearerField()); !expect.Accepted(ex) && expect.Status(ex) != 202 || !s.Waits(`"result"`, onStream) {
-		t.Inconclusive("the control failed: a message to the stream's address is answered with %s, and nothing comes on the stream",
+		t.Inconclusive("this proves nothing: a message to the stream's address is answered with %s, and nothing comes on the stream",
 			expect.Describe(ex))
 	}
 	t.Controlled()

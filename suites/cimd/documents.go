@@ -176,7 +176,7 @@ func acceptedRedirect(t *T) string {
 	case r.page.Hits() == 0:
 		t.Inconclusive("%s", unfetched(r))
 	}
-	t.Inconclusive("the control failed: the client of an ordinary document is refused: %s", r.Describe())
+	t.Inconclusive("this proves nothing: the client of an ordinary document is refused: %s", r.Describe())
 	return ""
 }
 

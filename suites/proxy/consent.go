@@ -57,7 +57,7 @@ func (e ended) code() bool { return e.Params.Get("code") != "" }
 func signedIn(t *T, edits ...Edit) *UpstreamRequest {
 	leg := t.Upstream.MustReach(edits...)
 	if o := t.Upstream.Return(leg, t.Upstream.SignIn(leg, leg.Jar), leg.Jar, login.Approve); o.Params.Get("code") == "" {
-		t.Inconclusive("the control failed: an ordinary flow through the upstream ended %s: %s", o.Stage, o.Why)
+		t.Inconclusive("this proves nothing: an ordinary flow through the upstream ended %s: %s", o.Stage, o.Why)
 	}
 	t.Controlled()
 	return leg
@@ -184,7 +184,7 @@ func remindOfAll(scopes []string) expect.Matcher {
 func bindsFormToBrowser(t *T) {
 	foreign, control := ownPage(t), ownPage(t)
 	if _, leg := t.Upstream.Submit(control.Grant, control.approval(), control.Jar); leg == nil {
-		t.Inconclusive("the control failed: an ordinary approval does not lead upstream")
+		t.Inconclusive("this proves nothing: an ordinary approval does not lead upstream")
 	}
 	t.Controlled()
 	victim := ownPage(t)

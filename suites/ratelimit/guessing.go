@@ -62,7 +62,7 @@ func hindersGuessingOfSecrets(t *T) {
 	g := &guesser{client: c}
 	if ex := g.guess(t, c.Secret); oauth.ErrorCode(ex) == "invalid_client" || ex.Response == nil || g.grant != nil &&
 		oauth.ReadTokens(ex) == nil {
-		t.Inconclusive("the control failed: the right secret is answered with %s", expect.Describe(ex))
+		t.Inconclusive("this proves nothing: the right secret is answered with %s", expect.Describe(ex))
 	}
 	g.grant = nil // its code is used up
 	t.Controlled()
@@ -182,7 +182,7 @@ func keepsGoodTokensDuringAFlood(t *T) {
 	token := t.MCP.FirstToken()
 	good := func() *reports.Exchange { return t.IgnoringLimits(t.MCP.Call().With(mcp.Bearer(token)).Request()) }
 	if ex := good(); !t.MCP.Served(ex) {
-		t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
+		t.Inconclusive("this proves nothing: the valid token is answered with %s", expect.Describe(ex))
 	}
 	t.Controlled()
 	throttled := false
@@ -250,7 +250,7 @@ type attempts struct {
 func passwords(t *T) (attempts, *Grant) {
 	user := t.Session.Sacrificial()
 	if ex, ok := t.Eventually(func() bool { return t.AS.AuthorizeAs(user).Code() != "" }); !ok {
-		t.Inconclusive("the control failed: the sacrificial user does not get in with the right password, or is still locked out: %s",
+		t.Inconclusive("this proves nothing: the sacrificial user does not get in with the right password, or is still locked out: %s",
 			expect.Describe(ex))
 	}
 	var answers []*reports.Exchange

@@ -124,7 +124,7 @@ func honoursBroaderScopes(t *T) {
 			Each(t, Cases[Tool]{{fmt.Sprintf("%s with %s, which implies %s", small.Name, broad, needed), small}}, func(t *T, tool Tool) {
 				ex, used := allowed(t, tool)
 				if !expect.Ran(ex) {
-					t.Inconclusive("the control failed: with %s, %s is answered with %s", list(used), tool.Name, expect.Describe(ex))
+					t.Inconclusive("this proves nothing: with %s, %s is answered with %s", list(used), tool.Name, expect.Describe(ex))
 				}
 				t.Controlled()
 				t.Expect(t.MCP.CallTool(t.MCP.TokenWithScopes(strings.Fields(instead(used, needed, broad))...), tool)).To(expect.Run())

@@ -101,7 +101,7 @@ func (d *denial) control(t *T) {
 	}
 	ex, used := allowed(t, d.tool)
 	if !expect.Ran(ex) && !(told && expect.Accepted(ex)) {
-		t.Inconclusive("the control failed: with %s, %s is answered with %s", list(used), d.tool.Name, expect.Describe(ex))
+		t.Inconclusive("this proves nothing: with %s, %s is answered with %s", list(used), d.tool.Name, expect.Describe(ex))
 	}
 	t.Controlled()
 }
@@ -135,7 +135,7 @@ func runnable(t *T) (Tool, []string) {
 		}
 		last = ex
 	}
-	t.Inconclusive("the control failed: no tool runs with its scope; the last is answered with %s", expect.Describe(last))
+	t.Inconclusive("this proves nothing: no tool runs with its scope; the last is answered with %s", expect.Describe(last))
 	return Tool{}, nil
 }
 

@@ -23,7 +23,7 @@ func guardsOtherPrimitives(t *T) {
 	}
 	Each(t, rows, func(t *T, o Object) {
 		if ex := t.Send(o.Call(own)); !o.Shows(ex) {
-			t.Inconclusive("the control failed: %s does not show the first user what only this one may see: %s", o.Name(), expect.Describe(ex))
+			t.Inconclusive("this proves nothing: %s does not show the first user what only this one may see: %s", o.Name(), expect.Describe(ex))
 		}
 		t.Controlled()
 		ex := t.Send(o.Call(other))

@@ -32,7 +32,7 @@ func verifiesTokensEachTime(t *T) {
 		}
 		if !t.MCP.Served(ex) && genuine() {
 			if outlives(t, used); !genuine() {
-				t.Inconclusive("the control failed: at its end a token of an hour is refused too")
+				t.Inconclusive("this proves nothing: at its end a token of an hour is refused too")
 			}
 			return
 		}
@@ -150,7 +150,7 @@ func observe(t *T, token string) *witness {
 func (w *witness) say(t *T) []string {
 	ex := t.Send(w.call.With(mcp.Bearer(w.token)))
 	if !expect.Ran(ex) {
-		t.Inconclusive("the control failed: %s is answered with %s", w.tool.Name, expect.Describe(ex))
+		t.Inconclusive("this proves nothing: %s is answered with %s", w.tool.Name, expect.Describe(ex))
 	}
 	return Words(ex)
 }

@@ -78,7 +78,7 @@ func otherUses(asked *question) Cases[stateEdit] {
 		}},
 		{"a state that was used before", func(t *T, u *use) {
 			if ex := u.question.answer(t, u.state, u.token, u.tool); !complete(ex) {
-				t.Inconclusive("the control failed: its first use is answered with %s", expect.Describe(ex))
+				t.Inconclusive("this proves nothing: its first use is answered with %s", expect.Describe(ex))
 			}
 		}},
 		{"a state that is 15 minutes old", func(t *T, u *use) {

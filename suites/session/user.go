@@ -22,7 +22,7 @@ func goesOnWithRenewedToken(t *T) {
 			t.NotApplicable("no session with an id opens")
 		}
 		if ex := t.MCP.Use(second); !t.MCP.Served(ex) {
-			t.Inconclusive("the control failed: outside the session, the new token is answered with %s", expect.Describe(ex))
+			t.Inconclusive("this proves nothing: outside the session, the new token is answered with %s", expect.Describe(ex))
 		}
 		t.Controlled()
 		ex := t.Send(session.Method("ping", nil).With(mcp.Bearer(second)))
@@ -98,6 +98,6 @@ func runnable(t *T) (tool Tool, used []string) {
 			return tool, used
 		}
 	}
-	t.Inconclusive("the control failed: no declared tool runs with its scope; the last is answered with %s", expect.Describe(last))
+	t.Inconclusive("this proves nothing: no declared tool runs with its scope; the last is answered with %s", expect.Describe(last))
 	return Tool{}, nil
 }

@@ -10,7 +10,7 @@ func restrictsAudienceWithoutResource(t *T) {
 	s := t.Sibling.Separate()
 	t.Sibling.MustBeGuarded(s)
 	if _, theirs := t.AS.TokensFor(s.Resource); theirs == nil || !t.Sibling.Served(s, t.Sibling.Use(s, theirs.Access)) {
-		t.Inconclusive("the control failed: a token for %s is not issued, or not served there", s.Resource)
+		t.Inconclusive("this proves nothing: a token for %s is not issued, or not served there", s.Resource)
 	}
 	flow := t.AS.CodeFlow(Without("resource"), AtToken(Without("resource"))).Send().(*Flow)
 	tokens := t.AS.Tokens(flow.Answer, flow.Client)

@@ -98,7 +98,7 @@ func scopeOfAnswer(t *T, tool Tool) {
 func forgetsPositiveAnswers(t *T) {
 	token := t.Mint.OpaqueToken(t.Mint.ActiveAnswer(nil))
 	if ex := t.MCP.Use(token.Value); !t.MCP.Served(ex) {
-		t.Inconclusive("the control failed: an ordinary opaque token is answered with %s", expect.Describe(ex))
+		t.Inconclusive("this proves nothing: an ordinary opaque token is answered with %s", expect.Describe(ex))
 	}
 	t.Controlled()
 	token.Say(introspector.Inactive)

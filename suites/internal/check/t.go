@@ -606,7 +606,7 @@ func (t MCPServer) Control() {
 	if t.HasToken() {
 		ex := t.Send(t.Call().With(t.BearerField()))
 		if !t.Survey.Served(t.wire(), ex) {
-			t.Inconclusive("the control failed: the valid token is answered with %s", expect.Describe(ex))
+			t.Inconclusive("this proves nothing: the valid token is answered with %s", expect.Describe(ex))
 		}
 		t.controlledBy(ex, t.Serve())
 		return
@@ -630,7 +630,7 @@ func (t *T) sharedControl() {
 	if keys := t.MCP.APIKeys(); !t.MCP.HasToken() && len(keys) > 0 { // the credential that the user gave
 		ex := t.Send(t.MCP.Call().With(keys[0].Field()))
 		if !t.Survey.Served(t.wire(), ex) {
-			t.Inconclusive("the control failed: %s is answered with %s", keys[0].Name, expect.Describe(ex))
+			t.Inconclusive("this proves nothing: %s is answered with %s", keys[0].Name, expect.Describe(ex))
 		}
 		t.controlledBy(ex, t.MCP.Serve())
 		return
@@ -648,7 +648,7 @@ func (t *T) sharedControl() {
 		t.aliveBy(ex)
 	}
 	if !ok {
-		t.Inconclusive("the control failed: nothing that should be served was served, so a refusal proves nothing (%s)", expect.Describe(ex))
+		t.Inconclusive("your server also rejects valid requests, so its refusals prove nothing (%s)", expect.Describe(ex))
 	}
 }
 
