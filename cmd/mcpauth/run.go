@@ -195,7 +195,7 @@ func (o *options) list(c *cobra.Command) ([]entry, error) {
 		}
 	}
 	for _, name := range secretFlags {
-		if changed(c, name) {
+		if changed(c, name) && (name != "register" || o.signIn.allowRegistration) {
 			return bad("--%s would go to every server of the list: write a target file for each server that it is for", name)
 		}
 	}
