@@ -19,12 +19,12 @@ import (
 // Processes in the role of the pods of an indexed Job share a folder. One is killed while it tests, and the one that takes its place
 // resumes: the summary is that of an undisturbed run.
 func TestPodsOfAnIndexedJob(t *testing.T) {
-	const pods = 4
+	const pods = 10
 	var held atomic.Bool
 	held.Store(true)
-	asked, goOn := make(chan struct{}, 100), make(chan struct{})
+	asked, goOn := make(chan struct{}, 10_000), make(chan struct{})
 	var urls []string
-	for i := range 10 {
+	for i := range 20 {
 		urls = append(urls, start(t, func(o *reference.Options) {
 			if i%3 == 0 {
 				o.Policy.Status = 403

@@ -84,6 +84,41 @@ func TestFleetOfURLsAndFiles(t *testing.T) {
 	assert.Equal(t, 4, strings.Count(lines, "\n"))
 }
 
+// With --resume a target is tested again where its target file, the login recipe that the file names, or a file that a flag names differs.
+func TestResumeNoticesChangedFiles(t *testing.T) {
+	r, dir := start(t, nil), t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	authorities := start(t, func(o *reference.Options) { o.Host = "mcp.example.com" }).Authority
+	target := "version: 1\ntarget: {url: \"" + r.URL + "\"}\nlogin: {recipe: recipe.yaml}\n"
+	filed, recipe := file("target.yaml", target), file("recipe.yaml", wholeRecipeFile)
+	flagged, authority := file("flag.yaml", wholeRecipeFile), file("ca.pem", string(authorities))
+	targets, out := list(t, filed), filepath.Join(dir, "out")
+	run := func(says string) {
+		t.Helper()
+		code, _, errs := mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--resume", "--only", "RS-CHALLENGE-401-STATUS",
+			"--login-recipe", flagged, "--ca-file", authority)
+		require.Zero(t, code, errs)
+		assert.Contains(t, errs, says)
+	}
+	const tested, left = "1 targets done, 0 were done before", "0 targets done, 1 were done before"
+	run(tested)
+	run(left)
+	for _, path := range []string{filed, recipe, flagged, authority} {
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, append(b, '\n'), 0o600))
+		run(tested)
+		run(left)
+	}
+}
+
+// wholeRecipeFile is a login recipe.
+const wholeRecipeFile = "version: 1\npages: [{match: \"https://idp.example.com/login*\", steps: [{click: \"#go\"}]}]\n"
+
 // A signal lets the targets in flight end, and begins no other; what is there is whole, and --resume does the rest.
 func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
 	asked, goOn := make(chan struct{}, 1), make(chan struct{})
@@ -241,16 +276,22 @@ func TestSplitsAreDisjointAndStable(t *testing.T) {
 	for i, env := range [][]string{
 		{"JOB_COMPLETION_INDEX=0", "MCPAUTH_SPLIT_COUNT=3"},
 		{"CI_NODE_INDEX=2", "CI_NODE_TOTAL=3"},
-		{"MCPAUTH_JOB_INDEX=2", "MCPAUTH_JOB_TOTAL=3"},
+		{"MCPAUTH_JOB_INDEX=2", "MCPAUTH_JOB_TOTAL=3"}, // GitHub
+		{"CIRCLE_NODE_INDEX=0", "CIRCLE_NODE_TOTAL=3"},
+		{"BUILDKITE_PARALLEL_JOB=1", "BUILDKITE_PARALLEL_JOB_COUNT=3"},
 	} {
-		mine := part(12, fmt.Sprintf("%d/3", i+1))
+		mine := part(12, fmt.Sprintf("%d/3", i%3+1))
 		assert.Equal(t, mine, part(12, "auto", env...), env)
 		shorter := part(6, "auto", env...)
 		assert.Subset(t, mine, shorter)
-		all = append(all, mine...)
+		if i < 3 {
+			all = append(all, mine...)
+		}
 	}
 	assert.ElementsMatch(t, urls, all)
-	for variable, env := range map[string]string{"MCPAUTH_SPLIT_COUNT": "JOB_COMPLETION_INDEX=0", "CIRCLE_NODE_TOTAL": "CIRCLE_NODE_INDEX=1"} {
+	for variable, env := range map[string]string{"MCPAUTH_SPLIT_COUNT": "JOB_COMPLETION_INDEX=0", "CIRCLE_NODE_TOTAL": "CIRCLE_NODE_INDEX=1",
+		"BUILDKITE_PARALLEL_JOB_COUNT": "BUILDKITE_PARALLEL_JOB=0", "CI_NODE_TOTAL": "CI_NODE_INDEX=1",
+		"MCPAUTH_JOB_TOTAL": "MCPAUTH_JOB_INDEX=0"} {
 		code, _, errs := mcpauth(t, []string{env}, "run", "--targets", list(t, urls...), "--out", t.TempDir(), "--split", "auto")
 		assert.Equal(t, 2, code)
 		assert.Contains(t, errs, variable+" is not: set it")

@@ -32,7 +32,9 @@ func (o *options) chosen(entries []entry) ([]entry, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", e.at, err)
 			}
-			e.URL = t.URL
+			if e.URL = t.URL; t.Recipe != nil {
+				e.recipe = t.Recipe.File
+			}
 		}
 		id, err := canonical(e.URL)
 		if err != nil {

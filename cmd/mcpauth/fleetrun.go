@@ -270,15 +270,15 @@ func (f *fleetRun) report(d fleet.Done, err error) {
 }
 
 // madeBy says what the results of a target follow from, besides the target itself: the program, the catalogue, the flags that choose
-// what is tested and how, and its file.
+// what is tested and how, and the contents of the files that they and the target file name. Secrets are left out: a short one could be
+// guessed from the digest.
 func (o *options) madeBy(e *entry) fleet.Made {
 	sum := sha256.New()
 	fmt.Fprintln(sum, o.fleet.given)
-	for _, path := range []string{e.File, o.caFile} {
-		if b, err := os.ReadFile(path); err == nil {
-			fmt.Fprintln(sum, len(b))
-			_, _ = sum.Write(b) // a hash has no errors
-		}
+	for _, path := range []string{e.File, e.recipe, o.caFile, o.signIn.recipe} {
+		b, err := os.ReadFile(path)
+		fmt.Fprintln(sum, path != "", err == nil, len(b))
+		_, _ = sum.Write(b) // a hash has no errors
 	}
 	build := suites.Build()
 	program := strings.TrimSpace(build.Version + " " + build.Commit)

@@ -25,6 +25,8 @@ type entry struct {
 	File string // the path of its target file; empty for a URL alone
 	name string // the path as the list writes it
 	at   string // where the list names it, for errors
+	// recipe is the path of the login recipe that the target file names.
+	recipe string
 }
 
 // listed reads the targets of --targets: lines of URLs and paths of target files, or pages of the MCP registry's /v0.1/servers.
