@@ -62,8 +62,25 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 		}
 		b.WriteString("\n</details>\n\n")
 	}
+	absent(&b, run.Reasons(reports.NotApplicable), counts[reports.NotApplicable])
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// absent writes what does not apply, a line for each reason: one cause can make hundreds of requirements inapplicable.
+func absent(b *strings.Builder, reasons []reports.Reason, n int) {
+	if len(reasons) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "<details><summary>%d %s</summary>\n\n", n, reports.NotApplicable)
+	for i, r := range reasons {
+		if i == mostFindings || b.Len() > most {
+			fmt.Fprintf(b, "- and %s, in the other reports\n", reports.Count(len(reasons)-i, "other reason"))
+			break
+		}
+		fmt.Fprintf(b, "- %s: %s\n", reports.Count(len(r.IDs), "requirement"), Text(cut(r.Text)))
+	}
+	b.WriteString("\n</details>\n\n")
 }
 
 // mostFixes is how many fixes the summary begins with.
