@@ -802,6 +802,20 @@ var tokens = []Flaw{
 		Bend: lacks(mcpserver.RequireToken), Noticed: []string{"RS-CHALLENGE-401-STATUS"},
 	},
 	{
+		Name: "open-without-metadata", Says: "Nobody asks for a token, and nothing says where tokens come from.",
+		Bend: func(o *reference.Options) {
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RequireToken)
+			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+				published := strings.Contains(r.URL.Path, "/.well-known/")
+				if published {
+					http.NotFound(w, r)
+				}
+				return published
+			})
+		},
+		Noticed: []string{"RS-CHALLENGE-401-STATUS"},
+	},
+	{
 		Name: "lists-open-behind-handshake", Says: "Behind a handshake that is declared public, lists are open too.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Public = []string{"initialize", "server/discover", "ping", "notifications/initialized"}

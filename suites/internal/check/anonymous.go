@@ -29,8 +29,8 @@ func (w *World) Meant() string {
 		return "it names an authorization server"
 	case s.Token != "" || len(w.Credentials) > 0:
 		return "you gave a credential for it"
-	case w.Issuer != nil || w.Session != nil && w.Session.UserCount() > 0:
-		return "you gave an issuer or a user for it"
+	case w.Issuer != nil || len(w.Users) > 0 || len(w.Clients) > 0: // also where no authorization server is found to sign in at
+		return "you gave an issuer, a user or a client for it"
 	}
 	return ""
 }

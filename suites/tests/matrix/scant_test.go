@@ -120,3 +120,22 @@ var beyond = map[string]string{
 	"token-scope-first":     "a client that may have more than the default scopes",
 	"token-limit-unsaid":    "a trusted issuer, for a longer token than the user's",
 }
+
+// Whoever declares a login or a token means the target to be protected: that it serves everybody is a failure, whatever it publishes.
+func TestAnOpenServerIsNoticedWithLittleDeclared(t *testing.T) {
+	const id = "RS-CHALLENGE-401-STATUS"
+	for _, name := range []string{"open-with-metadata", "open-without-metadata"} {
+		at := slices.IndexFunc(rows(), func(r row) bool { return r.Name == name })
+		for _, s := range scant {
+			t.Run(name+"/"+s.name, func(t *testing.T) {
+				cfg := s.start(t, rows()[at].Bend)
+				cfg.Only = []string{id}
+				run := against.Run(t, cfg)
+				for _, res := range run.Results {
+					assert.Equal(t, reports.Fail, res.Verdict, res.Reason)
+				}
+				assert.NotEmpty(t, run.Results)
+			})
+		}
+	}
+}
