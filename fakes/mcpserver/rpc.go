@@ -118,7 +118,7 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 	case version == "":
 		rpcError(w, http.StatusBadRequest, m.ID, -32602, "_meta lacks the protocol version")
 	case p.has(CheckHeaders) && (header != version || r.Header.Get("Mcp-Method") != m.Method || named &&
-		decode(r.Header.Get("Mcp-Name")) != name || len(r.Header.Values("Mcp-Name")) > 1):
+		decode(r.Header.Get("Mcp-Name")) != name || len(r.Header.Values("Mcp-Name")) > 1 || !mirrors(r.Header, m)):
 		rpcError(w, http.StatusBadRequest, m.ID, -32020, "headers and message differ")
 	case p.has(CheckVersion) && (!slices.Contains(p.Revisions, version) || !stateless(version)):
 		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version",

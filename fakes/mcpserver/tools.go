@@ -11,6 +11,20 @@ import (
 // mostNotes is how many notes are kept.
 const mostNotes = 200
 
+// Mirroring is the tool whose parameter region clients repeat in the header field Mcp-Param-Region.
+const Mirroring = "whoami"
+
+// mirrors reports that the field Mcp-Param-Region is as the arguments of a call have it.
+func mirrors(header http.Header, m *message) bool {
+	fields := header.Values("Mcp-Param-Region")
+	arguments, _ := m.Params["arguments"].(map[string]any)
+	region, given := arguments["region"].(string)
+	if name, _ := m.Params["name"].(string); m.Method != "tools/call" || name != Mirroring {
+		return true
+	}
+	return given && len(fields) == 1 && decode(fields[0]) == region || !given && len(fields) == 0
+}
+
 // list are the tools that a caller is shown.
 func (s *Server) list(who *caller) []any {
 	tools := []any{}
@@ -21,6 +35,9 @@ func (s *Server) list(who *caller) []any {
 		properties, required := map[string]any{}, []string{}
 		for name := range t.Arguments {
 			properties[name], required = map[string]any{"type": "string"}, append(required, name)
+		}
+		if t.Name == Mirroring {
+			properties["region"] = map[string]any{"type": "string", "x-mcp-header": "Region"}
 		}
 		if !s.Policy.has(NoSecretParameters) {
 			properties["api_key"] = map[string]any{"type": "string", "x-mcp-header": "Api-Key"}

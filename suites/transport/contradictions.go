@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -37,6 +38,43 @@ func refusesContradictions(t *T) {
 	}, refuseMismatch())
 	encoded := withToken(t, call, passTheHeaders).Send(saying("Mcp-Name", sentinel(noTool)))
 	t.Expect(encoded, "Mcp-Name of the tool in Base64").To(passTheHeaders)
+	if tool, m, added, ok := t.MCP.AMirroringTool(); ok {
+		refusesContradictingParameters(t, tool, m, added)
+	} else {
+		t.Note("no Mcp-Param field was tried: no tool that may be called has a parameter with x-mcp-header")
+	}
+}
+
+// 2026-07-28, Server Behavior for Custom Headers: decoded values match those in the message, and a value has its field.
+func refusesContradictingParameters(t *T, tool Tool, m mcp.Mirror, added bool) {
+	call := t.MCP.Call().Method("tools/call", tool.Params())
+	value, _ := m.Value(tool.Arguments)
+	other := otherValue(value)
+	Refuses(t, withToken(t, call, expect.Accept()), Cases[CallEdit]{
+		{"no " + m.Name, lacking(m.Name)},
+		{m.Name + " with another value", saying(m.Name, other)},
+		{m.Name + " with another value in Base64", saying(m.Name, sentinel(other))},
+		{m.Name + " twice, the right one first", saying(m.Name, value, other)},
+		{m.Name + " twice, the right one last", saying(m.Name, other, value)},
+	}, refuseMismatch())
+	t.Expect(withToken(t, call, expect.Accept()).Send(saying(m.Name, sentinel(value))), "%s in Base64", m.Name).To(passTheHeaders)
+	invented := withToken(t, call, expect.Accept()).Send(saying("Mcp-Param-Mcpauth-Invented", "1"))
+	t.Expect(invented, "a field of no parameter, Mcp-Param-Mcpauth-Invented").Ideally(passTheHeaders)
+	if added { // the tool does without it: a client that leaves the value out leaves the field out too
+		bare := call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": m.Unset(tool.Arguments)})
+		t.Expect(withToken(t, bare, expect.Accept()).Send(saying(m.Name, value)), "%s without the parameter", m.Name).Ideally(refuseMismatch())
+	}
+}
+
+// otherValue is another value of the type that a text has.
+func otherValue(text string) string {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return strconv.FormatInt(n+1, 10)
+	}
+	if other, ok := map[string]string{"true": "false", "false": "true"}[text]; ok {
+		return other
+	}
+	return text + "-other"
 }
 
 // withToken is a call with the valid token, whose header fields match its message.
@@ -74,7 +112,7 @@ func lacking(name string) CallEdit {
 var passTheHeaders = expect.Serving("the call to get past the comparison of header fields", func(ex *reports.Exchange) string {
 	code := mcp.Read(ex).Code
 	switch s := expect.Status(ex); {
-	case expect.NoAnswer(ex) != "", s == 401, code == "-32020", s == 400 && code != "-32602" && code != "-32601":
+	case expect.NoAnswer(ex) != "", s == 401, s == 403, code == "-32020", s == 400 && code != "-32602" && code != "-32601":
 		return expect.Describe(ex)
 	}
 	return ""

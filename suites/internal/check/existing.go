@@ -41,6 +41,28 @@ func (t MCPServer) AnExistingTool() []Tool {
 	return tools[:min(len(tools), 1)]
 }
 
+// AMirroringTool is an existing tool with a parameter that is repeated in a header field, and arguments with a value for it. added
+// says that the tool does without the parameter.
+func (t MCPServer) AMirroringTool() (tool Tool, m mcp.Mirror, added, ok bool) {
+	tools := slices.DeleteFunc(slices.Clone(t.Tools), func(x Tool) bool { return x.DeniedOnly })
+	if len(t.Tools) == 0 {
+		tools = t.ReadOnlyTools()
+	}
+	slices.SortStableFunc(tools, func(a, b Tool) int { return len(a.Scope) - len(b.Scope) }) // what needs no scope first
+	for _, tool := range tools {
+		for _, m := range t.Survey.Mirrored[tool.Name] {
+			_, given := m.Value(tool.Arguments)
+			if !given {
+				tool.Arguments = m.Set(tool.Arguments, sample(m.Schema, 0))
+			}
+			if _, ok := m.Value(tool.Arguments); ok {
+				return tool, m, !given, true
+			}
+		}
+	}
+	return Tool{}, mcp.Mirror{}, false, false
+}
+
 // ReadOnlyTools are the listed tools that say of themselves to change nothing, with arguments that fit their schemas.
 func (t MCPServer) ReadOnlyTools() []Tool {
 	if !t.Loopback() && !t.MayAttack {

@@ -238,7 +238,7 @@ func (t MCPServer) SessionAs(credentials ...reports.Field) (call mcp.Call, refus
 
 func (t MCPServer) session(capabilities map[string]any, credentials []reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	if t.wire() == mcp.Stateless {
-		return mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.statelessRevision()}, nil
+		return mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.statelessRevision(), Mirrored: t.Survey.Mirrored}, nil
 	}
 	revision := t.Revision
 	if mcp.WireOf(revision) != mcp.Stateful {

@@ -481,10 +481,11 @@ func (t *T) Cite(ex *reports.Exchange) *reports.Exchange {
 func (t MCPServer) Call() mcp.Call {
 	w := t.wire()
 	c := t.Survey.Protected[w]
+	c.Mirrored = t.Survey.Mirrored
 	if c.Revision != t.Revision && mcp.WireOf(t.Revision) == w {
 		c.Revision = t.Revision
 		if c.RPC == "initialize" {
-			c = mcp.Initialize(c.Endpoint, t.Revision)
+			c = mcp.Initialize(c.Endpoint, t.Revision) // which has no parameters of tools
 		}
 	}
 	return c

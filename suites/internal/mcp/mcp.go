@@ -53,6 +53,8 @@ type Call struct {
 	Query        url.Values
 	// Capabilities are those that the client declares; none if nil.
 	Capabilities map[string]any
+	// Mirrored are the parameters of each tool that are repeated in header fields on the stateless wire.
+	Mirrored map[string][]Mirror
 	// Body replaces the message.
 	Body  string
 	Fresh bool
@@ -231,7 +233,7 @@ func (c Call) metadata() []reports.Field {
 			break
 		}
 	}
-	return f
+	return append(f, c.mirrored()...)
 }
 
 // headerValue encodes a value by the base64 sentinel form where plain ASCII would not do.

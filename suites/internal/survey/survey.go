@@ -4,6 +4,7 @@ package survey
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -63,6 +64,8 @@ type Survey struct {
 	Servers   []Server   // the authorization servers listed
 	Status    []reports.RevisionStatus
 	Listed    []string // the names of tools, where listing is open to us
+	// Mirrored are the parameters of listed tools that clients repeat in header fields.
+	Mirrored  map[string][]mcp.Mirror
 	exchanges []*reports.Exchange
 	mu        sync.Mutex
 }
@@ -248,7 +251,8 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	s := &Survey{
 		Input: in, URL: u, Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
 		Bogus: map[mcp.Wire]*reports.Exchange{}, Protected: map[mcp.Wire]mcp.Call{}, Refused: map[mcp.Wire]*reports.Exchange{},
-		Public: map[mcp.Wire][]string{}, InTools: map[mcp.Wire]bool{}, AnyoneCalls: map[mcp.Wire]bool{},
+		Mirrored: map[string][]mcp.Mirror{},
+		Public:   map[mcp.Wire][]string{}, InTools: map[mcp.Wire]bool{}, AnyoneCalls: map[mcp.Wire]bool{},
 	}
 	t := &taker{ctx: ctx, client: client, s: s, inTurn: in.InTurn}
 	t.endpoint()
@@ -422,6 +426,9 @@ func (t *taker) inTools(w mcp.Wire, probe mcp.Call, record func(mcp.Call, *repor
 		if i == mostTools {
 			return
 		}
+		mu.Lock()
+		probe.Mirrored = t.s.Mirrored
+		mu.Unlock()
 		c := probe.Method("tools/call", map[string]any{"name": tool.Name, "arguments": tool.Arguments})
 		ex := t.call(c)
 		status := expect.Status(ex)
@@ -480,8 +487,14 @@ func (t *taker) tools(ex *reports.Exchange) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
 	for _, e := range list {
-		if o, ok := e.(*document.Object); ok && o.String("name") != "" && !slices.Contains(t.s.Listed, o.String("name")) {
-			t.s.Listed = append(t.s.Listed, o.String("name"))
+		o, _ := e.(*document.Object)
+		name := o.String("name")
+		if name != "" && !slices.Contains(t.s.Listed, name) {
+			t.s.Listed = append(t.s.Listed, name)
+		}
+		if mirrors := mcp.Mirrors(o.Object("inputSchema")); len(mirrors) > 0 {
+			t.s.Mirrored = maps.Clone(t.s.Mirrored) // the other wire may be reading it
+			t.s.Mirrored[name] = mirrors
 		}
 	}
 }
