@@ -47,8 +47,8 @@ func readsSeveralResources(t *T) {
 		}
 	})
 	Each(t, Cases[Edit]{
-		{"a foreign resource after ours", Also("resource", Attacker)},
-		{"a foreign resource before ours", Before("resource", Attacker)},
+		{"a foreign resource after that of the server", Also("resource", Attacker)},
+		{"a foreign resource before that of the server", Before("resource", Attacker)},
 	}, func(t *T, both Edit) {
 		g := t.AS.MustReachDecision(t.AS.Authorize(own, both))
 		if g.Code() == "" {

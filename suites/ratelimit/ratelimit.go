@@ -327,6 +327,7 @@ func play(t *T) *scenario {
 			t.Inconclusive("%s is refused from the first call on: %s", first.Name, expect.Describe(b.last))
 		}
 		if b.ended {
+			s.meanwhile(t)
 			s.disguise(t, first, tool)
 			s.wait(t, tool, b)
 		}
@@ -390,6 +391,14 @@ func spendOnce(t *T, c Credential, tool mcp.Call, atOnce int) *burst {
 	return b
 }
 
+// meanwhile sends a request of somebody else at once: later, the window of who is throttled may have ended.
+func (s *scenario) meanwhile(t *T) {
+	for _, other := range append(t.MCP.Bearers(), t.MCP.APIKeys()...) {
+		s.stranger = t.IgnoringLimits(t.MCP.CallFor(other).With(other.Field()).Request())
+		break
+	}
+}
+
 // disguise sends more requests of who is throttled, each with something that a careless limit counts by.
 func (s *scenario) disguise(t *T, c Credential, call mcp.Call) {
 	fresh := call.OnFreshConnection()
@@ -408,10 +417,6 @@ func (s *scenario) disguise(t *T, c Credential, call mcp.Call) {
 	}
 	for _, v := range variants {
 		s.try(t, c, call, v.Name, v.Value)
-	}
-	for _, other := range append(t.MCP.Bearers(), t.MCP.APIKeys()...) {
-		s.stranger = t.IgnoringLimits(t.MCP.CallFor(other).With(other.Field()).Request())
-		break
 	}
 }
 

@@ -157,7 +157,8 @@ func issuesShortLivedTokens(t *T) {
 }
 
 func liveAtMost(longest time.Duration) expect.Matcher {
-	return expect.That("an access token for an hour at most (the number is ours; the specifications name none)", func(seconds float64) string {
+	const expected = "an access token for an hour at most (the number is mcpauth's; the specifications name none)"
+	return expect.That(expected, func(seconds float64) string {
 		if seconds <= longest.Seconds() {
 			return ""
 		}

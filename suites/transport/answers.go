@@ -70,11 +70,13 @@ func withCookie(pair string) CallEdit {
 }
 
 func haveAttribute(name string) expect.Matcher {
-	return expect.That(name, func(attributes string) string {
-		if !strings.Contains(strings.ToLower(attributes), strings.ToLower(name)) {
-			return name + " is missing"
+	return expect.That("the attribute "+name, func(attributes string) string {
+		for _, a := range strings.Split(attributes, ";") {
+			if has, _, _ := strings.Cut(strings.TrimSpace(a), "="); strings.EqualFold(has, name) {
+				return ""
+			}
 		}
-		return ""
+		return name + " is missing"
 	})
 }
 
