@@ -56,7 +56,8 @@ one() (
 		echo "$name: did not start" >&2
 		exit 1
 	fi
-	"$cache/mcpauth" run -c "$folder/target.yaml" --baseline "$folder/expected.yaml" --fail-on practice --patience 1s --report ndjson="$logs/verdicts" ${INTEROP_ARGS:-}
+	"$cache/mcpauth" run -c "$folder/target.yaml" --baseline "$folder/expected.yaml" --fail-on practice --patience 1s --report ndjson="$logs/verdicts" \
+		${arguments:-} ${INTEROP_ARGS:-}
 	code=$?
 	[ "$code" -eq 0 ] || [ "$code" -eq 3 ] || exit 1
 	# Every other verdict but PASS stands in a file of its own, each with why; the verdicts are compared, not the words.

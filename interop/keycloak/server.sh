@@ -1,4 +1,5 @@
 # Keycloak 26.7.3 (its distribution on Maven Central) as authorization server, FastMCP 4.1.2's KeycloakAuthProvider behind it
+arguments='--concurrency 4' # a JVM on a small machine: more at once take longer than they save
 url=http://127.0.0.1:8940/mcp
 venv=$cache/fastmcp
 keycloak=$work/keycloak-26.7.3
