@@ -95,8 +95,10 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		}
 		if why := s.rejected(sv); why != "" {
 			err = &survey.Unreachable{Why: why}
-		} else {
-			sv = s.login(ctx, sv, s.secrets)
+		} else if sv = s.login(ctx, sv, s.secrets); s.session != nil {
+			if why := s.session.Rejected(); why != "" {
+				err = &survey.Unreachable{Why: why}
+			}
 		}
 	}
 	s.world = s.makeWorld(sv, s.secrets, s.mayStrain(ctx))
@@ -105,6 +107,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	var unreachable *survey.Unreachable
 	if errors.As(err, &unreachable) {
 		s.run.Unreachable = unreachable.Why
+		s.run.Discovered = slices.DeleteFunc(s.unregister(ctx), func(f reports.Fact) bool { return f.Name == "login" }) // the same again
 		err = nil
 	}
 	if err == nil && s.run.Unreachable == "" {

@@ -18,15 +18,14 @@ import (
 func (c *Config) validate(reg *check.Registry) error {
 	u, err := document.ParseURL(c.URL)
 	if err != nil {
-		hint := ""
 		if !strings.Contains(c.URL, "://") && c.URL != "" {
 			scheme := "https://"
 			if Own("http://" + c.URL) {
 				scheme = "http://" // servers on this machine rarely have a certificate
 			}
-			hint = "; did you mean " + scheme + c.URL + "?"
+			return usage("the URL has no scheme; did you mean %s%s?", scheme, c.URL)
 		}
-		return usage("the URL %q cannot be tested: %v%s", c.URL, err, hint)
+		return usage("the URL %q cannot be tested: %v", c.URL, err)
 	}
 	if u.User != nil || u.Fragment != "" {
 		return usage("the URL %q must have no user name and no fragment", u.Redacted())

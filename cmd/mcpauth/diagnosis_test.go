@@ -1,29 +1,88 @@
 package main_test
 
 import (
+	"bytes"
+	"crypto/tls"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
 )
 
 // answer makes a server that answers every request alike.
 func answer(t *testing.T, status int, header map[string]string, body string) string {
 	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	s := httptest.NewServer(always(status, header, body))
+	t.Cleanup(s.Close)
+	return s.URL + "/mcp"
+}
+
+func always(status int, header map[string]string, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for name, value := range header {
 			w.Header().Set(name, value)
 		}
 		w.WriteHeader(status)
 		_, _ = fmt.Fprint(w, body)
-	}))
+	})
+}
+
+// selfSigned makes a server with a certificate that nobody trusts.
+func selfSigned(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(always(200, nil, ""))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s.URL + "/mcp"
+}
+
+// mutualTLS makes a server that demands a client certificate, and a file with the authority of its own. It reads on after its
+// alert, so that the alert always arrives.
+func mutualTLS(t *testing.T) (url, authority string) {
+	t.Helper()
+	s := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
+	defer s.Close()
+	authority = filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
+	config := &tls.Config{Certificates: s.TLS.Certificates, ClientAuth: tls.RequireAnyClientCert}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_ = tls.Server(conn, config).Handshake()
+				_, _ = io.Copy(io.Discard, conn)
+			}()
+		}
+	}()
+	return "https://" + l.Addr().String() + "/mcp", authority
 }
 
 // expired is an unsigned JWT whose time is over.
@@ -33,53 +92,115 @@ func expired() string {
 	return encode(`{"alg":"ES256","typ":"at+jwt"}`) + "." + encode(claims) + "." + encode(strings.Repeat("x", 64))
 }
 
-// Where a target cannot be tested at all, one paragraph says why, and what to do.
+// ports are those of servers of a test, all of five digits, so that lines break alike.
+var ports = regexp.MustCompile(`(127\.0\.0\.1|localhost):\d{5}\b`)
+
+// console compares what people see with a golden file. MCPAUTH_GOLDEN=write writes it again.
+func console(t *testing.T, name, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), 80, line)
+	}
+	text = ports.ReplaceAllString(text, "$1:12345")
+	path := filepath.Join("..", "..", "fixtures", "golden", "console", name+".txt")
+	if os.Getenv("MCPAUTH_GOLDEN") == "write" {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	b, err := os.ReadFile(path)
+	require.NoError(t, err, "write it by MCPAUTH_GOLDEN=write, and read it")
+	assert.Equal(t, string(b), text)
+}
+
+var signingIn = []string{"--username", "alice", "--login", "form"}
+
+// Where a target cannot be tested at all, one paragraph says why, and what to do. The golden files hold the whole text.
 func TestDiagnosis(t *testing.T) {
 	good := start(t, nil)
+	factor := start(t, func(o *reference.Options) {
+		o.Users = []idp.User{{Name: "alice", Password: "alice-7-looking-glass", OneTime: "JBSWY3DPEHPK3PXP"}}
+	})
+	mutual, authority := mutualTLS(t)
 	html := map[string]string{"Content-Type": "text/html"}
 	for name, c := range map[string]struct {
-		url  string
-		env  []string
-		args []string
-		want string
+		url      string
+		env      []string
+		args     []string
+		noOthers bool // doctor and init sign nobody in
 	}{
-		"another path": {url: strings.TrimSuffix(good.URL, "mcp") + "mpc",
-			want: "is answered with HTTP 404 and a body of type text/plain. This does not look like an MCP endpoint. Its metadata names " +
-				good.URL +
-				": did you mean that? (exit 3)"},
-		"HTML": {url: answer(t, 200, html, "<!doctype html><title>Shop</title>"),
-			want: "is answered with HTTP 200 and an HTML page. This does not look like an MCP endpoint. Check the path: /mcp, /sse and / do not " +
-				"answer as an MCP " +
-				"endpoint does either. (exit 3)"},
-		"plain JSON": {url: answer(t, 200, map[string]string{"Content-Type": "application/json"}, `{"ok":true}`),
-			want: "is answered with HTTP 200 and a body of type application/json. This does not look like an MCP endpoint."},
-		"no server behind the proxy": {url: answer(t, 502, html, "<h1>502</h1>"),
-			want: "is answered with HTTP 502 and an HTML page. A proxy or load balancer answers, and cannot reach the server behind it."},
-		"single sign-on": {url: answer(t, 302, map[string]string{"Location": "https://sso.example.com/authorize?x=1"}, ""),
-			want: "is answered with HTTP 302. It redirects to sso.example.com, as a single sign-on gate does."},
-		"cookie login": {url: answer(t, 302, map[string]string{"Location": "/login?next=/mcp"}, ""),
-			want: "It redirects to a login page, as a gate with cookies does. Pass the cookie or header that opens it: --header-env Cookie=VARIABLE."},
-		"basic authentication": {url: answer(t, 401, map[string]string{"WWW-Authenticate": `Basic realm="staging"`}, ""),
-			want: "A gate asks for Basic credentials before the server is reached. Pass the header that opens it: --header-env " +
-				"Authorization=VARIABLE."},
-		"firewall": {url: answer(t, 403, map[string]string{"Content-Type": "text/html", "Cf-Mitigated": "challenge"},
-			"<title>Just a moment...</title>"),
-			want: "A web application firewall asks for proof that the client is a browser."},
-		"a token that is rejected": {url: good.URL, env: []string{"TOKEN=no-such-token"}, args: []string{"--token-env", "TOKEN"},
-			want: "NOTHING WAS TESTED: Your token was rejected (401 invalid_token: The access token is not valid here). Get a new token and run " +
-				"again. (exit 3)"},
-		"a token that has expired": {url: good.URL, env: []string{"TOKEN=" + expired()}, args: []string{"--token-env", "TOKEN"},
-			want: "It expired at 2020-01-02 03:04 UTC. Get a new token and run again. (exit 3)"},
+		"another-path":     {url: strings.TrimSuffix(good.URL, "mcp") + "mpc"},
+		"not-found":        {url: answer(t, 404, html, "<h1>Not found</h1>")},
+		"html":             {url: answer(t, 200, html, "<!doctype html><title>Shop</title>")},
+		"json":             {url: answer(t, 200, map[string]string{"Content-Type": "application/json"}, `{"ok":true}`)},
+		"no-server":        {url: answer(t, 502, html, "<h1>502</h1>")},
+		"single-sign-on":   {url: answer(t, 302, map[string]string{"Location": "https://sso.example.com/authorize?x=1"}, "")},
+		"cookie-login":     {url: answer(t, 302, map[string]string{"Location": "/login?next=/mcp"}, "")},
+		"basic":            {url: answer(t, 401, map[string]string{"WWW-Authenticate": `Basic realm="staging"`}, "")},
+		"firewall":         {url: answer(t, 403, map[string]string{"Content-Type": "text/html", "Cf-Mitigated": "challenge"}, "<p>Wait</p>")},
+		"client-tls":       {url: mutual, args: []string{"--ca-file", authority}},
+		"self-signed":      {url: selfSigned(t)},
+		"no-tls":           {url: strings.Replace(good.URL, "http://", "https://", 1)},
+		"nobody-listens":   {url: "http://" + free(t) + "/mcp"},
+		"rejected-token":   {url: good.URL, env: []string{"TOKEN=no-such-token"}, args: []string{"--token-env", "TOKEN"}},
+		"expired-token":    {url: good.URL, env: []string{"TOKEN=" + expired()}, args: []string{"--token-env", "TOKEN"}},
+		"wrong-password":   {url: good.URL, env: []string{"MCPAUTH_PASSWORD=wrong"}, args: signingIn, noOthers: true},
+		"no-second-factor": {url: factor.URL, env: []string{"MCPAUTH_PASSWORD=alice-7-looking-glass"}, args: signingIn, noOthers: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := mcpauth(t, c.env, append([]string{"run", c.url}, c.args...)...)
 			assert.Equal(t, 3, code, errs)
-			assert.Contains(t, conclusion(out), c.want)
-			assert.True(t, strings.HasPrefix(conclusion(out), "NOTHING WAS TESTED: "), out)
-			assert.Less(t, strings.Count(out, "\n"), 12, "one paragraph is enough")
-			for line := range strings.Lines(out) {
-				assert.LessOrEqual(t, len(strings.TrimRight(line, "\n")), 80, line)
+			console(t, name, out)
+			if c.noOthers {
+				return
+			}
+			why := strings.TrimSuffix(strings.TrimPrefix(conclusion(out), "NOTHING WAS TESTED: "), " (exit 3)")
+			for _, verb := range []string{"doctor", "init"} {
+				code, out, errs := mcpauth(t, c.env, append([]string{verb, c.url}, c.args...)...)
+				assert.NotZero(t, code, verb)
+				assert.Contains(t, strings.Join(strings.Fields(out+errs), " "), why, verb)
 			}
 		})
+	}
+}
+
+// A run that is interrupted says how far it came, and nothing of what it did not come to.
+func TestInterruptedConsole(t *testing.T) {
+	hang, asked := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	r := start(t, func(o *reference.Options) {
+		o.Wrap = func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.Contains(r.UserAgent(), "RS-") { // a check asks, and no longer the survey
+					once.Do(func() { close(asked) })
+					<-hang
+				}
+				h.ServeHTTP(w, r)
+			})
+		}
+	})
+	defer close(hang)
+	c := exec.Command(binary, "run", r.URL, "--only", "RS-CHALLENGE-*,RS-DISC-*", "--skip", "RS-DISC-HTTP-SHAPE")
+	var out bytes.Buffer
+	c.Stdout = &out
+	require.NoError(t, c.Start())
+	<-asked
+	require.NoError(t, c.Process.Signal(syscall.SIGINT))
+	_ = c.Wait()
+	assert.Equal(t, 130, c.ProcessState.ExitCode())
+	digits := regexp.MustCompile(`\d+`)
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	assert.Less(t, len(lines), 20, out.String())
+	assert.Equal(t, "INTERRUPTED after N of N checks: the report is partial (exit N)", digits.ReplaceAllString(lines[len(lines)-1], "N"))
+	assert.Equal(t, 1, strings.Count(out.String(), "the run was interrupted before this was judged"), "one cause is shown once")
+}
+
+// A URL without a scheme is probably one of http on this machine, and one of https elsewhere.
+func TestASchemeIsMissing(t *testing.T) {
+	for name, url := range map[string]string{"no-scheme-loopback": "127.0.0.1:12345/mcp", "no-scheme-localhost": "localhost:12345/mcp",
+		"no-scheme": "mcp.example.com/mcp"} {
+		for _, verb := range []string{"run", "init"} {
+			code, _, errs := mcpauth(t, nil, verb, url)
+			assert.Equal(t, 2, code, errs)
+			console(t, name, errs)
+		}
 	}
 }

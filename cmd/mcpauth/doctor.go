@@ -5,7 +5,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,10 +29,8 @@ func doctorCommand() *cobra.Command {
 			if err := fromEnvironment(c); err != nil {
 				return err
 			}
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			defer w.Flush()
 			d := &doctor{say: func(state, what, found string) {
-				fmt.Fprintf(w, "%s\t%s\t%s\n", state, what, reports.OneLine(found, 300))
+				described(c.OutOrStdout(), fmt.Sprintf("%-5s %s", state, what), reports.OneLine(found, 600), 22)
 			}}
 			d.say("ok", "program", fmt.Sprintf("mcpauth %s, %s, %s/%s", suites.Build().Version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 			d.browser()
@@ -58,8 +55,7 @@ func doctorCommand() *cobra.Command {
 				}
 			})
 			if d.bad > 0 {
-				w.Flush()
-				return &exit{reports.ExitUsage, fmt.Errorf("%d of these will be in the way of a run", d.bad)}
+				return &exit{reports.ExitUsage, fmt.Errorf("%s above will be in the way of a run: see BAD", reports.Count(d.bad, "line"))}
 			}
 			return nil
 		},

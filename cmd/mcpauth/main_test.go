@@ -106,7 +106,7 @@ func TestExitCodes(t *testing.T) {
 		"soft refusal":        {[]string{"run", stuck.URL}, 1, "RS-CHALLENGE-401-STATUS"},
 		"an HTML page":        {[]string{"run", html.URL + "/mcp"}, 3, "This does not look like an MCP endpoint"},
 		"unreachable":         {[]string{"run", closed}, 3, "connection refused"},
-		"unknown authority":   {[]string{"run", tls.URL + "/mcp"}, 3, "nobody here trusts"},
+		"unknown authority":   {[]string{"run", tls.URL + "/mcp"}, 3, "does not trust"},
 		"no such name":        {[]string{"run", "https://no-such-host.invalid/mcp", "--timeout", "5s"}, 3, "does not resolve"},
 		"no scheme":           {[]string{"run", "mcp.example.com/mcp"}, 2, "did you mean https://mcp.example.com/mcp?"},
 		"no leave to attack":  {[]string{"run", "https://mcp.example.com/mcp", "--allow-intrusive"}, 2, "--i-am-authorized"},
@@ -401,7 +401,7 @@ func TestDoctor(t *testing.T) {
 	require.Equal(t, reports.ExitConformant, code, stderr)
 	for _, want := range []string{"answers; name, address and certificate are good", "should (from MCPAUTH_FAIL_ON)",
 		"10 (from the command line)", "within 30 s"} {
-		assert.Contains(t, out, want)
+		assert.Contains(t, strings.Join(strings.Fields(out), " "), want)
 	}
 	code, out, _ = mcpauth(t, nil, "doctor", "http://127.0.0.1:1/mcp")
 	assert.Equal(t, reports.ExitUsage, code)

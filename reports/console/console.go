@@ -107,9 +107,6 @@ func wrap(text string, most int) []string {
 
 func (p *printer) head() {
 	p.labelled("target", p.run.Target.URL, 300)
-	if p.run.Unreachable != "" {
-		return
-	}
 	for _, status := range []string{"spoken", "declared", "assumed"} {
 		var named []string
 		for _, r := range p.run.Revisions {
@@ -117,7 +114,7 @@ func (p *printer) head() {
 				named = append(named, fmt.Sprintf("%s (%s)", r.Revision, r.Wire))
 			}
 		}
-		if len(named) > 0 {
+		if len(named) > 0 && p.run.Unreachable == "" {
 			p.labelled("MCP", strings.Join(named, ", ")+map[string]string{"declared": ", as you declared", "assumed": ", assumed"}[status], 300)
 		}
 	}

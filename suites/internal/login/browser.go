@@ -797,7 +797,7 @@ func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form) bo
 		d.fill(ctx, page, in.mark, code)
 	}
 	if again {
-		d.end(Refused, "the login page came again: %s", Shorten(p.Text))
+		d.end(Refused, "the login page came again: %q", Shorten(p.Text))
 		return true
 	}
 	d.out.SignedIn = true

@@ -499,7 +499,7 @@ func (w *walk) login(p *Page, f *Form) bool {
 		values.Set(in.Name, code)
 	}
 	if again {
-		w.end(Refused, "the login page came again: %s", Shorten(p.Text))
+		w.end(Refused, "the login page came again: %q", Shorten(p.Text))
 		return true
 	}
 	pressed := f.Submitter()

@@ -62,7 +62,7 @@ func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *target.R
 		return true
 	}
 	if d.followed[r]++; d.followed[r] > 1 && r.AsksForUser() {
-		d.end(Refused, "the login page came again: %s", Shorten(p.Text))
+		d.end(Refused, "the login page came again: %q", Shorten(p.Text))
 		return true
 	}
 	if d.followed[r] > 3 {

@@ -106,9 +106,10 @@ type Identity struct {
 	idle  []*login.Jar
 	lanes chan struct{}
 
-	proving sync.Mutex
-	proven  bool   // the password was accepted once
-	spent   string // how the one try ended where it was not: the password is not typed again
+	proving  sync.Mutex
+	proven   bool   // the password was accepted once
+	rejected string // what the login page said to the one try; empty where that was not it
+	spent    string // how the one try ended where it was not: the password is not typed again
 }
 
 // Proven reports that the user's password was accepted once, or that there is none to type.
@@ -136,14 +137,38 @@ func (i *Identity) try(ctx context.Context, attempt func(stop bool) *login.Outco
 	case o.Accepted():
 		i.proven, i.spent = true, ""
 	case o.Typed && i.spent == "":
-		why := fmt.Sprintf("the login ended %s: %s", o.Stage, o.Why)
+		why := ending(o)
 		if o.Stage == login.Answered {
 			why = fmt.Sprintf("the client got the error %q", o.Params.Get("error"))
 		}
-		i.spent = fmt.Sprintf("the password of %s was typed once, and is not typed again, lest the account be locked: %s", i.User.Name, why)
+		i.spent = fmt.Sprintf("the password of %s was typed once, and is not typed again, so that the account is not locked: %s",
+			i.User.Name, why)
+		if o.Stage == login.Refused {
+			i.rejected = o.Why
+		}
 		o.Barred, o.Why = true, i.spent
 	}
 	return o
+}
+
+// ending says how a flow ended without an answer to the client.
+func ending(o *login.Outcome) string {
+	if o.Barred || o.Stage == login.Refused { // which says all of it
+		return o.Why
+	}
+	return fmt.Sprintf("the login ended %s: %s", o.Stage, o.Why)
+}
+
+// Rejected is a paragraph on a login page that does not accept what the user gave; empty where none said so.
+func (s *Session) Rejected() string {
+	who := s.identities[0]
+	who.proving.Lock()
+	defer who.proving.Unlock()
+	if who.rejected == "" || who.proven {
+		return ""
+	}
+	return fmt.Sprintf("The login at %s failed: %s. The password of %s was typed once, and is not typed again, so that the "+
+		"account is not locked. Check what you gave for this user, then run again.", s.Server.Issuer, who.rejected, who.User.Name)
 }
 
 // refused is why the user's password is not typed again; empty where it may be.
@@ -340,7 +365,7 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 	s.Asked, s.Consented = s.Asked || o.SignedIn || o.Stage == login.AtLogin, s.Consented || o.Consented
 	switch {
 	case o.Stage != login.Answered:
-		s.Why = fmt.Sprintf("the login ended %s: %s", o.Stage, o.Why)
+		s.Why = ending(o)
 		return
 	case o.Params.Get("code") == "":
 		s.Why = fmt.Sprintf("the authorization server answered with the error %q %s", o.Params.Get("error"), o.Params.Get("error_description"))

@@ -738,15 +738,22 @@ func plain(err error) string {
 	var invalid x509.CertificateInvalidError
 	var host x509.HostnameError
 	var netErr net.Error
+	var record tls.RecordHeaderError
 	switch {
 	case errors.Is(err, ErrBudget):
 		return err.Error()
 	case errors.As(err, &unknown):
-		return "TLS: the certificate is signed by an authority that nobody here trusts; give it with --ca-file if it is yours"
+		return "TLS: the certificate is signed by an authority that this machine does not trust; if it is yours, give it with --ca-file"
 	case errors.As(err, &host):
 		return "TLS: " + host.Error()
 	case errors.As(err, &invalid):
 		return "TLS: " + invalid.Error()
+	case errors.As(err, &record):
+		return "the server does not speak TLS at this port: is it an http URL?"
+	case strings.Contains(err.Error(), "tls: certificate required"): // the alert of RFC 8446 section 6.2, of a type without a name
+		return "TLS: the server, or a gate before it, demands a client certificate, and mcpauth has none: test an address behind it"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nobody listens at this address (connection refused): is the server running, and the port right?"
 	case errors.As(err, &dns):
 		return "the name " + dns.Name + " does not resolve"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():

@@ -471,7 +471,7 @@ func TestErrorsAreSentences(t *testing.T) {
 	s := httptest.NewTLSServer(http.NotFoundHandler())
 	defer s.Close()
 	s.Config.ErrorLog = nil
-	assert.Contains(t, get(client(wire.Limits{}), s.URL).Error, "an authority that nobody here trusts")
+	assert.Contains(t, get(client(wire.Limits{}), s.URL).Error, "an authority that this machine does not trust")
 	assert.Contains(t, get(client(wire.Limits{}), "ftp://127.0.0.1/").Error, "never dialled")
 }
 
