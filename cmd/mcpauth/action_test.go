@@ -1,6 +1,13 @@
 package main_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,8 +82,12 @@ func TestActionInputsAreNeverCommands(t *testing.T) {
 func TestActionDefinition(t *testing.T) {
 	b, err := os.ReadFile("../../action.yml")
 	require.NoError(t, err)
-	script, err := os.ReadFile("../../.ci/action")
-	require.NoError(t, err)
+	scripts := ""
+	for _, name := range []string{"action", "binary"} {
+		script, err := os.ReadFile("../../.ci/" + name)
+		require.NoError(t, err)
+		scripts += string(script)
+	}
 	var a struct {
 		Inputs map[string]any
 		Runs   struct {
@@ -95,10 +106,85 @@ func TestActionDefinition(t *testing.T) {
 		assert.NotContains(t, s.Run, "eval")
 		for name, v := range s.Env {
 			passed[v] = true
-			assert.Contains(t, string(script), name)
+			assert.Contains(t, scripts, name)
 		}
 	}
 	for name := range a.Inputs {
 		assert.True(t, passed["${{ inputs."+name+" }}"], name)
+	}
+}
+
+// released is an archive as a release has it, with a program that says hello.
+func released(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	const program = "#!/bin/sh\necho hello\n"
+	for _, name := range []string{"LICENSE", "mcpauth"} {
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program))}))
+		_, err := w.Write([]byte(program))
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	require.NoError(t, z.Close())
+	return b.Bytes()
+}
+
+// At the tag of a release the action downloads its binary, and runs it only where its checksum is right.
+func TestActionDownloads(t *testing.T) {
+	archive := released(t)
+	const name = "mcpauth_1.2.3_linux_amd64.tar.gz"
+	right := fmt.Sprintf("%x  other.tar.gz\n%x  %s\n", sha256.Sum256(nil), sha256.Sum256(archive), name)
+	script, err := filepath.Abs("../../.ci/binary")
+	require.NoError(t, err)
+	for what, c := range map[string]struct {
+		ref, arch, checksums string
+		code                 int
+		compiles             bool
+		says                 string
+	}{
+		"a release":            {"v1.2.3", "X64", right, 0, false, ""},
+		"a wrong checksum":     {"v1.2.3", "X64", fmt.Sprintf("%x  %s\n", sha256.Sum256(nil), name), 1, false, "::error title=mcpauth::" + name},
+		"no checksum":          {"v1.2.3", "X64", "\n", 1, false, "checksums.txt says nothing"},
+		"a branch":             {"main", "X64", right, 0, true, "no tag of a release: main"},
+		"a commit":             {"0123456789abcdef0123456789abcdef01234567", "X64", right, 0, true, "no tag of a release"},
+		"a path in place":      {"v1.2.3/../../x", "X64", right, 0, true, "no tag of a release"},
+		"no ref":               {"", "X64", right, 0, true, "no tag of a release: (none)"},
+		"not released":         {"v9.9.9", "X64", right, 0, true, "no release at"},
+		"another architecture": {"v1.2.3", "ARM", right, 0, true, "nothing is released for Linux on ARM"},
+		"no archive for it":    {"v1.2.3", "ARM64", right, 0, true, "no mcpauth_1.2.3_linux_arm64.tar.gz"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			files := map[string][]byte{"/v1.2.3/checksums.txt": []byte(c.checksums), "/v1.2.3/" + name: archive}
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if b, ok := files[r.URL.Path]; ok {
+					_, _ = w.Write(b)
+					return
+				}
+				http.NotFound(w, r)
+			}))
+			defer s.Close()
+			dir := t.TempDir()
+			run := exec.Command("bash", script)
+			run.Env = append(os.Environ(), "ACTION_REF="+c.ref, "RUNNER_OS=Linux", "RUNNER_ARCH="+c.arch, "RUNNER_TEMP="+dir,
+				"MCPAUTH_RELEASES="+s.URL, "GITHUB_OUTPUT="+filepath.Join(dir, "out"))
+			log, _ := run.CombinedOutput()
+			assert.Equal(t, c.code, run.ProcessState.ExitCode(), string(log))
+			assert.Contains(t, string(log), c.says)
+			out, _ := os.ReadFile(filepath.Join(dir, "out"))
+			switch {
+			case c.code != 0:
+				assert.Empty(t, out, "nothing runs")
+			case c.compiles:
+				assert.Equal(t, "path=\n", string(out))
+			default:
+				path, ok := strings.CutPrefix(strings.TrimSpace(string(out)), "path=")
+				require.True(t, ok, string(out))
+				said, err := exec.Command(path).Output()
+				require.NoError(t, err)
+				assert.Equal(t, "hello\n", string(said))
+			}
+		})
 	}
 }

@@ -226,24 +226,26 @@ func nearestID(word string) string {
 	return nearest(word, ids)
 }
 
-// distance is how many letters have to be put in, left out or replaced to make one word of another.
+// distance is how many letters have to be put in, left out, replaced or exchanged with the next one to make one word of another.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
+	costs := make([][]int, len(a)+1) // of the first i letters of a and the first j of b
+	for i := range costs {
+		costs[i] = make([]int, len(b)+1)
+		for j := range costs[i] {
+			switch {
+			case i == 0 || j == 0:
+				costs[i][j] = i + j
+			case a[i-1] == b[j-1]:
+				costs[i][j] = costs[i-1][j-1]
+			default:
+				costs[i][j] = 1 + min(costs[i-1][j-1], costs[i-1][j], costs[i][j-1])
 			}
-			diagonal, row[j+1] = row[j+1], cost
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				costs[i][j] = min(costs[i][j], 1+costs[i-2][j-2])
+			}
 		}
 	}
-	return row[len(b)]
+	return costs[len(a)][len(b)]
 }
 
 // suggested is a suggestion as it ends a message; empty where there is none.

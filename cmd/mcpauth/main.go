@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	for _, text := range problems(err) {
 		if strings.HasPrefix(text, "unknown command") {
-			text += suggested(nearest(unknownVerb(root, args), verbs(root)))
+			text += suggested(nearest(unknownVerb(root, args), verbs(root))) + "; see mcpauth --help"
 		}
 		fmt.Fprintln(os.Stderr, "mcpauth: "+reports.OneLine(text, 2000))
 	}
@@ -140,7 +140,38 @@ outside, and shows the HTTP exchange behind each verdict.`,
 		reportCommand(), mergeCommand(), diffCommand(), targetsCommand(), fleetCommand(), certifyCommand(), verifyCommand(), schemaCommand(),
 		manCommand(), docsCommand(), versionCommand())
 	complete(root)
+	for _, c := range descendants(root) {
+		explainArguments(c)
+	}
 	return root
+}
+
+// explainArguments makes a command say what is wrong with its arguments, and one that only has subcommands refuse others.
+func explainArguments(c *cobra.Command) {
+	if !c.Runnable() && c.HasSubCommands() {
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			return fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
+		}
+		return
+	}
+	count := c.Args
+	if count == nil {
+		return
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		if count(c, args) == nil {
+			return nil
+		}
+		got := "no argument"
+		if len(args) > 0 {
+			got = "the arguments " + strings.Join(args, " ")
+		}
+		return fmt.Errorf("%s does not go with %s; usage: %s", c.CommandPath(), got, c.UseLine())
+	}
 }
 
 func versionCommand() *cobra.Command {
