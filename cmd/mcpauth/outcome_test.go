@@ -44,7 +44,7 @@ func TestNothingUndecidedIsGreen(t *testing.T) {
 		"a part out of reach":           {nil, []string{"--only", "RS-*"}, 0, "PASSED what was tested: "},
 		"a part out of reach, for gate": {nil, []string{"--only", "RS-*", "--require-complete"}, 3, "not tested, and all are required"},
 		"a login that fails": {[]string{"MCPAUTH_PASSWORD=wrong"},
-			[]string{"--username", "nobody", "--login", "form", "--only", "RS-DISC-*"}, 3, "UNDECIDED: nobody could sign in"},
+			[]string{"--username", "nobody", "--login", "form", "--only", "RS-DISC-*"}, 3, "NOTHING WAS TESTED: The login at "},
 		"a token that is refused": {[]string{"TOKEN=not-a-token"}, []string{"--token-env", "TOKEN", "--only", "RS-DISC-*"}, 3,
 			"NOTHING WAS TESTED: Your token was rejected (401 invalid_token"},
 	} {
