@@ -108,6 +108,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if errors.As(err, &unreachable) {
 		s.run.Unreachable = unreachable.Why
 		s.run.Discovered = slices.DeleteFunc(s.unregister(ctx), func(f reports.Fact) bool { return f.Name == "login" }) // the same again
+		s.run.Screenshots = s.pictures
 		err = nil
 	}
 	if err == nil && s.run.Unreachable == "" {

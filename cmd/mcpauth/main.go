@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	for _, text := range problems(err) {
 		if strings.HasPrefix(text, "unknown command") {
-			text += suggested(nearest(unknownVerb(root, args), verbs(root))) + "; see mcpauth --help"
+			text += suggested(nearest(unknownVerb(root, args), verbs(root))) + " (see mcpauth --help)"
 		}
 		fmt.Fprintln(os.Stderr, "mcpauth: "+reports.OneLine(text, 2000))
 	}
@@ -166,11 +166,10 @@ func explainArguments(c *cobra.Command) {
 		if count(c, args) == nil {
 			return nil
 		}
-		got := "no argument"
-		if len(args) > 0 {
-			got = "the arguments " + strings.Join(args, " ")
+		if len(args) == 0 {
+			return fmt.Errorf("an argument is missing; usage: %s", c.UseLine())
 		}
-		return fmt.Errorf("%s does not go with %s; usage: %s", c.CommandPath(), got, c.UseLine())
+		return fmt.Errorf("these arguments do not fit: %s; usage: %s", strings.Join(args, " "), c.UseLine())
 	}
 }
 
