@@ -85,14 +85,56 @@ func measure(t *testing.T, browser string, run reports.Redacted, width, height i
 	t.Helper()
 	var b bytes.Buffer
 	require.NoError(t, reporthtml.Write(&b, run))
-	text := strings.Replace(policy.ReplaceAllString(b.String(), ""), "</body>", measuring+"</body>", 1)
+	var l layout
+	inspect(t, browser, b.String(), measuring, width, height, &l)
+	return l
+}
+
+// inspect runs a script in a page, and reads what it writes into the title.
+func inspect(t *testing.T, browser, page, script string, width, height int, into any) {
+	t.Helper()
+	text := strings.Replace(policy.ReplaceAllString(page, ""), "</body>", script+"</body>", 1)
 	file := filepath.Join(t.TempDir(), "report.html")
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	found := titled.FindStringSubmatch(dump(t, browser, file, width, height))
 	require.NotNil(t, found)
-	var l layout
-	require.NoError(t, json.Unmarshal([]byte(html.UnescapeString(found[1])), &l), found[1])
-	return l
+	require.NoError(t, json.Unmarshal([]byte(html.UnescapeString(found[1])), into), found[1])
+}
+
+// printing tells what would be missing on paper.
+const printing = `<script>(() => {
+const name = (e) => e.tagName + '.' + e.className;
+const seen = (s) => [...document.querySelectorAll(s)].filter((e) => e.checkVisibility());
+const out = {Details: document.querySelectorAll('main details:not([open])').length, Width: innerWidth,
+  Scroll: document.documentElement.scrollWidth,
+  Closed: [...document.querySelectorAll('main details:not([open]) > :not(summary):not(.copy)')].filter((e) => !e.checkVisibility()).map(name),
+  Cut: seen('main pre, main .wide').filter((e) => e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1).map(name),
+  Controls: seen('.bar, .tools, button').map(name)};
+document.title = JSON.stringify(out);
+})()</script>`
+
+// On paper details are open, nothing is cut off or wider than the sheet, and there is nothing to press.
+func TestPrint(t *testing.T) {
+	browser := chromium(t)
+	for name, run := range situations() {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			require.NoError(t, reporthtml.Write(&b, run))
+			page := strings.ReplaceAll(b.String(), "@media print", "@media all")
+			require.NotEqual(t, b.String(), page)
+			var paper struct {
+				Details               int
+				Width, Scroll         float64
+				Closed, Cut, Controls []string
+			}
+			inspect(t, browser, page, printing, 718, 1047, &paper) // A4 at 96 dpi within margins of one centimetre
+			assert.Equal(t, name != "no MCP endpoint", paper.Details > 0)
+			assert.Empty(t, paper.Closed)
+			assert.Empty(t, paper.Cut)
+			assert.Empty(t, paper.Controls)
+			assert.LessOrEqual(t, paper.Scroll, paper.Width)
+		})
+	}
 }
 
 // all is a run that judges the whole catalogue: the verdict and the findings of each requirement are those that judge gives.

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -65,6 +67,55 @@ func changed(c *cobra.Command, name string) bool {
 
 // helpWidth is that of the narrowest usual terminal.
 const helpWidth = 80
+
+// help writes what a command does, then how it is used.
+func help(c *cobra.Command, _ []string) {
+	says := cmp.Or(c.Long, c.Short)
+	var paragraphs []string
+	continues := false // the paragraph before
+	for line := range strings.Lines(says) {
+		line = strings.TrimRight(line, "\n")
+		prose := line != "" && line[0] != ' '
+		if n := len(paragraphs); prose && continues && !strings.HasPrefix(line, "Exit status") {
+			paragraphs[n-1] += " " + line
+		} else {
+			paragraphs = append(paragraphs, line)
+		}
+		continues = prose
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", narrow(strings.Join(paragraphs, "\n")), c.UsageString())
+}
+
+// narrow breaks the lines of a text, which may be Markdown, at the width of the help. Blocks of code stay.
+func narrow(text string) string {
+	var out []string
+	code := false
+	for line := range strings.SplitSeq(text, "\n") {
+		code = code != strings.HasPrefix(line, "```")
+		if code || strings.HasPrefix(line, " ") || utf8.RuneCountInString(line) <= helpWidth {
+			out = append(out, line)
+			continue
+		}
+		indent := ""
+		if strings.HasPrefix(line, "- ") {
+			indent = "  "
+		}
+		rest := ""
+		for _, word := range strings.Fields(line) {
+			if rest != "" && utf8.RuneCountInString(rest)+1+utf8.RuneCountInString(word) > helpWidth {
+				out = append(out, rest)
+				rest = indent + word
+				continue
+			}
+			if rest != "" {
+				word = " " + word
+			}
+			rest += word
+		}
+		out = append(out, rest)
+	}
+	return strings.Join(out, "\n")
+}
 
 // usage writes how a command is used: like cobra does, but with the flags in groups, and within 80 columns.
 func usage(c *cobra.Command) error {

@@ -268,7 +268,7 @@ func explainCommand() *cobra.Command {
 				return &exit{reports.ExitUsage, fmt.Errorf("%s is not in the catalogue%s (mcpauth list shows all ids)", args[0],
 					suggested(nearestID(args[0])))}
 			}
-			_, err := io.WriteString(c.OutOrStdout(), requirements.Page(r))
+			_, err := io.WriteString(c.OutOrStdout(), narrow(requirements.Page(r)))
 			return err
 		},
 	}

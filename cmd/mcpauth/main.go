@@ -136,6 +136,7 @@ outside, and shows the HTTP exchange behind each verdict.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(usage)
+	root.SetHelpFunc(help)
 	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(),
 		reportCommand(), mergeCommand(), diffCommand(), targetsCommand(), fleetCommand(), certifyCommand(), verifyCommand(), schemaCommand(),
 		manCommand(), docsCommand(), versionCommand())

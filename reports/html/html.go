@@ -236,7 +236,7 @@ const mostWanting = 3
 
 func cover(run *reports.Run) coverage {
 	n := map[string]int{}
-	kinds := []part{{Name: "failed", Class: "fail"}, {Name: "warnings", Class: "warn"}, {Name: "undecided", Class: "inconclusive"},
+	kinds := []part{{Name: "failed", Class: "fail"}, {Name: "warned about", Class: "warn"}, {Name: "undecided", Class: "inconclusive"},
 		{Name: "passed", Class: "pass"},
 		{Name: "not tested", Class: "not_tested"}, {Name: "do not apply", Class: "not_applicable"}}
 	of := map[reports.Verdict]string{
