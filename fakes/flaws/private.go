@@ -83,7 +83,7 @@ var private = []Flaw{
 	asks("by-message", "asks for access token", "Please enter your access token.", map[string]any{"type": "string"}),
 	linkWith("mail", "an e-mail address is in who", "who=alice%40users.example"),
 	linkWith("claims", "a JWT with the claim email is in state", "state="+unsigned(`{"email":"alice@users.example"}`)),
-	linkWith("password", "it has the parameter password", "password=4711"),
+	linkWith("password", "the URL has the parameter password", "password=4711"),
 	{
 		Name: "link-for-strangers", Says: "A tool answers who has no token by a link for signing in.",
 		Bend: func(o *reference.Options) {
@@ -158,7 +158,7 @@ func unsigned(claims string) string {
 
 // linking are flaws about accounts that are linked, which only somebody sees who signs in.
 var linking = []Flaw{
-	linkWith("name", "it has the user's name", "of=alice"),
+	linkWith("name", "the URL has the name of the user", "of=alice"),
 	{
 		Name: "link-page-knows-the-user", Says: "Who opens the address is taken for the user who was asked.",
 		Bend: lacks(mcpserver.LinkIsNoLogin), Noticed: []string{"RS-ELICIT-URL-SAFE"},

@@ -51,7 +51,7 @@ func sayWhatIsEnough() expect.Matcher {
 		_, acr := expect.Param(ex, "acr_values")
 		_, age := expect.Param(ex, "max_age")
 		if !acr && !age {
-			return "neither"
+			return "the challenge has neither"
 		}
 		return ""
 	})

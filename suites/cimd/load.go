@@ -40,7 +40,7 @@ func limitsDocuments(t *T) {
 
 var takeLittle = expect.Unless(expect.Refusing("a document of 16 MiB to be refused, and not read to its end", func(r *request) string {
 	if accepted(r.Grant) || r.page.Sent() > taken {
-		return fmt.Sprintf("%d MiB were taken of the connection: %s", r.page.Sent()>>20, r.Describe())
+		return fmt.Sprintf("%d MiB were read: %s", r.page.Sent()>>20, r.Describe())
 	}
 	return ""
 }), unlessFetched)
@@ -101,7 +101,7 @@ func limitsFetchesForStrangers(t *T) {
 	t.Expect(b).SeenIn(b.answers[0]).Ideally(expect.Unless(expect.Refusing("fewer fetches than requests where nobody is signed in",
 		func(b burst) string {
 			if b.fetched >= strangers {
-				return fmt.Sprintf("%d requests of strangers make it fetch %d documents", strangers, b.fetched)
+				return fmt.Sprintf("%d requests in which nobody is signed in make it fetch %d documents", strangers, b.fetched)
 			}
 			return ""
 		}), unlessAllAnswered))

@@ -96,7 +96,7 @@ func notReflect(text string) expect.Matcher {
 	return expect.That("discovery data from configuration, whatever the request says", func(ex *reports.Exchange) string {
 		inField := slices.ContainsFunc(expect.HeaderValues(ex, "WWW-Authenticate"), func(v string) bool { return strings.Contains(v, text) })
 		if inField || expect.Status(ex) == 200 && strings.Contains(expect.Body(ex), text) {
-			return fmt.Sprintf("%q appears", text)
+			return fmt.Sprintf("%q appears in the answer", text)
 		}
 		return ""
 	})
@@ -125,7 +125,7 @@ func agreeOn(name string, first *survey.Document) expect.Matcher {
 		x, _ := first.Object.Strings(name)
 		y, _ := d.Object.Strings(name)
 		if !SameScopes(x, y) {
-			return fmt.Sprintf("%v, and %v at %s", y, x, first.URL)
+			return fmt.Sprintf("%v here, and %v at %s", y, x, first.URL)
 		}
 		return ""
 	})

@@ -127,11 +127,11 @@ func judgeShape(t *T, d *survey.Document) {
 		t.Expect(d.Exchange).To(expect.HaveMediaType("application/json"))
 	}
 	for _, odd := range d.Oddities {
-		once := be("every member once", func(string) bool { return false })
+		once := expect.That("every member once", func(odd string) string { return odd })
 		if strings.Contains(odd, `"resource"`) || strings.Contains(odd, `"authorization_servers"`) {
 			t.Expect(odd).SeenIn(d.Exchange).To(once)
 		} else {
-			t.Expect(odd).SeenIn(d.Exchange).Ideally(be("JSON that every reader reads alike", func(string) bool { return false }))
+			t.Expect(odd).SeenIn(d.Exchange).Ideally(expect.That("JSON that every reader reads alike", func(odd string) string { return odd }))
 		}
 	}
 }
@@ -167,7 +167,7 @@ func namesItself(t *T) {
 		resource := d.Object.String("resource")
 		relation := document.Relation(t.Survey.Endpoint, resource)
 		same := expect.That("resource to be the URL that clients connect to, character by character: "+t.Survey.Endpoint, func(s string) string {
-			return fmt.Sprintf("%q, which is %s", s, relation)
+			return fmt.Sprintf("%q: %s", s, relation)
 		})
 		switch relation {
 		case document.Same:
@@ -231,7 +231,10 @@ func letsBrowsersRead(t *T) {
 func allowOrigin(origin string) expect.Matcher {
 	return expect.That("Access-Control-Allow-Origin, so that browser clients can read the document", func(ex *reports.Exchange) string {
 		if v := expect.Header(ex, "Access-Control-Allow-Origin"); v != "*" && v != origin {
-			return fmt.Sprintf("Access-Control-Allow-Origin %q", v)
+			if v == "" {
+				return "there is no Access-Control-Allow-Origin"
+			}
+			return "Access-Control-Allow-Origin: " + v
 		}
 		return ""
 	})

@@ -91,7 +91,7 @@ func beSigned() expect.Matcher {
 func nameSigner() expect.Matcher {
 	return expect.That("the claim iss, which names who attests", func(s signed) string {
 		if s.claims.String("iss") == "" {
-			return "it is absent"
+			return "iss is absent"
 		}
 		return ""
 	})
@@ -102,7 +102,7 @@ func equalThePlain(name string) expect.Matcher {
 		v, has := s.claims.Get(name)
 		plain, _ := s.plain.Get(name)
 		if has && fmt.Sprint(v) != fmt.Sprint(plain) {
-			return fmt.Sprintf("%v, and %v", v, plain)
+			return fmt.Sprintf("signed: %v; plain: %v", v, plain)
 		}
 		return ""
 	})
@@ -111,7 +111,7 @@ func equalThePlain(name string) expect.Matcher {
 func notNest() expect.Matcher {
 	return expect.That("no signed_metadata inside itself", func(s signed) string {
 		if _, nested := s.claims.Get("signed_metadata"); nested {
-			return "it is there"
+			return "the signed claims have a member signed_metadata"
 		}
 		return ""
 	})

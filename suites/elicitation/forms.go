@@ -76,11 +76,11 @@ var haveNoSecretField = expect.That("no credential in a form", func(f form) stri
 var notSpeakOfSecrets = expect.That("no credential in a form", func(f form) string {
 	for _, name := range f.free() {
 		if mayBe.MatchString(f.describe(name)) {
-			return "the field " + name + " speaks of a token"
+			return "the field " + name + " mentions a token"
 		}
 	}
 	if said := credential.FindString(asserted(f.message)); said != "" && len(f.free()) > 0 {
-		return "its message speaks of " + strings.ToLower(said)
+		return "its message mentions " + strings.ToLower(said)
 	}
 	return ""
 })

@@ -52,11 +52,11 @@ var beURL = expect.That("a URL", func(err string) string { return err })
 
 var holdNoCredential = expect.That("no credential in the URL", func(l link) string {
 	if l.token != "" && strings.Contains(l.String(), l.token) {
-		return "it has the access token"
+		return "the URL has the access token"
 	}
 	for name, values := range Sorted(l.Query()) {
 		if values[0] != "" && slices.Contains(sensitive, strings.ToLower(name)) {
-			return "it has the parameter " + name
+			return "the URL has the parameter " + name
 		}
 		if l.token != "" && strings.Contains(values[0], l.token) {
 			return "the access token is in " + name
@@ -79,12 +79,12 @@ var nameNobody = expect.That("nothing of the user in the URL", func(l link) stri
 		}
 	}
 	if l.name != "" && mentions(l.String(), l.name) {
-		return "it has the user's name"
+		return "the URL has the name of the user"
 	}
 	return ""
 })
 
-var identifyNobody = expect.That("a random name of the request and nothing else in the URL", func(l link) string {
+var identifyNobody = expect.That("nothing but a random identifier of the request in the URL", func(l link) string {
 	for name, values := range Sorted(l.Query()) {
 		if _, claims := oauth.Claims(values[0]); claims != nil && claims.String("sub") != "" {
 			return "a JWT with the claim sub is in " + name
@@ -93,11 +93,11 @@ var identifyNobody = expect.That("a random name of the request and nothing else 
 	return ""
 })
 
-var beHTTPS = expect.That("https", func(l link) string {
+var beHTTPS = expect.That("an https URL", func(l link) string {
 	if l.Scheme == "https" || document.LoopbackHost(l.Hostname()) {
 		return ""
 	}
-	return l.Scheme
+	return "the scheme is " + l.Scheme
 })
 
 // sensitive are names of parameters that carry credentials. Others, such as token, key, code or session, may as well be random
@@ -110,11 +110,11 @@ var mail = regexp.MustCompile(`(?i)^[^\s@/:]+@[^\s@/:]+\.[a-z]+$`)
 var commonNames = []string{"account", "admin", "demo", "guest", "me", "member", "owner", "root", "test", "user"}
 
 func knowNobody(name string) expect.Matcher {
-	return expect.Show("a page that knows nobody until somebody signs in", func(ex *reports.Exchange) string {
+	return expect.Show("a page that names no user until somebody signs in", func(ex *reports.Exchange) string {
 		if name == "" || expect.Status(ex) != 200 || !mentions(expect.Body(ex), name) {
 			return ""
 		}
-		return "it shows " + name
+		return "the page shows the name " + name
 	})
 }
 
@@ -140,7 +140,7 @@ func bindsURLsToUsers(t *T) {
 	t.Controlled()
 }
 
-var notRunYet = expect.That("the first user not to be linked by it", func(ex *reports.Exchange) string {
+var notRunYet = expect.That("an account not to be linked by somebody else's visit", func(ex *reports.Exchange) string {
 	return "the tool runs then: " + expect.Describe(ex)
 })
 

@@ -103,7 +103,7 @@ var sayWhenItExpires = expect.That("expires_in as a positive number", func(ex *r
 	if n, ok := expect.Number(v); ok && n > 0 {
 		return ""
 	}
-	return fmt.Sprint(v)
+	return fmt.Sprintf("expires_in: %v", v)
 })
 
 var nameSafePage = expect.That("verification_uri by https", func(ex *reports.Exchange) string {
@@ -119,7 +119,7 @@ var haveLongUserCode = expect.That("a user code that cannot be guessed", func(ex
 	if len(bare) >= shortest {
 		return ""
 	}
-	return fmt.Sprintf("it has %d characters", len(bare))
+	return fmt.Sprintf("the user code has %d characters", len(bare))
 })
 
 // approveDevice has the first user allow a device, where its page can be understood: then a token comes, once. Before, somebody

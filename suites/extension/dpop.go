@@ -58,7 +58,7 @@ func beThumbprint(key *mint.Key) expect.Matcher {
 		case key.Thumbprint():
 			return ""
 		case "":
-			return "it is absent"
+			return "cnf.jkt is absent"
 		}
 		return is
 	})

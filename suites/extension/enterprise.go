@@ -52,7 +52,7 @@ var listAssertionGrant = expect.That(JWTBearer+" in grant_types_supported", func
 	if listed {
 		return ""
 	}
-	return "it is not listed"
+	return "the grant is not listed"
 })
 
 // Where no authorization server of the target exchanges assertions, nobody has one to confuse with a token.

@@ -78,7 +78,7 @@ func narrows(t *T, c *oauth.Client, good Attempt[Edit]) {
 
 var notGrantMore = expect.That("error invalid_scope, or a token without it", func(more bool) string {
 	if more {
-		return "it is granted"
+		return "the wider scope is granted"
 	}
 	return ""
 })

@@ -1,6 +1,8 @@
 package extension
 
 import (
+	"fmt"
+
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
@@ -50,7 +52,7 @@ var notAsked = expect.That("no request to an address that an assertion names", f
 	if hits == 0 {
 		return ""
 	}
-	return "it is fetched"
+	return fmt.Sprintf("%d requests arrive there", hits)
 })
 
 // changedClaims are claims with some changed; nil leaves one out.

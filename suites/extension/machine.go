@@ -58,14 +58,14 @@ var listAlgorithms = expect.That(algorithmsOfKeys+" beside private_key_jwt", fun
 	if algorithms, _ := m.Strings(algorithmsOfKeys); len(algorithms) > 0 || !lists(m, oauth.PrivateKey) {
 		return ""
 	}
-	return "it is absent"
+	return algorithmsOfKeys + " is absent"
 })
 
 var listClientCredentials = expect.That("client_credentials in grant_types_supported", func(listed bool) string {
 	if listed {
 		return ""
 	}
-	return "it is not listed"
+	return "client_credentials is not listed"
 })
 
 const invented = "mcpauth:invented.admin"
@@ -110,7 +110,7 @@ func audienceOf(t *T, tokens *oauth.Tokens, about string) {
 
 var notNameAttacker = expect.That("error invalid_target", func(audience []string) string {
 	if Names(audience, Attacker) {
-		return "a token is minted for it"
+		return "a token for " + Attacker + " is issued"
 	}
 	return ""
 })
@@ -118,7 +118,7 @@ var notNameAttacker = expect.That("error invalid_target", func(audience []string
 func lack(scope string) expect.Matcher {
 	return expect.That("error invalid_scope, or a token without it", func(granted []string) string {
 		if slices.Contains(granted, scope) {
-			return "it is granted"
+			return "the scope " + scope + " is granted"
 		}
 		return ""
 	})
@@ -128,7 +128,7 @@ var haveNoRefreshToken = expect.That("no refresh token (OAuth 2.1 section 4.2, I
 	if tokens.Refresh == "" {
 		return ""
 	}
-	return "there is one"
+	return "a refresh token is issued"
 })
 
 func distinguishesClients(t *T) {

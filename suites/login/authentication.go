@@ -139,7 +139,7 @@ func redeemAs(t *T, c *oauth.Client) *reports.Exchange {
 // A known client is refused for the code, which is another's.
 var beUnknown = expect.Refusing("error invalid_client, as for a client that nobody has registered", func(ex *reports.Exchange) string {
 	if code := oauth.ErrorCode(ex); code != "invalid_client" {
-		return expect.Describe(ex) + " with error " + code + ": the client is known"
+		return expect.Describe(ex) + ": the client is known"
 	}
 	return ""
 })

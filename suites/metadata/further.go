@@ -98,7 +98,7 @@ func beSigned() expect.Matcher {
 func nameSigner() expect.Matcher {
 	return onSigned("the claim iss, which names who attests", func(s signed) string {
 		if s.claims.String("iss") == "" {
-			return "it is absent"
+			return "iss is absent"
 		}
 		return ""
 	})
@@ -108,7 +108,7 @@ func equalThePlain() expect.Matcher {
 	return onSigned("the signed members to equal the plain ones", func(s signed) string {
 		for _, name := range weighty {
 			if v := s.claims.String(name); v != "" && v != s.plain.String(name) {
-				return fmt.Sprintf("%s: %q, and %q", name, v, s.plain.String(name))
+				return fmt.Sprintf("%s: signed %q, plain %q", name, v, s.plain.String(name))
 			}
 		}
 		return ""
@@ -118,7 +118,7 @@ func equalThePlain() expect.Matcher {
 func notNest() expect.Matcher {
 	return onSigned("no signed_metadata inside itself", func(s signed) string {
 		if _, nested := s.claims.Get("signed_metadata"); nested {
-			return "it is there"
+			return "the signed claims have a member signed_metadata"
 		}
 		return ""
 	})

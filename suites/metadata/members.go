@@ -153,7 +153,8 @@ func advertisesS256(t *T) {
 
 func advertisesNoPlain(t *T) {
 	everyDocument(t, func(t *T, d *survey.Document) {
-		t.Expect(d).SeenIn(d.Exchange).To(notInList("code_challenge_methods_supported", "S256 only", func(s string) bool { return s == "plain" }))
+		t.Expect(d).SeenIn(d.Exchange).To(notInList("code_challenge_methods_supported", "code_challenge_methods_supported without plain",
+			func(s string) bool { return s == "plain" }))
 	})
 }
 

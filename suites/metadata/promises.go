@@ -120,7 +120,7 @@ func agreeOn(name string, first *survey.Document) expect.Matcher {
 		a, _ := first.Object.Strings(name)
 		b, _ := d.Object.Strings(name)
 		if inFirst && inSecond && (!SameScopes(a, b) || a == nil && fmt.Sprint(x) != fmt.Sprint(y)) {
-			return fmt.Sprintf("%v, and %v at %s", y, x, first.URL)
+			return fmt.Sprintf("%v here, and %v at %s", y, x, first.URL)
 		}
 		return ""
 	})

@@ -71,11 +71,11 @@ func keepsCallersToken(t *T) {
 }
 
 func holdNoneOf(secrets []string) expect.Matcher {
-	return expect.That("a token that was issued to the server, or none", func(seen []listener.Request) string {
+	return expect.That("the API not to get the token of the caller", func(seen []listener.Request) string {
 		for _, r := range seen {
 			for _, secret := range secrets {
 				if holds(r, secret) {
-					return "the caller's token arrives there, with " + r.Method
+					return "the caller's token arrives at the API, in a " + r.Method + " request"
 				}
 			}
 		}
@@ -105,11 +105,11 @@ func fetchesWithoutCredentials(t *T) {
 }
 
 func holdNoCredential(token string) expect.Matcher {
-	return expect.That("no credential", func(seen []listener.Request) string {
+	return expect.That("no credential in a request to a URL that the caller chose", func(seen []listener.Request) string {
 		for _, r := range seen {
 			for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization"} {
 				if r.Header.Get(name) != "" {
-					return name + " arrives there, for " + r.URL
+					return name + " arrives there, in the request for " + r.URL
 				}
 			}
 			if holds(r, token) {
@@ -137,9 +137,9 @@ func passesNoFieldsOn(t *T) {
 }
 
 func leaveOut(f reports.Field) expect.Matcher {
-	return expect.That("a request to the API that the server makes itself", func(seen []listener.Request) string {
+	return expect.That("the API not to get header fields of the caller", func(seen []listener.Request) string {
 		if slices.ContainsFunc(seen, func(r listener.Request) bool { return holds(r, f.Value) }) {
-			return "it arrives there"
+			return "the field arrives at the API"
 		}
 		return ""
 	})
@@ -195,7 +195,7 @@ func hidesItsCredential(t *T) {
 func showNoneOf(secrets []string) expect.Matcher {
 	return expect.That("no credential of the server in what the client gets", func(ex *reports.Exchange) string {
 		if slices.ContainsFunc(secrets, func(secret string) bool { return shows(ex, secret) }) {
-			return "its credential for the API is there"
+			return "the answer shows the server's credential for the API"
 		}
 		return ""
 	})

@@ -159,7 +159,7 @@ func remindOfAny(scopes []string) expect.Matcher {
 		if len(scopes) == 0 || slices.ContainsFunc(scopes, func(s string) bool { return Mentions(p.shown.Said(), s) }) {
 			return ""
 		}
-		return "nothing reminds of any of them"
+		return "no word of any of them is on the page"
 	})
 }
 
@@ -177,7 +177,7 @@ func remindOfAll(scopes []string) expect.Matcher {
 		if len(unsaid) == 0 {
 			return ""
 		}
-		return "nothing reminds of " + strings.Join(unsaid, " ") + ", or not of all of it"
+		return "not every word of " + strings.Join(unsaid, " ") + " is on the page"
 	})
 }
 
@@ -291,12 +291,12 @@ var beRecorded = expect.That("an approval remembered in a cookie, or for a user 
 	if cookie != "" {
 		return ""
 	}
-	return "the page is skipped whatever cookie is missing"
+	return "the consent page is skipped whatever cookie is missing"
 })
 
-var askAgain = expect.That("the page again, since this was never approved", func(skipped bool) string {
+var askAgain = expect.That("the consent page again, since the user never approved this", func(skipped bool) string {
 	if skipped {
-		return "it is skipped"
+		return "the consent page is skipped"
 	}
 	return ""
 })
@@ -330,7 +330,7 @@ func beHardened(secure bool) expect.Matcher {
 		if len(missing) == 0 {
 			return ""
 		}
-		return "it has not: " + strings.Join(missing, ", ")
+		return "the cookie lacks " + strings.Join(missing, ", ")
 	})
 }
 

@@ -32,7 +32,7 @@ func verifiesTokensOfBrowsers(t *T) {
 
 var letNobodyIn = expect.Refusing("a refusal", func(o ended) string {
 	if o.code() {
-		return "a code is sent to the client: whoever makes such a token is anybody"
+		return "a code is sent to the client: with such a token, anybody signs in as any user"
 	}
 	return ""
 })

@@ -25,16 +25,16 @@ func refuseCallback(t *T, leg *UpstreamRequest, callback string, jar *login.Jar,
 	}
 }
 
-var bringNoCode = expect.Refusing("a refusal of the upstream's answer", func(o ended) string {
+var bringNoCode = expect.Refusing("the callback from the upstream to be refused", func(o ended) string {
 	if o.code() {
 		return "a code is sent to the client"
 	}
 	return ""
 })
 
-var bringNoPage = expect.That("a refusal of the upstream's answer", func(o ended) string {
+var bringNoPage = expect.That("the callback from the upstream to be refused", func(o ended) string {
 	if o.Stage == login.AtConsent {
-		return "it is accepted, and the user is asked about the client"
+		return "the callback is accepted, and the user is asked about the client"
 	}
 	return ""
 })
@@ -106,7 +106,7 @@ func makesOwnStates(t *T) {
 var beOwnState = expect.That("a state of the proxy's own in each upstream request", func(v string) string {
 	switch {
 	case v == "":
-		return "there is none"
+		return "the upstream request has no state"
 	case strings.Contains(v, fixed):
 		return "state=" + v + ", which has the client's state in it"
 	}

@@ -61,11 +61,11 @@ var nonceWithOpenID = expect.That("a nonce with the scope openid", func(q url.Va
 	return "there is none"
 })
 
-var lackInvented = expect.That("upstream scopes that the server chooses", func(q url.Values) string {
+var lackInvented = expect.That("the proxy to choose the scopes of the upstream request", func(q url.Values) string {
 	if !strings.Contains(q.Get("scope"), invented) {
 		return ""
 	}
-	return "the invented one is asked for: " + q.Get("scope")
+	return "the invented scope is passed on: " + q.Get("scope")
 })
 
 func hidesUpstreamTokens(t *T) {
@@ -92,9 +92,9 @@ func introspecting(t *T) *oauth.Client {
 }
 
 func holdNothingOf(issued []string) expect.Matcher {
-	return expect.That("nothing that the upstream issued", func(text string) string {
+	return expect.That("an answer without any token or code of the upstream", func(text string) string {
 		if slices.ContainsFunc(issued, func(secret string) bool { return len(secret) > 8 && strings.Contains(text, secret) }) {
-			return "a token or code of the upstream"
+			return "it has a token or code that the upstream issued"
 		}
 		return ""
 	})
@@ -129,7 +129,7 @@ func acceptsOwnTokensOnly(t *T) {
 
 var notBeActive = expect.Refusing("active: false", func(ex *reports.Exchange) string {
 	if active, _ := oauth.Object(ex).Bool("active"); active && expect.Status(ex) == 200 {
-		return "it is active"
+		return "active: true"
 	}
 	return ""
 })
@@ -232,7 +232,7 @@ func verifiesIDTokens(t *T) {
 // claimChanges are claims that replace others; nil leaves one out.
 type claimChanges map[string]any
 
-var bringNoCodeForToken = expect.Refusing("no code for an ID token that is not right", func(o ended) string {
+var bringNoCodeForToken = expect.Refusing("no code for an invalid ID token", func(o ended) string {
 	if o.code() {
 		return "a code is sent to the client"
 	}
@@ -257,11 +257,11 @@ func keepsAccountsApart(t *T) {
 }
 
 func differFrom(owner string) expect.Matcher {
-	return expect.That("accounts told apart by issuer and subject", func(subject string) string {
+	return expect.That("an account of its own for each upstream subject", func(subject string) string {
 		if subject != owner {
 			return ""
 		}
-		return "another upstream user with it gets the account " + owner
+		return "another upstream user with this e-mail address gets the account " + owner
 	})
 }
 

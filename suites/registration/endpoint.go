@@ -55,7 +55,7 @@ func tellNothing(c *oauth.Client, name string, sent bool) expect.Matcher {
 		case c.Secret != "" && strings.Contains(body, c.Secret), token != "" && strings.Contains(body, token):
 			return "the answer holds a client's credential"
 		case strings.Contains(body, name), !sent && strings.Contains(body, c.ID):
-			return "the answer tells of a client"
+			return "the answer shows a registered client"
 		}
 		return ""
 	})
@@ -116,7 +116,7 @@ func arrivedAt(l *listener.Listener) int {
 	return max(n, 0)
 }
 
-var stayAway = expect.That("no connection to a loopback address that a stranger registers", func(l *listener.Listener) string {
+var stayAway = expect.That("no connection to a loopback address in the metadata of a registration", func(l *listener.Listener) string {
 	if n := arrivedAt(l); n > 0 {
 		return fmt.Sprintf("%d connections arrived", n)
 	}

@@ -143,7 +143,7 @@ func confirmsConsistentTypes(t *T) {
 }
 
 func leaveOutGrant(grant string) expect.Matcher {
-	return expect.That("it left out, or a refusal (RFC 7591 section 3.2.1)", func(ex *reports.Exchange) string {
+	return expect.That("the grant type left out, or a refusal (RFC 7591 section 3.2.1)", func(ex *reports.Exchange) string {
 		if grants, _ := oauth.Object(ex).Strings("grant_types"); slices.Contains(grants, grant) {
 			return "the answer confirms grant_types " + strings.Join(grants, " ")
 		}

@@ -235,11 +235,18 @@ func dpop(ex *reports.Exchange) (c document.Challenge, ok bool) {
 func algorithms(t *T, ex *reports.Exchange) {
 	c, _ := dpop(ex)
 	named, has := c.Param("algs")
-	t.Expect(has, "algs in the DPoP challenge").SeenIn(ex).Ideally(expect.Be(true))
+	t.Expect(has).SeenIn(ex).Ideally(nameAlgorithms)
 	for _, a := range strings.Fields(named) {
 		t.Expect(a, "algs in the DPoP challenge").SeenIn(ex).To(beListed(t.MCP.DPoPAlgorithms()))
 	}
 }
+
+var nameAlgorithms = expect.That("algs in the DPoP challenge (RFC 9449 section 7.1)", func(has bool) string {
+	if has {
+		return ""
+	}
+	return "algs is absent"
+})
 
 // RFC 9449 section 4.3: an asymmetric algorithm; section 7.1: one that is supported.
 func beListed(listed []string) expect.Matcher {
@@ -260,13 +267,13 @@ func nonces(t *T, ex *reports.Exchange) {
 	}
 }
 
-var beUnpredictable = expect.That("one at most, which is no bare number", func(nonces []string) string {
+var beUnpredictable = expect.That("at most one DPoP-Nonce field, with more than a number", func(nonces []string) string {
 	if len(nonces) > 1 {
-		return strconv.Itoa(len(nonces)) + " fields"
+		return strconv.Itoa(len(nonces)) + " DPoP-Nonce fields"
 	}
 	for _, v := range nonces {
 		if strings.Trim(v, "0123456789") == "" {
-			return "a bare number"
+			return "the nonce is the number " + v
 		}
 	}
 	return ""

@@ -31,7 +31,7 @@ func HaveHeader(name string, want any) Matcher {
 		expected := name + ": " + v.what
 		values := HeaderValues(ExchangeOf(actual), name)
 		if len(values) == 0 {
-			return Judgement{Expected: expected, Observed: "it is absent"}
+			return Judgement{Expected: expected, Observed: name + " is absent"}
 		}
 		met := slices.ContainsFunc(values, func(s string) bool { return v.ok(s) })
 		return Judgement{Met: met, Expected: expected, Observed: fmt.Sprintf("%q", strings.Join(values, " | "))}
@@ -109,7 +109,11 @@ func HaveMember(name string, want any) Matcher {
 
 // ForbidFraming expects a page that no other site can put into a frame (RFC 9700 section 4.16).
 func ForbidFraming() Matcher {
-	return named(onExchange("X-Frame-Options, or frame-ancestors in Content-Security-Policy", Look, FramingForbidden), "ForbidFraming")
+	return named(&matcher{Look, func(actual any) Judgement {
+		ex := ExchangeOf(actual)
+		return Judgement{Met: FramingForbidden(ex), Expected: "X-Frame-Options, or frame-ancestors in Content-Security-Policy",
+			Observed: Describe(ex) + " with neither"}
+	}}, "ForbidFraming")
 }
 
 func objectOf(actual any) *document.Object {

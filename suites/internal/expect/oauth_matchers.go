@@ -156,7 +156,7 @@ type Redirecting interface {
 // NotRedirect expects an authorization request to end at the authorization server, without a question to the user, as a
 // client and a redirect URI that are not known to belong together must (OAuth 2.1 section 4.1.2.1).
 func NotRedirect() Matcher {
-	const expected = "no redirect, because client and redirect URI are not known to belong together"
+	const expected = "an error page and no redirect, because client and redirect URI are not known to belong together"
 	return named(&matcher{Refusal, func(actual any) Judgement {
 		g, ok := actual.(Redirecting)
 		if !ok {
@@ -167,7 +167,7 @@ func NotRedirect() Matcher {
 		case to != "":
 			return Judgement{Expected: expected, Observed: "the browser is sent to " + to + ": " + g.Describe()}
 		case g.AsksUser():
-			return Judgement{Expected: expected, Observed: "the consent page is shown for it"}
+			return Judgement{Expected: expected, Observed: "the request is accepted: the consent page is shown"}
 		case why != "":
 			return Judgement{Expected: expected, Undecided: why, Untried: login}
 		}
@@ -182,8 +182,11 @@ func NameError(codes ...string) Matcher {
 		if g, ok := actual.(Ending); ok {
 			code = g.Error()
 		}
-		return Judgement{Met: slices.Contains(codes, code), Expected: "error " + strings.Join(codes, " or "),
-			Observed: fmt.Sprintf("error %q", code)}
+		observed := "the answer has no error code"
+		if code != "" {
+			observed = fmt.Sprintf("error %q", code)
+		}
+		return Judgement{Met: slices.Contains(codes, code), Expected: "error " + strings.Join(codes, " or "), Observed: observed}
 	}}, "NameError", codes)
 }
 
