@@ -36,11 +36,16 @@ func TestJobIsIndexedAndResumes(t *testing.T) {
 	assert.Equal(t, core.RestartPolicyNever, pod.RestartPolicy, "podFailurePolicy and backoffLimitPerIndex demand it")
 	require.Len(t, pod.Containers, 1)
 	c := pod.Containers[0]
-	assert.Subset(t, c.Args, []string{"--split=auto", "--resume", "--out=/results"})
+	assert.Subset(t, c.Args, []string{"--split=auto", "--resume", "--out=/results/$(RUN)"})
 	env := map[string]string{}
 	for _, e := range c.Env {
 		env[e.Name] = e.Value
+		if e.Name == "RUN" {
+			require.NotNil(t, e.ValueFrom, "with one folder for all nights, only the first one would test anything")
+			assert.Equal(t, "metadata.labels['"+batch.JobNameLabel+"']", e.ValueFrom.FieldRef.FieldPath)
+		}
 	}
+	assert.Contains(t, env, "RUN")
 	assert.Equal(t, strconv.Itoa(int(*job.Completions)), env["MCPAUTH_SPLIT_COUNT"], "the parts are as many as the pods")
 	mounted := map[string]bool{}
 	for _, v := range pod.Volumes {
