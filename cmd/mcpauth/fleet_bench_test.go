@@ -17,7 +17,8 @@ import (
 )
 
 // BenchmarkFleet tests a list of reference servers, all run by this process, in a process of its own: the time and the largest memory of
-// that process. MCPAUTH_FLEET_TARGETS says how many (50 by default); a tenth of dead hosts is added in the last case.
+// that process. MCPAUTH_FLEET_TARGETS says how many (50 by default), and MCPAUTH_FLEET_FLAGS adds flags, such as
+// --passive; a tenth of dead hosts is added in the last case.
 func BenchmarkFleet(b *testing.B) {
 	n, err := strconv.Atoi(cmp.Or(os.Getenv("MCPAUTH_FLEET_TARGETS"), "50"))
 	if err != nil {
@@ -65,7 +66,8 @@ func fleetOnce(b *testing.B, urls []string, parallel int) {
 	if err := os.WriteFile(list, []byte(strings.Join(urls, "\n")), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	c := exec.Command(binary, "run", "-q", "--targets", list, "--out", out, "--parallel", strconv.Itoa(parallel))
+	args := []string{"run", "-q", "--targets", list, "--out", out, "--parallel", strconv.Itoa(parallel)}
+	c := exec.Command(binary, append(args, strings.Fields(os.Getenv("MCPAUTH_FLEET_FLAGS"))...)...)
 	began := time.Now()
 	if text, err := c.CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, text)
