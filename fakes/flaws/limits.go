@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
 )
 
 // limits are the flaws of limits of requests.
@@ -78,6 +79,23 @@ var introspections = []Flaw{
 	{
 		Name: "introspection-open", Says: "Where nobody answers, everybody gets in.",
 		Bend: lacks(mcpserver.IntrospectFailClosed), Noticed: []string{"RS-TOKEN-INTROSPECTION-FAIL-CLOSED"},
+	},
+	{
+		Name: "introspection-crash", Says: "Where introspection fails, the caller is answered HTTP 500.",
+		Bend: func(o *reference.Options) {
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.IntrospectNoCrash)
+			o.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer func() {
+						if recover() != nil {
+							w.WriteHeader(http.StatusInternalServerError)
+						}
+					}()
+					next.ServeHTTP(w, r)
+				})
+			}
+		},
+		Noticed: []string{"RS-TOKEN-INTROSPECTION-FAIL-CLOSED"},
 	},
 	{
 		Name: "introspection-truthy", Says: "active may be anything but false.",

@@ -183,6 +183,7 @@ const (
 
 // The defences of introspection and of other questions about tokens.
 const (
+	IntrospectNoCrash    Defence = "a failed introspection is no reason to crash"
 	IntrospectFailClosed Defence = "nobody gets in when introspection fails"
 	ActiveIsTrue         Defence = "active counts as true only if it is the JSON value true"
 	IntrospectClaims     Defence = "expiry, audience and scope of an introspection answer are checked"

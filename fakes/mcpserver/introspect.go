@@ -36,6 +36,9 @@ func (s *Server) introspect(r *http.Request, token string) *caller {
 	}
 	c, err := s.ask(r, token)
 	if err != nil {
+		if !p.has(IntrospectNoCrash) {
+			panic(err)
+		}
 		if !p.has(IntrospectFailClosed) {
 			return &caller{user: "alice", scopes: []string{"notes:read"}}
 		}
