@@ -121,3 +121,17 @@ func TestReportsDoNotGrowWithTheFleet(t *testing.T) {
 	require.NoError(t, s.HTML(&h))
 	assert.NotContains(t, h.String(), "<script>")
 }
+
+// The work is the sum of the runs, and the last one ends when it has lasted as long as it says.
+func TestSummaryCountsTime(t *testing.T) {
+	dir := t.TempDir()
+	began := time.Unix(1_700_000_000, 0)
+	for i, key := range []string{"one", "two"} {
+		d := fleet.Done{Version: fleet.Version, State: fleet.Unreachable, Started: began, Duration: reports.Milliseconds(1500 * (i + 1))}
+		require.NoError(t, fleet.WriteDone(filepath.Join(dir, key), d))
+	}
+	s, err := fleet.Sum(dir, "", nil)
+	require.NoError(t, err)
+	assert.Equal(t, 4500*time.Millisecond, s.Work)
+	assert.True(t, s.Last.Equal(began.Add(3*time.Second)), s.Last)
+}

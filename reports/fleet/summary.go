@@ -116,12 +116,13 @@ func (s *Summary) add(key string, d *Done) {
 	s.Targets++
 	s.States[d.State]++
 	s.Requests += d.Requests
-	s.Work += time.Duration(d.Duration)
+	took := time.Duration(float64(d.Duration) * float64(time.Millisecond))
+	s.Work += took
 	s.Made[d.Made]++
 	if s.First.IsZero() || d.Started.Before(s.First) {
 		s.First = d.Started
 	}
-	if end := d.Started.Add(time.Duration(d.Duration)); end.After(s.Last) {
+	if end := d.Started.Add(took); end.After(s.Last) {
 		s.Last = end
 	}
 	if d.Passive {
