@@ -1,6 +1,7 @@
 package document_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -223,12 +224,21 @@ func FuzzParseURL(f *testing.F) {
 	f.Add("https://h/p?q")
 	f.Add("http://[::1]:80/x")
 	f.Fuzz(func(t *testing.T, s string) {
-		u, err := document.ParseURL(s)
-		if err != nil {
-			return
-		}
-		if _, err := document.ParseURL(document.WellKnown(u, "x")); err != nil {
-			t.Fatalf("%q gives %q: %v", s, document.WellKnown(u, "x"), err)
+		for _, s := range []string{s, "https://as.example/" + strings.Repeat(s, 1_000)} {
+			var u *url.URL
+			var place string
+			var err error
+			costs.Bounded(t, len(s), 200, func() {
+				if u, err = document.ParseURL(s); err == nil {
+					_, place = document.Origin(u), document.WellKnown(u, "x")
+				}
+			})
+			if err != nil {
+				continue
+			}
+			if _, err := document.ParseURL(place); err != nil {
+				t.Fatalf("%.200q gives %.200q: %v", s, place, err)
+			}
 		}
 	})
 }

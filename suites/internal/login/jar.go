@@ -1,9 +1,11 @@
 package login
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,8 +21,14 @@ import (
 type Jar struct {
 	mu  sync.Mutex
 	jar *cookiejar.Jar
-	log []set
+	log []set // as many as are kept, the oldest first
 }
+
+// Limits of a jar, as browsers have them: RFC 6265 section 6.1, and RFC 6265bis section 5.7 for the size.
+const (
+	mostCookies   = 180
+	longestCookie = 4 << 10 // name and value, in bytes
+)
 
 // set is a cookie with where it came from.
 type set struct {
@@ -45,11 +53,43 @@ func (j *Jar) Copy() *Jar {
 	return out
 }
 
-// Set stores one cookie.
+// sameAs reports that two cookies are kept in one place: RFC 6265 section 5.3, step 11.
+func (s set) sameAs(other set) bool {
+	return s.cookie.Name == other.cookie.Name && s.domain() == other.domain() && s.path() == other.path()
+}
+
+func (s set) domain() string {
+	return strings.ToLower(strings.TrimPrefix(cmp.Or(s.cookie.Domain, s.from.Hostname()), "."))
+}
+
+// path is that of the cookie, or the default one: RFC 6265 section 5.1.4.
+func (s set) path() string {
+	if strings.HasPrefix(s.cookie.Path, "/") {
+		return s.cookie.Path
+	}
+	folder := s.from.Path[:strings.LastIndexByte(s.from.Path, '/')+1]
+	return cmp.Or(strings.TrimSuffix(folder, "/"), "/")
+}
+
+// Set stores one cookie. It takes the place of the same one, or, where the jar is full, of the oldest.
 func (j *Jar) Set(from *url.URL, c *http.Cookie) {
+	if len(c.Name)+len(c.Value) > longestCookie {
+		return
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.log = append(j.log, set{from, c})
+	now := set{from, c}
+	if i := slices.IndexFunc(j.log, now.sameAs); i >= 0 {
+		j.log[i] = now
+	} else {
+		j.log = append(j.log, now)
+	}
+	if len(j.log) > mostCookies {
+		oldest := j.log[0]
+		j.log = slices.Delete(j.log, 0, 1)
+		j.jar.SetCookies(oldest.from, []*http.Cookie{{Name: oldest.cookie.Name, Domain: oldest.cookie.Domain, Path: oldest.cookie.Path,
+			MaxAge: -1}})
+	}
 	if from.Scheme == "http" && document.LoopbackHost(from.Hostname()) { // browsers treat loopback as secure
 		plain := *c
 		plain.Secure = false

@@ -1,0 +1,88 @@
+package login
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fixtures/costs"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// setting is an answer that sets cookies.
+func setting(cookies ...string) *reports.Exchange {
+	ex := &reports.Exchange{Response: &reports.Response{}}
+	for _, c := range cookies {
+		ex.Response.Header = append(ex.Response.Header, reports.Field{Name: "Set-Cookie", Value: c})
+	}
+	return ex
+}
+
+func address(t testing.TB, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	require.NoError(t, err)
+	return u
+}
+
+// A server can have a client keep and send back no more than browsers do.
+func TestAJarIsBounded(t *testing.T) {
+	jar, at := NewJar(), address(t, "https://as.example/login")
+	for i := range 1_000 {
+		jar.Take(at, setting(fmt.Sprintf("c%d=%s", i, strings.Repeat("x", 40)), "same="+fmt.Sprint(i)))
+	}
+	assert.LessOrEqual(t, len(jar.Cookies(at)), mostCookies)
+	assert.LessOrEqual(t, len(jar.log), mostCookies)
+	assert.Equal(t, "999", jar.Value(at, "same"), "a full jar keeps the newest")
+	assert.NotEmpty(t, jar.Value(at, "c999"))
+	assert.Equal(t, jar.Cookies(at), jar.Copy().Cookies(at))
+	jar.Take(at, setting("long="+strings.Repeat("x", longestCookie)))
+	assert.Empty(t, jar.Value(at, "long"))
+	assert.Empty(t, jar.Without(at, "same").Value(at, "same"))
+}
+
+// Cookies of one host reach no other, whatever they say.
+func TestCookiesStayAtTheirHost(t *testing.T) {
+	jar := NewJar()
+	jar.Take(address(t, "https://as.attacker.example/"), setting("a=1; Domain=victim.example", "b=1; Domain=example", "c=1; Domain=.com",
+		"d=1; Domain=as.victim.example.", "e=1; Domain=", "f=1; Domain=attacker.example"))
+	assert.Empty(t, jar.Cookies(address(t, "https://as.victim.example/")))
+	assert.Empty(t, jar.Cookies(address(t, "https://victim.example/")))
+	assert.Equal(t, []string{"f"}, jar.Names(address(t, "https://other.attacker.example/")))
+}
+
+// Whatever cookies an answer sets, keeping and sending them takes memory in proportion to the answer.
+func FuzzCookies(f *testing.F) {
+	for _, s := range []string{"sid=abc; Path=/; Secure; HttpOnly; SameSite=Lax", "a=b; Domain=.example; Max-Age=-1", "=; ;", "a=\"b\"; Expires=x",
+		"__Host-a=1;Path", "a=b; Max-Age=99999999999999999999"} {
+		f.Add(s, "https://as.example/login")
+	}
+	f.Fuzz(func(t *testing.T, cookie, where string) {
+		u, err := url.Parse(where)
+		if err != nil || u.Host == "" || len(cookie) > 64<<10 || len(where) > 8<<10 {
+			t.Skip()
+		}
+		many := make([]string, 0, 100)
+		for i := range 100 {
+			many = append(many, fmt.Sprint(i, cookie), cookie)
+		}
+		costs.Bounded(t, 200*len(cookie), 100, func() {
+			jar := NewJar()
+			jar.Take(u, setting(many...))
+			CookiesOf(setting(many...))
+			_ = jar.Copy().Field(u)
+			if n := len(jar.Cookies(u)); n > mostCookies {
+				t.Errorf("%d cookies are sent", n)
+			}
+			for _, f := range jar.Field(u) {
+				if strings.ContainsAny(f.Value, "\r\n\x00") {
+					t.Errorf("%q would be sent", f.Value)
+				}
+			}
+		})
+	})
+}

@@ -1,0 +1,49 @@
+package wire
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/mcpauth/conformance/fixtures/costs"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// Whatever an event stream holds, reading it ends, keeps no more than a body may have, and takes memory in proportion to that.
+func FuzzEventStream(f *testing.F) {
+	for _, s := range []string{"data: {}\n\n", "event: message\r\ndata: a\r\ndata: b\r\n\r\n", "data:\n\n", ": comment\n", "\n", "data: x", "data\n"} {
+		f.Add(s)
+	}
+	c := New(Options{Guard: NewGuard("127.0.0.1", nil)})
+	f.Fuzz(func(t *testing.T, part string) {
+		if part == "" || len(part) > 64<<10 {
+			t.Skip()
+		}
+		for _, n := range []int{1, 1 + 2<<20/len(part)} { // as it is, and beyond the bound
+			response, seen := &reports.Response{}, 0
+			costs.Bounded(t, min(n*len(part), 1<<20), 100, func() {
+				body := io.LimitReader(&endless{part: part}, int64(n*len(part)))
+				_ = c.stream(Request{Until: func(string) bool { seen++; return false }}, io.NopCloser(nil), body, response)
+			})
+			if len(response.Body) > 1<<20 || seen > c.opt.Limits.Events {
+				t.Errorf("%d bytes and %d events were read", len(response.Body), seen)
+			}
+			if n > 1 && !response.Truncated {
+				t.Error("nothing says that the stream goes on")
+			}
+		}
+	})
+}
+
+// endless repeats a part for ever.
+type endless struct {
+	part string
+	rest strings.Reader
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	if e.rest.Len() == 0 {
+		e.rest.Reset(e.part)
+	}
+	return e.rest.Read(b)
+}
