@@ -61,6 +61,9 @@ const (
 	Nothing      Kind = "nothing-selected"
 )
 
+// Kinds are all of them.
+var Kinds = []Kind{Conformant, PassedTested, Tolerated, Findings, Undecided, Broken, Interrupted, Nothing}
+
 // Outcome is what a run amounts to. The exit code and the headline of every report come from it, so that no report is
 // greener than another.
 type Outcome struct {

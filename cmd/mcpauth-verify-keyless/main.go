@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -22,9 +21,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "mcpauth-verify-keyless: "+reports.OneLine(err.Error(), 2000))
 		os.Exit(2)
 	}
-	enc := json.NewEncoder(os.Stdout)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
+	if err := reports.WriteJSON(os.Stdout, v, "  "); err != nil {
 		os.Exit(4)
 	}
 	if !v.OK {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -62,9 +61,7 @@ func (v *verification) run(c *cobra.Command, dir string) error {
 	}
 	out := files.Verify(c.Context(), o, found...)
 	if v.asJSON {
-		enc := json.NewEncoder(c.OutOrStdout())
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(out); err != nil {
+		if err := reports.WriteJSON(c.OutOrStdout(), out, "  "); err != nil {
 			return &exit{reports.ExitToolFailed, err}
 		}
 	} else {

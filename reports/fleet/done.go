@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -38,6 +39,8 @@ const (
 	Invalid     State = "invalid"     // what the list or its file says of it cannot be used
 	Failed      State = "failed"      // the tool failed, not the target
 )
+
+var states = []State{Tested, Unreachable, Invalid, Failed}
 
 // Done says briefly what became of a target: the summary of a fleet reads nothing else.
 type Done struct {
@@ -133,9 +136,7 @@ const temporary = ".mcpauth-*"
 
 func writeDone(dir string, d Done) error {
 	return whole(filepath.Join(dir, DoneFile), func(w io.Writer) error {
-		e := stdjson.NewEncoder(w)
-		e.SetIndent("", " ")
-		return e.Encode(d)
+		return reports.WriteJSON(w, d, " ")
 	})
 }
 
@@ -170,7 +171,34 @@ func Read(dir string) (Done, bool, error) {
 	if d.Version != Version {
 		return Done{}, false, fmt.Errorf("%s has version %d, and this program reads version %d", path, d.Version, Version)
 	}
+	if why := d.unknown(); why != "" {
+		return Done{}, false, fmt.Errorf("%s: %s; delete the file to have the target tested again", path, why)
+	}
 	return d, true, nil
+}
+
+// requirementID is the form of the ids of requirements. Other catalogues may know others.
+var requirementID = regexp.MustCompile(`^[A-Z0-9]{2,}(-[A-Z0-9]+)+$`)
+
+// unknown says what is in the file that no run writes; empty for nothing. A folder may be somebody else's.
+func (d *Done) unknown() string {
+	if !slices.Contains(states, d.State) {
+		return fmt.Sprintf("there is no state %q", d.State)
+	}
+	if d.State == Tested && !slices.Contains(reports.Kinds, d.Outcome.Kind) {
+		return fmt.Sprintf("there is no outcome %q", d.Outcome.Kind)
+	}
+	for v, ids := range d.Verdicts {
+		if !slices.Contains(reports.Verdicts, v) {
+			return fmt.Sprintf("there is no verdict %q", v)
+		}
+		for _, id := range ids {
+			if len(id) > 100 || !requirementID.MatchString(id) {
+				return fmt.Sprintf("%.100q is no id of a requirement", id)
+			}
+		}
+	}
+	return ""
 }
 
 // Finished reports whether a target's folder holds what a run by made would write again: the whole results of a target that was tested,

@@ -135,3 +135,52 @@ func TestSummaryCountsTime(t *testing.T) {
 	assert.Equal(t, 4500*time.Millisecond, s.Work)
 	assert.True(t, s.Last.Equal(began.Add(3*time.Second)), s.Last)
 }
+
+// Whatever a target or somebody else has put into a folder, nothing that is made of it acts on a terminal or a CI system.
+func TestNoStringOfAFolderActs(t *testing.T) {
+	const attack = "https://x.example/\u009b31m\u202e##vso[x]\u0085\U000e0041"
+	dir := t.TempDir()
+	write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Fail})
+	one, ok, err := fleet.Read(filepath.Join(dir, "one"))
+	require.NoError(t, err)
+	require.True(t, ok)
+	one.Target, one.Why, one.File = attack, attack, attack
+	require.NoError(t, fleet.WriteDone(filepath.Join(dir, "one"), one))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "\u202etwo"), 0o755))
+	require.NoError(t, fleet.WriteDone(filepath.Join(dir, "\u202etwo"), one))
+	var lines, page, metrics bytes.Buffer
+	s, err := fleet.Sum(dir, dir, func(key string, d *fleet.Done) error { return fleet.Line(&lines, key, d) })
+	require.NoError(t, err)
+	require.NoError(t, s.HTML(&page))
+	require.NoError(t, s.OpenMetrics(&metrics))
+	done, err := os.ReadFile(filepath.Join(dir, "one", fleet.DoneFile))
+	require.NoError(t, err)
+	for name, text := range map[string]string{"lines": lines.String(), "page": page.String(), "metrics": metrics.String(),
+		"done": string(done)} {
+		assert.NotRegexp(t, `[\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{202a}-\x{202e}\x{e0000}-\x{e007f}]|##[a-z]*\[`, text, name)
+	}
+	again, _, err := fleet.Read(filepath.Join(dir, "one"))
+	require.NoError(t, err)
+	assert.Equal(t, attack, again.Target, "what is escaped means the same")
+}
+
+// A folder of somebody else is read only where it is as a run writes it.
+func TestFoldersOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Fail})
+	path := filepath.Join(dir, "one", fleet.DoneFile)
+	right, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for what, change := range map[string][2]string{
+		"state":       {`"tested"`, `"\n::error::x"`},
+		"outcome":     {`"findings"`, `"x\"} 1\nother{a=\"b"`},
+		"verdict":     {`"FAIL"`, `"\u001b[2J"`},
+		"requirement": {`"RS-CHALLENGE-401-STATUS"`, `"RS-##vso[x]"`},
+	} {
+		require.Contains(t, string(right), change[0])
+		require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(right), change[0], change[1])), 0o600))
+		_, err := fleet.Sum(dir, "", nil)
+		require.ErrorContains(t, err, what)
+		assert.NotContains(t, err.Error(), "\x1b")
+	}
+}

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
@@ -17,10 +16,10 @@ import (
 
 // Line writes a target as one line of JSON.
 func Line(w io.Writer, key string, d *Done) error {
-	return json.NewEncoder(w).Encode(struct {
+	return reports.WriteJSON(w, struct {
 		Key string `json:"key"`
 		*Done
-	}{key, d})
+	}{key, d}, "")
 }
 
 // verdicts are the verdicts in the order of the page.
@@ -35,7 +34,7 @@ func (s *Summary) OpenMetrics(w io.Writer) error {
 	var b strings.Builder
 	gauge := func(name, help string) { fmt.Fprintf(&b, "# TYPE %s gauge\n# HELP %s %s\n", name, name, help) }
 	gauge("mcpauth_fleet_targets", "Targets by what became of them.")
-	for _, state := range []State{Tested, Unreachable, Invalid, Failed} {
+	for _, state := range states {
 		fmt.Fprintf(&b, "mcpauth_fleet_targets{state=%q} %d\n", string(state), s.States[state])
 	}
 	gauge("mcpauth_fleet_outcomes", "Tested targets by the outcome of their runs.")
@@ -90,8 +89,14 @@ var pageTemplate = template.Must(template.New("fleet").Funcs(template.FuncMap{
 func (s *Summary) HTML(w io.Writer) error {
 	decided, all := s.Coverage()
 	ids := slices.Sorted(maps.Keys(s.Requirements))
-	return pageTemplate.Execute(w, map[string]any{
+	var b strings.Builder
+	err := pageTemplate.Execute(&b, map[string]any{
 		"S": s, "Decided": decided, "All": all, "Verdicts": verdicts, "IDs": ids, "Failures": s.Failures(), "Fail": reports.Fail,
-		"States": []State{Tested, Unreachable, Invalid, Failed},
+		"States": states,
 	})
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, reports.Printable(b.String())) // the page itself holds nothing that is escaped
+	return err
 }
