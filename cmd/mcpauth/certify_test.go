@@ -86,6 +86,12 @@ func TestCertifyAndVerify(t *testing.T) {
 	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "NOT VERIFIED (extra-file): notes.txt: ")
+	require.NoError(t, os.WriteFile(dir+"/certificate/\u009b31m\u202e##vso[x]", []byte("x"), 0o600))
+	for _, format := range []string{"--json", "--json=false"} { // a bundle is somebody else's
+		_, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", format)
+		assert.Contains(t, out, "31m")
+		assert.NotRegexp(t, `[\x{80}-\x{9f}\x{202e}]|##vso`, out, format)
+	}
 }
 
 // What would let a certificate say more than was seen is refused before the target is touched.

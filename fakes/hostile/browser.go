@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -84,13 +85,23 @@ func inClear(turning bool) (*Attack, error) {
 		}}, nil
 }
 
-// intercepted is a man in the middle: who speaks TLS like a browser gets a certificate of his, all others are relayed.
-func intercepted() (*Attack, error) {
+// browserHello reports that a ClientHello is of Chromium: it has GREASE (RFC 8701).
+func browserHello(hello *tls.ClientHelloInfo) bool {
+	return slices.ContainsFunc(hello.CipherSuites, func(suite uint16) bool { return suite&0x0f0f == 0x0a0a })
+}
+
+// proxyHello reports that a ClientHello is for a browser behind a proxy, or of a browser: no other speaks HTTP/1.1 alone.
+func proxyHello(hello *tls.ClientHelloInfo) bool {
+	return browserHello(hello) || slices.Equal(hello.SupportedProtos, []string{"http/1.1"})
+}
+
+// intercepted is a man in the middle: who speaks TLS in some way gets a certificate of his, all others are relayed.
+func intercepted(his func(*tls.ClientHelloInfo) bool) (*Attack, error) {
 	stranger, err := reference.Stranger("mcp.example.com")
 	if err != nil {
 		return nil, err
 	}
-	var asBrowser, shown, stolen atomic.Int64
+	var caught, asked, shown, stolen atomic.Int64
 	_, args, end, err := public(func(o *reference.Options) {
 		shownAt(`<!doctype html><title>Sign in</title><form method=post action="/login"><input name=username aria-label=Name><input type=password name=password><button>Sign in</button></form>`, &shown)(o)
 		usual := o.Wrap
@@ -98,6 +109,7 @@ func intercepted() (*Attack, error) {
 			h = usual(h)
 			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				if req.TLS != nil && req.TLS.Version == tls.VersionTLS12 { // of the man in the middle
+					asked.Add(1)
 					body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // what came
 					if strings.Contains(string(body), url.QueryEscape(password)) {
 						stolen.Add(1)
@@ -109,13 +121,11 @@ func intercepted() (*Attack, error) {
 		}
 		o.TLS = func(c *tls.Config) {
 			genuine := c.Clone()
-			his := &tls.Config{Certificates: []tls.Certificate{stranger}, MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12}
+			other := &tls.Config{Certificates: []tls.Certificate{stranger}, MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12}
 			c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-				for _, suite := range hello.CipherSuites {
-					if suite&0x0f0f == 0x0a0a { // GREASE (RFC 8701), which Chromium sends
-						asBrowser.Add(1)
-						return his, nil
-					}
+				if his(hello) {
+					caught.Add(1)
+					return other, nil
 				}
 				return genuine, nil
 			}
@@ -128,10 +138,10 @@ func intercepted() (*Attack, error) {
 		if n := stolen.Load(); n > 0 {
 			return fmt.Errorf("a man in the middle got the password %d times", n)
 		}
-		if n := asBrowser.Load(); n > 0 && shown.Load() == 0 {
-			return fmt.Errorf("the browser spoke to a man in the middle %d times", n)
+		if n := asked.Load(); n > 0 {
+			return fmt.Errorf("%d requests were sent to a man in the middle", n)
 		}
-		return errors.Join(unsprung(shown.Load()), notGreen(o))
+		return errors.Join(unsprung(shown.Load()+caught.Load()), notGreen(o))
 	}}, nil
 }
 

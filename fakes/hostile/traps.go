@@ -48,7 +48,12 @@ var Traps = []Trap{
 	{Name: "side effects", Promise: "clients are deleted again; undeclared tools run never, and are called only if read-only, with bad tokens",
 		Start: sideEffects},
 	{Name: "control characters", Promise: "nothing of a target controls a terminal or a CI system", Start: controlCharacters},
-	{Name: "errors of a login by hand", Promise: "notices control no terminal and no CI system either", Start: handErrors},
+	{Name: "errors of a login by hand", Promise: "notices control no terminal and no CI system either",
+		Start: func() (*Attack, error) { return handErrors("code=x") }},
+	{Name: "a refused login by hand", Promise: "nor do notices that quote the answer to a login",
+		Start: func() (*Attack, error) {
+			return handErrors("error=" + url.QueryEscape(nasty) + "&error_description=" + url.QueryEscape(nasty))
+		}},
 	{Name: "an endpoint that is no URL", Promise: "nobody is told to open an address with control characters", Start: handEndpoint},
 	{Name: "markup", Promise: "nothing of a target acts in HTML, Markdown, XML or JSON", Start: markup},
 	{Name: "paths in names", Promise: "no file is written but the reports", Start: paths},
@@ -70,7 +75,9 @@ var Traps = []Trap{
 	{Name: "a form that turns", Promise: "no form reaches another host by plain HTTP", Start: func() (*Attack, error) { return inClear(true) },
 		Browser: true},
 	{Name: "a man in the middle", Promise: "the certificate is verified on the connection that carries the browser's request",
-		Start: intercepted, Browser: true},
+		Start: func() (*Attack, error) { return intercepted(browserHello) }, Browser: true},
+	{Name: "a man behind the proxy", Promise: "the proxy of a browser verifies the server as well",
+		Start: func() (*Attack, error) { return intercepted(proxyHello) }, Browser: true},
 	{Name: "its own name changes in a browser", Promise: "no page reaches the user's network by the name that it came from",
 		Start: ownNameInBrowser, Browser: true},
 	{Name: "pages that grow", Promise: "what a browser tells of a page is bounded: at most 128 MiB of memory, the browser aside",
@@ -505,20 +512,19 @@ func byHand(r *reference.Reference, callback string) []string {
 		"RS-CHALLENGE-401-STATUS"}
 }
 
-// handErrors has the redirect and the token endpoint answer a person's login with errors that attack the terminal.
-func handErrors() (*Attack, error) {
+// handErrors has the redirect or the token endpoint answer a person's login with errors that attack the terminal.
+func handErrors(answer string) (*Attack, error) {
 	callback, release, err := freeCallback()
 	if err != nil {
 		return nil, err
 	}
-	var redeemed atomic.Int64
+	var answered atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if req.URL.Path != "/token" {
 				h.ServeHTTP(w, req)
 				return
 			}
-			redeemed.Add(1)
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
 			_ = json.NewEncoder(w).Encode(map[string]string{"error": nasty, "error_description": nasty}) // strings
@@ -532,15 +538,16 @@ func handErrors() (*Attack, error) {
 	return &Attack{Args: byHand(r, callback), Close: func() { r.Close(); release() }, After: func(p Process) {
 		for range 200 {
 			if m := state.FindStringSubmatch(p.Said()); m != nil {
-				if resp, err := http.Get(callback + "?code=x&state=" + m[1] + "&iss=" + url.QueryEscape(r.IDP.Issuer)); err == nil {
+				if resp, err := http.Get(callback + "?" + answer + "&state=" + m[1] + "&iss=" + url.QueryEscape(r.IDP.Issuer)); err == nil {
 					_ = resp.Body.Close()
+					answered.Add(1)
 				}
 				return
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
 	}, Judge: func(o Outcome) error {
-		return errors.Join(unsprung(redeemed.Load()), inert(o))
+		return errors.Join(unsprung(answered.Load()), inert(o))
 	}}, nil
 }
 
