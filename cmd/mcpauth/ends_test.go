@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	ossignal "os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -24,12 +25,15 @@ import (
 
 // Whenever a run is ended from outside, it says so: no exit 0, a whole report or none, no process and no file left.
 func TestSignalsAtAnyMoment(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	ossignal.Notify(heard, syscall.SIGHUP) // a program inherits that it is ignored (nohup), but not that it is heard
+	t.Cleanup(func() { ossignal.Stop(heard) })
 	for i := range 20 {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
 			var asked atomic.Bool
 			r := start(t, func(o *reference.Options) { o.Delay, o.Wrap = 20*time.Millisecond, noting(&asked) })
-			signal := []os.Signal{syscall.SIGINT, syscall.SIGTERM}[i%2]
+			signal := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}[i%3]
 			after := time.Duration(rand.Int64N(int64(1500 * time.Millisecond)))
 			dir := t.TempDir()
 			c := exec.Command(binary, "run", r.URL, "--username", "alice", "--login", "form", "-q", "--report", "json="+filepath.Join(dir, "r.json"),

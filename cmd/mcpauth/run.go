@@ -424,7 +424,7 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 		cfg.ConnectTo[from] = to
 	}
 	if o.caFile != "" {
-		pem, err := os.ReadFile(o.caFile)
+		pem, err := readFile(o.caFile, mostCertificates)
 		if err != nil {
 			return bad("--ca-file: %w", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -169,6 +170,9 @@ func spring(ctx context.Context, program string, trap hostile.Trap) error {
 	cmd.Env = append(os.Environ(), attack.Environment...)
 	var out, errs transcript
 	cmd.Stdout, cmd.Stderr = &out, &errs
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // the program would inherit that it is ignored (nohup), but not that it is heard
+	defer signal.Stop(heard)
 	started := time.Now()
 	if err := cmd.Start(); err != nil {
 		return err

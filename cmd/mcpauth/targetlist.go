@@ -67,9 +67,37 @@ func parseList(b []byte, path string) ([]entry, error) {
 // readInput reads a file; - is standard input.
 func readInput(path string, stdin io.Reader) ([]byte, error) {
 	if path == "-" {
-		return io.ReadAll(stdin)
+		return readAll(stdin, mostInput)
 	}
-	return os.ReadFile(path)
+	return readFile(path, mostInput)
+}
+
+// Limits of what is read whole, in bytes: files that are made by hand, or of a registry, stay far below them.
+const (
+	mostInput        = 64 << 20
+	mostCertificates = 16 << 20
+)
+
+// readFile reads a file that is not too long: one may be a device.
+func readFile(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := readAll(f, most)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
+}
+
+func readAll(r io.Reader, most int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
+	if int64(len(b)) > most {
+		return nil, fmt.Errorf("it is longer than %d MiB", most>>20)
+	}
+	return b, err
 }
 
 // withoutBOM is a text without the byte order mark that some editors put first.

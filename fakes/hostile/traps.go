@@ -836,6 +836,9 @@ func interrupt() (*Attack, error) {
 		if o.Code != 130 || !strings.Contains(o.Reports["json"], `"interrupted": true`) {
 			return fmt.Errorf("exit %d, and the report does not say that the run was interrupted", o.Code)
 		}
+		if n := r.IDP.Clients(); n > 0 {
+			return fmt.Errorf("%d clients are left behind", n)
+		}
 		return nil
 	}}, nil
 }

@@ -57,7 +57,8 @@ func TestCookiesStayAtTheirHost(t *testing.T) {
 
 // Whatever cookies an answer sets, keeping and sending them takes memory in proportion to the answer.
 func FuzzCookies(f *testing.F) {
-	for _, s := range []string{"sid=abc; Path=/; Secure; HttpOnly; SameSite=Lax", "a=b; Domain=.example; Max-Age=-1", "=; ;", "a=\"b\"; Expires=x",
+	for _, s := range []string{"sid=abc; Path=/; Secure; HttpOnly; SameSite=Lax", "a=b; Domain=.example; Max-Age=-1", "=; ;",
+		"a=\"b\"; Expires=x",
 		"__Host-a=1;Path", "a=b; Max-Age=99999999999999999999"} {
 		f.Add(s, "https://as.example/login")
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -125,14 +126,21 @@ func TestAgentIsCareful(t *testing.T) {
 	answer := func(status int, header []reports.Field, body string) *reports.Exchange {
 		return &reports.Exchange{Response: &reports.Response{Status: status, Header: header, Body: body}}
 	}
-	agent.Send = func(r wire.Request) *reports.Exchange {
-		sent = append(sent, r.Body)
-		return answer(200, []reports.Field{{Name: "Content-Type", Value: "text/html"}},
-			`<form method=post action="http://as.example.org/login"><input name=user><input type=password name=p></form>`)
+	var o *Outcome
+	for _, form := range []string{
+		`<form method=post action="http://as.example.org/login">`,
+		`<form method=post action="/login"><button formaction="http://as.example.org/x">Sign in</button>`,
+		`<form method=post action="/login"><button>Sign in</button><input type=image formaction="http://x.example/">`,
+	} {
+		form += `<input name=user><input type=password name=p></form>`
+		agent.Send = func(r wire.Request) *reports.Exchange {
+			sent = append(sent, r.Body)
+			return answer(200, []reports.Field{{Name: "Content-Type", Value: "text/html"}}, form)
+		}
+		o = agent.Walk("https://as.example.org/authorize", Route{RedirectURI: "http://127.0.0.1:1/cb"})
+		assert.Equal(t, Lost, o.Stage)
+		assert.Contains(t, o.Why, "in clear", form)
 	}
-	o := agent.Walk("https://as.example.org/authorize", Route{RedirectURI: "http://127.0.0.1:1/cb"})
-	assert.Equal(t, Lost, o.Stage)
-	assert.Contains(t, o.Why, "in clear")
 	for _, body := range sent {
 		assert.NotContains(t, body, "secret-password")
 	}
@@ -266,6 +274,25 @@ func TestAgentStopsAtPagesOfTheRecipe(t *testing.T) {
 	assert.Equal(t, NeedsScript, o.Stage)
 	assert.Equal(t, 1, sent)
 	assert.False(t, o.Typed)
+}
+
+// Many logins at once read two pages at a time: the memory of a run is bounded by that.
+func TestPagesAreReadTwoAtATime(t *testing.T) {
+	for range parsesAtOnce {
+		parses <- struct{}{}
+	}
+	read := make(chan *Page, 1)
+	go func() { read <- ParsePage(address(t, "https://as.example/"), "<form></form>") }()
+	select {
+	case <-read:
+		t.Error("a third page is read")
+	case <-time.After(50 * time.Millisecond):
+	}
+	for range parsesAtOnce {
+		<-parses
+	}
+	assert.Len(t, (<-read).Forms, 1)
+	assert.Equal(t, 2, cap(parses))
 }
 
 // A page is read up to 128 KiB of tags and text. Scripts, styles and pictures in it do not count.

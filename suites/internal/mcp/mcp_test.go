@@ -16,14 +16,16 @@ func answer(mediaType, body string) *reports.Exchange {
 }
 
 func TestTheAnswerIsFoundBetweenOtherEvents(t *testing.T) {
-	ex := answer("text/event-stream", "event: message\r\ndata: {\"jsonrpc\":\"2.0\",\r\ndata: \"method\":\"x\"}\r\n\r\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":1}}\n\n")
+	ex := answer("text/event-stream", "event: message\r\ndata: {\"jsonrpc\":\"2.0\",\r\ndata: \"method\":\"x\"}\r\n\r\n"+
+		"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":1}}\n\n")
 	assert.NotNil(t, Read(ex).Result)
 	assert.Len(t, Messages(ex), 2)
 }
 
 // Messages of a target, of any content, are read in proportion to their size.
 func FuzzMessages(f *testing.F) {
-	for _, s := range []string{`{"jsonrpc":"2.0","id":1,"result":{}}`, "data: {}\n\n", "data: [\n", "data:\n\n", `[{"jsonrpc":"2.0","error":{"code":1}}]`, "\r\n"} {
+	for _, s := range []string{`{"jsonrpc":"2.0","id":1,"result":{}}`, "data: {}\n\n", "data: [\n", "data:\n\n",
+		`[{"jsonrpc":"2.0","error":{"code":1}}]`, "\r\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, part string) {

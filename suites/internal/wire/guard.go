@@ -78,9 +78,15 @@ type Refused struct {
 	Addr netip.Addr
 	// Changed says that the name meant an address of another network when it was first looked up.
 	Changed bool
+	// Elsewhere says that a name of this machine (localhost) does not mean it: forms are sent to such names in clear.
+	Elsewhere bool
 }
 
 func (r *Refused) Error() string {
+	if r.Elsewhere {
+		return fmt.Sprintf("%s resolves to %s, which is not on this machine; it was not dialled (allow it with --allow-host %s if it is yours)",
+			r.Host, r.Addr, r.Host)
+	}
 	if r.Changed {
 		return fmt.Sprintf("%s resolves to %s, of another network than when it was first looked up; it was not dialled (allow it with "+
 			"--allow-host %s if it is yours)", r.Host, r.Addr, r.Host)
@@ -194,6 +200,10 @@ func (c *Client) dialFrom(ctx context.Context, network, address string, from *ne
 		if !c.opt.Guard.exempt(name, port) {
 			if !c.opt.Guard.allows(a) {
 				err = &Refused{Host: name, Addr: a}
+				continue
+			}
+			if document.LoopbackHost(name) && ReachOf(a) == Public { // RFC 6761 section 6.3
+				err = &Refused{Host: name, Addr: a, Elsewhere: true}
 				continue
 			}
 			if (ReachOf(a) == Public) != (h.reach == Public) {

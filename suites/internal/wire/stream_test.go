@@ -11,7 +11,8 @@ import (
 
 // Whatever an event stream holds, reading it ends, keeps no more than a body may have, and takes memory in proportion to that.
 func FuzzEventStream(f *testing.F) {
-	for _, s := range []string{"data: {}\n\n", "event: message\r\ndata: a\r\ndata: b\r\n\r\n", "data:\n\n", ": comment\n", "\n", "data: x", "data\n"} {
+	for _, s := range []string{"data: {}\n\n", "event: message\r\ndata: a\r\ndata: b\r\n\r\n", "data:\n\n", ": comment\n", "\n",
+		"data: x", "data\n"} {
 		f.Add(s)
 	}
 	c := New(Options{Guard: NewGuard("127.0.0.1", nil)})
