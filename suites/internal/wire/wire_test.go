@@ -149,7 +149,9 @@ func TestRebindingNameIsDecidedOnEachAddress(t *testing.T) {
 func TestNamesOfThisMachineStayHere(t *testing.T) {
 	for _, name := range []string{"localhost.", "as.localhost", "AS.LocalHost."} {
 		g := wire.NewGuard("mcp.example.com", nil)
-		g.Resolve = func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("93.184.216.34")}, nil }
+		g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("93.184.216.34")}, nil
+		}
 		g.ConnectTo = map[string]string{"93.184.216.34:1": "127.0.0.1:1"}
 		ex := get(wire.New(wire.Options{Guard: g}), "http://"+name+":1/")
 		assert.Contains(t, ex.Error, "which is not on this machine", name)
