@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,7 +22,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "mcpauth-verify-keyless: "+reports.OneLine(err.Error(), 2000))
 		os.Exit(2)
 	}
-	if err := reports.WriteJSON(os.Stdout, v, "  "); err != nil {
+	enc := json.NewEncoder(os.Stdout)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
 		os.Exit(4)
 	}
 	if !v.OK {
