@@ -36,17 +36,15 @@ func TestHowAndByWhom(t *testing.T) {
 
 // Reports of the passing demo are small enough to keep; with all evidence every request is there.
 func TestReportsAreSmall(t *testing.T) {
-	dir := t.TempDir()
-	at := func(name string) string { return filepath.Join(dir, name) }
-	code, _, errs := mcpauth(t, nil, "demo", "-q", "--report", "json="+at("r.json"), "--report", "har="+at("r.har"), "--report",
-		"junit="+at("r.xml"), "--report", "html="+at("r.html"))
-	require.Zero(t, code, errs)
+	d := runDemo(t)
+	require.Zero(t, d.code, d.errs+d.out)
 	for name, most := range map[string]int64{"r.json": 2_000_000, "r.har": 2_000_000, "r.xml": 700_000, "r.html": 700_000} {
-		info, err := os.Stat(at(name))
+		info, err := os.Stat(filepath.Join(d.dir, name))
 		require.NoError(t, err)
 		assert.Less(t, info.Size(), most, name)
 	}
-	code, _, errs = mcpauth(t, nil, "demo", "-q", "--only", "RS-CHALLENGE-*", "--evidence", "all", "--report", "json="+at("all.json"))
+	at := func(name string) string { return filepath.Join(d.dir, name) }
+	code, _, errs := mcpauth(t, nil, "demo", "-q", "--only", "RS-CHALLENGE-*", "--evidence", "all", "--report", "json="+at("all.json"))
 	require.Zero(t, code, errs)
 	b, err := os.ReadFile(at("all.json"))
 	require.NoError(t, err)

@@ -288,7 +288,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	}
 	defer verification.Close()
 	ideal.VerifyURL = verification.URL()
-	ideal.Policy.Patience, ideal.Behaviour.Patience = 180*time.Millisecond, 180*time.Millisecond // nothing of it is far away
+	ideal.Policy.Patience, ideal.Behaviour.Patience = time.Second, time.Second // nothing of it is far away, but the machine may be busy
 	if changed(c, "seed") {
 		ideal.Behaviour.LockTime = 200 * time.Millisecond // however slowly one request follows another
 	}
@@ -309,8 +309,9 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	if err != nil {
 		return err
 	}
-	cfg.OnPart, cfg.KeyWait = seeded.Fakes.StartPart, max(o.maxWait, 2*time.Second) // it fetches keys within milliseconds,
-	cfg.Patience = cmp.Or(cfg.Patience, time.Second)                                // and honours a revocation in a fifth of a second
+	// It fetches keys within milliseconds, but for a busy machine, and honours a revocation in a fifth of a second.
+	cfg.OnPart, cfg.KeyWait = seeded.Fakes.StartPart, max(o.maxWait, 10*time.Second)
+	cfg.Patience = cmp.Or(cfg.Patience, time.Second)
 	cfg.Target = withFlags(lab.Target(r), cfg.Target)
 	cfg.Documents, cfg.Introspection, cfg.API, cfg.Verification = documents, tokens, api, verification
 	if ideal.Host != "" {

@@ -2,6 +2,7 @@ package against
 
 import (
 	"flag"
+	"runtime/debug"
 	"testing"
 )
 
@@ -9,6 +10,8 @@ import (
 // end more than they compute.
 func Main(m *testing.M) int {
 	flag.Parse()
+	debug.SetGCPercent(400) // a whole run makes much garbage
+	debug.SetMemoryLimit(1 << 30)
 	chosen := false
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
 	if !chosen {
