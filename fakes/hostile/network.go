@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -231,12 +232,14 @@ func wrongPassword() (*Attack, error) {
 		if n := forHer.Load(); n > 1 {
 			return fmt.Errorf("%d logins were tried at an account whose password is wrong", n)
 		}
-		if o.Code == 1 || !strings.Contains(o.Stdout+o.Stderr, "nobody could sign in") {
-			return fmt.Errorf("exit %d, and no headline says that nobody could sign in", o.Code)
+		if said := strings.Join(strings.Fields(o.Stdout+o.Stderr), " "); o.Code != 3 || !loginFailed.MatchString(said) {
+			return fmt.Errorf("exit %d, and no headline says that the login failed: %.300s", o.Code, said)
 		}
 		return errors.Join(unsprung(typed.Load()), notGreen(o))
 	}}, nil
 }
+
+var loginFailed = regexp.MustCompile(`NOTHING WAS TESTED: The login at \S+ failed`)
 
 // origin is that of a URL.
 func origin(address string) string {

@@ -41,7 +41,7 @@ func refusesContradictions(t *T) {
 	if tool, m, added, ok := t.MCP.AMirroringTool(); ok {
 		refusesContradictingParameters(t, tool, m, added)
 	} else {
-		t.Note("no Mcp-Param field was tried: no tool that may be called has a parameter with x-mcp-header")
+		t.Note("no Mcp-Param field was tried: no declared tool has a parameter with x-mcp-header")
 	}
 }
 

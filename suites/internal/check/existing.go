@@ -41,13 +41,10 @@ func (t MCPServer) AnExistingTool() []Tool {
 	return tools[:min(len(tools), 1)]
 }
 
-// AMirroringTool is an existing tool with a parameter that is repeated in a header field, and arguments with a value for it. added
-// says that the tool does without the parameter.
+// AMirroringTool is a declared tool with a parameter that is repeated in a header field, and arguments with a value for it: undeclared
+// tools are not called with a token that is accepted. added says that the tool does without the parameter.
 func (t MCPServer) AMirroringTool() (tool Tool, m mcp.Mirror, added, ok bool) {
 	tools := slices.DeleteFunc(slices.Clone(t.Tools), func(x Tool) bool { return x.DeniedOnly })
-	if len(t.Tools) == 0 {
-		tools = t.ReadOnlyTools()
-	}
 	slices.SortStableFunc(tools, func(a, b Tool) int { return len(a.Scope) - len(b.Scope) }) // what needs no scope first
 	for _, tool := range tools {
 		for _, m := range t.Survey.Mirrored[tool.Name] {
