@@ -72,19 +72,6 @@ var otherTransport = []Flaw{
 		func(names []string) bool { return len(names) == 2 && names[1] == "mcpauth_no_such_tool" }),
 	nameFlaw("base64", "Mcp-Name of another tool in Base64",
 		func(names []string) bool { return len(names) == 1 && strings.HasPrefix(names[0], "=?base64?") }),
-	paramFlaw("missing", "no Mcp-Param-Region", func(values []string, _ string) bool { return len(values) == 0 }),
-	paramFlaw("other", "Mcp-Param-Region with another value", func(values []string, region string) bool {
-		return len(values) == 1 && strings.HasPrefix(values[0], region)
-	}),
-	paramFlaw("base64", "Mcp-Param-Region with another value in Base64", func(values []string, _ string) bool {
-		return len(values) == 1 && strings.HasPrefix(values[0], "=?base64?")
-	}),
-	paramFlaw("first-counts", "Mcp-Param-Region twice, the right one first", func(values []string, region string) bool {
-		return len(values) == 2 && values[0] == region
-	}),
-	paramFlaw("last-counts", "Mcp-Param-Region twice, the right one last", func(values []string, region string) bool {
-		return len(values) == 2 && values[1] == region
-	}),
 	{
 		Name: "host-prefix", Says: "A Host that begins with localhost is taken for this machine.",
 		Bend: func(o *reference.Options) {
@@ -139,6 +126,23 @@ func nameFlaw(name, row string, taken func(names []string) bool) Flaw {
 		},
 		Noticed: []string{"RS-TRANSPORT-HEADER-MISMATCH"}, Also: []string{"RS-SCOPE-*", "RS-TRANSPORT-*"}, Row: row,
 	}
+}
+
+// parameterFields are seen where the tools are declared: no other tool is called.
+var parameterFields = []Flaw{
+	paramFlaw("missing", "no Mcp-Param-Region", func(values []string, _ string) bool { return len(values) == 0 }),
+	paramFlaw("other", "Mcp-Param-Region with another value", func(values []string, region string) bool {
+		return len(values) == 1 && strings.HasPrefix(values[0], region)
+	}),
+	paramFlaw("base64", "Mcp-Param-Region with another value in Base64", func(values []string, _ string) bool {
+		return len(values) == 1 && strings.HasPrefix(values[0], "=?base64?")
+	}),
+	paramFlaw("first-counts", "Mcp-Param-Region twice, the right one first", func(values []string, region string) bool {
+		return len(values) == 2 && values[0] == region
+	}),
+	paramFlaw("last-counts", "Mcp-Param-Region twice, the right one last", func(values []string, region string) bool {
+		return len(values) == 2 && values[1] == region
+	}),
 }
 
 // paramFlaw takes some fields of a parameter for the value in the message.
