@@ -3,7 +3,7 @@
 check: ## what CI runs
 	.ci/run
 
-quick: ## before each commit: style, units, and a run of the reference; at most 20 s
+quick: ## before each commit: style, units, and a run of the reference; about half a minute
 	.ci/lines
 	go vet ./...
 	go test -vet=off -short $$(go list ./... | grep -vE '/(suites|cmd/mcpauth|suites/tests/[a-z]+)$$')
