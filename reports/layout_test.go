@@ -107,7 +107,8 @@ const name = (e) => e.tagName + '.' + e.className;
 const seen = (s) => [...document.querySelectorAll(s)].filter((e) => e.checkVisibility());
 const out = {Details: document.querySelectorAll('main details:not([open])').length, Width: innerWidth,
   Scroll: document.documentElement.scrollWidth,
-  Closed: [...document.querySelectorAll('main details:not([open]) > :not(summary):not(.copy)')].filter((e) => !e.checkVisibility()).map(name),
+  Closed: [...document.querySelectorAll('main details:not([open]) > :not(summary):not(.copy)')]
+    .filter((e) => !e.checkVisibility()).map(name),
   Cut: seen('main pre, main .wide').filter((e) => e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1).map(name),
   Controls: seen('.bar, .tools, button').map(name)};
 document.title = JSON.stringify(out);
