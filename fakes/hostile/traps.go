@@ -518,13 +518,14 @@ func handErrors(answer string) (*Attack, error) {
 	if err != nil {
 		return nil, err
 	}
-	var answered atomic.Int64
+	var answered, redeemed atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if req.URL.Path != "/token" {
 				h.ServeHTTP(w, req)
 				return
 			}
+			redeemed.Add(1)
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
 			_ = json.NewEncoder(w).Encode(map[string]string{"error": nasty, "error_description": nasty}) // strings
@@ -547,7 +548,11 @@ func handErrors(answer string) (*Attack, error) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}, Judge: func(o Outcome) error {
-		return errors.Join(unsprung(answered.Load()), inert(o))
+		reached := &answered
+		if strings.HasPrefix(answer, "code=") {
+			reached = &redeemed
+		}
+		return errors.Join(unsprung(reached.Load()), inert(o))
 	}}, nil
 }
 
