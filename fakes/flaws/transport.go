@@ -109,23 +109,8 @@ func originFlaw(name, row string, taken func(origin, own string) bool) Flaw {
 
 // nameFlaw takes some Mcp-Name fields for the name in the message.
 func nameFlaw(name, row string, taken func(names []string) bool) Flaw {
-	return Flaw{
-		Name: "header-name-" + name, Says: "Not compared with the message: " + row + ".",
-		Bend: func(o *reference.Options) {
-			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
-				var m struct {
-					Params struct {
-						Name string `json:"name"`
-					} `json:"params"`
-				}
-				if taken(r.Header.Values("Mcp-Name")) && json.Unmarshal(peek(r), &m) == nil && m.Params.Name != "" {
-					r.Header.Set("Mcp-Name", m.Params.Name)
-				}
-				return false
-			})
-		},
-		Noticed: []string{"RS-TRANSPORT-HEADER-MISMATCH"}, Also: []string{"RS-SCOPE-*", "RS-TRANSPORT-*"}, Row: row,
-	}
+	return mismatchFlaw("header-name-"+name, row, "Mcp-Name", func(m *calledTool) string { return m.Params.Name },
+		func(names []string, _ string) bool { return taken(names) })
 }
 
 // parameterFields are seen where the tools are declared: no other tool is called.
@@ -147,21 +132,28 @@ var parameterFields = []Flaw{
 
 // paramFlaw takes some fields of a parameter for the value in the message.
 func paramFlaw(name, row string, taken func(values []string, region string) bool) Flaw {
+	return mismatchFlaw("header-param-"+name, row, "Mcp-Param-Region", func(m *calledTool) string { return m.Params.Arguments.Region }, taken)
+}
+
+// calledTool is what header fields repeat of a message.
+type calledTool struct {
+	Params struct {
+		Name      string `json:"name"`
+		Arguments struct {
+			Region string `json:"region"`
+		} `json:"arguments"`
+	} `json:"params"`
+}
+
+// mismatchFlaw has the server read the value in the message where a header field repeats it in a way that is taken.
+func mismatchFlaw(name, row, field string, value func(*calledTool) string, taken func(values []string, value string) bool) Flaw {
 	return Flaw{
-		Name: "header-param-" + name, Says: "Not compared with the arguments: " + row + ".",
+		Name: name, Says: "Not compared with the message: " + row + ".",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
-				var m struct {
-					Params struct {
-						Arguments struct {
-							Region string `json:"region"`
-						} `json:"arguments"`
-					} `json:"params"`
-				}
-				const field = "Mcp-Param-Region"
-				if json.Unmarshal(peek(r), &m) == nil && m.Params.Arguments.Region != "" &&
-					taken(r.Header.Values(field), m.Params.Arguments.Region) {
-					r.Header.Set(field, m.Params.Arguments.Region)
+				var m calledTool
+				if json.Unmarshal(peek(r), &m) == nil && value(&m) != "" && taken(r.Header.Values(field), value(&m)) {
+					r.Header.Set(field, value(&m))
 				}
 				return false
 			})
