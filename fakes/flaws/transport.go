@@ -145,14 +145,14 @@ type calledTool struct {
 	} `json:"params"`
 }
 
-// mismatchFlaw has the server read the value in the message where a header field repeats it in a way that is taken.
-func mismatchFlaw(name, row, field string, value func(*calledTool) string, taken func(values []string, value string) bool) Flaw {
+// mismatchFlaw has the server read the value in the message where a header field repeats it in a form that it accepts.
+func mismatchFlaw(name, row, field string, value func(*calledTool) string, accepted func(values []string, value string) bool) Flaw {
 	return Flaw{
 		Name: name, Says: "Not compared with the message: " + row + ".",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
 				var m calledTool
-				if json.Unmarshal(peek(r), &m) == nil && value(&m) != "" && taken(r.Header.Values(field), value(&m)) {
+				if json.Unmarshal(peek(r), &m) == nil && value(&m) != "" && accepted(r.Header.Values(field), value(&m)) {
 					r.Header.Set(field, value(&m))
 				}
 				return false
