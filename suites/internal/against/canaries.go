@@ -66,6 +66,7 @@ func NoSecret(t *testing.T, vary func(o *reference.Options), declare func(c *sui
 		assert.NotContains(t, strings.ToUpper(all["json"]), strings.ToUpper(c.Value)[4:24], c.Name)
 	}
 	assert.Zero(t, r.IDP.Clients(), "registrations are left behind")
+	assert.NotContains(t, all["console"], "left behind", "nothing is left behind, and the reports say that something is")
 }
 
 // Texts are all reports of a run, by their names.
