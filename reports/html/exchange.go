@@ -54,41 +54,80 @@ func message(start []line, header []reports.Field, body string) []line {
 	return out
 }
 
-// pretty are the lines of a body: JSON is indented, also in the events of a stream, and of a form each parameter is a line.
+// pretty are the lines of a body: JSON is indented, also in the events of a stream, and of a form each parameter is a line. A long
+// body is cut off once its lines are made, since half a document can't be indented.
 func pretty(body, kind string) []line {
-	rest := ""
-	if len(body) > mostBody {
-		body, rest = strings.ToValidUTF8(body[:mostBody], ""), "…"
+	if len(body) > mostParsed {
+		return cut(plain(body[:mostParsed]))
 	}
-	var out []line
-	switch indented, ok := indent(body, ""); {
+	indented, ok := indent(body, "")
+	switch {
 	case ok:
-		out = members(indented)
+		return cut(members(indented))
 	case strings.HasPrefix(kind, "text/event-stream"):
-		for l := range strings.Lines(body) {
-			data, is := strings.CutPrefix(l, "data:")
-			if indented, ok := indent(data, ""); is && ok {
-				out = append(append(out, line{"data:", ""}), members(indented)...)
-				continue
-			}
-			out = append(out, line{strings.TrimRight(l, "\r\n"), ""})
-		}
+		return cut(events(body))
 	case strings.HasPrefix(kind, "application/x-www-form-urlencoded"):
-		out = parameters(body, "")
-	default:
-		for l := range strings.SplitSeq(body, "\n") {
-			out = append(out, line{strings.TrimRight(l, "\r"), ""})
-		}
+		return cut(parameters(body, ""))
 	}
-	if rest != "" {
-		out = append(out, line{rest, ""})
+	return cut(plain(body))
+}
+
+func plain(body string) []line {
+	var out []line
+	for l := range strings.SplitSeq(body, "\n") {
+		out = append(out, line{strings.TrimRight(l, "\r"), ""})
 	}
 	return out
 }
 
+func events(body string) []line {
+	var out []line
+	for l := range strings.Lines(body) {
+		data, is := strings.CutPrefix(l, "data:")
+		if indented, ok := indent(data, ""); is && ok {
+			out = append(append(out, line{"data:", ""}), members(indented)...)
+			continue
+		}
+		out = append(out, line{strings.TrimRight(l, "\r\n"), ""})
+	}
+	return out
+}
+
+// cut ends lines after mostBody bytes. Indentation counts as one byte.
+func cut(lines []line) []line {
+	left := mostBody
+	for i, l := range lines {
+		content := strings.TrimLeft(l.text, " ")
+		if len(content) >= left {
+			indentation := l.text[:len(l.text)-len(content)]
+			return append(lines[:i:i], line{indentation + strings.ToValidUTF8(content[:left], "") + "…", l.name})
+		}
+		left -= len(content) + 1
+	}
+	return lines
+}
+
+// mostDepth bounds the nesting of JSON that is indented: the indentation grows with its square.
+const mostDepth = 50
+
+func deep(text string) bool {
+	depth := 0
+	for i := range len(text) {
+		switch text[i] {
+		case '{', '[':
+			if depth++; depth > mostDepth {
+				return true
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return false
+}
+
 func indent(text, prefix string) (string, bool) {
 	trimmed := strings.TrimSpace(text)
-	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' {
+	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' || deep(trimmed) {
 		return "", false
 	}
 	var b bytes.Buffer

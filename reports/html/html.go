@@ -27,6 +27,9 @@ var page string
 // mostBody bounds a body on the page, in bytes; the JSON report has it whole.
 const mostBody = 4 << 10
 
+// mostParsed bounds a body that is parsed to be indented, in bytes.
+const mostParsed = 64 << 10
+
 // mostShown bounds all exchanges of the page together, in bytes as they are in it.
 const mostShown = 4 << 20
 
