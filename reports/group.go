@@ -44,6 +44,32 @@ func (r *Run) Groups(v Verdict) []Group {
 	return out
 }
 
+// Requirements counts the requirements with each verdict. One that has several verdicts, at different revisions, counts for each.
+func (r *Run) Requirements() map[Verdict]int {
+	out := map[Verdict]int{}
+	for _, v := range Verdicts {
+		if n := len(r.Groups(v)); n > 0 {
+			out[v] = n
+		}
+	}
+	return out
+}
+
+// ToFix are the requirements that failed, the most serious first. A server that is open to everybody, though nothing says that it
+// is meant to be, comes before them: everything else depends on it.
+func (r *Run) ToFix() []Group {
+	failed := r.Groups(Fail)
+	if r.Open == "" {
+		return failed
+	}
+	for _, g := range r.Groups(Inconclusive) {
+		if g.First().ID == anonymous {
+			return append([]Group{g}, failed...)
+		}
+	}
+	return failed
+}
+
 // Worst are the verdicts by requirement: of several, the one that keeps it furthest from being met.
 func (r *Run) Worst() map[string]Verdict {
 	out := map[string]Verdict{}

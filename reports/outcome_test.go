@@ -191,3 +191,29 @@ func TestToleratedInJUnit(t *testing.T) {
 		assert.Contains(t, b.String(), want[1])
 	}
 }
+
+func TestWhatToFixFirst(t *testing.T) {
+	failed := reports.Result{ID: "RS-TRANSPORT-COOKIES", Level: "SHOULD", Verdict: reports.Fail}
+	anybody := reports.Result{ID: "RS-CHALLENGE-401-STATUS", Level: "MUST", Verdict: reports.Inconclusive, Wire: "stateful"}
+	undecided := reports.Result{ID: "AS-PKCE-METHOD-DEFAULT", Level: "MUST", Verdict: reports.Inconclusive}
+	ids := func(run reports.Run) []string {
+		var out []string
+		for _, g := range run.ToFix() {
+			out = append(out, g.First().ID)
+		}
+		return out
+	}
+	run := reports.Run{Results: []reports.Result{failed, undecided, anybody}}
+	assert.Equal(t, []string{failed.ID}, ids(run))
+	run.Open = "No authorization: anyone can call 2 tools"
+	assert.Equal(t, []string{anybody.ID, failed.ID}, ids(run), "an open server first")
+
+	again := anybody
+	again.Wire = "stateless"
+	run.Results = append(run.Results, again)
+	assert.Equal(t, map[reports.Verdict]int{reports.Fail: 1, reports.Inconclusive: 2}, run.Requirements(), "both wires are one requirement")
+	assert.Equal(t, 3, run.Counts()[reports.Inconclusive])
+	var b bytes.Buffer
+	require.NoError(t, markdown.Write(&b, reports.Redact(run, &reports.Secrets{})))
+	assert.Equal(t, 1, strings.Count(b.String(), "**RS-CHALLENGE-401-STATUS**"), b.String())
+}

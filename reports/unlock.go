@@ -76,7 +76,7 @@ func (r *Run) NextCommands() []Next {
 	}
 	var out []Next
 	var failed []string
-	for _, g := range r.Groups(Fail) {
+	for _, g := range r.ToFix() {
 		failed = append(failed, g.First().ID)
 	}
 	if len(failed) > 0 {

@@ -206,7 +206,7 @@ const mostFirst = 5
 
 // first names what to fix to begin with.
 func (p *printer) first() {
-	groups := p.run.Groups(reports.Fail)
+	groups := p.run.ToFix()
 	if len(groups) < 2 { // one is still on the screen
 		return
 	}
@@ -231,7 +231,7 @@ func (p *printer) summary() {
 		p.labelled("baseline", s, 400)
 	}
 	if len(p.run.Results) > 0 {
-		counts := p.run.Counts()
+		counts := p.run.Requirements()
 		var parts []string
 		for _, v := range reports.Verdicts {
 			if n := counts[v]; n > 0 {

@@ -99,14 +99,15 @@ func (p *painter) anchor(r *reports.Result) string {
 
 // findings are those of a run, the most serious first.
 func (p *painter) findings() []finding {
+	groups := slices.Concat(p.run.Groups(reports.Errored), p.run.ToFix())
+	for _, v := range []reports.Verdict{reports.Warn, reports.Review, reports.Flaky} {
+		groups = append(groups, p.run.Groups(v)...)
+	}
 	var out []finding
-	for _, v := range []reports.Verdict{reports.Errored, reports.Fail, reports.Warn, reports.Review, reports.Flaky} {
-		for _, g := range p.run.Groups(v) {
-			f := p.finding(&g)
-			f.Rank = len(out)
-			f.Open = len(out) == 0
-			out = append(out, f)
-		}
+	for i, g := range groups {
+		f := p.finding(&g)
+		f.Rank, f.Open = i, i == 0
+		out = append(out, f)
 	}
 	return out
 }

@@ -186,9 +186,9 @@ func (v *view) headline() {
 
 // fixes are what to begin with: what fails, or where nothing does, the gravest warnings.
 func (v *view) fixes() {
-	for _, verdict := range []reports.Verdict{reports.Fail, reports.Warn} {
+	for _, verdicts := range [][]reports.Verdict{{reports.Fail, reports.Inconclusive}, {reports.Warn}} {
 		for _, f := range v.Findings {
-			if f.Verdict == verdict {
+			if slices.Contains(verdicts, f.Verdict) {
 				v.Fixes = append(v.Fixes, f)
 			}
 		}
@@ -204,9 +204,8 @@ func (v *view) fixes() {
 
 // count counts requirements, by section and by verdict.
 func (v *view) count() {
-	n := map[reports.Verdict]int{}
+	n := v.Run.Requirements()
 	for _, verdict := range reports.Verdicts {
-		n[verdict] = len(v.Run.Groups(verdict))
 		if n[verdict] == 0 {
 			continue
 		}

@@ -31,7 +31,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	for _, s := range run.Stale {
 		fmt.Fprintf(&b, "The baseline no longer holds: %s\n\n", Text(s))
 	}
-	counts := run.Counts()
+	counts := run.Requirements()
 	var head, line, row []string
 	for _, v := range reports.Verdicts {
 		if counts[v] > 0 {
@@ -49,16 +49,12 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 		}
 		fmt.Fprintf(&b, "<details%s><summary>%d %s</summary>\n\n", map[bool]string{true: " open"}[v == reports.Fail || v == reports.Errored],
 			counts[v], v)
-		for i := range run.Results {
-			r := &run.Results[i]
-			if r.Verdict != v {
-				continue
-			}
+		for _, g := range run.Groups(v) {
 			if left--; left < 0 || b.Len() > most {
 				fmt.Fprint(&b, "- and more, in the other reports\n")
 				break
 			}
-			finding(&b, r)
+			finding(&b, &g)
 		}
 		b.WriteString("\n</details>\n\n")
 	}
@@ -88,7 +84,7 @@ const mostFixes = 5
 
 // fixes writes what to fix first, with what goes wrong, and how to fix it.
 func fixes(b *strings.Builder, run *reports.Run) {
-	groups := run.Groups(reports.Fail)
+	groups := run.ToFix()
 	if len(groups) == 0 {
 		return
 	}
@@ -106,20 +102,18 @@ func fixes(b *strings.Builder, run *reports.Run) {
 	b.WriteString("\n")
 }
 
-func finding(b *strings.Builder, r *reports.Result) {
-	where := r.Level
-	if r.Wire != "" {
-		where += ", " + r.Wire
-	}
-	fmt.Fprintf(b, "- **%s** (%s) %s", Text(r.ID), Text(where), Text(r.Title))
-	if len(r.Findings) == 0 {
+func finding(b *strings.Builder, g *reports.Group) {
+	r := g.First()
+	fmt.Fprintf(b, "- **%s** (%s) %s", Text(r.ID), Text(g.Scope()), Text(r.Title))
+	findings := g.Findings()
+	if len(findings) == 0 {
 		fmt.Fprintf(b, ": %s\n", Text(cut(r.Reason)))
 		return
 	}
 	b.WriteString("\n")
-	for i, f := range r.Findings {
+	for i, f := range findings {
 		if i == 3 {
-			fmt.Fprintf(b, "  - and %d more\n", len(r.Findings)-i)
+			fmt.Fprintf(b, "  - and %d more\n", len(findings)-i)
 			return
 		}
 		about := ""

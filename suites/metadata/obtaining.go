@@ -117,6 +117,10 @@ func hasDefaultPaths(t *T) {
 			t.NotApplicable("the metadata of %s names the endpoints", t.Survey.Servers[i].Issuer)
 		}
 	}
+	if served := t.Survey.Refused[mcp.Stateful]; expect.Accepted(served) {
+		t.Cite(served)
+		t.NotApplicable("nobody is asked for a token")
+	}
 	origin := document.Origin(t.Survey.URL)
 	Each(t, Cases[wire.Request]{
 		{"GET /authorize", wire.Request{Method: "GET", URL: origin + "/authorize"}},
