@@ -15,12 +15,14 @@ func TestPrettyBodies(t *testing.T) {
 		begins     []string
 		whole      bool
 	}{
-		"JSON":                {`{"a":1}`, "application/json", []string{"{", `  "a": 1`, "}"}, true},
-		"long JSON":           {long, "application/json", []string{"{", `  "first": 1,`, `  "list": [`, `    "x",`}, false},
-		"deep JSON":           {deep, "application/json", []string{strings.Repeat("[", mostBody) + "…"}, false},
-		"an event":            {"event: message\ndata: {\"a\":1}\n\n", "text/event-stream", []string{"event: message", "data:", "{", `  "a": 1`}, true},
-		"blank lines":         {strings.Repeat("\n", 2*mostParsed), "text/plain", []string{"", ""}, false},
-		"more than is parsed": {`{"a":"` + strings.Repeat("é", mostParsed), "application/json", []string{`{"a":"` + strings.Repeat("é", (mostBody-6)/2) + "…"}, false},
+		"JSON":      {`{"a":1}`, "application/json", []string{"{", `  "a": 1`, "}"}, true},
+		"long JSON": {long, "application/json", []string{"{", `  "first": 1,`, `  "list": [`, `    "x",`}, false},
+		"deep JSON": {deep, "application/json", []string{strings.Repeat("[", mostBody) + "…"}, false},
+		"an event": {"event: message\ndata: {\"a\":1}\n\n", "text/event-stream",
+			[]string{"event: message", "data:", "{", `  "a": 1`}, true},
+		"blank lines": {strings.Repeat("\n", 2*mostParsed), "text/plain", []string{"", ""}, false},
+		"more than is parsed": {`{"a":"` + strings.Repeat("é", mostParsed), "application/json",
+			[]string{`{"a":"` + strings.Repeat("é", (mostBody-6)/2) + "…"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lines := pretty(c.body, c.kind)

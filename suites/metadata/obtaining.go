@@ -108,19 +108,7 @@ func servesAtOrigin(t *T) {
 
 // hasDefaultPaths: the MUST of the text binds clients; a server without either is out of their reach.
 func hasDefaultPaths(t *T) {
-	if t.Survey.Origin.Found() {
-		t.NotApplicable("metadata is served, and names the endpoints")
-	}
-	for i := range t.Survey.Servers {
-		if m := t.Survey.Servers[i].Metadata(); m != nil {
-			t.Cite(m.Exchange)
-			t.NotApplicable("the metadata of %s names the endpoints", t.Survey.Servers[i].Issuer)
-		}
-	}
-	if served := t.Survey.Refused[mcp.Stateful]; expect.Accepted(served) {
-		t.Cite(served)
-		t.NotApplicable("nobody is asked for a token")
-	}
+	needDefaultPaths(t)
 	origin := document.Origin(t.Survey.URL)
 	Each(t, Cases[wire.Request]{
 		{"GET /authorize", wire.Request{Method: "GET", URL: origin + "/authorize"}},
@@ -137,6 +125,23 @@ func hasDefaultPaths(t *T) {
 			return ""
 		}))
 	})
+}
+
+// needDefaultPaths ends a check where no client depends on them.
+func needDefaultPaths(t *T) {
+	if t.Survey.Origin.Found() {
+		t.NotApplicable("metadata is served, and names the endpoints")
+	}
+	for i := range t.Survey.Servers {
+		if m := t.Survey.Servers[i].Metadata(); m != nil {
+			t.Cite(m.Exchange)
+			t.NotApplicable("the metadata of %s names the endpoints", t.Survey.Servers[i].Issuer)
+		}
+	}
+	if served := t.Survey.Refused[mcp.Stateful]; expect.Accepted(served) {
+		t.Cite(served)
+		t.NotApplicable("nobody is asked for a token")
+	}
 }
 
 func form() []reports.Field {
