@@ -48,6 +48,15 @@ func (a *answer) Header() http.Header         { return a.header }
 func (a *answer) WriteHeader(status int)      { a.status = status }
 func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
+// send answers.
+func (a *answer) send(w http.ResponseWriter) {
+	for name, values := range a.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body.Bytes())
+}
+
 // params are those of an answer to the client in the query of a redirect; nil if it is none.
 func (a *answer) params() url.Values {
 	_, query, _ := strings.Cut(a.header.Get("Location"), "?")
@@ -105,11 +114,7 @@ func pageAnswers(bend func(r *http.Request, sent url.Values, a *answer)) func(o 
 		form, _ := url.ParseQuery(string(peek(r))) // of another body, what can be read
 		next.ServeHTTP(a, r)
 		bend(r, all.of(r, form, a), a)
-		for name, values := range a.header {
-			w.Header()[name] = values
-		}
-		w.WriteHeader(a.status)
-		_, _ = w.Write(a.body.Bytes())
+		a.send(w)
 	})
 }
 

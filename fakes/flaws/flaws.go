@@ -60,7 +60,7 @@ func All() []Flaw { return slices.Concat(BeforeLogin(), Trusting(), AfterLogin()
 // BeforeLogin are the flaws that a token suffices to see.
 func BeforeLogin() []Flaw {
 	return slices.Concat(discovery, challenges, otherRefusals, metadataFlaws, tokens, sessions, transport, otherTransport, publishedKeys,
-		sessionIDs)
+		sessionIDs, crossOrigin)
 }
 
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
@@ -68,7 +68,7 @@ func BeforeLogin() []Flaw {
 func AfterLogin() []Flaw {
 	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, refreshRows, inspection, registrations,
 		registrationNeeds, registrationAnswers, redirectsTaken, registrationRows, registrationRights, clientDocuments, consents,
-		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions)
+		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, crossOriginClients)
 }
 
 // wrongType gives a member of the metadata a value of another type.

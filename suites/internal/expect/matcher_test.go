@@ -15,6 +15,13 @@ func answer(status int, body string, header ...reports.Field) *reports.Exchange 
 	return &reports.Exchange{Request: reports.Request{Method: "POST"}, Response: &reports.Response{Status: status, Body: body, Header: header}}
 }
 
+const allowOrigin = "Access-Control-Allow-Origin"
+
+// preflighted is an answer to a preflight.
+func preflighted(origin, fields string) *reports.Exchange {
+	return answer(204, "", reports.Field{Name: allowOrigin, Value: origin}, reports.Field{Name: "Access-Control-Allow-Headers", Value: fields})
+}
+
 func jwt(t *testing.T, header, claims string) JWT {
 	t.Helper()
 	h, _, err := document.ParseObject(header)
@@ -45,6 +52,16 @@ func TestMatchers(t *testing.T) {
 		{"a crash is no refusal", RefuseGrant(), answer(500, ""), undecided},
 		{"a limit is no refusal", RefuseGrant(), answer(429, ""), undecided},
 		{"no answer is no refusal", RefuseGrant(), gone, undecided},
+		{"a preflight", AllowPreflight("http://a", "GET", "x"), preflighted("*", "*"), met},
+		{"a preflight for one origin", AllowPreflight("http://a", "POST", "x"), preflighted("http://a", "X, y"), met},
+		{"a preflight for another origin", AllowPreflight("http://a", "GET"), preflighted("http://b", "*"), unmet},
+		{"a preflight without the field", AllowPreflight("http://a", "GET", "x"), preflighted("*", "y"), unmet},
+		{"a preflight with * for Authorization", AllowPreflight("http://a", "GET", "authorization"), preflighted("*", "*"), unmet},
+		{"a preflight without the method", AllowPreflight("http://a", "DELETE"), preflighted("*", "*"), unmet},
+		{"a refused preflight", AllowPreflight("http://a", "GET"), answer(401, "", reports.Field{Name: allowOrigin, Value: "*"}), unmet},
+		{"an answer for any origin", BeReadable("http://a"), preflighted("*", ""), met},
+		{"an answer for another origin", BeReadable("http://a"), preflighted("http://b", ""), unmet},
+		{"an answer for no origin", BeReadable("http://a"), answer(200, ""), unmet},
 		{"a status", BeRefused(401), challenge, met},
 		{"another status", BeRefused(403), challenge, unmet},
 		{"a crash is no refusal of a call", BeRefused(401), answer(502, ""), undecided},
