@@ -71,6 +71,17 @@ func AfterLogin() []Flaw {
 		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, crossOriginClients)
 }
 
+// dangling has the metadata name an endpoint that does not exist.
+func dangling(member, also string) Flaw {
+	f := Flaw{Name: "as-dangling-" + strings.ReplaceAll(member, "_", "-"), Says: "The metadata names a " + member + " that does not exist.",
+		Bend:    metadata(func(d map[string]any) { d[member] = d["issuer"].(string) + "/nowhere" }),
+		Noticed: []string{"AS-META-ENDPOINTS-EXIST"}, Row: member}
+	if also != "" {
+		f.Also = []string{also}
+	}
+	return f
+}
+
 // wrongType gives a member of the metadata a value of another type.
 func wrongType(name string, value any) Flaw {
 	return Flaw{
@@ -544,6 +555,9 @@ var metadataFlaws = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) { b.Missing = []string{"/register"} }), Noticed: []string{"AS-META-ENDPOINTS-EXIST"},
 		Also: []string{"AS-DCR-SUPPORTED"},
 	},
+	dangling("authorization_endpoint", ""), dangling("pushed_authorization_request_endpoint", "AS-PAR-*"),
+	dangling("device_authorization_endpoint", ""), dangling("backchannel_authentication_endpoint", ""), dangling("userinfo_endpoint", "AS-USERINFO-*"),
+	dangling("end_session_endpoint", "AS-LOGIN-LOGOUT"), dangling("check_session_iframe", ""),
 	{
 		Name: "as-host-derived", Says: "The metadata follows X-Forwarded-Host.",
 		Bend: behaviour(func(b *idp.Behaviour) { b.FixedHost = false }), Noticed: []string{"AS-META-HOST-HEADER"},

@@ -170,7 +170,7 @@ func judgeFailure(t *T, leg *UpstreamRequest, callback string) {
 	}
 }
 
-const properError = "error access_denied, server_error or temporarily_unavailable, with the client's state"
+const properError = "a redirect to the client with an OAuth error and the state that the client sent"
 
 func failProperly(state string) expect.Matcher {
 	return expect.That(properError, func(o ended) string {
@@ -180,24 +180,25 @@ func failProperly(state string) expect.Matcher {
 		case expect.Crashed(o.Exchange):
 			return expect.Describe(o.Exchange)
 		case o.Stage == login.Answered && o.Params.Get("state") != state:
-			return fmt.Sprintf("state=%q", o.Params.Get("state"))
+			return fmt.Sprintf("the redirect has state=%q, where the client sent %q", o.Params.Get("state"), state)
 		case strings.Contains(o.Params.Get("error_description"), "<script"):
-			return "markup of the upstream's is in the description: " + o.Params.Get("error_description")
+			return "error_description repeats markup of the upstream: " + o.Params.Get("error_description")
 		}
 		return ""
 	})
 }
 
-var redirectError = expect.That(properError, func(o ended) string {
-	allowed := []string{"access_denied", "server_error", "temporarily_unavailable", "invalid_grant", "invalid_request"}
-	switch code := o.Params.Get("error"); {
-	case o.Stage != login.Answered:
-		return fmt.Sprintf("the request ended %s", o.Stage)
-	case !slices.Contains(allowed, code):
-		return "error=" + code
-	}
-	return ""
-})
+var redirectError = expect.That(properError+": access_denied, server_error, temporarily_unavailable, invalid_grant or invalid_request",
+	func(o ended) string {
+		allowed := []string{"access_denied", "server_error", "temporarily_unavailable", "invalid_grant", "invalid_request"}
+		switch code := o.Params.Get("error"); {
+		case o.Stage != login.Answered:
+			return fmt.Sprintf("the request ended %s", o.Stage)
+		case !slices.Contains(allowed, code):
+			return "error=" + code
+		}
+		return ""
+	})
 
 // What must be checked, and what should, is OpenID Connect Core section 3.1.3.7: issuer and audience (items 2 and 3), expiry (9), and
 // the nonce where one was sent (11) must; azp (5) and iat (10) should; the signature (6) where TLS does not vouch for it.
