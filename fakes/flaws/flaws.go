@@ -71,6 +71,20 @@ func AfterLogin() []Flaw {
 		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, crossOriginClients)
 }
 
+// bareCookie has the endpoint of an https target set a cookie that lacks an attribute.
+func bareCookie(name, row, attributes string) Flaw {
+	return Flaw{Name: "cookie-" + name, Says: "A cookie of the endpoint lacks an attribute.", Noticed: []string{"RS-TRANSPORT-COOKIES"}, Row: row,
+		Bend: func(o *reference.Options) {
+			o.Host = Public
+			o.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Set-Cookie", "balancer=west-17; Path=/; "+attributes)
+					next.ServeHTTP(w, r)
+				})
+			}
+		}}
+}
+
 // dangling has the metadata name an endpoint that does not exist.
 func dangling(member, also string) Flaw {
 	f := Flaw{Name: "as-dangling-" + strings.ReplaceAll(member, "_", "-"), Says: "The metadata names a " + member + " that does not exist.",
@@ -932,6 +946,8 @@ var transport = []Flaw{
 		Name: "cookie-credential", Says: "A cookie authenticates by itself.",
 		Bend: lacks(mcpserver.NoCookieCredential), Noticed: []string{"RS-TRANSPORT-COOKIES"},
 	},
+	bareCookie("no-httponly", "HttpOnly is missing", "SameSite=Lax; Secure"), bareCookie("no-samesite", "SameSite is missing", "HttpOnly; Secure"),
+	bareCookie("no-secure", "Secure is missing", "HttpOnly; SameSite=Strict"),
 	{
 		Name: "old-version-open", Says: "An old protocol version passes without a token.",
 		Bend: lacks(mcpserver.GuardAnyVersion), Noticed: []string{"RS-TRANSPORT-VERSION-HEADER"},

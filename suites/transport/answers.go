@@ -52,12 +52,18 @@ func takesNoCookieForToken(t *T) {
 	if len(cookies) == 0 {
 		t.NotApplicable("the endpoint sets no cookie")
 	}
+	protections := []string{"HttpOnly", "SameSite"}
+	if strings.HasPrefix(t.Survey.Endpoint, "https:") {
+		protections = append(protections, "Secure")
+	}
 	for _, cookie := range cookies {
 		pair, attributes, _ := strings.Cut(cookie, ";")
 		name, value, _ := strings.Cut(pair, "=")
 		t.Secrets.Add("cookie", value)
 		Refuses(t, t.MCP.ProtectedCall(), Cases[CallEdit]{{"the cookie " + name + " without a token", withCookie(pair)}}, expect.RefuseAnyway())
-		t.Expect(attributes, "the cookie %s", name).SeenIn(ex).Ideally(haveAttribute("HttpOnly"), haveAttribute("SameSite"))
+		for _, protection := range protections {
+			t.Expect(attributes, "the cookie %s", name).SeenIn(ex).Ideally(haveAttribute(protection))
+		}
 	}
 }
 
