@@ -51,8 +51,8 @@ var crossOriginClients = []Flaw{
 		"/register", preflights(func(a *answer) { a.header.Set(allowHeaders, "Accept") })),
 	asCORS("AS-USERINFO-HYGIENE", "userinfo-any-field", "A * is to allow Authorization, which it does not.", allowHeaders+": *",
 		"/userinfo", preflights(func(a *answer) { a.header.Set(allowHeaders, "*") })),
-	asCORS("AS-TOKEN-CORS", "token-other-origin", "Pages of one other origin may ask for tokens.", allowOrigin+": https://app.example", "/token",
-		preflights(func(a *answer) { a.header.Set(allowOrigin, "https://app.example") })),
+	asCORS("AS-TOKEN-CORS", "token-other-origin", "Pages of one other origin may ask for tokens.", allowOrigin+": https://app.example",
+		"/token", preflights(func(a *answer) { a.header.Set(allowOrigin, "https://app.example") })),
 }
 
 // preflights changes the answers to preflights, and gets those to GET.

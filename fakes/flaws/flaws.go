@@ -73,7 +73,8 @@ func AfterLogin() []Flaw {
 
 // bareCookie has the endpoint of an https target set a cookie that lacks an attribute.
 func bareCookie(name, row, attributes string) Flaw {
-	return Flaw{Name: "cookie-" + name, Says: "A cookie of the endpoint lacks an attribute.", Noticed: []string{"RS-TRANSPORT-COOKIES"}, Row: row,
+	return Flaw{Name: "cookie-" + name, Says: "A cookie of the endpoint lacks an attribute.", Row: row,
+		Noticed: []string{"RS-TRANSPORT-COOKIES"},
 		Bend: func(o *reference.Options) {
 			o.Host = Public
 			o.Wrap = func(next http.Handler) http.Handler {
@@ -570,8 +571,8 @@ var metadataFlaws = []Flaw{
 		Also: []string{"AS-DCR-SUPPORTED"},
 	},
 	dangling("authorization_endpoint", ""), dangling("pushed_authorization_request_endpoint", "AS-PAR-*"),
-	dangling("device_authorization_endpoint", ""), dangling("backchannel_authentication_endpoint", ""), dangling("userinfo_endpoint", "AS-USERINFO-*"),
-	dangling("end_session_endpoint", "AS-LOGIN-LOGOUT"), dangling("check_session_iframe", ""),
+	dangling("device_authorization_endpoint", ""), dangling("backchannel_authentication_endpoint", ""),
+	dangling("userinfo_endpoint", "AS-USERINFO-*"), dangling("end_session_endpoint", "AS-LOGIN-LOGOUT"), dangling("check_session_iframe", ""),
 	{
 		Name: "as-host-derived", Says: "The metadata follows X-Forwarded-Host.",
 		Bend: behaviour(func(b *idp.Behaviour) { b.FixedHost = false }), Noticed: []string{"AS-META-HOST-HEADER"},
@@ -946,7 +947,8 @@ var transport = []Flaw{
 		Name: "cookie-credential", Says: "A cookie authenticates by itself.",
 		Bend: lacks(mcpserver.NoCookieCredential), Noticed: []string{"RS-TRANSPORT-COOKIES"},
 	},
-	bareCookie("no-httponly", "HttpOnly is missing", "SameSite=Lax; Secure"), bareCookie("no-samesite", "SameSite is missing", "HttpOnly; Secure"),
+	bareCookie("no-httponly", "HttpOnly is missing", "SameSite=Lax; Secure"),
+	bareCookie("no-samesite", "SameSite is missing", "HttpOnly; Secure"),
 	bareCookie("no-secure", "Secure is missing", "HttpOnly; SameSite=Strict"),
 	{
 		Name: "old-version-open", Says: "An old protocol version passes without a token.",
