@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/sigstore/sigstore-go/pkg/testing/ca"
@@ -84,5 +87,33 @@ func TestUsage(t *testing.T) {
 	}
 	if _, err := checker([]byte("{}"), workflow, github); err == nil {
 		t.Error("an empty file is no trusted root")
+	}
+}
+
+// Nothing that a bundle brings acts on a terminal or a CI system, in an error or in the result.
+func TestNothingOfABundleActs(t *testing.T) {
+	const nasty = "\x1b[2J\u009b31m\u202e\n::error::pwned\n##vso[task.complete]x"
+	found := bundle.Verification{Problems: []bundle.Problem{{Reason: bundle.ExtraFile, File: nasty, Says: nasty}}, Notices: []string{nasty}}
+	for name, c := range map[string]struct {
+		err  error
+		code int
+	}{"a result": {nil, 1}, "an error": {errors.New(nasty), 2}} {
+		var out strings.Builder
+		if code := tell(&out, &out, found, c.err); code != c.code {
+			t.Errorf("%s: exit %d", name, code)
+		}
+		if acts := regexp.MustCompile(`[\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{202e}]|##[a-z]*\[|(?m)^\s*::`).FindString(out.String()); acts != "" {
+			t.Errorf("%s holds %q", name, acts)
+		}
+		if !strings.Contains(out.String(), "pwned") {
+			t.Errorf("%s does not say what was found: %s", name, out.String())
+		}
+	}
+}
+
+func TestATrustedRootWithoutEnd(t *testing.T) {
+	_, err := run([]string{"--trusted-root", "/dev/zero", "--certificate-identity", workflow, "dir"})
+	if err == nil || !strings.Contains(err.Error(), "longer than") {
+		t.Errorf("error: %v", err)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/mcpauth/conformance/reports/bundle"
 	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
 // certification is one certificate being made.
@@ -148,7 +149,7 @@ func (cert *certification) chooseSet() error {
 }
 
 func (cert *certification) readFiles() (err error) {
-	if cert.productText, err = os.ReadFile(cert.product); err != nil {
+	if cert.productText, err = strict.ReadFile(cert.product, mostText); err != nil {
 		return fmt.Errorf("--product: %w", err)
 	}
 	if _, err := bundle.ReadProduct(cert.product, cert.productText); err != nil {
@@ -160,7 +161,7 @@ func (cert *certification) readFiles() (err error) {
 	if cert.key == "" {
 		return nil
 	}
-	text, err := os.ReadFile(cert.key)
+	text, err := strict.ReadFile(cert.key, mostText)
 	if err != nil {
 		return fmt.Errorf("--key: %w", err)
 	}

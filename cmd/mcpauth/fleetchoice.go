@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/target"
+	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
 // chosen are the targets of this run: those of its part of the list, without those that opted out and without duplicates, each with its
@@ -78,7 +78,7 @@ func readOptOuts(path string) (optOuts, error) {
 	if path == "" {
 		return out, nil
 	}
-	b, err := os.ReadFile(path)
+	b, err := strict.ReadFile(path, mostInput)
 	if err != nil {
 		return nil, fmt.Errorf("--opt-out: %w", err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/mcpauth/conformance/reports/fleet"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/target"
+	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
 // fleetOptions are the flags of a run of many targets.
@@ -276,7 +277,7 @@ func (o *options) madeBy(e *entry) fleet.Made {
 	sum := sha256.New()
 	fmt.Fprintln(sum, o.fleet.given)
 	for _, path := range []string{e.File, e.recipe, o.caFile, o.signIn.recipe} {
-		b, err := os.ReadFile(path)
+		b, err := strict.ReadFile(path, mostCertificates)
 		fmt.Fprintln(sum, path != "", err == nil, len(b))
 		_, _ = sum.Write(b) // a hash has no errors
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/matrix"
 	"github.com/mcpauth/conformance/suites/target"
+	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
 // gather adds the target files that --targets lists. Without --out a list holds files only: each has the reports that are asked for.
@@ -209,10 +210,14 @@ func (o *options) appendHistory(run reports.Redacted) ([]reports.Past, error) {
 		return nil, nil
 	}
 	r := run.Run()
-	if _, err := writtenThrough(o.history); err != nil {
+	through, err := writtenThrough(o.history)
+	if err == nil && through {
+		err = fmt.Errorf("%s is no regular file, and cannot keep a history", o.history)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("--history: %w", err)
 	}
-	b, err := os.ReadFile(o.history)
+	b, err := strict.ReadFile(o.history, mostInput)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("--history: %w", err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
 // options are the flags that run and demo share.
@@ -425,7 +426,7 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 		cfg.ConnectTo[from] = to
 	}
 	if o.caFile != "" {
-		pem, err := readFile(o.caFile, mostCertificates)
+		pem, err := strict.ReadFile(o.caFile, mostCertificates)
 		if err != nil {
 			return bad("--ca-file: %w", err)
 		}

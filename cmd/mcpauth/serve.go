@@ -21,6 +21,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/targets"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
 func serveCommand() *cobra.Command {
@@ -131,7 +132,7 @@ func serveIDP() *cobra.Command {
 				return &exit{reports.ExitToolFailed, err}
 			}
 			if key != "" {
-				text, err := os.ReadFile(key)
+				text, err := strict.ReadFile(key, mostText)
 				if err == nil {
 					err = s.UseKey(text)
 				}

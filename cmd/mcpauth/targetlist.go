@@ -11,12 +11,12 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
 // entry is one target of a list: a URL, or a target file.
@@ -67,38 +67,17 @@ func parseList(b []byte, path string) ([]entry, error) {
 // readInput reads a file; - is standard input.
 func readInput(path string, stdin io.Reader) ([]byte, error) {
 	if path == "-" {
-		return readAll(stdin, mostInput)
+		return strict.ReadAll(stdin, mostInput)
 	}
-	return readFile(path, mostInput)
+	return strict.ReadFile(path, mostInput)
 }
 
 // Limits of what is read whole, in bytes: files that are made by hand, or of a registry, stay far below them.
 const (
 	mostInput        = 64 << 20
 	mostCertificates = 16 << 20
+	mostText         = 1 << 20 // keys and PRODUCT.yaml
 )
-
-// readFile reads a file that is not too long: one may be a device.
-func readFile(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := readAll(f, most)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return b, nil
-}
-
-func readAll(r io.Reader, most int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, most+1))
-	if int64(len(b)) > most {
-		return nil, fmt.Errorf("it is longer than %d MiB", most>>20)
-	}
-	return b, err
-}
 
 // withoutBOM is a text without the byte order mark that some editors put first.
 func withoutBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\ufeff")) }

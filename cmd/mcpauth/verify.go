@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/bundle"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
 // verification is one bundle being verified.
@@ -97,7 +97,7 @@ func (v *verification) options() (bundle.Options, error) {
 	if v.unsigned {
 		return o, errors.New("--key and --unsigned: give one")
 	}
-	text, err := os.ReadFile(v.key)
+	text, err := strict.ReadFile(v.key, mostText)
 	if err != nil {
 		return o, fmt.Errorf("--key: %w", err)
 	}

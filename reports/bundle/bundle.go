@@ -48,6 +48,7 @@ type Files map[string][]byte
 // Limits of a bundle that is read: those that are written stay far below them.
 const (
 	largestFile    = 64 << 20
+	largestText    = 4 << 20 // what is neither results nor a report: its values take many times its size in memory
 	mostFiles      = 20
 	largestResults = 256 << 20 // unpacked
 )
@@ -154,6 +155,14 @@ func (f Files) Write(dir string) error {
 	return os.Rename(temp, dir)
 }
 
+// largest is the most bytes that a file of a bundle may have.
+func largest(name string) int64 {
+	if slices.Contains([]string{ResultsFile, JUnitFile, ReportFile}, name) {
+		return largestFile
+	}
+	return largestText
+}
+
 // Read reads a bundle. What is no regular file, or too large, is a problem and is not read.
 func Read(dir string) (Files, []Problem, error) {
 	list, err := os.ReadDir(dir)
@@ -170,8 +179,8 @@ func Read(dir string) (Files, []Problem, error) {
 			problems = append(problems, Problem{ExtraFile, entry.Name(), "it is no regular file: a bundle holds nothing else"})
 		case len(files) == mostFiles:
 			problems = append(problems, Problem{ExtraFile, entry.Name(), "a bundle holds fewer files"})
-		case info.Size() > largestFile:
-			problems = append(problems, Problem{ChangedFile, entry.Name(), fmt.Sprintf("it is larger than %d MiB", largestFile>>20)})
+		case info.Size() > largest(entry.Name()):
+			problems = append(problems, Problem{ChangedFile, entry.Name(), fmt.Sprintf("it is larger than %d MiB", largest(entry.Name())>>20)})
 		default:
 			b, err := os.ReadFile(filepath.Join(dir, entry.Name()))
 			if err != nil {

@@ -37,10 +37,11 @@ var productSchema = sync.OnceValue(func() *jsonschema.Schema {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("product.json", document); err != nil {
+	const name = "mcpauth:product" // absolute: the compiler makes any other a path below the working directory, which may be gone
+	if err := c.AddResource(name, document); err != nil {
 		panic(err)
 	}
-	return c.MustCompile("product.json")
+	return c.MustCompile(name)
 })
 
 // ReadProduct reads PRODUCT.yaml. Its errors name the file and the line.

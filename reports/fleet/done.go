@@ -119,6 +119,9 @@ func prepare(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return errors.Join(err, fmt.Errorf("%s is a symbolic link: give the path of the folder itself", dir))
+	}
 	unfinished, err := filepath.Glob(filepath.Join(dir, temporary))
 	if err != nil {
 		return err
@@ -156,7 +159,7 @@ func whole(path string, write func(io.Writer) error) error {
 // Read reads what became of a target; false where it is not done.
 func Read(dir string) (Done, bool, error) {
 	path := filepath.Join(dir, DoneFile)
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Done{}, false, nil
 	}
@@ -175,6 +178,19 @@ func Read(dir string) (Done, bool, error) {
 		return Done{}, false, fmt.Errorf("%s: %s; delete the file to have the target tested again", path, why)
 	}
 	return d, true, nil
+}
+
+// openRegular opens a regular file. A folder may be somebody else's: a pipe would be waited for, a device has no end, and a link leads
+// elsewhere.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	return os.Open(path)
 }
 
 // requirementID is the form of the ids of requirements. Other catalogues may know others.
@@ -211,7 +227,7 @@ func Finished(dir string, made Made) bool {
 	if d.State == Invalid || d.State == Failed { // the next time may be better
 		return false
 	}
-	f, err := os.Open(filepath.Join(dir, ResultsFile))
+	f, err := openRegular(filepath.Join(dir, ResultsFile))
 	if err != nil {
 		return false
 	}

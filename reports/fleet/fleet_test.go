@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -162,6 +163,33 @@ func TestNoStringOfAFolderActs(t *testing.T) {
 	again, _, err := fleet.Read(filepath.Join(dir, "one"))
 	require.NoError(t, err)
 	assert.Equal(t, attack, again.Target, "what is escaped means the same")
+}
+
+// A folder of somebody else may hold what is no file: nobody waits for a pipe, reads a device, or writes where a link leads.
+func TestFoldersWithWhatIsNoFile(t *testing.T) {
+	for what, make := range map[string]func(path string) error{
+		"a pipe":            func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a device":          func(path string) error { return os.Symlink("/dev/zero", path) },
+		"somewhere else":    func(path string) error { return os.Symlink(t.TempDir(), path) },
+		"nothing at a link": func(path string) error { return os.Symlink(path+"x", path) },
+	} {
+		for _, name := range []string{fleet.DoneFile, fleet.ResultsFile} {
+			dir := t.TempDir()
+			write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Pass})
+			one := filepath.Join(dir, "one")
+			path := filepath.Join(one, name)
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, make(path), what)
+			assert.False(t, fleet.Finished(one, made), what)
+			if _, err := fleet.Sum(dir, "", nil); name == fleet.DoneFile {
+				assert.ErrorContains(t, err, "no regular file", what)
+			}
+		}
+	}
+	elsewhere, link := t.TempDir(), filepath.Join(t.TempDir(), "one")
+	require.NoError(t, os.Symlink(elsewhere, link))
+	assert.ErrorContains(t, fleet.WriteDone(link, fleet.Done{Version: fleet.Version}), "symbolic link")
+	assert.NoFileExists(t, filepath.Join(elsewhere, fleet.DoneFile))
 }
 
 // A folder of somebody else is read only where it is as a run writes it.

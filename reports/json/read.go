@@ -83,10 +83,11 @@ var schema = sync.OnceValue(func() *jsonschema.Schema {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("report.json", document); err != nil {
+	const name = "mcpauth:report" // absolute: the compiler makes any other a path below the working directory, which may be gone
+	if err := c.AddResource(name, document); err != nil {
 		panic(err)
 	}
-	return c.MustCompile("report.json")
+	return c.MustCompile(name)
 })
 
 // valid says where a report leaves the schema; nil if it keeps to it.

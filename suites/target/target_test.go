@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/mcpauth/conformance/fixtures/costs"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/suites/target"
 	"github.com/mcpauth/conformance/suites/target/internal/schema"
@@ -297,4 +298,31 @@ func TestPublicMethods(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, got.PublicMethods)
 	}
+}
+
+// Whatever a target file is, reading it takes memory and time in proportion to it, each mistake is said with its place in the file, and
+// no text of the file is looked up as a secret but what {env: NAME} and {file: PATH} name.
+func FuzzTargetFile(f *testing.F) {
+	f.Add(wholeTarget)
+	f.Add("version: 1\ntarget: {url: http://127.0.0.1:1/mcp}\n")
+	f.Add("a: &a [*a]\nb: {<<: *a}\n")
+	f.Add("a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n" + strings.Repeat("[", 100))
+	f.Add(strings.Repeat("- ", 2000) + "x")
+	f.Add("version: 1e999\ntarget: {url: !!binary x}\nlimits: {rate: .nan, requests: 99999999999999999999}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<16 || strings.Contains(text, "/") && strings.Contains(text, "file") && text != wholeTarget {
+			t.Skip() // no file of this machine is read
+		}
+		path := write(t, "target.yaml", text)
+		var err error
+		costs.Bounded(t, len(text), 4000, func() { _, err = target.Load(path) })
+		if err == nil {
+			return
+		}
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			if !strings.Contains(line, path) && !strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, "yaml: ") {
+				t.Errorf("%q does not say where", line)
+			}
+		}
+	})
 }

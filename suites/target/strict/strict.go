@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -49,7 +50,7 @@ func (r *Reader) Add(n *yaml.Node, format string, args ...any) {
 
 // Decode reads a file into a pointer to a struct, and returns the tree.
 func (r *Reader) Decode(into any) (*yaml.Node, error) {
-	b, err := os.ReadFile(r.Path)
+	b, err := ReadFile(r.Path, mostBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +75,42 @@ func (r *Reader) Decode(into any) (*yaml.Node, error) {
 	return n, nil
 }
 
-// mostNodes is more than a file for people has.
-const mostNodes = 100_000
+// Limits that no file for people comes near.
+const (
+	mostBytes  = 1 << 20
+	mostNodes  = 100_000
+	mostSecret = 64 << 10
+)
+
+// ReadFile reads a file of at most so many bytes: a device may have no end.
+func ReadFile(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := ReadAll(f, most)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
+}
+
+// ReadAll reads at most so many bytes, and says where there are more.
+func ReadAll(r io.Reader, most int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(b)) > most {
+		return nil, fmt.Errorf("it is longer than %s", size(most))
+	}
+	return b, err
+}
+
+func size(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}
 
 // inline puts what aliases stand for in their place, since values are rewritten.
 func inline(n *yaml.Node, count *int) error {
@@ -304,7 +339,7 @@ func (s secretReference) resolve(folder string) (string, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(folder, path)
 	}
-	b, err := os.ReadFile(path)
+	b, err := ReadFile(path, mostSecret)
 	return strings.TrimRight(string(b), "\r\n"), err
 }
 

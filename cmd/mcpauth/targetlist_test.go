@@ -1,0 +1,47 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mcpauth/conformance/fixtures/costs"
+)
+
+// Whatever a list of targets is, reading it takes memory and time in proportion to it, and what it names is a URL that has one form, or
+// the path of a file.
+func FuzzTargetList(f *testing.F) {
+	f.Add("https://mcp.example.com/mcp\n# comment\ntargets/one.yaml\n")
+	f.Add("HTTPS://user:secret@[::1%25x]:443/?a=b#c\n")
+	f.Add(`{"servers":[{"server":{"remotes":[{"type":"streamable-http","url":"https://a.example/mcp"}]}}],"metadata":{}}{"servers":[]}`)
+	f.Add(`{"servers":[` + strings.Repeat(`{"server":{"remotes":[`, 500))
+	f.Add("\ufeffhttp://a.example:80\nhttp://A.example/\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<20 {
+			t.Skip()
+		}
+		costs.Bounded(t, len(text), 500, func() {
+			entries, err := parseList([]byte(text), "list")
+			if err != nil {
+				if strings.Contains(err.Error(), "secret") && strings.Contains(text, ":secret@") {
+					t.Error("the error tells a password")
+				}
+				return
+			}
+			for _, e := range distinct(entries) {
+				if (e.URL == "") == (e.File == "") {
+					t.Errorf("%q: neither a URL nor a file: %+v", text, e)
+				}
+				if e.URL == "" {
+					continue
+				}
+				once, err := canonical(e.URL)
+				if err != nil {
+					t.Errorf("%q: %v", e.URL, err)
+				}
+				if twice, err := canonical(once); err != nil || twice != once {
+					t.Errorf("%q has two forms: %q and %q (%v)", e.URL, once, twice, err)
+				}
+			}
+		})
+	})
+}

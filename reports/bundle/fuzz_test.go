@@ -1,0 +1,92 @@
+package bundle_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mcpauth/conformance/fixtures/costs"
+	"github.com/mcpauth/conformance/fixtures/profiles"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/bundle"
+)
+
+const anyProduct = "vendor: Example Ltd\nproduct: Example\nversion: 1.10\nurl: https://example.com/mcp\ncontact: a@example.com\n"
+
+// Whatever PRODUCT.yaml is, reading it takes memory and time in proportion to it, and what is read names a folder.
+func FuzzProduct(f *testing.F) {
+	f.Add(anyProduct)
+	f.Add("a: &a [*a]\n" + strings.Repeat("[", 200))
+	f.Add("a: &a x\nb: &b [*a,*a]\nc: [*b,*b]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<20 {
+			t.Skip()
+		}
+		var p bundle.Product
+		var err error
+		costs.Bounded(t, len(text), 2000, func() { p, err = bundle.ReadProduct("PRODUCT.yaml", []byte(text)) })
+		if err == nil && (p.Vendor == "" || strings.ContainsAny(p.Folder(), "./\\ \x00")) {
+			t.Errorf("vendor %q, folder %q", p.Vendor, p.Folder())
+		}
+	})
+}
+
+// Whatever one file of a bundle is, the bundle is verified in memory and time in proportion to it, and never holds: the manifest is made
+// to fit, so that all of the file is read, and the statement is signed by nobody.
+func FuzzVerify(f *testing.F) {
+	set := profiles.Current()[0]
+	names := append(append([]string{}, bundle.Described...), bundle.Around...)
+	for i := range names {
+		f.Add(uint8(i), []byte(`{"version":1,"files":[{"name":"README.md","size":1,"sha256":"x"}]}`))
+		f.Add(uint8(i), []byte(anyProduct))
+		f.Add(uint8(i), []byte(strings.Repeat(`{"predicate":[`, 500)))
+	}
+	f.Fuzz(func(t *testing.T, which uint8, text []byte) {
+		if len(text) > 1<<20 {
+			t.Skip()
+		}
+		files := bundle.Files{bundle.SetFile: set.Text, bundle.ProductFile: []byte(anyProduct)}
+		for _, name := range bundle.Described {
+			if files[name] == nil {
+				files[name] = []byte("x")
+			}
+		}
+		name := names[int(which)%len(names)]
+		files[name] = text
+		consistent(t, files, name)
+		var v bundle.Verification
+		o := bundle.Options{Now: time.Now(), Rejudge: func(*reports.Run) reports.Rejudged { return reports.Rejudged{} }}
+		costs.Bounded(t, len(text), 3000, func() { v = files.Verify(t.Context(), o) })
+		if v.OK {
+			t.Errorf("a bundle that nobody signed verifies: %q is %q", name, text)
+		}
+		if _, err := json.Marshal(v); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// consistent adds a manifest, a statement and a predicate that fit the other files, except for a file that is given.
+func consistent(t *testing.T, files bundle.Files, given string) {
+	t.Helper()
+	add := func(name string, value any) {
+		if name == given {
+			return
+		}
+		b, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = b
+	}
+	m := bundle.Manifest{Version: 1}
+	for _, name := range bundle.Described {
+		m.Files = append(m.Files, bundle.Entry{Name: name, Size: len(files[name]), SHA256: bundle.Digest(files[name])})
+	}
+	add(bundle.ManifestFile, m)
+	signed := bundle.Descriptor{Name: bundle.ManifestFile, Digest: map[string]string{"sha256": bundle.Digest(files[bundle.ManifestFile])}}
+	s := bundle.Statement{Type: bundle.StatementType, PredicateType: bundle.PredicateType, Subject: []bundle.Descriptor{signed}}
+	add(bundle.StatementFile, s)
+	add(bundle.PredicateFile, s.Predicate)
+}
