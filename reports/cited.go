@@ -1,6 +1,9 @@
 package reports
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // How many of its last exchanges stay for a result. What passed is shown by its last one; where nothing could be decided, or
 // something is wrong, what led there matters too.
@@ -16,13 +19,7 @@ const keptBody = 1 << 10
 // and the last ones of each result. The numbers of the others stay in Result.Evidence.
 func Cited(redacted Redacted) Redacted {
 	run := redacted.run
-	kept := map[int]bool{} // true: whole
-	for i := range run.Results {
-		run.Results[i].cited(kept)
-	}
-	for _, s := range run.Sequence() {
-		kept[s.Exchange] = true
-	}
+	kept := run.cites()
 	var out []Exchange
 	for _, e := range run.Exchanges {
 		whole, ok := kept[e.Number]
@@ -37,6 +34,27 @@ func Cited(redacted Redacted) Redacted {
 	}
 	run.Exchanges = out
 	return Redacted{run}
+}
+
+// CitedOf are the exchanges of a run that Cited keeps, whole: of a run that is not redacted yet, whose other exchanges nobody reads.
+func CitedOf(run *Run) []Exchange {
+	kept := run.cites()
+	return slices.DeleteFunc(slices.Clone(run.Exchanges), func(e Exchange) bool {
+		_, ok := kept[e.Number]
+		return !ok
+	})
+}
+
+// cites are the exchanges that a run cites; true for those that have to stay whole.
+func (r *Run) cites() map[int]bool {
+	kept := map[int]bool{}
+	for i := range r.Results {
+		r.Results[i].cited(kept)
+	}
+	for _, s := range r.Sequence() {
+		kept[s.Exchange] = true
+	}
+	return kept
 }
 
 // cited notes the exchanges that a result cites, and those of them that have to stay whole.

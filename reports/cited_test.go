@@ -45,6 +45,12 @@ func TestCited(t *testing.T) {
 	assert.Equal(t, long, failed.Response.Body)
 	assert.Equal(t, long, whole.Run().Exchanges[2].Response.Body)
 	assert.Len(t, whole.Run().Exchanges, 40, "the run itself is as it was")
+
+	early := *whole.Run()
+	early.Exchanges = reports.CitedOf(whole.Run())
+	late := reports.Cited(reports.Redact(early, &reports.Secrets{}))
+	assert.Equal(t, reports.Cited(whole), late, "leaving the others out early changes nothing")
+	assert.Equal(t, long, early.Exchanges[0].Response.Body, "a secret is whole until it is removed")
 }
 
 // Numbers of exchanges that were left out do not come to mean others when shards are merged.

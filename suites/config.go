@@ -98,6 +98,8 @@ type Config struct {
 	ProveControl string
 	// KeepBasis lets each result keep what it was judged from, so that JudgeAgain can judge it again from the report.
 	KeepBasis bool
+	// CitedOnly leaves out the exchanges that no result cites (reports.Cited), most of a run: what nobody reads costs no time.
+	CitedOnly bool
 	// OnPart is called as each part of a run with a Seed begins, with its name: a fake begins its own values again.
 	OnPart func(part string)
 	// OnResult is called with each verdict as it falls, from several goroutines.

@@ -375,6 +375,9 @@ func (s *preparation) close(ctx context.Context) reports.Redacted {
 	s.run.Duration = reports.Since(s.started)
 	s.client.Close()
 	s.release()
+	if s.cfg.CitedOnly {
+		s.run.Exchanges = reports.CitedOf(&s.run)
+	}
 	redacted := reports.Redact(s.run, s.world.Secrets)
 	if s.cfg.KeepBasis {
 		redacted = attested(redacted)

@@ -487,7 +487,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	o.cost(c, cfg)
 	progress := newProgress(c.ErrOrStderr(), o.quiet)
 	cfg.OnNotice = func(text string) { notice(c, "%s", text) }
-	cfg.OnSelected, cfg.OnResult = progress.begin, progress.result
+	cfg.OnSelected, cfg.OnResult, cfg.CitedOnly = progress.begin, progress.result, o.evidence == "cited"
 	run, err := suites.Run(c.Context(), cfg)
 	progress.end()
 	var usage *suites.UsageError

@@ -59,7 +59,7 @@ func serveRebinding() (*suites.Rebinding, error) {
 var apis sync.Map // *reference.Reference -> *suites.API
 
 // Start starts a reference, which is closed when the test ends.
-func Start(t *testing.T, o reference.Options) *reference.Reference {
+func Start(t testing.TB, o reference.Options) *reference.Reference {
 	t.Helper()
 	if o.Behaviour.DocumentRoots == nil {
 		o.Behaviour.DocumentRoots = idp.DocumentRoots(documents().CA())
