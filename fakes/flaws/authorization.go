@@ -112,7 +112,7 @@ var clientsAndTypes = []Flaw{
 	missingClient("empty", "an empty client_id", func(q url.Values) bool { return q.Has("client_id") && q.Get("client_id") == "" }),
 	missingClient("blank", "client_id of one space", func(q url.Values) bool { return q.Get("client_id") == " " }),
 	responseType("upper-case", "response_type CODE", "CODE"), responseType("first-word", "response_type code bogus", "code bogus"),
-	at("AS-AUTHZ-RESPONSE-TYPE-MISSING", "response-type-empty", "An empty response_type is taken for code.", "an empty response_type",
+	at("AS-AUTHZ-RESPONSE-TYPE-MISSING", "response-type-empty", "An empty response_type is treated as code.", "an empty response_type",
 		reads(func(q url.Values) {
 			if q.Has("response_type") && q.Get("response_type") == "" {
 				q.Set("response_type", "code")
@@ -165,7 +165,7 @@ func rowNamed(name string, f Flaw, row string) Flaw {
 }
 
 func clientRow(name, row string, takes func(id, sent string) bool) Flaw {
-	return clientMatch("row-"+name, "This is taken for a client's identifier: "+row+".", row, func(id, sent string) bool {
+	return clientMatch("row-"+name, "This is treated as a client's identifier: "+row+".", row, func(id, sent string) bool {
 		return len(id) > 8 && takes(id, sent)
 	})
 }
@@ -218,7 +218,7 @@ func guessed(check, name, row string, missing func(q url.Values) bool) Flaw {
 }
 
 func responseType(name, row, value string) Flaw {
-	return at("AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "response-type-"+name, value+" is taken for code.", row, reads(func(q url.Values) {
+	return at("AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "response-type-"+name, value+" is treated as code.", row, reads(func(q url.Values) {
 		if q.Get("response_type") == value {
 			q.Set("response_type", "code")
 		}
@@ -325,7 +325,7 @@ var redirectURIs = slices.Concat(
 		{"another port of a host that is not loopback", "https://client.example:8443/cb"},
 	}),
 	[]Flaw{
-		at("AS-AUTHZ-REDIRECT-OMITTED", "empty-redirect-by-default", "An empty redirect_uri is taken for the first one.",
+		at("AS-AUTHZ-REDIRECT-OMITTED", "empty-redirect-by-default", "An empty redirect_uri is treated as the first one.",
 			"an empty redirect_uri, of a client that registered two", all(lacks(idp.NoDefaultRedirect), reads(func(q url.Values) {
 				if !q.Has("redirect_uri") {
 					q.Set("redirect_uri", "missing")
@@ -341,7 +341,7 @@ func exact(check string, rows [][2]string) []Flaw {
 	var out []Flaw
 	for i, r := range rows {
 		f := redirectMatch(fmt.Sprintf("%s-%d", strings.ToLower(strings.TrimPrefix(check, "AS-AUTHZ-")), i),
-			"This is taken for the registered redirect URI: "+r[0]+".", r[0], func(_, sent string) bool { return sent == r[1] })
+			"This is treated as the registered redirect URI: "+r[0]+".", r[0], func(_, sent string) bool { return sent == r[1] })
 		f.Noticed, f.Also = []string{check}, append(f.Also, "AS-AUTHZ-*", "AS-CONSENT-*", "AS-DCR-*")
 		out = append(out, f)
 	}

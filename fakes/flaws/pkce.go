@@ -131,7 +131,7 @@ func noMethod(name, row string, takes func(challenge, verifier string) bool) Fla
 // method takes one unknown method for plain.
 func method(name, value string) Flaw {
 	return Flaw{
-		Name: "pkce-method-" + name, Says: "The method " + value + " is taken for plain.", Row: "code_challenge_method " + value,
+		Name: "pkce-method-" + name, Says: "The method " + value + " is treated as plain.", Row: "code_challenge_method " + value,
 		Noticed: []string{"AS-PKCE-UNKNOWN-METHOD"},
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.KeepsChallenge = func(q url.Values) (string, bool) {
@@ -147,7 +147,7 @@ func method(name, value string) Flaw {
 // lastMethod takes one of two methods for plain.
 func lastMethod(name, row string, picks func(methods []string) bool) Flaw {
 	return Flaw{
-		Name: "pkce-two-methods-" + name, Says: "Of two methods, an unknown one counts, and is taken for plain.", Row: row,
+		Name: "pkce-two-methods-" + name, Says: "Of two methods, an unknown one counts, and is treated as plain.", Row: row,
 		Noticed: []string{"AS-PKCE-UNKNOWN-METHOD"}, Also: []string{"AS-AUTHZ-DUPLICATE-PARAMS", "AS-PKCE-DOWNGRADE"},
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.Lacks = append(b.Lacks, idp.RefuseDuplicates)

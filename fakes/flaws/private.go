@@ -160,7 +160,7 @@ func unsigned(claims string) string {
 var linking = []Flaw{
 	linkWith("name", "the URL has the name of the user", "of=alice"),
 	{
-		Name: "link-page-knows-the-user", Says: "Who opens the address is taken for the user who was asked.",
+		Name: "link-page-knows-the-user", Says: "Who opens the address is treated as the user who was asked.",
 		Bend: lacks(mcpserver.LinkIsNoLogin), Noticed: []string{"RS-ELICIT-URL-SAFE"},
 	},
 	{

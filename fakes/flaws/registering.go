@@ -251,7 +251,7 @@ var redirectsTaken = []Flaw{
 			}
 			return v
 		}),
-	redirectsRead("with-text-for-redirects", "A text is taken for a list of one.", "a string", "AS-DCR-REDIRECTS-REQUIRED", func(v any) any {
+	redirectsRead("with-text-for-redirects", "A text is treated as a list of one.", "a string", "AS-DCR-REDIRECTS-REQUIRED", func(v any) any {
 		if uri, ok := v.(string); ok && strings.HasPrefix(uri, "http") {
 			return []any{uri}
 		}

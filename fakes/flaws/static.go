@@ -69,7 +69,7 @@ var static = []Flaw{
 		Bend: lacks(mcpserver.ToolNames), Noticed: []string{"RS-APIKEY-WILDCARDS"},
 	},
 	{
-		Name: "key-without-user", Says: "The bearer of a key is taken for the last one who came with a token.",
+		Name: "key-without-user", Says: "The bearer of a key is treated as the last one who came with a token.",
 		Bend: lacks(mcpserver.KeyUser), Noticed: []string{"RS-MULTI-EACH-ALONE"},
 		Also: []string{"RS-APIKEY-ACCEPTED", "RS-APIKEY-TOOL-PERMISSIONS"},
 	},

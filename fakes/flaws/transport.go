@@ -73,7 +73,7 @@ var otherTransport = []Flaw{
 	nameFlaw("base64", "Mcp-Name of another tool in Base64",
 		func(names []string) bool { return len(names) == 1 && strings.HasPrefix(names[0], "=?base64?") }),
 	{
-		Name: "host-prefix", Says: "A Host that begins with localhost is taken for this machine.",
+		Name: "host-prefix", Says: "A Host that begins with localhost is treated as this machine.",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
 				if strings.HasPrefix(r.Host, "localhost.") {

@@ -329,11 +329,11 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.LastNameCounts), Noticed: []string{"RS-SCOPE-BODY-AMBIGUITY"},
 	},
 	{
-		Name: "scope-without-hierarchy", Says: "The broader scope is not taken for the narrower.",
+		Name: "scope-without-hierarchy", Says: "The broader scope is not treated as the narrower.",
 		Bend: policy(func(p *mcpserver.Policy) { p.Implies = nil }), Noticed: []string{"RS-SCOPE-HIERARCHY"},
 	},
 	{
-		Name: "scope-hierarchy-upwards", Says: "The narrower scope is taken for the broader.",
+		Name: "scope-hierarchy-upwards", Says: "The narrower scope is treated as the broader.",
 		Bend: lacks(mcpserver.ImplyDownwards), Noticed: []string{"RS-SCOPE-HIERARCHY"},
 		Also: []string{"RS-SCOPE-EVERY-TOOL", "RS-SCOPE-403-STATUS"},
 	},

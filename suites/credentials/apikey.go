@@ -33,7 +33,7 @@ func acceptsKeys(t *T) {
 	})
 }
 
-// refusesOtherKeys sends, in the place of a key, what might be taken for it, and the key in other places.
+// refusesOtherKeys sends what might be accepted in the place of a key, and the key in other places.
 func refusesOtherKeys(t *T) {
 	c := t.MCP.APIKeys()[0]
 	t.MCP.ControlOf(c)

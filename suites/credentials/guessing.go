@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// vendor is the part before the secret that everybody knows, such as sk-live_. Only words are taken for it: what
+// vendor is the part before the secret that everybody knows, such as sk-live_. Only words count: what
 // looks like one by chance belongs to the secret.
 var vendor = regexp.MustCompile(`^((sk|pk|ro|mcp|key|api|app|pat|token|secret|access|bearer|service|team|live|test|prod|production|dev|staging|admin|user|readonly|read|write)[-_])+`)
 

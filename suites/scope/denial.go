@@ -89,7 +89,7 @@ func (d *denial) passTheDoor(t *T) {
 }
 
 // control ends the row where the same call is not served with the scopes that the tool needs: then its refusal proves nothing.
-// An error of the tool's own, such as one about arguments, is not taken for a refusal.
+// An error of the tool itself, such as one about arguments, is not a refusal.
 func (d *denial) control(t *T) {
 	told := expect.Status(d.answer) == 401 || expect.Status(d.answer) == 403
 	if d.tool.DeniedOnly {

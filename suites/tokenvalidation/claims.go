@@ -132,7 +132,7 @@ func atMost(d time.Duration) expect.Matcher {
 	})
 }
 
-// A client that acts for itself must not be taken for the user of the same name (RFC 9068 section 5).
+// A client that acts for itself must not be treated as the user of the same name (RFC 9068 section 5).
 func tellsClientFromUser(t *T) {
 	tool, _ := t.MCP.WhoAmI()
 	alice, bob := saidOf(t, tool, "alice", "client-1"), saidOf(t, tool, "bob", "client-1")

@@ -65,7 +65,7 @@ func mustTrustSecond(t *T, token string, sameKid bool) {
 	}
 	why := "the target does not trust it"
 	if sameKid {
-		why = "it is not trusted, or its key is taken for the first one's of the same kid"
+		why = "it is not trusted, or its key is treated as the first one's of the same kid"
 	}
 	t.Inconclusive("an ordinary token of the second issuer is answered with %s: %s", expect.Describe(ex), why)
 }

@@ -131,7 +131,7 @@ func Text(ex *reports.Exchange) string {
 	return strings.Join(out, "\n")
 }
 
-// Words are what a tool result consists of: a time or a number in it must not be taken for a caller.
+// Words are what a tool result consists of: a time or a number in it must not be treated as a caller.
 func Words(ex *reports.Exchange) []string {
 	return strings.FieldsFunc(Text(ex), func(c rune) bool {
 		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("@._-", c)

@@ -53,7 +53,7 @@ func open(t *testing.T, g *registry) *session.Session {
 	return s
 }
 
-// A server that refuses one registration is not taken for one that knows no application_type.
+// A server that refuses one registration is not treated as one that knows no application_type.
 func TestOneRefusedRegistrationChangesNoOther(t *testing.T) {
 	g := &registry{refuses: func(n int, _ bool) bool { return n == 2 }}
 	s := open(t, g)

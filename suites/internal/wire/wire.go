@@ -476,7 +476,7 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 	return out, nil
 }
 
-// The length of values that an answer brings and that are taken for secrets: shorter ones are words, and longer cookies stand
+// The length of values that an answer brings and that are treated as secrets: shorter ones are words, and longer cookies stand
 // nowhere else.
 const (
 	secretLength = 16
