@@ -110,15 +110,23 @@ func TestAKilledBrowserIsNoResult(t *testing.T) {
 	c.Env = append(os.Environ(), "MCPAUTH_PASSWORD=alice-7-looking-glass", "TMPDIR="+dir)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, c.Start())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = c.Wait() // how it ended is judged below
+	}()
 	killed := false
-	for range 60 { // as often as one is started
-		time.Sleep(50 * time.Millisecond)
+	for running := true; running; { // as often as one is started
+		select {
+		case <-over:
+			running = false
+		case <-time.After(50 * time.Millisecond):
+		}
 		if exec.Command("pkill", "-KILL", "-f", "chrom.*"+dir).Run() == nil ||
 			exec.Command("pkill", "-KILL", "-P", strconv.Itoa(c.Process.Pid), "chrom").Run() == nil {
 			killed = true
 		}
 	}
-	_ = c.Wait()
 	if !killed {
 		t.Skip("INCONCLUSIVE: no browser was found to kill")
 	}

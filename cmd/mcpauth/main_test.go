@@ -359,7 +359,7 @@ func TestServeMCP(t *testing.T) {
 	require.Eventually(t, func() bool {
 		resp, err := http.Get("http://" + addr + "/.well-known/oauth-protected-resource/mcp")
 		return err == nil && resp.Body.Close() == nil && resp.StatusCode == 200
-	}, 5*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	code, _, errs := mcpauth(t, nil, "run", "http://"+addr+"/mcp")
 	assert.Zero(t, code, errs)
 	require.NoError(t, c.Process.Signal(os.Interrupt))

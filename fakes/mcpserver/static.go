@@ -193,18 +193,19 @@ func (p *Policy) toolName(name string) string {
 	return name
 }
 
-// mostCompletions is how many completions a user gets in a second.
+// mostCompletions is how many completions a user gets before a silence of a second.
 const mostCompletions = 60
 
-// overLimit counts by who in windows of a second, and reports that it is more than most.
+// overLimit counts by who, and reports more than most without a silence of a second, however slow the requests come.
 func (s *Server) overLimit(who string, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.meters[who]
-	if m == nil || time.Since(m.began) > time.Second {
-		m = &meter{began: time.Now()}
+	if m == nil {
+		m = &meter{}
 		s.meters[who] = m
 	}
+	m.arrived(time.Now(), time.Second)
 	m.count++
 	return m.count > most
 }

@@ -14,25 +14,28 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
-// perUser serves so many requests with credentials in each window, whatever the token.
-func perUser(most int, window time.Duration) func(http.Handler) http.Handler {
+// perUser serves so many requests with credentials, whatever the token, and then none for a pause, however fast they came.
+func perUser(most int, pause time.Duration) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		var mu sync.Mutex
-		var began time.Time
-		n := 0
-		over := func() (time.Duration, bool) {
+		var until time.Time
+		served := 0
+		left := func() time.Duration {
 			mu.Lock()
 			defer mu.Unlock()
-			if time.Since(began) > window {
-				began, n = time.Now(), 0
+			if served == most {
+				served, until = 0, time.Now().Add(pause)
 			}
-			n++
-			return window - time.Since(began), n > most
+			wait := time.Until(until)
+			if wait <= 0 {
+				served++
+			}
+			return wait
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/mcp" && r.Header.Get("Authorization") != "" {
-				if left, beyond := over(); beyond {
-					w.Header().Set("Retry-After", strconv.Itoa(int(left/time.Second)+1))
+				if wait := left(); wait > 0 {
+					w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 					http.Error(w, "too many requests", http.StatusTooManyRequests)
 					return
 				}
