@@ -186,18 +186,23 @@ func comparesResources(t *T) {
 	if tokens == nil {
 		t.Expect(g, "the scheme in upper case, which is the same (RFC 3986 section 6.2.2.1)").Ideally(expect.EndWithCode())
 	}
-	Each(t, Cases[string]{
-		{"the last character left out", own[:len(own)-1]},
-		{"one character more", own + "x"},
-		{"a way up", own + "/../other"},
-		{"a host that ends in the same letters", u.Scheme + "://evil" + u.Host + u.Path},
-		{"another path", u.Scheme + "://" + u.Host + "/mcpauth-other"},
-	}, func(t *T, resource string) {
+	Each(t, resembling(own, u), func(t *T, resource string) {
 		if _, tokens := t.AS.TokensFor(resource); tokens != nil {
 			aud, _ := t.AS.Audience(tokens)
 			t.Expect(aud, "requested for %s", resource).SeenIn(tokens.Exchange).To(leaveOut(own))
 		}
 	})
+}
+
+// resembling are other resources, whose URLs are like one.
+func resembling(own string, u *url.URL) Cases[string] {
+	return Cases[string]{
+		{"the last character left out", own[:len(own)-1]},
+		{"one character more", own + "x"},
+		{"a way up", own + "/../other"},
+		{"a host that ends in the same letters", u.Scheme + "://evil" + u.Host + u.Path},
+		{"another path", u.Scheme + "://" + u.Host + "/mcpauth-other"},
+	}
 }
 
 func servesPublishedResource(t *T) {

@@ -396,7 +396,11 @@ func reveals(v, secret string, depth int) bool {
 	if depth == 0 || len(v) < len(secret) {
 		return false
 	}
-	var inner []string
+	return slices.ContainsFunc(decoded(v), func(s string) bool { return reveals(s, secret, depth-1) })
+}
+
+// decoded is what a value may stand for: decoded in each usual way, or the segments of a JWT.
+func decoded(v string) (inner []string) {
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 		if b, err := enc.DecodeString(v); err == nil {
 			inner = append(inner, string(b))
@@ -411,12 +415,7 @@ func reveals(v, secret string, depth int) bool {
 	if strings.Count(v, ".") >= 2 {
 		inner = append(inner, strings.Split(v, ".")...)
 	}
-	for _, s := range inner {
-		if reveals(s, secret, depth-1) {
-			return true
-		}
-	}
-	return false
+	return inner
 }
 
 func issuer() {

@@ -69,23 +69,23 @@ func messages(t *T) []mcp.Call {
 	for _, m := range methods {
 		out = append(out, probe.Method(m, nil))
 	}
-	for _, m := range []struct {
-		method string
-		params map[string]any
-	}{
-		{"tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}},
-		{"resources/read", map[string]any{"uri": "mcpauth:no-such-resource"}},
-		{"resources/subscribe", map[string]any{"uri": "mcpauth:no-such-resource"}},
-		{"prompts/get", map[string]any{"name": "mcpauth_no_such_prompt"}},
-		{"completion/complete", map[string]any{
-			"ref": map[string]any{"type": "ref/prompt", "name": "mcpauth_no_such_prompt"}, "argument": map[string]any{"name": "a", "value": "b"},
-		}},
-	} {
-		if t.Wire == mcp.Stateful || m.method != "resources/subscribe" {
-			out = append(out, probe.Method(m.method, m.params))
+	for _, m := range ofNothing {
+		if t.Wire == mcp.Stateful || m.Name != "resources/subscribe" {
+			out = append(out, probe.Method(m.Name, m.Value))
 		}
 	}
 	return out
+}
+
+// ofNothing are methods with parameters that name nothing that exists.
+var ofNothing = Cases[map[string]any]{
+	{"tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}},
+	{"resources/read", map[string]any{"uri": "mcpauth:no-such-resource"}},
+	{"resources/subscribe", map[string]any{"uri": "mcpauth:no-such-resource"}},
+	{"prompts/get", map[string]any{"name": "mcpauth_no_such_prompt"}},
+	{"completion/complete", map[string]any{
+		"ref": map[string]any{"type": "ref/prompt", "name": "mcpauth_no_such_prompt"}, "argument": map[string]any{"name": "a", "value": "b"},
+	}},
 }
 
 // otherMessages are those that are no single request: an answer of the client, and batches (2025-03-26).

@@ -38,6 +38,19 @@ func refusesOtherKeys(t *T) {
 	c := t.MCP.APIKeys()[0]
 	t.MCP.ControlOf(c)
 	call := t.MCP.CallFor(c)
+	Each(t, otherKeys(t, c, call), func(t *T, r wire.Request) {
+		ex := t.Do(r)
+		if t.Expect(ex).To(refuseKey(t)) && !t.MCP.RefusedInside(ex) {
+			t.Expect(ex).Ideally(expect.HaveStatus(400, 401))
+		}
+	})
+	two := t.Do(RawCall(t, call, c.Header+": wrong\r\n"+c.Header+": "+c.Value+"\r\n"))
+	t.Expect(two, "two %s fields, of which the second is right", c.Header).Ideally(expect.NotBypass())
+	t.Expect(t.Send(call.With(mcp.Bearer(c.Value))), "the key as a bearer token").Ideally(expect.NotBypass())
+	t.MCP.ControlOf(c)
+}
+
+func otherKeys(t *T, c Credential, call mcp.Call) Cases[wire.Request] {
 	rows := Cases[wire.Request]{
 		{"an unknown key", call.With(c.With("invalid-key")).Request()},
 		{"the name default", call.With(c.With("default")).Request()},
@@ -51,16 +64,7 @@ func refusesOtherKeys(t *T) {
 	for _, near := range resembling(t, c) {
 		rows = rows.And(near.Name, call.With(c.With(near.Value)).Request())
 	}
-	Each(t, rows, func(t *T, r wire.Request) {
-		ex := t.Do(r)
-		if t.Expect(ex).To(refuseKey(t)) && !t.MCP.RefusedInside(ex) {
-			t.Expect(ex).Ideally(expect.HaveStatus(400, 401))
-		}
-	})
-	two := t.Do(RawCall(t, call, c.Header+": wrong\r\n"+c.Header+": "+c.Value+"\r\n"))
-	t.Expect(two, "two %s fields, of which the second is right", c.Header).Ideally(expect.NotBypass())
-	t.Expect(t.Send(call.With(mcp.Bearer(c.Value))), "the key as a bearer token").Ideally(expect.NotBypass())
-	t.MCP.ControlOf(c)
+	return rows
 }
 
 // refuseKey expects a refusal that is no crash.

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -166,29 +167,26 @@ func namesItself(t *T) {
 	Each(t, all, func(t *T, d *survey.Document) {
 		resource := d.Object.String("resource")
 		relation := document.Relation(t.Survey.Endpoint, resource)
+		name := t.Expect(resource).SeenIn(d.Exchange)
 		same := expect.That("resource to be the URL that clients connect to, character by character: "+t.Survey.Endpoint, func(s string) string {
 			return fmt.Sprintf("%q: %s", s, relation)
 		})
-		switch relation {
-		case document.Same:
-		case document.NoURL:
+		switch atRoot := d.Place == "root"; {
+		case relation == document.Same, relation == document.Root && atRoot:
+		case relation == document.NoURL:
 			t.NotApplicable("resource is missing or no URL (RS-DISC-RESOURCE-FORM)")
-		case document.Root:
-			if d.Place != "root" {
-				t.Expect(resource).SeenIn(d.Exchange).Ideally(same)
-			}
-		case document.Prefix, document.OtherSlash, document.OtherCase, document.OtherQuery:
-			t.Expect(resource).SeenIn(d.Exchange).Ideally(same)
-		case document.OtherPath:
-			if d.Place == "root" {
-				t.NotApplicable("the document at the root is about another resource, %s", resource)
-			}
-			t.Expect(resource).SeenIn(d.Exchange).To(same)
+		case relation == document.OtherPath && atRoot:
+			t.NotApplicable("the document at the root is about another resource, %s", resource)
+		case slices.Contains(nearly, relation):
+			name.Ideally(same)
 		default:
-			t.Expect(resource).SeenIn(d.Exchange).To(same)
+			name.To(same)
 		}
 	})
 }
+
+// nearly are the relations of a name that clients may still recognize.
+var nearly = []string{document.Root, document.Prefix, document.OtherSlash, document.OtherCase, document.OtherQuery}
 
 func redirectsNobody(t *T) {
 	for i := range t.Survey.Resources {

@@ -191,6 +191,11 @@ func validatesClientTokens(t *T) {
 		{"a client's token, expired", TokenEdits(Claim("exp", past), Claim("iat", past-3600))},
 		{"a client's token, another issuer", Claim("iss", "https://attacker.example")},
 	}, expect.Refuse(401))
+	callsWithoutScope(t)
+}
+
+// callsWithoutScope calls tools with tokens of a client that lack what is asked for: a scope, or a user.
+func callsWithoutScope(t *T) {
 	with := func(scopes ...string) string {
 		return t.Mint.Token(map[string]any{"sub": "mcpauth-machine", "client_id": "mcpauth-machine", "scope": strings.Join(scopes, " ")})
 	}

@@ -153,16 +153,16 @@ func knowsTheScopesOfTheResource(t *T) {
 			strings.Join(wanted, " "))
 	}
 	for _, scope := range wanted {
-		g := t.AS.Authorize(Scope(scope))
-		t.Expect(g, "the scope %s", scope).To(expect.That("a scope that the MCP server names to be known to its authorization server",
-			func(g *Grant) string {
-				if g.Error() == "invalid_scope" {
-					return "it is not in scopes_supported, and an authorization request with it ends with invalid_scope"
-				}
-				return ""
-			}))
+		t.Expect(t.AS.Authorize(Scope(scope)), "the scope %s", scope).To(knowTheScope)
 	}
 }
+
+var knowTheScope = expect.That("a scope that the MCP server names to be known to its authorization server", func(g *Grant) string {
+	if g.Error() == "invalid_scope" {
+		return "it is not in scopes_supported, and an authorization request with it ends with invalid_scope"
+	}
+	return ""
+})
 
 // scopesOfTheResource are those that the MCP server names in its metadata and its challenges.
 func scopesOfTheResource(t *T) []string {

@@ -247,33 +247,40 @@ func hardensApprovals(t *T) {
 	ownPage(t)
 	c := t.AS.AnyClient()
 	first := signedIn(t, As(c))
-	skipsPage := func(client *oauth.Client, jar *login.Jar) bool {
-		g := t.AS.Authorize(As(client), InJar(jar), Leaving(), Until(t.Upstream.IsRequest))
-		return t.Upstream.RequestOf(g) != nil
-	}
-	if !skipsPage(c, first.Jar.Copy()) {
-		t.NotApplicable("no approval is remembered: the page comes again")
-	}
 	at, err := url.Parse(t.AS.Server().Authorization)
 	if err != nil {
 		t.Inconclusive("the authorization endpoint is no URL")
 	}
-	record := ""
-	for _, name := range first.Jar.Names(at) {
-		if !skipsPage(c, first.Jar.Without(at, name)) {
-			record = name
-		}
-	}
+	record := recordOfApproval(t, c, first.Jar, at)
 	if !t.Expect(record).SeenIn(first.Exchange).To(beRecorded) {
 		return
 	}
 	if other := t.AS.MustRegister(nil); other != nil {
-		t.Expect(skipsPage(other, first.Jar.Copy()), "%s, with another client", record).SeenIn(first.Exchange).To(askAgain)
+		t.Expect(skipsPage(t, other, first.Jar.Copy()), "%s, with another client", record).SeenIn(first.Exchange).To(askAgain)
 	}
 	Each(t, spoiledRecords(first.Jar.Value(at, record)), func(t *T, value string) {
-		t.Expect(skipsPage(c, first.Jar.With(at, record, value)), record).SeenIn(first.Exchange).To(askAgain)
+		t.Expect(skipsPage(t, c, first.Jar.With(at, record, value)), record).SeenIn(first.Exchange).To(askAgain)
 	})
 	attributes(t, record)
+}
+
+// recordOfApproval is the cookie without which the page comes again; empty if there is none.
+func recordOfApproval(t *T, c *oauth.Client, jar *login.Jar, at *url.URL) (record string) {
+	if !skipsPage(t, c, jar.Copy()) {
+		t.NotApplicable("no approval is remembered: the page comes again")
+	}
+	for _, name := range jar.Names(at) {
+		if !skipsPage(t, c, jar.Without(at, name)) {
+			record = name
+		}
+	}
+	return record
+}
+
+// skipsPage reports that an authorization request leads upstream at once.
+func skipsPage(t *T, c *oauth.Client, jar *login.Jar) bool {
+	g := t.AS.Authorize(As(c), InJar(jar), Leaving(), Until(t.Upstream.IsRequest))
+	return t.Upstream.RequestOf(g) != nil
 }
 
 // spoiledRecords are changed at their beginning, in the middle, and near their end, where what seals it is: of the very last

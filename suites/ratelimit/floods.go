@@ -75,21 +75,12 @@ func takeNoLonger(before time.Duration) expect.Matcher {
 }
 
 func limitsTokenErrors(t *T) {
-	c := t.AS.AnyClient()
-	if t.Session.Register {
-		if own, _ := t.AS.Register(nil); own != nil {
-			c = own
-		}
-	}
-	wrong := t.AS.BuildTokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"),
-		With("redirect_uri", c.RedirectURI),
-		With("code_verifier", oauth.NewPKCE(43).Verifier))
+	wrong := withUnknownCode(t)
 	ordinary := t.IgnoringLimits(wrong)
 	status := expect.Status(ordinary)
 	if status != 400 && status != 401 { // the latter is AS-TOKEN-ERROR-SHAPE
 		t.Inconclusive("an unknown code is answered with %s", expect.Describe(ordinary))
 	}
-	t.Controlled()
 	other := flood(t, tokenErrors, func(int) wire.Request { return wrong }, func(ex *reports.Exchange) bool {
 		return expect.Status(ex) != status || oauth.ErrorCode(ex) != oauth.ErrorCode(ordinary)
 	})
@@ -106,6 +97,18 @@ func limitsTokenErrors(t *T) {
 	t.Sleep(wait)
 	ex, _ := t.Eventually(func() bool { return expect.Status(t.IgnoringLimits(wrong)) == status })
 	t.Expect(ex, "the same request, %v after the limit", wait+5*t.Patience).To(expect.HaveStatus(status))
+}
+
+// withUnknownCode is a token request that is wrong, of a client of its own where one can be registered.
+func withUnknownCode(t *T) wire.Request {
+	c := t.AS.AnyClient()
+	if t.Session.Register {
+		if own, _ := t.AS.Register(nil); own != nil {
+			c = own
+		}
+	}
+	return t.AS.BuildTokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"),
+		With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
 }
 
 var beALimitAtTheTokenEndpoint = expect.That("a limit at the token endpoint", func(limit *reports.Exchange) string {

@@ -117,18 +117,7 @@ func endsAccessOnReuse(t *T) {
 
 func keepsOneLineage(t *T) {
 	tokens := mustRotate(t)
-	var same []Variant
-	for i := range 5 {
-		r := t.AS.BuildRefresh(tokens)
-		r.Fresh = true
-		same = append(same, Variant{About: fmt.Sprint(i), Request: r})
-	}
-	lineages := map[string]*oauth.Tokens{}
-	for _, ex := range t.Race(same) {
-		if next := t.AS.Tokens(ex, tokens.Client); next != nil && next.Refresh != "" {
-			lineages[next.Refresh] = next
-		}
-	}
+	lineages := raceRefreshes(t, tokens)
 	if len(lineages) < 2 {
 		return
 	}
@@ -144,6 +133,23 @@ func keepsOneLineage(t *T) {
 		return
 	}
 	t.Expect(alive, "5 refreshes at once").To(oneLineage)
+}
+
+// raceRefreshes refreshes five times at once, and returns what came of it by the new refresh tokens.
+func raceRefreshes(t *T, tokens *oauth.Tokens) map[string]*oauth.Tokens {
+	var same []Variant
+	for i := range 5 {
+		r := t.AS.BuildRefresh(tokens)
+		r.Fresh = true
+		same = append(same, Variant{About: fmt.Sprint(i), Request: r})
+	}
+	lineages := map[string]*oauth.Tokens{}
+	for _, ex := range t.Race(same) {
+		if next := t.AS.Tokens(ex, tokens.Client); next != nil && next.Refresh != "" {
+			lineages[next.Refresh] = next
+		}
+	}
+	return lineages
 }
 
 // overlaps reports that a used refresh token works again at once, and no longer when the overlap is over.

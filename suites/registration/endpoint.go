@@ -36,6 +36,11 @@ func registersByPostOnly(t *T) {
 		r.Method = method
 		t.Expect(decided(t, t.Do(r))).Ideally(refuse)
 	})
+	registersFromBrowsers(t, endpoint)
+}
+
+// registersFromBrowsers asks as the page of a client does that runs in a browser.
+func registersFromBrowsers(t *T, endpoint string) {
 	const inspector = "http://localhost:6274"
 	origin := mcp.Field("Origin", inspector)
 	preflight := wire.Request{Method: "OPTIONS", URL: endpoint, Header: []reports.Field{

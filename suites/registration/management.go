@@ -172,7 +172,11 @@ func endsDeletedClients(t *T) {
 	if s := expect.Status(ex); s < 200 || s > 299 {
 		t.Inconclusive("the client is not deleted: %s", expect.Describe(ex))
 	}
-	Each(t, Cases[func(t *T)]{
+	Each(t, usesOfDeleted(c, tokens, served), func(t *T, look func(t *T)) { look(t) })
+}
+
+func usesOfDeleted(c *oauth.Client, tokens *oauth.Tokens, served bool) Cases[func(t *T)] {
+	return Cases[func(t *T)]{
 		{"the authorization endpoint", func(t *T) { t.Expect(t.AS.Authorize(As(c), Leaving())).To(expect.NotRedirect()) }},
 		{"the refresh token", func(t *T) {
 			if tokens.Refresh == "" {
@@ -190,5 +194,5 @@ func endsDeletedClients(t *T) {
 			last, _ := t.MCP.UntilRefused(tokens.Access)
 			t.Expect(last).Ideally(expect.RefuseAnyway())
 		}},
-	}, func(t *T, look func(t *T)) { look(t) })
+	}
 }

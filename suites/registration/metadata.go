@@ -61,20 +61,23 @@ var describeInASCII = expect.That("error_description in ASCII (RFC 7591 section 
 // body is a registration as it is sent.
 type body struct{ text, mediaType string }
 
+const ofJSON = "application/json"
+
+// noRegistrations are bodies that hold no client metadata.
+var noRegistrations = Cases[body]{
+	{"half an object", body{"{", ofJSON}},
+	{"an array", body{"[]", ofJSON}},
+	{"null", body{"null", ofJSON}},
+	{"a text", body{`"x"`, ofJSON}},
+	{"nothing", body{"", ofJSON}},
+}
+
 // survivesMalformedBodies sends what is no registration, what is odd, and then an ordinary registration.
 func survivesMalformedBodies(t *T) {
-	const ofJSON = "application/json"
-	Each(t, Cases[body]{
-		{"half an object", body{"{", ofJSON}},
-		{"an array", body{"[]", ofJSON}},
-		{"null", body{"null", ofJSON}},
-		{"a text", body{`"x"`, ofJSON}},
-		{"nothing", body{"", ofJSON}},
-	}, func(t *T, b body) { t.Expect(sendBody(t, b)).To(refuseBody) })
+	Each(t, noRegistrations, func(t *T, b body) { t.Expect(sendBody(t, b)).To(refuseBody) })
 	m := t.AS.ClientMetadata()
 	good := strings.TrimSuffix(jsonOf(m), "}")
 	m["redirect_uris"] = slices.Repeat([]string{t.Session.Callback}, 10000)
-	deep := strings.Repeat(`{"a":`, 2000) + "1" + strings.Repeat("}", 2000)
 	form := oauth.Form{{Name: "redirect_uris", Value: t.Session.Callback}}.Encode()
 	Each(t, Cases[body]{
 		{"a form", body{form, "application/x-www-form-urlencoded"}},
@@ -87,6 +90,7 @@ func survivesMalformedBodies(t *T) {
 			t.Expect(ex).Ideally(refuse)
 		}
 	})
+	deep := strings.Repeat(`{"a":`, 2000) + "1" + strings.Repeat("}", 2000)
 	Each(t, Cases[body]{
 		{"2000 objects in one another", body{good + `,"x_mcpauth_deep":` + deep + "}", ofJSON}},
 		{"invalid UTF-8", body{good + ",\"x_mcpauth_text\":\"\xff\xfe\"}", ofJSON}},

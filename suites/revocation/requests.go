@@ -44,15 +44,7 @@ func readsBodyOnly(t *T) {
 		{"POST with the token in the query", wire.Request{Method: "POST"}},
 	}, func(t *T, r wire.Request) {
 		tokens := t.AS.MustGetRefreshToken(As(c))
-		f := oauth.Form{{Name: "token", Value: tokens.Refresh}, {Name: "client_id", Value: c.ID}}
-		r.URL = oauth.AtQuery(t.AS.Server().Revocation, f)
-		if r.Method == "POST" {
-			r.Header = append(r.Header, mcp.Field("Content-Type", "application/x-www-form-urlencoded"))
-		}
-		if c.Method == oauth.Basic {
-			r.Header = append(r.Header, oauth.BasicAuth(c.ID, c.Secret))
-		}
-		t.Do(r)
+		t.Do(revokingByURL(t, r, tokens))
 		after := t.AS.Refresh(tokens)
 		t.AS.Tokens(after, c)
 		if r.Method == "GET" {
@@ -61,6 +53,20 @@ func readsBodyOnly(t *T) {
 			t.Expect(after, "a refresh afterwards").To(expect.IssueTokens())
 		}
 	})
+}
+
+// revokingByURL is a revocation request with everything in the query.
+func revokingByURL(t *T, r wire.Request, tokens *oauth.Tokens) wire.Request {
+	c := tokens.Client
+	f := oauth.Form{{Name: "token", Value: tokens.Refresh}, {Name: "client_id", Value: c.ID}}
+	r.URL = oauth.AtQuery(t.AS.Server().Revocation, f)
+	if r.Method == "POST" {
+		r.Header = append(r.Header, mcp.Field("Content-Type", "application/x-www-form-urlencoded"))
+	}
+	if c.Method == oauth.Basic {
+		r.Header = append(r.Header, oauth.BasicAuth(c.ID, c.Secret))
+	}
+	return r
 }
 
 func letsBrowserClientsIn(t *T) {

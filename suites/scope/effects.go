@@ -147,20 +147,23 @@ func authorizesEachMember(t *T) {
 		len(mcp.Messages(ex)) == 0 {
 		t.NotApplicable("batches are refused: %s", expect.Describe(ex))
 	}
-	pings := []string{}
-	for i := range 50 {
-		pings = append(pings, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"ping"}`, i+10))
-	}
 	t.Controlled()
 	Each(t, Cases[func(guarded string) []string]{
 		{"alone in a batch", func(guarded string) []string { return []string{guarded} }},
 		{"after a free call", func(guarded string) []string { return []string{free, guarded} }},
 		{"before a free call", func(guarded string) []string { return []string{guarded, free} }},
-		{"after fifty pings", func(guarded string) []string { return append(pings, guarded) }},
+		{"after fifty pings", func(guarded string) []string { return append(fiftyPings(), guarded) }},
 	}, func(t *T, batch func(string) []string) {
 		t.Expect(send(batch(message(2, g.mark(RowOf(t))))...)).To(answerNo(g.tool, 2))
 	})
 	g.show(t, "every message of a batch to be judged")
+}
+
+func fiftyPings() (pings []string) {
+	for i := range 50 {
+		pings = append(pings, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"ping"}`, i+10))
+	}
+	return pings
 }
 
 // answerNo expects no result for the message with an id.

@@ -105,6 +105,10 @@ func challengesForProofs(t *T) {
 	if !t.MCP.Served(ex) {
 		t.Inconclusive("a bound token with an ordinary proof is answered with %s", expect.Describe(ex))
 	}
+	challengesForWrongProofs(t, b)
+}
+
+func challengesForWrongProofs(t *T, b *Bound) {
 	wrong := t.Mint.PresentWithProof(b, claim("ath", mint.Base64([]byte("the hash of some other token 32b"))))
 	if t.MCP.Served(wrong) {
 		t.Note("a proof for another token is served, which RS-DPOP-PROOF judges")
@@ -153,14 +157,16 @@ func header(name string, value any) ProofEdit {
 	return func(h mint.Header, _ mint.Claims) { h[name] = value }
 }
 
+// madeLater moves the time at which a proof was made, by seconds.
+func madeLater(seconds int64) ProofEdit {
+	return func(_ mint.Header, c mint.Claims) {
+		made, _ := c["iat"].(int64)
+		c["iat"] = made + seconds
+	}
+}
+
 // wrongProofs have one part that must not be accepted, signed with the right key.
 func wrongProofs(t *T) Cases[ProofEdit] {
-	hour := func(way int64) ProofEdit {
-		return func(_ mint.Header, c mint.Claims) {
-			made, _ := c["iat"].(int64)
-			c["iat"] = made + way*3600
-		}
-	}
 	return Cases[ProofEdit]{
 		{"typ JWT", header("typ", "JWT")},
 		{"htm GET", claim("htm", "GET")},
@@ -168,8 +174,8 @@ func wrongProofs(t *T) Cases[ProofEdit] {
 		{"htu of another path", claim("htu", t.Survey.Endpoint+"/other")},
 		{"htu of another host", claim("htu", t.Survey.URL.Scheme+"://attacker.example"+t.Survey.URL.Path)},
 		{"without htu", claim("htu", nil)},
-		{"made an hour ago", hour(-1)},
-		{"made an hour ahead", hour(1)},
+		{"made an hour ago", madeLater(-3600)},
+		{"made an hour ahead", madeLater(3600)},
 		{"without iat", claim("iat", nil)},
 		{"without ath", claim("ath", nil)},
 		{"ath of another token", claim("ath", mint.Base64([]byte("the hash of some other token 32b")))},

@@ -58,15 +58,18 @@ type use struct {
 
 type stateEdit func(t *T, u *use)
 
+func withAnotherArgument(tool Tool) Tool {
+	tool.Arguments = maps.Clone(tool.Arguments)
+	if tool.Arguments == nil {
+		tool.Arguments = map[string]any{}
+	}
+	tool.Arguments["mcpauth"] = "another"
+	return tool
+}
+
 func otherUses(asked *question) Cases[stateEdit] {
 	return Cases[stateEdit]{
-		{"a state for other arguments than it was given for", func(_ *T, u *use) {
-			u.tool.Arguments = maps.Clone(u.tool.Arguments)
-			if u.tool.Arguments == nil {
-				u.tool.Arguments = map[string]any{}
-			}
-			u.tool.Arguments["mcpauth"] = "another"
-		}},
+		{"a state for other arguments than it was given for", func(_ *T, u *use) { u.tool = withAnotherArgument(u.tool) }},
 		{"a state for another tool than it was given for", func(t *T, u *use) {
 			for _, tool := range t.MCP.Eliciting() {
 				if tool.Name != asked.tool.Name && ask(t, asked.token, tool) != nil {

@@ -109,23 +109,30 @@ func replaysOnlyTheirOwnEvents(t *T) {
 		t.NotApplicable("events carry no ids: nothing can be resumed")
 	}
 	changed() // missed
-	again := func(call mcp.Call, id string) *Stream {
-		return t.MCP.OpenStream(call.Using("GET").With(mcp.Field("Last-Event-ID", id)).Request())
-	}
-	began := time.Now()
-	if !again(mine, ids[0]).Waits(o.Resource, due) {
-		t.NotApplicable("nothing is replayed to the stream's own session")
-	}
-	silence := longer(began)
-	rows := Cases[*Stream]{{"another session of the same user, with the id of an event", again(t.MCP.MustOpenSession(owner), ids[0])}}
+	silence := mustReplay(t, mine, ids[0], o)
+	rows := Cases[*Stream]{{"another session of the same user, with the id of an event", resumed(t, t.MCP.MustOpenSession(owner), ids[0])}}
 	foreign := t.MCP.MustOpenSession(stranger)
 	for _, id := range append(neighbours(ids[0]), ids[0], "0", "1", "*") {
-		rows = rows.And("another user, with Last-Event-ID "+t.Hide(id), again(foreign, id))
+		rows = rows.And("another user, with Last-Event-ID "+t.Hide(id), resumed(t, foreign, id))
 	}
 	t.Sleep(silence)
 	Each(t, rows, func(t *T, s *Stream) {
 		t.Expect(watched{s, o.Resource, soon}).To(deliverNothing("of another stream"))
 	})
+}
+
+// mustReplay ends the check where a resumed stream brings nothing, and returns how long silence must last to mean something.
+func mustReplay(t *T, call mcp.Call, id string, o Object) time.Duration {
+	began := time.Now()
+	if !resumed(t, call, id).Waits(o.Resource, due) {
+		t.NotApplicable("nothing is replayed to the stream's own session")
+	}
+	return longer(began)
+}
+
+// resumed is a stream that goes on after an event.
+func resumed(t *T, call mcp.Call, id string) *Stream {
+	return t.MCP.OpenStream(call.Using("GET").With(mcp.Field("Last-Event-ID", id)).Request())
 }
 
 // soon is how long a notification may take that has come.

@@ -37,13 +37,17 @@ func bindsTasksToTheirMaker(t *T) {
 	renewed := taskSession(t, t.MCP.FirstToken())
 	t.Expect(t.Send(about(renewed, "tasks/get", id)), "tasks/get with another token of its maker").Ideally(expect.Accept())
 	t.Expect(t.Send(withoutToken(about(renewed, "tasks/get", id))), "tasks/get without a token").To(refuseCaller(t, "401", 401))
-	ids := []string{id}
+	t.Expect(append([]string{id}, moreTasks(t, own, tool)...), "the ids of tasks").Ideally(expect.BeUnguessable("ids of tasks"))
+}
+
+// moreTasks are the ids of four other tasks.
+func moreTasks(t *T, own mcp.Call, tool Tool) (ids []string) {
 	for range 4 {
 		if made := taskOf(t.MCP.CallInto(asTask(own, tool))); made != "" {
 			ids = append(ids, t.Hide(made))
 		}
 	}
-	t.Expect(ids, "the ids of tasks").Ideally(expect.BeUnguessable("ids of tasks"))
+	return ids
 }
 
 func lackTask(id string) expect.Matcher {

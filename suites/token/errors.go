@@ -18,14 +18,7 @@ import (
 // the refresh token are good, so that the client is the only reason to refuse them.
 func saysThatClientIsUnknown(t *T) {
 	if t.Session != nil && t.Session.Ready {
-		unknown := *t.AS.AnyClient()
-		unknown.ID, unknown.Secret, unknown.Method = "mcpauth-unknown-"+Random(9), "", oauth.None
-		refuse := func(t *T, good Attempt[Edit]) { refusesAsUnknown(t, expect.ExchangeOf(good.Send(As(&unknown)))) }
-		goods := Cases[Attempt[Edit]]{{"a good code", t.AS.Redemption()}}
-		if t.Session.Tokens.Refresh != "" || t.Session.Offline {
-			goods = goods.And("a good refresh token", t.AS.RefreshGrant())
-		}
-		Each(t, goods, refuse)
+		saysSoOfGoodGrants(t)
 		return
 	}
 	t.AS.Each(func(_ *survey.Server, m *survey.Document) {
@@ -46,6 +39,16 @@ func saysThatClientIsUnknown(t *T) {
 			refusesAsUnknown(t, ex)
 		})
 	})
+}
+
+func saysSoOfGoodGrants(t *T) {
+	unknown := *t.AS.AnyClient()
+	unknown.ID, unknown.Secret, unknown.Method = "mcpauth-unknown-"+Random(9), "", oauth.None
+	goods := Cases[Attempt[Edit]]{{"a good code", t.AS.Redemption()}}
+	if t.Session.Tokens.Refresh != "" || t.Session.Offline {
+		goods = goods.And("a good refresh token", t.AS.RefreshGrant())
+	}
+	Each(t, goods, func(t *T, good Attempt[Edit]) { refusesAsUnknown(t, expect.ExchangeOf(good.Send(As(&unknown)))) })
 }
 
 func refusesAsUnknown(t *T, ex *reports.Exchange) {

@@ -188,9 +188,7 @@ func issuesUnguessableTokens(t *T) {
 	}
 }
 
-// A server may refuse a scope. What it may not do is to grant another one in silence.
-func reportsScope(t *T) {
-	var rows Cases[Edit]
+func scopeRequests(t *T) (rows Cases[Edit]) {
 	pool := t.AS.ScopePool()
 	if len(pool) > 0 {
 		rows = rows.And("one scope requested", Scope(pool[0]))
@@ -198,7 +196,12 @@ func reportsScope(t *T) {
 	if len(pool) > 1 {
 		rows = rows.And("two scopes requested", Scope(pool[0], pool[1]))
 	}
-	Each(t, rows.And("no scope requested", Without("scope")), func(t *T, scope Edit) {
+	return rows.And("no scope requested", Without("scope"))
+}
+
+// A server may refuse a scope. What it may not do is to grant another one in silence.
+func reportsScope(t *T) {
+	Each(t, scopeRequests(t), func(t *T, scope Edit) {
 		g := t.AS.MustReachDecision(t.AS.Authorize(scope))
 		if g.Code() == "" {
 			return

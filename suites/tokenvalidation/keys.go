@@ -125,17 +125,29 @@ func strangerRefused(t *T, keys KeyServer) (fetched bool) {
 	return fetched
 }
 
+// forEncryption marks a key by its use, and forOperation by its key_ops (RFC 7517 sections 4.2 and 4.3).
+func forEncryption(k *mint.Key) map[string]any {
+	jwk := k.JWK()
+	jwk["use"] = "enc"
+	delete(jwk, "alg")
+	return jwk
+}
+
+func forOperation(k *mint.Key) map[string]any {
+	jwk := k.JWK()
+	jwk["key_ops"] = []string{"encrypt"}
+	delete(jwk, "use")
+	return jwk
+}
+
 // acceptsAgreedAlgorithms publishes keys that are marked for one purpose, and uses them for another.
 func acceptsAgreedAlgorithms(t *T) {
 	t.Mint.MustFetchKeys()
 	defer t.Mint.RestoreKeys()
 	key, encryption := t.Mint.RSAKey("mcpauth-rs256-"+Random(6)), t.Mint.RSAKey("mcpauth-enc-"+Random(6))
 	operation, secret := t.Mint.RSAKey("mcpauth-ops-"+Random(6)), []byte("mcpauth-secret-in-the-key-set-0123456789")
-	enc, ops := encryption.JWK(), operation.JWK()
-	enc["use"], ops["key_ops"] = "enc", []string{"encrypt"}
-	delete(enc, "alg")
-	delete(ops, "use")
-	t.Mint.PublishKeys(key.JWK(), enc, ops, map[string]any{"kty": "oct", "kid": "mcpauth-oct", "alg": "HS256", "k": mint.Base64(secret)})
+	symmetric := map[string]any{"kty": "oct", "kid": "mcpauth-oct", "alg": "HS256", "k": mint.Base64(secret)}
+	t.Mint.PublishKeys(key.JWK(), forEncryption(encryption), forOperation(operation), symmetric)
 	if _, ok := t.Mint.UntilFetched(func() bool { return t.MCP.Served(t.MCP.Use(t.Mint.SignedBy(key, nil))) }); !ok {
 		t.NotApplicable("a token signed RS256 by a key that was published later is refused: there is nothing to compare with")
 	}

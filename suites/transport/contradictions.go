@@ -38,6 +38,10 @@ func refusesContradictions(t *T) {
 	}, refuseMismatch())
 	encoded := withToken(t, call, passTheHeaders).Send(saying("Mcp-Name", sentinel(noTool)))
 	t.Expect(encoded, "Mcp-Name of the tool in Base64").To(passTheHeaders)
+	refusesOtherParameters(t)
+}
+
+func refusesOtherParameters(t *T) {
 	switch tool, m, added, declared := t.MCP.AMirroringTool(); {
 	case declared:
 		refusesContradictingParameters(t, tool, m, added)
