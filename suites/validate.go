@@ -9,6 +9,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2/types"
 
+	"github.com/mcpauth/conformance/fixtures/nearest"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -122,24 +123,24 @@ func known(reg *check.Registry, pattern string) error {
 	if pending {
 		return usage("%s has no check yet", pattern)
 	}
-	return usage("no requirement matches %q; mcpauth list shows them all%s", pattern, nearest(pattern))
+	return usage("no requirement matches %q; mcpauth list shows them all%s", pattern, suggested(pattern))
 }
 
-func nearest(id string) string {
-	best, score := "", 0
+// suggested is what a pattern probably means: an id, or the ids of an area.
+func suggested(pattern string) string {
+	var ids, areas []string
 	for _, r := range requirements.All() {
-		n := 0
-		for _, word := range strings.Split(strings.ToUpper(id), "-") {
-			if len(word) > 2 && strings.Contains(r.ID, word) {
-				n += len(word)
-			}
-		}
-		if n > score {
-			best, score = r.ID, n
+		ids = append(ids, r.ID)
+		if parts := strings.SplitN(r.ID, "-", 3); len(parts) == 3 {
+			areas = append(areas, parts[0]+"-"+parts[1]+"-*")
 		}
 	}
-	if best == "" {
+	meant := nearest.Of(pattern, ids)
+	if strings.Contains(pattern, "*") {
+		meant = nearest.Of(pattern, areas)
+	}
+	if meant == "" {
 		return ""
 	}
-	return "; did you mean " + best + "?"
+	return "; did you mean " + meant + "?"
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mcpauth/conformance/fixtures/nearest"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 )
@@ -240,22 +241,7 @@ func nearFlag(c *cobra.Command, name string) string {
 	}
 	var names []string
 	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	return nearest(name, names)
-}
-
-// nearest is the one of some names that differs least from a word; empty where each differs in too much.
-func nearest(word string, names []string) string {
-	best, least := "", max(2, len(word)/3)+1
-	for _, n := range names {
-		d := distance(strings.ToLower(word), strings.ToLower(n))
-		if len(word) > 2 && strings.HasPrefix(strings.ToLower(n), strings.ToLower(word)) {
-			d = min(d, 1)
-		}
-		if d < least {
-			best, least = n, d
-		}
-	}
-	return best
+	return nearest.Of(name, names)
 }
 
 func areaNames() []string {
@@ -274,29 +260,7 @@ func nearestID(word string) string {
 	for _, r := range requirements.All() {
 		ids = append(ids, r.ID)
 	}
-	return nearest(word, ids)
-}
-
-// distance is how many letters have to be put in, left out, replaced or exchanged with the next one to make one word of another.
-func distance(a, b string) int {
-	costs := make([][]int, len(a)+1) // of the first i letters of a and the first j of b
-	for i := range costs {
-		costs[i] = make([]int, len(b)+1)
-		for j := range costs[i] {
-			switch {
-			case i == 0 || j == 0:
-				costs[i][j] = i + j
-			case a[i-1] == b[j-1]:
-				costs[i][j] = costs[i-1][j-1]
-			default:
-				costs[i][j] = 1 + min(costs[i-1][j-1], costs[i-1][j], costs[i][j-1])
-			}
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				costs[i][j] = min(costs[i][j], 1+costs[i-2][j-2])
-			}
-		}
-	}
-	return costs[len(a)][len(b)]
+	return nearest.Of(word, ids)
 }
 
 // suggested is a suggestion as it ends a message; empty where there is none.

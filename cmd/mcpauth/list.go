@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mcpauth/conformance/fixtures/nearest"
 	"github.com/mcpauth/conformance/fixtures/profiles"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
@@ -152,7 +153,7 @@ func (f *filter) validate() error {
 	all := requirements.All()
 	for _, a := range f.area {
 		if !slices.ContainsFunc(all, func(r requirements.Requirement) bool { return strings.EqualFold(r.Area, a) }) {
-			return fmt.Errorf("unknown area %q%s (mcpauth list shows all areas)", a, suggested(nearest(a, areaNames())))
+			return fmt.Errorf("unknown area %q%s (mcpauth list shows all areas)", a, suggested(nearest.Of(a, areaNames())))
 		}
 	}
 	return nil

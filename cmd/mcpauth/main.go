@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mcpauth/conformance/fixtures/nearest"
 	"github.com/mcpauth/conformance/fixtures/profiles"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
@@ -77,7 +78,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	for _, text := range problems(err) {
 		if strings.HasPrefix(text, "unknown command") {
-			text += suggested(nearest(unknownVerb(root, args), verbs(root))) + " (see mcpauth --help)"
+			text += suggested(nearest.Of(unknownVerb(root, args), verbs(root))) + " (see mcpauth --help)"
 		}
 		fmt.Fprintln(os.Stderr, "mcpauth: "+reports.OneLine(text, 2000))
 	}
@@ -137,6 +138,7 @@ outside, and shows the HTTP exchange behind each verdict.`,
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(usage)
 	root.SetHelpFunc(help)
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(runCommand(), demoCommand(), initCommand(), doctorCommand(), listCommand(), explainCommand(), serveCommand(),
 		reportCommand(), mergeCommand(), diffCommand(), targetsCommand(), fleetCommand(), certifyCommand(), verifyCommand(), schemaCommand(),
 		manCommand(), docsCommand(), versionCommand())
@@ -172,6 +174,20 @@ func explainArguments(c *cobra.Command) {
 		}
 		return fmt.Errorf("these arguments do not fit: %s; usage: %s", strings.Join(args, " "), c.UseLine())
 	}
+}
+
+// helpCommand is like cobra's own, and does not succeed where there is no such command.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{Use: "help [command]", Short: "Help about any command", RunE: func(c *cobra.Command, args []string) error {
+		about, rest, err := c.Root().Find(args)
+		if err == nil && len(rest) > 0 {
+			err = fmt.Errorf("unknown command %q for %q", rest[0], about.CommandPath())
+		}
+		if err != nil {
+			return err
+		}
+		return about.Help()
+	}}
 }
 
 func versionCommand() *cobra.Command {

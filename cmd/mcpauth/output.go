@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/mcpauth/conformance/fixtures/nearest"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/reports/formats"
@@ -53,7 +54,8 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 		}
 		format, ok := formats.Named(name)
 		if !ok {
-			return fail(reports.ExitUsage, "--report %q: unknown report; there are %s", name, formats.Names())
+			return fail(reports.ExitUsage, "--report %q: unknown report%s; there are %s", name,
+				suggested(nearest.Of(name, formats.List())), formats.Names())
 		}
 		r := &output{format: format}
 		if ownOutput(path) {

@@ -519,7 +519,8 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 
 // cost says what a run beyond the own network may cost there.
 func (o *options) cost(c *cobra.Command, cfg suites.Config) {
-	if o.quiet || suites.Own(cfg.URL) || !strings.Contains(cfg.URL, "://") {
+	scheme, _, _ := strings.Cut(cfg.URL, "://")
+	if o.quiet || suites.Own(cfg.URL) || !slices.Contains([]string{"http", "https"}, scheme) {
 		return
 	}
 	rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 12_000), cmp.Or(cfg.Concurrency, 16)

@@ -66,12 +66,18 @@ func Named(name string) (Format, bool) {
 	return Format{}, false
 }
 
-// Names lists the formats for people: "a, b and c".
-func Names() string {
+// List are the names of the formats.
+func List() []string {
 	names := make([]string, len(all))
 	for i, f := range all {
 		names[i] = f.Name
 	}
+	return names
+}
+
+// Names lists the formats for people: "a, b and c".
+func Names() string {
+	names := List()
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
