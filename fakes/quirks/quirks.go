@@ -3,9 +3,11 @@
 package quirks
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha512"
 	"encoding/base64"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -189,6 +191,11 @@ var All = []Quirk{
 		Allows: "RFC 9110 section 15.5.4: a server may hide what is forbidden; MCP leaves open which tools a caller is shown.",
 		Bend:   func(o *reference.Options) { o.Policy.HidesTools = true },
 	},
+	{
+		Name: "cancelled-call-unanswered", Says: "A call that its own session cancels gets no answer, and its stream stays open.",
+		Allows: "MCP 2025-11-25, Cancellation: the receiver should not send a response for the cancelled request.",
+		Bend:   func(o *reference.Options) { o.Wrap = leavesCancelled },
+	},
 }
 
 // What the quirks are about.
@@ -200,6 +207,7 @@ const (
 	Introspector      = "machine-with-secret"
 	ReuseInterval     = 30 * time.Second
 	Realm             = "Café Übersee"
+	RunTime           = 5 * time.Millisecond
 )
 
 // Limited allows each token a number of requests in a window.
@@ -247,6 +255,36 @@ func (n *namingRoot) WriteHeader(status int) {
 		fields[i] = strings.ReplaceAll(f, "/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource")
 	}
 	n.ResponseWriter.WriteHeader(status)
+}
+
+// leavesCancelled never answers a call of whoami that the same session cancels while it runs, and leaves its stream open.
+func leavesCancelled(next http.Handler) http.Handler {
+	var running sync.Map // the end of each call, by its session
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		session := r.Header.Get("Mcp-Session-Id")
+		if bytes.Contains(body, []byte(`"notifications/cancelled"`)) {
+			if end, runs := running.LoadAndDelete(session); runs {
+				close(end.(chan struct{}))
+			}
+		}
+		if session == "" || !bytes.Contains(body, []byte(`"whoami"`)) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		end := make(chan struct{})
+		running.Store(session, end)
+		select {
+		case <-end:
+			w.Header().Set("Content-Type", "text/event-stream")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		case <-time.After(RunTime):
+			running.CompareAndDelete(session, end)
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // sealedRefreshToken is a JWT with a random id, signed with a secret that nobody knows.

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -446,6 +447,21 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		resp, doc := call(t, r, token, "tools/call", map[string]any{"name": "write_note", "arguments": map[string]any{"text": "x"}})
 		assert.Equal(t, either(quirk, 200, 403), resp.StatusCode)
 		assert.Equal(t, quirk, strings.Contains(fmt.Sprint(doc["error"]), "Unknown tool"), doc)
+	},
+	"cancelled-call-unanswered": func(t *testing.T, r *reference.Reference, quirk bool) {
+		token := r.IDP.Mint("alice", r.URL, nil, nil)
+		session := stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id")
+		streams := false
+		for range either(quirk, 1000, 3) { // a cancellation may come before the call does, or after it
+			var cancels sync.WaitGroup
+			cancels.Go(func() { stateful(t, r, token, session, "notifications/cancelled") })
+			resp := stateful(t, r, token, session, `tools/call","whoami":"`)
+			cancels.Wait()
+			if streams = resp.Header.Get("Content-Type") == "text/event-stream"; streams {
+				break
+			}
+		}
+		assert.Equal(t, quirk, streams)
 	},
 }
 

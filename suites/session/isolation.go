@@ -64,9 +64,10 @@ func keepsRequestIDsApart(t *T) {
 	cancelled := map[string]any{"requestId": mcp.ID, "reason": "mcpauth"}
 	cancel := second.call.Method("notifications/cancelled", cancelled).With(mcp.Bearer(second.token))
 	for range rounds {
-		got := t.Race([]Variant{
-			first.ask("the first user"), second.ask("the second user"), Call(cancel, "a cancellation by the second user"),
-		})
+		kept, ended, told := first.ask("the first user"), second.ask("the second user"), make(chan struct{})
+		kept.Request.Done = func(*reports.Exchange) { close(told) }
+		ended.Request.Close = told // no answer is due to a cancelled call
+		got := t.Race([]Variant{kept, ended, Call(cancel, "a cancellation by the second user")})
 		t.Expect(got[0], "the first user, whose request id the second used and cancelled").To(tell(first, second))
 		if !t.Unmistaken() {
 			return
