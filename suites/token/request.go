@@ -45,6 +45,10 @@ func refusesQueries(t *T) {
 			return r
 		}},
 	}, expect.RefuseGrant())
+	refusesSecretInQuery(t)
+}
+
+func refusesSecretInQuery(t *T) {
 	c, why := t.Session.Client(t.Context(), session.ConfidentialPost)
 	if c == nil {
 		t.Note("a client_secret in the query was not tried: %s", why)
