@@ -145,7 +145,7 @@ func redirectTaken(name, uri, noticed string) Flaw {
 	return Flaw{
 		Name: "dcr-takes-" + name, Says: fmt.Sprintf("The redirect URI %q is registered.", uri), Row: fmt.Sprintf("%q", uri),
 		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistersRedirect = func(_ int, sent string) bool { return sent == uri } }),
-		Noticed: []string{noticed}, Also: []string{"AS-DCRM-UPDATE-REVALIDATES"},
+		Noticed: []string{noticed},
 	}
 }
 
@@ -192,7 +192,7 @@ var redirectsTaken = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.RegistersRedirect = func(i int, uri string) bool { return i == 0 && uri == "javascript:alert(1)" }
 		}),
-		Noticed: []string{dangerous}, Also: []string{"AS-DCRM-UPDATE-REVALIDATES"},
+		Noticed: []string{dangerous},
 	},
 
 	redirectTaken("http", "http://client.example/cb", plainHTTP),

@@ -3,6 +3,7 @@ package registration
 import (
 	"cmp"
 	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/mcpauth/conformance/reports"
@@ -149,6 +150,9 @@ func revalidatesUpdates(t *T) {
 		change := changing{c.member: c.value}
 		if c.member == "redirect_uris" {
 			change[c.member] = []string{c.value}
+			if registers(t, change, c) {
+				t.NotApplicable("a new registration may have it, too")
+			}
 		}
 		Refuses(t, good, Cases[changing]{{"PUT", change}}, expect.Refusing("a refusal, or "+c.member+" as it was", func(u *updated) string {
 			if u.holds(c.member, c.value) {
@@ -157,6 +161,13 @@ func revalidatesUpdates(t *T) {
 			return ""
 		}))
 	})
+}
+
+// registers reports that a new client gets a redirect URI.
+func registers(t *T, change changing, c choice) bool {
+	_, ex := t.AS.Register(change)
+	uris, _ := oauth.Object(ex).Strings(c.member)
+	return expect.Status(ex) == http.StatusCreated && slices.Contains(uris, c.value)
 }
 
 // endsDeletedClients uses what a client had when it was deleted (RFC 7592 section 2.3).

@@ -520,12 +520,21 @@ func (t AuthorizationServer) Tokens(ex *reports.Exchange, c *oauth.Client) *oaut
 
 // MustGetTokens completes an ordinary flow, changed at the authorization endpoint; a failure leaves the check undecided.
 func (t AuthorizationServer) MustGetTokens(edits ...Edit) *oauth.Tokens {
-	return t.MustRedeem(t.MustAuthorize(edits...))
+	g := t.MustAuthorize(edits...)
+	ex := t.Redeem(g)
+	if oauth.ErrorCode(ex) == "invalid_grant" { // another check may have ended what this browser was signed in for
+		g = t.MustAuthorize(append(slices.Clone(edits), SignedOut())...)
+		ex = t.Redeem(g)
+	}
+	return t.mustBeTokens(g, ex)
 }
 
 // MustRedeem redeems the code of a grant; a failure leaves the check undecided.
 func (t AuthorizationServer) MustRedeem(g *Grant) *oauth.Tokens {
-	ex := t.Redeem(g)
+	return t.mustBeTokens(g, t.Redeem(g))
+}
+
+func (t AuthorizationServer) mustBeTokens(g *Grant, ex *reports.Exchange) *oauth.Tokens {
 	tokens := t.Tokens(ex, g.Client)
 	if tokens == nil {
 		t.Inconclusive("an ordinary code could not be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))

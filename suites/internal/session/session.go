@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -106,6 +107,8 @@ type Identity struct {
 	idle  []*login.Jar
 	lanes chan struct{}
 
+	approvals sync.Map // of clients, by client_id: *approval
+
 	proving  sync.Mutex
 	proven   bool   // the password was accepted once
 	rejected string // what the login page said to the one try; empty where that was not it
@@ -148,6 +151,34 @@ func (i *Identity) try(ctx context.Context, attempt func(stop bool) *login.Outco
 		}
 		o.Barred, o.Why = true, i.spent
 	}
+	return o
+}
+
+// approval is whether a user has approved a client.
+type approval struct {
+	sync.Mutex
+	given bool
+}
+
+// approve has the user's first approval of a client run alone: where two meet, a server may store both, and fail whenever it looks
+// for one.
+func (i *Identity) approve(ctx context.Context, start string, flow func() *login.Outcome) *login.Outcome {
+	u, err := url.Parse(start)
+	if err != nil {
+		return flow()
+	}
+	stored, _ := i.approvals.LoadOrStore(u.Query().Get("client_id"), &approval{})
+	a := stored.(*approval)
+	waited := deadline.Pause(ctx)
+	a.Lock()
+	waited()
+	if a.given {
+		a.Unlock()
+		return flow()
+	}
+	defer a.Unlock()
+	o := flow()
+	a.given = o.Stage == login.Answered && o.Params.Get("code") != ""
 	return o
 }
 
@@ -402,7 +433,7 @@ func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r
 	}
 	for _, i := range s.identities {
 		if i.User == agent.User {
-			return i.try(ctx, carry)
+			return i.approve(ctx, start, func() *login.Outcome { return i.try(ctx, carry) })
 		}
 	}
 	return carry(false)

@@ -1,17 +1,23 @@
 package session_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -71,4 +77,41 @@ func TestServerWithoutApplicationType(t *testing.T) {
 	require.NotNil(t, c, why)
 	assert.Equal(t, []bool{true, false, true, false}, g.typed)
 	assert.NotContains(t, s.Metadata(oauth.None), "application_type")
+}
+
+// approving is a browser in which each user approves each client.
+type approving struct {
+	begun, ended, early atomic.Int32
+}
+
+func (a *approving) Authorize(_ context.Context, _ *login.Agent, start string, _ login.Route) *login.Outcome {
+	if strings.HasSuffix(start, "new") {
+		if a.begun.Add(1) > 1 && a.ended.Load() == 0 {
+			a.early.Add(1)
+		}
+		time.Sleep(20 * time.Millisecond) // without turns the others begin meanwhile
+		defer a.ended.Add(1)
+	}
+	return &login.Outcome{Stage: login.Answered, Params: url.Values{"code": {"a code"}}, Typed: true}
+}
+
+func (*approving) Close() {}
+
+// The first approval of a client by a user is over before another begins.
+func TestFirstApprovalRunsAlone(t *testing.T) {
+	browser := &approving{}
+	s := session.New(wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil)}), &reports.Secrets{}, oauth.Server{},
+		session.Input{Users: []login.User{{Name: "alice"}}, Driver: browser, BrowserFirst: true})
+	carry := func(client string) *login.Outcome {
+		agent := &login.Agent{User: s.Identity(0).User, Jar: login.NewJar()}
+		return s.Carry(t.Context(), agent, "http://127.0.0.1:1/authorize?client_id="+client, login.Route{}, true)
+	}
+	require.Equal(t, login.Answered, carry("known").Stage) // alice's password was right
+	var flows sync.WaitGroup
+	for range 8 {
+		flows.Go(func() { carry("new") })
+	}
+	flows.Wait()
+	assert.EqualValues(t, 8, browser.ended.Load())
+	assert.Zero(t, browser.early.Load(), "flows that began during the first approval")
 }
