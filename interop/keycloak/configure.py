@@ -1,10 +1,12 @@
-"""What an owner sets up at Keycloak for an MCP server: registration from this machine, and the audience of its tokens."""
+"""What an owner sets up at Keycloak for an MCP server: registration from this machine, a client for the server, which may ask about
+tokens, and the audience of tokens."""
 import json
 import sys
 import urllib.parse
 import urllib.request
 
 base = sys.argv[1]
+resource = "http://127.0.0.1:8940/mcp"
 
 
 def ask(method, path, token=None, body=None, form=None):
@@ -26,7 +28,9 @@ for component in ask("GET", f"{realm}/components?type={policy}", token):
         component["config"]["trusted-hosts"] = ["127.0.0.1", "localhost", "[::1]", "client.example"]
         component["config"]["host-sending-registration-request-must-match"] = ["false"]
         ask("PUT", f"{realm}/components/{component['id']}", token, component)
-audience = {"included.custom.audience": "http://127.0.0.1:8940/mcp", "access.token.claim": "true", "id.token.claim": "false"}
+# Keycloak tells about a token only the client that is its audience.
+ask("POST", f"{realm}/clients", token, {"clientId": resource, "secret": "the-secret-of-the-mcp-server", "publicClient": False, "standardFlowEnabled": False})
+audience = {"included.custom.audience": resource, "access.token.claim": "true", "id.token.claim": "false"}
 ask("POST", f"{realm}/client-scopes", token, {
     "name": "mcp-audience", "protocol": "openid-connect",
     "attributes": {"include.in.token.scope": "false", "display.on.consent.screen": "false"},

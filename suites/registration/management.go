@@ -3,7 +3,6 @@ package registration
 import (
 	"cmp"
 	"maps"
-	"net/http"
 	"slices"
 
 	"github.com/mcpauth/conformance/reports"
@@ -167,7 +166,7 @@ func revalidatesUpdates(t *T) {
 func registers(t *T, change changing, c choice) bool {
 	_, ex := t.AS.Register(change)
 	uris, _ := oauth.Object(ex).Strings(c.member)
-	return expect.Status(ex) == http.StatusCreated && slices.Contains(uris, c.value)
+	return expect.Status(ex) == 201 && slices.Contains(uris, c.value)
 }
 
 // endsDeletedClients uses what a client had when it was deleted (RFC 7592 section 2.3).
