@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -20,6 +19,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/listener"
 )
 
 // Server serves documents at addresses of their own.
@@ -148,7 +149,7 @@ func trickle(w http.ResponseWriter, r *http.Request, times int) bool {
 // New listens on an address, which may have port 0. publicURL is how the authorization server reaches it, an
 // https URL without a path; empty means the address itself.
 func New(listen, publicURL string) (*Server, error) {
-	l, err := net.Listen("tcp", listen)
+	l, err := listener.Bind(listen)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,7 @@ func New(listen, publicURL string) (*Server, error) {
 		return nil, err
 	}
 	s.ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.issuer.own.Certificate[0]})
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet}
+	s.server = listener.NewServer(s)
 	s.serve(l)
 	return s, nil
 }
@@ -233,9 +234,6 @@ type unread struct {
 }
 
 func (u *unread) Read(b []byte) (int, error) { return u.buffer.Read(b) }
-
-// quiet drops what net/http says about handshakes that others break off.
-var quiet = log.New(io.Discard, "", 0)
 
 // CA is the certificate authority to trust, in PEM.
 func (s *Server) CA() []byte { return s.ca }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/listener"
 )
 
 // Everywhere is a further port at which the documents are served, on all addresses of this machine, to clients on it.
@@ -16,7 +18,7 @@ type Everywhere struct {
 
 // ListenEverywhere listens at a port, or at any that is free for 0. Close it after use.
 func (s *Server) ListenEverywhere(port int) (*Everywhere, error) {
-	l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+	l, err := listener.Bind(fmt.Sprintf(":%d", port))
 	if err != nil {
 		return nil, err
 	}

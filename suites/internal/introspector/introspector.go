@@ -4,14 +4,15 @@ package introspector
 import (
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mcpauth/conformance/fixtures/seeded"
+	"github.com/mcpauth/conformance/suites/internal/listener"
 )
 
 // Server is an introspection endpoint. It knows the tokens that it made, and calls all others inactive.
@@ -22,7 +23,14 @@ type Server struct {
 	tokens map[string]*Token
 	// unknown is the answer about a token that nobody has said anything of.
 	unknown Answer
+	kept    atomic.Int64 // bytes of all questions
 }
+
+// Limits of a question, and of those that are kept: who asks may be hostile.
+const (
+	mostBody  = 128 << 10
+	mostBytes = 16 << 20
+)
 
 // Token is an opaque token, and what is answered about it.
 type Token struct {
@@ -49,17 +57,28 @@ type Question struct {
 	Header              http.Header
 }
 
+// size is about how many bytes a question takes.
+func (q *Question) size() int {
+	n := len(q.Query) + len(q.Body)
+	for name, values := range q.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + 64
+		}
+	}
+	return n
+}
+
 // New listens. Close it after use.
 func New(listen string) (*Server, error) { return NewAt(listen, "/introspect", Inactive) }
 
 // NewAt listens for questions at a path of one's own, and answers about tokens that are not known as is said.
 func NewAt(listen, path string, unknown Answer) (*Server, error) {
-	l, err := net.Listen("tcp", listen)
+	l, err := listener.Bind(listen)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{url: "http://" + l.Addr().String() + path, unknown: unknown, tokens: map[string]*Token{}}
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.server = listener.NewServer(s)
 	go func() { _ = s.server.Serve(l) }()
 	return s, nil
 }
@@ -98,11 +117,15 @@ func (t *Token) Asked() []Question {
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // what cannot be read names no token
+	body, _ := io.ReadAll(io.LimitReader(r.Body, mostBody)) // what cannot be read names no token
 	a := s.unknown
 	if t := s.about(r, string(body)); t != nil {
+		q := Question{Method: r.Method, Query: r.URL.RawQuery, Body: string(body), Header: r.Header.Clone()}
+		keep := s.kept.Add(int64(q.size())) <= mostBytes
 		t.mu.Lock()
-		t.asked = append(t.asked, Question{Method: r.Method, Query: r.URL.RawQuery, Body: string(body), Header: r.Header.Clone()})
+		if keep {
+			t.asked = append(t.asked, q)
+		}
 		a = t.answer
 		t.mu.Unlock()
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestATokenWithMoreAroundItIsAnotherOne(t *testing.T) {
@@ -23,4 +24,25 @@ func TestATokenWithMoreAroundItIsAnotherOne(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(""))
 	r.Header.Set("Authorization", "Bearer abc")
 	assert.NotNil(t, s.about(r, ""))
+}
+
+// A target that asks without end has little of it kept, and its answers all the same.
+func TestAFloodOfQuestionsIsNotKept(t *testing.T) {
+	s, err := New("127.0.0.1:0")
+	require.NoError(t, err)
+	defer s.Close()
+	token := s.Token()
+	for range 300 {
+		body := "token=" + token.Value + "&padding=" + strings.Repeat("x", 100<<10)
+		resp, err := http.Post(s.URL(), "application/x-www-form-urlencoded", strings.NewReader(body))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+	}
+	kept := 0
+	for _, q := range token.Asked() {
+		kept += len(q.Body)
+	}
+	assert.Less(t, kept, 17<<20)
+	assert.Greater(t, kept, 1<<20)
 }

@@ -3,12 +3,15 @@ package listener
 
 import (
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Listener answers 404 to everything unless it is told otherwise.
@@ -19,6 +22,7 @@ type Listener struct {
 	opened atomic.Int32
 	mu     sync.Mutex
 	seen   []Request
+	kept   int // bytes of them
 	answer func(Request) Answer
 }
 
@@ -28,6 +32,17 @@ type Request struct {
 	Header            http.Header
 }
 
+// size is about how many bytes a request takes.
+func (r *Request) size() int {
+	n := len(r.URL) + len(r.Body)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + 64
+		}
+	}
+	return n
+}
+
 // Answer is what the target is told.
 type Answer struct {
 	Status int
@@ -35,23 +50,46 @@ type Answer struct {
 	Body   string
 }
 
-// How many requests are kept, and how many bytes of each body: who sends them may be hostile.
+// How many requests are kept, how many bytes of all of them, and of each body: who sends them may be hostile.
 const (
-	mostKept = 2000
-	mostBody = 16 << 10
+	mostKept  = 2000
+	mostBytes = 8 << 20
+	mostBody  = 16 << 10
 )
+
+// Limits of what a server of ours holds for those who connect.
+const (
+	mostConnections = 200
+	mostHeader      = 64 << 10
+)
+
+// NewServer is a server for strangers: it bounds the header of a request and the time to send it, and writes nothing to standard error.
+func NewServer(h http.Handler) *http.Server {
+	return &http.Server{ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: mostHeader, ErrorLog: quiet, Handler: h}
+}
+
+var quiet = log.New(io.Discard, "", 0)
+
+// Bind listens for strangers at an address: those beyond a number of connections wait.
+func Bind(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return netutil.LimitListener(l, mostConnections), nil
+}
 
 // Open begins to listen on a free port of loopback. Close it after use.
 func Open() (*Listener, error) { return OpenAt("127.0.0.1:0") }
 
 // OpenAt begins to listen at an address.
 func OpenAt(address string) (*Listener, error) {
-	l, err := net.Listen("tcp", address)
+	l, err := Bind(address)
 	if err != nil {
 		return nil, err
 	}
 	out := &Listener{addr: l.Addr().String()}
-	out.server = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: out}
+	out.server = NewServer(out)
 	out.server.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			out.opened.Add(1)
@@ -65,9 +103,11 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.hits.Add(1)
 	body, _ := io.ReadAll(io.LimitReader(r.Body, mostBody)) // of a broken body, what came
 	req := Request{Method: r.Method, URL: r.URL.String(), Body: string(body), Header: r.Header.Clone()}
+	size := req.size()
 	l.mu.Lock()
-	if len(l.seen) < mostKept {
+	if len(l.seen) < mostKept && l.kept+size <= mostBytes {
 		l.seen = append(l.seen, req)
+		l.kept += size
 	}
 	answer := l.answer
 	l.mu.Unlock()

@@ -37,6 +37,37 @@ func TestListenerKeepsWhatArrives(t *testing.T) {
 	assert.Equal(t, 3, l.Hits())
 }
 
+// Whoever floods a listener has little of it kept, and every request counted.
+func TestAFloodIsNotKept(t *testing.T) {
+	l, err := listener.Open()
+	require.NoError(t, err)
+	defer l.Close()
+	const requests = 600
+	for range requests {
+		r, err := http.NewRequest(http.MethodPost, l.URL("/"+strings.Repeat("p", 8<<10)), strings.NewReader(strings.Repeat("b", 20<<10)))
+		require.NoError(t, err)
+		r.Header.Set("X-Long", strings.Repeat("h", 20<<10))
+		resp, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+	}
+	assert.Equal(t, requests, l.Hits())
+	kept := 0
+	for _, r := range l.Seen() {
+		kept += len(r.URL) + len(r.Body) + len(r.Header.Get("X-Long"))
+	}
+	assert.Less(t, kept, 9<<20)
+	assert.Greater(t, kept, 1<<20)
+
+	r, err := http.NewRequest(http.MethodGet, l.URL("/"), nil)
+	require.NoError(t, err)
+	r.Header.Set("X-Long", strings.Repeat("h", 200<<10))
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, resp.StatusCode)
+}
+
 func TestListenerSaysWhyItCannotListen(t *testing.T) {
 	l, err := listener.Open()
 	require.NoError(t, err)

@@ -49,7 +49,11 @@ func (s *Server) Address() string { return s.names.Address() }
 
 // Name makes a name that nobody has asked for, with the port at which the trap is.
 func (s *Server) Name() string {
-	return fmt.Sprintf("%x.%s:%s", seeded.Suites.Bytes(8), s.zone, s.port)
+	name := fmt.Sprintf("%x.%s", seeded.Suites.Bytes(8), s.zone)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked[name] = 0
+	return name + ":" + s.port
 }
 
 // Asked is how often a name was asked for.
@@ -102,7 +106,9 @@ func (s *Server) caughtBy(conn net.Conn) {
 	}}).Handshake()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.caught[name]++
+	if _, made := s.asked[name]; made || name == "" { // others are not kept: whoever connects may be hostile
+		s.caught[name]++
+	}
 }
 
 // addresses are those of a name of the zone.
@@ -117,7 +123,11 @@ func (s *Server) addresses(name string, six bool) (addresses []netip.Addr, ours 
 func (s *Server) next(name string) netip.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.asked[name]++; s.asked[name] == 1 {
+	n, made := s.asked[name]
+	if !made {
+		return s.public
+	}
+	if s.asked[name]++; n == 0 {
 		return s.public
 	}
 	return s.private

@@ -33,6 +33,12 @@ func TestTheSecondAnswerIsPrivate(t *testing.T) {
 	assert.Equal(t, 3, s.Asked(host))
 	_, err = resolver.LookupNetIP(t.Context(), "ip4", "www.other.example")
 	assert.Error(t, err)
+	for range 2 {
+		got, err := resolver.LookupNetIP(t.Context(), "ip4", "made-by-a-stranger.rebind.example")
+		require.NoError(t, err)
+		assert.Equal(t, []netip.Addr{netip.MustParseAddr("203.0.113.9")}, got)
+	}
+	assert.Zero(t, s.Asked("made-by-a-stranger.rebind.example"), "what strangers make up is not kept")
 	assert.Zero(t, s.Caught(name))
 }
 
