@@ -54,7 +54,7 @@ func fill(v reflect.Value, text string) {
 }
 
 var (
-	workflow = regexp.MustCompile(`(?m)^\s*::.*::`)
+	workflow = regexp.MustCompile(`(?m)^[\s\pZ]*::.*::`)
 	agent    = regexp.MustCompile(`##[A-Za-z]*\[`)
 )
 
@@ -79,6 +79,7 @@ func TestNoStringActs(t *testing.T) {
 		"::error::pwned",
 		"see ##vso[task.setvariable variable=PATH]x and ##[error]y ##teamcity[z]", "\n#\u00ad#[command]x", "\U000e0041\U000e0100",
 		"\r::warning::x", "\x00\xff\xfe",
+		strings.Repeat("a ::error::b ", 40), strings.Repeat("\u00a0::error::\u2028 c ", 40), // at the beginning of a line that was wrapped
 	} {
 		texts, err := formats.Texts(reports.Redact(filled(attack), &reports.Secrets{}))
 		require.NoError(t, err)

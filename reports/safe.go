@@ -30,8 +30,8 @@ func Printable(s string) string {
 var (
 	// Azure Pipelines reads ##vso[command] and GitHub the old ##[command] anywhere in a line, TeamCity ##teamcity[message].
 	agentCommand = regexp.MustCompile(`##([A-Za-z]*\[)`)
-	// GitHub reads ::command::data at the beginning of a line, white space aside.
-	workflowCommand = regexp.MustCompile(`(?m)^(\s*)::(.*::)`)
+	// GitHub reads ::command::data at the beginning of a line, white space of Unicode aside.
+	workflowCommand = regexp.MustCompile(`(?m)^([\s\pZ]*)::(.*::)`)
 )
 
 func escaped(s string) string {

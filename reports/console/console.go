@@ -85,13 +85,14 @@ func (p *printer) hanging(indent, text string, most int) {
 // noBreak is a space at which no line ends.
 const noBreak = "\u00a0"
 
-// wrap breaks a text into lines of at most so many characters, at spaces where there are any.
+// wrap breaks a text into lines of at most so many characters, at spaces where there are any. What it brings to the beginning of a line
+// is escaped again: a command may begin there.
 func wrap(text string, most int) []string {
 	var lines []string
 	line := ""
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' }) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
-			lines = append(lines, line)
+			lines = append(lines, reports.Printable(line))
 			line = ""
 		}
 		if line != "" {
@@ -100,7 +101,7 @@ func wrap(text string, most int) []string {
 		line = word
 	}
 	if line != "" || len(lines) == 0 {
-		lines = append(lines, line)
+		lines = append(lines, reports.Printable(line))
 	}
 	return lines
 }
