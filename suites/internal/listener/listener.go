@@ -57,7 +57,7 @@ const (
 	mostBody  = 16 << 10
 )
 
-// Limits of what a server of ours holds for those who connect.
+// Limits of what a server run by mcpauth holds for those who connect.
 const (
 	mostConnections = 200
 	mostHeader      = 64 << 10
