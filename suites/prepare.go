@@ -81,10 +81,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		s.release()
 		return ctx, nil, err
 	}
-	fetches := 0
-	if keys, ok := cfg.Issuer.(KeyServer); ok {
-		fetches = keys.KeyFetches()
-	}
+	fetches, standby := s.publishStandby()
 	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(),
 		InTurn: cfg.Seed != nil})
 	if err == nil {
@@ -102,7 +99,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		}
 	}
 	s.world = s.makeWorld(sv, s.secrets, s.mayStrain(ctx))
-	s.world.KeyFetchesBefore = fetches
+	s.world.KeyFetchesBefore, s.world.StandbyKeys = fetches, standby
 	s.beginReport(sv)
 	var unreachable *survey.Unreachable
 	if errors.As(err, &unreachable) {
@@ -118,6 +115,20 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		}
 	}
 	return ctx, s, err
+}
+
+// publishStandby publishes the keys that stand by, before the target fetches the first key set of the run, where the issuer is one of
+// mcpauth with its own keys on this machine. It returns them, and how often the key set was fetched before.
+func (s *preparation) publishStandby() (fetches int, standby check.Standby) {
+	keys, ok := s.cfg.Issuer.(KeyServer)
+	if !ok {
+		return 0, nil
+	}
+	if own := s.cfg.FakeIDP; own != nil && own.Key == "" && Loopback(own.Issuer) {
+		standby = check.NewStandby(keys)
+		standby.Publish(keys)
+	}
+	return keys.KeyFetches(), standby
 }
 
 // newClient makes the client that all traffic goes through.
@@ -306,6 +317,9 @@ func (s *preparation) occupy() {
 // release ends what the run has begun in this process.
 func (s *preparation) release() {
 	s.cancel()
+	if keys, ok := s.cfg.Issuer.(KeyServer); ok {
+		keys.ServeKeys(nil)
+	}
 	if s.cfg.Seed == nil {
 		seeding.RUnlock()
 		return

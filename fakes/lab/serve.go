@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/mcpauth/conformance/fakes/idp"
@@ -82,14 +84,27 @@ func listenAndServe(listen string, make func() (http.Handler, error)) (*http.Ser
 // issuer is an authorization server that signs with a key in PEM, or with its own if that is empty.
 func issuer(identifier, audience, algorithm, key string) (*idp.Server, error) {
 	s, err := idp.New(identifier, idp.Ideal())
-	if err == nil && key != "" {
+	switch {
+	case err == nil && key != "":
 		err = s.UseKey([]byte(key))
+	case err == nil && onLoopback(identifier):
+		err = s.UsePublishedKeys()
 	}
 	if err != nil {
 		return nil, err
 	}
 	s.Resources, s.Algorithm = []string{audience}, algorithm
 	return s, nil
+}
+
+// onLoopback reports that an issuer is on this machine, by its identifier.
+func onLoopback(identifier string) bool {
+	u, err := url.Parse(identifier)
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	return err == nil && a.IsLoopback() || u.Hostname() == "localhost"
 }
 
 // upstream is the authorization server at which a target that is a proxy signs its users in.

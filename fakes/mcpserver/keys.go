@@ -48,13 +48,16 @@ func (s *Server) publishedKey(kid string) (found *key, failed bool) {
 	i := slices.IndexFunc(s.keys, func(k key) bool { return k.Kid == kid })
 	age := time.Since(s.keysAt)
 	switch {
-	case p.KeyPause > 0 && !s.keysAt.IsZero() && age < p.KeyPause:
+	case p.KeyPause > 0 && (i >= 0 || !s.keysAt.IsZero() && age < p.KeyPause):
 	case p.KeyPause == 0 && i >= 0 && (age < keyLife || !p.has(ForgetKeys)), !p.has(RefreshKeys) && !s.keysAt.IsZero():
 	case age < s.keyPause && p.has(LimitKeyFetches):
 	default:
 		fresh, err := fetchKeys(s.JWKS)
 		failed = err != nil && !(p.KeyPause > 0 && errors.Is(err, errNoKeys))
-		s.keysAt, s.keyPause = time.Now(), keyInterval
+		if !failed || p.KeyPause == 0 || p.PauseAfterFailures {
+			s.keysAt = time.Now()
+		}
+		s.keyPause = keyInterval
 		switch {
 		case failed:
 			s.keyPause = keyRetry

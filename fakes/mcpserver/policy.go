@@ -55,10 +55,12 @@ type Variations struct {
 	Realm           string                               // that the challenge names
 	ClockAhead      time.Duration                        // how far the clock is ahead, which the Date field tells
 	KeyPause        time.Duration                        // how long a key set is not fetched again, whatever it held
-	BlockAfter      int                                  // bad tokens from an address, after which it is blocked; 0: never
-	BlockFor        time.Duration                        // how long
-	Form            func(params map[string]any)          // changes what a form asks
-	Link            func(address string) string          // changes the address to which a user is sent
+	// PauseAfterFailures has KeyPause hold after a fetch that failed, too.
+	PauseAfterFailures bool
+	BlockAfter         int                         // bad tokens from an address, after which it is blocked; 0: never
+	BlockFor           time.Duration               // how long
+	Form               func(params map[string]any) // changes what a form asks
+	Link               func(address string) string // changes the address to which a user is sent
 }
 
 // Values are the numbers, names and words of the server, and what they are when they are zero.

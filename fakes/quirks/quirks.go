@@ -47,6 +47,13 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Policy.KeyPause = KeyPause },
 	},
 	{
+		Name: "key-cooldown-after-failures", Says: "The key set is not asked for again within 30 seconds, also after a failure.",
+		Allows: "OpenID Connect Core section 10.1.1 names no interval; a limit keeps an issuer in trouble from more of it.",
+		Bend: func(o *reference.Options) {
+			o.Policy.KeyPause, o.Policy.PauseAfterFailures = KeyPause, true
+		},
+	},
+	{
 		Name: "limit-per-token", Says: "Each token has 100 requests a minute.",
 		Allows: "RFC 6585 section 4: 429 with Retry-After.",
 		Bend:   func(o *reference.Options) { o.Wrap = Limited(RequestsPerMinute, time.Minute) },

@@ -249,6 +249,18 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		r.IDP.ServeKeys(nil)
 		assert.Equal(t, either(quirk, 401, 200), listed(t, r, good))
 	},
+	"key-cooldown-after-failures": func(t *testing.T, r *reference.Reference, quirk bool) {
+		listed(t, r, r.Token())
+		fetches := r.IDP.KeyFetches()
+		r.IDP.ServeKeys(func(map[string]any) (int, string, string) { return 500, "text/plain", "" })
+		for range 3 {
+			unknown := r.IDP.Sign(map[string]any{"alg": "RS256", "kid": "unknown"}, idp.Claims(r.IDP.Claims("alice", nil)))
+			require.NotEqual(t, 200, listed(t, r, unknown))
+			time.Sleep(30 * time.Millisecond)
+		}
+		assert.Equal(t, quirk, r.IDP.KeyFetches() == fetches)
+		assert.Equal(t, 200, listed(t, r, r.Token()))
+	},
 	"limit-per-token": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token, other := r.Token(), r.Token()
 		for range quirks.RequestsPerMinute {

@@ -8,7 +8,8 @@ import { createRemoteJWKSet, jwtVerify } from 'jose';
 
 const issuer = 'http://127.0.0.1:9400';
 const resource = new URL('http://127.0.0.1:9330/mcp');
-const keys = createRemoteJWKSet(new URL(issuer + '/jwks'), { cooldownDuration: 100, cacheMaxAge: 1000 });
+// By default jose asks for keys once in 30 s.
+const keys = createRemoteJWKSet(new URL(issuer + '/jwks'), process.argv[2] === 'default-keys' ? {} : { cooldownDuration: 100, cacheMaxAge: 1000 });
 
 const verifier = {
   async verifyAccessToken(token) {

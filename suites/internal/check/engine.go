@@ -85,8 +85,8 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 
 // schedule is which checks run when.
 type schedule struct {
-	others, reading, signing, clocked, timed []*Check
-	alone                                    map[requirements.Alone][]*Check
+	others, reading, signing, waiting, clocked, timed []*Check
+	alone                                             map[requirements.Alone][]*Check
 }
 
 // schedule makes the slots of all checks first: the map is read-only once the first check runs.
@@ -112,14 +112,25 @@ func (e *Engine) schedule(ids []string) *schedule {
 	// Where the target limits requests, what is asked first is what is decided: MUSTs before all else.
 	slices.SortStableFunc(s.others, func(a, b *Check) int { return weight(a) - weight(b) })
 	if w := e.World; w.Session != nil && w.Session.InTurns() && !w.Seeded() {
-		s.signing = slices.DeleteFunc(slices.Clone(s.others), func(c *Check) bool { return !signsIn(c) })
-		s.others = slices.DeleteFunc(s.others, signsIn)
+		s.signing, s.others = apart(s.others, signsIn)
 	}
 	if !e.World.Seeded() {
-		s.reading = slices.DeleteFunc(slices.Clone(s.others), func(c *Check) bool { return !readsKeys(c) })
-		s.others = slices.DeleteFunc(s.others, readsKeys)
+		s.reading, s.others = apart(s.others, readsKeys)
+		s.waiting, s.others = apart(s.others, waits)
 	}
 	return s
+}
+
+// apart are the checks of which something holds, and the others.
+func apart(checks []*Check, holds func(*Check) bool) (these, others []*Check) {
+	for _, c := range checks {
+		if holds(c) {
+			these = append(these, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	return these, others
 }
 
 // oneAfterAnother runs the checks so that with a seed every run is the same.
@@ -132,33 +143,33 @@ func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
 }
 
 // overlapping runs checks beside one another. Those that must run alone follow when all others are done: first those that must be
-// alone at one of the two servers, one by one at each, then the rest one by one. What waits begins first.
+// alone at one of the two servers, one by one at each, then the rest one by one. What waits begins first, and lets others run.
 func (e *Engine) overlapping(ctx context.Context, s *schedule) {
-	var together, waiting, reading, rotating, resuming sync.WaitGroup
-	for _, c := range s.clocked {
-		waiting.Go(func() { e.run(ctx, c) })
-	}
-	alone := newTurn()
-	alone.each(s.alone[requirements.AfterAWait], &resuming, func(c *Check) { e.run(withTurn(ctx, alone), c) })
-	alone.take()
+	var together, waiting, reading, rotating sync.WaitGroup
+	resource, authorization, keySet := make(turn, 1), make(turn, 1), make(turn, 1)
+	both, waiters := turns{resource, authorization}, &waiters{}
 	inTurn := func(checks []*Check) {
 		for _, c := range checks {
 			e.run(ctx, c)
 		}
 	}
+	alone := func(where requirements.Alone, turns turns) {
+		turns.each(s.alone[where], waiters, func(h *hold, c *Check) { e.run(withHold(ctx, h), c) })
+	}
+	for _, c := range slices.Concat(s.clocked, s.waiting) {
+		waiting.Go(func() { e.run(ctx, c) })
+	}
+	alone(requirements.AfterAWait, both)
+	both.take()
 	for _, c := range s.reading {
 		reading.Go(func() { e.run(ctx, c) })
 	}
 	rotating.Go(func() { // a key cache is waited for while others run
 		reading.Wait()
-		inTurn(s.alone[requirements.AtTheKeySet])
+		alone(requirements.AtTheKeySet, turns{keySet})
 	})
 	places := make(chan struct{}, atOnce)
 	for _, c := range s.others {
-		if waits(c) {
-			waiting.Go(func() { e.run(ctx, c) })
-			continue
-		}
 		places <- struct{}{}
 		together.Go(func() {
 			e.run(ctx, c)
@@ -168,44 +179,16 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	together.Wait()
 	inTurn(s.signing)
 	rotating.Wait() // what follows leaves the target without keys, or counts how often it asks for them
-	for _, where := range []requirements.Alone{requirements.AtTheResourceServer, requirements.AtTheAuthorizationServer} {
-		together.Go(func() { inTurn(s.alone[where]) })
-	}
+	both.give()
+	together.Go(func() { alone(requirements.AtTheResourceServer, turns{resource}) })
+	together.Go(func() { alone(requirements.AtTheAuthorizationServer, turns{authorization}) })
 	together.Wait()
-	alone.give()
-	alone.each(s.alone[requirements.Everywhere], &resuming, func(c *Check) { e.run(ctx, c) })
-	resuming.Wait()
+	alone(requirements.Everywhere, both)
+	waiters.others.Wait()
 	waiting.Wait()
 	inTurn(s.timed) // when nobody else looks at the clock
 	inTurn(s.alone[requirements.Last])
-}
-
-// turn is held by the one check that has the target to itself.
-type turn chan struct{}
-
-func newTurn() turn { return make(turn, 1) }
-
-func (t turn) take() { t <- struct{}{} }
-func (t turn) give() { <-t }
-
-// each has one check after another hold the turn. It returns when the last one has ended, or has given its turn away to wait.
-func (t turn) each(checks []*Check, running *sync.WaitGroup, run func(c *Check)) {
-	for _, c := range checks {
-		t.take()
-		running.Go(func() {
-			defer t.give()
-			run(c)
-		})
-	}
-	t.take()
-	t.give()
-}
-
-type turnKey struct{}
-
-// withTurn lets a check give the turn to others while it waits.
-func withTurn(ctx context.Context, t turn) context.Context {
-	return context.WithValue(ctx, turnKey{}, t)
+	waiters.resume()
 }
 
 // signsIn reports that a check lets a user sign in.

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -35,18 +34,10 @@ func (t Minter) ServeKeys(a KeysAnswer) {
 }
 
 // PublishKeys adds keys to the ordinary set.
-func (t Minter) PublishKeys(more ...map[string]any) {
-	t.KeyServer().ServeKeys(func(ordinary map[string]any) (int, string, string) {
-		keys, _ := ordinary["keys"].([]any)
-		for _, k := range more {
-			keys = append(keys, k)
-		}
-		return 200, "application/jwk-set+json", mint.JSON(map[string]any{"keys": keys})
-	})
-}
+func (t Minter) PublishKeys(more ...map[string]any) { t.StandbyKeys.publish(t.KeyServer(), nil, more) }
 
 // RestoreKeys publishes the ordinary set again.
-func (t Minter) RestoreKeys() { t.KeyServer().ServeKeys(nil) }
+func (t Minter) RestoreKeys() { t.StandbyKeys.Publish(t.KeyServer()) }
 
 // NewKey makes a key of the kind with which ordinary tokens are signed.
 func (t Minter) NewKey(id string) *mint.Key {
@@ -113,22 +104,32 @@ func (t *T) surveyedKeys() (n int) {
 	return n
 }
 
-// MustFetchKeys ends the check where the target has never asked for the key set: its keys are configured.
+// MustFetchKeys ends the check where the target never asks for the key set: its keys are configured. Where the target fetches
+// rarely, the checks that have to see a fetch come first.
 func (t Minter) MustFetchKeys() KeyServer {
 	t.Control()
 	keys := t.KeyServer()
-	fetched := func() bool { return keys.KeyFetches() > t.KeyFetchesBefore+t.surveyedKeys() }
-	if !fetched() && !Once(t.T, "whether the target fetches keys", func() bool {
-		_, ok := t.awaitFetch(t.KeyWait, func() bool {
-			t.PresentUnknownKey() // most targets look again
-			return fetched()
+	if t.FetchesRarely() && !t.hasFetched() {
+		t.afterOthers()
+		t.UntilFetched(func() bool {
+			t.PresentUnknownKey()
+			return t.hasFetched()
 		})
-		return ok
-	}) {
+	}
+	t.MustHaveFetched()
+	return keys
+}
+
+func (t Minter) hasFetched() bool {
+	return t.KeyServer().KeyFetches() > t.KeyFetchesBefore+t.surveyedKeys()
+}
+
+// MustHaveFetched ends the check where the target has never asked for the key set so far.
+func (t Minter) MustHaveFetched() {
+	if !t.hasFetched() {
 		t.NotApplicable("the target has fetched no key set of mcpauth during the run, not even for an unknown kid: its keys are configured, " +
 			"or were loaded when it started")
 	}
-	return keys
 }
 
 // PresentUnknownKey sends a token by a key that nobody has published.
@@ -150,37 +151,30 @@ func (k *keyCache) wait(d time.Duration) {
 	k.spent, k.pause = k.spent+d, max(k.pause, d)
 }
 
-// tooSlow says why the target cannot be waited for once more; empty where it can.
-func (k *keyCache) tooSlow(most time.Duration) string {
+// left is how long the checks may wait yet, of a time for all of them, and whether that is enough to see the target look again.
+func (k *keyCache) left(most time.Duration) (left time.Duration, enough bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.spent+k.pause <= most {
-		return ""
-	}
-	return fmt.Sprintf("the target kept a key set for %v before it looked again, and %v of the %v are spent that the checks on key sets "+
-		"wait together: let them wait longer with --max-wait, a dozen times as long for all of them",
-		k.pause.Round(time.Second/10), k.spent.Round(time.Second/10), most)
+	return most - k.spent, most-k.spent > k.pause
 }
 
-// MustWaitForKeys ends the check where the target keeps a key set for longer than the checks may wait once more.
-func (t Minter) MustWaitForKeys() {
-	if why := t.keyCache.tooSlow(t.KeyWait); why != "" {
-		t.Inconclusive("%s", why)
+// MustHaveTime ends the check where so much was waited for the target to fetch a key set that what it has not fetched yet is no
+// finding.
+func (t Minter) MustHaveTime() {
+	if _, enough := t.keyCache.left(t.KeyWait); !enough {
+		t.Inconclusive("the target kept a key set for %v before it looked again, and the checks on key sets wait %v together: let them wait "+
+			"longer with --max-wait, twice as long", t.keyCache.pause.Round(time.Second/10), t.KeyWait.Round(time.Second/10))
 	}
-}
-
-// KeepsKeys reports that the target keeps a key set for longer than the user's patience lasts.
-func (t Minter) KeepsKeys() bool {
-	t.keyCache.mu.Lock()
-	defer t.keyCache.mu.Unlock()
-	return t.keyCache.pause > t.Patience
 }
 
 // UntilFetched waits until something holds for which the target has to fetch the key set again; ex is the last exchange.
 // Key caches wait between two fetches, commonly 30 s, which all checks respect.
 func (t Minter) UntilFetched(holds func() bool) (ex *reports.Exchange, ok bool) {
-	t.MustWaitForKeys()
-	return t.awaitFetch(t.KeyWait, holds)
+	left, enough := t.keyCache.left(t.KeyWait)
+	if !enough {
+		left = t.Patience
+	}
+	return t.awaitFetch(left, holds)
 }
 
 // AwaitOrdinaryKeys waits until the genuine token is served, however often the checks have waited before.
@@ -196,11 +190,13 @@ func (t Minter) awaitFetch(most time.Duration, holds func() bool) (ex *reports.E
 			t.keyCache.wait(waited)
 		}
 	}()
+	tries := 1
 	for pause := 10 * time.Millisecond; ; pause = min(pause*3/2, time.Second) {
 		ok := holds()
-		if ex := t.transcript[len(t.transcript)-1]; ok || time.Since(began)+pause > most {
+		if ex := t.transcript[len(t.transcript)-1]; ok || tries >= leastTries && time.Since(began)+pause > most {
 			return ex, ok
 		}
 		t.idle(pause)
+		tries++
 	}
 }

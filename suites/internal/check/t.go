@@ -59,6 +59,8 @@ type World struct {
 	Documents *documents.Server
 	// KeyFetchesBefore is how often the issuer's key set had been asked for when the run began.
 	KeyFetchesBefore int
+	// StandbyKeys are published beside the issuer's own from the beginning of the run; none where the issuer is judged.
+	StandbyKeys Standby
 	// Rebinding answers for names whose address changes; nil where the authorization server does not ask us.
 	Rebinding *rebind.Server
 	// API stands for the API of somebody else that the target calls; nil where it does not call us.
@@ -279,19 +281,6 @@ func (t *T) Sleep(d time.Duration) {
 func (t *T) idle(d time.Duration) {
 	defer deadline.Pause(t.ctx)()
 	t.Sleep(d)
-}
-
-// WaitAside waits while all other checks run, also where this one must have the target to itself before and after
-// (requirements.AfterAWait).
-func WaitAside(t *T, d time.Duration) {
-	if turn, ok := t.ctx.Value(turnKey{}).(turn); ok {
-		turn.give()
-		defer func() {
-			defer deadline.Pause(t.ctx)()
-			turn.take()
-		}()
-	}
-	t.idle(d)
 }
 
 // Elapse lets time go by for the target: by its clock, which is set back when the check ends, or by waiting.

@@ -1,0 +1,155 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/mcpauth/conformance/fixtures/vectors"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+)
+
+// Standby are keys that the issuer publishes beside its own from the beginning of the run, always the same ones. So a target that
+// fetches a key set rarely knows one that can be withdrawn, be it from a run before.
+type Standby []*mint.Key
+
+// NewStandby are the keys that stand by at an issuer run by mcpauth, whose key set nobody judges.
+func NewStandby(issuer KeyServer) Standby {
+	var out Standby
+	algorithm, _ := issuer.Header()["alg"].(string)
+	for _, k := range vectors.StandbyKeys {
+		text := k.EC
+		if algorithm == "RS256" {
+			text = k.RSA
+		}
+		key, err := mint.ParseKey(k.ID, text)
+		if err != nil {
+			panic(err) // it is built in
+		}
+		out = append(out, key)
+	}
+	return out
+}
+
+// Publish publishes the ordinary set with the keys that stand by.
+func (s Standby) Publish(keys KeyServer) { s.publish(keys, nil, nil) }
+
+// publish publishes the ordinary set with the keys that stand by, without one that is withdrawn, and with more keys.
+func (s Standby) publish(keys KeyServer, withdrawn *mint.Key, more []map[string]any) {
+	for _, k := range s {
+		if k != withdrawn {
+			more = append(more, k.JWK())
+		}
+	}
+	if len(more) == 0 {
+		keys.ServeKeys(nil)
+		return
+	}
+	keys.ServeKeys(func(ordinary map[string]any) (int, string, string) {
+		set, _ := ordinary["keys"].([]any)
+		set = slices.Clone(set)
+		for _, k := range more {
+			set = append(set, k)
+		}
+		return 200, "application/jwk-set+json", mint.JSON(map[string]any{"keys": set})
+	})
+}
+
+// KeyChange is a change of the issuer's key set that serves all checks on key sets.
+type KeyChange struct {
+	Next   *mint.Key // ordinary in all but its name
+	Marked MarkedKeys
+	// Withdrawn is a key that the target knew before, and that the set lacks; nil if it knew none.
+	Withdrawn *mint.Key
+	// Fetched says whether the target has asked for the set, and Adopted whether it serves tokens by the next key.
+	Fetched, Adopted bool
+}
+
+// MarkedKeys are keys that are marked for one purpose each.
+type MarkedKeys struct {
+	Signing, Encryption, Operation *mint.Key
+	Secret                         []byte
+}
+
+// MarkedKeys makes keys that are marked for one purpose each.
+func (t Minter) MarkedKeys() MarkedKeys {
+	return MarkedKeys{
+		t.RSAKey("mcpauth-rs256-" + Random(6)), t.RSAKey("mcpauth-enc-" + Random(6)), t.RSAKey("mcpauth-ops-" + Random(6)),
+		[]byte("mcpauth-secret-in-the-key-set-0123456789"),
+	}
+}
+
+// JWKs are the keys for a key set.
+func (k MarkedKeys) JWKs() []map[string]any {
+	secret := map[string]any{"kty": "oct", "kid": "mcpauth-oct", "alg": "HS256", "k": mint.Base64(k.Secret)}
+	return []map[string]any{k.Signing.JWK(), forEncryption(k.Encryption), forOperation(k.Operation), secret}
+}
+
+// forEncryption marks a key by its use, and forOperation by its key_ops (RFC 7517 sections 4.2 and 4.3).
+func forEncryption(k *mint.Key) map[string]any {
+	jwk := k.JWK()
+	jwk["use"] = "enc"
+	delete(jwk, "alg")
+	return jwk
+}
+
+func forOperation(k *mint.Key) map[string]any {
+	jwk := k.JWK()
+	jwk["key_ops"] = []string{"encrypt"}
+	delete(jwk, "use")
+	return jwk
+}
+
+// rarely is what is known of a target that keeps a key set for a while.
+type rarely struct {
+	knows   *mint.Key // of the keys that stand by
+	fetches int       // so far
+}
+
+// fetchesRarely tries whether the target fetches the key set within the user's patience for one unknown kid, and for the next;
+// nil where it does. What is learned of other keys then costs no fetch.
+func (t Minter) fetchesRarely() *rarely {
+	return Once(t.T, "how often key sets are fetched", func() *rarely {
+		for range 2 {
+			before := t.KeyServer().KeyFetches()
+			_, fetched := t.awaitFetch(t.Patience, func() bool {
+				t.PresentUnknownKey()
+				return t.KeyServer().KeyFetches() > before
+			})
+			if !fetched {
+				i := slices.IndexFunc(t.StandbyKeys, func(k *mint.Key) bool { return t.MCP.Served(t.MCP.Use(t.SignedBy(k, nil))) })
+				out := &rarely{fetches: t.KeyServer().KeyFetches()}
+				if i >= 0 {
+					out.knows = t.StandbyKeys[i]
+				}
+				return out
+			}
+		}
+		return nil
+	})
+}
+
+// FetchesRarely reports that the target keeps a key set for longer than the user's patience lasts.
+func (t Minter) FetchesRarely() bool { return t.fetchesRarely() != nil }
+
+// RareChange is the one change that a target sees which fetches a key set rarely: all checks on key sets look at it, when all
+// others are done. False for a target that fetches at once, where each check makes its own.
+func (t Minter) RareChange() (*KeyChange, bool) {
+	rare := t.fetchesRarely()
+	if rare == nil {
+		return nil, false
+	}
+	t.afterOthers()
+	return Once(t.T, "a change of the key set", func() *KeyChange { return t.changeOnce(rare) }), true
+}
+
+func (t Minter) changeOnce(rare *rarely) *KeyChange {
+	keys := t.KeyServer()
+	change := &KeyChange{Next: t.NewKey("mcpauth-next-" + Random(6)), Marked: t.MarkedKeys(), Withdrawn: rare.knows}
+	t.StandbyKeys.publish(keys, change.Withdrawn, append(change.Marked.JWKs(), change.Next.JWK()))
+	before := keys.KeyFetches()
+	_, change.Adopted = t.UntilFetched(func() bool { return t.MCP.Served(t.MCP.Use(t.SignedBy(change.Next, nil))) })
+	change.Fetched = keys.KeyFetches() > before
+	if !change.Fetched && before > rare.fetches {
+		t.MustHaveTime() // it does look again, but not so soon
+	}
+	return change
+}
