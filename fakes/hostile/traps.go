@@ -557,6 +557,9 @@ func handErrors(answer string) (*Attack, error) {
 	}}, nil
 }
 
+// unseen are characters that act on a terminal, though a lenient reader takes them for parts of a URL.
+const unseen = "?x=\u009b2J\u202e\u2066\u200b"
+
 // handEndpoint names an authorization endpoint with which the notice of a login by hand would attack the terminal.
 func handEndpoint() (*Attack, error) {
 	callback, release, err := freeCallback()
@@ -567,7 +570,7 @@ func handEndpoint() (*Attack, error) {
 	r, err := bend(func(o *reference.Options) {
 		o.Behaviour.Metadata = func(_ string, doc map[string]any) {
 			named.Add(1)
-			doc["authorization_endpoint"] = fmt.Sprint(doc["authorization_endpoint"]) + nasty
+			doc["authorization_endpoint"] = fmt.Sprint(doc["authorization_endpoint"]) + unseen
 		}
 	})
 	if err != nil {

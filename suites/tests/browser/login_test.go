@@ -8,6 +8,7 @@ import (
 	_ "image/png"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -330,6 +331,35 @@ func TestNoticesAreSafe(t *testing.T) {
 			assert.NotContains(t, said[0], "\u202e")
 			assert.NotContains(t, said[0], "a-secret-credential")
 		})
+	}
+}
+
+// The same holds for what the answer to a login by hand brings, which the notice quotes as it is.
+func TestNoticesThatQuoteAnAnswerAreSafe(t *testing.T) {
+	const attack = "\x1b[2J\u202e\u009b31m a-secret-credential"
+	r := against.Start(t, reference.Ideal())
+	var said []string
+	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"},
+		OnNotice: func(notice string) {
+			said = append(said, notice)
+			_, address, ok := strings.Cut(notice, "\n\n  ")
+			if !ok {
+				return
+			}
+			request, err := url.Parse(strings.TrimSpace(address))
+			require.NoError(t, err)
+			answer := url.Values{"error": {"access_denied"}, "error_description": {attack}, "state": {request.Query().Get("state")}}
+			resp, err := http.Get(request.Query().Get("redirect_uri") + "?" + answer.Encode())
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+		}}
+	cfg.Credentials = []suites.Credential{{Name: "key", Header: "X-Key", Value: "a-secret-credential"}}
+	_, err := suites.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Len(t, said, 2)
+	assert.Contains(t, said[1], "the authorization server answered with the error")
+	for _, hidden := range []string{"\x1b", "\u202e", "\u009b", "a-secret-credential"} {
+		assert.NotContains(t, said[1], hidden)
 	}
 }
 
