@@ -10,8 +10,37 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
+
+// The browser is told to reach everything by the proxy, to look up no name, and to open no port; and its command line, which everybody
+// on the machine can read, holds no secret.
+func TestTheBrowsersCommandLine(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the browser is a shell script here")
+	}
+	seen := filepath.Join(t.TempDir(), "seen")
+	program := filepath.Join(t.TempDir(), "browser")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" > '"+seen+"'\n"), 0o755))
+	client := wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil),
+		Header: []reports.Field{{Name: "X-Gate", Value: "the-key-of-the-gate"}}, HeaderOrigin: "http://127.0.0.1"})
+	defer client.Close()
+	b := &Browser{Path: program, NoSandbox: true, Client: client}
+	assert.Error(t, b.start(), "it is no browser")
+	b.Close()
+	text, err := os.ReadFile(seen)
+	require.NoError(t, err)
+	arguments := strings.Split(string(text), "\n")
+	for _, want := range []string{"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--proxy-bypass-list=<-loopback>",
+		"--force-webrtc-ip-handling-policy=disable_non_proxied_udp", "--remote-debugging-pipe"} {
+		assert.Contains(t, arguments, want)
+	}
+	assert.Contains(t, string(text), "--proxy-server=http://127.0.0.1:")
+	for _, never := range []string{"--remote-debugging-port", "--ignore-certificate-errors\n", "--disable-web-security", "the-key-of-the-gate"} {
+		assert.NotContains(t, string(text), never)
+	}
+}
 
 // The environment of the browser holds no secret.
 func TestTheBrowsersEnvironmentHoldsNoSecret(t *testing.T) {

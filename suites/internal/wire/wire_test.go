@@ -234,17 +234,44 @@ func TestLimitsHoldForEachHost(t *testing.T) {
 	assert.Greater(t, last.Sub(first), 400*time.Millisecond, "ten requests, one each 50 ms")
 }
 
+// Beyond the own network fewer requests are in flight than the run has at once.
+func TestConcurrencyHoldsBeyondTheOwnNetwork(t *testing.T) {
+	var open, most atomic.Int32
+	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {
+		n := open.Add(1)
+		defer open.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		time.Sleep(20 * time.Millisecond) // for others to come
+	}))
+	require.NoError(t, err)
+	g := wire.NewGuard("mcp.example.com", nil)
+	g.Resolve = changing([]netip.Addr{netip.MustParseAddr("192.88.99.1")})
+	g.ConnectTo = map[string]string{"192.88.99.1:" + u.Port(): u.Host}
+	c := wire.New(wire.Options{Guard: g, Limits: wire.Limits{BeyondConcurrency: 3, Concurrency: 32}})
+	var together sync.WaitGroup
+	for i := range 24 {
+		together.Go(func() {
+			ex := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: fmt.Sprintf("http://n%d.example:%s/", i, u.Port()), Together: true})
+			assert.NotNil(t, ex.Response, ex.Error)
+		})
+	}
+	together.Wait()
+	assert.LessOrEqual(t, most.Load(), int32(3))
+}
+
 func TestProxyVariablesAreIgnored(t *testing.T) {
 	hits := &atomic.Int32{}
 	proxy := serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY"} {
 		t.Setenv(name, proxy)
 	}
-	c := wire.New(wire.Options{Guard: wire.NewGuard("192.0.2.1", nil),
-		Limits: wire.Limits{Connect: 50 * time.Millisecond, Request: 100 * time.Millisecond}})
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = c.Do(ctx, "TEST", wire.Request{Method: "GET", URL: "http://192.0.2.1/"})
+	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {}))
+	require.NoError(t, err)
+	g := wire.NewGuard("127.0.0.1", nil) // loopback, where the proxy is, may be dialled
+	g.Resolve = func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil }
+	ex := get(wire.New(wire.Options{Guard: g}), "http://mcp.example.com:"+u.Port()+"/") // Go asks no proxy for names of this machine
+	assert.NotNil(t, ex.Response, ex.Error)
 	assert.Zero(t, hits.Load())
 }
 
