@@ -269,7 +269,9 @@ func TestProxyVariablesAreIgnored(t *testing.T) {
 	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {}))
 	require.NoError(t, err)
 	g := wire.NewGuard("127.0.0.1", nil) // loopback, where the proxy is, may be dialled
-	g.Resolve = func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil }
+	g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}
 	ex := get(wire.New(wire.Options{Guard: g}), "http://mcp.example.com:"+u.Port()+"/") // Go asks no proxy for names of this machine
 	assert.NotNil(t, ex.Response, ex.Error)
 	assert.Zero(t, hits.Load())
