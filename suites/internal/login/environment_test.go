@@ -37,7 +37,8 @@ func TestTheBrowsersCommandLine(t *testing.T) {
 		assert.Contains(t, arguments, want)
 	}
 	assert.Contains(t, string(text), "--proxy-server=http://127.0.0.1:")
-	for _, never := range []string{"--remote-debugging-port", "--ignore-certificate-errors\n", "--disable-web-security", "the-key-of-the-gate"} {
+	for _, never := range []string{"--remote-debugging-port", "--ignore-certificate-errors\n", "--disable-web-security",
+		"the-key-of-the-gate"} {
 		assert.NotContains(t, string(text), never)
 	}
 }
