@@ -27,6 +27,13 @@ import (
 // seen that counts. It must have seen these kinds.
 func NoSecret(t *testing.T, vary func(o *reference.Options), declare func(c *suites.Config), kinds ...string) {
 	t.Helper()
+	NoSecretIn(t, vary, declare, func(reports.Redacted) map[string]string { return nil }, kinds...)
+}
+
+// NoSecretIn is NoSecret for more texts that are made of the run, by their names.
+func NoSecretIn(t *testing.T, vary func(o *reference.Options), declare func(c *suites.Config),
+	more func(run reports.Redacted) map[string]string, kinds ...string) {
+	t.Helper()
 	canaries := &canaries{seen: map[string]string{}}
 	o := reference.Ideal()
 	vary(&o)
@@ -57,6 +64,7 @@ func NoSecret(t *testing.T, vary func(o *reference.Options), declare func(c *sui
 		}
 	}
 	all := Texts(t, run)
+	maps.Copy(all, more(run))
 	for name, text := range all {
 		for _, found := range within(text, slices.Collect(maps.Keys(parts))) {
 			t.Errorf("%s holds %.14s… of a secret: %s", name, found, parts[found])

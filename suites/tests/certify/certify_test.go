@@ -533,3 +533,30 @@ func TestResultsAreTheExcerpt(t *testing.T) {
 	assert.Empty(t, run.Run().Target.File)
 	assert.Empty(t, run.Run().Screenshots)
 }
+
+// No secret of a run is in any file of a bundle, in any spelling, whole or in halves: it is published.
+func TestNoSecretInABundle(t *testing.T) {
+	set := setOf(t, "server-with-bundled-as", "2025-11-25")
+	as := func(c *suites.Config) {
+		c.Skip, c.Only, c.Revisions = nil, slices.Concat(set.Musts, set.Shoulds), []string{set.Revision}
+		c.UserAgent, c.Order, c.Driver = "node", t.Name(), "form"
+	}
+	texts := func(run reports.Redacted) map[string]string {
+		f, err := bundle.Make(input(run, set))
+		require.NoError(t, err)
+		out := map[string]string{}
+		for name, b := range f {
+			if name == bundle.ResultsFile {
+				z, err := gzip.NewReader(bytes.NewReader(b))
+				require.NoError(t, err)
+				b, err = io.ReadAll(z)
+				require.NoError(t, err)
+			}
+			out["the bundle's "+name] = string(b)
+		}
+		require.Contains(t, out["the bundle's "+bundle.ResultsFile], `"exchanges"`)
+		return out
+	}
+	against.NoSecretIn(t, func(*reference.Options) {}, as, texts, "access_token", "refresh_token", "code", "code_verifier", "client_secret",
+		"cookie", "bearer")
+}

@@ -1,0 +1,150 @@
+package main_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// seen are the secrets that a server has issued and got.
+type seen struct {
+	mu     sync.Mutex
+	values map[string]string // what it is, by its value
+}
+
+func (s *seen) add(kind, value string) {
+	if parts := strings.Split(value, "."); len(parts) == 3 { // of a JWT, header and claims are evidence
+		value = parts[2]
+	}
+	if len(value) < 16 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.values[value] = kind
+}
+
+// record has a server note what it issues and gets.
+func (s *seen) record(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // what came
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if r.URL.Path != "/token" && r.URL.Path != "/authorize" && r.URL.Path != "/login" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, r)
+		if answer.Code < http.StatusBadRequest { // what is refused may be made up
+			s.form(string(body))
+		}
+		if at, err := url.Parse(answer.Header().Get("Location")); err == nil {
+			s.form(at.RawQuery)
+		}
+		var issued map[string]any
+		if answer.Code == http.StatusOK && json.Unmarshal(answer.Body.Bytes(), &issued) == nil {
+			for _, name := range []string{"access_token", "refresh_token"} {
+				text, _ := issued[name].(string)
+				s.add(name, text)
+			}
+		}
+		for name, values := range answer.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	})
+}
+
+func (s *seen) form(text string) {
+	form, _ := url.ParseQuery(text) // what can be read of it
+	for _, name := range []string{"code", "code_verifier", "client_secret", "password", "refresh_token"} {
+		s.add(name, form.Get(name))
+	}
+}
+
+// absent demands that no secret is in any file below a folder, packed or not, nor in other texts.
+func (s *seen) absent(t *testing.T, dir string, texts ...string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		if strings.HasSuffix(path, ".gz") {
+			z, err := gzip.NewReader(bytes.NewReader(b))
+			require.NoError(t, err)
+			b, err = io.ReadAll(z)
+			require.NoError(t, err)
+		}
+		texts = append(texts, path+"\n"+string(b))
+		return nil
+	}))
+	for _, text := range texts {
+		about, _, _ := strings.Cut(text, "\n")
+		for value, kind := range s.values {
+			for _, spelling := range []string{value, value[:len(value)/2], base64.StdEncoding.EncodeToString([]byte(value)),
+				hex.EncodeToString([]byte(value)), url.QueryEscape(value)} {
+				if i := strings.Index(text, strings.TrimRight(spelling, "=")); i >= 0 {
+					t.Errorf("%s holds a %s: …%.60q", about, kind, text[max(0, i-30):])
+				}
+			}
+		}
+	}
+}
+
+// given are secrets that the user names, by the variables that hold them.
+var given = map[string]string{"GATE_KEY": "gate-8xKq2Lm9Zr4TvWp3", "ALICE_PASSWORD": "alice-7-looking-glass"}
+
+// watched starts a server that notes its secrets, and writes its target file.
+func watched(t *testing.T, dir string) (s *seen, file string, env []string) {
+	t.Helper()
+	s = &seen{values: map[string]string{}}
+	r := start(t, func(o *reference.Options) {
+		o.Wrap = s.record
+		o.Users = []idp.User{idp.Alice}
+	})
+	for name, value := range given {
+		s.add(name, value)
+		env = append(env, name+"="+value)
+	}
+	file = filepath.Join(dir, "target.yaml")
+	text := "version: 1\ntarget:\n  url: " + r.URL + "\n  headers: {X-Gate: {env: GATE_KEY}}\nlogin:\n  driver: form\n" +
+		"  users: [{username: alice, password: {env: ALICE_PASSWORD}}]\n"
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return s, file, env
+}
+
+// No secret is in what a run of a list writes, nor in what is made of it.
+func TestNoSecretInAFleet(t *testing.T) {
+	dir := t.TempDir()
+	s, file, env := watched(t, dir)
+	list, out := filepath.Join(dir, "list.txt"), filepath.Join(dir, "out")
+	require.NoError(t, os.WriteFile(list, []byte(file+"\n"), 0o600))
+	code, stdout, stderr := mcpauth(t, env, "run", "--targets", list, "--out", out, "--evidence", "all", "--verbose", "--only", "AS-TOKEN-*",
+		"--only", "RS-TOKEN-*", "--only", "AS-PKCE-*")
+	require.Zero(t, code, stderr)
+	code, said, errs := mcpauth(t, nil, "fleet", out, "--report", "html="+dir+"/out/fleet.html", "--report", "ndjson="+dir+"/out/fleet.ndjson",
+		"--report", "openmetrics="+dir+"/out/fleet.txt")
+	require.Zero(t, code, errs)
+	require.Greater(t, len(s.values), 10, "the server has seen next to no secrets")
+	s.absent(t, out, "standard output\n"+stdout+said, "standard error\n"+stderr+errs)
+}
