@@ -330,8 +330,7 @@ var challenges = []Flaw{
 		Name: "unquoted", Says: "resource_metadata is not quoted.",
 		Bend: challenge(always(`Bearer resource_metadata={url}`)), Noticed: []string{"RS-CHALLENGE-GRAMMAR"},
 		Also: []string{
-			"RS-CHALLENGE-BEARER-PARAMS", "RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA",
-			"RS-CHALLENGE-SCOPE-PARAM",
+			"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-SCOPE-PARAM",
 		},
 	},
 	{

@@ -77,6 +77,8 @@ func reportsDeadTokensInactive(t *T) {
 		return t.AS.Introspect(c, tokens.Access, edits...)
 	}}
 	Refuses(t, newToken, rows, beInactive)
+	code := t.AS.MustAuthorize(As(tokens.Client)).Code()
+	t.Expect(t.AS.Introspect(c, tokens.Access, With("token", code)), "an authorization code").Ideally(beInactive)
 }
 
 // beInactive allows unsupported_token_type for what the server does not introspect at all.

@@ -131,9 +131,21 @@ func requiresRedirectURIs(t *T) {
 	Refuses(t, ordinary(t), Cases[changing]{
 		{"no redirect_uris", changing{"redirect_uris": nil}},
 		{"an empty list", changing{"redirect_uris": []string{}}},
-		{"a string", changing{"redirect_uris": t.Session.Callback}},
 		{"null in the list", changing{"redirect_uris": []any{nil}}},
 	}, expect.Either(needNone, refuseURI()))
+	Refuses(t, ordinary(t), Cases[changing]{
+		{"a string", changing{"redirect_uris": t.Session.Callback}},
+	}, expect.Either(readAsList(t.Session.Callback), expect.Either(needNone, refuseURI())))
+}
+
+// readAsList warns of a server that reads a text as a list of one: the client has a redirect URI all the same.
+func readAsList(uri string) expect.Matcher {
+	return expect.Advised(expect.That("a client with the redirect URI", func(ex *reports.Exchange) string {
+		if uris, _ := oauth.Object(ex).Strings("redirect_uris"); notRegistered(ex) == "" && slices.Equal(uris, []string{uri}) {
+			return ""
+		}
+		return expect.Describe(ex)
+	}), "a refusal of what is no list (RFC 7591 section 2)", func(*reports.Exchange) bool { return false })
 }
 
 // needNone allows a server to register a client that uses no redirect (RFC 7591 section 2).

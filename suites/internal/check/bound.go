@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mcpauth/conformance/fixtures/seeded"
@@ -221,9 +222,15 @@ func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 		}
 		r.URL = alias
 	}
+	if !strings.HasPrefix(r.URL, "https:") {
+		t.NotTested("the token endpoint is reached without TLS, so that nobody can show it a certificate")
+	}
 	tokens := t.AS.Tokens(t.Do(r), g.Client)
 	if tokens == nil {
 		t.Inconclusive("a code is not redeemed over mutual TLS")
+	}
+	if _, claims := oauth.Claims(tokens.Access); claims != nil && claims.Object("cnf").String("x5t#S256") != CertificateThumbprint(c) {
+		t.Inconclusive("the authorization server does not bind the token to the certificate that it was shown (no cnf with x5t#S256)")
 	}
 	return tokens.Access
 }

@@ -3,6 +3,7 @@
 package document
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"unicode"
@@ -40,7 +41,7 @@ func ParseChallenges(field string) (challenges []Challenge, oddities []string, e
 	if err = p.parse(); err == nil {
 		err = p.control()
 	}
-	return p.out, p.odd, err
+	return p.out, p.odd, cmp.Or(p.unquoted, err)
 }
 
 type challengeParser struct {
@@ -48,6 +49,8 @@ type challengeParser struct {
 	pos int
 	out []Challenge
 	odd []string
+
+	unquoted error // the first value that had to be quoted: what it is meant to be is plain, and clients read it
 }
 
 // control finds a character that no field value may contain (RFC 9110, section 5.5).
@@ -193,13 +196,24 @@ func (p *challengeParser) parameter(c *Challenge) error {
 		return fmt.Errorf("position %d: %q has no value", p.pos, name)
 	}
 	if !p.end() && p.peek() != ',' && p.peek() != ' ' && p.peek() != '\t' {
-		return fmt.Errorf("position %d: the value of %q is not quoted, but %q is not allowed in a token", p.pos, name, p.in[p.pos])
+		p.unquoted = cmp.Or(p.unquoted,
+			fmt.Errorf("position %d: the value of %q is not quoted, but %q is not allowed in a token", p.pos, name, p.in[p.pos]))
+		v += p.upTo(", \t")
 	}
 	if strings.HasPrefix(v, "'") {
 		return fmt.Errorf("position %d: the value of %q is in single quotes; only double quotes quote", start, name)
 	}
 	c.Parameters = append(c.Parameters, Parameter{name, v, false})
 	return nil
+}
+
+// upTo reads what comes before any of the given characters.
+func (p *challengeParser) upTo(end string) string {
+	start := p.pos
+	for !p.end() && !strings.ContainsRune(end, rune(p.peek())) {
+		p.pos++
+	}
+	return p.in[start:p.pos]
 }
 
 func (p *challengeParser) quoted(name string) (string, error) {

@@ -242,3 +242,14 @@ func FuzzParseURL(f *testing.F) {
 		}
 	})
 }
+
+// What is not quoted, and has to be, is an error; what it says is not lost.
+func TestUnquotedValueIsKept(t *testing.T) {
+	challenges, _, err := document.ParseChallenges(`Bearer error="invalid_token", resource_metadata=https://h/.well-known/x, scope="a b"`)
+	require.ErrorContains(t, err, "not quoted")
+	require.Len(t, challenges, 1)
+	for name, want := range map[string]string{"error": "invalid_token", "resource_metadata": "https://h/.well-known/x", "scope": "a b"} {
+		got, _ := challenges[0].Param(name)
+		assert.Equal(t, want, got)
+	}
+}
