@@ -3,6 +3,7 @@ package reports
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // Basis is what a verdict was judged from, step by step, so that it can be judged again from the report alone. It is there
@@ -68,6 +69,8 @@ type Value struct {
 	JSON    *string     `json:"json,omitempty"` // a JSON object, as sent
 	Null    bool        `json:"null,omitempty"`
 	Call    *Call       `json:"call,omitempty"` // a value, or a matcher, that is named
+	// Facts are those of which another type consists, as JSON; exchanges are in it by their numbers.
+	Facts *string `json:"facts,omitempty"`
 }
 
 // Subject is what a matcher judged: an exchange, or typed facts that were recorded at the time.
@@ -162,6 +165,39 @@ func redactValue(v Value, text func(string) string) Value {
 			list[i] = text(s)
 		}
 		v.List = &list
+	}
+	if v.Facts != nil {
+		facts := redactFacts(*v.Facts, text)
+		v.Facts = &facts
+	}
+	return v
+}
+
+// redactFacts removes secrets from each text of a JSON value.
+func redactFacts(facts string, text func(string) string) string {
+	var v any
+	dec := json.NewDecoder(strings.NewReader(facts))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return text(facts)
+	}
+	return TextOf(redactTexts(v, text))
+}
+
+func redactTexts(v any, text func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		return text(v)
+	case []any:
+		for i := range v {
+			v[i] = redactTexts(v[i], text)
+		}
+	case map[string]any:
+		out := map[string]any{}
+		for name, value := range v {
+			out[text(name)] = redactTexts(value, text)
+		}
+		return out
 	}
 	return v
 }

@@ -8,21 +8,22 @@ import (
 // JudgeAgain judges each verdict of a report again, by the functions that judged it first, from the exchanges and facts that the
 // report holds. The run must have been made with Config.KeepBasis.
 func JudgeAgain(run *reports.Run) reports.Rejudged {
-	var out reports.Rejudged
+	out := reports.Rejudged{Because: map[string]string{}}
 	for i := range run.Results {
 		r := &run.Results[i]
 		a := check.JudgeAgain(r, run.Exchange)
 		out.Steps += a.Steps
 		out.Recomputed += a.Recomputed
+		out.Own, out.Looked = out.Own+a.Own, out.Looked+a.Looked
 		switch {
 		case a.Contradiction != "":
 			out.Contradictions = append(out.Contradictions, reports.Contradiction{ID: r.ID, Says: a.Contradiction})
 		case a.Recomputed == 0:
-			out.Attested = append(out.Attested, r.ID)
-		case a.Recomputed == a.Steps && a.Looked == a.Own:
+			out.Attested, out.Because[r.ID] = append(out.Attested, r.ID), a.Why
+		case a.Recomputed == a.Steps:
 			out.Whole = append(out.Whole, r.ID)
 		default:
-			out.Partly = append(out.Partly, r.ID)
+			out.Partly, out.Because[r.ID] = append(out.Partly, r.ID), a.Why
 		}
 	}
 	return out

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -339,7 +338,6 @@ func (cert *certification) tell(c *cobra.Command, files bundle.Files) {
 // rejudged says how far the verdicts can be judged again.
 func rejudged(v *bundle.Verification) string {
 	r := v.Rejudged
-	text := fmt.Sprintf("judged again: %s wholly, %d in part; attested, not re-judged: %d", reports.Count(r.Whole, "verdict"),
-		r.Partly, r.Attested)
-	return strings.TrimSpace(text) + fmt.Sprintf(" (%d of %d judgements were made again)", r.Recomputed, r.Steps)
+	return fmt.Sprintf("judged again: %s wholly, %d in part; attested, not re-judged: %d (%d of %d judgements were made again)",
+		reports.Count(r.Whole, "verdict"), r.Partly, r.Attested, r.Recomputed, r.Steps)
 }

@@ -3,8 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -131,7 +132,13 @@ func (v *verification) say(c *cobra.Command, out *bundle.Verification) {
 		line("%s", rejudged(out))
 	}
 	if v.attested {
-		line("attested, not re-judged: %s", strings.Join(out.Attested, ", "))
+		for _, id := range slices.Sorted(maps.Keys(out.Because)) {
+			how := "judged again in part"
+			if slices.Contains(out.Attested, id) {
+				how = "attested, not re-judged"
+			}
+			line("%s: %s: %s", how, id, out.Because[id])
+		}
 	}
 }
 

@@ -90,10 +90,12 @@ type Counts struct {
 	Attested   int `json:"attested_not_rejudged"`
 	Steps      int `json:"judgements"`
 	Recomputed int `json:"judgements_made_again"`
+	Own        int `json:"exchanges_of_checks"`
+	Looked     int `json:"exchanges_judged_again"`
 }
 
 func countsOf(r reports.Rejudged) Counts {
-	return Counts{len(r.Whole), len(r.Partly), len(r.Attested), r.Steps, r.Recomputed}
+	return Counts{len(r.Whole), len(r.Partly), len(r.Attested), r.Steps, r.Recomputed, r.Own, r.Looked}
 }
 
 // Validity is how long a certificate holds, and Freshness how old it may be when it is submitted.

@@ -93,9 +93,10 @@ type Verification struct {
 	Manifest      string         `json:"manifest_sha256"`
 	Certification *Certification `json:"certification"` // nil where the statement cannot be read
 	Rejudged      Counts         `json:"rejudged"`
-	// Attested are the ids of verdicts of which nothing was judged again.
-	Attested []string  `json:"attested_not_rejudged"`
-	At       time.Time `json:"verified_at"`
+	// Attested are the ids of verdicts of which nothing was judged again, and Because says why, also of those that were judged in part.
+	Attested []string          `json:"attested_not_rejudged"`
+	Because  map[string]string `json:"not_rejudged_because"`
+	At       time.Time         `json:"verified_at"`
 }
 
 // verifier verifies one bundle.
@@ -416,7 +417,7 @@ func (v *verifier) cases() {
 
 func (v *verifier) judgeAgain() {
 	again := v.o.Rejudge(v.run)
-	v.Rejudged = countsOf(again)
+	v.Rejudged, v.Because = countsOf(again), again.Because
 	v.Attested = slices.Compact(slices.Sorted(slices.Values(again.Attested)))
 	if v.Attested == nil {
 		v.Attested = []string{}

@@ -47,17 +47,17 @@ func limitsBodies(t *T) {
 	t.MCP.Control()
 }
 
-func beBelowLimit(t *T) expect.Matcher {
+var beBelowLimit = expect.Family("beBelowLimit", func(t *T) expect.Matcher {
 	return expect.That("to be served", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
 			return ""
 		}
 		return expect.Describe(ex)
 	})
-}
+})
 
 // beAboveLimit expects a refusal. A server may close the connection on who goes on sending.
-func beAboveLimit(t *T) expect.Matcher {
+var beAboveLimit = expect.Family("beAboveLimit", func(t *T) expect.Matcher {
 	return expect.That("a refusal with HTTP 413", func(ex *reports.Exchange) string {
 		switch {
 		case t.MCP.Served(ex):
@@ -67,7 +67,7 @@ func beAboveLimit(t *T) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // chunked is a call whose length nobody knows before its end (RFC 9112 section 7.1).
 func chunked(t *T, c mcp.Call) wire.Request {

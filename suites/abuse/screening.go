@@ -186,7 +186,7 @@ func blockedBy(t *T, bad wire.Request, good func() *reports.Exchange) (ex *repor
 	return nil, nil
 }
 
-func beBlocked(t *T) expect.Matcher {
+var beBlocked = expect.Family("beBlocked", func(t *T) expect.Matcher {
 	return expect.That("a block with HTTP 403 or 429, as was declared", func(ex *reports.Exchange) string {
 		switch s := expect.Status(ex); {
 		case t.MCP.Served(ex):
@@ -196,13 +196,13 @@ func beBlocked(t *T) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
-func stayBlocked(t *T) expect.Matcher {
+var stayBlocked = expect.Family("stayBlocked", func(t *T) expect.Matcher {
 	return expect.That("a block that the client cannot lift", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
 			return "it is served"
 		}
 		return ""
 	})
-}
+})

@@ -52,14 +52,14 @@ var notWait = expect.That("an answer within "+others.String(), func(ex *reports.
 	return ""
 })
 
-func notBeServed(t *T) expect.Matcher {
+var notBeServed = expect.Family("notBeServed", func(t *T) expect.Matcher {
 	return expect.That("a refusal", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
 			return "it is served"
 		}
 		return ""
 	})
-}
+})
 
 var answerInTime = expect.That("HTTP 401 or 503 within "+itself.String()+" where introspection hangs", func(ex *reports.Exchange) string {
 	if ex.Response == nil {

@@ -52,7 +52,7 @@ func acceptsResource(t *T) {
 }
 
 // issueTokensOrNoTarget expects tokens; a resource that was not in the authorization request may be refused (RFC 8707 section 2.2).
-func issueTokensOrNoTarget(g *Grant) expect.Matcher {
+var issueTokensOrNoTarget = expect.Family("issueTokensOrNoTarget", func(g *Grant) expect.Matcher {
 	expected := "tokens, or error invalid_target for a resource that was not in the authorization request"
 	return expect.That(expected, func(ex *reports.Exchange) string {
 		if expect.IssueTokens().Judge(ex).Met || oauth.ErrorCode(ex) == "invalid_target" && g.Request.Get("resource") == "" {
@@ -60,7 +60,7 @@ func issueTokensOrNoTarget(g *Grant) expect.Matcher {
 		}
 		return expect.Describe(ex) + " " + oauth.ErrorCode(ex)
 	})
-}
+})
 
 func bindsToResource(t *T) {
 	tokens := t.AS.SharedTokens()
@@ -74,23 +74,23 @@ func bindsToResource(t *T) {
 	}
 }
 
-func nameResource(resource string) expect.Matcher {
+var nameResource = expect.Family("nameResource", func(resource string) expect.Matcher {
 	return expect.That("the requested resource "+resource, func(aud []string) string {
 		if Names(aud, resource) {
 			return ""
 		}
 		return "aud " + strings.Join(aud, " ")
 	})
-}
+})
 
-func nameExactly(resource string) expect.Matcher {
+var nameExactly = expect.Family("nameExactly", func(resource string) expect.Matcher {
 	return expect.That("the requested resource as it was written: "+resource, func(aud []string) string {
 		if slices.Contains(aud, resource) {
 			return ""
 		}
 		return "aud " + strings.Join(aud, " ")
 	})
-}
+})
 
 // boundByEffect finds out by what happens whether a token whose audience cannot be seen is bound to its resource: one for another
 // resource must not work at the target.
@@ -122,14 +122,14 @@ var endWithoutCrash = expect.That("error invalid_target", func(g *Grant) string 
 	return ""
 })
 
-func leaveOut(resource string) expect.Matcher {
+var leaveOut = expect.Family("leaveOut", func(resource string) expect.Matcher {
 	return expect.That("error invalid_target, or an audience without "+resource, func(aud []string) string {
 		if slices.Contains(aud, resource) {
 			return "the audience is " + strings.Join(aud, " ")
 		}
 		return ""
 	})
-}
+})
 
 var notBeServed = expect.That("error invalid_target, or a token that the MCP server refuses", func(p TokenFor) string {
 	if p.Served {

@@ -219,11 +219,11 @@ var hostFields = Cases[string]{
 }
 
 // notServe expects a token not to be served, however it is refused: a server may answer 400, 404 or 421 to a foreign host.
-func notServe(t *T) expect.Matcher {
+var notServe = expect.Family("notServe", func(t *T) expect.Matcher {
 	return expect.That("a refusal: the audience is compared with a configured identifier", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
 			return "the token is served: its audience is compared with the host that the request names"
 		}
 		return ""
 	})
-}
+})

@@ -63,7 +63,7 @@ var tellNoErrorWithSuccess = expect.That("HTTP 400", func(g *Grant) string {
 	return ""
 })
 
-var have4xx = expect.That("HTTP 400", func(g *Grant) string {
+var have4xx = expect.That("an error page with HTTP 4xx", func(g *Grant) string {
 	if s := expect.Status(g.Exchange); s < 400 || s > 499 { // a server error decides nothing
 		return expect.Describe(g.Exchange)
 	}
@@ -266,7 +266,7 @@ var notBeStored = expect.That("a redirect with the code that no cache stores", f
 	return ""
 })
 
-func limitReferrer(p *login.Page) expect.Matcher {
+var limitReferrer = expect.Family("limitReferrer", func(p *login.Page) expect.Matcher {
 	return expect.That("a Referrer-Policy", func(ex *reports.Exchange) string {
 		r := expect.Header(ex, "Referrer-Policy")
 		if strings.Contains(r, "no-referrer") || strings.Contains(r, "origin") || strings.Contains(p.Source, `name="referrer"`) {
@@ -274,7 +274,7 @@ func limitReferrer(p *login.Page) expect.Matcher {
 		}
 		return "Referrer-Policy " + printable(r)
 	})
-}
+})
 
 func forbidsFraming(t *T) {
 	if g := t.AS.Authorize(SignedOut(), Leaving()); len(g.Pages) == 0 && g.Code() != "" {
@@ -428,14 +428,14 @@ func approvedBy(t *T, g *Grant) string {
 	return t.AS.Subject(t.AS.Tokens(t.AS.Redeem(g), g.Client))
 }
 
-func differFrom(other string) expect.Matcher {
+var differFrom = expect.Family("differFrom", func(other string) expect.Matcher {
 	return expect.That("each token to name the user of its own browser", func(subject string) string {
 		if subject == other {
 			return "with two logins at once both tokens name " + subject
 		}
 		return ""
 	})
-}
+})
 
 // forged sets a parameter of the request wherever a form of the pages holds it: in a hidden field, or in the query of its address.
 type forged struct {

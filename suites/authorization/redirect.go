@@ -71,7 +71,7 @@ func comparesRedirectsAsStrings(t *T) {
 }
 
 // endAtHome expects that a redirect URI that is equal after normalization leads to the registered one, if anywhere.
-func endAtHome(registered, requested string) expect.Matcher {
+var endAtHome = expect.Family("endAtHome", func(registered, requested string) expect.Matcher {
 	return expect.That("no redirect to another address than the registered one", func(g *Grant) string {
 		home := strings.HasPrefix(g.Location, registered+"&") ||
 			strings.TrimSpace(requested) == requested && strings.HasPrefix(g.Location, requested+"&")
@@ -80,7 +80,7 @@ func endAtHome(registered, requested string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 var compareStrings = expect.That("redirect_uri compared as a string (OAuth 2.1 section 2.3.1)", func(g *Grant) string {
 	if g.AsksUser() || g.Code() != "" || g.Stage == login.Elsewhere {
@@ -105,7 +105,7 @@ func keepsTheQueryOfTheRedirect(t *T) {
 }
 
 // appendTo expects the answer behind the redirect URI as it was written, with &.
-func appendTo(uri string) expect.Matcher {
+var appendTo = expect.Family("appendTo", func(uri string) expect.Matcher {
 	return expect.That("the answer appended with & to the redirect URI as it was written", func(g *Grant) string {
 		rest, same := strings.CutPrefix(g.Location, uri)
 		query, fragment, _ := strings.Cut(rest, "#")
@@ -114,10 +114,10 @@ func appendTo(uri string) expect.Matcher {
 		}
 		return "the browser is sent to " + g.Location
 	})
-}
+})
 
 // keepParametersOf expects all parameters of the redirect URI, however they are encoded.
-func keepParametersOf(uri string) expect.Matcher {
+var keepParametersOf = expect.Family("keepParametersOf", func(uri string) expect.Matcher {
 	return expect.That("the query of the redirect URI kept", func(g *Grant) string {
 		registered, err1 := url.Parse(uri)
 		address, err2 := url.Parse(g.Location)
@@ -130,7 +130,7 @@ func keepParametersOf(uri string) expect.Matcher {
 		}
 		return "the browser is sent to " + g.Location
 	})
-}
+})
 
 func choosesNoRedirectItself(t *T) {
 	base := t.AS.AnyClient().RedirectURI

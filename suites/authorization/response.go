@@ -72,7 +72,7 @@ var acceptState = expect.That("a code: no clause limits the length or the charac
 // returnState expects the answer, if the client gets one, to carry the state of the request, once. What is expected names no random
 // value: it says the same in a second try.
 // returnState accepts the state of the request, or a variant of it that is as good.
-func returnState(state string, variants ...string) expect.Matcher {
+var returnState = expect.Family("returnState", func(state string, variants ...string) expect.Matcher {
 	return expect.That("the state of the request, once, if the client gets an answer", func(g *Grant) string {
 		got := g.Answer("state")
 		if g.Stage != login.Answered || len(got) == 1 && (got[0] == state || slices.Contains(variants, got[0])) {
@@ -80,7 +80,7 @@ func returnState(state string, variants ...string) expect.Matcher {
 		}
 		return "state " + printable(strings.Join(got, " and ")) + " for state " + printable(state)
 	})
-}
+})
 
 func returnsStateWithErrors(t *T) {
 	states := append(ordinary()[:1], odd()[:2]...)
@@ -308,14 +308,14 @@ func hidesTheChallenge(t *T) {
 	}
 }
 
-func hide(challenge string) expect.Matcher {
+var hide = expect.Family("hide", func(challenge string) expect.Matcher {
 	return expect.That("nothing in the answer from which the code challenge can be read", func(v string) string {
 		if reveals(v, challenge, 3) {
 			return "it holds the challenge, encoded but not encrypted"
 		}
 		return ""
 	})
-}
+})
 
 func keepsCredentialsOutOfURLs(t *T) {
 	g := t.AS.MustAuthorize(SignedOut())
@@ -343,20 +343,20 @@ var postPasswords = expect.That("a form that sends the password by POST", func(p
 	return ""
 })
 
-func lackPassword(password string) expect.Matcher {
+var lackPassword = expect.Family("lackPassword", func(password string) expect.Matcher {
 	return expect.That("a password sent in a body only", func(ex *reports.Exchange) string {
 		if strings.Contains(ex.Request.URL, url.QueryEscape(password)) {
 			return "the password is in the URL of a request"
 		}
 		return ""
 	})
-}
+})
 
 // jwt is a JWT in a URL.
 var jwt = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`)
 
 // carryNoCredential expects no token of the user, and no password, in the path and the query of a URL.
-func carryNoCredential(tokens *oauth.Tokens) expect.Matcher {
+var carryNoCredential = expect.Family("carryNoCredential", func(tokens *oauth.Tokens) expect.Matcher {
 	return expect.That("no credential in a URL", func(address string) string {
 		bare, _, _ := strings.Cut(address, "#")
 		u, err := url.Parse(bare)
@@ -376,7 +376,7 @@ func carryNoCredential(tokens *oauth.Tokens) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // credentials are the names of parameters that hold one.
 var credentials = []string{"access_token", "refresh_token", "id_token", "idtoken", "password", "client_secret"}

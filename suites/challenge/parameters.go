@@ -91,13 +91,13 @@ func haveScopeTokens() expect.Matcher {
 }
 
 // joinNoScopes expects published scopes not to be joined by commas. A comma alone is no defect: the grammar allows it in a name.
-func joinNoScopes(published []string) expect.Matcher {
+var joinNoScopes = expect.Family("joinNoScopes", func(published []string) expect.Matcher {
 	return onScope("scopes separated by spaces, not by commas", func(scope string) bool {
 		parts := strings.FieldsFunc(scope, func(r rune) bool { return strings.ContainsRune(`, []"'`, r) })
 		known := func(s string) bool { return slices.Contains(published, s) }
 		return strings.Contains(scope, ",") && !slices.ContainsFunc(strings.Fields(scope), known) && slices.ContainsFunc(parts, known)
 	})
-}
+})
 
 func haveNoListAsScope() expect.Matcher {
 	return onScope("scope names without commas and square brackets, which look like a list", func(scope string) bool {
@@ -152,14 +152,14 @@ func namesMetadata(t *T) {
 }
 
 // haveParameter expects a parameter in a challenge of whatever scheme (RFC 9728 section 5.1).
-func haveParameter(name string) expect.Matcher {
+var haveParameter = expect.Family("haveParameter", func(name string) expect.Matcher {
 	return expect.That(name+" in the challenge", func(ex *reports.Exchange) string {
 		if _, ok := expect.Param(ex, name); !ok {
 			return expect.Describe(ex)
 		}
 		return ""
 	})
-}
+})
 
 // named is a metadata URL in a challenge, with what is behind it.
 type named struct {
@@ -222,14 +222,14 @@ func beAbsolute() expect.Matcher {
 	})
 }
 
-func useHTTPS(t *T) expect.Matcher {
+var useHTTPS = expect.Family("useHTTPS", func(t *T) expect.Matcher {
 	return expect.That("an https URL, since the server is not on a private network", func(d survey.Document) string {
 		if u, err := document.ParseURL(d.URL); err == nil && u.Scheme != "https" && !document.PrivateHost(t.Survey.URL.Hostname()) {
 			return fmt.Sprintf("%q", d.URL)
 		}
 		return ""
 	})
-}
+})
 
 func leadToMetadata() expect.Matcher {
 	return expect.That("resource_metadata to lead to protected resource metadata, without credentials", func(d survey.Document) string {
@@ -245,7 +245,7 @@ func leadToMetadata() expect.Matcher {
 
 // describe expects the document of this endpoint where there is one: a client must not use a document whose resource is another
 // (RFC 9728 section 3.3). Where there is none, RS-DISC-RESOURCE-MATCH judges the resource.
-func describe(t *T) expect.Matcher {
+var describe = expect.Family("describe", func(t *T) expect.Matcher {
 	right := ownMetadata(t)
 	expected := "the metadata of this server, which is at " + right + " (RFC 9728 sections 3.3 and 5.1)"
 	return expect.That(expected, func(d survey.Document) string {
@@ -256,7 +256,7 @@ func describe(t *T) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // ownMetadata is where metadata of exactly this endpoint is; empty if it was found nowhere.
 func ownMetadata(t *T) string {
@@ -269,14 +269,14 @@ func ownMetadata(t *T) string {
 	return ""
 }
 
-func beAtOrigin(t *T) expect.Matcher {
+var beAtOrigin = expect.Family("beAtOrigin", func(t *T) expect.Matcher {
 	return expect.That("a URL on the server's own origin; hardened clients may refuse others", func(d survey.Document) string {
 		if u, err := document.ParseURL(d.URL); err == nil && document.Origin(u) != document.Origin(t.Survey.URL) {
 			return fmt.Sprintf("%q", d.URL)
 		}
 		return ""
 	})
-}
+})
 
 func namesScopes(t *T) {
 	ex := withChallenge(t)[0].Value

@@ -204,7 +204,7 @@ var internals = []string{
 	"BEGIN PRIVATE KEY", "BEGIN RSA PRIVATE KEY", "BEGIN EC PRIVATE KEY",
 }
 
-func notShow(what string, texts []string) expect.Matcher {
+var notShow = expect.Family("notShow", func(what string, texts []string) expect.Matcher {
 	return expect.That("an answer that does not show "+what, func(ex *reports.Exchange) string {
 		all := ex.Response.Body
 		for _, f := range ex.Response.Header {
@@ -215,7 +215,7 @@ func notShow(what string, texts []string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func refusesAlike(t *T) {
 	first := t.MCP.Anonymous()

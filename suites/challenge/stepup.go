@@ -61,11 +61,11 @@ func countAgeInSeconds() expect.Matcher {
 	return onParameter("max_age", "whole seconds in max_age", func(age string, _ bool) bool { return strings.Trim(age, "0123456789") == "" })
 }
 
-func nameACR(acr string) expect.Matcher {
+var nameACR = expect.Family("nameACR", func(acr string) expect.Matcher {
 	return onParameter("acr_values", "the context that is enough in acr_values", func(values string, named bool) bool {
 		return !named || slices.Contains(strings.Fields(values), acr)
 	})
-}
+})
 
 // onParameter judges a parameter of the challenge.
 func onParameter(name, expected string, good func(value string, named bool) bool) expect.Matcher {

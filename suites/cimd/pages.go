@@ -56,7 +56,7 @@ func loopbackRedirect(t *T) string {
 	return onSelf
 }
 
-func showHost(address string) expect.Matcher {
+var showHost = expect.Family("showHost", func(address string) expect.Matcher {
 	host := address
 	if u, err := url.Parse(address); err == nil {
 		host = u.Hostname()
@@ -67,7 +67,7 @@ func showHost(address string) expect.Matcher {
 		}
 		return host + " is absent from the visible text"
 	})
-}
+})
 
 // MCP: "SHOULD display additional warnings for localhost-only redirect URIs"
 func warnsOfLoopback(t *T) {
@@ -145,11 +145,11 @@ var leadNowhereUnsafe = expect.That("no javascript: or data:text/html address of
 })
 
 // "SHOULD prefetch the file at logo_uri" (section 6.7)
-func loadNot(logo string) expect.Matcher {
+var loadNot = expect.Family("loadNot", func(logo string) expect.Matcher {
 	return expect.That("the logo from the authorization server, which has fetched it before", func(c consent) string {
 		if slices.Contains(c.page.Loads, logo) {
 			return "the user's browser loads " + logo
 		}
 		return ""
 	})
-}
+})

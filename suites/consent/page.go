@@ -35,14 +35,14 @@ func saysWhoAsksForWhat(t *T) {
 // shown is the exchange that brought the last page.
 func shown(g *Grant) *reports.Exchange { return g.PageExchanges[len(g.PageExchanges)-1] }
 
-func mention(what string, texts ...string) expect.Matcher {
+var mention = expect.Family("mention", func(what string, texts ...string) expect.Matcher {
 	return expect.That(what, func(said string) string {
 		if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(said, text) }) {
 			return ""
 		}
 		return "the page does not say it"
 	})
-}
+})
 
 var beSaid = expect.That("each scope that is granted, or what it means",
 	func(scope string) string { return "the page says nothing of " + scope })

@@ -68,14 +68,14 @@ func otherKeys(t *T, c Credential, call mcp.Call) Cases[wire.Request] {
 }
 
 // refuseKey expects a refusal that is no crash.
-func refuseKey(t *T) expect.Matcher {
+var refuseKey = expect.Family("refuseKey", func(t *T) expect.Matcher {
 	return expect.That("a refusal with HTTP 401", func(ex *reports.Exchange) string {
 		if t.MCP.RefusedInside(ex) || !t.MCP.Served(ex) && !expect.Crashed(ex) && expect.Status(ex) >= 300 {
 			return ""
 		}
 		return expect.Describe(ex)
 	})
-}
+})
 
 func limitsKeys(t *T) { permissions(t, t.MCP.APIKeys()) }
 

@@ -87,14 +87,14 @@ type pair struct {
 	key, token string // lines of the header
 }
 
-func notContradict(t *T) expect.Matcher {
+var notContradict = expect.Family("notContradict", func(t *T) expect.Matcher {
 	return expect.Refusing("a refusal of a request whose credentials contradict each other", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
 			return "it is served"
 		}
 		return ""
 	})
-}
+})
 
 var beIndifferent = expect.That("the same answer in whichever order the fields come", func(served [2]bool) string {
 	if served[0] != served[1] {

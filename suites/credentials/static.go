@@ -109,14 +109,14 @@ func hasUnguessableSecrets(t *T) {
 	})
 }
 
-func haveBits(n float64) expect.Matcher {
+var haveBits = expect.Family("haveBits", func(n float64) expect.Matcher {
 	return expect.That("at least 128 bits that nobody can guess", func(bits float64) string {
 		if bits >= n {
 			return ""
 		}
 		return fmt.Sprintf("about %.0f", bits)
 	})
-}
+})
 
 func refusesWithdrawnCredentials(t *T) {
 	Each(t, rowsOf(t.MCP.Withdrawn()), func(t *T, c Credential) {
@@ -150,14 +150,14 @@ func identity(t *T, c Credential) {
 	}
 }
 
-func name(user string) expect.Matcher {
+var name = expect.Family("name", func(user string) expect.Matcher {
 	return expect.That("to be "+user, func(ex *reports.Exchange) string {
 		if strings.Contains(Text(ex), user) {
 			return ""
 		}
 		return Text(ex)
 	})
-}
+})
 
 // permissions calls every declared tool with every credential: first where that is permitted.
 func permissions(t *T, all []Credential) {

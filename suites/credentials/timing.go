@@ -70,14 +70,14 @@ func (x times) tell() bool {
 	return x.end-max(x.beginning, x.again) > 5*(x.beginning-x.again).Abs()+50*time.Microsecond
 }
 
-func tellNothing(x times) expect.Matcher {
+var tellNothing = expect.Family("tellNothing", func(x times) expect.Matcher {
 	return expect.That("an answer that takes no longer the more of a secret is right", func(told bool) string {
 		if !told {
 			return ""
 		}
 		return fmt.Sprintf("%v where only the last character is wrong, %v where the first is", x.end, max(x.beginning, x.again))
 	})
-}
+})
 
 // quick is the time within which the quickest tenth of the answers comes to a secret that is wrong at an index, for each of
 // some indices. They are asked in turn: what else the machine does makes all of them late, and seldom the quickest.

@@ -61,14 +61,14 @@ func identifiesByURL(t *T) {
 		}))
 }
 
-func beURL(expected string) expect.Matcher {
+var beURL = expect.Family("beURL", func(expected string) expect.Matcher {
 	return expect.That(expected, func(s string) string {
 		if _, err := document.ParseURL(s); err != nil {
 			return fmt.Sprintf("%q: %v", s, err)
 		}
 		return ""
 	})
-}
+})
 
 func listsAuthorizationServers(t *T) {
 	d := t.MCP.Resource()
@@ -339,7 +339,7 @@ func publishesPublicKeysOnly(t *T) {
 }
 
 // listNone expects a list without the algorithms that begin so, in whatever case.
-func listNone(expected string, beginnings ...string) expect.Matcher {
+var listNone = expect.Family("listNone", func(expected string, beginnings ...string) expect.Matcher {
 	return expect.That(expected, func(m member) string {
 		for _, e := range m.list() {
 			s, _ := e.(string)
@@ -349,7 +349,7 @@ func listNone(expected string, beginnings ...string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func haveNoPrivateKey() expect.Matcher {
 	return expect.That("public keys only", func(ex *reports.Exchange) string {

@@ -92,7 +92,7 @@ type forged struct {
 }
 
 // notReflect expects discovery data that does not follow the request.
-func notReflect(text string) expect.Matcher {
+var notReflect = expect.Family("notReflect", func(text string) expect.Matcher {
 	return expect.That("discovery data from configuration, whatever the request says", func(ex *reports.Exchange) string {
 		inField := slices.ContainsFunc(expect.HeaderValues(ex, "WWW-Authenticate"), func(v string) bool { return strings.Contains(v, text) })
 		if inField || expect.Status(ex) == 200 && strings.Contains(expect.Body(ex), text) {
@@ -100,7 +100,7 @@ func notReflect(text string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func tellsOneStory(t *T) {
 	documents := t.MCP.Resources()
@@ -120,7 +120,7 @@ func tellsOneStory(t *T) {
 	}
 }
 
-func agreeOn(name string, first *survey.Document) expect.Matcher {
+var agreeOn = expect.Family("agreeOn", func(name string, first *survey.Document) expect.Matcher {
 	return expect.That("the same "+name+" at every location", func(d *survey.Document) string {
 		x, _ := first.Object.Strings(name)
 		y, _ := d.Object.Strings(name)
@@ -129,10 +129,10 @@ func agreeOn(name string, first *survey.Document) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // announceDPoP expects what the challenge offers in the document too: clients decide by it before they have a token.
-func announceDPoP(t *T) expect.Matcher {
+var announceDPoP = expect.Family("announceDPoP", func(t *T) expect.Matcher {
 	return expect.That("dpop_signing_alg_values_supported, since the challenge offers DPoP", func(d *survey.Document) string {
 		offered := slices.ContainsFunc(refusals(t), func(ex *reports.Exchange) bool { return expect.HaveChallengeOf("DPoP").Judge(ex).Met })
 		if m := memberOf(d, "dpop_signing_alg_values_supported"); offered && !m.present {
@@ -140,7 +140,7 @@ func announceDPoP(t *T) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func knowsWhatDoesNotExist(t *T) {
 	origin := document.Origin(t.Survey.URL) + "/.well-known/"
@@ -157,7 +157,7 @@ func knowsWhatDoesNotExist(t *T) {
 }
 
 // notExist expects a refusal of a made-up URL. A document that is not made from the URL may be there for every path.
-func notExist(suffix string) expect.Matcher {
+var notExist = expect.Family("notExist", func(suffix string) expect.Matcher {
 	return expect.That("404 for a well-known URL that does not exist; clients stop at the first success", func(ex *reports.Exchange) string {
 		object, _, err := survey.ReadDocument(ex)
 		switch s := expect.Status(ex); {
@@ -170,7 +170,7 @@ func notExist(suffix string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func claimsWhatIsTrue(t *T) {
 	claimed := false

@@ -199,11 +199,11 @@ func redirectsNobody(t *T) {
 	}
 }
 
-func answerAtOnce(where string) expect.Matcher {
+var answerAtOnce = expect.Family("answerAtOnce", func(where string) expect.Matcher {
 	return expect.That("the document, or 404, at once", func(ex *reports.Exchange) string {
 		return expect.Describe(ex) + ", a redirect " + where
 	})
-}
+})
 
 const inspector = "http://localhost:6274"
 

@@ -32,7 +32,7 @@ func separatesResources(t *T) {
 	}))
 }
 
-func haveOwnDocument(t *T) expect.Matcher {
+var haveOwnDocument = expect.Family("haveOwnDocument", func(t *T) expect.Matcher {
 	own := t.MCP.Identifier()
 	return expect.That("a document of its own for the other endpoint, with a resource of its own", func(other Sibling) string {
 		switch {
@@ -45,7 +45,7 @@ func haveOwnDocument(t *T) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func publishesScopes(t *T) {
 	d := t.MCP.Resource()

@@ -97,7 +97,7 @@ func nameSigner() expect.Matcher {
 	})
 }
 
-func equalThePlain(name string) expect.Matcher {
+var equalThePlain = expect.Family("equalThePlain", func(name string) expect.Matcher {
 	return expect.That("the signed "+name+" to equal the plain one", func(s signed) string {
 		v, has := s.claims.Get(name)
 		plain, _ := s.plain.Get(name)
@@ -106,7 +106,7 @@ func equalThePlain(name string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func notNest() expect.Matcher {
 	return expect.That("no signed_metadata inside itself", func(s signed) string {

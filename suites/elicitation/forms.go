@@ -73,7 +73,7 @@ var haveNoSecretField = expect.That("no credential in a form", func(f form) stri
 	return ""
 })
 
-var notSpeakOfSecrets = expect.That("no credential in a form", func(f form) string {
+var notSpeakOfSecrets = expect.That("no mention of a credential in a form", func(f form) string {
 	for _, name := range f.free() {
 		if mayBe.MatchString(f.describe(name)) {
 			return "the field " + name + " mentions a token"

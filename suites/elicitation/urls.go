@@ -109,14 +109,14 @@ var mail = regexp.MustCompile(`(?i)^[^\s@/:]+@[^\s@/:]+\.[a-z]+$`)
 // commonNames are users' names that pages have anyway.
 var commonNames = []string{"account", "admin", "demo", "guest", "me", "member", "owner", "root", "test", "user"}
 
-func knowNobody(name string) expect.Matcher {
+var knowNobody = expect.Family("knowNobody", func(name string) expect.Matcher {
 	return expect.Show("a page that names no user until somebody signs in", func(ex *reports.Exchange) string {
 		if name == "" || expect.Status(ex) != 200 || !mentions(expect.Body(ex), name) {
 			return ""
 		}
 		return "the page shows the name " + name
 	})
-}
+})
 
 // "The server MUST verify the identity of the user who opens the URL."
 func bindsURLsToUsers(t *T) {
@@ -160,14 +160,14 @@ func asksNoStrangers(t *T) {
 	})
 }
 
-func notElicit(tool Tool) expect.Matcher {
+var notElicit = expect.Family("notElicit", func(tool Tool) expect.Matcher {
 	return expect.Refusing("HTTP 401 with a challenge", func(ex *reports.Exchange) string {
 		if len(Elicitations(tool, ex)) == 0 {
 			return ""
 		}
 		return "the user is asked by elicitation"
 	})
-}
+})
 
 var linkShown = regexp.MustCompile(`https?://\S+`)
 

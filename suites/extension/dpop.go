@@ -52,7 +52,7 @@ func bound(t *T, key *mint.Key) *oauth.Tokens {
 	return tokens
 }
 
-func beThumbprint(key *mint.Key) expect.Matcher {
+var beThumbprint = expect.Family("beThumbprint", func(key *mint.Key) expect.Matcher {
 	return expect.That("the thumbprint of the proof's key", func(is string) string {
 		switch is {
 		case key.Thumbprint():
@@ -62,7 +62,7 @@ func beThumbprint(key *mint.Key) expect.Matcher {
 		}
 		return is
 	})
-}
+})
 
 func proofField(proof string) Edit { return Header(mcp.Field("DPoP", proof)) }
 

@@ -132,7 +132,7 @@ func within(t *T, tokens *oauth.Tokens, about string) {
 	}
 }
 
-func haveOnlyScope(scope string) expect.Matcher {
+var haveOnlyScope = expect.Family("haveOnlyScope", func(scope string) expect.Matcher {
 	return expect.That("no scope beyond "+scope, func(granted []string) string {
 		for _, v := range granted {
 			if v != scope {
@@ -141,25 +141,25 @@ func haveOnlyScope(scope string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
-func nameResource(id string) expect.Matcher {
+var nameResource = expect.Family("nameResource", func(id string) expect.Matcher {
 	return expect.That("a token for "+id, func(audience []string) string {
 		if Names(audience, id) {
 			return ""
 		}
 		return "its audience is " + strings.Join(audience, " ")
 	})
-}
+})
 
-func nameNothingElse(id string) expect.Matcher {
+var nameNothingElse = expect.Family("nameNothingElse", func(id string) expect.Matcher {
 	return expect.That("a token for "+id+" alone", func(audience []string) string {
 		if len(audience) < 2 {
 			return ""
 		}
 		return "its audience is " + strings.Join(audience, " ")
 	})
-}
+})
 
 func refusesWrongAssertions(t *T) {
 	c, _ := mustExchange(t)

@@ -37,7 +37,7 @@ func lists(m *document.Object, wanted ...string) bool {
 	return slices.ContainsFunc(wanted, func(w string) bool { return slices.Contains(listed, w) })
 }
 
-var listConfidentialMethod = expect.That("private_key_jwt or client_secret_basic in "+methods, func(m *document.Object) string {
+var listConfidentialMethod = expect.That("a method for confidential clients in "+methods, func(m *document.Object) string {
 	if lists(m, oauth.PrivateKey, oauth.Basic, oauth.Post) {
 		return ""
 	}
@@ -115,14 +115,14 @@ var notNameAttacker = expect.That("error invalid_target", func(audience []string
 	return ""
 })
 
-func lack(scope string) expect.Matcher {
+var lack = expect.Family("lack", func(scope string) expect.Matcher {
 	return expect.That("error invalid_scope, or a token without it", func(granted []string) string {
 		if slices.Contains(granted, scope) {
 			return "the scope " + scope + " is granted"
 		}
 		return ""
 	})
-}
+})
 
 var haveNoRefreshToken = expect.That("no refresh token (OAuth 2.1 section 4.2, ID-JAG section 4.4.3)", func(tokens *oauth.Tokens) string {
 	if tokens.Refresh == "" {
@@ -156,7 +156,7 @@ func distinguishesClients(t *T) {
 // kinds are claims that tell tokens of clients from those of users.
 var kinds = []string{"gty", "grant_type", "token_use", "client_type", "idtyp", "act"}
 
-func standForClient(id string) expect.Matcher {
+var standForClient = expect.Family("standForClient", func(id string) expect.Matcher {
 	return expect.That("a subject that cannot be mistaken for a user (RFC 9068 section 5)", func(claims *document.Object) string {
 		told := slices.ContainsFunc(kinds, func(name string) bool { _, there := claims.Get(name); return there })
 		sub := claims.String("sub")
@@ -165,7 +165,7 @@ func standForClient(id string) expect.Matcher {
 		}
 		return "sub is " + sub + ", the client is " + id + ", and no claim tells the two kinds apart"
 	})
-}
+})
 
 var showNoUser = expect.Refusing("no user for a client's own token", func(ex *reports.Exchange) string {
 	if expect.Status(ex) != 200 {
@@ -209,11 +209,11 @@ func callsWithoutScope(t *T) {
 	}
 }
 
-func showNothingOf(private string) expect.Matcher {
+var showNothingOf = expect.Family("showNothingOf", func(private string) expect.Matcher {
 	return expect.Refusing("nothing of a user's for a client that acts for itself", func(ex *reports.Exchange) string {
 		if strings.Contains(Text(ex), private) {
 			return "the result shows what only the first user may see"
 		}
 		return ""
 	})
-}
+})

@@ -47,7 +47,7 @@ func sameScopes(granted []string) expect.Value {
 }
 
 // agreeWith expects exp to be in the future, and as far as expires_in says.
-func agreeWith(tokens *oauth.Tokens) expect.Matcher {
+var agreeWith = expect.Family("agreeWith", func(tokens *oauth.Tokens) expect.Matcher {
 	received := time.Now()
 	return expect.That("exp in the future, in agreement with expires_in of the token response", func(v any) string {
 		exp, number := expect.Number(v)
@@ -62,7 +62,7 @@ func agreeWith(tokens *oauth.Tokens) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func reportsDeadTokensInactive(t *T) {
 	c, tokens := t.AS.IntrospectableTokens()
@@ -113,7 +113,7 @@ func tellsNothingOfInactiveTokens(t *T) {
 // identifying members tell whose the token is or was, or what it is good for.
 var identifying = []string{"sub", "username", "client_id", "scope", "exp", "aud"}
 
-func sayNoMore(names ...string) expect.Matcher {
+var sayNoMore = expect.Family("sayNoMore", func(names ...string) expect.Matcher {
 	return expect.That("active: false and nothing else (RFC 7662 section 2.2)", func(ex *reports.Exchange) string {
 		for _, m := range oauth.Object(ex).Members {
 			if slices.Contains(names, m.Name) {
@@ -122,7 +122,7 @@ func sayNoMore(names ...string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func marksRefreshTokens(t *T) {
 	c, tokens := t.AS.IntrospectableTokens()

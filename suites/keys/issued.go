@@ -132,14 +132,14 @@ func beSigned() expect.Matcher {
 	})
 }
 
-func haveGenuineSignature(verified error) expect.Matcher {
+var haveGenuineSignature = expect.Family("haveGenuineSignature", func(verified error) expect.Matcher {
 	return ofToken("a signature by a key of jwks_uri", func(issued) string {
 		if verified != nil {
 			return verified.Error()
 		}
 		return ""
 	})
-}
+})
 
 // OpenID Connect Core section 10.1: "Symmetric signatures MUST NOT be used by public (non-confidential) Clients".
 func useNoSecretOfPublicClient() expect.Matcher {
@@ -170,7 +170,7 @@ func nameNoKeyItself() expect.Matcher {
 	})
 }
 
-func useListedAlgorithm(metadata *document.Object) expect.Matcher {
+var useListedAlgorithm = expect.Family("useListedAlgorithm", func(metadata *document.Object) expect.Matcher {
 	list, _ := metadata.Strings("id_token_signing_alg_values_supported")
 	return ofToken("an algorithm of id_token_signing_alg_values_supported", func(j issued) string {
 		if len(list) > 0 && !slices.Contains(list, j.alg()) {
@@ -178,7 +178,7 @@ func useListedAlgorithm(metadata *document.Object) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func signsWithNoGuessableSecret(t *T) {
 	eachIssuedJWT(t, func(t *T, j issued) {
@@ -204,14 +204,14 @@ func guesses(t *T, j issued) []string {
 	return out
 }
 
-func useNoneOf(secrets []string) expect.Matcher {
+var useNoneOf = expect.Family("useNoneOf", func(secrets []string) expect.Matcher {
 	return ofToken("a secret that nobody can guess (RFC 8725 section 3.5)", func(j issued) string {
 		if guess(j.text, j.alg(), secrets) >= 0 {
 			return "alg is " + j.alg() + ", and the secret is one of guides and examples, or is public: anybody can make tokens"
 		}
 		return ""
 	})
-}
+})
 
 // guess returns the number of the secret with which a token is signed, or -1. Nothing is sent.
 func guess(token, alg string, secrets []string) int {

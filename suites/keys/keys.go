@@ -167,7 +167,7 @@ func listsSafeAlgorithms(t *T) {
 	}
 }
 
-func lackAlgorithms(unsafe []string) expect.Matcher {
+var lackAlgorithms = expect.Family("lackAlgorithms", func(unsafe []string) expect.Matcher {
 	return expect.That("no algorithm "+strings.Join(unsafe, " or "), func(list []string) string {
 		for _, alg := range list {
 			for _, beginning := range unsafe {
@@ -178,4 +178,4 @@ func lackAlgorithms(unsafe []string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})

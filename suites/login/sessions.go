@@ -126,7 +126,7 @@ func bare(c cookie, at *url.URL) string {
 	return strings.Join(out, ", ")
 }
 
-func haveAttributes(at *url.URL) expect.Matcher {
+var haveAttributes = expect.Family("haveAttributes", func(at *url.URL) expect.Matcher {
 	return expect.That("HttpOnly, and Secure on https, on the cookie without which the user is signed out", func(c cookie) string {
 		if lacks := strings.Split(bare(c, at), ", "); slices.Contains(lacks, "HttpOnly") || slices.Contains(lacks, "Secure") {
 			return "the cookie " + c.Name + " lacks " + strings.Join(slices.DeleteFunc(lacks, func(s string) bool {
@@ -135,7 +135,7 @@ func haveAttributes(at *url.URL) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 var haveSameSite = expect.That("SameSite=Lax or Strict on the cookie without which the user is signed out", func(c cookie) string {
 	switch c.SameSite {
@@ -147,16 +147,16 @@ var haveSameSite = expect.That("SameSite=Lax or Strict on the cookie without whi
 	return "the cookie " + c.Name + " has none"
 })
 
-func stayOnHost(at *url.URL) expect.Matcher {
+var stayOnHost = expect.Family("stayOnHost", func(at *url.URL) expect.Matcher {
 	return expect.That("no Domain that other hosts share", func(c cookie) string {
 		if strings.Contains(bare(c, at), "Domain") {
 			return "the cookie " + c.Name + " has Domain=" + c.Domain
 		}
 		return ""
 	})
-}
+})
 
-func holdNoToken(tokens *oauth.Tokens, at *url.URL) expect.Matcher {
+var holdNoToken = expect.Family("holdNoToken", func(tokens *oauth.Tokens, at *url.URL) expect.Matcher {
 	return expect.That("no token in a cookie that travels in clear", func(c cookie) string {
 		held := c.Value != "" && tokens != nil && (c.Value == tokens.Access || c.Value == tokens.Refresh)
 		if held && (!c.Secure || at.Scheme != "https") {
@@ -164,4 +164,4 @@ func holdNoToken(tokens *oauth.Tokens, at *url.URL) expect.Matcher {
 		}
 		return ""
 	})
-}
+})

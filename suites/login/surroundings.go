@@ -158,7 +158,7 @@ func loadsNothingFromOthers(t *T) {
 }
 
 // Referrer and scripts tell the other site what the request held (RFC 9700 section 4.2.4).
-func loadOwn(own *url.URL) expect.Matcher {
+var loadOwn = expect.Family("loadOwn", func(own *url.URL) expect.Matcher {
 	return expect.That("scripts, styles, images and frames of the own site only", func(p *login.Page) string {
 		var others []string
 		for _, address := range p.Loads {
@@ -172,7 +172,7 @@ func loadOwn(own *url.URL) expect.Matcher {
 		}
 		return "it loads " + strings.Join(others, ", ")
 	})
-}
+})
 
 // site is what one owner registers of a host name (Public Suffix List); an address is its own.
 func site(host string) string {

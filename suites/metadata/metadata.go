@@ -51,14 +51,14 @@ func onDocument(expected string, problem func(d *survey.Document) string) expect
 }
 
 // inList expects a value in a member that is an array of strings.
-func inList(name, value, expected string) expect.Matcher {
+var inList = expect.Family("inList", func(name, value, expected string) expect.Matcher {
 	return onDocument(expected, func(d *survey.Document) string {
 		if list, _ := d.Object.Strings(name); !slices.Contains(list, value) {
 			return describe(d, name)
 		}
 		return ""
 	})
-}
+})
 
 // notInList expects a value not to be in a member.
 func notInList(name, expected string, bad func(value string) bool) expect.Matcher {

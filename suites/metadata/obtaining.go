@@ -176,7 +176,7 @@ func knowsItsIssuers(t *T) {
 }
 
 // knowNothingOf expects no document about an issuer that does not exist. A server may have an issuer for every path.
-func knowNothingOf(issuer string) expect.Matcher {
+var knowNothingOf = expect.Family("knowNothingOf", func(issuer string) expect.Matcher {
 	return expect.That("404 for the metadata of an issuer that does not exist", func(ex *reports.Exchange) string {
 		if expect.Status(ex) != 200 {
 			return ""
@@ -190,7 +190,7 @@ func knowNothingOf(issuer string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // evil is a host that no server has; it is looked for in answers.
 const evil = "attacker.invalid"
@@ -215,14 +215,14 @@ func ignoresHostFields(t *T) {
 	})
 }
 
-func notReflect(text string) expect.Matcher {
+var notReflect = expect.Family("notReflect", func(text string) expect.Matcher {
 	return expect.That("metadata from configuration, whatever the request says", func(ex *reports.Exchange) string {
 		if expect.Status(ex) == 200 && strings.Contains(expect.Body(ex), text) {
 			return fmt.Sprintf("%q appears in the answer", text)
 		}
 		return ""
 	})
-}
+})
 
 // redirectsNobody judges the places where clients look, to the first document.
 func redirectsNobody(t *T) {
@@ -243,11 +243,11 @@ func redirectsNobody(t *T) {
 	})
 }
 
-func answerAtOnce(where string) expect.Matcher {
+var answerAtOnce = expect.Family("answerAtOnce", func(where string) expect.Matcher {
 	return expect.That("the document, or 404, at once", func(ex *reports.Exchange) string {
 		return expect.Describe(ex) + ", a redirect " + where
 	})
-}
+})
 
 const inspector = "http://localhost:6274"
 

@@ -119,7 +119,7 @@ func saysTheSameInBothForms(t *T) {
 }
 
 // agreeOn expects a member that both documents have to be the same, lists as sets.
-func agreeOn(name string, first *survey.Document) expect.Matcher {
+var agreeOn = expect.Family("agreeOn", func(name string, first *survey.Document) expect.Matcher {
 	return onDocument("the same "+name+" in both documents", func(d *survey.Document) string {
 		x, inFirst := first.Object.Get(name)
 		y, inSecond := d.Object.Get(name)
@@ -130,7 +130,7 @@ func agreeOn(name string, first *survey.Document) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // knowsTheScopesOfTheResource: lists of scopes may be incomplete (RFC 8414 section 2). Only a scope that is not listed and is
 // refused too is a defect.

@@ -49,14 +49,14 @@ func usesOwnAccounts(t *T) {
 }
 
 // beAbout expects another answer than the one about somebody else's account.
-func beAbout(whose, foreign string) expect.Matcher {
+var beAbout = expect.Family("beAbout", func(whose, foreign string) expect.Matcher {
 	return expect.That(whose, func(said string) string {
 		if said == foreign {
 			return "it is about the account of the other user: " + reports.OneLine(said, 80)
 		}
 		return ""
 	})
-}
+})
 
 // MCP 2025-03-26, Third-Party Authorization Flow: "validate third-party token status before honoring MCP tokens".
 func endsWithUpstreamGrant(t *T) {

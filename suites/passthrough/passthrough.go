@@ -70,7 +70,7 @@ func keepsCallersToken(t *T) {
 	})
 }
 
-func holdNoneOf(secrets []string) expect.Matcher {
+var holdNoneOf = expect.Family("holdNoneOf", func(secrets []string) expect.Matcher {
 	return expect.That("the API not to get the token of the caller", func(seen []listener.Request) string {
 		for _, r := range seen {
 			for _, secret := range secrets {
@@ -81,7 +81,7 @@ func holdNoneOf(secrets []string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func fetchesWithoutCredentials(t *T) {
 	token := t.MCP.FirstToken()
@@ -104,7 +104,7 @@ func fetchesWithoutCredentials(t *T) {
 	})
 }
 
-func holdNoCredential(token string) expect.Matcher {
+var holdNoCredential = expect.Family("holdNoCredential", func(token string) expect.Matcher {
 	return expect.That("no credential in a request to a URL that the caller chose", func(seen []listener.Request) string {
 		for _, r := range seen {
 			for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization"} {
@@ -118,7 +118,7 @@ func holdNoCredential(token string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func passesNoFieldsOn(t *T) {
 	token, mark := t.MCP.FirstToken(), "mcpauth-"+Random(9)
@@ -136,14 +136,14 @@ func passesNoFieldsOn(t *T) {
 	})
 }
 
-func leaveOut(f reports.Field) expect.Matcher {
+var leaveOut = expect.Family("leaveOut", func(f reports.Field) expect.Matcher {
 	return expect.That("the API not to get header fields of the caller", func(seen []listener.Request) string {
 		if slices.ContainsFunc(seen, func(r listener.Request) bool { return holds(r, f.Value) }) {
 			return "the field arrives at the API"
 		}
 		return ""
 	})
-}
+})
 
 func refusesForeignTokens(t *T) {
 	var rows Cases[CallEdit]
@@ -192,14 +192,14 @@ func hidesItsCredential(t *T) {
 	})
 }
 
-func showNoneOf(secrets []string) expect.Matcher {
+var showNoneOf = expect.Family("showNoneOf", func(secrets []string) expect.Matcher {
 	return expect.That("no credential of the server in what the client gets", func(ex *reports.Exchange) string {
 		if slices.ContainsFunc(secrets, func(secret string) bool { return shows(ex, secret) }) {
 			return "the answer shows the server's credential for the API"
 		}
 		return ""
 	})
-}
+})
 
 func translatesFailures(t *T) {
 	token := t.MCP.FirstToken()

@@ -144,27 +144,27 @@ func saysWhatIsAsked(t *T) {
 }
 
 // say expects a text on the page, in one of some forms.
-func say(what string, forms ...string) expect.Matcher {
+var say = expect.Family("say", func(what string, forms ...string) expect.Matcher {
 	return expect.That(what+" on the proxy's page", func(p page) string {
 		if slices.ContainsFunc(forms, func(f string) bool { return strings.Contains(p.shown.Said(), f) }) {
 			return ""
 		}
 		return forms[0] + " is absent"
 	})
-}
+})
 
 // remindOfAny expects at least one word of one of the scopes.
-func remindOfAny(scopes []string) expect.Matcher {
+var remindOfAny = expect.Family("remindOfAny", func(scopes []string) expect.Matcher {
 	return expect.That("the scopes that are asked of the upstream on the proxy's page: "+strings.Join(scopes, " "), func(p page) string {
 		if len(scopes) == 0 || slices.ContainsFunc(scopes, func(s string) bool { return Mentions(p.shown.Said(), s) }) {
 			return ""
 		}
 		return "no word of any of them is on the page"
 	})
-}
+})
 
 // remindOfAll expects every word of every scope.
-func remindOfAll(scopes []string) expect.Matcher {
+var remindOfAll = expect.Family("remindOfAll", func(scopes []string) expect.Matcher {
 	return expect.That("each scope that is asked of the upstream on the proxy's page, or what it means", func(p page) string {
 		said := strings.ToLower(p.shown.Said())
 		var unsaid []string
@@ -179,7 +179,7 @@ func remindOfAll(scopes []string) expect.Matcher {
 		}
 		return "not every word of " + strings.Join(unsaid, " ") + " is on the page"
 	})
-}
+})
 
 func bindsFormToBrowser(t *T) {
 	foreign, control := ownPage(t), ownPage(t)
@@ -321,7 +321,7 @@ func attributes(t *T, name string) {
 	}
 }
 
-func beHardened(secure bool) expect.Matcher {
+var beHardened = expect.Family("beHardened", func(secure bool) expect.Matcher {
 	return expect.That("HttpOnly, SameSite=Lax and, on https, Secure and the prefix __Host-", func(field string) string {
 		lax := strings.Contains(field, "samesite=lax") || strings.Contains(field, "samesite=strict")
 		rows := Cases[bool]{
@@ -339,7 +339,7 @@ func beHardened(secure bool) expect.Matcher {
 		}
 		return "the cookie lacks " + strings.Join(missing, ", ")
 	})
-}
+})
 
 // flipped is a value with another character at a place, or at its end if it is shorter.
 func flipped(v string, at int) string {

@@ -32,7 +32,7 @@ var bringNoCode = expect.Refusing("the callback from the upstream to be refused"
 	return ""
 })
 
-var bringNoPage = expect.That("the callback from the upstream to be refused", func(o ended) string {
+var bringNoPage = expect.That("the callback from the upstream to be refused, without a page", func(o ended) string {
 	if o.Stage == login.AtConsent {
 		return "the callback is accepted, and the user is asked about the client"
 	}

@@ -45,14 +45,14 @@ func asksUpstreamWell(t *T) {
 }
 
 // parameter expects a parameter of the upstream request to have a value.
-func parameter(name, want string) expect.Matcher {
+var parameter = expect.Family("parameter", func(name, want string) expect.Matcher {
 	return expect.That(name+"="+want+" upstream", func(q url.Values) string {
 		if q.Get(name) == want {
 			return ""
 		}
 		return fmt.Sprintf("%s=%q", name, q.Get(name))
 	})
-}
+})
 
 var nonceWithOpenID = expect.That("a nonce with the scope openid", func(q url.Values) string {
 	if q.Get("nonce") != "" || !slices.Contains(strings.Fields(q.Get("scope")), "openid") {
@@ -91,14 +91,14 @@ func introspecting(t *T) *oauth.Client {
 	return c
 }
 
-func holdNothingOf(issued []string) expect.Matcher {
+var holdNothingOf = expect.Family("holdNothingOf", func(issued []string) expect.Matcher {
 	return expect.That("an answer without any token or code of the upstream", func(text string) string {
 		if slices.ContainsFunc(issued, func(secret string) bool { return len(secret) > 8 && strings.Contains(text, secret) }) {
 			return "it has a token or code that the upstream issued"
 		}
 		return ""
 	})
-}
+})
 
 func acceptsOwnTokensOnly(t *T) {
 	t.AS.MustGetTokens()
@@ -172,7 +172,7 @@ func judgeFailure(t *T, leg *UpstreamRequest, callback string) {
 
 const properError = "a redirect to the client with an OAuth error and the state that the client sent"
 
-func failProperly(state string) expect.Matcher {
+var failProperly = expect.Family("failProperly", func(state string) expect.Matcher {
 	return expect.That(properError, func(o ended) string {
 		switch {
 		case o.code():
@@ -186,7 +186,7 @@ func failProperly(state string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 var redirectError = expect.That(properError+": access_denied, server_error, temporarily_unavailable, invalid_grant or invalid_request",
 	func(o ended) string {
@@ -257,14 +257,14 @@ func keepsAccountsApart(t *T) {
 	})
 }
 
-func differFrom(owner string) expect.Matcher {
+var differFrom = expect.Family("differFrom", func(owner string) expect.Matcher {
 	return expect.That("an account of its own for each upstream subject", func(subject string) string {
 		if subject != owner {
 			return ""
 		}
 		return "another upstream user with this e-mail address gets the account " + owner
 	})
-}
+})
 
 func followsUpstream(t *T) {
 	t.AS.RefreshMustWork()

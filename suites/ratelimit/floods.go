@@ -68,14 +68,14 @@ var notBeACrash = expect.That("a limit, or answers", func(ex *reports.Exchange) 
 	return expect.Describe(ex)
 })
 
-func takeNoLonger(before time.Duration) expect.Matcher {
+var takeNoLonger = expect.Family("takeNoLonger", func(before time.Duration) expect.Matcher {
 	return expect.That("other requests served as before", func(after time.Duration) string {
 		if after <= 10*before || after <= time.Second {
 			return ""
 		}
 		return fmt.Sprintf("it takes %v, and %v before the flood", after, before)
 	})
-}
+})
 
 func limitsTokenErrors(t *T) {
 	wrong := withUnknownCode(t)

@@ -60,7 +60,7 @@ func enforcesDeclaredLimits(t *T) {
 }
 
 // endBy expects a refusal after so many served requests at the latest.
-func endBy(n int) expect.Matcher {
+var endBy = expect.Family("endBy", func(n int) expect.Matcher {
 	return expect.That("a refusal when the declared limit is spent", func(b *burst) string {
 		switch {
 		case !b.ended:
@@ -70,16 +70,16 @@ func endBy(n int) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
-func serveAtLeast(n int) expect.Matcher {
+var serveAtLeast = expect.Family("serveAtLeast", func(n int) expect.Matcher {
 	return expect.That("as many requests to be served as are declared", func(b *burst) string {
 		if b.served >= n {
 			return ""
 		}
 		return fmt.Sprintf("the first is refused after %d, where %d in %v are declared", b.served, b.of.Limit, b.of.Window)
 	})
-}
+})
 
 // With a token of its own, so that what other checks have sent does not count.
 func servesOrdinaryUse(t *T) {
@@ -140,14 +140,14 @@ func countsConcurrentRequests(t *T) {
 	}
 }
 
-func serveAtMost(n int) expect.Matcher {
+var serveAtMost = expect.Family("serveAtMost", func(n int) expect.Matcher {
 	return expect.That("no more requests to be served than are declared", func(b *burst) string {
 		if b.served <= n {
 			return ""
 		}
 		return fmt.Sprintf("%d were served, where %d are declared", b.served, b.of.Limit)
 	})
-}
+})
 
 // decided ends the check where a burst says nothing about a limit.
 func decided(t *T, b *burst) {
@@ -196,14 +196,14 @@ var waitProperly = expect.That("Retry-After in whole seconds, or as a date (RFC 
 	return fmt.Sprintf("%q", expect.Header(ex, "Retry-After"))
 })
 
-func waitAtMost(most time.Duration) expect.Matcher {
+var waitAtMost = expect.Family("waitAtMost", func(most time.Duration) expect.Matcher {
 	return expect.That(fmt.Sprintf("Retry-After of at most %v", most), func(ex *reports.Exchange) string {
 		if wait, _ := expect.RetryAfter(ex); wait > most {
 			return fmt.Sprintf("%q", expect.Header(ex, "Retry-After"))
 		}
 		return ""
 	})
-}
+})
 
 func servesAgainAfterTheWindow(t *T) {
 	s := exhausted(t)

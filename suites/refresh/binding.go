@@ -62,11 +62,11 @@ func keepsResource(t *T) {
 	})
 }
 
-func keep(before []string) expect.Matcher {
+var keep = expect.Family("keep", func(before []string) expect.Matcher {
 	return expect.That("the audience kept: "+strings.Join(before, " "), func(audience []string) string {
 		if slices.Equal(audience, before) {
 			return ""
 		}
 		return "the audience is " + strings.Join(audience, " ")
 	})
-}
+})

@@ -58,17 +58,17 @@ func expiry(t *T, tokens *oauth.Tokens) any {
 	return exp
 }
 
-func bringAnother(tokens *oauth.Tokens) expect.Matcher {
+var bringAnother = expect.Family("bringAnother", func(tokens *oauth.Tokens) expect.Matcher {
 	return expect.That("a new access token", func(next *oauth.Tokens) string {
 		if next.Access == tokens.Access {
 			return "the same one, which expires when it would have"
 		}
 		return ""
 	})
-}
+})
 
 // A limit on the whole grant may shorten what is issued at its end. This is its beginning.
-func liveAsLongAs(tokens *oauth.Tokens) expect.Matcher {
+var liveAsLongAs = expect.Family("liveAsLongAs", func(tokens *oauth.Tokens) expect.Matcher {
 	first, known := oauth.Seconds(tokens.Body)
 	return expect.That(fmt.Sprintf("an access token that lives about as long as the first one: %v s", first), func(next *oauth.Tokens) string {
 		if seconds, said := oauth.Seconds(next.Body); known && said && seconds < first/2 {
@@ -76,7 +76,7 @@ func liveAsLongAs(tokens *oauth.Tokens) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // The refreshed token belongs to the grant that the refresh token came from, whoever signed in meanwhile.
 func keepsUserAndClient(t *T) {

@@ -26,14 +26,14 @@ func rotates(t *T) {
 	}
 }
 
-func bringNewRefreshToken(seen []string) expect.Matcher {
+var bringNewRefreshToken = expect.Family("bringNewRefreshToken", func(seen []string) expect.Matcher {
 	return expect.That("a new refresh token with every refresh", func(next *oauth.Tokens) string {
 		if slices.Contains(seen, next.Refresh) {
 			return "the old one stays"
 		}
 		return ""
 	})
-}
+})
 
 // mustRotate is a flow at a server that rotates refresh tokens.
 func mustRotate(t *T) *oauth.Tokens {

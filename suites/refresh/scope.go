@@ -85,7 +85,7 @@ func requesting(scopes []string) Edit {
 	return Scope(scopes...)
 }
 
-func reportScope(scope string) expect.Matcher {
+var reportScope = expect.Family("reportScope", func(scope string) expect.Matcher {
 	return expect.That("a response that reports "+scope+", which the token has", func(tokens *oauth.Tokens) string {
 		switch {
 		case !tokens.HasScope:
@@ -95,22 +95,22 @@ func reportScope(scope string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
-func holdScope(scope string, held bool) expect.Matcher {
+var holdScope = expect.Family("holdScope", func(scope string, held bool) expect.Matcher {
 	return expect.That("a token with "+scope+", which the user granted", func(tokens *oauth.Tokens) string {
 		if held {
 			return ""
 		}
 		return "it lacks it; the response says scope " + strings.Join(tokens.Scope, " ")
 	})
-}
+})
 
-func lackScope(scope string, held bool) expect.Matcher {
+var lackScope = expect.Family("lackScope", func(scope string, held bool) expect.Matcher {
 	return expect.That("a token without "+scope, func(tokens *oauth.Tokens) string {
 		if !held {
 			return ""
 		}
 		return "it has " + scope + "; the response says scope " + strings.Join(tokens.Scope, " ")
 	})
-}
+})

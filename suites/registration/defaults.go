@@ -51,7 +51,7 @@ func neededOf(t *T, changes changing) (needed []string) {
 	return needed
 }
 
-func registerDefaults(needed []string) expect.Matcher {
+var registerDefaults = expect.Family("registerDefaults", func(needed []string) expect.Matcher {
 	return expect.That("a client registered with the server's own defaults (RFC 7591 section 2)", func(ex *reports.Exchange) string {
 		what := "; it is registered with " + strings.Join(needed, ", or with ")
 		if len(needed) == 0 {
@@ -59,10 +59,10 @@ func registerDefaults(needed []string) expect.Matcher {
 		}
 		return expect.Describe(ex) + what
 	})
-}
+})
 
 // include expects a list of the answer to have a value.
-func include(name, value string) expect.Matcher {
+var include = expect.Family("include", func(name, value string) expect.Matcher {
 	return expect.That(name+" with "+value, func(ex *reports.Exchange) string {
 		switch list, ok := oauth.Object(ex).Strings(name); {
 		case !ok:
@@ -72,4 +72,4 @@ func include(name, value string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})

@@ -53,7 +53,7 @@ func registersFromBrowsers(t *T, endpoint string) {
 }
 
 // tellNothing expects nothing of what only the client and the server know. What was sent may be quoted.
-func tellNothing(c *oauth.Client, name string, sent bool) expect.Matcher {
+var tellNothing = expect.Family("tellNothing", func(c *oauth.Client, name string, sent bool) expect.Matcher {
 	return expect.Show("nothing about any client", func(ex *reports.Exchange) string {
 		body := expect.Body(ex)
 		token := c.Registered.String("registration_access_token")
@@ -65,7 +65,7 @@ func tellNothing(c *oauth.Client, name string, sent bool) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // fetching is a registration that names an address of mcpauth.
 type fetching struct {

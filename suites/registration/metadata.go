@@ -146,14 +146,14 @@ func confirmsConsistentTypes(t *T) {
 	})
 }
 
-func leaveOutGrant(grant string) expect.Matcher {
+var leaveOutGrant = expect.Family("leaveOutGrant", func(grant string) expect.Matcher {
 	return expect.That("the grant type left out, or a refusal (RFC 7591 section 3.2.1)", func(ex *reports.Exchange) string {
 		if grants, _ := oauth.Object(ex).Strings("grant_types"); slices.Contains(grants, grant) {
 			return "the answer confirms grant_types " + strings.Join(grants, " ")
 		}
 		return ""
 	})
-}
+})
 
 // fitEachOther says nothing where the answer leaves the types out, which AS-DCR-ECHO-METADATA is about.
 var fitEachOther = expect.That("grant and response types that fit each other, or a refusal (RFC 7591 section 2.1)", misfit)

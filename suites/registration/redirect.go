@@ -57,14 +57,14 @@ func refusesDangerousSchemes(t *T) {
 }
 
 // leaveOut allows a server to register the good redirect URIs alone (RFC 7591 section 3.2.1).
-func leaveOut(uri string) expect.Matcher {
+var leaveOut = expect.Family("leaveOut", func(uri string) expect.Matcher {
 	return expect.That("the other redirect URIs alone", func(ex *reports.Exchange) string {
 		if kept, _ := oauth.Object(ex).Strings("redirect_uris"); len(kept) == 0 || slices.Contains(kept, uri) {
 			return "it is registered"
 		}
 		return ""
 	})
-}
+})
 
 func refusesPlainHTTP(t *T) {
 	Refuses(t, ordinary(t), redirectingTo("http://client.example/cb", "HTTP://client.example/cb", "http://client.example:8443/cb",

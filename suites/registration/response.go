@@ -87,12 +87,12 @@ func returnsWhatIsRegistered(t *T) {
 }
 
 // state expects the answer to say what a member is.
-func state(name string) expect.Matcher {
+var state = expect.Family("state", func(name string) expect.Matcher {
 	stated := func(v any) bool { return v != nil && v != "" }
 	return expect.HaveMember(name, expect.ValueThat("what is registered (RFC 7591 section 3.2.1)", stated))
-}
+})
 
-func keepRedirects(sent []string) expect.Matcher {
+var keepRedirects = expect.Family("keepRedirects", func(sent []string) expect.Matcher {
 	expected := "redirect_uris exactly as sent: " + strings.Join(sent, " ")
 	return expect.That(expected, func(ex *reports.Exchange) string {
 		got, ok := oauth.Object(ex).Strings("redirect_uris")
@@ -104,7 +104,7 @@ func keepRedirects(sent []string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // withAndWithoutSecret are a public client and one with a secret.
 func withAndWithoutSecret(t *T) Cases[changing] {

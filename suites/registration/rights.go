@@ -106,7 +106,7 @@ func limitsScope(t *T) {
 }
 
 // grantLess is met by a token without a scope.
-func grantLess(t *T, scope string) expect.Matcher {
+var grantLess = expect.Family("grantLess", func(t *T, scope string) expect.Matcher {
 	return expect.That("a token without "+scope, func(f *Flow) string {
 		tokens := oauth.ReadTokens(f.Answer)
 		if tokens == nil {
@@ -118,7 +118,7 @@ func grantLess(t *T, scope string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // choice is a member of a registration that is the server's to choose.
 type choice struct{ member, value string }

@@ -51,14 +51,14 @@ func lastChanged(t *T, secret string) string {
 }
 
 // authenticate expects a token request not to be refused for the client. Some servers answer a bad code with 401 too.
-func authenticate(helps string) expect.Matcher {
+var authenticate = expect.Family("authenticate", func(helps string) expect.Matcher {
 	return expect.That("the client to be authenticated by its secret, as it is registered", func(ex *reports.Exchange) string {
 		if code := oauth.ErrorCode(ex); code == "invalid_client" || code == "" && expect.Status(ex) == 401 {
 			return expect.Describe(ex) + helps
 		}
 		return ""
 	})
-}
+})
 
 // whatHelps tells of a server that wants client_id in the body beside client_secret_basic, which AS-TOKEN-SECRET-BASIC is about.
 func whatHelps(t *T, c *oauth.Client, refused *reports.Exchange) string {

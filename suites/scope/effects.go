@@ -167,7 +167,7 @@ func fiftyPings() (pings []string) {
 }
 
 // answerNo expects no result for the message with an id.
-func answerNo(tool Tool, id int) expect.Matcher {
+var answerNo = expect.Family("answerNo", func(tool Tool, id int) expect.Matcher {
 	return expect.Refusing("a refusal of "+tool.Name+" within the batch", func(ex *reports.Exchange) string {
 		for _, m := range mcp.Messages(ex) {
 			got, _ := m.Get("id")
@@ -178,7 +178,7 @@ func answerNo(tool Tool, id int) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // session is one with the token that lacks the scope, in which a plain call of the tool is refused.
 func (g *guarded) session(t *T) mcp.Call {
@@ -225,7 +225,7 @@ func judgesWhatItExecutes(t *T) {
 }
 
 // notBring expects an answer that is not the guarded tool's.
-func notBring(g *guarded, telling bool, own string) expect.Matcher {
+var notBring = expect.Family("notBring", func(g *guarded, telling bool, own string) expect.Matcher {
 	return expect.Refusing("an error, or the answer of the tool that the token may call", func(ex *reports.Exchange) string {
 		for _, m := range mcp.Messages(ex) {
 			if telling && text(m.Object("result")) == own {
@@ -234,4 +234,4 @@ func notBring(g *guarded, telling bool, own string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})

@@ -62,11 +62,11 @@ func namesNeededScopes(t *T) {
 var nameAScope = expect.That("scope in the challenge, so that the client knows what to ask for",
 	func(*denial) string { return "it is absent" })
 
-func nameScopesOf(tool Tool) expect.Matcher {
+var nameScopesOf = expect.Family("nameScopesOf", func(tool Tool) expect.Matcher {
 	return expect.That("scopes in the challenge that enable the tool: "+tool.Needs(), func(d *denial) string {
 		return fmt.Sprintf("scope=%q", strings.Join(Challenged(d.answer), " "))
 	})
-}
+})
 
 // short are scopes with, for those that are URIs, their last segments: some authorization servers put only these into tokens.
 func short(scopes []string) []string {
@@ -121,7 +121,7 @@ func challengesTheSameWay(t *T) {
 	})
 }
 
-func challengeFor(scopes string) expect.Matcher {
+var challengeFor = expect.Family("challengeFor", func(scopes string) expect.Matcher {
 	return expect.That("the scopes of the first 403 for the same call: "+scopes, func(ex *reports.Exchange) string {
 		got, _ := expect.Param(ex, "scope")
 		switch {
@@ -132,7 +132,7 @@ func challengeFor(scopes string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func asksForWhatTheCallNeeds(t *T) {
 	var all []string
@@ -148,7 +148,7 @@ func asksForWhatTheCallNeeds(t *T) {
 }
 
 // askForLessThan expects a challenge without catch-all scopes, and without every scope that tools need.
-func askForLessThan(all []string) expect.Matcher {
+var askForLessThan = expect.Family("askForLessThan", func(all []string) expect.Matcher {
 	return expect.That("the scopes that the call needs", func(d *denial) string {
 		asked := Challenged(d.answer)
 		beyond := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return slices.Contains(d.tool.Scopes(), s) })
@@ -160,7 +160,7 @@ func askForLessThan(all []string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // What a tool refuses beyond its declaration is no bypass: the declaration does not match.
 func guardsEveryTool(t *T) {
@@ -185,8 +185,8 @@ func matchesDeclaration(t *T, tool Tool) {
 	}
 }
 
-func beEnough(tool Tool) expect.Matcher {
+var beEnough = expect.Family("beEnough", func(tool Tool) expect.Matcher {
 	return expect.That("the declared scopes to be enough: "+tool.Needs(), func(ex *reports.Exchange) string {
 		return "the declaration does not match: " + expect.Describe(ex)
 	})
-}
+})

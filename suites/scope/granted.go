@@ -56,7 +56,7 @@ func grantOf(t *T, edits ...Edit) *grant {
 }
 
 // lackScope expects a flow to end without a token that has a scope: by a refusal, or by a token without it.
-func lackScope(t *T, scopes ...string) expect.Matcher {
+var lackScope = expect.Family("lackScope", func(t *T, scopes ...string) expect.Matcher {
 	return expect.Refusing("no token with "+strings.Join(scopes, " or "), func(g *grant) string {
 		for _, s := range scopes {
 			if g.tokens != nil && slices.Contains(g.held, s) {
@@ -65,7 +65,7 @@ func lackScope(t *T, scopes ...string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func grantsNoUnknownScope(t *T) {
 	t.AS.MustGetTokens() // the control: an ordinary request
@@ -104,14 +104,14 @@ var notCrash = expect.That("an answer below 500", func(ex *reports.Exchange) str
 	return expect.Describe(ex)
 })
 
-func holdTheSameAs(first *grant) expect.Matcher {
+var holdTheSameAs = expect.Family("holdTheSameAs", func(first *grant) expect.Matcher {
 	return expect.That("the same grant whatever the order of scopes", func(g *grant) string {
 		if first.tokens == nil || g.tokens == nil || SameScopes(first.held, g.held) {
 			return ""
 		}
 		return list(g.held) + ", and " + list(first.held) + " in the other order"
 	})
-}
+})
 
 // OAuth 2.1 section 3.2.2: what the token request says of scope does not widen the grant.
 func grantsNothingMoreAtTheTokenEndpoint(t *T) {
@@ -229,14 +229,14 @@ var beNoScope = expect.That("the scope of the token in the response, since it is
 		return "scope is absent, and the token has " + list(real)
 	})
 
-func beLessThan(known []string) expect.Matcher {
+var beLessThan = expect.Family("beLessThan", func(known []string) expect.Matcher {
 	return expect.That("a modest default scope", func(real []string) string {
 		if len(known) <= 2 || len(Union(real, known)) > len(real) {
 			return ""
 		}
 		return "a request without scope is granted everything: " + list(real)
 	})
-}
+})
 
 func grantsWhatIsAdvertised(t *T) {
 	published, _ := t.MCP.Resource().Object.Strings("scopes_supported")
@@ -267,14 +267,14 @@ func requestAdvertised(t *T, scopes []string) *Grant {
 	return g
 }
 
-func knowScopes(scopes []string) expect.Matcher {
+var knowScopes = expect.Family("knowScopes", func(scopes []string) expect.Matcher {
 	return expect.That("an authorization server that knows the scopes "+list(scopes), func(g *Grant) string {
 		if g.Error() != "invalid_scope" {
 			return ""
 		}
 		return "error invalid_scope"
 	})
-}
+})
 
 // MCP 2025-11-25, Step-Up Authorization Flow: the client asks for the union of what it had and what it needs.
 func grantsMoreLater(t *T) {
@@ -301,11 +301,11 @@ func grantsMoreLater(t *T) {
 	t.Expect(real, "the wider grant, which the response does not say to lack any").SeenIn(g.answer).To(keepScope(pool[1]))
 }
 
-func keepScope(scope string) expect.Matcher {
+var keepScope = expect.Family("keepScope", func(scope string) expect.Matcher {
 	return expect.That("a token with the requested scope "+scope, func(real []string) string {
 		if slices.Contains(real, scope) {
 			return ""
 		}
 		return fmt.Sprintf("the token has %s", list(real))
 	})
-}
+})

@@ -39,11 +39,11 @@ func guardsOtherPrimitives(t *T) {
 }
 
 // beAnsweredLike expects what is not one's own to be answered like what is not there.
-func beAnsweredLike(none *reports.Exchange) expect.Matcher {
+var beAnsweredLike = expect.Family("beAnsweredLike", func(none *reports.Exchange) expect.Matcher {
 	return expect.That("the same answer as for a URI that does not exist", func(ex *reports.Exchange) string {
 		if mcp.Read(none).Code == mcp.Read(ex).Code && expect.Status(none) == expect.Status(ex) {
 			return ""
 		}
 		return expect.Describe(ex) + "; for a URI that does not exist: " + expect.Describe(none)
 	})
-}
+})

@@ -255,14 +255,14 @@ var nameAlgorithms = expect.That("algs in the DPoP challenge (RFC 9449 section 7
 })
 
 // RFC 9449 section 4.3: an asymmetric algorithm; section 7.1: one that is supported.
-func beListed(listed []string) expect.Matcher {
+var beListed = expect.Family("beListed", func(listed []string) expect.Matcher {
 	return expect.That("asymmetric algorithms that dpop_signing_alg_values_supported lists", func(a string) string {
 		if a == "none" || strings.HasPrefix(a, "HS") || len(listed) > 0 && !slices.Contains(listed, a) {
 			return a
 		}
 		return ""
 	})
-}
+})
 
 // nonces judges the DPoP-Nonce fields of an answer (RFC 9449 section 8).
 func nonces(t *T, ex *reports.Exchange) {

@@ -188,7 +188,7 @@ func (w *witness) meant(ex *reports.Exchange) bool {
 }
 
 // tell expects a witness to be told who it is, and nothing of anybody else.
-func tell(w, other *witness) expect.Matcher {
+var tell = expect.Family("tell", func(w, other *witness) expect.Matcher {
 	return expect.That("an answer with "+strings.Join(w.marks, " ")+", which tells this caller", func(ex *reports.Exchange) string {
 		switch {
 		case !expect.Ran(ex):
@@ -198,13 +198,13 @@ func tell(w, other *witness) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
-func tellNobody(witnesses ...*witness) expect.Matcher {
+var tellNobody = expect.Family("tellNobody", func(witnesses ...*witness) expect.Matcher {
 	return expect.Refusing("nobody else's answer", func(ex *reports.Exchange) string {
 		if slices.ContainsFunc(witnesses, func(w *witness) bool { return w.meant(ex) }) {
 			return reports.OneLine(Text(ex), 100)
 		}
 		return ""
 	})
-}
+})

@@ -169,21 +169,21 @@ func isComplaint(ex *reports.Exchange) bool {
 
 // refuseCaller expects a caller to be turned away, best with one of the statuses. Where the target turns everybody without a token away
 // by another one, that is judged by RS-CHALLENGE-401-STATUS, and not here again.
-func refuseCaller(t *T, ideal string, statuses ...int) expect.Matcher {
+var refuseCaller = expect.Family("refuseCaller", func(t *T, ideal string, statuses ...int) expect.Matcher {
 	statuses = append(statuses, expect.Status(t.Survey.Refused[t.Wire]))
 	return expect.Advised(refuseMessage(t, ideal), "HTTP "+ideal,
 		func(ex *reports.Exchange) bool { return slices.Contains(statuses, expect.Status(ex)) })
-}
+})
 
 // refuseMessage is refuseCaller for what may be refused before the token is looked at, such as a batch.
-func refuseMessage(t *T, ideal string) expect.Matcher {
+var refuseMessage = expect.Family("refuseMessage", func(t *T, ideal string) expect.Matcher {
 	return expect.Refusing("a refusal with HTTP "+ideal, func(ex *reports.Exchange) string {
 		if passed(t, ex) {
 			return expect.Describe(ex)
 		}
 		return ""
 	})
-}
+})
 
 // ending is an attempt to end a session, with what its user got afterwards.
 type ending struct{ answer, after *reports.Exchange }
@@ -218,7 +218,7 @@ func succeeded(ex *reports.Exchange) bool {
 }
 
 // endNothing expects a session to go on. Where a refusal ends it all the same, that is a warning: a server may end a session at any time.
-func endNothing(status string) expect.Matcher {
+var endNothing = expect.Family("endNothing", func(status string) expect.Matcher {
 	refused := expect.Refusing("a refusal with HTTP "+status, func(e ending) string {
 		if succeeded(e.answer) {
 			return expect.Describe(e.answer)
@@ -231,4 +231,4 @@ func endNothing(status string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})

@@ -32,14 +32,14 @@ type watched struct {
 func (w watched) Evidence() *reports.Exchange { return w.Close() }
 
 // deliverNothing expects a stream to tell of no change.
-func deliverNothing(about string) expect.Matcher {
+var deliverNothing = expect.Family("deliverNothing", func(about string) expect.Matcher {
 	return expect.Refusing("no notification "+about, func(w watched) string {
 		if w.Waits(w.resource, w.within) {
 			return "it is told that " + w.resource + " has changed"
 		}
 		return ""
 	})
-}
+})
 
 // changes ends the check where the tool that changes a resource does not run.
 func changes(t *T, token string, tool Tool) {

@@ -50,14 +50,14 @@ func moreTasks(t *T, own mcp.Call, tool Tool) (ids []string) {
 	return ids
 }
 
-func lackTask(id string) expect.Matcher {
+var lackTask = expect.Family("lackTask", func(id string) expect.Matcher {
 	return expect.Refusing("a list without the first user's task", func(ex *reports.Exchange) string {
 		if slices.Contains(taskIDs(ex), id) {
 			return "the first user's task is listed"
 		}
 		return ""
 	})
-}
+})
 
 // answers are those to another user, about a task that is there and one that is not.
 type answers struct{ there, none *reports.Exchange }

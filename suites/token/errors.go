@@ -114,7 +114,7 @@ func leaksNothingInErrors(t *T) {
 var inside = []string{"Traceback", "\tat com.", "    at ", "File \"", "SELECT ", "sqlalchemy", "pymongo", "goroutine "}
 
 // lack expects a text to hold none of these.
-func lack(expected string, parts ...string) expect.Matcher {
+var lack = expect.Family("lack", func(expected string, parts ...string) expect.Matcher {
 	return expect.That(expected, func(body string) string {
 		i := slices.IndexFunc(parts, func(p string) bool { return strings.Contains(body, p) })
 		if i < 0 {
@@ -122,7 +122,7 @@ func lack(expected string, parts ...string) expect.Matcher {
 		}
 		return "it holds " + parts[i]
 	})
-}
+})
 
 // Clients in a browser, such as inspectors, call the endpoint with fetch.
 func letsBrowserClientsIn(t *T) {
@@ -145,7 +145,7 @@ func letsBrowserClientsIn(t *T) {
 	})
 }
 
-func allowNoCredentials(origin string) expect.Matcher {
+var allowNoCredentials = expect.Family("allowNoCredentials", func(origin string) expect.Matcher {
 	return expect.That("no credentials for any origin", func(ex *reports.Exchange) string {
 		reflected := expect.Header(ex, "Access-Control-Allow-Origin") == origin
 		if reflected && expect.Header(ex, "Access-Control-Allow-Credentials") == "true" {
@@ -153,4 +153,4 @@ func allowNoCredentials(origin string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})

@@ -114,7 +114,7 @@ var positiveSeconds = expect.ValueThat("a positive number of seconds", func(v an
 	return ok && n > 0 && n <= 1e8
 })
 
-func agreeWithToken(t *T) expect.Matcher {
+var agreeWithToken = expect.Family("agreeWithToken", func(t *T) expect.Matcher {
 	return expect.That("expires_in that agrees with the token", func(tokens *oauth.Tokens) string {
 		seconds, _ := oauth.Seconds(tokens.Body)
 		if lives, known := lifetime(t, tokens); known && math.Abs(lives-seconds) > 60 {
@@ -122,7 +122,7 @@ func agreeWithToken(t *T) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // lifetime is how long an access token lives by its claims, or by introspection. Where iat is absent, the time of the answer
 // stands for it, by the server's clock.
@@ -156,7 +156,7 @@ func issuesShortLivedTokens(t *T) {
 	}
 }
 
-func liveAtMost(longest time.Duration) expect.Matcher {
+var liveAtMost = expect.Family("liveAtMost", func(longest time.Duration) expect.Matcher {
 	const expected = "an access token for an hour at most (the number is mcpauth's; the specifications name none)"
 	return expect.That(expected, func(seconds float64) string {
 		if seconds <= longest.Seconds() {
@@ -164,7 +164,7 @@ func liveAtMost(longest time.Duration) expect.Matcher {
 		}
 		return fmt.Sprintf("%v s", seconds)
 	})
-}
+})
 
 // The signature of a JWT is judged by AS-KEYS-JWT-SIGNATURE.
 func issuesUnguessableTokens(t *T) {
@@ -227,7 +227,7 @@ var scopeNames = expect.ValueThat("a string of names, separated by spaces", func
 })
 
 // reportScope expects the scope of a token in its response, unless it is the one that was requested.
-func reportScope(requested, real []string, seen bool) expect.Matcher {
+var reportScope = expect.Family("reportScope", func(requested, real []string, seen bool) expect.Matcher {
 	return expect.That("scope as the token has it, unless it is what was requested", func(tokens *oauth.Tokens) string {
 		switch {
 		case !tokens.HasScope && len(requested) == 0 && seen && len(real) > 0:
@@ -239,7 +239,7 @@ func reportScope(requested, real []string, seen bool) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // RFC 9068 section 2.2.
 func fillsClaims(t *T) {

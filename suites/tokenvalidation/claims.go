@@ -123,14 +123,14 @@ func leewayFor(t *T, by func(off time.Duration) TokenEdit) (most time.Duration, 
 	return most, at
 }
 
-func atMost(d time.Duration) expect.Matcher {
+var atMost = expect.Family("atMost", func(d time.Duration) expect.Matcher {
 	return expect.That("a token off by more than "+d.String()+" refused", func(leeway time.Duration) string {
 		if leeway > d {
 			return "one that is off by " + leeway.String() + " is served"
 		}
 		return ""
 	})
-}
+})
 
 // A client that acts for itself must not be treated as the user of the same name (RFC 9068 section 5).
 func tellsClientFromUser(t *T) {
@@ -156,14 +156,14 @@ func tellsClientFromUser(t *T) {
 }
 
 // beOf expects words that a tool says of one user, without the marks of another.
-func beOf(user [2][]string, marks []string) expect.Matcher {
+var beOf = expect.Family("beOf", func(user [2][]string, marks []string) expect.Matcher {
 	return expect.That("the subject to be the user", func(words []string) string {
 		if slices.ContainsFunc(marks, func(m string) bool { return slices.Contains(words, m) && !slices.Contains(user[0], m) }) {
 			return "it is answered as one of alice: " + strings.Join(words, " ")
 		}
 		return ""
 	})
-}
+})
 
 // saidOf are the words of a tool about a caller, twice: what differs between them says nothing of the caller.
 func saidOf(t *T, tool Tool, user, client string) (said [2][]string) {

@@ -46,14 +46,14 @@ func askedAbout(t *T, a introspector.Answer) (ex *reports.Exchange) {
 }
 
 // notServe expects a token not to be served, however it is refused: who verifies it may be out of order.
-func notServe(t *T) expect.Matcher {
+var notServe = expect.Family("notServe", func(t *T) expect.Matcher {
 	return expect.That("a refusal, because nobody says that the token is active", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
 			return "the token is served: " + expect.Describe(ex)
 		}
 		return ""
 	})
-}
+})
 
 // answerBelow500 expects no failure but the one that says that somebody else failed.
 var answerBelow500 = expect.That("HTTP 401, or 503", func(ex *reports.Exchange) string {
@@ -153,23 +153,23 @@ func mediaType(q introspector.Question) string {
 	return strings.TrimSpace(kind)
 }
 
-func stayOutOfURL(token string) expect.Matcher {
+var stayOutOfURL = expect.Family("stayOutOfURL", func(token string) expect.Matcher {
 	return expect.That("in the body of a POST (RFC 7662 section 2.1)", func(q introspector.Question) string {
 		if strings.Contains(q.Query, token) {
 			return "it is in the query, where logs keep it"
 		}
 		return ""
 	})
-}
+})
 
-func holdToken(token string) expect.Matcher {
+var holdToken = expect.Family("holdToken", func(token string) expect.Matcher {
 	return expect.That("token=, with the token as it was sent", func(members []string) string {
 		if slices.Contains(members, "token="+token) {
 			return ""
 		}
 		return "it holds no such token"
 	})
-}
+})
 
 var passNothingOn = expect.That("kept from the authorization server", func(q introspector.Question) string {
 	if q.Header.Get("Cookie") != "" || q.Header.Get("X-Mcpauth-Canary") != "" {

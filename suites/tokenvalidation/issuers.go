@@ -95,14 +95,14 @@ func readsVerificationStrictly(t *T) {
 	t.Expect(trap, "a redirect to another origin").To(staySilent)
 }
 
-func answerWithin(d time.Duration) expect.Matcher {
+var answerWithin = expect.Family("answerWithin", func(d time.Duration) expect.Matcher {
 	return expect.That("an answer within "+d.String(), func(ex *reports.Exchange) string {
 		if took := time.Duration(float64(ex.Duration) * float64(time.Millisecond)); took > d {
 			return "it took " + took.Round(time.Second).String()
 		}
 		return ""
 	})
-}
+})
 
 // verified makes a token of which an answer is told, and reports that it is served.
 func verified(t *T, a introspector.Answer) bool {
@@ -165,11 +165,11 @@ func secrets(t *T, token *introspector.Token, ex *reports.Exchange) {
 	}
 }
 
-func keepBack(name, credential string) expect.Matcher {
+var keepBack = expect.Family("keepBack", func(name, credential string) expect.Matcher {
 	return expect.That("nothing of the target's own credentials", func(ex *reports.Exchange) string {
 		if strings.Contains(expect.Body(ex), credential) {
 			return "it holds the value of " + name
 		}
 		return ""
 	})
-}
+})

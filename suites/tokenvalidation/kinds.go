@@ -72,11 +72,11 @@ func refusesRevokedTokens(t *T) {
 	t.Expect(last).To(beRefusedWithin(t, ""))
 }
 
-func beRefusedWithin(t *T, bound string) expect.Matcher {
+var beRefusedWithin = expect.Family("beRefusedWithin", func(t *T, bound string) expect.Matcher {
 	return expect.That("a revoked token refused", func(*reports.Exchange) string {
 		return "it is still served after " + t.Patience.String() + bound
 	})
-}
+})
 
 // revokedBeforeScope calls a tool with a token that is revoked and may lack the scope: a new token is what the client needs.
 func revokedBeforeScope(t *T, revoked string) {

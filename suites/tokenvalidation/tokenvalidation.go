@@ -271,7 +271,7 @@ func boundsTokenSize(t *T) {
 
 // serveOrSayTheLimit expects a long token to be served, or a status that says that it is too long: with 401 a client asks for another
 // one, of the same length.
-func serveOrSayTheLimit(t *T) expect.Matcher {
+var serveOrSayTheLimit = expect.Family("serveOrSayTheLimit", func(t *T) expect.Matcher {
 	return expect.That("the request to be served, or HTTP 400, 413 or 431, which say that the token is too long",
 		func(ex *reports.Exchange) string {
 			if s := expect.Status(ex); t.MCP.Served(ex) || s == 400 || s == 413 || s == 414 || s == 431 {
@@ -279,7 +279,7 @@ func serveOrSayTheLimit(t *T) expect.Matcher {
 			}
 			return expect.Describe(ex)
 		})
-}
+})
 
 // nulByte writes the request by hand: no HTTP library sends such a field.
 func nulByte(t *T, token string) wire.Request {

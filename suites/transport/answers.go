@@ -75,7 +75,7 @@ func withCookie(pair string) CallEdit {
 	}
 }
 
-func haveAttribute(name string) expect.Matcher {
+var haveAttribute = expect.Family("haveAttribute", func(name string) expect.Matcher {
 	return expect.That("the attribute "+name, func(attributes string) string {
 		for _, a := range strings.Split(attributes, ";") {
 			if has, _, _ := strings.Cut(strings.TrimSpace(a), "="); strings.EqualFold(has, name) {
@@ -84,7 +84,7 @@ func haveAttribute(name string) expect.Matcher {
 		}
 		return name + " is missing"
 	})
-}
+})
 
 // Whoever is allowed with credentials reads what the user's browser may read.
 func allowsNoCredentialsFromForeignOrigins(t *T) {
@@ -98,7 +98,7 @@ func allowsNoCredentialsFromForeignOrigins(t *T) {
 	})
 }
 
-func allowNoCredentials(origin string) expect.Matcher {
+var allowNoCredentials = expect.Family("allowNoCredentials", func(origin string) expect.Matcher {
 	return expect.That("no credentials for foreign origins", func(ex *reports.Exchange) string {
 		if expect.Header(ex, "Access-Control-Allow-Origin") == origin &&
 			strings.EqualFold(expect.Header(ex, "Access-Control-Allow-Credentials"), "true") {
@@ -106,4 +106,4 @@ func allowNoCredentials(origin string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})

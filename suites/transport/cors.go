@@ -53,7 +53,7 @@ func answersPreflights(t *T) {
 	}
 }
 
-func allowOrigin(origin string) expect.Matcher {
+var allowOrigin = expect.Family("allowOrigin", func(origin string) expect.Matcher {
 	return expect.That("a 2xx status that allows the origin, without credentials", func(ex *reports.Exchange) string {
 		s, allowed := expect.Status(ex), expect.Header(ex, "Access-Control-Allow-Origin")
 		if s >= 200 && s <= 299 && (allowed == "*" || allowed == origin) {
@@ -61,7 +61,7 @@ func allowOrigin(origin string) expect.Matcher {
 		}
 		return fmt.Sprintf("%s, Access-Control-Allow-Origin %q", expect.Describe(ex), allowed)
 	})
-}
+})
 
 func allowFields(expected string, all func(allowed []string) bool) expect.Matcher {
 	return expect.That("Access-Control-Allow-Headers with "+expected, func(ex *reports.Exchange) string {

@@ -33,7 +33,7 @@ func protectsBothWiresAlike(t *T) {
 }
 
 // refuseWhatTheOtherRefuses expects a wire to refuse a request that the other wire refuses.
-func refuseWhatTheOtherRefuses(t *T, on mcp.Wire, other *reports.Exchange) expect.Matcher {
+var refuseWhatTheOtherRefuses = expect.Family("refuseWhatTheOtherRefuses", func(t *T, on mcp.Wire, other *reports.Exchange) expect.Matcher {
 	opposite := map[mcp.Wire]mcp.Wire{mcp.Stateful: mcp.Stateless, mcp.Stateless: mcp.Stateful}[on]
 	return expect.Unless(expect.Refusing("what the "+string(opposite)+" wire refuses to be refused here too",
 		func(ex *reports.Exchange) string {
@@ -47,7 +47,7 @@ func refuseWhatTheOtherRefuses(t *T, on mcp.Wire, other *reports.Exchange) expec
 		}
 		return ""
 	})
-}
+})
 
 // "When running locally, servers SHOULD bind only to localhost (127.0.0.1) rather than all network interfaces (0.0.0.0)"
 func listensOnLoopbackOnly(t *T) {

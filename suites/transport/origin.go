@@ -88,12 +88,12 @@ func refusesForeignOrigins(t *T) {
 }
 
 // refuseOrigin expects 403 from 2025-11-25 on, where 400 and 401 are a warning; before, any refusal.
-func refuseOrigin(t *T) expect.Matcher {
+var refuseOrigin = expect.Family("refuseOrigin", func(t *T) expect.Matcher {
 	if !t.Since("2025-11-25") {
 		return expect.RefuseAnyway()
 	}
 	return expect.Advised(expect.Refuse(400, 401, 403), "HTTP 403", func(ex *reports.Exchange) bool { return expect.Status(ex) == 403 })
-}
+})
 
 // refusesForeignHosts sends the good token, so that nothing but the Host is wrong.
 func refusesForeignHosts(t *T) {

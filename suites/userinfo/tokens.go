@@ -48,7 +48,7 @@ func held(t *T, tokens *oauth.Tokens, requested []string) []string {
 	return requested
 }
 
-func lack(scope string, names []string) expect.Matcher {
+var lack = expect.Family("lack", func(scope string, names []string) expect.Matcher {
 	return expect.That("claims of the scope "+scope+" only where it was granted", func(o *document.Object) string {
 		for _, name := range names {
 			if _, is := o.Get(name); is {
@@ -57,7 +57,7 @@ func lack(scope string, names []string) expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 var tellNothing = expect.Refusing("no user data", func(ex *reports.Exchange) string {
 	if claims(ex).String("sub") != "" {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 type Again struct {
 	Steps      int // that the verdict rests on
 	Recomputed int // of them computed again from exchanges and recorded facts
+	// Why says why a step was not computed again: the first of them.
+	Why string
 	// Own are the exchanges that the check itself sent, and Looked those of them that a recomputed step judges.
 	Own, Looked int
 	// Contradiction says why the verdict does not follow; empty where it does.
@@ -32,14 +35,19 @@ func JudgeAgain(r *reports.Result, find Lookup) Again {
 		}
 	}
 	if r.Basis == nil {
-		return Again{}
+		return Again{Why: "what it rests on does not follow from single judgements"}
 	}
 	j := &rejudge{T: &T{World: &World{}, id: r.ID}, find: find, looked: map[int]bool{}}
 	j.failures = evidenceOf(r.ID)
 	for i := range r.Basis.Steps {
 		j.take(i, &r.Basis.Steps[i])
 	}
-	j.out.Steps = len(r.Basis.Steps)
+	switch j.out.Steps = len(r.Basis.Steps); {
+	case r.Verdict == reports.NotApplicable:
+		j.out.Why = "it does not apply, and only the exchange that shows it was looked at again"
+	case j.out.Steps == 0:
+		j.out.Why = "the code of the check decides without a judgement that is written down"
+	}
 	for _, n := range r.Evidence {
 		if ex, ok := find(n); ok && ex.Check == r.ID {
 			j.out.Own++
@@ -74,11 +82,15 @@ func (j *rejudge) contradict(i int, s *reports.BasisStep, format string, args ..
 
 // take judges one step again, and lets it have its effect.
 func (j *rejudge) take(i int, s *reports.BasisStep) {
+	done := j.out.Recomputed
 	switch {
 	case s.Matcher != nil && s.Subject != nil && s.Attested == "":
 		j.judge(i, s)
 	case s.Attested != "" && !j.hidden(s):
 		j.contradict(i, s, "it is marked as resting on a removed secret, and nothing is removed from what it judged")
+	}
+	if j.out.Recomputed == done && j.out.Why == "" {
+		j.out.Why = notAgain(s)
 	}
 	if s.Finding != nil {
 		j.findings = append(j.findings, *s.Finding)
@@ -95,12 +107,35 @@ func (j *rejudge) take(i int, s *reports.BasisStep) {
 	}
 }
 
+// notAgain says why a step is attested.
+func notAgain(s *reports.BasisStep) string {
+	switch {
+	case s.Attested != "":
+		return s.Attested
+	case strings.HasPrefix(string(s.Outcome), "body-"):
+		return "the code of the check sees something by itself"
+	case s.Matcher == nil:
+		return "what it expects depends on values that are not written down"
+	case s.Subject == nil:
+		return "what it judges is not written down"
+	}
+	return "this build does not know " + s.Matcher.Name
+}
+
 func (j *rejudge) judge(i int, s *reports.BasisStep) {
-	m, err := expect.Again(s.Matcher)
-	if err != nil {
+	var seen []int
+	find := func(n int) (*reports.Exchange, bool) {
+		seen = append(seen, n)
+		return j.find(n)
+	}
+	m, err := madeAgain(s.Matcher, find)
+	if missing := expect.MissingError(0); err != nil && !errors.As(err, &missing) {
 		return // of a later build: it stays as attested
 	}
-	actual, err := expect.Recall(s.Subject, j.find)
+	var actual any
+	if err == nil {
+		actual, err = expect.Recall(m, s.Subject, find)
+	}
 	if err != nil {
 		j.contradict(i, s, "%v", err)
 		return
@@ -114,7 +149,11 @@ func (j *rejudge) judge(i int, s *reports.BasisStep) {
 		}
 		ex = found
 	}
-	judgement := m.Judge(actual)
+	judgement, err := judgedAgain(m, actual)
+	if err != nil {
+		j.contradict(i, s, "%v", err)
+		return
+	}
 	inside := s.Outcome == reports.StepRefusedInside && ex != nil && expect.RefusedInside(ex) && !strings.HasPrefix(j.id, "RS-CHALLENGE-")
 	outcome := j.amountsTo(judgement, m.Kind(), ex, inside)
 	finding := j.findingOf(judgement, outcome, ex, s)
@@ -128,13 +167,30 @@ func (j *rejudge) judge(i int, s *reports.BasisStep) {
 		j.contradict(i, s, "what is recorded as found is not what its exchange shows")
 	default:
 		j.out.Recomputed++
-		for _, n := range []int{s.Exchange, s.Subject.Exchange} {
+		for _, n := range append(seen, s.Exchange) {
 			j.looked[n] = true
 		}
-		if e := s.Subject.Ending; e != nil {
-			j.looked[e.Exchange] = true
-		}
 	}
+}
+
+// madeAgain makes a matcher again. Its constructor may rely on what no report holds.
+func madeAgain(c *reports.Call, find expect.Lookup) (m expect.Matcher, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s cannot be made again from what is recorded", c.Name)
+		}
+	}()
+	return expect.Again(c, find)
+}
+
+// judgedAgain judges recorded facts, which may lack what a judge relies on.
+func judgedAgain(m expect.Matcher, actual any) (out expect.Judgement, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the recorded facts cannot be judged: %v", p)
+		}
+	}()
+	return m.Judge(actual), nil
 }
 
 // findingOf is the finding that follows from a judgement; nil for none.
@@ -191,6 +247,14 @@ func (j *rejudge) hidden(s *reports.BasisStep) bool {
 	return strings.ContainsAny(strings.Join(texts, "\n"), "‹")
 }
 
+// holdsFacts reports that a step judges facts that are no exchange.
+func holdsFacts(s *reports.BasisStep) bool {
+	if s.Subject.Value != nil && s.Subject.Value.Facts != nil {
+		return true
+	}
+	return slices.ContainsFunc(s.Matcher.Arguments, func(v reports.Value) bool { return v.Facts != nil })
+}
+
 func exchangesOf(s *reports.BasisStep) []int {
 	out := []int{s.Exchange}
 	if s.Subject != nil {
@@ -233,8 +297,13 @@ func Attest(r *reports.Result, find Lookup) *reports.Basis {
 		}
 		alone := &rejudge{T: &T{World: &World{}, id: r.ID}, find: find, looked: map[int]bool{}}
 		alone.failures = evidenceOf(r.ID)
-		if alone.judge(i, s); alone.out.Contradiction != "" && alone.hidden(s) {
+		alone.judge(i, s)
+		switch {
+		case alone.out.Contradiction == "":
+		case alone.hidden(s):
 			s.Attested = "it saw what is removed from the report"
+		case holdsFacts(s):
+			s.Subject = nil // they are not all that was judged
 		}
 	}
 	return &out

@@ -34,7 +34,7 @@ func (a Assertion) judged(m expect.Matcher, outcome reports.StepOutcome, ex *rep
 	if ex != nil && t.World != nil && t.KeepBasis {
 		t.seen = append(t.seen, ex)
 	}
-	s := reports.BasisStep{Outcome: outcome, About: t.about(a.about), Matcher: expect.CallOf(m), Subject: subject(t, a.actual),
+	s := reports.BasisStep{Outcome: outcome, About: t.about(a.about), Matcher: expect.CallOf(m), Subject: subject(t, m, a.actual),
 		Exchange: numberOf(ex), Advice: advice, Kind: kindOf(m)}
 	if len(t.findings) > findings {
 		f := t.findings[len(t.findings)-1]
@@ -47,12 +47,13 @@ func (a Assertion) judged(m expect.Matcher, outcome reports.StepOutcome, ex *rep
 	t.step(s)
 }
 
-func subject(t *T, actual any) *reports.Subject {
+func subject(t *T, m expect.Matcher, actual any) *reports.Subject {
 	if t.World == nil || !t.KeepBasis {
 		return nil
 	}
-	t.seen = append(t.seen, expect.ExchangesOf(actual)...)
-	return expect.SubjectOf(actual)
+	s, exchanges := expect.SubjectOf(m, actual)
+	t.seen = append(t.seen, exchanges...)
+	return s
 }
 
 // uncited are the exchanges that only the basis rests on.
@@ -78,7 +79,7 @@ func (t *T) control(ex *reports.Exchange) *reports.Exchange {
 func (t *T) controlledBy(ex *reports.Exchange, m expect.Matcher) {
 	t.controlled = true
 	t.control(ex)
-	t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control", Matcher: expect.CallOf(m), Subject: subject(t, ex),
+	t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control", Matcher: expect.CallOf(m), Subject: subject(t, m, ex),
 		Exchange: numberOf(ex), Kind: kindOf(m)})
 }
 

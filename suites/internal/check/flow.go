@@ -751,6 +751,12 @@ func (t *T) Finding(ex *reports.Exchange, about, expected, observed string) {
 
 // Controlled says that the body has seen itself what the target serves.
 func (t *T) Controlled() {
+	for _, ex := range slices.Backward(t.transcript) { // a report can show it where an exchange does
+		if m := t.MCP.Serve(); m.Judge(ex).Met {
+			t.controlledBy(ex, m)
+			return
+		}
+	}
 	t.controlled = true
 	t.step(reports.BasisStep{Outcome: reports.BodyControlled, About: t.about("")})
 }

@@ -59,7 +59,7 @@ func failing[E any](t *T, good Attempt[E]) (why string) {
 		case j.Met:
 			t.controlled = true
 			t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control: " + good.Name, Matcher: expect.CallOf(good.Good),
-				Subject:  subject(t, control),
+				Subject:  subject(t, good.Good, control),
 				Exchange: numberOf(expect.ExchangeOf(control)), Kind: "control"})
 		case expect.NoAnswer(expect.ExchangeOf(control)) != "":
 			why = "the same request without the defect gets no answer that decides: " + j.Observed

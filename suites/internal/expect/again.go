@@ -3,7 +3,10 @@ package expect
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"path"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -15,14 +18,15 @@ import (
 // remembered is a matcher that knows how it was made, so that a report can say it and somebody else can make it again.
 type remembered struct {
 	Matcher
-	call *reports.Call
+	call      *reports.Call
+	exchanges []*reports.Exchange // among its arguments
 }
 
 // named remembers a constructor and its arguments. A list is spread. Arguments that cannot be written down leave the matcher
 // without a name.
 func named(m Matcher, name string, args ...any) Matcher {
 	call := &reports.Call{Name: name}
-	for _, a := range args {
+	for _, a := range args { // of plain types: see Family for others
 		if list := reflect.ValueOf(a); list.IsValid() && list.Kind() == reflect.Slice {
 			for i := range list.Len() {
 				if !remember(call, list.Index(i).Interface()) {
@@ -33,7 +37,7 @@ func named(m Matcher, name string, args ...any) Matcher {
 			return m
 		}
 	}
-	return &remembered{m, call}
+	return &remembered{Matcher: m, call: call}
 }
 
 func remember(call *reports.Call, arg any) bool {
@@ -56,10 +60,10 @@ func CallOf(m any) *reports.Call {
 }
 
 // matchers are the constructors by their names, and values those of a Value.
-var matchers, values map[string]any
+var matchers, values = map[string]any{}, map[string]any{}
 
 func init() { // Either refers to the table that holds it
-	matchers = map[string]any{
+	maps.Copy(matchers, map[string]any{
 		"Refuse": Refuse, "RefusePreferably": RefusePreferably, "RefuseAnyway": RefuseAnyway, "NotBypass": NotBypass, "Accept": Accept,
 		"RefuseOrNotImplemented": RefuseOrNotImplemented, "HaveStatus": HaveStatus, "HaveMediaType": HaveMediaType, "HaveHeader": HaveHeader,
 		"HaveChallenge": HaveChallenge, "HaveChallengeOf": HaveChallengeOf, "BeServed": BeServed, "BeServedOrUnknown": BeServedOrUnknown,
@@ -73,23 +77,88 @@ func init() { // Either refers to the table that holds it
 		"BeJWT":           BeJWT,
 		"IncludeAudience": IncludeAudience, "HaveAudience": HaveAudience, "HaveType": HaveType, "ExpireAfter": ExpireAfter, "Be": Be,
 		"BeUnguessable": BeUnguessable, "Either": Either, "AllowPreflight": AllowPreflight, "BeReadable": BeReadable,
-	}
+	})
 	values = map[string]any{
 		"NotEmpty": func() Value { return NotEmpty }, "Anything": func() Value { return Anything }, "ANumber": func() Value { return ANumber },
 		"OneOf": OneOf, "Holding": Holding,
 	}
 }
 
+// Family names a constructor of matchers, so that what it makes can be made again: call it in the initialization of a package. Its
+// arguments are written down as facts; where one cannot be, the matcher has no name.
+func Family[F any](name string, constructor F) F {
+	name = initializing(1) + ": " + name
+	register(name, constructor)
+	f := reflect.ValueOf(constructor)
+	return reflect.MakeFunc(f.Type(), func(args []reflect.Value) []reflect.Value {
+		call := f.Call
+		if f.Type().IsVariadic() {
+			call = f.CallSlice
+		}
+		m := call(args)[0].Interface().(Matcher)
+		made := &remembered{Matcher: m, call: &reports.Call{Name: name}}
+		for _, a := range args {
+			v, exchanges, ok := argument(a)
+			if !ok {
+				return []reflect.Value{reflect.ValueOf(&m).Elem()}
+			}
+			made.call.Arguments, made.exchanges = append(made.call.Arguments, v), append(made.exchanges, exchanges...)
+		}
+		m = made
+		return []reflect.Value{reflect.ValueOf(&m).Elem()}
+	}).Interface().(F)
+}
+
+// argument writes an argument of a constructor down.
+func argument(a reflect.Value) (v reports.Value, exchanges []*reports.Exchange, ok bool) {
+	text, exchanges, ok := factsOf(a)
+	return reports.Value{Facts: &text}, exchanges, ok
+}
+
+// declared names a matcher that a variable of a package holds, by the package and what it expects.
+func declared(m Matcher, expected string) Matcher {
+	of := initializing(2)
+	if of == "" || expected == "" {
+		return m // made while a check runs
+	}
+	name := of + ": " + expected
+	made := &remembered{Matcher: m, call: &reports.Call{Name: name}}
+	register(name, func() Matcher { return made })
+	return made
+}
+
+// initializing is the file of the package whose initialization calls; empty where a function calls. skip is how many callers are
+// in between.
+func initializing(skip int) string {
+	pc, _, _, _ := runtime.Caller(skip + 1)
+	frame, _ := runtime.CallersFrames([]uintptr{pc}).Next()
+	pkg, ok := strings.CutSuffix(frame.Function, ".init")
+	if !ok {
+		return ""
+	}
+	return path.Base(pkg) + "/" + path.Base(frame.File)
+}
+
+func register(name string, constructor any) {
+	if _, twice := matchers[name]; twice {
+		panic("two matchers are called " + name + ": a report could not tell them apart")
+	}
+	matchers[name] = constructor
+}
+
+// Lookup finds an exchange of a report.
+type Lookup func(number int) (*reports.Exchange, bool)
+
 // Again makes a matcher again from what a report says of it.
-func Again(c *reports.Call) (m Matcher, err error) {
-	out, err := again(c, matchers)
+func Again(c *reports.Call, find Lookup) (m Matcher, err error) {
+	out, err := again(c, matchers, find)
 	if err != nil {
 		return nil, err
 	}
 	return out.(Matcher), nil
 }
 
-func again(c *reports.Call, table map[string]any) (any, error) {
+func again(c *reports.Call, table map[string]any, find Lookup) (any, error) {
 	make, ok := table[c.Name]
 	if !ok {
 		return nil, fmt.Errorf("this build knows no matcher %q", c.Name)
@@ -99,13 +168,16 @@ func again(c *reports.Call, table map[string]any) (any, error) {
 	if n := len(c.Arguments); n < t.NumIn() && !(t.IsVariadic() && n == t.NumIn()-1) || n > t.NumIn() && !t.IsVariadic() {
 		return nil, fmt.Errorf("%s takes other arguments than %d", c.Name, n)
 	}
+	if len(c.Arguments) > 0 && c.Arguments[0].Facts != nil {
+		return remake(f, c, find)
+	}
 	var in []reflect.Value
 	for i := range c.Arguments {
 		want := t.In(min(i, t.NumIn()-1))
 		if t.IsVariadic() && i >= t.NumIn()-1 {
 			want = want.Elem()
 		}
-		v, err := plain(&c.Arguments[i])
+		v, err := plain(&c.Arguments[i], find)
 		if err != nil {
 			return nil, err
 		}
@@ -114,6 +186,28 @@ func again(c *reports.Call, table map[string]any) (any, error) {
 			return nil, fmt.Errorf("%s: argument %d is no %s", c.Name, i+1, want)
 		}
 		in = append(in, got)
+	}
+	return f.Call(in)[0].Interface(), nil
+}
+
+// remake calls a constructor of a Family again.
+func remake(f reflect.Value, c *reports.Call, find Lookup) (any, error) {
+	if len(c.Arguments) != f.Type().NumIn() {
+		return nil, fmt.Errorf("%s takes other arguments than %d", c.Name, len(c.Arguments))
+	}
+	var in []reflect.Value
+	for i := range c.Arguments {
+		if c.Arguments[i].Facts == nil {
+			return nil, fmt.Errorf("%s: argument %d is no fact", c.Name, i+1)
+		}
+		v, err := fromFacts(*c.Arguments[i].Facts, f.Type().In(i), find)
+		if err != nil {
+			return nil, err
+		}
+		in = append(in, v)
+	}
+	if f.Type().IsVariadic() {
+		return f.CallSlice(in)[0].Interface(), nil
 	}
 	return f.Call(in)[0].Interface(), nil
 }
@@ -159,7 +253,7 @@ func valueFor(v any) (*reports.Value, bool) {
 }
 
 // plain reads what valueFor has written.
-func plain(v *reports.Value) (any, error) {
+func plain(v *reports.Value, find Lookup) (any, error) {
 	switch {
 	case v.Text != nil:
 		return *v.Text, nil
@@ -176,15 +270,43 @@ func plain(v *reports.Value) (any, error) {
 		return o, err
 	case v.Call != nil:
 		if _, ok := values[v.Call.Name]; ok {
-			return again(v.Call, values)
+			return again(v.Call, values, find)
 		}
-		return again(v.Call, matchers)
+		return again(v.Call, matchers, find)
 	}
 	return nil, nil
 }
 
-// SubjectOf writes down what a matcher judges; nil where that cannot be.
-func SubjectOf(actual any) *reports.Subject {
+// SubjectOf writes down what a matcher judges, with the exchanges that it comes from; nil where that cannot be.
+func SubjectOf(m Matcher, actual any) (*reports.Subject, []*reports.Exchange) {
+	exchanges := ExchangesOf(actual)
+	if r, is := m.(*remembered); is {
+		exchanges = append(exchanges, r.exchanges...)
+	}
+	if t := judgedType(m); t != nil && t == reflect.TypeOf(actual) && t.Kind() != reflect.String && t != exchangeType && t != jwtType {
+		text, cited, ok := factsOf(reflect.ValueOf(actual))
+		if !ok {
+			return nil, exchanges
+		}
+		return &reports.Subject{Value: &reports.Value{Facts: &text}}, append(exchanges, cited...)
+	}
+	return subjectOf(actual), exchanges
+}
+
+var jwtType = reflect.TypeFor[JWT]()
+
+// judgedType is the type of what a matcher judges, where it is one of its own; nil for what comes from an exchange.
+func judgedType(m Matcher) reflect.Type {
+	switch m := m.(type) {
+	case *remembered:
+		return judgedType(m.Matcher)
+	case *matcher:
+		return m.of
+	}
+	return nil
+}
+
+func subjectOf(actual any) *reports.Subject {
 	switch v := actual.(type) {
 	case nil:
 		return nil
@@ -239,14 +361,14 @@ func endingOf(g Ending) *reports.Ending {
 }
 
 // Recall is what a matcher judged, from what a report says of it.
-func Recall(s *reports.Subject, exchange func(number int) (*reports.Exchange, bool)) (any, error) {
+func Recall(m Matcher, s *reports.Subject, exchange Lookup) (any, error) {
 	find := func(n int) (*reports.Exchange, error) {
 		if n == 0 {
 			return nil, nil
 		}
 		ex, ok := exchange(n)
 		if !ok {
-			return nil, fmt.Errorf("the report holds no exchange %d", n)
+			return nil, MissingError(n)
 		}
 		return ex, nil
 	}
@@ -254,8 +376,18 @@ func Recall(s *reports.Subject, exchange func(number int) (*reports.Exchange, bo
 	switch {
 	case err != nil:
 		return nil, err
+	case s.Value != nil && s.Value.Facts != nil:
+		t := judgedType(m)
+		if t == nil {
+			return nil, errFacts
+		}
+		v, err := fromFacts(*s.Value.Facts, t, exchange)
+		if err != nil {
+			return nil, err
+		}
+		return v.Interface(), nil
 	case s.Value != nil:
-		return plain(s.Value)
+		return plain(s.Value, exchange)
 	case s.JWT != nil:
 		j := JWT{From: ex, Client: s.JWT.Name}
 		j.Header, _, _ = document.ParseObject(s.JWT.Header) // nil where there was none

@@ -78,7 +78,7 @@ func TestMatchersMadeAgainJudgeAlike(t *testing.T) {
 			require.NoError(t, err)
 			var read reports.Call
 			require.NoError(t, json.Unmarshal(text, &read))
-			again, err := Again(&read)
+			again, err := Again(&read, nil)
 			require.NoError(t, err)
 			assert.Equal(t, m.Kind(), again.Kind())
 			assert.Equal(t, m.Judge(ex), again.Judge(ex))
@@ -89,7 +89,7 @@ func TestMatchersMadeAgainJudgeAlike(t *testing.T) {
 			Arguments: []reports.Value{{Null: true}}},
 		"of another type": {Name: "Refuse", Arguments: []reports.Value{{List: &[]string{"x"}}}},
 	} {
-		_, err := Again(&call)
+		_, err := Again(&call, nil)
 		assert.Error(t, err, name)
 	}
 }
@@ -103,20 +103,22 @@ func TestWhatIsHiddenInCodeHasNoName(t *testing.T) {
 func TestSubjectsAreRecalled(t *testing.T) {
 	find := func(n int) (*reports.Exchange, bool) { return &reports.Exchange{Number: n}, n == 7 }
 	for _, v := range []any{"text", 5, true, json.Number("1.5"), []string{"a", "b"}} {
-		s := SubjectOf(v)
+		s, _ := SubjectOf(Accept(), v)
 		require.NotNil(t, s)
 		text, err := json.Marshal(s)
 		require.NoError(t, err)
 		var read reports.Subject
 		require.NoError(t, json.Unmarshal(text, &read))
-		again, err := Recall(&read, find)
+		again, err := Recall(Accept(), &read, find)
 		require.NoError(t, err)
 		assert.Equal(t, v, again)
 	}
-	again, err := Recall(SubjectOf(&reports.Exchange{Number: 7}), find)
+	sent, _ := SubjectOf(Accept(), &reports.Exchange{Number: 7})
+	again, err := Recall(Accept(), sent, find)
 	require.NoError(t, err)
 	assert.Equal(t, 7, again.(*reports.Exchange).Number)
-	_, err = Recall(&reports.Subject{Exchange: 8}, find)
+	_, err = Recall(Accept(), &reports.Subject{Exchange: 8}, find)
 	assert.ErrorContains(t, err, "no exchange 8")
-	assert.Nil(t, SubjectOf(struct{}{}))
+	none, _ := SubjectOf(Accept(), struct{}{})
+	assert.Nil(t, none)
 }

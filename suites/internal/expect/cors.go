@@ -18,7 +18,7 @@ func AllowPreflight(origin, method string, fields ...string) Matcher {
 	if len(fields) > 0 {
 		expected += ", Access-Control-Allow-Headers with " + strings.Join(fields, ", ")
 	}
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		observed := preflightProblem(ExchangeOf(actual), origin, method, fields)
 		return Judgement{Met: observed == "", Expected: expected, Observed: observed}
 	}}, "AllowPreflight", origin, method, fields)
@@ -45,7 +45,7 @@ func preflightProblem(ex *reports.Exchange, origin, method string, fields []stri
 // BeReadable expects an answer that a browser shows to a page of an origin (Fetch, CORS check, without credentials).
 func BeReadable(origin string) Matcher {
 	expected := "Access-Control-Allow-Origin with " + origin + " or *, so that a page of this origin can read the answer"
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		v := Header(ex, "Access-Control-Allow-Origin")
 		return Judgement{Met: v == "*" || v == origin, Expected: expected, Observed: allowing(ex, "Access-Control-Allow-Origin")}

@@ -136,7 +136,7 @@ func Refuse(statuses ...int) Matcher {
 // RefusePreferably expects a refusal with a status; another of those that refuse is advice.
 func RefusePreferably(status int, others ...int) Matcher {
 	refuse := Refuse(append([]int{status}, others...)...)
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		j := refuse.Judge(actual)
 		if ex := ExchangeOf(actual); j.Met && Status(ex) != status {
 			j.Advice = &Advice{list([]int{status}), Describe(ex)}

@@ -18,7 +18,7 @@ func HaveStatus(statuses ...int) Matcher {
 
 // HaveMediaType expects a Content-Type of a media type, whatever its parameters.
 func HaveMediaType(want string) Matcher {
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		return Judgement{Met: MediaType(ex) == want, Expected: want, Observed: "Content-Type " + Header(ex, "Content-Type")}
 	}}, "HaveMediaType", want)
@@ -27,7 +27,7 @@ func HaveMediaType(want string) Matcher {
 // HaveHeader expects a response header field with a value: a Value, or the text itself.
 func HaveHeader(name string, want any) Matcher {
 	v := valueOf(want)
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		expected := name + ": " + v.what
 		values := HeaderValues(ExchangeOf(actual), name)
 		if len(values) == 0 {
@@ -86,7 +86,7 @@ func UnknownTool(ex *reports.Exchange) bool {
 // listed ones is a warning (RFC 6750 section 3.1).
 func BeRefused(status int, codes ...string) Matcher {
 	expected := fmt.Sprintf("refusal with HTTP %d", status)
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		switch {
 		case mcp.Read(ex).Result != nil:
@@ -104,12 +104,12 @@ func BeRefused(status int, codes ...string) Matcher {
 // HaveMember expects a member in a JSON object, or in an answer that is one: a Value, or the value itself.
 func HaveMember(name string, want any) Matcher {
 	v := valueOf(want)
-	return named(&matcher{Look, func(actual any) Judgement { return has(objectOf(actual), name, v) }}, "HaveMember", name, want)
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement { return has(objectOf(actual), name, v) }}, "HaveMember", name, want)
 }
 
 // ForbidFraming expects a page that no other site can put into a frame (RFC 9700 section 4.16).
 func ForbidFraming() Matcher {
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		return Judgement{Met: FramingForbidden(ex), Expected: "X-Frame-Options, or frame-ancestors in Content-Security-Policy",
 			Observed: Describe(ex) + " with neither"}

@@ -25,7 +25,7 @@ func HaveClaim(name string, want any) Matcher { return HaveMember(name, want) }
 
 // BeJWT expects a compact JWS that can be read (RFC 7519 section 7.2).
 func BeJWT() Matcher {
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		j, _ := actual.(JWT)
 		return Judgement{Met: j.Header != nil && j.Claims != nil, Expected: "a JWT", Observed: "there is none"}
 	}}, "BeJWT")
@@ -33,7 +33,7 @@ func BeJWT() Matcher {
 
 // IncludeAudience expects an audience, alone or among others.
 func IncludeAudience(want string) Matcher {
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		audience := Audience(objectOf(actual))
 		met := slices.Contains(audience, want)
 		return Judgement{Met: met, Expected: "aud with " + want, Observed: "aud: " + strings.Join(audience, " ")}
@@ -42,7 +42,7 @@ func IncludeAudience(want string) Matcher {
 
 // HaveAudience expects exactly this audience, alone or as a list of one (RFC 7519 section 4.1.3).
 func HaveAudience(want string) Matcher {
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		audience := Audience(objectOf(actual))
 		met := len(audience) == 1 && audience[0] == want
 		return Judgement{Met: met, Expected: "aud: " + want, Observed: "aud: " + strings.Join(audience, " ")}
@@ -74,7 +74,7 @@ func ExpireLater() Matcher { return ExpireAfter(int(time.Now().Unix())) }
 
 // ExpireAfter is ExpireLater at a time, in seconds since 1970.
 func ExpireAfter(now int) Matcher {
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		v, _ := objectOf(actual).Get("exp")
 		exp, ok := Number(v)
 		met := ok && exp > float64(now)
@@ -85,7 +85,7 @@ func ExpireAfter(now int) Matcher {
 // Be expects a plain value: a Value, or the value itself.
 func Be(want any) Matcher {
 	v := valueOf(want)
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		return Judgement{Met: v.ok(actual), Expected: v.what, Observed: fmt.Sprint(actual)}
 	}}, "Be", want)
 }

@@ -3,6 +3,7 @@ package expect
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/onsi/gomega/types"
 
@@ -70,6 +71,7 @@ type Asked interface {
 type matcher struct {
 	kind  Kind
 	judge func(actual any) Judgement
+	of    reflect.Type // of what is judged, where that is one type
 }
 
 func (m *matcher) Kind() Kind                 { return m.kind }
@@ -94,7 +96,7 @@ func (m *matcher) NegatedFailureMessage(actual any) string {
 
 // onExchange makes a matcher of an exchange that is or is not as expected.
 func onExchange(expected string, kind Kind, match func(ex *reports.Exchange) bool) Matcher {
-	return &matcher{kind, func(actual any) Judgement {
+	return &matcher{kind: kind, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		if ex == nil {
 			return Judgement{Expected: expected, Observed: "nothing was sent"}
@@ -105,6 +107,10 @@ func onExchange(expected string, kind Kind, match func(ex *reports.Exchange) boo
 
 // That makes a matcher of what a check looks at itself: problem is empty where all is well, and else what was observed.
 func That[V any](expected string, problem func(v V) string) Matcher {
+	return declared(that(expected, problem), expected)
+}
+
+func that[V any](expected string, problem func(v V) string) Matcher {
 	return &matcher{Look, func(actual any) Judgement {
 		v, ok := actual.(V)
 		if !ok {
@@ -112,30 +118,30 @@ func That[V any](expected string, problem func(v V) string) Matcher {
 		}
 		observed := problem(v)
 		return Judgement{Met: observed == "", Expected: expected, Observed: observed}
-	}}
+	}, reflect.TypeFor[V]()}
 }
 
 // Refusing is That for what must not come about: where the value is as expected, the target has refused.
 func Refusing[V any](expected string, problem func(v V) string) Matcher {
-	m := That(expected, problem)
-	return &matcher{Refusal, func(actual any) Judgement {
+	m := that(expected, problem)
+	return declared(&matcher{Refusal, func(actual any) Judgement {
 		j := m.Judge(actual)
 		if ex := ExchangeOf(actual); j.Met && ex != nil && NoAnswer(ex) != "" {
 			return Judgement{Expected: expected, Undecided: NoAnswer(ex)}
 		}
 		return j
-	}}
+	}, reflect.TypeFor[V]()}, expected)
 }
 
 // Serving is That for what the target should serve: where the value is as expected, a refusal beside it means something.
 func Serving[V any](expected string, problem func(v V) string) Matcher {
-	return &matcher{Control, That(expected, problem).Judge}
+	return declared(&matcher{Control, that(expected, problem).Judge, reflect.TypeFor[V]()}, expected)
 }
 
 // Either is satisfied by what satisfies one of two matchers. What it expects, and what it means to satisfy it, are those of
 // the second.
 func Either(first, second Matcher) Matcher {
-	return named(&matcher{second.Kind(), func(actual any) Judgement {
+	return named(&matcher{kind: second.Kind(), judge: func(actual any) Judgement {
 		if j := first.Judge(actual); j.Met {
 			return j
 		}
@@ -160,18 +166,22 @@ func NoAnswer(ex *reports.Exchange) string {
 // Show is That for an exchange which was looked at for something that must not be in it: without an answer nothing was seen. A
 // server error is an answer, which may show as much as any other.
 func Show(expected string, problem func(ex *reports.Exchange) string) Matcher {
-	m := That(expected, problem)
-	return &matcher{Look, func(actual any) Judgement {
+	m := that(expected, problem)
+	return declared(&matcher{kind: Look, judge: func(actual any) Judgement {
 		if ex := ExchangeOf(actual); ex != nil && ex.Response == nil {
 			return Judgement{Expected: expected, Undecided: NoAnswer(ex)}
 		}
 		return m.Judge(actual)
-	}}
+	}}, expected)
 }
 
 // Unless is a matcher whose satisfaction counts only where nothing speaks against it: doubt says what does, or is empty.
 func Unless[V any](m Matcher, doubt func(v V) string) Matcher {
-	return &matcher{m.Kind(), func(actual any) Judgement {
+	of := judgedType(m)
+	if of == nil {
+		of = reflect.TypeFor[V]()
+	}
+	return declared(&matcher{m.Kind(), func(actual any) Judgement {
 		j := m.Judge(actual)
 		if v, ok := actual.(V); ok && j.Met {
 			if why := doubt(v); why != "" {
@@ -179,5 +189,13 @@ func Unless[V any](m Matcher, doubt func(v V) string) Matcher {
 			}
 		}
 		return j
-	}}
+	}, of}, inDoubt(m))
+}
+
+// inDoubt is what the variable of a package is called that holds a matcher with a doubt; empty where the matcher has no name.
+func inDoubt(m Matcher) string {
+	if c := CallOf(m); c != nil {
+		return c.Name + ", unless in doubt"
+	}
+	return ""
 }

@@ -33,7 +33,7 @@ type Flow interface {
 // IssueTokens expects a successful token response: 200 with an access token (OAuth 2.1 section 3.2.3).
 func IssueTokens() Matcher {
 	const expected = "HTTP 200 with an access token"
-	return named(&matcher{Control, func(actual any) Judgement {
+	return named(&matcher{kind: Control, judge: func(actual any) Judgement {
 		if flow, ok := actual.(Flow); ok && flow.TokenResponse() == nil {
 			return Judgement{Expected: "a code", Observed: flow.Describe()}
 		}
@@ -52,7 +52,7 @@ func tokenResponse(actual any) *reports.Exchange {
 // RefuseGrant expects a token request to be refused (OAuth 2.1 section 3.2.4). Another error code than the listed ones is
 // a warning.
 func RefuseGrant(codes ...string) Matcher {
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		ex := tokenResponse(actual)
 		status := Status(ex)
 		switch {
@@ -78,7 +78,7 @@ func otherCode(codes []string, code, before string) *Advice {
 // EndWithoutCode expects an authorization request to end without a code (OAuth 2.1 section 4.1.2.1). Where the client gets
 // an error, another one than listed is a warning.
 func EndWithoutCode(codes ...string) Matcher {
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		g, ok := actual.(Ending)
 		if !ok {
 			return Judgement{Expected: "where an authorization request ended", Observed: fmt.Sprintf("a value of type %T", actual)}
@@ -100,7 +100,7 @@ func EndWithoutCode(codes ...string) Matcher {
 
 // EndWithCode expects an authorization request to end with a code.
 func EndWithCode() Matcher {
-	return named(&matcher{Control, func(actual any) Judgement {
+	return named(&matcher{kind: Control, judge: func(actual any) Judgement {
 		g, ok := actual.(Ending)
 		if !ok {
 			return Judgement{Expected: "a code", Observed: fmt.Sprintf("a value of type %T", actual)}
@@ -111,7 +111,7 @@ func EndWithCode() Matcher {
 
 // Proceed expects a flow to go on as far as it can: to tokens, to a code, or to a page at which the user signs in or consents.
 func Proceed() Matcher {
-	return named(&matcher{Control, func(actual any) Judgement {
+	return named(&matcher{kind: Control, judge: func(actual any) Judgement {
 		if flow, ok := actual.(Flow); ok && flow.TokenResponse() != nil {
 			return IssueTokens().Judge(actual)
 		}
@@ -127,7 +127,7 @@ func Proceed() Matcher {
 // GiveNoTokens expects a flow to be refused at either endpoint: no code, with one of the listed errors, or a code that
 // cannot be redeemed.
 func GiveNoTokens(codes ...string) Matcher {
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		if flow, ok := actual.(Flow); ok && flow.TokenResponse() == nil {
 			return EndWithoutCode(codes...).Judge(actual)
 		}
@@ -137,7 +137,7 @@ func GiveNoTokens(codes ...string) Matcher {
 
 // IssueNothing is GiveNoTokens where a code, even one that cannot be redeemed, is a warning.
 func IssueNothing(codes ...string) Matcher {
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		j := GiveNoTokens(codes...).Judge(actual)
 		if flow, ok := actual.(Flow); ok && j.Met && flow.Code() != "" {
 			j.Advice = &Advice{"no code", "a code is issued, which cannot be redeemed"}
@@ -157,7 +157,7 @@ type Redirecting interface {
 // client and a redirect URI that are not known to belong together must (OAuth 2.1 section 4.1.2.1).
 func NotRedirect() Matcher {
 	const expected = "an error page and no redirect, because client and redirect URI are not known to belong together"
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		g, ok := actual.(Redirecting)
 		if !ok {
 			return Judgement{Expected: "where an authorization request ended", Observed: fmt.Sprintf("a value of type %T", actual)}
@@ -177,7 +177,7 @@ func NotRedirect() Matcher {
 
 // NameError expects an error with one of these codes.
 func NameError(codes ...string) Matcher {
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		code := oauth.ErrorCode(ExchangeOf(actual))
 		if g, ok := actual.(Ending); ok {
 			code = g.Error()
@@ -200,7 +200,7 @@ func BeRegistered() Matcher {
 // RefuseRegistration expects a registration to be refused (RFC 7591 section 3.2.2). Another error code than the listed
 // ones is a warning.
 func RefuseRegistration(codes ...string) Matcher {
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		switch status := Status(ex); {
 		case status < 300 && member(ex, "client_id") != "":
@@ -217,7 +217,7 @@ func RefuseRegistration(codes ...string) Matcher {
 
 // ConfirmRevocation expects a revocation to be confirmed (RFC 7009 section 2.2). 204 is a warning: the clause names 200.
 func ConfirmRevocation() Matcher {
-	return named(&matcher{Control, func(actual any) Judgement {
+	return named(&matcher{kind: Control, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		j := Judgement{Met: Status(ex) == 200 || Status(ex) == 204, Expected: "HTTP 200", Observed: Describe(ex)}
 		if Status(ex) == 204 {
@@ -237,7 +237,7 @@ func BeActive() Matcher {
 
 // BeInactive expects an introspection response that says no more than that a token is not in force (RFC 7662 section 2.2).
 func BeInactive() Matcher {
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		active, said := oauth.Object(ex).Bool("active")
 		switch {

@@ -8,7 +8,7 @@ import (
 // BeUnguessable expects a set of values that nobody can guess (RFC 6749 section 10.10). Random UUIDs, with 122 bits, are short
 // of the number but not guessable: a warning.
 func BeUnguessable(what string) Matcher {
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		values, ok := actual.([]string)
 		if !ok || len(values) < 2 {
 			return Judgement{Expected: what, Undecided: "too few values to compare"}

@@ -10,7 +10,7 @@ func Run() Matcher { return named(onExchange("the tool to run", Control, Ran), "
 
 // NotRun expects a call to be refused before the tool runs, in whatever way.
 func NotRun() Matcher {
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		switch {
 		case Ran(ex):
@@ -24,7 +24,7 @@ func NotRun() Matcher {
 
 // BeForbidden expects a call to be refused for its scope, with HTTP 403 (OAuth 2.1 section 5.3.2).
 func BeForbidden() Matcher {
-	return named(&matcher{Refusal, func(actual any) Judgement {
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		j := NotRun().Judge(actual)
 		if ex := ExchangeOf(actual); j.Met && (Status(ex) != 403 || mcp.Read(ex).Result != nil) {
 			return Judgement{Expected: "refusal with HTTP 403", Observed: Describe(ex)}
@@ -35,7 +35,7 @@ func BeForbidden() Matcher {
 
 // NameInChallenge expects the error code of a challenge (RFC 6750 section 3.1).
 func NameInChallenge(code string) Matcher {
-	return named(&matcher{Look, func(actual any) Judgement {
+	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		got, named := Param(ex, "error")
 		observed := "error=\"" + got + "\""
