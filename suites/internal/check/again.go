@@ -48,18 +48,23 @@ func JudgeAgain(r *reports.Result, find Lookup) Again {
 	case j.out.Steps == 0:
 		j.out.Why = "the code of the check decides without a judgement that is written down"
 	}
+	j.countExchanges(r)
+	if j.out.Contradiction == "" {
+		j.out.Contradiction = j.conclude(r)
+	}
+	return j.out
+}
+
+// countExchanges counts those that the check itself sent.
+func (j *rejudge) countExchanges(r *reports.Result) {
 	for _, n := range r.Evidence {
-		if ex, ok := find(n); ok && ex.Check == r.ID {
+		if ex, ok := j.find(n); ok && ex.Check == r.ID {
 			j.out.Own++
 			if j.looked[n] {
 				j.out.Looked++
 			}
 		}
 	}
-	if j.out.Contradiction == "" {
-		j.out.Contradiction = j.conclude(r)
-	}
-	return j.out
 }
 
 // rejudge is a check whose steps come from a report.

@@ -148,6 +148,10 @@ func (w *factWriter) write(v reflect.Value, depth int) (any, bool) {
 	case v.Kind() == reflect.Struct && !isPlain(v.Type()):
 		return nil, false
 	}
+	return w.writeKind(v, depth)
+}
+
+func (w *factWriter) writeKind(v reflect.Value, depth int) (any, bool) {
 	switch v.Kind() {
 	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64,
 		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
@@ -339,20 +343,25 @@ func fillPlain(v reflect.Value, facts any) error {
 		b, ok := facts.(bool)
 		v.SetBool(b)
 		return unlessOK(ok)
-	case v.CanInt():
-		n, err := number.Int64()
-		v.SetInt(n)
-		return err
-	case v.CanUint():
-		n, err := number.Int64()
-		v.SetUint(uint64(n))
-		return errors.Join(err, unlessOK(n >= 0))
-	case v.CanFloat():
-		n, err := number.Float64()
-		v.SetFloat(n)
-		return err
 	}
-	return errFacts
+	return fillNumber(v, number)
+}
+
+func fillNumber(v reflect.Value, number json.Number) error {
+	whole, err := number.Int64()
+	switch {
+	case v.CanInt():
+		v.SetInt(whole)
+	case v.CanUint():
+		v.SetUint(uint64(whole))
+	case v.CanFloat():
+		var f float64
+		f, err = number.Float64()
+		v.SetFloat(f)
+	default:
+		return errFacts
+	}
+	return err
 }
 
 func (r *factReader) fillDynamic(v reflect.Value, facts any, depth int) error {
