@@ -3,15 +3,18 @@ package browser_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"image"
 	_ "image/jpeg"
 	_ "image/png"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -160,6 +163,47 @@ func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
 					assert.NotContains(t, []reports.Verdict{reports.NotTested, reports.Inconclusive}, r.Verdict, r.Reason)
 				}
 			}
+		})
+	}
+}
+
+// Metadata count only from the places that follow from the issuer: what the MCP server's origin adds in a copy of them is not used. What
+// the issuer itself names is, and where it is on another origin, the notice says so.
+func TestACopyOfMetadataAddsNothing(t *testing.T) {
+	const added = "http://127.0.0.1:1/revoke"
+	for name, byIssuer := range map[string]bool{"at the MCP server": false, "at the issuer": true} {
+		t.Run(name, func(t *testing.T) {
+			o := reference.Ideal()
+			o.Apart, o.IssuerPath = true, "/tenant"
+			var whole atomic.Value // the metadata with the endpoint
+			o.Behaviour.Metadata = func(_ string, doc map[string]any) {
+				doc["revocation_endpoint"] = added
+				whole.Store(maps.Clone(doc))
+				if !byIssuer {
+					delete(doc, "revocation_endpoint")
+				}
+			}
+			var served atomic.Int32
+			o.Wrap = func(h http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if doc := whole.Load(); doc != nil && strings.HasPrefix(r.URL.Path, "/.well-known/oauth-authorization-server") {
+						served.Add(1)
+						w.Header().Set("Content-Type", "application/json")
+						assert.NoError(t, json.NewEncoder(w).Encode(doc))
+						return
+					}
+					h.ServeHTTP(w, r)
+				})
+			}
+			var said []string
+			cfg := against.SigningIn(against.Start(t, o))
+			cfg.Only, cfg.OnNotice = []string{"RS-CHALLENGE-401-STATUS"}, func(notice string) { said = append(said, notice) }
+			for range 2 { // the copy is there from the second run on
+				_, err := suites.Run(t.Context(), cfg)
+				require.NoError(t, err)
+			}
+			assert.Positive(t, served.Load())
+			assert.Equal(t, byIssuer, strings.Contains(strings.Join(said, "\n"), "--trust-endpoint "+added), said)
 		})
 	}
 }
