@@ -34,7 +34,7 @@ func guardsOldTransport(t *T) {
 	for i, address := range addresses {
 		if messagesOf(anonymous[i], address) != "" {
 			offered = true
-			t.Finding(anonymous[i].Close(), address+" without a token", "HTTP 401", "the stream opens, and names where messages go")
+			t.Expect(anonymous[i].Close(), "%s without a token", address).To(notOpen)
 		}
 	}
 	for i, address := range addresses {
@@ -98,10 +98,19 @@ func oldMessages(t *T, s *Stream, address string) {
 	t.Expect(message(mcp.Bearer("mcpauth-not-a-token")), "a message with a bad token").To(expect.Refuse(401))
 	if t.Mint.Trusted() || t.Session != nil && t.Session.Ready && t.Session.UserCount() > 1 {
 		ex := message(mcp.Bearer(t.MCP.SecondToken()))
-		if s.Waits(`"result"`, opening/2) {
-			t.Finding(ex, "a message with another user's token", "a refusal", "it is answered on the first user's stream")
-		} else {
-			t.RefusedBy(ex)
-		}
+		t.Expect(ex, "a message with another user's token").To(notAnswerOn(s))
 	}
+}
+
+var notOpen = expect.That("HTTP 401", func(*reports.Exchange) string { return "the stream opens, and names where messages go" })
+
+// notAnswerOn expects no answer on the stream of the first user.
+func notAnswerOn(s *Stream) expect.Matcher {
+	answered := s.Waits(`"result"`, opening/2)
+	return expect.Refusing("a refusal", func(*reports.Exchange) string {
+		if answered {
+			return "it is answered on the first user's stream"
+		}
+		return ""
+	})
 }

@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
@@ -24,14 +25,20 @@ func guardsAgainstEveryClient(t *T) {
 	understood(t, call)
 	Each(t, rows, func(t *T, c mcp.Call) {
 		ex := t.MCP.SendAsOrdinaryClient(c)
-		if expect.Accepted(ex) && !expect.Accepted(t.Send(c)) { // where the test is served too, other checks judge that
-			t.Unmet(ex, "the answer that the test gets: a refusal", "the server behaves differently towards the test: an ordinary client is served")
-		} else if !expect.Accepted(ex) {
-			t.RefusedBy(ex)
+		if expect.Accepted(ex) && expect.Accepted(t.Send(c)) {
+			return // the test is served too, which other checks judge
 		}
+		t.Expect(ex).To(refuseLikeTheTest)
 	})
 	t.MCP.Control()
 }
+
+var refuseLikeTheTest = expect.Refusing("the answer that the test gets: a refusal", func(ex *reports.Exchange) string {
+	if expect.Accepted(ex) {
+		return "the server behaves differently towards the test: an ordinary client is served"
+	}
+	return ""
+})
 
 // understood ends the check where an ordinary client with the valid token is not served: its refusals would say nothing.
 func understood(t *T, call mcp.Call) {

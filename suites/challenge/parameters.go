@@ -178,10 +178,15 @@ func leadsToItsOwnMetadata(t *T) {
 			d.Ideally(beAtOrigin(t))
 		}
 	})
-	if len(all) > 1 {
-		t.Advise(nil, "the same resource_metadata in all challenges", "%d different URLs", len(all))
-	}
+	t.Expect(len(all)).Ideally(beOneURL)
 }
+
+var beOneURL = expect.That("the same resource_metadata in all challenges", func(urls int) string {
+	if urls > 1 {
+		return fmt.Sprintf("%d different URLs", urls)
+	}
+	return ""
+})
 
 func (n named) evidence() *reports.Exchange {
 	if n.document.Exchange != nil {

@@ -110,18 +110,23 @@ func showsNothingUnsafe(t *T) {
 		{"policy_uri javascript:", member("policy_uri", script)},
 		{"logo_uri javascript:", member("logo_uri", script)},
 	}, func(t *T, e edit) {
-		if r := ask(t, newDraft(t, acceptedRedirect(t), e)); t.AS.MustReachDecision(r.Grant).Stage == login.AtConsent {
+		r := ask(t, newDraft(t, acceptedRedirect(t), e))
+		switch {
+		case t.AS.MustReachDecision(r.Grant).Stage == login.AtConsent:
 			t.Expect(consent{r, r.Page()}).To(escapeMarkup, leadNowhereUnsafe)
-			return
-		} else if r.page.Hits() == 0 {
+		case r.page.Hits() == 0:
 			t.Inconclusive("%s", unfetched(r))
+		default:
+			t.Expect(r.Grant).To(refuseDocument)
 		}
-		t.Refused() // a refusal of the document will do
 	})
 	Each(t, Cases[edit]{{"logo_uri https:", member("logo_uri", logo)}}, func(t *T, e edit) {
 		t.Expect(consentFor(t, e)).Ideally(loadNot(logo))
 	})
 }
+
+// refuseDocument is all that is asked of a server that shows no page after it has fetched the document.
+var refuseDocument = expect.Refusing("a refusal of the document", func(*Grant) string { return "" })
 
 var escapeMarkup = expect.That("what the document says escaped in the page", func(c consent) string {
 	if strings.Contains(c.page.Source, "<img src=x onerror") {

@@ -128,9 +128,9 @@ func bindsURLsToUsers(t *T) {
 			t.Expect(ex, "and goes on as far as it leads").To(notRunYet)
 			return
 		}
-		t.RefusedBy(visited.Exchange)
+		t.Expect(visited.Exchange).To(linkNothing)
 	})
-	if !t.Unmistaken() {
+	if FoundAny(t) {
 		return // the account is linked, so that nothing is asked any more
 	}
 	e := linking(t, token)[0]
@@ -139,6 +139,9 @@ func bindsURLsToUsers(t *T) {
 	}
 	t.Controlled()
 }
+
+// linkNothing is met: the tool has asked again.
+var linkNothing = expect.Refusing("no account to be linked", func(*reports.Exchange) string { return "" })
 
 var notRunYet = expect.That("an account not to be linked by somebody else's visit", func(ex *reports.Exchange) string {
 	return "the tool runs then: " + expect.Describe(ex)

@@ -62,10 +62,7 @@ var beAbout = expect.Family("beAbout", func(whose, foreign string) expect.Matche
 func endsWithUpstreamGrant(t *T) {
 	began := time.Now()
 	tokens := t.AS.MustGetTokens(SignedOut())
-	if ex := t.MCP.Use(tokens.Access); !t.MCP.Served(ex) {
-		t.Inconclusive("this proves nothing: a new token is answered with %s", expect.Describe(ex))
-	}
-	t.Controlled()
+	t.Expect(t.MCP.Use(tokens.Access), "a new token").AsControl(t.MCP.Serve())
 	t.World.Upstream.EndGrants(began)
 	ex, dead := t.MCP.UntilRefused(tokens.Access)
 	if dead {

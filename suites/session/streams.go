@@ -69,7 +69,7 @@ func endsStreamsWithTheirToken(t *T) {
 	for end := time.Now().Add(t.Patience); time.Now().Before(end); {
 		stream.Drain() // what was delivered before
 		if changed(); !stream.Waits(o.Resource, silence) {
-			t.Refused()
+			t.Expect(stream).To(endDelivery)
 			return
 		}
 	}
@@ -78,6 +78,9 @@ func endsStreamsWithTheirToken(t *T) {
 	expected := fmt.Sprintf("on a stream whose token has died %v ago", t.Patience)
 	t.Expect(watched{stream, o.Resource, silence}).To(deliverNothing(expected))
 }
+
+// endDelivery is met: the stream has kept silent.
+var endDelivery = expect.Refusing("nothing more on the stream", func(*Stream) string { return "" })
 
 func tellsOnlyWhoMayRead(t *T) {
 	o, change, _ := t.MCP.Changing()

@@ -80,8 +80,10 @@ func (t MCPServer) ServesAnyone(ex *reports.Exchange) {
 		t.Inconclusive("%s, and nothing says whether that is meant: if it is, declare it (target.public in the target file)", t.openTo(t.wire()))
 	}
 	t.headline = t.openTo(t.wire())
-	t.Unmet(ex, "HTTP 401 without a token, since authorization is meant: "+t.Meant(), "%s; served without a token: %s",
-		expect.Describe(ex), strings.Join(t.Survey.Public[t.wire()], ", "))
+	expected, public := "HTTP 401 without a token, since authorization is meant: "+t.Meant(), strings.Join(t.Survey.Public[t.wire()], ", ")
+	t.Expect(ex).To(expect.That(expected, func(ex *reports.Exchange) string {
+		return expect.Describe(ex) + "; served without a token: " + public
+	}))
 }
 
 // Unguarded ends a check that needs a refusal, where anonymous callers are served.

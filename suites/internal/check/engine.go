@@ -14,7 +14,6 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/deadline"
-	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
@@ -489,11 +488,7 @@ func (t *T) guarded(part func() *stop) (ended *stop) {
 // perform runs the body, and then the control if the body relies on a refusal without one.
 func (t *T) perform(body func(*T)) {
 	body(t)
-	if t.unrefused != nil && t.Unmistaken() {
-		why := "what has to be refused is answered with " + expect.Describe(t.unrefused) + ", which is no refusal"
-		t.Inconclusive("%s", t.MCP.Because(t.unrefused, why))
-	}
-	if t.refusals > 0 && !t.controlled && t.Unmistaken() {
+	if t.refusals > 0 && !t.controlled && !FoundAny(t) {
 		t.sharedControl()
 	}
 }

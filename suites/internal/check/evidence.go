@@ -12,8 +12,6 @@ import (
 // evidence is what a check knows of the failures that it met.
 type evidence struct {
 	failures []requirements.Failure // that the requirement is about
-	// together is where in the transcript the exchanges that were sent at once begin.
-	together map[*reports.Exchange]int
 }
 
 // failure is the way in which an exchange got no proper answer; empty if it got one.
@@ -33,40 +31,6 @@ func failure(ex *reports.Exchange) requirements.Failure {
 
 // isAbout reports that the requirement is about a failure, which may be the evidence of a finding then.
 func (t *T) isAbout(f requirements.Failure) bool { return f != "" && slices.Contains(t.failures, f) }
-
-// conclude is record for what a body found by several exchanges. A finding that cites none, or one before a failure, may
-// rest on what is missing because of that failure.
-func (t *T) conclude(ex *reports.Exchange, about, expected, observed string, advice bool) {
-	if failed := t.failedSince(ex); failed != nil {
-		ex = failed
-	}
-	t.record(ex, about, expected, observed, advice)
-}
-
-// failedSince is the last failure in the transcript that came after an exchange and was not sent together with it; nil if
-// there is none.
-func (t *T) failedSince(ex *reports.Exchange) *reports.Exchange {
-	since := slices.Index(t.transcript, ex)
-	for i := len(t.transcript) - 1; i > since; i-- {
-		f := failure(t.transcript[i])
-		began, atOnce := t.together[t.transcript[i]]
-		if f != "" && !t.isAbout(f) && (!atOnce || began > since) {
-			return t.transcript[i]
-		}
-	}
-	return nil
-}
-
-// keep adds exchanges to the transcript that were sent at once.
-func (t *T) keep(sent []*reports.Exchange) {
-	if t.together == nil {
-		t.together = map[*reports.Exchange]int{}
-	}
-	for _, ex := range sent {
-		t.together[ex] = len(t.transcript)
-	}
-	t.transcript = append(t.transcript, sent...)
-}
 
 // showsNothing says why a failure is the evidence of nothing.
 func (t *T) showsNothing(ex *reports.Exchange, expected string) string {

@@ -700,29 +700,6 @@ func (t MCPServer) UntilRefused(token string) (last *reports.Exchange, dead bool
 	}
 }
 
-// RefusedWith expects a token request to be refused; another error code than the listed ones is a warning.
-func (t *T) RefusedWith(ex *reports.Exchange, about string, codes ...string) bool {
-	if expect.NoAnswer(ex) != "" {
-		t.record(ex, about, "a refusal with HTTP 400 or 401", expect.Describe(ex), false)
-		return false
-	}
-	ok := t.Expect(ex, "%s", about).To(expect.RefuseGrant(codes...))
-	t.citeFirstFlow(ok)
-	return ok
-}
-
-// NoCode expects an authorization request to end without a code; where the client gets an error, another one than listed is
-// a warning.
-func (t *T) NoCode(g *Grant, about string, codes ...string) bool {
-	if expect.Status(g.Exchange) >= 500 {
-		t.record(g.Exchange, about, "an error, no code", expect.Describe(g.Exchange), false)
-		return false
-	}
-	ok := t.Expect(g, "%s", about).To(expect.EndWithoutCode(codes...))
-	t.citeFirstFlow(ok)
-	return ok
-}
-
 // citeFirstFlow lets the run's first flow be the control of a refusal.
 func (t *T) citeFirstFlow(refused bool) {
 	if refused && t.Session != nil && t.Session.Ready {
@@ -742,11 +719,6 @@ func Sorted[V any](table map[string]V) iter.Seq2[string, V] {
 			}
 		}
 	}
-}
-
-// Finding records that the requirement is not met for one of several variants.
-func (t *T) Finding(ex *reports.Exchange, about, expected, observed string) {
-	t.conclude(ex, about, expected, observed, false)
 }
 
 // Controlled says that the body has seen itself what the target serves.

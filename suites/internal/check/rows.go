@@ -112,7 +112,7 @@ func (t *T) endOfRows(ended *stop) *stop {
 		}
 	}
 	absent := t.left(reports.NotApplicable)
-	if len(absent) >= len(t.tried) && t.unmistaken() {
+	if len(absent) >= len(t.tried) && !FoundAny(t) {
 		return &stop{reports.NotApplicable, absent[0].why}
 	}
 	for _, u := range absent {
@@ -157,4 +157,5 @@ func (t *T) isUnmet() bool {
 	return slices.ContainsFunc(t.findings, func(f reports.Finding) bool { return !f.Advice })
 }
 
-func (t *T) unmistaken() bool { return len(t.findings) == 0 }
+// FoundAny reports that the check has found something, if only advice.
+func FoundAny(t *T) bool { return len(t.findings) > 0 }

@@ -200,19 +200,19 @@ func (t Siblings) Apart() Sibling {
 func (t Siblings) Within(s Sibling, ex *reports.Exchange, by *oauth.Client, about, asked string) {
 	tokens := t.AS.Tokens(ex, by)
 	if tokens == nil {
-		t.RefusedWith(ex, about, "invalid_target")
+		t.citeFirstFlow(t.Expect(ex, "%s", about).To(expect.RefuseGrant("invalid_target")))
 		return
 	}
 	audience, seen := t.AS.Audience(tokens)
+	observed := ""
 	switch {
 	case !seen && asked != s.Resource:
 		t.Inconclusive("a token for %s is issued, and what it is meant for cannot be seen", asked)
 	case Names(audience, asked):
-		t.Finding(ex, about, "error invalid_target, or a token for "+t.MCP.Identifier()+" only",
-			"the token's audience is "+strings.Join(audience, " "))
+		observed = "the token's audience is " + strings.Join(audience, " ")
 	case asked == s.Resource && t.Served(s, t.Use(s, tokens.Access)):
-		t.Finding(ex, about, "error invalid_target, or a token for "+t.MCP.Identifier()+" only", "the token is served at "+s.Endpoint)
-	default:
-		t.RefusedBy(ex)
+		observed = "the token is served at " + s.Endpoint
 	}
+	expected := "error invalid_target, or a token for " + t.MCP.Identifier() + " only"
+	t.Expect(ex, "%s", about).To(expect.Refusing(expected, func(*reports.Exchange) string { return observed }))
 }

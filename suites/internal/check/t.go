@@ -136,9 +136,8 @@ type T struct {
 	sealed     bool
 	intrusive  bool // the check strains whatever it sends to
 	cleanups   []func()
-	unrefused  *reports.Exchange // a server error in place of a refusal
-	rows       []string          // the rows that are under way, the innermost last
-	tried      []string          // the rows so far, in order
+	rows       []string // the rows that are under way, the innermost last
+	tried      []string // the rows so far, in order
 	undecided  []undecided
 	headline   string // what every report begins with, if the check fails
 	folded     bool   // the cause is judged by another check: nothing that the user could give would help
@@ -251,7 +250,7 @@ func (t *T) IgnoringLimits(req wire.Request) *reports.Exchange {
 	return t.AllIgnoringLimits([]wire.Request{req})[0]
 }
 
-// AllIgnoringLimits is Anyway for many requests at once.
+// AllIgnoringLimits is IgnoringLimits for many requests at once.
 func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
 	t.mayBeSent(requests...)
 	out := make([]*reports.Exchange, len(requests))
@@ -260,7 +259,7 @@ func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
 		out[i] = t.Client.Do(t.ctx, t.id, requests[i])
 	})
 	t.settle(out, same(requests))
-	t.keep(out)
+	t.transcript = append(t.transcript, out...)
 	t.sent(t.ctx, out...)
 	t.mustBeThere()
 	if t.ctx.Err() != nil {
@@ -385,7 +384,7 @@ func (t *T) all(variants []Variant, atOnce bool) []*reports.Exchange {
 		out = append(out, child.transcript[last])
 	}
 	t.settle(out, same(requests))
-	t.keep(out)
+	t.transcript = append(t.transcript, out...)
 	return out
 }
 
@@ -690,6 +689,16 @@ func (a Assertion) To(matchers ...types.GomegaMatcher) bool { return a.judgeAll(
 // Ideally is To for what is risky but allowed: the finding is never more than a warning.
 func (a Assertion) Ideally(matchers ...types.GomegaMatcher) bool { return a.judgeAll(matchers, true) }
 
+// AsControl ends the check undecided where the value is not as expected: a refusal beside it would prove nothing.
+func (a Assertion) AsControl(m expect.Matcher) {
+	m = a.t.asked(m)
+	j := m.Judge(a.actual)
+	if !j.Met {
+		a.t.Inconclusive("this proves nothing: %s is answered with %s", a.about, cmp.Or(j.Undecided, j.Observed))
+	}
+	a.t.controlledBy(a.exchange(), m)
+}
+
 func (a Assertion) judgeAll(matchers []types.GomegaMatcher, advice bool) bool {
 	ok := true
 	for _, m := range matchers {
@@ -785,40 +794,6 @@ func (t *T) leaveExchange(ex *reports.Exchange, about string, j expect.Judgement
 func (t MCPServer) RefusedInside(ex *reports.Exchange) bool {
 	return t.Survey.InTools[t.wire()] && !strings.HasPrefix(t.id, "RS-CHALLENGE-") && ex != nil && expect.RefusedInside(ex)
 }
-
-// Unmet records that the requirement is not met, as ex shows (nil if no single exchange does).
-func (t *T) Unmet(ex *reports.Exchange, expected, observed string, args ...any) {
-	t.finding(ex, false, expected, observed, args)
-}
-
-// Advise records what is risky but allowed: a warning, whatever the level.
-func (t *T) Advise(ex *reports.Exchange, expected, observed string, args ...any) {
-	t.finding(ex, true, expected, observed, args)
-}
-
-func (t *T) finding(ex *reports.Exchange, advice bool, expected, observed string, args []any) {
-	t.conclude(ex, "", expected, fmt.Sprintf(observed, args...), advice)
-}
-
-// Refused counts a refusal that a body judged without a matcher.
-func (t *T) Refused() {
-	t.refusals++
-	t.step(reports.BasisStep{Outcome: reports.BodyRefused, About: t.about("")})
-}
-
-// RefusedBy counts an answer that is not what must not come as a refusal, unless it is a server error: a crash refuses
-// nothing, and leaves the check undecided where nothing else is found.
-func (t *T) RefusedBy(ex *reports.Exchange) {
-	if expect.Crashed(ex) {
-		t.unrefused = t.Cite(ex)
-		return
-	}
-	t.refusals++
-	t.step(reports.BasisStep{Outcome: reports.BodyRefused, About: t.about(""), Exchange: numberOf(ex)})
-}
-
-// Unmistaken reports that no finding has been recorded so far.
-func (t *T) Unmistaken() bool { return len(t.findings) == 0 }
 
 // Resource is the protected resource metadata a client would use.
 func (t MCPServer) Resource() *survey.Document {
