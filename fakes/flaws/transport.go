@@ -1,6 +1,7 @@
 package flaws
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -70,6 +71,8 @@ var otherTransport = []Flaw{
 		func(names []string) bool { return len(names) == 2 && names[0] == "mcpauth_no_such_tool" }),
 	nameFlaw("last-counts", "Mcp-Name twice, the right one last",
 		func(names []string) bool { return len(names) == 2 && names[1] == "mcpauth_no_such_tool" }),
+	nameFlaw("not-ascii", "Mcp-Name with a letter that is not ASCII, not in Base64",
+		func(names []string) bool { return len(names) == 1 && strings.HasSuffix(names[0], "é") }),
 	nameFlaw("base64", "Mcp-Name of another tool in Base64",
 		func(names []string) bool { return len(names) == 1 && strings.HasPrefix(names[0], "=?base64?") }),
 	{
@@ -122,6 +125,9 @@ var parameterFields = []Flaw{
 	paramFlaw("base64", "Mcp-Param-Region with another value in Base64", func(values []string, _ string) bool {
 		return len(values) == 1 && strings.HasPrefix(values[0], "=?base64?")
 	}),
+	paramFlaw("not-ascii", "Mcp-Param-Region with a letter that is not ASCII, not in Base64", func(values []string, region string) bool {
+		return len(values) == 1 && values[0] == region && strings.HasSuffix(region, "é")
+	}),
 	paramFlaw("first-counts", "Mcp-Param-Region twice, the right one first", func(values []string, region string) bool {
 		return len(values) == 2 && values[0] == region
 	}),
@@ -153,7 +159,7 @@ func mismatchFlaw(name, row, field string, value func(*calledTool) string, accep
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
 				var m calledTool
 				if json.Unmarshal(peek(r), &m) == nil && value(&m) != "" && accepted(r.Header.Values(field), value(&m)) {
-					r.Header.Set(field, value(&m))
+					r.Header.Set(field, "=?base64?"+base64.StdEncoding.EncodeToString([]byte(value(&m)))+"?=")
 				}
 				return false
 			})

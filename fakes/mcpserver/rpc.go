@@ -118,7 +118,7 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 	case version == "":
 		rpcError(w, http.StatusBadRequest, m.ID, -32602, "_meta lacks the protocol version")
 	case p.has(CheckHeaders) && (header != version || r.Header.Get("Mcp-Method") != m.Method || named &&
-		decode(r.Header.Get("Mcp-Name")) != name || len(r.Header.Values("Mcp-Name")) > 1 || !mirrors(r.Header, m)):
+		decode(r.Header.Get("Mcp-Name")) != name || !visible(r.Header.Get("Mcp-Name")) || len(r.Header.Values("Mcp-Name")) > 1 || !mirrors(r.Header, m)):
 		rpcError(w, http.StatusBadRequest, m.ID, -32020, "headers and message differ")
 	case p.has(CheckVersion) && (!slices.Contains(p.Revisions, version) || !stateless(version)):
 		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version",
@@ -136,6 +136,11 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 		}
 		s.dispatch(w, r, m, who, http.StatusNotFound, body)
 	}
+}
+
+// visible reports that a value has visible ASCII, spaces and tabs only (Value Encoding).
+func visible(v string) bool {
+	return !strings.ContainsFunc(v, func(c rune) bool { return c > 0x7e || c < ' ' && c != '\t' })
 }
 
 func decode(v string) string {

@@ -22,7 +22,7 @@ func mirrors(header http.Header, m *message) bool {
 	if name, _ := m.Params["name"].(string); m.Method != "tools/call" || name != Mirroring {
 		return true
 	}
-	return given && len(fields) == 1 && decode(fields[0]) == region || !given && len(fields) == 0
+	return given && len(fields) == 1 && visible(fields[0]) && decode(fields[0]) == region || !given && len(fields) == 0
 }
 
 // list are the tools that a caller is shown.

@@ -17,6 +17,9 @@ import (
 
 const noTool = "mcpauth_no_such_tool"
 
+// notASCII is a letter that a header field may hold in the Base64 form only (Value Encoding).
+const notASCII = "é"
+
 // 2026-07-28, Server Validation: 400 with HeaderMismatch, -32020.
 func refusesContradictions(t *T) {
 	list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
@@ -38,6 +41,7 @@ func refusesContradictions(t *T) {
 	}, refuseMismatch())
 	encoded := withToken(t, call, passTheHeaders).Send(saying("Mcp-Name", sentinel(noTool)))
 	t.Expect(encoded, "Mcp-Name of the tool in Base64").To(passTheHeaders)
+	refusesOddName(t, list)
 	refusesOtherParameters(t)
 }
 
@@ -54,6 +58,13 @@ func refusesOtherParameters(t *T) {
 	}
 }
 
+// That a field "contains invalid characters" is a failure of validation; a MUST only of Mcp-Param fields.
+func refusesOddName(t *T, list mcp.Call) {
+	name := noTool + notASCII
+	call := withToken(t, list.Method("tools/call", map[string]any{"name": name, "arguments": map[string]any{}}), passTheHeaders)
+	t.Expect(call.Send(saying("Mcp-Name", name)), "Mcp-Name with a letter that is not ASCII, not in Base64").Ideally(refuseMismatch())
+}
+
 // 2026-07-28, Server Behavior for Custom Headers: decoded values match those in the message, and a value has its field.
 func refusesContradictingParameters(t *T, tool Tool, m mcp.Mirror, added bool) {
 	call := t.MCP.Call().Method("tools/call", tool.Params())
@@ -67,12 +78,25 @@ func refusesContradictingParameters(t *T, tool Tool, m mcp.Mirror, added bool) {
 		{m.Name + " twice, the right one last", saying(m.Name, other, value)},
 	}, refuseMismatch())
 	t.Expect(withToken(t, call, expect.Accept()).Send(saying(m.Name, sentinel(value))), "%s in Base64", m.Name).To(passTheHeaders)
+	refusesInvalidCharacters(t, tool, m, value)
 	invented := withToken(t, call, expect.Accept()).Send(saying("Mcp-Param-Mcpauth-Invented", "1"))
 	t.Expect(invented, "a field of no parameter, Mcp-Param-Mcpauth-Invented").Ideally(passTheHeaders)
 	if added { // the tool does without it: a client that leaves the value out leaves the field out too
 		bare := call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": m.Unset(tool.Arguments)})
 		t.Expect(withToken(t, bare, expect.Accept()).Send(saying(m.Name, value)), "%s without the parameter", m.Name).Ideally(refuseMismatch())
 	}
+}
+
+// "Servers MUST reject requests with a recognized Mcp-Param-{Name} header that contains invalid characters". The tool may refuse the
+// value itself, once the fields are compared.
+func refusesInvalidCharacters(t *T, tool Tool, m mcp.Mirror, value string) {
+	if m.Schema.String("type") != "string" {
+		return
+	}
+	tool.Arguments = m.Set(tool.Arguments, value+notASCII)
+	Refuses(t, withToken(t, t.MCP.Call().Method("tools/call", tool.Params()), passTheHeaders), Cases[CallEdit]{
+		{m.Name + " with a letter that is not ASCII, not in Base64", saying(m.Name, value+notASCII)},
+	}, refuseMismatch())
 }
 
 // otherValue is another value of the type that a text has.
