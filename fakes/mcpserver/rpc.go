@@ -117,8 +117,8 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 	switch {
 	case version == "":
 		rpcError(w, http.StatusBadRequest, m.ID, -32602, "_meta lacks the protocol version")
-	case p.has(CheckHeaders) && (header != version || r.Header.Get("Mcp-Method") != m.Method || named &&
-		decode(r.Header.Get("Mcp-Name")) != name || !visible(r.Header.Get("Mcp-Name")) || len(r.Header.Values("Mcp-Name")) > 1 || !mirrors(r.Header, m)):
+	case p.has(CheckHeaders) && (header != version || r.Header.Get("Mcp-Method") != m.Method || !names(r.Header, name, named) ||
+		!mirrors(r.Header, m)):
 		rpcError(w, http.StatusBadRequest, m.ID, -32020, "headers and message differ")
 	case p.has(CheckVersion) && (!slices.Contains(p.Revisions, version) || !stateless(version)):
 		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version",
@@ -136,6 +136,12 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 		}
 		s.dispatch(w, r, m, who, http.StatusNotFound, body)
 	}
+}
+
+// names reports that the field Mcp-Name is the name in a message, where it needs one.
+func names(header http.Header, name string, needed bool) bool {
+	fields := header.Values("Mcp-Name")
+	return !(needed && decode(header.Get("Mcp-Name")) != name) && visible(header.Get("Mcp-Name")) && len(fields) <= 1
 }
 
 // visible reports that a value has visible ASCII, spaces and tabs only (Value Encoding).
