@@ -58,6 +58,7 @@ type Behaviour struct {
 	Encode       func(place string, doc map[string]any) string
 	ContentType  string
 	JWKS         func(doc map[string]any)
+	Certificates bool // published keys have x5c, x5t and x5t#S256
 	CORS         bool
 	FixedHost    bool   // false: URLs follow the request's Host and forwarded headers
 	AnyVersion   bool   // false: an unknown MCP-Protocol-Version is answered 400

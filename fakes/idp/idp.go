@@ -420,6 +420,14 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
 		map[string]any{"kty": "EC", "kid": "ec-1", "use": "sig", "alg": "ES256", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])},
 		map[string]any{"kty": "OKP", "kid": "ed-1", "use": "sig", "alg": "EdDSA", "crv": "Ed25519", "x": b64(s.ed.Public().(ed25519.PublicKey))},
 	}}
+	if s.Algorithm == "PS256" {
+		pss := map[string]any{"kty": "RSA", "kid": keyID("PS256"), "use": "sig", "alg": "PS256", "n": b64(pub.N.Bytes()),
+			"e": b64(big.NewInt(int64(pub.E)).Bytes())}
+		doc["keys"] = append(doc["keys"].([]any), pss)
+	}
+	if s.Behaviour.Certificates {
+		s.certify(doc["keys"].([]any))
+	}
 	if s.Behaviour.JWKS != nil {
 		s.Behaviour.JWKS(doc)
 	}

@@ -29,11 +29,11 @@ func (s *Server) Claims(subject string, scopes []string) map[string]any {
 }
 
 // Algorithms are those that Server.Algorithm may be.
-var Algorithms = []string{"RS256", "ES256", "EdDSA"}
+var Algorithms = []string{"RS256", "ES256", "EdDSA", "PS256"}
 
 // keyID is the kid of the key for an algorithm.
 func keyID(algorithm string) string {
-	return map[string]string{"": "rsa-1", "RS256": "rsa-1", "ES256": "ec-1", "EdDSA": "ed-1"}[algorithm]
+	return map[string]string{"": "rsa-1", "RS256": "rsa-1", "ES256": "ec-1", "EdDSA": "ed-1", "PS256": "pss-1"}[algorithm]
 }
 
 // Header is the JOSE header of an ordinary access token.
@@ -57,6 +57,8 @@ func (s *Server) Signature(input []byte) ([]byte, error) {
 		return append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...), nil
 	case "EdDSA":
 		return ed25519.Sign(s.ed, input), nil
+	case "PS256":
+		return rsa.SignPSS(rand.Reader, s.key, crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 	}
 	return rsa.SignPKCS1v15(nil, s.key, crypto.SHA256, sum[:])
 }

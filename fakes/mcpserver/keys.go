@@ -120,13 +120,11 @@ func (p *Policy) verifies(k *key, alg string, input, sig []byte) bool {
 	sum := sha256.Sum256(input)
 	switch {
 	case k.Kty == "RSA" && (alg == "RS256" || !p.has(AlgorithmOfKey) && strings.EqualFold(alg, "RS256")):
-		n, err1 := base64.RawURLEncoding.DecodeString(k.N)
-		e, err2 := base64.RawURLEncoding.DecodeString(k.E)
-		if err1 != nil || err2 != nil || len(n) < 256 {
-			return false
-		}
-		public := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
-		return rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], sig) == nil
+		public := rsaKey(k)
+		return public != nil && rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], sig) == nil
+	case k.Kty == "RSA" && alg == "PS256":
+		public := rsaKey(k)
+		return public != nil && rsa.VerifyPSS(public, crypto.SHA256, sum[:], sig, nil) == nil
 	case k.Kty == "OKP" && k.Crv == "Ed25519" && alg == "EdDSA":
 		public, err := base64.RawURLEncoding.DecodeString(k.X)
 		return err == nil && len(public) == ed25519.PublicKeySize && ed25519.Verify(public, input, sig)
@@ -134,6 +132,16 @@ func (p *Policy) verifies(k *key, alg string, input, sig []byte) bool {
 		return verifyES256(k.X, k.Y, sum[:], sig)
 	}
 	return false
+}
+
+// rsaKey is the public key of a JWK; nil if it is none of 2048 bits or more.
+func rsaKey(k *key) *rsa.PublicKey {
+	n, err1 := base64.RawURLEncoding.DecodeString(k.N)
+	e, err2 := base64.RawURLEncoding.DecodeString(k.E)
+	if err1 != nil || err2 != nil || len(n) < 256 {
+		return nil
+	}
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
 }
 
 func verifyES256(x, y string, sum, sig []byte) bool {

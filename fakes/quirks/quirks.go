@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -194,6 +195,61 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Policy.RefusalEndsSession = true },
 	},
 	{
+		Name: "tokens-for-several", Says: "Access tokens are for three audiences, of which the server is the second.",
+		Allows: "RFC 7519 section 4.1.3: aud is an array of strings in the general case.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.AccessToken = func(_, claims map[string]any) {
+				if aud, is := claims["aud"].(string); is {
+					claims["aud"] = []string{"https://as.example/userinfo", aud, "https://more.example/api"}
+				}
+			}
+		},
+	},
+	{
+		Name: "tokens-of-a-provider", Says: "Access tokens have many claims, dates with fractions, and no typ.",
+		Allows: "RFC 7519 sections 2, 4.3 and 5.1: a NumericDate may have a fraction, private claims are allowed, typ is optional.",
+		Bend:   func(o *reference.Options) { o.Behaviour.AccessToken = likeAProvider },
+	},
+	{
+		Name: "rsa-pss", Says: "Access tokens are signed PS256.",
+		Allows: "RFC 7518 section 3.5: RSASSA-PSS with SHA-256.",
+		Bend:   func(o *reference.Options) { o.Algorithm = "PS256" },
+	},
+	{
+		Name: "certified-keys", Says: "Keys have certificates and thumbprints, and a URL for a kid.",
+		Allows: "RFC 7517 sections 4.5 and 4.7 to 4.9: the structure of kid is not specified; x5c, x5t and x5t#S256 are optional.",
+		Bend:   certifiedKeys,
+	},
+	{
+		Name: "clock-leeway", Says: "A token is accepted for 60 seconds after its exp, and before its nbf.",
+		Allows: "RFC 7519 section 4.1.4: some small leeway, usually no more than a few minutes.",
+		Bend:   func(o *reference.Options) { o.Policy.Leeway = time.Minute },
+	},
+	{
+		Name: "opaque-tokens", Says: "Access tokens say nothing to their clients.",
+		Allows: "RFC 6749 section 1.4: the string is usually opaque to the client.",
+		Bend:   func(o *reference.Options) { o.Behaviour.Opaque = "at_" },
+	},
+	{
+		Name: "refusals-in-html", Says: "HTTP 401 has an HTML page for a body, and no error_description.",
+		Allows: "RFC 9110 section 15.5.2 asks for a challenge, and for no body; RFC 6750 section 3: error_description is optional.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = refusingWith("text/html; charset=utf-8", "<!doctype html><title>401</title><h1>Unauthorized</h1>\n")
+		},
+	},
+	{
+		Name: "refusals-in-json-rpc", Says: "HTTP 401 has a JSON-RPC error without an id for a body, and no error_description.",
+		Allows: "MCP, Streamable HTTP: the body of an HTTP error may be a JSON-RPC error response that has no id.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = refusingWith("application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Unauthorized"}}`)
+		},
+	},
+	{
+		Name: "refusals-without-body", Says: "HTTP 401 has no body, and no error_description.",
+		Allows: "RFC 9110 section 15.5.2 asks for a challenge, and for no body; RFC 6750 section 3: error_description is optional.",
+		Bend:   func(o *reference.Options) { o.Wrap = refusingWith("", "") },
+	},
+	{
 		Name: "hidden-tools", Says: "A tool is hidden from callers without its scope, also when they call it.",
 		Allows: "RFC 9110 section 15.5.4: a server may hide what is forbidden; MCP leaves open which tools a caller is shown.",
 		Bend:   func(o *reference.Options) { o.Policy.HidesTools = true },
@@ -292,6 +348,95 @@ func leavesCancelled(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// likeAProvider has the claims of a large identity provider.
+func likeAProvider(header, claims map[string]any) {
+	delete(header, "typ")
+	now := float64(time.Now().UnixMilli()) / 1000
+	for _, date := range []string{"iat", "exp"} {
+		if v, is := claims[date].(int64); is {
+			claims[date] = float64(v) + 0.25
+		}
+	}
+	if len(claims) == 0 {
+		return
+	}
+	for name, v := range map[string]any{
+		"nbf": now - 5.5, "auth_time": now - 60, "azp": claims["client_id"], "ver": "2.0", "acr": "1", "amr": []string{"pwd", "mfa"},
+		"sid": "f2b6f6c4", "roles": []string{}, "groups": []string{"staff", "été"}, "email_verified": true, "locale": nil,
+		"realm_access": map[string]any{"roles": []string{"offline_access"}}, "https://claims.example/plan": map[string]any{"n": 1.5},
+	} {
+		claims[name] = v
+	}
+}
+
+// certifiedKeys publishes certificates of the keys, of which one has a URL for its kid.
+func certifiedKeys(o *reference.Options) {
+	const kid = "https://as.example/keys/2026?version=1#ec"
+	o.Behaviour.Certificates = true
+	o.Behaviour.JWKS = func(d map[string]any) {
+		for _, k := range d["keys"].([]any) {
+			if k := k.(map[string]any); k["kid"] == "ec-1" {
+				k["kid"] = kid
+			}
+		}
+	}
+	o.Behaviour.AccessToken = func(header, _ map[string]any) {
+		if header["kid"] == "ec-1" {
+			header["kid"] = kid
+		}
+	}
+}
+
+// refusingWith has the MCP server answer 401 with another body, and without error_description.
+func refusingWith(mediaType, body string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/mcp" {
+				w = &refusing{ResponseWriter: w, mediaType: mediaType, body: body}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+type refusing struct {
+	http.ResponseWriter
+	mediaType, body string
+	done            bool
+}
+
+// Unwrap lets streams be flushed.
+func (w *refusing) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+var describing = regexp.MustCompile(`, error_description="[^"]*"`)
+
+// WriteHeader writes the other body of a refusal.
+func (w *refusing) WriteHeader(status int) {
+	if status != http.StatusUnauthorized {
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	h := w.Header()
+	for i, field := range h["Www-Authenticate"] {
+		h["Www-Authenticate"][i] = describing.ReplaceAllString(field, "")
+	}
+	h.Del("Content-Length")
+	if h.Del("Content-Type"); w.mediaType != "" {
+		h.Set("Content-Type", w.mediaType)
+	}
+	w.ResponseWriter.WriteHeader(status)
+	_, _ = io.WriteString(w.ResponseWriter, w.body)
+	w.done = true
+}
+
+// Write drops the body that is replaced.
+func (w *refusing) Write(b []byte) (int, error) {
+	if w.done {
+		return len(b), nil
+	}
+	return w.ResponseWriter.Write(b)
 }
 
 // sealedRefreshToken is a JWT with a random id, signed with a secret that nobody knows.

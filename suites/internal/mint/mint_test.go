@@ -120,3 +120,18 @@ func TestNoSeededAttackerOutlivesItsRun(t *testing.T) {
 	seeded.Suites.Forget()
 	assert.NotEqual(t, known, mint.NewAttacker().JWK())
 }
+
+func TestAudiencesAreOneOrAList(t *testing.T) {
+	for name, c := range map[string]struct {
+		claim any
+		want  []string
+	}{
+		"one":            {"a", []string{"a"}},
+		"a list of Go":   {[]string{"a", "b"}, []string{"a", "b"}},
+		"a list of JSON": {[]any{"a", 5, "b"}, []string{"a", "b"}},
+		"none":           {nil, nil},
+		"no text":        {7.0, nil},
+	} {
+		assert.Equal(t, c.want, mint.Claims{"aud": c.claim}.Audiences(), name)
+	}
+}

@@ -33,6 +33,12 @@ var advised = map[string]map[string]string{
 	"hidden-tools": {
 		"RS-SCOPE-403-STATUS": "a client cannot ask for the scope of a tool that it is not told about",
 	},
+	"tokens-for-several": {
+		"AS-EMA-VALID-ACCEPTED": "the token is good at two other servers too",
+	},
+	"tokens-of-a-provider": {
+		"AS-TOKEN-JWT-CLAIMS": "by at+jwt servers tell access tokens from ID tokens (RFC 9068 section 2.1)",
+	},
 	"root-document": {
 		"RS-DISC-MULTI-RESOURCE": "the other endpoint of the host has no document of its own then",
 	},
