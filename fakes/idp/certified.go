@@ -30,7 +30,7 @@ func selfSigned(key crypto.Signer) []byte {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		panic(err) // a key of ours
+		panic(err) // a key of this server
 	}
 	return der
 }
