@@ -121,7 +121,7 @@ var sharedSessions = []Flaw{
 	}),
 	sealFlaw("missing", "without what follows the first point", func(sent, _ string) bool { return sent == "" }),
 	sealFlaw("empty", "with an empty part after the last point", func(sent, _ string) bool { return sent == "" }),
-	sealFlaw("longer", "one character more at its end", func(sent, right string) bool { return strings.HasPrefix(sent, right) }),
+	sealFlaw("longer", "four characters more at its end", func(sent, right string) bool { return strings.HasPrefix(sent, right) }),
 	sealFlaw("beginning", "a character near its end changed", func(sent, right string) bool {
 		return len(sent) > 8 && sent[:8] == right[:8]
 	}),

@@ -61,9 +61,12 @@ var notBeServed = expect.Family("notBeServed", func(t *T) expect.Matcher {
 	})
 })
 
-var answerInTime = expect.That("HTTP 401 or 503 within "+itself.String()+" where introspection hangs", func(ex *reports.Exchange) string {
-	if ex.Response == nil {
+var answerInTime = expect.That("HTTP 4xx or 503 within "+itself.String()+" where introspection hangs", func(ex *reports.Exchange) string {
+	switch s := expect.Status(ex); {
+	case s == 0, s >= 500 && s != 503:
 		return expect.Describe(ex)
+	case took(ex) > itself:
+		return expect.Describe(ex) + " after " + took(ex).Round(time.Second).String()
 	}
 	return ""
 })

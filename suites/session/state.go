@@ -223,7 +223,7 @@ func tampered() Cases[forgery] {
 		{"its last four characters left out", func(s string) string { return s[:max(0, len(s)-4)] }},
 		{"its content changed", contentChanged},
 		{"as an unsigned JWT", unsigned},
-		{"one character more at its end", func(s string) string { return s + "A" }},
+		{"four characters more at its end", lengthened},
 		{"a mebibyte more at its end", func(s string) string { return s + strings.Repeat("A", 1<<20-4096) }},
 		{"without what follows the first point", func(s string) string {
 			head, _, found := strings.Cut(s, ".")
@@ -233,6 +233,12 @@ func tampered() Cases[forgery] {
 			return s[:strings.LastIndexByte(s, '.')+1]
 		}},
 	}
+}
+
+// lengthened has bytes more for whoever decodes base64 or hexadecimal digits; a single character more is no byte, and may be dropped.
+func lengthened(s string) string {
+	end := len(strings.TrimRight(s, "="))
+	return s[:end] + "AAAA" + s[end:]
 }
 
 func flip(s string, at int) string {
