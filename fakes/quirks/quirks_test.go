@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -454,6 +455,43 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		_, answer := register(t, r, nil)
 		assert.Equal(t, quirk, strings.Contains(fmt.Sprint(answer["scope"]), "mcp:tool:flip_coin"), answer)
 	},
+	"tokens-for-several": func(t *testing.T, r *reference.Reference, quirk bool) {
+		several, is := r.IDP.Claims("alice", nil)["aud"].([]string)
+		assert.Equal(t, quirk, is && len(several) == 3)
+		assert.Equal(t, 200, answered(t, r, minted(t, r, nil)).StatusCode)
+	},
+	"tokens-of-a-provider": func(t *testing.T, r *reference.Reference, quirk bool) {
+		_, typed := r.IDP.Header()["typ"]
+		_, fraction := r.IDP.Claims("alice", nil)["exp"].(float64)
+		assert.Equal(t, []bool{!quirk, quirk}, []bool{typed, fraction})
+		assert.Equal(t, 200, answered(t, r, minted(t, r, nil)).StatusCode)
+	},
+	"rsa-pss": func(t *testing.T, r *reference.Reference, quirk bool) {
+		assert.Equal(t, either(quirk, "PS256", "ES256"), r.IDP.Header()["alg"])
+		assert.Equal(t, 200, answered(t, r, minted(t, r, nil)).StatusCode)
+	},
+	"certified-keys": func(t *testing.T, r *reference.Reference, quirk bool) {
+		resp, err := http.Get(r.IDP.Issuer + "/jwks")
+		require.NoError(t, err)
+		for _, k := range decoded(t, resp)["keys"].([]any) {
+			assert.Equal(t, quirk, k.(map[string]any)["x5c"] != nil)
+		}
+		assert.Equal(t, quirk, strings.HasPrefix(fmt.Sprint(r.IDP.Header()["kid"]), "https://"))
+		assert.Equal(t, 200, answered(t, r, minted(t, r, nil)).StatusCode)
+	},
+	"clock-leeway": func(t *testing.T, r *reference.Reference, quirk bool) {
+		late := map[string]any{"exp": time.Now().Add(-45 * time.Second).Unix()}
+		assert.Equal(t, either(quirk, 200, 401), answered(t, r, minted(t, r, late)).StatusCode)
+	},
+	"opaque-tokens": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		token := fmt.Sprint(c.tokens(nil)["access_token"])
+		assert.Equal(t, quirk, strings.HasPrefix(token, "at_"))
+		assert.Equal(t, 200, answered(t, r, token).StatusCode)
+	},
+	"refusals-in-html":      refused("text/html; charset=utf-8", "<!doctype html>"),
+	"refusals-in-json-rpc":  refused("application/json", `{"jsonrpc"`),
+	"refusals-without-body": refused("", ""),
 	"hidden-tools": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token := r.IDP.Mint("alice", r.URL, []string{"notes:read"}, nil)
 		resp, doc := call(t, r, token, "tools/call", map[string]any{"name": "write_note", "arguments": map[string]any{"text": "x"}})
@@ -475,6 +513,55 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		}
 		assert.Equal(t, quirk, streams)
 	},
+}
+
+// minted is an ordinary token of the issuer, with some claims changed.
+func minted(t *testing.T, r *reference.Reference, changes map[string]any) string {
+	t.Helper()
+	claims := r.IDP.Claims("alice", []string{"notes:read"})
+	maps.Copy(claims, changes)
+	encode := func(v any) string {
+		b, err := json.Marshal(v)
+		require.NoError(t, err)
+		return base64.RawURLEncoding.EncodeToString(b)
+	}
+	input := encode(r.IDP.Header()) + "." + encode(claims)
+	signature, err := r.IDP.Signature([]byte(input))
+	require.NoError(t, err)
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+// answered is the answer to a list of tools with a token.
+func answered(t *testing.T, r *reference.Reference, token string) *http.Response {
+	t.Helper()
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`
+	req, err := http.NewRequest(http.MethodPost, r.URL, strings.NewReader(body))
+	require.NoError(t, err)
+	for name, v := range map[string]string{
+		"Authorization": "Bearer " + token, "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+		"Mcp-Method": "tools/list", "MCP-Protocol-Version": "2026-07-28",
+	} {
+		req.Header.Set(name, v)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	t.Cleanup(func() { resp.Body.Close() })
+	return resp
+}
+
+// refused shows that the body of a refusal, and nothing else of it, is another.
+func refused(mediaType, begin string) func(t *testing.T, r *reference.Reference, quirk bool) {
+	return func(t *testing.T, r *reference.Reference, quirk bool) {
+		resp := answered(t, r, "bad")
+		require.Equal(t, 401, resp.StatusCode)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		same := resp.Header.Get("Content-Type") == mediaType && strings.HasPrefix(string(body), begin) && (begin != "" || len(body) == 0)
+		assert.Equal(t, quirk, same, "%s: %s", resp.Header.Get("Content-Type"), body)
+		challenge := resp.Header.Get("WWW-Authenticate")
+		assert.Contains(t, challenge, "resource_metadata=")
+		assert.Equal(t, !quirk, strings.Contains(challenge, "error_description="))
+	}
 }
 
 func either[V any](first bool, a, b V) V {
