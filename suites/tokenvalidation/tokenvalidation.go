@@ -308,17 +308,24 @@ func nearMisses(token string) Cases[string] {
 	if len(token) > 8 {
 		out = out.And("without its last four characters", token[:len(token)-4])
 	}
-	if strings.Count(token, ".") != 2 { // the last character of a JWT has unused bits, which lenient decoders drop
-		for _, miss := range nearmiss.Of(token, nearmiss.Changed, nearmiss.Truncated, nearmiss.Shorter, nearmiss.Longer, nearmiss.Pattern) {
-			out = out.And("but "+miss.Name, miss.Value)
-		}
-	}
+	out = append(out, opaqueMisses(token)...)
 	return slices.DeleteFunc(out, func(miss struct {
 		Name  string
 		Value string
 	}) bool {
 		return miss.Value == token || miss.Value == ""
 	})
+}
+
+// opaqueMisses are further ones of a token that is no JWT: the last character of a JWT has unused bits, which lenient decoders drop.
+func opaqueMisses(token string) (out Cases[string]) {
+	if strings.Count(token, ".") == 2 {
+		return nil
+	}
+	for _, miss := range nearmiss.Of(token, nearmiss.Changed, nearmiss.Truncated, nearmiss.Shorter, nearmiss.Longer, nearmiss.Pattern) {
+		out = out.And("but "+miss.Name, miss.Value)
+	}
+	return out
 }
 
 func changed(s string, at int) string {
