@@ -2,7 +2,8 @@
 # Installs servers that others wrote, from their published packages, starts each on loopback, tests it, and compares with what
 # is expected of it:  interop/run.sh [NAME...]   without a name all of them.
 # Exit 0: as expected; 1: not; 75: nothing could be installed. INTEROP_CACHE keeps what was installed for the next time;
-# with INTEROP_WRITE=1 each unjudged.txt is written again, for its author to read.
+# with INTEROP_WRITE=1 each unjudged.txt is written again, for its author to read. INTEROP_RUNS=10 runs each server ten times in a row
+# without a pause, and ten times while every core is kept busy, and compares the verdicts of these runs with one another instead.
 set -u
 cd "$(dirname "$0")/.."
 cache=${INTEROP_CACHE:-$(mktemp -d)}
@@ -30,6 +31,32 @@ listens() {
 	return 1
 }
 
+# verdicts are those of a report, a line each.
+verdicts() { sed -nE 's/^\{"type":"result","id":"([A-Z0-9-]+)".*"wire":"([a-z]*)".*"verdict":"([A-Z_]+)".*/\1 \2 \3/p; t; s/^\{"type":"result","id":"([A-Z0-9-]+)".*"verdict":"([A-Z_]+)".*/\1 - \2/p' "$1" | LC_ALL=C sort; }
+
+# steady tests a server INTEROP_RUNS times in a row, idle and with every core busy. It shows each verdict that differs from the first run.
+steady() {
+	busy=
+	trap 'kill $busy 2>/dev/null; kill -- "-$server" 2>/dev/null' EXIT
+	differ=0
+	for load in idle busy; do
+		[ "$load" = idle ] || for _ in $(seq "$(nproc)"); do
+			(while :; do :; done) &
+			busy="$busy $!"
+		done
+		began=$SECONDS
+		for run in $(seq "$INTEROP_RUNS"); do
+			"$cache/mcpauth" run -q -c "$folder/target.yaml" --fail-on none --patience 1s --report ndjson="$logs/verdicts" ${arguments:-} ${INTEROP_ARGS:-} || [ $? -eq 3 ] || return 1
+			verdicts "$logs/verdicts" >"$logs/now"
+			[ -f "$logs/first-$name" ] || cp "$logs/now" "$logs/first-$name"
+			diff "$logs/first-$name" "$logs/now" >"$logs/differs" || { differ=$((differ + $(grep -c '^>' "$logs/differs"))); sed "s/^/$name, $load, run $run: /" "$logs/differs" >&2; }
+		done
+		echo "$name, $load: $INTEROP_RUNS runs of $(wc -l <"$logs/first-$name") verdicts in $((SECONDS - began)) s" >&2
+	done
+	kill $busy
+	[ "$differ" -eq 0 ]
+}
+
 one() (
 	name=$1
 	folder=interop/$name
@@ -55,6 +82,10 @@ one() (
 		tail -5 "$logs/server" >&2
 		echo "$name: did not start" >&2
 		exit 1
+	fi
+	if [ -n "${INTEROP_RUNS:-}" ]; then
+		steady
+		exit
 	fi
 	"$cache/mcpauth" run -c "$folder/target.yaml" --baseline "$folder/expected.yaml" --fail-on practice --patience 1s --report ndjson="$logs/verdicts" \
 		${arguments:-} ${INTEROP_ARGS:-}
