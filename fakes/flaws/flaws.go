@@ -68,7 +68,8 @@ func BeforeLogin() []Flaw {
 func AfterLogin() []Flaw {
 	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, refreshRows, inspection, registrations,
 		registrationNeeds, registrationAnswers, redirectsTaken, registrationRows, registrationRights, clientDocuments, consents,
-		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, crossOriginClients)
+		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, crossOriginClients,
+		onePath)
 }
 
 // bareCookie has the endpoint of an https target set a cookie that lacks an attribute.

@@ -34,6 +34,7 @@ type transaction struct {
 	online            bool   // it asks for no refresh token
 	goesOn            string // an address, after the login
 	asked             string // the user whom the consent page asks
+	untargeted        bool   // it names no resource
 }
 
 // problem is an error that is sent to the client.
@@ -103,6 +104,9 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t, fatal := s.newTransaction(q)
+	if fatal != "" && s.openRedirect(w, r, q) {
+		return
+	}
 	if fatal != "" {
 		s.refuse(w, r, q, fatal)
 		return
@@ -199,7 +203,7 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 		t.redirectURI = c.redirectURIs[0]
 	case t.redirectURI == "":
 		return nil, "The redirect URI is missing."
-	case !s.matchRedirect(c, q.Get("redirect_uri")):
+	case !s.matchRedirect(c, q.Get("redirect_uri")) && (!q.Has("pushed") || b.has(PushedRedirect)):
 		return nil, "The redirect URI is not registered."
 	}
 	if v := get("state"); v != "" {
@@ -293,9 +297,10 @@ func (s *Server) pkce(q url.Values, get func(string) string, t *transaction) *pr
 			return nil
 		}
 	}
-	required := b.has(RequireChallenge) && (t.client.public() || b.has(RequireChallengeConfidential))
+	required := b.has(RequireChallenge) && (b.has(PushedChallenge) || !q.Has("pushed")) &&
+		(t.client.public() || b.has(RequireChallengeConfidential))
 	if t.challenge == "" {
-		if required || b.has(NoDowngrade) && b.has(RequireChallenge) && t.client.public() {
+		if required || b.has(PushedChallenge) && b.has(NoDowngrade) && b.has(RequireChallenge) && t.client.public() {
 			return refuse("code_challenge is missing")
 		}
 		return nil
@@ -339,6 +344,9 @@ func (s *Server) scope(requested string, sent bool, t *transaction) *problem {
 	}
 	for _, v := range values {
 		switch {
+		case !b.has(NoScopePatterns) && strings.HasSuffix(v, "*"):
+			t.scopes = append(t.scopes, s.matching(v)...)
+			continue
 		case slices.Contains(t.scopes, v):
 			continue
 		case v == "offline_access" && !b.has(ObtainableScopes), v == "notes:read" && len(values) > 3 && !b.has(ObtainableScopes):
@@ -375,7 +383,7 @@ func (s *Server) resource(requested []string, t *transaction) *problem {
 		return &problem{"invalid_request", "unknown parameter resource"}
 	}
 	resources, p := s.resources(requested)
-	t.resources = resources
+	t.resources, t.untargeted = resources, len(requested) == 0
 	return p
 }
 
@@ -526,7 +534,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		form = r.Form
 	}
-	if b.has(LoginCSRF) && form.Get("csrf") != t.csrf {
+	if b.has(LoginCSRF) && form.Get("csrf") != t.csrf && (b.has(CompareLoginCSRF) || form.Get("csrf") == "") {
 		s.errorPage(w, http.StatusForbidden, "The form is not ours.")
 		return
 	}
@@ -563,7 +571,9 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 	if t.user == name && known && form.Has("otp") {
 		right = form.Get("otp") != "" && OneTime(u.OneTime, time.Now()) == form.Get("otp")
 	} else if right && u.OneTime != "" {
-		t.user = name
+		if t.user = name; !b.has(SecondFactor) {
+			s.begin(w, r, u.Name)
+		}
 		s.loginPage(w, r, t, "", http.StatusOK)
 		return
 	}
@@ -626,7 +636,7 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, t *transaction
 		return
 	}
 	s.mu.Lock()
-	approved := s.approved[user+" "+t.client.id]
+	approved := s.approved[s.approvalKey(user, t.client)]
 	s.mu.Unlock()
 	covered := !slices.ContainsFunc(t.scopes, func(v string) bool { return !slices.Contains(approved, v) })
 	known := user + " " + t.client.id + " " + t.redirectURI
@@ -694,7 +704,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 		s.consentPage(w, t, user)
 		return
 	}
-	if b.has(CheckCSRF) && form.Get("csrf") != t.csrf {
+	if b.has(CheckCSRF) && !s.csrfMatches(t, form) {
 		s.errorPage(w, http.StatusForbidden, "The form is not ours.")
 		return
 	}
@@ -705,6 +715,11 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	delete(s.transactions, t.id)
 	s.mu.Unlock()
 	if decision != "approve" && b.has(HonourDenial) {
+		if !b.has(DenialIsNoApproval) {
+			s.mu.Lock()
+			s.approved[s.approvalKey(user, t.client)] = t.scopes
+			s.mu.Unlock()
+		}
 		s.answer(w, r, t, url.Values{"error": {"access_denied"}})
 		return
 	}
@@ -740,7 +755,7 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 	s.spent(t.pushed)
 	scopes = s.permitted(user, scopes)
 	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: s.now(), upstream: t.leg.refresh,
-		online: t.online}
+		online: t.online, untargeted: t.untargeted}
 	if b.EndsEarlierGrants {
 		s.endEarlier(user, t.client.id)
 	}
@@ -767,7 +782,7 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 	}
 	s.codes[value] = c
 	s.issued = append(s.issued, value)
-	key := user + " " + t.client.id
+	key := s.approvalKey(user, t.client)
 	for _, v := range scopes {
 		if !slices.Contains(s.approved[key], v) {
 			s.approved[key] = append(slices.Clone(s.approved[key]), v)

@@ -27,10 +27,11 @@ const largestDocument = 64 << 10
 // document finds a client by a client ID metadata document; nil if it has none that is good.
 func (s *Server) document(id string) *client {
 	b := &s.Behaviour
-	if b.DocumentRoots == nil || !strings.HasPrefix(id, "https://") && b.has(DocumentURLs) || !strings.Contains(id, "://") {
+	loose := !b.has(DocumentURLs) || b.TakesDocumentURL != nil && b.TakesDocumentURL(id)
+	if b.DocumentRoots == nil || !strings.HasPrefix(id, "https://") && !loose || !strings.Contains(id, "://") {
 		return nil
 	}
-	if b.has(DocumentURLs) && !goodDocumentURL(id) {
+	if b.has(DocumentURLs) && !goodDocumentURL(id) && (b.TakesDocumentURL == nil || !b.TakesDocumentURL(id)) {
 		return nil
 	}
 	s.mu.Lock()
@@ -198,7 +199,8 @@ func (s *Server) readDocument(id string, body []byte) (*client, error) {
 	if err := json.Unmarshal(body, &meta); err != nil || meta == nil {
 		return nil, errors.New("it is no JSON object")
 	}
-	if meta["client_id"] != id && b.has(DocumentIdentity) {
+	claimed, _ := meta["client_id"].(string)
+	if claimed != id && b.has(DocumentIdentity) && (b.TakesDocumentID == nil || !b.TakesDocumentID(id, claimed)) {
 		return nil, errors.New("it is about another client")
 	}
 	name, _ := meta["client_name"].(string)

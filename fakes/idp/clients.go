@@ -78,6 +78,9 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		s.refuseMetadata(w, err)
 		return
 	}
+	if old := s.sameRegistration(c); old != nil && !s.Behaviour.has(OwnRegistration) {
+		c = old
+	}
 	if s.Behaviour.has(ClientsKept) {
 		s.mu.Lock()
 		s.clients[c.id] = c
@@ -403,7 +406,7 @@ func loopbackHost(host string) bool {
 // (OAuth 2.1 section 8.4.2).
 func (s *Server) matchRedirect(c *client, uri string) bool {
 	b := &s.Behaviour
-	if !b.has(MatchRedirect) || c.anyRedirect {
+	if !b.has(MatchRedirect) || c.anyRedirect || !b.has(OwnRedirect) && s.anybodysRedirect(uri) {
 		return true
 	}
 	return slices.ContainsFunc(c.redirectURIs, func(registered string) bool {

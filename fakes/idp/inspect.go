@@ -16,6 +16,10 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c, e := s.authenticate(r)
+	anonymous := r.PostForm.Get("client_id") == "" && r.Header.Get("Authorization") == "" && !r.PostForm.Has("client_assertion")
+	if !b.has(RevokeNamed) && anonymous {
+		c, e = &client{method: "none"}, nil
+	}
 	if e != nil && !(b.has(RevokeAuthenticates)) {
 		s.mu.Lock()
 		c, e = s.clients[r.PostForm.Get("client_id")], nil
@@ -47,7 +51,17 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusNotFound, "invalid_token", "")
 		return
 	}
-	owner := func(g *grant) bool { return g.client == c.id || !b.has(RevokeOwn) || !b.has(RevokeAuthenticates) }
+	if !b.has(RevokeBothKinds) {
+		switch hint {
+		case "refresh_token":
+			access = nil
+		case "access_token":
+			refresh = nil
+		}
+	}
+	owner := func(g *grant) bool {
+		return g.client == c.id || !b.has(RevokeOwn) || !b.has(RevokeAuthenticates) || !b.has(RevokeNamed) && anonymous
+	}
 	if access != nil && owner(access.grant) && b.has(RevokeAccess) {
 		access.revoked = true
 	}
@@ -55,6 +69,9 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 		refresh.grant.revoked = true
 		if !b.has(RevokeGrant) {
 			s.spareAccess(refresh.grant)
+		}
+		if !b.has(RevokeEveryAccess) {
+			s.spareAllButNewest(refresh.grant)
 		}
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -73,7 +90,8 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "binascii.Error", http.StatusInternalServerError)
 		return
 	}
-	if (e != nil || c.public()) && b.has(IntrospectAuth) {
+	trusted := !b.has(IntrospectNoTokens) && s.bearerIsGood(r) || !b.has(IntrospectNoPublic) && e == nil && c.public()
+	if (e != nil || c.public()) && b.has(IntrospectAuth) && !trusted {
 		s.writeOAuthError(w, r, &oauthError{http.StatusUnauthorized, "invalid_client", "credentials are needed"})
 		return
 	}
@@ -82,7 +100,10 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 		s.writeOAuthError(w, r, refuse("invalid_request", "token is missing"))
 		return
 	}
-	out := s.describeToken(value, c)
+	if trusted {
+		c = nil
+	}
+	out := s.describeToken(value, c, trusted)
 	if !b.has(IntrospectAnyHint) && r.PostForm.Get("token_type_hint") == "refresh_token" {
 		out = map[string]any{"active": false}
 	}
@@ -93,15 +114,18 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, out)
 }
 
-func (s *Server) describeToken(value string, c *client) map[string]any {
+func (s *Server) describeToken(value string, c *client, trusted bool) map[string]any {
 	b := &s.Behaviour
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.access[value]
+	if t == nil && !b.has(IntrospectSignature) {
+		t = s.tokenByID(value)
+	}
 	if r := s.refresh[value]; r != nil && !b.has(IntrospectTypes) {
 		t = &accessToken{grant: r.grant, scopes: r.scopes, aud: r.grant.resources, issued: s.now(), expires: s.now().Add(lifetime)}
 	}
-	if t == nil || !s.mayIntrospect(c, t) {
+	if t == nil || !trusted && !s.mayIntrospect(c, t) {
 		return s.inactive(nil)
 	}
 	if !t.alive(s.now()) && b.has(IntrospectState) && (b.has(AccessExpires) || t.revoked || t.grant.revoked) {
@@ -144,8 +168,14 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 	if bearer {
 		challenge += `, error="invalid_token"`
 	}
+	if s.looseUserinfo(w, r, value) {
+		return
+	}
 	s.mu.Lock()
 	t := s.access[value]
+	if t == nil && !b.has(UserinfoSignature) {
+		t = s.tokenByID(value)
+	}
 	if old := s.refresh[value]; old != nil && !b.has(UserinfoState) {
 		t = &accessToken{grant: old.grant, scopes: old.scopes, expires: s.now().Add(lifetime)}
 	}

@@ -37,14 +37,16 @@ func (s *Server) byAssertion(form url.Values) *client {
 		Exp, Nbf      float64
 	}
 	parts := strings.Split(form.Get("client_assertion"), ".")
-	if form.Get("client_assertion_type") != assertionType || len(parts) != 3 || !decode(parts[0], &header) || !decode(parts[1], &claims) {
+	typed := form.Get("client_assertion_type") == assertionType || !b.has(AssertionTypeNamed)
+	if !typed || len(parts) != 3 || !decode(parts[0], &header) || !decode(parts[1], &claims) {
 		return nil
 	}
 	if named := s.find(form.Get("client_id")); named != nil && s.Behaviour.believes(parts) {
 		return named
 	}
 	id := claims.Sub
-	if named := form.Get("client_id"); named != "" && named != id && b.has(AssertionClaims) || named == "" && !b.has(AssertionsAlone) {
+	named := form.Get("client_id")
+	if named != "" && named != id && b.has(AssertionClaims) && b.has(AssertionNames) || named == "" && !b.has(AssertionsAlone) {
 		return nil
 	}
 	c := s.find(id)
@@ -53,6 +55,10 @@ func (s *Server) byAssertion(form url.Values) *client {
 	}
 	if c == nil || c.key == nil {
 		return nil
+	}
+	if grant := form.Get("grant_type"); grant == "refresh_token" && !b.has(AssertionAtRefresh) ||
+		grant == "authorization_code" && !b.has(AssertionForCode) {
+		return c
 	}
 	now := float64(s.now().Unix())
 	audience := claims.Aud == s.Issuer || claims.Aud == strings.TrimSuffix(s.Issuer, "/")+"/token"
@@ -64,7 +70,7 @@ func (s *Server) byAssertion(form url.Values) *client {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if claims.Jti == "" || s.assertions[id+" "+claims.Jti] {
+	if claims.Jti == "" || s.assertions[id+" "+claims.Jti] && b.has(AssertionOnce) {
 		return nil
 	}
 	s.assertions[id+" "+claims.Jti] = true

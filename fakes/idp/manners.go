@@ -77,6 +77,10 @@ type Manners struct {
 	TrustedDocumentHost string
 	// DialsAnyway reports that a host is connected to without a look at its address: a flaw. Nil: none is.
 	DialsAnyway func(host string) bool
+	// TakesDocumentURL fetches documents from addresses that are no good client identifiers, and TakesDocumentID accepts a document
+	// at an address that claims another one, or none: flaws.
+	TakesDocumentURL func(id string) bool
+	TakesDocumentID  func(id, claimed string) bool
 	// LimitsOnTheWire counts the bytes of a compressed document before they are decompressed: a flaw.
 	LimitsOnTheWire bool
 	// ScriptCookie sets a cookie for scripts, which is not the session's.

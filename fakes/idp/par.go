@@ -3,6 +3,7 @@ package idp
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -38,6 +39,10 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	request.Set("client_id", c.id)
+	request.Set("pushed", "")
+	if !b.has(NoPushedRequestURI) {
+		request.Del("request_uri")
+	}
 	if b.has(PushedValidated) {
 		t, fatal := s.newTransaction(request)
 		switch {
@@ -53,8 +58,13 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) {
 		s.writeOAuthError(w, r, e)
 		return
 	}
+	request.Del("pushed")
 	uri := pushedPrefix + random(24)
 	s.mu.Lock()
+	if !b.has(RandomRequestURIs) {
+		s.counter++
+		uri = pushedPrefix + strconv.Itoa(s.counter)
+	}
 	s.pushedRequests[uri] = &pushed{client: c.id, request: request, expires: s.now().Add(time.Minute)}
 	s.mu.Unlock()
 	w.Header().Set("Cache-Control", "no-store")

@@ -263,7 +263,7 @@ func (s *Server) remember(w http.ResponseWriter, r *http.Request, t *transaction
 	}
 	all := s.approvedHere(r)
 	for _, scope := range t.scopes {
-		all = append(all, t.client.id+" "+t.redirectURI+" "+scope)
+		all = append(all, t.client.id+" "+t.redirectURI+" "+scope+" "+url.QueryEscape(t.client.name))
 	}
 	body := base64.RawURLEncoding.EncodeToString([]byte(strings.Join(all, "\n")))
 	s.setCookie(w, "as_approvals", body+"."+s.seal(body))
@@ -287,7 +287,7 @@ func (s *Server) remembered(r *http.Request, t *transaction) bool {
 	}
 	approved := s.approvedHere(r)
 	covered := !slices.ContainsFunc(t.scopes, func(scope string) bool {
-		return !slices.Contains(approved, t.client.id+" "+t.redirectURI+" "+scope)
+		return !slices.ContainsFunc(approved, func(a string) bool { return s.sameApproval(a, t, scope) })
 	})
 	return covered || len(approved) > 0 && !s.Behaviour.has(ApprovalPerClient)
 }

@@ -62,6 +62,7 @@ type grant struct {
 	key          string // the thumbprint of the DPoP key that tokens are bound to
 	hidden       bool   // it is no longer shown to the user
 	online       bool   // it brings no refresh token
+	untargeted   bool   // its authorization request named no resource
 }
 
 type code struct {
@@ -81,6 +82,8 @@ type accessToken struct {
 	issued  time.Time
 	expires time.Time
 	revoked bool
+	rotated bool // a refresh brought it
+	number  int  // in the order of all
 }
 
 func (a *accessToken) alive(now time.Time) bool {
@@ -93,6 +96,8 @@ type refreshToken struct {
 	expires time.Time
 	used    bool
 	usedAt  time.Time
+	rotated bool          // a refresh brought it
+	next    *refreshToken // that its use brought
 }
 
 // Advance moves the server's clock.

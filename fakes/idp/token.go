@@ -140,7 +140,11 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 	b := &s.Behaviour
 	failed := &oauthError{http.StatusUnauthorized, b.UnknownError, "the client is not known, or its authentication failed"}
 	if r.PostForm.Has("client_assertion") {
-		if c := s.byAssertion(r.PostForm); c != nil && r.Header.Get("Authorization") == "" && r.PostForm.Get("client_secret") == "" {
+		c := s.byAssertion(r.PostForm)
+		if named := s.find(r.PostForm.Get("client_id")); c != nil && named != nil && !b.has(AssertionNames) {
+			return named, nil
+		}
+		if c != nil && r.Header.Get("Authorization") == "" && r.PostForm.Get("client_secret") == "" {
 			return c, nil
 		}
 		return nil, failed
@@ -154,8 +158,11 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 		if !ok {
 			return nil, failed
 		}
-		user, err1 := url.QueryUnescape(user)
-		password, err2 := url.QueryUnescape(password)
+		var err1, err2 error
+		if b.has(DecodedBasic) {
+			user, err1 = url.QueryUnescape(user)
+			password, err2 = url.QueryUnescape(password)
+		}
 		switch {
 		case err1 != nil || err2 != nil:
 			return nil, failed
@@ -201,6 +208,9 @@ func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
 	}
 	if c.method == "private_key_jwt" {
 		return nil, failed
+	}
+	if method != "none" && s.looseSecret(r) {
+		return c, nil
 	}
 	if b.TakesSecret != nil && b.TakesSecret(c.secret, secret, method) || !b.has(OwnSecret) && s.anybodysSecret(secret) {
 		return c, nil
@@ -396,6 +406,9 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 		return nil, e
 	}
 	resources, e := s.narrowResources(form["resource"], found.grant.resources, CodeResources)
+	if !b.has(KnownResourceAtToken) && found.grant.untargeted && form.Get("resource") != "" {
+		resources, e = form["resource"], nil
+	}
 	if e != nil {
 		return nil, e
 	}
@@ -486,6 +499,11 @@ func (s *Server) use(c *code) *oauthError {
 			s.spareAccess(c.grant)
 			s.mu.Unlock()
 		}
+		s.mu.Lock()
+		if !b.has(ReplayKillsRefresh) || !b.has(ReplayKillsRotated) {
+			s.spareRefresh(c.grant, b.has(ReplayKillsRefresh))
+		}
+		s.mu.Unlock()
 		s.revokeGrant(c.grant)
 	}
 	return refuse("invalid_grant", "the code was used")
@@ -517,7 +535,9 @@ func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
 		return nil
 	case b.RefusesVerifier != nil && b.RefusesVerifier(verifier):
 		return wrong
-	case challenge == "" && verifier != "" && b.has(NoDowngrade):
+	case !b.has(VerifierOfConfidential) && !client.public(), !b.has(VerifierOfDocuments) && client.fromDocument:
+		return nil
+	case challenge == "" && verifier != "" && b.has(NoDowngrade) && b.has(PushedChallenge):
 		return refuse("invalid_grant", "the request had no code challenge")
 	case challenge == "":
 		return nil
@@ -669,6 +689,14 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 		}
 	}
 	out := s.answerToken(granted, scopes, resources, next)
+	s.mu.Lock()
+	if old.next = s.refresh[next]; old.next != nil {
+		old.next.rotated = true
+	}
+	if t := s.access[fmt.Sprint(out["access_token"])]; t != nil {
+		t.rotated = true
+	}
+	s.mu.Unlock()
 	if b.RefreshedSeconds > 0 {
 		out["expires_in"] = b.RefreshedSeconds
 	}
@@ -782,8 +810,11 @@ func (s *Server) rotate(t *refreshToken) *oauthError {
 	case t.grant.revoked:
 		return refuse("invalid_grant", "the refresh token is revoked")
 	case reused && b.has(OldRefreshDies) && b.has(OneLineage):
-		if b.has(ReuseRevokesFamily) {
+		if b.has(ReuseRevokesFamily) && (b.has(OldReuseRevokes) || t.next == nil || !t.next.used) {
 			t.grant.revoked = true
+		}
+		if !b.has(ReuseKillsEveryAccess) {
+			s.spareAllButNewest(t.grant)
 		}
 		if !b.has(ReuseKillsAccess) {
 			s.spareAccess(t.grant)
@@ -820,6 +851,7 @@ func (s *Server) issue(g *grant, scopes, resources []string) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t.number = len(s.issued)
 	s.access[value], s.live[t.jti] = t, t
 	s.issued = append(s.issued, value)
 	return value

@@ -105,6 +105,7 @@ func boundByEffect(t *T) {
 
 // Who runs the other resource can use the token here (RFC 9700 section 4.10.2).
 func refusesUnknownResources(t *T) {
+	refusesUnknownResourceAtToken(t)
 	p := t.AS.Present(Attacker)
 	if p.Tokens == nil {
 		t.Expect(p.Grant, "resource=%s", Attacker).To(endWithoutCrash)
@@ -113,6 +114,22 @@ func refusesUnknownResources(t *T) {
 	}
 	t.Expect(p.Audience, "a token that was requested for %s", Attacker).SeenIn(p.Tokens.Exchange).Ideally(leaveOut(Attacker))
 	t.Expect(p, "a token that was requested for %s", Attacker).SeenIn(p.At).To(notBeServed)
+}
+
+// A resource may come with the token request alone (RFC 8707 section 2.2), and is looked at there.
+func refusesUnknownResourceAtToken(t *T) {
+	g := t.AS.Authorize(Without("resource"))
+	if g.Code() == "" {
+		return // AS-RES-ACCEPTED
+	}
+	tokens := t.AS.Tokens(t.AS.Redeem(g, With("resource", Attacker)), g.Client)
+	if tokens == nil {
+		return
+	}
+	if aud, seen := t.AS.Audience(tokens); seen {
+		t.Expect(aud, "a token request for %s, which the authorization request did not name", Attacker).SeenIn(tokens.Exchange).
+			Ideally(leaveOut(Attacker))
+	}
 }
 
 var endWithoutCrash = expect.That("error invalid_target", func(g *Grant) string {

@@ -178,9 +178,37 @@ func escapesRequestValues(t *T) {
 		}
 		Each(t, requests, func(t *T, edits []Edit) { expectEscaped(t, append(edits, With(name, payload))) })
 	}
+	escapesPostedState(t)
+	escapesNames(t)
 	Each(t, Cases[[]Edit]{
 		{"a script as redirect_uri", []Edit{Stranger(), Nobody(), StoppingAtLogin(), With("redirect_uri", script)}},
 	}, expectEscaped)
+}
+
+// escapesPostedState looks at the page that posts the answer to the client (OAuth 2.0 Form Post Response Mode).
+func escapesPostedState(t *T) {
+	if !t.Session.Ready || !t.AS.Lists("response_modes_supported", "form_post") {
+		return
+	}
+	g := t.AS.Authorize(With("response_mode", "form_post"), With("state", payload))
+	if g.Posted {
+		t.Expect(g.Exchange, "the state in the page of form_post").To(escapePayloadIn)
+	}
+}
+
+var escapePayloadIn = expect.That("what the request holds as text, escaped", func(ex *reports.Exchange) string {
+	return injected(expect.Body(ex))
+})
+
+// escapesNames types markup for a name: the page that refuses the login may repeat it.
+func escapesNames(t *T) {
+	if !t.Session.Ready || t.Session.NoLogin(0) != "" {
+		return
+	}
+	g := t.AS.AuthorizeAs(&login.User{Name: payload, Password: Random(12)}, Leaving())
+	for i, p := range g.Pages {
+		t.Expect(p, "the name of a user who could not sign in").SeenIn(g.PageExchanges[i]).To(escapePayload)
+	}
 }
 
 func expectEscaped(t *T, edits []Edit) {

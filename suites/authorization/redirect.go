@@ -24,9 +24,22 @@ func redirects() {
 }
 
 func refusesUnregisteredRedirects(t *T) {
-	Refuses(t, t.AS.AuthorizationRequest(), Cases[Edit]{
-		{"a redirect_uri that is not registered", With("redirect_uri", attacker)},
-	}, expect.NotRedirect())
+	elsewhere := With("redirect_uri", attacker)
+	rows := Cases[Edit]{{"a redirect_uri that is not registered", elsewhere}}
+	faults := Cases[Edit]{
+		{"an unknown response_type", With("response_type", "mcpauth_bogus")},
+		{"an unknown scope", Scope("mcpauth:unknown")},
+		{"no code_challenge", Without("code_challenge", "code_challenge_method")},
+		{"prompt=none", With("prompt", "none")},
+	}
+	for _, fault := range faults { // who finds this first must not send its error there
+		rows = rows.And("a redirect_uri that is not registered, and "+fault.Name, Edits(elsewhere, fault.Value))
+	}
+	const ofAnother = attacker + "/of-another-client"
+	if other, _ := t.AS.Register(map[string]any{"redirect_uris": []string{ofAnother}}); other != nil {
+		rows = rows.And("the redirect_uri of another client", With("redirect_uri", ofAnother))
+	}
+	Refuses(t, t.AS.AuthorizationRequest(), rows, expect.NotRedirect())
 }
 
 // atClient is an authorization request of a client that gets as far as the consent page or the redirect URI, or to the login

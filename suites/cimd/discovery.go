@@ -14,6 +14,8 @@ func refusesForeignIDs(t *T) {
 	usable(t)
 	Refuses(t, document(t), Cases[edit]{
 		{"another host", identified(func(string) any { return "https://other.example/client.json" })},
+		{"the beginning of its own address", identified(func(own string) any { return own[:len(own)-1] })},
+		{"letter case of the path", identified(func(own string) any { return strings.Replace(own, "client.json", "CLIENT.json", 1) })},
 		{"another path of the host", identified(func(own string) any { return own + ".other" })},
 		{"a slash at the end", identified(func(own string) any { return own + "/" })},
 		{"a query", identified(func(own string) any { return own + "?x" })},

@@ -35,15 +35,41 @@ func Register() {
 func asksAboutNewClients(t *T) {
 	c := t.AS.MustRegister(nil)
 	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
+	if t.Expect(g, "a client that was never used").Ideally(askAboutClient(t)) && g.AsksUser() {
+		asksAfterOtherDecisions(t, c)
+	}
+}
+
+// asksAfterOtherDecisions tries what a server may take for the approval of a client: a denial, and the approvals of another client
+// with the same metadata and of another user.
+func asksAfterOtherDecisions(t *T, c *oauth.Client) {
+	if denied := t.AS.Authorize(As(c), Denying()); denied.Error() == "access_denied" {
+		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
+		t.Expect(g, "a client that the user has denied").Ideally(askAboutClient(t))
+	}
+	t.AS.MustAuthorize(As(c))
+	if same, _ := t.AS.Register(nil); same != nil && same.ID != c.ID {
+		g := t.AS.MustReachDecision(t.AS.Authorize(As(same), Leaving()))
+		t.Expect(g, "a client of the same name as one that the user has approved").Ideally(askAboutClient(t))
+	}
+	if t.Session.UserCount() > 1 && t.Session.NoLogin(1) == "" {
+		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), By(1), Leaving()))
+		t.Expect(g, "a client that another user has approved").Ideally(askAboutClient(t))
+	}
+}
+
+// askAboutClient expects a page that names the client, before it gets a code.
+func askAboutClient(t *T) expect.Matcher {
 	name, _ := t.AS.ClientMetadata()["client_name"].(string)
-	t.Expect(g, "a client that was never used").Ideally(expect.That("a page that asks the user about the client, before it gets a code",
-		func(g *Grant) string {
-			names := func(p *login.Page) bool { return strings.Contains(p.Text, name) || strings.Contains(p.Text, c.ID) }
-			if g.Code() == "" || slices.ContainsFunc(g.Pages, names) {
-				return ""
-			}
-			return "a code comes without any page that names the client"
-		}))
+	return expect.That("a page that asks the user about the client, before it gets a code", func(g *Grant) string {
+		names := func(p *login.Page) bool {
+			return strings.Contains(p.Text, name) || strings.Contains(p.Text, g.Client.ID)
+		}
+		if g.Code() == "" || slices.ContainsFunc(g.Pages, names) {
+			return ""
+		}
+		return "a code comes without any page that names the client"
+	})
 }
 
 // beAsked expects a page before the client gets a code. A login is one.

@@ -156,6 +156,17 @@ func bindsApprovalToBrowser(t *T) {
 				t.NotApplicable("the form holds no token of its own; SameSite keeps its cookies from requests of other sites")
 			}
 		}},
+		{"sent by another site, with an empty token", func(t *T, p *posting) {
+			if p.foreign = true; !ReplaceToken(p.form, &p.values, "") {
+				t.NotApplicable("the form holds no token of its own")
+			}
+		}},
+		{"sent by another site, with the token that another browser was shown", func(t *T, p *posting) {
+			_, _, other, _ := consentPage(t)
+			if p.foreign = true; !ReplaceToken(p.form, &p.values, TokenOf(other)) {
+				t.NotApplicable("the form holds no token of its own")
+			}
+		}},
 		{"a form that another browser was shown", func(t *T, p *posting) {
 			victim, _, _, _ := consentPage(t)
 			p.jar = victim.Jar
@@ -171,22 +182,7 @@ func bindsApprovalToBrowser(t *T) {
 	}, noApproval)
 	_, _, form, _ := consentPage(t)
 	_, _, other, _ := consentPage(t)
-	t.Expect([2]string{tokenOf(form), tokenOf(other)}, "the tokens of two forms").Ideally(differ)
-}
-
-// tokenOf is the value of a form's own token; empty if it has none.
-func tokenOf(f *login.Form) string {
-	before := f.Values()
-	after := slices.Clone(before)
-	if !DropToken(f, &after) {
-		return ""
-	}
-	for _, v := range before {
-		if !slices.Contains(after, v) {
-			return v.Value
-		}
-	}
-	return ""
+	t.Expect([2]string{TokenOf(form), TokenOf(other)}, "the tokens of two forms").Ideally(differ)
 }
 
 var differ = expect.That("another token in each browser", func(tokens [2]string) string {

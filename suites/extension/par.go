@@ -28,6 +28,7 @@ func bindsPushedRequests(t *T) {
 		t.NotApplicable("the metadata names no pushed_authorization_request_endpoint")
 	}
 	used := p.mustPush(t)
+	t.Expect([]string{used, p.mustPush(t), p.mustPush(t)}, "three pushed requests").To(beUnpredictable)
 	g := t.AS.MustReachDecision(p.begin(t, p.client, used))
 	if !t.Expect(g, "a request that was pushed").To(expect.EndWithCode()) {
 		return
@@ -63,6 +64,13 @@ func (p pusher) mustPush(t *T, edits ...Edit) string {
 	t.Expect(ex).To(answerPush)
 	return uri
 }
+
+var beUnpredictable = expect.That("request_uri values that cannot be predicted (RFC 9126 section 2.2)", func(values []string) string {
+	if weak, slight := expect.Weakness(values); !slight {
+		return weak
+	}
+	return ""
+})
 
 // begin sends a client's browser with a request_uri.
 func (p pusher) begin(t *T, by *oauth.Client, uri string, edits ...Edit) *Grant {
@@ -104,6 +112,21 @@ var beForeign = expect.Refusing("a refusal (RFC 9126 section 2.2)", func(g *Gran
 	return ""
 })
 
+// unchallenged is a flow that begins with a pushed request without a challenge, and ends without a verifier.
+func (p pusher) unchallenged(t *T) *Flow {
+	ex := expect.ExchangeOf(p.pushing(t).Send(Without("code_challenge", "code_challenge_method")))
+	uri := oauth.Object(ex).String("request_uri")
+	if uri == "" {
+		return &Flow{Grant: &Grant{Outcome: &login.Outcome{Stage: login.Answered, Exchange: ex}, Client: p.client}, Answer: ex}
+	}
+	flow := &Flow{Grant: p.begin(t, p.client, uri)}
+	if flow.RedirectURI = p.client.RedirectURI; flow.Code() != "" {
+		flow.Answer = t.AS.Redeem(flow.Grant, Without("code_verifier"))
+		t.AS.Tokens(flow.Answer, p.client)
+	}
+	return flow
+}
+
 // refuseBadPushes expects what the authorization and token endpoints refuse to be refused when it is pushed (RFC 9126 section 2.1).
 func refuseBadPushes(t *T, p pusher) {
 	codes := []string{"invalid_request", "invalid_redirect_uri", "unsupported_response_type", "invalid_client", "request_uri_not_supported"}
@@ -112,6 +135,7 @@ func refuseBadPushes(t *T, p pusher) {
 		{"a request_uri within the request", With("request_uri", "urn:ietf:params:oauth:request_uri:x")},
 		{"an unknown response_type", With("response_type", "mcpauth")},
 	}, expect.RefuseGrant(codes...))
+	t.Expect(p.unchallenged(t), "a pushed request without code_challenge").To(expect.GiveNoTokens("invalid_request"))
 	if c, _ := t.Session.Client(t.Context(), session.Confidential); c != nil {
 		Refuses(t, pusher{p.endpoint, c, p.pair}.pushing(t), t.AS.WrongSecrets(c), expect.RefuseGrant("invalid_client", "invalid_request"))
 	}

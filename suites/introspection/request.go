@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -28,6 +29,11 @@ func requiresAuthorization(t *T) {
 				t.Expect(ex).Ideally(expect.Refuse(401, 400, 403))
 			}
 		})
+		if another, _ := t.Session.Client(t.Context(), session.Second); another != nil {
+			bearer := Header(mcp.Bearer(t.AS.MustGetTokens(As(another)).Access))
+			ex := t.AS.Introspect(c, tokens.Access, Unidentified(), bearer)
+			t.Expect(ex, "an ordinary access token of another client as credential").Ideally(tellNothing)
+		}
 		if names := told(t.AS.Introspect(c, tokens.Access, Unidentified(), Header(mcp.Bearer(tokens.Access)))); names != nil {
 			t.Note("a token may ask about itself: it is told %s", strings.Join(names, ", "))
 		}

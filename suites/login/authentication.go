@@ -172,6 +172,13 @@ func bindsFormToBrowser(t *T) {
 				t.NotApplicable("the form holds no token of its own")
 			}
 		}},
+		{"sent by another site, with the token that another browser was shown", func(t *T, p *posting) {
+			mustTravel(t)
+			_, _, other := loginPage(t)
+			if p.foreign = true; !ReplaceToken(p.form, &p.values, TokenOf(other)) {
+				t.NotApplicable("the form holds no token of its own")
+			}
+		}},
 	}, keepOut)
 }
 

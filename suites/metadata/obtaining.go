@@ -202,6 +202,7 @@ func ignoresHostFields(t *T) {
 			{"X-Forwarded-Host", mcp.Field("X-Forwarded-Host", evil)},
 			{"Forwarded", mcp.Field("Forwarded", "host="+evil)},
 			{"X-Original-Host", mcp.Field("X-Original-Host", evil)},
+			{"X-Forwarded-Server", mcp.Field("X-Forwarded-Server", evil)},
 			{"X-Forwarded-Prefix", mcp.Field("X-Forwarded-Prefix", "/"+evil)},
 		}, func(t *T, f reports.Field) { t.Expect(t.Get(address, f)).To(notReflect(evil)) })
 		t.Expect(t.Get(address, mcp.Field("X-Forwarded-Proto", "gopher")), "X-Forwarded-Proto").To(notReflect("gopher:"))

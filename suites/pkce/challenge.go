@@ -82,6 +82,20 @@ func stripped() Cases[Edit] {
 // A code without a challenge that cannot be redeemed is a warning: the honest client learns too late.
 func requiresChallenge(t *T) {
 	Refuses(t, t.AS.CodeFlow(), EachEdited(stripped(), AtToken(Without("code_verifier"))), expect.IssueNothing("invalid_request"))
+	requiresPostedChallenge(t)
+}
+
+// POST is optional at the authorization endpoint (OAuth 2.1 section 3.1). A server that answers it with a code demands the challenge
+// there too.
+func requiresPostedChallenge(t *T) {
+	posted := t.AS.CodeFlow(Posted())
+	if f := posted.Send().(*Flow); f.Code() == "" || f.Answer == nil {
+		return
+	}
+	Refuses(t, posted, Cases[Edit]{
+		{"no code_challenge, in a request by POST",
+			Edits(Without("code_challenge", "code_challenge_method"), AtToken(Without("code_verifier")))},
+	}, expect.IssueNothing("invalid_request"))
 }
 
 func requiresChallengeOfConfidentialClients(t *T) {

@@ -15,7 +15,20 @@ func requiresVerifier(t *T) {
 	Refuses(t, t.AS.Redemption(), Cases[Edit]{
 		{"no code_verifier", Without("code_verifier")},
 		{"an empty code_verifier", With("code_verifier", "")},
+		{"code_verifier[] in place of code_verifier", Edits(Without("code_verifier"), With("code_verifier[]", oauth.NewPKCE(43).Verifier))},
 	}, refused)
+	atOtherClients(t, Cases[Edit]{{"no code_verifier", Without("code_verifier")}})
+}
+
+// atOtherClients are the same for the kinds of clients besides the shared one: servers read each kind from another place.
+func atOtherClients(t *T, rows Cases[Edit]) {
+	var others Cases[*oauth.Client]
+	for _, c := range t.AS.KindsOfClients() {
+		if c.Value != t.AS.AnyClient() {
+			others = others.And(c.Name, c.Value)
+		}
+	}
+	Each(t, others, func(t *T, c *oauth.Client) { Refuses(t, t.AS.Redemption(As(c)), rows, refused) })
 }
 
 func refusesWrongVerifiers(t *T) {
@@ -24,6 +37,7 @@ func refusesWrongVerifiers(t *T) {
 		And("every character percent-encoded twice", Change("code_verifier", percentEncoded))
 	Refuses(t, t.AS.Redemption(), rows, refused)
 	Refuses(t, t.AS.CodeFlow(), changedChallenges(), expect.GiveNoTokens("invalid_request"))
+	atOtherClients(t, Cases[Edit]{{"another verifier", anotherVerifier()}})
 	space := t.AS.Redemption().Send(Change("code_verifier", func(v string) string { return v + " " }))
 	t.Expect(space, "a space after the verifier").Ideally(refused)
 	g := t.AS.MustAuthorize()

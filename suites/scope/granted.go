@@ -78,6 +78,21 @@ func grantsNoUnknownScope(t *T) {
 	}, func(t *T, scope string) {
 		t.Expect(grantOf(t, With("scope", scope))).To(lackScope(t, "mcpauth:unknown", "mcpauth-admin", "*"))
 	})
+	expandsNoPattern(t)
+}
+
+// expandsNoPattern requests what a server may take for a pattern of scopes, though its metadata lists no such scope.
+func expandsNoPattern(t *T) {
+	all, _ := t.AS.Server().Metadata.Strings("scopes_supported")
+	usual := Union(grantOf(t, Without("scope")).held, grantOf(t).held)
+	for _, s := range all {
+		i := strings.LastIndexAny(s, ":./")
+		if i < 1 || slices.Contains(usual, s) || slices.Contains(all, s[:i+1]+"*") {
+			continue
+		}
+		t.Expect(grantOf(t, With("scope", s[:i+1]+"*")), "%s", s[:i+1]+"*").Ideally(lackScope(t, s))
+		return
+	}
 }
 
 // RFC 6749 section 3.3: case-sensitive strings, separated by spaces, in any order.

@@ -85,6 +85,7 @@ func revokesOnReplay(t *T) {
 	if tokens.Refresh != "" {
 		t.AS.RefreshMustWork()
 		t.Expect(t.AS.Refresh(tokens), "the refresh token of a replayed code").To(expect.RefuseGrant())
+		revokesRefreshedOnReplay(t)
 	}
 	if t.MCP.Works(t.AS.MustGetTokens()) {
 		last, _ := t.MCP.UntilRefused(tokens.Access)
@@ -92,6 +93,16 @@ func revokesOnReplay(t *T) {
 	} else if tokens.Refresh == "" {
 		t.Inconclusive("there is no refresh token, and the access token has no effect here that could end")
 	}
+}
+
+// What was refreshed is issued on the code as well: a thief who refreshes at once must not keep what that brings.
+func revokesRefreshedOnReplay(t *T) {
+	g := t.AS.MustAuthorize(t.AS.ForRefresh())
+	newest := t.AS.MustRefresh(t.AS.MustRedeem(g))
+	t.AS.Tokens(t.AS.Redeem(g), g.Client)
+	ex := t.AS.Refresh(newest)
+	t.AS.Tokens(ex, g.Client)
+	t.Expect(ex, "the refreshed refresh token of a replayed code").Ideally(expect.RefuseGrant())
 }
 
 // OAuth 2.1 section 7.5.3: who sees a code, and cannot redeem it, must not be able to end the client's grant with it.

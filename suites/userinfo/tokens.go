@@ -8,6 +8,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
@@ -94,7 +95,19 @@ func refusesDeadTokens(t *T) {
 			rows = rows.And("a revoked access token", dead.Access)
 		}
 	}
+	for _, w := range nearmiss.Ways(nearmiss.Changed) { // of a JWT, the last characters are the signature
+		if forged := forge(tokens.Access, w.To); forged != tokens.Access {
+			rows = rows.And("an access token with another signature, "+w.Name, t.Hide(forged))
+		}
+	}
 	Refuses(t, presented(t), rows, expect.Refuse(401))
+}
+
+// forge changes the signature of a JWT, or an opaque token as a whole. Its last character may be padding: the one before is changed.
+func forge(token string, to func(string) string) string {
+	at := strings.LastIndexByte(token, '.') + 1
+	last := len(token) - 1
+	return token[:at] + to(token[at:last]) + token[last:]
 }
 
 // OAuth 2.1 section 5.1.

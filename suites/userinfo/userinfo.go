@@ -108,6 +108,13 @@ func challengesStrangers(t *T) {
 	}, func(t *T, field reports.Field) {
 		t.Expect(t.Get(t.AS.Server().Userinfo, field)).To(expect.Refuse(401, 400))
 	})
+	if t.Session.Ready && t.Session.NoLogin(0) == "" {
+		endpoint := t.AS.Server().Userinfo
+		if u, err := document.ParseURL(endpoint); err == nil {
+			cookies := t.AS.MustAuthorize().Jar.Field(u)
+			t.Expect(t.Get(endpoint, cookies...), "the cookies of somebody who signed in, and no token").Ideally(tellNothing)
+		}
+	}
 }
 
 func namesUser(t *T) {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"maps"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/login"
@@ -42,6 +44,7 @@ type draft struct {
 	identify bool
 	raw      string
 	judged   bool // the check judges a missing answer itself
+	posted   bool // the authorization request is a form
 }
 
 func change(f func(*oauth.Form)) Edit {
@@ -112,6 +115,9 @@ func StoppingAtPassword() Edit { return func(d *draft) { d.route.StopAtPassword 
 
 // InJar keeps the cookies in a jar of the check's own.
 func InJar(j *login.Jar) Edit { return func(d *draft) { d.jar = j } }
+
+// Posted sends the authorization request as a form.
+func Posted() Edit { return func(d *draft) { d.posted = true } }
 
 // AnswersAt expects the answer at an address, whatever redirect_uri the request names.
 func AnswersAt(uri string) Edit { return func(d *draft) { d.route.RedirectURI = uri } }
@@ -372,7 +378,14 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 		agent.Send = withField(agent.Send, h)
 	}
 	g := &Grant{Client: d.client, Pair: d.pair, Request: f, RedirectURI: d.route.RedirectURI, Jar: agent.Jar, User: d.user, URL: start}
-	g.Outcome = t.Session.Carry(t.ctx, agent, start, d.route, false)
+	if d.posted {
+		agent.May = t.Session.May
+		g.Outcome = agent.Continue(wire.Request{Method: "POST", URL: t.Server().Authorization, Body: f.Encode(), Header: []reports.Field{
+			mcp.Field("Content-Type", "application/x-www-form-urlencoded"), mcp.Field("Accept", "text/html"),
+		}}, d.route)
+	} else {
+		g.Outcome = t.Session.Carry(t.ctx, agent, start, d.route, false)
+	}
 	t.browser.Lock()
 	t.transcript = append(t.transcript, t.inBrowser...)
 	t.inBrowser = nil
@@ -780,6 +793,32 @@ func (t AuthorizationServer) Clients() Cases[*oauth.Client] {
 		}
 	}
 	return out
+}
+
+// KindsOfClients are Clients, and that of a metadata document, where its requests bring codes.
+func (t AuthorizationServer) KindsOfClients() Cases[*oauth.Client] {
+	out := t.Clients()
+	if c := t.documentClient(); c != nil {
+		out = out.And("client of a metadata document", c)
+	}
+	return out
+}
+
+// documentClient is a client that a metadata document describes; nil where none is accepted as it is.
+func (t AuthorizationServer) documentClient() *oauth.Client {
+	supported, _ := t.Server().Metadata.Bool("client_id_metadata_document_supported")
+	if !supported || t.Documents == nil {
+		return nil
+	}
+	page, uri := t.Documents.Put(documents.NotFound), t.AnyClient().RedirectURI
+	body, _ := json.Marshal(map[string]any{"client_id": page.URL, "client_name": "mcpauth document client", "redirect_uris": []string{uri},
+		"grant_types": []string{"authorization_code"}, "response_types": []string{"code"}, "token_endpoint_auth_method": oauth.None})
+	page.Serve(documents.Answer{Type: "application/json", Body: string(body)})
+	c := &oauth.Client{ID: page.URL, Method: oauth.None, RedirectURI: uri, RedirectURIs: []string{uri}}
+	if g := t.Authorize(As(c), EvenUnanswered()); g.Code() == "" {
+		return nil
+	}
+	return c
 }
 
 // Confidential is the shared confidential client; nil where there is none.

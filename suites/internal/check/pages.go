@@ -25,16 +25,40 @@ func (t Pages) SameSite() bool {
 	return n > 0
 }
 
-// DropToken takes out the hidden field that looks like the form's own token.
-func DropToken(f *login.Form, values *oauth.Form) bool {
-	for _, in := range f.Inputs {
+// token is the hidden field that looks like the form's own token; nil where it has none.
+func token(f *login.Form) *login.Input {
+	for i, in := range f.Inputs {
 		name := strings.ToLower(in.Name)
 		if in.Type == "hidden" && (strings.Contains(name, "csrf") || strings.Contains(name, "token") || strings.Contains(name, "nonce")) {
-			values.Del(in.Name)
-			return true
+			return &f.Inputs[i]
 		}
 	}
-	return false
+	return nil
+}
+
+// DropToken takes out the form's own token, and ReplaceToken puts another value instead; false where it has none.
+func DropToken(f *login.Form, values *oauth.Form) bool {
+	in := token(f)
+	if in != nil {
+		values.Del(in.Name)
+	}
+	return in != nil
+}
+
+func ReplaceToken(f *login.Form, values *oauth.Form, by string) bool {
+	in := token(f)
+	if in != nil {
+		values.Set(in.Name, by)
+	}
+	return in != nil
+}
+
+// TokenOf is the value of a form's own token; empty where it has none.
+func TokenOf(f *login.Form) string {
+	if in := token(f); in != nil {
+		return in.Value
+	}
+	return ""
 }
 
 // Foreign makes a submission look like one from another site.

@@ -218,11 +218,16 @@ func FramingForbidden(ex *reports.Exchange) bool {
 		return true
 	}
 	for _, policy := range HeaderValues(ex, "Content-Security-Policy") {
-		if v := Directive(policy, "frame-ancestors"); v != "" && !slices.Contains(strings.Fields(v), "*") {
+		if v := Directive(policy, "frame-ancestors"); v != "" && !slices.ContainsFunc(strings.Fields(v), anywhere) {
 			return true
 		}
 	}
 	return false
+}
+
+// anywhere reports that a source of a content security policy allows every site: all hosts, or all of a scheme.
+func anywhere(source string) bool {
+	return source == "*" || strings.HasSuffix(source, ":") || strings.HasSuffix(source, "://*")
 }
 
 // Directive is the value of a directive of a content security policy.

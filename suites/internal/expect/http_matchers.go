@@ -112,8 +112,21 @@ func ForbidFraming() Matcher {
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		return Judgement{Met: FramingForbidden(ex), Expected: "X-Frame-Options, or frame-ancestors in Content-Security-Policy",
-			Observed: Describe(ex) + " with neither"}
+			Observed: Describe(ex) + " with " + framing(ex)}
 	}}, "ForbidFraming")
+}
+
+// framing is what a page says about who may frame it.
+func framing(ex *reports.Exchange) string {
+	for _, policy := range HeaderValues(ex, "Content-Security-Policy") {
+		if v := Directive(policy, "frame-ancestors"); v != "" {
+			return "frame-ancestors " + v + ", which allows any site"
+		}
+	}
+	if v := Header(ex, "X-Frame-Options"); v != "" {
+		return "X-Frame-Options: " + v + ", which browsers ignore"
+	}
+	return "neither"
 }
 
 func objectOf(actual any) *document.Object {

@@ -1,0 +1,329 @@
+package flaws
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/seeded"
+)
+
+// onePath are defects of real servers that are right everywhere but on one path: one kind of client, one grant, one endpoint, one
+// order of events.
+var onePath = slices.Concat(pathsOfCodes, pathsOfClients, pathsOfRedirects, pathsOfPages, pathsOfDocuments, pathsOfTokens)
+
+var pathsOfCodes = []Flaw{
+	one("pkce-not-of-confidential-clients", idp.VerifierOfConfidential, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-*"),
+	one("pkce-not-of-documents", idp.VerifierOfDocuments, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-*", "AS-CIMD-*"),
+	one("pkce-not-of-pushed-requests", idp.PushedChallenge, "AS-PAR-BASIC", "AS-PKCE-*"),
+	{
+		Name: "pkce-not-of-posted-requests", Says: "An authorization request by POST needs no code_challenge.",
+		Bend: challengeFor(func(r *http.Request) bool { return r.Method == http.MethodPost }), Noticed: []string{"AS-PKCE-REQUIRE-CHALLENGE"},
+		Also: []string{"AS-PKCE-*"},
+	},
+	takes("as-a-list", "code_verifier[]", "AS-PKCE-REJECT-MISSING-VERIFIER", func(_ string, form url.Values) bool {
+		return form.Has("code_verifier[]")
+	}),
+	one("replay-spares-refresh", idp.ReplayKillsRefresh, "AS-TOKEN-CODE-REPLAY-REVOKES", "AS-REFRESH-*"),
+	one("replay-spares-rotated", idp.ReplayKillsRotated, "AS-TOKEN-CODE-REPLAY-REVOKES", "AS-REFRESH-*"),
+	one("reuse-of-old-only-refused", idp.OldReuseRevokes, "AS-REFRESH-REUSE-REVOKES-FAMILY", "AS-REFRESH-*"),
+	one("reuse-kills-newest-access", idp.ReuseKillsEveryAccess, "AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REFRESH-*"),
+	one("revoke-kills-newest-access", idp.RevokeEveryAccess, "AS-REVOKE-REFRESH-KILLS-ACCESS", "AS-REVOKE-*"),
+}
+
+// challengeFor supplies a challenge where it is missing, and accepts any verifier for it.
+func challengeFor(which func(r *http.Request) bool) func(o *reference.Options) {
+	own := s256("mcpauth-supplied-by-the-server-itself-0123456789")
+	return all(
+		behaviour(func(b *idp.Behaviour) {
+			b.TakesVerifier = func(challenge, _ string, _ url.Values) bool { return challenge == own }
+		}),
+		wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			body := peek(r)
+			if form, err := url.ParseQuery(string(body)); err == nil && strings.HasSuffix(r.URL.Path, "/authorize") && which(r) &&
+				form.Get("code_challenge") == "" {
+				form.Set("code_challenge", own)
+				form.Set("code_challenge_method", "S256")
+				replaceBody(r, form.Encode())
+			}
+			next.ServeHTTP(w, r)
+		}))
+}
+
+var pathsOfClients = []Flaw{
+	one("refresh-any-secret", idp.RefreshSecret, "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-TOKEN-*"),
+	one("revoke-any-secret", idp.RevokeSecret, "AS-REVOKE-CLIENT-AUTH", "AS-REVOKE-*"),
+	one("introspect-any-secret", idp.IntrospectSecret, "AS-INTROSPECT-BAD-CREDENTIALS", "AS-INTROSPECT-*"),
+	one("revoke-names-nobody", idp.RevokeNamed, "AS-REVOKE-CLIENT-AUTH", "AS-REVOKE-*"),
+	{
+		Name: "token-basic-undecoded", Says: "Secrets have characters that are encoded in Basic, and the server does not decode them.",
+		Bend: all(lacks(idp.DecodedBasic), oddSecrets), Noticed: []string{"AS-DCR-SECRET-WORKS", "AS-TOKEN-SECRET-BASIC"},
+		Also: []string{"AS-*"},
+	},
+	{
+		Name: "dcr-short-secrets", Says: "Client secrets have six characters.", Noticed: []string{"AS-DCR-IDS-UNIQUE-RANDOM"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.SecretOf = func(string) string { return seeded.Fakes.Text(3) } }),
+		Also: []string{"AS-*"},
+	},
+	one("dcr-same-metadata-same-client", idp.OwnRegistration, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-DCR-*"),
+	one("assertion-twice", idp.AssertionOnce, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
+	one("assertion-unverified-with-code", idp.AssertionForCode, "AS-CIMD-KEY-AUTH-ENFORCED"),
+	registersAny("JaVaScRiPt", "javascript in mixed case", "AS-DCR-REJECT-DANGEROUS-SCHEME", func(uri string) bool {
+		return strings.HasPrefix(strings.ToLower(uri), "javascript:") && !strings.HasPrefix(uri, "javascript:")
+	}),
+	registersAny("script-after-space", "a dangerous scheme after white space", "AS-DCR-REJECT-DANGEROUS-SCHEME", func(uri string) bool {
+		return strings.TrimSpace(uri) != uri && strings.HasPrefix(strings.TrimSpace(uri), "javascript:")
+	}),
+	registersAny("script-with-tab", "a dangerous scheme with a tab or a line break in it", "AS-DCR-REJECT-DANGEROUS-SCHEME",
+		func(uri string) bool {
+			bare := strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(uri)
+			return bare != uri && strings.Contains(bare, "script:")
+		}),
+}
+
+func registersAny(name, row, noticed string, is func(uri string) bool) Flaw {
+	return Flaw{
+		Name: "dcr-takes-any-" + name, Says: "This is registered as a redirect URI: " + row + ".", Noticed: []string{noticed},
+		Bend: behaviour(func(b *idp.Behaviour) { b.RegistersRedirect = func(_ int, uri string) bool { return is(uri) } }),
+		Also: []string{"AS-DCR*"},
+	}
+}
+
+func oddSecrets(o *reference.Options) {
+	o.Behaviour.SecretOf = func(string) string { return seeded.Fakes.Text(24) + "+/%41=&" }
+}
+
+var pathsOfRedirects = []Flaw{
+	one("authorize-redirect-of-another-client", idp.OwnRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-*"),
+	one("authorize-error-to-any-redirect", idp.RedirectBeforeErrors, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"),
+	one("authorize-prompt-none-to-any-redirect", idp.RedirectBeforePrompt, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"),
+	one("par-any-redirect", idp.PushedRedirect, "AS-PAR-BASIC", "AS-AUTHZ-*"),
+	one("par-counted", idp.RandomRequestURIs, "AS-PAR-BASIC"),
+	one("par-of-par", idp.NoPushedRequestURI, "AS-PAR-BASIC"),
+	{
+		Name: "par-required-in-name-only", Says: "Pushed requests are said to be required, and others are accepted.",
+		Noticed: []string{"AS-PAR-BASIC"},
+		Bend:    metadata(func(d map[string]any) { d["require_pushed_authorization_requests"] = true }), Also: []string{"AS-*"},
+	},
+}
+
+// header changes header fields of pages.
+func pageHeaders(change func(h http.Header)) func(o *reference.Options) {
+	return pageAnswers(func(_ *http.Request, _ url.Values, a *answer) { change(a.header) })
+}
+
+func policyOf(name, says, old, new, noticed string) Flaw {
+	return Flaw{
+		Name: "authorize-" + name, Says: says, Noticed: []string{noticed}, Also: []string{"AS-AUTHZ-*", "AS-PROXY-*", "AS-LOGIN-*"},
+		Bend: pageHeaders(func(h http.Header) {
+			h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), old, new, 1))
+		}),
+	}
+}
+
+// remembered is a flaw of a server that remembers consent.
+func remembered(name string, d idp.Defence, noticed string, also ...string) Flaw {
+	f := one(name, d, noticed, append(also, "AS-CONSENT-*")...)
+	f.Bend = all(lacks(d), behaviour(func(b *idp.Behaviour) { b.Consent = "once" }))
+	return f
+}
+
+var pathsOfPages = []Flaw{
+	policyOf("framed-by-anybody", "frame-ancestors allows everybody.", "frame-ancestors 'none'", "frame-ancestors *", "AS-AUTHZ-CLICKJACKING"),
+	policyOf("framed-by-https", "frame-ancestors allows every https origin.", "frame-ancestors 'none'", "frame-ancestors 'self' https:",
+		"AS-AUTHZ-CLICKJACKING"),
+	{
+		Name: "authorize-framed-by-old-field", Says: "X-Frame-Options has a value that browsers ignore.",
+		Noticed: []string{"AS-AUTHZ-CLICKJACKING"},
+		Also:    []string{"AS-AUTHZ-CSP"},
+		Bend: pageHeaders(func(h http.Header) {
+			h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), "; frame-ancestors 'none'", "", 1))
+			h.Set("X-Frame-Options", "ALLOW-FROM https://app.example")
+		}),
+	},
+	policyOf("csp-of-everything", "The content security policy allows every script.", "default-src 'none'",
+		"default-src * 'unsafe-inline' 'unsafe-eval'", "AS-AUTHZ-CSP"),
+	{
+		Name: "authorize-referrer-unsafe", Says: "Referrer-Policy is unsafe-url.", Noticed: []string{"AS-AUTHZ-NO-STORE"},
+		Bend: pageHeaders(func(h http.Header) { h.Set("Referrer-Policy", "unsafe-url") }), Also: []string{"AS-AUTHZ-*"},
+	},
+	{
+		Name: "login-quotes-user", Says: "The login page shows the user name that was wrong as markup.",
+		Noticed: []string{"AS-AUTHZ-REFLECTED-XSS"},
+		Bend: pageAnswers(func(r *http.Request, _ url.Values, a *answer) {
+			a.insert(r.PostForm.Get("username"))
+		}), Also: []string{"AS-LOGIN-*"},
+	},
+	{
+		Name: "authorize-posts-state-as-markup", Says: "The page of form_post shows the state as markup.",
+		Noticed: []string{"AS-AUTHZ-REFLECTED-XSS"},
+		Bend: pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+			if a.shows("Back to the application") {
+				a.insert(sent.Get("state"))
+			}
+		}), Also: []string{"AS-AUTHZ-*"},
+	},
+	one("consent-token-not-compared", idp.CompareCSRF, "AS-CONSENT-CSRF"),
+	one("consent-token-empty", idp.NonEmptyCSRF, "AS-CONSENT-CSRF"),
+	{
+		Name: "login-token-not-compared", Says: "Any token of a login form will do, and cookies travel with forms of other sites.",
+		Bend:    all(lacks(idp.CompareLoginCSRF), behaviour(func(b *idp.Behaviour) { b.CrossSiteCookies = true })),
+		Noticed: []string{"AS-LOGIN-CSRF"}, Also: []string{"AS-LOGIN-*", "AS-CONSENT-CSRF"},
+	},
+	remembered("consent-of-any-user", idp.ApprovalOfUser, "AS-CONSENT-REQUIRED"),
+	remembered("consent-of-name", idp.ApprovalOfClient, "AS-CONSENT-REQUIRED"),
+	remembered("consent-denied-remembered", idp.DenialIsNoApproval, "AS-CONSENT-REQUIRED", "AS-AUTHZ-DENY"),
+	wrongPassword("longer-password", "What follows the password is not compared.", "", strings.HasPrefix),
+}
+
+var pathsOfDocuments = []Flaw{
+	documentURL("http", "http", func(u *url.URL) bool { return u.Scheme == "http" }),
+	documentURL("fragment", "fragment", func(u *url.URL) bool { return u.Fragment != "" }),
+	documentURL("user", "user", func(u *url.URL) bool { return u.User != nil }),
+	documentURL("dots", "dot", func(u *url.URL) bool { return strings.Contains(u.EscapedPath(), "/.") }),
+	documentURL("root", "path", func(u *url.URL) bool { return u.Path == "" || u.Path == "/" }),
+	documentID("prefix", func(id, claimed string) bool { return claimed != "" && strings.HasPrefix(id, claimed) }),
+	documentID("longer", func(id, claimed string) bool { return strings.HasPrefix(claimed, id) }),
+	documentID("letter-case", strings.EqualFold),
+	documentID("slash", func(id, claimed string) bool { return claimed == id+"/" }),
+	documentID("missing", func(_, claimed string) bool { return claimed == "" }),
+	documentID("same-host", func(id, claimed string) bool {
+		a, err1 := url.Parse(id)
+		b, err2 := url.Parse(claimed)
+		return err1 == nil && err2 == nil && a.Host == b.Host
+	}),
+}
+
+func documentURL(name, row string, is func(u *url.URL) bool) Flaw {
+	return Flaw{
+		Name: "cimd-address-" + name, Says: "A document is fetched from an address that is no client identifier: " + name + ".",
+		Noticed: []string{"AS-CIMD-REJECT-BAD-URL"}, Also: []string{"AS-CIMD-*"}, Row: row,
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.TakesDocumentURL = func(id string) bool {
+				u, err := url.Parse(id)
+				return err == nil && is(u)
+			}
+		}),
+	}
+}
+
+func documentID(name string, same func(id, claimed string) bool) Flaw {
+	return Flaw{
+		Name: "cimd-identity-" + name, Says: "The client_id of a document is compared loosely: " + name + ".",
+		Noticed: []string{"AS-CIMD-REJECT-ID-MISMATCH"}, Also: []string{"AS-CIMD-*"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.TakesDocumentID = same }),
+	}
+}
+
+// tokensHave bends the claims of access tokens.
+func tokensHave(bend func(claims map[string]any)) func(o *reference.Options) {
+	return behaviour(func(b *idp.Behaviour) { b.AccessToken = func(_, claims map[string]any) { bend(claims) } })
+}
+
+var pathsOfTokens = []Flaw{
+	one("introspect-by-any-token", idp.IntrospectNoTokens, "AS-INTROSPECT-AUTH-REQUIRED", "AS-INTROSPECT-*"),
+	one("introspect-by-public-client", idp.IntrospectNoPublic, "AS-INTROSPECT-AUTH-REQUIRED", "AS-INTROSPECT-*"),
+	one("introspect-unsigned-active", idp.IntrospectSignature, "AS-INTROSPECT-INACTIVE", "AS-INTROSPECT-*"),
+	one("userinfo-unsigned-token", idp.UserinfoSignature, "AS-USERINFO-TOKEN-STATE", "AS-USERINFO-*"),
+	one("userinfo-id-token", idp.UserinfoAccessOnly, "AS-TOKEN-TYPE-CONFUSION", "AS-USERINFO-*"),
+	one("userinfo-by-cookie", idp.UserinfoNoCookies, "AS-USERINFO-UNAUTHENTICATED", "AS-USERINFO-*"),
+	{
+		Name: "userinfo-other-subject", Says: "userinfo has another sub than the ID token.", Noticed: []string{"AS-USERINFO-SHAPE"},
+		Bend: responses("/userinfo", func(m map[string]any) { m["sub"] = "00u-" + m["sub"].(string) }), Also: []string{"AS-*", "RS-*"},
+	},
+	one("revoke-hint-decides", idp.RevokeBothKinds, "AS-REVOKE-HINTS", "AS-REVOKE-*"),
+	one("scope-patterns", idp.NoScopePatterns, "AS-SCOPE-UNKNOWN", "AS-SCOPE-*"),
+	one("resource-of-token-request", idp.KnownResourceAtToken, "AS-RES-UNKNOWN-TARGET", "AS-RES-*"),
+	{
+		Name: "token-scope-claim-wider", Says: "The scope claim of access tokens has more than was granted.",
+		Noticed: []string{"AS-SCOPE-GRANTED-SUBSET"},
+		Bend:    tokensHave(func(c map[string]any) { c["scope"] = "notes:read notes:write notes:admin" }), Also: []string{"AS-*", "RS-*"},
+	},
+	{
+		Name: "token-exp-later", Says: "Access tokens live ten years longer than expires_in says.",
+		Noticed: []string{"AS-TOKEN-EXPIRES-IN"},
+		Bend: tokensHave(func(c map[string]any) {
+			if exp, ok := c["exp"].(int64); ok {
+				c["exp"] = exp + 10*365*24*3600
+			}
+		}), Also: []string{"AS-*", "RS-*"},
+	},
+	{
+		Name: "token-cached-privately", Says: "Token answers are private and expired, but may be stored.",
+		Noticed: []string{"AS-TOKEN-NO-STORE"},
+		Bend: tokenHeaders(func(_ *http.Request, h http.Header) {
+			if h.Get("Cache-Control") != "" {
+				h.Set("Cache-Control", "private, no-cache, max-age=0")
+			}
+		}),
+	},
+	asReflects("X-Forwarded-Proto"), asReflects("Forwarded"), asReflects("X-Original-Host"), asReflects("X-Forwarded-Server"),
+	{
+		Name: "as-any-issuer", Says: "The metadata is served for every issuer path.", Noticed: []string{"AS-META-NO-CATCH-ALL"},
+		Bend: func(o *reference.Options) {
+			o.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					for _, form := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+						if strings.HasPrefix(r.URL.Path, form+"/") {
+							r.URL.Path = form
+						}
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		}, Also: []string{"AS-META-*", "RS-DISC-*"},
+	},
+	{
+		Name: "as-no-pkce-in-openid", Says: "PKCE is advertised in one of the two documents only.",
+		Noticed: []string{"AS-META-S256-ADVERTISED"},
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.Metadata = func(place string, d map[string]any) {
+				if place != "rfc8414" {
+					delete(d, "code_challenge_methods_supported")
+				}
+			}
+		}), Also: []string{"AS-META-*", "AS-PKCE-*"},
+	},
+}
+
+// asReflects has the metadata of the authorization server follow a field of the request.
+func asReflects(field string) Flaw {
+	return Flaw{
+		Name: "as-reflects-" + field, Says: "The metadata of the authorization server follows " + field + ".", Row: field,
+		Noticed: []string{"AS-META-HOST-HEADER"}, Also: []string{"AS-META-*", "RS-DISC-*"},
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					host := strings.TrimPrefix(r.Header.Get(field), "host=")
+					if host == "" || !strings.Contains(r.URL.Path, "/.well-known/") {
+						next.ServeHTTP(w, r)
+						return
+					}
+					a := &answer{status: http.StatusOK, header: http.Header{}}
+					next.ServeHTTP(a, r)
+					for name, values := range a.header {
+						w.Header()[name] = values
+					}
+					body := a.body.String()
+					if field == "X-Forwarded-Proto" {
+						body = strings.ReplaceAll(body, "http://"+r.Host, host+"://"+r.Host)
+					} else {
+						body = strings.ReplaceAll(body, r.Host, host)
+					}
+					w.WriteHeader(a.status)
+					_, _ = w.Write([]byte(body))
+				})
+			}
+		}),
+	}
+}
+
+// replaceBody gives a request another form.
+func replaceBody(r *http.Request, form string) {
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(form)), int64(len(form))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+}

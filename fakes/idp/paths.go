@@ -1,0 +1,233 @@
+package idp
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// The defences that real servers keep on one path and forget on another.
+const (
+	VerifierOfConfidential Defence = "the code_verifier of a confidential client is compared"
+	VerifierOfDocuments    Defence = "the code_verifier of a client with a metadata document is compared"
+	PushedChallenge        Defence = "a pushed request without code_challenge is refused"
+	PushedRedirect         Defence = "the redirect_uri of a pushed request is one that the client registered"
+	RandomRequestURIs      Defence = "the request_uri of a pushed request is random"
+	NoPushedRequestURI     Defence = "a request with request_uri cannot be pushed"
+	ReplayKillsRefresh     Defence = "the refresh token of a replayed code ends"
+	ReplayKillsRotated     Defence = "what a refresh brought ends when the code is replayed"
+	OldReuseRevokes        Defence = "the reuse of a refresh token that is two generations old revokes its family"
+	RevokeEveryAccess      Defence = "revoking a refresh token kills every access token of the grant"
+	ReuseKillsEveryAccess  Defence = "the reuse of a refresh token kills every access token of the grant"
+	RefreshSecret          Defence = "the secret of a client that refreshes is compared"
+	RevokeSecret           Defence = "the secret of a client that revokes is compared"
+	IntrospectSecret       Defence = "the secret of a client that introspects is compared"
+	DecodedBasic           Defence = "the user name and password of Basic are form-decoded"
+	AssertionNames         Defence = "client_id cannot name another client than the assertion"
+	AssertionTypeNamed     Defence = "a client assertion without client_assertion_type is refused"
+	AssertionOnce          Defence = "a client assertion counts once"
+	AssertionAtRefresh     Defence = "a client assertion is verified at a refresh too"
+	AssertionForCode       Defence = "a client assertion is verified with a code too"
+	OwnRedirect            Defence = "a redirect URI of another client is refused"
+	RedirectBeforeErrors   Defence = "no error is sent to a redirect URI that is not registered"
+	RedirectBeforePrompt   Defence = "prompt=none sends nothing to a redirect URI that is not registered"
+	ApprovalOfUser         Defence = "an approval counts for the user who gave it"
+	ApprovalOfClient       Defence = "an approval counts for the client, not for its name"
+	DenialIsNoApproval     Defence = "a denial is not remembered as an approval"
+	CompareCSRF            Defence = "the token of the consent form is compared"
+	NonEmptyCSRF           Defence = "an empty token of the consent form is refused"
+	CompareLoginCSRF       Defence = "the token of the login form is compared"
+	SecondFactor           Defence = "nobody is signed in before the second factor"
+	OwnRegistration        Defence = "two registrations with the same metadata are two clients"
+	IntrospectNoTokens     Defence = "an access token is no credential for introspection"
+	IntrospectNoPublic     Defence = "a public client cannot introspect"
+	IntrospectSignature    Defence = "the signature of a JWT is verified before introspection answers"
+	UserinfoSignature      Defence = "the signature of a JWT is verified before userinfo answers"
+	UserinfoAccessOnly     Defence = "userinfo takes no ID token"
+	UserinfoNoCookies      Defence = "userinfo takes no login session for a token"
+	RevokeNamed            Defence = "a revocation that names no client is refused"
+	RevokeBothKinds        Defence = "a token is found whatever the hint says"
+	NoScopePatterns        Defence = "a scope with * stands for no other"
+	KnownResourceAtToken   Defence = "a resource that only the token request names is known"
+	ApprovalPerAddress     Defence = "an approval counts for one redirect URI of the client"
+	ApprovalNotByName      Defence = "an approval in a cookie does not count for another client of the same name"
+)
+
+// approvalKey is under what a user's approval of a client is remembered.
+func (s *Server) approvalKey(user string, c *client) string {
+	b := &s.Behaviour
+	switch {
+	case !b.has(ApprovalOfUser):
+		return c.id
+	case !b.has(ApprovalOfClient):
+		return user + " " + c.name
+	}
+	return user + " " + c.id
+}
+
+// openRedirect is a flaw: an error is sent to a redirect URI that nobody registered.
+func (s *Server) openRedirect(w http.ResponseWriter, r *http.Request, q url.Values) bool {
+	b := &s.Behaviour
+	c, uri := s.find(q.Get("client_id")), q.Get("redirect_uri")
+	if c == nil || uri == "" || s.matchRedirect(c, uri) {
+		return false
+	}
+	get := func(name string) string { return q.Get(name) }
+	code := ""
+	if p := s.problem(q, get, &transaction{client: c, responseType: get("response_type"), mode: get("response_mode")}); p != nil {
+		code = p.code
+	}
+	switch {
+	case !b.has(RedirectBeforePrompt) && q.Get("prompt") == "none":
+		http.Redirect(w, r, uri+"?error=login_required", http.StatusFound)
+	case !b.has(RedirectBeforeErrors) && code != "":
+		http.Redirect(w, r, uri+"?error="+code, http.StatusFound)
+	default:
+		return false
+	}
+	return true
+}
+
+// csrfMatches compares the token of the consent form.
+func (s *Server) csrfMatches(t *transaction, form url.Values) bool {
+	b, sent := &s.Behaviour, form.Get("csrf")
+	switch {
+	case !b.has(CompareCSRF) && sent != "", !b.has(NonEmptyCSRF) && form.Has("csrf") && sent == "":
+		return true
+	}
+	return sent == t.csrf
+}
+
+// sameRegistration is a flaw: it finds the client that was registered with the same metadata before.
+func (s *Server) sameRegistration(c *client) *client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range s.clients {
+		if other.management != "" && other.name == c.name && other.method == c.method && slices.Equal(other.redirectURIs, c.redirectURIs) {
+			return other
+		}
+	}
+	return nil
+}
+
+// tokenByID is a flaw: it finds an access token by the jti of a JWT, whoever signed that. The caller holds mu.
+func (s *Server) tokenByID(token string) *accessToken {
+	var claims struct{ Jti string }
+	if parts := strings.Split(token, "."); len(parts) != 3 || !decode(parts[1], &claims) {
+		return nil
+	}
+	return s.live[claims.Jti]
+}
+
+// bearerIsGood is a flaw: the bearer of any access token may introspect.
+func (s *Server) bearerIsGood(r *http.Request) bool {
+	value, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return ok && s.access[value].alive(s.now())
+}
+
+// looseSecret is a flaw: a secret that is sent to one endpoint, or in one grant, is not compared.
+func (s *Server) looseSecret(r *http.Request) bool {
+	b := &s.Behaviour
+	refreshing := r.PostForm.Get("grant_type") == "refresh_token"
+	return !b.has(RefreshSecret) && refreshing || !b.has(RevokeSecret) && strings.HasSuffix(r.URL.Path, "/revoke") ||
+		!b.has(IntrospectSecret) && strings.HasSuffix(r.URL.Path, "/introspect")
+}
+
+// spareAllButNewest is a flaw: of a grant, only the newest access token ends. The caller holds mu.
+func (s *Server) spareAllButNewest(g *grant) {
+	var newest *accessToken
+	for _, t := range s.access {
+		if t.grant == g && (newest == nil || t.number > newest.number) {
+			newest = t
+		}
+	}
+	own := *g
+	own.revoked = false
+	for _, t := range s.access {
+		if t.grant == g && t != newest {
+			t.grant = &own
+		}
+	}
+}
+
+// spareRefresh is a flaw: refresh tokens of a revoked grant live on; with rotated, those that a refresh brought, and their access
+// tokens. The caller holds mu.
+func (s *Server) spareRefresh(g *grant, rotated bool) {
+	own := *g
+	own.revoked = false
+	for _, t := range s.refresh {
+		if t.grant == g && (!rotated || t.rotated) {
+			t.grant = &own
+		}
+	}
+	for _, t := range s.access {
+		if t.grant == g && rotated && t.rotated {
+			t.grant = &own
+		}
+	}
+}
+
+// userOfIDToken is a flaw: an ID token of this server passes for an access token.
+func (s *Server) userOfIDToken(value string) string {
+	var claims struct {
+		Sub   string
+		Nonce any
+		Azp   any
+		Aud   any
+	}
+	s.mu.Lock()
+	issued := slices.Contains(s.issued, value) && s.access[value] == nil
+	s.mu.Unlock()
+	if parts := strings.Split(value, "."); !issued || len(parts) != 3 || !decode(parts[1], &claims) {
+		return ""
+	}
+	return claims.Sub
+}
+
+// looseUserinfo is a flaw: userinfo answers to what is no access token.
+func (s *Server) looseUserinfo(w http.ResponseWriter, r *http.Request, value string) bool {
+	b := &s.Behaviour
+	user := ""
+	if !b.has(UserinfoAccessOnly) {
+		user = s.userOfIDToken(value)
+	}
+	if !b.has(UserinfoNoCookies) && value == "" {
+		user = s.user(r)
+	}
+	if user == "" {
+		return false
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"sub": user})
+	return true
+}
+
+// anybodysRedirect is a flaw: it reports that some client registered a redirect URI.
+func (s *Server) anybodysRedirect(uri string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.clients {
+		if slices.Contains(c.redirectURIs, uri) {
+			return true
+		}
+	}
+	return false
+}
+
+// matching is a flaw: the scopes that a pattern stands for.
+func (s *Server) matching(pattern string) []string {
+	return slices.DeleteFunc(slices.Clone(s.Scopes), func(v string) bool { return !strings.HasPrefix(v, strings.TrimSuffix(pattern, "*")) })
+}
+
+// sameApproval reports that an approval in the cookie covers a scope of a request.
+func (s *Server) sameApproval(approval string, t *transaction, scope string) bool {
+	b := &s.Behaviour
+	parts := strings.SplitN(approval, " ", 4)
+	if len(parts) != 4 || parts[2] != scope {
+		return false
+	}
+	sameClient := parts[0] == t.client.id || !b.has(ApprovalNotByName) && parts[3] == url.QueryEscape(t.client.name)
+	return sameClient && (parts[1] == t.redirectURI || !b.has(ApprovalPerAddress) || !b.has(ApprovalNotByName))
+}
