@@ -2,6 +2,7 @@ package flaws
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -295,29 +296,20 @@ func asReflects(field string) Flaw {
 	return Flaw{
 		Name: "as-reflects-" + field, Says: "The metadata of the authorization server follows " + field + ".", Row: field,
 		Noticed: []string{"AS-META-HOST-HEADER"}, Also: []string{"AS-META-*", "RS-DISC-*"},
-		Bend: behaviour(func(b *idp.Behaviour) {
-			b.Wrap = func(next http.Handler) http.Handler {
-				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					host := strings.TrimPrefix(r.Header.Get(field), "host=")
-					if host == "" || !strings.Contains(r.URL.Path, "/.well-known/") {
-						next.ServeHTTP(w, r)
-						return
-					}
-					a := &answer{status: http.StatusOK, header: http.Header{}}
-					next.ServeHTTP(a, r)
-					for name, values := range a.header {
-						w.Header()[name] = values
-					}
-					body := a.body.String()
-					if field == "X-Forwarded-Proto" {
-						body = strings.ReplaceAll(body, "http://"+r.Host, host+"://"+r.Host)
-					} else {
-						body = strings.ReplaceAll(body, r.Host, host)
-					}
-					w.WriteHeader(a.status)
-					_, _ = w.Write([]byte(body))
-				})
+		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			value, known := strings.TrimPrefix(r.Header.Get(field), "host="), r.Host
+			if field == "X-Forwarded-Proto" {
+				value, known = value+"://"+r.Host, "http://"+r.Host
 			}
+			if r.Header.Get(field) == "" || !strings.Contains(r.URL.Path, "/.well-known/") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			a := &answer{status: http.StatusOK, header: http.Header{}}
+			next.ServeHTTP(a, r)
+			maps.Copy(w.Header(), a.header)
+			w.WriteHeader(a.status)
+			_, _ = io.WriteString(w, strings.ReplaceAll(a.body.String(), known, value))
 		}),
 	}
 }

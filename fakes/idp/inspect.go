@@ -119,9 +119,7 @@ func (s *Server) describeToken(value string, c *client, trusted bool) map[string
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.access[value]
-	if t == nil && !b.has(IntrospectSignature) {
-		t = s.tokenByID(value)
-	}
+	t = s.orUnsigned(t, value, IntrospectSignature)
 	if r := s.refresh[value]; r != nil && !b.has(IntrospectTypes) {
 		t = &accessToken{grant: r.grant, scopes: r.scopes, aud: r.grant.resources, issued: s.now(), expires: s.now().Add(lifetime)}
 	}
@@ -173,9 +171,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	t := s.access[value]
-	if t == nil && !b.has(UserinfoSignature) {
-		t = s.tokenByID(value)
-	}
+	t = s.orUnsigned(t, value, UserinfoSignature)
 	if old := s.refresh[value]; old != nil && !b.has(UserinfoState) {
 		t = &accessToken{grant: old.grant, scopes: old.scopes, expires: s.now().Add(lifetime)}
 	}

@@ -111,13 +111,14 @@ func (s *Server) sameRegistration(c *client) *client {
 	return nil
 }
 
-// tokenByID is a flaw: it finds an access token by the jti of a JWT, whoever signed that. The caller holds mu.
-func (s *Server) tokenByID(token string) *accessToken {
+// orUnsigned is t; without the defence, and without t, it is the access token with the jti of a JWT, whoever signed that. The caller
+// holds mu.
+func (s *Server) orUnsigned(t *accessToken, token string, defence Defence) *accessToken {
 	var claims struct{ Jti string }
-	if parts := strings.Split(token, "."); len(parts) != 3 || !decode(parts[1], &claims) {
-		return nil
+	if parts := strings.Split(token, "."); t == nil && !s.Behaviour.has(defence) && len(parts) == 3 && decode(parts[1], &claims) {
+		return s.live[claims.Jti]
 	}
-	return s.live[claims.Jti]
+	return t
 }
 
 // bearerIsGood is a flaw: the bearer of any access token may introspect.
@@ -153,9 +154,23 @@ func (s *Server) spareAllButNewest(g *grant) {
 	}
 }
 
-// spareRefresh is a flaw: refresh tokens of a revoked grant live on; with rotated, those that a refresh brought, and their access
-// tokens. The caller holds mu.
-func (s *Server) spareRefresh(g *grant, rotated bool) {
+// reuseRevokes reports that the reuse of a refresh token ends its grant. The caller holds mu.
+func (s *Server) reuseRevokes(t *refreshToken) bool {
+	b := &s.Behaviour
+	if !b.has(ReuseKillsEveryAccess) {
+		s.spareAllButNewest(t.grant)
+	}
+	return b.has(ReuseRevokesFamily) && (b.has(OldReuseRevokes) || t.next == nil || !t.next.used)
+}
+
+// spareRefresh is a flaw: when a code is replayed, refresh tokens live on, or those that a refresh brought, with their access tokens.
+func (s *Server) spareRefresh(g *grant) {
+	rotated := s.Behaviour.has(ReplayKillsRefresh)
+	if rotated && s.Behaviour.has(ReplayKillsRotated) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	own := *g
 	own.revoked = false
 	for _, t := range s.refresh {

@@ -499,11 +499,7 @@ func (s *Server) use(c *code) *oauthError {
 			s.spareAccess(c.grant)
 			s.mu.Unlock()
 		}
-		s.mu.Lock()
-		if !b.has(ReplayKillsRefresh) || !b.has(ReplayKillsRotated) {
-			s.spareRefresh(c.grant, b.has(ReplayKillsRefresh))
-		}
-		s.mu.Unlock()
+		s.spareRefresh(c.grant)
 		s.revokeGrant(c.grant)
 	}
 	return refuse("invalid_grant", "the code was used")
@@ -810,12 +806,7 @@ func (s *Server) rotate(t *refreshToken) *oauthError {
 	case t.grant.revoked:
 		return refuse("invalid_grant", "the refresh token is revoked")
 	case reused && b.has(OldRefreshDies) && b.has(OneLineage):
-		if b.has(ReuseRevokesFamily) && (b.has(OldReuseRevokes) || t.next == nil || !t.next.used) {
-			t.grant.revoked = true
-		}
-		if !b.has(ReuseKillsEveryAccess) {
-			s.spareAllButNewest(t.grant)
-		}
+		t.grant.revoked = t.grant.revoked || s.reuseRevokes(t)
 		if !b.has(ReuseKillsAccess) {
 			s.spareAccess(t.grant)
 		}

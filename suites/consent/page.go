@@ -150,23 +150,8 @@ func bindsApprovalToBrowser(t *T) {
 	if g := approval(t).Send().(*Grant); !g.SignedIn && g.Stage == login.AtLogin {
 		t.NotApplicable("the user signs in after the consent, at a third party (AS-PROXY-CONSENT-CSRF)")
 	}
+	Refuses(t, approval(t), forgedTokens(), noApproval)
 	Refuses(t, approval(t), Cases[postEdit]{
-		{"sent by another site, without the form's token", func(t *T, p *posting) {
-			if p.foreign = true; !DropToken(p.form, &p.values) && t.Pages.SameSite() {
-				t.NotApplicable("the form holds no token of its own; SameSite keeps its cookies from requests of other sites")
-			}
-		}},
-		{"sent by another site, with an empty token", func(t *T, p *posting) {
-			if p.foreign = true; !ReplaceToken(p.form, &p.values, "") {
-				t.NotApplicable("the form holds no token of its own")
-			}
-		}},
-		{"sent by another site, with the token that another browser was shown", func(t *T, p *posting) {
-			_, _, other, _ := consentPage(t)
-			if p.foreign = true; !ReplaceToken(p.form, &p.values, TokenOf(other)) {
-				t.NotApplicable("the form holds no token of its own")
-			}
-		}},
 		{"a form that another browser was shown", func(t *T, p *posting) {
 			victim, _, _, _ := consentPage(t)
 			p.jar = victim.Jar
@@ -183,6 +168,28 @@ func bindsApprovalToBrowser(t *T) {
 	_, _, form, _ := consentPage(t)
 	_, _, other, _ := consentPage(t)
 	t.Expect([2]string{TokenOf(form), TokenOf(other)}, "the tokens of two forms").Ideally(differ)
+}
+
+// forgedTokens are forms that another site sends in the user's browser: it does not know the form's own token.
+func forgedTokens() Cases[postEdit] {
+	return Cases[postEdit]{
+		{"sent by another site, without the form's token", func(t *T, p *posting) {
+			if p.foreign = true; !DropToken(p.form, &p.values) && t.Pages.SameSite() {
+				t.NotApplicable("the form holds no token of its own; SameSite keeps its cookies from requests of other sites")
+			}
+		}},
+		{"sent by another site, with an empty token", func(t *T, p *posting) {
+			if p.foreign = true; !ReplaceToken(p.form, &p.values, "") {
+				t.NotApplicable("the form holds no token of its own")
+			}
+		}},
+		{"sent by another site, with the token that another browser was shown", func(t *T, p *posting) {
+			_, _, other, _ := consentPage(t)
+			if p.foreign = true; !ReplaceToken(p.form, &p.values, TokenOf(other)) {
+				t.NotApplicable("the form holds no token of its own")
+			}
+		}},
+	}
 }
 
 var differ = expect.That("another token in each browser", func(tokens [2]string) string {
