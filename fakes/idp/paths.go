@@ -163,6 +163,12 @@ func (s *Server) reuseRevokes(t *refreshToken) bool {
 	return b.has(ReuseRevokesFamily) && (b.has(OldReuseRevokes) || t.next == nil || !t.next.used)
 }
 
+// endReplayed ends a grant whose code came back.
+func (s *Server) endReplayed(g *grant) {
+	s.spareRefresh(g)
+	s.revokeGrant(g)
+}
+
 // spareRefresh is a flaw: when a code is replayed, refresh tokens live on, or those that a refresh brought, with their access tokens.
 func (s *Server) spareRefresh(g *grant) {
 	rotated := s.Behaviour.has(ReplayKillsRefresh)

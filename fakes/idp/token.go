@@ -499,8 +499,7 @@ func (s *Server) use(c *code) *oauthError {
 			s.spareAccess(c.grant)
 			s.mu.Unlock()
 		}
-		s.spareRefresh(c.grant)
-		s.revokeGrant(c.grant)
+		s.endReplayed(c.grant)
 	}
 	return refuse("invalid_grant", "the code was used")
 }
