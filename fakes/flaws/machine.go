@@ -35,7 +35,7 @@ var machines = []Flaw{
 	rowOf(one("cimd-assertion-unverified", idp.VerifyAssertions, "AS-CIMD-KEY-AUTH-ENFORCED", "AS-CC-ASSERTION-REJECTED"),
 		"the signature of another assertion"),
 	rowOf(one("cimd-refresh-without-key", idp.RefreshNeedsSecret, "AS-CIMD-KEY-AUTH-ENFORCED", "AS-REFRESH-*", "AS-TOKEN-*"),
-		"a refresh without an assertion"),
+		"a refresh, no assertion"),
 	one("assertion-claims-ignored", idp.AssertionClaims, "AS-CC-ASSERTION-REJECTED"),
 	one("expiry-for-verifiers-only", idp.AccessExpires, "AS-TOKEN-EXPIRY-ENFORCED"),
 	one("codes-for-ever", idp.CodesExpire, "AS-TOKEN-CODE-EXPIRES"),

@@ -15,7 +15,7 @@ import (
 
 // onePath are defects of real servers that are right everywhere but on one path: one kind of client, one grant, one endpoint, one
 // order of events.
-var onePath = slices.Concat(pathsOfCodes, pathsOfClients, pathsOfRedirects, pathsOfPages, pathsOfDocuments, pathsOfTokens)
+var onePath = slices.Concat(pathsOfCodes, pathsOfClients, pathsOfRedirects, pathsOfPages, pathsOfDocuments, pathsOfTokens, pathsOfProxies)
 
 var pathsOfCodes = []Flaw{
 	one("pkce-not-of-confidential-clients", idp.VerifierOfConfidential, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-*"),
@@ -71,6 +71,11 @@ var pathsOfClients = []Flaw{
 		Also: []string{"AS-*"},
 	},
 	one("dcr-same-metadata-same-client", idp.OwnRegistration, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-DCR-*"),
+	one("assertion-for-another-client", idp.AssertionNames, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
+	one("assertion-of-no-type", idp.AssertionTypeNamed, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
+	rowOf(one("assertion-unverified-at-refresh", idp.AssertionAtRefresh, "AS-CIMD-KEY-AUTH-ENFORCED"), "a refresh"),
+	rowOf(one("assertion-of-document-for-another-client", idp.AssertionNames, "AS-CIMD-KEY-AUTH-ENFORCED", "AS-CC-*"),
+		"another client's assertion"),
 	one("assertion-twice", idp.AssertionOnce, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
 	one("assertion-unverified-with-code", idp.AssertionForCode, "AS-CIMD-KEY-AUTH-ENFORCED"),
 	registersAny("JaVaScRiPt", "javascript in mixed case", "AS-DCR-REJECT-DANGEROUS-SCHEME", func(uri string) bool {
@@ -178,7 +183,7 @@ var pathsOfPages = []Flaw{
 	remembered("consent-of-any-user", idp.ApprovalOfUser, "AS-CONSENT-REQUIRED"),
 	remembered("consent-of-name", idp.ApprovalOfClient, "AS-CONSENT-REQUIRED"),
 	remembered("consent-denied-remembered", idp.DenialIsNoApproval, "AS-CONSENT-REQUIRED", "AS-AUTHZ-DENY"),
-	wrongPassword("longer-password", "What follows the password is not compared.", "", strings.HasPrefix),
+	wrongPassword("login-longer-password", "What follows the password is not compared.", "one character more", strings.HasPrefix),
 }
 
 var pathsOfDocuments = []Flaw{
@@ -312,6 +317,25 @@ func asReflects(field string) Flaw {
 			_, _ = io.WriteString(w, strings.ReplaceAll(a.body.String(), known, value))
 		}),
 	}
+}
+
+var pathsOfProxies = []Flaw{
+	remembering(proxied("proxy-approval-at-any-address", idp.ApprovalPerAddress, "AS-CONSENT-NEW-SCOPE", "AS-CONSENT-*")),
+	remembering(proxied("proxy-approval-by-name", idp.ApprovalNotByName, "AS-PROXY-CONSENT-COOKIE", "AS-CONSENT-*")),
+	{
+		Name: "proxy-quotes-upstream", Says: "The proxy shows the error of its upstream as markup.", Row: "as markup",
+		Noticed: []string{"AS-PROXY-UPSTREAM-ERROR"},
+		Bend: all(func(o *reference.Options) { o.Proxy = true }, wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			q := r.URL.Query()
+			if strings.HasSuffix(r.URL.Path, "/callback") && q.Get("error") != "" {
+				w.Header().Set("Content-Type", "text/html")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = w.Write([]byte("<!doctype html><p>" + q.Get("error") + ": " + q.Get("error_description") + "</p>"))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})), Also: []string{"AS-PROXY-*", "AS-AUTHZ-*"},
+	},
 }
 
 // replaceBody gives a request another form.

@@ -2,8 +2,6 @@ package cimd
 
 import (
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -94,9 +92,25 @@ func demandsTheKeyOfTheDocument(t *T) {
 	c := *r.Client
 	c.Method, c.Key = oauth.PrivateKey, key
 	c.Audience = acceptedAudience(t, c)
-	Refuses(t, t.AS.Redemption(As(&c)), badAssertions(&c), expect.RefuseGrant("invalid_client"))
+	refusesAssertions(t, &c)
+}
+
+// refusesAssertions tries assertions with a code and at a refresh, each of which may be handled apart.
+func refusesAssertions(t *T, c *oauth.Client) {
+	trap, refused := Listen(t), expect.RefuseGrant("invalid_client", "invalid_request")
+	wrong := t.AS.WrongAssertions(c)
+	Refuses(t, t.AS.Redemption(As(c)), append(t.AS.ForgedAssertions(c, trap), wrong...), refused)
+	t.Expect(trap.Hits(), "jku, x5u").To(BeLeftAlone)
 	if t.Session.Tokens != nil && t.Session.Tokens.Refresh != "" {
-		Refuses(t, t.AS.RefreshGrant(As(&c)), Cases[Edit]{{"a refresh without an assertion", unasserted}}, expect.RefuseGrant("invalid_client"))
+		var rows Cases[Edit]
+		for _, row := range wrong.And("another key", With("client_assertion", mint.NewKey(c.Key.ID).JWT(nil, c.Assertion()))) {
+			rows = rows.And("a refresh, "+row.Name, row.Value)
+		}
+		Refuses(t, t.AS.RefreshGrant(As(c)), rows, refused)
+	}
+	if other := t.AS.Confidential(); other != nil {
+		rows := Cases[Edit]{{"another client's assertion", AssertedBy(other, c)}}
+		Refuses(t, t.AS.Redemption(As(other)), rows, expect.RefuseGrant("invalid_client", "invalid_request", "invalid_grant"))
 	}
 }
 
@@ -118,33 +132,4 @@ func documentKey(t *T) *mint.Key {
 		return &mint.Key{ID: "mcpauth-1", Signer: mint.RSA()}
 	}
 	return mint.NewKey("mcpauth-1")
-}
-
-var unasserted = Without("client_assertion", "client_assertion_type")
-
-// badAssertions are ways in which a client with a key fails to authenticate (RFC 7523 section 3).
-func badAssertions(c *oauth.Client) Cases[Edit] {
-	h := mint.Header{"alg": c.Key.Algorithm(), "typ": "JWT", "kid": c.Key.ID}
-	forged := func(signed string) Edit { return With("client_assertion", signed) }
-	claim := func(name string, v any) Edit {
-		claims := c.Assertion()
-		claims[name] = v
-		return forged(c.Key.JWT(nil, claims))
-	}
-	return Cases[Edit]{
-		{"no assertion", unasserted},
-		{"another key", forged(mint.NewKey(c.Key.ID).JWT(nil, c.Assertion()))},
-		{"the signature of another assertion", forged(resigned(c))},
-		{"alg none", forged(mint.Unsigned(h.With("alg", "none"), c.Assertion()))},
-		{"iss of another", claim("iss", "mcpauth-another")},
-		{"sub of another", claim("sub", "mcpauth-another")},
-		{"aud of another", claim("aud", "https://other.example")},
-		{"expired", claim("exp", time.Now().Add(-10*time.Minute).Unix())},
-	}
-}
-
-// resigned is an assertion with the signature of another one of the same key.
-func resigned(c *oauth.Client) string {
-	one, other := c.Key.JWT(nil, c.Assertion()), c.Key.JWT(nil, c.Assertion())
-	return one[:strings.LastIndexByte(one, '.')] + other[strings.LastIndexByte(other, '.'):]
 }

@@ -6,8 +6,6 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
-	"github.com/mcpauth/conformance/suites/internal/mint"
-	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -25,7 +23,7 @@ func acceptsAssertions(t *T) {
 	var last *reports.Exchange
 	audiences := Cases[string]{{"the issuer", t.AS.Server().Issuer}, {"the token endpoint", t.AS.Server().Token}}
 	for _, a := range audiences {
-		signed := c.Key.JWT(nil, changedClaims(c.Assertion(), map[string]any{"aud": a.Value}))
+		signed := c.Key.JWT(nil, ChangedClaims(c.Assertion(), map[string]any{"aud": a.Value}))
 		last = t.AS.RequestForItself(c, With("client_assertion", signed))
 		if t.AS.Tokens(last, c) != nil {
 			accepted = append(accepted, a.Name)
@@ -40,14 +38,10 @@ func acceptsAssertions(t *T) {
 	t.Expect(alone, "without the parameter client_id (RFC 7521 section 4.2)").Ideally(expect.IssueTokens())
 }
 
-// byAssertion is a token request of a client with a key. An edit is another assertion.
-func byAssertion(t *T, c *oauth.Client) Attempt[string] {
-	return Attempt[string]{Name: "a request with a valid assertion", Good: expect.IssueTokens(), Send: func(edits ...string) any {
-		signed := c.Key.JWT(nil, c.Assertion())
-		for _, e := range edits {
-			signed = e
-		}
-		ex := t.AS.RequestForItself(c, With("client_assertion", signed))
+// byAssertion is a token request of a client with a key, for itself.
+func byAssertion(t *T, c *oauth.Client) Attempt[Edit] {
+	return Attempt[Edit]{Name: "a request with a valid assertion", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
+		ex := t.AS.RequestForItself(c, edits...)
 		t.AS.Tokens(ex, c)
 		return ex
 	}}
@@ -55,35 +49,17 @@ func byAssertion(t *T, c *oauth.Client) Attempt[string] {
 
 func refusesBadAssertions(t *T) {
 	c, trap := t.AS.MachineWithKey(), Listen(t)
-	h := mint.Header{"alg": c.Key.Algorithm(), "typ": "JWT", "kid": c.Key.ID}
-	forged := genuine{h, func() mint.Claims { return c.Assertion() }, c.Key.JWK()}.forgeries(trap)
-	Refuses(t, byAssertion(t, c), forged, expect.RefuseGrant("invalid_client", "invalid_request"))
-	t.Expect(trap.Hits(), "jku, x5u").To(notAsked)
-	Refuses(t, byAssertion(t, c), wrongClaims(t, c), expect.RefuseGrant("invalid_client", "invalid_request"))
-	once := c.Key.JWT(nil, c.Assertion())
-	byAssertion(t, c).Send(once)
-	t.Expect(byAssertion(t, c).Send(once), "an assertion for the second time (RFC 7523 section 3, jti)").Ideally(expect.RefuseGrant())
-	lasting := c.Key.JWT(nil, changedClaims(c.Assertion(), map[string]any{"exp": time.Now().Add(10 * 365 * 24 * time.Hour).Unix()}))
-	t.Expect(byAssertion(t, c).Send(lasting), "an assertion that is valid for ten years").Ideally(expect.RefuseGrant())
-}
-
-// wrongClaims are assertions with a good signature, and one claim that is wrong (RFC 7523 section 3).
-func wrongClaims(t *T, c *oauth.Client) Cases[string] {
-	now := time.Now().Unix()
-	signed := func(changes map[string]any) string { return c.Key.JWT(nil, changedClaims(c.Assertion(), changes)) }
-	out := Cases[string]{
-		{"iss of another", signed(map[string]any{"iss": "mcpauth-another"})},
-		{"sub of another", signed(map[string]any{"sub": "mcpauth-another"})},
-		{"aud of another", signed(map[string]any{"aud": "https://other.example"})},
-		{"no aud", signed(map[string]any{"aud": nil})},
-		{"expired", signed(map[string]any{"exp": now - 600, "iat": now - 1200})},
-		{"no exp", signed(map[string]any{"exp": nil})},
-		{"not valid yet", signed(map[string]any{"nbf": now + 3600})},
-		{"no assertion", ""},
-		{"half of one", strings.Split(signed(nil), ".")[0] + "."},
+	good, refused := byAssertion(t, c), expect.RefuseGrant("invalid_client", "invalid_request")
+	Refuses(t, good, t.AS.ForgedAssertions(c, trap), refused)
+	t.Expect(trap.Hits(), "jku, x5u").To(BeLeftAlone)
+	Refuses(t, good, t.AS.WrongAssertions(c), refused)
+	if other := t.AS.Machine(); other != c {
+		Refuses(t, byAssertion(t, other), Cases[Edit]{{"another client's assertion", AssertedBy(other, c)}}, refused)
 	}
-	for _, m := range nearmiss.OfURL(t.AS.Server().Issuer, nearmiss.Host) {
-		out = out.And("aud is the issuer, "+m.Name, signed(map[string]any{"aud": m.Value}))
-	}
-	return out
+	once := With("client_assertion", c.Key.JWT(nil, c.Assertion()))
+	good.Send(once)
+	t.Expect(good.Send(once), "an assertion for the second time (RFC 7523 section 3, jti)").Ideally(expect.RefuseGrant())
+	tenYears := ChangedClaims(c.Assertion(), map[string]any{"exp": time.Now().Add(10 * 365 * 24 * time.Hour).Unix()})
+	lasting := good.Send(With("client_assertion", c.Key.JWT(nil, tenYears)))
+	t.Expect(lasting, "an assertion that is valid for ten years").Ideally(expect.RefuseGrant())
 }

@@ -52,6 +52,7 @@ func refusesWrongPasswords(t *T) {
 		{"a wrong password", password(func(string) string { return "mcpauth-wrong-" + Random(9) })},
 		{"an empty password", password(func(string) string { return "" })},
 		{"the password without its last character", password(func(right string) string { return right[:len(right)-1] })},
+		{"the password with one character more", password(func(right string) string { return right + "x" })},
 		{"the password in other letter case", password(otherCase)},
 	}
 	who := t.Session.Sacrificial()

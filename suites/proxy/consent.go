@@ -255,7 +255,7 @@ func hardensApprovals(t *T) {
 	if !t.Expect(record).SeenIn(first.Exchange).To(beRecorded) {
 		return
 	}
-	if other := t.AS.MustRegister(nil); other != nil {
+	if other := t.AS.MustRegister(sameName(c)); other != nil {
 		t.Expect(skipsPage(t, other, first.Jar.Copy()), "%s, with another client", record).SeenIn(first.Exchange).To(askAgain)
 	}
 	Each(t, spoiledRecords(first.Jar.Value(at, record)), func(t *T, value string) {
@@ -281,6 +281,14 @@ func recordOfApproval(t *T, c *oauth.Client, jar *login.Jar, at *url.URL) (recor
 func skipsPage(t *T, c *oauth.Client, jar *login.Jar) bool {
 	g := t.AS.Authorize(As(c), InJar(jar), Leaving(), Until(t.Upstream.IsRequest))
 	return t.Upstream.RequestOf(g) != nil
+}
+
+// sameName is the metadata of another client that calls itself like a client: what knows it by its name takes one for the other.
+func sameName(c *oauth.Client) map[string]any {
+	if name := c.Registered.String("client_name"); name != "" {
+		return map[string]any{"client_name": name}
+	}
+	return nil
 }
 
 // spoiledRecords are changed at their beginning, in the middle, and near their end, where what seals it is: of the very last

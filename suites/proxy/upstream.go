@@ -134,9 +134,10 @@ var notBeActive = expect.Refusing("active: false", func(ex *reports.Exchange) st
 	return ""
 })
 
+const markup = "<script>alert(1)</script>"
+
 func passesErrorsOn(t *T) {
 	signedIn(t)
-	markup := "<script>alert(1)</script>"
 	Each(t, Cases[url.Values]{
 		{"the user cancels", url.Values{"error": {"access_denied"}}},
 		{"the upstream fails", url.Values{"error": {"server_error"}, "error_description": {markup}}},
@@ -183,6 +184,8 @@ var failProperly = expect.Family("failProperly", func(state string) expect.Match
 			return fmt.Sprintf("the redirect has state=%q, where the client sent %q", o.Params.Get("state"), state)
 		case strings.Contains(o.Params.Get("error_description"), "<script"):
 			return "error_description repeats markup of the upstream: " + o.Params.Get("error_description")
+		case strings.Contains(expect.Body(o.Exchange), markup):
+			return "the page holds the error_description of the upstream as markup"
 		}
 		return ""
 	})

@@ -1,0 +1,123 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/listener"
+	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+)
+
+// GoodAssertion is what an attacker knows of good assertions: their header with its algorithm, their claims, which are new each time,
+// and the public key, if it is published.
+type GoodAssertion struct {
+	Header mint.Header
+	Claims func() mint.Claims
+	Public map[string]any
+}
+
+// Forgeries are assertions with good claims, whose signature is not that of the expected key. Addresses in their headers lead to
+// a listener, which nobody has a reason to ask.
+func (g GoodAssertion) Forgeries(trap *listener.Listener) Cases[string] {
+	attacker := mint.NewAttacker()
+	alg, _ := g.Header["alg"].(string)
+	other := func(h mint.Header) string { return attacker.Sign(alg, h, g.Claims()) }
+	without := g.Header.With("kid", nil)
+	out := Cases[string]{
+		{"alg none", mint.Unsigned(g.Header.With("alg", "none"), g.Claims())},
+		{"alg None", mint.Unsigned(g.Header.With("alg", "None"), g.Claims())},
+		{"HS256 with an empty secret", mint.HS256(g.Header.With("alg", "HS256"), g.Claims(), nil)},
+		{"another key", other(g.Header)},
+		{"another key, by jku", other(g.Header.With("jku", trap.URL("/jwks")))},
+		{"another key, by x5u", other(g.Header.With("x5u", trap.URL("/x5u")))},
+		{"another key, kid with a path", other(g.Header.With("kid", "../../../../dev/null"))},
+	}
+	for _, a := range attacker.Algorithms(g.Header) {
+		out = out.And("another key, as jwk, "+a, attacker.Sign(a, without.With("jwk", attacker.PublicKey(a)), g.Claims())).
+			And("another key, as x5c, "+a, attacker.Sign(a, without.With("x5c", attacker.CertificateChain(a)), g.Claims()))
+	}
+	if o, _, err := document.ParseObject(mint.JSON(g.Public)); err == nil && g.Public != nil {
+		for _, s := range mint.Spellings(o) {
+			out = out.And("HS256 with the public key, "+s.Name, mint.HS256(g.Header.With("alg", "HS256"), g.Claims(), s.Secret))
+		}
+	}
+	return out
+}
+
+// BeLeftAlone expects that nobody has come to the listener that assertions name.
+var BeLeftAlone = expect.That("no request to an address that an assertion names", func(hits int) string {
+	if hits == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d requests arrive there", hits)
+})
+
+// ChangedClaims are claims with some changed; nil leaves one out.
+func ChangedClaims(c mint.Claims, changes map[string]any) mint.Claims {
+	for k, v := range changes {
+		if c[k] = v; v == nil {
+			delete(c, k)
+		}
+	}
+	return c
+}
+
+// AssertionsOf is what an attacker knows of the assertions of a client.
+func AssertionsOf(c *oauth.Client) GoodAssertion {
+	return GoodAssertion{mint.Header{"alg": c.Key.Algorithm(), "typ": "JWT", "kid": c.Key.ID}, c.Assertion, c.Key.JWK()}
+}
+
+// ForgedAssertions are edits of a good token request, whatever its grant: another assertion, whose signature is not the client's.
+func (t AuthorizationServer) ForgedAssertions(c *oauth.Client, trap *listener.Listener) Cases[Edit] {
+	var out Cases[Edit]
+	for _, row := range AssertionsOf(c).Forgeries(trap) {
+		out = out.And(row.Name, With("client_assertion", row.Value))
+	}
+	return out
+}
+
+// WrongAssertions are edits of a good token request, whatever its grant: no assertion, one that is not said to be one, and those with a
+// good signature and one claim that is wrong (RFC 7521 section 4.2, RFC 7523 section 3).
+func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
+	now := time.Now().Unix()
+	signed := func(changes map[string]any) Edit {
+		return With("client_assertion", c.Key.JWT(nil, ChangedClaims(c.Assertion(), changes)))
+	}
+	out := Cases[Edit]{
+		{"no assertion", Without("client_assertion", "client_assertion_type")},
+		{"an empty assertion", With("client_assertion", "")},
+		{"half of one", With("client_assertion", strings.Split(c.Key.JWT(nil, c.Assertion()), ".")[0]+".")},
+		{"the signature of another assertion", With("client_assertion", resigned(c))},
+		{"no client_assertion_type", Without("client_assertion_type")},
+		{"another client_assertion_type", With("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer")},
+		{"iss of another", signed(map[string]any{"iss": "mcpauth-another"})},
+		{"sub of another", signed(map[string]any{"sub": "mcpauth-another"})},
+		{"aud of another", signed(map[string]any{"aud": "https://other.example"})},
+		{"no aud", signed(map[string]any{"aud": nil})},
+		{"expired", signed(map[string]any{"exp": now - 600, "iat": now - 1200})},
+		{"no exp", signed(map[string]any{"exp": nil})},
+		{"not valid yet", signed(map[string]any{"nbf": now + 3600})},
+	}
+	for _, m := range nearmiss.OfURL(t.Server().Issuer, nearmiss.Host) {
+		out = out.And("aud is the issuer, "+m.Name, signed(map[string]any{"aud": m.Value}))
+	}
+	return out
+}
+
+// resigned is an assertion with the signature of another one of the same key.
+func resigned(c *oauth.Client) string {
+	one, other := c.Key.JWT(nil, c.Assertion()), c.Key.JWT(nil, c.Assertion())
+	return one[:strings.LastIndexByte(one, '.')] + other[strings.LastIndexByte(other, '.'):]
+}
+
+// AssertedBy names one client in the request, and authenticates by the assertion of another (RFC 7521 section 4.2: client_id "MUST
+// identify the same client as is identified by the client assertion").
+func AssertedBy(named, signer *oauth.Client) Edit {
+	return Edits(Unidentified(), With("client_id", named.ID), With("client_assertion_type", oauth.AssertionType),
+		With("client_assertion", signer.Key.JWT(nil, signer.Assertion())))
+}
