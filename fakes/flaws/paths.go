@@ -191,7 +191,6 @@ var pathsOfDocuments = []Flaw{
 	documentURL("fragment", "fragment", func(u *url.URL) bool { return u.Fragment != "" }),
 	documentURL("user", "user", func(u *url.URL) bool { return u.User != nil }),
 	documentURL("dots", "dot", func(u *url.URL) bool { return strings.Contains(u.EscapedPath(), "/.") }),
-	documentURL("root", "path", func(u *url.URL) bool { return u.Path == "" || u.Path == "/" }),
 	documentID("prefix", func(id, claimed string) bool { return claimed != "" && strings.HasPrefix(id, claimed) }),
 	documentID("longer", func(id, claimed string) bool { return strings.HasPrefix(claimed, id) }),
 	documentID("letter-case", strings.EqualFold),
