@@ -83,6 +83,10 @@ type Manners struct {
 	TakesDocumentID  func(id, claimed string) bool
 	// LimitsOnTheWire counts the bytes of a compressed document before they are decompressed: a flaw.
 	LimitsOnTheWire bool
+	// FragileCodes ends a code with the first token request that names it, whatever becomes of that.
+	FragileCodes bool
+	// RotatesPublicOnly leaves confidential clients their refresh tokens.
+	RotatesPublicOnly bool
 	// ScriptCookie sets a cookie for scripts, which is not the session's.
 	ScriptCookie bool
 }
@@ -207,4 +211,18 @@ func (s *Server) mayIntrospect(c *client, t *accessToken) bool {
 		return c != nil && c.id == s.Behaviour.Introspector
 	}
 	return c != nil && t.grant.client == c.id
+}
+
+// spoil ends a code that a token request named in vain, at a server that does so.
+func (s *Server) spoil(code string, failed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if failed && s.Behaviour.FragileCodes {
+		delete(s.codes, code)
+	}
+}
+
+// rotates reports that the refresh tokens of a client rotate, as far as that depends on the client.
+func (s *Server) rotates(c *client) bool {
+	return c == nil || c.public() || !s.Behaviour.RotatesPublicOnly
 }

@@ -301,6 +301,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		e = refuse("invalid_scope", "unknown parameter")
 	case grantType == "authorization_code":
 		members, e = s.redeem(r, c)
+		s.spoil(r.PostForm.Get("code"), e != nil)
 	case grantType == "refresh_token":
 		members, e = s.refreshGrant(r, c)
 	case grantType == "client_credentials":
@@ -672,6 +673,7 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	granted := s.refreshedGrant(old.grant)
 	next := ""
 	switch {
+	case !s.rotates(c):
 	case b.has(RotateRefresh) && b.has(NarrowOnce):
 		next = s.newRefresh(granted, old.scopes)
 	case b.has(RotateRefresh):
@@ -798,7 +800,7 @@ func (s *Server) rotate(t *refreshToken) *oauthError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	reused := t.used && s.now().After(t.usedAt.Add(b.ReuseInterval))
-	if b.has(RotateRefresh) && !t.used {
+	if b.has(RotateRefresh) && !t.used && s.rotates(s.clients[t.grant.client]) {
 		t.used, t.usedAt = true, s.now()
 	}
 	switch {

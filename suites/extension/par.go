@@ -41,7 +41,7 @@ func bindsPushedRequests(t *T) {
 	tryForeignRequest(t, p)
 	refuseBadPushes(t, p)
 	letPushedRequestDecide(t, p)
-	if required, _ := t.AS.Server().Metadata.Bool("require_pushed_authorization_requests"); required {
+	if t.AS.PushedOnly() {
 		plain := t.AS.Authorize(As(p.client))
 		t.Expect(plain, "a plain request where pushed ones are required").To(expect.EndWithoutCode("invalid_request"))
 	}

@@ -87,13 +87,19 @@ func sparesTokensOfOthers(t *T) {
 	if wantsAuthentication(t.AS.Revoke(&oauth.Tokens{Client: other}, "mcpauth-"+Random(24))) {
 		t.Inconclusive("the second client may not revoke anything here, so that its request is refused for another reason")
 	}
-	tokens := t.AS.MustGetRefreshToken(As(own))
-	t.AS.Revoke(tokens, tokens.Refresh, foreign)
-	after := t.AS.Refresh(tokens)
-	t.AS.Tokens(after, own)
-	t.Expect(after, "a refresh after another client revoked the refresh token").To(expect.IssueTokens())
+	refreshable := t.AS.MustGetTokens(As(own), t.AS.ForRefresh()).Refresh != ""
+	if refreshable {
+		tokens := t.AS.MustGetRefreshToken(As(own))
+		t.AS.Revoke(tokens, tokens.Refresh, foreign)
+		after := t.AS.Refresh(tokens)
+		t.AS.Tokens(after, own)
+		t.Expect(after, "a refresh after another client revoked the refresh token").To(expect.IssueTokens())
+	}
 	access := t.AS.MustGetTokens(As(own))
-	if !t.MCP.Works(access) {
+	switch works := t.MCP.Works(access); {
+	case !works && !refreshable:
+		t.Inconclusive("there is no refresh token, and the access token has no effect here that could end")
+	case !works:
 		return
 	}
 	t.AS.Revoke(access, access.Access, foreign)

@@ -821,6 +821,12 @@ func (t AuthorizationServer) documentClient() *oauth.Client {
 	return c
 }
 
+// PushedOnly reports that the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
+func (t AuthorizationServer) PushedOnly() bool {
+	required, _ := t.Server().Metadata.Bool("require_pushed_authorization_requests")
+	return required
+}
+
 // Confidential is the shared confidential client; nil where there is none.
 func (t AuthorizationServer) Confidential() *oauth.Client {
 	c, _ := t.Session.Client(t.ctx, session.Confidential)

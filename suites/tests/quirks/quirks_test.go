@@ -39,6 +39,9 @@ var advised = map[string]map[string]string{
 	"tokens-of-a-provider": {
 		"AS-TOKEN-JWT-CLAIMS": "by at+jwt servers tell access tokens from ID tokens (RFC 9068 section 2.1)",
 	},
+	"documents-only": {
+		"AS-DCR-SUPPORTED": "revisions to 2025-06-18 advise registration, and know no documents",
+	},
 	"root-document": {
 		"RS-DISC-MULTI-RESOURCE": "the other endpoint of the host has no document of its own then",
 	},
@@ -76,6 +79,41 @@ func TestQuirksAreNotAccused(t *testing.T) {
 			expect(t, q.Name, against.Run(t, cfg))
 		})
 	}
+}
+
+// In a run of all checks on the authorization server, no check accuses a quirk of one.
+func TestQuirksOfAuthorizationServersAreNotAccused(t *testing.T) {
+	sampled := whole.Sample(t, "refreshing-page", "documents-only")
+	for _, q := range quirks.Servers {
+		t.Run(q.Name, func(t *testing.T) {
+			sampled(t, q.Name)
+			t.Parallel()
+			expect(t, q.Name, runOnServer(t, q.Bend))
+		})
+	}
+}
+
+// A server that accepts pushed requests only cannot be tried, and is not accused of that.
+func TestPushedRequestsAloneAreNoDefect(t *testing.T) {
+	for _, r := range runOnServer(t, quirks.PushedOnly).Results {
+		assert.NotContains(t, []reports.Verdict{reports.Fail, reports.Warn, reports.Errored}, r.Verdict, "%s: %s", r.ID, r.Reason)
+	}
+}
+
+// runOnServer is a run of the checks on the authorization server.
+func runOnServer(t *testing.T, bend func(o *reference.Options)) *reports.Run {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("the race detector makes the target too slow for what is measured in time")
+	}
+	o := reference.Ideal()
+	o.Behaviour.LockTime = 300 * time.Millisecond // seen on a slow machine too, and over before patience is
+	bend(&o)
+	cfg := against.SigningIn(against.Start(t, o))
+	intrusive := true
+	cfg.AllowIntrusive, cfg.Patience = &intrusive, 100*time.Millisecond
+	cfg.Skip = append(cfg.Skip, "RS-*")
+	return against.Run(t, cfg)
 }
 
 // expect compares the accusations of a run with the known ones.
@@ -133,7 +171,7 @@ func sorted(set map[string]bool) []string {
 
 func TestKnownAccusationsAreOfQuirksAndChecks(t *testing.T) {
 	named := func(name string) bool {
-		return slices.ContainsFunc(quirks.All, func(q quirks.Quirk) bool { return q.Name == name })
+		return slices.ContainsFunc(slices.Concat(quirks.All, quirks.Servers), func(q quirks.Quirk) bool { return q.Name == name })
 	}
 	for name := range advised {
 		assert.True(t, named(name), name)

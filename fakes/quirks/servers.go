@@ -1,0 +1,360 @@
+package quirks
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/seeded"
+)
+
+// answer is what the authorization server is about to answer.
+type answer struct {
+	status int
+	header http.Header
+	body   bytes.Buffer
+}
+
+// Header, WriteHeader and Write keep the answer.
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
+
+// answering bends what the authorization server answers below a path.
+func answering(path string, bend func(r *http.Request, a *answer)) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		before := o.Behaviour.Wrap
+		o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+			if before != nil {
+				next = before(next)
+			}
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !strings.Contains(r.URL.Path, path) {
+					next.ServeHTTP(w, r)
+					return
+				}
+				a := &answer{status: http.StatusOK, header: http.Header{}}
+				next.ServeHTTP(a, r)
+				bend(r, a)
+				maps.Copy(w.Header(), a.header)
+				w.WriteHeader(a.status)
+				_, _ = w.Write(a.body.Bytes())
+			})
+		}
+	}
+}
+
+// toClient bends the redirects that carry an answer to the client.
+func toClient(bend func(a *answer)) func(o *reference.Options) {
+	return answering("/", func(_ *http.Request, a *answer) {
+		if to := a.header.Get("Location"); strings.Contains(to, "code=") || strings.Contains(to, "error=") {
+			bend(a)
+		}
+	})
+}
+
+// members bends the members of an endpoint's answers.
+func members(endpoint string, bend func(m map[string]any)) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Behaviour.Response = func(at string, m map[string]any) {
+			if at == endpoint {
+				bend(m)
+			}
+		}
+	}
+}
+
+// metadata bends the metadata of the authorization server.
+func metadata(bend func(d map[string]any)) func(o *reference.Options) {
+	return func(o *reference.Options) { o.Behaviour.Metadata = func(_ string, d map[string]any) { bend(d) } }
+}
+
+// all bends in several ways.
+func all(bends ...func(o *reference.Options)) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		for _, bend := range bends {
+			bend(o)
+		}
+	}
+}
+
+// without leaves endpoints out of the metadata.
+func without(names ...string) func(o *reference.Options) {
+	return metadata(func(d map[string]any) {
+		for _, name := range names {
+			delete(d, name)
+		}
+	})
+}
+
+// page is a page of a server.
+func page(a *answer, status int, body string) {
+	a.status = status
+	a.body.Reset()
+	a.header.Del("Location")
+	a.header.Set("Content-Type", "text/html; charset=utf-8")
+	a.header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	a.header.Set("Cache-Control", "no-store")
+	a.header.Set("Referrer-Policy", "no-referrer")
+	_, _ = io.WriteString(&a.body, "<!doctype html><html><head><title>One moment</title>"+body+"</head><body></body></html>")
+}
+
+func escaped(text string) string {
+	return strings.NewReplacer("&", "&amp;", `"`, "&quot;", "<", "&lt;", ">", "&gt;").Replace(text)
+}
+
+// Servers are quirks of authorization servers, which the MCP server has no part in.
+var Servers = []Quirk{
+	{
+		Name: "odd-codes", Says: "Codes have characters that are encoded in a URL.",
+		Allows: "RFC 6749 appendix A.11: code is made of VSCHAR.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.Code = func() string { return "4/0+" + seeded.Fakes.Text(24) + "%41=&~." }
+		},
+	},
+	{
+		Name: "long-codes", Says: "Codes have 1500 characters.",
+		Allows: "RFC 6749 section 4.1.2: the client should avoid assumptions about code value sizes.",
+		Bend:   func(o *reference.Options) { o.Behaviour.Code = func() string { return seeded.Fakes.Text(1100) } },
+	},
+	{
+		Name: "odd-secrets", Says: "Client secrets have characters that are encoded in Basic.",
+		Allows: "RFC 6749 section 2.3.1, appendix A.2.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.SecretOf = func(string) string { return seeded.Fakes.Text(24) + "+/%41=&:" }
+		},
+	},
+	{
+		Name: "lower-case-bearer", Says: "token_type is bearer.", Allows: "RFC 6749 section 5.1: the value is case insensitive.",
+		Bend: members("/token", func(m map[string]any) {
+			if m["token_type"] == "Bearer" {
+				m["token_type"] = "bearer"
+			}
+		}),
+	},
+	{
+		Name: "further-members", Says: "Answers have members and parameters of the server's own.",
+		Allows: "RFC 6749 sections 4.1.2 and 5.1: the client ignores unrecognized parameters.",
+		Bend: all(members("/token", func(m map[string]any) {
+			m["ext_expires_in"], m["session_state"], m["not-before-policy"] = 3600, "s", 0
+		}),
+			toClient(func(a *answer) {
+				a.header.Set("Location", a.header.Get("Location")+"&session_state=abc.def&hd=example.com")
+			})),
+	},
+	{
+		Name: "no-refresh-tokens", Says: "There are no refresh tokens, and the metadata does not list the grant.",
+		Allows: "RFC 6749 section 1.5.",
+		Bend: all(func(o *reference.Options) { o.Behaviour.NoRefreshTokens = true },
+			metadata(func(d map[string]any) {
+				grants, _ := d["grant_types_supported"].([]string)
+				d["grant_types_supported"] = slices.DeleteFunc(grants, func(g string) bool { return g == "refresh_token" })
+			})),
+	},
+	{
+		Name: "found", Says: "Redirects have the status 302.",
+		Allows: "OAuth 2.1 section 7.5.2: 303 is recommended; 302 does not repeat the body.",
+		Bend: answering("/", func(_ *http.Request, a *answer) {
+			if a.status == http.StatusSeeOther {
+				a.status = http.StatusFound
+			}
+		}),
+	},
+	{
+		Name: "relative-locations", Says: "Redirects between the server's own pages are relative.", Allows: "RFC 9110 section 10.2.2.",
+		Bend: answering("/login", func(_ *http.Request, a *answer) {
+			if to := a.header.Get("Location"); strings.HasPrefix(to, "/consent") {
+				a.header.Set("Location", "./"+to[1:])
+			}
+		}),
+	},
+	{
+		Name: "refreshing-page", Says: "A page with meta refresh leads back to the client.",
+		Allows: "RFC 6749 section 1.7: any other method is allowed.",
+		Bend: toClient(func(a *answer) {
+			page(a, 200, `<meta http-equiv="refresh" content="0;url=`+escaped(a.header.Get("Location"))+`">`)
+		}),
+	},
+	{
+		Name: "lean", Says: "There is no introspection, revocation, userinfo, pushed requests, device grant or logout.",
+		Allows: "RFC 8414 section 2: these endpoints are optional.",
+		Bend: all(without("introspection_endpoint", "introspection_endpoint_auth_methods_supported", "revocation_endpoint",
+			"revocation_endpoint_auth_methods_supported", "userinfo_endpoint", "pushed_authorization_request_endpoint",
+			"device_authorization_endpoint", "end_session_endpoint", "signed_metadata"), func(o *reference.Options) {
+			o.Behaviour.Missing = []string{"/introspect", "/revoke", "/userinfo", "/par", "/device", "/logout"}
+		}),
+	},
+	{
+		Name: "documents-only", Says: "Clients are known by their documents; there is no registration.",
+		Allows: "MCP 2025-11-25, Client Registration Approaches: registration is optional.",
+		Bend:   all(without("registration_endpoint"), func(o *reference.Options) { o.Behaviour.Missing = []string{"/register"} }),
+	},
+	{
+		Name: "extra-audience", Says: "With openid, access tokens are for the userinfo endpoint too.",
+		Allows: "RFC 9068 section 3: aud may have several values; OpenID Connect Core section 5.3: access tokens are good at userinfo.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.AccessToken = func(_, c map[string]any) {
+				aud, single := c["aud"].(string)
+				issuer, _ := c["iss"].(string)
+				if scope, _ := c["scope"].(string); single && slices.Contains(strings.Fields(scope), "openid") {
+					c["aud"] = []string{aud, strings.TrimSuffix(issuer, "/") + "/userinfo"}
+				}
+			}
+		},
+	},
+	{
+		Name: "sorted-scopes", Says: "The granted scopes come in another order, and offline_access with them.",
+		Allows: "RFC 6749 section 3.3: the order does not matter.",
+		Bend: members("/token", func(m map[string]any) {
+			if text, _ := m["scope"].(string); text != "" {
+				scopes := strings.Fields(text)
+				slices.Sort(scopes)
+				slices.Reverse(scopes)
+				m["scope"] = strings.Join(scopes, " ")
+			}
+		}),
+	},
+	{
+		Name: "passwords-trimmed", Says: "White space around a password is dropped.", Allows: "NIST SP 800-63B section 5.1.1.2.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.SamePassword = func(typed, right string) bool { return strings.TrimSpace(typed) == right }
+		},
+	},
+	{
+		Name: "error-uris", Says: "Errors have an error_uri.", Allows: "RFC 6749 sections 4.1.2.1 and 5.2.",
+		Bend: all(toClient(func(a *answer) {
+			if strings.Contains(a.header.Get("Location"), "error=") {
+				a.header.Set("Location", a.header.Get("Location")+"&error_uri=https%3A%2F%2Fdocs.example%2Ferrors")
+			}
+		}), answering("/token", func(_ *http.Request, a *answer) {
+			var m map[string]any
+			if a.status >= 400 && json.Unmarshal(a.body.Bytes(), &m) == nil {
+				m["error_uri"], m["trace_id"], m["timestamp"] = "https://docs.example/errors", "0f0f", "2026-01-01 00:00:00Z"
+				text, _ := json.Marshal(m)
+				a.body.Reset()
+				_, _ = a.body.Write(text)
+			}
+		})),
+	},
+	{
+		Name: "unauthorized-as-400", Says: "invalid_client has the status 400, but for Basic.",
+		Allows: "RFC 6749 section 5.2: 401 is a MAY, a MUST for the header.",
+		Bend: answering("/", func(r *http.Request, a *answer) {
+			named := strings.Contains(a.body.String(), `"invalid_client"`)
+			if a.status == http.StatusUnauthorized && r.Header.Get("Authorization") == "" && named {
+				a.status = http.StatusBadRequest
+				a.header.Del("WWW-Authenticate")
+			}
+		}),
+	},
+	{
+		Name: "secrets-expire", Says: "Client secrets expire after 90 days.", Allows: "RFC 7591 section 3.2.1.",
+		Bend: members("/register", func(m map[string]any) {
+			if m["client_secret"] != nil {
+				m["client_secret_expires_at"] = m["client_id_issued_at"].(int64) + 90*24*3600
+			}
+		}),
+	},
+	{
+		Name: "no-management", Says: "A registration cannot be read or changed later, and says nothing of when it was made.",
+		Allows: "RFC 7592 is optional.",
+		Bend: members("/register", func(m map[string]any) {
+			delete(m, "registration_access_token")
+			delete(m, "registration_client_uri")
+			delete(m, "client_id_issued_at")
+		}),
+	},
+	{
+		Name: "scope-silent-where-equal", Says: "scope is left out where it is what was requested.",
+		Allows: "RFC 6749 section 5.1: optional, if identical.",
+		Bend:   silentWhereEqual,
+	},
+	{
+		Name: "challenges-in-two-schemes", Says: "A failed authentication is challenged with Basic and with another scheme.",
+		Allows: "RFC 9110 section 11.6.1.",
+		Bend: answering("/token", func(_ *http.Request, a *answer) {
+			if a.status == http.StatusUnauthorized {
+				a.header["Www-Authenticate"] = []string{`Negotiate`, `Basic realm="clients, of \"us\"", charset="UTF-8"`}
+			}
+		}),
+	},
+	{
+		Name: "further-cookies", Says: "Each page sets a further cookie.", Allows: "RFC 6265: a server may set any cookie.",
+		Bend: answering("/consent", func(_ *http.Request, a *answer) {
+			a.header.Add("Set-Cookie", "seen="+seeded.Fakes.Text(9)+"; Path=/; HttpOnly; SameSite=Lax")
+		}),
+	},
+	{
+		Name: "forbidden-pages", Says: "Error pages have the status 403.", Allows: "RFC 6749 section 4.1.2.1: the user is informed.",
+		Bend: answering("/authorize", func(_ *http.Request, a *answer) {
+			if a.status == http.StatusBadRequest {
+				a.status = http.StatusForbidden
+			}
+		}),
+	},
+	{
+		Name: "code-dies-with-its-first-use", Says: "A code is dead after any token request for it, whoever sends that.",
+		Allows: "RFC 6749 section 10.5: codes are single use; no clause has one outlive a failed attempt.",
+		Bend:   func(o *reference.Options) { o.Behaviour.FragileCodes = true },
+	},
+	{
+		Name: "unposted", Says: "The authorization endpoint answers GET only.", Allows: "OAuth 2.1 section 3.1: POST is a MAY.",
+		Bend: answering("/authorize", func(r *http.Request, a *answer) {
+			if r.Method == http.MethodPost {
+				page(a, http.StatusMethodNotAllowed, "")
+				a.header.Set("Allow", "GET")
+			}
+		}),
+	},
+	{
+		Name: "sign-in-each-time", Says: "Nobody stays signed in: each request asks for the password.",
+		Allows: "No clause of OAuth 2.1 has a login session.",
+		Bend: answering("/", func(_ *http.Request, a *answer) {
+			if to := a.header.Get("Location"); strings.Contains(to, "code=") || strings.Contains(to, "error=") {
+				a.header.Add("Set-Cookie", "as_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+			}
+		}),
+	},
+	{
+		Name: "confidential-do-not-rotate", Says: "The refresh tokens of confidential clients do not rotate.",
+		Allows: "RFC 9700 section 2.2.2 and 4.14.2: rotation is for public clients.",
+		Bend:   func(o *reference.Options) { o.Behaviour.RotatesPublicOnly = true },
+	},
+	{
+		Name: "charset", Says: "JSON answers name a charset.", Allows: "RFC 8259 section 11: a charset parameter has no effect.",
+		Bend: answering("/", func(_ *http.Request, a *answer) {
+			if a.header.Get("Content-Type") == "application/json" {
+				a.header.Set("Content-Type", "application/json;charset=UTF-8")
+			}
+		}),
+	},
+}
+
+func silentWhereEqual(o *reference.Options) {
+	answering("/token", func(r *http.Request, a *answer) {
+		var m map[string]any
+		refresh := json.Unmarshal(a.body.Bytes(), &m) == nil && r.PostForm.Get("grant_type") == "refresh_token"
+		if !refresh || r.PostForm.Get("scope") != m["scope"] {
+			return
+		}
+		delete(m, "scope")
+		text, _ := json.Marshal(m)
+		a.body.Reset()
+		_, _ = a.body.Write(text)
+	})(o)
+}
+
+// PushedOnly says that requests must be pushed (RFC 9126 section 5), and refuses others. Little can be tried of it.
+func PushedOnly(o *reference.Options) {
+	metadata(func(d map[string]any) { d["require_pushed_authorization_requests"] = true })(o)
+	answering("/authorize", func(r *http.Request, a *answer) {
+		if r.URL.Query().Get("request_uri") == "" {
+			page(a, http.StatusBadRequest, "")
+		}
+	})(o)
+}
