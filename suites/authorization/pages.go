@@ -196,7 +196,7 @@ func escapesPostedState(t *T) {
 	}
 }
 
-var escapePayloadIn = expect.That("what the request holds as text, escaped", func(ex *reports.Exchange) string {
+var escapePayloadIn = expect.That("the state as text, escaped", func(ex *reports.Exchange) string {
 	return injected(expect.Body(ex))
 })
 
