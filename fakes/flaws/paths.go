@@ -1,10 +1,12 @@
 package flaws
 
 import (
+	"html"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -70,7 +72,7 @@ var pathsOfClients = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) { b.SecretOf = func(string) string { return seeded.Fakes.Text(3) } }),
 		Also: []string{"AS-*"},
 	},
-	one("dcr-same-metadata-same-client", idp.OwnRegistration, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-DCR-*"),
+	one("dcr-same-metadata-same-client", idp.OwnRegistration, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-*"), // two of a run's clients are one
 	one("assertion-for-another-client", idp.AssertionNames, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
 	one("assertion-of-no-type", idp.AssertionTypeNamed, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
 	rowOf(one("assertion-unverified-at-refresh", idp.AssertionAtRefresh, "AS-CIMD-KEY-AUTH-ENFORCED"), "a refresh"),
@@ -138,6 +140,8 @@ func remembered(name string, d idp.Defence, noticed string, also ...string) Flaw
 	return f
 }
 
+var stateField = regexp.MustCompile(`name="state" value="([^"]+)"`)
+
 var pathsOfPages = []Flaw{
 	policyOf("framed-by-anybody", "frame-ancestors allows everybody.", "frame-ancestors 'none'", "frame-ancestors *", "AS-AUTHZ-CLICKJACKING"),
 	policyOf("framed-by-https", "frame-ancestors allows every https origin.", "frame-ancestors 'none'", "frame-ancestors 'self' https:",
@@ -167,9 +171,9 @@ var pathsOfPages = []Flaw{
 	{
 		Name: "authorize-posts-state-as-markup", Says: "The page of form_post shows the state as markup.",
 		Noticed: []string{"AS-AUTHZ-REFLECTED-XSS"},
-		Bend: pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
-			if a.shows("Back to the application") {
-				a.insert(sent.Get("state"))
+		Bend: pageAnswers(func(_ *http.Request, _ url.Values, a *answer) {
+			if m := stateField.FindSubmatch(a.body.Bytes()); m != nil {
+				a.insert(html.UnescapeString(string(m[1])))
 			}
 		}), Also: []string{"AS-AUTHZ-*"},
 	},
