@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -259,6 +260,11 @@ var All = []Quirk{
 		Allows: "MCP 2025-11-25, Cancellation: the receiver should not send a response for the cancelled request.",
 		Bend:   func(o *reference.Options) { o.Wrap = leavesCancelled },
 	},
+	{
+		Name: "large-messages-unread", Says: "A message above 300 KiB is left unread, and its connection reset.",
+		Allows: "RFC 9110 section 15.5.14: a server that refuses a message for its size may close the connection.",
+		Bend:   func(o *reference.Options) { o.Wrap = leavesLargeUnread },
+	},
 }
 
 // What the quirks are about.
@@ -271,6 +277,7 @@ const (
 	ReuseInterval     = 30 * time.Second
 	Realm             = "Café Übersee"
 	RunTime           = 5 * time.Millisecond
+	MostRead          = 300 << 10 // bytes
 )
 
 // Limited allows each token a number of requests in a window.
@@ -300,6 +307,25 @@ func Limited(most int, window time.Duration) func(http.Handler) http.Handler {
 			h.ServeHTTP(w, r)
 		})
 	}
+}
+
+// leavesLargeUnread resets the connection of who sends a large message.
+func leavesLargeUnread(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/mcp" || r.ContentLength <= MostRead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		connection, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+			return
+		}
+		if tcp, ok := connection.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = connection.Close()
+	})
 }
 
 // namesRoot has challenges name the metadata at the root of the origin.

@@ -97,6 +97,10 @@ func aboutAuthorization(text string) bool {
 // Crashed reports a server error, a broken connection or a hang where an answer was due.
 func Crashed(ex *reports.Exchange) bool { return ex.Response == nil || ex.Response.Status >= 500 }
 
+// CutOff reports that the server reset the connection of a message that it had not read to the end, as one may do that refuses a
+// message for its size (RFC 9110 section 15.5.14). A process that ends does so after it has read the message.
+func CutOff(ex *reports.Exchange) bool { return ex.Response == nil && ex.Error == wire.Reset }
+
 // Describe says in one line what was answered.
 func Describe(ex *reports.Exchange) string {
 	if ex == nil {

@@ -731,6 +731,9 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Reset is what is said of a connection that the server closed while it had not read the whole request.
+const Reset = "the server reset the connection without an answer"
+
 // plain says in words what went wrong.
 func plain(err error) string {
 	var dns *net.DNSError
@@ -760,7 +763,9 @@ func plain(err error) string {
 		return "no whole answer within the time limit"
 	case errors.Is(err, context.Canceled):
 		return "canceled"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return Reset
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		strings.Contains(err.Error(), "server closed idle connection"): // net/http exports no name for it
 		return "the server closed the connection without an answer"
 	}
