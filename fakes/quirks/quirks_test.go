@@ -498,6 +498,13 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		assert.Equal(t, either(quirk, 200, 403), resp.StatusCode)
 		assert.Equal(t, quirk, strings.Contains(fmt.Sprint(doc["error"]), "Unknown tool"), doc)
 	},
+	"large-messages-unread": func(t *testing.T, r *reference.Reference, quirk bool) {
+		resp, err := http.Post(r.URL, "application/json", strings.NewReader(strings.Repeat(" ", quirks.MostRead+1)))
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		assert.Equal(t, quirk, err != nil, err)
+	},
 	"cancelled-call-unanswered": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token := r.IDP.Mint("alice", r.URL, nil, nil)
 		session := stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id")
