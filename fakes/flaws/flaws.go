@@ -60,7 +60,7 @@ func All() []Flaw { return slices.Concat(BeforeLogin(), Trusting(), AfterLogin()
 // BeforeLogin are the flaws that a token suffices to see.
 func BeforeLogin() []Flaw {
 	return slices.Concat(discovery, challenges, otherRefusals, metadataFlaws, tokens, sessions, transport, otherTransport, publishedKeys,
-		sessionIDs, crossOrigin)
+		sessionIDs, crossOrigin, exemptions)
 }
 
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs

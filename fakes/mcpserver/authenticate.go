@@ -79,12 +79,13 @@ func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
 		if !ok {
 			continue
 		}
-		if who := s.verify(r, token); who != nil && s.holds(r, who) && (!who.expired || s.lacksScope(who, &m)) {
+		if who := s.verify(r, s.passesFor(token)); who != nil && s.holds(r, who) && (!who.expired || s.lacksScope(who, &m)) {
 			s.mu.Lock()
 			s.known[r.RemoteAddr] = true
 			s.last = who.user
 			s.mu.Unlock()
 			who.also = key
+			s.keep(token)
 			return who, ""
 		}
 		cause = "invalid"
@@ -187,6 +188,9 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	if len(parts) != 3 {
 		return s.lookedUp(r, token, len(parts) == 1)
 	}
+	if p.overlooksSignature(r, parts) {
+		return s.claims(r, parts[1])
+	}
 	return s.verifyJWT(r, parts)
 }
 
@@ -266,6 +270,25 @@ func (s *Server) verifyJWT(r *http.Request, parts []string) *caller {
 	return s.claims(r, parts[1])
 }
 
+// The parts of a token that a flaw does not judge.
+const (
+	Signature  = "signature"
+	Expiry     = "exp"
+	Issuer     = "iss"
+	Audience   = "aud"
+	Revocation = "revocation"
+)
+
+// overlooksSignature is a flaw: the claims of some tokens are believed, with their header's members among them as "header".
+func (p *Policy) overlooksSignature(r *http.Request, parts []string) bool {
+	var head, claims map[string]any
+	if p.Overlooks == nil || !decodeSegment(parts[0], &head) || !decodeSegment(parts[1], &claims) {
+		return false
+	}
+	claims["header"], claims["signature"] = head, parts[2]
+	return p.Overlooks(r, Signature, claims)
+}
+
 // fetch is a flaw: it gets what the URLs in the header name.
 func (h *header) fetch() {
 	for _, u := range []string{h.JKU, h.X5U} {
@@ -324,19 +347,23 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	if !p.has(SurviveOddSubjects) && strings.Contains(subject, "'") {
 		panic(http.ErrAbortHandler) // the flaw
 	}
+	overlooks := func(part string) bool { return p.Overlooks != nil && p.Overlooks(r, part, c) }
 	late, inTime := s.inTime(c)
+	if overlooks(Expiry) {
+		late, inTime = false, true
+	}
 	switch {
 	case !inTime, late && p.has(ExpiryFirst):
 		return nil
 	case p.Accepts != nil && !p.Accepts(c):
 		return nil
-	case p.has(CheckIssuer) && !s.knows(issuer):
+	case p.has(CheckIssuer) && !s.knows(issuer) && !overlooks(Issuer):
 		return nil
-	case !s.meantFor(c, s.audience(r, c)):
+	case !s.meantFor(c, s.audience(r, c)) && !overlooks(Audience):
 		return nil
 	case subject == "" && p.has(RequireSubject), p.OnlyClient != "" && c["client_id"] != p.OnlyClient:
 		return nil
-	case p.has(CheckRevocation) && s.Revoked != nil && s.Revoked(id):
+	case p.has(CheckRevocation) && s.Revoked != nil && s.Revoked(id) && !overlooks(Revocation):
 		return nil
 	}
 	client, _ := c["client_id"].(string)
@@ -627,4 +654,25 @@ func (p *Policy) critical(crit any) bool {
 	}
 	names, _ := crit.([]any)
 	return slices.ContainsFunc(names, func(n any) bool { return n != "alg" })
+}
+
+// keep remembers a good token, for which another one may pass.
+func (s *Server) keep(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Policy.SameToken != nil {
+		s.good = append(s.good, token)
+	}
+}
+
+// passesFor is the good token for which another one passes, by a flaw; the token itself if there is none.
+func (s *Server) passesFor(token string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, kept := range s.good {
+		if s.Policy.SameToken(kept, token) {
+			return kept
+		}
+	}
+	return token
 }

@@ -38,7 +38,7 @@ func (s *Server) exempt(r *http.Request, body []byte) bool {
 	s.mu.Lock()
 	once := s.known[r.RemoteAddr]
 	s.mu.Unlock()
-	if s.servesInSession(r, body) {
+	if s.servesInSession(r, body) || p.Opens != nil && p.Opens(r, body) {
 		return true
 	}
 	if r.Method != http.MethodPost {
@@ -356,7 +356,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 		if p.HidesTools && !s.permits(who, t.Name, t.Scope) {
 			break
 		}
-		if !s.permitted(who, name, t.Scope, body) {
+		if !p.forgets(r, m) && !s.permitted(who, name, t.Scope, body) {
 			s.insufficient(w, r, t.challenged(), m.ID)
 			return
 		}
@@ -398,6 +398,11 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 		return
 	}
 	rpcError(w, http.StatusOK, m.ID, -32602, "Unknown tool")
+}
+
+// forgets reports a flaw: a call needs no scope.
+func (p *Policy) forgets(r *http.Request, m *message) bool {
+	return p.ForgetsScope != nil && p.ForgetsScope(r, m.Params)
 }
 
 // permitted judges a call as the policy looks at it.

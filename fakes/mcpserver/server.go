@@ -71,6 +71,7 @@ type Server struct {
 	sessions  map[string]*session
 	ended     map[string]bool // the ids of sessions that clients have ended
 	known     map[string]bool // remote addresses once authorized
+	good      []string        // tokens that were good: a flaw
 	last      string          // the user of the last bearer token
 	current   string          // the user of the request that came last
 	listed    []any           // the list of tools that was made last
@@ -436,7 +437,7 @@ func (s *Server) origin(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	own := s.endpoint.Scheme + "://" + s.endpoint.Host
-	if origin == own && p.has(AllowOwnOrigin) || slices.Contains(p.Origins, origin) {
+	if origin == own && p.has(AllowOwnOrigin) || slices.Contains(p.Origins, origin) || p.AllowsOrigin != nil && p.AllowsOrigin(own, origin) {
 		if p.CORS {
 			w.Header().Set("Access-Control-Allow-Origin", origin)
 			w.Header().Set("Vary", "Origin")

@@ -40,7 +40,7 @@ func limitsBodies(t *T) {
 	Each(t, Cases[wire.Request]{
 		{fmt.Sprintf("%d bytes with the valid token", above), padded(known, above).Request()},
 		{fmt.Sprintf("%d bytes with the valid token", far), padded(known, far).Request()},
-		{fmt.Sprintf("%d bytes with the valid token, chunked, without Content-Length", above), chunked(t, padded(known, above))},
+		{fmt.Sprintf("%d bytes with the valid token, chunked, without Content-Length", above), ChunkedCall(t, padded(known, above))},
 		{fmt.Sprintf("%d bytes without a token", above), padded(t.MCP.Call(), above).Request()},
 		{fmt.Sprintf("%d bytes without a token", far), padded(t.MCP.Call(), far).Request()},
 	}, func(t *T, r wire.Request) { t.Expect(t.Do(r)).To(beAboveLimit(t)) })
@@ -68,18 +68,6 @@ var beAboveLimit = expect.Family("beAboveLimit", func(t *T) expect.Matcher {
 		return ""
 	})
 })
-
-// chunked is a call whose length nobody knows before its end (RFC 9112 section 7.1).
-func chunked(t *T, c mcp.Call) wire.Request {
-	r := c.Request()
-	var b strings.Builder
-	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\n", t.Survey.URL.RequestURI(), t.Survey.URL.Host)
-	for _, f := range r.Header {
-		fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
-	}
-	fmt.Fprintf(&b, "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(r.Body), r.Body)
-	return wire.Request{Method: "POST", URL: t.Survey.Endpoint, Raw: []byte(b.String()), Until: r.Until}
-}
 
 func boundsMessages(t *T) {
 	Each(t, bombs(t), func(t *T, c mcp.Call) { t.Expect(t.Send(c)).To(survive, beSoon) })

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -27,7 +28,9 @@ func guardsEveryMessage(t *T) {
 	var variants []Variant
 	for _, c := range messages(t) {
 		if !t.DeclaredPublic(c.RPC) && !t.MCP.PublicHandshake(c.RPC) {
-			variants = append(variants, Call(c, "%s without a token", c.RPC))
+			v := Call(c, "%s without a token", c.RPC)
+			v.Request.Peek = silence
+			variants = append(variants, v)
 		}
 	}
 	for _, m := range otherMessages(t) {
@@ -38,6 +41,7 @@ func guardsEveryMessage(t *T) {
 	for i, ex := range t.All(variants) {
 		expectRefusal(t, ex, variants[i].About)
 	}
+	expectNoBypass(t, otherForms(t))
 	if open := t.MCP.Anonymous(); t.MCP.PublicHandshake("initialize") && !t.DeclaredPublic(t.MCP.Handshake()) {
 		t.Expect(open).Ideally(refuseHandshake(t.MCP.Handshake()))
 	}
@@ -60,16 +64,23 @@ func expectRefusal(t *T, ex *reports.Exchange, about string) {
 	t.Expect(ex, "%s", about).To(expect.Refuse(401))
 }
 
-// messages are one call of every JSON-RPC method of the revision; none names a tool or resource that exists.
+// silence is how long a stream that opens without a token is watched.
+const silence = 200 * time.Millisecond
+
+// messages are one call of every JSON-RPC method of the revision; none names a tool or resource that exists. Where there is a token
+// they are sent in its session, so that nothing but the token is missing.
 func messages(t *T) []mcp.Call {
-	probe := mcp.Probe(t.Survey.Endpoint, t.Revision)
-	out := []mcp.Call{probe}
+	out := []mcp.Call{mcp.Probe(t.Survey.Endpoint, t.Revision)}
+	probe := t.MCP.CallInSession()
 	methods := []string{"tools/list", "resources/list", "resources/templates/list", "prompts/list", "mcpauth/no_such_method"}
 	if t.Wire == mcp.Stateful {
 		methods = append(methods, "ping", "notifications/initialized", "notifications/mcpauth_unknown", "logging/setLevel")
 	}
 	if t.Revision == "2025-11-25" {
 		methods = append(methods, "tasks/list")
+	}
+	if t.Wire == mcp.Stateless {
+		methods = append(methods, "subscriptions/listen")
 	}
 	for _, m := range methods {
 		out = append(out, probe.Method(m, nil))
@@ -95,8 +106,13 @@ var ofNothing = Cases[map[string]any]{
 
 // otherMessages are those that are no single request: an answer of the client, and batches (2025-03-26).
 func otherMessages(t *T) []Variant {
-	call := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
-	out := []Variant{Call(call.WithBody(`{"jsonrpc":"2.0","id":"mcpauth","result":{}}`), "a JSON-RPC response without a token")}
+	call := t.MCP.CallInSession().Method("tools/list", nil)
+	tool := call.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool"})
+	tool.Notification = true
+	out := []Variant{
+		Call(call.WithBody(`{"jsonrpc":"2.0","id":"mcpauth","result":{}}`), "a JSON-RPC response without a token"),
+		Call(tool, "tools/call without an id and without a token"),
+	}
 	if slices.Contains(t.Survey.Judged(), "2025-03-26") && t.Wire == mcp.Stateful {
 		out = append(out, Call(call.WithBody("["+call.Message()+"]"), "a batch without a token"))
 	}
@@ -117,11 +133,19 @@ func guardsEveryVerb(t *T) {
 		unusual = append(unusual, Call(t.MCP.Call().Using(verb), "%s without a token", verb))
 	}
 	t.ExpectAll(unusual, expect.RefuseOrNotImplemented())
+	expectNoBypass(t, []Variant{withMessage(t, "QUERY"), withMessage(t, "OPTIONS"), withMessage(t, "post")})
 	override := t.Send(t.MCP.Call().With(mcp.Field("X-HTTP-Method-Override", "GET")))
 	t.Expect(override, "POST with X-HTTP-Method-Override: GET").To(expect.NotBypass())
 	if t.Wire == mcp.Stateful && t.MCP.HasToken() {
 		Each(t, Cases[string]{{"DELETE of a session that is in use", t.MCP.Token()}}, keepsSession)
 	}
+}
+
+// withMessage is the protected request under another HTTP method.
+func withMessage(t *T, verb string) Variant {
+	v := Call(t.MCP.Call(), "%s with the message, without a token", verb)
+	v.Request.Method = verb
+	return v
 }
 
 // keepsSession deletes the session of a token without it, and looks whether it is still there.
@@ -147,11 +171,7 @@ func guardsEverySpelling(t *T) {
 		c.Endpoint = document.Origin(t.Survey.URL) + "/"
 		all = append(all, Call(c, "/ with %s: %s", header, t.Survey.URL.EscapedPath()))
 	}
-	for i, ex := range t.All(all) {
-		if expect.NoAnswer(ex) == "" { // a server that fails on an odd path serves nothing there
-			t.Expect(ex, "%s", all[i].About).To(expect.NotBypass())
-		}
-	}
+	expectNoBypass(t, all)
 }
 
 func otherSpellings(u *url.URL) []string {
@@ -167,6 +187,8 @@ func otherSpellings(u *url.URL) []string {
 		origin + dir + "%2e/" + last, origin + dir + "./" + last, origin + dir + "x/../" + last, origin + path + "%00",
 		origin + path + ".json", origin + path + "%20", origin + path + "%2f", origin + dir + first + last[1:], origin + path + "?x",
 		origin + dir + "%252e/" + last, origin + path + ".",
+		origin + path + "/mcpauth", origin + path + "/sse", origin + path + "/message",
+		origin + path + "?next=/.well-known/oauth-protected-resource",
 	}
 }
 

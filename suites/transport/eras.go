@@ -87,17 +87,31 @@ var notListen = expect.That("a server that runs locally to listen on loopback on
 // The header of the protocol version selects rules for messages, not whether a token is needed.
 func guardsEveryVersion(t *T) {
 	naming := func(versions ...string) mcp.Call { return saying("MCP-Protocol-Version", versions...)(t.MCP.Call()) }
-	Each(t, Cases[mcp.Call]{
+	rows := Cases[mcp.Call]{
 		{"2024-11-05, without credentials", naming("2024-11-05")},
 		{"2025-03-26, without credentials", naming("2025-03-26")},
+		{"2025-06-18, without credentials", naming("2025-06-18")},
 		{"2025-11-25, without credentials", naming("2025-11-25")},
 		{"1900-01-01, without credentials", naming("1900-01-01")},
 		{"draft, without credentials", naming("draft")},
 		{"two fields, without credentials", naming("2025-06-18", "2024-11-05")},
-	}, func(t *T, c mcp.Call) { t.Expect(t.Send(c)).To(expect.RefuseAnyway()) })
+	}
+	if call := protectedInSession(t); call.SessionID != "" {
+		rows = rows.And("no version in a session, without credentials", lacking("MCP-Protocol-Version")(call))
+	}
+	Each(t, rows, func(t *T, c mcp.Call) { t.Expect(t.Send(c)).To(expect.RefuseAnyway()) })
 	if t.MCP.HasToken() && t.Since("2025-06-18") {
 		refusesUnsupportedVersions(t)
 	}
+}
+
+// protectedInSession is the protected request, or a list where that is the handshake, in a session of the valid token.
+func protectedInSession(t *T) mcp.Call {
+	protected := t.MCP.Call()
+	if protected.RPC == "initialize" {
+		return t.MCP.CallInSession().Method("tools/list", nil)
+	}
+	return t.MCP.CallInSession().Method(protected.RPC, protected.Params)
 }
 
 // "If the server receives a request with an invalid or unsupported MCP-Protocol-Version, it MUST respond with 400 Bad Request."

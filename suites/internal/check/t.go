@@ -189,6 +189,18 @@ func RawCall(t *T, call mcp.Call, lines string) wire.Request {
 	return wire.Request{Method: "POST", URL: t.Survey.Endpoint, Raw: []byte(b.String()), Until: req.Until}
 }
 
+// ChunkedCall is a call whose length nobody knows before its end (RFC 9112 section 7.1).
+func ChunkedCall(t *T, c mcp.Call) wire.Request {
+	r := c.Request()
+	var b strings.Builder
+	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\n", t.Survey.URL.RequestURI(), t.Survey.URL.Host)
+	for _, f := range r.Header {
+		fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
+	}
+	fmt.Fprintf(&b, "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(r.Body), r.Body)
+	return wire.Request{Method: "POST", URL: t.Survey.Endpoint, Raw: []byte(b.String()), Until: r.Until}
+}
+
 // Note adds a sentence to the result.
 func (t *T) Note(format string, args ...any) { t.notes = append(t.notes, fmt.Sprintf(format, args...)) }
 

@@ -340,9 +340,26 @@ func readMessage(text string) Answer {
 	if err != nil {
 		return Answer{}
 	}
-	if batch, ok := v.([]any); ok && len(batch) == 1 {
-		v = batch[0]
+	if batch, ok := v.([]any); ok {
+		return readBatch(batch)
 	}
+	return readValue(v)
+}
+
+// readBatch finds the result for our id among the answers, else an error.
+func readBatch(batch []any) (out Answer) {
+	for _, v := range batch {
+		switch a := readValue(v); {
+		case a.Result != nil:
+			return a
+		case a.Error:
+			out = a
+		}
+	}
+	return out
+}
+
+func readValue(v any) Answer {
 	o, _ := v.(*document.Object)
 	if o == nil || o.String("jsonrpc") != "2.0" {
 		return Answer{}

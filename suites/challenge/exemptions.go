@@ -1,0 +1,146 @@
+package challenge
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// expectNoBypass sends requests without a token. A server that fails on an odd one serves nothing there.
+func expectNoBypass(t *T, variants []Variant) {
+	for i, ex := range t.All(variants) {
+		if !expect.Crashed(ex) {
+			t.Expect(ex, "%s", variants[i].About).To(expect.NotBypass())
+		}
+	}
+}
+
+// family are header fields that claim the same. Where one of them opens the door, all of them together do.
+type family struct {
+	about  string
+	fields []reports.Field
+}
+
+// claims are what gateways, proxies and frameworks write into requests, and what anybody else can write too.
+func claims(t *T) []family {
+	origin := document.Origin(t.Survey.URL)
+	const this, public = "127.0.0.1", "/.well-known/oauth-protected-resource"
+	return []family{
+		{"the address of the caller", equally(this, "X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP",
+			"X-Original-Forwarded-For", "X-Cluster-Client-IP")},
+		{"the address of the caller, in Forwarded", equally("for=127.0.0.1;host=localhost;proto=https", "Forwarded")},
+		{"the host", equally("localhost", "X-Forwarded-Host", "X-Original-Host", "X-Host")},
+		{"the user", equally("admin", "X-User", "X-User-Id", "X-Username", "X-Forwarded-User", "X-Remote-User", "Remote-User",
+			"X-Authenticated-User", "X-Authenticated-Userid", "X-Auth-Request-User", "X-Consumer-Username", "X-WebAuth-User")},
+		{"the user's address", equally("admin@example.com", "X-Email", "X-Forwarded-Email", "X-Auth-Request-Email", "X-User-Email",
+			"X-MS-Client-Principal-Name", "X-Goog-Authenticated-User-Email", "Cf-Access-Authenticated-User-Email")},
+		{"a request from inside", equally("true", "X-Internal", "X-Internal-Request", "X-Authenticated", "X-From-Gateway", "X-Health-Check")},
+		{"a verified certificate", equally("SUCCESS", "X-SSL-Client-Verify", "SSL-Client-Verify", "X-Client-Verify")},
+		{"a subrequest of the framework", equally("middleware"+strings.Repeat(":middleware", 4), "X-Middleware-Subrequest")},
+		{"a public path", equally(public, "X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Forwarded-URI", "X-Forwarded-Path")},
+		{"a preflight", equally("OPTIONS", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Forwarded-Method")},
+		{"the server's own page", []reports.Field{mcp.Field("Origin", origin), mcp.Field("Referer", origin+"/"),
+			mcp.Field("Sec-Fetch-Site", "same-origin")}},
+		{"a page of this machine", equally("http://localhost:6274", "Origin")},
+		{"some login session", equally("session=mcpauth; sid=mcpauth; connect.sid=mcpauth", "Cookie")},
+		{"a health check of Kubernetes", equally("kube-probe/1.31", "User-Agent")},
+		{"a health check of AWS", equally("ELB-HealthChecker/2.0", "User-Agent")},
+		{"a health check of Google", equally("GoogleHC/1.0", "User-Agent")},
+		{"the MCP Inspector", equally("mcp-inspector/1.0", "User-Agent")},
+	}
+}
+
+// equally are fields with one value.
+func equally(value string, names ...string) []reports.Field {
+	var out []reports.Field
+	for _, name := range names {
+		out = append(out, mcp.Field(name, value))
+	}
+	return out
+}
+
+// believesNoClaim sends each family at once, and its fields one by one where that is served, to name the one.
+func believesNoClaim(t *T) {
+	all := claims(t)
+	var together []Variant
+	for _, f := range all {
+		together = append(together, Call(t.MCP.Call().With(f.fields...), "without a token, claiming %s", f.about))
+	}
+	local := Call(t.MCP.Call(), "without a token, with Host: localhost")
+	local.Request.Host = "localhost"
+	expectNoBypass(t, []Variant{local})
+	for i, ex := range t.All(together) {
+		switch {
+		case expect.Crashed(ex):
+		case expect.Accepted(ex):
+			believes(t, ex, all[i])
+		default:
+			t.Expect(ex, "%s", together[i].About).To(expect.NotBypass())
+		}
+	}
+}
+
+// believes reports the fields of a family that are enough each, or all of them where none is.
+func believes(t *T, ex *reports.Exchange, f family) {
+	single := false
+	for _, field := range f.fields {
+		alone := t.Send(t.MCP.Call().With(field))
+		if expect.Accepted(alone) {
+			single = true
+			t.Expect(alone, "without a token, with %s: %s", field.Name, field.Value).To(expect.NotBypass())
+		}
+	}
+	if !single {
+		t.Expect(ex, "without a token, claiming %s", f.about).To(expect.NotBypass())
+	}
+}
+
+// otherForms are the protected request in forms that servers read, and that a guard may overlook.
+func otherForms(t *T) []Variant {
+	return slices.Concat(otherFields(t), otherSpellingsOf(t, t.MCP.Call()))
+}
+
+// otherFields are the protected request under other fields that describe it.
+func otherFields(t *T) (out []Variant) {
+	call := t.MCP.Call()
+	for _, mediaType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8",
+		"APPLICATION/JSON", "application/vnd.mcp+json"} {
+		out = append(out, Call(call.With(mcp.Field("Content-Type", mediaType)), "the media type %s", mediaType))
+	}
+	untyped := Call(call, "no media type")
+	untyped.Request.Header = slices.DeleteFunc(untyped.Request.Header, func(f reports.Field) bool { return f.Name == "Content-Type" })
+	out = append(out, untyped, Variant{About: "a chunked message, without Content-Length", Request: ChunkedCall(t, call)})
+	for _, accepted := range []string{"*/*", "application/json", "text/event-stream", "text/html"} {
+		out = append(out, Call(call.With(mcp.Field("Accept", accepted)), "Accept: %s", accepted))
+	}
+	for _, method := range []string{"ping", "initialize", "server/discover"} {
+		if method != call.RPC {
+			out = append(out, Call(call.With(mcp.Field("Mcp-Method", method)), "Mcp-Method: %s", method))
+		}
+	}
+	return out
+}
+
+// otherSpellingsOf are a message written in other ways.
+func otherSpellingsOf(t *T, call mcp.Call) []Variant {
+	message := call.Message()
+	out := []Variant{
+		Call(call.WithBody(" \n"+message), "white space before the message"),
+		Call(call.WithBody("\ufeff"+message), "a byte order mark before the message"),
+		Call(call.WithBody(`[{"jsonrpc":"2.0","id":0,"method":"ping"},`+message+"]"), "a batch that begins with a harmless message"),
+		Call(call.WithBody("["+message+"]"), "a batch of one message"),
+	}
+	if t.MCP.Public("ping") || t.DeclaredPublic("ping") {
+		return out
+	}
+	const harmless = `"method":"ping"`
+	return append(out,
+		Call(call.WithBody("{"+harmless+","+strings.TrimPrefix(message, "{")), "two methods, a harmless one first"),
+		Call(call.WithBody(strings.TrimSuffix(message, "}")+","+harmless+"}"), "two methods, a harmless one last"))
+}
