@@ -64,6 +64,7 @@ func own(t *T) string {
 func refusesOtherAudiences(t *T) {
 	origin := strings.TrimSuffix(t.Survey.Endpoint, t.Survey.URL.Path)
 	refuse(t, wrong(own(t), t.Issuer.Identifier(), origin, t.Mint.Claims(nil)["client_id"]))
+	t.MCP.RefusedInEveryWay("another server", t.Mint.Token(map[string]any{"aud": otherServer}))
 }
 
 // wrong are audiences of others: whatever an ordinary token names is none of them.

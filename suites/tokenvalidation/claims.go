@@ -45,6 +45,7 @@ func refusesExpired(t *T) {
 		Refuses(t, toolCall(t, tools[0]), Cases[CallEdit]{{"expired, and without the scope of " + tools[0].Name, Presenting(both)}},
 			expect.Refuse(401))
 	}
+	t.MCP.RefusedInEveryWay("expired an hour ago", t.Mint.Token(map[string]any{"exp": in(t, -time.Hour)}))
 }
 
 // toolCall is a call of a tool in a session of the ordinary token.
@@ -198,6 +199,7 @@ func refusesOtherIssuers(t *T) {
 		rows = rows.And("the issuer, but "+miss.Name, Claim("iss", miss.Value))
 	}
 	Refuses(t, t.Mint.Presented(), rows, expect.Refuse(401))
+	t.MCP.RefusedInEveryWay("a foreign issuer", t.Mint.Token(map[string]any{"iss": "https://evil.example"}))
 }
 
 func refusesOtherTypes(t *T) {

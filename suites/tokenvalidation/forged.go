@@ -86,6 +86,10 @@ func refusesForeignKeys(t *T) {
 			And(alg+" by a foreign key, without kid", a.Sign(alg, g.Header.With("kid", nil), g.Claims))
 	}
 	refuse(t, rows, 401)
+	if t.Mint.Trusted() { // the session is of the same user
+		header, claims := t.Mint.Header(), t.Mint.Claims(nil)
+		t.MCP.RefusedInEveryWay("a foreign key", a.Sign(a.Algorithms(header)[0], header, claims))
+	}
 }
 
 // RFC 8725 section 3.10: "any received claims or parameters" may be an attack, kid first of all.

@@ -215,6 +215,10 @@ func refusesGarbage(t *T) {
 		}
 	}
 	refuse(t, rows, 401)
+	if t.MCP.HasToken() {
+		token := t.MCP.Token()
+		t.MCP.RefusedInEveryWay("the valid token, one character changed", t.Hide(changed(token, max(len(token)-8, len(token)/2))))
+	}
 }
 
 // RFC 6750 section 2.1: a token is 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".

@@ -1,0 +1,67 @@
+package flaws
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// ways are servers that read a part of a token without judging it, in one kind of request.
+var ways = []Flaw{
+	unjudged("signature", "a list", mcpserver.Signature, "tools/list", calls("tools/list")),
+	unjudged("signature", "a tool call", mcpserver.Signature, "tools/call", calls("tools/call")),
+	unjudged("signature", "a list of resources", mcpserver.Signature, "resources/list", calls("resources/list")),
+	unjudged("signature", "a resource", mcpserver.Signature, "resources/read", calls("resources/read")),
+	unjudged("signature", "a list of prompts", mcpserver.Signature, "prompts/list", calls("prompts/list")),
+	unjudged("signature", "a prompt", mcpserver.Signature, "prompts/get", calls("prompts/get")),
+	unjudged("signature", "completion", mcpserver.Signature, "completion/complete", calls("completion/complete")),
+	unjudged("signature", "ping", mcpserver.Signature, "ping", calls("ping")),
+	unjudged("signature", "tasks", mcpserver.Signature, "tasks/list", calls("tasks/list")),
+	unjudged("signature", "a notification", mcpserver.Signature, "notifications/mcpauth_unknown", calls("notifications/mcpauth_unknown")),
+	unjudged("signature", "a subscription", mcpserver.Signature, "subscriptions/listen", calls("subscriptions/listen")),
+	unjudged("signature", "the old stream", mcpserver.Signature, "GET /sse", func(r *http.Request) bool { return r.URL.Path == "/sse" }),
+	unjudged("signature", "a stream", mcpserver.Signature, "in GET", func(r *http.Request) bool {
+		return r.Method == http.MethodGet && r.URL.Path == "/mcp" && r.Header.Get("Last-Event-ID") == ""
+	}),
+	unjudged("signature", "a resumption", mcpserver.Signature, "GET with Last-Event-ID", func(r *http.Request) bool {
+		return r.Header.Get("Last-Event-ID") != ""
+	}),
+	unjudged("signature", "the end of a session", mcpserver.Signature, "DELETE", verb(http.MethodDelete)),
+	unjudged("expiry", "a resource", mcpserver.Expiry, "resources/read", calls("resources/read")),
+	unjudged("expiry", "a stream", mcpserver.Expiry, "GET", verb(http.MethodGet)),
+	unjudged("audience", "a tool call", mcpserver.Audience, "tools/call", calls("tools/call")),
+	unjudged("audience", "a stream", mcpserver.Audience, "GET", verb(http.MethodGet)),
+	unjudged("issuer", "a prompt", mcpserver.Issuer, "prompts/get", calls("prompts/get")),
+	unjudged("issuer", "the end of a session", mcpserver.Issuer, "DELETE", verb(http.MethodDelete)),
+}
+
+// wayChecks are the checks of the parts of a token.
+var wayChecks = map[string]string{mcpserver.Signature: "RS-TOKEN-FOREIGN-KEY", mcpserver.Expiry: "RS-TOKEN-EXPIRED",
+	mcpserver.Audience: "RS-AUD-WRONG", mcpserver.Issuer: "RS-TOKEN-WRONG-ISS"}
+
+func unjudged(what, in, part, row string, when func(r *http.Request) bool) Flaw {
+	return Flaw{
+		Name: what + "-unjudged-in-" + strings.ReplaceAll(in, " ", "-"), Says: "The " + what + " of a token does not matter to " + in + ".",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Del(mark); r.Method == http.MethodPost && r.URL.Path == "/mcp" {
+					r.Header.Set(mark, rpcMethod(peek(r)))
+				}
+				return false
+			})
+			o.Policy.Overlooks = func(r *http.Request, of string, _ map[string]any) bool { return of == part && when(r) }
+		},
+		Noticed: []string{wayChecks[part]}, Row: row,
+		Also: []string{"RS-TOKEN-*", "RS-AUD-*", "RS-SESSION-*", "RS-CHALLENGE-*", "RS-SCOPE-*", "RS-EXT-*", "RS-MULTI-*"},
+	}
+}
+
+func calls(method string) func(r *http.Request) bool {
+	return func(r *http.Request) bool { return r.Header.Get(mark) == method }
+}
+
+func verb(method string) func(r *http.Request) bool {
+	return func(r *http.Request) bool { return r.Method == method }
+}
