@@ -237,6 +237,17 @@ func TestFairness(t *testing.T) {
 				})
 			}
 		}, nil, "RS-SESSION-STREAM-NEEDS-TOKEN", reports.Pass},
+		"a session of a server without tools": {func(o *reference.Options) { o.Policy.NoTools = true }, nil, "RS-CHALLENGE-EVERY-HTTP-METHOD",
+			reports.Pass},
+		"a gateway that answers HEAD": {func(o *reference.Options) {
+			o.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method != http.MethodHead {
+						next.ServeHTTP(w, r)
+					}
+				})
+			}
+		}, nil, "RS-CHALLENGE-EVERY-HTTP-METHOD", reports.Warn},
 		"a batch where everything runs": {func(o *reference.Options) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.NoBatches, mcpserver.CheckScopes)
 		}, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
