@@ -163,11 +163,16 @@ func largest(name string) int64 {
 	return largestText
 }
 
-// Read reads a bundle. What is no regular file, or too large, is a problem and is not read.
+// Read reads a bundle. What is no regular file, or too large, is a problem and is not read. A folder that holds nothing of a
+// certificate is an error.
 func Read(dir string) (Files, []Problem, error) {
 	list, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, nil, err
+	}
+	known := func(entry os.DirEntry) bool { return entry.Name() == ManifestFile || entry.Name() == StatementFile }
+	if !slices.ContainsFunc(list, known) {
+		return nil, nil, fmt.Errorf("%s is no certificate: it holds neither %s nor %s", dir, ManifestFile, StatementFile)
 	}
 	files, problems := Files{}, []Problem(nil)
 	for _, entry := range list {

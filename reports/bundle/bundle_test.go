@@ -94,7 +94,7 @@ func TestProduct(t *testing.T) {
 // A bundle is written whole into a new folder, and what is in a folder already stays.
 func TestFolders(t *testing.T) {
 	dir := t.TempDir()
-	f := bundle.Files{"README.md": []byte("hello")}
+	f := bundle.Files{"README.md": []byte("hello"), bundle.ManifestFile: []byte("{}")}
 	require.NoError(t, f.Write(dir+"/a/b"))
 	again, found, err := bundle.Read(dir + "/a/b")
 	require.NoError(t, err)
@@ -112,4 +112,6 @@ func TestFolders(t *testing.T) {
 	}
 	_, _, err = bundle.Read(dir + "/none")
 	assert.Error(t, err)
+	_, _, err = bundle.Read(t.TempDir())
+	assert.ErrorContains(t, err, "is no certificate")
 }
