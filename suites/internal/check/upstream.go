@@ -43,6 +43,16 @@ func Plenty(listener.Request) listener.Answer {
 		Body: `{"login":"alice","id":1,"sub":"alice","email":"alice@users.example","active":true,"ok":true,"data":[]}`}
 }
 
+// Issued are the tokens and codes that the upstream has issued, oldest first; they are kept out of reports. It needs an upstream run
+// by mcpauth.
+func (t UpstreamSide) Issued() []string {
+	issued := t.World.Upstream.Issued()
+	for _, v := range issued {
+		t.Hide(v)
+	}
+	return issued
+}
+
 // APISecrets are the credentials with which the target itself calls the API.
 func (t UpstreamSide) APISecrets() []string {
 	var out []string
