@@ -114,6 +114,7 @@ var beyond = map[string]string{
 	"authorize-quotes-login_hint-of-somebody-who-signed-in":        "a login",
 	"authorize-quotes-ui_locales-of-somebody-who-signed-in":        "a login",
 	"scope-copied":          "a client that may have more than the default scopes",
+	"login-quotes-user":     "a login",
 	"old-stream-of-anybody": "a second user",
 	"scope-403-unquoted":    "a tool with a scope",
 	"token-in-output":       "a tool that may be called",
