@@ -91,17 +91,17 @@ func (t Minter) SharedClaims(changes map[string]any) mint.Claims {
 	return c
 }
 
-// surveyedKeys is how often the suite itself asked for the key set of the issuer.
-func (t *T) surveyedKeys() (n int) {
+// ownFetches is how often mcpauth itself asked for the key set of the issuer.
+func (t *T) ownFetches() int {
 	issuer := t.Issuer.Claims("", nil)["iss"]
 	for s := t.Survey; s != nil; s = s.Earlier {
 		for _, a := range s.Servers {
 			if a.Issuer == issuer && a.JWKS.Exchange != nil {
-				n++
+				return t.Client.Asked(a.JWKS.Exchange.Request.URL)
 			}
 		}
 	}
-	return n
+	return 0
 }
 
 // MustFetchKeys ends the check where the target never asks for the key set: its keys are configured. Where the target fetches
@@ -121,7 +121,7 @@ func (t Minter) MustFetchKeys() KeyServer {
 }
 
 func (t Minter) hasFetched() bool {
-	return t.KeyServer().KeyFetches() > t.KeyFetchesBefore+t.surveyedKeys()
+	return t.KeyServer().KeyFetches() > t.KeyFetchesBefore+t.ownFetches()
 }
 
 // MustHaveFetched ends the check where the target has never asked for the key set so far.

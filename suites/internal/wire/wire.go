@@ -24,6 +24,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -96,6 +97,31 @@ type Client struct {
 	sent      atomic.Int64
 	number    atomic.Int64
 	kept      atomic.Int64 // bytes of all exchanges, beyond the ordinary
+	asked     asked
+}
+
+// asked counts requests by their URL without its query.
+type asked struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+func (a *asked) add(address string, n int) {
+	address, _, _ = strings.Cut(address, "?")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.of == nil {
+		a.of = map[string]int{}
+	}
+	a.of[address] += n
+}
+
+// Asked is how many requests have been sent to a URL, whatever their query: those that were answered, and those under way.
+func (c *Client) Asked(address string) int {
+	address, _, _ = strings.Cut(address, "?")
+	c.asked.mu.Lock()
+	defer c.asked.mu.Unlock()
+	return c.asked.of[address]
 }
 
 // New makes a client.
@@ -203,9 +229,13 @@ var ErrBudget = errors.New("the run's request limit is spent")
 func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exchange {
 	ex := &reports.Exchange{Number: int(c.number.Add(1)), Check: check, Started: time.Now()}
 	ex.Request = reports.Request{Method: req.Method, URL: req.URL, Body: recorded(req.Body), Raw: req.Raw != nil}
+	c.asked.add(req.URL, 1)
 	err := c.do(ctx, check, req, ex)
 	if err != nil {
 		ex.Error = plain(err)
+	}
+	if ex.Response == nil {
+		c.asked.add(req.URL, -1)
 	}
 	ex.Duration = reports.Since(ex.Started)
 	c.kept.Add(weight(ex))

@@ -634,3 +634,16 @@ func TestUnresolvedNameIsSaid(t *testing.T) {
 	assert.Contains(t, ex.Error, "does not resolve")
 	assert.NotErrorIs(t, errors.New(ex.Error), wire.ErrBudget)
 }
+
+func TestAsked(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
+	defer s.Close()
+	c := client(wire.Limits{})
+	get(c, s.URL+"/jwks?a=1")
+	get(c, s.URL+"/jwks")
+	get(c, s.URL+"/other")
+	assert.Equal(t, 2, c.Asked(s.URL+"/jwks"))
+	s.Close()
+	get(c, s.URL+"/jwks")
+	assert.Equal(t, 2, c.Asked(s.URL+"/jwks"), "nobody has seen a request that was not answered")
+}
