@@ -148,7 +148,7 @@ func (t Minter) changeOnce(rare *rarely) *KeyChange {
 	before := keys.KeyFetches()
 	_, change.Adopted = t.UntilFetched(func() bool { return t.MCP.Served(t.MCP.Use(t.SignedBy(change.Next, nil))) })
 	change.Fetched = keys.KeyFetches() > before
-	if !change.Fetched && before > rare.fetches {
+	if !change.Fetched && before > rare.fetches && t.hasFetched() {
 		t.MustHaveTime() // it does look again, but not so soon
 	}
 	return change
