@@ -474,9 +474,6 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(96 << 20) // collect more before a hostile target makes it more than 128 MiB
-		if !cfg.Passive && os.Getenv("GOGC") == "" {
-			debug.SetGCPercent(200) // and less before: a fifth of the processor time of a run
-		}
 	}
 	out, err := o.outputs(c)
 	if err != nil {
