@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
@@ -65,7 +66,8 @@ func keepsRequestIDsApart(t *T) {
 	cancel := second.call.Method("notifications/cancelled", cancelled).With(mcp.Bearer(second.token))
 	for range rounds {
 		kept, ended, told := first.ask("the first user"), second.ask("the second user"), make(chan struct{})
-		kept.Request.Done = func(*reports.Exchange) { close(told) }
+		once := sync.OnceFunc(func() { close(told) }) // a request that a limit refuses is sent again
+		kept.Request.Done = func(*reports.Exchange) { once() }
 		ended.Request.Close = told // no answer is due to a cancelled call
 		got := t.Race([]Variant{kept, ended, Call(cancel, "a cancellation by the second user")})
 		t.Expect(got[0], "the first user, whose request id the second used and cancelled").To(tell(first, second))

@@ -23,7 +23,7 @@ func (t MCPServer) OpenStream(req wire.Request) *Stream {
 	s := &Stream{t: t.T, events: make(chan string, 64), stop: make(chan struct{}), done: make(chan *reports.Exchange, 1)}
 	opened := make(chan struct{})
 	req.Peek, req.Close = 0, s.stop
-	req.Opened = func() { close(opened) }
+	req.Opened = sync.OnceFunc(func() { close(opened) })
 	req.Until = func(data string) bool {
 		select {
 		case s.events <- data:
