@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/seeded"
@@ -205,15 +206,13 @@ func guessed(check, name, row string, missing func(q url.Values) bool) Flaw {
 				q.Set("client_id", known)
 				r.URL.RawQuery = q.Encode()
 			}
-			a := &answer{status: http.StatusOK, header: w.Header()}
-			next.ServeHTTP(a, r)
-			if atAuthorization(r) && a.status < http.StatusBadRequest {
+			a := answer.Of(next, r)
+			if atAuthorization(r) && a.Status < http.StatusBadRequest {
 				mu.Lock()
 				clients[q.Get("redirect_uri")] = q.Get("client_id")
 				mu.Unlock()
 			}
-			w.WriteHeader(a.status)
-			_, _ = w.Write(a.body.Bytes())
+			a.Send(w)
 		}))
 }
 
@@ -435,9 +434,9 @@ var stateRows = []Flaw{
 		}
 	}), "AS-*"),
 	at("AS-AUTHZ-HEADER-INJECTION", "header-of-state", "CR LF in the state adds a header field.", "CR LF and a header field",
-		pageAnswers(func(_ *http.Request, _ url.Values, a *answer) {
+		pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
 			if _, field, ok := strings.Cut(a.params().Get("state"), "\r\nSet-Cookie: "); ok {
-				a.header.Add("Set-Cookie", field)
+				a.Fields.Add("Set-Cookie", field)
 			}
 		}), "AS-*"),
 	unencoded("fragment", "# and a code", "x#code=INJECTED"), unencoded("code", "& and a code", "x&code=INJECTED"),
@@ -467,11 +466,11 @@ func errorState(name, row string, lost func(v string) bool) Flaw {
 // unencoded writes one state into the redirect as it is.
 func unencoded(name, row, state string) Flaw {
 	return at("AS-AUTHZ-HEADER-INJECTION", "unencoded-"+name, "A state is written as it is: "+row+".", row,
-		pageAnswers(func(_ *http.Request, _ url.Values, a *answer) {
+		pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
 			if q := a.params(); q.Get("state") == state {
 				q.Del("state")
 				a.setParams(q)
-				a.header.Set("Location", a.header.Get("Location")+"&state="+state)
+				a.Fields.Set("Location", a.Fields.Get("Location")+"&state="+state)
 			}
 		}), "AS-*")
 }
@@ -481,12 +480,12 @@ var answerRows = []Flaw{
 	inFragment("for-query", "response_mode query", func(q url.Values) bool { return q.Get("response_mode") == "query" }),
 	inFragment("for-form-post", "response_mode form_post", func(q url.Values) bool { return q.Get("response_mode") == "form_post" }),
 	at("AS-AUTHZ-RESPONSE-MODE", "message-to-anybody", "A message with the code goes to any window.", "response_mode web_message",
-		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+		pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
 			if sent.Get("response_mode") == "web_message" {
-				a.status = http.StatusOK
-				a.header.Set("Content-Type", "text/html; charset=utf-8")
-				a.body.Reset()
-				fmt.Fprint(&a.body, `<!doctype html><title>Back</title><script>opener.postMessage({code: "1"}, "*");</script>`)
+				a.Status = http.StatusOK
+				a.Fields.Set("Content-Type", "text/html; charset=utf-8")
+				a.Body.Reset()
+				fmt.Fprint(&a.Body, `<!doctype html><title>Back</title><script>opener.postMessage({code: "1"}, "*");</script>`)
 			}
 		}), "AS-*"),
 	withoutIssuer("code", "the answer with the code", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool { return p.Has("code") }),
@@ -508,13 +507,13 @@ var answerRows = []Flaw{
 			p.Add("iss", "https://upstream.example")
 		}
 	}), "AS-*"),
-	at("AS-AUTHZ-DENY", "denial-stays", "A denial ends at a page.", "a denial", pageAnswers(func(_ *http.Request, _ url.Values, a *answer) {
+	at("AS-AUTHZ-DENY", "denial-stays", "A denial ends at a page.", "a denial", pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
 		if a.params().Get("error") == "access_denied" {
-			a.status = http.StatusForbidden
-			a.header.Del("Location")
-			a.header.Set("Content-Type", "text/html")
-			a.body.Reset()
-			fmt.Fprint(&a.body, "<!doctype html><title>Denied</title><p>You have denied access.</p>")
+			a.Status = http.StatusForbidden
+			a.Fields.Del("Location")
+			a.Fields.Set("Content-Type", "text/html")
+			a.Body.Reset()
+			fmt.Fprint(&a.Body, "<!doctype html><title>Denied</title><p>You have denied access.</p>")
 		}
 	}), "AS-*"),
 	at("AS-AUTHZ-PROMPT-NONE", "prompt-none-in-demo-mode", "prompt=none is ignored, and nobody has to sign in.", "nobody signed in",

@@ -1,13 +1,13 @@
 package flaws
 
 import (
-	"bytes"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"sync"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -36,30 +36,12 @@ func atAuthorization(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/authorize")
 }
 
-// answer is what the authorization server is about to answer.
-type answer struct {
-	status int
-	header http.Header
-	body   bytes.Buffer
-}
-
-// Header, WriteHeader and Write keep the answer.
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
-
-// send answers.
-func (a *answer) send(w http.ResponseWriter) {
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body.Bytes())
-}
+// authAnswer is what the authorization server is about to answer.
+type authAnswer struct{ *answer.Answer }
 
 // params are those of an answer to the client in the query of a redirect; nil if it is none.
-func (a *answer) params() url.Values {
-	_, query, _ := strings.Cut(a.header.Get("Location"), "?")
+func (a authAnswer) params() url.Values {
+	_, query, _ := strings.Cut(a.Fields.Get("Location"), "?")
 	q, err := url.ParseQuery(query)
 	if err != nil || !q.Has("code") && !q.Has("error") {
 		return nil
@@ -67,9 +49,9 @@ func (a *answer) params() url.Values {
 	return q
 }
 
-func (a *answer) setParams(q url.Values) {
-	to, _, _ := strings.Cut(a.header.Get("Location"), "?")
-	a.header.Set("Location", to+"?"+q.Encode())
+func (a authAnswer) setParams(q url.Values) {
+	to, _, _ := strings.Cut(a.Fields.Get("Location"), "?")
+	a.Fields.Set("Location", to+"?"+q.Encode())
 }
 
 // requests are the authorization requests that came, by the state of an answer and by the transaction of a page.
@@ -81,13 +63,13 @@ type requests struct {
 var transactionField = regexp.MustCompile(`name="transaction" value="([^"]+)"`)
 
 // of is the authorization request to which an answer belongs, or the last one that came.
-func (all *requests) of(r *http.Request, form url.Values, a *answer) url.Values {
+func (all *requests) of(r *http.Request, form url.Values, a authAnswer) url.Values {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if atAuthorization(r) {
 		q := r.URL.Query()
 		all.sent["last"], all.sent["state "+q.Get("state")] = q, q
-		if m := transactionField.FindSubmatch(a.body.Bytes()); m != nil {
+		if m := transactionField.FindSubmatch(a.Body.Bytes()); m != nil {
 			all.sent["transaction "+string(m[1])] = q
 		}
 		return q
@@ -102,7 +84,7 @@ func (all *requests) of(r *http.Request, form url.Values, a *answer) url.Values 
 }
 
 // pageAnswers bends what the pages and the authorization endpoint answer. sent is the authorization request to which an answer belongs.
-func pageAnswers(bend func(r *http.Request, sent url.Values, a *answer)) func(o *reference.Options) {
+func pageAnswers(bend func(r *http.Request, sent url.Values, a authAnswer)) func(o *reference.Options) {
 	all := &requests{sent: map[string]url.Values{}}
 	return wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		page := strings.HasSuffix(r.URL.Path, "/login") || strings.HasSuffix(r.URL.Path, "/consent")
@@ -110,17 +92,16 @@ func pageAnswers(bend func(r *http.Request, sent url.Values, a *answer)) func(o 
 			next.ServeHTTP(w, r)
 			return
 		}
-		a := &answer{status: http.StatusOK, header: http.Header{}}
 		form, _ := url.ParseQuery(string(peek(r))) // of another body, what can be read
-		next.ServeHTTP(a, r)
+		a := authAnswer{answer.Of(next, r)}
 		bend(r, all.of(r, form, a), a)
-		a.send(w)
+		a.Send(w)
 	})
 }
 
 // toClient bends the parameters of answers to the client.
 func toClient(bend func(sent, params url.Values)) func(o *reference.Options) {
-	return pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+	return pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
 		if q := a.params(); q != nil {
 			bend(sent, q)
 			a.setParams(q)

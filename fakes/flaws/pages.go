@@ -44,9 +44,9 @@ var pageRows = []Flaw{
 	crashing("for-good", "an ordinary request afterwards", afterBadEncoding()),
 
 	at("AS-AUTHZ-ERROR-CHARSET", "error-in-header", "An error sets a header field.", "CR LF in response_type",
-		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+		pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
 			if strings.Contains(sent.Get("response_type"), "X-Injected") && a.params() != nil {
-				a.header.Set("X-Injected", "1")
+				a.Fields.Set("X-Injected", "1")
 			}
 		})),
 	errorText("description", "é as code_challenge_method", "error_description"), errorText("code", "é as code_challenge_method", "error"),
@@ -56,30 +56,30 @@ var pageRows = []Flaw{
 	quotes("state", signedIn), quotes("error", signedIn), quotes("error_description", signedIn), quotes("login_hint", signedIn),
 	quotes("ui_locales", signedIn),
 	at("AS-AUTHZ-REFLECTED-XSS", "quotes-attribute", "The value of a field ends at a quotation mark of the request.", "login_hint",
-		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+		pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
 			v := strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(sent.Get("login_hint"))
 			a.insert(`<input value="` + v + `">`)
 		}), "AS-CONSENT-*", "AS-CIMD-*"),
 	at("AS-AUTHZ-REFLECTED-XSS", "evaluates", "A page is made from a template that holds the request.", "login_hint",
-		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+		pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
 			a.insert(strings.ReplaceAll(sent.Get("login_hint")[max(0, strings.IndexByte(sent.Get("login_hint"), '\'')):], "{{7*7}}", "49"))
 		}), "AS-CONSENT-*", "AS-CIMD-*"),
 	at("AS-AUTHZ-REFLECTED-XSS", "links-script", "An error page links to the redirect URI that it refuses.", "a script as redirect_uri",
-		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+		pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
 			a.insert(`<a href="` + sent.Get("redirect_uri") + `">Back</a>`)
 		}), "AS-CONSENT-*"),
 
-	cors("preflight", "a preflight request", func(r *http.Request, _ *answer) bool { return r.Method == http.MethodOptions }),
-	cors("request", "the authorization request", func(r *http.Request, _ *answer) bool { return atAuthorization(r) }),
-	cors("login", "the page Sign in", func(_ *http.Request, a *answer) bool { return a.shows("Sign in") }),
-	cors("consent", "the page Allow access?", func(_ *http.Request, a *answer) bool { return a.shows("Allow access?") }),
+	cors("preflight", "a preflight request", func(r *http.Request, _ authAnswer) bool { return r.Method == http.MethodOptions }),
+	cors("request", "the authorization request", func(r *http.Request, _ authAnswer) bool { return atAuthorization(r) }),
+	cors("login", "the page Sign in", func(_ *http.Request, a authAnswer) bool { return a.shows("Sign in") }),
+	cors("consent", "the page Allow access?", func(_ *http.Request, a authAnswer) bool { return a.shows("Allow access?") }),
 	without("AS-AUTHZ-NO-STORE", "stores-login", "Cache-Control", "the page Sign in", "Sign in"),
 	without("AS-AUTHZ-NO-STORE", "stores-consent", "Cache-Control", "the page Allow access?", "Allow access?"),
 	without("AS-AUTHZ-NO-STORE", "referrer-of-login", "Referrer-Policy", "the page Sign in", "Sign in"),
 	at("AS-AUTHZ-NO-STORE", "stores-code", "The redirect with the code may be stored.", "the redirect with the code",
-		pageAnswers(func(_ *http.Request, _ url.Values, a *answer) {
+		pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
 			if a.params() != nil {
-				a.header.Set("Cache-Control", "max-age=300")
+				a.Fields.Set("Cache-Control", "max-age=300")
 			}
 		})),
 	without("AS-AUTHZ-CLICKJACKING", "frames-login", "Content-Security-Policy", "the page Sign in", "Sign in"),
@@ -87,8 +87,8 @@ var pageRows = []Flaw{
 	without("AS-AUTHZ-CSP", "no-csp-for-login", "Content-Security-Policy", "the page Sign in", "Sign in"),
 	without("AS-AUTHZ-CSP", "no-csp-for-consent", "Content-Security-Policy", "the page Allow access?", "Allow access?"),
 	at("AS-AUTHZ-CLICKJACKING", "frames-redirect", "A client that was approved before gets a code in a frame.", "the authorization endpoint",
-		all(behaviour(func(b *idp.Behaviour) { b.Consent = "never" }), pageAnswers(func(r *http.Request, _ url.Values, a *answer) {
-			a.header.Del("Content-Security-Policy")
+		all(behaviour(func(b *idp.Behaviour) { b.Consent = "never" }), pageAnswers(func(r *http.Request, _ url.Values, a authAnswer) {
+			a.Fields.Del("Content-Security-Policy")
 		}), lacks(idp.AuthenticateUser)), "AS-*"),
 	rowNamed("authorize-early-redirect-type", one("", idp.NoEarlyRedirect, "AS-AUTHZ-OPEN-REDIRECT-PRELOGIN"), "an unknown response_type"),
 	{
@@ -112,10 +112,10 @@ var pageRows = []Flaw{
 		})
 	}),
 	at("AS-AUTHZ-PARAM-TAMPERING", "form-address-decides", "The address of the form has the redirect URI, and decides.", "redirect_uri",
-		pageAnswers(func(r *http.Request, sent url.Values, a *answer) {
+		pageAnswers(func(r *http.Request, sent url.Values, a authAnswer) {
 			a.replace(`/consent"><input`, `/consent?redirect_uri=`+url.QueryEscape(sent.Get("redirect_uri"))+`"><input`)
 			if to := r.URL.Query().Get("redirect_uri"); strings.HasSuffix(r.URL.Path, "/consent") && to != "" && a.params() != nil {
-				a.header.Set("Location", to+"?"+a.params().Encode())
+				a.Fields.Set("Location", to+"?"+a.params().Encode())
 			}
 		}), "AS-LOGIN-*"),
 }
@@ -123,31 +123,31 @@ var pageRows = []Flaw{
 const signedIn = " of somebody who signed in"
 
 // shows reports that an answer is the page with a title.
-func (a *answer) shows(title string) bool {
-	return bytes.Contains(a.body.Bytes(), []byte("<title>"+title+"</title>"))
+func (a authAnswer) shows(title string) bool {
+	return bytes.Contains(a.Body.Bytes(), []byte("<title>"+title+"</title>"))
 }
 
 // insert adds markup to a page.
-func (a *answer) insert(markup string) { a.replace("</main>", markup+"</main>") }
+func (a authAnswer) insert(markup string) { a.replace("</main>", markup+"</main>") }
 
-func (a *answer) replace(old, new string) {
-	changed := strings.Replace(a.body.String(), old, new, 1)
-	a.body.Reset()
-	a.body.WriteString(changed)
+func (a authAnswer) replace(old, new string) {
+	changed := strings.Replace(a.Body.String(), old, new, 1)
+	a.Body.Reset()
+	a.Body.WriteString(changed)
 }
 
 // errorAs answers one bad request with status 200.
 func errorAs(name, row, body string, when func(q url.Values) bool) Flaw {
 	return at("AS-AUTHZ-ERROR-STATUS", "error-as-"+name, "An error has the status 200: "+row+".", row,
-		pageAnswers(func(r *http.Request, sent url.Values, a *answer) {
-			if a.status != http.StatusBadRequest || !when(r.URL.Query()) {
+		pageAnswers(func(r *http.Request, sent url.Values, a authAnswer) {
+			if a.Status != http.StatusBadRequest || !when(r.URL.Query()) {
 				return
 			}
-			a.status = http.StatusOK
-			if a.body.Reset(); strings.HasPrefix(body, "{") {
-				a.header.Set("Content-Type", "application/json")
+			a.Status = http.StatusOK
+			if a.Body.Reset(); strings.HasPrefix(body, "{") {
+				a.Fields.Set("Content-Type", "application/json")
 			}
-			a.body.WriteString(body)
+			a.Body.WriteString(body)
 		}))
 }
 
@@ -182,27 +182,27 @@ func errorText(name, row, parameter string) Flaw {
 func quotes(parameter, who string) Flaw {
 	name := "quotes-" + parameter + strings.ReplaceAll(who, " ", "-")
 	return at("AS-AUTHZ-REFLECTED-XSS", name, "A page shows "+parameter+who+" as markup.", parameter+who,
-		pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+		pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
 			if v := sent.Get(parameter); a.shows("Allow access?") == (who != "") && strings.Contains(v, "<svg") {
 				a.insert(v)
 			}
 		}), "AS-CONSENT-*", "AS-CIMD-*")
 }
 
-func cors(name, row string, when func(r *http.Request, a *answer) bool) Flaw {
+func cors(name, row string, when func(r *http.Request, a authAnswer) bool) Flaw {
 	return at("AS-AUTHZ-CORS-OFF", "cors-"+name, "Scripts of other origins may read this: "+row+".", row,
-		pageAnswers(func(r *http.Request, _ url.Values, a *answer) {
+		pageAnswers(func(r *http.Request, _ url.Values, a authAnswer) {
 			if when(r, a) {
-				a.header.Set("Access-Control-Allow-Origin", "*")
+				a.Fields.Set("Access-Control-Allow-Origin", "*")
 			}
 		}))
 }
 
 // without leaves a header field out of one page.
 func without(check, name, field, row, title string) Flaw {
-	return at(check, name, row+" lacks "+field+".", row, pageAnswers(func(_ *http.Request, _ url.Values, a *answer) {
+	return at(check, name, row+" lacks "+field+".", row, pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
 		if a.shows(title) {
-			a.header.Del(field)
+			a.Fields.Del(field)
 		}
 	}))
 }
@@ -231,7 +231,7 @@ func formHolds(parameter string, believes func(f *form) func(o *reference.Option
 		func(o *reference.Options) {
 			f := &form{}
 			believes(f)(o)
-			remembers := pageAnswers(func(_ *http.Request, sent url.Values, a *answer) {
+			remembers := pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
 				a.replace(`/consent"><input`, fmt.Sprintf(`/consent"><input type="hidden" name=%q value=%q><input`, parameter, sent.Get(parameter)))
 			})
 			remembers(o)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/seeded"
@@ -121,7 +122,7 @@ var pathsOfRedirects = []Flaw{
 
 // header changes header fields of pages.
 func pageHeaders(change func(h http.Header)) func(o *reference.Options) {
-	return pageAnswers(func(_ *http.Request, _ url.Values, a *answer) { change(a.header) })
+	return pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) { change(a.Fields) })
 }
 
 func policyOf(name, says, old, new, noticed string) Flaw {
@@ -164,15 +165,15 @@ var pathsOfPages = []Flaw{
 	{
 		Name: "login-quotes-user", Says: "The login page shows the user name that was wrong as markup.",
 		Noticed: []string{"AS-AUTHZ-REFLECTED-XSS"},
-		Bend: pageAnswers(func(r *http.Request, _ url.Values, a *answer) {
+		Bend: pageAnswers(func(r *http.Request, _ url.Values, a authAnswer) {
 			a.insert(r.PostForm.Get("username"))
 		}), Also: []string{"AS-LOGIN-*"},
 	},
 	{
 		Name: "authorize-posts-state-as-markup", Says: "The page of form_post shows the state as markup.",
 		Noticed: []string{"AS-AUTHZ-REFLECTED-XSS"},
-		Bend: pageAnswers(func(_ *http.Request, _ url.Values, a *answer) {
-			if m := stateField.FindSubmatch(a.body.Bytes()); m != nil {
+		Bend: pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
+			if m := stateField.FindSubmatch(a.Body.Bytes()); m != nil {
 				a.insert(html.UnescapeString(string(m[1])))
 			}
 		}), Also: []string{"AS-AUTHZ-*"},
@@ -313,11 +314,10 @@ func asReflects(field string) Flaw {
 				next.ServeHTTP(w, r)
 				return
 			}
-			a := &answer{status: http.StatusOK, header: http.Header{}}
-			next.ServeHTTP(a, r)
-			maps.Copy(w.Header(), a.header)
-			w.WriteHeader(a.status)
-			_, _ = io.WriteString(w, strings.ReplaceAll(a.body.String(), known, value))
+			a := answer.Of(next, r)
+			maps.Copy(w.Header(), a.Fields)
+			w.WriteHeader(a.Status)
+			_, _ = io.WriteString(w, strings.ReplaceAll(a.Body.String(), known, value))
 		}),
 	}
 }

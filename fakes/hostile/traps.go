@@ -464,7 +464,8 @@ func speaks(text string) (*reference.Reference, error) {
 	})
 }
 
-const nasty = "\x1b[2J\x1b]0;pwned\x07\n::error::pwned\n##vso[task.complete]\n##teamcity[x]\n\u202egnp.exe\u200b\u2066\x00\x9b31m\u009b31m%0A::set-output name=x::y\n  ::warning::pwned and ##vso[task.setvariable]x ##[error]x" +
+const nasty = "\x1b[2J\x1b]0;pwned\x07\n::error::pwned\n##vso[task.complete]\n##teamcity[x]\n\u202egnp.exe\u200b\u2066\x00\x9b31m" +
+	"\u009b31m%0A::set-output name=x::y\n  ::warning::pwned and ##vso[task.setvariable]x ##[error]x" +
 	" " + "\u00a0::error::pwned ::error::by ::error::a ::error::break ::error::of ::error::the ::error::line"
 
 func controlCharacters() (*Attack, error) {

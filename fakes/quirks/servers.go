@@ -1,58 +1,34 @@
 package quirks
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// answer is what the authorization server is about to answer.
-type answer struct {
-	status int
-	header http.Header
-	body   bytes.Buffer
-}
-
-// Header, WriteHeader and Write keep the answer.
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
-
 // answering bends what the authorization server answers below a path.
-func answering(path string, bend func(r *http.Request, a *answer)) func(o *reference.Options) {
+func answering(path string, bend func(r *http.Request, a *answer.Answer)) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		before := o.Behaviour.Wrap
 		o.Behaviour.Wrap = func(next http.Handler) http.Handler {
 			if before != nil {
 				next = before(next)
 			}
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if !strings.Contains(r.URL.Path, path) {
-					next.ServeHTTP(w, r)
-					return
-				}
-				a := &answer{status: http.StatusOK, header: http.Header{}}
-				next.ServeHTTP(a, r)
-				bend(r, a)
-				maps.Copy(w.Header(), a.header)
-				w.WriteHeader(a.status)
-				_, _ = w.Write(a.body.Bytes())
-			})
+			return answer.Changed(next, path, bend)
 		}
 	}
 }
 
 // toClient bends the redirects that carry an answer to the client.
-func toClient(bend func(a *answer)) func(o *reference.Options) {
-	return answering("/", func(_ *http.Request, a *answer) {
-		if to := a.header.Get("Location"); strings.Contains(to, "code=") || strings.Contains(to, "error=") {
+func toClient(bend func(a *answer.Answer)) func(o *reference.Options) {
+	return answering("/", func(_ *http.Request, a *answer.Answer) {
+		if to := a.Fields.Get("Location"); strings.Contains(to, "code=") || strings.Contains(to, "error=") {
 			bend(a)
 		}
 	})
@@ -93,15 +69,15 @@ func without(names ...string) func(o *reference.Options) {
 }
 
 // page is a page of a server.
-func page(a *answer, status int, body string) {
-	a.status = status
-	a.body.Reset()
-	a.header.Del("Location")
-	a.header.Set("Content-Type", "text/html; charset=utf-8")
-	a.header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	a.header.Set("Cache-Control", "no-store")
-	a.header.Set("Referrer-Policy", "no-referrer")
-	_, _ = io.WriteString(&a.body, "<!doctype html><html><head><title>One moment</title>"+body+"</head><body></body></html>")
+func page(a *answer.Answer, status int, body string) {
+	a.Status = status
+	a.Body.Reset()
+	a.Fields.Del("Location")
+	a.Fields.Set("Content-Type", "text/html; charset=utf-8")
+	a.Fields.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	a.Fields.Set("Cache-Control", "no-store")
+	a.Fields.Set("Referrer-Policy", "no-referrer")
+	_, _ = io.WriteString(&a.Body, "<!doctype html><html><head><title>One moment</title>"+body+"</head><body></body></html>")
 }
 
 func escaped(text string) string {
@@ -143,8 +119,8 @@ var Servers = []Quirk{
 		Bend: all(members("/token", func(m map[string]any) {
 			m["ext_expires_in"], m["session_state"], m["not-before-policy"] = 3600, "s", 0
 		}),
-			toClient(func(a *answer) {
-				a.header.Set("Location", a.header.Get("Location")+"&session_state=abc.def&hd=example.com")
+			toClient(func(a *answer.Answer) {
+				a.Fields.Set("Location", a.Fields.Get("Location")+"&session_state=abc.def&hd=example.com")
 			})),
 	},
 	{
@@ -159,25 +135,25 @@ var Servers = []Quirk{
 	{
 		Name: "found", Says: "Redirects have the status 302.",
 		Allows: "OAuth 2.1 section 7.5.2: 303 is recommended; 302 does not repeat the body.",
-		Bend: answering("/", func(_ *http.Request, a *answer) {
-			if a.status == http.StatusSeeOther {
-				a.status = http.StatusFound
+		Bend: answering("/", func(_ *http.Request, a *answer.Answer) {
+			if a.Status == http.StatusSeeOther {
+				a.Status = http.StatusFound
 			}
 		}),
 	},
 	{
 		Name: "relative-locations", Says: "Redirects between the server's own pages are relative.", Allows: "RFC 9110 section 10.2.2.",
-		Bend: answering("/login", func(_ *http.Request, a *answer) {
-			if to := a.header.Get("Location"); strings.HasPrefix(to, "/consent") {
-				a.header.Set("Location", "./"+to[1:])
+		Bend: answering("/login", func(_ *http.Request, a *answer.Answer) {
+			if to := a.Fields.Get("Location"); strings.HasPrefix(to, "/consent") {
+				a.Fields.Set("Location", "./"+to[1:])
 			}
 		}),
 	},
 	{
 		Name: "refreshing-page", Says: "A page with meta refresh leads back to the client.",
 		Allows: "RFC 6749 section 1.7: any other method is allowed.",
-		Bend: toClient(func(a *answer) {
-			page(a, 200, `<meta http-equiv="refresh" content="0;url=`+escaped(a.header.Get("Location"))+`">`)
+		Bend: toClient(func(a *answer.Answer) {
+			page(a, 200, `<meta http-equiv="refresh" content="0;url=`+escaped(a.Fields.Get("Location"))+`">`)
 		}),
 	},
 	{
@@ -227,28 +203,28 @@ var Servers = []Quirk{
 	},
 	{
 		Name: "error-uris", Says: "Errors have an error_uri.", Allows: "RFC 6749 sections 4.1.2.1 and 5.2.",
-		Bend: all(toClient(func(a *answer) {
-			if strings.Contains(a.header.Get("Location"), "error=") {
-				a.header.Set("Location", a.header.Get("Location")+"&error_uri=https%3A%2F%2Fdocs.example%2Ferrors")
+		Bend: all(toClient(func(a *answer.Answer) {
+			if strings.Contains(a.Fields.Get("Location"), "error=") {
+				a.Fields.Set("Location", a.Fields.Get("Location")+"&error_uri=https%3A%2F%2Fdocs.example%2Ferrors")
 			}
-		}), answering("/token", func(_ *http.Request, a *answer) {
+		}), answering("/token", func(_ *http.Request, a *answer.Answer) {
 			var m map[string]any
-			if a.status >= 400 && json.Unmarshal(a.body.Bytes(), &m) == nil {
+			if a.Status >= 400 && json.Unmarshal(a.Body.Bytes(), &m) == nil {
 				m["error_uri"], m["trace_id"], m["timestamp"] = "https://docs.example/errors", "0f0f", "2026-01-01 00:00:00Z"
 				text, _ := json.Marshal(m)
-				a.body.Reset()
-				_, _ = a.body.Write(text)
+				a.Body.Reset()
+				_, _ = a.Body.Write(text)
 			}
 		})),
 	},
 	{
 		Name: "unauthorized-as-400", Says: "invalid_client has the status 400, but for Basic.",
 		Allows: "RFC 6749 section 5.2: 401 is a MAY, a MUST for the header.",
-		Bend: answering("/", func(r *http.Request, a *answer) {
-			named := strings.Contains(a.body.String(), `"invalid_client"`)
-			if a.status == http.StatusUnauthorized && r.Header.Get("Authorization") == "" && named {
-				a.status = http.StatusBadRequest
-				a.header.Del("WWW-Authenticate")
+		Bend: answering("/", func(r *http.Request, a *answer.Answer) {
+			named := strings.Contains(a.Body.String(), `"invalid_client"`)
+			if a.Status == http.StatusUnauthorized && r.Header.Get("Authorization") == "" && named {
+				a.Status = http.StatusBadRequest
+				a.Fields.Del("WWW-Authenticate")
 			}
 		}),
 	},
@@ -277,23 +253,23 @@ var Servers = []Quirk{
 	{
 		Name: "challenges-in-two-schemes", Says: "A failed authentication is challenged with Basic and with another scheme.",
 		Allows: "RFC 9110 section 11.6.1.",
-		Bend: answering("/token", func(_ *http.Request, a *answer) {
-			if a.status == http.StatusUnauthorized {
-				a.header["Www-Authenticate"] = []string{`Negotiate`, `Basic realm="clients, of \"us\"", charset="UTF-8"`}
+		Bend: answering("/token", func(_ *http.Request, a *answer.Answer) {
+			if a.Status == http.StatusUnauthorized {
+				a.Fields["Www-Authenticate"] = []string{`Negotiate`, `Basic realm="clients, of \"us\"", charset="UTF-8"`}
 			}
 		}),
 	},
 	{
 		Name: "further-cookies", Says: "Each page sets a further cookie.", Allows: "RFC 6265: a server may set any cookie.",
-		Bend: answering("/consent", func(_ *http.Request, a *answer) {
-			a.header.Add("Set-Cookie", "seen="+seeded.Fakes.Text(9)+"; Path=/; HttpOnly; SameSite=Lax")
+		Bend: answering("/consent", func(_ *http.Request, a *answer.Answer) {
+			a.Fields.Add("Set-Cookie", "seen="+seeded.Fakes.Text(9)+"; Path=/; HttpOnly; SameSite=Lax")
 		}),
 	},
 	{
 		Name: "forbidden-pages", Says: "Error pages have the status 403.", Allows: "RFC 6749 section 4.1.2.1: the user is informed.",
-		Bend: answering("/authorize", func(_ *http.Request, a *answer) {
-			if a.status == http.StatusBadRequest {
-				a.status = http.StatusForbidden
+		Bend: answering("/authorize", func(_ *http.Request, a *answer.Answer) {
+			if a.Status == http.StatusBadRequest {
+				a.Status = http.StatusForbidden
 			}
 		}),
 	},
@@ -304,19 +280,19 @@ var Servers = []Quirk{
 	},
 	{
 		Name: "unposted", Says: "The authorization endpoint answers GET only.", Allows: "OAuth 2.1 section 3.1: POST is a MAY.",
-		Bend: answering("/authorize", func(r *http.Request, a *answer) {
+		Bend: answering("/authorize", func(r *http.Request, a *answer.Answer) {
 			if r.Method == http.MethodPost {
 				page(a, http.StatusMethodNotAllowed, "")
-				a.header.Set("Allow", "GET")
+				a.Fields.Set("Allow", "GET")
 			}
 		}),
 	},
 	{
 		Name: "sign-in-each-time", Says: "Nobody stays signed in: each request asks for the password.",
 		Allows: "No clause of OAuth 2.1 has a login session.",
-		Bend: answering("/", func(_ *http.Request, a *answer) {
-			if to := a.header.Get("Location"); strings.Contains(to, "code=") || strings.Contains(to, "error=") {
-				a.header.Add("Set-Cookie", "as_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+		Bend: answering("/", func(_ *http.Request, a *answer.Answer) {
+			if to := a.Fields.Get("Location"); strings.Contains(to, "code=") || strings.Contains(to, "error=") {
+				a.Fields.Add("Set-Cookie", "as_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
 			}
 		}),
 	},
@@ -327,32 +303,32 @@ var Servers = []Quirk{
 	},
 	{
 		Name: "charset", Says: "JSON answers name a charset.", Allows: "RFC 8259 section 11: a charset parameter has no effect.",
-		Bend: answering("/", func(_ *http.Request, a *answer) {
-			if a.header.Get("Content-Type") == "application/json" {
-				a.header.Set("Content-Type", "application/json;charset=UTF-8")
+		Bend: answering("/", func(_ *http.Request, a *answer.Answer) {
+			if a.Fields.Get("Content-Type") == "application/json" {
+				a.Fields.Set("Content-Type", "application/json;charset=UTF-8")
 			}
 		}),
 	},
 }
 
 func silentWhereEqual(o *reference.Options) {
-	answering("/token", func(r *http.Request, a *answer) {
+	answering("/token", func(r *http.Request, a *answer.Answer) {
 		var m map[string]any
-		refresh := json.Unmarshal(a.body.Bytes(), &m) == nil && r.PostForm.Get("grant_type") == "refresh_token"
+		refresh := json.Unmarshal(a.Body.Bytes(), &m) == nil && r.PostForm.Get("grant_type") == "refresh_token"
 		if !refresh || r.PostForm.Get("scope") != m["scope"] {
 			return
 		}
 		delete(m, "scope")
 		text, _ := json.Marshal(m)
-		a.body.Reset()
-		_, _ = a.body.Write(text)
+		a.Body.Reset()
+		_, _ = a.Body.Write(text)
 	})(o)
 }
 
 // PushedOnly says that requests must be pushed (RFC 9126 section 5), and refuses others. Little can be tried of it.
 func PushedOnly(o *reference.Options) {
 	metadata(func(d map[string]any) { d["require_pushed_authorization_requests"] = true })(o)
-	answering("/authorize", func(r *http.Request, a *answer) {
+	answering("/authorize", func(r *http.Request, a *answer.Answer) {
 		if r.URL.Query().Get("request_uri") == "" {
 			page(a, http.StatusBadRequest, "")
 		}
