@@ -65,3 +65,47 @@ func calls(method string) func(r *http.Request) bool {
 func verb(method string) func(r *http.Request) bool {
 	return func(r *http.Request) bool { return r.Method == method }
 }
+
+// rememberedTokens are servers that keep what they verified under less than the whole token.
+var rememberedTokens = []Flaw{
+	samePassing("its-first-half", "the first half of it", func(kept, sent string) bool {
+		return len(sent) >= len(kept)/2 && strings.HasPrefix(sent, kept[:len(kept)/2])
+	}),
+	samePassing("its-claims", "its claims", func(kept, sent string) bool {
+		a, b := strings.Split(kept, "."), strings.Split(sent, ".")
+		return len(a) == 3 && len(b) == 3 && a[1] == b[1]
+	}),
+	samePassing("its-letters", "its letters, in either case", strings.EqualFold),
+	samePassing("its-length-and-ends", "its length and its ends", func(kept, sent string) bool {
+		return len(kept) == len(sent) && kept[:8] == sent[:8] && kept[len(kept)-4:] == sent[len(sent)-4:]
+	}),
+}
+
+func samePassing(name, by string, same func(kept, sent string) bool) Flaw {
+	return Flaw{
+		Name: "kept-by-" + name, Says: "A token that was verified is remembered by " + by + ".",
+		Bend:    func(o *reference.Options) { o.Policy.SameToken = same },
+		Noticed: []string{"RS-TOKEN-GARBAGE"}, Also: []string{"RS-TOKEN-*", "RS-AUD-*", "RS-SESSION-*", "RS-CHALLENGE-*", "RS-EXT-*",
+			"RS-STATIC-*", "RS-SCOPE-*", "RS-MULTI-*"},
+	}
+}
+
+// forgottenScopes are servers that ask for no scope where a call looks unusual.
+var forgottenScopes = []Flaw{
+	scopeForgotten("with-progress", "a call that asks for progress", func(_ *http.Request, params map[string]any) bool {
+		meta, _ := params["_meta"].(map[string]any)
+		return meta["progressToken"] != nil
+	}),
+	scopeForgotten("with-a-stream", "a call that accepts a stream alone",
+		func(r *http.Request, _ map[string]any) bool { return r.Header.Get("Accept") == "text/event-stream" }),
+	scopeForgotten("without-arguments", "a call without arguments",
+		func(_ *http.Request, params map[string]any) bool { return params["arguments"] == nil }),
+}
+
+func scopeForgotten(name, row string, when func(r *http.Request, params map[string]any) bool) Flaw {
+	return Flaw{
+		Name: "scope-forgotten-" + name, Says: "No scope is asked for " + row + ".",
+		Bend:    func(o *reference.Options) { o.Policy.ForgetsScope = when },
+		Noticed: []string{"RS-SCOPE-EVERY-TOOL"}, Row: "as " + row, Also: []string{"RS-SCOPE-*"},
+	}
+}

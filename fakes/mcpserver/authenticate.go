@@ -272,11 +272,10 @@ func (s *Server) verifyJWT(r *http.Request, parts []string) *caller {
 
 // The parts of a token that a flaw does not judge.
 const (
-	Signature  = "signature"
-	Expiry     = "exp"
-	Issuer     = "iss"
-	Audience   = "aud"
-	Revocation = "revocation"
+	Signature = "signature"
+	Expiry    = "exp"
+	Issuer    = "iss"
+	Audience  = "aud"
 )
 
 // overlooksSignature is a flaw: the claims of some tokens are believed, with their header's members among them as "header".
@@ -363,7 +362,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 		return nil
 	case subject == "" && p.has(RequireSubject), p.OnlyClient != "" && c["client_id"] != p.OnlyClient:
 		return nil
-	case p.has(CheckRevocation) && s.Revoked != nil && s.Revoked(id) && !overlooks(Revocation):
+	case p.has(CheckRevocation) && s.Revoked != nil && s.Revoked(id):
 		return nil
 	}
 	client, _ := c["client_id"].(string)

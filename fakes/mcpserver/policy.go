@@ -103,7 +103,6 @@ type Defects struct {
 	Overlooks    func(r *http.Request, part string, claims map[string]any) bool
 	SameToken    func(kept, sent string) bool                      // which token passes for one that was good before
 	ForgetsScope func(r *http.Request, params map[string]any) bool // which calls need no scope
-	AllowsOrigin func(own, origin string) bool                     // which foreign origins are allowed
 	SessionManners
 	Capabilities   map[string]any
 	ErrorCode      func(cause string) string

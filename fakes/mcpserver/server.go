@@ -437,7 +437,7 @@ func (s *Server) origin(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	own := s.endpoint.Scheme + "://" + s.endpoint.Host
-	if origin == own && p.has(AllowOwnOrigin) || slices.Contains(p.Origins, origin) || p.AllowsOrigin != nil && p.AllowsOrigin(own, origin) {
+	if origin == own && p.has(AllowOwnOrigin) || slices.Contains(p.Origins, origin) {
 		if p.CORS {
 			w.Header().Set("Access-Control-Allow-Origin", origin)
 			w.Header().Set("Vary", "Origin")
