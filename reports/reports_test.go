@@ -414,3 +414,20 @@ func TestJUnitIsReadByOthers(t *testing.T) {
 		}
 	}
 }
+
+// A URL with a mistake can hide its password from net/url; an error that shows the URL must not show it.
+func TestWithoutUserinfo(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://a.example/mcp":              "https://a.example/mcp",
+		"https://ann:secret@a.example/mcp":   "https://…@a.example/mcp",
+		"https://ann:sec/ret@a.example/mcp":  "https://…@a.example/mcp",
+		"https://ann:a@secret@a.example":     "https://…@a.example",
+		"https:///ann:secret@a.example":      "https://…@a.example",
+		"https:ann:secret@a.example":         "…@a.example",
+		"ann:secret@a.example/mcp":           "…@a.example/mcp",
+		"https:ann:secret@a.example/http://": "…@a.example/http://",
+		"secret://@a.example":                "secret://…@a.example",
+	} {
+		assert.Equal(t, want, reports.WithoutUserinfo(address))
+	}
+}

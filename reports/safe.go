@@ -199,6 +199,20 @@ func OneLine(s string, max int) string {
 	return s
 }
 
+// WithoutUserinfo is a URL, or what should have been one, without what is before its last @: a mistyped URL can have a user name and a
+// password anywhere before it.
+func WithoutUserinfo(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return address
+	}
+	scheme, _, found := strings.Cut(address[:at], "://")
+	if !found || strings.ContainsAny(scheme, ":/") {
+		return "…" + address[at:]
+	}
+	return scheme + "://…" + address[at:]
+}
+
 // dangerous reports that a character controls something, shows nothing, or changes the direction of text.
 func dangerous(r rune) bool {
 	if r < 0xa0 {

@@ -272,8 +272,13 @@ func TestUsageErrors(t *testing.T) {
 			"declare a smaller one"},
 		"name server": {suites.Config{URL: "http://127.0.0.1/", NameServer: "dns.example.com"},
 			"want an address and a port, such as 192.0.2.53:53"},
-		"seed":      {suites.Config{URL: "https://mcp.example.com/mcp", Seed: new(int64)}, "for targets in your own network"},
-		"user name": {suites.Config{URL: "http://u:p@127.0.0.1/"}, "no user name"},
+		"seed":                     {suites.Config{URL: "https://mcp.example.com/mcp", Seed: new(int64)}, "for targets in your own network"},
+		"user name":                {suites.Config{URL: "http://u:p@127.0.0.1/"}, "no user name"},
+		"user name, no scheme":     {suites.Config{URL: "u:p@127.0.0.1/"}, "did you mean"},
+		"user name, three slashes": {suites.Config{URL: "http:///u:p@127.0.0.1/"}, "no host"},
+		"password with a slash":    {suites.Config{URL: "http://u:p/u:p@127.0.0.1/"}, "invalid port"},
+		"user name in a sibling's URL": {suites.Config{URL: "http://127.0.0.1/",
+			Target: target.Target{Server: target.Server{OtherResource: "ftp://u:p@127.0.0.1/"}}}, "the URL of another MCP endpoint"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := suites.Run(t.Context(), c.cfg)
@@ -281,6 +286,7 @@ func TestUsageErrors(t *testing.T) {
 			require.ErrorAs(t, err, &usage)
 			assert.ErrorContains(t, err, c.want)
 			assert.NotContains(t, err.Error(), "u:p@")
+			assert.NotContains(t, err.Error(), ":p")
 		})
 	}
 }

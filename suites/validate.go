@@ -11,12 +11,14 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/nearest"
 	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 )
 
 func (c *Config) validate(reg *check.Registry) error {
+	shown := reports.WithoutUserinfo(c.URL)
 	u, err := document.ParseURL(c.URL)
 	if err != nil {
 		if !strings.Contains(c.URL, "://") && c.URL != "" {
@@ -24,12 +26,12 @@ func (c *Config) validate(reg *check.Registry) error {
 			if Own("http://" + c.URL) {
 				scheme = "http://" // servers on this machine rarely have a certificate
 			}
-			return usage("the URL has no scheme; did you mean %s%s?", scheme, c.URL)
+			return usage("the URL has no scheme; did you mean %s%s?", scheme, shown)
 		}
-		return usage("the URL %q cannot be tested: %v", c.URL, err)
+		return usage("the URL %q cannot be tested: %v", shown, err)
 	}
 	if u.User != nil || u.Fragment != "" {
-		return usage("the URL %q must have no user name and no fragment", u.Redacted())
+		return usage("the URL %q must have no user name and no fragment", shown)
 	}
 	if c.Seed != nil && !Own(c.URL) {
 		return usage("a seed makes states, verifiers and keys predictable: it is for targets in your own network, and %s is not", c.URL)
@@ -65,7 +67,7 @@ func (c *Config) validate(reg *check.Registry) error {
 		}
 	}
 	if _, err := document.ParseURL(c.OtherResource); c.OtherResource != "" && (err != nil || c.OtherResource == c.URL) {
-		return usage("the other resource %q: want the URL of another MCP endpoint", c.OtherResource)
+		return usage("the other resource %q: want the URL of another MCP endpoint", reports.WithoutUserinfo(c.OtherResource))
 	}
 	if c.MaxWait < 0 {
 		return usage("a wait of %v is none: want a time such as 90s", c.MaxWait)

@@ -129,17 +129,13 @@ func lines(b []byte, path string) (out []entry, err error) {
 func canonical(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		var e *url.Error
-		if errors.As(err, &e) { // without the URL, which may hold a secret
-			err = e.Err
-		}
-		return "", fmt.Errorf("not a URL: %w", err)
+		return "", notAURL(err, address)
 	}
 	if u.Scheme = strings.ToLower(u.Scheme); u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return "", fmt.Errorf("%s: want the http or https URL of an MCP endpoint", u.Redacted())
+		return "", fmt.Errorf("%s: want the http or https URL of an MCP endpoint", reports.WithoutUserinfo(address))
 	}
 	if u.User != nil {
-		return "", fmt.Errorf("%s: a list holds no user name and no password: leave them out", u.Redacted())
+		return "", fmt.Errorf("%s: a list holds no user name and no password: leave them out", reports.WithoutUserinfo(address))
 	}
 	host := strings.ToLower(u.Hostname())
 	if strings.Contains(host, ":") {
@@ -151,6 +147,18 @@ func canonical(address string) (string, error) {
 	u.Host, u.Fragment, u.RawFragment = host, "", ""
 	u.Path = cmp.Or(u.Path, "/")
 	return u.String(), nil
+}
+
+// notAURL is an error of url.Parse without anything of the URL that may be secret.
+func notAURL(err error, address string) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	if strings.Contains(address, "@") {
+		err = errors.New("leave out the user name and the password")
+	}
+	return fmt.Errorf("not a URL: %w", err)
 }
 
 // key names the folder of a target: a digest of its canonical URL, and of the path of its file as the list writes it.

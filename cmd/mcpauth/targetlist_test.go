@@ -12,6 +12,10 @@ import (
 func FuzzTargetList(f *testing.F) {
 	f.Add("https://mcp.example.com/mcp\n# comment\ntargets/one.yaml\n")
 	f.Add("HTTPS://user:secret@[::1%25x]:443/?a=b#c\n")
+	f.Add("https://user:secret/@user:secret@a.example/\n")
+	f.Add("https:///user:secret@a.example/\n")
+	f.Add("https:user:secret@a.example/://\n")
+	f.Add("https://user:secret@user:secret@a.example:x/\n")
 	f.Add(`{"servers":[{"server":{"remotes":[{"type":"streamable-http","url":"https://a.example/mcp"}]}}],"metadata":{}}{"servers":[]}`)
 	f.Add(`{"servers":[` + strings.Repeat(`{"server":{"remotes":[`, 500))
 	f.Add("\ufeffhttp://a.example:80\nhttp://A.example/\n")

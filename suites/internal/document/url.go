@@ -22,11 +22,7 @@ func ParseURL(s string) (*url.URL, error) {
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return nil, err
+		return nil, withoutURL(err, s)
 	}
 	switch {
 	case u.Scheme == "":
@@ -37,6 +33,18 @@ func ParseURL(s string) (*url.URL, error) {
 		return nil, errors.New("no host")
 	}
 	return u, nil
+}
+
+// withoutURL is an error of url.Parse without the URL, and without what it reads as a port where that can be a part of a password.
+func withoutURL(err error, address string) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	if strings.Contains(address, "@") && strings.Contains(err.Error(), "port") {
+		return errors.New("invalid port after host")
+	}
+	return err
 }
 
 // LoopbackHost reports whether a host name or literal is on this machine by its form alone.
