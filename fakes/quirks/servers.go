@@ -309,6 +309,10 @@ var Servers = []Quirk{
 			}
 		}),
 	},
+	{
+		Name: "pushed-only", Says: "Authorization requests must be pushed; others end at an error page.",
+		Allows: "RFC 9126 section 5: require_pushed_authorization_requests.", Bend: pushedOnly,
+	},
 }
 
 func silentWhereEqual(o *reference.Options) {
@@ -325,8 +329,7 @@ func silentWhereEqual(o *reference.Options) {
 	})(o)
 }
 
-// PushedOnly says that requests must be pushed (RFC 9126 section 5), and refuses others. Little can be tried of it.
-func PushedOnly(o *reference.Options) {
+func pushedOnly(o *reference.Options) {
 	metadata(func(d map[string]any) { d["require_pushed_authorization_requests"] = true })(o)
 	answering("/authorize", func(r *http.Request, a *answer.Answer) {
 		if r.URL.Query().Get("request_uri") == "" {

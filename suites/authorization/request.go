@@ -65,9 +65,6 @@ func firstAnswer(g *Grant) *reports.Exchange {
 
 func answersGET(t *T) {
 	ex := firstAnswer(t.AS.Authorize(Nobody(), StoppingAtLogin(), Leaving()))
-	if t.AS.PushedOnly() && expect.Status(ex) == 400 {
-		t.NotApplicable("the metadata requires pushed authorization requests, and an ordinary one is refused")
-	}
 	t.Expect(ex).To(answerABrowser)
 }
 

@@ -173,8 +173,6 @@ func acceptedRedirect(t *T) string {
 	switch t.AS.MustReachDecision(r.Grant); {
 	case accepted(r.Grant):
 		return r.Client.RedirectURI
-	case t.AS.PushedOnly():
-		t.NotTested("the metadata requires pushed authorization requests")
 	case r.page.Hits() == 0:
 		t.Inconclusive("%s", unfetched(r))
 	}

@@ -32,9 +32,6 @@ func announcesWhatWorks(t *T) {
 		return
 	}
 	t.AS.MustReachDecision(r.Grant)
-	if t.AS.PushedOnly() && !accepted(r.Grant) {
-		t.NotTested("the metadata requires pushed authorization requests")
-	}
 	if r.page.Hits() == 0 && !accepted(r.Grant) {
 		t.Inconclusive("%s", unfetched(r))
 	}

@@ -42,7 +42,7 @@ func bindsPushedRequests(t *T) {
 	refuseBadPushes(t, p)
 	letPushedRequestDecide(t, p)
 	if t.AS.PushedOnly() {
-		plain := t.AS.Authorize(As(p.client))
+		plain := t.AS.Authorize(As(p.client), Unpushed())
 		t.Expect(plain, "a plain request where pushed ones are required").To(expect.EndWithoutCode("invalid_request"))
 	}
 }
@@ -75,7 +75,7 @@ var beUnpredictable = expect.That("request_uri values that cannot be predicted (
 // begin sends a client's browser with a request_uri.
 func (p pusher) begin(t *T, by *oauth.Client, uri string, edits ...Edit) *Grant {
 	query := oauth.Form{{Name: "client_id", Value: by.ID}, {Name: "request_uri", Value: uri}}
-	return t.AS.Authorize(append([]Edit{As(by), Pair(p.pair), Instead(query)}, edits...)...)
+	return t.AS.Authorize(append([]Edit{As(by), Pair(p.pair), Instead(query), Unpushed()}, edits...)...)
 }
 
 var bePushed = expect.ServedBy(func(ex *reports.Exchange) bool { return oauth.Object(ex).String("request_uri") != "" })

@@ -94,11 +94,7 @@ func knowsClientsAtOnce(t *T) {
 		}
 		answers = append(answers, try{ex, problem})
 	}
-	if t.AS.PushedOnly() && pages[0].problem != "" {
-		t.Leave("the authorization endpoint", "the metadata requires pushed authorization requests")
-	} else {
-		t.Expect(pages, "the authorization endpoint").SeenIn(worst(pages)).To(alwaysKnow)
-	}
+	t.Expect(pages, "the authorization endpoint").SeenIn(worst(pages)).To(alwaysKnow)
 	t.Expect(answers, "the token endpoint").SeenIn(worst(answers)).To(alwaysKnow)
 }
 

@@ -45,6 +45,7 @@ type draft struct {
 	raw      string
 	judged   bool // the check judges a missing answer itself
 	posted   bool // the authorization request is a form
+	plain    bool // the authorization request is not pushed, whatever the server requires
 }
 
 func change(f func(*oauth.Form)) Edit {
@@ -118,6 +119,9 @@ func InJar(j *login.Jar) Edit { return func(d *draft) { d.jar = j } }
 
 // Posted sends the authorization request as a form.
 func Posted() Edit { return func(d *draft) { d.posted = true } }
+
+// Unpushed sends the authorization request to the browser as it is, also where the server wants requests pushed.
+func Unpushed() Edit { return func(d *draft) { d.plain = true } }
 
 // AnswersAt expects the answer at an address, whatever redirect_uri the request names.
 func AnswersAt(uri string) Edit { return func(d *draft) { d.route.RedirectURI = uri } }
@@ -376,6 +380,9 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 	start := oauth.AtQuery(t.Server().Authorization, f) + d.raw
 	for _, h := range d.header {
 		agent.Send = withField(agent.Send, h)
+	}
+	if !d.plain && !d.posted {
+		agent.Push = t.Session.Pushing(d.client, agent.Send)
 	}
 	g := &Grant{Client: d.client, Pair: d.pair, Request: f, RedirectURI: d.route.RedirectURI, Jar: agent.Jar, User: d.user, URL: start}
 	if d.posted {
@@ -822,10 +829,7 @@ func (t AuthorizationServer) documentClient() *oauth.Client {
 }
 
 // PushedOnly reports that the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
-func (t AuthorizationServer) PushedOnly() bool {
-	required, _ := t.Server().Metadata.Bool("require_pushed_authorization_requests")
-	return required
-}
+func (t AuthorizationServer) PushedOnly() bool { return t.Session != nil && t.Session.PushesAll() }
 
 // Confidential is the shared confidential client; nil where there is none.
 func (t AuthorizationServer) Confidential() *oauth.Client {

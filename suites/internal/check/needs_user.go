@@ -141,9 +141,6 @@ func (t *T) isSignedIn() *lack {
 		return missing("it needs a user who signs in; give one with --username (%s)", s.Why)
 	}
 	t.transcript = append(t.transcript, s.Exchanges()...)
-	if t.AS.PushedOnly() {
-		return missing("the metadata requires pushed authorization requests (RFC 9126 section 5), and mcpauth signs in by ordinary ones only")
-	}
 	return unusable("no user could sign in: %s", s.Why)
 }
 

@@ -257,6 +257,10 @@ const (
 // Authorize carries an authorization request through the pages in a context of its own, and leaves the cookies
 // in the agent's jar.
 func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r Route) *Outcome {
+	address, refused := agent.begin(start)
+	if refused != nil {
+		return refused
+	}
 	if err := b.start(); err != nil {
 		return &Outcome{Stage: Failed, Why: err.Error()}
 	}
@@ -274,7 +278,7 @@ func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r R
 		_ = proto.TargetDisposeBrowserContext{BrowserContextID: incognito.BrowserContextID}.Call(b.browser)
 	}()
 	d.context = incognito
-	d.carry(ctx, start)
+	d.carry(ctx, address)
 	d.pictureFailure()
 	d.keepCookies()
 	d.mu.Lock()

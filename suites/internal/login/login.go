@@ -119,6 +119,9 @@ type Agent struct {
 	May func(address string) string
 	// Record keeps an exchange that a browser had. May be nil.
 	Record func(*reports.Exchange)
+	// Push, if set, sends the parameters of an authorization request beforehand (RFC 9126), and returns the address that the answer
+	// leaves for the browser; empty where there is none.
+	Push func(start string) (address string, ex *reports.Exchange)
 }
 
 // most pages and redirects of one request.
@@ -153,7 +156,11 @@ func (a *Agent) careless(p *Page, f *Form) string {
 // Walk sends an authorization request and goes on until the client gets its answer or nothing more can be
 // done.
 func (a *Agent) Walk(start string, r Route) *Outcome {
-	w := &walk{Agent: a, route: r, out: &Outcome{}, req: wire.Request{Method: "GET", URL: start}, scopes: scopesOf(start),
+	address, refused := a.begin(start)
+	if refused != nil {
+		return refused
+	}
+	w := &walk{Agent: a, route: r, out: &Outcome{}, req: wire.Request{Method: "GET", URL: address}, scopes: scopesOf(start),
 		homes: homesOf(start)}
 	for range mostSteps {
 		if w.step() {

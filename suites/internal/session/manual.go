@@ -8,10 +8,12 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
 // handTime is how long a person has to sign in.
@@ -61,7 +63,14 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 			Header: map[string]string{"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"},
 			Body:   "<!doctype html><title>mcpauth</title><p>The answer has arrived. You can close this window.</p>"}
 	})
-	show(oauth.AtQuery(s.Server.Authorization, request))
+	address := oauth.AtQuery(s.Server.Authorization, request)
+	if push := s.Pushing(c, func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }); push != nil {
+		var ex *reports.Exchange
+		if address, ex = push(address); address == "" {
+			return nil, fmt.Errorf("the pushed authorization request is refused: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+		}
+	}
+	show(address)
 	ctx, cancel := context.WithTimeout(ctx, handTime)
 	defer cancel()
 	var got url.Values

@@ -3,11 +3,9 @@ package session
 import (
 	"context"
 
-	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
-	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
 // Overlap is what sign-ins do to each other. No clause asks a server for two grants of a user and a client at a time, nor for
@@ -86,7 +84,7 @@ func (s *Session) signedIn(ctx context.Context, jar *login.Jar) bool {
 func (s *Session) walk(ctx context.Context, jar *login.Jar, u *login.User, r login.Route) *login.Outcome {
 	c := s.Tokens.Client
 	r.RedirectURI = c.RedirectURI
-	agent := &login.Agent{Jar: jar, User: u, Secrets: s.secrets, Send: func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }}
+	agent := s.agent(ctx, jar, u, c)
 	return agent.Walk(oauth.AtQuery(s.Server.Authorization, s.Request(c, oauth.NewPKCE(43))), r)
 }
 
@@ -121,7 +119,7 @@ func (s *Session) Another(ctx context.Context) *oauth.Tokens {
 	s.secrets.Add("code_verifier", pair.Verifier)
 	jar := who.Borrow(ctx)
 	defer who.Return(jar)
-	agent := &login.Agent{Jar: jar, User: who.User, Secrets: s.secrets, Send: func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }}
+	agent := s.agent(ctx, jar, who.User, c)
 	o := s.Carry(ctx, agent, oauth.AtQuery(s.Server.Authorization, s.Request(c, pair)), login.Route{RedirectURI: c.RedirectURI}, false)
 	if o.Stage != login.Answered || o.Params.Get("code") == "" {
 		return nil

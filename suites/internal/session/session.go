@@ -383,7 +383,7 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 	}
 	jar := who.Borrow(ctx)
 	defer who.Return(jar)
-	agent := &login.Agent{Jar: jar, User: who.User, Secrets: s.secrets, Send: func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }}
+	agent := s.agent(ctx, jar, who.User, c)
 	agent.Record = func(ex *reports.Exchange) {
 		s.mu.Lock()
 		s.exchanges = append(s.exchanges, ex)
@@ -416,6 +416,12 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 		return
 	}
 	s.Tokens, s.Ready, s.Why = t, true, ""
+}
+
+// agent is the browser of a user who signs in for a client.
+func (s *Session) agent(ctx context.Context, jar *login.Jar, u *login.User, c *oauth.Client) *login.Agent {
+	send := func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }
+	return &login.Agent{Jar: jar, User: u, Secrets: s.secrets, Send: send, Push: s.Pushing(c, send)}
 }
 
 // Carry takes a request through the pages, with the driver where one is set and plain forms cannot do it.

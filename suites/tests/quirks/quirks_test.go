@@ -93,13 +93,6 @@ func TestQuirksOfAuthorizationServersAreNotAccused(t *testing.T) {
 	}
 }
 
-// A server that accepts pushed requests only cannot be tried, and is not accused of that.
-func TestPushedRequestsAloneAreNoDefect(t *testing.T) {
-	for _, r := range runOnServer(t, quirks.PushedOnly).Results {
-		assert.NotContains(t, []reports.Verdict{reports.Fail, reports.Warn, reports.Errored}, r.Verdict, "%s: %s", r.ID, r.Reason)
-	}
-}
-
 // runOnServer is a run of the checks on the authorization server.
 func runOnServer(t *testing.T, bend func(o *reference.Options)) *reports.Run {
 	t.Helper()

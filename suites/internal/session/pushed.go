@@ -1,0 +1,44 @@
+package session
+
+import (
+	"strings"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// PushesAll reports that the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
+func (s *Session) PushesAll() bool {
+	required, _ := s.Server.Metadata.Bool("require_pushed_authorization_requests")
+	return required && s.Server.Endpoint("pushed_authorization_request_endpoint") != ""
+}
+
+// Pushing is how a client pushes its authorization requests; nil where it need not. What is sent to the browser afterwards is
+// client_id and request_uri alone (RFC 9126 section 4).
+func (s *Session) Pushing(c *oauth.Client, send func(wire.Request) *reports.Exchange) func(start string) (string, *reports.Exchange) {
+	if !s.PushesAll() {
+		return nil
+	}
+	return func(start string) (string, *reports.Exchange) {
+		query := strings.TrimPrefix(start, oauth.AtQuery(s.Server.Authorization, nil))
+		ex := send(s.pushed(c, query))
+		uri := oauth.Object(ex).String("request_uri")
+		if uri == "" {
+			return "", ex
+		}
+		front := oauth.Form{{Name: "client_id", Value: c.ID}, {Name: "request_uri", Value: uri}}
+		return oauth.AtQuery(s.Server.Authorization, front), ex
+	}
+}
+
+// pushed is the request that pushes the query of an authorization request as it is. The client authenticates as at the token
+// endpoint (RFC 9126 section 2.1).
+func (s *Session) pushed(c *oauth.Client, query string) wire.Request {
+	var own oauth.Form
+	fields := c.Authenticate(&own)
+	own.Del("client_id") // the query says what it is
+	r := oauth.Request(s.Server.Endpoint("pushed_authorization_request_endpoint"), own, fields...)
+	r.Body = strings.Trim(query+"&"+r.Body, "&")
+	return r
+}
