@@ -167,6 +167,11 @@ type Exchange struct {
 	Duration Milliseconds `json:"duration_ms"`
 }
 
+// Ended is when the answer was there, or was given up.
+func (e *Exchange) Ended() time.Time {
+	return e.Started.Add(time.Duration(float64(e.Duration) * float64(time.Millisecond)))
+}
+
 // Request is what was sent.
 type Request struct {
 	Method string  `json:"method"`

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -35,7 +34,7 @@ func describesActiveToken(t *T) {
 		optional("scope", sameScopes(tokens.Scope))
 	}
 	if v, _ := o.Get("exp"); v != nil {
-		t.Expect(v).SeenIn(ex).To(agreeWith(tokens))
+		t.Expect(v).SeenIn(ex).To(agreeWith(tokens.Exchange, ex))
 	}
 }
 
@@ -46,19 +45,19 @@ func sameScopes(granted []string) expect.Value {
 	})
 }
 
-// agreeWith expects exp to be in the future, and as far as expires_in says.
-var agreeWith = expect.Family("agreeWith", func(tokens *oauth.Tokens) expect.Matcher {
-	received := time.Now()
+// agreeWith expects exp to be after the introspection, and as long after the token response as its expires_in says.
+var agreeWith = expect.Family("agreeWith", func(issued, introspected *reports.Exchange) expect.Matcher {
 	return expect.That("exp in the future, in agreement with expires_in of the token response", func(v any) string {
 		exp, number := expect.Number(v)
-		seconds, stated := oauth.Seconds(tokens.Body)
+		lives, stated := oauth.Seconds(oauth.Object(issued))
+		from, now := float64(issued.Ended().Unix()), float64(introspected.Started.Unix())
 		switch {
 		case !number: // a finding of its own
 			return ""
-		case exp < float64(received.Unix()):
-			return fmt.Sprintf("exp %v, which is %v s ago", v, received.Unix()-int64(exp))
-		case stated && math.Abs(exp-float64(received.Unix())-seconds) > 60:
-			return fmt.Sprintf("exp %v, in %v s, while expires_in was %v", v, int64(exp)-received.Unix(), seconds)
+		case exp < now:
+			return fmt.Sprintf("exp %v, which is %v s ago", v, now-exp)
+		case stated && math.Abs(exp-from-lives) > 60:
+			return fmt.Sprintf("exp %v, %v s after the token response, while expires_in was %v", v, exp-from, lives)
 		}
 		return ""
 	})

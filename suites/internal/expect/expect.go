@@ -252,13 +252,16 @@ func Body(ex *reports.Exchange) string {
 	return ex.Response.Body
 }
 
-// RetryAfter is how long a client is asked to wait, in seconds or until a date (RFC 9110 section 10.2.3); ok is false where
-// the field is neither.
+// RetryAfter is how long a client is asked to wait, in seconds or until a date, from when it is told (RFC 9110 section
+// 10.2.3); ok is false where the field is neither.
 func RetryAfter(ex *reports.Exchange) (wait time.Duration, ok bool) {
 	field := strings.TrimSpace(Header(ex, "Retry-After"))
 	if seconds, err := strconv.Atoi(field); err == nil && seconds >= 0 {
 		return time.Duration(seconds) * time.Second, true
 	}
 	at, err := http.ParseTime(field)
-	return max(0, time.Until(at)), err == nil
+	if err != nil {
+		return 0, false
+	}
+	return max(0, at.Sub(ex.Ended())), true
 }

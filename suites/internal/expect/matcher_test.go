@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -114,4 +115,11 @@ func TestRetryAfter(t *testing.T) {
 	wait, ok := RetryAfter(answer(429, "", reports.Field{Name: "Retry-After", Value: "7"}))
 	assert.True(t, ok)
 	assert.Equal(t, 7*time.Second, wait)
+
+	told := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) // a report is judged again much later
+	until := answer(429, "", reports.Field{Name: "Retry-After", Value: told.Add(2 * time.Hour).Format(http.TimeFormat)})
+	until.Started, until.Duration = told.Add(-time.Second), 1000
+	wait, ok = RetryAfter(until)
+	assert.True(t, ok)
+	assert.Equal(t, 2*time.Hour, wait)
 }

@@ -113,6 +113,7 @@ func TestReferenceIsCertified(t *testing.T) {
 		r := against.Start(t, reference.Ideal()) // a new one: the last run has tripped its limits
 		run := examine(t, r, setOf(t, "server-with-bundled-as", revision))
 		private, public := keys(t, []string{"ed25519", "P-256"}[i%2])
+		judgesAlikeAtAnyTime(t, run.Run())
 		for _, profile := range profiles.Names() {
 			t.Run(profile+"@"+revision, func(t *testing.T) {
 				set := setOf(t, profile, revision)
