@@ -17,4 +17,8 @@ type Rejudged struct {
 }
 
 // Contradiction is a verdict that does not follow from what the report holds.
-type Contradiction struct{ ID, Says string }
+type Contradiction struct {
+	ID, Says string
+	// OtherJudge says that the code which judged then is not the one that judges now, so that either may be the reason.
+	OtherJudge bool
+}

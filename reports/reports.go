@@ -48,6 +48,8 @@ type Run struct {
 	Tokens []Token `json:"tokens,omitempty"`
 	// Identity is what was tested; nil where nobody asked.
 	Identity *Identity `json:"identity,omitempty"`
+	// Judges are the versions of the code that judged, by its area, where the results say what they were judged from.
+	Judges map[string]string `json:"judges,omitempty"`
 	// Unreachable says why the target could not be tested at all; empty when it could.
 	Unreachable string `json:"unreachable,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`

@@ -17,7 +17,7 @@ func JudgeAgain(run *reports.Run) reports.Rejudged {
 		out.Own, out.Looked = out.Own+a.Own, out.Looked+a.Looked
 		switch {
 		case a.Contradiction != "":
-			out.Contradictions = append(out.Contradictions, reports.Contradiction{ID: r.ID, Says: a.Contradiction})
+			out.Contradictions = append(out.Contradictions, reports.Contradiction{ID: r.ID, Says: a.Contradiction, OtherJudge: !sameJudges(run, r)})
 		case a.Recomputed == 0:
 			out.Attested, out.Because[r.ID] = append(out.Attested, r.ID), a.Why
 		case a.Recomputed == a.Steps:

@@ -173,6 +173,9 @@ func (s *preparation) beginReport(sv *survey.Survey) {
 		Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
 		Revisions: sv.Status, Command: cfg.Command, AuthorizedBy: cfg.AuthorizedBy,
 	}
+	if cfg.KeepBasis {
+		s.run.Judges = judges()
+	}
 	if cfg.Shard.Count > 0 {
 		s.run.Shard = &cfg.Shard
 	}

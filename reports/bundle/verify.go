@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/xml"
 	"fmt"
@@ -34,6 +35,7 @@ const (
 	UnknownSet     Reason = "unknown-set"
 	BadResults     Reason = "results"
 	Contradicted   Reason = "contradicted" // a verdict does not follow from its evidence
+	OtherJudges    Reason = "other-judges" // the same, by other code than that which made the certificate
 	NotConformant  Reason = "not-conformant"
 	NoControl      Reason = "control"
 	HoldsSecret    Reason = "secret"
@@ -423,6 +425,12 @@ func (v *verifier) judgeAgain() {
 		v.Attested = []string{}
 	}
 	for _, c := range again.Contradictions {
+		if c.OtherJudge {
+			tool := &v.Certification.Tool
+			v.add(OtherJudges, ResultsFile, "this build judges %s otherwise, by other code than that of the certificate: verify it with mcpauth %s "+
+				"(commit %s), which tells whether the certificate is wrong: %s", c.ID, tool.Version, cmp.Or(tool.Commit, "unknown"), c.Says)
+			continue
+		}
 		v.add(Contradicted, ResultsFile, "%s does not follow from its evidence: %s", c.ID, c.Says)
 	}
 	if said := v.Certification.Rejudged; v.Rejudged.Recomputed < said.Recomputed && len(again.Contradictions) == 0 {

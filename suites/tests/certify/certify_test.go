@@ -383,6 +383,53 @@ func TestAnotherBuild(t *testing.T) {
 	assert.Equal(t, whole.Rejudged.Recomputed-1, v.Rejudged.Recomputed)
 }
 
+// Where the code of a judge is not what it was, a judgement that comes out otherwise is no proof of a forgery, and no certificate either.
+func TestAnotherJudge(t *testing.T) {
+	s := aBundle(t)
+	const id = "RS-AUD-WRONG"
+	served := func(run *reports.Run) {
+		ex, _ := run.Exchange(judgedBy(run, id).Exchange)
+		ex.Response.Status, ex.Response.Body = 200, `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`
+	}
+	for name, c := range map[string]struct {
+		change func(run *reports.Run)
+		want   []bundle.Reason
+	}{
+		"the same code":                     {served, contradicted},
+		"other code, the same judgements":   {func(run *reports.Run) { run.Judges = map[string]string{"internal": "0123456789abcdef"} }, nil},
+		"other code, another judgement":     {func(run *reports.Run) { served(run); run.Judges["internal"] = "0123456789abcdef" }, otherJudges},
+		"a build that said no version":      {func(run *reports.Run) { served(run); run.Judges = nil }, otherJudges},
+		"other code in an area that it has": {func(run *reports.Run) { anotherArea(run); run.Judges["tokenvalidation"] = "0123456789abcdef" }, otherJudges},
+		"other code in another area":        {func(run *reports.Run) { anotherArea(run); run.Judges["token"] = "0123456789abcdef" }, contradicted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := verify(t, forged(t, s, c.change), by(s.public))
+			assert.Equal(t, c.want, reasons(v))
+			if slices.Equal(c.want, otherJudges) {
+				assert.Contains(t, v.Problems[0].Says, "verify it with mcpauth 1.0.0 (commit abc1234)")
+			}
+		})
+	}
+}
+
+var contradicted, otherJudges = []bundle.Reason{bundle.Contradicted}, []bundle.Reason{bundle.OtherJudges}
+
+// anotherArea turns a judgement around that a matcher of the area tokenvalidation made.
+func anotherArea(run *reports.Run) {
+	for i := range run.Results {
+		if b := run.Results[i].Basis; b != nil && run.Results[i].Verdict == reports.Pass {
+			for j := range b.Steps {
+				s := &b.Steps[j]
+				if s.Matcher != nil && s.Subject != nil && s.Outcome == reports.StepMet && strings.HasPrefix(s.Matcher.Name, "tokenvalidation/") {
+					s.Outcome = reports.StepUnmet
+					return
+				}
+			}
+		}
+	}
+	panic("no judgement of tokenvalidation")
+}
+
 // One flaw is enough, and what is missing is said in a sentence that begins with what to do.
 func TestFlawsAndGapsAreNotCertified(t *testing.T) {
 	set := setOf(t, "resource-server", "2025-11-25")
