@@ -1,6 +1,9 @@
 package reports
 
-import "slices"
+import (
+	"regexp"
+	"slices"
+)
 
 // Identity is what was tested, as far as it can be told from outside.
 type Identity struct {
@@ -31,6 +34,11 @@ const (
 	ControlPath   = "/.well-known/mcpauth-challenge/"
 	ControlRecord = "_mcpauth-challenge."
 )
+
+var nonce = regexp.MustCompile(`^[A-Za-z0-9_-]{16,128}$`)
+
+// ValidNonce reports that a text can be a nonce which nobody serves by accident, and which is part of a path and of a record.
+func ValidNonce(text string) bool { return nonce.MatchString(text) }
 
 func redactIdentity(i *Identity, text func(string) string) *Identity {
 	if i == nil {

@@ -2,6 +2,7 @@ package suites
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -42,10 +43,10 @@ func (s *preparation) identify(ctx context.Context, u *url.URL) error {
 	if s.cfg.ProveControl == "" {
 		return nil
 	}
-	id.Control = s.proveControl(ctx, u)
-	if id.Control == nil {
-		return usage("control of %s is not shown: put %s, alone, at %s, or into a TXT record of %s", id.Origin, s.cfg.ProveControl,
-			id.Origin+reports.ControlPath+s.cfg.ProveControl, reports.ControlRecord+u.Hostname())
+	control, why := s.proveControl(ctx, u)
+	if id.Control = control; control == nil {
+		return usage("control of %s is not shown: put %s, alone, at %s, or into a TXT record of %s (%s)", id.Origin, s.cfg.ProveControl,
+			id.Origin+reports.ControlPath+s.cfg.ProveControl, reports.ControlRecord+u.Hostname(), why)
 	}
 	return nil
 }
@@ -53,19 +54,23 @@ func (s *preparation) identify(ctx context.Context, u *url.URL) error {
 // controlCheck names the exchange that shows control.
 const controlCheck = "control"
 
-// proveControl looks for the nonce where only the owner of an origin can put it; nil where it is not.
-func (s *preparation) proveControl(ctx context.Context, u *url.URL) *reports.Control {
+// proveControl looks for the nonce where only the owner of an origin can put it. Where it is not, why says what is there.
+func (s *preparation) proveControl(ctx context.Context, u *url.URL) (control *reports.Control, why string) {
 	nonce := s.cfg.ProveControl
 	at := document.Origin(u) + reports.ControlPath + nonce
 	ex := s.client.Do(ctx, controlCheck, wire.Request{Method: "GET", URL: at, Header: []reports.Field{mcp.Field("Accept", "text/plain")}})
 	if expect.Status(ex) == 200 && strings.TrimSpace(expect.Body(ex)) == nonce {
 		s.run.Exchanges = append(s.run.Exchanges, *ex)
-		return &reports.Control{Nonce: nonce, Method: "http", Where: at, Exchange: ex.Number}
+		return &reports.Control{Nonce: nonce, Method: "http", Where: at, Exchange: ex.Number}, ""
 	}
 	name := reports.ControlRecord + u.Hostname()
 	records, err := wire.LookupTXT(ctx, s.cfg.NameServer, name)
-	if err == nil && slices.Contains(records, nonce) {
-		return &reports.Control{Nonce: nonce, Method: "dns", Where: name, Record: nonce}
+	switch {
+	case err != nil:
+		return nil, fmt.Sprintf("the file: %s; the record: %v", expect.Describe(ex), err)
+	case !slices.Contains(records, nonce):
+		return nil, fmt.Sprintf("the file: %s; the record: %s, none with the nonce alone", expect.Describe(ex),
+			reports.Count(len(records), "text"))
 	}
-	return nil
+	return &reports.Control{Nonce: nonce, Method: "dns", Where: name, Record: nonce}, ""
 }

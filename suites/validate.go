@@ -80,6 +80,9 @@ func (c *Config) validate(reg *check.Registry) error {
 			return usage("client %s: its key cannot be used: %v", client.ID, err)
 		}
 	}
+	if c.ProveControl != "" && !reports.ValidNonce(c.ProveControl) {
+		return usage("the nonce %q: want 16 to 128 letters, digits, - and _, drawn at random", reports.OneLine(c.ProveControl, 150))
+	}
 	if c.NameServer != "" {
 		if _, err := netip.ParseAddrPort(c.NameServer); err != nil {
 			return usage("name server %q: want an address and a port, such as 192.0.2.53:53", c.NameServer)

@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -448,14 +449,15 @@ func (v *verifier) control() {
 		return
 	}
 	shown := false
-	switch c.Method {
-	case "http":
+	switch origin, err := url.Parse(id.Origin); {
+	case err != nil:
+	case c.Method == "http":
 		ex, ok := v.run.Exchange(c.Exchange)
 		shown = ok && ex.Response != nil && ex.Response.Status == 200 && ex.Request.URL == id.Origin+reports.ControlPath+c.Nonce &&
 			c.Where == ex.Request.URL &&
 			strings.TrimSpace(ex.Response.Body) == c.Nonce
-	case "dns":
-		shown = c.Record == c.Nonce && strings.HasPrefix(c.Where, reports.ControlRecord)
+	case c.Method == "dns":
+		shown = c.Record == c.Nonce && c.Where == reports.ControlRecord+origin.Hostname()
 		v.Notices = append(v.Notices, "control of the origin rests on a DNS record, which is attested, not re-judged")
 	}
 	if !shown {

@@ -242,7 +242,7 @@ func resolver(address string) *net.Resolver {
 func LookupTXT(ctx context.Context, server, name string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return resolver(server).LookupTXT(ctx, name)
+	return resolver(server).LookupTXT(ctx, strings.TrimSuffix(name, ".")+".") // a whole name: no domain is put behind it
 }
 
 func (c *Client) lookup(ctx context.Context, host string) ([]netip.Addr, error) {

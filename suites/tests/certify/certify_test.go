@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/nameserver"
 	"github.com/mcpauth/conformance/fixtures/profiles"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/fixtures/whole"
@@ -391,16 +393,17 @@ func TestAnotherJudge(t *testing.T) {
 		ex, _ := run.Exchange(judgedBy(run, id).Exchange)
 		ex.Response.Status, ex.Response.Body = 200, `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`
 	}
+	const other = "0123456789abcdef"
 	for name, c := range map[string]struct {
 		change func(run *reports.Run)
 		want   []bundle.Reason
 	}{
-		"the same code":                     {served, contradicted},
-		"other code, the same judgements":   {func(run *reports.Run) { run.Judges = map[string]string{"internal": "0123456789abcdef"} }, nil},
-		"other code, another judgement":     {func(run *reports.Run) { served(run); run.Judges["internal"] = "0123456789abcdef" }, otherJudges},
-		"a build that said no version":      {func(run *reports.Run) { served(run); run.Judges = nil }, otherJudges},
-		"other code in an area that it has": {func(run *reports.Run) { anotherArea(run); run.Judges["tokenvalidation"] = "0123456789abcdef" }, otherJudges},
-		"other code in another area":        {func(run *reports.Run) { anotherArea(run); run.Judges["token"] = "0123456789abcdef" }, contradicted},
+		"the same code":                    {served, contradicted},
+		"other code, the same judgements":  {func(run *reports.Run) { run.Judges = map[string]string{"internal": other} }, nil},
+		"other code, another judgement":    {func(run *reports.Run) { served(run); run.Judges["internal"] = other }, otherJudges},
+		"a build that said no version":     {func(run *reports.Run) { served(run); run.Judges = nil }, otherJudges},
+		"other code in the area of the id": {func(run *reports.Run) { anotherArea(run); run.Judges["tokenvalidation"] = other }, otherJudges},
+		"other code in another area":       {func(run *reports.Run) { anotherArea(run); run.Judges["token"] = other }, contradicted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := verify(t, forged(t, s, c.change), by(s.public))
@@ -550,6 +553,74 @@ func TestIdentityAndControl(t *testing.T) {
 			ex, ok := run.Run().Exchange(id.Control.Exchange)
 			require.True(t, ok)
 			assert.Contains(t, ex.Response.Body, nonce)
+		})
+	}
+}
+
+// A TXT record of the host shows control as well as a file does, and no other record.
+func TestControlByARecord(t *testing.T) {
+	nonce := strings.Repeat("q7", 16)
+	for name, c := range map[string]struct {
+		host    string
+		records []string
+		says    string // empty: control is shown
+	}{
+		"the nonce":                    {"mcp.example.com", []string{nonce}, ""},
+		"beside others":                {"mcp.example.com", []string{"v=spf1 -all", nonce}, ""},
+		"part of a text":               {"mcp.example.com", []string{"mcpauth=" + nonce}, "the record: 1 text, none with the nonce alone"},
+		"of the parent domain":         {"example.com", []string{nonce}, "no such host"},
+		"no record":                    {"mcp.example.com", nil, "no such host"},
+		"of another host at this host": {"mcp.example.com.evil.test", []string{nonce}, "no such host"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dns, err := nameserver.Serve("127.0.0.1:0", func(string, bool) ([]netip.Addr, bool) { return nil, true })
+			require.NoError(t, err)
+			t.Cleanup(dns.Close)
+			dns.Hold(reports.ControlRecord+c.host, c.records...)
+			o := reference.Ideal()
+			o.Host = "mcp.example.com"
+			cfg := against.SigningIn(against.Start(t, o))
+			cfg.Documents, cfg.NameServer = nil, dns.Address()
+			cfg.Only, cfg.Identify, cfg.ProveControl = []string{"RS-CHALLENGE-401-STATUS"}, true, nonce
+			run, err := suites.Run(t.Context(), cfg)
+			if c.says != "" {
+				require.ErrorContains(t, err, "control of https://mcp.example.com")
+				assert.ErrorContains(t, err, c.says)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, &reports.Control{Nonce: nonce, Method: "dns", Where: "_mcpauth-challenge.mcp.example.com", Record: nonce},
+				run.Run().Identity.Control)
+		})
+	}
+}
+
+// A bundle whose record shows control says so, and that nobody can look again; a record that shows none is refused.
+func TestRecordsInABundle(t *testing.T) {
+	s := aBundle(t)
+	nonce := strings.Repeat("q7", 16)
+	host := resultsOf(t, s).Identity.Origin
+	host = host[strings.Index(host, "://")+3 : strings.LastIndex(host, ":")]
+	for name, c := range map[string]struct {
+		control reports.Control
+		shown   bool
+	}{
+		"of the host":     {reports.Control{Nonce: nonce, Method: "dns", Where: "_mcpauth-challenge." + host, Record: nonce}, true},
+		"of another host": {reports.Control{Nonce: nonce, Method: "dns", Where: "_mcpauth-challenge.evil.test", Record: nonce}, false},
+		"another record":  {reports.Control{Nonce: nonce, Method: "dns", Where: "_mcpauth-challenge." + host, Record: "x"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := forged(t, s, func(run *reports.Run) { run.Identity.Control = &c.control })
+			v := verify(t, f, by(s.public))
+			if !c.shown {
+				assert.Equal(t, []bundle.Reason{bundle.NoControl}, reasons(v))
+				return
+			}
+			assert.Empty(t, v.Problems)
+			assert.Contains(t, strings.Join(v.Notices, "\n"), "a DNS record, which is attested")
+			summary, err := bundle.Summarise(&v, f, "1.0.0")
+			require.NoError(t, err)
+			assert.Contains(t, string(summary), "MCPAUTH_CONTROL_SHOWN")
 		})
 	}
 }
