@@ -79,7 +79,7 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 			out.Screenshots = run.Screenshots
 		}
 		if out.Unreachable == "" {
-			out.Unreachable = run.Unreachable
+			out.Unreachable, out.Instead = run.Unreachable, run.Instead
 		}
 	}
 	slices.SortStableFunc(out.Results, func(a, b Result) int { return rank[a.ID] - rank[b.ID] })

@@ -153,7 +153,7 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	names, places := secrets.anyCase(), secrets.places()
 	out.Target.URL = text(run.Target.URL)
 	out.Identity = redactIdentity(run.Identity, text)
-	out.Unreachable, out.Doubt = text(run.Unreachable), text(run.Doubt)
+	out.Unreachable, out.Instead, out.Doubt = text(run.Unreachable), text(run.Instead), text(run.Doubt)
 	out.Stale = append([]string(nil), run.Stale...)
 	for i := range out.Stale {
 		out.Stale[i] = text(out.Stale[i])

@@ -52,6 +52,8 @@ type Run struct {
 	Judges map[string]string `json:"judges,omitempty"`
 	// Unreachable says why the target could not be tested at all; empty when it could.
 	Unreachable string `json:"unreachable,omitempty"`
+	// Instead is the URL that was probably meant, where this one could not be tested; empty where none is known.
+	Instead     string `json:"instead,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`
 	// Selected is how many requirements the run was to judge.
 	Selected int `json:"selected,omitempty"`

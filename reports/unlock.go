@@ -72,7 +72,7 @@ const mostAgain = 5
 func (r *Run) NextCommands() []Next {
 	again := cmp.Or(r.Command, "mcpauth run "+ShellQuoted(r.Target.URL))
 	if r.Unreachable != "" {
-		return []Next{{"See what answers at this address", "mcpauth doctor " + ShellQuoted(r.Target.URL)}}
+		return []Next{r.reachable(again)}
 	}
 	var out []Next
 	var failed []string
@@ -95,6 +95,23 @@ func (r *Run) NextCommands() []Next {
 		}
 	}
 	return out
+}
+
+// reachable is what to run where the target could not be tested.
+func (r *Run) reachable(again string) Next {
+	if r.Instead != "" {
+		return Next{"Test the URL that was probably meant", r.elsewhere(again)}
+	}
+	return Next{"See what answers at this address", "mcpauth doctor " + ShellQuoted(r.Target.URL)}
+}
+
+// elsewhere is a command for the URL that was probably meant, in place of the one in it or in its target file.
+func (r *Run) elsewhere(command string) string {
+	given, meant := " "+ShellQuoted(r.Target.URL)+" ", " "+ShellQuoted(r.Instead)+" "
+	if strings.Contains(command+" ", given) {
+		return strings.TrimSpace(strings.Replace(command+" ", given, meant, 1))
+	}
+	return command + " " + ShellQuoted(r.Instead)
 }
 
 // ShellQuoted is a word as a shell reads it.

@@ -2,6 +2,7 @@ package suites
 
 import (
 	"cmp"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"maps"
@@ -160,6 +161,15 @@ func (c *Config) header() []reports.Field {
 		out = append(out, reports.Field{Name: name, Value: c.Headers[name]})
 	}
 	return out
+}
+
+// certificate is the client certificate for the target's origin; nil for none. It has been validated.
+func (c *Config) certificate() *tls.Certificate {
+	pair, err := tls.X509KeyPair([]byte(c.CertificatePEM), []byte(c.CertificateKey))
+	if err != nil {
+		return nil
+	}
+	return &pair
 }
 
 // guarded are the tools that may turn out to be what is protected, where nothing else is: those whose call changes nothing

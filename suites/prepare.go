@@ -103,7 +103,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	s.beginReport(sv)
 	var unreachable *survey.Unreachable
 	if errors.As(err, &unreachable) {
-		s.run.Unreachable = unreachable.Why
+		s.run.Unreachable, s.run.Instead = unreachable.Why, unreachable.Instead
 		s.run.Discovered = slices.DeleteFunc(s.unregister(ctx), func(f reports.Fact) bool { return f.Name == "login" }) // the same again
 		s.run.Screenshots = s.pictures
 		err = nil
@@ -140,7 +140,7 @@ func (c *Config) newClient(u *url.URL, secrets *reports.Secrets) *wire.Client {
 	}
 	return wire.New(wire.Options{
 		Guard: guard, Roots: c.RootCAs, Secrets: secrets, Limits: c.limits(), Shared: c.Shared.limits(), Passive: c.passiveBut(),
-		Header: c.header(), HeaderOrigin: u.Scheme + "://" + u.Host,
+		Header: c.header(), Certificate: c.certificate(), HeaderOrigin: document.Origin(u),
 		UserAgent: cmp.Or(c.UserAgent, "mcpauth/"+Build().Version+" ({check}; +https://github.com/mcpauth/conformance)"),
 	})
 }

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -137,6 +139,8 @@ func TestDiagnosis(t *testing.T) {
 		"basic":            {url: answer(t, 401, map[string]string{"WWW-Authenticate": `Basic realm="staging"`}, "")},
 		"firewall":         {url: answer(t, 403, map[string]string{"Content-Type": "text/html", "Cf-Mitigated": "challenge"}, "<p>Wait</p>")},
 		"client-tls":       {url: mutual, args: []string{"--ca-file", authority}},
+		"client-page":      {url: answer(t, 400, html, "<html><head><title>400 No required SSL certificate was sent</title></head></html>")},
+		"secure-elsewhere": {url: answer(t, 301, map[string]string{"Location": "https://127.0.0.1:1/mcp"}, "")},
 		"self-signed":      {url: selfSigned(t)},
 		"no-tls":           {url: strings.Replace(good.URL, "http://", "https://", 1)},
 		"nobody-listens":   {url: "http://" + free(t) + "/mcp"},
@@ -158,6 +162,66 @@ func TestDiagnosis(t *testing.T) {
 				assert.NotZero(t, code, verb)
 				assert.Contains(t, strings.Join(strings.Fields(out+errs), " "), why, verb)
 			}
+		})
+	}
+}
+
+// A gate that demands a client certificate is passed with one, given by flags or in a target file; a bad pair is an error that says where.
+func TestClientCertificate(t *testing.T) {
+	folder := t.TempDir()
+	file := func(name string, content []byte) string {
+		path := filepath.Join(folder, name)
+		require.NoError(t, os.WriteFile(path, content, 0o600))
+		return path
+	}
+	pair := func(host string) (certificate, key []byte) {
+		made, err := reference.Stranger(host)
+		require.NoError(t, err)
+		der, err := x509.MarshalPKCS8PrivateKey(made.PrivateKey)
+		require.NoError(t, err)
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made.Certificate[0]}),
+			pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	}
+	mine, myKey := pair("tester.example")
+	others, othersKey := pair("stranger.example")
+	r := start(t, func(o *reference.Options) {
+		o.Host = "mcp.gated.test"
+		o.TLS = func(c *tls.Config) {
+			c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+			c.ClientCAs.AppendCertsFromPEM(mine)
+		}
+	})
+	certificate, key := file("client.pem", mine), file("client-key.pem", myKey)
+	both := file("both.pem", slices.Concat(mine, myKey))
+	wrong, wrongKey := file("wrong.pem", others), file("wrong-key.pem", othersKey)
+	described := file("target.yaml", []byte("version: 1\ntarget:\n  url: "+r.URL+
+		"\n  client_certificate: {certificate: {file: client.pem}, key: {file: client-key.pem}}\n"))
+	mixed := file("mixed.yaml", []byte("version: 1\ntarget:\n  url: "+r.URL+
+		"\n  client_certificate: {certificate: {file: client.pem}, key: {file: wrong-key.pem}}\n"))
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"two files":      {[]string{r.URL, "--client-cert", certificate, "--client-key", key}, 0, "PASSED"},
+		"one file":       {[]string{r.URL, "--client-cert", both}, 0, "PASSED"},
+		"target file":    {[]string{"-c", described}, 0, "PASSED"},
+		"none":           {[]string{r.URL}, 3, "demands a client certificate"},
+		"of a stranger":  {[]string{r.URL, "--client-cert", wrong, "--client-key", wrongKey}, 3, "refuses the client certificate"},
+		"no key":         {[]string{r.URL, "--client-cert", certificate}, 2, "give its key with --client-key"},
+		"another key":    {[]string{r.URL, "--client-cert", certificate, "--client-key", wrongKey}, 2, "does not match"},
+		"key alone":      {[]string{r.URL, "--client-key", key}, 2, "--client-key needs --client-cert"},
+		"no such file":   {[]string{r.URL, "--client-cert", filepath.Join(folder, "absent.pem")}, 2, "absent.pem"},
+		"bad pair in it": {[]string{"-c", mixed}, 2, "mixed.yaml:4:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"run", "--only", "RS-CHALLENGE-*,RS-DISC-*", "--ca-file", file("ca.pem", r.Authority)}, c.args...)
+			for from, to := range r.ConnectTo {
+				args = append(args, "--connect-to", from+"="+to)
+			}
+			code, out, errs := mcpauth(t, nil, args...)
+			assert.Equal(t, c.code, code, out+errs)
+			assert.Contains(t, strings.Join(strings.Fields(out+errs), " "), c.says)
 		})
 	}
 }

@@ -196,7 +196,7 @@ func TestFleetBeyondTheOwnNetwork(t *testing.T) {
 	for from, to := range r.ConnectTo {
 		args = append(args, "--connect-to", from+"="+to)
 	}
-	for _, secret := range []string{"--token-env=T", "--header-env=X-Gate=T"} {
+	for _, secret := range []string{"--token-env=T", "--header-env=X-Gate=T", "--client-cert=client.pem"} {
 		code, _, errs = mcpauth(t, []string{"T=the-secret-of-somebody"}, append(args, secret)...)
 		assert.Equal(t, 2, code)
 		assert.Contains(t, errs, "would go to every server of the list")

@@ -66,7 +66,7 @@ var ofOneTarget = map[string]string{
 
 // secretFlags hold what belongs to one target. Nobody meant it for every server of a list.
 var secretFlags = []string{"token-env", "username", "password-env", "totp-env", "second-username", "second-password-env", "client-id",
-	"client-secret-env", "header-env", "register", "cimd-listen", "cimd-url"}
+	"client-secret-env", "header-env", "client-cert", "client-key", "register", "cimd-listen", "cimd-url"}
 
 // fleetRun tests the targets of a list and writes a folder of results.
 type fleetRun struct {

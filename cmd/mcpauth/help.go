@@ -25,7 +25,7 @@ type flagGroup struct {
 
 // groups are those of the flags of run. Other verbs have some of them.
 var groups = []flagGroup{
-	{"Target", []string{"config", "targets", "revision", "header-env", "origin"}},
+	{"Target", []string{"config", "targets", "revision", "header-env", "client-cert", "client-key", "origin"}},
 	{"Many targets", []string{"out", "resume", "parallel", "per-host", "total-rate", "total-timeout", "split", "opt-out", "contact"}},
 	{"Sign-in", []string{
 		"token-env", "username", "password-env", "totp-env", "second-username", "second-password-env", "client-id", "client-secret-env",
@@ -211,6 +211,7 @@ func described(w io.Writer, name, says string, column int) {
 var othersFlags = map[string]string{
 	"token": "token-env", "bearer": "token-env", "access-token": "token-env", "password": "password-env", "pass": "password-env",
 	"user": "username", "u": "username", "k": "ca-file", "insecure": "ca-file", "cacert": "ca-file", "header": "header-env",
+	"cert": "client-cert", "E": "client-cert", "key": "client-key",
 	"H": "header-env", "output": "report", "o": "report", "format": "report", "f": "config", "file": "config", "target": "config",
 	"client-secret": "client-secret-env", "filter": "only", "include": "only", "exclude": "skip", "resolve": "connect-to", "sort": "only",
 	"scopes": "scope", "redirect": "redirect-uri", "x": "connect-to", "proxy": "connect-to",

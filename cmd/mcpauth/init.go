@@ -55,7 +55,8 @@ and registers nothing.`,
 			return nil
 		},
 	}
-	o.some(c.Flags(), append(ofGroups("Network"), "revision", "header-env", "token-env", "timeout", "max-requests", "rate", "concurrency"))
+	o.some(c.Flags(), append(ofGroups("Network"), "revision", "header-env", "client-cert", "client-key", "token-env", "timeout",
+		"max-requests", "rate", "concurrency"))
 	c.Flags().StringVarP(&path, "output", "o", "target.yaml", "file to write; - for standard output")
 	c.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
 	for _, name := range []string{"report", "only", "skip", "label-filter", "baseline", "update-baseline", "fail-on", "strict", "verbose",
@@ -80,6 +81,7 @@ func targetText(url string, seen *suites.Surveyed) string {
 	}
 	line("  # revisions: [\"2025-11-25\"]              # judge by these only; else by every one that the server speaks")
 	line("  # headers: {X-Gateway: {env: GATEWAY_KEY}} # for a server behind a gate")
+	line("  # client_certificate: {certificate: {file: client.pem}, key: {file: client-key.pem}} # for a gate that demands one")
 	line("  # body_limit: 1048576                    # bytes of the largest message that the server is meant to take")
 	line("  # public: [initialize, tools/list]         # methods that are meant for everybody, without a token; true: all of them")
 	if !seen.Protected {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target"
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
@@ -34,6 +36,7 @@ type options struct {
 	reports                                                              []string
 	nameServer, userAgent, authorizedBy, evidence                        string
 	shard, labelFilter, failOn, tokenEnv, caFile, colour, file, baseline string
+	clientCert, clientKey                                                string
 	signIn                                                               signIn
 	fleet                                                                fleetOptions
 	intrusive, authorized, passive                                       bool
@@ -64,6 +67,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.tokenEnv, "token-env", "", "name of the environment variable that holds a valid access token (never the token itself)")
 	o.signIn.register(f)
 	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
+	f.StringVar(&o.clientCert, "client-cert", "", "client certificate to show at the target's origin, PEM")
+	f.StringVar(&o.clientKey, "client-key", "", "private key of the client certificate, PEM (default: the file of --client-cert)")
 	f.StringSliceVar(&o.origins, "origin", nil, "a browser origin that the server is meant to allow")
 	f.StringArrayVar(&o.reports, "report", nil, reportUsage)
 	f.StringVar(&o.evidence, "evidence", "cited", "exchanges that the reports keep: those that verdicts cite, or all")
@@ -418,6 +423,9 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 		}
 		cfg.Headers[name] = value
 	}
+	if cfg.ClientCertificate, err = o.clientCertificate(); err != nil {
+		return bad("%w", err)
+	}
 	for _, m := range o.connectTo {
 		from, to, ok := strings.Cut(m, "=")
 		if !ok {
@@ -436,6 +444,30 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// clientCertificate reads the client certificate and its key.
+func (o *options) clientCertificate() (out target.ClientCertificate, err error) {
+	if o.clientCert == "" && o.clientKey != "" {
+		return out, errors.New("--client-key needs --client-cert")
+	}
+	if o.clientCert == "" {
+		return out, nil
+	}
+	certificate, err := strict.ReadFile(o.clientCert, mostText)
+	if err != nil {
+		return out, fmt.Errorf("--client-cert: %w", err)
+	}
+	key, err := strict.ReadFile(cmp.Or(o.clientKey, o.clientCert), mostText)
+	if err != nil {
+		return out, fmt.Errorf("--client-key: %w", err)
+	}
+	if _, err := tls.X509KeyPair(certificate, key); err != nil && o.clientKey == "" {
+		return out, fmt.Errorf("--client-cert %s: %w; if the file holds no private key, give its key with --client-key", o.clientCert, err)
+	} else if err != nil {
+		return out, fmt.Errorf("--client-cert %s with --client-key %s: %w", o.clientCert, o.clientKey, err)
+	}
+	return target.ClientCertificate{CertificatePEM: string(certificate), CertificateKey: string(key)}, nil
 }
 
 // aside are options that change nothing of what a run tests.

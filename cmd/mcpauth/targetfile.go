@@ -19,6 +19,9 @@ func loadTarget(path string, cfg *suites.Config) error {
 	if flags.Recipe != nil {
 		replaced = append(replaced, "login.recipe")
 	}
+	if flags.CertificatePEM != "" {
+		replaced = append(replaced, "target.client_certificate")
+	}
 	t, err := target.Load(path, replaced...)
 	if err != nil {
 		return err
@@ -46,6 +49,7 @@ func withFlags(t, flags target.Target) target.Target {
 		t.Headers = map[string]string{}
 	}
 	maps.Copy(t.Headers, flags.Headers)
+	t.ClientCertificate = cmp.Or(flags.ClientCertificate, t.ClientCertificate)
 	t.TrustEndpoints = append(t.TrustEndpoints, flags.TrustEndpoints...)
 	t.Token, t.SignInAt = cmp.Or(flags.Token, t.Token), cmp.Or(flags.SignInAt, t.SignInAt)
 	t.Recipe, t.Register = cmp.Or(flags.Recipe, t.Recipe), cmp.Or(flags.Register, t.Register)

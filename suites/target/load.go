@@ -45,6 +45,9 @@ func Load(path string, replaced ...string) (Target, error) {
 			r.Add(strict.Child(n, "login", "recipe"), "login.recipe: %v", err)
 		}
 	}
+	if slices.Contains(replaced, "target.client_certificate") {
+		t.ClientCertificate = ClientCertificate{}
+	}
 	t.complete()
 	t.inFile(r, n)
 	for _, m := range t.mistakes() {

@@ -52,6 +52,8 @@ type Server struct {
 	Revisions []string `yaml:"revisions" enum:"2025-03-26,2025-06-18,2025-11-25,2026-07-28"`
 	// Headers are sent to the target's origin only, for servers behind a gate.
 	Headers map[string]string `yaml:"headers" secret:"yes"`
+	// ClientCertificate is shown to the target's origin only, for servers behind a gate that demands one.
+	ClientCertificate `yaml:"client_certificate"`
 	// Origins are browser origins that the server is meant to allow.
 	Origins []string `yaml:"origins"`
 	// BodyLimit is the size in bytes of the largest message that the server is meant to accept.
@@ -65,6 +67,14 @@ type Server struct {
 	// stands for all of them, so that the whole server is public.
 	PublicMethods []string `yaml:"public" all:"*" enum:"initialize,server/discover,ping,notifications/initialized,tools/list,tools/call,resources/list,resources/templates/list,resources/read,prompts/list,prompts/get,completion/complete,logging/setLevel"`
 	AddressBlock  `yaml:"address_block"`
+}
+
+// ClientCertificate is a certificate of TLS, and the private key of it.
+type ClientCertificate struct {
+	// CertificatePEM is the certificate in PEM, with the intermediate ones after it.
+	CertificatePEM string `yaml:"certificate" need:"yes" secret:"yes"`
+	// CertificateKey is the private key in PEM, unencrypted.
+	CertificateKey string `yaml:"key" need:"yes" secret:"yes"`
 }
 
 // AddressBlock says that the server blocks an address after so many bad tokens.

@@ -1,12 +1,19 @@
 package target_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
@@ -24,6 +31,7 @@ target:
   url: https://mcp.example.com/mcp
   revisions: [2025-11-25]
   headers: {X-Gateway: {env: GATEWAY_KEY}}
+  client_certificate: {certificate: {file: client.pem}, key: {file: client.pem}}
   origins: ["https://app.example.com"]
   other_resource: https://mcp.example.com/other
   public: [initialize, tools/list]
@@ -64,14 +72,44 @@ func write(t *testing.T, name, content string) string {
 	return path
 }
 
+// clientCertificate is a certificate and its key, one after the other.
+func clientCertificate(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})) +
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+}
+
+// A certificate without its key, in Go, is no silent run without one.
+func TestAClientCertificateHasAKey(t *testing.T) {
+	both := clientCertificate(t)
+	whole := target.Target{Server: target.Server{ClientCertificate: target.ClientCertificate{CertificatePEM: both, CertificateKey: both}}}
+	require.NoError(t, whole.Validate())
+	for name, c := range map[string]target.ClientCertificate{"no key": {CertificatePEM: both}, "no certificate": {CertificateKey: both},
+		"another key": {CertificatePEM: both, CertificateKey: clientCertificate(t)}} {
+		half := target.Target{Server: target.Server{ClientCertificate: c}}
+		assert.ErrorContains(t, half.Validate(), "the client certificate cannot be used", name)
+	}
+}
+
 func TestTargetFile(t *testing.T) {
 	for _, name := range []string{"GATEWAY_KEY", "ALICE_PASSWORD", "ALICE_TOTP", "DEMO_SECRET", "READ_TOKEN"} {
 		t.Setenv(name, "value-of-"+name)
 	}
 	path := write(t, "target.yaml", wholeTarget)
 	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "bob.txt"), []byte("bobs password\n"), 0o600))
+	pair := clientCertificate(t)
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "client.pem"), []byte(pair), 0o600))
 	cfg, err := target.Load(path)
 	require.NoError(t, err)
+	assert.Equal(t, target.ClientCertificate{CertificatePEM: strings.TrimRight(pair, "\n"), CertificateKey: strings.TrimRight(pair, "\n")},
+		cfg.ClientCertificate)
 	assert.Equal(t, "https://mcp.example.com/mcp", cfg.URL)
 	assert.Equal(t, []string{"2025-11-25"}, cfg.Revisions)
 	assert.Equal(t, []target.User{{Name: "alice", Password: "value-of-ALICE_PASSWORD", OneTime: "value-of-ALICE_TOTP"},

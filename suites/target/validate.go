@@ -1,6 +1,7 @@
 package target
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,11 @@ func (t *Target) mistakes() []mistake {
 	out = append(out, t.wrongCredentials()...)
 	if n := len(t.SharedSecret.Value); n > 0 && n < 8 {
 		out = append(out, mistake{[]any{"shared_secret", "value"}, fmt.Sprintf("the shared secret has %d bytes: want at least 8", n)})
+	}
+	if t.CertificatePEM != "" || t.CertificateKey != "" {
+		if _, err := tls.X509KeyPair([]byte(t.CertificatePEM), []byte(t.CertificateKey)); err != nil {
+			out = append(out, mistake{[]any{"target", "client_certificate"}, fmt.Sprintf("the client certificate cannot be used: %v", err)})
+		}
 	}
 	for i, c := range t.Clients {
 		if c.Method == "private_key_jwt" && c.Key == "" {

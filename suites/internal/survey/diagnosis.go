@@ -33,6 +33,10 @@ func (t *taker) diagnose() string {
 			}
 		}
 	}
+	if to := upgrade(s.URL, ex); to != nil {
+		t.instead = to.String()
+		return sentences(asked(ex), fmt.Sprintf("It redirects to %s: test that URL.", to))
+	}
 	if gate := gate(s.URL, ex); gate != "" {
 		return sentences(asked(ex), gate)
 	}
@@ -96,6 +100,19 @@ func asked(ex *reports.Exchange) string {
 var challengePages = []string{"cf-mitigated", "just a moment", "cf-chl", "x-amzn-waf-action", "awswafcookiedomainlist", "_incapsula_",
 	"akamai", "captcha", "ddos-guard"}
 
+// upgrade is where the endpoint redirects to, if that is itself by another scheme; nil otherwise.
+func upgrade(at *url.URL, ex *reports.Exchange) *url.URL {
+	to, err := at.Parse(expect.Header(ex, "Location"))
+	redirects := expect.Status(ex) >= 300 && expect.Status(ex) <= 399
+	if err != nil || !redirects || to.Hostname() != at.Hostname() || !sameURL(to.Path, at.Path) || to.Scheme == at.Scheme {
+		return nil
+	}
+	if to, err = document.ParseURL(to.String()); err != nil || to.User != nil {
+		return nil
+	}
+	return to
+}
+
 // gate says what is before the endpoint, and how to get past it; empty where nothing seems to.
 func gate(at *url.URL, ex *reports.Exchange) string {
 	status := expect.Status(ex)
@@ -110,10 +127,10 @@ func gate(at *url.URL, ex *reports.Exchange) string {
 		return fmt.Sprintf("It redirects to %s, as a single sign-on gate does. Test an address behind the gate, or pass the cookie or header "+
 			"that opens it: "+
 			"--header-env Cookie=VARIABLE.", to.Host)
-	case where != "" && status >= 300 && status <= 399 && err == nil && sameURL(to.Path, at.Path) && to.Scheme != at.Scheme:
-		return fmt.Sprintf("It redirects to %s: test that URL.", to.Redacted())
 	case where != "" && status >= 300 && status <= 399 && err == nil && looksLikeLogin(to.Path):
 		return "It redirects to a login page, as a gate with cookies does. Pass the cookie or header that opens it: --header-env Cookie=VARIABLE."
+	case wantsCertificate(ex):
+		return "A gate demands a client certificate before the server is reached. Give one with --client-cert and --client-key."
 	case (status == 403 || status == 503 || status == 405 || status == 202) && isChallengePage(ex):
 		return "A web application firewall asks for proof that the client is a browser. Let mcpauth pass it for the test: allow this " +
 			"machine's address, " +
@@ -122,6 +139,17 @@ func gate(at *url.URL, ex *reports.Exchange) string {
 		return "A proxy or load balancer answers, and cannot reach the server behind it. Start the server, then run again."
 	}
 	return ""
+}
+
+// certificatePages are words in the pages of gates that demand a client certificate after the handshake: nginx, and IIS (403.7).
+var certificatePages = []string{"no required ssl certificate", "the ssl certificate error", "client certificate"}
+
+func wantsCertificate(ex *reports.Exchange) bool {
+	if !slices.Contains([]int{400, 403, 495, 496}, ex.Response.Status) {
+		return false
+	}
+	page := strings.ToLower(ex.Response.Body)
+	return slices.ContainsFunc(certificatePages, func(mark string) bool { return strings.Contains(page, mark) })
 }
 
 func looksLikeLogin(path string) bool {
@@ -146,6 +174,7 @@ func (t *taker) elsewhere() string {
 			named = d.Object.String("resource")
 		}
 		if u, err := document.ParseURL(named); err == nil && document.Origin(u) == document.Origin(t.s.URL) && !sameURL(named, t.s.Endpoint) {
+			t.instead = named
 			return fmt.Sprintf("Its metadata names %s: did you mean that?", named)
 		}
 	}
@@ -155,6 +184,7 @@ func (t *taker) elsewhere() string {
 			continue
 		}
 		if speaksMCP(t.call(mcp.Probe(candidate, newest(mcp.Stateful)))) {
+			t.instead = candidate
 			return fmt.Sprintf("%s answers as an MCP endpoint does: did you mean that?", candidate)
 		}
 	}

@@ -258,23 +258,26 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	t.endpoint()
 	stateful := s.Anonymous[mcp.Stateful]
 	if stateful.Response == nil && s.Anonymous[mcp.Stateless].Response == nil {
-		return s, &Unreachable{stateful.Error}
+		return s, &Unreachable{Why: stateful.Error}
 	}
 	t.resources()
 	t.both(t.servers, t.revisions)
 	for _, ex := range s.exchanges { // what was not asked says nothing
 		if ex.Error == wire.ErrBudget.Error() {
-			return s, &Unreachable{wire.ErrBudget.Error() + " before the target was surveyed; raise it with --max-requests"}
+			return s, &Unreachable{Why: wire.ErrBudget.Error() + " before the target was surveyed; raise it with --max-requests"}
 		}
 	}
 	if why := t.diagnose(); why != "" {
-		return s, &Unreachable{why}
+		return s, &Unreachable{why, t.instead}
 	}
 	return s, nil
 }
 
 // Unreachable is the error of a target that gave no HTTP answer, or is no MCP endpoint. Why is a paragraph for the user.
-type Unreachable struct{ Why string }
+type Unreachable struct {
+	Why     string
+	Instead string // the URL that was probably meant; empty where none is known
+}
 
 func (u *Unreachable) Error() string { return u.Why }
 
@@ -283,6 +286,8 @@ type taker struct {
 	client *wire.Client
 	s      *Survey
 	inTurn bool
+	// instead is the URL that was probably meant, where this one is no MCP endpoint.
+	instead string
 }
 
 // both does several things at once, or one by one.
@@ -563,7 +568,7 @@ func redirectWithin(address string, ex *reports.Exchange) string {
 // ReadDocument takes an exchange as a metadata document: 200 with one JSON object.
 func ReadDocument(ex *reports.Exchange) (*document.Object, []string, error) {
 	if ex.Response == nil {
-		return nil, nil, &Unreachable{ex.Error}
+		return nil, nil, &Unreachable{Why: ex.Error}
 	}
 	if ex.Response.Status != 200 {
 		return nil, nil, &status{ex.Response.Status}

@@ -248,8 +248,8 @@ func (p *Proxy) secure(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	over := tls.Client(conn, &tls.Config{RootCAs: p.client.opt.Roots, ServerName: name, MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"http/1.1"}})
+	to := &url.URL{Scheme: "https", Host: address}
+	over := tls.Client(conn, showing(p.client.certificateAt(to), p.client.verifying(name, "http/1.1")))
 	if err := over.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err

@@ -33,6 +33,7 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/deadline"
+	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
 // Limits bound what one run may cost us and the target. The zero value of a field means its default.
@@ -83,8 +84,9 @@ type Options struct {
 	Passive string
 	// Secrets, if set, gets the values of cookies, which may stand elsewhere too.
 	Secrets *reports.Secrets
-	// Header is sent with every request to the target's own origin, for servers behind a gate.
+	// Header is sent with every request to the target's own origin, and Certificate is shown there: for servers behind a gate.
 	Header       []reports.Field
+	Certificate  *tls.Certificate
 	HeaderOrigin string
 }
 
@@ -92,6 +94,7 @@ type Options struct {
 type Client struct {
 	opt       Options
 	transport *http.Transport
+	gated     *http.Transport // to the target's own origin
 	slots     chan struct{}
 	hosts     hosts
 	sent      atomic.Int64
@@ -130,6 +133,10 @@ func New(opt Options) *Client {
 	c := &Client{opt: opt, slots: make(chan struct{}, opt.Limits.Concurrency)}
 	c.hosts.byName, c.hosts.byAddr = map[string]*host{}, map[netip.Addr]*load{}
 	c.transport = c.newTransport(func(*http.Transport) {})
+	c.gated = c.transport
+	if opt.Certificate != nil {
+		c.gated = c.newTransport(func(t *http.Transport) { showing(opt.Certificate, t.TLSClientConfig) })
+	}
 	return c
 }
 
@@ -139,7 +146,7 @@ func (c *Client) newTransport(change func(*http.Transport)) *http.Transport {
 	t := &http.Transport{
 		Proxy:                  nil, // a proxy would blind the guard
 		DialContext:            c.dial,
-		TLSClientConfig:        &tls.Config{RootCAs: c.opt.Roots, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        c.verifying(""),
 		TLSHandshakeTimeout:    c.opt.Limits.Connect,
 		MaxResponseHeaderBytes: c.opt.Limits.Header,
 		DisableCompression:     true,
@@ -154,8 +161,32 @@ func (c *Client) newTransport(change func(*http.Transport)) *http.Transport {
 	return t
 }
 
+// verifying is how TLS is spoken: with the versions of today, to a server whose certificate is verified.
+func (c *Client) verifying(name string, protocols ...string) *tls.Config {
+	return &tls.Config{RootCAs: c.opt.Roots, ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: protocols}
+}
+
+// showing has a client certificate shown to a server that asks for one, whichever authorities it names.
+func showing(certificate *tls.Certificate, config *tls.Config) *tls.Config {
+	if certificate != nil {
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
+	}
+	return config
+}
+
+// certificateAt is the client certificate that a URL's origin may see: the target's own only; nil for none.
+func (c *Client) certificateAt(u *url.URL) *tls.Certificate {
+	if !c.atTarget(u) {
+		return nil
+	}
+	return c.opt.Certificate
+}
+
 // Close drops idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+	c.gated.CloseIdleConnections()
+}
 
 // Sent is the number of requests sent so far.
 func (c *Client) Sent() int { return int(c.sent.Load()) }
@@ -360,7 +391,7 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 	if req.Host != "" {
 		ex.Request.Header = append(ex.Request.Header, reports.Field{Name: "Host", Value: req.Host})
 	}
-	rt := c.transport
+	rt := c.transportTo(hr.URL)
 	if req.Fresh || req.Certificate != nil || req.From.IsValid() {
 		rt = c.newTransport(func(t *http.Transport) {
 			t.DisableKeepAlives = true
@@ -369,13 +400,19 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 					return c.dialFrom(ctx, network, address, &net.TCPAddr{IP: req.From.AsSlice()})
 				}
 			}
-			if req.Certificate != nil {
-				t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return req.Certificate, nil }
-			}
+			showing(cmp.Or(req.Certificate, c.certificateAt(hr.URL)), t.TLSClientConfig)
 		})
 		defer rt.CloseIdleConnections()
 	}
 	return c.exchange(ctx, rt, hr, req, ex)
+}
+
+// transportTo makes requests to a URL.
+func (c *Client) transportTo(u *url.URL) *http.Transport {
+	if c.atTarget(u) {
+		return c.gated
+	}
+	return c.transport
 }
 
 // hung is how long after its time a request is given to end by itself.
@@ -462,11 +499,14 @@ func (c *Client) header(u *url.URL, check string, given []reports.Field) []repor
 
 // gate is what opens the gate in front of the target, at its own origin only.
 func (c *Client) gate(u *url.URL) []reports.Field {
-	if u.Scheme+"://"+u.Host != c.opt.HeaderOrigin {
+	if !c.atTarget(u) {
 		return nil
 	}
 	return c.opt.Header
 }
+
+// atTarget reports that a URL is of the target's own origin.
+func (c *Client) atTarget(u *url.URL) bool { return document.Origin(u) == c.opt.HeaderOrigin }
 
 func (c *Client) read(req Request, resp *http.Response) (*reports.Response, error) {
 	out := &reports.Response{Status: resp.StatusCode, Proto: resp.Proto}
@@ -622,9 +662,7 @@ func (c *Client) raw(ctx context.Context, req Request, message []byte, ex *repor
 		_ = conn.SetDeadline(deadline)
 	}
 	if u.Scheme == "https" {
-		tc := tls.Client(conn, &tls.Config{
-			RootCAs: c.opt.Roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-		})
+		tc := tls.Client(conn, showing(c.certificateAt(u), c.verifying(u.Hostname(), "http/1.1")))
 		if err := tc.HandshakeContext(ctx); err != nil {
 			return err
 		}
@@ -676,7 +714,7 @@ func (c *Client) LeafKey(ctx context.Context, u *url.URL) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
-	session := tls.Client(conn, &tls.Config{RootCAs: c.opt.Roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12})
+	session := tls.Client(conn, showing(c.certificateAt(u), c.verifying(u.Hostname())))
 	if err := session.HandshakeContext(ctx); err != nil {
 		return "", err
 	}
@@ -710,9 +748,9 @@ func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error
 	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
 		suites = append(suites, s.ID)
 	}
-	old := tls.Client(conn, &tls.Config{
+	old := tls.Client(conn, showing(c.certificateAt(u), &tls.Config{
 		ServerName: u.Hostname(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, CipherSuites: suites, InsecureSkipVerify: true,
-	})
+	}))
 	return old.HandshakeContext(ctx) == nil, nil
 }
 
@@ -783,8 +821,8 @@ func plain(err error) string {
 		return "TLS: " + invalid.Error()
 	case errors.As(err, &record):
 		return "the server does not speak TLS at this port: is it an http URL?"
-	case strings.Contains(err.Error(), "tls: certificate required"): // the alert of RFC 8446 section 6.2, of a type without a name
-		return "TLS: the server, or a gate before it, demands a client certificate, and mcpauth has none: test an address behind it"
+	case alert.MatchString(err.Error()):
+		return refusedCertificate(alert.FindStringSubmatch(err.Error())[1])
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nobody listens at this address (connection refused): is the server running, and the port right?"
 	case errors.As(err, &dns):
@@ -800,6 +838,24 @@ func plain(err error) string {
 		return "the server closed the connection without an answer"
 	}
 	return malformed.ReplaceAllString(err.Error(), "$1…")
+}
+
+// alert is an alert of the server about the certificate of the client (RFC 8446 section 6.2), which has no type of its own.
+var alert = regexp.MustCompile(`remote error: tls: (certificate required|bad certificate|unsupported certificate|revoked certificate|` +
+	`expired certificate|unknown certificate|unknown certificate authority|handshake failure)$`)
+
+// refusedCertificate says what an alert about the client's certificate means.
+func refusedCertificate(alert string) string {
+	switch alert {
+	case "certificate required":
+		return "TLS: the server, or a gate in front of it, demands a client certificate: give one for the target with --client-cert and " +
+			"--client-key"
+	case "handshake failure":
+		return "TLS: the server ends the handshake. Either it has no cipher in common with mcpauth, or it, or a gate in front of it, demands " +
+			"a client certificate: give one for the target with --client-cert and --client-key"
+	}
+	return "TLS: the server, or a gate in front of it, refuses the client certificate (" + alert + "): give another one for the target with " +
+		"--client-cert and --client-key"
 }
 
 // malformed is what net/http says of an answer that it cannot read, with the beginning of what it quotes: the rest may be a

@@ -509,7 +509,8 @@ func TestErrorsAreSentences(t *testing.T) {
 		}
 	}()
 	defer l.Close()
-	assert.Contains(t, get(client(wire.Limits{}), "http://"+l.Addr().String()).Error, "closed the connection")
+	gone := get(client(wire.Limits{}), "http://"+l.Addr().String()).Error // a server that closes before it reads resets the connection
+	assert.Regexp(t, "(closed|reset) the connection without an answer", gone)
 	s := httptest.NewTLSServer(http.NotFoundHandler())
 	defer s.Close()
 	s.Config.ErrorLog = nil
