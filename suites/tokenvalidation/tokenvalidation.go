@@ -260,7 +260,7 @@ func boundsTokenSize(t *T) {
 		sizes = sizes.And("a bad token of 256 KiB", 256<<10)
 	}
 	Each(t, sizes, func(t *T, n int) {
-		ex := t.Send(t.MCP.Call().With(mcp.Bearer(strings.Repeat("A", n))).OnFreshConnection())
+		ex := answerToOversized(t, t.MCP.Call().With(mcp.Bearer(strings.Repeat("A", n))).OnFreshConnection())
 		if ex.Response == nil {
 			t.Expect(ex).Ideally(expect.Refuse(401, 400, 413, 414, 431))
 			return
@@ -272,6 +272,17 @@ func boundsTokenSize(t *T) {
 		t.Expect(t.Send(t.MCP.Call().With(mcp.Bearer(long)).OnFreshConnection()), "a valid token of 8 KiB").To(serveOrSayTheLimit(t))
 	}
 	t.MCP.Control()
+}
+
+// answerToOversized sends a request up to five times until an answer arrives: a server that closes the connection with a part of the
+// request unread resets it, and the answer may be lost with that (RFC 9112 section 9.6).
+func answerToOversized(t *T, call mcp.Call) (ex *reports.Exchange) {
+	for range 5 {
+		if ex = t.Send(call); ex.Response != nil {
+			break
+		}
+	}
+	return ex
 }
 
 // serveOrSayTheLimit expects a long token to be served, or a status that says that it is too long: with 401 a client asks for another

@@ -145,8 +145,9 @@ func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
 // alone at one of the two servers, one by one at each, then the rest one by one. What waits begins first, and lets others run.
 func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	var together, waiting, reading, rotating sync.WaitGroup
-	resource, authorization, keySet := make(turn, 1), make(turn, 1), make(turn, 1)
-	both, waiters := turns{resource, authorization}, &waiters{}
+	servers, waiters := newServers(), &waiters{}
+	resource, authorization, keySet := servers.at("resource"), servers.at("authorization"), servers.at("key set")
+	both := servers.at("resource", "authorization")
 	inTurn := func(checks []*Check) {
 		for _, c := range checks {
 			e.run(ctx, c)
@@ -165,7 +166,7 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	}
 	rotating.Go(func() { // a key cache is waited for while others run
 		reading.Wait()
-		alone(requirements.AtTheKeySet, turns{keySet})
+		alone(requirements.AtTheKeySet, keySet)
 	})
 	places := make(chan struct{}, atOnce)
 	for _, c := range s.others {
@@ -179,8 +180,8 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	inTurn(s.signing)
 	rotating.Wait() // what follows leaves the target without keys, or counts how often it asks for them
 	both.give()
-	together.Go(func() { alone(requirements.AtTheResourceServer, turns{resource}) })
-	together.Go(func() { alone(requirements.AtTheAuthorizationServer, turns{authorization}) })
+	together.Go(func() { alone(requirements.AtTheResourceServer, resource) })
+	together.Go(func() { alone(requirements.AtTheAuthorizationServer, authorization) })
 	together.Wait()
 	alone(requirements.Everywhere, both)
 	waiters.others.Wait()

@@ -497,7 +497,7 @@ func (t AuthorizationServer) tokenRequest(d *draft, f oauth.Form) wire.Request {
 		c(&f)
 	}
 	for _, p := range f {
-		if p.Name == "code_verifier" || p.Name == "client_secret" {
+		if (p.Name == "code_verifier" || p.Name == "client_secret") && len(p.Value) > tellsNothing { // a client's own is known before
 			t.Secrets.Add(p.Name, p.Value)
 		}
 	}

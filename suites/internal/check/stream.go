@@ -101,7 +101,8 @@ func EventIDs(ex *reports.Exchange) []string {
 	return out
 }
 
-// Meanwhile does something while requests are under way, and returns what they came to.
+// Meanwhile does something while requests are under way, and returns what they came to. Where that finds nothing, other checks go on
+// beside the wait for the rest.
 func (t *T) Meanwhile(requests []wire.Request, do func()) []*reports.Exchange {
 	out := make([]*reports.Exchange, len(requests))
 	var together sync.WaitGroup
@@ -110,8 +111,11 @@ func (t *T) Meanwhile(requests []wire.Request, do func()) []*reports.Exchange {
 		together.Go(func() { out[i] = t.World.Client.Do(t.ctx, t.id, r) })
 	}
 	t.Sleep(50 * time.Millisecond)
-	do()
-	together.Wait()
+	if do(); FoundAny(t) {
+		together.Wait()
+	} else {
+		t.aside(together.Wait)
+	}
 	t.settle(out, false)
 	t.transcript = append(t.transcript, out...)
 	return out

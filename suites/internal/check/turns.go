@@ -2,28 +2,52 @@ package check
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/mcpauth/conformance/suites/internal/deadline"
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
-// turn is held by the one check that has a server to itself.
-type turn chan struct{}
+// servers says who has which server to itself.
+type servers struct {
+	mu    sync.Mutex
+	freed *sync.Cond
+	taken []string
+}
 
-// turns are those of several servers, always in the same order, so that nobody waits for somebody who waits.
-type turns []turn
+func newServers() *servers {
+	s := &servers{}
+	s.freed = sync.NewCond(&s.mu)
+	return s
+}
 
+// at are the turns at some of the servers.
+func (s *servers) at(names ...string) turns { return turns{s, names} }
+
+// turns are held by the one check that has these servers to itself.
+type turns struct {
+	*servers
+	names []string
+}
+
+// take waits until all of them are free. Who waits holds none of them meanwhile: others go on there.
 func (t turns) take() {
-	for _, one := range t {
-		one <- struct{}{}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for slices.ContainsFunc(t.names, func(n string) bool { return slices.Contains(t.taken, n) }) {
+		t.freed.Wait()
 	}
+	t.taken = append(t.taken, t.names...)
 }
 
 func (t turns) give() {
-	for _, one := range t {
-		<-one
-	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.taken = slices.DeleteFunc(t.taken, func(n string) bool { return slices.Contains(t.names, n) })
+	t.freed.Broadcast()
 }
 
 // waiters are the checks that have begun and may have given their turn away: until a time has passed, or until the others have ended.
@@ -65,7 +89,7 @@ func (t turns) each(checks []*Check, w *waiters, run func(*hold, *Check)) {
 // hold is what a check that holds turns knows of them.
 type hold struct {
 	turns
-	*waiters
+	waiters        *waiters
 	resumed, ended chan struct{}
 	waits          bool // it waits for the others, or has done so
 }
@@ -77,14 +101,22 @@ func withHold(ctx context.Context, h *hold) context.Context {
 	return context.WithValue(ctx, holdKey{}, h)
 }
 
+func (t *T) hold() (*hold, bool) {
+	h, ok := t.ctx.Value(holdKey{}).(*hold)
+	return h, ok
+}
+
+// takeBack waits for the turns that a check has given away.
+func (t *T) takeBack(h *hold) {
+	defer deadline.Pause(t.ctx)()
+	h.take()
+}
+
 // aside runs a part of the check that needs no turn.
 func (t *T) aside(part func()) {
-	if h, ok := t.ctx.Value(holdKey{}).(*hold); ok {
+	if h, ok := t.hold(); ok {
 		h.give()
-		defer func() {
-			defer deadline.Pause(t.ctx)()
-			h.take()
-		}()
+		defer t.takeBack(h)
 	}
 	part()
 }
@@ -92,19 +124,66 @@ func (t *T) aside(part func()) {
 // WaitAside waits while all other checks run, also where this one must have a server to itself before and after.
 func WaitAside(t *T, d time.Duration) { t.aside(func() { t.idle(d) }) }
 
+// AsideIfAnswered runs a part that mostly waits for a server, which others may use meanwhile if it answers something else: a server
+// may do one thing at a time.
+func AsideIfAnswered(t *T, address string, part func()) {
+	h, holds := t.hold()
+	if !holds {
+		part()
+		return
+	}
+	ctx, end := context.WithTimeout(t.ctx, patienceForOne)
+	gave := make(chan bool, 1)
+	go func() {
+		answers := t.answersMeanwhile(ctx, address)
+		if answers {
+			h.give()
+		}
+		gave <- answers
+	}()
+	defer func() {
+		end()
+		if <-gave {
+			t.takeBack(h)
+		}
+	}()
+	part()
+}
+
+// underWay is how long a request takes to reach a server.
+const underWay = 50 * time.Millisecond
+
+// answersMeanwhile asks the origin of an address the plainest question, when what it waits for is under way.
+func (w *World) answersMeanwhile(ctx context.Context, address string) bool {
+	u, err := document.ParseURL(address)
+	if err != nil {
+		return false
+	}
+	question, _ := w.plainest(document.Origin(u))
+	if question == nil {
+		return false
+	}
+	select {
+	case <-time.After(underWay):
+	case <-ctx.Done():
+		return false
+	}
+	return failure(w.Client.Do(ctx, survey.Check, *question)) == ""
+}
+
 // afterOthers waits until all other checks have ended, but for those that wait likewise: they follow in order.
 func (t *T) afterOthers() {
-	h, ok := t.ctx.Value(holdKey{}).(*hold)
+	h, ok := t.hold()
 	if !ok || h.waits {
 		return
 	}
 	t.aside(func() {
 		defer deadline.Pause(t.ctx)()
 		h.waits = true
-		h.mu.Lock()
-		h.postponed = append(h.postponed, h)
-		h.mu.Unlock()
-		h.others.Done()
+		h.waiters.mu.Lock()
+		h.waiters.postponed = append(h.waiters.postponed, h)
+		h.waiters.mu.Unlock()
+		h.waiters.others.Done()
 		<-h.resumed // which comes when the run ends, too
 	})
 }

@@ -106,21 +106,29 @@ type Client struct {
 // asked counts requests by their URL without its query.
 type asked struct {
 	mu sync.Mutex
-	of map[string]int
+	of map[string]Asked
 }
 
-func (a *asked) add(address string, n int) {
+// Asked is how many requests were sent to a URL.
+type Asked struct {
+	Answered int
+	// Unsure are those under way, and those that were not answered: nobody knows whether the server has seen them.
+	Unsure int
+}
+
+func (a *asked) add(address string, answered, unsure int) {
 	address, _, _ = strings.Cut(address, "?")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.of == nil {
-		a.of = map[string]int{}
+		a.of = map[string]Asked{}
 	}
-	a.of[address] += n
+	so := a.of[address]
+	a.of[address] = Asked{so.Answered + answered, so.Unsure + unsure}
 }
 
-// Asked is how many requests have been sent to a URL, whatever their query: those that were answered, and those under way.
-func (c *Client) Asked(address string) int {
+// Asked counts the requests to a URL, whatever their query.
+func (c *Client) Asked(address string) Asked {
 	address, _, _ = strings.Cut(address, "?")
 	c.asked.mu.Lock()
 	defer c.asked.mu.Unlock()
@@ -260,13 +268,13 @@ var ErrBudget = errors.New("the run's request limit is spent")
 func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exchange {
 	ex := &reports.Exchange{Number: int(c.number.Add(1)), Check: check, Started: time.Now()}
 	ex.Request = reports.Request{Method: req.Method, URL: req.URL, Body: recorded(req.Body), Raw: req.Raw != nil}
-	c.asked.add(req.URL, 1)
+	c.asked.add(req.URL, 0, 1)
 	err := c.do(ctx, check, req, ex)
 	if err != nil {
 		ex.Error = plain(err)
 	}
-	if ex.Response == nil {
-		c.asked.add(req.URL, -1)
+	if ex.Response != nil {
+		c.asked.add(req.URL, 1, -1)
 	}
 	ex.Duration = reports.Since(ex.Started)
 	c.kept.Add(weight(ex))

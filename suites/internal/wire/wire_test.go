@@ -637,14 +637,28 @@ func TestUnresolvedNameIsSaid(t *testing.T) {
 }
 
 func TestAsked(t *testing.T) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
+	arrived, answer := make(chan bool), make(chan bool)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "slow" {
+			arrived <- true
+			<-answer
+		}
+		w.WriteHeader(204)
+	}))
 	defer s.Close()
 	c := client(wire.Limits{})
 	get(c, s.URL+"/jwks?a=1")
 	get(c, s.URL+"/jwks")
 	get(c, s.URL+"/other")
-	assert.Equal(t, 2, c.Asked(s.URL+"/jwks"))
+	assert.Equal(t, wire.Asked{Answered: 2}, c.Asked(s.URL+"/jwks"))
+	done := make(chan bool)
+	go func() { get(c, s.URL+"/jwks?slow"); close(done) }()
+	<-arrived
+	assert.Equal(t, wire.Asked{Answered: 2, Unsure: 1}, c.Asked(s.URL+"/jwks"), "one is under way")
+	close(answer)
+	<-done
+	assert.Equal(t, wire.Asked{Answered: 3}, c.Asked(s.URL+"/jwks"))
 	s.Close()
 	get(c, s.URL+"/jwks")
-	assert.Equal(t, 2, c.Asked(s.URL+"/jwks"), "nobody has seen a request that was not answered")
+	assert.Equal(t, wire.Asked{Answered: 3, Unsure: 1}, c.Asked(s.URL+"/jwks"), "nobody knows who has seen a request that was not answered")
 }
