@@ -317,7 +317,7 @@ func TestFleetEndsWithItsTime(t *testing.T) {
 func TestListsThatCannotBeRead(t *testing.T) {
 	bad := map[string][2]string{
 		"a scheme":       {"http://127.0.0.1:1/mcp\nftp://127.0.0.1/mcp", ":2: ftp://127.0.0.1/mcp: want the http or https URL"},
-		"a password":     {"https://user:pass-word@127.0.0.1/mcp", ":1: https://user:xxxxx@127.0.0.1/mcp: a list holds no user name"},
+		"a password":     {"https://user:pass-word@127.0.0.1/mcp", ":1: https://…@127.0.0.1/mcp: a list holds no user name"},
 		"no such file":   {"# comment\n\nmissing.yaml", ":3: "},
 		"no target":      {"# nothing", "it names no target"},
 		"not a registry": {`{"items": []}`, `it has no "servers"`},
