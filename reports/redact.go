@@ -137,7 +137,8 @@ var (
 	// three base64url segments, the first of which begins like {"
 	compactJWS = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{8,}`)
 	// members of OAuth JSON answers whose string value is a secret, whoever sent it
-	secretMember = regexp.MustCompile(`("(?:access_token|refresh_token|id_token|client_secret|registration_access_token|device_code|code_verifier|assertion|client_assertion|password)"\s*:\s*")((?:[^"\\]|\\.)*)(")`)
+	secretMember = regexp.MustCompile(`("(?:access_token|refresh_token|id_token|client_secret|registration_access_token|device_code|` +
+		`code_verifier|assertion|client_assertion|password)"\s*:\s*")((?:[^"\\]|\\.)*)(")`)
 	// the signature of a JWS in JSON
 	jsonSignature = regexp.MustCompile(`("signature\\*"\s*:\s*\\*")([A-Za-z0-9_-]{20,})`)
 	// key material of a JWK
@@ -347,9 +348,11 @@ var (
 	// wholeJWS is a compact JWS with its signature.
 	wholeJWS = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{16,}`)
 	// secretValue is a secret member of JSON whose value is there, also where the JSON is itself in a text.
-	secretValue = regexp.MustCompile(`\\*"(?:access_token|refresh_token|client_secret|registration_access_token|device_code|password)\\*"\s*:\s*\\*"[^"\\‹]{16,}`)
+	secretValue = regexp.MustCompile(`\\*"(?:access_token|refresh_token|client_secret|registration_access_token|device_code|password)\\*"` +
+		`\s*:\s*\\*"[^"\\‹]{16,}`)
 	// vendorToken are credentials that well-known services mark as such.
-	vendorToken = regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20,}|xox[baprs]-[A-Za-z0-9-]{20,}` +
+	vendorToken = regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20,}` +
+		`|xox[baprs]-[A-Za-z0-9-]{20,}` +
 		`|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|(?:sk|rk)_live_[A-Za-z0-9]{20,}|sk-ant-[A-Za-z0-9_-]{20,})`)
 )
 

@@ -30,44 +30,10 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if !ok {
 		return sv
 	}
-	if why := server.WhyWithheld(oauth.Endpoints...); why != "" {
-		s.say(why)
-	}
-	if somebody := len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"; somebody && s.cfg.SignInAt == "" && len(s.cfg.usable(sv)) > 1 {
-		s.say("the target names several authorization servers: users sign in at " + server.Issuer + "; choose another by --issuer")
-	}
-	register := s.client.Reach(ctx, server.Token) == wire.Loopback || len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"
-	if s.cfg.Register != nil {
-		register = *s.cfg.Register
-	}
-	in := session.Input{Register: register, InTurn: s.cfg.Seed != nil, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback}
-	in.May = func(address string) string { return s.maySignIn(ctx, address) }
-	if s.cfg.Documents != nil {
-		in.Publish = s.cfg.Documents.server.Publish
-	}
-	in.BrowserFirst, in.Recipe = s.cfg.Driver == "browser" || s.cfg.Recipe != nil, s.cfg.Recipe
-	if in.Driver = s.driver(); in.Driver != nil {
-		s.closers = append(s.closers, in.Driver.Close)
-	}
-	for _, u := range s.cfg.Users {
-		user := login.User{Name: u.Name, Password: u.Password, OneTime: u.OneTime}
-		if u.Sacrificial {
-			in.Sacrificial = &user
-			continue
-		}
-		in.Users = append(in.Users, user)
-	}
-	for _, c := range s.cfg.Clients {
-		client := oauth.Client{ID: c.ID, Secret: c.Secret, Method: c.Method, RedirectURI: c.RedirectURI, RedirectURIs: []string{c.RedirectURI},
-			Audience: server.Issuer, Machine: c.Machine, Introspects: c.Introspects, Scopes: c.Scopes}
-		if c.Key != "" {
-			client.Key, _ = mint.ParseKey(c.KeyID, []byte(c.Key)) // validated before
-		}
-		in.Clients = append(in.Clients, client)
-	}
-	scopes(sv, &in)
-	forbidden := cmp.Or(server.WhyWithheld("authorization_endpoint", "token_endpoint"), s.mayAct(ctx, server.Token),
-		s.mayAct(ctx, server.Authorization), s.mayAct(ctx, cmp.Or(server.Registration, server.Token)))
+	s.sayWhereUsersSignIn(sv, server)
+	register := s.mayRegister(ctx, server)
+	in := s.sessionInput(ctx, sv, server, register)
+	forbidden := s.forbidden(ctx, server)
 	if forbidden != "" {
 		in.Register, in.Clients = false, nil
 	}
@@ -84,27 +50,17 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	if slices.ContainsFunc(in.Clients, func(c oauth.Client) bool { return c.Secret != "" || c.Key != nil }) {
 		s.tellWhere(server.Token)
 	}
-	token := ""
-	switch {
-	case s.cfg.Token != "" && s.cfg.Driver == "manual":
-	case s.cfg.Driver == "manual":
-		tokens, err := s.session.ByHand(ctx, func(address string) {
-			s.say("sign in with a browser at this address, and come back:\n\n  " + address + "\n")
-		})
-		if err != nil {
-			s.session.Why = "the login by hand failed: " + err.Error()
-			s.noLogin = s.session.Why
-			s.say(s.session.Why)
-			return sv
-		}
-		// One login is all that a person should be asked for; what takes many is left out.
-		s.session.Why, token = "the user signed in by hand, once", tokens.Access
-	default:
-		if s.session.Begin(ctx); s.session.Ready {
-			s.session.Learn(ctx, func(access string) bool { return sv.Serves(ctx, s.client, access) })
-			token = s.session.Tokens.Access
-		}
-	}
+	return s.surveyWith(ctx, sv, s.firstToken(ctx, sv))
+}
+
+// forbidden says why nobody may act as a client of an authorization server; empty if one may.
+func (s *preparation) forbidden(ctx context.Context, server oauth.Server) string {
+	return cmp.Or(server.WhyWithheld("authorization_endpoint", "token_endpoint"), s.mayAct(ctx, server.Token),
+		s.mayAct(ctx, server.Authorization), s.mayAct(ctx, cmp.Or(server.Registration, server.Token)))
+}
+
+// surveyWith surveys the target again with the token of a login, where the user gave none.
+func (s *preparation) surveyWith(ctx context.Context, sv *survey.Survey, token string) *survey.Survey {
 	if token == "" || s.cfg.Token != "" {
 		return sv
 	}
@@ -115,6 +71,87 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	}
 	again.Earlier = sv
 	return again
+}
+
+func (s *preparation) sayWhereUsersSignIn(sv *survey.Survey, server oauth.Server) {
+	if why := server.WhyWithheld(oauth.Endpoints...); why != "" {
+		s.say(why)
+	}
+	if somebody := len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"; somebody && s.cfg.SignInAt == "" && len(s.cfg.usable(sv)) > 1 {
+		s.say("the target names several authorization servers: users sign in at " + server.Issuer + "; choose another by --issuer")
+	}
+}
+
+// mayRegister reports that clients may be registered: where the user says so, or by default on loopback and for who signs in.
+func (s *preparation) mayRegister(ctx context.Context, server oauth.Server) bool {
+	if s.cfg.Register != nil {
+		return *s.cfg.Register
+	}
+	return s.client.Reach(ctx, server.Token) == wire.Loopback || len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"
+}
+
+// sessionInput is what the user gave for acting as clients and users.
+func (s *preparation) sessionInput(ctx context.Context, sv *survey.Survey, server oauth.Server, register bool) session.Input {
+	in := session.Input{Register: register, InTurn: s.cfg.Seed != nil, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback}
+	in.May = func(address string) string { return s.maySignIn(ctx, address) }
+	if s.cfg.Documents != nil {
+		in.Publish = s.cfg.Documents.server.Publish
+	}
+	in.BrowserFirst, in.Recipe = s.cfg.Driver == "browser" || s.cfg.Recipe != nil, s.cfg.Recipe
+	if in.Driver = s.driver(); in.Driver != nil {
+		s.closers = append(s.closers, in.Driver.Close)
+	}
+	s.addUsers(&in)
+	s.addClients(&in, server)
+	scopes(sv, &in)
+	return in
+}
+
+func (s *preparation) addUsers(in *session.Input) {
+	for _, u := range s.cfg.Users {
+		user := login.User{Name: u.Name, Password: u.Password, OneTime: u.OneTime}
+		if u.Sacrificial {
+			in.Sacrificial = &user
+			continue
+		}
+		in.Users = append(in.Users, user)
+	}
+}
+
+func (s *preparation) addClients(in *session.Input, server oauth.Server) {
+	for _, c := range s.cfg.Clients {
+		client := oauth.Client{ID: c.ID, Secret: c.Secret, Method: c.Method, RedirectURI: c.RedirectURI, RedirectURIs: []string{c.RedirectURI},
+			Audience: server.Issuer, Machine: c.Machine, Introspects: c.Introspects, Scopes: c.Scopes}
+		if c.Key != "" {
+			client.Key, _ = mint.ParseKey(c.KeyID, []byte(c.Key)) // validated before
+		}
+		in.Clients = append(in.Clients, client)
+	}
+}
+
+// firstToken is what the first login brought; empty if it brought none.
+func (s *preparation) firstToken(ctx context.Context, sv *survey.Survey) (token string) {
+	switch {
+	case s.cfg.Token != "" && s.cfg.Driver == "manual":
+	case s.cfg.Driver == "manual":
+		tokens, err := s.session.ByHand(ctx, func(address string) {
+			s.say("sign in with a browser at this address, and come back:\n\n  " + address + "\n")
+		})
+		if err != nil {
+			s.session.Why = "the login by hand failed: " + err.Error()
+			s.noLogin = s.session.Why
+			s.say(s.session.Why)
+			return ""
+		}
+		// One login is all that a person should be asked for; what takes many is left out.
+		s.session.Why, token = "the user signed in by hand, once", tokens.Access
+	default:
+		if s.session.Begin(ctx); s.session.Ready {
+			s.session.Learn(ctx, func(access string) bool { return sv.Serves(ctx, s.client, access) })
+			token = s.session.Tokens.Access
+		}
+	}
+	return token
 }
 
 // asksForLogin reports that the user wants somebody to sign in.

@@ -65,56 +65,92 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	s := &preparation{cfg: cfg, reg: reg, started: time.Now()}
 	s.occupy()
 	cfg.part("the beginning")
-	limit := context.WithTimeout
-	if cfg.Shared != nil {
-		limit = deadline.With // what the run waits for others is not its own time
-	}
-	ctx, s.cancel = limit(ctx, cmp.Or(cfg.Timeout, 10*time.Minute))
-	s.clock = watchClock(ctx, *wallClock.Load())
+	ctx = s.limit(ctx)
 	if cfg.Token == "" && len(cfg.Users) == 0 && cfg.Driver != "manual" && !cfg.Passive {
 		cfg.Token = cfg.ownToken()
 	}
 	s.secrets = cfg.secrets()
 	s.client = cfg.newClient(u, s.secrets)
-	if err := s.leave(ctx, u); err != nil {
-		s.client.Close()
-		s.release()
+	err = s.begin(ctx, &cfg, u)
+	if s.world == nil {
+		s.abandon()
 		return ctx, nil, err
 	}
+	return ctx, s, err
+}
+
+// begin makes the world of the checks; where it does not, the run does not begin.
+func (s *preparation) begin(ctx context.Context, cfg *Config, u *url.URL) error {
+	if err := s.leave(ctx, u); err != nil {
+		return err
+	}
 	fetches, standby := s.publishStandby()
-	sv, err := survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(),
-		InTurn: cfg.Seed != nil})
-	if err == nil {
-		if wrong := cfg.signInAt(sv); wrong != nil {
-			s.client.Close()
-			s.release()
-			return ctx, nil, wrong
-		}
-		if why := s.rejected(sv); why != "" {
-			err = &survey.Unreachable{Why: why}
-		} else if sv = s.login(ctx, sv, s.secrets); s.session != nil {
-			if why := s.session.Rejected(); why != "" {
-				err = &survey.Unreachable{Why: why}
-			}
-		}
+	sv, wrong, err := s.look(ctx, cfg)
+	if wrong != nil {
+		return wrong
 	}
 	s.world = s.makeWorld(sv, s.secrets, s.mayStrain(ctx))
 	s.world.KeyFetchesBefore, s.world.StandbyKeys = fetches, standby
 	s.beginReport(sv)
+	return s.settle(ctx, u, err)
+}
+
+// limit ends the run at its time, and watches the clock.
+func (s *preparation) limit(ctx context.Context) context.Context {
+	limit := context.WithTimeout
+	if s.cfg.Shared != nil {
+		limit = deadline.With // what the run waits for others is not its own time
+	}
+	ctx, s.cancel = limit(ctx, cmp.Or(s.cfg.Timeout, 10*time.Minute))
+	s.clock = watchClock(ctx, *wallClock.Load())
+	return ctx
+}
+
+// abandon frees what a run holds that does not begin.
+func (s *preparation) abandon() {
+	s.client.Close()
+	s.release()
+}
+
+// look surveys the target and signs in there. It is wrong to name an issuer that the target does not; an error says that the target
+// cannot be reached, or rejects what the user gave.
+func (s *preparation) look(ctx context.Context, cfg *Config) (sv *survey.Survey, wrong, err error) {
+	sv, err = survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(),
+		InTurn: cfg.Seed != nil})
+	if err != nil {
+		return sv, nil, err
+	}
+	if wrong = cfg.signInAt(sv); wrong != nil {
+		return sv, wrong, nil
+	}
+	if why := s.rejected(sv); why != "" {
+		return sv, nil, &survey.Unreachable{Why: why}
+	}
+	if sv = s.login(ctx, sv, s.secrets); s.session != nil {
+		if why := s.session.Rejected(); why != "" {
+			return sv, nil, &survey.Unreachable{Why: why}
+		}
+	}
+	return sv, nil, nil
+}
+
+// settle ends the preparation: a target that cannot be reached is a result, too.
+func (s *preparation) settle(ctx context.Context, u *url.URL, err error) error {
 	var unreachable *survey.Unreachable
 	if errors.As(err, &unreachable) {
 		s.run.Unreachable, s.run.Instead = unreachable.Why, unreachable.Instead
 		s.run.Discovered = slices.DeleteFunc(s.unregister(ctx), func(f reports.Fact) bool { return f.Name == "login" }) // the same again
 		s.run.Screenshots = s.pictures
-		err = nil
+		return nil
 	}
-	if err == nil && s.run.Unreachable == "" {
-		if err = s.identify(ctx, u); err != nil {
-			s.unregister(ctx)
-			s.close(ctx)
-		}
+	if err != nil {
+		return err
 	}
-	return ctx, s, err
+	if err = s.identify(ctx, u); err != nil {
+		s.unregister(ctx)
+		s.close(ctx)
+	}
+	return err
 }
 
 // publishStandby publishes the keys that stand by, before the target fetches the first key set of the run, where the issuer is one of

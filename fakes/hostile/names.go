@@ -63,7 +63,8 @@ func metadata(issuer string, hits *atomic.Int64) http.Handler {
 		hits.Add(1)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Connection", "close") // the next request asks for the name again
-		fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":%q,"token_endpoint":%q,"registration_endpoint":%q,"jwks_uri":%q,"response_types_supported":["code"],"code_challenge_methods_supported":["S256"]}`,
+		fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":%q,"token_endpoint":%q,"registration_endpoint":%q,"jwks_uri":%q,`+
+			`"response_types_supported":["code"],"code_challenge_methods_supported":["S256"]}`,
 			issuer, issuer+"/authorize", issuer+"/token", issuer+"/register", issuer+"/jwks")
 	})
 }

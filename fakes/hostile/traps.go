@@ -586,9 +586,11 @@ func handEndpoint() (*Attack, error) {
 	}}, nil
 }
 
-const payload = `</script><script>alert(1)</script><img src=http://attacker.example/x onerror=alert(1)>![x](http://attacker.example/y)[z](javascript:alert(1))]]><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>&e;` + "`|${{ secrets.X }}"
+const payload = `</script><script>alert(1)</script><img src=http://attacker.example/x onerror=alert(1)>![x](http://attacker.example/y)` +
+	`[z](javascript:alert(1))]]><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>&e;` + "`|${{ secrets.X }}"
 
-var acts = regexp.MustCompile(`(?i)<(img|iframe|link|object|embed|form|base|meta\s+http-equiv="refresh)[^>]*attacker|<[a-z]+[^<>]*\son[a-z]+\s*=`)
+var acts = regexp.MustCompile(`(?i)<(img|iframe|link|object|embed|form|base|meta\s+http-equiv="refresh)[^>]*attacker` +
+	`|<[a-z]+[^<>]*\son[a-z]+\s*=`)
 
 func markup() (*Attack, error) {
 	r, err := speaks(payload)
@@ -600,7 +602,8 @@ func markup() (*Attack, error) {
 		if strings.Count(page, "<script") != 1 || acts.MatchString(page) {
 			return errors.New("the page holds an element of the target")
 		}
-		if md := outsideCode(o.Reports["markdown"]); strings.Contains(md, "![x](http") || strings.Contains(md, "<img") || strings.Contains(md, "[z](javascript:") {
+		md := outsideCode(o.Reports["markdown"])
+		if strings.Contains(md, "![x](http") || strings.Contains(md, "<img") || strings.Contains(md, "[z](javascript:") {
 			return errors.New("the summary holds markup of the target")
 		}
 		for dec := xml.NewDecoder(strings.NewReader(o.Reports["junit"])); ; {
@@ -922,7 +925,8 @@ func loginPages() (*Attack, error) {
 	page := `<!doctype html><title>Sign in</title><script>
 alert("a dialog"); confirm("another"); window.onbeforeunload=()=>"stay";
 for(let i=0;i<3;i++)window.open("about:blank");
-const a=document.createElement("a");a.href=URL.createObjectURL(new Blob(["pwned"]));a.download="pwned.exe";document.documentElement.append(a);a.click();
+const a=document.createElement("a");a.href=URL.createObjectURL(new Blob(["pwned"]));a.download="pwned.exe";
+document.documentElement.append(a);a.click();
 location.href="mailto:pwned@attacker.example";
 fetch("http://` + trap.Addr().String() + `/steal").catch(()=>{});
 new Image().src="file:///etc/passwd";

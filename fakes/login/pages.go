@@ -70,10 +70,12 @@ func parse(body string) *template.Template {
 const (
 	javascript = `const app=document.getElementById("app");const d=app.dataset;
 const form=document.createElement("form");
-form.innerHTML='<label>User name <input id="u" autocomplete="username"></label><label>Password <input id="p" type="password"></label><button type="submit">Sign in</button><p role="alert" id="e"></p>';
+form.innerHTML='<label>User name <input id="u" autocomplete="username"></label><label>Password <input id="p" type="password"></label>'+
+'<button type="submit">Sign in</button><p role="alert" id="e"></p>';
 setTimeout(()=>app.append(form),30);
 form.addEventListener("submit",async(ev)=>{ev.preventDefault();
-const body=new URLSearchParams({transaction:d.transaction,csrf:d.csrf,username:form.querySelector("#u").value,password:form.querySelector("#p").value});
+const body=new URLSearchParams({transaction:d.transaction,csrf:d.csrf,username:form.querySelector("#u").value,
+password:form.querySelector("#p").value});
 const r=await fetch(d.action,{method:"POST",body,headers:{Accept:"application/json"}});const j=await r.json();
 if(j.next)location.assign(j.next);else form.querySelector("#e").textContent=j.error;});`
 	odd = `const app=document.getElementById("app");const d=app.dataset;

@@ -192,7 +192,8 @@ func resultOf(source *reports.Run, r *reports.Result, level string, index int) r
 	if r.Wire != "" {
 		where = " (" + r.Wire + " wire)"
 	}
-	out := result{RuleID: r.ID, RuleIndex: index, Level: level, Message: message{text(r.Title + where + ": " + said)}, Locations: []location{at}}
+	out := result{RuleID: r.ID, RuleIndex: index, Level: level, Message: message{text(r.Title + where + ": " + said)},
+		Locations: []location{at}}
 	sum := sha256.Sum256([]byte(strings.Join([]string{source.Target.URL, r.ID, r.Wire, strings.Join(r.Revisions, ","), about}, "\n")))
 	out.PartialFingerprints = map[string]string{"mcpauth/v1": hex.EncodeToString(sum[:])}
 	if r.Verdict == reports.Suppressed {
@@ -202,7 +203,11 @@ func resultOf(source *reports.Run, r *reports.Result, level string, index int) r
 }
 
 func invocationOf(source *reports.Run) invocation {
-	out := invocation{ExecutionSuccessful: source.Unreachable == "" && source.Doubt == "" && !source.Interrupted, StartTimeUTC: source.Started.UTC().Format("2006-01-02T15:04:05.000Z"), Notifications: []notification{}}
+	out := invocation{
+		ExecutionSuccessful: source.Unreachable == "" && source.Doubt == "" && !source.Interrupted,
+		StartTimeUTC:        source.Started.UTC().Format("2006-01-02T15:04:05.000Z"),
+		Notifications:       []notification{},
+	}
 	add := func(level, format string, args ...any) {
 		out.Notifications = append(out.Notifications, notification{level, message{text(fmt.Sprintf(format, args...))}})
 	}

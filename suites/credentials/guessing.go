@@ -8,7 +8,8 @@ import (
 
 // vendor is the part before the secret that everybody knows, such as sk-live_. Only words count: what
 // looks like one by chance belongs to the secret.
-var vendor = regexp.MustCompile(`^((sk|pk|ro|mcp|key|api|app|pat|token|secret|access|bearer|service|team|live|test|prod|production|dev|staging|admin|user|readonly|read|write)[-_])+`)
+var vendor = regexp.MustCompile(`^((sk|pk|ro|mcp|key|api|app|pat|token|secret|access|bearer|service|team|live|test|prod|production|` +
+	`dev|staging|admin|user|readonly|read|write)[-_])+`)
 
 // guessing estimates the bits that somebody must guess who knows how such secrets are made, and knows the others.
 // It is an upper bound: it sees words, counters and repetitions, but not a bad source of seeded.

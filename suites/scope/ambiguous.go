@@ -53,7 +53,8 @@ var ambiguities = Cases[func(meta string, free, guarded map[string]any) string]{
 		return request(meta, `"name":%s,"name":%s,"arguments":%s`, guarded["name"], free["name"], guarded["arguments"])
 	}},
 	{"params twice", func(meta string, free, guarded map[string]any) string {
-		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{%s"name":%s,"arguments":{}},"params":{%s"name":%s,"arguments":%s}}`,
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{%s"name":%s,"arguments":{}},`+
+			`"params":{%s"name":%s,"arguments":%s}}`,
 			meta, jsonOf(free["name"]), meta, jsonOf(guarded["name"]), jsonOf(guarded["arguments"]))
 	}},
 	{"the method twice", func(meta string, _, guarded map[string]any) string {

@@ -121,7 +121,8 @@ func TestARefusalIsNoneWhereItsControlFails(t *testing.T) {
 			expect.RefuseGrant("invalid_grant"))
 	})
 	assert.Equal(t, reports.Inconclusive, r.Verdict)
-	assert.Contains(t, r.Reason, `your server also refuses the same request without the defect: an ordinary token request is answered with HTTP 400 and error "invalid_client"`)
+	assert.Contains(t, r.Reason, "your server also refuses the same request without the defect: "+
+		`an ordinary token request is answered with HTTP 400 and error "invalid_client"`)
 }
 
 func TestWhatIsAcceptedIsAFindingWhateverTheControl(t *testing.T) {

@@ -225,7 +225,8 @@ func (t *T) forbidden(address string) *lack {
 	if !t.intrusive || t.MayStrain(address) {
 		return nil
 	}
-	return missing("it is intrusive; allow it with --allow-intrusive, and beyond your own network with --i-am-authorized (it would send to %s)", endpoint(address))
+	return missing("it is intrusive; allow it with --allow-intrusive, and beyond your own network with --i-am-authorized "+
+		"(it would send to %s)", endpoint(address))
 }
 
 // Do sends any request and records it.

@@ -809,7 +809,10 @@ func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form) bo
 		d.click(ctx, page, b.mark)
 		return false
 	}
-	d.eval(ctx, page, `() => { `+everywhere+` const e = document.activeElement && document.activeElement.form; const f = e || everywhere('form')[0]; if (f) f.requestSubmit(); }`)
+	d.eval(ctx, page, `() => { `+everywhere+`
+		const e = document.activeElement && document.activeElement.form, f = e || everywhere('form')[0];
+		if (f) f.requestSubmit();
+	}`)
 	return false
 }
 
@@ -845,7 +848,8 @@ func (d *drive) fill(ctx context.Context, page *rod.Page, mark int, value string
 	d.eval(ctx, page, `(mark, value) => {
 		`+everywhere+` const e = marked(mark); if (!e) return;
 		e.focus(); Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(e, value);
-		e.dispatchEvent(new Event('input', {bubbles: true, composed: true})); e.dispatchEvent(new Event('change', {bubbles: true, composed: true}));
+		e.dispatchEvent(new Event('input', {bubbles: true, composed: true}));
+		e.dispatchEvent(new Event('change', {bubbles: true, composed: true}));
 	}`, mark, value)
 }
 

@@ -17,13 +17,15 @@ const (
 )
 
 // blank hides what is in fields. A style sheet made by script is not subject to the page's content security policy.
-const blank = `() => { const s = new CSSStyleSheet(); s.replaceSync('input, textarea, [contenteditable] { color: transparent !important; text-shadow: none !important }');
+const blank = `() => {
+	const s = new CSSStyleSheet();
+	s.replaceSync('input, textarea, [contenteditable] { color: transparent !important; text-shadow: none !important }');
 	document.adoptedStyleSheets = [...document.adoptedStyleSheets, s]; }`
 
 const unblank = `() => { document.adoptedStyleSheets = document.adoptedStyleSheets.slice(0, -1); }`
 
-// picture keeps a picture of a page, unless a secret was typed before: its server can show what it has got, in any form. A picture is a help to people: where none can be made
-// the login goes on.
+// picture keeps a picture of a page, unless a secret was typed before: its server can show what it has got, in any form. A picture is
+// a help to people: where none can be made the login goes on.
 func (d *drive) picture(ctx context.Context, page *rod.Page, what string, s *sight) {
 	name := what + " " + bare(s.URL)
 	if d.secret || d.Picture == nil || d.pictured[name] || len(d.pictured) >= mostPictures || s.URL == "about:blank" ||

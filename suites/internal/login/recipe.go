@@ -165,9 +165,13 @@ func (d *drive) filling(page *rod.Page, field *rod.Element, s *target.Step) (str
 // formOf is the form of a field with where it goes; one without a form stays on its page.
 func formOf(field *rod.Element, page string) (*Form, error) {
 	result, err := field.Evaluate(rod.Eval(`function() {
-		const get = (e, name) => { const v = Element.prototype.getAttribute.call(e, name); try { return v ? new URL(v, document.baseURI).href : ''; } catch { return v; } };
+		const get = (e, name) => {
+			const v = Element.prototype.getAttribute.call(e, name);
+			try { return v ? new URL(v, document.baseURI).href : ''; } catch { return v; }
+		};
 		const f = this.form; if (!f) return JSON.stringify([]);
-		return JSON.stringify([get(f, 'action'), ...[...document.querySelectorAll('[formaction]')].filter(e => e.form === f).map(e => get(e, 'formaction'))]);
+		const others = [...document.querySelectorAll('[formaction]')].filter(e => e.form === f);
+		return JSON.stringify([get(f, 'action'), ...others.map(e => get(e, 'formaction'))]);
 	}`))
 	if err != nil {
 		return nil, err

@@ -215,8 +215,9 @@ func (f *Form) Tick(scopes []string) []Input {
 
 var (
 	staying = regexp.MustCompile(`(?i)\b(stay|keep me) (signed|logged) in\b|\b(remember|trust|save) this (device|browser)\b`)
-	offers  = regexp.MustCompile(`(?i)\b(set ?up|add|enable|enrol|enroll|register|verify)\b.*\b(factor|2fa|mfa|authenticator|passkey|phone|e-?mail)\b`)
-	faulty  = regexp.MustCompile(`(?i)\b(error|invalid|unknown|not (found|registered|allowed|recogni[sz]ed|valid)|mismatch|denied|expired|` +
+	offers  = regexp.MustCompile(`(?i)\b(set ?up|add|enable|enrol|enroll|register|verify)\b.*` +
+		`\b(factor|2fa|mfa|authenticator|passkey|phone|e-?mail)\b`)
+	faulty = regexp.MustCompile(`(?i)\b(error|invalid|unknown|not (found|registered|allowed|recogni[sz]ed|valid)|mismatch|denied|expired|` +
 		`bad request|went wrong|did not work|forbidden|unauthori[sz]ed|sorry|oops)\b`)
 	granting = regexp.MustCompile(`(?i)\b(access|permissions?|authori[sz]e|consent|scopes?)\b`)
 	choosing = regexp.MustCompile(`(?i)\b(choose|pick|select) (an|your) account\b`)
