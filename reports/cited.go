@@ -20,7 +20,7 @@ const keptBody = 1 << 10
 func Cited(redacted Redacted) Redacted {
 	run := redacted.run
 	kept := run.cites()
-	var out []Exchange
+	out := []Exchange{} // a list in JSON, also where nothing is cited
 	for _, e := range run.Exchanges {
 		whole, ok := kept[e.Number]
 		if ok && !whole && e.Response != nil && len(e.Response.Body) > keptBody {

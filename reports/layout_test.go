@@ -302,4 +302,12 @@ func TestMatrix(t *testing.T) {
 	assert.Contains(t, page, `<a href="bad.html#`+fails.ID+`">`)
 	assert.Contains(t, page, `<a href="`+fails.Sources[0].URL+`"`)
 	assert.Contains(t, page, "thead th{position:sticky")
+	var twice reports.Run
+	twice.Target.URL = "https://mcp.example.com/mcp"
+	for _, revision := range []string{"2025-06-18", "2025-11-25"} {
+		twice.Results = append(twice.Results, reports.Result{ID: fails.ID, Level: "MUST", Verdict: reports.Fail, Revisions: []string{revision}})
+	}
+	b.Reset()
+	require.NoError(t, matrix.Write(&b, []matrix.Column{{Name: "twice", Run: reports.Redact(twice, &reports.Secrets{})}}))
+	assert.Contains(t, b.String(), ">1 FAIL<", "requirements count, as in the target's own report")
 }

@@ -193,12 +193,15 @@ func TestReportsAreWritten(t *testing.T) {
 }
 
 func TestReportIsWrittenWhenTheTargetIsUnreachable(t *testing.T) {
-	path := t.TempDir() + "/j.xml"
-	code, _, _ := mcpauth(t, nil, "run", "http://127.0.0.1:1/mcp", "--report", "junit="+path)
+	path, whole := t.TempDir()+"/j.xml", t.TempDir()+"/r.json"
+	code, _, _ := mcpauth(t, nil, "run", "http://127.0.0.1:1/mcp", "--report", "junit="+path, "--report", "json="+whole)
 	assert.Equal(t, 3, code)
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Contains(t, string(b), "<error")
+	code, out, errs := mcpauth(t, nil, "report", whole, "--report", "markdown")
+	assert.Zero(t, code, "a report without exchanges is read again: "+errs)
+	assert.Contains(t, out, "connection refused")
 }
 
 func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {

@@ -155,7 +155,7 @@ func summarise(c *Column) summary {
 	case outcome.Code == reports.ExitConformant:
 		s.Tone = "pass"
 	}
-	counts := run.Counts()
+	counts := run.Requirements()
 	for _, v := range reports.Verdicts {
 		if counts[v] > 0 {
 			s.Counts = append(s.Counts, count{counts[v], v, strings.ToLower(string(v))})
