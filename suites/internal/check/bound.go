@@ -33,7 +33,7 @@ type ProofEdit func(h mint.Header, c mint.Claims)
 // ProofKey is a new key of an algorithm that a server lists; of ES256 where it lists none that we know.
 func ProofKey(algorithms []string) *mint.Key {
 	if !slices.Contains(algorithms, "ES256") && slices.Contains(algorithms, "RS256") {
-		return &mint.Key{Signer: mint.RSA()}
+		return &mint.Key{Signer: mint.NewRSA()}
 	}
 	return mint.NewKey("")
 }

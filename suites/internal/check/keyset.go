@@ -69,10 +69,12 @@ type MarkedKeys struct {
 	Secret                         []byte
 }
 
-// MarkedKeys makes keys that are marked for one purpose each.
+// MarkedKeys makes keys that are marked for one purpose each. Their material differs: a verifier may try every key for signatures.
 func (t Minter) MarkedKeys() MarkedKeys {
 	return MarkedKeys{
-		t.RSAKey("mcpauth-rs256-" + Random(6)), t.RSAKey("mcpauth-enc-" + Random(6)), t.RSAKey("mcpauth-ops-" + Random(6)),
+		t.RSAKey("mcpauth-rs256-" + Random(6)),
+		&mint.Key{ID: "mcpauth-enc-" + Random(6), Signer: mint.NewRSA()},
+		&mint.Key{ID: "mcpauth-ops-" + Random(6), Signer: mint.NewRSA()},
 		[]byte("mcpauth-secret-in-the-key-set-0123456789"),
 	}
 }

@@ -18,10 +18,8 @@ import (
 	"fmt"
 	"hash"
 	"math/big"
-	"sync"
 
 	"github.com/mcpauth/conformance/fixtures/seeded"
-	"github.com/mcpauth/conformance/fixtures/vectors"
 )
 
 // Key is a private key of a client, with its name in a key set.
@@ -143,31 +141,6 @@ func (k *Key) JWK() map[string]any {
 	}
 	return out
 }
-
-// RSA is a key of 2048 bits, always the same one in a process; with a seed a known one, since Go makes RSA keys of the system's
-// randomness only.
-func RSA() crypto.Signer {
-	if seeded.Suites.Seeded() {
-		return known()
-	}
-	return own()
-}
-
-var own = sync.OnceValue(func() crypto.Signer {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err) // the system has no randomness
-	}
-	return key
-})
-
-var known = sync.OnceValue(func() crypto.Signer {
-	k, err := ParseKey("", vectors.AttackerKey)
-	if err != nil {
-		panic(err) // it is built in
-	}
-	return k.Signer
-})
 
 // Signed signs by an RSA key with an algorithm, whatever the header says.
 func (k *Key) Signed(h Header, c Claims, algorithm string) string {

@@ -79,7 +79,7 @@ type Attacker struct {
 
 // NewAttacker makes an attacker with keys of its own: no run knows those of another, which a seed may have told.
 func NewAttacker() *Attacker {
-	return &Attacker{seeded.Suites.Key(), ed25519.NewKeyFromSeed(seeded.Suites.Bytes(ed25519.SeedSize)), RSA()}
+	return &Attacker{seeded.Suites.Key(), ed25519.NewKeyFromSeed(seeded.Suites.Bytes(ed25519.SeedSize)), attackers()}
 }
 
 // ES256 signs with the attacker's P-256 key.

@@ -75,6 +75,29 @@ func TestSpellingsDiffer(t *testing.T) {
 	}
 }
 
+// A verifier that tries every key of a set accepts no attacker's signature, whatever the run publishes.
+func TestPublishedKeysAreNoAttackers(t *testing.T) {
+	attacker, other := mint.NewAttacker().RSA.Public(), mint.NewRSA().Public()
+	assert.NotEqual(t, attacker, mint.RSA().Public())
+	assert.NotEqual(t, attacker, other)
+	assert.NotEqual(t, mint.RSA().Public(), other)
+	assert.NotEqual(t, mint.NewRSA().Public(), other)
+}
+
+func TestASeedTellsRSAKeys(t *testing.T) {
+	keys := func() (out []crypto.PublicKey) {
+		seeded.Suites.Seed(7)
+		defer seeded.Suites.Forget()
+		for range 2 {
+			out = append(out, mint.NewRSA().Public())
+		}
+		return out
+	}
+	first := keys()
+	assert.Equal(t, first, keys())
+	assert.NotEqual(t, first[0], first[1])
+}
+
 func TestAttackerSignsByEveryAlgorithm(t *testing.T) {
 	a := mint.NewAttacker()
 	for _, alg := range a.Algorithms(mint.Header{"alg": "PS384"}) {

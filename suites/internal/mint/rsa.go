@@ -1,0 +1,82 @@
+package mint
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"math/big"
+	"sync"
+
+	"github.com/mcpauth/conformance/fixtures/seeded"
+	"github.com/mcpauth/conformance/fixtures/vectors"
+)
+
+// RSA is a key of 2048 bits for what a run publishes or registers, always the same one in a process. It is not the attacker's: a
+// verifier may try every key of a set (RFC 7515 section 4.1.4 has kid as a hint).
+func RSA() crypto.Signer {
+	if seeded.Suites.Seeded() {
+		return NewRSA()
+	}
+	return own()
+}
+
+var own = sync.OnceValue(NewRSA)
+
+// attackers is the attacker's RSA key, always the same one in a process; with a seed a known one.
+func attackers() crypto.Signer {
+	if seeded.Suites.Seeded() {
+		return attackersKnown()
+	}
+	return attackersOwn()
+}
+
+var attackersOwn = sync.OnceValue(NewRSA)
+
+var attackersKnown = sync.OnceValue(func() crypto.Signer {
+	k, err := ParseKey("", vectors.AttackerKey)
+	if err != nil {
+		panic(err) // it is built in
+	}
+	return k.Signer
+})
+
+// NewRSA makes a new key of 2048 bits; with a seed, the next one that the seed tells.
+func NewRSA() crypto.Signer {
+	if seeded.Suites.Seeded() {
+		return seededRSA()
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // the system has no randomness
+	}
+	return key
+}
+
+// seededRSA makes a key of the seed: crypto/rsa makes keys of the system's randomness only.
+func seededRSA() crypto.Signer {
+	one, e := big.NewInt(1), big.NewInt(65537)
+	for {
+		p, q := seededPrime(), seededPrime()
+		totient := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
+		key := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: int(e.Int64())}, Primes: []*big.Int{p, q}}
+		if key.D = new(big.Int).ModInverse(e, totient); key.D == nil {
+			continue
+		}
+		key.Precompute()
+		if key.Validate() == nil {
+			return key
+		}
+	}
+}
+
+// seededPrime is the first prime of 1024 bits after a number of the seed, whose upper two bits are set.
+func seededPrime() *big.Int {
+	text := seeded.Suites.Bytes(128)
+	text[0] |= 0xc0
+	text[127] |= 1
+	p, two := new(big.Int).SetBytes(text), big.NewInt(2)
+	for !p.ProbablyPrime(20) {
+		p.Add(p, two)
+	}
+	return p
+}
