@@ -189,15 +189,7 @@ func withinBrowser(page, path string, shown, ran *atomic.Int64) func(o *referenc
 	return func(o *reference.Options) {
 		shownAt(page, shown)(o)
 		usual := o.Wrap
-		o.Wrap = func(h http.Handler) http.Handler {
-			h = usual(h)
-			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if req.URL.Path == path {
-					ran.Add(1)
-				}
-				h.ServeHTTP(w, req)
-			})
-		}
+		o.Wrap = func(h http.Handler) http.Handler { return counted(usual(h), path, ran) }
 	}
 }
 

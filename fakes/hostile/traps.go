@@ -54,6 +54,7 @@ var Traps = []Trap{
 		Start: func() (*Attack, error) {
 			return handErrors("error=" + url.QueryEscape(nasty) + "&error_description=" + url.QueryEscape(nasty))
 		}},
+	{Name: "a mix-up", Promise: "the answer to a login by hand counts only if it is of the authorization server that was asked", Start: mixUp},
 	{Name: "an endpoint that is no URL", Promise: "nobody is told to open an address with control characters", Start: handEndpoint},
 	{Name: "markup", Promise: "nothing of a target acts in HTML, Markdown, XML or JSON", Start: markup},
 	{Name: "paths in names", Promise: "no file is written but the reports", Start: paths},
@@ -537,17 +538,9 @@ func handErrors(answer string) (*Attack, error) {
 		release()
 		return nil, err
 	}
-	state := regexp.MustCompile(`[?&]state=([^&\s]+)`)
 	return &Attack{Args: byHand(r, callback), Close: func() { r.Close(); release() }, After: func(p Process) {
-		for range 200 {
-			if m := state.FindStringSubmatch(p.Said()); m != nil {
-				if resp, err := http.Get(callback + "?" + answer + "&state=" + m[1] + "&iss=" + url.QueryEscape(r.IDP.Issuer)); err == nil {
-					_ = resp.Body.Close()
-					answered.Add(1)
-				}
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
+		if signIn(p, callback, answer+"&iss="+url.QueryEscape(r.IDP.Issuer)) {
+			answered.Add(1)
 		}
 	}, Judge: func(o Outcome) error {
 		reached := &answered
@@ -556,6 +549,56 @@ func handErrors(answer string) (*Attack, error) {
 		}
 		return errors.Join(unsprung(reached.Load()), inert(o))
 	}}, nil
+}
+
+// signIn gives the answer of a person's browser when the program has said where to sign in, and reports whether it could.
+func signIn(p Process, callback, answer string) bool {
+	state := regexp.MustCompile(`[?&]state=([^&\s]+)`)
+	for range 200 {
+		if m := state.FindStringSubmatch(p.Said()); m != nil {
+			resp, err := http.Get(callback + "?" + answer + "&state=" + m[1])
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			return err == nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return false
+}
+
+// mixUp answers a person's login with the code of another authorization server, to which the first has sent them on.
+func mixUp() (*Attack, error) {
+	callback, release, err := freeCallback()
+	if err != nil {
+		return nil, err
+	}
+	var answered, redeemed atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler { return counted(h, "/token", &redeemed) })
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return &Attack{Args: byHand(r, callback), Close: func() { r.Close(); release() }, After: func(p Process) {
+		if signIn(p, callback, "code=honest-code-of-another&iss=https%3A%2F%2Fhonest.example") {
+			answered.Add(1)
+		}
+	}, Judge: func(o Outcome) error {
+		if n := redeemed.Load(); n > 0 {
+			return fmt.Errorf("%d codes of another authorization server were sent to the token endpoint", n)
+		}
+		return errors.Join(unsprung(answered.Load()), notGreen(o))
+	}}, nil
+}
+
+// counted counts the requests for a path.
+func counted(h http.Handler, path string, n *atomic.Int64) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == path {
+			n.Add(1)
+		}
+		h.ServeHTTP(w, req)
+	})
 }
 
 // unseen are characters that act on a terminal, though a lenient reader takes them for parts of a URL.

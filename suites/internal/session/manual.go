@@ -2,10 +2,12 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
@@ -80,6 +82,9 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 		return nil, fmt.Errorf("nobody signed in within %v", handTime)
 	}
 	s.secrets.Add("code", got.Get("code"))
+	if why := s.ofAnother(got); why != "" {
+		return nil, errors.New(why)
+	}
 	if got.Get("code") == "" {
 		return nil, fmt.Errorf("the authorization server answered with the error %q %s", got.Get("error"), got.Get("error_description"))
 	}
@@ -93,6 +98,28 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 	t.Client = c
 	s.Remember(t)
 	return t, nil
+}
+
+// ofAnother says why an answer is not one of the authorization server that was asked; empty where it is. A person may have been sent on
+// to another one, whose code must not go to the first (mix-up: RFC 9207 section 2.4).
+func (s *Session) ofAnother(answer url.Values) string {
+	expected := s.Server.Issuer
+	promised := false
+	if m := s.Server.Metadata; m != nil {
+		promised, _ = m.Bool("authorization_response_iss_parameter_supported")
+		if named := m.String("issuer"); strings.TrimSuffix(named, "/") == strings.TrimSuffix(expected, "/") {
+			expected = named
+		}
+	}
+	switch got := answer["iss"]; {
+	case len(got) == 0 && promised && answer.Get("code") != "":
+		return fmt.Sprintf("the answer has no iss, which the metadata of %s promise, so that it may be of another authorization server "+
+			"(RFC 9207 section 2.4): its code was not sent to the token endpoint", expected)
+	case len(got) > 1 || len(got) == 1 && got[0] != expected:
+		return fmt.Sprintf("the answer is of the authorization server %q, not of %s, which was asked (RFC 9207 section 2.4): its code was "+
+			"not sent to the token endpoint", strings.Join(got, " and "), expected)
+	}
+	return ""
 }
 
 // parameters are those of an answer, in the query or in a posted form.

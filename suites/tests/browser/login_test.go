@@ -353,6 +353,51 @@ func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 	assert.Contains(t, said[0], "end what listens there")
 }
 
+// The answer to a login by hand counts only if it is of the authorization server that was asked: RFC 9207 section 2.4.
+func TestLoginByHandComparesTheIssuer(t *testing.T) {
+	for name, c := range map[string]struct {
+		promised bool
+		iss      func(own string) []string
+		reason   string // empty: the code is redeemed
+	}{
+		"its own":                {true, func(own string) []string { return []string{own} }, ""},
+		"none, and none is due":  {false, func(string) []string { return nil }, ""},
+		"none, which was due":    {true, func(string) []string { return nil }, "the answer has no iss"},
+		"another":                {false, func(string) []string { return []string{"https://honest.example"} }, `"https://honest.example", not of `},
+		"its own and another":    {true, func(own string) []string { return []string{own, "https://honest.example"} }, "not of http"},
+		"its own with more path": {true, func(own string) []string { return []string{own + "/x"} }, "not of http"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := reference.Ideal()
+			o.Behaviour.Metadata = func(_ string, doc map[string]any) { doc["authorization_response_iss_parameter_supported"] = c.promised }
+			r := against.Start(t, o)
+			var said []string
+			cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"},
+				OnNotice: func(notice string) {
+					said = append(said, notice)
+					_, address, ok := strings.Cut(notice, "\n\n  ")
+					if !ok {
+						return
+					}
+					request, err := url.Parse(strings.TrimSpace(address))
+					require.NoError(t, err)
+					answer := url.Values{"code": {"a-code-of-somebody"}, "state": {request.Query().Get("state")}, "iss": c.iss(r.IDP.Issuer)}
+					resp, err := http.Get(request.Query().Get("redirect_uri") + "?" + answer.Encode())
+					require.NoError(t, err)
+					require.NoError(t, resp.Body.Close())
+				}}
+			_, err := suites.Run(t.Context(), cfg)
+			require.NoError(t, err)
+			require.Len(t, said, 2)
+			if c.reason == "" {
+				assert.Contains(t, said[1], "the code could not be redeemed")
+				return
+			}
+			assert.Contains(t, said[1], c.reason)
+		})
+	}
+}
+
 // What a target has put into a notice neither acts on a terminal nor tells a secret, whoever prints it.
 func TestNoticesAreSafe(t *testing.T) {
 	for path, says := range map[string]string{
