@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -164,7 +165,9 @@ func (cert *certification) readFiles() (err error) {
 	if err != nil {
 		return fmt.Errorf("--key: %w", err)
 	}
-	if cert.signer, err = bundle.PrivateKey(text, []byte(os.Getenv(cert.passphraseEnv))); err != nil {
+	if cert.signer, err = bundle.PrivateKey(text, []byte(os.Getenv(cert.passphraseEnv))); errors.Is(err, bundle.ErrNoPassphrase) {
+		return fmt.Errorf("--key %s: %w, in %s", cert.key, err, cert.passphraseEnv)
+	} else if err != nil {
 		return fmt.Errorf("--key %s: %w", cert.key, err)
 	}
 	return nil
@@ -317,7 +320,11 @@ func flagsOf(c *cobra.Command) []string {
 		case "username", "second-username", "client-id", "key", "passphrase-env", "output", "product", "config":
 			out = append(out, "--"+f.Name+"=…")
 		default:
-			out = append(out, "--"+f.Name+"="+f.Value.String())
+			value := f.Value.String()
+			if list, is := f.Value.(pflag.SliceValue); is {
+				value = strings.Join(list.GetSlice(), ",")
+			}
+			out = append(out, "--"+f.Name+"="+value)
 		}
 	})
 	return out

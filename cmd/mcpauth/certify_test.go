@@ -75,6 +75,18 @@ func TestCertifyAndVerify(t *testing.T) {
 	assert.True(t, found.OK)
 	assert.Len(t, found.Certification.Tool.SHA256, 64)
 
+	readme, err := os.ReadFile(dir + "/certificate/README.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(readme), "mcpauth certify --login=form --profile=resource-server --revision=2025-11-25 "+
+		"--product PRODUCT.yaml --predicate-only -o DIR\n")
+	release := found.Certification.Tool.SHA256 + " 1.2.0 linux/amd64\n"
+	require.NoError(t, os.WriteFile(dir+"/releases.txt", []byte(release), 0o600))
+	for list, says := range map[string]string{"/releases.txt": "made by: mcpauth 1.2.0 linux/amd64, a release",
+		"/wrong.yaml": "wrong.yaml:1: want a SHA-256"} {
+		_, out, errs = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--releases", dir+list)
+		assert.Contains(t, out+errs, says)
+	}
+
 	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--at", time.Now().AddDate(2, 0,
 		0).Format(time.DateOnly))
 	assert.Equal(t, 1, code)
@@ -110,7 +122,7 @@ func TestCertifyRefuses(t *testing.T) {
 		"--baseline":          {[]string{"--baseline", "x.yaml", "--predicate-only"}, nil, "certify takes no --baseline"},
 		"--seed":              {[]string{"--seed", "1", "--predicate-only"}, nil, "certify takes no --seed"},
 		"no key":              {nil, nil, "want --key FILE"},
-		"no passphrase":       {[]string{"--key", dir + "/vendor.key"}, nil, "the key is encrypted"},
+		"no passphrase":       {[]string{"--key", dir + "/vendor.key"}, nil, "the key is encrypted: set the passphrase in the environment, in MCPAUTH_KEY_PASSPHRASE"},
 		"a wrong passphrase":  {[]string{"--key", dir + "/vendor.key"}, []string{"MCPAUTH_KEY_PASSPHRASE=x"}, "cannot be decrypted"},
 		"a public key":        {[]string{"--key", dir + "/vendor.pub"}, nil, "want a private key"},
 		"another product":     {[]string{"--predicate-only", "--product", dir + "/wrong.yaml"}, nil, "wrong.yaml:3: version: "},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mcpauth/conformance/fixtures/releases"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/bundle"
 	"github.com/mcpauth/conformance/suites"
@@ -19,6 +20,7 @@ import (
 // verification is one bundle being verified.
 type verification struct {
 	key, at, summary     string
+	releases             string
 	badges               []string
 	asJSON, unsigned     bool
 	submission, attested bool
@@ -44,6 +46,8 @@ Exit status: 0 the bundle verifies; 1 it does not, and each reason is said; 2 us
 		"verify everything but the signature, which somebody else checks (cosign, mcpauth-verify-keyless)")
 	f.BoolVar(&v.submission, "submission", false, "demand that the certificate is at most 90 days old")
 	f.StringVar(&v.at, "at", "", "verify as of this day (2027-01-31) in place of today")
+	f.StringVar(&v.releases, "releases", "",
+		"list of released binaries, in place of the one that this build knows (fixtures/releases/releases.txt of a later version)")
 	f.BoolVar(&v.asJSON, "json", false, "write what was found as JSON")
 	f.BoolVar(&v.attested, "list-attested", false, "list the verdicts that are attested, not re-judged")
 	f.StringArrayVar(&v.badges, "badge", nil, "write the badge to a file: .svg, or .json for the endpoint of shields.io (repeatable)")
@@ -92,6 +96,15 @@ func (v *verification) options() (bundle.Options, error) {
 			return o, fmt.Errorf("--badge %s: want a name that ends in .svg or .json", b)
 		}
 	}
+	if v.releases != "" {
+		text, err := strict.ReadFile(v.releases, mostText)
+		if err != nil {
+			return o, fmt.Errorf("--releases: %w", err)
+		}
+		if o.Releases, err = releases.Read(v.releases, string(text)); err != nil {
+			return o, fmt.Errorf("--releases: %w", err)
+		}
+	}
 	if v.key == "" {
 		return o, nil
 	}
@@ -127,6 +140,7 @@ func (v *verification) say(c *cobra.Command, out *bundle.Verification) {
 			line("does not apply: %s (%s): %s", a.ID, a.Level, a.Why)
 		}
 		line("signature: %s", signatureOf(out))
+		line("made by: %s", madeBy(out))
 	}
 	if out.Rejudged.Steps > 0 {
 		line("%s", rejudged(out))
@@ -142,8 +156,17 @@ func (v *verification) say(c *cobra.Command, out *bundle.Verification) {
 	}
 }
 
+func madeBy(out *bundle.Verification) string {
+	if tool := &out.Certification.Tool; out.Build == bundle.UnknownBuild {
+		return fmt.Sprintf("%s, an unknown build that calls itself %s", tool.Name, tool.Version)
+	}
+	return out.Certification.Tool.Name + " " + out.Build + ", a release"
+}
+
 func signatureOf(out *bundle.Verification) string {
 	switch {
+	case out.Signature == "left-out" && out.SignedByKey:
+		return "LEFT OUT; whoever needs it checks it with --key"
 	case out.Signature == "left-out":
 		return "LEFT OUT; whoever needs it checks it with " + bundle.CosignCommand
 	case out.Signer.Witnessed:

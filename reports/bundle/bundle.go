@@ -167,7 +167,9 @@ func largest(name string) int64 {
 // certificate is an error.
 func Read(dir string) (Files, []Problem, error) {
 	list, err := os.ReadDir(dir)
-	if err != nil {
+	if info, e := os.Stat(dir); e == nil && !info.IsDir() {
+		return nil, nil, fmt.Errorf("%s is a file: want the folder of a certificate; unpack an archive first", dir)
+	} else if err != nil {
 		return nil, nil, err
 	}
 	known := func(entry os.DirEntry) bool { return entry.Name() == ManifestFile || entry.Name() == StatementFile }

@@ -77,7 +77,7 @@ func TestProduct(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, says string }{
 		"no URL":         {"url: https://example.com/mcp\n", "", "PRODUCT.yaml:1: missing property 'url'"},
 		"plain HTTP":     {"https://", "http://", "PRODUCT.yaml:4: url: "},
-		"a branch":       {"1.10", "main", "PRODUCT.yaml:3: version: "},
+		"a branch":       {"1.10", "main", "PRODUCT.yaml:3: version: want the version that was tested"},
 		"nobody":         {"security@example.com", "us", "PRODUCT.yaml:5: contact: "},
 		"unknown member": {"version:", "logo: x\nversion:", "PRODUCT.yaml:1: additional properties 'logo' not allowed"},
 		"twice":          {"version:", "vendor: x\nversion:", "PRODUCT.yaml:3: vendor appears twice"},
@@ -112,6 +112,8 @@ func TestFolders(t *testing.T) {
 	}
 	_, _, err = bundle.Read(dir + "/none")
 	assert.Error(t, err)
+	_, _, err = bundle.Read(dir + "/a/b/README.md")
+	assert.ErrorContains(t, err, "is a file: want the folder")
 	_, _, err = bundle.Read(t.TempDir())
 	assert.ErrorContains(t, err, "is no certificate")
 }

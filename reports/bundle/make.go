@@ -94,7 +94,7 @@ func Make(in Input) (Files, error) {
 	if f[EnvironmentFile], err = marshal(in.Environment); err != nil {
 		return nil, err
 	}
-	f[ReadmeFile] = []byte(readme(&s.Predicate.Certification, again))
+	f[ReadmeFile] = []byte(readme(&s.Predicate.Certification, again, in.Environment.Flags))
 	return f, f.seal(s)
 }
 
@@ -136,7 +136,7 @@ func statementOf(in Input, product Product, run *reports.Run, again reports.Reju
 }
 
 // readme says what the certificate claims, and the command that repeats it.
-func readme(c *Certification, again reports.Rejudged) string {
+func readme(c *Certification, again reports.Rejudged, flags []string) string {
 	var b strings.Builder
 	say := func(format string, args ...any) {
 		for i, a := range args {
@@ -151,7 +151,7 @@ func readme(c *Certification, again reports.Rejudged) string {
 		c.Tool.Version, c.Identity.Origin, c.Finished.Format(time.DateOnly))
 	say("The certificate expires on %s.\n", c.Expires.Format(time.DateOnly))
 	say("Verify it, offline:\n\n    mcpauth verify . --key VENDOR.pub\n")
-	say("Repeat it, against your own instance:\n\n    %s\n", Command(c))
+	say("Repeat it, against your own instance:\n\n    %s\n", Command(flags))
 	if n := c.Identity.Control; n != nil {
 		say("Control of the origin was shown by the nonce `%s` (%s: %s).\n", n.Nonce, n.Method, n.Where)
 	}
@@ -175,7 +175,17 @@ func readme(c *Certification, again reports.Rejudged) string {
 	return b.String()
 }
 
-// Command is the line that repeats a certificate.
-func Command(c *Certification) string {
-	return fmt.Sprintf("mcpauth certify -c target.yaml --profile %s --revision %s --product %s -o DIR", c.Profile, c.Revision, ProductFile)
+// Command is the line that repeats a certificate: by the same flags, with what each user has of its own, and unsigned.
+func Command(flags []string) string {
+	words := []string{"mcpauth", "certify"}
+	for _, flag := range flags {
+		switch name, _, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "="); name {
+		case "config":
+			words = append(words, "-c", "target.yaml")
+		case "key", "passphrase-env", "output", "product", "predicate-only", "subject", "prove-control":
+		default:
+			words = append(words, reports.ShellQuoted(flag))
+		}
+	}
+	return strings.Join(append(words, "--product", ProductFile, "--predicate-only", "-o", "DIR"), " ")
 }

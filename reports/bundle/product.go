@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
@@ -89,8 +90,11 @@ func invalid(name string, lines map[string]int, err error) error {
 		line = lines[at]
 		at += ": "
 	}
-	return fmt.Errorf("%s:%d: %s%s (mcpauth schema product)", name, line, at,
-		problem.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
+	says := problem.ErrorKind.LocalizedString(message.NewPrinter(language.English))
+	if _, moves := problem.ErrorKind.(*kind.Not); moves {
+		says = "want the version that was tested: this name moves to others"
+	}
+	return fmt.Errorf("%s:%d: %s%s (mcpauth schema product)", name, line, at, says)
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)

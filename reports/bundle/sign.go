@@ -20,6 +20,9 @@ import (
 // Key signs or verifies: one of ed25519, or ECDSA on P-256.
 type Key struct{ dsse.SignerVerifier }
 
+// ErrNoPassphrase says that a key is encrypted, and nothing is there to decrypt it with.
+var ErrNoPassphrase = errors.New("the key is encrypted: set the passphrase in the environment")
+
 // PrivateKey reads a private key in PEM: PKCS#8, also encrypted by a passphrase, or SEC 1.
 func PrivateKey(text, passphrase []byte) (Key, error) {
 	block, rest := pem.Decode(text)
@@ -31,7 +34,7 @@ func PrivateKey(text, passphrase []byte) (Key, error) {
 	switch block.Type {
 	case "ENCRYPTED PRIVATE KEY":
 		if len(passphrase) == 0 {
-			return Key{}, errors.New("the key is encrypted: set the passphrase in the environment")
+			return Key{}, ErrNoPassphrase
 		}
 		if key, _, err = pkcs8.ParsePrivateKey(block.Bytes, passphrase); err != nil {
 			return Key{}, errors.New("the key cannot be decrypted: is the passphrase right?")

@@ -59,6 +59,9 @@ func (p Problem) String() string {
 	return reports.OneLine(p.File+": "+p.Says, 600)
 }
 
+// UnknownBuild is what made a bundle where that is no release.
+const UnknownBuild = "unknown build"
+
 // Options say how a bundle is verified.
 type Options struct {
 	Now time.Time
@@ -72,6 +75,8 @@ type Options struct {
 	Unsigned bool
 	// Rejudge judges the verdicts again (suites.JudgeAgain).
 	Rejudge func(run *reports.Run) reports.Rejudged
+	// Releases are the binaries that were released; those that this build knows where it is nil.
+	Releases releases.List
 }
 
 // Signer is who signed a bundle.
@@ -91,6 +96,8 @@ type Verification struct {
 	// Signature is verified, left-out or failed.
 	Signature string `json:"signature"`
 	Signer    Signer `json:"signer"`
+	// SignedByKey says that a signature by a key is there, which was left out.
+	SignedByKey bool `json:"-"`
 	// Build is the release that made the bundle, or "unknown build".
 	Build         string         `json:"build"`
 	Manifest      string         `json:"manifest_sha256"`
@@ -120,7 +127,7 @@ func (v *verifier) add(r Reason, file, format string, args ...any) {
 func (f Files) Verify(ctx context.Context, o Options, found ...Problem) Verification {
 	v := &verifier{files: f, o: o}
 	v.Problems, v.Notices, v.Attested, v.Build, v.Signature, v.At = append([]Problem{}, found...), []string{}, []string{},
-		"unknown build", "failed", o.Now.UTC().Truncate(time.Second)
+		UnknownBuild, "failed", o.Now.UTC().Truncate(time.Second)
 	v.manifest()
 	if v.readStatement() {
 		v.signature(ctx)
@@ -247,7 +254,11 @@ func (v *verifier) readStatement() bool {
 			v.add(ChangedFile, PredicateFile, "it is not the predicate of %s", StatementFile)
 		}
 	}
-	if name, ok := releases.Lookup(v.Certification.Tool.Digest); ok {
+	known := v.o.Releases
+	if known == nil {
+		known = releases.Known()
+	}
+	if name, ok := known[v.Certification.Tool.Digest]; ok {
 		v.Build = name
 	} else {
 		v.Notices = append(v.Notices, fmt.Sprintf("unknown build: %s with the SHA-256 %s, which made the certificate, is no release that this "+
@@ -277,7 +288,7 @@ func (v *verifier) signature(ctx context.Context) {
 		}
 		v.Signature, v.Signer = "verified", Signer{Key: v.o.Key.ID()}
 	case v.o.Unsigned:
-		v.Signature = "left-out"
+		v.Signature, v.SignedByKey = "left-out", v.files[SignatureFile] != nil
 	case v.files[SignatureFile] != nil:
 		v.add(NoKey, SignatureFile, "nobody has checked the signature: give the vendor's public key with --key, or leave it out with --unsigned")
 	case v.files[KeylessFile] != nil:
