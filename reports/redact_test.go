@@ -231,3 +231,37 @@ func BenchmarkRedact(b *testing.B) {
 		reports.Redact(run, &s)
 	}
 }
+
+// What has the form of a secret is found in plain text, in JSON, and in the texts of JSON; what only begins like one is not.
+func TestSecretsIn(t *testing.T) {
+	long := strings.Repeat("a1B2", 9)
+	jws := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0." + long
+	pem := "-----BEGIN PRIVATE" + " KEY-----\nMIIB"
+	for text, what := range map[string]string{
+		"key:\n" + pem:                      "a private key",
+		"Bearer " + jws:                     "a signed token",
+		`{"access_token": "` + long + `"}`:  "a secret in JSON",
+		`{"password":"` + long + `"}`:       "a secret in JSON",
+		`{"kty":"EC","d":"` + long + `"}`:   "the private part of a JWK",
+		"ghp_" + long:                       "a credential of a well-known service",
+		"x\nAKIA" + strings.Repeat("A", 16): "a credential of a well-known service",
+		"":                                  "",
+		"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.‹sig›": "",
+		"xeyJ" + jws[3:]: "",
+		`{"access_token":"‹access_token#1›` + long:        "",
+		`{"code_challenge":"` + long + `"}`:               "",
+		`{"id":"` + long + `"}`:                           "",
+		"AKIA":                                            "",
+		"-----BEGIN PUBLIC KEY-----\nMIIB":                "",
+		`"client_secret_expires_at": 1234567890123456789`: "",
+	} {
+		want := []string(nil)
+		if what != "" {
+			want = []string{what}
+		}
+		assert.Equal(t, want, reports.SecretsIn(text), text)
+		inJSON := reports.TextOf(map[string]string{"body": text})
+		assert.Equal(t, want, reports.SecretsIn(inJSON), inJSON)
+		assert.Equal(t, want, reports.SecretsIn(reports.TextOf(map[string]string{"report": inJSON})), "twice in JSON: %s", text)
+	}
+}

@@ -81,7 +81,7 @@ func TestCertifyAndVerify(t *testing.T) {
 		"--product PRODUCT.yaml --predicate-only -o DIR\n")
 	release := found.Certification.Tool.SHA256 + " 1.2.0 linux/amd64\n"
 	require.NoError(t, os.WriteFile(dir+"/releases.txt", []byte(release), 0o600))
-	for list, says := range map[string]string{"/releases.txt": "made by: mcpauth 1.2.0 linux/amd64, a release",
+	for list, says := range map[string]string{"/releases.txt": "self-attested; made by mcpauth 1.2.0 linux/amd64, a release",
 		"/wrong.yaml": "wrong.yaml:1: want a SHA-256"} {
 		_, out, errs = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--releases", dir+list)
 		assert.Contains(t, out+errs, says)
@@ -122,7 +122,7 @@ func TestCertifyRefuses(t *testing.T) {
 		"--baseline":          {[]string{"--baseline", "x.yaml", "--predicate-only"}, nil, "certify takes no --baseline"},
 		"--seed":              {[]string{"--seed", "1", "--predicate-only"}, nil, "certify takes no --seed"},
 		"no key":              {nil, nil, "want --key FILE"},
-		"no passphrase":       {[]string{"--key", dir + "/vendor.key"}, nil, "the key is encrypted: set the passphrase in the environment, in MCPAUTH_KEY_PASSPHRASE"},
+		"no passphrase":       {[]string{"--key", dir + "/vendor.key"}, nil, "in the environment, in MCPAUTH_KEY_PASSPHRASE"},
 		"a wrong passphrase":  {[]string{"--key", dir + "/vendor.key"}, []string{"MCPAUTH_KEY_PASSPHRASE=x"}, "cannot be decrypted"},
 		"a public key":        {[]string{"--key", dir + "/vendor.pub"}, nil, "want a private key"},
 		"another product":     {[]string{"--predicate-only", "--product", dir + "/wrong.yaml"}, nil, "wrong.yaml:3: version: "},

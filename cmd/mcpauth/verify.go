@@ -96,31 +96,40 @@ func (v *verification) options() (bundle.Options, error) {
 			return o, fmt.Errorf("--badge %s: want a name that ends in .svg or .json", b)
 		}
 	}
-	if v.releases != "" {
-		text, err := strict.ReadFile(v.releases, mostText)
-		if err != nil {
-			return o, fmt.Errorf("--releases: %w", err)
-		}
-		if o.Releases, err = releases.Read(v.releases, string(text)); err != nil {
-			return o, fmt.Errorf("--releases: %w", err)
-		}
-	}
-	if v.key == "" {
-		return o, nil
-	}
-	if v.unsigned {
+	if v.key != "" && v.unsigned {
 		return o, errors.New("--key and --unsigned: give one")
+	}
+	return o, errors.Join(v.readReleases(&o), v.readKey(&o))
+}
+
+func (v *verification) readReleases(o *bundle.Options) error {
+	if v.releases == "" {
+		return nil
+	}
+	text, err := strict.ReadFile(v.releases, mostText)
+	if err == nil {
+		o.Releases, err = releases.Read(v.releases, string(text))
+	}
+	if err != nil {
+		return fmt.Errorf("--releases: %w", err)
+	}
+	return nil
+}
+
+func (v *verification) readKey(o *bundle.Options) error {
+	if v.key == "" {
+		return nil
 	}
 	text, err := strict.ReadFile(v.key, mostText)
 	if err != nil {
-		return o, fmt.Errorf("--key: %w", err)
+		return fmt.Errorf("--key: %w", err)
 	}
 	key, err := bundle.PublicKey(text)
 	if err != nil {
-		return o, fmt.Errorf("--key %s: %w", v.key, err)
+		return fmt.Errorf("--key %s: %w", v.key, err)
 	}
 	o.Key = &key
-	return o, nil
+	return nil
 }
 
 // say writes what was found for people.
@@ -139,8 +148,7 @@ func (v *verification) say(c *cobra.Command, out *bundle.Verification) {
 		for _, a := range cert.NotApplicable {
 			line("does not apply: %s (%s): %s", a.ID, a.Level, a.Why)
 		}
-		line("signature: %s", signatureOf(out))
-		line("made by: %s", madeBy(out))
+		line("signature: %s; made by %s", signatureOf(out), madeBy(out))
 	}
 	if out.Rejudged.Steps > 0 {
 		line("%s", rejudged(out))

@@ -254,18 +254,22 @@ func (v *verifier) readStatement() bool {
 			v.add(ChangedFile, PredicateFile, "it is not the predicate of %s", StatementFile)
 		}
 	}
-	known := v.o.Releases
+	v.lookUpBuild()
+	return true
+}
+
+// lookUpBuild names the release that made the certificate.
+func (v *verifier) lookUpBuild() {
+	known, tool := v.o.Releases, &v.Certification.Tool
 	if known == nil {
 		known = releases.Known()
 	}
-	if name, ok := known[v.Certification.Tool.Digest]; ok {
+	if name, ok := known[tool.Digest]; ok {
 		v.Build = name
-	} else {
-		v.Notices = append(v.Notices, fmt.Sprintf("unknown build: %s with the SHA-256 %s, which made the certificate, is no release that this "+
-			"build knows",
-			v.Certification.Tool.Version, v.Certification.Tool.Digest))
+		return
 	}
-	return true
+	v.Notices = append(v.Notices, fmt.Sprintf("unknown build: %s with the SHA-256 %s, which made the certificate, is no release that this "+
+		"build knows", tool.Version, tool.Digest))
 }
 
 func (v *verifier) signature(ctx context.Context) {

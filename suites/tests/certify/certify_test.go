@@ -43,7 +43,7 @@ contact: security@example.com
 `
 
 // keys makes a pair; kind is ed25519 or P-256.
-func keys(t *testing.T, kind string) (private, public bundle.Key) {
+func keys(t testing.TB, kind string) (private, public bundle.Key) {
 	t.Helper()
 	var key any
 	var open any
@@ -67,7 +67,7 @@ func keys(t *testing.T, kind string) (private, public bundle.Key) {
 	return private, public
 }
 
-func setOf(t *testing.T, profile, revision string) profiles.Set {
+func setOf(t testing.TB, profile, revision string) profiles.Set {
 	t.Helper()
 	i := slices.IndexFunc(profiles.Current(), func(s profiles.Set) bool { return s.Profile == profile && s.Revision == revision })
 	require.GreaterOrEqual(t, i, 0)
@@ -75,7 +75,7 @@ func setOf(t *testing.T, profile, revision string) profiles.Set {
 }
 
 // examine runs a set against a reference as certify does.
-func examine(t *testing.T, r *reference.Reference, set profiles.Set) reports.Redacted {
+func examine(t testing.TB, r *reference.Reference, set profiles.Set) reports.Redacted {
 	t.Helper()
 	cfg := against.SigningIn(r)
 	cfg.Skip, cfg.Only, cfg.Revisions = nil, slices.Concat(set.Musts, set.Shoulds), []string{set.Revision}
