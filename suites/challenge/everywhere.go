@@ -47,11 +47,11 @@ func guardsEveryMessage(t *T) {
 	}
 }
 
-func refuseHandshake(method string) expect.Matcher {
+var refuseHandshake = expect.Family("refuseHandshake", func(method string) expect.Matcher {
 	return expect.That("HTTP 401, or a handshake that is declared public (target.public in the target file)", func(*reports.Exchange) string {
 		return method + " is served without a token, which tells anybody what the server is and offers"
 	})
-}
+})
 
 // expectRefusal accepts 400, 404 and 405 as advice only: a method that the server lacks may be refused before the token is looked at.
 func expectRefusal(t *T, ex *reports.Exchange, about string) {
@@ -247,14 +247,14 @@ func guardsSideRoutes(t *T) {
 	}
 }
 
-func giveNothingAway() expect.Matcher {
+var giveNothingAway = expect.Family("giveNothingAway", func() expect.Matcher {
 	return expect.That("no tool and no data without a token on a side route", func(ex *reports.Exchange) string {
 		if what := givenAway(ex); what != "" {
 			return fmt.Sprintf("%s: %s", expect.Describe(ex), what)
 		}
 		return ""
 	})
-}
+})
 
 // givenAway is what an answer of a side route holds that is not for everybody.
 func givenAway(ex *reports.Exchange) string {

@@ -36,7 +36,7 @@ func followsGrammar(t *T) {
 }
 
 // parse expects each field to follow the grammar of RFC 9110 section 11.6.1.
-func parse() expect.Matcher {
+var parse = expect.Family("parse", func() expect.Matcher {
 	return expect.That("a WWW-Authenticate field that follows the grammar of RFC 9110 section 11.6.1", func(ex *reports.Exchange) string {
 		for _, f := range expect.HeaderValues(ex, "WWW-Authenticate") {
 			if _, _, err := document.ParseChallenges(f); err != nil {
@@ -45,10 +45,10 @@ func parse() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // parseAlikeTogether expects the same challenges where an intermediary combines the fields (RFC 9110 section 5.3).
-func parseAlikeTogether() expect.Matcher {
+var parseAlikeTogether = expect.Family("parseAlikeTogether", func() expect.Matcher {
 	return expect.That("the same challenges when the fields are combined with commas", func(ex *reports.Exchange) string {
 		fields := expect.HeaderValues(ex, "WWW-Authenticate")
 		together, _, err := document.ParseChallenges(strings.Join(fields, ", "))
@@ -57,9 +57,9 @@ func parseAlikeTogether() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
-func haveNothingOdd() expect.Matcher {
+var haveNothingOdd = expect.Family("haveNothingOdd", func() expect.Matcher {
 	return expect.That("a field that every client reads alike", func(ex *reports.Exchange) string {
 		for _, f := range expect.HeaderValues(ex, "WWW-Authenticate") {
 			if _, odd, err := document.ParseChallenges(f); err == nil && len(odd) > 0 {
@@ -68,7 +68,7 @@ func haveNothingOdd() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func nameParametersInLowerCase() expect.Matcher {
 	return onParameters("parameter names in lower case", func(_ document.Challenge, p document.Parameter) string {
@@ -119,19 +119,19 @@ func separatesSchemes(t *T) {
 	})
 }
 
-func haveOneBearerChallenge() expect.Matcher {
+var haveOneBearerChallenge = expect.Family("haveOneBearerChallenge", func() expect.Matcher {
 	return expect.That("one Bearer challenge", func(ex *reports.Exchange) string {
 		if n := len(expect.Bearer(ex)); n > 1 {
 			return fmt.Sprintf("%d of them", n)
 		}
 		return ""
 	})
-}
+})
 
 // giveBearerItsParameters expects no other scheme to have what belongs to Bearer, because there is no comma or a scheme name. RFC 9728
 // section 5.1 allows resource_metadata with other schemes, and RFC 9449 section 7.1 has DPoP challenges of the same form; but no
 // server leaves it out of Bearer on purpose while another scheme has it.
-func giveBearerItsParameters() expect.Matcher {
+var giveBearerItsParameters = expect.Family("giveBearerItsParameters", func() expect.Matcher {
 	return expect.That("resource_metadata in the Bearer challenge", func(ex *reports.Exchange) string {
 		named := func(c document.Challenge) bool { _, ok := c.Param("resource_metadata"); return ok }
 		if len(expect.Bearer(ex)) == 0 || slices.ContainsFunc(expect.Bearer(ex), named) {
@@ -144,4 +144,4 @@ func giveBearerItsParameters() expect.Matcher {
 		}
 		return ""
 	})
-}
+})

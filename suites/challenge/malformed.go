@@ -32,7 +32,7 @@ var notServeMalformed = expect.That("HTTP 400 with invalid_request, or 401", fun
 })
 
 // refuseAsMalformed expects 400 with invalid_request or without a code (OAuth 2.1 section 5.3.2), or 401.
-func refuseAsMalformed() expect.Matcher {
+var refuseAsMalformed = expect.Family("refuseAsMalformed", func() expect.Matcher {
 	return expect.That("HTTP 400 with invalid_request, or 401", func(ex *reports.Exchange) string {
 		code, named := expect.Param(ex, "error")
 		if s := expect.Status(ex); s == 401 || s == 400 && (!named || code == "invalid_request") {
@@ -40,4 +40,4 @@ func refuseAsMalformed() expect.Matcher {
 		}
 		return expect.Describe(ex)
 	})
-}
+})

@@ -120,14 +120,14 @@ func haveParameterWithin(name, set string, within func(string) bool) expect.Matc
 	})
 }
 
-func haveRegisteredError() expect.Matcher {
+var haveRegisteredError = expect.Family("haveRegisteredError", func() expect.Matcher {
 	return expect.That("a registered error code", func(ex *reports.Exchange) string {
 		if code, ok := expect.Param(ex, "error"); ok && !slices.Contains(registeredErrors, code) {
 			return fmt.Sprintf("error=%q", code)
 		}
 		return ""
 	})
-}
+})
 
 var registeredErrors = []string{
 	"invalid_request", "invalid_token", "insufficient_scope", // OAuth 2.1 section 5.3.2
@@ -218,14 +218,14 @@ func namedMetadata(t *T) Cases[named] {
 	return out
 }
 
-func beAbsolute() expect.Matcher {
+var beAbsolute = expect.Family("beAbsolute", func() expect.Matcher {
 	return expect.That("resource_metadata to be an absolute URL", func(d survey.Document) string {
 		if _, err := document.ParseURL(d.URL); err != nil {
 			return fmt.Sprintf("%q: %v", d.URL, err)
 		}
 		return ""
 	})
-}
+})
 
 var useHTTPS = expect.Family("useHTTPS", func(t *T) expect.Matcher {
 	return expect.That("an https URL, since the server is not on a private network", func(d survey.Document) string {
@@ -236,7 +236,7 @@ var useHTTPS = expect.Family("useHTTPS", func(t *T) expect.Matcher {
 	})
 })
 
-func leadToMetadata() expect.Matcher {
+var leadToMetadata = expect.Family("leadToMetadata", func() expect.Matcher {
 	return expect.That("resource_metadata to lead to protected resource metadata, without credentials", func(d survey.Document) string {
 		switch {
 		case !d.Found():
@@ -246,7 +246,7 @@ func leadToMetadata() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // describe expects the document of this endpoint where there is one: a client must not use a document whose resource is another
 // (RFC 9728 section 3.3). Where there is none, RS-DISC-RESOURCE-MATCH judges the resource.

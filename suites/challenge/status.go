@@ -79,14 +79,14 @@ func refusesByStatus(t *T) {
 }
 
 // notHideRefusal expects a refusal, if it is one, to be an HTTP status.
-func notHideRefusal() expect.Matcher {
+var notHideRefusal = expect.Family("notHideRefusal", func() expect.Matcher {
 	return expect.That("HTTP 401, which clients act on", func(ex *reports.Exchange) string {
 		if expect.RefusedInside(ex) {
 			return expect.Describe(ex)
 		}
 		return ""
 	})
-}
+})
 
 func redirectsToNoLogin(t *T) {
 	protected(t)
@@ -105,7 +105,7 @@ func redirectsToNoLogin(t *T) {
 	})
 }
 
-func notShowLogin() expect.Matcher {
+var notShowLogin = expect.Family("notShowLogin", func() expect.Matcher {
 	return expect.That("HTTP 401: no MCP client can follow a login page", func(ex *reports.Exchange) string {
 		switch s := expect.Status(ex); {
 		case s >= 300 && s <= 399:
@@ -115,7 +115,7 @@ func notShowLogin() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // protected ends a check that makes no sense where anonymous callers are served.
 func protected(t *T) {

@@ -46,7 +46,7 @@ func nameStepUp() expect.Matcher {
 	})
 }
 
-func sayWhatIsEnough() expect.Matcher {
+var sayWhatIsEnough = expect.Family("sayWhatIsEnough", func() expect.Matcher {
 	return expect.That("acr_values or max_age in the challenge", func(ex *reports.Exchange) string {
 		_, acr := expect.Param(ex, "acr_values")
 		_, age := expect.Param(ex, "max_age")
@@ -55,7 +55,7 @@ func sayWhatIsEnough() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func countAgeInSeconds() expect.Matcher {
 	return onParameter("max_age", "whole seconds in max_age", func(age string, _ bool) bool { return strings.Trim(age, "0123456789") == "" })

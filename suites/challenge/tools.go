@@ -58,8 +58,8 @@ func judgeTool(t *T, ex *reports.Exchange, tool string) {
 	}
 }
 
-func refuseToRun() expect.Matcher {
+var refuseToRun = expect.Family("refuseToRun", func() expect.Matcher {
 	return expect.That("the call to be refused before the tool runs", func(ex *reports.Exchange) string {
 		return "the tool runs: " + expect.Describe(ex)
 	})
-}
+})

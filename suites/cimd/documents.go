@@ -116,7 +116,7 @@ func document(t *T, base ...edit) Attempt[edit] {
 func accepted(g *Grant) bool { return g.Stage == login.AtConsent || g.Code() != "" }
 
 // beServed expects the client of a document to come as far as consent or a code.
-func beServed() expect.Matcher {
+var beServed = expect.Family("beServed", func() expect.Matcher {
 	return expect.Serving("the document to be fetched, and its client to get as far as consent or a code", func(r *request) string {
 		switch {
 		case accepted(r.Grant):
@@ -126,7 +126,7 @@ func beServed() expect.Matcher {
 		}
 		return r.Describe()
 	})
-}
+})
 
 // refuse expects the client of a document to get neither consent nor code, and nothing to be sent to its redirect URI.
 func refuse() expect.Matcher { return expect.NotRedirect() }

@@ -104,7 +104,7 @@ func listsIssuers(t *T) {
 }
 
 // beIssuer expects an issuer identifier (RFC 8414 section 2).
-func beIssuer() expect.Matcher {
+var beIssuer = expect.Family("beIssuer", func() expect.Matcher {
 	return expect.That("an issuer identifier: a string with an https URL without query and fragment", func(entry any) string {
 		s, isString := entry.(string)
 		if !isString {
@@ -115,7 +115,7 @@ func beIssuer() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // issuerProblem says why a string is no issuer identifier, or nothing.
 func issuerProblem(s string) string {
@@ -211,7 +211,7 @@ func listsScopeTokens(t *T) {
 }
 
 // beScopeToken expects one scope token (RFC 6749 section 3.3).
-func beScopeToken() expect.Matcher {
+var beScopeToken = expect.Family("beScopeToken", func() expect.Matcher {
 	return expect.That("a string that is one scope token (RFC 6749 section 3.3)", func(e any) string {
 		s, isString := e.(string)
 		switch {
@@ -222,7 +222,7 @@ func beScopeToken() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func listsFewScopes(t *T) {
 	d := t.MCP.Resource()
@@ -256,14 +256,14 @@ func leavesOfflineAccessOut(t *T) {
 	}
 }
 
-func notHoldOfflineAccess() expect.Matcher {
+var notHoldOfflineAccess = expect.Family("notHoldOfflineAccess", func() expect.Matcher {
 	return expect.That("no offline_access, which only concerns the authorization server", func(scopes []string) string {
 		if slices.Contains(scopes, "offline_access") {
 			return strings.Join(scopes, " ")
 		}
 		return ""
 	})
-}
+})
 
 func advertisesHeaderOnly(t *T) {
 	d := t.MCP.Resource()
@@ -351,11 +351,11 @@ var listNone = expect.Family("listNone", func(expected string, beginnings ...str
 	})
 })
 
-func haveNoPrivateKey() expect.Matcher {
+var haveNoPrivateKey = expect.Family("haveNoPrivateKey", func() expect.Matcher {
 	return expect.That("public keys only", func(ex *reports.Exchange) string {
 		if names := expect.PrivateKeyMembers(ex); len(names) > 0 {
 			return "the key set holds the private member " + names[0]
 		}
 		return ""
 	})
-}
+})

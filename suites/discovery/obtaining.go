@@ -112,14 +112,14 @@ func sendsJSON(t *T) {
 	}
 }
 
-func beOneObject() expect.Matcher {
+var beOneObject = expect.Family("beOneObject", func() expect.Matcher {
 	return expect.That("one JSON object, or 404 (RFC 9728 section 3.2)", func(d survey.Document) string {
 		if d.Found() {
 			return ""
 		}
 		return fmt.Sprintf("HTTP 200 with Content-Type %q: %v", expect.Header(d.Exchange, "Content-Type"), d.Err)
 	})
-}
+})
 
 func judgeShape(t *T, d *survey.Document) {
 	if m := expect.MediaType(d.Exchange); strings.HasSuffix(m, "+json") {
@@ -154,9 +154,9 @@ func asksForNoCredentials(t *T) {
 	})
 }
 
-func serveWithoutCredentials() expect.Matcher {
+var serveWithoutCredentials = expect.Family("serveWithoutCredentials", func() expect.Matcher {
 	return expect.That("metadata without credentials, or 404", func(ex *reports.Exchange) string { return expect.Describe(ex) })
-}
+})
 
 // namesItself is RFC 9728 section 3.3, with the canonical URI of the MCP server.
 func namesItself(t *T) {

@@ -70,32 +70,32 @@ func segment(s string) *document.Object {
 	return o
 }
 
-func beReadable() expect.Matcher {
+var beReadable = expect.Family("beReadable", func() expect.Matcher {
 	return expect.That("signed_metadata to be a compact JWS", func(s signed) string {
 		if s.header == nil || s.claims == nil {
 			return "it cannot be decoded"
 		}
 		return ""
 	})
-}
+})
 
-func beSigned() expect.Matcher {
+var beSigned = expect.Family("beSigned", func() expect.Matcher {
 	return expect.That("a signature", func(s signed) string {
 		if alg := s.header.String("alg"); alg == "" || strings.EqualFold(alg, "none") || strings.HasSuffix(s.jws, ".") {
 			return fmt.Sprintf("alg is %q", alg)
 		}
 		return ""
 	})
-}
+})
 
-func nameSigner() expect.Matcher {
+var nameSigner = expect.Family("nameSigner", func() expect.Matcher {
 	return expect.That("the claim iss, which names who attests", func(s signed) string {
 		if s.claims.String("iss") == "" {
 			return "iss is absent"
 		}
 		return ""
 	})
-}
+})
 
 var equalThePlain = expect.Family("equalThePlain", func(name string) expect.Matcher {
 	return expect.That("the signed "+name+" to equal the plain one", func(s signed) string {
@@ -108,11 +108,11 @@ var equalThePlain = expect.Family("equalThePlain", func(name string) expect.Matc
 	})
 })
 
-func notNest() expect.Matcher {
+var notNest = expect.Family("notNest", func() expect.Matcher {
 	return expect.That("no signed_metadata inside itself", func(s signed) string {
 		if _, nested := s.claims.Get("signed_metadata"); nested {
 			return "the signed claims have a member signed_metadata"
 		}
 		return ""
 	})
-}
+})

@@ -250,7 +250,7 @@ func issuesRightIDToken(t *T) {
 }
 
 // OpenID Connect Core section 3.1.3.6: at_hash is the left half of the hash, by the hash algorithm of alg. Of EdDSA, nobody says which.
-func hashItsAccessToken() expect.Matcher {
+var hashItsAccessToken = expect.Family("hashItsAccessToken", func() expect.Matcher {
 	return expect.That("an at_hash of the access token, if there is one", func(id expect.JWT) string {
 		claimed := id.Claims.String("at_hash")
 		alg := id.Header.String("alg")
@@ -266,14 +266,14 @@ func hashItsAccessToken() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // OpenID Connect Core section 3.1.3.7: if azp is there, clients SHOULD verify that it is their client_id.
-func nameItsClient() expect.Matcher {
+var nameItsClient = expect.Family("nameItsClient", func() expect.Matcher {
 	return expect.That("azp, if there is one, to be the client_id", func(id expect.JWT) string {
 		if azp := id.Claims.String("azp"); azp != "" && azp != id.Client {
 			return "azp is " + azp
 		}
 		return ""
 	})
-}
+})

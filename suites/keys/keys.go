@@ -125,7 +125,7 @@ func publishesNoPrivateKey(t *T) {
 	})
 }
 
-func holdPublicKeysOnly() expect.Matcher {
+var holdPublicKeysOnly = expect.Family("holdPublicKeysOnly", func() expect.Matcher {
 	return expect.That("public keys only", func(ex *reports.Exchange) string {
 		if names := expect.PrivateKeyMembers(ex); len(names) > 0 {
 			return fmt.Sprintf("%s holds the private member %q", ex.Request.URL, names[0])
@@ -135,7 +135,7 @@ func holdPublicKeysOnly() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // algorithms are the members of the metadata that list signature algorithms, with those that they must not list.
 var algorithms = Cases[unsafe]{

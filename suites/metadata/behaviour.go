@@ -56,17 +56,17 @@ func knowsTheListedGrants(t *T) {
 	}
 }
 
-func knowGrant() expect.Matcher {
+var knowGrant = expect.Family("knowGrant", func() expect.Matcher {
 	return expect.That("the grant type to be known at the token endpoint", func(ex *reports.Exchange) string {
 		if oauth.ErrorCode(ex) == "unsupported_grant_type" {
 			return "error unsupported_grant_type"
 		}
 		return ""
 	})
-}
+})
 
 // notReadGrant expects the grant type to be refused as such, not for what else is wrong with the request.
-func notReadGrant() expect.Matcher {
+var notReadGrant = expect.Family("notReadGrant", func() expect.Matcher {
 	return expect.That("error unsupported_grant_type", func(ex *reports.Exchange) string {
 		switch code := oauth.ErrorCode(ex); code {
 		case "invalid_request", "invalid_grant", "invalid_scope":
@@ -74,7 +74,7 @@ func notReadGrant() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // issuesRefreshToken looks at the first login. A server may issue refresh tokens for offline_access only, with prompt=consent
 // (OpenID Connect Core section 11), so that the login asks for this where it is offered.

@@ -63,32 +63,32 @@ func hasItsEndpoints(t *T) {
 	})
 }
 
-func exist() expect.Matcher {
+var exist = expect.Family("exist", func() expect.Matcher {
 	return expect.That("the endpoint that the metadata names to exist", func(ex *reports.Exchange) string {
 		if s := expect.Status(ex); s == 404 || s == 405 || s == 501 || s == 0 {
 			return expect.Describe(ex)
 		}
 		return ""
 	})
-}
+})
 
-func notFail() expect.Matcher {
+var notFail = expect.Family("notFail", func() expect.Matcher {
 	return expect.That("an answer below HTTP 500", func(ex *reports.Exchange) string {
 		if s := expect.Status(ex); s >= 500 && s != 501 {
 			return expect.Describe(ex)
 		}
 		return ""
 	})
-}
+})
 
-func beNoPage() expect.Matcher {
+var beNoPage = expect.Family("beNoPage", func() expect.Matcher {
 	return expect.That("an answer of the endpoint, and not a page of the site", func(ex *reports.Exchange) string {
 		if expect.Status(ex) == 200 && expect.MediaType(ex) == "text/html" {
 			return "HTTP 200 with an HTML page"
 		}
 		return ""
 	})
-}
+})
 
 var (
 	sameEndpoints = []string{"issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint",

@@ -94,14 +94,14 @@ func announcement(t *T, ex *reports.Exchange) (out remaining, ok bool) {
 }
 
 // parse expects that a text could be read.
-func parse(expected, text string) expect.Matcher {
+var parse = expect.Family("parse", func(expected, text string) expect.Matcher {
 	return expect.That(expected, func(read bool) string {
 		if read {
 			return ""
 		}
 		return fmt.Sprintf("%q", text)
 	})
-}
+})
 
 var haveCurrentFields = expect.That("the fields RateLimit and RateLimit-Policy", func(ex *reports.Exchange) string {
 	if expect.Header(ex, "RateLimit") == "" {
@@ -165,11 +165,11 @@ var notBeOlder = expect.That("RateLimit in the form of the current draft", func(
 	return ""
 })
 
-func matchAnItem(field string) expect.Matcher {
+var matchAnItem = expect.Family("matchAnItem", func(field string) expect.Matcher {
 	return expect.That("RateLimit as a list of items with parameters (RFC 9651)", func(parts []string) string {
 		if parts == nil {
 			return fmt.Sprintf("%q", field)
 		}
 		return ""
 	})
-}
+})

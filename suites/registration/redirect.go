@@ -139,14 +139,14 @@ func requiresRedirectURIs(t *T) {
 }
 
 // readAsList warns of a server that reads a text as a list of one: the client has a redirect URI all the same.
-func readAsList(uri string) expect.Matcher {
+var readAsList = expect.Family("readAsList", func(uri string) expect.Matcher {
 	return expect.Advised(expect.That("a client with the redirect URI", func(ex *reports.Exchange) string {
 		if uris, _ := oauth.Object(ex).Strings("redirect_uris"); notRegistered(ex) == "" && slices.Equal(uris, []string{uri}) {
 			return ""
 		}
 		return expect.Describe(ex)
 	}), "a refusal of what is no list (RFC 7591 section 2)", func(*reports.Exchange) bool { return false })
-}
+})
 
 // needNone allows a server to register a client that uses no redirect (RFC 7591 section 2).
 var needNone = expect.That("a client without a grant that redirects", func(ex *reports.Exchange) string {

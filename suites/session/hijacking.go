@@ -97,7 +97,7 @@ func makesUnguessableIDs(t *T) {
 // enough are the bits that OWASP asks for (Session Management Cheat Sheet, Session ID Entropy), and ideal those below which it is said.
 const enough, ideal = 64, 112
 
-func beRandomEnough() expect.Matcher {
+var beRandomEnough = expect.Family("beRandomEnough", func() expect.Matcher {
 	expected := fmt.Sprintf("ids of which %d bits or more vary (OWASP Session Management Cheat Sheet)", enough)
 	return expect.That(expected, func(ids []string) string {
 		if bits := expect.VaryingBits(ids); len(distinct(ids)) < len(ids) {
@@ -107,7 +107,7 @@ func beRandomEnough() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func distinct(ids []string) map[string]bool {
 	out := map[string]bool{}
@@ -123,14 +123,14 @@ var (
 )
 
 // RFC 9562 section 8: UUIDs of versions 1 and 6 tell time and address.
-func beOfNoTime() expect.Matcher {
+var beOfNoTime = expect.Family("beOfNoTime", func() expect.Matcher {
 	return expect.That("ids of a secure random generator", func(ids []string) string {
 		if slices.ContainsFunc(ids, timeUUID.MatchString) {
 			return "a UUID of version 1 or 6, which is made of time and address"
 		}
 		return ""
 	})
-}
+})
 
 var lackText = expect.Family("lackText", func(token string) expect.Matcher {
 	return expect.That("ids without the access token", func(ids []string) string {
@@ -141,7 +141,7 @@ var lackText = expect.Family("lackText", func(token string) expect.Matcher {
 	})
 })
 
-func notBeSortable() expect.Matcher {
+var notBeSortable = expect.Family("notBeSortable", func() expect.Matcher {
 	return expect.That(fmt.Sprintf("%d random bits or more", ideal), func(ids []string) string {
 		if slices.ContainsFunc(ids, sortedUUID.MatchString) {
 			return "a UUID of version 7 has 74"
@@ -151,7 +151,7 @@ func notBeSortable() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 // An id that somebody else has planted names a session that both know.
 func choosesItsOwnIDs(t *T) {
@@ -208,14 +208,14 @@ func opensNoSessionForStrangers(t *T) {
 	Each(t, Cases[reports.Field]{{"a session that was opened without a token", t.MCP.BearerField()}}, staysAnonymous)
 }
 
-func setNoSession() expect.Matcher {
+var setNoSession = expect.Family("setNoSession", func() expect.Matcher {
 	return expect.That("no Mcp-Session-Id on a refusal", func(ex *reports.Exchange) string {
 		if s := expect.Status(ex); (s == 401 || s == 403) && expect.Header(ex, "Mcp-Session-Id") != "" {
 			return fmt.Sprintf("an Mcp-Session-Id comes with HTTP %d", s)
 		}
 		return ""
 	})
-}
+})
 
 func staysAnonymous(t *T, user reports.Field) {
 	session, refused := t.MCP.SessionAs()

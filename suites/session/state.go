@@ -97,23 +97,23 @@ func otherUses(asked *question) Cases[stateEdit] {
 // old is the age of a state that should have expired.
 const old = 15 * time.Minute
 
-func beCarriedOut() expect.Matcher {
+var beCarriedOut = expect.Family("beCarriedOut", func() expect.Matcher {
 	return expect.That("the request to be carried out", func(ex *reports.Exchange) string {
 		if complete(ex) {
 			return ""
 		}
 		return expect.Describe(ex)
 	})
-}
+})
 
-func refuseRequest() expect.Matcher {
+var refuseRequest = expect.Family("refuseRequest", func() expect.Matcher {
 	return expect.Refusing("a JSON-RPC error, or the question again", func(ex *reports.Exchange) string {
 		if complete(ex) {
 			return "the request is carried out"
 		}
 		return ""
 	})
-}
+})
 
 // forgery makes another state of one; it is empty where the way does not apply.
 type forgery func(state string) string

@@ -66,7 +66,7 @@ type answers struct{ there, none *reports.Exchange }
 func (a answers) Evidence() *reports.Exchange { return a.there }
 
 // Who is told that a task exists, though not what it holds, learns what others do.
-func beAlike() expect.Matcher {
+var beAlike = expect.Family("beAlike", func() expect.Matcher {
 	return expect.That("the same answer about another user's task as about none", func(a answers) string {
 		there, none := mcp.Read(a.there), mcp.Read(a.none)
 		if expect.Accepted(a.there) || there.Code == none.Code && expect.Status(a.there) == expect.Status(a.none) {
@@ -74,7 +74,7 @@ func beAlike() expect.Matcher {
 		}
 		return expect.Describe(a.there) + ", and about an unknown id " + expect.Describe(a.none)
 	})
-}
+})
 
 // taskSession is a session of a client that understands tasks.
 func taskSession(t *T, token string) mcp.Call {

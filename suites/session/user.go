@@ -51,7 +51,7 @@ func renewals(t *T) Cases[func() (first, second string)] {
 }
 
 // A session that ends has to be opened again, which clients do at 404.
-func continueSession() expect.Matcher {
+var continueSession = expect.Family("continueSession", func() expect.Matcher {
 	goesOn := expect.Refusing("the session to go on", func(ex *reports.Exchange) string {
 		if expect.Accepted(ex) || expect.Status(ex) == 404 {
 			return ""
@@ -59,7 +59,7 @@ func continueSession() expect.Matcher {
 		return expect.Describe(ex)
 	})
 	return expect.Advised(goesOn, "the session to go on, without being opened again", expect.Accepted)
-}
+})
 
 // The rights of a request are those of its own token.
 func judgesScopesByRequest(t *T) {

@@ -33,7 +33,7 @@ func keepsAnswersOutOfSharedCaches(t *T) {
 }
 
 // RFC 9111 section 3.5: an answer to a request with Authorization is not stored by a shared cache, unless it says so.
-func letNoSharedCacheKeepIt() expect.Matcher {
+var letNoSharedCacheKeepIt = expect.Family("letNoSharedCacheKeepIt", func() expect.Matcher {
 	return expect.That("nothing in Cache-Control that lets shared caches keep an authorized answer", func(ex *reports.Exchange) string {
 		field := strings.ToLower(strings.Join(expect.HeaderValues(ex, "Cache-Control"), ","))
 		for _, directive := range strings.Split(field, ",") {
@@ -44,7 +44,7 @@ func letNoSharedCacheKeepIt() expect.Matcher {
 		}
 		return ""
 	})
-}
+})
 
 func takesNoCookieForToken(t *T) {
 	ex := t.Send(t.MCP.Call().With(t.MCP.BearerField()))
