@@ -107,6 +107,9 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 	}))
 	defer bare.Close()
 	bare.URL += "/mcp"
+	strict := start(t, func(o *reference.Options) {
+		o.Policy.Lacks, o.Policy.AwaitsInitialized, o.Policy.BindsAnonymous = append(o.Policy.Lacks, mcpserver.RequireToken), true, true
+	})
 	declared := filepath.Join(t.TempDir(), "target.yaml")
 	require.NoError(t, os.WriteFile(declared, []byte("version: 1\ntarget: {url: "+bare.URL+", public: true}\n"), 0o600))
 	token := []string{"TOKEN=" + advertised.Token()}
@@ -122,6 +125,10 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 		"of which a part is tested": {nil, []string{advertised.URL, "--only", "RS-DISC-*"}, 3, "UNDECIDED: No authorization: anyone can call "},
 		"without metadata":          {nil, []string{bare.URL}, 3, "UNDECIDED: No authorization: anyone can call "},
 		"with a token":              {token, []string{bare.URL, "--token-env", "TOKEN"}, 1, "FAILED: No authorization: anyone can call "},
+		"with strict sessions": {nil, []string{strict.URL, "--revision", "2025-11-25"}, 1,
+			"FAILED: No authorization: anyone can call 12 tools "},
+		"with strict sessions and a token": {[]string{"TOKEN=" + strict.Token()},
+			[]string{strict.URL, "--revision", "2025-11-25", "--token-env", "TOKEN"}, 1, "FAILED: No authorization: anyone can call 12 tools "},
 		"public, as its owner says": {nil, []string{"-c", declared}, 0, "PASSED what was tested: "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,6 +147,7 @@ func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 		"RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 1, code, errs)
 	assert.Contains(t, out, "sent     no token, whoami")
+	assert.Contains(t, conclusion(out), "FAILED: No authorization: anyone can call whoami; ")
 	code, _, errs = mcpauth(t, nil, "run", r.URL, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 3, code, errs)
 	declared := filepath.Join(t.TempDir(), "target.yaml")

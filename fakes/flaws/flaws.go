@@ -845,6 +845,21 @@ var tokens = []Flaw{
 		Noticed: []string{"RS-CHALLENGE-401-STATUS"},
 	},
 	{
+		Name: "open-in-strict-sessions", Says: "Nobody asks for a token, in sessions that are bound and begin with a whole handshake.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Lacks, p.AwaitsInitialized, p.BindsAnonymous = append(p.Lacks, mcpserver.RequireToken), true, true
+		}),
+		Noticed: []string{"RS-CHALLENGE-401-STATUS"},
+	},
+	{
+		Name: "lists-open-in-strict-sessions", Says: "Handshake and lists are open, in sessions that are bound to their users.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Public = []string{"initialize", "server/discover", "ping", "notifications/initialized"}
+			p.Lacks, p.AwaitsInitialized, p.BindsAnonymous = append(p.Lacks, mcpserver.GuardEveryMethod), true, true
+		}),
+		Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Also: []string{"RS-SESSION-*"},
+	},
+	{
 		Name: "lists-open-behind-handshake", Says: "Behind a handshake that is declared public, lists are open too.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Public = []string{"initialize", "server/discover", "ping", "notifications/initialized"}

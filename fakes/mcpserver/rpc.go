@@ -258,7 +258,8 @@ func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, w
 		return false
 	case live == nil && s.servesEnded(r, m.Method):
 		return true
-	case live == nil && p.has(CheckSession), live != nil && p.has(BindSession) && live.user != who.user && who.user != "anonymous" &&
+	case live == nil && p.has(CheckSession), live != nil && p.has(BindSession) && live.user != who.user &&
+		(p.BindsAnonymous || who.user != "anonymous") &&
 		(p.SessionShared == nil || !p.SessionShared(r, m.Method)):
 		rpcError(w, cmp.Or(p.GoneStatus, http.StatusNotFound), m.ID, -32600, "no such session")
 		return false
@@ -269,10 +270,7 @@ func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, w
 	if live != nil && !p.has(ScopesPerRequest) {
 		who.scopes = live.scopes
 	}
-	if live != nil {
-		s.upgrade(live, who)
-	}
-	return true
+	return live == nil || s.proceed(w, m, live, who)
 }
 
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, who *caller, unknown int, body []byte) {

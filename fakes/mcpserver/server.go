@@ -110,6 +110,7 @@ type session struct {
 	mark           string // that its events have in their ids
 	events         []event
 	upgraded       bool // a good token was sent in it
+	ready          bool // the client has said that it is initialized
 }
 
 // Tool is a tool of the server, and what may be said of it to who tests it.

@@ -15,6 +15,8 @@ type SessionManners struct {
 	GoneStatus         int                                       // of what is sent in an ended session; 404 if zero
 	SessionUpgrades    bool                                      // a session that had a good token once needs none: a flaw
 	EndsFirst          bool                                      // DELETE ends the session before the token is verified: a flaw
+	AwaitsInitialized  bool                                      // nothing is served in a session before notifications/initialized
+	BindsAnonymous     bool                                      // who has no token is in no session of a user, nor the other way round
 	RefusalEndsSession bool                                      // a session ends with the first request in it that is refused
 	TakesHandle        func(handle, sent string) bool            // how handles are compared, where they are not equal: a flaw
 	TakesTask          func(id, sent string) bool                // how ids of tasks are compared, where they are not equal: a flaw
@@ -59,6 +61,20 @@ func (s *Server) upgrade(live *session, who *caller) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	live.upgraded = live.upgraded || who.user != "anonymous"
+}
+
+// proceed keeps what a session has seen, and refuses what comes before the end of the handshake, where the policy has it so. A ping
+// may come at any time.
+func (s *Server) proceed(w http.ResponseWriter, m *message, live *session, who *caller) bool {
+	s.upgrade(live, who)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live.ready = live.ready || m.Method == "notifications/initialized"
+	if !s.Policy.AwaitsInitialized || live.ready || m.Method == "ping" || m.Method == "" {
+		return true
+	}
+	rpcError(w, http.StatusOK, m.ID, -32602, "Invalid request parameters") // as the Python SDK says it
+	return false
 }
 
 // forget ends the session of a request.

@@ -196,6 +196,19 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Policy.RefusalEndsSession = true },
 	},
 	{
+		Name: "strict-sessions", Says: "A session is its user's, and serves nothing before notifications/initialized.",
+		Allows: "MCP 2025-11-25, Lifecycle: the client sends notifications/initialized before it begins normal operation.",
+		Bend:   func(o *reference.Options) { o.Policy.AwaitsInitialized, o.Policy.BindsAnonymous = true, true },
+	},
+	{
+		Name: "public-handshake-strict-sessions", Says: "Anybody may open a session, which is bound to who opened it.",
+		Allows: "MCP 2025-11-25, Session Hijacking: session ids SHOULD be bound to information of the user.",
+		Bend: func(o *reference.Options) {
+			o.Policy.AwaitsInitialized, o.Policy.BindsAnonymous = true, true
+			o.Policy.Public = []string{"initialize", "server/discover", "ping", "notifications/initialized"}
+		},
+	},
+	{
 		Name: "tokens-for-several", Says: "Access tokens are for three audiences, of which the server is the second.",
 		Allows: "RFC 7519 section 4.1.3: aud is an array of strings in the general case.",
 		Bend: func(o *reference.Options) {

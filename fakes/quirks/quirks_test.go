@@ -198,8 +198,15 @@ func call(t *testing.T, r *reference.Reference, token, method string, params map
 	return resp, decoded(t, resp)
 }
 
-// stateful sends a message in a session of the stateful wire.
+// stateful sends a message in a session of the stateful wire, and reads no more than the header of the answer.
 func stateful(t *testing.T, r *reference.Reference, token, session, method string) *http.Response {
+	t.Helper()
+	resp := inSession(t, r, token, session, method)
+	resp.Body.Close()
+	return resp
+}
+
+func inSession(t *testing.T, r *reference.Reference, token, session, method string) *http.Response {
 	t.Helper()
 	body := `{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":{"protocolVersion":"2025-11-25","capabilities":{},` +
 		`"clientInfo":{"name":"test","version":"1"}}}`
@@ -213,7 +220,6 @@ func stateful(t *testing.T, r *reference.Reference, token, session, method strin
 	}
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
-	resp.Body.Close()
 	return resp
 }
 
@@ -444,6 +450,20 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		require.Equal(t, 401, stateful(t, r, "", session, "ping").StatusCode)
 		assert.Equal(t, either(quirk, 404, 200), stateful(t, r, token, session, "ping").StatusCode)
 	},
+	"strict-sessions": func(t *testing.T, r *reference.Reference, quirk bool) {
+		token := r.IDP.Mint("alice", r.URL, nil, nil)
+		session := stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id")
+		assert.Equal(t, quirk, refusedInside(t, inSession(t, r, token, session, "tools/list")))
+		stateful(t, r, token, session, "notifications/initialized")
+		assert.False(t, refusedInside(t, inSession(t, r, token, session, "tools/list")))
+	},
+	"public-handshake-strict-sessions": func(t *testing.T, r *reference.Reference, quirk bool) {
+		own := stateful(t, r, "", "", "initialize").Header.Get("Mcp-Session-Id")
+		assert.Equal(t, quirk, own != "")
+		token := r.IDP.Mint("alice", r.URL, nil, nil)
+		session := stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id")
+		assert.Equal(t, either(quirk, 404, 401), stateful(t, r, "", session, "ping").StatusCode)
+	},
 	"clean-state": func(t *testing.T, r *reference.Reference, quirk bool) {
 		c, _ := register(t, r, nil)
 		location, _ := c.signIn(url.Values{"state": {"a\r\nb"}})
@@ -569,6 +589,13 @@ func refused(mediaType, begin string) func(t *testing.T, r *reference.Reference,
 		assert.Contains(t, challenge, "resource_metadata=")
 		assert.Equal(t, !quirk, strings.Contains(challenge, "error_description="))
 	}
+}
+
+// refusedInside reports a JSON-RPC error inside HTTP 200.
+func refusedInside(t *testing.T, answer *http.Response) bool {
+	t.Helper()
+	require.Equal(t, 200, answer.StatusCode)
+	return decoded(t, answer)["error"] != nil
 }
 
 func either[V any](first bool, a, b V) V {

@@ -25,13 +25,12 @@ func everywhere() {
 
 // Authorization must be included in every HTTP request, so every method must ask for it.
 func guardsEveryMessage(t *T) {
-	var variants []Variant
-	for _, c := range messages(t) {
-		if !t.DeclaredPublic(c.RPC) && !t.MCP.PublicHandshake(c.RPC) {
-			v := Call(c, "%s without a token", c.RPC)
-			v.Request.Peek = silence
-			variants = append(variants, v)
-		}
+	calls := slices.DeleteFunc(messages(t), func(c mcp.Call) bool { return t.DeclaredPublic(c.RPC) || t.MCP.PublicHandshake(c.RPC) })
+	variants, open := []Variant{}, []string{}
+	for _, c := range calls {
+		v := Call(c, "%s without a token", c.RPC)
+		v.Request.Peek = silence
+		variants = append(variants, v)
 	}
 	for _, m := range otherMessages(t) {
 		if len(t.Survey.Public[t.Wire]) == 0 { // which methods these belong to cannot be declared
@@ -40,7 +39,11 @@ func guardsEveryMessage(t *T) {
 	}
 	for i, ex := range t.All(variants) {
 		expectRefusal(t, ex, variants[i].About)
+		if i < len(calls) && (expect.Accepted(ex) || calls[i].RPC == "tools/call" && expect.UnknownTool(ex)) {
+			open = append(open, calls[i].RPC)
+		}
 	}
+	t.MCP.AnyoneCan("use", open)
 	expectNoBypass(t, otherForms(t))
 	if open := t.MCP.Anonymous(); t.MCP.PublicHandshake("initialize") && !t.DeclaredPublic(t.MCP.Handshake()) {
 		t.Expect(open).Ideally(refuseHandshake(t.MCP.Handshake()))
@@ -67,11 +70,11 @@ func expectRefusal(t *T, ex *reports.Exchange, about string) {
 // silence is how long a stream that opens without a token is watched.
 const silence = 200 * time.Millisecond
 
-// messages are one call of every JSON-RPC method of the revision; none names a tool or resource that exists. Where there is a token
-// they are sent in its session, so that nothing but the token is missing.
+// messages are one call of every JSON-RPC method of the revision; none names a tool or resource that exists. They are sent
+// in a session that anybody may open, else in that of the token, so that nothing but the token is missing.
 func messages(t *T) []mcp.Call {
 	out := []mcp.Call{mcp.Probe(t.Survey.Endpoint, t.Revision)}
-	probe := t.MCP.CallInSession()
+	probe := t.MCP.CallOfAnybody()
 	methods := []string{"tools/list", "resources/list", "resources/templates/list", "prompts/list", "mcpauth/no_such_method"}
 	if t.Wire == mcp.Stateful {
 		methods = append(methods, "ping", "notifications/initialized", "notifications/mcpauth_unknown", "logging/setLevel")
@@ -106,7 +109,7 @@ var ofNothing = Cases[map[string]any]{
 
 // otherMessages are those that are no single request: an answer of the client, and batches (2025-03-26).
 func otherMessages(t *T) []Variant {
-	call := t.MCP.CallInSession().Method("tools/list", nil)
+	call := t.MCP.CallOfAnybody().Method("tools/list", nil)
 	tool := call.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool"})
 	tool.Notification = true
 	out := []Variant{

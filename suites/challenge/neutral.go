@@ -20,7 +20,7 @@ func guardsAgainstEveryClient(t *T) {
 		{"with a forged token", call.With(mcp.Bearer(a.ES256(g.Header.With("alg", "ES256"), g.Claims)))},
 	}
 	for _, tool := range t.MCP.AnExistingTool() {
-		rows = rows.And("the tool "+tool.Name+", without a token", t.MCP.CallInSession().Method("tools/call", tool.Marked(Random(6)).Params()))
+		rows = rows.And("the tool "+tool.Name+", without a token", t.MCP.CallOfAnybody().Method("tools/call", tool.Marked(Random(6)).Params()))
 	}
 	understood(t, call)
 	Each(t, rows, func(t *T, c mcp.Call) {

@@ -47,9 +47,9 @@ func answersWith401(t *T) {
 // servedWithoutToken tries the tools that need a scope by declaration, where nothing else is protected: whoever declares
 // a scope does not mean the server to be open.
 func servedWithoutToken(t *T) bool {
-	tools := t.MCP.ScopedTools()
+	tools, call := t.MCP.ScopedTools(), t.MCP.CallOfAnybody()
 	for _, tool := range tools {
-		ex := t.Send(t.MCP.Call().Method("tools/call", tool.Params()))
+		ex := t.Send(call.Method("tools/call", tool.Params()))
 		t.Expect(ex, "%s, which needs %s", tool.Name, tool.Needs()).To(expect.Refuse(401))
 	}
 	return len(tools) > 0
@@ -60,17 +60,17 @@ func refusesByStatus(t *T) {
 	if ex := t.MCP.Anonymous(); expect.Accepted(ex) {
 		defer t.MCP.Unguarded(ex)
 	}
-	credentials := Cases[[]reports.Field]{{"no token", nil}}
+	call, credentials := t.MCP.CallOfAnybody(), Cases[[]reports.Field]{{"no token", nil}}
 	for _, bad := range t.Mint.BadTokens()[:2] {
 		credentials = credentials.And(bad.Name, []reports.Field{mcp.Bearer(bad.Value)})
 	}
 	Each(t, credentials, func(t *T, with []reports.Field) {
 		calls := []Variant{Call(t.MCP.Call().With(with...), "the protected request")}
 		for _, method := range []string{"tools/list", "resources/list"} {
-			calls = append(calls, Call(t.MCP.Call().Method(method, nil).With(with...), "%s", method))
+			calls = append(calls, Call(call.Method(method, nil).With(with...), "%s", method))
 		}
 		for _, tool := range t.MCP.ScopedTools() {
-			calls = append(calls, Call(t.MCP.Call().Method("tools/call", tool.Params()).With(with...), "the tool %s", tool.Name))
+			calls = append(calls, Call(call.Method("tools/call", tool.Params()).With(with...), "the tool %s", tool.Name))
 		}
 		for i, ex := range t.All(calls) {
 			t.Expect(ex, "%s", calls[i].About).To(notHideRefusal())

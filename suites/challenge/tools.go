@@ -10,21 +10,29 @@ import (
 
 // "MCP servers [...] MUST validate access tokens [...]. Invalid or expired tokens MUST receive a HTTP 401 response."
 func runsNoExistingTool(t *T) {
-	tools := guardedTools(t)
-	call := t.MCP.CallInSession()
+	tools, open := guardedTools(t), []string{}
+	inSession, ofAnybody := t.MCP.CallInSession(), t.MCP.CallOfAnybody()
 	credentials := Cases[[]reports.Field]{{"no token", nil}}
 	for _, bad := range t.Mint.BadTokens() {
 		credentials = credentials.And(bad.Name, []reports.Field{mcp.Bearer(bad.Value)})
 	}
 	Each(t, credentials, func(t *T, with []reports.Field) {
 		var calls []Variant
+		call := inSession
+		if with == nil {
+			call = ofAnybody
+		}
 		for _, tool := range tools {
 			calls = append(calls, Call(call.Method("tools/call", tool.Marked("mcpauth").Params()).With(with...), "%s", tool.Name))
 		}
 		for i, ex := range t.All(calls) {
 			judgeTool(t, ex, calls[i].About)
+			if with == nil && expect.Ran(ex) {
+				open = append(open, tools[i].Name)
+			}
 		}
 	})
+	t.MCP.AnyoneCan("call", open)
 	t.MCP.Control()
 }
 

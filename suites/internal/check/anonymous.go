@@ -42,6 +42,13 @@ func (w *World) undeclared(on mcp.Wire) []string {
 	})
 }
 
+// onlyHandshake reports that anybody may begin a conversation on a wire, which nobody declared, and that nothing in it is known to be
+// served or refused.
+func (w *World) onlyHandshake(on mcp.Wire) bool {
+	declared := w.DeclaredPublic
+	return len(w.undeclared(on)) == 0 && len(slices.DeleteFunc(slices.Clone(w.Survey.Public[on]), declared)) > 0
+}
+
 // Open says what anybody may do without authorization, though nobody declared that; empty where nothing. It names the tools.
 func (w *World) Open() string {
 	for _, on := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
@@ -64,16 +71,28 @@ func (w *World) openTo(on mcp.Wire) string {
 	if w.Survey.AnyoneCalls[on] {
 		can = "call"
 	}
-	names := strings.Join(tools[:min(len(tools), mostNames)], ", ")
-	if len(tools) > mostNames {
-		names += ", ..."
+	return "No authorization: anyone can " + can + " " + reports.Count(len(tools), "tool") + " (" + listed(tools) + ")"
+}
+
+// AnyoneCan makes what anybody can do the first sentence of every report, if the check fails. It names at most mostNames.
+func (t MCPServer) AnyoneCan(do string, names []string) {
+	if len(names) > 0 {
+		t.headline = "No authorization: anyone can " + do + " " + listed(names)
 	}
-	return "No authorization: anyone can " + can + " " + reports.Count(len(tools), "tool") + " (" + names + ")"
+}
+
+func listed(names []string) string {
+	if len(names) > mostNames {
+		return strings.Join(names[:mostNames], ", ") + ", ..."
+	}
+	return strings.Join(names, ", ")
 }
 
 // ServesAnyone judges a target that serves what should be protected: it ends the check, unless that is a finding.
 func (t MCPServer) ServesAnyone(ex *reports.Exchange) {
 	switch {
+	case t.onlyHandshake(t.wire()):
+		t.Inconclusive("%s is served without a token, and what follows it is neither served nor refused with 401", t.Handshake())
 	case len(t.undeclared(t.wire())) == 0:
 		t.NotApplicable("the owner declares public what is served without a token (target.public in the target file)")
 	case t.Meant() == "":
@@ -97,6 +116,8 @@ func (t *T) unguarded(ex *reports.Exchange) *lack {
 	t.Cite(ex)
 	t.folded = true
 	switch {
+	case t.onlyHandshake(t.wire()):
+		return withheld("only %s is known to be served without a token, and nothing to be refused (%s)", t.MCP.Handshake(), noAuthorization)
 	case len(t.undeclared(t.wire())) == 0:
 		return missing("the owner declares public what is served without a token (target.public in the target file)")
 	case t.Meant() != "":

@@ -546,6 +546,16 @@ func (t MCPServer) CallInSession() mcp.Call {
 	return t.Call()
 }
 
+// CallOfAnybody is a call for any method by somebody without a token: in a session that anybody may open, else as CallInSession.
+func (t MCPServer) CallOfAnybody() mcp.Call {
+	if t.PublicHandshake(t.Handshake()) {
+		if call, refused := t.SessionAs(); refused == nil {
+			return call
+		}
+	}
+	return t.CallInSession()
+}
+
 // ownCredentials are those of the user: a token, else an API key, else none.
 func (t MCPServer) ownCredentials() []reports.Field {
 	if t.HasToken() {

@@ -3,6 +3,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/url"
@@ -363,49 +364,48 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 	probe := mcp.Probe(s.Endpoint, newest(w))
 	mu.Lock()
 	anonymous := s.Anonymous[w]
-	mu.Unlock()
-	record := func(c mcp.Call, ex *reports.Exchange) {
-		mu.Lock()
-		s.Protected[w], s.Refused[w] = c, ex
-		mu.Unlock()
-	}
-	record(probe, anonymous)
-	mu.Lock()
-	withToken := s.WithToken[w]
-	handshake := anonymous
-	if withToken != nil {
-		handshake = withToken
-	}
+	s.Protected[w], s.Refused[w] = probe, anonymous
 	if w == mcp.Stateful {
-		s.Handshake = handshake
+		s.Handshake = cmp.Or(s.WithToken[w], anonymous)
 	}
 	mu.Unlock()
-	if !expect.Accepted(anonymous) {
-		return
+	if expect.Accepted(anonymous) {
+		t.behind(w, t.opened(w, probe, anonymous), mu)
+	}
+}
+
+// opened is a call in the conversation that a handshake has begun. Many servers serve nothing before the client has ended
+// the handshake, and nobody in a session of somebody else.
+func (t *taker) opened(w mcp.Wire, probe mcp.Call, handshake *reports.Exchange, credentials ...reports.Field) mcp.Call {
+	if w == mcp.Stateless {
+		return probe
 	}
 	if id := expect.Header(handshake, "Mcp-Session-Id"); id != "" {
 		probe = probe.InSession(id)
 	}
-	if agreed := mcp.Read(handshake).Result.String("protocolVersion"); w == mcp.Stateful && slices.Contains(requirements.Revisions, agreed) {
+	if agreed := mcp.Read(handshake).Result.String("protocolVersion"); slices.Contains(requirements.Revisions, agreed) {
 		probe.Revision = agreed
 	}
-	public := []string{probe.RPC}
+	t.call(probe.Method("notifications/initialized", nil).With(credentials...))
+	return probe
+}
+
+// noTool are the parameters of a call whose tool nobody has.
+var noTool = map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}
+
+// behind looks, behind a public handshake, for what anonymous callers may use, and for the first request that they are refused.
+func (t *taker) behind(w mcp.Wire, probe mcp.Call, mu *sync.Mutex) {
+	found, calls, public := false, false, []string{probe.RPC}
 	for _, c := range []mcp.Call{
-		probe.Method("tools/list", nil), probe.Method("tools/call",
-			map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}),
-		probe.Method("resources/list", nil), probe.Method("prompts/list", nil),
+		probe.Method("tools/list", nil), probe.Method("tools/call", noTool), probe.Method("resources/list", nil), probe.Method("prompts/list", nil),
 	} {
 		ex := t.call(c)
 		if status := expect.Status(ex); status == 401 || status == 403 {
-			record(c, ex)
-			t.mixed(w, c, mu)
+			t.refused(w, c, ex, mu)
+			found = true
 			break
 		}
-		if c.RPC == "tools/call" && (expect.Accepted(ex) || expect.UnknownTool(ex)) {
-			mu.Lock()
-			s.AnyoneCalls[w] = true
-			mu.Unlock()
-		}
+		calls = calls || c.RPC == "tools/call" && (expect.Accepted(ex) || expect.UnknownTool(ex))
 		if expect.Accepted(ex) {
 			public = append(public, c.RPC)
 			if c.RPC == "tools/list" {
@@ -414,19 +414,36 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 		}
 	}
 	mu.Lock()
-	s.Public[w] = public
-	found := s.Protected[w].RPC != probe.RPC
+	t.s.Public[w], t.s.AnyoneCalls[w] = public, calls
 	mu.Unlock()
 	if !found {
-		t.inTools(w, probe, record, mu)
+		t.inTools(w, probe, mu)
 	}
+}
+
+// refused keeps a call that anonymous callers are refused: in the session of the token, if there is one, since sessions may be
+// bound to users, and nothing but the token may be missing.
+func (t *taker) refused(w mcp.Wire, c mcp.Call, ex *reports.Exchange, mu *sync.Mutex) {
+	mu.Lock()
+	handshake := t.s.WithToken[w]
+	mu.Unlock()
+	if c.SessionID != "" && expect.Header(handshake, "Mcp-Session-Id") != "" {
+		own := t.opened(w, mcp.Probe(c.Endpoint, newest(w)), handshake, mcp.Bearer(t.s.Token)).Method(c.RPC, c.Params)
+		if again := t.call(own); expect.Status(again) == expect.Status(ex) {
+			c, ex = own, again
+		}
+	}
+	mu.Lock()
+	t.s.Protected[w], t.s.Refused[w] = c, ex
+	mu.Unlock()
+	t.mixed(w, c, mu)
 }
 
 // mostTools bounds how many declared tools are called without a credential.
 const mostTools = 3
 
 // inTools looks for a declared tool that looks at its caller itself.
-func (t *taker) inTools(w mcp.Wire, probe mcp.Call, record func(mcp.Call, *reports.Exchange), mu *sync.Mutex) {
+func (t *taker) inTools(w mcp.Wire, probe mcp.Call, mu *sync.Mutex) {
 	for i, tool := range t.s.Input.Tools {
 		if i == mostTools {
 			return
@@ -440,11 +457,10 @@ func (t *taker) inTools(w mcp.Wire, probe mcp.Call, record func(mcp.Call, *repor
 		if status != 401 && status != 403 && !expect.RefusedInside(ex) {
 			continue
 		}
-		record(c, ex)
 		mu.Lock()
 		t.s.InTools[w] = status < 300
 		mu.Unlock()
-		t.mixed(w, c, mu)
+		t.refused(w, c, ex, mu)
 		return
 	}
 }
