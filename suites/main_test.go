@@ -18,6 +18,7 @@ var ideal struct {
 	once sync.Once
 	run  *reports.Run
 	left []string // what it leaves out
+	*traffic
 }
 
 // idealRun is a whole run against the reference by somebody to whom everything is open. Tests that look at one share it: do not
@@ -25,9 +26,15 @@ var ideal struct {
 func idealRun(t *testing.T) *reports.Run {
 	t.Helper()
 	ideal.once.Do(func() {
-		cfg := against.SigningIn(against.Start(t, reference.Ideal()))
+		ideal.traffic = newTraffic()
+		o := reference.Ideal()
+		o.Wrap = ideal.through
+		r := against.Start(t, o)
+		ideal.at(metadataOf(t, r))
+		cfg := against.SigningIn(r)
 		ideal.left = cfg.Skip
 		ideal.run = against.Run(t, cfg)
+		ideal.add(ideal.run)
 	})
 	require.NotNil(t, ideal.run, "the run that this test looks at has failed in another one")
 	return ideal.run

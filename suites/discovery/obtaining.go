@@ -190,7 +190,9 @@ var nearly = []string{document.Root, document.Prefix, document.OtherSlash, docum
 
 func redirectsNobody(t *T) {
 	for i := range t.Survey.Resources {
-		switch d := &t.Survey.Resources[i]; {
+		d := &t.Survey.Resources[i]
+		CiteIfAsked(t, d.Exchange)
+		switch {
 		case d.Redirect != nil:
 			t.Expect(d.Redirect, "%s", d.URL).Ideally(answerAtOnce("within the origin"))
 		case expect.Status(d.Exchange) >= 300 && expect.Status(d.Exchange) <= 399:

@@ -96,6 +96,7 @@ func listsNone(t *T) {
 	if c == nil || c.Method != oauth.None {
 		t.NotApplicable("no public client can be had: %s", why)
 	}
+	CiteIfAsked(t, c.Exchange)
 	t.Expect(methods).SeenIn(c.Exchange).To(expect.That("none in token_endpoint_auth_methods_supported, since public clients are registered",
 		func(methods []string) string {
 			if !slices.Contains(methods, oauth.None) {

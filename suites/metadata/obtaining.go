@@ -79,6 +79,7 @@ func servesRFC8414(t *T) {
 		if d.Unreachable() {
 			mustBeReachable(t, s)
 		}
+		CiteIfAsked(t, d.Exchange)
 		t.Expect(d).SeenIn(d.Exchange).To(onDocument("the RFC 8414 document at "+d.URL, func(d *survey.Document) string {
 			if !d.Found() {
 				return fmt.Sprint(d.Err)
@@ -230,6 +231,7 @@ func redirectsNobody(t *T) {
 	Each(t, servers(t), func(t *T, s *survey.Server) {
 		for i := range s.Documents {
 			d := &s.Documents[i]
+			CiteIfAsked(t, d.Exchange)
 			status := expect.Status(d.Exchange)
 			switch {
 			case d.Redirect != nil:

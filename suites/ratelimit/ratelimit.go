@@ -242,6 +242,7 @@ func ignoresForwardedAddresses(t *T) { evaded(t, exhausted(t), forwarded...) }
 
 // evaded expects that none of some disguises helped who was throttled.
 func evaded(t *T, s *scenario, disguises ...string) {
+	CiteIfAsked(t, s.bursts[0].last)
 	rows := Cases[*reports.Exchange]{}
 	for _, about := range disguises {
 		rows = rows.And(about, s.evasions[about])

@@ -478,6 +478,13 @@ func (t *T) Cite(ex *reports.Exchange) *reports.Exchange {
 	return ex
 }
 
+// CiteIfAsked is Cite of what the survey may not have asked, because its address is none.
+func CiteIfAsked(t *T, ex *reports.Exchange) {
+	if ex != nil {
+		t.Cite(ex)
+	}
+}
+
 // Call is the smallest protected request on this wire, without credentials.
 func (t MCPServer) Call() mcp.Call {
 	w := t.wire()
