@@ -158,6 +158,20 @@ func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 	assert.Contains(t, out, "sent     an expired token, whoami")
 }
 
+// A call that is refused after the tool has run is found where a token is enough for the tool, too.
+func TestToolsThatRunBeforeTheyAreRefusedAreFound(t *testing.T) {
+	for _, runs := range []bool{true, false} {
+		r := start(t, func(o *reference.Options) { o.Policy.RunsBefore = func(string) bool { return runs } })
+		declared := filepath.Join(t.TempDir(), "target.yaml")
+		require.NoError(t, os.WriteFile(declared, []byte("version: 1\ntarget: {url: "+r.URL+
+			"}\ntools: [{name: write_note, arguments: {text: '{marker}'}, effect: list_notes}, {name: list_notes}]\n"), 0o600))
+		code, out, errs := mcpauth(t, []string{"TOKEN=" + r.Token()}, "run", "-c", declared, "--token-env", "TOKEN", "--only",
+			"RS-CHALLENGE-EXISTING-TOOLS")
+		assert.Equal(t, runs, code == 1, "%s%s", out, errs)
+		assert.Equal(t, runs, strings.Contains(out, "list_notes shows that write_note has run"), out)
+	}
+}
+
 func TestANeutralUserAgentNamesNothing(t *testing.T) {
 	var agents sync.Map
 	r := start(t, func(o *reference.Options) {

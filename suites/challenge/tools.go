@@ -1,6 +1,9 @@
 package challenge
 
 import (
+	"strings"
+	"time"
+
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -10,20 +13,17 @@ import (
 
 // "MCP servers [...] MUST validate access tokens [...]. Invalid or expired tokens MUST receive a HTTP 401 response."
 func runsNoExistingTool(t *T) {
-	tools, open := guardedTools(t), []string{}
+	tools, open, marks := guardedTools(t), []string{}, Cases[string]{}
 	inSession, ofAnybody := t.MCP.CallInSession(), t.MCP.CallOfAnybody()
-	credentials := Cases[[]reports.Field]{{"no token", nil}}
-	for _, bad := range t.Mint.BadTokens() {
-		credentials = credentials.And(bad.Name, []reports.Field{mcp.Bearer(bad.Value)})
-	}
-	Each(t, credentials, func(t *T, with []reports.Field) {
+	Each(t, noneOrBad(t), func(t *T, with []reports.Field) {
 		var calls []Variant
-		call := inSession
+		call, mark := inSession, "mcpauth-"+Random(9)
 		if with == nil {
 			call = ofAnybody
 		}
+		marks = marks.And(RowOf(t), mark)
 		for _, tool := range tools {
-			calls = append(calls, Call(call.Method("tools/call", tool.Marked("mcpauth").Params()).With(with...), "%s", tool.Name))
+			calls = append(calls, Call(call.Method("tools/call", tool.Marked(mark).Params()).With(with...), "%s", tool.Name))
 		}
 		for i, ex := range t.All(calls) {
 			judgeTool(t, ex, calls[i].About)
@@ -33,7 +33,45 @@ func runsNoExistingTool(t *T) {
 		}
 	})
 	t.MCP.AnyoneCan("call", open)
+	hadNoEffect(t, marks)
 	t.MCP.Control()
+}
+
+// noneOrBad are no credential, and those that no server may accept.
+func noneOrBad(t *T) Cases[[]reports.Field] {
+	credentials := Cases[[]reports.Field]{{"no token", nil}}
+	for _, bad := range t.Mint.BadTokens() {
+		credentials = credentials.And(bad.Name, []reports.Field{mcp.Bearer(bad.Value)})
+	}
+	return credentials
+}
+
+// hadNoEffect looks for the texts of refused calls where another tool shows what one did. A tool with a scope is looked at by
+// RS-SCOPE-NOT-EXECUTED.
+func hadNoEffect(t *T, marks Cases[string]) {
+	tool, shows, ok := t.MCP.UnscopedEffect()
+	if !ok || !t.MCP.HasToken() || FoundAny(t) {
+		return
+	}
+	token, control := t.MCP.Token(), "mcpauth-"+Random(9)
+	t.MCP.CallTool(token, tool.Marked(control))
+	for wait := 10 * time.Millisecond; wait < 3*time.Second; wait *= 2 {
+		ex := t.MCP.CallTool(token, shows)
+		if !strings.Contains(Text(ex), control) {
+			t.Sleep(wait)
+			continue
+		}
+		for _, m := range marks {
+			t.Expect(Text(ex), "%s", m.Name).SeenIn(ex).To(expect.Refusing("a refused call to have no effect", func(text string) string {
+				if strings.Contains(text, m.Value) {
+					return shows.Name + " shows that " + tool.Name + " has run"
+				}
+				return ""
+			}))
+		}
+		return
+	}
+	t.Leave("the effect of refused calls", shows.Name+" does not show what "+tool.Name+" did with the valid token")
 }
 
 // guardedTools are existing tools without those that are declared to be for everybody.

@@ -40,6 +40,17 @@ func (t MCPServer) EffectiveTool() (tool, shows Tool, ok bool) {
 	return Tool{}, Tool{}, false
 }
 
+// UnscopedEffect is a declared tool that a token is enough for, and whose effect another one shows.
+func (t MCPServer) UnscopedEffect() (tool, shows Tool, ok bool) {
+	for _, tool := range t.Tools {
+		i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == tool.Effect })
+		if tool.Effect != "" && i >= 0 && !tool.DeniedOnly && len(tool.Scopes()) == 0 && len(t.Tools[i].Scopes()) == 0 {
+			return tool, t.Tools[i], true
+		}
+	}
+	return Tool{}, Tool{}, false
+}
+
 // Includes reports that a scope, held, is enough where another is needed: it is that one, or one that was declared
 // to imply it.
 func (t MCPServer) Includes(held, needed string) bool {
