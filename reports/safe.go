@@ -2,9 +2,11 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"regexp"
 	"strings"
 	"unicode"
@@ -60,59 +62,131 @@ func Prefixed(prefix, text string) string {
 	return b.String()
 }
 
+// Long is a list of which a run may have so much that it is encoded one element after another. Its elements are written where the
+// value has an empty list of that name, as a member of the whole or of a member of it.
+type Long struct {
+	Name     string
+	Elements iter.Seq[any]
+}
+
 // WriteJSON writes a value as JSON, indented by a string unless that is empty. Characters that a terminal or a CI system would
 // act on are escaped: the value stays the same.
-func WriteJSON(w io.Writer, value any, indent string) error {
+func WriteJSON(w io.Writer, value any, indent string, long ...Long) error {
 	if indent == "" {
 		return json.NewEncoder(quiet{w}).Encode(value)
 	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	lay(&b, text, indent, 0)
-	b.WriteByte('\n')
-	_, err = quiet{w}.Write(b.Bytes())
-	return err
+	l := &layout{to: quiet{w}, indent: indent, long: long}
+	l.value(value, 0)
+	l.b.WriteByte('\n')
+	l.flush()
+	return l.err
 }
 
 // widest is how long, in bytes, an object or a list may be that is on one line: reports are kept, and indents are a tenth of them.
 const widest = 800
 
-// lay writes compact JSON for people: what is short, and each list of numbers, is on one line; of the rest each member is.
-func lay(b *bytes.Buffer, text []byte, indent string, depth int) {
-	numbers := text[0] == '[' && len(text) > 1 && text[1] >= '0' && text[1] <= '9'
-	if len(text) <= widest && depth > 0 || text[0] != '{' && text[0] != '[' || numbers {
-		onOneLine(b, text)
+// layout writes compact JSON for people: what is short, and each list of numbers, is on one line; of the rest each member is.
+type layout struct {
+	to     quiet
+	indent string
+	long   []Long
+	b      bytes.Buffer // what is not yet written
+	err    error
+}
+
+// flush writes what there is. It ends with a whole value.
+func (l *layout) flush() {
+	if l.err == nil {
+		_, l.err = l.to.Write(l.b.Bytes())
+	}
+	l.b.Reset()
+}
+
+// value encodes a value and lays it out.
+func (l *layout) value(v any, depth int) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		l.err = cmp.Or(l.err, err)
 		return
 	}
-	line := func(depth int) {
-		b.WriteByte('\n')
-		for range depth {
-			b.WriteString(indent)
-		}
+	l.lay(text, depth)
+}
+
+func (l *layout) line(depth int) {
+	l.b.WriteByte('\n')
+	for range depth {
+		l.b.WriteString(l.indent)
 	}
-	b.WriteByte(text[0])
+}
+
+// next begins an element or a member on a line of its own.
+func (l *layout) next(first bool, depth int) {
+	if !first {
+		l.b.WriteByte(',')
+	}
+	if l.b.Len() > 64<<10 {
+		l.flush()
+	}
+	l.line(depth)
+}
+
+func (l *layout) lay(text []byte, depth int) {
+	numbers := text[0] == '[' && len(text) > 1 && text[1] >= '0' && text[1] <= '9'
+	short := len(text) <= widest && depth > 0 && l.longIn(text) == nil
+	if short || text[0] != '{' && text[0] != '[' || numbers {
+		onOneLine(&l.b, text)
+		return
+	}
+	l.b.WriteByte(text[0])
 	rest := text[1 : len(text)-1]
 	for first := true; len(rest) > 0; first = false {
 		if !first {
-			b.WriteByte(',')
 			rest = rest[1:]
 		}
-		line(depth + 1)
+		l.next(first, depth+1)
+		var list *Long
 		if text[0] == '{' {
 			name := valueEnd(rest)
-			b.Write(rest[:name])
-			b.WriteString(": ")
+			list = l.longIn(rest[:min(len(rest), name+3)])
+			l.b.Write(rest[:name])
+			l.b.WriteString(": ")
 			rest = rest[name+1:]
 		}
 		end := valueEnd(rest)
-		lay(b, rest[:end], indent, depth+1)
+		if list != nil && depth < 2 {
+			l.list(list.Elements, depth+1)
+		} else {
+			l.lay(rest[:end], depth+1)
+		}
 		rest = rest[end:]
 	}
-	line(depth)
-	b.WriteByte(text[len(text)-1])
+	l.line(depth)
+	l.b.WriteByte(text[len(text)-1])
+}
+
+// longIn is the long list whose place is in a text; nil if there is none.
+func (l *layout) longIn(text []byte) *Long {
+	for i := range l.long {
+		if bytes.Contains(text, []byte(`"`+l.long[i].Name+`":[]`)) {
+			return &l.long[i]
+		}
+	}
+	return nil
+}
+
+// list lays out a list, one element after another.
+func (l *layout) list(elements iter.Seq[any], depth int) {
+	l.b.WriteByte('[')
+	first := true
+	for e := range elements {
+		l.next(first, depth+1)
+		l.value(e, depth+1)
+		first = false
+	}
+	if !first {
+		l.line(depth)
+	}
+	l.b.WriteByte(']')
 }
 
 // onOneLine writes compact JSON with a space after each colon and comma.
@@ -161,7 +235,7 @@ func valueEnd(text []byte) int {
 	return len(text)
 }
 
-// quiet escapes what is left in JSON that encoding/json takes for harmless. It gets whole documents.
+// quiet escapes what is left in JSON that encoding/json takes for harmless. It gets whole values.
 type quiet struct{ io.Writer }
 
 func (q quiet) Write(p []byte) (int, error) {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -87,16 +89,28 @@ const patience = 10 * time.Second
 
 // finish writes the file, whole or not at all.
 func (d *destination) finish(b []byte) error {
+	return d.finishBy(func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// finishBy is finish for what a function writes in parts.
+func (d *destination) finishBy(write func(io.Writer) error) error {
 	through, err := writtenThrough(d.path) // it may have changed meanwhile
 	switch {
 	case err != nil:
 		return err
 	case through:
-		return writeThrough(d.path, b)
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			return err
+		}
+		return writeThrough(d.path, b.Bytes())
 	case d.temp == nil:
 		return fmt.Errorf("%s has become another kind of file meanwhile, and is left alone", d.path)
 	}
-	if _, err := d.temp.Write(b); err != nil {
+	if err := write(d.temp); err != nil {
 		return err
 	}
 	if err := d.temp.Chmod(0o644); err != nil {

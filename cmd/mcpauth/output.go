@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -78,17 +79,7 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 // report does.
 func (o *outputs) write(run reports.Redacted) error {
 	for _, r := range o.list {
-		var b bytes.Buffer
-		if err := r.format.Write(&b, run, o.options); err != nil {
-			return fmt.Errorf("report %s: %w", r.format.Name, err)
-		}
-		if r.to == nil {
-			if _, err := o.stdout.Write(b.Bytes()); err != nil {
-				return fmt.Errorf("report %s: %w", r.format.Name, err)
-			}
-			continue
-		}
-		if err := r.to.finish(b.Bytes()); err != nil {
+		if err := o.writeOne(r, run); err != nil {
 			return fmt.Errorf("report %s: %w", r.format.Name, err)
 		}
 	}
@@ -108,6 +99,24 @@ func (o *outputs) write(run reports.Redacted) error {
 		}
 	}
 	return nil
+}
+
+func (o *outputs) writeOne(r *output, run reports.Redacted) error {
+	if r.to != nil {
+		return r.to.finishBy(func(w io.Writer) error {
+			parts := bufio.NewWriterSize(w, 64<<10)
+			if err := r.format.Write(parts, run, o.options); err != nil {
+				return err
+			}
+			return parts.Flush()
+		})
+	}
+	var b bytes.Buffer // a report on standard output is whole, too
+	if err := r.format.Write(&b, run, o.options); err != nil {
+		return err
+	}
+	_, err := o.stdout.Write(b.Bytes())
+	return err
 }
 
 // abandon removes what was not finished.

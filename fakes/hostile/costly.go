@@ -75,3 +75,67 @@ func costlyKeys() (*Attack, error) {
 			return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 5*time.Second))
 		}}, nil
 }
+
+// manyFields answers with hundreds of header fields, as many as there may be.
+func manyFields() (*Attack, error) {
+	var answered atomic.Int64
+	r, err := wrapped(func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			answered.Add(1)
+			for i := range 600 {
+				w.Header().Add("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%d", resource_metadata="http://127.0.0.1:%d/x"`, i, 20_000+i))
+			}
+			w.WriteHeader(http.StatusUnauthorized)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(unsprung(answered.Load()), lean(o, 128<<20), notGreen(o))
+	}}, nil
+}
+
+// longLists names thousands of scopes, each of which is a finding, in requests of half a megabyte.
+func longLists() (*Attack, error) {
+	var told atomic.Int64
+	r, err := bend(func(o *reference.Options) {
+		o.Policy.PRM = func(_ string, doc map[string]any) {
+			told.Add(1)
+			scopes := make([]string, 9_000)
+			for i := range scopes {
+				scopes[i] = fmt.Sprintf("scope:%d:%s", i, strings.Repeat("x", 60))
+			}
+			doc["scopes_supported"] = scopes
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	args, env := signedIn(r)
+	return &Attack{Args: args, Environment: env, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 25*time.Second), notGreen(o))
+	}}, nil
+}
+
+// longEvent answers with an event stream that is one line.
+func longEvent() (*Attack, error) {
+	var answered atomic.Int64
+	r, err := wrapped(func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			answered.Add(1)
+			w.Header().Set("Content-Type", "text/event-stream")
+			for part := "data: " + strings.Repeat("x", 1<<16); req.Context().Err() == nil; {
+				if _, err := io.WriteString(w, part); err != nil {
+					return
+				}
+			}
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "6s"}, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(unsprung(answered.Load()), lean(o, 128<<20), within(o, 12*time.Second), notGreen(o))
+	}}, nil
+}

@@ -90,10 +90,13 @@ type timings struct {
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
 	out := archive{log{Version: "1.2", Creator: creator{run.Tool.Name, run.Tool.Version}, Entries: []entry{}}}
-	for i := range run.Exchanges {
-		out.Log.Entries = append(out.Log.Entries, entryOf(&run.Exchanges[i]))
-	}
-	return reports.WriteJSON(w, out, " ")
+	return reports.WriteJSON(w, out, " ", reports.Long{Name: "entries", Elements: func(yield func(any) bool) {
+		for i := range run.Exchanges {
+			if !yield(entryOf(&run.Exchanges[i])) {
+				return
+			}
+		}
+	}})
 }
 
 func entryOf(ex *reports.Exchange) entry {

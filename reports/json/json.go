@@ -26,9 +26,17 @@ type document struct {
 
 // Write writes the run as indented JSON.
 func Write(w io.Writer, redacted reports.Redacted) error {
-	run := redacted.Run()
-	outcome := run.Outcome()
-	if err := reports.WriteJSON(w, document{Version: Version, Run: run, Outcome: &outcome, Counts: run.Counts()}, " "); err != nil {
+	run := *redacted.Run()
+	outcome, counts := run.Outcome(), run.Counts()
+	exchanges := reports.Long{Name: "exchanges", Elements: func(yield func(any) bool) {
+		for i := range redacted.Run().Exchanges {
+			if !yield(&redacted.Run().Exchanges[i]) {
+				return
+			}
+		}
+	}}
+	run.Exchanges = []reports.Exchange{}
+	if err := reports.WriteJSON(w, document{Version: Version, Run: &run, Outcome: &outcome, Counts: counts}, " ", exchanges); err != nil {
 		return fmt.Errorf("json: %w", err)
 	}
 	return nil

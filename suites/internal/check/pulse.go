@@ -182,8 +182,10 @@ func (w *World) lookAtSurvey(ctx context.Context) {
 func (t *T) ofATargetThatIsThere(ended *stop) *stop {
 	for _, f := range t.findings {
 		for _, ex := range t.transcript {
-			u, err := document.ParseURL(ex.Request.URL)
-			if ex.Number == f.Exchange && failure(ex) != "" && err == nil && t.Stopped() == "" {
+			if ex.Number != f.Exchange || failure(ex) == "" || t.Stopped() != "" {
+				continue
+			}
+			if u, err := document.ParseURL(ex.Request.URL); err == nil {
 				t.ask(t.ctx, document.Origin(u))
 			}
 		}

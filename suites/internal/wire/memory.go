@@ -18,6 +18,9 @@ const (
 	short     = 2 << 10
 	longField = 8 << 10 // of a header field
 	fields    = 4 << 10 // of all header fields of an answer, where there is no plenty
+	ofAField  = 64      // bytes that a field takes besides its text
+	sameName  = 2       // fields of a name, and
+	names     = 64      // names that are kept where nobody judges any more
 )
 
 // room is how many bytes of the next body are kept.
@@ -34,30 +37,52 @@ func (c *Client) room() int64 {
 // weight is what an exchange takes beyond the ordinary, in bytes.
 func weight(ex *reports.Exchange) int64 {
 	n := len(ex.Request.URL) + len(ex.Request.Body) + len(ex.Error)
-	for _, f := range ex.Request.Header {
-		n += len(f.Name) + len(f.Value)
-	}
+	n += size(ex.Request.Header)
 	if ex.Response != nil {
-		n += len(ex.Response.Body)
-		for _, f := range ex.Response.Header {
-			n += len(f.Name) + len(f.Value)
-		}
+		n += len(ex.Response.Body) + size(ex.Response.Header)
 	}
 	return int64(max(0, n-ordinary))
 }
 
-// Shorten makes room: nobody judges this exchange any more, and of a long body the beginning is shown.
-func (c *Client) Shorten(ex *reports.Exchange) {
-	keep := long
-	if c.kept.Load() > easy {
-		keep = short
+func size(fields []reports.Field) (n int) {
+	for _, f := range fields {
+		n += len(f.Name) + len(f.Value) + ofAField
 	}
-	if ex.Response == nil || len(ex.Response.Body) <= keep {
+	return n
+}
+
+// Shorten makes room: nobody judges this exchange any more, and of a long body, or of many header fields, the beginning is shown.
+func (c *Client) Shorten(ex *reports.Exchange) {
+	if ex.Response == nil {
 		return
 	}
-	before := weight(ex)
-	ex.Response.Body = shortened(ex.Response.Body, keep)
+	before, keep := weight(ex), long
+	if c.kept.Load() > easy {
+		keep = short
+		ex.Response.Header = fewer(ex.Response.Header)
+	}
+	if len(ex.Response.Body) > keep {
+		ex.Response.Body = shortened(ex.Response.Body, keep)
+	}
 	c.kept.Add(weight(ex) - before)
+}
+
+// fewer are the first fields of each name. A last field says how many are left out.
+func fewer(all []reports.Field) []reports.Field {
+	if size(all) <= 2*fields {
+		return all
+	}
+	var out []reports.Field
+	of := map[string]int{}
+	for _, f := range all {
+		if of[f.Name]++; of[f.Name] <= sameName && len(of) <= names {
+			out = append(out, f)
+		}
+	}
+	if left := len(all) - len(out); left > 0 {
+		out = append(out, reports.Field{Name: "Mcpauth-Left-Out", Value: fmt.Sprintf("%d more header fields", left)})
+	}
+	return out
 }
 
 // keptFields are the header fields of an answer as they are kept: of very long ones the beginning.

@@ -4,7 +4,6 @@ package wire
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"compress/gzip"
 	"compress/zlib"
@@ -609,16 +608,16 @@ func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *rep
 			}
 		}()
 	}
-	var all bytes.Buffer
+	var all strings.Builder // a line is a part of it: one may be as long as the stream
 	var data []string
 	events := 0
 	room := c.room()
 	r := bufio.NewReader(io.LimitReader(body, room))
 	defer func() { resp.Body = all.String() }()
 	for {
-		line, err := r.ReadString('\n')
-		all.WriteString(line)
-		switch field := strings.TrimRight(line, "\r\n"); {
+		start := all.Len()
+		err := readLine(r, &all)
+		switch field := strings.TrimRight(all.String()[start:], "\r\n"); {
 		case strings.HasPrefix(field, "data:"):
 			data = append(data, strings.TrimPrefix(strings.TrimPrefix(field, "data:"), " "))
 		case field == "" && len(data) > 0:
@@ -637,6 +636,17 @@ func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *rep
 				return nil
 			}
 			return fmt.Errorf("the event stream broke off: %w", err)
+		}
+	}
+}
+
+// readLine appends a line to what has been read.
+func readLine(r *bufio.Reader, to *strings.Builder) error {
+	for {
+		part, err := r.ReadSlice('\n')
+		to.Write(part)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return err
 		}
 	}
 }

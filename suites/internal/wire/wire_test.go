@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -394,6 +395,39 @@ func TestOrdinaryAnswersAreKeptWhole(t *testing.T) {
 		require.Len(t, ex.Response.Body, size/5*5)
 		c.Shorten(ex)
 	}
+}
+
+// Many small header fields weigh more than their text, and make room when nobody judges them any more: of each name some are shown.
+func TestManyFieldsMakeRoom(t *testing.T) {
+	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 300 {
+			w.Header().Add("Link", "</"+strconv.Itoa(i)+strings.Repeat("x", 60)+">")
+			w.Header().Set("A-Name-"+strconv.Itoa(i), "x")
+		}
+		w.Header().Set("Cache-Control", "no-store")
+	})
+	c := client(wire.Limits{})
+	fields, first, last := 0, 0, []reports.Field(nil)
+	for range 600 {
+		ex := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: address})
+		require.NotNil(t, ex.Response, ex.Error)
+		require.Greater(t, len(ex.Response.Header), 600, "a check sees all of them")
+		c.Shorten(ex)
+		if first == 0 {
+			first = len(ex.Response.Header)
+		}
+		last = ex.Response.Header
+		fields += len(last)
+	}
+	assert.Greater(t, first, 600, "while there is room, all are shown")
+	assert.Less(t, fields, 150_000)
+	assert.Less(t, len(last), 80)
+	assert.Contains(t, wire.Get(last, "Mcpauth-Left-Out"), "more header fields")
+	few := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Long", strings.Repeat("x", 10<<10)) })
+	ex := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: few})
+	before := len(ex.Response.Header)
+	c.Shorten(ex)
+	assert.Len(t, ex.Response.Header, before, "of few, none is left out")
 }
 
 func TestHeaderIsBounded(t *testing.T) {
