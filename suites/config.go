@@ -51,6 +51,8 @@ type Config struct {
 	// Authorized says that the owners of all hosts beyond the own network that the run contacts let the user sign in there,
 	// register clients and attack.
 	Authorized bool
+	// Foreign says that somebody else named the URL, such as a registry: it is tested only if it is public.
+	Foreign bool
 	// AllowHosts are host names, each NAME or NAME:PORT, that may resolve to addresses that are not public.
 	AllowHosts []string
 	// ConnectTo maps "host:port" to the "host:port" to dial instead.

@@ -15,6 +15,9 @@ import (
 func (s *preparation) leave(ctx context.Context, target *url.URL) error {
 	s.reach = s.client.Classify(ctx, target)
 	c := &s.cfg
+	if c.Foreign && s.reach != wire.Public {
+		return usage("%s is in your own network, and a registry names it: if it is yours, list its URL yourself", c.URL)
+	}
 	active := len(c.Users) > 0 || c.Driver == "manual" || c.Register != nil && *c.Register || c.AllowIntrusive != nil && *c.AllowIntrusive
 	if active && s.reach == wire.Public && !c.Authorized {
 		return usage("%s is not in your own network: to sign in, register clients or allow intrusive checks there, say that its owner lets "+

@@ -170,6 +170,9 @@ func (s *preparation) publishStandby() (fetches int, standby check.Standby) {
 // newClient makes the client that all traffic goes through.
 func (c *Config) newClient(u *url.URL, secrets *reports.Secrets) *wire.Client {
 	guard := wire.NewGuard(u.Hostname(), c.AllowHosts)
+	if c.Foreign {
+		guard = wire.Guard{Allowed: c.AllowHosts}
+	}
 	guard.ConnectTo = c.ConnectTo
 	if c.NameServer != "" {
 		guard.Resolve = wire.NameServer(c.NameServer)

@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/nameserver"
 	"github.com/mcpauth/conformance/reports/fleet"
 )
 
@@ -375,6 +379,40 @@ func TestTargetsFromRegistry(t *testing.T) {
 	code, out, _ = mcpauth(t, nil, "doctor", "--targets", file, "--out", t.TempDir())
 	assert.Zero(t, code)
 	assert.Regexp(t, `ok +targets +the list has 3 entries`, out)
+}
+
+// A registry is written by others: what it names is tested only if it is public, by the form of its URL and by its address.
+func TestARegistryNamesNothingOfTheOwnNetwork(t *testing.T) {
+	var asked atomic.Int64
+	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer inside.Close()
+	_, port, err := net.SplitHostPort(inside.Listener.Addr().String())
+	require.NoError(t, err)
+	names, err := nameserver.Serve("127.0.0.1:0", func(_ string, six bool) ([]netip.Addr, bool) {
+		if six {
+			return nil, true
+		}
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, true
+	})
+	require.NoError(t, err)
+	defer names.Close()
+	remote := func(host string) string {
+		return `{"type": "streamable-http", "url": "http://` + host + ":" + port + `/mcp"}`
+	}
+	page := list(t, `{"servers": [{"server": {"remotes": [`+remote("127.0.0.1")+","+remote("localhost")+","+remote("[::ffff:127.0.0.1]")+","+
+		remote("inside.registry.example")+`]}}], "metadata": {}}`)
+
+	_, _, errs := mcpauth(t, nil, "run", "--targets", page, "--out", t.TempDir(), "--contact", "me@a.example", "--dns", names.Address())
+	assert.Zero(t, asked.Load())
+	assert.Equal(t, 4, strings.Count(errs, "is in your own network, and a registry names it"), errs)
+
+	code, out, errs := mcpauth(t, nil, "targets", "from-registry", page)
+	require.Zero(t, code, errs)
+	assert.Equal(t, "http://inside.registry.example:"+port+"/mcp\n", out)
+	assert.Contains(t, errs, "3 remotes are left out: they are in your own network")
+
+	_, _, errs = mcpauth(t, nil, "run", "--targets", list(t, inside.URL+"/mcp\n"), "--out", t.TempDir(), "--timeout", "5s")
+	assert.Positive(t, asked.Load(), errs)
 }
 
 func TestTargetsFromClientsHoldNoSecret(t *testing.T) {

@@ -212,7 +212,7 @@ func (f *fleetRun) run(ctx context.Context, e entry, t *turn) (run reports.Redac
 		cfg.Command += " --config " + reports.ShellQuoted(e.File)
 	}
 	cfg.Shared, cfg.OnSelected = f.shared, func(int) { t.test(ctx) }
-	cfg.CitedOnly = f.o.evidence == "cited"
+	cfg.CitedOnly, cfg.Foreign = f.o.evidence == "cited", e.foreign
 	cfg.Passive = cfg.Passive || e.File == "" && !suites.Own(e.URL)
 	if cfg.Passive && !f.o.passive {
 		cfg.Command += " --passive"

@@ -25,6 +25,8 @@ type entry struct {
 	File string // the path of its target file; empty for a URL alone
 	name string // the path as the list writes it
 	at   string // where the list names it, for errors
+	// foreign says that a registry names it, and the user has not looked at it.
+	foreign bool
 	// recipe is the path of the login recipe that the target file names.
 	recipe string
 }
@@ -59,7 +61,7 @@ func parseList(b []byte, path string) ([]entry, error) {
 	}
 	var entries []entry
 	for _, u := range found.urls {
-		entries = append(entries, entry{URL: u, at: path})
+		entries = append(entries, entry{URL: u, at: path, foreign: true})
 	}
 	return entries, nil
 }

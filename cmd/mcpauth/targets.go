@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
 )
 
 // targetsCommand makes lists for run --targets from what other programs wrote.
@@ -40,7 +41,7 @@ places.`,
 
 func fromRegistry(c *cobra.Command, paths []string) error {
 	var entries []entry
-	unusable, complete := 0, false
+	unusable, own, complete := 0, 0, false
 	for _, path := range paths {
 		b, err := readInput(path, c.InOrStdin())
 		if err != nil {
@@ -51,6 +52,10 @@ func fromRegistry(c *cobra.Command, paths []string) error {
 			return &exit{reports.ExitUsage, fmt.Errorf("%s: %w", path, err)}
 		}
 		for _, u := range found.urls {
+			if suites.Own(u) {
+				own++
+				continue
+			}
 			entries = append(entries, entry{URL: u})
 		}
 		unusable += found.unusable
@@ -58,6 +63,9 @@ func fromRegistry(c *cobra.Command, paths []string) error {
 	}
 	if unusable > 0 {
 		notice(c, "%d remotes are left out: their URL has variables, or cannot be used", unusable)
+	}
+	if own > 0 {
+		notice(c, "%d remotes are left out: they are in your own network, and a registry names them; add their URLs if they are yours", own)
 	}
 	if !complete {
 		notice(c, "every page names another one (nextCursor): the list is not complete")

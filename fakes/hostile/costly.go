@@ -117,25 +117,3 @@ func longLists() (*Attack, error) {
 		return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 25*time.Second), notGreen(o))
 	}}, nil
 }
-
-// longEvent answers with an event stream that is one line.
-func longEvent() (*Attack, error) {
-	var answered atomic.Int64
-	r, err := wrapped(func(http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			answered.Add(1)
-			w.Header().Set("Content-Type", "text/event-stream")
-			for part := "data: " + strings.Repeat("x", 1<<16); req.Context().Err() == nil; {
-				if _, err := io.WriteString(w, part); err != nil {
-					return
-				}
-			}
-		})
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &Attack{Args: []string{"run", r.URL, "--timeout", "6s"}, Close: r.Close, Judge: func(o Outcome) error {
-		return errors.Join(unsprung(answered.Load()), lean(o, 128<<20), within(o, 12*time.Second), notGreen(o))
-	}}, nil
-}

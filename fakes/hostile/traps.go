@@ -64,7 +64,6 @@ var Traps = []Trap{
 	{Name: "10,000 keys", Promise: "a huge key set is bounded", Start: manyKeys},
 	{Name: "costly pages", Promise: "pages of any markup are read in bounded time and 128 MiB of memory", Start: costlyPages},
 	{Name: "long lists", Promise: "a run ends at its time, whatever is listed", Start: longLists},
-	{Name: "a long event", Promise: "an event without an end is bounded: at most 128 MiB of memory", Start: longEvent},
 	{Name: "many header fields", Promise: "many small header fields are bounded, too: at most 128 MiB of memory", Start: manyFields},
 	{Name: "costly keys", Promise: "keys of any size are tried in bounded time", Start: costlyKeys},
 	{Name: "floods of frames", Promise: "HTTP/2 frames without end are bounded, and \"try again\" counts as a request", Start: streams},
