@@ -59,6 +59,28 @@ type Server struct {
 	state
 	sealing sync.Once
 	sealed  []byte
+
+	lastSigned signedMetadata
+}
+
+// signedMetadata is what was signed last: the same text has the same RS256 signature (RFC 8017 section 8.2), and making one costs more
+// than the rest of the answer.
+type signedMetadata struct {
+	sync.Mutex
+	input, jws string
+}
+
+// signMetadata is Sign for metadata, which is asked for often and seldom changes.
+func (s *Server) signMetadata(claims Claims) string {
+	header := map[string]any{"alg": "RS256", "kid": "rsa-1"}
+	input := encode(header) + "." + encode(claims)
+	last := &s.lastSigned
+	last.Lock()
+	defer last.Unlock()
+	if last.input != input {
+		last.input, last.jws = input, s.Sign(header, claims)
+	}
+	return last.jws
 }
 
 // UseKey has the server sign RS256 with a key of its own, PKCS #1 or PKCS #8 in PEM. That of New is published with the
@@ -337,7 +359,7 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, place string) 
 		for k, v := range doc {
 			claims[k] = v
 		}
-		doc["signed_metadata"] = s.Sign(map[string]any{"alg": "RS256", "kid": "rsa-1"}, claims)
+		doc["signed_metadata"] = s.signMetadata(claims)
 	}
 	if b.Metadata != nil {
 		b.Metadata(place, doc)
