@@ -86,7 +86,7 @@ func specs(t *testing.T, build func()) bool {
 
 func TestDoorRegister(t *testing.T) {
 	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
-	cfg.Only = []string{"RS-TOKEN-*", "AS-*"}
+	cfg.Only = []string{"RS-CHALLENGE-*", "AS-META-*", "AS-PKCE-*", "AS-TOKEN-*"} // of each door, and after a login
 	register := func(run *reports.Redacted) {
 		suites.Register(func() suites.Config { return cfg }, func(r reports.Redacted) { *run = r })
 	}
@@ -106,7 +106,7 @@ func TestDoorRegister(t *testing.T) {
 			}))
 			assert.True(t, own)
 			against.Clean(t, run.Run())
-			assert.Greater(t, len(run.Run().Results), 100)
+			assert.Greater(t, len(run.Run().Results), 30)
 		})
 	}
 }

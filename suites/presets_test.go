@@ -22,7 +22,7 @@ func TestPresets(t *testing.T) {
 		t.Skip("the race detector makes these too slow for what is measured in time")
 	}
 	const redirect = "http://127.0.0.1:8765/callback"
-	sampled := whole.Sample(t, "github", "keycloak")
+	sampled := whole.Sample(t, "github")
 	for _, p := range presets.All {
 		t.Run(p.Name, func(t *testing.T) {
 			sampled(t, p.Name)

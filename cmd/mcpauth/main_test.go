@@ -49,10 +49,11 @@ func TestMain(m *testing.M) {
 	}
 	binary = filepath.Join(dir, "mcpauth")
 	const pkg = "github.com/mcpauth/conformance/suites." // a build that says what it is, as certify demands
-	flags := "-X " + pkg + "Version=0.0.0-test -X " + pkg + "Commit=0123456789abcdef0123456789abcdef01234567"
+	flags := "-s -w -X " + pkg + "Version=0.0.0-test -X " + pkg + "Commit=0123456789abcdef0123456789abcdef01234567"
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags", flags, "-o", binary, ".").CombinedOutput(); err != nil {
 		panic(string(out))
 	}
+	_ = os.Setenv("TESTED_PROGRAM", binary) // for the tests inside the package
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
@@ -459,7 +460,9 @@ login:
   driver: form
   users:
     - {username: alice, password: {env: ALICE}}
-upstream: {listen: "`+address+`", issuer: "http://`+address+`", client_id: mcp, client_secret: {env: SECRET}, redirect_uri: "`+r.IDP.UpstreamCallback()+`"}
+upstream:
+  {listen: "`+address+`", issuer: "http://`+address+`", client_id: mcp, client_secret: {env: SECRET},
+   redirect_uri: "`+r.IDP.UpstreamCallback()+`"}
 `), 0o600))
 	code, out, errs := mcpauth(t, []string{"ALICE=any password of the test's own", "SECRET=the-secret-of-this-test"}, "run", "-c", file,
 		"--only", "AS-PROXY-*", "--report", "ndjson")

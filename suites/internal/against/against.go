@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/lab"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 )
@@ -109,6 +112,25 @@ func Trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 		cfg.API = api.(*suites.API)
 	}
 	return cfg
+}
+
+// WithoutCost leaves out the checks that send much or wait.
+func WithoutCost(cfg suites.Config) suites.Config {
+	cfg.Skip = slices.Clone(cfg.Skip)
+	for _, q := range requirements.All() {
+		if q.Cost != "" {
+			cfg.Skip = append(cfg.Skip, q.ID)
+		}
+	}
+	return cfg
+}
+
+// Brief is WithoutCost, unless every whole run is done. The flaws and the run at the ideal reference try the rest in any case.
+func Brief(cfg suites.Config) suites.Config {
+	if whole.All() {
+		return cfg
+	}
+	return WithoutCost(cfg)
 }
 
 // Evaluate runs the suite; a target that cannot be reached is an error here.

@@ -59,16 +59,6 @@ func failing(t *testing.T, how func(http.ResponseWriter), when func(n int64, r *
 	return against.Start(t, o), &n
 }
 
-// quick leaves out what takes long.
-func quick(cfg suites.Config) suites.Config {
-	for _, r := range requirements.All() {
-		if r.Cost != "" {
-			cfg.Skip = append(cfg.Skip, r.ID)
-		}
-	}
-	return cfg
-}
-
 // accused are the results with a finding.
 func accused(run *reports.Run) []string {
 	var out []string
@@ -101,7 +91,7 @@ func TestFailureFromSomeRequestOn(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s from %d", name, first), func(t *testing.T) {
 				r, _ := failing(t, ways[name], func(n int64, _ *http.Request) bool { return n >= first })
-				redacted, err := suites.Run(t.Context(), quick(against.SigningIn(r)))
+				redacted, err := suites.Run(t.Context(), against.WithoutCost(against.SigningIn(r)))
 				require.NoError(t, err)
 				run := redacted.Run()
 				assert.Empty(t, accused(run))
@@ -133,7 +123,7 @@ func TestFailureNowAndThen(t *testing.T) {
 	for _, name := range []string{"closed", "500"} {
 		t.Run(name, func(t *testing.T) {
 			r, _ := failing(t, ways[name], func(n int64, _ *http.Request) bool { return n > 40 && n%97 == 0 })
-			run := against.Run(t, quick(against.SigningIn(r)))
+			run := against.Run(t, against.WithoutCost(against.SigningIn(r)))
 			run.Results = slices.DeleteFunc(run.Results, func(r reports.Result) bool {
 				about, ok := requirements.Lookup(r.ID)
 				return ok && len(about.Evidence) > 0

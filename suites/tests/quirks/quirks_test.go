@@ -76,7 +76,7 @@ func TestQuirksAreNotAccused(t *testing.T) {
 			cfg := against.SigningIn(against.Start(t, o))
 			intrusive := true
 			cfg.AllowIntrusive, cfg.Patience = &intrusive, 100*time.Millisecond
-			expect(t, q.Name, against.Run(t, cfg))
+			expect(t, q.Name, against.Run(t, against.Brief(cfg)))
 		})
 	}
 }
@@ -106,7 +106,7 @@ func runOnServer(t *testing.T, bend func(o *reference.Options)) *reports.Run {
 	intrusive := true
 	cfg.AllowIntrusive, cfg.Patience = &intrusive, 100*time.Millisecond
 	cfg.Skip = append(cfg.Skip, "RS-*")
-	return against.Run(t, cfg)
+	return against.Run(t, against.Brief(cfg))
 }
 
 // expect compares the accusations of a run with the known ones.
