@@ -123,7 +123,8 @@ func TestSARIFExplains(t *testing.T) {
 	rule := log.Runs[0].Tool.Driver.Rules[0]
 	assert.Equal(t, known.Statement+" (MUST) "+known.Why, rule.FullDescription.Text)
 	assert.Equal(t, "9.5", rule.Properties["security-severity"])
-	assert.Equal(t, "**How to fix it:** Answer &lt;401&gt;.\n\n**Sources**\n\n- [RFC 6750 3](https://www.rfc-editor.org/rfc/rfc6750.html)\n- x",
+	assert.Equal(t, "**How to fix it:** Answer &lt;401&gt;.\n\n**Sources**\n\n"+
+		"- [RFC 6750 3](https://www.rfc-editor.org/rfc/rfc6750.html)\n- x",
 		rule.Help.Markdown)
 }
 

@@ -60,8 +60,9 @@ const measuring = `<script>(() => {
 const bottom = (s) => { const e = document.querySelector(s); return e ? e.getBoundingClientRect().bottom : 0; };
 const top_ = (s) => { const e = document.querySelector(s); return e ? e.getBoundingClientRect().top : 0; };
 const visible = () => [...document.querySelectorAll('.card.result')].filter((e) => !e.hidden).length;
-const out = {Width: innerWidth, Scroll: document.documentElement.scrollWidth, Verdict: bottom('#verdict'), Fix: bottom('a.fix'), Finding: top_('#findings .card'),
-  Next: bottom('#coverage .command'), Coverage: bottom('svg.coverage'), Wide: [], Copy: !document.querySelector('button.copy')?.hidden};
+const out = {Width: innerWidth, Scroll: document.documentElement.scrollWidth, Verdict: bottom('#verdict'),
+  Fix: bottom('a.fix'), Finding: top_('#findings .card'), Next: bottom('#coverage .command'),
+  Coverage: bottom('svg.coverage'), Wide: [], Copy: !document.querySelector('button.copy')?.hidden};
 for (const e of document.querySelectorAll('main *')) {
   if (e.closest('.wide') || e.closest('pre')) continue;
   if (e.getBoundingClientRect().right > innerWidth + 1) out.Wide.push(e.tagName + '.' + e.className);

@@ -151,8 +151,9 @@ func TestRedactionOfShortSecrets(t *testing.T) {
 		`{"user":"a","password":"a","n":1234}`:         `{"user":"a","password":"‹removed›","n":1234}`,
 		`{"geheim" : "\u0061"}`:                        `{"geheim" : "‹password›"}`,
 		`{\"geheim\":\"1234\"}`:                        `{\"geheim\":\"‹password›\"}`,
-		`<input type=password name="geheim" value="1234"><input name=n value=1234>`: `<input type=password name="geheim" value="‹password›"><input name=n value=1234>`,
-		"a word, a number such as 1234, and a page=a":                               "a word, a number such as 1234, and a page=a",
+		`<input type=password name="geheim" value="1234"><input name=n value=1234>`: `<input type=password name="geheim" ` +
+			`value="‹password›"><input name=n value=1234>`,
+		"a word, a number such as 1234, and a page=a": "a word, a number such as 1234, and a page=a",
 	} {
 		assert.Equal(t, want, redacted(text))
 	}
@@ -172,7 +173,8 @@ func TestRedactionLeavesTheRest(t *testing.T) {
 	for _, v := range []string{"a", "id", "code", "token1", "canary-7Hq2xZ9vLm4KpW8sTfBd"} {
 		s.Add("password", v)
 	}
-	const text = `{"authorization_endpoint":"https:\/\/as.example\/authorize?a=1&amp;code=x%20y","scopes":["a","id"]} authorization abcdef0123456789 ABCDEFGH234567 &auml;&#228; %zz \u00 &#; \ä`
+	const text = `{"authorization_endpoint":"https:\/\/as.example\/authorize?a=1&amp;code=x%20y","scopes":["a","id"]} ` +
+		`authorization abcdef0123456789 ABCDEFGH234567 &auml;&#228; %zz \u00 &#; \ä`
 	run := sample("x")
 	run.Exchanges[0].Response.Body = text
 	assert.Equal(t, text, reports.Redact(run, &s).Run().Exchanges[0].Response.Body)

@@ -143,7 +143,8 @@ func TestMoreSecretsThanCanBeRemembered(t *testing.T) {
 }
 
 func TestStructuralRedaction(t *testing.T) {
-	out := everything(t, reports.Redact(sample(`{"access_token":"never-seen-before","d":"AAAAAAAAAAAAAAAAAAAAAAAAAAAA"} eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJlLWJ5dGVz {"payload":"e30","signature":"c2lnbmF0dXJlLWluLUpTT04"}
+	out := everything(t, reports.Redact(sample(`{"access_token":"never-seen-before","d":"AAAAAAAAAAAAAAAAAAAAAAAAAAAA"} `+
+		`eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJlLWJ5dGVz {"payload":"e30","signature":"c2lnbmF0dXJlLWluLUpTT04"}
 -----BEGIN RSA PRIVATE KEY-----
 MIIB
 -----END RSA PRIVATE KEY-----`), &reports.Secrets{}))

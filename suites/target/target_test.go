@@ -61,7 +61,9 @@ fake_idp: {listen: "127.0.0.1:9400", issuer: "http://127.0.0.1:9400", audience: 
 introspection: {listen: "127.0.0.1:9401"}
 shared_secret: {value: {env: DEMO_SECRET}, issuer: "https://as.example.com", audience: "https://mcp.example.com/mcp"}
 upstream_api: {listen: "127.0.0.1:9403"}
-upstream: {listen: "127.0.0.1:9402", issuer: "http://127.0.0.1:9402", client_id: mcp, client_secret: {env: DEMO_SECRET}, redirect_uri: "https://mcp.example.com/callback"}
+upstream:
+  {listen: "127.0.0.1:9402", issuer: "http://127.0.0.1:9402", client_id: mcp, client_secret: {env: DEMO_SECRET},
+   redirect_uri: "https://mcp.example.com/callback"}
 limits: {intrusive: false, rate: 20, concurrency: 4, requests: 1000}
 `
 

@@ -42,7 +42,8 @@ var needsOfTheServer = map[string]need{
 	"login-by-script": {unless: func(t *T) bool { return t.IDTokenCallback != "" }, met: has(func(t *T) bool { return !t.seenLoginForm() },
 		"users sign in by an ordinary form, not by an ID token that a script hands over")},
 
-	"client-public":                        {give: "--register", after: codeFlow, met: client(session.Public, session.Confidential)}, // any client will do for most
+	// Any client will do for most checks.
+	"client-public":                        {give: "--register", after: codeFlow, met: client(session.Public, session.Confidential)},
 	"client-public-2":                      {give: "--register", after: codeFlow, met: client(session.Second)},
 	"client-confidential":                  {give: "--register", after: codeFlow, met: client(session.Confidential)},
 	"client-confidential-or-pkce-optional": {give: "--register", after: codeFlow, met: client(session.Confidential)},

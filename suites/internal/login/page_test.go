@@ -71,8 +71,9 @@ func TestConsentAndDenial(t *testing.T) {
 			"yes", "no"},
 		"submit inputs": {`<form method=post><input type=submit name=a value=Authorize><input type=submit name=a value=Reject></form>`,
 			"Authorize", "Reject"},
-		"a link to deny":     {`<form method=post><button name=a value=yes>Continue</button></form><a href="/abort">[ Cancel ]</a>`, "yes", ""},
-		"two forms":          {`<form method=post action=/no><button name=a value=no>No</button></form><form method=post action=/yes><button name=a value=yes>Yes</button></form>`, "yes", "no"},
+		"a link to deny": {`<form method=post><button name=a value=yes>Continue</button></form><a href="/abort">[ Cancel ]</a>`, "yes", ""},
+		"two forms": {`<form method=post action=/no><button name=a value=no>No</button></form>` +
+			`<form method=post action=/yes><button name=a value=yes>Yes</button></form>`, "yes", "no"},
 		"no consent in here": {`<form method=post><input type=password name=p><button>Continue</button></form>`, "-", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,8 +98,10 @@ func TestConsentAndDenial(t *testing.T) {
 }
 
 func TestValuesAreWhatABrowserSends(t *testing.T) {
-	p := parsed(t, `<form action="/go?x=2"><input type=hidden name=h value="1 &amp; 2"><input type=checkbox name=c value=on1 checked><input type=checkbox name=d value=off>
-		<select name=s><option value=1>one<option value=2 selected>two</select><input name=gone disabled value=3><input type=submit name=b value=B></form>`)
+	p := parsed(t, `<form action="/go?x=2"><input type=hidden name=h value="1 &amp; 2">
+		<input type=checkbox name=c value=on1 checked><input type=checkbox name=d value=off>
+		<select name=s><option value=1>one<option value=2 selected>two</select><input name=gone disabled value=3>
+		<input type=submit name=b value=B></form>`)
 	require.Len(t, p.Forms, 1)
 	f := p.Forms[0]
 	assert.Equal(t, "GET", f.Method)
@@ -211,7 +214,8 @@ func TestFormsOfOddMarkup(t *testing.T) {
 			assert.Equal(t, "POST", p.Forms[0].Method)
 		})
 	}
-	p := parsed(t, `<title>Sign &amp; in</title><select name=s><option value=1>One<option value=2 selected>Two</select><a href=/x>One <b>two</b></a><a href=/y>Three`)
+	p := parsed(t, `<title>Sign &amp; in</title><select name=s><option value=1>One<option value=2 selected>Two</select>`+
+		`<a href=/x>One <b>two</b></a><a href=/y>Three`)
 	assert.Equal(t, "Sign & in", p.Title)
 	assert.Equal(t, []Link{{"https://as.example/x", "One two"}, {"https://as.example/y", "Three"}}, p.Links)
 }

@@ -327,10 +327,11 @@ func TestBodyIsBounded(t *testing.T) {
 // An error says nothing that a malformed answer held.
 func TestMalformedAnswersTellNoSecret(t *testing.T) {
 	for answer, want := range map[string]string{
-		"HTTP/1.1 302 Found\r\nLocation: https://client.example/cb?k=\x00&code=canary-7Hq2xZ9vLm4K\r\n\r\n": `malformed MIME header line: "Location: …`,
-		"HTTP/1.1 200 OK\r\nSet-Cookie session=canary-7Hq2xZ9vLm4K\r\n\r\n":                                 `missing colon: "Set-Cookie…`,
-		`{"token_type":"Bearer","access_token":"canary-7Hq2xZ9vLm4K"}` + "\r\n\r\n":                         `malformed HTTP response "{`,
-		"HTTP/1.1 canary-7Hq2xZ9vLm4KpW8sTfBd\r\n\r\n":                                                      `malformed HTTP status code "canary-7Hq…`,
+		"HTTP/1.1 302 Found\r\nLocation: https://client.example/cb?k=\x00&code=canary-7Hq2xZ9vLm4K\r\n\r\n": `malformed MIME header line: ` +
+			`"Location: …`,
+		"HTTP/1.1 200 OK\r\nSet-Cookie session=canary-7Hq2xZ9vLm4K\r\n\r\n":         `missing colon: "Set-Cookie…`,
+		`{"token_type":"Bearer","access_token":"canary-7Hq2xZ9vLm4K"}` + "\r\n\r\n": `malformed HTTP response "{`,
+		"HTTP/1.1 canary-7Hq2xZ9vLm4KpW8sTfBd\r\n\r\n":                              `malformed HTTP status code "canary-7Hq…`,
 	} {
 		address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
