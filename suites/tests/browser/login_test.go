@@ -360,10 +360,11 @@ func TestLoginByHandComparesTheIssuer(t *testing.T) {
 		iss      func(own string) []string
 		reason   string // empty: the code is redeemed
 	}{
-		"its own":                {true, func(own string) []string { return []string{own} }, ""},
-		"none, and none is due":  {false, func(string) []string { return nil }, ""},
-		"none, which was due":    {true, func(string) []string { return nil }, "the answer has no iss"},
-		"another":                {false, func(string) []string { return []string{"https://honest.example"} }, `"https://honest.example", not of `},
+		"its own":               {true, func(own string) []string { return []string{own} }, ""},
+		"none, and none is due": {false, func(string) []string { return nil }, ""},
+		"none, which was due":   {true, func(string) []string { return nil }, "the answer has no iss"},
+		"another": {false, func(string) []string { return []string{"https://honest.example"} },
+			`"https://honest.example", not of `},
 		"its own and another":    {true, func(own string) []string { return []string{own, "https://honest.example"} }, "not of http"},
 		"its own with more path": {true, func(own string) []string { return []string{own + "/x"} }, "not of http"},
 	} {
