@@ -46,6 +46,7 @@ type Variations struct {
 	StateIgnored    bool                                 // nothing depends on the request state that comes back
 	TellsTime       bool                                 // whoami tells the time too
 	TemplatesOnly   bool                                 // resources are listed by a template only
+	LateHeader      bool                                 // a stream has no header before its first event
 	CritUnknownOnly bool                                 // a critical extension that RFC 7515 defines is overlooked
 	Accepts         func(claims map[string]any) bool     // which tokens are good, besides
 	ScopesOf        func(claims map[string]any) []string // where scopes are in another claim than scope

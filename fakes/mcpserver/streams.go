@@ -123,13 +123,16 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, watch *watcher,
 	}()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	fmt.Fprint(w, ": open\n\n")
+	flush := http.NewResponseController(w)
+	if !s.Policy.LateHeader {
+		fmt.Fprint(w, ": open\n\n")
+	}
 	for _, e := range before {
 		e.write(w)
 	}
-	flush := http.NewResponseController(w)
-	_ = flush.Flush()
+	if !s.Policy.LateHeader || len(before) > 0 {
+		_ = flush.Flush()
+	}
 	for {
 		select {
 		case e := <-watch.events:

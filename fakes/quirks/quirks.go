@@ -274,6 +274,11 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Wrap = leavesCancelled },
 	},
 	{
+		Name: "late-header", Says: "A stream sends its header with the first event.",
+		Allows: "MCP Streamable HTTP: the server answers GET with an event stream, and may send messages on it; no clause says when.",
+		Bend:   func(o *reference.Options) { o.Policy.LateHeader = true },
+	},
+	{
 		Name: "large-messages-unread", Says: "A message above 300 KiB is left unread, and its connection reset.",
 		Allows: "RFC 9110 section 15.5.14: a server that refuses a message for its size may close the connection.",
 		Bend:   func(o *reference.Options) { o.Wrap = leavesLargeUnread },

@@ -101,6 +101,9 @@ func Crashed(ex *reports.Exchange) bool { return ex.Response == nil || ex.Respon
 // message for its size (RFC 9110 section 15.5.14). A process that ends does so after it has read the message.
 func CutOff(ex *reports.Exchange) bool { return ex.Response == nil && ex.Error == wire.Reset }
 
+// OpenedSilently reports that a stream was neither refused nor begun: its connection stayed open.
+func OpenedSilently(ex *reports.Exchange) bool { return ex.Response == nil && ex.Error == wire.Silent }
+
 // Describe says in one line what was answered.
 func Describe(ex *reports.Exchange) string {
 	if ex == nil {

@@ -39,6 +39,7 @@ import (
 type Limits struct {
 	Connect     time.Duration // 5 s
 	Request     time.Duration // whole exchange, 15 s
+	Silence     time.Duration // before the header of a stream that is peeked into, 3 s
 	Header      int64         // bytes of response header, 64 KiB
 	Body        int64         // bytes of response body after decompression, 1 MiB
 	Ratio       int64         // decompressed to compressed, 100
@@ -59,6 +60,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	def((*int64)(&l.Connect), int64(5*time.Second))
 	def((*int64)(&l.Request), int64(15*time.Second))
+	def((*int64)(&l.Silence), int64(3*time.Second))
 	def(&l.Header, 64<<10)
 	def(&l.Body, 1<<20)
 	def(&l.Ratio, 100)
@@ -429,6 +431,8 @@ const hung = time.Second
 func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Request, req Request, ex *reports.Exchange) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	ctx, spoken := c.listening(ctx, req, cancel)
+	defer spoken()
 	type outcome struct {
 		response *reports.Response
 		err      error
@@ -445,7 +449,7 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 			req.answered(status, err, time.Since(began))
 		}
 		if err != nil {
-			if cause := context.Cause(ctx); errors.Is(cause, ErrBudget) {
+			if cause := context.Cause(ctx); errors.Is(cause, ErrBudget) || errors.Is(cause, errSilent) {
 				err = cause
 			}
 			ended <- outcome{nil, err}
@@ -467,6 +471,21 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 	}
 	ex.Response = o.response
 	return o.err
+}
+
+// Silent is the error of a stream whose connection stays open without a header: some servers send theirs with the first event.
+const Silent = "the connection stays open without a word"
+
+var errSilent = errors.New(Silent)
+
+// listening ends the wait for the header of a stream that is peeked into; spoken ends the watch.
+func (c *Client) listening(ctx context.Context, req Request, cancel context.CancelCauseFunc) (watched context.Context, spoken func()) {
+	if req.Peek == 0 || req.Method != http.MethodGet {
+		return ctx, func() {}
+	}
+	timer := time.AfterFunc(c.opt.Limits.Silence, func() { cancel(errSilent) })
+	stop := func() { timer.Stop() }
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: stop}), stop
 }
 
 // counting has requests that the transport repeats of its own accord count as others do: a server may ask for that. Where the limit
@@ -829,7 +848,7 @@ func plain(err error) string {
 	var netErr net.Error
 	var record tls.RecordHeaderError
 	switch {
-	case errors.Is(err, ErrBudget):
+	case errors.Is(err, ErrBudget), errors.Is(err, errSilent):
 		return err.Error()
 	case errors.As(err, &unknown):
 		return "TLS: the certificate is signed by an authority that this machine does not trust; if it is yours, give it with --ca-file"

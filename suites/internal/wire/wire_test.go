@@ -455,6 +455,15 @@ func TestSlowBodyEnds(t *testing.T) {
 	assert.Contains(t, ex.Error, "no whole answer within the time limit")
 }
 
+func TestAStreamWithoutAHeaderIsSilent(t *testing.T) {
+	u := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	c := client(wire.Limits{Silence: 20 * time.Millisecond, Request: time.Second})
+	peek := wire.Request{Method: "GET", URL: u, Peek: time.Second}
+	assert.Equal(t, wire.Silent, c.Do(t.Context(), "X", peek).Error)
+	peek.Peek = 0
+	assert.Contains(t, c.Do(t.Context(), "X", peek).Error, "no whole answer within the time limit")
+}
+
 func TestEventStreamIsBounded(t *testing.T) {
 	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")

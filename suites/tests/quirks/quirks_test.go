@@ -48,7 +48,10 @@ var advised = map[string]map[string]string{
 }
 
 // decided are the checks that have to reach a verdict, by the quirk that once kept them from it.
-var decided = map[string]string{"cancelled-call-unanswered": "RS-SESSION-REQUEST-ID-ISOLATION"}
+var decided = map[string]string{
+	"cancelled-call-unanswered": "RS-SESSION-REQUEST-ID-ISOLATION",
+	"late-header":               "RS-SESSION-STREAM-NEEDS-TOKEN",
+}
 
 // limitWindow is how long a limit lasts in this test: longer than a check waits without a word to others.
 const limitWindow = 4 * time.Second
