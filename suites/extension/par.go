@@ -127,6 +127,16 @@ func (p pusher) unchallenged(t *T) *Flow {
 	return flow
 }
 
+// needsChallenge expects a challenge to be needed of pushed requests, where others need one: that nobody does is the one finding of
+// AS-PKCE-REQUIRE-CHALLENGE.
+func (p pusher) needsChallenge(t *T) {
+	if g := t.AS.Authorize(As(p.client), Leaving(), Without("code_challenge", "code_challenge_method")); !t.AS.Stopped(g) {
+		t.Note("no authorization request needs a code_challenge here (AS-PKCE-REQUIRE-CHALLENGE)")
+		return
+	}
+	t.Expect(p.unchallenged(t), "a pushed request without code_challenge").To(expect.GiveNoTokens("invalid_request"))
+}
+
 // refuseBadPushes expects what the authorization and token endpoints refuse to be refused when it is pushed (RFC 9126 section 2.1).
 func refuseBadPushes(t *T, p pusher) {
 	codes := []string{"invalid_request", "invalid_redirect_uri", "unsupported_response_type", "invalid_client", "request_uri_not_supported"}
@@ -135,7 +145,7 @@ func refuseBadPushes(t *T, p pusher) {
 		{"a request_uri within the request", With("request_uri", "urn:ietf:params:oauth:request_uri:x")},
 		{"an unknown response_type", With("response_type", "mcpauth")},
 	}, expect.RefuseGrant(codes...))
-	t.Expect(p.unchallenged(t), "a pushed request without code_challenge").To(expect.GiveNoTokens("invalid_request"))
+	p.needsChallenge(t)
 	if c, _ := t.Session.Client(t.Context(), session.Confidential); c != nil {
 		Refuses(t, pusher{p.endpoint, c, p.pair}.pushing(t), t.AS.WrongSecrets(c), expect.RefuseGrant("invalid_client", "invalid_request"))
 	}
