@@ -68,6 +68,10 @@ func TestFairness(t *testing.T) {
 	expectFairness(t, map[string]fairness{
 		"a list that takes a scope hides nothing from those without it": {func(o *reference.Options) { o.Policy.ListScope = "notes:read" }, nil,
 			"RS-SCOPE-HIDDEN-NOT-CALLABLE", reports.Pass},
+		"a base scope that everything needs": {func(o *reference.Options) { o.Policy.ScopeAtTheDoor = "notes:read" },
+			func(c *suites.Config) { c.Base = []string{"notes:read"} }, "RS-SCOPE-EVERY-TOOL", reports.Pass},
+		"a base scope that nothing needs": {nil, func(c *suites.Config) { c.Base = []string{"notes:read"} },
+			"RS-SCOPE-EVERY-TOOL", reports.Fail},
 		"a prefix that is a tool itself": {func(o *reference.Options) { o.Static = []mcpserver.Static{key("a", "whoami*")} }, nil,
 			"RS-APIKEY-WILDCARDS", reports.Pass},
 		"a limit answered by a crash": {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusInternalServerError }, nil,

@@ -173,7 +173,37 @@ func guardsEveryTool(t *T) {
 	for _, tool := range t.MCP.ScopedTools() {
 		Each(t, Cases[Tool]{{tool.Name + " with " + tool.Needs(), tool}}, matchesDeclaration)
 	}
+	for _, s := range t.Base {
+		Each(t, Cases[string]{{"without the base scope " + s, s}}, guardsEverything)
+	}
 }
+
+// guardsEverything sends what needs the scopes of every request (scopes.base) with a token that lacks one of them.
+func guardsEverything(t *T, base string) {
+	token, _ := t.MCP.TokenWithout(base)
+	whole := t.MCP.TokenWithScopes(t.MCP.OrdinaryScopes()...)
+	if !t.MCP.Public("tools/list") {
+		if ex := t.MCP.CallMethod(whole, "tools/list"); !expect.Accepted(ex) {
+			t.Inconclusive("tools are not listed for a token with every declared scope either: %s", expect.Describe(ex))
+		}
+		t.Controlled()
+		t.Expect(t.MCP.CallMethod(token, "tools/list"), "tools/list").To(refuseList)
+	}
+	for _, tool := range t.MCP.ScopedTools() {
+		if tool.DeniedOnly || !expect.Ran(t.MCP.CallTool(whole, tool)) {
+			continue
+		}
+		t.Controlled()
+		t.Expect(t.MCP.CallTool(token, tool), "%s", tool.Name).To(expect.NotRun())
+	}
+}
+
+var refuseList = expect.Refusing("a refusal: by declaration, every request needs this scope", func(ex *reports.Exchange) string {
+	if expect.Accepted(ex) {
+		return "the tools are listed"
+	}
+	return ""
+})
 
 // stays sends a call that was refused in other forms, which servers handle elsewhere. A form that is not understood is no finding.
 func (d *denial) stays(t *T) {
