@@ -2,9 +2,11 @@ package quirks_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -524,6 +526,21 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 			_ = resp.Body.Close()
 		}
 		assert.Equal(t, quirk, err != nil, err)
+	},
+	"late-header": func(t *testing.T, r *reference.Reference, quirk bool) {
+		token := r.IDP.Mint("alice", r.URL, nil, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), either(quirk, 300*time.Millisecond, 30*time.Second))
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL, nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Accept", "text/event-stream")
+		req.Header.Set("Mcp-Session-Id", stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id"))
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		assert.Equal(t, quirk, errors.Is(err, context.DeadlineExceeded), err)
 	},
 	"cancelled-call-unanswered": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token := r.IDP.Mint("alice", r.URL, nil, nil)
