@@ -194,7 +194,7 @@ func situations() map[string]reports.Redacted {
 					res.Verdict = reports.Warn
 				}
 				for _, about := range []string{"an expired token", "another", "a third", "a fourth", "a fifth"} {
-					res.Findings = append(res.Findings, reports.Finding{About: about, Expected: "refusal with HTTP 401",
+					res.Findings = append(res.Findings, reports.Finding{About: about, Expected: "a refusal with HTTP 401",
 						Observed: "HTTP 200 and a JSON-RPC result", Exchange: 2})
 				}
 			case 2, 4, 5, 6:

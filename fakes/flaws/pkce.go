@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -131,7 +132,7 @@ func noMethod(name, row string, takes func(challenge, verifier string) bool) Fla
 // method takes one unknown method for plain.
 func method(name, value string) Flaw {
 	return Flaw{
-		Name: "pkce-method-" + name, Says: "The method " + value + " is treated as plain.", Row: "code_challenge_method " + value,
+		Name: "pkce-method-" + name, Says: "The method " + value + " is treated as plain.", Row: fmt.Sprintf("code_challenge_method %q", value),
 		Noticed: []string{"AS-PKCE-UNKNOWN-METHOD"},
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.KeepsChallenge = func(q url.Values) (string, bool) {

@@ -58,7 +58,7 @@ var issueTokensOrNoTarget = expect.Family("issueTokensOrNoTarget", func(g *Grant
 		if expect.IssueTokens().Judge(ex).Met || oauth.ErrorCode(ex) == "invalid_target" && g.Request.Get("resource") == "" {
 			return ""
 		}
-		return expect.Describe(ex) + " " + oauth.ErrorCode(ex)
+		return expect.Describe(ex)
 	})
 })
 

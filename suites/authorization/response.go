@@ -28,7 +28,7 @@ func odd() Cases[string] {
 		{"all printable ASCII", "s" + string(all) + "s"},
 		{"reserved characters", "a+b c%20d%2Be&f=g#h;i,j"},
 		{"percent signs", "%25%32%35"},
-		{"markup", `<b>\"'&amp;</b>`}, {"0", "0"}, {"null", "null"}, {"spaces around it", " a b "},
+		{"markup as state", `<b>\"'&amp;</b>`}, {"the state 0", "0"}, {"the state null", "null"}, {"spaces around it", " a b "},
 	}
 }
 

@@ -102,7 +102,7 @@ func repeatsNoParameter(t *T) {
 			}
 		}
 		if n > 1 {
-			return fmt.Sprintf("%q is %d times in the %s challenge", strings.ToLower(p.Name), n, c.Scheme)
+			return fmt.Sprintf("%q appears %d times in the %s challenge", strings.ToLower(p.Name), n, c.Scheme)
 		}
 		return ""
 	})

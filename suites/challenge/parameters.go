@@ -35,7 +35,7 @@ func offersBearer(t *T) {
 			}
 			schemes = append(schemes, c.Scheme)
 		}
-		return "only " + strings.Join(schemes, ", ")
+		return "the challenge names only " + strings.Join(schemes, ", ")
 	}))
 }
 

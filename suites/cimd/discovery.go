@@ -20,10 +20,10 @@ func refusesForeignIDs(t *T) {
 		{"a slash at the end", identified(func(own string) any { return own + "/" })},
 		{"a query", identified(func(own string) any { return own + "?x" })},
 		{"the scheme in upper case", identified(func(own string) any { return "HTTPS" + strings.TrimPrefix(own, "https") })},
-		{"http", identified(func(own string) any { return "http" + strings.TrimPrefix(own, "https") })},
+		{"its own address by http", identified(func(own string) any { return "http" + strings.TrimPrefix(own, "https") })},
 		{"a letter percent-encoded", identified(func(own string) any { return strings.Replace(own, "client.json", "%63lient.json", 1) })},
-		{"a list", identified(func(own string) any { return []string{own} })},
-		{"nothing", identified(func(string) any { return nil })},
+		{"a list with its own address", identified(func(own string) any { return []string{own} })},
+		{"null, which is nothing", identified(func(string) any { return nil })},
 	}, refuseOnceFetched())
 }
 
@@ -57,7 +57,7 @@ func redirectsOnlyWhereListed(t *T) {
 		{"a fragment", requesting(listed + "#f")},
 		{"another port", requesting("https://client.example:444/cb")},
 		{"another host", requesting("https://other.example/cb")},
-		{"http", requesting("http://client.example/cb")},
+		{"a redirect URI by http", requesting("http://client.example/cb")},
 		{"a longer host", requesting("https://client.example.attacker.example/cb")},
 		{"letter case of the path", requesting("https://client.example/CB")},
 	}, refuseOnceFetched())
@@ -91,7 +91,7 @@ func refusesForbiddenURLs(t *T) {
 		return own(func(own string) string { return strings.Replace(own, old, by, 1) })
 	}
 	Refuses(t, document(t), Cases[edit]{ // each leads to the document, for a server that fetches it (see the package documents)
-		{"http", replaced("https://", "http://")},
+		{"a client_id by http", replaced("https://", "http://")},
 		{"no path", func(d *draft) { asID(root.URL)(d); d.page = root }},
 		{"dot segments", replaced("/clients/", "/clients/../clients/")},
 		{"a single dot", replaced("/clients/", "/./clients/")},
@@ -107,9 +107,9 @@ func refusesForbiddenURLs(t *T) {
 func refusesWhatCannotBeFetched(t *T) {
 	usable(t)
 	Refuses(t, document(t), Cases[edit]{ // the document itself is good: the status alone says that there is none
-		{"404", answered(status(404))},
-		{"500", answered(status(500))},
-		{"204", answered(status(204))},
+		{"a document that is answered with 404", answered(status(404))},
+		{"a document that is answered with 500", answered(status(500))},
+		{"a document that is answered with 204", answered(status(204))},
 		{"a connection that breaks", answered(func(a *documents.Answer) { a.Break = true })},
 	}, refuseOnceFetched())
 }

@@ -22,19 +22,19 @@ func followsNoRedirect(t *T) {
 	usable(t)
 	own := "https://" + t.Documents.Host()
 	rows := Cases[edit]{
-		{"301", redirected(t, 301, own)},
-		{"302", redirected(t, 302, own)},
-		{"303", redirected(t, 303, own)},
-		{"307", redirected(t, 307, own)},
-		{"308", redirected(t, 308, own)},
-		{"302 to http", redirected(t, 302, "http://"+t.Documents.Host())},
+		{"a redirect with 301", redirected(t, 301, own)},
+		{"a redirect with 302", redirected(t, 302, own)},
+		{"a redirect with 303", redirected(t, 303, own)},
+		{"a redirect with 307", redirected(t, 307, own)},
+		{"a redirect with 308", redirected(t, 308, own)},
+		{"a redirect with 302 to http", redirected(t, 302, "http://"+t.Documents.Host())},
 	}
 	if host, port, err := net.SplitHostPort(t.Documents.Host()); err == nil && jsondoc.LoopbackHost(host) {
-		rows = rows.And("302 to 0.0.0.0", redirected(t, 302, "https://0.0.0.0:"+port))
+		rows = rows.And("a redirect with 302 to 0.0.0.0", redirected(t, 302, "https://0.0.0.0:"+port))
 	}
 	Refuses(t, document(t), rows, expect.Unless(expect.Refusing("no redirect followed to a document", func(r *request) string {
 		if n := r.second.Hits(); n > 0 || accepted(r.Grant) {
-			return fmt.Sprintf("%d requests arrive at the address in Location: %s", n, r.Describe())
+			return expect.Counted(n, "request") + " at the address in Location: " + r.Describe()
 		}
 		return ""
 	}), unlessFetched))
@@ -67,7 +67,7 @@ func fetchesFromNoSpecialAddress(t *T) {
 	}}
 	Refuses(t, good, specialHosts(t, l), expect.Refusing("no connection to a special-use address", func(r *request) string {
 		if r.reached > 0 { // what is accepted unread is a finding of AS-CIMD-FETCH-FAILURE
-			return fmt.Sprintf("%d connections for the client_id %s: %s", r.reached, r.Client.ID, r.Describe())
+			return fmt.Sprintf("%s for the client_id %s: %s", expect.Counted(r.reached, "connection"), r.Client.ID, r.Describe())
 		}
 		return ""
 	}))
@@ -147,7 +147,8 @@ func connectsToTheAddressItChecked(t *T) {
 	t.Expect(seen).SeenIn(t.Last()).To(expect.Unless(expect.Refusing("a connection to the address that was checked",
 		func(s rebindings) string {
 			if s.caught > 0 {
-				return fmt.Sprintf("%d connections to the private address that the second answers hold, for %d names", s.caught, rebound)
+				return fmt.Sprintf("%s to the private address that %d names resolve to the second time",
+					expect.Counted(s.caught, "connection"), rebound)
 			}
 			return ""
 		}), notRebound))

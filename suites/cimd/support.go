@@ -1,8 +1,6 @@
 package cimd
 
 import (
-	"fmt"
-
 	jsondoc "github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/survey"
@@ -43,7 +41,7 @@ func announcesWhatWorks(t *T) {
 var haveBooleanFlag = expect.That(flag+", where it is present, to be true or false", func(m *jsondoc.Object) string {
 	v, has := m.Get(flag)
 	if _, is := v.(bool); has && !is {
-		return fmt.Sprintf("%v (%T)", v, v)
+		return "it is " + jsondoc.Text(v)
 	}
 	return ""
 })

@@ -68,14 +68,14 @@ func askAboutClient(t *T) expect.Matcher {
 		if g.Code() == "" || slices.ContainsFunc(g.Pages, names) {
 			return ""
 		}
-		return "a code comes without any page that names the client"
+		return "a code is issued without any page that names the client"
 	})
 }
 
 // beAsked expects a page before the client gets a code. A login is one.
 var beAsked = expect.That("a page before the client gets another code", func(g *Grant) string {
 	if g.Code() != "" && !g.SignedIn && !g.Consented {
-		return "a code comes in silence"
+		return "a code is issued without a page"
 	}
 	return ""
 })
@@ -127,7 +127,7 @@ func asksAgainForMore(t *T) {
 				return ""
 			}
 			if held, _ := t.AS.RealScope(t.AS.Tokens(t.AS.Redeem(g), c)); slices.Contains(held, pool[1]) {
-				return "a token with the scope comes in silence"
+				return "a token with the scope is issued without a page"
 			}
 			return ""
 		}))

@@ -120,7 +120,7 @@ var haveBits = expect.Family("haveBits", func(n float64) expect.Matcher {
 
 func refusesWithdrawnCredentials(t *T) {
 	Each(t, rowsOf(t.MCP.Withdrawn()), func(t *T, c Credential) {
-		t.Expect(t.Send(t.MCP.Call().With(c.Field())), "it was withdrawn").To(expect.NotBypass())
+		t.Expect(t.Send(t.MCP.Call().With(c.Field())), "after it was withdrawn").To(expect.NotBypass())
 	})
 	if alive := append(t.MCP.StaticTokens(), t.MCP.APIKeys()...); len(alive) > 0 {
 		t.MCP.ControlOf(alive[0])
@@ -151,7 +151,7 @@ func identity(t *T, c Credential) {
 }
 
 var name = expect.Family("name", func(user string) expect.Matcher {
-	return expect.That("to be "+user, func(ex *reports.Exchange) string {
+	return expect.That("the caller to be "+user, func(ex *reports.Exchange) string {
 		if strings.Contains(Text(ex), user) {
 			return ""
 		}

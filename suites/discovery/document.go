@@ -92,7 +92,7 @@ func listsIssuers(t *T) {
 		t.NotApplicable("authorization_servers is missing (RS-DISC-AS-PRESENT)")
 	}
 	for i, entry := range list {
-		about := fmt.Sprintf("entry %d", i+1)
+		about := fmt.Sprintf("entry %d of authorization_servers", i+1)
 		t.Expect(entry, "%s", about).SeenIn(d.Exchange).To(beIssuer())
 		t.Expect(entry, "%s", about).SeenIn(d.Exchange).Ideally(expect.That("every entry once", func(e any) string {
 			if slices.Contains(list[:i], e) && document.Kind(e) == document.Kind("") {
@@ -200,8 +200,8 @@ func listsScopeTokens(t *T) {
 	isList := func(m member) bool { _, ok := m.value.([]any); return ok }
 	t.Expect(scopes).SeenIn(d.Exchange).To(onMember("an array of scope tokens", isList))
 	for i, e := range scopes.list() {
-		t.Expect(e, "entry %d", i+1).SeenIn(d.Exchange).To(beScopeToken())
-		t.Expect(e, "entry %d", i+1).SeenIn(d.Exchange).Ideally(expect.That("every scope once", func(e any) string {
+		t.Expect(e, "entry %d of scopes_supported", i+1).SeenIn(d.Exchange).To(beScopeToken())
+		t.Expect(e, "entry %d of scopes_supported", i+1).SeenIn(d.Exchange).Ideally(expect.That("every scope once", func(e any) string {
 			if s, ok := e.(string); ok && slices.Contains(scopes.list()[:i], any(s)) {
 				return fmt.Sprintf("%q appears twice", s)
 			}
@@ -281,7 +281,7 @@ func advertisesHeaderOnly(t *T) {
 			if good() {
 				return ""
 			}
-			return fmt.Sprint(methods)
+			return "bearer_methods_supported: [" + strings.Join(methods, ", ") + "]"
 		})
 	}
 	known := func(s string) bool { return s == "header" || s == "body" || s == "query" }

@@ -102,7 +102,7 @@ var equalThePlain = expect.Family("equalThePlain", func(name string) expect.Matc
 		v, has := s.claims.Get(name)
 		plain, _ := s.plain.Get(name)
 		if has && fmt.Sprint(v) != fmt.Sprint(plain) {
-			return fmt.Sprintf("signed: %v; plain: %v", v, plain)
+			return "signed: " + document.Text(v) + "; plain: " + document.Text(plain)
 		}
 		return ""
 	})

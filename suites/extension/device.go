@@ -103,7 +103,7 @@ var sayWhenItExpires = expect.That("expires_in as a positive number", func(ex *r
 	if n, ok := expect.Number(v); ok && n > 0 {
 		return ""
 	}
-	return fmt.Sprintf("expires_in: %v", v)
+	return "expires_in: " + document.Text(v)
 })
 
 var nameSafePage = expect.That("verification_uri by https", func(ex *reports.Exchange) string {

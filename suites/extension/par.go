@@ -35,7 +35,7 @@ func bindsPushedRequests(t *T) {
 	}
 	g.RedirectURI = p.client.RedirectURI
 	if ex := t.AS.Redeem(g); t.AS.Tokens(ex, p.client) == nil {
-		t.Inconclusive("the code of a pushed request cannot be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+		t.Inconclusive("the code of a pushed request cannot be redeemed: %s", expect.Describe(ex))
 	}
 	t.Expect(p.begin(t, p.client, used), "a request_uri for the second time (RFC 9126 section 7.3)").Ideally(endWithoutSecondCode)
 	tryForeignRequest(t, p)
@@ -59,7 +59,7 @@ func (p pusher) mustPush(t *T, edits ...Edit) string {
 	ex := expect.ExchangeOf(p.pushing(t).Send(edits...))
 	uri := oauth.Object(ex).String("request_uri")
 	if uri == "" {
-		t.Inconclusive("an ordinary request cannot be pushed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+		t.Inconclusive("an ordinary request cannot be pushed: %s", expect.Describe(ex))
 	}
 	t.Expect(ex).To(answerPush)
 	return uri
@@ -85,7 +85,7 @@ var answerPush = expect.That("HTTP 201 with request_uri and expires_in (RFC 9126
 	if expect.Status(ex) == 201 && ok && seconds > 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s, expires_in is %v", expect.Describe(ex), seconds)
+	return fmt.Sprintf("%s, and expires_in is %s", expect.Describe(ex), expect.InSeconds(seconds))
 })
 
 var endWithoutSecondCode = expect.That("a request_uri that brings one code", func(g *Grant) string {

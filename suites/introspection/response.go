@@ -55,9 +55,10 @@ var agreeWith = expect.Family("agreeWith", func(issued, introspected *reports.Ex
 		case !number: // a finding of its own
 			return ""
 		case exp < now:
-			return fmt.Sprintf("exp %v, which is %v s ago", v, now-exp)
+			return fmt.Sprintf("exp %v, which is %s ago", v, expect.InSeconds(now-exp))
 		case stated && math.Abs(exp-from-lives) > 60:
-			return fmt.Sprintf("exp %v, %v s after the token response, while expires_in was %v", v, exp-from, lives)
+			return fmt.Sprintf("exp %v, %s after the token response, while expires_in was %s", v,
+				expect.InSeconds(exp-from), expect.InSeconds(lives))
 		}
 		return ""
 	})

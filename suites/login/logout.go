@@ -59,7 +59,7 @@ func redirectsToRegisteredAddresses(t *T) {
 	Each(t, Cases[[]string]{
 		{"with client_id and id_token_hint", nil},
 		{"with client_id alone", []string{"id_token_hint"}},
-		{"with neither", []string{"id_token_hint", "client_id"}},
+		{"with neither client_id nor id_token_hint", []string{"id_token_hint", "client_id"}},
 	}, func(t *T, absent []string) {
 		jar, f := signedIn(t)
 		for _, name := range absent {

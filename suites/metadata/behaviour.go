@@ -1,8 +1,8 @@
 package metadata
 
 import (
-	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -100,7 +100,7 @@ func listsNone(t *T) {
 	t.Expect(methods).SeenIn(c.Exchange).To(expect.That("none in token_endpoint_auth_methods_supported, since public clients are registered",
 		func(methods []string) string {
 			if !slices.Contains(methods, oauth.None) {
-				return fmt.Sprint(methods)
+				return "token_endpoint_auth_methods_supported: [" + strings.Join(methods, ", ") + "]"
 			}
 			return ""
 		}))

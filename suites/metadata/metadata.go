@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 
@@ -79,5 +80,5 @@ func describe(d *survey.Document, name string) string {
 	if list, isList := d.Object.Strings(name); isList {
 		return fmt.Sprintf("%s: [%s]", name, strings.Join(list, ", "))
 	}
-	return fmt.Sprintf("%s: %v", name, v)
+	return name + ": " + document.Text(v)
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -129,7 +130,7 @@ func challengeOf(verifier string) string { return oauth.PairOf(verifier).Challen
 func refusesUnknownMethods(t *T) {
 	var rows Cases[Edit]
 	for _, method := range []string{"S512", "SHA-256", " S256", "s256", "PLAIN"} {
-		rows = rows.And("code_challenge_method "+method, With("code_challenge_method", method))
+		rows = rows.And(fmt.Sprintf("code_challenge_method %q", method), With("code_challenge_method", method))
 	}
 	redeemed := AtToken(Change("code_verifier", challengeOf))
 	Refuses(t, t.AS.CodeFlow(), EachEdited(rows, redeemed), expect.IssueNothing("invalid_request"))

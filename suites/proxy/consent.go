@@ -119,7 +119,7 @@ func asksForEachClient(t *T) {
 
 var askUser = expect.Refusing("a page of the proxy's own before a client that its user never approved", func(o ended) string {
 	if o.code() {
-		return "a code for another client comes without any page"
+		return "a code for another client is issued without any page"
 	}
 	return ""
 })

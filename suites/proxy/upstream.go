@@ -105,7 +105,7 @@ func acceptsOwnTokensOnly(t *T) {
 	rows := Cases[string]{}
 	issued := t.Upstream.Issued()
 	for i, v := range issued[max(0, len(issued)-4):] {
-		rows = rows.And(fmt.Sprintf("what the upstream issued, the %d. of 4", i+1), v)
+		rows = rows.And(fmt.Sprintf("what the upstream issued, number %d of 4", i+1), v)
 	}
 	edits := func(parameter string) (out Cases[Edit]) {
 		for _, r := range rows {

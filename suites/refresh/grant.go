@@ -70,9 +70,9 @@ var bringAnother = expect.Family("bringAnother", func(tokens *oauth.Tokens) expe
 // A limit on the whole grant may shorten what is issued at its end. This is its beginning.
 var liveAsLongAs = expect.Family("liveAsLongAs", func(tokens *oauth.Tokens) expect.Matcher {
 	first, known := oauth.Seconds(tokens.Body)
-	return expect.That(fmt.Sprintf("an access token that lives about as long as the first one: %v s", first), func(next *oauth.Tokens) string {
+	return expect.That("an access token that lives about as long as the first one: "+expect.InSeconds(first), func(next *oauth.Tokens) string {
 		if seconds, said := oauth.Seconds(next.Body); known && said && seconds < first/2 {
-			return fmt.Sprintf("expires_in %v", seconds)
+			return "expires_in: " + expect.InSeconds(seconds)
 		}
 		return ""
 	})
@@ -302,11 +302,11 @@ func endsIdleTokens(t *T) {
 	idle := cmp.Or(t.Lifetimes.Refresh, month)
 	ex := unused(t, idle)
 	if t.Lifetimes.Refresh == 0 && oauth.ReadTokens(ex) != nil {
-		t.Note("a refresh token still works after %v without use", idle)
+		t.Note("a refresh token still works after %s without use", expect.Span(idle))
 		idle = year
 		ex = unused(t, idle)
 	}
-	t.Expect(ex, "a refresh token after %v without use", idle).To(expect.RefuseGrant("invalid_grant"))
+	t.Expect(ex, "a refresh token after %s without use", expect.Span(idle)).To(expect.RefuseGrant("invalid_grant"))
 }
 
 // unused is the answer to a refresh after some time without one.

@@ -77,7 +77,7 @@ func endsUsedTokens(t *T) {
 		t.Note("a used refresh token still works after %v; a run with --max-wait %v shows whether it ends", waited, overlap+time.Second)
 		return
 	}
-	t.Expect(late, "a used refresh token after %v", waited).To(expect.RefuseGrant("invalid_grant"))
+	t.Expect(late, "a used refresh token after %s", expect.Span(waited)).To(expect.RefuseGrant("invalid_grant"))
 }
 
 // reused is a family whose oldest refresh token came back, and was refused: its oldest and its newest tokens.

@@ -155,9 +155,9 @@ func endsAccessTokensOfGrant(t *T) {
 	newest := t.AS.MustRefresh(first)
 	mustConfirm(t, t.AS.Revoke(newest, newest.Refresh))
 	last, _ := t.MCP.UntilRefused(newest.Access)
-	if !t.Expect(last, "the access token of a revoked refresh token after %v", t.Patience).Ideally(expect.RefuseAnyway()) {
+	if !t.Expect(last, "the access token of a revoked refresh token after %s", expect.Span(t.Patience)).Ideally(expect.RefuseAnyway()) {
 		return
 	}
 	last, _ = t.MCP.UntilRefused(first.Access)
-	t.Expect(last, "an earlier access token of the same grant after %v", t.Patience).Ideally(expect.RefuseAnyway())
+	t.Expect(last, "an earlier access token of the same grant after %s", expect.Span(t.Patience)).Ideally(expect.RefuseAnyway())
 }

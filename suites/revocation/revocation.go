@@ -69,7 +69,7 @@ func answersLikeRevocation(ex *reports.Exchange) bool {
 var answerUnlikeRevocation = expect.That("revocation_endpoint in the metadata, because the endpoint exists",
 	func(ex *reports.Exchange) string {
 		if answersLikeRevocation(ex) {
-			return expect.Describe(ex) + " with an OAuth error, and no revocation_endpoint"
+			return expect.Describe(ex) + ", and no revocation_endpoint in the metadata"
 		}
 		return ""
 	})

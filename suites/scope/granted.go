@@ -211,7 +211,7 @@ func reportsTheDefault(t *T) {
 		t.Expect(real, "no scope was requested").SeenIn(g.answer).To(beNoScope)
 	}
 	known, _ := t.AS.Server().Metadata.Strings("scopes_supported")
-	t.Expect(Union(real, g.tokens.Scope), "the default").SeenIn(g.answer).Ideally(beLessThan(known))
+	t.Expect(Union(real, g.tokens.Scope), "a token that was requested without scope").SeenIn(g.answer).Ideally(beLessThan(known))
 }
 
 // realScopes are those of a token, by its claims, by introspection, or by the tools that it may call; the check ends where

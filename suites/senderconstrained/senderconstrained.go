@@ -138,7 +138,7 @@ var nameProofError = expect.That("error=invalid_dpop_proof or invalid_token", fu
 	return ""
 })
 
-var askForNoOtherNonce = expect.That("it accepted, or refused for another reason", func(ex *reports.Exchange) string {
+var askForNoOtherNonce = expect.That("the proof accepted, or refused for another reason", func(ex *reports.Exchange) string {
 	if WantsNonce(ex) {
 		return "another nonce is asked for"
 	}

@@ -39,7 +39,7 @@ func checksOwnersOfHandles(t *T) {
 		rows = rows.And("the owner, with the handle, "+m.Name, attempt{t.Hide(m.Value), owner})
 	}
 	Refuses(t, good, rows, expect.NotRun())
-	t.Expect(made, "the handles").Ideally(expect.BeUnguessable("handles"))
+	t.Expect(made, "the handles that the tool gives out").Ideally(expect.BeUnguessable("handles"))
 }
 
 // handle makes one and finds it in the tool's result: the longest word that no other result holds.

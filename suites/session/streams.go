@@ -35,7 +35,7 @@ func (w watched) Evidence() *reports.Exchange { return w.Close() }
 var deliverNothing = expect.Family("deliverNothing", func(about string) expect.Matcher {
 	return expect.Refusing("no notification "+about, func(w watched) string {
 		if w.Waits(w.resource, w.within) {
-			return "it is told that " + w.resource + " has changed"
+			return "it gets the notification that " + w.resource + " has changed"
 		}
 		return ""
 	})
@@ -75,7 +75,7 @@ func endsStreamsWithTheirToken(t *T) {
 	}
 	stream.Drain()
 	changed()
-	expected := fmt.Sprintf("on a stream whose token has died %v ago", t.Patience)
+	expected := fmt.Sprintf("on a stream whose token expired %s ago", expect.Span(t.Patience))
 	t.Expect(watched{stream, o.Resource, silence}).To(deliverNothing(expected))
 }
 

@@ -30,7 +30,7 @@ func endsTokens(t *T) {
 	}
 	witnesses := witnessesOf(t, tokens)
 	t.Elapse(lifetime + leeway + time.Second)
-	after := "after the token's lifetime of " + lifetime.String()
+	after := "after the token's lifetime of " + expect.Span(lifetime)
 	Each(t, witnesses, func(t *T, w witness) { t.Expect(w.ask(), "%s", after).To(w.ended) })
 	// Whether the MCP server goes on serving it is not the authorization server's doing (RS-TOKEN-EXPIRED).
 	refused := t.Expect(t.MCP.Use(tokens.Access), "the MCP server "+after).Ideally(expect.NotBypass())
@@ -76,7 +76,8 @@ func endsCodes(t *T) {
 	g := t.AS.MustAuthorize()
 	lifetime := cmp.Or(t.Lifetimes.Code, 10*time.Minute) // as declared
 	t.Elapse(lifetime + 30*time.Second)
-	if t.Expect(t.AS.Redeem(g), "a code half a minute after its lifetime of %v", lifetime).Ideally(expect.RefuseGrant("invalid_grant")) ||
+	late := t.Expect(t.AS.Redeem(g), "a code half a minute after its lifetime of %s", expect.Span(lifetime))
+	if late.Ideally(expect.RefuseGrant("invalid_grant")) ||
 		t.Clock == nil {
 		return
 	}

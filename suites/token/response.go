@@ -45,13 +45,13 @@ var rightTypes = expect.That("a number as expires_in, and texts as refresh_token
 	o := oauth.Object(expect.ExchangeOf(answer))
 	if v, is := o.Get("expires_in"); is && v != nil {
 		if _, number := expect.Number(v); !number {
-			return fmt.Sprintf("expires_in: %v, of type %T", v, v)
+			return "expires_in: " + document.Text(v)
 		}
 	}
 	for _, name := range []string{"refresh_token", "scope"} {
 		if v, is := o.Get(name); is && v != nil {
 			if _, text := v.(string); !text {
-				return fmt.Sprintf("%s of type %T", name, v)
+				return name + ": " + document.Text(v)
 			}
 		}
 	}
@@ -118,7 +118,7 @@ var agreeWithToken = expect.Family("agreeWithToken", func(t *T) expect.Matcher {
 	return expect.That("expires_in that agrees with the token", func(tokens *oauth.Tokens) string {
 		seconds, _ := oauth.Seconds(tokens.Body)
 		if lives, known := lifetime(t, tokens); known && math.Abs(lives-seconds) > 60 {
-			return fmt.Sprintf("expires_in %v, while the token lives %v s", seconds, lives)
+			return fmt.Sprintf("expires_in: %s, while the token lives %s", expect.InSeconds(seconds), expect.InSeconds(lives))
 		}
 		return ""
 	})
@@ -162,7 +162,7 @@ var liveAtMost = expect.Family("liveAtMost", func(longest time.Duration) expect.
 		if seconds <= longest.Seconds() {
 			return ""
 		}
-		return fmt.Sprintf("%v s", seconds)
+		return "it lives " + expect.InSeconds(seconds)
 	})
 })
 
@@ -199,7 +199,7 @@ func scopeRequests(t *T) (rows Cases[Edit]) {
 	return rows.And("no scope requested", Without("scope"))
 }
 
-// A server may refuse a scope. What it may not do is to grant another one in silence.
+// A server may refuse a scope. What it may not do is to grant another one without saying so.
 func reportsScope(t *T) {
 	Each(t, scopeRequests(t), func(t *T, scope Edit) {
 		g := t.AS.MustReachDecision(t.AS.Authorize(scope))

@@ -99,8 +99,8 @@ func refusesNotYetValid(t *T) {
 // RFC 7519 section 4.1.4: "some small leeway, usually no more than a few minutes".
 func boundsClockSkew(t *T) {
 	Each(t, Cases[func(off time.Duration) TokenEdit]{
-		{"exp", func(off time.Duration) TokenEdit { return Claim("exp", in(t, -off)) }},
-		{"nbf", func(off time.Duration) TokenEdit {
+		{"an exp in the past", func(off time.Duration) TokenEdit { return Claim("exp", in(t, -off)) }},
+		{"an nbf in the future", func(off time.Duration) TokenEdit {
 			return TokenEdits(Claim("nbf", in(t, off)), Claim("exp", in(t, off+time.Hour)))
 		}},
 	}, func(t *T, by func(off time.Duration) TokenEdit) {
@@ -125,9 +125,9 @@ func leewayFor(t *T, by func(off time.Duration) TokenEdit) (most time.Duration, 
 }
 
 var atMost = expect.Family("atMost", func(d time.Duration) expect.Matcher {
-	return expect.That("a token off by more than "+d.String()+" refused", func(leeway time.Duration) string {
+	return expect.That("a token off by more than "+expect.Span(d)+" to be refused", func(leeway time.Duration) string {
 		if leeway > d {
-			return "one that is off by " + leeway.String() + " is served"
+			return "one that is off by " + expect.Span(leeway) + " is served"
 		}
 		return ""
 	})

@@ -124,7 +124,7 @@ func readsNothingIntoKid(t *T) {
 // staySilent expects a target to send nothing to an address that a token names.
 var staySilent = expect.That("no request to an address that the token names", func(l *listener.Listener) string {
 	if n := l.Connections(); n > 0 {
-		return fmt.Sprintf("%d connections reached it", n)
+		return expect.Counted(n, "connection") + " to it"
 	}
 	return ""
 })

@@ -20,7 +20,7 @@ import (
 // plain are the addresses of a URL over plain HTTP: at port 80, and at the port that speaks TLS.
 func plain(u *url.URL) Cases[string] {
 	return Cases[string]{
-		{"port 80", "http://" + u.Hostname() + u.RequestURI()},
+		{"plain HTTP at port 80", "http://" + u.Hostname() + u.RequestURI()},
 		{"the port of TLS", "http://" + u.Hostname() + ":" + cmp.Or(u.Port(), "443") + u.RequestURI()},
 	}
 }
@@ -123,6 +123,9 @@ var pinTLS = expect.That("Strict-Transport-Security with a max-age of half a yea
 			seconds >= halfAYear {
 			return ""
 		}
+	}
+	if field == "" {
+		return "Strict-Transport-Security is absent"
 	}
 	return fmt.Sprintf("Strict-Transport-Security %q", field)
 })

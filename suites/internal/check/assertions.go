@@ -1,7 +1,6 @@
 package check
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -54,7 +53,7 @@ var BeLeftAlone = expect.That("no request to an address that an assertion names"
 	if hits == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d requests arrive there", hits)
+	return expect.Counted(hits, "request") + " there"
 })
 
 // ChangedClaims are claims with some changed; nil leaves one out.

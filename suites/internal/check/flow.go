@@ -186,13 +186,21 @@ func (g *Grant) Redirected() string {
 func (g *Grant) Describe() string {
 	switch {
 	case g.Stage != login.Answered:
-		return fmt.Sprintf("the request ended %s: %s", g.Stage, g.Why)
+		return ended(g.Stage, g.Why)
 	case g.Error() != "":
 		return fmt.Sprintf("the client gets error=%s", g.Error())
 	case g.Code() != "":
 		return "the client gets a code"
 	}
 	return "the client gets an answer without code and without error"
+}
+
+// ended says at which page a request ended, and why.
+func ended(at login.Stage, why string) string {
+	if why == "" {
+		return fmt.Sprintf("the request ended %s", at)
+	}
+	return fmt.Sprintf("the request ended %s: %s", at, why)
 }
 
 // Evidence is the exchange that shows where the request ended.
@@ -301,7 +309,7 @@ func (t AuthorizationServer) Register(changes map[string]any) (*oauth.Client, *r
 func (t AuthorizationServer) MustRegister(changes map[string]any) *oauth.Client {
 	c, ex := t.Register(changes)
 	if c == nil {
-		t.Inconclusive("a client could not be registered: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+		t.Inconclusive("a client could not be registered: %s", expect.Describe(ex))
 	}
 	return c
 }
@@ -335,7 +343,7 @@ func (t *T) mustBeAnswered(o *login.Outcome) {
 		t.Inconclusive("the time for this check is over")
 	}
 	if o.Stage == login.Failed {
-		t.Inconclusive("the request ended %s: %s", o.Stage, o.Why)
+		t.Inconclusive("%s", ended(o.Stage, o.Why))
 	}
 }
 
@@ -557,7 +565,7 @@ func (t AuthorizationServer) MustRedeem(g *Grant) *oauth.Tokens {
 func (t AuthorizationServer) mustBeTokens(g *Grant, ex *reports.Exchange) *oauth.Tokens {
 	tokens := t.Tokens(ex, g.Client)
 	if tokens == nil {
-		t.Inconclusive("an ordinary code could not be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+		t.Inconclusive("an ordinary code could not be redeemed: %s", expect.Describe(ex))
 	}
 	if why := tokens.TooLong(); why != "" {
 		t.Inconclusive("%s", why)
@@ -643,7 +651,7 @@ func (t AuthorizationServer) MustRefresh(tokens *oauth.Tokens, edits ...Edit) *o
 	ex := t.Refresh(tokens, edits...)
 	next := t.Tokens(ex, tokens.Client)
 	if next == nil {
-		t.Inconclusive("an ordinary refresh fails (AS-REFRESH-WORKS): %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+		t.Inconclusive("an ordinary refresh fails (AS-REFRESH-WORKS): %s", expect.Describe(ex))
 	}
 	if next.Refresh == "" {
 		next.Refresh = tokens.Refresh

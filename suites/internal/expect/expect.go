@@ -135,7 +135,7 @@ func Describe(ex *reports.Exchange) string {
 
 // Refuse expects the request to be refused with one of the statuses, without a result or a session.
 func Refuse(statuses ...int) Matcher {
-	return named(onExchange("refusal with HTTP "+list(statuses), Refusal, func(ex *reports.Exchange) bool {
+	return named(onExchange("a refusal with HTTP "+list(statuses), Refusal, func(ex *reports.Exchange) bool {
 		return slices.Contains(statuses, Status(ex)) && mcp.Read(ex).Result == nil
 	}), "Refuse", statuses)
 }
@@ -154,7 +154,7 @@ func RefusePreferably(status int, others ...int) Matcher {
 
 // RefuseAnyway expects any 4xx answer without a result.
 func RefuseAnyway() Matcher {
-	return named(onExchange("refusal with HTTP 4xx", Refusal, func(ex *reports.Exchange) bool {
+	return named(onExchange("a refusal with HTTP 4xx", Refusal, func(ex *reports.Exchange) bool {
 		return Status(ex) >= 400 && Status(ex) <= 499 && mcp.Read(ex).Result == nil
 	}), "RefuseAnyway")
 }
@@ -212,7 +212,7 @@ func list(statuses []int) string {
 
 // RefuseOrNotImplemented expects a refusal of an HTTP method: any 4xx, or 501.
 func RefuseOrNotImplemented() Matcher {
-	return named(onExchange("refusal with HTTP 4xx or 501", Refusal, func(ex *reports.Exchange) bool {
+	return named(onExchange("a refusal with HTTP 4xx or 501", Refusal, func(ex *reports.Exchange) bool {
 		s := Status(ex)
 		return (s >= 400 && s <= 499 || s == 501) && mcp.Read(ex).Result == nil
 	}), "RefuseOrNotImplemented")

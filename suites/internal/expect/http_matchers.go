@@ -28,7 +28,7 @@ func HaveMediaType(want string) Matcher {
 func HaveHeader(name string, want any) Matcher {
 	v := valueOf(want)
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
-		expected := name + ": " + v.what
+		expected := wanted(name, v)
 		values := HeaderValues(ExchangeOf(actual), name)
 		if len(values) == 0 {
 			return Judgement{Expected: expected, Observed: name + " is absent"}
@@ -85,7 +85,7 @@ func UnknownTool(ex *reports.Exchange) bool {
 // BeRefused expects a protected request to be refused with an HTTP status. Another error code in the challenge than the
 // listed ones is a warning (RFC 6750 section 3.1).
 func BeRefused(status int, codes ...string) Matcher {
-	expected := fmt.Sprintf("refusal with HTTP %d", status)
+	expected := fmt.Sprintf("a refusal with HTTP %d", status)
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
 		switch {
@@ -144,8 +144,16 @@ func objectOf(actual any) *document.Object {
 	return o
 }
 
+// wanted says what a member or a field has to be.
+func wanted(name string, want Value) string {
+	if want.what == "" {
+		return name + " to be present"
+	}
+	return name + ": " + want.what
+}
+
 func has(o *document.Object, name string, want Value) Judgement {
-	expected := name + ": " + want.what
+	expected := wanted(name, want)
 	if o == nil {
 		return Judgement{Expected: expected, Observed: "there is no JSON object"}
 	}
@@ -153,5 +161,5 @@ func has(o *document.Object, name string, want Value) Judgement {
 	if !ok {
 		return Judgement{Expected: expected, Observed: name + " is absent"}
 	}
-	return Judgement{Met: want.ok(v), Expected: expected, Observed: fmt.Sprintf("%s: %v", name, v)}
+	return Judgement{Met: want.ok(v), Expected: expected, Observed: name + ": " + document.Text(v)}
 }

@@ -78,7 +78,7 @@ func ExpireAfter(now int) Matcher {
 		v, _ := objectOf(actual).Get("exp")
 		exp, ok := Number(v)
 		met := ok && exp > float64(now)
-		return Judgement{Met: met, Expected: "exp in the future", Observed: fmt.Sprintf("exp: %v", v)}
+		return Judgement{Met: met, Expected: "exp in the future", Observed: "exp: " + document.Text(v)}
 	}}, "ExpireAfter", now)
 }
 
@@ -98,10 +98,11 @@ type Value struct {
 }
 
 // NotEmpty is a text that is not empty.
-var NotEmpty = Value{"a text", func(v any) bool { s, ok := v.(string); return ok && s != "" }, &reports.Call{Name: "NotEmpty"}}
+var NotEmpty = Value{"a text that is not empty", func(v any) bool { s, ok := v.(string); return ok && s != "" },
+	&reports.Call{Name: "NotEmpty"}}
 
 // Anything is a value that is there.
-var Anything = Value{"any value", func(any) bool { return true }, &reports.Call{Name: "Anything"}}
+var Anything = Value{"", func(any) bool { return true }, &reports.Call{Name: "Anything"}}
 
 // ValueThat is a value of which a check says itself what it has to be.
 func ValueThat(what string, ok func(v any) bool) Value { return Value{what, ok, nil} }

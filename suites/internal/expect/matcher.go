@@ -158,7 +158,7 @@ func NoAnswer(ex *reports.Exchange) string {
 	case s == 429:
 		return "the target limits requests: " + Describe(ex)
 	case s >= 500:
-		return Describe(ex) + ", which is a failure and no refusal"
+		return Describe(ex) + ", a server error, which is no refusal"
 	}
 	return ""
 }

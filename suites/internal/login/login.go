@@ -418,11 +418,11 @@ const needsBrowser = "it needs a browser (--login auto or browser)"
 func (w *walk) unasked(p *Page, ex *reports.Exchange) bool {
 	switch {
 	case ex.Response.Status >= 400:
-		w.end(ErrorPage, "HTTP %d: %s", ex.Response.Status, Shorten(p.Text))
+		w.end(ErrorPage, "HTTP %d, with the text %q", ex.Response.Status, Shorten(p.Text))
 	case p.Refresh != "":
 		return w.redirect(p.URL, ex.Response.Status, p.Refresh)
 	case p.Faulty():
-		w.end(ErrorPage, "HTTP %d, with the text: %s", ex.Response.Status, Shorten(p.Text))
+		w.end(ErrorPage, "HTTP %d, with the text %q", ex.Response.Status, Shorten(p.Text))
 	case p.Scripts > 0:
 		w.end(NeedsScript, "the page %q works by script only: %s", p.Title, needsBrowser)
 	default:

@@ -69,7 +69,7 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 	if push := s.Pushing(c, func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }); push != nil {
 		var ex *reports.Exchange
 		if address, ex = push(address); address == "" {
-			return nil, fmt.Errorf("the pushed authorization request is refused: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+			return nil, fmt.Errorf("the pushed authorization request is refused: %s", expect.Describe(ex))
 		}
 	}
 	show(address)
@@ -93,7 +93,7 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 	ex := s.send(ctx, oauth.Request(s.Server.Token, form, fields...))
 	t := oauth.ReadTokens(ex)
 	if t == nil {
-		return nil, fmt.Errorf("the code could not be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+		return nil, fmt.Errorf("the code could not be redeemed: %s", expect.Describe(ex))
 	}
 	t.Client = c
 	s.Remember(t)

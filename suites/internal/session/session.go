@@ -407,7 +407,7 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 	ex := s.send(ctx, oauth.Request(s.Server.Token, form, fields...))
 	t := oauth.ReadTokens(ex)
 	if t == nil {
-		s.Why = fmt.Sprintf("the code could not be redeemed: %s %s", expect.Describe(ex), oauth.ErrorCode(ex))
+		s.Why = fmt.Sprintf("the code could not be redeemed: %s", expect.Describe(ex))
 		return
 	}
 	t.Client = c

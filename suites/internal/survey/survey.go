@@ -397,7 +397,8 @@ var noTool = map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[str
 func (t *taker) behind(w mcp.Wire, probe mcp.Call, mu *sync.Mutex) {
 	found, calls, public := false, false, []string{probe.RPC}
 	for _, c := range []mcp.Call{
-		probe.Method("tools/list", nil), probe.Method("tools/call", noTool), probe.Method("resources/list", nil), probe.Method("prompts/list", nil),
+		probe.Method("tools/list", nil), probe.Method("tools/call", noTool),
+		probe.Method("resources/list", nil), probe.Method("prompts/list", nil),
 	} {
 		ex := t.call(c)
 		if status := expect.Status(ex); status == 401 || status == 403 {

@@ -1,0 +1,37 @@
+package expect
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Counted is a number of things: 1 request, 2 requests.
+func Counted(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// Span is a duration as people say it: 365 days, 10 minutes, 1.5s.
+func Span(d time.Duration) string {
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		if d >= unit.of && d%unit.of == 0 {
+			return Counted(int(d/unit.of), unit.name)
+		}
+	}
+	return d.String()
+}
+
+// InSeconds is a number of seconds without an exponent.
+func InSeconds(s float64) string {
+	if s == math.Trunc(s) {
+		return fmt.Sprintf("%.0f s", s)
+	}
+	return strings.TrimRight(fmt.Sprintf("%.3f", s), "0") + " s"
+}
