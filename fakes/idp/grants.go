@@ -69,3 +69,12 @@ func (s *Server) endGrants(user, client string) {
 		}
 	}
 }
+
+// endAllGrants ends every grant of a user.
+func (s *Server) endAllGrants(user string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.refresh {
+		t.grant.revoked = t.grant.revoked || t.grant.user == user
+	}
+}

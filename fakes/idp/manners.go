@@ -14,6 +14,8 @@ import (
 type Manners struct {
 	// EndsEarlierGrants ends what a user and client pair was granted before when the user authorizes the client again.
 	EndsEarlierGrants bool
+	// ReplayEndsAllGrants ends all grants of a user when one of the user's codes comes back.
+	ReplayEndsAllGrants bool
 	// OneRefreshToken keeps one refresh token for a user and client pair: a new one replaces that of an earlier grant.
 	OneRefreshToken bool
 	// OneCode lets a user and a client have one code at a time: a new one replaces it.

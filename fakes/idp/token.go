@@ -501,6 +501,9 @@ func (s *Server) use(c *code) *oauthError {
 			s.mu.Unlock()
 		}
 		s.endReplayed(c.grant)
+		if b.ReplayEndsAllGrants {
+			s.endAllGrants(c.grant.user)
+		}
 	}
 	return refuse("invalid_grant", "the code was used")
 }

@@ -39,6 +39,11 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Behaviour.EndsEarlierGrants = true },
 	},
 	{
+		Name: "replay-ends-all-grants", Says: "A code that comes back ends every grant of its user.",
+		Allows: "OAuth 2.1 section 4.1.3 asks for the tokens of the code to be revoked, and forbids no more.",
+		Bend:   func(o *reference.Options) { o.Behaviour.ReplayEndsAllGrants = true },
+	},
+	{
 		Name: "one-refresh-token", Says: "A user and a client have one refresh token: a new one replaces that of an earlier grant.",
 		Allows: "RFC 6749 section 1.5: issuing a refresh token is at the discretion of the authorization server.",
 		Bend:   func(o *reference.Options) { o.Behaviour.OneRefreshToken = true },

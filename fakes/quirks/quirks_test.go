@@ -242,6 +242,20 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		assert.Equal(t, either(quirk, 400, 200), c.refresh(first))
 		assert.Equal(t, 200, listed(t, r, second["access_token"].(string)))
 	},
+	"replay-ends-all-grants": func(t *testing.T, r *reference.Reference, quirk bool) {
+		bystander, _ := register(t, r, nil)
+		c, _ := register(t, r, nil)
+		other := bystander.tokens(nil)
+		form := url.Values{
+			"grant_type": {"authorization_code"}, "code": {c.code(nil)}, "redirect_uri": {c.redirect}, "code_verifier": {verifier},
+		}
+		status, first := c.token(form)
+		require.Equal(t, 200, status)
+		status, _ = c.token(form)
+		require.Equal(t, 400, status)
+		assert.Equal(t, 400, c.refresh(first))
+		assert.Equal(t, either(quirk, 400, 200), bystander.refresh(other))
+	},
 	"one-refresh-token": func(t *testing.T, r *reference.Reference, quirk bool) {
 		c, _ := register(t, r, nil)
 		first, second := c.tokens(nil), c.tokens(nil)

@@ -61,7 +61,8 @@ const keyPause = 1500 * time.Millisecond
 
 // In a whole run with a login, no check accuses a quirk.
 func TestQuirksAreNotAccused(t *testing.T) {
-	sampled := whole.Sample(t, "refresh-overlap", "hidden-tools", "cancelled-call-unanswered", "large-messages-unread")
+	sampled := whole.Sample(t, "replay-ends-all-grants", "refresh-overlap", "hidden-tools", "cancelled-call-unanswered",
+		"large-messages-unread")
 	for _, q := range quirks.All {
 		t.Run(q.Name, func(t *testing.T) {
 			sampled(t, q.Name)
