@@ -34,6 +34,9 @@ listens() {
 # verdicts are those of a report, a line each.
 verdicts() { sed -nE 's/^\{"type":"result","id":"([A-Z0-9-]+)".*"wire":"([a-z]*)".*"verdict":"([A-Z_]+)".*/\1 \2 \3/p; t; s/^\{"type":"result","id":"([A-Z0-9-]+)".*"verdict":"([A-Z_]+)".*/\1 - \2/p' "$1" | LC_ALL=C sort; }
 
+# reasons are those of the verdicts that differ.
+reasons() { sed -nE 's/^> ([A-Z0-9-]+) .*/\1/p' "$logs/differs" | sort -u | while read -r id; do grep "^{\"type\":\"result\",\"id\":\"$id\"" "$logs/verdicts" | sed -nE 's/.*"id":"([A-Z0-9-]+)".*"reason":"(([^"\\]|\\.)*)".*/    \1: \2/p' | cut -c1-400; done >&2; }
+
 # steady tests a server INTEROP_RUNS times in a row, idle and with every core busy. It shows each verdict that differs from the first run.
 steady() {
 	busy=
@@ -49,7 +52,7 @@ steady() {
 			"$cache/mcpauth" run -q -c "$folder/target.yaml" --fail-on none --patience 1s --report ndjson="$logs/verdicts" ${arguments:-} ${INTEROP_ARGS:-} || [ $? -eq 3 ] || return 1
 			verdicts "$logs/verdicts" >"$logs/now"
 			[ -f "$logs/first-$name" ] || cp "$logs/now" "$logs/first-$name"
-			diff "$logs/first-$name" "$logs/now" >"$logs/differs" || { differ=$((differ + $(grep -c '^>' "$logs/differs"))); sed "s/^/$name, $load, run $run: /" "$logs/differs" >&2; }
+			diff "$logs/first-$name" "$logs/now" >"$logs/differs" || { differ=$((differ + $(grep -c '^>' "$logs/differs"))); sed "s/^/$name, $load, run $run: /" "$logs/differs" >&2; reasons; }
 		done
 		echo "$name, $load: $INTEROP_RUNS runs of $(wc -l <"$logs/first-$name") verdicts in $((SECONDS - began)) s" >&2
 	done
