@@ -524,7 +524,7 @@ var answerRows = []Flaw{
 				q.Del("prompt")
 			}
 		}), "AS-*"),
-	codes("repeated", "the same value twice", func() string { return "code_1" }),
+	codes("repeated", "two of them are the same", func() string { return "code_1" }),
 	codes("digits", "bits vary", func() string { return "code_of_a_server_in_many_letters_" + fmt.Sprint(seeded.Fakes.Bytes(4)) }),
 	codes("uuid", "bits vary", func() string {
 		v := hex.EncodeToString(seeded.Fakes.Bytes(16))

@@ -71,21 +71,21 @@ var pageRows = []Flaw{
 
 	cors("preflight", "a preflight request", func(r *http.Request, _ authAnswer) bool { return r.Method == http.MethodOptions }),
 	cors("request", "the authorization request", func(r *http.Request, _ authAnswer) bool { return atAuthorization(r) }),
-	cors("login", "the page Sign in", func(_ *http.Request, a authAnswer) bool { return a.shows("Sign in") }),
-	cors("consent", "the page Allow access?", func(_ *http.Request, a authAnswer) bool { return a.shows("Allow access?") }),
-	without("AS-AUTHZ-NO-STORE", "stores-login", "Cache-Control", "the page Sign in", "Sign in"),
-	without("AS-AUTHZ-NO-STORE", "stores-consent", "Cache-Control", "the page Allow access?", "Allow access?"),
-	without("AS-AUTHZ-NO-STORE", "referrer-of-login", "Referrer-Policy", "the page Sign in", "Sign in"),
+	cors("login", `the page "Sign in"`, func(_ *http.Request, a authAnswer) bool { return a.shows("Sign in") }),
+	cors("consent", `the page "Allow access?"`, func(_ *http.Request, a authAnswer) bool { return a.shows("Allow access?") }),
+	without("AS-AUTHZ-NO-STORE", "stores-login", "Cache-Control", `the page "Sign in"`, "Sign in"),
+	without("AS-AUTHZ-NO-STORE", "stores-consent", "Cache-Control", `the page "Allow access?"`, "Allow access?"),
+	without("AS-AUTHZ-NO-STORE", "referrer-of-login", "Referrer-Policy", `the page "Sign in"`, "Sign in"),
 	at("AS-AUTHZ-NO-STORE", "stores-code", "The redirect with the code may be stored.", "the redirect with the code",
 		pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
 			if a.params() != nil {
 				a.Fields.Set("Cache-Control", "max-age=300")
 			}
 		})),
-	without("AS-AUTHZ-CLICKJACKING", "frames-login", "Content-Security-Policy", "the page Sign in", "Sign in"),
-	without("AS-AUTHZ-CLICKJACKING", "frames-consent", "Content-Security-Policy", "the page Allow access?", "Allow access?"),
-	without("AS-AUTHZ-CSP", "no-csp-for-login", "Content-Security-Policy", "the page Sign in", "Sign in"),
-	without("AS-AUTHZ-CSP", "no-csp-for-consent", "Content-Security-Policy", "the page Allow access?", "Allow access?"),
+	without("AS-AUTHZ-CLICKJACKING", "frames-login", "Content-Security-Policy", `the page "Sign in"`, "Sign in"),
+	without("AS-AUTHZ-CLICKJACKING", "frames-consent", "Content-Security-Policy", `the page "Allow access?"`, "Allow access?"),
+	without("AS-AUTHZ-CSP", "no-csp-for-login", "Content-Security-Policy", `the page "Sign in"`, "Sign in"),
+	without("AS-AUTHZ-CSP", "no-csp-for-consent", "Content-Security-Policy", `the page "Allow access?"`, "Allow access?"),
 	at("AS-AUTHZ-CLICKJACKING", "frames-redirect", "A client that was approved before gets a code in a frame.", "the authorization endpoint",
 		all(behaviour(func(b *idp.Behaviour) { b.Consent = "never" }), pageAnswers(func(r *http.Request, _ url.Values, a authAnswer) {
 			a.Fields.Del("Content-Security-Policy")

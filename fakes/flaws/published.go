@@ -25,7 +25,7 @@ var publishedKeys = []Flaw{
 		d["keys"] = []any{"-----BEGIN PUBLIC KEY-----"}
 	}, "AS-META-SIGNED-METADATA"),
 	keySetFlaw("keys-without-use", "There is an encryption key, and a key that does not say what it is for.",
-		"no use", func(d map[string]any) {
+		"keys without use", func(d map[string]any) {
 			addKey(d, ecKey("use", "enc"))
 			addKey(d, ecKey("use", nil))
 		}),

@@ -222,7 +222,7 @@ var refreshRows = slices.Concat(
 			sum := sha256.Sum256([]byte(access))
 			return hex.EncodeToString(sum[:])
 		}),
-		derived("is-the-access-token", "they are equal", func(access string) string { return access },
+		derived("is-the-access-token", "the refresh token equals the access token", func(access string) string { return access },
 			"AS-*", "RS-TOKEN-REFRESH-OR-CODE"),
 		sideDoor("mints", "with a made-up refresh token", idp.SideDoorKnows),
 		sideDoor("for-anybody", "without a client", idp.SideDoorClient),

@@ -176,7 +176,7 @@ var noCredential = expect.That("credentials in the Authorization field, or asked
 	if !credentialLike(p.name) {
 		return ""
 	}
-	return "it is a credential, by its name"
+	return "by its name, the parameter is a credential"
 })
 
 // debugging are words of tools that show what is behind the server. Words that many an honest tool has, such as inspect

@@ -83,7 +83,7 @@ var survive = expect.That("an answer below HTTP 500", func(ex *reports.Exchange)
 
 var beSoon = expect.That("an answer within "+tooLong.String(), func(ex *reports.Exchange) string {
 	if took(ex) > tooLong {
-		return "it took " + took(ex).Round(time.Millisecond).String()
+		return "the answer took " + took(ex).Round(time.Millisecond).String()
 	}
 	return ""
 })
@@ -198,5 +198,5 @@ var fewFetches = expect.That(few, func(n int) string {
 	if n <= fewKeys {
 		return ""
 	}
-	return fmt.Sprintf("%d requests", n)
+	return expect.Count(n, "request")
 })

@@ -201,7 +201,7 @@ var beBlocked = expect.Family("beBlocked", func(t *T) expect.Matcher {
 var stayBlocked = expect.Family("stayBlocked", func(t *T) expect.Matcher {
 	return expect.That("a block that the client cannot lift", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
-			return "it is served"
+			return "the request is served"
 		}
 		return ""
 	})

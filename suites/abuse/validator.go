@@ -47,7 +47,7 @@ func staysResponsive(t *T) {
 
 var notWait = expect.That("an answer within "+others.String(), func(ex *reports.Exchange) string {
 	if took(ex) > others {
-		return "it took " + took(ex).Round(time.Millisecond).String()
+		return "the answer took " + took(ex).Round(time.Millisecond).String()
 	}
 	return ""
 })
@@ -55,7 +55,7 @@ var notWait = expect.That("an answer within "+others.String(), func(ex *reports.
 var notBeServed = expect.Family("notBeServed", func(t *T) expect.Matcher {
 	return expect.That("a refusal", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
-			return "it is served"
+			return "the request is served"
 		}
 		return ""
 	})

@@ -257,7 +257,7 @@ func eachOwnPage(t *T, g *Grant, judge func(t *T, p *login.Page, ex *reports.Exc
 	var rows Cases[int]
 	for i, p := range g.Pages {
 		if own != nil && p.URL.Host == own.Host {
-			rows = rows.And("the page "+p.Title, i)
+			rows = rows.And(fmt.Sprintf("the page %q", p.Title), i)
 		}
 	}
 	Each(t, rows, func(t *T, i int) { judge(t, g.Pages[i], g.PageExchanges[i]) })
@@ -300,6 +300,9 @@ var limitReferrer = expect.Family("limitReferrer", func(p *login.Page) expect.Ma
 		if strings.Contains(r, "no-referrer") || strings.Contains(r, "origin") || strings.Contains(p.Source, `name="referrer"`) {
 			return ""
 		}
+		if r == "" {
+			return "Referrer-Policy is absent"
+		}
 		return "Referrer-Policy " + printable(r)
 	})
 })
@@ -334,6 +337,9 @@ func policiesIn(p *login.Page) (out []string) {
 var restrict = expect.That("a Content-Security-Policy that forbids foreign and inline scripts", func(policies []string) string {
 	if slices.ContainsFunc(policies, forbidsScripts) {
 		return ""
+	}
+	if len(policies) == 0 {
+		return "Content-Security-Policy is absent"
 	}
 	return "Content-Security-Policy " + printable(strings.Join(policies, " | "))
 })

@@ -97,7 +97,7 @@ var endAtHome = expect.Family("endAtHome", func(registered, requested string) ex
 
 var compareStrings = expect.That("redirect_uri compared as a string (OAuth 2.1 section 2.3.1)", func(g *Grant) string {
 	if g.AsksUser() || g.Code() != "" || g.Stage == login.Elsewhere {
-		return "it is accepted, although it equals the registered one only after normalization"
+		return "the redirect_uri is accepted, although it equals the registered one only after normalization"
 	}
 	return ""
 })

@@ -78,6 +78,9 @@ var returnState = expect.Family("returnState", func(state string, variants ...st
 		if g.Stage != login.Answered || len(got) == 1 && (got[0] == state || slices.Contains(variants, got[0])) {
 			return ""
 		}
+		if len(got) == 0 || got[0] == "" {
+			return "no state, where the request has " + printable(state)
+		}
 		return "state " + printable(strings.Join(got, " and ")) + " for state " + printable(state)
 	})
 })
@@ -311,7 +314,7 @@ func hidesTheChallenge(t *T) {
 var hide = expect.Family("hide", func(challenge string) expect.Matcher {
 	return expect.That("nothing in the answer from which the code challenge can be read", func(v string) string {
 		if reveals(v, challenge, 3) {
-			return "it holds the challenge, encoded but not encrypted"
+			return "the answer has the challenge, encoded but not encrypted"
 		}
 		return ""
 	})
@@ -460,7 +463,7 @@ func namesTheIssuer(t *T) {
 // carryIss allows a signed answer, which carries it inside (JARM).
 var carryIss = expect.That("iss in the answer (RFC 9207 section 2)", func(g *Grant) string {
 	if len(g.Answer("iss")) == 0 && len(g.Answer("response")) == 0 {
-		return "there is none: " + g.Describe()
+		return "iss is absent: " + g.Describe()
 	}
 	return ""
 })

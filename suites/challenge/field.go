@@ -139,7 +139,7 @@ var giveBearerItsParameters = expect.Family("giveBearerItsParameters", func() ex
 		}
 		for _, c := range expect.Challenges(ex) {
 			if named(c) && !strings.EqualFold(c.Scheme, "DPoP") {
-				return fmt.Sprintf("it belongs to the scheme %q: a comma or a scheme name is missing", c.Scheme)
+				return fmt.Sprintf("resource_metadata is in the challenge of the scheme %q: a comma or a scheme name is missing", c.Scheme)
 			}
 		}
 		return ""

@@ -109,7 +109,7 @@ func notAnswerOn(s *Stream) expect.Matcher {
 	answered := s.Waits(`"result"`, opening/2)
 	return expect.Refusing("a refusal", func(*reports.Exchange) string {
 		if answered {
-			return "it is answered on the first user's stream"
+			return "the message is answered on the first user's stream"
 		}
 		return ""
 	})

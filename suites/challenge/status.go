@@ -211,7 +211,7 @@ var notShow = expect.Family("notShow", func(what string, texts []string) expect.
 			all += "\n" + f.Value
 		}
 		if i := slices.IndexFunc(texts, func(text string) bool { return strings.Contains(all, text) }); i >= 0 {
-			return fmt.Sprintf("it shows %q", strings.TrimSpace(texts[i]))
+			return fmt.Sprintf("the answer shows %q", strings.TrimSpace(texts[i]))
 		}
 		return ""
 	})

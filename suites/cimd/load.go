@@ -40,7 +40,7 @@ func limitsDocuments(t *T) {
 
 var takeLittle = expect.Unless(expect.Refusing("a document of 16 MiB to be refused, and not read to its end", func(r *request) string {
 	if accepted(r.Grant) || r.page.Sent() > taken {
-		return fmt.Sprintf("%d MiB were read: %s", r.page.Sent()>>20, r.Describe())
+		return fmt.Sprintf("%d MiB were read, and %s", r.page.Sent()>>20, r.Describe())
 	}
 	return ""
 }), unlessFetched)

@@ -40,7 +40,7 @@ var mention = expect.Family("mention", func(what string, texts ...string) expect
 		if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(said, text) }) {
 			return ""
 		}
-		return "the page does not say it"
+		return "the page does not name it"
 	})
 })
 

@@ -90,7 +90,7 @@ type pair struct {
 var notContradict = expect.Family("notContradict", func(t *T) expect.Matcher {
 	return expect.Refusing("a refusal of a request whose credentials contradict each other", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
-			return "it is served"
+			return "the request is served"
 		}
 		return ""
 	})
@@ -98,7 +98,7 @@ var notContradict = expect.Family("notContradict", func(t *T) expect.Matcher {
 
 var beIndifferent = expect.That("the same answer in whichever order the fields come", func(served [2]bool) string {
 	if served[0] != served[1] {
-		return "it is served in one order only"
+		return "the request is served in one order of the fields only"
 	}
 	return ""
 })

@@ -126,13 +126,13 @@ func issuerProblem(s string) string {
 	case u.Scheme != "https" && !document.LoopbackHost(u.Hostname()):
 		return "http on a host that is not loopback"
 	case strings.ContainsAny(s, "?#"):
-		return "it has a query or a fragment"
+		return "the issuer has a query or a fragment"
 	case u.User != nil:
-		return "it has user information"
+		return "the issuer has user information"
 	case strings.Contains(u.Path, "/.well-known/"):
-		return "this is the URL of a metadata document"
+		return "the issuer is the URL of a metadata document"
 	case strings.HasSuffix(u.Path, "/authorize"), strings.HasSuffix(u.Path, "/token"):
-		return "this is the URL of an endpoint"
+		return "the issuer is the URL of an endpoint"
 	}
 	return ""
 }
@@ -182,7 +182,7 @@ func resolution(a *survey.Server) string {
 	case a.Err != nil:
 		return a.Err.Error()
 	case m == nil:
-		return "there is no metadata at any of its well-known locations"
+		return "no metadata at any of its well-known locations"
 	case m.Object.String("issuer") == "":
 		return "its metadata at " + m.URL + " names no issuer"
 	case m.Object.String("issuer") != a.Issuer:
@@ -233,7 +233,7 @@ func listsFewScopes(t *T) {
 	t.Expect(scopes).SeenIn(d.Exchange).To(
 		expect.That("no scope that means everything beside others", func(scopes []string) string {
 			if i := slices.IndexFunc(scopes, expect.Omnibus); i >= 0 && len(scopes) > 1 {
-				return fmt.Sprintf("%q", scopes[i])
+				return fmt.Sprintf("the scope %q", scopes[i])
 			}
 			return ""
 		}),

@@ -58,7 +58,7 @@ func publishesScopes(t *T) {
 	t.Expect(d).SeenIn(d.Exchange).To(expect.That("the scopes that tools need in scopes_supported, or in the challenge",
 		func(*survey.Document) string {
 			if !challenged && len(scopes) == 0 {
-				return fmt.Sprintf("neither names any, though %s needs %s", tools[0].Name, tools[0].Needs())
+				return fmt.Sprintf("neither scopes_supported nor the challenge names a scope, though %s needs %s", tools[0].Name, tools[0].Needs())
 			}
 			return ""
 		}))

@@ -73,7 +73,7 @@ func segment(s string) *document.Object {
 var beReadable = expect.Family("beReadable", func() expect.Matcher {
 	return expect.That("signed_metadata to be a compact JWS", func(s signed) string {
 		if s.header == nil || s.claims == nil {
-			return "it cannot be decoded"
+			return "signed_metadata cannot be decoded"
 		}
 		return ""
 	})

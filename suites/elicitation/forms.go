@@ -63,12 +63,12 @@ var haveNoSecretField = expect.That("no credential in a form", func(f form) stri
 	named := true // every field has a name of its own, which is no secret's
 	for _, name := range f.free() {
 		if said := credential.FindString(f.describe(name)); said != "" {
-			return "it asks for " + strings.ToLower(said)
+			return "the form asks for " + strings.ToLower(said)
 		}
 		named = named && !slices.Contains(anything, strings.ToLower(name))
 	}
 	if said := credential.FindString(asserted(f.message)); said != "" && !named {
-		return "it asks for " + strings.ToLower(said)
+		return "the form asks for " + strings.ToLower(said)
 	}
 	return ""
 })

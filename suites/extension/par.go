@@ -92,7 +92,7 @@ var endWithoutSecondCode = expect.That("a request_uri that brings one code", fun
 	if g.Code() == "" {
 		return ""
 	}
-	return "it brings a second code"
+	return "the request_uri brings a second code"
 })
 
 // tryForeignRequest begins with a request_uri as another client, which has the same redirect URI.

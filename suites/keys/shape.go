@@ -59,7 +59,7 @@ func tellUsesApart() expect.Matcher {
 			uses[k.String("use")]++
 		}
 		if uses["enc"] > 0 && uses[""] > 0 {
-			return fmt.Sprintf("%d keys have no use", uses[""])
+			return fmt.Sprintf("keys without use: %d", uses[""])
 		}
 		return ""
 	})
@@ -72,7 +72,7 @@ func haveSignatureKey() expect.Matcher {
 			return "keys is empty"
 		}
 		if !slices.ContainsFunc(keys, func(k *document.Object) bool { return k.String("use") != "enc" }) {
-			return "there are encryption keys only"
+			return "the set has encryption keys only"
 		}
 		return ""
 	})

@@ -24,7 +24,7 @@ func publishesStrongKeys(t *T) {
 func beLongEnough() expect.Matcher {
 	return ofKey("an RSA key of 2048 bits or more (RFC 7518 section 3.3)", func(k jwk) string {
 		if n := modulus(k); n != nil && n.BitLen() < 2048 {
-			return fmt.Sprintf("it has %d bits", n.BitLen())
+			return fmt.Sprintf("the key has %d bits", n.BitLen())
 		}
 		return ""
 	})
@@ -61,15 +61,15 @@ func resistFactoring() expect.Matcher {
 			return ""
 		}
 		if f := smallFactor(n); f != 0 {
-			return fmt.Sprintf("it can be divided by %d", f)
+			return fmt.Sprintf("the modulus can be divided by %d", f)
 		}
 		switch {
 		case n.ProbablyPrime(1):
-			return "it is a prime itself"
+			return "the modulus is a prime itself"
 		case hasCloseFactors(n):
 			return "its two primes are so close that Fermat's method finds them (CVE-2022-26320)"
 		case isROCA(n):
-			return "it was made by a faulty library of smart cards (ROCA, CVE-2017-15361)"
+			return "the key was made by a faulty library of smart cards (ROCA, CVE-2017-15361)"
 		}
 		return ""
 	})
@@ -159,7 +159,7 @@ func beNobodyElses() expect.Matcher {
 		for line := range strings.Lines(vectors.PublishedKeys) {
 			beginning, where, _ := strings.Cut(strings.TrimSpace(line), " ")
 			if strings.HasPrefix(own, beginning) {
-				return "it is the example key of " + where + ": everybody can sign with it"
+				return "the key is the example of " + where + ": everybody can sign with it"
 			}
 		}
 		return ""

@@ -170,7 +170,7 @@ var loadOwn = expect.Family("loadOwn", func(own *url.URL) expect.Matcher {
 		if len(others) == 0 {
 			return ""
 		}
-		return "it loads " + strings.Join(others, ", ")
+		return "the page loads " + strings.Join(others, ", ")
 	})
 })
 

@@ -218,7 +218,7 @@ func listsGrantTypes(t *T) {
 		seen := t.Expect(d).SeenIn(d.Exchange)
 		if _, ok := d.Object.Get("grant_types_supported"); !ok {
 			seen.Ideally(onDocument("grant_types_supported; left out, it means authorization_code and implicit (RFC 8414 section 2)",
-				func(*survey.Document) string { return "it is absent" }))
+				func(*survey.Document) string { return "grant_types_supported is absent" }))
 			return
 		}
 		seen.To(inList("grant_types_supported", "authorization_code", "authorization_code among the grant types"),

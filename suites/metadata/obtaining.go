@@ -100,7 +100,7 @@ func servesAtOrigin(t *T) {
 		ex := t.Get(document.Origin(t.Survey.URL) + prefix + "/.well-known/oauth-authorization-server")
 		t.Expect(ex, "%s", prefix).To(expect.That("metadata at the root of the origin, path removed", func(ex *reports.Exchange) string {
 			if _, _, err := survey.ReadDocument(ex); err == nil {
-				return "it is served below " + prefix + " only"
+				return "the metadata is served below " + prefix + " only"
 			}
 			return ""
 		}))

@@ -159,7 +159,7 @@ func knowsTheScopesOfTheResource(t *T) {
 
 var knowTheScope = expect.That("a scope that the MCP server names to be known to its authorization server", func(g *Grant) string {
 	if g.Error() == "invalid_scope" {
-		return "it is not in scopes_supported, and an authorization request with it ends with invalid_scope"
+		return "the scope is not in scopes_supported, and an authorization request with it ends with invalid_scope"
 	}
 	return ""
 })

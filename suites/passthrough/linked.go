@@ -52,7 +52,7 @@ func usesOwnAccounts(t *T) {
 var beAbout = expect.Family("beAbout", func(whose, foreign string) expect.Matcher {
 	return expect.That(whose, func(said string) string {
 		if said == foreign {
-			return "it is about the account of the other user: " + reports.OneLine(said, 80)
+			return "the answer is about the account of the other user: " + reports.OneLine(said, 80)
 		}
 		return ""
 	})
@@ -70,9 +70,9 @@ func endsWithUpstreamGrant(t *T) {
 		return
 	}
 	Each(t, named(t.Upstream.Tools()), func(t *T, tool Tool) { // others may go on without the third party
-		t.Expect(t.MCP.CallTool(tokens.Access, tool), "%v after the third-party grant is gone", t.Patience).To(notRun)
+		t.Expect(t.MCP.CallTool(tokens.Access, tool), "%s after the third-party grant is gone", expect.Span(t.Patience)).To(notRun)
 	})
-	t.Expect(ex, "%v after the third-party grant is gone", t.Patience).Ideally(expect.RefuseAnyway())
+	t.Expect(ex, "%s after the third-party grant is gone", expect.Span(t.Patience)).Ideally(expect.RefuseAnyway())
 }
 
 var notRun = expect.That("a refusal", func(ex *reports.Exchange) string {

@@ -58,7 +58,7 @@ var nonceWithOpenID = expect.That("a nonce with the scope openid", func(q url.Va
 	if q.Get("nonce") != "" || !slices.Contains(strings.Fields(q.Get("scope")), "openid") {
 		return ""
 	}
-	return "there is none"
+	return "the upstream request has no nonce"
 })
 
 var lackInvented = expect.That("the proxy to choose the scopes of the upstream request", func(q url.Values) string {
@@ -94,7 +94,7 @@ func introspecting(t *T) *oauth.Client {
 var holdNothingOf = expect.Family("holdNothingOf", func(issued []string) expect.Matcher {
 	return expect.That("an answer without any token or code of the upstream", func(text string) string {
 		if slices.ContainsFunc(issued, func(secret string) bool { return len(secret) > 8 && strings.Contains(text, secret) }) {
-			return "it has a token or code that the upstream issued"
+			return "the answer has a token or code that the upstream issued"
 		}
 		return ""
 	})

@@ -73,7 +73,7 @@ var takeNoLonger = expect.Family("takeNoLonger", func(before time.Duration) expe
 		if after <= 10*before || after <= time.Second {
 			return ""
 		}
-		return fmt.Sprintf("it takes %v, and %v before the flood", after, before)
+		return fmt.Sprintf("the same request takes %v, and took %v before the flood", after, before)
 	})
 })
 

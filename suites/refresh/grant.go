@@ -61,7 +61,7 @@ func expiry(t *T, tokens *oauth.Tokens) any {
 var bringAnother = expect.Family("bringAnother", func(tokens *oauth.Tokens) expect.Matcher {
 	return expect.That("a new access token", func(next *oauth.Tokens) string {
 		if next.Access == tokens.Access {
-			return "the same one, which expires when it would have"
+			return "the access token of before, which expires no later"
 		}
 		return ""
 	})
@@ -135,11 +135,11 @@ func issuesUnguessableTokens(t *T) {
 // Who has the access token must not be able to make the refresh token from it.
 var haveNothingInCommon = expect.That("a refresh token that does not follow from the access token", func(tokens *oauth.Tokens) string {
 	if tokens.Refresh == tokens.Access {
-		return "they are equal"
+		return "the refresh token equals the access token"
 	}
 	for _, made := range madeFrom(tokens.Access) {
 		if strings.EqualFold(tokens.Refresh, made.Value) {
-			return "it is " + made.Name
+			return "the refresh token is " + made.Name
 		}
 	}
 	return ""
@@ -177,8 +177,11 @@ func refusesInvalidTokens(t *T) {
 
 // A client gives up a refresh token, and lets the user sign in again, when it is told invalid_grant (OAuth 2.1 section 3.2.4).
 var sayInvalidGrant = expect.Refusing("a refusal with error invalid_grant", func(ex *reports.Exchange) string {
-	if code := oauth.ErrorCode(ex); code != "invalid_grant" && expect.NoAnswer(ex) == "" {
-		return fmt.Sprintf("%s and error %q", expect.Describe(ex), code)
+	switch code := oauth.ErrorCode(ex); {
+	case code == "invalid_grant", expect.NoAnswer(ex) != "":
+		return ""
+	case code == "":
+		return expect.Describe(ex) + ", without an error code"
 	}
 	return ""
 })
@@ -234,7 +237,7 @@ func acceptsOfflineAccess(t *T) {
 
 var bringNoRefreshToken = expect.That("no refresh token", func(tokens *oauth.Tokens) string {
 	if tokens.Refresh != "" {
-		return "one is issued"
+		return "a refresh token is issued"
 	}
 	return ""
 })

@@ -166,9 +166,9 @@ func overlaps(t *T) bool {
 	return t.AS.Tokens(t.AS.Refresh(tokens), tokens.Client) == nil
 }
 
-var oneLineage = expect.That("one lineage", func(alive int) string {
+var oneLineage = expect.That("one refresh token that works afterwards, at most", func(alive int) string {
 	if alive <= 1 {
 		return ""
 	}
-	return fmt.Sprintf("%d different refresh tokens go on working", alive)
+	return fmt.Sprintf("%d different refresh tokens work afterwards", alive)
 })

@@ -102,7 +102,7 @@ var holdScope = expect.Family("holdScope", func(scope string, held bool) expect.
 		if held {
 			return ""
 		}
-		return "it lacks it; the response says scope " + strings.Join(tokens.Scope, " ")
+		return "the token lacks " + scope + "; the response says scope " + strings.Join(tokens.Scope, " ")
 	})
 })
 
@@ -111,6 +111,6 @@ var lackScope = expect.Family("lackScope", func(scope string, held bool) expect.
 		if !held {
 			return ""
 		}
-		return "it has " + scope + "; the response says scope " + strings.Join(tokens.Scope, " ")
+		return "the token has " + scope + "; the response says scope " + strings.Join(tokens.Scope, " ")
 	})
 })

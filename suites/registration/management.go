@@ -155,7 +155,7 @@ func revalidatesUpdates(t *T) {
 		}
 		Refuses(t, good, Cases[changing]{{"PUT", change}}, expect.Refusing("a refusal, or "+c.member+" as it was", func(u *updated) string {
 			if u.holds(c.member, c.value) {
-				return "it is registered"
+				return "the registration now has the value of the request"
 			}
 			return ""
 		}))

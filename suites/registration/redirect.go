@@ -60,7 +60,7 @@ func refusesDangerousSchemes(t *T) {
 var leaveOut = expect.Family("leaveOut", func(uri string) expect.Matcher {
 	return expect.That("the other redirect URIs alone", func(ex *reports.Exchange) string {
 		if kept, _ := oauth.Object(ex).Strings("redirect_uris"); len(kept) == 0 || slices.Contains(kept, uri) {
-			return "it is registered"
+			return "the redirect URI is registered"
 		}
 		return ""
 	})
@@ -101,7 +101,7 @@ func refusesFragments(t *T) {
 	const whole = "https://client.example/cb"
 	cut := expect.AdvisedOf(expect.Either(leaveOut(whole+"#frag"), refuseURI()), "a refusal", func(ex *reports.Exchange) string {
 		if notRegistered(ex) == "" {
-			return "it is registered without its fragment"
+			return "the redirect URI is registered without its fragment"
 		}
 		return ""
 	})
@@ -113,7 +113,7 @@ func refusesFragments(t *T) {
 // refuse is what a warning asks for where the clause leaves it open.
 var refuse = expect.That("a refusal", func(ex *reports.Exchange) string {
 	if notRegistered(ex) == "" {
-		return "it is registered"
+		return "the client is registered"
 	}
 	return ""
 })
@@ -152,7 +152,7 @@ var readAsList = expect.Family("readAsList", func(uri string) expect.Matcher {
 var needNone = expect.That("a client without a grant that redirects", func(ex *reports.Exchange) string {
 	grants, ok := oauth.Object(ex).Strings("grant_types")
 	if notRegistered(ex) != "" || !ok || slices.Contains(grants, "authorization_code") || slices.Contains(grants, "implicit") {
-		return "it may use " + strings.Join(grants, " ")
+		return "the client is registered with grant_types " + strings.Join(grants, " ")
 	}
 	return ""
 })
@@ -186,7 +186,7 @@ func refusesBarePrivateSchemes(t *T) {
 		t.Expect(decided(t, ex)).Ideally(expect.That("private schemes in reverse domain form only (RFC 8252 section 7.1)",
 			func(ex *reports.Exchange) string {
 				if notRegistered(ex) == "" {
-					return "it is registered; some desktop clients need that"
+					return "the client is registered; some desktop clients need such a scheme"
 				}
 				return ""
 			}))

@@ -81,7 +81,7 @@ var bringNoToken = expect.That("no token for a client that anybody can register"
 	if served {
 		return "the token works at the MCP server: registration is all that access takes"
 	}
-	return "one is issued, though the MCP server refuses it"
+	return "a token is issued, though the MCP server refuses it"
 })
 
 func limitsScope(t *T) {

@@ -123,7 +123,7 @@ func endsAccessTokens(t *T) {
 	}
 	mustConfirm(t, ex)
 	last, dead := t.MCP.UntilRefused(tokens.Access)
-	about := "a revoked access token after " + t.Patience.String()
+	about := "a revoked access token after " + expect.Span(t.Patience)
 	if !dead && inactive(t, tokens) {
 		t.Note("introspection says that the token is inactive; the MCP server looks at its signature only")
 		t.Expect(last, about).Ideally(expect.RefuseAnyway())

@@ -61,7 +61,7 @@ func namesNeededScopes(t *T) {
 }
 
 var nameAScope = expect.That("scope in the challenge, so that the client knows what to ask for",
-	func(*denial) string { return "it is absent" })
+	func(*denial) string { return "scope is absent" })
 
 var nameScopesOf = expect.Family("nameScopesOf", func(tool Tool) expect.Matcher {
 	return expect.That("scopes in the challenge that enable the tool: "+tool.Needs(), func(d *denial) string {

@@ -37,7 +37,7 @@ func identifiesUserByToken(t *T) {
 func hide(shows func(*reports.Exchange) bool) expect.Matcher {
 	return expect.Refusing("nothing of the first user's for the second", func(ex *reports.Exchange) string {
 		if shows(ex) {
-			return "it is shown"
+			return "the answer shows it"
 		}
 		return ""
 	})

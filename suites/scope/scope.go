@@ -39,5 +39,9 @@ func publishesNoOmnibusScope(t *T) {
 }
 
 var holdNoOmnibusScope = expect.That("no scope that means everything", func(scopes []string) string {
-	return strings.Join(slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !expect.Omnibus(s) }), " ")
+	wide := slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !expect.Omnibus(s) })
+	if len(wide) == 0 {
+		return ""
+	}
+	return "the scope " + strings.Join(wide, " ")
 })

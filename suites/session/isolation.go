@@ -109,7 +109,7 @@ func outlives(t *T, call mcp.Call) {
 	ex := t.Send(call)
 	t.Expect(ex, "an expired token in its session, where it was used before").To(expect.Refusing(expected, func(ex *reports.Exchange) string {
 		if passed(t, ex) {
-			return "it is still accepted: " + expect.Describe(ex)
+			return "the token is still accepted: " + expect.Describe(ex)
 		}
 		return ""
 	}))

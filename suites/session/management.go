@@ -74,7 +74,7 @@ func ignoresSessionIDs(t *T) {
 	ids := Cases[string]{{"an id that names no session", Random(18)}}
 	if _, spoken := t.Survey.Newest(mcp.Stateful); spoken && t.MCP.HasToken() {
 		if live := OpenSession(t).SessionID; live != "" {
-			ids = ids.And("the id of a live session of the stateful wire", live)
+			ids = ids.And("the id of a live session of a revision with sessions", live)
 		}
 	}
 	Each(t, ids, func(t *T, id string) {

@@ -91,7 +91,7 @@ func tellsOnlyWhoMayRead(t *T) {
 	if t.Expect(watched{other, o.Resource, silence}, "another user").To(deliverNothing("about " + o.Resource)) {
 		t.Expect(accepted, "another user").Ideally(expect.That("a subscription to another user's resource to be refused", func(yes bool) string {
 			if yes {
-				return "it is acknowledged, and nothing delivered"
+				return "the subscription is acknowledged, and nothing delivered"
 			}
 			return ""
 		}))

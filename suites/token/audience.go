@@ -37,7 +37,7 @@ var oneResource = expect.That("a token that is good for one resource, or for non
 
 var someAudience = expect.That("an audience in every token", func(audience []string) string {
 	if len(audience) == 0 {
-		return "it has none"
+		return "the token has no aud"
 	}
 	return ""
 })

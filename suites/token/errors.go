@@ -120,7 +120,7 @@ var lack = expect.Family("lack", func(expected string, parts ...string) expect.M
 		if i < 0 {
 			return ""
 		}
-		return "it holds " + parts[i]
+		return "the answer has " + strings.TrimSpace(parts[i])
 	})
 })
 

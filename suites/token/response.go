@@ -272,5 +272,5 @@ var holdNoCredential = expect.That("no credential in a token", func(jwt expect.J
 	if i < 0 {
 		return ""
 	}
-	return "it holds " + jwt.Claims.Members[i].Name
+	return "the token has the claim " + jwt.Claims.Members[i].Name
 })

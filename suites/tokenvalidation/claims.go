@@ -160,7 +160,7 @@ func tellsClientFromUser(t *T) {
 var beOf = expect.Family("beOf", func(user [2][]string, marks []string) expect.Matcher {
 	return expect.That("the subject to be the user", func(words []string) string {
 		if slices.ContainsFunc(marks, func(m string) bool { return slices.Contains(words, m) && !slices.Contains(user[0], m) }) {
-			return "it is answered as one of alice: " + strings.Join(words, " ")
+			return "the call is answered as one of alice: " + strings.Join(words, " ")
 		}
 		return ""
 	})

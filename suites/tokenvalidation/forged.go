@@ -234,7 +234,7 @@ func hasNoWellKnownSecret(t *T) {
 var haveNoWeakSecret = expect.That("a signature by a secret that nobody can guess", func(token string) string {
 	for i, word := range weakSecrets {
 		if dot := strings.LastIndexByte(token, '.'); dot > 0 && mint.HMAC(token[:dot], []byte(word)) == token[dot+1:] {
-			return fmt.Sprintf("it is signed with well-known secret number %d", i+1)
+			return fmt.Sprintf("the token is signed with well-known secret number %d", i+1)
 		}
 	}
 	return ""

@@ -109,12 +109,12 @@ func forgetsPositiveAnswers(t *T) {
 	t.Expect(t.MCP.Use(token.Value), "an ordinary opaque token").AsControl(t.MCP.Serve())
 	token.Say(introspector.Inactive)
 	last, dead := t.MCP.UntilRefused(token.Value)
-	within := "a refusal within " + t.Patience.String() + " of the authorization server calling the token inactive"
+	within := "a refusal within " + expect.Span(t.Patience) + " of the authorization server calling the token inactive"
 	t.Expect(dead).SeenIn(last).Ideally(expect.That(within, func(dead bool) string {
 		if dead {
 			return ""
 		}
-		return "it is still accepted; if a cache of such a length is meant, say so with --patience"
+		return "the token is still accepted; if a cache of such a length is meant, say so with --patience"
 	}))
 	late := t.Mint.OpaqueToken(introspector.Inactive)
 	t.MCP.Use(late.Value)
@@ -153,7 +153,7 @@ func mediaType(q introspector.Question) string {
 var stayOutOfURL = expect.Family("stayOutOfURL", func(token string) expect.Matcher {
 	return expect.That("in the body of a POST (RFC 7662 section 2.1)", func(q introspector.Question) string {
 		if strings.Contains(q.Query, token) {
-			return "it is in the query, where logs keep it"
+			return "the token is in the query, where logs keep it"
 		}
 		return ""
 	})
@@ -164,7 +164,7 @@ var holdToken = expect.Family("holdToken", func(token string) expect.Matcher {
 		if slices.Contains(members, "token="+token) {
 			return ""
 		}
-		return "it holds no such token"
+		return "the body has no such token"
 	})
 })
 

@@ -98,7 +98,7 @@ func readsVerificationStrictly(t *T) {
 var answerWithin = expect.Family("answerWithin", func(d time.Duration) expect.Matcher {
 	return expect.That("an answer within "+d.String(), func(ex *reports.Exchange) string {
 		if took := time.Duration(float64(ex.Duration) * float64(time.Millisecond)); took > d {
-			return "it took " + took.Round(time.Second).String()
+			return "the answer took " + took.Round(time.Second).String()
 		}
 		return ""
 	})
@@ -168,7 +168,7 @@ func secrets(t *T, token *introspector.Token, ex *reports.Exchange) {
 var keepBack = expect.Family("keepBack", func(name, credential string) expect.Matcher {
 	return expect.That("nothing of the target's own credentials", func(ex *reports.Exchange) string {
 		if strings.Contains(expect.Body(ex), credential) {
-			return "it holds the value of " + name
+			return "the answer has the value of " + name
 		}
 		return ""
 	})

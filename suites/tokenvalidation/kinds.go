@@ -74,7 +74,7 @@ func refusesRevokedTokens(t *T) {
 
 var beRefusedWithin = expect.Family("beRefusedWithin", func(t *T, bound string) expect.Matcher {
 	return expect.That("a revoked token refused", func(*reports.Exchange) string {
-		return "it is still served after " + t.Patience.String() + bound
+		return "the token is still served after " + expect.Span(t.Patience) + bound
 	})
 })
 

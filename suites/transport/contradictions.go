@@ -193,7 +193,7 @@ func servesOnEveryConnection(t *T) bool {
 		return true
 	}
 	return t.Expect(refused, "on new connections").To(expect.That("the valid token to be served each time", func(ex *reports.Exchange) string {
-		return fmt.Sprintf("it is served in %d of %d tries: is the store of tokens shared by all instances? (%s)", served, tries,
+		return fmt.Sprintf("the valid token is served in %d of %d tries: is the store of tokens shared by all instances? (%s)", served, tries,
 			expect.Describe(ex))
 	}))
 }

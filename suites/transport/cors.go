@@ -59,6 +59,9 @@ var allowOrigin = expect.Family("allowOrigin", func(origin string) expect.Matche
 		if s >= 200 && s <= 299 && (allowed == "*" || allowed == origin) {
 			return ""
 		}
+		if allowed == "" {
+			return expect.Describe(ex) + ", without Access-Control-Allow-Origin"
+		}
 		return fmt.Sprintf("%s, Access-Control-Allow-Origin %q", expect.Describe(ex), allowed)
 	})
 })
@@ -100,6 +103,8 @@ var showTheChallenge = expect.That("the CORS fields on the 401, and WWW-Authenti
 		switch {
 		case expect.Header(ex, "Access-Control-Allow-Origin") == "":
 			return "no Access-Control-Allow-Origin, so browser code cannot see the challenge"
+		case len(exposed) == 0:
+			return "no Access-Control-Expose-Headers, so browser code cannot see the challenge"
 		case !slices.Contains(exposed, "www-authenticate") && !slices.Contains(exposed, "*"):
 			return fmt.Sprintf("Access-Control-Expose-Headers %q, so browser code cannot see the challenge", strings.Join(exposed, ", "))
 		}

@@ -14,6 +14,9 @@ import (
 // pair are the answers of the two wires to one kind of request.
 type pair struct{ stateful, stateless *reports.Exchange }
 
+// kinds are the two kinds of request that a server may answer.
+var kinds = map[mcp.Wire]string{mcp.Stateful: "in a session (until 2025-11-25)", mcp.Stateless: "without a session (2026-07-28)"}
+
 // protectsBothWiresAlike: "MCP servers MUST validate access tokens", whatever the era of the request.
 func protectsBothWiresAlike(t *T) {
 	anonymous := pair{t.Cite(t.Survey.Refused[mcp.Stateful]), t.Cite(t.Survey.Refused[mcp.Stateless])}
@@ -27,23 +30,23 @@ func protectsBothWiresAlike(t *T) {
 		{"from a foreign Origin", func() pair { return pair{foreign(mcp.Stateful), foreign(mcp.Stateless)} }},
 	}, func(t *T, send func() pair) {
 		p := send()
-		t.Expect(p.stateful, "the stateful wire").To(refuseWhatTheOtherRefuses(t, mcp.Stateful, p.stateless))
-		t.Expect(p.stateless, "the stateless wire").To(refuseWhatTheOtherRefuses(t, mcp.Stateless, p.stateful))
+		t.Expect(p.stateful, "%s", kinds[mcp.Stateful]).To(refuseWhatTheOtherRefuses(t, mcp.Stateful, p.stateless))
+		t.Expect(p.stateless, "%s", kinds[mcp.Stateless]).To(refuseWhatTheOtherRefuses(t, mcp.Stateless, p.stateful))
 	})
 }
 
 // refuseWhatTheOtherRefuses expects a wire to refuse a request that the other wire refuses.
 var refuseWhatTheOtherRefuses = expect.Family("refuseWhatTheOtherRefuses", func(t *T, on mcp.Wire, other *reports.Exchange) expect.Matcher {
 	opposite := map[mcp.Wire]mcp.Wire{mcp.Stateful: mcp.Stateless, mcp.Stateless: mcp.Stateful}[on]
-	return expect.Unless(expect.Refusing("what the "+string(opposite)+" wire refuses to be refused here too",
+	return expect.Unless(expect.Refusing("a refusal, because the same request "+kinds[opposite]+" is refused",
 		func(ex *reports.Exchange) string {
 			if t.Survey.Served(on, ex) && expect.NoAnswer(other) == "" && !t.Survey.Served(opposite, other) {
-				return expect.Describe(ex) + ", and there " + expect.Describe(other)
+				return expect.Describe(ex) + "; " + kinds[opposite] + ": " + expect.Describe(other)
 			}
 			return ""
 		}), func(*reports.Exchange) string {
 		if why := expect.NoAnswer(other); why != "" {
-			return "the other wire gives no answer that decides: " + why
+			return "the same request " + kinds[opposite] + " gets no answer that decides: " + why
 		}
 		return ""
 	})
@@ -81,7 +84,7 @@ var notListen = expect.That("a server that runs locally to listen on loopback on
 		return ""
 	}
 	_ = c.Close()
-	return "it can be reached there"
+	return "the server can be reached there"
 })
 
 // The header of the protocol version selects rules for messages, not whether a token is needed.

@@ -126,7 +126,7 @@ func framing(ex *reports.Exchange) string {
 	if v := Header(ex, "X-Frame-Options"); v != "" {
 		return "X-Frame-Options: " + v + ", which browsers ignore"
 	}
-	return "neither"
+	return "neither of them"
 }
 
 func objectOf(actual any) *document.Object {
@@ -155,7 +155,7 @@ func wanted(name string, want Value) string {
 func has(o *document.Object, name string, want Value) Judgement {
 	expected := wanted(name, want)
 	if o == nil {
-		return Judgement{Expected: expected, Observed: "there is no JSON object"}
+		return Judgement{Expected: expected, Observed: "the answer has no JSON object"}
 	}
 	v, ok := o.Get(name)
 	if !ok {

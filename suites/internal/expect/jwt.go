@@ -27,7 +27,7 @@ func HaveClaim(name string, want any) Matcher { return HaveMember(name, want) }
 func BeJWT() Matcher {
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		j, _ := actual.(JWT)
-		return Judgement{Met: j.Header != nil && j.Claims != nil, Expected: "a JWT", Observed: "there is none"}
+		return Judgement{Met: j.Header != nil && j.Claims != nil, Expected: "a JWT", Observed: "the answer has no JWT"}
 	}}, "BeJWT")
 }
 
@@ -95,6 +95,14 @@ type Value struct {
 	what string
 	ok   func(v any) bool
 	call *reports.Call // nil where it cannot be written down
+}
+
+// of says what a member or a header field with a name has to be.
+func (v Value) of(name string) string {
+	if v.what == "" {
+		return name + ", with any value"
+	}
+	return name + ": " + v.what
 }
 
 // NotEmpty is a text that is not empty.

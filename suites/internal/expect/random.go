@@ -32,7 +32,7 @@ func Weakness(values []string) (weakness string, slight bool) {
 	seen := map[string]bool{}
 	for _, v := range values {
 		if seen[v] {
-			return "the same value twice", false
+			return "two of them are the same", false
 		}
 		seen[v] = true
 	}

@@ -1,0 +1,64 @@
+package matrix_test
+
+import (
+	"fmt"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mcpauth/conformance/reports"
+)
+
+// unclear are signs of a finding that only its authors understand: what has no name, what Go writes, words of this project.
+var unclear = map[string]*regexp.Regexp{
+	"begins with a word that refers to nothing": regexp.MustCompile(`^(it|they|there is none|there is one|one is|the same one)\b`),
+	"shows an empty value instead of saying so": regexp.MustCompile(`‹›|: $|\berror ""`),
+	"is written by Go and not by a person":      regexp.MustCompile(`interface \{\}|map\[|%!|\dm0s\b|\de\+\d\d\b|<nil>|\[[a-z_]+ [a-z_ ]+\]`),
+	"has a word of this project":                regexp.MustCompile(`\b(variant \d+|control|ours|wire|row \d+|in silence)\b`),
+	"has a plural after one":                    regexp.MustCompile(`(^|[^\d.])1 (requests|connections|keys)\b`),
+}
+
+var letterOrDigit = regexp.MustCompile(`[\pL\d]`)
+
+// mistakesInFinding says what a maintainer of the target would not understand in a finding: what was sent, what should have come
+// and what came, each in words.
+func mistakesInFinding(f reports.Finding) (out []string) {
+	for name, text := range map[string]string{"what was sent": f.About, "what should have come": f.Expected, "what came": f.Observed} {
+		if text == "" {
+			if name != "what was sent" { // the title of the requirement says it where there is one request only
+				out = append(out, name+" is missing")
+			}
+			continue
+		}
+		if len(text) > 800 {
+			out = append(out, fmt.Sprintf("%s has %d characters, want at most 800", name, len(text)))
+		}
+		for why, sign := range unclear {
+			if sign.MatchString(text) {
+				out = append(out, fmt.Sprintf("%s %s: %q", name, why, text))
+			}
+		}
+	}
+	if !letterOrDigit.MatchString(f.Observed) {
+		out = append(out, fmt.Sprintf("what came has no word: %q", f.Observed))
+	}
+	if f.Expected == f.Observed {
+		out = append(out, fmt.Sprintf("what came and what should have come are the same: %q", f.Expected))
+	}
+	return out
+}
+
+func TestTheFormOfFindingsIsDemanded(t *testing.T) {
+	good := reports.Finding{About: "no token", Expected: "refusal with HTTP 401", Observed: "HTTP 200 and a JSON-RPC result"}
+	assert.Empty(t, mistakesInFinding(good))
+	for _, observed := range []string{
+		"", "it is served", "there is none", `error ""`, "state ‹›",
+		"the request ended at the consent page: ", "scope of type []interface {}",
+		"after 10m0s", "3.6e+06", "[header query]", "the control failed", "row 10", "1 requests arrive", "refusal with HTTP 401",
+	} {
+		spoiled := good
+		spoiled.Observed = observed
+		assert.NotEmpty(t, mistakesInFinding(spoiled), observed)
+	}
+}
