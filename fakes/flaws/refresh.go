@@ -168,6 +168,11 @@ var refreshRows = slices.Concat(
 	matches(refreshMatch),
 	[]Flaw{
 		refreshMatch("made-up", "a refresh token that was never issued", made(never)),
+		{
+			Name: "refresh-unknown-error", Says: "A refresh token that was never issued gets the error invalid_request.",
+			Row: "a refresh token that was never issued", Noticed: []string{"AS-REFRESH-INVALID"},
+			Bend: tokenRefusing("invalid_request", func(r *tokenRequest) bool { return never(r.form.Get("refresh_token")) }),
+		},
 		refreshMatch("empty", "an empty refresh_token", made(func(sent string) bool { return sent == "" })),
 		refreshMatch("absent", "no refresh_token", made(func(sent string) bool { return sent == idp.NotSent })),
 		withJWTs(refreshMatch("unsigned", "a JWT refresh token without a signature, alg none", withoutSeal)),

@@ -158,7 +158,7 @@ var clientDocuments = []Flaw{
 	{
 		Name: "cimd-flag-text", Says: "Support is claimed by a string.",
 		Bend:    metadata(func(d map[string]any) { d["client_id_metadata_document_supported"] = "true" }),
-		Noticed: []string{"AS-CIMD-FLAG-TRUTHFUL"}, Row: `it is "true"`, Also: []string{"AS-CIMD-SUPPORTED", "AS-META-TYPES-NO-NULLS"},
+		Noticed: []string{"AS-CIMD-FLAG-TRUTHFUL"}, Row: `: "true"`, Also: []string{"AS-CIMD-SUPPORTED", "AS-META-TYPES-NO-NULLS"},
 	},
 	{
 		Name: "cimd-claimed-only", Says: "Support is claimed, but every document is refused.",

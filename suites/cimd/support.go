@@ -41,7 +41,7 @@ func announcesWhatWorks(t *T) {
 var haveBooleanFlag = expect.That(flag+", where it is present, to be true or false", func(m *jsondoc.Object) string {
 	v, has := m.Get(flag)
 	if _, is := v.(bool); has && !is {
-		return "it is " + jsondoc.Text(v)
+		return flag + ": " + jsondoc.Text(v)
 	}
 	return ""
 })

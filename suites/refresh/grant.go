@@ -183,7 +183,7 @@ var sayInvalidGrant = expect.Refusing("a refusal with error invalid_grant", func
 	case code == "":
 		return expect.Describe(ex) + ", without an error code"
 	}
-	return ""
+	return expect.Describe(ex)
 })
 
 // unsigned is a JWT with the header alg none and no signature; anything else is left as it is.

@@ -35,7 +35,7 @@ func (w watched) Evidence() *reports.Exchange { return w.Close() }
 var deliverNothing = expect.Family("deliverNothing", func(about string) expect.Matcher {
 	return expect.Refusing("no notification "+about, func(w watched) string {
 		if w.Waits(w.resource, w.within) {
-			return "it gets the notification that " + w.resource + " has changed"
+			return "the stream gets the notification that " + w.resource + " has changed"
 		}
 		return ""
 	})

@@ -162,7 +162,7 @@ var liveAtMost = expect.Family("liveAtMost", func(longest time.Duration) expect.
 		if seconds <= longest.Seconds() {
 			return ""
 		}
-		return "it lives " + expect.InSeconds(seconds)
+		return "the token lives " + expect.InSeconds(seconds)
 	})
 })
 

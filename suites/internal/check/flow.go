@@ -185,8 +185,6 @@ func (g *Grant) Redirected() string {
 // Describe says where the request ended.
 func (g *Grant) Describe() string {
 	switch {
-	case g.Stage != login.Answered && g.Why == "":
-		return fmt.Sprintf("the request ended %s", g.Stage)
 	case g.Stage != login.Answered:
 		return ended(g.Stage, g.Why)
 	case g.Error() != "":

@@ -97,14 +97,6 @@ type Value struct {
 	call *reports.Call // nil where it cannot be written down
 }
 
-// of says what a member or a header field with a name has to be.
-func (v Value) of(name string) string {
-	if v.what == "" {
-		return name + ", with any value"
-	}
-	return name + ": " + v.what
-}
-
 // NotEmpty is a text that is not empty.
 var NotEmpty = Value{"a text that is not empty", func(v any) bool { s, ok := v.(string); return ok && s != "" },
 	&reports.Call{Name: "NotEmpty"}}
