@@ -25,12 +25,14 @@ func checker(trusted []byte, identity, issuer string) (func(f bundle.Files) (bun
 	if err != nil {
 		return nil, err
 	}
-	read := func(text []byte) (verify.SignedEntity, error) {
-		var b sigstore.Bundle
-		return &b, b.UnmarshalJSON(text)
-	}
-	return checkerBy(material, identity, issuer, read, verify.WithSignedCertificateTimestamps(1), verify.WithTransparencyLog(1),
+	return checkerBy(material, identity, issuer, readBundle, verify.WithSignedCertificateTimestamps(1), verify.WithTransparencyLog(1),
 		verify.WithObserverTimestamps(1))
+}
+
+// readBundle reads what cosign and GitHub's attest action write.
+func readBundle(text []byte) (verify.SignedEntity, error) {
+	var b sigstore.Bundle
+	return &b, b.UnmarshalJSON(text)
 }
 
 // checkerBy is checker by any trusted material, and any demands on the log.
