@@ -65,8 +65,11 @@ type Server struct {
 	Screening []string `yaml:"screening"`
 	// PublicMethods are the JSON-RPC methods that are meant for everybody, without a token, such as [initialize, tools/list]; true
 	// stands for all of them, so that the whole server is public.
-	PublicMethods []string `yaml:"public" all:"*" enum:"initialize,server/discover,ping,notifications/initialized,tools/list,tools/call,resources/list,resources/templates/list,resources/read,prompts/list,prompts/get,completion/complete,logging/setLevel"`
+	PublicMethods []string `yaml:"public" all:"*" enum:"@methods"`
 	AddressBlock  `yaml:"address_block"`
+	// Without are features that the server does not have, such as [api_keys, elicitation]. What is tested of them does not apply, and
+	// reports and certificates say that it is declared.
+	Without []string `yaml:"without" enum:"@features"`
 }
 
 // ClientCertificate is a certificate of TLS, and the private key of it.

@@ -340,6 +340,14 @@ func TestPublicMethods(t *testing.T) {
 	}
 }
 
+func TestFeaturesThatAServerDoesNotHave(t *testing.T) {
+	got, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x, without: [api_keys, elicitation]}\n"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"api_keys", "elicitation"}, got.Without)
+	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget:\n  url: x\n  without: [api_key]\n"))
+	assert.ErrorContains(t, err, `target.yaml:4:13: target.without "api_key": want api_keys, elicitation,`)
+}
+
 // Whatever a target file is, reading it takes memory and time in proportion to it, each mistake is said with its place in the file, and
 // no text of the file is looked up as a secret but what {env: NAME} and {file: PATH} name.
 func FuzzTargetFile(f *testing.F) {

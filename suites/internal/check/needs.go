@@ -101,7 +101,7 @@ func (t *T) try(word string) *stop {
 	}
 	if n.met != nil {
 		if l := n.met(t); l != nil {
-			return &stop{verdict: verdictOf(word, l), reason: l.why}
+			return t.lacking(word, l)
 		}
 	}
 	for _, other := range n.then {
@@ -110,6 +110,15 @@ func (t *T) try(word string) *stop {
 		}
 	}
 	return nil
+}
+
+// lacking ends a check for want of a word.
+func (t *T) lacking(word string, l *lack) *stop {
+	if absent := t.declaredAbsent(word); absent != "" && !l.undecided {
+		t.declared = true
+		return &stop{verdict: reports.NotApplicable, reason: "the server does not have " + absent + ", as its owner declares"}
+	}
+	return &stop{verdict: verdictOf(word, l), reason: l.why}
 }
 
 func verdictOf(word string, l *lack) reports.Verdict {

@@ -1,7 +1,9 @@
 package check
 
 import (
+	"maps"
 	"net/url"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,6 +13,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
 // What a word that is not met means follows from its kind, or from that of a word that comes before or after it; and what
@@ -65,5 +68,21 @@ func TestEveryProvisionSaysWhatToAdd(t *testing.T) {
 		if v.Kind == requirements.Provision && n.give == "" {
 			assert.Contains(t, []string{"callback", "declared-public", "mcp-endpoint"}, word, "nobody says what to add")
 		}
+	}
+}
+
+// Each feature that a target file can declare absent has needs that the user would have to provide for, and no check runs without them.
+func TestFeaturesThatAreDeclaredAbsentHaveNeeds(t *testing.T) {
+	assert.ElementsMatch(t, strict.Choices("@features"), slices.Collect(maps.Keys(withoutFeature)))
+	for feature, f := range withoutFeature {
+		for _, word := range f.needs {
+			n, known := requirements.LookupNeed(word)
+			require.True(t, known, "%s: %s", feature, word)
+			assert.Equal(t, requirements.Provision, n.Kind, "%s: %s: what is a feature already needs no declaration", feature, word)
+		}
+	}
+	for word, features := range eitherOf {
+		require.Contains(t, needs, word)
+		assert.Len(t, features, 2, word)
 	}
 }

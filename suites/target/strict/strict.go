@@ -209,7 +209,7 @@ func (r *Reader) plain(n *yaml.Node, t reflect.Type, key string, tag reflect.Str
 		return
 	}
 	if list := tag.Get("enum"); list != "" && v.Elem().Kind() == reflect.String {
-		known := strings.Split(list, ",")
+		known := Choices(list)
 		if !slices.Contains(known, v.Elem().String()) {
 			r.Add(n, "%s %q: want %s", key, v.Elem().String(), either(known))
 		}

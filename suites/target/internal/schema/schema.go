@@ -119,7 +119,7 @@ func (g *generator) value(t reflect.Type, tag reflect.StructTag) map[string]any 
 			return map[string]any{"oneOf": []any{text, map[string]any{"type": "array", "items": text}}}
 		}
 		if list := tag.Get("enum"); list != "" {
-			return map[string]any{"enum": strings.Split(list, ",")}
+			return map[string]any{"enum": strict.Choices(list)}
 		}
 		return map[string]any{"type": "string"}
 	}

@@ -1,0 +1,56 @@
+package check
+
+import (
+	"slices"
+	"strings"
+)
+
+// withoutFeature has, for each feature that target.without names, what it is in words, and the needs that nobody can meet without it.
+var withoutFeature = map[string]struct {
+	words string
+	needs []string
+}{
+	"api_keys":        {"API keys", []string{"api-key", "api-key-limited", "multi-auth"}},
+	"elicitation":     {"tools that elicit", []string{"tool-elicits"}},
+	"introspection":   {"validation of opaque tokens by introspection", []string{"fake-introspection"}},
+	"jwts":            {"access tokens that are JWTs", []string{"fake-jwt", "fake-jwks", "fake-two-issuers"}},
+	"linked_accounts": {"third-party accounts of its users", []string{"controlled-upstream"}},
+	"other_resources": {"other resources under its authorization server", []string{"two-resources"}},
+	"second_issuer":   {"a second issuer that it trusts", []string{"fake-two-issuers"}},
+	"shared_secret":   {"tokens signed with a shared secret", []string{"hmac-mode"}},
+	"static_tokens":   {"static tokens", []string{"static-token", "static-token-2"}},
+	"tool_effects":    {"tools whose effect can be read", []string{"tool-effect"}},
+	"tool_handles":    {"tools that return handles", []string{"tool-handle"}},
+	"tool_scopes":     {"tools that need a scope", []string{"tool-scope", "access-token-narrow", "access-token-broad"}},
+	"upstream_api":    {"tools that call an API", []string{"fake-upstream"}},
+	"url_tools":       {"tools that fetch a URL from their arguments", []string{"tool-url"}},
+	"user_data":       {"data that belongs to one user", []string{"object-private", "object-owned", "object-changing", "tool-whoami"}},
+	"verify_url":      {"a URL of its own form at which it validates tokens", []string{"fake-verify-url"}},
+}
+
+// eitherOf are needs that one of several features meets.
+var eitherOf = map[string][]string{
+	"static-credential": {"api_keys", "static_tokens"},
+	"static-revoked":    {"api_keys", "static_tokens"},
+}
+
+// seesJWT reports that the token in use is a JWT, or that none was seen, so that nobody can say that the server has none.
+func (t *T) seesJWT() bool { return t.Survey.Token == "" || strings.Count(t.Survey.Token, ".") == 2 }
+
+// declaredAbsent says, of a need that is not met, which feature the owner says that the server does not have; empty where it may have it.
+func (t *T) declaredAbsent(word string) string {
+	if features := eitherOf[word]; len(features) > 0 {
+		for _, f := range features {
+			if !slices.Contains(t.Without, f) {
+				return ""
+			}
+		}
+		return withoutFeature[features[0]].words + " and " + withoutFeature[features[1]].words
+	}
+	for _, f := range t.Without {
+		if slices.Contains(withoutFeature[f].needs, word) && !(f == "jwts" && t.seesJWT()) {
+			return withoutFeature[f].words
+		}
+	}
+	return ""
+}

@@ -1,0 +1,62 @@
+package suites_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/against"
+)
+
+// What the owner says that the server does not have does not apply, and the result says who says so. What is given is tested all the
+// same, and what a tester provides is no feature that a server could lack.
+func TestWithoutAFeature(t *testing.T) {
+	r := against.Start(t, reference.Ideal())
+	for name, c := range map[string]struct {
+		without []string
+		keep    bool // the credentials of the reference
+		want    map[string]reports.Verdict
+	}{
+		"nothing said": {nil, false, map[string]reports.Verdict{"RS-APIKEY-ACCEPTED": reports.NotTested,
+			"RS-STATIC-TOKEN-ACCEPTED": reports.NotTested, "RS-STATIC-DEFAULT-CREDENTIALS": reports.Pass}},
+		"no API keys": {[]string{"api_keys"}, false, map[string]reports.Verdict{"RS-APIKEY-ACCEPTED": reports.NotApplicable,
+			"RS-STATIC-TOKEN-ACCEPTED": reports.NotTested, "RS-STATIC-ENTROPY": reports.NotTested}},
+		"neither kind": {[]string{"api_keys", "static_tokens"}, false, map[string]reports.Verdict{"RS-APIKEY-ACCEPTED": reports.NotApplicable,
+			"RS-STATIC-TOKEN-ACCEPTED": reports.NotApplicable, "RS-STATIC-ENTROPY": reports.NotApplicable}},
+		"denied, and given": {[]string{"api_keys"}, true, map[string]reports.Verdict{"RS-APIKEY-ACCEPTED": reports.Pass}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := against.Trusted(r, against.WithToken(r))
+			cfg.Only, cfg.Without = nil, c.without
+			for id := range c.want {
+				cfg.Only = append(cfg.Only, id)
+			}
+			if !c.keep {
+				cfg.Credentials = nil
+			}
+			for _, res := range against.Run(t, cfg).Results {
+				assert.Equal(t, c.want[res.ID], res.Verdict, "%s: %s", res.ID, res.Reason)
+				if res.Verdict == reports.NotApplicable {
+					assert.Contains(t, res.Observation, "target.without in the target file: api_keys", res.ID)
+				}
+			}
+		})
+	}
+}
+
+// That a server has no JWTs counts only where its tokens are seen to be none.
+func TestWithoutJWTs(t *testing.T) {
+	for opaque, want := range map[string]reports.Verdict{"": reports.NotTested, "mcpauth_at_": reports.NotApplicable} {
+		o := reference.Ideal()
+		o.Behaviour.Opaque = opaque
+		r := against.Start(t, o)
+		cfg := against.SigningIn(r)
+		cfg.Issuer, cfg.SecondIssuer, cfg.Introspection, cfg.FakeIDP, cfg.SecondIDP = nil, nil, nil, nil, nil
+		cfg.Only, cfg.Without = []string{"RS-TOKEN-EXPIRED"}, []string{"jwts"}
+		for _, res := range against.Run(t, cfg).Results {
+			assert.Equal(t, want, res.Verdict, "tokens that begin with %q: %s", opaque, res.Reason)
+		}
+	}
+}
