@@ -267,7 +267,7 @@ func readUnsent(t *testing.T) (known []string) {
 	return known
 }
 
-// theTraffic is that of the ideal run, of one with a proxy, and of one over https, of what only they have.
+// theTraffic is that of the ideal run, and of runs with a proxy, over https and with a base scope, of what only they have.
 func theTraffic(t *testing.T) *traffic {
 	idealRun(t)
 	x := ideal.traffic
@@ -277,12 +277,16 @@ func theTraffic(t *testing.T) *traffic {
 	}{
 		{func(o *reference.Options) { o.Proxy = true }, []string{"AS-PROXY-*", "RS-PASS-*"}},
 		{func(o *reference.Options) { o.Host = "mcp.example.com" }, []string{"*-TLS-*", "RS-MTLS-*", "RS-DISC-URLS-*", "RS-TRANSPORT-COOKIES"}},
+		{func(o *reference.Options) { o.Policy.ScopeAtTheDoor = "notes:read" }, []string{"RS-SCOPE-EVERY-TOOL"}},
 	} {
 		o := reference.Ideal()
 		v.bend(&o)
 		o.Wrap = x.through
 		cfg := against.SigningIn(against.Start(t, o))
 		cfg.Only = v.only
+		if scope := o.Policy.ScopeAtTheDoor; scope != "" {
+			cfg.Base = []string{scope}
+		}
 		x.add(against.Run(t, cfg))
 	}
 	return x
