@@ -112,7 +112,7 @@ func (t *T) try(word string) *stop {
 	return nil
 }
 
-// lacking ends a check for want of a word.
+// lacking ends a check because a word is not met.
 func (t *T) lacking(word string, l *lack) *stop {
 	if absent := t.declaredAbsent(word); absent != "" && !l.undecided {
 		t.declared = true
