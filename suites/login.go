@@ -55,7 +55,11 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 
 // forbidden says why nobody may act as a client of an authorization server; empty if one may.
 func (s *preparation) forbidden(ctx context.Context, server oauth.Server) string {
-	return cmp.Or(server.WhyWithheld("authorization_endpoint", "token_endpoint"), s.mayAct(ctx, server.Token),
+	endpoints := []string{"authorization_endpoint", "token_endpoint"}
+	if required, _ := server.Metadata.Bool("require_pushed_authorization_requests"); required {
+		endpoints = append(endpoints, "pushed_authorization_request_endpoint")
+	}
+	return cmp.Or(server.WhyWithheld(endpoints...), s.mayAct(ctx, server.Token),
 		s.mayAct(ctx, server.Authorization), s.mayAct(ctx, cmp.Or(server.Registration, server.Token)))
 }
 

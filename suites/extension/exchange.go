@@ -31,7 +31,7 @@ func validatesSubjectTokens(t *T) {
 	subject := t.AS.MustGetTokens(As(c))
 	good := exchanging(t, c, subject.Access)
 	if ex := expect.ExchangeOf(good.Send()); t.AS.Tokens(ex, c) == nil {
-		t.Inconclusive("an ordinary exchange is answered with %s %s, so that a refusal proves nothing", expect.Describe(ex), oauth.ErrorCode(ex))
+		t.Inconclusive("an ordinary exchange is answered with %s, so that a refusal proves nothing", expect.Describe(ex))
 	}
 	Refuses(t, good, wrongSubjects(t, subject), expect.RefuseGrant("invalid_request", "invalid_grant"))
 	Refuses(t, good, Cases[Edit]{

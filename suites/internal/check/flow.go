@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -158,8 +159,8 @@ type Grant struct {
 // Code is the authorization code, or empty.
 func (g *Grant) Code() string { return g.Params.Get("code") }
 
-// Error is the error code that the client got, or empty.
-func (g *Grant) Error() string { return g.Params.Get("error") }
+// Error is the error code that the client got, at its redirect URI or for a pushed request, or empty.
+func (g *Grant) Error() string { return cmp.Or(g.Params.Get("error"), g.PushError) }
 
 // Answer is the value of a parameter of the answer, however often it came, in the query, a form, or the fragment, where
 // the response type or the response mode puts it (OAuth 2.0 Multiple Response Type Encoding Practices section 2.1).
@@ -390,6 +391,9 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 		agent.Send = withField(agent.Send, h)
 	}
 	if !d.plain && !d.posted {
+		if why := t.Session.CannotPush(); why != "" {
+			t.NotTested("%s", why)
+		}
 		agent.Push = t.Session.Pushing(d.client, agent.Send)
 	}
 	g := &Grant{Client: d.client, Pair: d.pair, Request: f, RedirectURI: d.route.RedirectURI, Jar: agent.Jar, User: d.user, URL: start}

@@ -88,6 +88,8 @@ type Outcome struct {
 	Hops          []Hop
 	// SignedIn and Consented say that the user did so on the way, and Typed that the password was typed.
 	SignedIn, Consented, Typed bool
+	// PushError is the error with which the pushed authorization request was refused (RFC 9126 section 2.3); empty if it was not.
+	PushError string
 	// Barred says that the login page came and nobody may sign in there any more; Why says why.
 	Barred bool
 	Why    string

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
@@ -16,11 +17,18 @@ func (a *Agent) begin(start string) (address string, refused *Outcome) {
 	case address != "":
 		return address, nil
 	case ex.Response == nil:
-		return "", &Outcome{Stage: Failed, Exchange: ex, Why: "the pushed authorization request gave no answer: " + ex.Error}
+		return "", &Outcome{Stage: Failed, Exchange: ex, Why: Unpushed(ex)}
 	}
-	why := "the pushed authorization request is refused: " + expect.Describe(ex)
-	if code := oauth.ErrorCode(ex); code != "" {
-		why += ", error " + code
+	return "", &Outcome{Stage: ErrorPage, Exchange: ex, Why: Unpushed(ex), PushError: oauth.ErrorCode(ex)}
+}
+
+// Unpushed says why an answer to a pushed authorization request brings no request_uri.
+func Unpushed(ex *reports.Exchange) string {
+	switch status := expect.Status(ex); {
+	case status == 0:
+		return "the pushed authorization request gave no answer: " + ex.Error
+	case status < 400:
+		return "the answer to the pushed authorization request has no request_uri: " + expect.Describe(ex)
 	}
-	return "", &Outcome{Stage: ErrorPage, Exchange: ex, Why: why}
+	return "the pushed authorization request is refused: " + expect.Describe(ex)
 }

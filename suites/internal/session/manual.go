@@ -14,6 +14,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
+	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
@@ -69,7 +70,7 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 	if push := s.Pushing(c, func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }); push != nil {
 		var ex *reports.Exchange
 		if address, ex = push(address); address == "" {
-			return nil, fmt.Errorf("the pushed authorization request is refused: %s", expect.Describe(ex))
+			return nil, errors.New(login.Unpushed(ex))
 		}
 	}
 	show(address)

@@ -8,10 +8,20 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
+const pushEndpoint = "pushed_authorization_request_endpoint"
+
+// CannotPush says why a server that accepts pushed requests only cannot be sent any; empty where it can, or accepts others.
+func (s *Session) CannotPush() string {
+	if required, _ := s.Server.Metadata.Bool("require_pushed_authorization_requests"); !required {
+		return ""
+	}
+	return s.Server.WhyWithheld(pushEndpoint)
+}
+
 // PushesAll reports that the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
 func (s *Session) PushesAll() bool {
 	required, _ := s.Server.Metadata.Bool("require_pushed_authorization_requests")
-	return required && s.Server.Endpoint("pushed_authorization_request_endpoint") != ""
+	return required && s.Server.Endpoint(pushEndpoint) != ""
 }
 
 // Pushing is how a client pushes its authorization requests; nil where it need not. What is sent to the browser afterwards is
@@ -38,7 +48,7 @@ func (s *Session) pushed(c *oauth.Client, query string) wire.Request {
 	var own oauth.Form
 	fields := c.Authenticate(&own)
 	own.Del("client_id") // the query says what it is
-	r := oauth.Request(s.Server.Endpoint("pushed_authorization_request_endpoint"), own, fields...)
+	r := oauth.Request(s.Server.Endpoint(pushEndpoint), own, fields...)
 	r.Body = strings.Trim(query+"&"+r.Body, "&")
 	return r
 }

@@ -694,7 +694,7 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 		c, _ = s.NewClient(send, s.untyped(method))
 	}
 	if c == nil {
-		return nil, fmt.Sprintf("a client (%s) could not be registered: %s %s", method, expect.Describe(ex), oauth.ErrorCode(ex))
+		return nil, fmt.Sprintf("a client (%s) could not be registered: %s", method, expect.Describe(ex))
 	}
 	if c.Method != method {
 		return nil, fmt.Sprintf("a client that asks for %s is registered with %s", method, c.Method)
