@@ -362,18 +362,21 @@ const registryPages = `{"servers": [
 	{"server": {"name": "d", "packages": []}}
 ], "metadata": {}}`
 
+// fromRegistry is the line that marks a list as made from a registry.
+const fromRegistry = "# from a registry: what is in your own network is not tested"
+
 func TestTargetsFromRegistry(t *testing.T) {
 	file := list(t, registryPages)
 	code, out, errs := mcpauth(t, nil, "targets", "from-registry", file)
 	require.Zero(t, code, errs)
-	assert.Equal(t, "https://a.example/mcp\nhttps://b.example/mcp\n", out)
-	assert.Contains(t, errs, "1 remotes are left out")
+	assert.Equal(t, fromRegistry+"\nhttps://a.example/mcp\nhttps://b.example/mcp\n", out)
+	assert.Contains(t, errs, "1 remote left out: the URL")
 	assert.NotContains(t, errs, "not complete")
 
 	first, _, _ := strings.Cut(registryPages, "\n{\"servers\"")
 	code, out, errs = mcpauth(t, nil, "targets", "from-registry", list(t, first))
 	require.Zero(t, code, errs)
-	assert.Equal(t, "https://a.example/mcp\n", out)
+	assert.Equal(t, fromRegistry+"\nhttps://a.example/mcp\n", out)
 	assert.Contains(t, errs, "the list is not complete")
 
 	code, out, _ = mcpauth(t, nil, "doctor", "--targets", file, "--out", t.TempDir())
@@ -408,8 +411,11 @@ func TestARegistryNamesNothingOfTheOwnNetwork(t *testing.T) {
 
 	code, out, errs := mcpauth(t, nil, "targets", "from-registry", page)
 	require.Zero(t, code, errs)
-	assert.Equal(t, "http://inside.registry.example:"+port+"/mcp\n", out)
-	assert.Contains(t, errs, "3 remotes are left out: they are in your own network")
+	assert.Equal(t, fromRegistry+"\nhttp://inside.registry.example:"+port+"/mcp\n", out)
+	assert.Contains(t, errs, "3 remotes left out: a registry names what is in your own network")
+	_, _, errs = mcpauth(t, nil, "run", "--targets", list(t, out), "--out", t.TempDir(), "--contact", "me@a.example", "--dns", names.Address())
+	assert.Zero(t, asked.Load(), "a list that was made from a registry")
+	assert.Contains(t, errs, "is in your own network, and a registry names it")
 
 	_, _, errs = mcpauth(t, nil, "run", "--targets", list(t, inside.URL+"/mcp\n"), "--out", t.TempDir(), "--timeout", "5s")
 	assert.Positive(t, asked.Load(), errs)
@@ -434,7 +440,7 @@ func TestTargetsFromClientsHoldNoSecret(t *testing.T) {
 	require.Zero(t, code, errs)
 	assert.ElementsMatch(t, []string{"https://a.example/mcp", "https://b.example/mcp", "https://c.example/mcp", "https://d.example/mcp"},
 		strings.Fields(out))
-	assert.Contains(t, errs, "1 servers run as a local command")
-	assert.Contains(t, errs, "1 servers are left out: their URL has variables")
+	assert.Contains(t, errs, "1 server left out: run as a local command")
+	assert.Contains(t, errs, "1 server left out: the URL has variables")
 	assert.NotContains(t, out+errs, "secret")
 }

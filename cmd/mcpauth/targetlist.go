@@ -109,12 +109,16 @@ func eachLine(b []byte, path string, f func(line, at string) error) error {
 	return nil
 }
 
+// registryMark is in a list that was made from pages of a registry: nobody has looked at its URLs.
+const registryMark = "# from a registry: what is in your own network is not tested"
+
 // lines reads a list of one target a line. The path of a target file is relative to the folder of the list.
 func lines(b []byte, path string) (out []entry, err error) {
+	foreign := bytes.Contains(b, []byte(registryMark))
 	err = eachLine(b, path, func(line, at string) error {
 		if strings.Contains(line, "://") {
 			_, err := canonical(line)
-			out = append(out, entry{URL: line, at: at})
+			out = append(out, entry{URL: line, at: at, foreign: foreign})
 			return err
 		}
 		file := line

@@ -62,13 +62,17 @@ func fromRegistry(c *cobra.Command, paths []string) error {
 		complete = complete || found.next == ""
 	}
 	if unusable > 0 {
-		notice(c, "%d remotes are left out: their URL has variables, or cannot be used", unusable)
+		notice(c, "%s left out: the URL has variables, or cannot be used", reports.Count(unusable, "remote"))
 	}
 	if own > 0 {
-		notice(c, "%d remotes are left out: they are in your own network, and a registry names them; add their URLs if they are yours", own)
+		notice(c, "%s left out: a registry names what is in your own network; list it in a file of your own if it is yours",
+			reports.Count(own, "remote"))
 	}
 	if !complete {
 		notice(c, "every page names another one (nextCursor): the list is not complete")
+	}
+	if _, err := fmt.Fprintln(c.OutOrStdout(), registryMark); err != nil {
+		return &exit{reports.ExitToolFailed, err}
 	}
 	return printEntries(c, entries)
 }
@@ -105,10 +109,10 @@ func fromClients(c *cobra.Command, paths []string) error {
 		notice(c, "read %d files: %s", len(paths), strings.Join(paths, ", "))
 	}
 	if all.local > 0 {
-		notice(c, "%d servers run as a local command, and have no authorization to test", all.local)
+		notice(c, "%s left out: run as a local command, without authorization to test", reports.Count(all.local, "server"))
 	}
 	if all.unusable > 0 {
-		notice(c, "%d servers are left out: their URL has variables", all.unusable)
+		notice(c, "%s left out: the URL has variables", reports.Count(all.unusable, "server"))
 	}
 	var entries []entry
 	for _, u := range all.urls {
