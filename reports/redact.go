@@ -349,21 +349,25 @@ type secretForm struct {
 	what  string
 	words []string
 	form  *regexp.Regexp
+	// inOneRun says that the form is sought once in each run of its characters: where its first word does not begin it, no other does.
+	inOneRun *regexp.Regexp
 }
 
 // secretForms are tried where their words are, which is much faster than a search for the whole of each.
 var secretForms = []secretForm{
-	{"a private key", []string{"-----BEGIN "}, regexp.MustCompile(`^-----BEGIN [A-Z ]*PRIVATE KEY-----`)},
-	{"a signed token", []string{"eyJ"}, regexp.MustCompile(`^eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{16,}`)},
+	{"a private key", []string{"-----BEGIN "}, regexp.MustCompile(`^-----BEGIN [A-Z ]*PRIVATE KEY-----`), nil},
+	{"a signed token", []string{"eyJ"}, regexp.MustCompile(`^eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{16,}`),
+		regexp.MustCompile(`^[A-Za-z0-9_-]+`)},
 	// Where JSON is in a text of JSON, its quotes have backslashes.
 	{"a secret in JSON", []string{`"access_token`, `"refresh_token`, `"client_secret`, `"registration_access_token`, `"device_code`,
-		`"password`}, regexp.MustCompile(`^"[a-z_]+\\*"\s*:\s*\\*"[^"\\‹]{16,}`)},
-	{"the private part of a JWK", []string{`"d`}, regexp.MustCompile(`^"d\\*"\s*:\s*\\*"[A-Za-z0-9_=-]{16,}`)},
+		`"password`}, regexp.MustCompile(`^"(?:access_token|refresh_token|client_secret|registration_access_token|device_code|password)` +
+		`\\*"\s*:\s*\\*"[^"\\‹]{16,}`), nil},
+	{"the private part of a JWK", []string{`"d`}, regexp.MustCompile(`^"d\\*"\s*:\s*\\*"[A-Za-z0-9_=-]{16,}`), nil},
 	// Credentials that well-known services mark as such.
 	{"a credential of a well-known service", []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxa-",
 		"xoxp-", "xoxr-", "xoxs-", "AKIA", "AIza", "sk_live_", "rk_live_", "sk-ant-"},
 		regexp.MustCompile(`^(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20,}|xox[baprs]-[A-Za-z0-9-]{20,}` +
-			`|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|(?:sk|rk)_live_[A-Za-z0-9]{20,}|sk-ant-[A-Za-z0-9_-]{20,})`)},
+			`|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|(?:sk|rk)_live_[A-Za-z0-9]{20,}|sk-ant-[A-Za-z0-9_-]{20,})`), nil},
 }
 
 // SecretsIn names what in a text has the form of a secret; nil for nothing. It knows no values: for texts of somebody else.
@@ -387,6 +391,9 @@ func (f *secretForm) in(text string) bool {
 			at += i
 			if begins(text, at) && f.form.MatchString(text[at:]) {
 				return true
+			}
+			if f.inOneRun != nil {
+				at += len(f.inOneRun.FindString(text[at:])) - 1
 			}
 		}
 	}
