@@ -150,7 +150,7 @@ func (cert *certification) chooseSet() error {
 
 func (cert *certification) readFiles() (err error) {
 	if cert.productText, err = strict.ReadFile(cert.product, mostText); err != nil {
-		return fmt.Errorf("--product: %w", err)
+		return fmt.Errorf("--product: %w (write one with vendor, product, version, url and contact: mcpauth schema product)", err)
 	}
 	if _, err := bundle.ReadProduct(cert.product, cert.productText); err != nil {
 		return err
@@ -317,7 +317,8 @@ func flagsOf(c *cobra.Command) []string {
 	out := []string{}
 	c.Flags().Visit(func(f *pflag.Flag) {
 		switch f.Name {
-		case "username", "second-username", "client-id", "key", "passphrase-env", "output", "product", "config":
+		case "username", "second-username", "client-id", "key", "passphrase-env", "output", "product", "config", "client-cert", "client-key",
+			"ca-file", "cimd-ca-file", "login-recipe":
 			out = append(out, "--"+f.Name+"=…")
 		default:
 			value := f.Value.String()

@@ -182,6 +182,7 @@ func Command(flags []string) string {
 		switch name, _, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "="); name {
 		case "config":
 			words = append(words, "-c", "target.yaml")
+		case "i-am-authorized": // who repeats it says so
 		case "key", "passphrase-env", "output", "product", "predicate-only", "subject", "prove-control":
 		default:
 			words = append(words, reports.ShellQuoted(flag))
