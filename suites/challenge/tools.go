@@ -54,6 +54,7 @@ func hadNoEffect(t *T, marks Cases[string]) {
 		return
 	}
 	token, control := t.MCP.Token(), "mcpauth-"+Random(9)
+	before := t.MCP.CallTool(token, shows) // the control may replace what a refused call left
 	t.MCP.CallTool(token, tool.Marked(control))
 	for wait := 10 * time.Millisecond; wait < 3*time.Second; wait *= 2 {
 		ex := t.MCP.CallTool(token, shows)
@@ -62,12 +63,13 @@ func hadNoEffect(t *T, marks Cases[string]) {
 			continue
 		}
 		for _, m := range marks {
-			t.Expect(Text(ex), "%s", m.Name).SeenIn(ex).To(expect.Refusing("a refused call to have no effect", func(text string) string {
-				if strings.Contains(text, m.Value) {
-					return shows.Name + " shows that " + tool.Name + " has run"
-				}
-				return ""
-			}))
+			t.Expect(Text(before)+"\n"+Text(ex), "%s", m.Name).SeenIn(ex).To(
+				expect.Refusing("a refused call to have no effect", func(text string) string {
+					if strings.Contains(text, m.Value) {
+						return shows.Name + " shows that " + tool.Name + " has run"
+					}
+					return ""
+				}))
 		}
 		return
 	}

@@ -70,7 +70,7 @@ func (w *World) bystander(ctx context.Context) *bystander {
 		return nil
 	}
 	b := &bystander{w, tokens, w.Survey.Serves(ctx, w.Client, tokens.Access)}
-	if !b.served && tokens.Refresh == "" {
+	if tokens.Refresh == "" { // an access token may be a JWT, which nobody asks whether its grant has ended
 		return nil
 	}
 	if w.Session.Replay(ctx); !b.alive(ctx) {

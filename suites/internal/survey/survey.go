@@ -430,7 +430,8 @@ func (t *taker) refused(w mcp.Wire, c mcp.Call, ex *reports.Exchange, mu *sync.M
 	mu.Unlock()
 	if c.SessionID != "" && expect.Header(handshake, "Mcp-Session-Id") != "" {
 		own := t.opened(w, mcp.Probe(c.Endpoint, newest(w)), handshake, mcp.Bearer(t.s.Token)).Method(c.RPC, c.Params)
-		if again := t.call(own); expect.Status(again) == expect.Status(ex) {
+		if again := t.call(own); expect.Status(again) == expect.Status(ex) && !expect.Accepted(again) &&
+			expect.RefusedInside(again) == expect.RefusedInside(ex) {
 			c, ex = own, again
 		}
 	}
