@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -483,9 +484,10 @@ func (c *Client) listening(ctx context.Context, req Request, cancel context.Canc
 	if req.Peek == 0 || req.Method != http.MethodGet {
 		return ctx, func() {}
 	}
-	timer := time.AfterFunc(c.opt.Limits.Silence, func() { cancel(errSilent) })
+	timer := time.AfterFunc(math.MaxInt64, func() { cancel(errSilent) })
 	stop := func() { timer.Stop() }
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: stop}), stop
+	start := func(httptrace.WroteRequestInfo) { timer.Reset(c.opt.Limits.Silence) }
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: start, GotFirstResponseByte: stop}), stop
 }
 
 // counting has requests that the transport repeats of its own accord count as others do: a server may ask for that. Where the limit
