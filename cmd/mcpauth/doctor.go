@@ -39,7 +39,7 @@ func doctorCommand() *cobra.Command {
 				url = args[0]
 			}
 			if entries, err := o.list(c); err != nil {
-				d.say("bad", "target files", err.Error())
+				d.ill("target files", err.Error())
 			} else if len(entries) > 0 {
 				d.say("ok", "targets", fmt.Sprintf("the list has %d entries", len(entries)))
 			}

@@ -33,5 +33,5 @@ func InSeconds(s float64) string {
 	if s == math.Trunc(s) {
 		return fmt.Sprintf("%.0f s", s)
 	}
-	return strings.TrimRight(fmt.Sprintf("%.3f", s), "0") + " s"
+	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.3f", s), "0"), ".") + " s"
 }

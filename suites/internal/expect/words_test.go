@@ -18,7 +18,9 @@ func TestNumbersInWords(t *testing.T) {
 	} {
 		assert.Equal(t, want, expect.Span(d))
 	}
-	for s, want := range map[float64]string{3153600000: "3153600000 s", 0.25: "0.25 s", 3600: "3600 s", -1: "-1 s"} {
+	for s, want := range map[float64]string{
+		3153600000: "3153600000 s", 0.25: "0.25 s", 3600: "3600 s", -1: "-1 s", 1.0004: "1 s", 2999.9999: "3000 s",
+	} {
 		assert.Equal(t, want, expect.InSeconds(s))
 	}
 }

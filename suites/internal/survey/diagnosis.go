@@ -100,11 +100,12 @@ func asked(ex *reports.Exchange) string {
 var challengePages = []string{"cf-mitigated", "just a moment", "cf-chl", "x-amzn-waf-action", "awswafcookiedomainlist", "_incapsula_",
 	"akamai", "captcha", "ddos-guard"}
 
-// upgrade is where the endpoint redirects to, if that is itself by another scheme; nil otherwise.
+// upgrade is where the endpoint redirects to, if that is itself by https in place of http; nil otherwise.
 func upgrade(at *url.URL, ex *reports.Exchange) *url.URL {
 	to, err := at.Parse(expect.Header(ex, "Location"))
 	redirects := expect.Status(ex) >= 300 && expect.Status(ex) <= 399
-	if err != nil || !redirects || to.Hostname() != at.Hostname() || !sameURL(to.Path, at.Path) || to.Scheme == at.Scheme {
+	if err != nil || !redirects || to.Hostname() != at.Hostname() || !sameURL(to.Path, at.Path) ||
+		at.Scheme != "http" || to.Scheme != "https" {
 		return nil
 	}
 	if to, err = document.ParseURL(to.String()); err != nil || to.User != nil {
