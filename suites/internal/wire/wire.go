@@ -887,14 +887,14 @@ var alert = regexp.MustCompile(`remote error: tls: (certificate required|bad cer
 func refusedCertificate(alert string) string {
 	switch alert {
 	case "certificate required":
-		return "TLS: the server, or a gate in front of it, demands a client certificate: give one for the target with --client-cert and " +
-			"--client-key"
+		return "TLS: the server, or a gate in front of it, demands a client certificate: give one with --client-cert and " +
+			"--client-key, which show it at the target's origin only"
 	case "handshake failure":
 		return "TLS: the server ends the handshake. Either it has no cipher in common with mcpauth, or it, or a gate in front of it, demands " +
-			"a client certificate: give one for the target with --client-cert and --client-key"
+			"a client certificate: give one with --client-cert and --client-key, which show it at the target's origin only"
 	}
-	return "TLS: the server, or a gate in front of it, refuses the client certificate (" + alert + "): give another one for the target with " +
-		"--client-cert and --client-key"
+	return "TLS: the server, or a gate in front of it, refuses the client certificate (" + alert + "): at the target's origin, " +
+		"--client-cert and --client-key give another one"
 }
 
 // malformed is what net/http says of an answer that it cannot read, with the beginning of what it quotes: the rest may be a
