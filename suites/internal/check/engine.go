@@ -135,8 +135,7 @@ func apart(checks []*Check, holds func(*Check) bool) (these, others []*Check) {
 // oneAfterAnother runs the checks so that with a seed every run is the same.
 func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
 	for _, c := range slices.Concat(s.others, s.alone[requirements.AtTheKeySet], s.alone[requirements.AtTheResourceServer],
-		s.alone[requirements.AtTheAuthorizationServer], s.alone[requirements.AfterAWait], s.alone[requirements.AtTheGrants],
-		s.alone[requirements.Everywhere],
+		s.alone[requirements.AtTheAuthorizationServer], s.alone[requirements.AfterAWait], s.alone[requirements.Everywhere],
 		s.clocked, s.timed, s.alone[requirements.Last]) {
 		e.run(ctx, c)
 	}
@@ -184,9 +183,6 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	together.Go(func() { alone(requirements.AtTheResourceServer, resource) })
 	together.Go(func() { alone(requirements.AtTheAuthorizationServer, authorization) })
 	together.Wait()
-	both.take()
-	e.endGrants(ctx, s.alone[requirements.AtTheGrants])
-	both.give()
 	alone(requirements.Everywhere, both)
 	waiters.others.Wait()
 	waiting.Wait()
@@ -266,25 +262,35 @@ type job struct {
 	revisions []string // judged by this execution, oldest first
 }
 
-func (e *Engine) run(ctx context.Context, c *Check) { e.conclude(e.try(ctx, c)) }
-
-// tried is a check that has been executed, and whose results nobody knows yet.
-type tried struct {
-	check  *Check
-	jobs   []job
-	absent *reports.Result // where no execution is due
-	// outcomes are those of the jobs.
-	outcomes []outcome
-}
-
-// try executes a check.
-func (e *Engine) try(ctx context.Context, c *Check) *tried {
-	t := &tried{check: c}
-	t.jobs, t.absent = e.jobs(c.Requirement)
-	t.outcomes = make([]outcome, len(t.jobs))
-	perform := func(i int) { t.outcomes[i].results, t.outcomes[i].exchanges = e.execute(ctx, c, t.jobs[i]) }
+func (e *Engine) run(ctx context.Context, c *Check) {
+	s := e.slots[c.Requirement.ID]
+	jobs, absent := e.jobs(c.Requirement)
+	if absent != nil {
+		s.results = append(s.results, *absent)
+		e.report(*absent)
+		close(s.done)
+		e.ended.Add(1)
+		return
+	}
+	s.outcomes = make([]outcome, len(jobs))
+	s.open.Store(int32(len(jobs)))
+	perform := func(i int) {
+		o := &s.outcomes[i]
+		o.results, o.exchanges = e.execute(ctx, c, jobs[i])
+		if slices.ContainsFunc(o.results, func(r reports.Result) bool { return doubtful(c.Requirement, r) }) {
+			e.doubting.Lock()
+			defer e.doubting.Unlock()
+			e.doubts = append(e.doubts, &doubt{check: c, job: jobs[i], results: o.results,
+				settle: func(results []reports.Result, more []*reports.Exchange) {
+					o.results, o.exchanges = results, append(o.exchanges, more...)
+					e.settle(s, o)
+				}})
+			return
+		}
+		e.settle(s, o)
+	}
 	var together sync.WaitGroup
-	for i := range t.jobs {
+	for i := range jobs {
 		if !e.World.Seeded() && slices.Contains(c.Requirement.Needs, "clock") { // the same time passes on both wires
 			together.Go(func() { perform(i) })
 		} else {
@@ -292,35 +298,6 @@ func (e *Engine) try(ctx context.Context, c *Check) *tried {
 		}
 	}
 	together.Wait()
-	return t
-}
-
-// conclude reports what came of a check, but for what is to be seen a second time.
-func (e *Engine) conclude(t *tried) {
-	s := e.slots[t.check.Requirement.ID]
-	if t.absent != nil {
-		s.results = append(s.results, *t.absent)
-		e.report(*t.absent)
-		close(s.done)
-		e.ended.Add(1)
-		return
-	}
-	s.outcomes = t.outcomes
-	s.open.Store(int32(len(t.jobs)))
-	for i := range t.outcomes {
-		o := &s.outcomes[i]
-		if !slices.ContainsFunc(o.results, func(r reports.Result) bool { return doubtful(t.check.Requirement, r) }) {
-			e.settle(s, o)
-			continue
-		}
-		e.doubting.Lock()
-		e.doubts = append(e.doubts, &doubt{check: t.check, job: t.jobs[i], results: o.results,
-			settle: func(results []reports.Result, more []*reports.Exchange) {
-				o.results, o.exchanges = results, append(o.exchanges, more...)
-				e.settle(s, o)
-			}})
-		e.doubting.Unlock()
-	}
 }
 
 // settle reports the results of an execution, and closes the slot with its last one.

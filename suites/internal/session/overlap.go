@@ -112,48 +112,10 @@ func (s *Session) refresh(ctx context.Context, t *oauth.Tokens) *oauth.Tokens {
 
 // Another is a further grant of the first user to the first flow's client; nil where that would end others, or fails.
 func (s *Session) Another(ctx context.Context) *oauth.Tokens {
-	if s == nil || !s.Ready || s.EndsGrants || s.EndsSessions {
+	if s == nil || !s.Ready || s.EndsGrants || s.EndsSessions || s.identities[0].User == nil {
 		return nil
 	}
-	return s.grant(ctx, s.Tokens.Client, 1)
-}
-
-type ownClients struct{}
-
-// WithOwnClients gives each check clients of its own: see OwnedBy.
-func WithOwnClients(ctx context.Context) context.Context {
-	return context.WithValue(ctx, ownClients{}, true)
-}
-
-// Bystander is a grant of the first user that nobody uses; nil where sign-ins end the grants of others anyway, or where it cannot be had.
-func (s *Session) Bystander(ctx context.Context) *oauth.Tokens {
-	if s == nil || !s.Ready || s.InTurns() {
-		return nil
-	}
-	if c, _ := s.Client(OwnedBy(ctx, "a bystander"), Public); c != nil {
-		return s.grant(ctx, c, 1)
-	}
-	return nil
-}
-
-// Replay has the code of another grant come back, which may end more than that grant.
-func (s *Session) Replay(ctx context.Context) {
-	if c, _ := s.Client(OwnedBy(ctx, "a replay"), Public); c != nil {
-		s.grant(ctx, c, 2)
-	}
-}
-
-// Refreshed are the tokens that a refresh brings; nil where it fails.
-func (s *Session) Refreshed(ctx context.Context, t *oauth.Tokens) *oauth.Tokens {
-	return s.refresh(ctx, t)
-}
-
-// grant has the first user sign in for a client, and redeems the code so many times; nil where the first time fails.
-func (s *Session) grant(ctx context.Context, c *oauth.Client, times int) *oauth.Tokens {
-	who, pair := s.identities[0], oauth.NewPKCE(43)
-	if who.User == nil {
-		return nil
-	}
+	who, c, pair := s.identities[0], s.Tokens.Client, oauth.NewPKCE(43)
 	s.secrets.Add("code_verifier", pair.Verifier)
 	jar := who.Borrow(ctx)
 	defer who.Return(jar)
@@ -162,16 +124,7 @@ func (s *Session) grant(ctx context.Context, c *oauth.Client, times int) *oauth.
 	if o.Stage != login.Answered || o.Params.Get("code") == "" {
 		return nil
 	}
-	tokens := s.redeemed(ctx, c, o.Params.Get("code"), pair)
-	for range times - 1 {
-		s.redeemed(ctx, c, o.Params.Get("code"), pair)
-	}
-	return tokens
-}
-
-// redeemed is what a code brings; nil where it is refused.
-func (s *Session) redeemed(ctx context.Context, c *oauth.Client, code string, pair oauth.PKCE) *oauth.Tokens {
-	form := s.Redemption(c, code, pair)
+	form := s.Redemption(c, o.Params.Get("code"), pair)
 	fields := c.Authenticate(&form)
 	t := oauth.ReadTokens(s.send(ctx, oauth.Request(s.Server.Token, form, fields...)))
 	if t == nil {

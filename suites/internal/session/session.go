@@ -640,7 +640,7 @@ func (s *Session) Machines() []*oauth.Client {
 // Client returns one of the shared clients, or why there is none.
 func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, string) {
 	name := kind
-	if check, ok := ctx.Value(owner{}).(string); ok && (s.EndsGrants || ctx.Value(ownClients{}) != nil) && s.registers() {
+	if check, ok := ctx.Value(owner{}).(string); ok && s.EndsGrants && s.registers() {
 		name += " of " + check
 	}
 	s.mu.Lock()
