@@ -266,10 +266,7 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 	s := e.slots[c.Requirement.ID]
 	jobs, absent := e.jobs(c.Requirement)
 	if absent != nil {
-		s.results = append(s.results, *absent)
-		e.report(*absent)
-		close(s.done)
-		e.ended.Add(1)
+		e.leaveOut(s, *absent)
 		return
 	}
 	s.outcomes = make([]outcome, len(jobs))
@@ -278,17 +275,16 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 		o := &s.outcomes[i]
 		o.results, o.exchanges = e.execute(ctx, c, jobs[i])
 		if slices.ContainsFunc(o.results, func(r reports.Result) bool { return doubtful(c.Requirement, r) }) {
-			e.doubting.Lock()
-			defer e.doubting.Unlock()
-			e.doubts = append(e.doubts, &doubt{check: c, job: jobs[i], results: o.results,
-				settle: func(results []reports.Result, more []*reports.Exchange) {
-					o.results, o.exchanges = results, append(o.exchanges, more...)
-					e.settle(s, o)
-				}})
+			e.doubt(c, jobs[i], s, o)
 			return
 		}
 		e.settle(s, o)
 	}
+	e.perform(c, jobs, perform)
+}
+
+// perform has the jobs of a check done one after another, or at once where the same time passes for all of them.
+func (e *Engine) perform(c *Check, jobs []job, perform func(i int)) {
 	var together sync.WaitGroup
 	for i := range jobs {
 		if !e.World.Seeded() && slices.Contains(c.Requirement.Needs, "clock") { // the same time passes on both wires
@@ -298,6 +294,25 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 		}
 	}
 	together.Wait()
+}
+
+// leaveOut reports a check of which no execution is due.
+func (e *Engine) leaveOut(s *slot, r reports.Result) {
+	s.results = append(s.results, r)
+	e.report(r)
+	close(s.done)
+	e.ended.Add(1)
+}
+
+// doubt has an execution tried a second time before its results are reported.
+func (e *Engine) doubt(c *Check, j job, s *slot, o *outcome) {
+	e.doubting.Lock()
+	defer e.doubting.Unlock()
+	e.doubts = append(e.doubts, &doubt{check: c, job: j, results: o.results,
+		settle: func(results []reports.Result, more []*reports.Exchange) {
+			o.results, o.exchanges = results, append(o.exchanges, more...)
+			e.settle(s, o)
+		}})
 }
 
 // settle reports the results of an execution, and closes the slot with its last one.
