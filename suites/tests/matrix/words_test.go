@@ -19,6 +19,9 @@ var unclear = map[string]*regexp.Regexp{
 	"has a plural after one":                    regexp.MustCompile(`(^|[^\d.])1 (requests|connections|keys)\b`),
 }
 
+// quoted is what the target or a check chose, which may be anything.
+var quoted = regexp.MustCompile(`‹[^›]+›|"(?:[^"\\]|\\.)+"`)
+
 var letterOrDigit = regexp.MustCompile(`[\pL\d]`)
 
 // mistakesInFinding says what a maintainer of the target would not understand in a finding: what was sent, what should have come
@@ -35,7 +38,7 @@ func mistakesInFinding(f reports.Finding) (out []string) {
 			out = append(out, fmt.Sprintf("%s has %d characters, want at most 800", name, len(text)))
 		}
 		for why, sign := range unclear {
-			if sign.MatchString(text) {
+			if sign.MatchString(quoted.ReplaceAllString(text, "‹x›")) {
 				out = append(out, fmt.Sprintf("%s %s: %q", name, why, text))
 			}
 		}
@@ -50,6 +53,8 @@ func mistakesInFinding(f reports.Finding) (out []string) {
 }
 
 func TestTheFormOfFindingsIsDemanded(t *testing.T) {
+	chosen := reports.Finding{Expected: "the state of the request", Observed: "state ‹%!map[a b] row 1› for ‹x›, \"%!\""}
+	assert.Empty(t, mistakesInFinding(chosen))
 	good := reports.Finding{About: "no token", Expected: "refusal with HTTP 401", Observed: "HTTP 200 and a JSON-RPC result"}
 	assert.Empty(t, mistakesInFinding(good))
 	for _, observed := range []string{
