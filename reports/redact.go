@@ -389,10 +389,11 @@ func (f *secretForm) in(text string) bool {
 				break
 			}
 			at += i
-			if begins(text, at) && f.form.MatchString(text[at:]) {
+			switch {
+			case !begins(text, at):
+			case f.form.MatchString(text[at:]):
 				return true
-			}
-			if f.inOneRun != nil {
+			case f.inOneRun != nil:
 				at += len(f.inOneRun.FindString(text[at:])) - 1
 			}
 		}

@@ -273,6 +273,7 @@ func TestSecretsInRepeatedBeginnings(t *testing.T) {
 	text := strings.Repeat("-eyJ", 64<<10)
 	costs.Bounded(t, len(text), 100, func() { assert.Empty(t, reports.SecretsIn(text)) })
 	assert.Contains(t, reports.SecretsIn(text+" eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJlLWluLUpTT04"), "a signed token")
+	assert.Contains(t, reports.SecretsIn("keyJ-eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJlLWluLUpTT04"), "a signed token")
 	assert.Contains(t, reports.SecretsIn("x-eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJlLWluLUpTT04"), "a signed token")
 	innocent := `{"password_reset_uri": "https://idp.example.com/reset", "access_token_url": "https://idp.example.com"}`
 	assert.Empty(t, reports.SecretsIn(innocent))
