@@ -56,7 +56,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 // forbidden says why nobody may act as a client of an authorization server; empty if one may.
 func (s *preparation) forbidden(ctx context.Context, server oauth.Server) string {
 	endpoints := []string{"authorization_endpoint", "token_endpoint"}
-	if required, _ := server.Metadata.Bool("require_pushed_authorization_requests"); required {
+	if server.PushesOnly() {
 		endpoints = append(endpoints, "pushed_authorization_request_endpoint")
 	}
 	return cmp.Or(server.WhyWithheld(endpoints...), s.mayAct(ctx, server.Token),

@@ -75,6 +75,12 @@ func (s *Server) Endpoint(name string) string {
 // Trusts reports that an endpoint may get secrets and tokens.
 func (s *Server) Trusts(endpoint string) bool { return s.trusted != nil && s.trusted(endpoint) }
 
+// PushesOnly reports that the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
+func (s *Server) PushesOnly() bool {
+	required, _ := s.Metadata.Bool("require_pushed_authorization_requests")
+	return required
+}
+
 // WhyWithheld says how to have the endpoints of a server used that are on another origin than its issuer, and which are no URLs;
 // empty for none.
 func (s *Server) WhyWithheld(names ...string) string {

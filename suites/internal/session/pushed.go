@@ -12,16 +12,15 @@ const pushEndpoint = "pushed_authorization_request_endpoint"
 
 // CannotPush says why a server that accepts pushed requests only cannot be sent any; empty where it can, or accepts others.
 func (s *Session) CannotPush() string {
-	if required, _ := s.Server.Metadata.Bool("require_pushed_authorization_requests"); !required {
+	if !s.Server.PushesOnly() {
 		return ""
 	}
 	return s.Server.WhyWithheld(pushEndpoint)
 }
 
-// PushesAll reports that the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
+// PushesAll reports that requests have to be pushed, and can be.
 func (s *Session) PushesAll() bool {
-	required, _ := s.Server.Metadata.Bool("require_pushed_authorization_requests")
-	return required && s.Server.Endpoint(pushEndpoint) != ""
+	return s.Server.PushesOnly() && s.Server.Endpoint(pushEndpoint) != ""
 }
 
 // Pushing is how a client pushes its authorization requests; nil where it need not. What is sent to the browser afterwards is

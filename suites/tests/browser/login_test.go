@@ -139,6 +139,7 @@ func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
 		"registration":  {"registration_endpoint", "AS-DCR-SUCCESS-SHAPE"},
 		"token":         {"token_endpoint", "AS-TOKEN-SUCCESS-SHAPE"},
 		"authorization": {"authorization_endpoint", "AS-TOKEN-SUCCESS-SHAPE"},
+		"pushing":       {"pushed_authorization_request_endpoint", "AS-AUTHZ-GET"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			elsewhere := ""
@@ -146,6 +147,7 @@ func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
 			o.Behaviour.Metadata = func(_ string, doc map[string]any) {
 				elsewhere = strings.Replace(doc[c.endpoint].(string), "127.0.0.1", "localhost", 1) // the same server by another origin
 				doc[c.endpoint] = elsewhere
+				doc["require_pushed_authorization_requests"] = name == "pushing"
 			}
 			cfg := against.SigningIn(against.Start(t, o))
 			cfg.Only = []string{c.only}
@@ -353,6 +355,29 @@ func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 	assert.Contains(t, said[0], "end what listens there")
 }
 
+// answeredByHand gives an answer to a login by hand, as the browser of a person does, and returns the notices of the run.
+func answeredByHand(t *testing.T, r *reference.Reference, answer url.Values) (said []string) {
+	t.Helper()
+	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"},
+		OnNotice: func(notice string) {
+			said = append(said, notice)
+			_, address, ok := strings.Cut(notice, "\n\n  ")
+			if !ok {
+				return
+			}
+			request, err := url.Parse(strings.TrimSpace(address))
+			require.NoError(t, err)
+			answer.Set("state", request.Query().Get("state"))
+			resp, err := http.Get(request.Query().Get("redirect_uri") + "?" + answer.Encode())
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+		}}
+	cfg.Credentials = []suites.Credential{{Name: "key", Header: "X-Key", Value: "a-secret-credential"}}
+	_, err := suites.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	return said
+}
+
 // The answer to a login by hand counts only if it is of the authorization server that was asked: RFC 9207 section 2.4.
 func TestLoginByHandComparesTheIssuer(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -372,23 +397,7 @@ func TestLoginByHandComparesTheIssuer(t *testing.T) {
 			o := reference.Ideal()
 			o.Behaviour.Metadata = func(_ string, doc map[string]any) { doc["authorization_response_iss_parameter_supported"] = c.promised }
 			r := against.Start(t, o)
-			var said []string
-			cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"},
-				OnNotice: func(notice string) {
-					said = append(said, notice)
-					_, address, ok := strings.Cut(notice, "\n\n  ")
-					if !ok {
-						return
-					}
-					request, err := url.Parse(strings.TrimSpace(address))
-					require.NoError(t, err)
-					answer := url.Values{"code": {"a-code-of-somebody"}, "state": {request.Query().Get("state")}, "iss": c.iss(r.IDP.Issuer)}
-					resp, err := http.Get(request.Query().Get("redirect_uri") + "?" + answer.Encode())
-					require.NoError(t, err)
-					require.NoError(t, resp.Body.Close())
-				}}
-			_, err := suites.Run(t.Context(), cfg)
-			require.NoError(t, err)
+			said := answeredByHand(t, r, url.Values{"code": {"a-code-of-somebody"}, "iss": c.iss(r.IDP.Issuer)})
 			require.Len(t, said, 2)
 			if c.reason == "" {
 				assert.Contains(t, said[1], "the code could not be redeemed")
@@ -428,24 +437,7 @@ func TestNoticesAreSafe(t *testing.T) {
 func TestNoticesThatQuoteAnAnswerAreSafe(t *testing.T) {
 	const attack = "\x1b[2J\u202e\u009b31m a-secret-credential"
 	r := against.Start(t, reference.Ideal())
-	var said []string
-	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"},
-		OnNotice: func(notice string) {
-			said = append(said, notice)
-			_, address, ok := strings.Cut(notice, "\n\n  ")
-			if !ok {
-				return
-			}
-			request, err := url.Parse(strings.TrimSpace(address))
-			require.NoError(t, err)
-			answer := url.Values{"error": {"access_denied"}, "error_description": {attack}, "state": {request.Query().Get("state")}}
-			resp, err := http.Get(request.Query().Get("redirect_uri") + "?" + answer.Encode())
-			require.NoError(t, err)
-			require.NoError(t, resp.Body.Close())
-		}}
-	cfg.Credentials = []suites.Credential{{Name: "key", Header: "X-Key", Value: "a-secret-credential"}}
-	_, err := suites.Run(t.Context(), cfg)
-	require.NoError(t, err)
+	said := answeredByHand(t, r, url.Values{"error": {"access_denied"}, "error_description": {attack}})
 	require.Len(t, said, 2)
 	assert.Contains(t, said[1], "the authorization server answered with the error")
 	for _, hidden := range []string{"\x1b", "\u202e", "\u009b", "a-secret-credential"} {

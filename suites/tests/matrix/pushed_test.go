@@ -15,7 +15,7 @@ import (
 var behindPushes = []string{
 	"authorize-any-redirect", "authorize-redirect-prefix", "authorize-demo-mode", "authorize-no-iss", "authorize-transaction-unbound",
 	"authorize-readable-code", "code-matches-letter-case", "consent-never", "consent-no-csrf-token", "consent-without-scopes",
-	"pkce-optional", "pkce-plain",
+	"pkce-optional", "pkce-plain", "scope-unobtainable",
 }
 
 // A flaw of a server that requires pushed requests (RFC 9126 section 5) is noticed like any other.
