@@ -25,7 +25,8 @@ func TestWithoutAFeature(t *testing.T) {
 			"RS-STATIC-TOKEN-ACCEPTED": reports.NotTested, "RS-STATIC-ENTROPY": reports.NotTested}},
 		"neither kind": {[]string{"api_keys", "static_tokens"}, false, map[string]reports.Verdict{"RS-APIKEY-ACCEPTED": reports.NotApplicable,
 			"RS-STATIC-TOKEN-ACCEPTED": reports.NotApplicable, "RS-STATIC-ENTROPY": reports.NotApplicable}},
-		"denied, and given": {[]string{"api_keys"}, true, map[string]reports.Verdict{"RS-APIKEY-ACCEPTED": reports.Pass}},
+		"no scopes, which are published": {[]string{"tool_scopes"}, false, map[string]reports.Verdict{"RS-SCOPE-403-STATUS": reports.NotTested}},
+		"denied, and given":              {[]string{"api_keys"}, true, map[string]reports.Verdict{"RS-APIKEY-ACCEPTED": reports.Pass}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := against.Trusted(r, against.WithToken(r))
@@ -34,7 +35,7 @@ func TestWithoutAFeature(t *testing.T) {
 				cfg.Only = append(cfg.Only, id)
 			}
 			if !c.keep {
-				cfg.Credentials = nil
+				cfg.Credentials, cfg.Tools, cfg.Objects = nil, nil, nil
 			}
 			for _, res := range against.Run(t, cfg).Results {
 				assert.Equal(t, c.want[res.ID], res.Verdict, "%s: %s", res.ID, res.Reason)

@@ -9,23 +9,26 @@ import (
 var withoutFeature = map[string]struct {
 	words string
 	needs []string
+	// seen, if set, reports that the target itself shows the feature, or that nobody could have seen it: the declaration counts for nothing.
+	seen func(*T) bool
 }{
-	"api_keys":        {"API keys", []string{"api-key", "api-key-limited", "multi-auth"}},
-	"elicitation":     {"tools that elicit", []string{"tool-elicits"}},
-	"introspection":   {"validation of opaque tokens by introspection", []string{"fake-introspection"}},
-	"jwts":            {"access tokens that are JWTs", []string{"fake-jwt", "fake-jwks", "fake-two-issuers"}},
-	"linked_accounts": {"third-party accounts of its users", []string{"controlled-upstream"}},
-	"other_resources": {"other resources under its authorization server", []string{"two-resources"}},
-	"second_issuer":   {"a second issuer that it trusts", []string{"fake-two-issuers"}},
-	"shared_secret":   {"tokens signed with a shared secret", []string{"hmac-mode"}},
-	"static_tokens":   {"static tokens", []string{"static-token", "static-token-2"}},
-	"tool_effects":    {"tools whose effect can be read", []string{"tool-effect"}},
-	"tool_handles":    {"tools that return handles", []string{"tool-handle"}},
-	"tool_scopes":     {"tools that need a scope", []string{"tool-scope", "access-token-narrow", "access-token-broad"}},
-	"upstream_api":    {"tools that call an API", []string{"fake-upstream"}},
-	"url_tools":       {"tools that fetch a URL from their arguments", []string{"tool-url"}},
-	"user_data":       {"data that belongs to one user", []string{"object-private", "object-owned", "object-changing", "tool-whoami"}},
-	"verify_url":      {"a URL of its own form at which it validates tokens", []string{"fake-verify-url"}},
+	"api_keys":        {"API keys", []string{"api-key", "api-key-limited", "multi-auth"}, nil},
+	"elicitation":     {"tools that elicit", []string{"tool-elicits"}, nil},
+	"introspection":   {"validation of opaque tokens by introspection", []string{"fake-introspection"}, nil},
+	"jwts":            {"access tokens that are JWTs", []string{"fake-jwt", "fake-jwks", "fake-two-issuers"}, (*T).seesJWT},
+	"linked_accounts": {"third-party accounts of its users", []string{"controlled-upstream"}, nil},
+	"other_resources": {"other resources under its authorization server", []string{"two-resources"}, nil},
+	"second_issuer":   {"a second issuer that it trusts", []string{"fake-two-issuers"}, nil},
+	"shared_secret":   {"tokens signed with a shared secret", []string{"hmac-mode"}, nil},
+	"static_tokens":   {"static tokens", []string{"static-token", "static-token-2"}, nil},
+	"tool_effects":    {"tools whose effect can be read", []string{"tool-effect"}, nil},
+	"tool_handles":    {"tools that return handles", []string{"tool-handle"}, nil},
+	"tool_scopes":     {"tools that need a scope", []string{"tool-scope", "access-token-narrow", "access-token-broad"}, (*T).seesScopes},
+	"upstream_api":    {"tools that call an API", []string{"fake-upstream"}, nil},
+	"url_tools":       {"tools that fetch a URL from their arguments", []string{"tool-url"}, nil},
+	"user_data":       {"data that belongs to one user", []string{"object-private", "object-owned", "object-changing"}, nil},
+	"verify_url":      {"a URL of its own form at which it validates tokens", []string{"fake-verify-url"}, nil},
+	"whoami_tools":    {"tools that tell who their caller is", []string{"tool-whoami"}, nil},
 }
 
 // eitherOf are needs that one of several features meets.
@@ -36,6 +39,16 @@ var eitherOf = map[string][]string{
 
 // seesJWT reports that the token in use is a JWT, or that none was seen, so that nobody can say that the server has none.
 func (t *T) seesJWT() bool { return t.Survey.Token == "" || strings.Count(t.Survey.Token, ".") == 2 }
+
+// seesScopes reports that the target publishes several scopes, which one scope for everything would not need.
+func (t *T) seesScopes() bool {
+	d := t.Survey.Resource()
+	if d == nil {
+		return false
+	}
+	scopes, _ := d.Object.Strings("scopes_supported")
+	return len(scopes) > 1
+}
 
 // declaredAbsent says, of a need that is not met, which feature the owner says that the server does not have; empty where it may have it.
 func (t *T) declaredAbsent(word string) string {
@@ -48,8 +61,9 @@ func (t *T) declaredAbsent(word string) string {
 		return withoutFeature[features[0]].words + " and " + withoutFeature[features[1]].words
 	}
 	for _, f := range t.Without {
-		if slices.Contains(withoutFeature[f].needs, word) && !(f == "jwts" && t.seesJWT()) {
-			return withoutFeature[f].words
+		feature := withoutFeature[f]
+		if slices.Contains(feature.needs, word) && (feature.seen == nil || !feature.seen(t)) {
+			return feature.words
 		}
 	}
 	return ""

@@ -12,7 +12,7 @@ var named = map[string][]string{
 	"@features": {
 		"api_keys", "elicitation", "introspection", "jwts", "linked_accounts", "other_resources",
 		"second_issuer", "shared_secret", "static_tokens", "tool_effects", "tool_handles", "tool_scopes",
-		"upstream_api", "url_tools", "user_data", "verify_url",
+		"upstream_api", "url_tools", "user_data", "verify_url", "whoami_tools",
 	},
 }
 
