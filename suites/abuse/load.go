@@ -198,5 +198,5 @@ var fewFetches = expect.That(few, func(n int) string {
 	if n <= fewKeys {
 		return ""
 	}
-	return expect.Counted(n, "request")
+	return reports.Count(n, "request")
 })

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/fixtures/seeded"
+	"github.com/mcpauth/conformance/reports"
 	jsondoc "github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -34,7 +35,7 @@ func followsNoRedirect(t *T) {
 	}
 	Refuses(t, document(t), rows, expect.Unless(expect.Refusing("no redirect followed to a document", func(r *request) string {
 		if n := r.second.Hits(); n > 0 || accepted(r.Grant) {
-			return expect.Counted(n, "request") + " at the address in Location: " + r.Describe()
+			return reports.Count(n, "request") + " at the address in Location: " + r.Describe()
 		}
 		return ""
 	}), unlessFetched))
@@ -67,7 +68,7 @@ func fetchesFromNoSpecialAddress(t *T) {
 	}}
 	Refuses(t, good, specialHosts(t, l), expect.Refusing("no connection to a special-use address", func(r *request) string {
 		if r.reached > 0 { // what is accepted unread is a finding of AS-CIMD-FETCH-FAILURE
-			return fmt.Sprintf("%s for the client_id %s: %s", expect.Counted(r.reached, "connection"), r.Client.ID, r.Describe())
+			return fmt.Sprintf("%s for the client_id %s: %s", reports.Count(r.reached, "connection"), r.Client.ID, r.Describe())
 		}
 		return ""
 	}))
@@ -148,7 +149,7 @@ func connectsToTheAddressItChecked(t *T) {
 		func(s rebindings) string {
 			if s.caught > 0 {
 				return fmt.Sprintf("%s to the private address that %d names resolve to the second time",
-					expect.Counted(s.caught, "connection"), rebound)
+					reports.Count(s.caught, "connection"), rebound)
 			}
 			return ""
 		}), notRebound))

@@ -116,7 +116,7 @@ func arrivedAt(l *listener.Listener) int {
 
 var stayAway = expect.That("no connection to a loopback address in the metadata of a registration", func(l *listener.Listener) string {
 	if n := arrivedAt(l); n > 0 {
-		return expect.Counted(n, "connection")
+		return reports.Count(n, "connection")
 	}
 	return ""
 })

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/mint"
@@ -124,7 +125,7 @@ func readsNothingIntoKid(t *T) {
 // staySilent expects a target to send nothing to an address that a token names.
 var staySilent = expect.That("no request to an address that the token names", func(l *listener.Listener) string {
 	if n := l.Connections(); n > 0 {
-		return expect.Counted(n, "connection") + " to it"
+		return reports.Count(n, "connection") + " to it"
 	}
 	return ""
 })

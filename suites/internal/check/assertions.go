@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
@@ -53,7 +54,7 @@ var BeLeftAlone = expect.That("no request to an address that an assertion names"
 	if hits == 0 {
 		return ""
 	}
-	return expect.Counted(hits, "request") + " there"
+	return reports.Count(hits, "request") + " there"
 })
 
 // ChangedClaims are claims with some changed; nil leaves one out.

@@ -5,15 +5,9 @@ import (
 	"math"
 	"strings"
 	"time"
-)
 
-// Counted is a number of things: 1 request, 2 requests.
-func Counted(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
-}
+	"github.com/mcpauth/conformance/reports"
+)
 
 // Span is a duration as people say it: 365 days, 10 minutes, 1.5s.
 func Span(d time.Duration) string {
@@ -22,7 +16,7 @@ func Span(d time.Duration) string {
 		name string
 	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
 		if d >= unit.of && d%unit.of == 0 {
-			return Counted(int(d/unit.of), unit.name)
+			return reports.Count(int(d/unit.of), unit.name)
 		}
 	}
 	return d.String()

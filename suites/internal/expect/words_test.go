@@ -10,8 +10,6 @@ import (
 )
 
 func TestNumbersInWords(t *testing.T) {
-	assert.Equal(t, "1 request", expect.Counted(1, "request"))
-	assert.Equal(t, "0 requests", expect.Counted(0, "request"))
 	for d, want := range map[time.Duration]string{
 		8760 * time.Hour: "365 days", time.Hour: "1 hour", 10 * time.Minute: "10 minutes", 90 * time.Minute: "90 minutes",
 		1500 * time.Millisecond: "1.5s", 50 * time.Millisecond: "50ms", 0: "0s",
