@@ -82,7 +82,7 @@ func targetText(url string, seen *suites.Surveyed) string {
 	line("  # revisions: [\"2025-11-25\"]              # judge by these only; else by every one that the server speaks")
 	line("  # headers: {X-Gateway: {env: GATEWAY_KEY}} # for a server behind a gate")
 	line("  # client_certificate: {certificate: {file: client.pem}, key: {file: client-key.pem}} # for a gate that demands one")
-	line("  # body_limit: 1048576                    # bytes of the largest message that the server is meant to take")
+	line("  # body_limit: 1048576                    # bytes of the largest message that the server is meant to accept")
 	line("  # public: [initialize, tools/list]         # methods that are meant for everybody, without a token; true: all of them")
 	if !seen.Protected {
 		line("  # The server did not ask for authorization.")

@@ -3,7 +3,6 @@ package flaws
 import (
 	"html"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -315,9 +314,10 @@ func asReflects(field string) Flaw {
 				return
 			}
 			a := answer.Of(next, r)
-			maps.Copy(w.Header(), a.Fields)
-			w.WriteHeader(a.Status)
-			_, _ = io.WriteString(w, strings.ReplaceAll(a.Body.String(), known, value))
+			page := strings.ReplaceAll(a.Body.String(), known, value)
+			a.Body.Reset()
+			a.Body.WriteString(page)
+			a.Send(w)
 		}),
 	}
 }

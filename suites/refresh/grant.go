@@ -61,7 +61,7 @@ func expiry(t *T, tokens *oauth.Tokens) any {
 var bringAnother = expect.Family("bringAnother", func(tokens *oauth.Tokens) expect.Matcher {
 	return expect.That("a new access token", func(next *oauth.Tokens) string {
 		if next.Access == tokens.Access {
-			return "the access token of before, which expires no later"
+			return "the earlier access token, which expires no later"
 		}
 		return ""
 	})

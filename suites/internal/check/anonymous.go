@@ -117,7 +117,8 @@ func (t *T) unguarded(ex *reports.Exchange) *lack {
 	t.folded = true
 	switch {
 	case t.onlyHandshake(t.wire()):
-		return withheld("only %s is known to be served without a token, and nothing to be refused (%s)", t.MCP.Handshake(), noAuthorization)
+		return withheld("%s is served without a token, and no request is known to be refused without one (%s)",
+			t.MCP.Handshake(), noAuthorization)
 	case len(t.undeclared(t.wire())) == 0:
 		return missing("the owner declares public what is served without a token (target.public in the target file)")
 	case t.Meant() != "":
