@@ -106,11 +106,6 @@ func TestClientCertificateStaysAtTheTarget(t *testing.T) {
 			_, err := c.LeafKey(context.Background(), at)
 			assert.NoError(t, err)
 		},
-		"old TLS": func(t *testing.T, at *url.URL) {
-			agreed, err := c.OldTLS(context.Background(), at)
-			assert.NoError(t, err)
-			assert.True(t, agreed)
-		},
 		"browser": func(t *testing.T, at *url.URL) {
 			conn, err := proxy.secure(context.Background(), at.Host)
 			require.NoError(t, err)
@@ -132,6 +127,27 @@ func TestClientCertificateStaysAtTheTarget(t *testing.T) {
 	require.NoError(t, err)
 	send(func(r *Request) { r.Certificate = clientCertificate(t, "of a check") })(t, at)
 	assert.Equal(t, "of a check", mine.last(), "a check that shows its own is not overruled")
+
+	agreed, err := c.OldTLS(context.Background(), at)
+	require.NoError(t, err)
+	assert.True(t, agreed)
+	assert.Empty(t, mine.last(), "nobody has verified the server")
+}
+
+// A server that demands a client certificate has agreed to a version before it does.
+func TestOldTLSIsSeenWhereACertificateIsDemanded(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.TLS = &tls.Config{MinVersion: tls.VersionTLS10, ClientAuth: tls.RequireAnyClientCert}
+	s.StartTLS()
+	defer s.Close()
+	c := New(Options{Guard: NewGuard("127.0.0.1", nil), HeaderOrigin: s.URL})
+	defer c.Close()
+	at, err := url.Parse(s.URL)
+	require.NoError(t, err)
+	agreed, err := c.OldTLS(context.Background(), at)
+	require.NoError(t, err)
+	assert.True(t, agreed)
 }
 
 func TestAlertsAboutTheClientCertificate(t *testing.T) {

@@ -787,10 +787,15 @@ func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error
 	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
 		suites = append(suites, s.ID)
 	}
-	old := tls.Client(conn, showing(c.certificateAt(u), &tls.Config{
+	asked := false // for a client certificate: then the version is agreed, and none is shown to a server that nobody has verified
+	old := tls.Client(conn, &tls.Config{
 		ServerName: u.Hostname(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, CipherSuites: suites, InsecureSkipVerify: true,
-	}))
-	return old.HandshakeContext(ctx) == nil, nil
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			asked = true
+			return &tls.Certificate{}, nil
+		},
+	})
+	return old.HandshakeContext(ctx) == nil || asked, nil
 }
 
 // bounded decompresses but refuses to grow beyond ratio.
