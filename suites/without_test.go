@@ -14,6 +14,8 @@ import (
 // same, and what a tester provides is no feature that a server could lack.
 func TestWithoutAFeature(t *testing.T) {
 	r := against.Start(t, reference.Ideal())
+	shownBy := map[string]string{"RS-APIKEY-ACCEPTED": "api_keys", "RS-STATIC-TOKEN-ACCEPTED": "static_tokens",
+		"RS-STATIC-ENTROPY": "api_keys, static_tokens"}
 	for name, c := range map[string]struct {
 		without []string
 		keep    bool // the credentials of the reference
@@ -40,7 +42,7 @@ func TestWithoutAFeature(t *testing.T) {
 			for _, res := range against.Run(t, cfg).Results {
 				assert.Equal(t, c.want[res.ID], res.Verdict, "%s: %s", res.ID, res.Reason)
 				if res.Verdict == reports.NotApplicable {
-					assert.Contains(t, res.Observation, "target.without in the target file: api_keys", res.ID)
+					assert.Equal(t, "target.without in the target file names "+shownBy[res.ID], res.Observation, res.ID)
 				}
 			}
 		})

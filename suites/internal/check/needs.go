@@ -114,8 +114,8 @@ func (t *T) try(word string) *stop {
 
 // lacking ends a check because a word is not met.
 func (t *T) lacking(word string, l *lack) *stop {
-	if absent := t.declaredAbsent(word); absent != "" && !l.undecided {
-		t.declared = true
+	if features, absent := t.declaredAbsent(word); features != "" && !l.undecided {
+		t.declared = features
 		return &stop{verdict: reports.NotApplicable, reason: "the server does not have " + absent + ", as its owner declares"}
 	}
 	return &stop{verdict: verdictOf(word, l), reason: l.why}

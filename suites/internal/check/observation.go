@@ -11,8 +11,8 @@ import (
 // observation says what shows that a requirement does not apply: the last exchange that the check looked at, or what the survey
 // or the target file says of the word that is not met (empty where the body ended the check).
 func (t *T) observation(unmet string) string {
-	if t.declared {
-		return "target.without in the target file: " + strings.Join(t.Without, ", ")
+	if t.declared != "" {
+		return "target.without in the target file names " + t.declared
 	}
 	if len(t.transcript) == 0 {
 		t.look(unmet)

@@ -142,7 +142,7 @@ type T struct {
 	headline   string // what every report begins with, if the check fails
 	folded     bool   // the cause is judged by another check: nothing that the user could give would help
 	unmet      string // the need that is not met, for which the check did not run
-	declared   bool   // that need is of a feature that the owner says the server does not have
+	declared   string // the features, as the target file names them, that the owner says the server does not have
 	missing    string // the option that would meet the need without which the check did not run
 }
 
@@ -167,8 +167,8 @@ func (t *T) NotTested(format string, args ...any) { t.end(reports.NotTested, for
 
 // NotTestedWithout is NotTested because a need of the catalogue is not met, which the headline then names.
 func (t *T) NotTestedWithout(need, format string, args ...any) {
-	if absent := t.declaredAbsent(need); absent != "" {
-		t.declared = true
+	if features, absent := t.declaredAbsent(need); features != "" {
+		t.declared = features
 		t.NotApplicable("the server does not have %s, as its owner declares", absent)
 	}
 	t.missing = needs[need].give

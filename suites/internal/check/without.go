@@ -50,21 +50,20 @@ func (t *T) seesScopes() bool {
 	return len(scopes) > 1
 }
 
-// declaredAbsent says, of a need that is not met, which feature the owner says that the server does not have; empty where it may have it.
-func (t *T) declaredAbsent(word string) string {
-	if features := eitherOf[word]; len(features) > 0 {
-		for _, f := range features {
-			if !slices.Contains(t.Without, f) {
-				return ""
-			}
+// declaredAbsent says, of a need that is not met, which features the owner says that the server does not have: as the target file names
+// them, and in words. Both are empty where the server may have one.
+func (t *T) declaredAbsent(word string) (features, words string) {
+	var names, absent []string
+	for f, feature := range Sorted(withoutFeature) {
+		if !slices.Contains(feature.needs, word) && !slices.Contains(eitherOf[word], f) || feature.seen != nil && feature.seen(t) {
+			continue
 		}
-		return withoutFeature[features[0]].words + " and " + withoutFeature[features[1]].words
-	}
-	for _, f := range t.Without {
-		feature := withoutFeature[f]
-		if slices.Contains(feature.needs, word) && (feature.seen == nil || !feature.seen(t)) {
-			return feature.words
+		switch {
+		case slices.Contains(t.Without, f):
+			names, absent = append(names, f), append(absent, feature.words)
+		case eitherOf[word] != nil:
+			return "", ""
 		}
 	}
-	return ""
+	return strings.Join(names, ", "), strings.Join(absent, " and ")
 }
