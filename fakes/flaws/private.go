@@ -115,6 +115,14 @@ var private = []Flaw{
 		Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
 	},
 	{
+		Name: "old-stream-open-late", Says: "The old transport's stream opens for anybody, and is silent for a while.",
+		Bend: func(o *reference.Options) {
+			lacks(mcpserver.GuardLegacyStream)(o)
+			o.Policy.LateEndpoint = 900 * time.Millisecond
+		},
+		Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"}, Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
+	},
+	{
 		Name: "old-session-is-credential", Says: "The old transport's session id is a credential.",
 		Bend: lacks(mcpserver.GuardLegacyMessages), Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"},
 		Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 )
 
 // The endpoints of the HTTP+SSE transport of 2024-11-05.
@@ -34,8 +35,12 @@ func (s *Server) legacySSE(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 	}()
 	w.Header().Set("Content-Type", "text/event-stream")
-	fmt.Fprintf(w, "event: endpoint\ndata: %s?sessionId=%s\n\n", legacyMessages, id)
 	flush := http.NewResponseController(w)
+	if late := s.Policy.LateEndpoint; late > 0 {
+		_ = flush.Flush()
+		time.Sleep(late)
+	}
+	fmt.Fprintf(w, "event: endpoint\ndata: %s?sessionId=%s\n\n", legacyMessages, id)
 	_ = flush.Flush()
 	for {
 		select {

@@ -42,8 +42,16 @@ func (t MCPServer) OpenStream(req wire.Request) *Stream {
 	return s
 }
 
-// Next waits for the data of the next event.
+// Next waits for the data of the next event, if the stream is still open.
 func (s *Stream) Next(within time.Duration) (data string, ok bool) {
+	select {
+	case data = <-s.events:
+		return data, true
+	default:
+	}
+	if s.ended != nil {
+		return "", false
+	}
 	select {
 	case data = <-s.events:
 		return data, true
