@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-
 	"time"
 
 	"github.com/mcpauth/conformance/fakes/mcpserver"
@@ -118,7 +117,7 @@ var private = []Flaw{
 		Name: "old-stream-open-late", Says: "The old transport's stream opens for anybody, and is silent for a while.",
 		Bend: func(o *reference.Options) {
 			lacks(mcpserver.GuardLegacyStream)(o)
-			o.Policy.LateEndpoint = 900 * time.Millisecond
+			o.Policy.LateEvents = 900 * time.Millisecond
 		},
 		Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"}, Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
 	},
@@ -130,6 +129,14 @@ var private = []Flaw{
 	{
 		Name: "old-stream-of-anybody", Says: "Any token will do for a message to an old stream.",
 		Bend: lacks(mcpserver.LegacyOwner), Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"}, Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
+	},
+	{
+		Name: "old-stream-of-anybody-late", Says: "Any token will do for a message to an old stream, which is slow.",
+		Bend: func(o *reference.Options) {
+			lacks(mcpserver.LegacyOwner)(o)
+			o.Policy.LateEvents = 400 * time.Millisecond
+		},
+		Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"}, Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
 	},
 }
 

@@ -36,15 +36,16 @@ func (s *Server) legacySSE(w http.ResponseWriter, r *http.Request) {
 	}()
 	w.Header().Set("Content-Type", "text/event-stream")
 	flush := http.NewResponseController(w)
-	if late := s.Policy.LateEndpoint; late > 0 {
+	if s.Policy.LateEvents > 0 {
 		_ = flush.Flush()
-		time.Sleep(late)
+		time.Sleep(s.Policy.LateEvents)
 	}
 	fmt.Fprintf(w, "event: endpoint\ndata: %s?sessionId=%s\n\n", legacyMessages, id)
 	_ = flush.Flush()
 	for {
 		select {
 		case e := <-watch.events:
+			time.Sleep(s.Policy.LateEvents)
 			fmt.Fprintf(w, "event: message\ndata: %s\n\n", e.data)
 			_ = flush.Flush()
 		case <-r.Context().Done():

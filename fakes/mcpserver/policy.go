@@ -47,7 +47,7 @@ type Variations struct {
 	TellsTime       bool                                 // whoami tells the time too
 	TemplatesOnly   bool                                 // resources are listed by a template only
 	LateHeader      bool                                 // a stream has no header before its first event
-	LateEndpoint    time.Duration                        // how long the stream of the HTTP+SSE transport is silent before its first event
+	LateEvents      time.Duration                        // how late each event of the HTTP+SSE transport is
 	CritUnknownOnly bool                                 // a critical extension that RFC 7515 defines is overlooked
 	Accepts         func(claims map[string]any) bool     // which tokens are good, besides
 	ScopesOf        func(claims map[string]any) []string // where scopes are in another claim than scope
