@@ -6,8 +6,12 @@ import (
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/check"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
 // Surveyed is what a look at a target's metadata and first answers tells.
@@ -61,6 +65,23 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 		}
 	}
 	return out, nil
+}
+
+// Silent reports whether the host of a target sends no answer within a time, to one request for a public document. It sends nothing where the
+// configuration is wrong.
+func Silent(ctx context.Context, cfg Config, within time.Duration) bool {
+	reg, err := check.Collect(areas)
+	if err != nil || cfg.validate(reg) != nil {
+		return false
+	}
+	u, _ := document.ParseURL(cfg.URL)
+	limits := cfg.limits()
+	limits.Request = within
+	client := cfg.newClient(u, &reports.Secrets{}, limits)
+	defer client.Close()
+	ex := client.Do(ctx, survey.Check, wire.Request{Method: "GET", URL: document.WellKnown(u, "oauth-protected-resource"),
+		Header: []reports.Field{mcp.Field("Accept", "application/json")}})
+	return ex.Response == nil
 }
 
 func facts(sv *survey.Survey) []reports.Fact {

@@ -70,7 +70,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		cfg.Token = cfg.ownToken()
 	}
 	s.secrets = cfg.secrets()
-	s.client = cfg.newClient(u, s.secrets)
+	s.client = cfg.newClient(u, s.secrets, cfg.limits())
 	err = s.begin(ctx, &cfg, u)
 	if s.world == nil {
 		s.abandon()
@@ -168,7 +168,7 @@ func (s *preparation) publishStandby() (fetches int, standby check.Standby) {
 }
 
 // newClient makes the client that all traffic goes through.
-func (c *Config) newClient(u *url.URL, secrets *reports.Secrets) *wire.Client {
+func (c *Config) newClient(u *url.URL, secrets *reports.Secrets, limits wire.Limits) *wire.Client {
 	guard := wire.NewGuard(u.Hostname(), c.AllowHosts)
 	if c.Foreign {
 		guard = wire.Guard{Allowed: c.AllowHosts}
@@ -178,7 +178,7 @@ func (c *Config) newClient(u *url.URL, secrets *reports.Secrets) *wire.Client {
 		guard.Resolve = wire.NameServer(c.NameServer)
 	}
 	return wire.New(wire.Options{
-		Guard: guard, Roots: c.RootCAs, Secrets: secrets, Limits: c.limits(), Shared: c.Shared.limits(), Passive: c.passiveBut(),
+		Guard: guard, Roots: c.RootCAs, Secrets: secrets, Limits: limits, Shared: c.Shared.limits(), Passive: c.passiveBut(),
 		Header: c.header(), Certificate: c.certificate(), HeaderOrigin: document.Origin(u),
 		UserAgent: cmp.Or(c.UserAgent, "mcpauth/"+Build().Version+" ({check}; +https://github.com/mcpauth/conformance)"),
 	})

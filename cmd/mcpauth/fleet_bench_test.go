@@ -22,47 +22,101 @@ import (
 
 // BenchmarkFleet tests a list of reference servers, all run by this process, in a process of its own: the time and the largest memory of
 // that process. MCPAUTH_FLEET_TARGETS says how many (50 by default), and MCPAUTH_FLEET_FLAGS adds flags, such as
-// --passive; a tenth of dead hosts is added in the last case.
+// --passive. In the last case a tenth of the hosts is dead. Each case is compared with one before it, as far as that was run.
 func BenchmarkFleet(b *testing.B) {
-	n, err := strconv.Atoi(cmp.Or(os.Getenv("MCPAUTH_FLEET_TARGETS"), "50"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	var urls []string
-	for range n {
-		r, err := reference.Start(reference.Ideal())
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { r.Close() })
-		urls = append(urls, r.URL)
-	}
-	var dead []string
-	for range n / 10 { // hosts that accept connections and never answer, which costs more than a refusal
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { l.Close() })
-		dead = append(dead, "http://"+l.Addr().String()+"/mcp")
-	}
+	urls := fleetOfReferences(b)
+	took := map[string]float64{}
 	for _, c := range []struct {
 		name     string
 		urls     []string
 		parallel int
+		to       string  // the case that it is compared with
+		times    float64 // so much of it is expected to take as long
 	}{
-		{"half the targets, one at a time", urls[:n/2], 1},
-		{"one at a time", urls, 1},
-		{"two at a time", urls, 2},
-		{"four at a time", urls, 4},
-		{"a tenth dead, two at a time", among(urls, dead), 2},
+		{"half the targets, one at a time", urls[:len(urls)/2], 1, "", 0},
+		{"one at a time", urls, 1, "half the targets, one at a time", 2},
+		{"two at a time", urls, 2, "one at a time", 1},
+		{"four at a time", urls, 4, "one at a time", 1},
+		{"a tenth dead, two at a time", among(urls, deadHosts(b, len(urls)/10)), 2, "two at a time", 1},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
-				fleetOnce(b, c.urls, c.parallel)
+				took[c.name] = fleetOnce(b, c.urls, c.parallel)
+			}
+			if to := took[c.to] * c.times; to > 0 {
+				b.ReportMetric(took[c.name]/to, "x")
 			}
 		})
 	}
+}
+
+// BenchmarkFleetOfProcesses tests the same list in ten processes at once, of which one is killed in the middle and resumed. The summary is
+// that of one undisturbed process.
+func BenchmarkFleetOfProcesses(b *testing.B) {
+	const processes = 10
+	urls := fleetOfReferences(b)
+	undisturbed := b.TempDir()
+	require.NoError(b, fleetProcess(b, urls, undisturbed, "--parallel", "2").Run())
+	want, err := fleet.Sum(undisturbed, "", nil)
+	require.NoError(b, err)
+	for b.Loop() {
+		out := b.TempDir()
+		var running []*exec.Cmd
+		for i := range processes {
+			c := fleetProcess(b, urls, out, "--resume", "--split", fmt.Sprintf("%d/%d", i+1, processes))
+			require.NoError(b, c.Start())
+			running = append(running, c)
+		}
+		for finished(b, out) < len(urls)/2 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		require.NoError(b, running[0].Process.Kill())
+		require.Error(b, running[0].Wait(), "it was killed before its end")
+		killedAt := finished(b, out)
+		require.NoError(b, fleetProcess(b, urls, out, "--resume", "--split", fmt.Sprintf("1/%d", processes)).Run())
+		for _, c := range running[1:] {
+			require.NoError(b, c.Wait())
+		}
+		got, err := fleet.Sum(out, undisturbed, nil)
+		require.NoError(b, err)
+		require.Equal(b, len(urls), got.Targets)
+		require.Equal(b, want.States, got.States)
+		require.Equal(b, want.Outcomes, got.Outcomes)
+		require.Equal(b, want.Requirements, got.Requirements)
+		require.Zero(b, got.Drift.Regressed+got.Drift.Fixed+got.Drift.New+got.Drift.Gone)
+		b.ReportMetric(float64(killedAt), "done-at-kill")
+	}
+}
+
+// finished counts the targets that are done.
+func finished(b *testing.B, dir string) int {
+	files, err := filepath.Glob(filepath.Join(dir, "*", fleet.DoneFile))
+	require.NoError(b, err)
+	return len(files)
+}
+
+// fleetOfReferences starts the targets.
+func fleetOfReferences(b *testing.B) (urls []string) {
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("MCPAUTH_FLEET_TARGETS"), "50"))
+	require.NoError(b, err)
+	for range n {
+		r, err := reference.Start(reference.Ideal())
+		require.NoError(b, err)
+		b.Cleanup(func() { r.Close() })
+		urls = append(urls, r.URL)
+	}
+	return urls
+}
+
+// deadHosts are hosts that accept connections and never answer, which costs more than a refusal.
+func deadHosts(b *testing.B, n int) (urls []string) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(b, err)
+		b.Cleanup(func() { l.Close() })
+		urls = append(urls, "http://"+l.Addr().String()+"/mcp")
+	}
+	return urls
 }
 
 // among puts the dead hosts in the place of others, one after each nine, so that the last one of the list is dead too: nothing is left
@@ -75,13 +129,18 @@ func among(urls, dead []string) []string {
 	return out
 }
 
-func fleetOnce(b *testing.B, urls []string, parallel int) {
-	out, list := b.TempDir(), filepath.Join(b.TempDir(), "targets")
-	if err := os.WriteFile(list, []byte(strings.Join(urls, "\n")), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	args := []string{"run", "-q", "--targets", list, "--out", out, "--parallel", strconv.Itoa(parallel)}
-	c := exec.Command(binary, append(args, strings.Fields(os.Getenv("MCPAUTH_FLEET_FLAGS"))...)...)
+// fleetProcess is a process that tests a list.
+func fleetProcess(b *testing.B, urls []string, out string, flags ...string) *exec.Cmd {
+	list := filepath.Join(b.TempDir(), "targets")
+	require.NoError(b, os.WriteFile(list, []byte(strings.Join(urls, "\n")), 0o600))
+	args := append([]string{"run", "-q", "--targets", list, "--out", out}, flags...)
+	return exec.Command(binary, append(args, strings.Fields(os.Getenv("MCPAUTH_FLEET_FLAGS"))...)...)
+}
+
+// fleetOnce tests a list once, and returns the seconds that it took.
+func fleetOnce(b *testing.B, urls []string, parallel int) float64 {
+	out := b.TempDir()
+	c := fleetProcess(b, urls, out, "--parallel", strconv.Itoa(parallel))
 	var text bytes.Buffer
 	c.Stdout, c.Stderr = &text, &text
 	began := time.Now()
@@ -108,6 +167,7 @@ func fleetOnce(b *testing.B, urls []string, parallel int) {
 	b.ReportMetric(<-memory, "MiB")
 	b.ReportMetric(float64(s.Requests)/each, "requests/target")
 	b.ReportMetric(float64(stored)/1024/each, "KiB/target")
+	return took.Seconds()
 }
 
 // peak sends the largest resident memory of a process, in MiB, when it has ended. The kernel's own figure (ru_maxrss) is at least that of

@@ -139,10 +139,12 @@ func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
 			})
 		}
 	})
+	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-goOn; http.NotFound(w, r) }))
+	t.Cleanup(silent.Close)
 	t.Cleanup(release)
 	urls := []string{held.URL}
-	for range 4 {
-		urls = append(urls, "http://"+free(t)+"/mcp")
+	for i := range 120 { // more than are surveyed before the signal is heard
+		urls = append(urls, fmt.Sprintf("%s/%d", silent.URL, i))
 	}
 	targets, out := list(t, urls...), filepath.Join(t.TempDir(), "out")
 	c := exec.Command(binary, "run", "--targets", targets, "--out", out, "--only", few, "--parallel", "1")
@@ -431,16 +433,20 @@ func TestTargetsFromClientsHoldNoSecret(t *testing.T) {
 			"env": {"K": "env-secret"}},
 		"local": {"command": "server", "args": ["--flag", "a // b", "https://docs.example"]}, /* ends */
 		"variable": {"type": "http", "url": "https://${input:tenant}.example/mcp"},
+		"personal": {"url": "https://e.example/api/mcp/s/NDk3OGU3ZDItsecret9/mcp"},
+		"tenant": {"url": "https://e.example/secret/0b9f0a52-8d5e-4c53-9c0a-1a5d3a7a6f10/sse"},
 	},
+	"amp.mcpServers": {"dotted": {"url": "https://f.example/v1/streamable-http-2025-06-18/mcp"}},
 	"mcp": {"servers": {"settings": {"url": "https://c.example/mcp"}}},
 	"projects": {"/src": {"mcpServers": {"deep": {"type": "http", "url": "https://d.example/mcp"},
 		"again": {"url": "https://a.example/mcp"}}}},
 }`), 0o600))
 	code, out, errs := mcpauth(t, nil, "targets", "from-clients", file)
 	require.Zero(t, code, errs)
-	assert.ElementsMatch(t, []string{"https://a.example/mcp", "https://b.example/mcp", "https://c.example/mcp", "https://d.example/mcp"},
-		strings.Fields(out))
+	assert.ElementsMatch(t, []string{"https://a.example/mcp", "https://b.example/mcp", "https://c.example/mcp", "https://d.example/mcp",
+		"https://f.example/v1/streamable-http-2025-06-18/mcp"}, strings.Fields(out))
 	assert.Contains(t, errs, "1 server left out: run as a local command")
 	assert.Contains(t, errs, "1 server left out: the URL has variables")
+	assert.Contains(t, errs, "2 servers left out: the path of the URL may hold a key (personal, tenant)")
 	assert.NotContains(t, out+errs, "secret")
 }

@@ -99,20 +99,44 @@ func (o *options) runFleet(c *cobra.Command, entries []entry) error {
 	f.shared = suites.ShareLimits(o.fleet.perHost, max(o.rate, 50), o.fleet.totalRate)
 	ctx, begin, stop := f.endings()
 	defer stop()
-	var running sync.WaitGroup
-	for _, e := range entries {
-		dir := filepath.Join(o.fleet.out, e.key())
-		if o.fleet.resume && fleet.Finished(dir, o.madeBy(&e)) {
-			f.skipped++
-			continue
-		}
-		if !f.gate.begin(begin) {
-			break
-		}
-		running.Go(func() { f.test(ctx, e, dir) })
-	}
-	running.Wait()
+	f.testAll(ctx, begin, newQueue(f.leftOf(entries), f.silent))
 	return f.conclude(begin)
+}
+
+// leftOf are the targets that are not done.
+func (f *fleetRun) leftOf(entries []entry) []entry {
+	if !f.o.fleet.resume {
+		return entries
+	}
+	left := slices.DeleteFunc(entries, func(e entry) bool { return fleet.Finished(f.folder(&e), f.o.madeBy(&e)) })
+	f.skipped = f.total - len(left)
+	return left
+}
+
+// folder is that of a target's results.
+func (f *fleetRun) folder(e *entry) string { return filepath.Join(f.o.fleet.out, e.key()) }
+
+// testAll tests the targets of a queue. A rate of all requests together bounds the run anyway, and is not spent on scouts.
+func (f *fleetRun) testAll(ctx, begin context.Context, q *queue) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	scouting, end := context.WithCancel(begin)
+	defer end()
+	if f.o.fleet.totalRate == 0 {
+		running.Go(func() { q.scout(scouting, f.o.fleet.parallel, func(e entry) { f.test(ctx, e, f.gate.aside()) }) })
+	}
+	for {
+		t := f.gate.begin(begin)
+		if t == nil {
+			return
+		}
+		e, ok := q.take()
+		if !ok {
+			t.end()
+			return
+		}
+		running.Go(func() { f.test(ctx, e, t) })
+	}
 }
 
 // endings are two contexts: that of the targets in flight, which a second signal ends, and that in which targets may begin, which the
@@ -163,9 +187,9 @@ func (f *fleetRun) conclude(begin context.Context) error {
 }
 
 // test tests one target and writes what became of it. What was interrupted is not written.
-func (f *fleetRun) test(ctx context.Context, e entry, dir string) {
-	t := &turn{gate: f.gate}
+func (f *fleetRun) test(ctx context.Context, e entry, t *turn) {
 	defer t.end()
+	dir := f.folder(&e)
 	d := fleet.Done{Version: fleet.Version, Target: e.URL, File: e.name, Started: time.Now(), Made: f.o.madeBy(&e)}
 	run, passive, err := f.run(ctx, e, t)
 	if ctx.Err() != nil {
@@ -196,23 +220,21 @@ func exitCode(err error) int {
 	return reports.ExitToolFailed
 }
 
-// run is one run, without reports of its own. A URL alone beyond the own network is scanned passively: nobody said more about it.
-func (f *fleetRun) run(ctx context.Context, e entry, t *turn) (run reports.Redacted, passive bool, err error) {
-	sub := *f.o
-	sub.file = e.File
+// configured is the configuration of one run. A URL alone beyond the own network is scanned passively: nobody said more about it.
+func (f *fleetRun) configured(e entry) (suites.Config, error) {
 	address := e.URL
 	if e.File != "" {
 		address = "" // the file says it
 	}
+	sub := *f.o // which it changes
 	cfg, err := sub.config(f.c, address)
 	if err != nil {
-		return run, false, err
+		return cfg, err
 	}
 	if e.File != "" {
 		cfg.Command += " --config " + reports.ShellQuoted(e.File)
 	}
-	cfg.Shared, cfg.OnSelected = f.shared, func(int) { t.test(ctx) }
-	cfg.CitedOnly, cfg.Foreign = f.o.evidence == "cited", e.foreign
+	cfg.Shared, cfg.CitedOnly, cfg.Foreign = f.shared, f.o.evidence == "cited", e.foreign
 	cfg.Passive = cfg.Passive || e.File == "" && !suites.Own(e.URL)
 	if cfg.Passive && !f.o.passive {
 		cfg.Command += " --passive"
@@ -220,10 +242,22 @@ func (f *fleetRun) run(ctx context.Context, e entry, t *turn) (run reports.Redac
 	if f.o.fleet.contact != "" && f.o.userAgent == "" {
 		cfg.UserAgent = "mcpauth/" + suites.Build().Version + " ({check}; +" + f.o.fleet.contact + ")"
 	}
+	return cfg, nil
+}
+
+// run is one run, without reports of its own.
+func (f *fleetRun) run(ctx context.Context, e entry, t *turn) (run reports.Redacted, passive bool, err error) {
+	cfg, err := f.configured(e)
+	if err != nil {
+		return run, false, err
+	}
+	cfg.OnSelected = func(int) { t.test(ctx) }
 	if servesItself(e.File) {
 		f.serving.Lock()
 		defer f.serving.Unlock()
 	}
+	sub := *f.o
+	sub.file = e.File
 	stop, err := sub.target(&cfg)
 	if err != nil {
 		return run, cfg.Passive, err

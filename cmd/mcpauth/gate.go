@@ -2,27 +2,27 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
 
-// gate says when the next target of a fleet may begin. At most atOnce targets are tested at once. The surveys of the next ones go on
-// meanwhile, more of them the longer they take, so that hosts that do not answer delay nobody.
+// gate says when the next target of a fleet may begin. At most atOnce targets are tested at once. The survey of a target holds others up
+// for a moment only: hosts that do not answer delay nobody.
 type gate struct {
 	atOnce int
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed at the next change
-	surveying int           // begun, and not yet known to answer
+	surveying []*turn       // begun, and not yet known to answer
 	ready     int           // surveyed, and waiting to be tested
 	testing   int
-	last      time.Time // when the last survey began
 }
 
-// mostSurveys bounds the surveys beside the tests, and pause is the time between two of them.
+// mostSurveys bounds the surveys beside the tests, and moment is how long a survey holds others up.
 const (
 	mostSurveys = 32
-	pause       = 100 * time.Millisecond
+	moment      = 100 * time.Millisecond
 )
 
 func newGate(atOnce int) *gate { return &gate{atOnce: atOnce, changed: make(chan struct{})} }
@@ -49,27 +49,45 @@ func (g *gate) await(ctx context.Context, try func() bool) bool {
 		case <-ctx.Done():
 			return false
 		case <-changed:
-		case <-time.After(pause):
+		case <-time.After(moment / 4):
 		}
 	}
 }
 
-// begin waits until another target may be surveyed.
-func (g *gate) begin(ctx context.Context) bool {
-	return ctx.Err() == nil && g.await(ctx, func() bool {
-		free := g.surveying+g.ready+g.testing < g.atOnce
-		ahead := g.ready == 0 && g.surveying < mostSurveys && time.Since(g.last) >= pause
-		if free || ahead {
-			g.surveying++
-			g.last = time.Now()
+// begin waits until another target may be surveyed; nil where the context ends before.
+func (g *gate) begin(ctx context.Context) *turn {
+	t := &turn{gate: g}
+	if ctx.Err() != nil || !g.await(ctx, func() bool {
+		if len(g.surveying) >= mostSurveys || g.recent()+g.ready+g.testing >= g.atOnce && (g.ready > 0 || g.recent() > 0) {
+			return false
 		}
-		return free || ahead
-	})
+		t.began = time.Now()
+		g.surveying = append(g.surveying, t)
+		return true
+	}) {
+		return nil
+	}
+	return t
+}
+
+// aside is the turn of a target that is surveyed without holding others up.
+func (g *gate) aside() *turn { return &turn{gate: g} }
+
+// recent counts the surveys that began within the last moment.
+func (g *gate) recent() int {
+	n := 0
+	for _, t := range g.surveying {
+		if time.Since(t.began) < moment {
+			n++
+		}
+	}
+	return n
 }
 
 // turn is the way of one target through the gate.
 type turn struct {
 	gate     *gate
+	began    time.Time
 	surveyed bool
 	tested   bool
 }
@@ -77,7 +95,7 @@ type turn struct {
 // test waits until the target, which is surveyed, may be tested. It returns early where the context ends.
 func (t *turn) test(ctx context.Context) {
 	t.surveyed = true
-	t.gate.change(func() { t.gate.surveying--; t.gate.ready++ })
+	t.gate.change(func() { t.leave(); t.gate.ready++ })
 	t.tested = t.gate.await(ctx, func() bool {
 		if t.gate.testing >= t.gate.atOnce {
 			return false
@@ -88,12 +106,17 @@ func (t *turn) test(ctx context.Context) {
 	})
 }
 
+// leave takes the turn out of those that are surveyed. It is called with the lock held.
+func (t *turn) leave() {
+	t.gate.surveying = slices.DeleteFunc(t.gate.surveying, func(other *turn) bool { return other == t })
+}
+
 // end makes room for another target.
 func (t *turn) end() {
 	t.gate.change(func() {
 		switch {
 		case !t.surveyed:
-			t.gate.surveying--
+			t.leave()
 		case t.tested:
 			t.gate.testing--
 		default:

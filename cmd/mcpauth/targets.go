@@ -9,8 +9,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -31,8 +33,8 @@ left out. Nothing is fetched: save the pages yourself, each with the nextCursor 
 	c.AddCommand(&cobra.Command{
 		Use: "from-clients [FILE...]", Short: "List the remote servers in the configuration of MCP clients",
 		Long: `Prints the URL of each remote server in mcp.json and similar files of editors and desktop clients, without duplicates. Header
-fields, environment variables, user names and queries, where secrets are, are left out. Without FILE it reads the files in the usual
-places.`,
+fields, environment variables, user names and queries, where secrets are, are left out, and so is a server whose path may hold a key.
+Without FILE it reads the files in the usual places.`,
 		Example: "  mcpauth targets from-clients ~/.cursor/mcp.json",
 		RunE:    fromClients,
 	})
@@ -103,7 +105,8 @@ func fromClients(c *cobra.Command, paths []string) error {
 		} else if err != nil {
 			notice(c, "%s: %v", path, err)
 		}
-		all.urls, all.local, all.unusable = append(all.urls, found.urls...), all.local+found.local, all.unusable+found.unusable
+		all.urls, all.keyed = append(all.urls, found.urls...), append(all.keyed, found.keyed...)
+		all.local, all.unusable = all.local+found.local, all.unusable+found.unusable
 	}
 	if !given {
 		notice(c, "read %d files: %s", len(paths), strings.Join(paths, ", "))
@@ -113,6 +116,10 @@ func fromClients(c *cobra.Command, paths []string) error {
 	}
 	if all.unusable > 0 {
 		notice(c, "%s left out: the URL has variables", reports.Count(all.unusable, "server"))
+	}
+	if len(all.keyed) > 0 {
+		notice(c, "%s left out: the path of the URL may hold a key (%s); list the URL yourself if it does not",
+			reports.Count(len(all.keyed), "server"), reports.OneLine(strings.Join(all.keyed, ", "), 300))
 	}
 	var entries []entry
 	for _, u := range all.urls {
@@ -138,6 +145,8 @@ func usualConfigurations() []string {
 		filepath.Join(".cursor", "mcp.json"),
 		filepath.Join(home, ".cursor", "mcp.json"),
 		filepath.Join(home, ".claude.json"),
+		filepath.Join(home, ".gemini", "settings.json"),
+		filepath.Join(home, ".lmstudio", "mcp.json"),
 		filepath.Join(home, ".codeium", "windsurf", "mcp_config.json"),
 		filepath.Join(config, "Claude", "claude_desktop_config.json"),
 		filepath.Join(config, "Code", "User", "mcp.json"),
@@ -153,12 +162,17 @@ func usualConfigurations() []string {
 // clientServers are the servers in the configuration of a client.
 type clientServers struct {
 	urls            []string
+	keyed           []string // the names of those whose path may hold a key
 	local, unusable int
 	known           bool // the configuration has a place for servers
 }
 
-// serverMaps are the members in which clients keep their servers, by name.
+// serverMaps are the members in which clients keep their servers, by name. Editors put their own name before it, and a dot.
 var serverMaps = []string{"mcpServers", "servers", "context_servers", "mcp"}
+
+func holdsServers(member string) bool {
+	return slices.Contains(serverMaps, member[strings.LastIndexByte(member, '.')+1:])
+}
 
 // readClient finds the servers of a client's configuration, at any depth: some keep them for each project.
 func readClient(b []byte) (clientServers, error) {
@@ -179,7 +193,7 @@ func (s *clientServers) search(object map[string]any) {
 		inner, ok := object[name].(map[string]any)
 		switch {
 		case !ok:
-		case slices.Contains(serverMaps, name):
+		case holdsServers(name):
 			s.known = true
 			for _, id := range slices.Sorted(maps.Keys(inner)) {
 				s.add(id, inner[id])
@@ -203,12 +217,34 @@ func (s *clientServers) add(name string, value any) {
 	switch address := remote(server); {
 	case strings.ContainsAny(address, "{}"):
 		s.unusable++
+	case mayHoldKey(address):
+		s.keyed = append(s.keyed, name)
 	case address != "":
 		s.urls = append(s.urls, address)
 	default:
 		s.local++
 	}
 }
+
+// mayHoldKey reports whether the path of a URL may hold a key: some services give each user an address that nobody else can guess. A key is a
+// UUID, or has 16 letters and digits in a row, of both.
+func mayHoldKey(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return true
+	}
+	if uuid.MatchString(u.Path) {
+		return true
+	}
+	for _, run := range strings.FieldsFunc(u.Path, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		if len(run) >= 16 && strings.ContainsFunc(run, unicode.IsDigit) && strings.ContainsFunc(run, unicode.IsLetter) {
+			return true
+		}
+	}
+	return false
+}
+
+var uuid = regexp.MustCompile(`[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}`)
 
 // remote is the URL of a remote server without what may be secret; empty for a local one. The program mcp-remote gets the URL as an
 // argument.

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/mcpauth/conformance/suites"
+)
+
+// queue hands out the targets of a list in order. While the first ones are tested, scouts ask the hosts of those that follow for one
+// public document. Hosts that do not answer go first: waiting for them in vain costs nothing while others are tested.
+type queue struct {
+	entries []entry
+	silent  func(context.Context, entry) bool // asks a host
+
+	mu      sync.Mutex
+	taken   []bool
+	next    int // before it, all are taken
+	scouted int // before it, all are taken or have a scout
+}
+
+const (
+	// scouts is how many hosts are asked at once, and mostSilent how many silent ones are surveyed at once.
+	scouts     = 32
+	mostSilent = 64
+	// lookout is how far the scouts are ahead: what they learn must still be true when the target is tested.
+	lookout = 500
+	// scoutTime is how long a scout waits for an answer. A host that takes longer goes first, and has the usual time.
+	scoutTime = 5 * time.Second
+)
+
+func newQueue(entries []entry, silent func(context.Context, entry) bool) *queue {
+	return &queue{entries: entries, silent: silent, taken: make([]bool, len(entries))}
+}
+
+// take returns the next target in the order of the list.
+func (q *queue) take() (entry, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.next < len(q.entries) {
+		i := q.next
+		if q.next++; !q.taken[i] {
+			q.taken[i] = true
+			return q.entries[i], true
+		}
+	}
+	return entry{}, false
+}
+
+// claim takes a target, and reports whether it was still to be tested.
+func (q *queue) claim(i int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	was := q.taken[i]
+	q.taken[i] = true
+	return !was
+}
+
+// scouting says what a scout does next.
+type scouting int
+
+const (
+	ended   scouting = iota // no host is left to ask
+	waiting                 // the scouts are far enough ahead
+	asking                  // asks a host
+)
+
+// ahead returns the next target for a scout: a URL, and none of the first ones, whose tests begin at once.
+func (q *queue) ahead(first int) (scouting, int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.scouted = max(q.scouted, q.next+first); q.scouted < len(q.entries); q.scouted++ {
+		if q.scouted > q.next+lookout {
+			return waiting, 0
+		}
+		if i := q.scouted; !q.taken[i] && q.entries[i].File == "" {
+			q.scouted++
+			return asking, i
+		}
+	}
+	return ended, 0
+}
+
+// scout looks for silent hosts, and has each tested as soon as it is found. The context ends the search, and no test.
+func (q *queue) scout(ctx context.Context, first int, test func(entry)) {
+	var running sync.WaitGroup
+	slots := make(chan struct{}, mostSilent)
+	found := func(i int) {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		running.Go(func() {
+			defer func() { <-slots }()
+			if q.claim(i) {
+				test(q.entries[i])
+			}
+		})
+	}
+	for range scouts {
+		running.Go(func() {
+			for ctx.Err() == nil {
+				switch what, i := q.ahead(first); {
+				case what == ended:
+					return
+				case what == waiting:
+					sleep(ctx, scoutTime/50)
+				case q.silent(ctx, q.entries[i]) && ctx.Err() == nil:
+					found(i)
+				}
+			}
+		})
+	}
+	running.Wait()
+}
+
+// sleep waits for a time, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// silent asks the host of a target. A wrong configuration is told in its turn.
+func (f *fleetRun) silent(ctx context.Context, e entry) bool {
+	cfg, err := f.configured(e)
+	return err == nil && suites.Silent(ctx, cfg, scoutTime)
+}
