@@ -190,16 +190,17 @@ func blocks(r *reports.Result) string {
 		return ""
 	case reports.NotApplicable:
 		if r.Observation == "" {
-			return fmt.Sprintf("%s does not apply, and nothing that was observed shows it: %s.", r.ID, r.Reason)
+			return fmt.Sprintf("%s does not apply, and nothing that was observed shows it: %s. Declare what the server does not have "+
+				"(target.without in the target file).", r.ID, r.Reason)
 		}
 		return ""
 	case reports.NotTested:
 		if r.Missing != "" {
 			return fmt.Sprintf("%s was not tested: add %s (%s).", r.ID, r.Missing, r.Reason)
 		}
-		return fmt.Sprintf("%s was not tested: %s.", r.ID, r.Reason)
+		return fmt.Sprintf("%s was not tested: %s.%s", r.ID, r.Reason, remedy(r))
 	case reports.Inconclusive:
-		return fmt.Sprintf("%s could not be decided: %s.", r.ID, r.Reason)
+		return fmt.Sprintf("%s could not be decided: %s.%s", r.ID, r.Reason, remedy(r))
 	case reports.Review:
 		return fmt.Sprintf("A person must look at %s: %s.", r.ID, r.Reason)
 	case reports.Warn:
