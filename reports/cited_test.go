@@ -81,7 +81,7 @@ func TestJSONIsLaidOut(t *testing.T) {
 	var again map[string]any
 	require.NoError(t, json.Unmarshal(b.Bytes(), &again))
 	assert.Equal(t, value, again)
-	assert.Contains(t, b.String(), "\n \"short\": {\"a\": [1, \"}],:{\"]")
-	assert.Contains(t, b.String(), "\n \"numbers\": [1, 1, 1")
+	assert.Contains(t, b.String(), "\n \"short\": {\"a\":[1,\"}],:{\"]")
+	assert.Contains(t, b.String(), "\n \"numbers\": [1,1,1")
 	assert.Contains(t, b.String(), "\n  {\n   \"y\": \"[[[")
 }

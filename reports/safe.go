@@ -85,7 +85,8 @@ func WriteJSON(w io.Writer, value any, indent string, long ...Long) error {
 // widest is how long, in bytes, an object or a list may be that is on one line: reports are kept, and indents are a tenth of them.
 const widest = 800
 
-// layout writes compact JSON for people: what is short, and each list of numbers, is on one line; of the rest each member is.
+// layout writes compact JSON for people: what is short, and each list of numbers, is on one line, without spaces; of the rest each member
+// is on a line of its own.
 type layout struct {
 	to     quiet
 	indent string
@@ -134,7 +135,7 @@ func (l *layout) lay(text []byte, depth int) {
 	numbers := text[0] == '[' && len(text) > 1 && text[1] >= '0' && text[1] <= '9'
 	short := len(text) <= widest && depth > 0 && l.longIn(text) == nil
 	if short || text[0] != '{' && text[0] != '[' || numbers {
-		onOneLine(&l.b, text)
+		l.b.Write(text)
 		return
 	}
 	l.b.WriteByte(text[0])
@@ -187,24 +188,6 @@ func (l *layout) list(elements iter.Seq[any], depth int) {
 		l.line(depth)
 	}
 	l.b.WriteByte(']')
-}
-
-// onOneLine writes compact JSON with a space after each colon and comma.
-func onOneLine(b *bytes.Buffer, text []byte) {
-	quoted := false
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		b.WriteByte(c)
-		switch {
-		case quoted && c == '\\':
-			i++
-			b.WriteByte(text[i])
-		case c == '"':
-			quoted = !quoted
-		case !quoted && (c == ':' || c == ','):
-			b.WriteByte(' ')
-		}
-	}
 }
 
 // valueEnd is where the value ends that compact JSON begins with.
