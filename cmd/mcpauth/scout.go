@@ -16,8 +16,8 @@ type queue struct {
 
 	mu      sync.Mutex
 	taken   []bool
-	next    int // before it, all are taken
-	scouted int // before it, all are taken or have a scout
+	next    int // before it, all are handed out
+	scouted int // before it, each is handed out or has a scout
 }
 
 const (

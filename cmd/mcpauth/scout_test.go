@@ -42,7 +42,7 @@ func TestSilentHostsGoFirst(t *testing.T) {
 	assert.Empty(t, found)
 }
 
-// Scouts leave out the first targets, target files and what is taken, and are never far ahead.
+// Scouts leave out the first targets, target files and what is handed out, and are never far ahead.
 func TestScoutsAskNoMoreThanTheyMust(t *testing.T) {
 	entries := urls(2 * lookout)
 	entries[5].File = "target.yaml"
