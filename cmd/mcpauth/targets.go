@@ -226,8 +226,8 @@ func (s *clientServers) add(name string, value any) {
 	}
 }
 
-// mayHoldKey reports whether the path of a URL may hold a key: some services give each user an address that nobody else can guess. A key is a
-// UUID, or has 16 letters and digits in a row, of both.
+// mayHoldKey reports whether the path of a URL may hold a key: some services give each user an address that nobody else can guess. A key is
+// a UUID, or has 16 letters and digits in a row, of both.
 func mayHoldKey(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -10,15 +10,15 @@ import (
 )
 
 // instructs is found in reasons that already say what to supply.
-var instructs = regexp.MustCompile(`(?i)(^|[ ;:,(])(declare|give|add|raise|lift|shorten|let (it|the)|run (this|fewer)|want) |\(--?[a-z]|with --[a-z]|` +
-	`in the target file|\(target\.|\(client\.|\(scopes\.`)
+var instructs = regexp.MustCompile(`(?i)(^|[ ;:,(])(declare|give|add|raise|lift|shorten|let (it|the)|run (this|fewer)|want) |` +
+	`\(--?[a-z]|with --[a-z]|in the target file|\(target\.|\(client\.|\(scopes\.`)
 
 // identifier finds a requirement whose failure a reason names.
 var identifier = regexp.MustCompile(`\b[A-Z]{2,}(-[A-Z0-9]+)+\b`)
 
 // remedies are what to do about the reasons that hold a text.
 var remedies = []struct{ text, do string }{
-	{"prove", "Let the ordinary request succeed that is sent for comparison: repair the server, or put into the target file what the request needs"},
+	{"prove", "Let the ordinary request succeed that is sent for comparison: repair the server, or put what it needs into the target file"},
 	{"the time for this", "Raise --timeout, or certify a server that answers sooner"},
 	{"no answer", "Certify again when the server answers"},
 	{"HTTP 5", "Repair the server: an error of its own decides nothing"},
