@@ -67,8 +67,8 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 	return out, nil
 }
 
-// Silent reports whether the host of a target sends no answer within a time, to one request for a public document. It sends nothing where the
-// configuration is wrong.
+// Silent reports whether the host of a target sends no answer within a time, to one request for a public document. It sends nothing where
+// the configuration is wrong.
 func Silent(ctx context.Context, cfg Config, within time.Duration) bool {
 	reg, err := check.Collect(areas)
 	if err != nil || cfg.validate(reg) != nil {
