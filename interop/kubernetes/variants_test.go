@@ -2,6 +2,9 @@ package kubernetes
 
 import (
 	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -58,6 +61,44 @@ func TestObjectStorageBuilds(t *testing.T) {
 	for _, v := range pod.Volumes {
 		assert.Nil(t, v.PersistentVolumeClaim, v.Name)
 	}
+}
+
+// The schemas that Kubernetes publishes demand each member that its types do not omit when it is empty.
+func TestRequiredMembersAreSet(t *testing.T) {
+	for _, folder := range []string{"kubernetes", "kubernetes-object-storage"} {
+		cron, _ := built(t, folder)
+		assert.Empty(t, unset(reflect.ValueOf(cron), "CronJob"), folder)
+		cron.Spec.JobTemplate.Spec.PodFailurePolicy.Rules[0].OnPodConditions[0].Status = ""
+		assert.Equal(t, []string{"CronJob.spec.jobTemplate.spec.podFailurePolicy.rules.0.onPodConditions.0.status"},
+			unset(reflect.ValueOf(cron), "CronJob"))
+	}
+}
+
+// unset are the texts and lists that are required below a value, and are empty.
+func unset(v reflect.Value, at string) (out []string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return unset(v.Elem(), at)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			out = append(out, unset(v.Index(i), at+"."+strconv.Itoa(i))...)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			field, value := v.Type().Field(i), v.Field(i)
+			name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+			required := name != "" && !strings.Contains(options, "omit")
+			if list := value.Kind() == reflect.String || value.Kind() == reflect.Slice; list && required && value.Len() == 0 {
+				out = append(out, at+"."+name)
+			}
+			if field.IsExported() {
+				out = append(out, unset(value, strings.TrimSuffix(at+"."+name, "."))...)
+			}
+		}
+	}
+	return out
 }
 
 // workflow is the part of an Argo CronWorkflow that ours uses: Kubernetes types where Argo has them.
