@@ -1,6 +1,9 @@
 package flaws
 
 import (
+	"net/http"
+	"strings"
+
 	"github.com/mcpauth/conformance/fakes/dpop"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
@@ -64,6 +67,33 @@ var bound = []Flaw{
 	},
 }
 
+var serverProofs, issuerProofs = believedProofs()
+
+// certificates are flaws of the rows of RS-MTLS-BINDING: one counts that the token is not bound to.
+func certificates() []Flaw {
+	out := []Flaw{
+		certificateTaken("another", "over another certificate", func(r *http.Request) bool { return len(r.TLS.PeerCertificates) > 0 }),
+		certificateTaken("none", "without a certificate", func(r *http.Request) bool { return len(r.TLS.PeerCertificates) == 0 }),
+	}
+	for _, name := range []string{"X-SSL-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert", "X-Client-Cert", "X-Amzn-Mtls-Clientcert"} {
+		out = append(out,
+			certificateTaken("of-"+name, "without a certificate, the right one in "+name, func(r *http.Request) bool {
+				return r.Header.Get(name) != "" && len(r.TLS.PeerCertificates) == 0
+			}),
+			certificateTaken("beside-"+name, "over another certificate, the right one in "+name, func(r *http.Request) bool {
+				return r.Header.Get(name) != "" && len(r.TLS.PeerCertificates) > 0
+			}))
+	}
+	return out
+}
+
+func certificateTaken(name, row string, takes func(r *http.Request) bool) Flaw {
+	return Flaw{
+		Name: "certificate-taken-" + strings.ToLower(name), Says: "A token that is bound to a certificate is accepted " + row + ".",
+		Bend: secured(policy(func(p *mcpserver.Policy) { p.TakesCertificate = takes })), Noticed: []string{"RS-MTLS-BINDING"}, Row: row,
+	}
+}
+
 func lacking(name string, part dpop.Part) Flaw {
 	return Flaw{
 		Name: name, Says: "Of a DPoP proof, " + string(part) + " is not looked at.",
@@ -91,4 +121,62 @@ var binding = []Flaw{
 		Name: "dpop-proof-any-time", Says: "A proof at the token endpoint may be an hour old.",
 		Bend: behaviour(func(b *idp.Behaviour) { b.DPoPLacks = dpop.Time }), Noticed: []string{"AS-DPOP-BINDING"},
 	},
+}
+
+// proofs are rows of DPoP proofs: one is believed, whatever else is wrong with it.
+var proofs = []struct {
+	name, row, ofIssuer string // the row of the MCP server, and that of the authorization server; empty where it has none
+	is                  func(header, claims map[string]any) bool
+}{
+	{"get", "htm GET", "htm GET", claim("htm", "GET")},
+	{"method-unsaid", "", "no htm", noClaim("htm")},
+	{"method-listed", "htm as a list", "", func(_, c map[string]any) bool { return isList(c["htm"]) }},
+	{"method-in-small-letters", "", "htm in lower case", claim("htm", "post")},
+	{"path", "htu of another path", "", urlEnds("/mcp/other")},
+	{"endpoint", "", "htu of another endpoint", urlEnds("/authorize")},
+	{"host", "htu of another host", "htu of another", func(_, c map[string]any) bool {
+		htu, _ := c["htu"].(string)
+		return strings.Contains(htu, "attacker.example")
+	}},
+	{"url-unsaid", "without htu", "no htu", noClaim("htu")},
+	{"old", "made an hour ago", "made an hour ago", past("iat")},
+	{"early", "made an hour ahead", "made in an hour", ahead("iat")},
+	{"time-unsaid", "without iat", "no iat", noClaim("iat")},
+	{"token-unsaid", "without ath", "", noClaim("ath")},
+	{"id-unsaid", "without jti", "no jti", noClaim("jti")},
+	{"typed", "typ JWT", "typ JWT", header("typ", "JWT")},
+	{"private", "jwk with its private part", "a private part", func(h, _ map[string]any) bool {
+		jwk, _ := h["jwk"].(map[string]any)
+		return jwk["d"] != nil
+	}},
+	{"key-as-text", "jwk as a text", "", func(h, _ map[string]any) bool { _, is := h["jwk"].(string); return is }},
+	{"key-unsaid", "without jwk", "", func(h, _ map[string]any) bool { return h["jwk"] == nil }},
+	{"unsigned", "an unsigned proof", "an unsigned proof", header("alg", "none")},
+	{"symmetric", "alg HS256, signed by the key", "alg HS256, with the secret as jwk", header("alg", "HS256")},
+	{"critical", "an unknown critical extension", "", hasHeader("crit")},
+}
+
+// believedProofs are the flaws of the proofs at the MCP server, and at the authorization server.
+func believedProofs() (atServer, atIssuer []Flaw) {
+	for _, p := range proofs {
+		f := Flaw{Name: "proof-believed-" + p.name, Says: "A DPoP proof is accepted, whatever else is wrong with it: " + p.row + p.ofIssuer + "."}
+		if p.row != "" {
+			f.Row, f.Noticed, f.Also = p.row, []string{"RS-DPOP-PROOF"}, []string{"RS-DPOP-*"}
+			f.Bend = policy(func(o *mcpserver.Policy) { o.BelievesProof, o.DPoPLacks = p.is, "key" })
+			atServer = append(atServer, f)
+		}
+		if p.ofIssuer != "" {
+			f.Name, f.Row, f.Noticed, f.Also = "issuer-"+f.Name, p.ofIssuer, []string{"AS-DPOP-BINDING"}, nil
+			f.Bend = behaviour(func(b *idp.Behaviour) { b.BelievesProof = p.is })
+			atIssuer = append(atIssuer, f)
+		}
+	}
+	return atServer, atIssuer
+}
+
+func urlEnds(end string) func(h, c map[string]any) bool {
+	return func(_, c map[string]any) bool {
+		htu, _ := c["htu"].(string)
+		return strings.HasSuffix(htu, end)
+	}
 }

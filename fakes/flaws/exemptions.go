@@ -33,6 +33,7 @@ var exemptions = []Flaw{
 	claimFlaw("google", "User-Agent", "GoogleHC/"),
 	claimFlaw("inspector", "User-Agent", "mcp-inspector"),
 	opensFor("host", "RS-CHALLENGE-EVERY-CLIENT", "Host: localhost", func(r *http.Request, _ []byte) bool { return r.Host == "localhost" }),
+	opensFor("upgrade", "RS-CHALLENGE-EVERY-CLIENT", "with Upgrade: websocket", field("Upgrade", "websocket")),
 	opensFor("two-claims", "RS-CHALLENGE-EVERY-CLIENT", "claiming a request from inside", func(r *http.Request, _ []byte) bool {
 		return r.Header.Get("X-Internal") != "" && r.Header.Get("X-From-Gateway") != ""
 	}),

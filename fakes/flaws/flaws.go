@@ -69,7 +69,7 @@ func AfterLogin() []Flaw {
 	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, refreshRows, inspection, registrations,
 		registrationNeeds, registrationAnswers, redirectsTaken, registrationRows, registrationRights, clientDocuments, consents,
 		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, crossOriginClients,
-		onePath)
+		onePath, issuerProofs)
 }
 
 // bareCookie has the endpoint of an https target set a cookie that lacks an attribute.
@@ -998,6 +998,10 @@ var transport = []Flaw{
 		Also: []string{"RS-TLS-ENFORCED"},
 	},
 	{
+		Name: "plain-at-tls-port", Says: "The port that speaks TLS answers plain HTTP too.", Row: "the port of TLS",
+		Bend: func(o *reference.Options) { o.Host, o.PlainAtTLS = Public, true }, Noticed: []string{"RS-TLS-ENFORCED", "AS-TLS-ENFORCED"},
+	},
+	{
 		Name: "old-tls", Says: "TLS 1.1 is still offered.",
 		Bend: func(o *reference.Options) { o.Host, o.OldTLS = Public, true }, Noticed: []string{"RS-TLS-MODERN", "AS-TLS-MODERN"},
 	},
@@ -1012,6 +1016,14 @@ var transport = []Flaw{
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.HSTS)
 		},
 		Noticed: []string{"RS-TLS-HSTS"},
+	},
+	{
+		Name: "hsts-short", Says: "Strict-Transport-Security is for an hour.", Row: `"max-age=3600"`,
+		Bend: func(o *reference.Options) {
+			o.Host = Public
+			o.Wrap = heading(func(h http.Header) { h.Set("Strict-Transport-Security", "max-age=3600") })
+		},
+		Noticed: []string{"RS-TLS-HSTS", "AS-TLS-HSTS"},
 	},
 }
 

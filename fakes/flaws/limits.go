@@ -126,6 +126,11 @@ var introspections = []Flaw{
 		Bend: lacks(mcpserver.SurviveCompletions, mcpserver.LimitCompletion), Noticed: []string{"RS-RATE-OTHER-OPERATIONS"},
 	},
 	{
+		Name: "rate-completions-forbidden", Says: "The limit of completions is told with HTTP 403.", Row: "after many completions",
+		Bend:    policy(func(p *mcpserver.Policy) { p.LimitStatus = http.StatusForbidden }),
+		Noticed: []string{"RS-RATE-OTHER-OPERATIONS"}, Also: []string{"RS-RATE-*"},
+	},
+	{
 		Name: "rate-remaining-grows", Says: "What is announced as left is what was used.",
 		Bend: policy(func(p *mcpserver.Policy) { p.RateHeaders = "growing" }), Noticed: []string{"RS-RATE-HEADERS"},
 	},

@@ -339,6 +339,61 @@ var pathsOfProxies = []Flaw{
 			next.ServeHTTP(w, r)
 		})), Also: []string{"AS-PROXY-*", "AS-AUTHZ-*"},
 	},
+	rowOf(proxied("proxy-form-without-token", idp.CheckCSRF, "AS-PROXY-CONSENT-CSRF", "AS-CONSENT-*"), "without the form's token"),
+	rowOf(proxied("proxy-names-no-client", idp.ConsentNamesClient, "AS-PROXY-CONSENT-CONTENT", "AS-CONSENT-*"), "tester is absent"),
+	rowOf(proxied("proxy-names-no-address", idp.ConsentNamesRedirect, "AS-PROXY-CONSENT-CONTENT", "AS-CONSENT-*"), ":8765"),
+	proxyWrapped("approves-by-get", "The form of the proxy is accepted by GET.", "AS-PROXY-CONSENT-CSRF", "by GET",
+		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/consent") && r.URL.RawQuery != "" {
+				r.Method = http.MethodPost
+				replaceBody(r, r.URL.RawQuery)
+			}
+			next.ServeHTTP(w, r)
+		}),
+	proxyCrash("denied", "the user cancels", func(q url.Values) bool { return q.Get("error") == "access_denied" }),
+	proxyCrash("failed", "the upstream fails", func(q url.Values) bool { return q.Get("error") == "server_error" }),
+	proxyCrash("without-code", "an answer without a code", func(q url.Values) bool { return !q.Has("error") && !q.Has("code") }),
+	asksUpstream("implicit", `response_type="code token"`, func(q url.Values) { q.Set("response_type", "code token") }),
+	asksUpstream("plain", `code_challenge_method="plain"`, func(q url.Values) { q.Set("code_challenge_method", "plain") }),
+	asksUpstream("without-nonce", "no nonce", func(q url.Values) { q.Del("nonce") }),
+	looseState("of-another", "the state of another", func(kept, got string, _ bool) bool {
+		return len(kept) == len(got) && kept[:2] != got[:2]
+	}),
+}
+
+// proxyWrapped is a proxy that handles some requests in its own way.
+func proxyWrapped(name, says, noticed, row string, serve func(w http.ResponseWriter, r *http.Request, next http.Handler)) Flaw {
+	return Flaw{
+		Name: "proxy-" + name, Says: says, Row: row, Noticed: []string{noticed}, Also: []string{"AS-PROXY-*", "AS-CONSENT-*", "AS-AUTHZ-*"},
+		Bend: all(func(o *reference.Options) { o.Proxy = true }, wrapping(serve)),
+	}
+}
+
+// proxyCrash is a proxy that crashes on some answers of its upstream.
+func proxyCrash(name, row string, which func(q url.Values) bool) Flaw {
+	return proxyWrapped("crashes-"+name, "An answer of the upstream crashes the proxy: "+row+".", "AS-PROXY-UPSTREAM-ERROR", row,
+		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if strings.HasSuffix(r.URL.Path, "/callback") && which(r.URL.Query()) {
+				http.Error(w, "KeyError: 'code'", http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+}
+
+// asksUpstream bends the requests of a proxy to its upstream.
+func asksUpstream(name, row string, bend func(q url.Values)) Flaw {
+	return proxyWrapped("asks-"+name, "The request to the upstream is bent: "+row+".", "AS-PROXY-UPSTREAM-REQUEST", row,
+		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			a := answer.Of(next, r)
+			if to, err := url.Parse(a.Fields.Get("Location")); err == nil && strings.HasSuffix(to.Query().Get("redirect_uri"), "/callback") {
+				q := to.Query()
+				bend(q)
+				to.RawQuery = q.Encode()
+				a.Fields.Set("Location", to.String())
+			}
+			a.Send(w)
+		})
 }
 
 // replaceBody gives a request another form.

@@ -146,6 +146,37 @@ func unquoted(when func(*http.Request) bool) func(http.Handler) http.Handler {
 	}
 }
 
+// heading bends the header of every answer.
+func heading(bend func(h http.Header)) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(&headed{ResponseWriter: w, bend: bend}, r)
+		})
+	}
+}
+
+type headed struct {
+	http.ResponseWriter
+	bend func(h http.Header)
+	sent bool
+}
+
+// Unwrap lets streams be flushed.
+func (w *headed) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *headed) WriteHeader(status int) {
+	w.sent = true
+	w.bend(w.Header())
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *headed) Write(b []byte) (int, error) {
+	if !w.sent {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
 type unquoting struct{ http.ResponseWriter }
 
 // Unwrap lets streams be flushed.

@@ -1,6 +1,7 @@
 package flaws
 
 import (
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -65,6 +66,10 @@ var registrationNeeds = []Flaw{
 		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistrationNeeds = []string{"token_endpoint_auth_method"} }),
 		Noticed: []string{"AS-DCR-DEFAULTS"}, Also: []string{"AS-DCR-*"},
 	},
+	refusesLoopback("portless", "127.0.0.1 without a port", "http://127.0.0.1/callback"),
+	refusesLoopback("ipv4", "127.0.0.1", "http://127.0.0.1:53111/callback"),
+	refusesLoopback("localhost", "localhost", "http://localhost:53111/callback"),
+	refusesLoopback("ipv6", "[::1]", "http://[::1]:53111/callback"),
 	{
 		Name: "dcr-needs-application-type", Says: "Loopback redirect URIs need application_type native, and nothing says so.",
 		Row:     "without application_type",
@@ -293,5 +298,24 @@ func documentLink(member string) Flaw {
 		Name: "cimd-links-" + member, Says: "The consent page links " + member + " of a document as it is.", Row: member,
 		Bend:    behaviour(func(b *idp.Behaviour) { b.ShowsRaw = []string{member} }),
 		Noticed: []string{"AS-CIMD-UNSAFE-URIS"}, Also: []string{"AS-CONSENT-XSS"},
+	}
+}
+
+// refusesLoopback registers no client with one loopback redirect URI.
+func refusesLoopback(name, row, uri string) Flaw {
+	return Flaw{
+		Name: "dcr-refuses-" + name, Says: "The redirect URI " + uri + " cannot be registered.", Row: row,
+		Noticed: []string{"AS-DCR-LOOPBACK-ACCEPTED"}, Also: []string{"AS-*"},
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+				refused := r.URL.Path == "/register" && strings.Contains(string(peek(r)), `"`+uri+`"`)
+				if refused {
+					w.Header().Set("Content-Type", "application/json")
+					w.WriteHeader(http.StatusBadRequest)
+					_, _ = w.Write([]byte(`{"error":"invalid_redirect_uri"}`))
+				}
+				return refused
+			})
+		},
 	}
 }

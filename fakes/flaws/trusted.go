@@ -15,7 +15,7 @@ import (
 // Trusting are the flaws of a server that only tokens of every kind, which it has reason to trust, bring out.
 func Trusting() []Flaw {
 	return slices.Concat(trusting, static, limits, introspections, passing, keySets, bound, private, remote, abuses, sharedSessions,
-		parameterFields, ways, rememberedTokens, forgottenScopes)
+		parameterFields, ways, forged, certificates(), credentialRows, serverProofs, rememberedTokens, forgottenScopes)
 }
 
 var trusting = []Flaw{

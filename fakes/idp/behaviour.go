@@ -113,6 +113,8 @@ type Behaviour struct {
 	Believes func(header, claims map[string]any) bool
 	// DPoPLacks is what of a DPoP proof is not looked at.
 	DPoPLacks dpop.Part
+	// BelievesProof reports that a DPoP proof is accepted by its header and claims, whatever else is wrong with it; nil: none is.
+	BelievesProof func(header, claims map[string]any) bool
 	Manners
 	Registering
 	Managing

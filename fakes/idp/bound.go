@@ -14,7 +14,7 @@ func (s *Server) proofKey(r *http.Request) (string, *oauthError) {
 		return "", nil
 	}
 	proof := dpop.Request{Method: r.Method, URL: strings.TrimSuffix(s.Issuer, "/") + "/token", Now: s.now(), Lacks: b.DPoPLacks,
-		Seen: s.seenProof}
+		Seen: s.seenProof, Believes: b.BelievesProof}
 	key, err := proof.Verify(r.Header)
 	if err != nil {
 		return "", refuse("invalid_dpop_proof", "the proof is not valid")

@@ -25,7 +25,7 @@ func (s *Server) proven(r *http.Request, token string) (*caller, string) {
 	}
 	proof := dpop.Request{
 		Method: r.Method, URL: s.endpoint.Scheme + "://" + s.endpoint.Host + r.URL.Path, Token: token, Now: s.now(),
-		Lacks: p.DPoPLacks, Seen: s.seenProof,
+		Lacks: p.DPoPLacks, Seen: s.seenProof, Believes: p.BelievesProof,
 	}
 	if p.DPoPNonce != "" {
 		proof.Nonce = s.acceptsNonce
@@ -73,6 +73,8 @@ func (s *Server) holds(r *http.Request, who *caller) bool {
 		return false
 	case who.certificate == "" || !s.mutualTLS() || !p.has(BoundNeedsCertificate):
 		return true
+	case p.TakesCertificate != nil && p.TakesCertificate(r):
+		return true // a flaw
 	}
 	if text, err := url.QueryUnescape(r.Header.Get("X-SSL-Client-Cert")); err == nil && text != "" && !p.has(NoCertificateHeader) {
 		return certificateIn(text) == who.certificate // the flaw: anybody can send the field

@@ -87,22 +87,28 @@ type Values struct {
 
 // Defects are wrong in a way that has a value. Strict has none.
 type Defects struct {
-	OpaquePrefix     string                                  // opaque tokens that begin so are accepted as the user's
-	OnlyClient       string                                  // the one client whose tokens are good
-	SampleToken      string                                  // a token from the documentation, which is accepted
-	RunsBefore       func(token string) bool                 // for which bad tokens a tool runs before they are refused
-	UnguardedTool    string                                  // a tool whose scope is forgotten
-	StaticForgotten  string                                  // a static credential that is not loaded
-	DPoPLacks        dpop.Part                               // what of a proof is not checked
-	OneLimit         int                                     // replaces the limit of every credential
-	LimitKey         func(*http.Request) string              // what is counted by, besides the credential
-	RedirectTo       string                                  // where a refusal redirects to
-	RedirectEndpoint int                                     // the status by which the endpoint redirects
-	CacheControl     string                                  // of answers to authorized requests
-	Crash            func(token string) bool                 // tokens that crash the server
-	Opens            func(r *http.Request, body []byte) bool // which requests need no token
+	OpaquePrefix     string                                   // opaque tokens that begin so are accepted as the user's
+	OnlyClient       string                                   // the one client whose tokens are good
+	SampleToken      string                                   // a token from the documentation, which is accepted
+	RunsBefore       func(token string) bool                  // for which bad tokens a tool runs before they are refused
+	UnguardedTool    string                                   // a tool whose scope is forgotten
+	StaticForgotten  string                                   // a static credential that is not loaded
+	DPoPLacks        dpop.Part                                // what of a proof is not checked
+	BelievesProof    func(header, claims map[string]any) bool // which proofs are accepted, whatever else is wrong with them
+	OneLimit         int                                      // replaces the limit of every credential
+	LimitKey         func(*http.Request) string               // what is counted by, besides the credential
+	RedirectTo       string                                   // where a refusal redirects to
+	RedirectEndpoint int                                      // the status by which the endpoint redirects
+	CacheControl     string                                   // of answers to authorized requests
+	Crash            func(token string) bool                  // tokens that crash the server
+	Opens            func(r *http.Request, body []byte) bool  // which requests need no token
 	// Overlooks tells which parts of a token are not judged: see the part constants.
-	Overlooks    func(r *http.Request, part string, claims map[string]any) bool
+	Overlooks func(r *http.Request, part string, claims map[string]any) bool
+	// TakesStatic tells which values count as a static token or an API key.
+	TakesStatic func(right, sent string, key bool) bool
+	// TakesCertificate tells for which requests a token counts that is bound to a certificate, whichever that is.
+	TakesCertificate func(r *http.Request) bool
+
 	SameToken    func(kept, sent string) bool                      // which token passes for one that was good before
 	ForgetsScope func(r *http.Request, params map[string]any) bool // which calls need no scope
 	SessionManners

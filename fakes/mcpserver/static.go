@@ -150,6 +150,9 @@ func (s *Server) static(value string, key bool) *caller {
 				time.Sleep(50 * time.Microsecond)
 			}
 		}
+		if p.TakesStatic != nil && p.TakesStatic(c.Value, value, c.key()) { // the flaw
+			return &caller{user: c.User, static: c}
+		}
 		if same || !p.has(WholeStatic) && strings.HasPrefix(value, c.Value) || !p.has(KeyCase) && c.key() && strings.EqualFold(c.Value, value) {
 			return &caller{user: c.User, static: c}
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/fakes/answer"
+	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
@@ -308,6 +309,13 @@ var Servers = []Quirk{
 				a.Fields.Set("Content-Type", "application/json;charset=UTF-8")
 			}
 		}),
+	},
+	{
+		Name: "same-client", Says: "Two registrations that are the same get one client.",
+		Allows: "RFC 7591 section 3.2.1: the server may issue one client identifier to several instances of a client.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.Lacks = append(slices.Clone(o.Behaviour.Lacks), idp.OwnRegistration)
+		},
 	},
 	{
 		Name: "pushed-only", Says: "Authorization requests must be pushed; others end at an error page.",

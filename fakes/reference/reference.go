@@ -33,6 +33,8 @@ type Options struct {
 	Host string
 	// PlainToo serves the same over plain HTTP on port 80 of Host.
 	PlainToo bool
+	// PlainAtTLS answers plain HTTP at the port that speaks TLS, where Host is set.
+	PlainAtTLS bool
 	// OldTLS offers TLS 1.0 and 1.1 too, where Host is set.
 	OldTLS bool
 	// TLS, if set, changes how the server speaks TLS where Host is set, and Server how it serves.

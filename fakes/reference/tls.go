@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"bufio"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -56,5 +57,64 @@ func (r *Reference) secure(l net.Listener, o Options) (net.Listener, error) {
 	if o.TLS != nil {
 		o.TLS(config)
 	}
+	if o.PlainAtTLS {
+		return sniffing(l, config), nil
+	}
 	return tls.NewListener(l, config), nil
 }
+
+// sniffing is a flaw: the first byte of a connection decides whether it is TLS or plain HTTP.
+func sniffing(l net.Listener, config *tls.Config) net.Listener {
+	s := &sniffed{Listener: l, conns: make(chan net.Conn), failed: make(chan error, 1)}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				s.failed <- err
+				return
+			}
+			go s.sniff(c, config)
+		}
+	}()
+	return s
+}
+
+type sniffed struct {
+	net.Listener
+	conns  chan net.Conn
+	failed chan error
+}
+
+// Accept returns the next connection that has said something.
+func (s *sniffed) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.conns:
+		return c, nil
+	case err := <-s.failed:
+		return nil, err
+	}
+}
+
+// handshake is the type of the first TLS record (RFC 8446 section 5.1).
+const handshake = 22
+
+func (s *sniffed) sniff(c net.Conn, config *tls.Config) {
+	b := bufio.NewReader(c)
+	first, err := b.Peek(1)
+	switch said := (&peeked{c, b}); {
+	case err != nil:
+		_ = c.Close()
+	case first[0] == handshake:
+		s.conns <- tls.Server(said, config)
+	default:
+		s.conns <- said
+	}
+}
+
+// peeked is a connection of which something is buffered.
+type peeked struct {
+	net.Conn
+	buffer *bufio.Reader
+}
+
+func (p *peeked) Read(b []byte) (int, error) { return p.buffer.Read(b) }

@@ -143,7 +143,7 @@ func lookalikes(me string) []nearmiss.Miss {
 	if err != nil || u.Host == "" {
 		return nearmiss.Of(me, nearmiss.Except(nearmiss.Slash, nearmiss.Empty)...)
 	}
-	return slices.Concat(nearmiss.OfURL(me, nearmiss.Host, nearmiss.Scheme, nearmiss.Port, nearmiss.Path),
+	return slices.Concat(nearmiss.OfURL(me, nearmiss.Host, nearmiss.User, nearmiss.Scheme, nearmiss.Port, nearmiss.Path, nearmiss.Encoded),
 		nearmiss.Of(me, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.Space, nearmiss.Unicode, nearmiss.Null, nearmiss.Pattern))
 }
 

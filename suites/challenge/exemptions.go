@@ -74,7 +74,8 @@ func believesNoClaim(t *T) {
 	}
 	local := Call(t.MCP.Call(), "without a token, with Host: localhost")
 	local.Request.Host = "localhost"
-	expectNoBypass(t, []Variant{local})
+	upgrade := Variant{About: "without a token, with Upgrade: websocket", Request: RawPost(t, "Connection: Upgrade\r\nUpgrade: websocket\r\n")}
+	expectNoBypass(t, []Variant{local, upgrade})
 	for i, ex := range t.All(together) {
 		switch {
 		case expect.Crashed(ex):

@@ -128,9 +128,10 @@ func (p pusher) unchallenged(t *T) *Flow {
 }
 
 // needsChallenge expects a challenge to be needed of pushed requests, where others need one: that nobody does is the one finding of
-// AS-PKCE-REQUIRE-CHALLENGE.
+// AS-PKCE-REQUIRE-CHALLENGE. The whole flow tells: some servers refuse such a request only after the login, or at the token endpoint.
 func (p pusher) needsChallenge(t *T) {
-	if g := t.AS.Authorize(As(p.client), Leaving(), Without("code_challenge", "code_challenge_method")); !t.AS.Stopped(g) {
+	unchallenged := Edits(Without("code_challenge", "code_challenge_method"), AtToken(Without("code_verifier")))
+	if plain, _ := t.AS.CodeFlow(As(p.client)).Send(unchallenged).(*Flow); oauth.Object(plain.Answer).String("access_token") != "" {
 		t.Note("no authorization request needs a code_challenge here (AS-PKCE-REQUIRE-CHALLENGE)")
 		return
 	}

@@ -274,9 +274,11 @@ func identifiers(clients []*oauth.Client) (ids []string) {
 	return ids
 }
 
+// secretsOf are the secrets of clients, one of each: registrations that are the same may be one client (RFC 7591 section 3.2.1).
 func secretsOf(clients []*oauth.Client) (secrets []string) {
-	for _, c := range clients {
-		if c.Secret != "" {
+	for i, c := range clients {
+		known := slices.ContainsFunc(clients[:i], func(other *oauth.Client) bool { return other.ID == c.ID })
+		if c.Secret != "" && !known {
 			secrets = append(secrets, c.Secret)
 		}
 	}

@@ -195,7 +195,8 @@ func refusesOtherIssuers(t *T) {
 	}
 	misses := nearmiss.Of(own, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.Space, nearmiss.Slash, nearmiss.Encoded,
 		nearmiss.Null)
-	for _, miss := range slices.Concat(misses, nearmiss.OfURL(own, nearmiss.Host, nearmiss.Scheme, nearmiss.Port, nearmiss.Query)) {
+	urls := nearmiss.OfURL(own, nearmiss.Host, nearmiss.User, nearmiss.Scheme, nearmiss.Port, nearmiss.Query)
+	for _, miss := range slices.Concat(misses, urls) {
 		rows = rows.And("the issuer, but "+miss.Name, Claim("iss", miss.Value))
 	}
 	Refuses(t, t.Mint.Presented(), rows, expect.Refuse(401))

@@ -1,6 +1,8 @@
 package tokenvalidation
 
 import (
+	"bytes"
+	"compress/flate"
 	"fmt"
 	"maps"
 	"strings"
@@ -46,7 +48,7 @@ func genuine(t *T) Genuine {
 func refusesUnsigned(t *T) {
 	g := genuine(t)
 	var rows Cases[string]
-	for _, alg := range []any{"none", "None", "NONE", "nOnE", "none ", "", 0, Null} {
+	for _, alg := range []any{"none", "None", "NONE", "nOnE", "none ", "", 0, Null, []any{"none"}} {
 		rows = rows.And(fmt.Sprintf("unsigned, alg %s", mint.JSON(alg)), mint.Unsigned(g.Header.With("alg", alg), g.Claims))
 	}
 	refuse(t, rows.
@@ -84,7 +86,8 @@ func refusesForeignKeys(t *T) {
 	var rows Cases[string]
 	for _, alg := range a.Algorithms(g.Header) {
 		rows = rows.And(alg+" by a foreign key, under the genuine kid", a.Sign(alg, g.Header, g.Claims)).
-			And(alg+" by a foreign key, without kid", a.Sign(alg, g.Header.With("kid", nil), g.Claims))
+			And(alg+" by a foreign key, without kid", a.Sign(alg, g.Header.With("kid", nil), g.Claims)).
+			And(alg+" by a foreign key, with an empty kid", a.Sign(alg, g.Header.With("kid", ""), g.Claims))
 	}
 	refuse(t, rows, 401)
 	header, claims := g.Header, g.Claims
@@ -207,9 +210,34 @@ func refusesOtherFormats(t *T) {
 		{"a detached payload", p[0] + "..AAAA"},
 		{"a JWE with direct encryption", encrypted + "..AAAAAAAAAAAAAAAA." + nested + ".AAAAAAAAAAAAAAAAAAAAAA"},
 		{"a JWS around an unsigned JWT", mint.Unsigned(mint.Header{"alg": "none", "cty": "JWT"}, mint.Claims{"jwt": inner})},
+		{"compressed claims without a signature", mint.RawInput(g.Header.With("zip", "DEF"), deflated(mint.JSON(g.Claims))) + "."},
 		{"a PASETO", "v2.public." + nested},
 		{"an SD-JWT without its signature", inner + "~"},
 	}, 401, 400)
+	if t.Mint.Trusted() {
+		refuse(t, sealedOtherwise(t), 401, 400)
+	}
+}
+
+// sealedOtherwise are forms that the issuer itself has signed. What is inside a nested JWT is verified too (RFC 7519 section 7.2), alg
+// is a string (RFC 7515 section 4.1.1), and only a JWE may be compressed (RFC 7516 section 4.1.3).
+func sealedOtherwise(t *T) Cases[string] {
+	h, c := t.Mint.Header(), t.Mint.Claims(nil)
+	return Cases[string]{
+		{"an unsigned JWT, nested in one that the issuer signs", t.Mint.Seal(mint.RawInput(h.With("cty", "JWT"),
+			mint.Unsigned(mint.Header{"alg": "none"}, c)))},
+		{"compressed claims that the issuer signs", t.Mint.Seal(mint.RawInput(h.With("zip", "DEF"), deflated(mint.JSON(c))))},
+		{"alg as a list", t.Mint.Seal(mint.Input(h.With("alg", []any{h["alg"]}), c))},
+	}
+}
+
+// deflated is a text as zip DEF compresses it (RFC 1951).
+func deflated(text string) string {
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, flate.DefaultCompression) // the level is a valid one, and a buffer fails no write
+	_, _ = w.Write([]byte(text))
+	_ = w.Close()
+	return b.String()
 }
 
 func hasNoWellKnownSecret(t *T) {

@@ -215,6 +215,10 @@ func refusesGarbage(t *T) {
 		}
 	}
 	refuse(t, rows, 401)
+	Refuses(t, t.MCP.TokenCall(), Cases[CallEdit]{ // verified for one spelling of the scheme, and believed for another
+		{"a random value after bearer", inField("Authorization", "bearer "+survey.BogusToken)},
+		{"a random value after BEARER", inField("Authorization", "BEARER "+survey.BogusToken)},
+	}, expect.Refuse(401, 400))
 	if t.MCP.HasToken() {
 		token := t.MCP.Token()
 		t.MCP.RefusedInEveryWay("the valid token, one character changed", t.Hide(changed(token, max(len(token)-8, len(token)/2))))

@@ -96,7 +96,12 @@ var workos = Preset{
 		b.Missing = []string{"/par", "/device", "/device_authorization"}
 		b.Metadata = without("pushed_authorization_request_endpoint", "device_authorization_endpoint", "protected_resources",
 			"dpop_signing_alg_values_supported")
-		b.Lacks = append(b.Lacks, idp.DPoPOffered, idp.ManagementToken)
+		b.Lacks = append(b.Lacks, idp.DPoPOffered)
+		b.Response = func(endpoint string, members map[string]any) { // RFC 7592 is not offered
+			if endpoint == "/register" {
+				drop(members, "registration_access_token", "registration_client_uri")
+			}
+		}
 		b.AccessToken = func(header, _ map[string]any) { header["typ"] = "JWT" }
 	},
 }

@@ -29,6 +29,7 @@ const (
 	Pattern    Kind = "a wildcard, or a dot that stands for any character"
 
 	Host       Kind = "another host"
+	User       Kind = "user information"
 	Scheme     Kind = "another scheme"
 	Port       Kind = "another port"
 	Path       Kind = "another path"

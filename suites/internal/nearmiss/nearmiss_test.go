@@ -78,6 +78,8 @@ func TestNearMissesOfAURL(t *testing.T) {
 		"a slash more at the end of the path":     "https://client.example/app/cb/?k=v",
 		"the path in another letter case":         "https://client.example/APP/CB?k=v",
 		"a slash of the path encoded":             "https://client.example/app%2Fcb?k=v",
+		"user information before the host":        "https://mcpauth@client.example/app/cb?k=v",
+		"the whole URL percent-encoded":           "https%3A%2F%2Fclient.example%2Fapp%2Fcb%3Fk%3Dv",
 		"a parameter more":                        "https://client.example/app/cb?k=v&x=1",
 		"another parameter first":                 "https://client.example/app/cb?x=1&k=v",
 		"the query left out":                      "https://client.example/app/cb",

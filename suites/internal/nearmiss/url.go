@@ -76,6 +76,7 @@ var urlWays = []Way{
 	{Host, "a subdomain", of(onNames(func(p *parts) { p.host = "sub." + p.host }))},
 	{Host, "a host that ends in the same letters", of(onNames(func(p *parts) { p.host = "evil" + p.host }))},
 	{Host, "a letter in place of a dot of the host", of(onNames(func(p *parts) { p.host = strings.Replace(p.host, ".", "x", 1) }))},
+	{User, "user information before the host", of(func(p *parts) { p.host = "mcpauth@" + p.host })},
 	{Scheme, "the other scheme", of(func(p *parts) {
 		if p.scheme = map[string]string{"http": "https", "https": "http"}[strings.ToLower(p.scheme)]; p.scheme == "" {
 			p.scheme = "https"
@@ -99,6 +100,7 @@ var urlWays = []Way{
 			p.path = p.path[:i] + "%2F" + p.path[i+1:]
 		}
 	}))},
+	{Encoded, "the whole URL percent-encoded", url.QueryEscape},
 	{Query, "a parameter more", of(func(p *parts) {
 		if p.query == "" {
 			p.query = "?x=1"

@@ -398,6 +398,10 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 	case o.Stage != login.Answered:
 		s.Why = ending(o)
 		return
+	case len(o.InFragment["code"]) > 0:
+		s.Why = "the authorization server put the code into the fragment of the redirect URI, where no client of response_type code looks for it " +
+			"(RFC 6749 section 4.1.2)"
+		return
 	case o.Params.Get("code") == "":
 		s.Why = fmt.Sprintf("the authorization server answered with the error %q %s", o.Params.Get("error"), o.Params.Get("error_description"))
 		return
@@ -590,6 +594,16 @@ func (s *Session) Metadata(method string) map[string]any {
 	return m
 }
 
+// metadataOf is what a shared client registers. The second one has a name of its own: a server may issue one identifier for two
+// registrations that are the same (RFC 7591 section 3.2.1).
+func (s *Session) metadataOf(kind, method string) map[string]any {
+	m := s.Metadata(method)
+	if kind == Second {
+		m["client_name"] = "mcpauth conformance, second client"
+	}
+	return m
+}
+
 // RegistersScope reports that clients ask for scopes when they are registered, since they get none otherwise.
 func (s *Session) RegistersScope() bool { return s.ordinary.withScope }
 
@@ -601,13 +615,6 @@ func (s *Session) Introspector() *oauth.Client {
 		}
 	}
 	return nil
-}
-
-// untyped is what an ordinary client registers at a server that knows no application_type.
-func (s *Session) untyped(method string) map[string]any {
-	m := s.Metadata(method)
-	delete(m, "application_type")
-	return m
 }
 
 // refused reports that the server refused a registration for what it holds.
@@ -676,7 +683,7 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 	}
 	documents, _ := s.Server.Metadata.Bool("client_id_metadata_document_supported")
 	if documents && s.Publish != nil && s.Server.Registration == "" && method == oauth.None {
-		return &oauth.Client{ID: s.Publish(s.Metadata(method)), Method: method, RedirectURI: s.Callback, RedirectURIs: []string{s.Callback}}, ""
+		return &oauth.Client{ID: s.Publish(s.metadataOf(kind, method)), Method: method, RedirectURI: s.Callback, RedirectURIs: []string{s.Callback}}, ""
 	}
 	switch {
 	case s.Barred != "":
@@ -689,9 +696,11 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 		return nil, "it needs a client registered at the authorization server; allow that with --register, or give a client with --client-id"
 	}
 	send := func(r wire.Request) *reports.Exchange { return s.sendWithinLimit(ctx, r) }
-	c, ex := s.NewClient(send, s.Metadata(method))
+	metadata := s.metadataOf(kind, method)
+	c, ex := s.NewClient(send, metadata)
 	if c == nil && !s.ordinary.withoutType && refused(ex) { // a server that knows no application_type is judged for that elsewhere
-		c, _ = s.NewClient(send, s.untyped(method))
+		delete(metadata, "application_type")
+		c, _ = s.NewClient(send, metadata)
 	}
 	if c == nil {
 		return nil, fmt.Sprintf("a client (%s) could not be registered: %s", method, expect.Describe(ex))

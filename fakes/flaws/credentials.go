@@ -1,0 +1,102 @@
+package flaws
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// nearCredentials are comparisons of tokens and keys that are too weak, beside those of every other value.
+var nearCredentials = slices.Concat(weakComparisons, []weak{
+	{"slash", "a slash more at the end", func(good, sent string) bool { return sent == good+"/" }},
+	{"encoding", "a character percent-encoded", func(good, sent string) bool {
+		return strings.Count(sent, "%") == 1 && unescaped(sent) == good
+	}},
+	{"zero-width-space", "a zero-width space at the end", func(good, sent string) bool { return sent == good+"\u200b" }},
+	{"twice", "the value twice", func(good, sent string) bool { return sent == good+good }},
+	{"comma", "the value twice, with a comma", func(good, sent string) bool { return sent == good+","+good }},
+	{"space", "the value twice, with a space", func(good, sent string) bool { return sent == good+" "+good }},
+	{"star", "* for its second half", func(good, sent string) bool { return sent == good[:len(good)/2]+"*" }},
+	{"percent", "% for its second half", func(good, sent string) bool { return sent == good[:len(good)/2]+"%" }},
+	{"star-alone", "* alone", func(_, sent string) bool { return sent == "*" }},
+	{"half", "its first half", func(good, sent string) bool { return sent == good[:len(good)/2] }},
+	{"quotes", "in quotes", func(good, sent string) bool { return sent == `"`+good+`"` }},
+	{"base64", "in base64", func(good, sent string) bool { return sent == base64.StdEncoding.EncodeToString([]byte(good)) }},
+	{"every-character-encoded", "URL-encoded, all of it", func(good, sent string) bool {
+		return strings.Count(sent, "%") == len(good) && unescaped(sent) == good
+	}},
+})
+
+func unescaped(v string) string {
+	out, _ := url.PathUnescape(v)
+	return out
+}
+
+// credentialRows is one flaw for each row of the tables of static tokens and API keys.
+var credentialRows = slices.Concat(keysElsewhere, comparedNearly(nearCredentials))
+
+var keysElsewhere = []Flaw{
+	keyTaken("unknown", "an unknown key", func(sent string) bool { return sent == "invalid-key" }),
+	keyTaken("default", "the name default", func(sent string) bool { return sent == "default" }),
+	keyTaken("production", "the name production", func(sent string) bool { return sent == "production" }),
+	keyTaken("query", "a query for any key", func(sent string) bool { return strings.Contains(sent, "$ne") }),
+	keyTaken("empty", "an empty value", func(sent string) bool { return sent == "" }),
+	keyElsewhere("query-apikey", "the key in the query, as apikey", func(r *http.Request) string { return r.URL.Query().Get("apikey") }),
+	keyElsewhere("query-key", "the key in the query, as key", func(r *http.Request) string { return r.URL.Query().Get("key") }),
+	keyElsewhere("second-field", "two X-API-Key fields", func(r *http.Request) string {
+		return strings.Join(r.Header.Values(mcpserver.KeyHeader)[min(1, len(r.Header.Values(mcpserver.KeyHeader))):], "")
+	}),
+	credentialTaken("static-matches-user", "the name of its user", "RS-STATIC-TOKEN-NEAR-MISS",
+		func(_, sent string, key bool) bool { return sent == "service" && !key }),
+	falls("spoiled", "the bearer token with its end changed, alone", func(h http.Header) bool {
+		return strings.HasSuffix(h.Get("Authorization"), "AAAAAAAAAAAA") && h.Get(mcpserver.KeyHeader) == ""
+	}),
+	falls("expired", "an expired token, alone", func(h http.Header) bool {
+		_, token, _ := strings.Cut(h.Get("Authorization"), " ")
+		return strings.Count(token, ".") == 2 && expired(token)
+	}),
+}
+
+func comparedNearly(all []weak) (out []Flaw) {
+	for _, w := range all {
+		out = append(out,
+			credentialTaken("key-matches-"+w.name, w.row, "RS-APIKEY-REJECTED", func(right, sent string, key bool) bool {
+				return key && sent != right && w.same(right, sent)
+			}),
+			credentialTaken("static-matches-"+w.name, w.row, "RS-STATIC-TOKEN-NEAR-MISS", func(right, sent string, key bool) bool {
+				return !key && sent != right && w.same(right, sent)
+			}))
+	}
+	return out
+}
+
+func credentialTaken(name, row, noticed string, takes func(right, sent string, key bool) bool) Flaw {
+	return Flaw{
+		Name: name, Says: "A credential is accepted that is none: " + row + ".", Row: row, Noticed: []string{noticed},
+		Bend: policy(func(p *mcpserver.Policy) { p.TakesStatic = takes }),
+		Also: []string{"RS-STATIC-*", "RS-APIKEY-*", "RS-MULTI-*", "RS-TOKEN-*", "RS-CHALLENGE-*"},
+	}
+}
+
+func keyTaken(name, row string, takes func(sent string) bool) Flaw {
+	return credentialTaken("key-taken-"+name, row, "RS-APIKEY-REJECTED", func(_, sent string, key bool) bool { return key && takes(sent) })
+}
+
+// keyElsewhere is a server that finds keys in another place, too.
+func keyElsewhere(name, row string, found func(r *http.Request) string) Flaw {
+	f := keyTaken(name, row, nil)
+	f.Bend = func(o *reference.Options) {
+		o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+			if key := found(r); key != "" {
+				r.Header.Set(mcpserver.KeyHeader, key)
+			}
+			return false
+		})
+	}
+	return f
+}
