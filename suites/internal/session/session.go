@@ -399,8 +399,8 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 		s.Why = ending(o)
 		return
 	case len(o.InFragment["code"]) > 0:
-		s.Why = "the authorization server put the code into the fragment of the redirect URI, where no client of response_type code looks for it " +
-			"(RFC 6749 section 4.1.2)"
+		s.Why = "the authorization server put the code into the fragment of the redirect URI, where no client of response_type code " +
+			"looks for it (RFC 6749 section 4.1.2)"
 		return
 	case o.Params.Get("code") == "":
 		s.Why = fmt.Sprintf("the authorization server answered with the error %q %s", o.Params.Get("error"), o.Params.Get("error_description"))
@@ -683,7 +683,8 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 	}
 	documents, _ := s.Server.Metadata.Bool("client_id_metadata_document_supported")
 	if documents && s.Publish != nil && s.Server.Registration == "" && method == oauth.None {
-		return &oauth.Client{ID: s.Publish(s.metadataOf(kind, method)), Method: method, RedirectURI: s.Callback, RedirectURIs: []string{s.Callback}}, ""
+		id := s.Publish(s.metadataOf(kind, method))
+		return &oauth.Client{ID: id, Method: method, RedirectURI: s.Callback, RedirectURIs: []string{s.Callback}}, ""
 	}
 	switch {
 	case s.Barred != "":
