@@ -33,10 +33,11 @@ func validatesArguments(t *T) {
 			bent.Arguments = arguments
 			return t.MCP.CallTool(token, bent)
 		}
-		if ex := call(x.tool.Arguments); !expect.Ran(ex) { // without a call that works, an error may be about anything
-			t.NotApplicable("%s does not run with its own arguments: %s", x.tool.Name, expect.Describe(ex))
+		own := call(x.tool.Arguments)
+		if !expect.Ran(own) { // without a call that works, an error may be about anything
+			t.NotApplicable("%s does not run with its own arguments: %s", x.tool.Name, expect.Describe(own))
 		}
-		t.Controlled()
+		t.Expect(own, "%s with its own arguments", x.tool.Name).AsControl(expect.Run())
 		for _, bad := range x.forbidden() {
 			t.Expect(call(bad.Value), bad.Name).To(beInvalid)
 		}

@@ -28,11 +28,7 @@ func screening() { Practice("RS-ABUSE-INPUT-SCREENING", screensTexts) }
 
 func screensTexts(t *T) {
 	x := writing(t)
-	if w := x.write("hello"); !w.worked {
-		t.Inconclusive("this proves nothing: %s with a plain text is answered with %s, or %s does not show it",
-			x.tool.Name, expect.Describe(w.Exchange), x.shows.Name)
-	}
-	t.Controlled()
+	t.Expect(x.write("hello"), "%s with a plain text, which %s should show, is answered with", x.tool.Name, x.shows.Name).AsControl(haveEffect)
 	for _, pattern := range t.Screening {
 		Each(t, Cases[string]{{fmt.Sprintf("%q", pattern), pattern}}, func(t *T, pattern string) {
 			t.Expect(t.Send(t.MCP.Call().Method("tools/call", x.tool.Marked(pattern).Params())), "without a token").To(expect.Refuse(401))
@@ -84,7 +80,7 @@ var haveNoEffect = expect.Refusing("a refusal with HTTP 4xx or isError, as was d
 	return ""
 })
 
-var haveEffect = expect.That("honest text accepted", func(w written) string {
+var haveEffect = expect.Serving("honest text accepted", func(w written) string {
 	if w.worked {
 		return ""
 	}
@@ -128,11 +124,8 @@ func blocking() { Practice("RS-ABUSE-ADDRESS-BLOCK", blocksOneAddress) }
 func blocksOneAddress(t *T) {
 	good := goodFrom(t)
 	for _, from := range []netip.Addr{here, elsewhere} {
-		if ex := good(from); !t.MCP.Served(ex) {
-			t.Inconclusive("this proves nothing: the valid token is answered with %s", expect.Describe(ex))
-		}
+		t.Expect(good(from), "the valid token").AsControl(t.MCP.Serve())
 	}
-	t.Controlled()
 	ex, held := blockedBy(t, badToken(t), func() *reports.Exchange { return good(here) })
 	if t.Expect(ex, "after %d bad tokens", t.BlockAfter*3/2).Ideally(beBlocked(t)) {
 		lifted := good(here, mcp.Field("X-Forwarded-For", "203.0.113.7"), mcp.Field("User-Agent", "Mozilla/5.0"))

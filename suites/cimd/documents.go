@@ -164,7 +164,7 @@ func usable(t *T) {
 		t.NotApplicable("the metadata does not claim support of client ID metadata documents (AS-CIMD-SUPPORTED)")
 	}
 	acceptedRedirect(t)
-	t.Controlled()
+	t.Expect(tried(t), "the client of an ordinary document:").AsControl(beServed())
 }
 
 // acceptedRedirect is the redirect URI of documents that the server accepts. It ends the check where there is none.

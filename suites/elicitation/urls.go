@@ -134,10 +134,12 @@ func bindsURLsToUsers(t *T) {
 		return // the account is linked, so that nothing is asked any more
 	}
 	e := linking(t, token)[0]
-	if out := t.Pages.Visit(e.URL, 0); out.Stage == login.NeedsScript || linked(t, token, e.Tool) == nil {
+	out := t.Pages.Visit(e.URL, 0)
+	ex := linked(t, token, e.Tool)
+	if out.Stage == login.NeedsScript || ex == nil {
 		t.Inconclusive("this proves nothing: the user who was asked opens the URL, and %s asks again afterwards (%s)", e.Tool.Name, out.Why)
 	}
-	t.Controlled()
+	t.Expect(ex, "%s, after the user who was asked opened the URL,", e.Tool.Name).AsControl(expect.Run())
 }
 
 // linkNothing is met: the tool has asked again.

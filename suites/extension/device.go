@@ -42,7 +42,6 @@ func bindsDeviceCodes(t *T) {
 		return
 	}
 	t.Expect(ex).To(sayWhenItExpires, nameSafePage, haveLongUserCode)
-	t.Controlled()
 	code := oauth.Object(ex).String("device_code")
 	t.Expect(d.poll(t, code), "a device code that nobody has allowed").To(expect.RefuseGrant("authorization_pending", "slow_down"))
 	t.Expect(d.poll(t, "mcpauth-no-code"), "an unknown device code").To(expect.RefuseGrant("invalid_grant", "expired_token"))
@@ -88,7 +87,7 @@ func tryAnotherClient(t *T, d device, code string) {
 }
 
 // RFC 8628 section 3.2.
-var beginDevice = expect.That("HTTP 200 with device_code, user_code and verification_uri", func(ex *reports.Exchange) string {
+var beginDevice = expect.Serving("HTTP 200 with device_code, user_code and verification_uri", func(ex *reports.Exchange) string {
 	o := oauth.Object(ex)
 	for _, name := range []string{"device_code", "user_code", "verification_uri"} {
 		if expect.Status(ex) != 200 || o.String(name) == "" {

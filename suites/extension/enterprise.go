@@ -101,7 +101,7 @@ func mustExchange(t *T) (*oauth.Client, *oauth.Tokens) {
 		t.Inconclusive("an ordinary identity assertion is answered with %s %s: the authorization server does not trust %s, "+
 			"does not know the subject, or refuses what it should accept", expect.Describe(ex), oauth.ErrorCode(ex), t.Enterprise.Identifier())
 	}
-	t.Controlled()
+	t.Expect(ex, "an ordinary identity assertion").AsControl(expect.IssueTokens())
 	return c, tokens
 }
 

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -56,12 +57,17 @@ func (e ended) code() bool { return e.Params.Get("code") != "" }
 // signedIn completes a flow through the upstream in one browser.
 func signedIn(t *T, edits ...Edit) *UpstreamRequest {
 	leg := t.Upstream.MustReach(edits...)
-	if o := t.Upstream.Return(leg, t.Upstream.SignIn(leg, leg.Jar), leg.Jar, login.Approve); o.Params.Get("code") == "" {
-		t.Inconclusive("this proves nothing: an ordinary flow through the upstream ended %s: %s", o.Stage, o.Why)
-	}
-	t.Controlled()
+	o := t.Upstream.Return(leg, t.Upstream.SignIn(leg, leg.Jar), leg.Jar, login.Approve)
+	t.Expect(ended{o}, "an ordinary flow through the upstream").AsControl(bringCode)
 	return leg
 }
+
+var bringCode = expect.Serving("a code for the client", func(o ended) string {
+	if o.code() {
+		return ""
+	}
+	return strings.TrimSuffix(fmt.Sprintf("ended %s: %s", o.Stage, o.Why), ": ")
+})
 
 func consent() {
 	Must("AS-PROXY-CONSENT-BEFORE-UPSTREAM", asksBeforeUpstream)
@@ -183,10 +189,8 @@ var remindOfAll = expect.Family("remindOfAll", func(scopes []string) expect.Matc
 
 func bindsFormToBrowser(t *T) {
 	foreign, control := ownPage(t), ownPage(t)
-	if _, leg := t.Upstream.Submit(control.Grant, control.approval(), control.Jar); leg == nil {
-		t.Inconclusive("this proves nothing: an ordinary approval does not lead upstream")
-	}
-	t.Controlled()
+	o, leg := t.Upstream.Submit(control.Grant, control.approval(), control.Jar)
+	t.Expect(approved{ended{o}, leg != nil}, "an ordinary approval").AsControl(leadUpstream)
 	victim := ownPage(t)
 	rows := Cases[forgery]{
 		{"a form that another browser was shown", forgery{foreign, Foreign(foreign.approval()), login.NewJar()}},
@@ -216,6 +220,13 @@ type approved struct {
 	ended
 	upstream bool
 }
+
+var leadUpstream = expect.Serving("the browser to be sent upstream", func(a approved) string {
+	if a.upstream {
+		return ""
+	}
+	return "does not lead upstream"
+})
 
 var notApprove = expect.Refusing("approval only by the form that this very browser was shown", func(a approved) string {
 	switch {

@@ -41,7 +41,7 @@ func eachBurst(t *T, judge func(t *T, b *burst)) {
 	}
 	Each(t, rows, func(t *T, b *burst) {
 		decided(t, b)
-		t.Controlled() // by what was served before the limit
+		b.control(t)
 		judge(t, b)
 	})
 }
@@ -97,14 +97,17 @@ func listOften(t *T, token string) *reports.Exchange {
 	call := t.MCP.MustOpenSession(token)
 	for range 3 {
 		for _, method := range []string{"tools/list", "resources/list", "prompts/list", "tools/list"} {
-			if ex := t.IgnoringLimits(call.Method(method, nil).Request()); expect.Status(ex) == 429 {
+			ex := t.IgnoringLimits(call.Method(method, nil).Request())
+			if expect.Status(ex) == 429 {
 				return ex
 			}
+			t.Expect(ex, method).AsControl(beAnswered)
 		}
 	}
-	t.Controlled()
 	return nil
 }
+
+var beAnswered = expect.Serving("an answer", func(ex *reports.Exchange) string { return expect.NoAnswer(ex) })
 
 var beNoLimit = expect.That("ordinary use not to meet a limit", func(ex *reports.Exchange) string {
 	if ex == nil {
@@ -134,7 +137,7 @@ func countsConcurrentRequests(t *T) {
 	if !b.together {
 		t.NotTested("it needs a second credential with a limit, which has not been used before")
 	}
-	t.Controlled()
+	b.control(t)
 	if t.Expect(b, "%d requests at once", b.sent).To(serveAtMost(b.of.Limit * 12 / 10)) {
 		t.Expect(b, "%d requests at once", b.sent).Ideally(serveAtMost(b.of.Limit * 11 / 10))
 	}
@@ -210,7 +213,6 @@ func servesAgainAfterTheWindow(t *T) {
 	if s.after == nil {
 		t.NotTested("the window of %v is longer than a check may wait: declare a shorter one on a test instance", s.bursts[0].of.Window)
 	}
-	t.Controlled()
 	window := s.bursts[0].of.Window
 	if t.Expect(t.Cite(s.after), "the same request after the window of %v, and %v in all", window, s.waited).To(expect.Run()) &&
 		s.waited > 2*window {
@@ -225,7 +227,7 @@ func counted() {
 
 func countsPerPrincipal(t *T) {
 	s := exhausted(t)
-	t.Controlled()
+	s.bursts[0].control(t)
 	Each(t, Cases[*reports.Exchange]{{"somebody else meanwhile", s.stranger}}, func(t *T, ex *reports.Exchange) {
 		switch {
 		case ex == nil:
@@ -243,6 +245,7 @@ func ignoresForwardedAddresses(t *T) { evaded(t, exhausted(t), forwarded...) }
 // evaded expects that none of some disguises helped who was throttled.
 func evaded(t *T, s *scenario, disguises ...string) {
 	CiteIfAsked(t, s.bursts[0].last)
+	s.bursts[0].control(t)
 	rows := Cases[*reports.Exchange]{}
 	for _, about := range disguises {
 		rows = rows.And(about, s.evasions[about])
@@ -251,7 +254,6 @@ func evaded(t *T, s *scenario, disguises ...string) {
 		if ex == nil && slices.Contains(s.undecided, RowOf(t)) {
 			t.Inconclusive("the window of %v ended each time it was tried: declare a longer one on a test instance", s.bursts[0].of.Window)
 		}
-		t.Controlled() // by what was served before the limit
 		t.Expect(ex).To(holdTheLimit)
 	})
 }
@@ -274,6 +276,7 @@ type burst struct {
 	sent, served int
 	ended        bool              // a refusal came, or a crash
 	crashed      bool              // it was no refusal but a crash
+	first        *reports.Exchange // the first call, which no limit concerns
 	last         *reports.Exchange // the first refusal, or the last answer
 	together     bool              // all requests were sent at once
 	took         time.Duration
@@ -281,6 +284,11 @@ type burst struct {
 
 // Evidence is the first refusal, or the last answer.
 func (b *burst) Evidence() *reports.Exchange { return b.last }
+
+// control ends the check where not even the first call was served: what follows says nothing about a limit then.
+func (b *burst) control(t *T) {
+	t.Expect(b.first, "the first call with %s", b.of.Name).AsControl(expect.Run())
+}
 
 // scenario is what all checks of the area look at: the limits are spent once in a run.
 type scenario struct {
@@ -378,6 +386,9 @@ func spendOnce(t *T, c Credential, tool mcp.Call, atOnce int) *burst {
 	for b.sent < 2*c.Limit+4 && !b.ended {
 		requests := slices.Repeat([]wire.Request{request}, atOnce)
 		for _, ex := range t.AllIgnoringLimits(requests) {
+			if b.first == nil {
+				b.first = ex
+			}
 			if b.sent++; expect.Ran(ex) {
 				b.served++
 			} else if !b.ended {

@@ -72,12 +72,9 @@ func (g *guarded) seen(t *T) *reports.Exchange {
 	_, used := allowed(t, g.tool)
 	broad := t.MCP.TokenWithScopes(Union(used, g.shows.Scopes())...)
 	control := marker()
-	if ex := t.MCP.CallTool(broad, g.tool.Marked(control)); !expect.Ran(ex) {
-		t.Inconclusive("this proves nothing: with its scope, %s is answered with %s", g.tool.Name, expect.Describe(ex))
-	}
+	t.Expect(t.MCP.CallTool(broad, g.tool.Marked(control)), "%s with its scope", g.tool.Name).AsControl(expect.Run())
 	for wait := 10 * time.Millisecond; wait < 3*time.Second; wait *= 2 {
 		if ex := t.MCP.CallTool(broad, g.shows); strings.Contains(Text(ex), control) {
-			t.Controlled()
 			t.Sleep(wait / 2)
 			return t.MCP.CallTool(broad, g.shows)
 		}
@@ -143,11 +140,11 @@ func authorizesEachMember(t *T) {
 	if tool, ok := g.free(t); ok {
 		free = message(1, tool)
 	}
-	if ex := send(free, `{"jsonrpc":"2.0","id":3,"method":"ping"}`); expect.Status(ex) < 200 || expect.Status(ex) > 299 ||
-		len(mcp.Messages(ex)) == 0 {
+	ex := send(free, `{"jsonrpc":"2.0","id":3,"method":"ping"}`)
+	if !answerBatch.Judge(ex).Met {
 		t.NotApplicable("batches are refused: %s", expect.Describe(ex))
 	}
-	t.Controlled()
+	t.Expect(ex, "a batch").AsControl(answerBatch)
 	Each(t, Cases[func(guarded string) []string]{
 		{"alone in a batch", func(guarded string) []string { return []string{guarded} }},
 		{"after a free call", func(guarded string) []string { return []string{free, guarded} }},
@@ -158,6 +155,13 @@ func authorizesEachMember(t *T) {
 	})
 	g.show(t, "every message of a batch to be judged")
 }
+
+var answerBatch = expect.Serving("a batch to be answered", func(ex *reports.Exchange) string {
+	if expect.Status(ex) >= 200 && expect.Status(ex) <= 299 && len(mcp.Messages(ex)) > 0 {
+		return ""
+	}
+	return expect.Describe(ex)
+})
 
 func fiftyPings() (pings []string) {
 	for i := range 50 {
@@ -214,7 +218,7 @@ func judgesWhatItExecutes(t *T) {
 		t.NotTestedWithout("tool-effect", "the answers of %s and %s do not tell which of them has run (effect in the target file)", g.tool.Name,
 			free.Name)
 	}
-	t.Controlled()
+	t.Expect(frees, "%s, which the token may call,", free.Name).AsControl(expect.Run())
 	described := call.Method("tools/call", free.Params()) // what the header fields say
 	Each(t, ambiguities, func(t *T, write func(meta string, free, guarded map[string]any) string) {
 		marked := g.mark(RowOf(t))

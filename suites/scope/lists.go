@@ -26,7 +26,7 @@ func guardsHiddenTools(t *T) {
 		if !expect.Accepted(less) || !slices.Contains(all, d.tool.Name) || slices.Contains(names(less), d.tool.Name) {
 			t.NotApplicable("no tool that may be called is hidden from a token with less scope")
 		}
-		t.Controlled()
+		t.Expect(less, "tools/list with less scope").AsControl(expect.Accept())
 		t.Expect(d, "not listed for this token").To(expect.NotRun())
 	})
 }
@@ -84,16 +84,13 @@ func restless(t *T, callers Cases[string]) *change {
 	for _, i := range []int{0, 1, 0, 2, 1, 1, 2, 2, 0, 0} {
 		who := callers[i]
 		ex := t.MCP.CallMethod(who.Value, "tools/list")
-		if !expect.Accepted(ex) {
-			t.Inconclusive("tools/list with %s is answered with %s", who.Name, expect.Describe(ex))
-		}
+		t.Expect(ex, "tools/list with %s", who.Name).AsControl(expect.Accept())
 		now := strings.Join(names(ex), ", ")
 		if before, known := first[who.Name]; known && before != now {
 			return &change{who.Name, before, now, ex}
 		}
 		first[who.Name] = now
 	}
-	t.Controlled()
 	return nil
 }
 
@@ -102,9 +99,7 @@ func marksListsPrivate(t *T) {
 	differ := false
 	for _, who := range callers(t) {
 		ex := t.MCP.CallMethod(who.Value, "tools/list")
-		if !expect.Accepted(ex) {
-			t.Inconclusive("tools/list with %s is answered with %s", who.Name, expect.Describe(ex))
-		}
+		t.Expect(ex, "tools/list with %s", who.Name).AsControl(expect.Accept())
 		seen = append(seen, ex)
 		differ = differ || !slices.Equal(names(ex), names(seen[0]))
 	}

@@ -229,10 +229,11 @@ func staysAnonymous(t *T, user reports.Field) {
 	if before := protected(); passed(t, before) {
 		t.NotApplicable("what is asked for is served without a token: %s", expect.Describe(before))
 	}
-	if with := protected(user); !passed(t, with) {
+	with := protected(user)
+	if !passed(t, with) {
 		t.NotApplicable("the session is not served with a token: %s", expect.Describe(with))
 	}
-	t.Controlled()
+	t.Expect(with, "a request with the valid token").AsControl(getPast(t))
 	t.Expect(protected(), "a request without a token, after one with the valid token").To(refuseCaller(t, "401", 401))
 	t.Expect(protected(mcp.Bearer(survey.BogusToken)), "a bad token, after the valid one").To(refuseCaller(t, "401", 401))
 }

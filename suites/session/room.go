@@ -163,6 +163,16 @@ func passed(t *T, ex *reports.Exchange) bool {
 	return expect.Accepted(ex) || t.MCP.Served(ex) || isComplaint(ex)
 }
 
+// getPast expects a request to get past authorization, as passed says.
+var getPast = expect.Family("getPast", func(t *T) expect.Matcher {
+	return expect.Serving("the request to get past authorization", func(ex *reports.Exchange) string {
+		if passed(t, ex) {
+			return ""
+		}
+		return expect.Describe(ex)
+	})
+})
+
 // isComplaint reports the error of a call that was looked at: of a tool that does not exist.
 func isComplaint(ex *reports.Exchange) bool {
 	code := mcp.Read(ex).Code

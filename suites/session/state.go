@@ -136,10 +136,11 @@ func askingTool(t *T) *question {
 		if q == nil {
 			continue
 		}
-		if ex := q.answer(t, q.state, token, tool); !complete(ex) {
+		ex := q.answer(t, q.state, token, tool)
+		if !complete(ex) {
 			continue // it needs more than a form that anybody could fill
 		}
-		t.Controlled()
+		t.Expect(ex, "the state given, with an ordinary answer,").AsControl(expect.Run())
 		fresh := q.again(t)
 		if complete(fresh.answer(t, "mcpauth-no-state", token, tool)) {
 			t.NotApplicable("%s is carried out whatever state comes back: nothing depends on it", tool.Name)

@@ -54,9 +54,17 @@ func mustBeTold(t *T, stream *Stream, agreed bool, o Object, change func()) (sil
 	if change(); !agreed || !stream.Waits(o.Resource, due) {
 		t.NotApplicable("the first user is not told that %s has changed", o.Resource)
 	}
-	t.Controlled()
+	t.Expect(true, "the first user's stream").AsControl(tellOfChange)
 	return longer(began)
 }
+
+// tellOfChange expects a stream to have told of a change.
+var tellOfChange = expect.Serving("the notification of a change", func(told bool) string {
+	if told {
+		return ""
+	}
+	return "tells of no change"
+})
 
 // For a moment, what was verified before may still count.
 func endsStreamsWithTheirToken(t *T) {

@@ -79,14 +79,12 @@ func forgetsRarely(t *T, change *KeyChange) {
 		withdrawn(t, change.Next, t.Mint.SignedBy(change.Next, nil))
 		return
 	}
-	t.Controlled()
 	t.Expect(t.MCP.Use(t.Mint.SignedBy(change.Withdrawn, nil)),
 		"a token by a key that was served before, and that the fetched key set no longer has").To(expect.Refuse(401))
 }
 
 // withdrawn withdraws a key by which the target serves tokens, and expects it to serve none any more once it has fetched the key set.
 func withdrawn(t *T, key *mint.Key, old string) {
-	t.Controlled()
 	t.Mint.RestoreKeys()
 	before := t.Mint.KeyServer().KeyFetches()
 	refused := func(token string) bool { return expect.Status(t.MCP.Use(token)) == 401 }

@@ -47,10 +47,7 @@ func refusesOtherArtefacts(t *T) {
 
 func refusesRevokedTokens(t *T) {
 	tokens := t.AS.MustGetTokens()
-	if !t.MCP.Works(tokens) {
-		t.Inconclusive("the access token is not served before it is revoked")
-	}
-	t.Controlled()
+	t.Expect(t.MCP.Use(tokens.Access), "the access token, before it is revoked,").AsControl(t.MCP.Serve())
 	ex := t.AS.Revoke(tokens, tokens.Access)
 	if expect.Status(ex) != 200 {
 		t.NotApplicable("the authorization server does not revoke access tokens: %s", expect.Describe(ex))

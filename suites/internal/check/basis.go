@@ -76,10 +76,13 @@ func (t *T) control(ex *reports.Exchange) *reports.Exchange {
 }
 
 // controlledBy says that the target served what it should, as an exchange shows.
-func (t *T) controlledBy(ex *reports.Exchange, m expect.Matcher) {
+func (t *T) controlledBy(ex *reports.Exchange, m expect.Matcher) { t.served("the control", ex, ex, m) }
+
+// served notes that a value, which an exchange shows, is what the target should serve.
+func (t *T) served(about string, value any, ex *reports.Exchange, m expect.Matcher) {
 	t.controlled = true
 	t.control(ex)
-	t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control", Matcher: expect.CallOf(m), Subject: subject(t, m, ex),
+	t.step(reports.BasisStep{Outcome: reports.StepMet, About: about, Matcher: expect.CallOf(m), Subject: subject(t, m, value),
 		Exchange: numberOf(ex), Kind: kindOf(m)})
 }
 

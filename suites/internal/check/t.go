@@ -730,14 +730,23 @@ func (a Assertion) To(matchers ...types.GomegaMatcher) bool { return a.judgeAll(
 // Ideally is To for what is risky but allowed: the finding is never more than a warning.
 func (a Assertion) Ideally(matchers ...types.GomegaMatcher) bool { return a.judgeAll(matchers, true) }
 
-// AsControl ends the check undecided where the value is not as expected: a refusal beside it would prove nothing.
+// AsControl ends the check undecided where the value is not what the target should serve: a refusal beside it would prove nothing.
 func (a Assertion) AsControl(m expect.Matcher) {
 	m = a.t.asked(m)
-	j := m.Judge(a.actual)
-	if !j.Met {
-		a.t.Inconclusive("this proves nothing: %s is answered with %s", a.about, cmp.Or(j.Undecided, j.Observed))
+	if m.Kind() != expect.Control {
+		panic("a control needs a matcher of what the target serves")
 	}
-	a.t.controlledBy(a.exchange(), m)
+	j, ex := m.Judge(a.actual), a.exchange()
+	if ex != nil {
+		a.t.Cite(ex)
+	}
+	if observed := cmp.Or(j.Undecided, j.Observed); !j.Met {
+		if _, answer := a.actual.(*reports.Exchange); answer {
+			observed = "is answered with " + observed
+		}
+		a.t.Inconclusive("this proves nothing: %s %s", a.about, observed)
+	}
+	a.t.served("the control: "+strings.TrimRight(a.about, ",: "), a.actual, ex, m)
 }
 
 func (a Assertion) judgeAll(matchers []types.GomegaMatcher, advice bool) bool {

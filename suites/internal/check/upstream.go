@@ -31,11 +31,17 @@ func (t UpstreamSide) Reaching(l *listener.Listener, call func() *reports.Exchan
 func (t UpstreamSide) ServeAPI(tool Tool, token string) {
 	t.API.Answer(Plenty)
 	ex, seen := t.Reaching(t.API, func() *reports.Exchange { return t.MCP.CallTool(token, tool) })
-	if len(seen) == 0 {
-		t.Inconclusive("%s is answered with %s, and calls nothing at %s", tool.Name, expect.Describe(ex), t.API.URL("/"))
-	}
-	t.Controlled()
+	t.Expect(len(seen), "%s is answered with %s, and", tool.Name, expect.Describe(ex)).SeenIn(ex).AsControl(callAPI(t.API.URL("/")))
 }
+
+var callAPI = expect.Family("callAPI", func(address string) expect.Matcher {
+	return expect.Serving("a call of "+address, func(calls int) string {
+		if calls > 0 {
+			return ""
+		}
+		return "calls nothing at " + address
+	})
+})
 
 // Plenty is the answer of an API that is content with everything.
 func Plenty(listener.Request) listener.Answer {
