@@ -139,65 +139,91 @@ var placeholder = regexp.MustCompile(`‹([a-z_]+)#(\d+)›`)
 // apart gives the exchanges and the placeholders of one shard numbers of their own.
 func apart(run *Run, shift int, used map[string]int) {
 	most := maps.Clone(used)
-	text := func(s string) string {
-		return placeholder.ReplaceAllStringFunc(s, func(p string) string {
-			m := placeholder.FindStringSubmatch(p)
-			n, err := strconv.Atoi(m[2])
-			if err != nil {
-				return p // more digits than any run has secrets
-			}
-			n += used[m[1]]
-			most[m[1]] = max(most[m[1]], n)
-			return fmt.Sprintf("‹%s#%d›", m[1], n)
-		})
-	}
+	m := mover{shift, func(s string) string { return renumbered(s, used, most) }}
 	run.Results = slices.Clone(run.Results)
 	for i := range run.Results {
-		r := &run.Results[i]
-		r.Reason = text(r.Reason)
-		r.Evidence = slices.Clone(r.Evidence)
-		for k := range r.Evidence {
-			r.Evidence[k] += shift
-		}
-		r.Controls = slices.Clone(r.Controls)
-		for k := range r.Controls {
-			r.Controls[k] += shift
-		}
-		r.Findings = slices.Clone(r.Findings)
-		for k := range r.Findings {
-			f := &r.Findings[k]
-			f.Expected, f.Observed, f.About = text(f.Expected), text(f.Observed), text(f.About)
-			if f.Exchange > 0 {
-				f.Exchange += shift
-			}
-		}
-		r.Notes = slices.Clone(r.Notes)
-		for k := range r.Notes {
-			r.Notes[k] = text(r.Notes[k])
-		}
+		m.result(&run.Results[i])
 	}
 	run.Exchanges = slices.Clone(run.Exchanges)
 	for i := range run.Exchanges {
-		ex := &run.Exchanges[i]
-		ex.Number += shift
-		ex.Error, ex.Request.URL, ex.Request.Body = text(ex.Error), text(ex.Request.URL), text(ex.Request.Body)
-		ex.Request.Header = fields(ex.Request.Header, text)
-		if ex.Response != nil {
-			response := *ex.Response
-			response.Body, response.Header = text(response.Body), fields(response.Header, text)
-			ex.Response = &response
-		}
+		m.exchange(&run.Exchanges[i])
 	}
 	run.Tokens = slices.Clone(run.Tokens)
 	for i := range run.Tokens {
 		t := &run.Tokens[i]
-		t.Name, t.Header, t.Claims = text(t.Name), text(t.Header), text(t.Claims)
+		t.Name, t.Header, t.Claims = m.text(t.Name), m.text(t.Header), m.text(t.Claims)
 	}
 	run.Discovered = slices.Clone(run.Discovered)
 	for i := range run.Discovered {
-		run.Discovered[i].Value = text(run.Discovered[i].Value)
+		run.Discovered[i].Value = m.text(run.Discovered[i].Value)
 	}
 	maps.Copy(used, most)
+}
+
+// renumbered adds to the number of each placeholder how many of its kind are used, and keeps the highest number in most.
+func renumbered(s string, used, most map[string]int) string {
+	return placeholder.ReplaceAllStringFunc(s, func(p string) string {
+		m := placeholder.FindStringSubmatch(p)
+		n, err := strconv.Atoi(m[2])
+		if err != nil {
+			return p // more digits than any run has secrets
+		}
+		n += used[m[1]]
+		most[m[1]] = max(most[m[1]], n)
+		return fmt.Sprintf("‹%s#%d›", m[1], n)
+	})
+}
+
+// mover gives the parts of a shard their numbers in the whole.
+type mover struct {
+	shift int
+	text  func(string) string
+}
+
+func (m mover) result(r *Result) {
+	r.Reason, r.Observation, r.Headline = m.text(r.Reason), m.observation(r.Observation), m.text(r.Headline)
+	r.Evidence, r.Controls = m.numbers(r.Evidence), m.numbers(r.Controls)
+	r.Findings = slices.Clone(r.Findings)
+	for k := range r.Findings {
+		f := &r.Findings[k]
+		f.Expected, f.Observed, f.About = m.text(f.Expected), m.text(f.Observed), m.text(f.About)
+		if f.Exchange > 0 {
+			f.Exchange += m.shift
+		}
+	}
+	r.Notes = slices.Clone(r.Notes)
+	for k := range r.Notes {
+		r.Notes[k] = m.text(r.Notes[k])
+	}
+}
+
+// observation names the exchange that shows it by its number.
+func (m mover) observation(s string) string {
+	var n int
+	if _, err := fmt.Sscanf(s, "exchange %d:", &n); err != nil {
+		return m.text(s)
+	}
+	_, rest, _ := strings.Cut(s, ":")
+	return m.text(fmt.Sprintf("exchange %d:%s", n+m.shift, rest))
+}
+
+func (m mover) numbers(in []int) []int {
+	out := slices.Clone(in)
+	for i := range out {
+		out[i] += m.shift
+	}
+	return out
+}
+
+func (m mover) exchange(ex *Exchange) {
+	ex.Number += m.shift
+	ex.Error, ex.Request.URL, ex.Request.Body = m.text(ex.Error), m.text(ex.Request.URL), m.text(ex.Request.Body)
+	ex.Request.Header = fields(ex.Request.Header, m.text)
+	if ex.Response != nil {
+		response := *ex.Response
+		response.Body, response.Header = m.text(response.Body), fields(response.Header, m.text)
+		ex.Response = &response
+	}
 }
 
 func fields(in []Field, text func(string) string) []Field {

@@ -19,6 +19,7 @@ func part(index, count int, secret string) reports.Redacted {
 		Started: time.Unix(int64(1000-index), 0), Shard: &reports.Shard{Index: index, Count: count},
 		Discovered: []reports.Fact{{Name: "tools", Value: "a"}},
 		Results: []reports.Result{{ID: string(rune('A' + index)), Verdict: reports.Fail, Reason: "it shows " + secret, Evidence: []int{7},
+			Headline: "begin with " + secret, Observation: "exchange 7: GET https://x/ is answered with HTTP 404",
 			Findings: []reports.Finding{{Exchange: 7, Observed: secret}}}},
 		Exchanges: []reports.Exchange{{Number: 7, Request: reports.Request{URL: "https://x/?t=" + secret},
 			Response: &reports.Response{Body: secret}}},
@@ -38,6 +39,8 @@ func TestMergeKeepsShardsApart(t *testing.T) {
 	assert.Equal(t, 14, run.Results[0].Findings[0].Exchange)
 	assert.Equal(t, 14, run.Exchanges[1].Number)
 	assert.Equal(t, "it shows ‹access_token#2›", run.Results[0].Reason, "another secret than that of the other shard")
+	assert.Equal(t, "begin with ‹access_token#2›", run.Results[0].Headline)
+	assert.Equal(t, "exchange 14: GET https://x/ is answered with HTTP 404", run.Results[0].Observation)
 	assert.Equal(t, "‹access_token#2›", run.Exchanges[1].Response.Body)
 	assert.Equal(t, "‹access_token#1›", run.Exchanges[0].Response.Body)
 }
