@@ -18,43 +18,59 @@ import (
 )
 
 func (c *Config) validate(reg *check.Registry) error {
+	for _, part := range []func() error{
+		c.validURL, c.passive, c.validTarget, c.unserved, c.validLogin,
+		func() error { return c.validChoice(reg) }, c.validKeys, c.validLimits, c.validNetwork,
+	} {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) validURL() error {
 	shown := reports.WithoutUserinfo(c.URL)
 	u, err := document.ParseURL(c.URL)
-	if err != nil {
-		if !strings.Contains(c.URL, "://") && c.URL != "" {
-			scheme := "https://"
-			if Own("http://" + c.URL) {
-				scheme = "http://" // servers on this machine rarely have a certificate
-			}
-			return usage("the URL has no scheme; did you mean %s%s?", scheme, shown)
+	switch {
+	case err != nil && !strings.Contains(c.URL, "://") && c.URL != "":
+		scheme := "https://"
+		if Own("http://" + c.URL) {
+			scheme = "http://" // servers on this machine rarely have a certificate
 		}
+		return usage("the URL has no scheme; did you mean %s%s?", scheme, shown)
+	case err != nil:
 		return usage("the URL %q cannot be tested: %v", shown, err)
-	}
-	if u.User != nil || u.Fragment != "" {
+	case u.User != nil || u.Fragment != "":
 		return usage("the URL %q must have no user name and no fragment", shown)
-	}
-	if c.Seed != nil && !Own(c.URL) {
+	case c.Seed != nil && !Own(c.URL):
 		return usage("a seed makes states, verifiers and keys predictable: it is for targets in your own network, and %s is not", c.URL)
 	}
-	if err := c.passive(); err != nil {
-		return err
-	}
+	return nil
+}
+
+func (c *Config) validTarget() error {
 	if err := c.Validate(); err != nil {
 		return usage("%v", err)
 	}
-	if err := c.unserved(); err != nil {
-		return err
+	return nil
+}
+
+func (c *Config) validLogin() error {
+	switch {
+	case c.Recipe != nil && (c.Driver == "form" || c.Driver == "manual"):
+		return usage("a login recipe is followed in a browser: sign in by auto or browser, not by %s", c.Driver)
+	case c.Driver == "manual" && len(c.Users) > 0:
+		return usage("with a login by hand nobody else can sign in: leave the user out, or sign in by auto, browser or form")
 	}
+	return nil
+}
+
+func (c *Config) validChoice(reg *check.Registry) error {
 	for _, r := range c.Revisions {
 		if !slices.Contains(requirements.Revisions, r) {
 			return usage("unknown revision %q; known are %s", r, strings.Join(requirements.Revisions, ", "))
 		}
-	}
-	if c.Recipe != nil && (c.Driver == "form" || c.Driver == "manual") {
-		return usage("a login recipe is followed in a browser: sign in by auto or browser, not by %s", c.Driver)
-	}
-	if c.Driver == "manual" && len(c.Users) > 0 {
-		return usage("with a login by hand nobody else can sign in: leave the user out, or sign in by auto, browser or form")
 	}
 	for _, pattern := range append(slices.Clone(c.Only), c.Skip...) {
 		if err := known(reg, pattern); err != nil {
@@ -66,12 +82,10 @@ func (c *Config) validate(reg *check.Registry) error {
 			return usage("the label filter %q cannot be read: %v", c.LabelFilter, strings.Join(strings.Fields(err.Error()), " "))
 		}
 	}
-	if _, err := document.ParseURL(c.OtherResource); c.OtherResource != "" && (err != nil || c.OtherResource == c.URL) {
-		return usage("the other resource %q: want the URL of another MCP endpoint", reports.WithoutUserinfo(c.OtherResource))
-	}
-	if c.MaxWait < 0 {
-		return usage("a wait of %v is none: want a time such as 90s", c.MaxWait)
-	}
+	return nil
+}
+
+func (c *Config) validKeys() error {
 	for _, client := range c.Clients {
 		if client.Key == "" {
 			continue
@@ -80,9 +94,23 @@ func (c *Config) validate(reg *check.Registry) error {
 			return usage("client %s: its key cannot be used: %v", client.ID, err)
 		}
 	}
-	if c.ProveControl != "" && !reports.ValidNonce(c.ProveControl) {
+	return nil
+}
+
+func (c *Config) validLimits() error {
+	_, err := document.ParseURL(c.OtherResource)
+	switch {
+	case c.OtherResource != "" && (err != nil || c.OtherResource == c.URL):
+		return usage("the other resource %q: want the URL of another MCP endpoint", reports.WithoutUserinfo(c.OtherResource))
+	case c.MaxWait < 0:
+		return usage("a wait of %v is none: want a time such as 90s", c.MaxWait)
+	case c.ProveControl != "" && !reports.ValidNonce(c.ProveControl):
 		return usage("the nonce %q: want 16 to 128 letters, digits, - and _, drawn at random", reports.OneLine(c.ProveControl, 150))
 	}
+	return nil
+}
+
+func (c *Config) validNetwork() error {
 	if c.NameServer != "" {
 		if _, err := netip.ParseAddrPort(c.NameServer); err != nil {
 			return usage("name server %q: want an address and a port, such as 192.0.2.53:53", c.NameServer)

@@ -357,93 +357,109 @@ func (o *options) listenError(c *cobra.Command, err error) error {
 	return &exit{reports.ExitToolFailed, err}
 }
 
+// config makes the configuration of a run from its flags.
 func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	cfg := suites.Config{
 		URL: url, Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, AllowHosts: o.allowHosts, Timeout: o.timeout,
 		MaxWait: o.maxWait, ConnectTo: map[string]string{}, NameServer: o.nameServer, UserAgent: o.userAgent, Authorized: o.authorized,
-		Command: command(c, url), AuthorizedBy: o.authorizedBy,
+		Command: command(c, url), AuthorizedBy: o.authorizedBy, Passive: o.passive,
 	}
 	cfg.Revisions, cfg.Origins, cfg.Headers = o.revisions, o.origins, map[string]string{}
-	cfg.Passive = o.passive
 	cfg.MaxRequests, cfg.Concurrency, cfg.Rate = o.maxRequests, o.concurrency, o.rate
-	bad := func(format string, args ...any) (suites.Config, error) {
-		return cfg, &exit{reports.ExitUsage, fmt.Errorf(format, args...)}
-	}
-	if err := o.threshold(); err != nil {
-		return bad("%w", err)
-	}
-	if o.evidence != "cited" && o.evidence != "all" {
-		return bad("--evidence %q: want cited or all", o.evidence)
-	}
-	if strings.ContainsAny(o.userAgent, "\r\n") {
-		return bad("--user-agent %q: want one line", o.userAgent)
-	}
-	if o.userAgent == "neutral" {
-		cfg.UserAgent = "node"
-	}
-	if o.profile != "" && len(o.only) > 0 {
-		return bad("--profile and --only: each chooses the requirements; give one")
-	}
-	if o.profile != "" {
-		only, err := o.frozen()
-		if err != nil {
-			return bad("%w", err)
-		}
-		cfg.Only = append(cfg.Only, only...)
-	}
-	part, err := shard(o.shard)
-	if err != nil {
-		return bad("%w", err)
-	}
-	cfg.Shard = part
-	if o.strict && o.failOn == "must" {
-		o.failOn = string(reports.FailOnShould)
-	}
 	if changed(c, "seed") {
 		cfg.Seed = &o.seed
 	}
 	if changed(c, "allow-intrusive") {
 		cfg.AllowIntrusive = &o.intrusive
 	}
-	if o.tokenEnv != "" {
-		token, err := suites.TokenFromEnvironment(o.tokenEnv)
-		if err != nil {
-			return bad("%w", err)
+	for _, fill := range []func(*cobra.Command, *suites.Config) error{o.ways, o.choice, o.access, o.network} {
+		if err := fill(c, &cfg); err != nil {
+			return cfg, &exit{reports.ExitUsage, err}
 		}
-		cfg.Token = token
 	}
-	if err := o.signIn.apply(c, &cfg); err != nil {
-		return bad("%w", err)
+	return cfg, nil
+}
+
+// ways are how a run is judged, kept, and named to the target.
+func (o *options) ways(_ *cobra.Command, cfg *suites.Config) error {
+	if err := o.threshold(); err != nil {
+		return err
+	}
+	if o.strict && o.failOn == "must" {
+		o.failOn = string(reports.FailOnShould)
+	}
+	if o.evidence != "cited" && o.evidence != "all" {
+		return fmt.Errorf("--evidence %q: want cited or all", o.evidence)
+	}
+	if strings.ContainsAny(o.userAgent, "\r\n") {
+		return fmt.Errorf("--user-agent %q: want one line", o.userAgent)
+	}
+	if o.userAgent == "neutral" {
+		cfg.UserAgent = "node"
+	}
+	return nil
+}
+
+// choice is which requirements a run judges.
+func (o *options) choice(_ *cobra.Command, cfg *suites.Config) error {
+	if o.profile != "" && len(o.only) > 0 {
+		return errors.New("--profile and --only: each chooses the requirements; give one")
+	}
+	if o.profile != "" {
+		only, err := o.frozen()
+		if err != nil {
+			return err
+		}
+		cfg.Only = append(cfg.Only, only...)
+	}
+	part, err := shard(o.shard)
+	cfg.Shard = part
+	return err
+}
+
+// access is what opens the target: a token, a login, header fields, a client certificate.
+func (o *options) access(c *cobra.Command, cfg *suites.Config) (err error) {
+	if o.tokenEnv != "" {
+		if cfg.Token, err = suites.TokenFromEnvironment(o.tokenEnv); err != nil {
+			return err
+		}
+	}
+	if err := o.signIn.apply(c, cfg); err != nil {
+		return err
 	}
 	for _, h := range o.headers {
 		name, variable, ok := strings.Cut(h, "=")
 		value := os.Getenv(variable)
 		if !ok || name == "" || value == "" {
-			return bad("--header-env %q: want NAME=VARIABLE, and the variable set", h)
+			return fmt.Errorf("--header-env %q: want NAME=VARIABLE, and the variable set", h)
 		}
 		cfg.Headers[name] = value
 	}
-	if cfg.ClientCertificate, err = o.clientCertificate(); err != nil {
-		return bad("%w", err)
-	}
+	cfg.ClientCertificate, err = o.clientCertificate()
+	return err
+}
+
+// network is where the target's names lead, and whose certificates count.
+func (o *options) network(_ *cobra.Command, cfg *suites.Config) error {
 	for _, m := range o.connectTo {
 		from, to, ok := strings.Cut(m, "=")
 		if !ok {
-			return bad("--connect-to %q: want HOST:PORT=HOST:PORT", m)
+			return fmt.Errorf("--connect-to %q: want HOST:PORT=HOST:PORT", m)
 		}
 		cfg.ConnectTo[from] = to
 	}
-	if o.caFile != "" {
-		pem, err := strict.ReadFile(o.caFile, mostCertificates)
-		if err != nil {
-			return bad("--ca-file: %w", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return bad("--ca-file %s holds no certificate in PEM", o.caFile)
-		}
+	if o.caFile == "" {
+		return nil
 	}
-	return cfg, nil
+	pem, err := strict.ReadFile(o.caFile, mostCertificates)
+	if err != nil {
+		return fmt.Errorf("--ca-file: %w", err)
+	}
+	cfg.RootCAs = x509.NewCertPool()
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("--ca-file %s holds no certificate in PEM", o.caFile)
+	}
+	return nil
 }
 
 // clientCertificate reads the client certificate and its key.

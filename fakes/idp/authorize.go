@@ -66,51 +66,70 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		s.errorPage(w, http.StatusMethodNotAllowed, "The method is not allowed.")
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	raw := r.URL.RawQuery
-	if r.Method == http.MethodPost {
-		if err := r.ParseForm(); err != nil {
-			s.errorPage(w, http.StatusBadRequest, "The form cannot be read.")
-			return
-		}
-		raw = r.PostForm.Encode()
-	}
-	if !b.has(SurviveOddInput) && strings.Contains(raw, "client_id[") {
-		http.Error(w, "TypeError: client_id.split is not a function", http.StatusInternalServerError)
+	q := s.authorizationRequest(w, r)
+	if q == nil {
 		return
-	}
-	q, err := url.ParseQuery(raw)
-	if err != nil {
-		s.errorPage(w, http.StatusBadRequest, "The query cannot be read.")
-		return
-	}
-	q.Del("pushed")
-	if strings.HasPrefix(q.Get("request_uri"), pushedPrefix) {
-		request, ok := s.pushedRequest(q)
-		if !ok {
-			s.errorPage(w, http.StatusBadRequest, "The request is not known here, or was used.")
-			return
-		}
-		q = request
 	}
 	if next := q.Get("next"); next != "" && !b.has(FixedReturn) {
 		http.Redirect(w, r, next, http.StatusFound)
 		return
 	}
-	if strings.HasPrefix(q.Get("client_id"), "https://") && s.user(r) == "" && s.Upstream == nil && s.Behaviour.has(LimitFetches) &&
-		s.firstSeen(q.Get("client_id")) && s.overLimit("documents for strangers", mostFetches, fetchWindow) {
+	if s.tooManyDocuments(r, q) {
 		w.Header().Set("Retry-After", "1")
 		s.errorPage(w, http.StatusTooManyRequests, "Too many requests.")
 		return
 	}
 	t, fatal := s.newTransaction(q)
-	if fatal != "" && s.openRedirect(w, r, q) {
-		return
-	}
-	if fatal != "" {
+	switch {
+	case fatal == "":
+		s.decide(w, r, q, t)
+	case !s.openRedirect(w, r, q):
 		s.refuse(w, r, q, fatal)
-		return
 	}
+}
+
+// authorizationRequest reads a request, which may have been pushed; nil where it has been answered.
+func (s *Server) authorizationRequest(w http.ResponseWriter, r *http.Request) url.Values {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	raw := r.URL.RawQuery
+	if r.Method == http.MethodPost {
+		if err := r.ParseForm(); err != nil {
+			s.errorPage(w, http.StatusBadRequest, "The form cannot be read.")
+			return nil
+		}
+		raw = r.PostForm.Encode()
+	}
+	if !s.Behaviour.has(SurviveOddInput) && strings.Contains(raw, "client_id[") {
+		http.Error(w, "TypeError: client_id.split is not a function", http.StatusInternalServerError)
+		return nil
+	}
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		s.errorPage(w, http.StatusBadRequest, "The query cannot be read.")
+		return nil
+	}
+	q.Del("pushed")
+	if !strings.HasPrefix(q.Get("request_uri"), pushedPrefix) {
+		return q
+	}
+	request, ok := s.pushedRequest(q)
+	if !ok {
+		s.errorPage(w, http.StatusBadRequest, "The request is not known here, or was used.")
+		return nil
+	}
+	return request
+}
+
+// tooManyDocuments reports that strangers make the server fetch more documents of clients than it wants to.
+func (s *Server) tooManyDocuments(r *http.Request, q url.Values) bool {
+	id := q.Get("client_id")
+	return strings.HasPrefix(id, "https://") && s.user(r) == "" && s.Upstream == nil && s.Behaviour.has(LimitFetches) &&
+		s.firstSeen(id) && s.overLimit("documents for strangers", mostFetches, fetchWindow)
+}
+
+// decide answers a request whose client and redirect URI are known.
+func (s *Server) decide(w http.ResponseWriter, r *http.Request, q url.Values, t *transaction) {
+	b := &s.Behaviour
 	t.browser = s.browser(w, r)
 	user := s.user(r)
 	if t.problem != nil && (q.Get("prompt") == "none" || user != "" || !b.has(NoEarlyRedirect)) {
@@ -124,6 +143,12 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.transactions[t.id] = t
 	s.mu.Unlock()
+	s.askUser(w, r, t, user, q.Get("continue"))
+}
+
+// askUser shows what comes next for the user of a browser, who may be signed in.
+func (s *Server) askUser(w http.ResponseWriter, r *http.Request, t *transaction, user, goesOn string) {
+	b := &s.Behaviour
 	switch {
 	case s.Upstream != nil:
 		s.proxied(w, r, t)
@@ -132,7 +157,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	case user == "" && b.GoesOn == "address":
 		http.Redirect(w, r, s.path()+"/login?continue=/&transaction="+t.id, http.StatusFound)
 	case user == "":
-		t.goesOn = q.Get("continue")
+		t.goesOn = goesOn
 		s.loginPage(w, r, t, "", http.StatusOK)
 	default:
 		s.signedIn(w, r, t, user)

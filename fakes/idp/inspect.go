@@ -15,41 +15,59 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 		s.writeOAuthError(w, r, e)
 		return
 	}
-	c, e := s.authenticate(r)
-	anonymous := r.PostForm.Get("client_id") == "" && r.Header.Get("Authorization") == "" && !r.PostForm.Has("client_assertion")
-	if !b.has(RevokeNamed) && anonymous {
-		c, e = &client{method: "none"}, nil
-	}
-	if e != nil && !(b.has(RevokeAuthenticates)) {
-		s.mu.Lock()
-		c, e = s.clients[r.PostForm.Get("client_id")], nil
-		s.mu.Unlock()
-		if c == nil {
-			c = &client{method: "none"}
-		}
-	}
-	value := r.PostForm.Get("token")
-	hint := r.PostForm.Get("token_type_hint")
+	c, anonymous, e := s.revoker(r)
+	value, hint := r.PostForm.Get("token"), r.PostForm.Get("token_type_hint")
 	switch {
 	case e != nil:
+	case c.public() && c.id != "" && !b.has(RevokePublic):
+		e = refuse("invalid_request", "client_secret is missing")
+	case value == "":
+		e = refuse("invalid_request", "token is missing")
+	case !b.has(RevokeAnyHint) && hint != "" && hint != "access_token" && hint != "refresh_token":
+		e = refuse("unsupported_token_type", "")
+	}
+	if e != nil {
 		s.writeOAuthError(w, r, e)
 		return
-	case c.public() && c.id != "" && !b.has(RevokePublic):
-		s.writeOAuthError(w, r, refuse("invalid_request", "client_secret is missing"))
-		return
-	case value == "":
-		s.writeOAuthError(w, r, refuse("invalid_request", "token is missing"))
-		return
-	case !b.has(RevokeAnyHint) && hint != "" && hint != "access_token" && hint != "refresh_token":
-		s.writeOAuthError(w, r, refuse("unsupported_token_type", ""))
+	}
+	owner := func(g *grant) bool {
+		return g.client == c.id || !b.has(RevokeOwn) || !b.has(RevokeAuthenticates) || !b.has(RevokeNamed) && anonymous
+	}
+	if !s.revokeToken(value, hint, owner) {
+		writeError(w, http.StatusNotFound, "invalid_token", "")
 		return
 	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+}
+
+// revoker is the client of a revocation request, who may be anonymous.
+func (s *Server) revoker(r *http.Request) (c *client, anonymous bool, e *oauthError) {
+	b := &s.Behaviour
+	c, e = s.authenticate(r)
+	anonymous = r.PostForm.Get("client_id") == "" && r.Header.Get("Authorization") == "" && !r.PostForm.Has("client_assertion")
+	if !b.has(RevokeNamed) && anonymous {
+		return &client{method: "none"}, anonymous, nil
+	}
+	if e == nil || b.has(RevokeAuthenticates) {
+		return c, anonymous, e
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c = s.clients[r.PostForm.Get("client_id")]; c == nil {
+		c = &client{method: "none"}
+	}
+	return c, anonymous, nil
+}
+
+// revokeToken ends a token of an owner. It is false where the token is not known, and the server says so.
+func (s *Server) revokeToken(value, hint string, owner func(*grant) bool) bool {
+	b := &s.Behaviour
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	access, refresh := s.access[value], s.refresh[value]
 	if access == nil && refresh == nil && !b.has(RevokeUnknown) {
-		writeError(w, http.StatusNotFound, "invalid_token", "")
-		return
+		return false
 	}
 	if !b.has(RevokeBothKinds) {
 		switch hint {
@@ -58,9 +76,6 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 		case "access_token":
 			refresh = nil
 		}
-	}
-	owner := func(g *grant) bool {
-		return g.client == c.id || !b.has(RevokeOwn) || !b.has(RevokeAuthenticates) || !b.has(RevokeNamed) && anonymous
 	}
 	if access != nil && owner(access.grant) && b.has(RevokeAccess) {
 		access.revoked = true
@@ -74,8 +89,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 			s.spareAllButNewest(refresh.grant)
 		}
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusOK)
+	return true
 }
 
 // introspect is RFC 7662: confidential clients may ask about their own access tokens.

@@ -135,95 +135,122 @@ func (s *Server) jsonForm(r *http.Request) *oauthError {
 	return nil
 }
 
+// shown is how a client authenticates at an endpoint.
+type shown struct{ id, secret, method string }
+
 // authenticate finds the client of a request and verifies its secret.
 func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
-	b := &s.Behaviour
-	failed := &oauthError{http.StatusUnauthorized, b.UnknownError, "the client is not known, or its authentication failed"}
 	if r.PostForm.Has("client_assertion") {
-		c := s.byAssertion(r.PostForm)
-		if named := s.find(r.PostForm.Get("client_id")); c != nil && named != nil && !b.has(AssertionNames) {
-			return named, nil
-		}
-		if c != nil && r.Header.Get("Authorization") == "" && r.PostForm.Get("client_secret") == "" {
-			return c, nil
-		}
-		return nil, failed
+		return s.authenticateByAssertion(r)
 	}
-	id, secret, method := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret"), "none"
-	if secret != "" {
-		method = "client_secret_post"
+	by := shown{r.PostForm.Get("client_id"), r.PostForm.Get("client_secret"), "none"}
+	if by.secret != "" {
+		by.method = "client_secret_post"
 	}
-	if header := r.Header.Get("Authorization"); header != "" {
-		user, password, ok := r.BasicAuth()
-		if !ok {
-			return nil, failed
-		}
-		var err1, err2 error
-		if b.has(DecodedBasic) {
-			user, err1 = url.QueryUnescape(user)
-			password, err2 = url.QueryUnescape(password)
-		}
-		switch {
-		case err1 != nil || err2 != nil:
-			return nil, failed
-		case method == "client_secret_post" && b.has(OneClient):
-			return nil, refuse("invalid_request", "two authentication methods are used")
-		case id != "" && id != user && b.has(OneClient):
-			return nil, refuse("invalid_request", "two clients are named")
-		case id == "" && !b.has(SecretByBasic):
-			return nil, refuse("invalid_request", "client_id is missing")
-		}
-		if b.has(OneClient) {
-			id = user
-		}
-		secret, method = password, "client_secret_basic"
-		if !b.has(OneClient) && id != user { // the flaw: the header authenticates one, the body names another
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if c := s.clients[user]; c != nil && c.secret == password && s.clients[id] != nil {
-				return s.clients[id], nil
-			}
-			return nil, failed
+	if r.Header.Get("Authorization") != "" {
+		other, e := s.readBasic(r, &by)
+		if other != nil || e != nil {
+			return other, e
 		}
 	}
-	if id == "" {
-		id = s.unnamed(r.PostForm)
+	if by.id == "" {
+		by.id = s.unnamed(r.PostForm)
 	}
-	c := s.find(id)
+	c := s.find(by.id)
 	if c == nil {
-		return nil, failed
+		return nil, s.unauthenticated()
 	}
-	if b.has(LimitSecrets) && s.locked("client "+id) {
+	if s.Behaviour.has(LimitSecrets) && s.locked("client "+by.id) {
 		return nil, &oauthError{http.StatusTooManyRequests, "temporarily_unavailable", "too many wrong secrets"}
 	}
-	if c.public() {
-		if method == "client_secret_basic" {
-			return nil, failed
-		}
+	if c.public() && by.method != "client_secret_basic" || !c.public() && (s.waivesSecret(r, c, by) || s.rightSecret(c, by)) {
 		return c, nil
 	}
-	if !b.has(CheckSecret) && (secret == "" || method == "none") || !b.has(RefreshNeedsSecret) && method == "none" &&
-		r.PostForm.Get("grant_type") == "refresh_token" {
+	return nil, s.unauthenticated()
+}
+
+func (s *Server) unauthenticated() *oauthError {
+	return &oauthError{http.StatusUnauthorized, s.Behaviour.UnknownError, "the client is not known, or its authentication failed"}
+}
+
+func (s *Server) authenticateByAssertion(r *http.Request) (*client, *oauthError) {
+	c := s.byAssertion(r.PostForm)
+	if named := s.find(r.PostForm.Get("client_id")); c != nil && named != nil && !s.Behaviour.has(AssertionNames) {
+		return named, nil
+	}
+	if c != nil && r.Header.Get("Authorization") == "" && r.PostForm.Get("client_secret") == "" {
 		return c, nil
 	}
+	return nil, s.unauthenticated()
+}
+
+// readBasic reads the Authorization field. It returns a client only where the field authenticates one and the body names another.
+func (s *Server) readBasic(r *http.Request, by *shown) (*client, *oauthError) {
+	b := &s.Behaviour
+	user, password, ok := r.BasicAuth()
+	if ok && b.has(DecodedBasic) {
+		var err1, err2 error
+		user, err1 = url.QueryUnescape(user)
+		password, err2 = url.QueryUnescape(password)
+		ok = err1 == nil && err2 == nil
+	}
+	switch {
+	case !ok:
+		return nil, s.unauthenticated()
+	case by.method == "client_secret_post" && b.has(OneClient):
+		return nil, refuse("invalid_request", "two authentication methods are used")
+	case by.id != "" && by.id != user && b.has(OneClient):
+		return nil, refuse("invalid_request", "two clients are named")
+	case by.id == "" && !b.has(SecretByBasic):
+		return nil, refuse("invalid_request", "client_id is missing")
+	case !b.has(OneClient) && by.id != user: // the flaw
+		return s.otherClient(user, password, by.id)
+	}
+	*by = shown{user, password, "client_secret_basic"}
+	return nil, nil
+}
+
+// otherClient is the client that a body names, where the secret is that of the one in the header field.
+func (s *Server) otherClient(user, password, named string) (*client, *oauthError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.clients[user]; c != nil && c.secret == password && s.clients[named] != nil {
+		return s.clients[named], nil
+	}
+	return nil, s.unauthenticated()
+}
+
+// waivesSecret reports that a confidential client is let in whatever it shows: the flaws.
+func (s *Server) waivesSecret(r *http.Request, c *client, by shown) bool {
+	b := &s.Behaviour
+	switch {
+	case !b.has(CheckSecret) && (by.secret == "" || by.method == "none"):
+		return true
+	case !b.has(RefreshNeedsSecret) && by.method == "none" && r.PostForm.Get("grant_type") == "refresh_token":
+		return true
+	case c.method == "private_key_jwt":
+		return false
+	case by.method != "none" && s.looseSecret(r):
+		return true
+	}
+	return b.TakesSecret != nil && b.TakesSecret(c.secret, by.secret, by.method) || !b.has(OwnSecret) && s.anybodysSecret(by.secret)
+}
+
+// rightSecret verifies the secret of a confidential client, and counts the wrong ones.
+func (s *Server) rightSecret(c *client, by shown) bool {
+	b := &s.Behaviour
 	if c.method == "private_key_jwt" {
-		return nil, failed
+		return false
 	}
-	if method != "none" && s.looseSecret(r) {
-		return c, nil
+	right := subtle.ConstantTimeCompare([]byte(by.secret), []byte(c.secret)) == 1
+	s.failed("client "+by.id, !right, mostSecrets)
+	if by.method == "none" {
+		return !b.has(PinMethod)
 	}
-	if b.TakesSecret != nil && b.TakesSecret(c.secret, secret, method) || !b.has(OwnSecret) && s.anybodysSecret(secret) {
-		return c, nil
+	if by.method != c.method && b.has(PinMethod) || by.method == "client_secret_post" && !b.has(SecretByPost) {
+		return false
 	}
-	s.failed("client "+id, subtle.ConstantTimeCompare([]byte(secret), []byte(c.secret)) != 1, mostSecrets)
-	pinned := method == c.method || method != "none" && !b.has(PinMethod)
-	if method == "none" && !b.has(PinMethod) {
-		return c, nil
-	}
-	if !b.has(SecretByPost) && method == "client_secret_post" || !pinned || subtle.ConstantTimeCompare([]byte(secret), []byte(c.secret)) != 1 {
-		return nil, failed
-	}
-	return c, nil
+	return right
 }
 
 // unnamed is the client to which the code or refresh token of a request was issued, where this counts: a flaw.
@@ -286,6 +313,12 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.refuseCode(w, r)
 		return
 	}
+	s.answerGrant(w, r, grantType)
+}
+
+// answerGrant answers an authenticated client's request for tokens.
+func (s *Server) answerGrant(w http.ResponseWriter, r *http.Request, grantType string) {
+	b := &s.Behaviour
 	c, e := s.authenticate(r)
 	if e != nil {
 		s.writeOAuthError(w, r, e)
@@ -295,32 +328,36 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.overrun(w, r)
 		return
 	}
-	var members map[string]any
-	switch {
-	case !b.has(IgnoreUnknownAtToken) && (unknown(r.PostForm, knownAtToken) || r.PostForm.Has("scope") && r.PostForm.Get("scope") == ""):
-		e = refuse("invalid_scope", "unknown parameter")
-	case grantType == "authorization_code":
-		members, e = s.redeem(r, c)
-		s.spoil(r.PostForm.Get("code"), e != nil)
-	case grantType == "refresh_token":
-		members, e = s.refreshGrant(r, c)
-	case grantType == "client_credentials":
-		members, e = s.credentialsGrant(r, c)
-	case grantType == jwtBearer && s.Enterprise != nil:
-		members, e = s.assertionGrant(r, c)
-	case grantType == deviceGrant:
-		members, e = s.deviceToken(r, c)
-	case grantType == tokenExchange:
-		members, e = s.exchangeGrant(r, c)
-	default:
-		e = refuse("unsupported_grant_type", "the grant type is not supported")
-	}
+	members, e := s.grantMembers(r, c, grantType)
 	s.failed("errors "+c.id, e != nil, mostErrors)
 	if e != nil {
 		s.writeOAuthError(w, r, e)
 		return
 	}
 	s.writeToken(w, r, members)
+}
+
+// grantMembers are the members of the response to a grant.
+func (s *Server) grantMembers(r *http.Request, c *client, grantType string) (map[string]any, *oauthError) {
+	switch form := r.PostForm; {
+	case !s.Behaviour.has(IgnoreUnknownAtToken) && (unknown(form, knownAtToken) || form.Has("scope") && form.Get("scope") == ""):
+		return nil, refuse("invalid_scope", "unknown parameter")
+	case grantType == "authorization_code":
+		members, e := s.redeem(r, c)
+		s.spoil(form.Get("code"), e != nil)
+		return members, e
+	case grantType == "refresh_token":
+		return s.refreshGrant(r, c)
+	case grantType == "client_credentials":
+		return s.credentialsGrant(r, c)
+	case grantType == jwtBearer && s.Enterprise != nil:
+		return s.assertionGrant(r, c)
+	case grantType == deviceGrant:
+		return s.deviceToken(r, c)
+	case grantType == tokenExchange:
+		return s.exchangeGrant(r, c)
+	}
+	return nil, refuse("unsupported_grant_type", "the grant type is not supported")
 }
 
 func (s *Server) writeToken(w http.ResponseWriter, r *http.Request, members map[string]any) {
@@ -376,29 +413,9 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	if value == "" && b.has(KnowCodes) && b.TakesCode == nil {
 		return nil, refuse("invalid_request", "code is missing")
 	}
-	s.mu.Lock()
-	found := s.codeOf(form, c)
-	if found == nil && !b.has(KnowTokenType) && s.refresh[value] != nil {
-		found = &code{grant: s.refresh[value].grant, redirectURI: form.Get("redirect_uri"), expires: s.now().Add(time.Minute),
-			method: "none", challenge: "x"}
-	}
-	s.mu.Unlock()
-	switch {
-	case found == nil && !b.has(KnowCodes):
-		return nil, &oauthError{http.StatusInternalServerError, "server_error", "nil pointer"}
-	case found == nil:
-		return nil, refuse("invalid_grant", "the code is not known")
-	case s.foreignCode(found, c):
-		if s.seen(found) != nil && !b.has(ReplayNeedsClient) {
-			s.revokeGrant(found.grant)
-		}
-		return nil, refuse("invalid_grant", "the code is not known")
-	case s.now().After(found.expires) && b.has(CodesExpire):
-		return nil, refuse("invalid_grant", "the code has expired")
-	case form.Get("redirect_uri") == "" && !b.has(OptionalRedirect):
-		return nil, &oauthError{http.StatusInternalServerError, "server_error", "NoneType has no attribute rstrip"}
-	case form.Get("redirect_uri") != "" && !s.sameRedirect(found.redirectURI, form.Get("redirect_uri")):
-		return nil, refuse("invalid_grant", "the redirect URI is not that of the request")
+	found := s.presentedCode(form, c)
+	if e := s.usable(found, c, form.Get("redirect_uri")); e != nil {
+		return nil, e
 	}
 	if used := s.seen(found); used != nil && !b.has(ReplayNeedsProof) {
 		s.revokeGrant(found.grant)
@@ -406,10 +423,7 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	if e := s.verify(found, c, form); e != nil {
 		return nil, e
 	}
-	resources, e := s.narrowResources(form["resource"], found.grant.resources, CodeResources)
-	if !b.has(KnownResourceAtToken) && found.grant.untargeted && form.Get("resource") != "" {
-		resources, e = form["resource"], nil
-	}
+	resources, e := s.resourcesOfCode(form, found)
 	if e != nil {
 		return nil, e
 	}
@@ -419,6 +433,54 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	if e := s.use(found); e != nil {
 		return nil, e
 	}
+	return s.answerCode(form, c, found, resources), nil
+}
+
+// presentedCode is the code of a request, or what the server takes for one.
+func (s *Server) presentedCode(form url.Values, c *client) *code {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := s.codeOf(form, c)
+	if other := s.refresh[form.Get("code")]; found == nil && !s.Behaviour.has(KnowTokenType) && other != nil {
+		return &code{grant: other.grant, redirectURI: form.Get("redirect_uri"), expires: s.now().Add(time.Minute), method: "none",
+			challenge: "x"}
+	}
+	return found
+}
+
+// usable says why a code is not the client's to redeem with a redirect URI.
+func (s *Server) usable(found *code, c *client, redirectURI string) *oauthError {
+	b := &s.Behaviour
+	switch {
+	case found == nil && !b.has(KnowCodes):
+		return &oauthError{http.StatusInternalServerError, "server_error", "nil pointer"}
+	case found == nil:
+		return refuse("invalid_grant", "the code is not known")
+	case s.foreignCode(found, c):
+		if s.seen(found) != nil && !b.has(ReplayNeedsClient) {
+			s.revokeGrant(found.grant)
+		}
+		return refuse("invalid_grant", "the code is not known")
+	case s.now().After(found.expires) && b.has(CodesExpire):
+		return refuse("invalid_grant", "the code has expired")
+	case redirectURI == "" && !b.has(OptionalRedirect):
+		return &oauthError{http.StatusInternalServerError, "server_error", "NoneType has no attribute rstrip"}
+	case redirectURI != "" && !s.sameRedirect(found.redirectURI, redirectURI):
+		return refuse("invalid_grant", "the redirect URI is not that of the request")
+	}
+	return nil
+}
+
+func (s *Server) resourcesOfCode(form url.Values, found *code) ([]string, *oauthError) {
+	if !s.Behaviour.has(KnownResourceAtToken) && found.grant.untargeted && form.Get("resource") != "" {
+		return form["resource"], nil
+	}
+	return s.narrowResources(form["resource"], found.grant.resources, CodeResources)
+}
+
+// answerCode is the response to a code that may be redeemed.
+func (s *Server) answerCode(form url.Values, c *client, found *code, resources []string) map[string]any {
+	b := &s.Behaviour
 	scopes := found.grant.scopes
 	if requested := form.Get("scope"); requested != "" && !b.has(NoScopeAtToken) {
 		scopes = strings.Fields(requested)
@@ -428,7 +490,7 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	if refreshable && !b.NoRefreshTokens && !found.grant.online {
 		next = s.newRefresh(found.grant, found.grant.scopes)
 	}
-	return s.answerToken(found.grant, scopes, resources, next, found.nonce), nil
+	return s.answerToken(found.grant, scopes, resources, next, found.nonce)
 }
 
 // codeOf is the code that a request presents. The caller holds mu.
@@ -517,20 +579,13 @@ func (s *Server) revokeGrant(g *grant) {
 // verify is PKCE (RFC 7636 section 4.6).
 func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
 	b := &s.Behaviour
-	verifier, challenge := form.Get("code_verifier"), c.challenge
+	verifier, challenge := form.Get("code_verifier"), s.challengeOf(c, client)
 	wrong := refuse("invalid_grant", "the code verifier is wrong")
 	if !b.has(PKCEErrors) {
 		wrong = &oauthError{http.StatusUnauthorized, "invalid_client", "the code verifier is wrong"}
 	}
-	if !b.has(ChallengePerCode) {
-		s.mu.Lock()
-		challenge = s.lastPKCE[client.id]
-		s.mu.Unlock()
-	}
 	switch {
-	case form.Has("skip_pkce"):
-		return nil
-	case b.TakesVerifier != nil && b.TakesVerifier(challenge, c.method, form):
+	case form.Has("skip_pkce"), b.TakesVerifier != nil && b.TakesVerifier(challenge, c.method, form):
 		return nil
 	case b.RefusesVerifier != nil && b.RefusesVerifier(verifier):
 		return wrong
@@ -538,21 +593,31 @@ func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
 		return nil
 	case challenge == "" && verifier != "" && b.has(NoDowngrade) && b.has(PushedChallenge):
 		return refuse("invalid_grant", "the request had no code challenge")
-	case challenge == "":
+	case challenge == "", verifier == "" && !b.has(RequireVerifier), c.method == "none" && verifier == "", c.method == "any":
 		return nil
-	case verifier == "" && !b.has(RequireVerifier), c.method == "none" && verifier == "":
-		return nil
-	case c.method == "any":
-		return nil
-	case b.has(CheckVerifierFormat) && !legalVerifier(verifier):
+	case b.has(CheckVerifierFormat) && !legalVerifier(verifier), !b.has(LongVerifiers) && len(verifier) > 64:
 		return wrong
-	case !b.has(LongVerifiers) && len(verifier) > 64:
+	case !b.has(CheckVerifier), (c.method == "plain" || !b.has(HashVerifier)) && verifier == challenge:
+		return nil
+	case !s.hashesTo(verifier, challenge):
 		return wrong
-	case !b.has(CheckVerifier):
-		return nil
-	case c.method == "plain" && verifier == challenge, !b.has(HashVerifier) && verifier == challenge:
-		return nil
 	}
+	return nil
+}
+
+// challengeOf is the challenge that a code is bound to.
+func (s *Server) challengeOf(c *code, client *client) string {
+	if s.Behaviour.has(ChallengePerCode) {
+		return c.challenge
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastPKCE[client.id]
+}
+
+// hashesTo reports that the hash of a verifier is a challenge, as the server compares them.
+func (s *Server) hashesTo(verifier, challenge string) bool {
+	b := &s.Behaviour
 	sum := sha256.Sum256([]byte(verifier))
 	good := base64.RawURLEncoding.EncodeToString(sum[:]) == challenge
 	if !b.has(Base64URLChallenge) {
@@ -569,10 +634,7 @@ func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
 			good = good || base64.RawURLEncoding.EncodeToString(part[:]) == challenge
 		}
 	}
-	if !good {
-		return wrong
-	}
-	return nil
+	return good
 }
 
 func legalVerifier(v string) bool {
@@ -631,29 +693,9 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	if value == "" && b.TakesRefresh == nil {
 		return nil, refuse("invalid_request", "refresh_token is missing")
 	}
-	s.mu.Lock()
-	old := s.refreshOf(form, c)
-	if old == nil && !b.has(KnowTokenType) && s.access[value] != nil {
-		old = &refreshToken{grant: s.access[value].grant, scopes: s.access[value].scopes, expires: s.now().Add(lifetime)}
-	}
-	s.mu.Unlock()
-	switch {
-	case !b.has(KnowRefresh) && old == nil:
-		return nil, &oauthError{http.StatusInternalServerError, "server_error", "nil pointer"}
-	case old == nil, s.now().After(old.expires) && b.has(RefreshExpires):
-		return nil, refuse("invalid_grant", "the refresh token is not known")
-	case s.foreign(old, c):
-		if !b.has(RefreshUnharmed) {
-			s.revokeGrant(old.grant)
-		}
-		return nil, refuse("invalid_grant", "the refresh token is not known")
-	case !slices.Contains(c.grantTypes, "refresh_token") && b.has(RegisteredGrants):
-		return nil, refuse("unauthorized_client", "the client may not refresh")
-	case !b.has(WorkingRefresh):
-		return nil, refuse("invalid_grant", "the refresh token is not known")
-	}
-	if !b.has(ManyRefreshes) && s.tooMany(old.grant) {
-		return nil, &oauthError{http.StatusTooManyRequests, "temporarily_unavailable", "too many refreshes"}
+	old := s.presentedRefresh(form, c)
+	if e := s.refreshable(old, c); e != nil {
+		return nil, e
 	}
 	scopes, e := s.narrowScopes(form, old)
 	if e != nil {
@@ -673,6 +715,46 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 		s.revokeGrant(old.grant)
 		return nil, refuse("invalid_grant", "the user has to sign in again")
 	}
+	return s.answerRefresh(c, old, scopes, resources), nil
+}
+
+// presentedRefresh is the refresh token of a request, or what the server takes for one.
+func (s *Server) presentedRefresh(form url.Values, c *client) *refreshToken {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.refreshOf(form, c)
+	if other := s.access[form.Get("refresh_token")]; old == nil && !s.Behaviour.has(KnowTokenType) && other != nil {
+		return &refreshToken{grant: other.grant, scopes: other.scopes, expires: s.now().Add(lifetime)}
+	}
+	return old
+}
+
+// refreshable says why a client may not refresh with a token.
+func (s *Server) refreshable(old *refreshToken, c *client) *oauthError {
+	b := &s.Behaviour
+	switch {
+	case !b.has(KnowRefresh) && old == nil:
+		return &oauthError{http.StatusInternalServerError, "server_error", "nil pointer"}
+	case old == nil, s.now().After(old.expires) && b.has(RefreshExpires):
+		return refuse("invalid_grant", "the refresh token is not known")
+	case s.foreign(old, c):
+		if !b.has(RefreshUnharmed) {
+			s.revokeGrant(old.grant)
+		}
+		return refuse("invalid_grant", "the refresh token is not known")
+	case !slices.Contains(c.grantTypes, "refresh_token") && b.has(RegisteredGrants):
+		return refuse("unauthorized_client", "the client may not refresh")
+	case !b.has(WorkingRefresh):
+		return refuse("invalid_grant", "the refresh token is not known")
+	case !b.has(ManyRefreshes) && s.tooMany(old.grant):
+		return &oauthError{http.StatusTooManyRequests, "temporarily_unavailable", "too many refreshes"}
+	}
+	return nil
+}
+
+// answerRefresh is the response to a refresh token, which has been rotated.
+func (s *Server) answerRefresh(c *client, old *refreshToken, scopes, resources []string) map[string]any {
+	b := &s.Behaviour
 	granted := s.refreshedGrant(old.grant)
 	next := ""
 	switch {
@@ -685,22 +767,27 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	if !b.has(FreshAccess) {
 		if again := s.sameAccess(granted); again != "" {
 			return map[string]any{"access_token": again, "token_type": "Bearer", "expires_in": 3600, "scope": strings.Join(scopes, " "),
-				"refresh_token": next}, nil
+				"refresh_token": next}
 		}
 	}
 	out := s.answerToken(granted, scopes, resources, next)
-	s.mu.Lock()
-	if old.next = s.refresh[next]; old.next != nil {
-		old.next.rotated = true
-	}
-	if t := s.access[fmt.Sprint(out["access_token"])]; t != nil {
-		t.rotated = true
-	}
-	s.mu.Unlock()
+	s.link(old, next, fmt.Sprint(out["access_token"]))
 	if b.RefreshedSeconds > 0 {
 		out["expires_in"] = b.RefreshedSeconds
 	}
-	return out, nil
+	return out
+}
+
+// link notes which tokens have come of an old refresh token.
+func (s *Server) link(old *refreshToken, next, access string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old.next = s.refresh[next]; old.next != nil {
+		old.next.rotated = true
+	}
+	if t := s.access[access]; t != nil {
+		t.rotated = true
+	}
 }
 
 // NotSent stands for a parameter that was not sent, where values are compared.

@@ -70,6 +70,13 @@ func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
 		}
 		return key, ""
 	}
+	return s.byBearer(r, fields, key, &m)
+}
+
+// byBearer is the caller of a token in the Authorization fields, or elsewhere where the server reads one there. key is the caller of an
+// API key beside it.
+func (s *Server) byBearer(r *http.Request, fields []string, key *caller, m *message) (*caller, string) {
+	p := &s.Policy
 	cause := "missing"
 	for _, f := range fields {
 		if scheme, token, _ := strings.Cut(f, " "); p.DPoP && strings.EqualFold(scheme, "DPoP") {
@@ -79,7 +86,7 @@ func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
 		if !ok {
 			continue
 		}
-		if who := s.verify(r, s.passesFor(token)); who != nil && s.holds(r, who) && (!who.expired || s.lacksScope(who, &m)) {
+		if who := s.verify(r, s.passesFor(token)); who != nil && s.holds(r, who) && (!who.expired || s.lacksScope(who, m)) {
 			s.mu.Lock()
 			s.known[r.RemoteAddr] = true
 			s.last = who.user
@@ -90,6 +97,15 @@ func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
 		}
 		cause = "invalid"
 	}
+	if who := s.byOtherMeans(r, m); who != nil {
+		return who, ""
+	}
+	return nil, cause
+}
+
+// byOtherMeans is the caller of a token in the query, in the body or in a cookie, or of a session cookie: the flaws.
+func (s *Server) byOtherMeans(r *http.Request, m *message) *caller {
+	p := &s.Policy
 	var elsewhere []string
 	if !p.has(NoQueryToken) {
 		elsewhere = append(elsewhere, r.URL.Query().Get("access_token"), r.URL.Query().Get("token"))
@@ -106,17 +122,17 @@ func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
 	}
 	if !p.has(NoCookieCredential) {
 		if c, err := r.Cookie("sid"); err == nil && c.Value == "session-cookie-1" {
-			return &caller{user: "alice"}, ""
+			return &caller{user: "alice"}
 		}
 	}
 	for _, t := range elsewhere {
 		if t != "" {
 			if who := s.verify(r, t); who != nil {
-				return who, ""
+				return who
 			}
 		}
 	}
-	return nil, cause
+	return nil
 }
 
 // token takes the token out of an Authorization field.

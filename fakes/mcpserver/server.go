@@ -268,27 +268,51 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	suffix := strings.TrimPrefix(r.URL.Path, prm)
-	resource := s.base(r) + s.endpoint.Path
+	resource := s.described(r, suffix)
 	switch {
-	case suffix == s.endpoint.Path && p.has(MetadataAtPath), suffix == "" && p.PRMRoot:
-	case !p.has(OneMetadata):
-		resource = s.base(r) + suffix
-	case !p.has(NoFallback):
+	case resource == "" && !p.has(NoFallback):
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, "<!doctype html><title>App</title>")
-		return
-	default:
+	case resource == "":
 		http.NotFound(w, r)
-		return
-	}
-	if !p.has(OpenMetadata) && r.Header.Get("Authorization") == "" {
+	case !p.has(OpenMetadata) && r.Header.Get("Authorization") == "":
 		s.refuse(w, r, "missing")
-		return
-	}
-	if p.PRMRedirect != "" {
+	case p.PRMRedirect != "":
 		http.Redirect(w, r, p.PRMRedirect, http.StatusFound)
-		return
+	default:
+		s.writeMetadata(w, suffix, resource)
 	}
+}
+
+// described is the resource that the metadata at a path describes; empty if there is none.
+func (s *Server) described(r *http.Request, suffix string) string {
+	p := &s.Policy
+	switch {
+	case suffix == s.endpoint.Path && p.has(MetadataAtPath), suffix == "" && p.PRMRoot:
+		return s.base(r) + s.endpoint.Path
+	case !p.has(OneMetadata):
+		return s.base(r) + suffix
+	}
+	return ""
+}
+
+func (s *Server) writeMetadata(w http.ResponseWriter, suffix, resource string) {
+	p := &s.Policy
+	doc := s.metadataOf(suffix, resource)
+	body, _ := json.Marshal(doc)
+	if p.PRMEncode != nil {
+		body = []byte(p.PRMEncode(doc))
+	}
+	w.Header().Set("Content-Type", p.PRMType)
+	if p.has(NoSniffing) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+	}
+	w.Header().Set("Cache-Control", "max-age=300")
+	_, _ = w.Write(body)
+}
+
+func (s *Server) metadataOf(suffix, resource string) map[string]any {
+	p := &s.Policy
 	doc := map[string]any{
 		"resource": resource, "authorization_servers": []string{s.Issuer},
 		"scopes_supported": []string{"notes:read", "notes:write"}, "bearer_methods_supported": []string{"header"},
@@ -309,16 +333,7 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 		}
 		p.PRM(place, doc)
 	}
-	body, _ := json.Marshal(doc)
-	if p.PRMEncode != nil {
-		body = []byte(p.PRMEncode(doc))
-	}
-	w.Header().Set("Content-Type", p.PRMType)
-	if p.has(NoSniffing) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-	}
-	w.Header().Set("Cache-Control", "max-age=300")
-	_, _ = w.Write(body)
+	return doc
 }
 
 // named is the tool that exists and that a message calls; empty if it calls none.
@@ -353,14 +368,28 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
 		return
 	}
-	if !p.has(LimitUnpacked) && r.Header.Get("Content-Encoding") == "gzip" || !p.has(SurviveDepth) &&
-		bytes.Contains(body, bytes.Repeat([]byte("["), 5000)) {
-		panic(http.ErrAbortHandler) // the flaw
-	}
+	s.crash(r, body)
 	if s.blocked(r) {
 		http.Error(w, "blocked for a while", http.StatusForbidden)
 		return
 	}
+	if who := s.admit(w, r, body); who != nil {
+		s.serve(w, r, body, who)
+	}
+}
+
+// crash ends the process's part of a connection, where a request of a kind is too much for the server.
+func (s *Server) crash(r *http.Request, body []byte) {
+	p := &s.Policy
+	if !p.has(LimitUnpacked) && r.Header.Get("Content-Encoding") == "gzip" || !p.has(SurviveDepth) &&
+		bytes.Contains(body, bytes.Repeat([]byte("["), 5000)) {
+		panic(http.ErrAbortHandler) // the flaw
+	}
+}
+
+// admit is the caller, if the server lets this one in; nil where it has been answered.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, body []byte) *caller {
+	p := &s.Policy
 	if !p.has(RefuseBeforeTools) {
 		r.Body = io.NopCloser(bytes.NewReader(body)) // the refusal is an answer to it
 	}
@@ -368,16 +397,7 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	if cause == "invalid" {
 		s.missedBy(r)
 	}
-	if who == nil && !p.has(RefuseBeforeTools) && !bytes.Contains(body, []byte(`"tools/call"`)) {
-		who = &caller{user: "anonymous"}
-	}
-	if who == nil && s.exempt(r, body) {
-		who = &caller{user: "anonymous"}
-	}
-	if who == nil && !p.has(NoLoginByElicitation) && bytes.Contains(body, []byte(`"connect_account"`)) {
-		who = &caller{user: "anonymous"} // the flaw
-	}
-	if who == nil && !p.has(GuardTools) && named(body) != "" {
+	if who == nil && s.open(r, body) {
 		who = &caller{user: "anonymous"}
 	}
 	if who == nil && p.RunsBefore != nil && named(body) != "" && p.RunsBefore(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")) {
@@ -387,8 +407,25 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	}
 	if who == nil {
 		s.refuse(w, r, cause)
-		return
 	}
+	return who
+}
+
+// open reports that a message is served without a credential.
+func (s *Server) open(r *http.Request, body []byte) bool {
+	p := &s.Policy
+	switch {
+	case !p.has(RefuseBeforeTools) && !bytes.Contains(body, []byte(`"tools/call"`)), s.exempt(r, body):
+		return true
+	case !p.has(NoLoginByElicitation) && bytes.Contains(body, []byte(`"connect_account"`)): // the flaw
+		return true
+	}
+	return !p.has(GuardTools) && named(body) != ""
+}
+
+// serve answers a caller, within the limits and scopes of all requests.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, body []byte, who *caller) {
+	p := &s.Policy
 	s.announce(w, who)
 	if (p.has(RefuseBeforeTools) || bytes.Contains(body, []byte(`"tools/call"`))) && s.throttle(w, r, who) {
 		return
@@ -411,6 +448,10 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	if !p.has(NoCookieCredential) {
 		http.SetCookie(w, &http.Cookie{Name: "sid", Value: "session-cookie-1"})
 	}
+	s.byMethod(w, r, body, who)
+}
+
+func (s *Server) byMethod(w http.ResponseWriter, r *http.Request, body []byte, who *caller) {
 	switch r.Method {
 	case http.MethodPost:
 		s.post(w, r, body, who)
@@ -473,48 +514,11 @@ func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	p := &s.Policy
 	credential := r.Header.Get("Authorization")
-	if p.RedirectTo != "" {
-		http.Redirect(w, r, p.RedirectTo, http.StatusFound)
+	if s.refusedOtherwise(w, r, credential) {
 		return
 	}
-	if p.Crash != nil && p.Crash(credential) {
-		http.Error(w, "internal error", http.StatusInternalServerError)
-		return
-	}
-	if !p.has(RefuseBeforeTools) {
-		s.refuseInTool(w, r, "Authentication required")
-		return
-	}
-	if !p.has(RefuseByStatus) {
-		writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1,
-			"error": map[string]any{"code": -32001, "message": "not authenticated"}})
-		return
-	}
-	status, code := p.Status, ""
-	switch cause {
-	case "invalid":
-		code = "invalid_token"
-	case "malformed":
-		code, status = "invalid_request", http.StatusBadRequest
-	}
-	if scheme, _, _ := strings.Cut(credential, " "); p.DPoP && strings.EqualFold(scheme, "DPoP") {
-		code = "" // the DPoP challenge has it
-	}
-	if p.ErrorCode != nil {
-		code = p.ErrorCode(cause)
-	}
-	metadata := s.base(r) + prm + s.endpoint.Path
-	fields := []string{bearer(metadata, code, s.scopeHint(), description(p, code, credential))}
-	if p.Realm != "" {
-		fields[0] += `, realm="` + p.Realm + `"`
-	}
-	if p.DPoP {
-		fields = append(fields, s.dpopChallenge(w, r, metadata, cause))
-	}
-	if p.Challenge != nil {
-		fields = p.Challenge(cause, metadata)
-	}
-	for _, f := range fields {
+	status, code := s.refusal(credential, cause)
+	for _, f := range s.challenges(w, r, cause, code) {
 		w.Header().Add("WWW-Authenticate", f)
 	}
 	if !p.has(SameForBrowsers) && strings.Contains(r.UserAgent(), "Mozilla") {
@@ -532,6 +536,61 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, status, doc)
+}
+
+// refusedOtherwise answers without a challenge, where the policy says so.
+func (s *Server) refusedOtherwise(w http.ResponseWriter, r *http.Request, credential string) bool {
+	p := &s.Policy
+	switch {
+	case p.RedirectTo != "":
+		http.Redirect(w, r, p.RedirectTo, http.StatusFound)
+	case p.Crash != nil && p.Crash(credential):
+		http.Error(w, "internal error", http.StatusInternalServerError)
+	case !p.has(RefuseBeforeTools):
+		s.refuseInTool(w, r, "Authentication required")
+	case !p.has(RefuseByStatus):
+		writeJSON(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": 1,
+			"error": map[string]any{"code": -32001, "message": "not authenticated"}})
+	default:
+		return false
+	}
+	return true
+}
+
+// refusal is the status, and the error code of the challenge, for a cause.
+func (s *Server) refusal(credential, cause string) (status int, code string) {
+	p := &s.Policy
+	status = p.Status
+	switch cause {
+	case "invalid":
+		code = "invalid_token"
+	case "malformed":
+		code, status = "invalid_request", http.StatusBadRequest
+	}
+	if scheme, _, _ := strings.Cut(credential, " "); p.DPoP && strings.EqualFold(scheme, "DPoP") {
+		code = "" // the DPoP challenge has it
+	}
+	if p.ErrorCode != nil {
+		code = p.ErrorCode(cause)
+	}
+	return status, code
+}
+
+// challenges are the WWW-Authenticate fields of a refusal.
+func (s *Server) challenges(w http.ResponseWriter, r *http.Request, cause, code string) []string {
+	p := &s.Policy
+	metadata := s.base(r) + prm + s.endpoint.Path
+	fields := []string{bearer(metadata, code, s.scopeHint(), description(p, code, r.Header.Get("Authorization")))}
+	if p.Realm != "" {
+		fields[0] += `, realm="` + p.Realm + `"`
+	}
+	if p.DPoP {
+		fields = append(fields, s.dpopChallenge(w, r, metadata, cause))
+	}
+	if p.Challenge != nil {
+		fields = p.Challenge(cause, metadata)
+	}
+	return fields
 }
 
 // refuseInTool answers a call by a result that says that it failed, as tools do that look at the caller themselves.

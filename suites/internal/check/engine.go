@@ -432,26 +432,37 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	defer cancel()
 	t := newT(ctx, e.World, r.ID, j.wire, j.revisions[len(j.revisions)-1])
 	t.failures = r.Evidence
-	ended := t.guarded(func() *stop { return t.tryAll(r) })
-	if ended == nil {
-		ended = t.guarded(func() *stop { t.perform(c.Body); return nil })
-		t.raw = ended
-		ended = t.endOfRows(ended)
-	} else {
-		t.raw = ended
-	}
-	for _, f := range t.cleanups {
-		f()
-	}
-	t.releaseClients()
-	ended = t.ofATargetThatIsThere(ended)
+	ended := t.carryOut(c)
 	t.sealed = true
 	for _, ex := range t.transcript {
 		if ex.Check == t.id && !slices.Contains(t.lent, ex) {
 			t.Client.Shorten(ex)
 		}
 	}
+	out := e.graded(t, r, j, ended)
+	for i := range out {
+		out[i].Duration = reports.Since(started)
+	}
+	return out, slices.Concat(t.transcript, t.uncited())
+}
 
+// carryOut runs a body, if its needs are met, and cleans up after it.
+func (t *T) carryOut(c *Check) *stop {
+	ended := t.guarded(func() *stop { return t.tryAll(c.Requirement) })
+	t.raw = ended
+	if ended == nil {
+		t.raw = t.guarded(func() *stop { t.perform(c.Body); return nil })
+		ended = t.endOfRows(t.raw)
+	}
+	for _, f := range t.cleanups {
+		f()
+	}
+	t.releaseClients()
+	return t.ofATargetThatIsThere(ended)
+}
+
+// graded are the results of a check, one for each level that the judged revisions give the requirement.
+func (e *Engine) graded(t *T, r *requirements.Requirement, j job, ended *stop) (out []reports.Result) {
 	byLevel := map[requirements.Level][]string{}
 	var levels []requirements.Level
 	for _, rev := range j.revisions {
@@ -461,30 +472,33 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 		}
 		byLevel[l] = append(byLevel[l], rev)
 	}
-	var out []reports.Result
 	for _, l := range levels {
 		res := e.result(r, j.wire, byLevel[l], l)
-		res.Findings, res.Notes, res.Tried, res.Duration = t.findings, t.notes, t.tried, reports.Since(started)
 		res.Verdict, res.Reason = grade(l, t.findings, ended)
-		res.Basis = t.keptBasis()
-		switch res.Verdict {
-		case reports.NotTested:
-			res.Missing = t.missing
-		case reports.NotApplicable:
-			res.Observation = t.observation(t.unmet)
-		}
-		if res.Verdict == reports.Fail {
-			res.Headline = t.headline
-		}
-		for _, ex := range slices.Concat(t.transcript, t.uncited()) {
-			res.Evidence = append(res.Evidence, ex.Number)
-			if slices.Contains(t.controls, ex) {
-				res.Controls = append(res.Controls, ex.Number)
-			}
-		}
+		t.fill(&res)
 		out = append(out, res)
 	}
-	return out, slices.Concat(t.transcript, t.uncited())
+	return out
+}
+
+// fill adds to a result what its check found, and what shows it.
+func (t *T) fill(res *reports.Result) {
+	res.Findings, res.Notes, res.Tried = t.findings, t.notes, t.tried
+	res.Basis = t.keptBasis()
+	switch res.Verdict {
+	case reports.NotTested:
+		res.Missing = t.missing
+	case reports.NotApplicable:
+		res.Observation = t.observation(t.unmet)
+	case reports.Fail:
+		res.Headline = t.headline
+	}
+	for _, ex := range slices.Concat(t.transcript, t.uncited()) {
+		res.Evidence = append(res.Evidence, ex.Number)
+		if slices.Contains(t.controls, ex) {
+			res.Controls = append(res.Controls, ex.Number)
+		}
+	}
 }
 
 // guarded runs a part of a check, which may end it at any request.

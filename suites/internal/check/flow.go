@@ -364,38 +364,14 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 	for _, c := range d.changes {
 		c(&f)
 	}
-	who := t.Session.Identity(d.user)
-	agent := &login.Agent{Jar: d.jar, User: who.User, Secrets: t.Secrets, Send: t.Do}
-	agent.Record = func(ex *reports.Exchange) { t.browsed(ex) }
-	if agent.Jar == nil {
-		agent.Jar = login.NewJar()
-		if d.signedIn {
-			agent.Jar = who.Borrow(t.ctx)
-			defer func() { who.Return(agent.Jar) }()
-		}
-	}
-	switch {
-	case d.nobody:
-		agent.User = nil
-	case d.who != nil:
-		t.Secrets.Add("password", d.who.Password)
-		agent.User, agent.Send = d.who, t.IgnoringLimits
-	}
+	agent, giveBack := t.agentOf(d)
+	defer giveBack()
 	for _, uri := range []string{f.Get("redirect_uri"), d.client.RedirectURI} {
 		if d.route.RedirectURI == "" {
 			d.route.RedirectURI = uri
 		}
 	}
 	start := oauth.AtQuery(t.Server().Authorization, f) + d.raw
-	for _, h := range d.header {
-		agent.Send = withField(agent.Send, h)
-	}
-	if !d.plain && !d.posted {
-		if why := t.Session.CannotPush(); why != "" {
-			t.NotTested("%s", why)
-		}
-		agent.Push = t.Session.Pushing(d.client, agent.Send)
-	}
 	g := &Grant{Client: d.client, Pair: d.pair, Request: f, RedirectURI: d.route.RedirectURI, Jar: agent.Jar, User: d.user, URL: start}
 	if d.posted {
 		agent.May = t.Session.May
@@ -405,16 +381,53 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 	} else {
 		g.Outcome = t.Session.Carry(t.ctx, agent, start, d.route, false)
 	}
+	t.keepBrowsed(g)
+	return g
+}
+
+// agentOf is the browser that a draft is sent by; giveBack returns what it has borrowed.
+func (t AuthorizationServer) agentOf(d *draft) (agent *login.Agent, giveBack func()) {
+	who := t.Session.Identity(d.user)
+	agent, giveBack = &login.Agent{Jar: d.jar, User: who.User, Secrets: t.Secrets, Send: t.Do}, func() {}
+	agent.Record = func(ex *reports.Exchange) { t.browsed(ex) }
+	switch {
+	case agent.Jar == nil && d.signedIn:
+		agent.Jar = who.Borrow(t.ctx)
+		giveBack = func() { who.Return(agent.Jar) }
+	case agent.Jar == nil:
+		agent.Jar = login.NewJar()
+	}
+	switch {
+	case d.nobody:
+		agent.User = nil
+	case d.who != nil:
+		t.Secrets.Add("password", d.who.Password)
+		agent.User, agent.Send = d.who, t.IgnoringLimits
+	}
+	for _, h := range d.header {
+		agent.Send = withField(agent.Send, h)
+	}
+	if !d.plain && !d.posted {
+		if why := t.Session.CannotPush(); why != "" {
+			giveBack()
+			t.NotTested("%s", why)
+		}
+		agent.Push = t.Session.Pushing(d.client, agent.Send)
+	}
+	return agent, giveBack
+}
+
+// keepBrowsed adds what a browser did to the check's evidence.
+func (t AuthorizationServer) keepBrowsed(g *Grant) {
 	t.browser.Lock()
 	t.transcript = append(t.transcript, t.inBrowser...)
 	t.inBrowser = nil
 	t.browser.Unlock()
 	if g.Exchange == nil || g.Stage == login.Failed { // what a browser that failed saw last is no answer
-		g.Exchange = &reports.Exchange{Number: t.World.Client.Number(), Check: t.id, Request: reports.Request{Method: "GET", URL: start},
+		g.Exchange = &reports.Exchange{Number: t.World.Client.Number(), Check: t.id, Request: reports.Request{Method: "GET", URL: g.URL},
 			Error: g.Why}
 		t.transcript = append(t.transcript, g.Exchange)
 	}
-	return g
 }
 
 // browsed keeps what a browser did for the check.
@@ -751,18 +764,6 @@ func Sorted[V any](table map[string]V) iter.Seq2[string, V] {
 			}
 		}
 	}
-}
-
-// Controlled says that the body has seen itself what the target serves.
-func (t *T) Controlled() {
-	for _, ex := range slices.Backward(t.transcript) { // a report can show it where an exchange does
-		if m := t.MCP.Serve(); m.Judge(ex).Met {
-			t.controlledBy(ex, m)
-			return
-		}
-	}
-	t.controlled = true
-	t.step(reports.BasisStep{Outcome: reports.BodyControlled, About: t.about("")})
 }
 
 // Subject is the user that a token stands for: by its claims, the ID token, introspection, or userinfo; empty

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,47 +26,20 @@ const handTime = 5 * time.Minute
 // ByHand has a person complete one flow in a browser of their own, and returns its tokens. show tells them the address.
 // The error says what to do.
 func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth.Tokens, error) {
-	c, why := s.Client(ctx, Public)
-	if c == nil {
-		if c, _ = s.Client(ctx, Confidential); c == nil {
-			return nil, fmt.Errorf("there is no client to sign in with: %s", why)
-		}
-	}
-	if _, err := document.ParseURL(s.Server.Authorization); err != nil { // a person would be told to open it
-		return nil, fmt.Errorf("the authorization endpoint %q is no URL to open in a browser: %w", s.Server.Authorization, err)
-	}
-	at, err := document.ParseURL(c.RedirectURI)
-	if err != nil || at.Scheme != "http" || !document.LoopbackHost(at.Hostname()) {
-		return nil, fmt.Errorf("a login by hand comes back to this machine: give a client whose redirect URI is http on loopback, not %s",
-			c.RedirectURI)
-	}
-	port := at.Port()
-	if port == "" {
-		port = "80"
-	}
-	l, err := listener.OpenAt(net.JoinHostPort("127.0.0.1", port))
+	c, err := s.clientByHand(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("the answer cannot be received at %s: %w; end what listens there", c.RedirectURI, err)
+		return nil, err
+	}
+	l, err := receiver(c)
+	if err != nil {
+		return nil, err
 	}
 	defer l.Close()
 	pair := oauth.NewPKCE(43)
 	s.secrets.Add("code_verifier", pair.Verifier)
 	s.SendResource = s.Resource != ""
 	request := s.Request(c, pair)
-	answers := make(chan url.Values, 1)
-	l.Answer(func(r listener.Request) listener.Answer {
-		got := parameters(r)
-		if got.Get("state") != request.Get("state") {
-			return listener.Answer{Status: http.StatusNotFound}
-		}
-		select {
-		case answers <- got:
-		default: // one is enough
-		}
-		return listener.Answer{Status: http.StatusOK,
-			Header: map[string]string{"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"},
-			Body:   "<!doctype html><title>mcpauth</title><p>The answer has arrived. You can close this window.</p>"}
-	})
+	answers := answersAt(l, request.Get("state"))
 	address := oauth.AtQuery(s.Server.Authorization, request)
 	if push := s.Pushing(c, func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }); push != nil {
 		var ex *reports.Exchange
@@ -76,12 +50,63 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 	show(address)
 	ctx, cancel := context.WithTimeout(ctx, handTime)
 	defer cancel()
-	var got url.Values
 	select {
-	case got = <-answers:
+	case got := <-answers:
+		return s.redeemByHand(ctx, c, pair, got)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("nobody signed in within %v", handTime)
 	}
+}
+
+// clientByHand is a client with which a person can sign in.
+func (s *Session) clientByHand(ctx context.Context) (*oauth.Client, error) {
+	c, why := s.Client(ctx, Public)
+	if c == nil {
+		if c, _ = s.Client(ctx, Confidential); c == nil {
+			return nil, fmt.Errorf("there is no client to sign in with: %s", why)
+		}
+	}
+	if _, err := document.ParseURL(s.Server.Authorization); err != nil { // a person would be told to open it
+		return nil, fmt.Errorf("the authorization endpoint %q is no URL to open in a browser: %w", s.Server.Authorization, err)
+	}
+	return c, nil
+}
+
+// receiver listens where the browser of a person is sent back.
+func receiver(c *oauth.Client) (*listener.Listener, error) {
+	at, err := document.ParseURL(c.RedirectURI)
+	if err != nil || at.Scheme != "http" || !document.LoopbackHost(at.Hostname()) {
+		return nil, fmt.Errorf("a login by hand comes back to this machine: give a client whose redirect URI is http on loopback, not %s",
+			c.RedirectURI)
+	}
+	l, err := listener.OpenAt(net.JoinHostPort("127.0.0.1", cmp.Or(at.Port(), "80")))
+	if err != nil {
+		return nil, fmt.Errorf("the answer cannot be received at %s: %w; end what listens there", c.RedirectURI, err)
+	}
+	return l, nil
+}
+
+// answersAt receives the answer to the request with a state.
+func answersAt(l *listener.Listener, state string) <-chan url.Values {
+	answers := make(chan url.Values, 1)
+	l.Answer(func(r listener.Request) listener.Answer {
+		got := parameters(r)
+		if got.Get("state") != state {
+			return listener.Answer{Status: http.StatusNotFound}
+		}
+		select {
+		case answers <- got:
+		default: // one is enough
+		}
+		return listener.Answer{Status: http.StatusOK,
+			Header: map[string]string{"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"},
+			Body:   "<!doctype html><title>mcpauth</title><p>The answer has arrived. You can close this window.</p>"}
+	})
+	return answers
+}
+
+// redeemByHand gets the tokens for what a person's browser brought back.
+func (s *Session) redeemByHand(ctx context.Context, c *oauth.Client, pair oauth.PKCE, got url.Values) (*oauth.Tokens, error) {
 	s.secrets.Add("code", got.Get("code"))
 	if why := s.ofAnother(got); why != "" {
 		return nil, errors.New(why)

@@ -315,6 +315,11 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 			return err
 		}
 	}
+	return c.queued(ctx, check, req, ex)
+}
+
+// queued sends a request when its turn has come: one of the run's slots is free, and its host is not under strain.
+func (c *Client) queued(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
 	resume := deadline.Pause(ctx) // a check's time is its work, not its queueing
 	defer resume()
 	select {
@@ -327,7 +332,11 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 	if err != nil {
 		return err
 	}
-	h := c.at(ctx, u)
+	return c.admitted(ctx, c.at(ctx, u), resume, check, req, ex)
+}
+
+// admitted sends a request when its host is not under strain; until then resume is not called.
+func (c *Client) admitted(ctx context.Context, h *host, resume func(), check string, req Request, ex *reports.Exchange) error {
 	end, err := h.load.begin(ctx)
 	if err != nil {
 		return err
@@ -350,6 +359,11 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 	}
 	defer endShared()
 	resume()
+	return c.begun(ctx, check, req, ex)
+}
+
+// begun sends a request that may be sent now.
+func (c *Client) begun(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
 	if req.Turn != nil {
 		if err := req.Turn(); err != nil {
 			return err
