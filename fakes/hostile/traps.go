@@ -332,7 +332,7 @@ func rate() (*Attack, error) {
 			if g.all.Load() < 40 {
 				return errors.New("the run sent next to nothing")
 			}
-			return nil
+			return reported(o)
 		}}, nil
 }
 
@@ -397,7 +397,7 @@ func sideEffects() (*Attack, error) {
 		case o.Code != 0:
 			return fmt.Errorf("exit %d on a server that is right: %.300s", o.Code, o.Stderr)
 		}
-		return unsprung(refused.Load())
+		return errors.Join(unsprung(refused.Load()), reported(o))
 	}}, nil
 }
 
@@ -549,7 +549,7 @@ func handErrors(answer string) (*Attack, error) {
 		if strings.HasPrefix(answer, "code=") {
 			reached = &redeemed
 		}
-		return errors.Join(unsprung(reached.Load()), inert(o))
+		return errors.Join(unsprung(reached.Load()), inert(o), reported(o))
 	}}, nil
 }
 
@@ -627,7 +627,7 @@ func handEndpoint() (*Attack, error) {
 		if strings.Contains(o.Stderr, "sign in with a browser at") {
 			return errors.New("a person is told to open it")
 		}
-		return errors.Join(unsprung(named.Load()), inert(o))
+		return errors.Join(unsprung(named.Load()), inert(o), reported(o))
 	}}, nil
 }
 
@@ -778,7 +778,7 @@ func shortSecrets() (*Attack, error) {
 		if i := strings.Index(o.All(), short); i >= 0 {
 			return fmt.Errorf("the password is in an output: %.80q", o.All()[max(0, i-40):])
 		}
-		return unsprung(said.Load())
+		return errors.Join(unsprung(said.Load()), reported(o))
 	}}, nil
 }
 
