@@ -117,6 +117,7 @@ document.title = JSON.stringify(out);
 
 // On paper details are open, nothing is cut off or wider than the sheet, and there is nothing to press.
 func TestPrint(t *testing.T) {
+	t.Parallel()
 	browser := chromium(t)
 	for name, run := range situations() {
 		t.Run(name, func(t *testing.T) {
@@ -219,6 +220,7 @@ func situations() map[string]reports.Redacted {
 
 // What a reader came for is on the first screen, nothing is cut off on a telephone, and the page can be gone through.
 func TestLayout(t *testing.T) {
+	t.Parallel()
 	browser := chromium(t)
 	for name, run := range situations() {
 		t.Run(name, func(t *testing.T) {

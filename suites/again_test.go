@@ -18,6 +18,7 @@ import (
 
 // Every verdict follows again from the report of a run alone, and one that was changed does not.
 func TestVerdictsAreJudgedAgain(t *testing.T) {
+	t.Parallel()
 	r := against.Start(t, reference.Ideal())
 	cfg := against.SigningIn(r)
 	cfg.KeepBasis = true

@@ -29,6 +29,7 @@ func anyAudience(o *reference.Options) {
 
 // A token for somebody else's resource is presented to the target, also where no other resource is declared.
 func TestForeignTokensArePresented(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		bend func(o *reference.Options)
 		want map[string]reports.Verdict
@@ -60,6 +61,7 @@ func TestForeignTokensArePresented(t *testing.T) {
 
 // The other resource may be any that answers GET with a token.
 func TestTheOtherResourceMayBePlain(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		bend func(o *reference.Options)
 		want reports.Verdict

@@ -16,6 +16,7 @@ import (
 
 // Authorization servers that are right in another way than the reference: what one check makes of each.
 func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
+	t.Parallel()
 	expectFairness(t, map[string]fairness{
 		"a user and a client have one code at a time": {behaving(func(b *idp.Behaviour) { b.OneCode = true }), nil, "AS-PKCE-PER-CODE",
 			reports.Warn},

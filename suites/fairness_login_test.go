@@ -29,6 +29,7 @@ func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPat
 
 // Authorization servers that are right in another way than the reference: what one check makes of how users sign in there.
 func TestFairnessOfLogins(t *testing.T) {
+	t.Parallel()
 	expectFairness(t, map[string]fairness{
 		"a refresh token for offline_access, used":       {offlineOnly, nil, "AS-REFRESH-WORKS", reports.Pass},
 		"a refresh token for offline_access, used again": {offlineOnly, nil, "AS-REFRESH-OLD-DIES", reports.Pass},

@@ -58,6 +58,7 @@ func expectFairness(t *testing.T, servers map[string]fairness) {
 // Servers that are right in another way than the reference, and declarations that do not fit: what one check makes
 // of each.
 func TestFairness(t *testing.T) {
+	t.Parallel()
 	key := func(name string, tools ...string) mcpserver.Static {
 		return mcpserver.Static{Name: name, Value: "key_" + mcpserver.RandomID(), User: name, Header: mcpserver.KeyHeader, Tools: tools}
 	}
@@ -298,6 +299,7 @@ func unused(c *suites.Config) {
 // What mcpauth runs itself is not judged: with fake_idp the requirements on the authorization server do not apply, unless the target
 // names one of its own.
 func TestTheFakeIssuerIsNotJudged(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		issuer func(own string) string
 		want   bool

@@ -32,6 +32,7 @@ func silent(o *reference.Options) {
 
 // Token endpoints that are right in another way than the reference, or of which less can be seen: what one check makes of each.
 func TestFairnessOfTokens(t *testing.T) {
+	t.Parallel()
 	expectFairness(t, map[string]fairness{
 		"a second refresh endpoint with the rules of the first":    {sideDoor, nil, "AS-REFRESH-SIDE-ENDPOINTS", reports.Pass},
 		"opaque tokens, a narrower refresh":                        {opaque, nil, "AS-REFRESH-SCOPE-NARROW", reports.Pass},

@@ -63,6 +63,7 @@ func layer(pkg string) string {
 }
 
 func TestWhoMayImportWhom(t *testing.T) {
+	t.Parallel()
 	allowed := map[string][]string{
 		"fixtures": {"fixtures"},
 		"reports":  {"reports", "fixtures"},
@@ -122,6 +123,7 @@ func TestRandomnessIsSeeded(t *testing.T) {
 }
 
 func TestLinkedModulesAreFew(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", module+"cmd/mcpauth").Output()
 	require.NoError(t, err)
 	modules := map[string]bool{}
@@ -133,6 +135,7 @@ func TestLinkedModulesAreFew(t *testing.T) {
 
 // Everything that is linked may be: its licence is one of those that ask for no more than to be named.
 func TestLicencesOfLinkedModules(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}\t{{.Dir}}{{end}}", module+"cmd/mcpauth").Output()
 	require.NoError(t, err)
 	seen := map[string]bool{}

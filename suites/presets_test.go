@@ -18,6 +18,7 @@ import (
 // An MCP server that is right about an issuer's tokens, before authorization servers in the style of real ones, has the
 // verdicts in the golden files. MCPAUTH_GOLDEN=write writes them again.
 func TestPresets(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("the race detector makes these too slow for what is measured in time")
 	}

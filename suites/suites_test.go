@@ -140,6 +140,7 @@ func TestDocumentsInPlaceOfRegistration(t *testing.T) {
 }
 
 func TestReferencePassesAtEveryRevision(t *testing.T) {
+	t.Parallel()
 	sampled := whole.Sample(t, "2025-03-26")
 	for _, rev := range requirements.Revisions {
 		t.Run(rev, func(t *testing.T) {
@@ -153,6 +154,7 @@ func TestReferencePassesAtEveryRevision(t *testing.T) {
 }
 
 func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
+	t.Parallel()
 	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	cfg.Users, cfg.Issuer, cfg.Credentials, cfg.SharedSecret, cfg.Introspection, cfg.Verification = nil, nil, nil, suites.SharedSecret{}, nil,
 		nil
@@ -169,6 +171,7 @@ func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
 
 // What the user declares may be little: no check fails over that.
 func TestScantDeclarations(t *testing.T) {
+	t.Parallel()
 	sampled := whole.Sample(t, "nothing but the login")
 	for name, scant := range map[string]func(c *suites.Config){
 		"no tools":             func(c *suites.Config) { c.Tools = nil },
@@ -239,6 +242,7 @@ func TestRunsAgree(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
+	t.Parallel()
 	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 	cfg.LabelFilter, cfg.Skip = "discovery && MUST", []string{"RS-DISC-AS-*"}
 	run, err := against.Evaluate(t, cfg)
@@ -345,6 +349,7 @@ func BenchmarkScanWithRoundTripOf50ms(b *testing.B) {
 
 // An issuer may sign by other algorithms than RSA: the reference is right about those too.
 func TestEveryAlgorithmOfTheIssuer(t *testing.T) {
+	t.Parallel()
 	sampled := whole.Sample(t, "EdDSA")
 	for _, algorithm := range idp.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
@@ -371,6 +376,7 @@ func TestEveryAlgorithmOfTheIssuer(t *testing.T) {
 
 // Wherever the limit of requests falls, the run ends in order and says what it left undecided.
 func TestTheRequestLimitMayFallAnywhere(t *testing.T) {
+	t.Parallel()
 	r := against.Start(t, reference.Ideal())
 	sampled := whole.Sample(t, "29", "253")
 	for most := 5; most < 1500; most = most*2 + 3 {

@@ -13,6 +13,7 @@ import (
 // What the owner says that the server does not have does not apply, and the result says who says so. What is given is tested all the
 // same, and what a tester provides is no feature that a server could lack.
 func TestWithoutAFeature(t *testing.T) {
+	t.Parallel()
 	r := against.Start(t, reference.Ideal())
 	shownBy := map[string]string{"RS-APIKEY-ACCEPTED": "api_keys", "RS-STATIC-TOKEN-ACCEPTED": "static_tokens",
 		"RS-STATIC-ENTROPY": "api_keys, static_tokens"}
@@ -51,6 +52,7 @@ func TestWithoutAFeature(t *testing.T) {
 
 // That a server has no JWTs counts only where its tokens are seen to be none.
 func TestWithoutJWTs(t *testing.T) {
+	t.Parallel()
 	for opaque, want := range map[string]reports.Verdict{"": reports.NotTested, "mcpauth_at_": reports.NotApplicable} {
 		o := reference.Ideal()
 		o.Behaviour.Opaque = opaque

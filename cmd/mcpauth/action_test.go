@@ -41,6 +41,7 @@ func action(t *testing.T, inputs map[string]string) (code int, folder string, ou
 }
 
 func TestActionReports(t *testing.T) {
+	t.Parallel()
 	good, bad := start(t, nil), start(t, func(o *reference.Options) { o.Policy.Status = 403 })
 	code, folder, outputs, summary, log := action(t, map[string]string{"URL": good.URL, "ARGS": "--only\nRS-DISC-*\n",
 		"REPORT_DIR": "my reports"})
@@ -62,6 +63,7 @@ func TestActionReports(t *testing.T) {
 
 // An input is an argument, whatever it holds.
 func TestActionInputsAreNeverCommands(t *testing.T) {
+	t.Parallel()
 	good := start(t, nil)
 	for _, hostile := range []string{"$(touch pwned)", "`touch pwned`", "; touch pwned #", "' ; touch pwned; '", "\"; touch pwned; \"",
 		"a\ntouch pwned", "--report=json=pwned", "x\nverdict=conformant", "${IFS}touch${IFS}pwned"} {
@@ -80,6 +82,7 @@ func TestActionInputsAreNeverCommands(t *testing.T) {
 
 // action.yml passes inputs by the environment only, and the script knows each.
 func TestActionDefinition(t *testing.T) {
+	t.Parallel()
 	b, err := os.ReadFile("../../action.yml")
 	require.NoError(t, err)
 	scripts := ""
@@ -133,6 +136,7 @@ func released(t *testing.T) []byte {
 
 // At the tag of a release the action downloads its binary, and runs it only where its checksum is right.
 func TestActionDownloads(t *testing.T) {
+	t.Parallel()
 	archive := released(t)
 	const name = "mcpauth_1.2.3_linux_amd64.tar.gz"
 	right := fmt.Sprintf("%x  other.tar.gz\n%x  %s\n", sha256.Sum256(nil), sha256.Sum256(archive), name)

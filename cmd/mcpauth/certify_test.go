@@ -43,6 +43,7 @@ func vendor(t *testing.T) (dir string) {
 
 // The way of a vendor, from the command line: certify with an encrypted key, and verify.
 func TestCertifyAndVerify(t *testing.T) {
+	t.Parallel()
 	dir := vendor(t)
 	passphrase := []string{"MCPAUTH_KEY_PASSPHRASE=open sesame"}
 	certify := []string{"certify", "--login", "form", "--profile", "resource-server", "--revision", "2025-11-25", "--product", dir +
@@ -108,6 +109,7 @@ func TestCertifyAndVerify(t *testing.T) {
 
 // What would let a certificate say more than was seen is refused before the target is touched.
 func TestCertifyRefuses(t *testing.T) {
+	t.Parallel()
 	dir := vendor(t)
 	good := []string{"certify", "--profile", "resource-server", "--revision", "2025-11-25", "--product", dir + "/PRODUCT.yaml", "-o",
 		dir + "/out"}
@@ -140,6 +142,7 @@ func TestCertifyRefuses(t *testing.T) {
 
 // A server with one flaw gets no certificate; exit code and sentence say why.
 func TestAFlawIsNotCertified(t *testing.T) {
+	t.Parallel()
 	dir := vendor(t)
 	bad := start(t, func(o *reference.Options) { o.Policy.Status = 403 })
 	require.NoError(t, os.WriteFile(dir+"/target.yaml", []byte("version: 1\ntarget:\n  url: "+bad.URL+"\n"), 0o600))

@@ -31,6 +31,7 @@ func free(t *testing.T) string {
 
 // Every design of the guides has the verdicts in its golden file. MCPAUTH_GOLDEN=write writes them again.
 func TestDesigns(t *testing.T) {
+	t.Parallel()
 	sampled := whole.Sample(t, "static-bearer", "guide-oauth", "issue-pkce-encoding")
 	for _, d := range designs.All {
 		t.Run(d.Name, func(t *testing.T) {
@@ -66,6 +67,7 @@ func TestDesigns(t *testing.T) {
 }
 
 func TestEveryTargetFileHasADesign(t *testing.T) {
+	t.Parallel()
 	files, err := targets.Files.ReadDir(".")
 	require.NoError(t, err)
 	for _, f := range files {

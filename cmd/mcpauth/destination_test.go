@@ -25,6 +25,7 @@ func earlier(t *testing.T) string {
 // A report takes the place of a regular file or of nothing. Pipes and character devices are written to; whatever else is there
 // stays what it is.
 func TestReportsReplaceRegularFilesOnly(t *testing.T) {
+	t.Parallel()
 	run := earlier(t)
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -115,6 +116,7 @@ func TestReportsReplaceRegularFilesOnly(t *testing.T) {
 
 // Other files that the program writes are no less careful.
 func TestOtherFilesAreReplacedAsCarefully(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	dir := t.TempDir()
 	link, theirs := filepath.Join(dir, "link"), filepath.Join(dir, "theirs")

@@ -117,6 +117,7 @@ var signingIn = []string{"--username", "alice", "--login", "form"}
 
 // Where a target cannot be tested at all, one paragraph says why, and what to do. The golden files hold the whole text.
 func TestDiagnosis(t *testing.T) {
+	t.Parallel()
 	good := start(t, nil)
 	factor := start(t, func(o *reference.Options) {
 		o.Users = []idp.User{{Name: "alice", Password: "alice-7-looking-glass", OneTime: "JBSWY3DPEHPK3PXP"}}
@@ -168,6 +169,7 @@ func TestDiagnosis(t *testing.T) {
 
 // A gate that demands a client certificate is passed with one, given by flags or in a target file; a bad pair is an error that says where.
 func TestClientCertificate(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	file := func(name string, content []byte) string {
 		path := filepath.Join(folder, name)
@@ -228,6 +230,7 @@ func TestClientCertificate(t *testing.T) {
 
 // A run that is interrupted says how far it came, and nothing of what it did not come to.
 func TestInterruptedConsole(t *testing.T) {
+	t.Parallel()
 	hang, asked := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	r := start(t, func(o *reference.Options) {
@@ -259,6 +262,7 @@ func TestInterruptedConsole(t *testing.T) {
 
 // A URL without a scheme is probably one of http on this machine, and one of https elsewhere.
 func TestASchemeIsMissing(t *testing.T) {
+	t.Parallel()
 	for name, url := range map[string]string{"no-scheme-loopback": "127.0.0.1:12345/mcp", "no-scheme-localhost": "localhost:12345/mcp",
 		"no-scheme": "mcp.example.com/mcp"} {
 		for _, verb := range []string{"run", "init"} {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestDocsHasAPageForEachCheckAndCommand(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	code, _, errs := mcpauth(t, nil, "docs", dir)
 	require.Zero(t, code, errs)

@@ -26,6 +26,7 @@ import (
 
 // Whenever a run is ended from outside, it says so: no exit 0, a whole report or none, no process and no file left.
 func TestSignalsAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	heard := make(chan os.Signal, 1)
 	ossignal.Notify(heard, syscall.SIGHUP) // a program inherits that it is ignored (nohup), but not that it is heard
 	t.Cleanup(func() { ossignal.Stop(heard) })
@@ -85,6 +86,7 @@ func noting(asked *atomic.Bool) func(http.Handler) http.Handler {
 
 // Where a report cannot be written whole, there is none, and the run has failed.
 func TestNoRoomForTheReport(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	dir := t.TempDir()
 	c := exec.Command("sh", "-c", "ulimit -f 16; exec \"$0\" run \"$1\" -q --report json=\"$2\" --report badge=\"$3\"", binary, r.URL,
@@ -102,6 +104,7 @@ func TestNoRoomForTheReport(t *testing.T) {
 
 // A browser that is killed in the middle of a login leaves the run undecided, and nothing behind.
 func TestAKilledBrowserIsNoResult(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("chromium-headless-shell"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("INCONCLUSIVE: there is no browser")

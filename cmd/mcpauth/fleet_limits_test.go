@@ -92,6 +92,7 @@ func startSharing(t *testing.T, endpoints ...string) *sharing {
 
 // Targets that share an origin and an authorization server have no more requests in flight at either, all together, than --per-host says.
 func TestPerHostHoldsForTargetsThatShareServers(t *testing.T) {
+	t.Parallel()
 	s, out := startSharing(t, "/a", "/b"), filepath.Join(t.TempDir(), "out")
 	code, _, errs := mcpauth(t, nil, "run", "--targets", list(t, s.urls...), "--out", out, "--parallel", "2", "--per-host", "2",
 		"--only", few+",AS-META-*,RS-TOKEN-*,AS-TOKEN-*")
@@ -110,6 +111,7 @@ func TestPerHostHoldsForTargetsThatShareServers(t *testing.T) {
 
 // --total-rate holds for all targets together, whatever their servers.
 func TestTotalRateHoldsForAllTargets(t *testing.T) {
+	t.Parallel()
 	const perSecond = 40
 	out := filepath.Join(t.TempDir(), "out")
 	urls := []string{start(t, nil).URL, start(t, nil).URL, start(t, nil).URL}

@@ -19,6 +19,7 @@ import (
 // Processes in the role of the pods of an indexed Job share a folder. One is killed while it tests, and the one that takes its place
 // resumes: the summary is that of an undisturbed run.
 func TestPodsOfAnIndexedJob(t *testing.T) {
+	t.Parallel()
 	const pods = 10
 	var held atomic.Bool
 	held.Store(true)

@@ -46,6 +46,7 @@ func done(t *testing.T, dir string) map[string]fleet.Done {
 }
 
 func TestFleetOfURLsAndFiles(t *testing.T) {
+	t.Parallel()
 	good, bad, filed := start(t, nil), start(t, func(o *reference.Options) { o.Policy.Status = 403 }), start(t, nil)
 	dead := "http://" + free(t) + "/mcp"
 	file := targetFile(t, t.TempDir(), "filed", filed.URL)
@@ -90,6 +91,7 @@ func TestFleetOfURLsAndFiles(t *testing.T) {
 
 // With --resume a target is tested again where its target file, the login recipe that the file names, or a file that a flag names differs.
 func TestResumeNoticesChangedFiles(t *testing.T) {
+	t.Parallel()
 	r, dir := start(t, nil), t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -125,6 +127,7 @@ const wholeRecipeFile = "version: 1\npages: [{match: \"https://idp.example.com/l
 
 // A signal lets the targets in flight end, and begins no other; what is there is whole, and --resume does the rest.
 func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
+	t.Parallel()
 	asked, goOn := make(chan struct{}, 1), make(chan struct{})
 	release := sync.OnceFunc(func() { close(goOn) })
 	held := start(t, func(o *reference.Options) {
@@ -175,6 +178,7 @@ func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
 
 // Servers beyond the own network are scanned passively: they get no secret, and the list needs a contact.
 func TestFleetBeyondTheOwnNetwork(t *testing.T) {
+	t.Parallel()
 	code, _, errs := mcpauth(t, nil, "run", "--targets", list(t, "https://mcp.example.invalid/mcp"), "--out", t.TempDir())
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "--contact")
@@ -222,6 +226,7 @@ func TestFleetBeyondTheOwnNetwork(t *testing.T) {
 
 // A URL of the own network is tested as by a run alone, and --passive makes it passive too.
 func TestPassiveFleetInTheOwnNetwork(t *testing.T) {
+	t.Parallel()
 	r, out := start(t, nil), t.TempDir()
 	args := []string{"run", "-q", "--targets", list(t, r.URL), "--out", out, "--only", "AS-TOKEN-UNKNOWN-CLIENT"}
 	code, _, errs := mcpauth(t, nil, args...)
@@ -235,6 +240,7 @@ func TestPassiveFleetInTheOwnNetwork(t *testing.T) {
 
 // A fleet's exit status says whether all were tested. A target that its file describes wrongly is told, and tried again.
 func TestFleetTellsTargetsThatCannotBeTested(t *testing.T) {
+	t.Parallel()
 	good := start(t, nil)
 	file := filepath.Join(t.TempDir(), "wrong.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("version: 1\ntarget: {url: \""+good.URL+"\"}\nlimits: {intrusive: true}\n"), 0o600))
@@ -254,6 +260,7 @@ func TestFleetTellsTargetsThatCannotBeTested(t *testing.T) {
 
 // Two files of one name, and of one server, are two targets.
 func TestFleetKeepsFilesOfOneNameApart(t *testing.T) {
+	t.Parallel()
 	r, dir, out := start(t, nil), t.TempDir(), t.TempDir()
 	for _, sub := range []string{"a", "b"} {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, sub), 0o700))
@@ -268,6 +275,7 @@ func TestFleetKeepsFilesOfOneNameApart(t *testing.T) {
 
 // The parts of a list are disjoint, and together the list; a longer list moves none of them.
 func TestSplitsAreDisjointAndStable(t *testing.T) {
+	t.Parallel()
 	var urls []string
 	for range 12 {
 		urls = append(urls, "http://"+free(t)+"/mcp")
@@ -310,6 +318,7 @@ func TestSplitsAreDisjointAndStable(t *testing.T) {
 
 // An end of time leaves the rest for --resume, and says so.
 func TestFleetEndsWithItsTime(t *testing.T) {
+	t.Parallel()
 	var urls []string
 	for range 30 {
 		urls = append(urls, start(t, nil).URL)
@@ -321,6 +330,7 @@ func TestFleetEndsWithItsTime(t *testing.T) {
 }
 
 func TestListsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	bad := map[string][2]string{
 		"a scheme":       {"http://127.0.0.1:1/mcp\nftp://127.0.0.1/mcp", ":2: ftp://127.0.0.1/mcp: want the http or https URL"},
 		"a password":     {"https://user:pass-word@127.0.0.1/mcp", ":1: https://…@127.0.0.1/mcp: a list holds no user name"},
@@ -368,6 +378,7 @@ const registryPages = `{"servers": [
 const fromRegistry = "# from a registry: what is in your own network is not tested"
 
 func TestTargetsFromRegistry(t *testing.T) {
+	t.Parallel()
 	file := list(t, registryPages)
 	code, out, errs := mcpauth(t, nil, "targets", "from-registry", file)
 	require.Zero(t, code, errs)
@@ -388,6 +399,7 @@ func TestTargetsFromRegistry(t *testing.T) {
 
 // A registry is written by others: what it names is tested only if it is public, by the form of its URL and by its address.
 func TestARegistryNamesNothingOfTheOwnNetwork(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int64
 	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer inside.Close()
@@ -424,6 +436,7 @@ func TestARegistryNamesNothingOfTheOwnNetwork(t *testing.T) {
 }
 
 func TestTargetsFromClientsHoldNoSecret(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "mcp.json")
 	require.NoError(t, os.WriteFile(file, []byte(`{
 	// an editor's

@@ -12,6 +12,7 @@ import (
 
 // Commands that need no working directory work in one that is gone, and others say what they lack.
 func TestAFolderThatIsGone(t *testing.T) {
+	t.Parallel()
 	report := earlier(t)
 	for _, c := range []struct {
 		args []string
@@ -34,6 +35,7 @@ func TestAFolderThatIsGone(t *testing.T) {
 
 // A file that the user names is read up to a limit, beyond which the error says so: a device has no end.
 func TestFilesWithoutEnd(t *testing.T) {
+	t.Parallel()
 	const endless = "/dev/zero"
 	dir := vendor(t)
 	secret, list := dir+"/target.yaml", dir+"/targets.txt"

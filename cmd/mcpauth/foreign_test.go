@@ -13,6 +13,7 @@ import (
 // Reports of somebody else, such as the artifact of a fork, are read only where they are as mcpauth wrote them: nothing in them
 // reaches a terminal, a CI system or a page otherwise.
 func TestReportsOfOthers(t *testing.T) {
+	t.Parallel()
 	right := earlier(t)
 	b, err := os.ReadFile(right)
 	require.NoError(t, err)

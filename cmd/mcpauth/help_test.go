@@ -24,6 +24,7 @@ func fits(t *testing.T, text string) {
 
 // The help of each verb has the flags that it uses, in groups, and fits a terminal.
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	flags := map[string][2]string{ // that a verb has, and has not
 		"run":    {"--username", ""},
 		"demo":   {"--only", "--username"},
@@ -66,6 +67,7 @@ func TestHelp(t *testing.T) {
 
 // Who misspells something is told what was probably meant.
 func TestNearMisses(t *testing.T) {
+	t.Parallel()
 	for want, args := range map[string][]string{
 		"did you mean --token-env?":                       {"run", "--token", "x"},
 		"did you mean --ca-file?":                         {"run", "-k", "https://127.0.0.1:1/mcp"},
@@ -104,6 +106,7 @@ func TestNearMisses(t *testing.T) {
 
 // Each mistake in a target file is a line, with its place.
 func TestMistakesInATargetFile(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "t.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("version: 1\ntarget:\n  urll: http://x\ntools:\n  - {nam: x}\n"), 0o600))
 	code, _, errs := mcpauth(t, nil, "run", "-c", file)
@@ -117,6 +120,7 @@ func TestMistakesInATargetFile(t *testing.T) {
 
 // A list of everything fits a screen.
 func TestListFitsAScreen(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"list"}, {"list", "--area", "pkce"}} {
 		code, out, errs := mcpauth(t, nil, args...)
 		require.Zero(t, code, errs)
@@ -129,6 +133,7 @@ func TestListFitsAScreen(t *testing.T) {
 
 // The command that serve prints works as it is printed.
 func TestServePrintsACommandThatWorks(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for name, c := range map[string]struct {
 		args []string

@@ -83,6 +83,7 @@ func start(t *testing.T, bend func(o *reference.Options)) *reference.Reference {
 }
 
 func TestDemoIsGreen(t *testing.T) {
+	t.Parallel()
 	d := runDemo(t)
 	assert.Zero(t, d.code, d.errs+d.out)
 	assert.Contains(t, d.out, "PASS")
@@ -118,6 +119,7 @@ func runDemo(t *testing.T) demoRun {
 }
 
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	good, bad := start(t, nil), start(t, func(o *reference.Options) { o.Policy.Status = 403 })
 	stuck := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RefuseByStatus) })
 	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -169,6 +171,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestReportsAreWritten(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *reference.Options) { o.Policy.PRMType = "text/plain" })
 	dir := t.TempDir()
 	token := r.Token()
@@ -194,6 +197,7 @@ func TestReportsAreWritten(t *testing.T) {
 }
 
 func TestReportIsWrittenWhenTheTargetIsUnreachable(t *testing.T) {
+	t.Parallel()
 	path, whole := t.TempDir()+"/j.xml", t.TempDir()+"/r.json"
 	code, _, _ := mcpauth(t, nil, "run", "http://127.0.0.1:1/mcp", "--report", "junit="+path, "--report", "json="+whole)
 	assert.Equal(t, 3, code)
@@ -206,6 +210,7 @@ func TestReportIsWrittenWhenTheTargetIsUnreachable(t *testing.T) {
 }
 
 func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "r.json")
 	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
@@ -220,6 +225,7 @@ func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {
 }
 
 func TestInterruptWritesThePartialReport(t *testing.T) {
+	t.Parallel()
 	asked := make(chan struct{}, 10_000)
 	r := start(t, func(o *reference.Options) {
 		o.Delay = 100 * time.Millisecond
@@ -247,6 +253,7 @@ func TestInterruptWritesThePartialReport(t *testing.T) {
 }
 
 func TestFlagsHaveTwinsInTheEnvironment(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *reference.Options) { o.Policy.Status = 403 })
 	code, _, _ := mcpauth(t, []string{"MCPAUTH_FAIL_ON=none", "MCPAUTH_ONLY=RS-CHALLENGE-401-STATUS", "MCPAUTH_URL=" + r.URL}, "run")
 	assert.Zero(t, code)
@@ -258,6 +265,7 @@ func TestFlagsHaveTwinsInTheEnvironment(t *testing.T) {
 }
 
 func TestBaseline(t *testing.T) {
+	t.Parallel()
 	o := reference.Ideal()
 	o.Behaviour.CORS = false
 	r, err := reference.Start(o)
@@ -304,6 +312,7 @@ func TestBaseline(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
+	t.Parallel()
 	o := reference.Ideal()
 	good, err := reference.Start(o)
 	require.NoError(t, err)
@@ -331,6 +340,7 @@ func TestDiff(t *testing.T) {
 }
 
 func TestListAndExplain(t *testing.T) {
+	t.Parallel()
 	code, out, _ := mcpauth(t, nil, "list", "--format", "json")
 	require.Zero(t, code)
 	var all []struct{ ID, Status, Area string }
@@ -355,6 +365,7 @@ func TestListAndExplain(t *testing.T) {
 }
 
 func TestServeMCP(t *testing.T) {
+	t.Parallel()
 	addr := free(t)
 	c := exec.Command(binary, "serve", "mcp", "--listen", addr)
 	var out bytes.Buffer
@@ -373,6 +384,7 @@ func TestServeMCP(t *testing.T) {
 
 // An issuer that others trust signs with a key of its user's own.
 func TestServeIDPWithAKeyOfOnesOwn(t *testing.T) {
+	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
@@ -412,6 +424,7 @@ func TestServeIDPWithAKeyOfOnesOwn(t *testing.T) {
 }
 
 func TestInitWritesAFileThatCanBeRead(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	path := filepath.Join(t.TempDir(), "target.yaml")
 	code, _, stderr := mcpauth(t, nil, "init", r.URL, "--output", path)
@@ -431,9 +444,9 @@ func TestInitWritesAFileThatCanBeRead(t *testing.T) {
 }
 
 func TestDoctor(t *testing.T) {
-	t.Setenv("MCPAUTH_FAIL_ON", "should")
+	t.Parallel()
 	r := start(t, nil)
-	code, out, stderr := mcpauth(t, nil, "doctor", r.URL, "--rate", "10")
+	code, out, stderr := mcpauth(t, []string{"MCPAUTH_FAIL_ON=should"}, "doctor", r.URL, "--rate", "10")
 	require.Equal(t, reports.ExitConformant, code, stderr)
 	for _, want := range []string{"answers; name, address and certificate are good", "should (from MCPAUTH_FAIL_ON)",
 		"10 (from the command line)", "within 30 s"} {
@@ -446,6 +459,7 @@ func TestDoctor(t *testing.T) {
 
 // A target that signs its users in at an upstream run by mcpauth, as a target file says.
 func TestUpstreamOfOurs(t *testing.T) {
+	t.Parallel()
 	address := free(t)
 	key, err := idp.New("http://unused.example", idp.Ideal())
 	require.NoError(t, err)
@@ -474,6 +488,7 @@ upstream:
 }
 
 func TestShardsAreMerged(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	folder := t.TempDir()
 	for i, variables := range [][]string{{"CI_NODE_INDEX=1", "CI_NODE_TOTAL=2"}, {"CIRCLE_NODE_INDEX=1", "CIRCLE_NODE_TOTAL=2"}} {
@@ -502,6 +517,7 @@ func TestShardsAreMerged(t *testing.T) {
 }
 
 func TestListOfSets(t *testing.T) {
+	t.Parallel()
 	code, out, errs := mcpauth(t, nil, "list", "--sets", "--format", "json")
 	require.Zero(t, code, errs)
 	var sets []struct {

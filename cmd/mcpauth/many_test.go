@@ -23,6 +23,7 @@ func targetFile(t *testing.T, dir, name, url string) string {
 }
 
 func TestManyTargetsInOneRun(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	good := targetFile(t, dir, "good", start(t, nil).URL)
 	bad := targetFile(t, dir, "bad", start(t, func(o *reference.Options) { o.Policy.Status = 403 }).URL)
@@ -55,6 +56,7 @@ func TestManyTargetsInOneRun(t *testing.T) {
 }
 
 func TestHistoryIsKeptAndDrawn(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	dir := t.TempDir()
 	history := filepath.Join(dir, "history.jsonl")
@@ -76,6 +78,7 @@ func TestHistoryIsKeptAndDrawn(t *testing.T) {
 }
 
 func TestProfileChoosesItsRequirements(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	code, out, errs := mcpauth(t, nil, "run", r.URL, "-q", "--profile", "resource-server", "--revision", "2025-11-25", "--report", "json")
 	require.Zero(t, code, errs)
@@ -87,6 +90,7 @@ func TestProfileChoosesItsRequirements(t *testing.T) {
 }
 
 func TestVersionAndManualPages(t *testing.T) {
+	t.Parallel()
 	code, out, _ := mcpauth(t, nil, "version", "--json")
 	require.Zero(t, code)
 	var v struct {
@@ -108,6 +112,7 @@ func TestVersionAndManualPages(t *testing.T) {
 }
 
 func TestBaselineSchemaTakesWhatTheToolWrites(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *reference.Options) { o.Policy.Status = 403 })
 	file := filepath.Join(t.TempDir(), "baseline.yaml")
 	_, _, errs := mcpauth(t, nil, "run", r.URL, "-q", "--baseline", file, "--update-baseline")

@@ -32,6 +32,7 @@ func conclusion(summary string) string {
 
 // A run that decided nothing, or in which something that was asked for did not work, is no success.
 func TestNothingUndecidedIsGreen(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	for name, c := range map[string]struct {
 		env, args []string
@@ -62,6 +63,7 @@ func TestNothingUndecidedIsGreen(t *testing.T) {
 
 // An issuer that the target does not trust, and a login by hand that cannot be answered, are undecided, whatever else passed.
 func TestWhatWasGivenAndDoesNotWorkIsNotGreen(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -85,6 +87,7 @@ func TestWhatWasGivenAndDoesNotWorkIsNotGreen(t *testing.T) {
 
 // The last line of a run without a token says what a token would add.
 func TestTheLastLineSaysWhatToAdd(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *reference.Options) {})
 	_, out, _ := mcpauth(t, nil, "run", r.URL)
 	assert.Regexp(t, `^PASSED what was tested: \d+ of \d+ MUSTs.*; add --.* to test \d+ more, --`, conclusion(out))
@@ -94,6 +97,7 @@ func TestTheLastLineSaysWhatToAdd(t *testing.T) {
 // A server that serves everybody is never green: with metadata or a token it fails, and without anything that suggests
 // authorization it is undecided, unless its owner declares that it is public.
 func TestAnOpenServerIsNotGreen(t *testing.T) {
+	t.Parallel()
 	advertised := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RequireToken) })
 	there, err := url.Parse(advertised.URL)
 	require.NoError(t, err)
@@ -142,6 +146,7 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 
 // Tools that run for anybody are found though lists are guarded: where none is declared, those that say to be read-only are called.
 func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.GuardTools) })
 	code, out, errs := mcpauth(t, []string{"TOKEN=" + r.Token()}, "run", r.URL, "--token-env", "TOKEN", "--only",
 		"RS-CHALLENGE-EXISTING-TOOLS")
@@ -160,6 +165,7 @@ func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 
 // A call that is refused after the tool has run is found where a token is enough for the tool, too.
 func TestToolsThatRunBeforeTheyAreRefusedAreFound(t *testing.T) {
+	t.Parallel()
 	for _, runs := range []bool{true, false} {
 		r := start(t, func(o *reference.Options) { o.Policy.RunsBefore = func(string) bool { return runs } })
 		declared := filepath.Join(t.TempDir(), "target.yaml")
@@ -173,6 +179,7 @@ func TestToolsThatRunBeforeTheyAreRefusedAreFound(t *testing.T) {
 }
 
 func TestANeutralUserAgentNamesNothing(t *testing.T) {
+	t.Parallel()
 	var agents sync.Map
 	r := start(t, func(o *reference.Options) {
 		o.Wrap = func(h http.Handler) http.Handler {

@@ -14,6 +14,7 @@ import (
 
 // A report says how the run can be started again, and who allowed it.
 func TestHowAndByWhom(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "r.json")
@@ -36,6 +37,7 @@ func TestHowAndByWhom(t *testing.T) {
 
 // Reports of the passing demo are small enough to keep; with all evidence every request is there.
 func TestReportsAreSmall(t *testing.T) {
+	t.Parallel()
 	d := runDemo(t)
 	require.Zero(t, d.code, d.errs+d.out)
 	for name, most := range map[string]int64{"r.json": 2_000_000, "r.har": 2_000_000, "r.xml": 700_000, "r.html": 700_000} {

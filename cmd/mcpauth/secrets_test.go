@@ -135,6 +135,7 @@ func watched(t *testing.T, dir string) (s *seen, file string, env []string) {
 
 // No secret is in what a run of a list writes, nor in what is made of it.
 func TestNoSecretInAFleet(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s, file, env := watched(t, dir)
 	list, out := filepath.Join(dir, "list.txt"), filepath.Join(dir, "out")

@@ -3,12 +3,16 @@ package against
 import (
 	"flag"
 	"runtime/debug"
+	"strconv"
 	"testing"
 )
 
 // Main runs the tests of a package, eight at a time unless the user says otherwise: whole runs wait for limits and locks to
 // end more than they compute.
-func Main(m *testing.M) int {
+func Main(m *testing.M) int { return AtOnce(m, 8) }
+
+// AtOnce is Main for another number of tests at a time.
+func AtOnce(m *testing.M, most int) int {
 	flag.Parse()
 	debug.SetGCPercent(400) // a whole run makes much garbage
 	debug.SetMemoryLimit(1 << 30)
@@ -16,7 +20,7 @@ func Main(m *testing.M) int {
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
 	if !chosen {
 		// Through the value, so that the flag does not count as set: Ginkgo ends the process over one that is.
-		_ = flag.Lookup("test.parallel").Value.Set("8") // a number
+		_ = flag.Lookup("test.parallel").Value.Set(strconv.Itoa(most)) // a number
 	}
 	return m.Run()
 }

@@ -96,6 +96,7 @@ func TestAWrongPasswordIsTypedOnce(t *testing.T) {
 }
 
 func TestBrowserOnWellKnownPages(t *testing.T) {
+	t.Parallel()
 	if _, err := FindBrowser(""); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)

@@ -52,6 +52,7 @@ func trusting(s *httptest.Server, l wire.Limits) *wire.Client {
 
 // A window beyond its limit made the standard library's client wait for itself, for ever.
 func TestARequestEndsWhateverTheFrames(t *testing.T) {
+	t.Parallel()
 	s, _ := frames(t, func(f *http2.Framer, stream uint32) {
 		for range 3 {
 			_ = f.WriteWindowUpdate(stream, 1<<31-1)
@@ -70,6 +71,7 @@ func TestARequestEndsWhateverTheFrames(t *testing.T) {
 
 // A server that asks to try again gets no more requests than others.
 func TestRepeatedRequestsCount(t *testing.T) {
+	t.Parallel()
 	s, asked := frames(t, func(f *http2.Framer, stream uint32) { _ = f.WriteRSTStream(stream, http2.ErrCodeRefusedStream) })
 	c := trusting(s, wire.Limits{Requests: 3})
 	for range 3 {

@@ -456,6 +456,7 @@ func TestSlowBodyEnds(t *testing.T) {
 }
 
 func TestAStreamWithoutAHeaderIsSilent(t *testing.T) {
+	t.Parallel()
 	u := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	c := client(wire.Limits{Silence: 20 * time.Millisecond, Request: time.Second})
 	peek := wire.Request{Method: "GET", URL: u, Peek: time.Second}

@@ -9,6 +9,7 @@ import (
 
 // What a browser sees, and pictures of it, hold no secret either: the checks on logins and pages bring it all up.
 func TestNoSecretInTheReportOfABrowser(t *testing.T) {
+	t.Parallel()
 	withBrowser(t)
 	inABrowser := func(c *suites.Config) {
 		c.Driver, c.Only = "browser", []string{"AS-LOGIN-*", "AS-CONSENT-*", "AS-AUTHZ-STATE-*", "AS-AUTHZ-PARAM-*"}

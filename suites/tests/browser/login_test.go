@@ -60,6 +60,7 @@ func withBrowser(t *testing.T) {
 }
 
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	for _, driver := range []string{"form", "browser", "auto"} {
 		for name, vary := range pages {
 			t.Run(driver+", "+name, func(t *testing.T) {
@@ -86,6 +87,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestLoginThatFailsSaysWhy(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		vary func(o *reference.Options, cfg *suites.Config)
 		want string
@@ -131,6 +133,7 @@ func TestLoginThatFailsSaysWhy(t *testing.T) {
 
 // Endpoints on another origin than the issuer's get nothing, unless the user trusts them.
 func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		endpoint, only string
 	}{
@@ -172,6 +175,7 @@ func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
 // Metadata count only from the places that follow from the issuer: what the MCP server's origin adds in a copy of them is not used. What
 // the issuer itself names is, and where it is on another origin, the notice says so.
 func TestACopyOfMetadataAddsNothing(t *testing.T) {
+	t.Parallel()
 	const added = "http://127.0.0.1:1/revoke"
 	for name, byIssuer := range map[string]bool{"at the MCP server": false, "at the issuer": true} {
 		t.Run(name, func(t *testing.T) {
@@ -224,6 +228,7 @@ func oddPages() *suites.Recipe {
 }
 
 func TestLoginByRecipe(t *testing.T) {
+	t.Parallel()
 	withBrowser(t)
 	evaluate := func(recipe *suites.Recipe, change func(*suites.Config)) *reports.Run {
 		o := reference.Ideal()
@@ -297,6 +302,7 @@ func TestTheBrowserLeavesNothingBehind(t *testing.T) {
 
 // Where no refresh token was ever good, its refusal proves nothing: nothing that rests on one may pass.
 func TestABrokenRefreshProvesNothing(t *testing.T) {
+	t.Parallel()
 	o := reference.Ideal()
 	o.Behaviour.Lacks = []idp.Defence{idp.WorkingRefresh}
 	cfg := against.SigningIn(against.Start(t, o))
@@ -314,6 +320,7 @@ func TestABrokenRefreshProvesNothing(t *testing.T) {
 
 // A person signs in once; what takes more than one login is left out, and nothing is accused over that.
 func TestLoginByHand(t *testing.T) {
+	t.Parallel()
 	o := reference.Ideal()
 	o.Behaviour.Lacks = []idp.Defence{idp.AuthenticateUser} // the person of this test has no hands
 	r := against.Start(t, o)
@@ -339,6 +346,7 @@ func TestLoginByHand(t *testing.T) {
 }
 
 func TestLoginByHandSaysWhyItFailed(t *testing.T) {
+	t.Parallel()
 	r := against.Start(t, reference.Ideal())
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -380,6 +388,7 @@ func answeredByHand(t *testing.T, r *reference.Reference, answer url.Values) (sa
 
 // The answer to a login by hand counts only if it is of the authorization server that was asked: RFC 9207 section 2.4.
 func TestLoginByHandComparesTheIssuer(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		promised bool
 		iss      func(own string) []string
@@ -410,6 +419,7 @@ func TestLoginByHandComparesTheIssuer(t *testing.T) {
 
 // What a target has put into a notice neither acts on a terminal nor tells a secret, whoever prints it.
 func TestNoticesAreSafe(t *testing.T) {
+	t.Parallel()
 	for path, says := range map[string]string{
 		"/\x1b[2J\u202e::error::x a-secret-credential": "is no URL to open in a browser",
 		"/::error::x?a-secret-credential":              "is on another origin than the issuer",
@@ -435,6 +445,7 @@ func TestNoticesAreSafe(t *testing.T) {
 
 // The same holds for what the answer to a login by hand brings, which the notice quotes as it is.
 func TestNoticesThatQuoteAnAnswerAreSafe(t *testing.T) {
+	t.Parallel()
 	const attack = "\x1b[2J\u202e\u009b31m a-secret-credential"
 	r := against.Start(t, reference.Ideal())
 	said := answeredByHand(t, r, url.Values{"error": {"access_denied"}, "error_description": {attack}})
@@ -447,6 +458,7 @@ func TestNoticesThatQuoteAnAnswerAreSafe(t *testing.T) {
 
 // Where a target names several authorization servers, the user chooses the one to sign in at.
 func TestSignInAtOneOfSeveral(t *testing.T) {
+	t.Parallel()
 	var r *reference.Reference
 	lent := false // the other server publishes the key in this one's place
 	theirs, o := reference.Ideal(), reference.Ideal()

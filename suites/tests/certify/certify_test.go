@@ -149,6 +149,7 @@ type sample struct {
 	files           bundle.Files
 	private, public bundle.Key
 	run             reports.Redacted
+	text            []byte // the results, as they are written
 	set             profiles.Set
 }
 
@@ -162,7 +163,9 @@ func aBundle(t *testing.T) *sample {
 		f, err := bundle.Make(input(s.run, s.set))
 		require.NoError(t, err)
 		require.NoError(t, f.Sign(t.Context(), s.private))
-		s.files = f
+		var text bytes.Buffer
+		require.NoError(t, reportjson.Write(&text, reports.Excerpt(s.run, s.set.Holds)))
+		s.text, s.files = text.Bytes(), f
 	})
 	require.NotNil(t, s.files)
 	return s
@@ -178,6 +181,7 @@ func reasons(v bundle.Verification) []bundle.Reason {
 
 // One byte anywhere is enough: a bit is flipped at the beginning, at the end, and at many places of each file.
 func TestAChangedByteIsRefused(t *testing.T) {
+	t.Parallel()
 	s := aBundle(t)
 	want := map[string]bundle.Reason{bundle.ManifestFile: bundle.BadManifest, bundle.SignatureFile: bundle.WrongSignature,
 		bundle.PredicateFile: bundle.ChangedFile}
@@ -208,6 +212,7 @@ func TestAChangedByteIsRefused(t *testing.T) {
 }
 
 func TestFilesThatComeAndGoAreRefused(t *testing.T) {
+	t.Parallel()
 	s := aBundle(t)
 	for _, name := range slices.Sorted(maps.Keys(s.files)) {
 		f := maps.Clone(s.files)
@@ -232,6 +237,7 @@ func TestFilesThatComeAndGoAreRefused(t *testing.T) {
 }
 
 func TestOtherKeysAndNone(t *testing.T) {
+	t.Parallel()
 	s := aBundle(t)
 	_, other := keys(t, "ed25519")
 	v := verify(t, s.files, by(other))
@@ -253,6 +259,7 @@ func TestOtherKeysAndNone(t *testing.T) {
 }
 
 func TestTime(t *testing.T) {
+	t.Parallel()
 	s := aBundle(t)
 	for name, c := range map[string]struct {
 		later      time.Duration
@@ -276,13 +283,9 @@ func TestTime(t *testing.T) {
 // forged is a bundle of a vendor who changes the results and signs all the same.
 func forged(t *testing.T, s *sample, change func(run *reports.Run), more ...func(in *bundle.Input)) bundle.Files {
 	t.Helper()
-	var text bytes.Buffer
-	require.NoError(t, reportjson.Write(&text, reports.Excerpt(s.run, s.set.Holds)))
-	read, err := reportjson.Read(&text)
-	require.NoError(t, err)
-	run := *read.Run()
-	change(&run)
-	in := input(reports.Redact(run, &reports.Secrets{}), s.set)
+	run := resultsOf(t, s)
+	change(run)
+	in := input(reports.Redact(*run, &reports.Secrets{}), s.set)
 	in.Rejudge = func(*reports.Run) reports.Rejudged { return reports.Rejudged{} }
 	for _, m := range more {
 		m(&in)
@@ -305,6 +308,7 @@ func judgedBy(run *reports.Run, id string) *reports.BasisStep {
 
 // What a vendor could change before signing is found by judging again, or because the parts of the bundle disagree.
 func TestForgeriesAreRefused(t *testing.T) {
+	t.Parallel()
 	s := aBundle(t)
 	const id = "RS-AUD-WRONG"
 	for name, c := range map[string]struct {
@@ -371,6 +375,7 @@ func TestForgeriesAreRefused(t *testing.T) {
 // A bundle that an older or newer build made verifies: its catalogue may be another, and matchers that this build does not
 // know leave their judgements attested.
 func TestAnotherBuild(t *testing.T) {
+	t.Parallel()
 	s := aBundle(t)
 	f := forged(t, s, func(run *reports.Run) {
 		run.Tool.Version, run.Catalogue = "0.9.1", strings.Repeat("0", 64)
@@ -387,6 +392,7 @@ func TestAnotherBuild(t *testing.T) {
 
 // Where the code of a judge is not what it was, a judgement that comes out otherwise is no proof of a forgery, and no certificate either.
 func TestAnotherJudge(t *testing.T) {
+	t.Parallel()
 	s := aBundle(t)
 	const id = "RS-AUD-WRONG"
 	served := func(run *reports.Run) {
@@ -435,6 +441,7 @@ func anotherArea(run *reports.Run) {
 
 // One flaw is enough, and what is missing is said in a sentence that begins with what to do.
 func TestFlawsAndGapsAreNotCertified(t *testing.T) {
+	t.Parallel()
 	set := setOf(t, "resource-server", "2025-11-25")
 	o := reference.Ideal()
 	o.Policy.Status = 403
@@ -474,6 +481,7 @@ func TestACertificateSaysWhatDoesNotApply(t *testing.T) {
 
 // The badge and the summary come of a verification with a signature only; the badge is grey once the certificate has expired.
 func TestBadgeAndSummary(t *testing.T) {
+	t.Parallel()
 	s := aBundle(t)
 	v := verify(t, s.files, by(s.public))
 	text, err := bundle.BadgeJSON(&v)
@@ -522,6 +530,7 @@ func TestBadgeAndSummary(t *testing.T) {
 
 // What was tested is named, and control of it is shown by a nonce.
 func TestIdentityAndControl(t *testing.T) {
+	t.Parallel()
 	nonce := strings.Repeat("q7", 16)
 	set := setOf(t, "resource-server", "2025-11-25")
 	for name, c := range map[string]struct {
@@ -559,6 +568,7 @@ func TestIdentityAndControl(t *testing.T) {
 
 // A TXT record of the host shows control as well as a file does, and no other record.
 func TestControlByARecord(t *testing.T) {
+	t.Parallel()
 	nonce := strings.Repeat("q7", 16)
 	for name, c := range map[string]struct {
 		host    string
@@ -597,6 +607,7 @@ func TestControlByARecord(t *testing.T) {
 
 // A bundle whose record shows control says so, and that nobody can look again; a record that shows none is refused.
 func TestRecordsInABundle(t *testing.T) {
+	t.Parallel()
 	s := aBundle(t)
 	nonce := strings.Repeat("q7", 16)
 	host := resultsOf(t, s).Identity.Origin
@@ -627,6 +638,7 @@ func TestRecordsInABundle(t *testing.T) {
 
 // Results are packed so that they are read again, and nothing but them.
 func TestResultsAreTheExcerpt(t *testing.T) {
+	t.Parallel()
 	s := aBundle(t)
 	z, err := gzip.NewReader(bytes.NewReader(s.files[bundle.ResultsFile]))
 	require.NoError(t, err)
@@ -655,6 +667,7 @@ func TestResultsAreTheExcerpt(t *testing.T) {
 
 // No secret of a run is in any file of a bundle, in any spelling, whole or in halves: it is published.
 func TestNoSecretInABundle(t *testing.T) {
+	t.Parallel()
 	set := setOf(t, "server-with-bundled-as", "2025-11-25")
 	as := func(c *suites.Config) {
 		c.Skip, c.Only, c.Revisions = nil, slices.Concat(set.Musts, set.Shoulds), []string{set.Revision}

@@ -73,6 +73,7 @@ func accused(run *reports.Run) []string {
 // A target that fails for good from some request on is accused of nothing, wherever that is. CI tries one request of
 // 173 in each way; a few are enough elsewhere.
 func TestFailureFromSomeRequestOn(t *testing.T) {
+	t.Parallel()
 	from := []int64{3, 12, 30, 90, 400, 1500}
 	if !whole.All() {
 		from = []int64{3, 30, 400}
@@ -120,6 +121,7 @@ func TestFailureFromSomeRequestOn(t *testing.T) {
 // A target that fails now and then is accused of nothing either, except where a requirement is about failures: its check may meet
 // one at the same row of both tries.
 func TestFailureNowAndThen(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"closed", "500"} {
 		t.Run(name, func(t *testing.T) {
 			r, _ := failing(t, ways[name], func(n int64, _ *http.Request) bool { return n > 40 && n%97 == 0 })
@@ -135,6 +137,7 @@ func TestFailureNowAndThen(t *testing.T) {
 
 // What was seen once in two tries accuses nobody; what was seen twice is reported with both.
 func TestSecondLook(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		accepts func(n int64) bool
 		want    reports.Verdict

@@ -15,6 +15,7 @@ import (
 
 // No secret of a run is in any report, in any spelling, whole or in halves: whatever the server has seen that counts.
 func TestNoSecretInTheReport(t *testing.T) {
+	t.Parallel()
 	sampled := whole.Sample(t, "JWTs")
 	for name, vary := range map[string]func(o *reference.Options){
 		"JWTs":          func(*reference.Options) {},

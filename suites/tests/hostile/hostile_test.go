@@ -47,6 +47,7 @@ func expectsRefusal(r reports.Result) bool {
 }
 
 func TestBluntServersPassNothingThatExpectsARefusal(t *testing.T) {
+	t.Parallel()
 	for name, handler := range blunt {
 		for _, token := range []string{"", "some-token-that-means-nothing"} {
 			t.Run(name+" "+token, func(t *testing.T) {
@@ -72,6 +73,7 @@ func TestBluntServersPassNothingThatExpectsARefusal(t *testing.T) {
 }
 
 func TestAServerThatHangsIsUndecided(t *testing.T) {
+	t.Parallel()
 	stop := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
@@ -90,6 +92,7 @@ func TestAServerThatHangsIsUndecided(t *testing.T) {
 // A target that asks for an hour of peace gets it: what is in flight ends, nothing more is sent to that endpoint, and no
 // check passes or fails by it.
 func TestALongRetryAfterIsHonoured(t *testing.T) {
+	t.Parallel()
 	const most = 60
 	var before, after atomic.Int64
 	o := reference.Ideal()

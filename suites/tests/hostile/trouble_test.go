@@ -29,6 +29,7 @@ func puzzles(w http.ResponseWriter) {
 // No answer, and a page that nobody understands, are evidence of nothing: no server is accused over them, and where a
 // refusal is due, no answer is none.
 func TestTroubleIsNoRefusal(t *testing.T) {
+	t.Parallel()
 	stranger := func(first string, r *http.Request) bool { return r.URL.Query().Get("client_id") != first }
 	odd := func(names ...string) func(string, *http.Request) bool {
 		return func(_ string, r *http.Request) bool {

@@ -43,6 +43,22 @@ func rows() []row {
 	return out
 }
 
+// longestFirst has the flaws whose checks wait begin first, so that others run meanwhile.
+func longestFirst(all []row) []row {
+	slices.SortStableFunc(all, func(a, b row) int { return b.waits() - a.waits() })
+	return all
+}
+
+// waits is how many of the checks that must notice a flaw wait for something to end.
+func (r *row) waits() (n int) {
+	for _, id := range r.Noticed {
+		if q, ok := requirements.Lookup(id); ok && q.Cost == requirements.Waiting {
+			n++
+		}
+	}
+	return n
+}
+
 func trusting(r *reference.Reference) suites.Config { return against.Trusted(r, against.WithToken(r)) }
 
 // start starts a reference with the flaw and makes the configuration that shows it.
@@ -81,7 +97,8 @@ func (r *row) timed() bool {
 
 // Each flaw is noticed by every check that must notice it, in a run of these checks alone.
 func TestEveryFlawIsNoticed(t *testing.T) {
-	for _, r := range rows() {
+	t.Parallel()
+	for _, r := range longestFirst(rows()) {
 		t.Run(r.Name, func(t *testing.T) {
 			t.Parallel()
 			if testing.Short() && r.timed() {
@@ -116,6 +133,7 @@ func (r *row) expectNoticed(t *testing.T, run *reports.Run) {
 
 // In a whole run, no other check accuses the target than those that may notice the flaw. MCPAUTH_KILL chooses the flaws.
 func TestNobodyElseIsAccused(t *testing.T) {
+	t.Parallel()
 	for _, r := range chosen(t, rows()) {
 		t.Run(r.Name, func(t *testing.T) {
 			t.Parallel()

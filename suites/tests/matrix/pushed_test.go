@@ -20,6 +20,7 @@ var behindPushes = []string{
 
 // A flaw of a server that requires pushed requests (RFC 9126 section 5) is noticed like any other.
 func TestFlawsAreNoticedBehindPushedRequests(t *testing.T) {
+	t.Parallel()
 	only := slices.IndexFunc(quirks.Servers, func(q quirks.Quirk) bool { return q.Name == "pushed-only" })
 	require.GreaterOrEqual(t, only, 0)
 	for _, r := range rows() {

@@ -61,6 +61,7 @@ func (s setup) start(t *testing.T, bend func(o *reference.Options)) suites.Confi
 // What passes at a right server that declares little is claimed of it: at a server with a flaw, the check that must notice the
 // flaw claims it no more.
 func TestNothingIsClaimedOfAFlawWithLittleDeclared(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it is as long as the whole matrix, for each set-up")
 	}
@@ -73,6 +74,7 @@ func TestNothingIsClaimedOfAFlawWithLittleDeclared(t *testing.T) {
 	}
 	for _, s := range scant {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			clean := against.Run(t, s.start(t, nil))
 			for _, r := range tried {
 				decided := slices.DeleteFunc(slices.Clone(r.Noticed), func(id string) bool { return !passes(clean, id) || beyond[r.Name] != "" })
@@ -124,6 +126,7 @@ var beyond = map[string]string{
 
 // Whoever declares a login or a token means the target to be protected: that it serves everybody is a failure, whatever it publishes.
 func TestAnOpenServerIsNoticedWithLittleDeclared(t *testing.T) {
+	t.Parallel()
 	const id = "RS-CHALLENGE-401-STATUS"
 	for _, name := range []string{"open-with-metadata", "open-without-metadata"} {
 		at := slices.IndexFunc(rows(), func(r row) bool { return r.Name == name })

@@ -1,0 +1,10 @@
+package failing_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/mcpauth/conformance/suites/internal/against"
+)
+
+func TestMain(m *testing.M) { os.Exit(against.AtOnce(m, 2)) }
