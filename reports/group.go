@@ -103,7 +103,7 @@ func force(level string) int {
 		string(requirements.Practice)}, level)
 }
 
-// Scope says in words where the group was judged: "MUST at every revision, on both wires".
+// Scope says in words where the group was judged: "MUST at every revision, in both protocols".
 func (g *Group) Scope() string {
 	var parts []string
 	for _, level := range []string{string(requirements.Must), string(requirements.Should), string(requirements.May),
@@ -129,11 +129,11 @@ func (g *Group) Scope() string {
 	scope := strings.Join(parts, ", ")
 	switch {
 	case len(wires) > 1:
-		scope += ", on both wires"
+		scope += ", in both protocols"
 	case wires["stateful"]:
-		scope += ", on the stateful wire"
+		scope += ", in the protocol with sessions"
 	case wires["stateless"]:
-		scope += ", on the stateless wire"
+		scope += ", in the protocol without sessions"
 	}
 	return scope
 }

@@ -100,10 +100,10 @@ func facts(sv *survey.Survey) []reports.Fact {
 	if len(sv.Listed) > 0 {
 		facts = append(facts, reports.Fact{Name: "tools", Value: strings.Join(sv.Listed, ", ")})
 	}
-	for _, w := range []string{"stateful", "stateless"} {
+	for _, w := range []struct{ kind, words string }{{"stateful", "with"}, {"stateless", "without"}} {
 		for k, public := range sv.Public {
-			if string(k) == w && len(public) > 0 {
-				facts = append(facts, reports.Fact{Name: "public on the " + w + " wire", Value: strings.Join(public, ", ")})
+			if string(k) == w.kind && len(public) > 0 {
+				facts = append(facts, reports.Fact{Name: "public " + w.words + " sessions", Value: strings.Join(public, ", ")})
 			}
 		}
 	}

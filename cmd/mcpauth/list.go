@@ -86,7 +86,8 @@ func listCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&f.area, "area", nil, "only these areas")
 	c.Flags().StringSliceVar(&f.level, "level", nil, "only these levels: MUST, SHOULD, MAY, BCP")
 	c.Flags().StringSliceVar(&f.revision, "revision", nil, "only what applies at these revisions")
-	c.Flags().StringSliceVar(&f.tier, "tier", nil, "only these tiers: T0 to T3")
+	c.Flags().StringSliceVar(&f.tier, "tier", nil,
+		"only these tiers: T0 and T1 (need only the URL), T2 (a token or a user), T3 (an issuer run by mcpauth)")
 	c.Flags().StringSliceVar(&f.label, "label", nil, "only these labels: core, browser, intrusive, pending, a role, an id")
 	return c
 }

@@ -190,7 +190,7 @@ func resultOf(source *reports.Run, r *reports.Result, level string, index int) r
 	}
 	where := ""
 	if r.Wire != "" {
-		where = " (" + r.Wire + " wire)"
+		where = map[string]string{"stateful": " (with sessions)", "stateless": " (without sessions)"}[r.Wire]
 	}
 	out := result{RuleID: r.ID, RuleIndex: index, Level: level, Message: message{text(r.Title + where + ": " + said)},
 		Locations: []location{at}}

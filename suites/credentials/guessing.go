@@ -12,7 +12,7 @@ var vendor = regexp.MustCompile(`^((sk|pk|ro|mcp|key|api|app|pat|token|secret|ac
 	`dev|staging|admin|user|readonly|read|write)[-_])+`)
 
 // guessing estimates the bits that somebody must guess who knows how such secrets are made, and knows the others.
-// It is an upper bound: it sees words, counters and repetitions, but not a bad source of seeded.
+// It is an upper bound: it sees words, counters and repetitions, but not a bad source of randomness.
 func guessing(secret string, others []string) float64 {
 	own := vendor.ReplaceAllString(secret, "")
 	for _, other := range others {

@@ -262,7 +262,7 @@ func passwords(t *T) (attempts, *Grant) {
 	for i := range logins {
 		g := t.AS.AuthorizeAs(&login.User{Name: user.Name, Password: "mcpauth-wrong-" + strconv.Itoa(i)})
 		if g.Code() != "" {
-			t.Inconclusive("a wrong password is let in (AS-LOGIN-WRONG-PASSWORD)")
+			t.Inconclusive("a wrong password is let in (AS-LOGIN-REJECT-WRONG-PASSWORD)")
 		}
 		answers = append(answers, g.Exchange)
 		text := ""

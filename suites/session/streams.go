@@ -172,7 +172,7 @@ func mortal(t *T) (token string, kill func()) {
 		return tokens.Access, func() {
 			t.AS.Revoke(tokens, tokens.Access)
 			if ex, dead := t.MCP.UntilRefused(tokens.Access); !dead {
-				t.Inconclusive("a revoked token is still answered with %s (AS-REVOKE-RS-PROPAGATION)", expect.Describe(ex))
+				t.Inconclusive("a revoked token is still answered with %s (RS-TOKEN-REVOKED)", expect.Describe(ex))
 			}
 		}
 	}

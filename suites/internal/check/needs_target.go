@@ -45,8 +45,8 @@ var needsOfTheTarget = map[string]need{
 		return expect.Header(t.Survey.Handshake, "Mcp-Session-Id") != ""
 	}, "the target assigns no session id")},
 	"dual-era":    {met: has(func(t *T) bool { return len(t.spokenWires()) > 1 }, "the target speaks one wire only")},
-	"modern-wire": {met: has(speaks(mcp.Stateless), "the target does not speak the stateless wire")},
-	"legacy-wire": {met: has(speaks(mcp.Stateful), "the target does not speak the stateful wire")},
+	"modern-wire": {met: has(speaks(mcp.Stateless), "the target does not speak the protocol without sessions (2026-07-28)")},
+	"legacy-wire": {met: has(speaks(mcp.Stateful), "the target does not speak the protocol with sessions (until 2025-11-25)")},
 	"same-host":   {met: has(func(t *T) bool { return t.MCP.Loopback() }, "the target is not on this machine's loopback")},
 	"dpop": {met: has(func(t *T) bool { return len(t.MCP.DPoPAlgorithms()) > 0 || t.MCP.DPoPRequired() },
 		"the metadata does not offer DPoP")},
