@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
@@ -50,7 +52,8 @@ type Drift struct {
 	Requirements      map[string]*Moved
 	NowUnreachable    int
 	ReachableAgain    int
-	ExamplesRegressed []string // "URL: ID", the first ones
+	RegressedAt       int      // targets at which a requirement regressed
+	ExamplesRegressed []string // "URL: ID, ID", the first ones
 }
 
 // Moved counts the targets at which a requirement changed.
@@ -178,13 +181,17 @@ func (m *Drift) add(now, old *Done, known bool) {
 	if now.State != Tested || old.State != Tested {
 		return
 	}
+	var regressed []string
 	for _, id := range now.Verdicts[reports.Fail] {
 		if !slices.Contains(old.Verdicts[reports.Fail], id) {
+			regressed = append(regressed, id)
 			m.Regressed++
 			m.of(id).Regressed++
-			if len(m.ExamplesRegressed) < mostListed {
-				m.ExamplesRegressed = append(m.ExamplesRegressed, now.Target+": "+id)
-			}
+		}
+	}
+	if len(regressed) > 0 {
+		if m.RegressedAt++; len(m.ExamplesRegressed) < mostListed {
+			m.ExamplesRegressed = append(m.ExamplesRegressed, now.Target+": "+strings.Join(regressed, ", "))
 		}
 	}
 	for _, id := range old.Verdicts[reports.Fail] {
@@ -200,6 +207,14 @@ func (m *Drift) of(id string) *Moved {
 		m.Requirements[id] = &Moved{}
 	}
 	return m.Requirements[id]
+}
+
+// Changed are the requirements that changed somewhere, those that regressed at most targets first.
+func (m *Drift) Changed() []string {
+	return slices.SortedFunc(maps.Keys(m.Requirements), func(a, b string) int {
+		x, y := m.Requirements[a], m.Requirements[b]
+		return cmp.Or(y.Regressed-x.Regressed, y.Fixed-x.Fixed, cmp.Compare(a, b))
+	})
 }
 
 // Failures are the requirements that are unmet somewhere, the most frequent first.
