@@ -311,6 +311,23 @@ var Servers = []Quirk{
 		}),
 	},
 	{
+		Name: "logout-by-users", Says: "No client may ask for its user to be signed out; the user may.",
+		Allows: "OpenID Connect RP-Initiated Logout section 2: id_token_hint and client_id are optional.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if q := r.URL.Query(); strings.HasSuffix(r.URL.Path, "/logout") && (q.Has("client_id") || q.Has("id_token_hint")) {
+						w.Header().Set("Content-Type", "application/json")
+						w.WriteHeader(http.StatusUnauthorized)
+						_, _ = io.WriteString(w, `{"error":"invalid_client"}`)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		},
+	},
+	{
 		Name: "same-client", Says: "Two registrations that are the same get one client.",
 		Allows: "RFC 7591 section 3.2.1: the server may issue one client identifier to several instances of a client.",
 		Bend: func(o *reference.Options) {

@@ -227,6 +227,13 @@ var serverShows = map[string]func(t *testing.T, r *reference.Reference, quirk bo
 		resp.Body.Close()
 		assert.Equal(t, either(quirk, 400, 200), resp.StatusCode)
 	},
+	"logout-by-users": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		resp, _ := c.got("/logout?client_id=" + c.id)
+		assert.Equal(t, quirk, resp.StatusCode == http.StatusUnauthorized)
+		resp, _ = c.got("/logout")
+		assert.Less(t, resp.StatusCode, 400)
+	},
 	"same-client": func(t *testing.T, r *reference.Reference, quirk bool) {
 		first, _ := register(t, r, nil)
 		second, _ := register(t, r, nil)
