@@ -563,8 +563,15 @@ func (w *walk) submit(p *Page, f *Form, values oauth.Form) {
 	w.req, w.carries = Submission(p, f, values), true
 }
 
+// lineBreaks writes those of a value as browsers send them: parsing has made each a LF (HTML, constructing the entry list).
+var lineBreaks = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n")
+
 // Submission is the request that sends a form with these values.
 func Submission(p *Page, f *Form, values oauth.Form) wire.Request {
+	values = slices.Clone(values)
+	for i, v := range values {
+		values[i].Value = lineBreaks.Replace(v.Value)
+	}
 	if f.Method == "GET" {
 		bare, _, _ := strings.Cut(f.Action, "?")
 		return wire.Request{Method: "GET", URL: bare + "?" + values.Encode()}

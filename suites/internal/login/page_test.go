@@ -14,6 +14,7 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/costs"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 	"github.com/mcpauth/conformance/suites/target"
 )
@@ -322,4 +323,12 @@ func TestAPageIsReadUpToItsBound(t *testing.T) {
 	assert.Len(t, ParsePage(at, aside+picture+form).Forms, 1)
 	state := strings.Repeat("s", 20<<10)
 	assert.Equal(t, state, ParsePage(at, `<form><input type=hidden name=state value=`+state+`></form>`).Forms[0].Inputs[0].Value)
+}
+
+func TestSubmissionsHaveTheLineBreaksOfBrowsers(t *testing.T) {
+	page := &Page{URL: &url.URL{Scheme: "https", Host: "as.example", Path: "/consent"}}
+	values := oauth.Form{{Name: "state", Value: "a\nb\r\nc\rd"}}
+	sent := Submission(page, &Form{Method: "POST", Action: "https://as.example/consent"}, values)
+	assert.Equal(t, "state=a%0D%0Ab%0D%0Ac%0D%0Ad", sent.Body)
+	assert.Equal(t, "a\nb\r\nc\rd", values[0].Value, "the form keeps what the page holds")
 }
