@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +23,9 @@ import (
 
 // BenchmarkFleet tests a list of reference servers, all run by this process, in a process of its own: the time and the largest memory of
 // that process. MCPAUTH_FLEET_TARGETS says how many (50 by default), and MCPAUTH_FLEET_FLAGS adds flags, such as
-// --passive. In the last case a tenth of the hosts is dead. Each case is compared with one before it, as far as that was run.
+// --passive. MCPAUTH_FLEET_DELAY, such as 50ms, lets each answer take longer, as that of a server far away: then waiting bounds the time
+// of a target, not the processors. In the last case a tenth of the hosts is dead. Each case is compared with one before it, as far as that
+// was run.
 func BenchmarkFleet(b *testing.B) {
 	urls := fleetOfReferences(b)
 	took := map[string]float64{}
@@ -99,8 +102,14 @@ func finished(b *testing.B, dir string) int {
 func fleetOfReferences(b *testing.B) (urls []string) {
 	n, err := strconv.Atoi(cmp.Or(os.Getenv("MCPAUTH_FLEET_TARGETS"), "50"))
 	require.NoError(b, err)
+	delay, err := time.ParseDuration(cmp.Or(os.Getenv("MCPAUTH_FLEET_DELAY"), "0s"))
+	require.NoError(b, err)
 	for range n {
-		r, err := reference.Start(reference.Ideal())
+		o := reference.Ideal()
+		o.Wrap = func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { time.Sleep(delay); h.ServeHTTP(w, r) })
+		}
+		r, err := reference.Start(o)
 		require.NoError(b, err)
 		b.Cleanup(func() { r.Close() })
 		urls = append(urls, r.URL)
