@@ -27,9 +27,9 @@ const (
 	StepRefusedInside StepOutcome = "refused-inside" // by a tool result, as this target refuses everything
 	StepUndecided     StepOutcome = "undecided"
 	BodyFound         StepOutcome = "body-found"
-	BodyLeft          StepOutcome = "body-left" // undecided
-	BodyRefused       StepOutcome = "body-refused"
-	BodyControlled    StepOutcome = "body-controlled"
+	BodyLeft          StepOutcome = "body-left"       // undecided
+	BodyRefused       StepOutcome = "body-refused"    // of earlier versions: matchers judge refusals
+	BodyControlled    StepOutcome = "body-controlled" // of earlier versions: matchers judge controls
 )
 
 // BasisStep is one judgement of a check.

@@ -79,9 +79,6 @@ func Bind(address string) (net.Listener, error) {
 	return netutil.LimitListener(l, mostConnections), nil
 }
 
-// Open begins to listen on a free port of loopback. Close it after use.
-func Open() (*Listener, error) { return OpenAt("127.0.0.1:0") }
-
 // OpenAt begins to listen at an address.
 func OpenAt(address string) (*Listener, error) {
 	l, err := Bind(address)

@@ -12,7 +12,7 @@ import (
 )
 
 func TestListenerKeepsWhatArrives(t *testing.T) {
-	l, err := listener.Open()
+	l, err := listener.OpenAt("127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
 	post := func(path, body string) int {
@@ -39,7 +39,7 @@ func TestListenerKeepsWhatArrives(t *testing.T) {
 
 // Whoever floods a listener has little of it kept, and every request counted.
 func TestAFloodIsNotKept(t *testing.T) {
-	l, err := listener.Open()
+	l, err := listener.OpenAt("127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
 	const requests = 600
@@ -69,7 +69,7 @@ func TestAFloodIsNotKept(t *testing.T) {
 }
 
 func TestListenerSaysWhyItCannotListen(t *testing.T) {
-	l, err := listener.Open()
+	l, err := listener.OpenAt("127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
 	_, err = listener.OpenAt(l.Host())
