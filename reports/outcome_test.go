@@ -171,7 +171,7 @@ func complete(r reports.Run) reports.Run { r.Rule.RequireComplete = true; return
 
 func named(r reports.Run, ids ...string) reports.Run { r.Rule.Named = ids; return r }
 
-// Who interrupts a run is told how far it came.
+// Whoever interrupts a run is told how far it came.
 func TestInterruptedAfterHowMany(t *testing.T) {
 	left := judged("B", reports.Inconclusive)
 	left.Reason = reports.NotReached

@@ -1,5 +1,5 @@
 // Package suites tests the authorization of an MCP server, and of the authorization servers it points
-// at, from outside. It has three doors: Run for a program, Test for a go test, Register for a Ginkgo
+// at, from outside. It has three entry points: Run for a program, Test for a go test, Register for a Ginkgo
 // suite of your own.
 package suites
 

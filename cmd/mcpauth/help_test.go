@@ -65,7 +65,7 @@ func TestHelp(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(out[at:], "\n  -"), "every flag but that for help is in a group: %s", out[at:])
 }
 
-// Who misspells something is told what was probably meant.
+// Whoever misspells something is told what was probably meant.
 func TestNearMisses(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{

@@ -1,4 +1,4 @@
-// Package hostile has targets that attack the one who tests them: one trap for each promise of SECURITY.md. Everything stays
+// Package hostile has targets that attack the tool that tests them: one trap for each promise of SECURITY.md. Everything stays
 // on loopback, and is bounded in size and time.
 package hostile
 

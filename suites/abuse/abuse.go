@@ -1,4 +1,4 @@
-// Package abuse holds the checks on what a server gives away, and bears.
+// Package abuse holds the checks on what a server reveals, and on how it bears large and many requests.
 package abuse
 
 import (

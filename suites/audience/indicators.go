@@ -103,7 +103,7 @@ func boundByEffect(t *T) {
 	t.Expect(p.At, "a token that was requested for another resource, %s", Attacker).To(expect.RefuseAnyway())
 }
 
-// Who runs the other resource can use the token here (RFC 9700 section 4.10.2).
+// Whoever runs the other resource can use the token here (RFC 9700 section 4.10.2).
 func refusesUnknownResources(t *T) {
 	refusesUnknownResourceAtToken(t)
 	p := t.AS.Present(Attacker)

@@ -400,7 +400,7 @@ func bindsTransactionsToBrowsers(t *T) {
 			for _, other := range elsewhere {
 				jar = other()
 			}
-			// Who is asked to sign in does: a proxy asks after the approval.
+			// Whoever is asked to sign in does: a proxy asks after the approval.
 			agent := &login.Agent{Jar: jar, User: t.Session.Identity(0).User, Secrets: t.Secrets, Send: t.Do}
 			g.Outcome = t.Pages.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: g.RedirectURI, Decision: login.Leave})
 			return g

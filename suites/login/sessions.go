@@ -37,7 +37,7 @@ func mustKeepSession(t *T, jar *login.Jar) {
 	t.Expect(e, "the next request").To(letIn)
 }
 
-// Who plants the cookies that are there before the login must not be signed in by it.
+// Whoever plants the cookies that are there before the login must not be signed in by it.
 func changesSessionAtLogin(t *T) {
 	g, p, f := loginPage(t)
 	before := g.Jar.Copy()

@@ -107,7 +107,7 @@ func noticesDowngrade(t *T) {
 	})
 }
 
-// Who keeps one challenge for a client or a session accepts the verifier of another code. Who lets a user and a client have one
+// Whoever keeps one challenge for a client or a session accepts the verifier of another code. Whoever lets a user and a client have one
 // code at a time refuses the earlier one, which is a warning: no clause asks for two.
 func bindsChallengeToCode(t *T) {
 	a, b := t.AS.MustAuthorize(), t.AS.MustAuthorize()

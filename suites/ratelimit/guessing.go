@@ -185,7 +185,7 @@ func servesOrdinaryRefreshes(t *T) {
 	}
 }
 
-// Who guesses must not be able to lock out whoever has the real token.
+// Whoever guesses must not be able to lock out whoever has the real token.
 func keepsGoodTokensDuringAFlood(t *T) {
 	token := t.MCP.FirstToken()
 	good := func() *reports.Exchange { return t.IgnoringLimits(t.MCP.Call().With(mcp.Bearer(token)).Request()) }

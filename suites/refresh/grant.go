@@ -132,7 +132,7 @@ func issuesUnguessableTokens(t *T) {
 	t.Expect(values).To(expect.BeUnguessable("refresh tokens"))
 }
 
-// Who has the access token must not be able to make the refresh token from it.
+// Whoever has the access token must not be able to make the refresh token from it.
 var haveNothingInCommon = expect.That("a refresh token that does not follow from the access token", func(tokens *oauth.Tokens) string {
 	if tokens.Refresh == tokens.Access {
 		return "the refresh token equals the access token"

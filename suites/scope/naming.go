@@ -51,7 +51,7 @@ func twoNamedTools(t *T) (a, b Tool) {
 	return named[0], named[1]
 }
 
-// Who may not do something cannot delegate it (OAuth 2.1 section 1.4.1).
+// Whoever may not do something cannot delegate it (OAuth 2.1 section 1.4.1).
 func limitsScopesToTheUser(t *T) {
 	rows := Cases[string]{}
 	for _, scope := range t.Privileged {

@@ -65,7 +65,7 @@ type answers struct{ there, none *reports.Exchange }
 // Evidence is the answer about the task that is there.
 func (a answers) Evidence() *reports.Exchange { return a.there }
 
-// Who is told that a task exists, though not what it holds, learns what others do.
+// Whoever is told that a task exists, though not what it holds, learns what others do.
 var beAlike = expect.Family("beAlike", func() expect.Matcher {
 	return expect.That("the same answer about another user's task as about none", func(a answers) string {
 		there, none := mcp.Read(a.there), mcp.Read(a.none)

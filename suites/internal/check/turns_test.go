@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Who waits for two servers keeps nobody from the one that is free.
+// Whoever waits for two servers keeps nobody from the one that is free.
 func TestTurnsOfSeveralServers(t *testing.T) {
 	s := newServers()
 	resource, authorization, both := s.at("resource"), s.at("authorization"), s.at("resource", "authorization")

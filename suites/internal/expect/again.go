@@ -161,7 +161,7 @@ func Again(c *reports.Call, find Lookup) (m Matcher, err error) {
 func again(c *reports.Call, table map[string]any, find Lookup) (any, error) {
 	make, ok := table[c.Name]
 	if !ok {
-		return nil, fmt.Errorf("this build knows no matcher %q", c.Name)
+		return nil, fmt.Errorf("this build has no matcher %q", c.Name)
 	}
 	f := reflect.ValueOf(make)
 	t := f.Type()

@@ -1,4 +1,4 @@
-// Package mint makes tokens of every kind of wrongness, by hand: no library would sign them.
+// Package mint makes tokens with every kind of defect, by hand: no library would sign them.
 package mint
 
 import (

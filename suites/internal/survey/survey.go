@@ -757,7 +757,7 @@ func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
 
 // undecided is the status of a revision about which the target says nothing before it has a token. The
 // stateful revisions with protected resource metadata are assumed: most servers speak them. The others
-// are judged only if the user names them, lest a server be accused by what it never claimed.
+// are judged only if the user names them, so that no server is accused by what it never claimed.
 func (t *taker) undecided(rev string) reports.RevisionStatus {
 	if rev == "2025-03-26" || mcp.WireOf(rev) == mcp.Stateless {
 		return reports.RevisionStatus{Status: "unknown",

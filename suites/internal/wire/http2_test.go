@@ -50,7 +50,7 @@ func trusting(s *httptest.Server, l wire.Limits) *wire.Client {
 	return wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil), Limits: l, Roots: roots})
 }
 
-// A window beyond its limit made the standard library's client wait for itself, for ever.
+// A window beyond its limit made the standard library's client wait for itself, forever.
 func TestARequestEndsWhateverTheFrames(t *testing.T) {
 	t.Parallel()
 	s, _ := frames(t, func(f *http2.Framer, stream uint32) {

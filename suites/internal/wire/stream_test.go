@@ -36,7 +36,7 @@ func FuzzEventStream(f *testing.F) {
 	})
 }
 
-// endless repeats a part for ever.
+// endless repeats a part forever.
 type endless struct {
 	part string
 	rest strings.Reader
