@@ -1,5 +1,5 @@
 // Package mcpserver is the reference protected MCP server, on both wires and at every revision. What it does right is a list of
-// defences, so that a flaw is the name of one that Policy.Lacks.
+// defences, so that a flaw is the name of one in Policy.Lacks.
 package mcpserver
 
 import (
