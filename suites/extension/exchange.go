@@ -49,7 +49,7 @@ func validatesSubjectTokens(t *T) {
 func wrongSubjects(t *T, subject *oauth.Tokens) Cases[Edit] {
 	foreign := t.Mint.RSAKey("mcpauth").JWT(nil, t.Mint.Genuine().Claims)
 	rows := NearMisses("subject_token").And("garbage", With("subject_token", "mcpauth-not-a-token")).
-		And("a token of another issuer", With("subject_token", foreign))
+		And("a token that somebody else signed", With("subject_token", foreign))
 	if subject.ID != "" {
 		rows = rows.And("an ID token for an access token", With("subject_token", subject.ID))
 	}
