@@ -28,7 +28,18 @@ func Compare(file string, run *reports.Run) error {
 	if cmp.Equal(want, got, cmp.Reporter(&differ)) {
 		return nil
 	}
-	return fmt.Errorf("%s (- on file, + now):\n%s", file, strings.Join(differ.lines, "\n"))
+	return fmt.Errorf("%s (- on file, + now):\n%s", file, strings.Join(append(differ.lines, reasons(run, differ.lines)...), "\n"))
+}
+
+// reasons are those of the verdicts that are new.
+func reasons(run *reports.Run, changed []string) []string {
+	var why []string
+	for _, r := range run.Results {
+		if slices.Contains(changed, "+ "+line(r)) {
+			why = append(why, fmt.Sprintf("%s: %s %v", r.ID, r.Reason, r.Findings))
+		}
+	}
+	return why
 }
 
 // changes are the lines that go-cmp reports as removed and added, in their order.
@@ -57,12 +68,16 @@ func (c *changes) Report(r cmp.Result) {
 	}
 }
 
+func line(r reports.Result) string {
+	return strings.TrimSpace(fmt.Sprintf("%-12s %s %s", r.Verdict, r.ID, r.Wire))
+}
+
 func verdicts(run *reports.Run) []string {
 	var lines []string
 	counts := run.Counts()
 	for _, r := range run.Results {
 		if r.Verdict != reports.NotApplicable && r.Verdict != reports.NotTested {
-			lines = append(lines, strings.TrimSpace(fmt.Sprintf("%-12s %s %s", r.Verdict, r.ID, r.Wire)))
+			lines = append(lines, line(r))
 		}
 	}
 	slices.Sort(lines)

@@ -21,10 +21,11 @@ func TestWhatDiffersIsNamed(t *testing.T) {
 	require.NoError(t, golden.Compare(file, run))
 	t.Setenv("MCPAUTH_GOLDEN", "")
 	assert.NoError(t, golden.Compare(file, run))
-	run.Results[0].Verdict = reports.Fail
+	run.Results[0].Verdict, run.Results[0].Reason = reports.Fail, "it answers 200"
 	err := golden.Compare(file, run)
 	assert.ErrorContains(t, err, "- PASS         RS-A stateful")
 	assert.ErrorContains(t, err, "+ FAIL         RS-A stateful")
+	assert.ErrorContains(t, err, "RS-A: it answers 200")
 	run.Results[0].Verdict = reports.Pass
 	run.Results = append(run.Results, run.Results[1])
 	assert.ErrorContains(t, golden.Compare(file, run), "+ tier , 2 not applicable")

@@ -450,28 +450,32 @@ func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r
 }
 
 func (s *Session) carry(ctx context.Context, agent *login.Agent, start string, r login.Route, first bool) *login.Outcome {
-	drive := func(typed bool) *login.Outcome {
-		if s.stuck != nil && agent.User == s.identities[0].User {
-			again := *s.stuck
-			return &again
-		}
-		defer deadline.Pause(ctx)() // logins wait for each other, and a browser takes as long as the machine is busy
-		route := r
-		route.StopAtLogin = r.StopAtLogin || typed // the forms have typed the password: cookies tell whether it was right
-		o := s.Driver.Authorize(ctx, agent, start, route)
-		o.Typed = o.Typed || typed
-		return o
-	}
 	if s.Driver == nil || agent.User == nil {
 		return agent.Walk(start, r)
 	}
 	if first && s.BrowserFirst {
-		return drive(false)
+		return s.drive(ctx, agent, start, r, first)
 	}
 	agent.Recipe = s.Recipe
 	o := agent.Walk(start, r)
 	if o.Stage == login.NeedsScript || o.Stage == login.Lost && s.Recipe != nil {
-		return drive(o.Typed)
+		r.StopAtLogin = r.StopAtLogin || o.Typed // the forms have typed the password: cookies tell whether it was right
+		typed := o.Typed
+		o = s.drive(ctx, agent, start, r, first)
+		o.Typed = o.Typed || typed
+	}
+	return o
+}
+
+func (s *Session) drive(ctx context.Context, agent *login.Agent, start string, r login.Route, first bool) *login.Outcome {
+	if s.stuck != nil && agent.User == s.identities[0].User {
+		again := *s.stuck
+		return &again
+	}
+	defer deadline.Pause(ctx)() // logins wait for each other, and a browser takes as long as the machine is busy
+	o := s.Driver.Authorize(ctx, agent, start, r)
+	if o.Stage == login.Failed && !first && ctx.Err() == nil { // a browser that fails once says nothing of the server
+		o = s.Driver.Authorize(ctx, agent, start, r)
 	}
 	return o
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/wire"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // registry registers clients, unless refuses says otherwise; typed tells of each request whether it had an application_type.
@@ -114,4 +115,34 @@ func TestFirstApprovalRunsAlone(t *testing.T) {
 	flows.Wait()
 	assert.EqualValues(t, 8, browser.ended.Load())
 	assert.Zero(t, browser.early.Load(), "flows that began during the first approval")
+}
+
+// failing is a browser that fails the first few times.
+type failing struct{ fails, tries int }
+
+func (f *failing) Authorize(context.Context, *login.Agent, string, login.Route) *login.Outcome {
+	if f.tries++; f.tries <= f.fails {
+		return &login.Outcome{Stage: login.Failed, Why: "the browser failed"}
+	}
+	return &login.Outcome{Stage: login.Answered}
+}
+
+func (*failing) Close() {}
+
+// A browser that fails once is tried again; the first login is not, because its page may be one that no driver can do.
+func TestBrowserThatFailsIsTriedAgain(t *testing.T) {
+	carry := func(browser *failing, first bool) login.Stage {
+		s := session.New(wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil)}), &reports.Secrets{}, oauth.Server{},
+			session.Input{Users: []login.User{{Name: "alice"}}, Driver: browser, BrowserFirst: true, Recipe: &target.Recipe{}})
+		agent := &login.Agent{User: s.Identity(0).User, Jar: login.NewJar(), Send: func(wire.Request) *reports.Exchange {
+			return &reports.Exchange{Response: &reports.Response{Status: 200, Body: "<p>Please wait.</p>",
+				Header: []reports.Field{{Name: "Content-Type", Value: "text/html"}}}}
+		}}
+		return s.Carry(t.Context(), agent, "http://127.0.0.1:1/authorize", login.Route{}, first).Stage
+	}
+	assert.Equal(t, login.Answered, carry(&failing{fails: 1}, false))
+	assert.Equal(t, login.Failed, carry(&failing{fails: 2}, false))
+	once := &failing{fails: 1}
+	assert.Equal(t, login.Failed, carry(once, true))
+	assert.Equal(t, 1, once.tries)
 }
