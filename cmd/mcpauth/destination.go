@@ -144,7 +144,7 @@ func writeThrough(path string, b []byte) error {
 	}
 	_ = f.SetWriteDeadline(time.Now().Add(patience)) // devices have none
 	if _, err = f.Write(b); errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("%s: its reader does not read on", path)
+		err = fmt.Errorf("%s: the program that reads it has stopped reading", path)
 	}
 	return errors.Join(err, f.Close())
 }

@@ -46,7 +46,7 @@ and registers nothing.`,
 			if through, err := writtenThrough(path); err != nil {
 				return &exit{reports.ExitUsage, err}
 			} else if _, err := os.Lstat(path); err == nil && !through && !force {
-				return &exit{reports.ExitUsage, fmt.Errorf("%s is there already; --force replaces it", path)}
+				return &exit{reports.ExitUsage, fmt.Errorf("%s exists already; --force replaces it", path)}
 			}
 			if err := replace(path, []byte(text)); err != nil {
 				return &exit{reports.ExitToolFailed, err}

@@ -64,7 +64,7 @@ func listCommand() *cobra.Command {
 				}
 			}
 			if len(chosen) == 0 {
-				return &exit{reports.ExitUsage, fmt.Errorf("no requirement fits these filters")}
+				return &exit{reports.ExitUsage, fmt.Errorf("no requirement matches these filters")}
 			}
 			switch format {
 			case "table":

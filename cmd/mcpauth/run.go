@@ -352,7 +352,7 @@ func (o *options) addresses(c *cobra.Command) func() string {
 // listenError is the error of a demo that cannot listen.
 func (o *options) listenError(c *cobra.Command, err error) error {
 	if changed(c, "seed") {
-		err = fmt.Errorf("%w (with a seed, a demo always listens at the same ports: take another seed, or end what has them)", err)
+		err = fmt.Errorf("%w (with a seed, a demo always listens at the same ports: take another seed, or end the program that uses them)", err)
 	}
 	return &exit{reports.ExitToolFailed, err}
 }

@@ -96,7 +96,7 @@ func unmarshal(b []byte, into any) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more behind its end")
+		return errors.New("there is more text after its end")
 	}
 	return nil
 }
