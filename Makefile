@@ -3,11 +3,14 @@
 check: ## what CI runs
 	.ci/run
 
-quick: ## before each commit: style, units, and a run of the reference; about half a minute
+quick: ## before each commit: style, units, and a run of the reference; without the tests of units that start a browser
 	.ci/lines
 	go vet ./...
-	go test -vet=off -short $$(go list ./... | grep -vE '/(suites|cmd/mcpauth|suites/tests/[a-z]+)$$')
-	go test -vet=off ./suites -run 'TestWhoMayImportWhom|TestUsageErrors|TestTheCatalogueNames|Example|TestReferencePassesEverything/bundled$$'
+	go test -vet=off ./suites -run 'TestWhoMayImportWhom|TestUsageErrors|TestTheCatalogueNames|Example|TestReferencePassesEverything/bundled$$' & \
+	suites=$$!; code=0; \
+	go test -vet=off -short -skip 'TestBrowserOnWellKnownPages|TestPrint|TestLayout|TestHTMLInABrowser' \
+		$$(go list ./... | grep -vE '/(suites|cmd/mcpauth|suites/tests/[a-z]+)$$') || code=$$?; \
+	wait $$suites && exit $$code
 
 flaws: ## every flaw by the checks that must notice it
 	go test -vet=off ./suites/tests/matrix -run TestEveryFlawIsNoticed

@@ -63,7 +63,7 @@ func TestMain(m *testing.M) {
 func mcpauth(t *testing.T, env []string, args ...string) (int, string, string) {
 	t.Helper()
 	c := exec.Command(binary, args...)
-	c.Env = append(os.Environ(), env...)
+	c.Env = append(append(os.Environ(), "GOGC=400"), env...) // hundreds of short processes: memory is looked at in TestPromises
 	var out, err bytes.Buffer
 	c.Stdout, c.Stderr = &out, &err
 	_ = c.Run()
