@@ -19,7 +19,7 @@ import (
 
 // Parts of rows that differ from run to run: ports, and random values.
 var (
-	port   = regexp.MustCompile(`:\d{4,5}\b`)
+	port   = regexp.MustCompile(`(:|%3A)\d{4,5}\b`)
 	random = regexp.MustCompile(`\b[A-Za-z0-9_-]{20,}`)
 )
 
@@ -51,7 +51,7 @@ func toolNames() (out []string) {
 
 // steady is a row without what differs from run to run, and from server to server.
 func steady(row string) string {
-	row = port.ReplaceAllString(reports.OneLine(row, 1000), ":PORT")
+	row = port.ReplaceAllString(reports.OneLine(row, 1000), "${1}PORT")
 	for _, x := range ofTheReference {
 		row = x.name.ReplaceAllString(row, x.word)
 	}
