@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -324,6 +325,9 @@ var trusting = []Flaw{
 		Name: "open-tools", Says: "Lists and the handshake are guarded, and existing tools run for anybody.",
 		Bend: lacks(mcpserver.GuardTools), Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"}, Also: []string{"RS-*"},
 	},
+	opensFor("tool-in-batch", "RS-CHALLENGE-EXISTING-TOOLS", "a batch of one message", func(_ *http.Request, body []byte) bool {
+		return strings.HasPrefix(string(body), "[") && strings.Contains(string(body), "tools/call")
+	}),
 	{
 		Name: "scope-of-first-name", Says: "The scope is that of the first name in the message.",
 		Bend: lacks(mcpserver.LastNameCounts), Noticed: []string{"RS-SCOPE-BODY-AMBIGUITY"},
@@ -462,7 +466,7 @@ func runsBefore(kind, says string, runs func(token string) bool) Flaw {
 	return Flaw{
 		Name: "runs-before-refusal-" + kind, Says: "A tool acts before the call is refused, with " + says + ".",
 		Bend:    policy(func(p *mcpserver.Policy) { p.RunsBefore = runs }),
-		Noticed: []string{"RS-SCOPE-NOT-EXECUTED"}, Also: []string{"RS-SCOPE-BODY-AMBIGUITY"},
+		Noticed: []string{"RS-SCOPE-NOT-EXECUTED", "RS-CHALLENGE-EXISTING-TOOLS"}, Also: []string{"RS-SCOPE-BODY-AMBIGUITY"},
 	}
 }
 

@@ -25,29 +25,42 @@ func everywhere() {
 
 // Authorization must be included in every HTTP request, so every method must ask for it.
 func guardsEveryMessage(t *T) {
-	calls := slices.DeleteFunc(messages(t), func(c mcp.Call) bool { return t.DeclaredPublic(c.RPC) || t.MCP.PublicHandshake(c.RPC) })
-	variants, open := []Variant{}, []string{}
-	for _, c := range calls {
-		v := Call(c, "%s without a token", c.RPC)
-		v.Request.Peek = silence
-		variants = append(variants, v)
-	}
-	for _, m := range otherMessages(t) {
-		if len(t.Survey.Public[t.Wire]) == 0 { // which methods these belong to cannot be declared
-			variants = append(variants, m)
+	calls := slices.DeleteFunc(append(messages(t), existing(t)...), func(c mcp.Call) bool {
+		return t.DeclaredPublic(c.RPC) || t.MCP.PublicHandshake(c.RPC)
+	})
+	open, variants := []string{}, withoutToken(t, calls)
+	answers := t.All(variants)
+	sessionFirst := looksUpSessionsFirst(t, calls, answers)
+	for i, ex := range answers {
+		if s := expect.Status(ex); sessionFirst && (s == 400 || s == 404) && !expect.Accepted(ex) {
+			LeaveWithout(t, "token-given", variants[i].About,
+				expect.Describe(ex)+" comes before the token is looked at, since there is no session: the token opens one")
+			continue
 		}
-	}
-	for i, ex := range t.All(variants) {
 		expectRefusal(t, ex, variants[i].About)
 		if i < len(calls) && (expect.Accepted(ex) || calls[i].RPC == "tools/call" && expect.UnknownTool(ex)) {
 			open = append(open, calls[i].RPC)
 		}
 	}
 	t.MCP.AnyoneCan("use", open)
-	expectNoBypass(t, otherForms(t))
+	expectNoBypass(t, append(otherForms(t), outsideSessions(t)...))
+	onAnotherWire(t)
 	if open := t.MCP.Anonymous(); t.MCP.PublicHandshake("initialize") && !t.DeclaredPublic(t.MCP.Handshake()) {
 		t.Expect(open).Ideally(refuseHandshake(t.MCP.Handshake()))
 	}
+}
+
+// withoutToken are the calls, and messages that are no single request, where these are not public by their methods, which are not known.
+func withoutToken(t *T, calls []mcp.Call) (variants []Variant) {
+	for _, c := range calls {
+		v := Call(c, "%s without a token", asked(c))
+		v.Request.Peek = silence
+		variants = append(variants, v)
+	}
+	if len(t.Survey.Public[t.Wire]) == 0 {
+		variants = append(variants, otherMessages(t)...)
+	}
+	return variants
 }
 
 var refuseHandshake = expect.Family("refuseHandshake", func(method string) expect.Matcher {
@@ -55,6 +68,80 @@ var refuseHandshake = expect.Family("refuseHandshake", func(method string) expec
 		return method + " is served without a token, which tells anybody what the server is and offers"
 	})
 })
+
+// looksUpSessionsFirst reports that a list is answered as one is that lacks a session, where nobody without a token can open one.
+func looksUpSessionsFirst(t *T, calls []mcp.Call, answers []*reports.Exchange) bool {
+	if t.Wire != mcp.Stateful || t.MCP.HasToken() || t.MCP.PublicHandshake(t.MCP.Handshake()) {
+		return false
+	}
+	i := slices.IndexFunc(calls, func(c mcp.Call) bool { return c.RPC == "tools/list" })
+	return i >= 0 && (expect.Status(answers[i]) == 400 || expect.Status(answers[i]) == 404)
+}
+
+// outsideSessions are a list in no session, and in one that nobody has opened. 400 and 404 are what the specification has for
+// those (MCP Transports: Session Management).
+func outsideSessions(t *T) []Variant {
+	if t.Wire != mcp.Stateful || t.MCP.Public("tools/list") || t.DeclaredPublic("tools/list") {
+		return nil
+	}
+	list := mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.Revision, RPC: "tools/list"}
+	return []Variant{Call(list, "tools/list without a token and without a session"),
+		Call(list.InSession(Random(18)), "tools/list without a token, in a session that nobody has opened")}
+}
+
+// onAnotherWire sends messages of the stateless wire to a target that has not said to speak it: it may serve them all the same.
+func onAnotherWire(t *T) {
+	if _, judged := t.Survey.Newest(mcp.Stateless); judged {
+		return
+	}
+	probe := mcp.Probe(t.Survey.Endpoint, mcp.NewestStateless)
+	for _, call := range []mcp.Call{probe.Method("tools/list", nil), probe.Method("resources/list", nil),
+		probe.Method("tools/call", map[string]any{"name": noSuchTool, "arguments": map[string]any{}})} {
+		if t.MCP.Public(call.RPC) || t.DeclaredPublic(call.RPC) {
+			continue
+		}
+		if ex := t.Send(call); expect.Accepted(ex) || expect.UnknownTool(ex) {
+			t.Expect(ex, "%s without a token, at %s", call.RPC, mcp.NewestStateless).To(expect.Refuse(401))
+		}
+	}
+}
+
+// noSuchTool is a name that no tool has.
+const noSuchTool = "mcpauth_no_such_tool"
+
+// existing are calls that ask for a resource and a prompt of the server, as it lists them to the user.
+func existing(t *T) (out []mcp.Call) {
+	if !t.MCP.HasToken() {
+		return nil
+	}
+	probe := t.MCP.CallOfAnybody()
+	first := func(method, member string) *document.Object {
+		if all := mcp.Read(t.MCP.CallMethod(t.MCP.Token(), method)).Objects(member); len(all) > 0 {
+			return all[0]
+		}
+		return nil
+	}
+	if uri := first("resources/list", "resources").String("uri"); uri != "" {
+		out = append(out, probe.Method("resources/read", map[string]any{"uri": uri}))
+		if t.Wire == mcp.Stateful {
+			out = append(out, probe.Method("resources/subscribe", map[string]any{"uri": uri}))
+		}
+	}
+	if name := first("prompts/list", "prompts").String("name"); name != "" {
+		out = append(out, probe.Method("prompts/get", map[string]any{"name": name}))
+	}
+	return out
+}
+
+// asked is what a call asks for.
+func asked(c mcp.Call) string {
+	for _, key := range []string{"uri", "name"} {
+		if name, _ := c.Params[key].(string); name != "" && !strings.Contains(name, "no_such") && !strings.Contains(name, "no-such") {
+			return c.RPC + " of " + name
+		}
+	}
+	return c.RPC
+}
 
 // expectRefusal accepts 400, 404 and 405 as advice only: a method that the server lacks may be refused before the token is looked at.
 func expectRefusal(t *T, ex *reports.Exchange, about string) {
@@ -98,7 +185,7 @@ func messages(t *T) []mcp.Call {
 
 // ofNothing are methods with parameters that name nothing that exists.
 var ofNothing = Cases[map[string]any]{
-	{"tools/call", map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}},
+	{"tools/call", map[string]any{"name": noSuchTool, "arguments": map[string]any{}}},
 	{"resources/read", map[string]any{"uri": "mcpauth:no-such-resource"}},
 	{"resources/subscribe", map[string]any{"uri": "mcpauth:no-such-resource"}},
 	{"prompts/get", map[string]any{"name": "mcpauth_no_such_prompt"}},
@@ -110,7 +197,7 @@ var ofNothing = Cases[map[string]any]{
 // otherMessages are those that are no single request: an answer of the client, and batches (2025-03-26).
 func otherMessages(t *T) []Variant {
 	call := t.MCP.CallOfAnybody().Method("tools/list", nil)
-	tool := call.Method("tools/call", map[string]any{"name": "mcpauth_no_such_tool"})
+	tool := call.Method("tools/call", map[string]any{"name": noSuchTool})
 	tool.Notification = true
 	out := []Variant{
 		Call(call.WithBody(`{"jsonrpc":"2.0","id":"mcpauth","result":{}}`), "a JSON-RPC response without a token"),
@@ -138,6 +225,8 @@ func guardsEveryVerb(t *T) {
 	}
 	t.ExpectAll(unusual, expect.RefuseOrNotImplemented())
 	expectNoBypass(t, []Variant{withMessage(t, "QUERY"), withMessage(t, "OPTIONS"), withMessage(t, "post")})
+	expectNoBypass(t, []Variant{Call(t.MCP.CallInSession().Using("GET").With(mcp.Field("Last-Event-ID", "mcpauth")),
+		"GET with Last-Event-ID, without a token")})
 	override := t.Send(t.MCP.Call().With(mcp.Field("X-HTTP-Method-Override", "GET")))
 	t.Expect(override, "POST with X-HTTP-Method-Override: GET").To(expect.NotBypass())
 	if t.Wire == mcp.Stateful && t.MCP.HasToken() {
@@ -204,14 +293,19 @@ func otherSpellings(u *url.URL) []string {
 		return []string{origin + "//", origin + "/./", origin + "/;x=1", origin + "/.json"}
 	}
 	first := strings.ToUpper(last[:1])
-	return []string{
+	out := []string{
 		origin + path + "/", origin + dir + "/" + last, origin + dir + strings.ToUpper(last), origin + path + ";x=1",
 		origin + dir + "%2e/" + last, origin + dir + "./" + last, origin + dir + "x/../" + last, origin + path + "%00",
 		origin + path + ".json", origin + path + "%20", origin + path + "%2f", origin + dir + first + last[1:], origin + path + "?x",
-		origin + dir + "%252e/" + last, origin + path + ".",
+		origin + dir + "%252e/" + last, origin + path + ".", origin + dir + fmt.Sprintf("%%%02x", last[0]) + last[1:],
+		origin + dir + "%2f" + last, origin + dir + "%5c" + last,
 		origin + path + "/mcpauth", origin + path + "/sse", origin + path + "/message",
 		origin + path + "?next=/.well-known/oauth-protected-resource",
 	}
+	if dir != "/" {
+		out = append(out, origin+strings.ToUpper(path), origin+strings.TrimSuffix(dir, "/")+"%5c"+last)
+	}
+	return out
 }
 
 // sideRoutes are where servers offer the same tools beside MCP, and what they leave open to everybody by mistake.

@@ -1,6 +1,8 @@
 package challenge
 
 import (
+	"bytes"
+	"compress/gzip"
 	"slices"
 	"strings"
 
@@ -30,11 +32,8 @@ type family struct {
 // claims are what gateways, proxies and frameworks write into requests, and what anybody else can write too.
 func claims(t *T) []family {
 	origin := document.Origin(t.Survey.URL)
-	const this, public = "127.0.0.1", "/.well-known/oauth-protected-resource"
-	return []family{
-		{"the address of the caller", equally(this, "X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP",
-			"X-Original-Forwarded-For", "X-Cluster-Client-IP")},
-		{"the address of the caller, in Forwarded", equally("for=127.0.0.1;host=localhost;proto=https", "Forwarded")},
+	const public = "/.well-known/oauth-protected-resource"
+	return append(addresses(), []family{
 		{"the host", equally("localhost", "X-Forwarded-Host", "X-Original-Host", "X-Host")},
 		{"the user", equally("admin", "X-User", "X-User-Id", "X-Username", "X-Forwarded-User", "X-Remote-User", "Remote-User",
 			"X-Authenticated-User", "X-Authenticated-Userid", "X-Auth-Request-User", "X-Consumer-Username", "X-WebAuth-User")},
@@ -49,10 +48,23 @@ func claims(t *T) []family {
 			mcp.Field("Sec-Fetch-Site", "same-origin")}},
 		{"a page of this machine", equally("http://localhost:6274", "Origin")},
 		{"some login session", equally("session=mcpauth; sid=mcpauth; connect.sid=mcpauth", "Cookie")},
+		{"some other credential", equally("mcpauth", "X-API-Key", "Api-Key", "X-Auth-Token", "X-Access-Token", "X-MCP-Token")},
 		{"a health check of Kubernetes", equally("kube-probe/1.31", "User-Agent")},
 		{"a health check of AWS", equally("ELB-HealthChecker/2.0", "User-Agent")},
 		{"a health check of Google", equally("GoogleHC/1.0", "User-Agent")},
 		{"the MCP Inspector", equally("mcp-inspector/1.0", "User-Agent")},
+	}...)
+}
+
+// addresses are what callers may say of where they are.
+func addresses() []family {
+	return []family{
+		{"the address of the caller", equally("127.0.0.1", "X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP",
+			"X-Original-Forwarded-For", "X-Cluster-Client-IP")},
+		{"the address of the caller, in Forwarded", equally("for=127.0.0.1;host=localhost;proto=https", "Forwarded")},
+		{"the address of the caller, in a private network", equally("10.0.0.1", "X-Forwarded-For", "X-Real-IP", "X-Client-IP")},
+		{"the address of the caller, in IPv6", equally("::1", "X-Forwarded-For", "X-Real-IP", "X-Client-IP")},
+		{"the address of the caller, behind another one", equally("203.0.113.7, 127.0.0.1", "X-Forwarded-For")},
 	}
 }
 
@@ -104,12 +116,33 @@ func believes(t *T, ex *reports.Exchange, f family) {
 
 // otherForms are the protected request in forms that servers read, and that a guard may overlook.
 func otherForms(t *T) []Variant {
-	return slices.Concat(otherFields(t), otherSpellingsOf(t, t.MCP.Call()))
+	call := t.MCP.Call()
+	return slices.Concat(otherFields(t, call), otherSpellingsOf(t, call), otherFraming(t, call))
 }
 
-// otherFields are the protected request under other fields that describe it.
-func otherFields(t *T) (out []Variant) {
-	call := t.MCP.Call()
+// otherFraming is a call in other forms of HTTP.
+func otherFraming(t *T, call mcp.Call) []Variant {
+	line := "POST " + t.Survey.URL.RequestURI() + " HTTP/1.1"
+	first := func(about, instead string) Variant {
+		r := RawCall(t, call, "")
+		r.Raw = []byte(strings.Replace(string(r.Raw), line, instead, 1))
+		return Variant{About: about, Request: r}
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, _ = w.Write([]byte(call.Message())) // into memory, which does not fail
+	_ = w.Close()
+	return []Variant{
+		first("HTTP/1.0", strings.Replace(line, "/1.1", "/1.0", 1)),
+		first("the whole URL in the request line", "POST "+t.Survey.Endpoint+" HTTP/1.1"),
+		{About: "Upgrade: websocket", Request: RawCall(t, call, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+			"Sec-WebSocket-Key: bWNwYXV0aC13ZWJzb2NrZQ==\r\n")},
+		Call(call.WithBody(packed.String()).With(mcp.Field("Content-Encoding", "gzip")), "Content-Encoding: gzip"),
+	}
+}
+
+// otherFields are a call under other fields that describe it.
+func otherFields(t *T, call mcp.Call) (out []Variant) {
 	for _, mediaType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8",
 		"APPLICATION/JSON", "application/vnd.mcp+json"} {
 		out = append(out, Call(call.With(mcp.Field("Content-Type", mediaType)), "the media type %s", mediaType))

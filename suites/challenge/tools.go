@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -31,10 +32,25 @@ func runsNoExistingTool(t *T) {
 				open = append(open, tools[i].Name)
 			}
 		}
+		if with == nil && len(open) == 0 {
+			open = runInAnotherForm(t, ofAnybody.Method("tools/call", tools[0].Marked(mark).Params()), tools[0].Name)
+		}
 	})
 	t.MCP.AnyoneCan("call", open)
 	hadNoEffect(t, marks)
 	t.MCP.Control()
+}
+
+// runInAnotherForm calls a tool in forms that a guard of tools may overlook. Where none runs, it is not known why.
+func runInAnotherForm(t *T, call mcp.Call, tool string) (open []string) {
+	variants := slices.Concat(otherFields(t, call), otherSpellingsOf(t, call), otherFraming(t, call))
+	for i, ex := range t.All(variants) {
+		if expect.Ran(ex) {
+			t.Expect(ex, "%s, with %s", tool, variants[i].About).To(refuseToRun())
+			open = []string{tool}
+		}
+	}
+	return open
 }
 
 // noneOrBad are no credential, and those that no server may accept.
@@ -46,34 +62,48 @@ func noneOrBad(t *T) Cases[[]reports.Field] {
 	return credentials
 }
 
-// hadNoEffect looks for the texts of refused calls where another tool shows what one did. A tool with a scope is looked at by
-// RS-SCOPE-NOT-EXECUTED.
+// hadNoEffect looks for the texts of refused calls where another tool shows what one did. A tool whose scope the token lacks is looked
+// at by RS-SCOPE-NOT-EXECUTED.
 func hadNoEffect(t *T, marks Cases[string]) {
-	tool, shows, ok := t.MCP.UnscopedEffect()
+	tool, shows, ok := toolWithEffect(t)
 	if !ok || !t.MCP.HasToken() || FoundAny(t) {
 		return
 	}
 	token, control := t.MCP.Token(), "mcpauth-"+Random(9)
 	before := t.MCP.CallTool(token, shows) // the control may replace what a refused call left
-	t.MCP.CallTool(token, tool.Marked(control))
+	if ran := expect.Ran(t.MCP.CallTool(token, tool.Marked(control))); !ran && len(tool.Scopes()) > 0 {
+		return
+	}
 	for wait := 10 * time.Millisecond; wait < 3*time.Second; wait *= 2 {
 		ex := t.MCP.CallTool(token, shows)
 		if !strings.Contains(Text(ex), control) {
 			t.Sleep(wait)
 			continue
 		}
-		for _, m := range marks {
-			t.Expect(Text(before)+"\n"+Text(ex), "%s", m.Name).SeenIn(ex).To(
-				expect.Refusing("a refused call to have no effect", func(text string) string {
-					if strings.Contains(text, m.Value) {
-						return shows.Name + " shows that " + tool.Name + " has run"
-					}
-					return ""
-				}))
-		}
+		expectNoMark(t, marks, Text(before)+"\n"+Text(ex), ex, tool, shows)
 		return
 	}
 	t.Leave("the effect of refused calls", shows.Name+" does not show what "+tool.Name+" did with the valid token")
+}
+
+// toolWithEffect is one that a token is enough for, else one with a scope.
+func toolWithEffect(t *T) (tool, shows Tool, ok bool) {
+	if tool, shows, ok = t.MCP.UnscopedEffect(); ok {
+		return tool, shows, ok
+	}
+	return t.MCP.EffectiveTool()
+}
+
+// expectNoMark looks for the texts of refused calls in what a tool shows.
+func expectNoMark(t *T, marks Cases[string], shown string, ex *reports.Exchange, tool, shows Tool) {
+	for _, m := range marks {
+		t.Expect(shown, "%s", m.Name).SeenIn(ex).To(expect.Refusing("a refused call to have no effect", func(text string) string {
+			if strings.Contains(text, m.Value) {
+				return shows.Name + " shows that " + tool.Name + " has run"
+			}
+			return ""
+		}))
+	}
 }
 
 // guardedTools are existing tools without those that are declared to be for everybody.

@@ -76,7 +76,7 @@ func inField(name, value string) CallEdit {
 
 func refusesOtherSchemes(t *T) {
 	if !t.MCP.HasToken() {
-		Refuses(t, t.MCP.TokenCall(), withScheme("with a bad token", basic(survey.BogusToken)), expect.RefuseAnyway())
+		Refuses(t, t.MCP.TokenCall(), append(withScheme("with a bad token", basic(survey.BogusToken)), nothingBehind()...), expect.RefuseAnyway())
 		onlyBad(t)
 	}
 	token := t.MCP.Token()
@@ -86,10 +86,18 @@ func refusesOtherSchemes(t *T) {
 		And("Authorization: Bearer without a space", inField("Authorization", "Bearer"+token)).
 		And("X-Authorization: Bearer", inField("X-Authorization", "Bearer "+token)).
 		And("Proxy-Authorization: Bearer", inField("Proxy-Authorization", "Bearer "+token))
-	Refuses(t, t.MCP.ProtectedCall(), rows, expect.Refuse(401, 400))
+	Refuses(t, t.MCP.ProtectedCall(), append(rows, nothingBehind()...), expect.Refuse(401, 400))
 	Each(t, Cases[string]{{"the token without a scheme", token}, {"the scheme Token", "Token " + token}}, func(t *T, value string) {
 		t.Expect(t.MCP.ProtectedCall().Send(inField("Authorization", value))).Ideally(expect.Refuse(401, 400))
 	})
+}
+
+// nothingBehind are credentials that guards may count as one, and that are none.
+func nothingBehind() Cases[CallEdit] {
+	return Cases[CallEdit]{
+		{"Authorization: Basic, without a user and a password", inField("Authorization", "Basic "+basic(":"))},
+		{"Authorization: bearer, in lower case, with a bad token", inField("Authorization", "bearer "+survey.BogusToken)},
+	}
 }
 
 func withScheme(about, credential string) (rows Cases[CallEdit]) {
@@ -112,6 +120,8 @@ func ignoresQuery(t *T) {
 		{"POST with ?token=", inQuery("token", token)},
 		{"POST with ?bearer=", inQuery("bearer", token)},
 		{"POST with ?authorization=", inQuery("authorization", "Bearer "+token)},
+		{"POST with ?api_key=", inQuery("api_key", token)},
+		{"POST with ?access_token= and no value", inQuery("access_token", "")},
 	}
 	if !expect.Accepted(t.Send(t.MCP.Call().Using("GET"))) { // else the stream is open to everybody, which is another finding
 		get := func(c mcp.Call) mcp.Call { return inQuery("access_token", token)(c).Using("GET") }
@@ -208,6 +218,10 @@ func refusesGarbage(t *T) {
 		{"the token admin", "admin"},
 		{"a UUID", "00000000-0000-4000-8000-000000000000"},
 		{"32 random bytes", Random(32)},
+		{"what a client without a token sends: undefined", "undefined"},
+		{"what a client without a token sends: null", "null"},
+		{"what a client without a token sends: None", "None"},
+		{"a placeholder of guides", "YOUR_TOKEN"},
 	}
 	if t.MCP.HasToken() {
 		for _, miss := range nearMisses(t.MCP.Token()) {

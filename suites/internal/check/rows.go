@@ -88,6 +88,12 @@ func (t *T) about(value string) string {
 // Leave notes that a value decides nothing; the check goes on, and ends undecided unless something is found.
 func (t *T) Leave(about, why string) { t.leave(about, why, reports.Inconclusive) }
 
+// LeaveWithout is Leave where a need of the catalogue is not met: the check ends untested, unless something is found.
+func LeaveWithout(t *T, need, about, why string) {
+	t.missing = needs[need].give
+	t.leave(about, why, reports.NotTested)
+}
+
 // leave notes that a value decides nothing; the check goes on.
 func (t *T) leave(about, why string, v reports.Verdict) {
 	t.undecided = append(t.undecided, undecided{t.about(about), why, v})
