@@ -21,7 +21,7 @@ func TestReportsOfOthers(t *testing.T) {
 		"level":    {`"level": "MUST"`, `"level": "\u001b]52;c;cHduZWQ=\u0007\n::error::pwned"`},
 		"id":       {`"id": "RS-`, `"id": "RS-\u001b[2J\n##vso[x]`},
 		"tier":     {`"tier": "`, `"tier": "\u202e<img src=x onerror=alert(1)>`},
-		"revision": {`"revision": "`, `"revision": "\n::set-output name=x::y`},
+		"revision": {`"revision":"`, `"revision": "\n::set-output name=x::y`},
 		"verdict":  {`"verdict": "PASS"`, `"verdict": "\n::error::PASS"`},
 	} {
 		t.Run(name, func(t *testing.T) {
