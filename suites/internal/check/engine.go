@@ -193,14 +193,7 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 
 // signsIn reports that a check lets a user sign in.
 func signsIn(c *Check) bool {
-	return slices.ContainsFunc(c.Requirement.Needs, func(n string) bool {
-		return strings.HasPrefix(n, "login") || strings.HasPrefix(n, "client-") || slices.Contains([]string{
-			"dcr", "dcr-mgmt", "cimd-host", "refresh-grant", "revocation-endpoint", "introspection-endpoint", "introspection-creds",
-			"userinfo-endpoint",
-			"userinfo-or-introspection", "scopes-2", "consent-page", "token-visible", "id-token", "user-credentials", "wrong-kind-of-token",
-			"revocable-token", "access-token-second-user", "access-token-narrow", "access-token-broad", "effect", "grants-page",
-		}, n)
-	})
+	return slices.ContainsFunc(c.Requirement.Needs, func(word string) bool { return needs[word].signsIn })
 }
 
 // readsKeys reports that a check judges the issuer's key set, which must be the ordinary one.

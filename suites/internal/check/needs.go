@@ -15,6 +15,8 @@ import (
 type need struct {
 	// give is what the user can add so that the need is met: a flag, or a part of the target file.
 	give string
+	// signsIn says that a check with this need lets a user sign in.
+	signsIn bool
 	// unless, if set, and true, makes the need met at once.
 	unless func(*T) bool
 	// after are the words that must be met first, and then those that must be met last.

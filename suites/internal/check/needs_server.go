@@ -27,7 +27,7 @@ var needsOfTheServer = map[string]need{
 	"revocation-endpoint":    endpointOf("revocation_endpoint", func(s *oauth.Server) string { return s.Revocation }),
 	"introspection-endpoint": endpointOf("introspection_endpoint", func(s *oauth.Server) string { return s.Introspection }),
 	"userinfo-endpoint":      endpointOf("userinfo_endpoint", func(s *oauth.Server) string { return s.Userinfo }),
-	"revocable-token":        {after: []string{"revocation-endpoint"}},
+	"revocable-token":        {signsIn: true, after: []string{"revocation-endpoint"}},
 	"ext-cc": {after: codeFlow, met: has(func(t *T) bool { return t.AS.ClientCredentials() || len(t.Session.Machines()) > 0 },
 		"grant_types_supported does not list client_credentials: the extension is not offered")},
 	"ext-ema": {met: has(func(t *T) bool { return t.AS.Lists("grant_types_supported", JWTBearer) },
@@ -37,38 +37,42 @@ var needsOfTheServer = map[string]need{
 	"proxy": {give: "--username", after: []string{"client-public", "sign-in-seen"},
 		met: has(func(t *T) bool { return t.Pages.signIn().elsewhere },
 			"the authorization server signs users in itself: it is no proxy")},
-	"consent-page": {after: codeFlow, met: has(func(t *T) bool { return !t.Session.Ready || t.Session.Consented },
+	"consent-page": {signsIn: true, after: codeFlow, met: has(func(t *T) bool { return !t.Session.Ready || t.Session.Consented },
 		"the authorization server shows no consent page (AS-CONSENT-REQUIRED)")},
-	"login-by-script": {unless: func(t *T) bool { return t.IDTokenCallback != "" }, met: has(func(t *T) bool { return !t.seenLoginForm() },
-		"users sign in by an ordinary form, not by an ID token that a script hands over")},
+	"login-by-script": {signsIn: true, unless: func(t *T) bool { return t.IDTokenCallback != "" },
+		met: has(func(t *T) bool { return !t.seenLoginForm() },
+			"users sign in by an ordinary form, not by an ID token that a script hands over")},
 
 	// Any client will do for most checks.
-	"client-public":                        {give: "--register", after: codeFlow, met: client(session.Public, session.Confidential)},
-	"client-public-2":                      {give: "--register", after: codeFlow, met: client(session.Second)},
-	"client-confidential":                  {give: "--register", after: codeFlow, met: client(session.Confidential)},
-	"client-confidential-or-pkce-optional": {give: "--register", after: codeFlow, met: client(session.Confidential)},
-	"introspection-creds":                  {give: "client.clients in the target file", after: codeFlow, met: (*T).mayIntrospect},
+	"client-public": {signsIn: true, give: "--register", after: codeFlow,
+		met: client(session.Public, session.Confidential)},
+	"client-public-2":                      {signsIn: true, give: "--register", after: codeFlow, met: client(session.Second)},
+	"client-confidential":                  {signsIn: true, give: "--register", after: codeFlow, met: client(session.Confidential)},
+	"client-confidential-or-pkce-optional": {signsIn: true, give: "--register", after: codeFlow, met: client(session.Confidential)},
+	"introspection-creds": {signsIn: true, give: "client.clients in the target file", after: codeFlow,
+		met: (*T).mayIntrospect},
 
 	"registration-endpoint": {after: codeFlow, met: func(t *T) *lack {
 		return t.endpoint("registration_endpoint", t.Session.Server.Registration, "the authorization server offers no dynamic registration")
 	}},
 	"registration-permitted": {give: "--register", after: codeFlow, met: (*T).mayRegister},
-	"dcr":                    {give: "--register", after: []string{"registration-endpoint", "registration-permitted"}, met: (*T).canRegister},
-	"client-fresh":           {give: "--register", after: []string{"dcr"}},
-	"client-two-redirects":   {give: "--register", after: []string{"dcr"}},
-	"client-https-redirect":  {give: "--register", after: []string{"dcr"}},
-	"client-loopback":        {give: "--register", after: []string{"dcr"}},
-	"client-query-redirect":  {give: "--register", after: []string{"dcr"}},
-	"dcr-mgmt": {give: "--register", after: []string{"dcr"}, met: has((*T).canManage,
+	"dcr": {signsIn: true, give: "--register", after: []string{"registration-endpoint", "registration-permitted"},
+		met: (*T).canRegister},
+	"client-fresh":          {signsIn: true, give: "--register", after: []string{"dcr"}},
+	"client-two-redirects":  {signsIn: true, give: "--register", after: []string{"dcr"}},
+	"client-https-redirect": {signsIn: true, give: "--register", after: []string{"dcr"}},
+	"client-loopback":       {signsIn: true, give: "--register", after: []string{"dcr"}},
+	"client-query-redirect": {signsIn: true, give: "--register", after: []string{"dcr"}},
+	"dcr-mgmt": {signsIn: true, give: "--register", after: []string{"dcr"}, met: has((*T).canManage,
 		"the authorization server issues no registration_access_token (RFC 7592)")},
 
-	"client-machine": {give: "client.clients in the target file", after: codeFlow,
+	"client-machine": {signsIn: true, give: "client.clients in the target file", after: codeFlow,
 		met: has(func(t *T) bool { return len(t.Session.Machines()) > 0 },
 			"it needs a client that acts for itself (client.clients in the target file, machine: true)")},
-	"client-jwt": {give: "client.clients in the target file", after: codeFlow,
+	"client-jwt": {signsIn: true, give: "client.clients in the target file", after: codeFlow,
 		met: has(func(t *T) bool { return t.AS.MachineWithKey() != nil },
 			"it needs a client that acts for itself and authenticates by private_key_jwt (client.clients in the target file, machine: true, key)")},
-	"cimd-host": {give: "--cimd-listen", then: codeFlow, met: has(func(t *T) bool { return t.Documents != nil },
+	"cimd-host": {signsIn: true, give: "--cimd-listen", then: codeFlow, met: has(func(t *T) bool { return t.Documents != nil },
 		"it needs an address of mcpauth that the authorization server can reach and trust (--cimd-listen)")},
 }
 
@@ -76,7 +80,7 @@ var codeFlow = []string{"code-flow"}
 
 // endpointOf is the need of an endpoint that the metadata names.
 func endpointOf(member string, address func(*oauth.Server) string) need {
-	return need{after: codeFlow, met: func(t *T) *lack {
+	return need{signsIn: true, after: codeFlow, met: func(t *T) *lack {
 		return t.endpoint(member, address(&t.Session.Server), "the metadata names no "+member)
 	}}
 }

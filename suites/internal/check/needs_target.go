@@ -22,7 +22,7 @@ var needsOfTheTarget = map[string]need{
 	"mcp-endpoint":    {met: always},
 	"raw-socket":      {met: always},
 	"declared-public": {met: always},
-	"effect":          {met: always},
+	"effect":          {signsIn: true, met: always},
 	"callback":        {met: always},
 	"prm": {met: has(func(t *T) bool { return t.Survey.Resource() != nil },
 		"no protected resource metadata document was found (RS-DISC-PRM-PUBLISHED)")},
