@@ -47,7 +47,7 @@ func ReadHistory(r io.Reader, target string) ([]Past, error) {
 		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
 			return nil, fmt.Errorf("line %d is none of a history: %w", n, err)
 		}
-		if p.Target == target {
+		if Named(p.Target) == target { // earlier versions wrote secrets, too
 			out = append(out, p)
 		}
 	}

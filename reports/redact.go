@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"runtime"
@@ -14,7 +15,7 @@ import (
 type Secrets struct {
 	mu     sync.Mutex
 	values map[string]string // value -> placeholder
-	short  map[string]string // value -> kind, of those that are removed by their place only
+	short  map[string]string // value -> placeholder, of those that are removed by their place only
 	fields map[string]bool   // names of fields whose values are secrets
 	kinds  map[string]int
 	size   int  // of all, in bytes
@@ -37,7 +38,10 @@ const (
 
 // Add registers a secret of a kind such as "access_token" and returns the placeholder that stands for it
 // in reports. Values shorter than six bytes are removed where a field has nothing else as its value: see Field.
-func (s *Secrets) Add(kind, value string) string {
+func (s *Secrets) Add(kind, value string) string { return s.add(kind, value, "") }
+
+// add is Add with a placeholder; empty for one by kind and number.
+func (s *Secrets) add(kind, value, placeholder string) string {
 	if len(value) < shortestSecret {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -45,7 +49,7 @@ func (s *Secrets) Add(kind, value string) string {
 			s.short = map[string]string{}
 		}
 		if value != "" && s.short[value] == "" && len(s.short) < mostShort {
-			s.short[value] = kind
+			s.short[value] = cmp.Or(placeholder, "‹"+kind+"›")
 		}
 		return value
 	}
@@ -70,7 +74,7 @@ func (s *Secrets) Add(kind, value string) string {
 	}
 	s.size += cost
 	s.kinds[kind]++
-	p := fmt.Sprintf("‹%s#%d›", kind, s.kinds[kind])
+	p := cmp.Or(placeholder, fmt.Sprintf("‹%s#%d›", kind, s.kinds[kind]))
 	s.values[strings.Clone(value)] = p // not the text around it
 	return p
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"html"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -20,7 +21,7 @@ var secretFields = []string{
 // places finds secrets that are too short to be looked for everywhere: where a field has such a name, and nothing but the secret
 // as its value.
 type places struct {
-	kinds               map[string]string // value -> kind
+	placeholders        map[string]string // value -> placeholder
 	values              []string
 	fields              []string
 	form, member, input *regexp.Regexp
@@ -33,9 +34,8 @@ func (s *Secrets) places() *places {
 	if len(s.short) == 0 {
 		return nil
 	}
-	p := &places{kinds: map[string]string{}, fields: slices.Clone(secretFields)}
-	for v, kind := range s.short {
-		p.kinds[v] = kind
+	p := &places{placeholders: maps.Clone(s.short), fields: slices.Clone(secretFields)}
+	for v := range s.short {
 		p.values = append(p.values, v)
 	}
 	for name := range s.fields {
@@ -54,13 +54,8 @@ func (s *Secrets) places() *places {
 	return p
 }
 
-// kind is that of a short secret; empty if the value is none.
-func (p *places) kind(value string) string {
-	if kind := p.kinds[value]; kind != "" {
-		return "‹" + kind + "›"
-	}
-	return ""
-}
+// kind is what stands for a short secret; empty if the value is none.
+func (p *places) kind(value string) string { return p.placeholders[value] }
 
 // text removes short secrets from fields of forms and URLs, from members of JSON, and from fields of a page that are filled in.
 func (p *places) text(s string) string {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
@@ -16,12 +17,12 @@ func (s *preparation) leave(ctx context.Context, target *url.URL) error {
 	s.reach = s.client.Classify(ctx, target)
 	c := &s.cfg
 	if c.Foreign && s.reach != wire.Public {
-		return usage("%s is in your own network, and a registry names it: if it is yours, list its URL yourself", c.URL)
+		return usage("%s is in your own network, and a registry names it: if it is yours, list its URL yourself", reports.Named(c.URL))
 	}
 	active := len(c.Users) > 0 || c.Driver == "manual" || c.Register != nil && *c.Register || c.AllowIntrusive != nil && *c.AllowIntrusive
 	if active && s.reach == wire.Public && !c.Authorized {
 		return usage("%s is not in your own network: to sign in, register clients or allow intrusive checks there, say that its owner lets "+
-			"you, by --i-am-authorized", c.URL)
+			"you, by --i-am-authorized", reports.Named(c.URL))
 	}
 	if _, err := netip.ParseAddr(target.Hostname()); err != nil && s.reach != wire.Public && !document.PrivateHost(target.Hostname()) &&
 		len(c.ConnectTo) == 0 {

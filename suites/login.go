@@ -322,11 +322,18 @@ func (s *preparation) unregister(ctx context.Context) []reports.Fact {
 	return nil
 }
 
+// longestNotice bounds what a target may have put into a notice, in bytes. The longest address to open fits.
+const longestNotice = 20 << 10
+
 // say tells the user something about the run itself, without what a target may have put into it: secrets, and characters that
 // control a terminal.
 func (s *preparation) say(notice string) {
 	if s.cfg.OnNotice != nil {
-		s.cfg.OnNotice(reports.Printable(s.secrets.Remove(notice)))
+		notice = s.secrets.Remove(notice)
+		if len(notice) > longestNotice {
+			notice = strings.ToValidUTF8(notice[:longestNotice], "") + "…"
+		}
+		s.cfg.OnNotice(reports.Printable(notice))
 	}
 }
 

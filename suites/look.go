@@ -40,7 +40,7 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 	}
 	defer s.close(ctx)
 	sv := s.world.Survey
-	out := Surveyed{Revisions: sv.Status, Tools: sv.Listed, Unreachable: s.run.Unreachable}
+	out := Surveyed{Revisions: sv.Status, Tools: sv.Listed, Unreachable: s.secrets.Remove(s.run.Unreachable)}
 	for _, ex := range sv.Refused {
 		out.Protected = out.Protected || expect.Status(ex) == 401
 		if then, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", expect.Header(ex, "Date")); err == nil {

@@ -187,6 +187,8 @@ func (c *Config) newClient(u *url.URL, secrets *reports.Secrets, limits wire.Lim
 // secrets are those that the configuration holds.
 func (c *Config) secrets() *reports.Secrets {
 	secrets := &reports.Secrets{}
+	secrets.AddQuery(c.URL)
+	secrets.AddQuery(c.OtherResource)
 	secrets.Add("access_token", c.Token)
 	if i := strings.LastIndexByte(c.Token, '.'); i >= 0 {
 		secrets.Add("signature", c.Token[i+1:])
@@ -208,7 +210,7 @@ func (s *preparation) beginReport(sv *survey.Survey) {
 	cfg := &s.cfg
 	s.run = reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: Build().Version}, Started: s.started, Catalogue: requirements.Digest(),
-		Target: reports.Target{URL: cfg.URL, Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{},
+		Target: reports.Target{URL: reports.Named(cfg.URL), Tier: "T1", File: cfg.File, Line: cfg.Line}, Results: []reports.Result{},
 		Discovered: []reports.Fact{}, Exchanges: []reports.Exchange{},
 		Revisions: sv.Status, Command: cfg.Command, AuthorizedBy: cfg.AuthorizedBy,
 	}

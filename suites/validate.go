@@ -30,7 +30,7 @@ func (c *Config) validate(reg *check.Registry) error {
 }
 
 func (c *Config) validURL() error {
-	shown := reports.WithoutUserinfo(c.URL)
+	shown := reports.Named(reports.WithoutUserinfo(c.URL))
 	u, err := document.ParseURL(c.URL)
 	switch {
 	case err != nil && !strings.Contains(c.URL, "://") && c.URL != "":
@@ -44,7 +44,7 @@ func (c *Config) validURL() error {
 	case u.User != nil || u.Fragment != "":
 		return usage("the URL %q must have no user name and no fragment", shown)
 	case c.Seed != nil && !Own(c.URL):
-		return usage("a seed makes states, verifiers and keys predictable: it is for targets in your own network, and %s is not", c.URL)
+		return usage("a seed makes states, verifiers and keys predictable: it is for targets in your own network, and %s is not", shown)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (c *Config) validLimits() error {
 	_, err := document.ParseURL(c.OtherResource)
 	switch {
 	case c.OtherResource != "" && (err != nil || c.OtherResource == c.URL):
-		return usage("the other resource %q: want the URL of another MCP endpoint", reports.WithoutUserinfo(c.OtherResource))
+		return usage("the other resource %q: want the URL of another MCP endpoint", reports.Named(reports.WithoutUserinfo(c.OtherResource)))
 	case c.MaxWait < 0:
 		return usage("a wait of %v is none: want a time such as 90s", c.MaxWait)
 	case c.ProveControl != "" && !reports.ValidNonce(c.ProveControl):

@@ -311,14 +311,14 @@ func (cert *certification) bundle(c *cobra.Command, run reports.Redacted, began 
 	return files, nil
 }
 
-// flagsOf are the flags of a command, in order. None holds a secret; those that name users and places on this machine are left
-// out.
+// flagsOf are the flags of a command, in order. None holds a secret; those that name users, or places on this machine and in its network,
+// are left out.
 func flagsOf(c *cobra.Command) []string {
 	out := []string{}
 	c.Flags().Visit(func(f *pflag.Flag) {
 		switch f.Name {
 		case "username", "second-username", "client-id", "key", "passphrase-env", "output", "product", "config", "client-cert", "client-key",
-			"ca-file", "cimd-ca-file", "login-recipe":
+			"ca-file", "cimd-ca-file", "login-recipe", "connect-to", "allow-host", "dns", "cimd-listen":
 			out = append(out, "--"+f.Name+"=…")
 		default:
 			value := f.Value.String()

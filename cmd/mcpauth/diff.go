@@ -60,9 +60,9 @@ func readRun(path string) (reports.Redacted, error) {
 }
 
 func writeDifference(w io.Writer, before, after *reports.Run, d reports.Difference) error {
-	if before.Target.URL != after.Target.URL {
-		fmt.Fprintf(w, "The runs are of different targets: %s and %s.\n", reports.OneLine(before.Target.URL, 300),
-			reports.OneLine(after.Target.URL, 300))
+	if reports.Named(before.Target.URL) != reports.Named(after.Target.URL) {
+		fmt.Fprintf(w, "The runs are of different targets: %s and %s.\n", reports.OneLine(reports.Named(before.Target.URL), 300),
+			reports.OneLine(reports.Named(after.Target.URL), 300))
 	}
 	if before.Catalogue != after.Catalogue {
 		fmt.Fprintln(w, "The runs used different catalogues: a requirement may be new rather than newly unmet.")

@@ -126,7 +126,7 @@ func (d *doctor) target(c *cobra.Command, o *options, url string) {
 		d.ill("target", seen.Unreachable)
 		return
 	}
-	d.say("ok", "target", cfg.URL+" answers; name, address and certificate are good")
+	d.say("ok", "target", reports.Named(cfg.URL)+" answers; name, address and certificate are good")
 	if skew := seen.Skew.Abs(); skew > 30*time.Second {
 		d.ill("clock", fmt.Sprintf("the target's clock differs by %v from this one: verdicts on expiry will be wrong", skew))
 	} else {

@@ -55,7 +55,8 @@ func (o *options) introduced(entries []entry) error {
 	}
 	for _, e := range entries {
 		if !suites.Own(e.URL) && o.fleet.contact == "" {
-			return fmt.Errorf("the list has servers beyond your own network, such as %s: say with --contact how their owners reach you", e.URL)
+			return fmt.Errorf("the list has servers beyond your own network, such as %s: say with --contact how their owners reach you",
+				reports.Named(e.URL))
 		}
 	}
 	return nil

@@ -190,7 +190,7 @@ func (f *fleetRun) conclude(begin context.Context) error {
 func (f *fleetRun) test(ctx context.Context, e entry, t *turn) {
 	defer t.end()
 	dir := f.folder(&e)
-	d := fleet.Done{Version: fleet.Version, Target: e.URL, File: e.name, Started: time.Now(), Made: f.o.madeBy(&e)}
+	d := fleet.Done{Version: fleet.Version, Target: reports.Named(e.URL), File: e.name, Started: time.Now(), Made: f.o.madeBy(&e)}
 	run, passive, err := f.run(ctx, e, t)
 	if ctx.Err() != nil {
 		return

@@ -76,6 +76,9 @@ func targetText(url string, seen *suites.Surveyed) string {
 	line("version: 1")
 	line("target:")
 	line("  url: %s", quoted(url))
+	if reports.Named(url) != url {
+		line("  # Its query has a secret: keep this file out of version control.")
+	}
 	for _, r := range seen.Revisions {
 		line("  # %s (%s): %s, %s", r.Revision, r.Wire, r.Status, comment(r.Why))
 	}
@@ -141,7 +144,7 @@ func targetText(url string, seen *suites.Surveyed) string {
 
 // quoted is a string as a YAML value that may stand anywhere, on one line: JSON's strings are YAML's too.
 func quoted(s string) string {
-	b, _ := json.Marshal(reports.OneLine(s, 150)) // strings always marshal
+	b, _ := json.Marshal(reports.OneLine(s, 8<<10)) // strings always marshal; a URL that is cut would be another one
 	return string(b)
 }
 

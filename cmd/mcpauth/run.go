@@ -91,7 +91,8 @@ func (o *options) register(f *pflag.FlagSet) {
 		"User-Agent of all requests, in place of one that names the check; neutral: that of an ordinary client")
 	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: ADDRESS:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
-	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "for the whole run")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Minute,
+		"for the whole run; to delete what it registered, it then takes up to 10s more")
 	f.DurationVar(&o.maxWait, "max-wait", 0,
 		"how long a check may wait for a code or a token to expire (default: not at all), and for a key set to be fetched again (at least 35s)")
 	f.IntVar(&o.maxRequests, "max-requests", 12_000, "for the whole run")
@@ -493,7 +494,7 @@ var aside = append([]string{"report", "history", "verbose", "quiet", "color", "e
 func command(c *cobra.Command, url string) string {
 	words := []string{c.CommandPath()}
 	if url != "" && c.Name() != "demo" {
-		words = append(words, reports.ShellQuoted(url))
+		words = append(words, reports.ShellQuoted(reports.Named(url)))
 	}
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if slices.Contains(aside, f.Name) {
@@ -572,7 +573,8 @@ func (o *options) cost(c *cobra.Command, cfg suites.Config) {
 		return
 	}
 	rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 12_000), cmp.Or(cfg.Concurrency, 16)
-	notice(c, "this run sends at most %d requests, %g a second, %d at once, to %s and the servers it names", most, rate, at, cfg.URL)
+	notice(c, "this run sends at most %d requests, %g a second, %d at once, to %s and the servers it names", most, rate, at,
+		reports.Named(cfg.URL))
 }
 
 // threshold judges --fail-on.

@@ -138,10 +138,10 @@ func canonical(address string) (string, error) {
 		return "", notAURL(err, address)
 	}
 	if u.Scheme = strings.ToLower(u.Scheme); u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return "", fmt.Errorf("%s: want the http or https URL of an MCP endpoint", reports.WithoutUserinfo(address))
+		return "", fmt.Errorf("%s: want the http or https URL of an MCP endpoint", reports.Named(reports.WithoutUserinfo(address)))
 	}
 	if u.User != nil {
-		return "", fmt.Errorf("%s: a list holds no user name and no password: leave them out", reports.WithoutUserinfo(address))
+		return "", fmt.Errorf("%s: a list holds no user name and no password: leave them out", reports.Named(reports.WithoutUserinfo(address)))
 	}
 	host := strings.ToLower(u.Hostname())
 	if strings.Contains(host, ":") {
@@ -161,8 +161,12 @@ func notAURL(err error, address string) error {
 	if errors.As(err, &e) {
 		err = e.Err
 	}
-	if strings.Contains(address, "@") {
+	_, rest, _ := strings.Cut(address, "://")
+	switch authority, _, _ := strings.Cut(rest, "/"); {
+	case strings.Contains(authority, "@"):
 		err = errors.New("leave out the user name and the password")
+	case strings.Contains(address, "@") && strings.Contains(err.Error(), "port"): // what it quotes may be a part of a password
+		err = errors.New("invalid port after host")
 	}
 	return fmt.Errorf("not a URL: %w", err)
 }
@@ -210,6 +214,12 @@ type registryPage struct {
 	} `json:"metadata"`
 }
 
+// longestURL is the longest URL that a list of somebody else may name.
+const longestURL = 2000
+
+// listable reports that a URL is on one line of a list as it is.
+func listable(address string) bool { return reports.OneLine(address, longestURL) == address }
+
 type registryServer struct {
 	Remotes []struct {
 		Type string `json:"type"`
@@ -256,7 +266,7 @@ func (l *registryList) add(page *registryPage) {
 			if r.Type != "streamable-http" {
 				continue
 			}
-			if _, err := canonical(r.URL); err != nil || strings.Contains(r.URL, "{") {
+			if _, err := canonical(r.URL); err != nil || strings.Contains(r.URL, "{") || !listable(r.URL) {
 				l.unusable++
 				continue
 			}

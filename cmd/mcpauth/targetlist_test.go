@@ -1,6 +1,9 @@
 package main
 
 import (
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -60,4 +63,49 @@ func innocent(text string) (most int) {
 		most = max(most, strings.Count(line, "secret"))
 	}
 	return most
+}
+
+// Whatever the configuration of a client is, reading it takes memory and time in proportion to it, and what is listed of it is a URL
+// without anything that may be secret.
+func FuzzClients(f *testing.F) {
+	f.Add(`{"mcpServers":{"a":{"url":"https://user:secret@a.example/mcp?key=secret#secret"},"b":{"command":"npx","args":["mcp-remote","http://b"]}}}`)
+	f.Add("{// comment\n\"mcp\":{\"servers\":{\"a\":{\"serverUrl\":\"https://a.example/{x}\"},},},}")
+	f.Add(`{"servers":` + strings.Repeat(`{"mcp":{"servers":`, 500))
+	f.Add(`{"a":[` + strings.Repeat("/* */,", 500) + "]}")
+	f.Add(`{"servers":{"a":{"args":["http://b/?x",1,null]}}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<18 {
+			t.Skip()
+		}
+		for _, text := range []string{text, `{"servers":{` + strings.Repeat(text, 100) + `}}`} {
+			costs.Bounded(t, len(text), 500, func() {
+				found, err := readClient([]byte(text))
+				if err != nil {
+					return
+				}
+				for _, address := range found.urls {
+					if u, err := url.Parse(address); err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Host == "" {
+						t.Errorf("%q is listed (%v)", address, err)
+					}
+				}
+			})
+		}
+	})
+}
+
+// Whatever a baseline is, reading it takes memory and time in proportion to it.
+func FuzzBaseline(f *testing.F) {
+	f.Add("version: 1\naccepted:\n- {id: RS-CHALLENGE-401-STATUS, reason: x, expires: 2027-01-31}\n")
+	f.Add("a: &a [x,x]\nb: &b [*a,*a]\naccepted: [*b,*b]\n" + strings.Repeat("[", 200))
+	f.Add("version: 1\naccepted:\n" + strings.Repeat("- {}\n", 500))
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<16 {
+			t.Skip()
+		}
+		path := filepath.Join(t.TempDir(), "baseline.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		costs.Bounded(t, len(text), 4000, func() { _, _ = readBaseline(path, false) })
+	})
 }

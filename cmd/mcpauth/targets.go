@@ -81,7 +81,7 @@ func fromRegistry(c *cobra.Command, paths []string) error {
 
 func printEntries(c *cobra.Command, entries []entry) error {
 	for _, e := range distinct(entries) {
-		if _, err := fmt.Fprintln(c.OutOrStdout(), reports.OneLine(e.URL, 2000)); err != nil {
+		if _, err := fmt.Fprintln(c.OutOrStdout(), e.URL); err != nil {
 			return &exit{reports.ExitToolFailed, err}
 		}
 	}
@@ -115,7 +115,7 @@ func fromClients(c *cobra.Command, paths []string) error {
 		notice(c, "%s left out: run as a local command, without authorization to test", reports.Count(all.local, "server"))
 	}
 	if all.unusable > 0 {
-		notice(c, "%s left out: the URL has variables", reports.Count(all.unusable, "server"))
+		notice(c, "%s left out: the URL has variables, or cannot be used", reports.Count(all.unusable, "server"))
 	}
 	if len(all.keyed) > 0 {
 		notice(c, "%s left out: the path of the URL may hold a key (%s); list the URL yourself if it does not",
@@ -215,7 +215,7 @@ func (s *clientServers) add(name string, value any) {
 		return
 	}
 	switch address := remote(server); {
-	case strings.ContainsAny(address, "{}"):
+	case strings.ContainsAny(address, "{}") || !listable(address):
 		s.unusable++
 	case mayHoldKey(address):
 		s.keyed = append(s.keyed, name)

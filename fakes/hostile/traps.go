@@ -43,6 +43,7 @@ var Traps = []Trap{
 	{Name: "giant secrets", Promise: "tokens and cookies of any size are bounded: at most 128 MiB of memory", Start: giantSecrets},
 	{Name: "odd JSON", Promise: "JSON is bounded in depth and members; duplicates and odd cases are findings", Start: oddJSON},
 	{Name: "endless streams", Promise: "event streams are bounded", Start: endless},
+	{Name: "long events", Promise: "events without an end, on many streams at once, are bounded: at most 128 MiB of memory", Start: longEvents},
 	{Name: "rate", Promise: "the stated rate and concurrency are kept", Start: rate},
 	{Name: "budget", Promise: "the request limit is a hard stop", Start: budget},
 	{Name: "side effects", Promise: "clients are deleted again; undeclared tools run never, and are called only if read-only, with bad tokens",
@@ -56,9 +57,11 @@ var Traps = []Trap{
 		}},
 	{Name: "a mix-up", Promise: "the answer to a login by hand counts only if it is of the authorization server that was asked", Start: mixUp},
 	{Name: "an endpoint that is no URL", Promise: "nobody is told to open an address with control characters", Start: handEndpoint},
+	{Name: "an address without end", Promise: "nor an address that no browser opens, wherever it comes from", Start: giantAddress},
 	{Name: "markup", Promise: "nothing of a target acts in HTML, Markdown, XML or JSON", Start: markup},
 	{Name: "paths in names", Promise: "no file is written but the reports", Start: paths},
 	{Name: "secrets", Promise: "no secret is in any output, in any spelling", Start: secrets},
+	{Name: "a secret in the URL", Promise: "the value of a key in the target's query is in no output", Start: secretInURL},
 	{Name: "short secrets", Promise: "a password of any length is removed where a field has it as its value", Start: shortSecrets},
 	{Name: "foreign schemes", Promise: "javascript: and file: endpoints are text", Start: schemes},
 	{Name: "10,000 keys", Promise: "a huge key set is bounded", Start: manyKeys},
@@ -160,21 +163,25 @@ func credentialsElsewhere() (*Attack, error) {
 }
 
 func redirects() (*Attack, error) {
-	var n atomic.Int64
+	const onward = "/onward" // which nothing but redirects names
+	var n, followed atomic.Int64
 	r, err := wrapped(func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			n.Add(1)
-			http.Redirect(w, req, req.URL.Path+"x", http.StatusFound)
+			if strings.HasPrefix(req.URL.Path, onward) {
+				followed.Add(1)
+			}
+			http.Redirect(w, req, onward+req.URL.Path, http.StatusFound)
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
-		if n.Load() > 600 {
-			return fmt.Errorf("%d requests: redirects are followed", n.Load())
+		if followed.Load() > 0 {
+			return fmt.Errorf("%d of %d requests follow redirects", followed.Load(), n.Load())
 		}
-		return notGreen(o)
+		return errors.Join(unsprung(n.Load()), notGreen(o))
 	}}, nil
 }
 
@@ -312,6 +319,31 @@ func endless() (*Attack, error) {
 	}
 	return &Attack{Args: []string{"run", r.URL, "--timeout", "6s"}, Close: r.Close, Judge: func(o Outcome) error {
 		return errors.Join(within(o, 10*time.Second), lean(o, 128<<20), notGreen(o))
+	}}, nil
+}
+
+// longEvents answers each message with a stream that has one event, which does not end.
+func longEvents() (*Attack, error) {
+	line := "data: " + strings.Repeat("x", 1<<20)
+	var sent atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path != "/mcp" {
+				h.ServeHTTP(w, req)
+				return
+			}
+			sent.Add(1)
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, line) // the client may have left
+			_ = http.NewResponseController(w).Flush()
+			<-req.Context().Done()
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "6s"}, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(unsprung(sent.Load()), lean(o, 128<<20), notGreen(o))
 	}}, nil
 }
 
@@ -631,6 +663,42 @@ func handEndpoint() (*Attack, error) {
 	}}, nil
 }
 
+// giantAddress has the answer to a pushed request bring half a megabyte for a person to open.
+func giantAddress() (*Attack, error) {
+	callback, release, err := freeCallback()
+	if err != nil {
+		return nil, err
+	}
+	var pushed atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path != "/par" {
+				h.ServeHTTP(w, req)
+				return
+			}
+			pushed.Add(1)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, `{"request_uri":"urn:`+strings.Repeat("x", 500<<10)+`","expires_in":90}`) // the client may have left
+		})
+	}, func(o *reference.Options) {
+		o.Behaviour.Metadata = func(_ string, doc map[string]any) {
+			doc["require_pushed_authorization_requests"] = true
+			doc["pushed_authorization_request_endpoint"] = origin(fmt.Sprint(doc["token_endpoint"])) + "/par"
+		}
+	})
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return &Attack{Args: byHand(r, callback), Close: func() { r.Close(); release() }, Judge: func(o Outcome) error {
+		if n := len(o.Stderr); n > 64<<10 {
+			return fmt.Errorf("%d bytes were written to the terminal", n)
+		}
+		return errors.Join(unsprung(pushed.Load()), inert(o))
+	}}, nil
+}
+
 const payload = `</script><script>alert(1)</script><img src=http://attacker.example/x onerror=alert(1)>![x](http://attacker.example/y)` +
 	`[z](javascript:alert(1))]]><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>&e;` + "`|${{ secrets.X }}"
 
@@ -747,6 +815,41 @@ func secrets() (*Attack, error) {
 			}
 			return errors.Join(unsprung(said.Load()), notGreen(o))
 		}}, nil
+}
+
+// secretInURL is a target with a key in the query of its URL, which it says back.
+func secretInURL() (*Attack, error) {
+	const key = "canary-9Kx2mQ7vTz4LpW8s"
+	var said atomic.Int64
+	r, err := wrapped(func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Query().Get("api_key") == key {
+				said.Add(1)
+				for name, value := range spellings(key) {
+					w.Header().Set("X-Echo-"+name, value)
+				}
+				w.Header().Set("Link", "<"+req.URL.String()+">; rel=self")
+			}
+			h.ServeHTTP(w, req)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	args, env := signedIn(r, "--verbose", "--only", "RS-*")
+	args[1] += "?tenant=acme&api_key=" + key
+	return &Attack{Args: args, Environment: env, Close: r.Close, Judge: func(o Outcome) error {
+		all := o.All()
+		for name, value := range spellings(key) {
+			if i := strings.Index(all, value); i >= 0 && len(value) > 1 {
+				return fmt.Errorf("the key is in an output, %s: %.120q", name, all[max(0, i-60):])
+			}
+		}
+		if !strings.Contains(o.Reports["json"], "?tenant=acme&api_key=redacted-") {
+			return errors.New("the report does not name its target")
+		}
+		return unsprung(said.Load())
+	}}, nil
 }
 
 // shortSecrets has a user with a short password, which the server says back in fields of all kinds.

@@ -50,7 +50,8 @@ const (
 	largestFile    = 64 << 20
 	largestText    = 4 << 20 // what is neither results nor a report: its values take many times its size in memory
 	mostFiles      = 20
-	largestResults = 256 << 20 // unpacked
+	largestResults = 64 << 20 // unpacked
+	mostGrowth     = 100      // unpacked to packed: those that are written grow by 15
 )
 
 // Manifest lists the files of a bundle.
@@ -119,11 +120,17 @@ func unpack(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := io.ReadAll(io.LimitReader(z, largestResults+1))
-	if err == nil && len(out) > largestResults {
-		err = fmt.Errorf("it is larger than %d MiB", largestResults>>20)
+	most := int64(min(largestResults, mostGrowth*len(b)))
+	var out bytes.Buffer
+	switch n, err := io.Copy(&out, io.LimitReader(z, most+1)); {
+	case err != nil:
+		return nil, err
+	case n > most && most < largestResults:
+		return nil, fmt.Errorf("it grows more than %d to 1", mostGrowth)
+	case n > most:
+		return nil, fmt.Errorf("it is larger than %d MiB", largestResults>>20)
 	}
-	return out, err
+	return out.Bytes(), nil
 }
 
 // Write writes a bundle into a new or empty folder: whole, or not at all.

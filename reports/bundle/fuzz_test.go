@@ -1,10 +1,15 @@
 package bundle_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fixtures/costs"
 	"github.com/mcpauth/conformance/fixtures/profiles"
@@ -74,11 +79,11 @@ func consistent(t *testing.T, files bundle.Files, given string) {
 		if name == given {
 			return
 		}
-		b, err := json.Marshal(value)
-		if err != nil {
+		var b bytes.Buffer // as a bundle has it: of another form it is not read on
+		if err := reports.WriteJSON(&b, value, "  "); err != nil {
 			t.Fatal(err)
 		}
-		files[name] = b
+		files[name] = b.Bytes()
 	}
 	m := bundle.Manifest{Version: 1}
 	for _, name := range bundle.Described {
@@ -87,6 +92,36 @@ func consistent(t *testing.T, files bundle.Files, given string) {
 	add(bundle.ManifestFile, m)
 	signed := bundle.Descriptor{Name: bundle.ManifestFile, Digest: map[string]string{"sha256": bundle.Digest(files[bundle.ManifestFile])}}
 	s := bundle.Statement{Type: bundle.StatementType, PredicateType: bundle.PredicateType, Subject: []bundle.Descriptor{signed}}
+	set := profiles.Current()[0]
+	c := &s.Predicate.Certification
+	c.Set, c.Profile, c.Revision, c.Expires = set.Name(), set.Profile, set.Revision, time.Now().Add(time.Hour)
 	add(bundle.StatementFile, s)
 	add(bundle.PredicateFile, s.Predicate)
+}
+
+// Results of a stranger may be a bomb: 256 MiB of zeros in a file of 256 KiB.
+func TestResultsThatGrow(t *testing.T) {
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	for range 256 {
+		_, err := z.Write(make([]byte, 1<<20))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	files := bundle.Files{bundle.SetFile: profiles.Current()[0].Text, bundle.ProductFile: []byte(anyProduct)}
+	for _, name := range bundle.Described {
+		if files[name] == nil {
+			files[name] = []byte("x")
+		}
+	}
+	files[bundle.ResultsFile] = bomb.Bytes()
+	consistent(t, files, "")
+	o := bundle.Options{Now: time.Now(), Unsigned: true, Rejudge: func(*reports.Run) reports.Rejudged { return reports.Rejudged{} }}
+	var v bundle.Verification
+	costs.Bounded(t, bomb.Len(), 500, func() { v = files.Verify(t.Context(), o) })
+	says := ""
+	for _, p := range v.Problems {
+		says += p.String() + "\n"
+	}
+	assert.Contains(t, says, "results.json.gz: it cannot be unpacked: it grows more than 100 to 1")
 }

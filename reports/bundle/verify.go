@@ -116,6 +116,8 @@ type verifier struct {
 	o         Options
 	statement Statement
 	set       profiles.Set
+	results   []byte // unpacked
+	unpacking error  // why they are not
 	run       *reports.Run
 }
 
@@ -214,8 +216,8 @@ func (v *verifier) secrets() {
 	for _, name := range slices.Sorted(maps.Keys(v.files)) {
 		b := v.files[name]
 		if name == ResultsFile {
-			if text, err := unpack(b); err == nil {
-				b = text
+			if v.results, v.unpacking = unpack(b); v.unpacking == nil {
+				b = v.results
 			}
 		}
 		if name == SignatureFile || name == KeylessFile {
@@ -348,12 +350,12 @@ func why(name string) string {
 }
 
 func (v *verifier) readResults() bool {
-	text, err := unpack(v.files[ResultsFile])
-	if err != nil {
-		v.add(BadResults, ResultsFile, "it cannot be unpacked: %v", err)
+	if v.unpacking != nil {
+		v.add(BadResults, ResultsFile, "it cannot be unpacked: %v", v.unpacking)
 		return false
 	}
-	run, err := reportjson.Read(bytes.NewReader(text))
+	run, err := reportjson.Read(bytes.NewReader(v.results))
+	v.results = nil
 	if err != nil {
 		v.add(BadResults, ResultsFile, "it cannot be read: %v", err)
 		return false

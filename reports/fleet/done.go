@@ -204,18 +204,35 @@ func (d *Done) unknown() string {
 	if d.State == Tested && !slices.Contains(reports.Kinds, d.Outcome.Kind) {
 		return fmt.Sprintf("there is no outcome %q", d.Outcome.Kind)
 	}
+	if d.Requests < 0 || d.Requests > mostRequests || d.Duration < 0 || d.Duration > longestRun {
+		return fmt.Sprintf("no run sends %d requests in %g ms", d.Requests, float64(d.Duration))
+	}
+	judged := map[string]bool{}
 	for v, ids := range d.Verdicts {
 		if !slices.Contains(reports.Verdicts, v) {
 			return fmt.Sprintf("there is no verdict %q", v)
 		}
 		for _, id := range ids {
-			if len(id) > 100 || !requirementID.MatchString(id) {
+			switch {
+			case len(id) > 100 || !requirementID.MatchString(id):
 				return fmt.Sprintf("%.100q is no id of a requirement", id)
+			case judged[id]:
+				return fmt.Sprintf("%s has two verdicts", id)
+			case len(judged) == mostJudged:
+				return fmt.Sprintf("it has verdicts on more than %d requirements", mostJudged)
 			}
+			judged[id] = true
 		}
 	}
 	return ""
 }
+
+// Numbers that no run reaches: beyond them the sums of a folder would be wrong.
+const (
+	mostRequests = 1 << 30
+	mostJudged   = 5_000
+	longestRun   = reports.Milliseconds(366 * 24 * 60 * 60 * 1000)
+)
 
 // Finished reports whether a target's folder holds what a run by made would write again: the whole results of a target that was tested,
 // or that could not be reached. A file that cannot be read is no result.

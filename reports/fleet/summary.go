@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,7 +121,9 @@ func (s *Summary) add(key string, d *Done) {
 	s.States[d.State]++
 	s.Requests += d.Requests
 	took := time.Duration(float64(d.Duration) * float64(time.Millisecond))
-	s.Work += took
+	if s.Work += took; s.Work < 0 {
+		s.Work = math.MaxInt64
+	}
 	s.Made[d.Made]++
 	if s.First.IsZero() || d.Started.Before(s.First) {
 		s.First = d.Started

@@ -139,6 +139,9 @@ func inconsistent(run *reports.Run) (at []string, says string) {
 			}
 		}
 	}
+	if s := run.Shard; s != nil && s.Index > s.Count {
+		return []string{"shard", "index"}, fmt.Sprintf("there are %d shards", s.Count)
+	}
 	for i := 1; i < len(run.Exchanges); i++ {
 		if run.Exchanges[i].Number <= run.Exchanges[i-1].Number {
 			return []string{"exchanges", strconv.Itoa(i), "number"}, "exchanges are in the order of their numbers"

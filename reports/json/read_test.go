@@ -76,8 +76,11 @@ func TestReadsOnlyWhatItWrites(t *testing.T) {
 		"a count": {`"FAIL": 1`, `"\u001b": 1`, "value must be one of 'PASS'"},
 		"a time": {`"started": "2023-11-14T22:13:20Z",` + "\n  \"duration", `"started": "yesterday",` + "\n  \"duration",
 			"started: "},
-		"a check":                  {`"check": "survey"`, `"check": "a b"`, "exchanges/1/check: "},
-		"the order of exchanges":   {`"number": 2`, `"number": 1`, "exchanges/1/number: exchanges are in the order of their numbers"},
+		"a check":                {`"check": "survey"`, `"check": "a b"`, "exchanges/1/check: "},
+		"the order of exchanges": {`"number": 2`, `"number": 1`, "exchanges/1/number: exchanges are in the order of their numbers"},
+		"a shard of none": {`"pending": 0`, `"pending": 0, "shard": {"index": 1, "count": 2000000000}`, // of which each would be missed
+			"shard/count: maximum: got "},
+		"a shard beyond all":       {`"pending": 0`, `"pending": 0, "shard": {"index": 3, "count": 2}`, "shard/index: there are 2 shards"},
 		"an unknown member":        {`"pending": 0`, `"pending": 0, "x": 1`, "additional properties 'x' not allowed"},
 		"a member in other case":   {`"pending": 0`, `"pending": 0, "Results": []`, "additional properties 'Results' not allowed"},
 		"a member twice":           {`"pending": 0`, `"pending": 0, "results": []`, `the member "results" appears twice`},

@@ -374,3 +374,17 @@ func FuzzTargetFile(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a login recipe is, reading it takes memory and time in proportion to it.
+func FuzzRecipe(f *testing.F) {
+	f.Add("version: 1\npages:\n- {match: https://a.example/*, steps: [{fill: '#u', with: username}, {click: button}]}\n")
+	f.Add("a: &a [x,x]\nb: &b [*a,*a]\npages: [*b,*b]\n" + strings.Repeat("[", 200))
+	f.Add("version: 1\npages:\n" + strings.Repeat("- {approve: [{}], deny: [{}]}\n", 300))
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<16 {
+			t.Skip()
+		}
+		path := write(t, "recipe.yaml", text)
+		costs.Bounded(t, len(text), 4000, func() { _, _ = target.LoadRecipe(path) })
+	})
+}

@@ -83,6 +83,8 @@ func FuzzParseChallenges(f *testing.F) {
 	f.Fuzz(func(t *testing.T, field string) {
 		var challenges []document.Challenge
 		var err error
+		many := strings.Repeat(field, 1+64<<10/(1+len(field)))
+		costs.Bounded(t, len(many), 200, func() { _, _, _ = document.ParseChallenges(many) })
 		costs.Bounded(t, len(field), 200, func() { challenges, _, err = document.ParseChallenges(field) })
 		if err != nil {
 			return
@@ -167,6 +169,8 @@ func FuzzParseValue(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var v any
 		var err error
+		many := "[" + strings.Repeat(text+",", 1+256<<10/(1+len(text))) + "1]"
+		costs.Bounded(t, len(many), 200, func() { _, _ = document.ParseValue(many) })
 		costs.Bounded(t, len(text), 200, func() { v, err = document.ParseValue(text) })
 		if err == nil && document.Kind(v) == "" {
 			t.Fatal("a value without a kind")

@@ -23,6 +23,9 @@ import (
 // handTime is how long a person has to sign in.
 const handTime = 5 * time.Minute
 
+// longestAddress is the longest address that a person is told to open, in bytes: browsers and servers take no longer ones.
+const longestAddress = 16 << 10
+
 // ByHand has a person complete one flow in a browser of their own, and returns its tokens. show tells them the address.
 // The error says what to do.
 func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth.Tokens, error) {
@@ -46,6 +49,9 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 		if address, ex = push(address); address == "" {
 			return nil, errors.New(login.Unpushed(ex))
 		}
+	}
+	if len(address) > longestAddress {
+		return nil, fmt.Errorf("the address at which to sign in has %d bytes, more than %d: nobody can open it", len(address), longestAddress)
 	}
 	show(address)
 	ctx, cancel := context.WithTimeout(ctx, handTime)
@@ -112,7 +118,8 @@ func (s *Session) redeemByHand(ctx context.Context, c *oauth.Client, pair oauth.
 		return nil, errors.New(why)
 	}
 	if got.Get("code") == "" {
-		return nil, fmt.Errorf("the authorization server answered with the error %q %s", got.Get("error"), got.Get("error_description"))
+		return nil, fmt.Errorf("the authorization server answered with the error %q %s", reports.OneLine(got.Get("error"), 100),
+			reports.OneLine(got.Get("error_description"), 500))
 	}
 	form := s.Redemption(c, got.Get("code"), pair)
 	fields := c.Authenticate(&form)
@@ -143,7 +150,7 @@ func (s *Session) ofAnother(answer url.Values) string {
 			"(RFC 9207 section 2.4): its code was not sent to the token endpoint", expected)
 	case len(got) > 1 || len(got) == 1 && got[0] != expected:
 		return fmt.Sprintf("the answer is of the authorization server %q, not of %s, which was asked (RFC 9207 section 2.4): its code was "+
-			"not sent to the token endpoint", strings.Join(got, " and "), expected)
+			"not sent to the token endpoint", reports.OneLine(strings.Join(got, " and "), 300), expected)
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -15,6 +16,7 @@ const (
 	plenty    = 24 << 20 // counted bytes, up to which every answer is kept as far as Limits.Body goes
 	tight     = 30 << 20 // counted bytes, up to which 64 KiB of each answer are kept; beyond, 2 KiB
 	long      = 64 << 10 // of a body that nobody can read as a whole
+	atOnce    = 16 << 20 // of long bodies that are being read: beyond, each ends where it is
 	short     = 2 << 10
 	longField = 8 << 10 // of a header field
 	fields    = 4 << 10 // of all header fields of an answer, where there is no plenty
@@ -33,6 +35,31 @@ func (c *Client) room() int64 {
 	}
 	return min(short, c.opt.Limits.Body)
 }
+
+// sharing reads a body as long as there is room for all long bodies that are being read: dozens may come at once.
+type sharing struct {
+	io.Reader
+	client  *Client
+	read    int64
+	counted int64 // of read, at the client
+	cut     bool  // there was no more room
+}
+
+func (s *sharing) Read(p []byte) (int, error) {
+	if s.read >= long && s.client.reading.Load() > atOnce {
+		s.cut = true
+		return 0, io.EOF
+	}
+	n, err := s.Reader.Read(p)
+	if s.read += int64(n); s.read > long {
+		s.client.reading.Add(s.read - s.counted)
+		s.counted = s.read
+	}
+	return n, err
+}
+
+// end makes room for others.
+func (s *sharing) end() { s.client.reading.Add(-s.counted) }
 
 // weight is what an exchange takes beyond the ordinary, in bytes.
 func weight(ex *reports.Exchange) int64 {

@@ -2,8 +2,12 @@ package wire
 
 import (
 	"io"
+	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fixtures/costs"
 	"github.com/mcpauth/conformance/reports"
@@ -47,4 +51,31 @@ func (e *endless) Read(b []byte) (int, error) {
 		e.rest.Reset(e.part)
 	}
 	return e.rest.Read(b)
+}
+
+// Dozens of streams may come at once, each with one event that does not end: where all of them have taken their room, the next ends.
+func TestLongBodiesShareTheirRoom(t *testing.T) {
+	c := New(Options{Guard: NewGuard("127.0.0.1", nil)})
+	others := &sharing{Reader: io.LimitReader(&endless{part: "x"}, atOnce+1), client: c}
+	_, err := io.Copy(io.Discard, others)
+	require.NoError(t, err)
+	stream := &reports.Response{}
+	require.NoError(t, c.stream(Request{}, io.NopCloser(nil), &endless{part: "data: x"}, stream))
+	assert.True(t, stream.Truncated)
+	assert.InDelta(t, long, len(stream.Body), 8<<10)
+	body := func() (*reports.Response, error) {
+		return c.read(Request{}, &http.Response{StatusCode: 200, Body: io.NopCloser(io.LimitReader(&endless{part: "x"}, 500<<10))})
+	}
+	cut, err := body()
+	require.NoError(t, err)
+	assert.True(t, cut.Truncated)
+	others.end()
+	assert.Zero(t, c.reading.Load(), "what is read makes room")
+	whole, err := body()
+	require.NoError(t, err)
+	assert.False(t, whole.Truncated)
+	assert.Len(t, whole.Body, 500<<10)
+	alone := &reports.Response{}
+	require.NoError(t, c.stream(Request{}, io.NopCloser(nil), &endless{part: "data: x"}, alone))
+	assert.Len(t, alone.Body, 1<<20)
 }

@@ -102,6 +102,7 @@ type Client struct {
 	sent      atomic.Int64
 	number    atomic.Int64
 	kept      atomic.Int64 // bytes of all exchanges, beyond the ordinary
+	reading   atomic.Int64 // bytes of long bodies that are being read
 	asked     asked
 }
 
@@ -577,8 +578,10 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 		return out, c.stream(req, resp.Body, body, out)
 	}
 	room := c.room()
-	b, err := io.ReadAll(io.LimitReader(body, room+1))
-	if int64(len(b)) > room {
+	shared := &sharing{Reader: io.LimitReader(body, room+1), client: c}
+	defer shared.end()
+	b, err := io.ReadAll(shared)
+	if int64(len(b)) > room || shared.cut {
 		b, out.Truncated = b[:min(long, room)], true
 	}
 	out.Body = string(b)
@@ -647,7 +650,9 @@ func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *rep
 	var data []string
 	events := 0
 	room := c.room()
-	r := bufio.NewReader(io.LimitReader(body, room))
+	shared := &sharing{Reader: io.LimitReader(body, room), client: c}
+	defer shared.end()
+	r := bufio.NewReader(shared)
 	defer func() { resp.Body = all.String() }()
 	for {
 		start := all.Len()
@@ -662,7 +667,7 @@ func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *rep
 			}
 			data = nil
 		}
-		if events >= c.opt.Limits.Events || int64(all.Len()) >= room {
+		if events >= c.opt.Limits.Events || int64(all.Len()) >= room || shared.cut {
 			resp.Truncated = true
 			return nil
 		}
