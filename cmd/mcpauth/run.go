@@ -522,7 +522,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 		return o.carryOut(c, cfg)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(96 << 20) // collect more before a hostile target makes it more than 128 MiB
+		debug.SetMemoryLimit(84 << 20) // collect more before a hostile target makes it more than 128 MiB
 	}
 	out, err := o.outputs(c)
 	if err != nil {

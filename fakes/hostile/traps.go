@@ -163,12 +163,12 @@ func credentialsElsewhere() (*Attack, error) {
 }
 
 func redirects() (*Attack, error) {
-	const onward = "/onward" // which nothing but redirects names
+	const onward = "/onward" // the first is looked at, since the user may have meant it; from there it leads on
 	var n, followed atomic.Int64
 	r, err := wrapped(func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			n.Add(1)
-			if strings.HasPrefix(req.URL.Path, onward) {
+			if strings.HasPrefix(req.URL.Path, onward+onward) {
 				followed.Add(1)
 			}
 			http.Redirect(w, req, onward+req.URL.Path, http.StatusFound)
@@ -293,6 +293,9 @@ func oddJSON() (*Attack, error) {
 		return nil, err
 	}
 	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		if !strings.Contains(o.Reports["json"], "nested deeper than 64") && !strings.Contains(o.Reports["json"], "more than 10000 members") {
+			return errors.New("the report does not say that documents are beyond the bounds")
+		}
 		return errors.Join(lean(o, 128<<20), notGreen(o))
 	}}, nil
 }
@@ -322,21 +325,18 @@ func endless() (*Attack, error) {
 	}}, nil
 }
 
-// longEvents answers each message with a stream that has one event, which does not end.
+// longEvents answers everything with a stream that has one event, which does not end.
 func longEvents() (*Attack, error) {
-	line := "data: " + strings.Repeat("x", 1<<20)
+	part := strings.Repeat("x", 1<<16)
 	var sent atomic.Int64
-	r, err := wrapped(func(h http.Handler) http.Handler {
+	r, err := wrapped(func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if req.URL.Path != "/mcp" {
-				h.ServeHTTP(w, req)
-				return
-			}
 			sent.Add(1)
 			w.Header().Set("Content-Type", "text/event-stream")
-			_, _ = io.WriteString(w, line) // the client may have left
-			_ = http.NewResponseController(w).Flush()
-			<-req.Context().Done()
+			_, err := io.WriteString(w, "data: ")
+			for err == nil && req.Context().Err() == nil {
+				_, err = io.WriteString(w, part)
+			}
 		})
 	})
 	if err != nil {
@@ -692,8 +692,8 @@ func giantAddress() (*Attack, error) {
 		return nil, err
 	}
 	return &Attack{Args: byHand(r, callback), Close: func() { r.Close(); release() }, Judge: func(o Outcome) error {
-		if n := len(o.Stderr); n > 64<<10 {
-			return fmt.Errorf("%d bytes were written to the terminal", n)
+		if strings.Contains(o.Stderr, "sign in with a browser at") {
+			return errors.New("a person is told to open it")
 		}
 		return errors.Join(unsprung(pushed.Load()), inert(o))
 	}}, nil
@@ -845,7 +845,7 @@ func secretInURL() (*Attack, error) {
 				return fmt.Errorf("the key is in an output, %s: %.120q", name, all[max(0, i-60):])
 			}
 		}
-		if !strings.Contains(o.Reports["json"], "?tenant=acme&api_key=redacted-") {
+		if !strings.Contains(o.Reports["json"], "api_key=redacted-") {
 			return errors.New("the report does not name its target")
 		}
 		return unsprung(said.Load())
@@ -926,7 +926,7 @@ func manyKeys() (*Attack, error) {
 		o.Behaviour.JWKS = func(doc map[string]any) {
 			keys, _ := doc["keys"].([]any)
 			for i := range 10_000 {
-				keys = append(keys, map[string]any{"kty": "RSA", "kid": fmt.Sprint(i), "n": strings.Repeat("A", 342), "e": "AQAB"})
+				keys = append(keys, map[string]any{"kty": "RSA", "kid": fmt.Sprint(i), "n": "AQAB", "e": "AQAB"}) // 25 bytes a key: all are read
 			}
 			doc["keys"] = keys
 		}
@@ -935,6 +935,9 @@ func manyKeys() (*Attack, error) {
 		return nil, err
 	}
 	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		if !strings.Contains(o.Reports["json"], "more than 10000 members") {
+			return errors.New("the report does not say that the key set is beyond the bound")
+		}
 		return errors.Join(unsprung(int64(r.IDP.KeyFetches())), lean(o, 128<<20), notGreen(o))
 	}}, nil
 }

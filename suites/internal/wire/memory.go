@@ -16,7 +16,7 @@ const (
 	plenty    = 24 << 20 // counted bytes, up to which every answer is kept as far as Limits.Body goes
 	tight     = 30 << 20 // counted bytes, up to which 64 KiB of each answer are kept; beyond, 2 KiB
 	long      = 64 << 10 // of a body that nobody can read as a whole
-	atOnce    = 16 << 20 // of long bodies that are being read: beyond, each ends where it is
+	atOnce    = 8 << 20  // of long bodies that are being read: beyond, each ends where it is
 	short     = 2 << 10
 	longField = 8 << 10 // of a header field
 	fields    = 4 << 10 // of all header fields of an answer, where there is no plenty
