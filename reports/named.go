@@ -10,7 +10,8 @@ import (
 )
 
 // secretParameter is in the name of a query parameter whose value is a secret: ?api_key=, ?tavilyApiKey=, ?access_token=, ?sig=.
-var secretParameter = regexp.MustCompile(`(?i)key|token|secret|passw|pwd|auth|credential|signature|jwt|session|^(?:sig|code|pass|pin|sk|pat)$`)
+var secretParameter = regexp.MustCompile(`(?i)key|token|secret|passw|pwd|auth|credential|signature|jwt|session|` +
+	`^(?:sig|code|pass|pin|sk|pat)$`)
 
 // urlSecret is a secret in the query of a URL.
 type urlSecret struct{ name, value, placeholder string }

@@ -15,7 +15,8 @@ import (
 // A target is named without the secrets in its query, always by the same name, and by another one where a secret differs.
 func TestTargetsAreNamedWithoutSecrets(t *testing.T) {
 	for _, secret := range []string{
-		"https://h/mcp?api_key=k-1234567", "https://h/mcp?a=b&tavilyApiKey=tvly-x", "https://h/mcp?access_token=a%2Bb%20c#f", "https://h/?sig=x;k=v",
+		"https://h/mcp?api_key=k-1234567", "https://h/mcp?a=b&tavilyApiKey=tvly-x", "https://h/mcp?access_token=a%2Bb%20c#f",
+		"https://h/?sig=x;k=v",
 		"https://h/mcp?profile=0b8e1f6c-2f5a-4f0b-9d5e-1d2c3b4a5f6e", "https://h/mcp?id=ghp_" + strings.Repeat("a1B2", 9), "https://h/?key=1",
 	} {
 		named := reports.Named(secret)

@@ -68,7 +68,8 @@ func innocent(text string) (most int) {
 // Whatever the configuration of a client is, reading it takes memory and time in proportion to it, and what is listed of it is a URL
 // without anything that may be secret.
 func FuzzClients(f *testing.F) {
-	f.Add(`{"mcpServers":{"a":{"url":"https://user:secret@a.example/mcp?key=secret#secret"},"b":{"command":"npx","args":["mcp-remote","http://b"]}}}`)
+	f.Add(`{"mcpServers":{"a":{"url":"https://user:secret@a.example/mcp?key=secret#secret"},` +
+		`"b":{"command":"npx","args":["mcp-remote","http://b"]}}}`)
 	f.Add("{// comment\n\"mcp\":{\"servers\":{\"a\":{\"serverUrl\":\"https://a.example/{x}\"},},},}")
 	f.Add(`{"servers":` + strings.Repeat(`{"mcp":{"servers":`, 500))
 	f.Add(`{"a":[` + strings.Repeat("/* */,", 500) + "]}")

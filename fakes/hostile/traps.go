@@ -43,7 +43,8 @@ var Traps = []Trap{
 	{Name: "giant secrets", Promise: "tokens and cookies of any size are bounded: at most 128 MiB of memory", Start: giantSecrets},
 	{Name: "odd JSON", Promise: "JSON is bounded in depth and members; duplicates and odd cases are findings", Start: oddJSON},
 	{Name: "endless streams", Promise: "event streams are bounded", Start: endless},
-	{Name: "long events", Promise: "events without an end, on many streams at once, are bounded: at most 128 MiB of memory", Start: longEvents},
+	{Name: "long events", Promise: "events without an end, on many streams at once, are bounded: at most 128 MiB of memory",
+		Start: longEvents},
 	{Name: "rate", Promise: "the stated rate and concurrency are kept", Start: rate},
 	{Name: "budget", Promise: "the request limit is a hard stop", Start: budget},
 	{Name: "side effects", Promise: "clients are deleted again; undeclared tools run never, and are called only if read-only, with bad tokens",
@@ -663,6 +664,20 @@ func handEndpoint() (*Attack, error) {
 	}}, nil
 }
 
+// endlessPush answers pushed requests with half a megabyte.
+func endlessPush(h http.Handler, pushed *atomic.Int64) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path != "/par" {
+			h.ServeHTTP(w, req)
+			return
+		}
+		pushed.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"request_uri":"urn:`+strings.Repeat("x", 500<<10)+`","expires_in":90}`) // the client may have left
+	})
+}
+
 // giantAddress has the answer to a pushed request bring half a megabyte for a person to open.
 func giantAddress() (*Attack, error) {
 	callback, release, err := freeCallback()
@@ -670,18 +685,7 @@ func giantAddress() (*Attack, error) {
 		return nil, err
 	}
 	var pushed atomic.Int64
-	r, err := wrapped(func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if req.URL.Path != "/par" {
-				h.ServeHTTP(w, req)
-				return
-			}
-			pushed.Add(1)
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusCreated)
-			_, _ = io.WriteString(w, `{"request_uri":"urn:`+strings.Repeat("x", 500<<10)+`","expires_in":90}`) // the client may have left
-		})
-	}, func(o *reference.Options) {
+	r, err := wrapped(func(h http.Handler) http.Handler { return endlessPush(h, &pushed) }, func(o *reference.Options) {
 		o.Behaviour.Metadata = func(_ string, doc map[string]any) {
 			doc["require_pushed_authorization_requests"] = true
 			doc["pushed_authorization_request_endpoint"] = origin(fmt.Sprint(doc["token_endpoint"])) + "/par"
@@ -817,22 +821,25 @@ func secrets() (*Attack, error) {
 		}}, nil
 }
 
+// sayingKey says back a key of the query, in all spellings.
+func sayingKey(h http.Handler, key string, said *atomic.Int64) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Query().Get("api_key") == key {
+			said.Add(1)
+			for name, value := range spellings(key) {
+				w.Header().Set("X-Echo-"+name, value)
+			}
+			w.Header().Set("Link", "<"+req.URL.String()+">; rel=self")
+		}
+		h.ServeHTTP(w, req)
+	})
+}
+
 // secretInURL is a target with a key in the query of its URL, which it says back.
 func secretInURL() (*Attack, error) {
 	const key = "canary-9Kx2mQ7vTz4LpW8s"
 	var said atomic.Int64
-	r, err := wrapped(func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if req.URL.Query().Get("api_key") == key {
-				said.Add(1)
-				for name, value := range spellings(key) {
-					w.Header().Set("X-Echo-"+name, value)
-				}
-				w.Header().Set("Link", "<"+req.URL.String()+">; rel=self")
-			}
-			h.ServeHTTP(w, req)
-		})
-	})
+	r, err := wrapped(func(h http.Handler) http.Handler { return sayingKey(h, key, &said) })
 	if err != nil {
 		return nil, err
 	}

@@ -207,6 +207,11 @@ func (d *Done) unknown() string {
 	if d.Requests < 0 || d.Requests > mostRequests || d.Duration < 0 || d.Duration > longestRun {
 		return fmt.Sprintf("no run sends %d requests in %g ms", d.Requests, float64(d.Duration))
 	}
+	return d.unknownVerdict()
+}
+
+// unknownVerdict says which of the verdicts no run writes; empty for none.
+func (d *Done) unknownVerdict() string {
 	judged := map[string]bool{}
 	for v, ids := range d.Verdicts {
 		if !slices.Contains(reports.Verdicts, v) {

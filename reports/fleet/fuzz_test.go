@@ -15,8 +15,8 @@ import (
 	"github.com/mcpauth/conformance/reports/fleet"
 )
 
-const oneDone = `{"version":1,"target":"https://a.example/mcp","state":"tested","started":"2026-01-01T00:00:00Z","duration_ms":1,"requests":1,` +
-	`"made_by":{"tool":"t","catalogue":"c","configuration":"x"},"outcome":{"kind":"findings"},` +
+const oneDone = `{"version":1,"target":"https://a.example/mcp","state":"tested","started":"2026-01-01T00:00:00Z","duration_ms":1,` +
+	`"requests":1,"made_by":{"tool":"t","catalogue":"c","configuration":"x"},"outcome":{"kind":"findings"},` +
 	`"verdicts":{"FAIL":["RS-CHALLENGE-401-STATUS"]}}`
 
 // Whatever a stranger's done.json is, summing it up takes memory and time in proportion to it, in every form.
