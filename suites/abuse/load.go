@@ -70,7 +70,8 @@ var beAboveLimit = expect.Family("beAboveLimit", func(t *T) expect.Matcher {
 })
 
 func boundsMessages(t *T) {
-	Each(t, bombs(t), func(t *T, c mcp.Call) { t.Expect(t.Send(c)).To(survive, beSoon) })
+	soon := beSoon(AtItsPace(t, tooLong))
+	Each(t, bombs(t), func(t *T, c mcp.Call) { t.Expect(t.Send(c)).To(survive, soon) })
 	t.MCP.Control() // and it lives
 }
 
@@ -81,19 +82,22 @@ var survive = expect.That("an answer below HTTP 500", func(ex *reports.Exchange)
 	return ""
 })
 
-var beSoon = expect.That("an answer within "+tooLong.String(), func(ex *reports.Exchange) string {
-	if took(ex) > tooLong {
-		return "the answer took " + took(ex).Round(time.Millisecond).String()
-	}
-	return ""
+var beSoon = expect.Family("beSoon", func(within time.Duration) expect.Matcher {
+	return expect.That("an answer within "+within.Round(time.Millisecond).String(), func(ex *reports.Exchange) string {
+		if took(ex) > within {
+			return "the answer took " + took(ex).Round(time.Millisecond).String()
+		}
+		return ""
+	})
 })
 
 func refusesCostlyTokens(t *T) {
 	if ex := t.Send(t.MCP.Call().With(mcp.Bearer("a.b.c.d.e"))); expect.Crashed(ex) {
 		t.Inconclusive("%s", t.MCP.Because(ex, "a token of five segments is answered with "+expect.Describe(ex)+" whatever it holds"))
 	}
+	soon := beSoon(AtItsPace(t, tooLong))
 	Each(t, costly(), func(t *T, token string) {
-		t.Expect(t.Send(t.MCP.Call().With(mcp.Bearer(t.Hide(token))))).To(expect.RefuseAnyway(), beSoon)
+		t.Expect(t.Send(t.MCP.Call().With(mcp.Bearer(t.Hide(token))))).To(expect.RefuseAnyway(), soon)
 	})
 }
 

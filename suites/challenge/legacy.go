@@ -51,9 +51,9 @@ func guardsOldTransport(t *T) {
 // silent is how long a stream at an address may be silent.
 func silent(t *T, address string) time.Duration {
 	if address == t.Survey.Endpoint {
-		return opening
+		return AtItsPace(t, opening)
 	}
-	return openingOwn
+	return AtItsPace(t, openingOwn)
 }
 
 // oldAddresses are where the old transport may be.
@@ -99,7 +99,7 @@ func oldMessages(t *T, s *Stream, address string) {
 	}
 	began := time.Now()
 	t.Expect(message(t.MCP.BearerField()), "a message to the stream's address").AsControl(answerOn(s))
-	enough := min(5*time.Since(began), onStream) // after that silence no answer comes
+	enough := min(5*time.Since(began), AtItsPace(t, onStream)) // after that silence no answer comes
 	t.Expect(message(), "a message without a token, to the address of an open stream").To(expect.Refuse(401))
 	t.Expect(message(mcp.Bearer("mcpauth-not-a-token")), "a message with a bad token").To(expect.Refuse(401))
 	if t.Mint.Trusted() || t.Session != nil && t.Session.Ready && t.Session.UserCount() > 1 {

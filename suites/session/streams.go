@@ -51,11 +51,11 @@ func changes(t *T, token string, tool Tool) {
 // mustBeTold ends the check where nobody is told of a change: then silence shows nothing. It returns the time in which silence is meant.
 func mustBeTold(t *T, stream *Stream, agreed bool, o Object, change func()) (silence time.Duration) {
 	began := time.Now()
-	if change(); !agreed || !stream.Waits(o.Resource, due) {
+	if change(); !agreed || !stream.Waits(o.Resource, AtItsPace(t, due)) {
 		t.NotApplicable("the first user is not told that %s has changed", o.Resource)
 	}
 	t.Expect(true, "the first user's stream").AsControl(tellOfChange)
-	return longer(began)
+	return longer(t, began)
 }
 
 // tellOfChange expects a stream to have told of a change.
@@ -135,10 +135,10 @@ func replaysOnlyTheirOwnEvents(t *T) {
 // mustReplay ends the check where a resumed stream brings nothing, and returns how long silence must last to mean something.
 func mustReplay(t *T, call mcp.Call, id string, o Object) time.Duration {
 	began := time.Now()
-	if !resumed(t, call, id).Waits(o.Resource, due) {
+	if !resumed(t, call, id).Waits(o.Resource, AtItsPace(t, due)) {
 		t.NotApplicable("nothing is replayed to the stream's own session")
 	}
-	return longer(began)
+	return longer(t, began)
 }
 
 // resumed is a stream that goes on after an event.
@@ -150,7 +150,9 @@ func resumed(t *T, call mcp.Call, id string) *Stream {
 const soon = 10 * time.Millisecond
 
 // longer is five times what the notification took that was due: after that silence, none comes.
-func longer(began time.Time) time.Duration { return max(undue, min(5*time.Since(began), due)) }
+func longer(t *T, began time.Time) time.Duration {
+	return max(undue, min(5*time.Since(began), AtItsPace(t, due)))
+}
 
 // watching subscribes to a resource and opens the stream for notifications; agreed tells whether the target said yes.
 func watching(t *T, token string, o Object) (stream *Stream, agreed bool) {
@@ -158,7 +160,7 @@ func watching(t *T, token string, o Object) (stream *Stream, agreed bool) {
 	if t.Wire == mcp.Stateless {
 		wanted := map[string]any{"resourceSubscriptions": []string{o.Resource}}
 		stream = t.MCP.OpenStream(call.Method("subscriptions/listen", map[string]any{"notifications": wanted}).Request())
-		first, ok := stream.Next(due)
+		first, ok := stream.Next(AtItsPace(t, due))
 		return stream, ok && strings.Contains(first, o.Resource)
 	}
 	agreed = expect.Accepted(t.Send(call.Method("resources/subscribe", map[string]any{"uri": o.Resource})))

@@ -85,7 +85,7 @@ func readsVerificationStrictly(t *T) {
 			t.Inconclusive("the target does not ask about the token, and answers it with %s", expect.Describe(ex))
 		}
 		if t.Expect(ex).To(notServe(t)) {
-			t.Expect(ex, "where the endpoint decides nothing").Ideally(answerBelow500, answerWithin(longest))
+			t.Expect(ex, "where the endpoint decides nothing").Ideally(answerBelow500, answerWithin(AtItsPace(t, longest)))
 		}
 		secrets(t, token, ex)
 	})

@@ -127,6 +127,16 @@ func notAgain(s *reports.BasisStep) string {
 	return "this build does not know " + s.Matcher.Name
 }
 
+// all are the exchanges with these numbers, as far as the report holds them.
+func (j *rejudge) all(numbers []int) (out []*reports.Exchange) {
+	for _, n := range numbers {
+		if ex, ok := j.find(n); ok {
+			out = append(out, ex)
+		}
+	}
+	return out
+}
+
 func (j *rejudge) judge(i int, s *reports.BasisStep) {
 	var seen []int
 	find := func(n int) (*reports.Exchange, bool) {
@@ -134,6 +144,7 @@ func (j *rejudge) judge(i int, s *reports.BasisStep) {
 		return j.find(n)
 	}
 	m, err := madeAgain(s.Matcher, find)
+	cited := j.all(seen)
 	if missing := expect.MissingError(0); err != nil && !errors.As(err, &missing) {
 		return // of a later build: it stays as attested
 	}
@@ -160,7 +171,7 @@ func (j *rejudge) judge(i int, s *reports.BasisStep) {
 		return
 	}
 	inside := s.Outcome == reports.StepRefusedInside && ex != nil && expect.RefusedInside(ex) && !strings.HasPrefix(j.id, "RS-CHALLENGE-")
-	outcome := j.amountsTo(judgement, m.Kind(), ex, inside)
+	outcome := j.amountsTo(judgement, m.Kind(), ex, inside, cited)
 	finding := j.findingOf(judgement, outcome, ex, s)
 	switch {
 	case outcome != s.Outcome:

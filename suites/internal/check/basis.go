@@ -104,13 +104,14 @@ func kindOf(m expect.Matcher) string {
 }
 
 // amountsTo is what a judgement means in a check. inside says that the target refuses by tool results.
-func (t *T) amountsTo(j expect.Judgement, k expect.Kind, ex *reports.Exchange, inside bool) reports.StepOutcome {
+// cited are the exchanges that the matcher compares with.
+func (t *T) amountsTo(j expect.Judgement, k expect.Kind, ex *reports.Exchange, inside bool, cited []*reports.Exchange) reports.StepOutcome {
 	switch {
 	case j.Met:
 		return reports.StepMet
 	case k == expect.Refusal && inside:
 		return reports.StepRefusedInside
-	case j.Undecided != "" && !t.isAbout(failure(ex)):
+	case j.Undecided != "" && !t.isAbout(failure(ex)), t.anyShowsNothing(cited) != nil:
 		return reports.StepUndecided
 	}
 	return reports.StepUnmet

@@ -3,10 +3,13 @@ package check
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
 // evidence is what a check knows of the failures that it met.
@@ -19,6 +22,8 @@ func failure(ex *reports.Exchange) requirements.Failure {
 	switch status := expect.Status(ex); {
 	case ex == nil:
 		return ""
+	case isOurs(ex.Error):
+		return ours
 	case ex.Response == nil || ex.Error != "":
 		return requirements.NoAnswer
 	case status == 429:
@@ -27,6 +32,24 @@ func failure(ex *reports.Exchange) requirements.Failure {
 		return requirements.ServerError
 	}
 	return ""
+}
+
+// ours is a failure of mcpauth itself: of its limits, its time, or its browser. No requirement is about it.
+const ours requirements.Failure = "mcpauth"
+
+func isOurs(failed string) bool {
+	return failed == wire.ErrBudget.Error() || failed == errLimited.Error() || failed == wire.Canceled ||
+		strings.HasPrefix(failed, login.BrowserFailed)
+}
+
+// anyShowsNothing is a failure among what a finding rests on that the requirement is not about; nil for none.
+func (t *T) anyShowsNothing(exchanges []*reports.Exchange) *reports.Exchange {
+	for _, ex := range exchanges {
+		if f := failure(ex); f != "" && !t.isAbout(f) {
+			return ex
+		}
+	}
+	return nil
 }
 
 // isAbout reports that the requirement is about a failure, which may be the evidence of a finding then.

@@ -81,7 +81,7 @@ func (w *World) ask(ctx context.Context, origin string) (answers bool) {
 		case <-time.After(pauses[i]):
 		case <-ctx.Done():
 		}
-		one, cancel := context.WithTimeout(ctx, patienceForOne)
+		one, cancel := context.WithTimeout(ctx, w.patienceFor(ctx, question))
 		f := failure(w.Client.Do(one, survey.Check, *question))
 		cancel()
 		answers = f == "" || f == requirements.RateLimit
@@ -114,6 +114,15 @@ var pauses = []time.Duration{0, 200 * time.Millisecond, 800 * time.Millisecond}
 
 // patienceForOne is how long an answer to the plainest question is waited for.
 const patienceForOne = 5 * time.Second
+
+// patienceFor is patienceForOne, and longer at a host that is slow in everything.
+func (w *World) patienceFor(ctx context.Context, question *wire.Request) time.Duration {
+	u, err := document.ParseURL(question.URL)
+	if err != nil {
+		return patienceForOne
+	}
+	return w.ClienAtItsPace(t, ctx, u, patienceForOne)
+}
 
 // plainest is the first request of the survey that an origin answered properly; nil where it answered none. surveyed says
 // whether it answered at all.

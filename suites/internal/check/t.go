@@ -300,6 +300,11 @@ func (t *T) idle(d time.Duration) {
 	t.Sleep(d)
 }
 
+// AtItsPace is how long something may take at the target that usually ends within a time: longer at one that is slow in everything.
+func AtItsPace(t *T, usually time.Duration) time.Duration {
+	return t.ClienAtItsPace(t, t.ctx, t.Survey.URL, usually)
+}
+
 // Elapse lets time go by for the target: by its clock, which is set back when the check ends, or by waiting.
 func (t *T) Elapse(d time.Duration) {
 	switch {
@@ -764,7 +769,8 @@ func (a Assertion) judgeAll(matchers []types.GomegaMatcher, advice bool) bool {
 func (a Assertion) judge(m expect.Matcher, advice bool) bool {
 	m = a.t.asked(m)
 	j, ex := m.Judge(a.actual), a.exchange()
-	outcome := a.t.amountsTo(j, m.Kind(), ex, a.t.MCP.RefusedInside(ex))
+	cited := expect.ComparedWith(m)
+	outcome := a.t.amountsTo(j, m.Kind(), ex, a.t.MCP.RefusedInside(ex), cited)
 	a.judged(m, outcome, ex, advice, func() {
 		switch outcome {
 		case reports.StepMet:
@@ -775,6 +781,9 @@ func (a Assertion) judge(m expect.Matcher, advice bool) bool {
 		case reports.StepRefusedInside:
 			a.count(expect.Refusal)
 		case reports.StepUndecided:
+			if failed := a.t.anyShowsNothing(cited); failed != nil {
+				j.Undecided = a.t.showsNothing(failed, j.Expected)
+			}
 			a.t.leaveExchange(ex, a.about, j)
 		default:
 			a.t.record(ex, a.about, j.Expected, cmp.Or(j.Observed, j.Undecided), advice)
@@ -818,6 +827,13 @@ func (t *T) record(ex *reports.Exchange, about, expected, observed string, advic
 		t.leave(about, t.showsNothing(ex, expected), reports.Inconclusive)
 		return
 	}
+	if ex == nil { // what the value comes from is not known: it may be what failed
+		if failed := t.anyShowsNothing(t.own()); failed != nil {
+			t.spoilt = true
+			t.leave(about, t.showsNothing(failed, expected), reports.Inconclusive)
+			return
+		}
+	}
 	f := reports.Finding{About: t.about(about), Expected: expected, Observed: observed, Advice: advice}
 	if ex != nil {
 		t.Cite(ex)
@@ -825,6 +841,11 @@ func (t *T) record(ex *reports.Exchange, about, expected, observed string, advic
 	}
 	t.findings = append(t.findings, f)
 	t.step(reports.BasisStep{Outcome: reports.BodyFound, About: f.About, Exchange: f.Exchange, Advice: advice, Finding: &f})
+}
+
+// own are the exchanges that the check itself brought about.
+func (t *T) own() []*reports.Exchange {
+	return slices.DeleteFunc(slices.Clone(t.transcript), func(ex *reports.Exchange) bool { return ex.Check != t.id })
 }
 
 // leaveExchange leaves undecided what an exchange does not decide.

@@ -293,6 +293,14 @@ func SubjectOf(m Matcher, actual any) (*reports.Subject, []*reports.Exchange) {
 	return subjectOf(actual), exchanges
 }
 
+// ComparedWith are the exchanges among what a matcher was made from.
+func ComparedWith(m Matcher) []*reports.Exchange {
+	if r, is := m.(*remembered); is {
+		return r.exchanges
+	}
+	return nil
+}
+
 var jwtType = reflect.TypeFor[JWT]()
 
 // judgedType is the type of what a matcher judges, where it is one of its own; nil for what comes from an exchange.

@@ -254,6 +254,9 @@ const (
 	glance     = 12 * time.Millisecond
 )
 
+// BrowserFailed begins what is said where the browser itself fails, and not the server.
+const BrowserFailed = "the browser failed"
+
 // Authorize carries an authorization request through the pages in a context of its own, and leaves the cookies
 // in the agent's jar.
 func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r Route) *Outcome {
@@ -272,7 +275,7 @@ func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r R
 		acted: map[proto.TargetTargetID]string{}, followed: map[*target.RecipePage]int{}, scopes: scopesOf(start), first: map[string]time.Time{}}
 	incognito, err := b.browser.Context(ctx).Incognito()
 	if err != nil {
-		return &Outcome{Stage: Failed, Why: "the browser failed: " + err.Error()}
+		return &Outcome{Stage: Failed, Why: BrowserFailed + ": " + err.Error()}
 	}
 	defer func() {
 		_ = proto.TargetDisposeBrowserContext{BrowserContextID: incognito.BrowserContextID}.Call(b.browser)
@@ -329,7 +332,7 @@ func (d *drive) carry(ctx context.Context, start string) {
 	defer d.proxy.Take(nil)
 	page, err := d.context.Page(proto.TargetCreateTarget{})
 	if err != nil {
-		d.end(Failed, "the browser failed: %v", err)
+		d.end(Failed, BrowserFailed+": %v", err)
 		return
 	}
 	d.watch(page)
@@ -545,7 +548,7 @@ func (d *drive) look(ctx context.Context) bool {
 	pages, err := d.context.Timeout(oneStep).Pages()
 	if err != nil {
 		if len(d.answer) == 0 && ctx.Err() == nil {
-			d.end(Failed, "the browser failed: %v", err)
+			d.end(Failed, BrowserFailed+": %v", err)
 			return true
 		}
 		return false

@@ -34,6 +34,12 @@ func OwnedBy(ctx context.Context, check string) context.Context {
 	return context.WithValue(ctx, owner{}, check)
 }
 
+// OwnerOf is the check that OwnedBy has marked a context with; empty for none.
+func OwnerOf(ctx context.Context) string {
+	check, _ := ctx.Value(owner{}).(string)
+	return check
+}
+
 // Learn finds out what sign-ins do to each other; serves reports whether a token is served. Tokens are live afterwards.
 func (s *Session) Learn(ctx context.Context, serves func(access string) bool) {
 	if !s.Ready || s.identities[0].User == nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/deadline"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/faults"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -450,6 +451,9 @@ func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r
 }
 
 func (s *Session) carry(ctx context.Context, agent *login.Agent, start string, r login.Route, first bool) *login.Outcome {
+	if why := faults.OfBrowser(ctx); why != "" {
+		return &login.Outcome{Stage: login.Failed, Why: why}
+	}
 	if s.Driver == nil || agent.User == nil {
 		return agent.Walk(start, r)
 	}
@@ -651,7 +655,7 @@ func (s *Session) Machines() []*oauth.Client {
 // Client returns one of the shared clients, or why there is none.
 func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, string) {
 	name := kind
-	if check, ok := ctx.Value(owner{}).(string); ok && s.EndsGrants && s.registers() {
+	if check := OwnerOf(ctx); check != "" && s.EndsGrants && s.registers() {
 		name += " of " + check
 	}
 	s.mu.Lock()

@@ -106,6 +106,16 @@ func (g *gate) learn(sent time.Time, took time.Duration, strained bool) {
 	}
 }
 
+// timesAsLong is how many times as long as its quickest answer a host may take for something ordinary.
+const timesAsLong = 5
+
+// atItsPace is how long something may take that usually ends within a time: longer at a host that is slow in everything.
+func (g *gate) atItsPace(usually time.Duration) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(usually, timesAsLong*g.fastest)
+}
+
 // strains reports that an answer, or the lack of one, says that the target has too much to do.
 func strains(status int, err error) bool {
 	switch status {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/faults"
 )
 
 // Guard decides which addresses may be dialled. The decision is made on the resolved address, and that very address is
@@ -182,6 +183,9 @@ func (c *Client) dialFrom(ctx context.Context, network, address string, from *ne
 	d := net.Dialer{Timeout: c.opt.Limits.Connect}
 	if from != nil {
 		d.LocalAddr = from
+	}
+	if to, ok := faults.Address(ctx); ok {
+		return d.DialContext(ctx, network, to)
 	}
 	if to, ok := c.opt.Guard.ConnectTo[address]; ok { // the user said where to go
 		return d.DialContext(ctx, network, to)

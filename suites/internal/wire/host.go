@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -185,6 +186,17 @@ func (c *Client) at(ctx context.Context, u *url.URL) *host {
 		return &host{reach: Public, load: &load{gate: newGate(1)}} // it cannot be dialled; the next request asks again
 	}
 	return c.host(name, port, addrs)
+}
+
+// Quickest is how long the quickest answer of the host of a URL took; 0 where there was none.
+func (c *Client) Quickest(ctx context.Context, u *url.URL) time.Duration {
+	return c.at(ctx, u).load.gate.atItsPace(0) / timesAsLong
+}
+
+// AtItsPace is how long something may take at the host of a URL that usually ends within a time: longer where even the quickest
+// answer takes long.
+func (c *Client) AtItsPace(ctx context.Context, u *url.URL, usually time.Duration) time.Duration {
+	return c.at(ctx, u).load.gate.atItsPace(usually)
 }
 
 // Classify finds out, once, of which network the target is; its own network may be dialled in the run. Where the user said by

@@ -34,6 +34,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/deadline"
 	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/faults"
 )
 
 // Limits bound what one run may cost us and the target. The zero value of a field means its default.
@@ -240,6 +241,7 @@ type Request struct {
 
 	// answered gets the status, or the error, when the header of the answer has come, and how long it took.
 	answered func(status int, err error, took time.Duration)
+	silence  time.Duration // after which a stream that is peeked into counts as open without a header
 }
 
 // Get returns the first value of a header field, by name without case.
@@ -370,11 +372,18 @@ func (c *Client) begun(ctx context.Context, check string, req Request, ex *repor
 			return err
 		}
 	}
-	run := ctx
+	req.silence = h.load.gate.atItsPace(c.opt.Limits.Silence)
+	run, within := ctx, c.opt.Limits.Request
+	if f := faults.OfRequest(ctx, check); f != nil {
+		if f.Err != nil {
+			return f.Err
+		}
+		req.Fresh, ctx, within = true, faults.Dialling(ctx, f.Dial), cmp.Or(f.Within, within)
+	}
 	if req.Done != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.opt.Limits.Request)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if req.Done != nil {
 		defer context.AfterFunc(run, func() { time.AfterFunc(parting, cancel) })()
@@ -501,7 +510,7 @@ func (c *Client) listening(ctx context.Context, req Request, cancel context.Canc
 	}
 	timer := time.AfterFunc(math.MaxInt64, func() { cancel(errSilent) })
 	stop := func() { timer.Stop() }
-	start := func(httptrace.WroteRequestInfo) { timer.Reset(c.opt.Limits.Silence) }
+	start := func(httptrace.WroteRequestInfo) { timer.Reset(req.silence) }
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: start, GotFirstResponseByte: stop}), stop
 }
 
@@ -862,6 +871,9 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Canceled is what is said of a request whose run or check ended.
+const Canceled = "canceled"
+
 // Reset is what is said of a connection that the server closed while it had not read the whole request.
 const Reset = "the server reset the connection without an answer"
 
@@ -893,7 +905,7 @@ func plain(err error) string {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return "no whole answer within the time limit"
 	case errors.Is(err, context.Canceled):
-		return "canceled"
+		return Canceled
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return Reset
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),

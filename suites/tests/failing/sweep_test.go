@@ -1,0 +1,406 @@
+package failing_test
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/fixtures/whole"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/internal/faults"
+	"github.com/mcpauth/conformance/suites/internal/session"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// way is how a request fails.
+type way struct {
+	name  string
+	fault faults.Fault
+}
+
+// silence is how long an answer is waited for that never comes. No verdict depends on it.
+const silence = 100 * time.Millisecond
+
+// overPlain are the ways in which a server without TLS fails, and those in which mcpauth does itself.
+func overPlain(t *testing.T) []way {
+	say := func(text string) string {
+		return misbehaving(t, func(c net.Conn) { reading(c); _, _ = io.WriteString(c, text); finish(c) })
+	}
+	answer := func(text string) string { return say("HTTP/1.1 " + text) }
+	silent := misbehaving(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	stalled := misbehaving(t, func(c net.Conn) {
+		reading(c)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"jsonrpc\":")
+		_, _ = io.Copy(io.Discard, c)
+	})
+	reset := misbehaving(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) })
+	return []way{
+		{"refused", faults.Fault{Dial: "127.0.0.1:1"}}, // nobody listens there
+		{"closed", faults.Fault{Dial: misbehaving(t, hangingUp)}},
+		{"reset", faults.Fault{Dial: reset}},
+		{"broken off", faults.Fault{Dial: answer("200 OK\r\nContent-Length: 1000\r\n\r\n{\"jsonrpc\":")}},
+		{"timeout", faults.Fault{Dial: silent, Within: silence}},
+		{"timeout within the body", faults.Fault{Dial: stalled, Within: silence}},
+		{"not HTTP", faults.Fault{Dial: say("220 ready\r\n")}},
+		{"500", faults.Fault{Dial: answer("500 Internal Server Error\r\nConnection: close\r\n\r\nthe database is gone")}},
+		{"502", faults.Fault{Dial: answer("502 Bad Gateway\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<h1>Bad Gateway</h1>")}},
+		{"503", faults.Fault{Dial: answer("503 Service Unavailable\r\nRetry-After: 0\r\nConnection: close\r\n\r\n")}},
+		{"429", faults.Fault{Dial: answer("429 Too Many Requests\r\nRetry-After: 0\r\nConnection: close\r\n\r\n")}},
+		{"limit of requests", faults.Fault{Err: wire.ErrBudget}},
+	}
+}
+
+// overTLS are the ways in which a server fails that is spoken to by TLS and HTTP/2.
+func overTLS(t *testing.T, own tls.Certificate) []way {
+	foreign := httptest.NewTLSServer(http.NotFoundHandler())
+	foreign.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail
+	t.Cleanup(foreign.Close)
+	config := &tls.Config{Certificates: []tls.Certificate{own}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
+	resetting := &http.Server{ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	require.NoError(t, err)
+	go func() { _ = resetting.Serve(l) }()
+	t.Cleanup(func() { _ = resetting.Close() })
+	clear := misbehaving(t, func(c net.Conn) { reading(c); _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); finish(c) })
+	leaving := misbehaving(t, func(c net.Conn) {
+		secure := tls.Server(c, config)
+		_, _ = secure.Read(make([]byte, 1)) // the connection preface (RFC 9113 section 3.4)
+		_, _ = secure.Write(slices.Concat([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}, []byte{0, 0, 8, 7, 0, 0, 0, 0, 0}, make([]byte, 8)))
+	})
+	return []way{
+		{"TLS: none", faults.Fault{Dial: clear}},
+		{"TLS: closed", faults.Fault{Dial: misbehaving(t, hangingUp)}},
+		{"TLS: another authority", faults.Fault{Dial: foreign.Listener.Addr().String()}},
+		{"HTTP/2: stream reset", faults.Fault{Dial: l.Addr().String()}},
+		{"HTTP/2: GOAWAY", faults.Fault{Dial: leaving, Within: 5 * silence}},
+	}
+}
+
+// misbehaving is the address of a server that does one thing with each connection, once a request has begun to come.
+func misbehaving(t *testing.T, does func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				does(c)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// reading waits for a request.
+func reading(c net.Conn) { _, _ = c.Read(make([]byte, 64<<10)) }
+
+// finish ends a connection so that what was written arrives: a connection that is closed with input unread is reset.
+func finish(c net.Conn) {
+	_ = c.(*net.TCPConn).CloseWrite()
+	_ = c.SetReadDeadline(time.Now().Add(time.Second))
+	_, _ = io.Copy(io.Discard, c)
+}
+
+// hangingUp closes the connection without an answer.
+func hangingUp(c net.Conn) {
+	reading(c)
+	finish(c)
+}
+
+// sweep has the request with a number fail in each execution of each check.
+type sweep struct {
+	ways     []way
+	number   int  // of the request; 0 for none
+	turn     int  // which way comes first
+	onwards  bool // all that follow fail, too
+	mu       sync.Mutex
+	sent     map[string]int // by execution
+	struck   int
+	survived []string // the executions that were struck
+}
+
+// way is in which way an execution is struck: each in its own.
+func (s *sweep) way(execution string) *way {
+	return &s.ways[(int(whole.Number(execution)%1000)+s.number+s.turn)%len(s.ways)]
+}
+
+func (s *sweep) request(ctx context.Context, check string) *faults.Fault {
+	execution := session.OwnerOf(ctx)
+	if execution == "" {
+		return nil // the survey, or a login for all
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent[execution]++
+	if n := s.sent[execution]; s.number == 0 || n < s.number || n > s.number && !s.onwards {
+		return nil
+	}
+	s.struck++
+	return &s.way(execution).fault
+}
+
+// run runs the checks with the faults, and fails the test for each finding that has no other cause.
+func (s *sweep) run(t *testing.T, cfg suites.Config) {
+	t.Helper()
+	s.sent = map[string]int{}
+	redacted, err := suites.Run(faults.With(t.Context(), &faults.Plan{Request: s.request, OneLook: true}), cfg)
+	require.NoError(t, err)
+	run := redacted.Run()
+	require.NotEmpty(t, run.Results)
+	for _, r := range run.Results {
+		if r.Verdict != reports.Fail && r.Verdict != reports.Warn && r.Verdict != reports.Errored {
+			continue
+		}
+		w := s.way(r.ID + r.Wire)
+		if about, ok := requirements.Lookup(r.ID); ok && isAbout(about, run, r) {
+			continue
+		}
+		t.Errorf("request %d (onwards: %v) fails, %s: %s %s %s: %s\n%+v", s.number, s.onwards, w.name, r.Verdict, r.ID, r.Wire, r.Reason, r.Findings)
+	}
+}
+
+// isAbout reports that each finding of a result is a failure that the requirement is about.
+func isAbout(about *requirements.Requirement, run *reports.Run, r reports.Result) bool {
+	return len(r.Findings) > 0 && !slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
+		ex, _ := run.Exchange(f.Exchange)
+		return !slices.Contains(about.Evidence, failureOf(ex))
+	})
+}
+
+// failureOf is the way in which an exchange failed; none of those that a requirement may be about where mcpauth failed itself.
+func failureOf(ex *reports.Exchange) requirements.Failure {
+	switch {
+	case ex == nil || ex.Error == wire.ErrBudget.Error() || strings.HasPrefix(ex.Error, "the browser failed"):
+		return ""
+	case ex.Response == nil || ex.Error != "":
+		return requirements.NoAnswer
+	case ex.Response.Status == http.StatusTooManyRequests:
+		return requirements.RateLimit
+	case ex.Response.Status >= 500:
+		return requirements.ServerError
+	}
+	return ""
+}
+
+// withAtLeast are the checks of which an execution sent so many requests.
+func withAtLeast(sent map[string]int, n int) []string {
+	ids := map[string]bool{}
+	for execution, its := range sent {
+		if its >= n {
+			id := strings.TrimSuffix(strings.TrimSuffix(execution, "stateless"), "stateful")
+			ids[id] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(ids))
+}
+
+// Whichever request of a check fails, and in whichever way, the target is accused of nothing, at the first look. MCPAUTH_SWEEP=TURN
+// goes through every request of every check, each in one way, and from there on in one way; the turn chooses the ways: n of
+// them try everything. Else it is a sample.
+func TestEachRequestOfEachCheckFails(t *testing.T) {
+	for name, start := range map[string]func(t *testing.T) (suites.Config, []way){
+		"plain": func(t *testing.T) (suites.Config, []way) {
+			return against.SigningIn(against.Start(t, reference.Ideal())), overPlain(t)
+		},
+		"TLS": startSecure,
+	} {
+		t.Run(name, func(t *testing.T) {
+			numbers, turn := []int{2}, 0
+			if whole.All() {
+				numbers = []int{1, 2, 3, 5, 8, 13}
+			}
+			var most map[string]int
+			if all := os.Getenv("MCPAUTH_SWEEP"); all != "" {
+				_, err := fmt.Sscan(all, &turn)
+				require.NoError(t, err, "MCPAUTH_SWEEP=%s is not the number of a turn", all)
+				most = requestsOf(t, start)
+				numbers = nil
+				for n := range slices.Max(slices.Collect(maps.Values(most))) {
+					numbers = append(numbers, n+1)
+				}
+			}
+			var struck atomic.Int64
+			t.Cleanup(func() { t.Logf("%d requests failed", struck.Load()) })
+			for _, n := range numbers {
+				for _, onwards := range []bool{false, true} {
+					if !whole.All() && most == nil && onwards == (name == "plain") {
+						continue
+					}
+					t.Run(fmt.Sprintf("request %d, onwards %v", n, onwards), func(t *testing.T) {
+						t.Parallel()
+						cfg, ways := start(t)
+						cfg = against.Brief(cfg)
+						if most != nil {
+							cfg.Skip, cfg.Only = nil, withAtLeast(most, n)
+						}
+						s := &sweep{ways: ways, number: n, turn: turn, onwards: onwards}
+						s.run(t, cfg)
+						struck.Add(int64(s.struck))
+						assert.NotZero(t, s.struck)
+					})
+				}
+			}
+		})
+	}
+}
+
+// requestsOf is how many requests each execution sends where none fails.
+func requestsOf(t *testing.T, start func(t *testing.T) (suites.Config, []way)) map[string]int {
+	cfg, ways := start(t)
+	s := &sweep{ways: ways}
+	s.run(t, cfg)
+	return s.sent
+}
+
+// startSecure starts a reference that speaks HTTP/2 over TLS.
+func startSecure(t *testing.T) (suites.Config, []way) {
+	o := reference.Ideal()
+	o.Host = "mcp.example.com"
+	o.Server = func(s *http.Server) { s.ErrorLog = log.New(io.Discard, "", 0) } // of handshakes that checks have fail
+	var own tls.Certificate
+	o.TLS = func(c *tls.Config) { own, c.NextProtos = c.Certificates[0], []string{"h2", "http/1.1"} }
+	r := against.Start(t, o)
+	return against.SigningIn(r), overTLS(t, own)
+}
+
+// A browser that fails is no evidence, whichever sign-in of a check it fails at.
+func TestTheBrowserFails(t *testing.T) {
+	numbers := []int{1}
+	if whole.All() {
+		numbers = []int{1, 2, 3, 4, 6, 9}
+	}
+	for _, n := range numbers {
+		t.Run(fmt.Sprintf("sign-in %d", n), func(t *testing.T) {
+			t.Parallel()
+			s := &sweep{ways: []way{{name: "the browser"}}}
+			var mu sync.Mutex
+			signedIn, failed := map[string]int{}, 0
+			plan := &faults.Plan{OneLook: true, Request: s.request, Browser: func(ctx context.Context) string {
+				execution := session.OwnerOf(ctx)
+				mu.Lock()
+				defer mu.Unlock()
+				if signedIn[execution]++; execution == "" || signedIn[execution] != n {
+					return ""
+				}
+				failed++
+				return "the browser failed: context deadline exceeded"
+			}}
+			s.sent = map[string]int{}
+			redacted, err := suites.Run(faults.With(t.Context(), plan), against.Brief(against.SigningIn(against.Start(t, reference.Ideal()))))
+			require.NoError(t, err)
+			assert.Empty(t, accused(redacted.Run()))
+			assert.NotZero(t, failed)
+		})
+	}
+}
+
+// A request of the survey or of the login that fails is no evidence against the target in any check.
+func TestEachRequestOfTheSurveyFails(t *testing.T) {
+	numbers := []int{1, 9}
+	if whole.All() {
+		numbers = []int{1, 2, 3, 5, 7, 9, 12, 17, 23, 31}
+	}
+	for _, n := range numbers {
+		t.Run(fmt.Sprintf("request %d", n), func(t *testing.T) {
+			t.Parallel()
+			ways := overPlain(t)
+			w := ways[n%len(ways)]
+			var sent atomic.Int64
+			plan := &faults.Plan{OneLook: true, Request: func(ctx context.Context, check string) *faults.Fault {
+				if _, own := requirements.Lookup(check); own || session.OwnerOf(ctx) != "" || sent.Add(1) != int64(n) {
+					return nil
+				}
+				return &w.fault
+			}}
+			redacted, err := suites.Run(faults.With(t.Context(), plan), against.WithoutCost(against.SigningIn(against.Start(t, reference.Ideal()))))
+			require.NoError(t, err)
+			assert.Empty(t, accused(redacted.Run()), w.name)
+		})
+	}
+}
+
+// brokenClock is one that cannot be moved at one of the times.
+type brokenClock struct {
+	suites.Clock
+	at, moved atomic.Int64
+}
+
+func (c *brokenClock) Advance(d time.Duration) error {
+	if c.moved.Add(1) == c.at.Load() {
+		return errors.New("the clock service is gone")
+	}
+	return c.Clock.Advance(d)
+}
+
+// A clock of the target that cannot be moved, forth or back, is no evidence either.
+func TestTheClockFails(t *testing.T) {
+	var timed []string
+	for _, q := range requirements.All() {
+		if slices.ContainsFunc(q.Needs, func(n string) bool { return n == "clock" || n == "time" || n == "time-in-part" }) {
+			timed = append(timed, q.ID)
+		}
+	}
+	most := int64(4)
+	if whole.All() {
+		most = 24
+	}
+	for at := int64(1); at <= most; at++ {
+		t.Run(fmt.Sprintf("move %d", at), func(t *testing.T) {
+			t.Parallel()
+			cfg := against.SigningIn(against.Start(t, reference.Ideal()))
+			broken := &brokenClock{Clock: cfg.Clock}
+			broken.at.Store(at)
+			cfg.Clock, cfg.Only = broken, timed
+			redacted, err := suites.Run(faults.With(t.Context(), &faults.Plan{OneLook: true}), cfg)
+			require.NoError(t, err)
+			assert.Empty(t, accused(redacted.Run()))
+			assert.NotZero(t, broken.moved.Load())
+		})
+	}
+}
+
+// Where the requests or the time of a run end early, the target is accused of nothing.
+func TestTheLimitsOfARunEnd(t *testing.T) {
+	for _, c := range []struct {
+		requests int
+		time     time.Duration
+	}{{40, 0}, {300, 0}, {2000, 0}, {0, 150 * time.Millisecond}, {0, 700 * time.Millisecond}, {0, 1500 * time.Millisecond}} {
+		t.Run(fmt.Sprintf("%d requests, %v", c.requests, c.time), func(t *testing.T) {
+			t.Parallel()
+			cfg := against.Brief(against.SigningIn(against.Start(t, reference.Ideal())))
+			cfg.MaxRequests, cfg.Timeout = cmp.Or(c.requests, cfg.MaxRequests), cmp.Or(c.time, cfg.Timeout)
+			redacted, err := suites.Run(faults.With(t.Context(), &faults.Plan{OneLook: true}), cfg)
+			require.NoError(t, err)
+			assert.Empty(t, accused(redacted.Run()))
+		})
+	}
+}
