@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,6 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
 func nothing(*T) {}
@@ -45,6 +47,7 @@ func engine(t *testing.T, id string, body func(*T)) *Engine {
 	require.True(t, ok)
 	c := &Check{Requirement: r, Level: r.Level, Body: body}
 	s := &survey.Survey{
+		URL:       &url.URL{Scheme: "http", Host: "127.0.0.1:1"},
 		Status:    []reports.RevisionStatus{{Revision: "2025-11-25", Wire: "stateful", Status: "spoken"}},
 		Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
 		Refused: map[mcp.Wire]*reports.Exchange{mcp.Stateful: {Number: 1, Response: &reports.Response{Status: 401}}},
@@ -52,7 +55,7 @@ func engine(t *testing.T, id string, body func(*T)) *Engine {
 	}
 	return &Engine{
 		Registry: &Registry{Areas: []string{r.Area}, ByArea: map[string][]*Check{r.Area: {c}}, byID: map[string]*Check{id: c}},
-		World:    &World{Survey: s, Secrets: &reports.Secrets{}},
+		World:    &World{Survey: s, Secrets: &reports.Secrets{}, Client: wire.New(wire.Options{})},
 	}
 }
 

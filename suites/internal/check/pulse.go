@@ -121,7 +121,7 @@ func (w *World) patienceFor(ctx context.Context, question *wire.Request) time.Du
 	if err != nil {
 		return patienceForOne
 	}
-	return w.ClienAtItsPace(t, ctx, u, patienceForOne)
+	return w.Client.AtItsPace(ctx, u, patienceForOne)
 }
 
 // plainest is the first request of the survey that an origin answered properly; nil where it answered none. surveyed says

@@ -302,7 +302,7 @@ func (t *T) idle(d time.Duration) {
 
 // AtItsPace is how long something may take at the target that usually ends within a time: longer at one that is slow in everything.
 func AtItsPace(t *T, usually time.Duration) time.Duration {
-	return t.ClienAtItsPace(t, t.ctx, t.Survey.URL, usually)
+	return t.Client.AtItsPace(t.ctx, t.Survey.URL, usually)
 }
 
 // Elapse lets time go by for the target: by its clock, which is set back when the check ends, or by waiting.
