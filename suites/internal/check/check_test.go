@@ -30,9 +30,9 @@ func TestRegistrationMistakesAreAllReportedWithFileAndLine(t *testing.T) {
 	}}})
 	require.Error(t, err)
 	for _, want := range []string{
-		"check/check_test.go:22: RS-NO-SUCH-REQUIREMENT is not in the catalogue",
+		"check/check_test.go:24: RS-NO-SUCH-REQUIREMENT is not in the catalogue",
 		"RS-DISC-RESOURCE-PRESENT is registered as SHOULD, but discovery.yaml says MUST",
-		"RS-DISC-RESOURCE-FORM has a check already at check_test.go:24",
+		"RS-DISC-RESOURCE-FORM has a check already at check_test.go:26",
 		"RS-CHALLENGE-401-STATUS belongs to area challenge, not discovery",
 		"RS-DISC-AS-PRESENT is not pending, but has no check",
 	} {

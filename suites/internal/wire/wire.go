@@ -362,6 +362,7 @@ func (c *Client) admitted(ctx context.Context, h *host, resume func(), check str
 	}
 	defer endShared()
 	resume()
+	req.silence = h.load.gate.atItsPace(c.opt.Limits.Silence)
 	return c.begun(ctx, check, req, ex)
 }
 
@@ -372,7 +373,6 @@ func (c *Client) begun(ctx context.Context, check string, req Request, ex *repor
 			return err
 		}
 	}
-	req.silence = h.load.gate.atItsPace(c.opt.Limits.Silence)
 	run, within := ctx, c.opt.Limits.Request
 	if f := faults.OfRequest(ctx, check); f != nil {
 		if f.Err != nil {
