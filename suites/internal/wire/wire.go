@@ -373,12 +373,10 @@ func (c *Client) begun(ctx context.Context, check string, req Request, ex *repor
 			return err
 		}
 	}
-	run, within := ctx, c.opt.Limits.Request
-	if f := faults.OfRequest(ctx, check); f != nil {
-		if f.Err != nil {
-			return f.Err
-		}
-		req.Fresh, ctx, within = true, faults.Dialling(ctx, f.Dial), cmp.Or(f.Within, within)
+	run := ctx
+	ctx, within, err := c.withFault(ctx, check, &req)
+	if err != nil {
+		return err
 	}
 	if req.Done != nil {
 		ctx = context.WithoutCancel(ctx)
@@ -389,6 +387,11 @@ func (c *Client) begun(ctx context.Context, check string, req Request, ex *repor
 		defer context.AfterFunc(run, func() { time.AfterFunc(parting, cancel) })()
 	}
 	ex.Started = time.Now()
+	return c.written(ctx, check, req, ex)
+}
+
+// written sends a request in the form that it asks for.
+func (c *Client) written(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
 	switch {
 	case req.Raw != nil:
 		ex.Request.Body = string(req.Raw)
@@ -397,6 +400,16 @@ func (c *Client) begun(ctx context.Context, check string, req Request, ex *repor
 		return c.fetch(ctx, req, ex)
 	}
 	return c.send(ctx, check, req, ex)
+}
+
+// withFault prepares a request to fail as a test wants, and returns its time limit; outside of tests, nothing fails.
+func (c *Client) withFault(ctx context.Context, check string, req *Request) (context.Context, time.Duration, error) {
+	f := faults.OfRequest(ctx, check)
+	if f == nil {
+		return ctx, c.opt.Limits.Request, nil
+	}
+	req.Fresh = true
+	return faults.Dialling(ctx, f.Dial), cmp.Or(f.Within, c.opt.Limits.Request), f.Err
 }
 
 func (c *Client) send(ctx context.Context, check string, req Request, ex *reports.Exchange) error {

@@ -184,7 +184,8 @@ func (s *sweep) run(t *testing.T, cfg suites.Config) {
 		if about, ok := requirements.Lookup(r.ID); ok && isAbout(about, run, r) {
 			continue
 		}
-		t.Errorf("request %d (onwards: %v) fails, %s: %s %s %s: %s\n%+v", s.number, s.onwards, w.name, r.Verdict, r.ID, r.Wire, r.Reason, r.Findings)
+		t.Errorf("request %d (onwards: %v) fails, %s: %s %s %s: %s\n%+v",
+			s.number, s.onwards, w.name, r.Verdict, r.ID, r.Wire, r.Reason, r.Findings)
 	}
 }
 
