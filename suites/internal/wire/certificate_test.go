@@ -10,6 +10,7 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -132,6 +133,17 @@ func TestClientCertificateStaysAtTheTarget(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, agreed)
 	assert.Empty(t, mine.last(), "nobody has verified the server")
+}
+
+// A server that says nothing has not refused.
+func TestOldTLSThatIsNotAnsweredIsNotRefused(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	c := New(Options{Guard: NewGuard("127.0.0.1", nil), Limits: Limits{Request: 100 * time.Millisecond}})
+	defer c.Close()
+	_, err = c.OldTLS(context.Background(), &url.URL{Scheme: "https", Host: silent.Addr().String()})
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
 // A server that demands a client certificate has agreed to a version before it does.

@@ -836,7 +836,11 @@ func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error
 			return &tls.Certificate{}, nil
 		},
 	})
-	return old.HandshakeContext(ctx) == nil || asked, nil
+	err = old.HandshakeContext(ctx)
+	if ctx.Err() != nil { // silence is no refusal; an alert or an end of the connection is
+		return asked, ctx.Err()
+	}
+	return err == nil || asked, nil
 }
 
 // bounded decompresses but refuses to grow beyond ratio.
