@@ -10,8 +10,8 @@ import (
 )
 
 // secretParameter is in the name of a query parameter whose value is a secret: ?api_key=, ?tavilyApiKey=, ?access_token=, ?sig=.
-var secretParameter = regexp.MustCompile(`(?i)key|token|secret|passw|pwd|auth|credential|signature|jwt|session|` +
-	`^(?:sig|code|pass|pin|sk|pat)$`)
+var secretParameter = regexp.MustCompile(`(?i)key(?:s|id)?(?:$|[^a-z])|token|secret|passw|passphrase|passcode|pwd|auth(?:$|[^o])|` +
+	`oauth|authoriz|credential|signature|jwt|session|bearer|cookie|hmac|^(?:sig|sign|code|pass|pin|otp|sk|pat|creds?)$`)
 
 // urlSecret is a secret in the query of a URL.
 type urlSecret struct{ name, value, placeholder string }
@@ -54,7 +54,7 @@ func unescaped(s string) string {
 const redactedValue = "redacted-"
 
 // digested stands for a value at a place: the same in each report, so that runs of one target can be compared, and too short to find
-// the value by it.
+// a random value by it.
 func digested(place, value string) string {
 	sum := sha256.Sum256([]byte(place + "\n" + value))
 	return redactedValue + hex.EncodeToString(sum[:4])
@@ -75,12 +75,17 @@ func looksRandom(value string) bool {
 			digits++
 		case unicode.IsLetter(r):
 			letters = true
-		case !strings.ContainsRune("-_.~+/=", r):
+		case !strings.ContainsRune("-_.~+/= ", r):
 			return false
 		}
 	}
 	return len(value) >= randomLength && digits > 2 && letters
 }
+
+var namedValue = regexp.MustCompile("[?&;][^=&;#]+=" + redactedValue + "[0-9a-f]{8}(?:[&;#]|$)")
+
+// IsNamed reports that a URL has what Named writes in place of a secret. The secret itself is missing.
+func IsNamed(address string) bool { return namedValue.MatchString(address) }
 
 // Named is the URL of a target as it is shown: a secret in its query is replaced by a digest.
 func Named(address string) string {

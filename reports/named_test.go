@@ -18,16 +18,19 @@ func TestTargetsAreNamedWithoutSecrets(t *testing.T) {
 		"https://h/mcp?api_key=k-1234567", "https://h/mcp?a=b&tavilyApiKey=tvly-x", "https://h/mcp?access_token=a%2Bb%20c#f",
 		"https://h/?sig=x;k=v",
 		"https://h/mcp?profile=0b8e1f6c-2f5a-4f0b-9d5e-1d2c3b4a5f6e", "https://h/mcp?id=ghp_" + strings.Repeat("a1B2", 9), "https://h/?key=1",
+		"https://h/?passphrase=abc", "https://h/?p=dGhpcyBp+2Vj7mV0MTIz4", "https://h/?keyword=registration&apiKeys=x",
 	} {
 		named := reports.Named(secret)
 		assert.Regexp(t, `=redacted-[0-9a-f]{8}([&;#]|$)`, named)
 		assert.Equal(t, named, reports.Named(secret))
 		assert.Equal(t, named, reports.Named(named), "a name has no secret")
-		assert.NotEqual(t, named, reports.Named(strings.Replace(secret, "=", "=9", 1)))
+		assert.NotEqual(t, named, reports.Named(secret+"9"))
+		assert.True(t, reports.IsNamed(named))
+		assert.False(t, reports.IsNamed(secret))
 	}
 	for _, open := range []string{
 		"https://h/mcp", "https://h/mcp?tenant=acme&version=2", "https://h/mcp?region=acme-production-eu-west-1", "https://h/mcp?api_key=",
-		"https://h/mcp?", "https://h/mcp?api_key", "https://h/mcp#api_key=x", "",
+		"https://h/mcp?", "https://h/mcp?api_key", "https://h/mcp#api_key=x", "", "https://h/mcp?keyword=registration&author=ann",
 	} {
 		assert.Equal(t, open, reports.Named(open))
 	}
@@ -53,6 +56,10 @@ func TestQuerySecretsAreReplacedAlike(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, reportjson.Write(&b, redacted))
 	assert.NotContains(t, b.String(), "7Hq2xZ")
+	words := &reports.Secrets{}
+	words.AddQuery("https://h/mcp?auth=bearer")
+	run.Exchanges[0].Response.Body = `{"token_type":"bearer"} by auth=bearer`
+	assert.Contains(t, reports.Redact(run, words).Run().Exchanges[0].Response.Body, `"token_type":"bearer"`, "an ordinary word has other uses")
 	short := &reports.Secrets{}
 	short.AddQuery("https://h/mcp?api_key=k1")
 	run.Exchanges[0].Request.URL = "https://h/mcp?api_key=k1"

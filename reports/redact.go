@@ -36,13 +36,16 @@ const (
 	mostShort = 100
 )
 
+// ordinaryWord is a value of a query that reports may have for another reason: it is removed where a field has nothing else.
+var ordinaryWord = regexp.MustCompile(`^[A-Za-z_-]{1,15}$`)
+
 // Add registers a secret of a kind such as "access_token" and returns the placeholder that stands for it
 // in reports. Values shorter than six bytes are removed where a field has nothing else as its value: see Field.
 func (s *Secrets) Add(kind, value string) string { return s.add(kind, value, "") }
 
 // add is Add with a placeholder; empty for one by kind and number.
 func (s *Secrets) add(kind, value, placeholder string) string {
-	if len(value) < shortestSecret {
+	if len(value) < shortestSecret || placeholder != "" && ordinaryWord.MatchString(value) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.short == nil {

@@ -33,6 +33,8 @@ func (c *Config) validURL() error {
 	shown := reports.Named(reports.WithoutUserinfo(c.URL))
 	u, err := document.ParseURL(c.URL)
 	switch {
+	case reports.IsNamed(c.URL) || reports.IsNamed(c.OtherResource):
+		return usage("the URL is as a report shows it: put the secret back in place of redacted-…")
 	case err != nil && !strings.Contains(c.URL, "://") && c.URL != "":
 		scheme := "https://"
 		if Own("http://" + c.URL) {

@@ -56,7 +56,19 @@ func readRun(path string) (reports.Redacted, error) {
 	if err != nil {
 		return reports.Redacted{}, &exit{reports.ExitUsage, fmt.Errorf("%s: %w", path, err)}
 	}
-	return run, nil
+	return withoutQuerySecrets(run), nil
+}
+
+// withoutQuerySecrets is a report without the secrets of its target's URL, which versions before 0.2 left in.
+func withoutQuerySecrets(run reports.Redacted) reports.Redacted {
+	r := run.Run()
+	if r.Target.URL == reports.Named(r.Target.URL) {
+		return run
+	}
+	secrets := &reports.Secrets{}
+	secrets.AddQuery(r.Target.URL)
+	r.Target.URL = reports.Named(r.Target.URL)
+	return reports.Redact(*r, secrets)
 }
 
 func writeDifference(w io.Writer, before, after *reports.Run, d reports.Difference) error {

@@ -80,9 +80,19 @@ func run(ctx context.Context, args []string) int {
 		if strings.HasPrefix(text, "unknown command") {
 			text += suggested(nearest.Of(unknownVerb(root, args), verbs(root))) + " (see mcpauth --help)"
 		}
-		fmt.Fprintln(os.Stderr, "mcpauth: "+reports.OneLine(text, 2000))
+		fmt.Fprintln(os.Stderr, "mcpauth: "+reports.OneLine(withoutSecrets(text, args), 2000))
 	}
 	return code
+}
+
+// withoutSecrets is an error without the secrets in the queries of the URLs that were given.
+func withoutSecrets(text string, args []string) string {
+	for _, a := range args {
+		if strings.Contains(a, "?") {
+			text = strings.ReplaceAll(text, a, reports.Named(reports.WithoutUserinfo(a)))
+		}
+	}
+	return text
 }
 
 // unknownVerb is the first argument that is no command and no flag.

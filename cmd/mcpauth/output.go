@@ -58,6 +58,11 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 			return fail(reports.ExitUsage, "--report %q: unknown report%s; there are %s", name,
 				suggested(nearest.Of(name, formats.List())), formats.Names())
 		}
+		if _, more, ok := strings.Cut(path, ","); ok {
+			if second, _, _ := strings.Cut(more, "="); second != more && slices.Contains(formats.List(), second) {
+				return fail(reports.ExitUsage, "--report %q: give each report its own --report", spec)
+			}
+		}
 		r := &output{format: format}
 		if ownOutput(path) {
 			if standard++; standard > 1 {

@@ -139,7 +139,8 @@ Exit status:
   130  interrupted
 The last line says which, and what to add to test more.`,
 		Example: `  mcpauth run https://mcp.example.com/mcp
-  MCPAUTH_PASSWORD=... mcpauth run https://mcp.example.com/mcp --username alice
+  MCPAUTH_PASSWORD=... mcpauth run https://mcp.example.com/mcp \
+    --username alice --i-am-authorized
   TOKEN=... mcpauth run https://mcp.example.com/mcp --token-env TOKEN \
     --report html=report.html --report junit=report.xml`,
 		Args:    cobra.MaximumNArgs(1),

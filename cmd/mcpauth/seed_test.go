@@ -1,9 +1,12 @@
 package main_test
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -136,6 +139,9 @@ func timelessText(s string) string {
 	}
 	s = segment.ReplaceAllStringFunc(s, func(segment string) string { // base64url, within which there may be more of it
 		b, err := base64.RawURLEncoding.DecodeString(segment)
+		if text, bad := io.ReadAll(flate.NewReader(bytes.NewReader(b))); bad == nil && moment.Match(text) { // of a token with zip
+			b = text
+		}
 		if inner := timelessText(string(b)); err == nil && (moment.Match(b) || inner != string(b)) {
 			return "{" + inner + "}"
 		}

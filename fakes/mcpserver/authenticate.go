@@ -297,7 +297,7 @@ const (
 // overlooksSignature is a flaw: the claims of some tokens are believed, with their header's members among them as "header".
 func (p *Policy) overlooksSignature(r *http.Request, parts []string) bool {
 	var head, claims map[string]any
-	if p.Overlooks == nil || !decodeSegment(parts[0], &head) || !decodeSegment(parts[1], &claims) {
+	if p.Overlooks == nil || !decodeSegment(parts[0], &head) || !decodeSegment(parts[1], &claims) || claims == nil { // null is JSON, too
 		return false
 	}
 	claims["header"], claims["signature"] = head, parts[2]

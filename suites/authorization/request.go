@@ -11,6 +11,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/nearmiss"
@@ -147,12 +148,12 @@ func believesNoRequestObject(t *T) {
 		}
 		l := Listen(t)
 		t.AS.Authorize(With("request_uri", l.URL(path)), Leaving())
-		t.Expect(l.Hits()).To(fetchNothing)
+		t.Expect(l).To(fetchNothing)
 	})
 }
 
-var fetchNothing = expect.That("no fetch of a request_uri that nobody registered", func(hits int) string {
-	if hits == 0 {
+var fetchNothing = expect.That("no fetch of a request_uri that nobody registered", func(l *listener.Listener) string {
+	if l.Hits() == 0 {
 		return ""
 	}
 	return "the server fetches it"

@@ -98,7 +98,7 @@ func oldMessages(t *T, s *Stream, address string) {
 		return t.Do(wire.Request{Method: "POST", URL: address, Body: mcp.Initialize(address, "2024-11-05").Message(), Header: header})
 	}
 	began := time.Now()
-	t.Expect(message(t.MCP.BearerField()), "a message to the stream's address").AsControl(answerOn(s))
+	t.Expect(message(t.MCP.BearerField()), "a message to the stream's address").AsControl(answerOn(s, AtItsPace(t, onStream)))
 	enough := min(5*time.Since(began), AtItsPace(t, onStream)) // after that silence no answer comes
 	t.Expect(message(), "a message without a token, to the address of an open stream").To(expect.Refuse(401))
 	t.Expect(message(mcp.Bearer("mcpauth-not-a-token")), "a message with a bad token").To(expect.Refuse(401))
@@ -111,9 +111,9 @@ func oldMessages(t *T, s *Stream, address string) {
 var notOpen = expect.That("HTTP 401", func(*reports.Exchange) string { return "the stream opens, and names where messages go" })
 
 // answerOn expects a message to be answered on its user's stream.
-func answerOn(s *Stream) expect.Matcher {
+func answerOn(s *Stream, within time.Duration) expect.Matcher {
 	return expect.Serving("an answer on the stream", func(ex *reports.Exchange) string {
-		if (expect.Accepted(ex) || expect.Status(ex) == 202) && s.Waits(`"result"`, onStream) {
+		if (expect.Accepted(ex) || expect.Status(ex) == 202) && s.Waits(`"result"`, within) {
 			return ""
 		}
 		return expect.Describe(ex) + ", and nothing comes on the stream"

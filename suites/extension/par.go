@@ -1,6 +1,7 @@
 package extension
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -131,7 +132,12 @@ func (p pusher) unchallenged(t *T) *Flow {
 // AS-PKCE-REQUIRE-CHALLENGE. The whole flow tells: some servers refuse such a request only after the login, or at the token endpoint.
 func (p pusher) needsChallenge(t *T) {
 	unchallenged := Edits(Without("code_challenge", "code_challenge_method"), AtToken(Without("code_verifier")))
-	if plain, _ := t.AS.CodeFlow(As(p.client)).Send(unchallenged).(*Flow); oauth.Object(plain.Answer).String("access_token") != "" {
+	plain, _ := t.AS.CodeFlow(As(p.client)).Send(unchallenged).(*Flow)
+	if why := expect.NoAnswer(plain.Evidence()); why != "" || plain.Stage == login.Lost || plain.Stage == login.Failed {
+		t.Leave("a request without code_challenge", cmp.Or(why, plain.Describe()))
+		return
+	}
+	if oauth.Object(plain.Answer).String("access_token") != "" {
 		t.Note("no authorization request needs a code_challenge here (AS-PKCE-REQUIRE-CHALLENGE)")
 		return
 	}

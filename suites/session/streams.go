@@ -51,10 +51,12 @@ func changes(t *T, token string, tool Tool) {
 // mustBeTold ends the check where nobody is told of a change: then silence shows nothing. It returns the time in which silence is meant.
 func mustBeTold(t *T, stream *Stream, agreed bool, o Object, change func()) (silence time.Duration) {
 	began := time.Now()
-	if change(); !agreed || !stream.Waits(o.Resource, AtItsPace(t, due)) {
+	change()
+	told := agreed && stream.Waits(o.Resource, AtItsPace(t, due))
+	if !told {
 		t.NotApplicable("the first user is not told that %s has changed", o.Resource)
 	}
-	t.Expect(true, "the first user's stream").AsControl(tellOfChange)
+	t.Expect(told, "the first user's stream").AsControl(tellOfChange)
 	return longer(t, began)
 }
 

@@ -93,7 +93,7 @@ func readsVerificationStrictly(t *T) {
 }
 
 var answerWithin = expect.Family("answerWithin", func(d time.Duration) expect.Matcher {
-	return expect.That("an answer within "+d.String(), func(ex *reports.Exchange) string {
+	return expect.That("an answer within "+d.Round(time.Second).String(), func(ex *reports.Exchange) string {
 		if took := time.Duration(float64(ex.Duration) * float64(time.Millisecond)); took > d {
 			return "the answer took " + took.Round(time.Second).String()
 		}
@@ -101,7 +101,7 @@ var answerWithin = expect.Family("answerWithin", func(d time.Duration) expect.Ma
 	})
 })
 
-// verified makes a token of which an answer is told, and reports that it is served.
+// verified makes a token of which an answer is told, and returns the answer to it.
 func verified(t *T, a introspector.Answer) *reports.Exchange {
 	token := t.Verifier.Token()
 	t.Secrets.Add("opaque_token", token.Value)

@@ -50,11 +50,11 @@ func (g GoodAssertion) Forgeries(trap *listener.Listener) Cases[string] {
 }
 
 // BeLeftAlone expects that nobody has come to the listener that assertions name.
-var BeLeftAlone = expect.That("no request to an address that an assertion names", func(hits int) string {
-	if hits == 0 {
+var BeLeftAlone = expect.That("no request to an address that an assertion names", func(l *listener.Listener) string {
+	if l.Hits() == 0 {
 		return ""
 	}
-	return reports.Count(hits, "request") + " there"
+	return reports.Count(l.Hits(), "request") + " there"
 })
 
 // ChangedClaims are claims with some changed; nil leaves one out.

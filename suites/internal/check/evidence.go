@@ -38,7 +38,7 @@ func failure(ex *reports.Exchange) requirements.Failure {
 const ours requirements.Failure = "mcpauth"
 
 func isOurs(failed string) bool {
-	return failed == wire.ErrBudget.Error() || failed == errLimited.Error() || failed == wire.Canceled ||
+	return failed == wire.ErrBudget.Error() || failed == wire.ErrRoom.Error() || failed == errLimited.Error() || failed == wire.Canceled ||
 		strings.HasPrefix(failed, login.BrowserFailed)
 }
 

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/deadline"
 )
 
 // Cases is a table: the order of its rows is the order of the requests, and the name of a row prefixes what is found in it.
@@ -46,8 +48,12 @@ type undecided struct {
 	verdict  reports.Verdict
 }
 
+// timeOfRow is what each row adds to the time of a check: a table of sixty rows on a slow machine is no reason to leave any undecided.
+const timeOfRow = time.Second
+
 // row runs a part of the check under a name.
 func (t *T) row(name string, part func()) {
+	deadline.Extend(t.ctx, timeOfRow)
 	outer := t.about("")
 	t.rows = append(t.rows, name)
 	full := t.about("")

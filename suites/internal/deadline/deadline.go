@@ -46,6 +46,23 @@ func Pause(ctx context.Context) (resume func()) {
 	return sync.OnceFunc(l.resume)
 }
 
+// Extend gives a context more time; without a limit there is nothing to extend.
+func Extend(ctx context.Context, by time.Duration) {
+	l, ok := ctx.Value(key{}).(*limited)
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.pauses > 0:
+		l.rest += by
+	case l.timer.Stop():
+		l.rest += by - time.Since(l.began)
+		l.run()
+	}
+}
+
 func (l *limited) resume() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

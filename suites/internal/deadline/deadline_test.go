@@ -35,6 +35,27 @@ func TestTimeStandsStillWhilePaused(t *testing.T) {
 	})
 }
 
+func TestTimeIsExtended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := With(t.Context(), time.Second)
+		defer cancel()
+		time.Sleep(500 * time.Millisecond)
+		Extend(ctx, time.Second)
+		resume := Pause(ctx)
+		Extend(ctx, time.Second)
+		time.Sleep(time.Hour)
+		resume()
+		time.Sleep(2400 * time.Millisecond)
+		assert.NoError(t, ctx.Err())
+		time.Sleep(200 * time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, context.DeadlineExceeded, ctx.Err())
+		Extend(ctx, time.Hour)
+		assert.Equal(t, context.DeadlineExceeded, ctx.Err(), "what is over stays over")
+		Extend(t.Context(), time.Hour)
+	})
+}
+
 func TestAnEndOfTheRunEndsAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run, end := context.WithCancel(t.Context())

@@ -60,14 +60,14 @@ func TestLongBodiesShareTheirRoom(t *testing.T) {
 	_, err := io.Copy(io.Discard, others)
 	require.NoError(t, err)
 	stream := &reports.Response{}
-	require.NoError(t, c.stream(Request{}, io.NopCloser(nil), &endless{part: "data: x"}, stream))
+	assert.ErrorIs(t, c.stream(Request{}, io.NopCloser(nil), &endless{part: "data: x"}, stream), ErrRoom)
 	assert.True(t, stream.Truncated)
 	assert.InDelta(t, long, len(stream.Body), 8<<10)
 	body := func() (*reports.Response, error) {
 		return c.read(Request{}, &http.Response{StatusCode: 200, Body: io.NopCloser(io.LimitReader(&endless{part: "x"}, 500<<10))})
 	}
 	cut, err := body()
-	require.NoError(t, err)
+	require.ErrorIs(t, err, ErrRoom, "what was cut is evidence of nothing")
 	assert.True(t, cut.Truncated)
 	others.end()
 	assert.Zero(t, c.reading.Load(), "what is read makes room")

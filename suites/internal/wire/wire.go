@@ -265,6 +265,9 @@ func Values(fields []reports.Field, name string) []string {
 	return out
 }
 
+// ErrRoom is the error of an answer that was cut, because other long answers came at the same time. It says nothing of the target.
+var ErrRoom = errors.New("mcpauth had no room for the whole answer beside others")
+
 // ErrBudget is the error of a request refused because the run has spent its requests.
 var ErrBudget = errors.New("the run's request limit is spent")
 
@@ -607,6 +610,9 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 		b, out.Truncated = b[:min(long, room)], true
 	}
 	out.Body = string(b)
+	if shared.cut {
+		return out, ErrRoom
+	}
 	if err != nil {
 		return out, fmt.Errorf("the body broke off: %w", err)
 	}
@@ -689,7 +695,11 @@ func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *rep
 			}
 			data = nil
 		}
-		if events >= c.opt.Limits.Events || int64(all.Len()) >= room || shared.cut {
+		if shared.cut {
+			resp.Truncated = true
+			return ErrRoom
+		}
+		if events >= c.opt.Limits.Events || int64(all.Len()) >= room {
 			resp.Truncated = true
 			return nil
 		}
@@ -837,8 +847,8 @@ func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error
 		},
 	})
 	err = old.HandshakeContext(ctx)
-	if ctx.Err() != nil { // silence is no refusal; an alert or an end of the connection is
-		return asked, ctx.Err()
+	if err != nil && !asked && ctx.Err() != nil { // silence is no refusal; an alert or an end of the connection is
+		return false, ctx.Err()
 	}
 	return err == nil || asked, nil
 }
@@ -903,7 +913,7 @@ func plain(err error) string {
 	var netErr net.Error
 	var record tls.RecordHeaderError
 	switch {
-	case errors.Is(err, ErrBudget), errors.Is(err, errSilent):
+	case errors.Is(err, ErrBudget), errors.Is(err, ErrRoom), errors.Is(err, errSilent):
 		return err.Error()
 	case errors.As(err, &unknown):
 		return "TLS: the certificate is signed by an authority that this machine does not trust; if it is yours, give it with --ca-file"

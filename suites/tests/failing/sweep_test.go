@@ -345,6 +345,7 @@ func TestEachRequestOfTheSurveyFails(t *testing.T) {
 			redacted, err := suites.Run(faults.With(t.Context(), plan), against.WithoutCost(against.SigningIn(against.Start(t, reference.Ideal()))))
 			require.NoError(t, err)
 			assert.Empty(t, accused(redacted.Run()), w.name)
+			assert.GreaterOrEqual(t, sent.Load(), int64(n), "the request was sent")
 		})
 	}
 }
