@@ -430,17 +430,18 @@ var challenges = []Flaw{
 	{
 		Name: "calls-only", Says: "Only tools/call is guarded.",
 		Bend: lacks(mcpserver.GuardEveryMethod), Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"},
-		Also: []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-UNKNOWN-ID"},
+		Also: []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-UNKNOWN-ID", "RS-CHALLENGE-EXISTING-TOOLS",
+			"RS-TRANSPORT-VERSION-HEADER"},
 	},
 	{
 		Name: "notifications-open", Says: "Notifications need no token.",
 		Bend: lacks(mcpserver.GuardNotifications), Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"},
-		Also: []string{"RS-SESSION-NOT-AUTHENTICATION"},
+		Also: []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-CHALLENGE-EXISTING-TOOLS"},
 	},
 	{
 		Name: "verbs-open", Says: "GET and DELETE are not guarded.",
 		Bend: lacks(mcpserver.GuardVerbs), Noticed: []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"},
-		Also: []string{"RS-SESSION-STREAM-NEEDS-TOKEN", "RS-TOKEN-QUERY-IGNORED"},
+		Also: []string{"RS-SESSION-STREAM-NEEDS-TOKEN", "RS-TOKEN-QUERY-IGNORED", "RS-SESSION-UNKNOWN-ID"},
 	},
 	{
 		Name: "slash-open", Says: "The endpoint with a trailing slash is not guarded.",
@@ -857,7 +858,7 @@ var tokens = []Flaw{
 			p.Public = []string{"initialize", "server/discover", "ping", "notifications/initialized"}
 			p.Lacks, p.AwaitsInitialized, p.BindsAnonymous = append(p.Lacks, mcpserver.GuardEveryMethod), true, true
 		}),
-		Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Also: []string{"RS-SESSION-*"},
+		Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Also: []string{"RS-SESSION-*", "RS-CHALLENGE-EXISTING-TOOLS"},
 	},
 	{
 		Name: "lists-open-behind-handshake", Says: "Behind a handshake that is declared public, lists are open too.",
@@ -865,7 +866,7 @@ var tokens = []Flaw{
 			p.Public = []string{"initialize", "server/discover", "ping", "notifications/initialized"}
 			p.Lacks = append(p.Lacks, mcpserver.GuardEveryMethod)
 		}),
-		Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Also: []string{"RS-SESSION-*"},
+		Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Also: []string{"RS-SESSION-*", "RS-CHALLENGE-EXISTING-TOOLS"},
 	},
 	{
 		Name: "handshake-open", Says: "The handshake is open, though nobody declares it public.",

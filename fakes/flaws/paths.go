@@ -341,7 +341,8 @@ var pathsOfProxies = []Flaw{
 	},
 	rowOf(proxied("proxy-form-without-token", idp.CheckCSRF, "AS-PROXY-CONSENT-CSRF", "AS-CONSENT-*"), "without the form's token"),
 	rowOf(proxied("proxy-names-no-client", idp.ConsentNamesClient, "AS-PROXY-CONSENT-CONTENT", "AS-CONSENT-*"), "tester is absent"),
-	rowOf(proxied("proxy-names-no-address", idp.ConsentNamesRedirect, "AS-PROXY-CONSENT-CONTENT", "AS-CONSENT-*"), ":8765"),
+	rowOf(proxied("proxy-names-no-address", idp.ConsentNamesRedirect, "AS-PROXY-CONSENT-CONTENT", "AS-CONSENT-*",
+		"AS-CIMD-CONSENT-HOSTS"), ":8765"),
 	proxyWrapped("approves-by-get", "The form of the proxy is accepted by GET.", "AS-PROXY-CONSENT-CSRF", "by GET",
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/consent") && r.URL.RawQuery != "" {

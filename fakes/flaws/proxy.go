@@ -30,15 +30,15 @@ var proxies = []Flaw{
 	proxied("proxy-token-outlives-upstream", idp.UpstreamStatus, "RS-PASS-UPSTREAM-STATUS"),
 	proxied("proxy-asks-afterwards", idp.ConsentBeforeUpstream, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", "AS-PROXY-*"),
 	proxied("proxy-names-own-scopes-only", idp.ConsentNamesUpstream, "AS-PROXY-CONSENT-CONTENT"),
-	proxied("proxy-form-of-anybody", idp.BindTransaction, "AS-PROXY-CONSENT-CSRF"),
+	proxied("proxy-form-of-anybody", idp.BindTransaction, "AS-PROXY-CONSENT-CSRF", "AS-AUTHZ-TRANSACTION-BINDING"),
 	proxied("proxy-framed", idp.NoFraming, "AS-PROXY-CONSENT-NOFRAME", "AS-AUTHZ-CLICKJACKING"),
-	remembering(proxied("proxy-approvals-unsealed", idp.SealedApprovals, "AS-PROXY-CONSENT-COOKIE")),
+	remembering(proxied("proxy-approvals-unsealed", idp.SealedApprovals, "AS-PROXY-CONSENT-COOKIE", "AS-CONSENT-NO-SILENT-REPEAT")),
 	remembering(proxied("proxy-approves-all", idp.ApprovalPerClient, "AS-PROXY-CONSENT-COOKIE",
 		"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REQUIRED", "AS-PROXY-CONSENT-PER-CLIENT")),
 	proxied("proxy-bound-before-consent", idp.BindAfterConsent, "AS-PROXY-STATE-AFTER-CONSENT"),
 	proxied("proxy-bound-to-nobody", idp.BindUpstreamState, "AS-PROXY-STATE-BOUND-TO-BROWSER", "AS-PROXY-STATE-AFTER-CONSENT"),
 	proxied("proxy-state-ignored", idp.CheckUpstreamState, "AS-PROXY-STATE-VALIDATED", "AS-PROXY-STATE-*"),
-	proxied("proxy-passes-state-on", idp.FreshUpstreamState, "AS-PROXY-STATE-FRESH"),
+	proxied("proxy-passes-state-on", idp.FreshUpstreamState, "AS-PROXY-STATE-FRESH", "AS-AUTHZ-STATE-EXACT"),
 	proxied("proxy-asks-for-more", idp.ModestUpstreamRequest, "AS-PROXY-UPSTREAM-REQUEST", "AS-PROXY-CONSENT-CONTENT",
 		"AS-PROXY-UPSTREAM-ID-TOKEN"),
 	proxied("proxy-hands-token-on", idp.OwnTokens, "AS-PROXY-UPSTREAM-TOKEN-HIDDEN"),
@@ -80,7 +80,7 @@ func proxyWith(name, says, noticed, row string, bend func(b *idp.Behaviour)) Fla
 func approvalsBare() Flaw {
 	f := proxyWith("approvals-bare", "The cookie that records approvals has no attributes.", "AS-PROXY-CONSENT-COOKIE",
 		"the cookie as_approvals", func(b *idp.Behaviour) { b.BareCookies = []string{"as_approvals"} })
-	f.Also = []string{"AS-LOGIN-COOKIE-ATTRIBUTES"}
+	f.Also = []string{"AS-LOGIN-COOKIE-ATTRIBUTES", "AS-CONSENT-NO-SILENT-REPEAT"}
 	return remembering(f)
 }
 

@@ -81,7 +81,7 @@ var otherRefusals = []Flaw{
 				return accepted
 			})
 		},
-		Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Row: "a JSON-RPC response",
+		Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Row: "a JSON-RPC response", Also: []string{"RS-SESSION-NOT-AUTHENTICATION"},
 	},
 }
 

@@ -124,6 +124,7 @@ func falls(name, row string, bad func(h http.Header) bool) Flaw {
 				return false
 			})
 		},
-		Noticed: []string{"RS-MULTI-NO-FALLTHROUGH"}, Row: row, Also: []string{"RS-TOKEN-*", "RS-CHALLENGE-*", "RS-APIKEY-*", "RS-MULTI-*"},
+		Noticed: []string{"RS-MULTI-NO-FALLTHROUGH"}, Row: row,
+		Also: []string{"RS-TOKEN-*", "RS-CHALLENGE-*", "RS-APIKEY-*", "RS-MULTI-*", "RS-DPOP-PROOF", "RS-EXT-*"},
 	}
 }

@@ -315,7 +315,7 @@ var trusting = []Flaw{
 	}),
 	{
 		Name: "open-for-other-agents", Says: "The server knows the tool by its User-Agent, and asks nobody else for a token.",
-		Bend: lacks(mcpserver.GuardEveryAgent), Noticed: []string{"RS-CHALLENGE-EVERY-CLIENT"},
+		Bend: lacks(mcpserver.GuardEveryAgent), Noticed: []string{"RS-CHALLENGE-EVERY-CLIENT"}, Also: []string{"RS-CHALLENGE-*"},
 	},
 	{
 		Name: "open-for-fetch", Says: "A rule lets requests pass that have the fields of a browser or of Node's fetch.",
