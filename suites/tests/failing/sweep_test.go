@@ -138,14 +138,13 @@ func hangingUp(c net.Conn) {
 
 // sweep has the request with a number fail in each execution of each check.
 type sweep struct {
-	ways     []way
-	number   int  // of the request; 0 for none
-	turn     int  // which way comes first
-	onwards  bool // all that follow fail, too
-	mu       sync.Mutex
-	sent     map[string]int // by execution
-	struck   int
-	survived []string // the executions that were struck
+	ways    []way
+	number  int  // of the request; 0 for none
+	turn    int  // which way comes first
+	onwards bool // all that follow fail, too
+	mu      sync.Mutex
+	sent    map[string]int // by execution
+	struck  int
 }
 
 // way is in which way an execution is struck: each in its own.
