@@ -61,8 +61,11 @@ without the network, and judges the verdicts again.
 Without -c it certifies the reference server that is built in, to try it.
 
 Exit status: 0 the bundle is written; 1 a MUST is not met; 2 usage; 3 undecided: the output says what to supply; 4 the tool failed.`,
-		Example: `  openssl genpkey -algorithm ed25519 -out vendor.key && openssl pkey -in vendor.key -pubout -out vendor.pub
-  mcpauth certify -c target.yaml --profile resource-server --revision 2025-11-25 --product PRODUCT.yaml -o certificate --key vendor.key
+		Example: `  openssl genpkey -algorithm ed25519 -out vendor.key
+  openssl pkey -in vendor.key -pubout -out vendor.pub
+  mcpauth certify -c target.yaml --profile resource-server \
+    --revision 2025-11-25 --product PRODUCT.yaml -o certificate \
+    --key vendor.key
   mcpauth verify certificate --key vendor.pub`,
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
 		RunE:    func(c *cobra.Command, _ []string) error { return cert.run(c) },

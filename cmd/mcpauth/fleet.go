@@ -24,7 +24,8 @@ func fleetCommand() *cobra.Command {
 what changed since an earlier folder. ndjson has a line for each target; html and openmetrics do not grow with their number.
 
 Exit status: 0; 1 a target has findings, with --fail-on findings; 2 usage; 4 the tool failed.`,
-		Example: "  mcpauth fleet tonight --against yesterday --report html=fleet.html --report openmetrics=mcpauth.prom",
+		Example: `  mcpauth fleet tonight --against yesterday --report html=fleet.html \
+    --report openmetrics=mcpauth.prom`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if failOn != "none" && failOn != "findings" {
 				return &exit{reports.ExitUsage, fmt.Errorf("--fail-on %q: want findings or none", failOn)}

@@ -18,7 +18,7 @@ func mergeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "merge FILE...", Short: "Make one report of the JSON reports of a run's shards", Args: cobra.MinimumNArgs(1),
 		Example: "  mcpauth run URL --shard 1/2 --report json=1.json\n  mcpauth run URL --shard 2/2 --report json=2.json\n  mcpauth merge " +
-			"1.json 2.json --report json=mcpauth.json --report html=mcpauth.html",
+			"1.json 2.json --report json=mcpauth.json \\\n    --report html=mcpauth.html",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.threshold(); err != nil {
 				return &exit{reports.ExitUsage, err}

@@ -36,7 +36,8 @@ facts in the bundle, and demands the same.
 
 Exit status: 0 the bundle verifies; 1 it does not, and each reason is said; 2 usage.`,
 		Example: `  mcpauth verify certificate --key vendor.pub
-  mcpauth verify certificate --key vendor.pub --json --badge badge.svg --summary summary.json`,
+  mcpauth verify certificate --key vendor.pub --json --badge badge.svg \
+    --summary summary.json`,
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
 		RunE:    func(c *cobra.Command, args []string) error { return v.run(c, args[0]) },
 	}
