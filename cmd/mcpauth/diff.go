@@ -59,7 +59,7 @@ func readRun(path string) (reports.Redacted, error) {
 	return withoutQuerySecrets(run), nil
 }
 
-// withoutQuerySecrets is a report without the secrets of its target's URL, which versions before 0.2 left in.
+// withoutQuerySecrets is a report without the secrets of its target's URL, which earlier versions left in.
 func withoutQuerySecrets(run reports.Redacted) reports.Redacted {
 	r := run.Run()
 	if r.Target.URL == reports.Named(r.Target.URL) {

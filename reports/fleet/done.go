@@ -177,7 +177,7 @@ func Read(dir string) (Done, bool, error) {
 	if why := d.unknown(); why != "" {
 		return Done{}, false, fmt.Errorf("%s: %s; delete the file to have the target tested again", path, why)
 	}
-	d.Target = reports.Named(d.Target) // folders of versions before 0.2 have secrets of URLs
+	d.Target = reports.Named(d.Target) // folders of earlier versions have secrets of URLs
 	return d, true, nil
 }
 
