@@ -933,7 +933,8 @@ func plain(err error) string {
 		return "no whole answer within the time limit"
 	case errors.Is(err, context.Canceled):
 		return Canceled
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, net.ErrClosed): // the reader has seen the reset first, and closed the connection under the writer
 		return Reset
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		strings.Contains(err.Error(), "server closed idle connection"): // net/http exports no name for it

@@ -707,3 +707,25 @@ func TestAsked(t *testing.T) {
 	get(c, s.URL+"/jwks")
 	assert.Equal(t, wire.Asked{Answered: 3, Unsure: 1}, c.Asked(s.URL+"/jwks"), "nobody knows who has seen a request that was not answered")
 }
+
+// What reads a connection and what writes it learn of a reset one after the other: either of them first.
+func TestResetWhileARequestIsSent(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		connection, _, err := http.NewResponseController(w).Hijack()
+		if !assert.NoError(t, err) {
+			return
+		}
+		if tcp, ok := connection.(*net.TCPConn); assert.True(t, ok) {
+			assert.NoError(t, tcp.SetLinger(0))
+		}
+		_ = connection.Close()
+	})
+	c := client(wire.Limits{})
+	said := map[string]int{}
+	for range 300 {
+		ex := c.Do(context.Background(), "TEST", wire.Request{Method: "POST", URL: url, Body: strings.Repeat("9", 500_000)})
+		said[ex.Error]++
+	}
+	assert.Equal(t, map[string]int{wire.Reset: 300}, said)
+}
