@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -237,7 +238,7 @@ func TestRunsAgree(t *testing.T) {
 		return
 	}
 	for range 5 {
-		assert.Equal(t, first, verdicts(against.Run(t, cfg)))
+		assert.Empty(t, cmp.Diff(first, verdicts(against.Run(t, cfg))), "- the first run, + this one")
 	}
 }
 
