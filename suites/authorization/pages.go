@@ -109,10 +109,7 @@ func keepsErrorTextsClean(t *T) {
 		{"CR LF in response_type", With("response_type", "\"x\r\nX-Injected:1")},
 		{"é as code_challenge_method", With("code_challenge_method", "é")},
 	}, func(t *T, edit Edit) {
-		g := t.AS.Authorize(edit)
-		if g.Stage == login.AtLogin {
-			t.AS.MustReachDecision(g)
-		}
+		g := t.AS.MustReachDecision(t.AS.Authorize(edit))
 		t.Expect(g.Exchange).To(addNoField)
 		code, text := errorOf(g)
 		if code == "" {

@@ -2,7 +2,7 @@ package token
 
 import (
 	"encoding/base64"
-	"strings"
+	"slices"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -55,14 +55,17 @@ func challenged(t *T, c *oauth.Client, statuses ...int) func(rows Cases[Edit]) {
 }
 
 // basicClient is the shared confidential client, where it authenticates by Basic.
-func basicClient(t *T) *oauth.Client {
+func basicClient(t *T) *oauth.Client { return clientOf(t, oauth.Basic, session.ConfidentialBasic) }
+
+// clientOf is the shared confidential client that authenticates by a method, where the metadata does not leave it out.
+func clientOf(t *T, method, kind string) *oauth.Client {
 	methods, listed := t.AS.Server().Metadata.Strings("token_endpoint_auth_methods_supported")
-	if listed && !strings.Contains(strings.Join(methods, " "), oauth.Basic) {
-		t.NotApplicable("client_secret_basic is not advertised")
+	if listed && !slices.Contains(methods, method) {
+		t.NotApplicable("%s is not advertised", method)
 	}
-	c, why := t.Session.Client(t.Context(), session.ConfidentialBasic)
+	c, why := t.Session.Client(t.Context(), kind)
 	if c == nil {
-		t.NotTested("it needs a client registered for client_secret_basic: %s", why)
+		t.NotTested("it needs a client registered for %s: %s", method, why)
 	}
 	return c
 }
@@ -84,10 +87,7 @@ func holdsClientsToTheirMethod(t *T) {
 }
 
 func acceptsSecretInBody(t *T) {
-	c, why := t.Session.Client(t.Context(), session.ConfidentialPost)
-	if c == nil {
-		t.NotApplicable("%s", why)
-	}
+	c := clientOf(t, oauth.Post, session.ConfidentialPost)
 	t.Expect(t.AS.Redemption(As(c)).Send(), "client_id and client_secret in the body").To(expect.IssueTokens())
 }
 

@@ -453,7 +453,7 @@ func (t *T) carryOut(c *Check) *stop {
 		f()
 	}
 	t.releaseClients()
-	return t.ofATargetThatIsThere(ended)
+	return t.ofATargetThatIsThere(t.restsOnAnswers(ended))
 }
 
 // graded are the results of a check, one for each level that the judged revisions give the requirement.

@@ -52,6 +52,20 @@ func (t *T) anyShowsNothing(exchanges []*reports.Exchange) *reports.Exchange {
 	return nil
 }
 
+// restsOnAnswers is the end of a check: where a request of its own failed, nothing shows that a feature is absent.
+func (t *T) restsOnAnswers(ended *stop) *stop {
+	if ended == nil || ended.verdict != reports.NotApplicable || t.declared != "" {
+		return ended
+	}
+	failed := t.anyShowsNothing(t.own())
+	if failed == nil {
+		return ended
+	}
+	t.spoilt = true
+	return &stop{reports.Inconclusive, t.MCP.Because(failed, fmt.Sprintf("%s, or so it seems: a request of the check failed (%s)",
+		ended.reason, expect.Describe(failed)))}
+}
+
 // isAbout reports that the requirement is about a failure, which may be the evidence of a finding then.
 func (t *T) isAbout(f requirements.Failure) bool { return f != "" && slices.Contains(t.failures, f) }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
 // need is how a word of the vocabulary is tried. The vocabulary says what the word means, and of which kind it is; a need that is
@@ -50,6 +51,19 @@ func has(condition func(*T) bool, why string) func(*T) *lack {
 	return func(t *T) *lack {
 		if condition(t) {
 			return nil
+		}
+		return &lack{why: why}
+	}
+}
+
+// unlessFailed is has, where the survey's exchanges could show what it is about. One that failed shows no absence.
+func unlessFailed(condition func(*T) bool, why string, shown func(*T) []*reports.Exchange) func(*T) *lack {
+	return func(t *T) *lack {
+		if condition(t) {
+			return nil
+		}
+		if failed := t.anyShowsNothing(shown(t)); failed != nil {
+			return &lack{why: why + ", or so it seems: a request of the survey failed (" + expect.Describe(failed) + ")", undecided: true}
 		}
 		return &lack{why: why}
 	}

@@ -1,9 +1,11 @@
 package check
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -41,10 +43,13 @@ var needsOfTheTarget = map[string]need{
 	}},
 	"tls": {met: has(func(t *T) bool { return t.Survey.URL.Scheme == "https" && !t.MCP.Loopback() },
 		"the target is on loopback or not reached by https")},
-	"session": {give: "--token-env", after: []string{"token-given"}, met: has(func(t *T) bool {
+	"session": {give: "--token-env", after: []string{"token-given"}, met: unlessFailed(func(t *T) bool {
 		return expect.Header(t.Survey.Handshake, "Mcp-Session-Id") != ""
-	}, "the target assigns no session id")},
-	"dual-era":    {met: has(func(t *T) bool { return len(t.spokenWires()) > 1 }, "the target speaks one wire only")},
+	}, "the target assigns no session id", func(t *T) []*reports.Exchange { return []*reports.Exchange{t.Survey.Handshake} })},
+	"dual-era": {met: unlessFailed(func(t *T) bool { return len(t.spokenWires()) > 1 }, "the target speaks one wire only",
+		func(t *T) []*reports.Exchange {
+			return slices.Concat(slices.Collect(maps.Values(t.Survey.Anonymous)), slices.Collect(maps.Values(t.Survey.WithToken)))
+		})},
 	"modern-wire": {met: has(speaks(mcp.Stateless), "the target does not speak the protocol without sessions (2026-07-28)")},
 	"legacy-wire": {met: has(speaks(mcp.Stateful), "the target does not speak the protocol with sessions (until 2025-11-25)")},
 	"same-host":   {met: has(func(t *T) bool { return t.MCP.Loopback() }, "the target is not on this machine's loopback")},

@@ -107,12 +107,12 @@ func (t *T) leave(about, why string, v reports.Verdict) {
 }
 
 // endOfRows is the end of a check whose rows were not all decided; ended is its own end, or nil. Findings outweigh
-// undecided rows, which are then noted.
+// undecided rows, which are then noted. What an undecided row may have shown is not absent.
 func (t *T) endOfRows(ended *stop) *stop {
 	if len(t.undecided) == 0 {
 		return ended
 	}
-	if ended != nil || t.isUnmet() {
+	if ended != nil && (ended.verdict != reports.NotApplicable || len(t.left(reports.NotApplicable)) == len(t.undecided)) || t.isUnmet() {
 		for _, u := range t.undecided {
 			t.Note("%s: undecided: %s", u.row, u.why)
 		}

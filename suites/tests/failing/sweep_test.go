@@ -139,9 +139,10 @@ func hangingUp(c net.Conn) {
 // sweep has the request with a number fail in each execution of each check.
 type sweep struct {
 	ways    []way
-	number  int  // of the request; 0 for none
-	turn    int  // which way comes first
-	onwards bool // all that follow fail, too
+	calm    map[string]reports.Verdict // by execution, where nothing fails
+	number  int                        // of the request; 0 for none
+	turn    int                        // which way comes first
+	onwards bool                       // all that follow fail, too
 	mu      sync.Mutex
 	sent    map[string]int // by execution
 	struck  int
@@ -175,11 +176,14 @@ func (s *sweep) run(t *testing.T, cfg suites.Config) {
 	require.NoError(t, err)
 	run := redacted.Run()
 	require.NotEmpty(t, run.Results)
+	for _, lost := range noLongerApply(run, s.calm) {
+		t.Errorf("request %d (onwards: %v) fails: %s", s.number, s.onwards, lost)
+	}
 	for _, r := range run.Results {
+		w := s.way(r.ID + r.Wire)
 		if r.Verdict != reports.Fail && r.Verdict != reports.Warn && r.Verdict != reports.Errored {
 			continue
 		}
-		w := s.way(r.ID + r.Wire)
 		if about, ok := requirements.Lookup(r.ID); ok && isAbout(about, run, r) {
 			continue
 		}
@@ -228,10 +232,8 @@ func withAtLeast(sent map[string]int, n int) []string {
 // them try everything. Else it is a sample.
 func TestEachRequestOfEachCheckFails(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T) (suites.Config, []way){
-		"plain": func(t *testing.T) (suites.Config, []way) {
-			return against.SigningIn(against.Start(t, reference.Ideal())), overPlain(t)
-		},
-		"TLS": startSecure,
+		"plain": startPlain,
+		"TLS":   startSecure,
 	} {
 		t.Run(name, func(t *testing.T) {
 			numbers, turn := []int{2}, 0
@@ -248,6 +250,7 @@ func TestEachRequestOfEachCheckFails(t *testing.T) {
 					numbers = append(numbers, n+1)
 				}
 			}
+			calm := calmVerdicts(t, start)
 			var struck atomic.Int64
 			t.Cleanup(func() { t.Logf("%d requests failed", struck.Load()) })
 			for _, n := range numbers {
@@ -262,7 +265,7 @@ func TestEachRequestOfEachCheckFails(t *testing.T) {
 						if most != nil {
 							cfg.Skip, cfg.Only = nil, withAtLeast(most, n)
 						}
-						s := &sweep{ways: ways, number: n, turn: turn, onwards: onwards}
+						s := &sweep{ways: ways, calm: calm, number: n, turn: turn, onwards: onwards}
 						s.run(t, cfg)
 						struck.Add(int64(s.struck))
 						assert.NotZero(t, s.struck)
@@ -273,12 +276,37 @@ func TestEachRequestOfEachCheckFails(t *testing.T) {
 	}
 }
 
+// calmVerdicts are the verdicts where no request fails.
+func calmVerdicts(t *testing.T, start func(t *testing.T) (suites.Config, []way)) map[string]reports.Verdict {
+	cfg, _ := start(t)
+	out := map[string]reports.Verdict{}
+	for _, r := range against.Run(t, against.Brief(cfg)).Results {
+		out[r.ID+r.Wire] = r.Verdict
+	}
+	return out
+}
+
+// noLongerApply are the checks that pass where nothing fails, and say here that the target does not have what they are about.
+func noLongerApply(run *reports.Run, calm map[string]reports.Verdict) (out []string) {
+	for _, r := range run.Results {
+		if r.Verdict == reports.NotApplicable && calm[r.ID+r.Wire] == reports.Pass {
+			out = append(out, fmt.Sprintf("%s %s: %s", r.ID, r.Wire, r.Reason))
+		}
+	}
+	return out
+}
+
 // requestsOf is how many requests each execution sends where none fails.
 func requestsOf(t *testing.T, start func(t *testing.T) (suites.Config, []way)) map[string]int {
 	cfg, ways := start(t)
 	s := &sweep{ways: ways}
 	s.run(t, cfg)
 	return s.sent
+}
+
+// startPlain starts a reference without TLS.
+func startPlain(t *testing.T) (suites.Config, []way) {
+	return against.SigningIn(against.Start(t, reference.Ideal())), overPlain(t)
 }
 
 // startSecure starts a reference that speaks HTTP/2 over TLS.
@@ -329,6 +357,7 @@ func TestEachRequestOfTheSurveyFails(t *testing.T) {
 	if whole.All() {
 		numbers = []int{1, 2, 3, 5, 7, 9, 12, 17, 23, 31}
 	}
+	calm := calmVerdicts(t, startPlain)
 	for _, n := range numbers {
 		t.Run(fmt.Sprintf("request %d", n), func(t *testing.T) {
 			t.Parallel()
@@ -344,6 +373,7 @@ func TestEachRequestOfTheSurveyFails(t *testing.T) {
 			redacted, err := suites.Run(faults.With(t.Context(), plan), against.WithoutCost(against.SigningIn(against.Start(t, reference.Ideal()))))
 			require.NoError(t, err)
 			assert.Empty(t, accused(redacted.Run()), w.name)
+			assert.Empty(t, noLongerApply(redacted.Run(), calm), w.name)
 			assert.GreaterOrEqual(t, sent.Load(), int64(n), "the request was sent")
 		})
 	}
