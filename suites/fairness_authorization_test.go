@@ -30,6 +30,11 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		"an unsigned request object may be believed":           {behaving(withUnsignedObjects), nil, "AS-AUTHZ-REQUEST-OBJECT", reports.Pass},
 		"a transaction belongs to the user who was asked": {behaving(func(b *idp.Behaviour) { b.BindsUser = true }), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
+		"an approval counts from then on, and form tokens are bound to it": {behaving(askingOnce), nil, "AS-CONSENT-CSRF", reports.Pass},
+		"an approval counts from then on, in one browser":                  {behaving(askingOnce), nil, "AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
+		"an approval counts from then on, of each user":                    {behaving(askingOnce), nil, "AS-AUTHZ-SUBJECT-CORRECT", reports.Pass},
+		"an approval counts from then on, and a denial until the next":     {behaving(askingOnce), nil, "AS-AUTHZ-DENY", reports.Pass},
+		"an approval counts until it is withdrawn":                         {behaving(askingOnce), nil, "AS-CONSENT-REVOCABLE", reports.Pass},
 		"answers come by form": {behaving(func(b *idp.Behaviour) { b.ResponseMode = "form_post" }), nil, "AS-AUTHZ-RESPONSE-MODE",
 			reports.Pass},
 		"every token has one audience, and the first request for another fails": {behaving(troubled), nil, "AS-RES-UNKNOWN-TARGET", reports.Warn},
@@ -55,6 +60,9 @@ func troubled(b *idp.Behaviour) {
 		})
 	}
 }
+
+// askingOnce remembers which clients a user has approved.
+func askingOnce(b *idp.Behaviour) { b.Consent = "once" }
 
 func lacking(d idp.Defence) func(o *reference.Options) {
 	return behaving(func(b *idp.Behaviour) { b.Lacks = []idp.Defence{d} })

@@ -1,13 +1,15 @@
 package flaws
 
 import (
+	"net/http"
 	"slices"
 
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
 )
 
 // consents are the flaws of how users sign in and approve.
-var consents = slices.Concat(approvals, logins)
+var consents = slices.Concat(approvals, logins, askedOnce)
 
 // approvals are the flaws of the page where a user approves a client.
 var approvals = []Flaw{
@@ -66,4 +68,21 @@ func showsRaw(member string) Flaw {
 		Bend: behaviour(func(b *idp.Behaviour) { b.ShowsRaw = []string{member} }), Noticed: []string{"AS-CONSENT-XSS"},
 		Also: []string{"AS-CIMD-UNSAFE-URIS"},
 	}
+}
+
+// askedOnce are flaws of the consent page at a server that remembers approvals: a client that is new there shows them.
+var askedOnce = []Flaw{
+	asking(one("authorize-denial-approved", idp.HonourDenial, "AS-AUTHZ-DENY")),
+	asking(rowOf(one("consent-no-csrf-token", idp.CheckCSRF, "AS-CONSENT-CSRF"), "without the form's token")),
+	asking(rowOf(one("consent-by-get", idp.ConsentPost, "AS-CONSENT-CSRF"), "the approval in the URL")),
+	asking(rowOf(one("authorize-transaction-unbound", idp.BindTransaction, "AS-AUTHZ-TRANSACTION-BINDING", "AS-CONSENT-CSRF", "AS-LOGIN-CSRF"),
+		"the browser of another user who signed in")),
+	asking(one("authorize-global-user", idp.UserPerSession, "AS-AUTHZ-SUBJECT-CORRECT", "AS-SCOPE-USER-PRIVILEGE")),
+	asking(one("scope-of-the-form", idp.ConsentedScopesOnly, "AS-SCOPE-CONSENT-HONOURED")),
+	asking(cors("consent", `the page "Allow access?"`, func(_ *http.Request, a authAnswer) bool { return a.shows("Allow access?") })),
+	asking(without("AS-AUTHZ-NO-STORE", "stores-consent", "Cache-Control", `the page "Allow access?"`, "Allow access?")),
+	asking(without("AS-AUTHZ-CLICKJACKING", "frames-consent", "Content-Security-Policy", `the page "Allow access?"`, "Allow access?")),
+	asking(without("AS-AUTHZ-CSP", "no-csp-for-consent", "Content-Security-Policy", `the page "Allow access?"`, "Allow access?")),
+	asking(formHolds("client_id", func(*form) func(o *reference.Options) { return lacks(idp.CodeClient) })),
+	asking(quotes("login_hint", signedIn)),
 }

@@ -140,6 +140,13 @@ func remembered(name string, d idp.Defence, noticed string, also ...string) Flaw
 	return f
 }
 
+// asking has a flaw of the consent page at a server that does not ask again about a client that its user has approved.
+func asking(f Flaw) Flaw {
+	f.Name, f.Bend = f.Name+"-asked-once", all(f.Bend, behaviour(func(b *idp.Behaviour) { b.Consent = "once" }))
+	f.Also = append(slices.Clone(f.Also), "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE")
+	return f
+}
+
 var stateField = regexp.MustCompile(`name="state" value="([^"]+)"`)
 
 var pathsOfPages = []Flaw{

@@ -58,10 +58,13 @@ func (s *Server) clientsOf(user string) []string {
 	return out
 }
 
-// endGrants takes a client's grants of a user back.
+// endGrants takes a client's grants of a user back, and forgets that the user approved it.
 func (s *Server) endGrants(user, client string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c := s.clients[client]; c != nil && s.Behaviour.has(GrantsEnd) {
+		delete(s.approved, s.approvalKey(user, c))
+	}
 	for _, t := range s.refresh {
 		if g := t.grant; g.user == user && g.client == client {
 			g.hidden = true

@@ -209,7 +209,7 @@ func escapesNames(t *T) {
 }
 
 func expectEscaped(t *T, edits []Edit) {
-	g := t.AS.Authorize(append(edits, Leaving())...)
+	g := t.Pages.Asked(append(edits, Leaving())...)
 	if len(g.Pages) == 0 {
 		t.NotApplicable("the answer is no HTML page: %s", g.Describe())
 	}
@@ -237,7 +237,7 @@ func letsNoScriptsRead(t *T) {
 	allow := func(t *T, _ *login.Page, ex *reports.Exchange) { t.Expect(ex).To(allowNoOrigin) }
 	eachOwnPage(t, g, allow)
 	if t.Session.Ready {
-		eachOwnPage(t, t.AS.Authorize(stop), allow) // the consent page
+		eachOwnPage(t, t.Pages.Asked(stop), allow) // the consent page
 	}
 }
 
@@ -261,7 +261,7 @@ func eachOwnPage(t *T, g *Grant, judge func(t *T, p *login.Page, ex *reports.Exc
 }
 
 func redirectsNoForms(t *T) {
-	for _, h := range t.AS.MustAuthorize(SignedOut()).Hops {
+	for _, h := range t.Pages.Approved(SignedOut()).Hops {
 		t.Expect(h, "a redirect after a form").To(repostNothing)
 	}
 }
@@ -274,7 +274,7 @@ var repostNothing = expect.That("302 or 303 after a form", func(h login.Hop) str
 })
 
 func keepsPagesOutOfCaches(t *T) {
-	g := t.AS.MustAuthorize(SignedOut())
+	g := t.Pages.Approved(SignedOut())
 	t.Expect(g.Exchange, "the redirect with the code").To(notBeStored)
 	eachOwnPage(t, g, func(t *T, p *login.Page, ex *reports.Exchange) {
 		t.Expect(ex).Ideally(expect.HaveHeader("Cache-Control", expect.Holding("no-store")))
@@ -352,7 +352,7 @@ func forbidsScripts(policy string) bool {
 
 // eachForm judges the login page and the consent page, as far as they can be seen.
 func eachForm(t *T, judge func(t *T, p *login.Page, ex *reports.Exchange)) {
-	g := t.AS.Authorize(SignedOut(), Leaving())
+	g := t.Pages.Asked(SignedOut(), Leaving())
 	n := 0
 	eachOwnPage(t, g, func(t *T, p *login.Page, ex *reports.Exchange) {
 		if len(p.Forms) > 0 || p.Scripts > 0 {
@@ -422,11 +422,9 @@ var completeNothing = expect.Refusing("a form that works only in the browser tha
 
 // Two users sign in at the same time, and approve in the other order.
 func keepsUsersApart(t *T) {
-	a := t.AS.MustReachDecision(t.AS.Authorize(SignedOut(), Leaving()))
-	b := t.AS.MustReachDecision(t.AS.Authorize(By(1), SignedOut(), Leaving()))
-	if a.Stage != login.AtConsent || b.Stage != login.AtConsent {
-		t.NotApplicable("there is no consent page, so the steps of two users cannot be interleaved")
-	}
+	const absent = "there is no consent page, so the steps of two users cannot be interleaved"
+	a, _, _, _ := t.Pages.Consent(absent)
+	b, _, _, _ := t.Pages.Consent(absent, By(1), As(a.Client))
 	theirs, mine := approvedBy(t, b), approvedBy(t, a)
 	if mine == "" || theirs == "" {
 		t.Inconclusive("two logins at once did not bring two tokens that name their users")
@@ -504,7 +502,7 @@ func keepsTheRequestItself(t *T) {
 		rows = rows.And("client_id", tampering{forged{name: "client_id", value: other.ID}, redeemNothing(t, As(other))})
 	}
 	Each(t, rows, func(t *T, c tampering) {
-		g := t.AS.Authorize(SignedOut(), Submitting(c.submit))
+		g := t.Pages.Asked(SignedOut(), Submitting(c.submit))
 		if !c.present {
 			t.NotApplicable("no form of the pages holds a parameter of the request")
 		}

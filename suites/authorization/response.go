@@ -97,7 +97,7 @@ func returnsStateWithErrors(t *T) {
 		}
 		t.Expect(g).To(returnState(state))
 	})
-	if g := t.AS.Authorize(Denying(), With("state", states[2].Value)); g.Consented || g.Error() != "" {
+	if g := t.Pages.Asked(Denying(), With("state", states[2].Value)); g.Consented || g.Error() != "" {
 		t.Expect(g, "a denial").To(returnState(states[2].Value))
 	}
 }
@@ -236,10 +236,10 @@ var haveOneCode = expect.That("exactly one code, in the query or in a form", fun
 })
 
 func tellsOfADenial(t *T) {
-	g := t.AS.MustReachDecision(t.AS.Authorize(Denying()))
+	g := t.AS.MustReachDecision(t.Pages.Asked(Denying()))
 	switch {
 	case g.Code() != "" && !g.Consented:
-		t.NotApplicable("this request is not asked about, because the client was approved before")
+		t.Pages.NoConsent(g, "this request is not asked about")
 	case g.Stage == login.AtConsent:
 		t.NotApplicable("the consent page has no way to deny")
 	}
@@ -250,7 +250,7 @@ func tellsOfADenial(t *T) {
 			t.Expect(g, "a denial").Ideally(tellTheClient)
 		}
 	}
-	t.Expect(t.AS.MustReachDecision(t.AS.Authorize()), "the next request after a denial").Ideally(expect.EndWithCode())
+	t.Expect(t.AS.MustReachDecision(t.AS.Authorize(As(g.Client))), "the next request after a denial").Ideally(expect.EndWithCode())
 }
 
 var bringNoCode = expect.That("error access_denied", func(g *Grant) string {
@@ -448,8 +448,8 @@ func advertisesIss(t *T) {
 }
 
 // answered is where an authorization request ended. The row is not decided where the client gets no answer.
-func answered(t *T, edits ...Edit) *Grant {
-	g := t.AS.MustReachDecision(t.AS.Authorize(edits...))
+func answered(t *T, g *Grant) *Grant {
+	t.AS.MustReachDecision(g)
 	if g.Stage != login.Answered {
 		t.NotApplicable("the client gets no answer: %s", g.Describe())
 	}
@@ -460,7 +460,7 @@ func namesTheIssuer(t *T) {
 	Each(t, Cases[[]Edit]{
 		{"the answer with the code", nil},
 		{"an error", []Edit{With("response_type", "mcpauth_bogus")}},
-	}, func(t *T, edits []Edit) { t.Expect(answered(t, edits...)).To(carryIss) })
+	}, func(t *T, edits []Edit) { t.Expect(answered(t, t.AS.Authorize(edits...))).To(carryIss) })
 }
 
 // carryIss allows a signed answer, which carries it inside (JARM).
@@ -478,7 +478,7 @@ func namesTheRightIssuer(t *T) {
 		{"an error", []Edit{With("response_type", "mcpauth_bogus")}},
 		{"a request with an iss of its own", []Edit{With("iss", "https://attacker.example")}},
 	}, func(t *T, edits []Edit) {
-		g := answered(t, edits...)
+		g := answered(t, t.AS.Authorize(edits...))
 		if len(g.Answer("iss")) == 0 {
 			t.NotApplicable("iss is not sent (AS-AUTHZ-ISS-PRESENT)")
 		}
@@ -497,9 +497,11 @@ func keepsThePromiseOfIss(t *T) {
 	}
 	Each(t, Cases[[]Edit]{
 		{"a code", nil},
-		{"a denial", []Edit{Denying()}},
 		{"an unknown response_type", []Edit{With("response_type", "mcpauth_bogus")}},
 		{"no code_challenge", []Edit{Without("code_challenge")}},
 		{"prompt=none", []Edit{With("prompt", "none")}},
-	}, func(t *T, edits []Edit) { t.Expect(answered(t, edits...)).To(carryIss) })
+	}, func(t *T, edits []Edit) { t.Expect(answered(t, t.AS.Authorize(edits...))).To(carryIss) })
+	Each(t, Cases[Edit]{{"a denial", Denying()}}, func(t *T, denial Edit) {
+		t.Expect(answered(t, t.Pages.Asked(denial))).To(carryIss)
+	})
 }

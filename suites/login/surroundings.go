@@ -145,7 +145,7 @@ func moved(t *T, g *Grant, p *login.Page, address string) (*login.Page, *login.F
 }
 
 func loadsNothingFromOthers(t *T) {
-	g := t.AS.Authorize(SignedOut(), Leaving())
+	g := t.Pages.Asked(SignedOut(), Leaving())
 	own, err := document.ParseURL(t.AS.Server().Authorization)
 	if err != nil || len(g.Pages) == 0 {
 		t.NotApplicable("the authorization server shows no page")

@@ -46,10 +46,24 @@ func grantOf(t *T, edits ...Edit) *grant {
 	if !ok {
 		t.Inconclusive("no flow was sent")
 	}
-	t.AS.MustReachDecision(flow.Grant)
-	g := &grant{Grant: flow.Grant, answer: flow.Answer}
-	if g.tokens = t.AS.Tokens(flow.Answer, flow.Client); g.tokens != nil {
-		g.held, _ = t.AS.Held(g.tokens, strings.Fields(flow.Request.Get("scope")))
+	return resultOf(t, flow.Grant, flow.Answer)
+}
+
+// grantAsked completes a flow whose user is asked, where users are asked at all.
+func grantAsked(t *T, edits ...Edit) *grant {
+	g := t.Pages.Asked(edits...)
+	if g.Code() == "" {
+		return resultOf(t, g, nil)
+	}
+	return resultOf(t, g, t.AS.Redeem(g))
+}
+
+// resultOf is what a flow brings that ended with an answer of the token endpoint, if with any.
+func resultOf(t *T, ended *Grant, answer *reports.Exchange) *grant {
+	t.AS.MustReachDecision(ended)
+	g := &grant{Grant: ended, answer: answer}
+	if g.tokens = t.AS.Tokens(answer, ended.Client); g.tokens != nil {
+		g.held, _ = t.AS.Held(g.tokens, strings.Fields(ended.Request.Get("scope")))
 		g.held = Union(g.held, g.tokens.Scope)
 	}
 	return g
@@ -160,7 +174,7 @@ func grantsNoMoreThanRequested(t *T) {
 func honoursConsent(t *T) {
 	pool := t.AS.ScopePool()
 	choice := false
-	reduced := grantOf(t, Scope(pool[0], pool[1]), Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
+	reduced := grantAsked(t, Scope(pool[0], pool[1]), Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
 		if offers(f, pool[1]) {
 			choice = true
 			*values = slices.DeleteFunc(*values, func(p oauth.Parameter) bool { return p.Value == pool[1] || p.Name == pool[1] })
@@ -170,7 +184,7 @@ func honoursConsent(t *T) {
 		t.Expect(reduced, "%s deselected", pool[1]).To(lackScope(t, pool[1]))
 	}
 	offered := false
-	added := grantOf(t, Scope(pool[0]), Submitting(func(p *login.Page, f *login.Form, values *oauth.Form) {
+	added := grantAsked(t, Scope(pool[0]), Submitting(func(p *login.Page, f *login.Form, values *oauth.Form) {
 		if offered = offered || offers(f, pool[1]); p.Login() == nil && !offered {
 			for _, name := range []string{"scope", "scopes", "scopes[]", "scope[]"} {
 				values.Add(name, pool[1])

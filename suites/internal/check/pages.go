@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -81,12 +82,55 @@ func Mentions(text, scope string) bool {
 		func(w string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(w)) })
 }
 
+// Asked is an authorization request that comes to the consent page, if there is one. Where the user has approved the shared client
+// before, and is not asked again, it is the request of a new client, or one that wants to be asked.
+func (t Pages) Asked(edits ...Edit) *Grant {
+	g := t.AS.Authorize(edits...)
+	if !t.askedBefore(g) {
+		return g
+	}
+	if c, _ := t.anotherClient(); c != nil {
+		return t.AS.Authorize(append(slices.Clone(edits), As(c))...)
+	}
+	return t.AS.Authorize(append(slices.Clone(edits), With("prompt", "consent"))...)
+}
+
+// askedBefore reports that a request of the shared client brought a code without the consent page, which has been seen.
+func (t Pages) askedBefore(g *Grant) bool {
+	return g.Code() != "" && !g.Consented && t.Session.Consented && g.Client.ID == t.AS.AnyClient().ID
+}
+
+func (t Pages) anotherClient() (*oauth.Client, *reports.Exchange) {
+	if !t.Session.Register {
+		return nil, nil
+	}
+	return t.AS.Register(nil)
+}
+
+// NoConsent ends the check where a request came to no consent page: for the reason given where there is none.
+func (t Pages) NoConsent(g *Grant, absent string) {
+	if g.Code() != "" && !g.Consented && t.Session.Consented {
+		t.NotTested("the user has approved the client before, and is not asked again: another client is needed (--register)")
+	}
+	t.NotApplicable("%s", absent)
+}
+
+// Approved is an authorization request that the user approves on the consent page, if there is one; the check ends undecided
+// without a code.
+func (t Pages) Approved(edits ...Edit) *Grant {
+	g := t.AS.MustReachDecision(t.Asked(edits...))
+	if g.Code() == "" {
+		t.Inconclusive("an ordinary authorization request gives no code: %s", g.Describe())
+	}
+	return g
+}
+
 // Consent is the page that asks a user who has just signed in, with its form and what approving it sends; the check
 // does not apply, for the reason given, where there is none.
 func (t Pages) Consent(absent string, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
-	g := t.AS.MustReachDecision(t.AS.Authorize(append([]Edit{SignedOut(), Leaving()}, edits...)...))
+	g := t.AS.MustReachDecision(t.Asked(append([]Edit{SignedOut(), Leaving()}, edits...)...))
 	if g.Stage != login.AtConsent {
-		t.NotApplicable("%s", absent)
+		t.NoConsent(g, absent)
 	}
 	p := g.Page()
 	f, b, _ := p.Consent()
