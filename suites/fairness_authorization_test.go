@@ -41,10 +41,24 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		"every token has one audience, and the first request for another fails": {behaving(troubled), nil, "AS-RES-UNKNOWN-TARGET", reports.Warn},
 		"an error without a client is a crash": {lacking(idp.RequireClient), nil,
 			"AS-AUTHZ-ERROR-STATUS", reports.Inconclusive},
+		"an unknown response type ends at a page": {behaving(keepsTypeErrors), nil, "AS-AUTHZ-STATE-ON-ERROR", reports.Pass},
 		"errors about the response type are in the fragment": {behaving(func(b *idp.Behaviour) { b.FragmentErrors = true }), nil,
 			"AS-AUTHZ-STATE-ON-ERROR",
 			reports.Pass},
 	})
+}
+
+// keepsTypeErrors shows a page for an unknown response type, and the client hears nothing.
+func keepsTypeErrors(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if kind := r.URL.Query().Get("response_type"); strings.HasSuffix(r.URL.Path, "/authorize") && kind != "code" {
+				http.Error(w, "This application asks for what this server does not know.", http.StatusBadRequest)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // troubled ignores resource, and fails over the first request for another one.

@@ -1,9 +1,13 @@
 package suites_test
 
 import (
+	"net/http"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
@@ -19,6 +23,39 @@ func opaque(o *reference.Options) {
 func sideDoor(o *reference.Options)     { o.Behaviour.Lacks = []idp.Defence{idp.NoSideDoor} }
 func keepsTokens(o *reference.Options)  { o.Behaviour.Lacks = []idp.Defence{idp.RefreshExpires} }
 func widensOpaque(o *reference.Options) { opaque(o); o.Behaviour.Lacks = []idp.Defence{idp.NoWidening} }
+
+// malformedIsBadRequest answers a field that holds no token of the grammar with HTTP 400 (RFC 6750 section 3.1).
+func malformedIsBadRequest(o *reference.Options) {
+	opaque(o)
+	field := regexp.MustCompile(`(?i)^Bearer +[A-Za-z0-9._~+/-]+=*$`)
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if sent := r.Header.Get("Authorization"); strings.HasPrefix(sent, "Bearer ") && !field.MatchString(sent) {
+				w.Header().Set("WWW-Authenticate", `Bearer error="invalid_request"`)
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// forbids has userinfo refuse with HTTP 403.
+func forbids(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasSuffix(r.URL.Path, "/userinfo") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			a := answer.Of(next, r)
+			if a.Status == http.StatusUnauthorized {
+				a.Status = http.StatusForbidden
+			}
+			a.Send(w)
+		})
+	}
+}
 
 // silent has opaque access tokens, and says their scope nowhere.
 func silent(o *reference.Options) {
@@ -42,7 +79,9 @@ func TestFairnessOfTokens(t *testing.T) {
 		"opaque tokens, whom a refreshed one stands for":           {opaque, nil, "AS-REFRESH-SAME-USER", reports.Pass},
 		"refresh tokens that live longer than a year, as declared": {keepsTokens, idleFor(365 * 24 * time.Hour), "AS-REFRESH-EXPIRES",
 			reports.Warn},
-		"refresh tokens that live for 30 days, as declared": {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
+		"opaque tokens, and a malformed one is a malformed request": {malformedIsBadRequest, nil, "RS-TOKEN-GARBAGE", reports.Pass},
+		"userinfo forbids what others answer with 401":              {behaving(forbids), nil, "AS-USERINFO-TOKEN-STATE", reports.Warn},
+		"refresh tokens that live for 30 days, as declared":         {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
 	})
 }
 

@@ -85,21 +85,28 @@ var returnState = expect.Family("returnState", func(state string, variants ...st
 	})
 })
 
+// erring is a request that ends with an error.
+type erring struct {
+	state string
+	by    Edit
+}
+
 func returnsStateWithErrors(t *T) {
-	states := append(ordinary()[:1], odd()[:2]...)
-	Each(t, states, func(t *T, state string) {
-		g := t.AS.MustReachDecision(t.AS.Authorize(With("response_type", "mcpauth_bogus"), With("state", state)))
-		if g.PushError != "" {
-			t.NotApplicable("requests are pushed, and their errors come without a state (RFC 9126 section 2.3): %s", g.Describe())
-		}
-		if g.Stage != login.Answered {
-			t.Inconclusive("the authorization server shows an error page and never sends the error to the client: %s", g.Describe())
-		}
-		t.Expect(g).To(returnState(state))
-	})
-	if g := t.Pages.Asked(Denying(), With("state", states[2].Value)); g.Consented || g.Error() != "" {
-		t.Expect(g, "a denial").To(returnState(states[2].Value))
+	var rows Cases[erring]
+	for _, state := range append(ordinary()[:1], odd()[:2]...) {
+		rows = rows.And(state.Name, erring{state.Value, With("response_type", "mcpauth_bogus")})
 	}
+	rows = rows.And("a denial", erring{rows[2].Value.state, Denying()})
+	Each(t, rows, func(t *T, e erring) {
+		g := t.AS.MustReachDecision(t.Pages.Asked(e.by, With("state", e.state)))
+		switch {
+		case g.PushError != "":
+			t.NotApplicable("requests are pushed, and their errors come without a state (RFC 9126 section 2.3): %s", g.Describe())
+		case g.Stage != login.Answered || g.Code() != "":
+			t.NotApplicable("the client gets no error: %s", g.Describe())
+		}
+		t.Expect(g).To(returnState(e.state))
+	})
 }
 
 func response() {

@@ -45,6 +45,9 @@ type widened struct{ requested, added string }
 func neverWidensScope(t *T) {
 	granted := t.AS.ScopePool()
 	granted = granted[:min(1, len(granted))]
+	if len(granted) == 0 { // an OpenID provider may refuse requests without openid
+		granted = t.Session.RequestedScopes()
+	}
 	Each(t, wideningsOf(t, granted), func(t *T, w widened) {
 		tokens := t.AS.MustGetRefreshToken(requesting(granted))
 		if held, _ := t.AS.Holds(tokens, granted, w.added); held {

@@ -228,7 +228,10 @@ func refusesGarbage(t *T) {
 			rows = rows.And("the valid token, "+miss.Name, t.Mint.HidePart(miss.Value, t.MCP.Token()))
 		}
 	}
-	refuse(t, rows, 401)
+	refuse(t, rows.Where(wellFormed), 401)
+	if odd := rows.Where(malformed); len(odd) > 0 { // the request is malformed, too (RFC 6750 section 3.1)
+		refuse(t, odd, 401, 400)
+	}
 	Refuses(t, t.MCP.TokenCall(), Cases[CallEdit]{ // verified for one spelling of the scheme, and believed for another
 		{"a random value after bearer", inField("Authorization", "bearer "+survey.BogusToken)},
 		{"a random value after BEARER", inField("Authorization", "BEARER "+survey.BogusToken)},
@@ -238,6 +241,12 @@ func refusesGarbage(t *T) {
 		t.MCP.RefusedInEveryWay("the valid token, one character changed", t.Hide(changed(token, max(len(token)-8, len(token)/2))))
 	}
 }
+
+// b64token is what a field holds after Bearer (RFC 6750 section 2.1).
+var b64token = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+
+func wellFormed(token string) bool { return b64token.MatchString(token) }
+func malformed(token string) bool  { return !wellFormed(token) }
 
 // RFC 6750 section 2.1: a token is 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
 func refusesIllegalBytes(t *T) {
