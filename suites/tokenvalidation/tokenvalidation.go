@@ -213,16 +213,7 @@ func garbage() {
 
 func refusesGarbage(t *T) {
 	t.Expect(t.MCP.Bogus(), "a random value of the usual shape").To(expect.Refuse(401))
-	rows := Cases[string]{
-		{"the token test", "test"},
-		{"the token admin", "admin"},
-		{"a UUID", "00000000-0000-4000-8000-000000000000"},
-		{"32 random bytes", Random(32)},
-		{"what a client without a token sends: undefined", "undefined"},
-		{"what a client without a token sends: null", "null"},
-		{"what a client without a token sends: None", "None"},
-		{"a placeholder of guides", "YOUR_TOKEN"},
-	}
+	rows := madeUpTokens()
 	if t.MCP.HasToken() {
 		for _, miss := range nearMisses(t.MCP.Token()) {
 			rows = rows.And("the valid token, "+miss.Name, t.Mint.HidePart(miss.Value, t.MCP.Token()))
@@ -239,6 +230,20 @@ func refusesGarbage(t *T) {
 	if t.MCP.HasToken() {
 		token := t.MCP.Token()
 		t.MCP.RefusedInEveryWay("the valid token, one character changed", t.Hide(changed(token, max(len(token)-8, len(token)/2))))
+	}
+}
+
+// madeUpTokens are what attackers try, and what clients send that have none.
+func madeUpTokens() Cases[string] {
+	return Cases[string]{
+		{"the token test", "test"},
+		{"the token admin", "admin"},
+		{"a UUID", "00000000-0000-4000-8000-000000000000"},
+		{"32 random bytes", Random(32)},
+		{"what a client without a token sends: undefined", "undefined"},
+		{"what a client without a token sends: null", "null"},
+		{"what a client without a token sends: None", "None"},
+		{"a placeholder of guides", "YOUR_TOKEN"},
 	}
 }
 
