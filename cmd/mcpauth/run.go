@@ -523,7 +523,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 		return o.carryOut(c, cfg)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(84 << 20) // collect more before a hostile target makes it more than 128 MiB
+		debug.SetMemoryLimit(80 << 20) // a whole run stays under 120 MB, and a hostile target under 128 MiB
 	}
 	out, err := o.outputs(c)
 	if err != nil {
