@@ -267,7 +267,7 @@ func TestFlagsHaveTwinsInTheEnvironment(t *testing.T) {
 func TestBaseline(t *testing.T) {
 	t.Parallel()
 	o := reference.Ideal()
-	o.Behaviour.CORS = false
+	o.Behaviour.Lacks = []idp.Defence{idp.CORS}
 	r, err := reference.Start(o)
 	require.NoError(t, err)
 	defer r.Close()
@@ -317,7 +317,7 @@ func TestDiff(t *testing.T) {
 	good, err := reference.Start(o)
 	require.NoError(t, err)
 	defer good.Close()
-	o.Behaviour.CORS = false
+	o.Behaviour.Lacks = []idp.Defence{idp.CORS}
 	bad, err := reference.Start(o)
 	require.NoError(t, err)
 	defer bad.Close()

@@ -298,15 +298,13 @@ func guide() reference.Options {
 	p, b := &o.Policy, &o.Behaviour
 	p.PRMRoot = true
 	p.Lacks = append(p.Lacks, mcpserver.CheckScopes)
-	b.FixedHost = false
 	p.Lacks = append(p.Lacks, mcpserver.FixedHost)
 	p.PRM = func(_ string, doc map[string]any) {
 		issuer := doc["authorization_servers"].([]string)[0]
 		clear(doc)
 		doc["authorization_servers"] = []any{map[string]any{"issuer": issuer, "authorization_endpoint": issuer + "/authorize"}}
 	}
-	b.Places, b.Registration, b.NoRefreshTokens, b.IgnoresResource, b.SignsMetadata, b.HSTS, b.CORS = []string{"rfc8414"}, "closed", true,
-		true, false, false, false
+	b.Places, b.Registration, b.NoRefreshTokens, b.IgnoresResource = []string{"rfc8414"}, "closed", true, true
 	b.Missing = []string{"/register", "/jwks", "/revoke", "/introspect", "/userinfo", "/par", "/device", "/device_authorization", "/logout"}
 	b.Opaque = "at_"
 	b.Consent = "never"
@@ -323,8 +321,10 @@ func guide() reference.Options {
 			members["token_type"], members["scope"] = "bearer", "read write"
 		}
 	}
-	b.Lacks = []idp.Defence{idp.SendIssuer, idp.IssuerOnError, idp.NoFraming, idp.ContentSecurityPolicy, idp.NoStoreOnPages,
-		idp.LimitPasswords, idp.LimitErrors, idp.DPoPOffered, idp.TokenNoStore}
+	b.Lacks = []idp.Defence{
+		idp.FixedHost, idp.SignMetadata, idp.HSTS, idp.CORS, idp.SendIssuer, idp.IssuerOnError, idp.NoFraming, idp.ContentSecurityPolicy,
+		idp.NoStoreOnPages, idp.LimitPasswords, idp.LimitErrors, idp.DPoPOffered, idp.TokenNoStore,
+	}
 	return o
 }
 
@@ -383,7 +383,7 @@ func fullOAuthServer(at Addresses) (*Running, error) {
 		Users: []idp.User{{Name: "demo_user", Password: "demo_password"}}}
 	p, b := &o.Policy, &o.Behaviour
 	p.Lacks = append(p.Lacks, mcpserver.CheckScopes)
-	b.Places, b.Registration, b.IgnoresResource, b.SignsMetadata, b.HSTS, b.CORS = []string{"rfc8414"}, "closed", true, false, false, false
+	b.Places, b.Registration, b.IgnoresResource = []string{"rfc8414"}, "closed", true
 	b.Missing = []string{"/register", "/jwks", "/par"}
 	b.Opaque, b.Consent = "at_", "never"
 	b.Metadata = func(_ string, doc map[string]any) {
@@ -400,7 +400,7 @@ func fullOAuthServer(at Addresses) (*Running, error) {
 	}
 	b.Lacks = []idp.Defence{
 		idp.SendIssuer, idp.IssuerOnError, idp.NoFraming, idp.ContentSecurityPolicy, idp.LimitPasswords, idp.LimitSecrets, idp.LimitErrors,
-		idp.DPoPOffered,
+		idp.DPoPOffered, idp.SignMetadata, idp.HSTS, idp.CORS,
 		idp.ReuseRevokesFamily, idp.ReplayRevokes, idp.RevokeGrant, idp.CheckChallengeFormat, idp.CheckVerifierFormat,
 	}
 	r, err := bundled(at, o, func(r *reference.Reference) {

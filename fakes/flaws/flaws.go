@@ -510,7 +510,8 @@ var metadataFlaws = []Flaw{
 	{
 		Name: "as-html-fallback", Says: "Unknown paths of the authorization server are answered 200 with HTML.",
 		Bend: func(o *reference.Options) {
-			o.Apart, o.Behaviour.NoFallback = true, false
+			o.Apart = true
+			o.Behaviour.Lacks = append(o.Behaviour.Lacks, idp.NoFallback)
 		},
 		Noticed: []string{"AS-META-NO-CATCH-ALL"},
 	},
@@ -576,7 +577,7 @@ var metadataFlaws = []Flaw{
 	dangling("userinfo_endpoint", "AS-USERINFO-*"), dangling("end_session_endpoint", "AS-LOGIN-LOGOUT"), dangling("check_session_iframe", ""),
 	{
 		Name: "as-host-derived", Says: "The metadata follows X-Forwarded-Host.",
-		Bend: behaviour(func(b *idp.Behaviour) { b.FixedHost = false }), Noticed: []string{"AS-META-HOST-HEADER"},
+		Bend: lacks(idp.FixedHost), Noticed: []string{"AS-META-HOST-HEADER"},
 	},
 	{
 		Name: "as-implicit-grant", Says: "The implicit grant is listed.",
@@ -639,11 +640,11 @@ var metadataFlaws = []Flaw{
 	},
 	{
 		Name: "as-without-cors", Says: "Browser clients cannot read the metadata.",
-		Bend: behaviour(func(b *idp.Behaviour) { b.CORS = false }), Noticed: []string{"AS-META-CORS"}, Also: []string{"AS-REVOKE-CORS"},
+		Bend: lacks(idp.CORS), Noticed: []string{"AS-META-CORS"}, Also: []string{"AS-REVOKE-CORS"},
 	},
 	{
 		Name: "as-version-strict", Says: "Unknown protocol versions are refused on the metadata.",
-		Bend: behaviour(func(b *idp.Behaviour) { b.AnyVersion = false }), Noticed: []string{"AS-META-VERSION-HEADER"},
+		Bend: lacks(idp.AnyVersion), Noticed: []string{"AS-META-VERSION-HEADER"},
 	},
 	{
 		Name: "as-empty-jwks", Says: "The key set is empty.",
@@ -697,7 +698,7 @@ var metadataFlaws = []Flaw{
 	},
 	{
 		Name: "as-crash", Says: "The token endpoint answers 500.",
-		Bend: behaviour(func(b *idp.Behaviour) { b.CrashOnToken = true }), Noticed: []string{"AS-TOKEN-UNKNOWN-CLIENT"},
+		Bend: lacks(idp.AnswerAtToken), Noticed: []string{"AS-TOKEN-UNKNOWN-CLIENT"},
 		Also: []string{"AS-META-ENDPOINTS-EXIST"},
 	},
 	{
@@ -1008,7 +1009,11 @@ var transport = []Flaw{
 	},
 	{
 		Name: "as-no-hsts", Says: "The pages of the authorization server lack Strict-Transport-Security.",
-		Bend: func(o *reference.Options) { o.Host, o.Behaviour.HSTS = Public, false }, Noticed: []string{"AS-TLS-HSTS"},
+		Bend: func(o *reference.Options) {
+			o.Host = Public
+			o.Behaviour.Lacks = append(o.Behaviour.Lacks, idp.HSTS)
+		},
+		Noticed: []string{"AS-TLS-HSTS"},
 	},
 	{
 		Name: "no-hsts", Says: "There is no Strict-Transport-Security.",

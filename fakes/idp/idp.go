@@ -1,8 +1,9 @@
-// Package idp is a fake authorization server: one engine whose every defence is a named field of
-// Behaviour, so that a flaw is one assignment.
+// Package idp is a fake authorization server. What it does right is a list of defences, so that a flaw is the name of one in
+// Behaviour.Lacks.
 package idp
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -16,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -256,62 +258,76 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if s.Behaviour.HSTS && r.TLS != nil {
+	if s.Behaviour.has(HSTS) && r.TLS != nil {
 		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 	}
-	path := r.URL.Path
-	if place := s.place(path); place != "" && (slices.Contains(s.Behaviour.Places, place)) {
+	endpoint := strings.TrimPrefix(r.URL.Path, s.path())
+	switch {
+	case s.servedDocument(w, r, endpoint):
+	case slices.Contains(s.Behaviour.Missing, endpoint):
+		http.NotFound(w, r)
+	case s.allowOrigins(w, r, endpoint):
+	default:
+		s.endpoint(endpoint)(w, r)
+	}
+}
+
+// servedDocument answers the requests for the metadata, wherever it is.
+func (s *Server) servedDocument(w http.ResponseWriter, r *http.Request, endpoint string) bool {
+	b := &s.Behaviour
+	place := s.place(r.URL.Path)
+	switch {
+	case place != "" && slices.Contains(b.Places, place):
 		switch {
 		case s.allowOrigins(w, r, ""):
-		case s.Behaviour.MovedDocuments, s.Behaviour.MovedOpenID && place != "rfc8414":
+		case b.MovedDocuments, b.MovedOpenID && place != "rfc8414":
 			http.Redirect(w, r, s.path()+movedOpenID, http.StatusFound)
 		default:
 			s.metadata(w, r, place)
 		}
-		return
+		return true
+	case (b.MovedOpenID || b.MovedDocuments) && endpoint == movedOpenID:
+		if !s.allowOrigins(w, r, "") {
+			s.metadata(w, r, "oidc-appended")
+		}
+		return true
 	}
-	endpoint := strings.TrimPrefix(path, s.path())
-	if (s.Behaviour.MovedOpenID || s.Behaviour.MovedDocuments) && endpoint == movedOpenID && !s.allowOrigins(w, r, "") {
-		s.metadata(w, r, "oidc-appended")
-		return
-	}
-	if slices.Contains(s.Behaviour.Missing, endpoint) {
-		http.NotFound(w, r)
-		return
-	}
-	if s.allowOrigins(w, r, endpoint) {
-		return
-	}
+	return false
+}
+
+// endpoint is what answers at a path below the issuer's.
+func (s *Server) endpoint(path string) http.HandlerFunc {
 	handler, ok := map[string]http.HandlerFunc{
 		"/jwks": s.jwks, "/authorize": s.authorize, "/login": s.login, "/consent": s.consent, "/token": s.token,
 		"/par": s.push, "/revoke": s.revoke, "/introspect": s.introspect, "/userinfo": s.userinfo, "/register": s.register,
 		idTokenPath: s.byIDToken, grantsPage: s.grants, deviceEndpoint: s.deviceAuthorization, devicePage: s.deviceDecision,
 		logoutEndpoint: s.logout,
-	}[endpoint]
+	}[path]
 	switch {
 	case ok:
-		handler(w, r)
-	case endpoint == callbackPath && s.Upstream != nil:
-		s.callback(w, r)
-	case strings.HasPrefix(endpoint, "/register/"):
-		s.manage(w, r, strings.TrimPrefix(endpoint, "/register/"))
-	case endpoint == "/refresh" && !s.Behaviour.has(NoSideDoor):
-		s.sideDoor(w, r)
-	case endpoint == "/tokeninfo" && !s.Behaviour.has(NoTokenInfo):
-		s.tokenInfo(w, r)
-	case !s.Behaviour.NoFallback:
-		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, "<!doctype html><title>App</title><div id=app></div>")
-	default:
-		http.NotFound(w, r)
+		return handler
+	case path == callbackPath && s.Upstream != nil:
+		return s.callback
+	case strings.HasPrefix(path, "/register/"):
+		return func(w http.ResponseWriter, r *http.Request) { s.manage(w, r, strings.TrimPrefix(path, "/register/")) }
+	case path == "/refresh" && !s.Behaviour.has(NoSideDoor):
+		return s.sideDoor
+	case path == "/tokeninfo" && !s.Behaviour.has(NoTokenInfo):
+		return s.tokenInfo
+	case !s.Behaviour.has(NoFallback):
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, "<!doctype html><title>App</title><div id=app></div>")
+		}
 	}
+	return http.NotFound
 }
 
 // allowOrigins lets browser clients read everything but the pages, and reports that the request was a
 // preflight.
 func (s *Server) allowOrigins(w http.ResponseWriter, r *http.Request, endpoint string) bool {
 	page := endpoint == "/authorize" || endpoint == "/login" || endpoint == "/consent"
-	allow := s.Behaviour.CORS && !page || page && !s.Behaviour.has(NoCORSOnPages)
+	allow := s.Behaviour.has(CORS) && !page || page && !s.Behaviour.has(NoCORSOnPages)
 	if endpoint == "/revoke" && !s.Behaviour.has(RevokeCORS) {
 		allow = false
 	}
@@ -334,42 +350,15 @@ func (s *Server) allowOrigins(w http.ResponseWriter, r *http.Request, endpoint s
 
 func (s *Server) metadata(w http.ResponseWriter, r *http.Request, place string) {
 	b := &s.Behaviour
-	if v := r.Header.Get("MCP-Protocol-Version"); v != "" && !b.AnyVersion && v != "2025-06-18" {
+	switch v := r.Header.Get("MCP-Protocol-Version"); {
+	case v != "" && !b.has(AnyVersion) && v != "2025-06-18":
 		http.Error(w, "unsupported version", http.StatusBadRequest)
 		return
-	}
-	if b.Redirect != "" {
+	case b.Redirect != "":
 		http.Redirect(w, r, b.Redirect, http.StatusFound)
 		return
 	}
-	issuer := s.Issuer
-	if !b.FixedHost {
-		host, scheme := r.Host, "http"
-		if h := r.Header.Get("X-Forwarded-Host"); h != "" {
-			host = h
-		}
-		if p := r.Header.Get("X-Forwarded-Proto"); p != "" {
-			scheme = p
-		}
-		issuer = scheme + "://" + host + s.path()
-	}
-	doc := s.Document(issuer)
-	sign := func() {
-		claims := Claims{"iss": doc["issuer"]}
-		for k, v := range doc {
-			claims[k] = v
-		}
-		doc["signed_metadata"] = s.signMetadata(claims)
-	}
-	if b.Metadata != nil {
-		b.Metadata(place, doc)
-	}
-	if b.SignsMetadata {
-		sign()
-	}
-	if b.SignedMetadata != nil {
-		b.SignedMetadata(doc)
-	}
+	doc := s.publishedAs(place, s.issuerFor(r))
 	body, _ := json.Marshal(doc)
 	if b.Encode != nil {
 		body = []byte(b.Encode(place, doc))
@@ -382,28 +371,70 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, place string) 
 	_, _ = w.Write(body)
 }
 
+// issuerFor is the issuer that the metadata names to a request.
+func (s *Server) issuerFor(r *http.Request) string {
+	if s.Behaviour.has(FixedHost) {
+		return s.Issuer
+	}
+	host, scheme := cmp.Or(r.Header.Get("X-Forwarded-Host"), r.Host), cmp.Or(r.Header.Get("X-Forwarded-Proto"), "http")
+	return scheme + "://" + host + s.path()
+}
+
+// publishedAs is the metadata as it is published at a place, with its signed copy.
+func (s *Server) publishedAs(place, issuer string) map[string]any {
+	b, doc := &s.Behaviour, s.Document(issuer)
+	if b.Metadata != nil {
+		b.Metadata(place, doc)
+	}
+	if b.has(SignMetadata) {
+		claims := Claims{"iss": doc["issuer"]}
+		maps.Copy(claims, doc)
+		doc["signed_metadata"] = s.signMetadata(claims)
+	}
+	if b.SignedMetadata != nil {
+		b.SignedMetadata(doc)
+	}
+	return doc
+}
+
 // Document is the metadata of an issuer, RFC 8414 and OpenID Connect Discovery in one.
 func (s *Server) Document(issuer string) map[string]any {
 	base := strings.TrimSuffix(issuer, "/")
 	doc := map[string]any{
-		"issuer":                   issuer,
-		"authorization_endpoint":   base + "/authorize",
-		"token_endpoint":           base + "/token",
-		"registration_endpoint":    base + "/register",
-		"jwks_uri":                 base + "/jwks",
-		"scopes_supported":         s.Scopes,
-		"response_types_supported": []string{"code"},
-		"response_modes_supported": []string{"query", "form_post"},
-		"grant_types_supported": []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange,
-			deviceGrant},
+		"issuer":                issuer,
+		"jwks_uri":              base + "/jwks",
+		"scopes_supported":      s.Scopes,
+		"protected_resources":   s.Resources,
+		"grant_types_supported": []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange, deviceGrant},
+	}
+	for name, path := range endpointMembers {
+		doc[name] = base + path
+	}
+	maps.Copy(doc, abilities())
+	s.addOptional(doc, base)
+	return doc
+}
+
+// endpointMembers are the members of the metadata that name an endpoint, and their paths.
+var endpointMembers = map[string]string{
+	"authorization_endpoint":                "/authorize",
+	"token_endpoint":                        "/token",
+	"registration_endpoint":                 "/register",
+	"revocation_endpoint":                   "/revoke",
+	"introspection_endpoint":                "/introspect",
+	"userinfo_endpoint":                     "/userinfo",
+	"pushed_authorization_request_endpoint": "/par",
+}
+
+// abilities are the members of the metadata that are the same for every server. Who gets them may change them.
+func abilities() map[string]any {
+	return map[string]any{
+		"response_types_supported":                         []string{"code"},
+		"response_modes_supported":                         []string{"query", "form_post"},
 		"token_endpoint_auth_methods_supported":            []string{"none", "client_secret_basic", "client_secret_post", "private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": []string{"ES256"},
-		"revocation_endpoint":                              base + "/revoke",
 		"revocation_endpoint_auth_methods_supported":       []string{"none", "client_secret_basic", "client_secret_post"},
-		"introspection_endpoint":                           base + "/introspect",
 		"introspection_endpoint_auth_methods_supported":    []string{"client_secret_basic", "client_secret_post"},
-		"userinfo_endpoint":                                base + "/userinfo",
-		"pushed_authorization_request_endpoint":            base + "/par",
 		"authorization_response_iss_parameter_supported":   true,
 		"claims_supported":                                 []string{"sub", "name", "email", "email_verified"},
 		"request_uri_parameter_supported":                  false,
@@ -411,13 +442,15 @@ func (s *Server) Document(issuer string) map[string]any {
 		"subject_types_supported":                          []string{"public"},
 		"id_token_signing_alg_values_supported":            []string{"RS256"},
 	}
-	doc["protected_resources"] = s.Resources
+}
+
+// addOptional adds the members that depend on what a server is for.
+func (s *Server) addOptional(doc map[string]any, base string) {
 	if s.Upstream == nil { // a proxy signs nobody in itself
 		doc["device_authorization_endpoint"], doc["end_session_endpoint"] = base+deviceEndpoint, base+logoutEndpoint
 	}
 	if s.Enterprise != nil {
-		doc["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials", tokenExchange, deviceGrant,
-			jwtBearer}
+		doc["grant_types_supported"] = append(doc["grant_types_supported"].([]string), jwtBearer)
 		doc["authorization_grant_profiles_supported"] = []string{"urn:ietf:params:oauth:grant-profile:id-jag"}
 	}
 	if s.Behaviour.has(DPoPOffered) {
@@ -426,30 +459,10 @@ func (s *Server) Document(issuer string) map[string]any {
 	if s.Behaviour.DocumentRoots != nil {
 		doc["client_id_metadata_document_supported"] = true
 	}
-	return doc
 }
 
-func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
-	pub := s.key.PublicKey
-	point, err := s.ec.PublicKey.Bytes() // 0x04, then both coordinates
-	if err != nil {
-		panic(err) // the key is on its curve
-	}
-	b64 := base64.RawURLEncoding.EncodeToString
-	doc := map[string]any{"keys": []any{
-		map[string]any{"kty": "RSA", "kid": "rsa-1", "use": "sig", "alg": "RS256", "n": b64(pub.N.Bytes()),
-			"e": b64(big.NewInt(int64(pub.E)).Bytes())},
-		map[string]any{"kty": "EC", "kid": "ec-1", "use": "sig", "alg": "ES256", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])},
-		map[string]any{"kty": "OKP", "kid": "ed-1", "use": "sig", "alg": "EdDSA", "crv": "Ed25519", "x": b64(s.ed.Public().(ed25519.PublicKey))},
-	}}
-	if s.Algorithm == "PS256" {
-		pss := map[string]any{"kty": "RSA", "kid": keyID("PS256"), "use": "sig", "alg": "PS256", "n": b64(pub.N.Bytes()),
-			"e": b64(big.NewInt(int64(pub.E)).Bytes())}
-		doc["keys"] = append(doc["keys"].([]any), pss)
-	}
-	if s.Behaviour.Certificates {
-		s.certify(doc["keys"].([]any))
-	}
+func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
+	doc := s.keySet()
 	if s.Behaviour.JWKS != nil {
 		s.Behaviour.JWKS(doc)
 	}
@@ -469,4 +482,30 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/jwk-set+json")
 	_ = json.NewEncoder(w).Encode(doc)
+}
+
+// keySet is the published half of every key with which the server signs.
+func (s *Server) keySet() map[string]any {
+	point, err := s.ec.PublicKey.Bytes() // 0x04, then both coordinates
+	if err != nil {
+		panic(err) // the key is on its curve
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	pub := s.key.PublicKey
+	rsaKey := func(id, alg string) map[string]any {
+		return map[string]any{"kty": "RSA", "kid": id, "use": "sig", "alg": alg, "n": b64(pub.N.Bytes()),
+			"e": b64(big.NewInt(int64(pub.E)).Bytes())}
+	}
+	keys := []any{
+		rsaKey("rsa-1", "RS256"),
+		map[string]any{"kty": "EC", "kid": "ec-1", "use": "sig", "alg": "ES256", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])},
+		map[string]any{"kty": "OKP", "kid": "ed-1", "use": "sig", "alg": "EdDSA", "crv": "Ed25519", "x": b64(s.ed.Public().(ed25519.PublicKey))},
+	}
+	if s.Algorithm == "PS256" {
+		keys = append(keys, rsaKey(keyID("PS256"), "PS256"))
+	}
+	if s.Behaviour.Certificates {
+		s.certify(keys)
+	}
+	return map[string]any{"keys": keys}
 }

@@ -288,7 +288,7 @@ var knownAtToken = []string{
 
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	b := &s.Behaviour
-	if b.CrashOnToken {
+	if !b.has(AnswerAtToken) {
 		http.Error(w, "panic: nil map", http.StatusInternalServerError)
 		return
 	}

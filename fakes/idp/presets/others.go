@@ -49,7 +49,8 @@ var keycloak = Preset{
 		"no browser in.",
 	Path: "/realms/notes",
 	behaviour: func(b *idp.Behaviour) {
-		b.Places, b.IgnoresResource, b.SignsMetadata = []string{"oidc-appended"}, true, false
+		b.Places, b.IgnoresResource = []string{"oidc-appended"}, true
+		b.Lacks = append(b.Lacks, idp.SignMetadata)
 		b.Missing = []string{"/par", "/device", "/device_authorization"}
 		b.Metadata = without(rare[1:]...)
 		b.Lacks = append(b.Lacks, idp.IgnoreUnknownMetadata, idp.DPoPOffered, idp.RequireChallenge, idp.RequireChallengeConfidential,
@@ -92,7 +93,8 @@ var cognito = Preset{
 var workos = Preset{
 	Name: "workos", Says: "Made for MCP: open registration, client documents, the resource becomes the audience.",
 	behaviour: func(b *idp.Behaviour) {
-		b.Places, b.SignsMetadata = []string{"rfc8414", "oidc-appended"}, false
+		b.Places = []string{"rfc8414", "oidc-appended"}
+		b.Lacks = append(b.Lacks, idp.SignMetadata)
 		b.Missing = []string{"/par", "/device", "/device_authorization"}
 		b.Metadata = without("pushed_authorization_request_endpoint", "device_authorization_endpoint", "protected_resources",
 			"dpop_signing_alg_values_supported")

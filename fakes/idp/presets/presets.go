@@ -101,7 +101,8 @@ func without(names ...string) func(string, map[string]any) {
 
 // closed is a server without registration, and without what few servers have.
 func closed(b *idp.Behaviour) {
-	b.Registration, b.SignsMetadata = "closed", false
+	b.Registration = "closed"
+	b.Lacks = append(b.Lacks, idp.SignMetadata)
 	b.Missing = []string{"/register", "/par", "/device", "/device_authorization"}
 	b.Metadata = without(rare...)
 	b.Lacks = append(b.Lacks, idp.DPoPOffered)

@@ -95,7 +95,8 @@ func TestLoginThatFailsSaysWhy(t *testing.T) {
 		"wrong password": {func(_ *reference.Options, cfg *suites.Config) { cfg.Users[0].Password = "not-hers" },
 			"The user name or password is wrong"},
 		"no second factor": {func(o *reference.Options, cfg *suites.Config) { cfg.Users[0].OneTime = "" }, "second factor"},
-		"token endpoint":   {func(o *reference.Options, _ *suites.Config) { o.Behaviour.CrashOnToken = true }, "could not be redeemed"},
+		"token endpoint": {func(o *reference.Options, _ *suites.Config) { o.Behaviour.Lacks = []idp.Defence{idp.AnswerAtToken} },
+			"could not be redeemed"},
 	} {
 		for _, driver := range []string{"form", "browser"} {
 			t.Run(driver+", "+name, func(t *testing.T) {
