@@ -528,7 +528,7 @@ var answerRows = []Flaw{
 				q.Del("prompt")
 			}
 		}), "AS-*"),
-	codes("repeated", "two of them are the same", func() string { return "code_1" }),
+	codes("repeated", "two of them are the same", func() string { return "code_1" }, "AS-*"), // whoever has a code at the same time
 	codes("digits", "bits vary", func() string { return "code_of_a_server_in_many_letters_" + fmt.Sprint(seeded.Fakes.Bytes(4)) }),
 	codes("uuid", "bits vary", func() string {
 		v := hex.EncodeToString(seeded.Fakes.Bytes(16))
@@ -545,12 +545,12 @@ func inFragment(name, row string, when func(q url.Values) bool) Flaw {
 			if when(q) {
 				q.Set("response_mode", "fragment")
 			}
-		})), "AS-*", "RS-*")
+		})))
 }
 
-func codes(name, row string, code func() string) Flaw {
+func codes(name, row string, code func() string, also ...string) Flaw {
 	return at("AS-AUTHZ-CODE-RANDOM", "codes-"+name, "Codes are weak: "+name+".", row,
-		behaviour(func(b *idp.Behaviour) { b.Code = code }), "AS-*", "RS-*")
+		behaviour(func(b *idp.Behaviour) { b.Code = code }), also...)
 }
 
 func withoutIssuer(name, row, check string, when func(params url.Values) bool) Flaw {
@@ -566,7 +566,7 @@ func otherIssuer(name, row string, when func(params url.Values) bool) Flaw {
 		if when(params) {
 			params.Set("iss", params.Get("iss")+"/")
 		}
-	}), "AS-*", "RS-*")
+	}))
 }
 
 // inAnswer adds a credential to the address of the answer.

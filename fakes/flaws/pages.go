@@ -94,7 +94,8 @@ var pageRows = []Flaw{
 	{
 		Name: "authorize-transaction-of-anybody", Says: "The consent form counts in any browser, signed in or not.",
 		Row:  "a browser without cookies",
-		Bend: lacks(idp.BindTransaction, idp.UserPerSession), Noticed: []string{"AS-AUTHZ-TRANSACTION-BINDING"}, Also: []string{"AS-*", "RS-*"},
+		Bend: lacks(idp.BindTransaction, idp.UserPerSession), Noticed: []string{"AS-AUTHZ-TRANSACTION-BINDING"},
+		Also: []string{"AS-AUTHZ-SUBJECT-CORRECT", "AS-CONSENT-CSRF", "AS-LOGIN-CSRF", "AS-SCOPE-USER-PRIVILEGE"},
 	},
 	formHolds("code_challenge", func(f *form) func(o *reference.Options) {
 		return behaviour(func(b *idp.Behaviour) {
@@ -153,7 +154,7 @@ func errorAs(name, row, body string, when func(q url.Values) bool) Flaw {
 
 func crashing(name, row string, when func(r *http.Request) bool) Flaw {
 	return at("AS-AUTHZ-NO-SERVER-ERROR", "crash-"+name, "The authorization endpoint answers 500: "+row+".", row,
-		crashes(when), "AS-*", "RS-*")
+		crashes(when))
 }
 
 // afterBadEncoding fails for good after the first request that is not encoded well.
@@ -246,7 +247,7 @@ func formHolds(parameter string, believes func(f *form) func(o *reference.Option
 					h.ServeHTTP(w, r)
 				}))
 			}
-		}, "AS-*", "RS-*")
+		}, "AS-PKCE-*", "AS-TOKEN-*") // requests that are sent at once get the values of one another
 }
 
 // parts are the header and the claims of a JWT.

@@ -249,7 +249,7 @@ var pathsOfTokens = []Flaw{
 	one("userinfo-by-cookie", idp.UserinfoNoCookies, "AS-USERINFO-UNAUTHENTICATED", "AS-USERINFO-*"),
 	{
 		Name: "userinfo-other-subject", Says: "userinfo has another sub than the ID token.", Noticed: []string{"AS-USERINFO-SHAPE"},
-		Bend: responses("/userinfo", func(m map[string]any) { m["sub"] = "00u-" + m["sub"].(string) }), Also: []string{"AS-*", "RS-*"},
+		Bend: responses("/userinfo", func(m map[string]any) { m["sub"] = "00u-" + m["sub"].(string) }),
 	},
 	one("revoke-hint-decides", idp.RevokeBothKinds, "AS-REVOKE-HINTS", "AS-REVOKE-*"),
 	one("scope-patterns", idp.NoScopePatterns, "AS-SCOPE-UNKNOWN", "AS-SCOPE-*"),
@@ -257,7 +257,8 @@ var pathsOfTokens = []Flaw{
 	{
 		Name: "token-scope-claim-wider", Says: "The scope claim of access tokens has more than was granted.",
 		Noticed: []string{"AS-SCOPE-GRANTED-SUBSET"},
-		Bend:    tokensHave(func(c map[string]any) { c["scope"] = "notes:read notes:write notes:admin" }), Also: []string{"AS-*", "RS-*"},
+		Bend:    tokensHave(func(c map[string]any) { c["scope"] = "notes:read notes:write notes:admin" }),
+		Also:    []string{"AS-EMA-VALID-ACCEPTED", "AS-REFRESH-SCOPE-NARROW", "AS-SCOPE-*", "AS-TOKEN-SCOPE-REPORTED"},
 	},
 	{
 		Name: "token-exp-later", Says: "Access tokens live ten years longer than expires_in says.",
@@ -266,7 +267,7 @@ var pathsOfTokens = []Flaw{
 			if exp, ok := c["exp"].(int64); ok {
 				c["exp"] = exp + 10*365*24*3600
 			}
-		}), Also: []string{"AS-*", "RS-*"},
+		}),
 	},
 	{
 		Name: "token-cached-privately", Says: "Token answers are private and expired, but may be stored.",

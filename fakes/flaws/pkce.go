@@ -263,12 +263,12 @@ var verifierFlaws = []Flaw{
 			h := &history{}
 			b.KeepsChallenge, b.TakesVerifier = h.keepOneOfTwo, h.forgetWhatIsUsed
 		}),
-		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*", "RS-*"},
+		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // whoever has a code at the same time
 	},
 	{
 		Name: "pkce-one-code", Says: "A new code ends the one before.", Row: "the first of two codes with its own verifier",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.OneCode = true }),
-		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*", "RS-*"},
+		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // whoever has a code at the same time
 	},
 	rowOf(one("pkce-odd-errors", idp.PKCEErrors, "AS-PKCE-ERROR-CODES", "AS-PKCE-*", "AS-AUTHZ-*", "AS-TOKEN-*"), "a wrong verifier"),
 }
@@ -294,8 +294,8 @@ func right(malformed func(v string) bool) func(string, url.Values) bool {
 func refuses(name, row string, refused func(v string) bool) Flaw {
 	return Flaw{
 		Name: "pkce-verifier-" + name + "-refused", Says: "A legal verifier is refused: " + row + ".", Row: row,
-		Noticed: []string{"AS-PKCE-VERIFIER-BOUNDS"}, Also: []string{"AS-*", "RS-*"},
-		Bend: behaviour(func(b *idp.Behaviour) { b.RefusesVerifier = refused }),
+		Noticed: []string{"AS-PKCE-VERIFIER-BOUNDS"},
+		Bend:    behaviour(func(b *idp.Behaviour) { b.RefusesVerifier = refused }),
 	}
 }
 

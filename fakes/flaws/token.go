@@ -380,10 +380,13 @@ func confused(name, row, kind string, bend func(b *idp.Behaviour, same func(issu
 func asCode(b *idp.Behaviour, same func(issued, sent string) bool)    { b.TakesCode = same }
 func asRefresh(b *idp.Behaviour, same func(issued, sent string) bool) { b.TakesRefresh = same }
 
-// withoutClaim has access tokens without a claim.
-func withoutClaim(name string) Flaw {
+// acceptedTokens are the checks on the MCP server which fail where it refuses the tokens of a login.
+var acceptedTokens = []string{"RS-AUD-MATCHES-PRM", "RS-SCOPE-DOWNSCOPED-OK"}
+
+// withoutClaim has access tokens without a claim, which others demand too.
+func withoutClaim(name string, also ...string) Flaw {
 	return tokenFlaw("AS-TOKEN-JWT-CLAIMS", "no-"+strings.ReplaceAll(name, "_", "-"), "Access tokens have no "+name+".", name+" is absent",
-		behaviour(func(b *idp.Behaviour) { b.AccessToken = func(_, claims map[string]any) { delete(claims, name) } }), "AS-*", "RS-*")
+		behaviour(func(b *idp.Behaviour) { b.AccessToken = func(_, claims map[string]any) { delete(claims, name) } }), also...)
 }
 
 // codeRedirect is a comparison of redirect URIs at the token endpoint that is too weak.
@@ -422,8 +425,11 @@ var grantRows = []Flaw{
 		lacks(idp.UserinfoState), "AS-USERINFO-*"),
 	tokenFlaw("AS-TOKEN-TYPE-CONFUSION", "confuses-refresh-as-access", "The MCP server serves refresh tokens.",
 		"a refresh token as access token", policy(func(p *mcpserver.Policy) { p.OpaquePrefix = "rt_" }), "RS-TOKEN-REFRESH-OR-CODE"),
-	withoutClaim("iss"), withoutClaim("exp"), withoutClaim("aud"), withoutClaim("sub"), withoutClaim("client_id"), withoutClaim("iat"),
-	withoutClaim("jti"),
+	withoutClaim("iss", acceptedTokens...), withoutClaim("exp", acceptedTokens...), withoutClaim("sub", acceptedTokens...),
+	withoutClaim("aud", append(acceptedTokens, "AS-EMA-VALID-ACCEPTED", "AS-RES-AUDIENCE-BOUND")...),
+	withoutClaim("client_id"), withoutClaim("iat"),
+	withoutClaim("jti", "AS-DCRM-DELETE", "AS-REFRESH-NEW-ACCESS-TOKEN", "AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REVOKE-ACCESS-TOKEN",
+		"AS-TOKEN-CODE-REPLAY-REVOKES", "AS-TOKEN-RANDOM", "RS-TOKEN-REVOKED"), // the reference server knows its tokens by their jti
 	codeRedirect("other", "the client's other redirect URI", func(right, sent string) bool { return sent == right+"/second" }),
 	codeRedirect("any", "an unregistered redirect URI", func(_, sent string) bool { return strings.Contains(sent, "attacker") }),
 	codeRedirect("slash", "the redirect URI with a slash", func(right, sent string) bool { return sent == right+"/" }),

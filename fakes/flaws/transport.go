@@ -90,7 +90,8 @@ var otherTransport = []Flaw{
 	{
 		Name: "store-not-shared", Says: "Every second connection reaches an instance that does not know the token.",
 		Bend:    func(o *reference.Options) { o.Wrap = everySecond() },
-		Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, Also: []string{"RS-*", "AS-*"}, Row: "of 6 tries",
+		Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, Row: "of 6 tries",
+		Also: []string{"RS-*"}, // whoever comes by such a connection
 	},
 }
 
@@ -193,7 +194,7 @@ func unlookedAt(name, row string, when func(r *http.Request) bool) Flaw {
 				return false
 			})
 		},
-		Noticed: []string{"RS-TRANSPORT-ORIGIN-EVERY-METHOD"}, Also: []string{"RS-*"}, Row: row,
+		Noticed: []string{"RS-TRANSPORT-ORIGIN-EVERY-METHOD"}, Row: row,
 	}
 }
 

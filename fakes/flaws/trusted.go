@@ -323,7 +323,8 @@ var trusting = []Flaw{
 	},
 	{
 		Name: "open-tools", Says: "Lists and the handshake are guarded, and existing tools run for anybody.",
-		Bend: lacks(mcpserver.GuardTools), Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"}, Also: []string{"RS-*"},
+		Bend: lacks(mcpserver.GuardTools), Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"},
+		Also: []string{"RS-ABUSE-INPUT-SCREENING", "RS-ELICIT-NOT-MCP-AUTH", "RS-TOKEN-EXPIRED"},
 	},
 	opensFor("tool-in-batch", "RS-CHALLENGE-EXISTING-TOOLS", "a batch of one message", func(_ *http.Request, body []byte) bool {
 		return strings.HasPrefix(string(body), "[") && strings.Contains(string(body), "tools/call")
