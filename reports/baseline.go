@@ -42,20 +42,9 @@ func Accept(redacted Redacted, baseline []Accepted, now time.Time) Redacted {
 		}
 		judged, applied := false, false
 		for i := range run.Results {
-			r := &run.Results[i]
-			if r.ID != a.ID {
-				continue
-			}
-			switch r.Verdict {
-			case Fail, Warn, Inconclusive:
-				reason := "accepted: " + a.Reason
-				if a.Issue != "" {
-					reason += " (" + a.Issue + ")"
-				}
-				r.Reason = reason + "; it was " + string(r.Verdict) + ": " + r.Reason
-				r.Was, r.Verdict, applied = r.Verdict, Suppressed, true
-			case Pass, NotApplicable:
-				judged = true
+			if r := &run.Results[i]; r.ID == a.ID {
+				judged = judged || r.Verdict == Pass || r.Verdict == NotApplicable
+				applied = r.suppress(&a) || applied
 			}
 		}
 		if judged && !applied {
@@ -63,4 +52,20 @@ func Accept(redacted Redacted, baseline []Accepted, now time.Time) Redacted {
 		}
 	}
 	return Redacted{run}
+}
+
+// suppress has a result with a finding be accepted.
+func (r *Result) suppress(a *Accepted) bool {
+	switch r.Verdict {
+	case Fail, Warn, Inconclusive:
+	default:
+		return false
+	}
+	reason := "accepted: " + a.Reason
+	if a.Issue != "" {
+		reason += " (" + a.Issue + ")"
+	}
+	r.Reason = reason + "; it was " + string(r.Verdict) + ": " + r.Reason
+	r.Was, r.Verdict = r.Verdict, Suppressed
+	return true
 }

@@ -108,15 +108,7 @@ func (g *Group) Scope() string {
 	var parts []string
 	for _, level := range []string{string(requirements.Must), string(requirements.Should), string(requirements.May),
 		string(requirements.Practice)} {
-		revisions := map[string]bool{}
-		for _, res := range g.Results {
-			if res.Level == level {
-				for _, rev := range res.Revisions {
-					revisions[rev] = true
-				}
-			}
-		}
-		if len(revisions) > 0 {
+		if revisions := g.revisionsAt(level); len(revisions) > 0 {
 			parts = append(parts, level+" at "+listRevisions(revisions))
 		}
 	}
@@ -136,6 +128,19 @@ func (g *Group) Scope() string {
 		scope += ", in the protocol without sessions"
 	}
 	return scope
+}
+
+// revisionsAt are the revisions at which the group was judged with a level.
+func (g *Group) revisionsAt(level string) map[string]bool {
+	out := map[string]bool{}
+	for _, res := range g.Results {
+		if res.Level == level {
+			for _, rev := range res.Revisions {
+				out[rev] = true
+			}
+		}
+	}
+	return out
 }
 
 func listRevisions(revisions map[string]bool) string {

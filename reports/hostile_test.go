@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/reports/formats"
+	"github.com/mcpauth/conformance/reports/rendered"
 )
 
 // filled is a run with a text in every string, whatever it is for, and results of every verdict.
@@ -81,7 +81,7 @@ func TestNoStringActs(t *testing.T) {
 		"\r::warning::x", "\x00\xff\xfe",
 		strings.Repeat("a ::error::b ", 40), strings.Repeat("\u00a0::error::\u2028 c ", 40), // at the beginning of a line that was wrapped
 	} {
-		texts, err := formats.Texts(reports.Redact(filled(attack), &reports.Secrets{}))
+		texts, err := rendered.Texts(reports.Redact(filled(attack), &reports.Secrets{}))
 		require.NoError(t, err)
 		for name, text := range texts {
 			if name == "github" {

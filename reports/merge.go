@@ -41,49 +41,51 @@ func Merge(parts []Redacted, order []string) (Redacted, error) {
 	out.Shard, out.Results, out.Exchanges = nil, []Result{}, []Exchange{}
 	out.Discovered, out.Stale, out.Tokens, out.NotWorking = nil, nil, nil, nil
 	out.Requests, out.Duration, out.Selected = 0, 0, 0
+	placeholders := map[string]int{}
+	for _, part := range parts {
+		run := *part.Run()
+		apart(&run, out.highest(), placeholders)
+		out.add(&run)
+	}
 	rank := map[string]int{}
 	for i, id := range order {
 		rank[id] = i
 	}
-	placeholders := map[string]int{}
-	for _, part := range parts {
-		run := *part.Run()
-		shift := out.highest()
-		apart(&run, shift, placeholders)
-		out.Results = append(out.Results, run.Results...)
-		out.Exchanges = append(out.Exchanges, run.Exchanges...)
-		for _, f := range run.Discovered {
-			if !slices.Contains(out.Discovered, f) {
-				out.Discovered = append(out.Discovered, f)
-			}
-		}
-		for _, stale := range run.Stale {
-			if !slices.Contains(out.Stale, stale) {
-				out.Stale = append(out.Stale, stale)
-			}
-		}
-		for _, what := range run.NotWorking {
-			if !slices.Contains(out.NotWorking, what) {
-				out.NotWorking = append(out.NotWorking, what)
-			}
-		}
-		out.Open = cmp.Or(out.Open, run.Open)
-		out.Requests, out.Selected = out.Requests+run.Requests, out.Selected+run.Selected
-		out.Duration = max(out.Duration, run.Duration)
-		out.Interrupted, out.Doubt = out.Interrupted || run.Interrupted, cmp.Or(out.Doubt, run.Doubt)
-		if run.Started.Before(out.Started) {
-			out.Started = run.Started
-		}
-		out.Tokens = append(out.Tokens, run.Tokens...)
-		if len(out.Screenshots) == 0 { // each shard signs in again, at the same pages
-			out.Screenshots = run.Screenshots
-		}
-		if out.Unreachable == "" {
-			out.Unreachable, out.Instead = run.Unreachable, run.Instead
-		}
-	}
 	slices.SortStableFunc(out.Results, func(a, b Result) int { return rank[a.ID] - rank[b.ID] })
 	return Redacted{out}, nil
+}
+
+// add adds a shard to the run.
+func (r *Run) add(part *Run) {
+	r.Results = append(r.Results, part.Results...)
+	r.Exchanges = append(r.Exchanges, part.Exchanges...)
+	r.Tokens = append(r.Tokens, part.Tokens...)
+	r.Discovered = withNew(r.Discovered, part.Discovered)
+	r.Stale = withNew(r.Stale, part.Stale)
+	r.NotWorking = withNew(r.NotWorking, part.NotWorking)
+	r.Open = cmp.Or(r.Open, part.Open)
+	r.Requests, r.Selected = r.Requests+part.Requests, r.Selected+part.Selected
+	r.Duration = max(r.Duration, part.Duration)
+	r.Interrupted, r.Doubt = r.Interrupted || part.Interrupted, cmp.Or(r.Doubt, part.Doubt)
+	if part.Started.Before(r.Started) {
+		r.Started = part.Started
+	}
+	if len(r.Screenshots) == 0 { // each shard signs in again, at the same pages
+		r.Screenshots = part.Screenshots
+	}
+	if r.Unreachable == "" {
+		r.Unreachable, r.Instead = part.Unreachable, part.Instead
+	}
+}
+
+// withNew adds what a list does not have yet.
+func withNew[E comparable](list, more []E) []E {
+	for _, e := range more {
+		if !slices.Contains(list, e) {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // highest is the highest number of an exchange of the run, kept or not.
@@ -109,20 +111,12 @@ func mergeable(parts []Redacted) error {
 	seen := map[int]bool{}
 	for i, part := range parts {
 		run := part.Run()
-		switch {
-		case run.Shard == nil:
-			problems = append(problems, fmt.Errorf("report %d is that of a whole run, not of a shard", i+1))
-			continue
-		case run.Target.URL != first.Target.URL:
-			problems = append(problems, fmt.Errorf("report %d is about %s, report 1 about %s", i+1, run.Target.URL, first.Target.URL))
-		case run.Tool != first.Tool || run.Catalogue != first.Catalogue:
-			problems = append(problems, fmt.Errorf("report %d was made by another version of the tool or of its catalogue than report 1", i+1))
-		case first.Shard != nil && run.Shard.Count != first.Shard.Count:
-			problems = append(problems, fmt.Errorf("report %d is one of %d shards, report 1 one of %d", i+1, run.Shard.Count, first.Shard.Count))
-		case seen[run.Shard.Index]:
-			problems = append(problems, fmt.Errorf("shard %d/%d appears twice", run.Shard.Index, run.Shard.Count))
+		if err := belongs(run, first, i+1, seen); err != nil {
+			problems = append(problems, err)
 		}
-		seen[run.Shard.Index] = true
+		if run.Shard != nil {
+			seen[run.Shard.Index] = true
+		}
 	}
 	if first.Shard != nil && len(problems) == 0 {
 		for i := 1; i <= first.Shard.Count; i++ {
@@ -132,6 +126,23 @@ func mergeable(parts []Redacted) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// belongs says why a report is no further shard of the same run as the first.
+func belongs(run, first *Run, number int, seen map[int]bool) error {
+	switch {
+	case run.Shard == nil:
+		return fmt.Errorf("report %d is that of a whole run, not of a shard", number)
+	case run.Target.URL != first.Target.URL:
+		return fmt.Errorf("report %d is about %s, report 1 about %s", number, run.Target.URL, first.Target.URL)
+	case run.Tool != first.Tool || run.Catalogue != first.Catalogue:
+		return fmt.Errorf("report %d was made by another version of the tool or of its catalogue than report 1", number)
+	case first.Shard != nil && run.Shard.Count != first.Shard.Count:
+		return fmt.Errorf("report %d is one of %d shards, report 1 one of %d", number, run.Shard.Count, first.Shard.Count)
+	case seen[run.Shard.Index]:
+		return fmt.Errorf("shard %d/%d appears twice", run.Shard.Index, run.Shard.Count)
+	}
+	return nil
 }
 
 var placeholder = regexp.MustCompile(`‹([a-z_]+)#(\d+)›`)

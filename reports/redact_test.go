@@ -18,7 +18,7 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/costs"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/reports/formats"
+	"github.com/mcpauth/conformance/reports/rendered"
 )
 
 // odd is a secret of the kind that spellings change: letters beyond ASCII, slashes, quotes, markup.
@@ -114,7 +114,7 @@ func TestRedactionOfNames(t *testing.T) {
 		run.Exchanges[0].Response.Header = append(run.Exchanges[0].Response.Header, reports.Field{Name: name, Value: "1"})
 	}
 	run.Discovered = []reports.Fact{{Name: "canary-7Hq2xZ9vLm4KpW8sTfBd", Value: "x"}}
-	texts, err := formats.Texts(reports.Redact(run, &s))
+	texts, err := rendered.Texts(reports.Redact(run, &s))
 	require.NoError(t, err)
 	for name, text := range texts {
 		assert.NotContains(t, strings.ToLower(text), "7hq2xz9vlm", name)

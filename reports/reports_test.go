@@ -26,7 +26,6 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/badge"
 	"github.com/mcpauth/conformance/reports/console"
-	"github.com/mcpauth/conformance/reports/formats"
 	"github.com/mcpauth/conformance/reports/github"
 	"github.com/mcpauth/conformance/reports/har"
 	reporthtml "github.com/mcpauth/conformance/reports/html"
@@ -35,6 +34,7 @@ import (
 	"github.com/mcpauth/conformance/reports/markdown"
 	"github.com/mcpauth/conformance/reports/matrix"
 	"github.com/mcpauth/conformance/reports/ndjson"
+	"github.com/mcpauth/conformance/reports/rendered"
 	"github.com/mcpauth/conformance/reports/sarif"
 )
 
@@ -78,7 +78,7 @@ func sample(payload string) reports.Run {
 // everything is a run in every format.
 func everything(t *testing.T, r reports.Redacted) string {
 	t.Helper()
-	texts, err := formats.Texts(r)
+	texts, err := rendered.Texts(r)
 	require.NoError(t, err)
 	return strings.Join(slices.Collect(maps.Values(texts)), "\n")
 }

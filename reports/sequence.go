@@ -111,46 +111,52 @@ func (r *Run) Sequence() []Step {
 	f := &flow{target: r.Target.URL, bearer: func(e *Exchange) bool { return field(e.Request.Header, "Authorization") != "" }}
 	for i := range r.Exchanges {
 		if e := &r.Exchanges[i]; isMetadata(e) && ok(e) && f.token == "" {
-			var doc struct {
-				Authorization string `json:"authorization_endpoint"`
-				Token         string `json:"token_endpoint"`
-				Registration  string `json:"registration_endpoint"`
-				Revocation    string `json:"revocation_endpoint"`
-			}
-			if json.Unmarshal([]byte(e.Response.Body), &doc) == nil {
-				f.authorize, f.token, f.registration, f.revoke = doc.Authorization, doc.Token, doc.Registration, doc.Revocation
-			}
+			f.readMetadata(e)
 		}
 	}
 	var out []Step
-	for _, g := range stages {
-		s := Step{From: g.from, To: g.to, Label: g.label}
-		for i := range r.Exchanges {
-			if e := &r.Exchanges[i]; g.is(f, e) {
-				s.Exchange, s.Answer = e.Number, answerOf(e)
-				break
-			}
+	for i := range stages {
+		g := &stages[i]
+		if s := r.step(f, g); s.Exchange != 0 || len(s.Failed) > 0 || s.Warned > 0 || !g.optional {
+			out = append(out, s)
 		}
-		for i := range r.Results {
-			res := &r.Results[i]
-			if !slices.Contains(g.areas, res.Area) {
-				continue
-			}
-			switch res.Verdict {
-			case Fail:
-				if !slices.Contains(s.Failed, res.ID) {
-					s.Failed = append(s.Failed, res.ID)
-				}
-			case Warn:
-				s.Warned++
-			}
-		}
-		if s.Exchange == 0 && len(s.Failed) == 0 && s.Warned == 0 && g.optional {
-			continue
-		}
-		out = append(out, s)
 	}
 	return out
+}
+
+// readMetadata reads where the endpoints of a flow are.
+func (f *flow) readMetadata(e *Exchange) {
+	var doc struct {
+		Authorization string `json:"authorization_endpoint"`
+		Token         string `json:"token_endpoint"`
+		Registration  string `json:"registration_endpoint"`
+		Revocation    string `json:"revocation_endpoint"`
+	}
+	if json.Unmarshal([]byte(e.Response.Body), &doc) == nil {
+		f.authorize, f.token, f.registration, f.revoke = doc.Authorization, doc.Token, doc.Registration, doc.Revocation
+	}
+}
+
+// step is the first exchange of a stage, and what fails in its areas.
+func (r *Run) step(f *flow, g *stage) Step {
+	s := Step{From: g.from, To: g.to, Label: g.label}
+	for i := range r.Exchanges {
+		if e := &r.Exchanges[i]; g.is(f, e) {
+			s.Exchange, s.Answer = e.Number, answerOf(e)
+			break
+		}
+	}
+	for i := range r.Results {
+		res := &r.Results[i]
+		switch {
+		case !slices.Contains(g.areas, res.Area):
+		case res.Verdict == Fail && !slices.Contains(s.Failed, res.ID):
+			s.Failed = append(s.Failed, res.ID)
+		case res.Verdict == Warn:
+			s.Warned++
+		}
+	}
+	return s
 }
 
 // answerOf is an answer in a few words.

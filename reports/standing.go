@@ -127,18 +127,10 @@ func (r *Run) ClientStandings() []ClientStanding {
 	for _, client := range profiles.Clients() {
 		s := ClientStanding{Client: client, Standing: Met}
 		for _, need := range client.Needs {
-			met, failed := false, 0
-			for _, id := range need.Any {
-				met = met || slices.Contains(verdicts[id], Pass)
-				if slices.Contains(verdicts[id], Fail) || slices.Contains(verdicts[id], Warn) {
-					failed++
-				}
-			}
-			switch {
-			case met:
-			case failed > 0:
+			switch standingOf(need.Any, verdicts) {
+			case Unmet:
 				s.Unmet = append(s.Unmet, need)
-			default:
+			case Undetermined:
 				s.Open = append(s.Open, need)
 			}
 		}
@@ -149,6 +141,20 @@ func (r *Run) ClientStandings() []ClientStanding {
 			s.Standing = Undetermined
 		}
 		out = append(out, s)
+	}
+	return out
+}
+
+// standingOf is whether one of some requirements is met.
+func standingOf(anyOf []string, verdicts map[string][]Verdict) Standing {
+	out := Undetermined
+	for _, id := range anyOf {
+		if slices.Contains(verdicts[id], Pass) {
+			return Met
+		}
+		if slices.Contains(verdicts[id], Fail) || slices.Contains(verdicts[id], Warn) {
+			out = Unmet
+		}
 	}
 	return out
 }
@@ -197,30 +203,12 @@ func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
 		if !slices.Contains(res.Revisions, set.Revision) || !r.judged(set.Revision) {
 			continue
 		}
-		switch {
-		case slices.Contains(set.Musts, res.ID):
+		if slices.Contains(set.Musts, res.ID) {
 			seen[res.ID] = true
 			any = any || res.Verdict != NotApplicable && res.Verdict != NotTested
-			switch res.unaccepted() {
-			case Pass, Warn: // a MUST met in a risky way is met
-				s.Passed++
-			case Fail:
-				if !slices.Contains(s.Failed, res.ID) {
-					s.Failed = append(s.Failed, res.ID)
-				}
-			case NotApplicable:
-				s.Absent++
-				absent = absent || slices.Contains(hinges[set.Profile], res.ID)
-			default:
-				s.Open++
-			}
-		case slices.Contains(set.Shoulds, res.ID):
-			if res.unaccepted() == Warn && !slices.Contains(s.ShouldsWarned, res.ID) {
-				s.ShouldsWarned = append(s.ShouldsWarned, res.ID)
-			}
-		case res.Level == "MUST" && (set.Profile == res.Role || set.Profile == "server-with-bundled-as"):
-			s.NotScored++
+			absent = absent || res.unaccepted() == NotApplicable && slices.Contains(hinges[set.Profile], res.ID)
 		}
+		s.count(res)
 	}
 	for _, id := range set.Musts { // a run of a part says nothing about the rest
 		if !seen[id] {
@@ -236,6 +224,35 @@ func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
 		s.Standing = Met
 	}
 	return s, any && !absent
+}
+
+// count counts a result by what the set says of its requirement.
+func (s *ProfileStanding) count(res *Result) {
+	switch {
+	case slices.Contains(s.Set.Musts, res.ID):
+		s.countMust(res)
+	case slices.Contains(s.Set.Shoulds, res.ID):
+		if res.unaccepted() == Warn && !slices.Contains(s.ShouldsWarned, res.ID) {
+			s.ShouldsWarned = append(s.ShouldsWarned, res.ID)
+		}
+	case res.Level == "MUST" && (s.Set.Profile == res.Role || s.Set.Profile == "server-with-bundled-as"):
+		s.NotScored++
+	}
+}
+
+func (s *ProfileStanding) countMust(res *Result) {
+	switch res.unaccepted() {
+	case Pass, Warn: // a MUST met in a risky way is met
+		s.Passed++
+	case Fail:
+		if !slices.Contains(s.Failed, res.ID) {
+			s.Failed = append(s.Failed, res.ID)
+		}
+	case NotApplicable:
+		s.Absent++
+	default:
+		s.Open++
+	}
 }
 
 // judged reports that a revision was judged at all.

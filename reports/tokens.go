@@ -58,17 +58,7 @@ var standsForSecret = regexp.MustCompile(`‹[^‹›\n]{1,80}›`)
 
 // placeholders are the names of secrets in exchanges on which a finding rests, or a basis.
 func (r *Run) placeholders() map[string]bool {
-	wanted := map[int]bool{}
-	for i := range r.Results {
-		for _, f := range r.Results[i].Findings {
-			wanted[f.Exchange] = true
-		}
-		if r.Results[i].Basis != nil {
-			for _, n := range r.Results[i].Evidence {
-				wanted[n] = true
-			}
-		}
-	}
+	wanted := r.restedOn()
 	named := map[string]bool{}
 	find := func(s string) {
 		if strings.Contains(s, "‹") {
@@ -91,6 +81,22 @@ func (r *Run) placeholders() map[string]bool {
 		}
 	}
 	return named
+}
+
+// restedOn are the numbers of the exchanges on which a finding rests, or a basis.
+func (r *Run) restedOn() map[int]bool {
+	out := map[int]bool{}
+	for i := range r.Results {
+		for _, f := range r.Results[i].Findings {
+			out[f.Exchange] = true
+		}
+		if r.Results[i].Basis != nil {
+			for _, n := range r.Results[i].Evidence {
+				out[n] = true
+			}
+		}
+	}
+	return out
 }
 
 // unsigned is a JWT whose signature has been removed, as minted ones are in exchanges.

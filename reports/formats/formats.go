@@ -2,8 +2,6 @@
 package formats
 
 import (
-	"bytes"
-	"fmt"
 	"io"
 	"strings"
 
@@ -16,7 +14,6 @@ import (
 	"github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/junit"
 	"github.com/mcpauth/conformance/reports/markdown"
-	"github.com/mcpauth/conformance/reports/matrix"
 	"github.com/mcpauth/conformance/reports/ndjson"
 	"github.com/mcpauth/conformance/reports/sarif"
 )
@@ -80,36 +77,4 @@ func Names() string {
 	names := List()
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " and " + names[last]
-}
-
-// Texts are all reports of a run by their names, the matrices, and the transcripts of its exchanges: for tests that look for
-// something in everything that is written.
-func Texts(run reports.Redacted) (map[string]string, error) {
-	out := map[string]string{}
-	add := func(name string, write func(io.Writer) error) error {
-		var b bytes.Buffer
-		if err := write(&b); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		out[name] = b.String()
-		return nil
-	}
-	for _, f := range all {
-		if err := add(f.Name, func(w io.Writer) error { return f.Write(w, run, Options{Verbose: true}) }); err != nil {
-			return nil, err
-		}
-	}
-	columns := []matrix.Column{{Name: "a", Run: run}, {Name: "b", Run: run}}
-	if err := add("matrix", func(w io.Writer) error { return matrix.Write(w, columns) }); err != nil {
-		return nil, err
-	}
-	if err := add("matrix in Markdown", func(w io.Writer) error { return matrix.WriteMarkdown(w, columns) }); err != nil {
-		return nil, err
-	}
-	var transcripts strings.Builder
-	for i := range run.Run().Exchanges {
-		transcripts.WriteString(reports.Transcript(&run.Run().Exchanges[i]))
-	}
-	out["transcripts"] = transcripts.String()
-	return out, nil
 }

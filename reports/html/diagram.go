@@ -47,25 +47,32 @@ func draw(run *reports.Run) *diagram {
 		d.Lanes = append(d.Lanes, lane{name, laneLeft + i*laneStep})
 	}
 	var said []string
-	for i, s := range steps {
-		r := row{Y: firstRow + i*rowStep, X1: d.Lanes[s.From].X, X2: d.Lanes[s.To].X, Label: s.Label, Answer: s.Answer, Class: "good"}
-		r.Back, r.Middle = r.Y+18, (r.X1+r.X2)/2
-		r.Tip, r.BackTip = head(r.X1, r.X2, r.Y), head(r.X2, r.X1, r.Back)
-		if s.Exchange == 0 {
-			r.Class, r.Answer = "unseen", ""
-		}
-		if s.Warned > 0 {
-			r.Class, r.Mark = "risky", reports.Count(s.Warned, "warning")
-		}
-		if len(s.Failed) > 0 {
-			r.Class, r.Mark, r.Link = "bad", "✗ "+reports.Count(len(s.Failed), "MUST")+" unmet", s.Failed[0]
-		}
+	for i := range steps {
+		s := &steps[i]
+		r := d.row(firstRow+i*rowStep, s)
 		d.Rows = append(d.Rows, r)
 		said = append(said, strings.TrimSpace(fmt.Sprintf("%s to %s: %s, answered %s %s", reports.LaneNames[s.From], reports.LaneNames[s.To],
 			s.Label, s.Answer, r.Mark)))
 	}
 	d.Says = strings.Join(said, "; ")
 	return d
+}
+
+// row is a step at a height of the diagram.
+func (d *diagram) row(y int, s *reports.Step) row {
+	r := row{Y: y, X1: d.Lanes[s.From].X, X2: d.Lanes[s.To].X, Label: s.Label, Answer: s.Answer, Class: "good"}
+	r.Back, r.Middle = r.Y+18, (r.X1+r.X2)/2
+	r.Tip, r.BackTip = head(r.X1, r.X2, r.Y), head(r.X2, r.X1, r.Back)
+	if s.Exchange == 0 {
+		r.Class, r.Answer = "unseen", ""
+	}
+	if s.Warned > 0 {
+		r.Class, r.Mark = "risky", reports.Count(s.Warned, "warning")
+	}
+	if len(s.Failed) > 0 {
+		r.Class, r.Mark, r.Link = "bad", "✗ "+reports.Count(len(s.Failed), "MUST")+" unmet", s.Failed[0]
+	}
+	return r
 }
 
 // head are the points of an arrow head at x2.

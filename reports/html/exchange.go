@@ -267,11 +267,7 @@ func joined(lines []line, marks []bool) []text {
 // present makes an exchange ready for the page. said is what the findings that rest on it say; control, the exchange beside which
 // it counts, may be nil.
 func present(e, control *reports.Exchange, said string) exchange {
-	title, _, query := strings.Cut(e.Request.Method+" "+e.Request.URL, "?")
-	if query {
-		title += "?…"
-	}
-	x := exchange{Number: e.Number, Title: title, Curl: Curl(e)}
+	x := exchange{Number: e.Number, Title: titleOf(e), Curl: Curl(e)}
 	said = strings.ToLower(said)
 	request, answer := requestLines(e), answerLines(e)
 	marks := make([]bool, len(request))
@@ -282,19 +278,26 @@ func present(e, control *reports.Exchange, said string) exchange {
 		marks, x.Absent = differing(request, requestLines(control), said)
 	}
 	x.Request, x.Answer = joined(request, marks), joined(answer, named(answer, said))
-	switch {
-	case e.Response != nil && e.Error != "":
-		x.Title += fmt.Sprintf(" → %d, broken off", e.Response.Status)
-	case e.Response != nil:
-		x.Title += fmt.Sprintf(" → %d", e.Response.Status)
-	default:
-		x.Title += " → no whole answer"
-	}
 	for _, part := range slices.Concat(x.Request, x.Answer) {
 		x.size += len(template.HTMLEscapeString(part.Text))
 	}
 	x.size += len(template.HTMLEscapeString(x.Curl))
 	return x
+}
+
+// titleOf is the method and the URL of a request, without its query, and what came back.
+func titleOf(e *reports.Exchange) string {
+	title, _, query := strings.Cut(e.Request.Method+" "+e.Request.URL, "?")
+	if query {
+		title += "?…"
+	}
+	switch {
+	case e.Response != nil && e.Error != "":
+		return title + fmt.Sprintf(" → %d, broken off", e.Response.Status)
+	case e.Response != nil:
+		return title + fmt.Sprintf(" → %d", e.Response.Status)
+	}
+	return title + " → no whole answer"
 }
 
 // comparable reports that two requests are for the same thing, so that what differs tells something.

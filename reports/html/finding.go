@@ -172,31 +172,12 @@ func links(r *reports.Result) []link {
 // exchanges are those on which the findings of a group rest, with their control, in the order in which they were sent; where
 // there are few of them, what came before is there too.
 func (p *painter) exchanges(anchor string, g *reports.Group) (out []exchange, more int) {
-	said := map[int][]reports.Finding{}
-	var cited []int
-	for _, f := range g.Findings() {
-		if f.Exchange != 0 && said[f.Exchange] == nil {
-			cited = append(cited, f.Exchange)
-		}
-		if f.Exchange != 0 {
-			said[f.Exchange] = append(said[f.Exchange], f)
-		}
-	}
+	said, cited := citedBy(g.Findings())
 	var controls, evidence []int
 	for _, r := range g.Results {
 		controls, evidence = append(controls, r.Controls...), append(evidence, r.Evidence...)
 	}
-	chosen := slices.Clone(cited[:min(len(cited), mostExchanges-1)])
-	control := p.control(chosen, controls)
-	if control != nil {
-		chosen = append(chosen, control.Number)
-	}
-	for i := len(evidence) - 1; i >= 0 && len(chosen) < fewExchanges; i-- { // the last ones tell most
-		if !slices.Contains(chosen, evidence[i]) {
-			chosen = append(chosen, evidence[i])
-		}
-	}
-	slices.Sort(chosen)
+	chosen, control := p.choose(cited, controls, evidence)
 	opened := false
 	for _, number := range chosen {
 		e, ok := p.run.Exchange(number)
@@ -204,10 +185,8 @@ func (p *painter) exchanges(anchor string, g *reports.Group) (out []exchange, mo
 			continue
 		}
 		x := present(e, control, wording(said[number]))
-		x.Role, x.About, x.Tokens = role(number, said, controls), about(said[number]), decoded(p.run, e)
-		for _, t := range x.Tokens {
-			x.size += len(t.Header) + len(t.Claims)
-		}
+		x.Role, x.About = role(number, said, controls), about(said[number])
+		x.show(decoded(p.run, e))
 		if p.left -= x.size; p.left < 0 {
 			break
 		}
@@ -218,6 +197,44 @@ func (p *painter) exchanges(anchor string, g *reports.Group) (out []exchange, mo
 	}
 	slices.Sort(evidence)
 	return out, max(0, len(slices.Compact(evidence))-len(out))
+}
+
+// show adds tokens to an exchange.
+func (x *exchange) show(tokens []token) {
+	x.Tokens = tokens
+	for _, t := range tokens {
+		x.size += len(t.Header) + len(t.Claims)
+	}
+}
+
+// citedBy are the exchanges that findings cite, in the order of the findings, and what is said of each.
+func citedBy(findings []reports.Finding) (said map[int][]reports.Finding, cited []int) {
+	said = map[int][]reports.Finding{}
+	for _, f := range findings {
+		if f.Exchange == 0 {
+			continue
+		}
+		if said[f.Exchange] == nil {
+			cited = append(cited, f.Exchange)
+		}
+		said[f.Exchange] = append(said[f.Exchange], f)
+	}
+	return said, cited
+}
+
+// choose chooses the exchanges that are shown: the cited ones, a control, and where these are few, the last of the evidence.
+func (p *painter) choose(cited, controls, evidence []int) (chosen []int, control *reports.Exchange) {
+	chosen = slices.Clone(cited[:min(len(cited), mostExchanges-1)])
+	if control = p.control(chosen, controls); control != nil {
+		chosen = append(chosen, control.Number)
+	}
+	for i := len(evidence) - 1; i >= 0 && len(chosen) < fewExchanges; i-- { // the last ones tell most
+		if !slices.Contains(chosen, evidence[i]) {
+			chosen = append(chosen, evidence[i])
+		}
+	}
+	slices.Sort(chosen)
+	return chosen, control
 }
 
 // control is the exchange beside which the chosen ones count: one for the same thing, if there is one.

@@ -238,21 +238,16 @@ const mostWanting = 3
 
 func cover(run *reports.Run) coverage {
 	n := map[string]int{}
-	kinds := []part{{Name: "failed", Class: "fail"}, {Name: "warned about", Class: "warn"}, {Name: "undecided", Class: "inconclusive"},
-		{Name: "passed", Class: "pass"},
-		{Name: "not tested", Class: "not_tested"}, {Name: "do not apply", Class: "not_applicable"}}
-	of := map[reports.Verdict]string{
-		reports.Errored: "fail", reports.Fail: "fail", reports.Warn: "warn", reports.Review: "warn", reports.Flaky: "warn",
-		reports.Suppressed:   "warn",
-		reports.Inconclusive: "inconclusive", reports.Pass: "pass", reports.NotTested: "not_tested", reports.NotApplicable: "not_applicable",
-	}
 	worst := run.Worst()
 	for _, v := range worst {
-		n[of[v]]++
+		n[classOf[v]]++
 	}
 	c := coverage{All: len(worst)}
 	x := 0
-	for _, k := range kinds {
+	for _, k := range []part{
+		{Name: "failed", Class: "fail"}, {Name: "warned about", Class: "warn"}, {Name: "undecided", Class: "inconclusive"},
+		{Name: "passed", Class: "pass"}, {Name: "not tested", Class: "not_tested"}, {Name: "do not apply", Class: "not_applicable"},
+	} {
 		if k.N = n[k.Class]; k.N == 0 {
 			continue
 		}
@@ -263,12 +258,25 @@ func cover(run *reports.Run) coverage {
 	if apply := c.All - n["not_applicable"]; apply > 0 {
 		c.Tested = 100 * (apply - n["not_tested"]) / apply
 	}
+	c.Wanting = wanting(run)
+	return c
+}
+
+// wanting are the options by which most could be tested besides.
+func wanting(run *reports.Run) (out []reports.Unlock) {
 	for _, u := range run.Unlocks() {
-		if u.Option != "" && len(c.Wanting) < mostWanting {
-			c.Wanting = append(c.Wanting, u)
+		if u.Option != "" && len(out) < mostWanting {
+			out = append(out, u)
 		}
 	}
-	return c
+	return out
+}
+
+// classOf is the class of a verdict in the bar of coverage.
+var classOf = map[reports.Verdict]string{
+	reports.Errored: "fail", reports.Fail: "fail", reports.Warn: "warn", reports.Review: "warn", reports.Flaky: "warn",
+	reports.Suppressed: "warn", reports.Inconclusive: "inconclusive", reports.Pass: "pass", reports.NotTested: "not_tested",
+	reports.NotApplicable: "not_applicable",
 }
 
 // threats are the threats: those that are possible or not settled, and the others, of which a number is enough.

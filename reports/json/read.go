@@ -112,31 +112,12 @@ func valid(text []byte) *Problem {
 func inconsistent(run *reports.Run) (at []string, says string) {
 	for i := range run.Results {
 		r := &run.Results[i]
-		at := func(member string) []string { return []string{"results", strconv.Itoa(i), member} }
-		for _, revision := range r.Revisions {
-			if !slices.ContainsFunc(run.Revisions, func(s reports.RevisionStatus) bool { return s.Revision == revision }) {
-				return at("revisions"), fmt.Sprintf("the revision %s is not among those of the run", revision)
-			}
+		member, says := unknownRevision(run, r)
+		if says == "" && run.Catalogue == requirements.Digest() {
+			member, says = unlikeCatalogue(r)
 		}
-		if run.Catalogue != requirements.Digest() {
-			continue
-		}
-		known, ok := requirements.Lookup(r.ID)
-		if !ok {
-			return at("id"), fmt.Sprintf("the catalogue holds no requirement %s", r.ID)
-		}
-		for member, said := range map[string][2]string{
-			"title": {r.Title, known.Title}, "area": {r.Area, known.Area}, "role": {r.Role, string(known.Role)},
-			"tier": {r.Tier, string(known.Tier)}, "remediation": {r.Remediation, known.Remediation},
-		} {
-			if said[0] != said[1] {
-				return at(member), fmt.Sprintf("the catalogue says %q", said[1])
-			}
-		}
-		for _, revision := range r.Revisions {
-			if level, _ := known.LevelAt(revision); r.Level != string(level) {
-				return at("level"), fmt.Sprintf("the catalogue says %q at %s", level, revision)
-			}
+		if says != "" {
+			return []string{"results", strconv.Itoa(i), member}, says
 		}
 	}
 	if s := run.Shard; s != nil && s.Index > s.Count {
@@ -148,6 +129,38 @@ func inconsistent(run *reports.Run) (at []string, says string) {
 		}
 	}
 	return nil, ""
+}
+
+// unknownRevision names a revision of a result that the run does not name.
+func unknownRevision(run *reports.Run, r *reports.Result) (member, says string) {
+	for _, revision := range r.Revisions {
+		if !slices.ContainsFunc(run.Revisions, func(s reports.RevisionStatus) bool { return s.Revision == revision }) {
+			return "revisions", fmt.Sprintf("the revision %s is not among those of the run", revision)
+		}
+	}
+	return "", ""
+}
+
+// unlikeCatalogue says what a result says otherwise of its requirement than the catalogue.
+func unlikeCatalogue(r *reports.Result) (member, says string) {
+	known, ok := requirements.Lookup(r.ID)
+	if !ok {
+		return "id", fmt.Sprintf("the catalogue holds no requirement %s", r.ID)
+	}
+	for member, said := range map[string][2]string{
+		"title": {r.Title, known.Title}, "area": {r.Area, known.Area}, "role": {r.Role, string(known.Role)},
+		"tier": {r.Tier, string(known.Tier)}, "remediation": {r.Remediation, known.Remediation},
+	} {
+		if said[0] != said[1] {
+			return member, fmt.Sprintf("the catalogue says %q", said[1])
+		}
+	}
+	for _, revision := range r.Revisions {
+		if level, _ := known.LevelAt(revision); r.Level != string(level) {
+			return "level", fmt.Sprintf("the catalogue says %q at %s", level, revision)
+		}
+	}
+	return "", ""
 }
 
 // strict says where a text is no JSON that all readers read alike: it is bounded in depth, valid UTF-8, and has no member twice.

@@ -93,19 +93,8 @@ func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 		}
 		s.add(run, res, opt)
 	}
-	if run.Unreachable != "" {
-		s := newSuite(run, "survey")
-		s.Tests, s.Errors = 1, 1
-		s.Cases = []testcase{{Name: "The target can be reached", Classname: "mcpauth.survey",
-			Error: newNote("unreachable", run.Unreachable, run.Unreachable)}}
-		doc.Suites = append(doc.Suites, s)
-	}
-	if run.Doubt != "" {
-		s := newSuite(run, "run")
-		s.Tests, s.Errors = 1, 1
-		s.Cases = []testcase{{Name: "The verdicts can be trusted", Classname: "mcpauth.run", Error: newNote("doubt", run.Doubt, run.Doubt)}}
-		doc.Suites = append(doc.Suites, s)
-	}
+	doc.addTrouble(run, "survey", "The target can be reached", "unreachable", run.Unreachable)
+	doc.addTrouble(run, "run", "The verdicts can be trusted", "doubt", run.Doubt)
 	doc.conclude(run)
 	for _, s := range doc.Suites {
 		doc.Tests, doc.Failures, doc.Errors = doc.Tests+s.Tests, doc.Failures+s.Failures, doc.Errors+s.Errors
@@ -118,6 +107,17 @@ func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 	}
 	_, err := io.WriteString(w, xml.Header+reports.Printable(b.String())+"\n")
 	return err
+}
+
+// addTrouble adds what is wrong with the run as a whole, if anything, as a suite with one case.
+func (doc *suites) addTrouble(run *reports.Run, name, says, kind, trouble string) {
+	if trouble == "" {
+		return
+	}
+	s := newSuite(run, name)
+	s.Tests, s.Errors = 1, 1
+	s.Cases = []testcase{{Name: says, Classname: "mcpauth." + name, Error: newNote(kind, trouble, trouble)}}
+	doc.Suites = append(doc.Suites, s)
 }
 
 // conclude adds a case for the run as a whole where it ends badly and no other case says so: who reads only the counts sees
@@ -162,33 +162,7 @@ func (s *suite) add(run *reports.Run, res *reports.Result, opt Options) {
 	if opt.Properties {
 		c.Properties = caseProperties(res)
 	}
-	text := body(run, res)
-	headline := string(res.Verdict) + ": " + reports.OneLine(res.Reason, 500)
-	switch res.Verdict {
-	case reports.Pass:
-	case reports.Inconclusive:
-		if res.Level != "MUST" { // as the exit code has it
-			c.Skipped = newNote(string(res.Verdict), headline, text)
-			break
-		}
-		c.Error = newNote(string(res.Verdict), headline, text)
-	case reports.Fail:
-		if run.Rule.FailOn == reports.FailOnNone { // as the exit code has it
-			c.Skipped = newNote(string(res.Verdict), "tolerated by --fail-on none: "+headline, text)
-			break
-		}
-		c.Failure = newNote(string(res.Verdict), headline, text)
-	case reports.Errored:
-		c.Error = newNote(string(res.Verdict), headline, text)
-	case reports.Warn, reports.Flaky:
-		if opt.Strict {
-			c.Failure = newNote(string(res.Verdict), headline, text)
-		} else {
-			c.Out = text
-		}
-	default:
-		c.Skipped = newNote(string(res.Verdict), headline, text)
-	}
+	c.judge(run, res, opt)
 	s.Tests++
 	s.Time += c.Time
 	switch {
@@ -200,6 +174,30 @@ func (s *suite) add(run *reports.Run, res *reports.Result, opt Options) {
 		s.Skipped++
 	}
 	s.Cases = append(s.Cases, c)
+}
+
+// judge says how a case ended, as the exit code has it: what does not count there is skipped.
+func (c *testcase) judge(run *reports.Run, res *reports.Result, opt Options) {
+	text := body(run, res)
+	headline := string(res.Verdict) + ": " + reports.OneLine(res.Reason, 500)
+	n := newNote(string(res.Verdict), headline, text)
+	switch {
+	case res.Verdict == reports.Pass:
+	case res.Verdict == reports.Fail && run.Rule.FailOn == reports.FailOnNone:
+		c.Skipped = newNote(string(res.Verdict), "tolerated by --fail-on none: "+headline, text)
+	case res.Verdict == reports.Fail:
+		c.Failure = n
+	case res.Verdict == reports.Errored, res.Verdict == reports.Inconclusive && res.Level == "MUST":
+		c.Error = n
+	case res.Verdict == reports.Warn || res.Verdict == reports.Flaky:
+		if opt.Strict {
+			c.Failure = n
+		} else {
+			c.Out = text
+		}
+	default:
+		c.Skipped = n
+	}
 }
 
 // Name is the test case's name: it starts with the requirement's id, is unique in the run, and holds

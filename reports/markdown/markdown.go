@@ -32,6 +32,21 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 		fmt.Fprintf(&b, "The baseline no longer holds: %s\n\n", Text(s))
 	}
 	counts := run.Requirements()
+	writeCounts(&b, counts)
+	fmt.Fprintf(&b, "Tier %s, %d requests.%s\n\n", Text(run.Target.Tier), run.Requests, run.Unchecked(" %d requirements have no check yet."))
+	left := mostFindings
+	for _, v := range []reports.Verdict{reports.Errored, reports.Fail, reports.Inconclusive, reports.Warn, reports.Review} {
+		if counts[v] > 0 {
+			left = writeGroups(&b, run, v, counts[v], left)
+		}
+	}
+	absent(&b, run.Reasons(reports.NotApplicable), counts[reports.NotApplicable])
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeCounts writes the table of verdicts.
+func writeCounts(b *strings.Builder, counts map[reports.Verdict]int) {
 	var head, line, row []string
 	for _, v := range reports.Verdicts {
 		if counts[v] > 0 {
@@ -39,28 +54,22 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 		}
 	}
 	if len(head) > 0 {
-		fmt.Fprintf(&b, "| %s |\n| %s |\n| %s |\n\n", strings.Join(head, " | "), strings.Join(line, " | "), strings.Join(row, " | "))
+		fmt.Fprintf(b, "| %s |\n| %s |\n| %s |\n\n", strings.Join(head, " | "), strings.Join(line, " | "), strings.Join(row, " | "))
 	}
-	fmt.Fprintf(&b, "Tier %s, %d requests.%s\n\n", Text(run.Target.Tier), run.Requests, run.Unchecked(" %d requirements have no check yet."))
-	left := mostFindings
-	for _, v := range []reports.Verdict{reports.Errored, reports.Fail, reports.Inconclusive, reports.Warn, reports.Review} {
-		if counts[v] == 0 {
-			continue
+}
+
+// writeGroups writes what has a verdict, as far as there is room, and returns how many findings may follow.
+func writeGroups(b *strings.Builder, run *reports.Run, v reports.Verdict, n, left int) int {
+	fmt.Fprintf(b, "<details%s><summary>%d %s</summary>\n\n", map[bool]string{true: " open"}[v == reports.Fail || v == reports.Errored], n, v)
+	for _, g := range run.Groups(v) {
+		if left--; left < 0 || b.Len() > most {
+			fmt.Fprint(b, "- and more, in the other reports\n")
+			break
 		}
-		fmt.Fprintf(&b, "<details%s><summary>%d %s</summary>\n\n", map[bool]string{true: " open"}[v == reports.Fail || v == reports.Errored],
-			counts[v], v)
-		for _, g := range run.Groups(v) {
-			if left--; left < 0 || b.Len() > most {
-				fmt.Fprint(&b, "- and more, in the other reports\n")
-				break
-			}
-			finding(&b, &g)
-		}
-		b.WriteString("\n</details>\n\n")
+		finding(b, &g)
 	}
-	absent(&b, run.Reasons(reports.NotApplicable), counts[reports.NotApplicable])
-	_, err := io.WriteString(w, b.String())
-	return err
+	b.WriteString("\n</details>\n\n")
+	return left
 }
 
 // absent writes what does not apply, a line for each reason: one cause can make hundreds of requirements inapplicable.

@@ -19,7 +19,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/reports/formats"
+	"github.com/mcpauth/conformance/reports/rendered"
 	"github.com/mcpauth/conformance/suites"
 )
 
@@ -80,7 +80,7 @@ func NoSecretIn(t *testing.T, vary func(o *reference.Options), declare func(c *s
 // Texts are all reports of a run, by their names.
 func Texts(t *testing.T, run reports.Redacted) map[string]string {
 	t.Helper()
-	out, err := formats.Texts(run)
+	out, err := rendered.Texts(run)
 	require.NoError(t, err)
 	return out
 }
