@@ -11,6 +11,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
@@ -19,25 +20,13 @@ func (s *preparation) identify(ctx context.Context, u *url.URL) error {
 	if !s.cfg.Identify && s.cfg.ProveControl == "" {
 		return nil
 	}
-	sv := s.world.Survey
-	id := &reports.Identity{Origin: document.Origin(u)}
-	if d := sv.Resource(); d != nil {
-		id.Resource = d.Object.String("resource")
-	}
-	for i := range sv.Servers {
-		id.Issuers = append(id.Issuers, sv.Servers[i].Issuer)
-	}
+	id := identityOf(s.world.Survey, u)
 	if u.Scheme == "https" {
 		key, err := s.client.LeafKey(ctx, u)
 		if err != nil {
 			return usage("the certificate of %s cannot be read: %v", id.Origin, err)
 		}
 		id.LeafKey = key
-	}
-	for _, ex := range sv.Exchanges() {
-		if info := mcp.Read(ex).Result.Object("serverInfo"); info != nil && id.Version == "" {
-			id.Name, id.Version = info.String("name"), info.String("version")
-		}
 	}
 	s.run.Identity = id
 	if s.cfg.ProveControl == "" {
@@ -49,6 +38,23 @@ func (s *preparation) identify(ctx context.Context, u *url.URL) error {
 			id.Origin+reports.ControlPath+s.cfg.ProveControl, reports.ControlRecord+u.Hostname(), why)
 	}
 	return nil
+}
+
+// identityOf is what a target says of itself.
+func identityOf(sv *survey.Survey, u *url.URL) *reports.Identity {
+	id := &reports.Identity{Origin: document.Origin(u)}
+	if d := sv.Resource(); d != nil {
+		id.Resource = d.Object.String("resource")
+	}
+	for i := range sv.Servers {
+		id.Issuers = append(id.Issuers, sv.Servers[i].Issuer)
+	}
+	for _, ex := range sv.Exchanges() {
+		if info := mcp.Read(ex).Result.Object("serverInfo"); info != nil && id.Version == "" {
+			id.Name, id.Version = info.String("name"), info.String("version")
+		}
+	}
+	return id
 }
 
 // controlCheck names the exchange that shows control.

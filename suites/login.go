@@ -259,15 +259,12 @@ func scopes(sv *survey.Survey, in *session.Input) {
 	}
 	if d := sv.Resource(); d != nil {
 		published, _ = d.Object.Strings("scopes_supported")
-		if r := d.Object.String("resource"); r != "" {
-			in.Resource = r
+		in.Resource = cmp.Or(d.Object.String("resource"), in.Resource)
+	}
+	for _, strategy := range [][]string{challenged, published} {
+		if len(in.Scopes) == 0 {
+			in.Scopes = strategy
 		}
-	}
-	if len(in.Scopes) == 0 {
-		in.Scopes = challenged
-	}
-	if len(in.Scopes) == 0 {
-		in.Scopes = published
 	}
 	in.Pool = unite(in.Scopes, challenged, published)
 	if len(in.Pool) < 2 {
@@ -293,7 +290,7 @@ func unite(lists ...[]string) []string {
 }
 
 // unregister deletes what was registered, also after an interruption, and says what is left.
-func (s *preparation) unregister(ctx context.Context) []reports.Fact {
+func (s *preparation) unregister(ctx context.Context) (facts []reports.Fact) {
 	if s.session == nil {
 		return nil
 	}
@@ -305,21 +302,14 @@ func (s *preparation) unregister(ctx context.Context) []reports.Fact {
 	}
 	switch {
 	case s.session.Ready:
-		facts := []reports.Fact{{Name: "login", Value: "a code flow was completed"}}
-		if len(left) > 0 {
-			facts = append(facts, reports.Fact{Name: "clients left behind", Value: strings.Join(left, ", ")})
-		}
-		return facts
+		facts = append(facts, reports.Fact{Name: "login", Value: "a code flow was completed"})
 	case len(s.cfg.Users) > 0, s.cfg.Driver == "manual":
-		facts := []reports.Fact{{Name: "login", Value: s.session.Why}}
-		if len(left) > 0 {
-			facts = append(facts, reports.Fact{Name: "clients left behind", Value: strings.Join(left, ", ")})
-		}
-		return facts
-	case len(left) > 0:
-		return []reports.Fact{{Name: "clients left behind", Value: strings.Join(left, ", ")}}
+		facts = append(facts, reports.Fact{Name: "login", Value: s.session.Why})
 	}
-	return nil
+	if len(left) > 0 {
+		facts = append(facts, reports.Fact{Name: "clients left behind", Value: strings.Join(left, ", ")})
+	}
+	return facts
 }
 
 // longestNotice bounds what a target may have put into a notice, in bytes. The longest address to open fits.

@@ -41,15 +41,7 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 	defer s.close(ctx)
 	sv := s.world.Survey
 	out := Surveyed{Revisions: sv.Status, Tools: sv.Listed, Unreachable: s.secrets.Remove(s.run.Unreachable)}
-	for _, ex := range sv.Refused {
-		out.Protected = out.Protected || expect.Status(ex) == 401
-		if then, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", expect.Header(ex, "Date")); err == nil {
-			out.Skew = then.Sub(ex.Started).Round(time.Second)
-		}
-		if v, ok := expect.Param(ex, "scope"); ok && out.Scopes == nil {
-			out.Scopes = strings.Fields(v)
-		}
-	}
+	out.readRefusals(sv)
 	if d := sv.Resource(); d != nil && out.Scopes == nil {
 		out.Scopes, _ = d.Object.Strings("scopes_supported")
 	}
@@ -65,6 +57,19 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 		}
 	}
 	return out, nil
+}
+
+// readRefusals reads what the answers to requests without a token tell.
+func (out *Surveyed) readRefusals(sv *survey.Survey) {
+	for _, ex := range sv.Refused {
+		out.Protected = out.Protected || expect.Status(ex) == 401
+		if then, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", expect.Header(ex, "Date")); err == nil {
+			out.Skew = then.Sub(ex.Started).Round(time.Second)
+		}
+		if v, ok := expect.Param(ex, "scope"); ok && out.Scopes == nil {
+			out.Scopes = strings.Fields(v)
+		}
+	}
 }
 
 // Silent reports whether the host of a target sends no answer within a time, to one request for a public document. It sends nothing where

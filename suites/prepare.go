@@ -263,19 +263,23 @@ func (c *Config) ownToken() string {
 	case c.SharedSecret.Value != "":
 		return sharedSecretToken(c.SharedSecret, scopes)
 	case c.Verification != nil && c.Verify.Accepts != "":
-		token := c.Verification.server.Token()
-		token.Say(introspector.Answer{Body: c.Verify.Accepts})
-		return token.Value
+		return saying(c.Verification, c.Verify.Accepts)
 	case c.Introspection != nil:
-		token, now := c.Introspection.server.Token(), time.Now().Unix()
+		now := time.Now().Unix()
 		active, _ := json.Marshal(map[string]any{ // plain values
 			"active": true, "sub": "alice", "client_id": "client-1", "scope": strings.Join(scopes, " "), "token_type": "Bearer", "aud": c.URL,
 			"iat": now, "exp": now + 3600,
 		})
-		token.Say(introspector.Answer{Body: string(active)})
-		return token.Value
+		return saying(c.Introspection, string(active))
 	}
 	return ""
+}
+
+// saying is a token of which the service says this.
+func saying(service *Introspection, body string) string {
+	token := service.server.Token()
+	token.Say(introspector.Answer{Body: body})
+	return token.Value
 }
 
 // sharedSecretToken is an ordinary token, for an hour.

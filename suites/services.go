@@ -127,44 +127,47 @@ func Serve(cfg *Config) (stop func(), err error) {
 			f()
 		}
 	}
-	begin := func(key string, serve func() (func(), error)) {
+	for _, service := range cfg.declaredServices() {
+		end, err := service.serve()
 		if err != nil {
-			return
-		}
-		end, failed := serve()
-		if failed != nil {
-			err = fmt.Errorf("%s: %s: %w", cfg.File, key, failed)
-			return
+			stop()
+			return nil, fmt.Errorf("%s: %s: %w", cfg.File, service.key, err)
 		}
 		started = append(started, end)
 	}
-	if l := cfg.IntrospectionAt; l != nil {
-		begin("introspection", func() (_ func(), err error) {
-			cfg.Introspection, err = ServeIntrospection(l.Listen)
-			return cfg.Introspection.Close, err
-		})
-	}
-	if v := cfg.Verify; v.Listen != "" {
-		begin("verify", func() (_ func(), err error) {
-			cfg.Verification, err = ServeVerification(v.Listen, v.Path)
-			return cfg.Verification.Close, err
-		})
-	}
-	if l := cfg.UpstreamAPI; l != nil {
-		begin("upstream_api", func() (_ func(), err error) {
-			cfg.API, err = ServeAPI(l.Listen)
-			return cfg.API.Close, err
-		})
-	}
-	if z := cfg.RebindingZone; z != nil {
-		begin("rebinding", func() (_ func(), err error) {
-			cfg.Rebinding, err = ServeRebinding(z.Listen, z.Zone, z.Public, z.Private, z.Port)
-			return cfg.Rebinding.Close, err
-		})
-	}
-	if err != nil {
-		stop()
-		return nil, err
-	}
 	return stop, nil
+}
+
+// declaredService starts a server that a key of the target file declares.
+type declaredService struct {
+	key   string
+	serve func() (end func(), err error)
+}
+
+func (c *Config) declaredServices() (out []declaredService) {
+	if l := c.IntrospectionAt; l != nil {
+		out = append(out, declaredService{"introspection", func() (_ func(), err error) {
+			c.Introspection, err = ServeIntrospection(l.Listen)
+			return c.Introspection.Close, err
+		}})
+	}
+	if v := c.Verify; v.Listen != "" {
+		out = append(out, declaredService{"verify", func() (_ func(), err error) {
+			c.Verification, err = ServeVerification(v.Listen, v.Path)
+			return c.Verification.Close, err
+		}})
+	}
+	if l := c.UpstreamAPI; l != nil {
+		out = append(out, declaredService{"upstream_api", func() (_ func(), err error) {
+			c.API, err = ServeAPI(l.Listen)
+			return c.API.Close, err
+		}})
+	}
+	if z := c.RebindingZone; z != nil {
+		out = append(out, declaredService{"rebinding", func() (_ func(), err error) {
+			c.Rebinding, err = ServeRebinding(z.Listen, z.Zone, z.Public, z.Private, z.Port)
+			return c.Rebinding.Close, err
+		}})
+	}
+	return out
 }

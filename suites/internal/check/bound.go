@@ -214,17 +214,7 @@ func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 	}
 	g := t.AS.MustAuthorize()
 	r := t.AS.BuildRedeem(g)
-	r.Certificate = c
-	if alias := t.Session.Server.Metadata.Object("mtls_endpoint_aliases").String("token_endpoint"); alias != "" {
-		if !t.Session.Server.Trusts(alias) {
-			t.NotTested("the token_endpoint of mtls_endpoint_aliases is on another origin than the issuer, so no secret and no token goes there; "+
-				"if it is right, add --trust-endpoint %s", alias)
-		}
-		r.URL = alias
-	}
-	if !strings.HasPrefix(r.URL, "https:") {
-		t.NotTested("the token endpoint is reached without TLS, so that nobody can show it a certificate")
-	}
+	r.Certificate, r.URL = c, t.mutualTLSEndpoint(r.URL)
 	tokens := t.AS.Tokens(t.Do(r), g.Client)
 	if tokens == nil {
 		t.Inconclusive("a code is not redeemed over mutual TLS")
@@ -233,6 +223,23 @@ func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 		t.Inconclusive("the authorization server does not bind the token to the certificate that it was shown (no cnf with x5t#S256)")
 	}
 	return tokens.Access
+}
+
+// mutualTLSEndpoint is the token endpoint for who shows a certificate: the one that the metadata names for that, or the usual one
+// (RFC 8705 section 5).
+func (t Minter) mutualTLSEndpoint(usual string) string {
+	at := usual
+	if alias := t.Session.Server.Metadata.Object("mtls_endpoint_aliases").String("token_endpoint"); alias != "" {
+		if !t.Session.Server.Trusts(alias) {
+			t.NotTested("the token_endpoint of mtls_endpoint_aliases is on another origin than the issuer, so no secret and no token goes there; "+
+				"if it is right, add --trust-endpoint %s", alias)
+		}
+		at = alias
+	}
+	if !strings.HasPrefix(at, "https:") {
+		t.NotTested("the token endpoint is reached without TLS, so that nobody can show it a certificate")
+	}
+	return at
 }
 
 // InPEM is a certificate as text.

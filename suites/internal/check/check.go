@@ -115,17 +115,11 @@ func add(level requirements.Level, id string, body func(*T)) {
 		mistake("%s: %s is not in the catalogue", at, id)
 		return
 	}
-	switch first := reg.byID[id]; {
-	case first != nil:
+	if first := reg.byID[id]; first != nil {
 		mistake("%s: %s has a check already at %s:%d", at, id, filepath.Base(first.File), first.Line)
 		return
-	case req.Level != level:
-		mistake("%s: %s is registered as %s, but %s says %s", at, id, level, req.File(), req.Level)
-	case req.Pending:
-		mistake("%s: %s has a check, but is marked pending in %s", at, id, req.File())
-	case req.Area != collector.area:
-		mistake("%s: %s belongs to area %s, not %s", at, id, req.Area, collector.area)
 	}
+	agree(at, req, level)
 	section := ""
 	if n := len(collector.section); n > 0 {
 		section = collector.section[n-1]
@@ -133,4 +127,16 @@ func add(level requirements.Level, id string, body func(*T)) {
 	c := &Check{Requirement: req, Level: level, Section: section, Body: body, File: file, Line: line}
 	reg.byID[id] = c
 	reg.ByArea[collector.area] = append(reg.ByArea[collector.area], c)
+}
+
+// agree compares what a registration says of its requirement with the catalogue.
+func agree(at string, req *requirements.Requirement, level requirements.Level) {
+	switch {
+	case req.Level != level:
+		mistake("%s: %s is registered as %s, but %s says %s", at, req.ID, level, req.File(), req.Level)
+	case req.Pending:
+		mistake("%s: %s has a check, but is marked pending in %s", at, req.ID, req.File())
+	case req.Area != collector.area:
+		mistake("%s: %s belongs to area %s, not %s", at, req.ID, req.Area, collector.area)
+	}
 }

@@ -73,14 +73,19 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 	}()
 	go func() {
 		defer end()
-		e.World.lookAtSurvey(ctx)
-		if e.World.Seeded() {
-			e.oneAfterAnother(ctx, s)
-		} else {
-			e.overlapping(ctx, s)
-		}
-		e.secondLook(ctx)
+		e.carryOut(ctx, s)
 	}()
+}
+
+// carryOut looks at what the survey brought, runs the checks, and looks a second time at what they found.
+func (e *Engine) carryOut(ctx context.Context, s *schedule) {
+	e.World.lookAtSurvey(ctx)
+	if e.World.Seeded() {
+		e.oneAfterAnother(ctx, s)
+	} else {
+		e.overlapping(ctx, s)
+	}
+	e.secondLook(ctx)
 }
 
 // schedule is which checks run when.
@@ -93,19 +98,9 @@ type schedule struct {
 func (e *Engine) schedule(ids []string) *schedule {
 	s := &schedule{alone: map[requirements.Alone][]*Check{}}
 	for _, id := range ids {
-		c, ok := e.Registry.Lookup(id)
-		if !ok || e.slots[id] != nil {
-			continue
-		}
-		e.slots[id] = &slot{done: make(chan struct{})}
-		if slices.ContainsFunc(c.Requirement.Needs, func(n string) bool { return n == "time" || n == "time-in-part" }) {
-			s.timed = append(s.timed, c)
-		} else if slices.Contains(c.Requirement.Needs, "clock") {
-			s.clocked = append(s.clocked, c)
-		} else if where := c.Requirement.Alone; where != "" {
-			s.alone[where] = append(s.alone[where], c)
-		} else {
-			s.others = append(s.others, c)
+		if c, ok := e.Registry.Lookup(id); ok && e.slots[id] == nil {
+			e.slots[id] = &slot{done: make(chan struct{})}
+			s.add(c)
 		}
 	}
 	e.World.reorder(s.others) // those that run alone keep their order: what trips limits comes after what they would stop
@@ -119,6 +114,23 @@ func (e *Engine) schedule(ids []string) *schedule {
 		s.waiting, s.others = apart(s.others, waits)
 	}
 	return s
+}
+
+// add puts a check among those that run as it does.
+func (s *schedule) add(c *Check) {
+	needs := func(words ...string) bool {
+		return slices.ContainsFunc(c.Requirement.Needs, func(n string) bool { return slices.Contains(words, n) })
+	}
+	switch where := c.Requirement.Alone; {
+	case needs("time", "time-in-part"):
+		s.timed = append(s.timed, c)
+	case needs("clock"):
+		s.clocked = append(s.clocked, c)
+	case where != "":
+		s.alone[where] = append(s.alone[where], c)
+	default:
+		s.others = append(s.others, c)
+	}
 }
 
 // apart are the checks of which something holds, and the others.
@@ -145,40 +157,23 @@ func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
 // overlapping runs checks beside one another. Those that must run alone follow when all others are done: first those that must be
 // alone at one of the two servers, one by one at each, then the rest one by one. What waits begins first, and lets others run.
 func (e *Engine) overlapping(ctx context.Context, s *schedule) {
-	var together, waiting, reading, rotating sync.WaitGroup
+	var together, waiting, rotating sync.WaitGroup
 	servers, waiters := newServers(), &waiters{}
 	resource, authorization, keySet := servers.at("resource"), servers.at("authorization"), servers.at("key set")
 	both := servers.at("resource", "authorization")
-	inTurn := func(checks []*Check) {
-		for _, c := range checks {
-			e.run(ctx, c)
-		}
-	}
 	alone := func(where requirements.Alone, turns turns) {
 		turns.each(s.alone[where], waiters, func(h *hold, c *Check) { e.run(withHold(ctx, h), c) })
 	}
-	for _, c := range slices.Concat(s.clocked, s.waiting) {
-		waiting.Go(func() { e.run(ctx, c) })
-	}
+	e.beginEach(ctx, &waiting, slices.Concat(s.clocked, s.waiting))
 	alone(requirements.AfterAWait, both)
 	both.take()
-	for _, c := range s.reading {
-		reading.Go(func() { e.run(ctx, c) })
-	}
+	reading := e.beginEach(ctx, &sync.WaitGroup{}, s.reading)
 	rotating.Go(func() { // a key cache is waited for while others run
 		reading.Wait()
 		alone(requirements.AtTheKeySet, keySet)
 	})
-	places := make(chan struct{}, atOnce)
-	for _, c := range s.others {
-		places <- struct{}{}
-		together.Go(func() {
-			e.run(ctx, c)
-			<-places
-		})
-	}
-	together.Wait()
-	inTurn(s.signing)
+	e.someAtOnce(ctx, s.others)
+	e.inTurn(ctx, s.signing)
 	rotating.Wait() // what follows leaves the target without keys, or counts how often it asks for them
 	both.give()
 	together.Go(func() { alone(requirements.AtTheResourceServer, resource) })
@@ -187,9 +182,37 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	alone(requirements.Everywhere, both)
 	waiters.others.Wait()
 	waiting.Wait()
-	inTurn(s.timed) // when nobody else looks at the clock
-	inTurn(s.alone[requirements.Last])
+	e.inTurn(ctx, s.timed) // when nobody else looks at the clock
+	e.inTurn(ctx, s.alone[requirements.Last])
 	waiters.resume()
+}
+
+func (e *Engine) inTurn(ctx context.Context, checks []*Check) {
+	for _, c := range checks {
+		e.run(ctx, c)
+	}
+}
+
+// beginEach begins checks, for which the group waits.
+func (e *Engine) beginEach(ctx context.Context, group *sync.WaitGroup, checks []*Check) *sync.WaitGroup {
+	for _, c := range checks {
+		group.Go(func() { e.run(ctx, c) })
+	}
+	return group
+}
+
+// someAtOnce runs checks beside one another, and no more than atOnce at a time.
+func (e *Engine) someAtOnce(ctx context.Context, checks []*Check) {
+	var together sync.WaitGroup
+	places := make(chan struct{}, atOnce)
+	for _, c := range checks {
+		places <- struct{}{}
+		together.Go(func() {
+			e.run(ctx, c)
+			<-places
+		})
+	}
+	together.Wait()
 }
 
 // signsIn reports that a check lets a user sign in.
@@ -349,43 +372,49 @@ func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
 	judged := e.World.Survey.Judged()
 	relevant := slices.DeleteFunc(slices.Clone(r.Revisions), func(rev string) bool { return !slices.Contains(judged, rev) })
 	if len(relevant) == 0 {
-		res := e.result(r, "", r.Revisions, r.Level)
-		res.Verdict, res.Reason = reports.NotApplicable, "it is demanded at "+strings.Join(r.Revisions, ", ")+", which the target does not speak"
-		res.Observation = spoken(e.World.Survey.Status)
-		for _, rev := range r.Revisions {
-			if st := e.World.Survey.StatusOf(rev); st.Status == "unknown" {
-				res.Verdict, res.Reason, res.Observation = reports.NotTested, rev+": "+st.Why, ""
-			}
-		}
-		return nil, &res
+		return nil, e.notSpoken(r)
 	}
 	if own := e.World.ownAuthorizationServer(); own != "" && r.Role == requirements.AuthorizationServer {
-		res := e.result(r, "", relevant, r.Level)
-		res.Verdict, res.Reason = reports.NotApplicable, "the authorization server is run by mcpauth (fake_idp), which judges nothing of its own"
-		res.Observation = "the target names no other authorization server than " + own
-		return nil, &res
+		return nil, e.ownServer(r, relevant, own)
 	}
+	var out []job
 	switch r.Judged {
 	case requirements.PerRevision:
-		var out []job
 		for _, rev := range relevant {
 			out = append(out, job{mcp.WireOf(rev), []string{rev}})
 		}
-		return out, nil
 	case requirements.PerWire:
-		byWire := map[mcp.Wire][]string{}
-		for _, rev := range relevant {
-			byWire[mcp.WireOf(rev)] = append(byWire[mcp.WireOf(rev)], rev)
-		}
-		var out []job
 		for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
-			if len(byWire[w]) > 0 {
-				out = append(out, job{w, byWire[w]})
+			of := slices.DeleteFunc(slices.Clone(relevant), func(rev string) bool { return mcp.WireOf(rev) != w })
+			if len(of) > 0 {
+				out = append(out, job{w, of})
 			}
 		}
-		return out, nil
+	default:
+		out = append(out, job{"", relevant})
 	}
-	return []job{{"", relevant}}, nil
+	return out, nil
+}
+
+// ownServer is the result of a requirement of an authorization server where mcpauth runs it.
+func (e *Engine) ownServer(r *requirements.Requirement, revisions []string, own string) *reports.Result {
+	res := e.result(r, "", revisions, r.Level)
+	res.Verdict, res.Reason = reports.NotApplicable, "the authorization server is run by mcpauth (fake_idp), which judges nothing of its own"
+	res.Observation = "the target names no other authorization server than " + own
+	return &res
+}
+
+// notSpoken is the result of a requirement of which the target speaks no revision, or is not known to.
+func (e *Engine) notSpoken(r *requirements.Requirement) *reports.Result {
+	res := e.result(r, "", r.Revisions, r.Level)
+	res.Verdict, res.Reason = reports.NotApplicable, "it is demanded at "+strings.Join(r.Revisions, ", ")+", which the target does not speak"
+	res.Observation = spoken(e.World.Survey.Status)
+	for _, rev := range r.Revisions {
+		if st := e.World.Survey.StatusOf(rev); st.Status == "unknown" {
+			res.Verdict, res.Reason, res.Observation = reports.NotTested, rev+": "+st.Why, ""
+		}
+	}
+	return &res
 }
 
 func (e *Engine) result(r *requirements.Requirement, w mcp.Wire, revisions []string, level requirements.Level) reports.Result {
@@ -530,29 +559,16 @@ func grade(l requirements.Level, findings []reports.Finding, ended *stop) (repor
 	if ended != nil && ended.verdict == reports.Errored {
 		return reports.Errored, ended.reason
 	}
-	unmet, advice := 0, 0
-	var first *reports.Finding
-	for i := range findings {
-		if findings[i].Advice {
-			advice++
-			if first == nil {
-				first = &findings[i]
-			}
-			continue
-		}
-		if unmet++; unmet == 1 {
-			first = &findings[i]
-		}
-	}
+	unmet := slices.IndexFunc(findings, func(f reports.Finding) bool { return !f.Advice })
 	switch {
-	case unmet > 0 && l == requirements.Must:
-		return reports.Fail, summarise(first, len(findings))
-	case unmet > 0:
-		return reports.Warn, summarise(first, len(findings))
+	case unmet >= 0 && l == requirements.Must:
+		return reports.Fail, summarise(&findings[unmet], len(findings))
+	case unmet >= 0:
+		return reports.Warn, summarise(&findings[unmet], len(findings))
 	case ended != nil && ended.verdict != reports.NotTested:
 		return ended.verdict, ended.reason
-	case advice > 0:
-		return reports.Warn, summarise(first, len(findings))
+	case len(findings) > 0: // advice
+		return reports.Warn, summarise(&findings[0], len(findings))
 	case ended != nil:
 		return ended.verdict, ended.reason
 	}

@@ -84,17 +84,7 @@ const deepest = 5
 
 // sample is a value that fits a JSON Schema, as far as its types, enumerations and bounds say.
 func sample(schema *document.Object, depth int) any {
-	if v, ok := schema.Get("const"); ok {
-		return v
-	}
-	for _, name := range []string{"enum", "examples"} {
-		if v, _ := schema.Get(name); v != nil {
-			if list, _ := v.([]any); len(list) > 0 {
-				return list[0]
-			}
-		}
-	}
-	if v, ok := schema.Get("default"); ok {
+	if v, ok := named(schema); ok {
 		return v
 	}
 	switch schema.String("type") {
@@ -118,6 +108,20 @@ func sample(schema *document.Object, depth int) any {
 		}
 	}
 	return fields
+}
+
+// named is a value that a schema names: the only one, one of several, an example, or the usual one.
+func named(schema *document.Object) (any, bool) {
+	if v, ok := schema.Get("const"); ok {
+		return v, true
+	}
+	for _, name := range []string{"enum", "examples"} {
+		v, _ := schema.Get(name)
+		if list, _ := v.([]any); len(list) > 0 {
+			return list[0], true
+		}
+	}
+	return schema.Get("default")
 }
 
 // BadTokens are bearer tokens that no server may accept: garbage, one that has expired, and one that somebody else signed.

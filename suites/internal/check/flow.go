@@ -366,11 +366,7 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 	}
 	agent, giveBack := t.agentOf(d)
 	defer giveBack()
-	for _, uri := range []string{f.Get("redirect_uri"), d.client.RedirectURI} {
-		if d.route.RedirectURI == "" {
-			d.route.RedirectURI = uri
-		}
-	}
+	d.route.RedirectURI = cmp.Or(d.route.RedirectURI, f.Get("redirect_uri"), d.client.RedirectURI)
 	start := oauth.AtQuery(t.Server().Authorization, f) + d.raw
 	g := &Grant{Client: d.client, Pair: d.pair, Request: f, RedirectURI: d.route.RedirectURI, Jar: agent.Jar, User: d.user, URL: start}
 	if d.posted {
@@ -397,6 +393,19 @@ func (t AuthorizationServer) agentOf(d *draft) (agent *login.Agent, giveBack fun
 	case agent.Jar == nil:
 		agent.Jar = login.NewJar()
 	}
+	t.adjust(agent, d)
+	if !d.plain && !d.posted {
+		if why := t.Session.CannotPush(); why != "" {
+			giveBack()
+			t.NotTested("%s", why)
+		}
+		agent.Push = t.Session.Pushing(d.client, agent.Send)
+	}
+	return agent, giveBack
+}
+
+// adjust has the browser of a draft be that of another user, or of none, and send further fields.
+func (t AuthorizationServer) adjust(agent *login.Agent, d *draft) {
 	switch {
 	case d.nobody:
 		agent.User = nil
@@ -407,14 +416,6 @@ func (t AuthorizationServer) agentOf(d *draft) (agent *login.Agent, giveBack fun
 	for _, h := range d.header {
 		agent.Send = withField(agent.Send, h)
 	}
-	if !d.plain && !d.posted {
-		if why := t.Session.CannotPush(); why != "" {
-			giveBack()
-			t.NotTested("%s", why)
-		}
-		agent.Push = t.Session.Pushing(d.client, agent.Send)
-	}
-	return agent, giveBack
 }
 
 // keepBrowsed adds what a browser did to the check's evidence.

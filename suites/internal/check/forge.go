@@ -23,6 +23,21 @@ type Genuine struct {
 // Genuine returns header and claims that a forged token should carry: those of the user's token if it is
 // a JWT, else what the metadata suggests. The signature of the user's token is never reused.
 func (t Minter) Genuine() Genuine {
+	if parts := strings.Split(t.MCP.Token(), "."); len(parts) == 3 {
+		header, claims := mint.Header{}, mint.Claims{}
+		if decode(parts[0], &header) && decode(parts[1], &claims) && header["alg"] != nil {
+			claims["jti"] = Random(12)
+			return Genuine{Header: header, Claims: claims}
+		}
+	}
+	if t.Trusted() {
+		return Genuine{Header: t.Header(), Claims: t.Claims(nil)}
+	}
+	return t.guessed()
+}
+
+// guessed are header and claims as the metadata suggests them.
+func (t Minter) guessed() Genuine {
 	now := time.Now().Unix()
 	g := Genuine{Header: mint.Header{"alg": "RS256", "typ": "at+jwt"}, Guessed: true, Claims: mint.Claims{
 		"sub": "alice", "client_id": "mcpauth", "iat": now, "exp": now + 3600, "jti": Random(12), "aud": t.Survey.Endpoint,
@@ -42,16 +57,6 @@ func (t Minter) Genuine() Genuine {
 				g.Header["kid"] = kid
 			}
 		}
-	}
-	if parts := strings.Split(t.MCP.Token(), "."); len(parts) == 3 {
-		header, claims := mint.Header{}, mint.Claims{}
-		if decode(parts[0], &header) && decode(parts[1], &claims) && header["alg"] != nil {
-			claims["jti"] = Random(12)
-			return Genuine{Header: header, Claims: claims}
-		}
-	}
-	if t.Trusted() {
-		return Genuine{Header: t.Header(), Claims: t.Claims(nil)}
 	}
 	return g
 }

@@ -31,12 +31,7 @@ var errLimited = errors.New("the target limits requests")
 // check waits as the target asked.
 func (t *T) withinLimits(req wire.Request) *reports.Exchange {
 	place := t.placeOf(req.URL, req.Header)
-	req.Turn = func() error { // others may have been told meanwhile
-		if !t.opens(place).IsZero() {
-			return errLimited
-		}
-		return nil
-	}
+	req.Turn = func() error { return t.mayPass(place) }
 	for tries := 1; ; tries++ {
 		t.awaitTurn(place)
 		t.mustBeThere()
@@ -44,22 +39,9 @@ func (t *T) withinLimits(req wire.Request) *reports.Exchange {
 		if ex.Error == errLimited.Error() {
 			continue
 		}
-		if !retryable(ex) {
-			return ex
-		}
-		wait, told := retryAfter(ex)
-		if wait > shortWait {
-			if other, ok := t.withAnother(req, ex); ok {
-				if ex = t.Client.Do(t.ctx, t.id, other); !retryable(ex) {
-					return ex
-				}
-				if wait, told = retryAfter(ex); told {
-					t.pace.close(t.placeOf(other.URL, other.Header), time.Now().Add(wait))
-				}
-			}
-		}
+		ex, wait, told := t.orWithAnother(req, ex)
 		switch {
-		case !told && tries > 1:
+		case !retryable(ex), !told && tries > 1:
 			return ex
 		case !told || wait <= shortWait:
 			t.idle(wait)
@@ -70,6 +52,37 @@ func (t *T) withinLimits(req wire.Request) *reports.Exchange {
 			return ex
 		}
 	}
+}
+
+// mayPass reports that a place is closed: others may have been told so meanwhile.
+func (t *T) mayPass(at place) error {
+	if !t.opens(at).IsZero() {
+		return errLimited
+	}
+	return nil
+}
+
+// orWithAnother sends a request whose answer asks for a long wait with another token of the user, if there is one. It returns the
+// last answer, and how long that asks to wait.
+func (t *T) orWithAnother(req wire.Request, ex *reports.Exchange) (last *reports.Exchange, wait time.Duration, told bool) {
+	if !retryable(ex) {
+		return ex, 0, false
+	}
+	wait, told = retryAfter(ex)
+	if wait <= shortWait {
+		return ex, wait, told
+	}
+	other, ok := t.withAnother(req, ex)
+	if !ok {
+		return ex, wait, told
+	}
+	if ex = t.Client.Do(t.ctx, t.id, other); !retryable(ex) {
+		return ex, 0, false
+	}
+	if wait, told = retryAfter(ex); told {
+		t.pace.close(t.placeOf(other.URL, other.Header), time.Now().Add(wait))
+	}
+	return ex, wait, told
 }
 
 const (

@@ -54,18 +54,7 @@ func failing[E any](t *T, good Attempt[E]) (why string) {
 		if ex := expect.ExchangeOf(control); ex != nil {
 			t.control(t.Cite(ex))
 		}
-		j := good.Good.Judge(control)
-		switch {
-		case j.Met:
-			t.controlled = true
-			t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control: " + good.Name, Matcher: expect.CallOf(good.Good),
-				Subject:  subject(t, good.Good, control),
-				Exchange: numberOf(expect.ExchangeOf(control)), Kind: "control"})
-		case expect.NoAnswer(expect.ExchangeOf(control)) != "":
-			why = "the same request without the defect gets no answer that decides: " + j.Observed
-		default:
-			why = "your server also refuses the same request without the defect: " + good.Name + " is answered with " + j.Observed
-		}
+		why = judgeControl(t, good, control)
 		return nil
 	})
 	if ended != nil && ended.verdict == reports.Errored {
@@ -75,6 +64,22 @@ func failing[E any](t *T, good Attempt[E]) (why string) {
 		why = "the same request without the defect could not be sent: " + ended.reason
 	}
 	return why
+}
+
+// judgeControl records a control that is good, and says of another one why it proves nothing.
+func judgeControl[E any](t *T, good Attempt[E], control any) (why string) {
+	j := good.Good.Judge(control)
+	switch {
+	case j.Met:
+		t.controlled = true
+		t.step(reports.BasisStep{Outcome: reports.StepMet, About: "the control: " + good.Name, Matcher: expect.CallOf(good.Good),
+			Subject:  subject(t, good.Good, control),
+			Exchange: numberOf(expect.ExchangeOf(control)), Kind: "control"})
+		return ""
+	case expect.NoAnswer(expect.ExchangeOf(control)) != "":
+		return "the same request without the defect gets no answer that decides: " + j.Observed
+	}
+	return "your server also refuses the same request without the defect: " + good.Name + " is answered with " + j.Observed
 }
 
 // asked is a matcher that knows what the target serves.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -123,15 +124,6 @@ func (b *Browser) open() error {
 // run starts the process with a pipe in place of a debugging port, so that nobody else on the machine can
 // drive it and it ends with us.
 func (b *Browser) run(path string, noSandbox bool) error {
-	l := launcher.New().Bin(path).Leakless(false).NoSandbox(noSandbox).UserDataDir(b.profile)
-	l.Delete(flags.RemoteDebuggingPort).Set("remote-debugging-pipe")
-	l.Delete("disable-site-isolation-trials")
-	l.Set("lang", "en-US").Set("accept-lang", "en-US,en") // pages are understood in English
-	l.Set("disable-features", "AutofillServerCommunication,OptimizationHints,MediaRouter,Translate")
-	l.Set("proxy-server", "http://"+b.proxy.Addr).Set("proxy-bypass-list", "<-loopback>")
-	l.Set("ignore-certificate-errors-spki-list", b.proxy.PublicKeyHash) // the proxy verifies servers, and is known by its key
-	l.Set("force-webrtc-ip-handling-policy", "disable_non_proxied_udp").Set("webrtc-ip-handling-policy", "disable_non_proxied_udp")
-	l.Set("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1") // names are looked up by the proxy
 	r1, w1, err := os.Pipe()
 	if err != nil {
 		return err
@@ -140,7 +132,7 @@ func (b *Browser) run(path string, noSandbox bool) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(path, l.FormatArgs()...)
+	cmd := exec.Command(path, b.arguments(path, noSandbox)...)
 	cmd.ExtraFiles = []*os.File{r1, w2} // the child's 3 and 4
 	cmd.Env = environment(b.profile)
 	if err := cmd.Start(); err != nil {
@@ -151,21 +143,40 @@ func (b *Browser) run(path string, noSandbox bool) error {
 	b.process, b.exited = cmd, make(chan struct{})
 	go func() { _ = cmd.Wait(); close(b.exited) }()
 	driver := rod.New().Client(cdp.New().Start(&pipe{w: w1, r: bufio.NewReaderSize(r2, 1<<16), files: []*os.File{w1, r2}}))
-	connected := make(chan error, 1)
-	go func() { connected <- driver.Connect() }()
-	select {
-	case err = <-connected:
-	case <-b.exited:
-		err = errors.New("it ended at once")
-	case <-time.After(time.Minute):
-		err = errors.New("it does not answer")
-	}
-	if err != nil {
+	if err := b.connect(driver); err != nil {
 		_ = cmd.Process.Kill()
 		return fmt.Errorf("the browser %s does not start: %w", filepath.Base(path), err)
 	}
 	b.browser = driver
 	return nil
+}
+
+// arguments are those of the browser: everything goes through the proxy, and nowhere else.
+func (b *Browser) arguments(path string, noSandbox bool) []string {
+	l := launcher.New().Bin(path).Leakless(false).NoSandbox(noSandbox).UserDataDir(b.profile)
+	l.Delete(flags.RemoteDebuggingPort).Set("remote-debugging-pipe")
+	l.Delete("disable-site-isolation-trials")
+	l.Set("lang", "en-US").Set("accept-lang", "en-US,en") // pages are understood in English
+	l.Set("disable-features", "AutofillServerCommunication,OptimizationHints,MediaRouter,Translate")
+	l.Set("proxy-server", "http://"+b.proxy.Addr).Set("proxy-bypass-list", "<-loopback>")
+	l.Set("ignore-certificate-errors-spki-list", b.proxy.PublicKeyHash) // the proxy verifies servers, and is known by its key
+	l.Set("force-webrtc-ip-handling-policy", "disable_non_proxied_udp").Set("webrtc-ip-handling-policy", "disable_non_proxied_udp")
+	l.Set("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1") // names are looked up by the proxy
+	return l.FormatArgs()
+}
+
+// connect waits until the browser answers.
+func (b *Browser) connect(driver *rod.Browser) error {
+	connected := make(chan error, 1)
+	go func() { connected <- driver.Connect() }()
+	select {
+	case err := <-connected:
+		return err
+	case <-b.exited:
+		return errors.New("it ended at once")
+	case <-time.After(time.Minute):
+		return errors.New("it does not answer")
+	}
 }
 
 // environment holds the variables that a browser needs: it shows pages of strangers, and the rest may hold secrets. Its home is its
@@ -435,12 +446,7 @@ func (d *drive) watch(page *rod.Page) {
 func (d *drive) record(r *proto.NetworkResponse, to string) {
 	ex := &reports.Exchange{Number: d.Client.Number(), Check: "browser", Started: time.Now(),
 		Request: reports.Request{Method: "GET", URL: r.URL}, Response: &reports.Response{Status: r.Status, Proto: r.Protocol}}
-	names := make([]string, 0, len(r.Headers))
-	for name := range r.Headers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		ex.Response.Header = append(ex.Response.Header, reports.Field{Name: http.CanonicalHeaderKey(name), Value: r.Headers[name].String()})
 	}
 	if u, err := url.Parse(to); err == nil {

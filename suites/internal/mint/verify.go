@@ -31,21 +31,9 @@ var ErrUntried = errors.New("not every key that may have made the signature is t
 // Verify checks the signature of a compact JWS with one of a set of public JWKs: the one that its kid names,
 // or, where kids do not tell, any of its type. It judges the signature only.
 func Verify(ctx context.Context, token string, keys []*document.Object) error {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return errors.New("it is no compact JWS")
-	}
-	head, err := base64.RawURLEncoding.DecodeString(parts[0])
+	input, header, signature, err := parts(token)
 	if err != nil {
-		return fmt.Errorf("the header is no base64url: %w", err)
-	}
-	header, _, err := document.ParseObject(string(head))
-	if err != nil {
-		return fmt.Errorf("the header is no JSON object: %w", err)
-	}
-	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if err != nil {
-		return fmt.Errorf("the signature is no base64url: %w", err)
+		return err
 	}
 	alg, kid := header.String("alg"), header.String("kid")
 	if !canVerify(alg) {
@@ -60,27 +48,52 @@ func Verify(ctx context.Context, token string, keys []*document.Object) error {
 		if k.String("kty") != keyType(alg) {
 			continue
 		}
-		if crv := k.String("crv"); crv == "Ed448" {
-			return fmt.Errorf("%w: mcpauth cannot verify signatures by %s", ErrUntried, crv)
-		}
-		if tried++; tried > mostCandidates {
-			return fmt.Errorf("%w: more than %d may have", ErrUntried, mostCandidates)
-		}
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%w: %w", ErrUntried, err)
-		}
-		ok, err := verifies(k, alg, parts[0]+"."+parts[1], signature)
-		if err != nil {
+		tried++
+		if err := mayTry(ctx, k, tried); err != nil {
 			return err
 		}
-		if ok {
-			return nil
+		if ok, err := verifies(k, alg, input, signature); ok || err != nil {
+			return err
 		}
 	}
 	if !named {
 		return fmt.Errorf("the key set holds no key with the kid %q", kid)
 	}
 	return fmt.Errorf("no published key verifies the %s signature", alg)
+}
+
+// parts are what of a compact JWS is signed, its header, and its signature.
+func parts(token string) (input string, header *document.Object, signature []byte, err error) {
+	segments := strings.Split(token, ".")
+	if len(segments) != 3 {
+		return "", nil, nil, errors.New("it is no compact JWS")
+	}
+	head, err := base64.RawURLEncoding.DecodeString(segments[0])
+	if err != nil {
+		return "", nil, nil, fmt.Errorf("the header is no base64url: %w", err)
+	}
+	header, _, err = document.ParseObject(string(head))
+	if err != nil {
+		return "", nil, nil, fmt.Errorf("the header is no JSON object: %w", err)
+	}
+	signature, err = base64.RawURLEncoding.DecodeString(segments[2])
+	if err != nil {
+		return "", nil, nil, fmt.Errorf("the signature is no base64url: %w", err)
+	}
+	return segments[0] + "." + segments[1], header, signature, nil
+}
+
+// mayTry says why a candidate is not tried, which is the n-th one.
+func mayTry(ctx context.Context, k *document.Object, n int) error {
+	switch crv := k.String("crv"); {
+	case crv == "Ed448":
+		return fmt.Errorf("%w: mcpauth cannot verify signatures by %s", ErrUntried, crv)
+	case n > mostCandidates:
+		return fmt.Errorf("%w: more than %d may have", ErrUntried, mostCandidates)
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrUntried, ctx.Err())
+	}
+	return nil
 }
 
 // canVerify reports that signatures of an algorithm can be judged. Those of none and of shared secrets can: no public key makes them.

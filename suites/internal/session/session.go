@@ -3,6 +3,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -307,33 +308,16 @@ func (s *Session) Exchanges() []*reports.Exchange {
 // Begin completes one flow, to learn whether the user can sign in, what the server shows, and whether it
 // takes a resource indicator.
 func (s *Session) Begin(ctx context.Context) {
-	c, why := s.Client(ctx, Public)
-	if c == nil && s.Register && len(s.Machines()) == len(s.Input.Clients) { // some servers know loopback by its name only
-		s.Callback = strings.Replace(s.Callback, "127.0.0.1", "localhost", 1)
-		s.clients = map[string]*entry{}
-		c, why = s.Client(ctx, Public)
-	}
+	c, why := s.firstClient(ctx)
 	if c == nil {
-		if c, _ = s.Client(ctx, Confidential); c == nil {
-			s.Why = why
-			return
-		}
+		s.Why = why
+		return
 	}
 	s.SendResource = s.Resource != ""
 	s.learnType(ctx, c)
 	s.begin(ctx, c)
 	if !s.Ready && c.Registered != nil && s.First != nil && s.First.Params.Get("error") == "invalid_scope" && len(s.RequestedScopes()) > 0 {
-		why, asked := s.Why, c
-		s.ordinary.withScope = true
-		s.clients = map[string]*entry{}
-		if c, _ = s.Client(ctx, Public); c == nil {
-			c = asked
-		}
-		if s.begin(ctx, c); !s.Ready {
-			s.Why = why
-			s.ordinary.withScope = false
-			s.clients = map[string]*entry{}
-		}
+		c = s.beginWithScope(ctx, c)
 	}
 	if !s.Ready && s.SendResource && s.requestRefused() {
 		why := s.Why
@@ -343,6 +327,39 @@ func (s *Session) Begin(ctx context.Context) {
 		}
 	}
 	s.seekRefresh(ctx)
+}
+
+// firstClient is the client of the first flow: a public one, or else a confidential one. Where there is none, it says why no public
+// one.
+func (s *Session) firstClient(ctx context.Context) (*oauth.Client, string) {
+	c, why := s.Client(ctx, Public)
+	if c == nil && s.Register && len(s.Machines()) == len(s.Input.Clients) { // some servers know loopback by its name only
+		s.Callback = strings.Replace(s.Callback, "127.0.0.1", "localhost", 1)
+		s.clients = map[string]*entry{}
+		c, why = s.Client(ctx, Public)
+	}
+	if c == nil {
+		c, _ = s.Client(ctx, Confidential)
+	}
+	return c, why
+}
+
+// beginWithScope begins with a client that registers the scopes which it will request, as some servers demand. It returns the client
+// that the flow was tried with.
+func (s *Session) beginWithScope(ctx context.Context, without *oauth.Client) *oauth.Client {
+	why := s.Why
+	s.ordinary.withScope = true
+	s.clients = map[string]*entry{}
+	c, _ := s.Client(ctx, Public)
+	if c == nil {
+		c = without
+	}
+	if s.begin(ctx, c); !s.Ready {
+		s.Why = why
+		s.ordinary.withScope = false
+		s.clients = map[string]*entry{}
+	}
+	return c
 }
 
 // seekRefresh tries whether a server that issued no refresh token does for offline_access, where it lists that scope.
@@ -375,36 +392,14 @@ func (s *Session) requestRefused() bool {
 }
 
 func (s *Session) begin(ctx context.Context, c *oauth.Client) {
-	who := s.identities[0]
 	pair := oauth.NewPKCE(43)
 	s.secrets.Add("code_verifier", pair.Verifier)
-	f := s.Request(c, pair)
-	if s.Offline {
-		ForOffline(&f)
-	}
-	jar := who.Borrow(ctx)
-	defer who.Return(jar)
-	agent := s.agent(ctx, jar, who.User, c)
-	agent.Record = func(ex *reports.Exchange) {
-		s.mu.Lock()
-		s.exchanges = append(s.exchanges, ex)
-		s.mu.Unlock()
-	}
-	o := s.Carry(ctx, agent, oauth.AtQuery(s.Server.Authorization, f), login.Route{RedirectURI: c.RedirectURI}, true)
+	o := s.firstFlow(ctx, c, pair)
 	if s.First = o; (o.Stage == login.Lost || o.Stage == login.Failed) && s.Driver != nil {
 		s.stuck = o // what the driver cannot do once it need not try again for every check
 	}
 	s.Asked, s.Consented = s.Asked || o.SignedIn || o.Stage == login.AtLogin, s.Consented || o.Consented
-	switch {
-	case o.Stage != login.Answered:
-		s.Why = ending(o)
-		return
-	case len(o.InFragment["code"]) > 0:
-		s.Why = "the authorization server put the code into the fragment of the redirect URI, where no client of response_type code " +
-			"looks for it (RFC 6749 section 4.1.2)"
-		return
-	case o.Params.Get("code") == "":
-		s.Why = fmt.Sprintf("the authorization server answered with the error %q %s", o.Params.Get("error"), o.Params.Get("error_description"))
+	if s.Why = whyNoCode(o); s.Why != "" {
 		return
 	}
 	form := s.Redemption(c, o.Params.Get("code"), pair)
@@ -421,6 +416,38 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 		return
 	}
 	s.Tokens, s.Ready, s.Why = t, true, ""
+}
+
+// firstFlow carries the first user to an authorization, and keeps what was exchanged.
+func (s *Session) firstFlow(ctx context.Context, c *oauth.Client, pair oauth.PKCE) *login.Outcome {
+	who := s.identities[0]
+	f := s.Request(c, pair)
+	if s.Offline {
+		ForOffline(&f)
+	}
+	jar := who.Borrow(ctx)
+	defer who.Return(jar)
+	agent := s.agent(ctx, jar, who.User, c)
+	agent.Record = func(ex *reports.Exchange) {
+		s.mu.Lock()
+		s.exchanges = append(s.exchanges, ex)
+		s.mu.Unlock()
+	}
+	return s.Carry(ctx, agent, oauth.AtQuery(s.Server.Authorization, f), login.Route{RedirectURI: c.RedirectURI}, true)
+}
+
+// whyNoCode is why a flow brought no code; empty if it did.
+func whyNoCode(o *login.Outcome) string {
+	switch {
+	case o.Stage != login.Answered:
+		return ending(o)
+	case len(o.InFragment["code"]) > 0:
+		return "the authorization server put the code into the fragment of the redirect URI, where no client of response_type code " +
+			"looks for it (RFC 6749 section 4.1.2)"
+	case o.Params.Get("code") == "":
+		return fmt.Sprintf("the authorization server answered with the error %q %s", o.Params.Get("error"), o.Params.Get("error_description"))
+	}
+	return ""
 }
 
 // agent is the browser of a user who signs in for a client.
@@ -673,37 +700,52 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 	if kind == Confidential {
 		return s.findConfidential(ctx)
 	}
-	method := map[string]string{ConfidentialBasic: oauth.Basic, ConfidentialPost: oauth.Post}[kind]
-	if method == "" {
-		method = oauth.None
-	}
-	skip := 0
-	if kind == Second {
-		skip = 1
-	}
-	for i := range s.Input.Clients {
-		if c := &s.Input.Clients[i]; c.Method == method && c.SignsIn() {
-			if skip == 0 {
-				return c, ""
-			}
-			skip--
-		}
+	method := cmp.Or(map[string]string{ConfidentialBasic: oauth.Basic, ConfidentialPost: oauth.Post}[kind], oauth.None)
+	if c := s.given(method, kind == Second); c != nil {
+		return c, ""
 	}
 	documents, _ := s.Server.Metadata.Bool("client_id_metadata_document_supported")
 	if documents && s.Publish != nil && s.Server.Registration == "" && method == oauth.None {
 		id := s.Publish(s.metadataOf(kind, method))
 		return &oauth.Client{ID: id, Method: method, RedirectURI: s.Callback, RedirectURIs: []string{s.Callback}}, ""
 	}
+	if why := s.mayNotRegister(); why != "" {
+		return nil, why
+	}
+	return s.register(ctx, kind, method)
+}
+
+// given is a client that the user gave, by its method; the second one that there is, or the first.
+func (s *Session) given(method string, second bool) *oauth.Client {
+	for i := range s.Input.Clients {
+		switch c := &s.Input.Clients[i]; {
+		case c.Method != method || !c.SignsIn():
+		case second:
+			second = false
+		default:
+			return c
+		}
+	}
+	return nil
+}
+
+// mayNotRegister is why no client is registered; empty if one may be.
+func (s *Session) mayNotRegister() string {
 	switch {
 	case s.Barred != "":
-		return nil, s.Barred
+		return s.Barred
 	case s.Server.WhyWithheld("registration_endpoint") != "":
-		return nil, s.Server.WhyWithheld("registration_endpoint")
+		return s.Server.WhyWithheld("registration_endpoint")
 	case s.Server.Registration == "":
-		return nil, "the authorization server offers no dynamic registration; give a client with --client-id"
+		return "the authorization server offers no dynamic registration; give a client with --client-id"
 	case !s.Register:
-		return nil, "it needs a client registered at the authorization server; allow that with --register, or give a client with --client-id"
+		return "it needs a client registered at the authorization server; allow that with --register, or give a client with --client-id"
 	}
+	return ""
+}
+
+// register registers a client; nil, and why, where the server does not give one of that method.
+func (s *Session) register(ctx context.Context, kind, method string) (*oauth.Client, string) {
 	send := func(r wire.Request) *reports.Exchange { return s.sendWithinLimit(ctx, r) }
 	metadata := s.metadataOf(kind, method)
 	c, ex := s.NewClient(send, metadata)
@@ -753,37 +795,46 @@ func (s *Session) Registration(metadata map[string]any) wire.Request {
 
 // Registered reads the answer to a registration and takes charge of the client; nil if there is none.
 func (s *Session) Registered(ex *reports.Exchange, metadata map[string]any) *oauth.Client {
-	o := oauth.Object(ex)
-	id := o.String("client_id")
-	if st := expect.Status(ex); id == "" || st < 200 || st > 299 {
-		return nil
-	}
 	s.mu.Lock()
 	known := s.registered[ex]
 	s.mu.Unlock()
 	if known != nil {
 		return known
 	}
+	c := registeredClient(ex, metadata)
+	if c == nil {
+		return nil
+	}
+	s.secrets.Add("client_secret", c.Secret)
+	s.secrets.Add("registration_access_token", c.Registered.String("registration_access_token"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made = append(s.made, c)
+	if s.registered == nil {
+		s.registered = map[*reports.Exchange]*oauth.Client{}
+	}
+	s.registered[ex] = c
+	return c
+}
+
+// registeredClient is the client that an answer names, with what was asked for where the answer does not tell; nil for none.
+func registeredClient(ex *reports.Exchange, asked map[string]any) *oauth.Client {
+	o := oauth.Object(ex)
+	id := o.String("client_id")
+	if st := expect.Status(ex); id == "" || st < 200 || st > 299 {
+		return nil
+	}
 	c := &oauth.Client{ID: id, Secret: o.String("client_secret"), Method: o.String("token_endpoint_auth_method"), Registered: o, Exchange: ex}
 	if c.Method == "" {
-		c.Method, _ = metadata["token_endpoint_auth_method"].(string)
+		c.Method, _ = asked["token_endpoint_auth_method"].(string)
 	}
-	c.RedirectURIs, _ = metadata["redirect_uris"].([]string)
+	c.RedirectURIs, _ = asked["redirect_uris"].([]string)
 	if uris, ok := o.Strings("redirect_uris"); ok && len(uris) > 0 {
 		c.RedirectURIs = uris
 	}
 	if len(c.RedirectURIs) > 0 {
 		c.RedirectURI = c.RedirectURIs[0]
 	}
-	s.secrets.Add("client_secret", c.Secret)
-	s.secrets.Add("registration_access_token", o.String("registration_access_token"))
-	s.mu.Lock()
-	s.made = append(s.made, c)
-	if s.registered == nil {
-		s.registered = map[*reports.Exchange]*oauth.Client{}
-	}
-	s.registered[ex] = c
-	s.mu.Unlock()
 	return c
 }
 
@@ -871,35 +922,36 @@ func (s *Session) Release(ctx context.Context, registrations []*reports.Exchange
 func (s *Session) remove(ctx context.Context, clients []*oauth.Client) (left []*oauth.Client) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	keep := func(c *oauth.Client) {
-		mu.Lock()
-		defer mu.Unlock()
-		left = append(left, c)
+	remove := func(c *oauth.Client) {
+		if !s.delete(ctx, c) {
+			mu.Lock()
+			defer mu.Unlock()
+			left = append(left, c)
+		}
 	}
 	seen := map[string]bool{}
 	for _, c := range clients {
-		if seen[c.ID] {
-			continue
+		switch {
+		case seen[c.ID]:
+		case s.InTurn:
+			remove(c)
+		default:
+			wg.Go(func() { remove(c) })
 		}
 		seen[c.ID] = true
-		uri, token, ok := s.Manageable(c)
-		if !ok {
-			keep(c)
-			continue
-		}
-		remove := func() {
-			ex := s.send(ctx, wire.Request{Method: "DELETE", URL: uri, Cleanup: true,
-				Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + token}}})
-			if st := expect.Status(ex); st < 200 || st > 299 {
-				keep(c)
-			}
-		}
-		if s.InTurn {
-			remove()
-		} else {
-			wg.Go(remove)
-		}
 	}
 	wg.Wait()
 	return left
+}
+
+// delete deletes a client, and reports whether the server let it.
+func (s *Session) delete(ctx context.Context, c *oauth.Client) bool {
+	uri, token, ok := s.Manageable(c)
+	if !ok {
+		return false
+	}
+	ex := s.send(ctx, wire.Request{Method: "DELETE", URL: uri, Cleanup: true,
+		Header: []reports.Field{{Name: "Authorization", Value: "Bearer " + token}}})
+	st := expect.Status(ex)
+	return st >= 200 && st <= 299
 }

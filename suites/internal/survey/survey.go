@@ -249,12 +249,7 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Survey{
-		Input: in, URL: u, Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
-		Bogus: map[mcp.Wire]*reports.Exchange{}, Protected: map[mcp.Wire]mcp.Call{}, Refused: map[mcp.Wire]*reports.Exchange{},
-		Mirrored: map[string][]mcp.Mirror{},
-		Public:   map[mcp.Wire][]string{}, InTools: map[mcp.Wire]bool{}, AnyoneCalls: map[mcp.Wire]bool{},
-	}
+	s := empty(in, u)
 	t := &taker{ctx: ctx, client: client, s: s, inTurn: in.InTurn}
 	t.endpoint()
 	stateful := s.Anonymous[mcp.Stateful]
@@ -272,6 +267,16 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 		return s, &Unreachable{why, t.instead}
 	}
 	return s, nil
+}
+
+// empty is a survey of which nothing is known yet.
+func empty(in Input, u *url.URL) *Survey {
+	return &Survey{
+		Input: in, URL: u, Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
+		Bogus: map[mcp.Wire]*reports.Exchange{}, Protected: map[mcp.Wire]mcp.Call{}, Refused: map[mcp.Wire]*reports.Exchange{},
+		Mirrored: map[string][]mcp.Mirror{},
+		Public:   map[mcp.Wire][]string{}, InTools: map[mcp.Wire]bool{}, AnyoneCalls: map[mcp.Wire]bool{},
+	}
 }
 
 // Unreachable is the error of a target that gave no HTTP answer, or is no MCP endpoint. Why is a paragraph for the user.
@@ -317,21 +322,36 @@ func (t *taker) call(c mcp.Call) *reports.Exchange { return t.do(c.Request()) }
 // endpoint sends the probes, and the guesses at metadata that need no answer first.
 func (t *taker) endpoint() {
 	s := t.s
+	s.Resources, s.Origin = guesses(s.URL)
 	var mu sync.Mutex
+	jobs := t.probes(&mu)
+	for i := range s.Resources {
+		jobs = append(jobs, func() { t.fetch(&s.Resources[i]) })
+	}
+	jobs = append(jobs, func() { t.fetch(&s.Origin) })
+	t.both(jobs...)
+	t.both(func() { t.protection(mcp.Stateful, &mu) }, func() { t.protection(mcp.Stateless, &mu) })
+}
+
+// guesses are where the metadata of a target may be: that of the resource, and that of an authorization server at its origin.
+func guesses(u *url.URL) (resources []Document, server Document) {
+	origin := document.Origin(u)
+	root := origin + "/.well-known/oauth-protected-resource"
+	resources = []Document{{Place: "path", URL: document.WellKnown(u, "oauth-protected-resource")}, {Place: "root", URL: root}}
+	if resources[0].URL == root {
+		resources = resources[1:]
+	}
+	return resources, Document{Place: "origin", URL: origin + "/.well-known/oauth-authorization-server"}
+}
+
+// probes ask on each wire without a token, with a bad one, and with the one that was given.
+func (t *taker) probes(mu *sync.Mutex) (jobs []func()) {
+	s := t.s
 	set := func(m map[mcp.Wire]*reports.Exchange, w mcp.Wire, ex *reports.Exchange) {
 		mu.Lock()
 		m[w] = ex
 		mu.Unlock()
 	}
-	origin := document.Origin(s.URL)
-	root := origin + "/.well-known/oauth-protected-resource"
-	paths := []Document{{Place: "path", URL: document.WellKnown(s.URL, "oauth-protected-resource")}, {Place: "root", URL: root}}
-	if paths[0].URL == root {
-		paths = paths[1:]
-	}
-	s.Resources = paths
-	s.Origin = Document{Place: "origin", URL: origin + "/.well-known/oauth-authorization-server"}
-	var jobs []func()
 	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
 		probe := mcp.Probe(s.Endpoint, newest(w))
 		jobs = append(jobs,
@@ -341,12 +361,7 @@ func (t *taker) endpoint() {
 			jobs = append(jobs, func() { set(s.WithToken, w, t.call(probe.With(mcp.Bearer(s.Token)))) })
 		}
 	}
-	for i := range s.Resources {
-		jobs = append(jobs, func() { t.fetch(&s.Resources[i]) })
-	}
-	jobs = append(jobs, func() { t.fetch(&s.Origin) })
-	t.both(jobs...)
-	t.both(func() { t.protection(mcp.Stateful, &mu) }, func() { t.protection(mcp.Stateless, &mu) })
+	return jobs
 }
 
 func newest(w mcp.Wire) string {
@@ -525,23 +540,7 @@ func (t *taker) tools(ex *reports.Exchange) {
 // resources fetches what the challenges name, and puts it first: the order in which clients look.
 func (t *taker) resources() {
 	s := t.s
-	var named []Document
-	for _, ex := range []*reports.Exchange{s.Refused[mcp.Stateful], s.Refused[mcp.Stateless], s.Bogus[mcp.Stateful], s.Bogus[mcp.Stateless]} {
-		for _, c := range expect.Challenges(ex) {
-			v, ok := c.Param("resource_metadata")
-			if !ok || slices.ContainsFunc(named, func(d Document) bool { return d.URL == v }) {
-				continue
-			}
-			d := Document{Place: "challenge", URL: v}
-			for i := range s.Resources {
-				if s.Resources[i].URL == v {
-					d = s.Resources[i]
-					d.Place = "challenge"
-				}
-			}
-			named = append(named, d)
-		}
-	}
+	named := s.named()
 	var jobs []func()
 	for i := range named {
 		if named[i].Exchange == nil {
@@ -550,6 +549,27 @@ func (t *taker) resources() {
 	}
 	t.both(jobs...)
 	s.Resources = append(named, s.Resources...)
+}
+
+// named are the documents that the challenges name, once each, as far as they were fetched already.
+func (s *Survey) named() (out []Document) {
+	for _, ex := range []*reports.Exchange{s.Refused[mcp.Stateful], s.Refused[mcp.Stateless], s.Bogus[mcp.Stateful], s.Bogus[mcp.Stateless]} {
+		for _, c := range expect.Challenges(ex) {
+			v, ok := c.Param("resource_metadata")
+			if !ok || slices.ContainsFunc(out, func(d Document) bool { return d.URL == v }) {
+				continue
+			}
+			d := Document{URL: v}
+			for i := range s.Resources {
+				if s.Resources[i].URL == v {
+					d = s.Resources[i]
+				}
+			}
+			d.Place = "challenge"
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // fetch reads a metadata document as a client would: no credentials, and one redirect at most, within the origin.
@@ -742,17 +762,26 @@ func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
 			if rev != mcp.NewestStateful {
 				answer = t.call(mcp.Initialize(t.s.Endpoint, rev).With(token...))
 			}
-			offered := mcp.Read(answer).Result.String("protocolVersion")
-			mu.Lock()
-			defer mu.Unlock()
-			if offered == rev {
-				found[rev] = reports.RevisionStatus{Status: "spoken", Why: "initialize agrees on it"}
-			} else if offered != "" {
-				found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "initialize offers " + offered + " instead"}
+			if status, told := offered(answer, rev); told {
+				mu.Lock()
+				defer mu.Unlock()
+				found[rev] = status
 			}
 		})
 	}
 	t.both(jobs...)
+}
+
+// offered is whether a revision is spoken, by the answer to the initialize that asked for it.
+func offered(answer *reports.Exchange, rev string) (status reports.RevisionStatus, told bool) {
+	switch version := mcp.Read(answer).Result.String("protocolVersion"); version {
+	case "":
+		return status, false
+	case rev:
+		return reports.RevisionStatus{Status: "spoken", Why: "initialize agrees on it"}, true
+	default:
+		return reports.RevisionStatus{Status: "not-spoken", Why: "initialize offers " + version + " instead"}, true
+	}
 }
 
 // undecided is the status of a revision about which the target says nothing before it has a token. The
