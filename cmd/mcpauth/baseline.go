@@ -47,25 +47,31 @@ func readBaseline(path string, draft bool) ([]reports.Accepted, error) {
 	seen := map[string]bool{}
 	for i, e := range f.Accepted {
 		n := strict.Child(root, "accepted", i)
-		if _, ok := requirements.Lookup(e.ID); !ok {
-			r.Add(n, "%q is no requirement; mcpauth list shows them all", e.ID)
-		}
 		if seen[e.ID] {
 			r.Add(n, "%s is accepted twice", e.ID)
 		}
 		seen[e.ID] = true
-		if e.Reason == "" && !draft {
-			r.Add(n, "%s: say the reason for which it is accepted", e.ID)
-		}
-		a := reports.Accepted{ID: e.ID, Reason: e.Reason, Issue: e.Issue, Where: fmt.Sprintf("%s:%d", path, n.Line)}
-		if e.Expires != "" {
-			if a.Expires, err = time.Parse(time.DateOnly, e.Expires); err != nil {
-				r.Add(n, "%s: expires %q: want a day such as 2027-01-31", e.ID, e.Expires)
-			}
-		}
-		out = append(out, a)
+		out = append(out, e.read(r, n, draft))
 	}
 	return out, r.Err()
+}
+
+// read judges an entry by itself.
+func (e *baselineEntry) read(r *strict.Reader, n *yaml.Node, draft bool) reports.Accepted {
+	if _, ok := requirements.Lookup(e.ID); !ok {
+		r.Add(n, "%q is no requirement; mcpauth list shows them all", e.ID)
+	}
+	if e.Reason == "" && !draft {
+		r.Add(n, "%s: say the reason for which it is accepted", e.ID)
+	}
+	a := reports.Accepted{ID: e.ID, Reason: e.Reason, Issue: e.Issue, Where: fmt.Sprintf("%s:%d", r.Path, n.Line)}
+	if e.Expires != "" {
+		var err error
+		if a.Expires, err = time.Parse(time.DateOnly, e.Expires); err != nil {
+			r.Add(n, "%s: expires %q: want a day such as 2027-01-31", e.ID, e.Expires)
+		}
+	}
+	return a
 }
 
 // writeBaseline writes the findings of a run as a baseline. Entries of the old one are kept where the run did not
@@ -73,25 +79,13 @@ func readBaseline(path string, draft bool) ([]reports.Accepted, error) {
 // refused until they have.
 func writeBaseline(path string, old []reports.Accepted, run *reports.Run) error {
 	f := baselineFile{Version: 1}
-	judged, found := map[string]bool{}, map[string]bool{}
-	for i := range run.Results {
-		r := &run.Results[i]
-		judged[r.ID] = true
-		switch r.Verdict {
-		case reports.Fail, reports.Warn, reports.Suppressed:
-			found[r.ID] = true
-		}
-	}
+	judged, found := judgedAndFound(run)
 	for _, a := range old {
 		if judged[a.ID] && !found[a.ID] {
 			continue
 		}
 		delete(found, a.ID)
-		e := baselineEntry{ID: a.ID, Reason: a.Reason, Issue: a.Issue}
-		if !a.Expires.IsZero() {
-			e.Expires = a.Expires.Format(time.DateOnly)
-		}
-		f.Accepted = append(f.Accepted, e)
+		f.Accepted = append(f.Accepted, entryOf(a))
 	}
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		f.Accepted = append(f.Accepted, baselineEntry{ID: id})
@@ -106,6 +100,28 @@ func writeBaseline(path string, old []reports.Accepted, run *reports.Run) error 
 		return err
 	}
 	return replace(path, b)
+}
+
+func entryOf(a reports.Accepted) baselineEntry {
+	e := baselineEntry{ID: a.ID, Reason: a.Reason, Issue: a.Issue}
+	if !a.Expires.IsZero() {
+		e.Expires = a.Expires.Format(time.DateOnly)
+	}
+	return e
+}
+
+// judgedAndFound are the requirements that a run judged, and those of them with findings.
+func judgedAndFound(run *reports.Run) (judged, found map[string]bool) {
+	judged, found = map[string]bool{}, map[string]bool{}
+	for i := range run.Results {
+		r := &run.Results[i]
+		judged[r.ID] = true
+		switch r.Verdict {
+		case reports.Fail, reports.Warn, reports.Suppressed:
+			found[r.ID] = true
+		}
+	}
+	return judged, found
 }
 
 // explain writes above each entry what is accepted: title, level and what was observed.

@@ -70,13 +70,18 @@ Exit status: 0 the bundle is written; 1 a MUST is not met; 2 usage; 3 undecided:
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
 		RunE:    func(c *cobra.Command, _ []string) error { return cert.run(c) },
 	}
-	cert.o.register(c.Flags())
+	cert.register(c.Flags())
+	return c
+}
+
+// register registers the flags: those of a run, without what a certificate cannot have, and its own.
+func (cert *certification) register(f *pflag.FlagSet) {
+	cert.o.register(f)
 	for name := range otherwise {
-		c.Flags().Lookup(name).Hidden = true
+		f.Lookup(name).Hidden = true
 	}
-	c.Flags().Lookup("profile").Usage = "the profile of the set: resource-server, authorization-server or server-with-bundled-as"
-	c.Flags().Lookup("revision").Usage = "the MCP revision of the set"
-	f := c.Flags()
+	f.Lookup("profile").Usage = "the profile of the set: resource-server, authorization-server or server-with-bundled-as"
+	f.Lookup("revision").Usage = "the MCP revision of the set"
 	f.StringVar(&cert.product, "product", "PRODUCT.yaml",
 		"who claims what: vendor, product, version, url, contact (its form: mcpauth schema product)")
 	f.StringVarP(&cert.out, "output", "o", "", "the folder to write, new or empty")
@@ -89,7 +94,6 @@ Exit status: 0 the bundle is written; 1 a MUST is not met; 2 usage; 3 undecided:
 		"a nonce that is at /.well-known/mcpauth-challenge/NONCE of the target's origin, or in a TXT record of _mcpauth-challenge.HOST; "+
 			"without a value one is made and waited for")
 	f.Lookup("prove-control").NoOptDefVal = newNonce
-	return c
 }
 
 // newNonce asks for a nonce to be made.
@@ -108,7 +112,6 @@ func (cert *certification) run(c *cobra.Command) error {
 
 // prepare refuses what cannot become a certificate before the target is touched.
 func (cert *certification) prepare(c *cobra.Command) error {
-	o := &cert.o
 	var refused error
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if why, no := otherwise[f.Name]; no && refused == nil {
@@ -122,6 +125,19 @@ func (cert *certification) prepare(c *cobra.Command) error {
 	case !build.Identified():
 		return fmt.Errorf("this build (version %q, commit %q, changed files: %v) does not say from what it was made: "+
 			"certify with a release, or build from a clean checkout (go build -buildvcs=true)", build.Version, build.Commit, build.Modified)
+	}
+	if err := cert.complete(); err != nil {
+		return err
+	}
+	if len(cert.o.files) == 1 {
+		cert.o.file = cert.o.files[0]
+	}
+	return errors.Join(cert.chooseSet(), cert.readFiles(), cert.describeTool(build))
+}
+
+// complete reports which of the flags is missing, or does not go with another.
+func (cert *certification) complete() error {
+	switch o := &cert.o; {
 	case len(o.files) > 1:
 		return errors.New("a certificate is about one target: give one -c")
 	case o.profile == "" || len(o.revisions) != 1:
@@ -135,10 +151,7 @@ func (cert *certification) prepare(c *cobra.Command) error {
 	case cert.image != "" && !bundle.ValidImage(cert.image):
 		return fmt.Errorf("--subject %q: want NAME@sha256:DIGEST", cert.image)
 	}
-	if len(o.files) == 1 {
-		o.file = o.files[0]
-	}
-	return errors.Join(cert.chooseSet(), cert.readFiles(), cert.describeTool(build))
+	return nil
 }
 
 func (cert *certification) chooseSet() error {
@@ -214,19 +227,10 @@ func (cert *certification) carryOut(c *cobra.Command, cfg suites.Config) error {
 	if err := cert.challenge(c, &cfg); err != nil {
 		return err
 	}
-	cert.o.cost(c, cfg)
-	progress := newProgress(c.ErrOrStderr(), cert.o.quiet)
-	cfg.OnNotice = func(text string) { notice(c, "%s", text) }
-	cfg.OnSelected, cfg.OnResult = progress.begin, progress.result
 	began := time.Now()
-	run, err := suites.Run(c.Context(), cfg)
-	progress.end()
-	var usage *suites.UsageError
-	switch {
-	case errors.As(err, &usage):
-		return &exit{reports.ExitUsage, err}
-	case err != nil:
-		return &exit{reports.ExitToolFailed, err}
+	run, err := cert.o.test(c, cfg)
+	if err != nil {
+		return err
 	}
 	run = reports.Held(run, reports.Rule{FailOn: reports.FailOnMust, RequireComplete: true})
 	if blocks := bundle.Blocks(run.Run(), &cert.set); len(blocks) > 0 {
@@ -281,13 +285,9 @@ func (cert *certification) blocked(c *cobra.Command, run reports.Redacted, block
 }
 
 func (cert *certification) bundle(c *cobra.Command, run reports.Redacted, began time.Time) (bundle.Files, error) {
-	target := bundle.Descriptor{Name: "the reference server that is built in", Digest: map[string]string{"sha256": cert.tool.Digest}}
-	if cert.o.file != "" {
-		digest, err := digestOf(cert.o.file)
-		if err != nil {
-			return nil, err
-		}
-		target = bundle.Descriptor{Name: filepath.Base(cert.o.file), Digest: map[string]string{"sha256": digest}}
+	target, err := cert.target()
+	if err != nil {
+		return nil, err
 	}
 	files, err := bundle.Make(bundle.Input{
 		Product: cert.productText, Run: run, Set: cert.set, Tool: cert.tool, Target: target, Image: cert.image,
@@ -301,17 +301,35 @@ func (cert *certification) bundle(c *cobra.Command, run reports.Redacted, began 
 	if err != nil {
 		return nil, err
 	}
+	return files, cert.sign(c, files)
+}
+
+// target names what was tested: the target file by its digest, or the reference server by that of the program.
+func (cert *certification) target() (bundle.Descriptor, error) {
+	name, digest := "the reference server that is built in", cert.tool.Digest
+	if cert.o.file != "" {
+		var err error
+		if digest, err = digestOf(cert.o.file); err != nil {
+			return bundle.Descriptor{}, err
+		}
+		name = filepath.Base(cert.o.file)
+	}
+	return bundle.Descriptor{Name: name, Digest: map[string]string{"sha256": digest}}, nil
+}
+
+// sign signs a bundle, and verifies it as a stranger would.
+func (cert *certification) sign(c *cobra.Command, files bundle.Files) error {
 	o := bundle.Options{Now: time.Now(), Unsigned: true, Submission: true, Rejudge: suites.JudgeAgain}
 	if !cert.predicateOnly {
 		if err := files.Sign(c.Context(), cert.signer); err != nil {
-			return nil, err
+			return err
 		}
 		o.Key = &cert.signer
 	}
 	if v := files.Verify(c.Context(), o); !v.OK {
-		return nil, fmt.Errorf("the bundle would not verify, which is a mistake in this tool: %s", v.Problems[0])
+		return fmt.Errorf("the bundle would not verify, which is a mistake in this tool: %s", v.Problems[0])
 	}
-	return files, nil
+	return nil
 }
 
 // flagsOf are the flags of a command, in order. None holds a secret; those that name users, or places on this machine and in its network,

@@ -13,18 +13,27 @@ import (
 
 // complete has shells complete requirement ids and the other fixed words.
 func complete(root *cobra.Command) {
-	ids := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		var out []string
-		for _, r := range requirements.All() {
-			out = append(out, r.ID+"\t"+r.Title)
+	for _, c := range descendants(root) {
+		if c.Name() == "explain" {
+			c.ValidArgsFunction = words(requirementIDs()...)
 		}
-		return out, cobra.ShellCompDirectiveNoFileComp
-	}
-	words := func(list ...string) cobra.CompletionFunc {
-		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return list, cobra.ShellCompDirectiveNoFileComp
+		for name, list := range fixedWords() {
+			if c.Flags().Lookup(name) != nil {
+				_ = c.RegisterFlagCompletionFunc(name, words(list...)) // the flag exists, and has no other
+			}
 		}
 	}
+}
+
+func words(list ...string) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return list, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// fixedWords are what a flag may have, where that can be listed. After a tab is what the shell says of a word.
+func fixedWords() map[string][]string {
+	ids := requirementIDs()
 	var presetNames, designNames []string
 	for _, p := range presets.All {
 		presetNames = append(presetNames, p.Name+"\t"+p.Says)
@@ -32,28 +41,21 @@ func complete(root *cobra.Command) {
 	for _, d := range designs.All {
 		designNames = append(designNames, d.Name+"\t"+d.Says)
 	}
-	for name, f := range map[string]cobra.CompletionFunc{
-		"only": ids, "skip": ids, "revision": words(requirements.Revisions...), "fail-on": words("must", "should", "practice", "none"),
-		"color": words("auto", "always", "never"),
-		"login": words("auto", "browser", "form", "manual"), "format": words("table", "json"), "tier": words("T0", "T1", "T2", "T3"),
-		"level":  words("MUST", "SHOULD", "MAY", "BCP"),
-		"report": words("html", "markdown", "junit", "json", "ndjson", "sarif", "har", "github", "badge", "console", "matrix"),
-		"preset": words(presetNames...), "design": words(designNames...),
-		"profile": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return profiles.Names(), cobra.ShellCompDirectiveNoFileComp
-		},
-	} {
-		for _, c := range descendants(root) {
-			if c.Flags().Lookup(name) != nil {
-				_ = c.RegisterFlagCompletionFunc(name, f) // the flag exists, and has no other
-			}
-		}
+	return map[string][]string{
+		"only": ids, "skip": ids, "revision": requirements.Revisions, "profile": profiles.Names(), "preset": presetNames, "design": designNames,
+		"fail-on": {"must", "should", "practice", "none"}, "color": {"auto", "always", "never"},
+		"login": {"auto", "browser", "form", "manual"}, "format": {"table", "json"}, "tier": {"T0", "T1", "T2", "T3"},
+		"level":  {"MUST", "SHOULD", "MAY", "BCP"},
+		"report": {"html", "markdown", "junit", "json", "ndjson", "sarif", "har", "github", "badge", "console", "matrix"},
 	}
-	for _, c := range descendants(root) {
-		if c.Name() == "explain" {
-			c.ValidArgsFunction = ids
-		}
+}
+
+func requirementIDs() []string {
+	var out []string
+	for _, r := range requirements.All() {
+		out = append(out, r.ID+"\t"+r.Title)
 	}
+	return out
 }
 
 func descendants(c *cobra.Command) []*cobra.Command {

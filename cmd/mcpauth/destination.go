@@ -110,17 +110,15 @@ func (d *destination) finishBy(write func(io.Writer) error) error {
 	case d.temp == nil:
 		return fmt.Errorf("%s has become another kind of file meanwhile, and is left alone", d.path)
 	}
-	if err := write(d.temp); err != nil {
-		return err
-	}
-	if err := d.temp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := d.temp.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(d.temp.Name(), d.path); err != nil {
-		return err
+	for _, step := range []func() error{
+		func() error { return write(d.temp) },
+		func() error { return d.temp.Chmod(0o644) },
+		d.temp.Close,
+		func() error { return os.Rename(d.temp.Name(), d.path) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	d.temp = nil
 	return nil

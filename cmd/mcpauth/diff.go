@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -83,25 +84,27 @@ func writeDifference(w io.Writer, before, after *reports.Run, d reports.Differen
 		name    string
 		changes []reports.Change
 	}{{"regressed", d.Regressed}, {"accepted", d.Accepted}, {"not decided any more", d.Undecided}, {"still", d.Still}, {"fixed", d.Fixed}} {
-		for _, c := range part.changes {
-			r := c.New
-			if r == nil {
-				r = c.Old
-			}
-			where := r.Level
-			for _, more := range append([]string{r.Wire}, r.Revisions...) {
-				if more != "" {
-					where += ", " + more
-				}
-			}
-			fmt.Fprintf(w, "%s: %s (%s) %s -> %s: %s\n", part.name, reports.OneLine(r.ID, 80), reports.OneLine(where, 100), verdictOf(c.Old),
-				verdictOf(c.New), reports.OneLine(r.Title, 200))
+		for i := range part.changes {
+			writeChange(w, part.name, &part.changes[i])
 		}
 	}
 	_, err := fmt.Fprintf(w, "%d regressed, %d newly accepted, %d not decided any more, %d still, %d fixed\n", len(d.Regressed),
 		len(d.Accepted), len(d.Undecided), len(d.Still),
 		len(d.Fixed))
 	return err
+}
+
+// writeChange writes one change on a line, with the requirement as it is now, or was where it is no more.
+func writeChange(w io.Writer, name string, c *reports.Change) {
+	r := cmp.Or(c.New, c.Old)
+	where := r.Level
+	for _, more := range append([]string{r.Wire}, r.Revisions...) {
+		if more != "" {
+			where += ", " + more
+		}
+	}
+	fmt.Fprintf(w, "%s: %s (%s) %s -> %s: %s\n", name, reports.OneLine(r.ID, 80), reports.OneLine(where, 100), verdictOf(c.Old),
+		verdictOf(c.New), reports.OneLine(r.Title, 200))
 }
 
 func verdictOf(r *reports.Result) string {

@@ -25,39 +25,7 @@ func doctorCommand() *cobra.Command {
 			if self {
 				return selfTest(c)
 			}
-			origin := origins(c)
-			if err := fromEnvironment(c); err != nil {
-				return err
-			}
-			d := &doctor{say: func(state, what, found string) {
-				described(c.OutOrStdout(), fmt.Sprintf("%-5s %s", state, what), reports.OneLine(found, 600), 22)
-			}}
-			d.say("ok", "program", fmt.Sprintf("mcpauth %s, %s, %s/%s", suites.Build().Version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
-			d.browser()
-			url := os.Getenv("MCPAUTH_URL")
-			if len(args) == 1 {
-				url = args[0]
-			}
-			if entries, err := o.list(c); err != nil {
-				d.ill("target files", err.Error())
-			} else if len(entries) > 0 {
-				d.say("ok", "targets", fmt.Sprintf("the list has %d entries", len(entries)))
-			}
-			if len(o.files) == 0 {
-				d.target(c, &o, url)
-			}
-			for _, o.file = range o.files {
-				d.target(c, &o, url)
-			}
-			c.Flags().VisitAll(func(f *pflag.Flag) {
-				if from := origin[f.Name]; from != "" && f.Name != "help" {
-					d.say("set", "--"+f.Name, f.Value.String()+" (from "+from+")")
-				}
-			})
-			if d.bad > 0 {
-				return &exit{reports.ExitUsage, fmt.Errorf("%s above will be in the way of a run: see BAD", reports.Count(d.bad, "line"))}
-			}
-			return nil
+			return o.examine(c, args)
 		},
 	}
 	o.register(c.Flags())
@@ -65,6 +33,44 @@ func doctorCommand() *cobra.Command {
 	c.Flags().BoolVar(&self, "self-test", false,
 		"run this program against targets that attack it, and say what became of each promise of SECURITY.md")
 	return c
+}
+
+// examine looks at what a run with these options needs.
+func (o *options) examine(c *cobra.Command, args []string) error {
+	origin := origins(c)
+	if err := fromEnvironment(c); err != nil {
+		return err
+	}
+	d := &doctor{say: func(state, what, found string) {
+		described(c.OutOrStdout(), fmt.Sprintf("%-5s %s", state, what), reports.OneLine(found, 600), 22)
+	}}
+	d.say("ok", "program", fmt.Sprintf("mcpauth %s, %s, %s/%s", suites.Build().Version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+	d.browser()
+	d.targets(c, o, givenURL(args))
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if from := origin[f.Name]; from != "" && f.Name != "help" {
+			d.say("set", "--"+f.Name, f.Value.String()+" (from "+from+")")
+		}
+	})
+	if d.bad > 0 {
+		return &exit{reports.ExitUsage, fmt.Errorf("%s above will be in the way of a run: see BAD", reports.Count(d.bad, "line"))}
+	}
+	return nil
+}
+
+// targets looks at every target that a run would test.
+func (d *doctor) targets(c *cobra.Command, o *options, url string) {
+	if entries, err := o.list(c); err != nil {
+		d.ill("target files", err.Error())
+	} else if len(entries) > 0 {
+		d.say("ok", "targets", fmt.Sprintf("the list has %d entries", len(entries)))
+	}
+	if len(o.files) == 0 {
+		d.target(c, o, url)
+	}
+	for _, o.file = range o.files {
+		d.target(c, o, url)
+	}
 }
 
 // origins says of each flag that is set whether the command line or the environment sets it.
@@ -103,8 +109,7 @@ func (d *doctor) browser() {
 func (d *doctor) target(c *cobra.Command, o *options, url string) {
 	cfg, err := o.config(c, url)
 	if err == nil && o.file != "" {
-		err = loadTarget(o.file, &cfg)
-		if err == nil {
+		if err = loadTarget(o.file, &cfg); err == nil {
 			d.say("ok", "target file", fmt.Sprintf("%s: %d users, %d clients, %d tools, %d credentials", o.file, len(cfg.Users), len(cfg.Clients),
 				len(cfg.Tools), len(cfg.Credentials)))
 		}
@@ -121,12 +126,16 @@ func (d *doctor) target(c *cobra.Command, o *options, url string) {
 	switch {
 	case err != nil:
 		d.ill("target", err.Error())
-		return
 	case seen.Unreachable != "":
 		d.ill("target", seen.Unreachable)
-		return
+	default:
+		d.say("ok", "target", reports.Named(cfg.URL)+" answers; name, address and certificate are good")
+		d.surveyed(&seen)
 	}
-	d.say("ok", "target", reports.Named(cfg.URL)+" answers; name, address and certificate are good")
+}
+
+// surveyed says what a first look at the target found.
+func (d *doctor) surveyed(seen *suites.Surveyed) {
 	if skew := seen.Skew.Abs(); skew > 30*time.Second {
 		d.ill("clock", fmt.Sprintf("the target's clock differs by %v from this one: verdicts on expiry will be wrong", skew))
 	} else {

@@ -37,10 +37,14 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 	for i := range moments {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
-			var asked atomic.Bool
-			r := start(t, func(o *reference.Options) { o.Delay, o.Wrap = 20*time.Millisecond, noting(&asked) })
+			// A moment is a number of requests, which a busy machine does not change. No request is before the program has begun, or
+			// just then.
+			after := rand.Int64N(lateRequest) * int64(min(i, 1))
+			requests := countDown(after)
+			r := start(t, func(o *reference.Options) {
+				o.Delay, o.Wrap, o.Behaviour.Wrap = 20*time.Millisecond, requests.wrap, requests.wrap
+			})
 			signal := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}[i%3]
-			after := time.Duration(rand.Int64N(int64(1500 * time.Millisecond)))
 			dir := t.TempDir()
 			c := exec.Command(binary, "run", r.URL, "--username", "alice", "--login", "form", "-q", "--report", "json="+filepath.Join(dir, "r.json"),
 				"--report", "html="+filepath.Join(dir, "r.html"))
@@ -49,24 +53,32 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 			var errs bytes.Buffer
 			c.Stderr = &errs
 			require.NoError(t, c.Start())
-			time.Sleep(after)
-			require.NoError(t, c.Process.Signal(signal))
-			_ = c.Wait()
-			code := c.ProcessState.ExitCode()
-			if code == -1 && !asked.Load() {
-				assert.Empty(t, errs.String(), "%v after %v", signal, after)
-				return // the program had not begun: a busy machine starts it late
+			over := make(chan struct{})
+			go func() {
+				defer close(over)
+				_ = c.Wait() // how it ended is judged below
+			}()
+			select {
+			case <-requests.over:
+			case <-over:
 			}
-			assert.Equal(t, 130, code, "%v after %v: %s", signal, after, errs.String())
+			require.NoError(t, c.Process.Signal(signal), "after %d requests: %s", after, errs.String())
+			<-over
+			code := c.ProcessState.ExitCode()
+			if code == -1 && after == 0 {
+				assert.Empty(t, errs.String(), "%v", signal)
+				return // the program had not begun
+			}
+			assert.Equal(t, 130, code, "%v after %d requests: %s", signal, after, errs.String())
 			left, err := os.ReadDir(dir)
 			require.NoError(t, err)
 			for _, f := range left {
-				assert.Contains(t, []string{"r.json", "r.html"}, f.Name(), "%v after %v", signal, after)
+				assert.Contains(t, []string{"r.json", "r.html"}, f.Name(), "%v after %d requests", signal, after)
 			}
 			if b, err := os.ReadFile(filepath.Join(dir, "r.json")); err == nil {
 				var run reports.Run
-				require.NoError(t, json.Unmarshal(b, &run), "%v after %v", signal, after)
-				assert.True(t, run.Interrupted || run.Unreachable != "", "%v after %v", signal, after)
+				require.NoError(t, json.Unmarshal(b, &run), "%v after %d requests", signal, after)
+				assert.True(t, run.Interrupted, "%v after %d requests", signal, after)
 			}
 			assert.ErrorIs(t, syscall.Kill(-c.Process.Pid, 0), syscall.ESRCH, "a process is left")
 			assert.Zero(t, r.IDP.Clients(), "what was registered is deleted after an interruption too")
@@ -74,14 +86,30 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 	}
 }
 
-// noting notes that the target was asked anything.
-func noting(asked *atomic.Bool) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			asked.Store(true)
-			next.ServeHTTP(w, r)
-		})
+// lateRequest is a number of requests that every whole run exceeds by far.
+const lateRequest = 600
+
+// countdown ends when a target has been asked so often.
+type countdown struct {
+	left atomic.Int64
+	over chan struct{}
+}
+
+func countDown(after int64) *countdown {
+	m := &countdown{over: make(chan struct{})}
+	if m.left.Store(after); after == 0 {
+		close(m.over)
 	}
+	return m
+}
+
+func (m *countdown) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m.left.Add(-1) == 0 {
+			close(m.over)
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Where a report cannot be written whole, there is none, and the run has failed.

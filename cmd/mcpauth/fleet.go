@@ -27,18 +27,7 @@ Exit status: 0; 1 a target has findings, with --fail-on findings; 2 usage; 4 the
 		Example: `  mcpauth fleet tonight --against yesterday --report html=fleet.html \
     --report openmetrics=mcpauth.prom`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if failOn != "none" && failOn != "findings" {
-				return &exit{reports.ExitUsage, fmt.Errorf("--fail-on %q: want findings or none", failOn)}
-			}
-			s, err := writeFleet(c.OutOrStdout(), args[0], before, specs)
-			if err != nil {
-				return err
-			}
-			notice(c, "%s", s.Headline())
-			if n := s.Outcomes[reports.Findings]; n > 0 && failOn == "findings" {
-				return &exit{reports.ExitFindings, fmt.Errorf("%d targets have findings", n)}
-			}
-			return nil
+			return sumUp(c, args[0], before, failOn, specs)
 		},
 	}
 	c.Flags().StringArrayVar(&specs, "report", nil, "write ndjson, html or openmetrics, with =PATH or to standard output (repeatable)")
@@ -47,43 +36,30 @@ Exit status: 0; 1 a target has findings, with --fail-on findings; 2 usage; 4 the
 	return c
 }
 
+// sumUp writes the reports of a folder, and says on standard error what is in it.
+func sumUp(c *cobra.Command, dir, before, failOn string, specs []string) error {
+	if failOn != "none" && failOn != "findings" {
+		return &exit{reports.ExitUsage, fmt.Errorf("--fail-on %q: want findings or none", failOn)}
+	}
+	s, err := writeFleet(c.OutOrStdout(), dir, before, specs)
+	if err != nil {
+		return err
+	}
+	notice(c, "%s", s.Headline())
+	if n := s.Outcomes[reports.Findings]; n > 0 && failOn == "findings" {
+		return &exit{reports.ExitFindings, fmt.Errorf("%d targets have findings", n)}
+	}
+	return nil
+}
+
 // writeFleet writes the reports of a folder. The lines are written as the folder is read, the others at its end.
 func writeFleet(stdout io.Writer, dir, before string, specs []string) (*fleet.Summary, error) {
-	var lines []io.Writer
-	var open []*destination
-	var files []*destination // of the lines
-	defer func() {
-		for _, d := range open {
-			d.abandon()
-		}
-	}()
-	to := map[string]*destination{}
-	for _, spec := range specs {
-		kind, path, _ := strings.Cut(spec, "=")
-		if kind != "ndjson" && kind != "html" && kind != "openmetrics" {
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("--report %q: unknown report; there are ndjson, html and openmetrics", spec)}
-		}
-		var d *destination
-		if !ownOutput(path) {
-			var err error
-			if d, err = openDestination(path); err != nil {
-				return nil, &exit{reports.ExitUsage, fmt.Errorf("--report %s: %w", spec, err)}
-			}
-			open = append(open, d)
-		}
-		to[spec] = d
-		switch {
-		case kind != "ndjson":
-		case d != nil && d.temp != nil:
-			lines = append(lines, d.temp)
-			files = append(files, d)
-		case d == nil:
-			lines = append(lines, stdout)
-		default:
-			return nil, &exit{reports.ExitUsage, fmt.Errorf("--report %s: lines go to a regular file or to standard output", spec)}
-		}
+	outputs, err := openFleetOutputs(stdout, specs)
+	defer outputs.abandon()
+	if err != nil {
+		return nil, &exit{reports.ExitUsage, err}
 	}
-	w := bufio.NewWriter(io.MultiWriter(lines...))
+	w := bufio.NewWriter(outputs.lines())
 	s, err := fleet.Sum(dir, before, func(key string, d *fleet.Done) error { return fleet.Line(w, key, d) })
 	if err != nil {
 		return nil, &exit{reports.ExitUsage, err}
@@ -92,27 +68,85 @@ func writeFleet(stdout io.Writer, dir, before string, specs []string) (*fleet.Su
 		return nil, &exit{reports.ExitUsage, fmt.Errorf("%s holds no target that is done", dir)}
 	}
 	failed := w.Flush()
-	for _, d := range files {
-		failed = errors.Join(failed, d.finish(nil))
-	}
-	for _, spec := range specs {
-		kind, _, _ := strings.Cut(spec, "=")
-		if kind == "ndjson" {
-			continue
-		}
-		var b bytes.Buffer
-		write := map[string]func(io.Writer) error{"html": s.HTML, "openmetrics": s.OpenMetrics}[kind]
-		err := write(&b)
-		if d := to[spec]; d != nil {
-			err = errors.Join(err, d.finish(b.Bytes()))
-		} else {
-			_, e := stdout.Write(b.Bytes())
-			err = errors.Join(err, e)
-		}
-		failed = errors.Join(failed, err)
+	for i := range outputs {
+		failed = errors.Join(failed, outputs[i].finish(stdout, s))
 	}
 	if failed != nil {
 		return nil, &exit{reports.ExitToolFailed, failed}
 	}
 	return s, nil
+}
+
+// fleetOutput is one report of a folder.
+type fleetOutput struct {
+	kind  string
+	to    *destination // nil for standard output
+	lines io.Writer    // where a line for each target goes, while the folder is read; nil for the reports that are written at its end
+}
+
+type fleetOutputs []fleetOutput
+
+// lines is where a line for each target goes.
+func (outputs fleetOutputs) lines() io.Writer {
+	var all []io.Writer
+	for _, o := range outputs {
+		if o.lines != nil {
+			all = append(all, o.lines)
+		}
+	}
+	return io.MultiWriter(all...)
+}
+
+// abandon removes what was not finished.
+func (outputs fleetOutputs) abandon() {
+	for _, o := range outputs {
+		if o.to != nil {
+			o.to.abandon()
+		}
+	}
+}
+
+// openFleetOutputs opens what the reports go to. Beside an error are those that were opened before.
+func openFleetOutputs(stdout io.Writer, specs []string) (out fleetOutputs, err error) {
+	for _, spec := range specs {
+		kind, path, _ := strings.Cut(spec, "=")
+		if kind != "ndjson" && kind != "html" && kind != "openmetrics" {
+			return out, fmt.Errorf("--report %q: unknown report; there are ndjson, html and openmetrics", spec)
+		}
+		o := fleetOutput{kind: kind}
+		if !ownOutput(path) {
+			if o.to, err = openDestination(path); err != nil {
+				return out, fmt.Errorf("--report %s: %w", spec, err)
+			}
+		}
+		out = append(out, o)
+		if kind != "ndjson" {
+			continue
+		}
+		if o.to != nil && o.to.temp == nil {
+			return out, fmt.Errorf("--report %s: lines go to a regular file or to standard output", spec)
+		}
+		if out[len(out)-1].lines = stdout; o.to != nil {
+			out[len(out)-1].lines = o.to.temp
+		}
+	}
+	return out, nil
+}
+
+// finish writes a report at the end, or closes that of the lines.
+func (o *fleetOutput) finish(stdout io.Writer, s *fleet.Summary) error {
+	var b bytes.Buffer
+	write := map[string]func(io.Writer) error{"html": s.HTML, "openmetrics": s.OpenMetrics}[o.kind]
+	switch {
+	case o.lines != nil && o.to != nil:
+		return o.to.finish(nil)
+	case o.lines != nil:
+		return nil
+	}
+	err := write(&b)
+	if o.to != nil {
+		return errors.Join(err, o.to.finish(b.Bytes()))
+	}
+	_, failed := stdout.Write(b.Bytes())
+	return errors.Join(err, failed)
 }

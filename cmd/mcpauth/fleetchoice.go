@@ -27,14 +27,8 @@ func (o *options) chosen(entries []entry) ([]entry, error) {
 	}
 	var mine []entry
 	for _, e := range entries {
-		if e.File != "" {
-			t, err := target.Load(e.File)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", e.at, err)
-			}
-			if e.URL = t.URL; t.Recipe != nil {
-				e.recipe = t.Recipe.File
-			}
+		if err := e.readFile(); err != nil {
+			return nil, fmt.Errorf("%s: %w", e.at, err)
 		}
 		id, err := canonical(e.URL)
 		if err != nil {
@@ -46,6 +40,21 @@ func (o *options) chosen(entries []entry) ([]entry, error) {
 	}
 	mine = distinct(mine)
 	return mine, o.introduced(mine)
+}
+
+// readFile reads the URL and the recipe of an entry from its target file, if it has one.
+func (e *entry) readFile() error {
+	if e.File == "" {
+		return nil
+	}
+	t, err := target.Load(e.File)
+	if err != nil {
+		return err
+	}
+	if e.URL = t.URL; t.Recipe != nil {
+		e.recipe = t.Recipe.File
+	}
+	return nil
 }
 
 // introduced demands a contact where the list has servers beyond the own network.

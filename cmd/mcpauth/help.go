@@ -97,25 +97,31 @@ func narrow(text string) string {
 			out = append(out, line)
 			continue
 		}
-		indent := ""
-		if strings.HasPrefix(line, "- ") {
-			indent = "  "
-		}
-		rest := ""
-		for _, word := range strings.Fields(line) {
-			if rest != "" && utf8.RuneCountInString(rest)+1+utf8.RuneCountInString(word) > helpWidth {
-				out = append(out, rest)
-				rest = indent + word
-				continue
-			}
-			if rest != "" {
-				word = " " + word
-			}
-			rest += word
-		}
-		out = append(out, rest)
+		out = append(out, wrapped(line)...)
 	}
 	return strings.Join(out, "\n")
+}
+
+// wrapped breaks a line at the width of the help. What continues an item of a list is indented.
+func wrapped(line string) []string {
+	indent := ""
+	if strings.HasPrefix(line, "- ") {
+		indent = "  "
+	}
+	var out []string
+	rest := ""
+	for _, word := range strings.Fields(line) {
+		switch {
+		case rest == "":
+			rest = word
+		case utf8.RuneCountInString(rest)+1+utf8.RuneCountInString(word) > helpWidth:
+			out = append(out, rest)
+			rest = indent + word
+		default:
+			rest += " " + word
+		}
+	}
+	return append(out, rest)
 }
 
 // usage writes how a command is used: like cobra does, but with the flags in groups, and within 80 columns.
@@ -136,34 +142,39 @@ func usage(c *cobra.Command) error {
 			}
 		}
 	}
+	usageOfFlags(w, c.LocalFlags())
+	if c.HasAvailableSubCommands() {
+		fmt.Fprintf(w, "\n%s [command] --help says more about a command.\n", c.CommandPath())
+	}
+	return nil
+}
+
+// usageOfFlags writes the flags that have a group under its name, and then the others.
+func usageOfFlags(w io.Writer, flags *pflag.FlagSet) {
 	left := map[string]*pflag.Flag{}
-	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+	flags.VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
 			left[f.Name] = f
 		}
 	})
-	grouped := false
+	others := "Flags"
 	for _, g := range groups {
 		heading := fmt.Sprintf("\n%s:\n", g.name)
 		for _, name := range g.flags {
 			if f := left[name]; f != nil {
 				fmt.Fprint(w, heading)
-				heading, grouped = "", true
+				heading, others = "", "Other flags"
 				describe(w, f)
 				delete(left, name)
 			}
 		}
 	}
-	fmt.Fprintf(w, "\n%s:\n", map[bool]string{true: "Other flags", false: "Flags"}[grouped])
-	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+	fmt.Fprintf(w, "\n%s:\n", others)
+	flags.VisitAll(func(f *pflag.Flag) {
 		if left[f.Name] != nil {
 			describe(w, f)
 		}
 	})
-	if c.HasAvailableSubCommands() {
-		fmt.Fprintf(w, "\n%s [command] --help says more about a command.\n", c.CommandPath())
-	}
-	return nil
 }
 
 // describe writes a flag.

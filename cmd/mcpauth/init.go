@@ -27,51 +27,74 @@ and registers nothing.`,
 		Example: "  mcpauth init https://mcp.example.com/mcp --output target.yaml",
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := o.config(c, args[0])
-			if err != nil {
-				return err
-			}
-			seen, err := suites.Look(c.Context(), cfg)
-			if err != nil {
-				return &exit{reports.ExitUsage, err}
-			}
-			if seen.Unreachable != "" {
-				return &exit{reports.ExitUndecided, errors.New(seen.Unreachable)}
-			}
-			text := targetText(args[0], &seen)
-			if ownOutput(path) {
-				fmt.Fprint(c.OutOrStdout(), text)
-				return nil
-			}
-			if through, err := writtenThrough(path); err != nil {
-				return &exit{reports.ExitUsage, err}
-			} else if _, err := os.Lstat(path); err == nil && !through && !force {
-				return &exit{reports.ExitUsage, fmt.Errorf("%s exists already; --force replaces it", path)}
-			}
-			if err := replace(path, []byte(text)); err != nil {
-				return &exit{reports.ExitToolFailed, err}
-			}
-			notice(c, "wrote %s; say in it what a URL cannot, then: mcpauth run -c %s", path, path)
-			return nil
+			return o.writeTarget(c, args[0], path, force)
 		},
 	}
 	o.some(c.Flags(), append(ofGroups("Network"), "revision", "header-env", "client-cert", "client-key", "token-env", "timeout",
 		"max-requests", "rate", "concurrency"))
 	c.Flags().StringVarP(&path, "output", "o", "target.yaml", "file to write; - for standard output")
 	c.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
-	for _, name := range []string{"report", "only", "skip", "label-filter", "baseline", "update-baseline", "fail-on", "strict", "verbose",
-		"quiet", "config"} {
-		if f := c.Flags().Lookup(name); f != nil {
-			f.Hidden = true // of no use here
-		}
-	}
 	return c
+}
+
+// writeTarget looks at a server, and writes its target file to a path. One that is there is replaced with force only.
+func (o *options) writeTarget(c *cobra.Command, url, path string, force bool) error {
+	cfg, err := o.config(c, url)
+	if err != nil {
+		return err
+	}
+	seen, err := suites.Look(c.Context(), cfg)
+	if err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
+	if seen.Unreachable != "" {
+		return &exit{reports.ExitUndecided, errors.New(seen.Unreachable)}
+	}
+	text := targetText(url, &seen)
+	if ownOutput(path) {
+		fmt.Fprint(c.OutOrStdout(), text)
+		return nil
+	}
+	if err := mayWrite(path, force); err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
+	if err := replace(path, []byte(text)); err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	notice(c, "wrote %s; say in it what a URL cannot, then: mcpauth run -c %s", path, path)
+	return nil
+}
+
+// mayWrite reports a file that is there and is not to be replaced.
+func mayWrite(path string, force bool) error {
+	through, err := writtenThrough(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); err == nil && !through && !force {
+		return fmt.Errorf("%s exists already; --force replaces it", path)
+	}
+	return nil
 }
 
 // targetText is the target file. What comes from the target is quoted as YAML does, so that it stays a value.
 func targetText(url string, seen *suites.Surveyed) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	aboutServer(line, url, seen)
+	aboutLogin(line, seen)
+	aboutScopes(line, seen)
+	aboutTools(line, seen)
+	line("# A test instance that trusts an issuer run by mcpauth has every kind of token tried on it. Never anything real.")
+	line("# fake_idp: {listen: \"127.0.0.1:9400\", issuer: \"http://127.0.0.1:9400\", audience: %s}", quoted(url))
+	return b.String()
+}
+
+// writeLine writes a line of a target file.
+type writeLine func(format string, args ...any)
+
+// aboutServer writes which server it is, what it speaks, and what keeps others out.
+func aboutServer(line writeLine, url string, seen *suites.Surveyed) {
 	line("# What mcpauth tests, and with what. mcpauth schema target prints every key; secrets are named, never written down.")
 	line("version: 1")
 	line("target:")
@@ -93,6 +116,10 @@ func targetText(url string, seen *suites.Surveyed) string {
 	for _, issuer := range seen.Issuers {
 		line("  # authorization server: %s", comment(issuer))
 	}
+}
+
+// aboutLogin writes who signs in, and as which client.
+func aboutLogin(line writeLine, seen *suites.Surveyed) {
 	line("# With a user the tool signs in, and judges the authorization server too. A second one lets checks across users run.")
 	line("# login:")
 	line("#   users:")
@@ -110,6 +137,10 @@ func targetText(url string, seen *suites.Surveyed) string {
 	if seen.Documents {
 		line("# It takes client ID metadata documents: --cimd-listen and --cimd-url serve them.")
 	}
+}
+
+// aboutScopes writes which scopes there are, and how long what brings them is good for.
+func aboutScopes(line writeLine, seen *suites.Surveyed) {
 	line("# scopes:")
 	line("#   request: [%s]", strings.Join(comments(seen.Scopes), ", "))
 	line("#   base: []                               # what every request needs, whatever it asks for")
@@ -119,6 +150,10 @@ func targetText(url string, seen *suites.Surveyed) string {
 	line("#   code: 60s")
 	line("#   access: 10m")
 	line("#   refresh: 720h                         # without use")
+}
+
+// aboutTools writes which tools there are, and what else opens them.
+func aboutTools(line writeLine, seen *suites.Surveyed) {
 	line("# The tools that may be called, and the scopes that each needs: all of scope, one of any_of. denied-only: only with tokens that " +
 		"must be refused.")
 	line("# tools:")
@@ -137,9 +172,6 @@ func targetText(url string, seen *suites.Surveyed) string {
 	line("# Static tokens and API keys.")
 	line("# credentials:")
 	line("#   - {kind: api-key, header: X-API-Key, value: {env: API_KEY}, tools: [\"read_*\"]}")
-	line("# A test instance that trusts an issuer run by mcpauth has every kind of token tried on it. Never anything real.")
-	line("# fake_idp: {listen: \"127.0.0.1:9400\", issuer: \"http://127.0.0.1:9400\", audience: %s}", quoted(url))
-	return b.String()
 }
 
 // quoted is a string as a YAML value that may stand anywhere, on one line: JSON's strings are YAML's too.

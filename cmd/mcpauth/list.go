@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -53,32 +54,7 @@ func listCommand() *cobra.Command {
 			if sets {
 				return listSets(c.OutOrStdout(), format)
 			}
-			if err := f.validate(); err != nil {
-				return &exit{reports.ExitUsage, err}
-			}
-			var chosen []*requirements.Requirement
-			all := requirements.All()
-			for i := range all {
-				if f.selects(&all[i]) {
-					chosen = append(chosen, &all[i])
-				}
-			}
-			if len(chosen) == 0 {
-				return &exit{reports.ExitUsage, fmt.Errorf("no requirement matches these filters")}
-			}
-			switch format {
-			case "table":
-				if wide {
-					return table(c.OutOrStdout(), chosen)
-				}
-				if len(chosen) <= mostListed {
-					return brief(c.OutOrStdout(), chosen)
-				}
-				return byArea(c.OutOrStdout(), chosen)
-			case "json":
-				return asJSON(c.OutOrStdout(), chosen)
-			}
-			return &exit{reports.ExitUsage, fmt.Errorf("--format %q: want table or json", format)}
+			return f.list(c.OutOrStdout(), format, wide)
 		}}
 	c.Flags().BoolVar(&wide, "wide", false, "every requirement on a line of its own, with level, tier and area")
 	c.Flags().BoolVar(&sets, "sets", false, "list the frozen requirement sets, with their digests, their dates, and what is not scored")
@@ -179,38 +155,62 @@ func brief(w io.Writer, rs []*requirements.Requirement) error {
 	return err
 }
 
+// list writes the requirements that the filter selects.
+func (f *filter) list(w io.Writer, format string, wide bool) error {
+	if err := f.validate(); err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
+	var chosen []*requirements.Requirement
+	all := requirements.All()
+	for i := range all {
+		if f.selects(&all[i]) {
+			chosen = append(chosen, &all[i])
+		}
+	}
+	switch {
+	case len(chosen) == 0:
+		return &exit{reports.ExitUsage, fmt.Errorf("no requirement matches these filters")}
+	case format == "json":
+		return asJSON(w, chosen)
+	case format != "table":
+		return &exit{reports.ExitUsage, fmt.Errorf("--format %q: want table or json", format)}
+	case wide:
+		return table(w, chosen)
+	case len(chosen) <= mostListed:
+		return brief(w, chosen)
+	}
+	return byArea(w, chosen)
+}
+
 // byArea writes how many requirements each area has, by level: one screen for the whole catalogue.
 func byArea(w io.Writer, rs []*requirements.Requirement) error {
-	levels := []requirements.Level{requirements.Must, requirements.Should, requirements.May, requirements.Practice}
-	var areas []string
+	total := map[requirements.Level]int{}
 	n := map[string]map[requirements.Level]int{}
 	for _, r := range rs {
 		if n[r.Area] == nil {
-			n[r.Area], areas = map[requirements.Level]int{}, append(areas, r.Area)
+			n[r.Area] = map[requirements.Level]int{}
 		}
 		n[r.Area][r.Level]++
+		total[r.Level]++
 	}
-	slices.Sort(areas)
 	fmt.Fprintf(w, "%-20s %6s %6s %6s %6s %6s\n", "AREA", "MUST", "SHOULD", "MAY", "BCP", "ALL")
-	line := func(name string, counts map[requirements.Level]int) {
-		fmt.Fprintf(w, "%-20s", name)
-		all := 0
-		for _, l := range levels {
-			all += counts[l]
-			fmt.Fprintf(w, " %6d", counts[l])
-		}
-		fmt.Fprintf(w, " %6d\n", all)
+	for _, area := range slices.Sorted(maps.Keys(n)) {
+		writeCounts(w, area, n[area])
 	}
-	total := map[requirements.Level]int{}
-	for _, a := range areas {
-		line(a, n[a])
-		for l, count := range n[a] {
-			total[l] += count
-		}
-	}
-	line("all", total)
+	writeCounts(w, "all", total)
 	_, err := fmt.Fprint(w, "\nmcpauth list --area NAME shows those of an area, --wide every one.\nmcpauth explain ID says all about one.\n")
 	return err
+}
+
+// writeCounts writes a line of the table.
+func writeCounts(w io.Writer, name string, counts map[requirements.Level]int) {
+	fmt.Fprintf(w, "%-20s", name)
+	all := 0
+	for _, l := range []requirements.Level{requirements.Must, requirements.Should, requirements.May, requirements.Practice} {
+		all += counts[l]
+		fmt.Fprintf(w, " %6d", counts[l])
+	}
+	fmt.Fprintf(w, " %6d\n", all)
 }
 
 func table(w io.Writer, rs []*requirements.Requirement) error {

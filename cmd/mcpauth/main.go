@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -203,28 +204,32 @@ func helpCommand() *cobra.Command {
 func versionCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		if !asJSON {
-			fmt.Fprintln(c.OutOrStdout(), "mcpauth "+suites.Build().Version)
-			return nil
+		if asJSON {
+			return versionAsJSON(c.OutOrStdout())
 		}
-		sets := map[string]string{}
-		for _, s := range profiles.Sets() {
-			sets[s.Name()] = "sha256:" + s.Digest
-		}
-		checks, err := suites.Checks()
-		if err != nil {
-			return &exit{reports.ExitToolFailed, err}
-		}
-		build := suites.Build()
-		enc := json.NewEncoder(c.OutOrStdout())
-		enc.SetIndent("", "  ")
-		return enc.Encode(map[string]any{
-			"version": build.Version, "commit": build.Commit, "date": build.Time, "modified": build.Modified, "module_sum": build.Sum,
-			"go":        runtime.Version(),
-			"checks":    len(checks),
-			"catalogue": requirements.Digest(), "requirement_sets": sets, "report_format": reportjson.Version,
-		})
+		fmt.Fprintln(c.OutOrStdout(), "mcpauth "+suites.Build().Version)
+		return nil
 	}}
 	c.Flags().BoolVar(&asJSON, "json", false, "with commit, number of checks, and digests of the requirement sets")
 	return c
+}
+
+func versionAsJSON(w io.Writer) error {
+	sets := map[string]string{}
+	for _, s := range profiles.Sets() {
+		sets[s.Name()] = "sha256:" + s.Digest
+	}
+	checks, err := suites.Checks()
+	if err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	build := suites.Build()
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(map[string]any{
+		"version": build.Version, "commit": build.Commit, "date": build.Time, "modified": build.Modified, "module_sum": build.Sum,
+		"go":        runtime.Version(),
+		"checks":    len(checks),
+		"catalogue": requirements.Digest(), "requirement_sets": sets, "report_format": reportjson.Version,
+	})
 }

@@ -33,15 +33,9 @@ func (o *options) gather(entries []entry) error {
 
 // runAll tests several targets, one after another, with reports of each, and a matrix of all.
 func (o *options) runAll(c *cobra.Command) error {
-	names := make([]string, len(o.files))
-	for i, f := range o.files {
-		names[i] = strings.TrimSuffix(filepath.Base(f), filepath.Ext(f))
-		if slices.Contains(names[:i], names[i]) {
-			return &exit{reports.ExitUsage, fmt.Errorf("two target files are named %s: reports would overwrite each other", names[i])}
-		}
-		if _, err := target.Load(f); err != nil { // before the first target is touched
-			return &exit{reports.ExitUsage, err}
-		}
+	names, err := o.names()
+	if err != nil {
+		return &exit{reports.ExitUsage, err}
 	}
 	together, apart := o.split()
 	for _, spec := range apart {
@@ -49,40 +43,73 @@ func (o *options) runAll(c *cobra.Command) error {
 			return &exit{reports.ExitUsage, fmt.Errorf("--report %s: with several targets each has a report of its own: give a path", spec)}
 		}
 	}
-	var columns []matrix.Column
-	var worst *exit
+	s := severalRuns{o: o, together: together, apart: apart}
 	for i, f := range o.files {
 		notice(c, "== %s", names[i])
-		sub := *o
-		sub.files, sub.file, sub.reports = nil, f, nil
-		for _, spec := range apart {
-			sub.reports = append(sub.reports, named(spec, names[i]))
-		}
-		sub.finished = func(run reports.Redacted) {
-			columns = append(columns, matrix.Column{Name: names[i], Run: run, Report: page(sub.reports, together)})
-		}
-		err := sub.runOne(c, "")
-		var e *exit
-		switch {
-		case err == nil:
-		case !errors.As(err, &e):
+		if err := s.add(c, names[i], f); err != nil {
 			return err
-		case e.code == reports.ExitUsage && len(columns) <= i, e.code == reports.ExitInterrupted:
-			return err
-		default:
-			notice(c, "%s", reports.OneLine(names[i]+": "+e.Error(), 2000))
-			if worst == nil || worse(e.code, worst.code) {
-				worst = &exit{e.code, fmt.Errorf("of %d targets, the worst: %w", len(o.files), e)}
-			}
 		}
 	}
 	for _, spec := range together {
-		if err := writeMatrix(c.OutOrStdout(), spec, columns); err != nil {
+		if err := writeMatrix(c.OutOrStdout(), spec, s.columns); err != nil {
 			return err
 		}
 	}
-	if worst != nil {
-		return worst
+	return s.outcome()
+}
+
+// names are those of the target files, of which each must be good before the first target is touched.
+func (o *options) names() ([]string, error) {
+	var names []string
+	for _, f := range o.files {
+		name := strings.TrimSuffix(filepath.Base(f), filepath.Ext(f))
+		if slices.Contains(names, name) {
+			return nil, fmt.Errorf("two target files are named %s: reports would overwrite each other", name)
+		}
+		if _, err := target.Load(f); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// severalRuns are the runs of several targets, one after another.
+type severalRuns struct {
+	o               *options
+	together, apart []string // the reports of all targets, and those of each
+	columns         []matrix.Column
+	worst           *exit // nil where every run passed
+}
+
+// outcome is the error of the worst run.
+func (s *severalRuns) outcome() error {
+	if s.worst == nil {
+		return nil
+	}
+	return s.worst
+}
+
+// add tests one more target. The error ends all: nothing was tested for a mistake in the configuration, or the user interrupts.
+func (s *severalRuns) add(c *cobra.Command, name, file string) error {
+	sub := *s.o
+	sub.files, sub.file, sub.reports = nil, file, nil
+	for _, spec := range s.apart {
+		sub.reports = append(sub.reports, named(spec, name))
+	}
+	tested := false
+	sub.finished = func(run reports.Redacted) {
+		tested = true
+		s.columns = append(s.columns, matrix.Column{Name: name, Run: run, Report: page(sub.reports, s.together)})
+	}
+	err := sub.runOne(c, "")
+	var e *exit
+	if err == nil || !errors.As(err, &e) || e.code == reports.ExitUsage && !tested || e.code == reports.ExitInterrupted {
+		return err
+	}
+	notice(c, "%s", reports.OneLine(name+": "+e.Error(), 2000))
+	if s.worst == nil || worse(e.code, s.worst.code) {
+		s.worst = &exit{e.code, fmt.Errorf("of %d targets, the worst: %w", len(s.o.files), e)}
 	}
 	return nil
 }
@@ -210,18 +237,7 @@ func (o *options) appendHistory(run reports.Redacted) ([]reports.Past, error) {
 		return nil, nil
 	}
 	r := run.Run()
-	through, err := writtenThrough(o.history)
-	if err == nil && through {
-		err = fmt.Errorf("%s is no regular file, and cannot keep a history", o.history)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("--history: %w", err)
-	}
-	b, err := strict.ReadFile(o.history, mostInput)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("--history: %w", err)
-	}
-	past, err := reports.ReadHistory(bytes.NewReader(b), r.Target.URL)
+	past, err := readHistory(o.history, r.Target.URL)
 	if err != nil {
 		return nil, fmt.Errorf("--history %s: %w", o.history, err)
 	}
@@ -237,4 +253,20 @@ func (o *options) appendHistory(run reports.Redacted) ([]reports.Past, error) {
 		return nil, fmt.Errorf("--history: %w", err)
 	}
 	return append(past, r.Past()), nil
+}
+
+// readHistory reads what a history holds of a target; nothing where there is no file yet.
+func readHistory(path, url string) ([]reports.Past, error) {
+	through, err := writtenThrough(path)
+	if err == nil && through {
+		err = errors.New("it is no regular file, and cannot keep a history")
+	}
+	if err != nil {
+		return nil, err
+	}
+	b, err := strict.ReadFile(path, mostInput)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return reports.ReadHistory(bytes.NewReader(b), url)
 }

@@ -20,32 +20,37 @@ func mergeCommand() *cobra.Command {
 		Example: "  mcpauth run URL --shard 1/2 --report json=1.json\n  mcpauth run URL --shard 2/2 --report json=2.json\n  mcpauth merge " +
 			"1.json 2.json --report json=mcpauth.json \\\n    --report html=mcpauth.html",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.threshold(); err != nil {
-				return &exit{reports.ExitUsage, err}
-			}
-			order, err := suites.Checks()
-			if err != nil {
-				return &exit{reports.ExitToolFailed, err}
-			}
-			var parts []reports.Redacted
-			for _, path := range args {
-				run, err := readRun(path)
-				if err != nil {
-					return err
-				}
-				parts = append(parts, run)
-			}
-			whole, err := reports.Merge(parts, order)
-			if err != nil {
-				return &exit{reports.ExitUsage, fmt.Errorf("these reports cannot be merged: %w", err)}
-			}
-			return o.conclude(c, reports.Held(whole, o.rule()))
+			return o.mergeFiles(c, args)
 		},
 	}
 	o.rendering(c.Flags())
 	c.Flags().StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
 	c.Flags().BoolVar(&o.complete, "require-complete", false, "for gates: end with 3 where a selected MUST was not tested")
 	return c
+}
+
+// mergeFiles makes one report of those in the files.
+func (o *options) mergeFiles(c *cobra.Command, paths []string) error {
+	if err := o.threshold(); err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
+	order, err := suites.Checks()
+	if err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	var parts []reports.Redacted
+	for _, path := range paths {
+		run, err := readRun(path)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, run)
+	}
+	whole, err := reports.Merge(parts, order)
+	if err != nil {
+		return &exit{reports.ExitUsage, fmt.Errorf("these reports cannot be merged: %w", err)}
+	}
+	return o.conclude(c, reports.Held(whole, o.rule()))
 }
 
 // conclude writes reports of a finished run, and returns its outcome.
@@ -66,16 +71,21 @@ func shard(text string) (reports.Shard, error) { return partOf("shard", text) }
 
 // partOf reads the value of --shard or --split: i/n, or auto, for which the system that runs parallel jobs numbers them.
 func partOf(flag, text string) (reports.Shard, error) {
-	if text == "" {
+	switch text {
+	case "":
 		return reports.Shard{}, nil
+	case "auto":
+		return numberedPart(flag)
 	}
-	if text != "auto" {
-		part, err := reports.ParseShard(text)
-		if err != nil {
-			err = fmt.Errorf("--%s: %w", flag, err)
-		}
-		return part, err
+	part, err := reports.ParseShard(text)
+	if err != nil {
+		err = fmt.Errorf("--%s: %w", flag, err)
 	}
+	return part, err
+}
+
+// numberedPart is the part that the system which runs parallel jobs gives to this one.
+func numberedPart(flag string) (reports.Shard, error) {
 	count := "MCPAUTH_" + strings.ToUpper(flag) + "_COUNT" // a Kubernetes indexed Job does not tell how many there are
 	for _, ci := range []struct {
 		index, count string

@@ -43,41 +43,49 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 			return console.Write(w, r, console.Options{Colour: colour(o.colour, w), Verbose: o.verbose})
 		}
 	}
-	fail := func(code int, format string, args ...any) (*outputs, error) {
-		out.abandon()
-		return nil, &exit{code, fmt.Errorf(format, args...)}
-	}
-	standard := 0
 	for _, spec := range o.reports {
-		name, path, _ := strings.Cut(spec, "=")
-		if name == "matrix" { // of all targets together, when they are done
-			return fail(reports.ExitUsage, "--report %s: a matrix takes several targets", spec)
+		if err := out.open(spec); err != nil {
+			out.abandon()
+			return nil, &exit{reports.ExitUsage, err}
 		}
-		format, ok := formats.Named(name)
-		if !ok {
-			return fail(reports.ExitUsage, "--report %q: unknown report%s; there are %s", name,
-				suggested(nearest.Of(name, formats.List())), formats.Names())
-		}
-		if _, more, ok := strings.Cut(path, ","); ok {
-			if second, _, _ := strings.Cut(more, "="); second != more && slices.Contains(formats.List(), second) {
-				return fail(reports.ExitUsage, "--report %q: give each report its own --report", spec)
-			}
-		}
-		r := &output{format: format}
-		if ownOutput(path) {
-			if standard++; standard > 1 {
-				return fail(reports.ExitUsage, "--report %q: only one report can go to standard output", spec)
-			}
-		} else {
-			to, err := openDestination(path)
-			if err != nil {
-				return fail(reports.ExitUsage, "--report %s: %w", spec, err)
-			}
-			r.to = to
-		}
-		out.list = append(out.list, r)
 	}
 	return out, nil
+}
+
+// open opens a report: FORMAT, or FORMAT=PATH.
+func (o *outputs) open(spec string) error {
+	name, path, _ := strings.Cut(spec, "=")
+	if name == "matrix" { // of all targets together, when they are done
+		return fmt.Errorf("--report %s: a matrix takes several targets", spec)
+	}
+	format, ok := formats.Named(name)
+	if !ok {
+		return fmt.Errorf("--report %q: unknown report%s; there are %s", name, suggested(nearest.Of(name, formats.List())), formats.Names())
+	}
+	if namesAnother(path) {
+		return fmt.Errorf("--report %q: give each report its own --report", spec)
+	}
+	r := &output{format: format}
+	if ownOutput(path) {
+		if slices.ContainsFunc(o.list, func(r *output) bool { return r.to == nil }) {
+			return fmt.Errorf("--report %q: only one report can go to standard output", spec)
+		}
+	} else {
+		to, err := openDestination(path)
+		if err != nil {
+			return fmt.Errorf("--report %s: %w", spec, err)
+		}
+		r.to = to
+	}
+	o.list = append(o.list, r)
+	return nil
+}
+
+// namesAnother reports that a path goes on with a comma and another report.
+func namesAnother(path string) bool {
+	_, more, _ := strings.Cut(path, ",")
+	second, _, ok := strings.Cut(more, "=")
+	return ok && slices.Contains(formats.List(), second)
 }
 
 // write writes every report, the summary for people, and where the reports are. The summary goes to standard output, unless a

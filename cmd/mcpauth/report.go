@@ -19,23 +19,28 @@ func reportCommand() *cobra.Command {
 			if len(args) > 1 {
 				return o.matrixOf(c, args)
 			}
-			run, err := readRun(args[0])
-			if err != nil {
-				return err
-			}
-			out, err := o.outputs(c)
-			if err != nil {
-				return err
-			}
-			defer out.abandon()
-			if err := out.write(run); err != nil {
-				return &exit{reports.ExitToolFailed, err}
-			}
-			return nil
+			return o.renderAgain(c, args[0])
 		},
 	}
 	o.rendering(c.Flags())
 	return c
+}
+
+// renderAgain writes reports of the run in a file.
+func (o *options) renderAgain(c *cobra.Command, path string) error {
+	run, err := readRun(path)
+	if err != nil {
+		return err
+	}
+	out, err := o.outputs(c)
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	if err := out.write(run); err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	return nil
 }
 
 var reportUsage = "write a report: " + formats.Names() + ", or matrix (of several targets), with =PATH or to standard output (repeatable)"

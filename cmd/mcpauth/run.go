@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -16,11 +17,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/lab"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/requirements"
-	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/suites"
@@ -51,46 +50,60 @@ type options struct {
 
 // register registers every flag that a run has.
 func (o *options) register(f *pflag.FlagSet) {
+	o.registerTarget(f)
+	o.registerSelection(f)
+	o.registerResult(f)
+	o.registerLimits(f)
+	o.registerNetwork(f)
+}
+
+// registerTarget registers the flags that say what is tested, and what opens it.
+func (o *options) registerTarget(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.files, "config", "c", nil,
 		"target file: what a URL cannot say (its form: mcpauth schema target); several are tested one after another")
 	f.StringVar(&o.targets, "targets", "",
 		"a list of targets: paths of target files, one a line, and with --out also URLs, or pages of an MCP registry; - is standard input")
-	f.StringVar(&o.history, "history", "", "file to which a line is added for each run; the HTML report shows the trend")
-	f.StringVar(&o.profile, "profile", "", "run what a frozen requirement set holds: resource-server, authorization-server or "+
-		"server-with-bundled-as")
 	f.StringSliceVar(&o.revisions, "revision", nil, "judge these MCP revisions only (default: every one that the target speaks)")
-	f.StringSliceVar(&o.only, "only", nil, "run only these requirements (ids or globs)")
-	f.StringSliceVar(&o.skip, "skip", nil, "leave these requirements out (ids or globs)")
-	f.StringVar(&o.labelFilter, "label-filter", "", "run what a Ginkgo label filter selects, over ids, areas, levels, tiers, roles")
-	f.StringVar(&o.shard, "shard", "", "run one part of the checks: 2/5, or auto, by the numbers of the CI system's parallel jobs; mcpauth "+
-		"merge puts the reports together")
 	f.StringVar(&o.tokenEnv, "token-env", "", "name of the environment variable that holds a valid access token (never the token itself)")
 	o.signIn.register(f)
 	f.StringArrayVar(&o.headers, "header-env", nil, "send a header to the target's origin, its value from the environment: NAME=VARIABLE")
 	f.StringVar(&o.clientCert, "client-cert", "", "client certificate to show at the target's origin, PEM")
 	f.StringVar(&o.clientKey, "client-key", "", "private key of the client certificate, PEM (default: the file of --client-cert)")
 	f.StringSliceVar(&o.origins, "origin", nil, "a browser origin that the server is meant to allow")
-	f.StringArrayVar(&o.reports, "report", nil, reportUsage)
-	f.StringVar(&o.evidence, "evidence", "cited", "exchanges that the reports keep: those that verdicts cite, or all")
-	f.StringVar(&o.baseline, "baseline", "", "file of findings that are accepted, each with a reason; they are reported as SUPPRESSED")
-	f.BoolVar(&o.updateBaseline, "update-baseline", false, "write the findings of this run to the baseline file, for you to add the reasons")
-	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
-	f.BoolVar(&o.complete, "require-complete", false, "for gates: end with 3 where a selected MUST was not tested")
-	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
-	f.BoolVar(&o.authorized, "i-am-authorized", false,
-		"say that you may sign in, register clients and attack at every host beyond your own network that the run contacts: the target and "+
-			"its authorization server; not needed on loopback and in private networks")
-	f.StringVar(&o.authorizedBy, "authorized-by", "", "who allowed this test, and by which ticket or contract: the reports say so")
+}
+
+// registerSelection registers the flags that say which requirements are judged.
+func (o *options) registerSelection(f *pflag.FlagSet) {
+	f.StringSliceVar(&o.only, "only", nil, "run only these requirements (ids or globs)")
+	f.StringSliceVar(&o.skip, "skip", nil, "leave these requirements out (ids or globs)")
+	f.StringVar(&o.profile, "profile", "", "run what a frozen requirement set holds: resource-server, authorization-server or "+
+		"server-with-bundled-as")
+	f.StringVar(&o.labelFilter, "label-filter", "", "run what a Ginkgo label filter selects, over ids, areas, levels, tiers, roles")
+	f.StringVar(&o.shard, "shard", "", "run one part of the checks: 2/5, or auto, by the numbers of the CI system's parallel jobs; mcpauth "+
+		"merge puts the reports together")
 	f.BoolVar(&o.passive, "passive", false,
 		"only read documents, and judge the answer to a request without credentials: no login, no registration, no attack")
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
-	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host, NAME or NAME:PORT, that may resolve to an address that is not public")
-	f.StringArrayVar(&o.connectTo, "connect-to", nil,
-		"dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that mean it")
-	f.StringVar(&o.userAgent, "user-agent", "",
-		"User-Agent of all requests, in place of one that names the check; neutral: that of an ordinary client")
-	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: ADDRESS:PORT")
-	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
+}
+
+// registerResult registers the flags that say what a run is held to, and what is kept of it.
+func (o *options) registerResult(f *pflag.FlagSet) {
+	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
+	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
+	f.BoolVar(&o.complete, "require-complete", false, "for gates: end with 3 where a selected MUST was not tested")
+	f.StringVar(&o.baseline, "baseline", "", "file of findings that are accepted, each with a reason; they are reported as SUPPRESSED")
+	f.BoolVar(&o.updateBaseline, "update-baseline", false, "write the findings of this run to the baseline file, for you to add the reasons")
+	f.StringArrayVar(&o.reports, "report", nil, reportUsage)
+	f.StringVar(&o.evidence, "evidence", "cited", "exchanges that the reports keep: those that verdicts cite, or all")
+	f.StringVar(&o.history, "history", "", "file to which a line is added for each run; the HTML report shows the trend")
+	f.StringVar(&o.authorizedBy, "authorized-by", "", "who allowed this test, and by which ticket or contract: the reports say so")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict, not only those that need attention")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")
+	f.StringVar(&o.colour, "color", "auto", "auto, always or never")
+}
+
+// registerLimits registers the flags that say how long and how fast a run is.
+func (o *options) registerLimits(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute,
 		"for the whole run; to delete what it registered, it then takes up to 10s more")
 	f.DurationVar(&o.maxWait, "max-wait", 0,
@@ -100,9 +113,20 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.Float64Var(&o.rate, "rate", 0, "requests per second at each host (default 50, in your own network unlimited)")
 	f.Int64Var(&o.seed, "seed", 0, "draw every random value from this number, and test one thing after another: two runs against the "+
 		"reference server give the same report but for the times (in your own network only)")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "show every verdict, not only those that need attention")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "show nothing but errors")
-	f.StringVar(&o.colour, "color", "auto", "auto, always or never")
+}
+
+// registerNetwork registers the flags that say where a run may go.
+func (o *options) registerNetwork(f *pflag.FlagSet) {
+	f.BoolVar(&o.authorized, "i-am-authorized", false,
+		"say that you may sign in, register clients and attack at every host beyond your own network that the run contacts: the target and "+
+			"its authorization server; not needed on loopback and in private networks")
+	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host, NAME or NAME:PORT, that may resolve to an address that is not public")
+	f.StringArrayVar(&o.connectTo, "connect-to", nil,
+		"dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that mean it")
+	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: ADDRESS:PORT")
+	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
+	f.StringVar(&o.userAgent, "user-agent", "",
+		"User-Agent of all requests, in place of one that names the check; neutral: that of an ordinary client")
 }
 
 // fromEnvironment sets every flag that was not given from its twin MCPAUTH_NAME.
@@ -146,28 +170,8 @@ The last line says which, and what to add to test more.`,
 		Args:    cobra.MaximumNArgs(1),
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
 		RunE: func(c *cobra.Command, args []string) error {
-			url := os.Getenv("MCPAUTH_URL")
-			if len(args) == 1 {
-				url = args[0]
-			}
 			o.fleet.given = given(c.Flags())
-			entries, err := o.list(c)
-			if err != nil {
-				return err
-			}
-			switch {
-			case o.fleet.out != "":
-				return o.runFleet(c, entries)
-			case url == "" && len(o.files) == 0:
-				return o.demo(c, reference.Ideal())
-			case len(o.files) > 1 && url != "":
-				return &exit{reports.ExitUsage, errors.New("a URL and several target files: each file names its own")}
-			case len(o.files) > 1:
-				return o.runAll(c)
-			case len(o.files) == 1:
-				o.file = o.files[0]
-			}
-			return o.runOne(c, url)
+			return o.run(c, givenURL(args))
 		},
 	}
 	o.register(c.Flags())
@@ -175,42 +179,83 @@ The last line says which, and what to add to test more.`,
 	return c
 }
 
+// givenURL is the URL of a command, by its argument or by the environment.
+func givenURL(args []string) string {
+	if len(args) == 1 {
+		return args[0]
+	}
+	return os.Getenv("MCPAUTH_URL")
+}
+
+// run tests what the URL and the flags name: a list, several target files, one, a URL, or else the reference server.
+func (o *options) run(c *cobra.Command, url string) error {
+	entries, err := o.list(c)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.fleet.out != "":
+		return o.runFleet(c, entries)
+	case url == "" && len(o.files) == 0:
+		return o.demo(c, reference.Ideal())
+	case len(o.files) > 1 && url != "":
+		return &exit{reports.ExitUsage, errors.New("a URL and several target files: each file names its own")}
+	case len(o.files) > 1:
+		return o.runAll(c)
+	case len(o.files) == 1:
+		o.file = o.files[0]
+	}
+	return o.runOne(c, url)
+}
+
 // list reads --targets, and adds its target files to the others where each has reports of its own.
 func (o *options) list(c *cobra.Command) ([]entry, error) {
-	bad := func(format string, args ...any) ([]entry, error) {
-		return nil, &exit{reports.ExitUsage, fmt.Errorf(format, args...)}
-	}
-	if o.fleet.out == "" {
-		for _, name := range fleetOnly {
-			if c.Flags().Changed(name) {
-				return bad("--%s is for lists whose results go to a folder: give --targets and --out", name)
-			}
-		}
+	err := o.listUsage(c)
+	if err != nil {
+		return nil, &exit{reports.ExitUsage, err}
 	}
 	if o.targets == "" {
-		if o.fleet.out != "" {
-			return bad("--out needs a list: give --targets")
-		}
 		return nil, nil
 	}
 	entries, err := o.listed(c.InOrStdin())
 	if err != nil || o.fleet.out == "" {
 		return entries, errors.Join(err, o.gather(entries))
 	}
+	if err := o.fleetUsage(c); err != nil {
+		return nil, &exit{reports.ExitUsage, err}
+	}
+	return entries, nil
+}
+
+// listUsage reports that --out, or what goes with it, is given without a list, or the other way round.
+func (o *options) listUsage(c *cobra.Command) error {
+	if o.fleet.out != "" && o.targets == "" {
+		return errors.New("--out needs a list: give --targets")
+	}
+	for _, name := range fleetOnly {
+		if o.fleet.out == "" && c.Flags().Changed(name) {
+			return fmt.Errorf("--%s is for lists whose results go to a folder: give --targets and --out", name)
+		}
+	}
+	return nil
+}
+
+// fleetUsage reports a flag that does not go with --out.
+func (o *options) fleetUsage(c *cobra.Command) error {
 	for _, name := range slices.Sorted(maps.Keys(ofOneTarget)) {
 		if changed(c, name) {
-			return bad("--%s does not go with --out: %s", name, ofOneTarget[name])
+			return fmt.Errorf("--%s does not go with --out: %s", name, ofOneTarget[name])
 		}
 	}
 	for _, name := range secretFlags {
 		if changed(c, name) && (name != "register" || o.signIn.allowRegistration) {
-			return bad("--%s would go to every server of the list: write a target file for each server that it is for", name)
+			return fmt.Errorf("--%s would go to every server of the list: write a target file for each server that it is for", name)
 		}
 	}
 	if o.fleet.parallel < 1 || o.fleet.perHost < 1 || o.fleet.totalRate < 0 || o.fleet.totalTimeout < 0 {
-		return bad("--parallel and --per-host: want at least 1; --total-rate and --total-timeout: want no negative number")
+		return errors.New("--parallel and --per-host: want at least 1; --total-rate and --total-timeout: want no negative number")
 	}
-	return entries, nil
+	return nil
 }
 
 // runOne tests one target.
@@ -232,26 +277,6 @@ func (o *options) runOne(c *cobra.Command, url string) error {
 	return o.execute(c, cfg)
 }
 
-func demoCommand() *cobra.Command {
-	var o options
-	var proxy, secure bool
-	c := &cobra.Command{
-		Use: "demo", Short: "Test the embedded reference server", Args: cobra.NoArgs,
-		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
-		RunE: func(c *cobra.Command, _ []string) error {
-			ideal := reference.Ideal()
-			if ideal.Proxy = proxy; secure {
-				ideal.Host = "mcp.example.com"
-			}
-			return o.demo(c, ideal)
-		},
-	}
-	o.some(c.Flags(), append(ofGroups("Selection", "Result", "Reports", "Limits"), "revision", "login", "browser-no-sandbox", "user-agent"))
-	c.Flags().BoolVar(&proxy, "proxy", false, "with an authorization server that is a proxy before a third-party one")
-	c.Flags().BoolVar(&secure, "tls", false, "by https, under a host name as on the internet, with tokens bound to client certificates")
-	return c
-}
-
 // target adds what the target file says, and starts what the target is to trust and to call.
 func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 	if o.file == "" {
@@ -270,93 +295,6 @@ func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 		return nil, &exit{reports.ExitUsage, err}
 	}
 	return func() { stopServices(); stopIssuers() }, nil
-}
-
-// demo runs against the reference server, started on loopback for this one run.
-func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
-	listen := o.addresses(c)
-	documents, err := suites.ServeDocuments(listen(), "")
-	if err != nil {
-		return o.listenError(c, err)
-	}
-	defer documents.Close()
-	tokens, err := suites.ServeIntrospection(listen())
-	if err != nil {
-		return o.listenError(c, err)
-	}
-	defer tokens.Close()
-	api, err := suites.ServeAPI(listen())
-	if err != nil {
-		return o.listenError(c, err)
-	}
-	defer api.Close()
-	verification, err := suites.ServeVerification(listen(), "/verify")
-	if err != nil {
-		return o.listenError(c, err)
-	}
-	defer verification.Close()
-	ideal.VerifyURL = verification.URL()
-	ideal.Policy.Patience, ideal.Behaviour.Patience = time.Second, time.Second // nothing of it is far away, but the machine may be busy
-	if changed(c, "seed") {
-		ideal.Behaviour.LockTime = 200 * time.Millisecond // however slowly one request follows another
-	}
-	rebinding := serveRebinding(documents)
-	if rebinding != nil {
-		defer rebinding.Close()
-		ideal.Behaviour.Resolver = idp.DocumentResolver(rebinding.Address())
-	}
-	ideal.Introspection, ideal.API = tokens.URL(), strings.TrimSuffix(api.URL("/"), "/")
-	ideal.Behaviour.DocumentRoots = idp.DocumentRoots(documents.CA())
-	ideal.Listen = listen()
-	r, err := reference.Start(ideal)
-	if err != nil {
-		return o.listenError(c, fmt.Errorf("the reference server could not be started: %w", err))
-	}
-	defer r.Close()
-	cfg, err := o.config(c, r.URL)
-	if err != nil {
-		return err
-	}
-	// It fetches keys within milliseconds, but for a busy machine, and honours a revocation in a fifth of a second.
-	cfg.OnPart, cfg.KeyWait = seeded.Fakes.StartPart, max(o.maxWait, 10*time.Second)
-	cfg.Patience = cmp.Or(cfg.Patience, time.Second)
-	cfg.Target = withFlags(lab.Target(r), cfg.Target)
-	cfg.Documents, cfg.Introspection, cfg.API, cfg.Verification = documents, tokens, api, verification
-	if ideal.Host != "" {
-		yes := true
-		cfg.RootCAs, cfg.ConnectTo, cfg.AllowIntrusive = r.Roots, r.ConnectTo, &yes
-		cfg.Rate, cfg.Concurrency = 100_000, 32 // it is on loopback whatever its name
-		cfg.Documents = nil                     // a server on the internet rightly fetches nothing from this machine
-	}
-	if ideal.Host == "" {
-		cfg.Rebinding = rebinding
-	}
-	if cfg.Driver == "auto" { // show the whole way where it can be shown
-		if cfg.Driver = "browser"; suites.BrowserFound() != nil {
-			cfg.Driver = "form"
-			notice(c, "the login goes by plain forms: %v", suites.BrowserFound())
-		}
-	}
-	notice(c, "testing the embedded reference server at %s", r.URL)
-	return o.execute(c, cfg)
-}
-
-// addresses are those at which a demo listens: with a seed always the same.
-func (o *options) addresses(c *cobra.Command) func() string {
-	if !changed(c, "seed") {
-		return func() string { return "127.0.0.1:0" }
-	}
-	seeded.Fakes.Seed(o.seed)
-	port := 20_000 + int((o.seed%1_000+1_000)%1_000)*10
-	return func() string { port++; return fmt.Sprintf("127.0.0.1:%d", port) }
-}
-
-// listenError is the error of a demo that cannot listen.
-func (o *options) listenError(c *cobra.Command, err error) error {
-	if changed(c, "seed") {
-		err = fmt.Errorf("%w (with a seed, a demo always listens at the same ports: take another seed, or end the program that uses them)", err)
-	}
-	return &exit{reports.ExitToolFailed, err}
 }
 
 // config makes the configuration of a run from its flags.
@@ -522,9 +460,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	if o.carryOut != nil { // somebody else's run, such as that of certify
 		return o.carryOut(c, cfg)
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(80 << 20) // a whole run stays under 120 MB, and a hostile target under 128 MiB
-	}
+	limitMemory()
 	out, err := o.outputs(c)
 	if err != nil {
 		return err
@@ -534,28 +470,58 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	if err != nil {
 		return err
 	}
-	o.cost(c, cfg)
-	progress := newProgress(c.ErrOrStderr(), o.quiet)
-	cfg.OnNotice = func(text string) { notice(c, "%s", text) }
-	cfg.OnSelected, cfg.OnResult, cfg.CitedOnly = progress.begin, progress.result, o.evidence == "cited"
-	run, err := suites.Run(c.Context(), cfg)
-	progress.end()
-	var usage *suites.UsageError
-	switch {
-	case errors.As(err, &usage):
-		return &exit{reports.ExitUsage, err}
-	case err != nil:
-		return &exit{reports.ExitToolFailed, err}
+	cfg.CitedOnly = o.evidence == "cited"
+	run, err := o.test(c, cfg)
+	if err != nil {
+		return err
 	}
-	if o.updateBaseline {
-		if err := writeBaseline(o.baseline, accepted, run.Run()); err != nil {
-			return &exit{reports.ExitToolFailed, fmt.Errorf("--update-baseline: %w", err)}
-		}
+	if err := o.saveBaseline(accepted, run); err != nil {
+		return &exit{reports.ExitToolFailed, fmt.Errorf("--update-baseline: %w", err)}
 	}
 	run = reports.Held(reports.Accept(run, accepted, time.Now()), o.rule())
 	if o.evidence == "cited" {
 		run = reports.Cited(run)
 	}
+	return o.report(run, out)
+}
+
+// limitMemory keeps a whole run under 120 MB, and one at a hostile target under 128 MiB.
+func limitMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(80 << 20)
+	}
+}
+
+// saveBaseline writes the baseline anew where that was asked for.
+func (o *options) saveBaseline(old []reports.Accepted, run reports.Redacted) error {
+	if !o.updateBaseline {
+		return nil
+	}
+	return writeBaseline(o.baseline, old, run.Run())
+}
+
+// test carries out a run, and shows on standard error how far it is. The error has its exit code.
+func (o *options) test(c *cobra.Command, cfg suites.Config) (reports.Redacted, error) {
+	o.cost(c, cfg)
+	progress := newProgress(c.ErrOrStderr(), o.quiet)
+	cfg.OnNotice = func(text string) { notice(c, "%s", text) }
+	cfg.OnSelected, cfg.OnResult = progress.begin, progress.result
+	run, err := suites.Run(c.Context(), cfg)
+	progress.end()
+	var usage *suites.UsageError
+	switch {
+	case err == nil:
+		return run, nil
+	case errors.Is(c.Context().Err(), context.Canceled): // whatever it was then that could not be done
+		return run, &exit{reports.ExitInterrupted, errors.New("interrupted before the target was tested")}
+	case errors.As(err, &usage):
+		return run, &exit{reports.ExitUsage, err}
+	}
+	return run, &exit{reports.ExitToolFailed, err}
+}
+
+// report writes the reports of a run, and returns its outcome.
+func (o *options) report(run reports.Redacted, out *outputs) error {
 	past, forgotten := o.appendHistory(run)
 	out.options.Past = past
 	if err := errors.Join(out.write(run), forgotten); err != nil {

@@ -100,20 +100,23 @@ func (q *queue) scout(ctx context.Context, first int, test func(entry)) {
 		})
 	}
 	for range scouts {
-		running.Go(func() {
-			for ctx.Err() == nil {
-				switch what, i := q.ahead(first); {
-				case what == ended:
-					return
-				case what == waiting:
-					sleep(ctx, scoutTime/50)
-				case q.silent(ctx, q.entries[i]) && ctx.Err() == nil:
-					found(i)
-				}
-			}
-		})
+		running.Go(func() { q.search(ctx, first, found) })
 	}
 	running.Wait()
+}
+
+// search is the work of one scout.
+func (q *queue) search(ctx context.Context, first int, found func(i int)) {
+	for ctx.Err() == nil {
+		switch what, i := q.ahead(first); {
+		case what == ended:
+			return
+		case what == waiting:
+			sleep(ctx, scoutTime/50)
+		case q.silent(ctx, q.entries[i]) && ctx.Err() == nil:
+			found(i)
+		}
+	}
 }
 
 // sleep waits for a time, or until the context ends.

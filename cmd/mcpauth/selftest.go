@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -34,44 +35,63 @@ func selfTest(c *cobra.Command) error {
 	}
 	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 	defer w.Flush()
-	results := make([]error, len(hostile.Traps))
-	took := make([]time.Duration, len(hostile.Traps))
-	turn := make(chan struct{}, trapsAtOnce)
-	var together sync.WaitGroup
-	for i, trap := range hostile.Traps {
-		turn <- struct{}{}
-		together.Go(func() {
-			started := time.Now()
-			results[i] = spring(c.Context(), program, trap)
-			took[i] = time.Since(started)
-			<-turn
-		})
-	}
-	together.Wait()
 	broken := 0
-	for i, trap := range hostile.Traps {
-		state := "held"
+	for i, s := range springAll(c.Context(), program) {
+		trap, state := hostile.Traps[i], "held"
 		var none *noBrowser
 		switch {
-		case errors.As(results[i], &none):
+		case errors.As(s.err, &none):
 			state = "not tried: " + none.Error()
-		case results[i] != nil:
+		case s.err != nil:
 			broken++
-			state = "BROKEN: " + reports.OneLine(results[i].Error(), 300)
+			state = "BROKEN: " + reports.OneLine(s.err.Error(), 300)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.1f s\t%s\n", trap.Name, trap.Promise, took[i].Seconds(), state)
+		fmt.Fprintf(w, "%s\t%s\t%.1f s\t%s\n", trap.Name, trap.Promise, s.took.Seconds(), state)
 	}
-	if n := linkedModules(); n > mostModules {
+	if !fewModules(w) {
 		broken++
-		fmt.Fprintf(w, "modules\tfew others' code is linked\t\tBROKEN: %d modules, more than %d\n", n, mostModules)
-	} else if n > 0 {
-		fmt.Fprintf(w, "modules\tfew others' code is linked\t\theld: %d modules of at most %d\n", n, mostModules)
 	}
 	if broken > 0 {
 		w.Flush()
 		return &exit{reports.ExitToolFailed, fmt.Errorf("%d promises are broken", broken)}
 	}
 	return nil
+}
+
+// fewModules writes whether few others' code is linked, where this program knows what is.
+func fewModules(w io.Writer) bool {
+	n := linkedModules()
+	switch {
+	case n > mostModules:
+		fmt.Fprintf(w, "modules\tfew others' code is linked\t\tBROKEN: %d modules, more than %d\n", n, mostModules)
+	case n > 0:
+		fmt.Fprintf(w, "modules\tfew others' code is linked\t\theld: %d modules of at most %d\n", n, mostModules)
+	}
+	return n <= mostModules
+}
+
+// sprung is what became of a trap.
+type sprung struct {
+	err  error // nil where the promise was held
+	took time.Duration
+}
+
+// springAll runs a program into every trap, some at once.
+func springAll(ctx context.Context, program string) []sprung {
+	out := make([]sprung, len(hostile.Traps))
+	turn := make(chan struct{}, trapsAtOnce)
+	var together sync.WaitGroup
+	for i, trap := range hostile.Traps {
+		turn <- struct{}{}
+		together.Go(func() {
+			started := time.Now()
+			err := spring(ctx, program, trap)
+			out[i] = sprung{err, time.Since(started)}
+			<-turn
+		})
+	}
+	together.Wait()
+	return out
 }
 
 // mostModules is how many modules of others may be linked.
@@ -161,11 +181,19 @@ func spring(ctx context.Context, program string, trap hostile.Trap) error {
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	args := append(slices.Clone(attack.Args), "--evidence", "all") // whatever is recorded must be free of secrets
-	for _, f := range examined {
-		args = append(args, "--report", f+"="+filepath.Join(dir, "report."+f))
+	o, err := outcomeOf(ctx, program, attack, dir)
+	if err != nil {
+		return err
 	}
-	cmd := exec.CommandContext(ctx, program, args...)
+	if err := readFiles(dir, &o); err != nil {
+		return err
+	}
+	return attack.Judge(o)
+}
+
+// outcomeOf runs a program into a trap, in a directory of its own, to which its reports go.
+func outcomeOf(ctx context.Context, program string, attack *hostile.Attack, dir string) (hostile.Outcome, error) {
+	cmd := exec.CommandContext(ctx, program, argumentsFor(attack, dir)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), attack.Environment...)
 	var out, errs transcript
@@ -175,7 +203,7 @@ func spring(ctx context.Context, program string, trap hostile.Trap) error {
 	defer signal.Stop(heard)
 	started := time.Now()
 	if err := cmd.Start(); err != nil {
-		return err
+		return hostile.Outcome{}, err
 	}
 	if attack.After != nil {
 		go attack.After(process{cmd.Process, &errs})
@@ -183,24 +211,38 @@ func spring(ctx context.Context, program string, trap hostile.Trap) error {
 	over := make(chan struct{})
 	peak := make(chan int64, 1)
 	go func() { peak <- watch(cmd.Process.Pid, over) }()
-	_ = cmd.Wait() // how it ended is judged below
+	_ = cmd.Wait() // how it ended is judged by the trap
 	close(over)
-	o := hostile.Outcome{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: errs.String(), Reports: map[string]string{},
-		Took: time.Since(started), Peak: <-peak}
+	return hostile.Outcome{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: errs.String(), Reports: map[string]string{},
+		Took: time.Since(started), Peak: <-peak}, nil
+}
+
+// argumentsFor are those of an attack, with every report that is examined. Whatever is recorded must be free of secrets.
+func argumentsFor(attack *hostile.Attack, dir string) []string {
+	args := append(slices.Clone(attack.Args), "--evidence", "all")
+	for _, f := range examined {
+		args = append(args, "--report", f+"="+filepath.Join(dir, "report."+f))
+	}
+	return args
+}
+
+// readFiles reads the reports that a program has left in a directory. Other files are strays.
+func readFiles(dir string, o *hostile.Outcome) error {
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, f := range files {
-		if ending := filepath.Ext(f.Name()); f.Name() == "report"+ending && ending != "" {
-			b, err := os.ReadFile(filepath.Join(dir, f.Name()))
-			if err != nil {
-				return err
-			}
-			o.Reports[ending[1:]] = string(b)
+		ending := filepath.Ext(f.Name())
+		if f.Name() != "report"+ending || ending == "" {
+			o.Strays = append(o.Strays, f.Name())
 			continue
 		}
-		o.Strays = append(o.Strays, f.Name())
+		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			return err
+		}
+		o.Reports[ending[1:]] = string(b)
 	}
-	return attack.Judge(o)
+	return nil
 }

@@ -116,56 +116,72 @@ func targetFileOf(name string) (path string, remove func(), err error) {
 }
 
 func serveIDP() *cobra.Command {
-	var listen, audience, preset, key string
+	var f fakeIDP
 	c := &cobra.Command{Use: "idp", Short: "Start the fake authorization server alone", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			p, ok := presets.Named(preset)
-			if !ok {
-				return &exit{reports.ExitUsage, fmt.Errorf("--preset %q: want one of %s", preset, presets.Names())}
-			}
-			l, err := net.Listen("tcp", listen)
-			if err != nil {
-				return &exit{reports.ExitUsage, err}
-			}
-			s, err := idp.New("http://"+l.Addr().String()+p.Path, p.Behaviour())
-			if err != nil {
-				return &exit{reports.ExitToolFailed, err}
-			}
-			if key != "" {
-				text, err := strict.ReadFile(key, mostText)
-				if err == nil {
-					err = s.UseKey(text)
-				}
-				if err != nil {
-					return &exit{reports.ExitUsage, fmt.Errorf("--key: %w", err)}
-				}
-			}
-			p.Prepare(s)
-			s.Resources = []string{audience}
-			for _, client := range p.Clients(s, "http://127.0.0.1:8765/callback") {
-				fmt.Fprintf(c.ErrOrStderr(), "client   %s %s (redirect URI http://127.0.0.1:8765/callback)\n", client[0], client[1])
-			}
-			server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-			go func() { <-c.Context().Done(); _ = server.Close() }()
-			fmt.Fprintf(c.ErrOrStderr(), `issuer   %[1]s
+		RunE: func(c *cobra.Command, _ []string) error { return f.serve(c) }}
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9400", "address to listen on")
+	c.Flags().StringVar(&f.key, "key", "", "file with the RSA key that signs, in PEM (default: one that is published with this program)")
+	c.Flags().StringVar(&f.preset, "preset", "ideal", "in the style of a well-known one: "+presets.Names())
+	c.Flags().StringVar(&f.audience, "audience", "http://127.0.0.1:9300/mcp", "audience of the token that is printed")
+	return c
+}
+
+// fakeIDP is a fake authorization server by its flags.
+type fakeIDP struct{ listen, audience, preset, key string }
+
+func (f *fakeIDP) serve(c *cobra.Command) error {
+	p, ok := presets.Named(f.preset)
+	if !ok {
+		return &exit{reports.ExitUsage, fmt.Errorf("--preset %q: want one of %s", f.preset, presets.Names())}
+	}
+	l, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
+	s, err := idp.New("http://"+l.Addr().String()+p.Path, p.Behaviour())
+	if err != nil {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	if err := f.useKey(s); err != nil {
+		return &exit{reports.ExitUsage, fmt.Errorf("--key: %w", err)}
+	}
+	p.Prepare(s)
+	s.Resources = []string{f.audience}
+	f.introduce(c, p, s)
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go func() { <-c.Context().Done(); _ = server.Close() }()
+	if err := server.Serve(l); err != http.ErrServerClosed {
+		return &exit{reports.ExitToolFailed, err}
+	}
+	return nil
+}
+
+// useKey has the server sign with the key of the file that was given.
+func (f *fakeIDP) useKey(s *idp.Server) error {
+	if f.key == "" {
+		return nil
+	}
+	text, err := strict.ReadFile(f.key, mostText)
+	if err != nil {
+		return err
+	}
+	return s.UseKey(text)
+}
+
+// introduce says how a server comes to trust the issuer, and prints a token.
+func (f *fakeIDP) introduce(c *cobra.Command, p presets.Preset, s *idp.Server) {
+	for _, client := range p.Clients(s, "http://127.0.0.1:8765/callback") {
+		fmt.Fprintf(c.ErrOrStderr(), "client   %s %s (redirect URI http://127.0.0.1:8765/callback)\n", client[0], client[1])
+	}
+	fmt.Fprintf(c.ErrOrStderr(), `issuer   %[1]s
 keys     %[3]s/jwks
 manner   %[4]s
 users    alice %[5]s, bob %[6]s
 
 To make a server trust it, configure issuer %[1]s, JWKS URL %[3]s/jwks,
 algorithm RS256 and audience %[2]s. The line below is a token for that audience.
-`, s.Issuer, audience, strings.TrimSuffix(s.Issuer, "/"), p.Says, idp.Alice.Password, idp.Bob.Password)
-			fmt.Fprintln(c.OutOrStdout(), s.Mint("alice", audience, []string{"notes:read", "notes:write"}, nil))
-			if err := server.Serve(l); err != http.ErrServerClosed {
-				return &exit{reports.ExitToolFailed, err}
-			}
-			return nil
-		}}
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9400", "address to listen on")
-	c.Flags().StringVar(&key, "key", "", "file with the RSA key that signs, in PEM (default: one that is published with this program)")
-	c.Flags().StringVar(&preset, "preset", "ideal", "in the style of a well-known one: "+presets.Names())
-	c.Flags().StringVar(&audience, "audience", "http://127.0.0.1:9300/mcp", "audience of the token that is printed")
-	return c
+`, s.Issuer, f.audience, strings.TrimSuffix(s.Issuer, "/"), p.Says, idp.Alice.Password, idp.Bob.Password)
+	fmt.Fprintln(c.OutOrStdout(), s.Mint("alice", f.audience, []string{"notes:read", "notes:write"}, nil))
 }
 
 // serveRebinding answers for names whose address changes, beside the documents of a demo; nil where the machine has no

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -33,12 +34,7 @@ func (s *signIn) register(f *pflag.FlagSet) {
 	f.StringVar(&s.secondUsername, "second-username", "", "a second user, so that checks across users can run")
 	f.StringVar(&s.secondPasswordEnv, "second-password-env", "MCPAUTH_SECOND_PASSWORD",
 		"name of the environment variable with the second user's password")
-	f.StringVar(&s.clientID, "client-id", "", "a client registered at the authorization server by hand")
-	f.StringVar(&s.clientSecretEnv, "client-secret-env", "MCPAUTH_CLIENT_SECRET",
-		"name of the environment variable with that client's secret, if it has one")
-	f.StringVar(&s.clientMethod, "client-auth-method", "",
-		"how that client authenticates: none, client_secret_basic or client_secret_post (default: by whether it has a secret)")
-	f.StringVar(&s.redirectURI, "redirect-uri", "", "the redirect URI of that client")
+	s.registerClient(f)
 	f.StringSliceVar(&s.scopes, "scope", nil, "scopes to request at login (default: the challenge's, then the resource's)")
 	f.BoolVar(&s.allowRegistration, "register", false,
 		"allow clients to be registered at the authorization server (default: on loopback, and with --username)")
@@ -50,13 +46,23 @@ func (s *signIn) register(f *pflag.FlagSet) {
 	f.StringVar(&s.recipe, "login-recipe", "",
 		"file that says what the browser does on login pages that cannot be understood by themselves (its form: mcpauth schema recipe)")
 	f.BoolVar(&s.noSandbox, "browser-no-sandbox", false, "run the browser without its sandbox, as root in a container needs")
+	f.DurationVar(&s.patience, "patience", 0, "how long a revocation may take to have its effect (default 5s)")
+}
+
+// registerClient registers the flags that say as which client users sign in.
+func (s *signIn) registerClient(f *pflag.FlagSet) {
+	f.StringVar(&s.clientID, "client-id", "", "a client registered at the authorization server by hand")
+	f.StringVar(&s.clientSecretEnv, "client-secret-env", "MCPAUTH_CLIENT_SECRET",
+		"name of the environment variable with that client's secret, if it has one")
+	f.StringVar(&s.clientMethod, "client-auth-method", "",
+		"how that client authenticates: none, client_secret_basic or client_secret_post (default: by whether it has a secret)")
+	f.StringVar(&s.redirectURI, "redirect-uri", "", "the redirect URI of that client")
 	f.StringVar(&s.cimdListen, "cimd-listen", "",
 		"serve client ID metadata documents at this address, such as 127.0.0.1:9444, for the authorization server to fetch")
 	f.StringVar(&s.cimdURL, "cimd-url", "", "the https URL under which the authorization server reaches that address (default: the address "+
 		"itself)")
 	f.StringVar(&s.cimdCA, "cimd-ca-file", "",
 		"write the certificate authority of that address to this file before the run, for the authorization server to trust")
-	f.DurationVar(&s.patience, "patience", 0, "how long a revocation may take to have its effect (default 5s)")
 }
 
 // apply reads the secrets and fills the configuration.
@@ -78,6 +84,14 @@ func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
 	if changed(c, "register") {
 		cfg.Register = &s.allowRegistration
 	}
+	return errors.Join(s.addUsers(cfg), s.addClient(cfg))
+}
+
+// addUsers adds the users who sign in, with their passwords.
+func (s *signIn) addUsers(cfg *suites.Config) error {
+	if s.secondUsername != "" && s.username == "" {
+		return fmt.Errorf("--second-username needs --username")
+	}
 	for _, u := range []struct{ name, flag, password, oneTime string }{
 		{s.username, "--username", s.passwordEnv, s.oneTimeEnv}, {s.secondUsername, "--second-username", s.secondPasswordEnv, ""},
 	} {
@@ -94,9 +108,11 @@ func (s *signIn) apply(c *cobra.Command, cfg *suites.Config) error {
 		}
 		cfg.Users = append(cfg.Users, user)
 	}
-	if s.secondUsername != "" && s.username == "" {
-		return fmt.Errorf("--second-username needs --username")
-	}
+	return nil
+}
+
+// addClient adds the client that was registered by hand, with its secret.
+func (s *signIn) addClient(cfg *suites.Config) error {
 	if s.clientID == "" {
 		return nil
 	}

@@ -42,34 +42,21 @@ Without FILE it reads the files in the usual places.`,
 }
 
 func fromRegistry(c *cobra.Command, paths []string) error {
+	all, complete, err := readRegistries(c, paths)
+	if err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
 	var entries []entry
-	unusable, own, complete := 0, 0, false
-	for _, path := range paths {
-		b, err := readInput(path, c.InOrStdin())
-		if err != nil {
-			return &exit{reports.ExitUsage, err}
+	own := 0
+	for _, u := range all.urls {
+		if suites.Own(u) {
+			own++
+			continue
 		}
-		found, err := readRegistry(b)
-		if err != nil {
-			return &exit{reports.ExitUsage, fmt.Errorf("%s: %w", path, err)}
-		}
-		for _, u := range found.urls {
-			if suites.Own(u) {
-				own++
-				continue
-			}
-			entries = append(entries, entry{URL: u})
-		}
-		unusable += found.unusable
-		complete = complete || found.next == ""
+		entries = append(entries, entry{URL: u})
 	}
-	if unusable > 0 {
-		notice(c, "%s left out: the URL has variables, or cannot be used", reports.Count(unusable, "remote"))
-	}
-	if own > 0 {
-		notice(c, "%s left out: a registry names what is in your own network; list it in a file of your own if it is yours",
-			reports.Count(own, "remote"))
-	}
+	leftOut(c, all.unusable, "remote", "the URL has variables, or cannot be used")
+	leftOut(c, own, "remote", "a registry names what is in your own network; list it in a file of your own if it is yours")
 	if !complete {
 		notice(c, "every page names another one (nextCursor): the list is not complete")
 	}
@@ -77,6 +64,30 @@ func fromRegistry(c *cobra.Command, paths []string) error {
 		return &exit{reports.ExitToolFailed, err}
 	}
 	return printEntries(c, entries)
+}
+
+// readRegistries reads the pages of a registry. They are complete where one names no further page.
+func readRegistries(c *cobra.Command, paths []string) (all registryList, complete bool, err error) {
+	for _, path := range paths {
+		b, err := readInput(path, c.InOrStdin())
+		if err != nil {
+			return all, false, err
+		}
+		found, err := readRegistry(b)
+		if err != nil {
+			return all, false, fmt.Errorf("%s: %w", path, err)
+		}
+		all.urls, all.unusable = append(all.urls, found.urls...), all.unusable+found.unusable
+		complete = complete || found.next == ""
+	}
+	return all, complete, nil
+}
+
+// leftOut says how many were left out, if any, and why.
+func leftOut(c *cobra.Command, n int, of, why string) {
+	if n > 0 {
+		notice(c, "%s left out: %s", reports.Count(n, of), why)
+	}
 }
 
 func printEntries(c *cobra.Command, entries []entry) error {
@@ -93,39 +104,41 @@ func fromClients(c *cobra.Command, paths []string) error {
 	if !given {
 		paths = usualConfigurations()
 	}
-	var all clientServers
+	all, err := readClients(c, paths, given)
+	if err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
+	if !given {
+		notice(c, "read %d files: %s", len(paths), strings.Join(paths, ", "))
+	}
+	leftOut(c, all.local, "server", "run as a local command, without authorization to test")
+	leftOut(c, all.unusable, "server", "the URL has variables, or cannot be used")
+	leftOut(c, len(all.keyed), "server", fmt.Sprintf("the path of the URL may hold a key (%s); list the URL yourself if it does not",
+		reports.OneLine(strings.Join(all.keyed, ", "), 300)))
+	var entries []entry
+	for _, u := range all.urls {
+		entries = append(entries, entry{URL: u})
+	}
+	return printEntries(c, entries)
+}
+
+// readClients reads the servers of several configurations. One that the user has not named may be unreadable.
+func readClients(c *cobra.Command, paths []string, given bool) (all clientServers, err error) {
 	for _, path := range paths {
 		b, err := readInput(path, c.InOrStdin())
 		if err != nil {
-			return &exit{reports.ExitUsage, err}
+			return all, err
 		}
 		found, err := readClient(b)
 		if err != nil && given {
-			return &exit{reports.ExitUsage, fmt.Errorf("%s: %w", path, err)}
+			return all, fmt.Errorf("%s: %w", path, err)
 		} else if err != nil {
 			notice(c, "%s: %v", path, err)
 		}
 		all.urls, all.keyed = append(all.urls, found.urls...), append(all.keyed, found.keyed...)
 		all.local, all.unusable = all.local+found.local, all.unusable+found.unusable
 	}
-	if !given {
-		notice(c, "read %d files: %s", len(paths), strings.Join(paths, ", "))
-	}
-	if all.local > 0 {
-		notice(c, "%s left out: run as a local command, without authorization to test", reports.Count(all.local, "server"))
-	}
-	if all.unusable > 0 {
-		notice(c, "%s left out: the URL has variables, or cannot be used", reports.Count(all.unusable, "server"))
-	}
-	if len(all.keyed) > 0 {
-		notice(c, "%s left out: the path of the URL may hold a key (%s); list the URL yourself if it does not",
-			reports.Count(len(all.keyed), "server"), reports.OneLine(strings.Join(all.keyed, ", "), 300))
-	}
-	var entries []entry
-	for _, u := range all.urls {
-		entries = append(entries, entry{URL: u})
-	}
-	return printEntries(c, entries)
+	return all, nil
 }
 
 // usualConfigurations are the configurations of MCP clients that are in their usual places.
@@ -138,8 +151,7 @@ func usualConfigurations() []string {
 	if err != nil {
 		config = filepath.Join(home, ".config")
 	}
-	var out []string
-	for _, path := range []string{
+	return slices.DeleteFunc([]string{
 		".mcp.json",
 		filepath.Join(".vscode", "mcp.json"),
 		filepath.Join(".cursor", "mcp.json"),
@@ -151,12 +163,10 @@ func usualConfigurations() []string {
 		filepath.Join(config, "Claude", "claude_desktop_config.json"),
 		filepath.Join(config, "Code", "User", "mcp.json"),
 		filepath.Join(config, "zed", "settings.json"),
-	} {
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			out = append(out, path)
-		}
-	}
-	return out
+	}, func(path string) bool {
+		info, err := os.Stat(path)
+		return err != nil || !info.Mode().IsRegular()
+	})
 }
 
 // clientServers are the servers in the configuration of a client.
@@ -290,35 +300,43 @@ func argumentsOf(server map[string]any) (out []string) {
 func withoutComments(b []byte) []byte {
 	var out bytes.Buffer
 	for i := 0; i < len(b); {
-		switch rest := b[i:]; {
-		case rest[0] == '"':
-			n := stringLength(rest)
-			out.Write(rest[:n])
+		rest := b[i:]
+		if n := commentLength(rest); n > 0 {
 			i += n
-		case bytes.HasPrefix(rest, []byte("//")):
-			n := bytes.IndexByte(rest, '\n')
-			if n < 0 {
-				return out.Bytes()
-			}
-			i += n
-		case bytes.HasPrefix(rest, []byte("/*")):
-			n := bytes.Index(rest[2:], []byte("*/"))
-			if n < 0 {
-				return out.Bytes()
-			}
-			i += n + 4
-		case rest[0] == ']' || rest[0] == '}':
+			continue
+		}
+		n := 1
+		switch rest[0] {
+		case '"':
+			n = stringLength(rest)
+		case ']', '}':
 			if t := bytes.TrimRight(out.Bytes(), " \t\r\n"); bytes.HasSuffix(t, []byte(",")) {
 				out.Truncate(len(t) - 1)
 			}
-			out.WriteByte(rest[0])
-			i++
-		default:
-			out.WriteByte(rest[0])
-			i++
 		}
+		out.Write(rest[:n])
+		i += n
 	}
 	return out.Bytes()
+}
+
+// commentLength is that of the comment with which a text begins; 0 where it begins with none. One without an end goes to the end.
+func commentLength(b []byte) int {
+	begin, end := []byte("//"), []byte("\n")
+	if bytes.HasPrefix(b, []byte("/*")) {
+		begin, end = []byte("/*"), []byte("*/")
+	}
+	if !bytes.HasPrefix(b, begin) {
+		return 0
+	}
+	n := bytes.Index(b[len(begin):], end)
+	switch {
+	case n < 0:
+		return len(b)
+	case string(end) == "\n":
+		return len(begin) + n // the line ends there still
+	}
+	return len(begin) + n + len(end)
 }
 
 // stringLength is the length of the JSON string that a text begins with, with its quotes.

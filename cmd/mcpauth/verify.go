@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/mcpauth/conformance/fixtures/releases"
 	"github.com/mcpauth/conformance/reports"
@@ -41,7 +42,11 @@ Exit status: 0 the bundle verifies; 1 it does not, and each reason is said; 2 us
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },
 		RunE:    func(c *cobra.Command, args []string) error { return v.run(c, args[0]) },
 	}
-	f := c.Flags()
+	v.register(c.Flags())
+	return c
+}
+
+func (v *verification) register(f *pflag.FlagSet) {
 	f.StringVar(&v.key, "key", "", "the vendor's public key, in PEM")
 	f.BoolVar(&v.unsigned, "unsigned", false,
 		"verify everything but the signature, which somebody else checks (cosign, mcpauth-verify-keyless)")
@@ -53,7 +58,6 @@ Exit status: 0 the bundle verifies; 1 it does not, and each reason is said; 2 us
 	f.BoolVar(&v.attested, "list-attested", false, "list the verdicts that are attested, not re-judged")
 	f.StringArrayVar(&v.badges, "badge", nil, "write the badge to a file: .svg, or .json for the endpoint of shields.io (repeatable)")
 	f.StringVar(&v.summary, "summary", "", "write an in-toto Simple Verification Result to a file, for registries")
-	return c
 }
 
 func (v *verification) run(c *cobra.Command, dir string) error {
@@ -143,13 +147,8 @@ func (v *verification) say(c *cobra.Command, out *bundle.Verification) {
 	for _, n := range out.Notices {
 		line("notice: %s", n)
 	}
-	if cert := out.Certification; cert != nil && out.OK {
-		line("VERIFIED: %s %s by %s meets %s, as far as it applies", cert.Product.Product, cert.Product.Version, cert.Product.Vendor, cert.Set)
-		line("tested: %s on %s; expires on %s", cert.Target, cert.Finished.Format(time.DateOnly), cert.Expires.Format(time.DateOnly))
-		for _, a := range cert.NotApplicable {
-			line("does not apply: %s (%s): %s", a.ID, a.Level, a.Why)
-		}
-		line("signature: %s; made by %s", signatureOf(out), madeBy(out))
+	if out.Certification != nil && out.OK {
+		sayVerified(line, out)
 	}
 	if out.Rejudged.Steps > 0 {
 		line("%s", rejudged(out))
@@ -163,6 +162,17 @@ func (v *verification) say(c *cobra.Command, out *bundle.Verification) {
 			line("%s: %s: %s", how, id, out.Because[id])
 		}
 	}
+}
+
+// sayVerified writes what a bundle that verifies certifies.
+func sayVerified(line func(format string, args ...any), out *bundle.Verification) {
+	cert := out.Certification
+	line("VERIFIED: %s %s by %s meets %s, as far as it applies", cert.Product.Product, cert.Product.Version, cert.Product.Vendor, cert.Set)
+	line("tested: %s on %s; expires on %s", cert.Target, cert.Finished.Format(time.DateOnly), cert.Expires.Format(time.DateOnly))
+	for _, a := range cert.NotApplicable {
+		line("does not apply: %s (%s): %s", a.ID, a.Level, a.Why)
+	}
+	line("signature: %s; made by %s", signatureOf(out), madeBy(out))
 }
 
 func madeBy(out *bundle.Verification) string {
