@@ -45,6 +45,11 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		"errors about the response type are in the fragment": {behaving(func(b *idp.Behaviour) { b.FragmentErrors = true }), nil,
 			"AS-AUTHZ-STATE-ON-ERROR",
 			reports.Pass},
+		"an answer that is not a page does not refuse": {behaving(puzzling(func(q url.Values) bool {
+			return !strings.HasPrefix(q.Get("redirect_uri"), "http://127.0.0.1:8765/callback")
+		})), nil, "AS-AUTHZ-REDIRECT-UNREGISTERED", reports.Inconclusive},
+		"an answer that is not a page does not say that a client is unknown": {behaving(puzzlingForOthers), nil, "AS-DCR-CLIENT-USABLE",
+			reports.Inconclusive},
 	})
 }
 
@@ -123,4 +128,30 @@ func withUnsignedObjects(b *idp.Behaviour) {
 			q.Set("state", claims.State)
 		}
 	})
+}
+
+// puzzling answers some authorization requests with a text that is not a page, as a server does that is overloaded.
+func puzzling(when func(q url.Values) bool) func(b *idp.Behaviour) {
+	return func(b *idp.Behaviour) {
+		b.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/authorize") && when(r.URL.Query()) {
+					w.Header().Set("Content-Type", "text/plain")
+					_, _ = w.Write([]byte("One moment, please."))
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
+}
+
+// puzzlingForOthers is puzzling for every client but the first that comes.
+func puzzlingForOthers(b *idp.Behaviour) {
+	var first atomic.Pointer[string]
+	puzzling(func(q url.Values) bool {
+		id := q.Get("client_id")
+		first.CompareAndSwap(nil, &id)
+		return *first.Load() != id
+	})(b)
 }

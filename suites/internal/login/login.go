@@ -264,32 +264,33 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 		}
 	}
 	w.out.Hops = append(w.out.Hops, Hop{status, w.req.Method, w.req.URL, target, w.carries})
-	if rest, ok := answers(w.route.RedirectURI, target); ok {
+	keeps := status == 307 || status == 308 // method and body
+	switch rest, ok := answers(w.route.RedirectURI, target); {
+	case ok:
 		w.answered(target, rest)
 		return true
+	case w.route.Until != nil && w.route.Until(target), err != nil || w.leaves(from, to):
+		return w.elsewhere(target, "the browser is sent to %s", target)
+	case keeps && to.Host != from.Host:
+		return w.elsewhere(target, "a POST is redirected to another origin with %d", status)
+	case keeps:
+		w.req.URL = target
+	default:
+		w.req, w.carries = wire.Request{Method: "GET", URL: target}, false
 	}
-	if w.route.Until != nil && w.route.Until(target) {
-		w.out.Location = target
-		w.end(Elsewhere, "the browser is sent to %s", target)
-		return true
-	}
-	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host != from.Host &&
-		(Reserved(to.Hostname()) || w.sameHostAsAnswer(to)) {
-		w.out.Location = target
-		w.end(Elsewhere, "the browser is sent to %s", target)
-		return true
-	}
-	if status == 307 || status == 308 {
-		if to.Host == from.Host {
-			w.req.URL = target
-			return false
-		}
-		w.out.Location = target
-		w.end(Elsewhere, "a POST is redirected to another origin with %d", status)
-		return true
-	}
-	w.req, w.carries = wire.Request{Method: "GET", URL: target}, false
 	return false
+}
+
+// leaves reports that a redirect goes where no page of a login is.
+func (w *walk) leaves(from, to *url.URL) bool {
+	return to.Scheme != "http" && to.Scheme != "https" || to.Host != from.Host && (Reserved(to.Hostname()) || w.sameHostAsAnswer(to))
+}
+
+// elsewhere ends the walk at an address to which it does not go.
+func (w *walk) elsewhere(target, format string, args ...any) bool {
+	w.out.Location = target
+	w.end(Elsewhere, format, args...)
+	return true
 }
 
 // sameHostAsAnswer keeps the walk from calling the client's own redirect host with a wrong address.
@@ -480,32 +481,13 @@ func (w *walk) login(p *Page, f *Form) bool {
 		return true
 	}
 	values := f.Values()
-	again := false
-	if in := f.User(); in != nil {
-		again = again || w.names > 1
-		w.names++
-		values.Set(in.Name, w.User.Name)
-	}
-	if in := f.Password(); in != nil {
-		again = again || w.words > 0
-		w.words++
-		w.out.Typed = true
-		values.Set(in.Name, w.User.Password)
-	}
+	again := w.enterPassword(f, &values)
 	if in := f.OneTime(); in != nil && f.Password() == nil {
 		again = again || w.codes > 0
-		if w.User.OneTime == "" {
-			w.end(Refused, "the page %q asks for a second factor, and the user has none here", p.Title)
+		if why := w.enterCode(p, in, &values); why != "" {
+			w.end(Refused, "%s", why)
 			return true
 		}
-		code, err := oneTimeCode(w.User.OneTime, time.Now())
-		if err != nil {
-			w.end(Refused, "the secret of the second factor cannot be used: %v", err)
-			return true
-		}
-		w.codes++
-		w.Secrets.Add("one_time_code", in.Name+"="+code)
-		values.Set(in.Name, code)
 	}
 	if again {
 		w.end(Refused, "the login page came again: %q", Shorten(p.Text))
@@ -518,6 +500,37 @@ func (w *walk) login(p *Page, f *Form) bool {
 	w.out.SignedIn = true
 	w.submit(p, f.pressed(pressed), values)
 	return false
+}
+
+// enterPassword enters the name and the password, as far as the page asks for them, and reports that it asked before.
+func (w *walk) enterPassword(f *Form, values *oauth.Form) (again bool) {
+	if in := f.User(); in != nil {
+		again = w.names > 1
+		w.names++
+		values.Set(in.Name, w.User.Name)
+	}
+	if in := f.Password(); in != nil {
+		again = again || w.words > 0
+		w.words++
+		w.out.Typed = true
+		values.Set(in.Name, w.User.Password)
+	}
+	return again
+}
+
+// enterCode enters the code of the second factor, or says why there is none.
+func (w *walk) enterCode(p *Page, in *Input, values *oauth.Form) (why string) {
+	if w.User.OneTime == "" {
+		return fmt.Sprintf("the page %q asks for a second factor, and the user has none here", p.Title)
+	}
+	code, err := oneTimeCode(w.User.OneTime, time.Now())
+	if err != nil {
+		return fmt.Sprintf("the secret of the second factor cannot be used: %v", err)
+	}
+	w.codes++
+	w.Secrets.Add("one_time_code", in.Name+"="+code)
+	values.Set(in.Name, code)
+	return ""
 }
 
 func (w *walk) consent(p *Page, f *Form, b Input) bool {
