@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -87,7 +88,7 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 }
 
 // lateRequest is a number of requests that every whole run exceeds by far.
-const lateRequest = 600
+const lateRequest = 1500
 
 // countdown ends when a target has been asked so often.
 type countdown struct {
@@ -110,6 +111,26 @@ func (m *countdown) wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// A run that is interrupted before it knows where its target is says that, and nothing of a mistake of the user's.
+func TestAnInterruptionIsNoMistakeOfTheUser(t *testing.T) {
+	t.Parallel()
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = silent.Close() })
+	c := exec.Command(binary, "run", "https://mcp.example.com/mcp", "--dns", silent.LocalAddr().String(), "--username", "alice", "-q")
+	c.Env = append(os.Environ(), "MCPAUTH_PASSWORD=alice-7-looking-glass")
+	var errs bytes.Buffer
+	c.Stderr = &errs
+	require.NoError(t, c.Start())
+	_, _, err = silent.ReadFrom(make([]byte, 512)) // it asks for the address
+	require.NoError(t, err)
+	require.NoError(t, c.Process.Signal(syscall.SIGINT))
+	_ = c.Wait()
+	assert.Equal(t, 130, c.ProcessState.ExitCode(), errs.String())
+	assert.Contains(t, errs.String(), "interrupted")
+	assert.NotContains(t, errs.String(), "--i-am-authorized")
 }
 
 // Where a report cannot be written whole, there is none, and the run has failed.
