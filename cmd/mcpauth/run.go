@@ -492,7 +492,7 @@ func limitMemory() {
 	}
 }
 
-// saveBaseline writes the baseline anew where that was asked for.
+// saveBaseline writes the baseline again where that was asked for.
 func (o *options) saveBaseline(old []reports.Accepted, run reports.Redacted) error {
 	if !o.updateBaseline {
 		return nil
