@@ -40,10 +40,10 @@ func demoCommand() *cobra.Command {
 func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	listen := o.addresses(c)
 	services, err := serveDemo(listen)
-	defer services.Close()
 	if err != nil {
 		return o.listenError(c, err)
 	}
+	defer services.Close()
 	services.tell(&ideal)
 	ideal.Policy.Patience, ideal.Behaviour.Patience = time.Second, time.Second // nothing of it is far away, but the machine may be busy
 	if changed(c, "seed") {
@@ -81,9 +81,10 @@ type demoServices struct {
 	closers              []func()
 }
 
-// serveDemo starts the services. Beside an error are those that were started before.
+// serveDemo starts the services.
 func serveDemo(listen func() string) (s *demoServices, err error) {
 	s = &demoServices{}
+	defer s.closeIf(&err)
 	if s.documents, err = suites.ServeDocuments(listen(), ""); err != nil {
 		return s, err
 	}
@@ -110,6 +111,13 @@ func serveDemo(listen func() string) (s *demoServices, err error) {
 func (s *demoServices) Close() {
 	for _, c := range s.closers {
 		c()
+	}
+}
+
+// closeIf ends the services after an error.
+func (s *demoServices) closeIf(err *error) {
+	if *err != nil {
+		s.Close()
 	}
 }
 
