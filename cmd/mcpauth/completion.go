@@ -43,10 +43,13 @@ func fixedWords() map[string][]string {
 	}
 	return map[string][]string{
 		"only": ids, "skip": ids, "revision": requirements.Revisions, "profile": profiles.Names(), "preset": presetNames, "design": designNames,
-		"fail-on": {"must", "should", "practice", "none"}, "color": {"auto", "always", "never"},
-		"login": {"auto", "browser", "form", "manual"}, "format": {"table", "json"}, "tier": {"T0", "T1", "T2", "T3"},
-		"level":  {"MUST", "SHOULD", "MAY", "BCP"},
-		"report": {"html", "markdown", "junit", "json", "ndjson", "sarif", "har", "github", "badge", "console", "matrix"},
+		"fail-on": {"must", "should", "practice", "none"},
+		"color":   {"auto", "always", "never"},
+		"login":   {"auto", "browser", "form", "manual"},
+		"format":  {"table", "json"},
+		"tier":    {"T0", "T1", "T2", "T3"},
+		"level":   {"MUST", "SHOULD", "MAY", "BCP"},
+		"report":  {"html", "markdown", "junit", "json", "ndjson", "sarif", "har", "github", "badge", "console", "matrix"},
 	}
 }
 
