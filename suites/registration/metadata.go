@@ -118,8 +118,7 @@ var refuseBody = expect.That("a refusal with HTTP 4xx", func(ex *reports.Exchang
 
 // survive expects an answer that is no server error, or a connection that the server closes on purpose.
 var survive = expect.That("an answer that is no server error", func(ex *reports.Exchange) string {
-	closed := expect.CutOff(ex) || strings.Contains(ex.Error, "closed the connection")
-	if s := expect.Status(ex); s >= 500 || s == 0 && !closed {
+	if s := expect.Status(ex); s >= 500 || s == 0 && !expect.HungUp(ex) {
 		return expect.Describe(ex)
 	}
 	return ""

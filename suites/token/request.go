@@ -252,8 +252,7 @@ func survivesOversizedRequests(t *T) {
 }
 
 var turnAway = expect.That("HTTP 4xx, or the connection closed", func(ex *reports.Exchange) string {
-	closed := expect.CutOff(ex) || strings.Contains(ex.Error, "closed the connection")
-	if s := expect.Status(ex); s == 0 && closed || s >= 300 && s < 500 || s == 501 {
+	if s := expect.Status(ex); expect.HungUp(ex) || s >= 300 && s < 500 || s == 501 {
 		return ""
 	}
 	return expect.Describe(ex)

@@ -38,8 +38,7 @@ func failure(ex *reports.Exchange) requirements.Failure {
 const ours requirements.Failure = "mcpauth"
 
 func isOurs(failed string) bool {
-	return failed == wire.ErrBudget.Error() || failed == wire.ErrRoom.Error() || failed == errLimited.Error() || failed == wire.Canceled ||
-		strings.HasPrefix(failed, login.BrowserFailed)
+	return wire.Ours(failed) || failed == errLimited.Error() || strings.HasPrefix(failed, login.BrowserFailed)
 }
 
 // anyShowsNothing is a failure among what a finding rests on that the requirement is not about; nil for none.

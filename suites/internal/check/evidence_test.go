@@ -5,9 +5,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
+	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
 // beside judges a value in a check of which a request was answered with HTTP 500.
@@ -30,4 +33,43 @@ func TestWhatAListenerSawCountsWhateverFailed(t *testing.T) {
 func TestAValueOfUnknownOriginCountsOnlyWhereNothingFailed(t *testing.T) {
 	assert.Equal(t, reports.Inconclusive, beside(t, func(t *T) { t.Expect(1).To(never) }))
 	assert.Equal(t, reports.Fail, verdict(t, func(t *T) { t.Expect(1).To(never) }).Verdict)
+}
+
+// Only what the target did counts as its failure.
+func TestFailuresAreTold(t *testing.T) {
+	answered := &reports.Response{Status: 200}
+	for says, c := range map[string]struct {
+		ex   reports.Exchange
+		want requirements.Failure
+	}{
+		"an answer":            {reports.Exchange{Response: answered}, ""},
+		"HTTP 500":             {reports.Exchange{Response: &reports.Response{Status: 500}}, requirements.ServerError},
+		"HTTP 429":             {reports.Exchange{Response: &reports.Response{Status: 429}}, requirements.RateLimit},
+		"closed":               {reports.Exchange{Error: wire.Closed}, requirements.NoAnswer},
+		"reset":                {reports.Exchange{Error: wire.Reset}, requirements.NoAnswer},
+		"closed in the answer": {reports.Exchange{Response: answered, Error: wire.ClosedWithin}, requirements.NoAnswer},
+		"no room":              {reports.Exchange{Response: answered, Error: wire.ErrRoom.Error()}, ours},
+		"no budget":            {reports.Exchange{Error: wire.ErrBudget.Error()}, ours},
+		"the run ended":        {reports.Exchange{Error: wire.Canceled}, ours},
+		"only reads":           {reports.Exchange{Error: wire.ErrPassive.Error()}, ours},
+		"no port":              {reports.Exchange{Error: "mcpauth could not connect: no port of this machine is free for it"}, ours},
+		"a private address":    {reports.Exchange{Error: (&wire.Refused{Host: "as.example"}).Error()}, ours},
+		"the browser":          {reports.Exchange{Error: login.BrowserFailed + ": crashed"}, ours},
+	} {
+		assert.Equal(t, c.want, failure(&c.ex), says)
+	}
+}
+
+// A requirement about crashes accuses nobody of an answer that mcpauth cut, or of what this machine could not send.
+func TestTroublesOfThisMachineAreNoCrash(t *testing.T) {
+	crash := expect.That("no crash", func(ex *reports.Exchange) string { return expect.Describe(ex) })
+	for _, says := range []string{wire.ErrRoom.Error(), wire.ErrPassive.Error(), wire.Canceled, "mcpauth could not connect: x"} {
+		got := verdict(t, func(t *T) {
+			t.failures = []requirements.Failure{requirements.NoAnswer, requirements.ServerError}
+			ex := &reports.Exchange{Number: 2, Check: t.id, Error: says}
+			t.transcript = append(t.transcript, ex)
+			t.Expect(ex).To(crash)
+		})
+		assert.Equal(t, reports.Inconclusive, got.Verdict, says)
+	}
 }

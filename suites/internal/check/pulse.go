@@ -48,7 +48,7 @@ func (w *World) Stopped() string {
 func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 	for _, ex := range exchanges {
 		u, err := document.ParseURL(ex.Request.URL)
-		if err != nil || ctx.Err() != nil || ex.Error == wire.ErrBudget.Error() {
+		if err != nil || ctx.Err() != nil || failure(ex) == ours {
 			continue
 		}
 		origin := document.Origin(u)

@@ -95,11 +95,18 @@ func aboutAuthorization(text string) bool {
 }
 
 // Crashed reports a server error, a broken connection or a hang where an answer was due.
-func Crashed(ex *reports.Exchange) bool { return ex.Response == nil || ex.Response.Status >= 500 }
+func Crashed(ex *reports.Exchange) bool {
+	return ex.Response == nil || ex.Error != "" || ex.Response.Status >= 500
+}
 
 // CutOff reports that the server reset the connection of a message that it had not read to the end, as one may do that refuses a
 // message for its size (RFC 9110 section 15.5.14). A process that ends does so after it has read the message.
 func CutOff(ex *reports.Exchange) bool { return ex.Response == nil && ex.Error == wire.Reset }
+
+// HungUp reports that the server ended the connection in place of an answer, read to the end or not.
+func HungUp(ex *reports.Exchange) bool {
+	return ex.Response == nil && (ex.Error == wire.Reset || ex.Error == wire.Closed)
+}
 
 // OpenedSilently reports that a stream was neither refused nor begun: its connection stayed open.
 func OpenedSilently(ex *reports.Exchange) bool { return ex.Response == nil && ex.Error == wire.Silent }

@@ -2,12 +2,9 @@ package wire
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -122,6 +119,5 @@ func strains(status int, err error) bool {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF) ||
-		errors.Is(err, io.ErrUnexpectedEOF)
+	return isAny(err, resets) || isAny(err, refusals) || err != nil && brokenOff(err) || asksForLess(err)
 }

@@ -21,12 +21,10 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -425,7 +423,7 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 		return err
 	}
 	if u := hr.URL; u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("scheme %q is never dialled", u.Scheme)
+		return neverDialled(u.Scheme)
 	}
 	for _, f := range c.header(hr.URL, check, req.Header) {
 		hr.Header[http.CanonicalHeaderKey(f.Name)] = append(hr.Header[http.CanonicalHeaderKey(f.Name)], f.Value)
@@ -592,9 +590,13 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 	out.Header = c.keptFields(out.Header)
 	body := io.Reader(resp.Body)
 	if coding := strings.ToLower(resp.Header.Get("Content-Encoding")); coding == "gzip" || coding == "deflate" {
-		z, err := newBounded(resp.Body, coding, c.opt.Limits.Ratio)
+		packed := bufio.NewReader(resp.Body)
+		if _, err := packed.Peek(1); err == io.EOF { // an empty body, which is not packed
+			return out, nil
+		}
+		z, err := newBounded(packed, coding, c.opt.Limits.Ratio)
 		if err != nil {
-			return out, err
+			return out, fmt.Errorf("the body %w: %w", errBrokenOff, err)
 		}
 		body = z
 	}
@@ -614,7 +616,7 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 		return out, ErrRoom
 	}
 	if err != nil {
-		return out, fmt.Errorf("the body broke off: %w", err)
+		return out, fmt.Errorf("the body %w: %w", errBrokenOff, err)
 	}
 	return out, nil
 }
@@ -707,7 +709,7 @@ func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *rep
 			if req.Peek > 0 || errors.Is(err, io.EOF) || isClosed(req.Close) {
 				return nil
 			}
-			return fmt.Errorf("the event stream broke off: %w", err)
+			return fmt.Errorf("the event stream %w: %w", errBrokenOff, err)
 		}
 	}
 }
@@ -740,7 +742,7 @@ func (c *Client) raw(ctx context.Context, req Request, message []byte, ex *repor
 	}
 	port, ok := map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	if !ok {
-		return fmt.Errorf("scheme %q is never dialled", u.Scheme)
+		return neverDialled(u.Scheme)
 	}
 	conn, err := c.dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)))
 	if err != nil {
@@ -758,12 +760,10 @@ func (c *Client) raw(ctx context.Context, req Request, message []byte, ex *repor
 		}
 		conn = tc
 	}
-	if _, err := conn.Write(message); err != nil {
-		return err
-	}
+	_, unsent := conn.Write(message) // a server may answer before it has read everything, and close the connection
 	resp, err := finalAnswer(bufio.NewReader(io.LimitReader(conn, c.opt.Limits.Header+c.opt.Limits.Body)), req.Method)
 	if err != nil {
-		return err
+		return cmp.Or(unsent, err)
 	}
 	resp.Body = struct {
 		io.Reader
@@ -897,70 +897,3 @@ func (b *bounded) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// Canceled is what is said of a request whose run or check ended.
-const Canceled = "canceled"
-
-// Reset is what is said of a connection that the server closed while it had not read the whole request.
-const Reset = "the server reset the connection without an answer"
-
-// plain says in words what went wrong.
-func plain(err error) string {
-	var dns *net.DNSError
-	var unknown x509.UnknownAuthorityError
-	var invalid x509.CertificateInvalidError
-	var host x509.HostnameError
-	var netErr net.Error
-	var record tls.RecordHeaderError
-	switch {
-	case errors.Is(err, ErrBudget), errors.Is(err, ErrRoom), errors.Is(err, errSilent):
-		return err.Error()
-	case errors.As(err, &unknown):
-		return "TLS: the certificate is signed by an authority that this machine does not trust; if it is yours, give it with --ca-file"
-	case errors.As(err, &host):
-		return "TLS: " + host.Error()
-	case errors.As(err, &invalid):
-		return "TLS: " + invalid.Error()
-	case errors.As(err, &record):
-		return "the server does not speak TLS at this port: is it an http URL?"
-	case alert.MatchString(err.Error()):
-		return refusedCertificate(alert.FindStringSubmatch(err.Error())[1])
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nobody listens at this address (connection refused): is the server running, and the port right?"
-	case errors.As(err, &dns):
-		return "the name " + dns.Name + " does not resolve"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
-		return "no whole answer within the time limit"
-	case errors.Is(err, context.Canceled):
-		return Canceled
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		errors.Is(err, net.ErrClosed): // the reader has seen the reset first, and closed the connection under the writer
-		return Reset
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		strings.Contains(err.Error(), "server closed idle connection"): // net/http exports no name for it
-		return "the server closed the connection without an answer"
-	}
-	return malformed.ReplaceAllString(err.Error(), "$1…")
-}
-
-// alert is an alert of the server about the certificate of the client (RFC 8446 section 6.2), which has no type of its own.
-var alert = regexp.MustCompile(`remote error: tls: (certificate required|bad certificate|unsupported certificate|revoked certificate|` +
-	`expired certificate|unknown certificate|unknown certificate authority|handshake failure)$`)
-
-// refusedCertificate says what an alert about the client's certificate means.
-func refusedCertificate(alert string) string {
-	switch alert {
-	case "certificate required":
-		return "TLS: the server, or a gate in front of it, demands a client certificate: give one with --client-cert and " +
-			"--client-key, which show it at the target's origin only"
-	case "handshake failure":
-		return "TLS: the server ends the handshake. Either it has no cipher in common with mcpauth, or it, or a gate in front of it, demands " +
-			"a client certificate: give one with --client-cert and --client-key, which show it at the target's origin only"
-	}
-	return "TLS: the server, or a gate in front of it, refuses the client certificate (" + alert + "): at the target's origin, " +
-		"--client-cert and --client-key give another one"
-}
-
-// malformed is what net/http says of an answer that it cannot read, with the beginning of what it quotes: the rest may be a
-// secret.
-var malformed = regexp.MustCompile(`(?s)(malformed [^"]*".{0,10}).+`)

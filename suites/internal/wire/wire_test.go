@@ -560,7 +560,7 @@ func TestErrorsAreSentences(t *testing.T) {
 	defer s.Close()
 	s.Config.ErrorLog = nil
 	assert.Contains(t, get(client(wire.Limits{}), s.URL).Error, "an authority that this machine does not trust")
-	assert.Contains(t, get(client(wire.Limits{}), "ftp://127.0.0.1/").Error, "never dialled")
+	assert.Contains(t, get(client(wire.Limits{}), "ftp://127.0.0.1/").Error, "not dialled")
 }
 
 func TestRawBytesAreSentAsTheyAre(t *testing.T) {
@@ -617,7 +617,7 @@ func TestFetchSendsNoLineBreaks(t *testing.T) {
 	assert.Contains(t, ex.Error, "line break")
 	assert.Contains(t, client(wire.Limits{}).Do(context.Background(), "TEST",
 		wire.Request{Method: "GET", URL: "ftp://127.0.0.1/", Fetch: true}).Error,
-		"never dialled")
+		"not dialled")
 }
 
 func TestDeflateIsRead(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,11 +65,14 @@ func overPlain(t *testing.T) []way {
 		{"timeout", faults.Fault{Dial: silent, Within: silence}},
 		{"timeout within the body", faults.Fault{Dial: stalled, Within: silence}},
 		{"not HTTP", faults.Fault{Dial: say("220 ready\r\n")}},
+		{"an odd chunk", faults.Fault{Dial: answer("200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{")}},
+		{"not packed", faults.Fault{Dial: answer("200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n{}")}},
 		{"500", faults.Fault{Dial: answer("500 Internal Server Error\r\nConnection: close\r\n\r\nthe database is gone")}},
 		{"502", faults.Fault{Dial: answer("502 Bad Gateway\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<h1>Bad Gateway</h1>")}},
 		{"503", faults.Fault{Dial: answer("503 Service Unavailable\r\nRetry-After: 0\r\nConnection: close\r\n\r\n")}},
 		{"429", faults.Fault{Dial: answer("429 Too Many Requests\r\nRetry-After: 0\r\nConnection: close\r\n\r\n")}},
 		{"limit of requests", faults.Fault{Err: wire.ErrBudget}},
+		{"no port is free", faults.Fault{Err: syscall.EADDRNOTAVAIL}},
 	}
 }
 
@@ -85,17 +89,26 @@ func overTLS(t *testing.T, own tls.Certificate) []way {
 	go func() { _ = resetting.Serve(l) }()
 	t.Cleanup(func() { _ = resetting.Close() })
 	clear := misbehaving(t, func(c net.Conn) { reading(c); _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); finish(c) })
-	leaving := misbehaving(t, func(c net.Conn) {
-		secure := tls.Server(c, config)
-		_, _ = secure.Read(make([]byte, 1)) // the connection preface (RFC 9113 section 3.4)
-		_, _ = secure.Write(slices.Concat([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}, []byte{0, 0, 8, 7, 0, 0, 0, 0, 0}, make([]byte, 8)))
-	})
+	writing := func(frames ...byte) string {
+		return misbehaving(t, func(c net.Conn) {
+			secure := tls.Server(c, config)
+			_, _ = secure.Read(make([]byte, 1)) // the connection preface (RFC 9113 section 3.4)
+			_, _ = secure.Write(append([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}, frames...))
+			_ = c.SetReadDeadline(time.Now().Add(silence))
+			_, _ = io.Copy(io.Discard, secure)
+		})
+	}
+	leaving := writing(append([]byte{0, 0, 8, 7, 0, 0, 0, 0, 0}, make([]byte, 8)...)...)
+	refusing := writing(0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7)
+	breaking := writing(0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	return []way{
 		{"TLS: none", faults.Fault{Dial: clear}},
 		{"TLS: closed", faults.Fault{Dial: misbehaving(t, hangingUp)}},
 		{"TLS: another authority", faults.Fault{Dial: foreign.Listener.Addr().String()}},
 		{"HTTP/2: stream reset", faults.Fault{Dial: l.Addr().String()}},
 		{"HTTP/2: GOAWAY", faults.Fault{Dial: leaving, Within: 5 * silence}},
+		{"HTTP/2: refused stream", faults.Fault{Dial: refusing, Within: 5 * silence}},
+		{"HTTP/2: a frame that breaks a rule", faults.Fault{Dial: breaking, Within: 5 * silence}},
 	}
 }
 
@@ -203,7 +216,7 @@ func isAbout(about *requirements.Requirement, run *reports.Run, r reports.Result
 // failureOf is the way in which an exchange failed; none of those that a requirement may be about where mcpauth failed itself.
 func failureOf(ex *reports.Exchange) requirements.Failure {
 	switch {
-	case ex == nil || ex.Error == wire.ErrBudget.Error() || strings.HasPrefix(ex.Error, "the browser failed"):
+	case ex == nil || wire.Ours(ex.Error) || strings.HasPrefix(ex.Error, "the browser failed"):
 		return ""
 	case ex.Response == nil || ex.Error != "":
 		return requirements.NoAnswer
