@@ -73,3 +73,34 @@ func TestTroublesOfThisMachineAreNoCrash(t *testing.T) {
 		assert.Equal(t, reports.Inconclusive, got.Verdict, says)
 	}
 }
+
+// putTogether is a value that a check makes of several answers.
+type putTogether struct{ shown *reports.Exchange }
+
+func (p putTogether) Evidence() *reports.Exchange { return p.shown }
+
+// A value that is put together from several answers counts only where none of its row's failed.
+func TestAValueOfSeveralAnswersCountsOnlyWhereNoneFailed(t *testing.T) {
+	bad := expect.That("another value", func(putTogether) string { return "this one" })
+	for _, c := range []struct {
+		failedIn string
+		want     reports.Verdict
+	}{
+		{"the row", reports.Inconclusive},
+		{"an earlier row", reports.Fail},
+	} {
+		got := verdict(t, func(t *T) {
+			Each(t, Cases[string]{{"an earlier row", ""}, {"the row", ""}}, func(t *T, _ string) {
+				ok := &reports.Exchange{Number: 3, Check: t.id, Response: &reports.Response{Status: 200}}
+				t.transcript = append(t.transcript, ok)
+				if RowOf(t) == c.failedIn {
+					t.transcript = append(t.transcript, &reports.Exchange{Number: 4, Check: t.id, Response: &reports.Response{Status: 500}})
+				}
+				if RowOf(t) == "the row" {
+					t.Expect(putTogether{ok}).To(bad)
+				}
+			})
+		})
+		assert.Equal(t, c.want, got.Verdict, c.failedIn)
+	}
+}

@@ -61,9 +61,10 @@ func (t *T) row(name string, part func()) {
 	if !slices.Contains(t.tried, full) {
 		t.tried = append(t.tried, full)
 	}
-	depth := len(t.rows)
+	depth, outerBegan := len(t.rows), t.rowBegan
+	t.rowBegan = len(t.transcript)
 	defer func() {
-		t.rows = t.rows[:depth-1]
+		t.rows, t.rowBegan = t.rows[:depth-1], outerBegan
 		switch p := recover().(type) {
 		case nil:
 		case stop:

@@ -137,6 +137,7 @@ type T struct {
 	intrusive  bool // the check strains whatever it sends to
 	cleanups   []func()
 	rows       []string // the rows that are under way, the innermost last
+	rowBegan   int      // how long the transcript was when the innermost began
 	tried      []string // the rows so far, in order
 	undecided  []undecided
 	headline   string // what every report begins with, if the check fails
@@ -837,8 +838,8 @@ func (a Assertion) record(ex *reports.Exchange, expected, observed string, advic
 		t.leave(about, t.showsNothing(ex, expected), reports.Inconclusive)
 		return
 	}
-	if ex == nil && !witnessed(a.actual) { // what the value comes from is not known: it may be what failed
-		if failed := t.anyShowsNothing(t.own()); failed != nil {
+	if !witnessed(a.actual) {
+		if failed := t.anyShowsNothing(a.basis(ex)); failed != nil {
 			t.spoilt = true
 			t.leave(about, t.showsNothing(failed, expected), reports.Inconclusive)
 			return
@@ -851,6 +852,22 @@ func (a Assertion) record(ex *reports.Exchange, expected, observed string, advic
 	}
 	t.findings = append(t.findings, f)
 	t.step(reports.BasisStep{Outcome: reports.BodyFound, About: f.About, Exchange: f.Exchange, Advice: advice, Finding: &f})
+}
+
+// basis is what a value may come from beside the exchange that shows it: where none does, whatever the check sent; where the check
+// put it together from several answers, whatever the row sent.
+func (a Assertion) basis(shows *reports.Exchange) []*reports.Exchange {
+	if shows == nil {
+		return a.t.own()
+	}
+	switch a.actual.(type) {
+	case expect.JWT, *Grant, *Flow:
+		return nil
+	case expect.Evidence:
+		earlier := a.t.transcript[:a.t.rowBegan]
+		return slices.DeleteFunc(a.t.own(), func(ex *reports.Exchange) bool { return slices.Contains(earlier, ex) })
+	}
+	return nil
 }
 
 // own are the exchanges that the check itself brought about.

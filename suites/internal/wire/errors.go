@@ -136,10 +136,13 @@ func ofTheNetwork(err error) string {
 // end (RFC 9113 sections 7 and 8.1).
 var unprocessed = []http2.ErrCode{http2.ErrCodeNo, http2.ErrCodeRefusedStream, http2.ErrCodeEnhanceYourCalm, http2.ErrCodeCancel}
 
+//lint:ignore SA1019 the error that the transport returns has no other name
+type goAway = http2.GoAwayError
+
 // asksForLess reports that a server refuses a stream of HTTP/2 since there are too many.
 func asksForLess(err error) bool {
 	var stream http2.StreamError
-	var leaves http2.GoAwayError
+	var leaves goAway
 	return errors.As(err, &stream) && (stream.Code == http2.ErrCodeRefusedStream || stream.Code == http2.ErrCodeEnhanceYourCalm) ||
 		errors.As(err, &leaves) && leaves.ErrCode == http2.ErrCodeEnhanceYourCalm
 }
@@ -147,7 +150,7 @@ func asksForLess(err error) bool {
 // ofHTTP2 are the ways in which HTTP/2 ends a stream or a connection. What a server writes into GOAWAY is left out.
 func ofHTTP2(err error) string {
 	var stream http2.StreamError
-	var leaves http2.GoAwayError
+	var leaves goAway
 	var broken http2.ConnectionError
 	switch {
 	case errors.As(err, &stream):

@@ -79,7 +79,8 @@ func TestWhatGoesWrongHasOneName(t *testing.T) {
 		"an odd status": {saying("HTTP/1.1 2x0 OK\r\n\r\n"), "malformed"},
 		"an odd chunk":  {saying(head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{"), "the body broke off: invalid byte in chunk length"},
 		"an odd length": {saying(head + "Content-Length: many\r\n\r\n{"), "bad Content-Length"},
-		"not packed":    {saying(head + "Content-Encoding: gzip\r\n\r\n{\"a\":\"as it is\"}"), "the body broke off: content-encoding gzip: gzip: invalid header"},
+		"not packed": {saying(head + "Content-Encoding: gzip\r\n\r\n{\"a\":\"as it is\"}"),
+			"the body broke off: content-encoding gzip: gzip: invalid header"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +140,7 @@ func TestWhatGoesWrongOverHTTP2HasOneName(t *testing.T) {
 		"GOAWAY: INTERNAL_ERROR":     {leave(1, http2.ErrCodeInternal), wire.Closed},
 		"GOAWAY: PROTOCOL_ERROR":     {leave(0, http2.ErrCodeProtocol), wire.Closed},
 		"GOAWAY: ENHANCE_YOUR_CALM":  {leave(1, http2.ErrCodeEnhanceYourCalm), wire.Reset},
-		"a frame that breaks a rule": {func(f *http2.Framer, _ uint32) { _ = f.WriteRawFrame(http2.FrameWindowUpdate, 0, 0, make([]byte, 4)) }, "HTTP/2"},
+		"a frame that breaks a rule": {breakARule, "HTTP/2"},
 		"stream: within the body":    {withinBody(reset(http2.ErrCodeInternal)), wire.ClosedWithin},
 		"GOAWAY: within the body":    {withinBody(leave(1, http2.ErrCodeInternal)), wire.ClosedWithin},
 	} {
@@ -157,6 +158,11 @@ func TestWhatGoesWrongOverHTTP2HasOneName(t *testing.T) {
 			assert.False(t, wire.Ours(ex.Error), ex.Error)
 		})
 	}
+}
+
+// breakARule opens a window by nothing (RFC 9113 section 6.9).
+func breakARule(f *http2.Framer, _ uint32) {
+	_ = f.WriteRawFrame(http2.FrameWindowUpdate, 0, 0, make([]byte, 4))
 }
 
 // withinBody answers with a header and a part of a body before the end.
