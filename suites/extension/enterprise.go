@@ -172,13 +172,18 @@ func refusesWrongAssertions(t *T) {
 		{"for a foreign resource", claims(map[string]any{"resource": Attacker})},
 	}, expect.RefuseGrant("invalid_target", "invalid_grant"))
 	once := claims(nil)
-	good.Send(once)
+	first := good.Send(once)
 	Each(t, Cases[string]{
 		{"without a resource, which MCP's extension requires", claims(map[string]any{"resource": nil})},
 		{"without jti", claims(map[string]any{"jti": nil})},
 		{"valid for ten years", claims(map[string]any{"exp": time.Now().Add(10 * 365 * 24 * time.Hour).Unix()})},
 		{"for the second time", once},
-	}, func(t *T, assertion string) { t.Expect(good.Send(assertion)).Ideally(expect.RefuseGrant()) })
+	}, func(t *T, assertion string) {
+		if assertion == once && !expect.IssueTokens().Judge(first).Met {
+			t.Inconclusive("the first time is answered with %s", expect.Describe(expect.ExchangeOf(first)))
+		}
+		t.Expect(good.Send(assertion)).Ideally(expect.RefuseGrant())
+	})
 }
 
 // wrongIdentityClaims are assertions with a good signature, of another type or with one claim that is wrong (ID-JAG section 4.4.1).

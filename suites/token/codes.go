@@ -75,11 +75,20 @@ var oneWinner = expect.That("one token response for one code", func(won int) str
 	return fmt.Sprintf("%d of 10 requests sent at once got tokens", won)
 })
 
+// replayed are the tokens for a code that comes back; nil for a refusal. Where neither comes, the server may not have seen the code.
+func replayed(t *T, g *Grant) *oauth.Tokens {
+	ex := t.AS.Redeem(g)
+	if expect.Crashed(ex) {
+		t.Inconclusive("a code that comes back is answered with %s", expect.Describe(ex))
+	}
+	return t.AS.Tokens(ex, g.Client)
+}
+
 // OAuth 2.1 section 4.1.3: a code that comes back was stolen, or its tokens were.
 func revokesOnReplay(t *T) {
 	g := t.AS.MustAuthorize(t.AS.ForRefresh())
 	tokens := t.AS.MustRedeem(g)
-	if t.AS.Tokens(t.AS.Redeem(g), g.Client) != nil {
+	if replayed(t, g) != nil {
 		t.NotApplicable("the code can be redeemed twice (AS-TOKEN-CODE-SINGLE-USE)")
 	}
 	if tokens.Refresh != "" {
@@ -99,7 +108,7 @@ func revokesOnReplay(t *T) {
 func revokesRefreshedOnReplay(t *T) {
 	g := t.AS.MustAuthorize(t.AS.ForRefresh())
 	newest := t.AS.MustRefresh(t.AS.MustRedeem(g))
-	t.AS.Tokens(t.AS.Redeem(g), g.Client)
+	replayed(t, g)
 	ex := t.AS.Refresh(newest)
 	t.AS.Tokens(ex, g.Client)
 	t.Expect(ex, "the refreshed refresh token of a replayed code").Ideally(expect.RefuseGrant())
