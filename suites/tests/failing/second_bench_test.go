@@ -40,7 +40,6 @@ func BenchmarkSecondLook(b *testing.B) {
 			require.NoError(b, err)
 			cpu[i] += processorTime(b) - before
 			requests[i] += redacted.Run().Requests
-			r.Close()
 			if !once {
 				accusations = len(accused(redacted.Run()))
 			}
