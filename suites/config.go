@@ -71,7 +71,7 @@ type Config struct {
 	// report.
 	UserAgent string
 
-	// Timeout is that of the whole run; 10 minutes if zero.
+	// Timeout is that of the whole run; if zero 10 minutes, and longer at a target that is slow in everything.
 	Timeout time.Duration
 	// MaxWait is how long a check may wait for something to expire where there is no Clock; 0: not at all.
 	MaxWait time.Duration

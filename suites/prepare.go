@@ -35,6 +35,7 @@ type preparation struct {
 	run     reports.Run
 	started time.Time
 	cancel  context.CancelFunc
+	endless context.Context // the run without the limit of its time
 	client  *wire.Client
 	reach   wire.Reach // of the target
 	secrets *reports.Secrets
@@ -76,7 +77,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		s.abandon()
 		return ctx, nil, err
 	}
-	return ctx, s, err
+	return s.atItsPace(ctx, u), s, err
 }
 
 // begin makes the world of the checks; where it does not, the run does not begin.
@@ -97,13 +98,40 @@ func (s *preparation) begin(ctx context.Context, cfg *Config, u *url.URL) error 
 
 // limit ends the run at its time, and watches the clock.
 func (s *preparation) limit(ctx context.Context) context.Context {
-	limit := context.WithTimeout
+	s.endless, s.cancel = context.WithCancel(ctx)
+	s.clock = watchClock(s.endless, *wallClock.Load())
+	return s.within(cmp.Or(s.cfg.Timeout, ordinaryTime))
+}
+
+// within is the run with a limit of its time, from now on.
+func (s *preparation) within(limit time.Duration) context.Context {
+	with := context.WithTimeout
 	if s.cfg.Shared != nil {
-		limit = deadline.With // what the run waits for others is not its own time
+		with = deadline.With // what the run waits for others is not its own time
 	}
-	ctx, s.cancel = limit(ctx, cmp.Or(s.cfg.Timeout, 10*time.Minute))
-	s.clock = watchClock(ctx, *wallClock.Load())
+	ctx, end := with(s.endless, limit)
+	before := s.cancel
+	s.cancel = func() { end(); before() }
 	return ctx
+}
+
+// ordinaryTime is that of a run, where the user names none.
+const ordinaryTime = 10 * time.Minute
+
+// answers is how many answers, one after another, a run may wait for beyond its ordinary time.
+const answers = 1200
+
+// atItsPace gives the run more time at a target that is slow in everything, and says so, unless the user has limited it.
+func (s *preparation) atItsPace(ctx context.Context, target *url.URL) context.Context {
+	quickest := s.client.Quickest(ctx, target)
+	more := answers * quickest
+	if s.cfg.Timeout != 0 || more < time.Minute || ctx.Err() != nil {
+		return ctx
+	}
+	limit := (ordinaryTime + more).Round(time.Minute)
+	s.say(fmt.Sprintf("your server takes at least %v for an answer: the run may take up to %.0f minutes; limit it with --timeout",
+		quickest.Round(100*time.Millisecond), limit.Minutes()))
+	return s.within(limit - time.Since(s.started))
 }
 
 // abandon frees what a run holds that does not begin.
@@ -418,7 +446,8 @@ func (s *preparation) finish(ctx context.Context) reports.Redacted {
 
 // endedEarly reports that a check gave this reason because the run ended while it was under way.
 func endedEarly(reason string) bool {
-	return strings.Contains(reason, "the time for this check is over") || strings.Contains(reason, context.Canceled.Error()) ||
+	return strings.Contains(reason, "the time for this check is over") || strings.Contains(reason, "the time for this run is over") ||
+		strings.Contains(reason, context.Canceled.Error()) ||
 		strings.Contains(reason, "the run ended before")
 }
 

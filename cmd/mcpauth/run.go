@@ -104,8 +104,9 @@ func (o *options) registerResult(f *pflag.FlagSet) {
 
 // registerLimits registers the flags that say how long and how fast a run is.
 func (o *options) registerLimits(f *pflag.FlagSet) {
-	f.DurationVar(&o.timeout, "timeout", 10*time.Minute,
-		"for the whole run; to delete what it registered, it then takes up to 10s more")
+	f.DurationVar(&o.timeout, "timeout", 0,
+		"for the whole run (default 10m, and longer at a server that is slow in everything); to delete what it registered, it then takes up "+
+			"to 10s more")
 	f.DurationVar(&o.maxWait, "max-wait", 0,
 		"how long a check may wait for a code or a token to expire (default: not at all), and for a key set to be fetched again (at least 35s)")
 	f.IntVar(&o.maxRequests, "max-requests", 12_000, "for the whole run")

@@ -50,7 +50,7 @@ type outcome struct {
 }
 
 // OrdinaryTimeout is that of a check that does not wait for something to expire.
-const OrdinaryTimeout = 30 * time.Second
+const OrdinaryTimeout = time.Minute
 
 // Start begins the checks with the given ids.
 func (e *Engine) Start(ctx context.Context, ids []string) {
@@ -279,6 +279,14 @@ type job struct {
 	revisions []string // judged by this execution, oldest first
 }
 
+// name is one that no other execution has.
+func (j job) name(r *requirements.Requirement) string {
+	if r.Judged == requirements.PerRevision {
+		return r.ID + string(j.wire) + j.revisions[0]
+	}
+	return r.ID + string(j.wire)
+}
+
 func (e *Engine) run(ctx context.Context, c *Check) {
 	s := e.slots[c.Requirement.ID]
 	jobs, absent := e.jobs(c.Requirement)
@@ -298,14 +306,30 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 		}
 		e.settle(s, o)
 	}
-	e.perform(c, jobs, perform)
+	e.perform(e.atOnce(ctx, c), jobs, perform)
 }
 
-// perform has the jobs of a check done one after another, or at once where the same time passes for all of them.
-func (e *Engine) perform(c *Check, jobs []job, perform func(i int)) {
+// slow is how long the quickest answer takes of a target at which a run mostly waits.
+const slow = 200 * time.Millisecond
+
+// atOnce reports that the jobs of a check need not wait for one another: where the same time passes on both wires, or where the
+// target is slow.
+func (e *Engine) atOnce(ctx context.Context, c *Check) bool {
+	switch {
+	case e.World.Seeded():
+		return false
+	case slices.Contains(c.Requirement.Needs, "clock"):
+		return true
+	}
+	timed := slices.ContainsFunc(c.Requirement.Needs, func(n string) bool { return n == "time" || n == "time-in-part" })
+	return c.Requirement.Alone == "" && !timed && e.World.Client.Quickest(ctx, e.World.Survey.URL) >= slow
+}
+
+// perform has the jobs of a check done one after another, or at once.
+func (e *Engine) perform(atOnce bool, jobs []job, perform func(i int)) {
 	var together sync.WaitGroup
 	for i := range jobs {
-		if !e.World.Seeded() && slices.Contains(c.Requirement.Needs, "clock") { // the same time passes on both wires
+		if atOnce {
 			together.Go(func() { perform(i) })
 		} else {
 			perform(i)
@@ -452,10 +476,11 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	if e.World.Seeded() {
 		e.World.BeginPart(r.ID + " " + string(j.wire) + strings.Join(j.revisions, " "))
 	}
-	ctx, cancel := deadline.With(session.OwnedBy(ctx, r.ID+string(j.wire)), e.time(ctx))
+	run := ctx
+	ctx, cancel := deadline.With(session.OwnedBy(ctx, j.name(r)), e.time(ctx))
 	defer cancel()
 	t := newT(ctx, e.World, r.ID, j.wire, j.revisions[len(j.revisions)-1])
-	t.failures = r.Evidence
+	t.failures, t.run = r.Evidence, run
 	ended := t.carryOut(c)
 	t.sealed = true
 	for _, ex := range t.transcript {

@@ -341,7 +341,7 @@ func (t AuthorizationServer) Authorize(edits ...Edit) *Grant {
 // mustBeAnswered ends the check where a request in a browser got no answer.
 func (t *T) mustBeAnswered(o *login.Outcome) {
 	if t.ctx.Err() != nil {
-		t.Inconclusive("the time for this check is over")
+		t.timeIsOver()
 	}
 	if o.Stage == login.Failed {
 		t.Inconclusive("%s", ended(o.Stage, o.Why))

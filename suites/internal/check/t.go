@@ -123,6 +123,7 @@ type T struct {
 	basis
 	token      string // the user's, as this check uses it
 	ctx        context.Context
+	run        context.Context // of which the check is a part
 	id         string
 	transcript []*reports.Exchange
 	lent       []*reports.Exchange // that others look at too
@@ -252,9 +253,17 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 		t.Inconclusive("the target limits requests to %s (HTTP %d, Retry-After %q): lift the limit for the test, or run fewer checks at a "+
 			"time with --only", endpoint(req.URL), ex.Response.Status, expect.Header(ex, "Retry-After"))
 	case t.ctx.Err() != nil:
-		t.Inconclusive("the time for this check is over")
+		t.timeIsOver()
 	}
 	return ex
+}
+
+// timeIsOver ends the check when its own time is over, or that of the whole run.
+func (t *T) timeIsOver() {
+	if t.run != nil && t.run.Err() != nil {
+		t.Inconclusive("the time for this run is over: raise it with --timeout")
+	}
+	t.Inconclusive("the time for this check is over")
 }
 
 // mustBeThere ends the check where the target no longer answers.
@@ -282,7 +291,7 @@ func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
 	t.sent(t.ctx, out...)
 	t.mustBeThere()
 	if t.ctx.Err() != nil {
-		t.Inconclusive("the time for this check is over")
+		t.timeIsOver()
 	}
 	return out
 }
@@ -303,6 +312,9 @@ func (t *T) idle(d time.Duration) {
 
 // AtItsPace is how long something may take at the target that usually ends within a time: longer at one that is slow in everything.
 func AtItsPace(t *T, usually time.Duration) time.Duration {
+	if t.Client == nil {
+		return usually
+	}
 	return t.Client.AtItsPace(t.ctx, t.Survey.URL, usually)
 }
 

@@ -692,7 +692,9 @@ func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, strin
 		s.clients[name] = e
 	}
 	s.mu.Unlock()
-	e.once.Do(func() { e.client, e.why = s.find(ctx, kind) })
+	made := deadline.Pause(ctx) // who waits for a client that another check registers spends none of its own time
+	defer made()
+	e.once.Do(func() { made(); e.client, e.why = s.find(ctx, kind) })
 	return e.client, e.why
 }
 

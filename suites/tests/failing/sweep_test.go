@@ -193,16 +193,24 @@ func (s *sweep) run(t *testing.T, cfg suites.Config) {
 		t.Errorf("request %d (onwards: %v) fails: %s", s.number, s.onwards, lost)
 	}
 	for _, r := range run.Results {
-		w := s.way(r.ID + r.Wire)
 		if r.Verdict != reports.Fail && r.Verdict != reports.Warn && r.Verdict != reports.Errored {
 			continue
 		}
+		w := s.way(executionOf(r))
 		if about, ok := requirements.Lookup(r.ID); ok && isAbout(about, run, r) {
 			continue
 		}
 		t.Errorf("request %d (onwards: %v) fails, %s: %s %s %s: %s\n%+v",
 			s.number, s.onwards, w.name, r.Verdict, r.ID, r.Wire, r.Reason, r.Findings)
 	}
+}
+
+// executionOf is the execution that a result comes from.
+func executionOf(r reports.Result) string {
+	if q, ok := requirements.Lookup(r.ID); ok && q.Judged == requirements.PerRevision {
+		return r.ID + r.Wire + r.Revisions[0]
+	}
+	return r.ID + r.Wire
 }
 
 // isAbout reports that each finding of a result is a failure that the requirement is about.
@@ -233,7 +241,7 @@ func withAtLeast(sent map[string]int, n int) []string {
 	ids := map[string]bool{}
 	for execution, its := range sent {
 		if its >= n {
-			id := strings.TrimSuffix(strings.TrimSuffix(execution, "stateless"), "stateful")
+			id, _, _ := strings.Cut(execution, "state") // stateful or stateless
 			ids[id] = true
 		}
 	}
