@@ -34,7 +34,7 @@ func chosen(t *testing.T, all []row) []row {
 	case what == "" && whole.All() && !testing.Short(): // the race detector makes a run ten times as long
 		return sample(all, 40)
 	case what == "":
-		return sample(all, 160)
+		return sample(all, 320)
 	case what == "touched":
 		what = strings.Join(touched(t), ",")
 	}
@@ -105,5 +105,5 @@ func TestSharesMakeTheWhole(t *testing.T) {
 		assert.Equal(t, 1, seen[r.Name], r.Name)
 	}
 	assert.NotEmpty(t, sample(all, 40))
-	assert.NotEmpty(t, sample(all, 160))
+	assert.NotEmpty(t, sample(all, 320))
 }

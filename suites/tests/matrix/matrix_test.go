@@ -16,6 +16,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/flaws"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/against"
@@ -95,10 +96,15 @@ func (r *row) timed() bool {
 	})
 }
 
-// Each flaw is noticed by every check that must notice it, in a run of these checks alone.
+// Each flaw is noticed by every check that must notice it, in a run of these checks alone. Where nobody names the test, a sixth of the
+// flaws is tried.
 func TestEveryFlawIsNoticed(t *testing.T) {
 	t.Parallel()
-	for _, r := range longestFirst(rows()) {
+	tried := rows()
+	if !whole.Asked(t.Name()) {
+		tried = slices.DeleteFunc(tried, func(r row) bool { return whole.Number(r.Name)%6 != 0 })
+	}
+	for _, r := range longestFirst(tried) {
 		t.Run(r.Name, func(t *testing.T) {
 			t.Parallel()
 			if testing.Short() && r.timed() {
