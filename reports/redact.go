@@ -142,7 +142,8 @@ var (
 	// what a secret may be written in without a break
 	word = regexp.MustCompile(`[A-Za-z0-9._~+/=%-]+`)
 	// three base64url segments, the first of which begins like {"
-	compactJWS = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{8,}`)
+	compactJWS = regexp.MustCompile(`^eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{8,}`)
+	segment    = regexp.MustCompile(`^[A-Za-z0-9_-]+`)
 	// members of OAuth JSON answers whose string value is a secret, whoever sent it
 	secretMember = regexp.MustCompile(`("(?:access_token|refresh_token|id_token|client_secret|registration_access_token|device_code|` +
 		`code_verifier|assertion|client_assertion|password)"\s*:\s*")((?:[^"\\]|\\.)*)(")`)
@@ -251,7 +252,7 @@ func redaction(secrets *Secrets) func(string) string {
 		}
 		// Each expression is tried only where it can match: most texts hold none of these.
 		if strings.Contains(s, "eyJ") {
-			s = compactJWS.ReplaceAllStringFunc(s, func(t string) string { return t[:strings.LastIndexByte(t, '.')] + ".‹signature›" })
+			s = withoutSignatures(s)
 		}
 		if containsAny(s, "_token\"", "client_secret", "device_code", "code_verifier", "assertion", "password") {
 			s = secretMember.ReplaceAllString(s, "$1‹removed›$3")
@@ -266,6 +267,32 @@ func redaction(secrets *Secrets) func(string) string {
 			s = pemKey.ReplaceAllString(s, "‹private key removed›")
 		}
 		return s
+	}
+}
+
+// withoutSignatures removes the signature of each compact JWS. One is tried only where it can begin, and once in each segment: where its
+// first word begins none, no other does.
+func withoutSignatures(s string) string {
+	var out strings.Builder
+	kept := 0
+	for at := 0; ; {
+		i := strings.Index(s[at:], "eyJ")
+		if i < 0 {
+			return out.String() + s[kept:]
+		}
+		if at += i; at > 0 && wordCharacter(s[at-1]) {
+			at += len("eyJ")
+			continue
+		}
+		jws := compactJWS.FindString(s[at:])
+		if jws == "" {
+			at += len(segment.FindString(s[at:]))
+			continue
+		}
+		out.WriteString(s[kept : at+strings.LastIndexByte(jws, '.')])
+		out.WriteString(".‹signature›")
+		at += len(jws)
+		kept = at
 	}
 }
 
