@@ -253,6 +253,7 @@ func (w *walk) step() bool {
 }
 
 func (w *walk) redirect(from *url.URL, status int, location string) bool {
+	location = readByBrowsers(from.Scheme, location)
 	to, err := from.Parse(location)
 	target := location
 	if err == nil && !strings.Contains(location, "://") && to.Scheme == from.Scheme {

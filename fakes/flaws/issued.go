@@ -1,0 +1,229 @@
+package flaws
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mcpauth/conformance/fakes/answer"
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// issuedRows are authorization servers without one defence, which turn each row of a table by itself, as wholeTables are.
+var issuedRows = []Flaw{
+	anyOf("assertion-believed-always", "Any assertion is believed.", behaviour(func(b *idp.Behaviour) {
+		b.Believes = func(_, _ map[string]any) bool { return true }
+	}), "AS-EMA-CLAIMS-REJECTED", "AS-EMA-SIGNATURE-REJECTED", "AS-CC-ASSERTION-REJECTED"),
+	anyOf("assertion-broken", "An assertion that is none, or says no type, authenticates its client.", behaviour(func(b *idp.Behaviour) {
+		b.TakesAssertion = func(form url.Values) bool {
+			return strings.Count(form.Get("client_assertion"), ".") != 2 || len(form.Get("client_assertion_type")) != assertionTypeLength
+		}
+	}), "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
+	anyOf("exchange-of-anything", "A subject token is not looked at.", behaviour(func(b *idp.Behaviour) {
+		b.TakesSubject = func(string) bool { return true }
+	}), "AS-TX-VALIDATION"),
+	anyOf("dcrm-nearly", "A registration is managed with what resembles its token.", behaviour(func(b *idp.Behaviour) {
+		b.Manages = func(_, token, own string) bool { return token != "" && resembles(own, token) }
+	}), "AS-DCRM-TOKEN-REQUIRED"),
+	anyOf("introspect-all-active", "Introspection calls every token active.", responses("/introspect", func(m map[string]any) {
+		m["active"] = true
+	}), "AS-INTROSPECT-INACTIVE"),
+	anyOf("introspect-tells-all", "Introspection tells whose token it was, whatever it is.", responses("/introspect", func(m map[string]any) {
+		if m["active"] == false {
+			m["sub"] = "alice"
+		}
+	}), "AS-INTROSPECT-NO-LEAK"),
+	anyOf("introspect-knows-all-hints", "With a hint that it does not know, introspection finds no token.", atEndpoint("/introspect",
+		func(form url.Values, _ *http.Request) {
+			if hint := form.Get("token_type_hint"); hint != "" && hint != "access_token" && hint != "refresh_token" {
+				form.Set("token", "unknown")
+			}
+		}), "AS-INTROSPECT-REQUEST-FORM"),
+	anyOf("userinfo-of-anybody", "Userinfo answers to any credential.", wrapping(
+		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if strings.HasSuffix(r.URL.Path, "/userinfo") && r.Header.Get("Authorization") != "" {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = w.Write([]byte(`{"sub":"alice"}`))
+				return
+			}
+			next.ServeHTTP(w, r)
+		}), "AS-USERINFO-UNAUTHENTICATED", "AS-USERINFO-TOKEN-STATE", "AS-TOKEN-TYPE-CONFUSION"),
+	anyOf("userinfo-phone-and-address", "Userinfo tells the phone number and the address of everybody.",
+		all(metadata(func(d map[string]any) {
+			listed, _ := d["scopes_supported"].([]string)
+			d["scopes_supported"] = append(slices.Clone(listed), "phone", "address")
+		}), responses("/userinfo", func(m map[string]any) {
+			m["phone_number"], m["address"] = "+1 202 555 0100", map[string]any{"formatted": "1 Main Street"}
+		})), "AS-USERINFO-SCOPES"),
+	anyOf("any-opaque-token", "The MCP server serves whoever brings a token, whatever that is.", lacks(mcpserver.VerifyTokens),
+		"AS-TOKEN-TYPE-CONFUSION", "RS-TOKEN-REFRESH-OR-CODE"),
+	anyOf("revoke-from-query", "A token is read from the query of a revocation.", atEndpoint("/revoke",
+		func(form url.Values, r *http.Request) {
+			maps.Copy(form, r.URL.Query())
+		}), "AS-REVOKE-REQUEST-FORM"),
+	anyOf("revoke-needs-hint", "Without a hint, nothing is revoked.", atEndpoint("/revoke", func(form url.Values, _ *http.Request) {
+		if !form.Has("token_type_hint") {
+			form.Set("token", "unknown")
+		}
+	}), "AS-REVOKE-HINTS"),
+	anyOf("cimd-takes-any-redirect", "Any redirect URI will do.", behaviour(func(b *idp.Behaviour) {
+		b.TakesRedirect = func(_, _ string) bool { return true }
+	}), "AS-CIMD-REDIRECT-LISTED"),
+	anyOf("keys-without-material", "Each published key lacks its numbers.", eachKey(func(k map[string]any) {
+		delete(k, "n")
+		delete(k, "x")
+	}), "AS-KEYS-JWKS-SHAPE"),
+	anyOf("keys-on-weak-curves", "Each published key is on a curve of 192 bits.", eachKey(func(k map[string]any) { k["crv"] = "P-192" }),
+		"AS-KEYS-STRENGTH"),
+	anyOf("id-token-weak-secret", "ID tokens are signed with the secret of an example.",
+		answers(reseal("id_token", `{"alg":"HS256"}`, []byte("your-jwt-secret-key"))), "AS-KEYS-NO-WEAK-HMAC"),
+	{
+		Name: "scope-before-revocation", Says: "A revoked token that lacks the scope, too, is answered 403.", Row: "a revoked token at",
+		Bend: lacks(mcpserver.RevocationFirst), Noticed: []string{"RS-TOKEN-REVOKED"}, Also: []string{"AS-REVOKE-*"},
+	},
+	nowhere("token_endpoint"), nowhere("revocation_endpoint"), nowhere("introspection_endpoint"),
+	anyOf("revoke-once", "A second revocation of a token is an error.", wrapping(revokingOnce()), "AS-REVOKE-UNKNOWN-200"),
+	anyOf("revoke-for-public-clients", "Confidential clients cannot revoke.", wrapping(
+		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			body := string(peek(r))
+			if strings.HasSuffix(r.URL.Path, "/revoke") && (r.Header.Get("Authorization") != "" || strings.Contains(body, "client_secret=")) {
+				http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
+				return
+			}
+			next.ServeHTTP(w, r)
+		}), "AS-REVOKE-CLIENT-AUTH"),
+	anyOf("resource-of-any-form", "Whatever is requested as resource becomes the audience.", all(
+		lacks(idp.ResourceForm, idp.KnownResources, idp.WholeResource), lacks(mcpserver.CheckAudience)), "AS-RES-MALFORMED"),
+	anyOf("resource-of-any-request", "A token request brings a token for whatever resource it names.",
+		lacks(idp.CodeResources, idp.KnownResourceAtToken, idp.KnownResources), "AS-RES-SWITCH-AT-TOKEN", "AS-RES-MULTIPLE"),
+	anyOf("dcr-errors-everywhere", "Whatever is refused in a registration is answered 422.", wrapping(
+		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/register") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			a := answer.Of(next, r)
+			if a.Status >= 400 {
+				a.Status = http.StatusUnprocessableEntity
+			}
+			a.Send(w)
+		}), "AS-DCR-ERROR-SHAPE"),
+	deletedBy("middle-character", "the client's token, the middle character changed", weakComparisons[1].same),
+	deletedBy("last-character", "the client's token, the last character changed", weakComparisons[2].same),
+	deletedBy("end", "the client's token, the first character left out", weakComparisons[4].same),
+	deletedBy("preceded", "the client's token, one character before it", weakComparisons[6].same),
+	deletedBy("another", "the token of another client", func(own, token string) bool {
+		return len(own) == len(token) && !resembles(own, token)
+	}),
+	fetchedNowhere("ftp"), fetchedNowhere("file"), fetchedNowhere("data"),
+	quotesRefused("scope"), quotesRefused("response_type"), quotesRefused("resource"),
+	crashesOnScope("quotation-mark", "a quotation mark", func(scope string) bool { return strings.Contains(scope, `"`) }),
+	crashesOnScope("backslash", "a backslash", func(scope string) bool { return strings.Contains(scope, `\`) }),
+	crashesOnScope("two-spaces", "two spaces", func(scope string) bool { return strings.Contains(scope, "  ") }),
+	crashesOnScope("long", "2,000 scopes", func(scope string) bool { return len(scope) > 3000 }),
+	{
+		Name: "scope-tabs", Says: "Scopes may be separated by tabs.", Row: "a tab",
+		Bend:    reads(func(q url.Values) { q.Set("scope", strings.ReplaceAll(q.Get("scope"), "\t", " ")) }),
+		Noticed: []string{"AS-SCOPE-SYNTAX"}, Also: []string{"AS-AUTHZ-EMPTY-PARAMS", "AS-SCOPE-*"},
+	},
+}
+
+const assertionTypeLength = len("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+
+func anyOf(name, says string, bend func(o *reference.Options), noticed ...string) Flaw {
+	return Flaw{Name: name, Says: says, Bend: bend, Noticed: noticed, Also: []string{"AS-*", "RS-*"}}
+}
+
+// deletedBy deletes a client for who has a token that resembles its own.
+func deletedBy(name, row string, same func(own, token string) bool) Flaw {
+	return managing("delete-by-"+name, "A client is deleted by who has another token than its own: "+name+".", "DELETE, "+row,
+		func(method, token, own string) bool {
+			return method == http.MethodDelete && token != own && same(own, token)
+		})
+}
+
+// eachKey bends each published key.
+func eachKey(bend func(k map[string]any)) func(o *reference.Options) {
+	return behaviour(func(b *idp.Behaviour) {
+		b.JWKS = func(d map[string]any) {
+			for _, k := range d["keys"].([]any) {
+				bend(k.(map[string]any))
+			}
+		}
+	})
+}
+
+// nowhere is dangling of an endpoint without which nothing else works.
+func nowhere(member string) Flaw {
+	f := dangling(member, "AS-*")
+	f.Also = append(f.Also, "RS-*")
+	return f
+}
+
+// revokingOnce refuses to revoke a token that it has seen.
+func revokingOnce() func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	var seen sync.Map
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.HasSuffix(r.URL.Path, "/revoke") {
+			form, _ := url.ParseQuery(string(peek(r))) // of another body, what can be read
+			if _, again := seen.LoadOrStore(form.Get("token"), true); again && form.Has("token") {
+				http.Error(w, `{"error":"invalid_token"}`, http.StatusBadRequest)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	}
+}
+
+// atEndpoint changes the form of a request to an endpoint.
+func atEndpoint(path string, change func(form url.Values, r *http.Request)) func(o *reference.Options) {
+	return wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.HasSuffix(r.URL.Path, path) && r.Method == http.MethodPost {
+			form, err := url.ParseQuery(string(peek(r)))
+			if err == nil {
+				change(form, r)
+				replaceBody(r, form.Encode())
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// fetchedNowhere takes an address of another scheme for a client, whether a document is there or not.
+func fetchedNowhere(scheme string) Flaw {
+	return Flaw{
+		Name: "cimd-address-" + scheme, Says: "A client is known by an address of the scheme " + scheme + ".", Row: scheme,
+		Noticed: []string{"AS-CIMD-REJECT-BAD-URL"}, Also: []string{"AS-CIMD-*", "AS-*"},
+		Bend: all(lacks(idp.DocumentFailures), behaviour(func(b *idp.Behaviour) {
+			b.TakesDocumentURL = func(id string) bool { return strings.HasPrefix(id, scheme+":") }
+		})),
+	}
+}
+
+// quotesRefused shows a parameter that is refused to somebody who signed in, as it is.
+func quotesRefused(parameter string) Flaw {
+	return at("AS-AUTHZ-REFLECTED-XSS", "quotes-refused-"+parameter, "The refusal of "+parameter+" shows it as markup.",
+		parameter+" of somebody who signed in", wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			v := r.URL.Query().Get(parameter)
+			if !atAuthorization(r) || r.Header.Get("Cookie") == "" || !strings.Contains(v, "<svg") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte("<!doctype html><title>Error</title><p>This is not known: " + v))
+		}))
+}
+
+func crashesOnScope(name, row string, on func(scope string) bool) Flaw {
+	return Flaw{
+		Name: "scope-crash-" + name, Says: "A scope crashes the server: " + row + ".", Row: row,
+		Bend:    crashes(func(r *http.Request) bool { return on(r.URL.Query().Get("scope")) }),
+		Noticed: []string{"AS-SCOPE-SYNTAX"}, Also: []string{"AS-AUTHZ-*"},
+	}
+}
