@@ -189,7 +189,7 @@ func showsNoInternals(t *T) {
 		And("a password that is looked for", t.Send(t.MCP.Call().With(basic)))
 	Each(t, rows, func(t *T, ex *reports.Exchange) {
 		if ex.Response != nil {
-			t.Expect(ex).To(notShow("the credential of the request", spellings(secret)), notShow("internals of the server", internals))
+			t.Expect(ex).To(notShow("the credential of the request", spellings(secret)), notShowInternals)
 		}
 	})
 }
@@ -199,17 +199,25 @@ func spellings(secret string) []string {
 		base64.RawURLEncoding.EncodeToString([]byte(secret))}
 }
 
-var internals = []string{
-	"Traceback (most recent call last)", "goroutine ", "    at Object.", "node_modules/", "site-packages/",
-	"BEGIN PRIVATE KEY", "BEGIN RSA PRIVATE KEY", "BEGIN EC PRIVATE KEY",
+var notShowInternals = expect.That("an answer that does not show internals of the server", func(ex *reports.Exchange) string {
+	if shown := expect.Internals(whole(ex)); shown != "" {
+		return fmt.Sprintf("the answer shows %q", shown)
+	}
+	return ""
+})
+
+// whole is the body of an answer, and the values of its header.
+func whole(ex *reports.Exchange) string {
+	all := ex.Response.Body
+	for _, f := range ex.Response.Header {
+		all += "\n" + f.Value
+	}
+	return all
 }
 
 var notShow = expect.Family("notShow", func(what string, texts []string) expect.Matcher {
 	return expect.That("an answer that does not show "+what, func(ex *reports.Exchange) string {
-		all := ex.Response.Body
-		for _, f := range ex.Response.Header {
-			all += "\n" + f.Value
-		}
+		all := whole(ex)
 		if i := slices.IndexFunc(texts, func(text string) bool { return strings.Contains(all, text) }); i >= 0 {
 			return fmt.Sprintf("the answer shows %q", strings.TrimSpace(texts[i]))
 		}
