@@ -4,7 +4,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,56 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fixtures/requirements"
-	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/against"
 )
-
-// Parts of rows that differ from run to run: ports, and random values.
-var (
-	port   = regexp.MustCompile(`(:|%3A)\d{4,5}\b`)
-	random = regexp.MustCompile(`\b[A-Za-z0-9_-]{20,}`)
-)
-
-// ofTheReference are names that only the reference has, and the words of a page that stand for them.
-var ofTheReference = []struct {
-	name *regexp.Regexp
-	word string
-}{
-	{regexp.MustCompile(`: "[^"]*" in place of "[^"]*"$`), ""},
-	{regexp.MustCompile(`\b(notes:(read|write|admin)|mcp:tool:(roll_dice|flip_coin))\b`), "SCOPE"},
-	{regexp.MustCompile(`\bnote://[^ ,]*\{[^ ,]*`), "TEMPLATE"},
-	{regexp.MustCompile(`\bnote://[^ ,]+`), "RESOURCE"},
-	{regexp.MustCompile(`\bMcp-Param-Region\b`), "Mcp-Param-NAME"},
-	{regexp.MustCompile(`\bkey "[^"]+"`), "key KEY"},
-	{regexp.MustCompile(`\bthe (service|reader) (key|token)\b`), "CREDENTIAL"},
-	{regexp.MustCompile(`\b(` + strings.Join(toolNames(), "|") + `)\b`), "TOOL"},
-	{regexp.MustCompile(`\b(the tool|calls) report\b`), "$1 TOOL"},
-}
-
-// toolNames are the names of the reference's tools, but for an English word.
-func toolNames() (out []string) {
-	for _, tool := range mcpserver.Tools {
-		if tool.Name != "report" {
-			out = append(out, tool.Name)
-		}
-	}
-	return out
-}
-
-// steady is a row without what differs from run to run, and from server to server.
-func steady(row string) string {
-	row = port.ReplaceAllString(reports.OneLine(row, 1000), "${1}PORT")
-	for _, x := range ofTheReference {
-		row = x.name.ReplaceAllString(row, x.word)
-	}
-	return random.ReplaceAllStringFunc(row, func(word string) string {
-		if strings.ContainsAny(word, "0123456789") && strings.ToLower(word) != word && strings.ToUpper(word) != word {
-			return "RANDOM"
-		}
-		return word
-	})
-}
 
 // leastWithRows is how many checks name what they try, at least. It only goes up.
 const leastWithRows = 260
@@ -78,8 +30,8 @@ func TestTheCatalogueNamesWhatIsTried(t *testing.T) {
 	for i := range run.Results {
 		r := &run.Results[i]
 		for _, row := range r.Tried {
-			if rows := tried[r.Area]; !slices.Contains(rows[r.ID], steady(row)) {
-				rows[r.ID] = append(rows[r.ID], steady(row))
+			if rows := tried[r.Area]; !slices.Contains(rows[r.ID], against.SteadyRow(row)) {
+				rows[r.ID] = append(rows[r.ID], against.SteadyRow(row))
 			}
 		}
 	}

@@ -39,6 +39,8 @@ var defencesOfTheEndpoint = []Flaw{
 	rowOf(one("authorize-first-redirect-by-default", idp.NoDefaultRedirect, "AS-AUTHZ-REDIRECT-OMITTED"),
 		"no redirect_uri, of a client that registered two"),
 	rowOf(one("authorize-loopback-port-fixed", idp.LoopbackAnyPort, "AS-AUTHZ-LOOPBACK-PORT", "AS-CIMD-REDIRECT-LISTED"), "127.0.0.1"),
+	rowOf(one("cimd-loopback-port-fixed", idp.LoopbackAnyPort, "AS-CIMD-REDIRECT-LISTED", "AS-AUTHZ-LOOPBACK-PORT"),
+		"another port on loopback"),
 	one("authorize-loopback-prefix", idp.LoopbackOnlyPort, "AS-AUTHZ-LOOPBACK-STRICT", "AS-CIMD-REDIRECT-LISTED"),
 	rowOf(one("authorize-response-type-ignored", idp.CheckResponseType, "AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "AS-PAR-BASIC"),
 		"response_type mcpauth_bogus"),
@@ -481,6 +483,14 @@ func unencoded(name, row, state string) Flaw {
 
 // answerRows are the flaws of what else an answer has, and where it goes.
 var answerRows = []Flaw{
+	at("AS-AUTHZ-RESPONSE-MODE", "fragment-by-default", "Answers to who has signed in are in the fragment.", "no response_mode",
+		all(lacks(idp.CheckResponseMode), wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if q := r.URL.Query(); atAuthorization(r) && r.Header.Get("Cookie") != "" && !q.Has("response_mode") {
+				q.Set("response_mode", "fragment")
+				r.URL.RawQuery = q.Encode()
+			}
+			next.ServeHTTP(w, r)
+		})), "AS-*", "RS-*"),
 	inFragment("for-query", "response_mode query", func(q url.Values) bool { return q.Get("response_mode") == "query" }),
 	inFragment("for-form-post", "response_mode form_post", func(q url.Values) bool { return q.Get("response_mode") == "form_post" }),
 	at("AS-AUTHZ-RESPONSE-MODE", "message-to-anybody", "A message with the code goes to any window.", "response_mode web_message",

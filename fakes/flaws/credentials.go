@@ -17,6 +17,8 @@ var nearCredentials = slices.Concat(weakComparisons, []weak{
 	{"encoding", "a character percent-encoded", func(good, sent string) bool {
 		return strings.Count(sent, "%") == 1 && unescaped(sent) == good
 	}},
+	{"look-alike", "a look-alike letter", inOneRune(0x400, 0x4ff)},
+	{"full-width", "a full-width character", inOneRune(0xff00, 0xff5f)},
 	{"zero-width-space", "a zero-width space at the end", func(good, sent string) bool { return sent == good+"\u200b" }},
 	{"twice", "the value twice", func(good, sent string) bool { return sent == good+good }},
 	{"comma", "the value twice, with a comma", func(good, sent string) bool { return sent == good+","+good }},
@@ -32,6 +34,14 @@ var nearCredentials = slices.Concat(weakComparisons, []weak{
 	}},
 })
 
+// inOneRune compares values without regard to one character of a range.
+func inOneRune(from, to rune) func(good, sent string) bool {
+	return func(good, sent string) bool {
+		i := strings.IndexFunc(sent, func(r rune) bool { return r >= from && r <= to })
+		return i >= 0 && i < len(good) && good[:i] == sent[:i] && strings.HasSuffix(sent, good[i+1:])
+	}
+}
+
 func unescaped(v string) string {
 	out, _ := url.PathUnescape(v)
 	return out
@@ -45,6 +55,12 @@ var keysElsewhere = []Flaw{
 	keyTaken("default", "the name default", func(sent string) bool { return sent == "default" }),
 	keyTaken("production", "the name production", func(sent string) bool { return sent == "production" }),
 	keyTaken("query", "a query for any key", func(sent string) bool { return strings.Contains(sent, "$ne") }),
+	standsFor("bearer-of-nothing", "RS-STATIC-TOKEN-NEAR-MISS", "an empty value", func(credential string) bool {
+		return strings.TrimSpace(credential) == "Bearer"
+	}),
+	credentialTaken("samples-taken", "in Authorization", "RS-STATIC-DEFAULT-CREDENTIALS", func(_, sent string, _ bool) bool {
+		return slices.Contains(samples, sent)
+	}),
 	keyTaken("empty", "an empty value", func(sent string) bool { return sent == "" }),
 	keyElsewhere("query-apikey", "the key in the query, as apikey", func(r *http.Request) string { return r.URL.Query().Get("apikey") }),
 	keyElsewhere("query-key", "the key in the query, as key", func(r *http.Request) string { return r.URL.Query().Get("key") }),
@@ -99,4 +115,11 @@ func keyElsewhere(name, row string, found func(r *http.Request) string) Flaw {
 		})
 	}
 	return f
+}
+
+// samples are credentials of guides, which are copied into production.
+var samples = []string{
+	"admin-token-123", "user-token-456", "readonly-token-789", "user123", "user456", "key-123", "sk-prod-1234567890abcdef",
+	"sk-dev-abcdef1234567890", "sk-ro-fedcba0987654321", "your-secure-api-key-here", "your-bearer-token", "your-token-here",
+	"test", "secret", "changeme",
 }

@@ -66,7 +66,8 @@ func BeforeLogin() []Flaw {
 // AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
 // in.
 func AfterLogin() []Flaw {
-	return slices.Concat(authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, refreshRows, inspection, registrations,
+	return slices.Concat(issuedRows, authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, refreshRows, inspection,
+		registrations,
 		registrationNeeds, registrationAnswers, redirectsTaken, registrationRows, registrationRights, clientDocuments, consents,
 		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, crossOriginClients,
 		onePath, issuerProofs)

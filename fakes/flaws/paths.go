@@ -279,6 +279,7 @@ var pathsOfTokens = []Flaw{
 		}),
 	},
 	asReflects("X-Forwarded-Proto"), asReflects("Forwarded"), asReflects("X-Original-Host"), asReflects("X-Forwarded-Server"),
+	asReflects("X-Forwarded-Prefix"),
 	{
 		Name: "as-any-issuer", Says: "The metadata is served for every issuer path.", Noticed: []string{"AS-META-NO-CATCH-ALL"},
 		Bend: func(o *reference.Options) {
@@ -314,8 +315,11 @@ func asReflects(field string) Flaw {
 		Noticed: []string{"AS-META-HOST-HEADER"}, Also: []string{"AS-META-*", "RS-DISC-*"},
 		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			value, known := strings.TrimPrefix(r.Header.Get(field), "host="), r.Host
-			if field == "X-Forwarded-Proto" {
+			switch field {
+			case "X-Forwarded-Proto":
 				value, known = value+"://"+r.Host, "http://"+r.Host
+			case "X-Forwarded-Prefix":
+				value = r.Host + value
 			}
 			if r.Header.Get(field) == "" || !strings.Contains(r.URL.Path, "/.well-known/") {
 				next.ServeHTTP(w, r)

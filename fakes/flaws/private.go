@@ -187,6 +187,11 @@ var linking = []Flaw{
 		Name: "linked-by-anybody", Says: "Whoever opens the address links an account.",
 		Bend: lacks(mcpserver.LinkOwner), Noticed: []string{"RS-ELICIT-URL-USER-BOUND"}, Also: []string{"RS-PASS-UPSTREAM-PER-USER"},
 	},
+	{
+		Name: "link-without-login", Says: "Opening the address links the account, whoever does.",
+		Bend:    lacks(mcpserver.LinkNeedsLogin),
+		Noticed: []string{"RS-ELICIT-URL-USER-BOUND"}, Also: []string{"RS-ELICIT-*", "RS-PASS-*"},
+	},
 }
 
 // remote are flaws about other issuers, endpoints that verify tokens, and comparing secrets.

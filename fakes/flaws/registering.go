@@ -202,6 +202,10 @@ var redirectsTaken = []Flaw{
 	redirectTaken("http-private", "http://10.0.0.5/cb", plainHTTP),
 	redirectTaken("http-ipv6", "http://[2001:db8::1]/cb", plainHTTP),
 
+	redirectTaken("another-host", "http://attacker.example/cb", lookalike),
+	redirectTaken("another-host-with-port", "http://attacker.example:80/cb", lookalike),
+	redirectTaken("loopback-encoded-dot", "http://127.0.0.1%2eattacker.example:80/cb", lookalike),
+	redirectTaken("loopback-backslash", `http://127.0.0.1\@attacker.example:80/cb`, lookalike),
 	redirectTaken("localhost-in-query", "http://attacker.example/?localhost", lookalike),
 	redirectTaken("localhost-in-fragment", "http://attacker.example#localhost", lookalike),
 	redirectTaken("localhost-prefix", "http://localhostx/cb", lookalike),
@@ -514,6 +518,10 @@ var registrationRights = []Flaw{
 	fetching("policy", "policy_uri by http", "http"),
 	fetching("terms", "tos_uri by http", "http"),
 	fetching("requests", "request_uris by https", "https"),
+	fetching("sector-by-http", "sector_identifier_uri by http", "http"),
+	fetching("policy-by-https", "policy_uri by https", "https"),
+	fetching("terms-by-https", "tos_uri by https", "https"),
+	fetching("requests-by-http", "request_uris by http", "http"),
 
 	managing("read-by-anybody", "Anybody reads a registration.", "GET, no token",
 		func(method, token, _ string) bool { return method == http.MethodGet && token == "" }),

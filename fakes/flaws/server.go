@@ -85,6 +85,7 @@ var tokenEndpoint = []Flaw{
 	one("token-basic-needs-client-id", idp.SecretByBasic, "AS-TOKEN-SECRET-BASIC",
 		"AS-CC-SECRET-FLOW", "AS-DCR-SECRET-WORKS", "AS-META-AUTH-METHODS-TRUE", "AS-REFRESH-BOUND-CLIENT",
 		"AS-TOKEN-CODE-BOUND-CLIENT", "AS-TOKEN-INVALID-CLIENT-BASIC", "AS-TOKEN-PASSWORD-GRANT-OFF"),
+	rowOf(one("basic-needs-client-id", idp.SecretByBasic, "AS-META-AUTH-METHODS-TRUE", "AS-*"), "client_secret_basic"),
 	one("token-two-clients", idp.OneClient, "AS-TOKEN-TWO-METHODS",
 		"AS-CC-SECRET-FLOW", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DCR-SECRET-WORKS", "AS-META-AUTH-METHODS-TRUE",
 		"AS-REFRESH-BOUND-CLIENT", "AS-TOKEN-CODE-BOUND-CLIENT", "AS-TOKEN-SECRET-BASIC"),

@@ -28,10 +28,10 @@ var static = []Flaw{
 		Name: "static-guessable", Says: "Tokens and keys are counted up.",
 		Bend: func(o *reference.Options) {
 			o.Static = []mcpserver.Static{
-				{Name: "one", Value: "team-secret-100001", User: "one"},
-				{Name: "two", Value: "team-secret-100002", User: "two", Tools: []string{"whoami"}},
-				{Name: "three", Value: "team-secret-100003", User: "three", Header: mcpserver.KeyHeader},
-				{Name: "four", Value: "team-secret-100004", User: "four", Header: mcpserver.KeyHeader, Tools: []string{"read_*"}},
+				{Name: "the service token", Value: "team-secret-100001", User: "one"},
+				{Name: "the reader token", Value: "team-secret-100002", User: "two", Tools: []string{"whoami"}},
+				{Name: "the service key", Value: "team-secret-100003", User: "three", Header: mcpserver.KeyHeader},
+				{Name: "the reader key", Value: "team-secret-100004", User: "four", Header: mcpserver.KeyHeader, Tools: []string{"read_*"}},
 			}
 		},
 		Noticed: []string{"RS-STATIC-ENTROPY"},

@@ -16,7 +16,8 @@ import (
 // Trusting are the flaws of a server that only tokens of every kind, which it has reason to trust, bring out.
 func Trusting() []Flaw {
 	return slices.Concat(trusting, static, limits, introspections, passing, keySets, bound, private, remote, abuses, sharedSessions,
-		parameterFields, ways, forged, certificates(), credentialRows, serverProofs, rememberedTokens, forgottenScopes)
+		parameterFields, ways, forged, certificates(), credentialRows, serverProofs, rememberedTokens, forgottenScopes,
+		keyNames, wholeTables)
 }
 
 var trusting = []Flaw{
@@ -273,8 +274,9 @@ var trusting = []Flaw{
 	},
 	{
 		Name: "scope-at-the-door", Says: "Everything needs every published scope.",
-		Bend: policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:read notes:write" }), Noticed: []string{"RS-SCOPE-DOWNSCOPED-OK"},
-		Also: []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-STRING-OR-ARRAY"},
+		Bend:    policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:read notes:write" }),
+		Noticed: []string{"RS-SCOPE-DOWNSCOPED-OK"},
+		Also:    []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-STRING-OR-ARRAY"},
 	},
 	{
 		Name: "session-of-anybody", Says: "A session belongs to whoever knows its id.",

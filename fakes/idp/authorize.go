@@ -433,7 +433,7 @@ func (s *Server) resources(requested []string) ([]string, *problem) {
 				continue
 			}
 		}
-		if b.has(KnownResources) || !strings.HasPrefix(v, "https://") {
+		if b.has(KnownResources) || !strings.HasPrefix(v, "https://") && b.has(ResourceForm) {
 			return nil, &problem{"invalid_target", "the resource is not known"}
 		}
 		out = append(out, v)

@@ -34,6 +34,10 @@ type Behaviour struct {
 	TakesRefresh func(issued, sent string) bool
 	TakesCode    func(issued, sent string) bool
 	TakesSecret  func(right, sent, method string) bool
+	// TakesAssertion authenticates the client that a request names, whatever its assertion is; TakesSubject accepts a subject token that
+	// nobody has issued.
+	TakesAssertion func(request url.Values) bool
+	TakesSubject   func(sent string) bool
 	// TakesCodeRedirect accepts a redirect URI in a token request for that of the code, and TakesPublic a client_credentials
 	// request of a public client by its secret; NotSent stands for none.
 	TakesCodeRedirect func(right, sent string) bool

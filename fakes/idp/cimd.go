@@ -28,7 +28,7 @@ const largestDocument = 64 << 10
 func (s *Server) document(id string) *client {
 	b := &s.Behaviour
 	loose := !b.has(DocumentURLs) || b.TakesDocumentURL != nil && b.TakesDocumentURL(id)
-	if b.DocumentRoots == nil || !strings.HasPrefix(id, "https://") && !loose || !strings.Contains(id, "://") {
+	if b.DocumentRoots == nil || !strings.HasPrefix(id, "https://") && !loose || !strings.Contains(id, "://") && !loose {
 		return nil
 	}
 	if b.has(DocumentURLs) && !goodDocumentURL(id) && (b.TakesDocumentURL == nil || !b.TakesDocumentURL(id)) {

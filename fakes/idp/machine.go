@@ -125,7 +125,7 @@ func (s *Server) credentialsGrant(r *http.Request, c *client) (map[string]any, *
 		secret = NotSent
 	}
 	taken := !b.has(NoPublicCredentials) || b.TakesPublic != nil && b.TakesPublic(secret)
-	if c.public() && !taken || !slices.Contains(c.grantTypes, "client_credentials") && !c.public() {
+	if c.public() && !taken || !slices.Contains(c.grantTypes, "client_credentials") && !c.public() && b.has(RegisteredGrants) {
 		return nil, refuse("unauthorized_client", "the client may not act for itself")
 	}
 	var scopes []string

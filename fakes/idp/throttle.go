@@ -54,7 +54,7 @@ func (s *Server) failed(who string, wrong bool, most int) {
 // counted is under which name failures at the login are counted.
 func (s *Server) counted(r *http.Request, name string) string {
 	if !s.Behaviour.has(LimitByAccount) {
-		return "user " + name + r.Header.Get("X-Forwarded-For")
+		return "user " + name + r.Header.Get("X-Forwarded-For") + r.Header.Get("Forwarded")
 	}
 	return "user " + name
 }

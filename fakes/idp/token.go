@@ -140,6 +140,11 @@ type shown struct{ id, secret, method string }
 
 // authenticate finds the client of a request and verifies its secret.
 func (s *Server) authenticate(r *http.Request) (*client, *oauthError) {
+	if takes := s.Behaviour.TakesAssertion; takes != nil && takes(r.PostForm) {
+		if named := s.find(r.PostForm.Get("client_id")); named != nil {
+			return named, nil // the flaw
+		}
+	}
 	if r.PostForm.Has("client_assertion") {
 		return s.authenticateByAssertion(r)
 	}

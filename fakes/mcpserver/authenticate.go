@@ -363,6 +363,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 		panic(http.ErrAbortHandler) // the flaw
 	}
 	overlooks := func(part string) bool { return p.Overlooks != nil && p.Overlooks(r, part, c) }
+	revoked := p.has(CheckRevocation) && s.Revoked != nil && s.Revoked(id)
 	late, inTime := s.inTime(c)
 	if overlooks(Expiry) {
 		late, inTime = false, true
@@ -378,7 +379,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 		return nil
 	case subject == "" && p.has(RequireSubject), p.OnlyClient != "" && c["client_id"] != p.OnlyClient:
 		return nil
-	case p.has(CheckRevocation) && s.Revoked != nil && s.Revoked(id):
+	case revoked && p.has(RevocationFirst):
 		return nil
 	}
 	client, _ := c["client_id"].(string)
@@ -388,7 +389,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	case client != "" && client == subject: // a client that acts for itself (RFC 9068 section 5) is no user
 		subject = "client " + subject
 	}
-	return (&caller{user: subject, scopes: p.scopes(scope, c), expired: late}).confirmation(c)
+	return (&caller{user: subject, scopes: p.scopes(scope, c), expired: late || revoked}).confirmation(c)
 }
 
 // inTime reports whether the dates of a token are good. One that is only late may be answered in its own way.
@@ -425,7 +426,8 @@ func (s *Server) audience(r *http.Request, c map[string]any) string {
 	if p.has(FixedAudience) || text == me {
 		return me
 	}
-	host := cmp.Or(r.Header.Get("X-Forwarded-Host"), r.Host)
+	host := cmp.Or(r.Header.Get("X-Forwarded-Host"), strings.TrimPrefix(r.Header.Get("Forwarded"), "host="),
+		r.Header.Get("X-Original-Host"), r.Host)
 	if text == "https://"+host+s.endpoint.Path || text == "http://"+host+s.endpoint.Path {
 		return text
 	}

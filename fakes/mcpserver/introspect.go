@@ -48,7 +48,10 @@ func (s *Server) introspect(r *http.Request, token string) *caller {
 	if !p.has(ActiveIsTrue) {
 		active = c["active"] != nil && c["active"] != false
 	}
-	if !active {
+	switch {
+	case !active && !p.has(LookAtActive):
+		return &caller{user: "alice", scopes: []string{"notes:read"}}
+	case !active:
 		return nil
 	}
 	who := s.judge(c)
@@ -71,7 +74,7 @@ func (s *Server) judge(c map[string]any) *caller {
 	case p.has(IntrospectClaims) && (!hasExpiry || expires+p.Leeway.Seconds() <= now || notBefore > now+p.Leeway.Seconds()),
 		p.has(IntrospectClaims) && !audience(c["aud"], s.Resource),
 		p.has(IntrospectClaims) && c["iss"] != s.Issuer,
-		subject == "", kind != "" && !strings.EqualFold(kind, "Bearer"):
+		subject == "", p.has(IntrospectClaims) && kind != "" && !strings.EqualFold(kind, "Bearer"):
 		return nil
 	}
 	return &caller{user: subject, scopes: p.scopes(scope, c)}

@@ -111,6 +111,7 @@ type Defects struct {
 
 	SameToken    func(kept, sent string) bool                      // which token passes for one that was good before
 	ForgetsScope func(r *http.Request, params map[string]any) bool // which calls need no scope
+	NamesTool    func(r *http.Request, name string) string         // which tool a name that is none stands for; "" for none
 	SessionManners
 	Capabilities   map[string]any
 	ErrorCode      func(cause string) string

@@ -345,7 +345,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 	p := &s.Policy
 	name, _ := m.Params["name"].(string)
 	for _, t := range Tools {
-		if t.Name != p.toolName(name) {
+		if t.Name != p.toolName(r, name) {
 			continue
 		}
 		if !p.has(ScopeFirst) {

@@ -18,8 +18,10 @@ type SessionManners struct {
 	AwaitsInitialized  bool                                      // nothing is served in a session before notifications/initialized
 	BindsAnonymous     bool                                      // who has no token is in no session of a user, nor the other way round
 	RefusalEndsSession bool                                      // a session ends with the first request in it that is refused
+	ReplaysAll         func(last string) bool                    // after which event ids a stream brings those of everybody: a flaw
 	TakesHandle        func(handle, sent string) bool            // how handles are compared, where they are not equal: a flaw
 	TakesTask          func(id, sent string) bool                // how ids of tasks are compared, where they are not equal: a flaw
+	TakesState         func(sent string) bool                    // which request states are good whatever they hold: a flaw
 	TakesSeal          func(sent, right string) bool             // how seals of request states are compared: a flaw
 }
 

@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"fmt"
 	"net/http"
@@ -189,9 +190,12 @@ func (s *Server) apiKey(r *http.Request, method string) (who *caller, present bo
 }
 
 // toolName is the name under which a tool is looked up.
-func (p *Policy) toolName(name string) string {
+func (p *Policy) toolName(r *http.Request, name string) string {
 	if !p.has(ToolNames) {
 		return path.Base(name)
+	}
+	if p.NamesTool != nil {
+		return cmp.Or(p.NamesTool(r, name), name) // the flaw
 	}
 	return name
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -169,6 +170,9 @@ func (s *Server) missed(session, last string) []event {
 	}
 	if !s.Policy.has(EventsPerStream) {
 		log = s.log
+	}
+	if s.Policy.ReplaysAll != nil && s.Policy.ReplaysAll(last) {
+		return slices.Clone(s.log)
 	}
 	for i, e := range log {
 		if e.id == last {

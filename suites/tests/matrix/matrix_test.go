@@ -112,9 +112,12 @@ func TestEveryFlawIsNoticed(t *testing.T) {
 			}
 			cfg := r.start(t)
 			cfg.Only = r.Noticed
-			r.expectNoticed(t, against.Run(t, cfg))
+			run := against.Run(t, cfg)
+			atFlaws.add(run)
+			r.expectNoticed(t, run)
 		})
 	}
+	t.Cleanup(func() { atFlaws.expectEachRow(t) })
 }
 
 func (r *row) expectNoticed(t *testing.T, run *reports.Run) {

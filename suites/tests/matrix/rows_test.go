@@ -61,6 +61,9 @@ type named struct {
 	runs  int
 }
 
+// atFlaws are those of TestEveryFlawIsNoticed.
+var atFlaws = newNamed()
+
 func newNamed() *named {
 	return &named{rows: map[string]map[string]bool{}, tried: map[string][]string{}}
 }
@@ -102,9 +105,13 @@ func (n *named) rowsOf(r requirements.Requirement) []string {
 	return requirements.Rows(r.ID)
 }
 
-// expectEachRow expects that each row of each check is named in a finding at one of the flaws, but for those that the file lists.
+// expectEachRow expects that each row of each check is named in a finding at one of the flaws, but for those that the file lists. Where
+// -run or the machine left a flaw out, it expects nothing.
 func (n *named) expectEachRow(t *testing.T) {
 	t.Helper()
+	if n.runs != len(rows()) {
+		return
+	}
 	var never []string
 	for _, r := range requirements.All() {
 		for _, row := range n.rowsOf(r) {

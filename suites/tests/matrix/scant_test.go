@@ -22,7 +22,8 @@ type setup struct {
 	reduce func(cfg suites.Config) suites.Config
 }
 
-// scant has no issuer, no clock, no second resource, no upstream, no tools and no credentials: a URL, and a way in.
+// scant has no issuer, no clock, no second resource, no upstream, no tools and no credentials: a URL, and a way in. The last set-up
+// has all but what checks compare with.
 var scant = []setup{
 	{"a login", nil, onlyLogin},
 	{"a login, default scopes", func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, onlyLogin},
@@ -31,6 +32,10 @@ var scant = []setup{
 		out := onlyLogin(cfg)
 		out.Token, out.Users, out.Register = cfg.Token, nil, &no
 		return out
+	}},
+	{"all but tools, a clock and a second resource", nil, func(cfg suites.Config) suites.Config {
+		cfg.Tools, cfg.Objects, cfg.OtherResource, cfg.Clock = nil, nil, "", nil
+		return cfg
 	}},
 }
 
@@ -118,28 +123,39 @@ var beyond = map[string]string{
 	"authorize-quotes-error_description-of-somebody-who-signed-in": "a login",
 	"authorize-quotes-login_hint-of-somebody-who-signed-in":        "a login",
 	"authorize-quotes-ui_locales-of-somebody-who-signed-in":        "a login",
-	"scope-copied":                    "a client that may have more than the default scopes",
-	"login-quotes-user":               "a login",
-	"authorize-posts-state-as-markup": "a login",
-	"believes-alg-in-list":            "a trusted issuer",
-	"consent-of-any-user":             "a second user",
-	"exchange-widens":                 "a client that may have more than the default scopes",
-	"old-stream-of-anybody":           "a second user",
-	"old-stream-of-anybody-late":      "a second user",
-	"passes-compressed":               "a trusted issuer",
-	"pkce-not-of-documents":           "a client with a metadata document",
-	"refresh-widens-by-known":         "a client that may have more than the default scopes",
-	"refresh-widens-by-some":          "a client that may have more than the default scopes",
-	"runs-before-refusal-expired":     "a tool whose effect can be read",
-	"runs-before-refusal-foreign":     "a tool whose effect can be read",
-	"runs-before-refusal-garbage":     "a tool whose effect can be read",
-	"runs-before-refusal-missing":     "a tool whose effect can be read",
-	"token-credentials-stored":        "a client for client_credentials",
-	"userinfo-by-cookie":              "a login",
-	"scope-403-unquoted":              "a tool with a scope",
-	"token-in-output":                 "a tool that may be called",
-	"token-scope-first":               "a client that may have more than the default scopes",
-	"token-limit-unsaid":              "a trusted issuer, for a longer token than the user's",
+	"authorize-quotes-refused-scope":                               "a login",
+	"authorize-quotes-refused-response_type":                       "a login",
+	"authorize-quotes-refused-resource":                            "a login",
+	"claims-in-fields":                                             "a trusted issuer",
+	"key-without-user":                                             "a tool that tells who calls",
+	"scope-before-expiry":                                          "a tool with a scope",
+	"scope-before-revocation":                                      "a tool with a scope",
+	"scope-challenge-bare":                                         "a tool with a scope",
+	"scope-challenge-beyond-ascii":                                 "a tool with a scope",
+	"scope-challenge-mixed-up":                                     "a tool with a scope",
+	"scope-challenge-repeated":                                     "a tool with a scope",
+	"scope-copied":                                                 "a client that may have more than the default scopes",
+	"login-quotes-user":                                            "a login",
+	"authorize-posts-state-as-markup":                              "a login",
+	"believes-alg-in-list":                                         "a trusted issuer",
+	"consent-of-any-user":                                          "a second user",
+	"exchange-widens":                                              "a client that may have more than the default scopes",
+	"old-stream-of-anybody":                                        "a second user",
+	"old-stream-of-anybody-late":                                   "a second user",
+	"passes-compressed":                                            "a trusted issuer",
+	"pkce-not-of-documents":                                        "a client with a metadata document",
+	"refresh-widens-by-known":                                      "a client that may have more than the default scopes",
+	"refresh-widens-by-some":                                       "a client that may have more than the default scopes",
+	"runs-before-refusal-expired":                                  "a tool whose effect can be read",
+	"runs-before-refusal-foreign":                                  "a tool whose effect can be read",
+	"runs-before-refusal-garbage":                                  "a tool whose effect can be read",
+	"runs-before-refusal-missing":                                  "a tool whose effect can be read",
+	"token-credentials-stored":                                     "a client for client_credentials",
+	"userinfo-by-cookie":                                           "a login",
+	"scope-403-unquoted":                                           "a tool with a scope",
+	"token-in-output":                                              "a tool that may be called",
+	"token-scope-first":                                            "a client that may have more than the default scopes",
+	"token-limit-unsaid":                                           "a trusted issuer, for a longer token than the user's",
 }
 
 // Whoever declares a login or a token means the target to be protected: that it serves everybody is a failure, whatever it publishes.
