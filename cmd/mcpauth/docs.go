@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
@@ -19,10 +18,9 @@ func docsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "docs DIR", Short: "Write the generated pages of the documentation site into a folder", Args: cobra.ExactArgs(1), Hidden: true,
 		RunE: func(c *cobra.Command, args []string) error {
-			c.Root().DisableAutoGenTag = true // two builds of one version are equal
 			for name, write := range map[string]func(dir string) error{
 				"checks": writeChecks,
-				"cli":    func(dir string) error { return doc.GenMarkdownTree(c.Root(), dir) },
+				"cli":    func(dir string) error { return writeCommands(dir, c.Root()) },
 				"target": writeTargetFile,
 			} {
 				dir := filepath.Join(args[0], name)

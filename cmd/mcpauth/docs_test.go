@@ -26,7 +26,11 @@ func TestDocsHasAPageForEachCheckAndCommand(t *testing.T) {
 	}
 	cli, err := os.ReadFile(filepath.Join(dir, "cli", "mcpauth_run.md"))
 	require.NoError(t, err)
-	assert.Contains(t, string(cli), "--token-env")
+	for _, part := range []string{
+		"# mcpauth run\n", "\n```\n  0    every MUST", "\n## Sign-in\n", "| `--token-env VALUE` | name of the environment",
+	} {
+		assert.Contains(t, string(cli), part)
+	}
 	file, err := os.ReadFile(filepath.Join(dir, "target", "index.md"))
 	require.NoError(t, err)
 	for _, row := range []string{

@@ -179,10 +179,16 @@ func usageOfFlags(w io.Writer, flags *pflag.FlagSet) {
 
 // describe writes a flag.
 func describe(w io.Writer, f *pflag.Flag) {
+	name, says := spelled(f)
+	described(w, name, says, 26)
+}
+
+// spelled is a flag as it is written, and what it is for.
+func spelled(f *pflag.Flag) (name, says string) {
 	value, says := pflag.UnquoteUsage(f)
 	value = map[string]string{"strings": "LIST", "stringArray": "VALUE", "string": "VALUE", "int": "N", "float": "N",
 		"duration": "TIME"}[value]
-	name := "--" + f.Name
+	name = "--" + f.Name
 	if f.Shorthand != "" {
 		name = "-" + f.Shorthand + ", " + name
 	}
@@ -194,7 +200,7 @@ func describe(w io.Writer, f *pflag.Flag) {
 	default:
 		says += fmt.Sprintf(" (default %s)", strings.TrimSuffix(f.DefValue, "0s"))
 	}
-	described(w, name, says, 26)
+	return name, says
 }
 
 // described writes a name, and beside it what is said of it; a long name has a line of its own.

@@ -122,18 +122,48 @@ func listSets(w io.Writer, format string) error {
 
 // validate refuses values that can select nothing because they are misspelled.
 func (f *filter) validate() error {
-	for _, v := range f.revision {
-		if !slices.Contains(requirements.Revisions, v) {
-			return fmt.Errorf("unknown revision %q; known are %s", v, strings.Join(requirements.Revisions, ", "))
-		}
-	}
-	all := requirements.All()
-	for _, a := range f.area {
-		if !slices.ContainsFunc(all, func(r requirements.Requirement) bool { return strings.EqualFold(r.Area, a) }) {
-			return fmt.Errorf("unknown area %q%s (mcpauth list shows all areas)", a, suggested(nearest.Of(a, areaNames())))
+	for _, option := range []struct {
+		name         string
+		given, known []string
+		says         string // where the known ones are too many to list
+	}{
+		{"revision", f.revision, requirements.Revisions, ""},
+		{"area", f.area, areaNames(), "(mcpauth list shows all areas)"},
+		{"level", f.level, levelNames, ""},
+		{"tier", f.tier, tierNames, ""},
+		{"label", f.label, allLabels(), "(labels are core, browser, intrusive and pending, and each role, area, level, tier and id)"},
+	} {
+		for _, v := range option.given {
+			switch {
+			case holds(option.known, v):
+			case option.says == "":
+				return fmt.Errorf("unknown %s %q; known are %s", option.name, v, strings.Join(option.known, ", "))
+			default:
+				return fmt.Errorf("unknown %s %q%s %s", option.name, v, suggested(nearest.Of(v, option.known)), option.says)
+			}
 		}
 	}
 	return nil
+}
+
+var (
+	levelNames = []string{string(requirements.Must), string(requirements.Should), string(requirements.May), string(requirements.Practice)}
+	tierNames  = []string{string(requirements.T0), string(requirements.T1), string(requirements.T2), string(requirements.T3)}
+)
+
+// holds reports that a list has a word, whatever its letter case.
+func holds(list []string, word string) bool {
+	return slices.ContainsFunc(list, func(w string) bool { return strings.EqualFold(w, word) })
+}
+
+// allLabels are those that a requirement may have, each once.
+func allLabels() []string {
+	out := slices.Concat([]string{"core", "browser", "intrusive", "pending"}, levelNames, tierNames)
+	for _, r := range requirements.All() {
+		out = append(out, r.ID, r.Area, string(r.Role))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func status(r *requirements.Requirement) string {

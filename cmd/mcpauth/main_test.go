@@ -353,6 +353,15 @@ func TestListAndExplain(t *testing.T) {
 	code, _, errs := mcpauth(t, nil, "list", "--area", "pkse")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, `unknown area "pkse"`)
+	for _, mistake := range [][3]string{
+		{"--tier", "T9", `unknown tier "T9"; known are T0, T1, T2, T3`},
+		{"--level", "MUSTARD", `unknown level "MUSTARD"; known are MUST, SHOULD, MAY, BCP`},
+		{"--label", "brwser", `unknown label "brwser"; did you mean browser?`},
+	} {
+		code, _, errs := mcpauth(t, nil, "list", mistake[0], mistake[1])
+		assert.Equal(t, 2, code)
+		assert.Contains(t, errs, mistake[2])
+	}
 	code, out, _ = mcpauth(t, nil, "explain", "rs-disc-resource-match")
 	require.Zero(t, code)
 	for _, want := range []string{"at 2025-06-18", "## How it is tested", "## Acceptable variations", "## How to fix it", "## Sources",

@@ -195,7 +195,10 @@ func (p *progress) result(r reports.Result) {
 		return
 	}
 	p.last = time.Now()
-	line := fmt.Sprintf("%d of %d checks done, %d failed", len(p.seen), p.total, p.bad)
+	line := fmt.Sprintf("%d of %d checks done", len(p.seen), p.total)
+	if p.bad > 0 { // findings are tried a second time before they count, most of them at the end
+		line += ", " + reports.Count(p.bad, "finding")
+	}
 	if p.live {
 		fmt.Fprintf(p.w, "\r\x1b[K%s", line)
 	} else {
