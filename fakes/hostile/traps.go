@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -70,9 +71,11 @@ var Traps = []Trap{
 	{Name: "long lists", Promise: "a run ends at its time, whatever is listed", Start: longLists},
 	{Name: "many header fields", Promise: "many small header fields are bounded, too: at most 128 MiB of memory", Start: manyFields},
 	{Name: "costly keys", Promise: "keys of any size are tried in bounded time", Start: costlyKeys},
-	{Name: "floods of frames", Promise: "HTTP/2 frames without end are bounded, and \"try again\" counts as a request", Start: streams},
+	{Name: "floods of frames", Promise: "HTTP/2 frames without end are bounded: at most 128 MiB of memory",
+		Start: func() (*Attack, error) { return streams(floods, 100) }},
+	{Name: "try again", Promise: "what HTTP/2 has repeated counts as a request", Start: func() (*Attack, error) { return streams(repeats, 60) }},
 	{Name: "another certificate", Promise: "a certificate is verified on every connection", Start: otherCertificate},
-	{Name: "lengths that lie", Promise: "answers that are cut short, too long or doubled are no answers", Start: lengths},
+	{Name: "lengths that lie", Promise: "answers that are cut short, or whose length is said twice, are no answers", Start: lengths},
 	{Name: "dies in the middle", Promise: "a target that dies leaves no green run", Start: dies},
 	{Name: "interrupt", Promise: "an interrupted run says so, with a whole report", Start: interrupt},
 	{Name: "callbacks from strangers", Promise: "the answer to a login counts with its state only", Start: strangers},
@@ -949,32 +952,59 @@ func manyKeys() (*Attack, error) {
 	}}, nil
 }
 
-// lengths writes answers by hand whose Content-Length is not that of the body, and two in place of one.
+// cuts are ways to send a body of which nobody knows whether it is whole.
+var cuts = []func(body string) string{
+	func(body string) string { return fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body)+64, body) },
+	func(body string) string {
+		return fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(body), body)
+	},
+	func(body string) string {
+		return fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\nzz\r\n", len(body), body)
+	},
+	func(body string) string {
+		return fmt.Sprintf("Content-Length: %d\r\nContent-Length: %d\r\n\r\n%s", len(body), len(body)+1, body)
+	},
+}
+
+// cutting sends what a right server answers, each time cut in another way.
+func cutting(h http.Handler, turn *atomic.Int64) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		right := httptest.NewRecorder()
+		if req.Method != http.MethodGet || !strings.Contains(req.Header.Get("Accept"), "text/event-stream") { // which has no end
+			h.ServeHTTP(right, req)
+		}
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = fmt.Fprintf(buffered, "HTTP/1.1 %d %s\r\n", right.Code, http.StatusText(right.Code))
+		right.Header().Del("Content-Length")
+		_ = right.Header().Write(buffered)
+		_, _ = buffered.WriteString(cuts[int(turn.Add(1))%len(cuts)](right.Body.String()))
+		_ = buffered.Flush()
+	})
+}
+
+// lengths answers rightly, but for the lengths of the bodies: whoever takes them all the same passes a good deal.
 func lengths() (*Attack, error) {
 	var turn atomic.Int64
-	r, err := wrapped(func(http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			conn, buffered, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				return
-			}
-			defer conn.Close()
-			const good = `{"resource":"x"}`
-			_, _ = buffered.WriteString([]string{
-				"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4096\r\n\r\n" + good,
-				"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n" + good,
-				"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 16\r\n\r\n" + good,
-				"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + good,
-				"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
-				"HTTP/9.9 99999 ???\r\n\r\n",
-			}[turn.Add(1)%6])
-			_ = buffered.Flush()
-		})
-	})
+	r, err := wrapped(func(h http.Handler) http.Handler { return cutting(h, &turn) })
 	if err != nil {
 		return nil, err
 	}
-	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: notGreen}, nil
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		var report struct{ Results []struct{ ID, Verdict string } }
+		if err := json.Unmarshal([]byte(o.Reports["json"]), &report); err != nil {
+			return err
+		}
+		for _, r := range report.Results {
+			if r.Verdict == "PASS" && !strings.HasPrefix(r.ID, "RS-TRANSPORT-") { // which looks at sockets
+				return fmt.Errorf("%s passes, where no answer is whole", r.ID)
+			}
+		}
+		return errors.Join(unsprung(turn.Load()), notGreen(o))
+	}}, nil
 }
 
 // dies answers for a while, and then never again.

@@ -193,6 +193,8 @@ func redirectsNobody(t *T) {
 		d := &t.Survey.Resources[i]
 		CiteIfAsked(t, d.Exchange)
 		switch {
+		case d.Unreachable():
+			t.Leave(d.URL, "there is no whole answer: "+d.Exchange.Error)
 		case d.Redirect != nil:
 			t.Expect(d.Redirect, "%s", d.URL).Ideally(answerAtOnce("within the origin"))
 		case expect.Status(d.Exchange) >= 300 && expect.Status(d.Exchange) <= 399:

@@ -34,6 +34,9 @@ func failure(ex *reports.Exchange) requirements.Failure {
 	return ""
 }
 
+// cutShort reports an answer of which only a part has come: what is not in it may be in the rest.
+func cutShort(ex *reports.Exchange) bool { return ex != nil && ex.Response != nil && ex.Error != "" }
+
 // ours is a failure of mcpauth itself: of its limits, its time, or its browser. No requirement is about it.
 const ours requirements.Failure = "mcpauth"
 

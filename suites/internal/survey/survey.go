@@ -94,9 +94,9 @@ func (d *Document) Answered() string {
 	return d.URL
 }
 
-// Unreachable reports that the document's host gave no answer at all, or was not asked because its address is not
+// Unreachable reports that the document's host gave no whole answer, or was not asked because its address is not
 // public.
-func (d *Document) Unreachable() bool { return d.Exchange != nil && d.Exchange.Response == nil }
+func (d *Document) Unreachable() bool { return d.Exchange != nil && d.Exchange.Error != "" }
 
 // Server is one authorization server and its metadata in all places.
 type Server struct {
@@ -603,9 +603,9 @@ func redirectWithin(address string, ex *reports.Exchange) string {
 	return to.String()
 }
 
-// ReadDocument takes an exchange as a metadata document: 200 with one JSON object.
+// ReadDocument takes an exchange as a metadata document: 200 with one JSON object, as a whole.
 func ReadDocument(ex *reports.Exchange) (*document.Object, []string, error) {
-	if ex.Response == nil {
+	if ex.Error != "" {
 		return nil, nil, &Unreachable{Why: ex.Error}
 	}
 	if ex.Response.Status != 200 {
