@@ -164,6 +164,21 @@ func (p process) Interrupt() error { return p.Signal(os.Interrupt) }
 
 func (p process) HangUp() error { return p.Signal(syscall.SIGHUP) }
 
+// reporting are arguments with those that have reports written into a folder, where the command writes any.
+func reporting(args []string, dir string) []string {
+	args = slices.Clone(args)
+	switch args[0] {
+	case "run":
+		args = append(args, "--evidence", "all") // whatever is recorded must be free of secrets
+	case "diff":
+		return args
+	}
+	for _, f := range examined {
+		args = append(args, "--report", f+"="+filepath.Join(dir, "report."+f))
+	}
+	return args
+}
+
 // spring sets a trap and runs a program into it.
 func spring(ctx context.Context, program string, trap hostile.Trap) error {
 	if trap.Browser && suites.BrowserFound() != nil {
@@ -193,7 +208,7 @@ func spring(ctx context.Context, program string, trap hostile.Trap) error {
 
 // outcomeOf runs a program into a trap, in a directory of its own, to which its reports go.
 func outcomeOf(ctx context.Context, program string, attack *hostile.Attack, dir string) (hostile.Outcome, error) {
-	cmd := exec.CommandContext(ctx, program, argumentsFor(attack, dir)...)
+	cmd := exec.CommandContext(ctx, program, reporting(attack.Args, dir)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), attack.Environment...)
 	var out, errs transcript
@@ -215,15 +230,6 @@ func outcomeOf(ctx context.Context, program string, attack *hostile.Attack, dir 
 	close(over)
 	return hostile.Outcome{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: errs.String(), Reports: map[string]string{},
 		Took: time.Since(started), Peak: <-peak}, nil
-}
-
-// argumentsFor are those of an attack, with every report that is examined. Whatever is recorded must be free of secrets.
-func argumentsFor(attack *hostile.Attack, dir string) []string {
-	args := append(slices.Clone(attack.Args), "--evidence", "all")
-	for _, f := range examined {
-		args = append(args, "--report", f+"="+filepath.Join(dir, "report."+f))
-	}
-	return args
 }
 
 // readFiles reads the reports that a program has left in a directory. Other files are strays.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/nameserver"
@@ -79,9 +80,15 @@ func elsewhere() (*Attack, error) {
 		return nil, err
 	}
 	at := "http://" + third.Addr().String()
-	var own, copied atomic.Int64
+	var own, copied, unannounced atomic.Int64
+	var tool atomic.Pointer[Process]
 	r, err := bend(func(o *reference.Options) {
 		o.Apart = true
+		o.Behaviour.AccessToken = func(_, _ map[string]any) { // a code has come, and before it a password
+			if !announced(&tool) {
+				unannounced.Add(1)
+			}
+		}
 		o.Behaviour.Metadata = func(place string, doc map[string]any) {
 			own.Add(1)
 			doc["introspection_endpoint"], doc["pushed_authorization_request_endpoint"] = at+"/introspect", at+"/par"
@@ -104,21 +111,39 @@ func elsewhere() (*Attack, error) {
 		return nil, err
 	}
 	args, env := signedIn(r, "--issuer", r.IDP.Issuer)
-	return &Attack{Args: args, Environment: env, Close: func() { r.Close(); third.stop() }, Judge: func(o Outcome) error {
-		got := third.received()
-		for _, secret := range []string{"Authorization:", "token=", "client_secret=", "code=", "client_assertion=", "password="} {
-			if n := strings.Count(got, secret); n > 0 {
-				return fmt.Errorf("a host that only metadata name got %q %d times", secret, n)
+	return &Attack{Args: args, Environment: env, Close: func() { r.Close(); third.stop() }, After: func(p Process) { tool.Store(&p) },
+		Judge: func(o Outcome) error {
+			got := third.received()
+			for _, secret := range []string{"Authorization:", "token=", "client_secret=", "code=", "client_assertion=", "password="} {
+				if n := strings.Count(got, secret); n > 0 {
+					return fmt.Errorf("a host that only metadata name got %q %d times", secret, n)
+				}
 			}
+			if !strings.Contains(o.All(), "--trust-endpoint "+at+"/introspect") {
+				return errors.New("the user is not told of the endpoint on another origin")
+			}
+			if !strings.Contains(o.Stderr, toAnotherOrigin+r.IDP.Issuer) {
+				return errors.New("the user is not told which host gets the password")
+			}
+			if n := unannounced.Load(); n > 0 {
+				return fmt.Errorf("%d tokens are issued before the user is told which host gets the password", n)
+			}
+			return errors.Join(unsprung(own.Load()), unsprung(copied.Load())) // all else is right
+		}}, nil
+}
+
+// toAnotherOrigin is how the notice begins that names who else gets secrets.
+const toAnotherOrigin = "secrets of this run go to another origin than the target's: "
+
+// announced waits a while for the notice of a tool that is waiting for an answer meanwhile: it may be on its way.
+func announced(tool *atomic.Pointer[Process]) bool {
+	for range 100 {
+		if p := tool.Load(); p != nil && strings.Contains((*p).Said(), toAnotherOrigin) {
+			return true
 		}
-		if !strings.Contains(o.All(), "--trust-endpoint "+at+"/introspect") {
-			return errors.New("the user is not told of the endpoint on another origin")
-		}
-		if !strings.Contains(o.Stderr, "secrets of this run go to another origin than the target's: "+r.IDP.Issuer) {
-			return errors.New("the user is not told which host gets the password")
-		}
-		return errors.Join(unsprung(own.Load()), unsprung(copied.Load())) // all else is right
-	}}, nil
+		time.Sleep(20 * time.Millisecond)
+	}
+	return false
 }
 
 // beyond is a target on loopback that names a public authorization server. With leave the user says that they may attack.

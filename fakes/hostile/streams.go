@@ -20,7 +20,7 @@ import (
 
 // floods are what an HTTP/2 server may send in place of an answer on a stream. Each ends at an error: the client has left.
 var floods = []func(f *http2.Framer, stream uint32) error{
-	func(f *http2.Framer, stream uint32) error { // a window beyond its limit, for which some clients wait for ever: the first, so that each run meets it
+	func(f *http2.Framer, stream uint32) error { // a window beyond its limit, at which some clients hang: each run meets it
 		return many(20_000, func(int) error { return f.WriteWindowUpdate(stream, 1<<31-1) })
 	},
 	func(f *http2.Framer, _ uint32) error { // each of which has to be answered

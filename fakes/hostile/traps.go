@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -27,6 +28,7 @@ import (
 // Traps are all traps, in the order of the promises.
 var Traps = []Trap{
 	{Name: "private addresses", Promise: "addresses that are not public are not dialled, whatever names them", Start: privateAddresses},
+	{Name: "private addresses in others", Promise: "nor are addresses that a gateway would translate to such", Start: translatedAddresses},
 	{Name: "names that change", Promise: "the address that was judged is the one that is dialled", Start: rebinding},
 	{Name: "its own name changes", Promise: "a public target stays public for the whole run, whatever its name means later", Start: ownName},
 	{Name: "endpoints of a third host", Promise: "metadata count from the issuer's own place, and no secret goes to an endpoint on another " +
@@ -62,6 +64,17 @@ var Traps = []Trap{
 	{Name: "an address without end", Promise: "nor an address that no browser opens, wherever it comes from", Start: giantAddress},
 	{Name: "markup", Promise: "nothing of a target acts in HTML, Markdown, XML or JSON", Start: markup},
 	{Name: "paths in names", Promise: "no file is written but the reports", Start: paths},
+	{Name: "a link for a report", Promise: "a symbolic link is left alone, and what it leads to", Start: linkForReport},
+	{Name: "a pipe for a report", Promise: "a pipe stays one, and gets the report", Start: pipeForReport},
+	{Name: "a stranger's report", Promise: "nothing of a report of others acts on a terminal or a CI system",
+		Start: func() (*Attack, error) { return strangersReport("report", nasty, "MUST") }},
+	{Name: "a stranger's report with words of its own", Promise: "a report is read only if it keeps to the schema and the catalogue",
+		Start: func() (*Attack, error) { return strangersReport("report", "x", nasty) }},
+	{Name: "a stranger's report to merge", Promise: "so it is merged only then",
+		Start: func() (*Attack, error) { return strangersReport("merge", "x", nasty) }},
+	{Name: "a stranger's report to compare", Promise: "and compared only then",
+		Start: func() (*Attack, error) { return strangersReport("diff", "x", nasty) }},
+	{Name: "the browser's environment", Promise: "the browser gets no secret in its environment", Start: environment},
 	{Name: "secrets", Promise: "no secret is in any output, in any spelling", Start: secrets},
 	{Name: "a secret in the URL", Promise: "the value of a key in the target's query is in no output", Start: secretInURL},
 	{Name: "short secrets", Promise: "a password of any length is removed where a field has it as its value", Start: shortSecrets},
@@ -73,7 +86,8 @@ var Traps = []Trap{
 	{Name: "costly keys", Promise: "keys of any size are tried in bounded time", Start: costlyKeys},
 	{Name: "floods of frames", Promise: "HTTP/2 frames without end are bounded: at most 128 MiB of memory",
 		Start: func() (*Attack, error) { return streams(floods, 100) }},
-	{Name: "try again", Promise: "what HTTP/2 has repeated counts as a request", Start: func() (*Attack, error) { return streams(repeats, 60) }},
+	{Name: "try again", Promise: "what HTTP/2 has repeated counts as a request",
+		Start: func() (*Attack, error) { return streams(repeats, 60) }},
 	{Name: "another certificate", Promise: "a certificate is verified on every connection", Start: otherCertificate},
 	{Name: "lengths that lie", Promise: "answers that are cut short, or whose length is said twice, are no answers", Start: lengths},
 	{Name: "dies in the middle", Promise: "a target that dies leaves no green run", Start: dies},
@@ -130,6 +144,36 @@ func privateAddresses() (*Attack, error) {
 	return &Attack{Args: args, Close: func() { end(); trap.stop() }, Judge: func(o Outcome) error {
 		if n := trap.connections(); n > 0 {
 			return fmt.Errorf("%d connections to a private address", n)
+		}
+		return errors.Join(unsprung(named.Load()), notGreen(o))
+	}}, nil
+}
+
+// translated are addresses that some hosts and gateways take for others, or for those of a site. From here they lead nowhere, so that
+// what the tool says of them tells whether it has dialled them.
+var translated = []string{"::127.0.0.2", "::ffff:0:127.0.0.2", "fec0::1", "64:ff9b:1::7f00:2", "2002:7f00:2::1"}
+
+func translatedAddresses() (*Attack, error) {
+	var named atomic.Int64
+	_, args, end, err := public(func(o *reference.Options) {
+		o.Policy.PRM = func(_ string, doc map[string]any) {
+			named.Add(1)
+			var issuers []string
+			for _, a := range translated {
+				issuers = append(issuers, "http://["+a+"]:9")
+			}
+			doc["authorization_servers"] = issuers
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: append(args, "--timeout", "8s", "--allow-intrusive=false", "--passive"), Close: end, Judge: func(o Outcome) error {
+		for _, a := range translated {
+			refusal := " resolves to " + netip.MustParseAddr(a).String() + ", which is not public"
+			if !strings.Contains(o.Reports["json"], refusal) {
+				return fmt.Errorf("%s was dialled, or not even looked at", a)
+			}
 		}
 		return errors.Join(unsprung(named.Load()), notGreen(o))
 	}}, nil
@@ -858,6 +902,9 @@ func secretInURL() (*Attack, error) {
 		if !strings.Contains(o.Reports["json"], "api_key=redacted-") {
 			return errors.New("the report does not name its target")
 		}
+		if o.Code != 0 {
+			return fmt.Errorf("exit %d on a server that is right: %.300s", o.Code, o.Stderr)
+		}
 		return unsprung(said.Load())
 	}}, nil
 }
@@ -994,7 +1041,9 @@ func lengths() (*Attack, error) {
 		return nil, err
 	}
 	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
-		var report struct{ Results []struct{ ID, Verdict string } }
+		var report struct {
+			Results []struct{ ID, Verdict string }
+		}
 		if err := json.Unmarshal([]byte(o.Reports["json"]), &report); err != nil {
 			return err
 		}

@@ -171,7 +171,7 @@ func wrongProofs(t *T) Cases[ProofEdit] {
 		{"typ JWT", header("typ", "JWT")},
 		{"htm GET", claim("htm", "GET")},
 		{"htm as a list", claim("htm", []string{"POST"})},
-		{"htu of another path", claim("htu", t.Survey.Endpoint+"/other")},
+		{"htu of another path", claim("htu", t.Survey.URL.Scheme+"://"+t.Survey.URL.Host+t.Survey.URL.EscapedPath()+"/other")},
 		{"htu of another host", claim("htu", t.Survey.URL.Scheme+"://attacker.example"+t.Survey.URL.Path)},
 		{"without htu", claim("htu", nil)},
 		{"made an hour ago", madeLater(-3600)},

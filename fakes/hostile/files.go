@@ -1,0 +1,182 @@
+package hostile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// oneCheck are the arguments of a short run.
+func oneCheck(r *reference.Reference, more ...string) []string {
+	return append([]string{"run", r.URL, "--only", "RS-CHALLENGE-401-STATUS", "--timeout", "8s"}, more...)
+}
+
+// folder is one of a trap's own, where the tool has to write nothing but what it is told to.
+func folder() (path string, remove func(), err error) {
+	path, err = os.MkdirTemp("", "mcpauth-trap-")
+	return path, func() { _ = os.RemoveAll(path) }, err
+}
+
+// linkForReport has a symbolic link in the place of a report, as somebody may leave it in a folder that is shared.
+func linkForReport() (*Attack, error) {
+	dir, remove, err := folder()
+	if err != nil {
+		return nil, err
+	}
+	const before = "what the user keeps"
+	kept, link := filepath.Join(dir, "kept"), filepath.Join(dir, "report")
+	if err := errors.Join(os.WriteFile(kept, []byte(before), 0o600), os.Symlink(kept, link)); err != nil {
+		remove()
+		return nil, err
+	}
+	r, err := bend(func(*reference.Options) {})
+	if err != nil {
+		remove()
+		return nil, err
+	}
+	return &Attack{Args: oneCheck(r, "--report", "markdown="+link), Close: func() { r.Close(); remove() }, Judge: func(o Outcome) error {
+		text, err := os.ReadFile(kept)
+		if err != nil || string(text) != before {
+			return errors.New("what the link leads to was written to")
+		}
+		if info, err := os.Lstat(link); err != nil || info.Mode().Type() != fs.ModeSymlink {
+			return errors.New("the link was replaced")
+		}
+		if o.Code == 0 || !strings.Contains(o.Stderr, "is a symbolic link") {
+			return fmt.Errorf("exit %d, and the user is not told: %.200s", o.Code, o.Stderr)
+		}
+		return nil
+	}}, nil
+}
+
+// pipeForReport has a named pipe in the place of a report, and somebody who reads it.
+func pipeForReport() (*Attack, error) {
+	dir, remove, err := folder()
+	if err != nil {
+		return nil, err
+	}
+	pipe := filepath.Join(dir, "pipe")
+	if out, err := exec.Command("mkfifo", pipe).CombinedOutput(); err != nil {
+		remove()
+		return nil, fmt.Errorf("there are no named pipes here: %w: %s", err, out)
+	}
+	r, err := bend(func(*reference.Options) {})
+	if err != nil {
+		remove()
+		return nil, err
+	}
+	came := make(chan string, 1)
+	go func() {
+		text, err := os.ReadFile(pipe) // waits for a writer
+		came <- fmt.Sprint(string(text), err)
+	}()
+	return &Attack{Args: oneCheck(r, "--report", "markdown="+pipe), Close: func() { r.Close(); release(pipe); remove() },
+		Judge: func(o Outcome) error {
+			if info, err := os.Lstat(pipe); err != nil || info.Mode().Type() != fs.ModeNamedPipe {
+				return errors.New("the pipe was replaced")
+			}
+			release(pipe)
+			if text := <-came; !strings.Contains(text, "1 of 1 MUST") {
+				return fmt.Errorf("the reader got %.200q", text)
+			}
+			return reported(o)
+		}}, nil
+}
+
+// release ends the wait of a pipe's reader.
+func release(pipe string) {
+	if f, err := os.OpenFile(pipe, os.O_RDWR, 0); err == nil {
+		_ = f.Close()
+	}
+}
+
+// theirs is a report of another catalogue, with SAID in the place of what may be any text, and LEVEL in that of a word.
+const theirs = `{"version": 1, "tool": {"name": "mcpauth", "version": "dev"}, "target": {"url": "https://mcp.example.com/mcp", "tier": "T0"},
+"started": "2026-01-01T00:00:00Z", "duration_ms": 1, "requests": 1, "catalogue": "CATALOGUE", "command": SAID,
+"revisions": [{"revision": "2025-11-25", "wire": "stateful", "status": "spoken", "why": SAID}],
+"discovered": [{"name": SAID, "value": SAID}], "pending": 0, "selected": 1, "rule": {"fail_on": "must"}, "counts": {"FAIL": 1},
+"outcome": {"code": 1, "kind": "findings", "headline": SAID, "colour": "red"},
+"results": [{"id": "RS-NEWER", "title": SAID, "area": "challenge", "role": "resource-server", "level": LEVEL, "tier": "T0",
+"revisions": ["2025-11-25"], "verdict": "FAIL", "reason": SAID, "evidence": [1], "remediation": SAID, "duration_ms": 1,
+"sources": [{"doc": SAID, "section": SAID}], "findings": [{"expected": SAID, "observed": SAID, "about": SAID, "exchange": 1}]}],
+"exchanges": [{"number": 1, "check": "survey", "started": "2026-01-01T00:00:00Z", "duration_ms": 1, "error": SAID,
+"request": {"method": "GET", "url": SAID, "header": [{"name": SAID, "value": SAID}], "body": SAID},
+"response": {"status": 200, "proto": SAID, "header": [{"name": SAID, "value": SAID}], "body": SAID}}]}`
+
+// strangersReport has the tool read a report that somebody else has made.
+func strangersReport(verb, said, level string) (*Attack, error) {
+	dir, remove, err := folder()
+	if err != nil {
+		return nil, err
+	}
+	quoted := func(text string) string { b, _ := json.Marshal(text); return string(b) } // a string
+	path := filepath.Join(dir, "theirs.json")
+	text := strings.NewReplacer("SAID", quoted(said), "LEVEL", quoted(level), "CATALOGUE", strings.Repeat("0", 64)).Replace(theirs)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		remove()
+		return nil, err
+	}
+	args := []string{verb, path}
+	if verb == "diff" {
+		args = append(args, path)
+	}
+	return &Attack{Args: args, Close: remove, Judge: func(o Outcome) error { return judgeStrangers(o, level == "MUST") }}, nil
+}
+
+// judgeStrangers wants a report of others shown where it is well-formed, and refused with its place otherwise.
+func judgeStrangers(o Outcome, wellFormed bool) error {
+	if err := inert(o); err != nil {
+		return err
+	}
+	if wellFormed {
+		if o.Code != 0 || !strings.Contains(o.All(), "RS-NEWER") {
+			return fmt.Errorf("exit %d, where a report is well-formed: %.300s", o.Code, o.Stderr)
+		}
+		return nil
+	}
+	if o.Code == 0 || o.Stdout != "" || !strings.Contains(o.Stderr, "theirs.json:") || !strings.Contains(o.Stderr, "level") {
+		return fmt.Errorf("exit %d, and no place is named: %.300s", o.Code, o.Stderr)
+	}
+	return nil
+}
+
+// environment has a browser that tells of its environment, in which the tool has secrets.
+func environment() (*Attack, error) {
+	dir, remove, err := folder()
+	if err != nil {
+		return nil, err
+	}
+	const ci = "canary-of-the-ci-8Xv2"
+	told, program := filepath.Join(dir, "told"), filepath.Join(dir, "browser")
+	script := "#!/bin/sh\nenv > '" + told + "'\n"
+	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
+		remove()
+		return nil, err
+	}
+	r, err := bend(func(o *reference.Options) { o.Behaviour.Pages = "javascript" })
+	if err != nil {
+		remove()
+		return nil, err
+	}
+	env := []string{"MCPAUTH_BROWSER=" + program, "MCPAUTH_PASSWORD=" + password, "GITHUB_TOKEN=" + ci, "AWS_SECRET_ACCESS_KEY=" + ci}
+	return &Attack{Args: []string{"run", r.URL, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "8s", "--only",
+		"AS-TOKEN-SUCCESS-SHAPE"}, Environment: env, Close: func() { r.Close(); remove() }, Judge: func(o Outcome) error {
+		text, err := os.ReadFile(told)
+		if err != nil {
+			return errors.New("the tool did not come near the trap: it started no browser")
+		}
+		for _, secret := range []string{ci, password} {
+			if strings.Contains(string(text), secret) {
+				return errors.New("a secret is in the browser's environment")
+			}
+		}
+		return notGreen(o)
+	}}, nil
+}
