@@ -75,8 +75,13 @@ func Read(r io.Reader) (reports.Redacted, error) {
 	return reports.Redact(*d.Run, &reports.Secrets{}), nil
 }
 
-// schema is the compiled schema of the format.
-var schema = sync.OnceValue(func() *jsonschema.Schema {
+// schemas are the compiled schemas of the format: of a whole report, and of the entries of its long lists, by their names.
+type schemas struct {
+	whole *jsonschema.Schema
+	entry map[string]*jsonschema.Schema
+}
+
+var compiled = sync.OnceValue(func() schemas {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))
 	if err != nil {
 		panic(err) // it is part of the program
@@ -87,24 +92,77 @@ var schema = sync.OnceValue(func() *jsonschema.Schema {
 	if err := c.AddResource(name, document); err != nil {
 		panic(err)
 	}
-	return c.MustCompile(name)
+	return schemas{c.MustCompile(name), map[string]*jsonschema.Schema{
+		"results": c.MustCompile(name + "#/$defs/result"), "exchanges": c.MustCompile(name + "#/$defs/exchange")}}
 })
 
-// valid says where a report leaves the schema; nil if it keeps to it.
+// valid says where a report leaves the schema; nil if it keeps to it. The entries of its long lists are judged one by one: as values
+// that a schema can judge, all of them would take many times the memory of their text.
 func valid(text []byte) *Problem {
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		return &Problem{Line: 1, Says: err.Error()}
+	whole, problem := map[string]any{}, (*Problem)(nil)
+	d := json.NewDecoder(bytes.NewReader(text))
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		return &Problem{Line: 1, Says: "a report is a JSON object"}
 	}
+	for d.More() && problem == nil {
+		name, _ := d.Token()
+		member, _ := name.(string)
+		whole[member], problem = memberOf(text, d, member)
+	}
+	if problem != nil {
+		return problem
+	}
+	return judged(text, compiled().whole, whole, nil)
+}
+
+// judged says where a value that is at a place of a report leaves its schema.
+func judged(text []byte, schema *jsonschema.Schema, value any, place []string) *Problem {
 	var invalid *jsonschema.ValidationError
-	if err := schema().Validate(value); !errors.As(err, &invalid) {
+	if err := schema.Validate(value); !errors.As(err, &invalid) {
 		return nil
 	}
 	for len(invalid.Causes) > 0 {
 		invalid = invalid.Causes[0]
 	}
-	at := invalid.InstanceLocation
+	at := append(place, invalid.InstanceLocation...)
 	return &Problem{lineOf(text, at), strings.Join(at, "/"), invalid.ErrorKind.LocalizedString(message.NewPrinter(language.English))}
+}
+
+// memberOf is the value of the next member of a report; of a long list, whose entries are judged here, an empty one.
+func memberOf(text []byte, d *json.Decoder, name string) (any, *Problem) {
+	var raw json.RawMessage
+	if err := d.Decode(&raw); err != nil {
+		return nil, &Problem{Line: 1, Says: err.Error()}
+	}
+	entry, long := compiled().entry[name]
+	if !long || raw[0] != '[' {
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			return nil, &Problem{Line: 1, Says: err.Error()}
+		}
+		return value, nil
+	}
+	return []any{}, entriesOf(text, raw, name, entry)
+}
+
+// entriesOf judges the entries of a list one by one.
+func entriesOf(text []byte, list json.RawMessage, name string, schema *jsonschema.Schema) *Problem {
+	d := json.NewDecoder(bytes.NewReader(list))
+	_, _ = d.Token() // it begins
+	for i := 0; d.More(); i++ {
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return &Problem{Line: 1, Says: err.Error()}
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			return &Problem{Line: 1, Says: err.Error()}
+		}
+		if p := judged(text, schema, value, []string{name, strconv.Itoa(i)}); p != nil {
+			return p
+		}
+	}
+	return nil
 }
 
 // inconsistent says what a report says that its schema cannot forbid and that cannot be. Reports of another catalogue may name
