@@ -19,6 +19,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,8 +105,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readable reports that a plain request would carry over the network what nobody should read on the way: a form, or an
-// address with a secret.
+// readable reports that a plain request would carry over the network what nobody should read on the way: a form, or a secret in
+// its address or header.
 func (p *Proxy) readable(r *http.Request) bool {
 	if document.LoopbackHost(r.URL.Hostname()) {
 		return false
@@ -113,8 +114,26 @@ func (p *Proxy) readable(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return true
 	}
-	address, err := url.QueryUnescape(r.URL.RequestURI())
-	return p.client.opt.Secrets != nil && (err != nil || p.client.opt.Secrets.In(r.URL.RequestURI()) || p.client.opt.Secrets.In(address))
+	address := r.URL.RequestURI()
+	if _, err := url.QueryUnescape(address); err != nil || p.tells(address) {
+		return true
+	}
+	for _, values := range r.Header {
+		if slices.ContainsFunc(values, p.tells) {
+			return true
+		}
+	}
+	return false
+}
+
+// tells reports that a text holds a secret, as it is or in percent escapes.
+func (p *Proxy) tells(text string) bool {
+	secrets := p.client.opt.Secrets
+	if secrets == nil {
+		return false
+	}
+	plain, err := url.QueryUnescape(text)
+	return secrets.In(text) || err == nil && secrets.In(plain)
 }
 
 // inside answers what comes through a tunnel.

@@ -118,17 +118,20 @@ func TestProxySendsNoFormInClear(t *testing.T) {
 	browser := &http.Client{Transport: &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return address, nil }}}
 	defer browser.CloseIdleConnections()
 	for _, c := range []struct {
-		method, url string
-		status      int
+		method, url, said string
+		status            int
 	}{
-		{"POST", "http://10.0.0.1/", 403},
-		{"PUT", "http://10.0.0.1/", 403},
-		{"GET", "http://10.0.0.1/?p=correct+horse+battery", 403},
-		{"GET", "http://10.0.0.1/", 502}, // which the guard refuses
-		{"POST", "http://127.0.0.1:1/", 502},
+		{"POST", "http://10.0.0.1/", "", 403},
+		{"PUT", "http://10.0.0.1/", "", 403},
+		{"GET", "http://10.0.0.1/?p=correct+horse+battery", "", 403},
+		{"GET", "http://10.0.0.1/", "correct horse battery", 403}, // by a script
+		{"GET", "http://10.0.0.1/", "a=b; p=correct%20horse%20battery", 403},
+		{"GET", "http://10.0.0.1/", "", 502}, // which the guard refuses
+		{"POST", "http://127.0.0.1:1/", "", 502},
 	} {
 		req, err := http.NewRequest(c.method, c.url, nil)
 		require.NoError(t, err)
+		req.Header.Set("X-Said", c.said)
 		resp, err := browser.Do(req)
 		require.NoError(t, err)
 		resp.Body.Close()
