@@ -303,3 +303,21 @@ func hangup() (*Attack, error) {
 type hangingUp struct{ Process }
 
 func (h hangingUp) Interrupt() error { return h.HangUp() }
+
+// windows has a page open one window after another.
+func windows() (*Attack, error) {
+	var shown, opened atomic.Int64
+	page := `<!doctype html><title>Sign in</title><p>Loading<script>
+for (let n = 0; n < 30; n++) window.open("/window?" + n, "_blank", "noopener");
+</script>`
+	_, args, end, err := public(withinBrowser(page, "/window", &shown, &opened))
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: inBrowser(args), Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: end, Judge: func(o Outcome) error {
+		if !strings.Contains(o.Reports["json"], "opens windows without end") {
+			return errors.New("the login did not end at windows without end")
+		}
+		return errors.Join(unsprung(opened.Load()), within(o, 15*time.Second), notGreen(o))
+	}}, nil
+}

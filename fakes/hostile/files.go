@@ -18,30 +18,46 @@ func oneCheck(r *reference.Reference, more ...string) []string {
 	return append([]string{"run", r.URL, "--only", "RS-CHALLENGE-401-STATUS", "--timeout", "8s"}, more...)
 }
 
-// folder is one of a trap's own, where the tool has to write nothing but what it is told to.
-func folder() (path string, remove func(), err error) {
-	path, err = os.MkdirTemp("", "mcpauth-trap-")
-	return path, func() { _ = os.RemoveAll(path) }, err
+// besideServer sets a trap in a folder of its own, for a run at a server that is right.
+func besideServer(set func(dir string, r *reference.Reference) (*Attack, error)) (*Attack, error) {
+	r, err := bend(func(o *reference.Options) { o.Behaviour.Pages = "javascript" })
+	if err != nil {
+		return nil, err
+	}
+	attack, err := inFolder(func(dir string) (*Attack, error) { return set(dir, r) })
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	end := attack.Close
+	attack.Close = func() { r.Close(); end() }
+	return attack, nil
+}
+
+// inFolder sets a trap in a folder of its own.
+func inFolder(set func(dir string) (*Attack, error)) (*Attack, error) {
+	dir, err := os.MkdirTemp("", "mcpauth-trap-")
+	if err != nil {
+		return nil, err
+	}
+	remove := func() { _ = os.RemoveAll(dir) }
+	attack, err := set(dir)
+	if err != nil {
+		remove()
+		return nil, err
+	}
+	attack.Close = remove
+	return attack, nil
 }
 
 // linkForReport has a symbolic link in the place of a report, as somebody may leave it in a folder that is shared.
-func linkForReport() (*Attack, error) {
-	dir, remove, err := folder()
-	if err != nil {
-		return nil, err
-	}
+func linkForReport(dir string, r *reference.Reference) (*Attack, error) {
 	const before = "what the user keeps"
 	kept, link := filepath.Join(dir, "kept"), filepath.Join(dir, "report")
 	if err := errors.Join(os.WriteFile(kept, []byte(before), 0o600), os.Symlink(kept, link)); err != nil {
-		remove()
 		return nil, err
 	}
-	r, err := bend(func(*reference.Options) {})
-	if err != nil {
-		remove()
-		return nil, err
-	}
-	return &Attack{Args: oneCheck(r, "--report", "markdown="+link), Close: func() { r.Close(); remove() }, Judge: func(o Outcome) error {
+	return &Attack{Args: oneCheck(r, "--report", "markdown="+link), Judge: func(o Outcome) error {
 		text, err := os.ReadFile(kept)
 		if err != nil || string(text) != before {
 			return errors.New("what the link leads to was written to")
@@ -57,37 +73,27 @@ func linkForReport() (*Attack, error) {
 }
 
 // pipeForReport has a named pipe in the place of a report, and somebody who reads it.
-func pipeForReport() (*Attack, error) {
-	dir, remove, err := folder()
-	if err != nil {
-		return nil, err
-	}
+func pipeForReport(dir string, r *reference.Reference) (*Attack, error) {
 	pipe := filepath.Join(dir, "pipe")
 	if out, err := exec.Command("mkfifo", pipe).CombinedOutput(); err != nil {
-		remove()
 		return nil, fmt.Errorf("there are no named pipes here: %w: %s", err, out)
-	}
-	r, err := bend(func(*reference.Options) {})
-	if err != nil {
-		remove()
-		return nil, err
 	}
 	came := make(chan string, 1)
 	go func() {
 		text, err := os.ReadFile(pipe) // waits for a writer
 		came <- fmt.Sprint(string(text), err)
 	}()
-	return &Attack{Args: oneCheck(r, "--report", "markdown="+pipe), Close: func() { r.Close(); release(pipe); remove() },
-		Judge: func(o Outcome) error {
-			if info, err := os.Lstat(pipe); err != nil || info.Mode().Type() != fs.ModeNamedPipe {
-				return errors.New("the pipe was replaced")
-			}
-			release(pipe)
-			if text := <-came; !strings.Contains(text, "1 of 1 MUST") {
-				return fmt.Errorf("the reader got %.200q", text)
-			}
-			return reported(o)
-		}}, nil
+	return &Attack{Args: oneCheck(r, "--report", "markdown="+pipe), Judge: func(o Outcome) error {
+		defer release(pipe)
+		if info, err := os.Lstat(pipe); err != nil || info.Mode().Type() != fs.ModeNamedPipe {
+			return errors.New("the pipe was replaced")
+		}
+		release(pipe)
+		if text := <-came; !strings.Contains(text, "1 of 1 MUST") {
+			return fmt.Errorf("the reader got %.200q", text)
+		}
+		return reported(o)
+	}}, nil
 }
 
 // release ends the wait of a pipe's reader.
@@ -98,7 +104,8 @@ func release(pipe string) {
 }
 
 // theirs is a report of another catalogue, with SAID in the place of what may be any text, and LEVEL in that of a word.
-const theirs = `{"version": 1, "tool": {"name": "mcpauth", "version": "dev"}, "target": {"url": "https://mcp.example.com/mcp", "tier": "T0"},
+const theirs = `{"version": 1, "tool": {"name": "mcpauth", "version": "dev"},
+"target": {"url": "https://mcp.example.com/mcp", "tier": "T0"},
 "started": "2026-01-01T00:00:00Z", "duration_ms": 1, "requests": 1, "catalogue": "CATALOGUE", "command": SAID,
 "revisions": [{"revision": "2025-11-25", "wire": "stateful", "status": "spoken", "why": SAID}],
 "discovered": [{"name": SAID, "value": SAID}], "pending": 0, "selected": 1, "rule": {"fail_on": "must"}, "counts": {"FAIL": 1},
@@ -112,22 +119,17 @@ const theirs = `{"version": 1, "tool": {"name": "mcpauth", "version": "dev"}, "t
 
 // strangersReport has the tool read a report that somebody else has made.
 func strangersReport(verb, said, level string) (*Attack, error) {
-	dir, remove, err := folder()
-	if err != nil {
-		return nil, err
-	}
 	quoted := func(text string) string { b, _ := json.Marshal(text); return string(b) } // a string
-	path := filepath.Join(dir, "theirs.json")
 	text := strings.NewReplacer("SAID", quoted(said), "LEVEL", quoted(level), "CATALOGUE", strings.Repeat("0", 64)).Replace(theirs)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		remove()
-		return nil, err
-	}
-	args := []string{verb, path}
-	if verb == "diff" {
-		args = append(args, path)
-	}
-	return &Attack{Args: args, Close: remove, Judge: func(o Outcome) error { return judgeStrangers(o, level == "MUST") }}, nil
+	return inFolder(func(dir string) (*Attack, error) {
+		path := filepath.Join(dir, "theirs.json")
+		args := []string{verb, path}
+		if verb == "diff" {
+			args = append(args, path)
+		}
+		return &Attack{Args: args, Judge: func(o Outcome) error { return judgeStrangers(o, level == "MUST") }},
+			os.WriteFile(path, []byte(text), 0o600)
+	})
 }
 
 // judgeStrangers wants a report of others shown where it is well-formed, and refused with its place otherwise.
@@ -148,26 +150,13 @@ func judgeStrangers(o Outcome, wellFormed bool) error {
 }
 
 // environment has a browser that tells of its environment, in which the tool has secrets.
-func environment() (*Attack, error) {
-	dir, remove, err := folder()
-	if err != nil {
-		return nil, err
-	}
+func environment(dir string, r *reference.Reference) (*Attack, error) {
 	const ci = "canary-of-the-ci-8Xv2"
 	told, program := filepath.Join(dir, "told"), filepath.Join(dir, "browser")
-	script := "#!/bin/sh\nenv > '" + told + "'\n"
-	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
-		remove()
-		return nil, err
-	}
-	r, err := bend(func(o *reference.Options) { o.Behaviour.Pages = "javascript" })
-	if err != nil {
-		remove()
-		return nil, err
-	}
 	env := []string{"MCPAUTH_BROWSER=" + program, "MCPAUTH_PASSWORD=" + password, "GITHUB_TOKEN=" + ci, "AWS_SECRET_ACCESS_KEY=" + ci}
-	return &Attack{Args: []string{"run", r.URL, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "8s", "--only",
-		"AS-TOKEN-SUCCESS-SHAPE"}, Environment: env, Close: func() { r.Close(); remove() }, Judge: func(o Outcome) error {
+	args := []string{"run", r.URL, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "8s", "--only",
+		"AS-TOKEN-SUCCESS-SHAPE"}
+	return &Attack{Args: args, Environment: env, Judge: func(o Outcome) error {
 		text, err := os.ReadFile(told)
 		if err != nil {
 			return errors.New("the tool did not come near the trap: it started no browser")
@@ -178,5 +167,5 @@ func environment() (*Attack, error) {
 			}
 		}
 		return notGreen(o)
-	}}, nil
+	}}, os.WriteFile(program, []byte("#!/bin/sh\nenv > '"+told+"'\n"), 0o700)
 }

@@ -794,7 +794,10 @@ func (a Assertion) judge(m expect.Matcher, advice bool) bool {
 		case reports.StepRefusedInside:
 			a.count(expect.Refusal)
 		case reports.StepUndecided:
-			if failed := a.t.anyShowsNothing(append(cited, ex)); failed != nil {
+			if j.Met { // by a part of an answer
+				cited = []*reports.Exchange{ex}
+			}
+			if failed := a.t.anyShowsNothing(cited); failed != nil {
 				j.Undecided = a.t.showsNothing(failed, j.Expected)
 			}
 			a.t.leaveExchange(ex, a.about, j)

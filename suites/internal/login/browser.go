@@ -559,6 +559,10 @@ func (d *drive) look(ctx context.Context) bool {
 		}
 		return false
 	}
+	if n := len(pages); n > mostWindows {
+		d.end(Failed, "%s opens windows without end: %d are open", d.way(), n)
+		return true
+	}
 	for _, page := range pages {
 		page = page.Context(d.context.GetContext()) // it is watched longer
 		if !d.pages[page.TargetID] {
@@ -586,6 +590,9 @@ func (d *drive) look(ctx context.Context) bool {
 	}
 	return false
 }
+
+// mostWindows are open at once in a login; some open a second one for an identity provider.
+const mostWindows = 8
 
 // loading is how long a page may load before it is acted on all the same.
 const loading = 3 * time.Second
