@@ -161,6 +161,13 @@ func see(run *reports.Run, history []reports.Past) *view {
 	return v
 }
 
+// Controls reports that a finding shows the control of its attacks.
+func (v *view) Controls() bool {
+	return slices.ContainsFunc(v.Findings, func(f finding) bool {
+		return slices.ContainsFunc(f.Exchanges, func(e exchange) bool { return e.Role == "control" })
+	})
+}
+
 // short is the beginning of a digest.
 func short(digest string) string { return digest[:min(len(digest), 12)] }
 
@@ -280,7 +287,10 @@ var classOf = map[reports.Verdict]string{
 }
 
 // threats are the threats: those that are possible or not settled, and the others, of which a number is enough.
-type threats struct{ Open, Settled []threat }
+type threats struct {
+	Open, Settled []threat
+	SoFar         bool // a run that is given more could try more of one
+}
 
 type threat struct {
 	reports.ThreatStanding
@@ -306,6 +316,7 @@ func threaten(run *reports.Run) threats {
 				to = &out.Open
 			}
 			*to = append(*to, threat{t, words[standing]})
+			out.SoFar = out.SoFar || standing == reports.SoFar
 		}
 	}
 	return out

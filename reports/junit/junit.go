@@ -244,7 +244,7 @@ func body(run *reports.Run, res *reports.Result) string {
 	for _, n := range res.Notes {
 		fmt.Fprintf(&b, "note: %s\n", n)
 	}
-	fmt.Fprintf(&b, "\nmend: %s\nmore: mcpauth explain %s\n", res.Remediation, res.ID)
+	fmt.Fprintf(&b, "\nfix: %s\nmore: mcpauth explain %s\n", res.Remediation, res.ID)
 	text := reports.Printable(b.String())
 	if len(text) > mostEvidence {
 		text = strings.ToValidUTF8(text[:mostEvidence], "") + "\n… cut; the JSON report has all of it\n"
