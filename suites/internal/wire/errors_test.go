@@ -118,6 +118,34 @@ func TestAnswerBeforeTheEndOfTheRequest(t *testing.T) {
 	assert.Equal(t, 413, ex.Response.Status)
 }
 
+// A connection that mcpauth closes, since the run ends, was not closed by the server.
+func TestEndOfTheRunIsNoReset(t *testing.T) {
+	t.Parallel()
+	raw := wire.Request{Method: "GET", Raw: []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")}
+	for name, c := range map[string]struct {
+		answer string
+		req    wire.Request
+	}{
+		"before the answer":             {"", raw},
+		"within the answer":             {"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{", raw},
+		"before the answer to fetch":    {"", wire.Request{Method: "GET", Fetch: true}},
+		"before the answer to net/http": {"", wire.Request{Method: "GET"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, end := context.WithCancel(t.Context())
+			req := c.req
+			req.URL = speaking(t, func(conn *net.TCPConn) {
+				_, _ = io.WriteString(conn, c.answer)
+				time.Sleep(20 * time.Millisecond) // so that it arrives
+				end()
+				_, _ = io.Copy(io.Discard, conn)
+			})
+			assert.Equal(t, wire.Canceled, client(wire.Limits{}).Do(ctx, "X", req).Error)
+		})
+	}
+}
+
 // The names are the same over HTTP/2.
 func TestWhatGoesWrongOverHTTP2HasOneName(t *testing.T) {
 	t.Parallel()

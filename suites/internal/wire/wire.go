@@ -392,15 +392,20 @@ func (c *Client) begun(ctx context.Context, check string, req Request, ex *repor
 }
 
 // written sends a request in the form that it asks for.
-func (c *Client) written(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
+func (c *Client) written(ctx context.Context, check string, req Request, ex *reports.Exchange) (err error) {
 	switch {
 	case req.Raw != nil:
 		ex.Request.Body = string(req.Raw)
-		return c.raw(ctx, req, req.Raw, ex)
+		err = c.raw(ctx, req, req.Raw, ex)
 	case req.Fetch:
-		return c.fetch(ctx, req, ex)
+		err = c.fetch(ctx, req, ex)
+	default:
+		return c.send(ctx, check, req, ex)
 	}
-	return c.send(ctx, check, req, ex)
+	if err != nil { // at the end of its time, mcpauth closes the connection itself
+		return cmp.Or(ctx.Err(), err)
+	}
+	return nil
 }
 
 // withFault prepares a request to fail as a test wants, and returns its time limit; outside of tests, nothing fails.
