@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -54,18 +55,23 @@ func (t *T) anyShowsNothing(exchanges []*reports.Exchange) *reports.Exchange {
 	return nil
 }
 
-// restsOnAnswers is the end of a check: where a request of its own failed, nothing shows that a feature is absent.
+// restsOnAnswers is the end of a check: where a request of its own failed, nothing shows that a feature is absent. HTTP 501 says that it
+// is (RFC 9110 section 15.6.2).
 func (t *T) restsOnAnswers(ended *stop) *stop {
 	if ended == nil || ended.verdict != reports.NotApplicable || t.declared != "" {
 		return ended
 	}
-	failed := t.anyShowsNothing(t.own())
+	failed := t.anyShowsNothing(slices.DeleteFunc(t.own(), notImplemented))
 	if failed == nil {
 		return ended
 	}
 	t.spoilt = true
 	return &stop{reports.Inconclusive, t.MCP.Because(failed, fmt.Sprintf("%s, or so it seems: a request of the check failed (%s)",
 		ended.reason, expect.Describe(failed)))}
+}
+
+func notImplemented(ex *reports.Exchange) bool {
+	return expect.Status(ex) == http.StatusNotImplemented && ex.Error == ""
 }
 
 // isAbout reports that the requirement is about a failure, which may be the evidence of a finding then.

@@ -104,3 +104,25 @@ func TestAValueOfSeveralAnswersCountsOnlyWhereNoneFailed(t *testing.T) {
 		assert.Equal(t, c.want, got.Verdict, c.failedIn)
 	}
 }
+
+// A request that fails shows no absence. HTTP 501 is an answer: the server does not have the method.
+func TestAnAbsenceRestsOnAnswers(t *testing.T) {
+	for says, c := range map[string]struct {
+		ex   reports.Exchange
+		want reports.Verdict
+	}{
+		"HTTP 405":               {reports.Exchange{Response: &reports.Response{Status: 405}}, reports.NotApplicable},
+		"HTTP 501":               {reports.Exchange{Response: &reports.Response{Status: 501}}, reports.NotApplicable},
+		"HTTP 501, and no end":   {reports.Exchange{Response: &reports.Response{Status: 501}, Error: wire.ClosedWithin}, reports.Inconclusive},
+		"HTTP 500":               {reports.Exchange{Response: &reports.Response{Status: 500}}, reports.Inconclusive},
+		"a connection that ends": {reports.Exchange{Error: wire.Closed}, reports.Inconclusive},
+	} {
+		got := verdict(t, func(t *T) {
+			ex := c.ex
+			ex.Number, ex.Check = 2, t.id
+			t.transcript = append(t.transcript, &ex)
+			t.NotApplicable("clients cannot end sessions here")
+		})
+		assert.Equal(t, c.want, got.Verdict, says)
+	}
+}
