@@ -10,7 +10,7 @@ import (
 var internals = regexp.MustCompile(strings.Join([]string{
 	`Traceback \(most recent call last\)`, `File \\?"[^"\n]+", line \d+`, `site-packages/`, // Python
 	`goroutine \d+ \[`, `\bpanic: `, // Go
-	`(?:\s|\\[nt])at [^\n"]{0,80}\(?(?:/|file:|node:|[A-Za-z]:\\)[^\s"()]*:\d+:\d+`, `node_modules/`, // Node.js
+	`(?:\s|\\[nt])at [^\n"]{0,80}\(?(?:node:[^\s"()]*|(?:/|file:|[A-Za-z]:\\)[^\s"()]*\.[a-z]+):\d+:\d+`, `node_modules/`, // Node.js
 	`(?:\s|\\[nt])at [\w.$]+\(\w+\.(?:java|kt|scala):\d+\)`, // Java
 	`\bin [^\s"]+\.cs:line \d+`,                             // .NET
 	`\bSELECT [^"\n]{1,80} FROM `, `\bsqlalchemy\.`, `\bpymongo\.`,

@@ -28,6 +28,7 @@ func TestTheInsideOfServers(t *testing.T) {
 	}
 	for _, harmless := range []string{
 		`{"error":"invalid_token","error_description":"the token expired at 12:30:15"}`,
+		`{"error_description":"expired at 29/Nov/2026:10:15:30 +0000"}`, "not valid at http://[fd00:1:2::5]/mcp",
 		"Sign in at https://login.example:8443/a:1",
 		"    at least one scope is missing", "Please select a file from the list",
 		"The public key is not known", "<p>\n    at your service\n</p>",
