@@ -1,0 +1,35 @@
+package suites_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// MCP servers that are right in another way than the reference: what one check makes of their sessions and streams.
+func TestFairnessOfStreams(t *testing.T) {
+	t.Parallel()
+	expectFairness(t, map[string]fairness{
+		"subscriptions are forbidden, without a word": {forbidsSubscriptions, nil, "RS-SESSION-STREAM-EXPIRY", reports.NotApplicable},
+	})
+}
+
+// forbidsSubscriptions refuses subscriptions with HTTP 403 and an empty body.
+func forbidsSubscriptions(o *reference.Options) {
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if text := string(body); strings.Contains(text, "resources/subscribe") || strings.Contains(text, "subscriptions/listen") {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			next.ServeHTTP(w, r)
+		})
+	}
+}
