@@ -72,7 +72,7 @@ type promise struct {
 }
 
 // options are words of the target file, by which steps say what they need: no promise. A test holds that they are such.
-var options = []string{"fake_idp", "grants_page", "other_resource"}
+var options = []string{"address_block", "fake_idp", "grants_page", "other_resource"}
 
 // promises are the technical words of the numbered steps of a procedure.
 func promises(procedure []string) (out []promise) {
