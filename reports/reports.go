@@ -1,5 +1,5 @@
-// Package reports is the model of a finished run and of everything a reporter may know about it.
-// Reporters accept only Redacted, so that a report holding secrets does not compile.
+// Package reports is the model of a finished run, for the packages that write reports. They accept only
+// a Redacted run, so that code that writes an unredacted one does not compile.
 package reports
 
 import (

@@ -1,6 +1,6 @@
-// Package suites tests the authorization of an MCP server, and of the authorization servers it points
-// at, from outside. It has three entry points: Run for a program, Test for a go test, Register for a Ginkgo
-// suite of your own.
+// Package suites tests the authorization of an MCP server, and of the authorization servers that it points
+// at, from outside. It has three entry points: Run for programs, Test for go test, and Register for your own
+// Ginkgo suite.
 package suites
 
 import (

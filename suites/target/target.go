@@ -1,10 +1,10 @@
-// Package target says what a test can be told of a target beyond its URL: what its owner declares of it, what the tester
-// holds, and what is allowed. A Target is all three at once: the Go value, the target file, and the file's JSON Schema,
-// which is generated from it. Each of its parts is a section of the file.
+// Package target describes what a test can know about a target beyond its URL: what its owner declares, which credentials the
+// tester has, and what is allowed. A Target is the Go value of a target file; the file's JSON Schema is generated from it. Each
+// of its parts is a section of the file.
 //
 // Struct tags say how a field is written in a file: yaml names it; need:"yes" makes it mandatory; secret:"yes" has it named
 // ({env: NAME} or {file: PATH}), never written down; words:"a=false,b=true" writes a bool in words; enum lists the
-// values that are known; all is what a list holds where a file says true; list:"joined" lets a file write a list of words in
+// values that are allowed; all is what a list holds if the file says true; list:"joined" lets a file write a list of words in
 // place of a text; min and max bound a number. The comment of a field is its description in the schema.
 package target
 
