@@ -3,11 +3,14 @@ package flaws
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -35,6 +38,8 @@ var exemptions = []Flaw{
 	claimFlaw("referer", "Referer", "http"),
 	claimFlaw("local-page", "Origin", "http://localhost"),
 	claimFlaw("cookie", "Cookie", "session=mcpauth"),
+	claimFlaw("cache", "If-None-Match", "*"),
+	claimFlaw("part", "Range", "bytes="),
 	claimFlaw("kubernetes", "User-Agent", "kube-probe/"),
 	claimFlaw("aws", "User-Agent", "ELB-HealthChecker/"),
 	claimFlaw("google", "User-Agent", "GoogleHC/"),
@@ -50,8 +55,21 @@ var exemptions = []Flaw{
 	formFlaw("charset", "application/json; charset=utf-8", field("Content-Type", "charset")),
 	formFlaw("upper-case", "the media type APPLICATION/JSON", field("Content-Type", "JSON")),
 	formFlaw("vendor-type", "the media type application/vnd.mcp+json", field("Content-Type", "+json")),
-	formFlaw("no-type", "no media type", func(r *http.Request, body []byte) bool {
-		return r.Header.Get("Content-Type") == "" && len(body) > 0
+	formFlaw("charset-upper-case", "the media type application/json; charset=UTF-8", field("Content-Type", "charset=UTF-8")),
+	formFlaw("charset-of-two-bytes", "the media type application/json;charset=utf-16", field("Content-Type", ";charset=utf-16")),
+	formFlaw("charset-quoted", "the media type application/json; charset=\"utf-8\"", field("Content-Type", `"`)),
+	formFlaw("two-types", "the media type application/json, text/plain", field("Content-Type", ", ")),
+	formFlaw("text-json", "the media type text/json", field("Content-Type", "text/json")),
+	formFlaw("rpc-type", "the media type application/json-rpc", field("Content-Type", "json-rpc")),
+	formFlaw("bytes", "the media type application/octet-stream", field("Content-Type", "octet-stream")),
+	formFlaw("empty-type", "the media type ", func(r *http.Request, body []byte) bool {
+		return len(r.Header["Content-Type"]) == 1 && r.Header.Get("Content-Type") == "" && len(body) > 0
+	}),
+	formFlaw("no-answer-type", "no Accept field", func(r *http.Request, body []byte) bool {
+		return r.Method == http.MethodPost && r.Header.Get("Accept") == "" && len(body) > 0
+	}),
+	formFlaw("no-type", "no Content-Type field", func(r *http.Request, body []byte) bool {
+		return len(r.Header["Content-Type"]) == 0 && len(body) > 0
 	}),
 	formFlaw("chunked", "a chunked message", func(r *http.Request, _ []byte) bool { return r.ContentLength < 0 }),
 	formFlaw("any-answer", "Accept: */*", field("Accept", "*/*")),
@@ -63,6 +81,20 @@ var exemptions = []Flaw{
 	}),
 	formFlaw("page-answer", "Accept: text/html", field("Accept", "text/html")),
 	formFlaw("space", "white space before the message", begins(" ")),
+	formFlaw("long", "96 KiB of white space before the message", begins(strings.Repeat(" ", 1<<16))),
+	formFlaw("spaced", "white space around the colon", holdsText(`"method" : `)),
+	formFlaw("escaped-name", "an escaped letter in the name method", holdsText(`m\u0065thod`)),
+	formFlaw("escaped-method", "an escaped letter in the method", holdsText(`"method":"\u00`)),
+	formFlaw("other-case", "the name Method", holdsText(`"Method"`)),
+	marked(formFlaw("no-version", "no member jsonrpc", field(mark, "")), func(r *http.Request) bool {
+		body := peek(r)
+		bare := bytes.HasPrefix(body, []byte(`{"id"`)) && !bytes.Contains(body, []byte(`"jsonrpc"`))
+		if bare {
+			body = append([]byte(`{"jsonrpc":"2.0",`), body[1:]...)
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		}
+		return bare
+	}),
 	formFlaw("first-method", "two methods, a harmless one first", func(_ *http.Request, body []byte) bool {
 		return strings.HasPrefix(string(body), `{"method":"ping"`)
 	}),
@@ -85,7 +117,24 @@ var exemptions = []Flaw{
 		return strings.HasPrefix(r.RequestURI, "http")
 	}),
 	formFlaw("upgrade", "Upgrade: websocket", field("Upgrade", "websocket")),
-	marked(formFlaw("packed", "Content-Encoding: gzip", field(mark, "")), unpacked),
+	formFlaw("upgrade-h2c", "Upgrade: h2c", field("Upgrade", "h2c")),
+	formFlaw("continue", "Expect: 100-continue", field("Expect", "100-continue")),
+	formFlaw("coded-plain", "Content-Encoding: identity", field("Content-Encoding", "identity")),
+	marked(formFlaw("packed", "Content-Encoding: gzip", field(mark, "")), unpacked("gzip", func(r io.Reader) (io.Reader, error) {
+		return gzip.NewReader(r)
+	})),
+	marked(formFlaw("packed-otherwise", "Content-Encoding: deflate", field(mark, "")),
+		unpacked("deflate", func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) })),
+	formFlaw("cancel", "notifications/cancelled", ofMethod("notifications/cancelled")),
+	formFlaw("progress", "notifications/progress", ofMethod("notifications/progress")),
+	formFlaw("roots", "notifications/roots/list_changed", ofMethod("notifications/roots/list_changed")),
+	formFlaw("unsubscribe", "resources/unsubscribe", ofMethod("resources/unsubscribe")),
+	formFlaw("task", "tasks/get", ofMethod("tasks/get")),
+	formFlaw("task-result", "tasks/result", ofMethod("tasks/result")),
+	formFlaw("task-cancel", "tasks/cancel", ofMethod("tasks/cancel")),
+	formFlaw("called-as-task", "tools/call as a task", holdsText(`"task":{`)),
+	formFlaw("crowd", "one of 24 at once", crowded(10)),
+	afterMany,
 	formFlaw("existing-resource", "resources/read of ", existing("resources/read", "uri")),
 	formFlaw("existing-subscription", "resources/subscribe of ", existing("resources/subscribe", "uri")),
 	formFlaw("existing-prompt", "prompts/get of ", existing("prompts/get", "name")),
@@ -103,6 +152,15 @@ var exemptions = []Flaw{
 		return r.URL.Query().Has("api_key")
 	}),
 	opensFor("basic-nobody", "RS-TOKEN-WRONG-SCHEME", "without a user and a password", field("Authorization", "Basic Og==")),
+	opensFor("basic-admin", "RS-TOKEN-WRONG-SCHEME", "Basic, admin and admin", field("Authorization", "Basic YWRtaW46YWRtaW4=")),
+	opensFor("scheme-of-keys", "RS-TOKEN-WRONG-SCHEME", "ApiKey, with a made-up credential", field("Authorization", "ApiKey ")),
+	opensFor("scheme-token", "RS-TOKEN-WRONG-SCHEME", "Token, with a made-up credential", field("Authorization", "Token bWNw")),
+	opensFor("scheme-negotiate", "RS-TOKEN-WRONG-SCHEME", "Negotiate, with a made-up credential", field("Authorization", "Negotiate ")),
+	opensFor("scheme-digest", "RS-TOKEN-WRONG-SCHEME", "Digest, with a made-up credential", field("Authorization", "Digest bWNw")),
+	opensFor("two-fields", "RS-TOKEN-WRONG-SCHEME", "two Authorization fields, each with a bad token", func(r *http.Request, _ []byte) bool {
+		return len(r.Header.Values("Authorization")) > 1 && !strings.Contains(r.Header.Get("Authorization"), "eyJ")
+	}),
+	opensFor("two-tokens", "RS-TOKEN-WRONG-SCHEME", "Bearer, with two bad tokens", field("Authorization", ", Bearer a")),
 	opensFor("lower-case-bearer", "RS-TOKEN-WRONG-SCHEME", "in lower case, with a bad token", field("Authorization", "bearer ")),
 	opensFor("version", "RS-TRANSPORT-VERSION-HEADER", "2025-06-18", field("MCP-Protocol-Version", "2025-06-18")),
 	opensFor("no-version", "RS-TRANSPORT-VERSION-HEADER", "no version in a session", func(r *http.Request, body []byte) bool {
@@ -124,10 +182,18 @@ var exemptions = []Flaw{
 	pathFlaw("backslash", "%5cmcp", func(uri string) bool { return strings.HasSuffix(uri, "%5cmcp") }),
 	pathFlaw("dots", "/x/../mcp", func(uri string) bool { return uri == "/x/../mcp" }),
 	pathFlaw("ending", "/mcp.json", func(uri string) bool { return uri == "/mcp.json" }),
+	pathFlaw("three-slashes", "///mcp", func(uri string) bool { return uri == "///mcp" }),
+	pathFlaw("encoded-end", "/mcp%2F", func(uri string) bool { return uri == "/mcp%2F" }),
+	pathFlaw("encoded-hash", "/mcp%23", func(uri string) bool { return uri == "/mcp%23" }),
+	pathFlaw("encoded-question", "/mcp%3f", func(uri string) bool { return uri == "/mcp%3f" }),
+	pathFlaw("tab", "/mcp%09", func(uri string) bool { return uri == "/mcp%09" }),
+	pathFlaw("empty-parameter", "/mcp;", func(uri string) bool { return uri == "/mcp;" }),
+	pathFlaw("out-of-public", "/.well-known/../mcp", func(uri string) bool { return uri == "/.well-known/../mcp" }),
 	pathFlaw("rewritten", "X-Rewrite-URL", func(uri string) bool { return uri == "/" }),
 
 	opensFor("replay", "RS-CHALLENGE-EVERY-HTTP-METHOD", "GET with Last-Event-ID", field("Last-Event-ID", "")),
-	verbFlawOf("QUERY"), verbFlawOf("OPTIONS"), verbFlawOf("PUT"), verbFlawOf("PATCH"),
+	verbFlawOf("QUERY"), verbFlawOf("OPTIONS"), verbFlawOf("PUT"), verbFlawOf("PATCH"), verbFlawOf("GET"), verbFlawOf("DELETE"),
+	marked(opensFor("verb-overridden", "RS-CHALLENGE-EVERY-HTTP-METHOD", "with X-HTTP-Method-Override: POST", field(mark, "")), overridden),
 }
 
 // existing are requests for something that the server has.
@@ -141,19 +207,47 @@ func existing(method, member string) func(*http.Request, []byte) bool {
 }
 
 // unpacked has the server read a message that is compressed.
-func unpacked(r *http.Request) bool {
-	if r.Header.Get("Content-Encoding") != "gzip" {
-		return false
+func unpacked(coding string, open func(io.Reader) (io.Reader, error)) func(r *http.Request) bool {
+	return func(r *http.Request) bool {
+		if r.Header.Get("Content-Encoding") != coding {
+			return false
+		}
+		plain, err := open(bytes.NewReader(peek(r)))
+		if err != nil {
+			return false
+		}
+		body, err := io.ReadAll(plain)
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		r.Header.Del("Content-Encoding")
+		return err == nil
 	}
-	plain, err := gzip.NewReader(bytes.NewReader(peek(r)))
-	if err != nil {
-		return false
-	}
-	body, err := io.ReadAll(plain)
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	r.Header.Del("Content-Encoding")
-	return err == nil
 }
+
+// crowded lets one in where as many requests without a token are under way at once.
+func crowded(n int32) func(*http.Request, []byte) bool {
+	var under atomic.Int32
+	return func(r *http.Request, _ []byte) bool {
+		if r.Header.Get("Authorization") != "" {
+			return false
+		}
+		in := under.Add(1) >= n
+		time.Sleep(50 * time.Millisecond) // what a look at a shared store takes
+		under.Add(-1)
+		return in
+	}
+}
+
+// afterMany lets everybody in once its guard has refused some requests: the limiter in front of it fails open.
+var afterMany = func() Flaw {
+	f := opensFor("after-many", "RS-CHALLENGE-EVERY-RPC-METHOD", "without a token", nil)
+	f.Says, f.Row, f.Bend = "After 40 refusals no request needs a token.", "", func(o *reference.Options) {
+		var refused atomic.Int32
+		o.Policy.Opens = func(r *http.Request, _ []byte) bool {
+			return r.Header.Get("Authorization") == "" && refused.Add(1) > 60
+		}
+	}
+	return f
+}()
 
 // strayLists answers tools/list for some session ids, of which it knows those that the server has given out.
 func strayLists(name, row string, answers func(id string, known bool) bool) Flaw {
@@ -217,6 +311,14 @@ func field(name, text string) func(*http.Request, []byte) bool {
 	}
 }
 
+func holdsText(text string) func(*http.Request, []byte) bool {
+	return func(_ *http.Request, body []byte) bool { return strings.Contains(string(body), text) }
+}
+
+func ofMethod(method string) func(*http.Request, []byte) bool {
+	return func(_ *http.Request, body []byte) bool { return rpcMethod(body) == method }
+}
+
 func begins(text string) func(*http.Request, []byte) bool {
 	return func(_ *http.Request, body []byte) bool { return strings.HasPrefix(string(body), text) }
 }
@@ -250,6 +352,15 @@ func verbFlawOf(verb string) Flaw {
 		}
 		return served
 	})
+}
+
+// overridden has the server take a GET with a message for a POST.
+func overridden(r *http.Request) bool {
+	post := r.Method == http.MethodGet && r.Header.Get("X-HTTP-Method-Override") == http.MethodPost && len(peek(r)) > 0
+	if post {
+		r.Method = http.MethodPost
+	}
+	return post
 }
 
 // mark is the field of a request that is changed before the server sees it.

@@ -45,6 +45,7 @@ func guardsEveryMessage(t *T) {
 	t.MCP.AnyoneCan("use", open)
 	expectNoBypass(t, append(otherForms(t), outsideSessions(t)...))
 	onAnotherWire(t)
+	guardsManyAtOnce(t)
 	if open := t.MCP.Anonymous(); t.MCP.PublicHandshake("initialize") && !t.DeclaredPublic(t.MCP.Handshake()) {
 		t.Expect(open).Ideally(refuseHandshake(t.MCP.Handshake()))
 	}
@@ -94,14 +95,40 @@ func onAnotherWire(t *T) {
 	if _, judged := t.Survey.Newest(mcp.Stateless); judged {
 		return
 	}
-	probe := mcp.Probe(t.Survey.Endpoint, mcp.NewestStateless)
-	for _, call := range []mcp.Call{probe.Method("tools/list", nil), probe.Method("resources/list", nil),
-		probe.Method("tools/call", map[string]any{"name": noSuchTool, "arguments": map[string]any{}})} {
-		if t.MCP.Public(call.RPC) || t.DeclaredPublic(call.RPC) {
-			continue
+	var calls []Variant
+	for _, c := range everyMethod(mcp.Probe(t.Survey.Endpoint, mcp.NewestStateless)) {
+		if !t.MCP.Public(c.RPC) && !t.DeclaredPublic(c.RPC) && c.RPC != "subscriptions/listen" && c.RPC != unknownMethod {
+			calls = append(calls, Call(c, "%s without a token, at %s", c.RPC, mcp.NewestStateless))
 		}
-		if ex := t.Send(call); expect.Accepted(ex) || expect.UnknownTool(ex) && strings.Contains(expect.Body(ex), noSuchTool) {
-			t.Expect(ex, "%s without a token, at %s", call.RPC, mcp.NewestStateless).To(expect.Refuse(401))
+	}
+	answers := t.All(calls)
+	guarded := slices.ContainsFunc(answers, func(ex *reports.Exchange) bool { return expect.Status(ex) == 401 })
+	for i, ex := range answers {
+		switch {
+		case expect.Crashed(ex):
+		case guarded: // it tells methods apart
+			expectRefusal(t, ex, calls[i].About)
+		case expect.Accepted(ex), expect.UnknownTool(ex) && strings.Contains(expect.Body(ex), noSuchTool):
+			t.Expect(ex, "%s", calls[i].About).To(expect.Refuse(401))
+		}
+	}
+}
+
+// manyAtOnce is how many requests without a token meet at the target, among half as many with one.
+const manyAtOnce = 24
+
+// guardsManyAtOnce finds a guard that lets one in among many: it shares the caller between requests, or gives up under load.
+func guardsManyAtOnce(t *T) {
+	var calls []Variant
+	for i := range manyAtOnce {
+		calls = append(calls, Call(t.MCP.Call(), "without a token, one of %d at once", manyAtOnce))
+		if t.MCP.HasToken() && i%2 == 0 {
+			calls = append(calls, Call(t.MCP.Call().With(t.MCP.BearerField()), ""))
+		}
+	}
+	for i, ex := range t.Race(calls) {
+		if calls[i].About != "" && !expect.Crashed(ex) {
+			t.Expect(ex, "%s", calls[i].About).To(expect.NotBypass())
 		}
 	}
 }
@@ -160,23 +187,31 @@ const silence = 200 * time.Millisecond
 // messages are one call of every JSON-RPC method of the revision; none names a tool or resource that exists. They are sent
 // in a session that anybody may open, else in that of the token, so that nothing but the token is missing.
 func messages(t *T) []mcp.Call {
-	out := []mcp.Call{mcp.Probe(t.Survey.Endpoint, t.Revision)}
-	probe := t.MCP.CallOfAnybody()
-	methods := []string{"tools/list", "resources/list", "resources/templates/list", "prompts/list", "mcpauth/no_such_method"}
-	if t.Wire == mcp.Stateful {
-		methods = append(methods, "ping", "notifications/initialized", "notifications/mcpauth_unknown", "logging/setLevel")
+	return append([]mcp.Call{mcp.Probe(t.Survey.Endpoint, t.Revision)}, everyMethod(t.MCP.CallOfAnybody())...)
+}
+
+const unknownMethod = "mcpauth/no_such_method"
+
+// everyMethod are the methods of a revision, as calls like a probe of it.
+func everyMethod(probe mcp.Call) (out []mcp.Call) {
+	methods := []string{"tools/list", "resources/list", "resources/templates/list", "prompts/list", unknownMethod}
+	wire := mcp.WireOf(probe.Revision)
+	if wire == mcp.Stateful {
+		methods = append(methods, "ping", "notifications/initialized", "notifications/mcpauth_unknown", "logging/setLevel",
+			"notifications/cancelled", "notifications/progress", "notifications/roots/list_changed")
 	}
-	if t.Revision == "2025-11-25" {
+	if probe.Revision == "2025-11-25" {
 		methods = append(methods, "tasks/list")
 	}
-	if t.Wire == mcp.Stateless {
+	if wire == mcp.Stateless {
 		methods = append(methods, "subscriptions/listen")
 	}
 	for _, m := range methods {
 		out = append(out, probe.Method(m, nil))
 	}
 	for _, m := range ofNothing {
-		if t.Wire == mcp.Stateful || m.Name != "resources/subscribe" {
+		subscription, task := strings.HasSuffix(m.Name, "subscribe"), strings.HasPrefix(m.Name, "tasks/")
+		if (wire == mcp.Stateful || !subscription) && (probe.Revision == "2025-11-25" || !task) {
 			out = append(out, probe.Method(m.Name, m.Value))
 		}
 	}
@@ -188,10 +223,14 @@ var ofNothing = Cases[map[string]any]{
 	{"tools/call", map[string]any{"name": noSuchTool, "arguments": map[string]any{}}},
 	{"resources/read", map[string]any{"uri": "mcpauth:no-such-resource"}},
 	{"resources/subscribe", map[string]any{"uri": "mcpauth:no-such-resource"}},
+	{"resources/unsubscribe", map[string]any{"uri": "mcpauth:no-such-resource"}},
 	{"prompts/get", map[string]any{"name": "mcpauth_no_such_prompt"}},
 	{"completion/complete", map[string]any{
 		"ref": map[string]any{"type": "ref/prompt", "name": "mcpauth_no_such_prompt"}, "argument": map[string]any{"name": "a", "value": "b"},
 	}},
+	{"tasks/get", map[string]any{"taskId": "mcpauth-no-such-task"}},
+	{"tasks/result", map[string]any{"taskId": "mcpauth-no-such-task"}},
+	{"tasks/cancel", map[string]any{"taskId": "mcpauth-no-such-task"}},
 }
 
 // otherMessages are those that are no single request: an answer of the client, and batches (2025-03-26).
@@ -202,6 +241,10 @@ func otherMessages(t *T) []Variant {
 	out := []Variant{
 		Call(call.WithBody(`{"jsonrpc":"2.0","id":"mcpauth","result":{}}`), "a JSON-RPC response without a token"),
 		Call(tool, "tools/call without an id and without a token"),
+	}
+	if t.Revision == "2025-11-25" {
+		asTask := map[string]any{"name": noSuchTool, "arguments": map[string]any{}, "task": map[string]any{"ttl": 1000}}
+		out = append(out, Call(call.Method("tools/call", asTask), "tools/call as a task, without a token"))
 	}
 	if slices.Contains(t.Survey.Judged(), "2025-03-26") && t.Wire == mcp.Stateful {
 		out = append(out, Call(call.WithBody("["+call.Message()+"]"), "a batch without a token"))
@@ -224,14 +267,24 @@ func guardsEveryVerb(t *T) {
 		unusual = append(unusual, Call(t.MCP.Call().Using(verb), "%s without a token", verb))
 	}
 	t.ExpectAll(unusual, expect.RefuseOrNotImplemented())
-	expectNoBypass(t, []Variant{withMessage(t, "QUERY"), withMessage(t, "OPTIONS"), withMessage(t, "post")})
-	expectNoBypass(t, []Variant{Call(t.MCP.CallInSession().Using("GET").With(mcp.Field("Last-Event-ID", "mcpauth")),
-		"GET with Last-Event-ID, without a token")})
+	expectNoBypass(t, underOtherVerbs(t))
 	override := t.Send(t.MCP.Call().With(mcp.Field("X-HTTP-Method-Override", "GET")))
 	t.Expect(override, "POST with X-HTTP-Method-Override: GET").To(expect.NotBypass())
 	if t.Wire == mcp.Stateful && t.MCP.HasToken() {
 		Each(t, Cases[string]{{"DELETE of a session that is in use", t.MCP.Token()}}, keepsSession)
 	}
+}
+
+// underOtherVerbs are the protected message under other HTTP methods, and a stream that is taken up again.
+func underOtherVerbs(t *T) (out []Variant) {
+	for _, verb := range []string{"QUERY", "OPTIONS", "post", "GET", "DELETE"} {
+		out = append(out, withMessage(t, verb))
+	}
+	post := withMessage(t, "GET")
+	post.About += ", with X-HTTP-Method-Override: POST"
+	post.Request.Header = append(slices.Clone(post.Request.Header), mcp.Field("X-HTTP-Method-Override", "POST"))
+	again := t.MCP.CallInSession().Using("GET").With(mcp.Field("Last-Event-ID", "mcpauth"))
+	return append(out, post, Call(again, "GET with Last-Event-ID, without a token"))
 }
 
 // expectNoHead lets a gateway answer HEAD for the server, which shows nothing; one that would open a stream shows that GET is open.
@@ -298,7 +351,8 @@ func otherSpellings(u *url.URL) []string {
 		origin + dir + "%2e/" + last, origin + dir + "./" + last, origin + dir + "x/../" + last, origin + path + "%00",
 		origin + path + ".json", origin + path + "%20", origin + path + "%2f", origin + dir + first + last[1:], origin + path + "?x",
 		origin + dir + "%252e/" + last, origin + path + ".", origin + dir + fmt.Sprintf("%%%02x", last[0]) + last[1:],
-		origin + dir + "%2f" + last, origin + dir + "%5c" + last,
+		origin + dir + "%2f" + last, origin + dir + "%5c" + last, origin + dir + "//" + last, origin + path + "%2F", origin + path + "%23",
+		origin + path + "%3f", origin + path + "%09", origin + path + ";", origin + "/.well-known/.." + path,
 		origin + path + "/mcpauth", origin + path + "/sse", origin + path + "/message",
 		origin + path + "?next=/.well-known/oauth-protected-resource",
 	}

@@ -3,6 +3,9 @@ package challenge
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -49,6 +52,8 @@ func claims(t *T) []family {
 		{"a page of this machine", equally("http://localhost:6274", "Origin")},
 		{"some login session", equally("session=mcpauth; sid=mcpauth; connect.sid=mcpauth", "Cookie")},
 		{"some other credential", equally("mcpauth", "X-API-Key", "Api-Key", "X-Auth-Token", "X-Access-Token", "X-MCP-Token")},
+		{"what caches look at", []reports.Field{mcp.Field("Cache-Control", "no-cache"), mcp.Field("Pragma", "no-cache"),
+			mcp.Field("If-None-Match", "*"), mcp.Field("Range", "bytes=0-")}},
 		{"a health check of Kubernetes", equally("kube-probe/1.31", "User-Agent")},
 		{"a health check of AWS", equally("ELB-HealthChecker/2.0", "User-Agent")},
 		{"a health check of Google", equally("GoogleHC/1.0", "User-Agent")},
@@ -128,28 +133,46 @@ func otherFraming(t *T, call mcp.Call) []Variant {
 		r.Raw = []byte(strings.Replace(string(r.Raw), line, instead, 1))
 		return Variant{About: about, Request: r}
 	}
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, _ = w.Write([]byte(call.Message())) // into memory, which does not fail
-	_ = w.Close()
+	coded := func(coding string, body []byte) Variant {
+		return Call(call.WithBody(string(body)).With(mcp.Field("Content-Encoding", coding)), "Content-Encoding: %s", coding)
+	}
 	return []Variant{
 		first("HTTP/1.0", strings.Replace(line, "/1.1", "/1.0", 1)),
 		first("the whole URL in the request line", "POST "+t.Survey.Endpoint+" HTTP/1.1"),
 		{About: "Upgrade: websocket", Request: RawCall(t, call, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 			"Sec-WebSocket-Key: bWNwYXV0aC13ZWJzb2NrZQ==\r\n")},
-		Call(call.WithBody(packed.String()).With(mcp.Field("Content-Encoding", "gzip")), "Content-Encoding: gzip"),
+		{About: "Upgrade: h2c", Request: RawCall(t, call, "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"+
+			"HTTP2-Settings: AAMAAABk\r\n")},
+		{About: "Expect: 100-continue", Request: RawCall(t, call, "Expect: 100-continue\r\n")},
+		coded("gzip", packed(call, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })),
+		coded("deflate", packed(call, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })),
+		coded("identity", []byte(call.Message())),
 	}
+}
+
+// packed is the message of a call, compressed.
+func packed(call mcp.Call, coder func(io.Writer) io.WriteCloser) []byte {
+	var out bytes.Buffer
+	w := coder(&out)
+	_, _ = io.WriteString(w, call.Message()) // into memory, which does not fail
+	_ = w.Close()
+	return out.Bytes()
+}
+
+// mediaTypes are names for a message that a server may read, while its guard looks for another one.
+var mediaTypes = []string{
+	"text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.mcp+json",
+	"application/json; charset=UTF-8", "application/json;charset=utf-16", `application/json; charset="utf-8"`, "application/json, text/plain",
+	"text/json", "application/json-rpc", "application/octet-stream", "",
 }
 
 // otherFields are a call under other fields that describe it.
 func otherFields(t *T, call mcp.Call) (out []Variant) {
-	for _, mediaType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8",
-		"APPLICATION/JSON", "application/vnd.mcp+json"} {
+	for _, mediaType := range mediaTypes {
 		out = append(out, Call(call.With(mcp.Field("Content-Type", mediaType)), "the media type %s", mediaType))
 	}
-	untyped := Call(call, "no media type")
-	untyped.Request.Header = slices.DeleteFunc(untyped.Request.Header, func(f reports.Field) bool { return f.Name == "Content-Type" })
-	out = append(out, untyped, Variant{About: "a chunked message, without Content-Length", Request: ChunkedCall(t, call)})
+	out = append(out, lacking(call, "Content-Type"), lacking(call, "Accept"),
+		Variant{About: "a chunked message, without Content-Length", Request: ChunkedCall(t, call)})
 	for _, accepted := range []string{"*/*", "application/json", "text/event-stream", "text/html"} {
 		out = append(out, Call(call.With(mcp.Field("Accept", accepted)), "Accept: %s", accepted))
 	}
@@ -161,12 +184,29 @@ func otherFields(t *T, call mcp.Call) (out []Variant) {
 	return out
 }
 
+// lacking is a call without one of its fields.
+func lacking(call mcp.Call, field string) Variant {
+	v := Call(call, "no %s field", field)
+	v.Request.Header = slices.DeleteFunc(v.Request.Header, func(f reports.Field) bool { return f.Name == field })
+	return v
+}
+
+// mostInspected is more than what gateways look into, in bytes.
+const mostInspected = 96 << 10
+
 // otherSpellingsOf are a message written in other ways.
 func otherSpellingsOf(t *T, call mcp.Call) []Variant {
-	message := call.Message()
+	message, method := call.Message(), `"method":`
 	out := []Variant{
 		Call(call.WithBody(" \n"+message), "white space before the message"),
 		Call(call.WithBody("\ufeff"+message), "a byte order mark before the message"),
+		Call(call.WithBody(strings.Repeat(" ", mostInspected)+message), "96 KiB of white space before the message"),
+		Call(call.WithBody(strings.Replace(message, method, `"method" : `, 1)), "white space around the colon"),
+		Call(call.WithBody(strings.Replace(message, method, `"m\u0065thod":`, 1)), "an escaped letter in the name method"),
+		Call(call.WithBody(strings.Replace(message, method+`"`+call.RPC[:1], fmt.Sprintf(`%s"\u%04x`, method, call.RPC[0]), 1)),
+			"an escaped letter in the method"),
+		Call(call.WithBody(strings.Replace(message, method, `"Method":`, 1)), "the name Method"),
+		Call(call.WithBody(strings.Replace(message, `"jsonrpc":"2.0",`, "", 1)), "no member jsonrpc"),
 		Call(call.WithBody(`[{"jsonrpc":"2.0","id":0,"method":"ping"},`+message+"]"), "a batch that begins with a harmless message"),
 		Call(call.WithBody("["+message+"]"), "a batch of one message"),
 	}

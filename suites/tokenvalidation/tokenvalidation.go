@@ -94,10 +94,20 @@ func refusesOtherSchemes(t *T) {
 
 // nothingBehind are credentials that guards may count as one, and that are none.
 func nothingBehind() Cases[CallEdit] {
-	return Cases[CallEdit]{
+	rows := Cases[CallEdit]{
 		{"Authorization: Basic, without a user and a password", inField("Authorization", "Basic "+basic(":"))},
+		{"Authorization: Basic, admin and admin", inField("Authorization", "Basic "+basic("admin:admin"))},
 		{"Authorization: bearer, in lower case, with a bad token", inField("Authorization", "bearer "+survey.BogusToken)},
 	}
+	twice := func(c mcp.Call) mcp.Call {
+		return anonymous(c).With(mcp.Bearer(survey.BogusToken), mcp.Bearer("a"+survey.BogusToken))
+	}
+	rows = rows.And("two Authorization fields, each with a bad token", twice).
+		And("Authorization: Bearer, with two bad tokens", inField("Authorization", "Bearer "+survey.BogusToken+", Bearer a"+survey.BogusToken))
+	for _, scheme := range []string{"Token", "ApiKey", "Negotiate", "Digest"} {
+		rows = rows.And("Authorization: "+scheme+", with a made-up credential", inField("Authorization", scheme+" "+survey.BogusToken))
+	}
+	return rows
 }
 
 func withScheme(about, credential string) (rows Cases[CallEdit]) {
@@ -353,7 +363,8 @@ func nearMisses(token string) Cases[string] {
 		out = out.And("with upper and lower case exchanged", strings.Map(swapCase, token))
 	}
 	if len(token) > 8 {
-		out = out.And("without its last four characters", token[:len(token)-4])
+		out = out.And("without its last four characters", token[:len(token)-4]).
+			And("without its last two characters", token[:len(token)-2])
 	}
 	out = append(out, opaqueMisses(token)...)
 	return slices.DeleteFunc(out, func(miss struct {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
 )
 
 // doubt is an execution with findings that have to be seen again before they are reported.
@@ -48,7 +50,34 @@ func (e *Engine) secondLook(ctx context.Context) {
 		again.World = e.World.renewed(ctx)
 	}
 	for _, d := range e.doubts {
-		d.settle(again.confirm(ctx, d))
+		results, exchanges := again.confirm(ctx, d)
+		if again.World != nil && opened(e.World, again.World, d.job.wire) {
+			stillOpen(d.results, results)
+		}
+		d.settle(results, exchanges)
+	}
+}
+
+// opened reports that a target which refused anybody in the first look serves anybody in the second one, where it still has to.
+func opened(first, second *World, wire mcp.Wire) bool {
+	wires := []mcp.Wire{wire}
+	if wire == "" {
+		wires = []mcp.Wire{mcp.Stateful, mcp.Stateless}
+	}
+	return slices.ContainsFunc(wires, func(w mcp.Wire) bool {
+		before, after := first.Survey.Refused[w], second.Survey.Refused[w]
+		return before != nil && after != nil && expect.Status(before) == 401 && expect.Accepted(after)
+	})
+}
+
+// stillOpen keeps the failures of a first try where the second one could not be made, since the target lets everybody in by now: it
+// guards itself for a number of requests only.
+func stillOpen(first, final []reports.Result) {
+	for i, r := range first {
+		if r.Verdict == reports.Fail && final[i].Verdict == reports.Inconclusive {
+			final[i].Verdict, final[i].Findings = reports.Fail, r.Findings
+			final[i].Reason = r.Reason + "; by the second try the target serves anybody"
+		}
 	}
 }
 
