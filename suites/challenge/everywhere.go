@@ -275,7 +275,7 @@ func guardsEveryVerb(t *T) {
 	}
 }
 
-// underOtherVerbs are the protected message under other HTTP methods, and a stream that is taken up again.
+// underOtherVerbs are the protected message under other HTTP methods, and a stream that is resumed.
 func underOtherVerbs(t *T) (out []Variant) {
 	for _, verb := range []string{"QUERY", "OPTIONS", "post", "GET", "DELETE"} {
 		out = append(out, withMessage(t, verb))
