@@ -96,7 +96,7 @@ func refusesOtherSchemes(t *T) {
 func nothingBehind() Cases[CallEdit] {
 	rows := Cases[CallEdit]{
 		{"Authorization: Basic, without a user and a password", inField("Authorization", "Basic "+basic(":"))},
-		{"Authorization: Basic, admin and admin", inField("Authorization", "Basic "+basic("admin:admin"))},
+		{"Authorization: Basic, a made-up user and password", inField("Authorization", "Basic "+basic("mcpauth:mcpauth"))},
 		{"Authorization: bearer, in lower case, with a bad token", inField("Authorization", "bearer "+survey.BogusToken)},
 	}
 	twice := func(c mcp.Call) mcp.Call {
