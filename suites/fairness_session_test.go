@@ -16,6 +16,8 @@ func TestFairnessOfStreams(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
 		"subscriptions are forbidden, without a word": {forbidsSubscriptions, nil, "RS-SESSION-STREAM-EXPIRY", reports.NotApplicable},
+		"the stream has no header before its first event, and there is no old transport": {holdsHeader, nil,
+			"RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},
 	})
 }
 
@@ -30,6 +32,20 @@ func forbidsSubscriptions(o *reference.Options) {
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// holdsHeader leaves the stream without a header, as it has no event.
+func holdsHeader(o *reference.Options) {
+	o.Policy.LegacySSE = false
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.URL.Path != "/mcp" || r.Header.Get("Authorization") == "" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			<-r.Context().Done()
 		})
 	}
 }

@@ -156,7 +156,8 @@ var exemptions = []Flaw{
 		return r.URL.Query().Has("api_key")
 	}),
 	opensFor("basic-nobody", "RS-TOKEN-WRONG-SCHEME", "without a user and a password", field("Authorization", "Basic Og==")),
-	opensFor("basic-of-anybody", "RS-TOKEN-WRONG-SCHEME", "Basic, a made-up user and password", field("Authorization", "Basic bWNwYXV0aDptY3BhdXRo")),
+	opensFor("basic-of-anybody", "RS-TOKEN-WRONG-SCHEME", "Basic, a made-up user and password",
+		field("Authorization", "Basic bWNwYXV0aDptY3BhdXRo")),
 	opensFor("scheme-of-keys", "RS-TOKEN-WRONG-SCHEME", "ApiKey, with a made-up credential", field("Authorization", "ApiKey ")),
 	opensFor("scheme-token", "RS-TOKEN-WRONG-SCHEME", "Token, with a made-up credential", field("Authorization", "Token bWNw")),
 	opensFor("scheme-negotiate", "RS-TOKEN-WRONG-SCHEME", "Negotiate, with a made-up credential", field("Authorization", "Negotiate ")),

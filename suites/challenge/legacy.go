@@ -69,7 +69,11 @@ func oldAddresses(t *T) []string {
 
 func oldStream(t *T, address string, fields ...reports.Field) *Stream {
 	header := append([]reports.Field{mcp.Field("Accept", "text/event-stream")}, fields...)
-	return t.MCP.OpenStream(wire.Request{Method: "GET", URL: address, Header: header})
+	s := t.MCP.OpenStream(wire.Request{Method: "GET", URL: address, Header: header})
+	if address == t.Survey.Endpoint {
+		return s.MayKeepSilent() // the stream of Streamable HTTP
+	}
+	return s
 }
 
 // messagesOf is the address for messages that a stream's first event names; empty if there is none in time.

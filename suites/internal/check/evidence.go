@@ -61,7 +61,7 @@ func (t *T) restsOnAnswers(ended *stop) *stop {
 	if ended == nil || ended.verdict != reports.NotApplicable || t.declared != "" {
 		return ended
 	}
-	failed := t.anyShowsNothing(slices.DeleteFunc(t.own(), notImplemented))
+	failed := t.anyShowsNothing(slices.DeleteFunc(t.own(), func(ex *reports.Exchange) bool { return notImplemented(ex) || t.keptSilent(ex) }))
 	if failed == nil {
 		return ended
 	}

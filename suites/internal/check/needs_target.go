@@ -48,7 +48,10 @@ var needsOfTheTarget = map[string]need{
 	}, "the target assigns no session id", func(t *T) []*reports.Exchange { return []*reports.Exchange{t.Survey.Handshake} })},
 	"dual-era": {met: unlessFailed(func(t *T) bool { return len(t.spokenWires()) > 1 }, "the target speaks one wire only",
 		func(t *T) []*reports.Exchange {
-			return slices.Concat(slices.Collect(maps.Values(t.Survey.Anonymous)), slices.Collect(maps.Values(t.Survey.WithToken)))
+			if len(t.Survey.WithToken) > 0 {
+				return slices.Collect(maps.Values(t.Survey.WithToken))
+			}
+			return slices.Collect(maps.Values(t.Survey.Anonymous))
 		})},
 	"modern-wire": {met: has(speaks(mcp.Stateless), "the target does not speak the protocol without sessions (2026-07-28)")},
 	"legacy-wire": {met: has(speaks(mcp.Stateful), "the target does not speak the protocol with sessions (until 2025-11-25)")},

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +40,12 @@ func (t MCPServer) OpenStream(req wire.Request) *Stream {
 	case s.ended = <-s.done:
 		t.transcript = append(t.transcript, s.ended)
 	}
+	return s
+}
+
+// MayKeepSilent tells that a right server may leave the stream without a header until it has an event. That shows nothing amiss.
+func (s *Stream) MayKeepSilent() *Stream {
+	s.t.calmStreams = append(s.t.calmStreams, s)
 	return s
 }
 
@@ -93,6 +100,13 @@ func (s *Stream) Close() *reports.Exchange {
 		s.t.transcript = append(s.t.transcript, s.ended)
 	}
 	return s.ended
+}
+
+// keptSilent reports that an exchange is that of a stream that may be silent, and was.
+func (t *T) keptSilent(ex *reports.Exchange) bool {
+	return slices.ContainsFunc(t.calmStreams, func(s *Stream) bool {
+		return s.ended == ex && ex.Response == nil && (ex.Error == wire.Silent || ex.Error == wire.TimedOut)
+	})
 }
 
 // EventIDs are the ids of the events in a stream's exchange.

@@ -121,31 +121,32 @@ type T struct {
 
 	evidence
 	basis
-	token      string // the user's, as this check uses it
-	ctx        context.Context
-	run        context.Context // of which the check is a part
-	id         string
-	transcript []*reports.Exchange
-	lent       []*reports.Exchange // that others look at too
-	findings   []reports.Finding
-	notes      []string
-	refusals   int
-	controlled bool
-	controls   []*reports.Exchange // that show what the target serves
-	browser    sync.Mutex
-	inBrowser  []*reports.Exchange
-	sealed     bool
-	intrusive  bool // the check strains whatever it sends to
-	cleanups   []func()
-	rows       []string // the rows that are under way, the innermost last
-	rowBegan   int      // how long the transcript was when the innermost began
-	tried      []string // the rows so far, in order
-	undecided  []undecided
-	headline   string // what every report begins with, if the check fails
-	folded     bool   // the cause is judged by another check: nothing that the user could give would help
-	unmet      string // the need that is not met, for which the check did not run
-	declared   string // the features, as the target file names them, that the owner says the server does not have
-	missing    string // the option that would meet the need without which the check did not run
+	token       string // the user's, as this check uses it
+	ctx         context.Context
+	run         context.Context // of which the check is a part
+	id          string
+	transcript  []*reports.Exchange
+	lent        []*reports.Exchange // that others look at too
+	calmStreams []*Stream           // that may keep silent
+	findings    []reports.Finding
+	notes       []string
+	refusals    int
+	controlled  bool
+	controls    []*reports.Exchange // that show what the target serves
+	browser     sync.Mutex
+	inBrowser   []*reports.Exchange
+	sealed      bool
+	intrusive   bool // the check strains whatever it sends to
+	cleanups    []func()
+	rows        []string // the rows that are under way, the innermost last
+	rowBegan    int      // how long the transcript was when the innermost began
+	tried       []string // the rows so far, in order
+	undecided   []undecided
+	headline    string // what every report begins with, if the check fails
+	folded      bool   // the cause is judged by another check: nothing that the user could give would help
+	unmet       string // the need that is not met, for which the check did not run
+	declared    string // the features, as the target file names them, that the owner says the server does not have
+	missing     string // the option that would meet the need without which the check did not run
 }
 
 // stop ends a body early with a verdict other than PASS or FAIL.

@@ -19,6 +19,9 @@ import (
 // Canceled is what is said of a request whose run or check ended.
 const Canceled = "canceled"
 
+// TimedOut is what is said of an answer that is not complete in time.
+const TimedOut = "no whole answer within the time limit"
+
 // Reset is what is said of a connection that the server closed while it had not read the whole request.
 const Reset = "the server reset the connection without an answer"
 
@@ -125,7 +128,7 @@ func ofTheNetwork(err error) string {
 	case errors.As(err, &dns):
 		return "the name " + dns.Name + " does not resolve"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
-		return "no whole answer within the time limit"
+		return TimedOut
 	case errors.Is(err, context.Canceled):
 		return Canceled
 	}
