@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"cmp"
 	"compress/gzip"
 	"encoding/base32"
 	"encoding/base64"
@@ -329,6 +330,9 @@ func giantHeaders() (*Attack, error) {
 func oddJSON() (*Attack, error) {
 	deep := strings.Repeat(`{"a":`, 50_000) + "1" + strings.Repeat("}", 50_000)
 	wide := "{" + strings.Repeat(`"k":1,`, 40_000) + `"k":1}`
+	first := map[string]string{"/.well-known/oauth-protected-resource/mcp": deep, "/.well-known/oauth-protected-resource": wide}
+	others := []string{deep, wide, `{"resource":1e999999,"authorization_servers":{"a":[]},"Resource":null}`, "\ufeff{}",
+		`{"issuer":"\ud800"}`, "[]", "null", "{} {}"}
 	var turn atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -337,8 +341,7 @@ func oddJSON() (*Attack, error) {
 				return
 			}
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = io.WriteString(w, []string{deep, wide, `{"resource":1e999999,"authorization_servers":{"a":[]},"Resource":null}`, "\ufeff{}",
-				`{"issuer":"\ud800"}`, "[]", "null", "{} {}"}[turn.Add(1)%8])
+			_, _ = io.WriteString(w, cmp.Or(first[req.URL.Path], others[turn.Add(1)%8]))
 		})
 	})
 	if err != nil {
