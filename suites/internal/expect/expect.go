@@ -94,6 +94,9 @@ func aboutAuthorization(text string) bool {
 	})
 }
 
+// Confirmed reports a whole answer with HTTP 200: what was asked for is done.
+func Confirmed(ex *reports.Exchange) bool { return Status(ex) == 200 && ex.Error == "" }
+
 // Crashed reports a server error, a broken connection or a hang where an answer was due.
 func Crashed(ex *reports.Exchange) bool {
 	return ex.Response == nil || ex.Error != "" || ex.Response.Status >= 500
