@@ -109,7 +109,7 @@ func (o *options) registerLimits(f *pflag.FlagSet) {
 			"to 10s more")
 	f.DurationVar(&o.maxWait, "max-wait", 0,
 		"how long a check may wait for a code or a token to expire (default: not at all), and for a key set to be fetched again (at least 35s)")
-	f.IntVar(&o.maxRequests, "max-requests", 12_000, "for the whole run")
+	f.IntVar(&o.maxRequests, "max-requests", 16_000, "for the whole run")
 	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 32, of which 16 at each host beyond your own network)")
 	f.Float64Var(&o.rate, "rate", 0, "requests per second at each host (default 50, in your own network unlimited)")
 	f.Int64Var(&o.seed, "seed", 0, "draw every random value from this number, and test one thing after another: two runs against the "+
@@ -540,7 +540,7 @@ func (o *options) cost(c *cobra.Command, cfg suites.Config) {
 	if o.quiet || suites.Own(cfg.URL) || !slices.Contains([]string{"http", "https"}, scheme) {
 		return
 	}
-	rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 12_000), cmp.Or(cfg.Concurrency, 16)
+	rate, most, at := cmp.Or(cfg.Rate, 50), cmp.Or(cfg.MaxRequests, 16_000), cmp.Or(cfg.Concurrency, 16)
 	notice(c, "this run sends at most %d requests, %g a second, %d at once, to %s and the servers it names", most, rate, at,
 		reports.Named(cfg.URL))
 }

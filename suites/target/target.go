@@ -282,6 +282,6 @@ type Limits struct {
 	Rate float64 `yaml:"rate"`
 	// Concurrency is the most requests in flight; 32 if absent, of which 16 at each host beyond the own network.
 	Concurrency int `yaml:"concurrency"`
-	// MaxRequests is the most requests of the whole run; 12000 if absent.
+	// MaxRequests is the most requests of the whole run; 16000 if absent.
 	MaxRequests int `yaml:"requests"`
 }

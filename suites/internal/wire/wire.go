@@ -44,7 +44,7 @@ type Limits struct {
 	Body        int64         // bytes of response body after decompression, 1 MiB
 	Ratio       int64         // decompressed to compressed, 100
 	Events      int           // server-sent events of one stream, 256
-	Requests    int64         // of the whole run, 12,000
+	Requests    int64         // of the whole run, 16,000
 	Concurrency int           // requests in flight, 16
 	Rate        float64       // requests per second at each host; 0 is unlimited
 	// BeyondRate and BeyondConcurrency hold at each host beyond the own network: the rate where there is no other.
@@ -64,7 +64,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Header, 64<<10)
 	def(&l.Body, 1<<20)
 	def(&l.Ratio, 100)
-	def(&l.Requests, 12_000)
+	def(&l.Requests, 16_000)
 	if l.Events == 0 {
 		l.Events = 256
 	}
