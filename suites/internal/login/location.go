@@ -12,6 +12,7 @@ func readByBrowsers(scheme, location string) string {
 	rest := location[len(path):]
 	path = strings.ReplaceAll(path, `\`, "/")
 	before, after, named := strings.Cut(path, ":")
+	before = strings.ToLower(before)
 	switch {
 	case strings.HasPrefix(path, "//"):
 		return "//" + strings.TrimLeft(path, "/") + rest

@@ -14,6 +14,7 @@ func TestRelativeRedirectsAsBrowsersReadThem(t *testing.T) {
 		`\\attacker.example/a`:       "//attacker.example/a",
 		"///attacker.example":        "//attacker.example",
 		"https:attacker.example":     "https://attacker.example",
+		"HTTPS:attacker.example":     "https://attacker.example",
 		`https:/\attacker.example`:   "https://attacker.example",
 		"http:page":                  "page",
 		"http://127.0.0.1/cb?code=1": "http://127.0.0.1/cb?code=1",
