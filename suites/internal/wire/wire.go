@@ -765,10 +765,10 @@ func (c *Client) raw(ctx context.Context, req Request, message []byte, ex *repor
 		}
 		conn = tc
 	}
-	_, unsent := conn.Write(message) // a server may answer before it has read everything, and close the connection
+	_, unwritten := conn.Write(message) // a server may answer before it has read everything, and close the connection
 	resp, err := finalAnswer(bufio.NewReader(io.LimitReader(conn, c.opt.Limits.Header+c.opt.Limits.Body)), req.Method)
 	if err != nil {
-		return cmp.Or(unsent, err)
+		return cmp.Or(unwritten, err)
 	}
 	resp.Body = struct {
 		io.Reader
