@@ -55,13 +55,8 @@ func (o *options) mergeFiles(c *cobra.Command, paths []string) error {
 
 // conclude writes reports of a finished run, and returns its outcome.
 func (o *options) conclude(c *cobra.Command, run reports.Redacted) error {
-	out, err := o.outputs(c)
-	if err != nil {
+	if err := o.writeReports(c, run); err != nil {
 		return err
-	}
-	defer out.abandon()
-	if err := out.write(run); err != nil {
-		return &exit{reports.ExitToolFailed, err}
 	}
 	return o.outcome(run)
 }

@@ -32,6 +32,11 @@ func (o *options) renderAgain(c *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
+	return o.writeReports(c, run)
+}
+
+// writeReports writes what the flags ask for of a finished run.
+func (o *options) writeReports(c *cobra.Command, run reports.Redacted) error {
 	out, err := o.outputs(c)
 	if err != nil {
 		return err
