@@ -302,7 +302,7 @@ func calmVerdicts(t *testing.T, start func(t *testing.T) (suites.Config, []way))
 	cfg, _ := start(t)
 	out := map[string]reports.Verdict{}
 	for _, r := range against.Run(t, against.Brief(cfg)).Results {
-		out[r.ID+r.Wire] = r.Verdict
+		out[executionOf(r)] = r.Verdict
 	}
 	return out
 }
@@ -310,7 +310,7 @@ func calmVerdicts(t *testing.T, start func(t *testing.T) (suites.Config, []way))
 // noLongerApply are the checks that pass where nothing fails, and say here that the target does not have what they are about.
 func noLongerApply(run *reports.Run, calm map[string]reports.Verdict) (out []string) {
 	for _, r := range run.Results {
-		if r.Verdict == reports.NotApplicable && calm[r.ID+r.Wire] == reports.Pass {
+		if r.Verdict == reports.NotApplicable && calm[executionOf(r)] == reports.Pass {
 			out = append(out, fmt.Sprintf("%s %s: %s", r.ID, r.Wire, r.Reason))
 		}
 	}
