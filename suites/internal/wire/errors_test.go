@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/mcpauth/conformance/fakes/broken"
 	"github.com/mcpauth/conformance/suites/internal/faults"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
@@ -24,23 +25,13 @@ import (
 // speaking is the address of a server that does one thing with each connection, once a request has begun to come.
 func speaking(t *testing.T, does func(c *net.TCPConn)) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, end, err := broken.Serve(func(c *net.TCPConn) {
+		_, _ = c.Read(make([]byte, 64<<10))
+		does(c)
+	})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = c.Read(make([]byte, 64<<10))
-				does(c.(*net.TCPConn))
-			}()
-		}
-	}()
-	return "http://" + l.Addr().String()
+	t.Cleanup(end)
+	return "http://" + address
 }
 
 // saying writes a text, and closes the connection so that it arrives.

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/broken"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/fixtures/whole"
@@ -112,25 +113,13 @@ func overTLS(t *testing.T, own tls.Certificate) []way {
 	}
 }
 
-// misbehaving is the address of a server that does one thing with each connection, once a request has begun to come.
+// misbehaving is the address of a server that does one thing with each connection.
 func misbehaving(t *testing.T, does func(net.Conn)) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, end, err := broken.Serve(func(c *net.TCPConn) { does(c) })
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				does(c)
-			}()
-		}
-	}()
-	return l.Addr().String()
+	t.Cleanup(end)
+	return address
 }
 
 // reading waits for a request.
