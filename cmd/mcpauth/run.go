@@ -489,7 +489,7 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 // limitMemory keeps a whole run under 120 MB, and one at a hostile target under 128 MiB.
 func limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(80 << 20)
+		debug.SetMemoryLimit(60 << 20)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -35,7 +34,7 @@ func selfTest(c *cobra.Command) error {
 	}
 	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 	defer w.Flush()
-	broken := 0
+	var broken []string
 	for i, s := range springAll(c.Context(), program) {
 		trap, state := hostile.Traps[i], "held"
 		var none *noBrowser
@@ -43,37 +42,32 @@ func selfTest(c *cobra.Command) error {
 		case errors.As(s.err, &none):
 			state = "not tried: " + none.Error()
 		case s.err != nil:
-			broken++
-			state = "BROKEN: " + reports.OneLine(s.err.Error(), 300)
+			broken = append(broken, fmt.Sprintf("%s: %s", trap.Name, reports.OneLine(s.err.Error(), 300)))
+			state = "BROKEN"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.1f s\t%s\n", trap.Name, trap.Promise, s.took.Seconds(), state)
+		fmt.Fprintf(w, "%s\t%s\t%.1f s\t%d MiB\t%s\n", trap.Name, trap.Promise, s.took.Seconds(), s.peak>>20, state)
 	}
-	if !fewModules(w) {
-		broken++
+	if n := linkedModules(); n > 0 {
+		fmt.Fprintf(w, "modules\tfew others' code is linked: at most %d modules\t\t\t%d\n", mostModules, n)
+		if n > mostModules {
+			broken = append(broken, fmt.Sprintf("modules: %d are linked", n))
+		}
 	}
-	if broken > 0 {
-		w.Flush()
-		return &exit{reports.ExitToolFailed, fmt.Errorf("%d promises are broken", broken)}
+	w.Flush()
+	if len(broken) > 0 {
+		for _, b := range broken { // at the end too, where a log of CI begins to be read
+			fmt.Fprintln(c.ErrOrStderr(), "BROKEN", b)
+		}
+		return &exit{reports.ExitToolFailed, fmt.Errorf("%d promises are broken", len(broken))}
 	}
 	return nil
-}
-
-// fewModules writes whether few others' code is linked, where this program knows what is.
-func fewModules(w io.Writer) bool {
-	n := linkedModules()
-	switch {
-	case n > mostModules:
-		fmt.Fprintf(w, "modules\tfew others' code is linked\t\tBROKEN: %d modules, more than %d\n", n, mostModules)
-	case n > 0:
-		fmt.Fprintf(w, "modules\tfew others' code is linked\t\theld: %d modules of at most %d\n", n, mostModules)
-	}
-	return n <= mostModules
 }
 
 // sprung is what became of a trap.
 type sprung struct {
 	err  error // nil where the promise was held
 	took time.Duration
+	peak int64 // of memory, in bytes; 0 where the system does not tell
 }
 
 // springAll runs a program into every trap, some at once.
@@ -85,8 +79,8 @@ func springAll(ctx context.Context, program string) []sprung {
 		turn <- struct{}{}
 		together.Go(func() {
 			started := time.Now()
-			err := spring(ctx, program, trap)
-			out[i] = sprung{err, time.Since(started)}
+			peak, err := spring(ctx, program, trap)
+			out[i] = sprung{err, time.Since(started), peak}
 			<-turn
 		})
 	}
@@ -179,31 +173,31 @@ func reporting(args []string, dir string) []string {
 	return args
 }
 
-// spring sets a trap and runs a program into it.
-func spring(ctx context.Context, program string, trap hostile.Trap) error {
+// spring sets a trap and runs a program into it. The peak is the most memory that the program had, in bytes.
+func spring(ctx context.Context, program string, trap hostile.Trap) (peak int64, err error) {
 	if trap.Browser && suites.BrowserFound() != nil {
-		return &noBrowser{suites.BrowserFound()}
+		return 0, &noBrowser{suites.BrowserFound()}
 	}
 	attack, err := trap.Start()
 	if err != nil {
-		return fmt.Errorf("the trap could not be set: %w", err)
+		return 0, fmt.Errorf("the trap could not be set: %w", err)
 	}
 	defer attack.Close()
 	dir, err := os.MkdirTemp("", "mcpauth-self-test-")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	o, err := outcomeOf(ctx, program, attack, dir)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := readFiles(dir, &o); err != nil {
-		return err
+		return o.Peak, err
 	}
-	return attack.Judge(o)
+	return o.Peak, attack.Judge(o)
 }
 
 // outcomeOf runs a program into a trap, in a directory of its own, to which its reports go.

@@ -114,6 +114,7 @@ func longLists() (*Attack, error) {
 	}
 	args, env := signedIn(r)
 	return &Attack{Args: args, Environment: env, Close: r.Close, Judge: func(o Outcome) error {
-		return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 25*time.Second), notGreen(o))
+		// Not notGreen: a fast machine decides every MUST within the time, and most of them hold.
+		return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 25*time.Second), reported(o))
 	}}, nil
 }

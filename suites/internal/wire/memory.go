@@ -13,8 +13,8 @@ import (
 const (
 	ordinary  = 4 << 10  // bytes of an exchange that are not counted: a run has thousands of that size
 	easy      = 8 << 20  // counted bytes, up to which 64 KiB of a body are shown; beyond, 2 KiB
-	plenty    = 24 << 20 // counted bytes, up to which every answer is kept as far as Limits.Body goes
-	tight     = 30 << 20 // counted bytes, up to which 64 KiB of each answer are kept; beyond, 2 KiB
+	plenty    = 16 << 20 // counted bytes, up to which every answer is kept as far as Limits.Body goes
+	tight     = 22 << 20 // counted bytes, up to which 64 KiB of each answer are kept; beyond, 2 KiB
 	long      = 64 << 10 // of a body that nobody can read as a whole
 	atOnce    = 8 << 20  // of long bodies that are being read: beyond, each ends where it is
 	short     = 2 << 10

@@ -1,0 +1,18 @@
+package against
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestSteadyRow(t *testing.T) {
+	for row, steady := range map[string]string{
+		"another user, with Last-Event-ID 3Fq7-XzUoP0a_dR2mK9w-LtB":  "another user, with Last-Event-ID RANDOM",
+		"another user, with Last-Event-ID -3Fq7-XzUoP0a_dR2mK9w-LtB": "another user, with Last-Event-ID RANDOM", // base64url begins with any of its characters
+		"http://127.0.0.1:35619/mcp":                                 "http://127.0.0.1:PORT/mcp",
+		"code_challenge_method=S256":                                 "code_challenge_method=S256",
+	} {
+		assert.Equal(t, steady, SteadyRow(row))
+	}
+}
