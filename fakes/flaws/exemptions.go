@@ -133,7 +133,11 @@ var exemptions = []Flaw{
 	formFlaw("task-result", "tasks/result", ofMethod("tasks/result")),
 	formFlaw("task-cancel", "tasks/cancel", ofMethod("tasks/cancel")),
 	formFlaw("called-as-task", "tools/call as a task", holdsText(`"task":{`)),
-	formFlaw("crowd", "one of 24 at once", crowded(10)),
+	formFlaw("crowd", "one of 24 at once", crowd(10, func(r *http.Request, _ []byte) bool { return anonymous(r) })),
+	toolsInCrowd("tools-in-crowd", "no token, 24 at once", anonymous),
+	toolsInCrowd("tools-in-crowd-with-garbage", "a garbage token, 24 at once", func(r *http.Request) bool {
+		return !anonymous(r) && !strings.Contains(r.Header.Get("Authorization"), ".")
+	}),
 	afterMany,
 	formFlaw("existing-resource", "resources/read of ", existing("resources/read", "uri")),
 	formFlaw("existing-subscription", "resources/subscribe of ", existing("resources/subscribe", "uri")),
@@ -228,11 +232,14 @@ func unpacked(coding string, open func(io.Reader) (io.Reader, error)) func(r *ht
 	}
 }
 
-// crowded lets one in where as many requests without a token are under way at once.
-func crowded(n int32) func(*http.Request, []byte) bool {
+// anonymous reports that a request has no token.
+func anonymous(r *http.Request) bool { return r.Header.Get("Authorization") == "" }
+
+// crowd lets a request in where as many like it are under way at once.
+func crowd(n int32, like func(*http.Request, []byte) bool) func(*http.Request, []byte) bool {
 	var under atomic.Int32
-	return func(r *http.Request, _ []byte) bool {
-		if r.Header.Get("Authorization") != "" {
+	return func(r *http.Request, body []byte) bool {
+		if !like(r, body) {
 			return false
 		}
 		in := under.Add(1) >= n
@@ -242,13 +249,20 @@ func crowded(n int32) func(*http.Request, []byte) bool {
 	}
 }
 
+// toolsInCrowd lets a call of a tool in where many with a credential like its own are under way at once.
+func toolsInCrowd(name, row string, with func(r *http.Request) bool) Flaw {
+	return opensFor(name, "RS-CHALLENGE-EXISTING-TOOLS", row, crowd(16, func(r *http.Request, body []byte) bool {
+		return with(r) && existing("tools/call", "name")(r, body)
+	}))
+}
+
 // afterMany lets everybody in once its guard has refused some requests: the limiter in front of it fails open.
 var afterMany = func() Flaw {
 	f := opensFor("after-many", "RS-CHALLENGE-EVERY-RPC-METHOD", "without a token", nil)
 	f.Says, f.Row, f.Bend = "After 40 refusals no request needs a token.", "", func(o *reference.Options) {
 		var refused atomic.Int32
 		o.Policy.Opens = func(r *http.Request, _ []byte) bool {
-			return r.Header.Get("Authorization") == "" && refused.Add(1) > 60
+			return anonymous(r) && refused.Add(1) > 60
 		}
 	}
 	return f
