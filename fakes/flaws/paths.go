@@ -253,6 +253,7 @@ var pathsOfTokens = []Flaw{
 	},
 	one("revoke-hint-decides", idp.RevokeBothKinds, "AS-REVOKE-HINTS", "AS-REVOKE-*"),
 	one("scope-patterns", idp.NoScopePatterns, "AS-SCOPE-UNKNOWN", "AS-SCOPE-*"),
+	one("resource-unknown-in-silence", idp.UnknownResourceTold, "AS-RES-UNKNOWN-TARGET", "AS-RES-*"),
 	one("resource-of-token-request", idp.KnownResourceAtToken, "AS-RES-UNKNOWN-TARGET", "AS-RES-*"),
 	{
 		Name: "token-scope-claim-wider", Says: "The scope claim of access tokens has more than was granted.",

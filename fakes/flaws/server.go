@@ -139,7 +139,7 @@ var inspection = []Flaw{
 		Name: "resource-server-never-hears", Says: "The MCP server looks at the signature only, and never hears of a revocation.",
 		Bend: lacks(mcpserver.CheckRevocation), Noticed: []string{"RS-TOKEN-REVOKED"},
 		Also: []string{
-			"AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REVOKE-ACCESS-TOKEN", "AS-REVOKE-REFRESH-KILLS-ACCESS",
+			"AS-DCRM-DELETE", "AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REVOKE-ACCESS-TOKEN", "AS-REVOKE-REFRESH-KILLS-ACCESS",
 			"AS-TOKEN-CODE-REPLAY-REVOKES",
 		},
 	},

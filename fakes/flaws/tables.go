@@ -181,7 +181,7 @@ var wholeTables = []Flaw{
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
 				v := r.Header.Get("Authorization")
-				refused := strings.Count(v, ".") == 2 && expired(v) && !strings.Contains(claimOf(v, "aud"), r.Host)
+				refused := !strings.HasSuffix(r.URL.Path, "/userinfo") && strings.Count(v, ".") == 2 && expired(v) && !strings.Contains(claimOf(v, "aud"), r.Host)
 				if refused {
 					w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope"`)
 					w.WriteHeader(http.StatusForbidden)

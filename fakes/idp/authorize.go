@@ -433,6 +433,10 @@ func (s *Server) resources(requested []string) ([]string, *problem) {
 				continue
 			}
 		}
+		if !b.has(UnknownResourceTold) && strings.HasPrefix(v, "https://") {
+			out = append(out, s.Issuer+"/userinfo")
+			continue
+		}
 		if b.has(KnownResources) || !strings.HasPrefix(v, "https://") && b.has(ResourceForm) {
 			return nil, &problem{"invalid_target", "the resource is not known"}
 		}

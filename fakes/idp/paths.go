@@ -50,6 +50,7 @@ const (
 	RevokeBothKinds        Defence = "a token is found whatever the hint says"
 	NoScopePatterns        Defence = "a scope with * stands for no other"
 	KnownResourceAtToken   Defence = "a resource that only the token request names is known"
+	UnknownResourceTold    Defence = "an unknown resource is refused, and no other takes its place in silence"
 	ApprovalPerAddress     Defence = "an approval counts for one redirect URI of the client"
 	ApprovalNotByName      Defence = "an approval in a cookie does not count for another client of the same name"
 )

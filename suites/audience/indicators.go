@@ -105,19 +105,23 @@ func boundByEffect(t *T) {
 
 // Whoever runs the other resource can use the token here (RFC 9700 section 4.10.2).
 func refusesUnknownResources(t *T) {
-	refusesUnknownResourceAtToken(t)
 	p := t.AS.Present(Attacker)
+	refusesUnknownResourceAtToken(t, p.Tokens == nil)
 	if p.Tokens == nil {
 		t.Expect(p.Grant, "resource=%s", Attacker).To(endWithoutCrash)
 		t.AS.SharedTokens()
 		return
 	}
-	t.Expect(p.Audience, "a token that was requested for %s", Attacker).SeenIn(p.Tokens.Exchange).Ideally(leaveOut(Attacker))
-	t.Expect(p, "a token that was requested for %s", Attacker).SeenIn(p.At).To(notBeServed)
+	about := "a token that was requested for " + Attacker
+	told := !t.Expect(p.Audience, about).SeenIn(p.Tokens.Exchange).Ideally(leaveOut(Attacker))
+	told = !t.Expect(p, about).SeenIn(p.At).To(notBeServed) || told
+	if !told {
+		t.Expect(p, about).SeenIn(p.Tokens.Exchange).Ideally(notBeIssued)
+	}
 }
 
 // A resource may come with the token request alone (RFC 8707 section 2.2), and is looked at there.
-func refusesUnknownResourceAtToken(t *T) {
+func refusesUnknownResourceAtToken(t *T, refusedBefore bool) {
 	g := t.AS.Authorize(Without("resource"))
 	if g.Code() == "" {
 		return // AS-RES-ACCEPTED
@@ -126,9 +130,13 @@ func refusesUnknownResourceAtToken(t *T) {
 	if tokens == nil {
 		return
 	}
-	if aud, seen := t.AS.Audience(tokens); seen {
-		t.Expect(aud, "a token request for %s, which the authorization request did not name", Attacker).SeenIn(tokens.Exchange).
-			Ideally(leaveOut(Attacker))
+	about := "a token request for " + Attacker + ", which the authorization request did not name"
+	aud, seen := t.AS.Audience(tokens)
+	if seen && !t.Expect(aud, about).SeenIn(tokens.Exchange).Ideally(leaveOut(Attacker)) {
+		return
+	}
+	if refusedBefore { // otherwise the server does not look at what is requested, which is told once
+		t.Expect(TokenFor{Tokens: tokens, Audience: aud, Seen: seen}, about).SeenIn(tokens.Exchange).Ideally(notBeIssued)
 	}
 }
 
@@ -153,6 +161,14 @@ var notBeServed = expect.That("error invalid_target, or a token that the MCP ser
 		return "the MCP server serves it"
 	}
 	return ""
+})
+
+// The client is not told that it gets a token for something else (RFC 8707 section 2: invalid_target).
+var notBeIssued = expect.That("error invalid_target, and no token", func(p TokenFor) string {
+	if p.Seen {
+		return "an access token is issued, whose audience is " + strings.Join(p.Audience, " ")
+	}
+	return "an access token is issued, whose audience cannot be seen"
 })
 
 // RFC 8707 section 2: an absolute URI without fragment.
