@@ -181,7 +181,8 @@ var wholeTables = []Flaw{
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
 				v := r.Header.Get("Authorization")
-				refused := !strings.HasSuffix(r.URL.Path, "/userinfo") && strings.Count(v, ".") == 2 && expired(v) && !strings.Contains(claimOf(v, "aud"), r.Host)
+				userinfo := strings.HasSuffix(r.URL.Path, "/userinfo")
+				refused := !userinfo && strings.Count(v, ".") == 2 && expired(v) && !strings.Contains(claimOf(v, "aud"), r.Host)
 				if refused {
 					w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope"`)
 					w.WriteHeader(http.StatusForbidden)
