@@ -68,7 +68,7 @@ type Config struct {
 	Command, AuthorizedBy string
 
 	// UserAgent is that of all requests; by default it names this tool and the check, so that the target's log reads like the
-	// report.
+	// report. Under one without the name of this tool, neither clientInfo nor the names of registered clients have it.
 	UserAgent string
 
 	// Timeout is that of the whole run; if zero 10 minutes, and longer at a target that is slow in everything.

@@ -96,7 +96,8 @@ func (s *preparation) mayRegister(ctx context.Context, server oauth.Server) bool
 
 // sessionInput is what the user gave for acting as clients and users.
 func (s *preparation) sessionInput(ctx context.Context, sv *survey.Survey, server oauth.Server, register bool) session.Input {
-	in := session.Input{Register: register, InTurn: s.cfg.Seed != nil, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback}
+	in := session.Input{Register: register, InTurn: s.cfg.Seed != nil, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback,
+		Name: s.client.Name()}
 	in.May = func(address string) string { return s.maySignIn(ctx, address) }
 	if s.cfg.Documents != nil {
 		in.Publish = s.cfg.Documents.server.Publish

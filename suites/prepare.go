@@ -207,9 +207,14 @@ func (c *Config) newClient(u *url.URL, secrets *reports.Secrets, limits wire.Lim
 	}
 	return wire.New(wire.Options{
 		Guard: guard, Roots: c.RootCAs, Secrets: secrets, Limits: limits, Shared: c.Shared.limits(), Passive: c.passiveBut(),
-		Header: c.header(), Certificate: c.certificate(), HeaderOrigin: document.Origin(u),
+		Header: c.header(), Certificate: c.certificate(), HeaderOrigin: document.Origin(u), Neutral: c.neutral(),
 		UserAgent: cmp.Or(c.UserAgent, "mcpauth/"+Build().Version+" ({check}; +https://github.com/mcpauth/conformance)"),
 	})
+}
+
+// neutral reports that requests come under a User-Agent that does not name this tool: then nothing else names it either.
+func (c *Config) neutral() bool {
+	return c.UserAgent != "" && !strings.Contains(c.UserAgent, "mcpauth")
 }
 
 // secrets are those that the configuration holds.

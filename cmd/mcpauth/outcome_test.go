@@ -1,7 +1,10 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -178,21 +183,35 @@ func TestToolsThatRunBeforeTheyAreRefusedAreFound(t *testing.T) {
 	}
 }
 
-func TestANeutralUserAgentNamesNothing(t *testing.T) {
+// checkIDs are the ids of checks, which requests have only under a User-Agent that names them.
+var checkIDs = regexp.MustCompile(`\b(RS|AS)-[A-Z]+-[A-Z0-9-]+`)
+
+func TestANeutralRunNamesNeitherTheToolNorItsChecks(t *testing.T) {
 	t.Parallel()
-	var agents sync.Map
+	var heard sync.Map // what each request says, and of which path
 	r := start(t, func(o *reference.Options) {
 		o.Wrap = func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				agents.Store(r.UserAgent(), true)
+				body, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				heard.Store(fmt.Sprint(r.Header, r.Host, string(body)), r.URL.Path)
 				h.ServeHTTP(w, r)
 			})
 		}
 	})
-	code, _, errs := mcpauth(t, nil, "run", r.URL, "--only", "RS-*", "--user-agent", "neutral")
-	assert.Zero(t, code, errs)
-	for agent := range agents.Range {
-		assert.NotContains(t, agent, "mcpauth")
-		assert.NotContains(t, agent, "RS-")
+	code, _, errs := mcpauth(t, []string{"MCPAUTH_PASSWORD=" + idp.Alice.Password}, "run", r.URL, "--username", idp.Alice.Name,
+		"--only", "AS-DCR-*,RS-CHALLENGE-*", "--user-agent", "neutral")
+	assert.NotEqual(t, 2, code, errs)
+	requests := 0
+	for said, path := range heard.Range {
+		requests++
+		assert.NotRegexp(t, checkIDs, said)
+		if strings.HasPrefix(path.(string), "/mcp") {
+			assert.NotContains(t, strings.ToLower(said.(string)), "mcpauth")
+		}
+		for _, name := range []string{`"client_name":"mcpauth`, "User-Agent:[mcpauth"} {
+			assert.NotContains(t, said, name)
+		}
 	}
+	assert.Greater(t, requests, 100)
 }

@@ -127,7 +127,8 @@ func (o *options) registerNetwork(f *pflag.FlagSet) {
 	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: ADDRESS:PORT")
 	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
 	f.StringVar(&o.userAgent, "user-agent", "",
-		"User-Agent of all requests, in place of one that names the check; neutral: that of an ordinary client")
+		"User-Agent of all requests, in place of one that names the check; neutral: that of an ordinary client. "+
+			"Where it does not name mcpauth, neither do clientInfo and the names of registered clients")
 }
 
 // fromEnvironment sets every flag that was not given from its twin MCPAUTH_NAME.

@@ -108,7 +108,7 @@ func onAnotherWire(t *T) {
 		case expect.Crashed(ex):
 		case guarded: // it tells methods apart
 			t.Expect(ex, "%s", calls[i].About).To(expect.NotBypass())
-		case expect.Accepted(ex), expect.UnknownTool(ex) && strings.Contains(expect.Body(ex), noSuchTool):
+		case expect.Accepted(ex), expect.UnknownTool(ex) && strings.Contains(expect.Body(ex), t.MCP.Introduced(noSuchTool)):
 			t.Expect(ex, "%s", calls[i].About).To(expect.Refuse(401))
 		}
 	}

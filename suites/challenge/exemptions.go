@@ -144,17 +144,17 @@ func otherFraming(t *T, call mcp.Call) []Variant {
 		{About: "Upgrade: h2c", Request: RawCall(t, call, "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"+
 			"HTTP2-Settings: AAMAAABk\r\n")},
 		{About: "Expect: 100-continue", Request: RawCall(t, call, "Expect: 100-continue\r\n")},
-		coded("gzip", packed(call, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })),
-		coded("deflate", packed(call, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })),
+		coded("gzip", packed(t.MCP.Introduced(call.Message()), func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })),
+		coded("deflate", packed(t.MCP.Introduced(call.Message()), func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })),
 		coded("identity", []byte(call.Message())),
 	}
 }
 
-// packed is the message of a call, compressed.
-func packed(call mcp.Call, coder func(io.Writer) io.WriteCloser) []byte {
+// packed is a message, compressed.
+func packed(message string, coder func(io.Writer) io.WriteCloser) []byte {
 	var out bytes.Buffer
 	w := coder(&out)
-	_, _ = io.WriteString(w, call.Message()) // into memory, which does not fail
+	_, _ = io.WriteString(w, message) // into memory, which does not fail
 	_ = w.Close()
 	return out.Bytes()
 }

@@ -33,7 +33,7 @@ func badCredentials(t *T) []Variant {
 	authorization := func(value string) mcp.Call { return t.MCP.Call().With(mcp.Field("Authorization", value)) }
 	out := []Variant{
 		Call(authorization("Bearer "), "an empty token"),
-		Call(authorization("Bearer mcpauth not-a-token"), "two words after Bearer"),
+		Call(authorization("Bearer made-up token"), "two words after Bearer"),
 		Call(authorization("Basic dTpw"), "Basic credentials"),
 	}
 	for _, verb := range []string{"GET", "DELETE"} {

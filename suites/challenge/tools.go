@@ -18,7 +18,7 @@ func runsNoExistingTool(t *T) {
 	inSession, ofAnybody := t.MCP.CallInSession(), t.MCP.CallOfAnybody()
 	Each(t, noneOrBad(t), func(t *T, with []reports.Field) {
 		var calls []Variant
-		call, mark := inSession, "mcpauth-"+Random(9)
+		call, mark := inSession, Random(16)
 		if with == nil {
 			call = ofAnybody
 		}
@@ -121,7 +121,7 @@ func hadNoEffect(t *T, marks Cases[string]) {
 	if !ok || !t.MCP.HasToken() || FoundAny(t) {
 		return
 	}
-	token, control := t.MCP.Token(), "mcpauth-"+Random(9)
+	token, control := t.MCP.Token(), Random(16)
 	before := t.MCP.CallTool(token, shows) // the control may replace what a refused call left
 	ran := expect.Ran(t.MCP.CallTool(token, tool.Marked(control)))
 	if len(tool.Scopes())+len(shows.Scopes()) > 0 && !(ran && expect.Ran(before)) {

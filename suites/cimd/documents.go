@@ -68,7 +68,7 @@ func asID(id string) edit {
 func newDraft(t *T, redirect string, edits ...edit) *draft {
 	d := &draft{page: t.Documents.Put(documents.NotFound)}
 	d.id, d.members = d.page.URL, map[string]any{
-		"client_id": d.page.URL, "client_name": "mcpauth document client", "grant_types": []string{"authorization_code", "refresh_token"},
+		"client_id": d.page.URL, "client_name": t.AS.ClientName(" of a document"), "grant_types": []string{"authorization_code", "refresh_token"},
 		"response_types": []string{"code"}, "token_endpoint_auth_method": oauth.None,
 	}
 	redirecting(redirect)(d)

@@ -15,7 +15,7 @@ import (
 )
 
 func saysWhoAsksForWhat(t *T) {
-	name := "mcpauth " + Random(6) + " tester"
+	name := t.AS.ClientName(" " + Random(6) + " tester")
 	c := t.AS.MustRegister(map[string]any{"client_name": name})
 	g, p, _, _ := consentPage(t, As(c))
 	said, ex := p.Said(), shown(g)

@@ -131,7 +131,7 @@ var askUser = expect.Refusing("a page of the proxy's own before a client that it
 })
 
 func saysWhatIsAsked(t *T) {
-	name := "mcpauth " + Random(6) + " tester"
+	name := t.AS.ClientName(" " + Random(6) + " tester")
 	p := ownPage(t, As(t.AS.MustRegister(map[string]any{"client_name": name})))
 	t.Expect(p).To(say("the client's name", name))
 	short := p.RedirectURI

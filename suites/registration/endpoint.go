@@ -17,7 +17,7 @@ import (
 
 // registersByPostOnly asks for a client in other ways than by its own registration_access_token.
 func registersByPostOnly(t *T) {
-	name := "mcpauth conformance, unlisted " + Random(9)
+	name := t.AS.ClientName(", unlisted " + Random(9))
 	c, endpoint := client(t, changing{"client_name": name}), t.AS.Server().Registration
 	Each(t, Cases[string]{
 		{"GET", endpoint},

@@ -16,7 +16,7 @@ import (
 )
 
 func requiresTheManagementToken(t *T) {
-	another := changing{"client_name": "mcpauth conformance, another client"} // registrations that are the same may be one client
+	another := changing{"client_name": t.AS.ClientName(", another client")} // registrations that are the same may be one client
 	_, foreign, _ := t.Session.Manageable(t.AS.MustRegister(another))
 	Each(t, Cases[string]{{"GET", "GET"}, {"PUT", "PUT"}, {"DELETE", "DELETE"}}, func(t *T, method string) {
 		if ex := t.Do(managing(t, t.AS.MustRegister(nil), method)); unknownMethod(ex) {
@@ -109,7 +109,7 @@ func (u *updated) holds(member, value string) bool {
 
 // update is an update of a client's registration with some members changed (RFC 7592 section 2.2), each of a client of its own.
 func update(t *T) Attempt[changing] {
-	const name = "mcpauth conformance, renamed"
+	name := t.AS.ClientName(", renamed")
 	renamed := expect.Serving("the client_name changed", func(u *updated) string {
 		if !u.holds("client_name", name) {
 			return expect.Describe(u.put)

@@ -252,7 +252,7 @@ func issuesClientsOfTheirOwn(t *T) {
 	alike, different := []*oauth.Client{}, []*oauth.Client{}
 	for i := range 3 {
 		alike = append(alike, client(t, changing{"token_endpoint_auth_method": method}))
-		name := fmt.Sprintf("mcpauth conformance %d", i)
+		name := t.AS.ClientName(fmt.Sprintf(" %d", i))
 		different = append(different, client(t, changing{"token_endpoint_auth_method": method, "client_name": name}))
 	}
 	t.Expect(identifiers(different), "three different registrations").SeenIn(different[2].Exchange).To(beDistinct)

@@ -136,7 +136,8 @@ func letsNobodyChooseIdentifiers(t *T) {
 		{"a client_secret", choice{"client_secret", t.Hide("mcpauth-chosen-secret-" + Random(24))}},
 		{"a registration_access_token", choice{"registration_access_token", t.Hide("mcpauth-chosen-token-" + Random(24))}},
 	}, func(t *T, c choice) {
-		_, ex := t.AS.Register(changing{"token_endpoint_auth_method": t.AS.SecretMethod(), c.member: c.value, "client_name": "mcpauth intruder"})
+		_, ex := t.AS.Register(changing{"token_endpoint_auth_method": t.AS.SecretMethod(), c.member: c.value,
+			"client_name": t.AS.ClientName(", intruder")})
 		if notRegistered(decided(t, ex)) != "" {
 			judgeRefused(t, good, "registering it", ex, expect.RefuseRegistration("invalid_client_metadata"))
 			return

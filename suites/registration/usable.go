@@ -121,7 +121,7 @@ func keepsUpstreamClientToItself(t *T) {
 	method := t.AS.SecretMethod()
 	named := func(name string) *oauth.Client {
 		uris := []string{t.Session.Callback + "/" + name}
-		return client(t, changing{"client_name": "mcpauth " + name, "redirect_uris": uris, "token_endpoint_auth_method": method})
+		return client(t, changing{"client_name": t.AS.ClientName(" " + name), "redirect_uris": uris, "token_endpoint_auth_method": method})
 	}
 	a, b := named("one"), named("two")
 	t.Expect(identifiers([]*oauth.Client{a, b})).SeenIn(b.Exchange).To(beDistinct)

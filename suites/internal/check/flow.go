@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"iter"
 	"maps"
 	"net/http"
@@ -283,9 +284,15 @@ func (t AuthorizationServer) AnyClient() *oauth.Client {
 // ClientMetadata is that of an ordinary public client, under a name that tells which check it belongs to.
 func (t AuthorizationServer) ClientMetadata() map[string]any {
 	m := t.Session.Metadata(oauth.None)
-	m["client_name"] = fmt.Sprintf("mcpauth conformance (%s)", t.id)
+	m["client_name"] = t.ClientName(" (" + t.id + ")")
+	if t.Client.Neutral() { // without the id of the check
+		m["client_name"] = t.ClientName(fmt.Sprintf(" %08x", crc32.ChecksumIEEE([]byte(t.id))))
+	}
 	return m
 }
+
+// ClientName is a name for a client that is registered.
+func (t AuthorizationServer) ClientName(more string) string { return t.Client.Name() + more }
 
 // Register registers a client of this check's own, with members of its metadata changed (nil leaves one
 // out); nil if the server refuses, or has no registration endpoint.
@@ -832,8 +839,9 @@ func (t AuthorizationServer) documentClient() *oauth.Client {
 		return nil
 	}
 	page, uri := t.Documents.Put(documents.NotFound), t.AnyClient().RedirectURI
-	body, _ := json.Marshal(map[string]any{"client_id": page.URL, "client_name": "mcpauth document client", "redirect_uris": []string{uri},
-		"grant_types": []string{"authorization_code"}, "response_types": []string{"code"}, "token_endpoint_auth_method": oauth.None})
+	body, _ := json.Marshal(map[string]any{"client_id": page.URL, "client_name": t.ClientName(" of a document"),
+		"redirect_uris": []string{uri},
+		"grant_types":   []string{"authorization_code"}, "response_types": []string{"code"}, "token_endpoint_auth_method": oauth.None})
 	page.Serve(documents.Answer{Type: "application/json", Body: string(body)})
 	c := &oauth.Client{ID: page.URL, Method: oauth.None, RedirectURI: uri, RedirectURIs: []string{uri}}
 	if g := t.Authorize(As(c), EvenUnanswered()); g.Code() == "" {

@@ -22,6 +22,9 @@ func (t MCPServer) SendAsOrdinaryClient(c mcp.Call) *reports.Exchange {
 	return ex
 }
 
+// Introduced is a text of this check as it is sent, where requests do not name this tool.
+func (t MCPServer) Introduced(text string) string { return t.Client.Introduced(t.id, text) }
+
 func asOrdinaryClient(c mcp.Call) wire.Request {
 	r := c.Request()
 	r.Fetch = true

@@ -44,6 +44,7 @@ type Input struct {
 	Resource string   // resource indicator, or empty
 	Pool     []string // scopes that the target speaks of
 	Callback string   // redirect URI of the clients that are registered
+	Name     string   // of the clients that are registered
 	// May says why nobody may sign in at the host of an address; empty where they may.
 	May func(address string) string
 	// InTurn sends one request after another.
@@ -616,7 +617,7 @@ func (s *Session) authenticates(ctx context.Context, c *oauth.Client) bool {
 // Metadata is what an ordinary client registers.
 func (s *Session) Metadata(method string) map[string]any {
 	m := map[string]any{
-		"client_name": "mcpauth conformance", "redirect_uris": []string{s.Callback},
+		"client_name": s.Name, "redirect_uris": []string{s.Callback},
 		"grant_types":    []string{"authorization_code", "refresh_token"},
 		"response_types": []string{"code"}, "token_endpoint_auth_method": method,
 	}
@@ -634,7 +635,7 @@ func (s *Session) Metadata(method string) map[string]any {
 func (s *Session) metadataOf(kind, method string) map[string]any {
 	m := s.Metadata(method)
 	if kind == Second {
-		m["client_name"] = "mcpauth conformance, second client"
+		m["client_name"] = s.Name + ", second client"
 	}
 	return m
 }

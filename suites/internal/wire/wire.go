@@ -81,6 +81,8 @@ type Options struct {
 	Shared    *Shared        // limits that it keeps together with other clients; nil for none
 	Roots     *x509.CertPool // nil: the system's
 	UserAgent string
+	// Neutral keeps the name of this tool out of what requests say of their client.
+	Neutral bool
 	// Passive, if set, is the only endpoint that gets anything but reads: a client with it changes nothing anywhere else.
 	Passive string
 	// Secrets, if set, gets the values of cookies, which may stand elsewhere too.
@@ -273,6 +275,7 @@ var ErrBudget = errors.New("the run's request limit is spent")
 // get an answer is in its Error. Redirects are answers like any other.
 func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exchange {
 	ex := &reports.Exchange{Number: int(c.number.Add(1)), Check: check, Started: time.Now()}
+	req = c.introduced(check, req)
 	ex.Request = reports.Request{Method: req.Method, URL: req.URL, Body: recorded(req.Body), Raw: req.Raw != nil}
 	c.asked.add(req.URL, 0, 1)
 	err := c.do(ctx, check, req, ex)
