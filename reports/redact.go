@@ -32,6 +32,8 @@ const (
 	mostSecrets = 12 << 20
 	// perSecret is what a secret takes besides itself, and longestName up to which size it is looked for in names.
 	perSecret, longestName = 128, 256
+	// mostParts is how many parts of a run are redacted at once: what each takes depends on the lengths of its texts.
+	mostParts = 4
 	// mostShort bounds the short secrets, and the names of their fields.
 	mostShort = 100
 )
@@ -139,8 +141,6 @@ type Redacted struct{ run Run }
 func (r Redacted) Run() *Run { return &r.run }
 
 var (
-	// what a secret may be written in without a break
-	word = regexp.MustCompile(`[A-Za-z0-9._~+/=%-]+`)
 	// three base64url segments, the first of which begins like {"
 	compactJWS = regexp.MustCompile(`^eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{8,}`)
 	segment    = regexp.MustCompile(`^[A-Za-z0-9_-]+`)
@@ -191,11 +191,12 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	}
 	out.Exchanges = make([]Exchange, len(run.Exchanges))
 	var together sync.WaitGroup
-	for part := range runtime.GOMAXPROCS(0) { // most of the work, and each exchange stands for itself
+	parts := min(runtime.GOMAXPROCS(0), mostParts)
+	for part := range parts { // most of the work, and each exchange stands for itself
 		together.Go(func() {
 			text := remembering(text)
 			fields := headers{text, remembering(names.inName), places}
-			for i := part; i < len(run.Exchanges); i += runtime.GOMAXPROCS(0) {
+			for i := part; i < len(run.Exchanges); i += parts {
 				out.Exchanges[i] = redactExchange(run.Exchanges[i], text, fields)
 			}
 		})
@@ -234,7 +235,7 @@ func redaction(secrets *Secrets) func(string) string {
 			return s
 		}
 		if len(s) > longestSecret {
-			s = word.ReplaceAllStringFunc(s, func(w string) string {
+			s = replaceWords(s, func(w string) string {
 				if len(w) > longestSecret {
 					return fmt.Sprintf("‹a word of %d bytes›", len(w))
 				}
@@ -243,7 +244,7 @@ func redaction(secrets *Secrets) func(string) string {
 		}
 		s = short.text(known.replace(s))
 		if secrets.lost {
-			s = word.ReplaceAllStringFunc(s, func(w string) string {
+			s = replaceWords(s, func(w string) string {
 				if len(w) >= 16 && strings.ContainsAny(w, "0123456789") && strings.ContainsFunc(w, unicode.IsLetter) {
 					return "‹removed›"
 				}
@@ -269,6 +270,33 @@ func redaction(secrets *Secrets) func(string) string {
 		return s
 	}
 }
+
+// replaceWords puts another in the place of each word: what a secret may be written in without a break. A text whose words stay is not
+// copied.
+func replaceWords(s string, other func(word string) string) string {
+	var out strings.Builder
+	kept := 0
+	for at := 0; at < len(s); at++ {
+		from := at
+		for at < len(s) && inWord(s[at]) {
+			at++
+		}
+		if from == at {
+			continue
+		}
+		if new := other(s[from:at]); new != s[from:at] {
+			out.WriteString(s[kept:from] + new)
+			kept = at
+		}
+	}
+	if kept == 0 {
+		return s
+	}
+	return out.String() + s[kept:]
+}
+
+// inWord reports that a secret may hold a character where it is written without a break.
+func inWord(c byte) bool { return wordCharacter(c) || strings.IndexByte("-.~+/=%", c) >= 0 }
 
 // withoutSignatures removes the signature of each compact JWS. One is tried only where it can begin, and once in each segment: where its
 // first word begins none, no other does.
@@ -348,7 +376,7 @@ func (f *finder) inName(name string) string {
 }
 
 func (h headers) redact(in []Field) []Field {
-	out := make([]Field, len(in))
+	out, changed := make([]Field, len(in)), false
 	for i, f := range in {
 		f.Value = h.places.header(f.Name, h.text(f.Value))
 		f.Name = h.name(f.Name)
@@ -363,6 +391,10 @@ func (h headers) redact(in []Field) []Field {
 			f.Value = strings.Join(kept, "; ")
 		}
 		out[i] = f
+		changed = changed || f != in[i]
+	}
+	if !changed {
+		return in // most, and a run has thousands
 	}
 	return out
 }

@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -122,6 +124,44 @@ func TestRedactionOfNames(t *testing.T) {
 }
 
 // Of secrets that overlap nothing is left.
+func TestRedactionCopiesOnlyWhatChanges(t *testing.T) {
+	secrets := &reports.Secrets{}
+	secrets.Add("access_token", "0123456789abcdef")
+	long := strings.Repeat("a word, ", 100_000)
+	fields := []reports.Field{{"Content-Type", "text/html"}, {"Link", "<https://mcp.example/>"}}
+	run := reports.Run{Exchanges: []reports.Exchange{{Response: &reports.Response{Header: fields, Body: long}},
+		{Response: &reports.Response{Header: []reports.Field{{"Set-Cookie", "id=0123"}}, Body: long + " 0123456789abcdef"}}}}
+	redacted := reports.Redact(run, secrets).Run()
+	kept, changed := redacted.Exchanges[0].Response, redacted.Exchanges[1].Response
+	assert.Same(t, unsafe.StringData(long), unsafe.StringData(kept.Body))
+	assert.Same(t, &fields[0], &kept.Header[0])
+	assert.Equal(t, long+" ‹access_token#1›", changed.Body)
+	assert.Equal(t, []reports.Field{{"Set-Cookie", "id=‹cookie›"}}, changed.Header)
+	assert.Equal(t, "id=0123", run.Exchanges[1].Response.Header[0].Value, "the run itself stays")
+}
+
+func TestWordsOfAnyLengthAreRemoved(t *testing.T) {
+	giant := strings.Repeat("x", 40<<10)
+	for text, want := range map[string]string{
+		giant:                        "‹a word of 40960 bytes›",
+		"a " + giant + " b " + giant: "a ‹a word of 40960 bytes› b ‹a word of 40960 bytes›",
+		"ä" + giant + "ä":            "ä‹a word of 40960 bytes›ä",
+		strings.Repeat("a b ", 9000): strings.Repeat("a b ", 9000),
+	} {
+		assert.Equal(t, want, (&reports.Secrets{}).Remove(text))
+	}
+}
+
+func TestAtMost(t *testing.T) {
+	assert.Equal(t, "short", reports.AtMost(64, "short"))
+	word := strings.Repeat("q", 104)
+	assert.Equal(t, "a sentence with a … (122 bytes in all)", reports.AtMost(64, "a sentence with a "+word), "not half a word")
+	long := reports.AtMost(64, strings.Repeat("€ ", 100))
+	assert.LessOrEqual(t, len(long), 64)
+	assert.Equal(t, long, reports.AtMost(64, long))
+	assert.True(t, utf8.ValidString(long))
+}
+
 func TestRedactionOfOverlaps(t *testing.T) {
 	var s reports.Secrets
 	s.Add("cookie", "session-0123456789-abcdefgh")

@@ -256,6 +256,21 @@ func OneLine(s string, max int) string {
 	return s
 }
 
+// AtMost is a text of at most so many bytes: of a longer one the beginning.
+func AtMost(most int, text string) string {
+	const said = len("… (1000000000 bytes in all)")
+	if len(text) <= most {
+		return text
+	}
+	return Beginning(text, most-said)
+}
+
+// Beginning is the beginning of a text, and says how long it was. It ends before a word that goes on, which might be a secret.
+func Beginning(text string, keep int) string {
+	cut := strings.TrimRightFunc(strings.ToValidUTF8(text[:keep], ""), func(r rune) bool { return r < utf8.RuneSelf && inWord(byte(r)) })
+	return fmt.Sprintf("%s… (%d bytes in all)", cut, len(text))
+}
+
 // WithoutUserinfo is a URL, or what should have been one, without what is before its last @: a mistyped URL can have a user name and a
 // password anywhere before it.
 func WithoutUserinfo(address string) string {

@@ -96,6 +96,26 @@ func manyFields() (*Attack, error) {
 	}}, nil
 }
 
+// longWords answers everything with an error code of nearly a megabyte, which hundreds of verdicts quote.
+func longWords() (*Attack, error) {
+	body := `{"error":"` + strings.Repeat("invalid ", 120_000) + `"}`
+	var answered atomic.Int64
+	r, err := wrapped(func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			answered.Add(1)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, body) // the client may have left
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
+		return errors.Join(unsprung(answered.Load()), lean(o, 128<<20), notGreen(o))
+	}}, nil
+}
+
 // longLists names thousands of scopes, each of which is a finding, in requests of half a megabyte.
 func longLists() (*Attack, error) {
 	var told atomic.Int64

@@ -87,6 +87,7 @@ var Traps = []Trap{
 	{Name: "costly pages", Promise: "pages of any markup are read in bounded time and 128 MiB of memory", Start: costlyPages},
 	{Name: "long lists", Promise: "a run ends at its time, whatever is listed", Start: longLists},
 	{Name: "many header fields", Promise: "many small header fields are bounded, too: at most 128 MiB of memory", Start: manyFields},
+	{Name: "long words", Promise: "what verdicts quote of an answer is bounded: at most 128 MiB of memory", Start: longWords},
 	{Name: "costly keys", Promise: "keys of any size are tried in bounded time", Start: costlyKeys},
 	{Name: "floods of frames", Promise: "HTTP/2 frames without end are bounded: at most 128 MiB of memory",
 		Start: func() (*Attack, error) { return streams(floods, 100) }},

@@ -28,16 +28,22 @@ type document struct {
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := *redacted.Run()
 	outcome, counts := run.Outcome(), run.Counts()
-	exchanges := reports.Long{Name: "exchanges", Elements: func(yield func(any) bool) {
-		for i := range redacted.Run().Exchanges {
-			if !yield(&redacted.Run().Exchanges[i]) {
+	results, exchanges := long("results", run.Results), long("exchanges", run.Exchanges)
+	run.Results, run.Exchanges = []reports.Result{}, []reports.Exchange{}
+	whole := document{Version: Version, Run: &run, Outcome: &outcome, Counts: counts}
+	if err := reports.WriteJSON(w, whole, " ", results, exchanges); err != nil {
+		return fmt.Errorf("json: %w", err)
+	}
+	return nil
+}
+
+// long is a member that is written one element after another.
+func long[E any](name string, elements []E) reports.Long {
+	return reports.Long{Name: name, Elements: func(yield func(any) bool) {
+		for i := range elements {
+			if !yield(&elements[i]) {
 				return
 			}
 		}
 	}}
-	run.Exchanges = []reports.Exchange{}
-	if err := reports.WriteJSON(w, document{Version: Version, Run: &run, Outcome: &outcome, Counts: counts}, " ", exchanges); err != nil {
-		return fmt.Errorf("json: %w", err)
-	}
-	return nil
 }

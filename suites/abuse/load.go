@@ -138,8 +138,10 @@ func bombs(t *T) Cases[mcp.Call] {
 // packed are 16 MiB of spaces, compressed.
 var packed = sync.OnceValue(func() string {
 	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, _ = w.Write(bytes.Repeat([]byte(" "), most)) // a buffer takes everything
+	w, written := gzip.NewWriter(&b), 0
+	for spaces := bytes.Repeat([]byte(" "), 1<<16); written < most; written += len(spaces) {
+		_, _ = w.Write(spaces) // a buffer accepts everything
+	}
 	_ = w.Close()
 	return b.String()
 })

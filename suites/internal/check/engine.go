@@ -524,6 +524,7 @@ func (e *Engine) graded(t *T, r *requirements.Requirement, j job, ended *stop) (
 	for _, l := range levels {
 		res := e.result(r, j.wire, byLevel[l], l)
 		res.Verdict, res.Reason = grade(l, t.findings, ended)
+		res.Reason = reports.AtMost(mostSaid, res.Reason)
 		t.fill(&res)
 		out = append(out, res)
 	}

@@ -156,7 +156,7 @@ type stop struct {
 }
 
 func (t *T) end(v reports.Verdict, format string, args ...any) {
-	panic(stop{v, fmt.Sprintf(format, args...)})
+	panic(stop{v, reports.AtMost(mostSaid, fmt.Sprintf(format, args...))})
 }
 
 // Inconclusive ends the check: it was tried and could not be decided.
@@ -209,8 +209,13 @@ func ChunkedCall(t *T, c mcp.Call) wire.Request {
 	return wire.Request{Method: "POST", URL: t.Survey.Endpoint, Raw: []byte(b.String()), Until: r.Until}
 }
 
+// mostSaid bounds a sentence of a result, in bytes, whatever it quotes.
+const mostSaid = 8 << 10
+
 // Note adds a sentence to the result.
-func (t *T) Note(format string, args ...any) { t.notes = append(t.notes, fmt.Sprintf(format, args...)) }
+func (t *T) Note(format string, args ...any) {
+	t.notes = append(t.notes, reports.AtMost(mostSaid, fmt.Sprintf(format, args...)))
+}
 
 // Since reports that the judged revision is at least the given one.
 func (t *T) Since(revision string) bool { return t.Revision >= revision }

@@ -157,10 +157,20 @@ func ParseObject(text string) (o *Object, oddities []string, err error) {
 	return o, oddities, nil
 }
 
+// longParses are the long texts that are being parsed: a decoder has up to two copies of its text.
+var longParses = make(chan struct{}, 2)
+
+// longJSON is the length of a long text, in bytes.
+const longJSON = 64 << 10
+
 // ParseValue reads text as one JSON value, within the limits.
 func ParseValue(text string) (any, error) {
 	if !utf8.ValidString(text) {
 		return nil, errors.New("not valid UTF-8")
+	}
+	if len(text) > longJSON {
+		longParses <- struct{}{}
+		defer func() { <-longParses }()
 	}
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()

@@ -114,8 +114,13 @@ func HungUp(ex *reports.Exchange) bool {
 // OpenedSilently reports that a stream was neither refused nor begun: its connection stayed open.
 func OpenedSilently(ex *reports.Exchange) bool { return ex.Response == nil && ex.Error == wire.Silent }
 
-// Describe says in one line what was answered.
-func Describe(ex *reports.Exchange) string {
+// Describe says in one line what was answered. Of what a target makes long it has the beginning: many verdicts may quote one answer.
+func Describe(ex *reports.Exchange) string { return reports.AtMost(mostQuoted, describe(ex)) }
+
+// mostQuoted bounds what a judgement says of an answer, in bytes.
+const mostQuoted = 4 << 10
+
+func describe(ex *reports.Exchange) string {
 	if ex == nil {
 		return "nothing was sent"
 	}

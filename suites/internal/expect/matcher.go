@@ -75,7 +75,17 @@ type matcher struct {
 }
 
 func (m *matcher) Kind() Kind                 { return m.kind }
-func (m *matcher) Judge(actual any) Judgement { return m.judge(actual) }
+func (m *matcher) Judge(actual any) Judgement { return m.judge(actual).bounded() }
+
+// bounded is a judgement whose texts are of a length to be read, whatever it quotes.
+func (j Judgement) bounded() Judgement {
+	j.Expected, j.Observed, j.Undecided = reports.AtMost(mostQuoted, j.Expected), reports.AtMost(mostQuoted, j.Observed),
+		reports.AtMost(mostQuoted, j.Undecided)
+	if j.Advice != nil {
+		j.Advice = &Advice{reports.AtMost(mostQuoted, j.Advice.Expected), reports.AtMost(mostQuoted, j.Advice.Observed)}
+	}
+	return j
+}
 
 func (m *matcher) Match(actual any) (bool, error) {
 	j := m.judge(actual)

@@ -1,7 +1,9 @@
 package expect
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,4 +124,23 @@ func TestRetryAfter(t *testing.T) {
 	wait, ok = RetryAfter(until)
 	assert.True(t, ok)
 	assert.Equal(t, 2*time.Hour, wait)
+}
+
+// Hundreds of verdicts may quote one answer.
+func TestOfALongAnswerTheBeginningIsQuoted(t *testing.T) {
+	var challenges []reports.Field
+	for i := range 600 {
+		challenges = append(challenges, reports.Field{Name: "WWW-Authenticate", Value: fmt.Sprintf(`Bearer realm="%d"`, i)})
+	}
+	for _, ex := range []*reports.Exchange{
+		answer(401, "", challenges...),
+		answer(400, `{"error":"`+strings.Repeat("invalid ", 1<<16)+`"}`),
+		answer(302, "", reports.Field{Name: "Location", Value: "https://client.example/" + strings.Repeat("x/", 1<<16)}),
+	} {
+		assert.LessOrEqual(t, len(Describe(ex)), 4<<10)
+		assert.LessOrEqual(t, len(Refuse(403).Judge(ex).Observed), 4<<10)
+		whole := That("x", func(ex *reports.Exchange) string { return ex.Response.Body + Describe(ex) })
+		assert.LessOrEqual(t, len(whole.Judge(ex).Observed), 4<<10)
+		assert.Contains(t, Describe(ex), "bytes in all)")
+	}
 }

@@ -3,7 +3,7 @@ package wire
 import (
 	"fmt"
 	"io"
-	"strings"
+	"unique"
 
 	"github.com/mcpauth/conformance/reports"
 )
@@ -71,6 +71,14 @@ func weight(ex *reports.Exchange) int64 {
 	return int64(max(0, n-ordinary))
 }
 
+// once is the one copy of a short text that many exchanges have, such as a media type. It keeps nothing of the text around it.
+func once(text string) string {
+	if len(text) > 256 {
+		return text
+	}
+	return unique.Make(text).Value()
+}
+
 func size(fields []reports.Field) (n int) {
 	for _, f := range fields {
 		n += len(f.Name) + len(f.Value) + ofAField
@@ -89,7 +97,7 @@ func (c *Client) Shorten(ex *reports.Exchange) {
 		ex.Response.Header = fewer(ex.Response.Header)
 	}
 	if len(ex.Response.Body) > keep {
-		ex.Response.Body = shortened(ex.Response.Body, keep)
+		ex.Response.Body = reports.Beginning(ex.Response.Body, keep)
 	}
 	c.kept.Add(weight(ex) - before)
 }
@@ -118,17 +126,8 @@ func (c *Client) keptFields(all []reports.Field) []reports.Field {
 	for i := range all {
 		f := &all[i]
 		if n += len(f.Name) + len(f.Value); len(f.Value) > 2*longField || scarce && n > fields {
-			f.Value = shortened(f.Value, min(len(f.Value), 256))
+			f.Value = reports.Beginning(f.Value, min(len(f.Value), 256))
 		}
 	}
 	return all
-}
-
-// shortened is the beginning of a text, and says how long it was. It ends before a word that goes on, which might be a secret.
-func shortened(text string, keep int) string {
-	cut := strings.ToValidUTF8(text[:keep], "")
-	cut = strings.TrimRightFunc(cut, func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~+/=%", r)
-	})
-	return fmt.Sprintf("%s… (%d bytes in all)", cut, len(text))
 }

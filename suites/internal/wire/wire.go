@@ -301,7 +301,7 @@ func recorded(body string) string {
 	if len(body) <= long {
 		return body
 	}
-	return shortened(body, short)
+	return reports.Beginning(body, short)
 }
 
 // spend counts a request, unless the limit is reached.
@@ -436,9 +436,9 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 	for _, f := range c.header(hr.URL, check, req.Header) {
 		hr.Header[http.CanonicalHeaderKey(f.Name)] = append(hr.Header[http.CanonicalHeaderKey(f.Name)], f.Value)
 		if len(f.Value) > longField {
-			f.Value = shortened(f.Value, 64)
+			f.Value = reports.Beginning(f.Value, 64)
 		}
-		ex.Request.Header = append(ex.Request.Header, f)
+		ex.Request.Header = append(ex.Request.Header, reports.Field{Name: once(f.Name), Value: once(f.Value)})
 	}
 	// An empty value is not sent, but lets the transport repeat the request on a new connection when the
 	// server has closed an idle one: no verdict may depend on that race.
@@ -592,7 +592,7 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 	for _, n := range names {
 		for _, v := range resp.Header[n] {
 			c.remember(n, v)
-			out.Header = append(out.Header, reports.Field{Name: n, Value: v})
+			out.Header = append(out.Header, reports.Field{Name: once(n), Value: once(v)})
 		}
 	}
 	out.Header = c.keptFields(out.Header)
