@@ -17,7 +17,7 @@ type Basis struct {
 	Why   string  `json:"why,omitempty"`
 }
 
-// StepOutcome is what came of a step.
+// StepOutcome is the result of a step.
 type StepOutcome string
 
 // The outcomes of steps. Those that begin with "body" are what the code of a check saw by itself: there is no matcher for them.
@@ -43,7 +43,7 @@ type BasisStep struct {
 	// Exchange is the number of the one that shows it; 0 for none.
 	Exchange int      `json:"exchange,omitempty"`
 	Advice   bool     `json:"advice,omitempty"`  // never more than a warning
-	Finding  *Finding `json:"finding,omitempty"` // that came of it
+	Finding  *Finding `json:"finding,omitempty"` // that resulted from it
 	Verdict  Verdict  `json:"verdict,omitempty"` // of a row that is undecided, with Why
 	Why      string   `json:"why,omitempty"`
 	// Kind is what it means that the matcher is satisfied: refusal, control, or empty.

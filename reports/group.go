@@ -2,6 +2,7 @@ package reports
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -122,10 +123,8 @@ func (g *Group) Scope() string {
 	switch {
 	case len(wires) > 1:
 		scope += ", in both protocols"
-	case wires["stateful"]:
-		scope += ", in the protocol with sessions"
-	case wires["stateless"]:
-		scope += ", in the protocol without sessions"
+	case len(wires) == 1:
+		scope += ", in the protocol " + WireWords(slices.Collect(maps.Keys(wires))[0])
 	}
 	return scope
 }
@@ -141,6 +140,17 @@ func (g *Group) revisionsAt(level string) map[string]bool {
 		}
 	}
 	return out
+}
+
+// WireWords says in words how the protocol of a wire differs from that of the other: revisions before 2026-07-28 have sessions.
+func WireWords(wire string) string {
+	switch wire {
+	case "stateful":
+		return "with sessions"
+	case "stateless":
+		return "without sessions"
+	}
+	return wire
 }
 
 func listRevisions(revisions map[string]bool) string {

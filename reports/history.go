@@ -45,7 +45,7 @@ func ReadHistory(r io.Reader, target string) ([]Past, error) {
 	for n := 1; lines.Scan(); n++ {
 		var p Past
 		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
-			return nil, fmt.Errorf("line %d is none of a history: %w", n, err)
+			return nil, fmt.Errorf("line %d is not an entry of a history: %w", n, err)
 		}
 		if Named(p.Target) == target { // earlier versions wrote secrets, too
 			out = append(out, p)

@@ -205,7 +205,7 @@ func situations() map[string]reports.Redacted {
 			}
 		}),
 		"open": all(func(_ int, r *requirements.Requirement, res *reports.Result) {
-			res.Verdict, res.Reason = reports.NotTested, "nothing about tokens can be told while the target serves anybody (RS-CHALLENGE-401-STATUS)"
+			res.Verdict, res.Reason = reports.NotTested, "nothing can be said about tokens while the target serves anybody (RS-CHALLENGE-401-STATUS)"
 			if r.ID == "RS-CHALLENGE-401-STATUS" {
 				res.Verdict, res.Reason, res.Headline = reports.Fail, "served", "No authorization: anyone can call 12 tools (whoami, list_notes)"
 			}

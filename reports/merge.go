@@ -128,7 +128,7 @@ func mergeable(parts []Redacted) error {
 	return errors.Join(problems...)
 }
 
-// belongs says why a report is no further shard of the same run as the first.
+// belongs says why a report is not another shard of the same run as the first.
 func belongs(run, first *Run, number int, seen map[int]bool) error {
 	switch {
 	case run.Shard == nil:

@@ -28,16 +28,16 @@ const (
 	FailOnNone     FailOn = "none"
 )
 
-// Rule is what a run is held to.
+// Rule says which results make a run fail.
 type Rule struct {
 	FailOn FailOn `json:"fail_on,omitempty"` // must if empty
 	// RequireComplete says that no selected MUST may stay untested.
 	RequireComplete bool `json:"require_complete,omitempty"`
-	// Named are the requirements that the user named one by one: a run that tests one of them not at all decided nothing.
+	// Named are the requirements that the user named one by one. If one of them is not tested at all, the run is undecided.
 	Named []string `json:"named,omitempty"`
 }
 
-// Held returns the run held to a rule. Where the rule names no requirements, those that the run names stay.
+// Held returns the run with another rule. If that names no requirements, those that the run names stay.
 func Held(redacted Redacted, rule Rule) Redacted {
 	if rule.Named == nil {
 		rule.Named = redacted.run.Rule.Named
@@ -46,7 +46,7 @@ func Held(redacted Redacted, rule Rule) Redacted {
 	return redacted
 }
 
-// Kind is what a run amounts to, in a word for machines.
+// Kind is the outcome of a run as a word for programs.
 type Kind string
 
 // The kinds of outcome. Only Conformant and PassedTested are a success.
@@ -64,8 +64,8 @@ const (
 // Kinds are all of them.
 var Kinds = []Kind{Conformant, PassedTested, Tolerated, Findings, Undecided, Broken, Interrupted, Nothing}
 
-// Outcome is what a run amounts to. The exit code and the headline of every report come from it, so that no report is
-// greener than another.
+// Outcome is the result of a whole run. The exit code and the headline of every report come from it, so that no report
+// contradicts another.
 type Outcome struct {
 	Code     int    `json:"code"`
 	Kind     Kind   `json:"kind"`
@@ -106,7 +106,7 @@ func (r *Run) Outcome() Outcome {
 	return s.success()
 }
 
-// NotReached is the reason of what an interrupted run did not come to judge.
+// NotReached is the reason for requirements that an interrupted run did not judge.
 const NotReached = "the run was interrupted before this was judged"
 
 // reached says how far an interrupted run came.
@@ -125,7 +125,7 @@ func (r *Run) reached() string {
 	return fmt.Sprintf(" after %d of %s", len(all)-len(left), Count(most, "check"))
 }
 
-// undecided says why the results are no success, though nothing failed; empty where they are one.
+// undecided says why the results are not a success, though nothing failed; empty where they are one.
 func (r *Run) undecided(s sums) string {
 	switch {
 	case r.Open != "":

@@ -10,8 +10,8 @@ import (
 	"unicode"
 )
 
-// Secrets remembers every secret of a run from the moment it is born, so that whole values can be
-// removed from what leaves the tool. It is safe for concurrent use; the zero value is ready.
+// Secrets collects every secret of a run when it is made or received, so that its value can be
+// removed from all output. It is safe for concurrent use; the zero value is ready.
 type Secrets struct {
 	mu     sync.Mutex
 	values map[string]string // value -> placeholder
@@ -30,7 +30,7 @@ const (
 	// mostSecrets bounds the memory of all secrets, in bytes. Where a target brings more, everything is removed that looks like
 	// a secret.
 	mostSecrets = 12 << 20
-	// perSecret is what a secret takes besides itself, and longestName up to which size it is looked for in names.
+	// perSecret is the memory that a secret needs besides its value, and longestName the longest secret that is looked for in names.
 	perSecret, longestName = 128, 256
 	// mostParts is how many parts of a run are redacted at once: what each takes depends on the lengths of its texts.
 	mostParts = 4
@@ -38,7 +38,7 @@ const (
 	mostShort = 100
 )
 
-// ordinaryWord is a value of a query that reports may have for another reason: it is removed where a field has nothing else.
+// ordinaryWord is a value of a query that texts may hold for another reason: it is removed only where it is the whole value of a field.
 var ordinaryWord = regexp.MustCompile(`^[A-Za-z_-]{1,15}$`)
 
 // Add registers a secret of a kind such as "access_token" and returns the placeholder that stands for it
@@ -467,7 +467,7 @@ func (f *secretForm) in(text string) bool {
 	return false
 }
 
-// begins reports that a word begins at a place, and does not go on there. The n of \n in JSON is no letter.
+// begins reports that a word begins at a place, and does not go on there. The n of \n in JSON is not a letter.
 func begins(text string, at int) bool {
 	escape := at > 1 && text[at-2] == '\\'
 	return at == 0 || escape || !wordCharacter(text[at-1]) || !wordCharacter(text[at])

@@ -1,6 +1,6 @@
 package reports
 
-// Rejudged is what comes of judging the verdicts of a report again.
+// Rejudged is the result of judging the verdicts of a report again.
 type Rejudged struct {
 	Whole    []string // ids of verdicts that were judged again: each judgement that they rest on was made again
 	Partly   []string // some judgements were made again

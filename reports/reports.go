@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/mcpauth/conformance/fixtures/requirements"
 )
 
-// Verdict is the outcome of judging one requirement. Only Pass counts as passed; every other verdict
-// carries its reason.
+// Verdict is the result for one requirement. Only Pass counts as passed; every other verdict has
+// a reason.
 type Verdict string
 
 // The verdicts.
@@ -17,9 +19,9 @@ const (
 	Pass          Verdict = "PASS"
 	Fail          Verdict = "FAIL"           // a MUST is unmet
 	Warn          Verdict = "WARN"           // a SHOULD, MAY or best practice is unmet, or a MUST is met in a risky way
-	NotApplicable Verdict = "NOT_APPLICABLE" // the feature is legitimately absent
+	NotApplicable Verdict = "NOT_APPLICABLE" // the target does not have the feature, and need not
 	NotTested     Verdict = "NOT_TESTED"     // out of reach of the tier or of the permissions given
-	Review        Verdict = "REVIEW"         // a person must look
+	Review        Verdict = "REVIEW"         // a person must decide
 	Inconclusive  Verdict = "INCONCLUSIVE"   // tried, and could not be decided
 	Suppressed    Verdict = "SUPPRESSED"     // accepted by the baseline
 	Flaky         Verdict = "FLAKY"          // differed between attempts
@@ -48,7 +50,7 @@ type Run struct {
 	Tokens []Token `json:"tokens,omitempty"`
 	// Identity is what was tested; nil where nobody asked.
 	Identity *Identity `json:"identity,omitempty"`
-	// Judges are the versions of the code that judged, by its area, where the results say what they were judged from.
+	// Judges are the versions of the code that judged, by area; set if the results hold what they were judged from.
 	Judges map[string]string `json:"judges,omitempty"`
 	// Unreachable says why the target could not be tested at all; empty when it could.
 	Unreachable string `json:"unreachable,omitempty"`
@@ -60,17 +62,17 @@ type Run struct {
 	// Command is how the run can be started again, and AuthorizedBy who allowed the test; empty where nobody said.
 	Command      string `json:"command,omitempty"`
 	AuthorizedBy string `json:"authorized_by,omitempty"`
-	// Doubt says what happened to the machine during the run, for which no verdict can be trusted; empty for nothing.
+	// Doubt says why no verdict of the run can be trusted, such as a change of the clock; empty if they can.
 	Doubt string `json:"doubt,omitempty"`
 	// Shard says which part of a whole run this is; nil for a whole one.
 	Shard *Shard `json:"shard,omitempty"`
 	// Stale says which entries of the baseline no longer hold.
 	Stale []string `json:"stale,omitempty"`
-	// Rule is what the run is held to.
+	// Rule says which results make the run fail.
 	Rule Rule `json:"rule"`
-	// Open says what anybody may do without authorization, though nobody declared that; empty for nothing.
+	// Open says what anonymous callers may do although nobody declared it public; empty if nothing.
 	Open string `json:"open,omitempty"`
-	// NotWorking says what the user gave or asked for that did not work: a login, a token, an issuer.
+	// NotWorking lists what the user gave and did not work: a login, a token, an issuer.
 	NotWorking []string `json:"not_working,omitempty"`
 }
 
@@ -89,7 +91,15 @@ type Target struct {
 	Line int    `json:"line,omitempty"`
 }
 
-// RevisionStatus says whether the target speaks an MCP revision, and how we know.
+// Depth says in words what the run had to test the target with.
+func (t *Target) Depth() string {
+	if meaning := requirements.Tier(t.Tier).Meaning(); meaning != "" {
+		return "Tested with " + meaning + " (tier " + t.Tier + ")"
+	}
+	return "Tier " + t.Tier
+}
+
+// RevisionStatus says whether the target speaks an MCP revision, and how this was found out.
 type RevisionStatus struct {
 	Revision string `json:"revision"`
 	Wire     string `json:"wire"`
@@ -130,7 +140,7 @@ type Result struct {
 	Missing string `json:"missing,omitempty"`
 	// Observation says which exchange or declaration shows that the requirement does not apply.
 	Observation string `json:"observation,omitempty"`
-	// Headline is a sentence that every report has to begin with; empty for nearly all results.
+	// Headline is a sentence with which every report begins; empty for nearly all results.
 	Headline    string       `json:"headline,omitempty"`
 	Findings    []Finding    `json:"findings,omitempty"`
 	Notes       []string     `json:"notes,omitempty"`
@@ -171,7 +181,7 @@ type Exchange struct {
 	Duration Milliseconds `json:"duration_ms"`
 }
 
-// Ended is when the answer was there, or was given up.
+// Ended is the time at which the answer had come, or the wait for it ended.
 func (e *Exchange) Ended() time.Time {
 	return e.Started.Add(time.Duration(float64(e.Duration) * float64(time.Millisecond)))
 }

@@ -342,7 +342,7 @@ func FuzzWriters(f *testing.F) {
 		}
 		lines := bytes.Split(bytes.TrimSuffix(b.Bytes(), []byte("\n")), []byte("\n"))
 		if len(lines) != len(r.Run().Results)+2 || !json.Valid(lines[0]) || !json.Valid(lines[len(lines)-1]) {
-			t.Fatal("a line is no event")
+			t.Fatal("a line is not an event")
 		}
 		for _, write := range []func(io.Writer, reports.Redacted) error{sarif.Write, har.Write} {
 			b.Reset()

@@ -31,7 +31,7 @@ type Step struct {
 	Warned        int      // how many have a warning
 }
 
-// stage is a part of the flow: how its exchange is recognised, and the areas whose checks bear on it.
+// stage is a part of the flow: how its exchange is recognised, and the areas whose checks are about it.
 type stage struct {
 	from, to Lane
 	label    string

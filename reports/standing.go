@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/profiles"
 )
 
-// Standing is what the verdicts of several requirements amount to.
+// Standing sums up the verdicts of several requirements.
 type Standing string
 
 // The standings.
@@ -21,7 +21,7 @@ const (
 	Irrelevant   Standing = "irrelevant"   // none of it applies to this target
 )
 
-// tally is how the verdicts of some requirements fall out. Baselines do not count: what is accepted is there still.
+// tally counts the verdicts of some requirements. Baselines do not change it: an accepted finding is still a finding.
 type tally struct {
 	passed, untested, undecided, absent int
 	failed, warned                      []string // ids
@@ -159,7 +159,7 @@ func standingOf(anyOf []string, verdicts map[string][]Verdict) Standing {
 	return out
 }
 
-// ProfileStanding is how a run fares against a frozen set of requirements.
+// ProfileStanding is the result of a run for a frozen set of requirements.
 type ProfileStanding struct {
 	profiles.Set
 	Standing Standing
@@ -172,14 +172,14 @@ type ProfileStanding struct {
 	NotScored int
 }
 
-// hinges are requirements without which a profile applies to nobody: where one is not applicable, the target has no such role.
+// hinges are the requirements that show whether the target has the role of a profile: if one does not apply, it has not.
 var hinges = map[string][]string{
 	"resource-server":        {"RS-CHALLENGE-401-STATUS"},
 	"authorization-server":   {"AS-TOKEN-SUCCESS-SHAPE"},
 	"server-with-bundled-as": {"RS-CHALLENGE-401-STATUS", "AS-TOKEN-SUCCESS-SHAPE"},
 }
 
-// Profiles says how a run fares against each frozen set of the revisions that it judged. A set of a role that the target
+// Profiles returns the result of a run for each frozen set of the revisions that it judged. A set of a role that the target
 // does not have is left out.
 func (r *Run) Profiles() []ProfileStanding {
 	var out []ProfileStanding
@@ -191,7 +191,7 @@ func (r *Run) Profiles() []ProfileStanding {
 	return out
 }
 
-// Standing says how a run fares against one set; any is false where the target has no such role.
+// Standing returns the result of a run for one set; any is false where the target has no such role.
 func (r *Run) Standing(set profiles.Set) (s ProfileStanding, any bool) { return r.profile(set) }
 
 func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {

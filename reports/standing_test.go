@@ -84,7 +84,7 @@ func TestAProfileIsMetOnlyAsAWhole(t *testing.T) {
 	assert.Equal(t, 1, newer.NotScored)
 	hinge := slices.IndexFunc(all, func(r Result) bool { return r.ID == "RS-CHALLENGE-401-STATUS" })
 	all[hinge].Verdict = NotApplicable
-	assert.Empty(t, standing(judged(all...)).Profile, "an open server is no protected resource server")
+	assert.Empty(t, standing(judged(all...)).Profile, "an open server is not a protected resource server")
 	all[hinge].Verdict = Pass
 	all[0].Verdict = Suppressed
 	assert.Equal(t, Unmet, standing(judged(all...)).Standing, "a baseline changes nothing")

@@ -11,11 +11,11 @@ var Commit = ""
 
 // BuildInfo says which build of the tool this is.
 type BuildInfo struct {
-	Version string // "dev" where nothing says
-	Commit  string // empty where nothing says
+	Version string // "dev" if not known
+	Commit  string // empty if not known
 	Time    string // of the commit
 	Sum     string // of the module, as the checksum database has it, for a build by go install
-	// Modified says that the checkout held changes that are in no commit.
+	// Modified says that the checkout had changes that were not committed.
 	Modified bool
 }
 
@@ -28,8 +28,8 @@ func Build() BuildInfo {
 	return buildFrom(info, Version, Commit)
 }
 
-// Identified reports that the build can be made again from what it says of itself: from a commit without changes, or from a
-// module version whose checksum is known.
+// Identified reports whether somebody else can make the same build: from a commit without changes, or from a module version
+// whose checksum is known.
 func (b BuildInfo) Identified() bool {
 	return b.Version != "" && b.Version != "dev" && !b.Modified && (b.Commit != "" || b.Sum != "")
 }

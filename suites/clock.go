@@ -25,13 +25,13 @@ type clock struct {
 	most time.Duration
 }
 
-// How far the time of day may go astray, which time servers correct, and how often that is looked at.
+// How far the time of day may drift, since time servers correct it, and how often it is compared.
 const (
 	astray = 2 * time.Second
 	look   = 100 * time.Millisecond
 )
 
-// watchClock looks until the end of ctx.
+// watchClock compares the clocks until ctx ends.
 func watchClock(ctx context.Context, wall func() time.Time) *clock {
 	c := &clock{wall: wall, began: time.Now(), day: wall().Round(0)}
 	go func() {
@@ -56,7 +56,7 @@ func (c *clock) read() {
 	}
 }
 
-// moved is how far the time of day was moved at the most; 0 where it was not.
+// moved is the largest change of the time of day; 0 if it was not changed.
 func (c *clock) moved() time.Duration {
 	c.read()
 	c.mu.Lock()

@@ -23,7 +23,7 @@ import (
 
 // Config says what to test, with what, and how far to go: a target, a selection, limits, and hooks.
 type Config struct {
-	// Target is what is known of the target; LoadTarget reads one from a file.
+	// Target is what you declare about the target; target.Load reads one from a file.
 	target.Target
 	// URL is the MCP endpoint; empty means the one that the Target names.
 	URL string
@@ -48,10 +48,10 @@ type Config struct {
 	// Rebinding, if set, answers DNS queries of the authorization server; made by ServeRebinding.
 	Rebinding *Rebinding
 
-	// Authorized says that the owners of all hosts beyond the own network that the run contacts let the user sign in there,
-	// register clients and attack.
+	// Authorized says that the owners of all hosts that the run contacts beyond your own network allow it to sign in, to register
+	// clients and to attack there.
 	Authorized bool
-	// Foreign says that somebody else named the URL, such as a registry: it is tested only if it is public.
+	// Foreign says that the URL comes from somebody else, such as a registry. The run tests it only if its address is public.
 	Foreign bool
 	// AllowHosts are host names, each NAME or NAME:PORT, that may resolve to addresses that are not public.
 	AllowHosts []string
@@ -67,55 +67,57 @@ type Config struct {
 	// Command is how the run can be started again, and AuthorizedBy who allowed the test: both are for reports only.
 	Command, AuthorizedBy string
 
-	// UserAgent is that of all requests; by default it names this tool and the check, so that the target's log reads like the
-	// report. Under one without the name of this tool, neither clientInfo nor the names of registered clients have it.
+	// UserAgent is sent with all requests. By default it names this tool and the check, so that the target's log can be compared
+	// with the report. Without the name of this tool in it, clientInfo and the names of registered clients do not have it either.
 	UserAgent string
 
 	// Timeout is that of the whole run; if zero 10 minutes, and longer at a target that is slow in everything.
 	Timeout time.Duration
-	// MaxWait is how long a check may wait for something to expire where there is no Clock; 0: not at all.
+	// MaxWait is how long a check may wait for something to expire if there is no Clock; not at all if zero.
 	MaxWait time.Duration
-	// KeyWait is how long all checks on the issuer's key set together wait for the target to fetch it again; if zero, as long as
-	// MaxWait, and at least 35 s: key caches commonly ask once in 30 s.
+	// KeyWait is how long all checks on the issuer's key set together wait for the target to fetch it again. If zero, it is
+	// MaxWait, and at least 35 s: key caches commonly fetch once in 30 s.
 	KeyWait time.Duration
 	// Patience is how long the target may take to honour a revocation; 5 s if zero.
 	Patience time.Duration
 
-	// Passive runs read documents and judge the answer to a request without credentials: nobody signs in, no client is registered,
-	// nothing is attacked. Only the MCP endpoint gets anything but reads.
+	// Passive limits the run to reading documents, and to one request without credentials whose answer it judges. No user signs in,
+	// no client is registered, and nothing is attacked. Only the MCP endpoint gets other requests than reads.
 	Passive bool
 
-	// Shared, if set, are limits that this run keeps together with others of the process; made by ShareLimits.
+	// Shared, if set, are limits that this run shares with other runs of the process; made by ShareLimits.
 	Shared *Shared
 
-	// Seed, if set, makes two runs alike but for what the target draws and for the time: random values follow from it, in
-	// the whole process, and requests follow one by one where they need not meet. The values can be predicted then: it is
-	// for targets in the own network.
+	// Seed, if set, makes a run repeatable: all random values of the process follow from it, and requests are sent one by one unless
+	// they have to arrive together. Two runs then differ only in times and in the target's own random values. Since all values can
+	// be predicted, use it only for targets in your own network.
 	Seed *int64
-	// Order, if set, is a seed for the order in which checks begin; by default it is that of the catalogue.
+	// Order, if set, is a seed for the order in which checks begin. By default they begin in the order of the catalogue.
 	Order string
-	// Identify lets the run say what was tested: the origin, its key, the names that it gives itself.
+	// Identify records what was tested: the origin, its TLS key, and the name and version that the server declares.
 	Identify bool
 	// ProveControl is a nonce that the owner of the target's origin has put at /.well-known/mcpauth-challenge/NONCE there, or
-	// into a TXT record of _mcpauth-challenge.HOST. Where it is in neither place, the run does not begin.
+	// into a TXT record of _mcpauth-challenge.HOST. If it is in neither place, the run does not begin.
 	ProveControl string
-	// KeepBasis lets each result keep what it was judged from, so that JudgeAgain can judge it again from the report.
+	// KeepBasis keeps with each result what it was judged from, so that JudgeAgain can judge it again from the report.
 	KeepBasis bool
-	// CitedOnly leaves out the exchanges that no result cites (reports.Cited), most of a run: what nobody reads costs no time.
+	// CitedOnly leaves out the exchanges that no result cites (see reports.Cited). These are most of a run.
 	CitedOnly bool
-	// OnPart is called as each part of a run with a Seed begins, with its name: a fake begins its own values again.
+	// OnPart is called with the name of each part of a run with a Seed when it begins, so that a fake can restart its own values.
 	OnPart func(part string)
-	// OnResult is called with each verdict as it falls, from several goroutines.
+	// OnResult is called with each verdict as soon as it is final, from several goroutines.
 	OnResult func(reports.Result)
 	// OnNotice is called with what the user should know about the run itself, such as that the browser runs
 	// without its sandbox.
 	OnNotice func(string)
-	// OnSelected is called once with the number of checks selected, before the first one begins. Where limits are Shared, the time
-	// that it takes is not the run's: it may wait for others.
+	// OnStart is called once, before the first request, if the configuration is valid and the target may be tested.
+	OnStart func()
+	// OnSelected is called once with the number of selected checks, before the first one begins. With Shared limits it may wait for
+	// other runs: the time that it takes does not count for Timeout.
 	OnSelected func(n int)
 }
 
-// The parts of a Target, which the package target explains.
+// The parts of a Target. See the package target.
 type (
 	User         = target.User
 	Client       = target.Client
@@ -132,9 +134,9 @@ type (
 	Clock        = target.Clock
 )
 
-// FromFile is the configuration of a target file, with the servers that the file has the suite run for the target; they
-// stop when the test ends. Authorization servers that the target trusts (fake_idp, second_idp, enterprise, upstream) are
-// not among them: give those as Go values.
+// FromFile reads a target file, and starts the servers that the file declares for the suite to run. They stop when the test
+// ends. It does not start authorization servers that the target trusts (fake_idp, second_idp, enterprise, upstream): give
+// those as Go values.
 func FromFile(tb testing.TB, path string) Config {
 	tb.Helper()
 	t, err := target.Load(path)
@@ -229,8 +231,8 @@ func Own(rawURL string) bool {
 	return err == nil && (Loopback(rawURL) || document.PrivateHost(u.Hostname()))
 }
 
-// TokenFromEnvironment reads an access token from an environment variable, and fails clearly if it is
-// not set.
+// TokenFromEnvironment reads an access token from an environment variable. It is an error if the variable is not
+// set.
 func TokenFromEnvironment(name string) (string, error) {
 	v := strings.TrimSpace(os.Getenv(name))
 	if v == "" {

@@ -11,13 +11,13 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// Register writes the suite into the Ginkgo tree that is being built: call it at the top level, or in a container of a
-// suite of your own. The target is surveyed when the first of the checks runs. done, if not nil, gets the report at the
-// end: of the suite, or of the container.
+// Register adds the suite to the Ginkgo tree that is being built. Call it at the top level, or in a container of your own
+// suite. It surveys the target when the first check runs. done, if not nil, gets the report when the suite or the container
+// ends.
 //
 // The specs carry labels (id, area, level, tier, role), for Ginkgo's label filter. At the top level they run on all of
-// Ginkgo's parallel processes: each surveys the target, and signs in, for itself. In a container they run in order, on
-// one process, since Ginkgo offers a container no other end.
+// Ginkgo's parallel processes. Each process surveys the target and signs in on its own. In a container they run in order, on one
+// process, because Ginkgo has no other way to run code at the end of a container.
 func Register(configure func() Config, done func(reports.Redacted)) *Registered {
 	reg, err := check.Collect(areas)
 	if err != nil {
@@ -44,7 +44,7 @@ func container() (inside, ordered bool) {
 	return true, report.IsInOrderedContainer
 }
 
-// Registered is the suite in a Ginkgo tree.
+// Registered is a suite that Register has added to a Ginkgo tree.
 type Registered struct {
 	configure func() Config
 	done      func(reports.Redacted)
@@ -64,9 +64,9 @@ func (r *Registered) inOrder() {
 	ginkgo.AfterAll(r.Finish)
 }
 
-// Finish ends the run: it deletes the clients that the suite registered, and hands over the report, once. It is called
-// by itself, but for one case: at the top level, Ginkgo calls back on the first of several parallel processes only. Call
-// it in the AfterSuite of a suite that runs in parallel.
+// Finish ends the run: it deletes the clients that the suite registered, and calls done with the report, once. You need to call
+// it only in the AfterSuite of a suite that runs in parallel: there Ginkgo reports the end to the first process only. In all
+// other cases it is called for you.
 func (r *Registered) Finish() {
 	r.finish.Do(func() {
 		if r.s == nil {

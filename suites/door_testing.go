@@ -8,7 +8,7 @@ import (
 )
 
 // Test tests a target under go test: a subtest for each requirement. A FAIL, an INCONCLUSIVE and an ERROR
-// fail their subtest; a WARN does not. It returns the report for a user who wants to write it.
+// fail their subtest; a WARN does not. It returns the report, which you can write with the packages below reports.
 func Test(t *testing.T, cfg Config) reports.Redacted {
 	t.Helper()
 	ctx, s, err := prepare(t.Context(), cfg)

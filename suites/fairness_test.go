@@ -67,7 +67,7 @@ func TestFairness(t *testing.T) {
 		return c
 	}
 	expectFairness(t, map[string]fairness{
-		"a list that takes a scope hides nothing from those without it": {func(o *reference.Options) { o.Policy.ListScope = "notes:read" }, nil,
+		"a list that needs a scope hides nothing from those without it": {func(o *reference.Options) { o.Policy.ListScope = "notes:read" }, nil,
 			"RS-SCOPE-HIDDEN-NOT-CALLABLE", reports.Pass},
 		"a base scope that everything needs": {func(o *reference.Options) { o.Policy.ScopeAtTheDoor = "notes:read" },
 			func(c *suites.Config) { c.Base = []string{"notes:read"} }, "RS-SCOPE-EVERY-TOOL", reports.Pass},

@@ -39,7 +39,7 @@ func packages(t *testing.T) []listedPackage {
 	}
 }
 
-// layer names the part of the house that a package belongs to.
+// layer is the part of the project that a package belongs to.
 func layer(pkg string) string {
 	rel := strings.TrimPrefix(pkg, module)
 	switch {

@@ -11,8 +11,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// leave finds out of which network the target is, and asks for the user's word where it is not their own and the run signs
-// in, registers clients or tries limits.
+// leave finds out in which network the target is. If it is not the user's own, and the run signs in, registers clients or tries
+// limits, it refuses to go on without Config.Authorized.
 func (s *preparation) leave(ctx context.Context, target *url.URL) error {
 	s.reach = s.client.Classify(ctx, target)
 	c := &s.cfg
@@ -66,7 +66,7 @@ func (s *preparation) tellWhere(address string) {
 }
 
 // mayStrain decides for each host whether intrusive checks may send to it: by default on loopback only, and beyond the own
-// network with the user's word only.
+// network with Config.Authorized only.
 func (s *preparation) mayStrain(ctx context.Context) func(address string) bool {
 	return func(address string) bool {
 		reach := s.client.Reach(ctx, address)

@@ -24,7 +24,7 @@ import (
 const callback = "http://127.0.0.1:8765/callback"
 
 // login lets the first user sign in at one of the target's authorization servers, and surveys the target again
-// with the token so won. Where that is not possible the survey stays as it is.
+// with the token of that login. If nobody can sign in, it returns the survey as it was.
 func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *reports.Secrets) *survey.Survey {
 	server, ok := s.cfg.authorizationServer(sv, s.cfg.SignInAt)
 	if !ok {
@@ -149,7 +149,7 @@ func (s *preparation) firstToken(ctx context.Context, sv *survey.Survey) (token 
 			return ""
 		}
 		// One login is all that a person should be asked for; what takes many is left out.
-		s.session.Why, token = "the user signed in by hand, once", tokens.Access
+		s.session.Why, token = "the user signed in once, by hand", tokens.Access
 	default:
 		if s.session.Begin(ctx); s.session.Ready {
 			s.session.Learn(ctx, func(access string) bool { return sv.Serves(ctx, s.client, access) })
@@ -308,7 +308,7 @@ func (s *preparation) unregister(ctx context.Context) (facts []reports.Fact) {
 		facts = append(facts, reports.Fact{Name: "login", Value: s.session.Why})
 	}
 	if len(left) > 0 {
-		facts = append(facts, reports.Fact{Name: "clients left behind", Value: strings.Join(left, ", ")})
+		facts = append(facts, reports.Fact{Name: "clients not deleted", Value: strings.Join(left, ", ")})
 	}
 	return facts
 }
@@ -343,7 +343,7 @@ func (s *preparation) picture(shot reports.Screenshot) {
 	s.pictures = append(s.pictures, shot)
 }
 
-// BrowserFound reports whether a browser is installed in which users can sign in; the error says how to get
+// BrowserFound returns an error if no browser is installed in which users can sign in. The error says how to get
 // one.
 func BrowserFound() error {
 	_, err := login.FindBrowser("")

@@ -14,23 +14,24 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Surveyed is what a look at a target's metadata and first answers tells.
+// Surveyed is what a target's metadata and its first answers show.
 type Surveyed struct {
 	Revisions []reports.RevisionStatus
-	// Protected says that anonymous callers are refused.
+	// Protected says that the server refuses anonymous callers.
 	Protected bool
-	// Issuers are the authorization servers that it names; those without metadata too.
+	// Issuers are the authorization servers that it names, including those without metadata.
 	Issuers []string
 	Scopes  []string // of the challenge, else of the resource
 	Tools   []string // where listing is open to the token given, or to everybody
-	// Registration and Documents say how a client may introduce itself to the first authorization server.
+	// Registration and Documents say whether the first authorization server accepts dynamic registration, and client ID metadata
+	// documents.
 	Registration, Documents bool
-	// Skew is how far the target's clock is ahead of the clock here; 0 where it does not tell the time.
+	// Skew is how far the target's clock is ahead of this machine's; 0 if its answers have no Date.
 	Skew        time.Duration
-	Unreachable string // why nothing could be learned; empty where something was
+	Unreachable string // why the target could not be surveyed; empty if it was
 }
 
-// Look surveys a target without judging it. It registers nothing, and signs nobody in.
+// Look surveys a target without judging it. It registers no client, and no user signs in.
 func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 	no := false
 	cfg.Register, cfg.Users = &no, nil
@@ -72,8 +73,8 @@ func (out *Surveyed) readRefusals(sv *survey.Survey) {
 	}
 }
 
-// Silent reports whether the host of a target sends no answer within a time, to one request for a public document. It sends nothing where
-// the configuration is wrong.
+// Silent sends one request for a public document, and reports whether no answer comes within a time. It sends nothing if the
+// configuration is not valid.
 func Silent(ctx context.Context, cfg Config, within time.Duration) bool {
 	reg, err := check.Collect(areas)
 	if err != nil || cfg.validate(reg) != nil {

@@ -80,10 +80,13 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	return s.atItsPace(ctx, u), s, err
 }
 
-// begin makes the world of the checks; where it does not, the run does not begin.
+// begin surveys the target and makes what the checks share. On an error the run does not begin.
 func (s *preparation) begin(ctx context.Context, cfg *Config, u *url.URL) error {
 	if err := s.leave(ctx, u); err != nil {
 		return err
+	}
+	if cfg.OnStart != nil {
+		cfg.OnStart()
 	}
 	fetches, standby := s.publishStandby()
 	sv, wrong, err := s.look(ctx, cfg)
@@ -96,7 +99,7 @@ func (s *preparation) begin(ctx context.Context, cfg *Config, u *url.URL) error 
 	return s.settle(ctx, u, err)
 }
 
-// limit ends the run at its time, and watches the clock.
+// limit ends the run after its timeout, and watches the clock.
 func (s *preparation) limit(ctx context.Context) context.Context {
 	s.endless, s.cancel = context.WithCancel(ctx)
 	s.clock = watchClock(s.endless, *wallClock.Load())
@@ -134,14 +137,14 @@ func (s *preparation) atItsPace(ctx context.Context, target *url.URL) context.Co
 	return s.within(limit - time.Since(s.started))
 }
 
-// abandon frees what a run holds that does not begin.
+// abandon frees what a run holds if it does not begin.
 func (s *preparation) abandon() {
 	s.client.Close()
 	s.release()
 }
 
-// look surveys the target and signs in there. It is wrong to name an issuer that the target does not; an error says that the target
-// cannot be reached, or rejects what the user gave.
+// look surveys the target and signs in there. wrong says that the user chose an issuer that the target does not name; err says that
+// the target cannot be reached, or rejects what the user gave.
 func (s *preparation) look(ctx context.Context, cfg *Config) (sv *survey.Survey, wrong, err error) {
 	sv, err = survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(),
 		InTurn: cfg.Seed != nil})
@@ -267,7 +270,7 @@ func (s *preparation) beginReport(sv *survey.Survey) {
 	}
 }
 
-// rejected says that the token which the user gave is of no use; empty where it is served, or where a user signs in for another.
+// rejected says why the target does not accept the token that the user gave; empty if it does, or if a user signs in for another.
 func (s *preparation) rejected(sv *survey.Survey) string {
 	if s.cfg.Token == "" || len(s.cfg.Users) > 0 {
 		return ""
@@ -385,7 +388,7 @@ func (c *Config) part(name string) {
 // seeding keeps runs without a seed apart from one with a seed: all draw their random values from the same source.
 var seeding sync.RWMutex
 
-// occupy waits until the random values are this run's to draw. End with release.
+// occupy waits until this run may draw random values. release ends that.
 func (s *preparation) occupy() {
 	if s.cfg.Seed == nil {
 		seeding.RLock()
@@ -438,7 +441,7 @@ func (s *preparation) collect() {
 	slices.SortFunc(s.run.Exchanges, func(a, b reports.Exchange) int { return a.Number - b.Number })
 }
 
-// finish gathers the results into the run and lets go of everything.
+// finish adds the results to the run, and frees everything that the run holds.
 func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	s.collect()
 	s.run.Discovered = facts(s.world.Survey)

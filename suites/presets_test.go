@@ -48,7 +48,7 @@ func TestPresets(t *testing.T) {
 				cfg.Clients = append(cfg.Clients, client)
 			}
 			if o.Behaviour.Opaque != "" {
-				cfg.Issuer = nil // its JWTs are no access tokens
+				cfg.Issuer = nil // its JWTs are not access tokens
 			}
 			if cfg.BrowserNoSandbox = true; scripts {
 				cfg.Patience = 300 * time.Millisecond // beyond the lock of an account

@@ -14,8 +14,8 @@ import (
 // Documents serves client ID metadata documents.
 type Documents struct{ server *documents.Server }
 
-// ServeDocuments listens for the authorization server. publicURL is the https URL, without a path, under which
-// it reaches the address; empty means the address itself. Close it after the run.
+// ServeDocuments serves the documents at an address. publicURL is the https URL, without a path, at which the
+// authorization server reaches that address; if empty, it is the address itself. Close it after the run.
 func ServeDocuments(listen, publicURL string) (*Documents, error) {
 	s, err := documents.New(listen, publicURL)
 	if err != nil {
@@ -36,7 +36,7 @@ func (d *Documents) Close() { d.server.Close() }
 // Introspection is an introspection endpoint (RFC 7662).
 type Introspection struct{ server *introspector.Server }
 
-// ServeIntrospection listens for the target. Close it after the run.
+// ServeIntrospection serves the endpoint at an address. Close it after the run.
 func ServeIntrospection(listen string) (*Introspection, error) {
 	s, err := introspector.New(listen)
 	if err != nil {
@@ -45,8 +45,8 @@ func ServeIntrospection(listen string) (*Introspection, error) {
 	return &Introspection{s}, nil
 }
 
-// ServeVerification listens for a target that asks about opaque tokens at a path, in its own way. Close it after
-// the run.
+// ServeVerification serves an endpoint for a target that validates opaque tokens in another way than by RFC 7662: at this path
+// of the address. Close it after the run.
 func ServeVerification(listen, path string) (*Introspection, error) {
 	unknown := introspector.Answer{Status: 200, Body: `{"valid":false,"active":false,"error":"invalid_token"}`}
 	s, err := introspector.NewAt(listen, path, unknown)
@@ -56,17 +56,18 @@ func ServeVerification(listen, path string) (*Introspection, error) {
 	return &Introspection{s}, nil
 }
 
-// URL is the address that the target has to ask.
+// URL is the address that the target has to send its questions to.
 func (i *Introspection) URL() string { return i.server.URL() }
 
 // Close stops answering.
 func (i *Introspection) Close() { i.server.Close() }
 
-// Rebinding answers for a DNS zone in which every name means a public address first and a private one then.
+// Rebinding is the name server of a DNS zone in which each name resolves to a public address the first time, and to a private one
+// afterwards.
 type Rebinding struct{ server *rebind.Server }
 
-// ServeRebinding answers DNS queries for a zone, and watches a port of the private address, which must be one of this
-// machine. The port must be that of the public address, where something has to listen. Close it after the run.
+// ServeRebinding answers DNS queries for a zone, and listens at a port of the private address, which must belong to this
+// machine. A server must listen at the same port of the public address. Close it after the run.
 func ServeRebinding(listen, zone string, public, private netip.Addr, port string) (*Rebinding, error) {
 	s, err := rebind.New(listen, zone, public, private, port)
 	if err != nil {
@@ -75,16 +76,16 @@ func ServeRebinding(listen, zone string, public, private netip.Addr, port string
 	return &Rebinding{s}, nil
 }
 
-// Address is where the zone's name server answers, as "host:port".
+// Address is the address of the name server, as "host:port".
 func (r *Rebinding) Address() string { return r.server.Address() }
 
 // Close stops answering.
 func (r *Rebinding) Close() { r.server.Close() }
 
-// API stands for the API of somebody else that a target calls: it records how it is called.
+// API is a server in the role of a third-party API that the target calls. It records the requests.
 type API struct{ server *listener.Listener }
 
-// ServeAPI listens for the target. Close it after the run.
+// ServeAPI serves the API at an address. Close it after the run.
 func ServeAPI(listen string) (*API, error) {
 	s, err := listener.OpenAt(listen)
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 // Version is the version of the tool, set by the linker for releases.
 var Version = "dev"
 
-// UsageError is the error of a configuration that names something unknown or selects nothing.
+// UsageError says that a configuration names something unknown, contradicts itself, or selects nothing.
 type UsageError struct{ Problem string }
 
 func (u *UsageError) Error() string { return u.Problem }
 
 func usage(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
 
-// Checks returns the ids that have a check, in the order of registration. It fails on any mistake of
-// registration, naming all of them.
+// Checks returns the ids that have a check, in the order of registration. The error
+// names every mistake in the registration.
 func Checks() ([]string, error) {
 	reg, err := check.Collect(areas)
 	if err != nil {

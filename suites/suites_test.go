@@ -388,7 +388,7 @@ func TestTheRequestLimitMayFallAnywhere(t *testing.T) {
 			cfg.MaxRequests = most
 			run, err := against.Evaluate(t, cfg)
 			if err != nil {
-				assert.ErrorContains(t, err, "limit is spent")
+				assert.ErrorContains(t, err, "limit of requests")
 				return
 			}
 			assert.NotEqual(t, reports.ExitConformant, run.Outcome().Code)

@@ -105,7 +105,7 @@ func (c *Config) validLimits() error {
 	case c.OtherResource != "" && (err != nil || c.OtherResource == c.URL):
 		return usage("the other resource %q: want the URL of another MCP endpoint", reports.Named(reports.WithoutUserinfo(c.OtherResource)))
 	case c.MaxWait < 0:
-		return usage("a wait of %v is none: want a time such as 90s", c.MaxWait)
+		return usage("a wait of %v: want a positive time such as 90s", c.MaxWait)
 	case c.ProveControl != "" && !reports.ValidNonce(c.ProveControl):
 		return usage("the nonce %q: want 16 to 128 letters, digits, - and _, drawn at random", reports.OneLine(c.ProveControl, 150))
 	}

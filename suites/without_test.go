@@ -11,7 +11,7 @@ import (
 )
 
 // What the owner says that the server does not have does not apply, and the result says who says so. What is given is tested all the
-// same, and what a tester provides is no feature that a server could lack.
+// same, and what a tester provides is not a feature that a server could lack.
 func TestWithoutAFeature(t *testing.T) {
 	t.Parallel()
 	r := against.Start(t, reference.Ideal())

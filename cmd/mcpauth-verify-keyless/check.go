@@ -52,7 +52,7 @@ func checkerBy(material root.TrustedMaterial, identity, issuer string, read func
 		}
 		signed, err := read(f[bundle.KeylessFile])
 		if err != nil {
-			return bundle.Signer{}, fmt.Errorf("it is no bundle of Sigstore: %w", err)
+			return bundle.Signer{}, fmt.Errorf("it is not a bundle of Sigstore: %w", err)
 		}
 		digest, err := hex.DecodeString(bundle.Digest(f[bundle.ManifestFile]))
 		if err != nil {

@@ -86,7 +86,7 @@ func TestUsage(t *testing.T) {
 		}
 	}
 	if _, err := checker([]byte("{}"), workflow, github); err == nil {
-		t.Error("an empty file is no trusted root")
+		t.Error("an empty file is not a trusted root")
 	}
 }
 

@@ -115,7 +115,7 @@ func (cert *certification) prepare(c *cobra.Command) error {
 	var refused error
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if why, no := otherwise[f.Name]; no && refused == nil {
-			refused = fmt.Errorf("certify takes no --%s: %s", f.Name, why)
+			refused = fmt.Errorf("certify does not accept --%s: %s", f.Name, why)
 		}
 	})
 	build := suites.Build()
@@ -262,7 +262,8 @@ func (cert *certification) challenge(c *cobra.Command, cfg *suites.Config) error
 	var line [1]byte
 	for {
 		if _, err := os.Stdin.Read(line[:]); err != nil {
-			return &exit{reports.ExitUsage, errors.New("--prove-control: nobody said that the nonce is there; give one with --prove-control=NONCE")}
+			return &exit{reports.ExitUsage, errors.New("--prove-control: you did not confirm that the nonce is in place; " +
+				"give one with --prove-control=NONCE")}
 		}
 		if line[0] == '\n' {
 			return nil
@@ -280,7 +281,7 @@ func (cert *certification) blocked(c *cobra.Command, run reports.Redacted, block
 	if code == reports.ExitConformant {
 		code = reports.ExitUndecided
 	}
-	return &exit{code, fmt.Errorf("no certificate: %s in the way of %s (%s)", reports.Count(len(blocks), "thing"), cert.set.Name(),
+	return &exit{code, fmt.Errorf("no certificate: %s must be solved first for %s (%s)", reports.Count(len(blocks), "thing"), cert.set.Name(),
 		console.Conclusion(outcome))}
 }
 
@@ -367,6 +368,6 @@ func (cert *certification) tell(c *cobra.Command, files bundle.Files) {
 // rejudged says how far the verdicts can be judged again.
 func rejudged(v *bundle.Verification) string {
 	r := v.Rejudged
-	return fmt.Sprintf("judged again: %s wholly, %d in part; attested, not re-judged: %d (%d of %d judgements were made again)",
+	return fmt.Sprintf("judged again: %s completely, %d in part; attested, not re-judged: %d (%d of %d judgements were made again)",
 		reports.Count(r.Whole, "verdict"), r.Partly, r.Attested, r.Recomputed, r.Steps)
 }

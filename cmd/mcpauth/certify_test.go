@@ -117,12 +117,13 @@ func TestCertifyRefuses(t *testing.T) {
 		args, env []string
 		says      string
 	}{
-		"--only":              {[]string{"--only", "RS-AUD-WRONG", "--predicate-only"}, nil, "certify takes no --only: the whole set is run"},
-		"--only, environment": {[]string{"--predicate-only"}, []string{"MCPAUTH_ONLY=RS-AUD-WRONG"}, "certify takes no --only"},
-		"--skip":              {[]string{"--skip", "RS-AUD-WRONG", "--predicate-only"}, nil, "certify takes no --skip"},
-		"--shard":             {[]string{"--shard", "1/2", "--predicate-only"}, nil, "certify takes no --shard"},
-		"--baseline":          {[]string{"--baseline", "x.yaml", "--predicate-only"}, nil, "certify takes no --baseline"},
-		"--seed":              {[]string{"--seed", "1", "--predicate-only"}, nil, "certify takes no --seed"},
+		"--only": {[]string{"--only", "RS-AUD-WRONG", "--predicate-only"}, nil,
+			"certify does not accept --only: the whole set is run"},
+		"--only, environment": {[]string{"--predicate-only"}, []string{"MCPAUTH_ONLY=RS-AUD-WRONG"}, "certify does not accept --only"},
+		"--skip":              {[]string{"--skip", "RS-AUD-WRONG", "--predicate-only"}, nil, "certify does not accept --skip"},
+		"--shard":             {[]string{"--shard", "1/2", "--predicate-only"}, nil, "certify does not accept --shard"},
+		"--baseline":          {[]string{"--baseline", "x.yaml", "--predicate-only"}, nil, "certify does not accept --baseline"},
+		"--seed":              {[]string{"--seed", "1", "--predicate-only"}, nil, "certify does not accept --seed"},
 		"no key":              {nil, nil, "want --key FILE"},
 		"no passphrase":       {[]string{"--key", dir + "/vendor.key"}, nil, "in the environment, in MCPAUTH_KEY_PASSPHRASE"},
 		"a wrong passphrase":  {[]string{"--key", dir + "/vendor.key"}, []string{"MCPAUTH_KEY_PASSPHRASE=x"}, "cannot be decrypted"},

@@ -31,7 +31,7 @@ func doctorCommand() *cobra.Command {
 	o.register(c.Flags())
 	o.fleet.register(c.Flags())
 	c.Flags().BoolVar(&self, "self-test", false,
-		"run this program against targets that attack it, and say what became of each promise of SECURITY.md")
+		"run this program against targets that attack it, and report whether each promise of SECURITY.md holds")
 	return c
 }
 
@@ -53,7 +53,7 @@ func (o *options) examine(c *cobra.Command, args []string) error {
 		}
 	})
 	if d.bad > 0 {
-		return &exit{reports.ExitUsage, fmt.Errorf("%s above will be in the way of a run: see BAD", reports.Count(d.bad, "line"))}
+		return &exit{reports.ExitUsage, fmt.Errorf("%s above will stop a run: see BAD", reports.Count(d.bad, "line"))}
 	}
 	return nil
 }

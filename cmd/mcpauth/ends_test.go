@@ -192,7 +192,7 @@ func TestAKilledBrowserIsNoResult(t *testing.T) {
 	require.NoError(t, err)
 	var run reports.Run
 	require.NoError(t, json.Unmarshal(b, &run))
-	assert.Zero(t, run.Counts()[reports.Fail], "a browser that dies is no defect of the target")
+	assert.Zero(t, run.Counts()[reports.Fail], "a browser that dies is not a defect of the target")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, left, 1, "nothing but the report")

@@ -335,7 +335,7 @@ func TestListsThatCannotBeRead(t *testing.T) {
 		"a scheme":       {"http://127.0.0.1:1/mcp\nftp://127.0.0.1/mcp", ":2: ftp://127.0.0.1/mcp: want the http or https URL"},
 		"a password":     {"https://user:pass-word@127.0.0.1/mcp", ":1: https://…@127.0.0.1/mcp: a list holds no user name"},
 		"no such file":   {"# comment\n\nmissing.yaml", ":3: "},
-		"no target":      {"# nothing", "it names no target"},
+		"no target":      {"# nothing", "it contains no target"},
 		"not a registry": {`{"items": []}`, `it has no "servers"`},
 		"not JSON":       {`{"servers": [`, "this is not a page of an MCP registry"},
 		"an open page":   {`{"servers": [], "metadata": {"nextCursor": "abc"}}`, "save all pages"},

@@ -60,8 +60,8 @@ var fleetOnly = []string{"resume", "parallel", "per-host", "total-rate", "total-
 // ofOneTarget are the flags that a run of many targets refuses, each with the reason.
 var ofOneTarget = map[string]string{
 	"config": "the list names the target files", "report": "mcpauth fleet writes reports from the folder", "shard": "use --split",
-	"seed": "it is for a run alone", "history": "mcpauth fleet --against compares", "baseline": "it is about one target",
-	"update-baseline": "it is about one target", "authorized-by": "write it into the target file",
+	"seed": "it is for a run alone", "history": "mcpauth fleet --against compares", "baseline": "it applies to one target",
+	"update-baseline": "it applies to one target", "authorized-by": "set it in the target file",
 }
 
 // secretFlags hold what belongs to one target. Nobody meant it for every server of a list.
@@ -157,7 +157,7 @@ func (f *fleetRun) endings() (ctx, begin context.Context, stop func()) {
 				return
 			case <-signals:
 				if n == 0 {
-					notice(f.c, "the targets in flight are tested to the end, and no other; a second signal ends them too")
+					notice(f.c, "the targets in progress are tested to the end, and no more are begun; a second signal ends these too")
 				} else {
 					abort()
 				}
@@ -186,7 +186,7 @@ func (f *fleetRun) conclude(begin context.Context) error {
 	return nil
 }
 
-// test tests one target and writes what became of it. What was interrupted is not written.
+// test tests one target and writes its state. Nothing is written for a target that was interrupted.
 func (f *fleetRun) test(ctx context.Context, e entry, t *turn) {
 	defer t.end()
 	dir := f.folder(&e)

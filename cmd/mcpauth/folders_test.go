@@ -20,7 +20,7 @@ func TestAFolderThatIsGone(t *testing.T) {
 	}{
 		{[]string{"report", report, "--report", "badge"}, 0},
 		{[]string{"diff", report, report}, 0},
-		{[]string{"merge", report}, 2}, // it is no shard
+		{[]string{"merge", report}, 2}, // it is not a shard
 		{[]string{"certify", "--predicate-only", "--product", filepath.Join(vendor(t), "wrong.yaml"), "--profile", "resource-server",
 			"--revision", "2025-11-25", "-o", "certificate"}, 2},
 		{[]string{"run", "--only", "RS-CHALLENGE-401-STATUS", "--report", "json=report.json"}, 2},
@@ -67,5 +67,5 @@ func TestFilesWithoutEnd(t *testing.T) {
 		assert.Regexp(t, `longer than|larger than`, errs, args)
 	}
 	_, _, errs := mcpauth(t, nil, "run", "--only", "RS-CHALLENGE-401-STATUS", "--history", endless)
-	assert.Contains(t, errs, "no regular file")
+	assert.Contains(t, errs, "is not a regular file")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -86,6 +87,9 @@ func help(c *cobra.Command, _ []string) {
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", narrow(strings.Join(paragraphs, "\n")), c.UsageString())
 }
+
+// item is what begins an item of a list. Its further lines are indented by as much.
+var item = regexp.MustCompile(`^(- |\d+\. )`)
 
 // narrow breaks the lines of a text, which may be Markdown, at the width of the help. Blocks of code stay.
 func narrow(text string) string {
@@ -224,7 +228,7 @@ func described(w io.Writer, name, says string, column int) {
 	fmt.Fprintln(w, strings.TrimRight(line+rest, " "))
 }
 
-// othersFlags are names of flags that other tools have, with ours.
+// othersFlags are names of flags in other tools, each with the flag that mcpauth has for it.
 var othersFlags = map[string]string{
 	"token": "token-env", "bearer": "token-env", "access-token": "token-env", "password": "password-env", "pass": "password-env",
 	"user": "username", "u": "username", "k": "ca-file", "insecure": "ca-file", "cacert": "ca-file", "header": "header-env",

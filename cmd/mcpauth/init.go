@@ -105,7 +105,7 @@ func aboutServer(line writeLine, url string, seen *suites.Surveyed) {
 	for _, r := range seen.Revisions {
 		line("  # %s (%s): %s, %s", r.Revision, r.Wire, r.Status, comment(r.Why))
 	}
-	line("  # revisions: [\"2025-11-25\"]              # judge by these only; else by every one that the server speaks")
+	line("  # revisions: [\"2025-11-25\"]              # judge these only; by default all that the server speaks")
 	line("  # headers: {X-Gateway: {env: GATEWAY_KEY}} # for a server behind a gate")
 	line("  # client_certificate: {certificate: {file: client.pem}, key: {file: client-key.pem}} # for a gate that demands one")
 	line("  # body_limit: 1048576                    # bytes of the largest message that the server is meant to accept")
@@ -135,7 +135,7 @@ func aboutLogin(line writeLine, seen *suites.Surveyed) {
 		line("#     - {id: CLIENT_ID, secret: {env: CLIENT_SECRET}, redirect_uri: \"http://127.0.0.1:8765/callback\"}")
 	}
 	if seen.Documents {
-		line("# It takes client ID metadata documents: --cimd-listen and --cimd-url serve them.")
+		line("# It accepts client ID metadata documents: --cimd-listen and --cimd-url serve them.")
 	}
 }
 
@@ -145,7 +145,7 @@ func aboutScopes(line writeLine, seen *suites.Surveyed) {
 	line("#   request: [%s]", strings.Join(comments(seen.Scopes), ", "))
 	line("#   base: []                               # what every request needs, whatever it asks for")
 	line("#   implies: {\"notes:admin\": [\"notes:write\"]} # the scopes that a broader one includes")
-	line("# How long codes and tokens are good for, so that nobody waits longer than that.")
+	line("# Lifetimes of codes and tokens, so that checks wait no longer than necessary.")
 	line("# lifetimes:")
 	line("#   code: 60s")
 	line("#   access: 10m")

@@ -56,7 +56,7 @@ func listCommand() *cobra.Command {
 			}
 			return f.list(c.OutOrStdout(), format, wide)
 		}}
-	c.Flags().BoolVar(&wide, "wide", false, "every requirement on a line of its own, with level, tier and area")
+	c.Flags().BoolVar(&wide, "wide", false, "one line for each requirement, with level, tier and area")
 	c.Flags().BoolVar(&sets, "sets", false, "list the frozen requirement sets, with their digests, their dates, and what is not scored")
 	c.Flags().StringVar(&format, "format", "table", "table or json")
 	c.Flags().StringSliceVar(&f.area, "area", nil, "only these areas")
@@ -181,7 +181,7 @@ func brief(w io.Writer, rs []*requirements.Requirement) error {
 	for _, r := range rs {
 		fmt.Fprintf(w, "%-6s %s\n       %s\n", r.Level, r.ID, reports.OneLine(r.Title, helpWidth-8))
 	}
-	_, err := fmt.Fprintf(w, "\n%s; mcpauth explain ID says all about one\n", reports.Count(len(rs), "requirement"))
+	_, err := fmt.Fprintf(w, "\n%s; mcpauth explain ID explains one\n", reports.Count(len(rs), "requirement"))
 	return err
 }
 
@@ -199,7 +199,7 @@ func (f *filter) list(w io.Writer, format string, wide bool) error {
 	}
 	switch {
 	case len(chosen) == 0:
-		return &exit{reports.ExitUsage, fmt.Errorf("no requirement matches these filters")}
+		return &exit{reports.ExitUsage, fmt.Errorf("no requirement matches these filters; mcpauth list without filters shows all areas")}
 	case format == "json":
 		return asJSON(w, chosen)
 	case format != "table":
@@ -228,7 +228,8 @@ func byArea(w io.Writer, rs []*requirements.Requirement) error {
 		writeCounts(w, area, n[area])
 	}
 	writeCounts(w, "all", total)
-	_, err := fmt.Fprint(w, "\nmcpauth list --area NAME shows those of an area, --wide every one.\nmcpauth explain ID says all about one.\n")
+	_, err := fmt.Fprint(w, "\nmcpauth list --area NAME shows those of an area, --wide all of them.\n"+
+		"mcpauth explain ID explains one requirement.\n")
 	return err
 }
 
@@ -317,7 +318,7 @@ func schemaCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			schema, ok := schemas[args[0]]
 			if !ok {
-				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; there are: report, target, recipe, baseline, product", args[0])}
+				return &exit{reports.ExitUsage, fmt.Errorf("unknown schema %q; want one of report, target, recipe, baseline, product", args[0])}
 			}
 			_, err := c.OutOrStdout().Write(schema)
 			return err

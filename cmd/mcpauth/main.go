@@ -92,7 +92,7 @@ func withoutSecrets(text string, args []string) string {
 	return text
 }
 
-// unknownVerb is the first argument that is no command and no flag.
+// unknownVerb is the first argument that is neither a command nor a flag.
 func unknownVerb(root *cobra.Command, args []string) string {
 	for _, a := range args {
 		if !strings.HasPrefix(a, "-") && !slices.Contains(verbs(root), a) {
@@ -179,7 +179,7 @@ func explainArguments(c *cobra.Command) {
 		if len(args) == 0 {
 			return fmt.Errorf("an argument is missing; usage: %s", c.UseLine())
 		}
-		return fmt.Errorf("these arguments do not fit: %s; usage: %s", strings.Join(args, " "), c.UseLine())
+		return fmt.Errorf("unexpected arguments: %s; usage: %s", strings.Join(args, " "), c.UseLine())
 	}
 }
 

@@ -259,7 +259,7 @@ func (o *options) appendHistory(run reports.Redacted) ([]reports.Past, error) {
 func readHistory(path, url string) ([]reports.Past, error) {
 	through, err := writtenThrough(path)
 	if err == nil && through {
-		err = errors.New("it is no regular file, and cannot keep a history")
+		err = errors.New("it is not a regular file, and cannot keep a history")
 	}
 	if err != nil {
 		return nil, err

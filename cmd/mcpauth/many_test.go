@@ -73,7 +73,7 @@ func TestHistoryIsKeptAndDrawn(t *testing.T) {
 	require.NoError(t, os.WriteFile(history, []byte("not a history\n"), 0o600))
 	code, _, errs := mcpauth(t, nil, "run", r.URL, "-q", "--history", history, "--report", "json="+dir+"/r.json")
 	assert.Equal(t, 4, code)
-	assert.Contains(t, errs, "line 1 is none of a history")
+	assert.Contains(t, errs, "line 1 is not an entry of a history")
 	assert.FileExists(t, dir+"/r.json", "the reports are written all the same")
 }
 

@@ -35,7 +35,7 @@ func conclusion(summary string) string {
 	return flat[at:]
 }
 
-// A run that decided nothing, or in which something that was asked for did not work, is no success.
+// A run that decided nothing, or in which something that was asked for did not work, is not a success.
 func TestNothingUndecidedIsGreen(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)

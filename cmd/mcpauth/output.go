@@ -56,7 +56,7 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 func (o *outputs) open(spec string) error {
 	name, path, _ := strings.Cut(spec, "=")
 	if name == "matrix" { // of all targets together, when they are done
-		return fmt.Errorf("--report %s: a matrix takes several targets", spec)
+		return fmt.Errorf("--report %s: a matrix needs several targets", spec)
 	}
 	format, ok := formats.Named(name)
 	if !ok {
@@ -146,7 +146,7 @@ func terminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// colour follows the flag, then NO_COLOR, then whether people watch.
+// colour follows the flag, then NO_COLOR, then whether the output is a terminal.
 func colour(flag string, w io.Writer) bool {
 	switch {
 	case flag == "always":

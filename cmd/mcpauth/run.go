@@ -76,7 +76,7 @@ func (o *options) registerTarget(f *pflag.FlagSet) {
 func (o *options) registerSelection(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.only, "only", nil, "run only these requirements (ids or globs)")
 	f.StringSliceVar(&o.skip, "skip", nil, "leave these requirements out (ids or globs)")
-	f.StringVar(&o.profile, "profile", "", "run what a frozen requirement set holds: resource-server, authorization-server or "+
+	f.StringVar(&o.profile, "profile", "", "run the requirements of a frozen set: resource-server, authorization-server or "+
 		"server-with-bundled-as")
 	f.StringVar(&o.labelFilter, "label-filter", "", "run what a Ginkgo label filter selects, over ids, areas, levels, tiers, roles")
 	f.StringVar(&o.shard, "shard", "", "run one part of the checks: 2/5, or auto, by the numbers of the CI system's parallel jobs; mcpauth "+
@@ -504,9 +504,9 @@ func (o *options) saveBaseline(old []reports.Accepted, run reports.Redacted) err
 
 // test carries out a run, and shows on standard error how far it is. The error has its exit code.
 func (o *options) test(c *cobra.Command, cfg suites.Config) (reports.Redacted, error) {
-	o.cost(c, cfg)
 	progress := newProgress(c.ErrOrStderr(), o.quiet)
 	cfg.OnNotice = func(text string) { notice(c, "%s", text) }
+	cfg.OnStart = func() { o.cost(c, cfg) }
 	cfg.OnSelected, cfg.OnResult = progress.begin, progress.result
 	run, err := suites.Run(c.Context(), cfg)
 	progress.end()

@@ -26,7 +26,7 @@ import (
 // trapsAtOnce is how many traps are tried together.
 const trapsAtOnce = 3
 
-// selfTest runs this very program against targets that attack it, and prints what became of each promise.
+// selfTest runs this very program against targets that attack it, and reports whether each promise holds.
 func selfTest(c *cobra.Command) error {
 	program, err := os.Executable()
 	if err != nil {
@@ -48,7 +48,7 @@ func selfTest(c *cobra.Command) error {
 		fmt.Fprintf(w, "%s\t%s\t%.1f s\t%d MiB\t%s\n", trap.Name, trap.Promise, s.took.Seconds(), s.peak>>20, state)
 	}
 	if n := linkedModules(); n > 0 {
-		fmt.Fprintf(w, "modules\tfew others' code is linked: at most %d modules\t\t\t%d\n", mostModules, n)
+		fmt.Fprintf(w, "modules\tfew modules of others are linked: at most %d modules\t\t\t%d\n", mostModules, n)
 		if n > mostModules {
 			broken = append(broken, fmt.Sprintf("modules: %d are linked", n))
 		}
@@ -63,7 +63,7 @@ func selfTest(c *cobra.Command) error {
 	return nil
 }
 
-// sprung is what became of a trap.
+// sprung is the result of a trap.
 type sprung struct {
 	err  error // nil where the promise was held
 	took time.Duration

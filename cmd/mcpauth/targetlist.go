@@ -42,7 +42,7 @@ func (o *options) listed(stdin io.Reader) ([]entry, error) {
 		return nil, &exit{reports.ExitUsage, err}
 	}
 	if len(entries) == 0 {
-		return nil, &exit{reports.ExitUsage, fmt.Errorf("--targets %s: it names no target", o.targets)}
+		return nil, &exit{reports.ExitUsage, fmt.Errorf("--targets %s: it contains no target", o.targets)}
 	}
 	return entries, nil
 }
@@ -56,7 +56,7 @@ func parseList(b []byte, path string) ([]entry, error) {
 		return nil, fmt.Errorf("--targets %s: %w", path, err)
 	}
 	if found.next != "" {
-		return nil, fmt.Errorf("--targets %s: its last page names another one (nextCursor %q): save all pages, and join them with "+
+		return nil, fmt.Errorf("--targets %s: its last page refers to a next one (nextCursor %q): save all pages, and join them with "+
 			"mcpauth targets from-registry", path, reports.OneLine(found.next, 100))
 	}
 	var entries []entry

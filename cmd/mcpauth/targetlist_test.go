@@ -54,7 +54,7 @@ func FuzzTargetList(f *testing.F) {
 	})
 }
 
-// innocent is how often one line of a text says secret where that is no password: it is not before an @.
+// innocent is how often one line of a text says secret where that is not a password: it is not before an @.
 func innocent(text string) (most int) {
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, ":secret@") {

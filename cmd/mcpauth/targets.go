@@ -58,7 +58,7 @@ func fromRegistry(c *cobra.Command, paths []string) error {
 	leftOut(c, all.unusable, "remote", "the URL has variables, or cannot be used")
 	leftOut(c, own, "remote", "a registry names what is in your own network; list it in a file of your own if it is yours")
 	if !complete {
-		notice(c, "every page names another one (nextCursor): the list is not complete")
+		notice(c, "every page refers to a next one (nextCursor): the list is not complete")
 	}
 	if _, err := fmt.Fprintln(c.OutOrStdout(), registryMark); err != nil {
 		return &exit{reports.ExitToolFailed, err}
@@ -193,7 +193,7 @@ func readClient(b []byte) (clientServers, error) {
 	}
 	found.search(whole)
 	if !found.known {
-		return found, errors.New(`it has none of "` + strings.Join(serverMaps, `", "`) + `"`)
+		return found, errors.New(`it has none of the members "` + strings.Join(serverMaps, `", "`) + `"`)
 	}
 	return found, nil
 }

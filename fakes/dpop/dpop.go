@@ -78,7 +78,7 @@ func (q Request) Verify(h http.Header) (thumbprint string, err error) {
 		return Thumbprint(jwk), nil
 	}
 	if len(parts) != 3 || !decode(parts[0], &head) || !decode(parts[1], &c) {
-		return "", errors.New("the proof is no JWS")
+		return "", errors.New("the proof is not a JWS")
 	}
 	key, err := public(head.JWK)
 	if err != nil {

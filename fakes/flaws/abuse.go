@@ -42,7 +42,7 @@ var abuses = slices.Concat(openedFiles, reflections, chokes, costlyTokens, []Fla
 		Noticed: []string{"RS-ABUSE-SECRETS-IN-OUTPUT"}, Row: "an unknown resource",
 	},
 	{
-		Name: "key-parameter-nested", Says: "A tool takes an API key in an object.",
+		Name: "key-parameter-nested", Says: "A tool accepts an API key in an object.",
 		Bend: lacks(mcpserver.NoNestedSecrets), Noticed: []string{"RS-ABUSE-SENSITIVE-PARAMETERS"}, Row: "auth.api_key",
 	},
 	{

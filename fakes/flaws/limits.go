@@ -135,7 +135,7 @@ var introspections = []Flaw{
 		Bend: policy(func(p *mcpserver.Policy) { p.RateHeaders = "growing" }), Noticed: []string{"RS-RATE-HEADERS"},
 	},
 	{
-		Name: "rate-garbled", Says: "What is announced as left is no number.",
+		Name: "rate-garbled", Says: "What is announced as left is not a number.",
 		Bend: policy(func(p *mcpserver.Policy) { p.RateHeaders = "garbled" }), Noticed: []string{"RS-RATE-HEADERS"},
 	},
 	{

@@ -216,7 +216,7 @@ var pathsOfDocuments = []Flaw{
 
 func documentURL(name, row string, is func(u *url.URL) bool) Flaw {
 	return Flaw{
-		Name: "cimd-address-" + name, Says: "A document is fetched from an address that is no client identifier: " + name + ".",
+		Name: "cimd-address-" + name, Says: "A document is fetched from an address that is not a client identifier: " + name + ".",
 		Noticed: []string{"AS-CIMD-REJECT-BAD-URL"}, Also: []string{"AS-CIMD-*"}, Row: row,
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.TakesDocumentURL = func(id string) bool {

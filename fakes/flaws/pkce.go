@@ -83,7 +83,7 @@ func hashed(verifier string) []byte { sum := sha256.Sum256([]byte(verifier)); re
 
 func s256(verifier string) string { return base64.RawURLEncoding.EncodeToString(hashed(verifier)) }
 
-// odd keeps a challenge that is no hash in base64url.
+// odd keeps a challenge that is not a hash in base64url.
 func odd(q url.Values) (string, bool) {
 	c := q.Get("code_challenge")
 	return c, len(c) > 43 && q.Get("code_challenge_method") == "S256"
@@ -162,7 +162,7 @@ func lastMethod(name, row string, picks func(methods []string) bool) Flaw {
 	}
 }
 
-// challengeForm accepts challenges that are no SHA-256 hash in base64url.
+// challengeForm accepts challenges that are not a SHA-256 hash in base64url.
 func challengeForm(name, row string, odd func(challenge string) bool) Flaw {
 	return Flaw{
 		Name: "pkce-form-" + name, Says: "A challenge of this form is accepted: " + row + ".", Row: row,

@@ -37,7 +37,7 @@ var publishedKeys = []Flaw{
 		"x has 31 octets", ecKey("x", b64(make([]byte, 31)))),
 	keyFlaw("key-off-curve", "The point of a key is not on its curve.", "not on P-256", ecKey("x", b64(slices.Repeat([]byte{1}, 32)))),
 	keyFlaw("key-padded", "A modulus is written with padding.",
-		"n is no base64url", rsaKey("n", base64.URLEncoding.EncodeToString(slices.Repeat([]byte{0xff}, 256)))),
+		"n is not base64url", rsaKey("n", base64.URLEncoding.EncodeToString(slices.Repeat([]byte{0xff}, 256)))),
 	keyFlaw("key-leading-zero", "A modulus begins with a zero octet.", "zero octet", func() map[string]any {
 		return rsaJWK(append([]byte{0}, soundModulus().Bytes()...), []byte{1, 0, 1})
 	}),

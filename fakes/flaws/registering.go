@@ -155,7 +155,7 @@ func seenIn(row string, f Flaw) Flaw {
 	return f
 }
 
-// redirectsRead registers a member redirect_uris that is no list of redirect URIs.
+// redirectsRead registers a member redirect_uris that is not a list of redirect URIs.
 func redirectsRead(name, says, row, noticed string, read func(v any) any) Flaw {
 	return Flaw{
 		Name: "dcr-" + name, Says: says, Row: row, Noticed: []string{noticed},

@@ -107,7 +107,7 @@ var grants = []Flaw{
 	one("resource-last-checked", idp.EveryResource, "AS-RES-MULTIPLE"),
 	one("resource-for-all", idp.OneDefaultResource, "AS-TOKEN-AUD-NOT-UNIVERSAL"),
 	{
-		Name: "audience-of-any-sibling", Says: "The MCP server takes a token for any resource of its authorization server.",
+		Name: "audience-of-any-sibling", Says: "The MCP server accepts a token for any resource of its authorization server.",
 		Bend: lacks(mcpserver.CheckAudience), Noticed: []string{"RS-AUD-CROSS-RESOURCE"},
 		Also: []string{
 			"RS-AUD-*", "RS-TOKEN-DUPLICATE-MEMBERS", "AS-RES-*", "AS-REFRESH-RESOURCE", "AS-TOKEN-AUD-NOT-UNIVERSAL",

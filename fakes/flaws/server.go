@@ -144,7 +144,7 @@ var inspection = []Flaw{
 		},
 	},
 	{
-		Name: "resource-server-takes-refresh-tokens", Says: "The MCP server takes a refresh token for an access token.",
+		Name: "resource-server-takes-refresh-tokens", Says: "The MCP server accepts a refresh token as an access token.",
 		Bend: policy(func(p *mcpserver.Policy) { p.OpaquePrefix = "rt_" }), Noticed: []string{"RS-TOKEN-REFRESH-OR-CODE"},
 		Also: []string{"AS-TOKEN-TYPE-CONFUSION"},
 	},

@@ -47,7 +47,7 @@ func aroundToken(serve func(w http.ResponseWriter, r *http.Request, next http.Ha
 func atToken(before func(w http.ResponseWriter, r *tokenRequest) bool) func(o *reference.Options) {
 	return aroundToken(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
 		body, _ := io.ReadAll(io.LimitReader(req.Body, 4<<20)) // what is missing is refused by the endpoint
-		form, _ := url.ParseQuery(string(body))                // empty for what is no form
+		form, _ := url.ParseQuery(string(body))                // empty for what is not a form
 		r := &tokenRequest{Request: req.Clone(req.Context()), body: string(body), form: form}
 		if before(w, r) {
 			return
@@ -289,7 +289,7 @@ var tokenRows = slices.Concat(
 			tokenCrashing(func(r *tokenRequest) bool { return strings.Contains(r.form.Get("code"), "\x00b") })),
 	},
 	[]Flaw{
-		tokenFlaw("AS-TOKEN-INVALID-CLIENT-BASIC", "basic-bad-base64", "Basic that is no base64 is answered 404.", "Basic with no base64",
+		tokenFlaw("AS-TOKEN-INVALID-CLIENT-BASIC", "basic-bad-base64", "Basic that is not base64 is answered 404.", "Basic with no base64",
 			tokenAnswering(404, "application/json", `{"error":"invalid_client"}`, tokenBasic("Basic !!!"))),
 		tokenFlaw("AS-TOKEN-INVALID-CLIENT-BASIC", "basic-no-colon", "Basic without a colon is answered 404.", "Basic without a colon",
 			tokenAnswering(404, "application/json", `{"error":"invalid_client"}`, tokenBasic("Basic bm9jb2xvbg=="))),
@@ -356,7 +356,7 @@ var tokenRows = slices.Concat(
 
 // kindOf tells what the reference issued by its form.
 func kindOf(value string) string {
-	header, _ := base64.RawURLEncoding.DecodeString(strings.Split(value, ".")[0]) // nothing for what is no JWT
+	header, _ := base64.RawURLEncoding.DecodeString(strings.Split(value, ".")[0]) // nothing for what is not a JWT
 	switch {
 	case strings.Contains(string(header), "at+jwt"):
 		return "access"

@@ -49,7 +49,7 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.RequireExpiry), Noticed: []string{"RS-TOKEN-EXP-MISSING"}, Also: []string{"RS-TOKEN-HMAC-MODE"},
 	},
 	{
-		Name: "exp-of-any-type", Says: "An expiry that is no number counts as far away.",
+		Name: "exp-of-any-type", Says: "An expiry that is not a number counts as far away.",
 		Bend: lacks(mcpserver.NumericDates), Noticed: []string{"RS-TOKEN-NUMERIC-DATES"},
 	},
 	{
@@ -309,7 +309,7 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.ScopeFirst), Noticed: []string{"RS-SCOPE-NOT-EXECUTED"}, Also: []string{"RS-SCOPE-BODY-AMBIGUITY"},
 	},
 	runsBefore("missing", "no token", func(token string) bool { return token == "" }),
-	runsBefore("garbage", "a string that is no token", func(token string) bool { return token != "" && strings.Count(token, ".") != 2 }),
+	runsBefore("garbage", "a string that is not a token", func(token string) bool { return token != "" && strings.Count(token, ".") != 2 }),
 	runsBefore("expired", "an expired token", func(token string) bool { return strings.Count(token, ".") == 2 && expired(token) }),
 	runsBefore("foreign", "a token that somebody else signed", func(token string) bool {
 		return strings.Count(token, ".") == 2 &&
@@ -403,7 +403,7 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.NoDebugTool), Noticed: []string{"RS-ABUSE-DEBUG-TOOLS"},
 	},
 	{
-		Name: "key-parameter", Says: "A tool takes an API key as a parameter.",
+		Name: "key-parameter", Says: "A tool accepts an API key as a parameter.",
 		Bend: lacks(mcpserver.NoSecretParameters), Noticed: []string{"RS-ABUSE-SENSITIVE-PARAMETERS"},
 	},
 	{

@@ -34,7 +34,7 @@ type Attack struct {
 	Environment []string
 	// After, if set, is done a while after the tool was started, and gets its process.
 	After func(p Process)
-	// Judge says what became of the promise; nil if it held.
+	// Judge says how the promise was broken; nil if it holds.
 	Judge func(Outcome) error
 	Close func()
 }
@@ -52,7 +52,7 @@ type Outcome struct {
 	Code           int
 	Stdout, Stderr string
 	Reports        map[string]string // by name
-	Strays         []string          // files in its folder that are no report
+	Strays         []string          // files in its folder that are not a report
 	Took           time.Duration
 	Peak           int64 // resident memory, in bytes; 0 where the system does not tell
 }
@@ -122,7 +122,7 @@ func wrapped(wrap func(ordinary http.Handler) http.Handler, more ...func(o *refe
 }
 
 // public starts the reference under a public name, and says by which arguments the tool gets there. Only so are addresses
-// that are not public out of bounds: for a server on loopback, loopback is no secret.
+// that are not public out of bounds: for a server on loopback, loopback is not secret.
 func public(change func(o *reference.Options)) (r *reference.Reference, args []string, end func(), err error) {
 	r, err = bend(func(o *reference.Options) {
 		o.Host = "mcp.example.com"

@@ -61,7 +61,7 @@ var Traps = []Trap{
 			return handErrors("error=" + url.QueryEscape(nasty) + "&error_description=" + url.QueryEscape(nasty))
 		}},
 	{Name: "a mix-up", Promise: "the answer to a login by hand counts only if it is of the authorization server that was asked", Start: mixUp},
-	{Name: "an endpoint that is no URL", Promise: "nobody is told to open an address with control characters", Start: handEndpoint},
+	{Name: "an endpoint that is not a URL", Promise: "nobody is told to open an address with control characters", Start: handEndpoint},
 	{Name: "an address without end", Promise: "nor an address that no browser opens, wherever it comes from", Start: giantAddress},
 	{Name: "markup", Promise: "nothing of a target acts in HTML, Markdown, XML or JSON", Start: markup},
 	{Name: "paths in names", Promise: "no file is written but the reports", Start: paths},
@@ -94,7 +94,7 @@ var Traps = []Trap{
 	{Name: "try again", Promise: "what HTTP/2 has repeated counts as a request",
 		Start: func() (*Attack, error) { return streams(repeats, 60) }},
 	{Name: "another certificate", Promise: "a certificate is verified on every connection", Start: otherCertificate},
-	{Name: "lengths that lie", Promise: "answers that are cut short, or whose length is said twice, are no answers", Start: lengths},
+	{Name: "lengths that lie", Promise: "answers that are cut short, or whose length is said twice, are not answers", Start: lengths},
 	{Name: "dies in the middle", Promise: "a target that dies leaves no green run", Start: dies},
 	{Name: "interrupt", Promise: "an interrupted run says so, with a whole report", Start: interrupt},
 	{Name: "callbacks from strangers", Promise: "the answer to a login counts with its state only", Start: strangers},
@@ -481,7 +481,7 @@ func sideEffects() (*Attack, error) {
 		case ran.Load() > 0:
 			return fmt.Errorf("%d calls of a tool that nobody declared with a token that is accepted", ran.Load())
 		case r.IDP.Clients() > 0:
-			return fmt.Errorf("%d clients are left behind", r.IDP.Clients())
+			return fmt.Errorf("%d clients were not deleted", r.IDP.Clients())
 		case o.Code != 0:
 			return fmt.Errorf("exit %d on a server that is right: %.300s", o.Code, o.Stderr)
 		}
@@ -787,7 +787,7 @@ func markup() (*Attack, error) {
 		}
 		for _, name := range []string{"json", "sarif", "har"} {
 			if !json.Valid([]byte(o.Reports[name])) {
-				return fmt.Errorf("the %s report is no JSON", name)
+				return fmt.Errorf("the %s report is not JSON", name)
 			}
 		}
 		return notGreen(o)
@@ -830,7 +830,7 @@ func paths() (*Attack, error) {
 	}
 	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: func(o Outcome) error {
 		if len(o.Strays) > 0 {
-			return fmt.Errorf("files were written that are no reports: %v", o.Strays)
+			return fmt.Errorf("files were written that are not reports: %v", o.Strays)
 		}
 		return notGreen(o)
 	}}, nil
@@ -1095,7 +1095,7 @@ func interrupt() (*Attack, error) {
 			return fmt.Errorf("exit %d, and the report does not say that the run was interrupted", o.Code)
 		}
 		if n := r.IDP.Clients(); n > 0 {
-			return fmt.Errorf("%d clients are left behind", n)
+			return fmt.Errorf("%d clients were not deleted", n)
 		}
 		return nil
 	}}, nil

@@ -92,7 +92,7 @@ type Behaviour struct {
 	Code func() string
 	// RefreshToken makes refresh tokens; nil makes random ones.
 	RefreshToken func() string
-	// Opaque, if set, begins every access token of the code flow; they are no JWTs then.
+	// Opaque, if set, begins every access token of the code flow; they are not JWTs then.
 	Opaque string
 	// FormAnswers has token answers form-encoded for clients that do not ask for JSON.
 	FormAnswers bool

@@ -197,7 +197,7 @@ func (s *Server) readDocument(id string, body []byte) (*client, error) {
 	b := &s.Behaviour
 	var meta map[string]any
 	if err := json.Unmarshal(body, &meta); err != nil || meta == nil {
-		return nil, errors.New("it is no JSON object")
+		return nil, errors.New("it is not a JSON object")
 	}
 	claimed, _ := meta["client_id"].(string)
 	if claimed != id && b.has(DocumentIdentity) && (b.TakesDocumentID == nil || !b.TakesDocumentID(id, claimed)) {

@@ -40,12 +40,12 @@ const (
 	CompareLoginCSRF       Defence = "the token of the login form is compared"
 	SecondFactor           Defence = "nobody is signed in before the second factor"
 	OwnRegistration        Defence = "two registrations with the same metadata are two clients"
-	IntrospectNoTokens     Defence = "an access token is no credential for introspection"
+	IntrospectNoTokens     Defence = "an access token is not a credential for introspection"
 	IntrospectNoPublic     Defence = "a public client cannot introspect"
 	IntrospectSignature    Defence = "the signature of a JWT is verified before introspection answers"
 	UserinfoSignature      Defence = "the signature of a JWT is verified before userinfo answers"
-	UserinfoAccessOnly     Defence = "userinfo takes no ID token"
-	UserinfoNoCookies      Defence = "userinfo takes no login session for a token"
+	UserinfoAccessOnly     Defence = "userinfo does not accept an ID token"
+	UserinfoNoCookies      Defence = "userinfo does not accept a login session instead of a token"
 	RevokeNamed            Defence = "a revocation that names no client is refused"
 	RevokeBothKinds        Defence = "a token is found whatever the hint says"
 	NoScopePatterns        Defence = "a scope with * stands for no other"
@@ -209,7 +209,7 @@ func (s *Server) userOfIDToken(value string) string {
 	return claims.Sub
 }
 
-// looseUserinfo is a flaw: userinfo answers to what is no access token.
+// looseUserinfo is a flaw: userinfo answers to what is not an access token.
 func (s *Server) looseUserinfo(w http.ResponseWriter, r *http.Request, value string) bool {
 	b := &s.Behaviour
 	user := ""

@@ -228,7 +228,7 @@ func (s *Server) unverified(token string) *caller {
 	return nil
 }
 
-// lookedUp is the caller of a token that is no JWT, by what its issuer says of it.
+// lookedUp is the caller of a token that is not a JWT, by what its issuer says of it.
 func (s *Server) lookedUp(r *http.Request, token string, opaque bool) *caller {
 	if s.Lookup != nil {
 		if c := s.Lookup(token); c != nil {
@@ -386,7 +386,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	switch {
 	case !p.has(UserIsSubject) && client != "":
 		subject = client
-	case client != "" && client == subject: // a client that acts for itself (RFC 9068 section 5) is no user
+	case client != "" && client == subject: // a client that acts for itself (RFC 9068 section 5) is not a user
 		subject = "client " + subject
 	}
 	return (&caller{user: subject, scopes: p.scopes(scope, c), expired: late || revoked}).confirmation(c)
@@ -538,7 +538,7 @@ func (p *Policy) scopes(scope string, c map[string]any) []string {
 	return strings.Split(scope, " ")
 }
 
-// foreignTypes are the types of JWTs that are no access tokens.
+// foreignTypes are the types of JWTs that are not access tokens.
 func (p *Policy) typed(typ any) bool {
 	text, isString := typ.(string)
 	if typ == nil || !p.has(CheckType) {

@@ -18,7 +18,7 @@ const (
 	GuardPathVariants     Defence = "the endpoint with a trailing slash needs a token"
 	GuardSideRoutes       Defence = "no other route runs tools without a token"
 	ServeLists            Defence = "a valid token gets tools/list"
-	SessionIsNoCredential Defence = "a session id is no substitute for a token"
+	SessionIsNoCredential Defence = "a session id is not a substitute for a token"
 	TokenPerRequest       Defence = "every request on a connection needs its own token"
 	SurviveFloods         Defence = "many bad tokens lock nobody else out"
 )
@@ -28,7 +28,7 @@ const (
 	NoQueryToken       Defence = "a token in the query string is ignored"
 	NoBodyToken        Defence = "a token in the message is ignored"
 	NoCookieToken      Defence = "a token in a cookie is ignored"
-	NoCookieCredential Defence = "a cookie is no credential"
+	NoCookieCredential Defence = "a cookie is not a credential"
 	OnlyBearer         Defence = "the scheme of a token is Bearer"
 	SchemeAnyCase      Defence = "the scheme is compared without case"
 	OneCredential      Defence = "two Authorization fields are refused"
@@ -38,7 +38,7 @@ const (
 
 // The defences of verifying a token.
 const (
-	VerifyTokens         Defence = "a string that is no token is refused"
+	VerifyTokens         Defence = "a string that is not a token is refused"
 	VerifySignature      Defence = "the signature of a JWT is verified"
 	RefuseZeroSignature  Defence = "an ECDSA signature of zeros is refused"
 	RefuseEmptySignature Defence = "an empty signature is refused"
@@ -97,11 +97,11 @@ const (
 	CheckScopes       Defence = "a tool needs its scope"
 	AllScopes         Defence = "a tool that needs two scopes needs both"
 	ScopeOverHTTP     Defence = "a missing scope is answered by an HTTP status, not by a tool result"
-	ScopesAreStrings  Defence = "the keys of an object in the claim scope are no scopes"
+	ScopesAreStrings  Defence = "the keys of an object in the claim scope are not scopes"
 	WholeScope        Defence = "a scope is compared as a whole"
 	EmptyScopeIsNone  Defence = "a token without scope may call no tool that needs one"
 	ImplyDownwards    Defence = "the narrower scope does not include the broader one"
-	ToolScopeIsName   Defence = "a scope mcp:tool:NAME names one tool and is no pattern"
+	ToolScopeIsName   Defence = "a scope mcp:tool:NAME names one tool and is not a pattern"
 	HiddenNotCallable Defence = "a tool that is hidden from a caller cannot be called"
 	ListPerCaller     Defence = "each caller gets a tool list of their own"
 	ScopeFirst        Defence = "the scope is checked before the tool acts"
@@ -185,7 +185,7 @@ const (
 
 // The defences of introspection and of other questions about tokens.
 const (
-	IntrospectNoCrash    Defence = "a failed introspection is no reason to crash"
+	IntrospectNoCrash    Defence = "a failed introspection is not a reason to crash"
 	IntrospectFailClosed Defence = "nobody gets in when introspection fails"
 	LookAtActive         Defence = "active is looked at at all"
 	ActiveIsTrue         Defence = "active counts as true only if it is the JSON value true"
@@ -219,13 +219,13 @@ const (
 	ValidateArguments  Defence = "arguments are validated"
 	ScreenDecoded      Defence = "arguments are screened after decoding"
 	NeedArguments      Defence = "an argument that is needed is not left out"
-	RefuseNull         Defence = "null is no text"
+	RefuseNull         Defence = "null is not a text"
 	CountBody          Defence = "the length of a message is counted, also where nobody says it"
-	NoNestedSecrets    Defence = "no tool takes an API key in an object"
+	NoNestedSecrets    Defence = "no tool accepts an API key in an object"
 	ResourcesAreNames  Defence = "a resource is not opened by an arbitrary path"
 	EscapePath         Defence = "the page for an unknown path escapes it"
 	NoDebugTool        Defence = "no tool for debugging is listed"
-	NoSecretParameters Defence = "no tool takes an API key as a parameter"
+	NoSecretParameters Defence = "no tool accepts an API key as a parameter"
 )
 
 // The defences of static tokens and API keys.

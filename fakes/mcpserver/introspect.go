@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// asks is the client that asks the authorization server about opaque tokens. A redirect is no answer.
+// asks is the client that asks the authorization server about opaque tokens. A redirect is not an answer.
 var asks = &http.Client{Timeout: 500 * time.Millisecond,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 

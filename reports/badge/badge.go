@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Write writes label, message and colour. Its colour is that of the outcome, so it is never greener than the exit code.
+// Write writes label, message and colour. Its colour is that of the outcome, and so agrees with the exit code.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
 	n, outcome := run.Counts(), run.Outcome()

@@ -97,7 +97,7 @@ func unmarshal(b []byte, into any) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more text after its end")
+		return errors.New("there is text after its end")
 	}
 	return nil
 }
@@ -170,7 +170,7 @@ func largest(name string) int64 {
 	return largestText
 }
 
-// Read reads a bundle. What is no regular file, or too large, is a problem and is not read. A folder that holds nothing of a
+// Read reads a bundle. What is not a regular file, or too large, is a problem and is not read. A folder that holds nothing of a
 // certificate is an error.
 func Read(dir string) (Files, []Problem, error) {
 	list, err := os.ReadDir(dir)
@@ -181,7 +181,7 @@ func Read(dir string) (Files, []Problem, error) {
 	}
 	known := func(entry os.DirEntry) bool { return entry.Name() == ManifestFile || entry.Name() == StatementFile }
 	if !slices.ContainsFunc(list, known) {
-		return nil, nil, fmt.Errorf("%s is no certificate: it holds neither %s nor %s", dir, ManifestFile, StatementFile)
+		return nil, nil, fmt.Errorf("%s is not a certificate: it holds neither %s nor %s", dir, ManifestFile, StatementFile)
 	}
 	files, problems := Files{}, []Problem(nil)
 	for _, entry := range list {
@@ -190,7 +190,7 @@ func Read(dir string) (Files, []Problem, error) {
 		case err != nil:
 			return nil, nil, err
 		case !info.Mode().IsRegular():
-			problems = append(problems, Problem{ExtraFile, entry.Name(), "it is no regular file: a bundle holds nothing else"})
+			problems = append(problems, Problem{ExtraFile, entry.Name(), "it is not a regular file: a bundle holds nothing else"})
 		case len(files) == mostFiles:
 			problems = append(problems, Problem{ExtraFile, entry.Name(), "a bundle holds fewer files"})
 		case info.Size() > largest(entry.Name()):

@@ -35,7 +35,7 @@ type Input struct {
 type Environment struct {
 	Tool      Tool     `json:"tool"`
 	Catalogue string   `json:"catalogue"`
-	Flags     []string `json:"flags"` // without secrets, which are no flags
+	Flags     []string `json:"flags"` // without secrets, which are not flags
 	UserAgent string   `json:"user_agent"`
 	Order     Order    `json:"order"`
 	Clock     Clock    `json:"clock"`
@@ -163,7 +163,7 @@ func readme(c *Certification, again reports.Rejudged, flags []string) string {
 		say("- %s (%s): %s. Shown by: %s", a.ID, a.Level, strings.TrimSuffix(a.Why, "."), a.Observation)
 	}
 	say("\n## Judged again\n")
-	say("`mcpauth verify` judges again from `%s`: %d verdicts wholly, %d in part; %d are attested, not re-judged.", ResultsFile,
+	say("`mcpauth verify` judges again from `%s`: %d verdicts completely, %d in part; %d are attested, not re-judged.", ResultsFile,
 		len(again.Whole), len(again.Partly), len(again.Attested))
 	if len(again.Attested) > 0 {
 		say("Attested, not re-judged:\n")

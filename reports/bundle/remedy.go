@@ -18,10 +18,10 @@ var identifier = regexp.MustCompile(`\b[A-Z]{2,}(-[A-Z0-9]+)+\b`)
 
 // remedies are what to do about the reasons that hold a text.
 var remedies = []struct{ text, do string }{
-	{"prove", "Let the ordinary request succeed that is sent for comparison: repair the server, or put what it needs into the target file"},
+	{"prove", "Let the ordinary request succeed that is sent for comparison: fix the server, or put what it needs into the target file"},
 	{"the time for this", "Raise --timeout, or certify a server that answers sooner"},
 	{"no answer", "Certify again when the server answers"},
-	{"HTTP 5", "Repair the server: an error of its own decides nothing"},
+	{"HTTP 5", "Fix the server: a server error decides nothing"},
 	{"this machine", "Certify on a machine that the server can reach, and that can reach the server"},
 	{"cannot be registered", "Put a registered client into client.clients in the target file"},
 	{"without TLS", "Serve it over https"},

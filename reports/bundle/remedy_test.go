@@ -28,7 +28,7 @@ func TestEachObstacleSaysWhatToSupply(t *testing.T) {
 		{"your server also rejects valid requests, so its refusals prove nothing (HTTP 401)",
 			" Let the ordinary request succeed"},
 		{"initialize is answered with HTTP 503",
-			" Repair the server"},
+			" Fix the server"},
 		{"the time for this check is over",
 			" Raise --timeout"},
 		{"a client with the redirect URI https://a.example/cb cannot be registered: HTTP 400",

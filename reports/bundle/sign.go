@@ -123,11 +123,11 @@ func (f Files) Sign(ctx context.Context, key Key) error {
 func (f Files) signedBy(ctx context.Context, key Key) string {
 	var envelope dsse.Envelope
 	if err := unmarshal(f[SignatureFile], &envelope); err != nil {
-		return fmt.Sprintf("it is no DSSE envelope: %v", err)
+		return fmt.Sprintf("it is not a DSSE envelope: %v", err)
 	}
 	if again, err := marshal(&envelope); err != nil || !bytes.Equal(again, f[SignatureFile]) || len(envelope.Signatures) != 1 ||
 		!plainBase64(envelope) {
-		return "it is no envelope as certify writes it, with one signature"
+		return "it is not an envelope as certify writes it, with one signature"
 	}
 	verifier, err := dsse.NewEnvelopeVerifier(key)
 	if err != nil {

@@ -58,7 +58,7 @@ type Certification struct {
 	// NotApplicable are the MUSTs and SHOULDs of the set that do not apply, with what shows it: features that the target refuses or
 	// lacks.
 	NotApplicable []Absent `json:"not_applicable"`
-	// NotScored are requirements of the profile that are no part of the set, with the reason.
+	// NotScored are requirements of the profile that are not part of the set, with the reason.
 	NotScored map[string]string `json:"not_scored,omitempty"`
 	Rejudged  Counts            `json:"rejudged"`
 }
@@ -149,7 +149,7 @@ func Blocks(run *reports.Run, set *profiles.Set) []string {
 	case run.Interrupted:
 		add("The run was interrupted: let it end.")
 	case run.Shard != nil:
-		add("The run is a shard: a certificate takes a whole run.")
+		add("The run is a shard: a certificate needs a whole run.")
 	case run.Unreachable != "":
 		return out
 	}

@@ -71,7 +71,7 @@ func properties(v *Verification) []string {
 	return out
 }
 
-// vouched says why a verification is no ground for a badge or a summary.
+// vouched says why a verification does not justify a badge or a summary.
 func (v *Verification) vouched() error {
 	switch {
 	case !v.OK && !v.onlyExpired():

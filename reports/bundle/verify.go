@@ -59,7 +59,7 @@ func (p Problem) String() string {
 	return reports.OneLine(p.File+": "+p.Says, 600)
 }
 
-// UnknownBuild is what made a bundle where that is no release.
+// UnknownBuild is what made a bundle where that is not a release.
 const UnknownBuild = "unknown build"
 
 // Options say how a bundle is verified.
@@ -88,7 +88,7 @@ type Signer struct {
 	Witnessed bool `json:"witnessed"`
 }
 
-// Verification is what comes of verifying a bundle.
+// Verification is the result of verifying a bundle.
 type Verification struct {
 	OK       bool      `json:"ok"`
 	Problems []Problem `json:"problems"`
@@ -166,7 +166,7 @@ func (v *verifier) manifest() {
 	}
 	v.Manifest = Digest(b)
 	if err := unmarshal(b, &m); err != nil || m.Version != 1 {
-		v.add(BadManifest, ManifestFile, "it is no manifest of version 1")
+		v.add(BadManifest, ManifestFile, "it is not a manifest of version 1")
 		return
 	}
 	listed := map[string]Entry{}
@@ -182,7 +182,7 @@ func (v *verifier) manifest() {
 	for _, e := range m.Files {
 		switch b, there := v.files[e.Name]; {
 		case !slices.Contains(Described, e.Name):
-			v.add(BadManifest, ManifestFile, "it lists %s, which is no part of a bundle", e.Name)
+			v.add(BadManifest, ManifestFile, "it lists %s, which is not part of a bundle", e.Name)
 		case !there:
 			if to := v.sameAs(e, listed); to != "" {
 				moved[to] = true
@@ -237,13 +237,13 @@ func (v *verifier) readStatement() bool {
 		return false
 	}
 	if err := unmarshal(b, &v.statement); err != nil {
-		v.add(BadStatement, StatementFile, "it is no statement of this tool: %v", err)
+		v.add(BadStatement, StatementFile, "it is not a statement of this tool: %v", err)
 		return false
 	}
 	s := &v.statement
 	switch {
 	case s.Type != StatementType || s.PredicateType != PredicateType:
-		v.add(BadStatement, StatementFile, "it is no in-toto statement about a test result")
+		v.add(BadStatement, StatementFile, "it is not an in-toto statement about a test result")
 		return false
 	case len(s.Subject) == 0 || s.Subject[0].Name != ManifestFile || s.Subject[0].Digest["sha256"] != v.Manifest:
 		v.add(BadManifest, ManifestFile, "it is not the manifest that the statement speaks of")
@@ -270,7 +270,7 @@ func (v *verifier) lookUpBuild() {
 		v.Build = name
 		return
 	}
-	v.Notices = append(v.Notices, fmt.Sprintf("unknown build: %s with the SHA-256 %s, which made the certificate, is no release that this "+
+	v.Notices = append(v.Notices, fmt.Sprintf("unknown build: %s with the SHA-256 %s, which made the certificate, is not a release that this "+
 		"build knows", tool.Version, tool.Digest))
 }
 
@@ -296,9 +296,9 @@ func (v *verifier) signature(ctx context.Context) {
 	case v.o.Unsigned:
 		v.Signature, v.SignedByKey = "left-out", v.files[SignatureFile] != nil
 	case v.files[SignatureFile] != nil:
-		v.add(NoKey, SignatureFile, "nobody has checked the signature: give the vendor's public key with --key, or leave it out with --unsigned")
+		v.add(NoKey, SignatureFile, "the signature was not checked: give the vendor's public key with --key, or leave it out with --unsigned")
 	case v.files[KeylessFile] != nil:
-		v.add(NoKey, KeylessFile, "nobody has checked the signature: run mcpauth-verify-keyless, or leave it out with --unsigned and run %s",
+		v.add(NoKey, KeylessFile, "the signature was not checked: run mcpauth-verify-keyless, or leave it out with --unsigned and run %s",
 			CosignCommand)
 	default:
 		v.add(NoSignature, SignatureFile, "it is missing: the bundle is not signed")
@@ -313,7 +313,7 @@ func (v *verifier) age() {
 	c := v.Certification
 	switch now := v.o.Now; {
 	case c.Finished.After(now.Add(10 * time.Minute)):
-		v.add(FromTheFuture, "", "the certificate was made at %s, which is still to come", c.Finished.Format(time.RFC3339))
+		v.add(FromTheFuture, "", "the certificate was made at %s, which is in the future", c.Finished.Format(time.RFC3339))
 	case !now.Before(c.Expires):
 		v.add(Expired, "", "the certificate has expired on %s", c.Expires.Format(time.DateOnly))
 	case v.o.Submission && now.Sub(c.Finished) > Freshness:
@@ -328,7 +328,7 @@ func (v *verifier) readSet() bool {
 	set, ok := profiles.ByDigest(Digest(v.files[SetFile]))
 	switch {
 	case !ok:
-		v.add(UnknownSet, SetFile, "it is none of the frozen sets that this build knows (mcpauth list --sets)")
+		v.add(UnknownSet, SetFile, "it is not one of the frozen sets that this build knows (mcpauth list --sets)")
 	case set.Name() != c.Set || set.Profile != c.Profile || set.Revision != c.Revision:
 		v.add(BadStatement, StatementFile, "it speaks of the set %s, and the bundle holds %s", c.Set, set.Name())
 		return false
@@ -381,7 +381,7 @@ func (v *verifier) claims() {
 	if i := slices.IndexFunc(v.run.Results, func(r reports.Result) bool {
 		return !v.set.Holds(r.ID) || !slices.Contains(r.Revisions, v.set.Revision)
 	}); i >= 0 {
-		v.add(BadResults, ResultsFile, "%s is no part of the set at this revision", v.run.Results[i].ID)
+		v.add(BadResults, ResultsFile, "%s is not part of the set at this revision", v.run.Results[i].ID)
 	}
 	var env Environment
 	if err := unmarshal(v.files[EnvironmentFile], &env); err != nil || env.Tool != c.Tool || env.Catalogue != c.Catalogue {

@@ -112,7 +112,7 @@ func (p *printer) head() {
 		var named []string
 		for _, r := range p.run.Revisions {
 			if r.Status == status {
-				named = append(named, fmt.Sprintf("%s (%s)", r.Revision, r.Wire))
+				named = append(named, fmt.Sprintf("%s (%s)", r.Revision, reports.WireWords(r.Wire)))
 			}
 		}
 		if len(named) > 0 && p.run.Unreachable == "" {

@@ -29,7 +29,7 @@ const (
 	DoneFile    = "done.json"
 )
 
-// State is what became of a target.
+// State says whether a target was tested.
 type State string
 
 // The states of a target.
@@ -42,7 +42,7 @@ const (
 
 var states = []State{Tested, Unreachable, Invalid, Failed}
 
-// Done says briefly what became of a target: the summary of a fleet reads nothing else.
+// Done is the short result of a target. The summary of a fleet reads nothing else.
 type Done struct {
 	Version int       `json:"version"`
 	Target  string    `json:"target"`
@@ -86,7 +86,7 @@ func (d *Done) Add(redacted reports.Redacted) {
 	}
 }
 
-// Write writes a run and what became of it into the target's folder: the results first, whole, and then done.json.
+// Write writes a run and its short result into the target's folder: first all results, and then done.json.
 func Write(dir string, run reports.Redacted, d Done) error {
 	if err := prepare(dir); err != nil {
 		return err
@@ -134,7 +134,7 @@ func prepare(dir string) error {
 	return nil
 }
 
-// temporary is the pattern of the names of files that are not whole yet.
+// temporary is the pattern of the names of files that are not complete yet.
 const temporary = ".mcpauth-*"
 
 func writeDone(dir string, d Done) error {
@@ -156,7 +156,7 @@ func whole(path string, write func(io.Writer) error) error {
 	return os.Rename(f.Name(), path)
 }
 
-// Read reads what became of a target; false where it is not done.
+// Read reads the short result of a target; false if it is not done.
 func Read(dir string) (Done, bool, error) {
 	path := filepath.Join(dir, DoneFile)
 	f, err := openRegular(path)
@@ -189,7 +189,7 @@ func openRegular(path string) (*os.File, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	return os.Open(path)
 }
@@ -221,7 +221,7 @@ func (d *Done) unknownVerdict() string {
 		for _, id := range ids {
 			switch {
 			case len(id) > 100 || !requirementID.MatchString(id):
-				return fmt.Sprintf("%.100q is no id of a requirement", id)
+				return fmt.Sprintf("%.100q is not an id of a requirement", id)
 			case judged[id]:
 				return fmt.Sprintf("%s has two verdicts", id)
 			case len(judged) == mostJudged:
@@ -241,7 +241,7 @@ const (
 )
 
 // Finished reports whether a target's folder holds what a run by made would write again: the whole results of a target that was tested,
-// or that could not be reached. A file that cannot be read is no result.
+// or that could not be reached. A file that cannot be read is not a result.
 func Finished(dir string, made Made) bool {
 	d, ok, err := Read(dir)
 	if err != nil || !ok || d.Made != made {

@@ -167,7 +167,7 @@ func TestNoStringOfAFolderActs(t *testing.T) {
 	assert.Equal(t, attack, again.Target, "what is escaped means the same")
 }
 
-// A folder of somebody else may hold what is no file: nobody waits for a pipe, reads a device, or writes where a link leads.
+// A folder of somebody else may hold what is not a file: nobody waits for a pipe, reads a device, or writes where a link leads.
 func TestFoldersWithWhatIsNoFile(t *testing.T) {
 	for what, make := range map[string]func(path string) error{
 		"a pipe":            func(path string) error { return syscall.Mkfifo(path, 0o600) },
@@ -184,7 +184,7 @@ func TestFoldersWithWhatIsNoFile(t *testing.T) {
 			require.NoError(t, make(path), what)
 			assert.False(t, fleet.Finished(one, made), what)
 			if _, err := fleet.Sum(dir, "", nil); name == fleet.DoneFile {
-				assert.ErrorContains(t, err, "no regular file", what)
+				assert.ErrorContains(t, err, "is not a regular file", what)
 			}
 		}
 	}

@@ -33,7 +33,7 @@ var verdicts = []reports.Verdict{
 func (s *Summary) OpenMetrics(w io.Writer) error {
 	var b strings.Builder
 	gauge := func(name, help string) { fmt.Fprintf(&b, "# TYPE %s gauge\n# HELP %s %s\n", name, name, help) }
-	gauge("mcpauth_fleet_targets", "Targets by what became of them.")
+	gauge("mcpauth_fleet_targets", "Targets by state.")
 	for _, state := range states {
 		fmt.Fprintf(&b, "mcpauth_fleet_targets{state=%q} %d\n", string(state), s.States[state])
 	}

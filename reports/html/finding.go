@@ -63,7 +63,7 @@ const mostVariants = 4
 type painter struct {
 	run     *reports.Run
 	anchors map[string]bool
-	left    int // bytes of exchanges that the page still bears
+	left    int // bytes of exchanges that still fit on the page
 }
 
 // item makes the item of a group.

@@ -101,7 +101,7 @@ type picture struct {
 // mostPictures bounds all pictures of the page together, in bytes.
 const mostPictures = 600 << 10
 
-// pictures are those of the login that the page bears. Their bytes are encoded here, and their type is one of two, so that
+// pictures are those of the login that fit on the page. Their bytes are encoded here, and their type is one of two, so that
 // nothing foreign is in the address.
 func pictures(run *reports.Run) []picture {
 	var out []picture
@@ -122,7 +122,7 @@ func Write(w io.Writer, redacted reports.Redacted) error { return WriteTrend(w, 
 func WriteTrend(w io.Writer, redacted reports.Redacted, history []reports.Past) error {
 	v := see(redacted.Run(), history)
 	t, err := template.New("page").Funcs(template.FuncMap{"safe": reports.Printable, "join": strings.Join, "short": short,
-		"count": reports.Count}).Parse(page)
+		"count": reports.Count, "wire": reports.WireWords}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("html: %w", err)
 	}

@@ -55,10 +55,10 @@ func Read(r io.Reader) (reports.Redacted, error) {
 	}
 	var version struct{ Version any }
 	if err := json.Unmarshal(text, &version); err != nil {
-		return reports.Redacted{}, fmt.Errorf("it is no report of this tool: %w", err)
+		return reports.Redacted{}, fmt.Errorf("it is not a report of this tool: %w", err)
 	}
 	if version.Version != float64(Version) {
-		return reports.Redacted{}, fmt.Errorf("it is no report that this tool reads: version %d of the format is, not %v", Version,
+		return reports.Redacted{}, fmt.Errorf("it is not a report that this tool reads: version %d of the format is, not %v", Version,
 			version.Version)
 	}
 	if p := valid(text); p != nil {
@@ -67,7 +67,7 @@ func Read(r io.Reader) (reports.Redacted, error) {
 	var d document
 	d.Run = &reports.Run{}
 	if err := json.Unmarshal(text, &d); err != nil {
-		return reports.Redacted{}, fmt.Errorf("it is no report of this tool: %w", err)
+		return reports.Redacted{}, fmt.Errorf("it is not a report of this tool: %w", err)
 	}
 	if at, says := inconsistent(d.Run); says != "" {
 		return reports.Redacted{}, &Problem{lineOf(text, at), strings.Join(at, "/"), says}
@@ -221,7 +221,7 @@ func unlikeCatalogue(r *reports.Result) (member, says string) {
 	return "", ""
 }
 
-// strict says where a text is no JSON that all readers read alike: it is bounded in depth, valid UTF-8, and has no member twice.
+// strict says where a text is not JSON that all readers read alike: it is bounded in depth, valid UTF-8, and has no member twice.
 func strict(text []byte) *Problem {
 	if !utf8.Valid(text) {
 		return &Problem{Line: 1, Says: "it is not valid UTF-8"}
@@ -231,7 +231,7 @@ func strict(text []byte) *Problem {
 	err := w.value(nil)
 	if err == nil {
 		if _, more := w.dec.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("there is more behind the end of the report")
+			err = errors.New("there is text after the end of the report")
 		}
 	}
 	var p *Problem

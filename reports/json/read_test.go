@@ -80,16 +80,16 @@ func TestReadsOnlyWhatItWrites(t *testing.T) {
 		"the order of exchanges": {`"number": 2`, `"number": 1`, "exchanges/1/number: exchanges are in the order of their numbers"},
 		"a shard of none": {`"pending": 0`, `"pending": 0, "shard": {"index": 1, "count": 2000000000}`, // of which each would be missed
 			"shard/count: maximum: got "},
-		"a shard beyond all":       {`"pending": 0`, `"pending": 0, "shard": {"index": 3, "count": 2}`, "shard/index: there are 2 shards"},
-		"an unknown member":        {`"pending": 0`, `"pending": 0, "x": 1`, "additional properties 'x' not allowed"},
-		"a member in other case":   {`"pending": 0`, `"pending": 0, "Results": []`, "additional properties 'Results' not allowed"},
-		"a member twice":           {`"pending": 0`, `"pending": 0, "results": []`, `the member "results" appears twice`},
-		"another version":          {`"version": 1`, `"version": 2`, "version 1 of the format is, not 2"},
-		"more behind the end":      {"\n}\n", "\n}\n{}", "there is more behind the end"},
-		"an early end":             {"\n}\n", "\n", "it ends too early"},
-		"no JSON":                  {`"pending": 0`, `"pending": 0x`, "invalid character 'x'"},
-		"deep nesting":             {`"pending": 0`, `"pending": ` + strings.Repeat("[", 100_000), "nested deeper than 24"},
-		"something that is no UTF": {`"reason": "no`, "\"reason\": \"\xff", "not valid UTF-8"},
+		"a shard beyond all":        {`"pending": 0`, `"pending": 0, "shard": {"index": 3, "count": 2}`, "shard/index: there are 2 shards"},
+		"an unknown member":         {`"pending": 0`, `"pending": 0, "x": 1`, "additional properties 'x' not allowed"},
+		"a member in other case":    {`"pending": 0`, `"pending": 0, "Results": []`, "additional properties 'Results' not allowed"},
+		"a member twice":            {`"pending": 0`, `"pending": 0, "results": []`, `the member "results" appears twice`},
+		"another version":           {`"version": 1`, `"version": 2`, "version 1 of the format is, not 2"},
+		"more behind the end":       {"\n}\n", "\n}\n{}", "there is text after the end"},
+		"an early end":              {"\n}\n", "\n", "it ends too early"},
+		"no JSON":                   {`"pending": 0`, `"pending": 0x`, "invalid character 'x'"},
+		"deep nesting":              {`"pending": 0`, `"pending": ` + strings.Repeat("[", 100_000), "nested deeper than 24"},
+		"something that is not UTF": {`"reason": "no`, "\"reason\": \"\xff", "not valid UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, right, c.old)
@@ -97,7 +97,7 @@ func TestReadsOnlyWhatItWrites(t *testing.T) {
 			_, err := reportjson.Read(strings.NewReader(bad))
 			require.Error(t, err)
 			assert.Contains(t, err.Error(), c.want)
-			if name != "another version" && name != "something that is no UTF" {
+			if name != "another version" && name != "something that is not UTF" {
 				assert.Regexp(t, `^line \d+`, err.Error())
 			}
 		})

@@ -33,7 +33,8 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	}
 	counts := run.Requirements()
 	writeCounts(&b, counts)
-	fmt.Fprintf(&b, "Tier %s, %d requests.%s\n\n", Text(run.Target.Tier), run.Requests, run.Unchecked(" %d requirements have no check yet."))
+	fmt.Fprintf(&b, "%s, with %s.%s\n\n", Text(run.Target.Depth()), reports.Count(int(run.Requests), "request"),
+		run.Unchecked(" %d requirements have no check yet."))
 	left := mostFindings
 	for _, v := range []reports.Verdict{reports.Errored, reports.Fail, reports.Inconclusive, reports.Warn, reports.Review} {
 		if counts[v] > 0 {

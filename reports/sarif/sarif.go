@@ -114,7 +114,7 @@ type suppression struct {
 }
 
 // Write writes a result for each FAIL (error), each WARN (warning), and each verdict that the baseline accepts
-// (suppressed). What could not be decided is a notification of the run: it is no finding.
+// (suppressed). What could not be decided is a notification of the run: it is not a finding.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	source := redacted.Run()
 	r := run{Tool: tool{driver{Name: source.Tool.Name, Version: source.Tool.Version, InformationURI: "https://github.com/mcpauth/conformance",
@@ -190,7 +190,7 @@ func resultOf(source *reports.Run, r *reports.Result, level string, index int) r
 	}
 	where := ""
 	if r.Wire != "" {
-		where = map[string]string{"stateful": " (with sessions)", "stateless": " (without sessions)"}[r.Wire]
+		where = " (" + reports.WireWords(r.Wire) + ")"
 	}
 	out := result{RuleID: r.ID, RuleIndex: index, Level: level, Message: message{text(r.Title + where + ": " + said)},
 		Locations: []location{at}}

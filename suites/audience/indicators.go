@@ -208,7 +208,7 @@ func comparesResources(t *T) {
 	own := t.Session.Resource
 	u, err := url.Parse(own)
 	if err != nil || u.Host == "" {
-		t.Inconclusive("the resource %q is no URL", own)
+		t.Inconclusive("the resource %q is not a URL", own)
 	}
 	if _, other := t.AS.TokensFor(Attacker); other != nil {
 		if aud, seen := t.AS.Audience(other); !seen || slices.Contains(aud, own) {

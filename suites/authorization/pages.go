@@ -211,7 +211,7 @@ func escapesNames(t *T) {
 func expectEscaped(t *T, edits []Edit) {
 	g := t.Pages.Asked(append(edits, Leaving())...)
 	if len(g.Pages) == 0 {
-		t.NotApplicable("the answer is no HTML page: %s", g.Describe())
+		t.NotApplicable("the answer is not an HTML page: %s", g.Describe())
 	}
 	for i, p := range g.Pages {
 		t.Expect(p).SeenIn(g.PageExchanges[i]).To(escapePayload)
@@ -405,7 +405,7 @@ func bindsTransactionsToBrowsers(t *T) {
 	}, Cases[func() *login.Jar]{
 		{"the browser of another user who signed in", func() *login.Jar {
 			if t.Session.UserCount() < 2 {
-				t.NotTested("it takes a second user (--second-username): a server may bind the form to the user in place of the browser")
+				t.NotTested("it needs a second user (--second-username): a server may bind the form to the user instead of the browser")
 			}
 			return t.AS.Authorize(By(1), SignedOut(), Leaving()).Jar
 		}},

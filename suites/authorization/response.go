@@ -248,7 +248,7 @@ func tellsOfADenial(t *T) {
 	case g.Code() != "" && !g.Consented:
 		t.Pages.NoConsent(g, "this request is not asked about")
 	case g.Stage == login.AtConsent:
-		t.NotApplicable("the consent page has no way to deny")
+		t.NotApplicable("the consent page offers no way to deny")
 	}
 	if t.Expect(g, "a denial").To(bringNoCode) {
 		if g.Stage == login.Answered {

@@ -51,7 +51,7 @@ func guardsEveryMessage(t *T) {
 	}
 }
 
-// withoutToken are the calls, and messages that are no single request, where these are not public by their methods, which are not known.
+// withoutToken are the calls, and messages that are not a single request, where these are not public by their methods, which are not known.
 func withoutToken(t *T, calls []mcp.Call) (variants []Variant) {
 	for _, c := range calls {
 		v := Call(c, "%s without a token", asked(c))
@@ -236,7 +236,7 @@ var ofNothing = Cases[map[string]any]{
 	{"tasks/cancel", map[string]any{"taskId": "mcpauth-no-such-task"}},
 }
 
-// otherMessages are those that are no single request: an answer of the client, and batches (2025-03-26).
+// otherMessages are those that are not a single request: an answer of the client, and batches (2025-03-26).
 func otherMessages(t *T) []Variant {
 	call := t.MCP.CallOfAnybody().Method("tools/list", nil)
 	tool := call.Method("tools/call", map[string]any{"name": noSuchTool})
@@ -412,7 +412,7 @@ var giveNothingAway = expect.Family("giveNothingAway", func() expect.Matcher {
 
 // givenAway is what an answer of a side route holds that is not for everybody.
 func givenAway(ex *reports.Exchange) string {
-	if expect.Status(ex) != 200 || expect.MediaType(ex) == "text/html" { // a page for every path is no data
+	if expect.Status(ex) != 200 || expect.MediaType(ex) == "text/html" { // a page for every path is not data
 		return ""
 	}
 	body := expect.Body(ex)

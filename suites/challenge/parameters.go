@@ -90,7 +90,7 @@ func haveScopeTokens() expect.Matcher {
 	})
 }
 
-// joinNoScopes expects published scopes not to be joined by commas. A comma alone is no defect: the grammar allows it in a name.
+// joinNoScopes expects published scopes not to be joined by commas. A comma alone is not a defect: the grammar allows it in a name.
 var joinNoScopes = expect.Family("joinNoScopes", func(published []string) expect.Matcher {
 	return onScope("scopes separated by spaces, not by commas", func(scope string) bool {
 		parts := strings.FieldsFunc(scope, func(r rune) bool { return strings.ContainsRune(`, []"'`, r) })

@@ -159,7 +159,7 @@ func short(token string) string {
 	return token
 }
 
-// unreadableBodies are requests without a token whose bodies are no JSON-RPC message.
+// unreadableBodies are requests without a token whose bodies are not a JSON-RPC message.
 func unreadableBodies(t *T) []Variant {
 	var out []Variant
 	for _, b := range []struct{ about, mediaType, body string }{

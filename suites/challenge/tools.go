@@ -105,7 +105,7 @@ func ofTool(ex *reports.Exchange) bool {
 	return content || structured
 }
 
-// noneOrBad are no credential, and those that no server may accept.
+// noneOrBad are a request without a credential, and those that no server may accept.
 func noneOrBad(t *T) Cases[[]reports.Field] {
 	credentials := Cases[[]reports.Field]{{"no token", nil}}
 	for _, bad := range t.Mint.BadTokens() {

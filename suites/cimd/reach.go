@@ -127,7 +127,7 @@ func listenEverywhere(t *T) *documents.Everywhere {
 // rebound is how many names are tried.
 const rebound = 5
 
-// rebindings are what became of names that mean the address of the documents first, and a private one then.
+// rebindings are the names whose address was first that of the documents, and then a private one, with what connected to it.
 type rebindings struct{ asked, fetched, caught int }
 
 // "DNS Resolution Considerations: ... pin DNS resolution results between check and use" (MCP security best practices)
@@ -159,7 +159,7 @@ func connectsToTheAddressItChecked(t *T) {
 func notRebound(s rebindings) string {
 	switch {
 	case s.asked == 0:
-		return "the authorization server asked for none of the names: it does not ask our name server, or fetches from known hosts only"
+		return "the authorization server asked for none of the names: it does not ask mcpauth's name server, or fetches from known hosts only"
 	case s.fetched == 0:
 		return "the authorization server asked for the names, and fetched from neither address: it may not reach them, or check each answer"
 	}

@@ -67,7 +67,7 @@ func otherKeys(t *T, c Credential, call mcp.Call) Cases[wire.Request] {
 	return rows
 }
 
-// refuseKey expects a refusal that is no crash.
+// refuseKey expects a refusal that is not a crash.
 var refuseKey = expect.Family("refuseKey", func(t *T) expect.Matcher {
 	return expect.That("a refusal with HTTP 401", func(ex *reports.Exchange) string {
 		if t.MCP.RefusedInside(ex) || !t.MCP.Served(ex) && !expect.Crashed(ex) && expect.Status(ex) >= 300 {

@@ -124,7 +124,7 @@ func union(t *T) {
 		}
 	}
 	t.Note("whether the rights of two credentials are added was not tried: " +
-		"it takes a key and a token that may each call a tool that the other may not")
+		"it needs a key and a token that may each call a tool that the other may not")
 }
 
 // exclusive is a tool that one credential may call, and another may not; nil if there is none.

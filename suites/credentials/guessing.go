@@ -17,7 +17,7 @@ func guessing(secret string, others []string) float64 {
 	own := vendor.ReplaceAllString(secret, "")
 	for _, other := range others {
 		if n := common(own, vendor.ReplaceAllString(other, "")); n >= 4 && n*2 >= len(own) {
-			own = own[n:] // what its neighbours share is no secret
+			own = own[n:] // what its neighbours share is not secret
 		}
 	}
 	own = sequences(own)

@@ -62,7 +62,7 @@ func comparesWholeTokens(t *T) {
 	})
 }
 
-// resembling are near misses of a credential that fit into a header field. White space around a value is no part of it (RFC 9110
+// resembling are near misses of a credential that fit into a header field. White space around a value is not part of it (RFC 9110
 // section 5.5), and NUL is sent apart, byte by byte.
 func resembling(t *T, c Credential) (out Cases[string]) {
 	for _, m := range nearmiss.Of(c.Value, nearmiss.Except(nearmiss.Space, nearmiss.Null)...) {
@@ -202,7 +202,7 @@ func (x cell) refuse(t *T, ran bool) {
 	hidden := ran && t.MCP.Unknown(ex, x.tool, x.by.Field())
 	if s := expect.Status(ex); (!ran || x.tool.DeniedOnly) && !hidden && !expect.Ran(ex) && !expect.RefusedInside(ex) &&
 		(s < 300 || s == 404) && expect.NoAnswer(ex) == "" {
-		t.Inconclusive("an error that is no HTTP 403, from a tool that no credential was seen to run; give arguments that work: %s",
+		t.Inconclusive("an error that is not an HTTP 403, from a tool that no credential was seen to run; give arguments that work: %s",
 			expect.Describe(ex))
 	}
 	if t.Expect(ex).To(expect.NotRun()) && !hidden {

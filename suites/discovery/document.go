@@ -117,7 +117,7 @@ var beIssuer = expect.Family("beIssuer", func() expect.Matcher {
 	})
 })
 
-// issuerProblem says why a string is no issuer identifier, or nothing.
+// issuerProblem says why a string is not an issuer identifier, or nothing.
 func issuerProblem(s string) string {
 	u, err := document.ParseURL(s)
 	switch {

@@ -43,7 +43,7 @@ func publishesPublicURLs(t *T) {
 	}
 }
 
-// bePublic expects a URL that every client can reach over TLS; what is no URL at all is judged elsewhere.
+// bePublic expects a URL that every client can reach over TLS; what is not a URL at all is judged elsewhere.
 func bePublic() expect.Matcher {
 	return be("a public https URL", func(s string) bool {
 		u, err := document.ParseURL(s)

@@ -60,7 +60,7 @@ var (
 )
 
 var haveNoSecretField = expect.That("no credential in a form", func(f form) string {
-	named := true // every field has a name of its own, which is no secret's
+	named := true // every field has a name of its own, which is not a secret's
 	for _, name := range f.free() {
 		if said := credential.FindString(f.describe(name)); said != "" {
 			return "the form asks for " + strings.ToLower(said)

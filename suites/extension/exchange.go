@@ -45,7 +45,7 @@ func validatesSubjectTokens(t *T) {
 	revokedSubject(t, c)
 }
 
-// wrongSubjects are what is no valid access token of the authorization server.
+// wrongSubjects are what is not a valid access token of the authorization server.
 func wrongSubjects(t *T, subject *oauth.Tokens) Cases[Edit] {
 	foreign := t.Mint.RSAKey("mcpauth").JWT(nil, t.Mint.Genuine().Claims)
 	rows := NearMisses("subject_token").And("garbage", With("subject_token", "mcpauth-not-a-token")).

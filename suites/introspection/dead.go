@@ -19,7 +19,7 @@ func unknownTokens() Cases[string] {
 	}
 }
 
-// changedTokens are near misses of an access token. The bits that base64url leaves unused in the last character are no part of it.
+// changedTokens are near misses of an access token. The bits that base64url leaves unused in the last character are not part of it.
 func changedTokens(t *T, tokens *oauth.Tokens) (out Cases[string]) {
 	for _, m := range nearmiss.Of(tokens.Access, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase) {
 		if !sameBytes(m.Value, tokens.Access) {
@@ -36,7 +36,7 @@ func sameBytes(a, b string) bool {
 	return errX == nil && errY == nil && a[:i+1] == b[:j+1] && string(x) == string(y)
 }
 
-// deadTokens were issued to a client, and are no access tokens in force.
+// deadTokens were issued to a client, and are not access tokens in force.
 func deadTokens(t *T, c *oauth.Client) Cases[string] {
 	owner := As(c)
 	var out Cases[string]

@@ -60,7 +60,7 @@ func refusesBadCredentials(t *T) {
 	Refuses(t, good, rows, expect.RefusePreferably(401, 400, 403))
 }
 
-// A client that registered itself is no resource server.
+// A client that registered itself is not a resource server.
 func tellsStrangersNothing(t *T) {
 	tokens := t.AS.MustGetTokens()
 	stranger, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.AS.SecretMethod()})

@@ -72,7 +72,7 @@ func eachKeySet(t *T, judge func(t *T, set keySet)) {
 	}
 	Each(t, sets, func(t *T, set keySet) {
 		if set.Exchange == nil {
-			t.Inconclusive("jwks_uri is no URL that could be asked (AS-META-ENDPOINTS-HTTPS): %v", set.Err)
+			t.Inconclusive("jwks_uri is not a URL that could be asked (AS-META-ENDPOINTS-HTTPS): %v", set.Err)
 		}
 		if t.Cite(set.Exchange); set.Exchange.Response == nil {
 			t.Inconclusive("it cannot be reached from here: %s", set.Exchange.Error)

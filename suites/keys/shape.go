@@ -139,7 +139,7 @@ func badNumber(k jwk, name string) string {
 	case k.String(name) == "":
 		return name + " is missing"
 	case err != nil:
-		return name + " is no base64url without padding"
+		return name + " is not base64url without padding"
 	case b[0] == 0:
 		return name + " begins with a zero octet (RFC 7518 section 2)"
 	}
@@ -154,7 +154,7 @@ func badCoordinate(k jwk, name string) string {
 	case k.String(name) == "":
 		return name + " is missing"
 	case err != nil:
-		return name + " is no base64url without padding"
+		return name + " is not base64url without padding"
 	case known && len(b) != size:
 		return fmt.Sprintf("%s has %d octets, and %s has %d", name, len(b), crv, size)
 	}
@@ -195,7 +195,7 @@ func matchItsCertificate() expect.Matcher {
 		}
 		der, err := base64.StdEncoding.DecodeString(chain[0])
 		if err != nil {
-			return "x5c is no base64"
+			return "x5c is not base64"
 		}
 		certificate, err := x509.ParseCertificate(der)
 		if err != nil {

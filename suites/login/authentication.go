@@ -77,7 +77,7 @@ func otherCase(s string) string {
 	}, s)
 }
 
-// answersAlike compares the answers to a wrong password and to an unknown name. What differs between two unknown names is no sign.
+// answersAlike compares the answers to a wrong password and to an unknown name. What differs between two unknown names is not a sign.
 func answersAlike(t *T, known string) {
 	answer := func(name string) (string, *entry) {
 		e := enter(t, login.User{Name: name, Password: "mcpauth-wrong-" + Random(9)})
@@ -147,7 +147,7 @@ var beUnknown = expect.Refusing("error invalid_client, as for a client that nobo
 
 func letsNoDemoUserIn(t *T, demo login.User) {
 	if len(t.Session.Users) > 0 && t.Session.Users[0].Name == demo.Name {
-		t.NotApplicable("these are the credentials that this run was given")
+		t.NotApplicable("these are the credentials that you gave for this run")
 	}
 	loginPage(t) // there is one, and it is the server's own
 	e := enter(t, demo)

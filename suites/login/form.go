@@ -78,9 +78,9 @@ func loginPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form) {
 	f := p.Login()
 	switch {
 	case f == nil || f.Password() == nil:
-		t.NotApplicable("no password is asked for, or only after a name, which takes a user (--username)")
+		t.NotApplicable("no password is asked for, or only after a name, which needs a user (--username)")
 	case f.Password().Name == "" || f.Scripted:
-		t.NotTested("the login page is made of scripts: what it sends is no form")
+		t.NotTested("the login page is made of scripts: what it sends is not a form")
 	}
 	return g, p, f
 }

@@ -123,7 +123,7 @@ func hasRequiredMembers(t *T) {
 func hasMembersOfOpenID(t *T) {
 	everyDocument(t, func(t *T, d *survey.Document) {
 		if !strings.HasPrefix(d.Place, "oidc") {
-			t.NotApplicable("it is no OpenID document")
+			t.NotApplicable("it is not an OpenID document")
 		}
 		seen := t.Expect(d).SeenIn(d.Exchange)
 		for _, name := range []string{"jwks_uri", "subject_types_supported", "id_token_signing_alg_values_supported"} {

@@ -28,7 +28,7 @@ func obtaining() {
 	Should("AS-META-VERSION-HEADER", toleratesVersionField)
 }
 
-// servers are the authorization servers that could be asked; one whose identifier is no URL is RS-DISC-AS-ENTRIES's.
+// servers are the authorization servers that could be asked; one whose identifier is not a URL is RS-DISC-AS-ENTRIES's.
 func servers(t *T) Cases[*survey.Server] {
 	var out Cases[*survey.Server]
 	for i := range t.Survey.Servers {

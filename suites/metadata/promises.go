@@ -152,7 +152,7 @@ func knowsTheScopesOfTheResource(t *T) {
 	case !published:
 		t.NotApplicable("the authorization server publishes no scopes, which is allowed")
 	case len(wanted) > 0 && (t.Session == nil || !t.Session.Ready):
-		t.NotTested("%s is not in scopes_supported, which may be incomplete: whether it is granted takes a login (--username)",
+		t.NotTested("%s is not in scopes_supported, which may be incomplete: whether it is granted shows only after a login (--username)",
 			strings.Join(wanted, " "))
 	}
 	if left := len(wanted) - mostScopes; left > 0 {

@@ -162,7 +162,7 @@ func refusesForeignTokens(t *T) {
 		rows = rows.And(c.Name, withCredential(c.Field()))
 	}
 	if len(rows) == 0 {
-		t.NotTested("the upstream has issued no token yet: it takes a login there")
+		t.NotTested("the upstream has issued no token yet: it needs a login there")
 	}
 	Refuses(t, t.MCP.TokenCall(), rows, expect.Refuse(401))
 }

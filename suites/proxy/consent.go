@@ -260,7 +260,7 @@ func hardensApprovals(t *T) {
 	first := signedIn(t, As(c))
 	at, err := url.Parse(t.AS.Server().Authorization)
 	if err != nil {
-		t.Inconclusive("the authorization endpoint is no URL")
+		t.Inconclusive("the authorization endpoint is not a URL")
 	}
 	record := recordOfApproval(t, c, first.Jar, at)
 	if !t.Expect(record).SeenIn(first.Exchange).To(beRecorded) {

@@ -79,7 +79,7 @@ func handOver(t *T, token string) *login.Outcome {
 	}
 	u, err := url.Parse(t.IDTokenCallback)
 	if err != nil {
-		t.Inconclusive("login.id_token_callback is no URL: %v", err)
+		t.Inconclusive("login.id_token_callback is not a URL: %v", err)
 	}
 	var body oauth.Form
 	body.Set(t.IDTokenParameter, token)

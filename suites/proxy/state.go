@@ -65,7 +65,7 @@ func validatesState(t *T) {
 		leg := t.Upstream.MustReach()
 		u, err := url.Parse(t.Upstream.SignIn(leg, login.NewJar()))
 		if err != nil {
-			t.Inconclusive("the callback is no URL")
+			t.Inconclusive("the callback is not a URL")
 		}
 		q := u.Query()
 		bend(q)

@@ -33,7 +33,7 @@ func enforced() {
 	Practice("RS-RATE-CONCURRENCY", countsConcurrentRequests)
 }
 
-// eachBurst judges what came of spending the limit of each credential.
+// eachBurst judges the result of using up the limit of each credential.
 func eachBurst(t *T, judge func(t *T, b *burst)) {
 	rows := Cases[*burst]{}
 	for _, b := range bursts(t) {
@@ -61,7 +61,7 @@ func enforcesDeclaredLimits(t *T) {
 
 // endBy expects a refusal after so many served requests at the latest.
 var endBy = expect.Family("endBy", func(n int) expect.Matcher {
-	return expect.That("a refusal when the declared limit is spent", func(b *burst) string {
+	return expect.That("a refusal after the declared number of requests", func(b *burst) string {
 		switch {
 		case !b.ended:
 			return fmt.Sprintf("%d were served, where %d in %v are declared", b.served, b.of.Limit, b.of.Window)
@@ -157,7 +157,7 @@ func decided(t *T, b *burst) {
 	t.Cite(b.last)
 	switch {
 	case b.crashed:
-		t.Inconclusive("call %d is answered with %s, which is no refusal (RS-RATE-429)", b.served+1, expect.Describe(b.last))
+		t.Inconclusive("call %d is answered with %s, which is not a refusal (RS-RATE-429)", b.served+1, expect.Describe(b.last))
 	case b.took > b.of.Window && (!b.ended || b.served > b.of.Limit):
 		t.Inconclusive("%d calls took %v, more than the window of %v: declare a limit that can be reached from here", b.sent,
 			b.took.Round(time.Millisecond), b.of.Window)
@@ -270,12 +270,12 @@ var forwarded = []string{"X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connec
 // most is how many requests may be served of a limit before it counts as not enforced.
 func most(limit int) int { return int(math.Ceil(float64(limit)*1.2)) + 2 }
 
-// burst is what came of spending a credential's limit.
+// burst is the result of using up the limit of a credential.
 type burst struct {
 	of           Credential
 	sent, served int
 	ended        bool              // a refusal came, or a crash
-	crashed      bool              // it was no refusal but a crash
+	crashed      bool              // it was not a refusal but a crash
 	first        *reports.Exchange // the first call that was served, or the first one: those that are sent at once have no order
 	last         *reports.Exchange // the first refusal, or the last answer
 	together     bool              // all requests were sent at once
@@ -436,7 +436,7 @@ func (s *scenario) disguise(t *T, c Credential, call mcp.Call) {
 const tries = 4
 
 // try sends a disguised call. Being served counts where a plain call right after is still refused: else the window has
-// ended, and the limit is spent again.
+// ended, and the limit of requests again.
 func (s *scenario) try(t *T, c Credential, plain mcp.Call, about string, disguised mcp.Call) {
 	for range tries {
 		ex := t.IgnoringLimits(disguised.Request())

@@ -83,7 +83,7 @@ func keepsUserAndClient(t *T) {
 	tokens := t.AS.MustGetRefreshToken()
 	before := bearer(t, tokens)
 	if before == "" {
-		t.Inconclusive("whom a token stands for cannot be seen: it is no JWT, and neither userinfo nor introspection " +
+		t.Inconclusive("whom a token stands for cannot be seen: it is not a JWT, and neither userinfo nor introspection " +
 			"(client.clients, introspects: true) nor a tool (tools, tells: caller) tells")
 	}
 	if t.Session.UserCount() > 1 {

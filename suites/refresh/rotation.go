@@ -146,7 +146,7 @@ func keepsOneLineage(t *T) {
 	t.Expect(alive, "5 refreshes at once").To(oneLineage)
 }
 
-// raceRefreshes refreshes five times at once, and returns what came of it by the new refresh tokens.
+// raceRefreshes refreshes five times at once, and returns the outcome by the new refresh tokens.
 func raceRefreshes(t *T, tokens *oauth.Tokens) map[string]*oauth.Tokens {
 	var same []Variant
 	for i := range 5 {

@@ -33,7 +33,7 @@ func narrowsScope(t *T) {
 	wide := t.AS.MustRefresh(narrow)
 	held, seen := t.AS.Holds(wide, nil, pool[1])
 	if !seen {
-		t.Inconclusive("what the next refreshed token may do is said nowhere: not by it, by introspection, by its response, " +
+		t.Inconclusive("nothing says what the next refreshed token may do: neither the token, nor introspection, nor its response, " +
 			"or by a declared tool")
 	}
 	t.Expect(wide, "a refresh without scope after that").To(holdScope(pool[1], held))
@@ -61,7 +61,7 @@ func neverWidensScope(t *T) {
 		}
 		held, seen := t.AS.Holds(next, nil, w.added)
 		if !seen {
-			t.Inconclusive("a token is issued, and what it may do is said nowhere: not by it, by introspection, or by its response")
+			t.Inconclusive("a token is issued, and nothing says what it may do: neither the token, nor introspection, nor its response")
 		}
 		t.Expect(next).To(lackScope(w.added, held || slices.Contains(next.Scope, w.added)))
 	})

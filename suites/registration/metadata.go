@@ -72,7 +72,7 @@ var noRegistrations = Cases[body]{
 	{"nothing", body{"", ofJSON}},
 }
 
-// survivesMalformedBodies sends what is no registration, what is odd, and then an ordinary registration.
+// survivesMalformedBodies sends what is not a registration, what is odd, and then an ordinary registration.
 func survivesMalformedBodies(t *T) {
 	Each(t, noRegistrations, func(t *T, b body) { t.Expect(sendBody(t, b)).To(refuseBody) })
 	m := t.AS.ClientMetadata()
@@ -116,8 +116,8 @@ var refuseBody = expect.That("a refusal with HTTP 4xx", func(ex *reports.Exchang
 	return ""
 })
 
-// survive expects an answer that is no server error, or a connection that the server closes on purpose.
-var survive = expect.That("an answer that is no server error", func(ex *reports.Exchange) string {
+// survive expects an answer that is not a server error, or a connection that the server closes on purpose.
+var survive = expect.That("an answer that is not a server error", func(ex *reports.Exchange) string {
 	if s := expect.Status(ex); s >= 500 || s == 0 && !expect.HungUp(ex) {
 		return expect.Describe(ex)
 	}

@@ -145,7 +145,7 @@ var readAsList = expect.Family("readAsList", func(uri string) expect.Matcher {
 			return ""
 		}
 		return expect.Describe(ex)
-	}), "a refusal of what is no list (RFC 7591 section 2)", func(*reports.Exchange) bool { return false })
+	}), "a refusal of what is not a list (RFC 7591 section 2)", func(*reports.Exchange) bool { return false })
 })
 
 // needNone allows a server to register a client that uses no redirect (RFC 7591 section 2).
@@ -157,7 +157,7 @@ var needNone = expect.That("a client without a grant that redirects", func(ex *r
 	return ""
 })
 
-// wildcard is a redirect URI that is no pattern, with another that it would match if it were.
+// wildcard is a redirect URI that is not a pattern, with another that it would match if it were.
 type wildcard struct{ pattern, matched string }
 
 // treatsPatternsAsText expects each pattern to be refused, or to match nothing but itself.

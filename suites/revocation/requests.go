@@ -10,7 +10,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// RFC 7009 section 2.2: an invalid token is no error, since the client's purpose is achieved.
+// RFC 7009 section 2.2: an invalid token is not an error, since the client's purpose is achieved.
 func confirmsUnknownTokens(t *T) {
 	c := revoker(t)
 	rows := Cases[string]{

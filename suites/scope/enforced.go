@@ -163,7 +163,7 @@ var askForLessThan = expect.Family("askForLessThan", func(all []string) expect.M
 	})
 })
 
-// What a tool refuses beyond its declaration is no bypass: the declaration does not match.
+// What a tool refuses beyond its declaration is not a bypass: the declaration does not match.
 func guardsEveryTool(t *T) {
 	eachDenial(t, func(t *T, d *denial) {
 		if t.Expect(d).To(expect.NotRun()) {
@@ -211,7 +211,7 @@ var refuseList = expect.Refusing("a refusal: by declaration, every request needs
 	return ""
 })
 
-// stays sends a call that was refused in other forms, which servers handle elsewhere. A form that is not understood is no finding.
+// stays sends a call that was refused in other forms, which servers handle elsewhere. A form that is not understood is not a finding.
 func (d *denial) stays(t *T) {
 	session, refused := t.MCP.SessionOf(d.token)
 	if refused != nil {

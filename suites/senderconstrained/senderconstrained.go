@@ -214,7 +214,7 @@ func wrongFields(t *T, b *Bound) Cases[presentation] {
 		{"an unsigned proof", under(t, "DPoP", unsigned)},
 		{"a proof with the signature of another one", under(t, "DPoP", swapped)},
 		{"a proof in JSON", under(t, "DPoP", nested)},
-		{"a proof that is no JWT", under(t, "DPoP", "mcpauth")},
+		{"a proof that is not a JWT", under(t, "DPoP", "mcpauth")},
 	}
 }
 

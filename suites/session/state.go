@@ -86,7 +86,7 @@ func otherUses(asked *question) Cases[stateEdit] {
 		}},
 		{"a state that is 15 minutes old", func(t *T, u *use) {
 			if t.Clock == nil && t.MaxWait < old || !t.Mint.Trusted() {
-				t.NotApplicable("it takes a clock that can be moved, and an issuer run by mcpauth")
+				t.NotApplicable("it needs a clock that can be moved, and an issuer run by mcpauth")
 			}
 			t.Elapse(old)
 			u.token = t.MCP.FirstToken()
@@ -236,7 +236,7 @@ func tampered() Cases[forgery] {
 	}
 }
 
-// lengthened has bytes more for whoever decodes base64 or hexadecimal digits; a single character more is no byte, and may be dropped.
+// lengthened has bytes more for whoever decodes base64 or hexadecimal digits; a single character more is not a byte, and may be dropped.
 func lengthened(s string) string {
 	end := len(strings.TrimRight(s, "="))
 	return s[:end] + "AAAA" + s[end:]

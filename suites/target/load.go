@@ -26,8 +26,8 @@ type File struct {
 }
 
 // Load reads a target file, the secrets that it names, and its login recipe. The error joins a Problem for each mistake,
-// with file, line and column. Secrets under the keys in replaced, such as login.users, need not be there, because the
-// caller has other values for these.
+// with file, line and column. Secrets under the keys in replaced, such as login.users, need not exist, because the
+// caller replaces these values.
 func Load(path string, replaced ...string) (Target, error) {
 	r := &strict.Reader{Path: path, Replaced: replaced}
 	var f File

@@ -16,7 +16,7 @@ type Recipe struct {
 	Pages []RecipePage `yaml:"pages"`
 }
 
-// RecipePage is one page: what is done on it in any case, or what approves and what denies.
+// RecipePage says what to do on one page: Steps, or Approve and Deny.
 type RecipePage struct {
 	// Match is a glob of the page's URL without its query; * is anything between two slashes, ** anything.
 	Match string `yaml:"match"`
@@ -32,19 +32,19 @@ type RecipePage struct {
 	Line int `yaml:"-"`
 }
 
-// Step is one thing that a person does. One of Fill, Click and Wait is a CSS selector.
+// Step is one action of a user. Exactly one of Fill, Click and Wait is set, to a CSS selector.
 type Step struct {
 	// Fill is a field to fill in.
 	Fill string `yaml:"fill"`
 	// Click is what is clicked.
 	Click string `yaml:"click"`
-	// Wait is what has to be there.
+	// Wait is what has to be on the page before the next step.
 	Wait string `yaml:"wait"`
 	// With is what is filled in: username, password, or one-time-code.
 	With string `yaml:"with"`
 	// Text is filled in, in place of With.
 	Text string `yaml:"text"`
-	// Optional skips the step where nothing matches its selector soon.
+	// Optional skips the step if nothing matches its selector within a few seconds.
 	Optional bool `yaml:"optional"`
 	// Line is where it is in the file.
 	Line int `yaml:"-"`

@@ -15,7 +15,7 @@ type Served struct {
 	EnterpriseIDP EnterpriseIDP `yaml:"enterprise"`
 	// UpstreamIDP is the authorization server at which the target, as a proxy, signs the users under login in: tier T3.
 	UpstreamIDP *UpstreamIDP `yaml:"upstream"`
-	// UpstreamAPI is where tools with upstream: true call the suite, in place of the API of somebody else: tier T3.
+	// UpstreamAPI is where tools with upstream: true call the suite instead of a third-party API: tier T3.
 	UpstreamAPI *Listener `yaml:"upstream_api"`
 	// IntrospectionAt is where the target asks about opaque tokens (RFC 7662), at http://LISTEN/introspect: tier T3.
 	IntrospectionAt *Listener `yaml:"introspection"`
@@ -79,7 +79,7 @@ type Listener struct {
 	Listen string `yaml:"listen" need:"yes"`
 }
 
-// Verify is an endpoint that tells whether tokens are good.
+// Verify is an endpoint of the suite at which the target validates tokens.
 type Verify struct {
 	// Listen is the address.
 	Listen string `yaml:"listen" need:"yes"`
@@ -89,7 +89,7 @@ type Verify struct {
 	Accepts string `yaml:"accepts" need:"yes"`
 }
 
-// RebindingZone is a DNS zone in which every name means a public address first and a private one then.
+// RebindingZone is a DNS zone in which each name resolves to a public address the first time, and to a private one afterwards.
 type RebindingZone struct {
 	// Listen is where DNS queries for the zone are answered, by UDP.
 	Listen string `yaml:"listen" need:"yes"`
@@ -103,11 +103,11 @@ type RebindingZone struct {
 	Port string `yaml:"port" need:"yes"`
 }
 
-// Controlled are servers under the tester's control, as Go values. A file names their addresses instead, under Served.
+// Controlled are servers that the tester runs, as Go values. A target file names their addresses instead: see Served.
 type Controlled struct {
 	// Issuer, if set, mints tokens that the target trusts: tier T3.
 	Issuer Issuer
-	// SecondIssuer, if set, is another issuer whose tokens the target trusts, with a key of its own: best of the same kid.
+	// SecondIssuer, if set, is another issuer whose tokens the target trusts. It has its own key, preferably with the same kid.
 	SecondIssuer Issuer
 	// Enterprise, if set, signs identity assertions that the authorization server accepts (enterprise-managed
 	// authorization): tier T3.
@@ -133,8 +133,8 @@ type Issuer interface {
 // KeyServer is an Issuer that publishes its keys, and lets the suite change what it publishes for a while.
 type KeyServer interface {
 	Issuer
-	// ServeKeys replaces what is answered to a request for the key set, made from the ordinary set, until it is called
-	// with nil. A status of 0 closes the connection.
+	// ServeKeys sets a function that makes the answer to each request for the key set from the ordinary set; nil restores the
+	// ordinary answer. A status of 0 closes the connection.
 	ServeKeys(func(ordinary map[string]any) (status int, mediaType, body string))
 	// KeyFetches is how often the key set was asked for, by the suite too.
 	KeyFetches() int
@@ -146,15 +146,15 @@ type Upstream interface {
 	Identifier() string
 	// Issued are the codes and tokens that it has issued so far, in order.
 	Issued() []string
-	// Answer replaces what its token endpoint answers, made from the ordinary response, until it is called with nil.
+	// Answer sets a function that makes the answer of the token endpoint from the ordinary one; nil restores the ordinary answer.
 	Answer(func(ordinary map[string]any) (status int, mediaType, body string))
 	// IDToken signs claims as an ID token.
 	IDToken(claims map[string]any) string
-	// EndGrants withdraws every grant that it has given since a time.
+	// EndGrants revokes every grant that was given since a time.
 	EndGrants(since time.Time)
 }
 
-// Clock is the target's, where the suite may move it: forth, and back again.
+// Clock moves the target's clock, forward and back again.
 type Clock interface {
 	Advance(d time.Duration) error
 }

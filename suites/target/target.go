@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Target is a target of tests.
+// Target is an MCP server to test, with everything that is declared about it.
 type Target struct {
 	Server       `yaml:"target" need:"yes"`
 	Login        `yaml:"login"`
@@ -21,7 +21,7 @@ type Target struct {
 	Lifetimes    `yaml:"lifetimes"`
 	// Tools that may be called, and what each needs.
 	Tools []Tool `yaml:"tools"`
-	// Objects are things of the first user that are reached otherwise than by tools.
+	// Objects belong to the first user, and are not reached by tools but by resources, prompts and completions.
 	Objects []Object `yaml:"objects"`
 	// Credentials are static tokens and API keys: those that come from no authorization server.
 	Credentials []Credential `yaml:"credentials"`
@@ -32,8 +32,8 @@ type Target struct {
 
 	// What a file cannot hold follows.
 
-	// Token is a valid access token, or static bearer token; with it, refusals are measured against a request that is served.
-	// Load sets it to the first static token that may be used so, where nobody signs in.
+	// Token is a valid access token or static bearer token. With it, a refusal counts only if the same request with the token is
+	// served. If no user signs in, Load sets it to the first static token that may be used for that.
 	Token      string `yaml:"-"`
 	Controlled `yaml:"-"`
 	// File and Line say where the target is written down, for reports that point there.
@@ -44,7 +44,7 @@ type Target struct {
 // EveryMethod, in Server.PublicMethods, stands for all methods.
 const EveryMethod = "*"
 
-// Server is the MCP server, and what it is meant to do.
+// Server is the MCP server, and what its owner declares about it.
 type Server struct {
 	// URL is the MCP endpoint.
 	URL string `yaml:"url" need:"yes"`
@@ -67,8 +67,8 @@ type Server struct {
 	// stands for all of them, so that the whole server is public.
 	PublicMethods []string `yaml:"public" all:"*" enum:"@methods"`
 	AddressBlock  `yaml:"address_block"`
-	// Without are features that the server does not have, such as [api_keys, elicitation]. What is tested of them does not apply, and
-	// reports and certificates say that it is declared.
+	// Without are features that the server does not have, such as [api_keys, elicitation]. Requirements about them do not apply, and
+	// reports and certificates say that this was declared.
 	Without []string `yaml:"without" enum:"@features"`
 }
 
@@ -97,7 +97,7 @@ type Login struct {
 	// first one that has the endpoints of the code flow if absent.
 	SignInAt string `yaml:"issuer"`
 	// TrustEndpoints are endpoints, or origins of endpoints, that the issuer's metadata name on another origin than the
-	// issuer's, and that are right all the same: secrets and tokens go there too.
+	// issuer's, and that may get secrets and tokens all the same.
 	TrustEndpoints []string `yaml:"trust_endpoints"`
 	// RecipeFile is a file, beside this one, that says what the browser does on pages that cannot be understood by
 	// themselves (mcpauth schema recipe).
@@ -106,12 +106,12 @@ type Login struct {
 	// Users can sign in at the target's authorization server. With the first one the suite obtains real tokens; the second
 	// lets checks across users run.
 	Users []User `yaml:"users"`
-	// GrantsPage is the URL at which users see what acts for them, and end it.
+	// GrantsPage is the URL of the page at which users see and revoke the access that they gave to clients.
 	GrantsPage  string `yaml:"grants_page"`
 	IDTokenPage `yaml:"id_token_callback"`
 }
 
-// IDTokenPage is where the login page's script sends an ID token that the browser got elsewhere.
+// IDTokenPage is where a script of the login page sends an ID token that the browser got from another provider.
 type IDTokenPage struct {
 	// IDTokenCallback is the URL.
 	IDTokenCallback string `yaml:"url" need:"yes"`
@@ -131,7 +131,7 @@ type User struct {
 	Sacrificial bool `yaml:"sacrificial"`
 }
 
-// Registration is how the suite becomes a client of the authorization server.
+// Registration says how the suite gets clients at the authorization server.
 type Registration struct {
 	// Register permits the suite to register clients (RFC 7591), which it deletes again where the server lets it; by
 	// default on loopback, and where users sign in.
@@ -140,7 +140,7 @@ type Registration struct {
 	Clients []Client `yaml:"clients"`
 }
 
-// Client is a client that the authorization server knows already.
+// Client is a client that is registered at the authorization server already.
 type Client struct {
 	// ID is its client_id.
 	ID string `yaml:"id" need:"yes"`
@@ -175,13 +175,13 @@ type ScopeRules struct {
 	Privileged []string `yaml:"privileged"`
 }
 
-// Lifetimes are how long what the authorization server issues is good for, so that a check waits no longer than it must.
+// Lifetimes are those of what the authorization server issues, so that checks wait no longer than necessary.
 type Lifetimes struct {
 	// Code is the lifetime of an authorization code, such as 60s; ten minutes if absent, the longest that OAuth 2.1 recommends.
 	Code time.Duration `yaml:"code"`
 	// Access is the lifetime of an access token, such as 10m; the expires_in of the token response if absent.
 	Access time.Duration `yaml:"access"`
-	// Refresh is how long a refresh token may go unused, such as 720h; a year is tried if absent, where the clock can be moved.
+	// Refresh is how long a refresh token may go unused, such as 720h. If absent, a year is tried if the clock can be moved.
 	Refresh time.Duration `yaml:"refresh"`
 }
 
@@ -207,7 +207,7 @@ type Tool struct {
 	Upstream bool `yaml:"upstream"`
 	// HandleFrom is the tool whose result holds the handle that replaces {handle} in these arguments.
 	HandleFrom string `yaml:"handle_from"`
-	// ACR is the authentication context class that calling it takes (RFC 9470); absent: any login will do.
+	// ACR is the authentication context class that a call needs (RFC 9470); if absent, any login is enough.
 	ACR string `yaml:"acr"`
 	// Elicits says that it asks the user for something (elicitation), and is called for that only.
 	Elicits bool `yaml:"elicits"`
@@ -237,13 +237,13 @@ type Object struct {
 type Credential struct {
 	// Kind says which of the two it is; in Go, a credential without a Header is a bearer token.
 	Kind string `yaml:"kind" need:"yes" enum:"bearer,api-key"`
-	// Name is what reports call it by; they never show the value.
+	// Name is how reports call it. They never show the value.
 	Name string `yaml:"name"`
 	// Header is the header field of an API key; X-API-Key if absent.
 	Header string `yaml:"header"`
 	// Value is the credential.
 	Value string `yaml:"value" need:"yes" secret:"yes"`
-	// User is what the tool that tells the caller says of its bearer.
+	// User is the caller that a tool with tells: caller names for this credential.
 	User string `yaml:"user"`
 	// Tools are the names, or prefixes that end in *, of the tools that it may call; absent: all.
 	Tools []string `yaml:"tools"`
@@ -256,7 +256,7 @@ type Credential struct {
 	Quota   `yaml:"limit"`
 }
 
-// Quota says how often a credential may be used; it is used for nothing but to find that out.
+// Quota says how often a credential may be used. The suite uses such a credential for nothing else than to test its limit.
 type Quota struct {
 	// Limit is the number of requests that are served in each window.
 	Limit int `yaml:"requests" need:"yes" min:"1" max:"300"`

@@ -88,7 +88,7 @@ func clientCertificate(t *testing.T) string {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 }
 
-// A certificate without its key, in Go, is no silent run without one.
+// A certificate without its key, in Go, is not a silent run without one.
 func TestAClientCertificateHasAKey(t *testing.T) {
 	both := clientCertificate(t)
 	whole := target.Target{Server: target.Server{ClientCertificate: target.ClientCertificate{CertificatePEM: both, CertificateKey: both}}}

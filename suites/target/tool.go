@@ -64,7 +64,7 @@ func (tool Tool) Holding(handle string) Tool { return tool.with(Handle, handle) 
 // Fetches reports that the tool fetches a URL of its arguments.
 func (tool Tool) Fetches() bool { return tool.mentions(Address) }
 
-// IsSpecial reports that the tool cannot be called as it is.
+// IsSpecial reports whether the tool can be called only with something that a check adds: a URL, a handle, or a stronger login.
 func (tool Tool) IsSpecial() bool {
 	return tool.Fetches() || tool.Elicits || tool.ACR != "" || tool.mentions(Handle)
 }

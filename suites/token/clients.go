@@ -13,7 +13,7 @@ import (
 )
 
 // A client that used the Authorization field is answered 401, with a challenge of the scheme that it used (OAuth 2.1
-// section 3.2.4). What is no credential at all may be answered 400. Code, redirect URI and verifier are good: in which order a
+// section 3.2.4). What is not a credential at all may be answered 400. Code, redirect URI and verifier are good: in which order a
 // server looks at them is its own affair.
 func challengesFailedBasic(t *T) {
 	c := basicClient(t)
@@ -38,7 +38,7 @@ func challenged(t *T, c *oauth.Client, statuses ...int) func(rows Cases[Edit]) {
 			ex := t.AS.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth"),
 				With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier), edit)
 			if oauth.ErrorCode(ex) == "invalid_grant" {
-				t.NotTestedWithout("login", "the server looks at the code first, and a good one takes a login (--username)")
+				t.NotTestedWithout("login", "the server looks at the code first, and a good one needs a login (--username)")
 			}
 			return ex
 		}

@@ -34,7 +34,7 @@ func saysThatClientIsUnknown(t *T) {
 			f.Set("client_id", "mcpauth-unknown-"+Random(9))
 			ex := t.Do(oauth.Request(endpoint, f))
 			if oauth.ErrorCode(ex) == "invalid_grant" {
-				t.NotTestedWithout("login", "the server looks at the code first, and a good one takes a login (--username)")
+				t.NotTestedWithout("login", "the server looks at the code first, and a good one needs a login (--username)")
 			}
 			refusesAsUnknown(t, ex)
 		})

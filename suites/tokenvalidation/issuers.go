@@ -118,7 +118,7 @@ func ambiguous(t *T, elsewhere string) Cases[introspector.Answer] {
 		{"an empty object", introspector.Answer{Body: `{}`}},
 		{"an empty list", introspector.Answer{Body: `[]`}},
 		{"null", introspector.Answer{Body: `null`}},
-		{"a page to sign in at", introspector.Answer{Type: "text/html", Body: "<!doctype html><title>Sign in</title>"}},
+		{"a login page", introspector.Answer{Type: "text/html", Body: "<!doctype html><title>Sign in</title>"}},
 		{"204 without content", introspector.Answer{Status: 204}},
 		{"a redirect", introspector.Answer{Status: 302, Location: elsewhere}},
 		{"401", introspector.Answer{Status: 401, Body: good}},

@@ -213,7 +213,7 @@ func separatesTenants(t *T) {
 	issuer := strings.TrimSuffix(t.Issuer.Identifier(), "/")
 	u, err := url.Parse(issuer)
 	if err != nil {
-		t.Inconclusive("the issuer identifier is no URL")
+		t.Inconclusive("the issuer identifier is not a URL")
 	}
 	otherPath, otherHost := Claim("iss", issuer+"/mcpauth-other-tenant"), Claim("iss", u.Scheme+"://mcpauth-other-tenant."+u.Host+u.Path)
 	rows := Cases[TokenEdit]{

@@ -46,7 +46,7 @@ func refusesDegenerateSignatures(t *T) {
 	p := strings.Split(t.Mint.Token(nil), ".")
 	signature, err := base64.RawURLEncoding.DecodeString(p[2])
 	if err != nil {
-		t.Inconclusive("the issuer's signature is no base64url: %v", err)
+		t.Inconclusive("the issuer's signature is not base64url: %v", err)
 	}
 	alg, _ := t.Mint.Header()["alg"].(string)
 	var rows Cases[string]
@@ -99,7 +99,7 @@ func refusesTamperedTokens(t *T) {
 	p := good(t)
 	signature, err := base64.RawURLEncoding.DecodeString(p[2])
 	if err != nil || len(signature) < 3 {
-		t.NotApplicable("the token's third segment is no signature")
+		t.NotApplicable("the token's third segment is not a signature")
 	}
 	var rows Cases[string]
 	for _, s := range damaged(signature) {
@@ -168,7 +168,7 @@ func refusesUnknownKeys(t *T) {
 		rows = rows.And(alg+" by a key that nobody has published", a.Sign(alg, h, t.Mint.Claims(nil)))
 	}
 	refuse(t, rows, 401)
-	// The genuine key under a wrong kid is no forgery: whoever tries every key accepts it.
+	// The genuine key under a wrong kid is not a forgery: whoever tries every key accepts it.
 	Each(t, Cases[any]{
 		{"an unknown kid", "unknown-2"},
 		{"a number as kid", 7},

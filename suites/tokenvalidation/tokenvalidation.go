@@ -44,7 +44,7 @@ func requests() {
 	Should("RS-TOKEN-DUPLICATE-CREDENTIALS", refusesSecondCredential)
 }
 
-// The token is the user's word: refused everywhere, it may be the token's fault.
+// The user says that the token is valid. If it is refused everywhere, the token may be at fault.
 func acceptsValidToken(t *T) {
 	t.Expect(t.Cite(t.Survey.WithToken[t.Wire]), "the valid token").To(t.MCP.Serve())
 	list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
@@ -375,7 +375,7 @@ func nearMisses(token string) Cases[string] {
 	})
 }
 
-// opaqueMisses are further ones of a token that is no JWT: the last character of a JWT has unused bits, which lenient decoders drop.
+// opaqueMisses are further ones of a token that is not a JWT: the last character of a JWT has unused bits, which lenient decoders drop.
 func opaqueMisses(token string) (out Cases[string]) {
 	if strings.Count(token, ".") == 2 {
 		return nil

@@ -151,7 +151,7 @@ var passTheHeaders = expect.Serving("the call to get past the comparison of head
 	return ""
 })
 
-// sentinel is the form of a value that is no plain ASCII (Mcp-Name, Value Encoding).
+// sentinel is the form of a value that is not plain ASCII (Mcp-Name, Value Encoding).
 func sentinel(v string) string {
 	return "=?base64?" + base64.StdEncoding.EncodeToString([]byte(v)) + "?="
 }

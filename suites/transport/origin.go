@@ -35,7 +35,7 @@ func atTheEnd(t *T) (name, origin string) {
 	return "the own origin with a domain at its end", document.Origin(t.Survey.URL) + ".evil.example"
 }
 
-// impossibleOrigins are no origins, and no browser sends them. Where one is accepted, only its beginning is compared.
+// impossibleOrigins are not origins, and no browser sends them. Where one is accepted, only its beginning is compared.
 func impossibleOrigins(t *T) Cases[string] {
 	rows := Cases[string]{{"the own origin as user information", document.Origin(t.Survey.URL) + "@evil.example"}}
 	if t.Survey.URL.Port() != "" { // the domain is behind the port
@@ -116,7 +116,7 @@ func refusesForeignHosts(t *T) {
 	Refuses(t, good, rows, expect.RefuseAnyway())
 }
 
-// A client that is no browser sends no Origin: the clause is about an Origin that is present and invalid.
+// A client that is not a browser sends no Origin: the clause is about an Origin that is present and invalid.
 func acceptsAllowedOrigins(t *T) {
 	t.Expect(t.Send(t.MCP.Authorized(t.MCP.Call())), "without Origin").To(t.MCP.Serve())
 	var declared Cases[CallEdit]

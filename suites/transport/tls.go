@@ -78,7 +78,7 @@ func refusesOldTLSAtIssuer(t *T) {
 	})
 }
 
-// oldTLS is what became of a handshake with nothing newer than TLS 1.1. That the certificate is valid the survey has seen: it would
+// oldTLS is the outcome of a handshake with nothing newer than TLS 1.1. That the certificate is valid the survey has seen: it would
 // have got no answer otherwise.
 type oldTLS struct {
 	host   string

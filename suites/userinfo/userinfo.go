@@ -102,7 +102,7 @@ func challengesStrangers(t *T) {
 			t.Expect(ex).Ideally(expect.NameInChallenge("invalid_token"))
 		}
 	})
-	Each(t, Cases[reports.Field]{ // what is no bearer token at all may be answered 400 (RFC 6750 section 3.1)
+	Each(t, Cases[reports.Field]{ // what is not a bearer token at all may be answered 400 (RFC 6750 section 3.1)
 		{"Basic credentials", oauth.BasicAuth("demo_client", "demo_secret")},
 		{"an empty Bearer token", mcp.Field("Authorization", "Bearer ")},
 	}, func(t *T, field reports.Field) {

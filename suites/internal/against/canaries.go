@@ -73,8 +73,8 @@ func NoSecretIn(t *testing.T, vary func(o *reference.Options), declare func(c *s
 	for _, c := range r.MCP.Static { // in capitals neither: near misses are made of them
 		assert.NotContains(t, strings.ToUpper(all["json"]), strings.ToUpper(c.Value)[4:24], c.Name)
 	}
-	assert.Zero(t, r.IDP.Clients(), "registrations are left behind")
-	assert.NotContains(t, all["console"], "left behind", "nothing is left behind, and the reports say that something is")
+	assert.Zero(t, r.IDP.Clients(), "clients were not deleted")
+	assert.NotContains(t, all["console"], "not deleted", "every client was deleted, and a report says otherwise")
 }
 
 // Texts are all reports of a run, by their names.

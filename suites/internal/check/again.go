@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
-// Again is what comes of judging a result again from its basis.
+// Again is the outcome of judging a result again from its basis.
 type Again struct {
 	Steps      int // that the verdict rests on
 	Recomputed int // of them computed again from exchanges and recorded facts
@@ -263,7 +263,7 @@ func (j *rejudge) hidden(s *reports.BasisStep) bool {
 	return strings.ContainsAny(strings.Join(texts, "\n"), "‹")
 }
 
-// holdsFacts reports that a step judges facts that are no exchange.
+// holdsFacts reports that a step judges facts that are not an exchange.
 func holdsFacts(s *reports.BasisStep) bool {
 	if s.Subject.Value != nil && s.Subject.Value.Facts != nil {
 		return true

@@ -94,7 +94,7 @@ func (t MCPServer) ServesAnyone(ex *reports.Exchange) {
 	case t.onlyHandshake(t.wire()):
 		t.Inconclusive("%s is served without a token, and what follows it is neither served nor refused with 401", t.Handshake())
 	case len(t.undeclared(t.wire())) == 0:
-		t.NotApplicable("the owner declares public what is served without a token (target.public in the target file)")
+		t.NotApplicable("the owner declares that what is served without a token is public (target.public in the target file)")
 	case t.Meant() == "":
 		t.Inconclusive("%s, and nothing says whether that is meant: if it is, declare it (target.public in the target file)", t.openTo(t.wire()))
 	}
@@ -120,9 +120,9 @@ func (t *T) unguarded(ex *reports.Exchange) *lack {
 		return withheld("%s is served without a token, and no request is known to be refused without one (%s)",
 			t.MCP.Handshake(), noAuthorization)
 	case len(t.undeclared(t.wire())) == 0:
-		return missing("the owner declares public what is served without a token (target.public in the target file)")
+		return missing("the owner declares that what is served without a token is public (target.public in the target file)")
 	case t.Meant() != "":
-		return withheld("nothing about tokens can be told while the target serves anybody (%s)", noAuthorization)
+		return withheld("nothing can be said about tokens while the target serves anybody (%s)", noAuthorization)
 	}
 	return missing("the target serves anybody, and nothing suggests that authorization is meant")
 }

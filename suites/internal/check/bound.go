@@ -237,7 +237,7 @@ func (t Minter) mutualTLSEndpoint(usual string) string {
 		at = alias
 	}
 	if !strings.HasPrefix(at, "https:") {
-		t.NotTested("the token endpoint is reached without TLS, so that nobody can show it a certificate")
+		t.NotTested("the token endpoint is reached without TLS, so no client can show it a certificate")
 	}
 	return at
 }

@@ -128,7 +128,7 @@ func (t Pages) Click(req wire.Request, jar *login.Jar) *login.Outcome {
 func (t Pages) Confirm(req wire.Request, jar *login.Jar) *login.Outcome {
 	from, err := document.ParseURL(req.URL)
 	if err != nil {
-		t.Inconclusive("%s is no URL: %v", req.URL, err)
+		t.Inconclusive("%s is not a URL: %v", req.URL, err)
 	}
 	away := func(address string) bool {
 		to, err := document.ParseURL(address)

@@ -134,7 +134,7 @@ func (t Minter) BadTokens() Cases[string] {
 	rows := Cases[string]{
 		{"a garbage token", survey.BogusToken},
 		{"an expired token", expired},
-		{"a token signed by a key that nobody trusts", a.ES256(g.Header.With("alg", "ES256"), g.Claims)},
+		{"a token signed by a key that is not trusted", a.ES256(g.Header.With("alg", "ES256"), g.Claims)},
 	}
 	for _, c := range slices.Concat(t.MCP.Withdrawn(), t.MCP.ForeignTokens()) {
 		if c.Header == "" {

@@ -431,7 +431,7 @@ func (t AuthorizationServer) keepBrowsed(g *Grant) {
 	t.transcript = append(t.transcript, t.inBrowser...)
 	t.inBrowser = nil
 	t.browser.Unlock()
-	if g.Exchange == nil || g.Stage == login.Failed { // what a browser that failed saw last is no answer
+	if g.Exchange == nil || g.Stage == login.Failed { // what a browser that failed saw last is not an answer
 		g.Exchange = &reports.Exchange{Number: t.World.Client.Number(), Check: t.id, Request: reports.Request{Method: "GET", URL: g.URL},
 			Error: g.Why}
 		t.transcript = append(t.transcript, g.Exchange)
@@ -711,7 +711,7 @@ func (t MCPServer) Use(token string) *reports.Exchange {
 	return t.Send(t.Call().With(mcp.Bearer(token)))
 }
 
-// Now is the time by the target's own clock, which the Date field of its answers tells. What an answer takes is no difference.
+// Now is the time by the target's own clock, which the Date field of its answers tells. What an answer takes is not a difference.
 func (t MCPServer) Now() time.Time {
 	ahead := Once(t.T, "how far the target's clock is ahead", func() time.Duration {
 		ex := t.Send(t.Call())

@@ -49,7 +49,7 @@ func (t Minter) NewKey(id string) *mint.Key {
 	return mint.NewKey(id)
 }
 
-// RSAKey makes an RSA key under a name of its own. All have the same material, since it takes long to make; it is no attacker's.
+// RSAKey makes an RSA key under a name of its own. All have the same material, since it takes long to make; it is not an attacker's.
 func (t Minter) RSAKey(id string) *mint.Key { return &mint.Key{ID: id, Signer: mint.RSA()} }
 
 // SignedBy signs an ordinary token, with claims changed, by another key than the issuer's.

@@ -36,7 +36,7 @@ var needsOfTheServer = map[string]need{
 		"whether users sign in at another authorization server is seen only after a login (--username)")},
 	"proxy": {give: "--username", after: []string{"client-public", "sign-in-seen"},
 		met: has(func(t *T) bool { return t.Pages.signIn().elsewhere },
-			"the authorization server signs users in itself: it is no proxy")},
+			"the authorization server signs users in itself: it is not a proxy")},
 	"consent-page": {signsIn: true, after: codeFlow, met: has(func(t *T) bool { return !t.Session.Ready || t.Session.Consented },
 		"the authorization server shows no consent page (AS-CONSENT-REQUIRED)")},
 	"login-by-script": {signsIn: true, unless: func(t *T) bool { return t.IDTokenCallback != "" },

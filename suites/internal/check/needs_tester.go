@@ -15,7 +15,7 @@ var needsOfTheTester = map[string]need{
 	"second-address": {met: has(func(t *T) bool { return t.MCP.Loopback() },
 		"it needs a second address to send from, which there is for a target on loopback only")},
 	"declared-size": {give: "target.body_limit in the target file", met: has(func(t *T) bool { return t.BodyLimit > 0 },
-		"it needs the size of the largest message that the target is meant to take (target.body_limit in the target file)")},
+		"it needs the size of the largest message that the target is meant to accept (target.body_limit in the target file)")},
 	"two-resources": {give: "target.other_resource in the target file", met: has(func(t *T) bool { return t.OtherResource != "" },
 		"it needs another MCP endpoint under the same authorization server (target.other_resource in the target file)")},
 
@@ -30,14 +30,14 @@ var needsOfTheTester = map[string]need{
 		"it needs the secret with which the target verifies HS256 (shared_secret in the target file)")},
 	"fake-introspection": {give: "introspection in the target file", met: (*T).isAskedAboutTokens},
 	"fake-verify-url": {give: "verify in the target file", met: has(func(t *T) bool { return t.Verifier != nil && t.Verify.Accepts != "" },
-		"it needs a target that asks us about tokens in its own way (verify in the target file)")},
+		"it needs a target that asks mcpauth about tokens in its own way (verify in the target file)")},
 	"fake-upstream": {give: "upstream_api in the target file", met: has(func(t *T) bool { return t.API != nil && len(t.Upstream.Tools()) > 0 },
 		"it needs a target whose tools call an API run by mcpauth (upstream_api in the target file, and tools with upstream: true)")},
 	"controlled-upstream": {give: "upstream in the target file", met: (*T).signsInUpstream},
 	"controlled-idp": {give: "enterprise in the target file", met: has(func(t *T) bool { return t.Enterprise != nil },
 		"it needs an authorization server that trusts an identity provider run by mcpauth (enterprise in the target file)")},
 	"controlled-dns": {give: "rebinding in the target file", met: has(func(t *T) bool { return t.Rebinding != nil && t.Documents != nil },
-		"it needs a DNS zone that we answer for, and an address of mcpauth for documents (rebinding in the target file, --cimd-listen)")},
+		"it needs a DNS zone that mcpauth answers for, and an address of mcpauth for documents (rebinding in the target file, --cimd-listen)")},
 }
 
 const allowIntrusive = "--allow-intrusive"
@@ -75,7 +75,7 @@ func (t *T) signsInUpstream() *lack {
 // isAskedAboutTokens finds out once whether the target asks about opaque tokens at all.
 func (t *T) isAskedAboutTokens() *lack {
 	if t.Introspector == nil {
-		return missing("it needs a target that asks us about opaque tokens (introspection in the target file)")
+		return missing("it needs a target that asks mcpauth about opaque tokens (introspection in the target file)")
 	}
 	why := Once(t, "introspection", func() string {
 		token := t.Mint.OpaqueToken(t.Mint.ActiveAnswer(nil))

@@ -33,7 +33,7 @@ var needsOfTheUser = map[string]need{
 	"scopes-2": {signsIn: true, give: "scopes.request in the target file", after: codeFlow, met: (*T).hasTwoScopes},
 	"userinfo-or-introspection": {signsIn: true, give: "--username", after: codeFlow,
 		unless: func(t *T) bool { return t.Session != nil && t.Session.Server.Userinfo != "" },
-		met:    has((*T).seesTokens, "the content of a token cannot be seen: it is no JWT, and there are no credentials for introspection")},
+		met:    has((*T).seesTokens, "the content of a token cannot be seen: it is not a JWT, and there are no credentials for introspection")},
 	"sacrificial-user": {give: "login.users in the target file",
 		met: has(func(t *T) bool { return t.Session != nil && t.Session.Sacrificial() != nil },
 			"it needs an account that may be locked (login.users in the target file, sacrificial: true)")},
@@ -76,7 +76,7 @@ var needsOfTheUser = map[string]need{
 		_, _, ok := t.MCP.EffectiveTool()
 		return ok
 	}),
-	"tool-handle": tool("a tool that returns a handle, and one that takes it (tools in the target file, handle_from)", func(t *T) bool {
+	"tool-handle": tool("a tool that returns a handle, and one that accepts it (tools in the target file, handle_from)", func(t *T) bool {
 		_, _, ok := t.MCP.HandleTools()
 		return ok
 	}),
@@ -86,7 +86,7 @@ var needsOfTheUser = map[string]need{
 	"tool-elicits": tool("a tool that asks the user for something (tools in the target file, elicits: true)", func(t *T) bool {
 		return len(t.MCP.Eliciting()) > 0
 	}),
-	"step-up-auth": tool("a tool that takes a stronger login (tools in the target file, acr)", func(t *T) bool {
+	"step-up-auth": tool("a tool that needs a stronger login (tools in the target file, acr)", func(t *T) bool {
 		return slices.ContainsFunc(t.Special, func(tool Tool) bool { return tool.ACR != "" })
 	}),
 	"object-owned": tool("a tool whose result only the first user may see (tools in the target file, private)", func(t *T) bool {

@@ -48,7 +48,7 @@ type undecided struct {
 	verdict  reports.Verdict
 }
 
-// timeOfRow is what each row adds to the time of a check: a table of sixty rows on a slow machine is no reason to leave any undecided.
+// timeOfRow is what each row adds to the time of a check: a table of sixty rows on a slow machine is not a reason to leave any undecided.
 const timeOfRow = time.Second
 
 // row runs a part of the check under a name.

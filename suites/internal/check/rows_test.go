@@ -41,7 +41,7 @@ func TestAFindingOutweighsUndecidedRows(t *testing.T) {
 	if assert.Len(t, r.Findings, 1) {
 		assert.Equal(t, "served, at the token endpoint", r.Findings[0].About)
 	}
-	assert.Equal(t, []string{"crashed, at the token endpoint: undecided: HTTP 500, a server error, which is no refusal"}, r.Notes)
+	assert.Equal(t, []string{"crashed, at the token endpoint: undecided: HTTP 500, a server error, which is not a refusal"}, r.Notes)
 }
 
 func TestRowsWithOneReasonAreFolded(t *testing.T) {

@@ -96,7 +96,7 @@ func (t MCPServer) TokenOf(scopes []string) (token string, held []string, why st
 	tokens := t.AS.MustRedeem(g)
 	held, known := t.AS.Held(tokens, scopes)
 	if !known {
-		return "", nil, fmt.Sprintf("what a token for %s holds is said nowhere", words(scopes))
+		return "", nil, fmt.Sprintf("nothing says what a token for %s holds", words(scopes))
 	}
 	return tokens.Access, held, ""
 }

@@ -17,7 +17,7 @@ import (
 // answers GET.
 type Sibling struct {
 	Endpoint string
-	// Plain says that it is no MCP endpoint: it answers GET with a token.
+	// Plain says that it is not an MCP endpoint: it answers GET with a token.
 	Plain bool
 	// Resource is its identifier: the published one, else its endpoint.
 	Resource string
@@ -182,7 +182,7 @@ const Attacker = "https://attacker.example/mcp"
 func (t Siblings) Apart() Sibling {
 	s := t.Separate()
 	if !t.Session.SendResource {
-		t.NotApplicable("the authorization server takes no resource parameter (AS-RES-ACCEPTED)")
+		t.NotApplicable("the authorization server does not accept a resource parameter (AS-RES-ACCEPTED)")
 	}
 	t.MustBeGuarded(s)
 	ordinary := t.AS.MustGetTokens()

@@ -55,19 +55,19 @@ type World struct {
 	Again func(ctx context.Context) (*survey.Survey, *session.Session)
 	*pulse
 	*learned
-	// Documents serves client ID metadata documents to the authorization server; nil where it cannot reach us.
+	// Documents serves client ID metadata documents to the authorization server; nil where it cannot reach mcpauth.
 	Documents *documents.Server
 	// KeyFetchesBefore is how often the issuer's key set had been asked for when the run began.
 	KeyFetchesBefore int
 	// StandbyKeys are published beside the issuer's own from the beginning of the run; none where the issuer is judged.
 	StandbyKeys Standby
-	// Rebinding answers for names whose address changes; nil where the authorization server does not ask us.
+	// Rebinding answers for names whose address changes; nil where the authorization server does not ask mcpauth.
 	Rebinding *rebind.Server
-	// API stands for the API of somebody else that the target calls; nil where it does not call us.
+	// API stands for the API of somebody else that the target calls; nil where it does not call mcpauth.
 	API *listener.Listener
 	// Verifier answers the target's questions about opaque tokens in its own way.
 	Verifier *introspector.Server
-	// Introspector answers the target's questions about opaque tokens; nil where it does not ask us.
+	// Introspector answers the target's questions about opaque tokens; nil where it does not ask mcpauth.
 	Introspector *introspector.Server
 	// Say tells the user something about the run itself; nil where nobody listens.
 	Say func(notice string)
@@ -908,7 +908,7 @@ func (t *T) leaveExchange(ex *reports.Exchange, about string, j expect.Judgement
 	t.leave(about, t.MCP.Because(ex, j.Undecided), verdict)
 }
 
-// RefusedInside reports that a tool refused in the way of all tools of the target: by its result. That is the wrong
+// RefusedInside reports that a tool refused as all tools of the target do: by its result. That is the wrong
 // signal, which the checks on the challenge say; for all others it is a refusal.
 func (t MCPServer) RefusedInside(ex *reports.Exchange) bool {
 	return t.Survey.InTools[t.wire()] && !strings.HasPrefix(t.id, "RS-CHALLENGE-") && ex != nil && expect.RefusedInside(ex)

@@ -159,7 +159,7 @@ func New(listen, publicURL string) (*Server, error) {
 	u, err := url.Parse(publicURL)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
 		l.Close()
-		return nil, fmt.Errorf("the address of client documents %q is no https URL", publicURL)
+		return nil, fmt.Errorf("the address of client documents %q is not an https URL", publicURL)
 	}
 	s := &Server{base: strings.TrimSuffix(publicURL, "/"), pages: map[string]*Page{}}
 	if s.issuer, err = newAuthority(u.Hostname()); err != nil {

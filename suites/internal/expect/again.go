@@ -198,7 +198,7 @@ func remake(f reflect.Value, c *reports.Call, find Lookup) (any, error) {
 	var in []reflect.Value
 	for i := range c.Arguments {
 		if c.Arguments[i].Facts == nil {
-			return nil, fmt.Errorf("%s: argument %d is no fact", c.Name, i+1)
+			return nil, fmt.Errorf("%s: argument %d is not a fact", c.Name, i+1)
 		}
 		v, err := fromFacts(*c.Arguments[i].Facts, f.Type().In(i), find)
 		if err != nil {

@@ -54,7 +54,7 @@ func TestFactsComeBackAsTheyWere(t *testing.T) {
 	}
 	again, err := fromFacts(text, reflect.TypeFor[measured](), find)
 	require.NoError(t, err)
-	v.client, v.lock, v.judge = nil, nil, nil // which are no facts
+	v.client, v.lock, v.judge = nil, nil, nil // which are not facts
 	got := again.Interface().(measured)
 	assert.Equal(t, v, got)
 

@@ -34,7 +34,7 @@ type Matcher interface {
 type Judgement struct {
 	Met                bool
 	Expected, Observed string
-	// Undecided says why the value decides nothing: a server error is no refusal, and no defect either.
+	// Undecided says why the value decides nothing: a server error is not a refusal, and no defect either.
 	Undecided string
 	// Untried says that the target was not even asked, because the user did not give something.
 	Untried bool
@@ -168,7 +168,7 @@ func NoAnswer(ex *reports.Exchange) string {
 	case s == 429:
 		return "the target limits requests: " + Describe(ex)
 	case s >= 500:
-		return Describe(ex) + ", a server error, which is no refusal"
+		return Describe(ex) + ", a server error, which is not a refusal"
 	}
 	return ""
 }

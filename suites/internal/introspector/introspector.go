@@ -99,7 +99,7 @@ func (s *Server) Token() *Token {
 	return t
 }
 
-// Inactive is the answer about what is no valid token.
+// Inactive is the answer about what is not a valid token.
 var Inactive = Answer{Body: `{"active":false}`}
 
 // Say changes the answer.

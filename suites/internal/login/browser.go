@@ -238,7 +238,7 @@ func (p *pipe) Read() ([]byte, error) {
 
 // Close ends the browser and removes its profile.
 func (b *Browser) Close() {
-	b.launch.Do(func() { b.failed = errors.New("the browser is closed") })
+	b.launch.Do(func() { b.failed = errors.New("the browser has been closed") })
 	if b.process != nil {
 		if b.browser != nil {
 			_ = b.browser.Timeout(3 * time.Second).Close()
@@ -585,7 +585,7 @@ func (d *drive) look(ctx context.Context) bool {
 				d.note(whole(ctx, page, s.page()))
 			}
 		}
-		d.end(Failed, "nothing more happens at %s; %s", d.way(), d.out.Why)
+		d.end(Failed, "the login does not go on at %s; %s", d.way(), d.out.Why)
 		return true
 	}
 	return false

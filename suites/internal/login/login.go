@@ -34,10 +34,10 @@ const (
 	AtLogin     Stage = "at the login page" // a login page, and nobody to sign in or told to stop
 	AtConsent   Stage = "at the consent page"
 	ErrorPage   Stage = "at an error page"
-	NeedsScript Stage = "at a page of scripts" // only a browser can go on
-	Refused     Stage = "login refused"        // the login page came again
-	Lost        Stage = "lost"                 // a page that is not understood, or a loop
-	Failed      Stage = "without an answer"    // the browser failed, or nothing came in time: evidence of nothing
+	NeedsScript Stage = "at a page that needs scripts" // only a browser can go on
+	Refused     Stage = "login refused"                // the login page came again
+	Lost        Stage = "lost"                         // a page that is not understood, or a loop
+	Failed      Stage = "without an answer"            // the browser failed, or nothing came in time: evidence of nothing
 )
 
 // Decision is what the user says on the consent page.
@@ -311,7 +311,7 @@ func homesOf(request string) (hosts []string) {
 	return hosts
 }
 
-// hostOf is the host of a URI; of one that is no URI, with a NUL byte for example, what has the place of the host.
+// hostOf is the host of a URI; of one that is not a URI, with a NUL byte for example, what has the place of the host.
 func hostOf(uri string) string {
 	_, rest, _ := strings.Cut(uri, "://")
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
@@ -383,7 +383,7 @@ func (w *walk) page(ex *reports.Exchange) bool {
 		}
 	}
 	if pageOf(w.Recipe, p.URL, p.Text) != nil {
-		w.end(NeedsScript, "the recipe says what to do on the page %q", p.Title)
+		w.end(NeedsScript, "the login recipe has steps for the page %q", p.Title)
 		return true
 	}
 	return w.act(p, ex)
@@ -428,9 +428,9 @@ func (w *walk) unasked(p *Page, ex *reports.Exchange) bool {
 	case p.Faulty():
 		w.end(ErrorPage, "HTTP %d, with the text %q", ex.Response.Status, Shorten(p.Text))
 	case p.Scripts > 0:
-		w.end(NeedsScript, "the page %q works by script only: %s", p.Title, needsBrowser)
+		w.end(NeedsScript, "the page %q needs scripts: %s", p.Title, needsBrowser)
 	default:
-		w.end(Lost, "a page that is not understood: %q %s", p.Title, Shorten(p.Text))
+		w.end(Lost, "mcpauth does not understand the page: %q %s", p.Title, Shorten(p.Text))
 	}
 	return true
 }
@@ -546,7 +546,7 @@ func (w *walk) consent(p *Page, f *Form, b Input) bool {
 	if w.route.Decision == Deny {
 		form, button, link, ok := p.Denial()
 		if !ok {
-			w.end(AtConsent, "the consent page has no way to deny")
+			w.end(AtConsent, "the consent page offers no way to deny")
 			return true
 		}
 		if link != "" {

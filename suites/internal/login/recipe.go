@@ -52,7 +52,7 @@ func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *target.R
 		return true
 	case consent && d.route.Decision == Deny:
 		if steps = r.Deny; len(steps) == 0 {
-			d.end(AtConsent, "%s:%d: the recipe does not say how to deny", d.Recipe.File, r.Line)
+			d.end(AtConsent, "%s:%d: the recipe has no steps to deny (deny)", d.Recipe.File, r.Line)
 			return true
 		}
 	case consent:
@@ -77,7 +77,7 @@ func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *target.R
 			d.end(Failed, "%s:%d: %v; the page says: %s", d.Recipe.File, steps[i].Line, err, Shorten(p.Text))
 			return true
 		}
-		if steps[i].Fill != "" { // some pages show what is filled in: that is no new page
+		if steps[i].Fill != "" { // some pages show what is filled in: that is not a new page
 			if s, ok := d.see(ctx, page); ok {
 				d.acted[page.TargetID] = s.state()
 			}

@@ -66,19 +66,19 @@ func Verify(ctx context.Context, token string, keys []*document.Object) error {
 func parts(token string) (input string, header *document.Object, signature []byte, err error) {
 	segments := strings.Split(token, ".")
 	if len(segments) != 3 {
-		return "", nil, nil, errors.New("it is no compact JWS")
+		return "", nil, nil, errors.New("it is not a compact JWS")
 	}
 	head, err := base64.RawURLEncoding.DecodeString(segments[0])
 	if err != nil {
-		return "", nil, nil, fmt.Errorf("the header is no base64url: %w", err)
+		return "", nil, nil, fmt.Errorf("the header is not base64url: %w", err)
 	}
 	header, _, err = document.ParseObject(string(head))
 	if err != nil {
-		return "", nil, nil, fmt.Errorf("the header is no JSON object: %w", err)
+		return "", nil, nil, fmt.Errorf("the header is not a JSON object: %w", err)
 	}
 	signature, err = base64.RawURLEncoding.DecodeString(segments[2])
 	if err != nil {
-		return "", nil, nil, fmt.Errorf("the signature is no base64url: %w", err)
+		return "", nil, nil, fmt.Errorf("the signature is not base64url: %w", err)
 	}
 	return segments[0] + "." + segments[1], header, signature, nil
 }

@@ -19,7 +19,7 @@ func (p parts) String() string {
 	return p.scheme + "://" + p.host + p.port + p.path + p.query
 }
 
-// of edits the parts of a URL. What is no absolute URL has no such near miss.
+// of edits the parts of a URL. What is not an absolute URL has no such near miss.
 func of(edit func(p *parts)) func(string) string {
 	return func(good string) string {
 		u, err := url.Parse(good)

@@ -81,7 +81,7 @@ func (s *Server) PushesOnly() bool {
 	return required
 }
 
-// WhyWithheld says how to have the endpoints of a server used that are on another origin than its issuer, and which are no URLs;
+// WhyWithheld says how to have the endpoints of a server used that are on another origin than its issuer, and which are not URLs;
 // empty for none.
 func (s *Server) WhyWithheld(names ...string) string {
 	var elsewhere, flags, why []string
@@ -91,7 +91,7 @@ func (s *Server) WhyWithheld(names ...string) string {
 			continue
 		}
 		if _, err := document.ParseURL(v); err != nil {
-			why = append(why, fmt.Sprintf("the %s of %s is no URL to open in a browser or to send a request to: %q", name, s.Issuer, v))
+			why = append(why, fmt.Sprintf("the %s of %s is not a URL to open in a browser or to send a request to: %q", name, s.Issuer, v))
 			continue
 		}
 		elsewhere, flags = append(elsewhere, name), append(flags, "--trust-endpoint "+v)

@@ -73,7 +73,7 @@ func (s *Session) clientByHand(ctx context.Context) (*oauth.Client, error) {
 		}
 	}
 	if _, err := document.ParseURL(s.Server.Authorization); err != nil { // a person would be told to open it
-		return nil, fmt.Errorf("the authorization endpoint %q is no URL to open in a browser: %w", s.Server.Authorization, err)
+		return nil, fmt.Errorf("the authorization endpoint %q is not a URL to open in a browser: %w", s.Server.Authorization, err)
 	}
 	return c, nil
 }

@@ -881,7 +881,7 @@ func (s *Session) Again(ctx context.Context) *Session {
 	return again
 }
 
-// End deletes the registered clients where the server lets us, and returns the ids of those left behind.
+// End deletes the registered clients where the server allows it, and returns the ids of the others.
 func (s *Session) End(ctx context.Context) (left []string) {
 	s.mu.Lock()
 	made, kept := s.made, s.kept

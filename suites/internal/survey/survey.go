@@ -101,7 +101,7 @@ func (d *Document) Unreachable() bool { return d.Exchange != nil && d.Exchange.E
 // Server is one authorization server and its metadata in all places.
 type Server struct {
 	Issuer    string
-	Err       error // the issuer is no URL that could be asked
+	Err       error // the issuer is not a URL that could be asked
 	Documents []Document
 	JWKS      Document
 }
@@ -279,7 +279,7 @@ func empty(in Input, u *url.URL) *Survey {
 	}
 }
 
-// Unreachable is the error of a target that gave no HTTP answer, or is no MCP endpoint. Why is a paragraph for the user.
+// Unreachable is the error of a target that gave no HTTP answer, or is not an MCP endpoint. Why is a paragraph for the user.
 type Unreachable struct {
 	Why     string
 	Instead string // the URL that was probably meant; empty where none is known
@@ -292,7 +292,7 @@ type taker struct {
 	client *wire.Client
 	s      *Survey
 	inTurn bool
-	// instead is the URL that was probably meant, where this one is no MCP endpoint.
+	// instead is the URL that was probably meant, where this one is not an MCP endpoint.
 	instead string
 }
 

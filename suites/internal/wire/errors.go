@@ -124,7 +124,7 @@ func ofTheNetwork(err error) string {
 	var netErr net.Error
 	switch {
 	case isAny(err, refusals):
-		return "nobody listens at this address (connection refused): is the server running, and the port right?"
+		return "nothing listens at this address (connection refused): is the server running, and is the port right?"
 	case errors.As(err, &dns):
 		return "the name " + dns.Name + " does not resolve"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():

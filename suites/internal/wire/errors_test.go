@@ -84,7 +84,7 @@ func TestWhatGoesWrongHasOneName(t *testing.T) {
 	}
 }
 
-// An empty body is no packed one that broke off.
+// An empty body is not a compressed one that broke off.
 func TestEmptyBodyIsNotUnpacked(t *testing.T) {
 	t.Parallel()
 	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {

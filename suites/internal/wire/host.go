@@ -210,7 +210,7 @@ func (c *Client) Classify(ctx context.Context, target *url.URL) Reach {
 	return r
 }
 
-// Reach says of which network the host of a URL is; an address that is no URL counts as public.
+// Reach says of which network the host of a URL is; an address that is not a URL counts as public.
 func (c *Client) Reach(ctx context.Context, address string) Reach {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -266,10 +266,10 @@ func Values(fields []reports.Field, name string) []string {
 }
 
 // ErrRoom is the error of an answer that was cut, because other long answers came at the same time. It says nothing of the target.
-var ErrRoom = errors.New("mcpauth had no room for the whole answer beside others")
+var ErrRoom = errors.New("mcpauth had no memory left for the whole answer, because other long answers came at the same time")
 
 // ErrBudget is the error of a request refused because the run has spent its requests.
-var ErrBudget = errors.New("the run's request limit is spent")
+var ErrBudget = errors.New("the run has reached its limit of requests")
 
 // Do sends req on behalf of check and records the exchange. It always returns an exchange; a failure to
 // get an answer is in its Error. Redirects are answers like any other.
@@ -521,7 +521,7 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 }
 
 // Silent is the error of a stream whose connection stays open without a header: some servers send theirs with the first event.
-const Silent = "the connection stays open without a word"
+const Silent = "the connection stays open, and nothing is sent"
 
 var errSilent = errors.New(Silent)
 
@@ -792,7 +792,7 @@ func finalAnswer(r *bufio.Reader, method string) (*http.Response, error) {
 			return resp, err
 		}
 	}
-	return nil, errors.New("the server sends interim answers without end")
+	return nil, errors.New("the server sends more interim answers (1xx) than mcpauth reads")
 }
 
 // LeafKey is the SHA-256 of the public key in the certificate that a server shows, in hex.
@@ -855,7 +855,7 @@ func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error
 		},
 	})
 	err = old.HandshakeContext(ctx)
-	if err != nil && !asked && ctx.Err() != nil { // silence is no refusal; an alert or an end of the connection is
+	if err != nil && !asked && ctx.Err() != nil { // silence is not a refusal; an alert or an end of the connection is
 		return false, ctx.Err()
 	}
 	return err == nil || asked, nil

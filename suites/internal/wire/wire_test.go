@@ -180,7 +180,7 @@ func changing(lists ...[]netip.Addr) func(context.Context, string) ([]netip.Addr
 	}
 }
 
-// The target's name is no exemption: it means the network that it meant at the start, for the whole run.
+// The target's name is not an exemption: it means the network that it meant at the start, for the whole run.
 func TestTheTargetStaysInItsNetwork(t *testing.T) {
 	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {}))
 	require.NoError(t, err)

@@ -1,5 +1,5 @@
-// Package strict reads YAML files that people write: no key is unknown, no secret is written down, and everything that is
-// wrong is said at once, with file, line and column. Struct tags say how a field is written; the package target lists them.
+// Package strict reads YAML files that users write. It rejects unknown keys, and secrets that are written into the file. Its
+// error lists all mistakes, with file, line and column. Struct tags say how a field is written; the package target lists them.
 package strict
 
 import (
@@ -31,11 +31,11 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text)
 }
 
-// Reader turns a file's tree into one that can be decoded into a Go value: it resolves secrets and words on the way, and
-// gathers what is wrong, so that all of it is said at once.
+// Reader decodes a file into a Go value. It replaces references to secrets by their values, and words by booleans, and collects
+// all mistakes.
 type Reader struct {
 	Path     string
-	Replaced []string // keys whose values something else takes the place of: their secrets need not be there
+	Replaced []string // keys whose values the caller replaces: their secrets need not exist
 	problems []error
 }
 

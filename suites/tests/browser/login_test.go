@@ -340,7 +340,7 @@ func TestLoginByHand(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "T2", run.Run().Target.Tier)
 	against.Clean(t, run.Run(), reports.NotTested)
-	assert.Contains(t, run.Run().Discovered, reports.Fact{Name: "login", Value: "the user signed in by hand, once"})
+	assert.Contains(t, run.Run().Discovered, reports.Fact{Name: "login", Value: "the user signed in once, by hand"})
 	cfg.Users = []suites.User{{Name: "alice", Password: "x"}}
 	_, err = suites.Run(t.Context(), cfg)
 	assert.ErrorContains(t, err, "nobody else can sign in")
@@ -422,7 +422,7 @@ func TestLoginByHandComparesTheIssuer(t *testing.T) {
 func TestNoticesAreSafe(t *testing.T) {
 	t.Parallel()
 	for path, says := range map[string]string{
-		"/\x1b[2J\u202e::error::x a-secret-credential": "is no URL to open in a browser",
+		"/\x1b[2J\u202e::error::x a-secret-credential": "is not a URL to open in a browser",
 		"/::error::x?a-secret-credential":              "is on another origin than the issuer",
 	} {
 		t.Run(says, func(t *testing.T) {

@@ -390,7 +390,7 @@ func TestAnotherBuild(t *testing.T) {
 	assert.Equal(t, whole.Rejudged.Recomputed-1, v.Rejudged.Recomputed)
 }
 
-// Where the code of a judge is not what it was, a judgement that comes out otherwise is no proof of a forgery, and no certificate either.
+// Where the code of a judge is not what it was, a judgement that comes out otherwise is not proof of a forgery, and no certificate either.
 func TestAnotherJudge(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)

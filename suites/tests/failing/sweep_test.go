@@ -330,7 +330,7 @@ func startSecure(t *testing.T) (suites.Config, []way) {
 	return against.SigningIn(r), overTLS(t, own)
 }
 
-// A browser that fails is no evidence, whichever sign-in of a check it fails at.
+// A browser that fails is not evidence, whichever sign-in of a check it fails at.
 func TestTheBrowserFails(t *testing.T) {
 	numbers := []int{1}
 	if whole.All() {
@@ -361,7 +361,7 @@ func TestTheBrowserFails(t *testing.T) {
 	}
 }
 
-// A request of the survey or of the login that fails is no evidence against the target in any check.
+// A request of the survey or of the login that fails is not evidence against the target in any check.
 func TestEachRequestOfTheSurveyFails(t *testing.T) {
 	numbers := []int{1, 9}
 	if whole.All() {
@@ -402,7 +402,7 @@ func (c *brokenClock) Advance(d time.Duration) error {
 	return c.Clock.Advance(d)
 }
 
-// A clock of the target that cannot be moved, forth or back, is no evidence either.
+// A clock of the target that cannot be moved, forth or back, is not evidence either.
 func TestTheClockFails(t *testing.T) {
 	var timed []string
 	for _, q := range requirements.All() {

@@ -27,7 +27,7 @@ var unturnable = map[string]string{
 	"RS-ELICIT-URL-USER-BOUND\tnobody who signs in opens the URL":             "where it links an account, so does the row before",
 	"AS-INTROSPECT-REQUEST-FORM\tno hint":                                     "it is the control",
 	"AS-META-OIDC-REQUIRED-FIELDS\t" + metadataOfOAuth:                        "it does not apply to this document",
-	"AS-LOGIN-COOKIE-ATTRIBUTES\tas_browser":                                  "it is no cookie of a session, and needs no attributes",
+	"AS-LOGIN-COOKIE-ATTRIBUTES\tas_browser":                                  "it is not a cookie of a session, and needs no attributes",
 	"AS-DCR-WILDCARD\t* for a subdomain" + ofPattern + "*.client.example/cb":  itsRegistration,
 	"AS-DCR-WILDCARD\t* for the host" + ofPattern + "*/cb":                    itsRegistration,
 	"AS-DCR-WILDCARD\t* for the path" + ofPattern + "client.example/*":        itsRegistration,
