@@ -282,6 +282,7 @@ func TestUsageErrors(t *testing.T) {
 		"user name":                {suites.Config{URL: "http://u:p@127.0.0.1/"}, "no user name"},
 		"user name, no scheme":     {suites.Config{URL: "u:p@127.0.0.1/"}, "did you mean"},
 		"user name, three slashes": {suites.Config{URL: "http:///u:p@127.0.0.1/"}, "no host"},
+		"impossible port":          {suites.Config{URL: "https://mcp.example.com:99999/mcp"}, "want one from 1 to 65535"},
 		"password with a slash":    {suites.Config{URL: "http://u:p/u:p@127.0.0.1/"}, "invalid port"},
 		"user name in a sibling's URL": {suites.Config{URL: "http://127.0.0.1/",
 			Target: target.Target{Server: target.Server{OtherResource: "ftp://u:p@127.0.0.1/"}}}, "the URL of another MCP endpoint"},

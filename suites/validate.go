@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2/types"
@@ -43,12 +44,20 @@ func (c *Config) validURL() error {
 		return usage("the URL has no scheme; did you mean %s%s?", scheme, shown)
 	case err != nil:
 		return usage("the URL %q cannot be tested: %v", shown, err)
+	case !possiblePort(u.Port()):
+		return usage("the URL %q has the port %s: want one from 1 to 65535", shown, u.Port())
 	case u.User != nil || u.Fragment != "":
 		return usage("the URL %q must have no user name and no fragment", shown)
 	case c.Seed != nil && !Own(c.URL):
 		return usage("a seed makes states, verifiers and keys predictable: it is for targets in your own network, and %s is not", shown)
 	}
 	return nil
+}
+
+// possiblePort reports whether a server can listen at a port; empty is the default one.
+func possiblePort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 func (c *Config) validTarget() error {

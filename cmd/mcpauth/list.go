@@ -255,6 +255,7 @@ func table(w io.Writer, rs []*requirements.Requirement) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Level, r.Tier, r.Area, status(r), r.Title)
 	}
 	fmt.Fprintf(t, "%d requirements, %d of them pending (no check yet)\n", len(rs), pending)
+	fmt.Fprintln(t, "T0 and T1 need only the URL, T2 a token or a user, T3 an issuer run by mcpauth.")
 	return t.Flush()
 }
 
