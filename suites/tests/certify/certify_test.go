@@ -351,7 +351,7 @@ func TestForgeriesAreRefused(t *testing.T) {
 		}, nil, bundle.NoControl, "does not show control"},
 		"a set of one's own": {func(*reports.Run) {}, func(in *bundle.Input) {
 			in.Set.Text = bytes.ReplaceAll(in.Set.Text, []byte("  - "+id+"\n"), nil)
-		}, bundle.UnknownSet, "none of the frozen sets"},
+		}, bundle.UnknownSet, "not one of the frozen sets"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var more []func(in *bundle.Input)
