@@ -133,10 +133,10 @@ type User struct {
 
 // Registration says how the suite gets clients at the authorization server.
 type Registration struct {
-	// Register permits the suite to register clients (RFC 7591), which it deletes again where the server lets it; by
-	// default on loopback, and where users sign in.
+	// Register is auto or dcr if the suite may register clients (RFC 7591), which it deletes again if the server allows that;
+	// pre-registered if not. The default is auto on loopback, and where users sign in.
 	Register *bool `yaml:"registration" words:"auto=true,dcr=true,pre-registered=false"`
-	// Clients were registered by hand.
+	// Clients are those that were registered by hand.
 	Clients []Client `yaml:"clients"`
 }
 
@@ -148,7 +148,7 @@ type Client struct {
 	Secret string `yaml:"secret" secret:"yes"`
 	// Method is how it authenticates; by default private_key_jwt with a key, client_secret_basic with a secret, else none.
 	Method string `yaml:"auth_method" enum:"none,client_secret_basic,client_secret_post,private_key_jwt"`
-	// RedirectURI is the one that is registered.
+	// RedirectURI is the redirect URI that is registered for it.
 	RedirectURI string `yaml:"redirect_uri"`
 	// Key is the private key, in PEM, of a client that authenticates by private_key_jwt.
 	Key string `yaml:"key" secret:"yes"`
@@ -156,7 +156,7 @@ type Client struct {
 	KeyID string `yaml:"key_id"`
 	// Machine says that the client acts for itself, by the client_credentials grant, and needs no redirect_uri.
 	Machine bool `yaml:"machine"`
-	// Scopes are those that a machine may have.
+	// Scopes are those that the client may have when it acts for itself.
 	Scopes []string `yaml:"scopes"`
 	// Introspects says that it is the resource server's client: the introspection endpoint tells it about tokens of all
 	// clients (RFC 7662 section 2.1). It needs no redirect_uri.
