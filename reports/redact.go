@@ -415,7 +415,7 @@ type secretForm struct {
 	what  string
 	words []string
 	form  *regexp.Regexp
-	// inOneRun says that the form is sought once in each run of its characters: where its first word does not begin it, no other does.
+	// inOneRun says that the form is looked for once in each run of its characters: if its first word does not begin it, no other does.
 	inOneRun *regexp.Regexp
 }
 

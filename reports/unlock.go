@@ -2,7 +2,6 @@ package reports
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -87,10 +86,10 @@ func (r *Run) NextCommands() []Next {
 		switch {
 		case u.Musts == 0:
 		case ok && !strings.Contains(again, u.Option):
-			return append(out, Next{Says: fmt.Sprintf("Test %s more", Count(len(u.IDs), "requirement")),
+			return append(out, Next{Says: "Test " + Count(len(u.IDs), "more requirement"),
 				Command: strings.TrimSpace(option.environment+" "+again) + " " + option.flag})
 		case strings.HasSuffix(u.Option, "in the target file") && r.Target.File == "":
-			says := fmt.Sprintf("Write a target file, to test %s more", Count(len(u.IDs), "requirement"))
+			says := "Write a target file, to test " + Count(len(u.IDs), "more requirement")
 			return append(out, Next{Says: says, Command: "mcpauth init " + ShellQuoted(r.Target.URL)})
 		}
 	}

@@ -27,8 +27,8 @@ type clock struct {
 
 // How far the time of day may drift, since time servers correct it, and how often it is compared.
 const (
-	astray = 2 * time.Second
-	look   = 100 * time.Millisecond
+	drift = 2 * time.Second
+	look  = 100 * time.Millisecond
 )
 
 // watchClock compares the clocks until ctx ends.
@@ -61,7 +61,7 @@ func (c *clock) moved() time.Duration {
 	c.read()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.most.Abs() < astray {
+	if c.most.Abs() < drift {
 		return 0
 	}
 	return c.most.Round(time.Second)

@@ -80,7 +80,7 @@ func TestNearMisses(t *testing.T) {
 		`unknown command "neither" for "mcpauth serve"`:   {"serve", "neither"},
 		`unknown command "foo" for "mcpauth targets"`:     {"targets", "foo"},
 		"usage: mcpauth explain ID":                       {"explain"},
-		"unexpected arguments: http://a http://b; ": {"run", "http://a", "http://b"},
+		"unexpected arguments: http://a http://b; ":       {"run", "http://a", "http://b"},
 		"catalogue; did you mean RS-AUD-CROSS-RESOURCE?":  {"explain", "RS-AUD-CRSOS-RESOURCE"},
 		"all; did you mean RS-AUD-CROSS-RESOURCE?":        {"run", "http://127.0.0.1:1/mcp", "--only", "RS-AUD-CRSOS-RESOURCE"},
 		"did you mean --token-env? (":                     {"doctor", "--tokne-env", "X"},

@@ -131,7 +131,7 @@ func (o *options) registerNetwork(f *pflag.FlagSet) {
 			"Where it does not name mcpauth, neither do clientInfo and the names of registered clients")
 }
 
-// fromEnvironment sets every flag that was not given from its twin MCPAUTH_NAME.
+// fromEnvironment sets every flag that was not given from its environment variable MCPAUTH_NAME.
 func fromEnvironment(c *cobra.Command) error {
 	var failed error
 	c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -152,7 +152,7 @@ func runCommand() *cobra.Command {
 		Short: "Test the server at a URL",
 		Long: `Tests the server at a URL, or without one the reference server that is built in.
 
-Every option has a twin in the environment: MCPAUTH_ and its name in capitals,
+Every flag can be set in the environment: MCPAUTH_ and its name in capitals,
 with _ for -.
 
 Exit status:

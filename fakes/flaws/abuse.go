@@ -203,7 +203,7 @@ var costlyTokens = []Flaw{
 
 func costly(name, row, header string) Flaw {
 	return Flaw{
-		Name: "costly-token-" + name, Says: "The server tries what it cannot bear: " + row + ".",
+		Name: "costly-token-" + name, Says: "The server computes what costs it too much: " + row + ".",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
 				first, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ".")

@@ -80,7 +80,7 @@ func inClear(turning bool) (*Attack, error) {
 	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); trap.stop(); server.Close() },
 		Judge: func(o Outcome) error {
 			if got := trap.received(); strings.Contains(got, url.QueryEscape(password)) || strings.Contains(got, password) {
-				return errors.New("the password went to another host in clear")
+				return errors.New("the password went to another host in clear text")
 			}
 			return errors.Join(unsprung(shown.Load()), notGreen(o))
 		}}, nil

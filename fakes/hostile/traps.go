@@ -99,7 +99,7 @@ var Traps = []Trap{
 	{Name: "interrupt", Promise: "an interrupted run says so, with a whole report", Start: interrupt},
 	{Name: "callbacks from strangers", Promise: "the answer to a login counts with its state only", Start: strangers},
 	{Name: "a closed terminal", Promise: "a run whose terminal is closed ends like an interrupted one", Start: hangup},
-	{Name: "a password in clear", Promise: "the browser types no password into a form that sends it in clear",
+	{Name: "a password in clear text", Promise: "the browser types no password into a form that sends it in clear text",
 		Start: func() (*Attack, error) { return inClear(false) }, Browser: true},
 	{Name: "a form that turns", Promise: "no form reaches another host by plain HTTP", Start: func() (*Attack, error) { return inClear(true) },
 		Browser: true},

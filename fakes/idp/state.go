@@ -233,7 +233,7 @@ func (s *Server) KeyFetches() int {
 }
 
 // Lookup tells what an access token stands for, as claims; nil for one that is not good. A resource server that keeps
-// house with the authorization server asks so.
+// network with the authorization server asks so.
 func (s *Server) Lookup(token string) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,7 +33,7 @@ func TestEachObstacleSaysWhatToSupply(t *testing.T) {
 			" Raise --timeout"},
 		{"a client with the redirect URI https://a.example/cb cannot be registered: HTTP 400",
 			" Put a registered client"},
-		{"the response names no scope, and what the token holds is seen nowhere",
+		{"the response names no scope, and nothing shows what the token holds",
 			" Look at its exchanges"},
 		{"nothing tells this from RS-DISC-PRM-PUBLISHED, which it is, nor from RS-NO-SUCH-THING.",
 			" Look at its exchanges"},

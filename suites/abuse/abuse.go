@@ -1,4 +1,4 @@
-// Package abuse holds the checks on what a server reveals, and on how it bears large and many requests.
+// Package abuse holds the checks on what a server reveals, and on large and many requests.
 package abuse
 
 import (
@@ -20,7 +20,7 @@ func Register() {
 	Describe("MCP Tools: Security Considerations", output)
 	Describe("RFC 9110 section 5.5: values in fields", injection)
 	Describe("MCP Resources: Security Considerations", resources)
-	Describe("OWASP Denial of Service Cheat Sheet: what a server bears", load)
+	Describe("OWASP Denial of Service Cheat Sheet: large and many requests", load)
 	Describe("MCP Tools: Security Considerations, inputs", inputs)
 	Describe("OWASP Injection Prevention Cheat Sheet: screening", screening)
 	Describe("OWASP Denial of Service Cheat Sheet: blocks by address", blocking)

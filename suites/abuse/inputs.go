@@ -12,7 +12,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// stackTrace is what gives away that arguments reached code that did not expect them.
+// stackTrace shows that arguments reached code that did not expect them.
 var stackTrace = regexp.MustCompile(`(?m)Traceback \(most recent call last\)|^\s+at .+\(.+:\d+:\d+\)|goroutine \d+ \[|panic: `)
 
 // scalars are the types of JSON Schema for which an object is never right, whatever is coerced.

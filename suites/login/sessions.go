@@ -157,7 +157,7 @@ var stayOnHost = expect.Family("stayOnHost", func(at *url.URL) expect.Matcher {
 })
 
 var holdNoToken = expect.Family("holdNoToken", func(tokens *oauth.Tokens, at *url.URL) expect.Matcher {
-	return expect.That("no token in a cookie that travels in clear", func(c cookie) string {
+	return expect.That("no token in a cookie that is sent in clear text", func(c cookie) string {
 		held := c.Value != "" && tokens != nil && (c.Value == tokens.Access || c.Value == tokens.Refresh)
 		if held && (!c.Secure || at.Scheme != "https") {
 			return "the cookie " + c.Name + " holds an issued token, and lacks Secure"

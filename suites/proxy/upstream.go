@@ -248,7 +248,7 @@ func keepsAccountsApart(t *T) {
 	victim, mail := "mcpauth-v-"+Random(6), "mcpauth-victim-"+strings.ToLower(Random(6))+"@users.example"
 	owner := subjectOf(t, map[string]any{"sub": victim, "email": mail, "email_verified": true})
 	if owner == "" {
-		t.Inconclusive("the subject of a token cannot be seen, or a new upstream user is not let in")
+		t.Inconclusive("the subject of a token cannot be seen, or a new upstream user is not signed in")
 	}
 	Each(t, Cases[any]{
 		{"an e-mail that is not verified", false},

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// How many requests a flood has at the most, and how many of them are sent at once.
+// How many requests a flood has at most, and how many of them are sent at once.
 const (
 	completions   = 300
 	tokenErrors   = 120

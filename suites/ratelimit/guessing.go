@@ -140,7 +140,7 @@ var stopGuessing = expect.That("a limit, a delay, a lock or a question before 20
 	if a.hindered || !a.in {
 		return ""
 	}
-	return "all are answered at full speed, and then the right one is let in at once"
+	return "all are answered at full speed, and then the right one signs the user in at once"
 })
 
 func letsLockedUsersInAgain(t *T) {
@@ -149,7 +149,7 @@ func letsLockedUsersInAgain(t *T) {
 		t.NotApplicable("no limit was seen (AS-RATE-LOGIN)")
 	}
 	user := t.Session.Sacrificial()
-	if in.Code() == "" { // else the right password is let in anyway
+	if in.Code() == "" { // else the right password signs the user in anyway
 		Each(t, Cases[reports.Field]{
 			{"X-Forwarded-For", mcp.Field("X-Forwarded-For", "203.0.113.7")},
 			{"Forwarded", mcp.Field("Forwarded", "for=203.0.113.8")},
@@ -165,7 +165,7 @@ func letsLockedUsersInAgain(t *T) {
 }
 
 var stayLocked = expect.That("a lock that a header of the client's own does not lift", func(*Grant) string {
-	return "with the header the user is let in, and without it not"
+	return "with the header the user is signed in, and without it not"
 })
 
 func servesOrdinaryRefreshes(t *T) {
@@ -247,7 +247,7 @@ func lifts(t *T, user *login.User, header reports.Field) *Grant {
 // attempts are wrong passwords of the account that may be locked.
 type attempts struct {
 	hindered bool
-	in       bool // the right password is let in at once
+	in       bool // the right password signs the user in at once
 	last     *reports.Exchange
 }
 
@@ -262,7 +262,7 @@ func passwords(t *T) (attempts, *Grant) {
 	for i := range logins {
 		g := t.AS.AuthorizeAs(&login.User{Name: user.Name, Password: "mcpauth-wrong-" + strconv.Itoa(i)})
 		if g.Code() != "" {
-			t.Inconclusive("a wrong password is let in (AS-LOGIN-REJECT-WRONG-PASSWORD)")
+			t.Inconclusive("a wrong password signs the user in (AS-LOGIN-REJECT-WRONG-PASSWORD)")
 		}
 		answers = append(answers, g.Exchange)
 		text := ""

@@ -230,7 +230,7 @@ func reportsTheDefault(t *T) {
 }
 
 // realScopes are those of a token, by its claims, by introspection, or by the tools that it may call; the check ends where
-// none of these tells, and the response says nothing either.
+// none of these shows it, and the response does not say it either.
 func realScopes(t *T, tokens *oauth.Tokens) []string {
 	real, known := t.AS.RealScope(tokens)
 	if known || tokens.HasScope {
@@ -246,7 +246,7 @@ func realScopes(t *T, tokens *oauth.Tokens) []string {
 		}
 	}
 	if len(tools) == 0 {
-		t.Inconclusive("the response names no scope, and what the token holds is seen nowhere: declare a tool with a scope")
+		t.Inconclusive("the response names no scope, and nothing shows what the token holds: declare a tool with a scope")
 	}
 	return real
 }

@@ -196,7 +196,7 @@ func sameForm(id string) string {
 	return string(b)
 }
 
-// What is not let in gets no session, and a session that was opened without a token does not come to have one.
+// A refused request gets no session, and a session that was opened without a token does not get the rights of one.
 func opensNoSessionForStrangers(t *T) {
 	Each(t, Cases[*reports.Exchange]{
 		{"without a token", t.MCP.Anonymous()},

@@ -161,7 +161,7 @@ func (c *canaries) asked(r *http.Request, body string) {
 		return
 	}
 	for _, name := range []string{"code", "code_verifier", "refresh_token", "client_secret", "client_assertion"} {
-		if v := form.Get(name); v != "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" { // of RFC 7636 appendix B, for everybody to see
+		if v := form.Get(name); v != "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" { // of RFC 7636 appendix B, which is public
 			c.saw(name, v)
 		}
 	}

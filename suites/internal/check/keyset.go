@@ -8,7 +8,7 @@ import (
 )
 
 // Standby are keys that the issuer publishes beside its own from the beginning of the run, always the same ones. So a target that
-// fetches a key set rarely knows one that can be withdrawn, be it from a run before.
+// fetches a key set rarely knows one that can be withdrawn, possibly from an earlier run.
 type Standby []*mint.Key
 
 // NewStandby are the keys that stand by at an issuer run by mcpauth, whose key set nobody judges.

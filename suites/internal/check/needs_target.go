@@ -46,7 +46,8 @@ var needsOfTheTarget = map[string]need{
 	"session": {give: "--token-env", after: []string{"token-given"}, met: unlessFailed(func(t *T) bool {
 		return expect.Header(t.Survey.Handshake, "Mcp-Session-Id") != ""
 	}, "the target assigns no session id", func(t *T) []*reports.Exchange { return []*reports.Exchange{t.Survey.Handshake} })},
-	"dual-era": {met: unlessFailed(func(t *T) bool { return len(t.spokenWires()) > 1 }, "the target speaks one wire only",
+	"dual-era": {met: unlessFailed(func(t *T) bool { return len(t.spokenWires()) > 1 },
+		"the target speaks only one of the protocols with and without sessions",
 		func(t *T) []*reports.Exchange {
 			if len(t.Survey.WithToken) > 0 {
 				return slices.Collect(maps.Values(t.Survey.WithToken))

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
@@ -118,12 +119,13 @@ func tool(what string, condition func(*T) bool) need {
 	return need{give: ofTools, met: has(condition, "it needs "+what)}
 }
 
-// tokenIsServed finds out whether the token given is of any use.
+// tokenIsServed finds out whether the target accepts the token given.
 func (t *T) tokenIsServed() *lack {
 	for _, w := range t.tokenWires() {
 		if ex := t.Survey.WithToken[w]; !t.Survey.Served(w, ex) {
 			t.transcript = append(t.transcript, ex)
-			return unusable("the token given is answered with %s on the %s wire, so nothing can be concluded from it", expect.Describe(ex), w)
+			return unusable("in the protocol %s, the token given is answered with %s, so nothing can be concluded from it",
+				reports.WireWords(string(w)), expect.Describe(ex))
 		}
 	}
 	return nil

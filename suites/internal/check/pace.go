@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// pace is what the target has said about its limits. All checks heed it.
+// pace is what the target has said about its limits. All checks follow it.
 type pace struct {
 	mu     sync.Mutex
 	until  map[place]time.Time // before which the target wants no more requests

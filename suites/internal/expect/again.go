@@ -440,7 +440,7 @@ func (r *recalled) Code() string {
 	return ""
 }
 
-// contradicts says where the redirect that shows the end tells another story; empty where it does not.
+// contradicts says how the redirect that shows the end differs from the recorded end; empty where it does not.
 func (r *recalled) contradicts() string {
 	to := Header(r.shows, "Location")
 	_, answer, found := strings.Cut(to, "?")

@@ -71,7 +71,7 @@ func (q *Question) size() int {
 // New listens. Close it after use.
 func New(listen string) (*Server, error) { return NewAt(listen, "/introspect", Inactive) }
 
-// NewAt listens for questions at a path of one's own, and answers about tokens that are not known as is said.
+// NewAt listens for questions at a path, and answers questions about unknown tokens with unknown.
 func NewAt(listen, path string, unknown Answer) (*Server, error) {
 	l, err := listener.Bind(listen)
 	if err != nil {

@@ -210,7 +210,8 @@ func (p *pipe) Send(message []byte) error {
 	return err
 }
 
-// longestMessage is that which a browser is believed: pictures are smaller. A page can make it tell of addresses and titles of any size.
+// longestMessage is the longest message that is read from a browser: pictures are smaller, and a page can have addresses and titles
+// of any size.
 const longestMessage = 4 << 20
 
 // Read is the next message that is not too long.
@@ -713,7 +714,7 @@ func (d *drive) pass(ctx context.Context, page *rod.Page, p *Page, b Input) bool
 	return false
 }
 
-// settled is how long a page must say the same before it is believed: scripts go on after a page is loaded.
+// settled is how long a page must stay the same before it is judged: scripts go on after a page is loaded.
 const settled = 1500 * time.Millisecond
 
 // unasked looks at a page that asks for nothing. It ends the login where the page tells of an error, and goes on telling.
@@ -891,7 +892,7 @@ func (d *drive) seedCookies(page *rod.Page, start string) {
 	}
 }
 
-// keepCookies takes what the browser earned into the agent's jar.
+// keepCookies copies the cookies of the browser into the agent's jar.
 func (d *drive) keepCookies() {
 	cookies, err := proto.StorageGetCookies{BrowserContextID: d.context.BrowserContextID}.Call(d.browser)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package login carries authorization requests through the pages of an authorization server: with a real
-// browser, by plain HTML forms, or by the hand of the user.
+// browser, by plain HTML forms, or with the user's own browser.
 package login
 
 import (
@@ -129,7 +129,7 @@ type Agent struct {
 // most pages and redirects of one request.
 const mostSteps = 20
 
-// careless says why no secret is typed into a form: it, or its page, would travel in clear, or to a host at which nobody may
+// careless says why no secret is typed into a form: it, or its page, would be sent in clear text, or to a host at which nobody may
 // sign in. Empty where it may be typed.
 func (a *Agent) careless(p *Page, f *Form) string {
 	addresses := []string{p.URL.String(), f.Action}
@@ -141,7 +141,7 @@ func (a *Agent) careless(p *Page, f *Form) string {
 	for _, address := range addresses {
 		to, err := url.Parse(address)
 		if err != nil || to.Scheme != "https" && !(to.Scheme == "http" && document.LoopbackHost(to.Hostname())) {
-			return fmt.Sprintf("the page %q would send the password in clear to %s", p.Title, bare(address))
+			return fmt.Sprintf("the page %q would send the password in clear text to %s", p.Title, bare(address))
 		}
 	}
 	if a.May == nil {

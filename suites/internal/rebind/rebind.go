@@ -1,5 +1,5 @@
-// Package rebind answers for a DNS zone run by mcpauth: each name means a public address the first time that it is asked for,
-// and a private one ever after. A listener at the private address sees who was taken in.
+// Package rebind is the name server of a DNS zone: each name resolves to a public address the first time that it is asked for,
+// and to a private one afterwards. A listener at the private address counts who connects there.
 package rebind
 
 import (

@@ -51,7 +51,7 @@ func (s *Session) Learn(ctx context.Context, serves func(access string) bool) {
 	s.learnSessions(ctx)
 	served := serves(first.Access)
 	if s.begin(ctx, first.Client); s.Tokens == first {
-		return // nobody signs in twice, whyever
+		return // a second sign-in fails
 	}
 	s.EndsGrants = served && !serves(first.Access) && serves(s.Tokens.Access) || refreshed != nil && s.refresh(ctx, refreshed) == nil
 	if !s.EndsGrants || !s.registers() {

@@ -79,7 +79,7 @@ type Refused struct {
 	Addr netip.Addr
 	// Changed says that the name meant an address of another network when it was first looked up.
 	Changed bool
-	// Elsewhere says that a name of this machine (localhost) does not mean it: forms are sent to such names in clear.
+	// Elsewhere says that a name of this machine (localhost) resolves to another one: forms are sent to such names in clear text.
 	Elsewhere bool
 }
 

@@ -127,6 +127,7 @@ func (r *row) expectNoticed(t *testing.T, run *reports.Run) {
 	for _, res := range run.Results {
 		verdicts[res.ID] += fmt.Sprintf("%s %s; ", res.Verdict, res.Reason)
 		assert.NotEqual(t, reports.Errored, res.Verdict, "%s: %s", res.ID, res.Reason)
+		assert.Empty(t, mistakesInReason(res.Reason), res.ID)
 		for _, f := range res.Findings {
 			assert.Empty(t, mistakesInFinding(f), res.ID)
 		}

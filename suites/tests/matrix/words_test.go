@@ -10,12 +10,15 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
+// ofTheProject are words that mean something to its authors only.
+var ofTheProject = regexp.MustCompile(`\b(variant \d+|control|ours|us|wire|row \d+|in silence)\b`)
+
 // unclear are signs of a finding that only its authors understand: what has no name, what Go writes, words of this project.
 var unclear = map[string]*regexp.Regexp{
 	"begins with a word that refers to nothing": regexp.MustCompile(`^(it|they|there is none|there is one|one is|the same one)\b`),
 	"shows an empty value instead of saying so": regexp.MustCompile(`‹›|: $|\berror ""`),
 	"is written by Go and not by a person":      regexp.MustCompile(`interface \{\}|map\[|%!|\dm0s\b|\de\+\d\d\b|<nil>|\[[a-z_]+ [a-z_ ]+\]`),
-	"has a word of this project":                regexp.MustCompile(`\b(variant \d+|control|ours|wire|row \d+|in silence)\b`),
+	"has a word of this project":                ofTheProject,
 	"has a plural after one":                    regexp.MustCompile(`(^|[^\d.])1 (requests|connections|keys)\b`),
 }
 
@@ -52,6 +55,11 @@ func mistakesInFinding(f reports.Finding) (out []string) {
 	return out
 }
 
+// mistakesInReason are the words of this project in the reason of a verdict.
+func mistakesInReason(reason string) []string {
+	return ofTheProject.FindAllString(quoted.ReplaceAllString(reason, "‹x›"), -1)
+}
+
 func TestTheFormOfFindingsIsDemanded(t *testing.T) {
 	chosen := reports.Finding{Expected: "the state of the request", Observed: "state ‹%!map[a b] row 1› for ‹x›, \"%!\""}
 	assert.Empty(t, mistakesInFinding(chosen))
@@ -66,4 +74,6 @@ func TestTheFormOfFindingsIsDemanded(t *testing.T) {
 		spoiled.Observed = observed
 		assert.NotEmpty(t, mistakesInFinding(spoiled), observed)
 	}
+	assert.Empty(t, mistakesInReason("the target speaks only one of the protocols with and without sessions"))
+	assert.NotEmpty(t, mistakesInReason("the target speaks one wire only"))
 }
