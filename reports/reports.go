@@ -5,6 +5,7 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
@@ -106,6 +107,9 @@ type RevisionStatus struct {
 	Status   string `json:"status"` // spoken, declared, assumed, not-spoken, unknown
 	Why      string `json:"why"`
 }
+
+// Words is the status in words.
+func (r RevisionStatus) Words() string { return strings.ReplaceAll(r.Status, "-", " ") }
 
 // Fact is one thing the survey learned.
 type Fact struct {

@@ -142,7 +142,7 @@ func (d *doctor) surveyed(seen *suites.Surveyed) {
 		d.say("ok", "clock", "as the target's, within 30 s")
 	}
 	for _, r := range seen.Revisions {
-		d.say(map[bool]string{true: "ok", false: "-"}[r.Status == "spoken"], r.Revision, r.Status+": "+r.Why)
+		d.say(map[bool]string{true: "ok", false: "-"}[r.Status == "spoken"], r.Revision, r.Words()+": "+r.Why)
 	}
 	for _, issuer := range seen.Issuers {
 		d.say("ok", "issuer", issuer)

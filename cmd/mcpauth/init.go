@@ -103,7 +103,7 @@ func aboutServer(line writeLine, url string, seen *suites.Surveyed) {
 		line("  # Its query has a secret: keep this file out of version control.")
 	}
 	for _, r := range seen.Revisions {
-		line("  # %s (%s): %s, %s", r.Revision, r.Wire, r.Status, comment(r.Why))
+		line("  # %s (%s): %s, %s", r.Revision, reports.WireWords(r.Wire), r.Words(), comment(r.Why))
 	}
 	line("  # revisions: [\"2025-11-25\"]              # judge these only; by default all that the server speaks")
 	line("  # headers: {X-Gateway: {env: GATEWAY_KEY}} # for a server behind a gate")

@@ -67,7 +67,7 @@ func observed(ex *reports.Exchange) string {
 func spoken(statuses []reports.RevisionStatus) string {
 	var parts []string
 	for _, s := range statuses {
-		parts = append(parts, s.Revision+" "+s.Status+": "+s.Why)
+		parts = append(parts, s.Revision+" "+s.Words()+": "+s.Why)
 	}
 	return strings.Join(parts, "; ")
 }
