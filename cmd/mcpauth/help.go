@@ -108,10 +108,7 @@ func narrow(text string) string {
 
 // wrapped breaks a line at the width of the help. What continues an item of a list is indented.
 func wrapped(line string) []string {
-	indent := ""
-	if strings.HasPrefix(line, "- ") {
-		indent = "  "
-	}
+	indent := strings.Repeat(" ", len(item.FindString(line)))
 	var out []string
 	rest := ""
 	for _, word := range strings.Fields(line) {
