@@ -83,7 +83,7 @@ func Silent(ctx context.Context, cfg Config, within time.Duration) bool {
 	u, _ := document.ParseURL(cfg.URL)
 	limits := cfg.limits()
 	limits.Request = within
-	client := cfg.newClient(u, &reports.Secrets{}, limits)
+	client := cfg.newClient(u, &reports.Secrets{}, limits, nil)
 	defer client.Close()
 	ex := client.Do(ctx, survey.Check, wire.Request{Method: "GET", URL: document.WellKnown(u, "oauth-protected-resource"),
 		Header: []reports.Field{mcp.Field("Accept", "application/json")}})

@@ -19,6 +19,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/deadline"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
@@ -37,7 +38,8 @@ type preparation struct {
 	cancel  context.CancelFunc
 	endless context.Context // the run without the limit of its time
 	client  *wire.Client
-	reach   wire.Reach // of the target
+	opened  *mcp.Opened // the sessions at the target
+	reach   wire.Reach  // of the target
 	secrets *reports.Secrets
 	session *session.Session
 	closers []func()
@@ -63,7 +65,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		return ctx, nil, err
 	}
 	u, _ := document.ParseURL(cfg.URL)
-	s := &preparation{cfg: cfg, reg: reg, started: time.Now()}
+	s := &preparation{cfg: cfg, reg: reg, started: time.Now(), opened: &mcp.Opened{}}
 	s.occupy()
 	cfg.part("the beginning")
 	ctx = s.limit(ctx)
@@ -71,7 +73,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		cfg.Token = cfg.ownToken()
 	}
 	s.secrets = cfg.secrets()
-	s.client = cfg.newClient(u, s.secrets, cfg.limits())
+	s.client = cfg.newClient(u, s.secrets, cfg.limits(), s.opened.Seen)
 	err = s.begin(ctx, &cfg, u)
 	if s.world == nil {
 		s.abandon()
@@ -199,7 +201,8 @@ func (s *preparation) publishStandby() (fetches int, standby check.Standby) {
 }
 
 // newClient makes the client that all traffic goes through.
-func (c *Config) newClient(u *url.URL, secrets *reports.Secrets, limits wire.Limits) *wire.Client {
+func (c *Config) newClient(u *url.URL, secrets *reports.Secrets, limits wire.Limits,
+	seen func(wire.Request, *reports.Exchange)) *wire.Client {
 	guard := wire.NewGuard(u.Hostname(), c.AllowHosts)
 	if c.Foreign {
 		guard = wire.Guard{Allowed: c.AllowHosts}
@@ -210,7 +213,7 @@ func (c *Config) newClient(u *url.URL, secrets *reports.Secrets, limits wire.Lim
 	}
 	return wire.New(wire.Options{
 		Guard: guard, Roots: c.RootCAs, Secrets: secrets, Limits: limits, Shared: c.Shared.limits(), Passive: c.passiveBut(),
-		Header: c.header(), Certificate: c.certificate(), HeaderOrigin: document.Origin(u), Neutral: c.neutral(),
+		Header: c.header(), Certificate: c.certificate(), HeaderOrigin: document.Origin(u), Neutral: c.neutral(), Seen: seen,
 		UserAgent: cmp.Or(c.UserAgent, "mcpauth/"+Build().Version+" ({check}; +https://github.com/mcpauth/conformance)"),
 	})
 }
@@ -336,7 +339,7 @@ const keyCache = 35 * time.Second
 func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, intrusive func(string) bool) *check.World {
 	cfg := &s.cfg
 	w := &check.World{
-		Target: cfg.Target, Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Passive: cfg.Passive,
+		Target: cfg.Target, Client: s.client, Survey: sv, Secrets: secrets, Intrusive: intrusive, Passive: cfg.Passive, Opened: s.opened,
 		MayAttack: cfg.Authorized, Session: s.session,
 		Patience: cmp.Or(cfg.Patience, 5*time.Second), MaxWait: cfg.MaxWait, KeyWait: cmp.Or(cfg.KeyWait, max(cfg.MaxWait, keyCache)),
 		Credentials: cfg.credentials(),
@@ -445,6 +448,7 @@ func (s *preparation) collect() {
 func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	s.collect()
 	s.run.Discovered = facts(s.world.Survey)
+	s.endSessions(ctx)
 	s.run.Discovered = append(s.run.Discovered, s.unregister(ctx)...)
 	s.run.Screenshots = s.pictures
 	s.run.NotWorking = s.notWorking()
@@ -459,7 +463,15 @@ func endedEarly(reason string) bool {
 		strings.Contains(reason, "the run ended before")
 }
 
+// endSessions ends what sessions of the run are left at the target, also after an interruption.
+func (s *preparation) endSessions(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	s.world.EndSessions(ctx)
+}
+
 func (s *preparation) close(ctx context.Context) reports.Redacted {
+	s.endSessions(ctx)
 	if moved := s.clock.moved(); moved != 0 {
 		s.run.Doubt = fmt.Sprintf("the clock of this machine was moved by %v during the run, and the times of tokens depend on it", moved)
 	}

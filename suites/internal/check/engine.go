@@ -452,20 +452,58 @@ func (e *Engine) result(r *requirements.Requirement, w mcp.Wire, revisions []str
 	return res
 }
 
+// endSessions ends the sessions that the check has opened at the target, but for those that others use too.
+func (t *T) endSessions() {
+	if t.Opened == nil || t.Stopped() != "" || t.ctx.Err() != nil {
+		return
+	}
+	own := map[int]bool{}
+	for _, ex := range t.unshared() {
+		own[ex.Number] = true
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), releaseTime)
+	defer cancel()
+	t.Opened.End(ctx, mcp.Ending{Client: t.Client, Check: t.id, InTurn: t.Seeded(), Own: t.World.ownCredentials(),
+		Of: func(number int) bool { return own[number] }})
+}
+
+// EndSessions ends what sessions of the run are left at the target.
+func (w *World) EndSessions(ctx context.Context) {
+	if w.Stopped() == "" {
+		w.Opened.End(ctx, mcp.Ending{Client: w.Client, Check: survey.Check, InTurn: w.Seeded(), Own: w.ownCredentials(),
+			Of: func(int) bool { return true }})
+	}
+}
+
+// ownCredentials are those that the user gave or signed in for.
+func (w *World) ownCredentials() []reports.Field {
+	if w.Survey.Token != "" {
+		return []reports.Field{mcp.Bearer(w.Survey.Token)}
+	}
+	for _, c := range w.Credentials {
+		if c.Header != "" && !c.refusable() {
+			return []reports.Field{c.Field()}
+		}
+	}
+	return nil
+}
+
 // releaseClients deletes what the check has registered, but for what others look at too.
 func (t *T) releaseClients() {
 	if t.Session == nil {
 		return
 	}
-	own := slices.DeleteFunc(slices.Clone(t.transcript), func(ex *reports.Exchange) bool {
-		return ex.Check != t.id || slices.Contains(t.lent, ex)
-	})
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), releaseTime)
 	defer cancel()
-	t.Session.Release(ctx, own)
+	t.Session.Release(ctx, t.unshared())
 }
 
-// releaseTime is how long a check waits for the deletion of its clients; what is left is deleted at the end of the run.
+// unshared are the exchanges of the check that no other looks at.
+func (t *T) unshared() []*reports.Exchange {
+	return slices.DeleteFunc(t.own(), func(ex *reports.Exchange) bool { return slices.Contains(t.lent, ex) })
+}
+
+// releaseTime is how long a check waits for the end of its sessions, and of its clients; what is left follows at the end of the run.
 const releaseTime = 5 * time.Second
 
 // execute runs a body once and grades what it found, apart for each level that the judged revisions give
@@ -483,10 +521,8 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	t.failures, t.run = r.Evidence, run
 	ended := t.carryOut(c)
 	t.sealed = true
-	for _, ex := range t.transcript {
-		if ex.Check == t.id && !slices.Contains(t.lent, ex) {
-			t.Client.Shorten(ex)
-		}
+	for _, ex := range t.unshared() {
+		t.Client.Shorten(ex)
 	}
 	out := e.graded(t, r, j, ended)
 	for i := range out {
@@ -506,6 +542,7 @@ func (t *T) carryOut(c *Check) *stop {
 	for _, f := range t.cleanups {
 		f()
 	}
+	t.endSessions()
 	t.releaseClients()
 	return t.ofATargetThatIsThere(t.restsOnAnswers(ended))
 }

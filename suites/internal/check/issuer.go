@@ -267,11 +267,6 @@ func (t MCPServer) session(capabilities map[string]any, credentials []reports.Fi
 	t.Secrets.Add("session_id", id)
 	call = mcp.Call{Endpoint: t.Survey.Endpoint, Revision: revision}.InSession(id)
 	t.Send(call.Method("notifications/initialized", nil).With(credentials...))
-	t.Cleanup(func() { // leave nothing behind
-		if id != "" {
-			t.World.Client.Do(t.ctx, t.id, call.Using("DELETE").With(credentials...).Request())
-		}
-	})
 	return call, nil
 }
 

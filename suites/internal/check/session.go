@@ -22,10 +22,5 @@ func OpenSession(t *T) mcp.Call {
 	t.Secrets.Add("session_id", id)
 	call := mcp.Call{Endpoint: t.Survey.Endpoint, Revision: revision}.InSession(id)
 	t.Send(t.MCP.Authorized(call.Method("notifications/initialized", nil)))
-	t.Cleanup(func() { // leave nothing behind
-		if id != "" {
-			t.Client.Do(t.ctx, t.id, t.MCP.Authorized(call.Using("DELETE")).Request())
-		}
-	})
 	return call
 }

@@ -39,7 +39,9 @@ type World struct {
 	Objects        []Object
 	Credentials    []Credential
 
-	Client  *wire.Client
+	Client *wire.Client
+	// Opened are the sessions that the run has opened at the target.
+	Opened  *mcp.Opened
 	Survey  *survey.Survey
 	Secrets *reports.Secrets
 	// Intrusive says whether checks may strain the host of a URL or trip its limits; nil: nobody may.

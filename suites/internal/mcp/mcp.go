@@ -204,7 +204,7 @@ func (c Call) Request() wire.Request {
 		r.Header = append(r.Header, c.version()...)
 	}
 	if c.SessionID != "" {
-		r.Header = append(r.Header, Field("Mcp-Session-Id", c.SessionID))
+		r.Header = append(r.Header, Field(sessionField, c.SessionID))
 	}
 	for _, f := range c.Header { // a field given replaces ours, but not another one given
 		r.Header = slices.DeleteFunc(r.Header, func(g reports.Field) bool { return strings.EqualFold(g.Name, f.Name) })

@@ -87,6 +87,8 @@ type Options struct {
 	Passive string
 	// Secrets, if set, gets the values of cookies, which may stand elsewhere too.
 	Secrets *reports.Secrets
+	// Seen, if set, gets each exchange that has ended, and what was to be sent.
+	Seen func(Request, *reports.Exchange)
 	// Header is sent with every request to the target's own origin, and Certificate is shown there: for servers behind a gate.
 	Header       []reports.Field
 	Certificate  *tls.Certificate
@@ -287,6 +289,9 @@ func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exc
 	}
 	ex.Duration = reports.Since(ex.Started)
 	c.kept.Add(weight(ex))
+	if c.opt.Seen != nil {
+		c.opt.Seen(req, ex)
+	}
 	if req.Done != nil {
 		req.Done(ex)
 	}

@@ -1,0 +1,194 @@
+package mcp
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// Opened are the sessions that a run has opened and nobody has ended: servers limit how many there are.
+type Opened struct {
+	mu       sync.Mutex
+	sessions []opened        // in the order in which they were opened
+	seen     map[string]bool // the ids so far
+	never    bool            // clients cannot end sessions here
+	tried    int             // sessions that were to end
+}
+
+// opened is a session: its id, the number of the exchange that opened it, and the request that ends it.
+type opened struct {
+	id     string
+	number int
+	end    wire.Request
+}
+
+// mostEnded is how many sessions a run ends, and endedAtOnce how many of them together.
+const (
+	mostEnded   = 2000
+	endedAtOnce = 4
+)
+
+const sessionField = "Mcp-Session-Id"
+
+// Seen takes note of an exchange that opens a session, or ends one.
+func (o *Opened) Seen(req wire.Request, ex *reports.Exchange) {
+	if ex.Response == nil || ex.Response.Status < 200 || ex.Response.Status > 299 {
+		return
+	}
+	named, given := wire.Get(req.Header, sessionField), wire.Get(ex.Response.Header, sessionField)
+	switch {
+	case req.Method == http.MethodDelete && named != "":
+		o.drop(named)
+	case given != "" && given != named && strings.Contains(req.Body+string(req.Raw), `"initialize"`):
+		o.add(opened{given, ex.Number, ending(req, ex, given)})
+	}
+}
+
+func (o *Opened) drop(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sessions = slices.DeleteFunc(o.sessions, func(s opened) bool { return s.id == id })
+}
+
+// add keeps a session. A server that gives an id twice gives it to other clients of the user, too: such a session goes on.
+func (o *Opened) add(s opened) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen[s.id] {
+		o.sessions = slices.DeleteFunc(o.sessions, func(other opened) bool { return other.id == s.id })
+		return
+	}
+	if o.seen == nil {
+		o.seen = map[string]bool{}
+	}
+	o.seen[s.id] = true
+	o.sessions = append(o.sessions, s)
+}
+
+// ending is the request that ends a session: sent to where the session was opened, with what opened it.
+func ending(opening wire.Request, ex *reports.Exchange, id string) wire.Request {
+	c := Call{Endpoint: opening.URL, Verb: http.MethodDelete, SessionID: id, Revision: Read(ex).Result.String("protocolVersion")}
+	out := c.Request()
+	ofTheMessage := []string{"accept", "content-type", "content-length", "content-encoding", "transfer-encoding", "expect", "connection",
+		"host", "user-agent"}
+	for _, f := range append(fieldsOf(opening.Raw), opening.Header...) {
+		name := strings.ToLower(f.Name)
+		if !slices.Contains(ofTheMessage, name) && !strings.HasPrefix(name, "mcp-") {
+			out.Header = append(out.Header, f)
+		}
+	}
+	if wire.Get(out.Header, "DPoP") != "" { // whose proof is good for one request
+		out.Header = without(out.Header, "DPoP", "Authorization")
+	}
+	out.Host, out.From, out.Certificate, out.Cleanup = opening.Host, opening.From, opening.Certificate, true
+	return out
+}
+
+// fieldsOf are the header fields of a request that is written byte by byte.
+func fieldsOf(raw []byte) (out []reports.Field) {
+	head, _, _ := strings.Cut(string(raw), "\r\n\r\n")
+	for line := range strings.SplitSeq(head, "\r\n") {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			out = append(out, Field(name, value))
+		}
+	}
+	return out
+}
+
+func without(fields []reports.Field, names ...string) []reports.Field {
+	return slices.DeleteFunc(slices.Clone(fields), func(f reports.Field) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, f.Name) })
+	})
+}
+
+// Ending is on whose behalf sessions are ended: of a check, of a user with credentials, for sessions that some exchanges opened.
+type Ending struct {
+	Client *wire.Client
+	Check  string
+	InTurn bool
+	Own    []reports.Field
+	Of     func(number int) bool
+}
+
+// End ends sessions. What the server has no time for is kept.
+func (o *Opened) End(ctx context.Context, e Ending) {
+	places := make(chan struct{}, endedAtOnce)
+	var together sync.WaitGroup
+	var stop atomic.Bool
+	for _, s := range o.take(e.Of) {
+		end := func() {
+			switch {
+			case o.over():
+			case stop.Load() || o.strained(e.end(ctx, s.end)):
+				stop.Store(true)
+				o.keep(s)
+			}
+		}
+		if e.InTurn {
+			end()
+			continue
+		}
+		places <- struct{}{}
+		together.Go(func() { end(); <-places })
+	}
+	together.Wait()
+}
+
+// end sends a request that ends a session. Where what opened the session is good no longer, the user's own credentials follow.
+func (e *Ending) end(ctx context.Context, req wire.Request) *reports.Exchange {
+	ex := e.Client.Do(ctx, e.Check, req)
+	if ex.Response == nil || ex.Response.Status != http.StatusUnauthorized || len(e.Own) == 0 {
+		return ex
+	}
+	req.Header = append(without(req.Header, "Authorization", e.Own[0].Name), e.Own...)
+	return e.Client.Do(ctx, e.Check, req)
+}
+
+// take removes the sessions that exchanges with these numbers opened, if sessions may still be ended.
+func (o *Opened) take(of func(number int) bool) (out []opened) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sessions = slices.DeleteFunc(o.sessions, func(s opened) bool {
+		due := of(s.number)
+		if due && !o.never && o.tried < mostEnded {
+			o.tried++
+			out = append(out, s)
+		}
+		return due
+	})
+	return out
+}
+
+func (o *Opened) keep(s opened) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sessions = append(o.sessions, s)
+}
+
+// over reports that clients cannot end sessions here.
+func (o *Opened) over() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.never
+}
+
+// strained reports that a server did not look at a request to end a session. One that lets nobody end any is not asked again.
+func (o *Opened) strained(ex *reports.Exchange) bool {
+	if ex.Response == nil {
+		return true
+	}
+	status := ex.Response.Status
+	if status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.never = true
+		return false
+	}
+	return status == http.StatusTooManyRequests || status >= 500
+}
