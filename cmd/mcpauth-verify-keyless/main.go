@@ -17,7 +17,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
-// mostRoot bounds the trusted root: Sigstore's has some 10 KiB.
+// mostRoot bounds the trusted root: Sigstore's has about 10 KiB.
 const mostRoot = 1 << 20
 
 func main() {
@@ -25,7 +25,7 @@ func main() {
 	os.Exit(tell(os.Stdout, os.Stderr, v, err))
 }
 
-// tell writes what was found, and returns the exit code. The names of files in a bundle are somebody else's.
+// tell writes what was found, and returns the exit code. The names of files in a bundle come from others, so they are escaped.
 func tell(out, errs io.Writer, v bundle.Verification, err error) int {
 	if err != nil {
 		fmt.Fprintln(errs, "mcpauth-verify-keyless: "+reports.OneLine(err.Error(), 2000))

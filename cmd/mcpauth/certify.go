@@ -27,7 +27,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
-// certification is one certificate being made.
+// certification is the making of one certificate.
 type certification struct {
 	o                                       options
 	product, out, key, passphraseEnv, image string
@@ -40,7 +40,7 @@ type certification struct {
 	tool                                    bundle.Tool
 }
 
-// otherwise are flags of run that would make a certificate say less than it claims, each with the reason.
+// otherwise lists the flags of run under which a certificate would claim more than was tested, each with the reason.
 var otherwise = map[string]string{
 	"only": "the whole set is run", "skip": "the whole set is run", "label-filter": "the whole set is run", "shard": "one run decides",
 	"baseline": "nothing is accepted that is not met", "update-baseline": "nothing is accepted that is not met",
@@ -74,7 +74,7 @@ Exit status: 0 the bundle is written; 1 a MUST is not met; 2 usage; 3 undecided:
 	return c
 }
 
-// register registers the flags: those of a run, without what a certificate cannot have, and its own.
+// register registers the flags: those of a run, except those that a certificate does not allow, and its own.
 func (cert *certification) register(f *pflag.FlagSet) {
 	cert.o.register(f)
 	for name := range otherwise {
@@ -110,7 +110,7 @@ func (cert *certification) run(c *cobra.Command) error {
 	return cert.o.runOne(c, "")
 }
 
-// prepare refuses what cannot become a certificate before the target is touched.
+// prepare refuses a run that cannot end with a certificate, before the first request.
 func (cert *certification) prepare(c *cobra.Command) error {
 	var refused error
 	c.Flags().Visit(func(f *pflag.Flag) {
@@ -135,7 +135,7 @@ func (cert *certification) prepare(c *cobra.Command) error {
 	return errors.Join(cert.chooseSet(), cert.readFiles(), cert.describeTool(build))
 }
 
-// complete reports which of the flags is missing, or does not go with another.
+// complete reports which flag is missing, or cannot be combined with another.
 func (cert *certification) complete() error {
 	switch o := &cert.o; {
 	case len(o.files) > 1:
@@ -247,7 +247,7 @@ func (cert *certification) carryOut(c *cobra.Command, cfg suites.Config) error {
 	return nil
 }
 
-// ordinaryClient is the User-Agent of certified runs: a target cannot tell them from others by it.
+// ordinaryClient is the User-Agent of certified runs, so that a target cannot recognize them by it.
 const ordinaryClient = "node"
 
 // challenge makes a nonce, says where to put it, and waits until it is there, if that is wanted.
@@ -271,7 +271,7 @@ func (cert *certification) challenge(c *cobra.Command, cfg *suites.Config) error
 	}
 }
 
-// blocked says what keeps the run from being certified.
+// blocked lists what prevents a certificate.
 func (cert *certification) blocked(c *cobra.Command, run reports.Redacted, blocks []string) error {
 	for _, b := range blocks {
 		fmt.Fprint(c.ErrOrStderr(), reports.Prefixed("- ", b))
@@ -318,7 +318,7 @@ func (cert *certification) target() (bundle.Descriptor, error) {
 	return bundle.Descriptor{Name: name, Digest: map[string]string{"sha256": digest}}, nil
 }
 
-// sign signs a bundle, and verifies it as a stranger would.
+// sign signs a bundle, and verifies it as anybody else would.
 func (cert *certification) sign(c *cobra.Command, files bundle.Files) error {
 	o := bundle.Options{Now: time.Now(), Unsigned: true, Submission: true, Rejudge: suites.JudgeAgain}
 	if !cert.predicateOnly {
@@ -353,7 +353,7 @@ func flagsOf(c *cobra.Command) []string {
 	return out
 }
 
-// tell says what was written, and what to do with it.
+// tell reports what was written, and what to do with it.
 func (cert *certification) tell(c *cobra.Command, files bundle.Files) {
 	v := files.Verify(c.Context(), bundle.Options{Now: time.Now(), Unsigned: true, Rejudge: suites.JudgeAgain})
 	notice(c, "wrote %s: %s is met, as far as it applies; %s", cert.out, cert.set.Name(), rejudged(&v))
@@ -365,7 +365,7 @@ func (cert *certification) tell(c *cobra.Command, files bundle.Files) {
 	notice(c, "verify it: mcpauth verify %s --key PUBLIC-KEY", cert.out)
 }
 
-// rejudged says how far the verdicts can be judged again.
+// rejudged says how many verdicts can be judged again.
 func rejudged(v *bundle.Verification) string {
 	r := v.Rejudged
 	return fmt.Sprintf("judged again: %s completely, %d in part; attested, not re-judged: %d (%d of %d judgements were made again)",

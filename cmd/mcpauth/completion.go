@@ -31,7 +31,7 @@ func words(list ...string) cobra.CompletionFunc {
 	}
 }
 
-// fixedWords are what a flag may have, where that can be listed. After a tab is what the shell says of a word.
+// fixedWords are the values of a flag, where they can be listed. After a tab comes the description that the shell shows.
 func fixedWords() map[string][]string {
 	ids := requirementIDs()
 	var presetNames, designNames []string

@@ -45,7 +45,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	}
 	defer services.Close()
 	services.tell(&ideal)
-	ideal.Policy.Patience, ideal.Behaviour.Patience = time.Second, time.Second // nothing of it is far away, but the machine may be busy
+	ideal.Policy.Patience, ideal.Behaviour.Patience = time.Second, time.Second // everything is on this machine, but the machine may be busy
 	if changed(c, "seed") {
 		ideal.Behaviour.LockTime = 200 * time.Millisecond // however slowly one request follows another
 	}
@@ -72,7 +72,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	return o.execute(c, cfg)
 }
 
-// demoServices are what the reference server calls: the addresses that a user gives for a target of their own.
+// demoServices are the servers that the reference server calls. Users give the addresses of such servers for their own targets.
 type demoServices struct {
 	documents            *suites.Documents
 	tokens, verification *suites.Introspection
@@ -135,15 +135,15 @@ func (s *demoServices) offer(cfg *suites.Config) {
 	cfg.Documents, cfg.Introspection, cfg.API, cfg.Verification, cfg.Rebinding = s.documents, s.tokens, s.api, s.verification, s.rebinding
 }
 
-// onTheInternet has a run treat the reference server as one on the internet, which it is by its name.
+// onTheInternet makes a run treat the reference server as one on the internet, because of its name.
 func onTheInternet(cfg *suites.Config, r *reference.Reference) {
 	yes := true
 	cfg.RootCAs, cfg.ConnectTo, cfg.AllowIntrusive = r.Roots, r.ConnectTo, &yes
 	cfg.Rate, cfg.Concurrency = 100_000, 32 // it is on loopback whatever its name
-	cfg.Documents, cfg.Rebinding = nil, nil // a server on the internet rightly fetches nothing from this machine
+	cfg.Documents, cfg.Rebinding = nil, nil // a server on the internet must fetch nothing from this machine
 }
 
-// chooseDriver has a browser sign in, where there is one: the demo shows the whole way.
+// chooseDriver uses a browser to sign in, if there is one, so that the demo shows the complete flow.
 func (o *options) chooseDriver(c *cobra.Command, cfg *suites.Config) {
 	if cfg.Driver != "auto" {
 		return

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// destination is where a file of the program's is to be. Where a regular file is or nothing, a temporary file takes its place
-// when it is whole. A pipe or a character device is written to. Whatever else is there is refused: a symbolic link may lead
-// where its owner wants, not where the user does.
+// destination is where the program writes a file. A regular file, or nothing, is replaced by a temporary file when that is complete. A
+// pipe or a character device is written to. Everything else is refused: a symbolic link may lead where its owner wants, not where the
+// user does.
 type destination struct {
 	path string
 	temp *os.File // nil: written to as it is
@@ -58,8 +58,8 @@ func openDestination(path string) (*destination, error) {
 	return &destination{path, f}, nil
 }
 
-// writtenThrough says whether what a path names is written to as it is; false means that a file takes its place. The error says
-// why neither may be.
+// writtenThrough says whether the program writes to the existing file; false means that a new file replaces it. The error says why
+// neither is allowed.
 func writtenThrough(path string) (bool, error) {
 	if _, own := descriptor(path); own {
 		return true, nil
@@ -87,7 +87,7 @@ func writtenThrough(path string) (bool, error) {
 // patience is how long a pipe may take to find its reader, and to be read.
 const patience = 10 * time.Second
 
-// finish writes the file, whole or not at all.
+// finish writes the file completely or not at all.
 func (d *destination) finish(b []byte) error {
 	return d.finishBy(func(w io.Writer) error {
 		_, err := w.Write(b)
@@ -95,7 +95,7 @@ func (d *destination) finish(b []byte) error {
 	})
 }
 
-// finishBy is finish for what a function writes in parts.
+// finishBy is finish for content that a function writes in parts.
 func (d *destination) finishBy(write func(io.Writer) error) error {
 	through, err := writtenThrough(d.path) // it may have changed meanwhile
 	switch {
@@ -155,7 +155,7 @@ func (d *destination) abandon() {
 	}
 }
 
-// replace writes a file, whole or not at all.
+// replace writes a file completely or not at all.
 func replace(path string, b []byte) error {
 	if ownOutput(path) {
 		_, err := os.Stdout.Write(b)

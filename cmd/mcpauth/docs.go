@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// docsCommand writes the pages of the documentation site that follow from the program itself.
+// docsCommand writes the pages of the documentation site that are generated from the program.
 func docsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "docs DIR", Short: "Write the generated pages of the documentation site into a folder", Args: cobra.ExactArgs(1), Hidden: true,

@@ -72,7 +72,7 @@ func writeGroup(b *bytes.Buffer, name string, flags *pflag.FlagSet, belongs func
 	})
 }
 
-// prose is a text of the help in Markdown: what is indented there keeps its lines.
+// prose is a help text as Markdown: indented parts keep their line breaks.
 func prose(text string) string {
 	var b strings.Builder
 	indented := false

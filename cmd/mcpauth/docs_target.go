@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// schema is what the page of the target file shows of a JSON Schema.
+// schema is the part of a JSON Schema that the page of the target file shows.
 type schema struct {
 	Type        string             `json:"type"`
 	Description string             `json:"description"`
@@ -71,7 +71,7 @@ func writeMembers(rows *bytes.Buffer, path string, of *schema) {
 	}
 }
 
-// value says in words what a member may be.
+// value describes the values of a member.
 func (s *schema) value() string {
 	var values schema
 	switch {

@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// doctorCommand says whether the tool has what it needs here, and where each setting comes from.
+// doctorCommand reports whether this machine has what the tool needs, and where each setting comes from.
 func doctorCommand() *cobra.Command {
 	var o options
 	var self bool
@@ -35,7 +35,7 @@ func doctorCommand() *cobra.Command {
 	return c
 }
 
-// examine looks at what a run with these options needs.
+// examine checks what a run with these options needs.
 func (o *options) examine(c *cobra.Command, args []string) error {
 	origin := origins(c)
 	if err := fromEnvironment(c); err != nil {
@@ -58,7 +58,7 @@ func (o *options) examine(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// targets looks at every target that a run would test.
+// targets checks every target that a run would test.
 func (d *doctor) targets(c *cobra.Command, o *options, url string) {
 	if entries, err := o.list(c); err != nil {
 		d.ill("target files", err.Error())
@@ -105,7 +105,7 @@ func (d *doctor) browser() {
 	d.say("ok", "browser", "found; login pages that need scripts can be used")
 }
 
-// target looks at the target as a run would: name, address, TLS, clock.
+// target checks the target as a run would: name, address, TLS, clock.
 func (d *doctor) target(c *cobra.Command, o *options, url string) {
 	cfg, err := o.config(c, url)
 	if err == nil && o.file != "" {
@@ -134,7 +134,7 @@ func (d *doctor) target(c *cobra.Command, o *options, url string) {
 	}
 }
 
-// surveyed says what a first look at the target found.
+// surveyed reports what a first look at the target found.
 func (d *doctor) surveyed(seen *suites.Surveyed) {
 	if skew := seen.Skew.Abs(); skew > 30*time.Second {
 		d.ill("clock", fmt.Sprintf("the target's clock differs by %v from this one: verdicts on expiry will be wrong", skew))

@@ -106,7 +106,7 @@ func (outputs fleetOutputs) abandon() {
 	}
 }
 
-// openFleetOutputs opens what the reports go to. Beside an error are those that were opened before.
+// openFleetOutputs opens the files of the reports. With an error it also returns those that it opened before.
 func openFleetOutputs(stdout io.Writer, specs []string) (out fleetOutputs, err error) {
 	for _, spec := range specs {
 		kind, path, _ := strings.Cut(spec, "=")

@@ -57,7 +57,7 @@ func (e *entry) readFile() error {
 	return nil
 }
 
-// introduced demands a contact where the list has servers beyond the own network.
+// introduced requires a contact if the list has servers beyond the user's own network.
 func (o *options) introduced(entries []entry) error {
 	if strings.ContainsAny(o.fleet.contact, "\r\n()") {
 		return fmt.Errorf("--contact %q: want a URL or an address, without brackets", o.fleet.contact)

@@ -64,7 +64,7 @@ var ofOneTarget = map[string]string{
 	"update-baseline": "it applies to one target", "authorized-by": "set it in the target file",
 }
 
-// secretFlags hold what belongs to one target. Nobody meant it for every server of a list.
+// secretFlags belong to one target. They must not be sent to every server of a list.
 var secretFlags = []string{"token-env", "username", "password-env", "totp-env", "second-username", "second-password-env", "client-id",
 	"client-secret-env", "header-env", "client-cert", "client-key", "register", "cimd-listen", "cimd-url"}
 
@@ -74,7 +74,7 @@ type fleetRun struct {
 	c       *cobra.Command
 	gate    *gate
 	shared  *suites.Shared
-	serving sync.Mutex // held by a target for which servers are run: two may want the same address
+	serving sync.Mutex // held by a target for which servers are run: two may use the same address
 
 	mu      sync.Mutex
 	total   int
@@ -220,7 +220,8 @@ func exitCode(err error) int {
 	return reports.ExitToolFailed
 }
 
-// configured is the configuration of one run. A URL alone beyond the own network is scanned passively: nobody said more about it.
+// configured is the configuration of one run. A URL alone beyond the user's own network is scanned passively, because the list says
+// nothing else about it.
 func (f *fleetRun) configured(e entry) (suites.Config, error) {
 	address := e.URL
 	if e.File != "" {
@@ -283,7 +284,7 @@ func servesItself(path string) bool {
 		t.FakeIDP != nil || t.SecondIDP != nil || t.EnterpriseIDP.Listen != "" || t.UpstreamIDP != nil)
 }
 
-// report counts a target, and tells people about it.
+// report counts a target, and prints its result.
 func (f *fleetRun) report(d fleet.Done, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -305,8 +306,8 @@ func (f *fleetRun) report(d fleet.Done, err error) {
 	}
 }
 
-// madeBy says what the results of a target follow from, besides the target itself: the program, the catalogue, the flags that choose
-// what is tested and how, and the contents of the files that they and the target file name. Secrets are left out: a short one could be
+// madeBy says what the results of a target depend on, besides the target itself: the program, the catalogue, the flags that choose what
+// is tested and how, and the contents of the files that they and the target file name. Secrets are left out: a short one could be
 // guessed from the digest.
 func (o *options) madeBy(e *entry) fleet.Made {
 	sum := sha256.New()
@@ -321,7 +322,7 @@ func (o *options) madeBy(e *entry) fleet.Made {
 	return fleet.Made{Tool: program, Catalogue: requirements.Digest(), Configuration: hex.EncodeToString(sum.Sum(nil)[:12])}
 }
 
-// indifferent are flags that change how a list is worked off, and no result.
+// indifferent are flags that change the order or speed of the tests, and no result.
 var indifferent = append([]string{"targets", "out", "quiet", "verbose", "color", "rate", "concurrency"}, fleetOnly...)
 
 // given are the flags that were given and change results, in order.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// gate says when the next target of a fleet may begin. At most atOnce targets are tested at once. The survey of a target holds others up
-// for a moment only: hosts that do not answer delay nobody.
+// gate says when the next target of a fleet may begin. At most atOnce targets are tested at once. The survey of a target delays others
+// only for a moment: hosts that do not answer delay no other target.
 type gate struct {
 	atOnce int
 
@@ -19,7 +19,7 @@ type gate struct {
 	testing   int
 }
 
-// mostSurveys bounds the surveys beside the tests, and moment is how long a survey holds others up.
+// mostSurveys bounds the surveys that run next to the tests, and moment is how long a survey delays others.
 const (
 	mostSurveys = 32
 	moment      = 100 * time.Millisecond
@@ -27,7 +27,7 @@ const (
 
 func newGate(atOnce int) *gate { return &gate{atOnce: atOnce, changed: make(chan struct{})} }
 
-// change changes the counts, and wakes those who wait.
+// change changes the counts, and wakes all that wait.
 func (g *gate) change(f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -70,7 +70,7 @@ func (g *gate) begin(ctx context.Context) *turn {
 	return t
 }
 
-// aside is the turn of a target that is surveyed without holding others up.
+// aside is the turn of a target that is surveyed without a delay for others.
 func (g *gate) aside() *turn { return &turn{gate: g} }
 
 // recent counts the surveys that began within the last moment.

@@ -24,7 +24,7 @@ type flagGroup struct {
 	flags []string
 }
 
-// groups are those of the flags of run. Other verbs have some of them.
+// groups are the groups of the flags of run. Other commands have some of these flags.
 var groups = []flagGroup{
 	{"Target", []string{"config", "targets", "revision", "header-env", "client-cert", "client-key", "origin"}},
 	{"Many targets", []string{"out", "resume", "parallel", "per-host", "total-rate", "total-timeout", "split", "opt-out", "contact"}},
@@ -52,7 +52,7 @@ func ofGroups(names ...string) []string {
 	return out
 }
 
-// some registers the flags that a verb uses, of all those that a run has; the others have their defaults.
+// some registers those flags of a run that a command uses; the others have their defaults.
 func (o *options) some(f *pflag.FlagSet, used []string) {
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
 	o.register(all)
@@ -61,7 +61,7 @@ func (o *options) some(f *pflag.FlagSet, used []string) {
 	}
 }
 
-// changed reports that a flag was given. A verb that does not have it was not given it.
+// changed reports that a flag was given; false for a flag that the command does not have.
 func changed(c *cobra.Command, name string) bool {
 	f := c.Flags().Lookup(name)
 	return f != nil && f.Changed
@@ -204,7 +204,7 @@ func spelled(f *pflag.Flag) (name, says string) {
 	return name, says
 }
 
-// described writes a name, and beside it what is said of it; a long name has a line of its own.
+// described writes a name and its description next to it; a long name has a line of its own.
 func described(w io.Writer, name, says string, column int) {
 	line := fmt.Sprintf("  %-*s", column, name)
 	if len(name) >= column {
@@ -282,7 +282,7 @@ func nearestID(word string) string {
 	return nearest.Of(word, ids)
 }
 
-// suggested is a suggestion as it ends a message; empty where there is none.
+// suggested is a suggestion for the end of a message; empty if there is none.
 func suggested(meant string) string {
 	if meant == "" {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// initCommand writes a target file from what a first look at the target tells.
+// initCommand writes a target file from what a first look at the target shows.
 func initCommand() *cobra.Command {
 	var o options
 	var path string
@@ -37,7 +37,7 @@ and registers nothing.`,
 	return c
 }
 
-// writeTarget looks at a server, and writes its target file to a path. One that is there is replaced with force only.
+// writeTarget looks at a server, and writes its target file to a path. An existing one is replaced only with force.
 func (o *options) writeTarget(c *cobra.Command, url, path string, force bool) error {
 	cfg, err := o.config(c, url)
 	if err != nil {
@@ -65,7 +65,7 @@ func (o *options) writeTarget(c *cobra.Command, url, path string, force bool) er
 	return nil
 }
 
-// mayWrite reports a file that is there and is not to be replaced.
+// mayWrite is the error of a file that exists and must not be replaced.
 func mayWrite(path string, force bool) error {
 	through, err := writtenThrough(path)
 	if err != nil {
@@ -93,7 +93,7 @@ func targetText(url string, seen *suites.Surveyed) string {
 // writeLine writes a line of a target file.
 type writeLine func(format string, args ...any)
 
-// aboutServer writes which server it is, what it speaks, and what keeps others out.
+// aboutServer writes which server it is, what it speaks, and how it is protected.
 func aboutServer(line writeLine, url string, seen *suites.Surveyed) {
 	line("# What mcpauth tests, and with what. mcpauth schema target prints every key; secrets are named, never written down.")
 	line("version: 1")
@@ -139,7 +139,7 @@ func aboutLogin(line writeLine, seen *suites.Surveyed) {
 	}
 }
 
-// aboutScopes writes which scopes there are, and how long what brings them is good for.
+// aboutScopes writes which scopes there are, and how long their tokens are valid.
 func aboutScopes(line writeLine, seen *suites.Surveyed) {
 	line("# scopes:")
 	line("#   request: [%s]", strings.Join(comments(seen.Scopes), ", "))
@@ -152,7 +152,7 @@ func aboutScopes(line writeLine, seen *suites.Surveyed) {
 	line("#   refresh: 720h                         # without use")
 }
 
-// aboutTools writes which tools there are, and what else opens them.
+// aboutTools writes which tools there are, and which other credentials they accept.
 func aboutTools(line writeLine, seen *suites.Surveyed) {
 	line("# The tools that may be called, and the scopes that each needs: all of scope, one of any_of. denied-only: only with tokens that " +
 		"must be refused.")
@@ -174,13 +174,13 @@ func aboutTools(line writeLine, seen *suites.Surveyed) {
 	line("#   - {kind: api-key, header: X-API-Key, value: {env: API_KEY}, tools: [\"read_*\"]}")
 }
 
-// quoted is a string as a YAML value that may stand anywhere, on one line: JSON's strings are YAML's too.
+// quoted is a string as a YAML value on one line, for any place: JSON strings are valid YAML.
 func quoted(s string) string {
 	b, _ := json.Marshal(reports.OneLine(s, 8<<10)) // strings always marshal; a URL that is cut would be another one
 	return string(b)
 }
 
-// comment is a text that stays in its comment.
+// comment is a text that cannot leave its comment.
 func comment(s string) string { return reports.OneLine(s, 200) }
 
 func comments(list []string) []string {

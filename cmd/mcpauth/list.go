@@ -173,7 +173,7 @@ func status(r *requirements.Requirement) string {
 	return "checked"
 }
 
-// mostListed is how many requirements are listed one by one: more do not fit a screen.
+// mostListed is how many requirements are listed one by one: more do not fit on a screen.
 const mostListed = 40
 
 // brief writes id and title of each requirement, within 80 columns.

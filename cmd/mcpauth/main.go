@@ -37,7 +37,7 @@ func (e *exit) Error() string {
 	return e.err.Error()
 }
 
-// concluded is the outcome of a run whose summary ended with it: it need not be said again.
+// concluded is the outcome of a run whose summary ends with it, so it is not printed again.
 type concluded struct{ error }
 
 func main() {
@@ -46,7 +46,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
-// endings are the signals that end a run in order: also that the terminal is closed, unless somebody had that ignored (nohup).
+// endings are the signals that end a run in order: also that the terminal is closed, unless that is ignored (nohup).
 func endings() []os.Signal {
 	out := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -110,7 +110,7 @@ func verbs(root *cobra.Command) []string {
 	return out
 }
 
-// problems are what an error says, one a line: several mistakes in a file are several errors.
+// problems are the lines of an error, one for each problem: several mistakes in a file are several errors.
 func problems(err error) []string {
 	var several interface{ Unwrap() []error }
 	if err != nil && errors.As(err, &several) && err.Error() == several.(error).Error() {
@@ -126,7 +126,7 @@ func problems(err error) []string {
 	return []string{err.Error()}
 }
 
-// notice tells people something on standard error. No line of it begins with text that comes from elsewhere.
+// notice prints a message to standard error. No line of it begins with text from elsewhere.
 func notice(c *cobra.Command, format string, args ...any) {
 	fmt.Fprint(c.ErrOrStderr(), reports.Prefixed("mcpauth: ", fmt.Sprintf(format, args...)))
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
-// gather adds the target files that --targets lists. Without --out a list holds files only: each has the reports that are asked for.
+// gather adds the target files that --targets lists. Without --out, a list holds only files, and each target gets the requested reports.
 func (o *options) gather(entries []entry) error {
 	for _, e := range entries {
 		if e.File == "" {
@@ -58,7 +58,7 @@ func (o *options) runAll(c *cobra.Command) error {
 	return s.outcome()
 }
 
-// names are those of the target files, of which each must be good before the first target is touched.
+// names are the names of the targets. All target files must be valid before the first request.
 func (o *options) names() ([]string, error) {
 	var names []string
 	for _, f := range o.files {
@@ -90,7 +90,7 @@ func (s *severalRuns) outcome() error {
 	return s.worst
 }
 
-// add tests one more target. The error ends all: nothing was tested for a mistake in the configuration, or the user interrupts.
+// add tests one more target. The error ends the whole run: a mistake in the configuration, or an interruption by the user.
 func (s *severalRuns) add(c *cobra.Command, name, file string) error {
 	sub := *s.o
 	sub.files, sub.file, sub.reports = nil, file, nil
@@ -141,7 +141,7 @@ func worse(a, b int) bool {
 	return slices.Index(rank, a) > slices.Index(rank, b)
 }
 
-// split tells the reports of all targets together from those of each.
+// split separates the reports of all targets together from those of each.
 func (o *options) split() (together, apart []string) {
 	for _, spec := range o.reports {
 		if name, _, _ := strings.Cut(spec, "="); name == "matrix" {
@@ -153,7 +153,7 @@ func (o *options) split() (together, apart []string) {
 	return together, apart
 }
 
-// named puts a target's name into the path of a report: in place of {target}, or before the ending.
+// named puts a target's name into the path of a report: instead of {target}, or before the extension.
 func named(spec, name string) string {
 	kind, path, _ := strings.Cut(spec, "=")
 	if strings.Contains(path, "{target}") {
@@ -230,8 +230,7 @@ func (o *options) frozen() ([]string, error) {
 	return ids, nil
 }
 
-// appendHistory adds the run to the history, and returns what it holds of the target. A history that cannot be read is not
-// written to.
+// appendHistory adds the run to the history, and returns the target's earlier runs. It does not write to a history that it cannot read.
 func (o *options) appendHistory(run reports.Redacted) ([]reports.Past, error) {
 	if o.history == "" {
 		return nil, nil
@@ -255,7 +254,7 @@ func (o *options) appendHistory(run reports.Redacted) ([]reports.Past, error) {
 	return append(past, r.Past()), nil
 }
 
-// readHistory reads what a history holds of a target; nothing where there is no file yet.
+// readHistory reads the runs of a target from a history; none if there is no file yet.
 func readHistory(path, url string) ([]reports.Past, error) {
 	through, err := writtenThrough(path)
 	if err == nil && through {

@@ -61,7 +61,7 @@ func (o *options) conclude(c *cobra.Command, run reports.Redacted) error {
 	return o.outcome(run)
 }
 
-// shard reads --shard: i/n, or auto, which takes the numbers that CI systems give their parallel jobs.
+// shard reads --shard: i/n, or auto, which uses the numbers that CI systems give their parallel jobs.
 func shard(text string) (reports.Shard, error) { return partOf("shard", text) }
 
 // partOf reads the value of --shard or --split: i/n, or auto, for which the system that runs parallel jobs numbers them.
@@ -81,7 +81,7 @@ func partOf(flag, text string) (reports.Shard, error) {
 
 // numberedPart is the part that the system which runs parallel jobs gives to this one.
 func numberedPart(flag string) (reports.Shard, error) {
-	count := "MCPAUTH_" + strings.ToUpper(flag) + "_COUNT" // a Kubernetes indexed Job does not tell how many there are
+	count := "MCPAUTH_" + strings.ToUpper(flag) + "_COUNT" // a Kubernetes indexed Job does not say how many there are
 	for _, ci := range []struct {
 		index, count string
 		from         int // the first index

@@ -33,7 +33,7 @@ type outputs struct {
 	options        formats.Options
 }
 
-// outputs opens every report that was asked for, so that a path that cannot be written fails early.
+// outputs opens every requested report, so that a path that cannot be written fails early.
 func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 	out := &outputs{
 		stdout: c.OutOrStdout(), stderr: c.ErrOrStderr(), options: formats.Options{Strict: o.strict, Verbose: o.verbose},
@@ -124,7 +124,7 @@ func (o *outputs) writeOne(r *output, run reports.Redacted) error {
 			return parts.Flush()
 		})
 	}
-	var b bytes.Buffer // a report on standard output is whole, too
+	var b bytes.Buffer // a report on standard output is complete, too
 	if err := r.format.Write(&b, run, o.options); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (o *options) renderAgain(c *cobra.Command, path string) error {
 	return o.writeReports(c, run)
 }
 
-// writeReports writes what the flags ask for of a finished run.
+// writeReports writes the requested reports of a finished run.
 func (o *options) writeReports(c *cobra.Command, run reports.Redacted) error {
 	out, err := o.outputs(c)
 	if err != nil {
@@ -50,7 +50,7 @@ func (o *options) writeReports(c *cobra.Command, run reports.Redacted) error {
 
 var reportUsage = "write a report: " + formats.Names() + ", or matrix (of several targets), with =PATH or to standard output (repeatable)"
 
-// rendering registers the flags of commands that write reports from earlier ones.
+// rendering registers the flags of commands that write reports from earlier reports.
 func (o *options) rendering(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.reports, "report", nil, reportUsage)
 	f.BoolVar(&o.strict, "strict", false, "warnings become failures in JUnit")

@@ -57,7 +57,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	o.registerNetwork(f)
 }
 
-// registerTarget registers the flags that say what is tested, and what opens it.
+// registerTarget registers the flags that say what is tested, and with which credentials.
 func (o *options) registerTarget(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.files, "config", "c", nil,
 		"target file: what a URL cannot say (its form: mcpauth schema target); several are tested one after another")
@@ -86,7 +86,7 @@ func (o *options) registerSelection(f *pflag.FlagSet) {
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
 }
 
-// registerResult registers the flags that say what a run is held to, and what is kept of it.
+// registerResult registers the flags that say when a run fails, and what is kept of it.
 func (o *options) registerResult(f *pflag.FlagSet) {
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
@@ -189,7 +189,8 @@ func givenURL(args []string) string {
 	return os.Getenv("MCPAUTH_URL")
 }
 
-// run tests what the URL and the flags name: a list, several target files, one, a URL, or else the reference server.
+// run tests what the URL and the flags name: a list, several target files, one target file, or a URL; if they name nothing, the
+// reference server.
 func (o *options) run(c *cobra.Command, url string) error {
 	entries, err := o.list(c)
 	if err != nil {
@@ -210,7 +211,7 @@ func (o *options) run(c *cobra.Command, url string) error {
 	return o.runOne(c, url)
 }
 
-// list reads --targets, and adds its target files to the others where each has reports of its own.
+// list reads --targets, and adds its target files to the others if each target has its own reports.
 func (o *options) list(c *cobra.Command) ([]entry, error) {
 	err := o.listUsage(c)
 	if err != nil {
@@ -242,7 +243,7 @@ func (o *options) listUsage(c *cobra.Command) error {
 	return nil
 }
 
-// fleetUsage reports a flag that does not go with --out.
+// fleetUsage reports a flag that cannot be combined with --out.
 func (o *options) fleetUsage(c *cobra.Command) error {
 	for _, name := range slices.Sorted(maps.Keys(ofOneTarget)) {
 		if changed(c, name) {
@@ -279,7 +280,7 @@ func (o *options) runOne(c *cobra.Command, url string) error {
 	return o.execute(c, cfg)
 }
 
-// target adds what the target file says, and starts what the target is to trust and to call.
+// target adds what the target file says, and starts the servers that the target trusts and calls.
 func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 	if o.file == "" {
 		return func() {}, nil
@@ -359,7 +360,7 @@ func (o *options) choice(_ *cobra.Command, cfg *suites.Config) error {
 	return err
 }
 
-// access is what opens the target: a token, a login, header fields, a client certificate.
+// access sets the credentials for the target: a token, a login, header fields, a client certificate.
 func (o *options) access(c *cobra.Command, cfg *suites.Config) (err error) {
 	if o.tokenEnv != "" {
 		if cfg.Token, err = suites.TokenFromEnvironment(o.tokenEnv); err != nil {
@@ -381,7 +382,7 @@ func (o *options) access(c *cobra.Command, cfg *suites.Config) (err error) {
 	return err
 }
 
-// network is where the target's names lead, and whose certificates count.
+// network sets where the target's names resolve to, and which certificates are trusted.
 func (o *options) network(_ *cobra.Command, cfg *suites.Config) error {
 	for _, m := range o.connectTo {
 		from, to, ok := strings.Cut(m, "=")
@@ -428,10 +429,10 @@ func (o *options) clientCertificate() (out target.ClientCertificate, err error) 
 	return target.ClientCertificate{CertificatePEM: string(certificate), CertificateKey: string(key)}, nil
 }
 
-// aside are options that change nothing of what a run tests.
+// aside are options that do not change what a run tests.
 var aside = append([]string{"report", "history", "verbose", "quiet", "color", "evidence", "targets", "out"}, fleetOnly...)
 
-// command is how a run can be started again: the verb, the URL, and every option that was given, by a flag or by the environment.
+// command is how a run can be started again: the command, the URL, and every option that was given, by a flag or by the environment.
 func command(c *cobra.Command, url string) string {
 	words := []string{c.CommandPath()}
 	if url != "" && c.Name() != "demo" {
@@ -456,10 +457,10 @@ func command(c *cobra.Command, url string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
-// execute runs, writes the reports and turns the outcome into an exit code. Reports are prepared before
-// the run, so that a path that cannot be written is known before the target is touched.
+// execute runs, writes the reports and turns the outcome into an exit code. Reports are prepared before the run, so that a path that
+// cannot be written is known before the first request.
 func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
-	if o.carryOut != nil { // somebody else's run, such as that of certify
+	if o.carryOut != nil { // a run of another command, such as certify
 		return o.carryOut(c, cfg)
 	}
 	limitMemory()
@@ -494,7 +495,7 @@ func limitMemory() {
 	}
 }
 
-// saveBaseline writes the baseline again where that was asked for.
+// saveBaseline writes the baseline again if that was requested.
 func (o *options) saveBaseline(old []reports.Accepted, run reports.Redacted) error {
 	if !o.updateBaseline {
 		return nil
@@ -502,7 +503,7 @@ func (o *options) saveBaseline(old []reports.Accepted, run reports.Redacted) err
 	return writeBaseline(o.baseline, old, run.Run())
 }
 
-// test carries out a run, and shows on standard error how far it is. The error has its exit code.
+// test carries out a run, and shows its progress on standard error. The error has its exit code.
 func (o *options) test(c *cobra.Command, cfg suites.Config) (reports.Redacted, error) {
 	progress := newProgress(c.ErrOrStderr(), o.quiet)
 	cfg.OnNotice = func(text string) { notice(c, "%s", text) }
@@ -535,7 +536,7 @@ func (o *options) report(run reports.Redacted, out *outputs) error {
 	return o.outcome(run)
 }
 
-// cost says what a run beyond the own network may cost there.
+// cost says what a run beyond the user's own network may do there.
 func (o *options) cost(c *cobra.Command, cfg suites.Config) {
 	scheme, _, _ := strings.Cut(cfg.URL, "://")
 	if o.quiet || suites.Own(cfg.URL) || !slices.Contains([]string{"http", "https"}, scheme) {
@@ -546,7 +547,7 @@ func (o *options) cost(c *cobra.Command, cfg suites.Config) {
 		reports.Named(cfg.URL))
 }
 
-// threshold judges --fail-on.
+// threshold reads --fail-on.
 func (o *options) threshold() error {
 	switch reports.FailOn(o.failOn) {
 	case reports.FailOnMust, reports.FailOnShould, reports.FailOnPractice, reports.FailOnNone:
@@ -555,8 +556,8 @@ func (o *options) threshold() error {
 	return fmt.Errorf("--fail-on %q: want must, should, practice or none", o.failOn)
 }
 
-// rule is what the run is held to. Only requirements that are named in full are asked for by name: a pattern may select what
-// is out of reach.
+// rule says when the run fails. Only requirements with a complete id count as named: a pattern may select requirements that this run
+// cannot test.
 func (o *options) rule() reports.Rule {
 	rule := reports.Rule{FailOn: reports.FailOn(o.failOn), RequireComplete: o.complete}
 	for _, id := range o.only {
@@ -567,7 +568,7 @@ func (o *options) rule() reports.Rule {
 	return rule
 }
 
-// outcome is the error that carries the exit code of a run; nil for 0. Its text is printed only where no summary said it.
+// outcome is the error that carries the exit code of a run; nil for 0. Its text is printed only if no summary contains it.
 func (o *options) outcome(run reports.Redacted) error {
 	outcome := run.Run().Outcome()
 	if outcome.Code == reports.ExitConformant {

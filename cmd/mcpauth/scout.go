@@ -9,7 +9,7 @@ import (
 )
 
 // queue hands out the targets of a list in order. While the first ones are tested, scouts ask the hosts of those that follow for one
-// public document. Hosts that do not answer go first: waiting for them in vain costs nothing while others are tested.
+// public document. Hosts that do not answer go first: the time to wait for them passes while others are tested.
 type queue struct {
 	entries []entry
 	silent  func(context.Context, entry) bool // asks a host
@@ -66,7 +66,7 @@ const (
 	asking                  // asks a host
 )
 
-// ahead returns the next target for a scout: a URL, and none of the first ones, whose tests begin at once.
+// ahead returns the next target for a scout: a URL that is not one of the first, whose tests begin at once.
 func (q *queue) ahead(first int) (scouting, int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -82,7 +82,7 @@ func (q *queue) ahead(first int) (scouting, int) {
 	return ended, 0
 }
 
-// scout looks for silent hosts, and has each tested as soon as it is found. The context ends the search, and no test.
+// scout looks for silent hosts, and has each tested as soon as it is found. The context ends the search, not the tests.
 func (q *queue) scout(ctx context.Context, first int, test func(entry)) {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, mostSilent)
@@ -127,7 +127,7 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// silent asks the host of a target. A wrong configuration is told in its turn.
+// silent asks the host of a target. A wrong configuration is reported when it is the target's turn.
 func (f *fleetRun) silent(ctx context.Context, e entry) bool {
 	cfg, err := f.configured(e)
 	return err == nil && suites.Silent(ctx, cfg, scoutTime)

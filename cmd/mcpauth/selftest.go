@@ -55,7 +55,7 @@ func selfTest(c *cobra.Command) error {
 	}
 	w.Flush()
 	if len(broken) > 0 {
-		for _, b := range broken { // at the end too, where a log of CI begins to be read
+		for _, b := range broken { // at the end too, because readers of a CI log begin there
 			fmt.Fprintln(c.ErrOrStderr(), "BROKEN", b)
 		}
 		return &exit{reports.ExitToolFailed, fmt.Errorf("%d promises are broken", len(broken))}
@@ -70,7 +70,7 @@ type sprung struct {
 	peak int64 // of memory, in bytes; 0 where the system does not tell
 }
 
-// springAll runs a program into every trap, some at once.
+// springAll runs a program against every trap, several at once.
 func springAll(ctx context.Context, program string) []sprung {
 	out := make([]sprung, len(hostile.Traps))
 	turn := make(chan struct{}, trapsAtOnce)
@@ -122,7 +122,7 @@ func watch(pid int, over <-chan struct{}) (most int64) {
 	}
 }
 
-// noBrowser is the error of a trap that takes a browser where there is none.
+// noBrowser is the error of a trap that needs a browser where there is none.
 type noBrowser struct{ error }
 
 // examined are the reports that a trap looks at.
@@ -158,12 +158,12 @@ func (p process) Interrupt() error { return p.Signal(os.Interrupt) }
 
 func (p process) HangUp() error { return p.Signal(syscall.SIGHUP) }
 
-// reporting are arguments with those that have reports written into a folder, where the command writes any.
+// reporting adds the arguments that write reports into a folder, if the command writes reports.
 func reporting(args []string, dir string) []string {
 	args = slices.Clone(args)
 	switch args[0] {
 	case "run":
-		args = append(args, "--evidence", "all") // whatever is recorded must be free of secrets
+		args = append(args, "--evidence", "all") // everything that is recorded must be free of secrets
 	case "diff":
 		return args
 	}
@@ -173,7 +173,7 @@ func reporting(args []string, dir string) []string {
 	return args
 }
 
-// spring sets a trap and runs a program into it. The peak is the most memory that the program had, in bytes.
+// spring sets a trap and runs a program against it. The peak is the most memory that the program used, in bytes.
 func spring(ctx context.Context, program string, trap hostile.Trap) (peak int64, err error) {
 	if trap.Browser && suites.BrowserFound() != nil {
 		return 0, &noBrowser{suites.BrowserFound()}
@@ -200,7 +200,7 @@ func spring(ctx context.Context, program string, trap hostile.Trap) (peak int64,
 	return o.Peak, attack.Judge(o)
 }
 
-// outcomeOf runs a program into a trap, in a directory of its own, to which its reports go.
+// outcomeOf runs a program against a trap, in a directory of its own, for its reports.
 func outcomeOf(ctx context.Context, program string, attack *hostile.Attack, dir string) (hostile.Outcome, error) {
 	cmd := exec.CommandContext(ctx, program, reporting(attack.Args, dir)...)
 	cmd.Dir = dir
@@ -208,7 +208,7 @@ func outcomeOf(ctx context.Context, program string, attack *hostile.Attack, dir 
 	var out, errs transcript
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	heard := make(chan os.Signal, 1)
-	signal.Notify(heard, syscall.SIGHUP) // the program would inherit that it is ignored (nohup), but not that it is heard
+	signal.Notify(heard, syscall.SIGHUP) // the program would inherit an ignored signal (nohup), but not a handler
 	defer signal.Stop(heard)
 	started := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -220,7 +220,7 @@ func outcomeOf(ctx context.Context, program string, attack *hostile.Attack, dir 
 	over := make(chan struct{})
 	peak := make(chan int64, 1)
 	go func() { peak <- watch(cmd.Process.Pid, over) }()
-	_ = cmd.Wait() // how it ended is judged by the trap
+	_ = cmd.Wait() // the trap judges how it ended
 	close(over)
 	return hostile.Outcome{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: errs.String(), Reports: map[string]string{},
 		Took: time.Since(started), Peak: <-peak}, nil

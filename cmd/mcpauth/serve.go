@@ -96,7 +96,7 @@ func serveDesign(c *cobra.Command, name, listen string) error {
 	return nil
 }
 
-// targetFileOf is a target file of a design: that of the source tree where this is one, else a copy that is there as long as the
+// targetFileOf is the target file of a design: the one in the source tree if there is one, else a copy that exists as long as the
 // design is served.
 func targetFileOf(name string) (path string, remove func(), err error) {
 	path = filepath.Join("fixtures", "targets", name)
@@ -168,7 +168,7 @@ func (f *fakeIDP) useKey(s *idp.Server) error {
 	return s.UseKey(text)
 }
 
-// introduce says how a server comes to trust the issuer, and prints a token.
+// introduce says how to make a server trust the issuer, and prints a token.
 func (f *fakeIDP) introduce(c *cobra.Command, p presets.Preset, s *idp.Server) {
 	for _, client := range p.Clients(s, "http://127.0.0.1:8765/callback") {
 		fmt.Fprintf(c.ErrOrStderr(), "client   %s %s (redirect URI http://127.0.0.1:8765/callback)\n", client[0], client[1])
@@ -184,8 +184,8 @@ algorithm RS256 and audience %[2]s. The line below is a token for that audience.
 	fmt.Fprintln(c.OutOrStdout(), s.Mint("alice", f.audience, []string{"notes:read", "notes:write"}, nil))
 }
 
-// serveRebinding answers for names whose address changes, beside the documents of a demo; nil where the machine has no
-// second address on loopback.
+// serveRebinding answers for names whose address changes, next to the documents of a demo; nil where the machine has no second address
+// on loopback.
 func serveRebinding(documents *suites.Documents) *suites.Rebinding {
 	_, port, err := net.SplitHostPort(documents.Host())
 	if err != nil {

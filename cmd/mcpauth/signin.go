@@ -133,7 +133,7 @@ func (s *signIn) addClient(cfg *suites.Config) error {
 	return nil
 }
 
-// documents starts to serve client ID metadata documents, if that is wanted.
+// documents starts to serve client ID metadata documents, if that is requested.
 func (s *signIn) documents(cfg *suites.Config) (stop func(), err error) {
 	if s.cimdListen == "" {
 		if s.cimdURL != "" || s.cimdCA != "" {

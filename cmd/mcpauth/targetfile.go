@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// loadTarget adds what a target file says to a configuration; what flags have set already stays.
+// loadTarget adds what a target file says to a configuration. It does not change what flags have set.
 func loadTarget(path string, cfg *suites.Config) error {
 	flags := cfg.Target
 	var replaced []string
@@ -31,7 +31,7 @@ func loadTarget(path string, cfg *suites.Config) error {
 	return nil
 }
 
-// withFlags is what a file says, with what flags say instead.
+// withFlags is what a file says, where flags take precedence.
 func withFlags(t, flags target.Target) target.Target {
 	if len(flags.Users) > 0 {
 		t.Users, t.Token = flags.Users, ""

@@ -74,7 +74,7 @@ func readInput(path string, stdin io.Reader) ([]byte, error) {
 	return strict.ReadFile(path, mostInput)
 }
 
-// Limits of what is read whole, in bytes: files that are made by hand, or of a registry, stay far below them.
+// Limits of files that are read as a whole, in bytes: files written by hand, or from a registry, are far smaller.
 const (
 	mostInput        = 64 << 20
 	mostCertificates = 16 << 20
@@ -109,7 +109,7 @@ func eachLine(b []byte, path string, f func(line, at string) error) error {
 	return nil
 }
 
-// registryMark is in a list that was made from pages of a registry: nobody has looked at its URLs.
+// registryMark is in a list that was made from pages of a registry: the user has not reviewed its URLs.
 const registryMark = "# from a registry: what is in your own network is not tested"
 
 // lines reads a list of one target a line. The path of a target file is relative to the folder of the list.
@@ -131,7 +131,7 @@ func lines(b []byte, path string) (out []entry, err error) {
 	return out, err
 }
 
-// canonical is the form of a URL by which targets are told apart: scheme and host in lower case, without a default port.
+// canonical is the form in which URLs of targets are compared: scheme and host in lower case, without a default port.
 func canonical(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -214,10 +214,10 @@ type registryPage struct {
 	} `json:"metadata"`
 }
 
-// longestURL is the longest URL that a list of somebody else may name.
+// longestURL is the longest URL in a list from others.
 const longestURL = 2000
 
-// listable reports that a URL is on one line of a list as it is.
+// listable reports that a URL can be a line of a list without a change.
 func listable(address string) bool { return reports.OneLine(address, longestURL) == address }
 
 type registryServer struct {

@@ -122,7 +122,7 @@ func fromClients(c *cobra.Command, paths []string) error {
 	return printEntries(c, entries)
 }
 
-// readClients reads the servers of several configurations. One that the user has not named may be unreadable.
+// readClients reads the servers of several configurations. A configuration that the user has not named may be unreadable.
 func readClients(c *cobra.Command, paths []string, given bool) (all clientServers, err error) {
 	for _, path := range paths {
 		b, err := readInput(path, c.InOrStdin())
@@ -214,7 +214,7 @@ func (s *clientServers) search(object map[string]any) {
 	}
 }
 
-// add adds one server. In place of one there may be another map of servers, as in {"mcp": {"servers": {}}}.
+// add adds one server. Instead of a server there may be another map of servers, as in {"mcp": {"servers": {}}}.
 func (s *clientServers) add(name string, value any) {
 	server, ok := value.(map[string]any)
 	if !ok {
@@ -236,8 +236,8 @@ func (s *clientServers) add(name string, value any) {
 	}
 }
 
-// mayHoldKey reports whether the path of a URL may hold a key: some services give each user an address that nobody else can guess. A key is
-// a UUID, or has 16 letters and digits in a row, of both.
+// mayHoldKey reports whether the path of a URL may hold a key: some services give each user an address that others cannot guess. A key
+// is a UUID, or has 16 letters and digits in a row, of both.
 func mayHoldKey(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -274,7 +274,7 @@ func remote(server map[string]any) string {
 	}
 	for _, address := range addresses {
 		if strings.ContainsAny(address, "{}") && strings.Contains(address, "://") {
-			return "{}" // a variable, whatever it stands for
+			return "{}" // a variable, with any value
 		}
 		u, err := url.Parse(address)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -296,7 +296,7 @@ func argumentsOf(server map[string]any) (out []string) {
 	return out
 }
 
-// withoutComments is JSON without the comments and the commas before a closing bracket that editors let people write.
+// withoutComments is JSON without comments and without commas before a closing bracket: editors accept both.
 func withoutComments(b []byte) []byte {
 	var out bytes.Buffer
 	for i := 0; i < len(b); {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Answer is what a handler has answered, and nobody has seen yet.
+// Answer is the answer of a handler, before it is sent.
 type Answer struct {
 	Status int
 	Fields http.Header

@@ -1,10 +1,10 @@
-// Package broken has servers that break the protocols, for tests of what is made of it.
+// Package broken has servers that break the protocols, for tests of how clients handle that.
 package broken
 
 import "net"
 
-// Serve does one thing with each connection to a port of loopback, and closes it then. It returns the address, as "127.0.0.1:port", and
-// what ends the server.
+// Serve does one thing with each connection to a port of loopback, and then closes it. It returns the address, as "127.0.0.1:port", and
+// a function that ends the server.
 func Serve(does func(c *net.TCPConn)) (address string, end func(), err error) {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// Addresses are where a design listens, and where it finds what it trusts: our issuer, and the endpoint that it asks
-// about opaque tokens.
+// Addresses are where a design listens, and where the servers are that it trusts: the issuer run by mcpauth, and the endpoint that it
+// asks about opaque tokens.
 type Addresses struct {
 	Listen string // host:port
 	Issuer string // origin
@@ -30,7 +30,7 @@ type Design struct {
 	Name string
 	// Says is what it does, in a sentence.
 	Says string
-	// Target is the target file, where it is not Name's.
+	// Target is the target file, if it is not the one with the same name.
 	Target string
 	// Browser says that users sign in on a page that needs one.
 	Browser bool
@@ -41,7 +41,7 @@ type Design struct {
 // Running is a design that runs.
 type Running struct {
 	URL string
-	// Environment holds what the target file asks the environment for.
+	// Environment holds the environment variables that the target file needs.
 	Environment map[string]string
 	Close       func()
 }
@@ -122,8 +122,8 @@ var All = []Design{
 		})},
 }
 
-// framework is a policy that does what server frameworks do without further thought: a bare challenge, no metadata,
-// nothing about Origin, the stateful wire only.
+// framework is a policy with the defaults of server frameworks: a bare challenge, no metadata, nothing about Origin, the stateful wire
+// only.
 func framework() mcpserver.Policy {
 	p := mcpserver.Strict()
 	p.Revisions = []string{"2025-03-26", "2025-06-18"}
@@ -142,7 +142,7 @@ func framework() mcpserver.Policy {
 	return p
 }
 
-// inTools is the framework without authorization, whose tools look at the caller themselves.
+// inTools is the framework without authorization, whose tools authorize the caller themselves.
 func inTools() mcpserver.Policy {
 	p := framework()
 	p.Lacks = append(p.Lacks, mcpserver.RefuseBeforeTools, mcpserver.ScopeOverHTTP, mcpserver.GuardVerbs)
@@ -173,7 +173,7 @@ func (r *Running) with(name, value string) *Running {
 	return r
 }
 
-// issuerKey is the key of our issuer, which every one of its instances has.
+// issuerKey is the key of the issuer run by mcpauth. All its instances use it.
 func issuerKey() *rsa.PublicKey {
 	s, err := idp.New("http://127.0.0.1", idp.Ideal())
 	if err != nil {
@@ -328,7 +328,7 @@ func guide() reference.Options {
 	return o
 }
 
-// callback is that of the client which the target files name.
+// callback is the redirect URI of the client in the target files.
 const callback = "http://127.0.0.1:8765/callback"
 
 // guideScopes prepares the guide's authorization server: its scopes, one client, one user.

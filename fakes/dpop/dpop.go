@@ -20,7 +20,7 @@ import (
 // Algorithm is the only one that is accepted.
 const Algorithm = "ES256"
 
-// Part is a part of a proof that a flaw does not look at.
+// Part is a part of a proof that a flaw does not check.
 type Part string
 
 // The parts of a proof.
@@ -44,10 +44,10 @@ type Request struct {
 	Method, URL string
 	Token       string // the access token; empty at the token endpoint
 	Now         time.Time
-	Lacks       Part              // what is not looked at
-	Seen        func(string) bool // takes note of a jti, and tells whether it was seen before; may be nil
+	Lacks       Part              // what is not checked
+	Seen        func(string) bool // records a jti, and reports whether it was seen before; may be nil
 	Nonce       func(string) bool // judges a nonce; nil where none is needed
-	// Believes reports that a proof is accepted by its header and claims, whatever else is wrong with it; nil: none is.
+	// Believes reports that a proof is accepted by its header and claims alone; nil: none is.
 	Believes func(header, claims map[string]any) bool
 }
 

@@ -120,7 +120,7 @@ func crashes(when func(r *http.Request) bool) func(o *reference.Options) {
 	})
 }
 
-// all bends in several ways. Only one of them may wrap the server.
+// all makes several changes. Only one of them may wrap the server.
 func all(bends ...func(o *reference.Options)) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		for _, bend := range bends {

@@ -289,7 +289,7 @@ func strayLists(name, row string, answers func(id string, known bool) bool) Flaw
 	return f
 }
 
-// unspokenWire answers a list on the stateless wire, which the server does not speak otherwise.
+// unspokenWire answers a list in the protocol without sessions, which the server does not speak otherwise.
 var unspokenWire = func() Flaw {
 	f := formFlaw("unspoken-wire", "tools/list without a token, at 2026-07-28", nil)
 	f.Bend = func(o *reference.Options) {

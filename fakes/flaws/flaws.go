@@ -916,7 +916,7 @@ var sessions = []Flaw{
 		Bend: lacks(mcpserver.CheckSession), Noticed: []string{"RS-SESSION-UNKNOWN-ID"}, Also: []string{"RS-SESSION-FIXATION"},
 	},
 	{
-		Name: "session-on-stateless", Says: "A session id is looked up on the stateless wire.",
+		Name: "session-on-stateless", Says: "A session id is looked up in the protocol without sessions.",
 		Bend: lacks(mcpserver.NoStatelessSessions), Noticed: []string{"RS-SESSION-HEADER-IGNORED"},
 	},
 }

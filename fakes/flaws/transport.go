@@ -43,7 +43,7 @@ var otherTransport = []Flaw{
 		return text
 	}),
 	{
-		Name: "origin-unseen-stateless", Says: "The Origin does not matter on the stateless wire.",
+		Name: "origin-unseen-stateless", Says: "The Origin does not matter in the protocol without sessions.",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.Header.Get("MCP-Protocol-Version") >= "2026-07-28" {

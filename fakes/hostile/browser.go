@@ -24,7 +24,7 @@ func inBrowser(args []string) []string {
 		"AS-TOKEN-SUCCESS-SHAPE")
 }
 
-// shownAt answers the authorization endpoint with a page, to browsers, and counts how often.
+// shownAt answers requests of browsers to the authorization endpoint with a page, and counts them.
 func shownAt(page string, shown *atomic.Int64) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		o.Wrap = func(h http.Handler) http.Handler {
@@ -43,8 +43,8 @@ func shownAt(page string, shown *atomic.Int64) func(o *reference.Options) {
 	}
 }
 
-// inClear has a form that sends the password by plain HTTP to another host: by an attribute of its button, or turning when it
-// is sent.
+// inClear has a form that sends the password by plain HTTP to another host: by an attribute of its button, or because a script changes
+// the form when it is sent.
 func inClear(turning bool) (*Attack, error) {
 	trap, err := listen("127.0.0.1:0")
 	if err != nil {
@@ -91,12 +91,12 @@ func browserHello(hello *tls.ClientHelloInfo) bool {
 	return slices.ContainsFunc(hello.CipherSuites, func(suite uint16) bool { return suite&0x0f0f == 0x0a0a })
 }
 
-// proxyHello reports that a ClientHello is for a browser behind a proxy, or of a browser: no other speaks HTTP/1.1 alone.
+// proxyHello reports that a ClientHello is from a browser, or from a proxy for a browser: no other client offers only HTTP/1.1.
 func proxyHello(hello *tls.ClientHelloInfo) bool {
 	return browserHello(hello) || slices.Equal(hello.SupportedProtos, []string{"http/1.1"})
 }
 
-// intercepted is a man in the middle: who speaks TLS in some way gets a certificate of his, all others are relayed.
+// intercepted is a man in the middle: clients whose ClientHello matches get its own certificate, all others are relayed.
 func intercepted(his func(*tls.ClientHelloInfo) bool) (*Attack, error) {
 	stranger, err := reference.Stranger("mcp.example.com")
 	if err != nil {
@@ -186,7 +186,7 @@ try { new WebTransport("https://` + at + `/").ready.catch(() => {}); } catch {}
 		}}, nil
 }
 
-// withinBrowser bends a target so that it counts the requests of scripts for a path.
+// withinBrowser changes a target so that it counts the requests of scripts for a path.
 func withinBrowser(page, path string, shown, ran *atomic.Int64) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		shownAt(page, shown)(o)
@@ -195,7 +195,7 @@ func withinBrowser(page, path string, shown, ran *atomic.Int64) func(o *referenc
 	}
 }
 
-// growing is a login page that a script makes hundreds of megabytes large, in all that a browser tells of a page.
+// growing is a login page that a script makes hundreds of megabytes large, in everything that a browser reports of a page.
 func growing() (*Attack, error) {
 	var shown, ran atomic.Int64
 	page := `<!doctype html><title>Sign in</title><form method=post action="/login"><label>Name <input name=username></label>
@@ -214,10 +214,10 @@ document.title = long.repeat(50);
 	}}, nil
 }
 
-// ownNameInBrowser is a page whose own name means a public address until it is shown, and then an address of the user's machine,
-// to which its script sends on another port: its own site, as the browser sees it.
+// ownNameInBrowser is a page whose name resolves to a public address until it is shown, and then to an address of the user's machine.
+// Its script then sends requests to another port there, which is the same site for the browser.
 func ownNameInBrowser() (*Attack, error) {
-	inside, err := listen("127.0.0.2:0") // a service that nobody named
+	inside, err := listen("127.0.0.2:0") // a service that the user has not named
 	if err != nil {
 		return nil, err
 	}
@@ -267,7 +267,7 @@ func ownNameInBrowser() (*Attack, error) {
 		}}, nil
 }
 
-// mirror is a login page that paints what is typed, and fails then.
+// mirror is a login page that shows what is typed, and then fails.
 func mirror() (*Attack, error) {
 	var shown, typed atomic.Int64
 	page := `<!doctype html><title>Sign in</title><style>p::after { content: attr(data-v) } p { font: 40px monospace }</style><p>.</p>
@@ -299,7 +299,7 @@ func hangup() (*Attack, error) {
 	return a, nil
 }
 
-// hangingUp is a process whose terminal is closed in place of an interruption.
+// hangingUp is a process whose terminal is closed instead of an interruption.
 type hangingUp struct{ Process }
 
 func (h hangingUp) Interrupt() error { return h.HangUp() }

@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// costlyPages shows login pages of a megabyte, each element of which would have a parser of HTML repeat all before it.
+// costlyPages shows login pages of a megabyte, each element of which would make an HTML parser repeat all elements before it.
 func costlyPages() (*Attack, error) {
 	var page strings.Builder
 	page.WriteString("<!doctype html><title>Sign in</title>")
@@ -42,7 +42,7 @@ func costlyPages() (*Attack, error) {
 	}}, nil
 }
 
-// costlyKeys publishes keys any of which may have signed, and each of which takes long to try.
+// costlyKeys publishes keys that could all have made the signature, and that are all slow to try.
 func costlyKeys() (*Attack, error) {
 	modulus := bytes.Repeat([]byte{0xb7, 0x1d, 0xe9}, 683)[:2048] // 16,384 bits
 	modulus[len(modulus)-1] |= 1
@@ -76,7 +76,7 @@ func costlyKeys() (*Attack, error) {
 		}}, nil
 }
 
-// manyFields answers with hundreds of header fields, as many as there may be.
+// manyFields answers with hundreds of header fields, the most that mcpauth accepts.
 func manyFields() (*Attack, error) {
 	var answered atomic.Int64
 	r, err := wrapped(func(http.Handler) http.Handler {
@@ -134,7 +134,7 @@ func longLists() (*Attack, error) {
 	}
 	args, env := signedIn(r)
 	return &Attack{Args: args, Environment: env, Close: r.Close, Judge: func(o Outcome) error {
-		// Not notGreen: a fast machine decides every MUST within the time, and most of them hold.
+		// It does not use notGreen: a fast machine decides every MUST within the time, and most of them pass.
 		return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 25*time.Second), reported(o))
 	}}, nil
 }

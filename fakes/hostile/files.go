@@ -18,7 +18,7 @@ func oneCheck(r *reference.Reference, more ...string) []string {
 	return append([]string{"run", r.URL, "--only", "RS-CHALLENGE-401-STATUS", "--timeout", "8s"}, more...)
 }
 
-// besideServer sets a trap in a folder of its own, for a run at a server that is right.
+// besideServer sets a trap in a folder of its own, for a run against a conforming server.
 func besideServer(set func(dir string, r *reference.Reference) (*Attack, error)) (*Attack, error) {
 	r, err := bend(func(o *reference.Options) { o.Behaviour.Pages = "javascript" })
 	if err != nil {
@@ -50,7 +50,7 @@ func inFolder(set func(dir string) (*Attack, error)) (*Attack, error) {
 	return attack, nil
 }
 
-// linkForReport has a symbolic link in the place of a report, as somebody may leave it in a folder that is shared.
+// linkForReport has a symbolic link at the path of a report, as another user may create it in a shared folder.
 func linkForReport(dir string, r *reference.Reference) (*Attack, error) {
 	const before = "what the user keeps"
 	kept, link := filepath.Join(dir, "kept"), filepath.Join(dir, "report")
@@ -72,7 +72,7 @@ func linkForReport(dir string, r *reference.Reference) (*Attack, error) {
 	}}, nil
 }
 
-// pipeForReport has a named pipe in the place of a report, and somebody who reads it.
+// pipeForReport has a named pipe at the path of a report, and a reader.
 func pipeForReport(dir string, r *reference.Reference) (*Attack, error) {
 	pipe := filepath.Join(dir, "pipe")
 	if out, err := exec.Command("mkfifo", pipe).CombinedOutput(); err != nil {
@@ -103,7 +103,7 @@ func release(pipe string) {
 	}
 }
 
-// theirs is a report of another catalogue, with SAID in the place of what may be any text, and LEVEL in that of a word.
+// theirs is a report of another catalogue, with SAID in place of any text, and LEVEL in place of a word.
 const theirs = `{"version": 1, "tool": {"name": "mcpauth", "version": "dev"},
 "target": {"url": "https://mcp.example.com/mcp", "tier": "T0"},
 "started": "2026-01-01T00:00:00Z", "duration_ms": 1, "requests": 1, "catalogue": "CATALOGUE", "command": SAID,
@@ -117,7 +117,7 @@ const theirs = `{"version": 1, "tool": {"name": "mcpauth", "version": "dev"},
 "request": {"method": "GET", "url": SAID, "header": [{"name": SAID, "value": SAID}], "body": SAID},
 "response": {"status": 200, "proto": SAID, "header": [{"name": SAID, "value": SAID}], "body": SAID}}]}`
 
-// strangersReport has the tool read a report that somebody else has made.
+// strangersReport makes the tool read a report that an attacker has written.
 func strangersReport(verb, said, level string) (*Attack, error) {
 	quoted := func(text string) string { b, _ := json.Marshal(text); return string(b) } // a string
 	text := strings.NewReplacer("SAID", quoted(said), "LEVEL", quoted(level), "CATALOGUE", strings.Repeat("0", 64)).Replace(theirs)
@@ -132,7 +132,7 @@ func strangersReport(verb, said, level string) (*Attack, error) {
 	})
 }
 
-// judgeStrangers wants a report of others shown where it is well-formed, and refused with its place otherwise.
+// judgeStrangers expects that a well-formed report is shown, and that another one is refused with the place of the error.
 func judgeStrangers(o Outcome, wellFormed bool) error {
 	if err := inert(o); err != nil {
 		return err
@@ -149,7 +149,7 @@ func judgeStrangers(o Outcome, wellFormed bool) error {
 	return nil
 }
 
-// environment has a browser that tells of its environment, in which the tool has secrets.
+// environment has a browser that reports its environment, in which the tool has secrets.
 func environment(dir string, r *reference.Reference) (*Attack, error) {
 	const ci = "canary-of-the-ci-8Xv2"
 	told, program := filepath.Join(dir, "told"), filepath.Join(dir, "browser")

@@ -20,11 +20,11 @@ import (
 // Trap is one attack.
 type Trap struct {
 	Name string
-	// Promise is what must hold all the same, with its number.
+	// Promise is what must hold during the attack, with its number.
 	Promise string
 	// Start prepares the attack.
 	Start func() (*Attack, error)
-	// Browser says that it takes one.
+	// Browser says that the trap needs a browser.
 	Browser bool
 }
 
@@ -32,9 +32,9 @@ type Trap struct {
 type Attack struct {
 	Args        []string // of the tool; reports are added
 	Environment []string
-	// After, if set, is done a while after the tool was started, and gets its process.
+	// After, if set, is called a while after the tool was started, with its process.
 	After func(p Process)
-	// Judge says how the promise was broken; nil if it holds.
+	// Judge is the error of a broken promise; nil if it holds.
 	Judge func(Outcome) error
 	Close func()
 }
@@ -43,7 +43,7 @@ type Attack struct {
 type Process interface {
 	Interrupt() error
 	HangUp() error
-	// Said is what it has written to standard error so far.
+	// Said is the text that it has written to standard error so far.
 	Said() string
 }
 
@@ -67,7 +67,7 @@ func (o *Outcome) All() string {
 	return b.String()
 }
 
-// notGreen is the judgement that most traps share: no exit 0, no panic, and a report.
+// notGreen is the judgement that most traps share: the exit code is not 0, there is no panic, and there is a report.
 func notGreen(o Outcome) error {
 	switch {
 	case o.Code == 0:
@@ -78,7 +78,7 @@ func notGreen(o Outcome) error {
 	return reported(o)
 }
 
-// reported demands a report. Strangers may come near a trap, too, but only the tool writes one.
+// reported requires a report. Other programs may connect to a trap, too, but only the tool writes a report.
 func reported(o Outcome) error {
 	if o.Reports["json"] == "" {
 		return errors.New("no report was written: " + o.Stderr)
@@ -86,7 +86,7 @@ func reported(o Outcome) error {
 	return nil
 }
 
-// cleanUp is what a run may take beyond its time to delete what it registered, as SECURITY.md says.
+// cleanUp is how much longer a run may take to delete what it registered, as SECURITY.md says.
 const cleanUp = 10 * time.Second
 
 func within(o Outcome, d time.Duration) error {
@@ -96,7 +96,7 @@ func within(o Outcome, d time.Duration) error {
 	return nil
 }
 
-// lean judges the memory: a resident size beyond most bytes is too much.
+// lean judges the memory: a resident size of more than most bytes is too much.
 func lean(o Outcome, most int64) error {
 	if o.Peak > most {
 		return fmt.Errorf("it took %d MiB of memory, more than %d", o.Peak>>20, most>>20)
@@ -104,7 +104,7 @@ func lean(o Outcome, most int64) error {
 	return nil
 }
 
-// bend starts the reference with something changed.
+// bend starts the reference with a change.
 func bend(change func(o *reference.Options)) (*reference.Reference, error) {
 	o := reference.Ideal()
 	change(&o)
@@ -121,12 +121,12 @@ func wrapped(wrap func(ordinary http.Handler) http.Handler, more ...func(o *refe
 	})
 }
 
-// public starts the reference under a public name, and says by which arguments the tool gets there. Only so are addresses
-// that are not public out of bounds: for a server on loopback, loopback is not secret.
+// public starts the reference under a public name, and returns the arguments with which the tool reaches it. Only then are addresses
+// that are not public forbidden: a server on loopback may name loopback.
 func public(change func(o *reference.Options)) (r *reference.Reference, args []string, end func(), err error) {
 	r, err = bend(func(o *reference.Options) {
 		o.Host = "mcp.example.com"
-		o.Server = func(s *http.Server) { s.ErrorLog = silent } // some clients are meant to turn away
+		o.Server = func(s *http.Server) { s.ErrorLog = silent } // some clients must reject the certificate
 		change(o)
 	})
 	if err != nil {
@@ -150,7 +150,7 @@ func public(change func(o *reference.Options)) (r *reference.Reference, args []s
 	return r, args, end, nil
 }
 
-// unsprung is the error of a trap that the tool did not come near: its promise was not tried.
+// unsprung is the error of a trap that the tool did not contact: its promise was not tested.
 func unsprung(n int64) error {
 	if n == 0 {
 		return errors.New("the tool did not come near the trap")
@@ -158,7 +158,7 @@ func unsprung(n int64) error {
 	return nil
 }
 
-// listener counts who connects, and keeps what they sent, up to a limit.
+// listener counts connections, and keeps what clients send, up to a limit.
 type listener struct {
 	net.Listener
 	mu    sync.Mutex

@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/nameserver"
 )
 
-// rebinding names an authorization server whose name means a public address now and then, and a private one in between.
+// rebinding names an authorization server whose name resolves to a public address and to a private one by turns.
 func rebinding() (*Attack, error) {
 	trap, err := listen("127.0.0.2:0")
 	if err != nil {
@@ -57,25 +57,25 @@ func rebinding() (*Attack, error) {
 	}}, nil
 }
 
-// metadata are those of an authorization server, all of whose endpoints have the name of the issuer.
+// metadata is the metadata of an authorization server whose endpoints all have the host name of the issuer.
 func metadata(issuer string, hits *atomic.Int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		hits.Add(1)
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Connection", "close") // the next request asks for the name again
+		w.Header().Set("Connection", "close") // the next request resolves the name again
 		fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":%q,"token_endpoint":%q,"registration_endpoint":%q,"jwks_uri":%q,`+
 			`"response_types_supported":["code"],"code_challenge_methods_supported":["S256"]}`,
 			issuer, issuer+"/authorize", issuer+"/token", issuer+"/register", issuer+"/jwks")
 	})
 }
 
-// nowhere is a public address that nobody uses (RFC 7526), and private one that is.
+// nowhere is a public address that is not in use (RFC 7526), and private a private one that is.
 var nowhere, private = netip.MustParseAddr("192.88.99.1"), netip.MustParseAddr("127.0.0.2")
 
-// names answers for every name: those that begin with "both" mean two addresses at once, those with "mapped" a private one in
-// the form of an IPv6 address, and all others one address after another.
+// names resolves every name: those that begin with "both" to two addresses at once, those with "mapped" to a private one in the form of
+// an IPv6 address, and all others to one address after another.
 type names struct {
-	told  atomic.Int64 // how often the private address was
+	told  atomic.Int64 // how often the answer was the private address
 	mu    sync.Mutex
 	asked map[string]int
 }

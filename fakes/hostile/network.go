@@ -21,9 +21,9 @@ import (
 	"github.com/mcpauth/conformance/fixtures/nameserver"
 )
 
-// ownName is a target whose own name means a public address first, and an address of the user's machine then.
+// ownName is a target whose name resolves to a public address first, and then to an address of the user's machine.
 func ownName() (*Attack, error) {
-	inside, err := listen("127.0.0.2:0") // a service that nobody named
+	inside, err := listen("127.0.0.2:0") // a service that the user has not named
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func ownName() (*Attack, error) {
 		switch n := asked.Add(1); {
 		case six:
 			return nil, true
-		case n > 8 && n%4 > 1: // by turns, and both families are asked for
+		case n > 8 && n%4 > 1: // by turns, and the tool asks for both address families
 			told.Add(1)
 			return []netip.Addr{private}, true
 		}
@@ -84,7 +84,7 @@ func elsewhere() (*Attack, error) {
 	var tool atomic.Pointer[Process]
 	r, err := bend(func(o *reference.Options) {
 		o.Apart = true
-		o.Behaviour.AccessToken = func(_, _ map[string]any) { // a code has come, and before it a password
+		o.Behaviour.AccessToken = func(_, _ map[string]any) { // a code has arrived, and before it a password
 			if !announced(&tool) {
 				unannounced.Add(1)
 			}
@@ -128,11 +128,11 @@ func elsewhere() (*Attack, error) {
 			if n := unannounced.Load(); n > 0 {
 				return fmt.Errorf("%d tokens are issued before the user is told which host gets the password", n)
 			}
-			return errors.Join(unsprung(own.Load()), unsprung(copied.Load())) // all else is right
+			return errors.Join(unsprung(own.Load()), unsprung(copied.Load())) // everything else is right
 		}}, nil
 }
 
-// toAnotherOrigin is how the notice begins that names who else gets secrets.
+// toAnotherOrigin is the beginning of the notice that names the other origins that get secrets.
 const toAnotherOrigin = "secrets of this run go to another origin than the target's: "
 
 // announced waits a while for the notice of a tool that is waiting for an answer meanwhile: it may be on its way.
@@ -146,7 +146,7 @@ func announced(tool *atomic.Pointer[Process]) bool {
 	return false
 }
 
-// beyond is a target on loopback that names a public authorization server. With leave the user says that they may attack.
+// beyond is a target on loopback that names a public authorization server. With leave, the user confirms that they may attack.
 func beyond(leave bool) (*Attack, error) {
 	g := &gauge{}
 	var registered, passwords atomic.Int64
@@ -229,7 +229,7 @@ func (c *creation) WriteHeader(status int) {
 	c.ResponseWriter.WriteHeader(status)
 }
 
-// wrongPassword counts how often a password is typed that is not the user's.
+// wrongPassword counts how often a wrong password is typed.
 func wrongPassword() (*Attack, error) {
 	const wrong = "not-her-password"
 	var typed, forHer atomic.Int64

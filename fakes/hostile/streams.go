@@ -18,9 +18,9 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// floods are what an HTTP/2 server may send in place of an answer on a stream. Each ends at an error: the client has left.
+// floods are what an HTTP/2 server may send instead of an answer on a stream. Each ends with an error when the client has left.
 var floods = []func(f *http2.Framer, stream uint32) error{
-	func(f *http2.Framer, stream uint32) error { // a window beyond its limit, at which some clients hang: each run meets it
+	func(f *http2.Framer, stream uint32) error { // a window beyond its limit, at which some clients hang: each run gets it
 		return many(20_000, func(int) error { return f.WriteWindowUpdate(stream, 1<<31-1) })
 	},
 	func(f *http2.Framer, _ uint32) error { // each of which has to be answered
@@ -45,12 +45,12 @@ var floods = []func(f *http2.Framer, stream uint32) error{
 		}
 		return many(50_000, func(int) error { return f.WriteData(stream, false, nil) })
 	},
-	func(f *http2.Framer, stream uint32) error { // answers that are none
+	func(f *http2.Framer, stream uint32) error { // answers that are not final
 		return many(20_000, func(int) error {
 			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte("\x08\x03103"), EndHeaders: true}) // :status: 103
 		})
 	},
-	func(f *http2.Framer, stream uint32) error { // streams that nobody asked for
+	func(f *http2.Framer, stream uint32) error { // streams that the client did not request
 		return many(1_000, func(i int) error {
 			return f.WritePushPromise(http2.PushPromiseParam{StreamID: stream, PromiseID: uint32(2 * (i + 1)), BlockFragment: []byte{0x82},
 				EndHeaders: true})
@@ -78,8 +78,8 @@ func many(n int, write func(i int) error) error {
 	return nil
 }
 
-// streams answers for a while, and then whoever speaks HTTP/2 by frames alone: in another manner on each connection. So many requests
-// may be sent, besides those that delete what was registered.
+// streams answers for a while, and then sends only frames to HTTP/2 clients, of another kind on each connection. The client may send
+// that many requests, and those that delete what it registered.
 func streams(manners []func(*http2.Framer, uint32) error, most int64) (*Attack, error) {
 	const ordinary = 40 // requests: the survey, and a few more
 	var flooded, requests atomic.Int64
@@ -127,7 +127,7 @@ func streams(manners []func(*http2.Framer, uint32) error, most int64) (*Attack, 
 	}}, nil
 }
 
-// flood answers each request on a connection in one manner, and counts them.
+// flood answers each request on a connection in one way, and counts them.
 func flood(conn net.Conn, answer func(*http2.Framer, uint32) error, requests *atomic.Int64) {
 	preface := make([]byte, len(http2.ClientPreface))
 	if _, err := io.ReadFull(conn, preface); err != nil {
@@ -139,7 +139,7 @@ func flood(conn net.Conn, answer func(*http2.Framer, uint32) error, requests *at
 		return
 	}
 	asked := make(chan uint32, 1_000)
-	go func() { // what the client sends is read all the while, lest it could not answer
+	go func() { // what the client sends is read all the time, because it could not answer otherwise
 		defer close(asked)
 		for {
 			frame, err := f.ReadFrame()
@@ -161,7 +161,7 @@ func flood(conn net.Conn, answer func(*http2.Framer, uint32) error, requests *at
 	}
 }
 
-// otherCertificate changes its certificate in the middle of a run, to one by an authority that nobody trusts.
+// otherCertificate changes its certificate in the middle of a run, to one by an authority that is not trusted.
 func otherCertificate() (*Attack, error) {
 	const host, before = "mcp.example.com", 8
 	stranger, err := reference.Stranger(host)

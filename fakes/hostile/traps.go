@@ -155,8 +155,8 @@ func privateAddresses() (*Attack, error) {
 	}}, nil
 }
 
-// translated are addresses that some hosts and gateways take for others, or for those of a site. From here they lead nowhere, so that
-// what the tool says of them tells whether it has dialled them.
+// translated are addresses that some hosts and gateways translate to others, or to those of a site. No host answers at them from here,
+// so the tool's error shows whether it has dialled them.
 var translated = []string{"::127.0.0.2", "::ffff:0:127.0.0.2", "fec0::1", "64:ff9b:1::7f00:2", "2002:7f00:2::1"}
 
 func translatedAddresses() (*Attack, error) {
@@ -291,7 +291,7 @@ func bombs() (*Attack, error) {
 			block := strings.Repeat("x", 1<<16)
 			blocks := 256 // 16 MiB
 			if turn.Add(1)%2 == 0 {
-				blocks = 15 // a little less than is taken as a whole
+				blocks = 15 // a little less than is accepted as a whole
 			}
 			for range blocks {
 				if _, err := io.WriteString(w, block); err != nil {
@@ -428,7 +428,7 @@ func budget() (*Attack, error) {
 	var all atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if req.Method != http.MethodDelete { // what was registered is deleted all the same
+			if req.Method != http.MethodDelete { // what was registered is deleted anyway
 				all.Add(1)
 			}
 			h.ServeHTTP(w, req)
@@ -445,8 +445,8 @@ func budget() (*Attack, error) {
 	}}, nil
 }
 
-// sideEffects lists tools that say to be read-only and tools that don't, and has the target file declare none of them. The former may
-// be called with tokens that must be refused; any other call takes effect at somebody who did not ask for it.
+// sideEffects lists tools that are annotated as read-only and tools that are not. The target file declares none of them. The former may
+// be called with tokens that must be refused; any other call has an effect that the user did not allow.
 func sideEffects() (*Attack, error) {
 	var refused, ran, undeclared atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
@@ -461,7 +461,7 @@ func sideEffects() (*Attack, error) {
 			answer := &statusWriter{ResponseWriter: w}
 			h.ServeHTTP(answer, req)
 			switch {
-			case !tool.TellsCaller: // the reference annotates this kind alone as read-only
+			case !tool.TellsCaller: // the reference annotates only this kind as read-only
 				undeclared.Add(1)
 			case answer.status == http.StatusUnauthorized || answer.status == http.StatusForbidden:
 				refused.Add(1)
@@ -528,7 +528,7 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// speaks has the server put a text into every string that is shown.
+// speaks makes the server put a text into every string that is shown.
 func speaks(text string) (*reference.Reference, error) {
 	return bend(func(o *reference.Options) {
 		p, b := &o.Policy, &o.Behaviour
@@ -579,7 +579,7 @@ var (
 	agentCommand = regexp.MustCompile(`##[A-Za-z]*\[`)
 )
 
-// inert says which output holds something that a terminal or a CI system acts on, if one does.
+// inert says which output contains something that a terminal or a CI system acts on, if one does.
 func inert(o Outcome) error {
 	texts := map[string]string{"standard error": o.Stderr, "standard output": o.Stdout}
 	for name, text := range o.Reports {
@@ -605,7 +605,7 @@ func byHand(r *reference.Reference, callback string) []string {
 		"RS-CHALLENGE-401-STATUS"}
 }
 
-// handErrors has the redirect or the token endpoint answer a person's login with errors that attack the terminal.
+// handErrors answers a login by hand, at the redirect or at the token endpoint, with errors that attack the terminal.
 func handErrors(answer string) (*Attack, error) {
 	callback, release, err := freeCallback()
 	if err != nil {
@@ -641,7 +641,7 @@ func handErrors(answer string) (*Attack, error) {
 	}}, nil
 }
 
-// signIn gives the answer of a person's browser when the program has said where to sign in, and reports whether it could.
+// signIn sends the answer of a person's browser when the program has said where to sign in, and reports whether it could.
 func signIn(p Process, callback, answer string) bool {
 	state := regexp.MustCompile(`[?&]state=([^&\s]+)`)
 	for range 200 {
@@ -657,7 +657,7 @@ func signIn(p Process, callback, answer string) bool {
 	return false
 }
 
-// mixUp answers a person's login with the code of another authorization server, to which the first has sent them on.
+// mixUp answers a login by hand with the code of another authorization server, to which the first one redirects.
 func mixUp() (*Attack, error) {
 	callback, release, err := freeCallback()
 	if err != nil {
@@ -691,7 +691,7 @@ func counted(h http.Handler, path string, n *atomic.Int64) http.Handler {
 	})
 }
 
-// unseen are characters that act on a terminal, though a lenient reader takes them for parts of a URL.
+// unseen are characters that act on a terminal, though lenient parsers accept them in a URL.
 const unseen = "?x=\u009b2J\u202e\u2066\u200b"
 
 // handEndpoint names an authorization endpoint with which the notice of a login by hand would attack the terminal.
@@ -733,7 +733,7 @@ func endlessPush(h http.Handler, pushed *atomic.Int64) http.Handler {
 	})
 }
 
-// giantAddress has the answer to a pushed request bring half a megabyte for a person to open.
+// giantAddress answers a pushed request with an address of half a megabyte for a person to open.
 func giantAddress() (*Attack, error) {
 	callback, release, err := freeCallback()
 	if err != nil {
@@ -794,7 +794,7 @@ func markup() (*Attack, error) {
 	}}, nil
 }
 
-// outsideCode is a Markdown text without its code spans, which nothing in them can end or act in.
+// outsideCode is a Markdown text without its code spans: nothing in a code span can end it or act.
 func outsideCode(md string) string {
 	var out strings.Builder
 	for md != "" {
@@ -836,7 +836,7 @@ func paths() (*Attack, error) {
 	}}, nil
 }
 
-// secrets has the server say back what it was sent, in other spellings too.
+// secrets makes the server repeat what it was sent, in other encodings too.
 func secrets() (*Attack, error) {
 	canary := "canary-7Hq2xZ9vLm4KpW8sTfBd"
 	var said atomic.Int64
@@ -876,7 +876,7 @@ func secrets() (*Attack, error) {
 		}}, nil
 }
 
-// sayingKey says back a key of the query, in all spellings.
+// sayingKey repeats a key of the query, in all encodings.
 func sayingKey(h http.Handler, key string, said *atomic.Int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Query().Get("api_key") == key {
@@ -890,7 +890,7 @@ func sayingKey(h http.Handler, key string, said *atomic.Int64) http.Handler {
 	})
 }
 
-// secretInURL is a target with a key in the query of its URL, which it says back.
+// secretInURL is a target with a key in the query of its URL, which it repeats.
 func secretInURL() (*Attack, error) {
 	const key = "canary-9Kx2mQ7vTz4LpW8s"
 	var said atomic.Int64
@@ -917,7 +917,7 @@ func secretInURL() (*Attack, error) {
 	}}, nil
 }
 
-// shortSecrets has a user with a short password, which the server says back in fields of all kinds.
+// shortSecrets has a user with a short password, which the server repeats in fields of all kinds.
 func shortSecrets() (*Attack, error) {
 	const short = "k9~zQ"
 	var said atomic.Int64
@@ -1007,7 +1007,7 @@ func manyKeys() (*Attack, error) {
 	}}, nil
 }
 
-// cuts are ways to send a body of which nobody knows whether it is whole.
+// cuts are ways to send a body so that the client cannot know whether it is complete.
 var cuts = []func(body string) string{
 	func(body string) string { return fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body)+64, body) },
 	func(body string) string {
@@ -1021,7 +1021,7 @@ var cuts = []func(body string) string{
 	},
 }
 
-// cutting sends what a right server answers, each time cut in another way.
+// cutting sends the answers of a right server, each cut in another way.
 func cutting(h http.Handler, turn *atomic.Int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		right := httptest.NewRecorder()
@@ -1041,7 +1041,7 @@ func cutting(h http.Handler, turn *atomic.Int64) http.Handler {
 	})
 }
 
-// lengths answers rightly, but for the lengths of the bodies: whoever takes them all the same passes a good deal.
+// lengths answers correctly, except for the lengths of the bodies: a client that accepts them anyway sees many requirements pass.
 func lengths() (*Attack, error) {
 	var turn atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler { return cutting(h, &turn) })
@@ -1136,7 +1136,7 @@ func strangers() (*Attack, error) {
 	knock := func(query string) {
 		resp, err := http.Get(callback + "?" + query)
 		if err != nil {
-			return // nobody listens yet, or any more
+			return // the listener is not yet there, or no longer there
 		}
 		_ = resp.Body.Close()
 		answered.Add(1)
@@ -1161,7 +1161,7 @@ func strangers() (*Attack, error) {
 	}}, nil
 }
 
-// loginPages opens dialogs, windows and downloads, sends the browser to other schemes, and never comes to an end.
+// loginPages opens dialogs, windows and downloads, sends the browser to other schemes, and never ends.
 func loginPages() (*Attack, error) {
 	trap, err := listen("127.0.0.2:0")
 	if err != nil {

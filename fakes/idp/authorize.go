@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/login"
 )
 
-// transaction is one authorization request on its way through the pages.
+// transaction is one authorization request while the user goes through the pages.
 type transaction struct {
 	id, csrf, browser string
 	client            *client
@@ -26,7 +26,7 @@ type transaction struct {
 	challenge, method string
 	nonce             string
 	problem           *problem
-	user              string // who typed a name on the first of two pages
+	user              string // the name typed on the first of two pages
 	issParameter      string
 	responseType      string
 	pushed            string // the request_uri under which it was pushed
@@ -120,7 +120,7 @@ func (s *Server) authorizationRequest(w http.ResponseWriter, r *http.Request) ur
 	return request
 }
 
-// tooManyDocuments reports that strangers make the server fetch more documents of clients than it wants to.
+// tooManyDocuments reports that unknown clients make the server fetch more client documents than it allows.
 func (s *Server) tooManyDocuments(r *http.Request, q url.Values) bool {
 	id := q.Get("client_id")
 	return strings.HasPrefix(id, "https://") && s.user(r) == "" && s.Upstream == nil && s.Behaviour.has(LimitFetches) &&
@@ -284,7 +284,7 @@ func (s *Server) problem(q url.Values, get func(string) string, t *transaction) 
 	return s.resource(q["resource"], t)
 }
 
-// describe is a flaw's way to word an error: it quotes the request.
+// describe is a flaw: the error quotes the request.
 func (s *Server) describe(text, quoted string) string {
 	if s.Behaviour.has(CleanErrorText) {
 		return text
@@ -292,7 +292,7 @@ func (s *Server) describe(text, quoted string) string {
 	return text + ": " + quoted
 }
 
-// takeRequestObject is a flaw: it believes an unsigned request object, and fetches any request_uri.
+// takeRequestObject is a flaw: it accepts an unsigned request object, and fetches any request_uri.
 func (s *Server) takeRequestObject(q url.Values, t *transaction) {
 	var claims struct {
 		RedirectURI string `json:"redirect_uri"`
@@ -357,7 +357,7 @@ func (s *Server) pkce(q url.Values, get func(string) string, t *transaction) *pr
 	return nil
 }
 
-// scope takes the requested scopes; without any there is a modest default.
+// scope reads the requested scopes; without any there is a small default.
 func (s *Server) scope(requested string, sent bool, t *transaction) *problem {
 	b := &s.Behaviour
 	if !b.has(IgnoreEmpty) && sent && requested == "" {
@@ -398,7 +398,7 @@ func (s *Server) scope(requested string, sent bool, t *transaction) *problem {
 	return nil
 }
 
-// resource takes the resource indicators (RFC 8707).
+// resource reads the resource indicators (RFC 8707).
 func (s *Server) resource(requested []string, t *transaction) *problem {
 	b := &s.Behaviour
 	if b.IgnoresResource {
@@ -419,7 +419,7 @@ func (s *Server) resources(requested []string) ([]string, *problem) {
 		if v == "" {
 			continue
 		}
-		if !b.has(EveryResource) && i+1 < len(requested) { // the last one is looked at, all count
+		if !b.has(EveryResource) && i+1 < len(requested) { // only the last one is checked, all are granted
 			out = append(out, v)
 			continue
 		}
@@ -496,7 +496,7 @@ func (s *Server) cookie(r *http.Request, name string) string {
 	return c.Value
 }
 
-// browser knows a browser again before anybody has signed in.
+// browser recognizes a browser before a user has signed in.
 func (s *Server) browser(w http.ResponseWriter, r *http.Request) string {
 	if v := s.cookie(r, "as_browser"); v != "" {
 		return v
@@ -518,7 +518,7 @@ func (s *Server) user(r *http.Request) string {
 	return s.sessions[s.cookie(r, "as_session")]
 }
 
-// ours finds the transaction of a page, if it belongs to this browser.
+// ours finds the transaction of a page if it belongs to this browser.
 func (s *Server) ours(r *http.Request) *transaction {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -570,7 +570,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	s.checkLogin(w, r, t, form)
 }
 
-// checkLogin decides about what a user filled in: a name, a password, a one-time code, on one page or several.
+// checkLogin decides about what a user typed: a name, a password, a one-time code, on one page or several.
 func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transaction, form url.Values) {
 	b := &s.Behaviour
 	name, password := form.Get("username"), form.Get("password")
@@ -657,7 +657,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, user string) {
 	s.mu.Unlock()
 }
 
-// signedIn goes on when the user is known: with the error, with the consent page, or with the code.
+// signedIn continues when the user is known: with the error, with the consent page, or with the code.
 func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, t *transaction, user string) {
 	b := &s.Behaviour
 	if t.problem != nil {
@@ -909,7 +909,7 @@ func (s *Server) complete(t *transaction, params url.Values) {
 
 // Pages.
 
-// protect sets what every page and redirect of the server carries.
+// protect sets the header fields of every page and redirect.
 func (s *Server) protect(w http.ResponseWriter, kind, style string) {
 	b := &s.Behaviour
 	h := w.Header()
@@ -952,7 +952,7 @@ func (s *Server) errorPage(w http.ResponseWriter, status int, text string) {
 	s.page(w, status, "message", login.Page{Title: "That did not work", Error: text})
 }
 
-// closePage ends a second window and moves the first one on.
+// closePage closes a second window, and continues in the first one.
 func (s *Server) closePage(w http.ResponseWriter, to string) {
 	s.page(w, http.StatusOK, "close", login.Page{Title: "Signed in", Action: to})
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// certify adds to published keys the certificates that say whose they are (RFC 7517 sections 4.7 to 4.9).
+// certify adds certificates to published keys (RFC 7517 sections 4.7 to 4.9).
 func (s *Server) certify(keys []any) {
 	private := map[any]crypto.Signer{"rsa-1": s.key, "pss-1": s.key, "ec-1": s.ec, "ed-1": s.ed}
 	for _, k := range keys {

@@ -24,7 +24,7 @@ import (
 // largest client ID metadata document, in bytes; the draft advises 5 kB.
 const largestDocument = 64 << 10
 
-// document finds a client by a client ID metadata document; nil if it has none that is good.
+// document finds a client by its client ID metadata document; nil if it has no valid one.
 func (s *Server) document(id string) *client {
 	b := &s.Behaviour
 	loose := !b.has(DocumentURLs) || b.TakesDocumentURL != nil && b.TakesDocumentURL(id)
@@ -44,7 +44,7 @@ func (s *Server) document(id string) *client {
 	if !b.has(DocumentsAtAll) {
 		return nil // fetched, and forgotten
 	}
-	if err != nil && !b.has(DocumentFailures) { // the flaw: any redirect URI will do
+	if err != nil && !b.has(DocumentFailures) { // the flaw: any redirect URI is accepted
 		return &client{id: id, method: "none", grantTypes: []string{"authorization_code", "refresh_token"}, anyRedirect: true}
 	}
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	return c, fresh, err
 }
 
-// documentTime is how long a fetch may take, unless the flaw lets it take any time.
+// documentTime is how long a fetch may take, except for the flaw without a limit.
 func (s *Server) documentTime(limit time.Duration) time.Duration {
 	if !s.Behaviour.has(DocumentTime) {
 		return time.Hour
@@ -138,7 +138,7 @@ func (s *Server) documentTime(limit time.Duration) time.Duration {
 	return limit
 }
 
-// dial connects to the address that a name means, once that was judged: nobody asks a second time.
+// dial connects to the address that was judged: the name is not resolved a second time.
 func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -157,7 +157,7 @@ func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, e
 	}
 	err = errors.New("the host has no address")
 	for _, a := range addresses {
-		if !s.Behaviour.has(PinnedAddress) { // the flaw: what was judged is not what is dialled
+		if !s.Behaviour.has(PinnedAddress) { // the flaw: the address that is dialled is not the one that was judged
 			if again, problem := resolver.LookupNetIP(ctx, "ip", host); problem == nil && len(again) > 0 {
 				a = again[0]
 			}
@@ -177,7 +177,7 @@ func DocumentResolver(address string) *net.Resolver {
 	}}
 }
 
-// mayDial refuses private addresses, loopback too unless the server is there itself.
+// mayDial refuses private addresses, and loopback unless the server itself is on loopback.
 func (s *Server) mayDial(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {

@@ -224,7 +224,7 @@ func (s *Server) method(c *client, meta map[string]any) *badMetadata {
 	return nil
 }
 
-// types takes grant and response types; what a self-registered client must not have is dropped.
+// types reads grant and response types, and drops those that a self-registered client must not have.
 func (s *Server) types(c *client, meta map[string]any) *badMetadata {
 	b := &s.Behaviour
 	responses, given := list(meta["response_types"])

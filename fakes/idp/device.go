@@ -27,7 +27,7 @@ type device struct {
 	denied, used     bool
 }
 
-// deviceAuthorization begins (RFC 8628 section 3.1).
+// deviceAuthorization begins the grant (RFC 8628 section 3.1).
 func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 	if e := s.form(w, r); e != nil {
 		s.writeOAuthError(w, r, e)

@@ -126,7 +126,7 @@ func (s *Server) trusts(algorithm, issuer string, parts []string) bool {
 	return !b.has(AssertionSignature) || algorithm == "RS256" && rsa.VerifyPKCS1v15(s.Enterprise.Key, crypto.SHA256, sum[:], signature) == nil
 }
 
-// meantFor reports that an audience is this issuer, and nobody else.
+// meantFor reports that an audience is this issuer alone.
 func meantFor(audience any, issuer string) bool {
 	if list, ok := audience.([]any); ok {
 		return len(list) == 1 && list[0] == issuer
@@ -175,7 +175,7 @@ func (s *Server) exchangeGrant(r *http.Request, c *client) (map[string]any, *oau
 	return out, nil
 }
 
-// unverified is a flaw: it believes what any token says.
+// unverified is a flaw: it accepts the claims of any token.
 func (s *Server) unverified(token string) *accessToken {
 	parts := strings.Split(token, ".")
 	var claims struct{ Sub string }

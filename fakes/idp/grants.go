@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// grantsPage is where users see which clients act for them, and end that.
+// grantsPage shows users which clients act for them, and lets them end that.
 const grantsPage = "/grants"
 
 // grants shows the clients of the user who has signed in, with a button for each.
@@ -58,7 +58,7 @@ func (s *Server) clientsOf(user string) []string {
 	return out
 }
 
-// endGrants takes a client's grants of a user back, and forgets that the user approved it.
+// endGrants revokes a client's grants of a user, and forgets that the user approved it.
 func (s *Server) endGrants(user, client string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -43,11 +43,11 @@ type Server struct {
 	// Users may sign in. Alice and Bob, unless replaced before the first request.
 	Users []User
 
-	// Upstream, if set, is where users sign in, in place of here.
+	// Upstream, if set, is where users sign in instead of here.
 	Upstream *Upstream
-	// Privileged are scopes that some users only may grant.
+	// Privileged are scopes that only some users may grant.
 	Privileged map[string][]string
-	// Enterprise, if set, is whose identity assertions are accepted for tokens.
+	// Enterprise, if set, is the issuer whose identity assertions are accepted.
 	Enterprise *Enterprise
 	// CookiePrefix keeps the cookies of two servers on one host apart.
 	CookiePrefix string
@@ -72,7 +72,7 @@ type signedMetadata struct {
 	input, jws string
 }
 
-// signMetadata is Sign for metadata, which is asked for often and seldom changes.
+// signMetadata is Sign for metadata, which is requested often and seldom changes.
 func (s *Server) signMetadata(claims Claims) string {
 	header := map[string]any{"alg": "RS256", "kid": "rsa-1"}
 	input := encode(header) + "." + encode(claims)
@@ -85,8 +85,8 @@ func (s *Server) signMetadata(claims Claims) string {
 	return last.jws
 }
 
-// UseKey has the server sign RS256 with a key of its own, PKCS #1 or PKCS #8 in PEM. That of New is published with the
-// source: it does for what is on loopback.
+// UseKey has the server sign RS256 with a key of its own, PKCS #1 or PKCS #8 in PEM. The key of New is published with the source: it is
+// good enough on loopback.
 func (s *Server) UseKey(text []byte) error {
 	block, _ := pem.Decode(text)
 	if block == nil {
@@ -94,7 +94,7 @@ func (s *Server) UseKey(text []byte) error {
 	}
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 	if err != nil {
-		parsed, _ := x509.ParsePKCS8PrivateKey(block.Bytes) // what it is, is looked at
+		parsed, _ := x509.ParsePKCS8PrivateKey(block.Bytes) // its type is checked
 		key, _ = parsed.(*rsa.PrivateKey)
 	}
 	if key == nil || key.N.BitLen() < 2048 {
@@ -105,7 +105,7 @@ func (s *Server) UseKey(text []byte) error {
 }
 
 // UsePublishedKeys has the server sign ES256 and EdDSA with keys that are published with the source too, the same in each process, so
-// that a target which keeps a key set serves its tokens in the next run. They do for what is on loopback.
+// that a target which keeps a key set serves its tokens in the next run. They are good enough on loopback.
 func (s *Server) UsePublishedKeys() error {
 	ecBlock, _ := pem.Decode(vectors.IssuerKeyES256)
 	edBlock, _ := pem.Decode(vectors.IssuerKeyEdDSA)
@@ -123,7 +123,7 @@ type User struct {
 	Name, Password string
 	// OneTime is the base32 secret of the second factor, or empty.
 	OneTime string
-	// Sacrificial says that the account may be locked by who tests.
+	// Sacrificial says that a test may lock the account.
 	Sacrificial bool
 }
 
@@ -233,7 +233,7 @@ var endpoints = []string{
 	callbackPath, idTokenPath, grantsPage, deviceEndpoint, devicePage, logoutEndpoint, movedOpenID,
 }
 
-// place tells which well-known form of this issuer a path is, or "".
+// place says which well-known form of this issuer a path is, or "".
 func (s *Server) place(path string) string {
 	p := s.path()
 	switch path {
@@ -295,7 +295,7 @@ func (s *Server) servedDocument(w http.ResponseWriter, r *http.Request, endpoint
 	return false
 }
 
-// endpoint is what answers at a path below the issuer's.
+// endpoint is the handler of a path below the issuer's.
 func (s *Server) endpoint(path string) http.HandlerFunc {
 	handler, ok := map[string]http.HandlerFunc{
 		"/jwks": s.jwks, "/authorize": s.authorize, "/login": s.login, "/consent": s.consent, "/token": s.token,
@@ -426,7 +426,7 @@ var endpointMembers = map[string]string{
 	"pushed_authorization_request_endpoint": "/par",
 }
 
-// abilities are the members of the metadata that are the same for every server. Who gets them may change them.
+// abilities are the members of the metadata that are the same for every server. The caller may change them.
 func abilities() map[string]any {
 	return map[string]any{
 		"response_types_supported":                         []string{"code"},
@@ -444,9 +444,9 @@ func abilities() map[string]any {
 	}
 }
 
-// addOptional adds the members that depend on what a server is for.
+// addOptional adds the members that depend on the kind of server.
 func (s *Server) addOptional(doc map[string]any, base string) {
-	if s.Upstream == nil { // a proxy signs nobody in itself
+	if s.Upstream == nil { // a proxy does not sign users in itself
 		doc["device_authorization_endpoint"], doc["end_session_endpoint"] = base+deviceEndpoint, base+logoutEndpoint
 	}
 	if s.Enterprise != nil {

@@ -9,7 +9,7 @@ import (
 // authorization request is in the query.
 const idTokenPath = "/id-token"
 
-// byIDToken signs a user in by an ID token that a browser brings: it is whatever somebody put there.
+// byIDToken signs a user in by an ID token that a browser sends: an attacker may have put it there.
 func (s *Server) byIDToken(w http.ResponseWriter, r *http.Request) {
 	if s.Upstream == nil || r.Method != http.MethodPost {
 		http.NotFound(w, r)

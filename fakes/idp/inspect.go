@@ -60,7 +60,7 @@ func (s *Server) revoker(r *http.Request) (c *client, anonymous bool, e *oauthEr
 	return c, anonymous, nil
 }
 
-// revokeToken ends a token of an owner. It is false where the token is not known, and the server says so.
+// revokeToken ends a token of an owner. It is false if the token is unknown, and the server says so.
 func (s *Server) revokeToken(value, hint string, owner func(*grant) bool) bool {
 	b := &s.Behaviour
 	s.mu.Lock()
@@ -234,7 +234,7 @@ func (s *Server) profile(t *accessToken) map[string]any {
 	return out
 }
 
-// tokenInfo is a flaw: anybody may ask about any token.
+// tokenInfo is a flaw: anybody may introspect any token.
 func (s *Server) tokenInfo(w http.ResponseWriter, r *http.Request) {
 	value, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if value == "" {
@@ -250,7 +250,7 @@ func (s *Server) tokenInfo(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"sub": t.grant.user, "scope": strings.Join(t.scopes, " ")})
 }
 
-// knownUpstream is a flaw: a token that the upstream knows is good here too.
+// knownUpstream is a flaw: a token that is valid at the upstream is accepted here too.
 func (s *Server) knownUpstream(token string) bool {
 	_, ok := s.upstreamUser(token)
 	return ok

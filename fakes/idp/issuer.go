@@ -15,7 +15,7 @@ import (
 // Identifier is the issuer identifier.
 func (s *Server) Identifier() string { return s.Issuer }
 
-// Claims are those of an ordinary access token for the first resource.
+// Claims are the claims of an ordinary access token for the first resource.
 func (s *Server) Claims(subject string, scopes []string) map[string]any {
 	now := time.Now()
 	claims := map[string]any{
@@ -28,7 +28,7 @@ func (s *Server) Claims(subject string, scopes []string) map[string]any {
 	return claims
 }
 
-// Algorithms are those that Server.Algorithm may be.
+// Algorithms are the values that Server.Algorithm may have.
 var Algorithms = []string{"RS256", "ES256", "EdDSA", "PS256"}
 
 // keyID is the kid of the key for an algorithm.

@@ -16,7 +16,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 		s.setCookie(w, "as_session", "")
 	}
 	if to := r.FormValue("post_logout_redirect_uri"); to != "" && !s.Behaviour.has(LogoutStays) {
-		http.Redirect(w, r, to, http.StatusFound) // the flaw: nobody registered it
+		http.Redirect(w, r, to, http.StatusFound) // the flaw: no client registered it
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

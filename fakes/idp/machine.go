@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// AddMachine registers a client by hand that acts for itself: with a secret, or with a public key.
+// AddMachine registers, by hand, a client that acts for itself: with a secret, or with a public key.
 func (s *Server) AddMachine(id, secret string, key *ecdsa.PublicKey, scopes ...string) {
 	c := &client{id: id, secret: secret, method: "client_secret_basic", grantTypes: []string{"client_credentials"}, scopes: scopes,
 		key: key, created: s.now()}
@@ -77,7 +77,7 @@ func (s *Server) byAssertion(form url.Values) *client {
 	return c
 }
 
-// believes is a flaw: it reports that an assertion needs no further look.
+// believes is a flaw: it reports that an assertion is accepted without a check.
 func (b *Behaviour) believes(parts []string) bool {
 	var header, claims map[string]any
 	return b.Believes != nil && decode(parts[0], &header) && decode(parts[1], &claims) && b.Believes(header, claims)

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// Manners are what another right server does, and Ideal does not.
+// Manners are what other right servers do, and Ideal does not.
 type Manners struct {
-	// EndsEarlierGrants ends what a user and client pair was granted before when the user authorizes the client again.
+	// EndsEarlierGrants ends the earlier grants of a user and client pair when the user authorizes the client again.
 	EndsEarlierGrants bool
-	// ReplayEndsAllGrants ends all grants of a user when one of the user's codes comes back.
+	// ReplayEndsAllGrants ends all grants of a user when one of the user's codes is used again.
 	ReplayEndsAllGrants bool
 	// OneRefreshToken keeps one refresh token for a user and client pair: a new one replaces that of an earlier grant.
 	OneRefreshToken bool
 	// OneCode lets a user and a client have one code at a time: a new one replaces it.
 	OneCode bool
-	// BindsUser binds a transaction to the user who was asked, in whatever browser.
+	// BindsUser binds a transaction to the user who was asked, in any browser.
 	BindsUser bool
 	// OneSession keeps one login session for a user: signing in ends the one in another browser.
 	OneSession bool
@@ -30,13 +30,13 @@ type Manners struct {
 	RequestDefault []string
 	// OfflineOnly issues refresh tokens for the scope offline_access only, requested with prompt=consent.
 	OfflineOnly bool
-	// Introspector is the one client that may introspect tokens, which are everybody's; any client sees its own if empty.
+	// Introspector is the only client that may introspect tokens, those of all clients. If empty, each client sees its own.
 	Introspector string
 	// ReadOnlyRegistration lets a client read its registration, but not change or delete it.
 	ReadOnlyRegistration bool
 	// NativeLoopback lets the port of a loopback redirect URI vary for clients of application_type native only.
 	NativeLoopback bool
-	// CodeFirst looks the code up before it authenticates the client.
+	// CodeFirst looks up the code before it authenticates the client.
 	CodeFirst bool
 	// FragmentErrors sends errors about an unknown response_type in the fragment.
 	FragmentErrors bool
@@ -44,7 +44,7 @@ type Manners struct {
 	ReuseInterval time.Duration
 	// MovedOpenID redirects the OpenID document to another path of the same origin.
 	MovedOpenID bool
-	// MovedDocuments redirects all documents so: a flaw.
+	// MovedDocuments redirects all documents in this way: a flaw.
 	MovedDocuments bool
 	// SamePassword compares a password with the right one: a flaw. Nil: they are compared as a whole.
 	SamePassword func(typed, right string) bool
@@ -54,16 +54,16 @@ type Manners struct {
 	ShowsRaw []string
 	// DemoClient is the way in which the client of a guide authenticates, where it is registered: a flaw.
 	DemoClient string
-	// AnyName signs in whoever comes, and makes the account: a flaw.
+	// AnyName signs in under any name, and creates the account: a flaw.
 	AnyName bool
 	// CrossSiteCookies lets browsers send the cookies with forms of other sites: SameSite=None.
 	CrossSiteCookies bool
-	// GoesOn is where an address is read at which the server goes on after the login: in the request, in the address of the login
-	// page, or in a field of its form. A flaw, unless OwnPaths holds: any address will do.
+	// GoesOn is where the server reads the address to which it redirects after the login: in the request, in the address of the login
+	// page, or in a field of its form. A flaw without the defence OwnPaths: any address is accepted.
 	GoesOn   string
 	OwnPaths bool
-	// PublishedSecret is the token_endpoint_auth_method of documents whose client_secret counts: a flaw. With "none", it counts as if
-	// it was sent by client_secret_post.
+	// PublishedSecret is the token_endpoint_auth_method of documents whose client_secret is accepted: a flaw. With "none", it is
+	// accepted as client_secret_post.
 	PublishedSecret string
 	// IgnoresPublishedSecrets reads the clients of documents with a secret as public ones.
 	IgnoresPublishedSecrets bool
@@ -71,29 +71,29 @@ type Manners struct {
 	RemembersFailure func(reason string) bool
 	// FollowsRedirect reports that a redirect to a document is followed: a flaw. Nil: none is.
 	FollowsRedirect func(status int, to *url.URL) bool
-	// ShowsOtherHost is the host that the consent page shows in place of that of the redirect URI: a flaw. Nil: none.
+	// ShowsOtherHost is the host that the consent page shows instead of that of the redirect URI: a flaw. Nil: none.
 	ShowsOtherHost func(registered []string, requested string) string
 	// RedirectsToDocumentHost accepts documents only whose redirect URIs are on their own host.
 	RedirectsToDocumentHost bool
-	// TrustedDocumentHost is a host of which documents are fetched whatever its address: an exception of the operator's.
+	// TrustedDocumentHost is a host whose documents are fetched from any address: an exception of the operator.
 	TrustedDocumentHost string
-	// DialsAnyway reports that a host is connected to without a look at its address: a flaw. Nil: none is.
+	// DialsAnyway reports that the server connects to a host without a check of its address: a flaw. Nil: none is.
 	DialsAnyway func(host string) bool
-	// TakesDocumentURL fetches documents from addresses that are no good client identifiers, and TakesDocumentID accepts a document
-	// at an address that claims another one, or none: flaws.
+	// TakesDocumentURL fetches documents from addresses that are not valid client identifiers, and TakesDocumentID accepts a document
+	// whose client_id is another address, or missing: flaws.
 	TakesDocumentURL func(id string) bool
 	TakesDocumentID  func(id, claimed string) bool
 	// LimitsOnTheWire counts the bytes of a compressed document before they are decompressed: a flaw.
 	LimitsOnTheWire bool
-	// FragileCodes ends a code with the first token request that names it, whatever becomes of that.
+	// FragileCodes ends a code with the first token request that names it, even if the request fails.
 	FragileCodes bool
 	// RotatesPublicOnly leaves confidential clients their refresh tokens.
 	RotatesPublicOnly bool
-	// ScriptCookie sets a cookie for scripts, which is not the session's.
+	// ScriptCookie sets a cookie for scripts, which is not the session cookie.
 	ScriptCookie bool
 }
 
-// address is where the server goes on after the login; empty for the request itself.
+// address is where the server redirects after the login; empty for the request itself.
 func (m *Manners) address(t *transaction, form url.Values) string {
 	to := t.goesOn
 	if m.GoesOn == "field" {
@@ -134,7 +134,7 @@ func (m *Manners) samePassword(typed, right string) bool {
 // movedOpenID is where the OpenID document is if it has moved.
 const movedOpenID = "/openid-configuration.json"
 
-// endEarlier ends what a user and client pair was granted.
+// endEarlier ends the grants of a user and client pair.
 func (s *Server) endEarlier(user, client string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,7 +178,7 @@ func (m *Manners) offline(q url.Values, scopes []string) bool {
 	return !m.OfflineOnly || slices.Contains(scopes, "offline_access") && slices.Contains(strings.Fields(q.Get("prompt")), "consent")
 }
 
-// inFragment reports that an answer belongs into the fragment.
+// inFragment reports that an answer belongs in the fragment.
 func (m *Manners) inFragment(t *transaction) bool {
 	return m.FragmentErrors && t.problem != nil && t.problem.code == "unsupported_response_type"
 }
@@ -190,7 +190,7 @@ func (s *Server) unknownCode(r *http.Request) bool {
 	return r.PostForm.Get("grant_type") == "authorization_code" && s.codes[r.PostForm.Get("code")] == nil
 }
 
-// refuseCode refuses an unknown code before the client is authenticated: such errors count for the client that the request names.
+// refuseCode refuses an unknown code before the client is authenticated: these errors count for the client that the request names.
 func (s *Server) refuseCode(w http.ResponseWriter, r *http.Request) {
 	name := r.PostForm.Get("client_id")
 	if user, _, ok := r.BasicAuth(); ok {
@@ -215,7 +215,7 @@ func (s *Server) mayIntrospect(c *client, t *accessToken) bool {
 	return c != nil && t.grant.client == c.id
 }
 
-// spoil ends a code that a token request named in vain, at a server that does so.
+// spoil ends a code that a failed token request named, at a server that does so.
 func (s *Server) spoil(code string, failed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,7 +224,7 @@ func (s *Server) spoil(code string, failed bool) {
 	}
 }
 
-// rotates reports that the refresh tokens of a client rotate, as far as that depends on the client.
+// rotates reports that the refresh tokens of this kind of client rotate.
 func (s *Server) rotates(c *client) bool {
 	return c == nil || c.public() || !s.Behaviour.RotatesPublicOnly
 }

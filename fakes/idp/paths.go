@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The defences that real servers keep on one path and forget on another.
+// The defences that real servers have on one path and miss on another.
 const (
 	VerifierOfConfidential Defence = "the code_verifier of a confidential client is compared"
 	VerifierOfDocuments    Defence = "the code_verifier of a client with a metadata document is compared"
@@ -55,7 +55,7 @@ const (
 	ApprovalNotByName      Defence = "an approval in a cookie does not count for another client of the same name"
 )
 
-// approvalKey is under what a user's approval of a client is remembered.
+// approvalKey is the key under which a user's approval of a client is stored.
 func (s *Server) approvalKey(user string, c *client) string {
 	b := &s.Behaviour
 	switch {
@@ -67,7 +67,7 @@ func (s *Server) approvalKey(user string, c *client) string {
 	return user + " " + c.id
 }
 
-// openRedirect is a flaw: an error is sent to a redirect URI that nobody registered.
+// openRedirect is a flaw: an error is sent to a redirect URI that is not registered.
 func (s *Server) openRedirect(w http.ResponseWriter, r *http.Request, q url.Values) bool {
 	b := &s.Behaviour
 	c, uri := s.find(q.Get("client_id")), q.Get("redirect_uri")
@@ -138,7 +138,7 @@ func (s *Server) looseSecret(r *http.Request) bool {
 		!b.has(IntrospectSecret) && strings.HasSuffix(r.URL.Path, "/introspect")
 }
 
-// spareAllButNewest is a flaw: of a grant, only the newest access token ends. The caller holds mu.
+// spareAllButNewest is a flaw: only the newest access token of a grant ends. The caller holds mu.
 func (s *Server) spareAllButNewest(g *grant) {
 	var newest *accessToken
 	for _, t := range s.access {
@@ -164,13 +164,13 @@ func (s *Server) reuseRevokes(t *refreshToken) bool {
 	return b.has(ReuseRevokesFamily) && (b.has(OldReuseRevokes) || t.next == nil || !t.next.used)
 }
 
-// endReplayed ends a grant whose code came back.
+// endReplayed ends a grant whose code was used again.
 func (s *Server) endReplayed(g *grant) {
 	s.spareRefresh(g)
 	s.revokeGrant(g)
 }
 
-// spareRefresh is a flaw: when a code is replayed, refresh tokens live on, or those that a refresh brought, with their access tokens.
+// spareRefresh is a flaw: when a code is replayed, refresh tokens stay valid, or those issued at a refresh, with their access tokens.
 func (s *Server) spareRefresh(g *grant) {
 	rotated := s.Behaviour.has(ReplayKillsRefresh)
 	if rotated && s.Behaviour.has(ReplayKillsRotated) {
@@ -192,7 +192,7 @@ func (s *Server) spareRefresh(g *grant) {
 	}
 }
 
-// userOfIDToken is a flaw: an ID token of this server passes for an access token.
+// userOfIDToken is a flaw: an ID token of this server is accepted as an access token.
 func (s *Server) userOfIDToken(value string) string {
 	var claims struct {
 		Sub   string
@@ -209,7 +209,7 @@ func (s *Server) userOfIDToken(value string) string {
 	return claims.Sub
 }
 
-// looseUserinfo is a flaw: userinfo answers to what is not an access token.
+// looseUserinfo is a flaw: userinfo accepts what is not an access token.
 func (s *Server) looseUserinfo(w http.ResponseWriter, r *http.Request, value string) bool {
 	b := &s.Behaviour
 	user := ""
@@ -226,7 +226,7 @@ func (s *Server) looseUserinfo(w http.ResponseWriter, r *http.Request, value str
 	return true
 }
 
-// anybodysRedirect is a flaw: it reports that some client registered a redirect URI.
+// anybodysRedirect is a flaw: it reports that any client registered a redirect URI.
 func (s *Server) anybodysRedirect(uri string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -238,7 +238,7 @@ func (s *Server) anybodysRedirect(uri string) bool {
 	return false
 }
 
-// matching is a flaw: the scopes that a pattern stands for.
+// matching is a flaw: the scopes that match a pattern.
 func (s *Server) matching(pattern string) []string {
 	return slices.DeleteFunc(slices.Clone(s.Scopes), func(v string) bool { return !strings.HasPrefix(v, strings.TrimSuffix(pattern, "*")) })
 }

@@ -17,19 +17,19 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// Upstream makes a server a proxy: users sign in at another authorization server, where it is one client for all of
-// its own.
+// Upstream makes a server a proxy: users sign in at another authorization server, where the proxy is one client on behalf of all its
+// own clients.
 type Upstream struct {
-	// Lives tells whether the upstream session of a refresh token is still valid. May be nil.
+	// Lives reports whether the upstream session of a refresh token is still valid. May be nil.
 	Lives            func(refresh string) bool
 	Issuer           string
 	ClientID, Secret string
 	Scopes           []string
 	Key              *rsa.PublicKey // that signs ID tokens
-	ByUserinfo       bool           // who signs in is asked at the userinfo endpoint, and no ID token is read
+	ByUserinfo       bool           // the userinfo endpoint says who signed in, and no ID token is read
 }
 
-// leg is what a proxy knows of its own request upstream.
+// leg is the state of a proxy's own request to the upstream.
 type leg struct {
 	state, nonce, verifier string
 	user                   string // who signed in there
@@ -56,7 +56,7 @@ const callbackPath = "/callback"
 // UpstreamCallback is the proxy's redirect URI at its upstream.
 func (s *Server) UpstreamCallback() string { return strings.TrimSuffix(s.Issuer, "/") + callbackPath }
 
-// proxied goes on with a request when its user is known to the upstream only.
+// proxied continues a request whose user signs in at the upstream.
 func (s *Server) proxied(w http.ResponseWriter, r *http.Request, t *transaction) {
 	b := &s.Behaviour
 	t.leg = leg{state: random(24), nonce: random(24), verifier: random(32)}
@@ -102,7 +102,7 @@ func (s *Server) toUpstream(w http.ResponseWriter, r *http.Request, t *transacti
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// callback takes the upstream's answer.
+// callback handles the upstream's answer.
 func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	b := &s.Behaviour
 	q := r.URL.Query()
@@ -152,7 +152,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	s.grantTo(w, r, t, t.leg.user, t.scopes)
 }
 
-// redeemUpstream exchanges the upstream's code, and learns from its ID token who signed in.
+// redeemUpstream exchanges the upstream's code, and reads from its ID token who signed in.
 func (s *Server) redeemUpstream(t *transaction, code string) bool {
 	members, ok := s.askUpstream(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {s.UpstreamCallback()},
 		"code_verifier": {t.leg.verifier}})
@@ -200,7 +200,7 @@ func (s *Server) askUpstream(form url.Values) (map[string]any, bool) {
 
 var upstreamClient = &http.Client{Timeout: 5 * time.Second}
 
-// upstreamUser asks the upstream whose an access token is.
+// upstreamUser asks the upstream for the user of an access token.
 func (s *Server) upstreamUser(token string) (map[string]any, bool) {
 	req, err := http.NewRequest(http.MethodGet, s.Upstream.Issuer+"/userinfo", nil)
 	if err != nil {
@@ -241,7 +241,7 @@ func (s *Server) upstreamClaims(token, nonce string) (map[string]any, bool) {
 	return claims, good
 }
 
-// upstreamLives asks the upstream whether the session there is still valid, before it is prolonged here.
+// upstreamLives asks the upstream whether the session there is still valid, before the grant is refreshed here.
 func (s *Server) upstreamLives(g *grant) bool {
 	if g.upstream == "" || !s.Behaviour.has(FollowUpstream) {
 		return true
@@ -255,7 +255,7 @@ func (s *Server) upstreamLives(g *grant) bool {
 	return ok
 }
 
-// The cookie that remembers what a browser's user has approved: client, redirect URI and scope, under a seal.
+// The cookie that holds what a browser's user has approved: client, redirect URI and scope, with a MAC.
 
 func (s *Server) remember(w http.ResponseWriter, r *http.Request, t *transaction) {
 	if s.Behaviour.Consent != "once" {
@@ -298,7 +298,7 @@ func (s *Server) seal(body string) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-// sealKey is the server's own: a later server of this process does not know it, whatever a seed has told.
+// sealKey is random for each server: a later server of this process does not know it, even with the same seed.
 func (s *Server) sealKey() []byte {
 	s.sealing.Do(func() { s.sealed = seeded.Fakes.Bytes(32) })
 	return s.sealed

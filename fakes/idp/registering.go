@@ -9,38 +9,38 @@ import (
 	"strings"
 )
 
-// Registering bends registration in one place each. What is left zero is right.
+// Registering changes one part of registration each. Zero values are right.
 type Registering struct {
 	// RegistrationRefuses are members with which no client is registered.
 	RegistrationRefuses []string
 	// SecretOf makes the secret of a client from its name.
 	SecretOf func(name string) string
-	// ForgetsClient reports that the n-th look-up of a client, from 0, does not find it.
+	// ForgetsClient reports that the n-th lookup of a client, from 0, does not find it.
 	ForgetsClient func(n int) bool
 	// RegistrationType is the media type of the answer to a registration.
 	RegistrationType string
-	// StoredReads lets the answer to a client that reads its registration be stored.
+	// StoredReads allows caches to store the answer to a client that reads its registration.
 	StoredReads bool
-	// RegistersRedirect has the i-th redirect URI, from 0, registered, whatever is wrong with it.
+	// RegistersRedirect registers the i-th redirect URI, from 0, even if it is bad.
 	RegistersRedirect func(i int, uri string) bool
-	// ReadsRedirects makes the list of redirect URIs of the member, whatever that is.
+	// ReadsRedirects makes the list of redirect URIs from any value of the member.
 	ReadsRedirects func(v any) any
 	// CrashesOn reports that the body of a registration is answered with 500.
 	CrashesOn func(mediaType, body string) bool
-	// RegistersBody makes a registration of a body that is none; nil of the others.
+	// RegistersBody makes a registration from a body that is not one; nil for the others.
 	RegistersBody func(mediaType, body string) map[string]any
-	// RegistrationError bends the answer to a registration that is refused.
+	// RegistrationError changes the answer to a registration that is refused.
 	RegistrationError func(status *int, mediaType *string, members map[string]any)
 	// RegistersTypes confirms grant and response types as they are sent.
 	RegistersTypes func(grants, responses []string) bool
-	// MachineWithoutRedirects registers who names no redirect URI for grants that need none, as is right too.
+	// MachineWithoutRedirects registers clients without redirect URIs for grants that need none, which is right too.
 	MachineWithoutRedirects bool
 	// TypedRedirects has loopback redirect URIs for application_type native only, and https ones for web only (OpenID Connect Dynamic
-	// Client Registration section 2), as is right too.
+	// Client Registration section 2), which is right too.
 	TypedRedirects bool
 }
 
-// unfit is what of the redirect URIs does not fit the client's application_type.
+// unfit is the redirect URI that does not fit the client's application_type.
 func (s *Server) unfit(c *client) *badMetadata {
 	for _, uri := range c.redirectURIs {
 		switch loopback := strings.HasPrefix(uri, "http://"); {
@@ -75,7 +75,7 @@ func (s *Server) writeClient(w http.ResponseWriter, status int, c *client) {
 	writeJSONAs(w, s.Behaviour.RegistrationType, status, c.meta)
 }
 
-// oddBody answers a body by which the server is bent; done is false for all others.
+// oddBody answers a body for which the server has a flaw; done is false for all others.
 func (s *Server) oddBody(w http.ResponseWriter, r *http.Request, mediaType string) (meta map[string]any, done bool) {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 4<<20))
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -89,7 +89,7 @@ func (s *Server) oddBody(w http.ResponseWriter, r *http.Request, mediaType strin
 	return meta, meta != nil
 }
 
-// Managing bends what a registered client may do, and what becomes of it.
+// Managing changes what a registered client may do, and what happens to it.
 type Managing struct {
 	// UnauthorizedGrants answers invalid_grant with 401, as some servers do.
 	UnauthorizedGrants bool
@@ -98,23 +98,23 @@ type Managing struct {
 	// KeepsChosen keeps a member that is the server's choice as the client sends it: client_id where nobody has it, client_secret,
 	// registration_access_token.
 	KeepsChosen string
-	// TellsOf is where an identifier is read whose client is told to anybody: query or path.
+	// TellsOf is where the identifier of a client is read that is shown to anybody: query or path.
 	TellsOf string
 	// RegistersByPut registers with PUT too.
 	RegistersByPut bool
-	// Fetches fetches what a member of a registration names, from wherever.
+	// Fetches fetches what a member of a registration names, from any address.
 	Fetches func(member, uri string) bool
-	// BelievesStatement takes metadata from a software statement, by its header and signature.
+	// BelievesStatement accepts the metadata of a software statement, by its header and signature.
 	BelievesStatement func(header map[string]any, signature string) bool
-	// Manages manages a registration with another token than its own.
+	// Manages allows management of a registration with another token than its own.
 	Manages func(method, token, own string) bool
-	// UpdateKeeps is a member that an update stores without a look at it.
+	// UpdateKeeps is a member that an update stores without a check.
 	UpdateKeeps string
 	// KeepsOfDeleted is what works after a client is deleted: client, refresh, access or registration.
 	KeepsOfDeleted string
 }
 
-// statement are the claims of a software statement that the server believes; nil where it believes none.
+// statement are the claims of a software statement that the server accepts; nil if it accepts none.
 func (s *Server) statement(meta map[string]any) map[string]any {
 	text, _ := meta["software_statement"].(string)
 	parts := strings.Split(text, ".")
@@ -128,7 +128,7 @@ func (s *Server) statement(meta map[string]any) map[string]any {
 	return claims
 }
 
-// keepChosen keeps what the client chose of what is not its to choose.
+// keepChosen keeps values that the client must not choose.
 func (s *Server) keepChosen(c *client, meta map[string]any) {
 	chosen, _ := meta[s.Behaviour.KeepsChosen].(string)
 	switch s.Behaviour.KeepsChosen {
@@ -149,7 +149,7 @@ func (s *Server) keepChosen(c *client, meta map[string]any) {
 	}
 }
 
-// tell answers with a client's registration where it is told to anybody.
+// tell answers with a client's registration where that is shown to anybody.
 func (s *Server) tell(w http.ResponseWriter, r *http.Request, place, id string) bool {
 	if s.Behaviour.TellsOf != place || r.Method != http.MethodGet {
 		return false
@@ -211,7 +211,7 @@ func (s *Server) forget(c *client) {
 	}
 }
 
-// keepUpdate is a flaw: an update that changes this member stores it as it comes.
+// keepUpdate is a flaw: an update stores this member unchanged.
 func (s *Server) keepUpdate(c *client, meta map[string]any) bool {
 	member := s.Behaviour.UpdateKeeps
 	if member == "" || fmt.Sprint(meta[member]) == fmt.Sprint(c.meta[member]) {

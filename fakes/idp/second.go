@@ -30,7 +30,7 @@ func (s *Second) Public() *ecdsa.PublicKey { return &s.key.PublicKey }
 // Identifier is the issuer identifier.
 func (s *Second) Identifier() string { return s.Issuer }
 
-// Claims are those of an ordinary access token.
+// Claims are the claims of an ordinary access token.
 func (s *Second) Claims(subject string, scopes []string) map[string]any {
 	now := time.Now()
 	return map[string]any{
@@ -54,7 +54,7 @@ func (s *Second) Signature(input []byte) ([]byte, error) {
 	return append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...), nil
 }
 
-// ServeHTTP serves its metadata and its key, where a resource server looks for them.
+// ServeHTTP serves its metadata and its key at the addresses that a resource server uses.
 func (s *Second) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, "/jwks"):

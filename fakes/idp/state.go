@@ -49,7 +49,7 @@ func newState() state {
 	}
 }
 
-// grant is what a user allowed a client; everything issued for it dies with it.
+// grant is what a user allowed a client; everything issued for it ends with it.
 type grant struct {
 	client, user string
 	scopes       []string
@@ -61,7 +61,7 @@ type grant struct {
 	leak         string // a token of the upstream: a flaw
 	key          string // the thumbprint of the DPoP key that tokens are bound to
 	hidden       bool   // it is no longer shown to the user
-	online       bool   // it brings no refresh token
+	online       bool   // it has no refresh token
 	untargeted   bool   // its authorization request named no resource
 }
 
@@ -82,7 +82,7 @@ type accessToken struct {
 	issued  time.Time
 	expires time.Time
 	revoked bool
-	rotated bool // a refresh brought it
+	rotated bool // it was issued at a refresh
 	number  int  // in the order of all
 }
 
@@ -96,8 +96,8 @@ type refreshToken struct {
 	expires time.Time
 	used    bool
 	usedAt  time.Time
-	rotated bool          // a refresh brought it
-	next    *refreshToken // that its use brought
+	rotated bool          // it was issued at a refresh
+	next    *refreshToken // that its use issued
 }
 
 // Advance moves the server's clock.
@@ -118,8 +118,8 @@ func (s *Server) Clients() int {
 	return n
 }
 
-// Revoked reports that an access token of this server, by its jti, is no longer good. Tokens that were
-// minted without a grant live until they expire.
+// Revoked reports that an access token of this server, by its jti, is no longer good. Tokens that were minted without a grant are valid
+// until they expire.
 func (s *Server) Revoked(jti string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +133,7 @@ func (s *Server) Revoked(jti string) bool {
 	return !t.alive(s.now())
 }
 
-// Lives tells whether the grant of a refresh token is still valid.
+// Lives reports whether the grant of a refresh token is still valid.
 func (s *Server) Lives(refresh string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +141,7 @@ func (s *Server) Lives(refresh string) bool {
 	return t != nil && !t.grant.revoked
 }
 
-// Secrets are all secrets that the server knows or has issued: what no report may show.
+// Secrets are all secrets that the server knows or has issued: no report may show them.
 func (s *Server) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,8 +232,8 @@ func (s *Server) KeyFetches() int {
 	return s.keyFetches
 }
 
-// Lookup tells what an access token stands for, as claims; nil for one that is not good. A resource server that keeps
-// network with the authorization server asks so.
+// Lookup returns the claims of an access token; nil for one that is not valid. A resource server in the same network as the
+// authorization server uses it.
 func (s *Server) Lookup(token string) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// failing is how often in a row somebody gave a wrong password or secret.
+// failing is how often in a row a wrong password or secret was given.
 type failing struct {
 	times int
-	until time.Time // while this lasts, nothing is looked at
-	left  int       // attempts at the least that are not looked at, however long they take
+	until time.Time // during this time, every attempt is refused
+	left  int       // the minimum of attempts that are refused, however long they take
 }
 
-// The numbers of failures in a row after which nobody is let in for a while. They are short-lived, for tests.
+// The numbers of failures in a row after which all logins are refused for a while, which is short for tests.
 const (
 	mostPasswords = 15
 	mostSecrets   = 45
@@ -23,7 +23,7 @@ const (
 	outlasted     = 8 // attempts
 )
 
-// locked reports that nothing is looked at for now.
+// locked reports that every attempt is refused for now.
 func (s *Server) locked(who string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,7 +36,7 @@ func (s *Server) locked(who string) bool {
 	return time.Now().Before(f.until)
 }
 
-// failed counts a failure, or forgets those before.
+// failed counts a failure, or resets the count.
 func (s *Server) failed(who string, wrong bool, most int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,7 +51,7 @@ func (s *Server) failed(who string, wrong bool, most int) {
 	s.failures[who] = f
 }
 
-// counted is under which name failures at the login are counted.
+// counted is the name under which failures at the login are counted.
 func (s *Server) counted(r *http.Request, name string) string {
 	if !s.Behaviour.has(LimitByAccount) {
 		return "user " + name + r.Header.Get("X-Forwarded-For") + r.Header.Get("Forwarded")
@@ -77,7 +77,7 @@ const (
 // crowd holds the times that are counted, oldest first.
 type crowd []time.Time
 
-// overLimit counts under a name, and reports more than most within a window, wherever the window begins.
+// overLimit counts under a name, and reports more than most within any window.
 func (s *Server) overLimit(name string, most int, window time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +91,7 @@ func (s *Server) overLimit(name string, most int, window time.Duration) bool {
 	return over
 }
 
-// firstSeen reports that nobody has named a document before.
+// firstSeen reports that no request has named a document before.
 func (s *Server) firstSeen(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *Server) firstSeen(id string) bool {
 	return !seen
 }
 
-// overrun answers a token request of a client that brings errors only.
+// overrun answers a token request of a client that causes only errors.
 func (s *Server) overrun(w http.ResponseWriter, r *http.Request) {
 	if !s.Behaviour.has(ErrorLimitStatus) {
 		s.writeOAuthError(w, r, &oauthError{http.StatusUnauthorized, "invalid_client", "too many requests"}) // the flaw

@@ -117,7 +117,7 @@ func (s *Server) form(w http.ResponseWriter, r *http.Request) *oauthError {
 	return nil
 }
 
-// jsonForm is a flaw: it reads JSON, and takes null for "not needed".
+// jsonForm is a flaw: it reads JSON, and reads null as "not needed".
 func (s *Server) jsonForm(r *http.Request) *oauthError {
 	var members map[string]any
 	body, err := io.ReadAll(r.Body)
@@ -225,7 +225,7 @@ func (s *Server) otherClient(user, password, named string) (*client, *oauthError
 	return nil, s.unauthenticated()
 }
 
-// waivesSecret reports that a confidential client is let in whatever it shows: the flaws.
+// waivesSecret reports that a confidential client is accepted with any secret: the flaws.
 func (s *Server) waivesSecret(r *http.Request, c *client, by shown) bool {
 	b := &s.Behaviour
 	switch {
@@ -284,7 +284,7 @@ func (s *Server) anybodysSecret(secret string) bool {
 	return false
 }
 
-// knownAtToken are the parameters that the token endpoint reads, whatever the grant.
+// knownAtToken are the parameters that the token endpoint reads, for any grant.
 var knownAtToken = []string{
 	"grant_type", "code", "redirect_uri", "code_verifier", "client_id", "client_secret", "client_assertion", "client_assertion_type",
 	"refresh_token",
@@ -441,7 +441,7 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	return s.answerCode(form, c, found, resources), nil
 }
 
-// presentedCode is the code of a request, or what the server takes for one.
+// presentedCode is the code of a request, or a value that the server accepts as one.
 func (s *Server) presentedCode(form url.Values, c *client) *code {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -453,7 +453,7 @@ func (s *Server) presentedCode(form url.Values, c *client) *code {
 	return found
 }
 
-// usable says why a code is not the client's to redeem with a redirect URI.
+// usable says why a client may not redeem a code with a redirect URI.
 func (s *Server) usable(found *code, c *client, redirectURI string) *oauthError {
 	b := &s.Behaviour
 	switch {
@@ -543,7 +543,7 @@ func (s *Server) seen(c *code) *code {
 	return nil
 }
 
-// use marks a code as used; a second use revokes what the first one brought (OAuth 2.1 section 4.1.3).
+// use marks a code as used; a second use revokes what the first one issued (OAuth 2.1 section 4.1.3).
 func (s *Server) use(c *code) *oauthError {
 	b := &s.Behaviour
 	s.mu.Lock()
@@ -651,7 +651,7 @@ func legalVerifier(v string) bool {
 	})
 }
 
-// narrowResources takes the resource indicators of a token request: some of those of the grant.
+// narrowResources reads the resource indicators of a token request, which must be in the grant.
 func (s *Server) narrowResources(requested, granted []string, defence Defence) ([]string, *oauthError) {
 	if s.Behaviour.IgnoresResource || len(requested) == 0 || len(requested) == 1 && requested[0] == "" {
 		return granted, nil
@@ -723,7 +723,7 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	return s.answerRefresh(c, old, scopes, resources), nil
 }
 
-// presentedRefresh is the refresh token of a request, or what the server takes for one.
+// presentedRefresh is the refresh token of a request, or a value that the server accepts as one.
 func (s *Server) presentedRefresh(form url.Values, c *client) *refreshToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -783,7 +783,7 @@ func (s *Server) answerRefresh(c *client, old *refreshToken, scopes, resources [
 	return out
 }
 
-// link notes which tokens have come of an old refresh token.
+// link records which tokens were issued for an old refresh token.
 func (s *Server) link(old *refreshToken, next, access string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -886,7 +886,7 @@ func (s *Server) narrowScopes(form url.Values, old *refreshToken) ([]string, *oa
 	return requested, nil
 }
 
-// rotate uses a refresh token up; a second use revokes its family.
+// rotate marks a refresh token as used; a second use revokes its family.
 func (s *Server) rotate(t *refreshToken) *oauthError {
 	b := &s.Behaviour
 	if !b.has(OneLineage) {
@@ -911,7 +911,7 @@ func (s *Server) rotate(t *refreshToken) *oauthError {
 	return nil
 }
 
-// spareAccess is a flaw: the access tokens of a revoked family live on.
+// spareAccess is a flaw: the access tokens of a revoked family stay valid.
 func (s *Server) spareAccess(g *grant) {
 	own := *g
 	own.revoked = false
@@ -1012,7 +1012,7 @@ func (s *Server) answerToken(g *grant, scopes, resources []string, refresh strin
 	return out
 }
 
-// renamed gives a refresh token the name that follows from an access token: a flaw.
+// renamed gives a refresh token a value that is derived from an access token: a flaw.
 func (s *Server) renamed(refresh, access string) string {
 	if s.Behaviour.RefreshFrom == nil {
 		return refresh
@@ -1059,7 +1059,7 @@ func decode(segment string, into any) bool {
 	return err == nil && json.Unmarshal(b, into) == nil
 }
 
-// sideDoor is a second refresh endpoint, which may lack what the token endpoint has.
+// sideDoor is a second refresh endpoint, which may lack defences of the token endpoint.
 func (s *Server) sideDoor(w http.ResponseWriter, r *http.Request) {
 	b := &s.Behaviour
 	var body struct {

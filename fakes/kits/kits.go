@@ -1,5 +1,5 @@
-// Package kits imitates the pages of well-known authorization servers and login kits: their structure, names and order, as their public
-// sources have them, and nothing of what is behind them. Each stands for the ways in which such pages differ.
+// Package kits imitates the pages of well-known authorization servers and login kits: their structure, names and order, as in their
+// public sources, without what is behind them. Each kit shows another way in which such pages differ.
 package kits
 
 import (
@@ -30,7 +30,7 @@ type Kit struct {
 // Step is a page, and what must be sent from it.
 type Step struct {
 	Page string
-	// Wants are the parameters that must be sent so; User and Password stand for the user's.
+	// Wants are the parameters that must be sent with these values; User and Password stand for the user's.
 	Wants map[string]string
 	// Never are parameters that must not be sent: they belong to another button or form.
 	Never []string
@@ -158,7 +158,7 @@ func (s *Server) Typed() int {
 	return s.typed
 }
 
-// Problems are what was sent otherwise than the pages have it.
+// Problems are the differences between what was sent and what the pages say.
 func (s *Server) Problems() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,7 +192,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.take(w, r, f)
 }
 
-// take judges what a page sent.
+// take judges the form that a page sent.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, f *flow) {
 	step := s.Steps[f.step]
 	if r.URL.Path != "/step/"+strconv.Itoa(f.step) {

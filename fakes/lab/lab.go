@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// Target describes a reference server: everything that can be declared of it.
+// Target describes a reference server: everything that can be declared about it.
 func Target(r *reference.Reference) target.Target {
 	t := target.Target{
 		Credentials:  credentials(r.MCP.Static),

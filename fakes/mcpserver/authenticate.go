@@ -25,10 +25,10 @@ type caller struct {
 	acr    string // how it signed in
 	// thumbprint and certificate are those of what the token is bound to; empty for a bearer token.
 	thumbprint, certificate string
-	expired                 bool // its token, which only a flaw lets through
+	expired                 bool // its token, which only a flaw passes on
 
 	static *Static // nil unless it came with a static credential
-	also   *caller // whose rights it has too
+	also   *caller // whose permissions it has too
 }
 
 // authenticate finds and verifies the credential of a request. The cause of a refusal is "missing",
@@ -135,7 +135,7 @@ func (s *Server) byOtherMeans(r *http.Request, m *message) *caller {
 	return nil
 }
 
-// token takes the token out of an Authorization field.
+// token reads the token from an Authorization field.
 func (s *Server) token(field string) (string, bool) {
 	p := &s.Policy
 	scheme, token, found := strings.Cut(field, " ")
@@ -182,7 +182,7 @@ func (s *Server) verify(r *http.Request, token string) *caller {
 	return s.verifyAnew(r, token)
 }
 
-// verifyAnew checks a token that no cache holds.
+// verifyAnew checks a token that is not in a cache.
 func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	p := &s.Policy
 	if who := s.unverified(token); who != nil {
@@ -228,7 +228,7 @@ func (s *Server) unverified(token string) *caller {
 	return nil
 }
 
-// lookedUp is the caller of a token that is not a JWT, by what its issuer says of it.
+// lookedUp is the caller of a token that is not a JWT, according to its issuer.
 func (s *Server) lookedUp(r *http.Request, token string, opaque bool) *caller {
 	if s.Lookup != nil {
 		if c := s.Lookup(token); c != nil {
@@ -286,7 +286,7 @@ func (s *Server) verifyJWT(r *http.Request, parts []string) *caller {
 	return s.claims(r, parts[1])
 }
 
-// The parts of a token that a flaw does not judge.
+// The parts of a token that a flaw does not check.
 const (
 	Signature = "signature"
 	Expiry    = "exp"
@@ -294,7 +294,7 @@ const (
 	Audience  = "aud"
 )
 
-// overlooksSignature is a flaw: the claims of some tokens are believed, with their header's members among them as "header".
+// overlooksSignature is a flaw: the claims of some tokens are accepted, with the members of their header added as "header".
 func (p *Policy) overlooksSignature(r *http.Request, parts []string) bool {
 	var head, claims map[string]any
 	if p.Overlooks == nil || !decodeSegment(parts[0], &head) || !decodeSegment(parts[1], &claims) || claims == nil { // null is JSON, too
@@ -304,7 +304,7 @@ func (p *Policy) overlooksSignature(r *http.Request, parts []string) bool {
 	return p.Overlooks(r, Signature, claims)
 }
 
-// fetch is a flaw: it gets what the URLs in the header name.
+// fetch is a flaw: it fetches the URLs in the header.
 func (h *header) fetch() {
 	for _, u := range []string{h.JKU, h.X5U} {
 		if !strings.HasPrefix(u, "http://127.0.0.1:") {
@@ -328,7 +328,7 @@ func (s *Server) verifyByKid(r *http.Request, parts []string, h *header, kid, al
 	return nil
 }
 
-// claims judges the claims of a token whose signature is good.
+// claims judges the claims of a token with a valid signature.
 func (s *Server) claims(r *http.Request, segment string) *caller {
 	p := &s.Policy
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(segment)
@@ -392,7 +392,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	return (&caller{user: subject, scopes: p.scopes(scope, c), expired: late || revoked}).confirmation(c)
 }
 
-// inTime reports whether the dates of a token are good. One that is only late may be answered in its own way.
+// inTime reports whether the times in a token are valid. An expired one may get its own answer.
 func (s *Server) inTime(c map[string]any) (late, good bool) {
 	p := &s.Policy
 	now, leeway := float64(s.now().Unix()), p.Leeway.Seconds()
@@ -410,7 +410,7 @@ func (s *Server) inTime(c map[string]any) (late, good bool) {
 	return late, true
 }
 
-// knows reports whether tokens of an issuer count, by the comparison that the server makes.
+// knows reports whether tokens of an issuer are accepted, by the comparison that the server makes.
 func (s *Server) knows(issuer string) bool {
 	p := &s.Policy
 	return issuer == s.tokenIssuer() || s.Second != nil && issuer == s.Second.Issuer ||
@@ -418,7 +418,7 @@ func (s *Server) knows(issuer string) bool {
 		!p.has(IssuerSlash) && strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(s.Issuer, "/")
 }
 
-// audience is the one that tokens must have. A flaw takes it from the request.
+// audience is the one that tokens must have. A flaw reads it from the request.
 func (s *Server) audience(r *http.Request, c map[string]any) string {
 	p := &s.Policy
 	me := cmp.Or(p.Audience, s.Resource)
@@ -442,7 +442,7 @@ func (s *Server) lacksScope(who *caller, m *message) bool {
 	})
 }
 
-// firstMembers is a flaw: of two members of a name the first one counts.
+// firstMembers is a flaw: of two members with the same name the first one counts.
 func firstMembers(raw []byte, c map[string]any) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	seen := map[string]bool{}
@@ -474,7 +474,7 @@ func (p *Policy) embedded(jwk map[string]any, x5c []string) crypto.PublicKey {
 	return nil
 }
 
-// verifiesWith verifies a signature by a key that the token itself brought.
+// verifiesWith verifies a signature by a key in the token itself.
 func verifiesWith(key crypto.PublicKey, alg string, parts []string) bool {
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	sig, err := base64.RawURLEncoding.DecodeString(parts[2])
@@ -482,7 +482,7 @@ func verifiesWith(key crypto.PublicKey, alg string, parts []string) bool {
 	return err == nil && isRSA && alg == "RS256" && rsa.VerifyPKCS1v15(pub, crypto.SHA256, sum[:], sig) == nil
 }
 
-// tokenIssuer is the iss of good tokens.
+// tokenIssuer is the iss of valid tokens.
 func (s *Server) tokenIssuer() string {
 	if s.Policy.TokenIssuer != "" {
 		return s.Policy.TokenIssuer
@@ -673,7 +673,7 @@ func (p *Policy) critical(crit any) bool {
 	return slices.ContainsFunc(names, func(n any) bool { return n != "alg" })
 }
 
-// keep remembers a good token, for which another one may pass.
+// keep stores a valid token, for flaws that accept another one instead.
 func (s *Server) keep(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -682,7 +682,7 @@ func (s *Server) keep(token string) {
 	}
 }
 
-// passesFor is the good token for which another one passes, by a flaw; the token itself if there is none.
+// passesFor is the valid token that a flaw reads instead of another one; the token itself if there is none.
 func (s *Server) passesFor(token string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -50,7 +50,7 @@ func (s *Server) seenProof(jti string) bool {
 	return seen
 }
 
-// nonce is the one that a proof should have now: it changes every minute, and the one before still counts.
+// nonce is the one that a proof should have now: it changes every minute, and the previous one is still accepted.
 func (s *Server) nonce(before int) string {
 	minute := time.Now().Unix()/60 - int64(before)
 	if s.Policy.DPoPNonce == "counted" {
@@ -64,7 +64,7 @@ func (s *Server) acceptsNonce(nonce string) bool {
 	return s.Policy.DPoPNonce != "never" && (nonce == s.nonce(0) || nonce == s.nonce(1))
 }
 
-// holds reports that a request is made by who the token is bound to (RFC 9449 section 7.2, RFC 8705 section 3).
+// holds reports that the caller of a request is the one to which the token is bound (RFC 9449 section 7.2, RFC 8705 section 3).
 func (s *Server) holds(r *http.Request, who *caller) bool {
 	p := &s.Policy
 	switch {

@@ -3,7 +3,7 @@ package mcpserver
 // Defence is one thing that the server does right unless Policy.Lacks names it.
 type Defence string
 
-// The defences of the door: who gets in.
+// The defences of authentication: which requests are served.
 const (
 	RequireToken          Defence = "a request without a token is refused"
 	GuardEveryMethod      Defence = "every JSON-RPC method needs a token, not only tools/call"

@@ -50,10 +50,10 @@ func (s *Server) mode(r *http.Request, m *message, mode string) bool {
 	return ok && (named || mode == "form" && len(elicitation) == 0)
 }
 
-// connectAccount tells what is linked, or sends the user to link it (URL mode elicitation).
+// connectAccount says what is linked, or sends the user to link it (URL mode elicitation).
 func (s *Server) connectAccount(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	s.mu.Lock()
-	linked := s.linked[r.Header.Get("Authorization")] // what is linked is so for the grant that the token stands for
+	linked := s.linked[r.Header.Get("Authorization")] // an account is linked for the grant of the token
 	if !s.Policy.has(OwnLinkedAccount) && s.lastLinked != "" {
 		linked = s.lastLinked // the flaw
 	}
@@ -134,7 +134,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, `<!doctype html><title>Linked</title><p>Your account is linked. You can close this window.</p>`)
 }
 
-// sendGift asks to whom, and then sends it (form mode elicitation).
+// sendGift asks for the recipient, and then sends the gift (form mode elicitation).
 func (s *Server) sendGift(w http.ResponseWriter, r *http.Request, m *message, who *caller, name string) {
 	answers, _ := m.Params["inputResponses"].(map[string]any)
 	state, _ := m.Params["requestState"].(string)
@@ -171,20 +171,20 @@ func (s *Server) sendGift(w http.ResponseWriter, r *http.Request, m *message, wh
 	request, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": "ask-" + RandomID(), "method": "elicitation/create", "params": params})
 	fmt.Fprintf(w, "data: %s\n\n", request)
 	_ = http.NewResponseController(w).Flush()
-	select { // nobody answers in the tests
+	select { // the tests do not answer
 	case <-r.Context().Done():
 	case <-s.stop:
 	case <-time.After(2 * time.Second):
 	}
 }
 
-// kept is the state of a request that goes through the client.
+// kept is the state of a request that the client holds.
 type kept struct {
 	User, Tool, Arguments, ID string
 	Expires                   int64
 }
 
-// newState seals who asked for what, until when.
+// newState seals the user, the request and the expiry.
 func (s *Server) newState(who *caller, tool string, m *message) string {
 	body, _ := json.Marshal(kept{who.user, tool, digest(m), RandomID(), s.now().Add(5 * time.Minute).Unix()}) // strings and a number
 	text := base64.RawURLEncoding.EncodeToString(body)
@@ -203,7 +203,7 @@ func digest(m *message) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// goodState verifies the seal, whose state it is, for what, and that it is used once.
+// goodState verifies the seal, the user, the request, the expiry, and that the state is used once.
 func (s *Server) goodState(state string, who *caller, tool string, m *message) bool {
 	p := &s.Policy
 	if p.StateIgnored || p.TakesState != nil && p.TakesState(state) {

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// asks is the client that asks the authorization server about opaque tokens. A redirect is not an answer.
+// asks is the HTTP client that asks the authorization server about opaque tokens. A redirect is not an answer.
 var asks = &http.Client{Timeout: 500 * time.Millisecond,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-// questioner is the client, with the policy's own patience.
+// questioner is this client, with the timeout of the policy.
 func (s *Server) questioner() *http.Client {
 	if s.Policy.Patience == 0 {
 		return asks
@@ -119,7 +119,7 @@ func (s *Server) ask(r *http.Request, token string) (map[string]any, error) {
 	return c, err
 }
 
-// answered waits until no question is open.
+// answered waits until no introspection request is open.
 func (s *Server) answered() {
 	s.asking.Lock()
 	defer s.asking.Unlock()

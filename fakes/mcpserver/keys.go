@@ -27,7 +27,8 @@ type key struct {
 	N, E, X, Y, K           string
 }
 
-// keyInterval is how long no key set is fetched again, keyRetry after a failure, and keyLife is how long one counts.
+// keyInterval is the minimum time between two fetches of a key set, keyRetry the time after a failure, and keyLife how long a key set
+// is valid.
 const (
 	keyInterval = 25 * time.Millisecond
 	keyRetry    = 1 * time.Millisecond
@@ -37,7 +38,7 @@ const (
 var keyClient = &http.Client{Timeout: 2 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-// publishedKey finds a key in the issuer's published set; failed says that the set could not be had.
+// publishedKey finds a key in the issuer's published set; failed says that the set could not be fetched.
 func (s *Server) publishedKey(kid string) (found *key, failed bool) {
 	p := &s.Policy
 	if s.JWKS == "" || kid == "" {
@@ -98,7 +99,7 @@ func fetchKeys(address string) ([]key, error) {
 	var out []key
 	for _, raw := range set.Keys {
 		var k key
-		if json.Unmarshal(raw, &k) == nil { // one that cannot be read does not spoil its neighbours
+		if json.Unmarshal(raw, &k) == nil { // one that cannot be read does not affect the others
 			out = append(out, k)
 		}
 	}
@@ -134,7 +135,7 @@ func (p *Policy) verifies(k *key, alg string, input, sig []byte) bool {
 	return false
 }
 
-// rsaKey is the public key of a JWK; nil if it is none of 2048 bits or more.
+// rsaKey is the public key of a JWK; nil if it is not an RSA key of 2048 bits or more.
 func rsaKey(k *key) *rsa.PublicKey {
 	n, err1 := base64.RawURLEncoding.DecodeString(k.N)
 	e, err2 := base64.RawURLEncoding.DecodeString(k.E)

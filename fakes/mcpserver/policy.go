@@ -1,4 +1,4 @@
-// Package mcpserver is the reference protected MCP server, on both wires and at every revision. What it does right is a list of
+// Package mcpserver is the reference protected MCP server, for both protocols and every revision. What it does right is a list of
 // defences, so that a flaw is the name of one in Policy.Lacks.
 package mcpserver
 
@@ -21,7 +21,7 @@ type Policy struct {
 	Defects
 }
 
-// Features are what the server offers. Strict offers all of them; a right server may do without.
+// Features are what the server offers. Strict offers all of them; a right server may offer fewer.
 type Features struct {
 	Revisions    []string
 	Sessions     bool
@@ -35,7 +35,7 @@ type Features struct {
 	Screens      []string // texts that are refused in arguments
 }
 
-// Variations are what another right server may do, and Strict does not.
+// Variations are what other right servers may do, and Strict does not.
 type Variations struct {
 	Public          []string                             // JSON-RPC methods that need no token
 	DPoPRequired    bool                                 // every token must be bound to a key
@@ -53,13 +53,13 @@ type Variations struct {
 	ScopesOf        func(claims map[string]any) []string // where scopes are in another claim than scope
 	ListScope       string                               // the scope that a list needs; none if empty
 	ScopeAtTheDoor  string                               // scopes that everything needs besides
-	HidesTools      bool                                 // a tool that a caller may not call is as unknown as one that does not exist
+	HidesTools      bool                                 // a tool that a caller may not call is answered like one that does not exist
 	Realm           string                               // that the challenge names
 	ClockAhead      time.Duration                        // how far the clock is ahead, which the Date field tells
 	KeyPause        time.Duration                        // how long a key set is not fetched again, whatever it held
 	// PauseAfterFailures has KeyPause hold after a fetch that failed, too.
 	PauseAfterFailures bool
-	BlockAfter         int                         // bad tokens from an address, after which it is blocked; 0: never
+	BlockAfter         int                         // the number of bad tokens after which an address is blocked; 0: never
 	BlockFor           time.Duration               // how long
 	Form               func(params map[string]any) // changes what a form asks
 	Link               func(address string) string // changes the address to which a user is sent
@@ -77,7 +77,7 @@ type Values struct {
 	MostToken      int                 // longest credential looked at, in bytes; 0 crashes on long ones
 	MostBody       int64               // longest message, in bytes
 	RetryAfter     string
-	CacheScope     string // of lists on the stateless wire
+	CacheScope     string // of lists in the protocol without sessions
 	Status         int    // of a refused token
 	ScopeStatus    int    // of a missing scope
 	OriginStatus   int    // of a foreign Origin
@@ -94,7 +94,7 @@ type Defects struct {
 	UnguardedTool    string                                   // a tool whose scope is forgotten
 	StaticForgotten  string                                   // a static credential that is not loaded
 	DPoPLacks        dpop.Part                                // what of a proof is not checked
-	BelievesProof    func(header, claims map[string]any) bool // which proofs are accepted, whatever else is wrong with them
+	BelievesProof    func(header, claims map[string]any) bool // which proofs are accepted by their header and claims alone
 	OneLimit         int                                      // replaces the limit of every credential
 	LimitKey         func(*http.Request) string               // what is counted by, besides the credential
 	RedirectTo       string                                   // where a refusal redirects to
@@ -102,14 +102,14 @@ type Defects struct {
 	CacheControl     string                                   // of answers to authorized requests
 	Crash            func(token string) bool                  // tokens that crash the server
 	Opens            func(r *http.Request, body []byte) bool  // which requests need no token
-	// Overlooks tells which parts of a token are not judged: see the part constants.
+	// Overlooks says which parts of a token are not checked: see the part constants.
 	Overlooks func(r *http.Request, part string, claims map[string]any) bool
-	// TakesStatic tells which values count as a static token or an API key.
+	// TakesStatic says which values are accepted as a static token or an API key.
 	TakesStatic func(right, sent string, key bool) bool
-	// TakesCertificate tells for which requests a token counts that is bound to a certificate, whichever that is.
+	// TakesCertificate says for which requests a token that is bound to any certificate is accepted.
 	TakesCertificate func(r *http.Request) bool
 
-	SameToken    func(kept, sent string) bool                      // which token passes for one that was good before
+	SameToken    func(kept, sent string) bool                      // which token is accepted instead of one that was valid before
 	ForgetsScope func(r *http.Request, params map[string]any) bool // which calls need no scope
 	NamesTool    func(r *http.Request, name string) string         // which tool a name that is none stands for; "" for none
 	SessionManners
@@ -124,7 +124,7 @@ type Defects struct {
 
 func (p *Policy) has(d Defence) bool { return !slices.Contains(p.Lacks, d) }
 
-// Strict is the policy that passes every requirement.
+// Strict is the policy that satisfies every requirement.
 func Strict() Policy {
 	return Policy{
 		Features: Features{

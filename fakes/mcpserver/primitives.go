@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Object is something of alice that is reached otherwise than by a tool, and what may be said of it to who tests it.
+// Object is an object of alice that is not reached by a tool, with what a test declares about it.
 type Object struct {
 	Resource, Prompt string
 	Arguments        map[string]string
@@ -29,7 +29,7 @@ func (s *Server) mayRead(user, uri string) bool {
 	return uri == "note://notes/1" || uri == diary(user) || !s.Policy.has(OwnResources) && strings.HasSuffix(uri, "/diary")
 }
 
-// ofUser is what only a user may be shown; ok is false where the caller is somebody else.
+// ofUser is what only one user may see; ok is false for any other caller.
 func (s *Server) ofUser(who *caller, user string) (text string, ok bool) {
 	return "the diary of " + user, user != "" && (user == who.user || !s.Policy.has(OwnResources))
 }
@@ -47,7 +47,7 @@ func (s *Server) prompt(w http.ResponseWriter, m *message, who *caller) {
 		"content": map[string]any{"type": "text", "text": "Summarize " + text}}}})
 }
 
-// complete suggests the names of users: to each the own one.
+// complete suggests the names of users: to each user only their own.
 func (s *Server) complete(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	argument, _ := m.Params["argument"].(map[string]any)
 	begun, _ := argument["value"].(string)

@@ -138,7 +138,7 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 	}
 }
 
-// names reports that the field Mcp-Name is the name in a message, where it needs one.
+// names reports that the field Mcp-Name equals the name in a message that needs one.
 func names(header http.Header, name string, needed bool) bool {
 	fields := header.Values("Mcp-Name")
 	return !(needed && decode(header.Get("Mcp-Name")) != name) && visible(header.Get("Mcp-Name")) && len(fields) <= 1
@@ -419,7 +419,7 @@ func (s *Server) permitted(who *caller, name, scope string, body []byte) bool {
 
 var anyName = regexp.MustCompile(`"name"\s*:\s*"([^"]*)"`)
 
-// anyOf are the scopes of which a tool needs one.
+// anyOf are scopes of which a tool needs at least one.
 func anyOf(name string) []string {
 	for _, t := range Tools {
 		if t.Name == name {
@@ -429,7 +429,7 @@ func anyOf(name string) []string {
 	return nil
 }
 
-// challenged is what a refusal asks for.
+// challenged is the scope that a refusal asks for.
 func (t *Tool) challenged() string {
 	if len(t.AnyOf) > 0 {
 		return strings.TrimSpace(t.Scope + " " + t.AnyOf[0])

@@ -34,14 +34,14 @@ func plain(text string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(strings.ToLower(text), "/**/", " ")), " ")
 }
 
-// blocked reports that nothing is taken from the address of a request for now.
+// blocked reports that requests from this address are refused for now.
 func (s *Server) blocked(r *http.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.Policy.BlockAfter > 0 && time.Now().Before(s.blocks[s.addressOf(r)])
 }
 
-// missed counts a bad token against the address of its request.
+// missed counts a bad token for the address of its request.
 func (s *Server) missedBy(r *http.Request) {
 	p := &s.Policy
 	if p.BlockAfter == 0 {

@@ -18,7 +18,7 @@ import (
 // VerifyAccepts is the answer of the verify endpoint for a good token.
 const VerifyAccepts = `{"valid":true,"user":"alice","scope":"notes:read notes:write"}`
 
-// bySecond verifies a token of the second issuer by that issuer's key; is tells whether it claims to be one.
+// bySecond verifies a token of the second issuer by that issuer's key; is reports whether it claims to be one.
 func (s *Server) bySecond(r *http.Request, parts []string, alg string) (who *caller, is bool) {
 	var c struct{ Iss string }
 	if s.Second == nil || !decodeSegment(parts[1], &c) || c.Iss != s.Second.Issuer &&
@@ -41,7 +41,7 @@ func (s *Server) bySecond(r *http.Request, parts []string, alg string) (who *cal
 	return s.claims(r, parts[1]), true
 }
 
-// whereNobodyKnows is the caller of a token of which the verification endpoint says nothing.
+// whereNobodyKnows is the caller of a token that the verification endpoint gives no answer about.
 func (p *Policy) whereNobodyKnows() *caller {
 	if p.has(VerifyFailClosed) {
 		return nil
@@ -49,7 +49,7 @@ func (p *Policy) whereNobodyKnows() *caller {
 	return &caller{user: "alice", scopes: []string{"notes:read"}} // the flaw
 }
 
-// remotelyVerified asks an endpoint of the deployment's own kind: {"token": ...}, answered {"valid": true, "user": ...}.
+// remotelyVerified asks a proprietary endpoint: {"token": ...}, answered {"valid": true, "user": ...}.
 func (s *Server) remotelyVerified(r *http.Request, token string) *caller {
 	p := &s.Policy
 	body, _ := json.Marshal(map[string]string{"token": token}) // a string

@@ -19,13 +19,13 @@ import (
 	"github.com/mcpauth/conformance/fakes/dpop"
 )
 
-// Config says where a server listens and whom it trusts.
+// Config says where a server listens and which issuers it trusts.
 type Config struct {
 	Resource string // the URL of the MCP endpoint
 	Issuer   string
 	Key      *rsa.PublicKey
 	KeyEC    *ecdsa.PublicKey // may be nil
-	// Revoked tells whether the authorization server has taken an access token back, by its jti. May be nil.
+	// Revoked reports whether the authorization server has revoked an access token, by its jti. May be nil.
 	Revoked func(jti string) bool
 	Static  []Static
 	// Introspection is the endpoint that is asked about opaque tokens; none if empty.
@@ -38,9 +38,9 @@ type Config struct {
 	API, ServiceKey string
 	// Second is another issuer that is trusted. May be nil.
 	Second *Second
-	// Lookup, if set, tells what an opaque token stands for, as claims; nil for one that is not good.
+	// Lookup, if set, returns the claims of an opaque token; nil for one that is not valid.
 	Lookup func(token string) map[string]any
-	// VerifyURL is an endpoint of its own kind that is asked about opaque tokens too; none if empty.
+	// VerifyURL is a proprietary endpoint that is asked about opaque tokens too; none if empty.
 	VerifyURL string
 	// SignIn verifies a user's password, at the page where accounts are linked. May be nil.
 	SignIn func(user, password string) bool
@@ -71,7 +71,7 @@ type Server struct {
 	sessions  map[string]*session
 	ended     map[string]bool // the ids of sessions that clients have ended
 	known     map[string]bool // remote addresses once authorized
-	good      []string        // tokens that were good: a flaw
+	good      []string        // tokens that were valid: a flaw
 	last      string          // the user of the last bearer token
 	current   string          // the user of the request that came last
 	listed    []any           // the list of tools that was made last
@@ -113,7 +113,7 @@ type session struct {
 	ready          bool // the client has said that it is initialized
 }
 
-// Tool is a tool of the server, and what may be said of it to who tests it.
+// Tool is a tool of the server, with what a test declares about it.
 type Tool struct {
 	Name, Scope string   // all scopes that it needs, separated by spaces; empty: a token is enough
 	AnyOf       []string // scopes of which it needs one besides
@@ -387,7 +387,7 @@ func (s *Server) crash(r *http.Request, body []byte) {
 	}
 }
 
-// admit is the caller, if the server lets this one in; nil where it has been answered.
+// admit is the authenticated caller; nil if the request has been answered.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, body []byte) *caller {
 	p := &s.Policy
 	if !p.has(RefuseBeforeTools) {
@@ -510,7 +510,7 @@ func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// refuse answers 401 with a challenge, or whatever the policy does instead.
+// refuse answers 401 with a challenge, or as the policy says instead.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	p := &s.Policy
 	credential := r.Header.Get("Authorization")
@@ -593,7 +593,7 @@ func (s *Server) challenges(w http.ResponseWriter, r *http.Request, cause, code 
 	return fields
 }
 
-// refuseInTool answers a call by a result that says that it failed, as tools do that look at the caller themselves.
+// refuseInTool answers a call with a result that is an error, as tools do that authorize the caller themselves.
 func (s *Server) refuseInTool(w http.ResponseWriter, r *http.Request, text string) {
 	var m message
 	if body, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(body, &m) != nil {

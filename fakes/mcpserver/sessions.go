@@ -4,10 +4,10 @@ import (
 	"net/http"
 )
 
-// SessionManners are how a server treats names of state: sessions, handles, tasks, request states. Each is right where it is zero.
+// SessionManners are how a server handles identifiers of state: sessions, handles, tasks, request states. Zero values are right.
 type SessionManners struct {
 	NewSessionID       func(r *http.Request) string
-	SessionServes      func(r *http.Request, body []byte) bool   // what the id of a live session is enough for: a flaw
+	SessionServes      func(r *http.Request, body []byte) bool   // which requests need only the id of a live session: a flaw
 	SessionShared      func(r *http.Request, method string) bool // what others may do in a session: a flaw
 	TakesSession       func(id, sent string) bool                // how ids are compared, where they are not equal: a flaw
 	AdoptsSession      func(sent string) bool                    // which ids that a client chose are adopted: a flaw
@@ -16,7 +16,7 @@ type SessionManners struct {
 	SessionUpgrades    bool                                      // a session that had a good token once needs none: a flaw
 	EndsFirst          bool                                      // DELETE ends the session before the token is verified: a flaw
 	AwaitsInitialized  bool                                      // nothing is served in a session before notifications/initialized
-	BindsAnonymous     bool                                      // who has no token is in no session of a user, nor the other way round
+	BindsAnonymous     bool                                      // a caller without a token is not in the session of a user, nor the reverse
 	RefusalEndsSession bool                                      // a session ends with the first request in it that is refused
 	ReplaysAll         func(last string) bool                    // after which event ids a stream brings those of everybody: a flaw
 	TakesHandle        func(handle, sent string) bool            // how handles are compared, where they are not equal: a flaw
@@ -58,15 +58,15 @@ func (s *Server) servesInSession(r *http.Request, body []byte) bool {
 	return p.SessionServes != nil && p.SessionServes(r, body) || p.SessionUpgrades && live.upgraded
 }
 
-// upgrade keeps that a session had a good token.
+// upgrade records that a session had a valid token.
 func (s *Server) upgrade(live *session, who *caller) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	live.upgraded = live.upgraded || who.user != "anonymous"
 }
 
-// proceed keeps what a session has seen, and refuses what comes before the end of the handshake, where the policy has it so. A ping
-// may come at any time.
+// proceed records the progress of a session. If the policy says so, it refuses messages before the end of the handshake. A ping may
+// come at any time.
 func (s *Server) proceed(w http.ResponseWriter, m *message, live *session, who *caller) bool {
 	s.upgrade(live, who)
 	s.mu.Lock()
@@ -95,7 +95,7 @@ func (s *Server) servesEnded(r *http.Request, method string) bool {
 	return s.Policy.ServesEnded != nil && s.ended[r.Header.Get("Mcp-Session-Id")] && s.Policy.ServesEnded(r, method)
 }
 
-// find is the value of a name, or of one that passes for it.
+// find is the value of a name, or of one that a flaw accepts instead.
 func find[V any](all map[string]V, sent string, takes func(id, sent string) bool) V {
 	v, ok := all[sent]
 	if ok || takes == nil {

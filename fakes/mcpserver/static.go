@@ -15,7 +15,7 @@ import (
 // KeyHeader is the field that carries an API key.
 const KeyHeader = "X-API-Key"
 
-// Static is a credential that the server simply knows.
+// Static is a credential from the configuration of the server.
 type Static struct {
 	Name          string
 	Header, Value string // the header is KeyHeader for an API key, and empty for a bearer token
@@ -33,14 +33,14 @@ func (c *Static) key() bool { return c.Header != "" }
 
 // meter counts the requests of a principal.
 type meter struct {
-	closed bool // nobody gets in any more
+	closed bool // no caller is accepted any more
 	began  time.Time
 	last   time.Time // request
 	count  int
 }
 
-// arrived notes a request, and returns how long a window is. It ends after as long a silence: where all is slow it is longer, so
-// that it does not end while somebody looks at it.
+// arrived records a request, and returns how long a window is. A window ends after a pause of the same length. It is longer on a slow
+// machine, so that it does not end during a test.
 func (m *meter) arrived(now time.Time, window time.Duration) time.Duration {
 	const outlasted = 8 // requests
 	if m.count > 0 {    // the silence itself does not count
@@ -136,7 +136,7 @@ func (c *Static) permits(p *Policy, tool string) bool {
 	})
 }
 
-// static finds a credential among those that the server knows; which is a bearer token or an API key.
+// static finds a configured credential; which is a bearer token or an API key.
 func (s *Server) static(value string, key bool) *caller {
 	p := &s.Policy
 	for i := range s.Static {
@@ -200,10 +200,10 @@ func (p *Policy) toolName(r *http.Request, name string) string {
 	return name
 }
 
-// mostCompletions is how many completions a user gets before a silence of a second.
+// mostCompletions is how many completions a user gets before a pause of a second.
 const mostCompletions = 60
 
-// overLimit counts by who, and reports more than most without a silence of a second, however slow the requests come.
+// overLimit counts by caller, and reports more than most without a pause of a second, however slow the requests are.
 func (s *Server) overLimit(who string, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,10 +217,10 @@ func (s *Server) overLimit(who string, most int) bool {
 	return m.count > most
 }
 
-// mostCalls is the limit that everybody is told of, and never reaches.
+// mostCalls is the limit that every answer announces, and that no test reaches.
 const mostCalls = 100_000
 
-// announce tells a caller of the limit (draft-ietf-httpapi-ratelimit-headers-10).
+// announce tells a caller the limit (draft-ietf-httpapi-ratelimit-headers-10).
 func (s *Server) announce(w http.ResponseWriter, who *caller) {
 	p := &s.Policy
 	s.mu.Lock()

@@ -11,11 +11,11 @@ import (
 // watcher is an open stream of notifications about resources.
 type watcher struct {
 	user    string
-	id      json.RawMessage // of the request that opened it, on the stateless wire
-	session string          // on the stateful wire
+	id      json.RawMessage // of the request that opened it, in the protocol without sessions
+	session string          // in the protocol with sessions
 	uris    map[string]bool
 	events  chan event
-	alive   func() bool // tells whether its token still counts
+	alive   func() bool // reports whether its token is still valid
 }
 
 type event struct{ id, data string }
@@ -23,7 +23,7 @@ type event struct{ id, data string }
 // most events that are kept for a session.
 const mostEvents = 100
 
-// updated tells everybody who watches a resource that it changed.
+// updated notifies all streams that watch a resource.
 func (s *Server) updated(uri string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *Server) updated(uri string) {
 	}
 }
 
-// send drops what a stream cannot take.
+// send drops what a full stream cannot hold.
 func (w *watcher) send(e event) {
 	select {
 	case w.events <- e:
@@ -71,7 +71,7 @@ func notification(method string, params map[string]any) string {
 	return string(b)
 }
 
-// subscribe is resources/subscribe of the stateful wire.
+// subscribe is resources/subscribe of the protocol with sessions.
 func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	uri, _ := m.Params["uri"].(string)
 	if !s.mayRead(who.user, uri) && s.Policy.has(SubscribeOwn) {
@@ -86,7 +86,7 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, m *message, w
 	rpcResult(w, m.ID, map[string]any{})
 }
 
-// listen is subscriptions/listen of the stateless wire.
+// listen is subscriptions/listen of the protocol without sessions.
 func (s *Server) listen(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	wanted, _ := m.Params["notifications"].(map[string]any)
 	uris, _ := wanted["resourceSubscriptions"].([]any)
@@ -112,7 +112,7 @@ func (s *Server) watch(r *http.Request, who *caller) *watcher {
 	}}
 }
 
-// deliver writes events as they come, until the client leaves or the token dies.
+// deliver writes events as they come, until the client leaves or the token ends.
 func (s *Server) deliver(w http.ResponseWriter, r *http.Request, watch *watcher, before []event) {
 	s.mu.Lock()
 	s.watchers[watch] = true

@@ -15,7 +15,7 @@ type task struct {
 // mostTasks is how many tasks are kept.
 const mostTasks = 500
 
-// asksForTask reports that a call is to be a task.
+// asksForTask reports that a call asks to be run as a task.
 func asksForTask(m *message) bool {
 	_, asked := m.Params["task"].(map[string]any)
 	meta, _ := m.Params["_meta"].(map[string]any)

@@ -14,7 +14,7 @@ const mostNotes = 200
 // Mirroring is the tool whose parameter region clients repeat in the header field Mcp-Param-Region.
 const Mirroring = "whoami"
 
-// mirrors reports that the field Mcp-Param-Region is as the arguments of a call have it.
+// mirrors reports that the field Mcp-Param-Region equals the argument of a call.
 func mirrors(header http.Header, m *message) bool {
 	fields := header.Values("Mcp-Param-Region")
 	arguments, _ := m.Params["arguments"].(map[string]any)
@@ -71,7 +71,7 @@ func (s *Server) lists(who *caller, name, scope string) bool {
 	return !s.Policy.ListsByScope || s.permits(who, name, scope)
 }
 
-// readResource reads the one note there is.
+// readResource reads the only note.
 func (s *Server) readResource(w http.ResponseWriter, m *message, who *caller) {
 	uri, _ := m.Params["uri"].(string)
 	text := "the first note"
@@ -161,7 +161,7 @@ func (s *Server) inFlight(id string) <-chan struct{} {
 	return s.cancels[id]
 }
 
-// notified takes note of a notification.
+// notified records a notification.
 func (s *Server) notified(m *message) {
 	if m.Method != "notifications/cancelled" || s.Policy.has(CancelOwn) {
 		return

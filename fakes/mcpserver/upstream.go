@@ -65,7 +65,7 @@ func failedTool(w http.ResponseWriter, m *message, text string) {
 	rpcResult(w, m.ID, map[string]any{"isError": true, "content": []any{map[string]any{"type": "text", "text": text}}})
 }
 
-// takenUpstream is a flaw: who has a token of the API gets in.
+// takenUpstream is a flaw: a token of the API is accepted.
 func (s *Server) takenUpstream(token string) bool {
 	req, err := http.NewRequest(http.MethodGet, s.API+"/user", nil)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package quirks has references that are right in another way than the ideal one: each does one thing that real servers do, that
-// clients do not expect, and that no clause forbids. Nobody may be accused of a quirk.
+// clients do not expect, and that no clause forbids. No check may fail because of a quirk.
 package quirks
 
 import (
@@ -332,7 +332,7 @@ func Limited(most int, window time.Duration) func(http.Handler) http.Handler {
 	}
 }
 
-// leavesLargeUnread resets the connection of who sends a large message.
+// leavesLargeUnread resets the connection of a client that sends a large message.
 func leavesLargeUnread(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/mcp" || r.ContentLength <= MostRead {
@@ -351,7 +351,7 @@ func leavesLargeUnread(next http.Handler) http.Handler {
 	})
 }
 
-// namesRoot has challenges name the metadata at the root of the origin.
+// namesRoot makes challenges name the metadata at the root of the origin.
 func namesRoot(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(&namingRoot{w}, r) })
 }
@@ -488,7 +488,7 @@ func (w *refusing) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// sealedRefreshToken is a JWT with a random id, signed with a secret that nobody knows.
+// sealedRefreshToken is a JWT with a random id, signed with a random secret.
 func sealedRefreshToken() string {
 	encode := base64.RawURLEncoding.EncodeToString
 	random := seeded.Fakes.Bytes(64)

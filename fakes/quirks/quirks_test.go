@@ -176,7 +176,7 @@ func (c *client) refresh(tokens map[string]any) int {
 	return status
 }
 
-// call sends a message with a token on the stateless wire.
+// call sends a message with a token in the protocol without sessions.
 func call(t *testing.T, r *reference.Reference, token, method string, params map[string]any) (*http.Response, map[string]any) {
 	t.Helper()
 	params["_meta"] = map[string]any{
@@ -202,7 +202,7 @@ func call(t *testing.T, r *reference.Reference, token, method string, params map
 	return resp, decoded(t, resp)
 }
 
-// stateful sends a message in a session of the stateful wire, and reads no more than the header of the answer.
+// stateful sends a message in a session of the protocol with sessions, and reads no more than the header of the answer.
 func stateful(t *testing.T, r *reference.Reference, token, session, method string) *http.Response {
 	t.Helper()
 	resp := inSession(t, r, token, session, method)

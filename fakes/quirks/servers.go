@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// answering bends what the authorization server answers below a path.
+// answering changes the answers of the authorization server below a path.
 func answering(path string, bend func(r *http.Request, a *answer.Answer)) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		before := o.Behaviour.Wrap
@@ -26,7 +26,7 @@ func answering(path string, bend func(r *http.Request, a *answer.Answer)) func(o
 	}
 }
 
-// toClient bends the redirects that carry an answer to the client.
+// toClient changes the redirects that carry an answer to the client.
 func toClient(bend func(a *answer.Answer)) func(o *reference.Options) {
 	return answering("/", func(_ *http.Request, a *answer.Answer) {
 		if to := a.Fields.Get("Location"); strings.Contains(to, "code=") || strings.Contains(to, "error=") {
@@ -35,7 +35,7 @@ func toClient(bend func(a *answer.Answer)) func(o *reference.Options) {
 	})
 }
 
-// members bends the members of an endpoint's answers.
+// members changes the members of an endpoint's answers.
 func members(endpoint string, bend func(m map[string]any)) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		o.Behaviour.Response = func(at string, m map[string]any) {
@@ -46,12 +46,12 @@ func members(endpoint string, bend func(m map[string]any)) func(o *reference.Opt
 	}
 }
 
-// metadata bends the metadata of the authorization server.
+// metadata changes the metadata of the authorization server.
 func metadata(bend func(d map[string]any)) func(o *reference.Options) {
 	return func(o *reference.Options) { o.Behaviour.Metadata = func(_ string, d map[string]any) { bend(d) } }
 }
 
-// all bends in several ways.
+// all makes several changes.
 func all(bends ...func(o *reference.Options)) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		for _, bend := range bends {
@@ -85,7 +85,7 @@ func escaped(text string) string {
 	return strings.NewReplacer("&", "&amp;", `"`, "&quot;", "<", "&lt;", ">", "&gt;").Replace(text)
 }
 
-// Servers are quirks of authorization servers, which the MCP server has no part in.
+// Servers are quirks of authorization servers, which do not involve the MCP server.
 var Servers = []Quirk{
 	{
 		Name: "odd-codes", Says: "Codes have characters that are encoded in a URL.",

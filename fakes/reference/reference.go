@@ -18,7 +18,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// Options change the reference from what is right.
+// Options change the reference.
 type Options struct {
 	Policy    mcpserver.Policy
 	Behaviour idp.Behaviour
@@ -28,14 +28,14 @@ type Options struct {
 	// Apart puts the authorization server on an origin of its own, under an issuer with IssuerPath.
 	Apart      bool
 	IssuerPath string
-	// Host, if set, is the name under which the server is reached, by https; the pair is bundled then.
-	// Roots and ConnectTo of the Reference tell how.
+	// Host, if set, is the name under which the server is reached, by https; the pair is bundled then. Roots and ConnectTo of the
+	// Reference say how to reach it.
 	Host string
 	// PlainToo serves the same over plain HTTP on port 80 of Host.
 	PlainToo bool
 	// PlainAtTLS answers plain HTTP at the port that speaks TLS, where Host is set.
 	PlainAtTLS bool
-	// OldTLS offers TLS 1.0 and 1.1 too, where Host is set.
+	// OldTLS offers TLS 1.0 and 1.1 too, if Host is set.
 	OldTLS bool
 	// TLS, if set, changes how the server speaks TLS where Host is set, and Server how it serves.
 	TLS    func(*tls.Config)
@@ -46,7 +46,7 @@ type Options struct {
 	Users []idp.User
 	// Introspection is the endpoint that the MCP server asks about opaque tokens; none if empty.
 	Introspection string
-	// VerifyURL is the endpoint of its own kind that the MCP server asks about opaque tokens; none if empty.
+	// VerifyURL is the proprietary endpoint that the MCP server asks about opaque tokens; none if empty.
 	VerifyURL string
 	// API is the origin of the API that some tools call; none if empty.
 	API string
@@ -54,11 +54,11 @@ type Options struct {
 	Algorithm string
 	// Static replaces the static tokens and API keys.
 	Static []mcpserver.Static
-	// Proxy has users sign in at a third-party authorization server, before which the reference's own is a proxy.
+	// Proxy makes users sign in at a third-party authorization server, for which the reference's own is a proxy.
 	Proxy bool
-	// ByUserinfo has the proxy ask the third party's userinfo endpoint who signed in, which is legitimate.
+	// ByUserinfo makes the proxy ask the third party's userinfo endpoint who signed in, which is right too.
 	ByUserinfo bool
-	// ProxyTo has users sign in at an authorization server that somebody else runs.
+	// ProxyTo is an authorization server run by others, at which users sign in.
 	ProxyTo *idp.Upstream
 	// OneDocument is a flaw: the other endpoint's metadata names the first one.
 	OneDocument bool
@@ -77,7 +77,7 @@ type Reference struct {
 	Machines []Machine
 	MCP      *mcpserver.Server
 	IDP      *idp.Server
-	// Enterprise signs identity assertions that the authorization server takes.
+	// Enterprise signs identity assertions that the authorization server accepts.
 	Enterprise *idp.Server
 	// Second is another issuer that the MCP server trusts.
 	Second *idp.Second
@@ -116,7 +116,7 @@ func Start(o Options) (*Reference, error) {
 		r.ConnectTo[o.Host+":80"] = plain.Addr().String()
 		r.serve(plain, mcp, nil)
 	} else if o.Host != "" {
-		r.ConnectTo[o.Host+":80"] = "127.0.0.1:1" // nobody listens there
+		r.ConnectTo[o.Host+":80"] = "127.0.0.1:1" // nothing listens there
 	}
 	if at.own != nil {
 		r.serve(at.own, delayed(r.IDP, o.Delay), nil)
@@ -124,7 +124,7 @@ func Start(o Options) (*Reference, error) {
 	return r, nil
 }
 
-// addresses are where the pair listens and what it is called.
+// addresses are the listeners and the names of the pair.
 type addresses struct {
 	resource, own  net.Listener // own is that of the authorization server; nil where it shares the resource server's
 	origin, issuer string
@@ -173,7 +173,7 @@ func (r *Reference) listen(o Options) (*addresses, error) {
 	return at, nil
 }
 
-// authorizationServer makes the authorization server, and what it trusts in turn.
+// authorizationServer makes the authorization server, and the issuers that it trusts.
 func (r *Reference) authorizationServer(o Options, issuer string) (err error) {
 	if r.IDP, err = idp.New(issuer+o.IssuerPath, o.Behaviour); err != nil {
 		return err
@@ -197,7 +197,7 @@ func (r *Reference) authorizationServer(o Options, issuer string) (err error) {
 	return nil
 }
 
-// resourceServers makes the resource server, and another one beside it.
+// resourceServers makes the resource server and a second one.
 func (r *Reference) resourceServers(o Options) (err error) {
 	if o.Static == nil {
 		o.Static = Credentials()
@@ -312,7 +312,7 @@ func (r *Reference) Users() []idp.User {
 	return r.IDP.Users
 }
 
-// GrantsPage is where users end what acts for them.
+// GrantsPage is where users end the grants of clients.
 func (r *Reference) GrantsPage() string { return strings.TrimSuffix(r.IDP.Issuer, "/") + "/grants" }
 
 // IDTokenCallback is where the login page sends an ID token of the upstream.

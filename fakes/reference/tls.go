@@ -35,13 +35,13 @@ func certificate(host string) (tls.Certificate, *x509.CertPool, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool, nil
 }
 
-// Stranger is a certificate for a host by an authority that nobody trusts.
+// Stranger is a certificate for a host by an authority that is not trusted.
 func Stranger(host string) (tls.Certificate, error) {
 	cert, _, err := certificate(host)
 	return cert, err
 }
 
-// secure turns a listener into one that speaks TLS for o.Host, and tells how to reach and trust it.
+// secure turns a listener into one that speaks TLS for o.Host, and returns how to reach and trust it.
 func (r *Reference) secure(l net.Listener, o Options) (net.Listener, error) {
 	cert, pool, err := certificate(o.Host)
 	if err != nil {
@@ -85,7 +85,7 @@ type sniffed struct {
 	failed chan error
 }
 
-// Accept returns the next connection that has said something.
+// Accept returns the next connection on which the client has sent something.
 func (s *sniffed) Accept() (net.Conn, error) {
 	select {
 	case c := <-s.conns:
@@ -111,7 +111,7 @@ func (s *sniffed) sniff(c net.Conn, config *tls.Config) {
 	}
 }
 
-// peeked is a connection of which something is buffered.
+// peeked is a connection with a buffered beginning.
 type peeked struct {
 	net.Conn
 	buffer *bufio.Reader

@@ -34,10 +34,10 @@ var google = Preset{
 	resource: anyAudience,
 }
 
-// github: no metadata and no registration; token answers are form-encoded unless JSON is asked for, errors have status 200;
-// tokens are opaque, have no audience, do not expire, and are not refreshed; PKCE is understood, not required.
-// Sources: docs.github.com "Authorizing OAuth apps", GitHub changelog July 2025 (PKCE); github-mcp-server#2532,
-// typescript-sdk#1342, onyx#14905 (form-encoded, 200), fastmcp#2534 (no expiry).
+// github: no metadata and no registration; token answers are form-encoded unless JSON is asked for, errors have status 200; tokens are
+// opaque, have no audience, do not expire, and are not refreshed; PKCE is supported, not required. Sources: docs.github.com
+// "Authorizing OAuth apps", GitHub changelog July 2025 (PKCE); github-mcp-server#2532, typescript-sdk#1342, onyx#14905 (form-encoded,
+// 200), fastmcp#2534 (no expiry).
 var github = Preset{
 	Name: "github", Says: "No metadata, form-encoded answers, errors with status 200, opaque tokens without audience or expiry.",
 	Path: "/login/oauth", ByHand: true, Confidential: true,
@@ -60,5 +60,5 @@ var github = Preset{
 
 func noAudience(_, claims map[string]any) { delete(claims, "aud") }
 
-// anyAudience is a server that cannot tell for whom a token is meant.
+// anyAudience is a server that cannot see for which audience a token is issued.
 func anyAudience(p *mcpserver.Policy) { p.Lacks = append(p.Lacks, mcpserver.RequireAudience) }

@@ -1,6 +1,6 @@
-// Package presets has the authorization server engine behave in the style of well-known ones. A preset is a
-// simplification from public documentation and public reports, as of November 2026: no vendor had a part in it, and none
-// is accused by it. Each knob is beside its source; where a vendor has changed since, the vendor is right.
+// Package presets makes the fake authorization server behave in the style of well-known ones. A preset is a simplification from public
+// documentation and public reports, as of November 2026. Vendors were not involved, and a preset is not a statement about their
+// product. Each setting has its source; where a vendor has changed since, the vendor is right.
 package presets
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// Preset is one manner.
+// Preset is the behaviour of one product.
 type Preset struct {
 	Name string
 	// Says is what is special about it, in a sentence.
@@ -83,7 +83,7 @@ func (p Preset) Clients(s *idp.Server, redirectURI string) [][2]string {
 	return clients
 }
 
-// Prepare gives a server of the preset what the behaviour does not hold.
+// Prepare configures what is not part of the behaviour.
 func (p Preset) Prepare(s *idp.Server) {
 	if p.Name != ideal.Name {
 		s.Enterprise = nil
