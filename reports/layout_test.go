@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
 	reporthtml "github.com/mcpauth/conformance/reports/html"
 	"github.com/mcpauth/conformance/reports/matrix"
@@ -119,8 +120,10 @@ document.title = JSON.stringify(out);
 func TestPrint(t *testing.T) {
 	t.Parallel()
 	browser := chromium(t)
+	sampled := whole.Sample(t, "many findings")
 	for name, run := range situations() {
 		t.Run(name, func(t *testing.T) {
+			sampled(t, name)
 			var b bytes.Buffer
 			require.NoError(t, reporthtml.Write(&b, run))
 			page := strings.ReplaceAll(b.String(), "@media print", "@media all")
@@ -222,8 +225,10 @@ func situations() map[string]reports.Redacted {
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	browser := chromium(t)
+	sampled := whole.Sample(t, "many findings")
 	for name, run := range situations() {
 		t.Run(name, func(t *testing.T) {
+			sampled(t, name)
 			wide := measure(t, browser, run, 1400, 900)
 			narrow := measure(t, browser, run, 390, 844)
 			for _, l := range []layout{wide, narrow} {

@@ -77,7 +77,7 @@ func TestReferencePassesEverything(t *testing.T) {
 		"stateful only":         func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[:3] },
 		"stateless only":        func(o *reference.Options) { o.Policy.Revisions = o.Policy.Revisions[3:] },
 	}
-	sampled := whole.Sample(t, "bundled", "apart, issuer with path", "proxy")
+	sampled := whole.Sample(t, "bundled", "apart, issuer with path")
 	for name, vary := range variants {
 		t.Run(name, func(t *testing.T) {
 			sampled(t, name)

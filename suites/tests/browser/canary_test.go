@@ -3,6 +3,7 @@ package browser_test
 import (
 	"testing"
 
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/against"
 )
@@ -14,8 +15,10 @@ func TestNoSecretInTheReportOfABrowser(t *testing.T) {
 	inABrowser := func(c *suites.Config) {
 		c.Driver, c.Only = "browser", []string{"AS-LOGIN-*", "AS-CONSENT-*", "AS-AUTHZ-STATE-*", "AS-AUTHZ-PARAM-*"}
 	}
+	sampled := whole.Sample(t, "scripts only")
 	for _, name := range []string{"form_post", "scripts only"} {
 		t.Run(name, func(t *testing.T) {
+			sampled(t, name)
 			against.NoSecret(t, pages[name], inABrowser, "access_token", "code", "code_verifier", "cookie")
 		})
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/against"
@@ -61,9 +62,11 @@ func withBrowser(t *testing.T) {
 
 func TestLogin(t *testing.T) {
 	t.Parallel()
+	sampled := whole.Sample(t, "form, two pages", "form, scripts only", "browser, form_post", "browser, a second window", "auto, a federated hop")
 	for _, driver := range []string{"form", "browser", "auto"} {
 		for name, vary := range pages {
 			t.Run(driver+", "+name, func(t *testing.T) {
+				sampled(t, driver+", "+name)
 				if driver != "form" {
 					withBrowser(t)
 				}
@@ -182,10 +185,10 @@ func TestACopyOfMetadataAddsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := reference.Ideal()
 			o.Apart, o.IssuerPath = true, "/tenant"
-			var whole atomic.Value // the metadata with the endpoint
+			var complete atomic.Value // the metadata with the endpoint
 			o.Behaviour.Metadata = func(_ string, doc map[string]any) {
 				doc["revocation_endpoint"] = added
-				whole.Store(maps.Clone(doc))
+				complete.Store(maps.Clone(doc))
 				if !byIssuer {
 					delete(doc, "revocation_endpoint")
 				}
@@ -193,7 +196,7 @@ func TestACopyOfMetadataAddsNothing(t *testing.T) {
 			var served atomic.Int32
 			o.Wrap = func(h http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if doc := whole.Load(); doc != nil && strings.HasPrefix(r.URL.Path, "/.well-known/oauth-authorization-server") {
+					if doc := complete.Load(); doc != nil && strings.HasPrefix(r.URL.Path, "/.well-known/oauth-authorization-server") {
 						served.Add(1)
 						w.Header().Set("Content-Type", "application/json")
 						assert.NoError(t, json.NewEncoder(w).Encode(doc))

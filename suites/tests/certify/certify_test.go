@@ -118,6 +118,9 @@ func TestReferenceIsCertified(t *testing.T) {
 		judgesAlikeAtAnyTime(t, run.Run())
 		for _, profile := range profiles.Names() {
 			t.Run(profile+"@"+revision, func(t *testing.T) {
+				if profile != "server-with-bundled-as" {
+					whole.Only(t)
+				}
 				set := setOf(t, profile, revision)
 				require.Empty(t, bundle.Blocks(run.Run(), &set))
 				f, err := bundle.Make(input(run, set))
@@ -261,6 +264,7 @@ func TestOtherKeysAndNone(t *testing.T) {
 func TestTime(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
+	sampled := whole.Sample(t, "after three months", "after a year", "submitted too late")
 	for name, c := range map[string]struct {
 		later      time.Duration
 		submission bool
@@ -274,6 +278,7 @@ func TestTime(t *testing.T) {
 		"a clock that goes fast": {-5 * time.Minute, false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
+			sampled(t, name)
 			v := verify(t, s.files, func(o *bundle.Options) { o.Now, o.Submission = time.Now().Add(c.later), c.submission })
 			assert.Equal(t, c.want, reasons(v))
 		})
@@ -310,6 +315,7 @@ func judgedBy(run *reports.Run, id string) *reports.BasisStep {
 func TestForgeriesAreRefused(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
+	sampled := whole.Sample(t, "nothing", "an answer becomes a result", "a MUST is left out", "a set of one's own")
 	const id = "RS-AUD-WRONG"
 	for name, c := range map[string]struct {
 		change func(run *reports.Run)
@@ -354,6 +360,7 @@ func TestForgeriesAreRefused(t *testing.T) {
 		}, bundle.UnknownSet, "not one of the frozen sets"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			sampled(t, name)
 			var more []func(in *bundle.Input)
 			if c.input != nil {
 				more = append(more, c.input)
@@ -667,6 +674,7 @@ func TestResultsAreTheExcerpt(t *testing.T) {
 
 // No secret of a run is in any file of a bundle, in any spelling, whole or in halves: it is published.
 func TestNoSecretInABundle(t *testing.T) {
+	whole.Only(t)
 	t.Parallel()
 	set := setOf(t, "server-with-bundled-as", "2025-11-25")
 	as := func(c *suites.Config) {

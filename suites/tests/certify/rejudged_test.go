@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/bundle"
 	"github.com/mcpauth/conformance/suites"
@@ -119,6 +120,7 @@ func TestNoJudgedVerdictCanBeChanged(t *testing.T) {
 
 // The same through the whole way: the bundle is made, signed and verified with each kind of change.
 func TestSignedForgeriesAreContradicted(t *testing.T) {
+	whole.Only(t) // TestForgeriesAreRefused has one of them
 	t.Parallel()
 	s := aBundle(t)
 	all := forgeries(resultsOf(t, s), suites.JudgeAgain(resultsOf(t, s)).Whole)

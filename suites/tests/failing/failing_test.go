@@ -76,7 +76,7 @@ func TestFailureFromSomeRequestOn(t *testing.T) {
 	t.Parallel()
 	from := []int64{3, 12, 30, 90, 400, 1500}
 	if !whole.All() {
-		from = []int64{3, 30, 400}
+		from = []int64{3, 400}
 	}
 	if os.Getenv("MCPAUTH_KILL") == "all" {
 		from = nil
@@ -122,8 +122,10 @@ func TestFailureFromSomeRequestOn(t *testing.T) {
 // one at the same row of both tries.
 func TestFailureNowAndThen(t *testing.T) {
 	t.Parallel()
+	sampled := whole.Sample(t, "closed")
 	for _, name := range []string{"closed", "500"} {
 		t.Run(name, func(t *testing.T) {
+			sampled(t, name)
 			r, _ := failing(t, ways[name], func(n int64, _ *http.Request) bool { return n > 40 && n%97 == 0 })
 			run := against.Run(t, against.WithoutCost(against.SigningIn(r)))
 			run.Results = slices.DeleteFunc(run.Results, func(r reports.Result) bool {

@@ -241,11 +241,13 @@ func withAtLeast(sent map[string]int, n int) []string {
 // goes through every request of every check, each in one way, and from there on in one way; the turn chooses the ways: n of
 // them try everything. Else it is a sample.
 func TestEachRequestOfEachCheckFails(t *testing.T) {
+	sampled := whole.Sample(t, "plain")
 	for name, start := range map[string]func(t *testing.T) (suites.Config, []way){
 		"plain": startPlain,
 		"TLS":   startSecure,
 	} {
 		t.Run(name, func(t *testing.T) {
+			sampled(t, name)
 			numbers, turn := []int{2}, 0
 			if whole.All() {
 				numbers = []int{1, 2, 3, 5, 8, 13}
@@ -265,7 +267,7 @@ func TestEachRequestOfEachCheckFails(t *testing.T) {
 			t.Cleanup(func() { t.Logf("%d requests failed", struck.Load()) })
 			for _, n := range numbers {
 				for _, onwards := range []bool{false, true} {
-					if !whole.All() && most == nil && onwards == (name == "plain") {
+					if !whole.All() && most == nil && onwards {
 						continue
 					}
 					t.Run(fmt.Sprintf("request %d, onwards %v", n, onwards), func(t *testing.T) {
@@ -363,7 +365,7 @@ func TestTheBrowserFails(t *testing.T) {
 
 // A request of the survey or of the login that fails is not evidence against the target in any check.
 func TestEachRequestOfTheSurveyFails(t *testing.T) {
-	numbers := []int{1, 9}
+	numbers := []int{9}
 	if whole.All() {
 		numbers = []int{1, 2, 3, 5, 7, 9, 12, 17, 23, 31}
 	}
@@ -410,7 +412,7 @@ func TestTheClockFails(t *testing.T) {
 			timed = append(timed, q.ID)
 		}
 	}
-	most := int64(4)
+	most := int64(2)
 	if whole.All() {
 		most = 24
 	}
@@ -431,11 +433,14 @@ func TestTheClockFails(t *testing.T) {
 
 // Where the requests or the time of a run end early, the target is accused of nothing.
 func TestTheLimitsOfARunEnd(t *testing.T) {
+	sampled := whole.Sample(t, "300 requests, 0s", "0 requests, 700ms")
 	for _, c := range []struct {
 		requests int
 		time     time.Duration
 	}{{40, 0}, {300, 0}, {2000, 0}, {0, 150 * time.Millisecond}, {0, 700 * time.Millisecond}, {0, 1500 * time.Millisecond}} {
-		t.Run(fmt.Sprintf("%d requests, %v", c.requests, c.time), func(t *testing.T) {
+		name := fmt.Sprintf("%d requests, %v", c.requests, c.time)
+		t.Run(name, func(t *testing.T) {
+			sampled(t, name)
 			t.Parallel()
 			cfg := against.Brief(against.SigningIn(against.Start(t, reference.Ideal())))
 			cfg.MaxRequests, cfg.Timeout = cmp.Or(c.requests, cfg.MaxRequests), cmp.Or(c.time, cfg.Timeout)

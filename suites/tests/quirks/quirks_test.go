@@ -65,8 +65,7 @@ const keyPause = 1500 * time.Millisecond
 // In a whole run with a login, no check accuses a quirk.
 func TestQuirksAreNotAccused(t *testing.T) {
 	t.Parallel()
-	sampled := whole.Sample(t, "replay-ends-all-grants", "refresh-overlap", "hidden-tools", "cancelled-call-unanswered",
-		"large-messages-unread")
+	sampled := whole.Sample(t, "refresh-overlap", "hidden-tools")
 	for _, q := range quirks.All {
 		t.Run(q.Name, func(t *testing.T) {
 			sampled(t, q.Name)
@@ -92,7 +91,7 @@ func TestQuirksAreNotAccused(t *testing.T) {
 // In a run of all checks on the authorization server, no check accuses a quirk of one.
 func TestQuirksOfAuthorizationServersAreNotAccused(t *testing.T) {
 	t.Parallel()
-	sampled := whole.Sample(t, "refreshing-page", "documents-only")
+	sampled := whole.Sample(t, "documents-only")
 	for _, q := range quirks.Servers {
 		t.Run(q.Name, func(t *testing.T) {
 			sampled(t, q.Name)
