@@ -62,7 +62,8 @@ func withBrowser(t *testing.T) {
 
 func TestLogin(t *testing.T) {
 	t.Parallel()
-	sampled := whole.Sample(t, "form, two pages", "form, scripts only", "browser, form_post", "browser, a second window", "auto, a federated hop")
+	sampled := whole.Sample(t, "form, two pages", "form, scripts only", "browser, form_post", "browser, a second window",
+		"auto, a federated hop")
 	for _, driver := range []string{"form", "browser", "auto"} {
 		for name, vary := range pages {
 			t.Run(driver+", "+name, func(t *testing.T) {
