@@ -30,6 +30,16 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		"an unsigned request object may be believed":           {behaving(withUnsignedObjects), nil, "AS-AUTHZ-REQUEST-OBJECT", reports.Pass},
 		"a transaction belongs to the user who was asked": {behaving(func(b *idp.Behaviour) { b.BindsUser = true }), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
+		"SameSite cookies keep other sites from sending a form without a token": {behaving(withoutTokens), nil,
+			"AS-CONSENT-CSRF", reports.Pass},
+		"SameSite cookies keep other sites from sending a form of another browser": {behaving(withoutTokens), nil,
+			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
+		"a form without a token is refused from other origins": {behaving(comparingOrigin), nil, "AS-CONSENT-CSRF", reports.Pass},
+		"a form of another browser is refused from other origins": {behaving(comparingOrigin), nil,
+			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
+		"a form without a token is approved from other origins": {behaving(unprotected), nil, "AS-CONSENT-CSRF", reports.Warn},
+		"a form of another browser is approved from other origins": {behaving(unprotected), nil,
+			"AS-AUTHZ-TRANSACTION-BINDING", reports.Warn},
 		"an approval counts from then on, and form tokens are bound to it": {behaving(askingOnce), nil, "AS-CONSENT-CSRF", reports.Pass},
 		"an approval counts from then on, in one browser": {behaving(askingOnce), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
@@ -59,6 +69,26 @@ func keepsTypeErrors(b *idp.Behaviour) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if kind := r.URL.Query().Get("response_type"); strings.HasSuffix(r.URL.Path, "/authorize") && kind != "code" {
 				http.Error(w, "This application asks for what this server does not know.", http.StatusBadRequest)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// withoutTokens has consent forms without a token.
+func withoutTokens(b *idp.Behaviour) { b.BareForms = true }
+
+// unprotected forms hold no token, and browsers send the cookies with them whoever's page they are on.
+func unprotected(b *idp.Behaviour) { b.BareForms, b.CrossSiteCookies = true, true }
+
+// comparingOrigin protects such forms by Origin alone.
+func comparingOrigin(b *idp.Behaviour) {
+	unprotected(b)
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if origin := r.Header.Get("Origin"); strings.HasSuffix(r.URL.Path, "/consent") && origin != "" && origin != "http://"+r.Host {
+				http.Error(w, "This form was sent by another site.", http.StatusForbidden)
 				return
 			}
 			next.ServeHTTP(w, r)

@@ -523,7 +523,7 @@ func (s *Server) ours(r *http.Request) *transaction {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.transactions[r.Form.Get("transaction")]
-	bound := s.Behaviour.has(BindTransaction) && !s.Behaviour.BindsUser
+	bound := s.Behaviour.has(BindTransaction) && !s.Behaviour.BindsUser && !s.Behaviour.BareForms
 	switch {
 	case t == nil, bound && t.browser != s.cookie(r, "as_browser"):
 		return nil
@@ -733,7 +733,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 		s.consentPage(w, t, user)
 		return
 	}
-	if b.has(CheckCSRF) && !s.csrfMatches(t, form) {
+	if b.has(CheckCSRF) && !b.BareForms && !s.csrfMatches(t, form) {
 		s.errorPage(w, http.StatusForbidden, "The form is not ours.")
 		return
 	}
@@ -988,7 +988,10 @@ func (s *Server) consentPage(w http.ResponseWriter, t *transaction, user string)
 	if b.Pages == "odd" {
 		p.Style = b.Pages
 	}
-	p.Hidden = map[string]string{"transaction": t.id, "csrf": t.csrf}
+	p.Hidden = map[string]string{"transaction": t.id}
+	if !b.BareForms {
+		p.Hidden["csrf"] = t.csrf
+	}
 	if !b.has(ServerSideTransaction) {
 		p.Hidden["redirect_uri"] = t.redirectURI
 	}

@@ -56,6 +56,9 @@ type Manners struct {
 	DemoClient string
 	// AnyName signs in under any name, and creates the account: a flaw.
 	AnyName bool
+	// BareForms leave out the token of the consent form, and do not tie it to a browser: SameSite cookies, or a comparison of Origin,
+	// keep other sites from sending it.
+	BareForms bool
 	// CrossSiteCookies lets browsers send the cookies with forms of other sites: SameSite=None.
 	CrossSiteCookies bool
 	// GoesOn is where the server reads the address to which it redirects after the login: in the request, in the address of the login

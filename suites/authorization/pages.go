@@ -386,31 +386,37 @@ var showAPage = expect.That("a page before the browser is sent to a redirect URI
 	return ""
 })
 
-// Another browser sends the consent form that the first one was shown.
+// Another browser sends the consent form that the first one was shown: the page of another site makes it.
 func bindsTransactionsToBrowsers(t *T) {
-	Refuses(t, Attempt[func() *login.Jar]{
+	Refuses(t, Attempt[func(*T, *login.Form) *login.Jar]{
 		Name: "the consent form in the browser that began the request",
 		Good: expect.EndWithCode(),
-		Send: func(elsewhere ...func() *login.Jar) any {
+		Send: func(elsewhere ...func(*T, *login.Form) *login.Jar) any {
 			g, p, f, values := t.Pages.Consent("there is no consent page whose form could be copied")
-			jar := g.Jar
+			jar, form := g.Jar, login.Submission(p, f, values)
 			for _, other := range elsewhere {
-				jar = other()
+				jar, form = other(t, f), Foreign(form)
 			}
 			// Whoever is asked to sign in does: a proxy asks after the approval.
 			agent := &login.Agent{Jar: jar, User: t.Session.Identity(0).User, Secrets: t.Secrets, Send: t.Do}
-			g.Outcome = t.Pages.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: g.RedirectURI, Decision: login.Leave})
+			g.Outcome = t.Pages.Continue(agent, form, login.Route{RedirectURI: g.RedirectURI, Decision: login.Leave})
 			return g
 		},
-	}, Cases[func() *login.Jar]{
-		{"the browser of another user who signed in", func() *login.Jar {
-			if t.Session.UserCount() < 2 {
-				t.NotTested("it needs a second user (--second-username): a server may bind the form to the user instead of the browser")
-			}
-			return t.AS.Authorize(By(1), SignedOut(), Leaving()).Jar
-		}},
-		{"a browser without cookies", login.NewJar},
+	}, Cases[func(*T, *login.Form) *login.Jar]{
+		{"the browser of another user who signed in", anotherUser},
+		{"a browser without cookies", func(*T, *login.Form) *login.Jar { return login.NewJar() }},
 	}, completeNothing)
+}
+
+// anotherUser is the browser of the second user.
+func anotherUser(t *T, f *login.Form) *login.Jar {
+	if t.Session.UserCount() < 2 {
+		t.NotTested("it needs a second user (--second-username): a server may bind the form to the user instead of the browser")
+	}
+	if t.Pages.KeepsCookiesFrom(f) {
+		t.NotApplicable("the form holds no token of its own; SameSite keeps the other user's cookies from requests of other sites")
+	}
+	return t.AS.Authorize(By(1), SignedOut(), Leaving()).Jar
 }
 
 var completeNothing = expect.Refusing("a form that works only in the browser that began the request", func(g *Grant) string {

@@ -122,6 +122,17 @@ func (p *posting) request() wire.Request {
 	return req
 }
 
+// sentBy has another browser, which is at a consent page of its own, send the form: the page of another site makes it.
+func (p *posting) sentBy(t *T, edits ...Edit) {
+	if t.Pages.KeepsCookiesFrom(p.form) {
+		t.NotApplicable(sameSite)
+	}
+	victim, _, _, _ := consentPage(t, edits...)
+	p.jar, p.foreign = victim.Jar, true
+}
+
+const sameSite = "the form holds no token of its own; SameSite keeps its cookies from requests of other sites"
+
 // approval is the consent form that a new browser is shown, sent by it. The base edits change the request that it is about.
 func approval(t *T, base ...Edit) Attempt[postEdit] {
 	return Attempt[postEdit]{Name: "the consent form, sent by the browser that was shown it", Good: expect.EndWithCode(),
@@ -152,16 +163,12 @@ func bindsApprovalToBrowser(t *T) {
 	}
 	Refuses(t, approval(t), forgedTokens(), noApproval)
 	Refuses(t, approval(t), Cases[postEdit]{
-		{"a form that another browser was shown", func(t *T, p *posting) {
-			victim, _, _, _ := consentPage(t)
-			p.jar = victim.Jar
-		}},
+		{"a form that another browser was shown", func(t *T, p *posting) { p.sentBy(t) }},
 		{"a form that another user was shown", func(t *T, p *posting) {
 			if t.Session.UserCount() < 2 {
 				t.NotApplicable("there is no second user (--second-username)")
 			}
-			victim, _, _, _ := consentPage(t, By(1))
-			p.jar = victim.Jar
+			p.sentBy(t, By(1))
 		}},
 		{"the approval in the URL", func(_ *T, p *posting) { p.byGet = true }},
 	}, noApproval)
@@ -175,7 +182,7 @@ func forgedTokens() Cases[postEdit] {
 	return Cases[postEdit]{
 		{"sent by another site, without the form's token", func(t *T, p *posting) {
 			if p.foreign = true; !DropToken(p.form, &p.values) && t.Pages.SameSite() {
-				t.NotApplicable("the form holds no token of its own; SameSite keeps its cookies from requests of other sites")
+				t.NotApplicable(sameSite)
 			}
 		}},
 		{"sent by another site, with an empty token", func(t *T, p *posting) {

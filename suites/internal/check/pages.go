@@ -62,6 +62,10 @@ func TokenOf(f *login.Form) string {
 	return ""
 }
 
+// KeepsCookiesFrom reports that a form holds no token of its own, and SameSite keeps the cookies from other sites that send it: that
+// is a protection, too.
+func (t Pages) KeepsCookiesFrom(f *login.Form) bool { return token(f) == nil && t.SameSite() }
+
 // Foreign makes a submission look like one from another site.
 func Foreign(req wire.Request) wire.Request {
 	for i := range req.Header {
