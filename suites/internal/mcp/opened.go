@@ -112,8 +112,10 @@ type Ending struct {
 	Client *wire.Client
 	Check  string
 	InTurn bool
-	Own    []reports.Field
-	Of     func(number int) bool
+	// Own are the user's own credentials: only the Endpoint gets them.
+	Own      []reports.Field
+	Endpoint string
+	Of       func(number int) bool
 }
 
 // End ends sessions. What the server has no time for is kept.
@@ -143,7 +145,7 @@ func (o *Opened) End(ctx context.Context, e Ending) {
 // end sends a request that ends a session. Where what opened the session is good no longer, the user's own credentials follow.
 func (e *Ending) end(ctx context.Context, req wire.Request) *reports.Exchange {
 	ex := e.Client.Do(ctx, e.Check, req)
-	if ex.Response == nil || ex.Response.Status != http.StatusUnauthorized || len(e.Own) == 0 {
+	if ex.Response == nil || ex.Response.Status != http.StatusUnauthorized || len(e.Own) == 0 || req.URL != e.Endpoint {
 		return ex
 	}
 	req.Header = append(without(req.Header, "Authorization", e.Own[0].Name), e.Own...)

@@ -15,13 +15,16 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
+// endpoint is the path of the target's.
+const endpoint = "/mcp"
+
 // ids gives the id of the nth session.
 type ids func(n int) string
 
 func counted(n int) string { return fmt.Sprintf("session-%d", n) }
 
 // ending lets a run open three sessions, and end them twice. It returns the requests that asked for an end.
-func ending(t *testing.T, status int, id ids, passive bool, credentials ...reports.Field) (asked []*http.Request) {
+func ending(t *testing.T, path string, status int, id ids, passive bool, credentials ...reports.Field) (asked []*http.Request) {
 	t.Helper()
 	var opened atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,17 +45,17 @@ func ending(t *testing.T, status int, id ids, passive bool, credentials ...repor
 	client := wire.New(options)
 	t.Cleanup(client.Close)
 	for range 3 {
-		client.Do(context.Background(), "TEST", mcp.Initialize(s.URL, mcp.NewestStateful).With(credentials...).Request())
+		client.Do(context.Background(), "TEST", mcp.Initialize(s.URL+path, mcp.NewestStateful).With(credentials...).Request())
 	}
 	for range 2 {
 		sessions.End(context.Background(), mcp.Ending{Client: client, Check: "TEST", InTurn: true, Own: []reports.Field{mcp.Bearer("own")},
-			Of: func(int) bool { return true }})
+			Endpoint: s.URL + endpoint, Of: func(int) bool { return true }})
 	}
 	return asked
 }
 
 func TestSessionsAreEndedWithWhatOpenedThem(t *testing.T) {
-	asked := ending(t, http.StatusNoContent, counted, false, mcp.Bearer("opener"), mcp.Field("X-Tenant", "a"))
+	asked := ending(t, endpoint, http.StatusNoContent, counted, false, mcp.Bearer("opener"), mcp.Field("X-Tenant", "a"))
 	assert.Len(t, asked, 3)
 	for i, r := range asked {
 		assert.Equal(t, counted(i+1), r.Header.Get("Mcp-Session-Id"))
@@ -65,12 +68,13 @@ func TestSessionsAreEndedWithWhatOpenedThem(t *testing.T) {
 
 // A token may be good no longer, and a proof is good for one request: then the user's own token ends the session.
 func TestTheUsersTokenEndsWhatAnotherOneCannot(t *testing.T) {
-	asked := ending(t, http.StatusUnauthorized, counted, false, mcp.Bearer("revoked"))
+	asked := ending(t, endpoint, http.StatusUnauthorized, counted, false, mcp.Bearer("revoked"))
 	assert.Len(t, asked, 6)
 	assert.Equal(t, []string{"Bearer own"}, asked[1].Header["Authorization"])
-	asked = ending(t, http.StatusUnauthorized, counted, false, mcp.Field("Authorization", "DPoP bound"), mcp.Field("DPoP", "proof"))
+	asked = ending(t, endpoint, http.StatusUnauthorized, counted, false, mcp.Field("Authorization", "DPoP bound"), mcp.Field("DPoP", "proof"))
 	assert.Empty(t, asked[0].Header["Authorization"])
 	assert.Empty(t, asked[0].Header["Dpop"])
+	assert.Len(t, ending(t, "/sibling", http.StatusUnauthorized, counted, false, mcp.Bearer("revoked")), 3, "no other server gets it")
 }
 
 // How often a server is asked to end three sessions, when they are to end and once more.
@@ -89,6 +93,6 @@ func TestHowOftenSessionsAreEnded(t *testing.T) {
 		"none by somebody who changes nothing":  {http.StatusOK, counted, true, 0},
 		"once where the session is gone by now": {http.StatusNotFound, counted, false, 3},
 	} {
-		t.Run(name, func(t *testing.T) { assert.Len(t, ending(t, c.status, c.ids, c.passive), c.want) })
+		t.Run(name, func(t *testing.T) { assert.Len(t, ending(t, endpoint, c.status, c.ids, c.passive), c.want) })
 	}
 }
