@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mcpauth/conformance/fakes/hostile"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 )
@@ -23,7 +24,7 @@ func doctorCommand() *cobra.Command {
 		Example: "  mcpauth doctor\n  mcpauth doctor https://mcp.example.com/mcp\n  mcpauth doctor -c target.yaml",
 		RunE: func(c *cobra.Command, args []string) error {
 			if self {
-				return selfTest(c)
+				return selfTest(c, hostile.Traps)
 			}
 			return o.examine(c, args)
 		},

@@ -27,16 +27,21 @@ import (
 const trapsAtOnce = 3
 
 // selfTest runs this very program against targets that attack it, and reports whether each promise holds.
-func selfTest(c *cobra.Command) error {
+func selfTest(c *cobra.Command, traps []hostile.Trap) error {
 	program, err := os.Executable()
 	if err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
+	return tryTraps(c, program, traps)
+}
+
+// tryTraps runs a program against targets that attack it, and reports whether each promise holds.
+func tryTraps(c *cobra.Command, program string, traps []hostile.Trap) error {
 	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 	defer w.Flush()
 	var broken []string
-	for i, s := range springAll(c.Context(), program) {
-		trap, state := hostile.Traps[i], "held"
+	for i, s := range springAll(c.Context(), program, traps) {
+		trap, state := traps[i], "held"
 		var none *noBrowser
 		switch {
 		case errors.As(s.err, &none):
@@ -58,7 +63,7 @@ func selfTest(c *cobra.Command) error {
 		for _, b := range broken { // at the end too, because readers of a CI log begin there
 			fmt.Fprintln(c.ErrOrStderr(), "BROKEN", b)
 		}
-		return &exit{reports.ExitToolFailed, fmt.Errorf("%d promises are broken", len(broken))}
+		return &exit{reports.ExitToolFailed, fmt.Errorf("%s broken", reports.Count(len(broken), "promise"))}
 	}
 	return nil
 }
@@ -70,12 +75,12 @@ type sprung struct {
 	peak int64 // of memory, in bytes; 0 where the system does not tell
 }
 
-// springAll runs a program against every trap, several at once.
-func springAll(ctx context.Context, program string) []sprung {
-	out := make([]sprung, len(hostile.Traps))
+// springAll runs a program against traps, several at once.
+func springAll(ctx context.Context, program string, traps []hostile.Trap) []sprung {
+	out := make([]sprung, len(traps))
 	turn := make(chan struct{}, trapsAtOnce)
 	var together sync.WaitGroup
-	for i, trap := range hostile.Traps {
+	for i, trap := range traps {
 		turn <- struct{}{}
 		together.Go(func() {
 			started := time.Now()

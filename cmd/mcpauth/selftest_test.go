@@ -6,15 +6,18 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/hostile"
 	"github.com/mcpauth/conformance/fixtures/whole"
+	"github.com/mcpauth/conformance/reports"
 )
 
 // Each promise of SECURITY.md holds for the program as it is built.
@@ -35,6 +38,50 @@ func TestPromises(t *testing.T) {
 			assert.NoError(t, err, trap.Promise)
 		})
 	}
+}
+
+// The self-test shows each trap in a table, and what is broken at the end of standard error, and fails where something is.
+func TestSelfTestShowsWhatIsBroken(t *testing.T) {
+	t.Setenv("MCPAUTH_BROWSER", filepath.Join(t.TempDir(), "none"))
+	set := func(judge func(hostile.Outcome) error) func() (*hostile.Attack, error) {
+		return func() (*hostile.Attack, error) {
+			return &hostile.Attack{Args: []string{"run", "http://127.0.0.1:1/mcp"}, Close: func() {}, Judge: judge}, nil // nobody is there
+		}
+	}
+	held := hostile.Trap{Name: "weak", Promise: "it reports", Start: set(func(o hostile.Outcome) error {
+		if o.Code == 0 || o.Reports["json"] == "" {
+			return errors.New("it does not report")
+		}
+		return nil
+	})}
+	browser := hostile.Trap{Name: "page", Promise: "it is shown", Browser: true}
+	try := func(traps ...hostile.Trap) (out, errs string, err error) {
+		c := &cobra.Command{}
+		c.SetContext(t.Context())
+		var table, broken strings.Builder
+		c.SetOut(&table)
+		c.SetErr(&broken)
+		err = tryTraps(c, os.Getenv("TESTED_PROGRAM"), traps)
+		return table.String(), broken.String(), err
+	}
+
+	out, errs, err := try(held, browser)
+	require.NoError(t, err, errs)
+	assert.Regexp(t, `(?m)^weak +it reports +\d+\.\d s +\d+ MiB +held$`, out)
+	assert.Regexp(t, `(?m)^page +it is shown +\d+\.\d s +0 MiB +not tried: the browser cannot be used`, out)
+	assert.Regexp(t, `(?m)^modules +few .* \d+$`, out)
+	assert.Empty(t, errs)
+
+	out, errs, err = try(hostile.Trap{Name: "strong", Promise: "it holds", Start: set(func(hostile.Outcome) error {
+		return errors.New("a secret went out\n::error::pwned")
+	})}, hostile.Trap{Name: "unset", Promise: "it is set", Start: func() (*hostile.Attack, error) { return nil, errors.New("no port") }}, held)
+	var code *exit
+	require.ErrorAs(t, err, &code)
+	assert.Equal(t, reports.ExitToolFailed, code.code)
+	assert.EqualError(t, err, "2 promises broken")
+	assert.Regexp(t, `(?m)^strong +it holds +.* BROKEN$`, out)
+	assert.Regexp(t, `(?m)^weak .* held$`, out)
+	assert.Equal(t, "BROKEN strong: a secret went out\\n\\u{3a}:error::pwned\nBROKEN unset: the trap could not be set: no port\n", errs)
 }
 
 // A program that keeps no promise is caught: each trap sees one that is green whatever happens, and writes nothing. Strangers, such as
