@@ -20,7 +20,7 @@ import (
 
 // inBrowser are the arguments of a run that signs in with a browser.
 func inBrowser(args []string) []string {
-	return append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--i-am-authorized", "--timeout", "9s", "--only",
+	return append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--i-am-authorized", "--timeout", "20s", "--only",
 		"AS-TOKEN-SUCCESS-SHAPE")
 }
 
@@ -210,7 +210,7 @@ document.title = long.repeat(50);
 		return nil, err
 	}
 	return &Attack{Args: inBrowser(args), Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: end, Judge: func(o Outcome) error {
-		return errors.Join(unsprung(ran.Load()), lean(o, 128<<20), within(o, 15*time.Second), notGreen(o))
+		return errors.Join(unsprung(ran.Load()), lean(o, 128<<20), within(o, 18*time.Second), notGreen(o))
 	}}, nil
 }
 
@@ -318,6 +318,6 @@ for (let n = 0; n < 30; n++) window.open("/window?" + n, "_blank", "noopener");
 		if !strings.Contains(o.Reports["json"], "opens windows without end") {
 			return errors.New("the login did not end at windows without end")
 		}
-		return errors.Join(unsprung(opened.Load()), within(o, 15*time.Second), notGreen(o))
+		return errors.Join(unsprung(opened.Load()), within(o, 18*time.Second), notGreen(o))
 	}}, nil
 }

@@ -67,12 +67,12 @@ func costlyKeys() (*Attack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Attack{Args: []string{"run", r.URL, "--only", "AS-META-SIGNED-METADATA", "--only", "AS-KEYS-*", "--timeout", "3s"},
+	return &Attack{Args: []string{"run", r.URL, "--only", "AS-META-SIGNED-METADATA", "--only", "AS-KEYS-*", "--timeout", "8s"},
 		Close: r.Close, Judge: func(o Outcome) error {
 			if !strings.Contains(o.Reports["json"], "one has 16384 bits") { // how long one takes depends on the machine
 				return errors.New("the report does not say that keys of such a size are not tried")
 			}
-			return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 5*time.Second))
+			return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 10*time.Second))
 		}}, nil
 }
 

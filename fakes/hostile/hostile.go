@@ -104,6 +104,16 @@ func lean(o Outcome, most int64) error {
 	return nil
 }
 
+// soon waits until something is so, for as long as a trap has, and reports whether it is.
+func soon(so func() bool) bool {
+	for end := time.Now().Add(20 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
 // bend starts the reference with a change.
 func bend(change func(o *reference.Options)) (*reference.Reference, error) {
 	o := reference.Ideal()

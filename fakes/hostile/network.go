@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/nameserver"
@@ -137,13 +136,7 @@ const toAnotherOrigin = "secrets of this run go to another origin than the targe
 
 // announced waits a while for the notice of a tool that is waiting for an answer meanwhile: it may be on its way.
 func announced(tool *atomic.Pointer[Process]) bool {
-	for range 100 {
-		if p := tool.Load(); p != nil && strings.Contains((*p).Said(), toAnotherOrigin) {
-			return true
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return false
+	return soon(func() bool { p := tool.Load(); return p != nil && strings.Contains((*p).Said(), toAnotherOrigin) })
 }
 
 // beyond is a target on loopback that names a public authorization server. With leave, the user confirms that they may attack.

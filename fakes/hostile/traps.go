@@ -49,7 +49,8 @@ var Traps = []Trap{
 	{Name: "endless streams", Promise: "event streams are bounded", Start: endless},
 	{Name: "long events", Promise: "events without an end, on many streams at once, are bounded: at most 128 MiB of memory",
 		Start: longEvents},
-	{Name: "rate", Promise: "the stated rate and concurrency are kept", Start: rate},
+	{Name: "rate", Promise: "the stated rate is kept", Start: rate},
+	{Name: "concurrency", Promise: "no more requests than stated are in flight", Start: concurrency},
 	{Name: "budget", Promise: "the request limit is a hard stop", Start: budget},
 	{Name: "side effects", Promise: "clients are deleted again; undeclared tools run never, and are called only if read-only, with bad tokens",
 		Start: sideEffects},
@@ -403,25 +404,45 @@ func longEvents() (*Attack, error) {
 	}}, nil
 }
 
-func rate() (*Attack, error) {
+// measured has a run bounded by an option at a server that takes its time, and judges what its gauge says.
+func measured(delay time.Duration, judge func(*gauge) error, bound ...string) (*Attack, error) {
 	g := &gauge{}
-	r, err := wrapped(g.wrap)
+	r, err := wrapped(func(h http.Handler) http.Handler { return g.wrap(delayed(h, delay)) })
 	if err != nil {
 		return nil, err
 	}
-	return &Attack{Args: []string{"run", r.URL, "--rate", "40", "--concurrency", "3", "--timeout", "3s"}, Close: r.Close,
-		Judge: func(o Outcome) error {
-			if n := g.busiest(); n > 44 { // a tenth for clocks that differ
-				return fmt.Errorf("%d requests in a second, where 40 were allowed", n)
-			}
-			if n := g.most.Load(); n > 3 {
-				return fmt.Errorf("%d requests at once, where 3 were allowed", n)
-			}
-			if g.all.Load() < 40 {
-				return errors.New("the run sent next to nothing")
-			}
-			return reported(o)
-		}}, nil
+	args := append([]string{"run", r.URL, "--timeout", "3s"}, bound...)
+	return &Attack{Args: args, Close: r.Close, Judge: func(o Outcome) error {
+		if g.all.Load() < 20 {
+			return errors.New("the run sent next to nothing")
+		}
+		return errors.Join(judge(g), reported(o))
+	}}, nil
+}
+
+func delayed(h http.Handler, by time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(by)
+		h.ServeHTTP(w, r)
+	})
+}
+
+func rate() (*Attack, error) {
+	return measured(0, func(g *gauge) error {
+		if n := g.busiest(); n > 60 { // half for arrivals that a busy machine has delayed; without the limit there are hundreds
+			return fmt.Errorf("%d requests in a second, where 40 were allowed", n)
+		}
+		return nil
+	}, "--rate", "40")
+}
+
+func concurrency() (*Attack, error) {
+	return measured(50*time.Millisecond, func(g *gauge) error {
+		if n := g.most.Load(); n > 6 { // half for streams of which the server learns late that they are closed; without the limit there are 16
+			return fmt.Errorf("%d requests at once, where 3 were allowed", n)
+		}
+		return nil
+	}, "--concurrency", "3")
 }
 
 func budget() (*Attack, error) {
@@ -482,8 +503,8 @@ func sideEffects() (*Attack, error) {
 			return fmt.Errorf("%d calls of a tool that nobody declared with a token that is accepted", ran.Load())
 		case r.IDP.Clients() > 0:
 			return fmt.Errorf("%d clients were not deleted", r.IDP.Clients())
-		case o.Code != 0:
-			return fmt.Errorf("exit %d on a server that is right: %.300s", o.Code, o.Stderr)
+		case o.Code == 1:
+			return fmt.Errorf("findings at a server that is right: %.300s", o.Stderr)
 		}
 		return errors.Join(unsprung(refused.Load()), reported(o))
 	}}, nil
@@ -601,7 +622,7 @@ func inert(o Outcome) error {
 
 // byHand are the arguments of a run in which a person signs in.
 func byHand(r *reference.Reference, callback string) []string {
-	return []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout", "5s", "--only",
+	return []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout", "20s", "--only",
 		"RS-CHALLENGE-401-STATUS"}
 }
 
@@ -644,17 +665,15 @@ func handErrors(answer string) (*Attack, error) {
 // signIn sends the answer of a person's browser when the program has said where to sign in, and reports whether it could.
 func signIn(p Process, callback, answer string) bool {
 	state := regexp.MustCompile(`[?&]state=([^&\s]+)`)
-	for range 200 {
-		if m := state.FindStringSubmatch(p.Said()); m != nil {
-			resp, err := http.Get(callback + "?" + answer + "&state=" + m[1])
-			if err == nil {
-				_ = resp.Body.Close()
-			}
-			return err == nil
-		}
-		time.Sleep(20 * time.Millisecond)
+	var said []string
+	if !soon(func() bool { said = state.FindStringSubmatch(p.Said()); return said != nil }) {
+		return false
 	}
-	return false
+	resp, err := http.Get(callback + "?" + answer + "&state=" + said[1])
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	return err == nil
 }
 
 // mixUp answers a login by hand with the code of another authorization server, to which the first one redirects.
@@ -910,8 +929,8 @@ func secretInURL() (*Attack, error) {
 		if !strings.Contains(o.Reports["json"], "api_key=redacted-") {
 			return errors.New("the report does not name its target")
 		}
-		if o.Code != 0 {
-			return fmt.Errorf("exit %d on a server that is right: %.300s", o.Code, o.Stderr)
+		if o.Code == 1 {
+			return fmt.Errorf("findings at a server that is right: %.300s", o.Stderr)
 		}
 		return unsprung(said.Load())
 	}}, nil
@@ -1081,14 +1100,15 @@ func dies() (*Attack, error) {
 	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: notGreen}, nil
 }
 
+// interrupt ends a run when it has clients registered.
 func interrupt() (*Attack, error) {
 	r, err := bend(func(o *reference.Options) { o.Delay = 200 * time.Millisecond })
 	if err != nil {
 		return nil, err
 	}
-	args, env := signedIn(r)
+	args, env := signedIn(r, "--timeout", "25s")
 	return &Attack{Args: args, Environment: env, Close: r.Close, After: func(p Process) {
-		time.Sleep(700 * time.Millisecond)
+		soon(func() bool { return r.IDP.Clients() > 0 })
 		_ = p.Interrupt() // it may be over
 	}, Judge: func(o Outcome) error {
 		if o.Code != 130 || !strings.Contains(o.Reports["json"], `"interrupted": true`) {
@@ -1145,19 +1165,20 @@ func strangers() (*Attack, error) {
 		}
 	}
 	return &Attack{Args: []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout",
-		"3s"}, Close: func() { r.Close(); release() }, After: func(Process) {
-		for range 50 {
+		"25s"}, Close: func() { r.Close(); release() }, After: func(p Process) {
+		soon(func() bool {
 			for _, query := range []string{"code=stolen", "code=stolen&state=", "code=stolen&state=guess&state=guess",
 				"error=access_denied&state=guess", "code=stolen&iss=http%3A%2F%2Fattacker.example&state=%00"} {
 				knock(query)
 			}
-			time.Sleep(20 * time.Millisecond)
-		}
+			return answered.Load() > 100
+		})
+		_ = p.Interrupt() // nobody else will answer
 	}, Judge: func(o Outcome) error {
 		if taken.Load() > 0 || redeemed.Load() > 0 {
 			return fmt.Errorf("%d answers of strangers were taken, and %d of their codes redeemed", taken.Load(), redeemed.Load())
 		}
-		return errors.Join(unsprung(answered.Load()), within(o, 6*time.Second), notGreen(o))
+		return errors.Join(unsprung(answered.Load()), notGreen(o))
 	}}, nil
 }
 
@@ -1197,10 +1218,15 @@ new Image().src="file:///etc/passwd";
 		trap.stop()
 		return nil, err
 	}
-	args = append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "7s", "--only",
+	args = append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--timeout", "25s", "--only",
 		"AS-TOKEN-SUCCESS-SHAPE")
 	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); trap.stop() },
-		Judge: func(o Outcome) error {
+		After: func(p Process) {
+			if soon(func() bool { return shown.Load() > 0 }) {
+				time.Sleep(4 * time.Second) // for all that the page does
+			}
+			_ = p.Interrupt() // the page has no end
+		}, Judge: func(o Outcome) error {
 			if strings.Contains(o.All(), password) {
 				return errors.New("the password is in an output")
 			}
@@ -1210,7 +1236,7 @@ new Image().src="file:///etc/passwd";
 			if len(o.Strays) > 0 {
 				return fmt.Errorf("something was downloaded: %v", o.Strays)
 			}
-			return errors.Join(unsprung(shown.Load()), within(o, 12*time.Second), notGreen(o))
+			return errors.Join(unsprung(shown.Load()), notGreen(o))
 		}}, nil
 }
 
@@ -1241,6 +1267,6 @@ func giantSecrets() (*Attack, error) {
 		if o.Code == 0 || o.Reports["json"] == "" {
 			return fmt.Errorf("exit %d: %.200s", o.Code, o.Stderr)
 		}
-		return errors.Join(unsprung(issued.Load()-500), lean(o, 128<<20), within(o, 20*time.Second))
+		return errors.Join(unsprung(issued.Load()), lean(o, 128<<20), within(o, 20*time.Second))
 	}}, nil
 }
