@@ -134,12 +134,12 @@ func describe(ex *reports.Exchange) string {
 	if l := Header(ex, "Location"); l != "" {
 		out += " to " + l
 	}
-	if code := member(ex, "error"); code != "" {
+	if code := reports.AtMost(mostQuoted, member(ex, "error")); code != "" {
 		return out + fmt.Sprintf(" and error %q", code)
 	}
 	switch a := mcp.Read(ex); {
 	case a.Error:
-		out += fmt.Sprintf(" and JSON-RPC error %s %q", a.Code, a.Message)
+		out += fmt.Sprintf(" and JSON-RPC error %s %q", a.Code, reports.AtMost(mostQuoted, a.Message))
 	case a.IsError:
 		out += " and a tool result with isError"
 	case a.Result != nil:
