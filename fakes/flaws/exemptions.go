@@ -6,6 +6,7 @@ import (
 	"compress/zlib"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -38,6 +39,10 @@ var exemptions = []Flaw{
 	claimFlaw("referer", "Referer", "http"),
 	claimFlaw("local-page", "Origin", "http://localhost"),
 	claimFlaw("cookie", "Cookie", "session=mcpauth"),
+	opensFor("cookie-token", "RS-CHALLENGE-EVERY-CLIENT", "with Cookie: access_token=", field("Cookie", "auth_token=mcpauth")),
+	forgedFlaw("gateway-token", "Cf-Access-Jwt-Assertion", "with Cf-Access-Jwt-Assertion: a forged token"),
+	forgedFlaw("key-is-token", "X-API-Key", "with X-API-Key: a forged token"),
+	forgedFlaw("cookie-is-token", "Cookie", "with Cookie: a forged token"),
 	claimFlaw("cache", "If-None-Match", "*"),
 	claimFlaw("part", "Range", "bytes="),
 	claimFlaw("kubernetes", "User-Agent", "kube-probe/"),
@@ -45,6 +50,7 @@ var exemptions = []Flaw{
 	claimFlaw("google", "User-Agent", "GoogleHC/"),
 	claimFlaw("inspector", "User-Agent", "mcp-inspector"),
 	opensFor("host", "RS-CHALLENGE-EVERY-CLIENT", "Host: localhost", func(r *http.Request, _ []byte) bool { return r.Host == "localhost" }),
+	hostFlaw("loopback", "127.0.0.1"), hostFlaw("unknown", "mcpauth.invalid"), hostFlaw("absolute", "127.0.0.1."),
 	opensFor("upgrade", "RS-CHALLENGE-EVERY-CLIENT", "with Upgrade: websocket", field("Upgrade", "websocket")),
 	opensFor("two-claims", "RS-CHALLENGE-EVERY-CLIENT", "claiming a request from inside", func(r *http.Request, _ []byte) bool {
 		return r.Header.Get("X-Internal") != "" && r.Header.Get("X-From-Gateway") != ""
@@ -123,6 +129,8 @@ var exemptions = []Flaw{
 	marked(formFlaw("packed", "Content-Encoding: gzip", field(mark, "")), unpacked("gzip", func(r io.Reader) (io.Reader, error) {
 		return gzip.NewReader(r)
 	})),
+	marked(formFlaw("packed-by-old-name", "Content-Encoding: x-gzip", field(mark, "")),
+		unpacked("x-gzip", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) })),
 	marked(formFlaw("packed-otherwise", "Content-Encoding: deflate", field(mark, "")),
 		unpacked("deflate", func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) })),
 	formFlaw("cancel", "notifications/cancelled", ofMethod("notifications/cancelled")),
@@ -177,7 +185,10 @@ var exemptions = []Flaw{
 	}),
 
 	pathFlaw("below", "/mcp/mcpauth", func(uri string) bool { return strings.HasPrefix(uri, "/mcp/") && len(uri) > len("/mcp/") }),
+	versionFlaw("before", "/v1/mcp"), versionFlaw("behind", "/mcp/v2"),
 	pathFlaw("sse", "/mcp/sse", func(uri string) bool { return uri == "/mcp/sse" }),
+	pathFlaw("messages", "/mcp/messages", func(uri string) bool { return uri == "/mcp/messages" }),
+	oldMessages,
 	pathFlaw("message", "/mcp/message", func(uri string) bool { return uri == "/mcp/message" }),
 	pathFlaw("well-known-query", "?next=/.well-known/", func(uri string) bool {
 		return strings.HasPrefix(uri, "/mcp?") && strings.Contains(uri, "/.well-known/")
@@ -202,6 +213,7 @@ var exemptions = []Flaw{
 
 	opensFor("replay", "RS-CHALLENGE-EVERY-HTTP-METHOD", "GET with Last-Event-ID", field("Last-Event-ID", "")),
 	verbFlawOf("QUERY"), verbFlawOf("OPTIONS"), verbFlawOf("PUT"), verbFlawOf("PATCH"), verbFlawOf("GET"), verbFlawOf("DELETE"),
+	headServed,
 	marked(opensFor("verb-overridden", "RS-CHALLENGE-EVERY-HTTP-METHOD", "with X-HTTP-Method-Override: POST", field(mark, "")), overridden),
 }
 
@@ -319,6 +331,22 @@ func claimFlaw(name, header, value string) Flaw {
 	return opensFor("claim-"+name, "RS-CHALLENGE-EVERY-CLIENT", header+": "+value, field(header, value))
 }
 
+// hostFlaw serves another name, for which no guard is configured.
+func hostFlaw(name, host string) Flaw {
+	return marked(opensFor("host-"+name, "RS-CHALLENGE-EVERY-CLIENT", "with Host: "+host, field(mark, "")), func(r *http.Request) bool {
+		other := r.Host == host
+		if other {
+			r.Host = r.Context().Value(http.LocalAddrContextKey).(net.Addr).String()
+		}
+		return other
+	})
+}
+
+// forgedFlaw is a server that reads whatever token it finds in a field, and does not verify it there.
+func forgedFlaw(name, header, row string) Flaw {
+	return opensFor(name, "RS-CHALLENGE-EVERY-CLIENT", row, field(header, "eyJ"))
+}
+
 func formFlaw(name, row string, when func(r *http.Request, body []byte) bool) Flaw {
 	return opensFor("form-"+name, "RS-CHALLENGE-EVERY-RPC-METHOD", row, when)
 }
@@ -361,6 +389,33 @@ func pathFlaw(name, row string, is func(uri string) bool) Flaw {
 	})
 }
 
+// versionFlaw serves another version of the endpoint, whose lists are the same for all, and which nobody guards.
+func versionFlaw(name, path string) Flaw {
+	f := pathFlaw("version-"+name, path, func(uri string) bool { return uri == path })
+	bend := f.Bend
+	f.Bend = func(o *reference.Options) {
+		bend(o)
+		o.Policy.ListsByScope = false
+	}
+	return f
+}
+
+// oldMessages answers at the old transport's address for messages, without a stream and without a token.
+var oldMessages = Flaw{
+	Name: "exempt-old-messages", Says: "POST /messages/ is answered to anybody.", Noticed: []string{"RS-CHALLENGE-SIDE-ROUTES"},
+	Row: "POST /messages/",
+	Bend: func(o *reference.Options) {
+		o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+			old := r.URL.Path == "/messages/" && rpcMethod(peek(r)) == "tools/list"
+			if old {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`)
+			}
+			return old
+		})
+	},
+}
+
 // verbFlawOf serves another HTTP method like POST, and does not guard it.
 func verbFlawOf(verb string) Flaw {
 	f := opensFor("verb-"+strings.ToLower(verb), "RS-CHALLENGE-EVERY-HTTP-METHOD", verb, field(mark, ""))
@@ -372,6 +427,28 @@ func verbFlawOf(verb string) Flaw {
 		return served
 	})
 }
+
+// headServed serves a message that comes with HEAD, and writes the header of its answer only.
+var headServed = func() Flaw {
+	f := opensFor("verb-head", "RS-CHALLENGE-EVERY-HTTP-METHOD", "HEAD with the message", field(mark, ""))
+	f.Bend = func(o *reference.Options) {
+		o.Policy.Opens = field(mark, "")
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.Header.Del(mark)
+				if r.Method != http.MethodHead || rpcMethod(peek(r)) == "" {
+					next.ServeHTTP(w, r)
+					return
+				}
+				post := r.Clone(r.Context())
+				post.Method = http.MethodPost
+				post.Header.Set(mark, "1")
+				next.ServeHTTP(w, post)
+			})
+		}
+	}
+	return f
+}()
 
 // overridden has the server take a GET with a message for a POST.
 func overridden(r *http.Request) bool {

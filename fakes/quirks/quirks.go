@@ -7,6 +7,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -201,6 +202,11 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Policy.RefusalEndsSession = true },
 	},
 	{
+		Name: "public-version", Says: "At /v1/mcp anybody may use one of the tools that the endpoint has for its users.",
+		Allows: "MCP, Authorization: authorization is optional; each endpoint is a resource of its own.",
+		Bend:   func(o *reference.Options) { o.Wrap = publicVersion },
+	},
+	{
 		Name: "strict-sessions", Says: "A session is its user's, and serves nothing before notifications/initialized.",
 		Allows: "MCP 2025-11-25, Lifecycle: the client sends notifications/initialized before it begins normal operation.",
 		Bend:   func(o *reference.Options) { o.Policy.AwaitsInitialized, o.Policy.BindsAnonymous = true, true },
@@ -348,6 +354,32 @@ func leavesLargeUnread(next http.Handler) http.Handler {
 			_ = tcp.SetLinger(0)
 		}
 		_ = connection.Close()
+	})
+}
+
+// publicVersion serves another endpoint, which is for everybody and has one tool.
+func publicVersion(next http.Handler) http.Handler {
+	results := map[string]string{
+		"initialize":      `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"public","version":"1"}}`,
+		"server/discover": `{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"serverInfo":{"name":"public","version":"1"}}`,
+		"tools/list":      `{"tools":[{"name":"weather","inputSchema":{"type":"object"}}]}`,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/mcp" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		var m struct{ Method string }
+		result := ""
+		if json.NewDecoder(r.Body).Decode(&m) == nil {
+			result = results[m.Method]
+		}
+		if result == "" {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":`+result+"}")
 	})
 }
 

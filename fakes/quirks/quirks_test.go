@@ -468,6 +468,12 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		require.Equal(t, 401, stateful(t, r, "", session, "ping").StatusCode)
 		assert.Equal(t, either(quirk, 404, 200), stateful(t, r, token, session, "ping").StatusCode)
 	},
+	"public-version": func(t *testing.T, r *reference.Reference, quirk bool) {
+		resp, err := http.Post(strings.TrimSuffix(r.URL, "/mcp")+"/v1/mcp", "application/json", strings.NewReader(`{"method":"tools/list"}`))
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		assert.Equal(t, either(quirk, 200, 404), resp.StatusCode)
+	},
 	"strict-sessions": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token := r.IDP.Mint("alice", r.URL, nil, nil)
 		session := stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id")

@@ -298,6 +298,21 @@ func expectNoHead(t *T) {
 		return
 	}
 	t.Expect(ex, "HEAD without a token").To(expect.RefuseOrNotImplemented())
+	expectNoHeadServed(t)
+}
+
+// expectNoHeadServed sends the message with HEAD, whose answer shows no result. Where nothing but the message makes it a success,
+// it is served.
+func expectNoHeadServed(t *T) {
+	served, other := withMessage(t, "HEAD"), withMessage(t, "HEAD")
+	other.Request.Body = "no message"
+	if ex := t.Do(served.Request); succeeded(ex) && !succeeded(t.Do(other.Request)) {
+		t.Expect(ex, "%s", served.About).To(expect.RefuseOrNotImplemented())
+	}
+}
+
+func succeeded(ex *reports.Exchange) bool {
+	return expect.Status(ex) >= 200 && expect.Status(ex) <= 299
 }
 
 // withMessage is the protected request under another HTTP method.
@@ -339,6 +354,7 @@ func guardsEverySpelling(t *T) {
 		all = append(all, Call(c, "/ with %s: %s", header, t.Survey.URL.EscapedPath()))
 	}
 	expectNoBypass(t, all)
+	guardsOtherVersions(t)
 }
 
 func otherSpellings(u *url.URL) []string {
@@ -356,7 +372,7 @@ func otherSpellings(u *url.URL) []string {
 		origin + dir + "%252e/" + last, origin + path + ".", origin + dir + fmt.Sprintf("%%%02x", last[0]) + last[1:],
 		origin + dir + "%2f" + last, origin + dir + "%5c" + last, origin + dir + "//" + last, origin + path + "%2F", origin + path + "%23",
 		origin + path + "%3f", origin + path + "%09", origin + path + ";", origin + "/.well-known/.." + path,
-		origin + path + "/mcpauth", origin + path + "/sse", origin + path + "/message",
+		origin + path + "/mcpauth", origin + path + "/sse", origin + path + "/message", origin + path + "/messages",
 		origin + path + "?next=/.well-known/oauth-protected-resource",
 	}
 	if dir != "/" {
@@ -369,6 +385,7 @@ func otherSpellings(u *url.URL) []string {
 var sideRoutes = []struct{ verb, path string }{
 	{"POST", "/call"},
 	{"POST", "/messages"},
+	{"POST", "/messages/"},
 	{"POST", "/message?sessionId=00000000-0000-4000-8000-000000000000"},
 	{"POST", "/rpc"},
 	{"POST", "/tools/list"},

@@ -247,15 +247,30 @@ func (t MCPServer) SessionAs(credentials ...reports.Field) (call mcp.Call, refus
 	return t.session(nil, credentials)
 }
 
+// ListedAt is what another endpoint lists to somebody with some credentials, in a session of its own.
+func (t MCPServer) ListedAt(endpoint string, credentials ...reports.Field) *reports.Exchange {
+	call, refused := t.sessionAt(endpoint, nil, credentials)
+	if refused != nil {
+		return refused
+	}
+	return t.Send(call.Method("tools/list", nil).With(credentials...))
+}
+
 func (t MCPServer) session(capabilities map[string]any, credentials []reports.Field) (call mcp.Call, refused *reports.Exchange) {
+	return t.sessionAt(t.Survey.Endpoint, capabilities, credentials)
+}
+
+func (t MCPServer) sessionAt(endpoint string, capabilities map[string]any, credentials []reports.Field) (call mcp.Call,
+	refused *reports.Exchange,
+) {
 	if t.wire() == mcp.Stateless {
-		return mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.statelessRevision(), Mirrored: t.Survey.Mirrored}, nil
+		return mcp.Call{Endpoint: endpoint, Revision: t.statelessRevision(), Mirrored: t.Survey.Mirrored}, nil
 	}
 	revision := t.Revision
 	if mcp.WireOf(revision) != mcp.Stateful {
 		revision = mcp.NewestStateful
 	}
-	init := mcp.Initialize(t.Survey.Endpoint, revision)
+	init := mcp.Initialize(endpoint, revision)
 	if capabilities != nil {
 		init.Params["capabilities"] = capabilities
 	}
@@ -265,7 +280,7 @@ func (t MCPServer) session(capabilities map[string]any, credentials []reports.Fi
 	}
 	id := expect.Header(ex, "Mcp-Session-Id")
 	t.Secrets.Add("session_id", id)
-	call = mcp.Call{Endpoint: t.Survey.Endpoint, Revision: revision}.InSession(id)
+	call = mcp.Call{Endpoint: endpoint, Revision: revision}.InSession(id)
 	t.Send(call.Method("notifications/initialized", nil).With(credentials...))
 	return call, nil
 }
