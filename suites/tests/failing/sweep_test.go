@@ -239,7 +239,7 @@ func withAtLeast(sent map[string]int, n int) []string {
 
 // Whichever request of a check fails, and in whichever way, the target is accused of nothing, at the first look. MCPAUTH_SWEEP=TURN
 // goes through every request of every check, each in one way, and from there on in one way; the turn chooses the ways: n of
-// them try everything. Else it is a sample.
+// them try everything. MCPAUTH_SWEEP=TURN:FIRST-LAST does so for these numbers of requests. Else it is a sample.
 func TestEachRequestOfEachCheckFails(t *testing.T) {
 	sampled := whole.Sample(t, "plain")
 	for name, start := range map[string]func(t *testing.T) (suites.Config, []way){
@@ -254,13 +254,8 @@ func TestEachRequestOfEachCheckFails(t *testing.T) {
 			}
 			var most map[string]int
 			if all := os.Getenv("MCPAUTH_SWEEP"); all != "" {
-				_, err := fmt.Sscan(all, &turn)
-				require.NoError(t, err, "MCPAUTH_SWEEP=%s is not the number of a turn", all)
 				most = requestsOf(t, start)
-				numbers = nil
-				for n := range slices.Max(slices.Collect(maps.Values(most))) {
-					numbers = append(numbers, n+1)
-				}
+				turn, numbers = chosenOf(t, all, slices.Max(slices.Collect(maps.Values(most))))
 			}
 			calm := calmVerdicts(t, start)
 			var struck atomic.Int64
@@ -286,6 +281,23 @@ func TestEachRequestOfEachCheckFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// chosenOf reads TURN or TURN:FIRST-LAST, of so many requests at most.
+func chosenOf(t *testing.T, chosen string, most int) (turn int, numbers []int) {
+	t.Helper()
+	first, last := 1, most
+	text, span, bounded := strings.Cut(chosen, ":")
+	_, err := fmt.Sscan(text, &turn)
+	if bounded {
+		_, wrong := fmt.Sscanf(span, "%d-%d", &first, &last)
+		err = cmp.Or(err, wrong)
+	}
+	require.NoError(t, err, "MCPAUTH_SWEEP=%s is neither TURN nor TURN:FIRST-LAST", chosen)
+	for n := first; n <= min(last, most); n++ {
+		numbers = append(numbers, n)
+	}
+	return turn, numbers
 }
 
 // calmVerdicts are the verdicts where no request fails.
