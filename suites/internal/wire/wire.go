@@ -158,8 +158,10 @@ func New(opt Options) *Client {
 // library of Go 1.26 waits for itself when a window is opened beyond its limit.
 func (c *Client) newTransport(change func(*http.Transport)) *http.Transport {
 	t := &http.Transport{
-		Proxy:                  nil, // a proxy would blind the guard
-		DialContext:            c.dial,
+		Proxy: nil, // a proxy would blind the guard
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return c.listenedTo(ctx, network, address, nil)
+		},
 		TLSClientConfig:        c.verifying(""),
 		TLSHandshakeTimeout:    c.opt.Limits.Connect,
 		MaxResponseHeaderBytes: c.opt.Limits.Header,
@@ -458,7 +460,7 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 			t.DisableKeepAlives = true
 			if req.From.IsValid() {
 				t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-					return c.dialFrom(ctx, network, address, &net.TCPAddr{IP: req.From.AsSlice()})
+					return c.listenedTo(ctx, network, address, &net.TCPAddr{IP: req.From.AsSlice()})
 				}
 			}
 			showing(cmp.Or(req.Certificate, c.certificateAt(hr.URL)), t.TLSClientConfig)

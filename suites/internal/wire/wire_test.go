@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/broken"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
@@ -728,4 +729,23 @@ func TestResetWhileARequestIsSent(t *testing.T) {
 		said[ex.Error]++
 	}
 	assert.Equal(t, map[string]int{wire.Reset: 300}, said)
+}
+
+// A server may answer before it has read the whole request, and close the connection. The answer counts, though the rest of the request
+// could not be written.
+func TestAnAnswerToAPartOfARequestCounts(t *testing.T) {
+	t.Parallel()
+	address, end, err := broken.Serve(func(c *net.TCPConn) {
+		_, _ = c.Read(make([]byte, 1<<10))
+		_, _ = io.WriteString(c, "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+	})
+	require.NoError(t, err)
+	t.Cleanup(end)
+	c := client(wire.Limits{})
+	said := map[string]int{}
+	for range 300 {
+		ex := get(c, "http://"+address+"/?scope="+strings.Repeat("a", 300_000))
+		said[ex.Error]++
+	}
+	assert.Equal(t, map[string]int{"": 300}, said)
 }
