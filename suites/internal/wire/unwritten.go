@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -52,4 +53,18 @@ func (l *listened) Read(p []byte) (int, error) {
 		err = l.unwritten
 	}
 	return n, err
+}
+
+// readAtOnce is what servers read of a request before they look at it, or more.
+const readAtOnce = 4 << 10
+
+// endsUnread reports that the error of an answer that ends with its connection is such an end: a connection that is closed before all
+// of a long request has been read is reset (RFC 9112 section 9.6).
+func endsUnread(req Request, resp *http.Response, err error) bool {
+	size := len(req.URL) + len(req.Body) + len(req.Raw)
+	for _, f := range req.Header {
+		size += len(f.Name) + len(f.Value)
+	}
+	withConnection := resp.ProtoMajor == 1 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+	return size > readAtOnce && withConnection && isAny(err, resets)
 }

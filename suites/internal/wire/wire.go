@@ -630,7 +630,7 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 	if shared.cut {
 		return out, ErrRoom
 	}
-	if err != nil {
+	if err != nil && !endsUnread(req, resp, err) {
 		return out, fmt.Errorf("the body %w: %w", errBrokenOff, err)
 	}
 	return out, nil

@@ -732,20 +732,23 @@ func TestResetWhileARequestIsSent(t *testing.T) {
 }
 
 // A server may answer before it has read the whole request, and close the connection. The answer counts, though the rest of the request
-// could not be written.
+// could not be written, also where the answer ends with the connection.
 func TestAnAnswerToAPartOfARequestCounts(t *testing.T) {
 	t.Parallel()
-	address, end, err := broken.Serve(func(c *net.TCPConn) {
-		_, _ = c.Read(make([]byte, 1<<10))
-		_, _ = io.WriteString(c, "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-	})
-	require.NoError(t, err)
-	t.Cleanup(end)
-	c := client(wire.Limits{})
-	said := map[string]int{}
-	for range 300 {
-		ex := get(c, "http://"+address+"/?scope="+strings.Repeat("a", 300_000))
-		said[ex.Error]++
+	for name, length := range map[string]string{"with a length": "Content-Length: 0\r\n", "without a length": ""} {
+		t.Run(name, func(t *testing.T) {
+			address, end, err := broken.Serve(func(c *net.TCPConn) {
+				_, _ = c.Read(make([]byte, 1<<10))
+				_, _ = io.WriteString(c, "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"+length+"\r\n")
+			})
+			require.NoError(t, err)
+			t.Cleanup(end)
+			c := client(wire.Limits{})
+			said := map[string]int{}
+			for range 300 {
+				said[get(c, "http://"+address+"/?scope="+strings.Repeat("a", 300_000)).Error]++
+			}
+			assert.Equal(t, map[string]int{"": 300}, said)
+		})
 	}
-	assert.Equal(t, map[string]int{"": 300}, said)
 }
