@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// identify says what is tested, and who controls it, where the run is to say so.
+// identify records what is tested, and who controls it, if the run asks for that.
 func (s *preparation) identify(ctx context.Context, u *url.URL) error {
 	if !s.cfg.Identify && s.cfg.ProveControl == "" {
 		return nil
@@ -40,7 +40,7 @@ func (s *preparation) identify(ctx context.Context, u *url.URL) error {
 	return nil
 }
 
-// identityOf is what a target says of itself.
+// identityOf is what a target says about itself.
 func identityOf(sv *survey.Survey, u *url.URL) *reports.Identity {
 	id := &reports.Identity{Origin: document.Origin(u)}
 	if d := sv.Resource(); d != nil {
@@ -60,7 +60,7 @@ func identityOf(sv *survey.Survey, u *url.URL) *reports.Identity {
 // controlCheck names the exchange that shows control.
 const controlCheck = "control"
 
-// proveControl looks for the nonce where only the owner of an origin can put it. Where it is not, why says what is there.
+// proveControl looks for the nonce where only the owner of an origin can put it. If it is missing, why says what is there instead.
 func (s *preparation) proveControl(ctx context.Context, u *url.URL) (control *reports.Control, why string) {
 	nonce := s.cfg.ProveControl
 	at := document.Origin(u) + reports.ControlPath + nonce

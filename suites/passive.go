@@ -14,7 +14,7 @@ func (c *Config) passive() error {
 		return nil
 	}
 	if len(c.Users) > 0 || c.Token != "" || len(c.Clients) > 0 || len(c.Credentials) > 0 || c.Driver == "manual" {
-		return usage("a passive run signs nobody in: leave users, tokens, clients and credentials out")
+		return usage("a passive run does not sign users in: leave users, tokens, clients and credentials out")
 	}
 	if c.Register != nil && *c.Register || c.AllowIntrusive != nil && *c.AllowIntrusive {
 		return usage("a passive run registers no client and is not intrusive: leave --register and --allow-intrusive out")

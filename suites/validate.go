@@ -72,7 +72,7 @@ func (c *Config) validLogin() error {
 	case c.Recipe != nil && (c.Driver == "form" || c.Driver == "manual"):
 		return usage("a login recipe is followed in a browser: sign in by auto or browser, not by %s", c.Driver)
 	case c.Driver == "manual" && len(c.Users) > 0:
-		return usage("with a login by hand nobody else can sign in: leave the user out, or sign in by auto, browser or form")
+		return usage("with a login by hand no other user can sign in: leave the user out, or sign in by auto, browser or form")
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ func writeThrough(path string, b []byte) error {
 			break
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: nobody reads this pipe", path)
+			return fmt.Errorf("%s: no process reads this pipe", path)
 		}
 	}
 	if err != nil {

@@ -168,7 +168,7 @@ func aboutTools(line writeLine, seen *suites.Surveyed) {
 	line("#   # effect: the tool that shows what this one did, by the text in place of {marker}.")
 	line("#   - {name: write_note, scope: [\"notes:read\", \"notes:write\"], arguments: {text: \"{marker}\"}, effect: list_notes}")
 	line("#   - {name: list_notes, any_of: [\"notes:read\", \"notes:admin\"]}")
-	line("#   - {name: whoami, tells: caller}        # tells who the server thinks the caller is")
+	line("#   - {name: whoami, tells: caller}        # says who the server thinks the caller is")
 	line("# Static tokens and API keys.")
 	line("# credentials:")
 	line("#   - {kind: api-key, header: X-API-Key, value: {env: API_KEY}, tools: [\"read_*\"]}")

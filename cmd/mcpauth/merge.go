@@ -25,7 +25,7 @@ func mergeCommand() *cobra.Command {
 	}
 	o.rendering(c.Flags())
 	c.Flags().StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
-	c.Flags().BoolVar(&o.complete, "require-complete", false, "for gates: end with 3 where a selected MUST was not tested")
+	c.Flags().BoolVar(&o.complete, "require-complete", false, "for CI gates: end with 3 if a selected MUST was not tested")
 	return c
 }
 

@@ -90,7 +90,7 @@ func (o *options) registerSelection(f *pflag.FlagSet) {
 func (o *options) registerResult(f *pflag.FlagSet) {
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
-	f.BoolVar(&o.complete, "require-complete", false, "for gates: end with 3 where a selected MUST was not tested")
+	f.BoolVar(&o.complete, "require-complete", false, "for CI gates: end with 3 if a selected MUST was not tested")
 	f.StringVar(&o.baseline, "baseline", "", "file of findings that are accepted, each with a reason; they are reported as SUPPRESSED")
 	f.BoolVar(&o.updateBaseline, "update-baseline", false, "write the findings of this run to the baseline file, for you to add the reasons")
 	f.StringArrayVar(&o.reports, "report", nil, reportUsage)

@@ -185,9 +185,9 @@ func madeBy(out *bundle.Verification) string {
 func signatureOf(out *bundle.Verification) string {
 	switch {
 	case out.Signature == "left-out" && out.SignedByKey:
-		return "LEFT OUT; whoever needs it checks it with --key"
+		return "LEFT OUT; check it with --key"
 	case out.Signature == "left-out":
-		return "LEFT OUT; whoever needs it checks it with " + bundle.CosignCommand
+		return "LEFT OUT; check it with " + bundle.CosignCommand
 	case out.Signer.Witnessed:
 		return "by " + out.Signer.Identity + ", witnessed by a CI system"
 	case out.Signer.Identity != "":

@@ -133,7 +133,7 @@ var clientsAndTypes = []Flaw{
 	believing("unsigned-state", "an unsigned request object with another state", "none", "state"),
 	believing("unverified-state", "a request object with another state and a made-up signature", "RS256", "state"),
 	believing("unverified-redirect", "a request object with another redirect_uri and a made-up signature", "RS256", "redirect_uri"),
-	rowNamed("authorize-request-uri", one("", idp.NoRequestObjects, "AS-AUTHZ-REQUEST-OBJECT"), "a request_uri that nobody registered"),
+	rowNamed("authorize-request-uri", one("", idp.NoRequestObjects, "AS-AUTHZ-REQUEST-OBJECT"), "an unregistered request_uri"),
 	clientRow("first", "the first character changed", func(id, sent string) bool { return len(sent) == len(id) && sent[1:] == id[1:] }),
 	clientRow("middle", "the middle character changed", func(id, sent string) bool {
 		i := len(id) / 2

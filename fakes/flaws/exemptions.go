@@ -151,7 +151,7 @@ var exemptions = []Flaw{
 	formFlaw("existing-subscription", "resources/subscribe of ", existing("resources/subscribe", "uri")),
 	formFlaw("existing-prompt", "prompts/get of ", existing("prompts/get", "name")),
 	strayLists("no-session", "tools/list without a token and without a session", func(id string, _ bool) bool { return id == "" }),
-	strayLists("any-session", "in a session that nobody has opened", func(id string, known bool) bool { return id != "" && !known }),
+	strayLists("any-session", "in a session that was never opened", func(id string, known bool) bool { return id != "" && !known }),
 	unspokenWire,
 	opensFor("undefined", "RS-TOKEN-GARBAGE", "undefined", field("Authorization", "Bearer undefined")),
 	opensFor("null", "RS-TOKEN-GARBAGE", "null", field("Authorization", "Bearer null")),

@@ -208,7 +208,7 @@ func fetchedNowhere(scheme string) Flaw {
 // quotesRefused shows a parameter that is refused to somebody who signed in, as it is.
 func quotesRefused(parameter string) Flaw {
 	return at("AS-AUTHZ-REFLECTED-XSS", "quotes-refused-"+parameter, "The refusal of "+parameter+" shows it as markup.",
-		parameter+" of somebody who signed in", wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		parameter+" of a signed-in user", wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			v := r.URL.Query().Get(parameter)
 			if !atAuthorization(r) || r.Header.Get("Cookie") == "" || !strings.Contains(v, "<svg") {
 				next.ServeHTTP(w, r)

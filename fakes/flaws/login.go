@@ -16,7 +16,7 @@ var logins = []Flaw{
 		func(typed, right string) bool { return len(typed) >= 8 && strings.HasPrefix(right, typed[:8]) }),
 	wrongPassword("login-any-case", "Passwords are compared without case.", "the password in other letter case", strings.EqualFold),
 	{
-		Name: "login-any-name", Says: "Whoever comes gets an account.", Row: "a name that nobody has",
+		Name: "login-any-name", Says: "Whoever comes gets an account.", Row: "a name that does not exist",
 		Bend: behaviour(func(b *idp.Behaviour) { b.AnyName = true }), Noticed: []string{"AS-LOGIN-REJECT-WRONG-PASSWORD"},
 		Also: []string{"AS-RATE-LOGIN"},
 	},

@@ -121,7 +121,7 @@ var pageRows = []Flaw{
 		}), "AS-LOGIN-*"),
 }
 
-const signedIn = " of somebody who signed in"
+const signedIn = " of a signed-in user"
 
 // shows reports that an answer is the page with a title.
 func (a authAnswer) shows(title string) bool {

@@ -181,7 +181,7 @@ var clientDocuments = []Flaw{
 	publishedSecret("client_secret_basic", "client_secret_basic"),
 	publishedSecret("client_secret_post", "client_secret_post"),
 	publishedSecret("client_secret_jwt", "client_secret_jwt"),
-	publishedSecret("none", "client_secret beside the method none"),
+	publishedSecret("none", "client_secret with the method none"),
 	{
 		Name: "cimd-secret-ignored", Says: "Documents with a secret are accepted, and their clients are public.",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.IgnoresPublishedSecrets = true }),

@@ -311,7 +311,7 @@ var trusting = []Flaw{
 	runsBefore("missing", "no token", func(token string) bool { return token == "" }),
 	runsBefore("garbage", "a string that is not a token", func(token string) bool { return token != "" && strings.Count(token, ".") != 2 }),
 	runsBefore("expired", "an expired token", func(token string) bool { return strings.Count(token, ".") == 2 && expired(token) }),
-	runsBefore("foreign", "a token that somebody else signed", func(token string) bool {
+	runsBefore("foreign", "a token signed with another key", func(token string) bool {
 		return strings.Count(token, ".") == 2 &&
 			!expired(token)
 	}),

@@ -28,7 +28,7 @@ func Register() {
 	Describe("RFC 8725 section 3.10: keys fetched on the word of a token", amplification)
 }
 
-// tokenShaped are texts that are credentials by their form.
+// tokenShaped matches texts with the form of a credential.
 var tokenShaped = Cases[*regexp.Regexp]{
 	{"a JWT", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}`)},
 	{"a secret key", regexp.MustCompile(`\b(sk|rk)-[A-Za-z0-9_-]{24,}`)},
@@ -52,7 +52,7 @@ func keepsSecretsOut(t *T) {
 	})
 }
 
-// ownSecrets are the credentials that the user gave. What is shorter than 8 characters may be in an answer by chance.
+// ownSecrets are the credentials that the user gave. A value of fewer than 8 characters may be in an answer by chance.
 func ownSecrets(t *T) Cases[string] {
 	token := t.MCP.Token()
 	all := Cases[string]{{"the access token", token}}
@@ -79,7 +79,7 @@ func secretIn(ex *reports.Exchange, secrets Cases[string]) string {
 	return ""
 }
 
-// lookAlikeIn names the first text in the body of an answer that is a credential by its form, and none that the user gave.
+// lookAlikeIn names the first text in the body of an answer that has the form of a credential and was not given by the user.
 func lookAlikeIn(t *T, ex *reports.Exchange, secrets Cases[string]) string {
 	for _, form := range tokenShaped {
 		for _, found := range form.Value.FindAllString(ex.Response.Body, 3) {
@@ -179,11 +179,11 @@ var noCredential = expect.That("credentials in the Authorization field, or asked
 	return "by its name, the parameter is a credential"
 })
 
-// debugging are words of tools that show what is behind the server. Words that many an honest tool has, such as inspect
-// or env, are not among them.
+// debugging are words in names of tools that show the internals of the server. Words that many ordinary tools use, such as inspect or
+// env, are not among them.
 var debugging = []string{"debug", "debugger", "environ", "impersonate", "echo headers", "inspect request", "dump env", "print env"}
 
-// environment is the beginning of what every process has.
+// environment is the beginning of variables that every process has.
 var environment = regexp.MustCompile(`(?m)(^|[\s"{,;])(PATH|HOME|PWD)"?\s*[:=].{0,200}`)
 
 // credentialLike judges a parameter's name by whole words. Cursors are called tokens too.

@@ -25,7 +25,7 @@ const (
 func injection() { Practice("RS-ABUSE-HEADER-INJECTION", reflectsNothing) }
 
 func reflectsNothing(t *T) {
-	readable := unreadable(t.MCP.Bogus()) == nil // else RS-CHALLENGE-GRAMMAR tells it
+	readable := unreadable(t.MCP.Bogus()) == nil // otherwise RS-CHALLENGE-GRAMMAR reports it
 	Each(t, injections(t), func(t *T, r wire.Request) {
 		ex := t.Do(r)
 		t.Expect(ex).To(haveNoInjectedField, haveNoInjectedParameter, escapeHTML)
@@ -37,7 +37,7 @@ func reflectsNothing(t *T) {
 
 const lineBreaks = "a\r\nX-Injected: 1"
 
-// injections are requests with texts that mean something in a header field or in a page.
+// injections are requests with texts that have a meaning in a header field or in a page.
 func injections(t *T) Cases[wire.Request] {
 	get := func(path string) wire.Request {
 		return wire.Request{Method: "GET", URL: t.Survey.Endpoint + "/" + path}
@@ -102,7 +102,7 @@ func unreadable(ex *reports.Exchange) error {
 	return nil
 }
 
-// passwd is what /etc/passwd begins with; nothing more of it is looked for, or kept.
+// passwd is the beginning of /etc/passwd; the check looks for nothing more of it, and keeps nothing.
 var passwd = regexp.MustCompile(`root:[^:"]*:0:0:[^"]*`)
 
 func resources() { Must("RS-ABUSE-RESOURCE-TRAVERSAL", readsNoFiles) }
@@ -120,7 +120,7 @@ func readsNoFiles(t *T) {
 	}
 	if len(uris) > 0 {
 		t.Expect(read(uris[0]), "the listed resource %s", uris[0]).AsControl(expect.Accept())
-	} else { // that templates are served at all is not needed: what is looked for is a file of the system
+	} else { // templates need not be served: the check looks for a file of the system
 		t.Expect(listed, "the list of templates").AsControl(expect.Accept())
 	}
 	Each(t, escapes(onePerRoot(uris), onePerRoot(templates)), func(t *T, uri string) {
@@ -135,7 +135,7 @@ func readsNoFiles(t *T) {
 	})
 }
 
-// contents are the body of an answer, and what it holds in base64.
+// contents are the body of an answer, and its decoded base64 values.
 func contents(ex *reports.Exchange) string {
 	out := []string{expect.Body(ex)}
 	for _, c := range mcp.Read(ex).Objects("contents") {
@@ -172,7 +172,7 @@ func texts(a mcp.Answer, list, member string) []string {
 
 const up = "../../../../../../../../"
 
-// upwards are paths to a file of the system for a server that joins them to a folder without a look.
+// upwards are paths to a file of the system, for a server that appends them to a folder without a check.
 var upwards = Cases[string]{
 	{"as it is", up + "etc/passwd"},
 	{"percent-encoded", strings.ReplaceAll(up, "../", "%2e%2e%2f") + "etc%2fpasswd"},
@@ -184,7 +184,7 @@ var upwards = Cases[string]{
 
 var templateVariable = regexp.MustCompile(`\{[^}]*\}`)
 
-// escapes are URIs that lead out of the roots of resources and of templates.
+// escapes are URIs outside the roots of resources and of templates.
 func escapes(uris, templates []string) Cases[string] {
 	out := Cases[string]{
 		{"file:///etc/passwd", "file:///etc/passwd"},

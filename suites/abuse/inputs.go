@@ -15,7 +15,7 @@ import (
 // stackTrace shows that arguments reached code that did not expect them.
 var stackTrace = regexp.MustCompile(`(?m)Traceback \(most recent call last\)|^\s+at .+\(.+:\d+:\d+\)|goroutine \d+ \[|panic: `)
 
-// scalars are the types of JSON Schema for which an object is never right, whatever is coerced.
+// scalars are the types of JSON Schema for which an object is never valid, even with type coercion.
 var scalars = map[string]bool{"string": true, "number": true, "integer": true, "boolean": true}
 
 // "Servers MUST: Validate all tool inputs"
@@ -34,7 +34,7 @@ func validatesArguments(t *T) {
 			return t.MCP.CallTool(token, bent)
 		}
 		own := call(x.tool.Arguments)
-		if !expect.Ran(own) { // without a call that works, an error may be about anything
+		if !expect.Ran(own) { // without a call that works, an error may have any cause
 			t.NotApplicable("%s does not run with its own arguments: %s", x.tool.Name, expect.Describe(own))
 		}
 		t.Expect(own, "%s with its own arguments", x.tool.Name).AsControl(expect.Run())
@@ -72,7 +72,7 @@ func typedTools(t *T, token string) (out Cases[typed]) {
 	return out
 }
 
-// forbidden are arguments that the schema forbids, each good but for one.
+// forbidden are argument sets in which the schema forbids exactly one value.
 func (x typed) forbidden() (out Cases[map[string]any]) {
 	for _, name := range x.scalars {
 		out = out.And("an object for "+name, replaced(x.tool.Arguments, name, map[string]any{"mcpauth": []any{1}}))

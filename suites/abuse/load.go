@@ -33,7 +33,7 @@ func limitsBodies(t *T) {
 	}
 	known := t.MCP.Call().With(t.MCP.BearerField())
 	if ex := t.Send(padded(known, 2048)); !t.MCP.Served(ex) {
-		t.Inconclusive("this proves nothing: a message with a parameter that nobody knows is answered with %s", expect.Describe(ex))
+		t.Inconclusive("this proves nothing: a message with an unknown parameter is answered with %s", expect.Describe(ex))
 	}
 	t.Expect(t.Send(padded(known, limit-1024)), "%d bytes, 1 KiB below the limit, with the valid token", limit-1024).To(beBelowLimit(t))
 	above, far := limit+1024, min(10*limit, most)
@@ -56,7 +56,7 @@ var beBelowLimit = expect.Family("beBelowLimit", func(t *T) expect.Matcher {
 	})
 })
 
-// beAboveLimit expects a refusal. A server may close the connection on who goes on sending.
+// beAboveLimit expects a refusal. A server may close the connection of a client that continues to send.
 var beAboveLimit = expect.Family("beAboveLimit", func(t *T) expect.Matcher {
 	return expect.That("a refusal with HTTP 413", func(ex *reports.Exchange) string {
 		switch {
@@ -72,7 +72,7 @@ var beAboveLimit = expect.Family("beAboveLimit", func(t *T) expect.Matcher {
 func boundsMessages(t *T) {
 	soon := beSoon(AtItsPace(t, tooLong))
 	Each(t, bombs(t), func(t *T, c mcp.Call) { t.Expect(t.Send(c)).To(survive, soon) })
-	t.MCP.Control() // and it lives
+	t.MCP.Control() // and it still runs
 }
 
 var survive = expect.That("an answer below HTTP 500", func(ex *reports.Exchange) string {
@@ -116,7 +116,7 @@ func padded(c mcp.Call, size int) mcp.Call {
 	return c
 }
 
-// bombs are calls with the valid token that grow where they are read without care.
+// bombs are calls with the valid token that grow when a careless parser reads them.
 func bombs(t *T) Cases[mcp.Call] {
 	call := t.MCP.Call().With(t.MCP.BearerField())
 	with := func(params string) mcp.Call {
@@ -146,7 +146,7 @@ var packed = sync.OnceValue(func() string {
 	return b.String()
 })
 
-// costly are tokens that take long where they are tried: by rounds of key derivation, by decompression, or by a large exponent.
+// costly are tokens that are slow to verify: because of rounds of key derivation, decompression, or a large exponent.
 func costly() Cases[string] {
 	segment := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	nothing := func(n int) string { return segment(strings.Repeat("\x00", n)) }
@@ -166,7 +166,7 @@ func costly() Cases[string] {
 
 func amplification() { Practice("RS-ABUSE-JWKS-AMPLIFICATION", fetchesKeysOnce) }
 
-// A server that fetches keys once in some time does so more often where the answers take longer: the best of three tries counts.
+// A server that fetches keys once in an interval does so more often if the answers take longer, so the best of three tries counts.
 func fetchesKeysOnce(t *T) {
 	keys := t.Mint.MustFetchKeys()
 	fetches, at := fetchesForUnknownKeys(t, keys)
@@ -179,8 +179,8 @@ func fetchesKeysOnce(t *T) {
 	t.Expect(t.MCP.Use(t.Mint.Token(nil)), "an ordinary token afterwards").To(t.MCP.Serve())
 }
 
-// fetchesForUnknownKeys is how often the target fetches the key set for tokens that are genuine but for the kid in their header: a
-// server that looks at anything else first has no reason to refuse them.
+// fetchesForUnknownKeys is how often the target fetches the key set for tokens that are genuine except for the kid in their header: a
+// server that checks anything else first has no reason to refuse them.
 func fetchesForUnknownKeys(t *T, keys KeyServer) (fetches int, at *reports.Exchange) {
 	before := keys.KeyFetches()
 	var variants []Variant

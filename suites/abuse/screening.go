@@ -15,7 +15,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// honest are texts that hold nothing but words which filters look for.
+// honest are ordinary texts with words that filters look for.
 var honest = Cases[string]{
 	{"a file name", "see ../README.md for more"},
 	{"the words union and select", "the union may select its delegates"},
@@ -96,7 +96,7 @@ func screened(text string, patterns []string) bool {
 	return false
 }
 
-// disguises are other ways to write a text that is to be screened.
+// disguises are other encodings of a text that the screening must find.
 func disguises(pattern string) Cases[string] {
 	encoded := ""
 	for _, c := range []byte(pattern) {
@@ -113,10 +113,10 @@ func disguises(pattern string) Cases[string] {
 	}.Where(func(text string) bool { return text != pattern })
 }
 
-// elsewhere is another address of this machine, which a target on loopback takes for another client.
+// elsewhere is another address of this machine: for a target on loopback it is another client.
 var elsewhere = netip.MustParseAddr("127.0.0.2")
 
-// longestBlock is how long the end of a block is waited for.
+// longestBlock is the longest wait for the end of a block.
 const longestBlock = 20 * time.Second
 
 func blocking() { Practice("RS-ABUSE-ADDRESS-BLOCK", blocksOneAddress) }
@@ -135,7 +135,7 @@ func blocksOneAddress(t *T) {
 	}
 	t.Expect(good(elsewhere), "another address, which the bad requests named in X-Forwarded-For").To(beBelowLimit(t))
 	if t.BlockFor > longestBlock && t.BlockFor > t.MaxWait {
-		t.Note("the end of the block, %v later, is not waited for", t.BlockFor)
+		t.Note("mcpauth does not wait for the end of the block, %v later", t.BlockFor)
 		return
 	}
 	t.Sleep(t.BlockFor)
@@ -156,14 +156,14 @@ func goodFrom(t *T) func(from netip.Addr, fields ...reports.Field) *reports.Exch
 	}
 }
 
-// badToken is a request with a bad token, which names another address as its own.
+// badToken is a request with a bad token, which claims another address.
 func badToken(t *T) wire.Request {
 	return t.MCP.Call().With(mcp.Bearer("mcpauth-not-a-token"), mcp.Field("X-Forwarded-For", elsewhere.String()),
 		mcp.Field("Forwarded", "for="+elsewhere.String())).Request()
 }
 
-// blockedBy sends bad requests until the address should be blocked, and then a good one. A block may end before the good one
-// arrives: held reports that less time than that has passed so far.
+// blockedBy sends bad requests until the address should be blocked, and then a good one. A block may end before the good one arrives:
+// held reports that it cannot have ended yet.
 func blockedBy(t *T, bad wire.Request, good func() *reports.Exchange) (ex *reports.Exchange, held func() bool) {
 	for range 3 {
 		began := time.Now() // the block begins later

@@ -11,7 +11,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// Bounds for a target whose validator hangs: how long it may keep others waiting, and the caller itself.
+// Bounds for a target whose validator hangs: how long other callers may wait, and how long the caller itself.
 const (
 	others = time.Second
 	itself = 12 * time.Second

@@ -1,5 +1,5 @@
-// Package audience holds the checks on what a token is meant for: resource indicators at the authorization
-// server (RFC 8707) and the audience at the MCP server.
+// Package audience holds the checks on the audience of tokens: resource indicators at the authorization server (RFC 8707) and the
+// audience at the MCP server.
 package audience
 
 import (
@@ -92,8 +92,8 @@ var nameExactly = expect.Family("nameExactly", func(resource string) expect.Matc
 	})
 })
 
-// boundByEffect finds out by what happens whether a token whose audience cannot be seen is bound to its resource: one for another
-// resource must not work at the target.
+// boundByEffect finds out by its effect whether a token with an unreadable audience is bound to its resource: one for another resource
+// must not work at the target.
 func boundByEffect(t *T) {
 	p := t.AS.Present(Attacker)
 	if p.Tokens == nil {
@@ -103,7 +103,7 @@ func boundByEffect(t *T) {
 	t.Expect(p.At, "a token that was requested for another resource, %s", Attacker).To(expect.RefuseAnyway())
 }
 
-// Whoever runs the other resource can use the token here (RFC 9700 section 4.10.2).
+// The operator of the other resource can use the token here (RFC 9700 section 4.10.2).
 func refusesUnknownResources(t *T) {
 	p := t.AS.Present(Attacker)
 	refusesUnknownResourceAtToken(t, p.Tokens == nil)
@@ -120,7 +120,7 @@ func refusesUnknownResources(t *T) {
 	}
 }
 
-// A resource may come with the token request alone (RFC 8707 section 2.2), and is looked at there.
+// A resource may be in the token request only (RFC 8707 section 2.2), and must be checked there.
 func refusesUnknownResourceAtToken(t *T, refusedBefore bool) {
 	g := t.AS.Authorize(Without("resource"))
 	if g.Code() == "" {
@@ -135,7 +135,7 @@ func refusesUnknownResourceAtToken(t *T, refusedBefore bool) {
 	if seen && !t.Expect(aud, about).SeenIn(tokens.Exchange).Ideally(leaveOut(Attacker)) {
 		return
 	}
-	if refusedBefore { // otherwise the server does not look at what is requested, which is told once
+	if refusedBefore { // otherwise the server ignores the parameter, which is reported once
 		t.Expect(TokenFor{Tokens: tokens, Audience: aud, Seen: seen}, about).SeenIn(tokens.Exchange).Ideally(notBeIssued)
 	}
 }
@@ -163,7 +163,7 @@ var notBeServed = expect.That("error invalid_target, or a token that the MCP ser
 	return ""
 })
 
-// The client is not told that it gets a token for something else (RFC 8707 section 2: invalid_target).
+// The client is not informed that it gets a token for another resource (RFC 8707 section 2: invalid_target).
 var notBeIssued = expect.That("error invalid_target, and no token", func(p TokenFor) string {
 	if p.Seen {
 		return "an access token is issued, whose audience is " + strings.Join(p.Audience, " ")
@@ -174,7 +174,7 @@ var notBeIssued = expect.That("error invalid_target, and no token", func(p Token
 // RFC 8707 section 2: an absolute URI without fragment.
 func refusesMalformedResources(t *T) {
 	own := t.Session.Resource
-	ignored := t.AS.Present(Attacker).Served // then what happens says nothing of the form of a value
+	ignored := t.AS.Present(Attacker).Served // then the result does not depend on the form of the value
 	Each(t, Cases[string]{
 		{"without a scheme", "mcp.example.com"},
 		{"with a fragment", own + "#frag"},
@@ -227,7 +227,7 @@ func comparesResources(t *T) {
 	})
 }
 
-// resembling are other resources, whose URLs are like one.
+// resembling are other resources with similar URLs.
 func resembling(own string, u *url.URL) Cases[string] {
 	return Cases[string]{
 		{"the last character left out", own[:len(own)-1]},

@@ -28,7 +28,7 @@ func minted() {
 	Must("RS-AUD-HOST-DERIVED", ignoresHostOfRequest)
 }
 
-// refuse expects tokens that are right but for their audience to be refused.
+// refuse expects the server to refuse tokens that are valid except for their audience.
 func refuse(t *T, audiences Cases[any]) {
 	var rows Cases[TokenEdit]
 	for _, r := range audiences {
@@ -67,7 +67,7 @@ func refusesOtherAudiences(t *T) {
 	t.MCP.RefusedInEveryWay("another server", t.Mint.Token(map[string]any{"aud": otherServer}))
 }
 
-// wrong are audiences of others: whatever an ordinary token names is none of them.
+// wrong are audiences of others, without those that an ordinary token names.
 func wrong(own, issuer, origin string, client any) Cases[any] {
 	all := Cases[any]{
 		{"another server", otherServer},
@@ -155,7 +155,7 @@ func separatesPaths(t *T) {
 		t.NotApplicable("the published resource has no path: %s", resource)
 	}
 	origin := u.Scheme + "://" + u.Host
-	refuse(t, Cases[any]{{"another path of the same host", origin + "/mcpauth-sibling"}, {"a path that begins alike", resource + "-sibling"}})
+	refuse(t, Cases[any]{{"another path of the same host", origin + "/mcpauth-sibling"}, {"a path with the same beginning", resource + "-sibling"}})
 	t.Expect(t.Mint.Presented().Send(Claim("aud", origin)), "the origin of the published resource %s", resource).Ideally(expect.Refuse(401))
 }
 
@@ -198,7 +198,8 @@ func readsAudOnly(t *T) {
 	}, expect.Refuse(401))
 }
 
-// A caller chooses the Host field. Where a token is served for its foreign audience without that field too, nothing is learned of it.
+// The caller chooses the Host field. If a token with a foreign audience is served without that field too, the check learns nothing
+// about Host.
 func ignoresHostOfRequest(t *T) {
 	path := t.Survey.URL.EscapedPath()
 	Each(t, Cases[string]{{"an https audience", "https://evil.example" + path}, {"an http audience", "http://evil.example" + path}},
@@ -224,7 +225,7 @@ var hostFields = Cases[string]{
 	{"X-Original-Host", "X-Original-Host: evil.example\r\n"},
 }
 
-// notServe expects a token not to be served, however it is refused: a server may answer 400, 404 or 421 to a foreign host.
+// notServe expects a token not to be served. Any refusal is accepted: a server may answer 400, 404 or 421 to a foreign host.
 var notServe = expect.Family("notServe", func(t *T) expect.Matcher {
 	return expect.That("a refusal: the audience is compared with a configured identifier", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {

@@ -86,7 +86,7 @@ func refusesSiblingsToken(t *T) {
 	}
 }
 
-// crossForeign judges the MCP server by a token for a resource that nobody registered, where no other one is declared.
+// crossForeign judges the MCP server by a token for a resource that is not registered, if no other one is declared.
 func crossForeign(t *T) {
 	p, own := t.AS.Present(Attacker), t.MCP.Identifier()
 	switch {
@@ -96,7 +96,7 @@ func crossForeign(t *T) {
 	case !p.Served:
 		t.Expect(p.At, "a token for %s", Attacker).To(expect.Refuse(401))
 	case p.Ours(own), p.Seen && sameFor(t, t.AS.MustGetTokens(), p.Audience):
-		t.NotTestedWithout("two-resources", "the authorization server issues a token for %s whatever is requested (AS-RES-UNKNOWN-TARGET); "+
+		t.NotTestedWithout("two-resources", "the authorization server issues a token for %s, with any requested resource (AS-RES-UNKNOWN-TARGET); "+
 			"declare another resource (target.other_resource)", strings.Join(p.Audience, " "))
 	case p.Seen:
 		t.Expect(p.At, "a token that was issued for %s", strings.Join(p.Audience, " ")).To(expect.Refuse(401))
@@ -106,14 +106,14 @@ func crossForeign(t *T) {
 	}
 }
 
-// sameFor reports that an ordinary token has the same audience: a name of the target that the authorization server gave it, such as
-// api://default, which tells no resources apart.
+// sameFor reports that an ordinary token has the same audience: a name that the authorization server gave the target, such as
+// api://default, which does not distinguish resources.
 func sameFor(t *T, ordinary *oauth.Tokens, audience []string) bool {
 	own, seen := t.AS.Audience(ordinary)
 	return seen && len(own) > 0 && slices.Equal(slices.Sorted(slices.Values(own)), slices.Sorted(slices.Values(audience)))
 }
 
-// several looks at the token of a grant for two resources, of which the token request names ours.
+// several looks at the token of a grant for two resources, of which the token request names the target.
 func several(t *T, s Sibling, g *Grant) {
 	ex := t.AS.Redeem(g, With("resource", t.Session.Resource))
 	tokens := t.AS.Tokens(ex, g.Client)

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/net/html"
 )
 
-// injected says how the payload became part of a page; empty where it is text. What a page may hold as it is: "<" in the value of an
-// attribute, and JSON in a script.
+// injected says how the payload became part of a page; empty if it is text. A page may hold unescaped "<" in the value of an attribute,
+// and JSON in a script.
 func injected(source string) string {
 	inside := ""
 	for z := html.NewTokenizer(strings.NewReader(source)); ; {
@@ -29,7 +29,7 @@ func injected(source string) string {
 	}
 }
 
-// addresses are attributes that lead somewhere.
+// addresses are attributes that hold a URL.
 var addresses = map[string]bool{"href": true, "action": true, "src": true, "formaction": true}
 
 func injectedAttribute(attributes []html.Attribute) bool {
@@ -43,7 +43,7 @@ func injectedAttribute(attributes []html.Attribute) bool {
 	return false
 }
 
-// breaksOut looks at what was written: a script must not end a text at the payload's quotation mark.
+// breaksOut looks at the source of a script: the payload's quotation mark must not end a string.
 func breaksOut(inside, raw string) bool {
 	if inside == "script" {
 		return strings.Contains(raw, `"mcpauth">`)

@@ -64,13 +64,13 @@ var tellNoErrorWithSuccess = expect.That("HTTP 400", func(g *Grant) string {
 })
 
 var have4xx = expect.That("an error page with HTTP 4xx", func(g *Grant) string {
-	if s := expect.Status(g.Exchange); s < 400 || s > 499 { // a server error decides nothing
+	if s := expect.Status(g.Exchange); s < 400 || s > 499 { // a server error is evidence of nothing
 		return expect.Describe(g.Exchange)
 	}
 	return ""
 })
 
-// odds are edits that a careless server does not survive.
+// odds are edits that may crash a careless server.
 func odds() Cases[Edit] {
 	return Cases[Edit]{
 		{"a scope of 60 kB", With("scope", strings.Repeat("a", 60<<10))},
@@ -171,7 +171,7 @@ func escapesRequestValues(t *T) {
 			requests[0].Value[0] = As(known)
 		}
 		if t.Session.Ready { // as far as the consent page
-			requests = requests.And(name+" of somebody who signed in", []Edit{requests[0].Value[0]})
+			requests = requests.And(name+" of a signed-in user", []Edit{requests[0].Value[0]})
 		}
 		Each(t, requests, func(t *T, edits []Edit) { expectEscaped(t, append(edits, With(name, payload))) })
 	}
@@ -182,7 +182,7 @@ func escapesRequestValues(t *T) {
 	}, expectEscaped)
 }
 
-// escapesPostedState looks at the page that posts the answer to the client (OAuth 2.0 Form Post Response Mode).
+// escapesPostedState checks the page that posts the answer to the client (OAuth 2.0 Form Post Response Mode).
 func escapesPostedState(t *T) {
 	if !t.Session.Ready || !t.AS.Lists("response_modes_supported", "form_post") {
 		return
@@ -218,7 +218,7 @@ func expectEscaped(t *T, edits []Edit) {
 	}
 }
 
-var escapePayload = expect.That("what the request holds as text, escaped", func(p *login.Page) string {
+var escapePayload = expect.That("the content of the request as escaped text", func(p *login.Page) string {
 	if strings.Contains(p.Source, "49") && strings.Contains(p.Text, "'49") {
 		return "the page evaluates it as a template"
 	}
@@ -306,7 +306,7 @@ var limitReferrer = expect.Family("limitReferrer", func(p *login.Page) expect.Ma
 
 func forbidsFraming(t *T) {
 	if g := t.AS.Authorize(SignedOut(), Leaving()); len(g.Pages) == 0 && g.Code() != "" {
-		// Nobody is asked anything here, so a frame gets a code as well as a window does.
+		// No user is asked here, so a frame gets a code like a window does.
 		t.Expect(firstAnswer(g), "the authorization endpoint").Ideally(expect.ForbidFraming())
 		return
 	}
@@ -365,7 +365,7 @@ func eachForm(t *T, judge func(t *T, p *login.Page, ex *reports.Exchange)) {
 	}
 }
 
-// asksBeforeErrors registers as an attacker does, for an address on the web. Where only loopback can be registered, that has to do.
+// asksBeforeErrors registers as an attacker does, for an address on the web, or for loopback if only that can be registered.
 func asksBeforeErrors(t *T) {
 	c, _ := t.AS.Register(map[string]any{"redirect_uris": []string{"https://client.example/cb"}})
 	if c == nil {
@@ -397,7 +397,7 @@ func bindsTransactionsToBrowsers(t *T) {
 			for _, other := range elsewhere {
 				jar, form = other(t, f), Foreign(form)
 			}
-			// Whoever is asked to sign in does: a proxy asks after the approval.
+			// Users sign in whenever they are asked: a proxy asks after the approval.
 			agent := &login.Agent{Jar: jar, User: t.Session.Identity(0).User, Secrets: t.Secrets, Send: t.Do}
 			g.Outcome = t.Pages.Continue(agent, form, login.Route{RedirectURI: g.RedirectURI, Decision: login.Leave})
 			return g
@@ -421,7 +421,7 @@ func anotherUser(t *T, f *login.Form) *login.Jar {
 
 var completeNothing = expect.Refusing("a form that works only in the browser that began the request", func(g *Grant) string {
 	if g.Code() != "" {
-		return "the form brings a code in another browser"
+		return "the form leads to a code in another browser"
 	}
 	return ""
 })
@@ -436,14 +436,14 @@ func keepsUsersApart(t *T) {
 	}
 	theirs, mine := approvedBy(t, b), approvedBy(t, a)
 	if mine == "" || theirs == "" {
-		t.Inconclusive("two logins at once did not bring two tokens that name their users")
+		t.Inconclusive("two logins at once did not lead to two tokens that name their users")
 	}
 	if !t.Expect(mine, "the token of the first of two users").SeenIn(a.Exchange).To(differFrom(theirs)) {
 		return
 	}
 	first, second := t.AS.Subject(t.AS.MustGetTokens()), t.AS.Subject(t.AS.MustGetTokens(By(1)))
 	if first == "" || second == "" || first == second {
-		t.Inconclusive("the subject of a token cannot be told: %q and %q", first, second)
+		t.Inconclusive("the subject of a token cannot be seen: %q and %q", first, second)
 	}
 	t.Expect(mine, "the token of the first of two users").SeenIn(a.Exchange).To(expect.Be(first))
 	t.Expect(theirs, "the token of the second of two users").SeenIn(b.Exchange).To(expect.Be(second))
@@ -457,11 +457,11 @@ func approvedBy(t *T, g *Grant) string {
 	if button.Name != "" {
 		values.Add(button.Name, button.Value)
 	}
-	// The user is there still: a proxy signs users in after they have approved the client.
+	// The user is the same: a proxy signs users in after they have approved the client.
 	agent := &login.Agent{Jar: g.Jar, User: t.Session.Identity(g.User).User, Secrets: t.Secrets, Send: t.Do}
 	g.Outcome = t.Pages.Continue(agent, login.Submission(p, f, values), login.Route{RedirectURI: g.RedirectURI})
 	if g.Code() == "" {
-		t.Inconclusive("an approval brings no code: %s", g.Describe())
+		t.Inconclusive("an approval leads to no code: %s", g.Describe())
 	}
 	return t.AS.Subject(t.AS.Tokens(t.AS.Redeem(g), g.Client))
 }
@@ -526,13 +526,13 @@ func keepsTheRequestItself(t *T) {
 type tampering struct {
 	forged
 	expected expect.Matcher
-	// ownRequest says that the changed form is as good as a request of the user's own, whose parameters nobody else can change.
+	// ownRequest says that the changed form is equivalent to the user's own request, whose parameters others cannot change.
 	ownRequest bool
 }
 
 const ownParameters = "the parameters of the authorization request, not those of the form"
 
-// redeemNothing expects that nobody redeems the code by what the form said.
+// redeemNothing expects that the code cannot be redeemed with the values of the form.
 func redeemNothing(t *T, edit Edit) expect.Matcher {
 	return expect.That(ownParameters, func(g *Grant) string {
 		if g.Code() != "" && t.AS.Tokens(t.AS.Redeem(g, edit), g.Client) != nil {

@@ -32,7 +32,7 @@ func refusesUnregisteredRedirects(t *T) {
 		{"no code_challenge", Without("code_challenge", "code_challenge_method")},
 		{"prompt=none", With("prompt", "none")},
 	}
-	for _, fault := range faults { // who finds this first must not send its error there
+	for _, fault := range faults { // a server that finds this first must not send its error there
 		rows = rows.And("a redirect_uri that is not registered, and "+fault.Name, Edits(elsewhere, fault.Value))
 	}
 	const ofAnother = attacker + "/of-another-client"
@@ -42,13 +42,13 @@ func refusesUnregisteredRedirects(t *T) {
 	Refuses(t, t.AS.AuthorizationRequest(), rows, expect.NotRedirect())
 }
 
-// atClient is an authorization request of a client that gets as far as the consent page or the redirect URI, or to the login
-// page where nobody signs in.
+// atClient is an authorization request of a client, followed to the consent page or the redirect URI, or to the login page if no user
+// can sign in.
 func atClient(t *T, c *oauth.Client) Attempt[Edit] {
 	return Attempt[Edit]{
 		Name: "the request with the registered redirect URI",
 		Good: expect.That("the login page, the consent page, or a code at the redirect URI", func(g *Grant) string {
-			base, _, _ := strings.Cut(c.RedirectURI, "?") // AS-AUTHZ-REDIRECT-VERBATIM judges what becomes of the query
+			base, _, _ := strings.Cut(c.RedirectURI, "?") // AS-AUTHZ-REDIRECT-VERBATIM judges the query
 			sent := strings.HasPrefix(g.Location, base) && strings.Contains(g.Location, "code=")
 			if _, login := g.Undecided(); login || sent || g.AsksUser() || g.Code() != "" {
 				return ""
@@ -83,7 +83,7 @@ func comparesRedirectsAsStrings(t *T) {
 	})
 }
 
-// endAtHome expects that a redirect URI that is equal after normalization leads to the registered one, if anywhere.
+// endAtHome expects that a redirect URI that is equal after normalization leads to the registered one, or nowhere.
 var endAtHome = expect.Family("endAtHome", func(registered, requested string) expect.Matcher {
 	return expect.That("no redirect to another address than the registered one", func(g *Grant) string {
 		home := strings.HasPrefix(g.Location, registered+"&") ||
@@ -167,8 +167,8 @@ func acceptsAnyLoopbackPort(t *T) {
 	})
 }
 
-// atOtherPort is what a native client gets that asks for another port than it registered. Where it is refused, the registered
-// address is the control: the client may lack something else.
+// atOtherPort is what a native client gets if it asks for another port than it registered. If it is refused, the registered address is
+// the control: the refusal may have another cause.
 func atOtherPort(t *T, registered string) *Grant {
 	uri := "http://" + registered + "/callback"
 	c, ex := native(t, uri)
@@ -214,7 +214,7 @@ var getNoCode = expect.That("a refusal: it is another host", func(g *Grant) stri
 	return ""
 })
 
-// native registers a client with a loopback redirect URI: as a native one, or without a type where the server knows none.
+// native registers a client with a loopback redirect URI: as a native one, or without a type if the server knows no types.
 func native(t *T, uri string) (c *oauth.Client, ex *reports.Exchange) {
 	for _, kind := range []any{"native", nil} {
 		if c, ex = t.AS.Register(map[string]any{"redirect_uris": []string{uri}, "application_type": kind}); c != nil {

@@ -1,5 +1,5 @@
-// Package authorization holds the checks on the authorization endpoint: what it accepts, where it sends the
-// browser, and what its pages carry (OAuth 2.1 sections 3.1 and 4.1, RFC 9207, RFC 9700).
+// Package authorization holds the checks on the authorization endpoint: what it accepts, where it sends the browser, and what its pages
+// contain (OAuth 2.1 sections 3.1 and 4.1, RFC 9207, RFC 9700).
 package authorization
 
 import (
@@ -91,7 +91,7 @@ var askForAUser = expect.That("a page where the user signs in", func(g *Grant) s
 	return "a code is issued to a browser without cookies, in which nobody signed in (is it a demo mode?)"
 })
 
-// issuesNoTokenItself asks as a client that registered for the implicit grant, where it can: another one would be refused as such.
+// issuesNoTokenItself asks as a client that registered for the implicit grant, if it can: another client would be refused for that reason.
 func issuesNoTokenItself(t *T) {
 	base := []Edit{With("nonce", Random(12))}
 	types := []string{"code", "token", "id_token token", "code token"}
@@ -126,8 +126,8 @@ var bringNoToken = expect.Refusing("no access token from the authorization endpo
 	return ""
 })
 
-// believesNoRequestObject sends a request object that holds what an ordinary request does, with one change. An unsigned one may be
-// believed, as far as its redirect URI is registered, where the metadata lists the algorithm none (OpenID Connect Core section 6.1).
+// believesNoRequestObject sends a request object with the content of an ordinary request, and one change. An unsigned one may be
+// accepted if its redirect URI is registered and the metadata lists the algorithm none (OpenID Connect Core section 6.1).
 func believesNoRequestObject(t *T) {
 	Each(t, Cases[requestObject]{
 		{"an unsigned request object with another redirect_uri", requestObject{unsecured, "redirect_uri", attacker}},
@@ -142,7 +142,7 @@ func believesNoRequestObject(t *T) {
 		g := t.AS.MustReachDecision(t.AS.Authorize(Pair(pair), With("request", o.of(t, pair))))
 		t.Expect(g).To(stayHome, readNoObject)
 	})
-	Each(t, Cases[string]{{"a request_uri that nobody registered", "/request.jwt"}}, func(t *T, path string) {
+	Each(t, Cases[string]{{"an unregistered request_uri", "/request.jwt"}}, func(t *T, path string) {
 		if u, err := document.ParseURL(t.AS.Server().Authorization); err != nil || !document.LoopbackHost(u.Hostname()) {
 			t.NotTested("the authorization server cannot reach the listener of mcpauth, which is on this machine")
 		}
@@ -152,7 +152,7 @@ func believesNoRequestObject(t *T) {
 	})
 }
 
-var fetchNothing = expect.That("no fetch of a request_uri that nobody registered", func(l *listener.Listener) string {
+var fetchNothing = expect.That("no fetch of an unregistered request_uri", func(l *listener.Listener) string {
 	if l.Hits() == 0 {
 		return ""
 	}
@@ -162,7 +162,7 @@ var fetchNothing = expect.That("no fetch of a request_uri that nobody registered
 // requestObject is a request object with another value of one member than the request has.
 type requestObject struct{ header, member, value string }
 
-// What request objects hold that nobody may believe.
+// Values in request objects that a server must not accept.
 const (
 	unsecured       = `{"alg":"none"}`
 	madeUpSignature = `{"alg":"RS256","kid":"mcpauth"}`
@@ -179,7 +179,7 @@ func (o requestObject) of(t *T, pair oauth.PKCE) string {
 		}
 	}
 	claims[o.member] = o.value
-	body, _ := json.Marshal(claims) // texts and numbers always marshal
+	body, _ := json.Marshal(claims) // strings and numbers always marshal
 	signature := ""
 	if o.header == madeUpSignature {
 		signature = document.Base64URL(strings.Repeat("a", 256))
@@ -232,7 +232,8 @@ func refusesMissingResponseTypes(t *T) {
 	}, expect.EndWithoutCode("invalid_request", "unsupported_response_type"))
 }
 
-// A server that reads the first of two values refuses the other one where it comes first, for what it is, and the other way round.
+// A server that reads only the first of two values refuses the bad one if it comes first, and one that reads the last refuses it if it
+// comes last.
 func refusesRepeatedParameters(t *T) {
 	Refuses(t, t.AS.AuthorizationRequest(), Cases[Edit]{
 		{"client_id twice, another one last", Also("client_id", "mcpauth-other")},
@@ -255,7 +256,7 @@ func refusesRepeatedParameters(t *T) {
 	})
 }
 
-// notRedirectBeyondAnError allows an error at the registered address: the server may take the good value of two for the rest.
+// notRedirectBeyondAnError allows an error at the registered address: the server may use the good value of the two.
 var notRedirectBeyondAnError = expect.Either(expect.That("an error at the registered address only", func(g *Grant) string {
 	if len(g.Answer("error")) > 0 && g.Code() == "" && !strings.Contains(g.Location, nearmiss.Attacker) {
 		return ""
@@ -287,7 +288,7 @@ func readsEmptyParametersAsAbsent(t *T) {
 		t.Expect(stopping(t, With(name, ""))).To(goOn)
 	})
 	Each(t, Cases[string]{{"an empty code_challenge", "code_challenge"}}, func(t *T, name string) {
-		if t.AS.Stopped(stopping(t, Without(name))) { // what is refused without a value is refused with an empty one
+		if t.AS.Stopped(stopping(t, Without(name))) { // a request that is refused without the value is refused with an empty one
 			t.Expect(stopping(t, With(name, ""))).Ideally(stop)
 		}
 	})

@@ -17,7 +17,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// odd are states that a careless server damages.
+// odd are states that a careless server changes.
 func odd() Cases[string] {
 	all := make([]byte, 0, 95)
 	for b := byte(0x20); b <= 0x7e; b++ {
@@ -37,7 +37,7 @@ func ordinary() Cases[string] {
 	return characters(22, 32, 43)
 }
 
-// long are states that hold something, such as an encoded object. No clause limits their length.
+// long are states that contain data, such as an encoded object. No clause limits their length.
 func long() Cases[string] {
 	return characters(512, 513, 1000, 2000)
 }
@@ -70,8 +70,7 @@ var acceptState = expect.That("a code: no clause limits the length or the charac
 })
 
 // returnState expects the answer, if the client gets one, to carry the state of the request, once. What is expected names no random
-// value: it says the same in a second try.
-// returnState accepts the state of the request, or a variant of it that is as good.
+// value: it says the same in a second try. returnState accepts the state of the request, or an equivalent form of it.
 var returnState = expect.Family("returnState", func(state string, variants ...string) expect.Matcher {
 	return expect.That("the state of the request, once, if the client gets an answer", func(g *Grant) string {
 		got := g.Answer("state")
@@ -161,7 +160,7 @@ func answersWhereAsked(t *T) {
 		{"response_mode mcpauth_bogus", With("response_mode", "mcpauth_bogus")},
 	}, func(t *T, edit Edit) { t.Expect(t.AS.MustReachDecision(t.AS.Authorize(edit))).To(notAnswerInFragment) })
 	Each(t, Cases[Edit]{{"response_mode web_message", With("response_mode", "web_message")}}, func(t *T, edit Edit) {
-		g := t.AS.Authorize(edit, EvenUnanswered()) // a page of scripts, if it is known: it has no window to which it could post
+		g := t.AS.Authorize(edit, EvenUnanswered()) // a page of scripts, if any: it has no window to which it could post
 		if p := g.Page(); p != nil {
 			t.Expect(p).SeenIn(g.PageExchanges[len(g.Pages)-1]).To(postToTheClientOnly)
 		} else if g.Stage == login.Failed {
@@ -184,7 +183,7 @@ var notAnswerInFragment = expect.That("no answer in the fragment, where none was
 	return ""
 })
 
-// toAnybody is a script that posts a message to whatever site is in the other window.
+// toAnybody is a script that posts a message to any site in the other window.
 var toAnybody = regexp.MustCompile(`postMessage\s*\([^;]*,\s*["'\x60]\*["'\x60]`)
 
 var postToTheClientOnly = expect.That("a message to the origin of the redirect URI only", func(p *login.Page) string {
@@ -209,7 +208,8 @@ func encodesState(t *T) {
 	})
 }
 
-// withoutControls is a state as a server may clean it: control characters are outside its grammar (RFC 6749 appendix A.5).
+// withoutControls is a state without its control characters, as a server may return it: control characters are outside its grammar (RFC
+// 6749 appendix A.5).
 func withoutControls(state string) string {
 	return strings.NewReplacer("\r", "", "\n", "").Replace(state)
 }
@@ -287,7 +287,7 @@ func approvesNothingInSilence(t *T) {
 
 func showsPage(g *Grant) bool { return g.Stage == login.AtLogin || g.Stage == login.AtConsent }
 
-// showNothing is for servers of OpenID Connect; others need not know prompt.
+// showNothing is for servers of OpenID Connect; others need not support prompt.
 var showNothing = expect.That("an error, and no page, for prompt=none (OpenID Connect Core section 3.1.2.1)", func(g *Grant) string {
 	if showsPage(g) {
 		return g.Describe()
@@ -401,7 +401,7 @@ func printable(s string) string {
 	return "‹" + s + "›"
 }
 
-// reveals decodes a value in every usual way, to a depth, and looks for what it must not hold.
+// reveals decodes a value in every usual way, to a certain depth, and looks for what it must not contain.
 func reveals(v, secret string, depth int) bool {
 	if strings.Contains(v, secret) {
 		return true
@@ -412,7 +412,7 @@ func reveals(v, secret string, depth int) bool {
 	return slices.ContainsFunc(decoded(v), func(s string) bool { return reveals(s, secret, depth-1) })
 }
 
-// decoded is what a value may stand for: decoded in each usual way, or the segments of a JWT.
+// decoded are the contents of a value: decoded in each usual way, or the segments of a JWT.
 func decoded(v string) (inner []string) {
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 		if b, err := enc.DecodeString(v); err == nil {

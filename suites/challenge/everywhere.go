@@ -51,7 +51,7 @@ func guardsEveryMessage(t *T) {
 	}
 }
 
-// withoutToken are the calls, and messages that are not a single request, where these are not public by their methods, which are not known.
+// withoutToken are the calls, and the messages that are not a single request. The latter are left out if some methods are public.
 func withoutToken(t *T, calls []mcp.Call) (variants []Variant) {
 	for _, c := range calls {
 		v := Call(c, "%s without a token", asked(c))
@@ -66,11 +66,12 @@ func withoutToken(t *T, calls []mcp.Call) (variants []Variant) {
 
 var refuseHandshake = expect.Family("refuseHandshake", func(method string) expect.Matcher {
 	return expect.That("HTTP 401, or a handshake that is declared public (target.public in the target file)", func(*reports.Exchange) string {
-		return method + " is served without a token, which tells anybody what the server is and offers"
+		return method + " is served without a token, which shows anybody what the server is and offers"
 	})
 })
 
-// looksUpSessionsFirst reports that a list is answered as one is that lacks a session, where nobody without a token can open one.
+// looksUpSessionsFirst reports that a list without a token is answered like one without a session, and that no session can be opened
+// without a token.
 func looksUpSessionsFirst(t *T, calls []mcp.Call, answers []*reports.Exchange) bool {
 	if t.Wire != mcp.Stateful || t.MCP.HasToken() || t.MCP.PublicHandshake(t.MCP.Handshake()) {
 		return false
@@ -79,18 +80,18 @@ func looksUpSessionsFirst(t *T, calls []mcp.Call, answers []*reports.Exchange) b
 	return i >= 0 && (expect.Status(answers[i]) == 400 || expect.Status(answers[i]) == 404)
 }
 
-// outsideSessions are a list in no session, and in one that nobody has opened. 400 and 404 are what the specification has for
-// those (MCP Transports: Session Management).
+// outsideSessions are a list in no session, and in one that was never opened. The specification has 400 and 404 for these (MCP
+// Transports: Session Management).
 func outsideSessions(t *T) []Variant {
 	if t.Wire != mcp.Stateful || t.MCP.Public("tools/list") || t.DeclaredPublic("tools/list") {
 		return nil
 	}
 	list := mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.Revision, RPC: "tools/list"}
 	return []Variant{Call(list, "tools/list without a token and without a session"),
-		Call(list.InSession(Random(18)), "tools/list without a token, in a session that nobody has opened")}
+		Call(list.InSession(Random(18)), "tools/list without a token, in a session that was never opened")}
 }
 
-// onAnotherWire sends messages of the stateless wire to a target that has not said to speak it: it may serve them all the same.
+// onAnotherWire sends messages of the protocol without sessions to a target that does not announce it: it may serve them anyway.
 func onAnotherWire(t *T) {
 	if _, judged := t.Survey.Newest(mcp.Stateless); judged {
 		return
@@ -106,7 +107,7 @@ func onAnotherWire(t *T) {
 	for i, ex := range answers {
 		switch {
 		case expect.Crashed(ex):
-		case guarded: // it tells methods apart
+		case guarded: // it distinguishes methods
 			t.Expect(ex, "%s", calls[i].About).To(expect.NotBypass())
 		case expect.Accepted(ex), expect.UnknownTool(ex) && strings.Contains(expect.Body(ex), t.MCP.Introduced(noSuchTool)):
 			t.Expect(ex, "%s", calls[i].About).To(expect.Refuse(401))
@@ -117,9 +118,9 @@ func onAnotherWire(t *T) {
 // manyAtOnce is how many requests without a token meet at the target, among half as many with one.
 const manyAtOnce = 24
 
-// guardsManyAtOnce finds a guard that lets one in among many: it shares the caller between requests, or gives up under load.
+// guardsManyAtOnce finds a guard that lets one of many requests through: it shares the caller between requests, or fails under load.
 func guardsManyAtOnce(t *T) {
-	if t.Seeded() { // one request follows another: none meet
+	if t.Seeded() { // requests are sent one after another, so none overlap
 		return
 	}
 	var calls []Variant
@@ -163,7 +164,7 @@ func existing(t *T) (out []mcp.Call) {
 	return out
 }
 
-// asked is what a call asks for.
+// asked describes what a call asks for.
 func asked(c mcp.Call) string {
 	for _, key := range []string{"uri", "name"} {
 		if name, _ := c.Params[key].(string); name != "" && !strings.Contains(name, "no_such") && !strings.Contains(name, "no-such") {
@@ -236,7 +237,7 @@ var ofNothing = Cases[map[string]any]{
 	{"tasks/cancel", map[string]any{"taskId": "mcpauth-no-such-task"}},
 }
 
-// otherMessages are those that are not a single request: an answer of the client, and batches (2025-03-26).
+// otherMessages are messages that are not a single request: an answer of the client, and batches (2025-03-26).
 func otherMessages(t *T) []Variant {
 	call := t.MCP.CallOfAnybody().Method("tools/list", nil)
 	tool := call.Method("tools/call", map[string]any{"name": noSuchTool})
@@ -290,7 +291,8 @@ func underOtherVerbs(t *T) (out []Variant) {
 	return append(out, post, Call(again, "GET with Last-Event-ID, without a token"))
 }
 
-// expectNoHead lets a gateway answer HEAD for the server, which shows nothing; one that would open a stream shows that GET is open.
+// expectNoHead lets a gateway answer HEAD for the server, which is evidence of nothing; an answer with the type of a stream shows that
+// GET is open.
 func expectNoHead(t *T) {
 	ex := t.Send(t.MCP.Call().Using("HEAD"))
 	if s := expect.Status(ex); s >= 200 && s <= 299 && expect.MediaType(ex) != "text/event-stream" {
@@ -322,7 +324,7 @@ func withMessage(t *T, verb string) Variant {
 	return v
 }
 
-// keepsSession deletes the session of a token without it, and looks whether it is still there.
+// keepsSession sends DELETE for the session of a token without the token, and checks whether it still exists.
 func keepsSession(t *T, token string) {
 	session := OpenSession(t)
 	if session.SessionID == "" {
@@ -333,7 +335,7 @@ func keepsSession(t *T, token string) {
 	t.Expect(list, "the session afterwards, with its token").To(beThere)
 }
 
-// beThere expects an answer of a session. A server without tools has no tools/list.
+// beThere expects an answer in a session. A server without tools has no tools/list.
 var beThere = expect.That("the session to be there", func(ex *reports.Exchange) string {
 	if s := expect.Status(ex); s >= 200 && s <= 299 && !expect.RefusedInside(ex) {
 		return ""
@@ -381,7 +383,7 @@ func otherSpellings(u *url.URL) []string {
 	return out
 }
 
-// sideRoutes are where servers offer the same tools beside MCP, and what they leave open to everybody by mistake.
+// sideRoutes are paths at which servers offer the same tools outside MCP, or that they leave open by mistake.
 var sideRoutes = []struct{ verb, path string }{
 	{"POST", "/call"},
 	{"POST", "/messages"},
@@ -427,7 +429,7 @@ var giveNothingAway = expect.Family("giveNothingAway", func() expect.Matcher {
 	})
 })
 
-// givenAway is what an answer of a side route holds that is not for everybody.
+// givenAway is the part of an answer of a side route that is not public.
 func givenAway(ex *reports.Exchange) string {
 	if expect.Status(ex) != 200 || expect.MediaType(ex) == "text/html" { // a page for every path is not data
 		return ""

@@ -27,13 +27,13 @@ func expectNoBypass(t *T, variants []Variant) {
 	}
 }
 
-// family are header fields that claim the same. Where one of them opens the door, all of them together do.
+// family are header fields with the same claim. If one of them gives access, all of them together do.
 type family struct {
 	about  string
 	fields []reports.Field
 }
 
-// claims are what gateways, proxies and frameworks write into requests, and what anybody else can write too.
+// claims are what gateways, proxies and frameworks write into requests, and what any client can write too.
 func claims(t *T) []family {
 	origin := document.Origin(t.Survey.URL)
 	const public = "/.well-known/oauth-protected-resource"
@@ -75,7 +75,7 @@ func badElsewhere(t *T) []family {
 	}
 }
 
-// addresses are what callers may say of where they are.
+// addresses are the addresses that callers may claim.
 func addresses() []family {
 	return []family{
 		{"the address of the caller", equally("127.0.0.1", "X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP",
@@ -83,7 +83,7 @@ func addresses() []family {
 		{"the address of the caller, in Forwarded", equally("for=127.0.0.1;host=localhost;proto=https", "Forwarded")},
 		{"the address of the caller, in a private network", equally("10.0.0.1", "X-Forwarded-For", "X-Real-IP", "X-Client-IP")},
 		{"the address of the caller, in IPv6", equally("::1", "X-Forwarded-For", "X-Real-IP", "X-Client-IP")},
-		{"the address of the caller, behind another one", equally("203.0.113.7, 127.0.0.1", "X-Forwarded-For")},
+		{"the address of the caller, after another one", equally("203.0.113.7, 127.0.0.1", "X-Forwarded-For")},
 	}
 }
 
@@ -134,7 +134,7 @@ func toOtherHosts(t *T) (out []Variant) {
 	return out
 }
 
-// believes reports the fields of a family that are enough each, or all of them where none is.
+// believes reports the fields of a family each of which is enough, or all of them if none is.
 func believes(t *T, ex *reports.Exchange, f family) {
 	single := false
 	for _, field := range f.fields {
@@ -149,7 +149,7 @@ func believes(t *T, ex *reports.Exchange, f family) {
 	}
 }
 
-// otherForms are the protected request in forms that servers read, and that a guard may overlook.
+// otherForms are the protected request in forms that servers read, and that a guard may miss.
 func otherForms(t *T) []Variant {
 	call := t.MCP.Call()
 	return slices.Concat(otherFields(t, call), otherSpellingsOf(t, call), otherFraming(t, call))
@@ -185,19 +185,19 @@ func otherFraming(t *T, call mcp.Call) []Variant {
 func packed(message string, coder func(io.Writer) io.WriteCloser) []byte {
 	var out bytes.Buffer
 	w := coder(&out)
-	_, _ = io.WriteString(w, message) // into memory, which does not fail
+	_, _ = io.WriteString(w, message) // writing to memory does not fail
 	_ = w.Close()
 	return out.Bytes()
 }
 
-// mediaTypes are names for a message that a server may read, while its guard looks for another one.
+// mediaTypes are media types that a server may accept, while its guard looks for another one.
 var mediaTypes = []string{
 	"text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.mcp+json",
 	"application/json; charset=UTF-8", "application/json;charset=utf-16", `application/json; charset="utf-8"`, "application/json, text/plain",
 	"text/json", "application/json-rpc", "application/octet-stream", "",
 }
 
-// otherFields are a call under other fields that describe it.
+// otherFields are a call with other header fields that describe it.
 func otherFields(t *T, call mcp.Call) (out []Variant) {
 	for _, mediaType := range mediaTypes {
 		out = append(out, Call(call.With(mcp.Field("Content-Type", mediaType)), "the media type %s", mediaType))
@@ -222,10 +222,10 @@ func lacking(call mcp.Call, field string) Variant {
 	return v
 }
 
-// mostInspected is more than what gateways look into, in bytes.
+// mostInspected is more than gateways inspect, in bytes.
 const mostInspected = 96 << 10
 
-// otherSpellingsOf are a message written in other ways.
+// otherSpellingsOf are other encodings of a message.
 func otherSpellingsOf(t *T, call mcp.Call) []Variant {
 	message, method := call.Message(), `"method":`
 	out := []Variant{

@@ -60,7 +60,7 @@ var parseAlikeTogether = expect.Family("parseAlikeTogether", func() expect.Match
 })
 
 var haveNothingOdd = expect.Family("haveNothingOdd", func() expect.Matcher {
-	return expect.That("a field that every client reads alike", func(ex *reports.Exchange) string {
+	return expect.That("a field that every client reads in the same way", func(ex *reports.Exchange) string {
 		for _, f := range expect.HeaderValues(ex, "WWW-Authenticate") {
 			if _, odd, err := document.ParseChallenges(f); err == nil && len(odd) > 0 {
 				return fmt.Sprintf("%s, in %q", strings.Join(odd, "; "), f)
@@ -128,9 +128,9 @@ var haveOneBearerChallenge = expect.Family("haveOneBearerChallenge", func() expe
 	})
 })
 
-// giveBearerItsParameters expects no other scheme to have what belongs to Bearer, because there is no comma or a scheme name. RFC 9728
-// section 5.1 allows resource_metadata with other schemes, and RFC 9449 section 7.1 has DPoP challenges of the same form; but no
-// server leaves it out of Bearer on purpose while another scheme has it.
+// giveBearerItsParameters expects no other scheme to have the parameters of Bearer because a comma or the name of a scheme is missing.
+// RFC 9728 section 5.1 allows resource_metadata with other schemes, and RFC 9449 section 7.1 has DPoP challenges of the same form; but
+// no server omits it from Bearer on purpose while another scheme has it.
 var giveBearerItsParameters = expect.Family("giveBearerItsParameters", func() expect.Matcher {
 	return expect.That("resource_metadata in the Bearer challenge", func(ex *reports.Exchange) string {
 		named := func(c document.Challenge) bool { _, ok := c.Param("resource_metadata"); return ok }

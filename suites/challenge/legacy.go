@@ -27,7 +27,7 @@ const (
 func guardsOldTransport(t *T) {
 	addresses := oldAddresses(t)
 	anonymous, authorized := make([]*Stream, len(addresses)), make([]*Stream, len(addresses))
-	for i, address := range addresses { // all at once, since each may keep silent
+	for i, address := range addresses { // all at once, because each may stay silent
 		anonymous[i], authorized[i] = oldStream(t, address), oldStream(t, address, t.MCP.BearerField())
 	}
 	opened, offered := time.Now(), false
@@ -48,7 +48,7 @@ func guardsOldTransport(t *T) {
 	}
 }
 
-// silent is how long a stream at an address may be silent.
+// silent is how long a stream at an address may send nothing.
 func silent(t *T, address string) time.Duration {
 	if address == t.Survey.Endpoint {
 		return AtItsPace(t, opening)
@@ -103,7 +103,7 @@ func oldMessages(t *T, s *Stream, address string) {
 	}
 	began := time.Now()
 	t.Expect(message(t.MCP.BearerField()), "a message to the stream's address").AsControl(answerOn(s, AtItsPace(t, onStream)))
-	enough := min(5*time.Since(began), AtItsPace(t, onStream)) // after that silence no answer comes
+	enough := min(5*time.Since(began), AtItsPace(t, onStream)) // after that time no answer comes
 	t.Expect(message(), "a message without a token, to the address of an open stream").To(expect.Refuse(401))
 	t.Expect(message(mcp.Bearer("mcpauth-not-a-token")), "a message with a bad token").To(expect.Refuse(401))
 	if t.Mint.Trusted() || t.Session != nil && t.Session.Ready && t.Session.UserCount() > 1 {

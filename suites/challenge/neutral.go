@@ -9,8 +9,8 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// guardsAgainstEveryClient repeats refused requests as another client: authorization does not depend on what a client says of
-// itself, since anybody can say it.
+// guardsAgainstEveryClient repeats refused requests as another client: authorization must not depend on what a client claims to be,
+// because any client can claim it.
 func guardsAgainstEveryClient(t *T) {
 	g, a := t.Mint.Genuine(), mint.NewAttacker()
 	call := t.MCP.Call()
@@ -41,7 +41,7 @@ var refuseLikeTheTest = expect.Refusing("the answer that the test gets: a refusa
 	return ""
 })
 
-// understood ends the check where an ordinary client with the valid token is not served: its refusals would say nothing.
+// understood ends the check if an ordinary client with the valid token is not served: its refusals would be evidence of nothing.
 func understood(t *T, call mcp.Call) {
 	if !t.MCP.HasToken() {
 		return

@@ -151,7 +151,7 @@ func namesMetadata(t *T) {
 	}
 }
 
-// haveParameter expects a parameter in a challenge of whatever scheme (RFC 9728 section 5.1).
+// haveParameter expects a parameter in a challenge of any scheme (RFC 9728 section 5.1).
 var haveParameter = expect.Family("haveParameter", func(name string) expect.Matcher {
 	return expect.That(name+" in the challenge", func(ex *reports.Exchange) string {
 		if _, ok := expect.Param(ex, name); !ok {
@@ -161,7 +161,7 @@ var haveParameter = expect.Family("haveParameter", func(name string) expect.Matc
 	})
 })
 
-// named is a metadata URL in a challenge, with what is behind it.
+// named is a metadata URL in a challenge, with the document at it.
 type named struct {
 	document survey.Document
 	in       *reports.Exchange // nil where only the survey has seen it

@@ -12,8 +12,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// refusals are the answers to requests that must be refused, one for each way in which a server comes to refuse: the code that
-// writes the challenge is often another one each time.
+// refusals are the answers to requests that must be refused, one for each reason: servers often have separate code for each challenge.
 func refusals(t *T) Cases[*reports.Exchange] {
 	return Once(t, "refusals "+string(t.Wire)+" "+t.Revision, func() Cases[*reports.Exchange] {
 		out := Cases[*reports.Exchange]{{"no token", t.MCP.Anonymous()}, {"a garbage token", t.MCP.Bogus()}}
@@ -77,7 +76,7 @@ func withBearer(t *T) Cases[*reports.Exchange] {
 	return all
 }
 
-// answered ends a row whose answer decides nothing: a server error, a limit, or no answer at all.
+// answered ends a row whose answer is evidence of nothing: a server error, a limit, or no answer.
 func answered(t *T, ex *reports.Exchange) *reports.Exchange {
 	if why := expect.NoAnswer(t.Cite(ex)); why != "" {
 		t.Inconclusive("%s", why)

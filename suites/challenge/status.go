@@ -44,8 +44,8 @@ func answersWith401(t *T) {
 	}
 }
 
-// servedWithoutToken tries the tools that need a scope by declaration, where nothing else is protected: whoever declares
-// a scope does not mean the server to be open.
+// servedWithoutToken tries the tools that are declared to need a scope, if nothing else is protected: a server with a declared scope is
+// not meant to be open.
 func servedWithoutToken(t *T) bool {
 	tools, call := t.MCP.ScopedTools(), t.MCP.CallOfAnybody()
 	for _, tool := range tools {
@@ -55,7 +55,7 @@ func servedWithoutToken(t *T) bool {
 	return len(tools) > 0
 }
 
-// The status says it, not a JSON-RPC error or a tool result inside HTTP 200.
+// The refusal must be the HTTP status, not a JSON-RPC error or a tool result inside HTTP 200.
 func refusesByStatus(t *T) {
 	if ex := t.MCP.Anonymous(); expect.Accepted(ex) {
 		defer t.MCP.Unguarded(ex)
@@ -124,7 +124,7 @@ func protected(t *T) {
 	}
 }
 
-// A bad credential is the client's fault, whatever its shape, and so is a body that comes without one.
+// A bad credential of any form is an error of the client, and so is a body without a credential.
 func survivesBadRequests(t *T) {
 	t.Expect(t.MCP.Bogus(), "Bearer, 47 characters of base64url").To(expect.RefuseAnyway())
 	var variants []Variant
@@ -137,7 +137,7 @@ func survivesBadRequests(t *T) {
 	t.ExpectAll(variants, expect.RefuseAnyway())
 	t.ExpectAll(unreadableBodies(t), expect.NotBypass())
 	large := t.Do(withBody(t, "application/json", `{"padding":"`+strings.Repeat("A", largeBody)+`"}`))
-	if large.Response == nil { // who limits bodies may close the connection (RFC 9110 section 15.5.14)
+	if large.Response == nil { // a server that limits bodies may close the connection (RFC 9110 section 15.5.14)
 		t.Note("a body of 2 MiB without a token: the connection ends: %s", large.Error)
 		return
 	}
@@ -206,7 +206,7 @@ var notShowInternals = expect.That("an answer that does not show internals of th
 	return ""
 })
 
-// whole is the body of an answer, and the values of its header.
+// whole is the body of an answer, and the values of its header fields.
 func whole(ex *reports.Exchange) string {
 	all := ex.Response.Body
 	for _, f := range ex.Response.Header {
@@ -239,7 +239,7 @@ func refusesAlike(t *T) {
 	}
 }
 
-// challengeSet is what a challenge says, without what may change.
+// challengeSet is the content of a challenge, without what may change.
 func challengeSet(ex *reports.Exchange) []string {
 	var out []string
 	for _, c := range expect.Challenges(ex) {

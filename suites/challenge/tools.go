@@ -41,7 +41,7 @@ func runsNoExistingTool(t *T) {
 	t.MCP.Control()
 }
 
-// runOtherwise are the tools that run for anybody in a crowd, or else in another form.
+// runOtherwise are the tools that run without a token in one of many requests at once, or in another form.
 func runOtherwise(t *T, tools []Tool, mark string) []string {
 	if open := runAtOnce(t, tools); len(open) > 0 {
 		return open
@@ -49,9 +49,9 @@ func runOtherwise(t *T, tools []Tool, mark string) []string {
 	return runInAnotherForm(t, t.MCP.CallOfAnybody().Method("tools/call", tools[0].Marked(mark).Params()), tools[0].Name)
 }
 
-// runAtOnce finds a guard of tools that lets one in among many: it gives up where many tokens are looked up at once.
+// runAtOnce finds a guard of tools that lets one of many requests through: it fails when many tokens are looked up at once.
 func runAtOnce(t *T, tools []Tool) (open []string) {
-	if t.Seeded() { // one request follows another: none meet
+	if t.Seeded() { // requests are sent one after another, so none overlap
 		return nil
 	}
 	Each(t, Cases[[]reports.Field]{
@@ -86,7 +86,7 @@ func toolsAtOnce(t *T, tools []Tool, with []reports.Field) (calls []Variant) {
 	return calls
 }
 
-// runInAnotherForm calls a tool in forms that a guard of tools may overlook. Where none runs, it is not known why.
+// runInAnotherForm calls a tool in forms that a guard of tools may miss. If no tool runs, the reason is unknown.
 func runInAnotherForm(t *T, call mcp.Call, tool string) (open []string) {
 	variants := slices.Concat(otherFields(t, call), otherSpellingsOf(t, call), otherFraming(t, call))
 	for i, ex := range t.All(variants) {
@@ -98,14 +98,14 @@ func runInAnotherForm(t *T, call mcp.Call, tool string) (open []string) {
 	return open
 }
 
-// ofTool tells the result of a tool from that of another method, which may be named beside it.
+// ofTool distinguishes the result of a tool from that of another method that the same body names.
 func ofTool(ex *reports.Exchange) bool {
 	_, content := mcp.Read(ex).Result.Get("content")
 	_, structured := mcp.Read(ex).Result.Get("structuredContent")
 	return content || structured
 }
 
-// noneOrBad are a request without a credential, and those that no server may accept.
+// noneOrBad are a request without a credential, and requests with credentials that no server may accept.
 func noneOrBad(t *T) Cases[[]reports.Field] {
 	credentials := Cases[[]reports.Field]{{"no token", nil}}
 	for _, bad := range t.Mint.BadTokens() {
@@ -114,15 +114,15 @@ func noneOrBad(t *T) Cases[[]reports.Field] {
 	return credentials
 }
 
-// hadNoEffect looks for the texts of refused calls where another tool shows what one did. A tool whose scope the token lacks is looked
-// at by RS-SCOPE-NOT-EXECUTED.
+// hadNoEffect looks for the texts of refused calls where another tool shows what one did. RS-SCOPE-NOT-EXECUTED judges a tool whose
+// scope the token lacks.
 func hadNoEffect(t *T, marks Cases[string]) {
 	tool, shows, ok := toolWithEffect(t)
 	if !ok || !t.MCP.HasToken() || FoundAny(t) {
 		return
 	}
 	token, control := t.MCP.Token(), Random(16)
-	before := t.MCP.CallTool(token, shows) // the control may replace what a refused call left
+	before := t.MCP.CallTool(token, shows) // the control may overwrite the effect of a refused call
 	ran := expect.Ran(t.MCP.CallTool(token, tool.Marked(control)))
 	if len(tool.Scopes())+len(shows.Scopes()) > 0 && !(ran && expect.Ran(before)) {
 		return // the token may lack a scope
@@ -139,7 +139,7 @@ func hadNoEffect(t *T, marks Cases[string]) {
 	t.Leave("the effect of refused calls", shows.Name+" does not show what "+tool.Name+" did with the valid token")
 }
 
-// toolWithEffect is one that a token is enough for, else one with a scope.
+// toolWithEffect is a tool that needs only a token, else one with a scope.
 func toolWithEffect(t *T) (tool, shows Tool, ok bool) {
 	if tool, shows, ok = t.MCP.UnscopedEffect(); ok {
 		return tool, shows, ok
@@ -177,7 +177,7 @@ func guardedTools(t *T) []Tool {
 	return scoped
 }
 
-// judgeTool judges the answer to a call that must not run. Which status a refusal has to have, other checks say.
+// judgeTool judges the answer to a call that must not run. Other checks judge the status of the refusal.
 func judgeTool(t *T, ex *reports.Exchange, tool string) {
 	switch {
 	case expect.Ran(ex):

@@ -11,7 +11,7 @@ func Register() {
 	Describe("MCP Authorization: Client ID Metadata Documents", support)
 	Describe("OAuth Client ID Metadata Document, section 4: Client Information Discovery", fetched)
 	Describe("OAuth Client ID Metadata Document, section 6: Security Considerations", security)
-	Describe("OAuth Client ID Metadata Document, section 6: what strangers bring about", load)
+	Describe("OAuth Client ID Metadata Document, section 6: requests of unknown clients", load)
 }
 
 func support() {

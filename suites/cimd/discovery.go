@@ -106,7 +106,7 @@ func refusesForbiddenURLs(t *T) {
 // "If fetching the metadata document fails, the authorization server SHOULD abort the authorization request." (section 4.3)
 func refusesWhatCannotBeFetched(t *T) {
 	usable(t)
-	Refuses(t, document(t), Cases[edit]{ // the document itself is good: the status alone says that there is none
+	Refuses(t, document(t), Cases[edit]{ // the document itself is valid: only the status says that there is none
 		{"a document that is answered with 404", answered(status(404))},
 		{"a document that is answered with 500", answered(status(500))},
 		{"a document that is answered with 204", answered(status(204))},
@@ -129,7 +129,7 @@ func fetchesAgain(t *T) {
 	Each(t, Cases[edit]{{"a document that must not be stored", member("redirect_uris", []string{"https://client.example/cb"})}}, readsChanges)
 }
 
-// forgetsFailures sends the request of a client whose document is there only the second time.
+// forgetsFailures sends the request of a client whose document exists only the second time.
 func forgetsFailures(t *T, fails func(a *documents.Answer)) {
 	d := newDraft(t, acceptedRedirect(t), answered(fails))
 	if first := ask(t, d); d.page.Hits() == 0 {

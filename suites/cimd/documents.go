@@ -16,7 +16,7 @@ import (
 // flag is the member of the metadata that claims support (section 5).
 const flag = "client_id_metadata_document_supported"
 
-// draft is a good document before it is published, with the answer that carries it.
+// draft is a valid document before it is published, with the answer that carries it.
 type draft struct {
 	page     *documents.Page
 	id       string // of the client: the client_id of the request and of the document
@@ -26,7 +26,7 @@ type draft struct {
 	second   *documents.Page // to which the first redirects
 }
 
-// edit changes one thing of a good document.
+// edit changes one thing of a valid document.
 type edit func(d *draft)
 
 // member sets a member; nil leaves it out.
@@ -38,7 +38,7 @@ func member(name string, v any) edit {
 	}
 }
 
-// identified has the document name another client_id than the one that is requested; nil leaves it out.
+// identified makes the document name another client_id than the requested one; nil leaves it out.
 func identified(as func(own string) any) edit {
 	return func(d *draft) { member("client_id", as(d.id))(d) }
 }
@@ -64,7 +64,7 @@ func asID(id string) edit {
 	return func(d *draft) { d.id, d.members["client_id"] = id, id }
 }
 
-// newDraft is a good document at a new address.
+// newDraft is a valid document at a new address.
 func newDraft(t *T, redirect string, edits ...edit) *draft {
 	d := &draft{page: t.Documents.Put(documents.NotFound)}
 	d.id, d.members = d.page.URL, map[string]any{
@@ -97,14 +97,14 @@ type request struct {
 	reached int             // connections to a listener of the check's own
 }
 
-// ask sends the authorization request of a document's client as far as the consent page.
+// ask sends the authorization request of a document's client, and follows it to the consent page.
 func ask(t *T, d *draft, edits ...Edit) *request {
 	c := d.publish()
 	g := t.AS.Authorize(slices.Concat([]Edit{As(c), Leaving()}, edits)...)
 	return &request{Grant: g, page: d.page, second: d.second}
 }
 
-// document is the request of the client of a good document. The base edits make another good document.
+// document is the request of the client of a valid document. The base edits make another valid document.
 func document(t *T, base ...edit) Attempt[edit] {
 	redirect := acceptedRedirect(t)
 	return Attempt[edit]{Name: "the request of the client of an ordinary document", Good: beServed(), Send: func(edits ...edit) any {
@@ -112,10 +112,10 @@ func document(t *T, base ...edit) Attempt[edit] {
 	}}
 }
 
-// accepted reports that a request came as far as consent or a code.
+// accepted reports that a request led to consent or a code.
 func accepted(g *Grant) bool { return g.Stage == login.AtConsent || g.Code() != "" }
 
-// beServed expects the client of a document to come as far as consent or a code.
+// beServed expects the request of a document's client to lead to consent or a code.
 var beServed = expect.Family("beServed", func() expect.Matcher {
 	return expect.Serving("the document to be fetched, and its client to get as far as consent or a code", func(r *request) string {
 		switch {
@@ -131,12 +131,12 @@ var beServed = expect.Family("beServed", func() expect.Matcher {
 // refuse expects the client of a document to get neither consent nor code, and nothing to be sent to its redirect URI.
 func refuse() expect.Matcher { return expect.NotRedirect() }
 
-// refuseOnceFetched is refuse for a document that the server has read: what it did not fetch, it did not judge.
+// refuseOnceFetched is refuse for a document that the server has fetched: otherwise it has not judged the document.
 func refuseOnceFetched() expect.Matcher {
 	return expect.Unless(refuse(), unlessFetched)
 }
 
-// unlessFetched says why a refusal proves nothing: the server has not come to decide, or has not read the document.
+// unlessFetched says why a refusal proves nothing: the server has not decided yet, or has not read the document.
 func unlessFetched(r *request) string {
 	if why, _ := r.Undecided(); why != "" {
 		return why
@@ -158,7 +158,7 @@ func hostOf(address string) string {
 	return address
 }
 
-// usable ends the check where the server does not claim to fetch documents, or fetches none.
+// usable ends the check if the server does not claim to fetch documents, or fetches none.
 func usable(t *T) {
 	if v, _ := t.AS.Server().Metadata.Bool(flag); !v {
 		t.NotApplicable("the metadata does not claim support of client ID metadata documents (AS-CIMD-SUPPORTED)")
@@ -180,8 +180,8 @@ func acceptedRedirect(t *T) string {
 	return ""
 }
 
-// tried is the request of the client of an ordinary document: the first that is accepted, or the last. A server may accept only
-// redirect URIs on the document's own host (section 6.1).
+// tried is the request of the client of an ordinary document: the first accepted one, or the last. A server may accept only redirect
+// URIs on the document's own host (section 6.1).
 func tried(t *T) *request {
 	return Once(t, "the request of an ordinary client document", func() *request {
 		r := ask(t, newDraft(t, t.Session.Callback))

@@ -25,7 +25,7 @@ func usesNoPublishedSecret(t *T) {
 		{"client_secret_basic", secretWay{oauth.Basic, inHeader}},
 		{"client_secret_post", secretWay{oauth.Post, inBody}},
 		{"client_secret_jwt", secretWay{"client_secret_jwt", inAssertion}},
-		{"client_secret beside the method none", secretWay{oauth.None, inBody}},
+		{"client_secret with the method none", secretWay{oauth.None, inBody}},
 	}, func(t *T, way secretWay) {
 		secret := t.Hide("mcpauth-published-" + Random(24))
 		r, _ := document(t, member("token_endpoint_auth_method", way.method), member("client_secret", secret)).Send().(*request)
@@ -74,7 +74,7 @@ func redeemed(t *T, c *oauth.Client, way secretWay, secret string) twice {
 }
 
 // A server that ignores the secret accepts any: the client counts as public.
-var notAuthenticateBySecret = expect.That("no authentication by a secret that everybody can read", func(r twice) string {
+var notAuthenticateBySecret = expect.That("no authentication with a public secret", func(r twice) string {
 	if expect.IssueTokens().Judge(r.published).Met && !expect.IssueTokens().Judge(r.other).Met {
 		return "the published secret authenticates the client, another one does not"
 	}
@@ -96,7 +96,7 @@ func demandsTheKeyOfTheDocument(t *T) {
 	refusesAssertions(t, &c)
 }
 
-// refusesAssertions tries assertions with a code and at a refresh, each of which may be handled apart.
+// refusesAssertions tries assertions with a code and at a refresh: servers may handle these separately.
 func refusesAssertions(t *T, c *oauth.Client) {
 	trap, refused := Listen(t), expect.RefuseGrant("invalid_client", "invalid_request")
 	wrong := t.AS.WrongAssertions(c)

@@ -13,8 +13,8 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// A document of 16 MiB, where 5 kB are advised, and one that takes 20 seconds. What counts as taken leaves room for the buffers of the
-// connection.
+// A document of 16 MiB, where 5 kB are advised, and one that takes 20 seconds. The limit for the accepted size leaves room for the
+// buffers of the connection.
 const (
 	chunks = 64 // of 256 KiB
 	taken  = 12 << 20
@@ -45,8 +45,8 @@ var takeLittle = expect.Unless(expect.Refusing("a document of 16 MiB to be refus
 	return ""
 }), unlessFetched)
 
-// slowDocument is document, for those that may get no answer in time. It waits for the end of the fetch, which takes long where the
-// document is a slow one.
+// slowDocument is document, for requests that may get no answer in time. It waits for the end of the fetch, which is late for a slow
+// document.
 func slowDocument(t *T) Attempt[edit] {
 	good := document(t)
 	good.Send = func(edits ...edit) (r any) {
@@ -74,13 +74,13 @@ func unlessAsked(r *request) string {
 	return ""
 }
 
-// strangers is how many requests of nobody name a document each.
+// strangers is the number of requests of unknown clients, each of which names a document.
 const strangers = 30
 
-// burstTime is how long the requests of strangers may take: a limit of a few in each second may not be met by slower ones.
+// burstTime is how long the requests of unknown clients may take: slower ones may stay below a limit of a few per second.
 const burstTime = 3 * time.Second
 
-// burst is what strangers brought about.
+// burst is the result of the requests of unknown clients.
 type burst struct {
 	fetched int
 	answers []*reports.Exchange
@@ -97,7 +97,7 @@ func limitsFetchesForStrangers(t *T) {
 	t.Expect(b).SeenIn(b.answers[0]).Ideally(expect.Unless(fetchForFewer, unlessAllAnswered))
 }
 
-// askForStrangers sends authorization requests of clients that nobody knows, at once.
+// askForStrangers sends authorization requests of unknown clients, at once.
 func askForStrangers(t *T) (b burst, took time.Duration) {
 	var pages []*documents.Page
 	var requests []wire.Request
@@ -116,14 +116,14 @@ func askForStrangers(t *T) (b burst, took time.Duration) {
 	return b, took
 }
 
-var fetchForFewer = expect.Refusing("fewer fetches than requests where nobody is signed in", func(b burst) string {
+var fetchForFewer = expect.Refusing("fewer fetches than requests without a login", func(b burst) string {
 	if b.fetched >= strangers {
-		return fmt.Sprintf("%d requests in which nobody is signed in make it fetch %d documents", strangers, b.fetched)
+		return fmt.Sprintf("%d requests without a login make it fetch %d documents", strangers, b.fetched)
 	}
 	return ""
 })
 
-// unlessAllAnswered says which answer is none; 503 may be a limit.
+// unlessAllAnswered says which answer is missing or a server error; 503 may be a limit.
 func unlessAllAnswered(b burst) string {
 	for _, ex := range b.answers {
 		if expect.Crashed(ex) && expect.Status(ex) != 503 {

@@ -25,7 +25,7 @@ type consent struct {
 	page *login.Page
 }
 
-// consentFor ends the row where the client of a document does not come as far as consent.
+// consentFor ends the row if the request of a document's client does not lead to consent.
 func consentFor(t *T, edits ...edit) consent {
 	r := ask(t, newDraft(t, acceptedRedirect(t), edits...))
 	if t.AS.MustReachDecision(r.Grant); r.Stage != login.AtConsent {
@@ -48,7 +48,7 @@ func showsHosts(t *T) {
 	})
 }
 
-// loopbackRedirect is on another host than the documents: where both are one, a page that shows either would seem to show both.
+// loopbackRedirect is on another host than the documents: if both had the same host, a page that shows one would seem to show both.
 func loopbackRedirect(t *T) string {
 	if u, err := url.Parse("https://" + t.Documents.Host()); err == nil && u.Hostname() == "127.0.0.1" {
 		return namedOnSelf
@@ -91,13 +91,13 @@ func words(c consent) []string {
 	})
 }
 
-// beyond are words of one page that another has not, each once.
+// beyond are the words of one page that another page does not have, each once.
 func beyond(page, other []string) []string {
 	all := slices.Compact(slices.Sorted(slices.Values(page)))
 	return slices.DeleteFunc(all, func(w string) bool { return slices.Contains(other, w) })
 }
 
-// What the document says of the client comes from a stranger (section 6.5 and 6.7; OAuth 2.1 section 7.11).
+// The content of a document comes from an unknown party (section 6.5 and 6.7; OAuth 2.1 section 7.11).
 func showsNothingUnsafe(t *T) {
 	usable(t)
 	const script, data = "javascript:alert('mcpauth')", "data:text/html,mcpauth"
@@ -125,7 +125,7 @@ func showsNothingUnsafe(t *T) {
 	})
 }
 
-// refuseDocument is all that is asked of a server that shows no page after it has fetched the document.
+// refuseDocument is the only expectation of a server that shows no page after it has fetched the document.
 var refuseDocument = expect.Refusing("a refusal of the document", func(*Grant) string { return "" })
 
 var escapeMarkup = expect.That("what the document says escaped in the page", func(c consent) string {

@@ -41,7 +41,7 @@ func followsNoRedirect(t *T) {
 	}), unlessFetched))
 }
 
-// redirected has the document at another address of an origin, to which its own address redirects.
+// redirected puts the document at another address of an origin, to which its own address redirects.
 func redirected(t *T, status int, origin string) edit {
 	return func(d *draft) {
 		body, _ := json.Marshal(d.members) // plain values always marshal
@@ -51,9 +51,9 @@ func redirected(t *T, status int, origin string) edit {
 	}
 }
 
-// "Authorization servers SHOULD avoid fetching any URLs using private or loopback addresses" (section 6.5). 0.0.0.0 and [::] lead to the
-// loopback interface, too. What the tester's documents are excepted from is their own address, or the loopback interface that both sides
-// share (draft 01), so others are tried.
+// "Authorization servers SHOULD avoid fetching any URLs using private or loopback addresses" (section 6.5). 0.0.0.0 and [::] lead to
+// the loopback interface, too. The exception for the tester's documents is their own address, or the loopback interface that both sides
+// share (draft 01), so the check tries others.
 func fetchesFromNoSpecialAddress(t *T) {
 	usable(t)
 	l := listenEverywhere(t)
@@ -74,14 +74,14 @@ func fetchesFromNoSpecialAddress(t *T) {
 	}))
 }
 
-// atHost has the document at the same path of another host and port.
+// atHost puts the document at the same path of another host and port.
 func atHost(host, port string) edit {
 	return func(d *draft) {
 		asID("https://" + host + ":" + port + d.id[strings.Index(d.id, "/clients/"):])(d)
 	}
 }
 
-// specialHosts are special-use addresses that lead to the listener, as far as this machine has them.
+// specialHosts are the special-use addresses of this machine that lead to the listener.
 func specialHosts(t *T, l *documents.Everywhere) Cases[string] {
 	var rows Cases[string]
 	addresses := Cases[string]{{"0.0.0.0", "0.0.0.0"}, {"[::]", "::"}}
@@ -139,7 +139,7 @@ func connectsToTheAddressItChecked(t *T) {
 		host, port, _ := net.SplitHostPort(name) // it has one
 		r := ask(t, newDraft(t, acceptedRedirect(t), atHost(host, port)))
 		seen.asked += t.Rebinding.Asked(name)
-		if hits := r.page.Hits(); hits > 0 { // it may fetch again, and then check again: a new request, a new answer
+		if hits := r.page.Hits(); hits > 0 { // it may fetch again, and check again: a new request has a new answer
 			seen.fetched += hits
 			continue
 		}
@@ -155,7 +155,8 @@ func connectsToTheAddressItChecked(t *T) {
 		}), notRebound))
 }
 
-// notRebound says why nobody was caught: a server that has fetched a document from the first address had the chance to ask again.
+// notRebound says why no server connected: one that has fetched a document from the first address had the chance to resolve the name
+// again.
 func notRebound(s rebindings) string {
 	switch {
 	case s.asked == 0:

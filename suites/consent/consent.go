@@ -26,12 +26,12 @@ func Register() {
 		Practice("AS-CONSENT-CSRF", bindsApprovalToBrowser)
 		Must("AS-CONSENT-XSS", escapesMetadata)
 	})
-	Describe("OAuth 2.1 section 1.5: what users take back", func() {
+	Describe("OAuth 2.1 section 1.5: grants that users revoke", func() {
 		Practice("AS-CONSENT-REVOCABLE", endsWithdrawnGrants)
 	})
 }
 
-// Approval may be part of the login page, if that says whom it approves.
+// Approval may be part of the login page, if that names the client.
 func asksAboutNewClients(t *T) {
 	c := t.AS.MustRegister(nil)
 	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
@@ -40,7 +40,7 @@ func asksAboutNewClients(t *T) {
 	}
 }
 
-// asksAfterOtherDecisions tries what a server may take for the approval of a client: a denial, and the approvals of another client
+// asksAfterOtherDecisions tries what a server may confuse with the approval of a client: a denial, and the approvals of another client
 // with the same metadata and of another user.
 func asksAfterOtherDecisions(t *T, c *oauth.Client) {
 	if denied := t.AS.Authorize(As(c), Denying()); denied.Error() == "access_denied" {
@@ -111,7 +111,7 @@ func otherPort(address string) string {
 	return u.String()
 }
 
-// What the user has approved is a client with a scope, at a redirect URI.
+// The user has approved a client with a scope, at a redirect URI.
 func asksAgainForMore(t *T) {
 	pool := t.AS.ScopePool()
 	base := t.AS.AnyClient().RedirectURI

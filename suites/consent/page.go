@@ -32,7 +32,7 @@ func saysWhoAsksForWhat(t *T) {
 	}
 }
 
-// shown is the exchange that brought the last page.
+// shown is the exchange with the last page.
 func shown(g *Grant) *reports.Exchange { return g.PageExchanges[len(g.PageExchanges)-1] }
 
 var mention = expect.Family("mention", func(what string, texts ...string) expect.Matcher {
@@ -47,7 +47,7 @@ var mention = expect.Family("mention", func(what string, texts ...string) expect
 var beSaid = expect.That("each scope that is granted, or what it means",
 	func(scope string) string { return "the page says nothing of " + scope })
 
-// unnamed are the scopes of a request that are granted, and of which its consent page says nothing, in whatever words.
+// unnamed are the granted scopes of a request that the consent page does not mention in any words.
 func unnamed(t *T, c *oauth.Client, g *Grant) []string {
 	// openid is the sign-in itself, for which the page names the client (OpenID Connect Core section 3.1.2.1).
 	asked := slices.DeleteFunc(strings.Fields(g.Request.Get("scope")), func(s string) bool { return s == "openid" })
@@ -62,14 +62,14 @@ func unnamed(t *T, c *oauth.Client, g *Grant) []string {
 	return slices.DeleteFunc(out, func(s string) bool { return granted != nil && !slices.Contains(granted, s) })
 }
 
-// plain is what a page says, without words that hold digits, which may differ each time it is shown.
+// plain is the text of a page, without words with digits, which may differ each time.
 func plain(p *login.Page) string {
 	words := slices.DeleteFunc(strings.Fields(p.Said()), func(w string) bool { return strings.ContainsAny(w, "0123456789") })
 	return strings.Join(words, " ")
 }
 
-// described reports that the consent page without a scope says something else than the page with it. Where there is no such
-// page to compare, a word of the scope must do.
+// described reports that the consent page without a scope has another text than the page with it. If there is no such page to compare,
+// a word of the scope is enough.
 func described(t *T, c *oauth.Client, scope string, all []string, text string) bool {
 	rest := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == scope })
 	if len(rest) == 0 {
@@ -82,7 +82,7 @@ func described(t *T, c *oauth.Client, scope string, all []string, text string) b
 	return plain(without.Page()) != text
 }
 
-// grantedTo are the scopes that a client gets for an ordinary request; nil where that cannot be told.
+// grantedTo are the scopes that a client gets for an ordinary request; nil if they cannot be seen.
 func grantedTo(t *T, c *oauth.Client) []string {
 	g := t.AS.Authorize(As(c), SignedOut())
 	if g.Code() == "" {
@@ -122,7 +122,7 @@ func (p *posting) request() wire.Request {
 	return req
 }
 
-// sentBy has another browser, which is at a consent page of its own, send the form: the page of another site makes it.
+// sentBy sends the form from another browser, which has a consent page of its own open. The page of another site makes the form.
 func (p *posting) sentBy(t *T, edits ...Edit) {
 	if t.Pages.KeepsCookiesFrom(p.form) {
 		t.NotApplicable(sameSite)
@@ -133,7 +133,7 @@ func (p *posting) sentBy(t *T, edits ...Edit) {
 
 const sameSite = "the form holds no token of its own; SameSite keeps its cookies from requests of other sites"
 
-// approval is the consent form that a new browser is shown, sent by it. The base edits change the request that it is about.
+// approval is the consent form that a new browser shows and sends. The base edits change its authorization request.
 func approval(t *T, base ...Edit) Attempt[postEdit] {
 	return Attempt[postEdit]{Name: "the consent form, sent by the browser that was shown it", Good: expect.EndWithCode(),
 		Send: func(edits ...postEdit) any {
@@ -201,12 +201,12 @@ func forgedTokens() Cases[postEdit] {
 
 var differ = expect.That("another token in each browser", func(tokens [2]string) string {
 	if tokens[0] == tokens[1] && tokens[0] != "" {
-		return "two browsers are shown the same token, so that anybody knows it"
+		return "two browsers get the same token, so anybody can know it"
 	}
 	return ""
 })
 
-// Each member is registered alone: a server that refuses one may show another as it is.
+// Each member is registered alone: a server that refuses one may show another unescaped.
 func escapesMetadata(t *T) {
 	Each(t, Cases[map[string]any]{
 		{"client_name", map[string]any{"client_name": "</title><svg/onload=alert(1)>"}},
@@ -225,7 +225,7 @@ func escapesMetadata(t *T) {
 	})
 }
 
-// marks are what of the metadata must not be in the source of a page as it is.
+// marks are the parts of the metadata that must not be in the source of a page unescaped.
 var marks = []string{"<svg/onload=alert(1)>", `onerror="alert(3)`, "<script>alert(4)</script>", "<svg/onload=alert(6)>"}
 
 var escapeMarkup = expect.That("what a client registers, escaped", func(p *login.Page) string {

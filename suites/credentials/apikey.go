@@ -33,7 +33,7 @@ func acceptsKeys(t *T) {
 	})
 }
 
-// refusesOtherKeys sends what might be accepted in the place of a key, and the key in other places.
+// refusesOtherKeys sends what might be accepted instead of a key, and the key in other places.
 func refusesOtherKeys(t *T) {
 	c := t.MCP.APIKeys()[0]
 	t.MCP.ControlOf(c)
@@ -100,7 +100,7 @@ type wildcard struct {
 	prefix string
 }
 
-// judge calls tools by names that match the prefix only where it is not compared literally.
+// judge calls tools by names that match the prefix only if it is not compared literally.
 func (w wildcard) judge(t *T) {
 	own, foreign := w.tools(t)
 	var real []string // names that the key may well call
@@ -126,8 +126,8 @@ func named(names ...string) (out Cases[string]) {
 	return out
 }
 
-// tools are one that the key may call, which is the control, and one that it may not. The arguments of the latter go with other
-// names too: without them it might not run, whoever calls it.
+// tools are one that the key may call, which is the control, and one that it may not. The arguments of the latter are sent with other
+// names too: without them the tool might not run for any caller.
 func (w wildcard) tools(t *T) (own, foreign Tool) {
 	for _, tool := range t.Tools {
 		switch {

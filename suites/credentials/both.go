@@ -21,7 +21,7 @@ func both() {
 
 func acceptsEachAlone(t *T) {
 	t.Expect(t.MCP.Anonymous(), "neither").To(expect.Refuse(401))
-	// The key last: it must not inherit the other's user.
+	// The key comes last: it must not get the other's user.
 	Each(t, rowsOf([]Credential{t.MCP.Bearers()[0], t.MCP.APIKeys()[0]}), func(t *T, c Credential) {
 		if t.Expect(presented(t, c).Send(), "alone").To(t.MCP.Serve()) {
 			identity(t, c)
@@ -49,7 +49,7 @@ func doesNotFallThrough(t *T) {
 	Each(t, rows, func(t *T, fields presentedFields) {
 		t.Expect(t.Send(t.MCP.Call().With(fields...))).To(expect.RefuseAnyway())
 	})
-	// Both are good; a second place for them is an alias, which may be documented.
+	// Both are valid; a second place for them is an alias, which may be documented.
 	t.Expect(t.Send(t.MCP.CallFor(key).With(mcp.Bearer(key.Value))), "the key as a bearer token").Ideally(expect.RefuseAnyway())
 	t.Expect(t.Send(t.MCP.CallFor(bearer).With(key.With(bearer.Value))), "the bearer token as the key").Ideally(expect.RefuseAnyway())
 }
@@ -67,8 +67,8 @@ func letsOneDecide(t *T) {
 	t.MCP.ControlOf(key)
 	t.MCP.ControlOf(bearer)
 	Each(t, Cases[pair]{
-		{"a good key beside a bad bearer token", pair{key, key.Header + ": " + key.Value, "Authorization: Bearer garbage"}},
-		{"a bad key beside a good bearer token", pair{bearer, key.Header + ": garbage", "Authorization: Bearer " + bearer.Value}},
+		{"a good key with a bad bearer token", pair{key, key.Header + ": " + key.Value, "Authorization: Bearer garbage"}},
+		{"a bad key with a good bearer token", pair{bearer, key.Header + ": garbage", "Authorization: Bearer " + bearer.Value}},
 	}, func(t *T, p pair) {
 		call := t.MCP.CallFor(p.good)
 		first := t.Do(RawCall(t, call, p.key+"\r\n"+p.token+"\r\n"))
@@ -81,7 +81,7 @@ func letsOneDecide(t *T) {
 	union(t)
 }
 
-// pair are a key and a bearer token in one request, of which one is good.
+// pair are a key and a bearer token in one request, of which one is valid.
 type pair struct {
 	good       Credential
 	key, token string // lines of the header

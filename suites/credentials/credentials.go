@@ -59,7 +59,7 @@ var beOnLoopback = expect.That("authentication of all callers, unless the server
 	return "anonymous callers may use " + e.methods + " on a public address"
 })
 
-// Sample credentials are copied into production.
+// Developers copy sample credentials into production.
 func refusesSamples(t *T) {
 	fields := []Credential{{}, {Credential: target.Credential{Header: "X-API-Key"}}}
 	for _, c := range t.MCP.APIKeys() {

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// vendor is the part before the secret that everybody knows, such as sk-live_. Only words count: what
-// looks like one by chance belongs to the secret.
+// vendor is the public part before the secret, such as sk-live_. Only words count: what looks like a prefix by chance belongs to the
+// secret.
 var vendor = regexp.MustCompile(`^((sk|pk|ro|mcp|key|api|app|pat|token|secret|access|bearer|service|team|live|test|prod|production|` +
 	`dev|staging|admin|user|readonly|read|write)[-_])+`)
 
-// guessing estimates the bits that somebody must guess who knows how such secrets are made, and knows the others.
-// It is an upper bound: it sees words, counters and repetitions, but not a bad source of randomness.
+// guessing estimates the bits that an attacker must guess who knows how such secrets are made, and knows the others. It is an upper
+// bound: it finds words, counters and repetitions, but not a bad source of randomness.
 func guessing(secret string, others []string) float64 {
 	own := vendor.ReplaceAllString(secret, "")
 	for _, other := range others {
 		if n := common(own, vendor.ReplaceAllString(other, "")); n >= 4 && n*2 >= len(own) {
-			own = own[n:] // what its neighbours share is not secret
+			own = own[n:] // what it shares with the others is not secret
 		}
 	}
 	own = sequences(own)

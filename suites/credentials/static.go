@@ -72,7 +72,7 @@ func resembling(t *T, c Credential) (out Cases[string]) {
 		And("in base64", hide(t, base64.StdEncoding.EncodeToString([]byte(c.Value)))).And("URL-encoded, all of it", hide(t, escaped(c.Value)))
 }
 
-// hide keeps out of reports what a secret could be guessed from.
+// hide keeps values out of reports from which a secret could be guessed.
 func hide(t *T, value string) string {
 	if len(value) < 8 {
 		return value
@@ -110,7 +110,7 @@ func hasUnguessableSecrets(t *T) {
 }
 
 var haveBits = expect.Family("haveBits", func(n float64) expect.Matcher {
-	return expect.That("at least 128 bits that nobody can guess", func(bits float64) string {
+	return expect.That("at least 128 bits that cannot be guessed", func(bits float64) string {
 		if bits >= n {
 			return ""
 		}
@@ -127,7 +127,7 @@ func refusesWithdrawnCredentials(t *T) {
 	}
 }
 
-// later expects that a credential counts after the first request too.
+// later expects that a credential is accepted after the first request too.
 func later(t *T, c Credential) {
 	t.Expect(t.MCP.CallMethodAs("tools/list", c.Field()), "tools/list after the first request").To(countStill)
 }
@@ -139,7 +139,7 @@ var countStill = expect.That("the credential to be accepted as in the first requ
 	return expect.Describe(ex)
 })
 
-// identity compares what the target takes the bearer of a credential for with what was declared.
+// identity compares the identity that the target gives the bearer of a credential with the declared one.
 func identity(t *T, c Credential) {
 	tool, ok := t.MCP.WhoAmI()
 	if !ok || c.User == "" || !c.Permits(tool.Name) {
@@ -194,8 +194,8 @@ func cells(t *T, all []Credential, permitted bool) (out Cases[cell]) {
 	return out
 }
 
-// refuse expects the call to be refused. A tool may be as unknown to the caller as one that does not exist; an error of a tool that
-// nobody was seen to run may be about anything.
+// refuse expects the call to be refused. The answer may be the same as for a tool that does not exist. An error of a tool that was
+// never seen to run may have any cause.
 func (x cell) refuse(t *T, ran bool) {
 	t.MCP.ControlOf(x.by)
 	ex := t.MCP.CallToolAs(x.tool, x.by.Field())

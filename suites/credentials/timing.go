@@ -44,7 +44,7 @@ func comparesInConstantTime(t *T) {
 	})
 }
 
-// comparable is how long a secret must be, for times to tell anything.
+// comparable is how long a secret must be for times to show anything.
 const comparable = 8
 
 // firstLong is the first credential that is long enough: what holds for one holds for all that are compared so.
@@ -57,7 +57,7 @@ func firstLong(all []Credential) []Credential {
 	return nil
 }
 
-// times are how long answers take to a secret that is wrong at its end, and twice to one that is wrong at its beginning.
+// times are the response times for a secret that is wrong at its end, and twice for one that is wrong at its beginning.
 type times struct{ end, beginning, again time.Duration }
 
 func timed(t *T, c Credential) times {
@@ -65,13 +65,13 @@ func timed(t *T, c Credential) times {
 	return times{took[0], took[1], took[2]}
 }
 
-// tell reports that the difference is beyond what two equal kinds differ by.
+// tell reports that the difference is larger than the difference between two equal kinds.
 func (x times) tell() bool {
 	return x.end-max(x.beginning, x.again) > 5*(x.beginning-x.again).Abs()+50*time.Microsecond
 }
 
 var tellNothing = expect.Family("tellNothing", func(x times) expect.Matcher {
-	return expect.That("an answer that takes no longer the more of a secret is right", func(told bool) string {
+	return expect.That("a response time that does not depend on how much of a secret is right", func(told bool) string {
 		if !told {
 			return ""
 		}
@@ -79,8 +79,8 @@ var tellNothing = expect.Family("tellNothing", func(x times) expect.Matcher {
 	})
 })
 
-// quick is the time within which the quickest tenth of the answers comes to a secret that is wrong at an index, for each of
-// some indices. They are asked in turn: what else the machine does makes all of them late, and seldom the quickest.
+// quick is the response time of the quickest tenth of the answers to a secret that is wrong at an index, for each of some indices. The
+// requests alternate: other load on the machine delays all of them, and seldom the quickest.
 func quick(t *T, c Credential, at ...int) []time.Duration {
 	requests, took := make([]wire.Request, len(at)), make([][]time.Duration, len(at))
 	for i, n := range at {

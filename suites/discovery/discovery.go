@@ -33,7 +33,7 @@ func memberOf(d *survey.Document, name string) member {
 	return member{name, v, ok}
 }
 
-// list is the value as an array; nil if it is none.
+// list is the value as an array; nil if it is not one.
 func (m member) list() []any { list, _ := m.value.([]any); return list }
 
 func (m member) String() string {
@@ -61,7 +61,7 @@ func onMember(expected string, good func(m member) bool) expect.Matcher {
 	})
 }
 
-// be expects what a condition says of a text, which it quotes otherwise.
+// be expects a text to satisfy a condition, and quotes it if it does not.
 func be(expected string, good func(s string) bool) expect.Matcher {
 	return expect.That(expected, func(s string) string {
 		if good(s) {
@@ -82,7 +82,7 @@ func found(t *T) Cases[*survey.Document] {
 	return out
 }
 
-// refusals are the answers to the protected request without a token, on both wires.
+// refusals are the answers to the protected request without a token, in both protocols.
 func refusals(t *T) []*reports.Exchange {
 	var out []*reports.Exchange
 	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {

@@ -163,7 +163,7 @@ func listsIssuersThatExist(t *T) {
 	}
 }
 
-// listedServers are the authorization servers that a document lists and that were asked: not those found otherwise.
+// listedServers are the authorization servers that a document lists and that were contacted, not those found in other ways.
 func listedServers(t *T, d *survey.Document) []*survey.Server {
 	list, _ := d.Object.Strings("authorization_servers")
 	var out []*survey.Server
@@ -231,7 +231,7 @@ func listsFewScopes(t *T) {
 		t.NotApplicable("scopes_supported is absent or malformed")
 	}
 	t.Expect(scopes).SeenIn(d.Exchange).To(
-		expect.That("no scope that means everything beside others", func(scopes []string) string {
+		expect.That("no scope for everything together with others", func(scopes []string) string {
 			if i := slices.IndexFunc(scopes, expect.Omnibus); i >= 0 && len(scopes) > 1 {
 				return fmt.Sprintf("the scope %q", scopes[i])
 			}
@@ -338,7 +338,7 @@ func publishesPublicKeysOnly(t *T) {
 	}
 }
 
-// listNone expects a list without the algorithms that begin so, in whatever case.
+// listNone expects a list without algorithms that begin with a text, in any letter case.
 var listNone = expect.Family("listNone", func(expected string, beginnings ...string) expect.Matcher {
 	return expect.That(expected, func(m member) string {
 		for _, e := range m.list() {

@@ -55,7 +55,7 @@ func useHTTPS() expect.Matcher {
 	return be("an https URL", func(s string) bool { u, err := document.ParseURL(s); return err != nil || u.Scheme == "https" })
 }
 
-// evil is a host that no target has; it is looked for in answers.
+// evil is a host that no target has; the check looks for it in answers.
 const evil = "mcpauth-evil.example"
 
 func ignoresHostFields(t *T) {
@@ -85,7 +85,7 @@ func ignoresHostFields(t *T) {
 
 func accept() []reports.Field { return []reports.Field{mcp.Field("Accept", "application/json")} }
 
-// forged is a field that only a proxy may send, and the text by which its effect shows.
+// forged is a field that only a proxy may send, and the text that shows its effect.
 type forged struct {
 	field reports.Field
 	text  string
@@ -93,7 +93,7 @@ type forged struct {
 
 // notReflect expects discovery data that does not follow the request.
 var notReflect = expect.Family("notReflect", func(text string) expect.Matcher {
-	return expect.That("discovery data from configuration, whatever the request says", func(ex *reports.Exchange) string {
+	return expect.That("discovery data from configuration, not from the request", func(ex *reports.Exchange) string {
 		inField := slices.ContainsFunc(expect.HeaderValues(ex, "WWW-Authenticate"), func(v string) bool { return strings.Contains(v, text) })
 		if inField || expect.Status(ex) == 200 && strings.Contains(expect.Body(ex), text) {
 			return fmt.Sprintf("%q appears in the answer", text)
@@ -131,7 +131,7 @@ var agreeOn = expect.Family("agreeOn", func(name string, first *survey.Document)
 	})
 })
 
-// announceDPoP expects what the challenge offers in the document too: clients decide by it before they have a token.
+// announceDPoP expects the document to announce what the challenge offers: clients read it before they have a token.
 var announceDPoP = expect.Family("announceDPoP", func(t *T) expect.Matcher {
 	return expect.That("dpop_signing_alg_values_supported, since the challenge offers DPoP", func(d *survey.Document) string {
 		offered := slices.ContainsFunc(refusals(t), func(ex *reports.Exchange) bool { return expect.HaveChallengeOf("DPoP").Judge(ex).Met })
@@ -156,7 +156,7 @@ func knowsWhatDoesNotExist(t *T) {
 	}
 }
 
-// notExist expects a refusal of a made-up URL. A document that is not made from the URL may be there for every path.
+// notExist expects a refusal of an invented URL. A document that does not depend on the URL may be served for every path.
 var notExist = expect.Family("notExist", func(suffix string) expect.Matcher {
 	return expect.That("404 for a well-known URL that does not exist; clients stop at the first success", func(ex *reports.Exchange) string {
 		object, _, err := survey.ReadDocument(ex)

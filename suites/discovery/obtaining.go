@@ -48,7 +48,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// RFC 9728 section 3: exactly one default location follows from resource. MCP has two from 2025-11-25 on: the root will do as well.
+// RFC 9728 section 3: exactly one default location follows from resource. MCP has two from 2025-11-25 on: the root is accepted as well.
 func servesAtDerivedLocation(t *T) {
 	resource := t.MCP.Resource().Object.String("resource")
 	u, err := document.ParseURL(resource)
@@ -95,7 +95,7 @@ func sendsJSON(t *T) {
 		d := &t.Survey.Resources[i]
 		before = before && (i == 0 || !t.Survey.Resources[i-1].Found())
 		if expect.Status(d.Exchange) != 200 {
-			continue // what is not there is RS-DISC-PRM-PUBLISHED's
+			continue // RS-DISC-PRM-PUBLISHED judges missing documents
 		}
 		t.Cite(d.Exchange)
 		Each(t, Cases[*survey.Document]{{d.URL, d}}, func(t *T, d *survey.Document) {
@@ -132,7 +132,7 @@ func judgeShape(t *T, d *survey.Document) {
 		if strings.Contains(odd, `"resource"`) || strings.Contains(odd, `"authorization_servers"`) {
 			t.Expect(odd).SeenIn(d.Exchange).To(once)
 		} else {
-			t.Expect(odd).SeenIn(d.Exchange).Ideally(expect.That("JSON that every reader reads alike", func(odd string) string { return odd }))
+			t.Expect(odd).SeenIn(d.Exchange).Ideally(expect.That("JSON that every parser reads in the same way", func(odd string) string { return odd }))
 		}
 	}
 }
@@ -185,7 +185,7 @@ func namesItself(t *T) {
 	})
 }
 
-// nearly are the relations of a name that clients may still recognize.
+// nearly are link relations that clients may still recognize.
 var nearly = []string{document.Root, document.Prefix, document.OtherSlash, document.OtherCase, document.OtherQuery}
 
 func redirectsNobody(t *T) {

@@ -37,7 +37,7 @@ func signsTruthfully(t *T) {
 	}
 }
 
-// verifySigned verifies with the keys of the resource, where it attests itself. RFC 9728 leaves open where the keys of others are.
+// verifySigned verifies with the keys of the resource, where it attests itself. RFC 9728 does not say where the keys of other signers are.
 func verifySigned(t *T, s signed) {
 	uri := s.plain.String("jwks_uri")
 	if iss := s.claims.String("iss"); uri == "" || iss != s.plain.String("resource") {
@@ -66,7 +66,7 @@ func segment(s string) *document.Object {
 	if err != nil {
 		return nil
 	}
-	o, _, _ := document.ParseObject(string(b)) // nil where it is none
+	o, _, _ := document.ParseObject(string(b)) // nil if it is not one
 	return o
 }
 

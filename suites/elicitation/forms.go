@@ -48,7 +48,7 @@ type form struct {
 	properties *document.Object
 }
 
-// credential matches what names a secret; token alone may be a word of the trade.
+// credential matches names of secrets; token alone may be an ordinary word of the domain.
 var (
 	credential = regexp.MustCompile(`(?i)pass(?:word|phrase|code)|api[ _-]?key|` +
 		`(?:access|refresh|bearer|auth\w*|session|api|bot|personal|git\w+|slack|oauth)[ _-]?tokens?\b|` +
@@ -85,10 +85,10 @@ var notSpeakOfSecrets = expect.That("no mention of a credential in a form", func
 	return ""
 })
 
-// anything are names of fields that may hold anything: what is asked for is then in the message.
+// anything are names of fields without a fixed meaning: the message then says what is asked for.
 var anything = []string{"answer", "content", "data", "field", "input", "response", "result", "text", "value"}
 
-// free are the fields into which a user types: no secret is a yes or no, or one of a list.
+// free are the fields into which a user types text: a secret is not a yes or no, or one of a list.
 func (f form) free() (out []string) {
 	for _, name := range f.properties.Names() {
 		p := f.properties.Object(name)
@@ -101,7 +101,7 @@ func (f form) free() (out []string) {
 	return out
 }
 
-// describe is all that a form says of a field.
+// describe is the whole description of a field.
 func (f form) describe(name string) string {
 	p := f.properties.Object(name)
 	return strings.Join([]string{strings.ReplaceAll(name, "_", " "), p.String("title"), asserted(p.String("description"))}, "\n")

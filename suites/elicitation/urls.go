@@ -100,8 +100,8 @@ var beHTTPS = expect.That("an https URL", func(l link) string {
 	return "the scheme is " + l.Scheme
 })
 
-// sensitive are names of parameters that carry credentials. Others, such as token, key, code or session, may as well be random
-// names of the request itself.
+// sensitive are names of parameters that carry credentials. Others, such as token, key, code or session, may be random names of the
+// request itself.
 var sensitive = []string{"access_token", "id_token", "refresh_token", "api_key", "apikey", "password"}
 
 var mail = regexp.MustCompile(`(?i)^[^\s@/:]+@[^\s@/:]+\.[a-z]+$`)
@@ -110,7 +110,7 @@ var mail = regexp.MustCompile(`(?i)^[^\s@/:]+@[^\s@/:]+\.[a-z]+$`)
 var commonNames = []string{"account", "admin", "demo", "guest", "me", "member", "owner", "root", "test", "user"}
 
 var knowNobody = expect.Family("knowNobody", func(name string) expect.Matcher {
-	return expect.Show("a page that names no user until somebody signs in", func(ex *reports.Exchange) string {
+	return expect.Show("a page that names no user until a user signs in", func(ex *reports.Exchange) string {
 		if name == "" || expect.Status(ex) != 200 || !mentions(expect.Body(ex), name) {
 			return ""
 		}
@@ -121,17 +121,17 @@ var knowNobody = expect.Family("knowNobody", func(name string) expect.Matcher {
 // "The server MUST verify the identity of the user who opens the URL."
 func bindsURLsToUsers(t *T) {
 	token := t.AS.MustGetTokens().Access
-	Each(t, Cases[int]{{"another user opens the URL", 1}, {"nobody who signs in opens the URL", -1}}, func(t *T, user int) {
+	Each(t, Cases[int]{{"another user opens the URL", 1}, {"no user who signs in opens the URL", -1}}, func(t *T, user int) {
 		e := linking(t, token)[0]
 		visited := t.Pages.Visit(e.URL, user)
 		if ex := linked(t, token, e.Tool); ex != nil {
-			t.Expect(ex, "and goes on as far as it leads").To(notRunYet)
+			t.Expect(ex, "and follows it to the end").To(notRunYet)
 			return
 		}
 		t.Expect(visited.Exchange).To(linkNothing)
 	})
 	if FoundAny(t) {
-		return // the account is linked, so that nothing is asked any more
+		return // the account is linked, so the tool no longer asks
 	}
 	e := linking(t, token)[0]
 	out := t.Pages.Visit(e.URL, 0)
@@ -145,7 +145,7 @@ func bindsURLsToUsers(t *T) {
 // linkNothing is met: the tool has asked again.
 var linkNothing = expect.Refusing("no account to be linked", func(*reports.Exchange) string { return "" })
 
-var notRunYet = expect.That("an account not to be linked by somebody else's visit", func(ex *reports.Exchange) string {
+var notRunYet = expect.That("an account not to be linked by another user's visit", func(ex *reports.Exchange) string {
 	return "the tool runs then: " + expect.Describe(ex)
 })
 
@@ -212,7 +212,7 @@ func linkingRows(t *T, token string) (out Cases[Elicitation]) {
 	return out
 }
 
-// linked is the answer of a tool that asks for nothing any more; nil where it still asks.
+// linked is the answer of a tool that no longer asks; nil if it still asks.
 func linked(t *T, token string, tool Tool) *reports.Exchange {
 	ex := t.MCP.CallCapably(tool, FormAndURL, mcp.Bearer(token))
 	if expect.Ran(ex) && len(Elicitations(tool, ex)) == 0 {
@@ -221,7 +221,7 @@ func linked(t *T, token string, tool Tool) *reports.Exchange {
 	return nil
 }
 
-// userName is the first user's, where somebody signs in.
+// userName is the name of the first user, if a user signs in.
 func userName(t *T) string {
 	if t.Session == nil || t.Session.UserCount() == 0 {
 		return ""
@@ -229,7 +229,7 @@ func userName(t *T) string {
 	return t.Session.Identity(0).User.Name
 }
 
-// mentions reports that a name is in a text as a word.
+// mentions reports that a text contains a name as a word.
 func mentions(text, name string) bool {
 	found, err := regexp.MatchString(`(?i)\b`+regexp.QuoteMeta(name)+`\b`, text)
 	return err == nil && found

@@ -16,7 +16,7 @@ func assertions() {
 	Must("AS-CC-ASSERTION-REJECTED", refusesBadAssertions)
 }
 
-// Which of the two audiences a server accepts is its own affair (RFC 7523 section 3, item 3).
+// A server may accept either of the two audiences (RFC 7523 section 3, item 3).
 func acceptsAssertions(t *T) {
 	c := t.AS.MachineWithKey()
 	var accepted []string
@@ -47,7 +47,7 @@ func byAssertion(t *T, c *oauth.Client) Attempt[Edit] {
 	}}
 }
 
-// usesAssertionOnce sends an assertion again that was accepted.
+// usesAssertionOnce sends an accepted assertion again.
 func usesAssertionOnce(t *T, c *oauth.Client) {
 	const again = "an assertion for the second time (RFC 7523 section 3, jti)"
 	once := With("client_assertion", c.Key.JWT(nil, c.Assertion()))

@@ -17,7 +17,7 @@ import (
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
-// shortest user code that is not guessed at the speed of a form (RFC 8628 section 5.1).
+// shortest user code that cannot be guessed at the speed of a form (RFC 8628 section 5.1).
 const shortest = 6
 
 // RFC 8628.
@@ -43,7 +43,7 @@ func bindsDeviceCodes(t *T) {
 	}
 	t.Expect(ex).To(sayWhenItExpires, nameSafePage, haveLongUserCode)
 	code := oauth.Object(ex).String("device_code")
-	t.Expect(d.poll(t, code), "a device code that nobody has allowed").To(expect.RefuseGrant("authorization_pending", "slow_down"))
+	t.Expect(d.poll(t, code), "a device code that no user has approved").To(expect.RefuseGrant("authorization_pending", "slow_down"))
 	t.Expect(d.poll(t, "mcpauth-no-code"), "an unknown device code").To(expect.RefuseGrant("invalid_grant", "expired_token"))
 	tryAnotherClient(t, d, code)
 	values := []string{code}
@@ -121,8 +121,8 @@ var haveLongUserCode = expect.That("a user code that cannot be guessed", func(ex
 	return fmt.Sprintf("the user code has %d characters", len(bare))
 })
 
-// approveDevice has the first user allow a device, where its page can be understood: then a token comes, once. Before, somebody
-// who has not signed in says yes, which must not count.
+// approveDevice makes the first user allow a device, if its page can be understood: then a token is issued, once. Before that, a
+// browser without a login approves, which must have no effect.
 func approveDevice(t *T, d device) {
 	o := oauth.Object(d.ask(t))
 	code, page := o.String("device_code"), o.String("verification_uri_complete")
@@ -132,7 +132,7 @@ func approveDevice(t *T, d device) {
 	visit := wire.Request{Method: "GET", URL: page}
 	t.Pages.Confirm(visit, login.NewJar())
 	strangers := d.poll(t, code)
-	t.Expect(strangers, "a device code that nobody has allowed who signed in").To(expect.RefuseGrant("authorization_pending", "slow_down"))
+	t.Expect(strangers, "a device code that no signed-in user has approved").To(expect.RefuseGrant("authorization_pending", "slow_down"))
 	jar := t.Session.Identity(0).Borrow(t.Context())
 	t.Pages.Confirm(visit, jar)
 	t.Session.Identity(0).Return(jar)
@@ -141,5 +141,5 @@ func approveDevice(t *T, d device) {
 		t.Note("the page at verification_uri_complete could not be gone through, so no token came: %s", expect.Describe(answer))
 		return
 	}
-	t.Expect(d.poll(t, code), "a device code that has brought a token").To(expect.RefuseGrant("invalid_grant", "expired_token"))
+	t.Expect(d.poll(t, code), "a device code that was already exchanged for a token").To(expect.RefuseGrant("invalid_grant", "expired_token"))
 }

@@ -78,7 +78,7 @@ func made(seconds int64) ProofEdit {
 	return func(_ mint.Header, c mint.Claims) { at, _ := c["iat"].(int64); c["iat"] = at + seconds }
 }
 
-// wrongProofs have one part that must not be accepted, signed with the right key (RFC 9449 section 4.3).
+// wrongProofs have one part that must not be accepted, and the signature of the right key (RFC 9449 section 4.3).
 func wrongProofs(t *T) Cases[ProofEdit] {
 	private := func(h mint.Header, _ mint.Claims) {
 		if jwk, ok := h["jwk"].(map[string]any); ok {

@@ -55,7 +55,7 @@ var listAssertionGrant = expect.That(JWTBearer+" in grant_types_supported", func
 	return "the grant is not listed"
 })
 
-// Where no authorization server of the target exchanges assertions, nobody has one to confuse with a token.
+// If no authorization server of the target exchanges assertions, no client has one that could be confused with a token.
 func refusesAssertionsAsTokens(t *T) {
 	offered := t.Enterprise != nil
 	for i := range t.Survey.Servers {
@@ -125,7 +125,7 @@ func bindsTokensToAssertions(t *T) {
 	}
 }
 
-// within judges that a token has no scope but the assertion's.
+// within expects a token to have no scope that the assertion does not have.
 func within(t *T, tokens *oauth.Tokens, about string) {
 	if granted, seen := t.AS.RealScope(tokens); seen && len(t.AS.ScopePool()) > 0 {
 		t.Expect(granted, about).SeenIn(tokens.Exchange).To(haveOnlyScope(t.AS.ScopePool()[0]))
@@ -221,7 +221,7 @@ func refusesForgedAssertions(t *T) {
 	with := func(issuer any) mint.Claims { return ChangedClaims(ordinary(), map[string]any{"iss": issuer}) }
 	alg, _ := h["alg"].(string)
 	rows := GoodAssertion{Header: h, Claims: ordinary}.Forgeries(trap).
-		And("an issuer that nobody configured", mint.NewAttacker().Sign(alg, h, with(strings.TrimSuffix(trap.URL("/"), "/")))).
+		And("an issuer that is not configured", mint.NewAttacker().Sign(alg, h, with(strings.TrimSuffix(trap.URL("/"), "/")))).
 		And("no iss", t.Mint.Assertion(h, with(nil)))
 	for _, m := range nearmiss.OfURL(t.Enterprise.Identifier(), nearmiss.Host) {
 		rows = rows.And("a look-alike of the issuer, "+m.Name, t.Mint.Assertion(h, with(m.Value)))

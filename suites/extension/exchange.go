@@ -49,7 +49,7 @@ func validatesSubjectTokens(t *T) {
 func wrongSubjects(t *T, subject *oauth.Tokens) Cases[Edit] {
 	foreign := t.Mint.RSAKey("mcpauth").JWT(nil, t.Mint.Genuine().Claims)
 	rows := NearMisses("subject_token").And("garbage", With("subject_token", "mcpauth-not-a-token")).
-		And("a token that somebody else signed", With("subject_token", foreign))
+		And("a token signed with another key", With("subject_token", foreign))
 	if subject.ID != "" {
 		rows = rows.And("an ID token for an access token", With("subject_token", subject.ID))
 	}
@@ -59,9 +59,9 @@ func wrongSubjects(t *T, subject *oauth.Tokens) Cases[Edit] {
 	return rows
 }
 
-// narrows judges that a token is not exchanged for a more powerful one.
+// narrows expects that a token is not exchanged for a more powerful one.
 func narrows(t *T, c *oauth.Client, good Attempt[Edit]) {
-	// First, since another grant may end that of the good subject token.
+	// This comes first, because another grant may end that of the good subject token.
 	elsewhere := expect.ExchangeOf(good.Send(With("resource", Attacker)))
 	granting(t, elsewhere, c, "a foreign resource", "invalid_target", func(other *oauth.Tokens) { audienceOf(t, other, "a foreign resource") })
 	if pool := t.AS.ScopePool(); len(pool) > 1 {
@@ -83,7 +83,7 @@ var notGrantMore = expect.That("error invalid_scope, or a token without it", fun
 	return ""
 })
 
-// revokedSubject judges a subject token that was good until it was revoked.
+// revokedSubject judges a subject token that was valid until it was revoked.
 func revokedSubject(t *T, c *oauth.Client) {
 	if t.AS.Server().Revocation == "" {
 		return

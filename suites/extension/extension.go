@@ -1,5 +1,5 @@
-// Package extension holds the checks on MCP's authorization extensions, and on the OAuth features that some servers
-// offer beside the code flow.
+// Package extension holds the checks on MCP's authorization extensions, and on the OAuth features that some servers offer in addition
+// to the code flow.
 package extension
 
 import (

@@ -86,13 +86,13 @@ func servesClientsForThemselves(t *T) {
 		}
 		t.Expect(scopes, "an invented scope").SeenIn(ex).To(lack(invented))
 	})
-	if t.Session.SendResource { // else whether the parameter is understood at all is seen only after a login (AS-RES-ACCEPTED)
+	if t.Session.SendResource { // otherwise only a login shows whether the server reads the parameter (AS-RES-ACCEPTED)
 		ex = t.AS.RequestForItself(c, With("resource", Attacker))
 		granting(t, ex, c, "a foreign resource", "invalid_target", func(other *oauth.Tokens) { audienceOf(t, other, "a foreign resource") })
 	}
 }
 
-// granting judges a request that should be refused with an error, or granted without what is foreign in it.
+// granting judges a request that should be refused with an error, or granted without its foreign part.
 func granting(t *T, ex *reports.Exchange, c *oauth.Client, about, code string, granted func(*oauth.Tokens)) {
 	if tokens := t.AS.Tokens(ex, c); tokens != nil {
 		granted(tokens)
@@ -101,8 +101,8 @@ func granting(t *T, ex *reports.Exchange, c *oauth.Client, about, code string, g
 	t.Expect(ex, about).To(expect.RefuseGrant(code))
 }
 
-// audienceOf judges the audience of a token that was requested for a resource of an attacker (RFC 8707 section 2). That the
-// parameter is ignored is told once, by AS-RES-UNKNOWN-TARGET.
+// audienceOf judges the audience of a token that was requested for a resource of an attacker (RFC 8707 section 2).
+// AS-RES-UNKNOWN-TARGET reports once that the parameter is ignored.
 func audienceOf(t *T, tokens *oauth.Tokens, about string) {
 	audience, _ := t.AS.Audience(tokens)
 	t.Expect(audience, about).SeenIn(tokens.Exchange).To(notNameAttacker)
@@ -153,7 +153,7 @@ func distinguishesClients(t *T) {
 	}
 }
 
-// kinds are claims that tell tokens of clients from those of users.
+// kinds are claims that distinguish tokens of clients from those of users.
 var kinds = []string{"gty", "grant_type", "token_use", "client_type", "idtyp", "act"}
 
 var standForClient = expect.Family("standForClient", func(id string) expect.Matcher {
@@ -163,7 +163,7 @@ var standForClient = expect.Family("standForClient", func(id string) expect.Matc
 		if sub == "" || strings.Contains(sub, id) || told {
 			return ""
 		}
-		return "sub is " + sub + ", the client is " + id + ", and no claim tells the two kinds apart"
+		return "sub is " + sub + ", the client is " + id + ", and no claim distinguishes the two kinds"
 	})
 })
 
@@ -194,7 +194,7 @@ func validatesClientTokens(t *T) {
 	callsWithoutScope(t)
 }
 
-// callsWithoutScope calls tools with tokens of a client that lack what is asked for: a scope, or a user.
+// callsWithoutScope calls tools with tokens of a client that lack what the tool needs: a scope, or a user.
 func callsWithoutScope(t *T) {
 	with := func(scopes ...string) string {
 		return t.Mint.Token(map[string]any{"sub": "mcpauth-machine", "client_id": "mcpauth-machine", "scope": strings.Join(scopes, " ")})

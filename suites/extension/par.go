@@ -89,11 +89,11 @@ var answerPush = expect.That("HTTP 201 with request_uri and expires_in (RFC 9126
 	return fmt.Sprintf("%s, and expires_in is %s", expect.Describe(ex), expect.InSeconds(seconds))
 })
 
-var endWithoutSecondCode = expect.That("a request_uri that brings one code", func(g *Grant) string {
+var endWithoutSecondCode = expect.That("a request_uri that leads to one code", func(g *Grant) string {
 	if g.Code() == "" {
 		return ""
 	}
-	return "the request_uri brings a second code"
+	return "the request_uri leads to a second code"
 })
 
 // tryForeignRequest begins with a request_uri as another client, which has the same redirect URI.
@@ -128,8 +128,8 @@ func (p pusher) unchallenged(t *T) *Flow {
 	return flow
 }
 
-// needsChallenge expects a challenge to be needed of pushed requests, where others need one: that nobody does is the one finding of
-// AS-PKCE-REQUIRE-CHALLENGE. The whole flow tells: some servers refuse such a request only after the login, or at the token endpoint.
+// needsChallenge expects pushed requests to need a challenge, if others need one: AS-PKCE-REQUIRE-CHALLENGE reports a server that never
+// does. The whole flow is run: some servers refuse such a request only after the login, or at the token endpoint.
 func (p pusher) needsChallenge(t *T) {
 	unchallenged := Edits(Without("code_challenge", "code_challenge_method"), AtToken(Without("code_verifier")))
 	plain, _ := t.AS.CodeFlow(As(p.client)).Send(unchallenged).(*Flow)
@@ -144,7 +144,7 @@ func (p pusher) needsChallenge(t *T) {
 	t.Expect(p.unchallenged(t), "a pushed request without code_challenge").To(expect.GiveNoTokens("invalid_request"))
 }
 
-// refuseBadPushes expects what the authorization and token endpoints refuse to be refused when it is pushed (RFC 9126 section 2.1).
+// refuseBadPushes expects a pushed request to be refused for what the authorization and token endpoints refuse (RFC 9126 section 2.1).
 func refuseBadPushes(t *T, p pusher) {
 	codes := []string{"invalid_request", "invalid_redirect_uri", "unsupported_response_type", "invalid_client", "request_uri_not_supported"}
 	Refuses(t, p.pushing(t), Cases[Edit]{
@@ -167,7 +167,7 @@ func letPushedRequestDecide(t *T, p pusher) {
 	t.Expect(p.begin(t, p.client, p.mustPush(t), elsewhere...), "a query with another redirect_uri").To(ignoreQuery)
 }
 
-var ignoreQuery = expect.Refusing("the pushed parameters, whatever the query says (RFC 9126 section 4)", func(g *Grant) string {
+var ignoreQuery = expect.Refusing("the pushed parameters, not those in the query (RFC 9126 section 4)", func(g *Grant) string {
 	switch {
 	case strings.Contains(g.Location, "attacker.example"):
 		return "the browser is sent to " + g.Location

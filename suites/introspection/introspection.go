@@ -29,7 +29,7 @@ func Register() {
 	})
 }
 
-// told are the members of an answer that say something about a token or its user.
+// told are the members of an answer that describe a token or its user.
 func told(ex *reports.Exchange) (names []string) {
 	o := oauth.Object(ex)
 	if o == nil {

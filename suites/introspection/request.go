@@ -15,8 +15,8 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// The token is in force and belongs to the client that the request names, so that nothing but the missing authorization
-// is a reason to keep silent.
+// The token is in force and belongs to the client that the request names, so the missing authorization is the only reason for no
+// information.
 func requiresAuthorization(t *T) {
 	Each(t, t.AS.Clients(), func(t *T, c *oauth.Client) {
 		tokens := t.AS.MustGetTokens(As(c))
@@ -106,7 +106,7 @@ func answersPostOnly(t *T) {
 	t.Expect(ex, "GET with the token in the query").Ideally(tellNothing)
 }
 
-// Some designs have an endpoint of their own that tells about tokens.
+// Some designs have a proprietary endpoint that describes tokens.
 func guardsOtherEndpoints(t *T) {
 	var found Cases[string]
 	for _, path := range []string{"/oauth/tokeninfo", "/tokeninfo", "/verify", "/auth/verify"} {

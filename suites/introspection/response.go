@@ -14,7 +14,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// Only active is mandatory; what else is there has to be right.
+// Only active is required; other members must be right if they are present.
 func describesActiveToken(t *T) {
 	c, tokens := t.AS.IntrospectableTokens()
 	ex := t.AS.Introspect(c, tokens.Access, With("token_type_hint", "access_token"))
@@ -45,7 +45,7 @@ func sameScopes(granted []string) expect.Value {
 	})
 }
 
-// agreeWith expects exp to be after the introspection, and as long after the token response as its expires_in says.
+// agreeWith expects exp to be after the introspection, and to match expires_in of the token response.
 var agreeWith = expect.Family("agreeWith", func(issued, introspected *reports.Exchange) expect.Matcher {
 	return expect.That("exp in the future, in agreement with expires_in of the token response", func(v any) string {
 		exp, number := expect.Number(v)
@@ -93,7 +93,7 @@ var beInactive = expect.Refusing("HTTP 200 with active: false (RFC 7662 section 
 	return expect.Describe(ex)
 })
 
-// Without a login, the tokens that were never issued show it.
+// Without a login, tokens that were never issued show it.
 func tellsNothingOfInactiveTokens(t *T) {
 	c := t.AS.IntrospectionClient()
 	all := unknownTokens()
@@ -110,7 +110,7 @@ func tellsNothingOfInactiveTokens(t *T) {
 	})
 }
 
-// identifying members tell whose the token is or was, or what it is good for.
+// identifying members name the user or client of the token, or its permissions.
 var identifying = []string{"sub", "username", "client_id", "scope", "exp", "aud"}
 
 var sayNoMore = expect.Family("sayNoMore", func(names ...string) expect.Matcher {

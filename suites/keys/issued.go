@@ -29,7 +29,7 @@ type issued struct {
 	tokens         *oauth.Tokens
 }
 
-// Evidence is the exchange that brought the token.
+// Evidence is the exchange with the token.
 func (i issued) Evidence() *reports.Exchange { return i.tokens.Exchange }
 
 func (i issued) alg() string { return i.header.String("alg") }
@@ -66,7 +66,7 @@ func jwtsOf(tokens *oauth.Tokens) Cases[issued] {
 
 const accessToken, idToken, refreshToken = "the access token", "the ID token", "the refresh token"
 
-// Only the server itself reads a refresh token: how it protects one is its own affair, as long as nobody can make one.
+// Only the server itself reads a refresh token: it may protect one in any way, as long as others cannot make one.
 func signsVerifiably(t *T) {
 	eachIssuedJWT(t, func(t *T, j issued) {
 		if !t.Expect(j).To(beSigned()) || j.kind == refreshToken {
@@ -87,12 +87,12 @@ func signsVerifiably(t *T) {
 	})
 }
 
-// isProfiled reports that an access token says it is one of RFC 9068.
+// isProfiled reports that an access token claims the profile of RFC 9068.
 func isProfiled(j issued) bool {
 	return strings.EqualFold(strings.TrimPrefix(strings.ToLower(j.header.String("typ")), "application/"), "at+jwt")
 }
 
-// verify verifies a signature by the published keys, which are fetched again where they do not do: keys rotate.
+// verify verifies a signature with the published keys, and fetches them again if that fails, because keys rotate.
 func verify(t *T, j issued) error {
 	if j.isSymmetric() {
 		if j.tokens.Client.Secret == "" || guess(j.text, j.alg(), []string{j.tokens.Client.Secret}) >= 0 {
@@ -189,7 +189,7 @@ func signsWithNoGuessableSecret(t *T) {
 	})
 }
 
-// The client knows its own secret: with it, it could make access tokens of others. ID tokens are meant to be signed with it.
+// The client knows its own secret and could make access tokens of others with it. ID tokens may be signed with it.
 func guesses(t *T, j issued) []string {
 	out := strings.Split(strings.TrimSpace(vectors.WeakSecrets), "\n")
 	out = append(out, "", j.tokens.Client.ID, t.AS.Server().Issuer, t.Survey.URL.Host, t.Survey.URL.Hostname())
@@ -205,7 +205,7 @@ func guesses(t *T, j issued) []string {
 }
 
 var useNoneOf = expect.Family("useNoneOf", func(secrets []string) expect.Matcher {
-	return ofToken("a secret that nobody can guess (RFC 8725 section 3.5)", func(j issued) string {
+	return ofToken("a secret that cannot be guessed (RFC 8725 section 3.5)", func(j issued) string {
 		if guess(j.text, j.alg(), secrets) >= 0 {
 			return "alg is " + j.alg() + ", and the secret is one of guides and examples, or is public: anybody can make tokens"
 		}
@@ -249,7 +249,8 @@ func issuesRightIDToken(t *T) {
 	t.Expect(t.AS.IDToken(), "the ID token of a request without a nonce, which is optional").To(expect.BeJWT())
 }
 
-// OpenID Connect Core section 3.1.3.6: at_hash is the left half of the hash, by the hash algorithm of alg. Of EdDSA, nobody says which.
+// OpenID Connect Core section 3.1.3.6: at_hash is the left half of the hash, by the hash algorithm of alg. No specification says which
+// one for EdDSA.
 var hashItsAccessToken = expect.Family("hashItsAccessToken", func() expect.Matcher {
 	return expect.That("an at_hash of the access token, if there is one", func(id expect.JWT) string {
 		claimed := id.Claims.String("at_hash")

@@ -28,13 +28,13 @@ func Register() {
 	})
 }
 
-// mostKeys bounds how many keys of a set are looked at.
+// mostKeys bounds how many keys of a set are judged.
 const mostKeys = 30
 
-// keySet is what jwks_uri is answered with.
+// keySet is the answer of jwks_uri.
 type keySet struct{ *survey.Document }
 
-// Evidence is the exchange that brought the set.
+// Evidence is the exchange with the set.
 func (s keySet) Evidence() *reports.Exchange { return s.Exchange }
 
 // keys are the keys of a set, by their place and name.
@@ -59,7 +59,7 @@ type jwk struct {
 	from *reports.Exchange
 }
 
-// Evidence is the exchange that brought the key.
+// Evidence is the exchange with the key.
 func (k jwk) Evidence() *reports.Exchange { return k.from }
 
 // eachKeySet judges every key set that a jwks_uri names.
@@ -104,7 +104,7 @@ func ofSet(expected string, problem func(s keySet) string) expect.Matcher {
 	return expect.That(expected, problem)
 }
 
-// placesOfKeys are where key sets are that nothing leads to.
+// placesOfKeys are common paths of key sets that no metadata names.
 var placesOfKeys = []string{"/.well-known/jwks.json", "/jwks", "/jwks.json", "/keys", "/certs", "/oauth/jwks"}
 
 func publishesNoPrivateKey(t *T) {
@@ -147,7 +147,7 @@ var algorithms = Cases[unsafe]{
 	{"id_token_signing_alg_values_supported", unsafe{should: []string{"none"}}},                  // OpenID Connect Discovery section 3
 }
 
-// unsafe are algorithms, or how their names begin, that a list must not or should not have.
+// unsafe are algorithms, or beginnings of their names, that a list must not or should not have.
 type unsafe struct{ must, should []string }
 
 func listsSafeAlgorithms(t *T) {

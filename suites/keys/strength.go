@@ -51,7 +51,7 @@ func reportable(n *big.Int) string {
 	return n.String()
 }
 
-// longest is the size of a modulus, in bits, beyond which nobody tries to factor it.
+// longest is the size of a modulus, in bits, beyond which the check does not try to factor it.
 const longest = 4096
 
 func resistFactoring() expect.Matcher {

@@ -13,7 +13,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// someone changes who signs in.
+// someone changes the user who signs in.
 type someone func(u *login.User)
 
 func named(name string) someone { return func(u *login.User) { u.Name = name } }
@@ -33,21 +33,21 @@ func asUser(t *T, u login.User) Attempt[someone] {
 	}}
 }
 
-// enter tries to sign in. Where nobody is asked for a password, nobody gets in by one.
+// enter tries to sign in. The check does not apply if the server does not ask for a password.
 func enter(t *T, u login.User) *entry {
 	g := t.AS.AuthorizeAs(&u, Leaving())
 	e := understood(t, g.Outcome, g.Jar)
 	if e.inside() && !e.Typed {
-		t.NotApplicable("nobody is asked for a password (AS-AUTHZ-USER-AUTHENTICATED)")
+		t.NotApplicable("the server asks for no password (AS-AUTHZ-USER-AUTHENTICATED)")
 	}
 	return e
 }
 
-// Wrong passwords may lock an account: they are tried on one that may be locked, each followed by the right one. A name that nobody
-// has belongs to nobody who could be locked out.
+// Wrong passwords may lock an account: they are tried on one that may be locked, each followed by the right one. A name that does not
+// exist cannot be locked.
 func refusesWrongPasswords(t *T) {
 	u := user(t)
-	Refuses(t, asUser(t, u), Cases[someone]{{"a name that nobody has", named("mcpauth-nobody-" + Random(6))}}, keepOut)
+	Refuses(t, asUser(t, u), Cases[someone]{{"a name that does not exist", named("mcpauth-nobody-" + Random(6))}}, keepOut)
 	rows := Cases[someone]{
 		{"a wrong password", password(func(string) string { return "mcpauth-wrong-" + Random(9) })},
 		{"an empty password", password(func(string) string { return "" })},
@@ -77,7 +77,7 @@ func otherCase(s string) string {
 	}, s)
 }
 
-// answersAlike compares the answers to a wrong password and to an unknown name. What differs between two unknown names is not a sign.
+// answersAlike compares the answers to a wrong password and to an unknown name. It ignores what differs between two unknown names.
 func answersAlike(t *T, known string) {
 	answer := func(name string) (string, *entry) {
 		e := enter(t, login.User{Name: name, Password: "mcpauth-wrong-" + Random(9)})
@@ -86,7 +86,7 @@ func answersAlike(t *T, known string) {
 	first, _ := answer("mcpauth-nobody-" + Random(6))
 	second, e := answer("mcpauth-nobody-" + Random(6))
 	if first != second {
-		t.Note("two unknown names are answered differently, so that nothing can be told from the answer to a known one")
+		t.Note("two unknown names are answered differently, so the answer to a known one shows nothing")
 		return
 	}
 	third, _ := answer(known)
@@ -95,11 +95,11 @@ func answersAlike(t *T, known string) {
 			if said[0] == said[1] {
 				return ""
 			}
-			return "users can be told apart: " + login.Shorten(said[0]) + "; and: " + login.Shorten(said[1])
+			return "existing users can be recognized: " + login.Shorten(said[0]) + "; and: " + login.Shorten(said[1])
 		}))
 }
 
-// said is what a page says and its status, without the name, and without words that hold digits, such as the number of a request.
+// said is the text of a page and its status, without the name, and without words with digits, such as the number of a request.
 func said(e *entry, name string) string {
 	text := ""
 	if p := e.Page(); p != nil {
@@ -121,14 +121,14 @@ func knowsNoDemoAccounts(t *T) {
 		stranger := c
 		stranger.ID, stranger.Secret = "mcpauth-unknown-"+Random(9), Random(24)
 		if code := oauth.ErrorCode(redeemAs(t, &stranger)); code != "invalid_client" {
-			t.Inconclusive("a client that nobody has registered is refused with %q, so that a known one is not told from it", code)
+			t.Inconclusive("an unregistered client is refused with %q, so a known one cannot be distinguished from it", code)
 		}
 		t.Expect(redeemAs(t, &c)).To(beUnknown)
 	})
 	Each(t, Cases[login.User]{{"the demo user of a guide", login.User{Name: "demo_user", Password: "demo_password"}}}, letsNoDemoUserIn)
 }
 
-// redeemAs redeems a code as a client to which it was not issued: a good code after a login, for some servers look at it first.
+// redeemAs redeems a code as a client to which it was not issued: a valid code after a login, because some servers check it first.
 func redeemAs(t *T, c *oauth.Client) *reports.Exchange {
 	if t.Session != nil && t.Session.Ready {
 		return t.AS.Redeem(t.AS.MustAuthorize(), As(c))
@@ -138,7 +138,7 @@ func redeemAs(t *T, c *oauth.Client) *reports.Exchange {
 }
 
 // A known client is refused for the code, which is another's.
-var beUnknown = expect.Refusing("error invalid_client, as for a client that nobody has registered", func(ex *reports.Exchange) string {
+var beUnknown = expect.Refusing("error invalid_client, as for an unregistered client", func(ex *reports.Exchange) string {
 	if code := oauth.ErrorCode(ex); code != "invalid_client" {
 		return expect.Describe(ex) + ": the client is known"
 	}
@@ -149,7 +149,7 @@ func letsNoDemoUserIn(t *T, demo login.User) {
 	if len(t.Session.Users) > 0 && t.Session.Users[0].Name == demo.Name {
 		t.NotApplicable("these are the credentials that you gave for this run")
 	}
-	loginPage(t) // there is one, and it is the server's own
+	loginPage(t) // there is one, from the server itself
 	e := enter(t, demo)
 	if e.inside() && enter(t, login.User{Name: "mcpauth-nobody-" + Random(6), Password: Random(12)}).inside() {
 		t.NotApplicable("any name and password get in (AS-LOGIN-REJECT-WRONG-PASSWORD)")
@@ -157,7 +157,7 @@ func letsNoDemoUserIn(t *T, demo login.User) {
 	t.Expect(e).To(keepOut)
 }
 
-// A form that somebody else's page can send signs the browser in as the attacker (login CSRF).
+// A form that the page of another site can send signs the browser in as the attacker (login CSRF).
 func bindsFormToBrowser(t *T) {
 	u := user(t)
 	Refuses(t, signIn(t, u), Cases[postEdit]{
@@ -183,7 +183,7 @@ func bindsFormToBrowser(t *T) {
 	}, keepOut)
 }
 
-// mustTravel ends the row where browsers keep the cookies from forms of other sites (RFC 6265bis section 5.5).
+// mustTravel ends the row if browsers do not send the cookies with forms of other sites (RFC 6265bis section 5.5).
 func mustTravel(t *T) {
 	if t.Pages.SameSite() {
 		t.NotApplicable("SameSite keeps the cookies from forms of other sites")

@@ -11,16 +11,16 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// entry is where an attempt to sign in led.
+// entry is the result of an attempt to sign in.
 type entry struct {
 	*login.Outcome
 	jar *login.Jar
 }
 
-// Evidence is the exchange that shows where it led.
+// Evidence is the exchange that shows the result.
 func (e *entry) Evidence() *reports.Exchange { return e.Exchange }
 
-// inside reports that somebody got in: to a consent page or to a code.
+// inside reports that the login succeeded: it led to a consent page or to a code.
 func (e *entry) inside() bool {
 	return e.Stage == login.AtConsent || e.Stage == login.Answered && e.Params.Get("code") != ""
 }
@@ -40,7 +40,7 @@ var (
 	})
 )
 
-// understood is the entry, and ends the row where a page was not understood: it says nothing.
+// understood is the entry. It ends the row if a page was not understood, because that is evidence of nothing.
 func understood(t *T, o *login.Outcome, jar *login.Jar) *entry {
 	if o.Stage == login.Lost || o.Stage == login.NeedsScript || o.Stage == login.Failed {
 		t.Inconclusive("the login ended %s: %s", o.Stage, o.Why)
@@ -48,10 +48,10 @@ func understood(t *T, o *login.Outcome, jar *login.Jar) *entry {
 	return &entry{o, jar}
 }
 
-// user is who signs in; the check does not apply where the server asks for nobody.
+// user is the user who signs in; the check does not apply if the server does not ask for a login.
 func user(t *T) login.User {
 	if len(t.Session.Users) == 0 {
-		t.NotApplicable("nobody has to sign in here (AS-AUTHZ-USER-AUTHENTICATED)")
+		t.NotApplicable("no login is needed here (AS-AUTHZ-USER-AUTHENTICATED)")
 	}
 	if why := t.Session.NoLogin(0); why != "" {
 		t.NotTested("%s", why)
@@ -122,7 +122,7 @@ func filledIn(f *login.Form, u login.User) oauth.Form {
 	return values
 }
 
-// signIn is the login form that a new browser is shown, sent by it with the right password.
+// signIn is the login form that a new browser shows, and sends with the right password.
 func signIn(t *T, u login.User) Attempt[postEdit] {
 	return Attempt[postEdit]{Name: "the login form, sent by the browser that was shown it", Good: letIn, Send: func(edits ...postEdit) any {
 		g, page, form := loginPage(t)

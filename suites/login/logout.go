@@ -22,7 +22,7 @@ func endSession(t *T) string {
 	return endpoint
 }
 
-// signedIn is a browser in which a user has signed in, with what a client sends to sign out there.
+// signedIn is a browser in which a user has signed in, with the parameters that a client sends to sign out there.
 func signedIn(t *T) (*login.Jar, oauth.Form) {
 	jar := login.NewJar()
 	g := t.AS.MustAuthorize(InJar(jar))
@@ -47,7 +47,7 @@ func signOut(t *T, endpoint string, f oauth.Form, jar *login.Jar) *login.Outcome
 	return out
 }
 
-// Until somebody says yes, nobody is signed out (section 2).
+// Without the user's confirmation, no user is signed out (section 2).
 func endsSession(t *T) {
 	endpoint := endSession(t)
 	jar, f := signedIn(t)

@@ -22,7 +22,7 @@ var askAgain = expect.Refusing("the login page", func(e *entry) string {
 	return ""
 })
 
-// next is the next authorization request in a browser, which signs nobody in.
+// next is the next authorization request in a browser, without a login.
 func next(t *T, jar *login.Jar) *entry {
 	g := t.AS.Authorize(InJar(jar), StoppingAtLogin(), Leaving())
 	return understood(t, g.Outcome, jar)
@@ -37,7 +37,7 @@ func mustKeepSession(t *T, jar *login.Jar) {
 	t.Expect(e, "the next request").To(letIn)
 }
 
-// Whoever plants the cookies that are there before the login must not be signed in by it.
+// An attacker who sets the cookies before the login must not be signed in by it.
 func changesSessionAtLogin(t *T) {
 	g, p, f := loginPage(t)
 	before := g.Jar.Copy()
@@ -53,13 +53,13 @@ func changesSessionAtLogin(t *T) {
 	t.Expect(next(t, before), "the cookies from before the login").To(askAgain)
 }
 
-// cookie is one that the server sets.
+// cookie is a cookie that the server sets.
 type cookie struct {
 	login.Cookie
 	from *reports.Exchange
 }
 
-// Only a cookie without which the browser is signed out is the session's: others may be read by scripts, and say nothing.
+// Only a cookie without which the browser is signed out is the session cookie. Scripts may read others.
 func protectsSessionCookies(t *T) {
 	jar := login.NewJar()
 	g := t.AS.MustAuthorize(InJar(jar))

@@ -34,7 +34,7 @@ func leads(location string) bool {
 	return err == nil && strings.HasSuffix(u.Hostname(), "attacker.example")
 }
 
-// Addresses after which some comparisons see a path, and browsers another host (WHATWG URL, section 4.4).
+// Addresses that some servers parse as a path, and browsers as another host (WHATWG URL, section 4.4).
 var foreign = Cases[string]{
 	{"https://attacker.example/", "https://attacker.example/"},
 	{"//attacker.example", "//attacker.example"},
@@ -42,7 +42,7 @@ var foreign = Cases[string]{
 	{"https:attacker.example", "https:attacker.example"},
 }
 
-// returning are the names that pages give to the address at which they go on.
+// returning are common names of parameters for the address to which a page redirects.
 var returning = []string{"next", "return_to", "returnTo", "return_url", "continue", "redirect", "redirect_to", "rd"}
 
 // The address is set in the request, in the address of the login page, and in its hidden fields; then the user signs in.
@@ -71,7 +71,7 @@ func inRequest(address string) Edit {
 	return Edits(all...)
 }
 
-// returns is a login, with an address in places where the server may keep at what it goes on.
+// returns is a login, with an address in places from which the server may read where it redirects.
 func returns(t *T, u login.User) Attempt[placing] {
 	return Attempt[placing]{Name: "an ordinary login", Good: letIn, Send: func(edits ...placing) any {
 		where := placing{edit: Unchanged}
@@ -108,10 +108,10 @@ func inHidden(f *login.Form, values *oauth.Form, address string) bool {
 	return found
 }
 
-// ofTheRequest are parameters of an authorization request that may be addresses: no page goes on there.
+// ofTheRequest are parameters of an authorization request that may be addresses: no page redirects there.
 var ofTheRequest = []string{"redirect_uri", "client_id", "resource", "request_uri", "post_logout_redirect_uri", "scope"}
 
-// returnsTo reports that a parameter holds an address at which pages go on.
+// returnsTo reports that a parameter holds an address to which pages redirect.
 func returnsTo(name, value string) bool {
 	lower := strings.ToLower(name)
 	if slices.Contains(ofTheRequest, lower) {
@@ -157,7 +157,7 @@ func loadsNothingFromOthers(t *T) {
 	}
 }
 
-// Referrer and scripts tell the other site what the request held (RFC 9700 section 4.2.4).
+// The referrer and scripts reveal the content of the request to the other site (RFC 9700 section 4.2.4).
 var loadOwn = expect.Family("loadOwn", func(own *url.URL) expect.Matcher {
 	return expect.That("scripts, styles, images and frames of the own site only", func(p *login.Page) string {
 		var others []string

@@ -26,7 +26,7 @@ func listed(t *T, name string, otherwise ...string) []string {
 	return otherwise
 }
 
-// unlisted are grants that a server may know without saying so.
+// unlisted are grants that a server may support without listing them.
 var unlisted = []string{
 	"password", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange",
 	"urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -65,7 +65,7 @@ var knowGrant = expect.Family("knowGrant", func() expect.Matcher {
 	})
 })
 
-// notReadGrant expects the grant type to be refused as such, not for what else is wrong with the request.
+// notReadGrant expects the grant type itself to be refused, not another error in the request.
 var notReadGrant = expect.Family("notReadGrant", func() expect.Matcher {
 	return expect.That("error unsupported_grant_type", func(ex *reports.Exchange) string {
 		switch code := oauth.ErrorCode(ex); code {

@@ -16,14 +16,14 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// further are the checks on what metadata may hold beside the usual.
+// further are the checks on less common members of metadata.
 func further() {
 	May("AS-META-SIGNED-METADATA", signsTruthfully)
 	May("AS-META-PROTECTED-RESOURCES", listsResourcesTruthfully)
 	Practice("AS-META-STABLE", servesTheSameAgain)
 }
 
-// weighty are the members that clients act on.
+// weighty are the members that clients depend on.
 var weighty = []string{
 	"issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint", "jwks_uri", "revocation_endpoint", "introspection_endpoint",
 }
@@ -135,7 +135,7 @@ func segments(jws string) (header, claims *document.Object) {
 		if err != nil {
 			return nil
 		}
-		o, _, _ := document.ParseObject(string(b)) // nil where it is none
+		o, _, _ := document.ParseObject(string(b)) // nil if it is not one
 		return o
 	}
 	return read(parts[0]), read(parts[1])

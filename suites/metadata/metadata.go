@@ -61,7 +61,7 @@ var inList = expect.Family("inList", func(name, value, expected string) expect.M
 	})
 })
 
-// notInList expects a value not to be in a member.
+// notInList expects a list not to contain a value.
 func notInList(name, expected string, bad func(value string) bool) expect.Matcher {
 	return onDocument(expected, func(d *survey.Document) string {
 		list, _ := d.Object.Strings(name)

@@ -107,7 +107,7 @@ func servesAtOrigin(t *T) {
 	}
 }
 
-// hasDefaultPaths: the MUST of the text binds clients; a server without either is out of their reach.
+// hasDefaultPaths: the MUST of the text is for clients; they cannot reach a server without either.
 func hasDefaultPaths(t *T) {
 	needDefaultPaths(t)
 	origin := document.Origin(t.Survey.URL)
@@ -128,7 +128,7 @@ func hasDefaultPaths(t *T) {
 	})
 }
 
-// needDefaultPaths ends a check where no client depends on them.
+// needDefaultPaths ends a check if no client depends on the default paths.
 func needDefaultPaths(t *T) {
 	if t.Survey.Origin.Found() {
 		t.NotApplicable("metadata is served, and names the endpoints")
@@ -193,12 +193,12 @@ var knowNothingOf = expect.Family("knowNothingOf", func(issuer string) expect.Ma
 	})
 })
 
-// evil is a host that no server has; it is looked for in answers.
+// evil is a host that no server has; the check looks for it in answers.
 const evil = "attacker.invalid"
 
 func ignoresHostFields(t *T) {
 	t.AS.Each(func(_ *survey.Server, m *survey.Document) {
-		address := m.Answered() + "?mcpauth=" + Random(9) // no cache of others is touched
+		address := m.Answered() + "?mcpauth=" + Random(9) // no cache of others is changed
 		Each(t, Cases[reports.Field]{
 			{"X-Forwarded-Host", mcp.Field("X-Forwarded-Host", evil)},
 			{"Forwarded", mcp.Field("Forwarded", "host="+evil)},
@@ -218,7 +218,7 @@ func ignoresHostFields(t *T) {
 }
 
 var notReflect = expect.Family("notReflect", func(text string) expect.Matcher {
-	return expect.That("metadata from configuration, whatever the request says", func(ex *reports.Exchange) string {
+	return expect.That("metadata from configuration, not from the request", func(ex *reports.Exchange) string {
 		if expect.Status(ex) == 200 && strings.Contains(expect.Body(ex), text) {
 			return fmt.Sprintf("%q appears in the answer", text)
 		}
@@ -226,7 +226,7 @@ var notReflect = expect.Family("notReflect", func(text string) expect.Matcher {
 	})
 })
 
-// redirectsNobody judges the places where clients look, to the first document.
+// redirectsNobody judges the locations where clients look, up to the first document.
 func redirectsNobody(t *T) {
 	Each(t, servers(t), func(t *T, s *survey.Server) {
 		for i := range s.Documents {

@@ -20,7 +20,7 @@ func promises() {
 	Should("AS-META-SCOPES-COHERENT", knowsTheScopesOfTheResource)
 }
 
-// visits are a harmless request for each endpoint.
+// visits are one harmless request for each endpoint.
 var visits = Cases[wire.Request]{
 	{"authorization_endpoint", wire.Request{Method: "GET"}},
 	{"token_endpoint", wire.Request{Method: "POST", Header: form()}},

@@ -76,7 +76,7 @@ var registered = []struct {
 	{"OAuth Client ID Metadata Document section 5", map[kind][]string{boolean: {"client_id_metadata_document_supported"}}},
 }
 
-// typeOf is the registered type of a member, with its source; empty where it is not known: then any type will do.
+// typeOf is the registered type of a member, with its source; empty where it is not known: then any type is accepted.
 func typeOf(name string) (want kind, source string) {
 	for _, r := range registered {
 		for k, names := range r.types {
@@ -109,8 +109,8 @@ func hasRegisteredTypes(t *T) {
 
 const emptyArray = "an empty array"
 
-// wrongType says what a member is in place of its type; empty where it is right. RFC 8414 section 3.2: members with zero
-// elements are omitted.
+// wrongType says what a member is instead of its type; empty if it is right. RFC 8414 section 3.2: members with zero elements are
+// omitted.
 func wrongType(m document.Member, want kind) string {
 	switch v := m.Value.(type) {
 	case string:

@@ -29,7 +29,7 @@ func usesOwnAccounts(t *T) {
 	}
 	name := strings.ToLower(t.Session.Identity(0).User.Name)
 	if mine == theirs && !strings.Contains(strings.ToLower(theirs), name) {
-		t.Inconclusive("%s does not tell accounts apart: both users get %q", tool.Name, reports.OneLine(mine, 80))
+		t.Inconclusive("%s does not distinguish accounts: both users get %q", tool.Name, reports.OneLine(mine, 80))
 	}
 	ownAccount := beAbout("the second user's own account", mine)
 	if !t.Expect(theirs, "what %s says to the second user", tool.Name).SeenIn(t.Last()).To(ownAccount) {
@@ -47,7 +47,7 @@ func usesOwnAccounts(t *T) {
 	}
 }
 
-// beAbout expects another answer than the one about somebody else's account.
+// beAbout expects another answer than the one about another user's account.
 var beAbout = expect.Family("beAbout", func(whose, foreign string) expect.Matcher {
 	return expect.That(whose, func(said string) string {
 		if said == foreign {
@@ -68,7 +68,7 @@ func endsWithUpstreamGrant(t *T) {
 		t.Expect(ex, "a token whose third-party grant is gone").To(expect.RefuseAnyway())
 		return
 	}
-	Each(t, named(t.Upstream.Tools()), func(t *T, tool Tool) { // others may go on without the third party
+	Each(t, named(t.Upstream.Tools()), func(t *T, tool Tool) { // others may work without the third party
 		t.Expect(t.MCP.CallTool(tokens.Access, tool), "%s after the third-party grant is gone", expect.Span(t.Patience)).To(notRun)
 	})
 	t.Expect(ex, "%s after the third-party grant is gone", expect.Span(t.Patience)).Ideally(expect.RefuseAnyway())
@@ -111,7 +111,7 @@ func session(t *T, tool Tool, token string) mcp.Call {
 	return call.Method("tools/call", tool.Params()).With(mcp.Bearer(token))
 }
 
-// link has a user link an account, unless that is done, and returns what the tool says then; empty where it still asks.
+// link makes a user link an account, unless that is done, and returns what the tool says then; empty if it still asks.
 func link(t *T, tool Tool, token string, user int) string {
 	ex := ask(t, tool, token)
 	for _, e := range Elicitations(tool, ex) {

@@ -22,7 +22,7 @@ func Register() {
 	Describe("MCP Authorization: accounts at third parties", linked)
 }
 
-// holds reports that a request carries a secret: in its address, a header field, or its body.
+// holds reports that a request contains a secret: in its address, a header field, or its body.
 func holds(r listener.Request, secret string) bool {
 	for _, values := range r.Header {
 		if strings.Contains(strings.Join(values, "\n"), secret) {
@@ -32,7 +32,7 @@ func holds(r listener.Request, secret string) bool {
 	return strings.Contains(r.URL+"\n"+r.Body, secret)
 }
 
-// parts are a token and what only its holder knows of it.
+// parts are a token and its secret parts.
 func parts(token string) []string {
 	out := []string{token}
 	if i := strings.LastIndexByte(token, '.'); i > 0 && len(token)-i > 20 {
@@ -65,7 +65,7 @@ func keepsCallersToken(t *T) {
 	token := t.MCP.FirstToken()
 	Each(t, named(t.Upstream.Tools()), func(t *T, tool Tool) {
 		t.Upstream.ServeAPI(tool, token)
-		t.MCP.CallTool(token, tool) // what is cached at first may be sent later
+		t.MCP.CallTool(token, tool) // a cached answer may be sent later
 		t.Expect(t.API.Seen(), "at the API").To(holdNoneOf(parts(token)))
 	})
 }
@@ -167,7 +167,7 @@ func refusesForeignTokens(t *T) {
 	Refuses(t, t.MCP.TokenCall(), rows, expect.Refuse(401))
 }
 
-// withCredential sends a field in place of the Authorization field.
+// withCredential sends a field instead of the Authorization field.
 func withCredential(f reports.Field) CallEdit {
 	return func(call mcp.Call) mcp.Call {
 		isToken := func(h reports.Field) bool { return strings.EqualFold(h.Name, "Authorization") }
@@ -230,7 +230,7 @@ var run = expect.That("the tool to run", func(ex *reports.Exchange) string {
 	return expect.Describe(ex)
 })
 
-// failures are the ways in which an API fails; one shows what it was sent.
+// failures are the ways in which an API fails; one of them repeats what it was sent.
 var failures = Cases[func(listener.Request) listener.Answer]{
 	{"the API answers 401", func(listener.Request) listener.Answer {
 		challenge := map[string]string{"WWW-Authenticate": `Bearer realm="upstream", error="invalid_token"`}
@@ -249,7 +249,7 @@ var failures = Cases[func(listener.Request) listener.Answer]{
 	}},
 }
 
-// shows reports that an answer holds a text, in its header or its body.
+// shows reports that an answer contains a text, in its header or its body.
 func shows(ex *reports.Exchange, text string) bool {
 	if ex.Response == nil {
 		return false

@@ -71,7 +71,7 @@ func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byt
 
 func decode(s string) string { b, _ := base64.RawURLEncoding.DecodeString(s); return string(b) }
 
-// stripped are the ways in which a request comes without a challenge.
+// stripped are the ways in which a request has no challenge.
 func stripped() Cases[Edit] {
 	return Cases[Edit]{
 		{"no code_challenge", Without("code_challenge", "code_challenge_method")},
@@ -111,7 +111,7 @@ func refusesPlain(t *T) {
 	}, expect.GiveNoTokens("invalid_request"))
 }
 
-// Without a method, the method is plain (RFC 7636 section 4.3). Where plain works so, that is as risky as AS-PKCE-REJECT-PLAIN says.
+// Without a method, the method is plain (RFC 7636 section 4.3). If plain works in this way, the risk is that of AS-PKCE-REJECT-PLAIN.
 func takesNoMethodForS256(t *T) {
 	noMethod := Without("code_challenge_method")
 	Refuses(t, t.AS.CodeFlow(), Cases[Edit]{
@@ -125,8 +125,8 @@ func takesNoMethodForS256(t *T) {
 
 func challengeOf(verifier string) string { return oauth.PairOf(verifier).Challenge }
 
-// The challenge as verifier is accepted by who takes an unknown method for plain, and by who looks at no verifier. A code that is
-// not redeemed so is a warning: RFC 7636 section 4.4.1 wants the error at the authorization endpoint.
+// The challenge as verifier is accepted by servers that treat an unknown method as plain, and by servers that ignore the verifier. If
+// the code is not redeemed, this is a warning: RFC 7636 section 4.4.1 wants the error at the authorization endpoint.
 func refusesUnknownMethods(t *T) {
 	var rows Cases[Edit]
 	for _, method := range []string{"S512", "SHA-256", " S256", "s256", "PLAIN"} {

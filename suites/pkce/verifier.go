@@ -49,8 +49,8 @@ func refusesWrongVerifiers(t *T) {
 	}
 }
 
-// changedChallenges leave the verifier as it is: a server that compares part of the hash shows in them alone. The last character
-// keeps its case, since not every one can end the hash of 32 bytes.
+// changedChallenges keep the verifier: only they show a server that compares part of the hash. The last character keeps its case, since
+// not every one can end the hash of 32 bytes.
 func changedChallenges() Cases[Edit] {
 	var rows Cases[Edit]
 	for _, w := range nearmiss.Ways(nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer) {
@@ -97,8 +97,7 @@ func refusesMalformedVerifiers(t *T) {
 	}, expect.GiveNoTokens("invalid_request"))
 }
 
-// An attacker strips the challenge from the request, and the honest client sends its verifier all the same (RFC 9700
-// section 4.8.2).
+// An attacker removes the challenge from the request, and the honest client sends its verifier anyway (RFC 9700 section 4.8.2).
 func noticesDowngrade(t *T) {
 	two := Also("code_challenge", oauth.NewPKCE(43).Challenge)
 	rows := EachEdited(stripped().And("two code_challenges", two), AtToken(anotherVerifier()))
@@ -107,8 +106,8 @@ func noticesDowngrade(t *T) {
 	})
 }
 
-// Whoever keeps one challenge for a client or a session accepts the verifier of another code. Whoever lets a user and a client have one
-// code at a time refuses the earlier one, which is a warning: no clause asks for two.
+// A server that keeps one challenge for a client or a session accepts the verifier of another code. A server that allows a user and a
+// client one code at a time refuses the earlier one, which is a warning: no clause asks for two.
 func bindsChallengeToCode(t *T) {
 	a, b := t.AS.MustAuthorize(), t.AS.MustAuthorize()
 	t.Expect(t.AS.Redeem(a, With("code_verifier", b.Pair.Verifier)), "the first of two codes with the verifier of the second").To(refused)

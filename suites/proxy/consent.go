@@ -1,5 +1,5 @@
-// Package proxy holds the checks on an authorization server that signs its users in at another one, where it is one
-// client for all of its own (MCP Security Best Practices: Confused Deputy Problem).
+// Package proxy holds the checks on an authorization server that signs its users in at another one, where the proxy is one client on
+// behalf of all its own clients (MCP Security Best Practices: Confused Deputy Problem).
 package proxy
 
 import (
@@ -22,7 +22,7 @@ func Register() {
 	Describe("MCP Security Best Practices: Confused Deputy Problem, consent", consent)
 	Describe("MCP Security Best Practices: Confused Deputy Problem, OAuth state parameter validation", state)
 	Describe("MCP Authorization: Third-Party Authorization Flow", upstream)
-	Describe("OpenID Connect Core section 3.1.3.7: ID tokens that browsers bring", fromBrowsers)
+	Describe("OpenID Connect Core section 3.1.3.7: ID tokens from browsers", fromBrowsers)
 }
 
 // ownPage is the proxy's own page that asks about a client; the check does not apply where there is none.
@@ -40,7 +40,7 @@ type page struct {
 	values oauth.Form
 }
 
-// Evidence is the exchange that brought the page.
+// Evidence is the exchange with the page.
 func (p page) Evidence() *reports.Exchange { return p.PageExchanges[len(p.PageExchanges)-1] }
 
 // approval is the request that approving the page sends.
@@ -215,7 +215,7 @@ type forgery struct {
 	jar     *login.Jar
 }
 
-// approved is where an approval ended.
+// approved is the result of an approval.
 type approved struct {
 	ended
 	upstream bool
@@ -294,7 +294,7 @@ func skipsPage(t *T, c *oauth.Client, jar *login.Jar) bool {
 	return t.Upstream.RequestOf(g) != nil
 }
 
-// sameName is the metadata of another client that calls itself like a client: what knows it by its name takes one for the other.
+// sameName is the metadata of another client with the same name: a server that identifies clients by name confuses the two.
 func sameName(c *oauth.Client) map[string]any {
 	if name := c.Registered.String("client_name"); name != "" {
 		return map[string]any{"client_name": name}
@@ -302,8 +302,8 @@ func sameName(c *oauth.Client) map[string]any {
 	return nil
 }
 
-// spoiledRecords are changed at their beginning, in the middle, and near their end, where what seals it is: of the very last
-// character, some bits may mean nothing.
+// spoiledRecords are changed at their beginning, in the middle, and near their end, where the MAC is: some bits of the very last
+// character may be unused.
 func spoiledRecords(value string) Cases[string] {
 	length := len(strings.TrimRight(strings.TrimSuffix(value, "%3D"), "="))
 	return Cases[string]{
@@ -317,7 +317,7 @@ var beRecorded = expect.That("an approval remembered in a cookie, or for a user 
 	if cookie != "" {
 		return ""
 	}
-	return "the consent page is skipped whatever cookie is missing"
+	return "the consent page is skipped with any cookie missing"
 })
 
 var askAgain = expect.That("the consent page again, since the user never approved this", func(skipped bool) string {

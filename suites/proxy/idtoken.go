@@ -15,7 +15,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// fromBrowsers are the checks on ID tokens that a login page's script hands over.
+// fromBrowsers are the checks on ID tokens that a login page's script sends.
 func fromBrowsers() { Must("AS-PROXY-BROWSER-ID-TOKEN", verifiesTokensOfBrowsers) }
 
 func verifiesTokensOfBrowsers(t *T) {
@@ -34,7 +34,7 @@ var letNobodyIn = expect.Refusing("a refusal", func(o ended) string {
 	return ""
 })
 
-// claimsOfNobody makes the claims of an ID token for the proxy, about somebody who does not exist.
+// claimsOfNobody makes the claims of an ID token for the proxy, about a user who does not exist.
 func claimsOfNobody(t *T) func(changes map[string]any) map[string]any {
 	project := "mcpauth-project"
 	issuer := "https://securetoken.google.com/" + project
@@ -50,7 +50,7 @@ func claimsOfNobody(t *T) func(changes map[string]any) map[string]any {
 	}
 }
 
-// forgedTokens are ID tokens that no provider has signed, or not for the proxy.
+// forgedTokens are ID tokens that the provider has not signed, or not for the proxy.
 func forgedTokens(t *T, claims func(changes map[string]any) map[string]any) Cases[string] {
 	unverifiable := mint.Input(mint.Header{"alg": "RS256", "typ": "JWT", "kid": "rsa-1"}, claims(nil)) + ".AAAA"
 	out := Cases[string]{
@@ -70,7 +70,7 @@ func forgedTokens(t *T, claims func(changes map[string]any) map[string]any) Case
 		And("an expired token", signed(claims(map[string]any{"iat": past - 3600, "exp": past})))
 }
 
-// handOver sends an ID token in place of the login page's script, with an ordinary authorization request, and approves.
+// handOver sends an ID token as the login page's script does, with an ordinary authorization request, and approves.
 func handOver(t *T, token string) *login.Outcome {
 	c, pair := t.AS.AnyClient(), oauth.NewPKCE(43)
 	t.Secrets.Add("code_verifier", pair.Verifier)

@@ -17,7 +17,7 @@ func state() {
 	Must("AS-PROXY-STATE-FRESH", makesOwnStates)
 }
 
-// refuseCallback expects a callback to bring the client nothing.
+// refuseCallback expects a callback not to lead to a code for the client.
 func refuseCallback(t *T, leg *UpstreamRequest, callback string, jar *login.Jar, about string) {
 	o := ended{t.Upstream.Return(leg, callback, jar, login.Leave)}
 	if t.Expect(o, about).To(bringNoCode) {

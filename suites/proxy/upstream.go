@@ -82,7 +82,7 @@ func hidesUpstreamTokens(t *T) {
 	})
 }
 
-// introspecting is the client that may ask the proxy about tokens; nil if there is none.
+// introspecting is the client that may introspect tokens at the proxy; nil if there is none.
 func introspecting(t *T) *oauth.Client {
 	if t.AS.Server().Introspection == "" {
 		return nil
@@ -204,7 +204,7 @@ var redirectError = expect.That(properError+": access_denied, server_error, temp
 	})
 
 // What must be checked, and what should, is OpenID Connect Core section 3.1.3.7: issuer and audience (items 2 and 3), expiry (9), and
-// the nonce where one was sent (11) must; azp (5) and iat (10) should; the signature (6) where TLS does not vouch for it.
+// the nonce where one was sent (11) must; azp (5) and iat (10) should; the signature (6) if the token does not come directly over TLS.
 func verifiesIDTokens(t *T) {
 	byIDToken(t)
 	defer t.World.Upstream.Answer(nil)
@@ -279,8 +279,8 @@ func followsUpstream(t *T) {
 	t.Expect(ex, "the refresh token of a user whose session at the upstream is over").To(expect.RefuseGrant())
 }
 
-// subjectOf signs a user in of whom the upstream's ID token says something else, and is the subject of the proxy's token
-// then; empty where none is issued, or its subject cannot be seen.
+// subjectOf signs a user in with a changed ID token of the upstream, and returns the subject of the proxy's token; empty if none is
+// issued, or if its subject cannot be seen.
 func subjectOf(t *T, claims map[string]any) string {
 	g := t.AS.Authorize(SignedOut(), Until(t.Upstream.IsRequest))
 	leg := t.Upstream.RequestOf(g)
@@ -297,7 +297,7 @@ func subjectOf(t *T, claims map[string]any) string {
 	return t.AS.Subject(t.AS.Tokens(t.AS.Redeem(g), g.Client))
 }
 
-// byIDToken ends the check unless the upstream's ID token decides who signs in: a proxy may go by userinfo, or by an API.
+// byIDToken ends the check unless the upstream's ID token decides who signs in: a proxy may use userinfo or an API instead.
 func byIDToken(t *T) {
 	signedIn(t)
 	ordinary := subjectOf(t, nil)
@@ -313,7 +313,7 @@ func reply(status int, mediaType, body string) func(map[string]any) (int, string
 	return func(map[string]any) (int, string, string) { return status, mediaType, body }
 }
 
-// idToken answers as ordinary, but for the ID token.
+// idToken answers as usual, except for the ID token.
 func idToken(sign func(claims map[string]any) string) func(map[string]any) (int, string, string) {
 	return func(ordinary map[string]any) (int, string, string) {
 		text, _ := ordinary["id_token"].(string)

@@ -17,7 +17,7 @@ import (
 var legacyFields = []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Limit", "RateLimit-Remaining",
 	"RateLimit-Reset"}
 
-// announced are the checks on what a server says of its limits (draft-ietf-httpapi-ratelimit-headers).
+// announced are the checks on what a server says about its limits (draft-ietf-httpapi-ratelimit-headers).
 func announced() { May("RS-RATE-HEADERS", announcesQuotas) }
 
 func announcesQuotas(t *T) {
@@ -41,7 +41,7 @@ func announcesQuotas(t *T) {
 	}
 }
 
-// remaining is what an answer says of the quota that is left, and of the seconds until it is full again.
+// remaining is what an answer says about the remaining quota, and the seconds until it is full again.
 type remaining struct {
 	left, reset int
 	seen        *reports.Exchange

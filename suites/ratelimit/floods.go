@@ -21,7 +21,7 @@ const (
 	atOnce        = 20
 )
 
-// longest is how long a Retry-After is waited for.
+// longest is the longest Retry-After that the check waits for.
 const longest = 20 * time.Second
 
 func floods() {
@@ -183,7 +183,7 @@ func throttle(t *T, ex *reports.Exchange) time.Duration {
 	return wait
 }
 
-// pulse is how long an ordinary request takes: the least of three.
+// pulse is how long an ordinary request takes: the minimum of three.
 func pulse(t *T, token string) time.Duration {
 	least := time.Hour
 	for range 3 {
@@ -193,7 +193,7 @@ func pulse(t *T, token string) time.Duration {
 	return least
 }
 
-// completion asks for one: of a declared object, else of nothing that there is.
+// completion asks for a completion: of a declared object, else of one that does not exist.
 func completion(t *T, call mcp.Call) (request mcp.Call, declared bool) {
 	for _, o := range t.Objects {
 		if o.Argument != "" {

@@ -22,8 +22,7 @@ const (
 	logins  = 20
 )
 
-// hindered reports that answers to guesses show a limit: a refusal that the first guess did not meet, or answers that
-// come ever later.
+// hindered reports that the answers to guesses show a limit: a refusal that the first guess did not get, or answers that become slower.
 func hindered(answers []*reports.Exchange) bool {
 	first := expect.Status(answers[0])
 	for _, ex := range answers {
@@ -67,12 +66,12 @@ func hindersGuessingOfSecrets(t *T) {
 	if short := len(c.Secret) < 20; short { // less than 128 bits in any usual alphabet
 		t.Expect(answers, "a secret of %d characters", len(c.Secret)).SeenIn(answers[guesses-1]).To(beHindered)
 	} else {
-		t.Expect(answers, "a secret of %d characters, which cannot be guessed all the same",
+		t.Expect(answers, "a secret of %d characters, which cannot be guessed anyway",
 			len(c.Secret)).SeenIn(answers[guesses-1]).Ideally(beHindered)
 	}
 }
 
-// acceptSecret expects a client to be authenticated; where it sends a good code, it gets tokens besides.
+// acceptSecret expects a client to be authenticated; with a valid code it also gets tokens.
 var acceptSecret = expect.Family("acceptSecret", func(withCode bool) expect.Matcher {
 	return expect.Serving("the client to be authenticated", func(ex *reports.Exchange) string {
 		if oauth.ErrorCode(ex) == "invalid_client" || expect.NoAnswer(ex) != "" || withCode && oauth.ReadTokens(ex) == nil {
@@ -82,7 +81,7 @@ var acceptSecret = expect.Family("acceptSecret", func(withCode bool) expect.Matc
 	})
 })
 
-// wrongSecrets are the answers to guesses; the check ends where the server does not compare them.
+// wrongSecrets are the answers to guesses; the check ends if the server does not compare them.
 func wrongSecrets(t *T, g *guesser) []*reports.Exchange {
 	var answers []*reports.Exchange
 	for range guesses {
@@ -105,8 +104,8 @@ var beHindered = expect.That("throttling, growing delays or a lock before 50 wro
 		return "all are answered at full speed"
 	})
 
-// guesser sends token requests with secrets of a client. All but the secret is right, where somebody can sign in: servers look at
-// code and client in whatever order.
+// guesser sends token requests with secrets of a client. Everything except the secret is right, if a user can sign in: servers check
+// code and client in any order.
 type guesser struct {
 	client *oauth.Client
 	grant  *Grant
@@ -185,7 +184,7 @@ func servesOrdinaryRefreshes(t *T) {
 	}
 }
 
-// Whoever guesses must not be able to lock out whoever has the real token.
+// An attacker who guesses must not be able to lock out the owner of the real token.
 func keepsGoodTokensDuringAFlood(t *T) {
 	token := t.MCP.FirstToken()
 	good := func() *reports.Exchange { return t.IgnoringLimits(t.MCP.Call().With(mcp.Bearer(token)).Request()) }
@@ -225,8 +224,8 @@ var stayGood = expect.That("any answer but 401", func(ex *reports.Exchange) stri
 	return expect.Describe(ex)
 })
 
-// lifts returns the grant that a header obtained while the account was locked, or nil. That the lock was still there is
-// seen by an attempt after it that says nothing in a header: where logins take long, a lock may just have ended.
+// lifts returns the grant that a header obtained while the account was locked, or nil. A later attempt without the header shows that
+// the lock was still there: if logins are slow, it may just have ended.
 func lifts(t *T, user *login.User, header reports.Field) *Grant {
 	for range 3 {
 		g := t.AS.AuthorizeAs(user, Header(header))
@@ -272,7 +271,7 @@ func passwords(t *T) (attempts, *Grant) {
 		if i == 0 {
 			first = text
 		}
-		for _, word := range []string{"captcha", "too many", "locked"} { // that the first page did not say
+		for _, word := range []string{"captcha", "too many", "locked"} { // the first page did not say that
 			questioned = questioned || strings.Contains(text, word) && !strings.Contains(first, word)
 		}
 	}

@@ -20,7 +20,7 @@ import (
 func Register() {
 	Describe("MCP Tools: Security Considerations, rate limits", enforced)
 	Describe("RFC 6585 section 4: 429 Too Many Requests", answered)
-	Describe("OWASP Denial of Service Cheat Sheet: whom a limit meets", counted)
+	Describe("OWASP Denial of Service Cheat Sheet: which callers a limit affects", counted)
 	Describe("RateLimit header fields for HTTP", announced)
 	Describe("MCP Completion, RFC 7591 section 5: floods", floods)
 	Describe("OAuth 2.1 section 2.4.1: brute force attacks", guessing)
@@ -242,7 +242,7 @@ func countsPerPrincipal(t *T) {
 
 func ignoresForwardedAddresses(t *T) { evaded(t, exhausted(t), forwarded...) }
 
-// evaded expects that none of some disguises helped who was throttled.
+// evaded expects that no disguise helped the throttled caller.
 func evaded(t *T, s *scenario, disguises ...string) {
 	CiteIfAsked(t, s.bursts[0].last)
 	s.bursts[0].control(t)
@@ -258,7 +258,7 @@ func evaded(t *T, s *scenario, disguises ...string) {
 	})
 }
 
-var holdTheLimit = expect.That("the limit to hold", func(ex *reports.Exchange) string {
+var holdTheLimit = expect.That("the limit to be enforced", func(ex *reports.Exchange) string {
 	if ex == nil {
 		return ""
 	}
@@ -267,7 +267,7 @@ var holdTheLimit = expect.That("the limit to hold", func(ex *reports.Exchange) s
 
 var forwarded = []string{"X-Forwarded-For", "Forwarded", "X-Real-IP", "CF-Connecting-IP", "True-Client-IP", "X-Client-IP"}
 
-// most is how many requests may be served of a limit before it counts as not enforced.
+// most is how many requests may be served before a limit counts as not enforced.
 func most(limit int) int { return int(math.Ceil(float64(limit)*1.2)) + 2 }
 
 // burst is the result of using up the limit of a credential.
@@ -276,7 +276,7 @@ type burst struct {
 	sent, served int
 	ended        bool              // a refusal came, or a crash
 	crashed      bool              // it was not a refusal but a crash
-	first        *reports.Exchange // the first call that was served, or the first one: those that are sent at once have no order
+	first        *reports.Exchange // the first served call, or the first call: those that are sent at once have no order
 	last         *reports.Exchange // the first refusal, or the last answer
 	together     bool              // all requests were sent at once
 	took         time.Duration
@@ -290,19 +290,19 @@ func (b *burst) control(t *T) {
 	t.Expect(b.first, "the first call with %s", b.of.Name).AsControl(expect.Run())
 }
 
-// scenario is what all checks of the area look at: the limits are spent once in a run.
+// scenario is what all checks of the area judge: the limits are used up once in a run.
 type scenario struct {
 	bursts    []*burst
 	evasions  map[string]*reports.Exchange // requests of the first one that were served while it was throttled
-	undecided []string                     // disguises whose answer a window's end may explain
-	stranger  *reports.Exchange            // somebody else's request meanwhile
-	after     *reports.Exchange            // its own after the window; nil where that is too long to wait
+	undecided []string                     // disguises whose answer the end of a window may explain
+	stranger  *reports.Exchange            // a request of another caller meanwhile
+	after     *reports.Exchange            // its own after the window; nil if that wait is too long
 	waited    time.Duration                // before that, in all
 }
 
 func bursts(t *T) []*burst { return play(t).bursts }
 
-// throttled is the answer to a request beyond the limit.
+// throttled is the answer to a request above the limit.
 func throttled(t *T) *reports.Exchange {
 	for _, b := range bursts(t) {
 		if b.ended {
@@ -322,7 +322,7 @@ func exhausted(t *T) *scenario {
 	return s
 }
 
-// longestWindow is what a check waits at most.
+// longestWindow is the longest wait of a check.
 const longestWindow = 15 * time.Second
 
 func play(t *T) *scenario {
@@ -349,7 +349,7 @@ func play(t *T) *scenario {
 	})
 }
 
-// invocation is a call of a tool by the bearer of a credential: what the limit is about.
+// invocation is a call of a tool with a credential: the limit is about these.
 func invocation(t *T, c Credential) mcp.Call {
 	call, refused := t.MCP.SessionAs(c.Field())
 	if refused != nil {
@@ -364,8 +364,8 @@ func invocation(t *T, c Credential) mcp.Call {
 	return mcp.Call{}
 }
 
-// spend calls a tool until a call is refused, some at once. Where more are served than are due, it waits and tries
-// again: a window that ended in the middle lets up to twice as many through.
+// spend calls a tool until a call is refused, some at once. If more calls are served than the limit allows, it waits and tries again: a
+// window that ended in the middle lets up to twice as many through.
 func spend(t *T, c Credential, tool mcp.Call, atOnce, due int) *burst {
 	b := spendOnce(t, c, tool, atOnce)
 	for range 2 {
@@ -403,7 +403,7 @@ func spendOnce(t *T, c Credential, tool mcp.Call, atOnce int) *burst {
 	return b
 }
 
-// meanwhile sends a request of somebody else at once: later, the window of who is throttled may have ended.
+// meanwhile sends a request of another caller at once: later, the window of the throttled caller may have ended.
 func (s *scenario) meanwhile(t *T) {
 	for _, other := range append(t.MCP.Bearers(), t.MCP.APIKeys()...) {
 		s.stranger = t.IgnoringLimits(t.MCP.CallFor(other).With(other.Field()).Request())
@@ -411,7 +411,7 @@ func (s *scenario) meanwhile(t *T) {
 	}
 }
 
-// disguise sends more requests of who is throttled, each with something that a careless limit counts by.
+// disguise sends more requests of the throttled caller, each with another value that a careless limit counts by.
 func (s *scenario) disguise(t *T, c Credential, call mcp.Call) {
 	fresh := call.OnFreshConnection()
 	variants := Cases[mcp.Call]{
@@ -432,11 +432,11 @@ func (s *scenario) disguise(t *T, c Credential, call mcp.Call) {
 	}
 }
 
-// tries are made with each disguise, since a window may end in each of them.
+// tries are made with each disguise, because a window may end during any of them.
 const tries = 4
 
-// try sends a disguised call. Being served counts where a plain call right after is still refused: else the window has
-// ended, and the limit of requests again.
+// try sends a disguised call. A served call counts only if a plain call right after it is still refused: otherwise the window has
+// ended.
 func (s *scenario) try(t *T, c Credential, plain mcp.Call, about string, disguised mcp.Call) {
 	for range tries {
 		ex := t.IgnoringLimits(disguised.Request())
@@ -452,8 +452,8 @@ func (s *scenario) try(t *T, c Credential, plain mcp.Call, about string, disguis
 	s.undecided = append(s.undecided, about)
 }
 
-// wait lets the window end, or waits as long as the target asked, and tries again. Each further wait is twice as long: a busy
-// target may count its window longer, and from its own last answer.
+// wait lets the window end, or waits as long as the target asked, and tries again. Each further wait is twice as long: a busy target
+// may have a longer window, counted from its last answer.
 func (s *scenario) wait(t *T, call mcp.Call, b *burst) {
 	wait := b.of.Window
 	if seconds, err := strconv.Atoi(expect.Header(b.last, "Retry-After")); err == nil {

@@ -45,7 +45,7 @@ func issuesNewAccessToken(t *T) {
 	t.Expect(next, "a refresh").To(bringAnother(tokens), liveAsLongAs(tokens))
 }
 
-// prolongs reports that a further refresh moves the expiry of a token that stays the same.
+// prolongs reports that another refresh moves the expiry of a token that stays the same.
 func prolongs(t *T, tokens *oauth.Tokens) bool {
 	before, _ := expect.Number(expiry(t, tokens))
 	t.Sleep(2 * time.Second)
@@ -78,22 +78,22 @@ var liveAsLongAs = expect.Family("liveAsLongAs", func(tokens *oauth.Tokens) expe
 	})
 })
 
-// The refreshed token belongs to the grant that the refresh token came from, whoever signed in meanwhile.
+// The refreshed token belongs to the grant of the refresh token, even if another user has signed in meanwhile.
 func keepsUserAndClient(t *T) {
 	tokens := t.AS.MustGetRefreshToken()
 	before := bearer(t, tokens)
 	if before == "" {
-		t.Inconclusive("whom a token stands for cannot be seen: it is not a JWT, and neither userinfo nor introspection " +
+		t.Inconclusive("the user of a token cannot be seen: it is not a JWT, and neither userinfo nor introspection " +
 			"(client.clients, introspects: true) nor a tool (tools, tells: caller) tells")
 	}
 	if t.Session.UserCount() > 1 {
-		t.AS.MustGetTokens(By(1), SignedOut()) // somebody else is the last to sign in
+		t.AS.MustGetTokens(By(1), SignedOut()) // another user is the last to sign in
 	}
 	next := t.AS.MustRefresh(tokens)
 	next.ID = "" // it may be the first one's
 	after := bearer(t, next)
 	if after == "" {
-		t.Inconclusive("whom the first token stands for can be seen, and whom the refreshed one stands for cannot")
+		t.Inconclusive("the user of the first token can be seen, and that of the refreshed one cannot")
 	}
 	t.Expect(after, "the user of a refreshed token").SeenIn(next.Exchange).To(expect.Be(before))
 	if first, second := clientOf(t, tokens), clientOf(t, next); first != "" && second != "" { // neither is required to name it
@@ -101,7 +101,7 @@ func keepsUserAndClient(t *T) {
 	}
 }
 
-// bearer is whom a token stands for: its subject, or what the declared tool says of its caller.
+// bearer is the user of a token: its subject, or what the declared tool says about its caller.
 func bearer(t *T, tokens *oauth.Tokens) string {
 	if subject := t.AS.Subject(tokens); subject != "" {
 		return subject
@@ -127,12 +127,12 @@ func issuesUnguessableTokens(t *T) {
 	for range 4 {
 		tokens := t.AS.MustGetRefreshToken()
 		values = append(values, tokens.Refresh)
-		t.Expect(tokens, "a refresh token beside its access token").To(haveNothingInCommon)
+		t.Expect(tokens, "a refresh token compared with its access token").To(haveNothingInCommon)
 	}
 	t.Expect(values).To(expect.BeUnguessable("refresh tokens"))
 }
 
-// Whoever has the access token must not be able to make the refresh token from it.
+// The holder of the access token must not be able to make the refresh token from it.
 var haveNothingInCommon = expect.That("a refresh token that does not follow from the access token", func(tokens *oauth.Tokens) string {
 	if tokens.Refresh == tokens.Access {
 		return "the refresh token equals the access token"
@@ -145,7 +145,7 @@ var haveNothingInCommon = expect.That("a refresh token that does not follow from
 	return ""
 })
 
-// madeFrom are values that anybody can make from a token.
+// madeFrom are values that can be made from a token.
 func madeFrom(token string) (out Cases[string]) {
 	sums := Cases[[]byte]{{"MD5", sum(md5.New(), token)}, {"SHA-1", sum(sha1.New(), token)}, {"SHA-256", sum(sha256.New(), token)}}
 	for _, s := range sums {
@@ -175,7 +175,7 @@ func refusesInvalidTokens(t *T) {
 	}, sayInvalidGrant)
 }
 
-// A client gives up a refresh token, and lets the user sign in again, when it is told invalid_grant (OAuth 2.1 section 3.2.4).
+// A client drops a refresh token, and asks the user to sign in again, when it gets invalid_grant (OAuth 2.1 section 3.2.4).
 var sayInvalidGrant = expect.Refusing("a refusal with error invalid_grant", func(ex *reports.Exchange) string {
 	switch code := oauth.ErrorCode(ex); {
 	case code == "invalid_grant", expect.NoAnswer(ex) != "":
@@ -208,7 +208,7 @@ func prolonged(token string) string {
 	}
 	exp, _ := claims["exp"].(float64)
 	claims["exp"] = int64(exp) + 86400
-	body, _ = json.Marshal(claims) // what was read marshals
+	body, _ = json.Marshal(claims) // values that were read marshal
 	return parts[0] + "." + base64.RawURLEncoding.EncodeToString(body) + "." + parts[2]
 }
 
@@ -249,7 +249,7 @@ var grantOrIgnoreScope = expect.That("the scope to be granted or ignored", func(
 	return ""
 })
 
-// Some designs have a refresh endpoint of their own beside the token endpoint.
+// Some designs have a separate refresh endpoint in addition to the token endpoint.
 func guardsOtherEndpoints(t *T) {
 	found := false
 	for _, path := range []string{"/refresh", "/auth/refresh", "/oauth/refresh", "/api/refresh"} {
@@ -299,7 +299,7 @@ func refusesRevokedTokens(t *T) {
 	t.Expect(t.AS.Refresh(tokens), "a revoked refresh token").To(expect.RefuseGrant("invalid_grant"))
 }
 
-// No clause says how long a refresh token may go unused: the owner does, or what still works after a year is held against it.
+// No clause says how long a refresh token may be unused: the owner declares it; else a token that still works after a year is a finding.
 func endsIdleTokens(t *T) {
 	const month, year = 30 * 24 * time.Hour, 365 * 24 * time.Hour
 	idle := cmp.Or(t.Lifetimes.Refresh, month)

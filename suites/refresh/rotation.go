@@ -44,7 +44,8 @@ func mustRotate(t *T) *oauth.Tokens {
 	return t.AS.MustGetRefreshToken()
 }
 
-// overlap is how long a used refresh token may go on working, for responses that were lost. No clause names a time; this one is ours.
+// overlap is how long a used refresh token may continue to work, for lost responses. No clause names a time; this one is a choice of
+// mcpauth.
 const overlap = time.Minute
 
 // waitOut waits until an overlap is over: by the target's clock, or as long as the user lets a check wait. It reports how long it
@@ -59,7 +60,7 @@ func waitOut(t *T) (waited time.Duration, over bool) {
 	return waited, false
 }
 
-// A refresh token that works again within the overlap is a warning. Another family shows whether it ends.
+// A refresh token that works again within the overlap is a warning. Another family shows whether the overlap ends.
 func endsUsedTokens(t *T) {
 	tokens := mustRotate(t)
 	t.AS.MustRefresh(tokens)
@@ -80,7 +81,8 @@ func endsUsedTokens(t *T) {
 	t.Expect(late, "a used refresh token after %s", expect.Span(waited)).To(expect.RefuseGrant("invalid_grant"))
 }
 
-// usedAgain are the tokens for a refresh token that comes back; nil for a refusal. Where neither comes, the server may not have seen it.
+// usedAgain are the tokens for a refresh token that is used again; nil for a refusal. If there is neither, the server may not have seen
+// it.
 func usedAgain(t *T, used *oauth.Tokens) *oauth.Tokens {
 	ex := t.AS.Refresh(used)
 	if expect.Crashed(ex) {
@@ -89,7 +91,7 @@ func usedAgain(t *T, used *oauth.Tokens) *oauth.Tokens {
 	return t.AS.Tokens(ex, used.Client)
 }
 
-// reused is a family whose oldest refresh token came back, and was refused: its oldest and its newest tokens.
+// reused is a family whose oldest refresh token was used again, and refused: its oldest and its newest tokens.
 func reused(t *T) (first, newest *oauth.Tokens) {
 	first = mustRotate(t)
 	newest = t.AS.MustRefresh(t.AS.MustRefresh(first))
@@ -139,7 +141,7 @@ func keepsOneLineage(t *T) {
 			alive++
 		}
 	}
-	if overlaps(t) { // the answers to several uses in the overlap are for one client that retries
+	if overlaps(t) { // the answers to several uses in the overlap are for a client that retries
 		t.Expect(alive, "5 refreshes at once").Ideally(oneLineage)
 		return
 	}

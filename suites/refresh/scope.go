@@ -10,7 +10,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// A refresh may ask for less; a refresh token keeps the scope of its grant all the same (OAuth 2.1 section 4.3.1).
+// A refresh may ask for less; the refresh token still keeps the scope of its grant (OAuth 2.1 section 4.3.1).
 func narrowsScope(t *T) {
 	pool := t.AS.ScopePool()
 	tokens := t.AS.MustGetRefreshToken(Scope(pool[0], pool[1]))
@@ -67,7 +67,7 @@ func neverWidensScope(t *T) {
 	})
 }
 
-// wideningsOf are refreshes for more than was granted: for another scope of the target, and for two that nobody granted.
+// wideningsOf are refreshes for more than was granted: for another scope of the target, and for two that were not granted.
 func wideningsOf(t *T, granted []string) Cases[widened] {
 	with := func(added string) string { return strings.Join(append(slices.Clone(granted), added), " ") }
 	var rows Cases[widened]

@@ -15,7 +15,7 @@ import (
 // optional are the members of an ordinary registration that a client may leave out (RFC 7591 section 2).
 var optional = []string{"token_endpoint_auth_method", "grant_types", "response_types", "client_name", "scope"}
 
-// appliesDefaults registers with what RFC 7591 section 2 demands, and with little more.
+// appliesDefaults registers with the members that RFC 7591 section 2 requires, and with few more.
 func appliesDefaults(t *T) {
 	alone := changing{}
 	for _, name := range optional {
@@ -43,7 +43,7 @@ func neededOf(t *T, changes changing) (needed []string) {
 			continue
 		}
 		with := maps.Clone(changes)
-		delete(with, name) // as the ordinary registration has it
+		delete(with, name) // as in the ordinary registration
 		if c, _ := t.AS.Register(with); c != nil {
 			needed = append(needed, name)
 		}

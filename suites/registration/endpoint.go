@@ -38,7 +38,7 @@ func registersByPostOnly(t *T) {
 	registersFromBrowsers(t, endpoint)
 }
 
-// registersFromBrowsers asks as the page of a client does that runs in a browser.
+// registersFromBrowsers asks like the page of a client that runs in a browser.
 func registersFromBrowsers(t *T, endpoint string) {
 	const inspector = "http://localhost:6274"
 	origin := mcp.Field("Origin", inspector)
@@ -51,7 +51,7 @@ func registersFromBrowsers(t *T, endpoint string) {
 		expect.BeReadable(inspector))
 }
 
-// tellNothing expects nothing of what only the client and the server know. What was sent may be quoted.
+// tellNothing expects an answer without values that only the client and the server know. It may quote what was sent.
 var tellNothing = expect.Family("tellNothing", func(c *oauth.Client, name string, sent bool) expect.Matcher {
 	return expect.Show("nothing about any client", func(ex *reports.Exchange) string {
 		body := expect.Body(ex)
@@ -72,7 +72,7 @@ type fetching struct {
 	secure bool
 }
 
-// fetchesNothingFromInside has a listener for each member. A server on this machine may have its reasons to fetch from loopback.
+// fetchesNothingFromInside has a listener for each member. A server on this machine may have reasons to fetch from loopback.
 func fetchesNothingFromInside(t *T) {
 	rows := Cases[fetching]{}
 	for _, member := range []string{"jwks_uri", "logo_uri", "sector_identifier_uri", "policy_uri", "tos_uri", "request_uris"} {
@@ -103,7 +103,7 @@ func addressed(l *listener.Listener, f fetching) any {
 	return address
 }
 
-// arrivedAt counts the connections that are not a browser's, which shows a page.
+// arrivedAt counts the connections, except those of a browser that shows a page.
 func arrivedAt(l *listener.Listener) int {
 	n := l.Connections()
 	for _, r := range l.Seen() {

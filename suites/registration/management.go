@@ -27,7 +27,7 @@ func requiresTheManagementToken(t *T) {
 	})
 }
 
-// wrongTokens are rows that send something else than the registration access token of a client.
+// wrongTokens are rows that send another value than the registration access token of a client.
 func wrongTokens(t *T, client *oauth.Client, foreign string) Cases[[]reports.Field] {
 	rows := Cases[[]reports.Field]{
 		{"no token", nil},
@@ -72,7 +72,7 @@ func registration(t *T, c *oauth.Client) changing {
 	return m
 }
 
-// managed is a good request for a client's registration. An edit is what is sent in place of its token.
+// managed is a good request for a client's registration. An edit is what is sent instead of its token.
 func managed(t *T, c *oauth.Client, method string) Attempt[[]reports.Field] {
 	done := expect.That("HTTP 200, or 204 for DELETE", func(ex *reports.Exchange) string {
 		if s := expect.Status(ex); s != 200 && s != 204 {
@@ -89,7 +89,7 @@ func managed(t *T, c *oauth.Client, method string) Attempt[[]reports.Field] {
 	}}
 }
 
-// updated is the answer to an update, with the registration as the server has it afterwards, where it can be read.
+// updated is the answer to an update, with the registration afterwards, if it can be read.
 type updated struct{ put, read *reports.Exchange }
 
 // Evidence is the exchange that shows the update.

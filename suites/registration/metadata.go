@@ -12,7 +12,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// answersErrors looks at what the server refuses; what it registers, other checks judge.
+// answersErrors judges what the server refuses; other checks judge what it registers.
 func answersErrors(t *T) {
 	uris := Cases[changing]{
 		{"a redirect URI with a fragment", changing{"redirect_uris": []string{"https://client.example/cb#frag"}}},
@@ -41,7 +41,7 @@ func refusedRegistration(t *T, changes changing) *reports.Exchange {
 	case s < 400:
 		t.NotApplicable("it is not refused: %s", expect.Describe(ex))
 	case s == 401 || s == 403 && oauth.ErrorCode(ex) == "":
-		t.Inconclusive("it is refused because nobody may register: %s", expect.Describe(ex))
+		t.Inconclusive("it is refused because registration is closed: %s", expect.Describe(ex))
 	}
 	return ex
 }
@@ -63,7 +63,7 @@ type body struct{ text, mediaType string }
 
 const ofJSON = "application/json"
 
-// noRegistrations are bodies that hold no client metadata.
+// noRegistrations are bodies that contain no client metadata.
 var noRegistrations = Cases[body]{
 	{"half an object", body{"{", ofJSON}},
 	{"an array", body{"[]", ofJSON}},
@@ -72,7 +72,7 @@ var noRegistrations = Cases[body]{
 	{"nothing", body{"", ofJSON}},
 }
 
-// survivesMalformedBodies sends what is not a registration, what is odd, and then an ordinary registration.
+// survivesMalformedBodies sends bodies that are not registrations, unusual ones, and then an ordinary registration.
 func survivesMalformedBodies(t *T) {
 	Each(t, noRegistrations, func(t *T, b body) { t.Expect(sendBody(t, b)).To(refuseBody) })
 	m := t.AS.ClientMetadata()
@@ -153,7 +153,7 @@ var leaveOutGrant = expect.Family("leaveOutGrant", func(grant string) expect.Mat
 	})
 })
 
-// fitEachOther says nothing where the answer leaves the types out, which AS-DCR-ECHO-METADATA is about.
+// fitEachOther reports nothing if the answer leaves the types out, which AS-DCR-ECHO-METADATA judges.
 var fitEachOther = expect.That("grant and response types that fit each other, or a refusal (RFC 7591 section 2.1)", misfit)
 
 func misfit(ex *reports.Exchange) string {

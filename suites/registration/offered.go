@@ -37,13 +37,13 @@ func registersStrangers(t *T) {
 			t.Expect(asStranger(t, endpoint)).To(expect.BeRegistered())
 			return
 		}
-		if t.Expect(decided(t, attempt(t, endpoint, invalid))).To(beOpen) { // nothing is left at a server that nobody gave us leave to use
+		if t.Expect(decided(t, attempt(t, endpoint, invalid))).To(beOpen) { // nothing is left at a server that mcpauth has no permission to use
 			t.NotTested("the endpoint answers; whether it registers a client is tried with --register only")
 		}
 	})
 }
 
-// beOpen is what an endpoint is that looks at what a stranger registers.
+// beOpen expects an endpoint to read the registration of an unknown client.
 var beOpen = expect.That("an open registration_endpoint", func(ex *reports.Exchange) string {
 	if slices.Contains([]int{401, 403, 404, 405, 501}, expect.Status(ex)) {
 		return expect.Describe(ex)
@@ -71,7 +71,7 @@ func attempt(t *T, endpoint, body string, fields ...reports.Field) *reports.Exch
 	return ex
 }
 
-// decided ends the row where an answer is evidence of nothing.
+// decided ends the row if an answer is evidence of nothing.
 func decided(t *T, ex *reports.Exchange) *reports.Exchange {
 	if why := expect.NoAnswer(ex); why != "" {
 		t.Inconclusive("%s", why)
@@ -81,7 +81,7 @@ func decided(t *T, ex *reports.Exchange) *reports.Exchange {
 
 func leavesStrangersAWay(t *T) {
 	if t.Session != nil && slices.ContainsFunc(t.Session.Input.Clients, func(c oauth.Client) bool { return c.SignsIn() }) {
-		t.Note("the owner of the target has declared a client: strangers are taken to get one the same way")
+		t.Note("the owner of the target has declared a client: other clients are assumed to get one in the same way")
 		return
 	}
 	Each(t, servers(t), func(t *T, m *survey.Document) {
@@ -129,7 +129,7 @@ func challengesRegistration(t *T) {
 	})
 }
 
-// post is a registration written out. What it makes is deleted at the end, also where the check is ended before.
+// post is a registration with its literal body. The client is deleted at the end, even if the check ends early.
 func post(t *T, endpoint, body string, fields ...reports.Field) wire.Request {
 	return wire.Request{Method: "POST", URL: endpoint, Body: body, Header: append([]reports.Field{
 		mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json"),
@@ -140,7 +140,7 @@ func post(t *T, endpoint, body string, fields ...reports.Field) wire.Request {
 	}}
 }
 
-// leaveNothing deletes a registration by RFC 7592 where that is offered, and says so where it is not.
+// leaveNothing deletes a registration by RFC 7592, and reports it if the server does not offer that.
 func leaveNothing(t *T, ex *reports.Exchange) {
 	o := oauth.Object(ex)
 	if s := expect.Status(ex); s < 200 || s > 299 || o.String("client_id") == "" {
@@ -161,7 +161,7 @@ func leaveNothing(t *T, ex *reports.Exchange) {
 	t.Note("the client %s was registered and could not be deleted again", o.String("client_id"))
 }
 
-// sameOrigin keeps the registration access token from being sent to another server than issued it.
+// sameOrigin prevents that the registration access token is sent to another server than the one that issued it.
 func sameOrigin(a, b string) bool {
 	x, err1 := document.ParseURL(a)
 	y, err2 := document.ParseURL(b)

@@ -89,7 +89,7 @@ func refusesLoopbackLookalikes(t *T) {
 		}
 	}
 	Refuses(t, ordinary(t), redirectingTo(uris...), refuseURI())
-	// The grammar has no backslash (RFC 3986); a browser takes it for a slash, and goes to loopback (WHATWG URL section 4.4).
+	// The grammar has no backslash (RFC 3986); a browser reads it as a slash, and goes to loopback (WHATWG URL section 4.4).
 	Each(t, redirectingTo(backslashes...), func(t *T, c changing) {
 		_, ex := t.AS.Register(c)
 		t.Expect(ex).Ideally(refuse)
@@ -110,7 +110,7 @@ func refusesFragments(t *T) {
 	t.Expect(ex, "a redirect URI with an empty fragment").Ideally(refuse)
 }
 
-// refuse is what a warning asks for where the clause leaves it open.
+// refuse is the advice where the clause leaves it open.
 var refuse = expect.That("a refusal", func(ex *reports.Exchange) string {
 	if notRegistered(ex) == "" {
 		return "the client is registered"
@@ -138,7 +138,7 @@ func requiresRedirectURIs(t *T) {
 	}, expect.Either(readAsList(t.Session.Callback), expect.Either(needNone, refuseURI())))
 }
 
-// readAsList warns of a server that reads a text as a list of one: the client has a redirect URI all the same.
+// readAsList warns of a server that reads a string as a list of one: the client still has a redirect URI.
 var readAsList = expect.Family("readAsList", func(uri string) expect.Matcher {
 	return expect.Advised(expect.That("a client with the redirect URI", func(ex *reports.Exchange) string {
 		if uris, _ := oauth.Object(ex).Strings("redirect_uris"); notRegistered(ex) == "" && slices.Equal(uris, []string{uri}) {
@@ -157,7 +157,7 @@ var needNone = expect.That("a client without a grant that redirects", func(ex *r
 	return ""
 })
 
-// wildcard is a redirect URI that is not a pattern, with another that it would match if it were.
+// wildcard is a redirect URI with a wildcard, with another one that it would match as a pattern.
 type wildcard struct{ pattern, matched string }
 
 // treatsPatternsAsText expects each pattern to be refused, or to match nothing but itself.
@@ -205,7 +205,7 @@ func acceptsLoopbackRedirects(t *T) {
 	})
 }
 
-// atLoopback registers a loopback redirect URI. That it takes application_type to do so is said.
+// atLoopback registers a loopback redirect URI. It reports if that needs application_type.
 func atLoopback(t *T, uri string) *reports.Exchange {
 	_, bare := t.AS.Register(changing{"redirect_uris": []string{uri}, "application_type": nil})
 	if notRegistered(bare) == "" {

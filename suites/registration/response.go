@@ -30,7 +30,7 @@ func client(t *T, changes changing) *oauth.Client {
 	ex := registered(t, changes)
 	c := t.Session.Registered(ex, changes)
 	if c == nil {
-		t.Inconclusive("the registration brings no client_id (AS-DCR-SUCCESS-SHAPE): %s", expect.Describe(ex))
+		t.Inconclusive("the registration returns no client_id (AS-DCR-SUCCESS-SHAPE): %s", expect.Describe(ex))
 	}
 	return c
 }
@@ -56,10 +56,10 @@ func visible(v any) bool {
 
 func seconds(v any) bool {
 	n, ok := expect.Number(v)
-	return ok && n == float64(int64(n)) && n < 1e10 // milliseconds are more
+	return ok && n == float64(int64(n)) && n < 1e10 // milliseconds are larger
 }
 
-// whereSent expects a member to be right if it is there, and no null: AS-DCR-NO-NULLS is about these.
+// whereSent expects a member to be right if it is there and not null: AS-DCR-NO-NULLS judges nulls.
 func whereSent(name, what string, right func(v any) bool) expect.Matcher {
 	return expect.That(name+": "+what, func(ex *reports.Exchange) string {
 		if v, ok := oauth.Object(ex).Get(name); ok && v != nil && !right(v) {
@@ -86,7 +86,7 @@ func returnsWhatIsRegistered(t *T) {
 	})
 }
 
-// state expects the answer to say what a member is.
+// state expects the answer to contain a member.
 var state = expect.Family("state", func(name string) expect.Matcher {
 	stated := func(v any) bool { return v != nil && v != "" }
 	return expect.HaveMember(name, expect.ValueThat("what is registered (RFC 7591 section 3.2.1)", stated))
@@ -119,7 +119,7 @@ func leavesOutUnsetMembers(t *T) {
 }
 
 // metadataMembers are those of RFC 7591 sections 2 and 3.2.1, RFC 7592 section 3, and OpenID Connect Dynamic Client Registration
-// section 2. What a server adds of its own is of no concern.
+// section 2. Members that a server adds are ignored.
 var metadataMembers = []string{
 	"client_id", "client_id_issued_at", "client_secret", "client_secret_expires_at", "registration_access_token",
 	"registration_client_uri", "redirect_uris", "token_endpoint_auth_method", "grant_types", "response_types", "client_name",
@@ -228,7 +228,7 @@ func ignoresUnknownMembers(t *T) {
 
 var registerAnyway = expect.That("a registration in which members that are not understood are ignored (RFC 7591 section 2)", notRegistered)
 
-// notRegistered is what an answer is that confirms no registration.
+// notRegistered describes an answer that does not confirm a registration.
 func notRegistered(ex *reports.Exchange) string {
 	if expect.BeRegistered().Judge(ex).Met {
 		return ""

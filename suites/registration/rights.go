@@ -23,8 +23,8 @@ func judgeRefused(t *T, good Attempt[changing], what string, ex *reports.Exchang
 	Refuses(t, already, Cases[*reports.Exchange]{{what, ex}}, m)
 }
 
-// privileges are the grants by which nobody is asked. Only client_credentials can be used with what registration brings: the others
-// take a token, a password or an assertion besides.
+// privileges are the grants without a user's consent. Only client_credentials can be used with the result of a registration: the others
+// need a token, a password or an assertion besides.
 var privileges = Cases[string]{
 	{"client_credentials", "client_credentials"},
 	{"token exchange", "urn:ietf:params:oauth:grant-type:token-exchange"},
@@ -49,8 +49,8 @@ func givesNoPrivilegedGrants(t *T) {
 	})
 }
 
-// refusesCredentialsGrant asks for what an ordinary request asks for, so that nothing but the grant can be refused. A client that is
-// not authenticated shows nothing.
+// refusesCredentialsGrant asks for what an ordinary request asks for, so that only the grant can be refused. A client that is not
+// authenticated is evidence of nothing.
 func refusesCredentialsGrant(t *T, c *oauth.Client) {
 	ask := []Edit{With("grant_type", "client_credentials")}
 	if scopes := t.Session.RequestedScopes(); len(scopes) > 0 {
@@ -83,7 +83,7 @@ var beAuthenticated = expect.Serving("the client to be authenticated", func(ex *
 
 var bringNoToken = expect.That("no token for a client that anybody can register", func(served bool) string {
 	if served {
-		return "the token works at the MCP server: registration is all that access takes"
+		return "the token works at the MCP server: registration alone gives access"
 	}
 	return "a token is issued, though the MCP server refuses it"
 })
@@ -109,7 +109,7 @@ func limitsScope(t *T) {
 	})
 }
 
-// grantLess is met by a token without a scope.
+// grantLess is satisfied by a token without a scope.
 var grantLess = expect.Family("grantLess", func(t *T, scope string) expect.Matcher {
 	return expect.That("a token without "+scope, func(f *Flow) string {
 		tokens := oauth.ReadTokens(f.Answer)
@@ -124,7 +124,7 @@ var grantLess = expect.Family("grantLess", func(t *T, scope string) expect.Match
 	})
 })
 
-// choice is a member of a registration that is the server's to choose.
+// choice is a member of a registration that the server must choose.
 type choice struct{ member, value string }
 
 func letsNobodyChooseIdentifiers(t *T) {
@@ -132,7 +132,7 @@ func letsNobodyChooseIdentifiers(t *T) {
 	worked := victim.Secret != "" && oauth.ErrorCode(t.AS.TokenRequest(victim, withMadeUpCode(victim))) != "invalid_client"
 	Each(t, Cases[choice]{
 		{"the client_id of another client", choice{"client_id", victim.ID}},
-		{"a client_id that nobody has", choice{"client_id", "mcpauth-chosen-" + Random(9)}},
+		{"a client_id that does not exist", choice{"client_id", "mcpauth-chosen-" + Random(9)}},
 		{"a client_secret", choice{"client_secret", t.Hide("mcpauth-chosen-secret-" + Random(24))}},
 		{"a registration_access_token", choice{"registration_access_token", t.Hide("mcpauth-chosen-token-" + Random(24))}},
 	}, func(t *T, c choice) {
@@ -154,7 +154,7 @@ func letsNobodyChooseIdentifiers(t *T) {
 	}
 }
 
-// believesNoForgedStatements sends software statements that nobody the server trusts has signed (RFC 7591 section 2.3).
+// believesNoForgedStatements sends software statements that are not signed by a party that the server trusts (RFC 7591 section 2.3).
 func believesNoForgedStatements(t *T) {
 	claims := mint.Claims{
 		"iss": "https://publisher.example", "software_id": "mcpauth", "client_name": "Trusted Corp",
@@ -165,7 +165,7 @@ func believesNoForgedStatements(t *T) {
 	Each(t, Cases[string]{
 		{"an unsigned statement", mint.Unsigned(mint.Header{"alg": "none"}, claims)},
 		{"a statement with the key in its header", stranger.JWT(mint.Header{"jwk": stranger.PublicJWK()}, claims)},
-		{"a statement signed with a key that nobody knows", signed},
+		{"a statement signed with an unknown key", signed},
 		{"a statement without its signature", signed[:strings.LastIndexByte(signed, '.')+1]},
 	}, func(t *T, statement string) {
 		_, ex := t.AS.Register(changing{"software_statement": statement})
@@ -173,7 +173,7 @@ func believesNoForgedStatements(t *T) {
 	})
 }
 
-var takeNothing = expect.That("a refusal, or nothing taken from the software statement", func(ex *reports.Exchange) string {
+var takeNothing = expect.That("a refusal, or a registration that ignores the software statement", func(ex *reports.Exchange) string {
 	o := oauth.Object(ex)
 	if uris, _ := o.Strings("redirect_uris"); slices.Contains(uris, "https://attacker.example/cb") {
 		return "its redirect URI is registered"

@@ -13,14 +13,14 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// withMadeUpCode is a token request that is good but for its code: what it is answered shows whether the client was authenticated.
+// withMadeUpCode is a token request that is good except for its code: the answer shows whether the client was authenticated.
 func withMadeUpCode(c *oauth.Client) Edit {
 	return Edits(With("grant_type", "authorization_code"), With("code", "mcpauth-made-up"), With("redirect_uri", c.RedirectURI),
 		With("code_verifier", oauth.NewPKCE(43).Verifier))
 }
 
-// issuesSecretsThatWork compares the secret with one whose last character is another. Where a server looks at the code first, both
-// are answered alike, and only a code tells more.
+// issuesSecretsThatWork compares the secret with one whose last character is another. If a server checks the code first, both answers
+// are the same, and only a valid code shows more.
 func issuesSecretsThatWork(t *T) {
 	Each(t, secretMethods, func(t *T, method string) {
 		c := client(t, changing{"token_endpoint_auth_method": method})
@@ -37,7 +37,7 @@ func issuesSecretsThatWork(t *T) {
 			return
 		}
 		if !t.Session.Ready {
-			t.NotTested("the right and a wrong secret are answered alike with a made-up code; a code of a login (--username) tells more")
+			t.NotTested("the right and a wrong secret get the same answer with an invented code; a code of a login (--username) shows more")
 		}
 		Refuses(t, t.AS.Redemption(As(c)), Cases[Edit]{{"the secret, its last character changed", AsWithSecret(c, changed)}},
 			expect.RefuseGrant("invalid_client"))
@@ -59,7 +59,7 @@ var authenticate = expect.Family("authenticate", func(helps string) expect.Match
 	})
 })
 
-// whatHelps tells of a server that wants client_id in the body beside client_secret_basic, which AS-TOKEN-SECRET-BASIC is about.
+// whatHelps reports a server that needs client_id in the body in addition to client_secret_basic, which AS-TOKEN-SECRET-BASIC judges.
 func whatHelps(t *T, c *oauth.Client, refused *reports.Exchange) string {
 	if oauth.ErrorCode(refused) != "invalid_client" || c.Method != oauth.Basic {
 		return ""
@@ -70,13 +70,13 @@ func whatHelps(t *T, c *oauth.Client, refused *reports.Exchange) string {
 	return ""
 }
 
-// try is one of several attempts that should all come to the same.
+// try is one of several attempts that should all have the same result.
 type try struct {
 	seen    *reports.Exchange
 	problem string
 }
 
-// knowsClientsAtOnce tries more than once: of several processes, one may know the client.
+// knowsClientsAtOnce tries more than once: of several processes, only one may know the client.
 func knowsClientsAtOnce(t *T) {
 	c := client(t, nil)
 	var pages, answers []try
@@ -116,7 +116,7 @@ var alwaysKnow = expect.That("a client that is known as soon as it is registered
 	return bad[0].problem
 })
 
-// keepsUpstreamClientToItself registers two clients that differ, with a secret where they get one.
+// keepsUpstreamClientToItself registers two different clients, with a secret if they get one.
 func keepsUpstreamClientToItself(t *T) {
 	method := t.AS.SecretMethod()
 	named := func(name string) *oauth.Client {

@@ -9,12 +9,12 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// before is what happens to tokens before they are used.
+// before is an action on tokens before they are used.
 type before func(tokens *oauth.Tokens)
 
-// refresh is a refresh with a new refresh token, after what happens to it.
+// refresh is a refresh with a new refresh token, after such an action.
 func refresh(t *T, base ...Edit) Attempt[before] {
-	return Attempt[before]{Name: "a refresh with a token that nobody revoked", Good: expect.IssueTokens(), Send: func(happens ...before) any {
+	return Attempt[before]{Name: "a refresh with a token that was not revoked", Good: expect.IssueTokens(), Send: func(happens ...before) any {
 		tokens := t.AS.MustGetRefreshToken(base...)
 		for _, f := range happens {
 			f(tokens)
@@ -25,7 +25,7 @@ func refresh(t *T, base ...Edit) Attempt[before] {
 	}}
 }
 
-// revoked revokes a refresh token. Where the server does not confirm that, nobody knows whether the token should be dead.
+// revoked revokes a refresh token. If the server does not confirm that, the token need not be dead.
 func revoked(t *T, edits ...Edit) before {
 	return func(tokens *oauth.Tokens) { mustConfirm(t, t.AS.Revoke(tokens, tokens.Refresh, edits...)) }
 }
@@ -80,7 +80,7 @@ func authenticatesConfidentialClients(t *T) {
 	}
 }
 
-// Only the effect decides: many servers answer 200 and do nothing, so that nobody learns which tokens there are.
+// Only the effect decides: many servers answer 200 and do nothing, so that clients do not learn which tokens exist.
 func sparesTokensOfOthers(t *T) {
 	own, other := revoker(t), t.AS.SecondClient()
 	foreign := As(other)
@@ -106,7 +106,7 @@ func sparesTokensOfOthers(t *T) {
 	t.Expect(t.MCP.Use(access.Access), "the access token after another client revoked it").To(expect.BeServed())
 }
 
-// mustWork is a new access token that the MCP server serves; without one, nobody sees a revocation.
+// mustWork is a new access token that the MCP server serves; without one, a revocation has no visible effect.
 func mustWork(t *T, c *oauth.Client) *oauth.Tokens {
 	tokens := t.AS.MustGetTokens(As(c))
 	if !t.MCP.Works(tokens) {
@@ -132,7 +132,7 @@ func endsAccessTokens(t *T) {
 	t.Expect(last, about).To(expect.RefuseAnyway())
 }
 
-// inactive reports that the authorization server itself considers a token dead, which it told about before.
+// inactive reports that the authorization server itself says that a token is dead, which was active before.
 func inactive(t *T, tokens *oauth.Tokens) bool {
 	if t.AS.Server().Introspection == "" {
 		return false

@@ -23,7 +23,7 @@ func Register() {
 		Must("AS-REVOKE-REQUEST-FORM", readsBodyOnly)
 		Practice("AS-REVOKE-CORS", letsBrowserClientsIn)
 	})
-	Describe("RFC 7009 section 2.1: what a revocation brings about", func() {
+	Describe("RFC 7009 section 2.1: the effects of a revocation", func() {
 		Must("AS-REVOKE-REFRESH-TOKEN", endsRefreshTokens)
 		Should("AS-REVOKE-ACCESS-TOKEN", endsAccessTokens)
 		Should("AS-REVOKE-REFRESH-KILLS-ACCESS", endsAccessTokensOfGrant)
@@ -34,7 +34,7 @@ func Register() {
 	})
 }
 
-// An address counts only where one beside it, at which there is nothing, answers otherwise.
+// An address counts only if a neighbouring address without an endpoint answers differently.
 func namesItsEndpoint(t *T) {
 	t.AS.Each(func(s *survey.Server, m *survey.Document) {
 		if m.Object.String("revocation_endpoint") != "" {

@@ -17,7 +17,7 @@ func message(id int, tool Tool) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%s}`, id, jsonOf(tool.Params()))
 }
 
-// text is what a tool result says, its text blocks joined.
+// text is the text of a tool result, its text blocks joined.
 func text(result *document.Object) string {
 	v, _ := result.Get("content")
 	blocks, _ := v.([]any)
@@ -37,14 +37,14 @@ func meta(c mcp.Call) string {
 			Meta json.RawMessage `json:"_meta"`
 		} `json:"params"`
 	}
-	_ = json.Unmarshal([]byte(c.Message()), &message) // our own message
+	_ = json.Unmarshal([]byte(c.Message()), &message) // a message of mcpauth
 	if len(message.Params.Meta) == 0 {
 		return ""
 	}
 	return `"_meta":` + string(message.Params.Meta) + ","
 }
 
-// ambiguities write a message that is the free call to one reader, and the guarded one to another.
+// ambiguities are messages that one parser reads as the free call, and another as the guarded one.
 var ambiguities = Cases[func(meta string, free, guarded map[string]any) string]{
 	{"the name twice, the free one first", func(meta string, free, guarded map[string]any) string {
 		return request(meta, `"name":%s,"name":%s,"arguments":%s`, free["name"], guarded["name"], guarded["arguments"])

@@ -41,7 +41,7 @@ func scopeClaim(t *T, value any) TokenEdit {
 	}
 }
 
-// instead has another text in the place of one scope, and the others that the tool needs besides.
+// instead has another text instead of one scope, and the others that the tool needs.
 func instead(used []string, of, text string) string {
 	rest := slices.DeleteFunc(slices.Clone(used), func(s string) bool { return s == of })
 	return strings.TrimSpace(strings.Join(rest, " ") + " " + text)
@@ -59,8 +59,8 @@ func comparesWholeScopes(t *T) {
 	Refuses(t, scoped(t, tool, Union([]string{"mcpauth:other"}, append(slices.Clone(used), "mcpauth:more"))), rows, expect.NotRun())
 }
 
-// nearScopes resemble a scope and are others (RFC 6749 section 3.3: case-sensitive strings, separated by spaces). White space
-// around a scope is RS-SCOPE-STRING-OR-ARRAY, and none at all RS-SCOPE-EMPTY.
+// nearScopes are other scopes that resemble one (RFC 6749 section 3.3: case-sensitive strings, separated by spaces). White space around
+// a scope is RS-SCOPE-STRING-OR-ARRAY, and none at all RS-SCOPE-EMPTY.
 func nearScopes(s string) (out Cases[string]) {
 	for _, m := range nearmiss.Of(s, nearmiss.Except(nearmiss.Space, nearmiss.Empty)...) {
 		out = out.And(m.Name, m.Value)
@@ -75,7 +75,7 @@ func nearScopes(s string) (out Cases[string]) {
 	})
 }
 
-// A string is what RFC 8693 section 4.2 has. Lists, and other claims, are what vendors have: who reads them is not accused.
+// RFC 8693 section 4.2 has a string. Vendors use lists and other claims: a server may read these.
 func readsScopeStrictly(t *T) {
 	tool, used := runnable(t)
 	s := strings.Join(used, " ")
@@ -99,7 +99,7 @@ func readsScopeStrictly(t *T) {
 	}, func(t *T, edit TokenEdit) { t.Expect(good.Send(edit)).Ideally(expect.NotRun()) })
 }
 
-// A token without a scope is authentic, and may do nothing that needs one.
+// A token without a scope is valid, but gives no permission that needs a scope.
 func grantsNothingForNoScope(t *T) {
 	tool, used := runnable(t)
 	Refuses(t, scoped(t, tool, used), Cases[TokenEdit]{
@@ -111,7 +111,7 @@ func grantsNothingForNoScope(t *T) {
 	}, expect.NotRun())
 }
 
-// MCP 2026-07-28: a server must take hierarchies into account. That they do not work upwards holds everywhere.
+// MCP 2026-07-28: a server must take hierarchies into account. They never work upwards.
 func honoursBroaderScopes(t *T) {
 	tried := 0
 	for _, small := range t.MCP.ScopedTools() {
@@ -134,8 +134,8 @@ func honoursBroaderScopes(t *T) {
 	}
 }
 
-// impliesNothingUpwards calls the tools that need the broader scope with the narrower one. What runs with any token says nothing
-// about scopes that imply each other.
+// impliesNothingUpwards calls the tools that need the broader scope with the narrower one. A tool that runs with any token shows
+// nothing about implied scopes.
 func impliesNothingUpwards(t *T, used []string, needed, broad string) {
 	for _, big := range t.Tools {
 		if !slices.Contains(big.Scopes(), broad) || t.MCP.Permits(used, big) {

@@ -49,7 +49,7 @@ func eachDenial(t *T, judge func(t *T, d *denial)) {
 	})
 }
 
-// eachChallenge is eachDenial for the answers with a 403, the others of which are RS-SCOPE-403-STATUS.
+// eachChallenge is eachDenial for the answers with 403; RS-SCOPE-403-STATUS judges the others.
 func eachChallenge(t *T, judge func(t *T, d *denial)) {
 	eachDenial(t, func(t *T, d *denial) {
 		if expect.Status(d.answer) != 403 {
@@ -77,7 +77,7 @@ func denied(t *T, d *denial) *denial {
 	})
 }
 
-// passTheDoor calls once more where a scope is missing that every request needs: the tool has not been reached then.
+// passTheDoor calls once more if the missing scope is one that every request needs: otherwise the tool is not reached.
 func (d *denial) passTheDoor(t *T) {
 	more := Union(d.held, Challenged(d.answer))
 	if expect.Status(d.answer) != 403 || len(more) == len(d.held) || len(t.MCP.Without(more, d.lacking)) < len(more) {
@@ -140,7 +140,7 @@ func runnable(t *T) (Tool, []string) {
 	return Tool{}, nil
 }
 
-// hidden reports that a denied tool is as unknown to the caller as one that does not exist.
+// hidden reports that a denied tool is answered like one that does not exist.
 func (d *denial) hidden(t *T) bool { return t.MCP.Unknown(d.answer, d.tool, mcp.Bearer(d.token)) }
 
 func list(scopes []string) string {

@@ -18,7 +18,7 @@ func effects() {
 	Practice("RS-SCOPE-BODY-AMBIGUITY", judgesWhatItExecutes)
 }
 
-// guarded is a tool with a scope, with a token that lacks it, and what shows that the tool has run.
+// guarded is a tool with a scope, with a token that lacks it, and the evidence that the tool has run.
 type guarded struct {
 	*denial
 	shows   Tool // the tool that shows the effect
@@ -26,7 +26,7 @@ type guarded struct {
 	marks   Cases[string]
 }
 
-// guard is the declared tool whose effect can be seen, else one that runs with its scope: then its answers alone show it.
+// guard is the declared tool whose effect can be seen, else one that runs with its scope: then only its answers show it.
 func guard(t *T) *guarded {
 	g := &guarded{denial: &denial{}}
 	if g.tool, g.shows, g.visible = t.MCP.EffectiveTool(); !g.visible {
@@ -41,7 +41,7 @@ func guard(t *T) *guarded {
 	return g
 }
 
-// mark is the tool with a text of its own in its arguments, by which its effect can be told.
+// mark is the tool with a text of its own in its arguments, that shows its effect.
 func (g *guarded) mark(about string) Tool {
 	m := marker()
 	g.marks = g.marks.And(about, m)
@@ -50,8 +50,8 @@ func (g *guarded) mark(about string) Tool {
 
 func marker() string { return "mcpauth-" + Random(9) }
 
-// show expects none of the marked calls to have had an effect. It is asked once the effect of a call that is allowed can be seen,
-// which is the control; by then whatever was begun before has had its time.
+// show expects none of the marked calls to have had an effect. It is asked when the effect of an allowed call can be seen, which is the
+// control; by then earlier calls have had enough time.
 func (g *guarded) show(t *T, expected string) {
 	if !g.visible {
 		return
@@ -97,8 +97,8 @@ func decidesBeforeActing(t *T) {
 	})
 	g.show(t, "a refused call to have no effect")
 	if !g.visible && !FoundAny(t) {
-		t.NotTestedWithout("tool-effect", "the calls are refused; whether they have an effect all the same shows only a tool that tells what "+
-			"another did (effect in the target file)")
+		t.NotTestedWithout("tool-effect", "the calls are refused; only a tool that shows what "+
+			"another did (effect in the target file) can say whether they had an effect")
 	}
 }
 
@@ -128,7 +128,7 @@ var bringNoResult = expect.That("a refusal without the tool's result", func(ex *
 	return ""
 })
 
-// Batches are of 2025-03-26 alone.
+// Only 2025-03-26 has batches.
 func authorizesEachMember(t *T) {
 	g := guard(t)
 	call := g.session(t)

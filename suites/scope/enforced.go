@@ -23,7 +23,7 @@ func enforced() {
 	Must("RS-SCOPE-EVERY-TOOL", guardsEveryTool)
 }
 
-// RFC 9110 section 15.5.4 lets a server hide what is forbidden: then it is unknown, which is no better signal than a 403.
+// RFC 9110 section 15.5.4 lets a server hide what is forbidden: then the answer is that of an unknown tool, which is as clear as a 403.
 func answersWith403(t *T) {
 	eachDenial(t, func(t *T, d *denial) {
 		if d.hidden(t) {
@@ -163,7 +163,7 @@ var askForLessThan = expect.Family("askForLessThan", func(all []string) expect.M
 	})
 })
 
-// What a tool refuses beyond its declaration is not a bypass: the declaration does not match.
+// If a tool refuses more than declared, this is not a bypass: the declaration does not match.
 func guardsEveryTool(t *T) {
 	eachDenial(t, func(t *T, d *denial) {
 		if t.Expect(d).To(expect.NotRun()) {
@@ -211,7 +211,8 @@ var refuseList = expect.Refusing("a refusal: by declaration, every request needs
 	return ""
 })
 
-// stays sends a call that was refused in other forms, which servers handle elsewhere. A form that is not understood is not a finding.
+// stays sends a refused call in other forms, which other code of a server handles. A form that the server does not support is not a
+// finding.
 func (d *denial) stays(t *T) {
 	session, refused := t.MCP.SessionOf(d.token)
 	if refused != nil {

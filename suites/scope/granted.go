@@ -49,7 +49,7 @@ func grantOf(t *T, edits ...Edit) *grant {
 	return resultOf(t, flow.Grant, flow.Answer)
 }
 
-// grantAsked completes a flow whose user is asked, where users are asked at all.
+// grantAsked completes a flow with a consent page, if the server has one.
 func grantAsked(t *T, edits ...Edit) *grant {
 	g := t.Pages.Asked(edits...)
 	if g.Code() == "" {
@@ -58,7 +58,7 @@ func grantAsked(t *T, edits ...Edit) *grant {
 	return resultOf(t, g, t.AS.Redeem(g))
 }
 
-// resultOf is what a flow brings that ended with an answer of the token endpoint, if with any.
+// resultOf is the result of a flow, with the answer of the token endpoint if there was one.
 func resultOf(t *T, ended *Grant, answer *reports.Exchange) *grant {
 	t.AS.MustReachDecision(ended)
 	g := &grant{Grant: ended, answer: answer}
@@ -69,7 +69,7 @@ func resultOf(t *T, ended *Grant, answer *reports.Exchange) *grant {
 	return g
 }
 
-// lackScope expects a flow to end without a token that has a scope: by a refusal, or by a token without it.
+// lackScope expects a flow to end without a token that has a scope: with a refusal, or with a token without it.
 var lackScope = expect.Family("lackScope", func(t *T, scopes ...string) expect.Matcher {
 	return expect.Refusing("no token with "+strings.Join(scopes, " or "), func(g *grant) string {
 		for _, s := range scopes {
@@ -85,7 +85,7 @@ func grantsNoUnknownScope(t *T) {
 	t.AS.MustGetTokens() // the control: an ordinary request
 	base := strings.Join(t.Session.RequestedScopes(), " ")
 	Each(t, Cases[string]{
-		{"an unknown scope beside known ones", strings.TrimSpace(base + " mcpauth:unknown")},
+		{"an unknown scope with known ones", strings.TrimSpace(base + " mcpauth:unknown")},
 		{"an unknown scope alone", "mcpauth:unknown"},
 		{"a scope with admin in its name", "mcpauth-admin"},
 		{"*", "*"},
@@ -95,7 +95,7 @@ func grantsNoUnknownScope(t *T) {
 	expandsNoPattern(t)
 }
 
-// expandsNoPattern requests what a server may take for a pattern of scopes, though its metadata lists no such scope.
+// expandsNoPattern requests what a server may read as a pattern of scopes, though its metadata lists no such scope.
 func expandsNoPattern(t *T) {
 	all, _ := t.AS.Server().Metadata.Strings("scopes_supported")
 	usual := Union(grantOf(t, Without("scope")).held, grantOf(t).held)
@@ -142,7 +142,7 @@ var holdTheSameAs = expect.Family("holdTheSameAs", func(first *grant) expect.Mat
 	})
 })
 
-// OAuth 2.1 section 3.2.2: what the token request says of scope does not widen the grant.
+// OAuth 2.1 section 3.2.2: scope in the token request does not widen the grant.
 func grantsNothingMoreAtTheTokenEndpoint(t *T) {
 	pool := t.AS.ScopePool()
 	t.AS.MustGetTokens(Scope(pool[0]))
@@ -170,7 +170,7 @@ func grantsNoMoreThanRequested(t *T) {
 	t.Expect(g, "a token for %s", pool[0]).To(lackScope(t, more...))
 }
 
-// The user decides, on a page of the server. What its form does not offer, nobody can add to it.
+// The user decides, on a page of the server. A scope that the form does not offer cannot be added to it.
 func honoursConsent(t *T) {
 	pool := t.AS.ScopePool()
 	choice := false
@@ -209,8 +209,8 @@ func offers(f *login.Form, scope string) bool {
 	return false
 }
 
-// RFC 6749 section 3.3: a default that is documented, or invalid_scope. Section 5.1: scope is required in the response where it is
-// not what was requested; a token that holds none needs none.
+// RFC 6749 section 3.3: a default that is documented, or invalid_scope. Section 5.1: scope is required in the response if it differs
+// from the request; a token without scopes needs none.
 func reportsTheDefault(t *T) {
 	g := grantOf(t, Without("scope"))
 	if g.tokens == nil {

@@ -31,7 +31,7 @@ func guardsHiddenTools(t *T) {
 	})
 }
 
-// Tools may appear for everybody while the check looks: then the second time nothing changes.
+// New tools may appear for all callers during the check: then nothing changes the second time.
 func listsForTheCaller(t *T) {
 	all := callers(t)
 	if restless(t, all) == nil {
@@ -42,7 +42,7 @@ func listsForTheCaller(t *T) {
 	}
 }
 
-// change is a list that is not what the same credential was shown before.
+// change is a list that differs from the earlier list of the same credential.
 type change struct {
 	about, before, now string
 	shown              *reports.Exchange

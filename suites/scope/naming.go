@@ -9,7 +9,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// prefix is that of scopes that name a tool, and anyTool the one that stands for all of them.
+// prefix is the beginning of scopes that name a tool, and anyTool is the scope for all of them.
 const (
 	prefix  = "mcp:tool:"
 	anyTool = prefix + "*"
@@ -51,7 +51,7 @@ func twoNamedTools(t *T) (a, b Tool) {
 	return named[0], named[1]
 }
 
-// Whoever may not do something cannot delegate it (OAuth 2.1 section 1.4.1).
+// A user who may not do something cannot delegate it (OAuth 2.1 section 1.4.1).
 func limitsScopesToTheUser(t *T) {
 	rows := Cases[string]{}
 	for _, scope := range t.Privileged {
@@ -73,7 +73,7 @@ var haveScope = expect.Family("haveScope", func(scope string) expect.Matcher {
 	})
 })
 
-// runsWith tells which tool runs that needs a scope.
+// runsWith returns the tool that runs and needs a scope.
 func runsWith(t *T, scope, token string) string {
 	for _, tool := range t.MCP.ScopedTools() {
 		if slices.Contains(tool.Scopes(), scope) && expect.Ran(t.MCP.CallTool(token, tool)) {

@@ -29,7 +29,7 @@ func identifiesUserByToken(t *T) {
 	})
 }
 
-// show expects an answer to show the first user what nobody else may see.
+// show expects an answer to show the first user what other users may not see.
 func show(shows func(*reports.Exchange) bool) expect.Matcher {
 	return expect.Serving("what only the first user may see", func(ex *reports.Exchange) string {
 		if shows(ex) {
@@ -39,7 +39,7 @@ func show(shows func(*reports.Exchange) bool) expect.Matcher {
 	})
 }
 
-// hide expects an answer to show nothing of the first user's. An error about an argument that the tool does not know is one.
+// hide expects an answer to show nothing of the first user. An error about an unknown argument counts as such an answer.
 func hide(shows func(*reports.Exchange) bool) expect.Matcher {
 	return expect.Refusing("nothing of the first user's for the second", func(ex *reports.Exchange) string {
 		if shows(ex) {
@@ -49,7 +49,7 @@ func hide(shows func(*reports.Exchange) bool) expect.Matcher {
 	})
 }
 
-// identityOf is what the target calls the bearer of a token; where no tool tells, the user's name is guessed.
+// identityOf is the target's name for the bearer of a token; if no tool says it, the user's name is used.
 func identityOf(t *T, token string) string {
 	if tool, ok := t.MCP.WhoAmI(); ok {
 		if ex := t.MCP.CallTool(token, tool); expect.Ran(ex) {
@@ -62,7 +62,7 @@ func identityOf(t *T, token string) string {
 	return "alice"
 }
 
-// disguises call a tool with a token and, beside it, somebody else's name wherever a server might believe it.
+// disguises call a tool with a token and another user's name in every place that a server might read.
 func disguises(t *T, token string, tool Tool, name string) Cases[func() *reports.Exchange] {
 	out := Cases[func() *reports.Exchange]{{"as itself", func() *reports.Exchange { return t.MCP.CallTool(token, tool) }}}
 	for _, field := range []string{"X-User-Id", "X-Forwarded-User", "X-Auth-Request-Email", "X-Auth-Request-User", "X-Remote-User",
@@ -71,7 +71,7 @@ func disguises(t *T, token string, tool Tool, name string) Cases[func() *reports
 	}
 	for _, member := range []string{"user_id", "owner", "email", "account"} {
 		if _, own := tool.Arguments[member]; own {
-			continue // the call says it by itself
+			continue // the call contains it already
 		}
 		claimed := tool
 		claimed.Arguments = map[string]any{member: name}

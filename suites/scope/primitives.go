@@ -10,7 +10,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// What tools guard, resources, prompts and completions must guard as well.
+// Resources, prompts and completions must be protected like tools.
 func primitives() { Must("RS-SCOPE-OTHER-PRIMITIVES", guardsOtherPrimitives) }
 
 func guardsOtherPrimitives(t *T) {
@@ -35,7 +35,7 @@ func guardsOtherPrimitives(t *T) {
 	})
 }
 
-// beAnsweredLike expects what is not one's own to be answered like what is not there.
+// beAnsweredLike expects the same answer for an object of another user as for one that does not exist.
 var beAnsweredLike = expect.Family("beAnsweredLike", func(none *reports.Exchange) expect.Matcher {
 	return expect.That("the same answer as for a URI that does not exist", func(ex *reports.Exchange) string {
 		if mcp.Read(none).Code == mcp.Read(ex).Code && expect.Status(none) == expect.Status(ex) {

@@ -36,7 +36,7 @@ type presentation func(b *Bound) *reports.Exchange
 
 // bound is the protected request with a bound token and an ordinary proof; an edit replaces the way in which the token is sent.
 func bound(t *T, b *Bound) Attempt[presentation] {
-	t.Mint.PresentWithProof(b) // which learns the nonce, where one is asked for
+	t.Mint.PresentWithProof(b) // which learns the nonce, if the server asks for one
 	return Attempt[presentation]{Name: "a bound token with an ordinary proof", Good: expect.BeServed(), Send: func(edits ...presentation) any {
 		for _, present := range edits {
 			return present(b)
@@ -165,7 +165,7 @@ func madeLater(seconds int64) ProofEdit {
 	}
 }
 
-// wrongProofs have one part that must not be accepted, signed with the right key.
+// wrongProofs have one part that must not be accepted, and the signature of the right key.
 func wrongProofs(t *T) Cases[ProofEdit] {
 	return Cases[ProofEdit]{
 		{"typ JWT", header("typ", "JWT")},

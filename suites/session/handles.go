@@ -11,7 +11,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// attempt is a call with a handle, as somebody.
+// attempt is a call with a handle, as a caller.
 type attempt struct {
 	handle      string
 	credentials string
@@ -21,7 +21,7 @@ type attempt struct {
 func checksOwnersOfHandles(t *T) {
 	makes, takes, _ := t.MCP.HandleTools()
 	owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
-	t.MCP.MustOpenSession(stranger) // nothing but the handle is wrong with the stranger's call
+	t.MCP.MustOpenSession(stranger) // only the handle is wrong in the other user's call
 	var made []string
 	for range 5 {
 		made = append(made, handle(t, makes, owner, made))
@@ -42,7 +42,7 @@ func checksOwnersOfHandles(t *T) {
 	t.Expect(made, "the handles that the tool gives out").Ideally(expect.BeUnguessable("handles"))
 }
 
-// handle makes one and finds it in the tool's result: the longest word that no other result holds.
+// handle makes a handle and finds it in the tool's result: the longest word that no other result holds.
 func handle(t *T, makes Tool, token string, before []string) string {
 	ex := t.MCP.CallTool(token, makes)
 	if !expect.Ran(ex) {

@@ -62,7 +62,7 @@ func guardsStreamsAndEnding(t *T) {
 // "MCP servers SHOULD bind session IDs to user-specific information."
 func bindsSessionToUser(t *T) {
 	stranger := t.MCP.SecondToken()
-	t.MCP.MustOpenSession(stranger) // nothing but the session is wrong with what follows
+	t.MCP.MustOpenSession(stranger) // only the session is wrong in what follows
 	r := enter(t)
 	others := Cases[CallEdit]{{"with another user's token", Presenting(stranger)}}
 	refused := refuseCaller(t, "403 or 404", 400, 401, 403, 404)
@@ -94,7 +94,8 @@ func makesUnguessableIDs(t *T) {
 	t.Expect(ids, "%d session ids", opened).Ideally(notBeSortable())
 }
 
-// enough are the bits that OWASP asks for (Session Management Cheat Sheet, Session ID Entropy), and ideal those below which it is said.
+// enough are the bits that OWASP asks for (Session Management Cheat Sheet, Session ID Entropy), and ideal those below which there is a
+// warning.
 const enough, ideal = 64, 112
 
 var beRandomEnough = expect.Family("beRandomEnough", func() expect.Matcher {
@@ -122,7 +123,7 @@ var (
 	sortedUUID = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$`)
 )
 
-// RFC 9562 section 8: UUIDs of versions 1 and 6 tell time and address.
+// RFC 9562 section 8: UUIDs of versions 1 and 6 contain time and address.
 var beOfNoTime = expect.Family("beOfNoTime", func() expect.Matcher {
 	return expect.That("ids of a secure random generator", func(ids []string) string {
 		if slices.ContainsFunc(ids, timeUUID.MatchString) {
@@ -153,7 +154,7 @@ var notBeSortable = expect.Family("notBeSortable", func() expect.Matcher {
 	})
 })
 
-// An id that somebody else has planted names a session that both know.
+// An id that an attacker has set names a session that both know.
 func choosesItsOwnIDs(t *T) {
 	r := enter(t)
 	Each(t, Cases[string]{
@@ -178,7 +179,7 @@ func choosesItsOwnIDs(t *T) {
 // refuseSession expects an id to be refused that names no session.
 func refuseSession(t *T) expect.Matcher { return refuseCaller(t, "404 or 400", 400, 404) }
 
-// sameForm is another id of the same form: its last letters and digits are moved on.
+// sameForm is another id of the same form: its last letters and digits are replaced by the next ones.
 func sameForm(id string) string {
 	b := []byte(id)
 	for i := max(0, len(b)-12); i < len(b); i++ {

@@ -25,7 +25,7 @@ func verifiesTokensEachTime(t *T) {
 	t.NextSecond()
 	t.NextSecond()
 	genuine := func() bool { return t.MCP.Served(t.MCP.Use(t.Mint.Token(nil))) }
-	for range 80 + 20*longer { // another token of the same expiry tells when its time has come
+	for range 80 + 20*longer { // another token with the same expiry shows when it expires
 		ex := t.MCP.Use(t.Mint.Token(expiring))
 		if expect.Crashed(ex) {
 			t.Inconclusive("an expired token is answered with %s, which is not a refusal (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
@@ -98,7 +98,7 @@ func expiringToken(t *T) (expiring map[string]any, used mcp.Call, longer int64) 
 	return nil, mcp.Call{}, 0
 }
 
-// outlives judges a call with a token that has expired: for a moment what was verified before may still count.
+// outlives judges a call with an expired token: a cached verification may still be used for a moment.
 func outlives(t *T, call mcp.Call) {
 	for end := time.Now().Add(t.Patience); passed(t, t.Send(call)) && time.Now().Before(end); {
 		t.Sleep(100 * time.Millisecond)
@@ -113,8 +113,7 @@ func outlives(t *T, call mcp.Call) {
 	}))
 }
 
-// lastSecond is the expiry of a token that is accepted for at most a second more: servers allow for clocks that
-// differ.
+// lastSecond is the expiry of a token that is accepted for at most one more second: servers tolerate clock differences.
 func lastSecond(t *T) int64 {
 	now := time.Now().Unix()
 	good, bad := int64(-600), int64(300) // seconds ago
@@ -132,7 +131,7 @@ func lastSecond(t *T) int64 {
 	return time.Now().Unix() - good
 }
 
-// witness is a user in a session who asks who the target thinks it is.
+// witness is a user in a session who asks the target for their own identity.
 type witness struct {
 	token string
 	call  mcp.Call // in the witness's session, without credentials
@@ -156,8 +155,8 @@ func (w *witness) say(t *T) []string {
 	return Words(ex)
 }
 
-// pair are two users whom the target tells apart. They are asked again where it seems not to: on a target that mixes
-// callers up, an answer may be that of a third.
+// pair are two users whom the target distinguishes. They ask again if it seems not to: on a target that mixes callers up, an answer may
+// be that of a third.
 func pair(t *T) (first, second *witness) {
 	first, second = observe(t, t.MCP.FirstToken()), observe(t, t.MCP.SecondToken())
 	for range 8 {
@@ -166,7 +165,7 @@ func pair(t *T) (first, second *witness) {
 			return first, second
 		}
 	}
-	t.NotApplicable("%s does not tell the users apart", first.tool.Name)
+	t.NotApplicable("%s does not distinguish the users", first.tool.Name)
 	return nil, nil
 }
 
@@ -184,9 +183,9 @@ func (w *witness) meant(ex *reports.Exchange) bool {
 	return slices.ContainsFunc(w.marks, func(m string) bool { return slices.Contains(said, m) })
 }
 
-// tell expects a witness to be told who it is, and nothing of anybody else.
+// tell expects the answer to a witness to name the witness, and no other user.
 var tell = expect.Family("tell", func(w, other *witness) expect.Matcher {
-	return expect.That("an answer with "+strings.Join(w.marks, " ")+", which tells this caller", func(ex *reports.Exchange) string {
+	return expect.That("an answer with "+strings.Join(w.marks, " ")+", which names this caller", func(ex *reports.Exchange) string {
 		switch {
 		case !expect.Ran(ex):
 			return expect.Describe(ex)

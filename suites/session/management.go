@@ -69,7 +69,7 @@ func (r *room) nearlyNamed(t *T) Cases[CallEdit] {
 	return rows
 }
 
-// 2026-07-28 has no sessions: the field is ignored. Where the stateful wire has them, a live id is tried too.
+// 2026-07-28 has no sessions: the field is ignored. If the target also has sessions, a live id is tried too.
 func ignoresSessionIDs(t *T) {
 	ids := Cases[string]{{"an id that names no session", Random(18)}}
 	if _, spoken := t.Survey.Newest(mcp.Stateful); spoken && t.MCP.HasToken() {

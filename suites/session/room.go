@@ -13,7 +13,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// room is a session of the user, in which others knock.
+// room is a session of the user, which others try to use.
 type room struct {
 	call mcp.Call // in the session, without credentials
 	main message  // that is served in it, and not without a token
@@ -22,7 +22,7 @@ type room struct {
 // message makes a request in a session.
 type message func(session mcp.Call) mcp.Call
 
-// enter opens a session of the user. The check does not apply where it has no id.
+// enter opens a session of the user. The check does not apply if it has no id.
 func enter(t *T) *room {
 	r := &room{call: OpenSession(t)}
 	if r.call.SessionID == "" {
@@ -87,8 +87,8 @@ func (r *room) mustBeOffered(t *T, m message) {
 	}
 }
 
-// mustResume ends the row where the target resumes no stream for its own user. The event is made up, so that a server which keeps no
-// events may fail over it: that shows no more than that nothing is resumed.
+// mustResume ends the row if the target resumes no stream for its own user. The event id is invented, so a server that keeps no events
+// may fail: this shows only that nothing is resumed.
 func (r *room) mustResume(t *T, m message) {
 	ex, _ := r.request(t, m).Send().(*reports.Exchange)
 	switch {
@@ -100,7 +100,7 @@ func (r *room) mustResume(t *T, m message) {
 	}
 }
 
-// requests are what else can be asked in a session by POST.
+// requests are the other POST requests in a session.
 func (r *room) requests() Cases[message] {
 	method := func(name string, params map[string]any) message {
 		return func(s mcp.Call) mcp.Call { return s.Method(name, params) }
@@ -153,17 +153,17 @@ func withoutToken(c mcp.Call) mcp.Call {
 	return c
 }
 
-// nobodies know the id of a session, and have no token.
+// nobodies are callers with the id of a session and without a token.
 func nobodies() Cases[CallEdit] {
 	return Cases[CallEdit]{{"without a token", withoutToken}, {"with a bad token", Presenting(survey.BogusToken)}}
 }
 
-// passed reports that a request got past authorization, whatever came of it then.
+// passed reports that a request passed authorization, with any result.
 func passed(t *T, ex *reports.Exchange) bool {
 	return expect.Accepted(ex) || t.MCP.Served(ex) || isComplaint(ex)
 }
 
-// getPast expects a request to get past authorization, as passed says.
+// getPast expects a request to pass authorization.
 var getPast = expect.Family("getPast", func(t *T) expect.Matcher {
 	return expect.Serving("the request to get past authorization", func(ex *reports.Exchange) string {
 		if passed(t, ex) {
@@ -173,14 +173,14 @@ var getPast = expect.Family("getPast", func(t *T) expect.Matcher {
 	})
 })
 
-// isComplaint reports the error of a call that was looked at: of a tool that does not exist.
+// isComplaint reports the error of a call that was processed: that the tool does not exist.
 func isComplaint(ex *reports.Exchange) bool {
 	code := mcp.Read(ex).Code
 	return expect.Status(ex) == 200 && !expect.RefusedInside(ex) && (code == "-32602" || code == "-32601")
 }
 
-// refuseCaller expects a caller to be turned away, best with one of the statuses. Where the target turns everybody without a token away
-// by another one, that is judged by RS-CHALLENGE-401-STATUS, and not here again.
+// refuseCaller expects a caller to be refused, ideally with one of the statuses. If the target refuses every request without a token
+// with another status, RS-CHALLENGE-401-STATUS judges that.
 var refuseCaller = expect.Family("refuseCaller", func(t *T, ideal string, statuses ...int) expect.Matcher {
 	statuses = append(statuses, expect.Status(t.Survey.Refused[t.Wire]))
 	return expect.Advised(refuseMessage(t, ideal), "HTTP "+ideal,
@@ -197,7 +197,7 @@ var refuseMessage = expect.Family("refuseMessage", func(t *T, ideal string) expe
 	})
 })
 
-// ending is an attempt to end a session, with what its user got afterwards.
+// ending is an attempt to end a session, with its user's next answer.
 type ending struct{ answer, after *reports.Exchange }
 
 // Evidence is the answer to the attempt.
@@ -229,7 +229,7 @@ func succeeded(ex *reports.Exchange) bool {
 	return expect.Status(ex) >= 200 && expect.Status(ex) <= 299
 }
 
-// endNothing expects a session to go on. Where a refusal ends it all the same, that is a warning: a server may end a session at any time.
+// endNothing expects a session to continue. If a refusal ends it anyway, this is a warning: a server may end a session at any time.
 var endNothing = expect.Family("endNothing", func(status string) expect.Matcher {
 	refused := expect.Refusing("a refusal with HTTP "+status, func(e ending) string {
 		if succeeded(e.answer) {
@@ -237,9 +237,9 @@ var endNothing = expect.Family("endNothing", func(status string) expect.Matcher 
 		}
 		return ""
 	})
-	return expect.AdvisedOf(refused, "the session to go on", func(e ending) string {
+	return expect.AdvisedOf(refused, "the session to continue", func(e ending) string {
 		if expect.Status(e.after) == 404 {
-			return expect.Describe(e.answer) + ", and the session is ended all the same"
+			return expect.Describe(e.answer) + ", and the session is ended anyway"
 		}
 		return ""
 	})

@@ -32,7 +32,7 @@ func verifiesRequestState(t *T) {
 	Refuses(t, good, tampered(), refuseRequest())
 }
 
-// What a state is bound to besides its user is advice: the specification names no more.
+// A binding to more than the user is advice: the specification names only the user.
 func bindsRequestState(t *T) {
 	asked := askingTool(t)
 	stranger := t.MCP.SecondToken()
@@ -49,7 +49,7 @@ func bindsRequestState(t *T) {
 	Refuses(t, good, otherUses(asked), refuseRequest())
 }
 
-// use is one use of a state: who sends it, and for what.
+// use is one use of a state: by a caller, for a tool.
 type use struct {
 	*question
 	token string
@@ -115,7 +115,7 @@ var refuseRequest = expect.Family("refuseRequest", func() expect.Matcher {
 	})
 })
 
-// forgery makes another state of one; it is empty where the way does not apply.
+// forgery changes a state in one way; it is empty if the way does not apply.
 type forgery func(state string) string
 
 // question is an unfinished request with the state that the target gave for it.
@@ -127,8 +127,8 @@ type question struct {
 	input *document.Object // inputRequests
 }
 
-// askingTool is a declared tool that asks for input and gives a state, on which something depends: an ordinary answer
-// completes the request, and one with any other state does not.
+// askingTool is a declared tool that asks for input with a state that matters: an ordinary answer completes the request, and one with
+// another state does not.
 func askingTool(t *T) *question {
 	token := t.MCP.FirstToken()
 	for _, tool := range t.MCP.Eliciting() {
@@ -138,7 +138,7 @@ func askingTool(t *T) *question {
 		}
 		ex := q.answer(t, q.state, token, tool)
 		if !complete(ex) {
-			continue // it needs more than a form that anybody could fill
+			continue // it needs more than a form that the check can fill in
 		}
 		t.Expect(ex, "the state given, with an ordinary answer,").AsControl(expect.Run())
 		fresh := q.again(t)
@@ -151,7 +151,7 @@ func askingTool(t *T) *question {
 	return nil
 }
 
-// ask calls a tool until it asks; nil if it does not, or gives no state.
+// ask calls a tool until it asks; nil if it does not, or sends no state.
 func ask(t *T, token string, tool Tool) *question {
 	call, refused := t.MCP.CapableSession(FormAndURL, mcp.Bearer(token))
 	if refused != nil {
@@ -174,7 +174,7 @@ func (q *question) again(t *T) *question {
 	return fresh
 }
 
-// answer gives what was asked for, with a state, as somebody, for a tool.
+// answer sends the requested input, with a state, as a caller, for a tool.
 func (q *question) answer(t *T, state, token string, tool Tool) *reports.Exchange {
 	params := tool.Params()
 	params["requestState"] = state
@@ -236,7 +236,7 @@ func tampered() Cases[forgery] {
 	}
 }
 
-// lengthened has bytes more for whoever decodes base64 or hexadecimal digits; a single character more is not a byte, and may be dropped.
+// lengthened has extra bytes when base64 or hexadecimal digits are decoded; a single extra character is not a byte, and may be dropped.
 func lengthened(s string) string {
 	end := len(strings.TrimRight(s, "="))
 	return s[:end] + "AAAA" + s[end:]
@@ -269,7 +269,7 @@ func contentChanged(state string) string {
 	return string(other([]byte(state)))
 }
 
-// other is a JSON object with another value in each member that may say who or what; nil if it is none.
+// other is a JSON object with another value in each member that may name the user or the request; nil if it is not an object.
 func other(b []byte) []byte {
 	var o map[string]any
 	if json.Unmarshal(b, &o) != nil || len(o) == 0 {
@@ -278,7 +278,7 @@ func other(b []byte) []byte {
 	for k, v := range o {
 		switch v := v.(type) {
 		case float64:
-			if v < 1e6 { // no time, which would be another test
+			if v < 1e6 { // not a time, which would be another test
 				o[k] = v + 1
 			}
 		case bool:

@@ -14,14 +14,14 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// How long a notification may take that is due, and how long one is waited for at the least that is not.
+// How long an expected notification may take, and the minimum wait for one that must not come.
 const (
 	due    = 2 * time.Second
 	undue  = 30 * time.Millisecond
 	leeway = 11 * time.Minute // beyond any tolerance for clocks that differ
 )
 
-// watched is a stream of notifications about a resource, and what was told of it.
+// watched is a stream of notifications about a resource, and what it delivered.
 type watched struct {
 	*Stream
 	resource string
@@ -31,7 +31,7 @@ type watched struct {
 // Evidence is the exchange of the stream, which ends with it.
 func (w watched) Evidence() *reports.Exchange { return w.Close() }
 
-// deliverNothing expects a stream to tell of no change.
+// deliverNothing expects a stream to report no change.
 var deliverNothing = expect.Family("deliverNothing", func(about string) expect.Matcher {
 	return expect.Refusing("no notification "+about, func(w watched) string {
 		if w.Waits(w.resource, w.within) {
@@ -41,14 +41,15 @@ var deliverNothing = expect.Family("deliverNothing", func(about string) expect.M
 	})
 })
 
-// changes ends the check where the tool that changes a resource does not run.
+// changes ends the check if the tool that changes a resource does not run.
 func changes(t *T, token string, tool Tool) {
 	if ex := t.MCP.CallTool(token, tool); !expect.Ran(ex) {
 		t.Inconclusive("%s is answered with %s", tool.Name, expect.Describe(ex))
 	}
 }
 
-// mustBeTold ends the check where nobody is told of a change: then silence shows nothing. It returns the time in which silence is meant.
+// mustBeTold ends the check if no stream reports a change: then a silent stream is evidence of nothing. It returns how long a silent
+// stream must be watched.
 func mustBeTold(t *T, stream *Stream, o Object, change func()) (silence time.Duration) {
 	for range 2 { // a stream may begin after the first change
 		began := time.Now()
@@ -65,15 +66,15 @@ func mustBeTold(t *T, stream *Stream, o Object, change func()) (silence time.Dur
 	return 0 // Inconclusive ends the check
 }
 
-// tellOfChange expects a stream to have told of a change.
+// tellOfChange expects a stream to have reported a change.
 var tellOfChange = expect.Serving("the notification of a change", func(told bool) string {
 	if told {
 		return ""
 	}
-	return "tells of no change"
+	return "reports no change"
 })
 
-// For a moment, what was verified before may still count.
+// A cached verification may still be used for a moment.
 func endsStreamsWithTheirToken(t *T) {
 	o, change, _ := t.MCP.Changing()
 	token, kill := mortal(t)
@@ -94,7 +95,7 @@ func endsStreamsWithTheirToken(t *T) {
 	t.Expect(watched{stream, o.Resource, silence}).To(deliverNothing(expected))
 }
 
-// endDelivery is met: the stream has kept silent.
+// endDelivery is satisfied: the stream has sent nothing.
 var endDelivery = expect.Refusing("nothing more on the stream", func(*Stream) string { return "" })
 
 func tellsOnlyWhoMayRead(t *T) {
@@ -138,7 +139,7 @@ func replaysOnlyTheirOwnEvents(t *T) {
 	})
 }
 
-// mustReplay ends the check where a resumed stream brings nothing, and returns how long silence must last to mean something.
+// mustReplay ends the check if a resumed stream delivers nothing, and returns how long a silent stream must be watched.
 func mustReplay(t *T, call mcp.Call, id string, o Object) time.Duration {
 	began := time.Now()
 	if !resumed(t, call, id).Waits(o.Resource, AtItsPace(t, due)) {
@@ -147,15 +148,15 @@ func mustReplay(t *T, call mcp.Call, id string, o Object) time.Duration {
 	return longer(t, began)
 }
 
-// resumed is a stream that goes on after an event.
+// resumed is a stream that continues after an event.
 func resumed(t *T, call mcp.Call, id string) *Stream {
 	return t.MCP.OpenStream(call.Using("GET").With(mcp.Field("Last-Event-ID", id)).Request())
 }
 
-// soon is how long a notification may take that has come.
+// soon is how long a delivered notification may have taken.
 const soon = 10 * time.Millisecond
 
-// longer is five times what the notification took that was due: after that silence, none comes.
+// longer is five times as long as the expected notification took: after that time, none comes.
 func longer(t *T, began time.Time) time.Duration {
 	return max(undue, min(5*time.Since(began), AtItsPace(t, due)))
 }
@@ -176,7 +177,7 @@ func mustWatch(t *T, call mcp.Call, o Object) *Stream {
 	return nil
 }
 
-// watch subscribes to a resource and opens the stream for notifications. It tells whether the target agreed; answer is that of a
+// watch subscribes to a resource and opens the stream for notifications. It reports whether the target agreed; answer is that of a
 // subscription that does not use the stream itself.
 func watch(t *T, call mcp.Call, o Object) (stream *Stream, agreed bool, answer *reports.Exchange) {
 	if t.Wire == mcp.Stateless {
@@ -189,7 +190,7 @@ func watch(t *T, call mcp.Call, o Object) (stream *Stream, agreed bool, answer *
 	return t.MCP.OpenStream(call.Using("GET").Request()), expect.Accepted(answer), answer
 }
 
-// mortal is a token of the first user that can be made to die.
+// mortal is a token of the first user that the check can make invalid.
 func mortal(t *T) (token string, kill func()) {
 	if t.Session != nil && t.Session.Ready && t.AS.Server().Revocation != "" {
 		tokens := t.AS.MustGetTokens()

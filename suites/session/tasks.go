@@ -12,7 +12,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// taskExtension is what a client of the stateless wire declares that understands tasks.
+// taskExtension is what a client with support for tasks declares in the protocol without sessions.
 var taskExtension = map[string]any{"extensions": map[string]any{"io.modelcontextprotocol/tasks": map[string]any{}}}
 
 // MCP 2025-11-25, tasks: "receivers MUST bind tasks to the authorization context".
@@ -59,13 +59,13 @@ var lackTask = expect.Family("lackTask", func(id string) expect.Matcher {
 	})
 })
 
-// answers are those to another user, about a task that is there and one that is not.
+// answers are the answers to another user, about a task that exists and one that does not.
 type answers struct{ there, none *reports.Exchange }
 
-// Evidence is the answer about the task that is there.
+// Evidence is the answer about the task that exists.
 func (a answers) Evidence() *reports.Exchange { return a.there }
 
-// Whoever is told that a task exists, though not what it holds, learns what others do.
+// A caller who learns that a task exists, even without its content, learns what others do.
 var beAlike = expect.Family("beAlike", func() expect.Matcher {
 	return expect.That("the same answer about another user's task as about none", func(a answers) string {
 		there, none := mcp.Read(a.there), mcp.Read(a.none)
@@ -76,7 +76,7 @@ var beAlike = expect.Family("beAlike", func() expect.Matcher {
 	})
 })
 
-// taskSession is a session of a client that understands tasks.
+// taskSession is a session of a client with support for tasks.
 func taskSession(t *T, token string) mcp.Call {
 	call, refused := t.MCP.CapableSession(taskExtension, mcp.Bearer(token))
 	if refused != nil {
@@ -85,7 +85,7 @@ func taskSession(t *T, token string) mcp.Call {
 	return call.With(mcp.Bearer(token))
 }
 
-// asTask calls a tool as a task: on the stateless wire the target decides, since the client has said that it may.
+// asTask calls a tool as a task: in the protocol without sessions the target decides, because the client has allowed it.
 func asTask(c mcp.Call, tool Tool) mcp.Call {
 	params := maps.Clone(tool.Params())
 	if mcp.WireOf(c.Revision) == mcp.Stateful {

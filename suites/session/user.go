@@ -10,7 +10,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// A session that belongs to the token in place of its user ends with each refresh.
+// A session that belongs to the token instead of its user ends with each refresh.
 func goesOnWithRenewedToken(t *T) {
 	Each(t, renewals(t), func(t *T, renew func() (first, second string)) {
 		first, second := renew()
@@ -52,16 +52,16 @@ func renewals(t *T) Cases[func() (first, second string)] {
 
 // A session that ends has to be opened again, which clients do at 404.
 var continueSession = expect.Family("continueSession", func() expect.Matcher {
-	goesOn := expect.Refusing("the session to go on", func(ex *reports.Exchange) string {
+	goesOn := expect.Refusing("the session to continue", func(ex *reports.Exchange) string {
 		if expect.Accepted(ex) || expect.Status(ex) == 404 {
 			return ""
 		}
 		return expect.Describe(ex)
 	})
-	return expect.Advised(goesOn, "the session to go on, without being opened again", expect.Accepted)
+	return expect.Advised(goesOn, "the session to continue, without a new one", expect.Accepted)
 })
 
-// The rights of a request are those of its own token.
+// The permissions of a request are those of its own token.
 func judgesScopesByRequest(t *T) {
 	tool, used := runnable(t)
 	broad := t.MCP.TokenWithScopes(used...)

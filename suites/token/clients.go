@@ -12,9 +12,8 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// A client that used the Authorization field is answered 401, with a challenge of the scheme that it used (OAuth 2.1
-// section 3.2.4). What is not a credential at all may be answered 400. Code, redirect URI and verifier are good: in which order a
-// server looks at them is its own affair.
+// A client that used the Authorization field is answered 401, with a challenge of the scheme that it used (OAuth 2.1 section 3.2.4). A
+// value that is not a credential may be answered 400. Code, redirect URI and verifier are valid: a server may check them in any order.
 func challengesFailedBasic(t *T) {
 	c := basicClient(t)
 	basic := func(v string) Edit { return Edits(Unidentified(), Header(mcp.Field("Authorization", "Basic "+v))) }
@@ -103,6 +102,6 @@ func refusesTwoMethods(t *T) {
 	Refuses(t, t.AS.Redemption(As(second)), Cases[Edit]{
 		{"Basic of another client than the client_id", Header(oauth.BasicAuth(c.ID, c.Secret))},
 	}, expect.RefuseGrant())
-	other := t.AS.Redemption(As(c)).Send(With("client_id", second.ID)) // whose code it is not, so that ignoring it harms nobody
-	t.Expect(other, "the client_id of another client beside Basic of the code's").Ideally(expect.RefuseGrant())
+	other := t.AS.Redemption(As(c)).Send(With("client_id", second.ID)) // the code is not its own, so ignoring it is harmless
+	t.Expect(other, "the client_id of another client with Basic of the code's").Ideally(expect.RefuseGrant())
 }

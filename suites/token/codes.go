@@ -75,7 +75,7 @@ var oneWinner = expect.That("one token response for one code", func(won int) str
 	return fmt.Sprintf("%d of 10 requests sent at once got tokens", won)
 })
 
-// replayed are the tokens for a code that comes back; nil for a refusal. Where neither comes, the server may not have seen the code.
+// replayed are the tokens for a code that is used again; nil for a refusal. If there is neither, the server may not have seen the code.
 func replayed(t *T, g *Grant) *oauth.Tokens {
 	ex := t.AS.Redeem(g)
 	if expect.Crashed(ex) {
@@ -84,7 +84,7 @@ func replayed(t *T, g *Grant) *oauth.Tokens {
 	return t.AS.Tokens(ex, g.Client)
 }
 
-// OAuth 2.1 section 4.1.3: a code that comes back was stolen, or its tokens were.
+// OAuth 2.1 section 4.1.3: if a code is used again, it was stolen, or its tokens were.
 func revokesOnReplay(t *T) {
 	g := t.AS.MustAuthorize(t.AS.ForRefresh())
 	tokens := t.AS.MustRedeem(g)
@@ -104,7 +104,7 @@ func revokesOnReplay(t *T) {
 	}
 }
 
-// What was refreshed is issued on the code as well: a thief who refreshes at once must not keep what that brings.
+// Refreshed tokens are issued on the code as well: a thief who refreshes at once must not keep them.
 func revokesRefreshedOnReplay(t *T) {
 	g := t.AS.MustAuthorize(t.AS.ForRefresh())
 	newest := t.AS.MustRefresh(t.AS.MustRedeem(g))
@@ -114,7 +114,7 @@ func revokesRefreshedOnReplay(t *T) {
 	t.Expect(ex, "the refreshed refresh token of a replayed code").Ideally(expect.RefuseGrant())
 }
 
-// OAuth 2.1 section 7.5.3: who sees a code, and cannot redeem it, must not be able to end the client's grant with it.
+// OAuth 2.1 section 7.5.3: an attacker who sees a code, and cannot redeem it, must not be able to end the client's grant with it.
 func keepsTokensOnInvalidReplay(t *T) {
 	Each(t, Cases[Edit]{
 		{"the code again, with a wrong verifier", With("code_verifier", oauth.NewPKCE(43).Verifier)},
@@ -144,7 +144,7 @@ func bindsCodeToClient(t *T) {
 	Refuses(t, t.AS.Redemption(As(t.AS.AnyClient())), rows, expect.RefuseGrant("invalid_grant", "invalid_client", "invalid_request"))
 }
 
-// An OAuth 2.1 server may ignore the parameter; one that goes by RFC 6749 must compare it (OAuth 2.1 section 10.2).
+// An OAuth 2.1 server may ignore the parameter; one that follows RFC 6749 must compare it (OAuth 2.1 section 10.2).
 func bindsCodeToRedirectURI(t *T) {
 	base := t.AS.AnyClient().RedirectURI
 	c := t.AS.MustRegister(map[string]any{"redirect_uris": []string{base, base + "/second"}})
@@ -243,7 +243,7 @@ func distinguishesTokens(t *T) {
 		Refuses(t, t.AS.RefreshGrant(), refreshes, expect.RefuseGrant("invalid_grant"))
 	}
 	Refuses(t, t.AS.Redemption(), codes, expect.RefuseGrant("invalid_grant"))
-	if t.MCP.Works(tokens) { // else what is refused there proves nothing
+	if t.MCP.Works(tokens) { // otherwise a refusal there proves nothing
 		Refuses(t, t.MCP.CallWithToken(tokens.Access), notAccessTokens(t, tokens, code), expect.NotBypass())
 	}
 	if t.AS.Server().Userinfo != "" {
@@ -251,12 +251,12 @@ func distinguishesTokens(t *T) {
 	}
 }
 
-// Userinfo takes access tokens with the scope openid (OpenID Connect Core section 5.3.1).
+// Userinfo accepts access tokens with the scope openid (OpenID Connect Core section 5.3.1).
 func distinguishesTokensAtUserinfo(t *T) {
 	ask := func(token string) *reports.Exchange { return t.Get(t.AS.Server().Userinfo, mcp.Bearer(token)) }
 	tokens := t.AS.MustGetTokens(openID(t), t.AS.ForRefresh())
 	if expect.Status(ask(tokens.Access)) != 200 {
-		return // what is refused there proves nothing
+		return // a refusal there proves nothing
 	}
 	others := Cases[string]{{"a code at userinfo", t.AS.MustAuthorize().Code()}}
 	if tokens.Refresh != "" {

@@ -68,7 +68,7 @@ func answersErrorsInJSON(t *T) {
 	}, func(t *T, request Edit) {
 		ex := t.AS.TokenRequest(c, request)
 		switch status := expect.Status(ex); {
-		case status == 429 || status == 503: // of what limits requests
+		case status == 429 || status == 503: // of a limit on requests
 		case status == 403 && oauth.ErrorCode(ex) == "invalid_scope":
 			t.Expect(ex).Ideally(expect.HaveStatus(400))
 		case t.Expect(ex).To(expect.HaveStatus(400, 401, 405, 413, 415), expect.HaveMediaType("application/json"),

@@ -32,20 +32,20 @@ func endsTokens(t *T) {
 	t.Elapse(lifetime + leeway + time.Second)
 	after := "after the token's lifetime of " + expect.Span(lifetime)
 	Each(t, witnesses, func(t *T, w witness) { t.Expect(w.ask(), "%s", after).To(w.ended) })
-	// Whether the MCP server goes on serving it is not the authorization server's doing (RS-TOKEN-EXPIRED).
+	// Whether the MCP server still serves it does not depend on the authorization server (RS-TOKEN-EXPIRED).
 	refused := t.Expect(t.MCP.Use(tokens.Access), "the MCP server "+after).Ideally(expect.NotBypass())
 	if refused && len(witnesses) == 0 {
 		t.NotApplicable("neither introspection nor userinfo knew the fresh token: the MCP server alone judges what has expired")
 	}
 }
 
-// witness is an endpoint of the authorization server that knows a token, and what it answers when the token has ended.
+// witness is an endpoint of the authorization server that accepts a token, with its answer when the token has expired.
 type witness struct {
 	ask   func() *reports.Exchange
 	ended expect.Matcher
 }
 
-// witnessesOf are the endpoints that know a fresh token.
+// witnessesOf are the endpoints that accept a fresh token.
 func witnessesOf(t *T, tokens *oauth.Tokens) (out Cases[witness]) {
 	if t.AS.Server().Introspection != "" && !tokens.Client.Public() {
 		introspect := func() *reports.Exchange { return t.AS.Introspect(tokens.Client, tokens.Access) }

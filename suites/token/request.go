@@ -21,7 +21,7 @@ import (
 // requestEdit changes a whole token request before it is sent.
 type requestEdit func(r wire.Request) wire.Request
 
-// redemption is a good token request, for what is not a matter of its parameters.
+// redemption is a good token request, for tests of something other than its parameters.
 func redemption(t *T, base ...Edit) Attempt[requestEdit] {
 	return Attempt[requestEdit]{Name: "an ordinary token request", Good: expect.IssueTokens(), Send: func(edits ...requestEdit) any {
 		g := t.AS.MustAuthorize(base...)
@@ -107,7 +107,7 @@ func encodingCode(t *T) requestEdit {
 	}
 }
 
-// A server need not read JSON. Where it does, it must look as closely.
+// A server need not read JSON. If it does, it must check it in the same way.
 func checksJSONBodies(t *T) {
 	Each(t, Cases[func(m map[string]any)]{
 		{"a wrong verifier", func(m map[string]any) { m["code_verifier"] = oauth.NewPKCE(43).Verifier }},
@@ -161,11 +161,11 @@ func inJSON(t *T, g *Grant, bend func(m map[string]any)) wire.Request {
 	for _, p := range t.Session.Redemption(g.Client, g.Code(), g.Pair) {
 		m[p.Name] = p.Value
 	}
-	if m["client_id"] = g.Client.ID; g.Client.Secret != "" { // an empty one may be refused for itself
+	if m["client_id"] = g.Client.ID; g.Client.Secret != "" { // an empty one may be refused for that reason
 		m["client_secret"] = g.Client.Secret
 	}
 	bend(m)
-	body, _ := json.Marshal(m) // texts always marshal
+	body, _ := json.Marshal(m) // strings always marshal
 	header := []reports.Field{mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json")}
 	return wire.Request{Method: "POST", URL: t.AS.Server().Token, Body: string(body), Header: header}
 }

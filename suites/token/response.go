@@ -58,7 +58,7 @@ var rightTypes = expect.That("a number as expires_in, and texts as refresh_token
 	return ""
 })
 
-// A client may take null for a value, and send "null" as its refresh token.
+// A client may read null as a value, and send "null" as its refresh token.
 var noNulls = expect.That("no member rather than one that is null", func(answer any) string {
 	o := oauth.Object(expect.ExchangeOf(answer))
 	for _, name := range []string{"refresh_token", "expires_in", "scope", "id_token"} {
@@ -124,8 +124,8 @@ var agreeWithToken = expect.Family("agreeWithToken", func(t *T) expect.Matcher {
 	})
 })
 
-// lifetime is how long an access token lives by its claims, or by introspection. Where iat is absent, the time of the answer
-// stands for it, by the server's clock.
+// lifetime is how long an access token lives by its claims, or by introspection. If iat is absent, the time of the answer is used
+// instead, by the server's clock.
 func lifetime(t *T, tokens *oauth.Tokens) (seconds float64, known bool) {
 	_, c := oauth.Claims(tokens.Access)
 	if c == nil {
@@ -149,7 +149,7 @@ func issuesShortLivedTokens(t *T) {
 		seconds, ok = lifetime(t, tokens)
 	}
 	if !ok {
-		t.Inconclusive("nothing tells how long the token lives (AS-TOKEN-EXPIRES-IN)")
+		t.Inconclusive("nothing says how long the token is valid (AS-TOKEN-EXPIRES-IN)")
 	}
 	if t.Expect(seconds).SeenIn(tokens.Exchange).To(liveAtMost(24 * time.Hour)) {
 		t.Expect(seconds).SeenIn(tokens.Exchange).Ideally(liveAtMost(time.Hour))
@@ -199,7 +199,7 @@ func scopeRequests(t *T) (rows Cases[Edit]) {
 	return rows.And("no scope requested", Without("scope"))
 }
 
-// A server may refuse a scope. What it may not do is to grant another one without saying so.
+// A server may refuse a scope. It must not grant another one without saying so.
 func reportsScope(t *T) {
 	Each(t, scopeRequests(t), func(t *T, scope Edit) {
 		g := t.AS.MustReachDecision(t.AS.Authorize(scope))

@@ -81,7 +81,7 @@ func readsNumericDates(t *T) {
 		{"exp in milliseconds", in(t, time.Hour) * 1000},
 		{"exp of twenty digits", mint.Raw("99999999999999999999")},
 		{"exp 1e400", mint.Raw("1e400")},
-	}, func(t *T, exp any) { // numbers in the future: nobody has to refuse them
+	}, func(t *T, exp any) { // numbers in the future: a server need not refuse them
 		if ex := t.Mint.Presented().Send(Claim("exp", exp)); t.MCP.Served(expect.ExchangeOf(ex)) {
 			t.Note("a date that is far away is accepted: exp %s", mint.JSON(exp))
 		}
@@ -112,7 +112,7 @@ func boundsClockSkew(t *T) {
 	t.Mint.Control()
 }
 
-// leewayFor is the largest time by which a claim may be off, and the exchange that shows it.
+// leewayFor is the largest accepted difference of a time claim, and the exchange that shows it.
 func leewayFor(t *T, by func(off time.Duration) TokenEdit) (most time.Duration, at *reports.Exchange) {
 	for _, seconds := range []time.Duration{5, 30, 60, 120, 300, 600, 1800, 4 * 3600} {
 		ex := expect.ExchangeOf(t.Mint.Presented().Send(by(seconds * time.Second)))
@@ -151,12 +151,12 @@ func tellsClientFromUser(t *T) {
 	disguised := saidOf(t, tool, "bob", "alice")
 	t.Expect(disguised[0], "a token of bob whose client is called alice").To(beOf(bob, marks))
 	if machine := saidOf(t, tool, "alice", "alice"); len(Apart(alice, machine)) == 0 && len(Apart(machine, alice)) == 0 {
-		t.Note("a client that acts for itself and a user of the same name are answered alike: " +
+		t.Note("a client that acts for itself and a user of the same name get the same answer: " +
 			"the authorization server has to keep such names apart (RFC 9068 section 5)")
 	}
 }
 
-// beOf expects words that a tool says of one user, without the marks of another.
+// beOf expects the words of a tool about one user, without the marks of another.
 var beOf = expect.Family("beOf", func(user [2][]string, marks []string) expect.Matcher {
 	return expect.That("the subject to be the user", func(words []string) string {
 		if slices.ContainsFunc(marks, func(m string) bool { return slices.Contains(words, m) && !slices.Contains(user[0], m) }) {
@@ -166,7 +166,7 @@ var beOf = expect.Family("beOf", func(user [2][]string, marks []string) expect.M
 	})
 })
 
-// saidOf are the words of a tool about a caller, twice: what differs between them says nothing of the caller.
+// saidOf are the words of a tool about a caller, asked twice: what differs between them does not describe the caller.
 func saidOf(t *T, tool Tool, user, client string) (said [2][]string) {
 	for i := range said {
 		ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"sub": user, "client_id": client}), tool)
@@ -256,7 +256,7 @@ func manyClaims(_ mint.Header, c mint.Claims) {
 	}
 }
 
-// survive expects an answer that an odd claim neither breaks nor adds a header field to.
+// survive expects an answer that an unusual claim neither breaks nor extends by a header field.
 var survive = expect.That("an answer below HTTP 500, without a header field that the claim wrote", func(ex *reports.Exchange) string {
 	switch {
 	case expect.Header(ex, "X-Injected") != "":

@@ -26,7 +26,7 @@ func forged() {
 	Must("RS-TOKEN-WEAK-SECRET", hasNoWellKnownSecret)
 }
 
-// refuse expects tokens to be refused, of which each replaces the good one.
+// refuse expects each token that replaces the valid one to be refused.
 func refuse(t *T, tokens Cases[string], statuses ...int) {
 	var rows Cases[CallEdit]
 	for _, r := range tokens {
@@ -125,7 +125,7 @@ func readsNothingIntoKid(t *T) {
 	t.Expect(trap).To(staySilent)
 }
 
-// staySilent expects a target to send nothing to an address that a token names.
+// staySilent expects a target not to connect to an address that a token names.
 var staySilent = expect.That("no request to an address that the token names", func(l *listener.Listener) string {
 	if n := l.Connections(); n > 0 {
 		return reports.Count(n, "connection") + " to it"
@@ -260,7 +260,7 @@ func hasNoWellKnownSecret(t *T) {
 	refuse(t, rows, 401)
 }
 
-var haveNoWeakSecret = expect.That("a signature by a secret that nobody can guess", func(token string) string {
+var haveNoWeakSecret = expect.That("a signature with a secret that cannot be guessed", func(token string) string {
 	for i, word := range weakSecrets {
 		if dot := strings.LastIndexByte(token, '.'); dot > 0 && mint.HMAC(token[:dot], []byte(word)) == token[dot+1:] {
 			return fmt.Sprintf("the token is signed with well-known secret number %d", i+1)

@@ -32,7 +32,7 @@ func failsClosed(t *T) {
 	t.Mint.OpaqueControl()
 }
 
-// askedAbout is how the target answers a token about which it gets an answer. A busy one may give up before it has asked: then
+// askedAbout is the target's answer to a token with a given introspection answer. A busy target may give up before it asks: then
 // another token is tried.
 func askedAbout(t *T, a introspector.Answer) (ex *reports.Exchange) {
 	for range 3 {
@@ -45,9 +45,9 @@ func askedAbout(t *T, a introspector.Answer) (ex *reports.Exchange) {
 	return nil
 }
 
-// notServe expects a token not to be served, however it is refused: who verifies it may be out of order.
+// notServe expects a token not to be served. Any refusal is accepted: the verifying endpoint may be broken.
 var notServe = expect.Family("notServe", func(t *T) expect.Matcher {
-	return expect.That("a refusal, because nobody says that the token is active", func(ex *reports.Exchange) string {
+	return expect.That("a refusal, because no answer says that the token is active", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
 			return "the token is served: " + expect.Describe(ex)
 		}
@@ -55,7 +55,7 @@ var notServe = expect.Family("notServe", func(t *T) expect.Matcher {
 	})
 })
 
-// answerBelow500 expects no failure but the one that says that somebody else failed.
+// answerBelow500 expects no server error except one that reports the failure of another server.
 var answerBelow500 = expect.That("HTTP 401, or 503", func(ex *reports.Exchange) string {
 	if expect.Crashed(ex) && expect.Status(ex) != 503 {
 		return expect.Describe(ex)
@@ -85,8 +85,8 @@ func readsIntrospectedClaims(t *T) {
 	}
 }
 
-// scopeOfAnswer calls a tool whose scope the answer does not name. A tool that runs with another scope too is open to all, which is
-// another matter.
+// scopeOfAnswer calls a tool whose scope the answer does not name. A tool that runs with another scope too is open to all, which other
+// checks judge.
 func scopeOfAnswer(t *T, tool Tool) {
 	call := func(scope any) *reports.Exchange {
 		return t.MCP.CallTool(t.Mint.OpaqueToken(t.Mint.ActiveAnswer(map[string]any{"scope": scope})).Value, tool)
@@ -183,7 +183,7 @@ var authenticateItself = expect.That("authenticated by credentials of its own (R
 		return ""
 	})
 
-// noAnswers do not say that a token is active, however they look. All else in them is as it should be.
+// noAnswers do not say that a token is active. Everything else in them is as it should be.
 func noAnswers(t *T) Cases[introspector.Answer] {
 	whole := t.Mint.ActiveAnswer(nil).Body
 	with := func(active any) introspector.Answer { return t.Mint.ActiveAnswer(map[string]any{"active": active}) }

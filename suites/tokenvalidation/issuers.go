@@ -101,7 +101,7 @@ var answerWithin = expect.Family("answerWithin", func(d time.Duration) expect.Ma
 	})
 })
 
-// verified makes a token of which an answer is told, and returns the answer to it.
+// verified makes a token with a given answer of the verifying endpoint, and returns the target's answer to it.
 func verified(t *T, a introspector.Answer) *reports.Exchange {
 	token := t.Verifier.Token()
 	t.Secrets.Add("opaque_token", token.Value)
@@ -133,7 +133,7 @@ func ambiguous(t *T, elsewhere string) Cases[introspector.Answer] {
 	return append(out, spoilt(good)...)
 }
 
-// spoilt are good answers in which one thing is not good any more.
+// spoilt are good answers with one bad value.
 func spoilt(good string) (out Cases[introspector.Answer]) {
 	if strings.Contains(good, "true") {
 		out = out.And("the text false in place of true", introspector.Answer{Body: strings.ReplaceAll(good, "true", `"false"`)})
@@ -146,7 +146,7 @@ func spoilt(good string) (out Cases[introspector.Answer]) {
 	return out
 }
 
-// secrets expects that what the target shows to the endpoint is not shown to the caller.
+// secrets expects that what the target sends to the endpoint is not shown to the caller.
 func secrets(t *T, token *introspector.Token, ex *reports.Exchange) {
 	for _, q := range token.Asked() {
 		for _, name := range []string{"Authorization", "X-Service-Key", "X-Api-Key", "Apikey"} {

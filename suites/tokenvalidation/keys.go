@@ -24,7 +24,7 @@ func tenants() {
 	May("RS-TOKEN-OTHER-CLIENT", servesOtherClients)
 }
 
-// sharedSecret is for targets that verify HS256 with a secret that the suite knows.
+// sharedSecret holds the checks for targets that verify HS256 with a secret that the suite knows.
 func sharedSecret() { Must("RS-TOKEN-HMAC-MODE", verifiesSharedSecret) }
 
 func learnsNewKeys(t *T) {
@@ -40,7 +40,7 @@ func learnsNewKeys(t *T) {
 	t.Expect(ex, "a token by a key that was published %v before", t.KeyWait).To(expect.BeServed())
 }
 
-// learnsRarely is learnsNewKeys where the target fetches a key set once in a while.
+// learnsRarely is learnsNewKeys for a target that fetches the key set at intervals.
 func learnsRarely(t *T, change *KeyChange) {
 	t.Mint.MustHaveFetched()
 	ex := t.MCP.Use(t.Mint.SignedBy(change.Next, nil))
@@ -69,7 +69,7 @@ func forgetsWithdrawnKeys(t *T) {
 	withdrawn(t, key, old)
 }
 
-// forgetsRarely is forgetsWithdrawnKeys where the target fetches a key set once in a while: it knew the withdrawn key before.
+// forgetsRarely is forgetsWithdrawnKeys for a target that fetches the key set at intervals: it knew the withdrawn key before.
 func forgetsRarely(t *T, change *KeyChange) {
 	t.Mint.MustHaveFetched()
 	if !change.Adopted {
@@ -83,7 +83,7 @@ func forgetsRarely(t *T, change *KeyChange) {
 		"a token by a key that was served before, and that the fetched key set no longer has").To(expect.Refuse(401))
 }
 
-// withdrawn withdraws a key by which the target serves tokens, and expects it to serve none any more once it has fetched the key set.
+// withdrawn withdraws a key whose tokens the target serves, and expects the target to serve none after it has fetched the key set.
 func withdrawn(t *T, key *mint.Key, old string) {
 	t.Mint.RestoreKeys()
 	before := t.Mint.KeyServer().KeyFetches()
@@ -99,7 +99,7 @@ func withdrawn(t *T, key *mint.Key, old string) {
 	t.Expect(ex, "a token by a withdrawn key, %v after the set was published without it, and fetched again", t.KeyWait).To(expect.Refuse(401))
 }
 
-// failsClosedWithoutKeys answers requests for the key set with failures, the one last that a target may take for a key set.
+// failsClosedWithoutKeys answers requests for the key set with failures. The last one is a failure that a target may read as a key set.
 func failsClosedWithoutKeys(t *T) {
 	t.Mint.Control()
 	keys, rare := t.Mint.KeyServer(), t.Mint.FetchesRarely()
@@ -107,7 +107,7 @@ func failsClosedWithoutKeys(t *T) {
 	fetched, missed := 0, false
 	Each(t, outages, func(t *T, a KeysAnswer) {
 		if missed || rare && json.Valid([]byte(a.Body)) { // a lax reader sees a set without keys
-			return // nobody would be served until the target looks again
+			return // no request would be served until the target fetches it again
 		}
 		defer t.Mint.RestoreKeys()
 		t.Mint.ServeKeys(a)
@@ -152,13 +152,13 @@ var outages = Cases[KeysAnswer]{
 	{"no keys", KeysAnswer{Status: 200, Body: noKeys}},
 }
 
-// strangerRefused presents a token by a key that nobody has published until the target looks for it, and reports that it looked.
+// strangerRefused presents a token signed by an unpublished key until the target fetches the key set, and reports whether it did.
 func strangerRefused(t *T, keys KeyServer) (fetched bool) {
 	before := keys.KeyFetches()
 	stranger := t.Mint.NewKey("mcpauth-unknown-" + Random(6))
 	_, fetched = t.Mint.UntilFetched(func() bool {
 		ex := t.MCP.Use(t.Mint.SignedBy(stranger, nil))
-		t.Expect(ex, "a token by a key that nobody has published").To(notServe(t))
+		t.Expect(ex, "a token signed with an unpublished key").To(notServe(t))
 		if s := expect.Status(ex); s >= 500 {
 			t.Expect(ex, "while keys cannot be fetched").Ideally(expect.HaveStatus(401, 503))
 		}
@@ -188,7 +188,7 @@ func acceptsAgreedAlgorithms(t *T) {
 	}, func(t *T, token string) { t.Expect(t.MCP.Use(t.Hide(token))).Ideally(expect.Refuse(401)) })
 }
 
-// marked publishes keys that are marked for one purpose each, until the check ends, and ends it where the target takes none up.
+// marked publishes keys that are marked for one purpose each, until the check ends. It ends the check if the target uses none of them.
 func marked(t *T) MarkedKeys {
 	t.Mint.Control()
 	change, rare := t.Mint.RareChange()
@@ -208,7 +208,7 @@ func marked(t *T) MarkedKeys {
 	return change.Marked
 }
 
-// Hosted identity providers sign the tokens of many customers with one key set: iss, aud or tid tell them apart.
+// Hosted identity providers sign the tokens of many customers with one key set: iss, aud or tid distinguish them.
 func separatesTenants(t *T) {
 	issuer := strings.TrimSuffix(t.Issuer.Identifier(), "/")
 	u, err := url.Parse(issuer)

@@ -32,7 +32,7 @@ func refusesIDTokens(t *T) {
 	}, expect.Refuse(401))
 }
 
-// The refresh token and the code are presented last: where somebody else than its client shows one, a server may revoke the grant.
+// The refresh token and the code are presented last: if another client presents one, a server may revoke the grant.
 func refusesOtherArtefacts(t *T) {
 	tokens := t.AS.MustGetTokens()
 	rows := Cases[CallEdit]{{"an authorization code", Presenting(t.AS.MustAuthorize().Code())}}
@@ -59,7 +59,7 @@ func refusesRevokedTokens(t *T) {
 		revokedBeforeScope(t, tokens.Access, held)
 		return
 	}
-	// A server that verifies signatures only learns of no revocation: what bounds the damage is the lifetime (RFC 9068 section 7).
+	// A server that only verifies signatures does not see a revocation: the lifetime bounds the damage (RFC 9068 section 7).
 	_, claims := oauth.Claims(tokens.Access)
 	lifetime, _ := tokens.Body.Get("expires_in")
 	if seconds, ok := expect.Number(lifetime); claims != nil && ok && seconds <= 3600 {

@@ -114,7 +114,7 @@ func refusesTamperedTokens(t *T) {
 	refuse(t, rows, 401)
 }
 
-// tampered are claims that a forger would change, to values that the server would accept if they were signed.
+// tampered are claims that an attacker would change, with values that the server would accept if they were signed.
 func tampered(c mint.Claims) Cases[any] {
 	return Cases[any]{
 		{"sub", "admin"},
@@ -165,10 +165,10 @@ func refusesUnknownKeys(t *T) {
 	h, a := t.Mint.Header().With("kid", "unknown-1"), mint.NewAttacker()
 	var rows Cases[string]
 	for _, alg := range a.Algorithms(h) {
-		rows = rows.And(alg+" by a key that nobody has published", a.Sign(alg, h, t.Mint.Claims(nil)))
+		rows = rows.And(alg+" signed with an unpublished key", a.Sign(alg, h, t.Mint.Claims(nil)))
 	}
 	refuse(t, rows, 401)
-	// The genuine key under a wrong kid is not a forgery: whoever tries every key accepts it.
+	// The genuine key under a wrong kid is not a forgery: a server that tries every key accepts it.
 	Each(t, Cases[any]{
 		{"an unknown kid", "unknown-2"},
 		{"a number as kid", 7},
@@ -236,7 +236,7 @@ func readsDuplicatesOneWay(t *T) {
 	t.Mint.Control()
 }
 
-// withMembers is an ordinary token with members in place of one, written as they are.
+// withMembers is an ordinary token in which literal members replace one member.
 func withMembers(t *T, name, members string) string {
 	rest := strings.TrimSuffix(mint.JSON(t.Mint.Claims(map[string]any{name: nil})), "}")
 	return t.Mint.Seal(mint.RawInput(t.Mint.Header(), rest+","+members+"}"))

@@ -1,5 +1,5 @@
-// Package tokenvalidation holds the checks on what a server takes for a valid access token (OAuth 2.1
-// section 5.2, RFC 7519, RFC 8725, RFC 9068).
+// Package tokenvalidation holds the checks on what a server accepts as a valid access token (OAuth 2.1 section 5.2, RFC 7519, RFC 8725,
+// RFC 9068).
 package tokenvalidation
 
 import (
@@ -44,7 +44,7 @@ func requests() {
 	Should("RS-TOKEN-DUPLICATE-CREDENTIALS", refusesSecondCredential)
 }
 
-// The user says that the token is valid. If it is refused everywhere, the token may be at fault.
+// The user says that the token is valid. If it is refused everywhere, the token may be the problem.
 func acceptsValidToken(t *T) {
 	t.Expect(t.Cite(t.Survey.WithToken[t.Wire]), "the valid token").To(t.MCP.Serve())
 	list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
@@ -92,7 +92,7 @@ func refusesOtherSchemes(t *T) {
 	})
 }
 
-// nothingBehind are credentials that guards may count as one, and that are none.
+// nothingBehind are values that guards may accept as a credential, but that are not one.
 func nothingBehind() Cases[CallEdit] {
 	rows := Cases[CallEdit]{
 		{"Authorization: Basic, without a user and a password", inField("Authorization", "Basic "+basic(":"))},
@@ -210,9 +210,9 @@ func refusesSecondCredential(t *T) {
 	t.Expect(t.MCP.ProtectedCall().Send(adding(good, bad)), "a bad Authorization field after the good one").Ideally(expect.Refuse(400, 401))
 }
 
-// onlyBad ends a check that had no valid token to try: refusing a bad one shows little.
+// onlyBad ends a check without a valid token: the refusal of a bad one shows little.
 func onlyBad(t *T) {
-	t.NotTested("a bad token was refused there; whether a valid one would be takes one: give it with --token-env")
+	t.NotTested("a bad token was refused there; to try a valid one, give it with --token-env")
 }
 
 func garbage() {
@@ -233,7 +233,7 @@ func refusesGarbage(t *T) {
 	if odd := rows.Where(malformed); len(odd) > 0 { // the request is malformed, too (RFC 6750 section 3.1)
 		refuse(t, odd, 401, 400)
 	}
-	Refuses(t, t.MCP.TokenCall(), Cases[CallEdit]{ // verified for one spelling of the scheme, and believed for another
+	Refuses(t, t.MCP.TokenCall(), Cases[CallEdit]{ // verified for one spelling of the scheme, and accepted unverified for another
 		{"a random value after bearer", inField("Authorization", "bearer "+survey.BogusToken)},
 		{"a random value after BEARER", inField("Authorization", "BEARER "+survey.BogusToken)},
 	}, expect.Refuse(401, 400))
@@ -243,7 +243,7 @@ func refusesGarbage(t *T) {
 	}
 }
 
-// madeUpTokens are what attackers try, and what clients send that have none.
+// madeUpTokens are what attackers try, and what clients without a token send.
 func madeUpTokens() Cases[string] {
 	return Cases[string]{
 		{"the token test", "test"},
@@ -257,7 +257,7 @@ func madeUpTokens() Cases[string] {
 	}
 }
 
-// b64token is what a field holds after Bearer (RFC 6750 section 2.1).
+// b64token is the value after Bearer (RFC 6750 section 2.1).
 var b64token = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
 func wellFormed(token string) bool { return b64token.MatchString(token) }
@@ -327,8 +327,8 @@ func answerToOversized(t *T, call mcp.Call) (ex *reports.Exchange) {
 	return ex
 }
 
-// serveOrSayTheLimit expects a long token to be served, or a status that says that it is too long: with 401 a client asks for another
-// one, of the same length.
+// serveOrSayTheLimit expects a long token to be served, or a status that says that it is too long: after 401 a client gets another one
+// of the same length.
 var serveOrSayTheLimit = expect.Family("serveOrSayTheLimit", func(t *T) expect.Matcher {
 	return expect.That("the request to be served, or HTTP 400, 413, 414 or 431, which say that the token is too long",
 		func(ex *reports.Exchange) string {
@@ -347,7 +347,7 @@ func nulByte(t *T, token string) wire.Request {
 // hexadecimal are tokens that may be read as numbers, such as UUIDs: letters of either case are the same digit.
 var hexadecimal = regexp.MustCompile(`^[0-9A-Fa-f-]+$`)
 
-// nearMisses are tokens that differ from a good one in one place.
+// nearMisses are tokens that differ from a valid one in one place.
 func nearMisses(token string) Cases[string] {
 	middle := len(token) / 2
 	out := Cases[string]{

@@ -67,7 +67,7 @@ func takesNoCookieForToken(t *T) {
 	}
 }
 
-// withCookie sends a cookie in place of the token.
+// withCookie sends a cookie instead of the token.
 func withCookie(pair string) CallEdit {
 	return func(c mcp.Call) mcp.Call {
 		c.Header = nil
@@ -86,7 +86,7 @@ var haveAttribute = expect.Family("haveAttribute", func(name string) expect.Matc
 	})
 })
 
-// Whoever is allowed with credentials reads what the user's browser may read.
+// An origin that is allowed with credentials reads what the user's browser may read.
 func allowsNoCredentialsFromForeignOrigins(t *T) {
 	Each(t, Cases[string]{{evil, evil}, {"the opaque origin null", "null"}}, func(t *T, origin string) {
 		from := mcp.Field("Origin", origin)

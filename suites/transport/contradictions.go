@@ -81,7 +81,7 @@ func refusesContradictingParameters(t *T, tool Tool, m mcp.Mirror, added bool) {
 	refusesInvalidCharacters(t, tool, m, value)
 	invented := withToken(t, call, expect.Accept()).Send(saying("Mcp-Param-Mcpauth-Invented", "1"))
 	t.Expect(invented, "a field of no parameter, Mcp-Param-Mcpauth-Invented").Ideally(passTheHeaders)
-	if added { // the tool does without it: a client that leaves the value out leaves the field out too
+	if added { // the tool does not need it: a client that omits the value omits the field too
 		bare := call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": m.Unset(tool.Arguments)})
 		t.Expect(withToken(t, bare, expect.Accept()).Send(saying(m.Name, value)), "%s without the parameter", m.Name).Ideally(refuseMismatch())
 	}
@@ -121,7 +121,7 @@ func withToken(t *T, c mcp.Call, good expect.Matcher) Attempt[CallEdit] {
 	}}
 }
 
-// saying replaces a field by others of the same name.
+// saying replaces a field by others with the same name.
 func saying(name string, values ...string) CallEdit {
 	return func(c mcp.Call) mcp.Call {
 		for _, v := range values {
@@ -140,8 +140,8 @@ func lacking(name string) CallEdit {
 	}
 }
 
-// passTheHeaders expects a call to be judged by what it asks for: its tool does not exist, which is not said before the header fields
-// are compared.
+// passTheHeaders expects an answer about the call itself: its tool does not exist, and the server says so only after it has compared
+// the header fields.
 var passTheHeaders = expect.Serving("the call to get past the comparison of header fields", func(ex *reports.Exchange) string {
 	code := mcp.Read(ex).Code
 	switch s := expect.Status(ex); {
@@ -164,7 +164,7 @@ func refuseMismatch() expect.Matcher {
 	})
 }
 
-// tries is how often the valid token is sent on a connection of its own. Instances that do not share what they know refuse some.
+// tries is how often the valid token is sent on a connection of its own. Instances that do not share their state refuse some.
 const tries = 6
 
 func judgesEachRequestAlone(t *T) {
@@ -178,7 +178,7 @@ func judgesEachRequestAlone(t *T) {
 	}
 }
 
-// servesOnEveryConnection sends the valid token on new connections. Where it is refused each time, nothing follows.
+// servesOnEveryConnection sends the valid token on new connections. If it is refused each time, this is evidence of nothing.
 func servesOnEveryConnection(t *T) bool {
 	served, refused := 0, (*reports.Exchange)(nil)
 	for range tries {

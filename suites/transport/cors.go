@@ -21,7 +21,7 @@ func browserOrigin(t *T) string {
 	return "http://localhost:6274"
 }
 
-// mirrored are the fields that a browser client of the wire sends.
+// mirrored are the header fields that a browser client of the protocol sends.
 func mirrored(t *T) []string {
 	if t.Wire == mcp.Stateless {
 		return []string{"mcp-protocol-version", "mcp-method", "mcp-name"}

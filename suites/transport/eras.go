@@ -11,7 +11,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// pair are the answers of the two wires to one kind of request.
+// pair are the answers of the two protocols to one kind of request.
 type pair struct{ stateful, stateless *reports.Exchange }
 
 // kinds are the two kinds of request that a server may answer.
@@ -35,7 +35,7 @@ func protectsBothWiresAlike(t *T) {
 	})
 }
 
-// refuseWhatTheOtherRefuses expects a wire to refuse a request that the other wire refuses.
+// refuseWhatTheOtherRefuses expects a request to be refused in one protocol if it is refused in the other.
 var refuseWhatTheOtherRefuses = expect.Family("refuseWhatTheOtherRefuses", func(t *T, on mcp.Wire, other *reports.Exchange) expect.Matcher {
 	opposite := map[mcp.Wire]mcp.Wire{mcp.Stateful: mcp.Stateless, mcp.Stateless: mcp.Stateful}[on]
 	return expect.Unless(expect.Refusing("a refusal, because the same request "+kinds[opposite]+" is refused",
@@ -127,7 +127,7 @@ func refusesUnsupportedVersions(t *T) {
 		{"1900-01-01, with the valid token", saying("MCP-Protocol-Version", "1900-01-01")},
 		{"draft, with the valid token", saying("MCP-Protocol-Version", "draft")},
 	}
-	if t.Wire == mcp.Stateless { // _meta says the same: else the contradiction might be what is refused
+	if t.Wire == mcp.Stateless { // _meta has the same value: otherwise the contradiction might be the reason of the refusal
 		rows = Cases[CallEdit]{{"2099-01-01, with the valid token", func(c mcp.Call) mcp.Call {
 			c.Revision = "2099-01-01"
 			return c

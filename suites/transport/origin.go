@@ -12,7 +12,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// foreignOrigins are origins of others: what compares by the beginning, the end or a part of the own origin accepts one of them.
+// foreignOrigins are origins of others: a server that compares the beginning, the end or a part of its own origin accepts one of them.
 func foreignOrigins(t *T) Cases[string] {
 	host, scheme := t.Survey.URL.Hostname(), t.Survey.URL.Scheme
 	rows := Cases[string]{
@@ -35,7 +35,7 @@ func atTheEnd(t *T) (name, origin string) {
 	return "the own origin with a domain at its end", document.Origin(t.Survey.URL) + ".evil.example"
 }
 
-// impossibleOrigins are not origins, and no browser sends them. Where one is accepted, only its beginning is compared.
+// impossibleOrigins are not origins, and no browser sends them. If one is accepted, the server compares only its beginning.
 func impossibleOrigins(t *T) Cases[string] {
 	rows := Cases[string]{{"the own origin as user information", document.Origin(t.Survey.URL) + "@evil.example"}}
 	if t.Survey.URL.Port() != "" { // the domain is behind the port
@@ -44,7 +44,7 @@ func impossibleOrigins(t *T) Cases[string] {
 	return rows
 }
 
-// sameHostOrigins are origins that a policy may allow on purpose: no name is rebound that way.
+// sameHostOrigins are origins that a policy may allow on purpose: DNS rebinding cannot use them.
 func sameHostOrigins(t *T) Cases[string] {
 	other := map[string]string{"http": "https", "https": "http"}[t.Survey.URL.Scheme]
 	out := Cases[string]{
@@ -95,7 +95,7 @@ var refuseOrigin = expect.Family("refuseOrigin", func(t *T) expect.Matcher {
 	return expect.Advised(expect.Refuse(400, 401, 403), "HTTP 403", func(ex *reports.Exchange) bool { return expect.Status(ex) == 403 })
 })
 
-// refusesForeignHosts sends the good token, so that nothing but the Host is wrong.
+// refusesForeignHosts sends the valid token, so that only the Host is wrong.
 func refusesForeignHosts(t *T) {
 	if !t.MCP.Loopback() {
 		t.NotApplicable("the target is not on this machine; there, virtual hosting decides")
@@ -155,12 +155,12 @@ func refusesForeignOriginsByEveryMethod(t *T) {
 	})
 }
 
-// serveOrOpen expects a request to be served, or a stream to be held open: one without a header yet was not refused.
+// serveOrOpen expects a request to be served, or a stream to stay open: an answer without a header yet is not a refusal.
 func serveOrOpen(t *T) expect.Matcher {
 	return expect.Either(expect.ServedBy(expect.OpenedSilently), t.MCP.Serve())
 }
 
-// inOwnSession is a call in a session of its own, where there are sessions: without one, a request might be refused for its lack.
+// inOwnSession is a call in a session of its own, if there are sessions: a request without one might be refused for that reason.
 func inOwnSession(t *T) mcp.Call {
 	if t.Wire == mcp.Stateful {
 		return OpenSession(t)

@@ -25,7 +25,7 @@ func plain(u *url.URL) Cases[string] {
 	}
 }
 
-// OAuth 2.1 section 1.5: bearer tokens travel over TLS only. The token that is sent is none.
+// OAuth 2.1 section 1.5: bearer tokens are sent over TLS only. The token that is sent here is not a real one.
 func servesByTLSOnly(t *T) {
 	Each(t, plain(t.Survey.URL), func(t *T, address string) {
 		t.Expect(t.Send(mcp.Probe(address, t.Revision).With(mcp.Bearer("x")))).To(notServePlainly)
@@ -38,7 +38,7 @@ var notServePlainly = expect.AdvisedOf(expect.That("no answer of the MCP endpoin
 		return expect.Describe(ex)
 	}
 	return ""
-}), "no redirect that has clients repeat the request in clear text", func(ex *reports.Exchange) string {
+}), "no redirect that makes clients repeat the request in clear text", func(ex *reports.Exchange) string {
 	if s := expect.Status(ex); s == 307 || s == 308 {
 		return expect.Describe(ex)
 	}
@@ -78,8 +78,7 @@ func refusesOldTLSAtIssuer(t *T) {
 	})
 }
 
-// oldTLS is the outcome of a handshake with nothing newer than TLS 1.1. That the certificate is valid the survey has seen: it would
-// have got no answer otherwise.
+// oldTLS is the result of a handshake with TLS 1.1 at most. The certificate is valid: otherwise the survey would have got no answer.
 type oldTLS struct {
 	host   string
 	agreed bool
@@ -111,7 +110,7 @@ func pinsTLSOnPages(t *T) {
 	})
 }
 
-// halfAYear is in seconds. Shorter pins end between two visits.
+// halfAYear is in seconds. A shorter period may end between two visits.
 const halfAYear = 15_768_000
 
 // RFC 6797 section 6.1.1: max-age, in seconds, may be quoted.

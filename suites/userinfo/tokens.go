@@ -38,7 +38,7 @@ func goesByScope(t *T) {
 	}
 }
 
-// held are the scopes that a token has, as far as anybody can tell; the requested ones else.
+// held are the scopes of a token if they can be seen, else the requested ones.
 func held(t *T, tokens *oauth.Tokens, requested []string) []string {
 	if real, seen := t.AS.RealScope(tokens); seen {
 		return real
@@ -67,7 +67,7 @@ var tellNothing = expect.Refusing("no user data", func(ex *reports.Exchange) str
 	return ""
 })
 
-// presented is a request with a new token; a row presents another value.
+// presented is a request with a new token; a row sends another value.
 func presented(t *T) Attempt[string] {
 	return Attempt[string]{Name: "a request with a new access token", Good: expect.HaveStatus(200), Send: func(others ...string) any {
 		if len(others) == 0 {
@@ -89,7 +89,7 @@ func refusesDeadTokens(t *T) {
 	if t.AS.Server().Revocation != "" {
 		dead := mustServe(t)
 		if ex := t.AS.Revoke(dead, dead.Access); expect.Confirmed(ex) {
-			if expect.Status(ask(t, dead.Access)) == 200 { // it may take a while to be heard of
+			if expect.Status(ask(t, dead.Access)) == 200 { // it may take a while to have an effect
 				t.Sleep(t.Patience)
 			}
 			rows = rows.And("a revoked access token", dead.Access)

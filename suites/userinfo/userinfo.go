@@ -26,7 +26,7 @@ func Register() {
 	})
 }
 
-// bring gets tokens with the scope openid, where the server knows it, and others; with the resource parameter or without.
+// bring gets tokens with the scope openid, if the server knows it, and others; with the resource parameter or without.
 func bring(t *T, resource bool, more ...string) *oauth.Tokens {
 	scopes := slices.Clone(t.Session.RequestedScopes())
 	for _, v := range append([]string{"openid"}, more...) {
@@ -41,8 +41,8 @@ func bring(t *T, resource bool, more ...string) *oauth.Tokens {
 	return t.AS.Tokens(flow.Answer, flow.Client)
 }
 
-// mustServe is a new token that the endpoint serves. A token for the MCP server may be no good there; then one that was requested
-// without resource is tried.
+// mustServe is a new token that the endpoint serves. The endpoint may not accept a token for the MCP server; then one that was
+// requested without resource is tried.
 func mustServe(t *T, more ...string) *oauth.Tokens {
 	type look struct {
 		served, resource bool
@@ -112,7 +112,7 @@ func challengesStrangers(t *T) {
 		endpoint := t.AS.Server().Userinfo
 		if u, err := document.ParseURL(endpoint); err == nil {
 			cookies := t.AS.MustAuthorize().Jar.Field(u)
-			t.Expect(t.Get(endpoint, cookies...), "the cookies of somebody who signed in, and no token").Ideally(tellNothing)
+			t.Expect(t.Get(endpoint, cookies...), "the cookies of a signed-in user, and no token").Ideally(tellNothing)
 		}
 	}
 }
@@ -125,9 +125,9 @@ func namesUser(t *T) {
 		return
 	}
 	if _, id := oauth.Claims(tokens.ID); id.String("sub") != "" {
-		t.Expect(answer, "the sub, beside the ID token's").SeenIn(ex).To(expect.HaveMember("sub", id.String("sub")))
+		t.Expect(answer, "the sub, compared with the ID token's").SeenIn(ex).To(expect.HaveMember("sub", id.String("sub")))
 	}
-	t.Expect(answer, "whom it is about").SeenIn(ex).To(expect.HaveMember("sub", otherThan(tokens.Client.ID)))
+	t.Expect(answer, "the subject of the answer").SeenIn(ex).To(expect.HaveMember("sub", otherThan(tokens.Client.ID)))
 	post := t.Do(wire.Request{Method: "POST", URL: t.AS.Server().Userinfo, Header: []reports.Field{mcp.Bearer(tokens.Access)}})
 	t.Expect(post, "POST, like GET (OpenID Connect Core section 5.3.1)").Ideally(expect.HaveStatus(200))
 }

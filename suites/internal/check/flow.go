@@ -625,7 +625,7 @@ func (t AuthorizationServer) RefreshMustWork() {
 func (t AuthorizationServer) whyUnrefreshed() string {
 	tokens := t.MustGetTokens(t.ForRefresh())
 	if tokens.Refresh == "" {
-		return "an ordinary flow brought no refresh token"
+		return "an ordinary flow returned no refresh token"
 	}
 	if ex := t.Refresh(tokens); t.Tokens(ex, tokens.Client) == nil {
 		return "an ordinary refresh fails (AS-REFRESH-WORKS): " + expect.Describe(ex)
@@ -638,7 +638,7 @@ func (t AuthorizationServer) MustGetRefreshToken(edits ...Edit) *oauth.Tokens {
 	t.RefreshMustWork()
 	tokens := t.MustGetTokens(append(slices.Clone(edits), t.ForRefresh())...)
 	if tokens.Refresh == "" {
-		t.Inconclusive("this flow brought no refresh token, though an earlier one did")
+		t.Inconclusive("this flow returned no refresh token, though an earlier one did")
 	}
 	return tokens
 }

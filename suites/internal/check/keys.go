@@ -144,7 +144,7 @@ func (t Minter) MustHaveFetched() {
 	}
 }
 
-// PresentUnknownKey sends a token by a key that nobody has published.
+// PresentUnknownKey sends a token signed with an unpublished key.
 func (t Minter) PresentUnknownKey() *reports.Exchange {
 	return t.MCP.Use(t.SignedBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil))
 }

@@ -69,7 +69,7 @@ var needsOfTheUser = map[string]need{
 	}),
 	"tool-scope": tool("a tool with a scope that may be called (tools in the target file)",
 		func(t *T) bool { return len(t.MCP.ScopedTools()) > 0 }),
-	"tool-whoami": tool("a tool that tells who its caller is (tools in the target file, tells: caller)", func(t *T) bool {
+	"tool-whoami": tool("a tool that says who its caller is (tools in the target file, tells: caller)", func(t *T) bool {
 		_, ok := t.MCP.WhoAmI()
 		return ok
 	}),

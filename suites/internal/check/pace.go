@@ -204,7 +204,7 @@ func (t *T) sayPace(at place, until time.Time) {
 	sent := t.Client.Sent()
 	window := max(sent-p.sent, 1)
 	p.sent = sent
-	text := fmt.Sprintf("your server limits requests to %s: the run goes on in %v", at.endpoint, wait.Round(time.Second))
+	text := fmt.Sprintf("your server limits requests to %s: the run continues in %v", at.endpoint, wait.Round(time.Second))
 	if p.served != nil {
 		if done, all := p.served(); done > 0 {
 			left := float64(sent) / float64(done) * float64(all-done)

@@ -28,7 +28,7 @@ var withoutFeature = map[string]struct {
 	"url_tools":       {"tools that fetch a URL from their arguments", []string{"tool-url"}, nil},
 	"user_data":       {"data that belongs to one user", []string{"object-private", "object-owned", "object-changing"}, nil},
 	"verify_url":      {"a URL of its own form at which it validates tokens", []string{"fake-verify-url"}, nil},
-	"whoami_tools":    {"tools that tell who their caller is", []string{"tool-whoami"}, nil},
+	"whoami_tools":    {"tools that say who their caller is", []string{"tool-whoami"}, nil},
 }
 
 // eitherOf are needs that one of several features meets.

@@ -166,7 +166,7 @@ func again(c *reports.Call, table map[string]any, find Lookup) (any, error) {
 	f := reflect.ValueOf(make)
 	t := f.Type()
 	if n := len(c.Arguments); n < t.NumIn() && !(t.IsVariadic() && n == t.NumIn()-1) || n > t.NumIn() && !t.IsVariadic() {
-		return nil, fmt.Errorf("%s takes other arguments than %d", c.Name, n)
+		return nil, fmt.Errorf("%s accepts other arguments than %d", c.Name, n)
 	}
 	if len(c.Arguments) > 0 && c.Arguments[0].Facts != nil {
 		return remake(f, c, find)
@@ -193,7 +193,7 @@ func again(c *reports.Call, table map[string]any, find Lookup) (any, error) {
 // remake calls a constructor of a Family again.
 func remake(f reflect.Value, c *reports.Call, find Lookup) (any, error) {
 	if len(c.Arguments) != f.Type().NumIn() {
-		return nil, fmt.Errorf("%s takes other arguments than %d", c.Name, len(c.Arguments))
+		return nil, fmt.Errorf("%s accepts other arguments than %d", c.Name, len(c.Arguments))
 	}
 	var in []reflect.Value
 	for i := range c.Arguments {

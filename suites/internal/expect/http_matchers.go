@@ -140,7 +140,7 @@ func objectOf(actual any) *document.Object {
 	if ex == nil || ex.Response == nil {
 		return nil
 	}
-	o, _, _ := document.ParseObject(ex.Response.Body) // nil where it is none
+	o, _, _ := document.ParseObject(ex.Response.Body) // nil if it is not one
 	return o
 }
 

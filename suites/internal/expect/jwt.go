@@ -17,7 +17,7 @@ type JWT struct {
 	Client         string // for which it was issued
 }
 
-// Evidence is the exchange that brought the token.
+// Evidence is the exchange with the token.
 func (j JWT) Evidence() *reports.Exchange { return j.From }
 
 // HaveClaim expects a claim: a Value, or the value itself.

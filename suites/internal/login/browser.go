@@ -586,7 +586,7 @@ func (d *drive) look(ctx context.Context) bool {
 				d.note(whole(ctx, page, s.page()))
 			}
 		}
-		d.end(Failed, "the login does not go on at %s; %s", d.way(), d.out.Why)
+		d.end(Failed, "the login does not continue at %s; %s", d.way(), d.out.Why)
 		return true
 	}
 	return false

@@ -141,7 +141,7 @@ func verifies(k *document.Object, alg, input string, signature []byte) (bool, er
 
 // PublicKey is the key of a JWK; nil if it is none, or of a kind that mcpauth cannot read.
 func PublicKey(k *document.Object) crypto.PublicKey {
-	key, _ := publicKey(k, algorithmOf(k)) // nil where it is none
+	key, _ := publicKey(k, algorithmOf(k)) // nil if it is not one
 	return key
 }
 

@@ -47,7 +47,7 @@ func New(listen, zone string, public, private netip.Addr, port string) (*Server,
 // Address is where queries are answered.
 func (s *Server) Address() string { return s.names.Address() }
 
-// Name makes a name that nobody has asked for, with the port at which the trap is.
+// Name makes a name that does not exist asked for, with the port at which the trap is.
 func (s *Server) Name() string {
 	name := fmt.Sprintf("%x.%s", seeded.Suites.Bytes(8), s.zone)
 	s.mu.Lock()

@@ -51,7 +51,7 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 		}
 	}
 	if len(address) > longestAddress {
-		return nil, fmt.Errorf("the address at which to sign in has %d bytes, more than %d: nobody can open it", len(address), longestAddress)
+		return nil, fmt.Errorf("the address at which to sign in has %d bytes, more than %d: it cannot be opened", len(address), longestAddress)
 	}
 	show(address)
 	ctx, cancel := context.WithTimeout(ctx, handTime)
@@ -60,7 +60,7 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 	case got := <-answers:
 		return s.redeemByHand(ctx, c, pair, got)
 	case <-ctx.Done():
-		return nil, fmt.Errorf("nobody signed in within %v", handTime)
+		return nil, fmt.Errorf("no user signed in within %v", handTime)
 	}
 }
 
