@@ -107,7 +107,7 @@ func TestReportsReplaceRegularFilesOnly(t *testing.T) {
 		require.NoError(t, syscall.Mkfifo(at("silent"), 0o600))
 		code, _, errs := report(at("silent"))
 		assert.Equal(t, 4, code)
-		assert.Contains(t, errs, "nobody reads this pipe")
+		assert.Contains(t, errs, "no process reads this pipe")
 	})
 	left, err := filepath.Glob(at(".mcpauth-*"))
 	require.NoError(t, err)

@@ -155,7 +155,10 @@ func separatesPaths(t *T) {
 		t.NotApplicable("the published resource has no path: %s", resource)
 	}
 	origin := u.Scheme + "://" + u.Host
-	refuse(t, Cases[any]{{"another path of the same host", origin + "/mcpauth-sibling"}, {"a path with the same beginning", resource + "-sibling"}})
+	refuse(t, Cases[any]{
+		{"another path of the same host", origin + "/mcpauth-sibling"},
+		{"a path with the same beginning", resource + "-sibling"},
+	})
 	t.Expect(t.Mint.Presented().Send(Claim("aud", origin)), "the origin of the published resource %s", resource).Ideally(expect.Refuse(401))
 }
 

@@ -96,7 +96,8 @@ func crossForeign(t *T) {
 	case !p.Served:
 		t.Expect(p.At, "a token for %s", Attacker).To(expect.Refuse(401))
 	case p.Ours(own), p.Seen && sameFor(t, t.AS.MustGetTokens(), p.Audience):
-		t.NotTestedWithout("two-resources", "the authorization server issues a token for %s, with any requested resource (AS-RES-UNKNOWN-TARGET); "+
+		t.NotTestedWithout("two-resources", "the authorization server issues a token for %s, "+
+			"with any requested resource (AS-RES-UNKNOWN-TARGET); "+
 			"declare another resource (target.other_resource)", strings.Join(p.Audience, " "))
 	case p.Seen:
 		t.Expect(p.At, "a token that was issued for %s", strings.Join(p.Audience, " ")).To(expect.Refuse(401))

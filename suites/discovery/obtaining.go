@@ -132,7 +132,7 @@ func judgeShape(t *T, d *survey.Document) {
 		if strings.Contains(odd, `"resource"`) || strings.Contains(odd, `"authorization_servers"`) {
 			t.Expect(odd).SeenIn(d.Exchange).To(once)
 		} else {
-			t.Expect(odd).SeenIn(d.Exchange).Ideally(expect.That("JSON that every parser reads in the same way", func(odd string) string { return odd }))
+			t.Expect(odd).SeenIn(d.Exchange).Ideally(expect.That("JSON with one reading", func(odd string) string { return odd }))
 		}
 	}
 }

@@ -96,10 +96,12 @@ func (t MCPServer) ServesAnyone(ex *reports.Exchange) {
 	case len(t.undeclared(t.wire())) == 0:
 		t.NotApplicable("the owner declares that what is served without a token is public (target.public in the target file)")
 	case t.Meant() == "":
-		t.Inconclusive("%s, and nothing says whether that is intended: if it is, declare it (target.public in the target file)", t.openTo(t.wire()))
+		t.Inconclusive("%s, and nothing says whether that is intended: if it is, declare it (target.public in the target file)",
+			t.openTo(t.wire()))
 	}
 	t.headline = t.openTo(t.wire())
-	expected, public := "HTTP 401 without a token, because authorization is intended: "+t.Meant(), strings.Join(t.Survey.Public[t.wire()], ", ")
+	expected := "HTTP 401 without a token, because authorization is intended: " + t.Meant()
+	public := strings.Join(t.Survey.Public[t.wire()], ", ")
 	t.Expect(ex).To(expect.That(expected, func(ex *reports.Exchange) string {
 		return expect.Describe(ex) + "; served without a token: " + public
 	}))

@@ -347,7 +347,7 @@ func TestLoginByHand(t *testing.T) {
 	assert.Contains(t, run.Run().Discovered, reports.Fact{Name: "login", Value: "the user signed in once, by hand"})
 	cfg.Users = []suites.User{{Name: "alice", Password: "x"}}
 	_, err = suites.Run(t.Context(), cfg)
-	assert.ErrorContains(t, err, "nobody else can sign in")
+	assert.ErrorContains(t, err, "no other user can sign in")
 }
 
 func TestLoginByHandSaysWhyItFailed(t *testing.T) {

@@ -68,6 +68,6 @@ func TestRunPacesItself(t *testing.T) {
 	assert.Positive(t, verdicts[reports.Pass])
 	assert.NotEmpty(t, notices)
 	for _, text := range notices {
-		assert.Regexp(t, `^your server limits requests to http://\S+: the run goes on in \d+s`, text)
+		assert.Regexp(t, `^your server limits requests to http://\S+: the run continues in \d+s`, text)
 	}
 }
