@@ -65,7 +65,7 @@ func TestPassiveRunsOnlyRead(t *testing.T) {
 func TestPassiveRunsNeedNobody(t *testing.T) {
 	yes := true
 	for what, change := range map[string]func(*suites.Config){
-		"signs nobody in":     func(c *suites.Config) { c.Users = []suites.User{{Name: "alice", Password: "secret"}} },
+		"does not sign users in":     func(c *suites.Config) { c.Users = []suites.User{{Name: "alice", Password: "secret"}} },
 		"tokens":              func(c *suites.Config) { c.Token = "a-token" },
 		"registers no client": func(c *suites.Config) { c.Register = &yes },
 		"not intrusive":       func(c *suites.Config) { c.AllowIntrusive = &yes },
