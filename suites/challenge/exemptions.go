@@ -62,7 +62,7 @@ func claims(t *T) []family {
 	}...)
 }
 
-// badElsewhere are tokens that nobody trusts, where gateways write who their user is and where servers read tokens besides.
+// badElsewhere are untrusted tokens in the places where gateways write their user and where servers also read tokens.
 func badElsewhere(t *T) []family {
 	g, a := t.Mint.Genuine(), mint.NewAttacker()
 	forged := t.Hide(a.ES256(g.Header.With("alg", "ES256"), g.Claims))
@@ -124,7 +124,7 @@ func believesNoClaim(t *T) {
 	}
 }
 
-// toOtherHosts are the request to names by which a rule for the server's own name does not know it.
+// toOtherHosts is the request with other host names, which a rule for the name of the server does not match.
 func toOtherHosts(t *T) (out []Variant) {
 	for _, host := range []string{"localhost", "127.0.0.1", "mcpauth.invalid", t.Survey.URL.Hostname() + "."} {
 		v := Call(t.MCP.Call(), "without a token, with Host: %s", host)
