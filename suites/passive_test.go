@@ -65,10 +65,10 @@ func TestPassiveRunsOnlyRead(t *testing.T) {
 func TestPassiveRunsNeedNobody(t *testing.T) {
 	yes := true
 	for what, change := range map[string]func(*suites.Config){
-		"does not sign users in":     func(c *suites.Config) { c.Users = []suites.User{{Name: "alice", Password: "secret"}} },
-		"tokens":              func(c *suites.Config) { c.Token = "a-token" },
-		"registers no client": func(c *suites.Config) { c.Register = &yes },
-		"not intrusive":       func(c *suites.Config) { c.AllowIntrusive = &yes },
+		"does not sign users in": func(c *suites.Config) { c.Users = []suites.User{{Name: "alice", Password: "secret"}} },
+		"tokens":                 func(c *suites.Config) { c.Token = "a-token" },
+		"registers no client":    func(c *suites.Config) { c.Register = &yes },
+		"not intrusive":          func(c *suites.Config) { c.AllowIntrusive = &yes },
 	} {
 		cfg := suites.Config{URL: "http://127.0.0.1:1/mcp", Passive: true}
 		change(&cfg)

@@ -98,7 +98,7 @@ func decidesBeforeActing(t *T) {
 	g.show(t, "a refused call to have no effect")
 	if !g.visible && !FoundAny(t) {
 		t.NotTestedWithout("tool-effect", "the calls are refused; only a tool that shows what "+
-			"another did (effect in the target file) can say whether they had an effect can say whether they had an effect")
+			"another did (effect in the target file) can say whether they had an effect")
 	}
 }
 
