@@ -1,6 +1,8 @@
 package suites_test
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -33,6 +35,42 @@ func malformedIsBadRequest(o *reference.Options) {
 			if sent := r.Header.Get("Authorization"); strings.HasPrefix(sent, "Bearer ") && !field.MatchString(sent) {
 				w.Header().Set("WWW-Authenticate", `Bearer error="invalid_request"`)
 				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// confidentialRefresh has public clients sign in again.
+func confidentialRefresh(b *idp.Behaviour) { b.NoPublicRefresh = true }
+
+// confidentialRevocation has clients without a secret neither refresh nor revoke.
+func confidentialRevocation(b *idp.Behaviour) {
+	confidentialRefresh(b)
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if strings.HasSuffix(r.URL.Path, "/revoke") && r.Header.Get("Authorization") == "" && !strings.Contains(string(body), "client_secret=") {
+				w.Header().Set("WWW-Authenticate", "Basic")
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusUnauthorized)
+				_, _ = w.Write([]byte(`{"error":"invalid_client"}`))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// formsOnly has userinfo accept no POST of another media type than that of forms, in which the token may be (RFC 6750 section 2.2).
+func formsOnly(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			form := r.Header.Get("Content-Type") == "application/x-www-form-urlencoded"
+			if strings.HasSuffix(r.URL.Path, "/userinfo") && r.Method == http.MethodPost && !form {
+				http.Error(w, "", http.StatusUnsupportedMediaType)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -80,8 +118,15 @@ func TestFairnessOfTokens(t *testing.T) {
 		"refresh tokens that live longer than a year, as declared": {keepsTokens, idleFor(365 * 24 * time.Hour), "AS-REFRESH-EXPIRES",
 			reports.Warn},
 		"opaque tokens, and a malformed one is a malformed request": {malformedIsBadRequest, nil, "RS-TOKEN-GARBAGE", reports.Pass},
-		"userinfo forbids what others answer with 401":              {behaving(forbids), nil, "AS-USERINFO-TOKEN-STATE", reports.Warn},
-		"refresh tokens that live for 30 days, as declared":         {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
+		"confidential clients alone get refresh tokens, and revoke them": {behaving(confidentialRefresh), nil,
+			"AS-REVOKE-CLIENT-AUTH", reports.Pass},
+		"confidential clients alone revoke": {behaving(confidentialRevocation), nil,
+			"AS-REVOKE-WRONG-CLIENT", reports.Pass},
+		"a URL is no revocation of confidential clients": {behaving(confidentialRevocation), nil,
+			"AS-REVOKE-REQUEST-FORM", reports.Pass},
+		"userinfo reads a POST as a form, as the token is in it": {behaving(formsOnly), nil, "AS-USERINFO-SHAPE", reports.Pass},
+		"userinfo forbids what others answer with 401":           {behaving(forbids), nil, "AS-USERINFO-TOKEN-STATE", reports.Warn},
+		"refresh tokens that live for 30 days, as declared":      {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
 	})
 }
 

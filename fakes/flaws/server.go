@@ -172,8 +172,8 @@ var inspection = []Flaw{
 	one("userinfo-no-challenge", idp.UserinfoChallenge, "AS-USERINFO-UNAUTHENTICATED"),
 	one("userinfo-client-as-sub", idp.UserinfoSubject, "AS-USERINFO-SHAPE"),
 	one("userinfo-all-claims", idp.UserinfoScopes, "AS-USERINFO-SCOPES"),
-	one("userinfo-without-openid", idp.UserinfoOpenID, "AS-USERINFO-SCOPES"),
-	one("userinfo-dead-token", idp.UserinfoState, "AS-USERINFO-TOKEN-STATE"),
+	one("userinfo-without-openid", idp.UserinfoOpenID, "AS-USERINFO-SCOPES", "AS-CC-SUBJECT-DISTINCT"),
+	one("userinfo-dead-token", idp.UserinfoState, "AS-USERINFO-TOKEN-STATE", "AS-TOKEN-TYPE-CONFUSION"),
 	one("userinfo-query", idp.UserinfoHeaderOnly, "AS-USERINFO-NO-QUERY-TOKEN"),
 	one("userinfo-password-hash", idp.UserinfoClean, "AS-USERINFO-HYGIENE"),
 }

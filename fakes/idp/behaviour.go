@@ -75,6 +75,8 @@ type Behaviour struct {
 	ResponseMode string
 	// RefreshTokens is false for a server that issues none.
 	NoRefreshTokens bool
+	// NoPublicRefresh issues them to confidential clients only.
+	NoPublicRefresh bool
 	// Response changes a response of an endpoint ("/token", "/register", "/introspect", "/userinfo", or "callback" for the parameters
 	// sent to the client).
 	Response func(endpoint string, members map[string]any)

@@ -491,6 +491,7 @@ func (s *Server) answerCode(form url.Values, c *client, found *code, resources [
 		scopes = strings.Fields(requested)
 	}
 	refreshable := slices.Contains(c.grantTypes, "refresh_token") || !b.has(RegisteredGrants)
+	refreshable = refreshable && !(b.NoPublicRefresh && c.secret == "")
 	next := ""
 	if refreshable && !b.NoRefreshTokens && !found.grant.online {
 		next = s.newRefresh(found.grant, found.grant.scopes)

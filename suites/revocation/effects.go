@@ -82,11 +82,7 @@ func authenticatesConfidentialClients(t *T) {
 
 // Only the effect decides: many servers answer 200 and do nothing, so that clients do not learn which tokens exist.
 func sparesTokensOfOthers(t *T) {
-	own, other := revoker(t), t.AS.SecondClient()
-	foreign := As(other)
-	if wantsAuthentication(t.AS.Revoke(&oauth.Tokens{Client: other}, "mcpauth-"+Random(24))) {
-		t.Inconclusive("the second client may not revoke anything here, so that its request is refused for another reason")
-	}
+	own, foreign := revoker(t), As(another(t))
 	refreshable := t.AS.MustGetTokens(As(own), t.AS.ForRefresh()).Refresh != ""
 	if refreshable {
 		tokens := t.AS.MustGetRefreshToken(As(own))
@@ -104,6 +100,21 @@ func sparesTokensOfOthers(t *T) {
 	}
 	t.AS.Revoke(access, access.Access, foreign)
 	t.Expect(t.MCP.Use(access.Access), "the access token after another client revoked it").To(expect.BeServed())
+}
+
+// another is a client beside the one whose tokens are revoked, which may revoke its own: the second client, or one with a secret.
+func another(t *T) *oauth.Client {
+	mayRevoke := func(c *oauth.Client) bool {
+		return !wantsAuthentication(t.AS.Revoke(&oauth.Tokens{Client: c}, "mcpauth-"+Random(24)))
+	}
+	if c := t.AS.SecondClient(); mayRevoke(c) {
+		return c
+	}
+	c, _ := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.AS.SecretMethod()})
+	if c == nil || !mayRevoke(c) {
+		t.Inconclusive("the second client may not revoke anything here, so that its request is refused for another reason")
+	}
+	return c
 }
 
 // mustWork is a new access token that the MCP server serves; without one, a revocation has no visible effect.

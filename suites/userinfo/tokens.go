@@ -156,6 +156,9 @@ var holdNoCredential = expect.That("nothing that is a credential", func(o *docum
 
 var forbidCaching = expect.That("Cache-Control: no-store or private", func(ex *reports.Exchange) string {
 	if c := expect.Header(ex, "Cache-Control"); !strings.Contains(c, "no-store") && !strings.Contains(c, "private") {
+		if c == "" {
+			return "Cache-Control is absent"
+		}
 		return "Cache-Control: " + c
 	}
 	return ""

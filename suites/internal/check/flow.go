@@ -608,24 +608,30 @@ func (t AuthorizationServer) SharedTokens() *oauth.Tokens {
 
 // RefreshMustWork ends the check where an ordinary refresh fails: a refused refresh token proves nothing there, and
 // nobody has killed one that never worked. The first answer counts for all checks. A check that gets none, for a reason of its
-// own, leaves it to the others to find out.
-func (t AuthorizationServer) RefreshMustWork() {
+// own, leaves it to the others to find out. Where the shared client gets no refresh token, another one that the request names may.
+func (t AuthorizationServer) RefreshMustWork(edits ...Edit) {
 	why := t.unrefreshed.Load()
 	if why == nil {
 		found := t.whyUnrefreshed()
 		t.unrefreshed.CompareAndSwap(nil, &found)
 		why = t.unrefreshed.Load()
 	}
-	if *why != "" {
-		t.Inconclusive("%s", *why)
+	reason := *why
+	if c := t.draft(edits).client; reason == noRefreshToken && c != nil && !c.Public() {
+		reason = Once(t.T, "an ordinary refresh of "+c.ID, func() string { return t.whyUnrefreshed(As(c)) })
+	}
+	if reason != "" {
+		t.Inconclusive("%s", reason)
 	}
 }
 
+const noRefreshToken = "an ordinary flow returned no refresh token"
+
 // whyUnrefreshed says why an ordinary refresh fails; empty where it works. It ends the check where no flow comes to its end.
-func (t AuthorizationServer) whyUnrefreshed() string {
-	tokens := t.MustGetTokens(t.ForRefresh())
+func (t AuthorizationServer) whyUnrefreshed(edits ...Edit) string {
+	tokens := t.MustGetTokens(append(edits, t.ForRefresh())...)
 	if tokens.Refresh == "" {
-		return "an ordinary flow returned no refresh token"
+		return noRefreshToken
 	}
 	if ex := t.Refresh(tokens); t.Tokens(ex, tokens.Client) == nil {
 		return "an ordinary refresh fails (AS-REFRESH-WORKS): " + expect.Describe(ex)
@@ -635,7 +641,7 @@ func (t AuthorizationServer) whyUnrefreshed() string {
 
 // MustGetRefreshToken is Flow with a refresh token in the response, at a server where refreshing works.
 func (t AuthorizationServer) MustGetRefreshToken(edits ...Edit) *oauth.Tokens {
-	t.RefreshMustWork()
+	t.RefreshMustWork(edits...)
 	tokens := t.MustGetTokens(append(slices.Clone(edits), t.ForRefresh())...)
 	if tokens.Refresh == "" {
 		t.Inconclusive("this flow returned no refresh token, though an earlier one did")
