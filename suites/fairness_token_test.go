@@ -122,7 +122,7 @@ func TestFairnessOfTokens(t *testing.T) {
 			"AS-REVOKE-CLIENT-AUTH", reports.Pass},
 		"confidential clients alone revoke": {behaving(confidentialRevocation), nil,
 			"AS-REVOKE-WRONG-CLIENT", reports.Pass},
-		"a URL is no revocation of confidential clients": {behaving(confidentialRevocation), nil,
+		"a URL does not revoke for confidential clients": {behaving(confidentialRevocation), nil,
 			"AS-REVOKE-REQUEST-FORM", reports.Pass},
 		"userinfo reads a POST as a form, as the token is in it": {behaving(formsOnly), nil, "AS-USERINFO-SHAPE", reports.Pass},
 		"userinfo forbids what others answer with 401":           {behaving(forbids), nil, "AS-USERINFO-TOKEN-STATE", reports.Warn},
