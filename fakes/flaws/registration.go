@@ -193,7 +193,7 @@ var clientDocuments = []Flaw{
 	one("cimd-failure-remembered", idp.DocumentRetries, "AS-CIMD-CACHE"),
 	rememberedFailure("500", "an error: 500", "status 500"),
 	rememberedFailure("404", "an error: 404", "status 404"),
-	rememberedFailure("json", "broken JSON", "no JSON object"),
+	rememberedFailure("json", "broken JSON", "not a JSON object"),
 	rowOf(one("cimd-never-fetched-again", idp.DocumentFreshness, "AS-CIMD-CACHE"), "a document that must not be stored"),
 	one("cimd-redirect-followed", idp.DocumentRedirects, "AS-CIMD-NO-REDIRECT-FOLLOW"),
 	followed("301", 301, ""),
