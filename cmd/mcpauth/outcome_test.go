@@ -149,6 +149,23 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 	}
 }
 
+// Where anybody is served, as the owner says, no token is said to work for longer or for more than it should.
+func TestAnAuthorizationServerIsNotBlamedForAnOpenServer(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RequireToken) })
+	for _, public := range []string{"true", "[initialize]"} {
+		file := filepath.Join(t.TempDir(), "target.yaml")
+		require.NoError(t, os.WriteFile(file, []byte("version: 1\ntarget: {url: '"+r.URL+"', public: "+public+", other_resource: '"+r.Other+
+			"'}\nlogin: {users: [{username: alice, password: {env: PASSWORD}}]}\n"), 0o600))
+		_, out, errs := mcpauth(t, []string{"PASSWORD=" + idp.Alice.Password}, "run", "-c", file, "--only", "AS-TOKEN-TYPE-CONFUSION,"+
+			"AS-TOKEN-AUD-NOT-UNIVERSAL,AS-TOKEN-CODE-REPLAY-REVOKES,AS-REVOKE-*,AS-REFRESH-REUSE-KILLS-ACCESS,AS-DCRM-DELETE", "--verbose")
+		for _, verdict := range []string{"FAIL ", "WARN ", "INCONCLUSIVE "} {
+			assert.NotContains(t, out+errs, verdict)
+		}
+		assert.Contains(t, out, "PASS")
+	}
+}
+
 // Tools that run for anybody are found though lists are guarded: where none is declared, those that say to be read-only are called.
 func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 	t.Parallel()

@@ -200,6 +200,7 @@ func usesOfDeleted(c *oauth.Client, tokens *oauth.Tokens, served bool) Cases[fun
 		{"reading the registration", func(t *T) { t.Expect(t.Do(managing(t, c, "GET"))).To(expect.RefusePreferably(401, 403, 404, 410)) }},
 		{"the access token", func(t *T) {
 			if !served {
+				t.MCP.MustBeGuarded()
 				t.Inconclusive("it was not served before")
 			}
 			last, _ := t.MCP.UntilRefused(tokens.Access)

@@ -94,7 +94,7 @@ func sparesTokensOfOthers(t *T) {
 	access := t.AS.MustGetTokens(As(own))
 	switch works := t.MCP.Works(access); {
 	case !works && !refreshable:
-		t.Inconclusive("there is no refresh token, and the access token has no effect here that could end")
+		t.MCP.MustWork(access, "there is no refresh token, and the access token has no effect here that could end")
 	case !works:
 		return
 	}
@@ -120,9 +120,7 @@ func another(t *T) *oauth.Client {
 // mustWork is a new access token that the MCP server serves; without one, a revocation has no visible effect.
 func mustWork(t *T, c *oauth.Client) *oauth.Tokens {
 	tokens := t.AS.MustGetTokens(As(c))
-	if !t.MCP.Works(tokens) {
-		t.Inconclusive("the MCP server does not serve a new access token, so its end cannot be seen")
-	}
+	t.MCP.MustWork(tokens, "the MCP server does not serve a new access token, so its end cannot be seen")
 	return tokens
 }
 

@@ -8,6 +8,7 @@ import (
 
 func restrictsAudienceWithoutResource(t *T) {
 	s := t.Sibling.Separate()
+	t.MCP.MustBeGuarded()
 	t.Sibling.MustBeGuarded(s)
 	if _, theirs := t.AS.TokensFor(s.Resource); theirs == nil || !t.Sibling.Served(s, t.Sibling.Use(s, theirs.Access)) {
 		t.Inconclusive("this proves nothing: a token for %s is not issued, or not served there", s.Resource)

@@ -25,9 +25,7 @@ func endsTokens(t *T) {
 		t.Inconclusive("the token response says no expires_in (AS-TOKEN-EXPIRES-IN), and no lifetime is declared (lifetimes.access in the " +
 			"target file)")
 	}
-	if !t.MCP.Works(tokens) {
-		t.Inconclusive("this proves nothing: the fresh token is not served")
-	}
+	t.MCP.MustWork(tokens, "this proves nothing: the fresh token is not served")
 	witnesses := witnessesOf(t, tokens)
 	t.Elapse(lifetime + leeway + time.Second)
 	after := "after the token's lifetime of " + expect.Span(lifetime)

@@ -733,8 +733,25 @@ func (t MCPServer) Now() time.Time {
 // Served reports that an answer to the protected request got past authorization.
 func (t MCPServer) Served(ex *reports.Exchange) bool { return t.Survey.Served(t.wire(), ex) }
 
-// Works reports whether a token is served at the MCP endpoint.
-func (t MCPServer) Works(tokens *oauth.Tokens) bool { return t.Served(t.Use(tokens.Access)) }
+// Works reports whether a token is served at the MCP endpoint: where anybody is, no token does anything.
+func (t MCPServer) Works(tokens *oauth.Tokens) bool {
+	return !t.open(t.wire()) && t.Served(t.Use(tokens.Access))
+}
+
+// MustBeGuarded ends the check where the MCP endpoint serves anybody, so that nothing can be said about tokens there.
+func (t MCPServer) MustBeGuarded() {
+	if t.open(t.wire()) {
+		t.Unguarded(t.Survey.Refused[t.wire()])
+	}
+}
+
+// MustWork ends the check where a token does not work; why says what cannot be seen then.
+func (t MCPServer) MustWork(tokens *oauth.Tokens, why string) {
+	t.MustBeGuarded()
+	if !t.Works(tokens) {
+		t.Inconclusive("%s", why)
+	}
+}
 
 // UntilRefused waits for a token to be refused, as long as the user's patience lasts (Config.Patience).
 func (t MCPServer) UntilRefused(token string) (last *reports.Exchange, dead bool) {
