@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// wallClock tells the time of day; tests move it.
-var wallClock atomic.Pointer[func() time.Time]
+// timeOfDay is the time of day at a reading of the clock; tests move it.
+var timeOfDay atomic.Pointer[func(now time.Time) time.Time]
 
 func init() {
-	now := time.Now
-	wallClock.Store(&now)
+	asRead := func(now time.Time) time.Time { return now.Round(0) }
+	timeOfDay.Store(&asRead)
 }
 
 // clock notices that the machine's time of day was moved: set, or stopped while the machine slept.
 type clock struct {
-	wall  func() time.Time
+	of    func(now time.Time) time.Time // the time of day
 	began time.Time // with the reading of the monotonic clock
 	day   time.Time
 
@@ -32,8 +32,9 @@ const (
 )
 
 // watchClock compares the clocks until ctx ends.
-func watchClock(ctx context.Context, wall func() time.Time) *clock {
-	c := &clock{wall: wall, began: time.Now(), day: wall().Round(0)}
+func watchClock(ctx context.Context, of func(now time.Time) time.Time) *clock {
+	began := time.Now()
+	c := &clock{of: of, began: began, day: of(began)}
 	go func() {
 		for {
 			select {
@@ -47,8 +48,10 @@ func watchClock(ctx context.Context, wall func() time.Time) *clock {
 	return c
 }
 
+// read compares both clocks as one reading shows them: between two, a busy machine may pause the process.
 func (c *clock) read() {
-	drift := c.wall().Round(0).Sub(c.day) - time.Since(c.began)
+	now := time.Now()
+	drift := c.of(now).Sub(c.day) - now.Sub(c.began)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if drift.Abs() > c.most.Abs() {

@@ -1,16 +1,20 @@
 package suites
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
-// MoveClock moves the time of day by d after a while, until the function that it returns is called.
-func MoveClock(after, d time.Duration) (back func()) {
-	began, before := time.Now(), wallClock.Load()
-	moved := func() time.Time {
-		if time.Since(began) > after {
-			return time.Now().Add(d)
+// MoveClock moves the time of day by d once a run has read it, until the function that it returns is called.
+func MoveClock(d time.Duration) (back func()) {
+	before := timeOfDay.Load()
+	var readings atomic.Int64
+	moved := func(now time.Time) time.Time {
+		if readings.Add(1) == 1 {
+			return now.Round(0)
 		}
-		return time.Now()
+		return now.Round(0).Add(d)
 	}
-	wallClock.Store(&moved)
-	return func() { wallClock.Store(before) }
+	timeOfDay.Store(&moved)
+	return func() { timeOfDay.Store(before) }
 }

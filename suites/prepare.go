@@ -104,7 +104,7 @@ func (s *preparation) begin(ctx context.Context, cfg *Config, u *url.URL) error 
 // limit ends the run after its timeout, and watches the clock.
 func (s *preparation) limit(ctx context.Context) context.Context {
 	s.endless, s.cancel = context.WithCancel(ctx)
-	s.clock = watchClock(s.endless, *wallClock.Load())
+	s.clock = watchClock(s.endless, *timeOfDay.Load())
 	return s.within(cmp.Or(s.cfg.Timeout, ordinaryTime))
 }
 
