@@ -85,8 +85,10 @@ var maxAge = regexp.MustCompile(`max-age=(\d+)`)
 
 func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	b := &s.Behaviour
-	ctx, cancel := context.WithTimeout(context.Background(), s.documentTime(3*time.Second))
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	timer := time.AfterFunc(s.documentTime(3*time.Second), cancel)
+	defer timer.Stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, id, nil)
 	if err != nil {
 		return nil, 0, err
@@ -112,8 +114,9 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	if !b.has(DocumentSize) || resp.Uncompressed && b.LimitsOnTheWire {
 		limit = 1 << 30
 	}
-	defer time.AfterFunc(s.documentTime(cmp.Or(b.Patience, 500*time.Millisecond)), cancel).Stop()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	patience := s.documentTime(cmp.Or(b.Patience, 500*time.Millisecond))
+	timer.Reset(patience)
+	body, err := io.ReadAll(io.LimitReader(&arriving{Reader: resp.Body, each: func() { timer.Reset(patience) }}, limit+1))
 	if err != nil || int64(len(body)) > limit {
 		return nil, 0, errors.New("too large, or broken off")
 	}
@@ -131,6 +134,22 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 }
 
 // documentTime is how long a fetch may take, except for the flaw without a limit.
+// arriving is a body that tells of each MiB: the time of a document is that of a slow one, not that of a large one.
+type arriving struct {
+	io.Reader
+	each func()
+	n    int
+}
+
+func (a *arriving) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	before := a.n >> 20
+	if a.n += n; a.n>>20 > before {
+		a.each()
+	}
+	return n, err
+}
+
 func (s *Server) documentTime(limit time.Duration) time.Duration {
 	if !s.Behaviour.has(DocumentTime) {
 		return time.Hour

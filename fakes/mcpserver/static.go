@@ -37,6 +37,28 @@ type meter struct {
 	began  time.Time
 	last   time.Time // request
 	count  int
+
+	reading int           // requests that have read the count, and not written it: a flaw
+	read    chan struct{} // closed when as many as meet have
+}
+
+// meet is how many requests read the same count, where nothing keeps them from it, if they come within a moment.
+const (
+	meet   = 4
+	moment = 30 * time.Millisecond
+)
+
+// readFirst notes that a request has read the count. It may write when the channel is closed, or when others do not come.
+func (m *meter) readFirst() <-chan struct{} {
+	if m.read == nil {
+		m.read = make(chan struct{})
+	}
+	read := m.read
+	if m.reading++; m.reading == meet {
+		close(read)
+		m.reading, m.read = 0, nil
+	}
+	return read
 }
 
 // arrived records a request, and returns how long a window is. A window ends after a pause of the same length. It is longer on a slow
@@ -78,8 +100,12 @@ func (s *Server) throttle(w http.ResponseWriter, r *http.Request, who *caller) b
 	window = m.arrived(time.Now(), window)
 	count := m.count
 	if !p.has(AtomicLimit) {
+		read := m.readFirst()
 		s.mu.Unlock()
-		time.Sleep(2 * time.Millisecond)
+		select {
+		case <-read:
+		case <-time.After(moment):
+		}
 		s.mu.Lock()
 	} else {
 		count++
