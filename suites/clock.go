@@ -18,7 +18,7 @@ func init() {
 // clock notices that the machine's time of day was moved: set, or stopped while the machine slept.
 type clock struct {
 	of    func(now time.Time) time.Time // the time of day
-	began time.Time // with the reading of the monotonic clock
+	began time.Time                     // with the reading of the monotonic clock
 	day   time.Time
 
 	mu   sync.Mutex

@@ -273,7 +273,9 @@ func changes(req wire.Request) bool {
 	return req.Raw == nil && !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, req.Method)
 }
 
-func succeeded(ex *reports.Exchange) bool { return expect.Status(ex) >= 200 && expect.Status(ex) <= 299 }
+func succeeded(ex *reports.Exchange) bool {
+	return expect.Status(ex) >= 200 && expect.Status(ex) <= 299
+}
 
 // timeIsOver ends the check when its own time is over, or that of the whole run.
 func (t *T) timeIsOver() {
