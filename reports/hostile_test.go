@@ -99,7 +99,7 @@ func TestNoStringActs(t *testing.T) {
 	assert.NotEmpty(t, acting("a\u202e"))
 }
 
-// What is escaped in JSON is the same value all the same.
+// What is escaped in JSON is the same value anyway.
 func TestJSONKeepsItsValues(t *testing.T) {
 	for _, s := range []string{"\u009b\u202e\U000e0041", "####[x]", "é 漢字 🙂", "\x7f"} {
 		var b strings.Builder

@@ -17,7 +17,7 @@ import (
 	"github.com/mcpauth/conformance/reports/markdown"
 )
 
-// outcomes are runs with what each amounts to.
+// outcomes are runs with the result of each.
 var outcomes = map[string]struct {
 	run      reports.Run
 	code     int
@@ -181,7 +181,7 @@ func TestInterruptedAfterHowMany(t *testing.T) {
 	assert.Equal(t, "INTERRUPTED: the report is partial", (&reports.Run{Interrupted: true}).Outcome().Headline)
 }
 
-// What --fail-on none tolerates fails no job that reads JUnit; it is told there all the same.
+// What --fail-on none tolerates fails no job that reads JUnit; it is told there anyway.
 func TestToleratedInJUnit(t *testing.T) {
 	for on, want := range map[reports.FailOn][2]string{reports.FailOnNone: {`failures="0"`, "tolerated by --fail-on none: FAIL"},
 		reports.FailOnMust: {`failures="1"`, "<failure"}} {

@@ -308,7 +308,7 @@ func TestSecretsIn(t *testing.T) {
 	}
 }
 
-// What looks like the beginning of a token, again and again, costs no more than its length; a token in it is found all the same.
+// What looks like the beginning of a token, again and again, costs no more than its length; a token in it is found anyway.
 func TestSecretsInRepeatedBeginnings(t *testing.T) {
 	text := strings.Repeat("-eyJ", 64<<10)
 	costs.Bounded(t, len(text), 100, func() { assert.Empty(t, reports.SecretsIn(text)) })

@@ -38,7 +38,7 @@ func TestAThreatIsMitigatedOnlyByWhatPassed(t *testing.T) {
 	assert.Equal(t, Met, standing(judged(of(Pass))))
 	assert.Equal(t, SoFar, standing(judged(of(Pass), Result{ID: "AS-TOKEN-CODE-RACE", Level: "MUST", Verdict: NotTested})))
 	assert.Equal(t, Unmet, standing(judged(of(Pass), of(Fail))))
-	assert.Equal(t, Unmet, standing(judged(of(Suppressed))), "what is accepted can be done all the same")
+	assert.Equal(t, Unmet, standing(judged(of(Suppressed))), "what is accepted can be done anyway")
 	assert.Equal(t, Partly, standing(judged(of(Pass), Result{ID: "AS-TOKEN-CODE-REPLAY-REVOKES", Level: "SHOULD", Verdict: Warn})))
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/against"
 )
 
-// What the owner says that the server does not have does not apply, and the result says who says so. What is given is tested all the
-// same, and what a tester provides is not a feature that a server could lack.
+// What the owner says that the server does not have does not apply, and the result says who says so. What is given is tested anyway,
+// and what a tester provides is not a feature that a server could lack.
 func TestWithoutAFeature(t *testing.T) {
 	t.Parallel()
 	r := against.Start(t, reference.Ideal())

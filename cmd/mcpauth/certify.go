@@ -53,9 +53,9 @@ var otherwise = map[string]string{
 func certifyCommand() *cobra.Command {
 	var cert certification
 	c := &cobra.Command{
-		Use: "certify", Short: "Run a frozen set whole, and write a signed bundle that a stranger can verify", Args: cobra.NoArgs,
-		Long: `Runs a frozen set of requirements and nothing else. Where every MUST of it passes, or does not apply as an exchange
-shows, it writes a bundle: results, evidence, manifest, an in-toto statement, and its signature. mcpauth verify checks it,
+		Use: "certify", Short: "Run a complete frozen set, and write a signed bundle that anybody can verify", Args: cobra.NoArgs,
+		Long: `Runs a frozen set of requirements and nothing else. If every MUST in it passes, or an exchange shows that it does not
+apply, it writes a bundle: results, evidence, manifest, an in-toto statement, and its signature. mcpauth verify checks it,
 without the network, and judges the verdicts again.
 
 Without -c it certifies the reference server that is built in, to try it.
@@ -92,7 +92,7 @@ func (cert *certification) register(f *pflag.FlagSet) {
 	f.StringVar(&cert.image, "subject", "", "the image that was tested: NAME@sha256:DIGEST")
 	f.StringVar(&cert.control, "prove-control", "",
 		"a nonce that is at /.well-known/mcpauth-challenge/NONCE of the target's origin, or in a TXT record of _mcpauth-challenge.HOST; "+
-			"without a value one is made and waited for")
+			"without a value, mcpauth makes one and waits until it is there")
 	f.Lookup("prove-control").NoOptDefVal = newNonce
 }
 

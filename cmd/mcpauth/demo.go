@@ -31,7 +31,7 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	o.some(c.Flags(), append(ofGroups("Selection", "Result", "Reports", "Limits"), "revision", "login", "browser-no-sandbox", "user-agent"))
-	c.Flags().BoolVar(&proxy, "proxy", false, "with an authorization server that is a proxy before a third-party one")
+	c.Flags().BoolVar(&proxy, "proxy", false, "with an authorization server that is a proxy for a third-party one")
 	c.Flags().BoolVar(&secure, "tls", false, "by https, under a host name as on the internet, with tokens bound to client certificates")
 	return c
 }

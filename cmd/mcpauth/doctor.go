@@ -20,7 +20,7 @@ func doctorCommand() *cobra.Command {
 	var o options
 	var self bool
 	c := &cobra.Command{
-		Use: "doctor [URL]", Short: "Say whether everything is in place for a run", Args: cobra.MaximumNArgs(1),
+		Use: "doctor [URL]", Short: "Check that everything is ready for a run", Args: cobra.MaximumNArgs(1),
 		Example: "  mcpauth doctor\n  mcpauth doctor https://mcp.example.com/mcp\n  mcpauth doctor -c target.yaml",
 		RunE: func(c *cobra.Command, args []string) error {
 			if self {

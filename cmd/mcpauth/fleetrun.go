@@ -45,7 +45,7 @@ func (f *fleetOptions) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.perHost, "per-host", 16,
 		"with --out: requests in flight at each host, of all targets together: many targets may share an authorization server")
 	flags.Float64Var(&f.totalRate, "total-rate", 0, "with --out: requests a second of all targets together (default unlimited)")
-	flags.DurationVar(&f.totalTimeout, "total-timeout", 0, "with --out: begin no target after this time (default unlimited)")
+	flags.DurationVar(&f.totalTimeout, "total-timeout", 0, "with --out: start no target after this time (default unlimited)")
 	flags.StringVar(&f.split, "split", "",
 		"with --out: test one part of the targets, by a digest of their URLs: 2/5, or auto, by the numbers of parallel jobs")
 	flags.StringVar(&f.optOut, "opt-out", "",

@@ -22,7 +22,7 @@ func initCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "init URL", Short: "Write a commented target file for a server", Args: cobra.ExactArgs(1),
 		Long: `init asks the server for its metadata and its first answers, as any client does, and writes a target
-file with what it learned, and with comments on what else a target file may say. It signs nobody in
+file with what it learned, and with comments on what else a target file may say. It does not sign in
 and registers nothing.`,
 		Example: "  mcpauth init https://mcp.example.com/mcp --output target.yaml",
 		PreRunE: func(c *cobra.Command, _ []string) error { return fromEnvironment(c) },

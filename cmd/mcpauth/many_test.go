@@ -74,7 +74,7 @@ func TestHistoryIsKeptAndDrawn(t *testing.T) {
 	code, _, errs := mcpauth(t, nil, "run", r.URL, "-q", "--history", history, "--report", "json="+dir+"/r.json")
 	assert.Equal(t, 4, code)
 	assert.Contains(t, errs, "line 1 is not an entry of a history")
-	assert.FileExists(t, dir+"/r.json", "the reports are written all the same")
+	assert.FileExists(t, dir+"/r.json", "the reports are written anyway")
 }
 
 func TestProfileChoosesItsRequirements(t *testing.T) {

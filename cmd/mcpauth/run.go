@@ -113,21 +113,21 @@ func (o *options) registerLimits(f *pflag.FlagSet) {
 	f.IntVar(&o.concurrency, "concurrency", 0, "requests in flight (default 32, of which 16 at each host beyond your own network)")
 	f.Float64Var(&o.rate, "rate", 0, "requests per second at each host (default 50, in your own network unlimited)")
 	f.Int64Var(&o.seed, "seed", 0, "draw every random value from this number, and test one thing after another: two runs against the "+
-		"reference server give the same report but for the times (in your own network only)")
+		"reference server give the same report except for the times (in your own network only)")
 }
 
 // registerNetwork registers the flags that say where a run may go.
 func (o *options) registerNetwork(f *pflag.FlagSet) {
 	f.BoolVar(&o.authorized, "i-am-authorized", false,
-		"say that you may sign in, register clients and attack at every host beyond your own network that the run contacts: the target and "+
+		"confirm that you may sign in, register clients and attack at every host beyond your own network that the run contacts: the target and "+
 			"its authorization server; not needed on loopback and in private networks")
 	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "a host, NAME or NAME:PORT, that may resolve to an address that is not public")
 	f.StringArrayVar(&o.connectTo, "connect-to", nil,
-		"dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that mean it")
-	f.StringVar(&o.nameServer, "dns", "", "name server to ask in place of the system's resolver: ADDRESS:PORT")
-	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust in place of the system's, PEM")
+		"dial another address: HOST:PORT=HOST:PORT; where HOST is an address, also for the names that resolve to it")
+	f.StringVar(&o.nameServer, "dns", "", "name server to ask instead of the system's resolver: ADDRESS:PORT")
+	f.StringVar(&o.caFile, "ca-file", "", "certificate authorities to trust instead of the system's, PEM")
 	f.StringVar(&o.userAgent, "user-agent", "",
-		"User-Agent of all requests, in place of one that names the check; neutral: that of an ordinary client. "+
+		"User-Agent of all requests, instead of one that names the check; neutral: that of an ordinary client. "+
 			"Where it does not name mcpauth, neither do clientInfo and the names of registered clients")
 }
 
@@ -150,7 +150,7 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [URL]",
 		Short: "Test the server at a URL",
-		Long: `Tests the server at a URL, or without one the reference server that is built in.
+		Long: `Tests the server at a URL. Without a URL, it tests the built-in reference server.
 
 Every flag can be set in the environment: MCPAUTH_ and its name in capitals,
 with _ for -.

@@ -23,9 +23,8 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// With a seed, two runs against the reference server give the same report but for the times: those of the run, those in
-// answers and tokens, and what is computed from them (hashes and signatures of what holds a time, and what is left of a
-// window).
+// With a seed, two runs against the reference server give the same report except for the times: those of the run, those in answers and
+// tokens, and what is computed from them (hashes and signatures of what holds a time, and what is left of a window).
 func TestASeedMakesTheReportRepeat(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

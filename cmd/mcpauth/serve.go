@@ -25,7 +25,7 @@ import (
 )
 
 func serveCommand() *cobra.Command {
-	c := &cobra.Command{Use: "serve", Short: "Start a fake server for people to try things on"}
+	c := &cobra.Command{Use: "serve", Short: "Start a fake server to try things on"}
 	c.AddCommand(serveMCP(), serveIDP())
 	return c
 }

@@ -44,7 +44,7 @@ func (s *signIn) register(f *pflag.FlagSet) {
 		"an endpoint, or the origin of endpoints, on another origin than the issuer whose metadata name it: secrets and tokens go there too")
 	f.StringVar(&s.driver, "login", "auto", "how users sign in: auto, browser, form, or manual: you sign in once, in a browser of your own")
 	f.StringVar(&s.recipe, "login-recipe", "",
-		"file that says what the browser does on login pages that cannot be understood by themselves (its form: mcpauth schema recipe)")
+		"file that says what the browser does on login pages that mcpauth does not understand (its form: mcpauth schema recipe)")
 	f.BoolVar(&s.noSandbox, "browser-no-sandbox", false, "run the browser without its sandbox, as root in a container needs")
 	f.DurationVar(&s.patience, "patience", 0, "how long a revocation may take to have its effect (default 5s)")
 }

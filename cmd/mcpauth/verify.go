@@ -33,9 +33,9 @@ func verifyCommand() *cobra.Command {
 		Use: "verify DIR", Short: "Verify a certificate without the network, and judge its verdicts again", Args: cobra.ExactArgs(1),
 		Long: `Verifies a bundle that certify has written, without the network: that no file is missing, added or changed, the signature,
 the set, the age, and that nothing in it has the form of a secret. Then it judges the verdicts again, from the exchanges and
-facts in the bundle, and demands the same.
+facts in the bundle, and expects the same.
 
-Exit status: 0 the bundle verifies; 1 it does not, and each reason is said; 2 usage.`,
+Exit status: 0 the bundle verifies; 1 it does not, and the output gives each reason; 2 usage.`,
 		Example: `  mcpauth verify certificate --key vendor.pub
   mcpauth verify certificate --key vendor.pub --json --badge badge.svg \
     --summary summary.json`,
@@ -49,11 +49,11 @@ Exit status: 0 the bundle verifies; 1 it does not, and each reason is said; 2 us
 func (v *verification) register(f *pflag.FlagSet) {
 	f.StringVar(&v.key, "key", "", "the vendor's public key, in PEM")
 	f.BoolVar(&v.unsigned, "unsigned", false,
-		"verify everything but the signature, which somebody else checks (cosign, mcpauth-verify-keyless)")
+		"verify everything except the signature, which another tool checks (cosign, mcpauth-verify-keyless)")
 	f.BoolVar(&v.submission, "submission", false, "demand that the certificate is at most 90 days old")
-	f.StringVar(&v.at, "at", "", "verify as of this day (2027-01-31) in place of today")
+	f.StringVar(&v.at, "at", "", "verify as of this day (2027-01-31) instead of today")
 	f.StringVar(&v.releases, "releases", "",
-		"list of released binaries, in place of the one that this build knows (fixtures/releases/releases.txt of a later version)")
+		"list of released binaries, instead of the one that this build knows (fixtures/releases/releases.txt of a later version)")
 	f.BoolVar(&v.asJSON, "json", false, "write what was found as JSON")
 	f.BoolVar(&v.attested, "list-attested", false, "list the verdicts that are attested, not re-judged")
 	f.StringArrayVar(&v.badges, "badge", nil, "write the badge to a file: .svg, or .json for the endpoint of shields.io (repeatable)")

@@ -179,7 +179,7 @@ func errorText(name, row, parameter string) Flaw {
 	}))
 }
 
-// quotes shows a parameter of the request as it is, on the page that nobody has signed in for, or on the consent page.
+// quotes shows a parameter of the request as it is, on the page before the login, or on the consent page.
 func quotes(parameter, who string) Flaw {
 	name := "quotes-" + parameter + strings.ReplaceAll(who, " ", "-")
 	return at("AS-AUTHZ-REFLECTED-XSS", name, "A page shows "+parameter+who+" as markup.", parameter+who,

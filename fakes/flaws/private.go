@@ -29,7 +29,7 @@ var private = []Flaw{
 		Bend: lacks(mcpserver.SubscribeOwn), Noticed: []string{"RS-SESSION-SUBSCRIPTION-ACCESS"},
 	},
 	{
-		Name: "streams-outlive", Says: "A stream lives on when its token has died.",
+		Name: "streams-outlive", Says: "A stream stays open after its token has expired.",
 		Bend: lacks(mcpserver.StreamsEnd), Noticed: []string{"RS-SESSION-STREAM-EXPIRY"},
 	},
 	{

@@ -89,7 +89,7 @@ var publishedKeys = []Flaw{
 			"y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"})),
 	strengthFlaw("key-weak-curve", "A key is on P-192.",
 		"crv is P-192", fixed(map[string]any{"kty": "EC", "crv": "P-192", "x": "AAAA", "y": "AAAA"})),
-	strengthFlaw("key-unknown-curve", "A key is on a curve that nobody has registered.", "brainpool",
+	strengthFlaw("key-unknown-curve", "A key is on an unregistered curve.", "brainpool",
 		fixed(map[string]any{"kty": "EC", "crv": "brainpoolP256r1", "x": "AAAA", "y": "AAAA"})),
 
 	algorithmFlaw("token_endpoint_auth", "none", "RS256"),

@@ -26,7 +26,7 @@ var sessionIDs = []Flaw{
 	{
 		Name: "session-ended-by-anybody", Says: "DELETE without a token is refused, and ends the session.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.EndsFirst = true }),
-		Noticed: []string{"RS-SESSION-STREAM-NEEDS-TOKEN"}, Row: "all the same", Also: []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"},
+		Noticed: []string{"RS-SESSION-STREAM-NEEDS-TOKEN"}, Row: "anyway", Also: []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"},
 	},
 	{
 		Name: "session-of-other-wire-alone", Says: "On the stateless wire, the id of a session passes for a token.",

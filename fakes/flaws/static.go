@@ -37,7 +37,7 @@ var static = []Flaw{
 		Noticed: []string{"RS-STATIC-ENTROPY"},
 	},
 	{
-		Name: "static-for-ever", Says: "A withdrawn token lives on.",
+		Name: "static-for-ever", Says: "A withdrawn token is still accepted.",
 		Bend: lacks(mcpserver.WithdrawnDies), Noticed: []string{"RS-STATIC-EXPIRY-REVOCATION"}, Also: []string{"RS-CHALLENGE-EXISTING-TOOLS"},
 	},
 	{

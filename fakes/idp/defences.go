@@ -281,7 +281,7 @@ const (
 	UpstreamErrors        Defence = "errors of the upstream become errors for the client"
 	UpstreamStateOnce     Defence = "a state counts for one upstream answer"
 	VerifyUpstreamIDToken Defence = "the upstream's ID token is verified"
-	AccountsBySubject     Defence = "accounts are told apart by subject, not by e-mail"
+	AccountsBySubject     Defence = "accounts are distinguished by subject, not by e-mail"
 	FollowUpstream        Defence = "nothing is refreshed here that has ended upstream"
 )
 

@@ -288,7 +288,7 @@ const (
 	NoStatelessSessions  Defence = "the stateless wire ignores Mcp-Session-Id"
 	BindSession          Defence = "a session belongs to its user"
 	ScopesPerRequest     Defence = "scopes are those of the request's token, not of the session's first one"
-	SessionOutlivesToken Defence = "a session goes on with a new token of its user"
+	SessionOutlivesToken Defence = "a session continues under a new token of its user"
 	CheckSession         Defence = "unknown and ended sessions are answered 404"
 	OwnSessionIDs        Defence = "a session id that a client chose is not adopted"
 )

@@ -22,7 +22,7 @@ func endsWithdrawnGrants(t *T) {
 	t.AS.Tokens(other, kept.Client)
 	t.Expect(other, "a refresh by another client").Ideally(expect.IssueTokens())
 	if last, dead := t.MCP.UntilRefused(tokens.Access); !dead && t.MCP.Served(last) {
-		t.Note("the access token lives on, as one that contains its own claims may until it expires")
+		t.Note("the access token stays valid, as one that contains its own claims may until it expires")
 	}
 	t.Expect(t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving())), "the next request of the removed client").Ideally(beAsked)
 }

@@ -96,8 +96,8 @@ type Login struct {
 	// SignInAt is the authorization server to sign in at, by its issuer identifier, where the target names several; the
 	// first one that has the endpoints of the code flow if absent.
 	SignInAt string `yaml:"issuer"`
-	// TrustEndpoints are endpoints, or origins of endpoints, that the issuer's metadata name on another origin than the
-	// issuer's, and that may get secrets and tokens all the same.
+	// TrustEndpoints are endpoints, or origins of endpoints, that the issuer's metadata name on another origin than the issuer's, and
+	// that may get secrets and tokens anyway.
 	TrustEndpoints []string `yaml:"trust_endpoints"`
 	// RecipeFile is a file, beside this one, that says what the browser does on pages that cannot be understood by
 	// themselves (mcpauth schema recipe).

@@ -85,7 +85,7 @@ func Scope(scopes ...string) Edit { return With("scope", strings.Join(scopes, " 
 // As sends the request as another client than the shared public one.
 func As(c *oauth.Client) Edit { return func(d *draft) { d.client = c } }
 
-// Stranger sends the request with the identifier of a client that nobody has registered.
+// Stranger sends the request with the identifier of an unregistered client.
 func Stranger() Edit {
 	return func(d *draft) {
 		d.client = &oauth.Client{ID: "mcpauth-unknown-" + Random(9), Method: oauth.None, RedirectURI: "http://127.0.0.1:8765/callback"}
@@ -469,8 +469,8 @@ func (t AuthorizationServer) MustReachDecision(g *Grant) *Grant {
 	return g
 }
 
-// Stopped reports that the server stopped a request before login, consent and code: by an error page, or by an answer
-// without a code. Where a page is not understood, nobody knows, and the check ends undecided.
+// Stopped reports that the server stopped a request before login, consent and code: by an error page, or by an answer without a code.
+// Where a page is not understood, the check ends undecided.
 func (t AuthorizationServer) Stopped(g *Grant) bool {
 	if g.Stage == login.Lost || g.Stage == login.Failed {
 		t.Inconclusive("%s", g.Describe())

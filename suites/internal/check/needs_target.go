@@ -119,7 +119,7 @@ func (t *T) isChallenged() *lack {
 		}
 		open = open && t.open(w)
 		if s.InTools[w] && !strings.HasPrefix(t.id, "RS-CHALLENGE-") && !strings.HasPrefix(t.id, "RS-DISC-") {
-			return nil // it is protected all the same
+			return nil // it is protected anyway
 		}
 	}
 	ex := s.Refused[wires[0]]

@@ -16,10 +16,10 @@ type Attempt[E any] struct {
 	Good expect.Matcher
 }
 
-// Refuses expects the target to refuse a good request for each of the edits. Its control is the same request, with the same
-// client, user, token, endpoint and shape, without the edit. It is sent when all rows have been, so that it shows too that
-// they have not made the target refuse everything; one control serves all rows, since nothing but the edit tells them from it.
-// Where it fails, no refusal counts; what was accepted is a finding all the same.
+// Refuses expects the target to refuse a good request for each of the edits. Its control is the same request, with the same client,
+// user, token, endpoint and shape, without the edit. It is sent when all rows have been, so that it shows too that they have not made
+// the target refuse everything; one control serves all rows, since nothing but the edit tells them from it. Where it fails, no refusal
+// counts; what was accepted is a finding anyway.
 func Refuses[E any](t *T, good Attempt[E], rows Cases[E], m expect.Matcher) {
 	m, good.Good = t.asked(m), t.asked(good.Good)
 	answers := make([]any, len(rows))

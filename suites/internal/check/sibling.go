@@ -188,7 +188,7 @@ func (t Siblings) Apart() Sibling {
 	ordinary := t.AS.MustGetTokens()
 	if ex := t.Use(s, ordinary.Access); t.Served(s, ex) {
 		if audience, seen := t.AS.Audience(ordinary); !seen || Names(audience, s.Resource) {
-			t.Inconclusive("an ordinary token for %s works at %s too: the audience does not tell them apart (AS-RES-AUDIENCE-BOUND)",
+			t.Inconclusive("an ordinary token for %s works at %s too: the audience does not distinguish them (AS-RES-AUDIENCE-BOUND)",
 				t.MCP.Identifier(), s.Resource)
 		}
 	}

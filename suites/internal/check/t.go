@@ -199,7 +199,7 @@ func RawCall(t *T, call mcp.Call, lines string) wire.Request {
 	return wire.Request{Method: "POST", URL: t.Survey.Endpoint, Raw: []byte(b.String()), Until: req.Until}
 }
 
-// ChunkedCall is a call whose length nobody knows before its end (RFC 9112 section 7.1).
+// ChunkedCall is a call whose length is not known before its end (RFC 9112 section 7.1).
 func ChunkedCall(t *T, c mcp.Call) wire.Request {
 	r := c.Request()
 	var b strings.Builder

@@ -141,7 +141,7 @@ func initializing(skip int) string {
 
 func register(name string, constructor any) {
 	if _, twice := matchers[name]; twice {
-		panic("two matchers are called " + name + ": a report could not tell them apart")
+		panic("two matchers are called " + name + ": a report could not distinguish them")
 	}
 	matchers[name] = constructor
 }

@@ -26,7 +26,7 @@ func TestATokenWithMoreAroundItIsAnotherOne(t *testing.T) {
 	assert.NotNil(t, s.about(r, ""))
 }
 
-// A target that asks without end has little of it kept, and its answers all the same.
+// A target that asks without end has little of it kept, and its answers anyway.
 func TestAFloodOfQuestionsIsNotKept(t *testing.T) {
 	s, err := New("127.0.0.1:0")
 	require.NoError(t, err)

@@ -595,7 +595,7 @@ func (d *drive) look(ctx context.Context) bool {
 // mostWindows are open at once in a login; some open a second one for an identity provider.
 const mostWindows = 8
 
-// loading is how long a page may load before it is acted on all the same.
+// loading is how long a page may load before it is acted on anyway.
 const loading = 3 * time.Second
 
 // seenFor reports that an address was first seen so long ago.
@@ -648,7 +648,7 @@ func (s *sight) page() *Page {
 	return p
 }
 
-// state tells apart what is to be acted on.
+// state distinguishes states of a page.
 func (s *sight) state() string { return fmt.Sprint(s.URL, s.Text, len(s.Fields)) }
 
 // act does the next thing on a page. The same state is acted on once: what follows it is waited for.

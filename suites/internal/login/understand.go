@@ -246,7 +246,7 @@ func (p *Page) Aside() (*Form, Input, bool) {
 	return nil, Input{}, false
 }
 
-// Account finds the button by which a user goes on with an account that the browser knows; false if there is no choice.
+// Account finds the button by which a user continues with an account that the browser knows; false if there is no choice.
 func (p *Page) Account(name string) (*Form, Input, bool) {
 	if name == "" || !choosing.MatchString(p.Text+" "+p.Title) {
 		return nil, Input{}, false

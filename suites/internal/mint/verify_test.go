@@ -111,7 +111,7 @@ func TestVerifyBearsAbsurdKeys(t *testing.T) {
 	}
 }
 
-// Keys that take long to try are not tried, and that is said: the signature may be right all the same.
+// Keys that take long to try are not tried, and that is said: the signature may be right anyway.
 func TestVerifyBoundsItsWork(t *testing.T) {
 	n := strings.Repeat("tx3p", 683) // more than 16,384 bits
 	token := segment(Header{"alg": "RS256"}) + ".e30." + n

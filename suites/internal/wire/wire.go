@@ -118,7 +118,7 @@ type asked struct {
 // Asked is how many requests were sent to a URL.
 type Asked struct {
 	Answered int
-	// Unsure are those under way, and those that were not answered: nobody knows whether the server has seen them.
+	// Unsure are those under way, and those that were not answered: it is unknown whether the server has seen them.
 	Unsure int
 }
 

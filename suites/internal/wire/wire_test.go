@@ -509,7 +509,7 @@ func TestBudgetIsAHardStop(t *testing.T) {
 	assert.Equal(t, wire.ErrBudget.Error(), get(c, u).Error)
 	c.Do(context.Background(), "TEST", wire.Request{Method: "DELETE", URL: u, Cleanup: true})
 	get(c, u)
-	assert.EqualValues(t, 4, hits.Load(), "what cleans up is sent all the same, and nothing else")
+	assert.EqualValues(t, 4, hits.Load(), "what cleans up is sent anyway, and nothing else")
 }
 
 // A server that drops every second request of a connection makes the transport repeat it.
@@ -706,7 +706,7 @@ func TestAsked(t *testing.T) {
 	assert.Equal(t, wire.Asked{Answered: 3}, c.Asked(s.URL+"/jwks"))
 	s.Close()
 	get(c, s.URL+"/jwks")
-	assert.Equal(t, wire.Asked{Answered: 3, Unsure: 1}, c.Asked(s.URL+"/jwks"), "nobody knows who has seen a request that was not answered")
+	assert.Equal(t, wire.Asked{Answered: 3, Unsure: 1}, c.Asked(s.URL+"/jwks"), "it is unknown who has seen a request that was not answered")
 }
 
 // What reads a connection and what writes it learn of a reset one after the other: either of them first.

@@ -285,7 +285,7 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// forged is a bundle of a vendor who changes the results and signs all the same.
+// forged is a bundle of a vendor who changes the results and signs anyway.
 func forged(t *testing.T, s *sample, change func(run *reports.Run), more ...func(in *bundle.Input)) bundle.Files {
 	t.Helper()
 	run := resultsOf(t, s)

@@ -28,10 +28,10 @@ var advised = map[string]map[string]string{
 	},
 	"refresh-overlap": {
 		"AS-REFRESH-OLD-DIES": "who steals a used refresh token can use it in the overlap",
-		"AS-REFRESH-RACE":     "several refresh tokens of one grant go on working, each of which may be somebody else's",
+		"AS-REFRESH-RACE":     "several refresh tokens of one grant continue to work, each of which may be somebody else's",
 	},
 	"same-client": {
-		"AS-DCR-IDS-UNIQUE-RANDOM": "two users of one program cannot be told apart, and the one ends the registration of the other",
+		"AS-DCR-IDS-UNIQUE-RANDOM": "two users of one program cannot be distinguished, and the one ends the registration of the other",
 	},
 	"hidden-tools": {
 		"RS-SCOPE-403-STATUS": "a client cannot ask for the scope of a tool that it is not told about",
