@@ -245,9 +245,9 @@ func (c *Config) signInAt(sv *survey.Survey) error {
 		named = append(named, s.Issuer)
 	}
 	if len(named) == 0 {
-		return usage("nobody can sign in at %s: the target names no authorization server with the endpoints of the code flow", c.SignInAt)
+		return usage("no user can sign in at %s: the target names no authorization server with the endpoints of the code flow", c.SignInAt)
 	}
-	return usage("nobody can sign in at %s: the target names %s", c.SignInAt, strings.Join(named, ", "))
+	return usage("no user can sign in at %s: the target names %s", c.SignInAt, strings.Join(named, ", "))
 }
 
 // scopes follows MCP's scope selection strategy: the challenge's scope, else the resource's scopes_supported.

@@ -150,7 +150,7 @@ func (o *options) chooseDriver(c *cobra.Command, cfg *suites.Config) {
 	}
 	if cfg.Driver = "browser"; suites.BrowserFound() != nil {
 		cfg.Driver = "form"
-		notice(c, "the login goes by plain forms: %v", suites.BrowserFound())
+		notice(c, "the login uses plain forms: %v", suites.BrowserFound())
 	}
 }
 

@@ -73,7 +73,7 @@ func onLoopback(t *T) Attempt[edit] {
 // anyLoopbackPort: "The authorization server MUST allow any port to be specified at the time of the request" (OAuth 2.1 section 8.4.2)
 func anyLoopbackPort(t *T, port edit) {
 	if own, _ := onLoopback(t).Send().(*request); !accepted(t.AS.MustReachDecision(own.Grant)) {
-		t.Inconclusive("a document with a loopback redirect URI is refused whatever its port (AS-DCR-LOOPBACK-ACCEPTED): %s", own.Describe())
+		t.Inconclusive("a document with a loopback redirect URI is refused with any port (AS-DCR-LOOPBACK-ACCEPTED): %s", own.Describe())
 	}
 	r, _ := onLoopback(t).Send(port).(*request)
 	t.AS.MustReachDecision(r.Grant)

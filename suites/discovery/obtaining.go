@@ -53,7 +53,7 @@ func servesAtDerivedLocation(t *T) {
 	resource := t.MCP.Resource().Object.String("resource")
 	u, err := document.ParseURL(resource)
 	if err != nil {
-		t.NotApplicable("resource is missing or no URL (RS-DISC-RESOURCE-FORM)")
+		t.NotApplicable("resource is missing or not a URL (RS-DISC-RESOURCE-FORM)")
 	}
 	location, root := document.WellKnown(u, "oauth-protected-resource"), document.Origin(u)+"/.well-known/oauth-protected-resource"
 	d := fetched(t, location)
@@ -174,7 +174,7 @@ func namesItself(t *T) {
 		switch atRoot := d.Place == "root"; {
 		case relation == document.Same, relation == document.Root && atRoot:
 		case relation == document.NoURL:
-			t.NotApplicable("resource is missing or no URL (RS-DISC-RESOURCE-FORM)")
+			t.NotApplicable("resource is missing or not a URL (RS-DISC-RESOURCE-FORM)")
 		case relation == document.OtherPath && atRoot:
 			t.NotApplicable("the document at the root is about another resource, %s", resource)
 		case slices.Contains(nearly, relation):

@@ -152,7 +152,7 @@ func letsNoDemoUserIn(t *T, demo login.User) {
 	loginPage(t) // there is one, from the server itself
 	e := enter(t, demo)
 	if e.inside() && enter(t, login.User{Name: "mcpauth-nobody-" + Random(6), Password: Random(12)}).inside() {
-		t.NotApplicable("any name and password get in (AS-LOGIN-REJECT-WRONG-PASSWORD)")
+		t.NotApplicable("any name and password sign in (AS-LOGIN-REJECT-WRONG-PASSWORD)")
 	}
 	t.Expect(e).To(keepOut)
 }

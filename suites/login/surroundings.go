@@ -139,7 +139,7 @@ func moved(t *T, g *Grant, p *login.Page, address string) (*login.Page, *login.F
 	page := out.Page()
 	if page == nil || page.Login() == nil || page.Login().Password() == nil {
 		t.Expect(&entry{out, g.Jar}).To(stay)
-		t.Inconclusive("the login page does not come: %s %s", out.Stage, out.Why)
+		t.Inconclusive("the login page is not shown: %s %s", out.Stage, out.Why)
 	}
 	return page, page.Login()
 }

@@ -86,7 +86,7 @@ func endsUsedTokens(t *T) {
 func usedAgain(t *T, used *oauth.Tokens) *oauth.Tokens {
 	ex := t.AS.Refresh(used)
 	if expect.Crashed(ex) {
-		t.Inconclusive("a refresh token that comes back is answered with %s", expect.Describe(ex))
+		t.Inconclusive("a refresh token that is used again is answered with %s", expect.Describe(ex))
 	}
 	return t.AS.Tokens(ex, used.Client)
 }

@@ -245,7 +245,7 @@ func matchesDeclaration(t *T, tool Tool) {
 			list(declared))
 	case expect.Ran(ex), expect.Accepted(ex):
 	case expect.Status(ex) == 401:
-		t.Inconclusive("the token is refused as a whole, which says nothing of a scope: %s", expect.Describe(ex))
+		t.Inconclusive("the token is refused as a whole, which says nothing about a scope: %s", expect.Describe(ex))
 	default:
 		t.Expect(ex).Ideally(beEnough(tool))
 	}

@@ -143,7 +143,7 @@ func askingTool(t *T) *question {
 		t.Expect(ex, "the state given, with an ordinary answer,").AsControl(expect.Run())
 		fresh := q.again(t)
 		if complete(fresh.answer(t, "mcpauth-no-state", token, tool)) {
-			t.NotApplicable("%s is carried out whatever state comes back: nothing depends on it", tool.Name)
+			t.NotApplicable("%s is carried out with any state: nothing depends on it", tool.Name)
 		}
 		return q
 	}

@@ -64,7 +64,7 @@ func mustServe(t *T, more ...string) *oauth.Tokens {
 	}
 	tokens := bring(t, seen.resource, more...)
 	if tokens == nil {
-		t.Inconclusive("a flow that worked before brings no token")
+		t.Inconclusive("a flow that worked before returns no token")
 	}
 	return tokens
 }

@@ -530,5 +530,5 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 	_, err = suites.Run(t.Context(), cfg)
 	var wrong *suites.UsageError
 	require.ErrorAs(t, err, &wrong)
-	assert.Contains(t, err.Error(), "nobody can sign in at https://nobody.example: the target names "+other.IDP.Issuer+", "+own)
+	assert.Contains(t, err.Error(), "no user can sign in at https://nobody.example: the target names "+other.IDP.Issuer+", "+own)
 }
