@@ -69,7 +69,7 @@ func denied(t *T, d *denial) *denial {
 		out.passTheDoor(t)
 		if expect.Status(out.answer) == 401 && !t.MCP.Served(t.MCP.Use(out.token)) {
 			t.Inconclusive("the token for %s is refused as a whole, "+
-			"which says nothing about a scope: %s", list(out.held), expect.Describe(out.answer))
+				"which says nothing about a scope: %s", list(out.held), expect.Describe(out.answer))
 		}
 		if !expect.Ran(out.answer) {
 			out.control(t)
