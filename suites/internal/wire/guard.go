@@ -108,6 +108,8 @@ func (g *Guard) allows(addr netip.Addr) bool {
 		return true
 	}
 	switch addr = embedded(addr); {
+	case slices.Contains(ofClouds, addr):
+		return false
 	case addr.IsLoopback():
 		return g.Loopback
 	case addr.IsPrivate(), shared.Contains(addr):
@@ -144,6 +146,14 @@ var (
 	nat64     = netip.MustParsePrefix("64:ff9b::/96")
 	sixToFour = netip.MustParsePrefix("2002::/16")
 )
+
+// ofClouds are services at which a cloud tells its machines their credentials or settings, at addresses that are not link-local.
+var ofClouds = []netip.Addr{
+	netip.MustParseAddr("168.63.129.16"),   // Azure
+	netip.MustParseAddr("100.100.100.200"), // Alibaba Cloud
+	netip.MustParseAddr("fd00:ec2::254"),   // Amazon EC2
+	netip.MustParseAddr("fd20:ce::254"),    // Google Cloud
+}
 
 func prefixes(all ...string) []netip.Prefix {
 	out := make([]netip.Prefix, len(all))

@@ -103,6 +103,17 @@ func TestGuard(t *testing.T) {
 		{"127.0.0.1", "10.0.0.1", false},
 		{"10.1.2.3", "10.0.0.1", true},
 		{"10.1.2.3", "127.0.0.1", false},
+		{"mcp.example.com", "64:ff9b::a9fe:a9fe", false},
+		{"mcp.example.com", "2002:a9fe:a9fe::", false},
+		{"mcp.example.com", "::1%lo", false},
+		{"mcp.example.com", "fe80::1%eth0", false},
+		{"mcp.example.com", "::ffff:127.0.0.1%eth0", false},
+		{"10.1.2.3", "169.254.169.254", false},
+		{"mcp.example.com", "168.63.129.16", false}, // services of clouds for their own machines
+		{"mcp.example.com", "64:ff9b::a83f:8110", false},
+		{"100.64.1.2", "100.100.100.200", false},
+		{"fd00::2", "fd00:ec2::254", false},
+		{"fd00::2", "fd20:ce::254", false},
 	} {
 		dialled := &atomic.Int32{}
 		g := wire.NewGuard(c.target, nil)
@@ -130,6 +141,19 @@ func TestIPv6LiteralIsGuarded(t *testing.T) {
 	c := wire.New(wire.Options{Guard: wire.NewGuard("mcp.example.com", nil)})
 	for _, u := range []string{"http://[::1]:1/", "http://[::ffff:127.0.0.1]:1/", "http://[fe80::1]:1/"} {
 		assert.Contains(t, get(c, u).Error, "not public", u)
+	}
+}
+
+// However a host is written, it is what it resolves to.
+func TestOddHostsAreGuarded(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the server was reached") }))
+	defer s.Close()
+	_, port, err := net.SplitHostPort(s.Listener.Addr().String())
+	require.NoError(t, err)
+	c := wire.New(wire.Options{Guard: wire.NewGuard("mcp.example.com", nil)})
+	for _, host := range []string{"2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "127.0.0.1.", "localhost.", "LOCALHOST", "x.localhost",
+		"127。0。0。1", "[::1%25lo]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]", "0", "0.0.0.0", "[::]"} {
+		assert.NotEmpty(t, get(c, "http://"+host+":"+port+"/").Error, host)
 	}
 }
 
