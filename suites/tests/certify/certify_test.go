@@ -9,10 +9,13 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -672,6 +675,58 @@ func TestResultsAreTheExcerpt(t *testing.T) {
 	assert.Empty(t, run.Run().Screenshots)
 }
 
+// Nor is a key in the query of the target's URL, by which a bundle could be used.
+func TestNoKeyOfTheQueryInABundle(t *testing.T) {
+	t.Parallel()
+	const key = "canary-9Kx2mQ7vTz4LpW8s"
+	set := setOf(t, "resource-server", "2025-11-25")
+	o := reference.Ideal()
+	o.Wrap = saying(key)
+	cfg := against.SigningIn(against.Start(t, o))
+	cfg.URL += "?tenant=acme&api_key=" + key
+	cfg.Only, cfg.Revisions, cfg.KeepBasis, cfg.Identify = slices.Concat(set.Musts, set.Shoulds), []string{set.Revision}, true, true
+	run, err := suites.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	files, err := bundle.Make(input(run, set))
+	require.NoError(t, err)
+	for name, text := range unpacked(t, files) {
+		for spelling, value := range map[string]string{"as it is": key, "in base64": base64.StdEncoding.EncodeToString([]byte(key)),
+			"in hex": hex.EncodeToString([]byte(key))} {
+			assert.NotContains(t, text, value, "%s, %s", name, spelling)
+		}
+	}
+	assert.Contains(t, unpacked(t, files)["the bundle's "+bundle.ResultsFile], "api_key=redacted-")
+}
+
+// saying has a server say a key of its URL back, in a header field.
+func saying(key string) func(http.Handler) http.Handler {
+	return func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("api_key") == key {
+				w.Header().Set("X-Key", base64.StdEncoding.EncodeToString([]byte(key)))
+				w.Header().Set("Link", "<"+r.URL.String()+">; rel=self")
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+}
+
+// unpacked are the files of a bundle, by their names.
+func unpacked(t *testing.T, files bundle.Files) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for name, b := range files {
+		if name == bundle.ResultsFile {
+			z, err := gzip.NewReader(bytes.NewReader(b))
+			require.NoError(t, err)
+			b, err = io.ReadAll(z)
+			require.NoError(t, err)
+		}
+		out["the bundle's "+name] = string(b)
+	}
+	return out
+}
+
 // No secret of a run is in any file of a bundle, in any spelling, whole or in halves: it is published.
 func TestNoSecretInABundle(t *testing.T) {
 	whole.Only(t)
@@ -684,16 +739,7 @@ func TestNoSecretInABundle(t *testing.T) {
 	texts := func(run reports.Redacted) map[string]string {
 		f, err := bundle.Make(input(run, set))
 		require.NoError(t, err)
-		out := map[string]string{}
-		for name, b := range f {
-			if name == bundle.ResultsFile {
-				z, err := gzip.NewReader(bytes.NewReader(b))
-				require.NoError(t, err)
-				b, err = io.ReadAll(z)
-				require.NoError(t, err)
-			}
-			out["the bundle's "+name] = string(b)
-		}
+		out := unpacked(t, f)
 		require.Contains(t, out["the bundle's "+bundle.ResultsFile], `"exchanges"`)
 		return out
 	}
