@@ -106,7 +106,7 @@ func release(pipe string) {
 // theirs is a report of another catalogue, with SAID in place of any text, and LEVEL in place of a word.
 const theirs = `{"version": 1, "tool": {"name": "mcpauth", "version": "dev"},
 "target": {"url": "https://mcp.example.com/mcp", "tier": "T0"},
-"started": "2026-01-01T00:00:00Z", "duration_ms": 1, "requests": 1, "catalogue": "CATALOGUE", "command": SAID,
+"started": "2026-01-01T00:00:00Z", "duration_ms": 1, "requests": 1, "catalogue": "CATALOGUE", SHARD "command": SAID,
 "revisions": [{"revision": "2025-11-25", "wire": "stateful", "status": "spoken", "why": SAID}],
 "discovered": [{"name": SAID, "value": SAID}], "pending": 0, "selected": 1, "rule": {"fail_on": "must"}, "counts": {"FAIL": 1},
 "outcome": {"code": 1, "kind": "findings", "headline": SAID, "colour": "red"},
@@ -117,18 +117,27 @@ const theirs = `{"version": 1, "tool": {"name": "mcpauth", "version": "dev"},
 "request": {"method": "GET", "url": SAID, "header": [{"name": SAID, "value": SAID}], "body": SAID},
 "response": {"status": 200, "proto": SAID, "header": [{"name": SAID, "value": SAID}], "body": SAID}}]}`
 
-// strangersReport makes the tool read a report that an attacker has written.
+// strangersReport has mcpauth read reports of strangers: one, or two to merge and to compare.
 func strangersReport(verb, said, level string) (*Attack, error) {
 	quoted := func(text string) string { b, _ := json.Marshal(text); return string(b) } // a string
 	text := strings.NewReplacer("SAID", quoted(said), "LEVEL", quoted(level), "CATALOGUE", strings.Repeat("0", 64)).Replace(theirs)
 	return inFolder(func(dir string) (*Attack, error) {
-		path := filepath.Join(dir, "theirs.json")
-		args := []string{verb, path}
-		if verb == "diff" {
+		args, number := []string{verb}, 1
+		if verb != "report" {
+			number = 2
+		}
+		for i := range number {
+			shard := ""
+			if verb == "merge" {
+				shard = fmt.Sprintf(`"shard": {"index": %d, "count": %d},`, i+1, number)
+			}
+			path := filepath.Join(dir, fmt.Sprintf("theirs-%d.json", i+1))
+			if err := os.WriteFile(path, []byte(strings.Replace(text, "SHARD", shard, 1)), 0o600); err != nil {
+				return nil, err
+			}
 			args = append(args, path)
 		}
-		return &Attack{Args: args, Judge: func(o Outcome) error { return judgeStrangers(o, level == "MUST") }},
-			os.WriteFile(path, []byte(text), 0o600)
+		return &Attack{Args: args, Judge: func(o Outcome) error { return judgeStrangers(o, level == "MUST") }}, nil
 	})
 }
 
@@ -143,7 +152,7 @@ func judgeStrangers(o Outcome, wellFormed bool) error {
 		}
 		return nil
 	}
-	if o.Code == 0 || o.Stdout != "" || !strings.Contains(o.Stderr, "theirs.json:") || !strings.Contains(o.Stderr, "level") {
+	if o.Code == 0 || o.Stdout != "" || !strings.Contains(o.Stderr, "theirs-1.json:") || !strings.Contains(o.Stderr, "level") {
 		return fmt.Errorf("exit %d, and no place is named: %.300s", o.Code, o.Stderr)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -66,6 +67,50 @@ var repeats = []func(f *http2.Framer, stream uint32) error{
 	func(f *http2.Framer, _ uint32) error { return f.WriteGoAway(0, http2.ErrCodeNo, nil) },
 }
 
+// giantFields answers with a header of 300 KB, which is whole.
+func giantFields(f *http2.Framer, stream uint32) error {
+	var block bytes.Buffer
+	e := hpack.NewEncoder(&block)
+	field := func(name, value string) { // never indexed: the block is the same on each stream
+		_ = e.WriteField(hpack.HeaderField{Name: name, Value: value, Sensitive: true}) // a buffer accepts everything
+	}
+	field(":status", "401")
+	for i := range 20 {
+		field(fmt.Sprintf("%s%d", giantField, i), strings.Repeat("y", 15_000))
+	}
+	const most = 16_000 // of a frame
+	first := block.Next(most)
+	if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: first, EndStream: true}); err != nil {
+		return err
+	}
+	for block.Len() > 0 {
+		part := block.Next(most)
+		if err := f.WriteContinuation(stream, block.Len() == 0, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giantField is how the names of giant fields begin.
+const giantField = "x-giant-"
+
+// giantStreamHeaders answers by giantFields alone, and expects no such answer to be accepted.
+func giantStreamHeaders() (*Attack, error) {
+	a, err := streams([]func(*http2.Framer, uint32) error{giantFields}, 60)
+	if err != nil {
+		return nil, err
+	}
+	judge := a.Judge
+	a.Judge = func(o Outcome) error {
+		if strings.Contains(strings.ToLower(o.Reports["json"]), giantField) {
+			return errors.New("a header of 300 KB is accepted")
+		}
+		return judge(o)
+	}
+	return a, nil
+}
+
 // silent is for servers at which connections fail, as they should.
 var silent = log.New(io.Discard, "", 0)
 
@@ -120,7 +165,7 @@ func streams(manners []func(*http2.Framer, uint32) error, most int64) (*Attack, 
 		if n := requests.Load(); n > most {
 			return fmt.Errorf("%d requests, where %d were allowed", n, most)
 		}
-		if n := flooded.Load(); n < int64(len(manners))/2 { // how many fit into the time depends on the machine
+		if n := flooded.Load(); n < max(1, int64(len(manners))/2) { // how many fit into the time depends on the machine
 			return fmt.Errorf("only %d connections were answered so", n)
 		}
 		return errors.Join(within(o, 10*time.Second), lean(o, 128<<20), notGreen(o))

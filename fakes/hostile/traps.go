@@ -92,6 +92,7 @@ var Traps = []Trap{
 	{Name: "costly keys", Promise: "keys of any size are tried in bounded time", Start: costlyKeys},
 	{Name: "floods of frames", Promise: "HTTP/2 frames without end are bounded: at most 128 MiB of memory",
 		Start: func() (*Attack, error) { return streams(floods, 100) }},
+	{Name: "giant headers of HTTP/2", Promise: "header fields are bounded by HTTP/2, too", Start: giantStreamHeaders},
 	{Name: "try again", Promise: "what HTTP/2 has repeated counts as a request",
 		Start: func() (*Attack, error) { return streams(repeats, 60) }},
 	{Name: "another certificate", Promise: "a certificate is verified on every connection", Start: otherCertificate},

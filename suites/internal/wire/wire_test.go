@@ -151,8 +151,9 @@ func TestOddHostsAreGuarded(t *testing.T) {
 	_, port, err := net.SplitHostPort(s.Listener.Addr().String())
 	require.NoError(t, err)
 	c := wire.New(wire.Options{Guard: wire.NewGuard("mcp.example.com", nil)})
-	for _, host := range []string{"2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "127.0.0.1.", "localhost.", "LOCALHOST", "x.localhost",
-		"127。0。0。1", "[::1%25lo]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]", "0", "0.0.0.0", "[::]"} {
+	for _, host := range []string{"2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "127.0.0.1.", "localhost.", "LOCALHOST",
+		"x.localhost", "127。0。0。1", "[::1%25lo]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]",
+		"0", "0.0.0.0", "[::]"} {
 		assert.NotEmpty(t, get(c, "http://"+host+":"+port+"/").Error, host)
 	}
 }
