@@ -95,6 +95,19 @@ func forbids(b *idp.Behaviour) {
 	}
 }
 
+// encrypts has userinfo answer with claims that only the client's key opens (OpenID Connect Core section 5.3.2).
+func encrypts(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return answer.Changed(next, "/userinfo", func(_ *http.Request, a *answer.Answer) {
+			if a.Status == http.StatusOK {
+				a.Fields.Set("Content-Type", "application/jwt")
+				a.Body.Reset()
+				a.Body.WriteString("eyJhbGciOiJFQ0RILUVTIn0..c29tZQ.dGhpbmc.ZWxzZQ")
+			}
+		})
+	}
+}
+
 // silent has opaque access tokens, and says their scope nowhere.
 func silent(o *reference.Options) {
 	opaque(o)
@@ -125,8 +138,9 @@ func TestFairnessOfTokens(t *testing.T) {
 		"a URL does not revoke for confidential clients": {behaving(confidentialRevocation), nil,
 			"AS-REVOKE-REQUEST-FORM", reports.Pass},
 		"userinfo reads a POST as a form, as the token is in it": {behaving(formsOnly), nil, "AS-USERINFO-SHAPE", reports.Pass},
-		"userinfo forbids what others answer with 401":           {behaving(forbids), nil, "AS-USERINFO-TOKEN-STATE", reports.Warn},
-		"refresh tokens that live for 30 days, as declared":      {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
+		"userinfo encrypts":                                 {behaving(encrypts), nil, "AS-USERINFO-HYGIENE", reports.Inconclusive},
+		"userinfo forbids what others answer with 401":      {behaving(forbids), nil, "AS-USERINFO-TOKEN-STATE", reports.Warn},
+		"refresh tokens that live for 30 days, as declared": {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
 	})
 }
 
