@@ -58,10 +58,13 @@ func writing(t *T) writer {
 // written is the answer to a call, and whether it had its effect.
 type written struct {
 	*reports.Exchange
+	shown  *reports.Exchange // that shows whether it had
 	worked bool
 }
 
 func (w written) Evidence() *reports.Exchange { return w.Exchange }
+
+func (w written) Basis() []*reports.Exchange { return []*reports.Exchange{w.Exchange, w.shown} }
 
 func (x writer) write(text string) written {
 	mark := "mcpauth" + strings.ToLower(Random(6))
@@ -70,7 +73,7 @@ func (x writer) write(text string) written {
 	if !x.t.MCP.Served(shown) {
 		x.t.Inconclusive("%s does not show whether the text was written: %s", x.shows.Name, expect.Describe(shown))
 	}
-	return written{ex, expect.Ran(ex) && strings.Contains(Text(shown), mark)}
+	return written{ex, shown, expect.Ran(ex) && strings.Contains(Text(shown), mark)}
 }
 
 var haveNoEffect = expect.Refusing("a refusal with HTTP 4xx or isError, as was declared", func(w written) string {

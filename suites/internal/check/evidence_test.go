@@ -35,6 +35,21 @@ func TestAValueOfUnknownOriginCountsOnlyWhereNothingFailed(t *testing.T) {
 	assert.Equal(t, reports.Fail, verdict(t, func(t *T) { t.Expect(1).To(never) }).Verdict)
 }
 
+// seenTogether is a value that knows the answers it comes from.
+type seenTogether struct{ answers []*reports.Exchange }
+
+func (s seenTogether) Evidence() *reports.Exchange { return s.answers[0] }
+func (s seenTogether) Basis() []*reports.Exchange  { return s.answers }
+
+// A server that answers a notification with 500 is accused of what other answers show.
+func TestAValueThatKnowsItsAnswersCountsWhateverElseFailed(t *testing.T) {
+	seen := expect.That("nothing", func(seenTogether) string { return "something" })
+	good := &reports.Exchange{Number: 3, Response: &reports.Response{Status: 200}}
+	bad := &reports.Exchange{Number: 4, Response: &reports.Response{Status: 500}}
+	assert.Equal(t, reports.Fail, beside(t, func(t *T) { t.Expect(seenTogether{[]*reports.Exchange{good, good}}).To(seen) }))
+	assert.Equal(t, reports.Inconclusive, beside(t, func(t *T) { t.Expect(seenTogether{[]*reports.Exchange{good, bad}}).To(seen) }))
+}
+
 // Only what the target did counts as its failure.
 func TestFailuresAreTold(t *testing.T) {
 	answered := &reports.Response{Status: 200}

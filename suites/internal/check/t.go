@@ -894,7 +894,9 @@ func (a Assertion) basis(shows *reports.Exchange) []*reports.Exchange {
 	if shows == nil {
 		return a.t.own()
 	}
-	switch a.actual.(type) {
+	switch v := a.actual.(type) {
+	case Basis:
+		return v.Basis()
 	case expect.JWT, *Grant, *Flow:
 		return nil
 	case expect.Evidence:
@@ -903,6 +905,9 @@ func (a Assertion) basis(shows *reports.Exchange) []*reports.Exchange {
 	}
 	return nil
 }
+
+// Basis is a value that knows all answers that it comes from: another request of the row that fails has no part in it.
+type Basis interface{ Basis() []*reports.Exchange }
 
 // own are the exchanges that the check itself brought about.
 func (t *T) own() []*reports.Exchange {
