@@ -161,7 +161,7 @@ func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
 	var errs strings.Builder
 	for lines := bufio.NewScanner(says); lines.Scan(); {
 		errs.WriteString(lines.Text() + "\n")
-		if strings.Contains(lines.Text(), "tested to the end, and no other") {
+		if strings.Contains(lines.Text(), "tested to the end, and no more") {
 			release() // not before the program has heard the signal
 		}
 	}

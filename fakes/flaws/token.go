@@ -458,7 +458,7 @@ var grantRows = []Flaw{
 			}
 		})),
 	tokenFlaw("AS-TOKEN-TWO-METHODS", "id-beside-basic", "A client_id in the body is ignored beside Basic.",
-		"the client_id of another client beside Basic", tokenRewriting(func(r *tokenRequest) {
+		"the client_id of another client with Basic", tokenRewriting(func(r *tokenRequest) {
 			if byHeader(r) && r.form.Has("client_id") {
 				r.form.Del("client_id")
 				r.becomes(r.form)

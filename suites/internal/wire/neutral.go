@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/base64"
 	"regexp"
 	"slices"
 	"strings"
@@ -44,11 +45,26 @@ func (c *Client) introduced(check string, req Request) Request {
 		if f.Name == "Authorization" {
 			req.Header[i].Value = c.Introduced("", f.Value)
 		} else {
-			req.Header[i].Value = c.Introduced(check, f.Value)
+			req.Header[i].Value = c.introducedValue(check, f.Value)
 		}
 	}
 	if req.Raw != nil {
 		req.Raw = []byte(c.Introduced("", string(req.Raw)))
 	}
 	return req
+}
+
+// coded is a field value in the Base64 of MCP 2026-07-28 (Streamable HTTP, "Value Encoding"): it is compared with the body.
+var coded = regexp.MustCompile(`^(=\?base64\?)(.*)(\?=)$`)
+
+func (c *Client) introducedValue(check, value string) string {
+	parts := coded.FindStringSubmatch(value)
+	if parts == nil {
+		return c.Introduced(check, value)
+	}
+	plain, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil { // which is what the server has to see
+		return value
+	}
+	return parts[1] + base64.StdEncoding.EncodeToString([]byte(c.Introduced(check, string(plain)))) + parts[3]
 }

@@ -23,4 +23,10 @@ func TestANeutralRequestKeepsWhatIsTheUsers(t *testing.T) {
 	}
 	credential := reports.Field{Name: "Authorization", Value: "Bearer mcpauth-of-the-user"}
 	assert.Equal(t, credential, c.introduced("RS-CHALLENGE-EVERY-CLIENT", Request{Header: []reports.Field{credential}}).Header[0])
+	coded := c.introduced("RS-TRANSPORT-HEADER-MISMATCH", Request{Header: []reports.Field{
+		{Name: "Mcp-Name", Value: "=?base64?bWNwYXV0aF9ub19zdWNoX3Rvb2w=?="}, // mcpauth_no_such_tool
+		{Name: "Mcp-Name", Value: "=?base64?not Base64?="},
+	}}).Header
+	assert.Equal(t, "=?base64?bWNwLWNsaV9ub19zdWNoX3Rvb2w=?=", coded[0].Value) // mcp-cli_no_such_tool
+	assert.Equal(t, "=?base64?not Base64?=", coded[1].Value)
 }

@@ -255,7 +255,7 @@ func TestLoginByRecipe(t *testing.T) {
 		change func(*suites.Config)
 		says   string
 	}{
-		"none": {func() *suites.Recipe { return nil }, nil, "nothing more happens"},
+		"none": {func() *suites.Recipe { return nil }, nil, "the login does not continue"},
 		"a wrong one": {func() *suites.Recipe {
 			r := oddPages()
 			r.Pages[0].Steps[1] = suites.Step{Fill: "#pw", With: "password", Line: 5}
