@@ -308,13 +308,9 @@ func expectNoHead(t *T) {
 func expectNoHeadServed(t *T) {
 	served, other := withMessage(t, "HEAD"), withMessage(t, "HEAD")
 	other.Request.Body = "no message"
-	if ex := t.Do(served.Request); succeeded(ex) && !succeeded(t.Do(other.Request)) {
+	if ex := t.Do(served.Request); expect.Succeeded(ex) && !expect.Succeeded(t.Do(other.Request)) {
 		t.Expect(ex, "%s", served.About).To(expect.RefuseOrNotImplemented())
 	}
-}
-
-func succeeded(ex *reports.Exchange) bool {
-	return expect.Status(ex) >= 200 && expect.Status(ex) <= 299
 }
 
 // withMessage is the protected request under another HTTP method.

@@ -157,7 +157,7 @@ func authorizesEachMember(t *T) {
 }
 
 var answerBatch = expect.Serving("a batch to be answered", func(ex *reports.Exchange) string {
-	if expect.Status(ex) >= 200 && expect.Status(ex) <= 299 && len(mcp.Messages(ex)) > 0 {
+	if expect.Succeeded(ex) && len(mcp.Messages(ex)) > 0 {
 		return ""
 	}
 	return expect.Describe(ex)

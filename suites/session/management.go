@@ -48,7 +48,7 @@ func refusesEndedSessions(t *T) {
 // endedSession is a session that its user has ended.
 func (r *room) endedSession(t *T) mcp.Call {
 	session := OpenSession(t)
-	if ex := t.Send(t.MCP.Authorized(session.Using("DELETE"))); !succeeded(ex) {
+	if ex := t.Send(t.MCP.Authorized(session.Using("DELETE"))); !expect.Succeeded(ex) {
 		t.NotApplicable("clients cannot end sessions here: DELETE is answered with %s", expect.Describe(ex))
 	}
 	return session

@@ -213,11 +213,11 @@ func (r *room) end(t *T) Attempt[CallEdit] {
 		}
 		return e
 	}
-	if first := ended().(ending).answer; !succeeded(first) {
+	if first := ended().(ending).answer; !expect.Succeeded(first) {
 		t.NotApplicable("clients cannot end sessions here: DELETE with the user's token is answered with %s", expect.Describe(first))
 	}
 	good := expect.That("DELETE to end the session", func(e ending) string {
-		if !succeeded(e.answer) {
+		if !expect.Succeeded(e.answer) {
 			return expect.Describe(e.answer)
 		}
 		return ""
@@ -225,14 +225,10 @@ func (r *room) end(t *T) Attempt[CallEdit] {
 	return Attempt[CallEdit]{Name: "DELETE with the token of the session's user", Good: good, Send: ended}
 }
 
-func succeeded(ex *reports.Exchange) bool {
-	return expect.Status(ex) >= 200 && expect.Status(ex) <= 299
-}
-
 // endNothing expects a session to continue. If a refusal ends it anyway, this is a warning: a server may end a session at any time.
 var endNothing = expect.Family("endNothing", func(status string) expect.Matcher {
 	refused := expect.Refusing("a refusal with HTTP "+status, func(e ending) string {
-		if succeeded(e.answer) {
+		if expect.Succeeded(e.answer) {
 			return expect.Describe(e.answer)
 		}
 		return ""

@@ -464,16 +464,14 @@ func (t *T) endSessions() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), releaseTime)
 	defer cancel()
 	t.Opened.End(ctx, mcp.Ending{Client: t.Client, Check: t.id, InTurn: t.Seeded(), Own: t.World.ownCredentials(),
-		Endpoint: t.Survey.Endpoint,
-		Of:       func(number int) bool { return own[number] }})
+		Endpoint: t.Survey.Endpoint, Of: func(number int) bool { return own[number] }})
 }
 
 // EndSessions ends what sessions of the run are left at the target.
 func (w *World) EndSessions(ctx context.Context) {
 	if w.Stopped() == "" {
 		w.Opened.End(ctx, mcp.Ending{Client: w.Client, Check: survey.Check, InTurn: w.Seeded(), Own: w.ownCredentials(),
-			Endpoint: w.Survey.Endpoint,
-			Of:       func(int) bool { return true }})
+			Endpoint: w.Survey.Endpoint, Of: func(int) bool { return true }})
 	}
 }
 

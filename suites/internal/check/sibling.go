@@ -87,7 +87,7 @@ func (t Siblings) Use(s Sibling, token string) *reports.Exchange {
 // Served reports that the other resource served a request.
 func (t Siblings) Served(s Sibling, ex *reports.Exchange) bool {
 	if s.Plain {
-		return expect.Status(ex) >= 200 && expect.Status(ex) <= 299
+		return expect.Succeeded(ex)
 	}
 	return t.MCP.Served(ex)
 }

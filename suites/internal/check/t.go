@@ -262,7 +262,7 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 			"time with --only", endpoint(req.URL), ex.Response.Status, expect.Header(ex, "Retry-After"))
 	case t.ctx.Err() != nil:
 		t.timeIsOver()
-	case changes(req) && succeeded(ex) && cutShort(ex) && !t.isAbout(failure(ex)):
+	case changes(req) && expect.Succeeded(ex) && cutShort(ex) && !t.isAbout(failure(ex)):
 		t.Inconclusive("%s: only a part of the answer came, so nothing shows that the request had its effect", expect.Describe(ex))
 	}
 	return ex
@@ -271,10 +271,6 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 // changes reports that a request may change something at the target (RFC 9110 section 9.2.1).
 func changes(req wire.Request) bool {
 	return req.Raw == nil && !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, req.Method)
-}
-
-func succeeded(ex *reports.Exchange) bool {
-	return expect.Status(ex) >= 200 && expect.Status(ex) <= 299
 }
 
 // timeIsOver ends the check when its own time is over, or that of the whole run.

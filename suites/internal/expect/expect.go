@@ -45,6 +45,9 @@ func MediaType(ex *reports.Exchange) string {
 	return strings.ToLower(strings.TrimSpace(t))
 }
 
+// Succeeded reports a status of success (RFC 9110 section 15.3), whatever the message says.
+func Succeeded(ex *reports.Exchange) bool { return Status(ex) >= 200 && Status(ex) <= 299 }
+
 // Accepted reports that the target did what only an authorized caller may ask for: a JSON-RPC result, an
 // opened stream, or 202 for a notification.
 func Accepted(ex *reports.Exchange) bool {
@@ -72,7 +75,7 @@ func Ran(ex *reports.Exchange) bool { return Accepted(ex) && !mcp.Read(ex).IsErr
 
 // Soft reports that the refusal is only inside a JSON-RPC error of a successful HTTP answer.
 func Soft(ex *reports.Exchange) bool {
-	return Status(ex) >= 200 && Status(ex) <= 299 && mcp.Read(ex).Error
+	return Succeeded(ex) && mcp.Read(ex).Error
 }
 
 // RefusedInside reports that a successful HTTP answer holds an error, of JSON-RPC or of a tool, that is about

@@ -79,7 +79,7 @@ func BeServedOrUnknown(tool bool) Matcher {
 // UnknownTool reports the complaint that a tool does not exist.
 func UnknownTool(ex *reports.Exchange) bool {
 	code := mcp.Read(ex).Code
-	return Status(ex) >= 200 && Status(ex) <= 299 && !RefusedInside(ex) && (code == "-32602" || code == "-32601")
+	return Succeeded(ex) && !RefusedInside(ex) && (code == "-32602" || code == "-32601")
 }
 
 // BeRefused expects a protected request to be refused with an HTTP status. Another error code in the challenge than the
