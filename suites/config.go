@@ -25,8 +25,6 @@ import (
 type Config struct {
 	// Target is what you declare about the target; target.Load reads one from a file.
 	target.Target
-	// URL is the MCP endpoint; empty means the one that the Target names.
-	URL string
 
 	// Only and Skip select requirements by id or glob ("RS-DISC-*"); LabelFilter by Ginkgo's language
 	// over ids, areas, levels, tiers and roles.

@@ -21,6 +21,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // The doors: Run, Test and Register give the same verdicts.
@@ -58,10 +59,10 @@ func TestDoorRunSideBySide(t *testing.T) {
 	only := []string{"RS-CHALLENGE-*"}
 	ended := make(chan reports.Redacted, 1)
 	go func() {
-		run, _ := suites.Run(t.Context(), suites.Config{URL: slow.URL, Only: only}) // judged by its results
+		run, _ := suites.Run(t.Context(), suites.Config{Target: target.At(slow.URL), Only: only}) // judged by its results
 		ended <- run
 	}()
-	run, err := suites.Run(t.Context(), suites.Config{URL: quick.URL, Only: only})
+	run, err := suites.Run(t.Context(), suites.Config{Target: target.At(quick.URL), Only: only})
 	close(over)
 	require.NoError(t, err)
 	first := <-ended
@@ -113,7 +114,7 @@ func TestDoorRegister(t *testing.T) {
 
 // What Ginkgo's filters leave out is not sent to the target.
 func TestDoorRegisterWithALabelFilter(t *testing.T) {
-	cfg := suites.Config{URL: against.Start(t, reference.Ideal()).URL}
+	cfg := suites.Config{Target: target.At(against.Start(t, reference.Ideal()).URL)}
 	var run reports.Redacted
 	globals.Reset()
 	t.Cleanup(globals.Reset)

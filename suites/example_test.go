@@ -13,6 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // A program tests a server and reads the verdicts.
@@ -21,8 +22,8 @@ func ExampleRun() {
 	defer server.Close()
 
 	run, err := suites.Run(context.Background(), suites.Config{
-		URL:  server.URL,
-		Only: []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-BEARER-SCHEME"},
+		Target: target.At(server.URL),
+		Only:   []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-BEARER-SCHEME"},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -43,7 +44,7 @@ func ExampleTest() {
 	defer server.Close()
 
 	testMyServer := func(t *testing.T) { // func TestMyServer(t *testing.T)
-		suites.Test(t, suites.Config{URL: server.URL, Only: []string{"RS-CHALLENGE-*"}})
+		suites.Test(t, suites.Config{Target: target.At(server.URL), Only: []string{"RS-CHALLENGE-*"}})
 	}
 
 	fmt.Println("passed:", goTest(testMyServer))
@@ -59,7 +60,9 @@ func ExampleRegister() {
 	buildTree := func() { // var _ = Describe("my server", ...)
 		ginkgo.Describe("my server", func() {
 			suites.Register(
-				func() suites.Config { return suites.Config{URL: server.URL, Only: []string{"RS-CHALLENGE-*"}} },
+				func() suites.Config {
+					return suites.Config{Target: target.At(server.URL), Only: []string{"RS-CHALLENGE-*"}}
+				},
 				func(run reports.Redacted) { failed = run.Run().Counts()[reports.Fail] },
 			)
 		})

@@ -13,6 +13,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // A passive run sends nothing but reads, except to the MCP endpoint, and no token there but one that is worth nothing. The same
@@ -35,7 +36,7 @@ func TestPassiveRunsOnlyRead(t *testing.T) {
 	require.True(t, strings.HasSuffix(r.URL, "/mcp"))
 	evaluate := func(passive bool) *reports.Run {
 		wrote = nil
-		run, err := suites.Run(t.Context(), suites.Config{URL: r.URL, Passive: passive,
+		run, err := suites.Run(t.Context(), suites.Config{Target: target.At(r.URL), Passive: passive,
 			Only: []string{"RS-DISC-*", "RS-CHALLENGE-*", "RS-TOKEN-*", "AS-META-*", "AS-DCR-*", "AS-TOKEN-*"}})
 		require.NoError(t, err)
 		require.Empty(t, run.Run().Unreachable)
@@ -70,7 +71,7 @@ func TestPassiveRunsNeedNobody(t *testing.T) {
 		"registers no client":    func(c *suites.Config) { c.Register = &yes },
 		"not intrusive":          func(c *suites.Config) { c.AllowIntrusive = &yes },
 	} {
-		cfg := suites.Config{URL: "http://127.0.0.1:1/mcp", Passive: true}
+		cfg := suites.Config{Target: target.At("http://127.0.0.1:1/mcp"), Passive: true}
 		change(&cfg)
 		_, err := suites.Run(t.Context(), cfg)
 		var usage *suites.UsageError

@@ -59,8 +59,6 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if err != nil {
 		return ctx, nil, err
 	}
-	cfg.URL = cmp.Or(cfg.URL, cfg.Target.URL)
-	cfg.Target.URL = cfg.URL
 	if err := cfg.validate(reg); err != nil {
 		return ctx, nil, err
 	}

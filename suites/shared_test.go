@@ -12,6 +12,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // seen is held by the configuration of a run. It is too large to share its memory with other values.
@@ -28,7 +29,7 @@ func TestRunsThatShareLimitsAreForgotten(t *testing.T) {
 	shared := suites.ShareLimits(8, 50, 0)
 	run := func() weak.Pointer[seen] {
 		marked := &seen{}
-		_, err := suites.Run(t.Context(), suites.Config{URL: r.URL, Passive: true, Shared: shared,
+		_, err := suites.Run(t.Context(), suites.Config{Target: target.At(r.URL), Passive: true, Shared: shared,
 			OnResult: func(reports.Result) { marked.results.Add(1) }})
 		require.NoError(t, err)
 		assert.Positive(t, marked.results.Load())

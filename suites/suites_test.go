@@ -194,7 +194,7 @@ func TestScantDeclarations(t *testing.T) {
 		"one user": func(c *suites.Config) { c.Users = c.Users[:1] },
 		"nothing but the login": func(c *suites.Config) {
 			bare := target.Target{Limits: c.Limits}
-			bare.URL, bare.Users = c.Target.URL, c.Users
+			bare.URL, bare.Users = c.URL, c.Users
 			*c = suites.Config{Target: bare, Patience: c.Patience}
 		},
 	} {
@@ -256,36 +256,41 @@ func TestFilters(t *testing.T) {
 }
 
 func TestUsageErrors(t *testing.T) {
+	local := target.Server{URL: "http://127.0.0.1/"}
 	for name, c := range map[string]struct {
 		cfg  suites.Config
 		want string
 	}{
-		"no scheme":    {suites.Config{URL: "mcp.example.com/mcp"}, "did you mean https://mcp.example.com/mcp?"},
+		"no scheme":    {suites.Config{Target: target.At("mcp.example.com/mcp")}, "did you mean https://mcp.example.com/mcp?"},
 		"empty":        {suites.Config{}, "cannot be tested"},
-		"other scheme": {suites.Config{URL: "ftp://x/"}, `scheme "ftp"`},
-		"unknown revision": {suites.Config{URL: "http://127.0.0.1/",
-			Target: target.Target{Server: target.Server{Revisions: []string{"2025-01-01"}}}}, `unknown revision "2025-01-01"`},
-		"unknown id":   {suites.Config{URL: "http://127.0.0.1/", Only: []string{"RS-DISC-RESOURCE-MATHC"}}, "no requirement matches"},
-		"label filter": {suites.Config{URL: "http://127.0.0.1/", LabelFilter: "(("}, "label filter"},
-		"effect": {suites.Config{URL: "http://127.0.0.1/",
-			Target: target.Target{Tools: []suites.Tool{{Name: "write", Effect: "list"}}}}, "which is not among the tools"},
-		"effect unmarked": {suites.Config{URL: "http://127.0.0.1/",
-			Target: target.Target{Tools: []suites.Tool{{Name: "write", Effect: "write"}}}}, "put {marker} into its arguments"},
-		"credential": {suites.Config{URL: "http://127.0.0.1/",
-			Target: target.Target{Credentials: []suites.Credential{{Header: "X-Key", Value: "a\r\nb"}}}}, "fit in a header field"},
-		"limit": {suites.Config{URL: "http://127.0.0.1/",
-			Target: target.Target{Credentials: []suites.Credential{{Value: "a", Quota: target.Quota{Limit: 301, Window: time.Minute}}}}},
+		"other scheme": {suites.Config{Target: target.At("ftp://x/")}, `scheme "ftp"`},
+		"unknown revision": {suites.Config{
+			Target: target.Target{Server: target.Server{URL: local.URL, Revisions: []string{"2025-01-01"}}}},
+			`unknown revision "2025-01-01"`},
+		"unknown id":   {suites.Config{Target: target.Target{Server: local}, Only: []string{"RS-DISC-RESOURCE-MATHC"}}, "no requirement matches"},
+		"label filter": {suites.Config{Target: target.Target{Server: local}, LabelFilter: "(("}, "label filter"},
+		"effect": {suites.Config{
+			Target: target.Target{Server: local, Tools: []suites.Tool{{Name: "write", Effect: "list"}}}}, "which is not among the tools"},
+		"effect unmarked": {suites.Config{
+			Target: target.Target{Server: local, Tools: []suites.Tool{{Name: "write", Effect: "write"}}}}, "put {marker} into its arguments"},
+		"credential": {suites.Config{
+			Target: target.Target{Server: local, Credentials: []suites.Credential{{Header: "X-Key", Value: "a\r\nb"}}}}, "fit in a header field"},
+		"limit": {suites.Config{
+			Target: target.Target{Server: local, Credentials: []suites.Credential{
+				{Value: "a", Quota: target.Quota{Limit: 301, Window: time.Minute}}}}},
 			"declare a smaller one"},
-		"name server": {suites.Config{URL: "http://127.0.0.1/", NameServer: "dns.example.com"},
+		"name server": {suites.Config{Target: target.Target{Server: local}, NameServer: "dns.example.com"},
 			"want an address and a port, such as 192.0.2.53:53"},
-		"seed":                     {suites.Config{URL: "https://mcp.example.com/mcp", Seed: new(int64)}, "for targets in your own network"},
-		"user name":                {suites.Config{URL: "http://u:p@127.0.0.1/"}, "no user name"},
-		"user name, no scheme":     {suites.Config{URL: "u:p@127.0.0.1/"}, "did you mean"},
-		"user name, three slashes": {suites.Config{URL: "http:///u:p@127.0.0.1/"}, "no host"},
-		"impossible port":          {suites.Config{URL: "https://mcp.example.com:99999/mcp"}, "want one from 1 to 65535"},
-		"password with a slash":    {suites.Config{URL: "http://u:p/u:p@127.0.0.1/"}, "invalid port"},
-		"user name in a sibling's URL": {suites.Config{URL: "http://127.0.0.1/",
-			Target: target.Target{Server: target.Server{OtherResource: "ftp://u:p@127.0.0.1/"}}}, "the URL of another MCP endpoint"},
+		"seed": {suites.Config{Target: target.At("https://mcp.example.com/mcp"), Seed: new(int64)},
+			"for targets in your own network"},
+		"user name":                {suites.Config{Target: target.At("http://u:p@127.0.0.1/")}, "no user name"},
+		"user name, no scheme":     {suites.Config{Target: target.At("u:p@127.0.0.1/")}, "did you mean"},
+		"user name, three slashes": {suites.Config{Target: target.At("http:///u:p@127.0.0.1/")}, "no host"},
+		"impossible port":          {suites.Config{Target: target.At("https://mcp.example.com:99999/mcp")}, "want one from 1 to 65535"},
+		"password with a slash":    {suites.Config{Target: target.At("http://u:p/u:p@127.0.0.1/")}, "invalid port"},
+		"user name in a sibling's URL": {suites.Config{
+			Target: target.Target{Server: target.Server{URL: local.URL, OtherResource: "ftp://u:p@127.0.0.1/"}}},
+			"the URL of another MCP endpoint"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := suites.Run(t.Context(), c.cfg)
@@ -327,7 +332,7 @@ func BenchmarkScanWithoutToken(b *testing.B) {
 	require.NoError(b, err)
 	defer r.Close()
 	for b.Loop() {
-		if _, err := suites.Run(b.Context(), suites.Config{URL: r.URL}); err != nil {
+		if _, err := suites.Run(b.Context(), suites.Config{Target: target.At(r.URL)}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -341,9 +346,10 @@ func BenchmarkScanWithRoundTripOf50ms(b *testing.B) {
 	r, err := reference.Start(o)
 	require.NoError(b, err)
 	defer r.Close()
+	guest := target.At(r.URL)
+	guest.AllowIntrusive, guest.Register = &no, &no
 	for b.Loop() {
-		if _, err := suites.Run(b.Context(), suites.Config{URL: r.URL, Target: target.Target{Limits: target.Limits{AllowIntrusive: &no},
-			Registration: target.Registration{Register: &no}}}); err != nil {
+		if _, err := suites.Run(b.Context(), suites.Config{Target: guest}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -437,7 +443,7 @@ func TestAClockThatJumpsIsNoResult(t *testing.T) {
 	r := against.Start(t, reference.Ideal())
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		back := suites.MoveClock(jump)
-		run, err := suites.Run(t.Context(), suites.Config{URL: r.URL})
+		run, err := suites.Run(t.Context(), suites.Config{Target: target.At(r.URL)})
 		back()
 		require.NoError(t, err)
 		assert.Contains(t, run.Run().Doubt, "the clock of this machine was moved by "+jump.String()+" during the run")
@@ -448,7 +454,7 @@ func TestAClockThatJumpsIsNoResult(t *testing.T) {
 			}
 		}
 	}
-	run, err := against.Evaluate(t, suites.Config{URL: r.URL})
+	run, err := against.Evaluate(t, suites.Config{Target: target.At(r.URL)})
 	require.NoError(t, err)
 	assert.Empty(t, run.Doubt)
 }

@@ -303,7 +303,7 @@ func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 // config makes the configuration of a run from its flags.
 func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	cfg := suites.Config{
-		URL: url, Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, AllowHosts: o.allowHosts, Timeout: o.timeout,
+		Target: target.At(url), Only: o.only, Skip: o.skip, LabelFilter: o.labelFilter, AllowHosts: o.allowHosts, Timeout: o.timeout,
 		MaxWait: o.maxWait, ConnectTo: map[string]string{}, NameServer: o.nameServer, UserAgent: o.userAgent, Authorized: o.authorized,
 		Command: command(c, url), AuthorizedBy: o.authorizedBy, Passive: o.passive,
 	}

@@ -27,12 +27,12 @@ func loadTarget(path string, cfg *suites.Config) error {
 		return err
 	}
 	cfg.Target = withFlags(t, flags)
-	cfg.URL = cmp.Or(cfg.URL, t.URL)
 	return nil
 }
 
 // withFlags is what a file says, where flags take precedence.
 func withFlags(t, flags target.Target) target.Target {
+	t.URL = cmp.Or(flags.URL, t.URL)
 	if len(flags.Users) > 0 {
 		t.Users, t.Token = flags.Users, ""
 	}

@@ -55,7 +55,7 @@ func configuration() suites.Config {
 			ginkgo.Fail(err.Error())
 		}
 	}
-	cfg.URL, cfg.Timeout = cmp.Or(*url, cfg.Target.URL), *timeout
+	cfg.URL, cfg.Timeout = cmp.Or(*url, cfg.URL), *timeout
 	if *tokenEnv != "" {
 		token, err := suites.TokenFromEnvironment(*tokenEnv)
 		if err != nil {

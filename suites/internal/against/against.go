@@ -22,6 +22,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // patience is how long a revocation may take at a reference, where it takes no time.
@@ -86,14 +87,14 @@ func Start(t testing.TB, o reference.Options) *reference.Reference {
 // WithToken is the configuration of somebody who has a token and nothing else.
 func WithToken(r *reference.Reference) suites.Config {
 	no := false
-	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience, KeyWait: keyWait}
+	cfg := suites.Config{Target: target.At(r.URL), RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience, KeyWait: keyWait}
 	cfg.Token, cfg.Rate, cfg.Register, cfg.PublicMethods = r.Token(), 100_000, &no, r.MCP.Policy.Public
 	return cfg
 }
 
 // SigningIn is the configuration of somebody to whom everything at a reference is open.
 func SigningIn(r *reference.Reference) suites.Config {
-	cfg := suites.Config{URL: r.URL, RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience, KeyWait: keyWait}
+	cfg := suites.Config{Target: target.At(r.URL), RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience, KeyWait: keyWait}
 	cfg.Rate, cfg.MaxRequests = 100_000, 20_000
 	cfg.Users = lab.Target(r).Users
 	return Trusted(r, cfg)

@@ -285,7 +285,8 @@ func TestLoginByRecipe(t *testing.T) {
 			assert.Equal(t, last.Type, "image/"+format)
 		})
 	}
-	cfg := suites.Config{URL: "http://127.0.0.1:1/mcp", Target: target.Target{Login: target.Login{Recipe: oddPages(), Driver: "form"}}}
+	cfg := suites.Config{Target: target.At("http://127.0.0.1:1/mcp")}
+	cfg.Recipe, cfg.Driver = oddPages(), "form"
 	_, err := suites.Run(t.Context(), cfg)
 	assert.ErrorContains(t, err, "a login recipe is followed in a browser")
 }
@@ -323,13 +324,20 @@ func TestABrokenRefreshProvesNothing(t *testing.T) {
 	}
 }
 
+// byHand is the reference as a target at which a person signs in.
+func byHand(r *reference.Reference) target.Target {
+	t := target.At(r.URL)
+	t.Driver = "manual"
+	return t
+}
+
 // A person signs in once; what takes more than one login is left out, and nothing is accused over that.
 func TestLoginByHand(t *testing.T) {
 	t.Parallel()
 	o := reference.Ideal()
 	o.Behaviour.Lacks = []idp.Defence{idp.AuthenticateUser} // the person of this test has no hands
 	r := against.Start(t, o)
-	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Skip: []string{"AS-*"},
+	cfg := suites.Config{Target: byHand(r), Skip: []string{"AS-*"},
 		OnNotice: func(notice string) {
 			_, address, _ := strings.Cut(notice, "\n\n  ")
 			go func() {
@@ -358,7 +366,7 @@ func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 	defer l.Close()
 	var said []string
 	taken := "http://" + l.Addr().String() + "/callback"
-	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"},
+	cfg := suites.Config{Target: byHand(r), Only: []string{"RS-CHALLENGE-401-STATUS"},
 		OnNotice: func(notice string) { said = append(said, notice) }}
 	cfg.Clients = []suites.Client{{ID: "by-hand", Method: "none", RedirectURI: taken}}
 	_, err = suites.Run(t.Context(), cfg)
@@ -371,7 +379,7 @@ func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 // answeredByHand gives an answer to a login by hand, as the browser of a person does, and returns the notices of the run.
 func answeredByHand(t *testing.T, r *reference.Reference, answer url.Values) (said []string) {
 	t.Helper()
-	cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"},
+	cfg := suites.Config{Target: byHand(r), Only: []string{"RS-CHALLENGE-401-STATUS"},
 		OnNotice: func(notice string) {
 			said = append(said, notice)
 			_, address, ok := strings.Cut(notice, "\n\n  ")
@@ -434,7 +442,7 @@ func TestNoticesAreSafe(t *testing.T) {
 			o.Behaviour.Metadata = func(_ string, doc map[string]any) { doc["authorization_endpoint"] = "http://127.0.0.1:1" + path }
 			r := against.Start(t, o)
 			var said []string
-			cfg := suites.Config{URL: r.URL, Target: target.Target{Login: target.Login{Driver: "manual"}}, Only: []string{"RS-CHALLENGE-401-STATUS"},
+			cfg := suites.Config{Target: byHand(r), Only: []string{"RS-CHALLENGE-401-STATUS"},
 				OnNotice: func(notice string) { said = append(said, notice) }}
 			cfg.Credentials = []suites.Credential{{Name: "key", Header: "X-Key", Value: "a-secret-credential"}}
 			_, err := suites.Run(t.Context(), cfg)

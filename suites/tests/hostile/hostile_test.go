@@ -54,7 +54,7 @@ func TestBluntServersPassNothingThatExpectsARefusal(t *testing.T) {
 				t.Parallel()
 				s := httptest.NewServer(handler)
 				defer s.Close()
-				run, err := suites.Run(t.Context(), suites.Config{URL: s.URL + "/mcp", Target: target.Target{Token: token}})
+				run, err := suites.Run(t.Context(), suites.Config{Target: target.Target{Server: target.Server{URL: s.URL + "/mcp"}, Token: token}})
 				if name == "hangs up" {
 					assert.NotEmpty(t, run.Run().Unreachable)
 					assert.Equal(t, reports.ExitUndecided, run.Run().Outcome().Code)
@@ -83,7 +83,7 @@ func TestAServerThatHangsIsUndecided(t *testing.T) {
 	}))
 	defer s.Close()
 	defer close(stop)
-	run, err := suites.Run(t.Context(), suites.Config{URL: s.URL + "/mcp", Timeout: 300 * time.Millisecond})
+	run, err := suites.Run(t.Context(), suites.Config{Target: target.At(s.URL + "/mcp"), Timeout: 300 * time.Millisecond})
 	require.NoError(t, err)
 	assert.NotEmpty(t, run.Run().Unreachable)
 	assert.Equal(t, reports.ExitUndecided, run.Run().Outcome().Code)
@@ -107,7 +107,7 @@ func TestALongRetryAfterIsHonoured(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	}
-	cfg := suites.Config{URL: against.Start(t, o).URL, Skip: []string{"RS-RATE-*", "RS-ABUSE-*"}}
+	cfg := suites.Config{Target: target.At(against.Start(t, o).URL), Skip: []string{"RS-RATE-*", "RS-ABUSE-*"}}
 	cfg.Target = target.Target{Limits: target.Limits{Concurrency: 4}}
 	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)

@@ -42,7 +42,7 @@ var scant = []setup{
 // onlyLogin keeps the address and the first user.
 func onlyLogin(cfg suites.Config) suites.Config {
 	bare := target.Target{Limits: cfg.Limits}
-	bare.URL, bare.Users = cfg.Target.URL, cfg.Users[:min(1, len(cfg.Users))]
+	bare.URL, bare.Users = cfg.URL, cfg.Users[:min(1, len(cfg.Users))]
 	bare.AllowIntrusive = cfg.AllowIntrusive
 	return suites.Config{Target: bare, RootCAs: cfg.RootCAs, ConnectTo: cfg.ConnectTo, Patience: cfg.Patience}
 }

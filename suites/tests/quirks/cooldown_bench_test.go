@@ -31,7 +31,7 @@ func twice(b *testing.B, q quirks.Quirk) {
 	q.Bend(&o)
 	r := against.Start(b, o)
 	for _, which := range []string{"first", "second"} {
-		cfg := against.Trusted(r, suites.Config{URL: r.URL})
+		cfg := against.Trusted(r, suites.Config{Target: target.At(r.URL)})
 		cfg.Rate, cfg.MaxRequests = 100_000, 20_000
 		cfg.FakeIDP = &target.FakeIDP{Issuer: r.IDP.Issuer, Listen: "127.0.0.1:0", Audience: cfg.URL} // whose keys nobody judges
 		began := time.Now()
