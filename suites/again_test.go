@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // Every verdict follows again from the report of a run alone, and one that was changed does not.

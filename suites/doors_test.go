@@ -20,8 +20,8 @@ import (
 	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/internal/against"
 	"github.com/mcpauth/conformance/suites/target"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // The doors: Run, Test and Register give the same verdicts.

@@ -16,8 +16,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/internal/against"
 	"github.com/mcpauth/conformance/suites/target"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // behind sets the clock back by two minutes, as the Date field of every answer tells.

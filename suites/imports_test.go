@@ -43,7 +43,7 @@ func packages(t *testing.T) []listedPackage {
 func layer(pkg string) string {
 	rel := strings.TrimPrefix(pkg, module)
 	switch {
-	case rel == "suites/internal/against":
+	case strings.HasPrefix(rel, "suites/tests/"):
 		return "tests"
 	case rel == "suites/target" || strings.HasPrefix(rel, "suites/target/"):
 		return "target"

@@ -12,8 +12,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/internal/against"
 	"github.com/mcpauth/conformance/suites/target"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // A passive run sends nothing but reads, except to the MCP endpoint, and no token there but one that is worth nothing. The same

@@ -5,7 +5,7 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // What a browser sees, and pictures of it, hold no secret either: the checks on logins and pages bring it all up.

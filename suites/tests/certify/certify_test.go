@@ -35,7 +35,7 @@ import (
 	"github.com/mcpauth/conformance/reports/bundle"
 	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 const product = `vendor: Example Ltd

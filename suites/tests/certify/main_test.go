@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // Most tests here compute and wait for nothing; more at a time would only take the time of the runs that certify.

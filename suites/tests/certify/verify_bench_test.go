@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports/bundle"
 	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // The largest bundle, which is that of a server with its own authorization server, is read and verified, with all judgements made again:

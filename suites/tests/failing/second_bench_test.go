@@ -12,8 +12,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/flaws"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/internal/against"
 	"github.com/mcpauth/conformance/suites/internal/faults"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // together are ten flaws that a server can have at once.

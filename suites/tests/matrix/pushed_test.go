@@ -8,7 +8,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/quirks"
 	"github.com/mcpauth/conformance/fakes/reference"
-	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // behindPushes are flaws of authorization requests, codes, pages and tokens.

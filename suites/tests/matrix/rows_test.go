@@ -13,7 +13,7 @@ import (
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // withoutFlaw names the rows that no flaw turns yet. It only gets shorter: a new row comes with its flaw.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // perUser serves so many requests with credentials, whatever the token, and then none for a pause, however fast they came.
