@@ -97,7 +97,7 @@ func BeRefused(status int, codes ...string) Matcher {
 			return Judgement{Expected: expected, Observed: Describe(ex)}
 		}
 		code, _ := Param(ex, "error")
-		return Judgement{Met: true, Advice: otherCode(codes, code, fmt.Sprintf("HTTP %d with ", status))}
+		return Judgement{Met: true, Advice: otherCode(codes, ex, code, "the challenge has no error parameter")}
 	}}, "BeRefused", status, codes)
 }
 

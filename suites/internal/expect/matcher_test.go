@@ -113,6 +113,19 @@ func TestAnotherCodeIsAdvice(t *testing.T) {
 	assert.Nil(t, RefuseGrant().Judge(answer(400, `{"error":"invalid_request"}`)).Advice)
 }
 
+func TestAnAnswerWithoutACodeIsSaidToHaveNone(t *testing.T) {
+	challenge := reports.Field{Name: "WWW-Authenticate", Value: `Bearer realm="x"`}
+	for observed, j := range map[string]Judgement{
+		"HTTP 401, and the response has no error member":     RefuseGrant("invalid_grant").Judge(answer(401, "")),
+		"HTTP 400, and the error member has no code":         RefuseGrant("invalid_grant").Judge(answer(400, `{"error":""}`)),
+		"HTTP 403, and the response has no error member":     RefuseRegistration("invalid_client_metadata").Judge(answer(403, "{}")),
+		"HTTP 401, and the challenge has no error parameter": BeRefused(401, "invalid_token").Judge(answer(401, "", challenge)),
+	} {
+		require.NotNil(t, j.Advice, observed)
+		assert.Equal(t, observed, j.Advice.Observed)
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	wait, ok := RetryAfter(answer(429, "", reports.Field{Name: "Retry-After", Value: "7"}))
 	assert.True(t, ok)

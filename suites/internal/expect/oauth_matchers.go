@@ -63,16 +63,29 @@ func RefuseGrant(codes ...string) Matcher {
 		case status < 400:
 			return Judgement{Expected: "a refusal with HTTP 400 or 401", Observed: Describe(ex)}
 		}
-		return Judgement{Met: true, Advice: otherCode(codes, oauth.ErrorCode(ex), fmt.Sprintf("HTTP %d with ", status))}
+		return Judgement{Met: true, Advice: codeOfBody(codes, ex)}
 	}}, "RefuseGrant", codes)
 }
 
-// otherCode is the advice on an error code that is not one of those listed.
-func otherCode(codes []string, code, before string) *Advice {
+// codeOfBody is the advice on an error response (OAuth 2.1 section 3.2.4) whose code is not one of those listed.
+func codeOfBody(codes []string, ex *reports.Exchange) *Advice {
+	absent := "the response has no error member"
+	if _, has := oauth.Object(ex).Get("error"); has {
+		absent = "the error member has no code"
+	}
+	return otherCode(codes, ex, oauth.ErrorCode(ex), absent)
+}
+
+// otherCode is the advice on a code of an answer that is not one of those listed; absent says that there is none.
+func otherCode(codes []string, ex *reports.Exchange, code, absent string) *Advice {
+	observed := fmt.Sprintf("HTTP %d with error %q", Status(ex), code)
+	if code == "" {
+		observed = fmt.Sprintf("HTTP %d, and %s", Status(ex), absent)
+	}
 	if len(codes) == 0 || slices.Contains(codes, code) {
 		return nil
 	}
-	return &Advice{"error " + strings.Join(codes, " or "), fmt.Sprintf("%serror %q", before, code)}
+	return &Advice{"error " + strings.Join(codes, " or "), observed}
 }
 
 // EndWithoutCode expects an authorization request to end without a code (OAuth 2.1 section 4.1.2.1). Where the client gets
@@ -91,10 +104,10 @@ func EndWithoutCode(codes ...string) Matcher {
 			return Judgement{Expected: "an error", Observed: "the consent page is shown"}
 		case why != "":
 			return Judgement{Expected: "an error, no code", Undecided: why, Untried: login}
-		case g.Error() == "":
+		case g.Error() == "" || len(codes) == 0 || slices.Contains(codes, g.Error()):
 			return Judgement{Met: true}
 		}
-		return Judgement{Met: true, Advice: otherCode(codes, g.Error(), "")}
+		return Judgement{Met: true, Advice: &Advice{"error " + strings.Join(codes, " or "), fmt.Sprintf("error %q", g.Error())}}
 	}}, "EndWithoutCode", codes)
 }
 
@@ -210,7 +223,7 @@ func RefuseRegistration(codes ...string) Matcher {
 		case status < 400:
 			return Judgement{Expected: "a refusal with HTTP 400", Observed: Describe(ex)}
 		default:
-			return Judgement{Met: true, Advice: otherCode(codes, oauth.ErrorCode(ex), fmt.Sprintf("HTTP %d with ", status))}
+			return Judgement{Met: true, Advice: codeOfBody(codes, ex)}
 		}
 	}}, "RefuseRegistration", codes)
 }
