@@ -9,8 +9,19 @@ cd "$(dirname "$0")/.."
 cache=${INTEROP_CACHE:-$(mktemp -d)}
 logs=$(mktemp -d)
 server=
+
+# ends what a server started, too: some of it needs long to end by itself, as a JVM that waits for connections does.
+end() {
+	kill -- "-$1" 2>/dev/null
+	for _ in $(seq 40); do
+		kill -0 -- "-$1" 2>/dev/null || return 0
+		sleep 0.25
+	done
+	kill -KILL -- "-$1" 2>/dev/null
+}
+
 cleanup() {
-	[ -z "$server" ] || kill -- "-$server" 2>/dev/null
+	[ -z "$server" ] || end "$server"
 	rm -rf "$logs"
 	[ -n "${INTEROP_CACHE:-}" ] || rm -rf "$cache"
 }
@@ -40,7 +51,7 @@ reasons() { sed -nE 's/^> ([A-Z0-9-]+) .*/\1/p' "$logs/differs" | sort -u | whil
 # steady tests a server INTEROP_RUNS times in a row, idle and with every core busy. It shows each verdict that differs from the first run.
 steady() {
 	busy=
-	trap 'kill $busy 2>/dev/null; kill -- "-$server" 2>/dev/null' EXIT
+	trap 'kill $busy 2>/dev/null; end "$server"' EXIT
 	differ=0
 	for load in idle busy; do
 		[ "$load" = idle ] || for _ in $(seq "$(nproc)"); do
@@ -80,7 +91,7 @@ one() (
 	serve >"$logs/server" 2>&1 &
 	server=$!
 	set +m
-	trap 'kill -- "-$server" 2>/dev/null; wait "$server" 2>/dev/null' EXIT
+	trap 'end "$server"; wait "$server" 2>/dev/null' EXIT
 	if ! listens "$url"; then
 		tail -5 "$logs/server" >&2
 		echo "$name: did not start" >&2
