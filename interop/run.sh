@@ -2,8 +2,9 @@
 # Installs servers that others wrote, from their published packages, starts each on loopback, tests it, and compares with what
 # is expected of it:  interop/run.sh [NAME...]   without a name all of them.
 # Exit 0: as expected; 1: not; 75: nothing could be installed. INTEROP_CACHE keeps what was installed for the next time;
-# with INTEROP_WRITE=1 each unjudged.txt is written again, for its author to read. INTEROP_RUNS=10 runs each server ten times in a row
-# without a pause, and ten times while every core is kept busy, and compares the verdicts of these runs with one another instead.
+# with INTEROP_WRITE=1 each expected.yaml and unjudged.txt is written again (write.py), for its author to read. INTEROP_RUNS=10 runs each
+# server ten times in a row without a pause, and ten times while every core is kept busy, and compares the verdicts of these runs with one
+# another instead.
 set -u
 cd "$(dirname "$0")/.."
 cache=${INTEROP_CACHE:-$(mktemp -d)}
@@ -101,13 +102,18 @@ one() (
 		steady
 		exit
 	fi
+	if [ -n "${INTEROP_WRITE:-}" ]; then
+		"$cache/mcpauth" run -c "$folder/target.yaml" --fail-on none --patience 1s --report ndjson="$logs/verdicts" ${arguments:-} ${INTEROP_ARGS:-}
+		case $? in 0 | 3) ;; *) exit 1 ;; esac
+		python3 interop/write.py "$folder" "$logs/verdicts"
+		exit
+	fi
 	"$cache/mcpauth" run -c "$folder/target.yaml" --baseline "$folder/expected.yaml" --fail-on practice --patience 1s --report ndjson="$logs/verdicts" \
 		${arguments:-} ${INTEROP_ARGS:-}
 	code=$?
 	[ "$code" -eq 0 ] || [ "$code" -eq 3 ] || exit 1
 	# Every other verdict but PASS stands in a file of its own, each with why; the verdicts are compared, not the words.
-	sed -nE 's/.*"id":"([A-Z0-9-]+)".*"verdict":"(INCONCLUSIVE|NOT_APPLICABLE|NOT_TESTED|REVIEW|FLAKY|ERROR)"(,"reason":"(([^"\\]|\\.)*)")?.*/\2 \1   \4/p' "$logs/verdicts" | cut -c1-220 | LC_ALL=C sort -u >"$logs/unjudged"
-	[ -z "${INTEROP_WRITE:-}" ] || cp "$logs/unjudged" "$folder/unjudged.txt"
+	sed -nE 's/.*"id":"([A-Z0-9-]+)".*"verdict":"(INCONCLUSIVE|NOT_APPLICABLE|NOT_TESTED|REVIEW|FLAKY|ERROR)"(,"reason":"(([^"\\]|\\.)*)")?.*/\2 \1/p' "$logs/verdicts" | LC_ALL=C sort -u >"$logs/unjudged"
 	diff <(cut -d' ' -f1,2 "$folder/unjudged.txt" | sort -u) <(cut -d' ' -f1,2 "$logs/unjudged" | sort -u) >&2
 )
 
